@@ -1,0 +1,260 @@
+#include "exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- the terminal ---- */
+
+void
+exec_terminal_open(struct exec_terminal *t)
+{
+    *t = (struct exec_terminal){0};
+    t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    t->at_once = t->fd >= 0 && isatty(STDIN_FILENO);
+    t->have_modes = t->fd >= 0 && tcgetattr(t->fd, &t->modes) == 0;
+}
+
+void
+exec_terminal_close(struct exec_terminal *t)
+{
+    if (t->fd >= 0) {
+        close(t->fd);
+    }
+    t->fd = -1;
+}
+
+/* Only who is in the foreground may give it away. */
+static bool
+lend_terminal(struct exec_terminal *t, pid_t group)
+{
+    if (t->fd < 0 || tcgetpgrp(t->fd) != getpgrp() ||
+        tcsetpgrp(t->fd, group) < 0) {
+        return false;
+    }
+    t->lent = group;
+    return true;
+}
+
+static void
+take_terminal(struct exec_terminal *t)
+{
+    /* If it is no longer there, a shell has taken it: not ours to move. */
+    if (t->lent > 0 && tcgetpgrp(t->fd) == t->lent) {
+        tcsetpgrp(t->fd, getpgrp());
+    }
+    t->lent = 0;
+}
+
+/* ---- starting ---- */
+
+/* In the forked child.  `failed` gets the errno when there is nothing to run;
+ * it closes by itself when there is. */
+static _Noreturn void
+become(char *const *command, int input, int failed, pid_t parent,
+       const struct exec_terminal *t, const struct exec_signals *s)
+{
+    int error;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) {
+        _exit(EXEC_FAILED); /* it died before the line above */
+    }
+    if (t->at_once && tcgetpgrp(t->fd) == getpgid(parent)) {
+        tcsetpgrp(t->fd, getpid());
+    }
+    if (input != STDIN_FILENO && dup2(input, STDIN_FILENO) < 0) {
+        goto fail;
+    }
+    exec_signals_restore(s);
+    execvp(command[0], command);
+fail:
+    error = errno;
+    while (write(failed, &error, sizeof(error)) < 0 && errno == EINTR) {
+    }
+    _exit(EXEC_NOT_FOUND);
+}
+
+/* The errno that a child sent before it went away, 0: it runs. */
+static int
+start_error(int fd)
+{
+    int error = 0;
+    ssize_t n;
+
+    do {
+        n = read(fd, &error, sizeof(error));
+    } while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof(error) ? error : 0;
+}
+
+static void
+reap(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+int
+exec_child_start(struct exec_child *c, char *const *command, int input,
+                 const struct exec_signals *s)
+{
+    struct exec_terminal *t = c->terminal;
+    pid_t parent = getpid();
+    int ends[2], error;
+
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        return errno;
+    }
+    c->pid = fork();
+    if (c->pid == 0) {
+        become(command, input, ends[1], parent, t, s);
+    }
+    error = c->pid < 0 ? errno : 0;
+    close(ends[1]);
+    if (c->pid > 0) {
+        /* Both sides do this: neither may act before it is done. */
+        setpgid(c->pid, c->pid);
+        if (t->at_once) {
+            lend_terminal(t, c->pid);
+            /* The child may have been first. */
+            t->lent = tcgetpgrp(t->fd) == c->pid ? c->pid : t->lent;
+        }
+        error = start_error(ends[0]);
+    }
+    close(ends[0]);
+    if (c->pid > 0 && error) {
+        reap(c->pid);
+        take_terminal(t);
+    }
+    return error;
+}
+
+/* ---- stops ---- */
+
+void
+exec_stop_self(void)
+{
+    sigset_t stop, before;
+
+    /* SIGTSTP and not SIGSTOP: in a job that no shell would continue, the
+     * kernel ignores it. */
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    kill(0, SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, &before);
+    /* Stopped here, until SIGCONT. */
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void
+continue_child(struct exec_child *c)
+{
+    if (c->terminal->at_once) {
+        lend_terminal(c->terminal, c->pid);
+    }
+    kill(-c->pid, SIGCONT);
+}
+
+/* A stopped child stops the job, so that the shell sees it.  One that was only
+ * stopped for touching the terminal gets it, if it is ours to give. */
+static void
+follow_stop(struct exec_child *c, int sig)
+{
+    struct exec_terminal *t = c->terminal;
+
+    if (t->fd < 0 || sig == SIGSTOP) {
+        return; /* no job control, or somebody else's wish */
+    }
+    if ((sig == SIGTTIN || sig == SIGTTOU) && lend_terminal(t, c->pid)) {
+        t->at_once = true;
+        kill(-c->pid, SIGCONT);
+        return;
+    }
+    take_terminal(t);
+    exec_stop_self();
+    /* Still in the background, it would only be stopped again at once. */
+    if (sig == SIGTSTP || lend_terminal(t, c->pid)) {
+        continue_child(c);
+    }
+}
+
+void
+exec_child_signal(struct exec_child *c, int sig)
+{
+    if (sig == SIGCONT) {
+        continue_child(c);
+    } else {
+        kill(-c->pid, sig);
+    }
+}
+
+/* ---- until it ends ---- */
+
+void
+exec_child_look(struct exec_child *c)
+{
+    int status;
+    pid_t pid;
+
+    while (!c->ended) {
+        pid = waitpid(c->pid, &status, WNOHANG | WUNTRACED);
+        if (pid < 0 && errno == EINTR) {
+            continue;
+        }
+        if (pid <= 0) {
+            return;
+        }
+        if (WIFSTOPPED(status)) {
+            follow_stop(c, WSTOPSIG(status));
+            continue;
+        }
+        c->status = status;
+        c->ended = true;
+        c->had_terminal = c->terminal->lent == c->pid;
+        take_terminal(c->terminal);
+        if (c->had_terminal && WIFSIGNALED(status) && c->terminal->have_modes) {
+            /* It had no chance to turn the echo back on. */
+            tcsetattr(c->terminal->fd, TCSADRAIN, &c->terminal->modes);
+        }
+    }
+}
+
+uint64_t
+exec_child_tick(struct exec_child *c, uint64_t now_ns)
+{
+    if (!c->timed_out) {
+        if (c->ended || now_ns < c->limit_ns) {
+            return c->limit_ns;
+        }
+        c->timed_out = true;
+        c->kill_ns = now_ns + EXEC_GRACE_NS;
+        exec_group_ask(c->pid);
+        return c->kill_ns;
+    }
+    if (c->killed) {
+        return UINT64_MAX;
+    }
+    /* The first of its group is gone, others may still be tidying up. */
+    if (c->ended && exec_group_is_empty(c->pid)) {
+        c->killed = true;
+    } else if (now_ns >= c->kill_ns) {
+        kill(-c->pid, SIGKILL);
+        c->killed = true;
+    }
+    if (c->killed) {
+        return UINT64_MAX;
+    }
+    return c->ended && now_ns + EXEC_LOOK_NS < c->kill_ns
+               ? now_ns + EXEC_LOOK_NS
+               : c->kill_ns;
+}
+
+bool
+exec_child_is_over(const struct exec_child *c)
+{
+    return c->ended && (!c->timed_out || c->killed);
+}

@@ -1,0 +1,161 @@
+#include "exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A signal that is to end the wait for input; 0: none came. */
+static int
+ending_signal(struct exec_signals *s)
+{
+    for (int sig; (sig = exec_signals_next(s)) > 0;) {
+        switch (sig) {
+        case SIGTERM:
+        case SIGINT:
+        case SIGHUP:
+        case SIGQUIT:
+            return sig;
+        case SIGTSTP:
+            exec_stop_self();
+            break;
+        default:
+            break;
+        }
+    }
+    return 0;
+}
+
+static int
+write_all(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+
+        if (n < 0 && errno != EINTR) {
+            return -1;
+        }
+        if (n > 0) {
+            bytes += n;
+            length -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+/* Copies standard input to its end.  0, a signal, or -1. */
+static int
+read_all(int to, struct exec_signals *s)
+{
+    char buffer[65536];
+
+    for (;;) {
+        int sig = ending_signal(s);
+        ssize_t n;
+
+        if (sig) {
+            return sig;
+        }
+        if (!exec_signals_wait(s, STDIN_FILENO, POLLIN, UINT64_MAX)) {
+            continue;
+        }
+        n = read(STDIN_FILENO, buffer, sizeof(buffer));
+        if (n == 0) {
+            return 0;
+        }
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return -1;
+        }
+        if (n > 0 && write_all(to, buffer, (size_t)n) < 0) {
+            return -1;
+        }
+    }
+}
+
+/* Read-only, and with a place of its own, where the kernel lets us. */
+static int
+reopen(int fd)
+{
+    char path[32];
+    int again;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    again = open(path, O_RDONLY | O_CLOEXEC);
+    if (again < 0) {
+        return fd;
+    }
+    close(fd);
+    return again;
+}
+
+static int
+keep_stream(struct exec_input *in, struct exec_signals *s)
+{
+    int fd = memfd_create("bide-input", MFD_CLOEXEC);
+    int rc;
+
+    if (fd < 0) {
+        return -1;
+    }
+    rc = read_all(fd, s);
+    if (rc) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+        return rc;
+    }
+    in->fd = reopen(fd);
+    in->start = 0;
+    return 0;
+}
+
+int
+exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s)
+{
+    struct stat st;
+
+    *in = (struct exec_input){.fd = -1, .start = -1};
+    /* Closed input (<&-) is handed on as it is. */
+    if (!keep || fstat(STDIN_FILENO, &st) < 0) {
+        return 0;
+    }
+    if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+        return keep_stream(in, s);
+    }
+    in->fd = STDIN_FILENO;
+    if (S_ISREG(st.st_mode)) {
+        /* Not always 0: a script may have read a part of it before. */
+        in->start = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    }
+    return 0;
+}
+
+void
+exec_input_close(struct exec_input *in)
+{
+    if (in->fd > STDERR_FILENO) {
+        close(in->fd);
+    }
+    in->fd = -1;
+}
+
+int
+exec_input_for(struct exec_input *in, uint32_t attempt)
+{
+    if (in->fd < 0 && attempt == 1) {
+        return STDIN_FILENO;
+    }
+    if (in->fd < 0) {
+        /* Given away once, it may be half read: nobody else gets the rest. */
+        in->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        in->start = -1;
+        return in->fd;
+    }
+    if (in->start >= 0 && lseek(in->fd, in->start, SEEK_SET) < 0) {
+        return -1;
+    }
+    return in->fd;
+}
