@@ -1,0 +1,233 @@
+/* The kinds of change. */
+#include "admin/edit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- apply ---- */
+
+static int
+apply_one(struct edit *e, const struct policy_text *t)
+{
+    const char *name = policy_text_name(t);
+    struct before b = {0};
+    struct policy_text *now;
+    int rc = edit_before(e, name, &b);
+
+    if (rc != 0 && rc != BIDE_ENOPOLICY) {
+        return rc;
+    }
+    if (rc == BIDE_ENOPOLICY && e->change->if_version) {
+        return admin_fail(BIDE_EVERSION, NULL, "%s does not exist", name);
+    }
+    now = policy_text_copy(t);
+    if (!now) {
+        policy_text_free(b.text);
+        return edit_no_memory();
+    }
+    return edit_replace(e, name, &b, now);
+}
+
+static int
+gather(void *arg, const struct record *r)
+{
+    return r->deleted ? 0 : names_put(arg, r->name);
+}
+
+static int
+prune_others(struct edit *e, const struct policy_list *texts)
+{
+    struct names all = {0}, kept = {0};
+    size_t i;
+    int rc = writer_each_policy(e->writer, gather, &all);
+
+    for (i = 0; i < texts->count && rc == 0; i++) {
+        rc = names_put(&kept, policy_text_name(texts->list[i]));
+    }
+    names_sort(&kept);
+    for (i = 0; i < all.count && rc == 0; i++) {
+        struct before b = {0};
+
+        if (!names_have(&kept, all.list[i])) {
+            rc = edit_before(e, all.list[i], &b);
+            rc = rc ? rc : edit_replace(e, all.list[i], &b, NULL);
+        }
+    }
+    names_clear(&all);
+    names_clear(&kept);
+    return rc;
+}
+
+int
+admin_apply(struct admin *a, const struct admin_change *change,
+            const struct policy_list *texts, const char *file, bool prune,
+            struct admin_results *out, struct faults *faults)
+{
+    struct edit e;
+    size_t i;
+    int rc = edit_begin(&e, a, change, faults);
+
+    if (rc) {
+        return rc;
+    }
+    for (i = 0; i < texts->count && rc == 0; i++) {
+        rc = apply_one(&e, texts->list[i]);
+    }
+    if (rc == 0 && prune) {
+        rc = prune_others(&e, texts);
+    }
+    /* Only now is everything there that they may extend. */
+    for (i = 0; i < texts->count && rc == 0; i++) {
+        rc = edit_check_text(&e, texts->list[i], file);
+    }
+    return edit_finish(&e, rc, out);
+}
+
+/* ---- set, delete, rollback ---- */
+
+static int
+no_such(struct edit *e, const char *name, const struct before *b)
+{
+    const char *near = admin_near(e->a, name);
+    char todo[128];
+
+    if (b && b->deleted) {
+        snprintf(todo, sizeof todo, "bide rollback %s brings it back", name);
+    } else if (*near) {
+        snprintf(todo, sizeof todo, "did you mean %s?", near);
+    } else {
+        snprintf(todo, sizeof todo, "bide apply FILE makes new ones");
+    }
+    return admin_fail(BIDE_ENOPOLICY, todo, "%s: no such policy", name);
+}
+
+static int
+look_for_existing(struct edit *e, const char *name, struct before *out)
+{
+    int rc = edit_before(e, name, out);
+
+    if (rc == BIDE_ENOPOLICY || (rc == 0 && out->deleted)) {
+        return no_such(e, name, rc ? NULL : out);
+    }
+    return rc;
+}
+
+static int
+set_all(struct edit *e, const char *name, struct policy_text *t,
+        const struct admin_setting *settings, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct admin_setting *s = &settings[i];
+        int rc = s->value
+                     ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
+                     : policy_text_unset(t, s->key, name, e->faults);
+
+        if (rc != 0 && rc != BIDE_EINPUT) {
+            return admin_fail(rc, NULL, "%s", bide_strerror(rc));
+        }
+    }
+    return faults_any(e->faults) ? 0 : edit_check_text(e, t, name);
+}
+
+static int
+set_one(struct edit *e, const char *name, const struct admin_setting *settings,
+        size_t count)
+{
+    struct before b = {0};
+    struct policy_text *now;
+    int rc = look_for_existing(e, name, &b);
+
+    if (rc) {
+        return rc;
+    }
+    now = policy_text_copy(b.text);
+    rc = now ? set_all(e, name, now, settings, count) : edit_no_memory();
+    if (rc || faults_any(e->faults)) {
+        policy_text_free(now);
+        policy_text_free(b.text);
+        return rc;
+    }
+    return edit_replace(e, name, &b, now);
+}
+
+int
+admin_set(struct admin *a, const struct admin_change *change, const char *name,
+          const struct admin_setting *settings, size_t count,
+          struct admin_results *out, struct faults *faults)
+{
+    struct edit e;
+    int rc = edit_begin(&e, a, change, faults);
+
+    return rc ? rc : edit_finish(&e, set_one(&e, name, settings, count), out);
+}
+
+int
+admin_delete(struct admin *a, const struct admin_change *change,
+             const char *const *names, size_t count, struct admin_results *out,
+             struct faults *faults)
+{
+    struct edit e;
+    size_t i;
+    int rc = edit_begin(&e, a, change, faults);
+
+    if (rc) {
+        return rc;
+    }
+    for (i = 0; i < count && rc == 0; i++) {
+        struct before b = {0};
+
+        rc = look_for_existing(&e, names[i], &b);
+        rc = rc ? rc : edit_replace(&e, names[i], &b, NULL);
+    }
+    return edit_finish(&e, rc, out);
+}
+
+static int
+roll_back(struct edit *e, const char *name, uint32_t version)
+{
+    struct before b = {0};
+    struct record r;
+    struct policy_text *now = NULL;
+    int rc = edit_before(e, name, &b);
+
+    if (rc == BIDE_ENOPOLICY) {
+        return no_such(e, name, NULL);
+    }
+    if (rc) {
+        return rc;
+    }
+    version = version ? version : b.newest - 1;
+    rc = version ? writer_version(e->writer, name, version, &r)
+                 : BIDE_ENOVERSION;
+    if (rc) {
+        policy_text_free(b.text);
+        if (rc != BIDE_ENOVERSION) {
+            return edit_fail_store(e, rc);
+        }
+        return admin_fail(rc, NULL, "%s: there is no version %u", name,
+                          version);
+    }
+    if (!r.deleted) {
+        rc = admin_text(&r, &now);
+    }
+    record_free(&r);
+    if (rc) {
+        policy_text_free(b.text);
+        return rc;
+    }
+    rc = edit_replace(e, name, &b, now);
+    return rc ? rc : edit_check_name(e, name);
+}
+
+int
+admin_rollback(struct admin *a, const struct admin_change *change,
+               const char *name, uint32_t version, struct admin_results *out,
+               struct faults *faults)
+{
+    struct edit e;
+    int rc = edit_begin(&e, a, change, faults);
+
+    return rc ? rc : edit_finish(&e, roll_back(&e, name, version), out);
+}

@@ -1,0 +1,247 @@
+/* A change: read, edit, check, commit, tell.  All of it or nothing. */
+#include "admin/edit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "announce.h"
+
+int
+edit_no_memory(void)
+{
+    return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+}
+
+/* ---- results ---- */
+
+void
+admin_results_free(struct admin_results *r)
+{
+    while (r->count) {
+        struct admin_result *one = &r->list[--r->count];
+
+        policy_text_free(one->old);
+        policy_text_free(one->now);
+    }
+    free(r->list);
+    *r = (struct admin_results){0};
+}
+
+/* Takes both texts over, also when it fails. */
+static int
+add_result(struct edit *e, const struct admin_result *result)
+{
+    struct admin_results *r = &e->results;
+    struct admin_result *longer = r->list;
+
+    if ((r->count & (r->count - 1)) == 0) {
+        longer =
+            realloc(r->list, (r->count ? r->count * 2 : 1) * sizeof *longer);
+    }
+    if (!longer) {
+        policy_text_free(result->old);
+        policy_text_free(result->now);
+        return edit_no_memory();
+    }
+    r->list = longer;
+    r->list[r->count++] = *result;
+    return 0;
+}
+
+/* ---- one policy ---- */
+
+int
+edit_fail_store(const struct edit *e, int rc)
+{
+    return admin_fail_store(rc, e->a->dir, writer_why());
+}
+
+/* As stored, and what holds now of it, where that differs. */
+int
+edit_in_force(struct edit *e, const char *name, struct record *out,
+              uint32_t *out_newest)
+{
+    int rc = writer_policy(e->writer, name, out), depth;
+
+    if (rc) {
+        return rc;
+    }
+    *out_newest = out->version;
+    for (depth = 0; out->until_ns && e->now_ns >= out->until_ns; depth++) {
+        uint32_t version = out->back_to;
+
+        record_free(out);
+        if (depth == 100) {
+            return BIDE_EDAMAGED;
+        }
+        rc = writer_version(e->writer, name, version, out);
+        if (rc) {
+            return rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
+        }
+    }
+    return 0;
+}
+
+static int
+check_version(const struct edit *e, const struct record *r, uint32_t newest)
+{
+    char when[64], todo[128];
+    time_t seconds = (time_t)(r->when_ns / 1000000000);
+    struct tm tm;
+
+    if (!e->change->if_version || e->change->if_version == newest) {
+        return 0;
+    }
+    strftime(when, sizeof when, "%F %T", localtime_r(&seconds, &tm));
+    snprintf(todo, sizeof todo, "see: bide diff %s %u %u", r->name,
+             e->change->if_version, newest);
+    return admin_fail(BIDE_EVERSION, todo,
+                      "%s is at version %u, not %u: changed by %s at %s",
+                      r->name, newest, e->change->if_version, r->who, when);
+}
+
+int
+edit_before(struct edit *e, const char *name, struct before *out)
+{
+    struct record r;
+    struct before b = {0};
+    int rc = edit_in_force(e, name, &r, &b.newest);
+
+    if (rc) {
+        return rc == BIDE_ENOPOLICY ? rc : edit_fail_store(e, rc);
+    }
+    b.version = r.version;
+    b.deleted = r.deleted;
+    rc = check_version(e, &r, b.newest);
+    if (rc == 0 && !r.deleted) {
+        rc = admin_text(&r, &b.text);
+    }
+    record_free(&r);
+    if (rc == 0) {
+        *out = b;
+    }
+    return rc;
+}
+
+static const struct key *
+extends_key(void)
+{
+    return key_find("extends");
+}
+
+static int
+store(struct edit *e, const struct policy_text *now, const char *name,
+      const struct before *b, uint32_t *out_version)
+{
+    struct record r = {
+        .deleted = !now,
+        .when_ns = e->now_ns,
+        .who = (char *)(uintptr_t)e->change->who,
+        .note = (char *)(uintptr_t)(e->change->note ? e->change->note : ""),
+    };
+    const char *parent = now ? policy_text_get(now, extends_key()) : NULL;
+    int rc;
+
+    strcpy(r.name, name);
+    if (e->change->for_ns && b->version) {
+        r.until_ns = e->now_ns + e->change->for_ns;
+        r.back_to = b->version;
+    }
+    r.text = now ? policy_text_write(now) : strdup("");
+    if (!r.text) {
+        return edit_no_memory();
+    }
+    rc = writer_put(e->writer, &r, parent);
+    free(r.text);
+    if (rc) {
+        return edit_fail_store(e, rc);
+    }
+    *out_version = r.version;
+    return names_put(&e->touched, name);
+}
+
+int
+edit_replace(struct edit *e, const char *name, struct before *b,
+             struct policy_text *now)
+{
+    struct admin_result r = {
+        .before = b->text ? b->version : 0,
+        .after = b->version,
+        .old = b->text,
+        .now = now,
+    };
+    int rc = 0;
+
+    snprintf(r.name, sizeof r.name, "%s", name);
+    b->text = NULL;
+    if (r.old && now && policy_text_same(r.old, now) &&
+        b->newest == b->version && !e->change->for_ns) {
+        return add_result(e, &r);
+    }
+    r.did = !now ? ADMIN_DELETED : r.old ? ADMIN_CHANGED : ADMIN_CREATED;
+    rc = store(e, now, name, b, &r.after);
+    if (rc) {
+        policy_text_free(r.old);
+        policy_text_free(r.now);
+        return rc;
+    }
+    return add_result(e, &r);
+}
+
+/* ---- the whole ---- */
+
+int
+edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
+           struct faults *faults)
+{
+    int rc;
+
+    *e = (struct edit){
+        .a = a,
+        .change = change,
+        .faults = faults,
+        .now_ns = clock_realtime_ns(),
+    };
+    rc = writer_begin(a->dir, change->command, change->wait_ms, &e->writer);
+    return edit_fail_store(e, rc);
+}
+
+static void
+tell(struct edit *e)
+{
+    struct live *l = admin_live(e->a, true);
+    struct touched t = {(const char *const *)e->touched.list, e->touched.count};
+
+    /* Without it services see the change at their next look. */
+    if (l) {
+        e->results.woken = announce(l, e->a->reader, &t, writer_txn(e->writer));
+    }
+}
+
+int
+edit_finish(struct edit *e, int rc, struct admin_results *out)
+{
+    if (rc == 0) {
+        names_sort(&e->touched);
+        rc = edit_check_descendants(e);
+    }
+    if (rc == 0 && faults_any(e->faults)) {
+        rc = admin_fail(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
+    }
+    if (rc == 0 && !e->change->dry_run && e->touched.count) {
+        rc = edit_fail_store(e, writer_commit(e->writer));
+        if (rc == 0) {
+            tell(e);
+        }
+    }
+    writer_end(e->writer);
+    names_clear(&e->touched);
+    if (rc) {
+        admin_results_free(&e->results);
+    } else {
+        *out = e->results;
+    }
+    return rc;
+}

@@ -1,0 +1,53 @@
+/* One change in progress: between taking the writers' lock and telling. */
+#ifndef BIDE_ADMIN_EDIT_H
+#define BIDE_ADMIN_EDIT_H
+
+#include "admin/inside.h"
+#include "admin/names.h"
+#include "store/writer.h"
+
+struct edit {
+    struct admin *a;
+    const struct admin_change *change;
+    struct writer *writer;
+    struct admin_results results;
+    struct faults *faults;
+    struct names touched; /* stored, and later what extends that */
+    uint64_t now_ns;
+    struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
+    size_t parent_count;
+};
+
+/* What there is before the change. */
+struct before {
+    uint32_t newest, version; /* stored last; in force */
+    bool deleted;
+    struct policy_text *text; /* NULL: none, or deleted */
+};
+
+int edit_begin(struct edit *e, struct admin *a,
+               const struct admin_change *change, struct faults *faults);
+/* Checks, commits and tells when rc is 0; else everything is undone. */
+int edit_finish(struct edit *e, int rc, struct admin_results *out);
+
+/* BIDE_ENOPOLICY: the name was never used.  BIDE_EVERSION: if_version does not
+ * hold. */
+int edit_before(struct edit *e, const char *name, struct before *out);
+/* Stores `now` (NULL: deletes) where it differs from what was.  Takes b->text
+ * and `now` over, also when it fails. */
+int edit_replace(struct edit *e, const char *name, struct before *b,
+                 struct policy_text *now);
+int edit_in_force(struct edit *e, const char *name, struct record *out,
+                  uint32_t *out_newest);
+int edit_fail_store(const struct edit *e, int rc);
+int edit_no_memory(void);
+
+/* ---- check.c: faults are added; other failures are returned ---- */
+
+int edit_check_text(struct edit *e, const struct policy_text *t,
+                    const char *file);
+int edit_check_name(struct edit *e, const char *name);
+/* All that extends what was touched is touched too, and must still be valid. */
+int edit_check_descendants(struct edit *e);
+
+#endif

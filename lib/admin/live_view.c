@@ -1,0 +1,117 @@
+/* What an operator sees of the live state. */
+#include "admin/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats.h"
+
+static void
+fill_cell(const struct cell *c, const struct cell_reading *r,
+          struct admin_cell *out)
+{
+    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+    uint32_t version = atomic_load_explicit(&c->version, memory_order_relaxed);
+
+    out->missing = (gate & GATE_MISSING) != 0;
+    if (!cell_asked(c, &out->asked_by, out->program)) {
+        out->asked_by = 0;
+        out->program[0] = '\0';
+    }
+    stats_from(r, version, &out->stats);
+    /* The same layout: name and count. */
+    out->outcomes = (const struct admin_outcome *)(const void *)r->outcome;
+    out->outcome_count = r->outcome_count;
+}
+_Static_assert(sizeof(struct admin_outcome) == sizeof(struct cell_outcome),
+               "fill_cell");
+
+int
+admin_each_cell(struct admin *a, const char *name,
+                int (*visit)(void *arg, const struct admin_cell *c), void *arg)
+{
+    struct live *l = admin_live(a, false);
+    struct cell_reading *r;
+    uint32_t i, count;
+    int rc = 0;
+
+    if (!l) {
+        return 0;
+    }
+    r = malloc(sizeof *r);
+    if (!r) {
+        return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+    }
+    count = cell_count(l);
+    for (i = 0; i < count && rc == 0; i++) {
+        struct admin_cell out = {0};
+        const struct cell *c = cell_at(l, i);
+
+        if (!c || !cell_names(c, out.name, out.scope) ||
+            (name && strcmp(name, out.name) != 0)) {
+            continue;
+        }
+        cell_read(l, i, r);
+        fill_cell(c, r, &out);
+        rc = visit(arg, &out);
+    }
+    free(r);
+    return rc;
+}
+
+struct sleeper_visit {
+    struct live *live;
+    uint64_t now_ns;
+    int (*visit)(void *arg, const struct admin_sleeper *s);
+    void *arg;
+};
+
+static int
+visit_sleeper(void *arg, const struct sleeper *s)
+{
+    struct sleeper_visit *v = arg;
+    const struct cell *c = cell_at(v->live, s->cell);
+    struct admin_sleeper out = {
+        .pid = s->pid,
+        .attempts = s->attempts,
+        .allowed = s->allowed,
+        .wakes_in_ns = (int64_t)(s->wake_ns - v->now_ns),
+    };
+
+    if (!c || !cell_names(c, out.name, out.scope)) {
+        return 0;
+    }
+    memcpy(out.outcome, s->outcome, sizeof out.outcome);
+    memcpy(out.program, s->program, sizeof out.program);
+    return v->visit(v->arg, &out);
+}
+
+int
+admin_each_sleeper(struct admin *a,
+                   int (*visit)(void *arg, const struct admin_sleeper *s),
+                   void *arg)
+{
+    struct sleeper_visit v = {admin_live(a, false), clock_monotonic_ns(), visit,
+                              arg};
+
+    return v.live ? sleeper_each(v.live, v.now_ns, visit_sleeper, &v) : 0;
+}
+
+int
+admin_trouble(struct admin *a, uint64_t *out_when_ns)
+{
+    struct live *l = admin_live(a, false);
+    uint32_t trouble;
+
+    if (!l) {
+        return 0;
+    }
+    trouble =
+        atomic_load_explicit(&live_header(l)->trouble, memory_order_relaxed);
+    if (trouble == 0 || trouble > 100) {
+        return 0;
+    }
+    *out_when_ns =
+        atomic_load_explicit(&live_header(l)->trouble_ns, memory_order_relaxed);
+    return -(int)trouble;
+}

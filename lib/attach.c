@@ -1,0 +1,301 @@
+/* Following the registry and its live file as they come and go.  Everything
+ * here runs under b->lock. */
+#include "registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "announce.h"
+#include "bell.h"
+
+/* How long a commit may stay untold before its writer counts as dead. */
+#define UNTOLD_NS 200000000ull
+
+/* ---- handles and cells ---- */
+
+/* A cell in this process's own memory: while there is no live file, or when it
+ * has no place left. */
+static int
+find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
+{
+    int rc = b->own ? 0 : live_open_private(&b->own);
+
+    if (rc) {
+        return rc;
+    }
+    rc = cell_find(b->own, p->name, p->scope, true, out_index);
+    if (rc == 0) {
+        p->private_index = *out_index;
+        return 0;
+    }
+    /* Thousands of names in a process without a registry: they share one. */
+    return cell_find(b->own, "bide.overflow", "", true, out_index);
+}
+
+static int
+move_to(struct bide_policy *p, struct live *l, uint32_t index)
+{
+    struct home *h = malloc(sizeof *h);
+    int i;
+
+    if (!h) {
+        return BIDE_ENOMEM;
+    }
+    *h = (struct home){l, index, atomic_load(&p->home)};
+    atomic_store_explicit(&p->home, h, memory_order_release);
+    p->stripe_mask = live_stripes(l) - 1;
+    for (i = 0; i < STRIPE_MAX; i++) {
+        atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
+    }
+    atomic_store_explicit(&p->cell, cell_at(l, index), memory_order_release);
+    cell_ask(cell_at(l, index));
+    return 0;
+}
+
+void
+attach_leave(struct bide_policy *p)
+{
+    struct home *h = atomic_load(&p->home);
+
+    while (h) {
+        struct home *earlier = h->earlier;
+
+        free(h);
+        h = earlier;
+    }
+}
+
+int
+attach_policy(struct bide *b, struct bide_policy *p)
+{
+    struct live *l = b->live;
+    uint32_t index;
+    int rc = BIDE_EFULL;
+
+    if (l != b->own) {
+        rc = cell_find(l, p->name, p->scope, true, &index);
+    }
+    if (rc) {
+        rc = find_own(b, p, &index);
+        l = b->own;
+    }
+    return rc ? rc : move_to(p, l, index);
+}
+
+struct stripe *
+attach_stripe(struct bide_policy *p, uint32_t stripe)
+{
+    struct bide *b = p->bide;
+    const struct home *h;
+    struct stripe *s;
+
+    pthread_mutex_lock(&b->lock);
+    h = atomic_load(&p->home);
+    stripe &= live_stripes(h->live) - 1;
+    s = cell_stripe(h->live, h->index, stripe);
+    if (s) {
+        atomic_store_explicit(&p->stripe[stripe], s, memory_order_release);
+    } else {
+        s = live_scrap(h->live); /* no space: asked again next time */
+    }
+    pthread_mutex_unlock(&b->lock);
+    return s;
+}
+
+/* ---- the live file ---- */
+
+/* What this process counted by itself joins what all have counted. */
+static void
+fold_own(struct bide *b)
+{
+    struct bide_policy *p;
+
+    for (p = b->policies; p; p = p->next) {
+        const struct home *h = atomic_load(&p->home);
+
+        if (p->private_index != UINT32_MAX && h->live != b->own) {
+            cell_fold(b->own, p->private_index, h->live, h->index);
+        }
+    }
+}
+
+/* Calls in progress still use the old one: it stays until the end. */
+static int
+retire(struct bide *b)
+{
+    struct retired *r;
+
+    if (!b->live || b->live == b->own) {
+        return 0;
+    }
+    r = malloc(sizeof *r);
+    if (!r) {
+        return BIDE_ENOMEM;
+    }
+    r->live = b->live;
+    r->next = b->retired;
+    b->retired = r;
+    return 0;
+}
+
+static void
+move_policy(struct bide *b, struct bide_policy *p)
+{
+    struct live *old = atomic_load(&p->home)->live;
+    struct cell *cell = atomic_load(&p->cell);
+
+    /* Without memory the old cell goes on to serve. */
+    if (attach_policy(b, p) == 0) {
+        cell_announce(old, cell); /* who sleeps there moves over */
+    }
+}
+
+static int
+use_live(struct bide *b, struct live *l)
+{
+    struct bide_policy *p;
+    int rc = retire(b);
+
+    if (rc) {
+        return rc;
+    }
+    b->live = l;
+    for (p = b->policies; p; p = p->next) {
+        move_policy(b, p);
+    }
+    fold_own(b);
+    bell_move(b);
+    return 0;
+}
+
+static int
+use_own(struct bide *b)
+{
+    int rc = b->own ? 0 : live_open_private(&b->own);
+
+    if (rc == 0 && b->live != b->own) {
+        rc = use_live(b, b->own);
+    }
+    return rc;
+}
+
+static bool
+live_serves(const struct bide *b)
+{
+    return b->live && b->live != b->own && live_is_current(b->live) &&
+           memcmp(b->id, reader_id(b->reader), sizeof b->id) == 0;
+}
+
+static int
+attach_live(struct bide *b)
+{
+    struct live *l;
+    int rc;
+
+    if (live_serves(b)) {
+        return 0;
+    }
+    rc = live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
+    if (rc == 0) {
+        rc = use_live(b, l);
+        if (rc) {
+            live_close(l);
+        } else {
+            memcpy(b->id, reader_id(b->reader), sizeof b->id);
+        }
+    }
+    if (rc && (!b->live || b->live == b->own)) {
+        use_own(b);
+    }
+    return rc;
+}
+
+/* ---- the registry ---- */
+
+/* The writer announces in a moment; if it does not, it was killed between its
+ * commit and that, and whoever notices does it in its place. */
+static void
+finish_untold(struct bide *b, uint64_t txn)
+{
+    uint64_t now;
+
+    if (b->live == b->own || announced(b->live) >= txn) {
+        return;
+    }
+    now = clock_monotonic_ns();
+    if (b->untold_txn != txn) {
+        b->untold_txn = txn;
+        b->untold_ns = now;
+    } else if (now - b->untold_ns > UNTOLD_NS) {
+        announce(b->live, b->reader, NULL, txn);
+    }
+}
+
+static int
+look(struct bide *b, uint64_t *out_txn)
+{
+    struct pages_stamp stamp;
+    int rc = BIDE_EMISSING;
+
+    if (b->reader) {
+        rc = reader_look(b->reader, &stamp);
+    }
+    if (rc == BIDE_EMISSING) { /* or replaced */
+        reader_close(b->reader);
+        b->reader = NULL;
+        rc = reader_open(b->dir, &b->reader);
+        if (rc == 0) {
+            rc = reader_look(b->reader, &stamp);
+        }
+    }
+    if (rc == 0) {
+        *out_txn = stamp.txn;
+    }
+    return rc;
+}
+
+int
+attach_registry(struct bide *b, uint64_t *out_txn)
+{
+    uint64_t txn = 0;
+    int rc = look(b, &txn), live_rc = 0;
+    int before = atomic_load(&b->status);
+
+    if (b->reader) {
+        live_rc = attach_live(b);
+    } else if (!b->live) {
+        live_rc = use_own(b);
+    }
+    if (rc == 0) {
+        finish_untold(b, txn);
+        *out_txn = txn;
+    } else if (b->live != b->own) {
+        live_note_trouble(b->live, rc);
+    }
+    if (rc == 0 && before != 0 && b->live != b->own) {
+        live_note_trouble(b->live, 0);
+    }
+    atomic_store(&b->status, rc ? rc : live_rc);
+    return rc;
+}
+
+void
+attach_close(struct bide *b)
+{
+    if (b->own && b->live != b->own) {
+        fold_own(b); /* stragglers */
+    }
+    while (b->retired) {
+        struct retired *r = b->retired;
+
+        b->retired = r->next;
+        live_close(r->live);
+        free(r);
+    }
+    if (b->live != b->own) {
+        live_close(b->live);
+    }
+    live_close(b->own);
+    reader_close(b->reader);
+    bell_close(b);
+}

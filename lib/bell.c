@@ -1,0 +1,98 @@
+/* The descriptor for event loops.  It is an epoll around the live file's bell,
+ * so that it stays the same when the live file is replaced. */
+#include "registry.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "bell.h"
+
+static int
+hang(struct bide *b)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    int bell = live_bell(b->live);
+
+    if (bell < 0) {
+        return bell;
+    }
+    if (epoll_ctl(b->fd, EPOLL_CTL_ADD, bell, &e) != 0) {
+        close(bell);
+        return BIDE_ESYS;
+    }
+    b->bell = bell;
+    return 0;
+}
+
+void
+bell_move(struct bide *b)
+{
+    if (b->fd < 0) {
+        return;
+    }
+    if (b->bell >= 0) {
+        close(b->bell); /* leaves the epoll by that */
+        b->bell = -1;
+    }
+    /* Without one, event loops still look every 5 s. */
+    (void)hang(b);
+}
+
+void
+bell_close(struct bide *b)
+{
+    if (b->fd >= 0) {
+        close(b->fd);
+    }
+    if (b->bell >= 0) {
+        close(b->bell);
+    }
+    b->fd = b->bell = -1;
+}
+
+static int
+make(struct bide *b)
+{
+    int rc;
+
+    b->fd = epoll_create1(EPOLL_CLOEXEC);
+    if (b->fd < 0) {
+        return errno == ENOMEM ? BIDE_ENOMEM : BIDE_ESYS;
+    }
+    rc = hang(b);
+    if (rc) {
+        bell_close(b);
+        return rc;
+    }
+    return b->fd;
+}
+
+int
+bide_fd(struct bide *b)
+{
+    int fd;
+
+    if (!b) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    pthread_mutex_lock(&b->lock);
+    fd = b->fd >= 0 ? b->fd : make(b);
+    pthread_mutex_unlock(&b->lock);
+    return fd;
+}
+
+void
+bide_fd_clear(struct bide *b)
+{
+    if (!b) {
+        return;
+    }
+    registry_revive(b);
+    pthread_mutex_lock(&b->lock);
+    if (b->bell >= 0) {
+        live_bell_clear(b->bell);
+    }
+    pthread_mutex_unlock(&b->lock);
+}

@@ -1,0 +1,462 @@
+/* The call: the machine told of what happens, and what it answers done.  The
+ * drivers (run.c, try.c, step.c) only choose who waits and how. */
+#include "call.h"
+
+#include <string.h>
+
+#include "rule/draw.h"
+
+/* No sleep without a look at the registry for longer: a writer may have been
+ * killed between its commit and telling. */
+#define LOOK_AT_LEAST_NS 5000000000ull
+
+/* ---- time ---- */
+
+static uint64_t
+ticks_now(const struct bide *b)
+{
+    return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_ticks(b->scale);
+}
+
+/* The success path knows ticks only; from a failure on there are times. */
+static uint64_t
+settle_times(struct call *k, uint64_t end_ticks)
+{
+    const struct bide *b = k->policy->bide;
+    uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
+    uint64_t now;
+
+    if (b->own_clock) {
+        now = end_ticks;
+    } else {
+        now = clock_monotonic_ns();
+    }
+    if (!k->exact) {
+        k->machine.begun_ns = now - took;
+        k->machine.attempt_ns = now - took;
+        k->exact = true;
+    }
+    return now;
+}
+
+/* ---- the end ---- */
+
+static void
+leave_sleep(struct call *k)
+{
+    if (k->sleeper >= 0) {
+        sleeper_leave(k->bed, k->sleeper);
+    }
+    k->sleeper = -1;
+}
+
+static void
+fill_result(struct bide_call *c, uint64_t now_ns)
+{
+    const struct call *k = call_of(c);
+    const struct machine *m = &k->machine;
+
+    c->result = (struct bide_result){
+        .verdict = m->verdict,
+        .reason = m->reason,
+        .end = m->end,
+        .attempts = m->attempts,
+        .outcome = m->last,
+        .elapsed_ns = now_ns - m->begun_ns,
+        .slept_ns = k->slept_ns,
+    };
+}
+
+static void
+finish(struct bide_call *c, uint64_t now_ns)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+
+    fill_result(c, now_ns);
+    count_verdict(k->policy, &k->machine);
+    if (b->hooked && b->hooks.at_verdict) {
+        b->hooks.at_verdict(b->hooks.arg, k->policy->name, &c->result);
+    }
+    rules_drop(k->rules);
+    k->rules = NULL;
+    k->state = CALL_IDLE;
+    running_add(b, -1);
+}
+
+enum bide_next
+call_stop(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    uint64_t now;
+
+    if (k->state == CALL_READY && !k->exact) {
+        k->ticks = ticks_now(b);
+    }
+    now = settle_times(k, ticks_now(b));
+    if (k->state == CALL_WAITING) {
+        leave_sleep(k);
+    }
+    machine_cancel(&k->machine);
+    finish(c, now);
+    return BIDE_DONE;
+}
+
+/* ---- the beginning ---- */
+
+static void
+clear(struct call *k, struct bide_policy *p)
+{
+    memset(k, 0, sizeof *k);
+    k->policy = p;
+    k->sleeper = -1;
+}
+
+/* The gate says that the rules must be looked at first. */
+static enum bide_next
+begin_by_rules(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    uint64_t now;
+
+    registry_revive(k->policy->bide);
+    k->rules = rules_take(k->policy);
+    now = registry_now_ns(k->policy->bide);
+    k->exact = true;
+    k->machine.begun_ns = now;
+    if (k->rules &&
+        machine_begin(&k->machine, k->rules->policy, now) == MACHINE_REFUSED) {
+        finish(c, now);
+        return BIDE_NOT_LET_OUT;
+    }
+    return BIDE_GO;
+}
+
+enum bide_next
+call_begin(struct bide_call *c, struct bide_policy *p)
+{
+    struct call *k = call_of(c);
+    uint64_t gate = atomic_load_explicit(
+        &atomic_load_explicit(&p->cell, memory_order_acquire)->gate,
+        memory_order_acquire);
+    uint32_t local = atomic_load_explicit(&p->local_gate, memory_order_relaxed);
+
+    clear(k, p);
+    running_add(p->bide, 1);
+    k->state = CALL_READY;
+    if (__builtin_expect((gate | local) & GATE_SLOW, 0)) {
+        return begin_by_rules(c);
+    }
+    return BIDE_GO;
+}
+
+static uint32_t
+limit_ms(const struct call *k, uint64_t now_ns)
+{
+    uint64_t limit;
+
+    limit = machine_limit_ns(&k->machine, k->rules->policy, now_ns);
+    if (limit == DURATION_NONE) {
+        return 0;
+    }
+    limit /= 1000000;
+    return limit < 1 ? 1 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
+}
+
+/* A first attempt's limit is in the cell; a later one's depends on how much of
+ * the deadline is left. */
+static void
+tell_limit(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    uint64_t now = 0;
+
+    c->attempt.timeout_ms = 0;
+    c->attempt.deadline_ns = UINT64_MAX;
+    if (k->rules) {
+        now = registry_now_ns(b);
+        c->attempt.timeout_ms = limit_ms(k, now);
+    } else {
+        c->attempt.timeout_ms = atomic_load_explicit(
+            &atomic_load_explicit(&k->policy->cell, memory_order_acquire)
+                 ->limit_ms,
+            memory_order_relaxed);
+        if (c->attempt.timeout_ms) {
+            now = registry_now_ns(b);
+        }
+    }
+    if (c->attempt.timeout_ms) {
+        c->attempt.deadline_ns = now + c->attempt.timeout_ms * 1000000ull;
+    }
+}
+
+void
+call_start_attempt(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+
+    c->attempt.number = k->machine.attempts + 1;
+    tell_limit(c);
+    if (b->hooked && b->hooks.before_attempt) {
+        b->hooks.before_attempt(b->hooks.arg, k->policy->name, &c->attempt);
+    }
+    if (k->machine.attempts > 0) {
+        count(k->policy, COUNTER_RETRIES, 1);
+    }
+    machine_started(&k->machine, k->exact ? registry_now_ns(b) : 0);
+    k->state = CALL_ATTEMPT;
+    k->ticks = ticks_now(b);
+}
+
+/* ---- after an attempt ---- */
+
+static enum bide_next
+start_wait(struct bide_call *c, uint64_t now_ns)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    const struct machine *m = &k->machine;
+
+    k->state = CALL_WAITING;
+    k->wait_began_ns = now_ns;
+    if (b->hooked && b->hooks.before_wait) {
+        b->hooks.before_wait(b->hooks.arg, k->policy->name, m->attempts,
+                             m->last, m->wake_ns - m->ended_ns);
+    }
+    if (m->wake_ns > now_ns) {
+        const struct home *h = atomic_load(&k->policy->home);
+
+        k->bed = h->live;
+        k->sleeper =
+            sleeper_enter(h->live, h->index, m->attempts,
+                          k->rules->policy->attempts, m->last, m->wake_ns);
+    }
+    return BIDE_WAIT;
+}
+
+/* Without memory for rules: as if nobody had asked for more. */
+static enum bide_next
+end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns)
+{
+    struct machine *m = &call_of(c)->machine;
+    bool fine = outcome_is_success(o);
+
+    m->last = o;
+    m->verdict = fine ? BIDE_SUCCEEDED : BIDE_EXHAUSTED;
+    m->reason = fine ? BIDE_BY_NONE : BIDE_BY_ATTEMPTS;
+    m->end = fine ? BIDE_END_NONE : BIDE_ABORTED;
+    m->state = MACHINE_DONE;
+    finish(c, now_ns);
+    return BIDE_DONE;
+}
+
+/* Rules may have changed while the attempt ran. */
+static void
+refresh_rules(struct call *k)
+{
+    struct rules *r = rules_take(k->policy);
+
+    if (!k->numbered) {
+        k->number = atomic_fetch_add(&k->policy->bide->calls, 1);
+        k->numbered = true;
+    }
+    if (r) {
+        rules_drop(k->rules);
+        k->rules = r;
+    }
+}
+
+static enum bide_next
+decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
+       uint64_t took_ns)
+{
+    struct call *k = call_of(c);
+    struct machine *m = &k->machine;
+    uint64_t seed = k->policy->bide->seed;
+    enum machine_says says;
+
+    if (!k->rules) {
+        return end_without_rules(c, o, now_ns);
+    }
+    says = machine_ended(
+        m, k->rules->policy, o, now_ns,
+        draw_unit(draw_bits(seed, k->number, 2 * m->attempts)),
+        draw_unit(draw_bits(seed, k->number, 2 * m->attempts + 1)));
+    count_attempt(k->policy,
+                  m->verdict == BIDE_SUCCEEDED && says == MACHINE_DONE,
+                  took_ns);
+    if (says == MACHINE_WAIT || m->verdict != BIDE_SUCCEEDED) {
+        count_failure(k->policy, o);
+    }
+    if (says == MACHINE_WAIT &&
+        !atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
+        return start_wait(c, now_ns);
+    }
+    if (says == MACHINE_WAIT) {
+        machine_cancel(m);
+    }
+    finish(c, now_ns);
+    return BIDE_DONE;
+}
+
+static void
+tell_after(const struct call *k, struct bide_outcome o, uint64_t took_ns)
+{
+    const struct bide *b = k->policy->bide;
+
+    if (b->hooked && b->hooks.after_attempt) {
+        b->hooks.after_attempt(b->hooks.arg, k->policy->name,
+                               k->machine.attempts, o, took_ns);
+    }
+}
+
+static enum bide_next
+end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
+    uint64_t now;
+
+    tell_after(k, o, took);
+    registry_revive(b);
+    now = settle_times(k, end_ticks);
+    refresh_rules(k);
+    return decide(c, o, now, took);
+}
+
+/* A plain success of a call that needs no rules: one word is added to. */
+static enum bide_next
+end_well(struct bide_call *c, uint64_t end_ticks)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
+
+    count_attempt(k->policy, true, took);
+    c->result = (struct bide_result){
+        .attempts = 1,
+        .elapsed_ns = took,
+    };
+    k->state = CALL_IDLE;
+    running_add(b, -1);
+    return BIDE_DONE;
+}
+
+enum bide_next
+call_end_attempt(struct bide_call *c, struct bide_outcome o)
+{
+    struct call *k = call_of(c);
+    uint64_t end_ticks = ticks_now(k->policy->bide);
+
+    if (o.domain == BIDE_DOMAIN_OK && !k->rules && !k->exact &&
+        !k->policy->bide->hooked) {
+        return end_well(c, end_ticks);
+    }
+    return end_attempt_at(c, o, end_ticks);
+}
+
+enum bide_next
+call_adopt(struct bide_call *c, struct bide_policy *p, struct bide_outcome o,
+           uint64_t ticks, uint64_t end_ticks)
+{
+    struct call *k = call_of(c);
+
+    clear(k, p);
+    k->state = CALL_ATTEMPT;
+    k->ticks = ticks;
+    machine_started(&k->machine, 0);
+    return end_attempt_at(c, o, end_ticks);
+}
+
+/* ---- waiting ---- */
+
+static enum bide_next
+end_wait(struct bide_call *c, uint64_t now_ns, bool go)
+{
+    struct call *k = call_of(c);
+    uint64_t slept = now_ns - k->wait_began_ns;
+
+    leave_sleep(k);
+    k->slept_ns += slept;
+    count(k->policy, COUNTER_SLEPT_NS, slept);
+    if (go) {
+        k->state = CALL_READY;
+        return BIDE_GO;
+    }
+    finish(c, now_ns);
+    return BIDE_DONE;
+}
+
+/* When the rules were made anew the wait is decided again. */
+static void
+follow_change(struct call *k)
+{
+    struct rules *r = rules_take(k->policy);
+
+    if (!r) {
+        return;
+    }
+    if (r == k->rules) {
+        rules_drop(r);
+        return;
+    }
+    rules_drop(k->rules);
+    k->rules = r;
+    machine_changed(&k->machine, r->policy);
+    count(k->policy, COUNTER_REDECIDED, 1);
+    if (k->sleeper >= 0) {
+        sleeper_move(k->bed, k->sleeper, r->policy->attempts,
+                     k->machine.wake_ns);
+    }
+}
+
+enum bide_next
+call_look(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    uint64_t now;
+
+    registry_revive(k->policy->bide);
+    now = registry_now_ns(k->policy->bide);
+    if (atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
+        machine_cancel(&k->machine);
+        return end_wait(c, now, false);
+    }
+    follow_change(k);
+    if (k->machine.state == MACHINE_DONE) {
+        return end_wait(c, now, false);
+    }
+    if (machine_due(&k->machine, now) == MACHINE_GO) {
+        return end_wait(c, now, true);
+    }
+    return BIDE_WAIT;
+}
+
+enum bide_next
+call_wait(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    enum bide_next next;
+
+    for (;;) {
+        struct cell *cell = atomic_load(&k->policy->cell);
+        uint32_t seen = atomic_load(&cell->generation);
+        uint64_t until, now;
+
+        next = call_look(c);
+        if (next != BIDE_WAIT) {
+            return next;
+        }
+        now = registry_now_ns(b);
+        until = k->machine.wake_ns - now > LOOK_AT_LEAST_NS &&
+                        k->machine.wake_ns > now
+                    ? now + LOOK_AT_LEAST_NS
+                    : k->machine.wake_ns;
+        registry_sleep_until(b, cell, seen, until);
+    }
+}

@@ -1,0 +1,65 @@
+/* A call in progress: what lies in the opaque part of struct bide_call, and the
+ * steps all drivers are made of. */
+#ifndef BIDE_CALL_H
+#define BIDE_CALL_H
+
+#include "registry.h"
+#include "rule/machine.h"
+
+enum call_state {
+    CALL_IDLE,    /* ended, or never begun */
+    CALL_READY,   /* let out; its attempt has not started yet */
+    CALL_ATTEMPT,
+    CALL_WAITING,
+};
+
+struct call {
+    struct bide_policy *policy;
+    struct rules *rules;      /* held from the first failure on */
+    enum call_state state;
+    _Atomic uint32_t cancelled;
+    struct live *bed;         /* where its sleeper's slot is */
+    int sleeper;              /* slot, or -1 */
+    bool told_outcome;        /* BIDE_TRY: the block said how it went */
+    bool exact;               /* machine has times: not on the success path */
+    uint64_t ticks;           /* the attempt's begin */
+    bool numbered;
+    uint64_t number;          /* of its draws, from the first failure on */
+    uint64_t wait_began_ns, slept_ns;
+    struct machine machine;
+};
+_Static_assert(sizeof(struct call) <= sizeof((struct bide_call *)0)->opaque,
+               "struct bide_call has room for it");
+
+static inline struct call *
+call_of(struct bide_call *c)
+{
+    return (struct call *)(void *)c->opaque;
+}
+
+/* Begins: CALL_READY, or ended as refused. */
+enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
+/* Fills c->attempt and starts the clock. */
+void call_start_attempt(struct bide_call *c);
+/* WAIT or DONE. */
+enum bide_next call_end_attempt(struct bide_call *c, struct bide_outcome o);
+/* A first attempt that ran without a struct bide_call failed, or had no plain
+ * success: from here on there is one.  `ticks` are its begin and end. */
+enum bide_next call_adopt(struct bide_call *c, struct bide_policy *p,
+                          struct bide_outcome o, uint64_t ticks,
+                          uint64_t end_ticks);
+/* While it waits: GO, WAIT or DONE. */
+enum bide_next call_look(struct bide_call *c);
+/* Sleeps until call_look says something else. */
+enum bide_next call_wait(struct bide_call *c);
+enum bide_next call_stop(struct bide_call *c); /* as cancelled */
+
+/* ---- count.c ---- */
+
+void count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns);
+void count_failure(struct bide_policy *p, struct bide_outcome o);
+void count(struct bide_policy *p, enum counter which, uint64_t by);
+/* The verdict of a call that has ended. */
+void count_verdict(struct bide_policy *p, const struct machine *m);
+
+#endif

@@ -1,0 +1,108 @@
+/* What calls and attempts add to the live state. */
+#include "call.h"
+
+#include <sched.h>
+#include <sys/rseq.h>
+
+/* The CPU this thread runs on; where it has moved meanwhile, a stripe is
+ * shared for once, which costs time and nothing else. */
+static inline uint32_t
+this_cpu(void)
+{
+    const struct rseq *r =
+        (const struct rseq *)((const char *)__builtin_thread_pointer() +
+                              __rseq_offset);
+    uint32_t cpu;
+
+    if (__builtin_expect(__rseq_size == 0, 0)) {
+        int got = sched_getcpu();
+
+        return got < 0 ? 0 : (uint32_t)got;
+    }
+    cpu = *(const volatile uint32_t *)&r->cpu_id;
+    return (int32_t)cpu < 0 ? 0 : cpu;
+}
+
+static inline struct stripe *
+stripe_of(struct bide_policy *p)
+{
+    uint32_t i = this_cpu() & p->stripe_mask & (STRIPE_MAX - 1);
+    struct stripe *s =
+        atomic_load_explicit(&p->stripe[i], memory_order_acquire);
+
+    return __builtin_expect(s != NULL, 1) ? s : attach_stripe(p, i);
+}
+
+void
+count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns)
+{
+    struct stripe *s = stripe_of(p);
+    _Atomic uint64_t *histogram = succeeded ? s->succeeded : s->failed;
+
+    atomic_fetch_add_explicit(&histogram[histogram_bucket(took_ns)], 1,
+                              memory_order_relaxed);
+}
+
+void
+count(struct bide_policy *p, enum counter which, uint64_t by)
+{
+    atomic_fetch_add_explicit(&stripe_of(p)->counter[which], by,
+                              memory_order_relaxed);
+}
+
+void
+count_failure(struct bide_policy *p, struct bide_outcome o)
+{
+    const struct home *h = atomic_load_explicit(&p->home, memory_order_acquire);
+    uint32_t classes = outcome_classes(o);
+    enum counter which = COUNTER_PERMANENT;
+
+    if (classes & OUTCOME_CONNECT) {
+        which = COUNTER_CONNECT;
+    } else if (classes & OUTCOME_TIMEOUT) {
+        which = COUNTER_TIMEOUT;
+    } else if (classes & OUTCOME_THROTTLE) {
+        which = COUNTER_THROTTLE;
+    } else if (classes & OUTCOME_TRANSIENT) {
+        which = COUNTER_TRANSIENT;
+    }
+    count(p, which, 1);
+    cell_count_outcome(h->live, h->index, o);
+}
+
+static enum counter
+end_counter(enum bide_end end)
+{
+    switch (end) {
+    case BIDE_DEFERRED:
+        return COUNTER_DEFERRED;
+    case BIDE_DROPPED:
+        return COUNTER_DROPPED;
+    default:
+        return COUNTER_ABORTED;
+    }
+}
+
+void
+count_verdict(struct bide_policy *p, const struct machine *m)
+{
+    switch (m->verdict) {
+    case BIDE_SUCCEEDED:
+        if (m->attempts > 1) {
+            count(p, COUNTER_RECOVERED, 1);
+        }
+        break;
+    case BIDE_EXHAUSTED:
+        count(p, end_counter(m->end), 1);
+        break;
+    case BIDE_REFUSED:
+        count(p, COUNTER_REFUSED, 1);
+        break;
+    case BIDE_REJECTED:
+        count(p, COUNTER_REJECTED, 1);
+        break;
+    case BIDE_CANCELLED:
+        count(p, COUNTER_CANCELLED, 1);
+        break;
+    }
+}

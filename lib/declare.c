@@ -1,0 +1,202 @@
+/* The rules that a program brings along, for where the registry has none. */
+#include "registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct declared {
+    struct declared *next;
+    struct policy_text *text;
+};
+
+static __thread char last_error[512];
+
+const char *
+bide_declare_error(void)
+{
+    return last_error;
+}
+
+const struct policy_text *
+declared_find(const struct bide *b, const char *name)
+{
+    const struct declared *d;
+
+    for (d = b->declared; d; d = d->next) {
+        if (strcmp(policy_text_name(d->text), name) == 0) {
+            return d->text;
+        }
+    }
+    return NULL;
+}
+
+int
+declared_finder(void *arg, const char *name, const struct policy_text **out)
+{
+    const struct policy_text *t = declared_find(arg, name);
+
+    if (!t) {
+        return BIDE_ENOPOLICY;
+    }
+    *out = t;
+    return 0;
+}
+
+void
+declared_free(struct bide *b)
+{
+    while (b->declared) {
+        struct declared *d = b->declared;
+
+        b->declared = d->next;
+        policy_text_free(d->text);
+        free(d);
+    }
+}
+
+/* Puts all of them in front, where they are found first.  Takes the texts out
+ * of the list. */
+static int
+push_all(struct declared **head, struct policy_list *list)
+{
+    size_t i;
+
+    for (i = 0; i < list->count; i++) {
+        struct declared *d = calloc(1, sizeof *d);
+
+        if (!d) {
+            return BIDE_ENOMEM;
+        }
+        d->text = list->list[i];
+        list->list[i] = NULL;
+        d->next = *head;
+        *head = d;
+    }
+    return 0;
+}
+
+static void
+pop_until(struct declared **head, const struct declared *end)
+{
+    while (*head != end) {
+        struct declared *d = *head;
+
+        *head = d->next;
+        policy_text_free(d->text);
+        free(d);
+    }
+}
+
+static int
+check_all(struct bide *b, const struct declared *end, struct faults *faults)
+{
+    const struct declared *d;
+    int worst = 0;
+
+    for (d = b->declared; d != end; d = d->next) {
+        struct policy *p;
+        int rc =
+            policy_compile(d->text, declared_finder, b, "declared", &p, faults);
+
+        if (rc == 0) {
+            policy_free(p);
+        } else if (worst != BIDE_ENOMEM) {
+            worst = rc;
+        }
+    }
+    return worst;
+}
+
+/* What an earlier declaration of the same name left behind is unreachable, but
+ * for calls that never see it again: freed. */
+static void
+drop_shadowed(struct bide *b)
+{
+    struct declared *d, **at, *gone;
+
+    for (d = b->declared; d; d = d->next) {
+        for (at = &d->next; *at;) {
+            if (strcmp(policy_text_name((*at)->text),
+                       policy_text_name(d->text)) != 0) {
+                at = &(*at)->next;
+                continue;
+            }
+            gone = *at;
+            *at = gone->next;
+            policy_text_free(gone->text);
+            free(gone);
+        }
+    }
+}
+
+/* Handles look again, those asleep at once. */
+static void
+announce_here(struct bide *b)
+{
+    struct bide_policy *p;
+
+    for (p = b->policies; p; p = p->next) {
+        cell_announce(atomic_load(&p->home)->live, atomic_load(&p->cell));
+    }
+}
+
+static int
+declare_all(struct bide *b, struct policy_list *list, struct faults *faults)
+{
+    struct declared *end = b->declared;
+    int rc = push_all(&b->declared, list);
+
+    if (rc == 0) {
+        rc = check_all(b, end, faults);
+    }
+    if (rc) {
+        pop_until(&b->declared, end);
+        return rc;
+    }
+    drop_shadowed(b);
+    announce_here(b);
+    return 0;
+}
+
+static void
+keep_error(const struct faults *faults, int rc)
+{
+    const struct fault *f = faults->list;
+
+    if (faults->count == 0) {
+        snprintf(last_error, sizeof last_error, "%s", bide_strerror(rc));
+    } else if (f->hint) {
+        snprintf(last_error, sizeof last_error, "%s:%d: %s; %s", f->file,
+                 f->line, f->what, f->hint);
+    } else {
+        snprintf(last_error, sizeof last_error, "%s:%d: %s", f->file, f->line,
+                 f->what);
+    }
+}
+
+int
+bide_declare(struct bide *b, const char *ini)
+{
+    struct faults faults = {0};
+    struct policy_list list = {0};
+    int rc;
+
+    last_error[0] = '\0';
+    if (!b || !ini) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    rc = policy_read("declared", ini, strlen(ini), &list, &faults);
+    if (rc == 0) {
+        pthread_mutex_lock(&b->lock);
+        rc = declare_all(b, &list, &faults);
+        pthread_mutex_unlock(&b->lock);
+    }
+    if (rc) {
+        keep_error(&faults, rc);
+    }
+    policy_list_free(&list);
+    faults_free(&faults);
+    return rc;
+}

@@ -1,0 +1,96 @@
+#include "rule/histogram.h"
+
+enum { SHORTEST_NS = 1000 };
+
+/* 2^octave + step / 17 of it, rounded up to the first value that
+ * histogram_bucket puts there. */
+uint64_t
+histogram_low_ns(uint32_t bucket)
+{
+    uint32_t octave, step;
+    uint64_t base;
+
+    if (bucket == 0) {
+        return 0;
+    }
+    if (bucket >= HISTOGRAM_BUCKETS - 1) {
+        return 1ull << (HISTOGRAM_FIRST_OCTAVE + HISTOGRAM_OCTAVES);
+    }
+    octave = HISTOGRAM_FIRST_OCTAVE + (bucket - 1) / HISTOGRAM_STEPS;
+    step = (bucket - 1) % HISTOGRAM_STEPS;
+    base = 1ull << octave;
+    return base + (base * step + HISTOGRAM_STEPS - 1) / HISTOGRAM_STEPS;
+}
+
+uint64_t
+histogram_high_ns(uint32_t bucket)
+{
+    return bucket >= HISTOGRAM_BUCKETS - 1 ? UINT64_MAX
+                                           : histogram_low_ns(bucket + 1);
+}
+
+uint64_t
+histogram_middle_ns(uint32_t bucket)
+{
+    uint64_t low = histogram_low_ns(bucket);
+
+    if (bucket == 0) {
+        return SHORTEST_NS; /* within 3 % down to 1 us, where our promise ends
+                             */
+    }
+    if (bucket >= HISTOGRAM_BUCKETS - 1) {
+        return low;
+    }
+    return low + (histogram_high_ns(bucket) - low) / 2;
+}
+
+uint64_t
+histogram_count(const uint64_t counts[HISTOGRAM_BUCKETS])
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        /* Counts come from shared memory, where garbage may stand. */
+        sum = counts[i] > UINT64_MAX - sum ? UINT64_MAX : sum + counts[i];
+    }
+    return sum;
+}
+
+/* Nearest rank: the smallest value that so many are not above. */
+static uint64_t
+rank_of(uint64_t total, double share)
+{
+    double exact = (double)total * share;
+    uint64_t rank;
+
+    if (!(exact > 1)) {
+        return 1;
+    }
+    if (exact >= (double)total) {
+        return total;
+    }
+    rank = (uint64_t)exact;
+    /* 0.07 * 100 is a bit more than 7, and means 7. */
+    if (exact - (double)rank > exact * 1e-12) {
+        rank++;
+    }
+    return rank < total ? rank : total;
+}
+
+uint64_t
+histogram_at_ns(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
+{
+    uint64_t total = histogram_count(counts), rank, sum = 0;
+
+    if (!total) {
+        return 0;
+    }
+    rank = rank_of(total, share);
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        if (counts[i] >= rank - sum) {
+            return histogram_middle_ns(i);
+        }
+        sum += counts[i];
+    }
+    return histogram_middle_ns(HISTOGRAM_BUCKETS - 1);
+}

@@ -1,0 +1,247 @@
+/* The rules in force for a handle: compiled once, shared by its calls, made
+ * anew when its generation has moved or the registry was committed to. */
+#include "registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+
+/* A failed attempt looks at the registry again when the last look is older; so
+ * a change whose writer was killed before it could tell is seen as well. */
+#define LOOK_EVERY_NS 1000000ull
+
+void
+rules_drop(struct rules *r)
+{
+    if (r &&
+        atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) {
+        policy_free(r->policy);
+        free(r);
+    }
+}
+
+static struct rules *
+hold(struct rules *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+static struct rules *
+make(struct policy *policy, uint32_t generation)
+{
+    struct rules *r = calloc(1, sizeof *r);
+
+    if (!r) {
+        policy_free(policy);
+        return NULL;
+    }
+    r->policy = policy;
+    r->generation = generation;
+    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+/* ---- from the registry ---- */
+
+struct reading {
+    const struct bide_policy *p;
+    struct loaded loaded;
+    bool registered;
+};
+
+/* Its own name, else `default`. */
+static int
+read_rules(void *arg, const struct snapshot *s)
+{
+    struct reading *r = arg;
+    uint64_t now = clock_realtime_ns();
+    int rc;
+
+    policy_free(r->loaded.policy); /* of a reading that was not whole */
+    r->loaded = (struct loaded){0};
+    rc = load_policy(s, r->p->name, now, &r->loaded);
+    r->registered = rc == 0;
+    if (rc == BIDE_ENOPOLICY && r->p->rules && r->p->rules->registered &&
+        memcmp(r->p->bide->id, r->p->registry_id, REGISTRY_ID_SIZE) == 0) {
+        return BIDE_EDAMAGED; /* a deletion leaves a tombstone */
+    }
+    if ((rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) &&
+        !declared_find(r->p->bide, r->p->name)) {
+        rc = load_policy(s, "default", now, &r->loaded);
+    }
+    return rc;
+}
+
+static void
+publish_gate(struct bide_policy *p, const struct reading *r, uint64_t txn)
+{
+    struct cell *c = atomic_load(&p->cell);
+    uint32_t limit_ms = 0, bits = GATE_MISSING;
+
+    if (r->registered) {
+        bits = load_gate(r->loaded.policy, &limit_ms);
+    }
+    cell_set_gate(c, txn, bits, limit_ms);
+    atomic_store_explicit(&c->version,
+                          r->registered ? r->loaded.policy->version : 0,
+                          memory_order_relaxed);
+}
+
+/* Rules that are this program's own are kept out of the shared cell. */
+static void
+publish_local(struct bide_policy *p, const struct policy *policy)
+{
+    uint32_t limit_ms = 0, bits = policy ? load_gate(policy, &limit_ms) : 0;
+
+    atomic_store_explicit(&p->local_limit_ms, limit_ms, memory_order_relaxed);
+    if (limit_ms) {
+        bits |= GATE_UNKNOWN; /* makes the call look */
+    }
+    atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
+}
+
+static struct rules *
+from_program(struct bide_policy *p, uint32_t generation)
+{
+    const struct policy_text *t = declared_find(p->bide, p->name);
+    struct policy *policy;
+    int rc = t ? policy_compile(t, declared_finder, p->bide, "declared",
+                                &policy, NULL)
+               : policy_builtin(p->name, &policy);
+
+    return rc ? NULL : make(policy, generation);
+}
+
+/* Trouble with one policy is shown until that one can be read again. */
+static void
+note_reading(struct bide_policy *p, int rc)
+{
+    struct bide *b = p->bide;
+
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+        rc = 0;
+    }
+    if (rc == 0 && b->unread != p) {
+        return;
+    }
+    b->unread = rc ? p : NULL;
+    atomic_store(&b->read_status, rc);
+    if (b->live != b->own) {
+        live_note_trouble(b->live, rc);
+    }
+}
+
+/* Under b->lock.  NULL: keep what there is. */
+static struct rules *
+fresh(struct bide_policy *p, uint32_t generation)
+{
+    struct bide *b = p->bide;
+    struct reading reading = {.p = p};
+    struct rules *r = NULL;
+    uint64_t txn = 0, read_txn;
+    int rc = attach_registry(b, &txn);
+
+    atomic_store(&b->looked_ns, clock_monotonic_ns());
+    read_txn = txn;
+    if (rc == 0) {
+        rc = reader_read(b->reader, read_rules, &reading, &read_txn);
+        note_reading(p, rc);
+    }
+    if (rc == 0) {
+        r = make(reading.loaded.policy, generation);
+        if (r) {
+            r->txn = read_txn;
+            r->until_ns = reading.loaded.until_ns;
+            r->registered = reading.registered;
+            publish_gate(p, &reading, read_txn);
+            publish_local(p, reading.registered ? NULL : r->policy);
+            memcpy(p->registry_id, b->id, sizeof p->registry_id);
+        }
+        return r;
+    }
+    policy_free(reading.loaded.policy);
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+        reading.registered = false;
+        publish_gate(p, &reading, read_txn);
+    } else {
+        if (p->rules && p->rules->registered) {
+            return NULL; /* the last good policy stays */
+        }
+    }
+    r = from_program(p, generation);
+    if (r) {
+        r->txn = txn;
+        publish_local(p, r->policy);
+    }
+    return r;
+}
+
+/* ---- taking ---- */
+
+/* Cheap, and never wrong about a change that was announced. */
+static bool
+stale(struct bide_policy *p, const struct rules *r)
+{
+    struct cell *c = atomic_load_explicit(&p->cell, memory_order_acquire);
+
+    return r->generation !=
+               atomic_load_explicit(&c->generation, memory_order_acquire) ||
+           (r->until_ns && clock_realtime_ns() >= r->until_ns);
+}
+
+/* Whether the registry has another commit than these rules are from, or has
+ * come or gone. */
+static bool
+overtaken(struct bide_policy *p, const struct rules *r)
+{
+    struct bide *b = p->bide;
+    uint64_t now = clock_monotonic_ns(), txn = 0;
+    bool yes;
+
+    if (!b->own_clock && now - atomic_load(&b->looked_ns) < LOOK_EVERY_NS) {
+        return false;
+    }
+    pthread_mutex_lock(&b->lock);
+    atomic_store(&b->looked_ns, now);
+    if (attach_registry(b, &txn) != 0) {
+        txn = 0;
+    }
+    /* Without a registry, what came from one stays. */
+    yes = txn != r->txn && !(txn == 0 && r->registered);
+    pthread_mutex_unlock(&b->lock);
+    return yes;
+}
+
+struct rules *
+rules_take(struct bide_policy *p)
+{
+    struct rules *r, *old;
+    uint32_t generation;
+
+    pthread_mutex_lock(&p->lock);
+    r = p->rules;
+    if (!r || stale(p, r) || overtaken(p, r)) {
+        generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
+                                          memory_order_acquire);
+        pthread_mutex_lock(&p->bide->lock);
+        r = fresh(p, generation);
+        pthread_mutex_unlock(&p->bide->lock);
+        old = p->rules;
+        if (r) {
+            p->rules = r;
+            rules_drop(old);
+        } else {
+            r = old;
+            if (r) {
+                r->generation = generation;
+            }
+        }
+    }
+    if (r) {
+        hold(r);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}

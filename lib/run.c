@@ -1,0 +1,91 @@
+/* The blocking driver.  A call that succeeds at once never gets further than
+ * bide_run itself. */
+#include "call.h"
+
+static enum bide_verdict
+go_on(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn, void *arg)
+{
+    while (next == BIDE_WAIT || next == BIDE_GO) {
+        if (next == BIDE_WAIT) {
+            next = call_wait(c);
+            continue;
+        }
+        call_start_attempt(c);
+        next = call_end_attempt(c, fn(&c->attempt, arg));
+    }
+    return c->result.verdict;
+}
+
+enum bide_verdict
+bide_call_run(struct bide_call *c, struct bide_policy *p, bide_attempt_fn *fn,
+              void *arg)
+{
+    return go_on(c, call_begin(c, p), fn, arg);
+}
+
+/* What cannot be done without looking at the rules, or with hooks, or under a
+ * clock of the caller's. */
+static enum bide_verdict
+run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
+          struct bide_result *out)
+{
+    struct bide_call c;
+
+    bide_call_run(&c, p, fn, arg);
+    if (out) {
+        *out = c.result;
+    }
+    return c.result.verdict;
+}
+
+static enum bide_verdict
+run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
+                struct bide_outcome first, const uint64_t ticks[2],
+                struct bide_result *out)
+{
+    struct bide_call c;
+
+    go_on(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg);
+    if (out) {
+        *out = c.result;
+    }
+    return c.result.verdict;
+}
+
+enum bide_verdict
+bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
+         struct bide_result *out)
+{
+    struct bide *b = p->bide;
+    const struct cell *cell =
+        atomic_load_explicit(&p->cell, memory_order_acquire);
+    struct bide_attempt attempt = {1, 0, UINT64_MAX};
+    struct bide_outcome o;
+    uint64_t ticks[2];
+
+    if (__builtin_expect(
+            ((atomic_load_explicit(&cell->gate, memory_order_acquire) |
+              atomic_load_explicit(&p->local_gate, memory_order_relaxed)) &
+             GATE_SLOW) ||
+                b->own_clock || b->hooked ||
+                atomic_load_explicit(&cell->limit_ms, memory_order_relaxed),
+            0)) {
+        return run_whole(p, fn, arg, out);
+    }
+    running_add(b, 1);
+    ticks[0] = clock_ticks(b->scale);
+    o = fn(&attempt, arg);
+    ticks[1] = clock_ticks(b->scale);
+    if (__builtin_expect(o.domain != BIDE_DOMAIN_OK, 0)) {
+        return run_after_first(p, fn, arg, o, ticks, out);
+    }
+    count_attempt(p, true, clock_between_ns(b->scale, ticks[0], ticks[1]));
+    if (out) {
+        *out = (struct bide_result){
+            .attempts = 1,
+            .elapsed_ns = clock_between_ns(b->scale, ticks[0], ticks[1]),
+        };
+    }
+    running_add(b, -1);
+    return BIDE_SUCCEEDED;
+}

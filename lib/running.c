@@ -1,0 +1,102 @@
+/* Which calls are in progress, at the cost of a thread-local load and two plain
+ * memory accesses each.  Threads take a slot on first use and give it back when
+ * they end; the last slot is shared by those that found none. */
+#include "registry.h"
+
+#include <limits.h>
+
+static _Atomic uint64_t taken[RUNNING_SLOTS / 64];
+static pthread_key_t at_thread_exit;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool have_key;
+
+enum { SHARED_SLOT = RUNNING_SLOTS - 1 };
+
+/* Slot + 1; 0: none yet.  Initial-exec: a load, not a call. */
+static __thread uint32_t slot_plus_1 __attribute__((tls_model("initial-exec")));
+
+static void
+give_back(void *value)
+{
+    uint32_t slot = (uint32_t)(uintptr_t)value - 1;
+
+    atomic_fetch_and(&taken[slot / 64], ~(1ull << slot % 64));
+}
+
+static void
+make_key(void)
+{
+    have_key = pthread_key_create(&at_thread_exit, give_back) == 0;
+}
+
+static uint32_t
+take_slot(void)
+{
+    uint32_t slot;
+
+    pthread_once(&once, make_key);
+    for (slot = 0; have_key && slot < SHARED_SLOT; slot++) {
+        uint64_t bit = 1ull << slot % 64;
+
+        if (atomic_load_explicit(&taken[slot / 64], memory_order_relaxed) &
+            bit) {
+            continue;
+        }
+        if (atomic_fetch_or(&taken[slot / 64], bit) & bit) {
+            continue;
+        }
+        if (pthread_setspecific(at_thread_exit,
+                                (void *)(uintptr_t)(slot + 1))) {
+            atomic_fetch_and(&taken[slot / 64], ~bit);
+            break;
+        }
+        return slot;
+    }
+    return SHARED_SLOT;
+}
+
+void
+running_add(struct bide *b, int64_t change)
+{
+    _Atomic int64_t *calls;
+
+    if (__builtin_expect(slot_plus_1 == 0, 0)) {
+        slot_plus_1 = take_slot() + 1;
+    }
+    calls = &b->running[slot_plus_1 - 1].calls;
+    if (__builtin_expect(slot_plus_1 - 1 == SHARED_SLOT, 0)) {
+        atomic_fetch_add_explicit(calls, change, memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(
+        calls, atomic_load_explicit(calls, memory_order_relaxed) + change,
+        memory_order_relaxed);
+}
+
+int64_t
+running_total(const struct bide *b)
+{
+    int64_t total = 0;
+    int i;
+
+    for (i = 0; i < RUNNING_SLOTS; i++) {
+        total +=
+            atomic_load_explicit(&b->running[i].calls, memory_order_relaxed);
+    }
+    return total;
+}
+
+/* The calls of other threads do not exist in the child; those of the thread
+ * that forked go on. */
+void
+running_clear(struct bide *b)
+{
+    uint32_t i;
+
+    for (i = 0; i < RUNNING_SLOTS; i++) {
+        if (i + 1 != slot_plus_1) {
+            atomic_store_explicit(&b->running[i].calls, 0,
+                                  memory_order_relaxed);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/* Totals of one policy and scope. */
+#include "registry.h"
+#include "stats.h"
+
+#include <stdlib.h>
+
+static double
+at_ms(const uint64_t *histogram, double share)
+{
+    return (double)histogram_at_ns(histogram, share) / 1e6;
+}
+
+static struct bide_latency
+latency(const uint64_t *histogram)
+{
+    return (struct bide_latency){
+        .count = histogram_count(histogram),
+        .p50_ms = at_ms(histogram, 0.50),
+        .p95_ms = at_ms(histogram, 0.95),
+        .p99_ms = at_ms(histogram, 0.99),
+        .max_ms = at_ms(histogram, 1),
+    };
+}
+
+void
+stats_from(const struct cell_reading *r, uint32_t version,
+           struct bide_stats *out)
+{
+    const uint64_t *n = r->counter;
+
+    *out = (struct bide_stats){
+        .version = version,
+        .latency_succeeded = latency(r->succeeded),
+        .latency_failed = latency(r->failed),
+        .recovered = n[COUNTER_RECOVERED],
+        .aborted = n[COUNTER_ABORTED],
+        .deferred = n[COUNTER_DEFERRED],
+        .dropped = n[COUNTER_DROPPED],
+        .refused = n[COUNTER_REFUSED],
+        .rejected = n[COUNTER_REJECTED],
+        .cancelled = n[COUNTER_CANCELLED],
+        .retries = n[COUNTER_RETRIES],
+        .slept_ns = n[COUNTER_SLEPT_NS],
+    };
+    out->succeeded = out->latency_succeeded.count;
+    out->exhausted = out->aborted + out->deferred + out->dropped;
+    out->attempts_failed = out->latency_failed.count;
+    out->attempts = out->succeeded + out->attempts_failed;
+}
+
+int
+bide_read_stats(struct bide_policy *p, struct bide_stats *out)
+{
+    struct cell_reading *r;
+    const struct home *h;
+    const struct cell *c;
+
+    if (!p || !out) {
+        return BIDE_EINVAL;
+    }
+    r = malloc(sizeof *r);
+    if (!r) {
+        return BIDE_ENOMEM;
+    }
+    registry_revive(p->bide);
+    h = atomic_load(&p->home);
+    cell_read(h->live, h->index, r);
+    c = cell_at(h->live, h->index);
+    stats_from(r, atomic_load_explicit(&c->version, memory_order_relaxed), out);
+    free(r);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* The drivers that leave the attempt to the caller: a loop around a block, and
+ * steps for event loops. */
+#include "call.h"
+
+/* ---- BIDE_TRY ---- */
+
+void
+bide_call_begin(struct bide_call *c, struct bide_policy *p)
+{
+    call_begin(c, p);
+}
+
+int
+bide_call_next(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT) {
+        if (!k->told_outcome) {
+            bide_call_outcome(c, bide_app("no_outcome"));
+        }
+        k->told_outcome = false;
+    }
+    if (k->state == CALL_WAITING) {
+        call_wait(c);
+    }
+    if (k->state != CALL_READY) {
+        return 0;
+    }
+    call_start_attempt(c);
+    return 1;
+}
+
+void
+bide_call_outcome(struct bide_call *c, struct bide_outcome o)
+{
+    struct call *k = call_of(c);
+
+    if (k->state != CALL_ATTEMPT) {
+        return; /* said twice: the first counts */
+    }
+    call_end_attempt(c, o);
+}
+
+void
+bide_call_abandon(struct bide_call *c)
+{
+    if (call_of(c)->state != CALL_IDLE) {
+        call_stop(c);
+    }
+}
+
+void
+bide_call_cancel(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide_policy *p = k->policy;
+
+    atomic_store_explicit(&k->cancelled, 1, memory_order_release);
+    /* It sleeps on its policy's generation, as others may: they decide again,
+     * under the same rules and draws, and sleep on. */
+    cell_announce(atomic_load(&p->home)->live, atomic_load(&p->cell));
+}
+
+/* ---- steps ---- */
+
+static enum bide_next
+started(struct bide_call *c, enum bide_next next)
+{
+    if (next == BIDE_GO) {
+        call_start_attempt(c);
+    }
+    return next;
+}
+
+enum bide_next
+bide_step_begin(struct bide_call *c, struct bide_policy *p)
+{
+    return started(c, call_begin(c, p));
+}
+
+enum bide_next
+bide_step_ended(struct bide_call *c, struct bide_outcome o)
+{
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT) {
+        return call_end_attempt(c, o);
+    }
+    return k->state == CALL_WAITING ? BIDE_WAIT : BIDE_DONE;
+}
+
+enum bide_next
+bide_step_resume(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+
+    switch (k->state) {
+    case CALL_WAITING:
+        return started(c, call_look(c));
+    case CALL_ATTEMPT:
+        return BIDE_GO; /* still under way */
+    default:
+        return BIDE_DONE;
+    }
+}
+
+uint64_t
+bide_step_deadline_ns(const struct bide_call *c)
+{
+    const struct call *k = (const struct call *)(const void *)c->opaque;
+
+    switch (k->state) {
+    case CALL_WAITING:
+        return k->machine.wake_ns;
+    case CALL_ATTEMPT:
+        return c->attempt.deadline_ns;
+    default:
+        return 0;
+    }
+}
