@@ -2,11 +2,13 @@
 #include "exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <bide.h>
 #include "command.h"
@@ -331,6 +333,21 @@ with_input(struct exec *e, const struct command_line *line)
     return status;
 }
 
+/* What is closed (<&-) stays closed for the child, but its number must not be
+ * given to something of ours. */
+static void
+occupy_standard_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
 int
 exec_command(struct command_line *line)
 {
@@ -340,6 +357,7 @@ exec_command(struct command_line *line)
                      .verbose = line->option[OPTION_VERBOSE] != NULL};
     int status;
 
+    occupy_standard_streams();
     exec_guard_start(&e.guard);
     if (exec_signals_open(&e.signals) < 0) {
         say_errno("signals");

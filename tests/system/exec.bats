@@ -1,0 +1,323 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2030,SC2031 # the command expands; tests are subshells
+# bide exec: any command under a policy.  BIDE is the path of the command.
+# Nothing here sleeps to be right: fifos say when something has happened.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    DIR=$BATS_TEST_TMPDIR/registry
+    T=$BATS_TEST_TMPDIR
+    export T
+    "$BIDE" --dir "$DIR" init --live "$BATS_TEST_TMPDIR/live" >/dev/null
+    bide apply - >/dev/null <<'END'
+[quick]
+attempts = 3
+wait = fixed
+wait_initial = 1ms
+wait_jitter = none
+retry_on = transient, exit.9
+
+[once]
+attempts = 1
+
+[stubborn]
+attempts = 3
+wait = fixed
+wait_initial = 1ms
+retry_on = any
+
+[asleep]
+attempts = 2
+wait = fixed
+wait_initial = 6h
+wait_max = 6h
+wait_jitter = none
+retry_on = any
+
+[bounded]
+attempts = 2
+attempt_timeout = 50ms
+wait = none
+END
+}
+
+teardown() {
+    # Only what a failed test left behind.
+    if [ -n "${CALL:-}" ]; then
+        kill -KILL "$CALL" 2>/dev/null || true
+    fi
+}
+
+bide() {
+    "$BIDE" --dir "$DIR" "$@"
+}
+
+# Starts `bide exec --verbose ARGS` and returns once its call is asleep, as it
+# says itself.  CALL is its process; its later words go to $T/said.
+start_and_fall_asleep() {
+    mkfifo "$T/words"
+    "$BIDE" --dir "$DIR" exec --verbose "$@" 2>"$T/words" 3>&- &
+    CALL=$!
+    exec 5<"$T/words"
+    read -r line <&5
+    [[ $line == *"next in"* ]]
+    cat <&5 >"$T/said" 3>&- &
+    exec 5<&-
+}
+
+# Not with run: its subshell has no children to wait for.
+status_of_call() {
+    status=0
+    wait "$CALL" || status=$?
+    CALL=
+}
+
+# How often the command was run: it adds a line to $T/runs each time.
+runs() {
+    wc -l <"$T/runs"
+}
+
+@test "a command that succeeds runs once, and its output passes through" {
+    run bide exec quick -- sh -c 'echo out; echo err >&2; echo >>"$T/runs"'
+    [ "$status" -eq 0 ]
+    [ "$output" = $'out\nerr' ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "the status is that of the last attempt, and giving up is said once" {
+    run bide exec quick sh -c 'echo >>"$T/runs"; exit 75'
+    [ "$status" -eq 75 ]
+    [ "$output" = "bide: exec quick: gave up after 3 attempts: attempts (last: exit.75)" ]
+    [ "$(runs)" -eq 3 ]
+}
+
+@test "a retry that succeeds makes the whole a success, and says nothing" {
+    run bide exec quick sh -c '[ "$BIDE_ATTEMPT" = 2 ] || exit 75'
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+}
+
+@test "a status that the policy does not retry ends it at once, without a word" {
+    run bide exec quick sh -c 'echo >>"$T/runs"; exit 1'
+    [ "$status" -eq 1 ]
+    [ -z "$output" ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "the command knows its attempt and its policy" {
+    run bide exec --quiet quick sh -c 'echo "$BIDE_ATTEMPT of $BIDE_POLICY"; exit 9'
+    [ "$status" -eq 9 ]
+    [ "$output" = $'1 of quick\n2 of quick\n3 of quick' ]
+}
+
+@test "--verbose has a line for each failed attempt that is followed by another" {
+    run bide exec --verbose quick sh -c 'exit 9'
+    [ "${#lines[@]}" -eq 3 ]
+    [[ ${lines[0]} == "bide: exec quick: attempt 1: exit.9, next in "* ]]
+    [[ ${lines[1]} == "bide: exec quick: attempt 2: exit.9, next in "* ]]
+}
+
+@test "options of the command are not ours" {
+    run bide exec quick printf '%s %s\n' --quiet --scope
+    [ "$status" -eq 0 ]
+    [ "$output" = "--quiet --scope" ]
+}
+
+@test "a signal that ends the command gives 128 and its number" {
+    run bide exec once sh -c 'kill -KILL $$'
+    [ "$status" -eq 137 ]
+}
+
+@test "a command that is not there is 127, one that cannot be run 126, and neither is repeated" {
+    run -127 bide exec --verbose stubborn "$T/nothing"
+    [ "$output" = "bide: exec stubborn: cannot run $T/nothing: No such file or directory" ]
+    echo data >"$T/file"
+    run bide exec --verbose stubborn "$T/file"
+    [ "$status" -eq 126 ]
+    [ "${#lines[@]}" -eq 1 ]
+}
+
+@test "what is no policy name is a failure of our own" {
+    run bide exec 'No Name' true
+    [ "$status" -eq 125 ]
+    [[ $output == *"not a name"* ]]
+}
+
+@test "a paused policy refuses the command without running it" {
+    bide set once paused=yes >/dev/null
+    run bide exec once sh -c 'echo >>"$T/runs"'
+    [ "$status" -eq 75 ]
+    [[ ${lines[0]} == "bide: exec once: refused: paused" ]]
+    [ ! -e "$T/runs" ]
+}
+
+@test "at its time limit the command is asked to end, and the limit is an outcome" {
+    run bide exec bounded sh -c 'trap "echo asked; exit 0" TERM; sleep 1000 & wait'
+    [ "$status" -eq 124 ]
+    [ "${lines[0]}" = asked ]
+    [ "${lines[1]}" = asked ]
+    [ "${lines[2]}" = "bide: exec bounded: gave up after 2 attempts: attempts (last: errno.ETIMEDOUT)" ]
+}
+
+@test "what does not end when asked is killed, with all that it started" {
+    bide set bounded attempts=1 >/dev/null
+    # The locks go when the last who holds them is gone.
+    run bide exec bounded flock "$T/lock" sh -c 'trap "" TERM; sleep 1000 & sleep 1000'
+    [ "$status" -eq 124 ]
+    flock --nonblock "$T/lock" true
+}
+
+@test "standard input is for the first attempt only" {
+    run bash -c 'echo hello | "$BIDE" --dir "$1" exec --quiet quick sh -c "cat; echo end; exit 9"' - "$DIR"
+    [ "$status" -eq 9 ]
+    [ "$output" = $'hello\nend\nend\nend' ]
+}
+
+@test "--stdin gives what comes through a pipe to each attempt" {
+    run bash -c 'echo hello | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat; exit 9"' - "$DIR"
+    [ "$output" = $'hello\nhello\nhello' ]
+}
+
+@test "--stdin keeps more than a pipe holds" {
+    head -c 1000000 /dev/zero >"$T/zeros"
+    run bash -c 'cat "$2" | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "wc -c; exit 9"' - "$DIR" "$T/zeros"
+    [ "$output" = $'1000000\n1000000\n1000000' ]
+}
+
+@test "--stdin goes back to where a file stood, not to its beginning" {
+    printf 'one\ntwo\n' >"$T/file"
+    run bash -c '{ read -r first; "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat; exit 9"; } <"$2"' - "$DIR" "$T/file"
+    [ "$output" = $'two\ntwo\ntwo' ]
+}
+
+@test "closed standard input stays closed" {
+    run bash -c '"$BIDE" --dir "$1" exec once sh -c "test ! -e /proc/self/fd/0" <&-' - "$DIR"
+    [ "$status" -eq 0 ]
+}
+
+@test "signals are passed on to the command" {
+    mkfifo "$T/up" "$T/never"
+    "$BIDE" --dir "$DIR" exec once sh -c \
+        'trap "echo usr1 >\"\$T/up\"" USR1; trap "exit 3" HUP
+         exec 4<>"$T/never"; echo ready >"$T/up"
+         while :; do read -r x <&4; done' 3>&- &
+    CALL=$!
+    read -r line <"$T/up"
+    kill -USR1 "$CALL"
+    read -r line <"$T/up"
+    [ "$line" = usr1 ]
+    kill -HUP "$CALL"
+    status_of_call
+    [ "$status" -eq 3 ]
+}
+
+@test "no attempt follows one that ended after SIGTERM" {
+    mkfifo "$T/up" "$T/never"
+    "$BIDE" --dir "$DIR" exec stubborn sh -c \
+        'echo >>"$T/runs"; trap "exit 3" TERM
+         exec 4<>"$T/never"; echo ready >"$T/up"
+         while :; do read -r x <&4; done' 3>&- &
+    CALL=$!
+    read -r line <"$T/up"
+    kill -TERM "$CALL"
+    status_of_call
+    [ "$status" -eq 3 ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "a signal while the call sleeps ends it" {
+    start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 1'
+    kill -TERM "$CALL"
+    status_of_call
+    [ "$status" -eq 143 ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "when bide exec is killed, so is the command with all that it started" {
+    mkfifo "$T/up"
+    "$BIDE" --dir "$DIR" exec once flock "$T/lock" sh -c \
+        'sleep 1000 & echo >"$T/up"; sleep 1000' 3>&- &
+    CALL=$!
+    read -r line <"$T/up"
+    run flock --nonblock "$T/lock" true
+    [ "$status" -eq 1 ]
+    kill -KILL "$CALL"
+    status_of_call
+    [ "$status" -eq 137 ]
+    # Waits until the last of them is gone; does not return otherwise.
+    flock --timeout 20 "$T/lock" true
+}
+
+@test "a call that sleeps for hours goes on when its wait is shortened" {
+    start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; [ "$BIDE_ATTEMPT" = 2 ]'
+    bide set asleep wait_initial=1ms >/dev/null
+    status_of_call
+    [ "$status" -eq 0 ]
+    [ "$(runs)" -eq 2 ]
+}
+
+@test "a call that sleeps gives up when its attempts are cut" {
+    start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 7'
+    bide set asleep attempts=1 >/dev/null
+    status_of_call
+    [ "$status" -eq 7 ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "a call that sleeps gives up when its policy is deleted" {
+    start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 7'
+    bide delete asleep >/dev/null
+    status_of_call
+    [ "$status" -eq 7 ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "a change of another policy does not wake a call" {
+    start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; [ "$BIDE_ATTEMPT" = 2 ]'
+    bide set quick wait_initial=2ms >/dev/null
+    [ "$(runs)" -eq 1 ]
+    kill -0 "$CALL"
+    bide set asleep wait_initial=1ms >/dev/null
+    status_of_call
+    [ "$status" -eq 0 ]
+}
+
+@test "without a registry the command runs once, and only --verbose says why" {
+    DIR=$T/nowhere
+    run bide exec quick sh -c 'echo >>"$T/runs"; exit 75'
+    [ "$status" -eq 75 ]
+    [ -z "$output" ]
+    [ "$(runs)" -eq 1 ]
+    run bide exec --verbose quick true
+    [ "$status" -eq 0 ]
+    [[ $output == "bide: exec quick: there is no registry: a single attempt" ]]
+}
+
+@test "a policy that nobody defined means a single attempt" {
+    run bide exec nobody sh -c 'echo >>"$T/runs"; exit 75'
+    [ "$status" -eq 75 ]
+    [ "$(runs)" -eq 1 ]
+}
+
+@test "what exec did is counted, by scope" {
+    bide exec --quiet --scope here quick sh -c 'exit 75' || true
+    bide exec --scope here quick true
+    run bide stats quick --json
+    [[ $output == *'"scope"'*'"here"'* ]]
+    [[ $(tr -d ' \n' <<<"$output") == *'"attempts":4,"attempts_failed":3,"retries":2'* ]]
+}
+
+@test "at a terminal the command gets it, and what is typed" {
+    command -v script >/dev/null || skip "script(1) is not installed"
+    mkfifo "$T/keys"
+    script -qec "$BIDE --dir $DIR exec once sh -c 'read -r x && echo got \$x'" \
+        /dev/null <"$T/keys" >"$T/screen" 3>&- &
+    CALL=$!
+    exec 5>"$T/keys"
+    echo typed >&5
+    status_of_call
+    exec 5>&-
+    [ "$status" -eq 0 ]
+    grep -q 'got typed' "$T/screen"
+}
