@@ -1,0 +1,308 @@
+/* A service that sells things, and what bide does for it.
+ *
+ * A sale has seven steps, each a request to another server.  Any of them may
+ * fail; how often to try again, how long to wait and when to give up stands in
+ * the policy of the step (policies/purchase.ini), not here.  What giving up
+ * means depends on the step: without a payment there is no sale, the
+ * confirmation can be mailed later, and nobody misses a number in a statistic.
+ *
+ *   purchase --port N [--sales 20] [--rate 5] [--workers 4] [--say] [--json]
+ *
+ * --say prints a line a sale while it goes, --json one JSON object a sale at
+ * the end instead of the table. */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bide.h>
+#include "http.h"
+
+static const struct step {
+    const char *policy; /* whose rules it follows */
+    const char *path;   /* whom it asks */
+} steps[] = {
+    {"check_user_auth", "auth"},       {"check_goods_availability", "goods"},
+    {"do_transaction", "payment"},     {"place_order", "order"},
+    {"give_reward_to_user", "reward"}, {"send_confirmation_email", "email"},
+    {"send_metrics", "metrics"},
+};
+enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+
+/* What the program asks for where nobody has defined the policies: with no
+ * registry at all, sales go on. */
+static const char declared[] = "[default]\n"
+                               "attempts = 2\n"
+                               "attempt_timeout = 1s\n"
+                               "wait_initial = 100ms\n";
+
+struct sale {
+    int number;
+    char story[256]; /* how it ended, in words */
+    int retries;
+    const char *aborted_at; /* NULL: confirmed */
+};
+
+static struct shop {
+    int port, sales, workers;
+    double rate; /* sales a second */
+    int say, json;
+    struct bide_policy *policy[STEPS];
+    struct sale *sale;
+    atomic_int next;
+    struct timespec start;
+} shop = {.sales = 20, .workers = 4, .rate = 5};
+
+/* ---- a sale ---- */
+
+struct request {
+    const struct step *step;
+    int sale;
+};
+
+/* One attempt at one step; bide calls it as often as the policy wants. */
+static struct bide_outcome
+attempt_step(const struct bide_attempt *attempt, void *arg)
+{
+    const struct request *request = arg;
+    struct http_answer answer;
+    char path[64];
+    int error;
+
+    /* The sale's number makes it the same payment however often it is sent. */
+    snprintf(path, sizeof(path), "/%s/%d", request->step->path, request->sale);
+    error = http_post(shop.port, path, attempt->deadline_ns, &answer);
+    if (error) {
+        return bide_errno(error);
+    }
+    return bide_http(answer.status, answer.retry_after);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+tell(struct sale *sale, const char *format, ...)
+{
+    size_t length = strlen(sale->story);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(sale->story + length, sizeof(sale->story) - length, format, args);
+    va_end(args);
+}
+
+/* Whether the sale can go on. */
+static int
+do_step(struct sale *sale, int i)
+{
+    struct request request = {&steps[i], sale->number};
+    struct bide_result result;
+    char outcome[64];
+
+    bide_run(shop.policy[i], attempt_step, &request, &result);
+    sale->retries += result.attempts > 1 ? (int)result.attempts - 1 : 0;
+    if (result.verdict == BIDE_SUCCEEDED) {
+        return 1;
+    }
+    switch (result.end) {
+    case BIDE_DEFERRED: /* a real shop puts it into a queue here */
+        tell(sale, ", %s later", steps[i].policy);
+        return 1;
+    case BIDE_DROPPED:
+        tell(sale, ", without %s", steps[i].policy);
+        return 1;
+    default: /* aborted, or an answer that no retry makes better */
+        bide_outcome_name(result.outcome, outcome, sizeof(outcome));
+        snprintf(sale->story, sizeof(sale->story), "aborted at %s: %s (%s)",
+                 steps[i].policy, bide_reason_name(result.reason),
+                 result.attempts > 0 ? outcome : "not tried");
+        sale->aborted_at = steps[i].policy;
+        return 0;
+    }
+}
+
+static void
+sell(struct sale *sale)
+{
+    snprintf(sale->story, sizeof(sale->story), "confirmed");
+    for (int i = 0; i < STEPS && do_step(sale, i); i++) {
+    }
+    if (shop.say) {
+        printf("sale %3d  %-9s  %s\n", sale->number,
+               sale->retries > 0 ? "retried" : "", sale->story);
+        fflush(stdout);
+    }
+}
+
+/* ---- many sales ---- */
+
+static void
+sleep_until_sale(int i)
+{
+    double s = i / shop.rate + shop.start.tv_nsec / 1e9;
+    struct timespec then = {.tv_sec = shop.start.tv_sec + (time_t)s};
+
+    then.tv_nsec = (long)((s - (double)(time_t)s) * 1e9);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &then, NULL) ==
+           EINTR) {
+    }
+}
+
+static void *
+work(void *arg)
+{
+    (void)arg;
+    for (int i; (i = atomic_fetch_add(&shop.next, 1)) < shop.sales;) {
+        shop.sale[i].number = i + 1;
+        sleep_until_sale(i);
+        sell(&shop.sale[i]);
+    }
+    return NULL;
+}
+
+static int
+sell_all(void)
+{
+    pthread_t worker[64];
+    int started = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &shop.start);
+    while (started < shop.workers &&
+           pthread_create(&worker[started], NULL, work, NULL) == 0) {
+        started++;
+    }
+    for (int i = 0; i < started; i++) {
+        pthread_join(worker[i], NULL);
+    }
+    return started > 0 ? 0 : -1;
+}
+
+/* ---- what came of it ---- */
+
+static void
+print_json(void)
+{
+    for (int i = 0; i < shop.sales; i++) {
+        const struct sale *s = &shop.sale[i];
+
+        printf("{\"sale\":%d,\"confirmed\":%s,\"aborted_at\":%s%s%s,"
+               "\"retries\":%d,\"story\":\"%s\"}\n",
+               s->number, s->aborted_at ? "false" : "true",
+               s->aborted_at ? "\"" : "",
+               s->aborted_at ? s->aborted_at : "null",
+               s->aborted_at ? "\"" : "", s->retries, s->story);
+    }
+}
+
+/* Sales that ended alike share a row; each sale is in one. */
+static void
+print_table(void)
+{
+    char *shown = calloc((size_t)shop.sales, 1);
+
+    for (int i = 0; shown && i < shop.sales; i++) {
+        const char *story = shop.sale[i].story;
+        int count = 0;
+
+        if (shown[i]) {
+            continue;
+        }
+        for (int j = i; j < shop.sales; j++) {
+            count += strcmp(shop.sale[j].story, story) == 0;
+        }
+        printf("%4d  %s\n      sales", count, story);
+        for (int j = i; j < shop.sales; j++) {
+            if (strcmp(shop.sale[j].story, story) == 0) {
+                printf(" %d", shop.sale[j].number);
+                shown[j] = 1;
+            }
+        }
+        printf("\n");
+    }
+    free(shown);
+}
+
+/* ---- beginning and end ---- */
+
+static int
+open_policies(struct bide **bide)
+{
+    int rc = bide_open(NULL, 0, bide);
+
+    if (rc == 0 && (rc = bide_declare(*bide, declared)) == BIDE_EINPUT) {
+        fprintf(stderr, "purchase: %s\n", bide_declare_error());
+    }
+    for (int i = 0; rc == 0 && i < STEPS; i++) {
+        rc = bide_lookup(*bide, steps[i].policy, NULL, &shop.policy[i]);
+    }
+    if (rc) {
+        fprintf(stderr, "purchase: %s\n", bide_strerror(rc));
+    }
+    return rc;
+}
+
+static int
+read_options(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"sales", required_argument, NULL, 'n'},
+        {"rate", required_argument, NULL, 'r'},
+        {"workers", required_argument, NULL, 'w'},
+        {"say", no_argument, &shop.say, 1},
+        {"json", no_argument, &shop.json, 1},
+        {NULL, 0, NULL, 0},
+    };
+
+    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (o) {
+        case 'p':
+            shop.port = atoi(optarg);
+            break;
+        case 'n':
+            shop.sales = atoi(optarg);
+            break;
+        case 'r':
+            shop.rate = atof(optarg);
+            break;
+        case 'w':
+            shop.workers = atoi(optarg);
+            break;
+        case '?':
+            return -1;
+        }
+    }
+    return shop.port > 0 && shop.sales > 0 && shop.rate > 0 &&
+                   shop.workers > 0 && shop.workers <= 64
+               ? 0
+               : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct bide *bide = NULL;
+    int rc = 1;
+
+    if (read_options(argc, argv) < 0) {
+        fputs("usage: purchase --port N [--sales N] [--rate PER_SECOND] "
+              "[--workers N] [--say] [--json]\n",
+              stderr);
+        return 2;
+    }
+    shop.sale = calloc((size_t)shop.sales, sizeof(*shop.sale));
+    if (shop.sale && open_policies(&bide) == 0 && sell_all() == 0) {
+        if (shop.json) {
+            print_json();
+        } else {
+            print_table();
+        }
+        rc = 0;
+    }
+    bide_close(bide);
+    free(shop.sale);
+    return rc;
+}
