@@ -1,0 +1,341 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "rule/machine.h"
+
+#define MS 1000000ull
+
+static struct policy *
+compiled(const char *keys)
+{
+    struct policy_text *t = policy_text_new("case");
+    struct faults faults = {0};
+    struct policy *p = NULL;
+    char copy[1024], *line, *rest = copy;
+
+    snprintf(copy, sizeof copy, "%s", keys);
+    while ((line = strsep(&rest, "\n"))) {
+        char *equals = strchr(line, '=');
+
+        if (equals) {
+            *equals = '\0';
+            assert_int_equal(
+                policy_text_set(t, line, equals + 1, "case", 1, &faults), 0);
+        }
+    }
+    assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
+    policy_text_free(t);
+    return p;
+}
+
+enum event { START, FAIL, OK, RESUME, CANCEL };
+
+struct step {
+    uint64_t now_ms;
+    enum event event;
+    enum machine_says says;
+    uint64_t until_ms;       /* WAIT */
+    enum bide_reason reason; /* DONE */
+};
+
+static enum machine_says
+happen(struct machine *m, const struct policy *p, const struct step *s)
+{
+    uint64_t now = s->now_ms * MS;
+
+    switch (s->event) {
+    case START:
+        machine_started(m, now);
+        return MACHINE_GO;
+    case FAIL:
+        return machine_ended(m, p, bide_app("x"), now, 1, 0);
+    case OK:
+        return machine_ended(m, p, bide_ok(), now, 1, 0);
+    case RESUME:
+        return machine_due(m, now);
+    default:
+        return machine_cancel(m);
+    }
+}
+
+static void
+play(const char *keys, const struct step *steps, size_t count)
+{
+    struct policy *p = compiled(keys);
+    struct machine m;
+    size_t i;
+
+    assert_int_equal(machine_begin(&m, p, steps[0].now_ms * MS), MACHINE_GO);
+    for (i = 0; i < count; i++) {
+        enum machine_says says = happen(&m, p, &steps[i]);
+
+        assert_int_equal(says, steps[i].says);
+        if (says == MACHINE_WAIT) {
+            assert_int_equal(m.wake_ns, steps[i].until_ms * MS);
+        }
+        if (says == MACHINE_DONE) {
+            assert_int_equal(m.reason, steps[i].reason);
+        }
+    }
+    policy_free(p);
+}
+#define PLAY(keys, ...)                                   \
+    do {                                                  \
+        static const struct step steps[] = {__VA_ARGS__}; \
+        play(keys, steps, sizeof steps / sizeof *steps);  \
+    } while (0)
+
+#define FIXED "retry_on=any\nwait=fixed\nwait_jitter=none\nwait_initial=100ms\n"
+
+static void
+a_call_waits_goes_on_and_gives_up_by_attempts(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=2", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0},
+         {1104, RESUME, MACHINE_WAIT, 1105, 0}, /* too early */
+         {1105, RESUME, MACHINE_GO, 0, 0}, {1105, START, MACHINE_GO, 0, 0},
+         {1110, FAIL, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS});
+}
+
+static void
+success_ends_it_without_a_reason(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
+         {5, OK, MACHINE_DONE, 0, BIDE_BY_NONE});
+}
+
+static void
+max_elapsed_counts_from_the_begin_to_the_end_of_the_attempt(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=9\nmax_elapsed=200ms", {0, START, MACHINE_GO, 0, 0},
+         {99, FAIL, MACHINE_WAIT, 199, 0}, {199, RESUME, MACHINE_GO, 0, 0},
+         {199, START, MACHINE_GO, 0, 0},
+         {200, FAIL, MACHINE_DONE, 0, BIDE_BY_MAX_ELAPSED});
+}
+
+static void
+a_wait_that_ends_at_the_deadline_is_not_begun(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=9\ndeadline=200ms", {0, START, MACHINE_GO, 0, 0},
+         {99, FAIL, MACHINE_WAIT, 199, 0}, {199, RESUME, MACHINE_GO, 0, 0},
+         {199, START, MACHINE_GO, 0, 0},
+         {199, FAIL, MACHINE_DONE, 0, BIDE_BY_DEADLINE});
+    PLAY(FIXED "attempts=9\ndeadline=100ms", {0, START, MACHINE_GO, 0, 0},
+         {0, FAIL, MACHINE_DONE, 0, BIDE_BY_DEADLINE});
+}
+
+static void
+the_rules_are_asked_in_their_order(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=1\nmax_elapsed=1ms\ndeadline=1ms",
+         {0, START, MACHINE_GO, 0, 0},
+         {9, FAIL, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS});
+    PLAY(FIXED "attempts=2\nmax_elapsed=1ms\ndeadline=1ms",
+         {0, START, MACHINE_GO, 0, 0},
+         {9, FAIL, MACHINE_DONE, 0, BIDE_BY_MAX_ELAPSED});
+}
+
+static void
+an_attempt_that_lasted_counts_as_the_first_again(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=2\nreset_after=1s", {0, START, MACHINE_GO, 0, 0},
+         {10, FAIL, MACHINE_WAIT, 110, 0}, {110, RESUME, MACHINE_GO, 0, 0},
+         {110, START, MACHINE_GO, 0, 0},
+         {1110, FAIL, MACHINE_WAIT, 1210, 0}, /* exactly long enough */
+         {1210, RESUME, MACHINE_GO, 0, 0}, {1210, START, MACHINE_GO, 0, 0},
+         {2209, FAIL, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS});
+}
+
+static void
+free_retries_come_before_the_first_counted_one(void **state)
+{
+    (void)state;
+    PLAY("retry_on=any\nwait=exponential\nwait_jitter=none\n"
+         "wait_initial=100ms\nattempts=9\nfree_retries=2",
+         {0, START, MACHINE_GO, 0, 0}, {0, FAIL, MACHINE_WAIT, 0, 0},
+         {0, RESUME, MACHINE_GO, 0, 0}, {0, START, MACHINE_GO, 0, 0},
+         {0, FAIL, MACHINE_WAIT, 0, 0}, {0, RESUME, MACHINE_GO, 0, 0},
+         {0, START, MACHINE_GO, 0, 0}, {0, FAIL, MACHINE_WAIT, 100, 0},
+         {100, RESUME, MACHINE_GO, 0, 0}, {100, START, MACHINE_GO, 0, 0},
+         {100, FAIL, MACHINE_WAIT, 300, 0});
+}
+
+static void
+cancelling_ends_it_in_any_state(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
+         {0, FAIL, MACHINE_WAIT, 100, 0},
+         {1, CANCEL, MACHINE_DONE, 0, BIDE_BY_CANCELLED});
+}
+
+/* ---- changes in flight ---- */
+
+static void
+in_flight(const char *before, const char *after, double u,
+          enum machine_says says, uint64_t until_ms, enum bide_reason reason)
+{
+    struct policy *p = compiled(before), *q = compiled(after);
+    struct machine m;
+
+    assert_int_equal(machine_begin(&m, p, 0), MACHINE_GO);
+    machine_started(&m, 0);
+    assert_int_equal(machine_ended(&m, p, bide_app("x"), 1000 * MS, u, 0),
+                     MACHINE_WAIT);
+    assert_int_equal(machine_changed(&m, q), says);
+    if (says == MACHINE_WAIT) {
+        assert_int_equal(m.wake_ns, until_ms * MS);
+    } else {
+        assert_int_equal(m.reason, reason);
+    }
+    policy_free(p);
+    policy_free(q);
+}
+#define LONG "retry_on=any\nwait=fixed\nwait_initial=10s\nwait_max=60s\n"
+
+static void
+a_waiting_call_is_decided_again_with_the_same_draw(void **state)
+{
+    (void)state;
+    in_flight(LONG, LONG, 0.5, MACHINE_WAIT, 6000, 0); /* unchanged */
+    in_flight(LONG, LONG "wait_initial=4s", 0.5, MACHINE_WAIT, 3000, 0);
+    in_flight(LONG, LONG "wait_max=4s", 0.5, MACHINE_WAIT, 3000, 0);
+    in_flight(LONG, LONG "wait_initial=20s", 0.25, MACHINE_WAIT, 6000, 0);
+    in_flight(LONG, LONG "wait_max=0", 0.5, MACHINE_WAIT, 1000, 0);
+    in_flight(LONG, LONG "attempts=1", 1, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS);
+    in_flight(LONG, LONG "max_elapsed=1s", 1, MACHINE_DONE, 0,
+              BIDE_BY_MAX_ELAPSED);
+    in_flight(LONG, LONG "deadline=11s", 1, MACHINE_DONE, 0, BIDE_BY_DEADLINE);
+    in_flight(LONG, LONG "paused=yes", 1, MACHINE_WAIT, 11000, 0);
+}
+
+static void
+a_change_means_nothing_to_a_call_that_does_not_wait(void **state)
+{
+    struct policy *p = compiled(FIXED "attempts=1");
+    struct machine m;
+
+    (void)state;
+    machine_begin(&m, p, 0);
+    assert_int_equal(machine_changed(&m, p), MACHINE_GO);
+    machine_started(&m, 0);
+    machine_ended(&m, p, bide_app("x"), 0, 0, 0);
+    assert_int_equal(machine_changed(&m, p), MACHINE_DONE);
+    assert_int_equal(m.reason, BIDE_BY_ATTEMPTS);
+    policy_free(p);
+}
+
+/* ---- outcomes and ends ---- */
+
+static void
+outcomes_are_classified_in_their_order(void **state)
+{
+    struct policy *p = compiled("retry_on=any, http.202\nnever_on=http.404, "
+                                "http.410\nsuccess_on=http.410");
+    struct policy *q = compiled("attempts=2");
+
+    (void)state;
+    assert_int_equal(machine_classify(p, bide_http(410, NULL)), KIND_SUCCESS);
+    assert_int_equal(machine_classify(p, bide_http(404, NULL)), KIND_REJECT);
+    assert_int_equal(machine_classify(p, bide_http(202, NULL)), KIND_RETRY);
+    assert_int_equal(machine_classify(p, bide_http(200, NULL)), KIND_SUCCESS);
+    assert_int_equal(machine_classify(p, bide_http(500, NULL)), KIND_RETRY);
+    assert_int_equal(machine_classify(q, bide_app("x")), KIND_REJECT);
+    assert_int_equal(machine_classify(q, bide_ok()), KIND_SUCCESS);
+    policy_free(p);
+    policy_free(q);
+}
+
+static void
+importance_says_what_the_end_means(void **state)
+{
+    static const struct {
+        const char *keys;
+        enum bide_end end;
+    } rows[] = {
+        {FIXED "attempts=1", BIDE_ABORTED},
+        {FIXED "attempts=1\nimportance=postponable", BIDE_DEFERRED},
+        {FIXED "attempts=1\nimportance=optional", BIDE_DROPPED},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct policy *p = compiled(rows[i].keys);
+        struct machine m;
+
+        machine_begin(&m, p, 0);
+        machine_started(&m, 0);
+        machine_ended(&m, p, bide_app("x"), 0, 0, 0);
+        assert_int_equal(m.end, rows[i].end);
+        policy_free(p);
+    }
+}
+
+static void
+a_paused_policy_lets_nothing_new_out(void **state)
+{
+    struct policy *p = compiled("paused=yes");
+    struct machine m;
+
+    (void)state;
+    assert_int_equal(machine_begin(&m, p, 5), MACHINE_REFUSED);
+    assert_int_equal(m.verdict, BIDE_REFUSED);
+    assert_int_equal(m.reason, BIDE_BY_PAUSED);
+    assert_int_equal(m.attempts, 0);
+    policy_free(p);
+}
+
+static void
+an_attempt_may_take_what_its_limit_and_the_deadline_leave(void **state)
+{
+    struct policy *p = compiled("attempt_timeout=2s\ndeadline=5s");
+    struct policy *q = compiled("attempts=2");
+    struct machine m;
+
+    (void)state;
+    machine_begin(&m, p, 1000 * MS);
+    assert_int_equal(machine_limit_ns(&m, p, 1000 * MS), 2000 * MS);
+    assert_int_equal(machine_limit_ns(&m, p, 4500 * MS), 1500 * MS);
+    assert_int_equal(machine_limit_ns(&m, p, 6000 * MS), 0);
+    assert_int_equal(machine_limit_ns(&m, p, 9000 * MS), 0);
+    assert_true(machine_limit_ns(&m, q, 9000 * MS) == DURATION_NONE);
+    policy_free(p);
+    policy_free(q);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_waits_goes_on_and_gives_up_by_attempts),
+        cmocka_unit_test(success_ends_it_without_a_reason),
+        cmocka_unit_test(
+            max_elapsed_counts_from_the_begin_to_the_end_of_the_attempt),
+        cmocka_unit_test(a_wait_that_ends_at_the_deadline_is_not_begun),
+        cmocka_unit_test(the_rules_are_asked_in_their_order),
+        cmocka_unit_test(an_attempt_that_lasted_counts_as_the_first_again),
+        cmocka_unit_test(free_retries_come_before_the_first_counted_one),
+        cmocka_unit_test(cancelling_ends_it_in_any_state),
+        cmocka_unit_test(a_waiting_call_is_decided_again_with_the_same_draw),
+        cmocka_unit_test(a_change_means_nothing_to_a_call_that_does_not_wait),
+        cmocka_unit_test(outcomes_are_classified_in_their_order),
+        cmocka_unit_test(importance_says_what_the_end_means),
+        cmocka_unit_test(a_paused_policy_lets_nothing_new_out),
+        cmocka_unit_test(
+            an_attempt_may_take_what_its_limit_and_the_deadline_leave),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
