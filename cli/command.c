@@ -1,0 +1,136 @@
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct option_row option_rows[OPTION_COUNT] = {
+#define X(id, name, value, help) {name, value, help},
+    OPTIONS(X)
+#undef X
+};
+
+#define EDITS (TAKES(NOTE) | TAKES(IF_VERSION))
+#define TRIES TAKES(POLICY) | TAKES(JSON)
+
+/* clang-format off */
+const struct command commands[] = {
+    {"init", "",
+     "make the registry",
+     init_command, TAKES(LIVE), REGISTRY_NONE, 0, 0, 0, 0},
+    {"apply", "FILE|DIR|-...",
+     "take over the policies of files, all of them or none",
+     apply_command,
+     EDITS | TAKES(PRUNE) | TAKES(DRY_RUN) | TAKES(VERBOSE),
+     REGISTRY_NEEDED, 1, -1, 0, 0},
+    {"validate", "FILE|DIR|-...",
+     "check files, change nothing",
+     validate_command, 0, REGISTRY_IF_THERE, 1, -1, 0, 0},
+    {"export", "[NAME...]",
+     "policies as text that apply takes",
+     export_command, 0, REGISTRY_NEEDED, 0, -1, 0, 0},
+    {"list", "[PATTERN]",
+     "the policies, and how their calls do",
+     list_command, TAKES(JSON), REGISTRY_NEEDED, 0, 1, 0, 0},
+    {"show", "NAME",
+     "a policy as it is written",
+     show_command, TAKES(RESOLVED) | TAKES(VERSION) | TAKES(JSON),
+     REGISTRY_NEEDED, 1, 1, 0, 0},
+    {"get", "NAME KEY",
+     "the value that holds for a key",
+     get_command, 0, REGISTRY_NEEDED, 2, 2, 0, 0},
+    {"set", "NAME KEY=VALUE...",
+     "change keys; calls that wait are decided again",
+     set_command, EDITS | TAKES(FOR) | TAKES(DRY_RUN), REGISTRY_NEEDED,
+     2, -1, 0, 0},
+    {"unset", "NAME KEY...",
+     "back to what is inherited, or the default",
+     unset_command, EDITS | TAKES(DRY_RUN), REGISTRY_NEEDED, 2, -1, 0, 0},
+    {"delete", "NAME...",
+     "delete policies",
+     delete_command, EDITS | TAKES(DRY_RUN), REGISTRY_NEEDED, 1, -1, 0, 0},
+    {"log", "[NAME]",
+     "what was changed, when, by whom, why",
+     log_command, TAKES(SINCE) | TAKES(JSON), REGISTRY_NEEDED, 0, 1, 0, 0},
+    {"rollback", "NAME [VERSION]",
+     "back to the version before, or to that one",
+     rollback_command, EDITS | TAKES(DRY_RUN), REGISTRY_NEEDED, 1, 2, 0, 0},
+    {"diff", "NAME [V1 [V2]] | FILE",
+     "what versions changed, or what a file would",
+     diff_command, 0, REGISTRY_NEEDED, 1, 3, 0, 0},
+    {"preview", "NAME|FILE [KEY=VALUE...]",
+     "the waits of a call that only fails",
+     preview_command, TRIES | TAKES(ATTEMPTS), REGISTRY_IF_THERE,
+     1, -1, 0, 0},
+    {"simulate", "NAME|FILE [KEY=VALUE...]",
+     "what the rules say to the outcomes of a script",
+     simulate_command, TRIES | TAKES(SCRIPT) | TAKES(RANDOM),
+     REGISTRY_IF_THERE, 1, -1, 0, 0},
+    {"stats", "[NAME]",
+     "what calls came to",
+     stats_command, TAKES(JSON) | TAKES(SINCE), REGISTRY_NEEDED, 0, 1, 0, 0},
+    {"calls", "",
+     "who sleeps now, between two attempts",
+     calls_command, TAKES(JSON), REGISTRY_NEEDED, 0, 0, 0, 0},
+    {"exec", "NAME [--] COMMAND...",
+     "run a program under a policy",
+     exec_command,
+     TAKES(SCOPE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |
+         TAKES(SEED),
+     REGISTRY_NONE, 2, -1, 1, 125},
+    {"help", "[COMMAND|keys|outcomes|KEY]",
+     "this text, or more about one thing",
+     help_command, TAKES(MAN) | TAKES(COMPLETION), REGISTRY_NONE, 0, 1, 0, 0},
+    {"version", "",
+     "the version of bide",
+     version_command, 0, REGISTRY_NONE, 0, 0, 0, 0},
+};
+/* clang-format on */
+const int command_count = sizeof(commands) / sizeof(commands[0]);
+
+const struct command *
+command_find(const char *name)
+{
+    for (int i = 0; i < command_count; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+write_options(FILE *out, const struct command *command)
+{
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (command->options & UINT64_C(1) << i && option_rows[i].help) {
+            fprintf(out, " [--%s%s%s]", option_rows[i].name,
+                    option_rows[i].value ? " " : "",
+                    option_rows[i].value ? option_rows[i].value : "");
+        }
+    }
+}
+
+char *
+command_usage(const struct command *command)
+{
+    /* What is ours comes before what is not. */
+    size_t before = command->rest_from > 0 ? strcspn(command->usage, " ")
+                                           : strlen(command->usage);
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    if (!out) {
+        return NULL;
+    }
+    fprintf(out, "bide %s%s%.*s", command->name, before > 0 ? " " : "",
+            (int)before, command->usage);
+    write_options(out, command);
+    fputs(command->usage + before, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

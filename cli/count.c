@@ -1,0 +1,157 @@
+#include "count.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t
+count_calls(const struct bide_stats *s)
+{
+    return s->succeeded + s->exhausted + s->refused + s->rejected +
+           s->cancelled;
+}
+
+uint64_t
+count_firsts(const struct bide_stats *s)
+{
+    return s->attempts > s->retries ? s->attempts - s->retries : 0;
+}
+
+static struct count *
+add(struct counts *c, const char *name)
+{
+    struct count *grown;
+
+    if ((c->count & (c->count - 1)) == 0) {
+        grown =
+            realloc(c->list, (c->count ? 2 * c->count : 1) * sizeof(*grown));
+        if (!grown) {
+            return NULL;
+        }
+        c->list = grown;
+    }
+    memset(&c->list[c->count], 0, sizeof(*c->list));
+    strncpy(c->list[c->count].name, name, BIDE_NAME_MAX);
+    return &c->list[c->count++];
+}
+
+static int
+add_cell(void *arg, const struct admin_cell *cell)
+{
+    struct count *one = add(arg, cell->name);
+
+    if (!one) {
+        return BIDE_ENOMEM;
+    }
+    one->missing = cell->missing;
+    one->asked_by = cell->asked_by;
+    memcpy(one->program, cell->program, sizeof(one->program));
+    one->program[sizeof(one->program) - 1] = '\0';
+    one->stats = cell->stats;
+    return 0;
+}
+
+static int
+add_sleeper(void *arg, const struct admin_sleeper *s)
+{
+    struct count *one = add(arg, s->name);
+
+    if (!one) {
+        return BIDE_ENOMEM;
+    }
+    one->sleeping = 1;
+    return 0;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const struct count *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+static void
+add_latency(struct bide_latency *to, const struct bide_latency *from)
+{
+    to->count += from->count;
+    to->p50_ms = from->p50_ms > to->p50_ms ? from->p50_ms : to->p50_ms;
+    to->p95_ms = from->p95_ms > to->p95_ms ? from->p95_ms : to->p95_ms;
+    to->p99_ms = from->p99_ms > to->p99_ms ? from->p99_ms : to->p99_ms;
+    to->max_ms = from->max_ms > to->max_ms ? from->max_ms : to->max_ms;
+}
+
+static void
+add_stats(struct bide_stats *to, const struct bide_stats *from)
+{
+    to->version = from->version > to->version ? from->version : to->version;
+    to->succeeded += from->succeeded;
+    to->recovered += from->recovered;
+    to->exhausted += from->exhausted;
+    to->aborted += from->aborted;
+    to->deferred += from->deferred;
+    to->dropped += from->dropped;
+    to->refused += from->refused;
+    to->rejected += from->rejected;
+    to->cancelled += from->cancelled;
+    to->attempts += from->attempts;
+    to->attempts_failed += from->attempts_failed;
+    to->retries += from->retries;
+    to->slept_ns += from->slept_ns;
+    add_latency(&to->latency_succeeded, &from->latency_succeeded);
+    add_latency(&to->latency_failed, &from->latency_failed);
+}
+
+static void
+merge(struct count *to, const struct count *from)
+{
+    to->missing = to->missing || from->missing;
+    if (from->asked_by) {
+        to->asked_by = from->asked_by;
+        memcpy(to->program, from->program, sizeof(to->program));
+    }
+    to->sleeping += from->sleeping;
+    add_stats(&to->stats, &from->stats);
+}
+
+int
+counts_read(struct admin *registry, struct counts *out)
+{
+    size_t kept = 0;
+    int rc = admin_each_cell(registry, NULL, add_cell, out);
+
+    if (rc == 0) {
+        rc = admin_each_sleeper(registry, add_sleeper, out);
+    }
+    if (rc || out->count == 0) {
+        return rc;
+    }
+    qsort(out->list, out->count, sizeof(*out->list), compare);
+    for (size_t i = 1; i < out->count; i++) {
+        if (strcmp(out->list[kept].name, out->list[i].name) == 0) {
+            merge(&out->list[kept], &out->list[i]);
+        } else {
+            out->list[++kept] = out->list[i];
+        }
+    }
+    out->count = kept + 1;
+    return 0;
+}
+
+void
+counts_free(struct counts *c)
+{
+    free(c->list);
+    memset(c, 0, sizeof(*c));
+}
+
+const struct count *
+counts_find(const struct counts *c, const char *name)
+{
+    struct count wanted;
+
+    memset(&wanted, 0, sizeof(wanted));
+    strncpy(wanted.name, name, BIDE_NAME_MAX);
+    return c->count
+               ? bsearch(&wanted, c->list, c->count, sizeof(wanted), compare)
+               : NULL;
+}

@@ -1,0 +1,35 @@
+/* The live counts of all policies, as list and stats show them. */
+#ifndef BIDE_CLI_COUNT_H
+#define BIDE_CLI_COUNT_H
+
+#include "admin.h"
+
+/* Calls that have ended, however. */
+uint64_t count_calls(const struct bide_stats *s);
+
+/* First attempts: every retry comes on top of one.  Retries are shown as a
+ * share of these, the load that trying again adds. */
+uint64_t count_firsts(const struct bide_stats *s);
+
+/* What one name came to, its scopes together.  The latencies are those of the
+ * slowest scope: percentiles do not add up. */
+struct count {
+    char name[BIDE_NAME_MAX + 1];
+    bool missing;
+    uint32_t asked_by;
+    char program[16];
+    struct bide_stats stats;
+    uint32_t sleeping; /* calls that wait now */
+};
+
+struct counts {
+    size_t count;
+    struct count *list; /* by name */
+};
+
+/* 0 or a BIDE_E code; counts_free in any case. */
+int counts_read(struct admin *registry, struct counts *out);
+void counts_free(struct counts *c);
+const struct count *counts_find(const struct counts *c, const char *name);
+
+#endif

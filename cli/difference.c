@@ -1,0 +1,101 @@
+#include "difference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t
+difference_of(const struct policy_text *old, const struct policy_text *now,
+              struct difference *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < policy_key_count; i++) {
+        const struct key *key = &policy_keys[i];
+        const char *before = old ? policy_text_get(old, key) : NULL;
+        const char *after = now ? policy_text_get(now, key) : NULL;
+
+        if ((before || after) &&
+            (!before || !after || strcmp(before, after) != 0)) {
+            out[count++] = (struct difference){key, before, after};
+        }
+    }
+    return count;
+}
+
+static char *
+words(const char *value, const char *from)
+{
+    char *text = NULL;
+
+    if (asprintf(&text, "%s (%s)", *value ? value : "none",
+                 *from ? from : "default") < 0) {
+        return NULL;
+    }
+    return text;
+}
+
+char *
+difference_silent(const struct policy_text *t, const struct key *key,
+                  policy_find_fn *find, void *arg)
+{
+    const struct key *extends = key_find("extends");
+    const char *parent = t && extends ? policy_text_get(t, extends) : NULL;
+    size_t index = (size_t)(key - policy_keys);
+    struct policy_origin *origins;
+    struct faults faults = {0};
+    char *text = NULL;
+
+    if (!parent || key == extends) {
+        return words(key->preset ? key->preset : "", "");
+    }
+    if (!find) {
+        return strdup("(inherited)");
+    }
+    origins = calloc(policy_key_count, sizeof(*origins));
+    if (origins && policy_resolve(t, find, arg, "", origins, &faults) == 0) {
+        text = words(origins[index].value, origins[index].from);
+    } else if (origins) {
+        text = strdup("(inherited)");
+    }
+    faults_free(&faults);
+    free(origins);
+    return text;
+}
+
+static void
+write_side(FILE *out, const struct policy_text *t, const struct key *key,
+           const char *own)
+{
+    char *silent = own ? NULL : difference_silent(t, key, NULL, NULL);
+
+    fputs(own ? own : silent ? silent : "?", out);
+    free(silent);
+}
+
+char *
+difference_line(const struct policy_text *old, const struct policy_text *now)
+{
+    struct difference *all = calloc(policy_key_count, sizeof(*all));
+    size_t length, count;
+    char *text = NULL;
+    FILE *out = all ? open_memstream(&text, &length) : NULL;
+
+    if (!out) {
+        free(all);
+        return NULL;
+    }
+    count = difference_of(old, now, all);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "%s%s ", i > 0 ? ", " : "", all[i].key->name);
+        write_side(out, old, all[i].key, all[i].old);
+        fputs(" -> ", out);
+        write_side(out, now, all[i].key, all[i].now);
+    }
+    free(all);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

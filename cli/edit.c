@@ -1,0 +1,278 @@
+/* Changes to single policies: bide set, unset, delete, rollback. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "difference.h"
+#include "say.h"
+#include "setting.h"
+#include "when.h"
+#include "out/table.h"
+#include "out/text.h"
+
+/* ---- what was done ---- */
+
+static char *
+side(struct command_line *line, const struct policy_text *t,
+     const struct key *key, const char *own)
+{
+    return own ? strdup(own)
+               : difference_silent(t, key, admin_find, line->registry);
+}
+
+static int
+print_keys(struct command_line *line, const struct admin_result *r)
+{
+    static const struct table_column columns[] = {
+        {"", 0}, {"", TABLE_WRAP}, {"", 0}, {"", TABLE_WRAP}};
+    struct difference *all = calloc(policy_key_count, sizeof(*all));
+    size_t count = all ? difference_of(r->old, r->now, all) : 0;
+    struct table *t;
+
+    if (!all) {
+        return BIDE_ENOMEM;
+    }
+    if (count == 0) {
+        free(all);
+        return 0;
+    }
+    t = table_new(columns, 4);
+    for (size_t i = 0; i < count; i++) {
+        char *old = side(line, r->old, all[i].key, all[i].old);
+        char *now = side(line, r->now, all[i].key, all[i].now);
+
+        table_row(t);
+        table_cell(t, 0, "  %s", all[i].key->name);
+        table_cell(t, 1, "%s", old ? old : "?");
+        table_cell(t, 2, "->");
+        table_cell(t, 3, "%s", now ? now : "?");
+        free(old);
+        free(now);
+    }
+    free(all);
+    return table_print_bare(t);
+}
+
+static int
+print_result(struct command_line *line, const struct admin_result *r,
+             uint32_t as)
+{
+    switch (r->did) {
+    case ADMIN_UNCHANGED:
+        printf("%s v%u: that is how it is, nothing was changed\n", r->name,
+               r->after);
+        return 0;
+    case ADMIN_DELETED:
+        printf("%s v%u deleted; to bring it back: bide rollback %s\n", r->name,
+               r->before, r->name);
+        return 0;
+    default:
+        break;
+    }
+    if (r->before > 0) {
+        printf("%s v%u -> v%u", r->name, r->before, r->after);
+    } else {
+        printf("%s v%u", r->name, r->after);
+    }
+    if (as > 0) {
+        printf(" (as v%u)", as);
+    }
+    putchar('\n');
+    return r->old && r->now ? print_keys(line, r) : 0;
+}
+
+static void
+print_ending(const struct admin_change *change, const struct admin_result *r)
+{
+    uint64_t now_ns = when_now_ns();
+    char buffer[64];
+
+    if (change->for_ns > 0 && r->did != ADMIN_UNCHANGED) {
+        printf("until %s, then again as v%u\n",
+               when_write_until(now_ns + change->for_ns, now_ns, buffer,
+                                sizeof(buffer)),
+               r->before);
+    }
+}
+
+static int
+report(struct command_line *line, const struct admin_change *change,
+       struct admin_results *results, uint32_t as)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < results->count && rc == 0; i++) {
+        rc = print_result(line, &results->list[i], as);
+        print_ending(change, &results->list[i]);
+    }
+    if (results->woken > 0) {
+        printf("%u waiting %s decided again\n", results->woken,
+               text_plural(results->woken, "call", "calls"));
+    }
+    if (change->dry_run) {
+        puts("--dry-run: nothing was changed");
+    }
+    admin_results_free(results);
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- why it was not ---- */
+
+static int
+refuse(struct command_line *line, const struct admin_change *change, int rc,
+       struct faults *faults)
+{
+    const char *name = line->operands[0];
+
+    if (rc == BIDE_ENOPOLICY) {
+        faults_free(faults);
+        return say_no_policy(line->registry, name);
+    }
+    if (rc == BIDE_EVERSION) {
+        faults_free(faults);
+        return setting_conflict(line, name, change->if_version);
+    }
+    return say_refusal(rc, faults, name, "nothing was changed");
+}
+
+/* ---- the commands ---- */
+
+static int
+change_keys(struct command_line *line, const struct admin_setting *settings)
+{
+    struct setting_change c;
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    int rc, status = setting_change(line, &c);
+
+    if (status) {
+        return status;
+    }
+    rc = admin_set(line->registry, &c.change, line->operands[0], settings,
+                   (size_t)line->count - 1, &results, &faults);
+    if (rc) {
+        return refuse(line, &c.change, rc, &faults);
+    }
+    faults_free(&faults);
+    return report(line, &c.change, &results, 0);
+}
+
+int
+set_command(struct command_line *line)
+{
+    struct admin_setting *settings =
+        calloc((size_t)line->count, sizeof(*settings));
+    int status;
+
+    if (!settings) {
+        return say_no_memory();
+    }
+    status = setting_read(line, line->operands + 1, settings);
+    if (status == 0) {
+        status = change_keys(line, settings);
+    }
+    free(settings);
+    return status;
+}
+
+int
+unset_command(struct command_line *line)
+{
+    struct admin_setting *settings =
+        calloc((size_t)line->count, sizeof(*settings));
+    int status;
+
+    if (!settings) {
+        return say_no_memory();
+    }
+    for (int i = 1; i < line->count; i++) {
+        settings[i - 1].key = line->operands[i];
+    }
+    status = change_keys(line, settings);
+    free(settings);
+    return status;
+}
+
+/* The first of several names that is not there; NULL: all are. */
+static const char *
+absent(struct command_line *line)
+{
+    for (int i = 0; i < line->count; i++) {
+        struct record r;
+        int rc = admin_policy(line->registry, line->operands[i], &r);
+
+        if (rc == 0) {
+            record_free(&r);
+        } else if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME) {
+            return line->operands[i];
+        }
+    }
+    return NULL;
+}
+
+int
+delete_command(struct command_line *line)
+{
+    struct setting_change c;
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    const char *name = absent(line);
+    int rc, status;
+
+    if (name) {
+        return say_no_policy(line->registry, name);
+    }
+    status = setting_change(line, &c);
+    if (status) {
+        return status;
+    }
+    if (c.change.if_version && line->count > 1) {
+        return say_usage(line, "--if-version: only with one policy");
+    }
+    rc = admin_delete(line->registry, &c.change,
+                      (const char *const *)line->operands, (size_t)line->count,
+                      &results, &faults);
+    if (rc == BIDE_EINPUT && faults_any(&faults)) {
+        say("%s: cannot be deleted, there are others that extend it",
+            line->operands[0]);
+    }
+    if (rc) {
+        return refuse(line, &c.change, rc, &faults);
+    }
+    faults_free(&faults);
+    return report(line, &c.change, &results, 0);
+}
+
+int
+rollback_command(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct setting_change c;
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    uint32_t version = 0;
+    int rc, status = setting_change(line, &c);
+
+    if (status == 0 && line->count > 1) {
+        status = setting_version(line, line->operands[1], &version);
+    }
+    if (status) {
+        return status;
+    }
+    rc = admin_rollback(line->registry, &c.change, name, version, &results,
+                        &faults);
+    if (rc == BIDE_ENOVERSION) {
+        faults_free(&faults);
+        return setting_no_version(line, name, version);
+    }
+    if (rc) {
+        return refuse(line, &c.change, rc, &faults);
+    }
+    faults_free(&faults);
+    if (version == 0 && results.count > 0) {
+        /* Nothing before: what was deleted is back, over its tombstone. */
+        version = results.list[0].before > 0 ? results.list[0].before - 1
+                                             : results.list[0].after - 2;
+    }
+    return report(line, &c.change, &results, version);
+}

@@ -1,0 +1,227 @@
+/* bide help, version: loops over the tables. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "say.h"
+#include "out/manual.h"
+#include "out/table.h"
+#include "out/text.h"
+
+enum { HELP_WIDTH = 79 };
+
+int
+version_command(struct command_line *line)
+{
+    (void)line;
+    puts("bide " BIDE_VERSION);
+    return STATUS_DONE;
+}
+
+/* Words, folded at the width, the next lines indented. */
+static void
+print_folded(const char *text, int indent)
+{
+    int at = 0;
+
+    while (*text) {
+        /* "[--note TEXT]" stays in one piece. */
+        size_t length = *text == '[' ? strcspn(text, "]") : strcspn(text, " ");
+
+        length += strcspn(text + length, " ");
+        if (at > 0 && at + 1 + (int)length > HELP_WIDTH) {
+            printf("\n%*s", indent, "");
+            at = indent;
+        } else if (at > 0) {
+            putchar(' ');
+            at++;
+        }
+        printf("%.*s", (int)length, text);
+        at += (int)length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+/* ---- all of it ---- */
+
+static int
+help_all(void)
+{
+    puts("usage: bide [--dir DIR] COMMAND ...\n\n"
+         "Named retry policies that all programs on this host share.\n");
+    for (int i = 0; i < command_count; i++) {
+        if (commands[i].help) {
+            printf("  %-10s  %s\n", commands[i].name, commands[i].help);
+        }
+    }
+    puts("\nbide help COMMAND says more, bide help keys what a policy may say,"
+         "\nbide help outcomes what an attempt can come to.\n\n"
+         "Exit status: 0 done, 1 the answer is no or it failed, 2 usage, 3 no "
+         "such\npolicy or version, 4 --if-version does not hold, 5 the input "
+         "is invalid,\n6 the registry (missing, locked, damaged, no "
+         "permission, full).");
+    return STATUS_DONE;
+}
+
+/* ---- a command ---- */
+
+static void
+print_option(int option)
+{
+    const struct option_row *row = &option_rows[option];
+    char name[64];
+
+    snprintf(name, sizeof(name), "--%s%s%s", row->name, row->value ? " " : "",
+             row->value ? row->value : "");
+    printf("  %-22s  %s\n", name, row->help);
+}
+
+static int
+help_on_command(const struct command *command)
+{
+    char *usage = command_usage(command);
+
+    if (!usage) {
+        return say_no_memory();
+    }
+    printf("usage: ");
+    print_folded(usage, 7 + 5 + (int)strlen(command->name) + 1);
+    printf("\n%s: %s\n\n", command->name, command->help);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (command->options & UINT64_C(1) << i && option_rows[i].help) {
+            print_option(i);
+        }
+    }
+    print_option(OPTION_DIR);
+    print_option(OPTION_HELP);
+    free(usage);
+    return STATUS_DONE;
+}
+
+/* ---- keys ---- */
+
+static int
+help_keys(void)
+{
+    static const struct table_column columns[] = {
+        {"KEY", 0}, {"DEFAULT", 0}, {"MEANING", TABLE_WRAP}};
+    struct table *t = table_new(columns, 3);
+
+    for (size_t i = 0; i < policy_key_count; i++) {
+        const struct key *key = &policy_keys[i];
+
+        table_row(t);
+        table_cell(t, 0, "%s", key->name);
+        if (*key->preset) {
+            table_cell(t, 1, "%s", key->preset);
+        }
+        table_cell(t, 2, "%s%s", key->help,
+                   key->supported ? "" : " (not supported yet)");
+    }
+    return table_print(t) ? say_no_memory() : STATUS_DONE;
+}
+
+static int
+help_on_key(const struct key *key)
+{
+    char values[256];
+
+    printf("%s: %s\n", key->name, key->help);
+    printf("  default  %s\n", *key->preset ? key->preset : "none");
+    printf("  values   %s\n", manual_values(key, values, sizeof(values)));
+    if (!key->supported) {
+        puts("  not supported yet");
+    }
+    return STATUS_DONE;
+}
+
+/* ---- outcomes ---- */
+
+static const char *const domains[] = {
+    [BIDE_DOMAIN_OK] = "ok",     [BIDE_DOMAIN_ERRNO] = "errno",
+    [BIDE_DOMAIN_HTTP] = "http", [BIDE_DOMAIN_GRPC] = "grpc",
+    [BIDE_DOMAIN_EXIT] = "exit", [BIDE_DOMAIN_SIGNAL] = "signal",
+    [BIDE_DOMAIN_CURL] = "curl", [BIDE_DOMAIN_APP] = "app",
+};
+
+static void
+class_words(uint32_t classes, char *buffer, size_t size)
+{
+    const struct outcome_class_row *row;
+    size_t used = 0;
+
+    buffer[0] = '\0';
+    for (size_t i = 0; (row = outcome_class_row(i)); i++) {
+        if (classes & row->bit && used < size) {
+            used += (size_t)snprintf(buffer + used, size - used, "%s%s",
+                                     used > 0 ? ", " : "", row->name);
+        }
+    }
+}
+
+static int
+help_outcomes(void)
+{
+    static const struct table_column columns[] = {
+        {"OUTCOME", 0}, {"CLASSES", 0}, {"", TABLE_WRAP}};
+    const struct outcome_class_row *class;
+    const struct outcome_row *row;
+    struct table *t = table_new(columns, 3);
+    char classes[128];
+
+    puts("What an attempt can come to, as in retry_on = transient, http.409\n");
+    for (size_t i = 0; (class = outcome_class_row(i)); i++) {
+        printf("  %-10s %s\n", class->name, class->note);
+    }
+    puts("\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME "
+         "for a program's own.\n");
+    for (size_t i = 0; (row = outcome_row(i)); i++) {
+        table_row(t);
+        if (row->name) {
+            table_cell(t, 0, "%s.%s", domains[row->domain], row->name);
+        } else {
+            table_cell(t, 0, "%s.%d", domains[row->domain], row->code);
+        }
+        class_words(row->classes, classes, sizeof(classes));
+        table_cell(t, 1, "%s", *classes ? classes : "-");
+        table_cell(t, 2, "%s", row->note ? row->note : "");
+    }
+    return table_print(t) ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- the command ---- */
+
+int
+help_command(struct command_line *line)
+{
+    const char *topic = line->operands[0];
+    const struct command *command = topic ? command_find(topic) : NULL;
+    const struct key *key = topic ? key_find(topic) : NULL;
+
+    if (line->option[OPTION_COMPLETION]) {
+        manual_completion();
+        return STATUS_DONE;
+    }
+    if (!topic) {
+        return help_all();
+    }
+    if (strcmp(topic, "keys") == 0) {
+        if (line->option[OPTION_MAN]) {
+            manual_keys();
+            return STATUS_DONE;
+        }
+        return help_keys();
+    }
+    if (strcmp(topic, "outcomes") == 0) {
+        return help_outcomes();
+    }
+    if (command) {
+        return help_on_command(command);
+    }
+    if (key) {
+        return help_on_key(key);
+    }
+    return say_usage(line, "%s: no help on that", topic);
+}

@@ -1,0 +1,263 @@
+/* bide: takes the command line apart and calls the command. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "say.h"
+#include "out/text.h"
+
+enum { GO_ON = -1 }; /* no exit status yet */
+
+/* ---- names that do not exist ---- */
+
+static int
+unknown_command(const struct command_line *line, const char *name)
+{
+    const char **names = calloc((size_t)command_count, sizeof(*names));
+    const char *near;
+
+    if (!names) {
+        return say_no_memory();
+    }
+    for (int i = 0; i < command_count; i++) {
+        names[i] = commands[i].name;
+    }
+    near = name_near(name, names, (size_t)command_count);
+    free(names);
+    return say_usage(line, "%s: no such command%s%s%s", name, near ? " (" : "",
+                     near ? near : "", near ? "?)" : "");
+}
+
+static bool
+takes(const struct command *command, int option)
+{
+    return option == OPTION_DIR || option == OPTION_HELP ||
+           (command && (command->options & UINT64_C(1) << option)) ||
+           (!command && option == OPTION_VERSION);
+}
+
+static int
+unknown_option(const struct command_line *line, const char *name, size_t length)
+{
+    const char *names[OPTION_COUNT], *near;
+    size_t count = 0;
+    char typed[64];
+
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (takes(line->command, i) && option_rows[i].help) {
+            names[count++] = option_rows[i].name;
+        }
+    }
+    snprintf(typed, sizeof(typed), "%.*s", (int)(length < 60 ? length : 60),
+             name);
+    near = name_near(typed, names, count);
+    return say_usage(line, "--%s: no such option%s%s%s", typed,
+                     near ? " (--" : "", near ? near : "", near ? "?)" : "");
+}
+
+/* ---- options ---- */
+
+/* "--name=value" or "--name value"; moves on past the value. */
+static int
+read_long(struct command_line *line, char ***at)
+{
+    const char *name = **at + 2, *value = strchr(name, '=');
+    size_t length = value ? (size_t)(value - name) : strlen(name);
+    int i = 0;
+
+    while (i < OPTION_COUNT &&
+           !(strlen(option_rows[i].name) == length &&
+             strncmp(option_rows[i].name, name, length) == 0)) {
+        i++;
+    }
+    if (i == OPTION_VERSION && !takes(line->command, i) && !value) {
+        line->option[i] = ""; /* bide list --version: of bide */
+        return GO_ON;
+    }
+    if (i == OPTION_COUNT || !takes(line->command, i)) {
+        return unknown_option(line, name, length);
+    }
+    if (!option_rows[i].value || (i == OPTION_VERSION && !line->command)) {
+        line->option[i] = "";
+        return value
+                   ? say_usage(line, "--%s takes no value", option_rows[i].name)
+                   : GO_ON;
+    }
+    value = value ? value + 1 : *++*at;
+    if (!value) {
+        return say_usage(line, "--%s needs a value: %s", option_rows[i].name,
+                         option_rows[i].value);
+    }
+    if (line->option[i]) {
+        return say_usage(line, "--%s is given twice", option_rows[i].name);
+    }
+    line->option[i] = value;
+    return GO_ON;
+}
+
+static int
+read_option(struct command_line *line, char ***at)
+{
+    const char *arg = **at;
+
+    if (arg[1] == '-') {
+        return read_long(line, at);
+    }
+    if (strcmp(arg, "-h") == 0) {
+        line->option[OPTION_HELP] = "";
+        return GO_ON;
+    }
+    return say_usage(line, "%s: no such option", arg);
+}
+
+static int
+read_operand(struct command_line *line, char *arg)
+{
+    if (!line->command) {
+        line->command = command_find(arg);
+        return line->command ? GO_ON : unknown_command(line, arg);
+    }
+    line->operands[line->count++] = arg;
+    return GO_ON;
+}
+
+/* Whether from here on nothing is an option of ours. */
+static bool
+is_rest(const struct command_line *line)
+{
+    return line->command && line->command->rest_from > 0 &&
+           line->count > line->command->rest_from;
+}
+
+static int
+read_line(struct command_line *line, char **at)
+{
+    bool options = true;
+    int status = GO_ON;
+
+    for (; *at && status == GO_ON; at++) {
+        if (options && !is_rest(line) && strcmp(*at, "--") == 0) {
+            options = false;
+        } else if (options && !is_rest(line) && **at == '-' && (*at)[1]) {
+            status = read_option(line, &at);
+            if (!*at) {
+                break;
+            }
+        } else {
+            status = read_operand(line, *at);
+        }
+    }
+    return status;
+}
+
+static int
+check_line(struct command_line *line)
+{
+    const struct command *command = line->command;
+
+    if (line->count < command->least) {
+        return say_usage(line, "%s: something is missing", command->name);
+    }
+    if (command->most >= 0 && line->count > command->most) {
+        return say_usage(line, "%s: that is one too many: %s", command->name,
+                         line->operands[command->most]);
+    }
+    return GO_ON;
+}
+
+/* ---- running it ---- */
+
+static int
+open_registry(struct command_line *line)
+{
+    static char standard[4096]; /* the line points to it to the end */
+    int rc = 0;
+
+    if (!line->option[OPTION_DIR]) {
+        rc = admin_default_dir(standard, sizeof(standard));
+        line->option[OPTION_DIR] = rc ? NULL : standard;
+    }
+    return rc ? rc : admin_open(line->option[OPTION_DIR], &line->registry);
+}
+
+static int
+run_command(struct command_line *line)
+{
+    const struct command *command = line->command;
+    int rc = 0, status;
+
+    if (command->rest_from == 0) {
+        /* A reader that has gone is an error to be said, not a death; the
+         * programs that exec runs get it as it was. */
+        signal(SIGPIPE, SIG_IGN);
+    }
+    if (command->registry != REGISTRY_NONE) {
+        rc = open_registry(line);
+    }
+    if (rc && command->registry == REGISTRY_NEEDED) {
+        return say_failure(rc, "registry");
+    }
+    status = command->run(line);
+    admin_close(line->registry);
+    return status;
+}
+
+static int
+choose(struct command_line *line)
+{
+    int status;
+
+    if (line->option[OPTION_HELP]) {
+        /* Whatever else is on the line, it was a question. */
+        line->operands[0] = line->command ? (char *)line->command->name : NULL;
+        line->operands[1] = NULL;
+        line->count = line->command ? 1 : 0;
+        line->command = command_find("help");
+        return run_command(line);
+    }
+    if (line->option[OPTION_VERSION] && !*line->option[OPTION_VERSION] &&
+        !(line->command && takes(line->command, OPTION_VERSION))) {
+        line->command = command_find("version");
+        line->count = 0;
+    }
+    if (!line->command) {
+        return say_usage(line, "which command?");
+    }
+    status = check_line(line);
+    return status == GO_ON ? run_command(line) : status;
+}
+
+/* What is printed and does not arrive is no success. */
+static int
+finish(int status)
+{
+    bool lost = ferror(stdout) != 0;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !lost) {
+        return status;
+    }
+    say("standard output: %s", errno ? strerror(errno) : "cannot be written");
+    return status ? status : STATUS_NO;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct command_line line = {0};
+    int status;
+
+    text_locale();
+    line.operands = calloc((size_t)argc + 2, sizeof(*line.operands));
+    if (!line.operands) {
+        return say_no_memory();
+    }
+    status = argc > 0 ? read_line(&line, argv + 1) : GO_ON;
+    if (status == GO_ON) {
+        status = choose(&line);
+    }
+    free(line.operands);
+    return finish(status);
+}

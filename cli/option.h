@@ -1,0 +1,49 @@
+/* The options: one table, for main, help and the completion. */
+#ifndef BIDE_CLI_OPTION_H
+#define BIDE_CLI_OPTION_H
+
+#include <stdint.h>
+
+/* Every option of every command: X(ID, "name", "VALUE" or NULL, "help").
+ * An option means the same wherever it is taken. */
+#define OPTIONS(X)                                                            \
+    X(DIR, "dir", "DIR", "the registry's directory")                          \
+    X(HELP, "help", NULL, "this text")                                        \
+    X(VERSION, "version", "N", "that version, not the present one")           \
+    X(LIVE, "live", "DIR", "where the live file goes")                        \
+    X(PRUNE, "prune", NULL, "delete policies that the files do not have")     \
+    X(DRY_RUN, "dry-run", NULL, "say what would change, change nothing")      \
+    X(NOTE, "note", "TEXT", "why, for the log")                               \
+    X(IF_VERSION, "if-version", "N", "only if it is at that version")         \
+    X(FOR, "for", "DURATION", "go back by itself after this long")            \
+    X(VERBOSE, "verbose", NULL, "a line for each policy, each failed attempt") \
+    X(RESOLVED, "resolved", NULL, "every key, and where its value is from")   \
+    X(SINCE, "since", "TIME", "nothing older: -2h, today, 2026-01-31")        \
+    X(ATTEMPTS, "attempts", "N", "that many attempts, at most")               \
+    X(JSON, "json", NULL, "as JSON")                                          \
+    X(POLICY, "policy", "NAME", "which one of the file's policies")           \
+    X(SCRIPT, "script", "FILE", "the outcomes, or - for standard input")      \
+    X(RANDOM, "random", "X", "the random draw, 0 to 1")                       \
+    X(SCOPE, "scope", "NAME", "live state of its own under this name")        \
+    X(STDIN, "stdin", NULL, "keep standard input, for all attempts")          \
+    X(QUIET, "quiet", NULL, "no line when it gives up")                       \
+    X(SEED, "seed", "N", "the same random waits each time")                   \
+    X(MAN, "man", NULL, NULL)                                                 \
+    X(COMPLETION, "completion", NULL, NULL)
+
+enum option {
+#define X(id, name, value, help) OPTION_##id,
+    OPTIONS(X)
+#undef X
+    OPTION_COUNT
+};
+#define TAKES(id) (UINT64_C(1) << OPTION_##id)
+
+struct option_row {
+    const char *name;
+    const char *value; /* NULL: it takes none */
+    const char *help;  /* NULL: not shown to people */
+};
+extern const struct option_row option_rows[OPTION_COUNT];
+
+#endif

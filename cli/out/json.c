@@ -1,0 +1,145 @@
+#include "out/json.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <bide.h>
+#include <jansson.h>
+
+#include "out/text.h"
+
+/* A struct json is never made: its pointers are jansson's own values, and what
+ * was put into an object is freed with it.  `failed` is set by any failure,
+ * looked at and cleared by json_out. */
+static bool failed;
+
+static struct json *
+as_json(json_t *value)
+{
+    failed = failed || !value;
+    return (struct json *)value;
+}
+
+static json_t *
+as_value(struct json *j)
+{
+    return (json_t *)j;
+}
+
+/* Takes the reference to `value`, whatever comes of it. */
+static struct json *
+put(struct json *j, const char *key, json_t *value)
+{
+    if (!j || !value || json_object_set_new(as_value(j), key, value) != 0) {
+        failed = true;
+        return NULL;
+    }
+    return as_json(value);
+}
+
+struct json *
+json_object_new(void)
+{
+    return as_json(json_object());
+}
+
+struct json *
+json_in_object(struct json *j, const char *key)
+{
+    return put(j, key, json_object());
+}
+
+struct json *
+json_in_array(struct json *j, const char *key)
+{
+    return put(j, key, json_array());
+}
+
+struct json *
+json_add_object(struct json *array)
+{
+    json_t *value = json_object();
+
+    if (!array || !value || json_array_append_new(as_value(array), value)) {
+        failed = true;
+        return NULL;
+    }
+    return as_json(value);
+}
+
+void
+json_put_text(struct json *j, const char *key, const char *text)
+{
+    json_t *value = json_string(text);
+
+    if (!value) { /* not UTF-8: then as it is shown to people */
+        char *safe = text_safe(text);
+
+        value = safe ? json_string(safe) : NULL;
+        free(safe);
+    }
+    put(j, key, value);
+}
+
+void
+json_put_count(struct json *j, const char *key, uint64_t count)
+{
+    put(j, key,
+        json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
+}
+
+void
+json_put_number(struct json *j, const char *key, double number)
+{
+    bool whole = number >= -9e15 && number <= 9e15 &&
+                 (double)(json_int_t)number == number;
+
+    put(j, key, whole ? json_integer((json_int_t)number) : json_real(number));
+}
+
+void
+json_put_ms(struct json *j, const char *key, uint64_t ns)
+{
+    if (ns % 1000000 == 0) {
+        json_put_count(j, key, ns / 1000000);
+    } else {
+        json_put_number(j, key, (double)ns / 1e6);
+    }
+}
+
+void
+json_put_truth(struct json *j, const char *key, int truth)
+{
+    put(j, key, json_boolean(truth));
+}
+
+void
+json_put_null(struct json *j, const char *key)
+{
+    put(j, key, json_null());
+}
+
+int
+json_out(struct json *j)
+{
+    /* 15 digits are what a double holds of any decimal: 0.1 stays 0.1. */
+    size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
+    char *text = failed || !j ? NULL : json_dumps(as_value(j), flags);
+
+    json_decref(as_value(j));
+    failed = false;
+    if (!text) {
+        return BIDE_ENOMEM;
+    }
+    puts(text);
+    free(text);
+    return 0;
+}
+
+void
+json_free(struct json *j)
+{
+    json_decref(as_value(j));
+    failed = false;
+}

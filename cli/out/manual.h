@@ -1,0 +1,17 @@
+/* Texts for other programs, made from the tables: man, and bash. */
+#ifndef BIDE_CLI_MANUAL_H
+#define BIDE_CLI_MANUAL_H
+
+#include "command.h"
+
+/* What may stand behind a key: "one of none, fixed, linear".  Returns the
+ * buffer, which needs 256 bytes. */
+char *manual_values(const struct key *key, char *buffer, size_t size);
+
+/* The table of keys for bide.5, in roff. */
+void manual_keys(void);
+
+/* cli/dist/bide.bash. */
+void manual_completion(void);
+
+#endif

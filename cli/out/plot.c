@@ -1,0 +1,95 @@
+#include "out/plot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "out/text.h"
+#include "policy/duration.h"
+
+/* The ends that a scale may have: whole seconds and minutes are read more
+ * easily than 1.07 of them. */
+static const uint64_t round_ms[] = {
+    1,        2,        5,        10,        20,       50,
+    100,      200,      500,      1000,      2000,     5000,
+    10000,    20000,    30000,    60000,     120000,   300000,
+    600000,   1200000,  1800000,  3600000,   7200000,  14400000,
+    28800000, 43200000, 86400000, 172800000, 604800000};
+
+struct plot
+plot_for(uint64_t last_ns, size_t width)
+{
+    struct plot p = {last_ns ? last_ns : 1000000, width < 20 ? 20 : width};
+
+    for (size_t i = 0; i < sizeof(round_ms) / sizeof(round_ms[0]); i++) {
+        uint64_t end_ns = round_ms[i] * 1000000;
+
+        if (end_ns >= last_ns) {
+            /* A nearly empty plot says less than an odd end. */
+            if (last_ns > end_ns / 2) {
+                p.end_ns = end_ns;
+            }
+            break;
+        }
+    }
+    return p;
+}
+
+static size_t
+column(const struct plot *p, uint64_t ns)
+{
+    double share = (double)ns / (double)p->end_ns;
+    size_t at = (size_t)(share * (double)(p->width - 1) + 0.5);
+
+    return at < p->width ? at : p->width - 1;
+}
+
+char *
+plot_axis(const struct plot *p)
+{
+    char middle[32], end[32];
+    char *axis = malloc(p->width + 1);
+    size_t half;
+
+    if (!axis) {
+        return NULL;
+    }
+    duration_round(p->end_ns / 2, middle, sizeof(middle));
+    duration_round(p->end_ns, end, sizeof(end));
+    memset(axis, ' ', p->width);
+    axis[p->width] = '\0';
+    axis[0] = '0';
+    half = p->width / 2 - strlen(middle) / 2;
+    memcpy(axis + half, middle, strlen(middle));
+    memcpy(axis + p->width - strlen(end), end, strlen(end));
+    return axis;
+}
+
+struct signs {
+    const char *first, *between, *last, *dot;
+};
+
+char *
+plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
+{
+    static const struct signs lines = {"├", "─", "┤", "●"},
+                              plain = {"|", "-", "|", "*"};
+    const struct signs *sign = text_is_utf8() ? &lines : &plain;
+    size_t from = column(p, from_ns), to = column(p, to_ns);
+    char *span = malloc(p->width * 3 + 1), *at = span; /* 3 bytes a sign */
+
+    if (!span) {
+        return NULL;
+    }
+    memset(at, ' ', from);
+    at += from;
+    if (from == to) {
+        stpcpy(at, sign->dot);
+        return span;
+    }
+    at = stpcpy(at, sign->first);
+    for (size_t i = from + 1; i < to; i++) {
+        at = stpcpy(at, sign->between);
+    }
+    stpcpy(at, sign->last);
+    return span;
+}

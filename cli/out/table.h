@@ -1,0 +1,40 @@
+/* Tables for people, by libsmartcols (the only user).  They fit the terminal;
+ * piped they are plain and nothing is cut. */
+#ifndef BIDE_CLI_TABLE_H
+#define BIDE_CLI_TABLE_H
+
+#include <stddef.h>
+
+enum table_flags {
+    TABLE_RIGHT = 1,
+    TABLE_CUT = 2,  /* may be cut where the terminal is too narrow */
+    TABLE_WRAP = 4, /* goes on below instead */
+};
+
+struct table_column {
+    const char *title;
+    unsigned flags;
+};
+
+struct table;
+
+/* NULL without memory: the functions below then do nothing, and table_print
+ * says BIDE_ENOMEM. */
+struct table *table_new(const struct table_column *columns, size_t count);
+void table_row(struct table *t);
+
+/* Printf-like, into the last row; what is never filled is "-". */
+void table_cell(struct table *t, size_t column, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The cell, or the whole row, is out of the ordinary: in colour, if any. */
+void table_mark_cell(struct table *t, size_t column);
+void table_mark_row(struct table *t);
+
+void table_free(struct table *t); /* unprinted; NULL: does nothing */
+
+/* Prints on standard output and frees.  0 or BIDE_ENOMEM. */
+int table_print(struct table *t);
+int table_print_bare(struct table *t); /* without titles */
+
+#endif

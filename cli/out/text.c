@@ -1,0 +1,227 @@
+#include "out/text.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+static bool utf8;
+
+void
+text_locale(void)
+{
+    setlocale(LC_CTYPE, "");
+    utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    if (!utf8) {
+        /* Policies are UTF-8 wherever they are read: without this each letter
+         * that is not English would be taken for several broken ones. */
+        setlocale(LC_CTYPE, "C.UTF-8");
+    }
+}
+
+bool
+text_is_utf8(void)
+{
+    return utf8;
+}
+
+/* Characters that change how others are shown: controls (C0, DEL, C1), line
+ * separators, and those that turn the direction of writing. */
+static bool
+is_steering(unsigned long c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
+           (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+           c == 0x200e || c == 0x200f || c == 0xfeff;
+}
+
+/* How many bytes of `text` are one character fit to be shown; 0: the first is
+ * not. */
+static size_t
+shown(const char *text)
+{
+    static const unsigned long lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *t = (const unsigned char *)text;
+    unsigned long c = t[0];
+    size_t length = c < 0x80   ? 1
+                    : c < 0xc2 ? 0
+                    : c < 0xe0 ? 2
+                    : c < 0xf0 ? 3
+                    : c < 0xf5 ? 4
+                               : 0;
+
+    if (length > 1) {
+        c &= 0x7fu >> length;
+        for (size_t i = 1; i < length; i++) {
+            if ((t[i] & 0xc0) != 0x80) {
+                return 0;
+            }
+            c = c << 6 | (t[i] & 0x3f);
+        }
+        if (c < lowest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+            return 0;
+        }
+    }
+    return length == 0 || is_steering(c) ? 0 : length;
+}
+
+void
+text_put(FILE *out, const char *text, bool newlines)
+{
+    while (*text) {
+        size_t length = shown(text);
+
+        if (length > 0) {
+            fwrite(text, 1, length, out);
+            text += length;
+        } else if (*text == '\n' && newlines) {
+            fputc(*text++, out);
+        } else {
+            fprintf(out, "\\x%02x", (unsigned char)*text++);
+        }
+    }
+}
+
+/* Our own signs, for terminals without them. */
+static const char *
+plain_sign(const char *text, size_t length)
+{
+    static const struct {
+        const char *sign, *plain;
+    } signs[] = {{"±", "+-"}, {"≤", "<="}, {"×", "x"}, {"µ", "u"}};
+
+    for (size_t i = 0; !utf8 && i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strlen(signs[i].sign) == length &&
+            memcmp(signs[i].sign, text, length) == 0) {
+            return signs[i].plain;
+        }
+    }
+    return NULL;
+}
+
+char *
+text_safe(const char *text)
+{
+    char *safe = malloc(strlen(text) * 4 + 1), *to = safe;
+
+    if (!safe) {
+        return NULL;
+    }
+    while (*text) {
+        size_t length = shown(text);
+        const char *plain = plain_sign(text, length);
+
+        if (plain) {
+            to = stpcpy(to, plain);
+        } else if (length > 0) {
+            to = mempcpy(to, text, length);
+        } else {
+            to += sprintf(to, "\\x%02x", (unsigned char)*text);
+        }
+        text += length > 0 ? length : 1;
+    }
+    *to = '\0';
+    return safe;
+}
+
+size_t
+text_columns(const char *text)
+{
+    size_t columns = 0;
+    mbstate_t state = {0};
+    wchar_t c;
+
+    while (*text) {
+        size_t length = mbrtowc(&c, text, MB_CUR_MAX, &state);
+        int width;
+
+        if (length == (size_t)-1 || length == (size_t)-2 || length == 0) {
+            memset(&state, 0, sizeof(state));
+            columns++;
+            text++;
+            continue;
+        }
+        width = wcwidth(c);
+        columns += width > 0 ? (size_t)width : 0;
+        text += length;
+    }
+    return columns;
+}
+
+bool
+text_to_terminal(void)
+{
+    return isatty(STDOUT_FILENO) == 1;
+}
+
+bool
+text_in_colour(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return text_to_terminal() && !(no && *no) && term && *term &&
+           strcmp(term, "dumb") != 0;
+}
+
+size_t
+text_width(void)
+{
+    struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    long asked = columns ? strtol(columns, NULL, 10) : 0;
+
+    if (!text_to_terminal()) {
+        return 80;
+    }
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        return size.ws_col;
+    }
+    return asked > 0 && asked < 10000 ? (size_t)asked : 80;
+}
+
+char *
+text_count(uint64_t count, char *buffer, size_t size)
+{
+    char digits[32];
+    int length =
+        snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+    size_t at = 0;
+
+    for (int i = 0; i < length && at + 2 < size; i++) {
+        if (i > 0 && (length - i) % 3 == 0) {
+            buffer[at++] = ',';
+        }
+        buffer[at++] = digits[i];
+    }
+    buffer[at] = '\0';
+    return buffer;
+}
+
+char *
+text_share(uint64_t part, uint64_t whole, int decimals, char *buffer,
+           size_t size)
+{
+    double least = decimals == 2 ? 0.01 : decimals == 1 ? 0.1 : 1;
+    double share = whole ? 100.0 * (double)part / (double)whole : 0;
+
+    if (whole == 0) {
+        snprintf(buffer, size, "-");
+        return buffer;
+    }
+    if (part > 0 && share < least) {
+        share = least;
+    } else if (part < whole && share > 100 - least) {
+        share = 100 - least;
+    }
+    snprintf(buffer, size, "%.*f%%", decimals, share);
+    return buffer;
+}
+
+const char *
+text_plural(uint64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}

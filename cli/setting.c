@@ -1,0 +1,236 @@
+#include "setting.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "say.h"
+#include "when.h"
+
+/* How long a command waits for another one that writes. */
+enum { WRITER_WAIT_MS = 5000 };
+
+static char *
+trimmed(char *text)
+{
+    size_t length;
+
+    text += strspn(text, " \t");
+    length = strlen(text);
+    while (length > 0 &&
+           (text[length - 1] == ' ' || text[length - 1] == '\t')) {
+        text[--length] = '\0';
+    }
+    return text;
+}
+
+int
+setting_read(struct command_line *line, char **operands,
+             struct admin_setting *out)
+{
+    for (; *operands; operands++, out++) {
+        char *equals = strchr(*operands, '=');
+
+        if (!equals || equals == *operands) {
+            return say_usage(line, "%s: a setting is KEY=VALUE", *operands);
+        }
+        *equals = '\0';
+        out->key = trimmed(*operands);
+        out->value = trimmed(equals + 1);
+    }
+    return 0;
+}
+
+int
+setting_try(struct command_line *line, char **operands, struct policy_text *t)
+{
+    struct faults faults = {0};
+    int status = 0, rc = 0;
+
+    for (; *operands && status == 0 && rc != BIDE_ENOMEM; operands++) {
+        char *one[] = {*operands, NULL};
+        struct admin_setting s;
+        int bad;
+
+        status = setting_read(line, one, &s);
+        if (status == 0) {
+            bad = policy_text_set(t, s.key, s.value, "set", 0, &faults);
+            rc = bad ? bad : rc;
+        }
+    }
+    if (status == 0 && rc) {
+        return say_refusal(rc, &faults, policy_text_name(t), NULL);
+    }
+    faults_free(&faults);
+    return status;
+}
+
+/* Who is behind it: sudo's user, for "root" says nothing. */
+static void
+who(char *buffer, size_t size)
+{
+    const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
+    struct passwd *user;
+
+    if (sudo && *sudo) {
+        snprintf(buffer, size, "%s", sudo);
+        return;
+    }
+    user = getpwuid(getuid());
+    if (user) {
+        snprintf(buffer, size, "%s", user->pw_name);
+    } else {
+        snprintf(buffer, size, "%u", (unsigned)getuid());
+    }
+}
+
+static int
+read_count(const char *text, uint32_t least, uint32_t *out)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value < least ||
+        value >= UINT32_MAX) {
+        return -1;
+    }
+    *out = (uint32_t)value;
+    return 0;
+}
+
+int
+setting_count(struct command_line *line, enum option option, uint32_t least,
+              uint32_t *out)
+{
+    const char *text = line->option[option];
+
+    if (read_count(text, least, out)) {
+        return say_usage(line, "--%s %s: a whole number from %u on",
+                         option_rows[option].name, text, least);
+    }
+    return 0;
+}
+
+int
+setting_version(struct command_line *line, const char *text, uint32_t *out)
+{
+    if (read_count(text + (*text == 'v'), 1, out)) {
+        return say_usage(line, "%s: a version is a number, as in bide log",
+                         text);
+    }
+    return 0;
+}
+
+int
+setting_no_version(struct command_line *line, const char *name,
+                   uint32_t version)
+{
+    struct record r;
+
+    if (admin_policy(line->registry, name, &r)) {
+        return say_no_policy(line->registry, name);
+    }
+    if (version > 0) {
+        say("%s: no such version: %u (it is at %u)", name, version, r.version);
+    } else {
+        say("%s: no version before this one (%u)", name, r.version);
+    }
+    say("see: bide log %s", name);
+    record_free(&r);
+    return STATUS_ABSENT;
+}
+
+int
+setting_conflict(struct command_line *line, const char *name, uint32_t wanted)
+{
+    struct record r;
+    char when[64];
+    int rc = admin_policy(line->registry, name, &r);
+
+    if (rc == BIDE_ENOPOLICY) {
+        say("%s: there is no such policy, and version %u was expected", name,
+            wanted);
+        return STATUS_VERSION;
+    }
+    if (rc) {
+        return say_failure(rc, name);
+    }
+    say("%s is at version %u, not %u: changed by %s %s", name, r.version,
+        wanted, r.who,
+        when_write(r.when_ns, when_now_ns(), when, sizeof(when)));
+    if (wanted < r.version) {
+        say("see: bide diff %s %u %u", name, wanted, r.version);
+    }
+    record_free(&r);
+    return STATUS_VERSION;
+}
+
+/* A note is one line of the log. */
+static int
+check_note(const char *note)
+{
+    if (strlen(note) > RECORD_NOTE_MAX) {
+        say("--note: at most %d bytes, this has %zu", RECORD_NOTE_MAX,
+            strlen(note));
+        return STATUS_INPUT;
+    }
+    for (; *note; note++) {
+        if ((unsigned char)*note < 0x20 || *note == 0x7f) {
+            say("--note: one line of text, without control characters");
+            return STATUS_INPUT;
+        }
+    }
+    return 0;
+}
+
+static int
+read_for(struct command_line *line, uint64_t *out)
+{
+    const char *text = line->option[OPTION_FOR], *why = "";
+    char hint[64] = "";
+    uint64_t ns;
+
+    if (duration_read(text, &ns, &why, hint, sizeof(hint))) {
+        say("--for %s: %s%s%s%s", text, why, *hint ? " (" : "", hint,
+            *hint ? "?)" : "");
+        return STATUS_INPUT;
+    }
+    if (ns == 0 || ns > DURATION_MAX) {
+        say("--for %s: more than nothing, and an end", text);
+        return STATUS_INPUT;
+    }
+    *out = ns;
+    return 0;
+}
+
+int
+setting_change(struct command_line *line, struct setting_change *out)
+{
+    struct admin_change *change = &out->change;
+    int status = 0;
+
+    memset(out, 0, sizeof(*out));
+    who(out->who, sizeof(out->who));
+    snprintf(out->command, sizeof(out->command), "bide %s",
+             line->command->name);
+    change->who = out->who;
+    change->command = out->command;
+    change->note = line->option[OPTION_NOTE];
+    change->wait_ms = WRITER_WAIT_MS;
+    change->dry_run = line->option[OPTION_DRY_RUN] != NULL;
+    if (change->note) {
+        status = check_note(change->note);
+    }
+    if (status == 0 && line->option[OPTION_IF_VERSION]) {
+        status = setting_count(line, OPTION_IF_VERSION, 1, &change->if_version);
+    }
+    if (status == 0 && line->option[OPTION_FOR]) {
+        status = read_for(line, &change->for_ns);
+    }
+    return status;
+}

@@ -1,0 +1,366 @@
+/* What calls came to, since the live state began: bide stats. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "count.h"
+#include "say.h"
+#include "out/json.h"
+#include "out/table.h"
+#include "out/text.h"
+
+/* Outcomes shown to people; --json has them all. */
+enum { OUTCOMES_SHOWN = 8 };
+
+struct cell {
+    struct admin_cell live;
+    struct admin_outcome *outcomes;
+};
+
+struct cells {
+    size_t count;
+    struct cell *list; /* by name and scope */
+};
+
+static void
+cells_free(struct cells *cells)
+{
+    for (size_t i = 0; i < cells->count; i++) {
+        free(cells->list[i].outcomes);
+    }
+    free(cells->list);
+}
+
+static int
+add_cell(void *arg, const struct admin_cell *c)
+{
+    struct cells *cells = arg;
+    struct admin_outcome *outcomes =
+        calloc(c->outcome_count + 1, sizeof(*outcomes));
+    struct cell *grown = cells->list;
+
+    if ((cells->count & (cells->count - 1)) == 0) {
+        grown = realloc(cells->list,
+                        (cells->count ? 2 * cells->count : 1) * sizeof(*grown));
+    }
+    if (grown) {
+        cells->list = grown;
+    }
+    if (!grown || !outcomes) {
+        free(outcomes);
+        return BIDE_ENOMEM;
+    }
+    if (c->outcome_count > 0) {
+        memcpy(outcomes, c->outcomes, c->outcome_count * sizeof(*outcomes));
+    }
+    cells->list[cells->count].live = *c;
+    cells->list[cells->count].live.outcomes = outcomes;
+    cells->list[cells->count++].outcomes = outcomes;
+    return 0;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const struct cell *x = a, *y = b;
+    int order = strcmp(x->live.name, y->live.name);
+
+    return order ? order : strcmp(x->live.scope, y->live.scope);
+}
+
+/* ---- as JSON ---- */
+
+static void
+latency_object(struct json *parent, const char *key,
+               const struct bide_latency *l)
+{
+    struct json *j = json_in_object(parent, key);
+
+    json_put_count(j, "count", l->count);
+    json_put_number(j, "p50", l->p50_ms);
+    json_put_number(j, "p95", l->p95_ms);
+    json_put_number(j, "p99", l->p99_ms);
+    json_put_number(j, "max", l->max_ms);
+}
+
+static void
+calls_object(struct json *parent, const struct bide_stats *s)
+{
+    struct json *j = json_in_object(parent, "calls");
+
+    json_put_count(j, "succeeded", s->succeeded);
+    json_put_count(j, "recovered", s->recovered);
+    json_put_count(j, "exhausted", s->exhausted);
+    json_put_count(j, "aborted", s->aborted);
+    json_put_count(j, "deferred", s->deferred);
+    json_put_count(j, "dropped", s->dropped);
+    json_put_count(j, "refused", s->refused);
+    json_put_count(j, "rejected", s->rejected);
+    json_put_count(j, "cancelled", s->cancelled);
+}
+
+static void
+cell_object(struct json *array, const struct admin_cell *c)
+{
+    const struct bide_stats *s = &c->stats;
+    struct json *j = json_add_object(array), *inside;
+
+    json_put_text(j, "policy", c->name);
+    json_put_text(j, "scope", c->scope);
+    json_put_count(j, "version", s->version);
+    calls_object(j, s);
+    json_put_count(j, "attempts", s->attempts);
+    json_put_count(j, "attempts_failed", s->attempts_failed);
+    json_put_count(j, "retries", s->retries);
+    json_put_ms(j, "slept_ms", s->slept_ns);
+    inside = json_in_object(j, "latency_ms");
+    latency_object(inside, "succeeded", &s->latency_succeeded);
+    latency_object(inside, "failed", &s->latency_failed);
+    inside = json_in_object(j, "outcomes");
+    for (size_t i = 0; i < c->outcome_count; i++) {
+        json_put_count(inside, c->outcomes[i].name, c->outcomes[i].count);
+    }
+}
+
+static int
+print_json(const struct cells *cells)
+{
+    struct json *object = json_object_new();
+    struct json *array = json_in_array(object, "policies");
+
+    for (size_t i = 0; i < cells->count; i++) {
+        cell_object(array, &cells->list[i].live);
+    }
+    return json_out(object);
+}
+
+/* ---- for people ---- */
+
+enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY };
+
+/* The columns, in order.  The shares of the ends that did not happen at all
+ * are left out: nine of them do not fit beside each other. */
+static const struct {
+    const char *title;
+    enum shape shape;
+    size_t offset; /* in struct bide_stats */
+    bool if_any;
+} stats_columns[] = {
+#define AT(field) offsetof(struct bide_stats, field)
+    {"POLICY", NAME, 0, false},
+    {"SCOPE", SCOPE, 0, true},
+    {"CALLS", COUNT, SIZE_MAX, false},
+    {"OK", SHARE, AT(succeeded), false},
+    {"RECOVERED", SHARE, AT(recovered), false},
+    {"ABORTED", SHARE, AT(aborted), true},
+    {"DEFERRED", SHARE, AT(deferred), true},
+    {"DROPPED", SHARE, AT(dropped), true},
+    {"REFUSED", SHARE, AT(refused), true},
+    {"REJECTED", SHARE, AT(rejected), true},
+    {"CANCELLED", SHARE, AT(cancelled), true},
+    {"ATTEMPTS", COUNT, AT(attempts), false},
+    {"RETRIES", COUNT, AT(retries), false},
+    {"SLEPT", TIME, AT(slept_ns), false},
+    {"P50", LATENCY, AT(latency_succeeded.p50_ms), false},
+    {"P95", LATENCY, AT(latency_succeeded.p95_ms), false},
+    {"P99", LATENCY, AT(latency_succeeded.p99_ms), false},
+#undef AT
+};
+enum { COLUMNS = sizeof(stats_columns) / sizeof(stats_columns[0]) };
+
+static uint64_t
+count_at(const struct bide_stats *s, size_t offset)
+{
+    uint64_t count;
+
+    if (offset == SIZE_MAX) {
+        return count_calls(s);
+    }
+    memcpy(&count, (const char *)s + offset, sizeof(count));
+    return count;
+}
+
+static bool
+is_shown(const struct cells *cells, size_t column)
+{
+    bool any = !stats_columns[column].if_any;
+
+    for (size_t i = 0; i < cells->count && !any; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        any = stats_columns[column].shape == SCOPE
+                  ? *c->scope != '\0'
+                  : count_at(&c->stats, stats_columns[column].offset) > 0;
+    }
+    return any;
+}
+
+static void
+latency_cell(struct table *t, size_t at, const struct bide_stats *s,
+             size_t offset)
+{
+    double ms;
+    char text[32];
+
+    if (s->latency_succeeded.count == 0) {
+        return;
+    }
+    memcpy(&ms, (const char *)s + offset, sizeof(ms));
+    table_cell(t, at, "%s",
+               duration_round((uint64_t)(ms * 1e6), text, sizeof(text)));
+}
+
+static void
+fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
+{
+    size_t offset = stats_columns[column].offset;
+    char text[32];
+
+    switch (stats_columns[column].shape) {
+    case NAME:
+        table_cell(t, at, "%s%s", c->name, c->missing ? " (not defined)" : "");
+        break;
+    case SCOPE:
+        table_cell(t, at, "%s", *c->scope ? c->scope : "-");
+        break;
+    case COUNT:
+        table_cell(t, at, "%s",
+                   text_count(count_at(&c->stats, offset), text, sizeof(text)));
+        break;
+    case SHARE:
+        table_cell(t, at, "%s",
+                   text_share(count_at(&c->stats, offset),
+                              count_calls(&c->stats), 2, text, sizeof(text)));
+        break;
+    case TIME:
+        table_cell(
+            t, at, "%s",
+            duration_round(count_at(&c->stats, offset), text, sizeof(text)));
+        break;
+    case LATENCY:
+        latency_cell(t, at, &c->stats, offset);
+        break;
+    }
+}
+
+static int
+print_table(const struct cells *cells)
+{
+    struct table_column columns[COLUMNS];
+    size_t which[COLUMNS], count = 0;
+    struct table *t;
+
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (is_shown(cells, i)) {
+            enum shape shape = stats_columns[i].shape;
+            bool left = shape == NAME || shape == SCOPE;
+
+            columns[count] = (struct table_column){stats_columns[i].title,
+                                                   left ? 0 : TABLE_RIGHT};
+            which[count++] = i;
+        }
+    }
+    t = table_new(columns, count);
+    for (size_t i = 0; i < cells->count; i++) {
+        table_row(t);
+        for (size_t k = 0; k < count; k++) {
+            fill_cell(t, k, which[k], &cells->list[i].live);
+        }
+    }
+    return table_print(t);
+}
+
+static void
+print_outcomes(const struct admin_cell *c)
+{
+    uint64_t all = 0, left = 0;
+    char share[32];
+
+    for (size_t i = 0; i < c->outcome_count; i++) {
+        all += c->outcomes[i].count;
+        left += i >= OUTCOMES_SHOWN ? c->outcomes[i].count : 0;
+    }
+    if (all == 0) {
+        return;
+    }
+    fputs("outcomes", stdout);
+    if (*c->scope) {
+        printf(" of ");
+        text_put(stdout, c->scope, false);
+    }
+    for (size_t i = 0; i < c->outcome_count && i < OUTCOMES_SHOWN; i++) {
+        fputs("   ", stdout);
+        text_put(stdout, c->outcomes[i].name, false);
+        printf(" %s",
+               text_share(c->outcomes[i].count, all, 0, share, sizeof(share)));
+    }
+    if (left > 0) {
+        printf("   others %s", text_share(left, all, 0, share, sizeof(share)));
+    }
+    putchar('\n');
+}
+
+static int
+print_people(const struct cells *cells, const char *name)
+{
+    if (cells->count == 0) {
+        puts(name ? "No calls yet." : "No calls yet, of any policy.");
+        return 0;
+    }
+    if (print_table(cells)) {
+        return BIDE_ENOMEM;
+    }
+    if (name) {
+        putchar('\n');
+        for (size_t i = 0; i < cells->count; i++) {
+            print_outcomes(&cells->list[i].live);
+        }
+        puts("Totals since the live state began; P50 to P99 are attempts "
+             "that succeeded.");
+    }
+    return 0;
+}
+
+/* A name without any calls may still be one. */
+static int
+check_name(struct command_line *line, const char *name)
+{
+    struct record r;
+    int rc = admin_policy(line->registry, name, &r);
+
+    if (rc == 0) {
+        record_free(&r);
+        return 0;
+    }
+    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
+                                : say_failure(rc, name);
+}
+
+int
+stats_command(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct cells cells = {0};
+    int rc, status = STATUS_DONE;
+
+    if (line->option[OPTION_SINCE]) {
+        return say_usage(line, "--since: not supported yet: counts are totals "
+                               "since the live state began");
+    }
+    if (name && !policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    rc = admin_each_cell(line->registry, name, add_cell, &cells);
+    if (rc == 0 && name && cells.count == 0) {
+        status = check_name(line, name);
+    }
+    if (rc == 0 && status == 0) {
+        if (cells.count > 0) {
+            qsort(cells.list, cells.count, sizeof(*cells.list), compare);
+        }
+        rc = line->option[OPTION_JSON] ? print_json(&cells)
+                                       : print_people(&cells, name);
+    }
+    cells_free(&cells);
+    return rc ? say_failure(rc, "live state") : status;
+}
