@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs a build (argument 1) into a folder of its own and uses it from there
+# as somebody else's project would: by pkg-config, by CMake, from C++; and looks
+# at what the library shows.
+set -euo pipefail
+build=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cmake --install "$build" --prefix "$work/usr" >/dev/null
+libdir=$(dirname "$(find "$work/usr" -name libbide.so)")
+
+echo "1. nothing but bide_ is visible, and all of it with its version"
+nm -D --defined-only --with-symbol-versions "$libdir/libbide.so" | awk '$2 != "A" {print $3}' >"$work/symbols"
+if grep -v '^bide_[a-z_]*@@BIDE_0$' "$work/symbols"; then
+    exit 1
+fi
+declared=$(grep -oE '\bbide_[a-z_]+\(' "$work/usr/include/bide.h" | tr -d '(' | sort -u)
+for name in $declared; do
+    grep -q "^$name@@" "$work/symbols" || grep -qE "^typedef .*\b$name\(" "$work/usr/include/bide.h" ||
+        { echo "declared, but not in the library: $name" && exit 1; }
+done
+readelf -d "$libdir/libbide.so" | grep -q 'SONAME.*libbide.so.0'
+
+echo "2. a program by pkg-config"
+cat >"$work/one.c" <<'C'
+#include <bide.h>
+int
+main(void)
+{
+    struct bide *b;
+
+    return bide_open("/nonexistent", 0, &b) || bide_close(b);
+}
+C
+if nm -D "$libdir/libbide.so" | grep -qE '__(asan|tsan|ubsan)'; then
+    echo "   (built with sanitizers: not linked with)"
+    exit 0
+fi
+export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
+# shellcheck disable=SC2046
+cc "$work/one.c" -o "$work/one" $(pkg-config --cflags --libs bide)
+"$work/one"
+
+echo "3. the header alone, as C++ and as strict C"
+if command -v c++ >/dev/null; then
+    c++ -std=c++11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c++ "$work/usr/include/bide.h"
+fi
+cc -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c "$work/usr/include/bide.h"
+
+echo "4. a project by CMake"
+cat >"$work/CMakeLists.txt" <<'C'
+cmake_minimum_required(VERSION 3.25)
+project(other C)
+find_package(bide 0.1 REQUIRED)
+add_executable(one one.c)
+target_link_libraries(one bide::bide)
+C
+cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null
+cmake --build "$work/build" >/dev/null
+"$work/build/one"

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Keeps the house in order: sizes of files and functions, which room includes
+which, one owner for each foreign header.  argv[1] is the top of the tree."""
+import os
+import re
+import subprocess
+import sys
+
+TOP = sys.argv[1]
+FILE_LINES, HEADER_LINES, FUNCTION_LINES, COLUMNS = 600, 90, 80, 80
+LONG_HEADERS = {  # contracts, or tables
+    "lib/admin/admin.h", "lib/policy/policy.h", "lib/policy/rules.h", "lib/registry.h",
+}
+TOP_NAMES = {"lib", "cli", "include", "tests", "policies", "CMakeLists.txt", "README.md",
+             "LICENSE", "CHANGELOG.md", "build"}
+# A room may include those that stand before it.
+ROOMS = ["policy", "rule", "live", "store", "admin"]
+OWNERS = {
+    "lmdb.h": r"lib/store/writer\w*\.[ch]",
+    "ini.h": r"lib/policy/ini\.c",
+    "linux/futex.h": r"lib/live/wake\.c",
+    "jansson.h": r"cli/out/json\.c",
+    "libsmartcols.h": r"cli/out/table\.c",
+}
+faults = []
+
+
+def fault(path, line, what):
+    faults.append(f"{path}:{line}: {what}")
+
+
+def files():
+    found = []
+    for top in ("lib", "cli", "include"):
+        for folder, _, names in os.walk(os.path.join(TOP, top)):
+            found += [os.path.relpath(os.path.join(folder, n), TOP)
+                      for n in names if n.endswith((".c", ".h"))]
+    return sorted(found)
+
+
+def check_sizes(path, lines):
+    if len(lines) > FILE_LINES:
+        fault(path, len(lines), f"{len(lines)} lines, at most {FILE_LINES}")
+    if path.endswith(".h") and path.startswith(("lib/", "cli/")) and len(lines) > HEADER_LINES \
+            and path not in LONG_HEADERS:
+        fault(path, len(lines), f"a private header of {len(lines)} lines, at most {HEADER_LINES}")
+    for number, line in enumerate(lines, 1):
+        if len(line.encode("utf-8").decode("utf-8")) > COLUMNS:
+            fault(path, number, f"{len(line)} columns")
+
+
+def check_functions(path, lines):
+    begin = None
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            begin = number
+        elif line == "}" and begin:
+            if number - begin - 1 > FUNCTION_LINES:
+                fault(path, begin, f"a function of {number - begin - 1} lines")
+            begin = None
+
+
+def room_of(path):
+    match = re.match(r"(?:lib/)?(\w+)/\w+\.[ch]$", path)
+    return match.group(1) if match and match.group(1) in ROOMS else None
+
+
+def check_includes(path, lines):
+    own = room_of(path) if path.startswith("lib/") else None
+    for number, line in enumerate(lines, 1):
+        match = re.match(r'#include\s+([<"])([^>"]+)', line)
+        if not match:
+            continue
+        name = match.group(2)
+        owner = OWNERS.get(os.path.basename(name) if name.startswith("libsmart") else name)
+        if owner and not re.fullmatch(owner, path):
+            fault(path, number, f"<{name}> belongs to {owner}")
+        if path.startswith("cli/") and match.group(1) == '"' and \
+                re.match(r"(policy|rule|live|store)/", name):
+            fault(path, number, "the command sees bide.h and admin.h only")
+        other = room_of(name)
+        if own and other and ROOMS.index(other) > ROOMS.index(own):
+            fault(path, number, f"{own} must not include {other}")
+        if own and own != "admin" and match.group(1) == '"' and "/" not in name:
+            fault(path, number, f"{own} must not include the face")
+
+
+def check_top():
+    shown = subprocess.run(["git", "-C", TOP, "ls-files"], capture_output=True, text=True)
+    names = {n.split("/")[0] for n in shown.stdout.splitlines()}
+    for name in sorted(names - TOP_NAMES):
+        if not name.startswith("."):
+            fault(name, 1, "not wanted at the top")
+
+
+for each in files():
+    text = open(os.path.join(TOP, each), encoding="utf-8").read().splitlines()
+    check_sizes(each, text)
+    check_functions(each, text)
+    check_includes(each, text)
+check_top()
+print("\n".join(faults))
+print(f"structure: {len(files())} files, {len(faults)} faults")
+sys.exit(1 if faults else 0)
