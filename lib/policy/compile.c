@@ -1,0 +1,186 @@
+/* From a policy's text to what the rules work with. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/text.h"
+
+/* What a fault in the combination of two keys is told with. */
+struct checking {
+    const struct policy_text *text;
+    const struct policy_origin *origins;
+    const char *file;
+    struct faults *faults;
+    int rc;
+};
+
+/* Pairs of durations of which the first must not be above the second. */
+static const struct {
+    const char *low, *high;
+} ordered[] = {
+    {"wait_min", "wait_max"},
+    {"wait_min", "throttle_wait_max"},
+};
+
+static const struct policy_origin *
+origin_of(const struct checking *c, const char *key)
+{
+    return &c->origins[key_find(key) - policy_keys];
+}
+
+/* The first of the two keys that the policy sets itself, else its section. */
+static int
+line_of(const struct checking *c, const char *key, const char *other)
+{
+    int line = policy_text_line(c->text, key_find(key));
+
+    if (!line) {
+        line = policy_text_line(c->text, key_find(other));
+    }
+    return line ? line : policy_text_line(c->text, NULL);
+}
+
+/* " (the default)", " (from base)", or nothing for an own key. */
+static void
+write_source(const struct checking *c, const char *key, char *out, size_t size)
+{
+    const char *from = origin_of(c, key)->from;
+
+    if (from[0] == '\0') {
+        snprintf(out, size, " (the default)");
+    } else if (strcmp(from, policy_text_name(c->text)) == 0) {
+        out[0] = '\0';
+    } else {
+        snprintf(out, size, " (from %s)", from);
+    }
+}
+
+static void
+check_order(struct checking *c, const char *low, const char *high,
+            const struct policy *p)
+{
+    const char *base = (const char *)p;
+    char low_source[80], high_source[80];
+    uint64_t low_ns, high_ns;
+
+    memcpy(&low_ns, base + key_find(low)->offset, sizeof(low_ns));
+    memcpy(&high_ns, base + key_find(high)->offset, sizeof(high_ns));
+    if (low_ns <= high_ns) {
+        return;
+    }
+    write_source(c, low, low_source, sizeof(low_source));
+    write_source(c, high, high_source, sizeof(high_source));
+    fault_add(c->faults, c->file, line_of(c, low, high), NULL,
+              "%s = %s%s: above %s = %s%s", low, origin_of(c, low)->value,
+              low_source, high, origin_of(c, high)->value, high_source);
+    c->rc = BIDE_EINPUT;
+}
+
+/* With the maximum it follows, a pair would be told twice. */
+static bool
+follows_other(const struct checking *c, const char *key)
+{
+    return origin_of(c, key)->from[0] == '\0' &&
+           strncmp(key_find(key)->preset, "as ", 3) == 0;
+}
+
+static int
+check_together(struct checking *c, const struct policy *p)
+{
+    for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++) {
+        if (!follows_other(c, ordered[i].high)) {
+            check_order(c, ordered[i].low, ordered[i].high, p);
+        }
+    }
+    if (p->wait.form == WAIT_CHAIN && p->wait.chain.count == 0) {
+        char source[80];
+
+        write_source(c, "wait", source, sizeof(source));
+        fault_add(c->faults, c->file, line_of(c, "wait", "wait_chain"),
+                  "set wait_chain, as 1s x3, 2s x5, 5s",
+                  "wait = chain%s: there is no wait_chain", source);
+        c->rc = BIDE_EINPUT;
+    }
+    return c->rc;
+}
+
+static int
+load_all(const struct policy_origin *origins, struct policy *p)
+{
+    for (size_t i = 0; i < policy_key_count; i++) {
+        /* "" is the default of what is only there when it is set. */
+        int rc = origins[i].value[0]
+                     ? key_load(&policy_keys[i], origins[i].value, p)
+                     : 0;
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int
+policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
+               const char *file, struct policy **out, struct faults *faults)
+{
+    struct policy_origin origins[POLICY_KEY_MAX];
+    struct checking c = {t, origins, file, faults, 0};
+    struct policy *p;
+    int rc;
+
+    rc = policy_resolve(t, find, arg, file, origins, faults);
+    if (rc != 0) {
+        return rc;
+    }
+    p = calloc(1, sizeof(*p));
+    if (!p) {
+        return BIDE_ENOMEM;
+    }
+    strcpy(p->name, policy_text_name(t));
+    rc = load_all(origins, p);
+    if (rc == 0) {
+        rc = check_together(&c, p);
+    }
+    if (rc != 0) {
+        policy_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+void
+policy_free(struct policy *p)
+{
+    if (!p) {
+        return;
+    }
+    free(p->wait.chain.steps);
+    outcome_set_free(&p->retry_on);
+    outcome_set_free(&p->never_on);
+    outcome_set_free(&p->success_on);
+    outcome_set_free(&p->throttle_on);
+    free(p);
+}
+
+int
+policy_builtin(const char *name, struct policy **out)
+{
+    struct policy_text *t;
+    int rc;
+
+    if (!policy_name_ok(name)) {
+        return BIDE_ENAME;
+    }
+    t = policy_text_new(name);
+    if (!t) {
+        return BIDE_ENOMEM;
+    }
+    rc = policy_text_set(t, "attempts", "1", "", 0, NULL);
+    if (rc == 0) {
+        rc = policy_compile(t, NULL, NULL, "", out, NULL);
+    }
+    policy_text_free(t);
+    return rc;
+}

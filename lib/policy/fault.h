@@ -1,0 +1,30 @@
+/* What is wrong with a file, all of it at once: each fault with its place. */
+#ifndef BIDE_POLICY_FAULT_H
+#define BIDE_POLICY_FAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fault {
+    char *file; /* never NULL; "-" is standard input, "set" a command */
+    int line;   /* 0: the file as a whole */
+    char *what; /* "wait_initial = 100: a duration needs its unit" */
+    char *hint; /* "did you mean 100ms?", or NULL */
+};
+
+struct faults {
+    size_t count;
+    struct fault *list;
+    bool out_of_memory; /* a fault got lost; never reads as "no fault" */
+};
+
+/* Printf-like.  `hint` may be NULL. */
+void fault_add(struct faults *faults, const char *file, int line,
+               const char *hint, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Puts the faults from number `first` on in the order of their lines. */
+void faults_sort(struct faults *faults, size_t first);
+bool faults_any(const struct faults *faults);
+void faults_free(struct faults *faults); /* leaves an empty list */
+
+#endif

@@ -1,0 +1,129 @@
+#include "policy/outcome_app.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bide.h>
+
+/* An open-addressed table of names that are only ever added.  A name is
+ * published by one CAS of its pointer, after its bytes were written, so that
+ * a reader sees all of it or nothing.  The code of a name is its slot, plus
+ * one. */
+enum { SLOTS = 16384 };
+_Static_assert(APP_NAMES_MAX < SLOTS * 3 / 4, "a free slot is always near");
+
+static _Atomic(char *) slots[SLOTS];
+static atomic_uint names;
+
+bool
+app_name_ok(const char *name, size_t length)
+{
+    if (length < 1 || length > BIDE_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        char c = name[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t
+hash(const char *name, size_t length)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+
+    for (size_t i = 0; i < length; i++) {
+        h = (h ^ (unsigned char)name[i]) * 16777619u;
+    }
+    return h ^ h >> 15;
+}
+
+static bool
+same(const char *name, const char *other, size_t length)
+{
+    return memcmp(name, other, length) == 0 && name[length] == '\0';
+}
+
+static char *
+copy_of(const char *name, size_t length)
+{
+    /* All of it, so that a comparison never reads past the end. */
+    char *copy = calloc(1, BIDE_NAME_MAX + 1);
+
+    if (copy) {
+        memcpy(copy, name, length);
+    }
+    return copy;
+}
+
+/* Counts the name in before it is made, so that no race makes too many.  NULL:
+ * *code says why. */
+static char *
+reserve(const char *name, size_t length, uint32_t limit, int32_t *code)
+{
+    char *copy = NULL;
+
+    *code = APP_OTHER;
+    if (atomic_fetch_add(&names, 1) < limit) {
+        copy = copy_of(name, length);
+        *code = APP_NO_MEMORY;
+    }
+    if (!copy) {
+        atomic_fetch_sub(&names, 1);
+    }
+    return copy;
+}
+
+int32_t
+app_code(const char *name, size_t length, uint32_t limit)
+{
+    char *mine = NULL;
+    int32_t code;
+    uint32_t i;
+
+    if (!app_name_ok(name, length) ||
+        (length == 5 && memcmp(name, "other", 5) == 0)) {
+        return APP_OTHER;
+    }
+    for (i = hash(name, length) % SLOTS;; i = (i + 1) % SLOTS) {
+        char *there = atomic_load_explicit(&slots[i], memory_order_acquire);
+
+        if (!there) {
+            if (!mine) {
+                mine = reserve(name, length, limit, &code);
+                if (!mine) {
+                    return code;
+                }
+            }
+            if (atomic_compare_exchange_strong(&slots[i], &there, mine)) {
+                return (int32_t)i + 1;
+            }
+        }
+        if (same(there, name, length)) {
+            code = (int32_t)i + 1;
+            break;
+        }
+    }
+    if (mine) { /* another thread was faster with the same name */
+        free(mine);
+        atomic_fetch_sub(&names, 1);
+    }
+    return code;
+}
+
+const char *
+app_name(int32_t code)
+{
+    const char *name = NULL;
+
+    if (code > 0 && code <= SLOTS) {
+        name = atomic_load_explicit(&slots[code - 1], memory_order_acquire);
+    }
+    return name ? name : "other";
+}

@@ -1,0 +1,127 @@
+/* The constructors of bide.h: from what a program has to an outcome. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "policy/http_date.h"
+#include "policy/outcome_app.h"
+#include "policy/outcome_table.h"
+
+enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2 };
+
+static struct bide_outcome
+outcome(enum bide_domain domain, int32_t code)
+{
+    struct bide_outcome o = {0};
+
+    o.domain = (uint8_t)domain;
+    o.code = code;
+    return o;
+}
+
+struct bide_outcome
+bide_ok(void)
+{
+    return outcome(BIDE_DOMAIN_OK, 0);
+}
+
+struct bide_outcome
+bide_errno(int error)
+{
+    /* Many functions give errors as -EIO. */
+    if (error < 0) {
+        error = error == INT_MIN ? INT_MAX : -error;
+    }
+    return outcome(BIDE_DOMAIN_ERRNO, error);
+}
+
+struct bide_outcome
+bide_http(int status, const char *retry_after)
+{
+    struct bide_outcome o;
+    struct timespec now;
+    uint64_t after_ns;
+
+    o = outcome(BIDE_DOMAIN_HTTP, status >= 100 && status <= 999 ? status : 0);
+    if (!retry_after) {
+        return o;
+    }
+    /* A date is a point of the wall clock, and no caller has one to pass. */
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (http_retry_after(retry_after, now.tv_sec, &after_ns) != 0) {
+        return o;
+    }
+    return bide_outcome_after(o, after_ns);
+}
+
+struct bide_outcome
+bide_grpc(int status)
+{
+    /* gRPC's own rule for numbers that are no status. */
+    if (status < 0 || status > GRPC_MAX) {
+        status = GRPC_UNKNOWN;
+    }
+    return outcome(BIDE_DOMAIN_GRPC, status);
+}
+
+struct bide_outcome
+bide_exit(int wait_status)
+{
+    if (WIFEXITED(wait_status)) {
+        return outcome(BIDE_DOMAIN_EXIT, WEXITSTATUS(wait_status));
+    }
+    if (WIFSIGNALED(wait_status)) {
+        return outcome(BIDE_DOMAIN_SIGNAL, WTERMSIG(wait_status));
+    }
+    /* Stopped or continued: it has not ended, so it can not have succeeded. */
+    return outcome(BIDE_DOMAIN_EXIT, 255);
+}
+
+struct bide_outcome
+bide_curl(int code)
+{
+    return outcome(BIDE_DOMAIN_CURL, code < 0 ? CURL_FAILED_INIT : code);
+}
+
+struct bide_outcome
+bide_app(const char *name)
+{
+    size_t length = name ? strnlen(name, BIDE_NAME_MAX + 1) : 0;
+    int32_t code = app_code(name, length, APP_NAMES_CALLS);
+
+    return outcome(BIDE_DOMAIN_APP, code < 0 ? APP_OTHER : code);
+}
+
+struct bide_outcome
+bide_outcome_after(struct bide_outcome o, uint64_t after_ns)
+{
+    bool never = after_ns == UINT64_MAX;
+
+    o.hint = never ? BIDE_HINT_NEVER : BIDE_HINT_AFTER;
+    o.after_ns = never ? 0 : after_ns;
+    return o;
+}
+
+int
+bide_outcome_name(struct bide_outcome o, char *buffer, size_t size)
+{
+    const struct outcome_domain *domain = outcome_domain(o.domain);
+    const struct outcome_row *row;
+
+    if (!domain) {
+        return snprintf(buffer, size, "app.other");
+    }
+    if (o.domain == BIDE_DOMAIN_OK) {
+        return snprintf(buffer, size, "ok");
+    }
+    if (o.domain == BIDE_DOMAIN_APP) {
+        return snprintf(buffer, size, "app.%s", app_name(o.code));
+    }
+    row = outcome_row_of(o.domain, o.code);
+    if (row && row->name) {
+        return snprintf(buffer, size, "%s.%s", domain->name, row->name);
+    }
+    return snprintf(buffer, size, "%s.%d", domain->name, (int)o.code);
+}

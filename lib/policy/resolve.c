@@ -1,0 +1,154 @@
+/* Following `extends`: where each key of a policy gets its value from. */
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/text.h"
+
+/* The policy itself and what it extends, in order. */
+struct chain_of {
+    const struct policy_text *links[POLICY_CHAIN_MAX + 1];
+    size_t count;
+};
+
+static const struct key *
+extends_key(void)
+{
+    return &policy_keys[1];
+}
+
+/* "a -> b -> c" */
+static void
+write_chain(const struct chain_of *chain, const char *last, char *out,
+            size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < chain->count && used < size; i++) {
+        used += (size_t)snprintf(out + used, size - used, "%s -> ",
+                                 policy_text_name(chain->links[i]));
+    }
+    if (used < size) {
+        snprintf(out + used, size - used, "%s", last);
+    }
+}
+
+/* At the policy's own `extends`, which the fault comes in through. */
+static int
+chain_fault(const struct chain_of *chain, const char *parent, const char *file,
+            struct faults *faults, const char *what)
+{
+    const struct policy_text *t = chain->links[0];
+    char path[(POLICY_CHAIN_MAX + 2) * (BIDE_NAME_MAX + 4)];
+
+    write_chain(chain, parent, path, sizeof(path));
+    fault_add(faults, file, policy_text_line(t, extends_key()), NULL,
+              "extends = %s: %s%s%s%s", policy_text_get(t, extends_key()), what,
+              chain->count > 1 ? " (" : "", chain->count > 1 ? path : "",
+              chain->count > 1 ? ")" : "");
+    return BIDE_EINPUT;
+}
+
+static bool
+is_linked(const struct chain_of *chain, const char *name)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        if (strcmp(policy_text_name(chain->links[i]), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int
+follow(struct chain_of *chain, policy_find_fn *find, void *arg,
+       const char *file, struct faults *faults)
+{
+    for (;;) {
+        const struct policy_text *last = chain->links[chain->count - 1];
+        const char *parent = policy_text_get(last, extends_key());
+        const struct policy_text *found = NULL;
+        int rc;
+
+        if (!parent) {
+            return 0;
+        }
+        if (is_linked(chain, parent)) {
+            return chain_fault(chain, parent, file, faults, "goes in a circle");
+        }
+        if (chain->count > POLICY_CHAIN_MAX) {
+            return chain_fault(chain, parent, file, faults,
+                               "a chain of more than 8 policies");
+        }
+        rc = find ? find(arg, parent, &found) : BIDE_ENOPOLICY;
+        if (rc == BIDE_ENOPOLICY) {
+            return chain_fault(chain, parent, file, faults, "no such policy");
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        chain->links[chain->count++] = found;
+    }
+}
+
+static void
+take_own(const struct policy_text *t, bool inherited, struct policy_origin *out)
+{
+    struct text_entry e;
+
+    for (size_t at = 0; policy_text_next(t, &at, &e);) {
+        struct policy_origin *o = &out[e.key - policy_keys];
+
+        if (!o->value && !(inherited && e.key == extends_key())) {
+            o->value = e.value;
+            strcpy(o->from, policy_text_name(t));
+        }
+    }
+}
+
+static const char *
+value_of(const char *key, const struct policy_origin *out)
+{
+    return out[key_find(key) - policy_keys].value;
+}
+
+/* Some defaults follow another key. */
+static const char *
+preset_of(const struct key *key, const struct policy_origin *out)
+{
+    if (strncmp(key->preset, "as ", 3) == 0) {
+        return value_of(key->preset + 3, out);
+    }
+    if (key->type == KEY_NUMBER && strcmp(key->name, "wait_factor") == 0 &&
+        strcmp(value_of("wait", out), "decorrelated") == 0) {
+        return "3";
+    }
+    return key->preset;
+}
+
+int
+policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
+               const char *file, struct policy_origin *out,
+               struct faults *faults)
+{
+    struct chain_of chain = {{t}, 1};
+    int rc = follow(&chain, find, arg, file, faults);
+
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < policy_key_count; i++) {
+        out[i].value = NULL;
+        out[i].from[0] = '\0';
+    }
+    for (size_t i = 0; i < chain.count; i++) {
+        take_own(chain.links[i], i > 0, out);
+    }
+    /* In the table's order: what a default follows stands above it. */
+    for (size_t i = 0; i < policy_key_count; i++) {
+        if (!out[i].value) {
+            out[i].value = preset_of(&policy_keys[i], out);
+        }
+    }
+    return 0;
+}

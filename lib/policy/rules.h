@@ -1,0 +1,121 @@
+/* A compiled policy: what lib/rule decides by.  Durations in ns,
+ * DURATION_NONE where there is no limit; shares 0..1; tokens in thousandths. */
+#ifndef BIDE_POLICY_RULES_H
+#define BIDE_POLICY_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/duration.h"
+#include "policy/outcome.h"
+
+#define ATTEMPTS_UNLIMITED UINT32_MAX
+
+/* The order of each enum is the order of the words in the key's table row. */
+enum importance { MANDATORY, POSTPONABLE, OPTIONAL };
+enum wait_form {
+    WAIT_NONE,
+    WAIT_FIXED,
+    WAIT_LINEAR,
+    WAIT_POLYNOMIAL,
+    WAIT_EXPONENTIAL,
+    WAIT_DECORRELATED,
+    WAIT_CHAIN,
+};
+enum jitter_form {
+    JITTER_NONE,
+    JITTER_FULL,  /* 0..w */
+    JITTER_EQUAL, /* w/2..w */
+    JITTER_SHARE, /* w-share*w..w+share*w */
+    JITTER_PLUS,  /* w..w+plus_ns */
+};
+enum retry_after { RETRY_AFTER_HONOR, RETRY_AFTER_CLAMP, RETRY_AFTER_IGNORE };
+enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
+enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
+enum breaker_mode { BREAKER_OFF, BREAKER_ON, BREAKER_OPEN, BREAKER_CLOSED };
+
+struct jitter {
+    enum jitter_form form;
+    double share;
+    uint64_t plus_ns;
+};
+
+struct chain_step {
+    uint64_t wait_ns;
+    uint32_t times; /* the last step stays, whatever it says */
+};
+enum { CHAIN_MAX = 32 };
+struct chain {
+    uint32_t count;
+    struct chain_step *steps;
+};
+
+struct window {
+    uint64_t ns;    /* 0: by calls */
+    uint32_t calls; /* 0: by time */
+};
+
+struct wait_rules {
+    int32_t form; /* enum wait_form */
+    uint32_t free_retries;
+    uint64_t initial_ns, min_ns, max_ns, increment_ns;
+    double factor, power;
+    struct chain chain;
+    struct jitter jitter;
+    uint64_t throttle_initial_ns, throttle_max_ns; /* resolved */
+};
+
+struct hint_rules {
+    int32_t mode; /* enum retry_after */
+    uint64_t max_ns, spread_ns;
+};
+
+struct budget_rules {
+    char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
+    int32_t kind, charge;
+    int64_t capacity, cost, timeout_cost, throttle_cost; /* thousandths */
+    int64_t deposit, refund, refill_per_s;               /* thousandths */
+    double threshold, ratio, min_rate;
+    uint64_t window_ns;
+};
+
+struct breaker_rules {
+    int32_t mode; /* enum breaker_mode */
+    uint32_t consecutive; /* UINT32_MAX: none */
+    uint32_t min_calls, min_processes, probes;
+    double failure_rate, slow_rate;
+    uint64_t slow_after_ns;
+    struct window window;
+    uint64_t open_for_ns, open_max_ns, probe_timeout_ns;
+    double open_factor;
+};
+
+struct defer_rules {
+    uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
+    uint32_t max;
+};
+
+struct alarm_rules {
+    double retry_rate, exhausted_rate; /* negative: none */
+    uint64_t p95_ns;
+};
+
+struct policy {
+    char name[BIDE_NAME_MAX + 1];
+    uint32_t version; /* set by whoever read it from the store; 0: declared */
+    int32_t importance;
+    bool paused;
+    uint32_t attempts; /* ATTEMPTS_UNLIMITED */
+    uint64_t max_elapsed_ns, deadline_ns, attempt_timeout_ns, reset_after_ns;
+    struct wait_rules wait;
+    struct hint_rules hint;
+    struct outcome_set retry_on, never_on, success_on, throttle_on;
+    struct budget_rules budget;
+    struct breaker_rules breaker;
+    struct defer_rules defer;
+    struct alarm_rules warn, crit;
+    uint64_t warn_window_ns;
+    uint32_t warn_min_calls;
+};
+
+#endif

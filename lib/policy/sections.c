@@ -1,0 +1,126 @@
+#include "policy/sections.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/text.h"
+
+static uint32_t
+hash(const char *name)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+
+    for (; *name; name++) {
+        h = (h ^ (unsigned char)*name) * 16777619u;
+    }
+    return h ^ h >> 15;
+}
+
+/* The slot of a name: the one that holds it, or the free one where it goes. */
+static uint32_t *
+find_slot(const struct sections *s, const char *name)
+{
+    size_t i = hash(name) & (s->slots - 1);
+
+    while (s->index[i] &&
+           strcmp(policy_text_name(s->list.list[s->index[i] - 1]), name)) {
+        i = (i + 1) & (s->slots - 1);
+    }
+    return &s->index[i];
+}
+
+static int
+grow_list(struct sections *s)
+{
+    size_t room = s->room ? 2 * s->room : 16;
+    struct policy_text **grown;
+
+    if (s->list.count < s->room) {
+        return 0;
+    }
+    grown = realloc(s->list.list, room * sizeof(*grown));
+    if (!grown) {
+        return BIDE_ENOMEM;
+    }
+    s->list.list = grown;
+    s->room = room;
+    return 0;
+}
+
+static int
+grow_index(struct sections *s)
+{
+    struct sections larger = *s;
+
+    if (s->slots > 2 * s->list.count) {
+        return 0;
+    }
+    larger.slots = s->slots ? 4 * s->slots : 64;
+    larger.index = calloc(larger.slots, sizeof(*larger.index));
+    if (!larger.index) {
+        return BIDE_ENOMEM;
+    }
+    for (size_t i = 0; i < s->slots; i++) {
+        uint32_t place = s->index[i];
+
+        if (place) {
+            *find_slot(&larger, policy_text_name(s->list.list[place - 1])) =
+                place;
+        }
+    }
+    free(s->index);
+    *s = larger;
+    return 0;
+}
+
+int
+sections_add(struct sections *s, const char *name, int line,
+             struct policy_text **out, int *first)
+{
+    struct policy_text *text;
+    int rc = 0;
+
+    if (grow_list(s) != 0 || grow_index(s) != 0) {
+        return BIDE_ENOMEM;
+    }
+    text = policy_text_new(name ? name : "no-name");
+    if (!text) {
+        return BIDE_ENOMEM;
+    }
+    policy_text_place(text, line);
+    s->list.list[s->list.count++] = text;
+    if (name) {
+        uint32_t *slot = find_slot(s, name);
+
+        if (*slot) {
+            *first = policy_text_line(s->list.list[*slot - 1], NULL);
+            rc = BIDE_EEXIST;
+        } else {
+            *slot = (uint32_t)s->list.count;
+        }
+    }
+    *out = text;
+    return rc;
+}
+
+void
+sections_finish(struct sections *s, struct policy_list *out)
+{
+    free(s->index);
+    if (out) {
+        *out = s->list;
+    } else {
+        policy_list_free(&s->list);
+    }
+    *s = (struct sections){0};
+}
+
+void
+policy_list_free(struct policy_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        policy_text_free(list->list[i]);
+    }
+    free(list->list);
+    *list = (struct policy_list){0};
+}

@@ -1,0 +1,400 @@
+/* The own keys of one policy, packed: `apply` holds 100,000 of these at once.
+ *
+ *   block   one entry after the other, in the order of the key table:
+ *
+ *           0        4     6       8
+ *           | line   | key | length | value ... NUL, padded to 4 |
+ *
+ *           line 14, key 4 (attempts), length 2, "10\0\0"
+ *
+ * Written and read by this file only; never leaves the process. */
+#include "policy/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/plain.h"
+#include "policy/wrap.h"
+
+struct entry {
+    int32_t line;
+    uint16_t key;
+    uint16_t length;
+    char value[];
+};
+_Static_assert(offsetof(struct entry, value) == 8, "drawn above");
+_Static_assert(POLICY_VALUE_MAX < UINT16_MAX, "a length is 16 bits");
+
+struct policy_text {
+    char *block;
+    uint32_t used, room;
+    int32_t line;
+    char name[BIDE_NAME_MAX + 1];
+};
+
+static size_t
+entry_size(size_t length)
+{
+    return (offsetof(struct entry, value) + length + 1 + 3) & ~(size_t)3;
+}
+
+static struct entry *
+entry_at(const struct policy_text *t, size_t at)
+{
+    return (struct entry *)(void *)(t->block + at);
+}
+
+/* Where the entry of a key is, or would have to be. */
+static size_t
+find_place(const struct policy_text *t, const struct key *key, bool *found)
+{
+    uint16_t number = (uint16_t)(key - policy_keys);
+    size_t at = 0;
+
+    *found = false;
+    while (at < t->used) {
+        const struct entry *e = entry_at(t, at);
+
+        if (e->key >= number) {
+            *found = e->key == number;
+            break;
+        }
+        at += entry_size(e->length);
+    }
+    return at;
+}
+
+static const struct entry *
+find_entry(const struct policy_text *t, const struct key *key)
+{
+    bool found;
+    size_t at = find_place(t, key, &found);
+
+    return found ? entry_at(t, at) : NULL;
+}
+
+struct policy_text *
+policy_text_new(const char *name)
+{
+    struct policy_text *t;
+
+    if (!policy_name_ok(name)) {
+        return NULL;
+    }
+    t = calloc(1, sizeof(*t));
+    if (t) {
+        strcpy(t->name, name);
+    }
+    return t;
+}
+
+struct policy_text *
+policy_text_copy(const struct policy_text *t)
+{
+    struct policy_text *copy = malloc(sizeof(*copy));
+
+    if (!copy) {
+        return NULL;
+    }
+    *copy = *t;
+    copy->room = t->used;
+    copy->block = NULL;
+    if (t->used) {
+        copy->block = malloc(t->used);
+        if (!copy->block) {
+            free(copy);
+            return NULL;
+        }
+        memcpy(copy->block, t->block, t->used);
+    }
+    return copy;
+}
+
+void
+policy_text_free(struct policy_text *t)
+{
+    if (t) {
+        free(t->block);
+        free(t);
+    }
+}
+
+const char *
+policy_text_name(const struct policy_text *t)
+{
+    return t->name;
+}
+
+int
+policy_text_rename(struct policy_text *t, const char *name)
+{
+    if (!policy_name_ok(name)) {
+        return BIDE_ENAME;
+    }
+    memmove(t->name, name, strlen(name) + 1);
+    return 0;
+}
+
+void
+policy_text_place(struct policy_text *t, int line)
+{
+    t->line = line;
+}
+
+const char *
+policy_text_get(const struct policy_text *t, const struct key *key)
+{
+    const struct entry *e = find_entry(t, key);
+
+    return e ? e->value : NULL;
+}
+
+int
+policy_text_line(const struct policy_text *t, const struct key *key)
+{
+    const struct entry *e;
+
+    if (!key) {
+        return t->line;
+    }
+    e = find_entry(t, key);
+    return e ? e->line : 0;
+}
+
+bool
+policy_text_next(const struct policy_text *t, size_t *at,
+                 struct text_entry *out)
+{
+    const struct entry *e;
+
+    if (*at >= t->used) {
+        return false;
+    }
+    e = entry_at(t, *at);
+    *at += entry_size(e->length);
+    *out = (struct text_entry){&policy_keys[e->key], e->value, e->line};
+    return true;
+}
+
+static int
+make_room(struct policy_text *t, size_t more)
+{
+    size_t room = t->room ? t->room : 32;
+    char *grown;
+
+    if (more <= t->room - t->used) {
+        return 0;
+    }
+    while (room - t->used < more) {
+        room += room / 2;
+    }
+    room &= ~(size_t)3;
+    grown = realloc(t->block, room);
+    if (!grown) {
+        return BIDE_ENOMEM;
+    }
+    t->block = grown;
+    t->room = (uint32_t)room;
+    return 0;
+}
+
+static void
+cut_entry(struct policy_text *t, size_t at)
+{
+    size_t size = entry_size(entry_at(t, at)->length);
+
+    memmove(t->block + at, t->block + at + size, t->used - at - size);
+    t->used -= (uint32_t)size;
+}
+
+/* Puts a canonical value where it belongs; on failure nothing has changed. */
+static int
+put_entry(struct policy_text *t, const struct key *key, const char *value,
+          int line)
+{
+    size_t length = strlen(value);
+    size_t size = entry_size(length);
+    struct entry *e;
+    bool found;
+    size_t at;
+
+    if (make_room(t, size) != 0) {
+        return BIDE_ENOMEM;
+    }
+    at = find_place(t, key, &found);
+    if (found) {
+        cut_entry(t, at);
+    }
+    memmove(t->block + at + size, t->block + at, t->used - at);
+    memset(t->block + at, 0, size);
+    e = entry_at(t, at);
+    e->line = line;
+    e->key = (uint16_t)(key - policy_keys);
+    e->length = (uint16_t)length;
+    memcpy(e->value, value, length);
+    t->used += (uint32_t)size;
+    return 0;
+}
+
+static void
+add_value_fault(struct faults *faults, const char *file, int line,
+                const char *key, const char *value, const char *why,
+                const char *meant)
+{
+    char shown[64], hint[160];
+
+    plain_excerpt(value, strlen(value), shown, sizeof(shown));
+    if (meant) {
+        snprintf(hint, sizeof(hint), "did you mean %s?", meant);
+    }
+    fault_add(faults, file, line, meant ? hint : NULL, "%s =%s%s: %s", key,
+              *shown ? " " : "", shown, why);
+}
+
+/* In a list each bad item is told by itself.  0: the items are good one by one,
+ * and what is wrong is the list. */
+static int
+add_item_faults(struct faults *faults, const char *file, int line,
+                const struct key *key, const char *list)
+{
+    char item[128], *canonical, *why, *meant;
+    int result = 0;
+
+    while (list) {
+        size_t length = strcspn(list, ",");
+
+        plain_excerpt(list, length, item, sizeof(item));
+        list = list[length] ? list + length + 1 : NULL;
+        switch (key_canonical(key, item, &canonical, &why, &meant)) {
+        case BIDE_EINPUT:
+            result = BIDE_EINPUT;
+            add_value_fault(faults, file, line, key->name,
+                            item + strspn(item, " \t"), why, meant);
+            free(why);
+            free(meant);
+            break;
+        case 0:
+            free(canonical);
+            break;
+        default:
+            return BIDE_ENOMEM;
+        }
+    }
+    return result;
+}
+
+static bool
+is_list(const struct key *key)
+{
+    return key->type == KEY_OUTCOMES || key->type == KEY_CHAIN;
+}
+
+int
+policy_text_put(struct policy_text *t, const struct key *key, const char *value,
+                const char *file, int line, struct faults *faults)
+{
+    char *canonical, *why, *meant;
+    int rc;
+
+    if (!key->supported) {
+        fault_add(faults, file, line, NULL, "%s: not supported yet", key->name);
+        return BIDE_EINPUT;
+    }
+    rc = key_canonical(key, value, &canonical, &why, &meant);
+    if (rc == BIDE_EINPUT) {
+        int told = is_list(key) && strchr(value, ',')
+                       ? add_item_faults(faults, file, line, key, value)
+                       : 0;
+
+        if (told == 0) {
+            add_value_fault(faults, file, line, key->name, value, why, meant);
+        }
+        rc = told == BIDE_ENOMEM ? told : rc;
+        free(why);
+        free(meant);
+    } else if (rc == 0) {
+        rc = put_entry(t, key, canonical, line);
+        free(canonical);
+    }
+    return rc;
+}
+
+static void
+add_key_fault(const char *key, const char *file, int line,
+              struct faults *faults)
+{
+    const char *near = key_near(key);
+    char shown[64], hint[80];
+
+    plain_excerpt(key, strlen(key), shown, sizeof(shown));
+    if (near) {
+        snprintf(hint, sizeof(hint), "did you mean %s?", near);
+    }
+    fault_add(faults, file, line, near ? hint : NULL, "%s: no such key", shown);
+}
+
+int
+policy_text_set(struct policy_text *t, const char *key, const char *value,
+                const char *file, int line, struct faults *faults)
+{
+    const struct key *known = key_find(key);
+
+    if (!known) {
+        add_key_fault(key, file, line, faults);
+        return BIDE_EINPUT;
+    }
+    return policy_text_put(t, known, value, file, line, faults);
+}
+
+int
+policy_text_unset(struct policy_text *t, const char *key, const char *file,
+                  struct faults *faults)
+{
+    const struct key *known = key_find(key);
+    bool found;
+    size_t at;
+
+    if (!known) {
+        add_key_fault(key, file, 0, faults);
+        return BIDE_EINPUT;
+    }
+    at = find_place(t, known, &found);
+    if (found) {
+        cut_entry(t, at);
+    }
+    return 0;
+}
+
+char *
+policy_text_write(const struct policy_text *t)
+{
+    struct draft d = {0};
+    struct text_entry e;
+
+    draft_text(&d, "[");
+    draft_text(&d, t->name);
+    draft_text(&d, "]\n");
+    for (size_t at = 0; policy_text_next(t, &at, &e);) {
+        wrap_write(&d, e.key->name, e.value);
+    }
+    return draft_take(&d);
+}
+
+bool
+policy_text_same(const struct policy_text *a, const struct policy_text *b)
+{
+    struct text_entry x, y;
+    size_t i = 0, j = 0;
+
+    if (strcmp(a->name, b->name) != 0 || a->used != b->used) {
+        return false;
+    }
+    while (policy_text_next(a, &i, &x)) {
+        if (!policy_text_next(b, &j, &y) || x.key != y.key ||
+            strcmp(x.value, y.value) != 0) {
+            return false;
+        }
+    }
+    return true;
+}

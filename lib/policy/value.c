@@ -1,0 +1,518 @@
+/* Values that are one number or one word, and the table of all types. */
+#include "policy/value.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "policy/near.h"
+#include "policy/policy.h"
+
+int
+complain(struct complaint *c, const char *meant, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(c->why, sizeof(c->why), format, args);
+    va_end(args);
+    snprintf(c->meant, sizeof(c->meant), "%s", meant ? meant : "");
+    return BIDE_EINPUT;
+}
+
+static const char *
+key_suffix(const struct key *key)
+{
+    switch (key->type) {
+    case KEY_SHARE:
+        return "%";
+    case KEY_RATE:
+    case KEY_REFILL:
+        return "/s";
+    default:
+        return "";
+    }
+}
+
+static void
+write_bound(const struct key *key, double n, char *buffer, size_t size)
+{
+    if (key->type == KEY_DURATION || key->type == KEY_WINDOW) {
+        duration_write((uint64_t)n, buffer, size);
+    } else {
+        /* Bounds are whole numbers. */
+        snprintf(buffer, size, "%" PRIu64 "%s", (uint64_t)n, key_suffix(key));
+    }
+}
+
+char *
+key_range(const struct key *key, char *buffer, size_t size)
+{
+    char low[32], high[32];
+
+    write_bound(key, key->low, low, sizeof(low));
+    write_bound(key, key->high, high, sizeof(high));
+    snprintf(buffer, size, "%s to %s%s%s%s", low, high,
+             key->type == KEY_WINDOW ? ", or as 100 calls" : "",
+             key->open ? ", or " : "", key->open ? key->open : "");
+    return buffer;
+}
+
+int
+value_bounds(const struct key *key, double n, struct complaint *c)
+{
+    char range[100];
+
+    if (n >= key->low && n <= key->high) {
+        return 0;
+    }
+    return complain(c, NULL, "must be %s",
+                    key_range(key, range, sizeof(range)));
+}
+
+/* Words that people use for "no limit", where the key has one. */
+static const char *
+meant_open(const struct key *key, const char *text)
+{
+    static const char *const words[] = {
+        "none",    "unlimited", "infinite", "infinity", "inf",
+        "forever", "never",     "no",       "off",      "-1",
+    };
+
+    for (size_t i = 0; key->open && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            return key->open;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_open(const struct key *key, const char *text, struct value *out)
+{
+    if (key->open && strcmp(text, key->open) == 0) {
+        *out = (struct value){.open = true};
+        return true;
+    }
+    return false;
+}
+
+/* A number with the key's suffix ("%", "/s" or none). */
+static int
+read_number(const struct key *key, const char *text, struct decimal *out,
+            struct complaint *c)
+{
+    static const char *const wanted[] = {
+        [KEY_COUNT] = "a whole number", [KEY_NUMBER] = "a number",
+        [KEY_SHARE] = "a percentage",   [KEY_RATE] = "a rate by the second",
+        [KEY_TOKENS] = "a number",      [KEY_REFILL] = "a rate by the second",
+    };
+    const char *suffix = key_suffix(key);
+    const char *at = text, *guess = NULL;
+    char range[100], meant[64];
+
+    if (decimal_read(&at, out) != 0) {
+        guess = meant_open(key, text);
+    } else if (strcmp(at, suffix) == 0) {
+        return 0;
+    } else if (*suffix && *at == '\0' && at - text < 40) {
+        snprintf(meant, sizeof(meant), "%s%s", text, suffix);
+        guess = meant;
+    }
+    return complain(c, guess, "must be %s, %s", wanted[key->type],
+                    key_range(key, range, sizeof(range)));
+}
+
+static int
+number_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    struct decimal d;
+    int rc;
+
+    if (is_open(key, text, out)) {
+        return 0;
+    }
+    rc = read_number(key, text, &d, c);
+    if (rc == 0) {
+        rc = value_bounds(key, decimal_value(d), c);
+    }
+    if (rc == 0) {
+        *out = (struct value){.number = d};
+    }
+    return rc;
+}
+
+/* Whole numbers, and with 1000 for `scale` what is kept in thousandths. */
+static int
+scaled_read(const struct key *key, const char *text, uint64_t scale,
+            struct value *out, struct complaint *c)
+{
+    struct value v;
+    uint64_t whole;
+    int rc = number_read(key, text, &v, c);
+
+    if (rc == 0 && !v.open) {
+        if (!decimal_scale(v.number, scale, &whole)) {
+            return complain(c, NULL, "%s",
+                            scale == 1 ? "must be a whole number"
+                                       : "at most three decimals");
+        }
+        v = (struct value){.whole = whole};
+    }
+    if (rc == 0) {
+        *out = v;
+    }
+    return rc;
+}
+
+static int
+count_read(const struct key *key, const char *text, struct value *out,
+           struct complaint *c)
+{
+    return scaled_read(key, text, 1, out, c);
+}
+
+static int
+tokens_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    return scaled_read(key, text, 1000, out, c);
+}
+
+static int
+time_read(const struct key *key, const char *text, struct value *out,
+          struct complaint *c)
+{
+    const char *why;
+    char hint[64];
+    uint64_t ns;
+    int rc;
+
+    if (is_open(key, text, out)) {
+        return 0;
+    }
+    if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
+        const char *open = meant_open(key, text);
+
+        return complain(c, open ? open : hint, "%s%s%s", why,
+                        key->open ? ", or " : "", key->open ? key->open : "");
+    }
+    rc = value_bounds(key, (double)ns, c);
+    if (rc == 0) {
+        *out = (struct value){.whole = ns};
+    }
+    return rc;
+}
+
+static int
+switch_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    static const char *const yes[] = {"yes", "true", "on", "1", "y"};
+    static const char *const no[] = {"no", "false", "off", "0", "n"};
+    const char *meant = NULL;
+
+    (void)key;
+    if (strcmp(text, "yes") == 0 || strcmp(text, "no") == 0) {
+        *out = (struct value){.choice = text[0] == 'y'};
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        if (strcasecmp(text, yes[i]) == 0) {
+            meant = "yes";
+        } else if (strcasecmp(text, no[i]) == 0) {
+            meant = "no";
+        }
+    }
+    return complain(c, meant, "must be yes or no");
+}
+
+/* The words of a key, one by one: what follows `word`, NULL: no more. */
+static const char *
+next_word(const char *word)
+{
+    word = strchr(word, ' ');
+    return word ? word + 1 : NULL;
+}
+
+static bool
+is_word(const char *word, const char *text)
+{
+    size_t length = strcspn(word, " ");
+
+    return strncmp(word, text, length) == 0 && text[length] == '\0';
+}
+
+/* What is near to a text that is none of the words. */
+static void
+near_word(const struct key *key, const char *text, char *best, size_t size)
+{
+    int best_distance = near_limit(text) + 1;
+    const char *word;
+    char copy[32];
+
+    for (word = key->choices; word; word = next_word(word)) {
+        int d;
+
+        snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(word, " "), word);
+        d = near_distance(text, copy);
+        if (d < best_distance) {
+            best_distance = d;
+            snprintf(best, size, "%s", copy);
+        }
+    }
+}
+
+static int
+choice_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    char near[32] = "";
+    const char *word;
+    int32_t i = 0;
+
+    for (word = key->choices; word; word = next_word(word), i++) {
+        if (is_word(word, text)) {
+            *out = (struct value){.choice = i};
+            return 0;
+        }
+    }
+    near_word(key, text, near, sizeof(near));
+    return complain(c, near, "must be one of: %s", key->choices);
+}
+
+static void
+choice_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    const char *word = key->choices;
+
+    for (int32_t i = 0; i < v->choice; i++) {
+        word = next_word(word);
+    }
+    draft_add(d, word, strcspn(word, " "));
+}
+
+static void
+switch_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    (void)key;
+    draft_text(d, v->choice ? "yes" : "no");
+}
+
+static void
+number_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    char text[32];
+
+    if (v->open) {
+        draft_text(d, key->open);
+        return;
+    }
+    draft_text(d, decimal_write(v->number, text, sizeof(text)));
+    draft_text(d, key_suffix(key));
+}
+
+static void
+count_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    struct value number = {.number = {v->whole, 0}, .open = v->open};
+
+    number_write(key, &number, d);
+}
+
+static void
+tokens_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    struct value number = {.number = {v->whole, 3}};
+
+    while (number.number.places && number.number.digits % 10 == 0) {
+        number.number.digits /= 10;
+        number.number.places--;
+    }
+    number_write(key, &number, d);
+}
+
+static void
+time_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    char text[32];
+
+    draft_text(d, v->open ? key->open
+                          : duration_write(v->whole, text, sizeof(text)));
+}
+
+static void
+count_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(uint32_t *)field = v->open ? UINT32_MAX : (uint32_t)v->whole;
+}
+
+static void
+time_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(uint64_t *)field = v->open ? DURATION_NONE : v->whole;
+}
+
+static void
+tokens_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(int64_t *)field = (int64_t)v->whole;
+}
+
+static void
+number_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(double *)field = decimal_value(v->number);
+}
+
+static void
+share_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(double *)field = v->open ? -1.0 : decimal_value(v->number) / 100.0;
+}
+
+static void
+switch_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(bool *)field = v->choice != 0;
+}
+
+static void
+choice_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(int32_t *)field = v->choice;
+}
+
+const struct value_type value_types[] = {
+    [KEY_TEXT] = {text_read, text_write, NULL, NULL},
+    [KEY_NAME] = {name_read, text_write, NULL, NULL},
+    [KEY_CHOICE] = {choice_read, choice_write, choice_store, NULL},
+    [KEY_SWITCH] = {switch_read, switch_write, switch_store, NULL},
+    [KEY_COUNT] = {count_read, count_write, count_store, NULL},
+    [KEY_NUMBER] = {number_read, number_write, number_store, NULL},
+    [KEY_DURATION] = {time_read, time_write, time_store, NULL},
+    [KEY_SHARE] = {number_read, number_write, share_store, NULL},
+    [KEY_RATE] = {number_read, number_write, number_store, NULL},
+    [KEY_TOKENS] = {tokens_read, tokens_write, tokens_store, NULL},
+    [KEY_WINDOW] = {window_read, window_write, window_store, NULL},
+    [KEY_OUTCOMES] = {outcomes_read, outcomes_write, outcomes_store,
+                      outcomes_release},
+    [KEY_CHAIN] = {chain_read, chain_write, chain_store, chain_release},
+    [KEY_JITTER] = {jitter_read, jitter_write, jitter_store, NULL},
+    [KEY_GROUP] = {group_read, text_write, group_store, NULL},
+    [KEY_REFILL] = {tokens_read, tokens_write, tokens_store, NULL},
+};
+
+/* The value without the blanks around it; malloc'ed. */
+static char *
+trimmed(const char *text)
+{
+    size_t length;
+
+    text += strspn(text, " \t");
+    length = strlen(text);
+    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t')) {
+        length--;
+    }
+    return strndup(text, length);
+}
+
+static bool
+has_edge_blanks(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length &&
+           (strchr(" \t", text[0]) || strchr(" \t", text[length - 1]));
+}
+
+static int
+canonical(const struct key *key, const char *text, char **out,
+          struct complaint *c)
+{
+    const struct value_type *type = &value_types[key->type];
+    struct draft d = {0};
+    struct value v;
+    char *written;
+    int rc;
+
+    rc = type->read(key, text, &v, c);
+    if (rc != 0) {
+        return rc;
+    }
+    type->write(key, &v, &d);
+    if (type->release) {
+        type->release(&v);
+    }
+    written = draft_take(&d);
+    if (!written) {
+        return BIDE_ENOMEM;
+    }
+    *out = written;
+    return 0;
+}
+
+static int
+give_complaint(const struct complaint *c, char **why, char **hint)
+{
+    char *reason = strdup(c->why);
+    char *meant = c->meant[0] ? strdup(c->meant) : NULL;
+
+    if (!reason || (c->meant[0] && !meant)) {
+        free(reason);
+        free(meant);
+        return BIDE_ENOMEM;
+    }
+    *why = reason;
+    *hint = meant;
+    return BIDE_EINPUT;
+}
+
+int
+key_canonical(const struct key *key, const char *value, char **out, char **why,
+              char **hint)
+{
+    struct complaint c;
+    char *copy = NULL;
+    int rc;
+
+    if (key->type != KEY_TEXT && has_edge_blanks(value)) {
+        copy = trimmed(value);
+        if (!copy) {
+            return BIDE_ENOMEM;
+        }
+        value = copy;
+    }
+    rc = canonical(key, value, out, &c);
+    free(copy);
+    return rc == BIDE_EINPUT ? give_complaint(&c, why, hint) : rc;
+}
+
+int
+key_load(const struct key *key, const char *value, struct policy *p)
+{
+    const struct value_type *type = &value_types[key->type];
+    struct complaint c;
+    struct value v;
+    int rc;
+
+    if (!type->store) {
+        return 0;
+    }
+    rc = type->read(key, value, &v, &c);
+    if (rc == 0) {
+        type->store(key, &v, (char *)p + key->offset);
+    }
+    return rc;
+}

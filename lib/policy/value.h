@@ -1,0 +1,89 @@
+/* The value of a key: reading it, writing it in canonical form, and putting it
+ * into its field.  One row of functions for each type of key. */
+#ifndef BIDE_POLICY_VALUE_H
+#define BIDE_POLICY_VALUE_H
+
+#include "policy/decimal.h"
+#include "policy/draft.h"
+#include "policy/key.h"
+#include "policy/rules.h"
+
+/* What is wrong with a value: what is allowed, and what was probably meant. */
+struct complaint {
+    char why[400];
+    char meant[100]; /* "" where nothing is near */
+};
+
+struct value {
+    union {
+        const char *text; /* of whoever gave it */
+        int32_t choice;
+        uint64_t whole; /* counts; nanoseconds; thousandths */
+        struct decimal number; /* shares: in percent */
+        struct window window;
+        struct outcome_set outcomes;
+        struct chain chain;
+        struct {
+            struct jitter jitter;
+            struct decimal percent; /* of JITTER_SHARE, as it was written */
+        };
+    };
+    bool open; /* the word for no limit; the rest is not set */
+};
+
+struct value_type {
+    /* 0, BIDE_EINPUT with a complaint, or BIDE_ENOMEM */
+    int (*read)(const struct key *key, const char *text, struct value *out,
+                struct complaint *c);
+    void (*write)(const struct key *key, const struct value *v,
+                  struct draft *d);
+    /* takes what the value owns; NULL: there is no field */
+    void (*store)(const struct key *key, struct value *v, void *field);
+    void (*release)(struct value *v); /* NULL: it owns nothing */
+};
+
+/* By enum key_type. */
+extern const struct value_type value_types[];
+
+/* Says what is wrong, and returns BIDE_EINPUT.  `meant` may be NULL. */
+int complain(struct complaint *c, const char *meant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Whether `n` (in the key's unit) is within the key's bounds. */
+int value_bounds(const struct key *key, double n, struct complaint *c);
+
+/* "1 to 1000000, or unlimited" */
+char *key_range(const struct key *key, char *buffer, size_t size);
+
+int text_read(const struct key *, const char *, struct value *,
+              struct complaint *);
+int name_read(const struct key *, const char *, struct value *,
+              struct complaint *);
+int group_read(const struct key *, const char *, struct value *,
+               struct complaint *);
+void text_write(const struct key *, const struct value *, struct draft *);
+void group_store(const struct key *, struct value *, void *);
+
+int window_read(const struct key *, const char *, struct value *,
+                struct complaint *);
+void window_write(const struct key *, const struct value *, struct draft *);
+void window_store(const struct key *, struct value *, void *);
+
+int chain_read(const struct key *, const char *, struct value *,
+               struct complaint *);
+void chain_write(const struct key *, const struct value *, struct draft *);
+void chain_store(const struct key *, struct value *, void *);
+void chain_release(struct value *);
+
+int jitter_read(const struct key *, const char *, struct value *,
+                struct complaint *);
+void jitter_write(const struct key *, const struct value *, struct draft *);
+void jitter_store(const struct key *, struct value *, void *);
+
+int outcomes_read(const struct key *, const char *, struct value *,
+                  struct complaint *);
+void outcomes_write(const struct key *, const struct value *, struct draft *);
+void outcomes_store(const struct key *, struct value *, void *);
+void outcomes_release(struct value *);
+
+#endif

@@ -1,0 +1,420 @@
+/* Values that have a form of their own: text, names, windows, chains, jitters,
+ * outcomes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/near.h"
+#include "policy/plain.h"
+#include "policy/policy.h"
+#include "policy/value.h"
+#include "policy/wrap.h"
+
+enum { STEP_TIMES_MAX = 1000000, STEP_TEXT_MAX = 64 };
+
+static const char name_rule[] = "a name is [a-z0-9][a-z0-9._-]{0,47}";
+
+/* What could be written into a file, but not be read back from it. */
+int
+text_read(const struct key *key, const char *text, struct value *out,
+          struct complaint *c)
+{
+    size_t length = strlen(text);
+
+    if (length > POLICY_VALUE_MAX) {
+        return complain(c, NULL, "longer than %d bytes", POLICY_VALUE_MAX);
+    }
+    if (plain_length(text, length) != length || strpbrk(text, "\r\n\t")) {
+        return complain(c, NULL,
+                        "must be one line of UTF-8 text without control "
+                        "characters");
+    }
+    if (length && (text[0] == ' ' || text[length - 1] == ' ')) {
+        return complain(c, NULL,
+                        "blanks at the beginning and the end would get lost");
+    }
+    if (text[0] == ';' || strstr(text, " ;")) {
+        return complain(c, NULL,
+                        "; after a blank begins a comment in a policy file");
+    }
+    if (!wrap_possible(key->name, text)) {
+        return complain(c, NULL,
+                        "holds too long a stretch without a blank: a line of "
+                        "a policy file has at most %d bytes",
+                        POLICY_LINE_MAX);
+    }
+    *out = (struct value){.text = text};
+    return 0;
+}
+
+void
+text_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    (void)key;
+    draft_text(d, v->text);
+}
+
+static int
+read_name(const char *text, struct value *out, struct complaint *c,
+          const char *or_else)
+{
+    char lower[BIDE_NAME_MAX + 1] = "";
+
+    if (policy_name_ok(text)) {
+        *out = (struct value){.text = text};
+        return 0;
+    }
+    policy_name_near(text, lower);
+    return complain(c, lower, "%s%s", name_rule, or_else);
+}
+
+int
+name_read(const struct key *key, const char *text, struct value *out,
+          struct complaint *c)
+{
+    (void)key;
+    return read_name(text, out, c, "");
+}
+
+int
+group_read(const struct key *key, const char *text, struct value *out,
+           struct complaint *c)
+{
+    (void)key;
+    return read_name(text, out, c, ", or none, or own");
+}
+
+void
+group_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    snprintf(field, BIDE_NAME_MAX + 1, "%s", v->text);
+}
+
+/* ---- a time, or "100 calls" ---- */
+
+int
+window_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    struct window w = {0, 0};
+    const char *at = text, *why;
+    struct decimal d;
+    char hint[64];
+
+    if (decimal_read(&at, &d) == 0 && strstr(at, "call")) {
+        at += strspn(at, " \t");
+        if ((strcmp(at, "calls") != 0 && strcmp(at, "call") != 0) || d.places ||
+            d.digits < 1 || d.digits > STEP_TIMES_MAX) {
+            return complain(c, NULL, "must be a time, or 1 to %d calls",
+                            STEP_TIMES_MAX);
+        }
+        w.calls = (uint32_t)d.digits;
+    } else if (duration_read(text, &w.ns, &why, hint, sizeof(hint)) != 0) {
+        return complain(c, hint, "%s, or as 100 calls", why);
+    } else if (value_bounds(key, (double)w.ns, c) != 0) {
+        return BIDE_EINPUT;
+    }
+    *out = (struct value){.window = w};
+    return 0;
+}
+
+void
+window_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    char text[32];
+
+    (void)key;
+    if (v->window.calls) {
+        snprintf(text, sizeof(text), "%u calls", v->window.calls);
+    } else {
+        duration_write(v->window.ns, text, sizeof(text));
+    }
+    draft_text(d, text);
+}
+
+void
+window_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(struct window *)field = v->window;
+}
+
+/* ---- "1s x3, 2s x5, 5s" ---- */
+
+/* Splits "1s x3" into the duration and the number of times. */
+static bool
+split_step(char *text, uint32_t *times)
+{
+    char *x = strpbrk(text, " \t");
+    const char *at;
+    struct decimal d;
+
+    *times = 1;
+    if (!x) {
+        return true;
+    }
+    at = x + strspn(x, " \t");
+    *x = '\0';
+    if (*at != 'x') {
+        return false;
+    }
+    at++;
+    at += strspn(at, " \t");
+    if (decimal_read(&at, &d) != 0 || *at || d.places || d.digits < 1 ||
+        d.digits > STEP_TIMES_MAX) {
+        return false;
+    }
+    *times = (uint32_t)d.digits;
+    return true;
+}
+
+/* `several`: the step is named, since the value holds more than it. */
+static int
+read_step(const char *start, size_t length, bool several,
+          struct chain_step *out, struct complaint *c)
+{
+    char text[STEP_TEXT_MAX], shown[STEP_TEXT_MAX + 2], hint[64];
+    const char *why;
+
+    if (length == 0) {
+        return complain(c, NULL, "a wait is missing between commas");
+    }
+    plain_excerpt(start, length, text, sizeof(text));
+    snprintf(shown, sizeof(shown), "%s%s", several ? text : "",
+             several ? ": " : "");
+    if (length >= sizeof(text) || !split_step(text, &out->times)) {
+        return complain(c, NULL, "%sa step is a wait, as 1s, or 1s x3", shown);
+    }
+    if (duration_read(text, &out->wait_ns, &why, hint, sizeof(hint)) != 0) {
+        return complain(c, hint, "%s%s", shown, why);
+    }
+    return 0;
+}
+
+int
+chain_read(const struct key *key, const char *text, struct value *out,
+           struct complaint *c)
+{
+    struct chain_step steps[CHAIN_MAX];
+    struct chain chain = {0, NULL};
+    bool several = strchr(text, ',') != NULL;
+
+    (void)key;
+    if (*text == '\0') {
+        return complain(c, NULL, "needs at least one wait, as 1s x3, 2s, 5s");
+    }
+    while (text) {
+        const char *start = text + strspn(text, " \t");
+        const char *end = start + strcspn(start, ",");
+        int rc;
+
+        text = *end ? end + 1 : NULL;
+        while (end > start && strchr(" \t", end[-1])) {
+            end--;
+        }
+        if (chain.count == CHAIN_MAX) {
+            return complain(c, NULL, "more than %d waits", CHAIN_MAX);
+        }
+        rc = read_step(start, (size_t)(end - start), several,
+                       &steps[chain.count++], c);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    chain.steps = malloc(chain.count * sizeof(steps[0]));
+    if (!chain.steps) {
+        return BIDE_ENOMEM;
+    }
+    memcpy(chain.steps, steps, chain.count * sizeof(steps[0]));
+    *out = (struct value){.chain = chain};
+    return 0;
+}
+
+void
+chain_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    (void)key;
+    for (uint32_t i = 0; i < v->chain.count; i++) {
+        const struct chain_step *step = &v->chain.steps[i];
+        char wait[32], text[64];
+
+        duration_write(step->wait_ns, wait, sizeof(wait));
+        if (step->times == 1) {
+            draft_item(d, wait);
+        } else {
+            snprintf(text, sizeof(text), "%s x%u", wait, step->times);
+            draft_item(d, text);
+        }
+    }
+}
+
+void
+chain_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(struct chain *)field = v->chain;
+}
+
+void
+chain_release(struct value *v)
+{
+    free(v->chain.steps);
+}
+
+/* ---- none, full, equal, "20%", "+1s" ---- */
+
+static const char jitter_rule[] =
+    "must be none, full, equal, a percentage as 20%, or +1s";
+
+/* "20" lacks its %, "1s" its +, "±20%" has a sign too many. */
+static void
+suggest_jitter(const char *text, struct complaint *c)
+{
+    static const char *const words[] = {"none", "full", "equal"};
+    const char *near = name_near(text, words, 3);
+    const char *at = text + strspn(text, "+-\xc2\xb1");
+    const char *why;
+    char ignored[64];
+    struct decimal d;
+    uint64_t ns;
+
+    if (near) {
+        snprintf(c->meant, sizeof(c->meant), "%s", near);
+    } else if (strlen(at) > 40) {
+        return;
+    } else if (duration_read(at, &ns, &why, ignored, sizeof(ignored)) == 0) {
+        snprintf(c->meant, sizeof(c->meant), "+%s", at);
+    } else if (decimal_read(&at, &d) == 0 && (!*at || !strcmp(at, "%")) &&
+               decimal_value(d) <= 100) {
+        char number[32];
+
+        snprintf(c->meant, sizeof(c->meant), "%s%%",
+                 decimal_write(d, number, sizeof(number)));
+    }
+}
+
+static int
+read_plus(const char *text, struct jitter *j, struct complaint *c)
+{
+    const char *why;
+    char hint[64], meant[72];
+
+    j->form = JITTER_PLUS;
+    if (duration_read(text, &j->plus_ns, &why, hint, sizeof(hint)) == 0) {
+        return 0;
+    }
+    snprintf(meant, sizeof(meant), "%s%s", hint[0] ? "+" : "", hint);
+    return complain(c, meant, "%s", why);
+}
+
+int
+jitter_read(const struct key *key, const char *text, struct value *out,
+            struct complaint *c)
+{
+    struct jitter j = {JITTER_NONE, 0, 0};
+    const char *at = text;
+    struct decimal d = {0, 0};
+    int rc = 0;
+
+    (void)key;
+    if (strcmp(text, "full") == 0) {
+        j.form = JITTER_FULL;
+    } else if (strcmp(text, "equal") == 0) {
+        j.form = JITTER_EQUAL;
+    } else if (text[0] == '+' && !strchr(text, '%')) {
+        rc = read_plus(text + 1, &j, c);
+    } else if (decimal_read(&at, &d) == 0 && strcmp(at, "%") == 0 &&
+               decimal_value(d) <= 100) {
+        j.form = JITTER_SHARE;
+        j.share = decimal_value(d) / 100.0;
+    } else if (strcmp(text, "none") != 0) {
+        rc = complain(c, NULL, "%s", jitter_rule);
+        suggest_jitter(text, c);
+    }
+    if (rc == 0) {
+        *out = (struct value){.jitter = j, .percent = d};
+    }
+    return rc;
+}
+
+void
+jitter_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    static const char *const words[] = {"none", "full", "equal"};
+    char text[32];
+
+    (void)key;
+    switch (v->jitter.form) {
+    case JITTER_SHARE:
+        draft_text(d, decimal_write(v->percent, text, sizeof(text)));
+        draft_text(d, "%");
+        break;
+    case JITTER_PLUS:
+        draft_text(d, "+");
+        draft_text(d, duration_write(v->jitter.plus_ns, text, sizeof(text)));
+        break;
+    default:
+        draft_text(d, words[v->jitter.form]);
+    }
+}
+
+void
+jitter_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(struct jitter *)field = v->jitter;
+}
+
+/* ---- outcomes ---- */
+
+int
+outcomes_read(const struct key *key, const char *text, struct value *out,
+              struct complaint *c)
+{
+    const char *why;
+    char bad[80], hint[100];
+    struct outcome_set set;
+    int rc;
+
+    (void)key;
+    rc = outcome_set_read(text, &set, bad, sizeof(bad), &why, hint,
+                          sizeof(hint));
+    if (rc == 0) {
+        *out = (struct value){.outcomes = set};
+    } else if (rc == BIDE_EINPUT) {
+        /* The item is named where the value holds more than it. */
+        bool several = strchr(text, ',') && bad[0];
+
+        complain(c, hint, "%s%s%s", several ? bad : "", several ? ": " : "",
+                 why);
+    }
+    return rc;
+}
+
+void
+outcomes_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    char *text = outcome_set_write(&v->outcomes);
+
+    (void)key;
+    if (text) {
+        draft_text(d, text);
+    } else {
+        d->failed = true;
+    }
+    free(text);
+}
+
+void
+outcomes_store(const struct key *key, struct value *v, void *field)
+{
+    (void)key;
+    *(struct outcome_set *)field = v->outcomes;
+}
+
+void
+outcomes_release(struct value *v)
+{
+    outcome_set_free(&v->outcomes);
+}

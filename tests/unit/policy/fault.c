@@ -1,0 +1,95 @@
+#include "check.h"
+
+static void
+faults_keep_their_place_and_their_words(void **state)
+{
+    struct faults faults = {0};
+
+    (void)state;
+    assert_false(faults_any(&faults));
+    fault_add(&faults, "a.ini", 14, "did you mean 100ms?", "x = %d: %s", 100,
+              "a duration needs its unit");
+    fault_add(&faults, "-", 0, NULL, "holds no policy");
+    assert_true(faults_any(&faults));
+    assert_int_equal(faults.count, 2);
+    assert_string_equal(faults.list[0].file, "a.ini");
+    assert_int_equal(faults.list[0].line, 14);
+    assert_string_equal(faults.list[0].what,
+                        "x = 100: a duration needs its unit");
+    assert_string_equal(faults.list[0].hint, "did you mean 100ms?");
+    assert_null(faults.list[1].hint);
+    faults_free(&faults);
+    assert_false(faults_any(&faults));
+    faults_free(&faults);
+}
+
+static void
+control_characters_do_not_reach_a_terminal(void **state)
+{
+    struct faults faults = {0};
+
+    (void)state;
+    fault_add(&faults, "-", 1, "\x7f", "%s", "a\x1b[31m\nb");
+    assert_string_equal(faults.list[0].what, "a?[31m?b");
+    assert_string_equal(faults.list[0].hint, "?");
+    faults_free(&faults);
+}
+
+static void
+nobody_has_to_listen(void **state)
+{
+    (void)state;
+    fault_add(NULL, "-", 1, NULL, "x");
+}
+
+static void
+faults_are_sorted_by_line_from_a_given_one_on(void **state)
+{
+    static const int lines[] = {9, 3, 1, 3, 2};
+    static const int sorted[] = {9, 1, 2, 3, 3};
+    struct faults faults = {0};
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        fault_add(&faults, "-", lines[i], NULL, "%d", i);
+    }
+    faults_sort(&faults, 1);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(faults.list[i].line, sorted[i]);
+    }
+    /* equal lines keep their order */
+    assert_string_equal(faults.list[3].what, "1");
+    assert_string_equal(faults.list[4].what, "3");
+    faults_free(&faults);
+}
+
+static void
+a_thousand_faults_are_enough(void **state)
+{
+    struct faults faults = {0};
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        fault_add(&faults, "-", 5000 - i, NULL, "%d", i);
+    }
+    faults_sort(&faults, 0);
+    assert_int_equal(faults.count, 1000);
+    assert_string_equal(faults.list[999].what,
+                        "more faults follow, which are not shown");
+    assert_false(faults.out_of_memory);
+    faults_free(&faults);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(faults_keep_their_place_and_their_words),
+        cmocka_unit_test(control_characters_do_not_reach_a_terminal),
+        cmocka_unit_test(nobody_has_to_listen),
+        cmocka_unit_test(faults_are_sorted_by_line_from_a_given_one_on),
+        cmocka_unit_test(a_thousand_faults_are_enough),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

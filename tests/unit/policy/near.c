@@ -1,0 +1,103 @@
+#include "check.h"
+
+#include "policy/near.h"
+
+static const char *const names[] = {"payments", "orders", "order", "mail", "a"};
+
+static void
+the_nearest_name_within_two_edits_is_found(void **state)
+{
+    static const struct {
+        const char *written, *near;
+    } rows[] = {
+        {"payments", "payments"},
+        {"paymnets", "payments"},
+        {"pyments", "payments"},
+        {"paymentsss", "payments"},
+        {"PAYMENTS", "payments"},
+        {"orderz", "orders"},
+        {"ordr", "order"},
+        {"mial", "mail"},
+        {"mali", "mail"},
+        {"milk", NULL},
+        {"b", NULL},
+        {"A", "a"},
+        {"", NULL},
+        {"paynemtz", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *near = name_near(rows[i].written, names, 5);
+
+        if (!near || !rows[i].near) {
+            if (near != rows[i].near) {
+                fail_msg("%s: %s", rows[i].written, near ? near : "nothing");
+            }
+        } else {
+            assert_string_equal(near, rows[i].near);
+        }
+    }
+    assert_null(name_near("payments", names, 0));
+}
+
+static void
+very_long_names_are_near_to_nothing(void **state)
+{
+    char longer[200];
+    const char *one = longer;
+
+    (void)state;
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    assert_null(name_near(longer, &one, 1));
+    assert_null(name_near(longer, names, 5));
+    longer[64] = '\0';
+    assert_int_equal(near_distance(longer, longer), 0);
+    assert_int_equal(near_distance(longer, ""), 64);
+}
+
+static void
+names_are_checked_to_the_letter(void **state)
+{
+    static const struct {
+        const char *name;
+        bool ok;
+        const char *near;
+    } rows[] = {
+        {"a", true, "a"},
+        {"0", true, "0"},
+        {"a.b_c-d", true, "a.b_c-d"},
+        {"012345678901234567890123456789012345678901234567", true,
+         "012345678901234567890123456789012345678901234567"},
+        {"0123456789012345678901234567890123456789012345678", false, ""},
+        {"", false, ""},
+        {"-a", false, ""},
+        {".a", false, ""},
+        {"A", false, "a"},
+        {"Do Transaction", false, "do-transaction"},
+        {"a/b", false, "a-b"},
+        {"a\n", false, "a-"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char near[BIDE_NAME_MAX + 1];
+
+        assert_int_equal(policy_name_ok(rows[i].name), rows[i].ok);
+        policy_name_near(rows[i].name, near);
+        assert_string_equal(near, rows[i].near);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_nearest_name_within_two_edits_is_found),
+        cmocka_unit_test(very_long_names_are_near_to_nothing),
+        cmocka_unit_test(names_are_checked_to_the_letter),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
