@@ -98,7 +98,7 @@ call_stop(struct bide_call *c)
     if (k->state == CALL_WAITING) {
         leave_sleep(k);
     }
-    machine_cancel(&k->machine);
+    machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, NULL, now);
     finish(c, now);
     return BIDE_DONE;
 }
@@ -126,7 +126,7 @@ begin_by_rules(struct bide_call *c)
     k->exact = true;
     k->machine.begun_ns = now;
     if (k->rules &&
-        machine_begin(&k->machine, k->rules->policy, now) == MACHINE_REFUSED) {
+        machine_begin(&k->machine, k->rules->policy, NULL, now) == MACHINE_REFUSED) {
         finish(c, now);
         return BIDE_NOT_LET_OUT;
     }
@@ -282,7 +282,7 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
         return end_without_rules(c, o, now_ns);
     }
     says = machine_ended(
-        m, k->rules->policy, o, now_ns,
+        m, k->rules->policy, NULL, o, now_ns,
         draw_unit(draw_bits(seed, k->number, 2 * m->attempts)),
         draw_unit(draw_bits(seed, k->number, 2 * m->attempts + 1)));
     count_attempt(k->policy,
@@ -296,7 +296,7 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
         return start_wait(c, now_ns);
     }
     if (says == MACHINE_WAIT) {
-        machine_cancel(m);
+        machine_cancel(m, k->rules->policy, NULL, now_ns);
     }
     finish(c, now_ns);
     return BIDE_DONE;
@@ -406,7 +406,8 @@ follow_change(struct call *k)
     }
     rules_drop(k->rules);
     k->rules = r;
-    machine_changed(&k->machine, r->policy);
+    machine_changed(&k->machine, r->policy, NULL,
+                    registry_now_ns(k->policy->bide));
     count(k->policy, COUNTER_REDECIDED, 1);
     if (k->sleeper >= 0) {
         sleeper_move(k->bed, k->sleeper, r->policy->attempts,
@@ -423,14 +424,14 @@ call_look(struct bide_call *c)
     registry_revive(k->policy->bide);
     now = registry_now_ns(k->policy->bide);
     if (atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
-        machine_cancel(&k->machine);
+        machine_cancel(&k->machine, k->rules->policy, NULL, now);
         return end_wait(c, now, false);
     }
     follow_change(k);
     if (k->machine.state == MACHINE_DONE) {
         return end_wait(c, now, false);
     }
-    if (machine_due(&k->machine, now) == MACHINE_GO) {
+    if (machine_due(&k->machine, k->rules->policy, NULL, now) == MACHINE_GO) {
         return end_wait(c, now, true);
     }
     return BIDE_WAIT;

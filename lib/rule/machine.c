@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rule/wait.h"
+#include "rule/window.h"
 
 static enum bide_end
 end_of(const struct policy *p)
@@ -49,17 +50,32 @@ machine_classify(const struct policy *p, struct bide_outcome o)
     return outcome_is_success(o) ? KIND_SUCCESS : KIND_REJECT;
 }
 
-enum machine_says
-machine_begin(struct machine *m, const struct policy *p, uint64_t now_ns)
+static enum machine_says
+refused(struct machine *m, const struct policy *p, enum bide_reason reason,
+        uint64_t until_ns)
 {
+    done(m, BIDE_REFUSED, reason, end_of(p));
+    m->wake_ns = until_ns;
+    m->state = MACHINE_REFUSED;
+    return m->state;
+}
+
+enum machine_says
+machine_begin(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
+{
+    uint64_t until;
+
     memset(m, 0, sizeof *m);
     m->begun_ns = now_ns;
+    m->paid = -1;
     if (p->paused) {
-        done(m, BIDE_REFUSED, BIDE_BY_PAUSED, end_of(p));
-        m->state = MACHINE_REFUSED;
-    } else {
-        m->state = MACHINE_GO;
+        return refused(m, p, BIDE_BY_PAUSED, DURATION_NONE);
     }
+    if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
+        return refused(m, p, BIDE_BY_BREAKER, until);
+    }
+    m->state = MACHINE_GO;
     return m->state;
 }
 
@@ -70,6 +86,7 @@ machine_started(struct machine *m, uint64_t now_ns)
     m->attempts++;
     m->counted++;
     m->previous_ns = m->own_ns;
+    m->has_paid = false;
 }
 
 /* Adds without running past the end of time. */
@@ -79,11 +96,47 @@ later(uint64_t time_ns, uint64_t by_ns)
     return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
 }
 
+/* ---- the budget ---- */
+
+static enum budget_price
+price_of(const struct machine *m, const struct policy *p)
+{
+    if (outcome_in(&p->throttle_on, m->last)) {
+        return PRICE_THROTTLE;
+    }
+    return outcome_classes(m->last) & OUTCOME_TIMEOUT ? PRICE_TIMEOUT
+                                                      : PRICE_USUAL;
+}
+
+static bool
+pay(struct machine *m, const struct policy *p, struct guard *g, uint64_t now_ns)
+{
+    if (!m->has_paid) {
+        m->has_paid =
+            budget_take(&p->budget, g, price_of(m, p), now_ns, &m->paid);
+    }
+    return m->has_paid;
+}
+
+/* It was paid for, and does not happen. */
+static void
+take_back(struct machine *m, const struct policy *p, struct guard *g,
+          uint64_t now_ns)
+{
+    if (m->has_paid) {
+        budget_return(&p->budget, g, m->paid, now_ns);
+        m->has_paid = false;
+    }
+}
+
+/* ---- deciding ---- */
+
 /* The rules in their order (DESIGN.md, 6); the first that says stop is the
  * reason.  As of ended_ns, whatever the time is by now: so a decision that is
  * made again under the same rules comes out the same. */
-static enum machine_says
-decide(struct machine *m, const struct policy *p)
+static enum bide_reason
+reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
+               uint64_t now_ns)
 {
     bool throttled = outcome_in(&p->throttle_on, m->last);
     uint32_t free_retries = p->wait.free_retries;
@@ -91,33 +144,95 @@ decide(struct machine *m, const struct policy *p)
     uint64_t wait;
 
     if (p->attempts != ATTEMPTS_UNLIMITED && m->counted >= p->attempts) {
-        return exhausted(m, p, BIDE_BY_ATTEMPTS);
+        return BIDE_BY_ATTEMPTS;
     }
     if (m->ended_ns - m->begun_ns >= p->max_elapsed_ns) {
-        return exhausted(m, p, BIDE_BY_MAX_ELAPSED);
+        return BIDE_BY_MAX_ELAPSED;
     }
     m->own_ns = wait_own_ns(&p->wait, retry, m->previous_ns, throttled, m->u);
     if (!wait_with_hint(&p->hint, m->last, m->own_ns, m->v, &wait)) {
-        return exhausted(m, p, BIDE_BY_RETRY_AFTER);
+        return BIDE_BY_RETRY_AFTER;
     }
     m->wake_ns = later(m->ended_ns, wait);
     if (p->deadline_ns != DURATION_NONE &&
         m->wake_ns - m->begun_ns >= p->deadline_ns) {
-        return exhausted(m, p, BIDE_BY_DEADLINE);
+        return BIDE_BY_DEADLINE;
+    }
+    if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
+        return BIDE_BY_BREAKER;
+    }
+    return pay(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;
+}
+
+static enum machine_says
+decide(struct machine *m, const struct policy *p, struct guard *g,
+       uint64_t now_ns)
+{
+    enum bide_reason reason = reason_to_stop(m, p, g, now_ns);
+
+    if (reason != BIDE_BY_NONE) {
+        take_back(m, p, g, now_ns);
+        return exhausted(m, p, reason);
     }
     m->state = MACHINE_WAIT;
     return m->state;
 }
 
-enum machine_says
-machine_ended(struct machine *m, const struct policy *p, struct bide_outcome o,
-              uint64_t now_ns, double u, double v)
+/* ---- an attempt has ended ---- */
+
+static void
+count(const struct machine *m, const struct policy *p, struct guard *g,
+      bool failed, uint64_t now_ns)
 {
+    uint64_t took = now_ns - m->attempt_ns;
+    bool slow = p->breaker.slow_after_ns != DURATION_NONE &&
+                took > p->breaker.slow_after_ns;
+    struct tally t;
+
+    if (g->rings && p->breaker.mode == BREAKER_ON) {
+        g->tally(g->arg, &t);
+        window_turn(&g->rings->breaker, p->breaker.window.ns, now_ns, &t);
+    }
+    if (g->budget_rings && p->budget.kind == BUDGET_RATIO) {
+        g->budget_tally(g->arg, &t);
+        t.retries = atomic_load(&g->budget->retries);
+        window_turn(&g->budget_rings->budget, p->budget.window_ns, now_ns, &t);
+    }
+    g->count(g->arg, failed, slow, m->attempts == 1);
+}
+
+static void
+tell_guard(struct machine *m, const struct policy *p, struct guard *g,
+           enum machine_kind kind, uint64_t now_ns)
+{
+    struct probe probe = m->probe;
+
+    m->probe = (struct probe){0};
+    if (!g) {
+        return;
+    }
+    count(m, p, g, kind == KIND_RETRY, now_ns);
+    breaker_report(&p->breaker, g, kind == KIND_RETRY, now_ns - m->attempt_ns,
+                   probe, now_ns);
+    if (kind == KIND_SUCCESS) {
+        budget_give(&p->budget, g, m->attempts > 1 ? m->paid : -1, now_ns);
+    } else if (kind == KIND_RETRY) {
+        budget_pay(&p->budget, g, price_of(m, p), now_ns);
+    }
+}
+
+enum machine_says
+machine_ended(struct machine *m, const struct policy *p, struct guard *g,
+              struct bide_outcome o, uint64_t now_ns, double u, double v)
+{
+    enum machine_kind kind = machine_classify(p, o);
+
     m->last = o;
     m->ended_ns = now_ns;
     m->u = u;
     m->v = v;
-    switch (machine_classify(p, o)) {
+    tell_guard(m, p, g, kind, now_ns);
+    switch (kind) {
     case KIND_SUCCESS:
         return done(m, BIDE_SUCCEEDED, BIDE_BY_NONE, BIDE_END_NONE);
     case KIND_REJECT:
@@ -130,30 +245,42 @@ machine_ended(struct machine *m, const struct policy *p, struct bide_outcome o,
         m->counted = 1;
         m->previous_ns = 0;
     }
-    return decide(m, p);
+    return decide(m, p, g, now_ns);
 }
 
 enum machine_says
-machine_changed(struct machine *m, const struct policy *p)
+machine_changed(struct machine *m, const struct policy *p, struct guard *g,
+                uint64_t now_ns)
 {
-    if (m->state != MACHINE_WAIT) {
+    return m->state == MACHINE_WAIT ? decide(m, p, g, now_ns) : m->state;
+}
+
+enum machine_says
+machine_due(struct machine *m, const struct policy *p, struct guard *g,
+            uint64_t now_ns)
+{
+    uint64_t until;
+
+    if (m->state != MACHINE_WAIT || now_ns < m->wake_ns) {
         return m->state;
     }
-    return decide(m, p);
-}
-
-enum machine_says
-machine_due(struct machine *m, uint64_t now_ns)
-{
-    if (m->state == MACHINE_WAIT && now_ns >= m->wake_ns) {
-        m->state = MACHINE_GO;
+    if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
+        take_back(m, p, g, now_ns);
+        return exhausted(m, p, BIDE_BY_BREAKER);
     }
+    m->state = MACHINE_GO;
     return m->state;
 }
 
 enum machine_says
-machine_cancel(struct machine *m)
+machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
+               uint64_t now_ns)
 {
+    breaker_release(g, m->probe);
+    m->probe = (struct probe){0};
+    if (p) {
+        take_back(m, p, g, now_ns);
+    }
     return done(m, BIDE_CANCELLED, BIDE_BY_CANCELLED, BIDE_END_NONE);
 }
 

@@ -13,13 +13,13 @@ run(const struct policy *p, struct bide_outcome o, double u, uint64_t *waits,
     size_t n = 0;
 
     *out_ends = BIDE_BY_NONE;
-    if (machine_begin(&m, p, now) != MACHINE_GO) {
+    if (machine_begin(&m, p, NULL, now) != MACHINE_GO) {
         *out_ends = m.reason;
         return 0;
     }
     for (;;) {
         machine_started(&m, now);
-        if (machine_ended(&m, p, o, now, u, u) != MACHINE_WAIT) {
+        if (machine_ended(&m, p, NULL, o, now, u, u) != MACHINE_WAIT) {
             *out_ends = m.reason;
             return n;
         }
@@ -28,7 +28,7 @@ run(const struct policy *p, struct bide_outcome o, double u, uint64_t *waits,
         }
         waits[n++] = m.wake_ns - now;
         now = m.wake_ns;
-        machine_due(&m, now);
+        machine_due(&m, p, NULL, now);
     }
 }
 
@@ -54,6 +54,7 @@ preview(const struct policy *p, struct preview_row *rows, size_t room,
     any.retry_on = (struct outcome_set){.classes = OUTCOME_ANY};
     any.never_on = any.success_on = any.throttle_on = (struct outcome_set){0};
     any.paused = false;
+    any.breaker.mode = BREAKER_OFF;
     room = room > PREVIEW_MAX ? PREVIEW_MAX : room;
     n = run(&any, failure, 0, shortest, room, out_ends);
     /* The shortest waits tell which attempts are possible.  How long each may

@@ -29,6 +29,11 @@ struct simulation {
     struct faults *faults;
     struct running *running; /* in the order they began */
     uint64_t now_ns;
+    struct budget_words budget;
+    struct breaker_words breaker;
+    struct guard_rings rings;
+    struct tally total;
+    struct guard guard;
 };
 
 const char *
@@ -51,13 +56,61 @@ tell(struct simulation *s, const struct running *r, enum simulate_says says)
         .call = r->line->call,
         .attempt = r->m.attempts,
         .says = says,
-        .until_ns = says == SAYS_WAIT ? r->m.wake_ns : DURATION_NONE,
+        .until_ns = says == SAYS_WAIT || says == SAYS_REFUSED ? r->m.wake_ns
+                                                              : DURATION_NONE,
         .verdict = r->m.verdict,
         .reason = r->m.reason,
         .end = r->m.end,
     };
 
     return s->visit(s->arg, &e);
+}
+
+/* ---- budget and breaker ---- */
+
+static void
+tell_total(void *arg, struct tally *out)
+{
+    const struct simulation *s = arg;
+
+    *out = s->total;
+    out->retries = atomic_load(&s->budget.retries);
+}
+
+static void
+add_to_total(void *arg, bool failed, bool slow, bool first)
+{
+    struct simulation *s = arg;
+
+    s->total.answers++;
+    s->total.failed += failed;
+    s->total.slow += slow;
+    s->total.calls += first;
+}
+
+static void
+follow_rules(struct simulation *s)
+{
+    bool budget = strcmp(s->rules->budget.group, "none") != 0;
+
+    s->guard.budget = budget ? &s->budget : NULL;
+    s->guard.budget_rings = budget ? &s->rings : NULL;
+    s->guard.txn++;
+}
+
+static void
+set_up_guard(struct simulation *s)
+{
+    s->guard = (struct guard){
+        .breaker = &s->breaker,
+        .rings = &s->rings,
+        .tally = tell_total,
+        .budget_tally = tell_total,
+        .count = add_to_total,
+        .arg = s,
+        .process = 1,
+    };
+    follow_rules(s);
 }
 
 /* ---- calls ---- */
@@ -117,7 +170,7 @@ begin_call(struct simulation *s, const struct script_line *l)
     }
     *at = r;
     r->line = l;
-    says = machine_begin(&r->m, s->rules, s->now_ns);
+    says = machine_begin(&r->m, s->rules, &s->guard, s->now_ns);
     return says == MACHINE_GO ? start_attempt(s, r)
                               : after_decision(s, r, says);
 }
@@ -130,9 +183,9 @@ end_attempt(struct simulation *s, struct running *r)
         i < r->line->count ? r->line->outcomes[i].outcome : bide_ok();
 
     r->in_attempt = false;
-    return after_decision(
-        s, r,
-        machine_ended(&r->m, s->rules, o, s->now_ns, s->random, s->random));
+    return after_decision(s, r,
+                          machine_ended(&r->m, s->rules, &s->guard, o,
+                                        s->now_ns, s->random, s->random));
 }
 
 static int
@@ -141,7 +194,9 @@ advance_call(struct simulation *s, struct running *r)
     if (r->in_attempt) {
         return end_attempt(s, r);
     }
-    machine_due(&r->m, s->now_ns);
+    if (machine_due(&r->m, s->rules, &s->guard, s->now_ns) == MACHINE_DONE) {
+        return after_decision(s, r, MACHINE_DONE);
+    }
     return start_attempt(s, r);
 }
 
@@ -162,7 +217,7 @@ decide_again(struct simulation *s)
         if (r->in_attempt) {
             continue;
         }
-        says = machine_changed(&r->m, s->rules);
+        says = machine_changed(&r->m, s->rules, &s->guard, s->now_ns);
         if (says == MACHINE_WAIT && r->m.wake_ns == before) {
             continue;
         }
@@ -195,6 +250,7 @@ change(struct simulation *s, const struct script_line *l)
     }
     policy_free(s->rules);
     s->rules = rules;
+    follow_rules(s);
     return decide_again(s);
 }
 
@@ -213,6 +269,20 @@ next_call(const struct simulation *s)
     return first;
 }
 
+/* One event: what is due comes before what the script begins. */
+static int
+advance(struct simulation *s, struct running *r, const struct script_line *l,
+        uint32_t *line)
+{
+    if (r && (!l || r->due_ns <= l->at_ns)) {
+        s->now_ns = r->due_ns;
+        return advance_call(s, r);
+    }
+    s->now_ns = l->at_ns;
+    (*line)++;
+    return l->call[0] ? begin_call(s, l) : change(s, l);
+}
+
 static int
 loop(struct simulation *s)
 {
@@ -227,14 +297,11 @@ loop(struct simulation *s)
         if (!l && !r) {
             break;
         }
-        if (r && (!l || r->due_ns <= l->at_ns)) {
-            s->now_ns = r->due_ns;
-            rc = advance_call(s, r);
-            continue;
+        rc = advance(s, r, l, &line);
+        if (rc == 0 && s->guard.turned) {
+            s->guard.turned = 0;
+            rc = decide_again(s);
         }
-        s->now_ns = l->at_ns;
-        rc = l->call[0] ? begin_call(s, l) : change(s, l);
-        line++;
     }
     return rc;
 }
@@ -261,6 +328,7 @@ simulate_script(const struct policy_text *t, policy_find_fn *find,
                             faults);
     }
     if (rc == 0) {
+        set_up_guard(&s);
         rc = loop(&s);
     }
     while (s.running) {

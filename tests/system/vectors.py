@@ -63,7 +63,7 @@ def simulate(folder, policy, script, draw):
 
 def stops(folder):
     for row in csv.DictReader(open(os.path.join(VECTORS, "tenacity_stops.csv"))):
-        script = "0 a" + f" app.x+{row['attempt_took']}" * 60 + "\n"
+        script = "0 a" + f" app.x+{row['attempt_took']}" * 1000 + "\n"
         events, err = simulate(folder, section(row["policy"].split("; ")), script, 1)
         if events is None:
             say(False, row["case"], err)

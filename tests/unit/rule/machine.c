@@ -53,13 +53,13 @@ happen(struct machine *m, const struct policy *p, const struct step *s)
         machine_started(m, now);
         return MACHINE_GO;
     case FAIL:
-        return machine_ended(m, p, bide_app("x"), now, 1, 0);
+        return machine_ended(m, p, NULL, bide_app("x"), now, 1, 0);
     case OK:
-        return machine_ended(m, p, bide_ok(), now, 1, 0);
+        return machine_ended(m, p, NULL, bide_ok(), now, 1, 0);
     case RESUME:
-        return machine_due(m, now);
+        return machine_due(m, p, NULL, now);
     default:
-        return machine_cancel(m);
+        return machine_cancel(m, p, NULL, now);
     }
 }
 
@@ -70,7 +70,7 @@ play(const char *keys, const struct step *steps, size_t count)
     struct machine m;
     size_t i;
 
-    assert_int_equal(machine_begin(&m, p, steps[0].now_ms * MS), MACHINE_GO);
+    assert_int_equal(machine_begin(&m, p, NULL, steps[0].now_ms * MS), MACHINE_GO);
     for (i = 0; i < count; i++) {
         enum machine_says says = happen(&m, p, &steps[i]);
 
@@ -189,11 +189,11 @@ in_flight(const char *before, const char *after, double u,
     struct policy *p = compiled(before), *q = compiled(after);
     struct machine m;
 
-    assert_int_equal(machine_begin(&m, p, 0), MACHINE_GO);
+    assert_int_equal(machine_begin(&m, p, NULL, 0), MACHINE_GO);
     machine_started(&m, 0);
-    assert_int_equal(machine_ended(&m, p, bide_app("x"), 1000 * MS, u, 0),
+    assert_int_equal(machine_ended(&m, p, NULL, bide_app("x"), 1000 * MS, u, 0),
                      MACHINE_WAIT);
-    assert_int_equal(machine_changed(&m, q), says);
+    assert_int_equal(machine_changed(&m, q, NULL, 1000 * MS), says);
     if (says == MACHINE_WAIT) {
         assert_int_equal(m.wake_ns, until_ms * MS);
     } else {
@@ -227,11 +227,11 @@ a_change_means_nothing_to_a_call_that_does_not_wait(void **state)
     struct machine m;
 
     (void)state;
-    machine_begin(&m, p, 0);
-    assert_int_equal(machine_changed(&m, p), MACHINE_GO);
+    machine_begin(&m, p, NULL, 0);
+    assert_int_equal(machine_changed(&m, p, NULL, 0), MACHINE_GO);
     machine_started(&m, 0);
-    machine_ended(&m, p, bide_app("x"), 0, 0, 0);
-    assert_int_equal(machine_changed(&m, p), MACHINE_DONE);
+    machine_ended(&m, p, NULL, bide_app("x"), 0, 0, 0);
+    assert_int_equal(machine_changed(&m, p, NULL, 0), MACHINE_DONE);
     assert_int_equal(m.reason, BIDE_BY_ATTEMPTS);
     policy_free(p);
 }
@@ -275,9 +275,9 @@ importance_says_what_the_end_means(void **state)
         struct policy *p = compiled(rows[i].keys);
         struct machine m;
 
-        machine_begin(&m, p, 0);
+        machine_begin(&m, p, NULL, 0);
         machine_started(&m, 0);
-        machine_ended(&m, p, bide_app("x"), 0, 0, 0);
+        machine_ended(&m, p, NULL, bide_app("x"), 0, 0, 0);
         assert_int_equal(m.end, rows[i].end);
         policy_free(p);
     }
@@ -290,7 +290,7 @@ a_paused_policy_lets_nothing_new_out(void **state)
     struct machine m;
 
     (void)state;
-    assert_int_equal(machine_begin(&m, p, 5), MACHINE_REFUSED);
+    assert_int_equal(machine_begin(&m, p, NULL, 5), MACHINE_REFUSED);
     assert_int_equal(m.verdict, BIDE_REFUSED);
     assert_int_equal(m.reason, BIDE_BY_PAUSED);
     assert_int_equal(m.attempts, 0);
@@ -305,7 +305,7 @@ an_attempt_may_take_what_its_limit_and_the_deadline_leave(void **state)
     struct machine m;
 
     (void)state;
-    machine_begin(&m, p, 1000 * MS);
+    machine_begin(&m, p, NULL, 1000 * MS);
     assert_int_equal(machine_limit_ns(&m, p, 1000 * MS), 2000 * MS);
     assert_int_equal(machine_limit_ns(&m, p, 4500 * MS), 1500 * MS);
     assert_int_equal(machine_limit_ns(&m, p, 6000 * MS), 0);

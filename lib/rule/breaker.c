@@ -1,0 +1,543 @@
+/* state   63.62 61....50 49......40 39....34 33......0
+ *         state unused   round      growth   since      ms, modulo 2^34
+ * probe   63.62 61.......52 51.......30 29......0
+ *         what  round       process     until            ms, modulo 2^30
+ *
+ * A probe's place is free when its round is not the present one, or it is out
+ * and its time is over, or its process is gone.  All zeros is closed. */
+#include "rule/breaker.h"
+
+#include "rule/window.h"
+
+#define MASK(bits) ((1ull << (bits)) - 1)
+#define MS 1000000ull
+
+enum probe_what { PROBE_OUT, PROBE_WELL, PROBE_FAILED, PROBE_SLOW };
+enum { GROWTH_MAX = 63 };
+
+struct state {
+    enum breaker_state is;
+    uint32_t round, growth;
+    uint64_t since_ms;
+};
+
+static struct state
+state_of(uint64_t word)
+{
+    struct state s = {(enum breaker_state)(word >> 62),
+                      (uint32_t)(word >> 40 & MASK(10)),
+                      (uint32_t)(word >> 34 & MASK(6)), word & MASK(34)};
+
+    if (s.is > STATE_HALF_OPEN) {
+        s.is = STATE_CLOSED; /* garbage */
+    }
+    return s;
+}
+
+static uint64_t
+word_of(const struct state *s)
+{
+    return (uint64_t)s->is << 62 | (uint64_t)(s->round & MASK(10)) << 40 |
+           (uint64_t)s->growth << 34 | (s->since_ms & MASK(34));
+}
+
+static uint64_t
+load(const struct breaker_words *w)
+{
+    return atomic_load_explicit(&w->state, memory_order_acquire);
+}
+
+static bool
+is_off(const struct breaker_rules *b, const struct guard *g)
+{
+    return !g || !g->breaker || !g->rings || b->mode != BREAKER_ON;
+}
+
+/* ---- open ---- */
+
+static uint64_t
+open_for_ns(const struct breaker_rules *b, uint32_t growth)
+{
+    double most = (double)(b->open_max_ns > b->open_for_ns ? b->open_max_ns
+                                                           : b->open_for_ns);
+    double time = (double)b->open_for_ns;
+
+    for (; growth && time < most; growth--) {
+        time *= b->open_factor;
+    }
+    return (uint64_t)(time < most ? time : most);
+}
+
+static uint64_t
+until_ns(const struct breaker_rules *b, const struct state *s, uint64_t now_ns)
+{
+    uint64_t now_ms = now_ns / MS;
+    uint64_t gone = (now_ms - s->since_ms) & MASK(34);
+
+    if (gone > MASK(34) / 2) {
+        gone = 0; /* a time ahead of ours: garbage, or another core */
+    }
+    return (now_ms - (gone < now_ms ? gone : now_ms)) * MS +
+           open_for_ns(b, s->growth);
+}
+
+/* ---- turning ---- */
+
+static void
+keep_transition(struct guard *g, enum breaker_state to)
+{
+    struct guard_rings *r = g->rings;
+    uint64_t serial = atomic_fetch_add(&r->transitions, 1);
+    struct transition *t = &r->transition[serial % TRANSITIONS];
+    _Atomic uint64_t *times = to == STATE_OPEN     ? &r->opened
+                              : to == STATE_CLOSED ? &r->closed
+                                                   : &r->half_opened;
+
+    atomic_fetch_add(times, 1);
+    atomic_store(&t->to_and_serial, 0);
+    atomic_store(&t->realtime_ns, g->realtime_ns);
+    atomic_store(&t->to_and_serial, (serial + 1) << 2 | (uint64_t)to);
+    g->turned++;
+}
+
+/* Of all that see the same reason, one turns it. */
+static bool
+turn(struct guard *g, uint64_t old, enum breaker_state to, uint32_t growth,
+     uint64_t now_ns)
+{
+    struct state s = state_of(old);
+    uint64_t fresh;
+
+    s.is = to;
+    s.growth = growth > GROWTH_MAX ? GROWTH_MAX : growth;
+    s.since_ms = now_ns / MS;
+    if (to == STATE_HALF_OPEN) {
+        s.round++;
+    }
+    fresh = word_of(&s);
+    if (!atomic_compare_exchange_strong(&g->breaker->state, &old, fresh)) {
+        return false;
+    }
+    keep_transition(g, to);
+    return true;
+}
+
+/* What was counted until now is not counted again. */
+static void
+forget(struct guard *g)
+{
+    struct slice *base = &g->rings->base;
+    struct tally t;
+
+    g->tally(g->arg, &t);
+    atomic_store(&base->answers, t.answers);
+    atomic_store(&base->failed, t.failed);
+    atomic_store(&base->slow, t.slow);
+    atomic_store(&base->number, atomic_load(&g->breaker->calls));
+    atomic_store(&g->breaker->run, 0);
+    atomic_store(&g->breaker->watched, 0);
+}
+
+static void
+open_it(struct guard *g, uint64_t old, uint32_t growth, uint64_t now_ns)
+{
+    (void)turn(g, old, STATE_OPEN, growth, now_ns);
+}
+
+/* Forgets first: who sees it closed must not count what opened it. */
+static void
+close_it(struct guard *g, uint64_t old, uint64_t now_ns)
+{
+    forget(g);
+    (void)turn(g, old, STATE_CLOSED, 0, now_ns);
+}
+
+/* ---- probes ---- */
+
+static uint64_t
+probe_word(enum probe_what what, uint32_t round, uint32_t process,
+           uint64_t until_ms)
+{
+    return (uint64_t)what << 62 | (uint64_t)(round & MASK(10)) << 52 |
+           (uint64_t)(process & MASK(22)) << 30 | (until_ms & MASK(30));
+}
+
+static uint32_t
+round_of(uint64_t probe)
+{
+    return (uint32_t)(probe >> 52 & MASK(10));
+}
+
+static bool
+is_free(uint64_t probe, uint32_t round, uint64_t now_ms)
+{
+    uint64_t late;
+
+    if (probe == 0 || round_of(probe) != round) {
+        return true;
+    }
+    if ((enum probe_what)(probe >> 62) != PROBE_OUT) {
+        return false;
+    }
+    late = (now_ms - probe) & MASK(30);
+    return late < MASK(30) / 2;
+}
+
+static uint32_t
+places(const struct breaker_rules *b)
+{
+    return b->probes < PROBES_MAX ? b->probes : PROBES_MAX;
+}
+
+static bool
+claim(const struct breaker_rules *b, const struct guard *g, uint32_t round,
+      uint64_t now_ns, struct probe *out)
+{
+    uint64_t now_ms = now_ns / MS;
+    uint64_t until_ms = now_ms + b->probe_timeout_ns / MS;
+    uint32_t i;
+
+    for (i = 0; i < places(b); i++) {
+        _Atomic uint64_t *place = &g->rings->probe[i];
+        uint64_t old = atomic_load(place);
+        uint64_t mine = probe_word(PROBE_OUT, round, g->process, until_ms);
+
+        if (is_free(old, round, now_ms) &&
+            atomic_compare_exchange_strong(place, &old, mine)) {
+            *out = (struct probe){i + 1, mine};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+at_least(uint64_t part, uint64_t whole, double share)
+{
+    return part > 0 && (double)part >= share * (double)whole - 1e-9;
+}
+
+/* All have reported: their rates decide. */
+static void
+decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
+                 uint64_t now_ns)
+{
+    struct state s = state_of(word);
+    uint32_t i, failed = 0, slow = 0;
+
+    for (i = 0; i < places(b); i++) {
+        uint64_t probe = atomic_load(&g->rings->probe[i]);
+        enum probe_what what = (enum probe_what)(probe >> 62);
+
+        if (probe == 0 || round_of(probe) != s.round || what == PROBE_OUT) {
+            return;
+        }
+        failed += what == PROBE_FAILED;
+        slow += what == PROBE_SLOW;
+    }
+    if (at_least(failed, places(b), b->failure_rate) ||
+        at_least(slow, places(b), b->slow_rate)) {
+        open_it(g, word, s.growth + 1, now_ns);
+    } else {
+        close_it(g, word, now_ns);
+    }
+}
+
+static void
+report_probe(const struct breaker_rules *b, struct guard *g,
+             enum probe_what what, struct probe probe, uint64_t now_ns)
+{
+    uint64_t word = load(g->breaker);
+    struct state s = state_of(word);
+
+    if (probe.place == 0 || probe.place > PROBES_MAX ||
+        round_of(probe.word) != s.round) {
+        return; /* of an earlier round, or let out before it opened */
+    }
+    if (atomic_compare_exchange_strong(
+            &g->rings->probe[probe.place - 1], &probe.word,
+            probe_word(what, s.round, g->process, 0))) {
+        decide_half_open(b, g, word, now_ns);
+    }
+}
+
+void
+breaker_release(const struct guard *g, struct probe probe)
+{
+    if (g && g->rings && probe.place && probe.place <= PROBES_MAX) {
+        atomic_compare_exchange_strong(&g->rings->probe[probe.place - 1],
+                                       &probe.word, 0);
+    }
+}
+
+void
+breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
+{
+    uint32_t i;
+
+    for (i = 0; i < PROBES_MAX; i++) {
+        uint64_t old = atomic_load(&r->probe[i]);
+
+        if (old && old >> 62 == PROBE_OUT &&
+            is_dead((uint32_t)(old >> 30 & MASK(22)))) {
+            atomic_compare_exchange_strong(&r->probe[i], &old, 0);
+        }
+    }
+}
+
+/* ---- letting out ---- */
+
+bool
+breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
+              struct probe *out_probe, uint64_t *out_until_ns)
+{
+    uint64_t word;
+    struct state s;
+
+    *out_probe = (struct probe){0};
+    *out_until_ns = DURATION_NONE;
+    if (b->mode == BREAKER_OPEN) {
+        return false;
+    }
+    if (is_off(b, g)) {
+        return true;
+    }
+    word = load(g->breaker);
+    s = state_of(word);
+    if (s.is == STATE_OPEN) {
+        *out_until_ns = until_ns(b, &s, now_ns);
+        if (now_ns < *out_until_ns) {
+            return false;
+        }
+        *out_until_ns = DURATION_NONE;
+        turn(g, word, STATE_HALF_OPEN, s.growth, now_ns);
+        s = state_of(load(g->breaker));
+    }
+    return s.is == STATE_CLOSED ||
+           (s.is == STATE_HALF_OPEN && claim(b, g, s.round, now_ns, out_probe));
+}
+
+bool
+breaker_still_open(const struct breaker_rules *b, const struct guard *g,
+                   uint64_t now_ns, uint64_t then_ns)
+{
+    struct state s;
+
+    if (b->mode == BREAKER_OPEN) {
+        return true;
+    }
+    if (is_off(b, g)) {
+        return false;
+    }
+    s = state_of(load(g->breaker));
+    return s.is == STATE_OPEN && then_ns < until_ns(b, &s, now_ns);
+}
+
+/* ---- closed: the window ---- */
+
+static void
+note_process(const struct guard *g, uint64_t now_ns)
+{
+    uint64_t mine = (uint64_t)g->process << 34 | (now_ns / MS & MASK(34));
+    uint64_t oldest = UINT64_MAX;
+    uint32_t i, place = 0;
+
+    for (i = 0; i < PROCESSES_MAX; i++) {
+        uint64_t there =
+            atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
+
+        if (there >> 34 == g->process || there == 0) {
+            place = i;
+            break;
+        }
+        if ((there & MASK(34)) < oldest) {
+            oldest = there & MASK(34);
+            place = i;
+        }
+    }
+    atomic_store_explicit(&g->rings->process[place], mine,
+                          memory_order_relaxed);
+}
+
+static bool
+enough_processes(const struct breaker_rules *b, const struct guard *g,
+                 uint64_t now_ns)
+{
+    uint64_t window_ms = b->window.calls ? MASK(33) : b->window.ns / MS;
+    uint32_t i, n = 0;
+
+    if (b->min_processes <= 1) {
+        return true;
+    }
+    for (i = 0; i < PROCESSES_MAX; i++) {
+        uint64_t there =
+            atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
+
+        n += there && ((now_ns / MS - there) & MASK(34)) <= window_ms;
+    }
+    return n >= b->min_processes;
+}
+
+/* A window of calls is two bits a call, failed and slow, in a ring. */
+static void
+keep_bits(const struct guard *g, uint64_t call, bool failed, bool slow)
+{
+    uint64_t at = call % (WINDOW_CALLS_MAX);
+    _Atomic uint64_t *word = &g->rings->bits[at / 32];
+    uint64_t bits = (uint64_t)(failed | slow << 1) << at % 32 * 2;
+
+    atomic_fetch_and_explicit(word, ~(3ull << at % 32 * 2),
+                              memory_order_relaxed);
+    if (bits) {
+        atomic_fetch_or_explicit(word, bits, memory_order_relaxed);
+    }
+}
+
+static struct tally
+last_calls(const struct breaker_rules *b, const struct guard *g)
+{
+    uint64_t end = atomic_load(&g->breaker->calls);
+    uint64_t base = atomic_load(&g->rings->base.number);
+    uint64_t count = b->window.calls, call;
+    struct tally t = {0};
+
+    if (count > WINDOW_CALLS_MAX) {
+        count = WINDOW_CALLS_MAX;
+    }
+    if (base <= end && count > end - base) {
+        count = end - base; /* since it closed last */
+    }
+    for (call = end - count; call != end; call++) {
+        uint64_t at = call % (WINDOW_CALLS_MAX);
+        uint64_t bits = atomic_load_explicit(&g->rings->bits[at / 32],
+                                             memory_order_relaxed) >>
+                        at % 32 * 2;
+
+        t.failed += bits & 1;
+        t.slow += bits >> 1 & 1;
+    }
+    t.answers = count;
+    return t;
+}
+
+static struct tally
+last_time(const struct breaker_rules *b, const struct guard *g, uint64_t now_ns)
+{
+    const struct slice *base = &g->rings->base;
+    struct tally now, since, closed;
+
+    g->tally(g->arg, &now);
+    since = window_since(&g->rings->breaker, b->window.ns, now_ns, &now);
+    closed = (struct tally){.answers = atomic_load(&base->answers),
+                            .failed = atomic_load(&base->failed),
+                            .slow = atomic_load(&base->slow)};
+    closed = tally_minus(&now, &closed);
+    return closed.answers < since.answers ? closed : since;
+}
+
+static void
+decide_closed(const struct breaker_rules *b, struct guard *g, uint64_t word,
+              uint64_t now_ns)
+{
+    uint32_t run = atomic_load(&g->breaker->run);
+    struct tally t =
+        b->window.calls ? last_calls(b, g) : last_time(b, g, now_ns);
+    bool rates = t.answers >= b->min_calls &&
+                 (at_least(t.failed, t.answers, b->failure_rate) ||
+                  (b->slow_after_ns != DURATION_NONE &&
+                   at_least(t.slow, t.answers, b->slow_rate)));
+
+    if ((rates || run >= b->consecutive) && enough_processes(b, g, now_ns)) {
+        open_it(g, word, 0, now_ns);
+    } else if (!b->window.calls) {
+        atomic_store(&g->breaker->watched, t.failed || t.slow);
+    }
+}
+
+void
+breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
+               uint64_t took_ns, struct probe probe, uint64_t now_ns)
+{
+    bool slow;
+    uint64_t word;
+
+    if (is_off(b, g)) {
+        return;
+    }
+    slow = b->slow_after_ns != DURATION_NONE && took_ns > b->slow_after_ns;
+    if (failed) {
+        atomic_fetch_add(&g->breaker->run, 1);
+        note_process(g, now_ns);
+    } else if (atomic_load(&g->breaker->run)) {
+        atomic_store(&g->breaker->run, 0);
+    }
+    if (b->window.calls) {
+        keep_bits(g, atomic_fetch_add(&g->breaker->calls, 1), failed, slow);
+    }
+    word = load(g->breaker);
+    switch (state_of(word).is) {
+    case STATE_CLOSED:
+        decide_closed(b, g, word, now_ns);
+        break;
+    case STATE_HALF_OPEN:
+        report_probe(b, g,
+                     failed ? PROBE_FAILED
+                     : slow ? PROBE_SLOW
+                            : PROBE_WELL,
+                     probe, now_ns);
+        break;
+    default:
+        break; /* let out before it opened */
+    }
+}
+
+/* ---- looking ---- */
+
+enum breaker_state
+breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
+             uint64_t now_ns, uint64_t *out_until_ns)
+{
+    struct state s = state_of(load(w));
+
+    *out_until_ns = 0;
+    if (s.is == STATE_OPEN) {
+        *out_until_ns = until_ns(b, &s, now_ns);
+        if (*out_until_ns <= now_ns) {
+            *out_until_ns = 0;
+            return STATE_HALF_OPEN;
+        }
+    }
+    return s.is;
+}
+
+void
+breaker_reset(struct guard *g, uint64_t now_ns)
+{
+    uint64_t word = load(g->breaker);
+
+    forget(g);
+    if (state_of(word).is != STATE_CLOSED) {
+        turn(g, word, STATE_CLOSED, 0, now_ns);
+    }
+}
+
+bool
+breaker_transition(const struct guard_rings *r, uint32_t number,
+                   enum breaker_state *out_to, uint64_t *out_realtime_ns)
+{
+    uint64_t serial = atomic_load(&r->transitions), word;
+    const struct transition *t;
+
+    if (number >= TRANSITIONS || number >= serial) {
+        return false;
+    }
+    serial -= number + 1;
+    t = &r->transition[serial % TRANSITIONS];
+    word = atomic_load(&t->to_and_serial);
+    if (word >> 2 != ((serial + 1) & MASK(62)) || (word & 3) > 2) {
+        return false; /* being written */
+    }
+    *out_to = (enum breaker_state)(word & 3);
+    *out_realtime_ns = atomic_load(&t->realtime_ns);
+    return true;
+}

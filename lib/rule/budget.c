@@ -1,0 +1,356 @@
+/* tokens   63........36 35.34 33.........0
+ *          taken        serial time        thousandths that are missing from a
+ *                                          full bucket; serial of the size
+ *                                          they are counted in; ms (198 days)
+ * size     63.62 61 .. 56 55....28 27.....0
+ *          serial unused  before   now     thousandths
+ *
+ * All zeros is a full bucket whose size nobody has said yet.  Kept is what is
+ * missing, so that a bucket that nobody touches is full whatever its size.
+ *
+ * A change of the size goes in two steps, each one compare-and-swap: `size`
+ * gets the next serial, with the size before and the size now; then whoever
+ * finds tokens of the serial before scales them.  A process that dies between
+ * the two leaves nothing behind: the next one does the second step.  `size` is
+ * not changed again before that. */
+#include "rule/budget.h"
+
+#include "rule/window.h"
+
+#define BITS28 ((1ull << 28) - 1)
+#define BITS34 ((1ull << 34) - 1)
+
+struct bucket {
+    int64_t missing;
+    uint32_t serial;
+    uint64_t time_ms; /* modulo 2^34 */
+};
+
+struct size {
+    uint32_t serial;
+    int64_t before, now;
+};
+
+static struct bucket
+bucket_of(uint64_t word)
+{
+    return (struct bucket){(int64_t)(word >> 36), (word >> 34) & 3,
+                           word & BITS34};
+}
+
+static uint64_t
+word_of(const struct bucket *b)
+{
+    return (uint64_t)b->missing << 36 | (uint64_t)b->serial << 34 |
+           (b->time_ms & BITS34);
+}
+
+static struct size
+size_of(uint64_t word)
+{
+    return (struct size){word >> 62, (int64_t)((word >> 28) & BITS28),
+                         (int64_t)(word & BITS28)};
+}
+
+/* ---- the size ---- */
+
+/* The second step: tokens in the size that holds now. */
+static void
+scale(struct budget_words *w, const struct size *s)
+{
+    uint64_t old = atomic_load(&w->tokens);
+    struct bucket b;
+
+    do {
+        b = bucket_of(old);
+        if (b.serial == s->serial) {
+            return;
+        }
+        b.missing = s->before ? b.missing * s->now / s->before : 0;
+        b.serial = s->serial;
+    } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
+}
+
+/* Rules of an older commit do not turn the size back. */
+static bool
+is_newest(struct budget_words *w, uint64_t txn)
+{
+    uint64_t seen = atomic_load(&w->size_txn);
+
+    while (seen < txn) {
+        if (atomic_compare_exchange_weak(&w->size_txn, &seen, txn)) {
+            return true;
+        }
+    }
+    return seen == txn;
+}
+
+/* The size in force, after making it what the rules say. */
+static struct size
+settle_size(const struct budget_rules *r, const struct guard *g)
+{
+    struct budget_words *w = g->budget;
+    uint64_t old = atomic_load(&w->size), wanted;
+    struct size s = size_of(old);
+
+    scale(w, &s);
+    if (s.now == r->capacity || (s.now && !is_newest(w, g->txn))) {
+        return s;
+    }
+    wanted = (uint64_t)((s.serial + 1) & 3) << 62 |
+             (uint64_t)(s.now ? s.now : r->capacity) << 28 |
+             ((uint64_t)r->capacity & BITS28);
+    if (!atomic_compare_exchange_strong(&w->size, &old, wanted)) {
+        wanted = old; /* another process was faster: its size then */
+    }
+    s = size_of(wanted);
+    scale(w, &s);
+    return s;
+}
+
+/* ---- tokens ---- */
+
+/* What has come back since, in whole thousandths; the time moves on by as much
+ * as that took, so that no fraction is lost. */
+static void
+refill(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
+{
+    uint64_t gone = (now_ms - b->time_ms) & BITS34, back;
+
+    if (gone > BITS34 / 2) {
+        return; /* a time ahead of ours */
+    }
+    if (b->missing == 0 || r->refill_per_s <= 0) {
+        b->time_ms = now_ms & BITS34;
+        return;
+    }
+    if (gone >= (uint64_t)b->missing * 1000 / (uint64_t)r->refill_per_s + 1) {
+        b->missing = 0;
+        b->time_ms = now_ms & BITS34;
+        return;
+    }
+    back = gone * (uint64_t)r->refill_per_s / 1000;
+    if (back >= (uint64_t)b->missing) {
+        b->missing = 0;
+        b->time_ms = now_ms & BITS34;
+    } else if (back) {
+        b->missing -= (int64_t)back;
+        b->time_ms =
+            (b->time_ms + back * 1000 / (uint64_t)r->refill_per_s) & BITS34;
+    }
+}
+
+static int64_t
+price_of(const struct budget_rules *r, enum budget_price price)
+{
+    switch (price) {
+    case PRICE_TIMEOUT:
+        return r->timeout_cost;
+    case PRICE_THROTTLE:
+        return r->throttle_cost;
+    default:
+        return r->cost;
+    }
+}
+
+/* Retries only above this share. */
+static bool
+above_threshold(const struct budget_rules *r, const struct size *s,
+                int64_t missing)
+{
+    return r->threshold <= 0 ||
+           (double)(s->now - missing) > r->threshold * (double)s->now;
+}
+
+/* Adds `change` to what is there.  With `whole` the bucket must hold it all
+ * (and be above the threshold), else false and nothing taken; without, it
+ * stops at empty and at full. */
+static bool
+move(const struct budget_rules *r, const struct guard *g, int64_t change,
+     bool whole, uint64_t now_ns)
+{
+    struct size s = settle_size(r, g);
+    uint64_t old = atomic_load(&g->budget->tokens);
+    struct bucket b;
+
+    do {
+        b = bucket_of(old);
+        if (b.serial != s.serial) {
+            s = settle_size(r, g);
+            old = atomic_load(&g->budget->tokens);
+            b = bucket_of(old);
+        }
+        if (b.missing > s.now) {
+            b.missing = s.now;
+        }
+        refill(r, now_ns / 1000000, &b);
+        if (whole && (!above_threshold(r, &s, b.missing) ||
+                      s.now - b.missing < -change)) {
+            return false;
+        }
+        b.missing -= change;
+        b.missing = b.missing < 0 ? 0 : b.missing;
+        b.missing = b.missing > s.now ? s.now : b.missing;
+    } while (
+        !atomic_compare_exchange_weak(&g->budget->tokens, &old, word_of(&b)));
+    return true;
+}
+
+static bool
+take_tokens(const struct budget_rules *r, const struct guard *g,
+            enum budget_price price, uint64_t now_ns, int64_t *out_paid)
+{
+    if (r->charge == CHARGE_FAILURE) {
+        *out_paid = 0; /* the failure has paid */
+        return move(r, g, 0, true, now_ns);
+    }
+    *out_paid = price_of(r, price);
+    return move(r, g, -*out_paid, true, now_ns);
+}
+
+/* ---- ratio ---- */
+
+static double
+allowed(const struct budget_rules *r, const struct tally *window)
+{
+    return r->ratio * (double)window->calls +
+           r->min_rate * ((double)r->window_ns / 1e9);
+}
+
+/* Claims one more retry by compare-and-swap on their number: of two that ask
+ * at once for the last place, one gets it. */
+static bool
+take_ratio(const struct budget_rules *r, const struct guard *g, uint64_t now_ns)
+{
+    struct tally now, window;
+    uint64_t seen = atomic_load(&g->budget->retries);
+
+    do {
+        g->budget_tally(g->arg, &now);
+        now.retries = seen;
+        window =
+            window_since(&g->budget_rings->budget, r->window_ns, now_ns, &now);
+        /* Half a millionth: 0.1 times 30 is 3 here. */
+        if ((double)window.retries + 1 > allowed(r, &window) + 5e-7) {
+            return false;
+        }
+    } while (
+        !atomic_compare_exchange_weak(&g->budget->retries, &seen, seen + 1));
+    return true;
+}
+
+/* ---- what calls ask ---- */
+
+static bool
+is_off(const struct guard *g)
+{
+    return !g || !g->budget;
+}
+
+bool
+budget_take(const struct budget_rules *b, const struct guard *g,
+            enum budget_price price, uint64_t now_ns, int64_t *out_paid)
+{
+    bool yes;
+
+    *out_paid = 0;
+    if (is_off(g)) {
+        return true;
+    }
+    if (b->kind == BUDGET_TOKENS) {
+        yes = take_tokens(b, g, price, now_ns, out_paid);
+    } else {
+        yes = !g->budget_rings || take_ratio(b, g, now_ns);
+    }
+    if (!yes && g->budget_rings) {
+        atomic_fetch_add_explicit(&g->budget_rings->budget_refused, 1,
+                                  memory_order_relaxed);
+    }
+    return yes;
+}
+
+void
+budget_pay(const struct budget_rules *b, const struct guard *g,
+           enum budget_price price, uint64_t now_ns)
+{
+    if (!is_off(g) && b->kind == BUDGET_TOKENS && b->charge == CHARGE_FAILURE) {
+        move(b, g, -price_of(b, price), false, now_ns);
+    }
+}
+
+void
+budget_give(const struct budget_rules *b, const struct guard *g, int64_t paid,
+            uint64_t now_ns)
+{
+    int64_t back = b->deposit;
+
+    if (is_off(g) || b->kind != BUDGET_TOKENS) {
+        return;
+    }
+    if (paid >= 0) {
+        back = b->refund >= 0 ? b->refund : paid;
+    }
+    if (back > 0 && !budget_is_full(g->budget)) {
+        move(b, g, back, false, now_ns);
+    }
+}
+
+void
+budget_return(const struct budget_rules *b, const struct guard *g, int64_t paid,
+              uint64_t now_ns)
+{
+    if (!is_off(g) && b->kind == BUDGET_TOKENS && paid > 0) {
+        move(b, g, paid, false, now_ns);
+    }
+}
+
+bool
+budget_is_full(const struct budget_words *w)
+{
+    return atomic_load_explicit(&w->tokens, memory_order_relaxed) >> 36 == 0;
+}
+
+double
+budget_level(const struct budget_rules *b, const struct guard *g,
+             uint64_t now_ns)
+{
+    if (is_off(g)) {
+        return 1;
+    }
+    if (b->kind == BUDGET_TOKENS) {
+        struct size s = size_of(atomic_load(&g->budget->size));
+        struct bucket k = bucket_of(atomic_load(&g->budget->tokens));
+
+        refill(b, now_ns / 1000000, &k);
+        if (s.now == 0 || k.missing > s.now) {
+            return s.now == 0;
+        }
+        return 1 - (double)k.missing / (double)s.now;
+    }
+    if (g->budget_rings) {
+        struct tally now, window;
+        double all;
+
+        g->budget_tally(g->arg, &now);
+        now.retries = atomic_load(&g->budget->retries);
+        window =
+            window_since(&g->budget_rings->budget, b->window_ns, now_ns, &now);
+        all = allowed(b, &window);
+        return all <= 0 || (double)window.retries >= all
+                   ? 0
+                   : 1 - (double)window.retries / all;
+    }
+    return 1;
+}
+
+void
+budget_reset(struct budget_words *w)
+{
+    uint64_t old = atomic_load(&w->tokens);
+    struct bucket b;
+
+    do {
+        b = bucket_of(old);
+        b.missing = 0;
+    } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
+}

@@ -1,0 +1,118 @@
+/* Time is cut into slices of a 16th of the window, numbered from 0.  The first
+ * event of a slice keeps the totals before it.  Those are also the totals at
+ * the end of the last slice in which anything happened, and so at the begin of
+ * every slice in between: the totals at the begin of slice s are those of the
+ * first slot whose number is at least s.
+ *
+ *   events      x xx      |         |   x
+ *   slice       7         8         9            (8: nothing happened)
+ *   kept        7: 0                9: 3         -> at the begin of 8: 3 */
+#include "rule/window.h"
+
+#define WRITING (1ull << 63)
+
+static uint64_t
+slice_ns(uint64_t window_ns)
+{
+    return window_ns / SLICES ? window_ns / SLICES : 1;
+}
+
+uint64_t
+window_next_ns(uint64_t window_ns, uint64_t now_ns)
+{
+    uint64_t length = slice_ns(window_ns);
+
+    return (now_ns / length + 1) * length;
+}
+
+static void
+fill(struct slice *s, uint64_t length, const struct tally *t)
+{
+    atomic_store_explicit(&s->length_ns, length, memory_order_relaxed);
+    atomic_store_explicit(&s->answers, t->answers, memory_order_relaxed);
+    atomic_store_explicit(&s->failed, t->failed, memory_order_relaxed);
+    atomic_store_explicit(&s->slow, t->slow, memory_order_relaxed);
+    atomic_store_explicit(&s->calls, t->calls, memory_order_relaxed);
+    atomic_store_explicit(&s->retries, t->retries, memory_order_relaxed);
+}
+
+/* Numbers are kept plus 1, so that 0 is an empty slot. */
+void
+window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
+            const struct tally *now)
+{
+    uint64_t length = slice_ns(window_ns), number = now_ns / length + 1;
+    struct slice *s = &r->slot[number % SLICE_SLOTS];
+    uint64_t old = atomic_load_explicit(&s->number, memory_order_acquire);
+
+    if (old == number &&
+        atomic_load_explicit(&s->length_ns, memory_order_relaxed) == length) {
+        return;
+    }
+    if (old == (number | WRITING)) {
+        return; /* somebody else is at it, or died of it: the next slice does */
+    }
+    if (!atomic_compare_exchange_strong(&s->number, &old, number | WRITING)) {
+        return;
+    }
+    fill(s, length, now);
+    atomic_store_explicit(&s->number, number, memory_order_release);
+}
+
+static struct tally
+totals_of(const struct slice *s)
+{
+    return (struct tally){
+        .answers = atomic_load_explicit(&s->answers, memory_order_relaxed),
+        .failed = atomic_load_explicit(&s->failed, memory_order_relaxed),
+        .slow = atomic_load_explicit(&s->slow, memory_order_relaxed),
+        .calls = atomic_load_explicit(&s->calls, memory_order_relaxed),
+        .retries = atomic_load_explicit(&s->retries, memory_order_relaxed),
+    };
+}
+
+static uint64_t
+less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+struct tally
+tally_minus(const struct tally *a, const struct tally *b)
+{
+    return (struct tally){
+        .answers = less(a->answers, b->answers),
+        .failed = less(a->failed, b->failed),
+        .slow = less(a->slow, b->slow),
+        .calls = less(a->calls, b->calls),
+        .retries = less(a->retries, b->retries),
+    };
+}
+
+struct tally
+window_since(const struct series *r, uint64_t window_ns, uint64_t now_ns,
+             const struct tally *now)
+{
+    uint64_t length = slice_ns(window_ns);
+    uint64_t begin = now_ns > window_ns ? now_ns - window_ns : 0;
+    /* The first slice that lies within the window as a whole. */
+    uint64_t first = (begin + length - 1) / length + 1;
+    uint64_t last = now_ns / length + 1, n;
+
+    for (n = first; n <= last && n - first < SLICE_SLOTS; n++) {
+        const struct slice *s = &r->slot[n % SLICE_SLOTS];
+        struct tally then;
+
+        if (atomic_load_explicit(&s->number, memory_order_acquire) != n ||
+            atomic_load_explicit(&s->length_ns, memory_order_relaxed) !=
+                length) {
+            continue;
+        }
+        then = totals_of(s);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&s->number, memory_order_relaxed) == n) {
+            return tally_minus(now, &then);
+        }
+    }
+    return (struct tally){0}; /* nothing was counted within it */
+}

@@ -1,0 +1,23 @@
+/* Windows of time over totals that only grow. */
+#ifndef BIDE_RULE_WINDOW_H
+#define BIDE_RULE_WINDOW_H
+
+#include "rule/guard.h"
+
+/* To be called before an event at `now_ns` is counted: keeps the totals with
+ * which a slice of time begins.  `now` are the totals, without the event. */
+void window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
+                 const struct tally *now);
+
+/* When window_turn has something to do next. */
+uint64_t window_next_ns(uint64_t window_ns, uint64_t now_ns);
+
+/* What was counted within the window that ends now: `now` minus the totals at
+ * its begin. */
+struct tally window_since(const struct series *r, uint64_t window_ns,
+                          uint64_t now_ns, const struct tally *now);
+
+/* a minus b; a total that went back counts as 0. */
+struct tally tally_minus(const struct tally *a, const struct tally *b);
+
+#endif
