@@ -176,6 +176,9 @@ duration_write(uint64_t ns, char *buffer, size_t size)
         if (!best[0] || strlen(text) < strlen(best)) {
             strcpy(best, text);
         }
+        if (d.places == 0) {
+            break; /* a smaller unit only adds digits */
+        }
     }
     snprintf(buffer, size, "%s", best);
     return buffer;
