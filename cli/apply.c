@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "difference.h"
 #include "say.h"
@@ -47,6 +48,26 @@ init_done(struct command_line *line, const char *dir, bool existed)
     return STATUS_DONE;
 }
 
+/* Services run elsewhere: the path must mean the same to all of them. */
+static int
+from_root(const char *path, char *buffer, size_t size)
+{
+    size_t length = 0;
+
+    if (path[0] != '/') {
+        if (!getcwd(buffer, size)) {
+            return say_errno(path);
+        }
+        length = strlen(buffer);
+    }
+    if (snprintf(buffer + length, size - length, "%s%s",
+                 path[0] == '/' ? "" : "/", path) >= (int)(size - length)) {
+        say("%s: this path is too long", path);
+        return STATUS_NO;
+    }
+    return 0;
+}
+
 int
 init_command(struct command_line *line)
 {
@@ -55,6 +76,14 @@ init_command(struct command_line *line)
     char dir_buffer[4096], live_buffer[4096];
     int rc = 0;
 
+    if (live) {
+        int status = from_root(live, live_buffer, sizeof(live_buffer));
+
+        if (status) {
+            return status;
+        }
+        live = live_buffer;
+    }
     if (!dir) {
         rc = admin_default_dir(dir_buffer, sizeof(dir_buffer));
         dir = dir_buffer;
@@ -127,15 +156,6 @@ print_results(const struct admin_results *results, bool dry_run, bool all)
 }
 
 static void
-print_woken(uint32_t woken)
-{
-    if (woken > 0) {
-        printf("%u waiting %s decided again\n", woken,
-               text_plural(woken, "call", "calls"));
-    }
-}
-
-static void
 print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
 {
     bool any = false;
@@ -152,8 +172,8 @@ print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
 }
 
 static int
-report(struct command_line *line, const struct admin_results *results,
-       size_t policies)
+report(struct command_line *line, const struct setting_change *c,
+       const struct admin_results *results, size_t policies)
 {
     bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
     bool all = line->option[OPTION_VERBOSE] != NULL;
@@ -169,7 +189,7 @@ report(struct command_line *line, const struct admin_results *results,
         return say_no_memory();
     }
     print_summary(counts, policies, dry_run);
-    print_woken(results->woken);
+    setting_print_told(c, results);
     return STATUS_DONE;
 }
 
@@ -195,8 +215,9 @@ refuse(struct source *s, int rc, struct faults *faults, const char *what)
 
 static int
 apply(struct command_line *line, struct source *s,
-      const struct admin_change *change)
+      const struct setting_change *c)
 {
+    const struct admin_change *change = &c->change;
     const char *file = s->file_count == 1 ? s->files[0].path : "these files";
     struct admin_results results = {0};
     struct faults faults = {0};
@@ -213,7 +234,7 @@ apply(struct command_line *line, struct source *s,
         return refuse(s, rc, &faults, file);
     }
     faults_free(&faults);
-    status = report(line, &results, s->all.count);
+    status = report(line, c, &results, s->all.count);
     admin_results_free(&results);
     return status;
 }
@@ -238,8 +259,9 @@ apply_command(struct command_line *line)
                            "there are %zu",
                            s.all.count);
     } else {
-        status = apply(line, &s, &change.change);
+        status = apply(line, &s, &change);
     }
+    setting_done(&change);
     source_free(&s);
     return status;
 }

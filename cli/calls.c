@@ -88,11 +88,11 @@ int
 calls_command(struct command_line *line)
 {
     static const struct table_column columns[] = {
-        [POLICY] = {"POLICY", 0},
-        [SCOPE] = {"SCOPE", 0},
+        [POLICY] = {"POLICY", TABLE_NAME},
+        [SCOPE] = {"SCOPE", TABLE_NAME},
         [ATTEMPTS] = {"ATTEMPTS", 0},
         [WAKES_IN] = {"WAKES IN", TABLE_RIGHT},
-        [LAST_OUTCOME] = {"LAST OUTCOME", 0},
+        [LAST_OUTCOME] = {"LAST OUTCOME", TABLE_WRAP},
         [PROCESS] = {"PROCESS", 0},
     };
     bool as_json = line->option[OPTION_JSON] != NULL;

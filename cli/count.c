@@ -113,28 +113,44 @@ merge(struct count *to, const struct count *from)
     add_stats(&to->stats, &from->stats);
 }
 
+static void
+merge_names(struct counts *c)
+{
+    size_t kept = 0;
+
+    if (c->count == 0) {
+        return;
+    }
+    qsort(c->list, c->count, sizeof(*c->list), compare);
+    for (size_t i = 1; i < c->count; i++) {
+        if (strcmp(c->list[kept].name, c->list[i].name) == 0) {
+            merge(&c->list[kept], &c->list[i]);
+        } else {
+            c->list[++kept] = c->list[i];
+        }
+    }
+    c->count = kept + 1;
+}
+
+int
+counts_sleeping(struct admin *registry, struct counts *out)
+{
+    int rc = admin_each_sleeper(registry, add_sleeper, out);
+
+    merge_names(out);
+    return rc;
+}
+
 int
 counts_read(struct admin *registry, struct counts *out)
 {
-    size_t kept = 0;
     int rc = admin_each_cell(registry, NULL, add_cell, out);
 
     if (rc == 0) {
         rc = admin_each_sleeper(registry, add_sleeper, out);
     }
-    if (rc || out->count == 0) {
-        return rc;
-    }
-    qsort(out->list, out->count, sizeof(*out->list), compare);
-    for (size_t i = 1; i < out->count; i++) {
-        if (strcmp(out->list[kept].name, out->list[i].name) == 0) {
-            merge(&out->list[kept], &out->list[i]);
-        } else {
-            out->list[++kept] = out->list[i];
-        }
-    }
-    out->count = kept + 1;
-    return 0;
+    merge_names(out);
+    return rc;
 }
 
 void
@@ -154,4 +170,20 @@ counts_find(const struct counts *c, const char *name)
     return c->count
                ? bsearch(&wanted, c->list, c->count, sizeof(wanted), compare)
                : NULL;
+}
+
+uint32_t
+counts_told(const struct counts *before, const struct admin_results *results)
+{
+    uint32_t waited = 0;
+
+    for (size_t i = 0; i < results->count && before->count > 0; i++) {
+        const struct admin_result *r = &results->list[i];
+        const struct count *c = counts_find(before, r->name);
+
+        if (c && r->did != ADMIN_UNCHANGED) {
+            waited += c->sleeping;
+        }
+    }
+    return waited > results->woken ? waited : results->woken;
 }

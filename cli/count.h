@@ -27,9 +27,17 @@ struct counts {
     struct count *list; /* by name */
 };
 
-/* 0 or a BIDE_E code; counts_free in any case. */
+/* 0 or a BIDE_E code; counts_free in any case.  counts_sleeping has only the
+ * calls that wait. */
 int counts_read(struct admin *registry, struct counts *out);
+int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
 const struct count *counts_find(const struct counts *c, const char *name);
+
+/* How many waiting calls a change concerned: those that were woken, or that
+ * waited `before` it for a policy that it changed.  Calls of event loops and of
+ * bide exec are not woken, they see the change by themselves. */
+uint32_t counts_told(const struct counts *before,
+                     const struct admin_results *results);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef BIDE_CLI_DIFFERENCE_H
 #define BIDE_CLI_DIFFERENCE_H
 
-#include "policy/policy.h"
+#include "admin.h"
 
 struct difference {
     const struct key *key;

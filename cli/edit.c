@@ -82,34 +82,31 @@ print_result(struct command_line *line, const struct admin_result *r,
 }
 
 static void
-print_ending(const struct admin_change *change, const struct admin_result *r)
+print_ending(const struct admin_change *made, const struct admin_result *r)
 {
     uint64_t now_ns = when_now_ns();
     char buffer[64];
 
-    if (change->for_ns > 0 && r->did != ADMIN_UNCHANGED) {
+    if (made->for_ns > 0 && r->did != ADMIN_UNCHANGED) {
         printf("until %s, then again as v%u\n",
-               when_write_until(now_ns + change->for_ns, now_ns, buffer,
+               when_write_until(now_ns + made->for_ns, now_ns, buffer,
                                 sizeof(buffer)),
                r->before);
     }
 }
 
 static int
-report(struct command_line *line, const struct admin_change *change,
+report(struct command_line *line, const struct setting_change *c,
        struct admin_results *results, uint32_t as)
 {
     int rc = 0;
 
     for (size_t i = 0; i < results->count && rc == 0; i++) {
         rc = print_result(line, &results->list[i], as);
-        print_ending(change, &results->list[i]);
+        print_ending(&c->change, &results->list[i]);
     }
-    if (results->woken > 0) {
-        printf("%u waiting %s decided again\n", results->woken,
-               text_plural(results->woken, "call", "calls"));
-    }
-    if (change->dry_run) {
+    setting_print_told(c, results);
+    if (c->change.dry_run) {
         puts("--dry-run: nothing was changed");
     }
     admin_results_free(results);
@@ -119,7 +116,7 @@ report(struct command_line *line, const struct admin_change *change,
 /* ---- why it was not ---- */
 
 static int
-refuse(struct command_line *line, const struct admin_change *change, int rc,
+refuse(struct command_line *line, const struct admin_change *wanted, int rc,
        struct faults *faults)
 {
     const char *name = line->operands[0];
@@ -130,31 +127,45 @@ refuse(struct command_line *line, const struct admin_change *change, int rc,
     }
     if (rc == BIDE_EVERSION) {
         faults_free(faults);
-        return setting_conflict(line, name, change->if_version);
+        return setting_conflict(line, name, wanted->if_version);
     }
     return say_refusal(rc, faults, name, "nothing was changed");
 }
 
 /* ---- the commands ---- */
 
+/* `settings` are those of set and unset. */
+typedef int change_fn(struct command_line *line, const struct setting_change *c,
+                      const struct admin_setting *settings);
+
 static int
-change_keys(struct command_line *line, const struct admin_setting *settings)
+change(struct command_line *line, change_fn *make,
+       const struct admin_setting *settings)
 {
     struct setting_change c;
+    int status = setting_change(line, &c);
+
+    if (status == 0) {
+        status = make(line, &c, settings);
+    }
+    setting_done(&c);
+    return status;
+}
+
+static int
+change_keys(struct command_line *line, const struct setting_change *c,
+            const struct admin_setting *settings)
+{
     struct admin_results results = {0};
     struct faults faults = {0};
-    int rc, status = setting_change(line, &c);
+    int rc = admin_set(line->registry, &c->change, line->operands[0], settings,
+                       (size_t)line->count - 1, &results, &faults);
 
-    if (status) {
-        return status;
-    }
-    rc = admin_set(line->registry, &c.change, line->operands[0], settings,
-                   (size_t)line->count - 1, &results, &faults);
     if (rc) {
-        return refuse(line, &c.change, rc, &faults);
+        return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, &c.change, &results, 0);
+    return report(line, c, &results, 0);
 }
 
 int
@@ -169,7 +180,7 @@ set_command(struct command_line *line)
     }
     status = setting_read(line, line->operands + 1, settings);
     if (status == 0) {
-        status = change_keys(line, settings);
+        status = change(line, change_keys, settings);
     }
     free(settings);
     return status;
@@ -188,7 +199,7 @@ unset_command(struct command_line *line)
     for (int i = 1; i < line->count; i++) {
         settings[i - 1].key = line->operands[i];
     }
-    status = change_keys(line, settings);
+    status = change(line, change_keys, settings);
     free(settings);
     return status;
 }
@@ -210,63 +221,66 @@ absent(struct command_line *line)
     return NULL;
 }
 
-int
-delete_command(struct command_line *line)
+static int
+delete_policies(struct command_line *line, const struct setting_change *c,
+                const struct admin_setting *settings)
 {
-    struct setting_change c;
     struct admin_results results = {0};
     struct faults faults = {0};
-    const char *name = absent(line);
-    int rc, status;
+    int rc = admin_delete(line->registry, &c->change,
+                          (const char *const *)line->operands,
+                          (size_t)line->count, &results, &faults);
 
-    if (name) {
-        return say_no_policy(line->registry, name);
-    }
-    status = setting_change(line, &c);
-    if (status) {
-        return status;
-    }
-    if (c.change.if_version && line->count > 1) {
-        return say_usage(line, "--if-version: only with one policy");
-    }
-    rc = admin_delete(line->registry, &c.change,
-                      (const char *const *)line->operands, (size_t)line->count,
-                      &results, &faults);
+    (void)settings;
     if (rc == BIDE_EINPUT && faults_any(&faults)) {
         say("%s: cannot be deleted, there are others that extend it",
             line->operands[0]);
     }
     if (rc) {
-        return refuse(line, &c.change, rc, &faults);
+        return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, &c.change, &results, 0);
+    return report(line, c, &results, 0);
 }
 
 int
-rollback_command(struct command_line *line)
+delete_command(struct command_line *line)
+{
+    const char *name = absent(line);
+
+    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
+        return say_usage(line, "--if-version: only with one policy");
+    }
+    return name ? say_no_policy(line->registry, name)
+                : change(line, delete_policies, NULL);
+}
+
+static int
+roll_back(struct command_line *line, const struct setting_change *c,
+          const struct admin_setting *settings)
 {
     const char *name = line->operands[0];
-    struct setting_change c;
     struct admin_results results = {0};
     struct faults faults = {0};
     uint32_t version = 0;
-    int rc, status = setting_change(line, &c);
+    int rc = 0;
 
-    if (status == 0 && line->count > 1) {
-        status = setting_version(line, line->operands[1], &version);
+    (void)settings;
+    if (line->count > 1) {
+        int status = setting_version(line, line->operands[1], &version);
+
+        if (status) {
+            return status;
+        }
     }
-    if (status) {
-        return status;
-    }
-    rc = admin_rollback(line->registry, &c.change, name, version, &results,
+    rc = admin_rollback(line->registry, &c->change, name, version, &results,
                         &faults);
     if (rc == BIDE_ENOVERSION) {
         faults_free(&faults);
         return setting_no_version(line, name, version);
     }
     if (rc) {
-        return refuse(line, &c.change, rc, &faults);
+        return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
     if (version == 0 && results.count > 0) {
@@ -274,5 +288,11 @@ rollback_command(struct command_line *line)
         version = results.list[0].before > 0 ? results.list[0].before - 1
                                              : results.list[0].after - 2;
     }
-    return report(line, &c.change, &results, version);
+    return report(line, c, &results, version);
+}
+
+int
+rollback_command(struct command_line *line)
+{
+    return change(line, roll_back, NULL);
 }

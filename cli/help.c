@@ -18,24 +18,25 @@ version_command(struct command_line *line)
     return STATUS_DONE;
 }
 
-/* Words, folded at the width, the next lines indented. */
+/* Words from column `at` on, folded at the width, the next lines indented. */
 static void
-print_folded(const char *text, int indent)
+print_folded(const char *text, int at, int indent)
 {
-    int at = 0;
+    bool first = true;
 
     while (*text) {
         /* "[--note TEXT]" stays in one piece. */
         size_t length = *text == '[' ? strcspn(text, "]") : strcspn(text, " ");
 
         length += strcspn(text + length, " ");
-        if (at > 0 && at + 1 + (int)length > HELP_WIDTH) {
+        if (!first && at + 1 + (int)length > HELP_WIDTH) {
             printf("\n%*s", indent, "");
             at = indent;
-        } else if (at > 0) {
+        } else if (!first) {
             putchar(' ');
             at++;
         }
+        first = false;
         printf("%.*s", (int)length, text);
         at += (int)length;
         text += length;
@@ -87,7 +88,7 @@ help_on_command(const struct command *command)
         return say_no_memory();
     }
     printf("usage: ");
-    print_folded(usage, 7 + 5 + (int)strlen(command->name) + 1);
+    print_folded(usage, 7, 7 + 5 + (int)strlen(command->name) + 1);
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & UINT64_C(1) << i && option_rows[i].help) {
@@ -204,14 +205,14 @@ help_command(struct command_line *line)
         manual_completion();
         return STATUS_DONE;
     }
+    if (line->option[OPTION_MAN]) {
+        (topic ? manual_keys : manual_commands)();
+        return STATUS_DONE;
+    }
     if (!topic) {
         return help_all();
     }
     if (strcmp(topic, "keys") == 0) {
-        if (line->option[OPTION_MAN]) {
-            manual_keys();
-            return STATUS_DONE;
-        }
         return help_keys();
     }
     if (strcmp(topic, "outcomes") == 0) {

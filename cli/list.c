@@ -103,10 +103,8 @@ note_temporary(struct list *list, const struct record *r)
         return;
     }
     when_write_until(r->until_ns, list->now_ns, until, sizeof(until));
-    if (asprintf(&note,
-                 "%s is temporary until %s, then v%u again: "
-                 "bide log %s",
-                 r->name, until, r->back_to, r->name) < 0) {
+    if (asprintf(&note, "temporary until %s: bide log %s", until, r->name) <
+        0) {
         note = NULL;
     }
     list->notes[list->temporary - 1] = note;
@@ -302,10 +300,10 @@ static void
 list_begin(struct command_line *line, struct list *list)
 {
     static const struct table_column columns[] = {
-        [POLICY] = {"POLICY", 0},
+        [POLICY] = {"POLICY", TABLE_NAME},
         [VER] = {"VER", TABLE_RIGHT},
-        [IMPORTANCE] = {"IMPORTANCE", TABLE_CUT},
-        [RULES] = {"RULES", TABLE_CUT},
+        [IMPORTANCE] = {"IMPORTANCE", 0},
+        [RULES] = {"RULES", TABLE_WRAP},
         [CALLS] = {"CALLS", TABLE_RIGHT},
         [RETRIES] = {"RETRIES", TABLE_RIGHT},
         [P95] = {"P95", TABLE_RIGHT},

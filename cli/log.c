@@ -133,8 +133,8 @@ static int
 log_begin(struct command_line *line, struct log *log)
 {
     static const struct table_column columns[] = {
-        {"POLICY", 0}, {"VER", TABLE_RIGHT}, {"WHEN", 0},
-        {"WHO", 0},    {"WHAT", TABLE_WRAP}, {"NOTE", TABLE_WRAP}};
+        {"POLICY", TABLE_NAME}, {"VER", TABLE_RIGHT}, {"WHEN", 0},
+        {"WHO", TABLE_WRAP},    {"WHAT", TABLE_WRAP}, {"NOTE", TABLE_WRAP}};
     const char *since = line->option[OPTION_SINCE];
 
     log->registry = line->registry;

@@ -233,10 +233,13 @@ choose(struct command_line *line)
 static int
 finish(int status)
 {
-    bool lost = ferror(stdout) != 0;
-
+    if (ferror(stdout)) {
+        /* Why it failed is forgotten since: once more, to hear it. */
+        clearerr(stdout);
+        fputc('\n', stdout);
+    }
     errno = 0;
-    if (fflush(stdout) == 0 && !lost) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
         return status;
     }
     say("standard output: %s", errno ? strerror(errno) : "cannot be written");

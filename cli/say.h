@@ -4,7 +4,7 @@
 #define BIDE_CLI_SAY_H
 
 #include "command.h"
-#include "policy/fault.h"
+#include "admin.h"
 
 enum exit_status {
     STATUS_DONE = 0,

@@ -9,6 +9,7 @@
 
 #include "say.h"
 #include "when.h"
+#include "out/text.h"
 
 /* How long a command waits for another one that writes. */
 enum { WRITER_WAIT_MS = 5000 };
@@ -232,5 +233,27 @@ setting_change(struct command_line *line, struct setting_change *out)
     if (status == 0 && line->option[OPTION_FOR]) {
         status = read_for(line, &change->for_ns);
     }
+    if (status == 0) {
+        /* Without live state nobody waits: no reason not to change. */
+        counts_sleeping(line->registry, &out->before);
+    }
     return status;
+}
+
+void
+setting_done(struct setting_change *c)
+{
+    counts_free(&c->before);
+}
+
+void
+setting_print_told(const struct setting_change *c,
+                   const struct admin_results *results)
+{
+    uint32_t told = c->change.dry_run ? 0 : counts_told(&c->before, results);
+
+    if (told > 0) {
+        printf("%u waiting %s decided again\n", told,
+               text_plural(told, "call", "calls"));
+    }
 }

@@ -3,6 +3,7 @@
 #define BIDE_CLI_SETTING_H
 
 #include "command.h"
+#include "count.h"
 
 /* Takes "KEY=VALUE" operands apart, in place; blanks around either are not
  * part of it.  0, or the exit status, and said why. */
@@ -18,9 +19,15 @@ struct setting_change {
     struct admin_change change;
     char who[RECORD_WHO_MAX + 1];
     char command[32];
+    struct counts before; /* who waits when it is made */
 };
 /* 0, or the exit status, and said why.  `out` must stay where it is. */
 int setting_change(struct command_line *line, struct setting_change *out);
+void setting_done(struct setting_change *c);
+
+/* "2 waiting calls decided again", if there were any. */
+void setting_print_told(const struct setting_change *c,
+                        const struct admin_results *results);
 
 /* The policy is at another version than `wanted`: by whom, and what to see.
  * Returns the exit status. */

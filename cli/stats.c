@@ -137,33 +137,35 @@ print_json(const struct cells *cells)
 /* ---- for people ---- */
 
 enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY };
+enum part { BOTH, CALLS, ATTEMPTS };
 
 /* The columns, in order.  The shares of the ends that did not happen at all
- * are left out: nine of them do not fit beside each other. */
+ * are left out, and where all of it is too wide it becomes two tables. */
 static const struct {
     const char *title;
+    enum part part;
     enum shape shape;
     size_t offset; /* in struct bide_stats */
     bool if_any;
 } stats_columns[] = {
 #define AT(field) offsetof(struct bide_stats, field)
-    {"POLICY", NAME, 0, false},
-    {"SCOPE", SCOPE, 0, true},
-    {"CALLS", COUNT, SIZE_MAX, false},
-    {"OK", SHARE, AT(succeeded), false},
-    {"RECOVERED", SHARE, AT(recovered), false},
-    {"ABORTED", SHARE, AT(aborted), true},
-    {"DEFERRED", SHARE, AT(deferred), true},
-    {"DROPPED", SHARE, AT(dropped), true},
-    {"REFUSED", SHARE, AT(refused), true},
-    {"REJECTED", SHARE, AT(rejected), true},
-    {"CANCELLED", SHARE, AT(cancelled), true},
-    {"ATTEMPTS", COUNT, AT(attempts), false},
-    {"RETRIES", COUNT, AT(retries), false},
-    {"SLEPT", TIME, AT(slept_ns), false},
-    {"P50", LATENCY, AT(latency_succeeded.p50_ms), false},
-    {"P95", LATENCY, AT(latency_succeeded.p95_ms), false},
-    {"P99", LATENCY, AT(latency_succeeded.p99_ms), false},
+    {"POLICY", BOTH, NAME, 0, false},
+    {"SCOPE", BOTH, SCOPE, 0, true},
+    {"CALLS", CALLS, COUNT, SIZE_MAX, false},
+    {"OK", CALLS, SHARE, AT(succeeded), false},
+    {"RECOVERED", CALLS, SHARE, AT(recovered), false},
+    {"ABORTED", CALLS, SHARE, AT(aborted), true},
+    {"DEFERRED", CALLS, SHARE, AT(deferred), true},
+    {"DROPPED", CALLS, SHARE, AT(dropped), true},
+    {"REFUSED", CALLS, SHARE, AT(refused), true},
+    {"REJECTED", CALLS, SHARE, AT(rejected), true},
+    {"CANCELLED", CALLS, SHARE, AT(cancelled), true},
+    {"ATTEMPTS", ATTEMPTS, COUNT, AT(attempts), false},
+    {"RETRIES", ATTEMPTS, COUNT, AT(retries), false},
+    {"SLEPT", ATTEMPTS, TIME, AT(slept_ns), false},
+    {"P50", ATTEMPTS, LATENCY, AT(latency_succeeded.p50_ms), false},
+    {"P95", ATTEMPTS, LATENCY, AT(latency_succeeded.p95_ms), false},
+    {"P99", ATTEMPTS, LATENCY, AT(latency_succeeded.p99_ms), false},
 #undef AT
 };
 enum { COLUMNS = sizeof(stats_columns) / sizeof(stats_columns[0]) };
@@ -218,7 +220,10 @@ fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
 
     switch (stats_columns[column].shape) {
     case NAME:
-        table_cell(t, at, "%s%s", c->name, c->missing ? " (not defined)" : "");
+        table_cell(t, at, "%s", c->name);
+        if (c->missing) {
+            table_mark_row(t);
+        }
         break;
     case SCOPE:
         table_cell(t, at, "%s", *c->scope ? c->scope : "-");
@@ -243,20 +248,21 @@ fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
     }
 }
 
-static int
-print_table(const struct cells *cells)
+/* One of the parts, or with BOTH all of it. */
+static struct table *
+make_table(const struct cells *cells, enum part part)
 {
     struct table_column columns[COLUMNS];
     size_t which[COLUMNS], count = 0;
     struct table *t;
 
     for (size_t i = 0; i < COLUMNS; i++) {
-        if (is_shown(cells, i)) {
-            enum shape shape = stats_columns[i].shape;
-            bool left = shape == NAME || shape == SCOPE;
+        enum part of = stats_columns[i].part;
+        bool left = of == BOTH;
 
-            columns[count] = (struct table_column){stats_columns[i].title,
-                                                   left ? 0 : TABLE_RIGHT};
+        if ((part == BOTH || of == BOTH || of == part) && is_shown(cells, i)) {
+            columns[count] = (struct table_column){
+                stats_columns[i].title, left ? TABLE_NAME : TABLE_RIGHT};
             which[count++] = i;
         }
     }
@@ -267,7 +273,23 @@ print_table(const struct cells *cells)
             fill_cell(t, k, which[k], &cells->list[i].live);
         }
     }
-    return table_print(t);
+    return t;
+}
+
+static int
+print_table(const struct cells *cells)
+{
+    struct table *t = make_table(cells, BOTH);
+
+    if (table_fits(t)) {
+        return table_print(t);
+    }
+    table_free(t);
+    if (table_print(make_table(cells, CALLS))) {
+        return BIDE_ENOMEM;
+    }
+    putchar('\n');
+    return table_print(make_table(cells, ATTEMPTS));
 }
 
 static void
@@ -300,6 +322,26 @@ print_outcomes(const struct admin_cell *c)
     putchar('\n');
 }
 
+static void
+print_missing(const struct cells *cells)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        if (c->missing &&
+            !(i > 0 && strcmp(cells->list[i - 1].live.name, c->name) == 0)) {
+            fputs(any ? ", " : "\nnot defined: ", stdout);
+            text_put(stdout, c->name, false);
+            any = true;
+        }
+    }
+    if (any) {
+        putchar('\n');
+    }
+}
+
 static int
 print_people(const struct cells *cells, const char *name)
 {
@@ -310,6 +352,7 @@ print_people(const struct cells *cells, const char *name)
     if (print_table(cells)) {
         return BIDE_ENOMEM;
     }
+    print_missing(cells);
     if (name) {
         putchar('\n');
         for (size_t i = 0; i < cells->count; i++) {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "policy/duration.h"
+#include "admin.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -65,6 +65,26 @@ when_write_iso(uint64_t when_ns, char *buffer, size_t size)
     return buffer;
 }
 
+/* "12m": as exact as people want to know what is to come. */
+static void
+write_left(uint64_t ns, char *buffer, size_t size)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}};
+    uint64_t seconds = ns / SECOND_NS;
+    size_t i = 0;
+
+    while (units[i].seconds > 1 && seconds < 2 * units[i].seconds) {
+        i++;
+    }
+    snprintf(buffer, size, "%llu%s",
+             (unsigned long long)((seconds + units[i].seconds / 2) /
+                                  units[i].seconds),
+             units[i].unit);
+}
+
 char *
 when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 {
@@ -77,7 +97,7 @@ when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
              : days == 1 ? "tomorrow %H:%M"
                          : "%Y-%m-%d %H:%M",
              &when);
-    duration_round(when_ns > now_ns ? when_ns - now_ns : 0, in, sizeof(in));
+    write_left(when_ns > now_ns ? when_ns - now_ns : 0, in, sizeof(in));
     snprintf(buffer, size, "%s (in %s)", at, in);
     return buffer;
 }

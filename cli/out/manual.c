@@ -1,6 +1,7 @@
 #include "out/manual.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- what a key takes ---- */
@@ -73,6 +74,43 @@ manual_keys(void)
         printf(".\nDefault: ");
         put_roff(*key->preset ? key->preset : "none");
         puts(key->supported ? "." : ".\nNot supported yet.");
+    }
+}
+
+static void
+manual_command(const struct command *command)
+{
+    char *usage = command_usage(command);
+
+    printf(".TP\n.B ");
+    put_roff(usage ? usage : command->name);
+    putchar('\n');
+    put_roff(command->help);
+    puts(".");
+    free(usage);
+}
+
+void
+manual_commands(void)
+{
+    puts(".SH COMMANDS");
+    for (int i = 0; i < command_count; i++) {
+        if (commands[i].help) {
+            manual_command(&commands[i]);
+        }
+    }
+    puts(".SH OPTIONS");
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (row->help) {
+            printf(".TP\n.B \\-\\-");
+            put_roff(row->name);
+            printf("%s%s\n", row->value ? " " : "",
+                   row->value ? row->value : "");
+            put_roff(row->help);
+            puts(".");
+        }
     }
 }
 
@@ -164,6 +202,9 @@ static const char completion_head[] =
     "        mapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
     "    fi\n"
     "}\n\n"
+    "_bide_first() {\n"
+    "    _bide_words \"$_bide_commands\"\n"
+    "}\n\n"
     "_bide_topics() {\n"
     "    _bide_words \"keys outcomes $_bide_commands $_bide_keys\"\n"
     "}\n\n";
@@ -171,12 +212,12 @@ static const char completion_head[] =
 static const char completion_tail[] =
     "    *)\n"
     "        options='--dir --help --version'\n"
-    "        operands='_bide_words \"$_bide_commands\"'\n"
+    "        operands=_bide_first\n"
     "        ;;\n"
     "    esac\n"
     "    case $cur in\n"
     "    -*) _bide_words \"$options\" ;;\n"
-    "    *) eval \"$operands\" ;;\n"
+    "    *) \"$operands\" ;;\n"
     "    esac\n"
     "}\n\n"
     "complete -F _bide bide\n";

@@ -8,8 +8,10 @@
  * buffer, which needs 256 bytes. */
 char *manual_values(const struct key *key, char *buffer, size_t size);
 
-/* The table of keys for bide.5, in roff. */
+/* The table of keys for bide.5, those of commands and options for bide.1, in
+ * roff. */
 void manual_keys(void);
+void manual_commands(void);
 
 /* cli/dist/bide.bash. */
 void manual_completion(void);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "out/text.h"
-#include "policy/duration.h"
+#include "admin.h"
 
 /* The ends that a scale may have: whole seconds and minutes are read more
  * easily than 1.07 of them. */

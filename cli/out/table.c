@@ -1,7 +1,6 @@
 #include "out/table.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,28 @@
 
 #include "out/text.h"
 
+#define GAP "  " /* between columns */
+#define CELL_COLOUR "\033[31m"
+#define ROW_COLOUR "\033[33m"
+
+/* No column is folded to less: what is left would not be read. */
+enum { NARROWEST = 12, NARROWEST_NAME = 24 };
+
+struct cell {
+    char *text; /* NULL: "-" */
+    bool marked;
+};
+
 struct table {
-    struct libscols_table *scols;
-    struct libscols_line *last;
-    size_t columns;
-    bool failed; /* something did not fit into memory */
+    size_t columns, rows;
+    char **titles;
+    unsigned *flags;
+    size_t *widths;     /* of the longest cell, or the title */
+    bool *filled;       /* columns with anything in them */
+    bool dropped;       /* the others were left out */
+    struct cell *cells; /* row after row */
+    bool *marked;       /* rows */
+    bool failed;        /* something did not fit into memory */
 };
 
 void
@@ -24,18 +40,19 @@ table_free(struct table *t)
     if (!t) {
         return;
     }
-    scols_unref_table(t->scols);
+    for (size_t i = 0; i < t->rows * t->columns; i++) {
+        free(t->cells[i].text);
+    }
+    for (size_t i = 0; t->titles && i < t->columns; i++) {
+        free(t->titles[i]);
+    }
+    free(t->titles);
+    free(t->flags);
+    free(t->widths);
+    free(t->filled);
+    free(t->cells);
+    free(t->marked);
     free(t);
-}
-
-static int
-add_column(struct table *t, const struct table_column *column)
-{
-    int flags = (column->flags & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
-                (column->flags & TABLE_CUT ? SCOLS_FL_TRUNC : 0) |
-                (column->flags & TABLE_WRAP ? SCOLS_FL_WRAP : 0);
-
-    return scols_table_new_column(t->scols, column->title, 0, flags) ? 0 : -1;
 }
 
 struct table *
@@ -47,25 +64,45 @@ table_new(const struct table_column *columns, size_t count)
         return NULL;
     }
     t->columns = count;
-    t->scols = scols_new_table();
-    if (!t->scols || scols_table_set_column_separator(t->scols, "  ") != 0) {
+    t->titles = calloc(count, sizeof(*t->titles));
+    t->flags = calloc(count, sizeof(*t->flags));
+    t->widths = calloc(count, sizeof(*t->widths));
+    t->filled = calloc(count, sizeof(*t->filled));
+    if (!t->titles || !t->flags || !t->widths || !t->filled) {
         table_free(t);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
-        if (add_column(t, &columns[i])) {
-            table_free(t);
-            return NULL;
-        }
-    }
-    scols_table_enable_noencoding(t->scols, 1); /* text_safe has done it */
-    scols_table_enable_colors(t->scols, text_in_colour());
-    if (!text_to_terminal()) {
-        scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER);
-    } else {
-        scols_table_set_termwidth(t->scols, text_width());
+        t->titles[i] = strdup(columns[i].title);
+        t->failed = t->failed || !t->titles[i];
+        t->flags[i] = columns[i].flags;
+        t->widths[i] = text_columns(columns[i].title);
     }
     return t;
+}
+
+/* ---- filling ---- */
+
+/* Room grows at the powers of two. */
+static bool
+has_room(struct table *t)
+{
+    size_t rows = t->rows ? 2 * t->rows : 1;
+    struct cell *cells;
+    bool *marked;
+
+    if ((t->rows & (t->rows - 1)) != 0) {
+        return true;
+    }
+    cells = realloc(t->cells, rows * t->columns * sizeof(*cells));
+    if (cells) {
+        t->cells = cells;
+    }
+    marked = realloc(t->marked, rows * sizeof(*marked));
+    if (marked) {
+        t->marked = marked;
+    }
+    return cells && marked;
 }
 
 void
@@ -74,20 +111,29 @@ table_row(struct table *t)
     if (!t || t->failed) {
         return;
     }
-    t->last = scols_table_new_line(t->scols, NULL);
-    t->failed = !t->last;
-    for (size_t i = 0; !t->failed && i < t->columns; i++) {
-        t->failed = scols_line_set_data(t->last, i, "-") != 0;
+    if (!has_room(t)) {
+        t->failed = true;
+        return;
     }
+    memset(&t->cells[t->rows * t->columns], 0, t->columns * sizeof(*t->cells));
+    t->marked[t->rows++] = false;
+}
+
+static struct cell *
+last_cell(struct table *t, size_t column)
+{
+    return &t->cells[(t->rows - 1) * t->columns + column];
 }
 
 void
 table_cell(struct table *t, size_t column, const char *format, ...)
 {
-    char *text = NULL, *safe = NULL;
+    char *text = NULL;
+    struct cell *cell;
     va_list args;
+    size_t width;
 
-    if (!t || t->failed) {
+    if (!t || t->failed || column >= t->columns) {
         return;
     }
     va_start(args, format);
@@ -95,30 +141,225 @@ table_cell(struct table *t, size_t column, const char *format, ...)
         text = NULL;
     }
     va_end(args);
-    safe = text ? text_safe(text) : NULL;
+    cell = last_cell(t, column);
+    free(cell->text);
+    cell->text = text ? text_safe(text) : NULL;
     free(text);
-    if (!safe || scols_line_refer_data(t->last, column, safe) != 0) {
-        free(safe);
-        t->failed = true;
-    }
+    t->failed = !cell->text;
+    t->filled[column] = true;
+    width = cell->text ? text_columns(cell->text) : 1;
+    t->widths[column] = width > t->widths[column] ? width : t->widths[column];
 }
 
 void
 table_mark_cell(struct table *t, size_t column)
 {
-    if (t && !t->failed && text_in_colour()) {
-        struct libscols_cell *cell = scols_line_get_cell(t->last, column);
-
-        scols_cell_set_color(cell, "\033[31m");
+    if (t && !t->failed) {
+        last_cell(t, column)->marked = true;
     }
 }
 
 void
 table_mark_row(struct table *t)
 {
-    if (t && !t->failed && text_in_colour()) {
-        scols_line_set_color(t->last, "\033[33m");
+    if (t && !t->failed) {
+        t->marked[t->rows - 1] = true;
     }
+}
+
+/* ---- fitting ---- */
+
+static bool
+is_shown(const struct table *t, size_t column)
+{
+    return !t->dropped || t->filled[column];
+}
+
+static size_t
+total_width(const struct table *t)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < t->columns; i++) {
+        if (is_shown(t, i)) {
+            total += t->widths[i] + (total > 0 ? strlen(GAP) : 0);
+        }
+    }
+    return total;
+}
+
+/* 0: as it is. */
+static size_t
+narrowest(const struct table *t, size_t column)
+{
+    return t->flags[column] & TABLE_NAME   ? NARROWEST_NAME
+           : t->flags[column] & TABLE_WRAP ? NARROWEST
+                                           : 0;
+}
+
+bool
+table_fits(const struct table *t)
+{
+    return !t || !text_to_terminal() || total_width(t) <= text_width();
+}
+
+/* Narrows the widest column that may be, again and again; what does not fit
+ * even so is left to the terminal. */
+static void
+narrow(struct table *t)
+{
+    t->dropped = true;
+    for (size_t total = total_width(t); total > text_width(); total--) {
+        size_t widest = t->columns;
+
+        for (size_t i = 0; i < t->columns; i++) {
+            if (is_shown(t, i) && narrowest(t, i) > 0 &&
+                t->widths[i] > narrowest(t, i) &&
+                (widest == t->columns || t->widths[i] > t->widths[widest])) {
+                widest = i;
+            }
+        }
+        if (widest == t->columns) {
+            return;
+        }
+        t->widths[widest]--;
+    }
+}
+
+/* Where a line of at most `width` columns ends: at a blank, else anywhere
+ * between two characters. */
+static size_t
+line_end(const char *text, size_t width)
+{
+    size_t end = 0, blank = 0, columns = 0;
+
+    while (text[end]) {
+        char one[8] = "";
+        size_t length = 1;
+
+        while ((text[end + length] & 0xc0) == 0x80 && length < 4) {
+            length++;
+        }
+        memcpy(one, text + end, length);
+        columns += text_columns(one);
+        if (columns > width) {
+            return blank > 0 ? blank : end > 0 ? end : length;
+        }
+        if (text[end] == ' ') {
+            blank = end;
+        }
+        end += length;
+    }
+    return end;
+}
+
+/* The text with line ends, as libsmartcols takes it.  malloc'ed. */
+static char *
+folded(const char *text, size_t width)
+{
+    char *lines = malloc(2 * strlen(text) + 1), *at = lines;
+
+    while (lines && *text) {
+        size_t length = line_end(text, width);
+
+        at = mempcpy(at, text, length);
+        text += length;
+        text += strspn(text, " ");
+        if (*text) {
+            *at++ = '\n';
+        }
+    }
+    if (lines) {
+        *at = '\0';
+    }
+    return lines;
+}
+
+/* ---- printing ---- */
+
+static int
+add_column(const struct table *t, struct libscols_table *scols, size_t column)
+{
+    bool wraps = narrowest(t, column) > 0;
+    int flags = (t->flags[column] & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
+                (wraps ? SCOLS_FL_WRAP : 0);
+    struct libscols_column *made =
+        scols_table_new_column(scols, t->titles[column], 0, flags);
+
+    if (!made) {
+        return -1;
+    }
+    return wraps ? scols_column_set_wrapfunc(made, scols_wrapnl_chunksize,
+                                             scols_wrapnl_nextchunk, NULL)
+                 : 0;
+}
+
+static int
+add_cell(const struct table *t, struct libscols_line *line, size_t at,
+         size_t column, const struct cell *cell, bool colour)
+{
+    const char *text = cell->text ? cell->text : "-";
+    char *own = t->flags[column] & TABLE_WRAP ? folded(text, t->widths[column])
+                                              : strdup(text);
+
+    if (!own || scols_line_refer_data(line, at, own) != 0) {
+        free(own);
+        return -1;
+    }
+    if (colour && cell->marked) {
+        scols_cell_set_color(scols_line_get_cell(line, at), CELL_COLOUR);
+    }
+    return 0;
+}
+
+static int
+add_row(const struct table *t, struct libscols_table *scols, size_t row,
+        bool colour)
+{
+    struct libscols_line *line = scols_table_new_line(scols, NULL);
+    size_t at = 0;
+
+    if (!line) {
+        return -1;
+    }
+    if (colour && t->marked[row]) {
+        scols_line_set_color(line, ROW_COLOUR);
+    }
+    for (size_t i = 0; i < t->columns; i++) {
+        const struct cell *cell = &t->cells[row * t->columns + i];
+
+        if (is_shown(t, i) && add_cell(t, line, at++, i, cell, colour)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+fill(const struct table *t, struct libscols_table *scols)
+{
+    bool colour = text_in_colour();
+
+    if (scols_table_set_column_separator(scols, GAP) != 0) {
+        return -1;
+    }
+    scols_table_enable_noencoding(scols, 1); /* text_safe has done it */
+    scols_table_enable_colors(scols, colour);
+    scols_table_set_termforce(scols, text_to_terminal()
+                                         ? SCOLS_TERMFORCE_ALWAYS
+                                         : SCOLS_TERMFORCE_NEVER);
+    scols_table_set_termwidth(scols, text_width());
+    for (size_t i = 0; i < t->columns; i++) {
+        if (is_shown(t, i) && add_column(t, scols, i)) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < t->rows; i++) {
+        if (add_row(t, scols, i, colour)) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Without the blanks that fill an empty last column: they are noise in a diff,
@@ -138,31 +379,43 @@ print_trimmed(const char *text)
     }
 }
 
-int
-table_print(struct table *t)
+static int
+print(struct table *t, bool titles)
 {
+    struct libscols_table *scols;
     char *text = NULL;
     int rc;
 
-    if (!t) {
+    if (!t || t->failed) {
+        table_free(t);
         return BIDE_ENOMEM;
     }
-    rc = t->failed || scols_print_table_to_string(t->scols, &text) != 0
-             ? BIDE_ENOMEM
-             : 0;
+    if (!table_fits(t)) {
+        narrow(t);
+    }
+    scols = scols_new_table();
+    rc = scols && fill(t, scols) == 0 ? 0 : BIDE_ENOMEM;
+    table_free(t);
+    if (rc == 0) {
+        scols_table_enable_noheadings(scols, !titles);
+        rc = scols_print_table_to_string(scols, &text) ? BIDE_ENOMEM : 0;
+    }
     if (rc == 0 && text) {
         print_trimmed(text);
     }
     free(text);
-    table_free(t);
+    scols_unref_table(scols);
     return rc;
+}
+
+int
+table_print(struct table *t)
+{
+    return print(t, true);
 }
 
 int
 table_print_bare(struct table *t)
 {
-    if (t) {
-        scols_table_enable_noheadings(t->scols, 1);
-    }
-    return table_print(t);
+    return print(t, false);
 }

@@ -1,14 +1,16 @@
-/* Tables for people, by libsmartcols (the only user).  They fit the terminal;
- * piped they are plain and nothing is cut. */
+/* Tables for people, by libsmartcols (the only user).  They fit the terminal:
+ * where it is narrow, columns without any entry are left out and long cells
+ * folded.  Piped they are plain, whole, and every row is a line. */
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum table_flags {
     TABLE_RIGHT = 1,
-    TABLE_CUT = 2,  /* may be cut where the terminal is too narrow */
-    TABLE_WRAP = 4, /* goes on below instead */
+    TABLE_WRAP = 2, /* goes on below where the terminal is too narrow */
+    TABLE_NAME = 4, /* as TABLE_WRAP, but only what is very long */
 };
 
 struct table_column {
@@ -18,8 +20,8 @@ struct table_column {
 
 struct table;
 
-/* NULL without memory: the functions below then do nothing, and table_print
- * says BIDE_ENOMEM. */
+/* Copies the titles.  NULL without memory: the functions below then do nothing,
+ * and table_print says BIDE_ENOMEM. */
 struct table *table_new(const struct table_column *columns, size_t count);
 void table_row(struct table *t);
 
@@ -31,6 +33,8 @@ void table_cell(struct table *t, size_t column, const char *format, ...)
 void table_mark_cell(struct table *t, size_t column);
 void table_mark_row(struct table *t);
 
+/* Whether no cell needs to be folded, or more. */
+bool table_fits(const struct table *t);
 void table_free(struct table *t); /* unprinted; NULL: does nothing */
 
 /* Prints on standard output and frees.  0 or BIDE_ENOMEM. */

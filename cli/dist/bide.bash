@@ -1,0 +1,164 @@
+# bash completion for bide, made by: bide help --completion
+# shellcheck shell=bash
+
+_bide_words() {
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+
+_bide_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+_bide_names() {
+    _bide_words "$(bide ${dir:+--dir "$dir"} export 2>/dev/null |
+        sed -n 's/^\[\(.*\)\]$/\1/p')"
+}
+
+_bide_names_then_keys() {
+    if [ "$place" -eq 0 ]; then
+        _bide_names
+        return
+    fi
+    _bide_words "$_bide_keys"
+    if [ "$command" = set ]; then
+        compopt -o nospace 2>/dev/null
+        COMPREPLY=("${COMPREPLY[@]/%/=}")
+    fi
+}
+
+_bide_names_then_files() {
+    local files
+    _bide_files
+    files=("${COMPREPLY[@]}")
+    _bide_names
+    COMPREPLY+=("${files[@]}")
+}
+
+_bide_names_then_commands() {
+    if [ "$place" -eq 0 ]; then
+        _bide_names
+    else
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    fi
+}
+
+_bide_first() {
+    _bide_words "$_bide_commands"
+}
+
+_bide_topics() {
+    _bide_words "keys outcomes $_bide_commands $_bide_keys"
+}
+
+_bide_commands='init apply validate export list show get set unset delete log rollback diff preview simulate stats calls exec help version'
+_bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max'
+
+_bide() {
+    local cur command='' dir='' place=-1 options operands i word
+    cur=${COMP_WORDS[COMP_CWORD]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [ "$word" = --dir ]; then
+            i=$((i + 1))
+            dir=${COMP_WORDS[i]}
+        elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
+            command=$word
+            place=0
+        elif [ "${word#-}" = "$word" ]; then
+            place=$((place + 1))
+        fi
+    done
+    case $command in
+    init)
+        options='--live --dir --help'
+        operands=:
+        ;;
+    apply)
+        options='--prune --dry-run --note --if-version --verbose --dir --help'
+        operands=_bide_files
+        ;;
+    validate)
+        options='--dir --help'
+        operands=_bide_files
+        ;;
+    export)
+        options='--dir --help'
+        operands=_bide_names
+        ;;
+    list)
+        options='--json --dir --help'
+        operands=_bide_names
+        ;;
+    show)
+        options='--version --resolved --json --dir --help'
+        operands=_bide_names
+        ;;
+    get)
+        options='--dir --help'
+        operands=_bide_names_then_keys
+        ;;
+    set)
+        options='--dry-run --note --if-version --for --dir --help'
+        operands=_bide_names_then_keys
+        ;;
+    unset)
+        options='--dry-run --note --if-version --dir --help'
+        operands=_bide_names_then_keys
+        ;;
+    delete)
+        options='--dry-run --note --if-version --dir --help'
+        operands=_bide_names
+        ;;
+    log)
+        options='--since --json --dir --help'
+        operands=_bide_names
+        ;;
+    rollback)
+        options='--dry-run --note --if-version --dir --help'
+        operands=_bide_names
+        ;;
+    diff)
+        options='--dir --help'
+        operands=_bide_names_then_files
+        ;;
+    preview)
+        options='--attempts --json --policy --dir --help'
+        operands=_bide_names_then_files
+        ;;
+    simulate)
+        options='--json --policy --script --random --dir --help'
+        operands=_bide_names_then_files
+        ;;
+    stats)
+        options='--since --json --dir --help'
+        operands=_bide_names
+        ;;
+    calls)
+        options='--json --dir --help'
+        operands=:
+        ;;
+    exec)
+        options='--verbose --scope --stdin --quiet --seed --dir --help'
+        operands=_bide_names_then_commands
+        ;;
+    help)
+        options='--dir --help'
+        operands=_bide_topics
+        ;;
+    version)
+        options='--dir --help'
+        operands=:
+        ;;
+    *)
+        options='--dir --help --version'
+        operands=_bide_first
+        ;;
+    esac
+    case $cur in
+    -*) _bide_words "$options" ;;
+    *) "$operands" ;;
+    esac
+}
+
+complete -F _bide bide
