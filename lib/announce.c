@@ -7,29 +7,24 @@
 
 struct gate_reading {
     const char *name;
-    uint32_t bits, limit_ms, version;
+    struct loaded loaded; /* policy NULL: nobody defined it */
 };
 
 static int
 read_gate(void *arg, const struct snapshot *s)
 {
     struct gate_reading *g = arg;
-    struct loaded loaded;
-    int rc = load_policy(s, g->name, clock_realtime_ns(), &loaded);
+    uint64_t now = clock_realtime_ns();
+    int rc;
 
+    policy_free(g->loaded.policy); /* of a reading that was not whole */
+    g->loaded = (struct loaded){0};
+    rc = load_policy(s, g->name, now, &g->loaded);
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
-        g->bits = GATE_MISSING;
-        g->limit_ms = 0;
-        g->version = 0;
+        g->loaded.gate = load_missing_gate(s, now);
         return 0;
     }
-    if (rc) {
-        return rc;
-    }
-    g->bits = load_gate(loaded.policy, &g->limit_ms);
-    g->version = loaded.policy->version;
-    policy_free(loaded.policy);
-    return 0;
+    return rc;
 }
 
 /* A gate that cannot be read makes calls look for themselves. */
@@ -39,11 +34,10 @@ tell(struct live *l, struct reader *r, struct cell *c, const char *name)
     struct gate_reading g = {.name = name};
     uint64_t txn;
 
-    (void)l;
     if (reader_read(r, read_gate, &g, &txn) == 0) {
-        cell_set_gate(c, txn, g.bits, g.limit_ms);
-        atomic_store_explicit(&c->version, g.version, memory_order_relaxed);
+        load_publish(c, txn, g.loaded.gate, g.loaded.limit_ms, g.loaded.policy);
     }
+    policy_free(g.loaded.policy);
     return cell_announce(l, c);
 }
 

@@ -13,12 +13,39 @@
 
 /* ---- handles and cells ---- */
 
+/* Thousands of names in a process without a live file share one cell, which
+ * must be there before the others take all the place. */
+#define OVERFLOW "bide.overflow"
+
+static int
+open_own(struct bide *b)
+{
+    struct live *l;
+    uint32_t index;
+    int rc;
+
+    if (b->own) {
+        return 0;
+    }
+    rc = live_open_private(&l);
+    if (rc) {
+        return rc;
+    }
+    rc = cell_find(l, OVERFLOW, "", true, &index);
+    if (rc) {
+        live_close(l);
+        return rc;
+    }
+    b->own = l;
+    return 0;
+}
+
 /* A cell in this process's own memory: while there is no live file, or when it
  * has no place left. */
 static int
 find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 {
-    int rc = b->own ? 0 : live_open_private(&b->own);
+    int rc = open_own(b);
 
     if (rc) {
         return rc;
@@ -28,8 +55,7 @@ find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
         p->private_index = *out_index;
         return 0;
     }
-    /* Thousands of names in a process without a registry: they share one. */
-    return cell_find(b->own, "bide.overflow", "", true, out_index);
+    return cell_find(b->own, OVERFLOW, "", false, out_index);
 }
 
 static int
@@ -47,6 +73,7 @@ move_to(struct bide_policy *p, struct live *l, uint32_t index)
     for (i = 0; i < STRIPE_MAX; i++) {
         atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
     }
+    atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
     atomic_store_explicit(&p->cell, cell_at(l, index), memory_order_release);
     cell_ask(cell_at(l, index));
     return 0;
@@ -82,6 +109,13 @@ attach_policy(struct bide *b, struct bide_policy *p)
     return rc ? rc : move_to(p, l, index);
 }
 
+bool
+attach_is_shared(const struct bide_policy *p)
+{
+    return p->private_index == UINT32_MAX &&
+           atomic_load(&p->home)->live == p->bide->own;
+}
+
 struct stripe *
 attach_stripe(struct bide_policy *p, uint32_t stripe)
 {
@@ -89,6 +123,7 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
     const struct home *h;
     struct stripe *s;
 
+    registry_revive(b); /* a child's first success comes here */
     pthread_mutex_lock(&b->lock);
     h = atomic_load(&p->home);
     stripe &= live_stripes(h->live) - 1;
@@ -171,7 +206,7 @@ use_live(struct bide *b, struct live *l)
 static int
 use_own(struct bide *b)
 {
-    int rc = b->own ? 0 : live_open_private(&b->own);
+    int rc = open_own(b);
 
     if (rc == 0 && b->live != b->own) {
         rc = use_live(b, b->own);

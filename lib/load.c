@@ -78,9 +78,9 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
     return rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
 }
 
-int
-load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
-            struct loaded *out)
+static int
+load_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
+        struct loaded *out)
 {
     struct texts t = {.snapshot = s, .realtime_ns = realtime_ns};
     struct policy_text *text;
@@ -94,12 +94,89 @@ load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     }
     if (rc == 0) {
         p->version = version;
-        *out = (struct loaded){p, t.until_ns};
+        *out = (struct loaded){.policy = p, .until_ns = t.until_ns};
+        out->gate = load_gate(p, &out->limit_ms);
     }
     while (t.count) {
         policy_text_free(t.text[--t.count]);
     }
     return rc;
+}
+
+/* Nobody announces the end of a temporary change: where other things hold at
+ * the gate from then on, calls look at the rules, and so at the time. */
+static void
+look_ahead(const struct snapshot *s, const char *name, struct loaded *l)
+{
+    struct loaded then;
+
+    if (!l->until_ns) {
+        return;
+    }
+    if (load_at(s, name, l->until_ns, &then) != 0) {
+        l->gate |= GATE_UNKNOWN;
+        return;
+    }
+    if (then.gate != l->gate || then.limit_ms != l->limit_ms) {
+        l->gate |= GATE_UNKNOWN;
+    }
+    policy_free(then.policy);
+}
+
+int
+load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
+            struct loaded *out)
+{
+    int rc = load_at(s, name, realtime_ns, out);
+
+    if (rc == 0) {
+        look_ahead(s, name, out);
+    }
+    return rc;
+}
+
+uint32_t
+load_missing_gate(const struct snapshot *s, uint64_t realtime_ns)
+{
+    struct loaded l;
+    uint32_t bits = GATE_MISSING;
+    int rc = load_policy(s, "default", realtime_ns, &l);
+
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+        return bits;
+    }
+    if (rc) {
+        return bits | GATE_UNKNOWN;
+    }
+    if (l.gate || l.limit_ms) {
+        bits |= GATE_UNKNOWN;
+    }
+    policy_free(l.policy);
+    return bits;
+}
+
+void
+load_publish_guard(struct cell *c, const struct policy *p)
+{
+    uint64_t slow = p->breaker.slow_after_ns;
+
+    atomic_store_explicit(&c->breaker.slow_after_ns,
+                          slow == DURATION_NONE ? 0 : slow,
+                          memory_order_relaxed);
+    atomic_store_explicit(&c->breaker.next_turn, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->budget.next_turn, 0, memory_order_relaxed);
+}
+
+void
+load_publish(struct cell *c, uint64_t txn, uint32_t gate, uint32_t limit_ms,
+             const struct policy *p)
+{
+    if (p) {
+        load_publish_guard(c, p);
+    }
+    cell_set_gate(c, txn, gate, limit_ms);
+    atomic_store_explicit(&c->version, p ? p->version : 0,
+                          memory_order_relaxed);
 }
 
 uint32_t
@@ -112,6 +189,14 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
 
     if (p->paused) {
         bits |= GATE_PAUSED;
+    }
+    if (p->breaker.mode == BREAKER_ON) {
+        bits |= GATE_BREAKER_ON | (p->breaker.window.calls ? GATE_EACH : 0);
+    } else if (p->breaker.mode == BREAKER_OPEN) {
+        bits |= GATE_BREAKER_OPEN;
+    }
+    if (strcmp(p->budget.group, "none") != 0) {
+        bits |= GATE_BUDGET_ON;
     }
     if (outcome_set_has_success(&p->retry_on) ||
         outcome_set_has_success(&p->never_on)) {

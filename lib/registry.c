@@ -79,7 +79,6 @@ prepare(struct bide *b, const char *dir)
         return BIDE_ENOMEM;
     }
     b->seed = fresh_seed();
-    b->fd = b->bell = -1;
     rc = map_alive(b);
     if (rc == 0) {
         pthread_mutex_lock(&b->lock);
@@ -137,6 +136,7 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
     if (!b) {
         return BIDE_ENOMEM;
     }
+    b->fd = b->bell = -1;
     if (pthread_mutex_init(&b->lock, NULL) != 0) {
         free(b);
         return BIDE_ENOMEM;
@@ -237,6 +237,19 @@ make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
     b->policies = p;
     *out = p;
     return 0;
+}
+
+struct bide_policy *
+registry_group(struct bide *b, const char *name)
+{
+    struct bide_policy *p;
+    uint32_t hash;
+
+    p = names_find(b, name, "", &hash);
+    if (!p && make_policy(b, name, "", hash, &p) != 0) {
+        return NULL;
+    }
+    return p;
 }
 
 /* So that a paused policy, or a limit of its first attempt, is known from the

@@ -28,6 +28,7 @@ struct rules {
     uint64_t txn;           /* registry's commit it was read from; 0: none */
     uint64_t until_ns;      /* CLOCK_REALTIME: stale afterwards; 0: never */
     bool registered;        /* from the registry, under its own name */
+    bool stored;            /* from the registry: so, or its `default` */
 };
 
 /* Where a handle's live state is.  Replaced as a whole; earlier ones stay until
@@ -53,6 +54,9 @@ struct bide_policy {
     uint64_t spare1[2];
     /* line 1 */
     _Atomic(struct stripe *) stripe[STRIPE_MAX]; /* NULL: not used yet */
+    _Atomic(struct guard_rings *) rings; /* NULL: not used yet */
+    _Atomic(struct bide_policy *) pool;  /* whose budget it pays from; NULL:
+                                            nobody's */
     /* the rest */
     pthread_mutex_t lock; /* of rules */
     struct rules *rules;
@@ -108,6 +112,10 @@ uint64_t registry_now_ns(const struct bide *b);
 void registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
                           uint64_t until_ns);
 
+/* The handle that stands for a budget's group ("@name"), made on first use;
+ * NULL without memory.  Under b->lock. */
+struct bide_policy *registry_group(struct bide *b, const char *name);
+
 /* ---- attach.c: under b->lock ---- */
 
 /* Opens what can be opened, follows what was replaced, and finishes what a
@@ -116,6 +124,8 @@ void registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
 int attach_registry(struct bide *b, uint64_t *out_txn);
 /* Gives a handle its cell in b->live. */
 int attach_policy(struct bide *b, struct bide_policy *p);
+/* Whether its cell is one for all that found no place. */
+bool attach_is_shared(const struct bide_policy *p);
 void attach_close(struct bide *b);
 void attach_leave(struct bide_policy *p);
 /* The handle's stripe for this CPU; never NULL. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "load.h"
 
 /* A failed attempt looks at the registry again when the last look is older; so
@@ -49,6 +50,7 @@ struct reading {
     const struct bide_policy *p;
     struct loaded loaded;
     bool registered;
+    uint32_t missing_gate; /* when it is not */
 };
 
 /* Its own name, else `default`. */
@@ -67,8 +69,11 @@ read_rules(void *arg, const struct snapshot *s)
         memcmp(r->p->bide->id, r->p->registry_id, REGISTRY_ID_SIZE) == 0) {
         return BIDE_EDAMAGED; /* a deletion leaves a tombstone */
     }
-    if ((rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) &&
-        !declared_find(r->p->bide, r->p->name)) {
+    if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
+        return rc;
+    }
+    r->missing_gate = load_missing_gate(s, now);
+    if (!declared_find(r->p->bide, r->p->name)) {
         rc = load_policy(s, "default", now, &r->loaded);
     }
     return rc;
@@ -78,15 +83,17 @@ static void
 publish_gate(struct bide_policy *p, const struct reading *r, uint64_t txn)
 {
     struct cell *c = atomic_load(&p->cell);
-    uint32_t limit_ms = 0, bits = GATE_MISSING;
+    uint32_t limit_ms = 0, bits = r->missing_gate;
 
     if (r->registered) {
-        bits = load_gate(r->loaded.policy, &limit_ms);
+        bits = r->loaded.gate;
+        limit_ms = r->loaded.limit_ms;
     }
-    cell_set_gate(c, txn, bits, limit_ms);
-    atomic_store_explicit(&c->version,
-                          r->registered ? r->loaded.policy->version : 0,
-                          memory_order_relaxed);
+    if (attach_is_shared(p)) {
+        bits |= GATE_UNKNOWN; /* others write their gates there too */
+    }
+    load_publish(c, txn, bits, limit_ms,
+                 r->registered ? r->loaded.policy : NULL);
 }
 
 /* Rules that are this program's own are kept out of the shared cell. */
@@ -133,6 +140,15 @@ note_reading(struct bide_policy *p, int rc)
     }
 }
 
+/* The last good policy stays; one that was only the registry's `default` makes
+ * place for what the program declares meanwhile. */
+static bool
+keeps(const struct bide_policy *p)
+{
+    return p->rules && (p->rules->registered ||
+                        (p->rules->stored && !declared_find(p->bide, p->name)));
+}
+
 /* Under b->lock.  NULL: keep what there is. */
 static struct rules *
 fresh(struct bide_policy *p, uint32_t generation)
@@ -155,6 +171,7 @@ fresh(struct bide_policy *p, uint32_t generation)
             r->txn = read_txn;
             r->until_ns = reading.loaded.until_ns;
             r->registered = reading.registered;
+            r->stored = true;
             publish_gate(p, &reading, read_txn);
             publish_local(p, reading.registered ? NULL : r->policy);
             memcpy(p->registry_id, b->id, sizeof p->registry_id);
@@ -165,10 +182,8 @@ fresh(struct bide_policy *p, uint32_t generation)
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
         reading.registered = false;
         publish_gate(p, &reading, read_txn);
-    } else {
-        if (p->rules && p->rules->registered) {
-            return NULL; /* the last good policy stays */
-        }
+    } else if (keeps(p)) {
+        return NULL;
     }
     r = from_program(p, generation);
     if (r) {
@@ -209,7 +224,7 @@ overtaken(struct bide_policy *p, const struct rules *r)
         txn = 0;
     }
     /* Without a registry, what came from one stays. */
-    yes = txn != r->txn && !(txn == 0 && r->registered);
+    yes = txn != r->txn && !(txn == 0 && r->stored);
     pthread_mutex_unlock(&b->lock);
     return yes;
 }

@@ -3,9 +3,10 @@
  * they end; the last slot is shared by those that found none. */
 #include "registry.h"
 
-#include <limits.h>
+#include <unistd.h>
 
 static _Atomic uint64_t taken[RUNNING_SLOTS / 64];
+static _Atomic pid_t owner[RUNNING_SLOTS]; /* the process that took it */
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
@@ -23,9 +24,20 @@ give_back(void *value)
     atomic_fetch_and(&taken[slot / 64], ~(1ull << slot % 64));
 }
 
+/* The thread that forked is the child's, with the calls it is in. */
+static void
+keep_slot(void)
+{
+    if (slot_plus_1) {
+        atomic_store(&owner[slot_plus_1 - 1], getpid());
+    }
+}
+
 static void
 make_key(void)
 {
+    /* Without memory for it: see running_clear. */
+    (void)pthread_atfork(NULL, NULL, keep_slot);
     have_key = pthread_key_create(&at_thread_exit, give_back) == 0;
 }
 
@@ -50,6 +62,7 @@ take_slot(void)
             atomic_fetch_and(&taken[slot / 64], ~bit);
             break;
         }
+        atomic_store(&owner[slot], getpid());
         return slot;
     }
     return SHARED_SLOT;
@@ -86,15 +99,17 @@ running_total(const struct bide *b)
     return total;
 }
 
-/* The calls of other threads do not exist in the child; those of the thread
- * that forked go on. */
+/* The calls of the parent's other threads do not exist in the child.  Those of
+ * the thread that forked go on, as do those of threads that the child started
+ * before it noticed. */
 void
 running_clear(struct bide *b)
 {
+    pid_t self = getpid();
     uint32_t i;
 
     for (i = 0; i < RUNNING_SLOTS; i++) {
-        if (i + 1 != slot_plus_1) {
+        if (i + 1 != slot_plus_1 && atomic_load(&owner[i]) != self) {
             atomic_store_explicit(&b->running[i].calls, 0,
                                   memory_order_relaxed);
         }

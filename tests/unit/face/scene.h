@@ -1,0 +1,308 @@
+/* A registry and a clock of its own for each test. */
+#ifndef TESTS_FACE_SCENE_H
+#define TESTS_FACE_SCENE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bide.h>
+#include "admin/admin.h"
+
+#define UNUSED __attribute__((unused))
+#define MS 1000000ull
+#define SECOND 1000000000ull
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+struct scene {
+    char top[256]; /* holds the registry */
+    char dir[300];
+    char live[256]; /* in memory */
+    struct bide *b;
+    /* the clock */
+    uint64_t now;
+    void (*on_sleep)(struct scene *s);
+    int sleeps;
+    /* the script of attempts; the last outcome stays */
+    const struct bide_outcome *outcomes;
+    size_t outcome_count, made;
+    uint64_t took_ns; /* each attempt */
+    struct bide_attempt told[64];
+};
+
+static int
+scene_remove_one(const char *path, const struct stat *st, int type,
+                 struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+UNUSED static void
+scene_remove(const char *path)
+{
+    nftw(path, scene_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+UNUSED static int
+scene_setup(void **state)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    const char *tmp = getenv("TMPDIR");
+
+    assert_non_null(s);
+    snprintf(s->top, sizeof s->top, "%s/bide-face-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(s->top));
+    snprintf(s->live, sizeof s->live, "/dev/shm/bide-face-XXXXXX");
+    assert_non_null(mkdtemp(s->live));
+    snprintf(s->dir, sizeof s->dir, "%s/registry", s->top);
+    s->now = 1000 * SECOND;
+    *state = s;
+    return 0;
+}
+
+UNUSED static int
+scene_teardown(void **state)
+{
+    struct scene *s = *state;
+    int rc = bide_close(s->b);
+
+    scene_remove(s->top);
+    scene_remove(s->live);
+    free(s);
+    return rc;
+}
+
+#define SCENE(test) \
+    cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
+
+/* ---- the operator ---- */
+
+UNUSED static void
+scene_init(struct scene *s)
+{
+    assert_int_equal(admin_init(s->dir, s->live), 0);
+}
+
+UNUSED static struct admin *
+scene_admin(struct scene *s)
+{
+    struct admin *a;
+
+    assert_int_equal(admin_open(s->dir, &a), 0);
+    return a;
+}
+
+static const struct admin_change scene_change = {
+    .who = "tests", .command = "tests", .wait_ms = 10000};
+
+UNUSED static void
+scene_apply(struct scene *s, const char *text)
+{
+    struct admin *a = scene_admin(s);
+    struct policy_list list = {0};
+    struct admin_results results = {0};
+    struct faults faults = {0};
+
+    if (policy_read("t", text, strlen(text), &list, &faults) != 0) {
+        fail_msg("%s", faults.count ? faults.list[0].what : "no memory");
+    }
+    assert_int_equal(
+        admin_apply(a, &scene_change, &list, "t", false, &results, &faults), 0);
+    assert_false(faults_any(&faults));
+    admin_results_free(&results);
+    policy_list_free(&list);
+    faults_free(&faults);
+    admin_close(a);
+}
+
+UNUSED static uint32_t
+scene_set(struct scene *s, const char *name, const char *key, const char *value)
+{
+    struct admin *a = scene_admin(s);
+    struct admin_setting setting = {key, value};
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    uint32_t woken;
+
+    assert_int_equal(
+        admin_set(a, &scene_change, name, &setting, 1, &results, &faults), 0);
+    assert_false(faults_any(&faults));
+    woken = results.woken;
+    admin_results_free(&results);
+    faults_free(&faults);
+    admin_close(a);
+    return woken;
+}
+
+UNUSED static void
+scene_delete(struct scene *s, const char *name)
+{
+    struct admin *a = scene_admin(s);
+    struct admin_results results = {0};
+    struct faults faults = {0};
+
+    assert_int_equal(
+        admin_delete(a, &scene_change, &name, 1, &results, &faults), 0);
+    admin_results_free(&results);
+    faults_free(&faults);
+    admin_close(a);
+}
+
+/* ---- the service ---- */
+
+static uint64_t
+scene_now(void *arg)
+{
+    struct scene *s = arg;
+
+    return s->now;
+}
+
+static void
+scene_sleep(void *arg, uint64_t until_ns)
+{
+    struct scene *s = arg;
+
+    s->sleeps++;
+    if (s->on_sleep) {
+        s->on_sleep(s);
+    }
+    if (s->now < until_ns) {
+        s->now = until_ns;
+    }
+}
+
+/* Under the scene's clock. */
+UNUSED static void
+scene_open(struct scene *s)
+{
+    struct bide_clock clock = {s, scene_now, scene_sleep};
+
+    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+    assert_int_equal(bide_set_clock(s->b, &clock), 0);
+    assert_int_equal(bide_set_seed(s->b, 1), 0);
+}
+
+UNUSED static void
+scene_start(struct scene *s, const char *text)
+{
+    scene_init(s);
+    scene_apply(s, text);
+    scene_open(s);
+}
+
+UNUSED static struct bide_policy *
+scene_policy(struct scene *s, const char *name)
+{
+    struct bide_policy *p;
+
+    assert_int_equal(bide_lookup(s->b, name, NULL, &p), 0);
+    return p;
+}
+
+UNUSED static struct bide_outcome
+scene_attempt(const struct bide_attempt *attempt, void *arg)
+{
+    struct scene *s = arg;
+    size_t i = s->made < s->outcome_count ? s->made : s->outcome_count - 1;
+
+    if (s->made < COUNT(s->told)) {
+        s->told[s->made] = *attempt;
+    }
+    s->made++;
+    s->now += s->took_ns;
+    return s->outcomes[i];
+}
+
+/* Runs the script from its beginning. */
+UNUSED static enum bide_verdict
+scene_run(struct scene *s, const char *name,
+          const struct bide_outcome *outcomes, size_t count,
+          struct bide_result *out)
+{
+    s->outcomes = outcomes;
+    s->outcome_count = count;
+    s->made = 0;
+    s->sleeps = 0;
+    return bide_run(scene_policy(s, name), scene_attempt, s, out);
+}
+
+UNUSED static struct bide_stats
+scene_stats(struct scene *s, const char *name)
+{
+    struct bide_stats stats;
+
+    assert_int_equal(bide_read_stats(scene_policy(s, name), &stats), 0);
+    return stats;
+}
+
+/* ---- waiting for what must come ---- */
+
+/* True as soon as `yes` is; false after a minute without. */
+UNUSED static bool
+scene_until(bool (*yes)(void *arg), void *arg)
+{
+    const struct timespec pause = {0, 1000000};
+    int i;
+
+    for (i = 0; i < 60000; i++) {
+        if (yes(arg)) {
+            return true;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+UNUSED static uint64_t
+scene_monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static int
+scene_count_one(void *arg, const struct admin_sleeper *sleeper)
+{
+    (void)sleeper;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+/* How many calls sleep now, of any process. */
+UNUSED static unsigned
+scene_sleepers(struct scene *s)
+{
+    struct admin *a = scene_admin(s);
+    unsigned n = 0;
+
+    admin_each_sleeper(a, scene_count_one, &n);
+    admin_close(a);
+    return n;
+}
+
+#endif
