@@ -1,4 +1,5 @@
-/* Handles by name and scope: open addressing, read without a lock.  A table
+/* Handles by name and scope: open addressing, read without a lock; the hash
+ * stands beside the handle, so that only the right one is fetched.  A table
  * that became too small is replaced; lookups in progress still use the old
  * one, so it is kept until the registry is closed (all of them together are no
  * larger than the one in use). */
@@ -10,7 +11,10 @@
 struct name_table {
     struct name_table *older;
     uint32_t mask, used;
-    _Atomic(struct bide_policy *) slot[];
+    struct name_slot {
+        _Atomic(struct bide_policy *) policy; /* written last */
+        _Atomic uint32_t hash;
+    } slot[];
 };
 
 enum { FIRST_SIZE = 64 };
@@ -66,11 +70,12 @@ names_find(struct bide *b, const char *name, const char *scope,
         return NULL;
     }
     for (i = *out_hash & t->mask;; i = (i + 1) & t->mask) {
-        p = atomic_load_explicit(&t->slot[i], memory_order_acquire);
+        p = atomic_load_explicit(&t->slot[i].policy, memory_order_acquire);
         if (!p) {
             return NULL; /* there is one: a table is at most half full */
         }
-        if (p->hash == *out_hash &&
+        if (atomic_load_explicit(&t->slot[i].hash, memory_order_relaxed) ==
+                *out_hash &&
             same(p, name, name_length, scope, scope_length)) {
             return p;
         }
@@ -82,10 +87,11 @@ put(struct name_table *t, struct bide_policy *p)
 {
     uint32_t i = p->hash & t->mask;
 
-    while (atomic_load_explicit(&t->slot[i], memory_order_relaxed)) {
+    while (atomic_load_explicit(&t->slot[i].policy, memory_order_relaxed)) {
         i = (i + 1) & t->mask;
     }
-    atomic_store_explicit(&t->slot[i], p, memory_order_release);
+    atomic_store_explicit(&t->slot[i].hash, p->hash, memory_order_relaxed);
+    atomic_store_explicit(&t->slot[i].policy, p, memory_order_release);
     t->used++;
 }
 
@@ -101,7 +107,7 @@ enlarge(struct bide *b, struct name_table *old)
     t->mask = size - 1;
     t->older = old;
     for (i = 0; old && i <= old->mask; i++) {
-        struct bide_policy *p = atomic_load(&old->slot[i]);
+        struct bide_policy *p = atomic_load(&old->slot[i].policy);
 
         if (p) {
             put(t, p);
