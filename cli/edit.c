@@ -284,9 +284,8 @@ roll_back(struct command_line *line, const struct setting_change *c,
     }
     faults_free(&faults);
     if (version == 0 && results.count > 0) {
-        /* Nothing before: what was deleted is back, over its tombstone. */
-        version = results.list[0].before > 0 ? results.list[0].before - 1
-                                             : results.list[0].after - 2;
+        /* The one before what was newest, be that a deletion. */
+        version = results.list[0].after - 2;
     }
     return report(line, c, &results, version);
 }

@@ -146,28 +146,45 @@ setting_no_version(struct command_line *line, const char *name,
     return STATUS_ABSENT;
 }
 
+struct newest {
+    uint32_t version;
+    uint64_t when_ns;
+    char who[RECORD_WHO_MAX + 1];
+};
+
+static int
+take_newest(void *arg, const struct record *r)
+{
+    struct newest *newest = arg;
+
+    newest->version = r->version;
+    newest->when_ns = r->when_ns;
+    snprintf(newest->who, sizeof(newest->who), "%s", r->who);
+    return 1; /* newest first: enough */
+}
+
 int
 setting_conflict(struct command_line *line, const char *name, uint32_t wanted)
 {
-    struct record r;
+    /* Not what holds now: a temporary change that has ended still counts. */
+    struct newest newest = {0};
     char when[64];
-    int rc = admin_policy(line->registry, name, &r);
+    int rc = admin_each_version(line->registry, name, take_newest, &newest);
 
-    if (rc == BIDE_ENOPOLICY) {
+    if (rc < 0 && rc != BIDE_ENOPOLICY) {
+        return say_failure(rc, name);
+    }
+    if (newest.version == 0) {
         say("%s: there is no such policy, and version %u was expected", name,
             wanted);
         return STATUS_VERSION;
     }
-    if (rc) {
-        return say_failure(rc, name);
+    say("%s is at version %u, not %u: changed by %s %s", name, newest.version,
+        wanted, newest.who,
+        when_write(newest.when_ns, when_now_ns(), when, sizeof(when)));
+    if (wanted < newest.version) {
+        say("see: bide diff %s %u %u", name, wanted, newest.version);
     }
-    say("%s is at version %u, not %u: changed by %s %s", name, r.version,
-        wanted, r.who,
-        when_write(r.when_ns, when_now_ns(), when, sizeof(when)));
-    if (wanted < r.version) {
-        say("see: bide diff %s %u %u", name, wanted, r.version);
-    }
-    record_free(&r);
     return STATUS_VERSION;
 }
 

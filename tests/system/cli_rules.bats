@@ -28,6 +28,8 @@ load registry
     [ "$output" = '{"policy":"pay","waits":[{"attempt":2,"min_ms":100,"max_ms":100,"total_min_ms":100,"total_max_ms":100},{"attempt":3,"min_ms":200,"max_ms":200,"total_min_ms":300,"total_max_ms":300}],"ends":"attempts"}' ]
     gives 0 bide preview pay wait_initial=1.5ms attempts=2 --json
     says '"max_ms":1.5,'
+    gives 0 bide preview pay wait_initial=100us attempts=2 --json
+    says '"max_ms":0.1,'
 }
 
 @test "preview of policies without end shows some, or --attempts" {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # run sets status and output
 # A fresh registry for each test, and words to say what is expected.
 # BIDE is the path of the command.
 
@@ -67,6 +67,11 @@ extends = order
 attempts = unlimited
 END
     bide apply shop.ini >/dev/null
+}
+
+# A key that is known, but does nothing yet; nothing when there is none.
+unsupported() {
+    "$BIDE" help keys | awk '/not supported yet/ { print $1; exit }'
 }
 
 # unchanged COMMAND...: whatever it does, not to the policies.
