@@ -42,12 +42,16 @@ settle_times(struct call *k, uint64_t end_ticks)
 /* ---- the end ---- */
 
 static void
-leave_sleep(struct call *k)
+stop_waiting(struct call *k, uint64_t now_ns)
 {
+    uint64_t slept = now_ns - k->wait_began_ns;
+
     if (k->sleeper >= 0) {
         sleeper_leave(k->bed, k->sleeper);
     }
     k->sleeper = -1;
+    k->slept_ns += slept;
+    count(k->policy, COUNTER_SLEPT_NS, slept);
 }
 
 static void
@@ -96,7 +100,7 @@ call_stop(struct bide_call *c)
     }
     now = settle_times(k, ticks_now(b));
     if (k->state == CALL_WAITING) {
-        leave_sleep(k);
+        stop_waiting(k, now);
     }
     machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, NULL, now);
     finish(c, now);
@@ -378,11 +382,8 @@ static enum bide_next
 end_wait(struct bide_call *c, uint64_t now_ns, bool go)
 {
     struct call *k = call_of(c);
-    uint64_t slept = now_ns - k->wait_began_ns;
 
-    leave_sleep(k);
-    k->slept_ns += slept;
-    count(k->policy, COUNTER_SLEPT_NS, slept);
+    stop_waiting(k, now_ns);
     if (go) {
         k->state = CALL_READY;
         return BIDE_GO;
