@@ -26,6 +26,7 @@
 #include <bide.h>
 
 enum {
+    PAGE_USUAL = 4096,
     META_TRIES = 8, /* a writer was just writing one: again */
     META_PAUSE_NS = 100 * 1000,
 };
@@ -133,39 +134,45 @@ metas_fault(const struct meta metas[2], const struct meta **out)
 }
 
 static int
-meta_once(const struct pages *f, uint64_t slot, uint64_t offset,
-          struct meta *out)
+meta_parse(const struct pages *f, int slot, const uint8_t *bytes,
+           struct meta *out)
 {
-    uint8_t bytes[PAGE_META_SIZE];
-    const char *fault;
-    int rc = pages_read(f, offset, bytes, sizeof(bytes));
+    const char *fault = page_meta(bytes, (uint64_t)slot, out);
+    int rc;
 
-    if (rc) {
-        return rc;
+    if (!fault) {
+        return 0;
     }
-    fault = page_meta(bytes, slot, out);
-    if (fault) {
-        rc = pages_damaged("%s: page %d: %s", f->path, (int)slot, fault);
-        return fault == page_other_version ? BIDE_EFORMAT : rc;
-    }
-    return 0;
+    rc = pages_damaged("%s: page %d: %s", f->path, slot, fault);
+    return fault == page_other_version ? BIDE_EFORMAT : rc;
 }
 
-/* One reading of both. */
+/* One reading of both: with one call once the page size is known, since this
+ * is what every look costs. */
 static int
 metas_once(const struct pages *f, struct meta metas[2])
 {
-    int rc = meta_once(f, 0, 0, &metas[0]), second;
+    uint8_t bytes[PAGE_USUAL + PAGE_META_SIZE], *second = bytes + PAGE_USUAL;
+    bool together = f->page_size == PAGE_USUAL;
+    int rc, one, two;
 
-    if (rc && rc != BIDE_EFORMAT) {
+    rc = pages_read(f, 0, bytes, together ? sizeof(bytes) : PAGE_META_SIZE);
+    if (rc) {
         return rc;
     }
-    second = meta_once(f, 1, metas[0].page_size, &metas[1]);
-    if (second && second != BIDE_EFORMAT) {
-        return second;
+    one = meta_parse(f, 0, bytes, &metas[0]);
+    if (one && one != BIDE_EFORMAT) {
+        return one;
     }
+    if (!together) {
+        rc = pages_read(f, metas[0].page_size, second, PAGE_META_SIZE);
+        if (rc) {
+            return rc;
+        }
+    }
+    two = meta_parse(f, 1, second, &metas[1]);
     /* One page of another version is a damaged page. */
-    return rc == second ? rc : BIDE_EDAMAGED;
+    return one == two ? one : BIDE_EDAMAGED;
 }
 
 /* Both metas, and which of them is the newer. */

@@ -293,10 +293,11 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
     }
     rc = newest_version(s, name, &newest);
     if (known == BIDE_ENOPOLICY) {
-        return rc ? rc
-               : newest
-                   ? pages_damaged("%s is missing, its versions are not", name)
-                   : BIDE_ENOPOLICY;
+        if (rc) {
+            return rc;
+        }
+        return newest ? pages_damaged("%s is missing, but has versions", name)
+                      : BIDE_ENOPOLICY;
     }
     if (!rc) {
         rc = record_bad(record_read(bytes, length, name, &r), name);

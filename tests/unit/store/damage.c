@@ -7,7 +7,7 @@
 
 #include "store/reader.h"
 
-enum { PAGE = 4096, NAMES = 300, TRIALS = 4000 };
+enum { PAGE = 4096, NAMES = 300, TRIALS = 3000 };
 
 struct tally {
     unsigned refused, errors, right, unknown, let_through;
@@ -294,7 +294,7 @@ what_the_check_lets_through_does_not_crash_lmdb(void **state)
     bytes = slurp(t->file, &whole);
     copy = malloc(whole);
     assert_non_null(copy);
-    for (trial = 0; trial < 300; trial++) {
+    for (trial = 0; trial < 200; trial++) {
         size_t length = whole;
         int status;
         pid_t child;
