@@ -181,7 +181,7 @@ runs() {
 
 @test "--stdin keeps more than a pipe holds" {
     head -c 1000000 /dev/zero >"$T/zeros"
-    run bash -c 'cat "$2" | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "wc -c; exit 9"' - "$DIR" "$T/zeros"
+    run bash -c 'cat "$2" | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat | wc -c; exit 9"' - "$DIR" "$T/zeros"
     [ "$output" = $'1000000\n1000000\n1000000' ]
 }
 
@@ -191,21 +191,22 @@ runs() {
     [ "$output" = $'two\ntwo\ntwo' ]
 }
 
-@test "closed standard input stays closed" {
-    run bash -c '"$BIDE" --dir "$1" exec once sh -c "test ! -e /proc/self/fd/0" <&-' - "$DIR"
-    [ "$status" -eq 0 ]
+@test "closed standard input stays closed, for each attempt" {
+    run bash -c '"$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "test -e /proc/self/fd/0 && echo open; exit 9" <&-' - "$DIR"
+    [ "$status" -eq 9 ]
+    [ -z "$output" ]
 }
 
 @test "signals are passed on to the command" {
-    mkfifo "$T/up" "$T/never"
+    mkfifo "$T/up" "$T/usr1" "$T/never"
     "$BIDE" --dir "$DIR" exec once sh -c \
-        'trap "echo usr1 >\"\$T/up\"" USR1; trap "exit 3" HUP
+        'trap "echo usr1 >\"\$T/usr1\"" USR1; trap "exit 3" HUP
          exec 4<>"$T/never"; echo ready >"$T/up"
          while :; do read -r x <&4; done' 3>&- &
     CALL=$!
     read -r line <"$T/up"
     kill -USR1 "$CALL"
-    read -r line <"$T/up"
+    read -r line <"$T/usr1"
     [ "$line" = usr1 ]
     kill -HUP "$CALL"
     status_of_call
@@ -308,16 +309,28 @@ runs() {
     [[ $(tr -d ' \n' <<<"$output") == *'"attempts":4,"attempts_failed":3,"retries":2'* ]]
 }
 
-@test "at a terminal the command gets it, and what is typed" {
+# Runs bide exec once with $1 as its command line's end at a terminal, where
+# "typed" is typed.
+at_a_terminal() {
     command -v script >/dev/null || skip "script(1) is not installed"
     mkfifo "$T/keys"
-    script -qec "$BIDE --dir $DIR exec once sh -c 'read -r x && echo got \$x'" \
+    script -qec "$BIDE --dir $DIR exec once sh -c $1" \
         /dev/null <"$T/keys" >"$T/screen" 3>&- &
     CALL=$!
     exec 5>"$T/keys"
     echo typed >&5
     status_of_call
     exec 5>&-
+}
+
+@test "at a terminal the command gets it, and what is typed" {
+    at_a_terminal "'read -r x && echo got \$x'"
+    [ "$status" -eq 0 ]
+    grep -q 'got typed' "$T/screen"
+}
+
+@test "a command whose input is elsewhere gets the terminal when it asks" {
+    at_a_terminal "'read -r x </dev/tty && echo got \$x' </dev/null"
     [ "$status" -eq 0 ]
     grep -q 'got typed' "$T/screen"
 }
