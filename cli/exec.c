@@ -12,7 +12,6 @@
 
 #include <bide.h>
 #include "command.h"
-#include "policy/duration.h"
 #include "say.h"
 
 /* A change whose writer was killed while announcing it is found by looking. */

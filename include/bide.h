@@ -214,7 +214,7 @@ struct bide_result {
     uint64_t elapsed_ns;          /* from the call's begin to its end; with
                                      one attempt, its duration */
     uint64_t slept_ns;            /* of that, between attempts */
-    uint64_t ask_again_ns;        /* refused: when to try again, CLOCK_MONOTONIC;
+    uint64_t ask_again_ns;        /* refused: when to try again (monotonic);
                                      0: not known */
 };
 

@@ -2,8 +2,11 @@
  * drivers (run.c, try.c, step.c) only choose who waits and how. */
 #include "call.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
+#include "guard.h"
 #include "rule/draw.h"
 
 /* No sleep without a look at the registry for longer: a writer may have been
@@ -39,6 +42,32 @@ settle_times(struct call *k, uint64_t end_ticks)
     return now;
 }
 
+/* ---- budget and breaker ---- */
+
+/* The guard of one event; NULL where budget and breaker are off. */
+static struct guard *
+guard_of(const struct call *k, struct guard *g)
+{
+    return k->rules && guard_use(k->policy, k->rules, g) ? g : NULL;
+}
+
+static void
+after_guard(const struct call *k, const struct guard *g, uint64_t now_ns)
+{
+    if (g) {
+        guard_used(k->policy, k->rules, g, now_ns, ticks_now(k->policy->bide));
+    }
+}
+
+static void
+cancel(struct call *k, uint64_t now_ns)
+{
+    struct guard room, *g = guard_of(k, &room);
+
+    machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, g, now_ns);
+    after_guard(k, g, now_ns);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -68,6 +97,10 @@ fill_result(struct bide_call *c, uint64_t now_ns)
         .outcome = m->last,
         .elapsed_ns = now_ns - m->begun_ns,
         .slept_ns = k->slept_ns,
+        .ask_again_ns =
+            m->verdict == BIDE_REFUSED && m->wake_ns != DURATION_NONE
+                ? m->wake_ns
+                : 0,
     };
 }
 
@@ -102,7 +135,7 @@ call_stop(struct bide_call *c)
     if (k->state == CALL_WAITING) {
         stop_waiting(k, now);
     }
-    machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, NULL, now);
+    cancel(k, now);
     finish(c, now);
     return BIDE_DONE;
 }
@@ -117,6 +150,30 @@ clear(struct call *k, struct bide_policy *p)
     k->sleeper = -1;
 }
 
+/* Places of probes whose process is gone are free; worth a look only when none
+ * was found. */
+static bool
+is_dead(uint32_t process)
+{
+    return kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+static enum machine_says
+ask_to_begin(struct call *k, uint64_t now_ns)
+{
+    const struct policy *rules = k->rules->policy;
+    struct guard room, *g = guard_of(k, &room);
+    enum machine_says says = machine_begin(&k->machine, rules, g, now_ns);
+
+    if (g && says == MACHINE_REFUSED && k->machine.reason == BIDE_BY_BREAKER &&
+        k->machine.wake_ns == DURATION_NONE) {
+        breaker_release_dead(g->rings, is_dead);
+        says = machine_begin(&k->machine, rules, g, now_ns);
+    }
+    after_guard(k, g, now_ns);
+    return says;
+}
+
 /* The gate says that the rules must be looked at first. */
 static enum bide_next
 begin_by_rules(struct bide_call *c)
@@ -129,8 +186,7 @@ begin_by_rules(struct bide_call *c)
     now = registry_now_ns(k->policy->bide);
     k->exact = true;
     k->machine.begun_ns = now;
-    if (k->rules &&
-        machine_begin(&k->machine, k->rules->policy, NULL, now) == MACHINE_REFUSED) {
+    if (k->rules && ask_to_begin(k, now) == MACHINE_REFUSED) {
         finish(c, now);
         return BIDE_NOT_LET_OUT;
     }
@@ -141,15 +197,14 @@ enum bide_next
 call_begin(struct bide_call *c, struct bide_policy *p)
 {
     struct call *k = call_of(c);
-    uint64_t gate = atomic_load_explicit(
-        &atomic_load_explicit(&p->cell, memory_order_acquire)->gate,
-        memory_order_acquire);
-    uint32_t local = atomic_load_explicit(&p->local_gate, memory_order_relaxed);
+    const struct cell *cell =
+        atomic_load_explicit(&p->cell, memory_order_acquire);
+    uint32_t gate = call_gate(p, cell);
 
     clear(k, p);
     running_add(p->bide, 1);
     k->state = CALL_READY;
-    if (__builtin_expect((gate | local) & GATE_SLOW, 0)) {
+    if (__builtin_expect(gate & GATE_SLOW || !guard_lets_out(cell, gate), 0)) {
         return begin_by_rules(c);
     }
     return BIDE_GO;
@@ -280,15 +335,17 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
     struct call *k = call_of(c);
     struct machine *m = &k->machine;
     uint64_t seed = k->policy->bide->seed;
+    struct guard room, *g = guard_of(k, &room);
     enum machine_says says;
 
     if (!k->rules) {
         return end_without_rules(c, o, now_ns);
     }
     says = machine_ended(
-        m, k->rules->policy, NULL, o, now_ns,
+        m, k->rules->policy, g, o, now_ns,
         draw_unit(draw_bits(seed, k->number, 2 * m->attempts)),
         draw_unit(draw_bits(seed, k->number, 2 * m->attempts + 1)));
+    after_guard(k, g, now_ns);
     count_attempt(k->policy,
                   m->verdict == BIDE_SUCCEEDED && says == MACHINE_DONE,
                   took_ns);
@@ -300,7 +357,7 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
         return start_wait(c, now_ns);
     }
     if (says == MACHINE_WAIT) {
-        machine_cancel(m, k->rules->policy, NULL, now_ns);
+        cancel(k, now_ns);
     }
     finish(c, now_ns);
     return BIDE_DONE;
@@ -332,22 +389,29 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
     return decide(c, o, now, took);
 }
 
-/* A plain success of a call that needs no rules: one word is added to. */
-static enum bide_next
+/* A plain success of a call that needs no rules: one word is added to, two
+ * where a breaker or a budget is on.  False: the machine must be told. */
+static bool
 end_well(struct bide_call *c, uint64_t end_ticks)
 {
     struct call *k = call_of(c);
-    struct bide *b = k->policy->bide;
-    uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
+    struct bide_policy *p = k->policy;
+    uint64_t took = clock_between_ns(p->bide->scale, k->ticks, end_ticks);
+    const struct cell *cell =
+        atomic_load_explicit(&p->cell, memory_order_acquire);
+    uint32_t gate = call_gate(p, cell);
 
-    count_attempt(k->policy, true, took);
+    if (gate & GATE_GUARD && !guard_passes(p, cell, gate, took, end_ticks)) {
+        return false;
+    }
+    count_attempt(p, true, took);
     c->result = (struct bide_result){
         .attempts = 1,
         .elapsed_ns = took,
     };
     k->state = CALL_IDLE;
-    running_add(b, -1);
-    return BIDE_DONE;
+    running_add(p->bide, -1);
+    return true;
 }
 
 enum bide_next
@@ -357,8 +421,8 @@ call_end_attempt(struct bide_call *c, struct bide_outcome o)
     uint64_t end_ticks = ticks_now(k->policy->bide);
 
     if (o.domain == BIDE_DOMAIN_OK && !k->rules && !k->exact &&
-        !k->policy->bide->hooked) {
-        return end_well(c, end_ticks);
+        !k->policy->bide->hooked && end_well(c, end_ticks)) {
+        return BIDE_DONE;
     }
     return end_attempt_at(c, o, end_ticks);
 }
@@ -392,11 +456,13 @@ end_wait(struct bide_call *c, uint64_t now_ns, bool go)
     return BIDE_DONE;
 }
 
-/* When the rules were made anew the wait is decided again. */
+/* When the rules were made anew, or the breaker turned (which makes them stale
+ * too), the wait is decided again. */
 static void
-follow_change(struct call *k)
+follow_change(struct call *k, uint64_t now_ns)
 {
     struct rules *r = rules_take(k->policy);
+    struct guard room, *g;
 
     if (!r) {
         return;
@@ -407,13 +473,30 @@ follow_change(struct call *k)
     }
     rules_drop(k->rules);
     k->rules = r;
-    machine_changed(&k->machine, r->policy, NULL,
-                    registry_now_ns(k->policy->bide));
+    g = guard_of(k, &room);
+    machine_changed(&k->machine, r->policy, g, now_ns);
+    after_guard(k, g, now_ns);
     count(k->policy, COUNTER_REDECIDED, 1);
     if (k->sleeper >= 0) {
         sleeper_move(k->bed, k->sleeper, r->policy->attempts,
                      k->machine.wake_ns);
     }
+}
+
+/* The wait may be over; a breaker that opened meanwhile has a word in it. */
+static enum machine_says
+ask_to_go(struct call *k, uint64_t now_ns)
+{
+    struct guard room, *g;
+    enum machine_says says;
+
+    if (now_ns < k->machine.wake_ns) {
+        return MACHINE_WAIT;
+    }
+    g = guard_of(k, &room);
+    says = machine_due(&k->machine, k->rules->policy, g, now_ns);
+    after_guard(k, g, now_ns);
+    return says;
 }
 
 enum bide_next
@@ -425,17 +508,21 @@ call_look(struct bide_call *c)
     registry_revive(k->policy->bide);
     now = registry_now_ns(k->policy->bide);
     if (atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
-        machine_cancel(&k->machine, k->rules->policy, NULL, now);
+        cancel(k, now);
         return end_wait(c, now, false);
     }
-    follow_change(k);
+    follow_change(k, now);
     if (k->machine.state == MACHINE_DONE) {
         return end_wait(c, now, false);
     }
-    if (machine_due(&k->machine, k->rules->policy, NULL, now) == MACHINE_GO) {
+    switch (ask_to_go(k, now)) {
+    case MACHINE_GO:
         return end_wait(c, now, true);
+    case MACHINE_WAIT:
+        return BIDE_WAIT;
+    default:
+        return end_wait(c, now, false);
     }
-    return BIDE_WAIT;
 }
 
 enum bide_next

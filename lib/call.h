@@ -37,6 +37,15 @@ call_of(struct bide_call *c)
     return (struct call *)(void *)c->opaque;
 }
 
+/* What to look at before and after an attempt, the program's own rules
+ * included. */
+static inline uint32_t
+call_gate(const struct bide_policy *p, const struct cell *cell)
+{
+    return GATE_BITS(atomic_load_explicit(&cell->gate, memory_order_acquire)) |
+           atomic_load_explicit(&p->local_gate, memory_order_relaxed);
+}
+
 /* Begins: CALL_READY, or ended as refused. */
 enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
 /* Fills c->attempt and starts the clock. */

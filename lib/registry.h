@@ -45,18 +45,15 @@ struct bide_policy {
     _Atomic(struct cell *) cell;
     _Atomic uint32_t local_gate; /* gate bits of rules that are not the
                                     registry's, so not in the shared cell */
-    _Atomic uint32_t local_limit_ms;
     uint32_t stripe_mask;
     uint32_t hash;
     _Atomic(struct home *) home; /* changed under bide->lock */
     uint32_t private_index;      /* in bide->own; UINT32_MAX: none */
-    uint32_t spare0;
-    uint64_t spare1[2];
-    /* line 1 */
-    _Atomic(struct stripe *) stripe[STRIPE_MAX]; /* NULL: not used yet */
     _Atomic(struct guard_rings *) rings; /* NULL: not used yet */
     _Atomic(struct bide_policy *) pool;  /* whose budget it pays from; NULL:
                                             nobody's */
+    /* line 1 */
+    _Atomic(struct stripe *) stripe[STRIPE_MAX]; /* NULL: not used yet */
     /* the rest */
     pthread_mutex_t lock; /* of rules */
     struct rules *rules;

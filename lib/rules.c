@@ -102,9 +102,11 @@ publish_local(struct bide_policy *p, const struct policy *policy)
 {
     uint32_t limit_ms = 0, bits = policy ? load_gate(policy, &limit_ms) : 0;
 
-    atomic_store_explicit(&p->local_limit_ms, limit_ms, memory_order_relaxed);
     if (limit_ms) {
         bits |= GATE_UNKNOWN; /* makes the call look */
+    }
+    if (policy) {
+        load_publish_guard(atomic_load(&p->cell), policy);
     }
     atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
 }
@@ -174,6 +176,7 @@ fresh(struct bide_policy *p, uint32_t generation)
             r->stored = true;
             publish_gate(p, &reading, read_txn);
             publish_local(p, reading.registered ? NULL : r->policy);
+            guard_choose_pool(p, &r->policy->budget);
             memcpy(p->registry_id, b->id, sizeof p->registry_id);
         }
         return r;
@@ -189,6 +192,7 @@ fresh(struct bide_policy *p, uint32_t generation)
     if (r) {
         r->txn = txn;
         publish_local(p, r->policy);
+        guard_choose_pool(p, &r->policy->budget);
     }
     return r;
 }

@@ -1,6 +1,7 @@
 /* The blocking driver.  A call that succeeds at once never gets further than
  * bide_run itself. */
 #include "call.h"
+#include "guard.h"
 
 static enum bide_verdict
 go_on(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn, void *arg)
@@ -52,6 +53,14 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     return c.result.verdict;
 }
 
+static bool
+needs_more(const struct bide *b, const struct cell *cell, uint32_t gate)
+{
+    return gate & GATE_SLOW || b->own_clock || b->hooked ||
+           atomic_load_explicit(&cell->limit_ms, memory_order_relaxed) ||
+           (gate & GATE_GUARD && !guard_lets_out(cell, gate));
+}
+
 enum bide_verdict
 bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
          struct bide_result *out)
@@ -59,32 +68,27 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     struct bide *b = p->bide;
     const struct cell *cell =
         atomic_load_explicit(&p->cell, memory_order_acquire);
+    uint32_t gate = call_gate(p, cell);
     struct bide_attempt attempt = {1, 0, UINT64_MAX};
     struct bide_outcome o;
-    uint64_t ticks[2];
+    uint64_t ticks[2], took;
 
-    if (__builtin_expect(
-            ((atomic_load_explicit(&cell->gate, memory_order_acquire) |
-              atomic_load_explicit(&p->local_gate, memory_order_relaxed)) &
-             GATE_SLOW) ||
-                b->own_clock || b->hooked ||
-                atomic_load_explicit(&cell->limit_ms, memory_order_relaxed),
-            0)) {
+    if (__builtin_expect(needs_more(b, cell, gate), 0)) {
         return run_whole(p, fn, arg, out);
     }
     running_add(b, 1);
     ticks[0] = clock_ticks(b->scale);
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
-    if (__builtin_expect(o.domain != BIDE_DOMAIN_OK, 0)) {
+    took = clock_between_ns(b->scale, ticks[0], ticks[1]);
+    if (__builtin_expect(o.domain != BIDE_DOMAIN_OK, 0) ||
+        (__builtin_expect(gate & GATE_GUARD, 0) &&
+         !guard_passes(p, cell, gate, took, ticks[1]))) {
         return run_after_first(p, fn, arg, o, ticks, out);
     }
-    count_attempt(p, true, clock_between_ns(b->scale, ticks[0], ticks[1]));
+    count_attempt(p, true, took);
     if (out) {
-        *out = (struct bide_result){
-            .attempts = 1,
-            .elapsed_ns = clock_between_ns(b->scale, ticks[0], ticks[1]),
-        };
+        *out = (struct bide_result){.attempts = 1, .elapsed_ns = took};
     }
     running_add(b, -1);
     return BIDE_SUCCEEDED;

@@ -6,6 +6,7 @@
 
 #include <bide.h>
 #include "policy/policy.h"
+#include "rule/breaker.h"
 #include "rule/preview.h"
 #include "rule/simulate.h"
 #include "store/record.h"
@@ -130,6 +131,30 @@ struct admin_cell {
 int admin_each_cell(struct admin *a, const char *name,
                     int (*visit)(void *arg, const struct admin_cell *c),
                     void *arg);
+
+/* Budget and breaker of one policy and scope, `p` being its rules. */
+struct admin_guard {
+    int mode;             /* enum breaker_mode: off, on, forced open, closed */
+    int state;            /* enum breaker_state, with BREAKER_ON */
+    uint64_t open_for_ns; /* while open: so much longer */
+    uint64_t opened;      /* times, since the live state began */
+    uint32_t transitions; /* the last ones, newest first */
+    struct {
+        int to;
+        uint64_t realtime_ns;
+    } transition[TRANSITIONS];
+    bool has_budget;
+    double budget_level;  /* 0..1: filled (tokens), left (ratio) */
+    uint64_t budget_refused; /* retries, since the live state began */
+};
+void admin_guard(struct admin *a, const struct policy *p, const char *name,
+                 const char *scope, struct admin_guard *out);
+
+/* Live state back to closed, to full.  BIDE_ENOPOLICY: nobody uses it yet.
+ * `scope` "" is none.  `p`: its rules (a group's budget is the group's). */
+int admin_reset_breaker(struct admin *a, const char *name, const char *scope);
+int admin_reset_budget(struct admin *a, const struct policy *p,
+                       const char *name, const char *scope);
 
 struct admin_sleeper {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];

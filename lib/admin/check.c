@@ -45,9 +45,19 @@ edit_check_text(struct edit *e, const struct policy_text *t, const char *file)
 
     drop_parents(e);
     if (rc == 0) {
+        e->grouped |= edit_is_grouped(p);
         policy_free(p);
     }
     return rc == BIDE_EINPUT || rc == 0 ? 0 : edit_fail_store(e, rc);
+}
+
+int
+edit_compile(struct edit *e, const struct policy_text *t, struct policy **out)
+{
+    int rc = policy_compile(t, find_parent, e, policy_text_name(t), out, NULL);
+
+    drop_parents(e);
+    return rc;
 }
 
 int

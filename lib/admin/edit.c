@@ -227,6 +227,9 @@ edit_finish(struct edit *e, int rc, struct admin_results *out)
         names_sort(&e->touched);
         rc = edit_check_descendants(e);
     }
+    if (rc == 0) {
+        rc = edit_check_groups(e);
+    }
     if (rc == 0 && faults_any(e->faults)) {
         rc = admin_fail(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
     }

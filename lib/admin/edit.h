@@ -14,6 +14,7 @@ struct edit {
     struct faults *faults;
     struct names touched; /* stored, and later what extends that */
     uint64_t now_ns;
+    bool grouped; /* something that was checked shares a budget */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
 };
@@ -49,5 +50,14 @@ int edit_check_text(struct edit *e, const struct policy_text *t,
 int edit_check_name(struct edit *e, const char *name);
 /* All that extends what was touched is touched too, and must still be valid. */
 int edit_check_descendants(struct edit *e);
+/* Without faults: BIDE_EINPUT when it is not valid. */
+int edit_compile(struct edit *e, const struct policy_text *t,
+                 struct policy **out);
+
+/* ---- group.c ---- */
+
+bool edit_is_grouped(const struct policy *p);
+/* Policies that share a budget must agree on its size.  After the above. */
+int edit_check_groups(struct edit *e);
 
 #endif

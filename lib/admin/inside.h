@@ -25,8 +25,8 @@ int admin_fail(int rc, const char *what_to_do, const char *format, ...)
 /* For failures of the store: its own words where it has some. */
 int admin_fail_store(int rc, const char *dir, const char *why);
 
-/* The live state, attached on first use; NULL when that fails.  Unless `create`,
- * also when there is none. */
+/* The live state, attached on first use; NULL when that fails, and, unless
+ * `create`, when there is none. */
 struct live *admin_live(struct admin *a, bool create);
 
 #endif

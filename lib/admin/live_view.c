@@ -47,7 +47,7 @@ admin_each_cell(struct admin *a, const char *name,
         struct admin_cell out = {0};
         const struct cell *c = cell_at(l, i);
 
-        if (!c || !cell_names(c, out.name, out.scope) ||
+        if (!c || !cell_names(c, out.name, out.scope) || *out.name == '@' ||
             (name && strcmp(name, out.name) != 0)) {
             continue;
         }

@@ -5,6 +5,8 @@
 
 #include "policy/text.h"
 
+enum { WINDOW_CALLS = 4096 }; /* kept by a breaker, rule/guard.h */
+
 /* What a fault in the combination of two keys is told with. */
 struct checking {
     const struct policy_text *text;
@@ -84,6 +86,37 @@ follows_other(const struct checking *c, const char *key)
            strncmp(key_find(key)->preset, "as ", 3) == 0;
 }
 
+/* The limits of a budget's and a breaker's shared words, and what would never
+ * let anything out. */
+static void
+check_guard(struct checking *c, const struct policy *p)
+{
+    if (p->breaker.window.calls > WINDOW_CALLS) {
+        fault_add(c->faults, c->file, line_of(c, "breaker_window", "breaker"),
+                  NULL, "breaker_window = %u calls: at most %d calls",
+                  p->breaker.window.calls, WINDOW_CALLS);
+        c->rc = BIDE_EINPUT;
+    }
+    if (p->budget.threshold >= 1) {
+        fault_add(c->faults, c->file, line_of(c, "budget_threshold", "budget"),
+                  NULL,
+                  "budget_threshold = 100%%: no retry would ever be let out");
+        c->rc = BIDE_EINPUT;
+    }
+    if (p->budget.kind == BUDGET_TOKENS && p->budget.charge == CHARGE_RETRY &&
+        p->budget.cost > p->budget.capacity &&
+        p->budget.timeout_cost > p->budget.capacity &&
+        p->budget.throttle_cost > p->budget.capacity) {
+        fault_add(c->faults, c->file,
+                  line_of(c, "budget_cost", "budget_capacity"), NULL,
+                  "budget_cost = %s: above budget_capacity = %s: no retry "
+                  "would ever be let out",
+                  origin_of(c, "budget_cost")->value,
+                  origin_of(c, "budget_capacity")->value);
+        c->rc = BIDE_EINPUT;
+    }
+}
+
 static int
 check_together(struct checking *c, const struct policy *p)
 {
@@ -101,6 +134,7 @@ check_together(struct checking *c, const struct policy *p)
                   "wait = chain%s: there is no wait_chain", source);
         c->rc = BIDE_EINPUT;
     }
+    check_guard(c, p);
     return c->rc;
 }
 
@@ -139,6 +173,9 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
     }
     strcpy(p->name, policy_text_name(t));
     rc = load_all(origins, p);
+    if (rc == 0 && origin_of(&c, "budget_refund")->from[0] == '\0') {
+        p->budget.refund = -1; /* what the retry has paid */
+    }
     if (rc == 0) {
         rc = check_together(&c, p);
     }

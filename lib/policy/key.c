@@ -9,6 +9,7 @@
 #define NO_FIELD UINT16_MAX /* kept in the text only */
 #define NS DURATION_MAX
 #define MILLION 1000000
+#define TOKENS_MAX 200000 /* what the word of a budget holds */
 
 /* Columns: name, type, default; words; lowest, highest, word for no limit;
  * supported; field; help. */
@@ -38,12 +39,12 @@
     }
 #define TOKENS(name, preset, field, help)                                   \
     {                                                                       \
-        name, KEY_TOKENS, preset, NULL, 0, MILLION, NULL, false, AT(field), \
+        name, KEY_TOKENS, preset, NULL, 0, TOKENS_MAX, NULL, true, AT(field), \
             help                                                            \
     }
 #define WINDOW(name, preset, field, help)                                    \
     {                                                                        \
-        name, KEY_WINDOW, preset, NULL, MILLION, NS, NULL, false, AT(field), \
+        name, KEY_WINDOW, preset, NULL, MILLION, NS, NULL, true, AT(field), \
             help                                                             \
     }
 #define OTHER(name, type, preset, high, on, field, help)             \
@@ -115,9 +116,9 @@ const struct key policy_keys[] = {
     TIME("throttle_wait_max", "as wait_max", 0, NULL, true,
          wait.throttle_max_ns, "the longest wait after such an outcome"),
 
-    OTHER("budget", KEY_GROUP, "none", 0, false, budget.group,
+    OTHER("budget", KEY_GROUP, "none", 0, true, budget.group,
           "none, own, or the name of a group that shares one"),
-    CHOICE("budget_kind", "tokens", "tokens ratio", false, budget.kind,
+    CHOICE("budget_kind", "tokens", "tokens ratio", true, budget.kind,
            "tokens in a bucket, or a share of the calls"),
     TOKENS("budget_capacity", "500", budget.capacity, "size of the bucket"),
     TOKENS("budget_cost", "5", budget.cost, "price of a retry"),
@@ -125,48 +126,48 @@ const struct key policy_keys[] = {
            "price after a timeout"),
     TOKENS("budget_throttle_cost", "as budget_cost", budget.throttle_cost,
            "price after a throttle"),
-    CHOICE("budget_charge", "retry", "retry failure", false, budget.charge,
+    CHOICE("budget_charge", "retry", "retry failure", true, budget.charge,
            "what pays: each retry, or each failure"),
     TOKENS("budget_deposit", "1", budget.deposit,
            "given back by a success at the first attempt"),
     TOKENS("budget_refund", "as budget_cost", budget.refund,
            "given back by a retry that succeeded"),
-    OTHER("budget_refill", KEY_REFILL, "0/s", MILLION, false,
+    OTHER("budget_refill", KEY_REFILL, "0/s", MILLION, true,
           budget.refill_per_s, "tokens that come back by the second"),
-    SHARE("budget_threshold", "0%", NULL, false, budget.threshold,
+    SHARE("budget_threshold", "0%", NULL, true, budget.threshold,
           "retries only while more than this share is left"),
-    SHARE("budget_ratio", "20%", NULL, false, budget.ratio,
+    SHARE("budget_ratio", "20%", NULL, true, budget.ratio,
           "ratio: retries for each call within the window"),
-    OTHER("budget_min_rate", KEY_RATE, "10/s", MILLION, false,
+    OTHER("budget_min_rate", KEY_RATE, "10/s", MILLION, true,
           budget.min_rate, "ratio: so many retries are always let out"),
-    TIME("budget_window", "10s", MILLION, NULL, false, budget.window_ns,
+    TIME("budget_window", "10s", MILLION, NULL, true, budget.window_ns,
          "ratio: the time it looks back on"),
 
-    CHOICE("breaker", "off", "off on open closed", false, breaker.mode,
+    CHOICE("breaker", "off", "off on open closed", true, breaker.mode,
            "whether calls stop while too many fail; open, closed: forced"),
-    SHARE("breaker_failure_rate", "50%", NULL, false, breaker.failure_rate,
+    SHARE("breaker_failure_rate", "50%", NULL, true, breaker.failure_rate,
           "opens when this share of the attempts fails"),
-    COUNT("breaker_consecutive", "none", 1, MILLION, "none", false,
+    COUNT("breaker_consecutive", "none", 1, MILLION, "none", true,
           breaker.consecutive, "opens after so many failures in a row"),
-    TIME("breaker_slow_after", "none", 1, "none", false,
+    TIME("breaker_slow_after", "none", 1, "none", true,
          breaker.slow_after_ns, "attempts that took longer are slow"),
-    SHARE("breaker_slow_rate", "100%", NULL, false, breaker.slow_rate,
+    SHARE("breaker_slow_rate", "100%", NULL, true, breaker.slow_rate,
           "opens when this share of the attempts is slow"),
     WINDOW("breaker_window", "10s", breaker.window,
            "what it looks back on: a time, or 100 calls"),
-    COUNT("breaker_min_calls", "20", 1, MILLION, NULL, false,
+    COUNT("breaker_min_calls", "20", 1, MILLION, NULL, true,
           breaker.min_calls, "with fewer calls no rate counts"),
-    COUNT("breaker_min_processes", "1", 1, 10000, NULL, false,
+    COUNT("breaker_min_processes", "1", 1, 16, NULL, true,
           breaker.min_processes, "failures must come from so many processes"),
-    TIME("breaker_open_for", "30s", MILLION, NULL, false,
+    TIME("breaker_open_for", "30s", MILLION, NULL, true,
          breaker.open_for_ns, "how long it stays open"),
-    NUMBER("breaker_open_factor", "1", 1, 1000, false, breaker.open_factor,
+    NUMBER("breaker_open_factor", "1", 1, 1000, true, breaker.open_factor,
            "growth of that when probes fail"),
-    TIME("breaker_open_max", "5m", MILLION, NULL, false,
+    TIME("breaker_open_max", "5m", MILLION, NULL, true,
          breaker.open_max_ns, "the longest it stays open"),
-    COUNT("breaker_probes", "3", 1, 10000, NULL, false, breaker.probes,
+    COUNT("breaker_probes", "3", 1, 32, NULL, true, breaker.probes,
           "half open: so many calls are let out"),
-    TIME("breaker_probe_timeout", "10s", MILLION, NULL, false,
+    TIME("breaker_probe_timeout", "10s", MILLION, NULL, true,
          breaker.probe_timeout_ns,
          "a probe that has not reported by then frees its place"),
 

@@ -74,7 +74,8 @@ struct budget_rules {
     char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
     int32_t kind, charge;
     int64_t capacity, cost, timeout_cost, throttle_cost; /* thousandths */
-    int64_t deposit, refund, refill_per_s;               /* thousandths */
+    int64_t deposit, refund, refill_per_s;               /* thousandths; refund
+                                                            -1: what was paid */
     double threshold, ratio, min_rate;
     uint64_t window_ns;
 };

@@ -442,7 +442,10 @@ decide_closed(const struct breaker_rules *b, struct guard *g, uint64_t word,
     uint32_t run = atomic_load(&g->breaker->run);
     struct tally t =
         b->window.calls ? last_calls(b, g) : last_time(b, g, now_ns);
-    bool rates = t.answers >= b->min_calls &&
+    uint32_t enough = b->window.calls && b->window.calls < b->min_calls
+                          ? b->window.calls
+                          : b->min_calls;
+    bool rates = t.answers >= enough &&
                  (at_least(t.failed, t.answers, b->failure_rate) ||
                   (b->slow_after_ns != DURATION_NONE &&
                    at_least(t.slow, t.answers, b->slow_rate)));

@@ -26,7 +26,9 @@ struct budget_words {
     _Atomic uint64_t size;     /* budget.c: serial, size before, size now */
     _Atomic uint64_t size_txn; /* the commit that the size is from */
     _Atomic uint64_t retries;  /* ratio: let out, ever */
-    uint64_t spare[4];
+    _Atomic uint64_t next_turn; /* ticks at which the success path must let the
+                                   window turn; 0: at once */
+    uint64_t spare[3];
 };
 
 /* One cache line. */
@@ -35,7 +37,7 @@ struct breaker_words {
     _Atomic uint32_t run;       /* failures in a row */
     _Atomic uint32_t watched;   /* 1: a failure lies within the window, so each
                                    success is looked at too */
-    _Atomic uint64_t next_slice_ns; /* when a snapshot is due */
+    _Atomic uint64_t next_turn; /* as above */
     _Atomic uint64_t slow_after_ns; /* the policy's, for the success path; 0:
                                        nothing is slow */
     _Atomic uint64_t calls;     /* window of calls: answers, ever */

@@ -1,4 +1,5 @@
-/* What a policy does to a call that only fails, attempts taking no time.  Pure. */
+/* What a policy does to a call that only fails, attempts taking no time.
+ * Pure. */
 #ifndef BIDE_RULE_PREVIEW_H
 #define BIDE_RULE_PREVIEW_H
 

@@ -224,6 +224,17 @@ absolute(const char *path)
     return all;
 }
 
+/* Programs close all descriptors when they become daemons; the number may have
+ * been given to another file since. */
+static bool
+holds(const struct pages *f)
+{
+    struct stat st;
+
+    return !fstat(f->fd, &st) && st.st_dev == f->device &&
+           st.st_ino == f->inode;
+}
+
 static int
 open_file(struct pages *f)
 {
@@ -237,6 +248,8 @@ open_file(struct pages *f)
     if (f->fd < 0 || fstat(f->fd, &st)) {
         return pages_failed(f->path, errno);
     }
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
     if (!S_ISREG(st.st_mode)) {
         return pages_damaged("%s is %s, not a file", f->path,
                              S_ISDIR(st.st_mode) ? "a directory"
@@ -245,8 +258,6 @@ open_file(struct pages *f)
     if (!st.st_size) {
         return pages_damaged("%s is empty", f->path);
     }
-    f->device = st.st_dev;
-    f->inode = st.st_ino;
     rc = metas_read(f, metas, &newer);
     if (!rc) {
         f->page_size = newer->page_size;
@@ -284,7 +295,7 @@ pages_close(struct pages *f)
     if (!f) {
         return;
     }
-    if (f->fd >= 0) {
+    if (f->fd >= 0 && holds(f)) {
         close(f->fd);
     }
     free(f->path);
@@ -311,7 +322,8 @@ pages_look(struct pages *f, struct pages_stamp *out)
             return pages_failed(f->path, errno);
         }
     }
-    if (st.st_dev != f->device || st.st_ino != f->inode || !st.st_nlink) {
+    if (st.st_dev != f->device || st.st_ino != f->inode || !st.st_nlink ||
+        !holds(f)) {
         return pages_failed(f->path, ENOENT);
     }
     rc = metas_read(f, metas, &newer);

@@ -79,7 +79,7 @@ a_policy_without_keys_has_every_default(void **state)
     assert_int_equal(p->budget.timeout_cost, 5000);
     assert_int_equal(p->budget.throttle_cost, 5000);
     assert_int_equal(p->budget.deposit, 1000);
-    assert_int_equal(p->budget.refund, 5000);
+    assert_int_equal(p->budget.refund, -1);
     assert_int_equal(p->budget.refill_per_s, 0);
     assert_true(p->budget.threshold == 0);
     assert_true(p->budget.ratio == 0.2);

@@ -158,7 +158,7 @@ static const struct {
     {"retry_on", "any,,http.503", "an outcome is missing", NULL},
     {"budget", "Own", "a name is", "own"},
     {"budget_capacity", "1.0001", "at most three decimals", NULL},
-    {"budget_capacity", "1000001", "must be 0 to 1000000", NULL},
+    {"budget_capacity", "200001", "must be 0 to 200000", NULL},
     {"budget_refill", "5", "must be a rate by the second", "5/s"},
     {"budget_ratio", "20", "must be a percentage", "20%"},
     {"budget_ratio", "100.5%", "must be 0% to 100%", NULL},

@@ -1,0 +1,163 @@
+/* Budgets and breakers, as operators see them and set them back. */
+#include "admin/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rule/breaker.h"
+#include "rule/budget.h"
+
+/* A cell's shared words, together with the totals they are judged by. */
+struct seen {
+    struct live *live;
+    uint32_t index;
+    struct cell *cell;
+    uint64_t counter[COUNTER_COUNT];
+};
+
+static void
+tally(void *arg, struct tally *out)
+{
+    const struct seen *s = arg;
+    uint64_t again = s->counter[COUNTER_GUARDED_AGAIN];
+
+    *out = (struct tally){
+        .answers = s->counter[COUNTER_GUARDED],
+        .failed = s->counter[COUNTER_GUARDED_FAILED],
+        .slow = s->counter[COUNTER_GUARDED_SLOW],
+    };
+    out->calls = out->answers > again ? out->answers - again : 0;
+}
+
+static int
+look(struct admin *a, const char *name, const char *scope, struct seen *out)
+{
+    struct live *l = admin_live(a, false);
+    struct cell_reading reading;
+    int rc = l ? cell_find(l, name, scope, false, &out->index) : BIDE_ENOPOLICY;
+
+    if (rc) {
+        return rc;
+    }
+    out->live = l;
+    out->cell = cell_at(l, out->index);
+    if (!out->cell) {
+        return BIDE_ENOMEM;
+    }
+    cell_read(l, out->index, &reading);
+    memcpy(out->counter, reading.counter, sizeof out->counter);
+    return 0;
+}
+
+static const char *
+group_of(const struct policy *p, const char *name, char *buffer, size_t size)
+{
+    if (strcmp(p->budget.group, "own") == 0) {
+        return name;
+    }
+    snprintf(buffer, size, "@%s", p->budget.group);
+    return buffer;
+}
+
+static void
+view_breaker(const struct policy *p, struct seen *s, uint64_t now_ns,
+             struct admin_guard *out)
+{
+    const struct guard_rings *r = cell_guard(s->live, s->index);
+    enum breaker_state to;
+    uint64_t until, when;
+
+    out->state = breaker_look(&p->breaker, &s->cell->breaker, now_ns, &until);
+    out->open_for_ns = until > now_ns ? until - now_ns : 0;
+    if (!r) {
+        return;
+    }
+    out->opened = atomic_load(&r->opened);
+    while (out->transitions < TRANSITIONS &&
+           breaker_transition(r, out->transitions, &to, &when)) {
+        out->transition[out->transitions].to = to;
+        out->transition[out->transitions++].realtime_ns = when;
+    }
+}
+
+static void
+view_budget(struct admin *a, const struct policy *p, const char *name,
+            const char *scope, uint64_t now_ns, struct admin_guard *out)
+{
+    char buffer[BIDE_NAME_MAX + 2];
+    const char *group = group_of(p, name, buffer, sizeof buffer);
+    struct seen s = {0};
+    struct guard g = {.budget_tally = tally, .arg = &s};
+
+    out->budget_level = 1;
+    if (look(a, group, *group == '@' ? "" : scope, &s) != 0) {
+        return;
+    }
+    g.budget = &s.cell->budget;
+    g.budget_rings = cell_guard(s.live, s.index);
+    out->budget_level = budget_level(&p->budget, &g, now_ns);
+    if (g.budget_rings) {
+        out->budget_refused = atomic_load(&g.budget_rings->budget_refused);
+    }
+}
+
+void
+admin_guard(struct admin *a, const struct policy *p, const char *name,
+            const char *scope, struct admin_guard *out)
+{
+    uint64_t now = clock_monotonic_ns();
+    struct seen s = {0};
+
+    *out = (struct admin_guard){.mode = p->breaker.mode};
+    out->has_budget = strcmp(p->budget.group, "none") != 0;
+    if (p->breaker.mode == BREAKER_ON && look(a, name, scope, &s) == 0) {
+        view_breaker(p, &s, now, out);
+    }
+    if (out->has_budget) {
+        view_budget(a, p, name, scope, now, out);
+    }
+}
+
+int
+admin_reset_breaker(struct admin *a, const char *name, const char *scope)
+{
+    struct seen s = {0};
+    struct guard g = {.tally = tally, .arg = &s};
+    int rc = look(a, name, scope, &s);
+
+    if (rc == 0) {
+        g.breaker = &s.cell->breaker;
+        g.rings = cell_guard(s.live, s.index);
+        g.process = (uint32_t)getpid();
+        g.realtime_ns = clock_realtime_ns();
+        rc = g.rings ? 0 : BIDE_EFULL;
+    }
+    if (rc) {
+        return admin_fail(
+            rc, NULL, "%s%s%s: %s", name, *scope ? " " : "", scope,
+            rc == BIDE_ENOPOLICY ? "nobody uses it yet" : bide_strerror(rc));
+    }
+    breaker_reset(&g, clock_monotonic_ns());
+    cell_announce(s.live, s.cell);
+    live_ring(s.live);
+    return 0;
+}
+
+int
+admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
+                   const char *scope)
+{
+    char buffer[BIDE_NAME_MAX + 2];
+    const char *group = group_of(p, name, buffer, sizeof buffer);
+    struct seen s = {0};
+    int rc = look(a, group, *group == '@' ? "" : scope, &s);
+
+    if (rc) {
+        return admin_fail(rc, NULL, "%s: %s", name,
+                          rc == BIDE_ENOPOLICY ? "nobody uses it yet"
+                                               : bide_strerror(rc));
+    }
+    budget_reset(&s.cell->budget);
+    return 0;
+}

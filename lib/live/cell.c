@@ -1,0 +1,325 @@
+#include "live/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live/words.h"
+#include "policy/policy.h"
+
+enum {
+    /* At half full a search takes 3 steps on average and below 100 at worst;
+     * this bounds it where garbage fills the directory. */
+    PROBES = 1024,
+    TAKE_TRIES = 10000,
+    GATE_TRIES = 1000,
+    TEXT = 8 * 8 + 1, /* of a name in a cell, see words_read */
+};
+
+#define TXN_MASK 0xffffffffffffull
+
+struct identity {
+    const char *name, *scope;
+    uint64_t hash;
+};
+
+static uint64_t
+hash_names(const char *name, const char *scope)
+{
+    char both[2 * BIDE_NAME_MAX + 2];
+    size_t length = strlen(name) + 1;
+
+    memcpy(both, name, length);
+    memcpy(both + length, scope, strlen(scope));
+    return words_hash(both, length + strlen(scope));
+}
+
+/* ---- one cell ---- */
+
+static bool
+names_ok(const char *name, const char *scope)
+{
+    name += *name == '@'; /* a budget's group, kept apart from policies */
+    return policy_name_ok(name) && (!*scope || policy_name_ok(scope));
+}
+
+bool
+cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
+           char scope[BIDE_NAME_MAX + 1])
+{
+    /* Stored last by the cell's maker: it vouches for the names. */
+    uint64_t hash = atomic_load_explicit(&c->hash, memory_order_acquire);
+    char a[TEXT], b[TEXT];
+
+    words_read(c->name, 8, a);
+    words_read(c->scope, 8, b);
+    if (!hash || !names_ok(a, b) || hash_names(a, b) != hash) {
+        return false;
+    }
+    memcpy(name, a, BIDE_NAME_MAX + 1); /* no longer than that: names_ok */
+    memcpy(scope, b, BIDE_NAME_MAX + 1);
+    return true;
+}
+
+static bool
+cell_is(const struct cell *c, const struct identity *id)
+{
+    char name[TEXT], scope[TEXT];
+
+    if (atomic_load_explicit(&c->hash, memory_order_acquire) != id->hash) {
+        return false;
+    }
+    words_read(c->name, 8, name);
+    words_read(c->scope, 8, scope);
+    return !strcmp(name, id->name) && !strcmp(scope, id->scope);
+}
+
+static void
+identify(struct cell *c, const char *name, const char *scope, uint64_t hash)
+{
+    words_write(c->name, 8, name);
+    words_write(c->scope, 8, scope);
+    atomic_store_explicit(&c->hash, hash, memory_order_release);
+}
+
+static _Atomic uint32_t *
+cells_used(struct live *l)
+{
+    return &live_header(l)->cells_used;
+}
+
+uint32_t
+cell_count(struct live *l)
+{
+    uint32_t used = atomic_load(cells_used(l));
+
+    return used < l->cell_max ? used : l->cell_max;
+}
+
+/* Whether this process knows that the cell's page has its space. */
+static bool
+page_known(struct live *l, uint32_t index)
+{
+    return atomic_load_explicit(&l->cell_page[index / CELLS_IN_PAGE],
+                                memory_order_relaxed);
+}
+
+static void
+page_learn(struct live *l, uint32_t index)
+{
+    atomic_store_explicit(&l->cell_page[index / CELLS_IN_PAGE], 1,
+                          memory_order_relaxed);
+}
+
+struct cell *
+cell_at(struct live *l, uint32_t index)
+{
+    if (index >= cell_count(l)) {
+        return NULL;
+    }
+    if (!page_known(l, index)) {
+        if (!live_has(l, cell_offset(index))) {
+            return NULL; /* being made, or garbage in cells_used */
+        }
+        page_learn(l, index);
+    }
+    return live_map_cell(l, index);
+}
+
+/* ---- the directory ---- */
+
+static _Atomic uint64_t *
+directory_word(struct live *l, uint64_t position)
+{
+    _Atomic uint64_t *words = (void *)(l->memory + LIVE_DIRECTORY);
+
+    return &words[position % DIRECTORY_WORDS];
+}
+
+/* The index, or BIDE_ENOPOLICY with the position of the free word that ends
+ * the search, or BIDE_EFULL when there is none near. */
+static int
+search(struct live *l, const struct identity *id, uint64_t *position,
+       uint32_t *out)
+{
+    for (uint32_t i = 0; i < PROBES; i++) {
+        uint64_t word = atomic_load_explicit(directory_word(l, id->hash + i),
+                                             memory_order_acquire);
+        uint32_t index = (uint32_t)word - 1;
+        const struct cell *c;
+
+        if (!word) {
+            *position = id->hash + i;
+            return BIDE_ENOPOLICY;
+        }
+        if (word >> 32 != id->hash >> 32) {
+            continue;
+        }
+        c = cell_at(l, index);
+        if (c && cell_is(c, id)) {
+            *out = index;
+            return 0;
+        }
+    }
+    return BIDE_EFULL;
+}
+
+/* ---- a new cell ---- */
+
+/* Takes the next index.  Its page is reserved first, so that a full
+ * filesystem uses up no indices. */
+static int
+take(struct live *l, struct cell **out, uint32_t *out_index)
+{
+    for (int i = 0; i < TAKE_TRIES; i++) {
+        uint32_t next = atomic_load(cells_used(l));
+        struct cell *c;
+        int rc;
+
+        if (next >= l->cell_max) {
+            return BIDE_EFULL;
+        }
+        if (!page_known(l, next)) {
+            rc = live_reserve(l, cell_offset(next), sizeof(struct cell));
+            if (rc) {
+                return rc;
+            }
+            page_learn(l, next);
+        }
+        c = live_map_cell(l, next);
+        if (!c) {
+            return BIDE_ENOMEM;
+        }
+        /* One that has an identity is in use, whatever the header says. */
+        if (atomic_compare_exchange_strong(cells_used(l), &next, next + 1) &&
+            !atomic_load(&c->hash)) {
+            *out = c;
+            *out_index = next;
+            return 0;
+        }
+    }
+    return BIDE_EFULL;
+}
+
+static int
+make(struct live *l, const struct identity *id, uint32_t *out)
+{
+    struct cell *c;
+    uint32_t index;
+    int rc = take(l, &c, &index);
+
+    if (rc) {
+        return rc;
+    }
+    atomic_store(&c->gate, GATE_UNKNOWN);
+    identify(c, id->name, id->scope, id->hash);
+    for (int i = 0; i < PROBES; i++) {
+        uint64_t position, free = 0;
+
+        rc = search(l, id, &position, out);
+        if (rc != BIDE_ENOPOLICY) {
+            break; /* another was quicker with the same, or it is full */
+        }
+        if (atomic_compare_exchange_strong(directory_word(l, position), &free,
+                                           (id->hash >> 32) << 32 |
+                                               (index + 1))) {
+            *out = index;
+            return 0;
+        }
+        rc = BIDE_EFULL;
+    }
+    identify(c, "", "", 0); /* the index stays empty */
+    return rc;
+}
+
+int
+cell_find(struct live *l, const char *name, const char *scope, bool create,
+          uint32_t *out)
+{
+    struct identity id = {name, scope ? scope : "", 0};
+    uint64_t position;
+    int rc;
+
+    if (!names_ok(id.name, id.scope)) {
+        return BIDE_ENAME;
+    }
+    id.hash = hash_names(id.name, id.scope);
+    rc = search(l, &id, &position, out);
+    if (rc == BIDE_ENOPOLICY && create) {
+        rc = make(l, &id, out);
+    }
+    if (rc == BIDE_EFULL && create) {
+        atomic_fetch_add(&live_header(l)->cells_refused, 1);
+    }
+    return rc == BIDE_EFULL && !create ? BIDE_ENOPOLICY : rc;
+}
+
+/* ---- who asks ---- */
+
+void
+cell_ask(struct cell *c)
+{
+    uint32_t pid = (uint32_t)getpid();
+    char program[16];
+
+    if (!c || atomic_load(&c->asked_by) == pid) {
+        return;
+    }
+    who_program(program);
+    words_write(c->asked_program, 2, program);
+    atomic_store(&c->asked_by, pid);
+}
+
+bool
+cell_asked(const struct cell *c, uint32_t *pid, char program[16])
+{
+    uint32_t by = atomic_load(&c->asked_by);
+    char text[2 * 8 + 1];
+
+    if (!by || by > INT32_MAX) {
+        return false;
+    }
+    words_read(c->asked_program, 2, text);
+    words_printable(text);
+    *pid = by;
+    snprintf(program, 16, "%.15s", text);
+    return true;
+}
+
+/* ---- the gate ---- */
+
+/* The limit's word has the low 32 bits of the commit with it, so that the
+ * slower of two writers does not put an old limit under a new gate. */
+static void
+set_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
+{
+    uint64_t seen = atomic_load(&c->limit);
+
+    for (int i = 0; i < GATE_TRIES; i++) {
+        if ((int32_t)((uint32_t)txn - (uint32_t)(seen >> 32)) < 0) {
+            return;
+        }
+        if (atomic_compare_exchange_weak(&c->limit, &seen,
+                                         txn << 32 | limit_ms)) {
+            return;
+        }
+    }
+}
+
+void
+cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits, uint32_t limit_ms)
+{
+    uint64_t seen = atomic_load(&c->gate);
+
+    txn &= TXN_MASK;
+    for (int i = 0; i < GATE_TRIES; i++) {
+        if (GATE_TXN(seen) > txn) {
+            return;
+        }
+        if (atomic_compare_exchange_weak(&c->gate, &seen,
+                                         txn << 16 | GATE_BITS(bits))) {
+            set_limit(c, txn, limit_ms);
+            return;
+        }
+    }
+}

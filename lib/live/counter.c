@@ -1,0 +1,393 @@
+#include "live/inside.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "live/words.h"
+
+/* A body has parts that are reserved one by one: its stripes, its outcomes, its
+ * guard.  All that is in them is words. */
+enum {
+    STRIPE_WORDS = sizeof(struct stripe) / 8,
+    OUTCOMES_WORDS = sizeof(struct outcomes) / 8,
+    GUARD_WORDS = sizeof(struct guard_rings) / 8,
+    SLOT_WORDS = sizeof(struct outcome_slot) / 8,
+    DOMAIN_SHIFT = 56,
+    APP_TEXT = 6 * 8 + 1,
+};
+
+static size_t
+part_words(uint32_t part)
+{
+    return part < PART_OUTCOMES    ? STRIPE_WORDS
+           : part == PART_OUTCOMES ? OUTCOMES_WORDS
+                                   : GUARD_WORDS;
+}
+
+static uint64_t
+part_offset(uint32_t part)
+{
+    return part <= PART_OUTCOMES ? (uint64_t)part * sizeof(struct stripe)
+                                 : offsetof(struct body, guard);
+}
+
+/* ---- counting ---- */
+
+static bool
+part_known(struct live *l, uint32_t index, uint32_t part)
+{
+    return atomic_load_explicit(&l->parts[index], memory_order_acquire) &
+           1u << part;
+}
+
+static _Atomic uint64_t *
+part_map(struct live *l, uint32_t index, uint32_t part)
+{
+    char *body = (char *)live_map_body(l, index);
+
+    return body ? (void *)(body + part_offset(part)) : NULL;
+}
+
+/* Reserved and mapped; NULL when it can not be. */
+static _Atomic uint64_t *
+part_use(struct live *l, uint32_t index, uint32_t part)
+{
+    _Atomic uint64_t *words;
+
+    if (index >= l->cell_max || part >= PARTS) {
+        return NULL;
+    }
+    words = part_map(l, index, part);
+    if (!words || part_known(l, index, part)) {
+        return words;
+    }
+    if (live_reserve(l, body_offset(index) + part_offset(part),
+                     part_words(part) * sizeof(*words))) {
+        atomic_fetch_add(&live_header(l)->pages_refused, 1);
+        return NULL;
+    }
+    atomic_fetch_or_explicit(&l->parts[index], (uint16_t)(1u << part),
+                             memory_order_acq_rel);
+    return words;
+}
+
+struct stripe *
+cell_stripe(struct live *l, uint32_t index, uint32_t stripe)
+{
+    return stripe < STRIPE_MAX ? (void *)part_use(l, index, stripe) : NULL;
+}
+
+struct guard_rings *
+cell_guard(struct live *l, uint32_t index)
+{
+    return (void *)part_use(l, index, PART_GUARD);
+}
+
+struct stripe *
+live_scrap(struct live *l)
+{
+    return &l->scrap;
+}
+
+/* ---- outcomes ---- */
+
+static uint64_t
+app_key(const char *app)
+{
+    return (uint64_t)BIDE_DOMAIN_APP << DOMAIN_SHIFT |
+           words_hash(app, strlen(app)) >> (64 - DOMAIN_SHIFT);
+}
+
+/* The key, and for an app outcome its name; 0 for what is none. */
+static uint64_t
+outcome_key(struct bide_outcome o, char app[APP_TEXT])
+{
+    char name[64];
+
+    app[0] = '\0';
+    if (o.domain == BIDE_DOMAIN_OK || o.domain > BIDE_DOMAIN_APP) {
+        return 0;
+    }
+    if (o.domain != BIDE_DOMAIN_APP) {
+        return (uint64_t)o.domain << DOMAIN_SHIFT | (uint32_t)o.code;
+    }
+    /* Its code means something in this process only: keep its name. */
+    bide_outcome_name(o, name, sizeof(name));
+    snprintf(app, APP_TEXT, "%.48s",
+             strncmp(name, "app.", 4) ? "other" : name + 4);
+    return app_key(app);
+}
+
+/* Who claimed the slot may have been killed before it wrote the name, which
+ * then the next one does. */
+static void
+name_slot(struct outcome_slot *slot, const char *app)
+{
+    char there[APP_TEXT];
+
+    words_read(slot->app, 6, there);
+    if (strcmp(there, app)) {
+        words_write(slot->app, 6, app);
+    }
+}
+
+/* Where to count it: its slot, or what is for all others. */
+static _Atomic uint64_t *
+outcome_count(struct outcomes *all, uint64_t key, const char *app)
+{
+    /* A code differs in its low bits, a hash in all. */
+    uint64_t start = (key ^ key >> 29) * 0x9e3779b97f4a7c15ull >> 32;
+
+    for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
+        struct outcome_slot *slot = &all->slot[(start + i) % CELL_OUTCOMES];
+        uint64_t seen = atomic_load(&slot->key);
+
+        if (seen == 0 &&
+            atomic_compare_exchange_strong(&slot->key, &seen, key)) {
+            seen = key;
+        }
+        if (seen == key) {
+            if (*app) {
+                name_slot(slot, app);
+            }
+            return &slot->count;
+        }
+    }
+    return &all->other;
+}
+
+void
+cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o)
+{
+    char app[APP_TEXT];
+    uint64_t key = outcome_key(o, app);
+    struct outcomes *all;
+
+    if (!key) {
+        return;
+    }
+    all = (void *)part_use(l, index, PART_OUTCOMES);
+    if (all) {
+        atomic_fetch_add(outcome_count(all, key, app), 1);
+    }
+}
+
+/* ---- reading ---- */
+
+/* What this process has reserved it reads in place.  Anything else it reads
+ * from the file: to touch a page that nobody has reserved would take space. */
+static bool
+part_copy(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
+{
+    const _Atomic uint64_t *words;
+
+    if (!part_known(l, index, part)) {
+        return live_copy(l, body_offset(index) + part_offset(part), out,
+                         part_words(part) * sizeof(*out));
+    }
+    words = part_map(l, index, part);
+    for (size_t i = 0; words && i < part_words(part); i++) {
+        out[i] = atomic_load_explicit(&words[i], memory_order_relaxed);
+    }
+    return words;
+}
+
+static void
+add(uint64_t *sums, const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sums[i] += words[i];
+    }
+}
+
+/* An app outcome's name from its words; false when it does not belong to its
+ * key (yet), or is none. */
+static bool
+read_app(const uint64_t *slot, char app[APP_TEXT])
+{
+    memcpy(app, slot + 2, APP_TEXT - 1);
+    app[APP_TEXT - 1] = '\0';
+    for (const char *c = app; *c; c++) {
+        if (!isalnum((unsigned char)*c) && !strchr("._-", *c)) {
+            return false;
+        }
+    }
+    return *app && app_key(app) == slot[0];
+}
+
+static bool
+slot_name(const uint64_t *slot, char *out, size_t size)
+{
+    struct bide_outcome o = {
+        .domain = (uint8_t)(slot[0] >> DOMAIN_SHIFT),
+        .code = (int32_t)slot[0],
+    };
+    char app[APP_TEXT];
+
+    if (o.domain == BIDE_DOMAIN_APP) {
+        snprintf(out, size, "app.%s", read_app(slot, app) ? app : "");
+        return out[4];
+    }
+    if (o.domain == BIDE_DOMAIN_OK || o.domain > BIDE_DOMAIN_APP ||
+        slot[0] << 8 >> 40) { /* bits between domain and code */
+        return false;
+    }
+    bide_outcome_name(o, out, size);
+    out[size - 1] = '\0';
+    return true;
+}
+
+static int
+more_frequent(const void *a, const void *b)
+{
+    const struct cell_outcome *x = a, *y = b;
+
+    if (x->count != y->count) {
+        return x->count < y->count ? 1 : -1;
+    }
+    return strcmp(x->name, y->name);
+}
+
+static void
+read_outcomes(const uint64_t *words, struct cell_reading *out)
+{
+    uint64_t other = words[0];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
+        const uint64_t *slot = words + (1 + i) * SLOT_WORDS;
+
+        if (!slot[1]) {
+            continue;
+        }
+        if (slot_name(slot, out->outcome[n].name,
+                      sizeof(out->outcome[n].name))) {
+            out->outcome[n++].count = slot[1];
+        } else {
+            other += slot[1];
+        }
+    }
+    qsort(out->outcome, n, sizeof(out->outcome[0]), more_frequent);
+    if (other) {
+        memset(&out->outcome[n], 0, sizeof(out->outcome[n]));
+        strcpy(out->outcome[n].name, "other");
+        out->outcome[n++].count = other;
+    }
+    out->outcome_count = n;
+}
+
+void
+cell_read(struct live *l, uint32_t index, struct cell_reading *out)
+{
+    uint64_t words[STRIPE_WORDS];
+
+    memset(out, 0, sizeof(*out));
+    if (index >= l->cell_max) {
+        return;
+    }
+    for (uint32_t part = 0; part < STRIPE_MAX; part++) {
+        if (part_copy(l, index, part, words)) {
+            add(out->succeeded, words, HISTOGRAM_BUCKETS);
+            add(out->failed, words + HISTOGRAM_BUCKETS, HISTOGRAM_BUCKETS);
+            add(out->counter, words + 2 * HISTOGRAM_BUCKETS, COUNTER_COUNT);
+        }
+    }
+    if (part_copy(l, index, PART_OUTCOMES, words)) {
+        read_outcomes(words, out);
+    }
+}
+
+/* ---- moving ---- */
+
+static void
+move(_Atomic uint64_t *from, _Atomic uint64_t *to)
+{
+    uint64_t n = atomic_exchange(from, 0);
+
+    if (n) {
+        atomic_fetch_add(to, n);
+    }
+}
+
+static bool
+all_zero(const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (words[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+fold_stripe(const uint64_t *seen, _Atomic uint64_t *from, _Atomic uint64_t *to)
+{
+    for (size_t i = 0; i < STRIPE_WORDS; i++) {
+        if (seen[i]) { /* so its page is there: touching it takes no space */
+            move(&from[i], &to[i]);
+        }
+    }
+}
+
+static void
+fold_outcomes(const uint64_t *seen, struct outcomes *from, struct outcomes *to)
+{
+    char app[APP_TEXT];
+
+    if (seen[0]) {
+        move(&from->other, &to->other);
+    }
+    for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
+        const uint64_t *slot = seen + (1 + i) * SLOT_WORDS;
+        bool is_app = slot[0] >> DOMAIN_SHIFT == BIDE_DOMAIN_APP;
+        _Atomic uint64_t *target = &to->other;
+
+        if (!slot[1]) {
+            continue;
+        }
+        app[0] = '\0';
+        if (slot[0] && (!is_app || read_app(slot, app))) {
+            target = outcome_count(to, slot[0], app);
+        }
+        move(&from->slot[i].count, target);
+    }
+}
+
+static void
+fold_part(struct live *from, uint32_t from_index, struct live *to,
+          uint32_t to_index, uint32_t part)
+{
+    uint64_t seen[STRIPE_WORDS];
+    uint32_t to_part = part < STRIPE_MAX ? part & (to->stripes - 1) : part;
+    _Atomic uint64_t *source, *target;
+
+    if (!part_copy(from, from_index, part, seen) ||
+        all_zero(seen, part_words(part))) {
+        return;
+    }
+    source = part_map(from, from_index, part);
+    target = part_use(to, to_index, to_part);
+    if (!source || !target) {
+        return; /* no space there: the counts stay */
+    }
+    if (part < STRIPE_MAX) {
+        fold_stripe(seen, source, target);
+    } else {
+        fold_outcomes(seen, (void *)source, (void *)target);
+    }
+}
+
+void
+cell_fold(struct live *from, uint32_t from_index, struct live *to,
+          uint32_t to_index)
+{
+    if (from_index >= from->cell_max || to_index >= to->cell_max) {
+        return;
+    }
+    for (uint32_t part = 0; part <= PART_OUTCOMES; part++) {
+        fold_part(from, from_index, to, to_index, part);
+    }
+}

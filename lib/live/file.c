@@ -1,0 +1,476 @@
+/* Making, checking and replacing the file.
+ *
+ * A new file is complete before it has its name: it is made without one
+ * (O_TMPFILE; a killed maker leaves nothing) and linked to its name, which only
+ * one of several makers can do; the others take the winner's. */
+#include "live/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ATTACH_TRIES = 10,
+    LOCK_TRIES = 50,
+    LOCK_PAUSE_NS = 5000000,
+    STALE = 1, /* not a BIDE_E code: the file is to be replaced */
+};
+
+struct draft {
+    int fd;
+    char name[PATH_MAX]; /* "" when it has none yet */
+};
+
+int
+live_error(int error)
+{
+    switch (error) {
+    case ENOMEM:
+        return BIDE_ENOMEM;
+    case ENOENT:
+    case ENOTDIR:
+        return BIDE_EMISSING;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return BIDE_EPERM;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return BIDE_EFULL;
+    case EEXIST:
+        return BIDE_EEXIST;
+    case ELOOP:
+    case EISDIR:
+        return BIDE_EDAMAGED;
+    default:
+        return BIDE_ESYS;
+    }
+}
+
+/* ---- the header ---- */
+
+/* Zeros where it can not be read. */
+static void
+read_boot_id(uint8_t out[16])
+{
+    char text[37] = "";
+    unsigned digits = 0;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    memset(out, 0, 16);
+    if (fd < 0) {
+        return;
+    }
+    if (read(fd, text, 36) == 36) {
+        for (const char *c = text; *c && digits < 32; c++) {
+            unsigned value;
+
+            if (sscanf(c, "%1x", &value) == 1) {
+                out[digits / 2] |= (uint8_t)(value << (digits % 2 ? 0 : 4));
+                digits++;
+            }
+        }
+    }
+    close(fd);
+}
+
+static uint32_t
+stripes_here(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    uint32_t stripes = 1;
+
+    while (stripes < STRIPE_MAX && (long)stripes < cpus) {
+        stripes *= 2;
+    }
+    return stripes;
+}
+
+void
+file_header(const uint8_t id[16], struct live_header *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->magic = LIVE_MAGIC;
+    out->format = LIVE_FORMAT;
+    out->header_size = sizeof(struct live_header);
+    out->cell_size = sizeof(struct cell);
+    out->body_size = BODY_SIZE;
+    out->cell_max = CELL_MAX;
+    out->directory_words = DIRECTORY_WORDS;
+    out->sleeper_slots = SLEEPER_SLOTS;
+    out->stripes = stripes_here();
+    memcpy(out->registry_id, id, 16);
+    read_boot_id(out->boot_id);
+    out->tick_mult = clock_measure().mult;
+    out->begun_ns = clock_realtime_ns();
+}
+
+static bool
+sizes_fit(const struct live_header *h)
+{
+    return h->header_size == sizeof(struct live_header) &&
+           h->cell_size == sizeof(struct cell) && h->body_size == BODY_SIZE &&
+           h->cell_max == CELL_MAX && h->directory_words == DIRECTORY_WORDS &&
+           h->sleeper_slots == SLEEPER_SLOTS && h->stripes >= 1 &&
+           h->stripes <= STRIPE_MAX && !(h->stripes & (h->stripes - 1));
+}
+
+/* 0, STALE or a BIDE_E code. */
+static int
+check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
+{
+    static const uint8_t unknown[16];
+    uint8_t boot_id[16];
+
+    if (h->magic != LIVE_MAGIC) {
+        return STALE;
+    }
+    if (memcmp(h->registry_id, id, 16)) {
+        return BIDE_EDAMAGED; /* whatever its age, it is not ours to replace */
+    }
+    /* Who can not read the boot id must not fight over the file with those who
+     * can. */
+    read_boot_id(boot_id);
+    if (memcmp(boot_id, unknown, 16) && memcmp(boot_id, h->boot_id, 16)) {
+        return STALE;
+    }
+    if (h->format > LIVE_FORMAT) {
+        return BIDE_EFORMAT; /* in use by newer programs: leave it to them */
+    }
+    return h->format == LIVE_FORMAT && sizes_fit(h) && size == LIVE_SIZE
+               ? 0
+               : STALE;
+}
+
+static int
+check_file(int fd, const uint8_t id[16], struct live_header *out)
+{
+    struct live_header h;
+    struct stat st;
+    ssize_t n = pread(fd, &h, sizeof(h), 0);
+    int rc;
+
+    if (n < 0 || fstat(fd, &st)) {
+        return live_error(errno);
+    }
+    if (n != sizeof(h)) {
+        return STALE;
+    }
+    rc = check_header(&h, (uint64_t)st.st_size, id);
+    if (rc == 0) {
+        memcpy(out, &h, sizeof(h));
+    }
+    return rc;
+}
+
+/* Reserves what is mapped as a whole: costs little when it is there already,
+ * and a copy of the file may have holes. */
+static int
+reserve_front(int fd)
+{
+    int rc, tries = 0;
+
+    do {
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)LIVE_CELLS);
+    } while (rc && errno == EINTR && ++tries < 1000);
+    return rc ? live_error(errno) : 0;
+}
+
+int
+file_open(const char *path)
+{
+    struct stat st;
+    /* No following of links and no waiting for a pipe's other end: members of
+     * the group may put anything there. */
+    int fd =
+        open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+    if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+        close(fd);
+        errno = ELOOP;
+        return -1;
+    }
+    return fd;
+}
+
+/* 0, STALE, BIDE_EMISSING or another BIDE_E code. */
+static int
+open_checked(const char *path, const uint8_t id[16], struct live_header *out,
+             int *out_fd)
+{
+    int rc, fd = file_open(path);
+
+    if (fd < 0) {
+        return live_error(errno);
+    }
+    rc = check_file(fd, id, out);
+    if (rc == 0) {
+        rc = reserve_front(fd);
+    }
+    if (rc) {
+        close(fd);
+        return rc;
+    }
+    *out_fd = fd;
+    return 0;
+}
+
+/* ---- a new file ---- */
+
+/* Past this limit the kernel sends SIGXFSZ, which would end the program. */
+static bool
+size_allowed(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= LIVE_SIZE;
+}
+
+static int
+draft_fill(int fd, const char *directory, const uint8_t id[16])
+{
+    struct live_header h;
+    uint64_t magic = LIVE_MAGIC;
+    struct stat st;
+    int rc;
+
+    if (!size_allowed()) {
+        return BIDE_EFULL;
+    }
+    /* A directory without the set-group-ID bit: its group all the same, where
+     * that is allowed. */
+    if (!stat(directory, &st) && fchown(fd, (uid_t)-1, st.st_gid)) {
+        errno = 0;
+    }
+    if (fchmod(fd, 0660) || ftruncate(fd, (off_t)LIVE_SIZE)) {
+        return live_error(errno);
+    }
+    rc = reserve_front(fd);
+    if (rc) {
+        return rc;
+    }
+    file_header(id, &h);
+    h.magic = 0;
+    if (pwrite(fd, &h, sizeof(h), 0) != sizeof(h) ||
+        pwrite(fd, &magic, sizeof(magic), 0) != sizeof(magic)) {
+        return BIDE_ESYS;
+    }
+    return 0;
+}
+
+static int
+draft_open(const char *path, const char *directory, struct draft *d)
+{
+    d->name[0] = '\0';
+    /* Linking a file without a name goes by /proc. */
+    if (!access("/proc/self/fd", X_OK)) {
+        d->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0660);
+        if (d->fd >= 0) {
+            return 0;
+        }
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+            return live_error(errno);
+        }
+    }
+    if (snprintf(d->name, sizeof(d->name), "%s.XXXXXX", path) >=
+        (int)sizeof(d->name)) {
+        return BIDE_EINVAL;
+    }
+    d->fd = mkostemp(d->name, O_CLOEXEC);
+    return d->fd < 0 ? live_error(errno) : 0;
+}
+
+/* BIDE_EEXIST when something has that name. */
+static int
+draft_link(const struct draft *d, const char *to)
+{
+    char from[64];
+
+    if (d->name[0]) {
+        return link(d->name, to) ? live_error(errno) : 0;
+    }
+    snprintf(from, sizeof(from), "/proc/self/fd/%d", d->fd);
+    return linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW)
+               ? live_error(errno)
+               : 0;
+}
+
+/* Under the lock, so one name for all is enough, and who was killed here
+ * leaves a file that the next one removes. */
+static int
+draft_rename(const struct draft *d, const char *to)
+{
+    char between[PATH_MAX];
+    int rc;
+
+    if (snprintf(between, sizeof(between), "%s.new", to) >=
+        (int)sizeof(between)) {
+        return BIDE_EINVAL;
+    }
+    unlink(between);
+    rc = draft_link(d, between);
+    if (rc == 0 && rename(between, to)) {
+        rc = live_error(errno);
+        unlink(between);
+    }
+    return rc;
+}
+
+typedef int publish_fn(const struct draft *d, const char *to);
+
+static int
+make(const char *path, const char *directory, const uint8_t id[16],
+     publish_fn *publish, struct live_header *out, int *out_fd)
+{
+    struct draft d;
+    int rc = draft_open(path, directory, &d);
+
+    if (rc) {
+        return rc;
+    }
+    rc = draft_fill(d.fd, directory, id);
+    if (rc == 0) {
+        rc = publish(&d, path);
+    }
+    if (d.name[0]) {
+        unlink(d.name);
+    }
+    if (rc == 0) {
+        rc = check_file(d.fd, id, out) ? BIDE_ESYS : 0;
+    }
+    if (rc) {
+        close(d.fd);
+        return rc;
+    }
+    *out_fd = d.fd;
+    return 0;
+}
+
+/* ---- the directory ---- */
+
+static bool
+find_group(gid_t *out)
+{
+    char buffer[4096];
+    struct group group, *found = NULL;
+
+    if (getgrnam_r("bide", &group, buffer, sizeof(buffer), &found) || !found) {
+        return false;
+    }
+    *out = group.gr_gid;
+    return true;
+}
+
+static int
+make_directory(const char *directory)
+{
+    gid_t group;
+
+    if (mkdir(directory, 0700)) {
+        return errno == EEXIST ? 0 : live_error(errno);
+    }
+    if (geteuid() != 0 || !find_group(&group)) {
+        return 0;
+    }
+    if (chown(directory, (uid_t)-1, group) || chmod(directory, 02770)) {
+        return live_error(errno);
+    }
+    return 0;
+}
+
+static int
+create(const char *path, const char *directory, const uint8_t id[16],
+       struct live_header *out, int *out_fd)
+{
+    int rc = make(path, directory, id, draft_link, out, out_fd);
+
+    if (rc != BIDE_EMISSING) {
+        return rc;
+    }
+    rc = make_directory(directory);
+    if (rc) {
+        return rc;
+    }
+    return make(path, directory, id, draft_link, out, out_fd);
+}
+
+/* BIDE_ELOCKED after a quarter of a second: who holds it may be stopped. */
+static int
+lock_directory(const char *directory, int *out)
+{
+    const struct timespec pause = {0, LOCK_PAUSE_NS};
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return live_error(errno);
+    }
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (!flock(fd, LOCK_EX | LOCK_NB)) {
+            *out = fd;
+            return 0;
+        }
+        nanosleep(&pause, NULL);
+    }
+    close(fd);
+    return BIDE_ELOCKED;
+}
+
+/* Looks again under the lock: another may have replaced it meanwhile. */
+static int
+replace(const char *path, const char *directory, const uint8_t id[16],
+        struct live_header *out, int *out_fd)
+{
+    int lock = -1, rc = lock_directory(directory, &lock);
+
+    if (rc) {
+        return rc;
+    }
+    rc = open_checked(path, id, out, out_fd);
+    if (rc == STALE) {
+        rc = make(path, directory, id, draft_rename, out, out_fd);
+    }
+    flock(lock, LOCK_UN); /* a child of another thread may hold it open */
+    close(lock);
+    return rc;
+}
+
+int
+file_attach(const char *path, const uint8_t id[16], struct live_header *out,
+            int *out_fd)
+{
+    char copy[PATH_MAX];
+    const char *directory;
+    int rc = BIDE_ESYS;
+
+    if (strlen(path) >= sizeof(copy) - 16) {
+        return BIDE_EINVAL;
+    }
+    strcpy(copy, path);
+    directory = dirname(copy);
+    for (int i = 0; i < ATTACH_TRIES; i++) {
+        rc = open_checked(path, id, out, out_fd);
+        if (rc == BIDE_EMISSING) {
+            rc = create(path, directory, id, out, out_fd);
+        } else if (rc == STALE) {
+            rc = replace(path, directory, id, out, out_fd);
+        } else {
+            return rc;
+        }
+        /* Another was quicker, in making it or in removing it: again. */
+        if (rc != BIDE_EEXIST && rc != BIDE_EMISSING) {
+            return rc;
+        }
+    }
+    return BIDE_ESYS;
+}

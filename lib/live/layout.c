@@ -1,0 +1,118 @@
+/* Pins what layout.h draws: a field that moves would make two versions of the
+ * library read each other's numbers wrong.  After a change here, LIVE_FORMAT
+ * goes up. */
+#include "live/layout.h"
+
+#include <stddef.h>
+
+#include "live/sleeper.h"
+
+#define AT(type, field, offset) \
+    _Static_assert(offsetof(struct type, field) == (offset), #type " " #field)
+#define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+
+_Static_assert(sizeof(void *) == 8, "64 bit only");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian only");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+               "an atomic with a lock does not work between processes");
+
+_Static_assert(LIVE_SLEEPERS == 4096, "header: one page");
+_Static_assert(LIVE_DIRECTORY == 528384, "sleepers");
+_Static_assert(LIVE_DIRECTORY + DIRECTORY_WORDS * 8ull <= LIVE_CELLS,
+               "directory");
+_Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
+_Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
+               "bodies");
+_Static_assert(LIVE_SIZE == 10270343168ull, "the end");
+
+AT(live_header, magic, 0);
+AT(live_header, format, 8);
+AT(live_header, header_size, 12);
+AT(live_header, cell_size, 16);
+AT(live_header, body_size, 20);
+AT(live_header, cell_max, 24);
+AT(live_header, directory_words, 28);
+AT(live_header, sleeper_slots, 32);
+AT(live_header, stripes, 36);
+AT(live_header, registry_id, 40);
+AT(live_header, boot_id, 56);
+AT(live_header, tick_mult, 72);
+AT(live_header, begun_ns, 80);
+AT(live_header, cells_used, 88);
+AT(live_header, cells_refused, 92);
+AT(live_header, rings, 96);
+AT(live_header, trouble, 100);
+AT(live_header, trouble_ns, 104);
+AT(live_header, pages_refused, 112);
+AT(live_header, told, 120);
+SIZE(live_header, 128);
+
+AT(cell, gate, 0);
+AT(cell, limit, 8);
+AT(cell, limit_ms, 8);
+AT(cell, generation, 16);
+AT(cell, budget, 64);
+AT(cell, breaker, 128);
+AT(cell, name, 192);
+AT(cell, scope, 256);
+AT(cell, hash, 320);
+AT(cell, asked_by, 328);
+AT(cell, version, 332);
+AT(cell, asked_program, 336);
+AT(cell, scopes, 352);
+AT(cell, scopes_refused, 356);
+SIZE(cell, 512);
+
+AT(budget_words, tokens, 0);
+AT(budget_words, size, 8);
+AT(budget_words, size_txn, 16);
+AT(budget_words, retries, 24);
+AT(budget_words, next_turn, 32);
+AT(breaker_words, state, 0);
+AT(breaker_words, run, 8);
+AT(breaker_words, watched, 12);
+AT(breaker_words, next_turn, 16);
+AT(breaker_words, slow_after_ns, 24);
+AT(breaker_words, calls, 32);
+AT(guard_rings, breaker, 0);
+AT(guard_rings, budget, 1120);
+AT(guard_rings, base, 2240);
+AT(guard_rings, probe, 2296);
+AT(guard_rings, process, 2552);
+AT(guard_rings, transition, 2680);
+AT(guard_rings, transitions, 2808);
+AT(guard_rings, budget_refused, 2840);
+AT(guard_rings, bits, 2848);
+SIZE(guard_rings, 3872);
+
+AT(stripe, succeeded, 0);
+AT(stripe, failed, 4368);
+AT(stripe, counter, 8736);
+SIZE(stripe, 8960);
+_Static_assert(sizeof(struct stripe) % 64 == 0, "no shared cache lines");
+_Static_assert(COUNTER_COUNT <= COUNTER_ROOM, "counters");
+
+AT(outcome_slot, key, 0);
+AT(outcome_slot, count, 8);
+AT(outcome_slot, app, 16);
+SIZE(outcome_slot, 64);
+AT(outcomes, other, 0);
+AT(outcomes, slot, 64);
+SIZE(outcomes, 64 + CELL_OUTCOMES * 64);
+
+AT(body, stripe, 0);
+AT(body, outcomes, STRIPE_MAX * 8960);
+AT(body, guard, 18 * 4096);
+_Static_assert(sizeof(struct body) <= BODY_SIZE, "the guard: one page");
+_Static_assert(BODY_SIZE % 4096 == 0, "whole pages");
+
+AT(sleeper_slot, claim, 0);
+AT(sleeper_slot, filled, 8);
+AT(sleeper_slot, wake_ns, 16);
+AT(sleeper_slot, cell, 24);
+AT(sleeper_slot, attempts, 28);
+AT(sleeper_slot, allowed, 32);
+AT(sleeper_slot, pid_space, 36);
+AT(sleeper_slot, program, 40);
+AT(sleeper_slot, outcome, 56);
+SIZE(sleeper_slot, 128);

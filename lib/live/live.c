@@ -1,0 +1,373 @@
+/* Holding a live file: attaching, mapping piece by piece, reserving. */
+#include "live/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- opening and closing ---- */
+
+/* Big and mostly never touched: so by mmap, which commits what is used. */
+static void *
+map_fresh(size_t size, int sharing)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void
+unmap(void *p, size_t size)
+{
+    if (p) {
+        munmap(p, size);
+    }
+}
+
+static struct live *
+live_new(void)
+{
+    struct live *l = map_fresh(sizeof(*l), MAP_PRIVATE);
+
+    if (l) {
+        atomic_init(&l->fd, -1);
+    }
+    return l;
+}
+
+static int
+attach(struct live *l, const char *path, const uint8_t id[16])
+{
+    struct live_header h;
+    struct stat st;
+    int fd, rc;
+
+    l->path = strdup(path);
+    l->parts_size = CELL_MAX * sizeof(*l->parts);
+    l->parts = map_fresh(l->parts_size, MAP_PRIVATE);
+    if (!l->path || !l->parts) {
+        return BIDE_ENOMEM;
+    }
+    rc = file_attach(path, id, &h, &fd);
+    if (rc) {
+        return rc;
+    }
+    if (fstat(fd, &st)) {
+        close(fd);
+        return BIDE_ESYS;
+    }
+    l->device = st.st_dev;
+    l->inode = st.st_ino;
+    atomic_store(&l->fd, fd);
+    l->cell_max = CELL_MAX;
+    l->stripes = h.stripes;
+    l->scale.mult = h.tick_mult;
+    if (!clock_scale_ok(l->scale)) {
+        l->scale.mult = 0;
+    }
+    l->memory =
+        mmap(NULL, LIVE_CELLS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (l->memory == MAP_FAILED) {
+        l->memory = NULL;
+        return BIDE_ENOMEM;
+    }
+    l->memory_size = LIVE_CELLS;
+    return 0;
+}
+
+/* A new bell only; who can not make it has a timer instead. */
+static void
+hang_bell(struct live *l)
+{
+    int fd = bell_open(l, true);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+int
+live_open(const char *path, const uint8_t id[16], struct live **out)
+{
+    struct live *l = live_new();
+    int rc;
+
+    if (!l) {
+        return BIDE_ENOMEM;
+    }
+    rc = attach(l, path, id);
+    if (rc) {
+        live_close(l);
+        return rc;
+    }
+    hang_bell(l);
+    *out = l;
+    return 0;
+}
+
+/* Bodies follow the cells at once here, and after them the parts. */
+static size_t
+private_bodies(uint32_t cells)
+{
+    return (size_t)LIVE_CELLS + cells * sizeof(struct cell);
+}
+
+int
+live_open_private(struct live **out)
+{
+    static const uint8_t nobody[16];
+    struct live *l = live_new();
+    uint32_t cells = PRIVATE_CELLS;
+
+    if (!l) {
+        return BIDE_ENOMEM;
+    }
+    /* A limit on address space may leave room for fewer only. */
+    for (; cells >= 16 && !l->memory; cells /= 2) {
+        l->parts_size = cells * sizeof(*l->parts);
+        l->memory_size =
+            private_bodies(cells) + cells * (size_t)BODY_SIZE + l->parts_size;
+        l->memory = map_fresh(l->memory_size, MAP_SHARED);
+        l->cell_max = cells;
+    }
+    if (!l->memory) {
+        live_close(l);
+        return BIDE_ENOMEM;
+    }
+    l->parts = (void *)(l->memory + l->memory_size - l->parts_size);
+    file_header(nobody, live_header(l));
+    live_header(l)->cell_max = l->cell_max;
+    l->stripes = live_header(l)->stripes;
+    l->scale.mult = live_header(l)->tick_mult;
+    *out = l;
+    return 0;
+}
+
+static void
+close_file(struct live *l)
+{
+    int fd = atomic_load(&l->fd);
+    struct stat st;
+
+    /* A program that closed all descriptors may use the number for another
+     * file by now. */
+    if (fd >= 0 && !fstat(fd, &st) && st.st_dev == l->device &&
+        st.st_ino == l->inode) {
+        close(fd);
+    }
+}
+
+void
+live_close(struct live *l)
+{
+    if (!l) {
+        return;
+    }
+    for (size_t i = 0; i < CELL_MAX / CELL_SEGMENT; i++) {
+        unmap(atomic_load(&l->cell_segment[i]),
+              CELL_SEGMENT * sizeof(struct cell));
+    }
+    for (size_t i = 0; i < CELL_MAX / BODY_SEGMENT; i++) {
+        unmap(atomic_load(&l->body_segment[i]),
+              BODY_SEGMENT * (size_t)BODY_SIZE);
+    }
+    close_file(l);
+    if (!live_is_private(l)) {
+        unmap(l->parts, l->parts_size);
+    }
+    unmap(l->memory, l->memory_size);
+    free(l->path);
+    munmap(l, sizeof(*l));
+}
+
+/* ---- what it is ---- */
+
+bool
+live_is_private(const struct live *l)
+{
+    return !l->path;
+}
+
+static bool
+is_ours(const struct live *l, const struct stat *st)
+{
+    return st->st_dev == l->device && st->st_ino == l->inode &&
+           (uint64_t)st->st_size == LIVE_SIZE;
+}
+
+bool
+live_is_current(const struct live *l)
+{
+    struct stat st;
+
+    return !l->path || (!lstat(l->path, &st) && is_ours(l, &st));
+}
+
+struct tick_scale
+live_scale(const struct live *l)
+{
+    return l->scale;
+}
+
+uint32_t
+live_stripes(const struct live *l)
+{
+    return l->stripes;
+}
+
+struct live_header *
+live_header(struct live *l)
+{
+    return (struct live_header *)(void *)l->memory;
+}
+
+void
+live_note_trouble(struct live *l, int rc)
+{
+    struct live_header *h = live_header(l);
+    uint32_t code = rc < 0 ? (uint32_t)-rc : 0;
+
+    if (code) {
+        atomic_store(&h->trouble_ns, clock_realtime_ns());
+    }
+    if (atomic_load(&h->trouble) != code) {
+        atomic_store(&h->trouble, code);
+    }
+}
+
+/* ---- the descriptor ---- */
+
+int
+live_fd(struct live *l)
+{
+    int old = atomic_load(&l->fd), fd;
+    struct stat st;
+
+    if (!l->path) {
+        return -1;
+    }
+    if (old >= 0 && !fstat(old, &st) && is_ours(l, &st)) {
+        return old;
+    }
+    fd = file_open(l->path);
+    if (fd < 0) {
+        return -1;
+    }
+    if (fstat(fd, &st) || !is_ours(l, &st) ||
+        !atomic_compare_exchange_strong(&l->fd, &old, fd)) {
+        close(fd); /* another thread was quicker: the next call has it */
+        return -1;
+    }
+    return fd;
+}
+
+/* ---- mapping ---- */
+
+static char *
+map_segment(struct live *l, _Atomic(char *) *place, uint64_t offset,
+            size_t size)
+{
+    char *seen = atomic_load_explicit(place, memory_order_acquire), *p;
+    int fd;
+
+    if (seen) {
+        return seen;
+    }
+    fd = live_fd(l);
+    if (fd < 0) {
+        return NULL;
+    }
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    if (offset >= LIVE_BODIES) {
+        madvise(p, size, MADV_DONTDUMP); /* counters only bloat a core file */
+    }
+    if (!atomic_compare_exchange_strong(place, &seen, p)) {
+        munmap(p, size);
+        return seen;
+    }
+    return p;
+}
+
+struct cell *
+live_map_cell(struct live *l, uint32_t index)
+{
+    uint32_t segment = index / CELL_SEGMENT;
+    char *p;
+
+    if (live_is_private(l)) {
+        return (void *)(l->memory + cell_offset(index));
+    }
+    p = map_segment(l, &l->cell_segment[segment],
+                    cell_offset(segment * CELL_SEGMENT),
+                    CELL_SEGMENT * sizeof(struct cell));
+    return p ? (struct cell *)(void *)p + index % CELL_SEGMENT : NULL;
+}
+
+struct body *
+live_map_body(struct live *l, uint32_t index)
+{
+    uint32_t segment = index / BODY_SEGMENT;
+    char *p;
+
+    if (live_is_private(l)) {
+        return (void *)(l->memory + private_bodies(l->cell_max) +
+                        index * (size_t)BODY_SIZE);
+    }
+    p = map_segment(l, &l->body_segment[segment],
+                    body_offset(segment * BODY_SEGMENT),
+                    BODY_SEGMENT * (size_t)BODY_SIZE);
+    return p ? (void *)(p + index % BODY_SEGMENT * (size_t)BODY_SIZE) : NULL;
+}
+
+/* ---- space ---- */
+
+int
+live_reserve(struct live *l, uint64_t offset, uint64_t size)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t end = (offset + size + page - 1) / page * page;
+    int fd, rc, tries = 0;
+
+    if (live_is_private(l)) {
+        return 0;
+    }
+    fd = live_fd(l);
+    if (fd < 0) {
+        return BIDE_ESYS;
+    }
+    offset = offset / page * page;
+    do { /* any signal interrupts it on tmpfs */
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                       (off_t)(end - offset));
+    } while (rc && errno == EINTR && ++tries < 1000);
+    return rc ? live_error(errno) : 0;
+}
+
+bool
+live_has(struct live *l, uint64_t offset)
+{
+    off_t page = (off_t)(offset / 4096 * 4096);
+    int fd;
+
+    if (live_is_private(l)) {
+        return true;
+    }
+    fd = live_fd(l);
+    return fd >= 0 && lseek(fd, page, SEEK_DATA) == page;
+}
+
+bool
+live_copy(struct live *l, uint64_t offset, void *out, size_t size)
+{
+    int fd = live_fd(l);
+
+    return fd >= 0 && pread(fd, out, size, (off_t)offset) == (ssize_t)size;
+}

@@ -1,0 +1,232 @@
+/* Each slot is a sequence lock without a lock: a claim (one word, by CAS) says
+ * whose it is and until when; the rest is written after it, then `filled` is
+ * set to the claim.  A reader takes what it found only when both were the same
+ * before and after.  A slot that another took over meanwhile (its time was
+ * past, say in a process that was stopped) no longer has our claim, and is left
+ * alone. */
+#include "live/inside.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live/words.h"
+
+enum {
+    SEARCH = 64,
+    SLOT_BITS = 12,
+    SERIAL_BITS = 10,
+    PID_SHIFT = 42,
+    SERIAL_SHIFT = 32,
+    UNIT_SHIFT = 26,  /* of the time in a claim: 67 ms */
+    GRACE_UNITS = 15, /* 1 s: a sleeper leaves a bit after its time */
+};
+
+_Static_assert(SLEEPER_SLOTS == 1 << SLOT_BITS, "a slot's number has 12 bits");
+
+static struct sleeper_slot *
+slot_at(struct live *l, uint32_t i)
+{
+    struct sleeper_slot *slots = (void *)(l->memory + LIVE_SLEEPERS);
+
+    return &slots[i % SLEEPER_SLOTS];
+}
+
+/* ---- claims ---- */
+
+static uint64_t
+claim_of(uint32_t pid, uint32_t serial, uint64_t wake_ns)
+{
+    uint64_t units = wake_ns >> UNIT_SHIFT;
+
+    units = units < UINT32_MAX ? units + 1 : UINT32_MAX;
+    return (uint64_t)pid << PID_SHIFT | (uint64_t)serial << SERIAL_SHIFT |
+           units;
+}
+
+static uint32_t
+claim_pid(uint64_t claim)
+{
+    return (uint32_t)(claim >> PID_SHIFT);
+}
+
+static uint32_t
+claim_serial(uint64_t claim)
+{
+    return (uint32_t)(claim >> SERIAL_SHIFT) & ((1u << SERIAL_BITS) - 1);
+}
+
+static bool
+is_past(uint64_t claim, uint64_t now_ns)
+{
+    return (now_ns >> UNIT_SHIFT) > (uint64_t)(uint32_t)claim + GRACE_UNITS;
+}
+
+/* In another namespace the same number may be of another process, or of none:
+ * then only the time counts. */
+static bool
+is_dead(struct sleeper_slot *slot, uint64_t claim)
+{
+    uint32_t pid = claim_pid(claim);
+
+    if (!pid) {
+        return true;
+    }
+    if (atomic_load(&slot->filled) == claim &&
+        atomic_load(&slot->pid_space) != who_pid_space()) {
+        return false;
+    }
+    return kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+/* ---- entering and leaving ---- */
+
+/* First without asking the kernel about anybody, then with. */
+static int
+claim_slot(struct live *l, uint32_t start, uint64_t claim)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    for (uint32_t i = 0; i < 2 * SEARCH; i++) {
+        uint32_t number = (start + i % SEARCH) % SLEEPER_SLOTS;
+        struct sleeper_slot *slot = slot_at(l, number);
+        uint64_t seen = atomic_load(&slot->claim);
+
+        if (seen && !is_past(seen, now_ns) &&
+            (i < SEARCH || !is_dead(slot, seen))) {
+            continue;
+        }
+        if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
+            return (int)number;
+        }
+    }
+    return -1;
+}
+
+static void
+fill(struct sleeper_slot *slot, uint64_t claim, uint32_t allowed,
+     uint64_t wake_ns)
+{
+    atomic_store(&slot->allowed, allowed);
+    atomic_store(&slot->wake_ns, wake_ns);
+    atomic_store(&slot->filled, claim);
+}
+
+int
+sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
+              uint32_t allowed, struct bide_outcome last, uint64_t wake_ns)
+{
+    uint32_t pid = (uint32_t)getpid();
+    uint32_t serial = atomic_fetch_add(&l->sleeper_serial, 1);
+    uint64_t seed = (uint64_t)pid << 32 | serial, claim;
+    char outcome[64] = "", program[16];
+    struct sleeper_slot *slot;
+    int number;
+
+    serial &= (1u << SERIAL_BITS) - 1;
+    claim = claim_of(pid, serial, wake_ns);
+    number = claim_slot(l, (uint32_t)words_hash(&seed, sizeof(seed)), claim);
+    if (number < 0) {
+        return -1;
+    }
+    slot = slot_at(l, (uint32_t)number);
+    bide_outcome_name(last, outcome, sizeof(outcome));
+    who_program(program);
+    atomic_store(&slot->pid_space, who_pid_space());
+    atomic_store(&slot->cell, cell);
+    atomic_store(&slot->attempts, attempts);
+    words_write(slot->program, 2, program);
+    words_write(slot->outcome, 8, outcome);
+    fill(slot, claim, allowed, wake_ns);
+    return number | (int)serial << SLOT_BITS;
+}
+
+/* The slot while it is still ours, with its claim; else NULL. */
+static struct sleeper_slot *
+own_slot(struct live *l, int number, uint64_t *claim)
+{
+    struct sleeper_slot *slot;
+
+    if (number < 0) {
+        return NULL;
+    }
+    slot = slot_at(l, (uint32_t)number);
+    *claim = atomic_load(&slot->claim);
+    return claim_pid(*claim) == (uint32_t)getpid() &&
+                   claim_serial(*claim) == (uint32_t)number >> SLOT_BITS
+               ? slot
+               : NULL;
+}
+
+void
+sleeper_move(struct live *l, int number, uint32_t allowed, uint64_t wake_ns)
+{
+    uint64_t seen, claim;
+    struct sleeper_slot *slot = own_slot(l, number, &seen);
+
+    if (!slot) {
+        return;
+    }
+    claim = claim_of(claim_pid(seen), claim_serial(seen), wake_ns);
+    if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
+        fill(slot, claim, allowed, wake_ns);
+    }
+}
+
+void
+sleeper_leave(struct live *l, int number)
+{
+    uint64_t seen;
+    struct sleeper_slot *slot = own_slot(l, number, &seen);
+
+    if (slot) {
+        atomic_compare_exchange_strong(&slot->claim, &seen, 0);
+    }
+}
+
+/* ---- looking ---- */
+
+static bool
+read_slot(struct sleeper_slot *slot, struct sleeper *out)
+{
+    uint64_t claim = atomic_load(&slot->claim);
+    char program[2 * 8 + 1], outcome[8 * 8 + 1];
+
+    if (!claim || atomic_load(&slot->filled) != claim) {
+        return false;
+    }
+    out->pid = claim_pid(claim);
+    out->cell = atomic_load(&slot->cell);
+    out->attempts = atomic_load(&slot->attempts);
+    out->allowed = atomic_load(&slot->allowed);
+    out->wake_ns = atomic_load(&slot->wake_ns);
+    words_read(slot->program, 2, program);
+    words_read(slot->outcome, 8, outcome);
+    words_printable(program);
+    words_printable(outcome);
+    memcpy(out->program, program, sizeof(out->program));
+    out->program[sizeof(out->program) - 1] = '\0';
+    memcpy(out->outcome, outcome, sizeof(out->outcome));
+    out->outcome[sizeof(out->outcome) - 1] = '\0';
+    return atomic_load(&slot->claim) == claim && !is_dead(slot, claim);
+}
+
+int
+sleeper_each(struct live *l, uint64_t now_ns,
+             int (*visit)(void *arg, const struct sleeper *s), void *arg)
+{
+    for (uint32_t i = 0; i < SLEEPER_SLOTS; i++) {
+        struct sleeper s;
+        int rc;
+
+        if (!read_slot(slot_at(l, i), &s) || s.wake_ns < now_ns) {
+            continue;
+        }
+        rc = visit(arg, &s);
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,156 @@
+#include "live/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BELL_TIMER_NS = 100000000,
+    CLEAR_READS = 64, /* of 4 KiB; what is left makes it readable once more */
+};
+
+/* ---- the futex ---- */
+
+/* Not FUTEX_PRIVATE: the word is shared between processes. */
+static long
+futex(_Atomic uint32_t *word, int operation, uint32_t value,
+      const struct timespec *until)
+{
+    return syscall(SYS_futex, word, operation, value, until, NULL,
+                   FUTEX_BITSET_MATCH_ANY);
+}
+
+uint32_t
+cell_announce(struct live *l, struct cell *c)
+{
+    long woken;
+
+    (void)l;
+    atomic_fetch_add(&c->generation, 1);
+    woken = futex(&c->generation, FUTEX_WAKE, INT_MAX, NULL);
+    return woken > 0 ? (uint32_t)woken : 0;
+}
+
+void
+cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
+{
+    struct timespec until = {
+        .tv_sec = (time_t)(until_ns / 1000000000u),
+        .tv_nsec = (long)(until_ns % 1000000000u),
+    };
+
+    /* FUTEX_WAIT_BITSET takes a point in time, FUTEX_WAIT a duration. */
+    futex(&c->generation, FUTEX_WAIT_BITSET, seen,
+          until_ns == UINT64_MAX ? NULL : &until);
+}
+
+/* ---- the bell ---- */
+
+static bool
+bell_path(const struct live *l, char path[PATH_MAX])
+{
+    return l->path && snprintf(path, PATH_MAX, "%s.bell", l->path) < PATH_MAX;
+}
+
+int
+bell_open(struct live *l, bool create)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    if (!bell_path(l, path)) {
+        return -1;
+    }
+    fd = file_open(path);
+    if (fd >= 0 || errno != ENOENT || !create) {
+        return fd;
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+    if (fd >= 0 && fchmod(fd, 0660)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Where a file may have no bytes at all, writing one sends SIGXFSZ. */
+static bool
+byte_allowed(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur > 0;
+}
+
+void
+live_ring(struct live *l)
+{
+    int fd;
+
+    atomic_fetch_add(&live_header(l)->rings, 1);
+    fd = bell_open(l, true);
+    if (fd < 0) {
+        return;
+    }
+    /* A touch takes no space, so that it works on a full filesystem too. */
+    if (futimens(fd, NULL) && byte_allowed() && pwrite(fd, "", 1, 0) != 1) {
+        errno = 0; /* nothing left to try: who listens looks every 5 s */
+    }
+    close(fd);
+}
+
+static int
+bell_timer(void)
+{
+    const struct itimerspec each = {{0, BELL_TIMER_NS}, {0, BELL_TIMER_NS}};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (fd < 0) {
+        return live_error(errno);
+    }
+    timerfd_settime(fd, 0, &each, NULL);
+    return fd;
+}
+
+int
+live_bell(struct live *l)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    if (!bell_path(l, path)) {
+        return bell_timer();
+    }
+    fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd < 0) {
+        return bell_timer();
+    }
+    if (inotify_add_watch(fd, path, IN_ATTRIB | IN_MODIFY) < 0) {
+        close(fd);
+        return bell_timer();
+    }
+    return fd;
+}
+
+void
+live_bell_clear(int fd)
+{
+    char buffer[4096];
+
+    for (int i = 0; i < CLEAR_READS; i++) {
+        ssize_t n = read(fd, buffer, sizeof(buffer));
+
+        if (n <= 0 && errno != EINTR) {
+            return;
+        }
+    }
+}

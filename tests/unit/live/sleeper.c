@@ -1,0 +1,315 @@
+#include "scene.h"
+
+#include <pthread.h>
+
+#define SECOND 1000000000ull
+
+static const struct bide_outcome http_503 = {.domain = BIDE_DOMAIN_HTTP,
+                                             .code = 503};
+
+struct seen {
+    int count;
+    struct sleeper last;
+};
+
+static int
+look(void *arg, const struct sleeper *s)
+{
+    struct seen *seen = arg;
+
+    seen->count++;
+    seen->last = *s;
+    return 0;
+}
+
+static struct seen
+look_at(struct live *l, uint64_t now_ns)
+{
+    struct seen seen = {0};
+
+    assert_int_equal(sleeper_each(l, now_ns, look, &seen), 0);
+    return seen;
+}
+
+static void
+who_sleeps_is_listed_until_it_leaves(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s), *other = scene_open(s);
+    uint64_t now = clock_monotonic_ns(), wake = now + 100 * SECOND + 1;
+    int slot = sleeper_enter(l, 7, 2, 4, http_503, wake);
+    struct seen seen = look_at(other, now);
+    FILE *comm = fopen("/proc/self/comm", "r");
+    char program[17] = "";
+
+    assert_true(slot >= 0);
+    assert_non_null(comm);
+    assert_int_equal(fscanf(comm, "%16s", program), 1);
+    fclose(comm);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.last.cell, 7);
+    assert_int_equal(seen.last.pid, getpid());
+    assert_int_equal(seen.last.attempts, 2);
+    assert_int_equal(seen.last.allowed, 4);
+    assert_int_equal(seen.last.wake_ns, wake);
+    assert_string_equal(seen.last.outcome, "http.503");
+    assert_string_equal(seen.last.program, program);
+
+    sleeper_move(l, slot, UINT32_MAX, wake + 9 * SECOND);
+    seen = look_at(other, now);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.last.allowed, UINT32_MAX);
+    assert_int_equal(seen.last.wake_ns, wake + 9 * SECOND);
+    assert_int_equal(seen.last.attempts, 2);
+
+    sleeper_leave(l, slot);
+    assert_int_equal(look_at(other, now).count, 0);
+    sleeper_leave(l, slot);
+    sleeper_move(l, slot, 1, wake);
+    sleeper_move(l, -1, 1, wake);
+    sleeper_leave(l, -1);
+    assert_int_equal(look_at(other, now).count, 0);
+    live_close(l);
+    live_close(other);
+}
+
+static void
+times_past_are_left_out(void **state)
+{
+    static const struct {
+        uint64_t wake_ns, now_ns;
+        int count;
+    } rows[] = {
+        {1000 * SECOND, 1000 * SECOND, 1},
+        {1000 * SECOND, 1000 * SECOND + 1, 0},
+        {0, 0, 1},
+        {UINT64_MAX, UINT64_MAX, 1},
+        {UINT64_MAX, 0, 1},
+    };
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int slot = sleeper_enter(l, 0, 1, 2, http_503, rows[i].wake_ns);
+
+        assert_true(slot >= 0);
+        assert_int_equal(look_at(l, rows[i].now_ns).count, rows[i].count);
+        sleeper_leave(l, slot);
+    }
+    live_close(l);
+}
+
+static int
+stop_at_third(void *arg, const struct sleeper *s)
+{
+    int *count = arg;
+
+    (void)s;
+    return ++*count == 3 ? 42 : 0;
+}
+
+static void
+a_full_table_gives_no_slot_and_a_visit_can_end_early(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+    uint64_t far = clock_monotonic_ns() + 1000 * SECOND;
+    int entered = 0, count = 0, slots[SLEEPER_SLOTS], failed = 0;
+
+    while (failed < 2000) {
+        int slot = sleeper_enter(l, 0, 1, 2, http_503, far);
+
+        if (slot < 0) {
+            failed++;
+        } else {
+            slots[entered++] = slot;
+        }
+    }
+    assert_int_equal(look_at(l, 0).count, entered);
+    assert_true(entered > SLEEPER_SLOTS * 9 / 10);
+    assert_int_equal(sleeper_each(l, 0, stop_at_third, &count), 42);
+    assert_int_equal(count, 3);
+    while (entered) {
+        sleeper_leave(l, slots[--entered]);
+    }
+    assert_int_equal(look_at(l, 0).count, 0);
+    live_close(l);
+}
+
+static void
+slots_past_their_time_are_taken_over(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+    uint64_t far = clock_monotonic_ns() + 1000 * SECOND;
+    int old[8 * SLEEPER_SLOTS], entered = 0;
+
+    for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
+        old[i] = sleeper_enter(l, 1, 1, 2, http_503, 0);
+        assert_true(old[i] >= 0);
+    }
+    while (entered < SLEEPER_SLOTS / 2) {
+        entered += sleeper_enter(l, 2, 1, 2, http_503, far) >= 0;
+    }
+    /* Who lost its slot that way must not end another's: the serials of the
+     * last 1,024 entries differ. */
+    for (int i = 0; i < 1024 - SLEEPER_SLOTS / 2 % 1024; i++) {
+        sleeper_leave(l, old[8 * SLEEPER_SLOTS - 1 - i]);
+    }
+    assert_true(look_at(l, far).count > SLEEPER_SLOTS / 2 - 300);
+    live_close(l);
+}
+
+static void
+sleep_and_die(void *arg)
+{
+    struct live *l = arg;
+
+    for (int i = 0; i < 20000; i++) {
+        sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX);
+    }
+    kill(getpid(), SIGKILL);
+}
+
+static void
+a_killed_process_leaves_no_sleeper_behind(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+
+    assert_int_equal(scene_child(sleep_and_die, l), 1000 + SIGKILL);
+    assert_int_equal(look_at(l, 0).count, 0);
+    for (int i = 0; i < SLEEPER_SLOTS / 2; i++) {
+        assert_true(sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX) >= 0);
+    }
+    assert_int_equal(look_at(l, 0).count, SLEEPER_SLOTS / 2);
+    live_close(l);
+}
+
+static void
+leave_parents(void *arg)
+{
+    struct live *l = arg;
+
+    for (int slot = 0; slot < SLEEPER_SLOTS * 4; slot++) {
+        sleeper_leave(l, slot);
+    }
+}
+
+static void
+a_child_does_not_end_its_parents_sleeps(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+
+    assert_true(sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) >= 0);
+    assert_int_equal(scene_child(leave_parents, l), 0);
+    assert_int_equal(look_at(l, 0).count, 1);
+    leave_parents(l);
+    assert_int_equal(look_at(l, 0).count, 0);
+    live_close(l);
+}
+
+static void
+what_would_play_with_a_terminal_is_made_harmless(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+    int slot = sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    struct sleeper_slot *slots =
+        (void *)((char *)live_header(l) + LIVE_SLEEPERS);
+    struct seen seen;
+
+    memset((void *)slots[slot].program, 0x1b, 16);
+    memset((void *)slots[slot].outcome, 'x', 64);
+    seen = look_at(l, 0);
+    assert_string_equal(seen.last.program, "???????????????");
+    assert_int_equal(strlen(seen.last.outcome), 63);
+    live_close(l);
+}
+
+static void
+a_slot_that_is_not_filled_yet_is_not_listed(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+    int slot = sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    struct sleeper_slot *slots =
+        (void *)((char *)live_header(l) + LIVE_SLEEPERS);
+
+    atomic_fetch_add(&slots[slot].filled, 1);
+    assert_int_equal(look_at(l, 0).count, 0);
+    live_close(l);
+}
+
+/* ---- many at once ---- */
+
+static void *
+come_and_go(void *arg)
+{
+    struct live *l = arg;
+
+    for (uint32_t i = 0; i < 5000; i++) {
+        int slot = sleeper_enter(l, i, i, i, http_503, UINT64_MAX);
+
+        sleeper_move(l, slot, i, UINT64_MAX - 1);
+        sleeper_leave(l, slot);
+    }
+    return NULL;
+}
+
+/* Each writes the same number into three fields. */
+static int
+consistent(void *arg, const struct sleeper *s)
+{
+    (void)arg;
+    return s->cell != s->attempts || s->cell != s->allowed ||
+           strcmp(s->outcome, "http.503") != 0;
+}
+
+static void
+a_reader_never_sees_a_mixture(void **state)
+{
+    struct scene *s = *state;
+    struct live *l = scene_open(s);
+    struct sleeper_slot *slots =
+        (void *)((char *)live_header(l) + LIVE_SLEEPERS);
+    pthread_t threads[3];
+
+    /* Most slots are taken, so that they meet in the others. */
+    for (int i = 0; i < SLEEPER_SLOTS; i++) {
+        if (i % 64) {
+            atomic_store(&slots[i].claim,
+                         (uint64_t)getpid() << 42 | UINT32_MAX);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, l), 0);
+    }
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(sleeper_each(l, 0, consistent, NULL), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(look_at(l, 0).count, 0);
+    live_close(l);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE_TEST(who_sleeps_is_listed_until_it_leaves),
+        SCENE_TEST(times_past_are_left_out),
+        SCENE_TEST(a_full_table_gives_no_slot_and_a_visit_can_end_early),
+        SCENE_TEST(slots_past_their_time_are_taken_over),
+        SCENE_TEST(a_killed_process_leaves_no_sleeper_behind),
+        SCENE_TEST(a_child_does_not_end_its_parents_sleeps),
+        SCENE_TEST(what_would_play_with_a_terminal_is_made_harmless),
+        SCENE_TEST(a_slot_that_is_not_filled_yet_is_not_listed),
+        SCENE_TEST(a_reader_never_sees_a_mixture),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
