@@ -1,0 +1,366 @@
+/* A change made by the real command reaches calls that sleep in another
+ * process.  Their waits are of an hour, and none may still be asleep at one of
+ * the looks at the registry that a call takes each 5 s: it must be told. */
+#include "system/process.h"
+
+static const char shop[] = "[base]\n"
+                           "attempts = 2\n"
+                           "wait = fixed\n"
+                           "wait_initial = 1h\n"
+                           "wait_max = 2h\n"
+                           "wait_jitter = none\n"
+                           "[shop]\n"
+                           "extends = base\n";
+
+#define LONG_RULES                                                   \
+    "attempts = 2\nwait = fixed\nwait_initial = 1h\nwait_max = 2h\n" \
+    "wait_jitter = none\n"
+
+enum driver { RUN, TRY, STEP, DRIVERS };
+
+struct service {
+    pid_t pid;
+    int results;
+};
+
+/* ---- the service ---- */
+
+static struct bide_outcome
+first_fails(const struct bide_attempt *attempt, void *arg)
+{
+    (void)arg;
+    return attempt->number == 1 ? bide_http(503, NULL) : bide_ok();
+}
+
+static void
+run_by_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
+{
+    struct pollfd fd = {bide_fd(b), POLLIN, 0};
+    struct bide_call c;
+    enum bide_next next = bide_step_begin(&c, p);
+
+    MUST(fd.fd >= 0);
+    while (next == BIDE_GO || next == BIDE_WAIT) {
+        if (next == BIDE_GO) {
+            next = bide_step_ended(&c, first_fails(&c.attempt, NULL));
+            continue;
+        }
+        /* Nothing but the descriptor wakes it. */
+        if (poll(&fd, 1,
+                 bide_step_deadline_ns(&c) > scene_monotonic() ? 60000 : 0)) {
+            bide_fd_clear(b);
+        }
+        next = bide_step_resume(&c);
+    }
+    *out = c.result;
+}
+
+static void
+run_by(enum driver driver, struct bide *b, struct bide_policy *p,
+       struct bide_result *out)
+{
+    struct bide_call c;
+
+    switch (driver) {
+    case RUN:
+        bide_run(p, first_fails, NULL, out);
+        break;
+    case TRY:
+        BIDE_TRY(&c, p)
+        {
+            bide_call_outcome(&c, first_fails(&c.attempt, NULL));
+        }
+        *out = c.result;
+        break;
+    default:
+        run_by_steps(b, p, out);
+    }
+}
+
+static void
+serve(struct scene *s, enum driver driver, const char *name, int results)
+{
+    struct bide_result r;
+    struct bide_policy *p;
+    struct bide *b;
+
+    MUST(bide_open(s->dir, 0, &b) == 0);
+    MUST(bide_declare(b, "[declared]\n" LONG_RULES) == 0);
+    MUST(bide_lookup(b, name, NULL, &p) == 0);
+    run_by(driver, b, p, &r);
+    MUST(write(results, &r, sizeof r) == sizeof r);
+    MUST(bide_close(b) == 0);
+    _exit(0);
+}
+
+static bool
+somebody_sleeps(void *arg)
+{
+    return scene_sleepers(arg) > 0;
+}
+
+/* Comes back once its call sleeps. */
+static struct service
+service_start(struct scene *s, enum driver driver, const char *name)
+{
+    struct service v;
+    int pipes[2];
+
+    assert_int_equal(pipe(pipes), 0);
+    v.pid = fork();
+    if (v.pid == 0) {
+        close(pipes[0]);
+        serve(s, driver, name, pipes[1]);
+    }
+    close(pipes[1]);
+    v.results = pipes[0];
+    assert_true(scene_until(somebody_sleeps, s));
+    return v;
+}
+
+static struct bide_result
+service_end(struct service v)
+{
+    struct bide_result r;
+    int status;
+
+    if (!process_hear(v.results, &r, sizeof r)) {
+        kill(v.pid, SIGKILL);
+        fail_msg("it did not go on");
+    }
+    close(v.results);
+    assert_int_equal(waitpid(v.pid, &status, 0), v.pid);
+    assert_int_equal(status, 0);
+    return r;
+}
+
+/* ---- what is changed ---- */
+
+struct change {
+    const char *what, *name;
+    const char *words[6];
+    const char *text; /* or applied */
+    enum bide_verdict verdict;
+    uint32_t attempts;
+};
+
+static const struct change changes[] = {
+    {"lowered",
+     "shop",
+     {"set", "shop", "wait_initial=1ms"},
+     NULL,
+     BIDE_SUCCEEDED,
+     2},
+    {"its maximum lowered",
+     "shop",
+     {"set", "shop", "wait_max=1ms"},
+     NULL,
+     BIDE_SUCCEEDED,
+     2},
+    {"set to give up",
+     "shop",
+     {"set", "shop", "attempts=1"},
+     NULL,
+     BIDE_EXHAUSTED,
+     1},
+    {"deleted", "shop", {"delete", "shop"}, NULL, BIDE_EXHAUSTED, 1},
+    {"its parent changed",
+     "shop",
+     {"set", "base", "wait_initial=1ms"},
+     NULL,
+     BIDE_SUCCEEDED,
+     2},
+    {"created",
+     "declared",
+     {NULL},
+     "[declared]\nattempts = 1\n",
+     BIDE_EXHAUSTED,
+     1},
+    {"created as another's child",
+     "declared",
+     {NULL},
+     "[declared]\nextends = base\nwait = none\n",
+     BIDE_SUCCEEDED,
+     2},
+    {"rolled back", "shop", {"rollback", "shop", "1"}, NULL, BIDE_SUCCEEDED, 2},
+};
+
+static const char *const drivers[] = {"run", "try", "step"};
+
+static void
+change_under(struct scene *s, const struct change *c, enum driver driver)
+{
+    struct service v;
+    struct bide_result r;
+
+    print_message("         %s, %s\n", c->what, drivers[driver]);
+    BIDE(s, "apply", "--prune", process_file(s, shop));
+    v = service_start(s, driver, c->name);
+    if (c->text) {
+        BIDE(s, "apply", process_file(s, c->text));
+    } else {
+        assert_int_equal(process_run(s, c->words), 0);
+    }
+    r = service_end(v);
+    assert_int_equal(r.verdict, c->verdict);
+    assert_int_equal(r.attempts, c->attempts);
+    assert_true(r.slept_ns < 4500 * MS); /* told, not found by a look */
+    assert_int_equal(scene_sleepers(s), 0);
+}
+
+static void
+a_change_reaches_a_call_asleep_in_another_process(void **state)
+{
+    struct scene *s = *state;
+    enum driver driver;
+    size_t i;
+
+    /* Version 1 of shop waits for 1 ms, for the rollback. */
+    process_registry(s, "[shop]\nattempts = 2\nwait_initial = 1ms\n");
+    for (i = 0; i < COUNT(changes); i++) {
+        for (driver = RUN; driver < DRIVERS; driver++) {
+            change_under(s, &changes[i], driver);
+        }
+    }
+}
+
+static int
+keep_wait(void *arg, const struct admin_sleeper *sleeper)
+{
+    *(int64_t *)arg = sleeper->wakes_in_ns;
+    return 0;
+}
+
+static bool
+wakes_later(void *arg)
+{
+    struct admin *a = scene_admin(arg);
+    int64_t ns = 0;
+
+    admin_each_sleeper(a, keep_wait, &ns);
+    admin_close(a);
+    return ns > 4000 * (int64_t)SECOND;
+}
+
+static void
+a_raised_wait_keeps_the_call_asleep_for_longer(void **state)
+{
+    struct scene *s = *state;
+    enum driver driver;
+
+    process_registry(s, shop);
+    for (driver = RUN; driver < DRIVERS; driver++) {
+        struct service v = service_start(s, driver, "shop");
+        struct bide_result r;
+
+        assert_false(wakes_later(s));
+        BIDE(s, "set", "shop", "wait_initial=2h");
+        assert_true(scene_until(wakes_later, s));
+        BIDE(s, "set", "shop", "wait_initial=1ms");
+        r = service_end(v);
+        assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+        BIDE(s, "set", "shop", "wait_initial=1h");
+    }
+}
+
+/* Nobody announces its end: calls that block look each 5 s. */
+static void
+a_temporary_change_ends_by_itself(void **state)
+{
+    struct scene *s = *state;
+    struct service v;
+    struct bide_result r;
+
+    process_registry(s, "[shop]\nattempts = 2\nwait = fixed\n"
+                        "wait_initial = 10ms\nwait_jitter = none\n"
+                        "wait_max = 2h\n");
+    BIDE(s, "set", "shop", "wait_initial=1h", "--for", "2s");
+    v = service_start(s, RUN, "shop");
+    r = service_end(v);
+    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+    BIDE(s, "set", "shop", "attempts=2", "wait_initial=1h");
+    v = service_start(s, RUN, "shop");
+    BIDE(s, "set", "shop", "attempts=1", "--for", "1h");
+    r = service_end(v);
+    assert_int_equal(r.verdict, BIDE_EXHAUSTED);
+}
+
+/* ---- fifty ---- */
+
+enum { MANY = 50 };
+
+static void *
+sleep_once(void *arg)
+{
+    bide_run(arg, first_fails, NULL, NULL);
+    return NULL;
+}
+
+static bool
+all_sleep(void *arg)
+{
+    return scene_sleepers(arg) == MANY;
+}
+
+static void
+serve_many(struct scene *s, int results)
+{
+    pthread_t threads[MANY];
+    struct bide_policy *p;
+    struct bide_stats stats;
+    struct bide *b;
+    int i;
+
+    MUST(bide_open(s->dir, 0, &b) == 0);
+    MUST(bide_lookup(b, "shop", NULL, &p) == 0);
+    for (i = 0; i < MANY; i++) {
+        MUST(pthread_create(&threads[i], NULL, sleep_once, p) == 0);
+    }
+    for (i = 0; i < MANY; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    MUST(bide_read_stats(p, &stats) == 0);
+    MUST(write(results, &stats, sizeof stats) == sizeof stats);
+    MUST(bide_close(b) == 0);
+    _exit(0);
+}
+
+static void
+fifty_threads_asleep_all_follow(void **state)
+{
+    struct scene *s = *state;
+    struct bide_stats stats;
+    int pipes[2], status;
+    pid_t child;
+
+    process_registry(s, shop);
+    assert_int_equal(pipe(pipes), 0);
+    child = fork();
+    if (child == 0) {
+        serve_many(s, pipes[1]);
+    }
+    close(pipes[1]);
+    assert_true(scene_until(all_sleep, s));
+    BIDE(s, "set", "shop", "wait_initial=1ms");
+    assert_true(process_hear(pipes[0], &stats, sizeof stats));
+    close(pipes[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(stats.recovered, MANY);
+    assert_int_equal(stats.attempts_failed, MANY);
+    assert_int_equal(scene_sleepers(s), 0);
+    assert_true(stats.slept_ns < MANY * 4500 * MS);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(a_change_reaches_a_call_asleep_in_another_process),
+        SCENE(a_raised_wait_keeps_the_call_asleep_for_longer),
+        SCENE(a_temporary_change_ends_by_itself),
+        SCENE(fifty_threads_asleep_all_follow),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,106 @@
+/* Real processes: the command, and services that sleep. */
+#ifndef TESTS_SYSTEM_PROCESS_H
+#define TESTS_SYSTEM_PROCESS_H
+
+#include "unit/face/scene.h"
+
+/* In a child asserts would print twice: it says the line instead. */
+#define MUST(condition)                                                     \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(1);                                                       \
+        }                                                                   \
+    } while (0)
+
+enum { WORDS_MAX = 12 };
+
+/* Starts `bide --dir DIR WORDS...`, with its output thrown away. */
+UNUSED static pid_t
+process_start(const struct scene *s, const char *const words[])
+{
+    const char *bide = getenv("BIDE");
+    char *argv[WORDS_MAX + 4] = {(char *)"bide", (char *)"--dir",
+                                 (char *)s->dir};
+    pid_t child;
+    int i;
+
+    assert_non_null(bide);
+    for (i = 0; words[i]; i++) {
+        assert_true(i < WORDS_MAX);
+        argv[3 + i] = (char *)words[i];
+    }
+    child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_WRONLY);
+
+        MUST(null >= 0 && dup2(null, 1) == 1);
+        execv(bide, argv);
+        _exit(127);
+    }
+    assert_true(child > 0);
+    return child;
+}
+
+/* Runs it to its end; its exit status. */
+UNUSED static int
+process_run(const struct scene *s, const char *const words[])
+{
+    pid_t child = process_start(s, words);
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+#define BIDE(s, ...)  \
+    assert_int_equal( \
+        process_run((s), (const char *const[]){__VA_ARGS__, NULL}), 0)
+
+/* A file of policies beside the registry. */
+UNUSED static const char *
+process_file(struct scene *s, const char *text)
+{
+    static char path[300];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/p.ini", s->top);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+UNUSED static void
+process_registry(struct scene *s, const char *text)
+{
+    BIDE(s, "init", "--live", s->live);
+    BIDE(s, "apply", process_file(s, text));
+}
+
+/* Reads all, or says that it did not come within a minute. */
+UNUSED static bool
+process_hear(int fd, void *out, size_t length)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    char *to = out;
+
+    while (length) {
+        ssize_t n;
+
+        if (poll(&p, 1, 60000) != 1) {
+            return false;
+        }
+        n = read(fd, to, length);
+        if (n <= 0) {
+            return false;
+        }
+        to += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+#endif
