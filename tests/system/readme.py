@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Runs what README.md shows: each `$ ` line of its console blocks, in order, in
+one scratch directory; a line ends with `# exit N` where it must not exit with
+0; and what is shown below a command must be in its output.  The C program is
+compiled against the build and run.
+
+argv: README.md, the directory of the built command and library, include/, and
+the sanitizers the library was built with."""
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+readme, build, include = map(os.path.abspath, sys.argv[1:4])
+text = open(readme, encoding="utf-8").read()
+failed, ran = 0, 0
+
+
+def fault(what):
+    global failed
+    failed += 1
+    print("FAILED", what)
+
+
+def commands(block):
+    """Pairs of a command (with its here-document) and the lines shown below."""
+    lines, found = block.splitlines(), []
+    while lines:
+        line = lines.pop(0)
+        if line.startswith("$ "):
+            command = line[2:]
+            here = re.search(r"<<'(\w+)'", command)
+            while here and lines:
+                command += "\n" + lines.pop(0)
+                if command.endswith("\n" + here.group(1)):
+                    break
+            found.append((command, []))
+        elif found and line.strip():
+            found[-1][1].append(line)
+    return found
+
+
+with tempfile.TemporaryDirectory() as work:
+    environment = dict(os.environ, PATH=build + ":" + os.environ["PATH"], LC_ALL="C.UTF-8",
+                       BIDE_DIR=os.path.join(work, "registry"), LD_LIBRARY_PATH=build, COLUMNS="80")
+
+    def run(command):
+        return subprocess.run(["bash", "-c", command], cwd=work, env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    program = re.search(r"```c\n(.*?)```", text, re.S).group(1)
+    open(os.path.join(work, "first.c"), "w").write(program)
+    flags = f"-fsanitize={sys.argv[4]}" if sys.argv[4:] and sys.argv[4] else ""
+    for number, block in enumerate(re.findall(r"```console\n(.*?)```", text, re.S)):
+        for command, shown in commands(block):
+            wanted = re.search(r"# exit (\d+)", command)
+            done = run(command)
+            ran += 1
+            if done.returncode != int(wanted.group(1) if wanted else 0):
+                fault(f"{command}: exit {done.returncode}\n{done.stdout}")
+            for line in shown:
+                if line.rstrip() not in [x.rstrip() for x in done.stdout.splitlines()]:
+                    fault(f"{command}: does not print: {line}\n{done.stdout}")
+        if number == 0:  # the policy is there: the program may ask for it
+            done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} first.c "
+                       f"-L{shlex.quote(build)} -lbide && ./a.out")
+            ran += 1
+            if done.stdout.splitlines()[-1:] != ["succeeded after 3 attempts"]:
+                fault(f"the first program\n{done.stdout}")
+print(f"readme: {ran - failed} passed, {failed} failed")
+sys.exit(1 if failed or not ran else 0)
