@@ -86,7 +86,9 @@ set_announced(struct live *l, uint64_t txn)
     _Atomic uint64_t *told = &live_header(l)->told;
     uint64_t old = atomic_load_explicit(told, memory_order_relaxed);
 
-    while (old < txn && !atomic_compare_exchange_weak(told, &old, txn)) {
+    /* Backwards too: what is there may be garbage; at worst somebody announces
+     * once more. */
+    while (old != txn && !atomic_compare_exchange_weak(told, &old, txn)) {
     }
 }
 

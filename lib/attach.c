@@ -11,6 +11,9 @@
 /* How long a commit may stay untold before its writer counts as dead. */
 #define UNTOLD_NS 200000000ull
 
+/* Commits between two looks; more is garbage in shared memory. */
+#define FAR_AHEAD 1000000ull
+
 /* ---- handles and cells ---- */
 
 /* Thousands of names in a process without a live file share one cell, which
@@ -62,9 +65,11 @@ static int
 move_to(struct bide_policy *p, struct live *l, uint32_t index)
 {
     struct home *h = malloc(sizeof *h);
+    struct cell *c = cell_at(l, index);
     int i;
 
-    if (!h) {
+    if (!h || !c) {
+        free(h);
         return BIDE_ENOMEM;
     }
     *h = (struct home){l, index, atomic_load(&p->home)};
@@ -74,8 +79,8 @@ move_to(struct bide_policy *p, struct live *l, uint32_t index)
         atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
     }
     atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
-    atomic_store_explicit(&p->cell, cell_at(l, index), memory_order_release);
-    cell_ask(cell_at(l, index));
+    atomic_store_explicit(&p->cell, c, memory_order_release);
+    cell_ask(c);
     return 0;
 }
 
@@ -252,9 +257,13 @@ attach_live(struct bide *b)
 static void
 finish_untold(struct bide *b, uint64_t txn)
 {
-    uint64_t now;
+    uint64_t now, told;
 
-    if (b->live == b->own || announced(b->live) >= txn) {
+    if (b->live == b->own) {
+        return;
+    }
+    told = announced(b->live);
+    if (told >= txn && told - txn < FAR_AHEAD) {
         return;
     }
     now = clock_monotonic_ns();
