@@ -145,9 +145,10 @@ call_stop(struct bide_call *c)
 static void
 clear(struct call *k, struct bide_policy *p)
 {
-    memset(k, 0, sizeof *k);
-    k->policy = p;
+    memset(&k->rules, 0, sizeof *k - offsetof(struct call, rules));
     k->sleeper = -1;
+    atomic_store_explicit(&k->cancelled, 0, memory_order_relaxed);
+    atomic_store_explicit(&k->policy, p, memory_order_release);
 }
 
 /* Places of probes whose process is gone are free; worth a look only when none

@@ -14,10 +14,13 @@ enum call_state {
 };
 
 struct call {
-    struct bide_policy *policy;
+    /* What bide_call_cancel reads and writes, from other threads. */
+    _Atomic(struct bide_policy *) policy;
+    _Atomic uint32_t cancelled;
+
+    /* The rest is the call's own thread's. */
     struct rules *rules;      /* held from the first failure on */
     enum call_state state;
-    _Atomic uint32_t cancelled;
     struct live *bed;         /* where its sleeper's slot is */
     int sleeper;              /* slot, or -1 */
     bool told_outcome;        /* BIDE_TRY: the block said how it went */
