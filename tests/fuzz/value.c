@@ -1,0 +1,46 @@
+/* Single values of every key: what is taken must be canonical, that is, be
+ * taken again as it is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/policy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static void
+check(const struct key *key, const char *value)
+{
+    char *first = NULL, *second = NULL, *why = NULL, *hint = NULL;
+
+    if (key_canonical(key, value, &first, &why, &hint) == 0) {
+        if (key_canonical(key, first, &second, &why, &hint) != 0 ||
+            strcmp(first, second) != 0) {
+            abort();
+        }
+    } else if (!why) {
+        abort();
+    }
+    free(first);
+    free(second);
+    free(why);
+    free(hint);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    char *value;
+
+    if (length < 1) {
+        return 0;
+    }
+    value = malloc(length);
+    if (!value) {
+        return 0;
+    }
+    memcpy(value, bytes + 1, length - 1);
+    value[length - 1] = '\0';
+    check(&policy_keys[bytes[0] % policy_key_count], value);
+    free(value);
+    return 0;
+}
