@@ -27,9 +27,19 @@ read_gate(void *arg, const struct snapshot *s)
     return rc;
 }
 
-/* A gate that cannot be read makes calls look for themselves. */
+/* First everybody is woken, under a gate that makes calls look for themselves;
+ * the gate itself can wait for the reading it needs. */
 static uint32_t
-tell(struct live *l, struct reader *r, struct cell *c, const char *name)
+wake(struct live *l, struct cell *c, uint64_t txn)
+{
+    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+
+    cell_set_gate(c, txn, GATE_UNKNOWN | (GATE_BITS(gate) & GATE_MISSING), 0);
+    return cell_announce(l, c);
+}
+
+static void
+set_gate(struct reader *r, struct cell *c, const char *name)
 {
     struct gate_reading g = {.name = name};
     uint64_t txn;
@@ -38,7 +48,6 @@ tell(struct live *l, struct reader *r, struct cell *c, const char *name)
         load_publish(c, txn, g.loaded.gate, g.loaded.limit_ms, g.loaded.policy);
     }
     policy_free(g.loaded.policy);
-    return cell_announce(l, c);
 }
 
 static int
@@ -63,15 +72,15 @@ is_missing(const struct cell *c)
 /* Most often one policy without scopes was touched: it is told before the
  * others are looked through. */
 static uint32_t
-tell_first(struct live *l, struct reader *r, const struct touched *t,
-           uint32_t *out_index)
+wake_first(struct live *l, const struct touched *t, uint64_t txn)
 {
-    *out_index = UINT32_MAX;
+    uint32_t index;
+
     if (!t || t->count != 1 ||
-        cell_find(l, t->names[0], "", false, out_index) != 0) {
+        cell_find(l, t->names[0], "", false, &index) != 0) {
         return 0;
     }
-    return tell(l, r, cell_at(l, *out_index), t->names[0]);
+    return wake(l, cell_at(l, index), txn);
 }
 
 uint64_t
@@ -92,26 +101,67 @@ set_announced(struct live *l, uint64_t txn)
     }
 }
 
-uint32_t
-announce(struct live *l, struct reader *r, const struct touched *t,
-         uint64_t txn)
+struct telling {
+    struct live *live;
+    struct reader *reader;
+    const struct touched *touched;
+    bool undefined_too;
+    uint64_t txn;
+    uint32_t woken;
+};
+
+static void
+each_touched(struct telling *t,
+             void (*visit)(struct telling *t, struct cell *c, const char *name))
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    bool undefined_too = is_touched(t, "default");
-    uint32_t first, i, count = cell_count(l), woken = 0;
+    uint32_t i, count = cell_count(t->live);
 
-    woken = tell_first(l, r, t, &first);
     for (i = 0; i < count; i++) {
-        struct cell *c = i == first ? NULL : cell_at(l, i);
+        struct cell *c = cell_at(t->live, i);
 
-        if (!c || !cell_names(c, name, scope)) {
-            continue;
-        }
-        if (is_touched(t, name) || (undefined_too && is_missing(c))) {
-            woken += tell(l, r, c, name);
+        if (c && cell_names(c, name, scope) &&
+            (is_touched(t->touched, name) ||
+             (t->undefined_too && is_missing(c)))) {
+            visit(t, c, name);
         }
     }
+}
+
+/* The first one was woken already, which shows by its gate. */
+static void
+wake_one(struct telling *t, struct cell *c, const char *name)
+{
+    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+
+    (void)name;
+    if (GATE_TXN(gate) < t->txn) {
+        t->woken += wake(t->live, c, t->txn);
+    }
+}
+
+static void
+set_one(struct telling *t, struct cell *c, const char *name)
+{
+    set_gate(t->reader, c, name);
+}
+
+uint32_t
+announce(struct live *l, struct reader *r, const struct touched *touched,
+         uint64_t txn)
+{
+    struct telling t = {
+        .live = l,
+        .reader = r,
+        .touched = touched,
+        .undefined_too = is_touched(touched, "default"),
+        .txn = txn,
+    };
+
+    t.woken = wake_first(l, touched, txn);
+    each_touched(&t, wake_one);
     live_ring(l);
     set_announced(l, txn);
-    return woken;
+    each_touched(&t, set_one);
+    return t.woken;
 }

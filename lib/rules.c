@@ -151,40 +151,66 @@ keeps(const struct bide_policy *p)
                         (p->rules->stored && !declared_find(p->bide, p->name)));
 }
 
+/* Straight from the file that is open, when there is one: who is woken by a
+ * change should not first ask whether it is still the right file.  That is
+ * looked at soon enough, by overtaken. */
+static int
+read_now(struct bide_policy *p, struct reading *reading, uint64_t *out_txn)
+{
+    struct bide *b = p->bide;
+    int rc = BIDE_EMISSING;
+
+    if (b->reader) {
+        rc = reader_read(b->reader, read_rules, reading, out_txn);
+    }
+    if (rc == BIDE_EMISSING || rc == BIDE_EDAMAGED || rc == BIDE_ESYS) {
+        rc = attach_registry(b, out_txn);
+        atomic_store(&b->looked_ns, clock_monotonic_ns());
+        if (rc) {
+            return rc;
+        }
+        rc = reader_read(b->reader, read_rules, reading, out_txn);
+    }
+    note_reading(p, rc);
+    return rc;
+}
+
+static struct rules *
+from_reading(struct bide_policy *p, const struct reading *reading,
+             uint32_t generation, uint64_t txn)
+{
+    struct rules *r = make(reading->loaded.policy, generation);
+
+    if (!r) {
+        return NULL;
+    }
+    r->txn = txn;
+    r->until_ns = reading->loaded.until_ns;
+    r->registered = reading->registered;
+    r->stored = true;
+    publish_gate(p, reading, txn);
+    publish_local(p, reading->registered ? NULL : r->policy);
+    guard_choose_pool(p, &r->policy->budget);
+    memcpy(p->registry_id, p->bide->id, sizeof p->registry_id);
+    return r;
+}
+
 /* Under b->lock.  NULL: keep what there is. */
 static struct rules *
 fresh(struct bide_policy *p, uint32_t generation)
 {
-    struct bide *b = p->bide;
     struct reading reading = {.p = p};
-    struct rules *r = NULL;
-    uint64_t txn = 0, read_txn;
-    int rc = attach_registry(b, &txn);
+    struct rules *r;
+    uint64_t txn = 0;
+    int rc = read_now(p, &reading, &txn);
 
-    atomic_store(&b->looked_ns, clock_monotonic_ns());
-    read_txn = txn;
     if (rc == 0) {
-        rc = reader_read(b->reader, read_rules, &reading, &read_txn);
-        note_reading(p, rc);
-    }
-    if (rc == 0) {
-        r = make(reading.loaded.policy, generation);
-        if (r) {
-            r->txn = read_txn;
-            r->until_ns = reading.loaded.until_ns;
-            r->registered = reading.registered;
-            r->stored = true;
-            publish_gate(p, &reading, read_txn);
-            publish_local(p, reading.registered ? NULL : r->policy);
-            guard_choose_pool(p, &r->policy->budget);
-            memcpy(p->registry_id, b->id, sizeof p->registry_id);
-        }
-        return r;
+        return from_reading(p, &reading, generation, txn);
     }
     policy_free(reading.loaded.policy);
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
         reading.registered = false;
-        publish_gate(p, &reading, read_txn);
+        publish_gate(p, &reading, txn);
     } else if (keeps(p)) {
         return NULL;
     }

@@ -28,8 +28,11 @@ int pages_look(struct pages *f, struct pages_stamp *out);
 /* A reading of one commit.  Pages of a commit may be written over once two
  * further commits have been made: pages_end tells.  A snapshot is the
  * caller's memory; any number of threads may each have their own. */
+struct tree_cache;
 struct snapshot {
     struct pages *file;
+    struct tree_cache *cache; /* the caller's, or NULL: named databases that
+                                 were found once, pages_file.h */
     uint64_t txn, last_page, main_root, main_entries;
     uint64_t main_branches, main_leaves;
     uint32_t page_size;

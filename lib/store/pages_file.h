@@ -69,6 +69,17 @@ const uint8_t *path_leaf(const struct path *p);
 /* The value of a NODE_BIG node, malloc'ed. */
 int path_big(struct path *p, const struct node *n, void **out);
 
+/* Where the named databases of a snapshot are: few, and asked for again and
+ * again.  Begins as zeros. */
+enum { TREES_MAX = 8 };
+struct tree_cache {
+    unsigned count;
+    struct {
+        char name[12];
+        struct tree tree;
+    } known[TREES_MAX];
+};
+
 /* Reads what a node of the main tree says of a named tree. */
 int path_named(const struct snapshot *s, const struct node *n,
                struct tree *out);

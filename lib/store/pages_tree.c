@@ -294,6 +294,49 @@ seek_exact(struct path *p, const void *key, size_t key_length, struct node *out)
     return 0;
 }
 
+static void
+keep(const struct snapshot *s, const struct node *n, const struct tree *tree)
+{
+    struct tree_cache *c = s->cache;
+
+    if (c && c->count < TREES_MAX && n->key_length < sizeof(c->known->name)) {
+        memset(c->known[c->count].name, 0, sizeof(c->known->name));
+        memcpy(c->known[c->count].name, n->key, n->key_length);
+        c->known[c->count++].tree = *tree;
+    }
+}
+
+static bool
+kept(const struct snapshot *s, const char *db, struct tree *out)
+{
+    const struct tree_cache *c = s->cache;
+
+    for (unsigned i = 0; c && i < c->count; i++) {
+        if (strcmp(c->known[i].name, db) == 0) {
+            *out = c->known[i].tree;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that stand on the leaf of the one that is asked for: most often that is
+ * all there are. */
+static void
+keep_leaf(const struct snapshot *s, const struct path *p)
+{
+    const uint8_t *leaf = path_leaf(p);
+    struct tree tree;
+
+    for (unsigned i = 0; i < page_count(leaf); i++) {
+        struct node n = page_node(leaf, i);
+
+        if (path_named(s, &n, &tree) == 0) {
+            keep(s, &n, &tree);
+        }
+    }
+}
+
 static int
 database(const struct snapshot *s, const char *db, struct tree *out)
 {
@@ -306,10 +349,16 @@ database(const struct snapshot *s, const char *db, struct tree *out)
     struct node n;
     int rc;
 
+    if (kept(s, db, out)) {
+        return 0;
+    }
     path_open(&p, s, &top);
     rc = seek_exact(&p, db, strlen(db), &n);
     if (!rc) {
         rc = path_named(s, &n, out);
+    }
+    if (!rc && s->cache && !s->cache->count) {
+        keep_leaf(s, &p);
     }
     path_close(&p);
     return rc;

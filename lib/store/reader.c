@@ -189,10 +189,13 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
     int tries, rc, end;
 
     for (tries = 0; tries < READ_TRIES; tries++) {
+        struct tree_cache cache = {0};
+
         rc = pages_begin(r->pages, &s);
         if (rc) {
             return rc;
         }
+        s.cache = &cache;
         rc = check_commit(&s);
         if (!rc) {
             rc = body(arg, &s);
