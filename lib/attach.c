@@ -53,7 +53,7 @@ find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
     if (rc) {
         return rc;
     }
-    rc = cell_find(b->own, p->name, p->scope, true, out_index);
+    rc = cell_take(b->own, p->name, p->scope, out_index);
     if (rc == 0) {
         p->private_index = *out_index;
         return 0;
@@ -105,7 +105,7 @@ attach_policy(struct bide *b, struct bide_policy *p)
     int rc = BIDE_EFULL;
 
     if (l != b->own) {
-        rc = cell_find(l, p->name, p->scope, true, &index);
+        rc = cell_take(l, p->name, p->scope, &index);
     }
     if (rc) {
         rc = find_own(b, p, &index);

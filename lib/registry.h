@@ -59,7 +59,8 @@ struct bide_policy {
     struct rules *rules;
     uint8_t registry_id[REGISTRY_ID_SIZE]; /* that they are from */
     uint32_t name_length, scope_length;
-    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    char name[BIDE_NAME_MAX + 2]; /* a group's begins with @ */
+    char scope[BIDE_NAME_MAX + 1];
     struct bide_policy *next; /* all of the registry's */
 };
 _Static_assert(offsetof(struct bide_policy, stripe) == 64, "line 1");

@@ -40,7 +40,8 @@ static bool
 names_ok(const char *name, const char *scope)
 {
     name += *name == '@'; /* a budget's group, kept apart from policies */
-    return policy_name_ok(name) && (!*scope || policy_name_ok(scope));
+    return policy_name_ok(name) && (!*scope || policy_name_ok(scope) ||
+                                    strcmp(scope, SCOPE_OTHERS) == 0);
 }
 
 bool
@@ -56,7 +57,8 @@ cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
     if (!hash || !names_ok(a, b) || hash_names(a, b) != hash) {
         return false;
     }
-    memcpy(name, a, BIDE_NAME_MAX + 1); /* no longer than that: names_ok */
+    a[BIDE_NAME_MAX] = '\0'; /* only a group's can be longer, by its @ */
+    memcpy(name, a, BIDE_NAME_MAX + 1);
     memcpy(scope, b, BIDE_NAME_MAX + 1);
     return true;
 }
@@ -201,13 +203,15 @@ take(struct live *l, struct cell **out, uint32_t *out_index)
     return BIDE_EFULL;
 }
 
+/* *out_made: it is ours; else another was quicker, or it failed. */
 static int
-make(struct live *l, const struct identity *id, uint32_t *out)
+make(struct live *l, const struct identity *id, uint32_t *out, bool *out_made)
 {
     struct cell *c;
     uint32_t index;
     int rc = take(l, &c, &index);
 
+    *out_made = false;
     if (rc) {
         return rc;
     }
@@ -224,6 +228,7 @@ make(struct live *l, const struct identity *id, uint32_t *out)
                                            (id->hash >> 32) << 32 |
                                                (index + 1))) {
             *out = index;
+            *out_made = true;
             return 0;
         }
         rc = BIDE_EFULL;
@@ -232,26 +237,118 @@ make(struct live *l, const struct identity *id, uint32_t *out)
     return rc;
 }
 
+static int
+identity_of(const char *name, const char *scope, struct identity *out)
+{
+    *out = (struct identity){name, scope ? scope : "", 0};
+    if (!names_ok(name, out->scope)) {
+        return BIDE_ENAME;
+    }
+    out->hash = hash_names(name, out->scope);
+    return 0;
+}
+
+static int
+counted(struct live *l, int rc)
+{
+    if (rc == BIDE_EFULL) {
+        atomic_fetch_add(&live_header(l)->cells_refused, 1);
+    }
+    return rc;
+}
+
+static int
+find_or_make(struct live *l, const struct identity *id, uint32_t *out,
+             bool *out_made)
+{
+    uint64_t position;
+    int rc = search(l, id, &position, out);
+
+    *out_made = false;
+    if (rc == BIDE_ENOPOLICY) {
+        rc = make(l, id, out, out_made);
+    }
+    return counted(l, rc);
+}
+
 int
 cell_find(struct live *l, const char *name, const char *scope, bool create,
           uint32_t *out)
 {
-    struct identity id = {name, scope ? scope : "", 0};
+    struct identity id;
     uint64_t position;
-    int rc;
+    bool made;
+    int rc = identity_of(name, scope, &id);
 
-    if (!names_ok(id.name, id.scope)) {
-        return BIDE_ENAME;
+    if (rc) {
+        return rc;
     }
-    id.hash = hash_names(id.name, id.scope);
+    if (create) {
+        return find_or_make(l, &id, out, &made);
+    }
     rc = search(l, &id, &position, out);
-    if (rc == BIDE_ENOPOLICY && create) {
-        rc = make(l, &id, out);
+    return rc == BIDE_EFULL ? BIDE_ENOPOLICY : rc;
+}
+
+/* ---- scopes ---- */
+
+/* A process that is killed before it gives back or uses what it claimed has
+ * cost its policy one place of SCOPES_MAX. */
+static bool
+claim_scope(struct cell *policy)
+{
+    uint32_t seen = atomic_load(&policy->scopes);
+
+    do {
+        if (seen >= SCOPES_MAX) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&policy->scopes, &seen, seen + 1));
+    return true;
+}
+
+static int
+take_scope(struct live *l, const struct identity *id, uint32_t *out)
+{
+    struct cell *policy;
+    uint32_t index;
+    bool made;
+    int rc = cell_find(l, id->name, "", true, &index);
+
+    if (rc) {
+        return rc;
     }
-    if (rc == BIDE_EFULL && create) {
-        atomic_fetch_add(&live_header(l)->cells_refused, 1);
+    policy = cell_at(l, index);
+    if (!policy) {
+        return BIDE_ENOMEM;
     }
-    return rc == BIDE_EFULL && !create ? BIDE_ENOPOLICY : rc;
+    if (!claim_scope(policy)) {
+        atomic_fetch_add(&policy->scopes_refused, 1);
+        return cell_find(l, id->name, SCOPE_OTHERS, true, out);
+    }
+    rc = find_or_make(l, id, out, &made);
+    if (!made) {
+        atomic_fetch_sub(&policy->scopes, 1);
+    }
+    return rc;
+}
+
+int
+cell_take(struct live *l, const char *name, const char *scope, uint32_t *out)
+{
+    struct identity id;
+    uint64_t position;
+    bool made;
+    int rc = identity_of(name, scope, &id);
+
+    if (rc) {
+        return rc;
+    }
+    if (!*id.scope) {
+        return find_or_make(l, &id, out, &made);
+    }
+    rc = search(l, &id, &position, out);
+    return rc == BIDE_ENOPOLICY ? take_scope(l, &id, out) : counted(l, rc);
 }
 
 /* ---- who asks ---- */

@@ -10,11 +10,21 @@
 
 struct live;
 
+/* So many scopes of a policy have cells of their own; further ones share the
+ * cell of this scope, which no service can ask for. */
+enum { SCOPES_MAX = 1024 };
+#define SCOPE_OTHERS "@others"
+
 /* The index of the cell of a policy and scope ("" is none), made if `create`.
  * BIDE_ENOPOLICY: there is none; BIDE_EFULL; BIDE_ENAME; BIDE_ENOMEM,
  * BIDE_ESYS.  Safe against other processes doing the same; threads too. */
 int cell_find(struct live *l, const char *name, const char *scope,
               bool create, uint32_t *out);
+
+/* The cell of a service's policy and scope, made on first use, as SCOPES_MAX
+ * says.  Failures as above. */
+int cell_take(struct live *l, const char *name, const char *scope,
+              uint32_t *out);
 
 /* Stays valid until live_close.  NULL when the index is none. */
 struct cell *cell_at(struct live *l, uint32_t index);
