@@ -7,8 +7,10 @@
 #include <bide.h>
 #include "policy/policy.h"
 #include "rule/breaker.h"
+#include "rule/histogram.h"
 #include "rule/preview.h"
 #include "rule/simulate.h"
+#include "store/deferred.h"
 #include "store/record.h"
 
 struct admin;
@@ -103,6 +105,11 @@ int admin_set(struct admin *a, const struct admin_change *change,
               const char *name, const struct admin_setting *settings,
               size_t count, struct admin_results *out,
               struct faults *faults);
+/* The same of several policies; change->if_version holds for each. */
+int admin_set_each(struct admin *a, const struct admin_change *change,
+                   const char *const *names, size_t name_count,
+                   const struct admin_setting *settings, size_t count,
+                   struct admin_results *out, struct faults *faults);
 int admin_delete(struct admin *a, const struct admin_change *change,
                  const char *const *names, size_t count,
                  struct admin_results *out, struct faults *faults);
@@ -121,12 +128,19 @@ struct admin_outcome {
 struct admin_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     bool missing;          /* services ask for it, nobody defined it */
+    bool only_scopes;      /* there to count them: no call was made with it */
     uint32_t asked_by;     /* pid of one of them, 0: not known */
     char program[16];
     struct bide_stats stats;
     const struct admin_outcome *outcomes; /* most frequent first */
     size_t outcome_count;
+    /* Attempts by their time, rule/histogram.h. */
+    const uint64_t *succeeded, *failed;
+    /* Of a cell without scope: how many its policy has, and how often one more
+     * was asked for, which then shared the cell of ADMIN_OTHERS. */
+    uint32_t scopes, scopes_refused;
 };
+#define ADMIN_OTHERS "@others"
 /* Every cell with its totals; without a live file: none.  NULL: all names. */
 int admin_each_cell(struct admin *a, const char *name,
                     int (*visit)(void *arg, const struct admin_cell *c),
@@ -135,7 +149,8 @@ int admin_each_cell(struct admin *a, const char *name,
 /* Budget and breaker of one policy and scope, `p` being its rules. */
 struct admin_guard {
     int mode;             /* enum breaker_mode: off, on, forced open, closed */
-    int state;            /* enum breaker_state, with BREAKER_ON */
+    bool damaged;         /* impossible numbers: calls go on without */
+    int state;            /* enum breaker_state; forced: closed */
     uint64_t open_for_ns; /* while open: so much longer */
     uint64_t opened;      /* times, since the live state began */
     uint32_t transitions; /* the last ones, newest first */
@@ -144,6 +159,7 @@ struct admin_guard {
         uint64_t realtime_ns;
     } transition[TRANSITIONS];
     bool has_budget;
+    bool budget_damaged;
     double budget_level;  /* 0..1: filled (tokens), left (ratio) */
     uint64_t budget_refused; /* retries, since the live state began */
 };
@@ -168,5 +184,15 @@ int admin_each_sleeper(struct admin *a,
 
 /* A service's last failed look at the registry: a BIDE_E code, or 0. */
 int admin_trouble(struct admin *a, uint64_t *out_when_ns);
+
+/* ---- postponed work ---- */
+
+/* The queue of deferred.h, opened on first use; it lives until admin_close.
+ * BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM, BIDE_ESYS. */
+int admin_deferred(struct admin *a, struct deferred **out);
+/* For failures of the functions of deferred.h: keeps deferred_why. */
+int admin_deferred_failed(struct admin *a, int rc);
+/* Wakes who waits for work of that policy; after deferred_requeue. */
+void admin_deferred_arrived(struct admin *a, const char *policy);
 
 #endif

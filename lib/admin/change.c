@@ -153,14 +153,30 @@ set_one(struct edit *e, const char *name, const struct admin_setting *settings,
 }
 
 int
+admin_set_each(struct admin *a, const struct admin_change *change,
+               const char *const *names, size_t name_count,
+               const struct admin_setting *settings, size_t count,
+               struct admin_results *out, struct faults *faults)
+{
+    struct edit e;
+    size_t i;
+    int rc = edit_begin(&e, a, change, faults);
+
+    if (rc) {
+        return rc;
+    }
+    for (i = 0; i < name_count && rc == 0; i++) {
+        rc = set_one(&e, names[i], settings, count);
+    }
+    return edit_finish(&e, rc, out);
+}
+
+int
 admin_set(struct admin *a, const struct admin_change *change, const char *name,
           const struct admin_setting *settings, size_t count,
           struct admin_results *out, struct faults *faults)
 {
-    struct edit e;
-    int rc = edit_begin(&e, a, change, faults);
-
-    return rc ? rc : edit_finish(&e, set_one(&e, name, settings, count), out);
+    return admin_set_each(a, change, &name, 1, settings, count, out, faults);
 }
 
 int

@@ -68,8 +68,12 @@ view_breaker(const struct policy *p, struct seen *s, uint64_t now_ns,
     enum breaker_state to;
     uint64_t until, when;
 
-    out->state = breaker_look(&p->breaker, &s->cell->breaker, now_ns, &until);
-    out->open_for_ns = until > now_ns ? until - now_ns : 0;
+    out->damaged = !breaker_is_sound(&s->cell->breaker, now_ns);
+    if (p->breaker.mode == BREAKER_ON) {
+        out->state =
+            breaker_look(&p->breaker, &s->cell->breaker, now_ns, &until);
+        out->open_for_ns = until > now_ns ? until - now_ns : 0;
+    }
     if (!r) {
         return;
     }
@@ -96,6 +100,7 @@ view_budget(struct admin *a, const struct policy *p, const char *name,
     }
     g.budget = &s.cell->budget;
     g.budget_rings = cell_guard(s.live, s.index);
+    out->budget_damaged = !budget_is_sound(g.budget);
     out->budget_level = budget_level(&p->budget, &g, now_ns);
     if (g.budget_rings) {
         out->budget_refused = atomic_load(&g.budget_rings->budget_refused);
@@ -111,7 +116,7 @@ admin_guard(struct admin *a, const struct policy *p, const char *name,
 
     *out = (struct admin_guard){.mode = p->breaker.mode};
     out->has_budget = strcmp(p->budget.group, "none") != 0;
-    if (p->breaker.mode == BREAKER_ON && look(a, name, scope, &s) == 0) {
+    if (p->breaker.mode != BREAKER_OFF && look(a, name, scope, &s) == 0) {
         view_breaker(p, &s, now, out);
     }
     if (out->has_budget) {
@@ -151,6 +156,7 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
     char buffer[BIDE_NAME_MAX + 2];
     const char *group = group_of(p, name, buffer, sizeof buffer);
     struct seen s = {0};
+    struct guard g = {0};
     int rc = look(a, group, *group == '@' ? "" : scope, &s);
 
     if (rc) {
@@ -158,6 +164,8 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
                           rc == BIDE_ENOPOLICY ? "nobody uses it yet"
                                                : bide_strerror(rc));
     }
-    budget_reset(&s.cell->budget);
+    g.budget = &s.cell->budget;
+    g.budget_rings = cell_guard(s.live, s.index);
+    budget_reset(&g);
     return 0;
 }

@@ -14,15 +14,22 @@ fill_cell(const struct cell *c, const struct cell_reading *r,
     uint32_t version = atomic_load_explicit(&c->version, memory_order_relaxed);
 
     out->missing = (gate & GATE_MISSING) != 0;
+    out->scopes = atomic_load_explicit(&c->scopes, memory_order_relaxed);
+    out->scopes_refused =
+        atomic_load_explicit(&c->scopes_refused, memory_order_relaxed);
     if (!cell_asked(c, &out->asked_by, out->program)) {
         out->asked_by = 0;
         out->program[0] = '\0';
     }
+    out->only_scopes = out->scopes > 0 && out->asked_by == 0;
     stats_from(r, version, &out->stats);
     /* The same layout: name and count. */
     out->outcomes = (const struct admin_outcome *)(const void *)r->outcome;
     out->outcome_count = r->outcome_count;
+    out->succeeded = r->succeeded;
+    out->failed = r->failed;
 }
+_Static_assert(sizeof(ADMIN_OTHERS) == sizeof(SCOPE_OTHERS), "others");
 _Static_assert(sizeof(struct admin_outcome) == sizeof(struct cell_outcome),
                "fill_cell");
 

@@ -13,7 +13,7 @@
 #define MS 1000000ull
 
 enum probe_what { PROBE_OUT, PROBE_WELL, PROBE_FAILED, PROBE_SLOW };
-enum { GROWTH_MAX = 63 };
+enum { GROWTH_MAX = 63, AHEAD_MS = 1000 };
 
 struct state {
     enum breaker_state is;
@@ -68,14 +68,26 @@ open_for_ns(const struct breaker_rules *b, uint32_t growth)
     return (uint64_t)(time < most ? time : most);
 }
 
+/* Clocks of two cores differ by far less. */
+static bool
+is_ahead(const struct state *s, uint64_t now_ms)
+{
+    uint64_t ahead = (s->since_ms - now_ms) & MASK(34);
+
+    return ahead > AHEAD_MS && ahead < MASK(34) / 2;
+}
+
 static uint64_t
 until_ns(const struct breaker_rules *b, const struct state *s, uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
     uint64_t gone = (now_ms - s->since_ms) & MASK(34);
 
+    if (is_ahead(s, now_ms)) {
+        return 0; /* garbage: over, so that probes find out */
+    }
     if (gone > MASK(34) / 2) {
-        gone = 0; /* a time ahead of ours: garbage, or another core */
+        gone = 0;
     }
     return (now_ms - (gone < now_ms ? gone : now_ms)) * MS +
            open_for_ns(b, s->growth);
@@ -513,13 +525,24 @@ breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
     return s.is;
 }
 
+bool
+breaker_is_sound(const struct breaker_words *w, uint64_t now_ns)
+{
+    uint64_t word = load(w);
+    struct state s = state_of(word);
+
+    return word >> 62 <= STATE_HALF_OPEN && (word >> 50 & MASK(12)) == 0 &&
+           (word == 0 || !is_ahead(&s, now_ns / MS));
+}
+
 void
 breaker_reset(struct guard *g, uint64_t now_ns)
 {
     uint64_t word = load(g->breaker);
 
     forget(g);
-    if (state_of(word).is != STATE_CLOSED) {
+    if (state_of(word).is != STATE_CLOSED ||
+        !breaker_is_sound(g->breaker, now_ns)) {
         turn(g, word, STATE_CLOSED, 0, now_ns);
     }
 }

@@ -44,6 +44,9 @@ enum breaker_state breaker_look(const struct breaker_rules *b,
                                 const struct breaker_words *w,
                                 uint64_t now_ns, uint64_t *out_until_ns);
 
+/* False: an impossible word, which keeps no call in for long. */
+bool breaker_is_sound(const struct breaker_words *w, uint64_t now_ns);
+
 /* Places of a process that is gone are free again. */
 void breaker_release_dead(struct guard_rings *r,
                           bool (*is_dead)(uint32_t process));

@@ -20,6 +20,9 @@
 #define BITS28 ((1ull << 28) - 1)
 #define BITS34 ((1ull << 34) - 1)
 
+#define FAR_AHEAD 1000000ull
+enum { AHEAD_MS = 1000 }; /* clocks of two cores differ by far less */
+
 struct bucket {
     int64_t missing;
     uint32_t serial;
@@ -71,13 +74,14 @@ scale(struct budget_words *w, const struct size *s)
     } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
 }
 
-/* Rules of an older commit do not turn the size back. */
+/* Rules of an older commit do not turn the size back.  One that is millions of
+ * commits ahead is garbage. */
 static bool
 is_newest(struct budget_words *w, uint64_t txn)
 {
     uint64_t seen = atomic_load(&w->size_txn);
 
-    while (seen < txn) {
+    while (seen < txn || seen - txn > FAR_AHEAD) {
         if (atomic_compare_exchange_weak(&w->size_txn, &seen, txn)) {
             return true;
         }
@@ -117,8 +121,11 @@ refill(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
 {
     uint64_t gone = (now_ms - b->time_ms) & BITS34, back;
 
-    if (gone > BITS34 / 2) {
-        return; /* a time ahead of ours */
+    if (gone > BITS34 / 2) { /* a time ahead of ours; far ahead is garbage */
+        if (BITS34 + 1 - gone > AHEAD_MS) {
+            b->time_ms = now_ms & BITS34;
+        }
+        return;
     }
     if (b->missing == 0 || r->refill_per_s <= 0) {
         b->time_ms = now_ms & BITS34;
@@ -181,7 +188,7 @@ move(const struct budget_rules *r, const struct guard *g, int64_t change,
             b = bucket_of(old);
         }
         if (b.missing > s.now) {
-            b.missing = s.now;
+            b.missing = 0; /* garbage: as if the budget were off */
         }
         refill(r, now_ns / 1000000, &b);
         if (whole && (!above_threshold(r, &s, b.missing) ||
@@ -320,12 +327,13 @@ budget_level(const struct budget_rules *b, const struct guard *g,
     if (b->kind == BUDGET_TOKENS) {
         struct size s = size_of(atomic_load(&g->budget->size));
         struct bucket k = bucket_of(atomic_load(&g->budget->tokens));
+        int64_t all = k.serial == s.serial ? s.now : s.before;
 
-        refill(b, now_ns / 1000000, &k);
-        if (s.now == 0 || k.missing > s.now) {
-            return s.now == 0;
+        if (all == 0 || k.missing > all) {
+            return 1; /* not used yet, or garbage */
         }
-        return 1 - (double)k.missing / (double)s.now;
+        refill(b, now_ns / 1000000, &k);
+        return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {
         struct tally now, window;
@@ -343,8 +351,18 @@ budget_level(const struct budget_rules *b, const struct guard *g,
     return 1;
 }
 
-void
-budget_reset(struct budget_words *w)
+bool
+budget_is_sound(const struct budget_words *w)
+{
+    struct size s = size_of(atomic_load(&w->size));
+    struct bucket k = bucket_of(atomic_load(&w->tokens));
+    int64_t all = k.serial == s.serial ? s.now : s.before;
+
+    return all <= BUDGET_CAPACITY_MAX * 1000ll && k.missing <= all;
+}
+
+static void
+fill_bucket(struct budget_words *w)
 {
     uint64_t old = atomic_load(&w->tokens);
     struct bucket b;
@@ -353,4 +371,19 @@ budget_reset(struct budget_words *w)
         b = bucket_of(old);
         b.missing = 0;
     } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
+}
+
+void
+budget_reset(const struct guard *g)
+{
+    if (!budget_is_sound(g->budget)) {
+        atomic_store(&g->budget->tokens, 0);
+        atomic_store(&g->budget->size, 0);
+        atomic_store(&g->budget->size_txn, 0);
+    }
+    fill_bucket(g->budget);
+    if (g->budget_rings) {
+        window_forget_retries(&g->budget_rings->budget,
+                              atomic_load(&g->budget->retries));
+    }
 }

@@ -42,7 +42,10 @@ bool budget_is_full(const struct budget_words *w);
 double budget_level(const struct budget_rules *b, const struct guard *g,
                     uint64_t now_ns);
 
-/* Full again. */
-void budget_reset(struct budget_words *w);
+/* Full again; of a ratio: the retries within the window are forgotten. */
+void budget_reset(const struct guard *g);
+
+/* False: impossible numbers; calls go on as if the budget were off. */
+bool budget_is_sound(const struct budget_words *w);
 
 #endif

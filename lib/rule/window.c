@@ -116,3 +116,12 @@ window_since(const struct series *r, uint64_t window_ns, uint64_t now_ns,
     }
     return (struct tally){0}; /* nothing was counted within it */
 }
+
+void
+window_forget_retries(struct series *r, uint64_t retries)
+{
+    for (int i = 0; i < SLICE_SLOTS; i++) {
+        atomic_store_explicit(&r->slot[i].retries, retries,
+                              memory_order_relaxed);
+    }
+}

@@ -17,6 +17,9 @@ uint64_t window_next_ns(uint64_t window_ns, uint64_t now_ns);
 struct tally window_since(const struct series *r, uint64_t window_ns,
                           uint64_t now_ns, const struct tally *now);
 
+/* From here on, of retries only those above this total count. */
+void window_forget_retries(struct series *r, uint64_t retries);
+
 /* a minus b; a total that went back counts as 0. */
 struct tally tally_minus(const struct tally *a, const struct tally *b);
 
