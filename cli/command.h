@@ -49,6 +49,7 @@ command_fn init_command, apply_command, validate_command, export_command,
     list_command, show_command, get_command, set_command, unset_command,
     delete_command, log_command, rollback_command, diff_command,
     preview_command, simulate_command, stats_command, calls_command,
+    breaker_command, budget_command, pause_command, resume_command,
     exec_command, help_command, version_command;
 
 #endif

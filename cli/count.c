@@ -35,13 +35,34 @@ add(struct counts *c, const char *name)
 }
 
 static int
+add_scope(struct counts *c, const struct admin_cell *cell)
+{
+    struct scope *grown = c->scopes;
+
+    if ((c->scope_count & (c->scope_count - 1)) == 0) {
+        grown = realloc(grown, (c->scope_count ? 2 * c->scope_count : 1) *
+                                   sizeof(*grown));
+    }
+    if (!grown) {
+        return BIDE_ENOMEM;
+    }
+    c->scopes = grown;
+    grown += c->scope_count++;
+    memcpy(grown->name, cell->name, sizeof(grown->name));
+    memcpy(grown->scope, cell->scope, sizeof(grown->scope));
+    return 0;
+}
+
+static int
 add_cell(void *arg, const struct admin_cell *cell)
 {
     struct count *one = add(arg, cell->name);
 
-    if (!one) {
+    if (!one || (!cell->only_scopes && add_scope(arg, cell))) {
         return BIDE_ENOMEM;
     }
+    one->scopes = cell->scopes;
+    one->scopes_refused = cell->scopes_refused;
     one->missing = cell->missing;
     one->asked_by = cell->asked_by;
     memcpy(one->program, cell->program, sizeof(one->program));
@@ -110,6 +131,9 @@ merge(struct count *to, const struct count *from)
         memcpy(to->program, from->program, sizeof(to->program));
     }
     to->sleeping += from->sleeping;
+    /* Only the cell without a scope has these. */
+    to->scopes = from->scopes > to->scopes ? from->scopes : to->scopes;
+    to->scopes_refused += from->scopes_refused;
     add_stats(&to->stats, &from->stats);
 }
 
@@ -141,6 +165,15 @@ counts_sleeping(struct admin *registry, struct counts *out)
     return rc;
 }
 
+static int
+compare_scopes(const void *a, const void *b)
+{
+    const struct scope *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    return order ? order : strcmp(x->scope, y->scope);
+}
+
 int
 counts_read(struct admin *registry, struct counts *out)
 {
@@ -150,12 +183,39 @@ counts_read(struct admin *registry, struct counts *out)
         rc = admin_each_sleeper(registry, add_sleeper, out);
     }
     merge_names(out);
+    if (out->scope_count > 0) {
+        qsort(out->scopes, out->scope_count, sizeof(*out->scopes),
+              compare_scopes);
+    }
     return rc;
+}
+
+const struct scope *
+counts_scopes(const struct counts *c, const char *name, size_t *out_count)
+{
+    size_t low = 0, high = c->scope_count, end;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (strcmp(c->scopes[middle].name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (end = low;
+         end < c->scope_count && strcmp(c->scopes[end].name, name) == 0;) {
+        end++;
+    }
+    *out_count = end - low;
+    return end > low ? &c->scopes[low] : NULL;
 }
 
 void
 counts_free(struct counts *c)
 {
+    free(c->scopes);
     free(c->list);
     memset(c, 0, sizeof(*c));
 }

@@ -1,4 +1,6 @@
 /* Changes to single policies: bide set, unset, delete, rollback. */
+#include "edit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,19 +136,24 @@ refuse(struct command_line *line, const struct admin_change *wanted, int rc,
 
 /* ---- the commands ---- */
 
-/* `settings` are those of set and unset. */
+/* What set and unset are to do; NULL for the others. */
+struct keys {
+    const char *const *names;
+    size_t name_count;
+    const struct admin_setting *settings;
+    size_t count;
+};
 typedef int change_fn(struct command_line *line, const struct setting_change *c,
-                      const struct admin_setting *settings);
+                      const struct keys *keys);
 
 static int
-change(struct command_line *line, change_fn *make,
-       const struct admin_setting *settings)
+change(struct command_line *line, change_fn *make, const struct keys *keys)
 {
     struct setting_change c;
     int status = setting_change(line, &c);
 
     if (status == 0) {
-        status = make(line, &c, settings);
+        status = make(line, &c, keys);
     }
     setting_done(&c);
     return status;
@@ -154,18 +161,35 @@ change(struct command_line *line, change_fn *make,
 
 static int
 change_keys(struct command_line *line, const struct setting_change *c,
-            const struct admin_setting *settings)
+            const struct keys *k)
 {
     struct admin_results results = {0};
     struct faults faults = {0};
-    int rc = admin_set(line->registry, &c->change, line->operands[0], settings,
-                       (size_t)line->count - 1, &results, &faults);
+    int rc = admin_set_each(line->registry, &c->change, k->names, k->name_count,
+                            k->settings, k->count, &results, &faults);
 
     if (rc) {
         return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
     return report(line, c, &results, 0);
+}
+
+int
+edit_keys(struct command_line *line, const char *const *names,
+          size_t name_count, const struct admin_setting *settings, size_t count)
+{
+    struct keys k = {names, name_count, settings, count};
+
+    return change(line, change_keys, &k);
+}
+
+/* Of the policy that is the first operand. */
+static int
+edit_own(struct command_line *line, const struct admin_setting *settings)
+{
+    return edit_keys(line, (const char *const *)line->operands, 1, settings,
+                     (size_t)line->count - 1);
 }
 
 int
@@ -180,7 +204,7 @@ set_command(struct command_line *line)
     }
     status = setting_read(line, line->operands + 1, settings);
     if (status == 0) {
-        status = change(line, change_keys, settings);
+        status = edit_own(line, settings);
     }
     free(settings);
     return status;
@@ -199,14 +223,13 @@ unset_command(struct command_line *line)
     for (int i = 1; i < line->count; i++) {
         settings[i - 1].key = line->operands[i];
     }
-    status = change(line, change_keys, settings);
+    status = edit_own(line, settings);
     free(settings);
     return status;
 }
 
-/* The first of several names that is not there; NULL: all are. */
-static const char *
-absent(struct command_line *line)
+const char *
+edit_absent(struct command_line *line)
 {
     for (int i = 0; i < line->count; i++) {
         struct record r;
@@ -223,7 +246,7 @@ absent(struct command_line *line)
 
 static int
 delete_policies(struct command_line *line, const struct setting_change *c,
-                const struct admin_setting *settings)
+                const struct keys *keys)
 {
     struct admin_results results = {0};
     struct faults faults = {0};
@@ -231,7 +254,7 @@ delete_policies(struct command_line *line, const struct setting_change *c,
                           (const char *const *)line->operands,
                           (size_t)line->count, &results, &faults);
 
-    (void)settings;
+    (void)keys;
     if (rc == BIDE_EINPUT && faults_any(&faults)) {
         say("%s: cannot be deleted, there are others that extend it",
             line->operands[0]);
@@ -246,7 +269,7 @@ delete_policies(struct command_line *line, const struct setting_change *c,
 int
 delete_command(struct command_line *line)
 {
-    const char *name = absent(line);
+    const char *name = edit_absent(line);
 
     if (line->option[OPTION_IF_VERSION] && line->count > 1) {
         return say_usage(line, "--if-version: only with one policy");
@@ -257,7 +280,7 @@ delete_command(struct command_line *line)
 
 static int
 roll_back(struct command_line *line, const struct setting_change *c,
-          const struct admin_setting *settings)
+          const struct keys *keys)
 {
     const char *name = line->operands[0];
     struct admin_results results = {0};
@@ -265,7 +288,7 @@ roll_back(struct command_line *line, const struct setting_change *c,
     uint32_t version = 0;
     int rc = 0;
 
-    (void)settings;
+    (void)keys;
     if (line->count > 1) {
         int status = setting_version(line, line->operands[1], &version);
 

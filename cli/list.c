@@ -1,10 +1,12 @@
 /* What there is and how it does: bide list, calls. */
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "count.h"
+#include "guard.h"
 #include "say.h"
 #include "when.h"
 #include "out/json.h"
@@ -13,6 +15,10 @@
 
 /* Temporary versions explained below the table; more are only counted. */
 enum { NOTES_MAX = 8 };
+
+/* Scopes of a policy that get rows of their own: those out of the ordinary
+ * first; bide stats has them all. */
+enum { SCOPES_SHOWN = 16 };
 
 struct list {
     struct admin *registry;
@@ -25,31 +31,34 @@ struct list {
     uint64_t now_ns;
     size_t temporary;
     char *notes[NOTES_MAX];
+    size_t odd_count;
+    char *odd[NOTES_MAX]; /* notes of what is wrong, or left out */
 };
 
-enum column { POLICY, VER, IMPORTANCE, RULES, CALLS, RETRIES, P95, SLEEPING };
+enum column {
+    POLICY,
+    VER,
+    IMPORTANCE,
+    RULES,
+    CALLS,
+    RETRIES,
+    P95,
+    BREAKER,
+    BUDGET,
+    SLEEPING,
+};
+
+/* What a policy's breaker and budget do now. */
+struct guarded {
+    struct admin_guard worst; /* of all scopes together */
+    size_t count, scopes;     /* of the parts; those with a scope */
+    struct guard_part *parts; /* by scope */
+};
 
 static bool
 matches(const struct list *list, const char *name)
 {
     return !list->pattern || fnmatch(list->pattern, name, 0) == 0;
-}
-
-/* The compiled policy, NULL when it does not compile: a list shows that too,
- * it does not end there. */
-static int
-compile(struct list *list, const struct record *r, struct policy **out)
-{
-    struct policy_text *text = NULL;
-    int rc = admin_text(r, &text);
-
-    *out = NULL;
-    if (rc == 0) {
-        rc = policy_compile(text, admin_find, list->registry, r->name, out,
-                            NULL);
-    }
-    policy_text_free(text);
-    return rc == BIDE_ENOMEM ? rc : 0;
 }
 
 static const char *
@@ -110,9 +119,101 @@ note_temporary(struct list *list, const struct record *r)
     list->notes[list->temporary - 1] = note;
 }
 
+static void note_odd(struct list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+note_odd(struct list *list, const char *format, ...)
+{
+    va_list args;
+    char *note = NULL;
+
+    if (list->odd_count >= NOTES_MAX) {
+        return;
+    }
+    va_start(args, format);
+    if (vasprintf(&note, format, args) < 0) {
+        note = NULL;
+    }
+    va_end(args);
+    list->odd[list->odd_count++] = note;
+}
+
+static void
+guard_cells(struct table *t, const struct admin_guard *g)
+{
+    char text[32];
+
+    if (g->mode != BREAKER_OFF) {
+        table_cell(t, BREAKER, "%s", guard_state(g, text, sizeof(text)));
+    }
+    if (g->has_budget) {
+        table_cell(t, BUDGET, "%s", guard_level(g, text, sizeof(text)));
+    }
+    if (!guard_is_closed(g)) {
+        table_mark_cell(t, BREAKER);
+    }
+    if (g->has_budget && g->budget_level < 0.5) {
+        table_mark_cell(t, BUDGET);
+    }
+}
+
+/* One row for each scope, as far as there is room. */
+static void
+scope_rows(struct list *list, const struct policy *p,
+           const struct guarded *guarded)
+{
+    size_t shown = 0;
+
+    for (int usual = 0; usual < 2; usual++) {
+        for (size_t i = 0; i < guarded->count; i++) {
+            const struct guard_part *part = &guarded->parts[i];
+
+            if (guard_is_usual(&part->guard) != (usual == 1) || !*part->scope ||
+                shown >= SCOPES_SHOWN) {
+                continue;
+            }
+            shown++;
+            table_row(list->table);
+            table_cell(list->table, POLICY, "%s/%s", p->name,
+                       guard_scope(part->scope));
+            table_cell(list->table, VER, " ");
+            guard_cells(list->table, &part->guard);
+        }
+    }
+    if (guarded->scopes > shown) {
+        note_odd(list, "%s has %zu scopes more: bide stats %s", p->name,
+                 guarded->scopes - shown, p->name);
+    }
+}
+
+static void
+note_guard(struct list *list, const char *name, const struct admin_guard *g,
+           const struct count *c)
+{
+    if (g->damaged) {
+        note_odd(list,
+                 "note: %s: the state of its breaker is damaged; calls go on: "
+                 "bide breaker %s reset",
+                 name, name);
+    }
+    if (g->budget_damaged) {
+        note_odd(list,
+                 "note: %s: the state of its budget is damaged; calls go on: "
+                 "bide budget %s reset",
+                 name, name);
+    }
+    if (c && c->scopes_refused > 0) {
+        note_odd(list,
+                 "note: %s has %u scopes; %u times one more was asked for: "
+                 "those share one, (others)",
+                 name, c->scopes, c->scopes_refused);
+    }
+}
+
 static void
 policy_row(struct list *list, const struct record *r, const struct policy *p,
-           const struct count *c)
+           const struct count *c, const struct guarded *guarded)
 {
     struct table *t = list->table;
     char rules[128];
@@ -131,8 +232,13 @@ policy_row(struct list *list, const struct record *r, const struct policy *p,
         table_mark_row(t);
     }
     count_cells(t, c);
+    guard_cells(t, &guarded->worst);
+    note_guard(list, r->name, &guarded->worst, c);
     if (r->until_ns > 0) {
         note_temporary(list, r);
+    }
+    if (guarded->scopes > 0) {
+        scope_rows(list, p, guarded);
     }
 }
 
@@ -174,8 +280,27 @@ count_members(struct json *j, const struct count *c)
 }
 
 static void
+guard_members(struct json *j, const struct policy *p,
+              const struct guarded *guarded)
+{
+    struct json *array;
+
+    guard_put(j, p, &guarded->worst);
+    if (guarded->scopes == 0) {
+        return;
+    }
+    array = json_in_array(j, "scopes");
+    for (size_t i = 0; i < guarded->count; i++) {
+        struct json *one = json_add_object(array);
+
+        json_put_text(one, "scope", guarded->parts[i].scope);
+        guard_put(one, p, &guarded->parts[i].guard);
+    }
+}
+
+static void
 policy_object(struct list *list, const struct record *r, const struct policy *p,
-              const struct count *c)
+              const struct count *c, const struct guarded *guarded)
 {
     struct json *j = json_add_object(list->array);
     char rules[128];
@@ -194,6 +319,10 @@ policy_object(struct list *list, const struct record *r, const struct policy *p,
         json_put_count(j, "back_to", r->back_to);
     }
     count_members(j, c);
+    guard_members(j, p, guarded);
+    if (c && c->scopes_refused > 0) {
+        json_put_count(j, "scopes_refused", c->scopes_refused);
+    }
 }
 
 static void
@@ -212,25 +341,67 @@ missing_object(struct list *list, const struct count *c)
 
 /* ---- the walk ---- */
 
+/* Looks at the breaker and the budget in each scope, where there is one. */
+static int
+look(struct list *list, const struct policy *p, struct guarded *out)
+{
+    const struct scope *scopes = NULL;
+    size_t i;
+
+    memset(out, 0, sizeof(*out));
+    if (!guard_has_breaker(p) && !guard_has_budget(p)) {
+        return 0;
+    }
+    if (guard_by_scope(p)) {
+        scopes = counts_scopes(&list->counts, p->name, &out->count);
+    }
+    if (out->count == 0) {
+        admin_guard(list->registry, p, p->name, "", &out->worst);
+        return 0;
+    }
+    out->parts = calloc(out->count, sizeof(*out->parts));
+    if (!out->parts) {
+        return BIDE_ENOMEM;
+    }
+    for (i = 0; i < out->count; i++) {
+        struct guard_part *part = &out->parts[i];
+
+        memcpy(part->scope, scopes[i].scope, sizeof(part->scope));
+        part->used = true;
+        out->scopes += *part->scope != '\0';
+        admin_guard(list->registry, p, p->name, part->scope, &part->guard);
+        if (i == 0) {
+            out->worst = part->guard;
+        } else {
+            guard_worse(&out->worst, &part->guard);
+        }
+    }
+    return 0;
+}
+
 static int
 list_policy(void *arg, const struct record *r)
 {
     struct list *list = arg;
+    struct guarded guarded;
     struct policy *p;
     int rc;
 
     if (!matches(list, r->name)) {
         return 0;
     }
-    rc = compile(list, r, &p);
-    if (rc) {
-        return rc;
+    rc = guard_compile(list->registry, r, &p);
+    if (rc == 0) {
+        rc = look(list, p, &guarded);
     }
-    (list->as_json ? policy_object : policy_row)(
-        list, r, p, counts_find(&list->counts, r->name));
-    list->shown++;
+    if (rc == 0) {
+        (list->as_json ? policy_object : policy_row)(
+            list, r, p, counts_find(&list->counts, r->name), &guarded);
+        list->shown++;
+        free(guarded.parts);
+    }
     policy_free(p);
-    return 0;
+    return rc;
 }
 
 static void
@@ -256,6 +427,11 @@ print_notes(const struct list *list)
     }
     if (list->temporary > NOTES_MAX) {
         printf("* and %zu more are temporary\n", list->temporary - NOTES_MAX);
+    }
+    for (size_t i = 0; i < list->odd_count; i++) {
+        printf("%s", i == 0 ? "\n" : "");
+        text_put(stdout, list->odd[i] ? list->odd[i] : "note", false);
+        putchar('\n');
     }
 }
 
@@ -307,6 +483,8 @@ list_begin(struct command_line *line, struct list *list)
         [CALLS] = {"CALLS", TABLE_RIGHT},
         [RETRIES] = {"RETRIES", TABLE_RIGHT},
         [P95] = {"P95", TABLE_RIGHT},
+        [BREAKER] = {"BREAKER", 0},
+        [BUDGET] = {"BUDGET", TABLE_RIGHT},
         [SLEEPING] = {"SLEEPING", TABLE_RIGHT},
     };
 
@@ -346,6 +524,7 @@ list_command(struct command_line *line)
     }
     for (size_t i = 0; i < NOTES_MAX; i++) {
         free(list.notes[i]);
+        free(list.odd[i]);
     }
     counts_free(&list.counts);
     return status;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "say.h"
 #include "setting.h"
 #include "when.h"
@@ -87,10 +88,52 @@ print_note(const char *note)
     }
 }
 
+/* What its rules do at this moment, where that is out of the ordinary. */
 static void
-print_record(const struct record *r)
+print_guard(const struct policy *p, const struct guard_part *part)
+{
+    const struct admin_guard *g = &part->guard;
+    bool scoped = *part->scope != '\0';
+    char text[32];
+
+    if (!guard_is_closed(g)) {
+        printf("# breaker%s%s: %s%s: bide breaker %s\n", scoped ? " of " : "",
+               scoped ? guard_scope(part->scope) : "",
+               guard_state(g, text, sizeof(text)),
+               g->damaged ? ", damaged" : "", p->name);
+    }
+    if (g->budget_damaged || (g->has_budget && g->budget_level < 1)) {
+        printf("# budget%s%s: %s left%s: bide budget %s\n",
+               scoped ? " of " : "", scoped ? guard_scope(part->scope) : "",
+               guard_level(g, text, sizeof(text)),
+               g->budget_damaged ? ", damaged" : "", p->name);
+    }
+}
+
+static int
+print_guards(struct admin *registry, const struct record *r)
+{
+    struct guard_parts parts = {0};
+    struct policy *p;
+    int rc = guard_compile(registry, r, &p);
+
+    if (rc == 0 && (guard_has_breaker(p) || guard_has_budget(p))) {
+        rc = guard_parts_read(registry, p, guard_by_scope(p) ? NULL : "",
+                              &parts);
+        for (size_t i = 0; rc == 0 && i < parts.count; i++) {
+            print_guard(p, &parts.list[i]);
+        }
+    }
+    guard_parts_free(&parts);
+    policy_free(p);
+    return rc;
+}
+
+static int
+print_record(struct admin *registry, const struct record *r, bool present)
 {
     char when[64], until[64];
+    int rc = 0;
 
     printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");
     text_put(stdout, r->who, false);
@@ -100,7 +143,11 @@ print_record(const struct record *r)
                when_write_iso(r->until_ns, until, sizeof(until)), r->back_to);
     }
     print_note(r->note);
+    if (present) {
+        rc = print_guards(registry, r);
+    }
     print_text(r->text);
+    return rc;
 }
 
 /* ---- resolved ---- */
@@ -208,7 +255,9 @@ show_command(struct command_line *line)
         (line->option[OPTION_RESOLVED] || line->option[OPTION_JSON])) {
         status = show_resolved(line, &r);
     } else {
-        print_record(&r);
+        status = print_record(line->registry, &r, !line->option[OPTION_VERSION])
+                     ? say_no_memory()
+                     : STATUS_DONE;
     }
     record_free(&r);
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "count.h"
+#include "guard.h"
 #include "say.h"
 #include "out/json.h"
 #include "out/table.h"
@@ -15,6 +16,9 @@ enum { OUTCOMES_SHOWN = 8 };
 struct cell {
     struct admin_cell live;
     struct admin_outcome *outcomes;
+    struct policy *policy; /* NULL: not defined, or not valid; the first one of
+                              a name owns it */
+    struct admin_guard guard;
 };
 
 struct cells {
@@ -22,11 +26,22 @@ struct cells {
     struct cell *list; /* by name and scope */
 };
 
+/* Of its name. */
+static bool
+is_first(const struct cells *cells, size_t i)
+{
+    return i == 0 ||
+           strcmp(cells->list[i - 1].live.name, cells->list[i].live.name) != 0;
+}
+
 static void
 cells_free(struct cells *cells)
 {
     for (size_t i = 0; i < cells->count; i++) {
         free(cells->list[i].outcomes);
+        if (is_first(cells, i)) {
+            policy_free(cells->list[i].policy);
+        }
     }
     free(cells->list);
 }
@@ -53,6 +68,7 @@ add_cell(void *arg, const struct admin_cell *c)
     if (c->outcome_count > 0) {
         memcpy(outcomes, c->outcomes, c->outcome_count * sizeof(*outcomes));
     }
+    memset(&cells->list[cells->count], 0, sizeof(*cells->list));
     cells->list[cells->count].live = *c;
     cells->list[cells->count].live.outcomes = outcomes;
     cells->list[cells->count++].outcomes = outcomes;
@@ -66,6 +82,31 @@ compare(const void *a, const void *b)
     int order = strcmp(x->live.name, y->live.name);
 
     return order ? order : strcmp(x->live.scope, y->live.scope);
+}
+
+/* Sorts them, and sees what their breakers and budgets do. */
+static int
+look(struct admin *registry, struct cells *cells)
+{
+    int rc = 0;
+
+    if (cells->count > 0) {
+        qsort(cells->list, cells->count, sizeof(*cells->list), compare);
+    }
+    for (size_t i = 0; i < cells->count && rc == 0; i++) {
+        struct cell *c = &cells->list[i];
+
+        if (!is_first(cells, i)) {
+            c->policy = cells->list[i - 1].policy;
+        } else {
+            rc = guard_policy(registry, c->live.name, &c->policy);
+        }
+        if (guard_has_breaker(c->policy) || guard_has_budget(c->policy)) {
+            admin_guard(registry, c->policy, c->live.name, c->live.scope,
+                        &c->guard);
+        }
+    }
+    return rc;
 }
 
 /* ---- as JSON ---- */
@@ -100,8 +141,9 @@ calls_object(struct json *parent, const struct bide_stats *s)
 }
 
 static void
-cell_object(struct json *array, const struct admin_cell *c)
+cell_object(struct json *array, const struct cell *cell)
 {
+    const struct admin_cell *c = &cell->live;
     const struct bide_stats *s = &c->stats;
     struct json *j = json_add_object(array), *inside;
 
@@ -120,6 +162,7 @@ cell_object(struct json *array, const struct admin_cell *c)
     for (size_t i = 0; i < c->outcome_count; i++) {
         json_put_count(inside, c->outcomes[i].name, c->outcomes[i].count);
     }
+    guard_put(j, cell->policy, &cell->guard);
 }
 
 static int
@@ -129,14 +172,16 @@ print_json(const struct cells *cells)
     struct json *array = json_in_array(object, "policies");
 
     for (size_t i = 0; i < cells->count; i++) {
-        cell_object(array, &cells->list[i].live);
+        if (!cells->list[i].live.only_scopes) {
+            cell_object(array, &cells->list[i]);
+        }
     }
     return json_out(object);
 }
 
 /* ---- for people ---- */
 
-enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY };
+enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY, BREAKER, BUDGET };
 enum part { BOTH, CALLS, ATTEMPTS };
 
 /* The columns, in order.  The shares of the ends that did not happen at all
@@ -166,6 +211,8 @@ static const struct {
     {"P50", ATTEMPTS, LATENCY, AT(latency_succeeded.p50_ms), false},
     {"P95", ATTEMPTS, LATENCY, AT(latency_succeeded.p95_ms), false},
     {"P99", ATTEMPTS, LATENCY, AT(latency_succeeded.p99_ms), false},
+    {"BREAKER", CALLS, BREAKER, 0, true},
+    {"BUDGET", CALLS, BUDGET, 0, true},
 #undef AT
 };
 enum { COLUMNS = sizeof(stats_columns) / sizeof(stats_columns[0]) };
@@ -190,9 +237,19 @@ is_shown(const struct cells *cells, size_t column)
     for (size_t i = 0; i < cells->count && !any; i++) {
         const struct admin_cell *c = &cells->list[i].live;
 
-        any = stats_columns[column].shape == SCOPE
-                  ? *c->scope != '\0'
-                  : count_at(&c->stats, stats_columns[column].offset) > 0;
+        switch (stats_columns[column].shape) {
+        case SCOPE:
+            any = *c->scope != '\0';
+            break;
+        case BREAKER:
+            any = guard_has_breaker(cells->list[i].policy);
+            break;
+        case BUDGET:
+            any = guard_has_budget(cells->list[i].policy);
+            break;
+        default:
+            any = count_at(&c->stats, stats_columns[column].offset) > 0;
+        }
     }
     return any;
 }
@@ -213,8 +270,25 @@ latency_cell(struct table *t, size_t at, const struct bide_stats *s,
 }
 
 static void
-fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
+guard_cell(struct table *t, size_t at, enum shape shape,
+           const struct admin_guard *g)
 {
+    char text[32];
+
+    if (shape == BUDGET) {
+        table_cell(t, at, "%s", guard_level(g, text, sizeof(text)));
+        return;
+    }
+    table_cell(t, at, "%s", guard_state(g, text, sizeof(text)));
+    if (!guard_is_closed(g)) {
+        table_mark_cell(t, at);
+    }
+}
+
+static void
+fill_cell(struct table *t, size_t at, size_t column, const struct cell *cell)
+{
+    const struct admin_cell *c = &cell->live;
     size_t offset = stats_columns[column].offset;
     char text[32];
 
@@ -226,7 +300,7 @@ fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
         }
         break;
     case SCOPE:
-        table_cell(t, at, "%s", *c->scope ? c->scope : "-");
+        table_cell(t, at, "%s", guard_scope(c->scope));
         break;
     case COUNT:
         table_cell(t, at, "%s",
@@ -244,6 +318,10 @@ fill_cell(struct table *t, size_t at, size_t column, const struct admin_cell *c)
         break;
     case LATENCY:
         latency_cell(t, at, &c->stats, offset);
+        break;
+    case BREAKER:
+    case BUDGET:
+        guard_cell(t, at, stats_columns[column].shape, &cell->guard);
         break;
     }
 }
@@ -268,9 +346,12 @@ make_table(const struct cells *cells, enum part part)
     }
     t = table_new(columns, count);
     for (size_t i = 0; i < cells->count; i++) {
+        if (cells->list[i].live.only_scopes) {
+            continue;
+        }
         table_row(t);
         for (size_t k = 0; k < count; k++) {
-            fill_cell(t, k, which[k], &cells->list[i].live);
+            fill_cell(t, k, which[k], &cells->list[i]);
         }
     }
     return t;
@@ -308,7 +389,7 @@ print_outcomes(const struct admin_cell *c)
     fputs("outcomes", stdout);
     if (*c->scope) {
         printf(" of ");
-        text_put(stdout, c->scope, false);
+        text_put(stdout, guard_scope(c->scope), false);
     }
     for (size_t i = 0; i < c->outcome_count && i < OUTCOMES_SHOWN; i++) {
         fputs("   ", stdout);
@@ -342,6 +423,20 @@ print_missing(const struct cells *cells)
     }
 }
 
+static void
+print_scopes(const struct cells *cells)
+{
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        if (c->scopes_refused > 0) {
+            printf("\nnote: %s has %u scopes; %u times one more was asked for: "
+                   "those share one, (others)\n",
+                   c->name, c->scopes, c->scopes_refused);
+        }
+    }
+}
+
 static int
 print_people(const struct cells *cells, const char *name)
 {
@@ -353,6 +448,7 @@ print_people(const struct cells *cells, const char *name)
         return BIDE_ENOMEM;
     }
     print_missing(cells);
+    print_scopes(cells);
     if (name) {
         putchar('\n');
         for (size_t i = 0; i < cells->count; i++) {
@@ -398,9 +494,9 @@ stats_command(struct command_line *line)
         status = check_name(line, name);
     }
     if (rc == 0 && status == 0) {
-        if (cells.count > 0) {
-            qsort(cells.list, cells.count, sizeof(*cells.list), compare);
-        }
+        rc = look(line->registry, &cells);
+    }
+    if (rc == 0 && status == 0) {
         rc = line->option[OPTION_JSON] ? print_json(&cells)
                                        : print_people(&cells, name);
     }

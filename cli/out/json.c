@@ -68,8 +68,8 @@ json_add_object(struct json *array)
     return as_json(value);
 }
 
-void
-json_put_text(struct json *j, const char *key, const char *text)
+static json_t *
+text_value(const char *text)
 {
     json_t *value = json_string(text);
 
@@ -79,7 +79,23 @@ json_put_text(struct json *j, const char *key, const char *text)
         value = safe ? json_string(safe) : NULL;
         free(safe);
     }
-    put(j, key, value);
+    return value;
+}
+
+void
+json_add_text(struct json *array, const char *text)
+{
+    json_t *value = text_value(text);
+
+    if (!array || !value || json_array_append_new(as_value(array), value)) {
+        failed = true;
+    }
+}
+
+void
+json_put_text(struct json *j, const char *key, const char *text)
+{
+    put(j, key, text_value(text));
 }
 
 void

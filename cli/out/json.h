@@ -15,6 +15,7 @@ struct json *json_object_new(void);
 struct json *json_in_object(struct json *j, const char *key);
 struct json *json_in_array(struct json *j, const char *key);
 struct json *json_add_object(struct json *array); /* at its end */
+void json_add_text(struct json *array, const char *text);
 
 void json_put_text(struct json *j, const char *key, const char *text);
 void json_put_count(struct json *j, const char *key, uint64_t count);

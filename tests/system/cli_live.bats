@@ -12,7 +12,7 @@ load registry
 @test "list shows rules, and those that match a pattern" {
     shop
     gives 0 bide list
-    [[ ${lines[0]} =~ ^POLICY\ +VER\ +IMPORTANCE\ +RULES\ +CALLS\ +RETRIES\ +P95\ +SLEEPING$ ]]
+    [[ ${lines[0]} =~ ^POLICY\ +VER\ +IMPORTANCE\ +RULES\ +CALLS\ +RETRIES\ +P95\ +BREAKER\ +BUDGET\ +SLEEPING$ ]]
     [[ ${lines[1]} =~ ^mail\ +1\ +postponable\ +unlimited ]]
     [[ ${lines[3]} =~ ^pay\ +1\ +mandatory\ +4\ tries,\ 100ms\ x2 ]]
     gives 0 bide list 'p*'
@@ -37,7 +37,7 @@ load registry
     bide exec pay -- true
     run bide exec --quiet pay -- sh -c 'exit 9'
     gives 0 bide list pay
-    [[ ${lines[1]} =~ \ 2\ +100.0%\ +[0-9.]+(us|ms)\ +-$ ]]
+    [[ ${lines[1]} =~ \ 2\ +100.0%\ +[0-9.]+(us|ms)\ +-\ +-\ +-$ ]]
     gives 0 bide list --json
     json 'j["policies"][2]["calls"] == 2 and j["policies"][2]["retries"] == 2'
 }
@@ -60,7 +60,7 @@ load registry
     run bide exec --quiet --scope bank.example.com pay -- sh -c 'exit 9'
     gives 0 bide stats --json
     json 'set(j) == {"policies"} and [(p["policy"], p["scope"]) for p in j["policies"]] == [("pay", ""), ("pay", "bank.example.com")]'
-    json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "outcomes"}'
+    json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "outcomes", "breaker", "budget"}'
     json 'set(j["policies"][0]["calls"]) == {"succeeded", "recovered", "exhausted", "aborted", "deferred", "dropped", "refused", "rejected", "cancelled"}'
     json 'set(j["policies"][0]["latency_ms"]) == {"succeeded", "failed"}'
     json '{"p50", "p95", "p99", "max"} <= set(j["policies"][0]["latency_ms"]["failed"])'

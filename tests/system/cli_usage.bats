@@ -74,7 +74,8 @@ load registry
     local commands
     commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' <<<"$output")
     for command in init apply validate export list show get set unset delete log \
-        rollback diff preview simulate stats calls exec help version; do
+        rollback diff preview simulate stats calls breaker budget pause resume exec \
+        help version; do
         grep -qx "$command" <<<"$commands"
         gives 0 "$BIDE" help "$command"
         [[ ${lines[0]} == "usage: bide $command"* ]]
