@@ -1,5 +1,6 @@
 #include "announce.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,11 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
     };
 
     t.woken = wake_first(l, touched, txn);
+    if (t.woken) {
+        /* Who was woken may be queued on this CPU, behind us: what is left
+         * to do here can wait. */
+        sched_yield();
+    }
     each_touched(&t, wake_one);
     live_ring(l);
     set_announced(l, txn);
