@@ -8,6 +8,7 @@
 
 #include "rule/machine.h"
 #include "rule/script.h"
+#include "rule/virtual.h"
 
 struct running {
     const struct script_line *line;
@@ -29,11 +30,7 @@ struct simulation {
     struct faults *faults;
     struct running *running; /* in the order they began */
     uint64_t now_ns;
-    struct budget_words budget;
-    struct breaker_words breaker;
-    struct guard_rings rings;
-    struct tally total;
-    struct guard guard;
+    struct virtual_guard shared;
 };
 
 const char *
@@ -64,53 +61,6 @@ tell(struct simulation *s, const struct running *r, enum simulate_says says)
     };
 
     return s->visit(s->arg, &e);
-}
-
-/* ---- budget and breaker ---- */
-
-static void
-tell_total(void *arg, struct tally *out)
-{
-    const struct simulation *s = arg;
-
-    *out = s->total;
-    out->retries = atomic_load(&s->budget.retries);
-}
-
-static void
-add_to_total(void *arg, bool failed, bool slow, bool first)
-{
-    struct simulation *s = arg;
-
-    s->total.answers++;
-    s->total.failed += failed;
-    s->total.slow += slow;
-    s->total.calls += first;
-}
-
-static void
-follow_rules(struct simulation *s)
-{
-    bool budget = strcmp(s->rules->budget.group, "none") != 0;
-
-    s->guard.budget = budget ? &s->budget : NULL;
-    s->guard.budget_rings = budget ? &s->rings : NULL;
-    s->guard.txn++;
-}
-
-static void
-set_up_guard(struct simulation *s)
-{
-    s->guard = (struct guard){
-        .breaker = &s->breaker,
-        .rings = &s->rings,
-        .tally = tell_total,
-        .budget_tally = tell_total,
-        .count = add_to_total,
-        .arg = s,
-        .process = 1,
-    };
-    follow_rules(s);
 }
 
 /* ---- calls ---- */
@@ -170,7 +120,7 @@ begin_call(struct simulation *s, const struct script_line *l)
     }
     *at = r;
     r->line = l;
-    says = machine_begin(&r->m, s->rules, &s->guard, s->now_ns);
+    says = machine_begin(&r->m, s->rules, &s->shared.guard, s->now_ns);
     return says == MACHINE_GO ? start_attempt(s, r)
                               : after_decision(s, r, says);
 }
@@ -184,7 +134,7 @@ end_attempt(struct simulation *s, struct running *r)
 
     r->in_attempt = false;
     return after_decision(s, r,
-                          machine_ended(&r->m, s->rules, &s->guard, o,
+                          machine_ended(&r->m, s->rules, &s->shared.guard, o,
                                         s->now_ns, s->random, s->random));
 }
 
@@ -194,7 +144,8 @@ advance_call(struct simulation *s, struct running *r)
     if (r->in_attempt) {
         return end_attempt(s, r);
     }
-    if (machine_due(&r->m, s->rules, &s->guard, s->now_ns) == MACHINE_DONE) {
+    if (machine_due(&r->m, s->rules, &s->shared.guard, s->now_ns) ==
+        MACHINE_DONE) {
         return after_decision(s, r, MACHINE_DONE);
     }
     return start_attempt(s, r);
@@ -217,7 +168,7 @@ decide_again(struct simulation *s)
         if (r->in_attempt) {
             continue;
         }
-        says = machine_changed(&r->m, s->rules, &s->guard, s->now_ns);
+        says = machine_changed(&r->m, s->rules, &s->shared.guard, s->now_ns);
         if (says == MACHINE_WAIT && r->m.wake_ns == before) {
             continue;
         }
@@ -250,7 +201,7 @@ change(struct simulation *s, const struct script_line *l)
     }
     policy_free(s->rules);
     s->rules = rules;
-    follow_rules(s);
+    virtual_follow(&s->shared, s->rules);
     return decide_again(s);
 }
 
@@ -298,8 +249,8 @@ loop(struct simulation *s)
             break;
         }
         rc = advance(s, r, l, &line);
-        if (rc == 0 && s->guard.turned) {
-            s->guard.turned = 0;
+        if (rc == 0 && s->shared.guard.turned) {
+            s->shared.guard.turned = 0;
             rc = decide_again(s);
         }
     }
@@ -328,7 +279,7 @@ simulate_script(const struct policy_text *t, policy_find_fn *find,
                             faults);
     }
     if (rc == 0) {
-        set_up_guard(&s);
+        virtual_begin(&s.shared, s.rules);
         rc = loop(&s);
     }
     while (s.running) {
