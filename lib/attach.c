@@ -74,7 +74,8 @@ move_to(struct bide_policy *p, struct live *l, uint32_t index)
     }
     *h = (struct home){l, index, atomic_load(&p->home)};
     atomic_store_explicit(&p->home, h, memory_order_release);
-    p->stripe_mask = live_stripes(l) - 1;
+    atomic_store_explicit(&p->stripe_mask, live_stripes(l) - 1,
+                          memory_order_relaxed);
     for (i = 0; i < STRIPE_MAX; i++) {
         atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
     }

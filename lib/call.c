@@ -299,9 +299,11 @@ start_wait(struct bide_call *c, uint64_t now_ns)
 
 /* Without memory for rules: as if nobody had asked for more. */
 static enum bide_next
-end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns)
+end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
+                  uint64_t took_ns)
 {
-    struct machine *m = &call_of(c)->machine;
+    struct call *k = call_of(c);
+    struct machine *m = &k->machine;
     bool fine = outcome_is_success(o);
 
     m->last = o;
@@ -309,6 +311,10 @@ end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns)
     m->reason = fine ? BIDE_BY_NONE : BIDE_BY_ATTEMPTS;
     m->end = fine ? BIDE_END_NONE : BIDE_ABORTED;
     m->state = MACHINE_DONE;
+    count_attempt(k->policy, fine, took_ns);
+    if (!fine) {
+        count_failure(k->policy, o);
+    }
     finish(c, now_ns);
     return BIDE_DONE;
 }
@@ -340,7 +346,7 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
     enum machine_says says;
 
     if (!k->rules) {
-        return end_without_rules(c, o, now_ns);
+        return end_without_rules(c, o, now_ns, took_ns);
     }
     says = machine_ended(
         m, k->rules->policy, g, o, now_ns,

@@ -26,7 +26,9 @@ this_cpu(void)
 static inline struct stripe *
 stripe_of(struct bide_policy *p)
 {
-    uint32_t i = this_cpu() & p->stripe_mask & (STRIPE_MAX - 1);
+    uint32_t i = this_cpu() &
+                 atomic_load_explicit(&p->stripe_mask, memory_order_relaxed) &
+                 (STRIPE_MAX - 1);
     struct stripe *s =
         atomic_load_explicit(&p->stripe[i], memory_order_acquire);
 

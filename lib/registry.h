@@ -45,7 +45,7 @@ struct bide_policy {
     _Atomic(struct cell *) cell;
     _Atomic uint32_t local_gate; /* gate bits of rules that are not the
                                     registry's, so not in the shared cell */
-    uint32_t stripe_mask;
+    _Atomic uint32_t stripe_mask;
     uint32_t hash;
     _Atomic(struct home *) home; /* changed under bide->lock */
     uint32_t private_index;      /* in bide->own; UINT32_MAX: none */

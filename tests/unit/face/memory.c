@@ -138,6 +138,32 @@ use(struct bide_policy *p)
 }
 
 static void
+without_memory_for_rules_what_happens_is_still_counted(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_stats stats;
+
+    scene_open(s);
+    failing = ALLOCATIONS;
+    for_ever = true;
+    /* The handle and its cell are there, then no memory is left. */
+    for (long n = 1; n < 100; n++) {
+        countdown = n;
+        if (bide_lookup(s->b, "shop", NULL, &p) == 0) {
+            break;
+        }
+    }
+    countdown = 1;
+    assert_int_equal(bide_run(p, refused_connection, NULL, NULL),
+                     BIDE_EXHAUSTED);
+    countdown = 0;
+    assert_int_equal(bide_read_stats(p, &stats), 0);
+    assert_int_equal(stats.aborted, 1);
+    assert_int_equal(stats.attempts_failed, 1);
+}
+
+static void
 live_once(const char *dir)
 {
     struct bide *b = NULL;
@@ -303,6 +329,7 @@ main(void)
         SCENE(each_system_call_may_fail),
         SCENE(all_system_calls_may_fail_from_any_on),
         SCENE(it_holds_without_a_registry_too),
+        SCENE(without_memory_for_rules_what_happens_is_still_counted),
         SCENE(rules_stay_while_there_is_no_memory_for_new_ones),
     };
 
