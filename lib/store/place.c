@@ -358,7 +358,20 @@ _Static_assert(sizeof(struct checked) == 48, "nothing follows");
 bool
 place_checked(const char *dir, const struct pages_stamp *stamp)
 {
-    char *path = place_path(dir, "registry.checked");
+    return place_checked_as(dir, "registry.checked", stamp);
+}
+
+void
+place_set_checked(const char *dir, const struct pages_stamp *stamp)
+{
+    place_set_checked_as(dir, "registry.checked", stamp);
+}
+
+bool
+place_checked_as(const char *dir, const char *name,
+                 const struct pages_stamp *stamp)
+{
+    char *path = place_path(dir, name);
     struct checked c;
     bool same = false;
     int fd;
@@ -378,14 +391,17 @@ place_checked(const char *dir, const struct pages_stamp *stamp)
 }
 
 void
-place_set_checked(const char *dir, const struct pages_stamp *stamp)
+place_set_checked_as(const char *dir, const char *name,
+                     const struct pages_stamp *stamp)
 {
     struct checked c = {MAGIC, crc32c(0, stamp, sizeof(*stamp)), *stamp};
-    char *path = place_path(dir, "registry.checked");
-    char *fresh = place_path(dir, "registry.checked.new");
+    char *path = place_path(dir, name), *fresh = NULL;
     bool ok = false;
     int fd;
 
+    if (asprintf(&fresh, "%s/%s.new", dir, name) < 0) {
+        fresh = NULL;
+    }
     if (path && fresh) {
         fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
                   0600);

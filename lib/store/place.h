@@ -46,5 +46,10 @@ int place_reserve(const char *path, size_t size);
 bool place_checked(const char *dir, const struct pages_stamp *stamp);
 /* Best effort: without it the next writer checks again. */
 void place_set_checked(const char *dir, const struct pages_stamp *stamp);
+/* The same of another file than the registry. */
+bool place_checked_as(const char *dir, const char *name,
+                      const struct pages_stamp *stamp);
+void place_set_checked_as(const char *dir, const char *name,
+                          const struct pages_stamp *stamp);
 
 #endif

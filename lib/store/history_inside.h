@@ -1,0 +1,28 @@
+/* What history.c and history_each.c share. */
+#ifndef BIDE_STORE_HISTORY_INSIDE_H
+#define BIDE_STORE_HISTORY_INSIDE_H
+
+#include "store/history.h"
+#include "store/history_form.h"
+#include "store/pages.h"
+
+struct history_name {
+    char kind; /* 'c', 'o'; 0: none */
+    char name[64], scope[BIDE_NAME_MAX + 1];
+};
+
+struct history {
+    struct pages *pages;
+    struct history_state state;
+    uint32_t names; /* the first id that is not known */
+    struct history_name *name; /* by id */
+};
+
+/* One consistent reading: `body` may run again, and starts afresh then. */
+typedef int history_body_fn(void *arg, const struct snapshot *s);
+int history_read(struct history *h, history_body_fn *body, void *arg);
+
+/* The state and all names as of now. */
+int history_refresh(struct history *h);
+
+#endif
