@@ -70,6 +70,8 @@ admin_apply(struct admin *a, const struct admin_change *change,
     if (rc) {
         return rc;
     }
+    e.texts = texts;
+    e.file = file;
     for (i = 0; i < texts->count && rc == 0; i++) {
         rc = apply_one(&e, texts->list[i]);
     }

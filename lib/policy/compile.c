@@ -107,12 +107,16 @@ check_guard(struct checking *c, const struct policy *p)
         p->budget.cost > p->budget.capacity &&
         p->budget.timeout_cost > p->budget.capacity &&
         p->budget.throttle_cost > p->budget.capacity) {
+        char cost[80], capacity[80];
+
+        write_source(c, "budget_cost", cost, sizeof(cost));
+        write_source(c, "budget_capacity", capacity, sizeof(capacity));
         fault_add(c->faults, c->file,
                   line_of(c, "budget_cost", "budget_capacity"), NULL,
-                  "budget_cost = %s: above budget_capacity = %s: no retry "
+                  "budget_cost = %s%s: above budget_capacity = %s%s: no retry "
                   "would ever be let out",
-                  origin_of(c, "budget_cost")->value,
-                  origin_of(c, "budget_capacity")->value);
+                  origin_of(c, "budget_cost")->value, cost,
+                  origin_of(c, "budget_capacity")->value, capacity);
         c->rc = BIDE_EINPUT;
     }
 }
