@@ -8,11 +8,15 @@
  * All zeros is a full bucket whose size nobody has said yet.  Kept is what is
  * missing, so that a bucket that nobody touches is full whatever its size.
  *
+ * What has come back by refill is written down in whole seconds, and counted
+ * on top until then: so no fraction is lost, and none is made.
+ *
  * A change of the size goes in two steps, each one compare-and-swap: `size`
  * gets the next serial, with the size before and the size now; then whoever
  * finds tokens of the serial before scales them.  A process that dies between
  * the two leaves nothing behind: the next one does the second step.  `size` is
- * not changed again before that. */
+ * not changed again before that, so a size that is read after the tokens, and
+ * has their serial, is theirs. */
 #include "rule/budget.h"
 
 #include "rule/window.h"
@@ -57,21 +61,32 @@ size_of(uint64_t word)
 
 /* ---- the size ---- */
 
-/* The second step: tokens in the size that holds now. */
 static void
-scale(struct budget_words *w, const struct size *s)
+scale(struct bucket *b, const struct size *s)
 {
-    uint64_t old = atomic_load(&w->tokens);
+    if (b->serial != s->serial) {
+        b->missing = s->before ? b->missing * s->now / s->before : 0;
+        b->serial = s->serial;
+    }
+}
+
+/* The second step: the tokens that are there, in the size that holds. */
+static struct size
+settle(struct budget_words *w, uint64_t *out_tokens)
+{
+    uint64_t old = atomic_load(&w->tokens), fresh;
+    struct size s;
     struct bucket b;
 
     do {
+        s = size_of(atomic_load(&w->size)); /* after the tokens */
         b = bucket_of(old);
-        if (b.serial == s->serial) {
-            return;
-        }
-        b.missing = s->before ? b.missing * s->now / s->before : 0;
-        b.serial = s->serial;
-    } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
+        scale(&b, &s);
+        fresh = word_of(&b);
+    } while (fresh != old &&
+             !atomic_compare_exchange_weak(&w->tokens, &old, fresh));
+    *out_tokens = fresh;
+    return s;
 }
 
 /* Rules of an older commit do not turn the size back.  One that is millions of
@@ -89,62 +104,61 @@ is_newest(struct budget_words *w, uint64_t txn)
     return seen == txn;
 }
 
-/* The size in force, after making it what the rules say. */
+/* The size in force, after making it what the rules say, and the tokens in
+ * it. */
 static struct size
-settle_size(const struct budget_rules *r, const struct guard *g)
+settle_size(const struct budget_rules *r, const struct guard *g,
+            uint64_t *out_tokens)
 {
     struct budget_words *w = g->budget;
     uint64_t old = atomic_load(&w->size), wanted;
-    struct size s = size_of(old);
+    struct size s = settle(w, out_tokens);
 
-    scale(w, &s);
-    if (s.now == r->capacity || (s.now && !is_newest(w, g->txn))) {
+    if (s.now == r->capacity || (s.now && !is_newest(w, g->txn)) ||
+        s.serial != size_of(old).serial) {
         return s;
     }
     wanted = (uint64_t)((s.serial + 1) & 3) << 62 |
              (uint64_t)(s.now ? s.now : r->capacity) << 28 |
              ((uint64_t)r->capacity & BITS28);
-    if (!atomic_compare_exchange_strong(&w->size, &old, wanted)) {
-        wanted = old; /* another process was faster: its size then */
-    }
-    s = size_of(wanted);
-    scale(w, &s);
-    return s;
+    /* Where another process was faster, its size holds. */
+    atomic_compare_exchange_strong(&w->size, &old, wanted);
+    return settle(w, out_tokens);
 }
 
 /* ---- tokens ---- */
 
-/* What has come back since, in whole thousandths; the time moves on by as much
- * as that took, so that no fraction is lost. */
+/* Fills up, or goes on, from now. */
 static void
+restart(struct bucket *b, int64_t missing, uint64_t now_ms)
+{
+    b->missing = missing;
+    b->time_ms = now_ms & BITS34;
+}
+
+/* Writes down what has come back in whole seconds.  Returns what has on top of
+ * that, less than what is missing. */
+static int64_t
 refill(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
 {
-    uint64_t gone = (now_ms - b->time_ms) & BITS34, back;
+    uint64_t gone = (now_ms - b->time_ms) & BITS34, rate, more;
 
-    if (gone > BITS34 / 2) { /* a time ahead of ours; far ahead is garbage */
-        if (BITS34 + 1 - gone > AHEAD_MS) {
-            b->time_ms = now_ms & BITS34;
-        }
-        return;
+    if (gone > BITS34 - AHEAD_MS) {
+        return 0; /* a clock a little ahead of ours */
     }
     if (b->missing == 0 || r->refill_per_s <= 0) {
-        b->time_ms = now_ms & BITS34;
-        return;
+        restart(b, b->missing, now_ms);
+        return 0;
     }
-    if (gone >= (uint64_t)b->missing * 1000 / (uint64_t)r->refill_per_s + 1) {
-        b->missing = 0;
-        b->time_ms = now_ms & BITS34;
-        return;
+    rate = (uint64_t)r->refill_per_s;
+    more = gone % 1000 * rate / 1000;
+    if (gone / 1000 * rate + more >= (uint64_t)b->missing) {
+        restart(b, 0, now_ms);
+        return 0;
     }
-    back = gone * (uint64_t)r->refill_per_s / 1000;
-    if (back >= (uint64_t)b->missing) {
-        b->missing = 0;
-        b->time_ms = now_ms & BITS34;
-    } else if (back) {
-        b->missing -= (int64_t)back;
-        b->time_ms =
-            (b->time_ms + back * 1000 / (uint64_t)r->refill_per_s) & BITS34;
-    }
+    restart(b, b->missing - (int64_t)(gone / 1000 * rate),
+            b->time_ms + gone / 1000 * 1000);
+    return (int64_t)more;
 }
 
 static int64_t
@@ -165,8 +179,7 @@ static bool
 above_threshold(const struct budget_rules *r, const struct size *s,
                 int64_t missing)
 {
-    return r->threshold <= 0 ||
-           (double)(s->now - missing) > r->threshold * (double)s->now;
+    return (double)(s->now - missing) > r->threshold * (double)s->now;
 }
 
 /* Adds `change` to what is there.  With `whole` the bucket must hold it all
@@ -176,28 +189,31 @@ static bool
 move(const struct budget_rules *r, const struct guard *g, int64_t change,
      bool whole, uint64_t now_ns)
 {
-    struct size s = settle_size(r, g);
-    uint64_t old = atomic_load(&g->budget->tokens);
+    uint64_t now_ms = now_ns / 1000000, old;
+    int64_t more, missing;
+    struct size s;
     struct bucket b;
 
     do {
+        s = settle_size(r, g, &old);
         b = bucket_of(old);
-        if (b.serial != s.serial) {
-            s = settle_size(r, g);
-            old = atomic_load(&g->budget->tokens);
-            b = bucket_of(old);
-        }
         if (b.missing > s.now) {
             b.missing = 0; /* garbage: as if the budget were off */
         }
-        refill(r, now_ns / 1000000, &b);
-        if (whole && (!above_threshold(r, &s, b.missing) ||
-                      s.now - b.missing < -change)) {
+        more = refill(r, now_ms, &b);
+        missing = b.missing - more;
+        if (whole &&
+            (!above_threshold(r, &s, missing) || s.now - missing < -change)) {
             return false;
         }
-        b.missing -= change;
-        b.missing = b.missing < 0 ? 0 : b.missing;
-        b.missing = b.missing > s.now ? s.now : b.missing;
+        missing -= change;
+        if (missing <= 0) {
+            restart(&b, 0, now_ms);
+        } else if (missing + more > s.now) {
+            restart(&b, missing < s.now ? missing : s.now, now_ms);
+        } else {
+            b.missing = missing + more;
+        }
     } while (
         !atomic_compare_exchange_weak(&g->budget->tokens, &old, word_of(&b)));
     return true;
@@ -332,7 +348,7 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         if (all == 0 || k.missing > all) {
             return 1; /* not used yet, or garbage */
         }
-        refill(b, now_ns / 1000000, &k);
+        k.missing -= refill(b, now_ns / 1000000, &k);
         return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {

@@ -1,0 +1,627 @@
+/* Retry budgets, with time as a number. */
+#include "unit/rule/guarded.h"
+
+#define TIME0 (86400 * SECOND)
+
+/* Tokens that are there; the shared words stay as they are. */
+static int64_t
+tokens(struct guarded *s, uint64_t now_ns)
+{
+    double level = budget_level(&s->p->budget, &s->g, now_ns);
+
+    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
+}
+
+static bool
+take(struct guarded *s, enum budget_price price, uint64_t now_ns,
+     int64_t *out_paid)
+{
+    return budget_take(&s->p->budget, &s->g, price, now_ns, out_paid);
+}
+
+static void
+drain(struct guarded *s, uint64_t now_ns)
+{
+    int64_t paid;
+
+    while (take(s, PRICE_USUAL, now_ns, &paid)) {
+        assert_true(paid > 0);
+    }
+}
+
+/* ---- tables ---- */
+
+enum event {
+    TAKE, /* a usual retry */
+    TAKE_TIMEOUT,
+    TAKE_THROTTLE,
+    FAILS,    /* budget_charge = failure */
+    FIRST_OK, /* a success at the first attempt */
+    RETRY_OK, /* one by the last retry taken */
+    UNDO,     /* the last retry taken does not happen */
+    RESET,
+};
+struct step {
+    uint64_t at_ms;
+    enum event event;
+    bool yes;       /* TAKE...: let out */
+    int64_t tokens; /* thousandths, afterwards */
+};
+
+static bool
+happen(struct guarded *s, const struct step *step, int64_t *paid)
+{
+    uint64_t now = TIME0 + step->at_ms * MS;
+    const struct budget_rules *b = &s->p->budget;
+
+    switch (step->event) {
+    case FAILS:
+        budget_pay(b, &s->g, PRICE_USUAL, now);
+        return true;
+    case FIRST_OK:
+        budget_give(b, &s->g, -1, now);
+        return true;
+    case RETRY_OK:
+        budget_give(b, &s->g, *paid, now);
+        return true;
+    case UNDO:
+        budget_return(b, &s->g, *paid, now);
+        return true;
+    case RESET:
+        budget_reset(&s->g);
+        return true;
+    default:
+        return take(s, (enum budget_price)step->event, now, paid);
+    }
+}
+
+static void
+play(const char *keys, const struct step *steps, size_t count)
+{
+    struct guarded *s = guarded_new(keys);
+    int64_t paid = 0;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        bool yes = happen(s, &steps[i], &paid);
+        int64_t left = tokens(s, TIME0 + steps[i].at_ms * MS);
+
+        if (yes != steps[i].yes || left != steps[i].tokens) {
+            fail_msg("step %zu: %s, %lld left", i, yes ? "yes" : "no",
+                     (long long)left);
+        }
+    }
+    guarded_free(s);
+}
+#define PLAY(keys, ...)                                   \
+    do {                                                  \
+        static const struct step steps[] = {__VA_ARGS__}; \
+        play("budget=own\n" keys, steps, COUNT(steps));   \
+    } while (0)
+
+static void
+a_retry_costs_its_price_and_the_last_tokens_are_enough(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=5", {0, TAKE, true, 5000},
+         {0, TAKE, true, 0}, {0, TAKE, false, 0}, {0, FIRST_OK, true, 1000},
+         {0, TAKE, false, 1000});
+    /* One thousandth short. */
+    PLAY("budget_capacity=9.999\nbudget_cost=5", {0, TAKE, true, 4999},
+         {0, TAKE, false, 4999});
+}
+
+static void
+timeouts_and_throttles_have_prices_of_their_own(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_timeout_cost=10\n"
+         "budget_throttle_cost=0",
+         {0, TAKE_TIMEOUT, true, 90000}, {0, TAKE, true, 85000},
+         {0, TAKE_THROTTLE, true, 85000});
+    PLAY("budget_capacity=100\nbudget_cost=7", {0, TAKE_TIMEOUT, true, 93000},
+         {0, TAKE_THROTTLE, true, 86000});
+}
+
+static void
+a_first_success_deposits_and_never_above_the_capacity(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=5\nbudget_deposit=0.125",
+         {0, FIRST_OK, true, 10000}, {0, TAKE, true, 5000},
+         {0, FIRST_OK, true, 5125}, {0, FIRST_OK, true, 5250});
+    PLAY("budget_capacity=10\nbudget_cost=5\nbudget_deposit=50",
+         {0, TAKE, true, 5000}, {0, FIRST_OK, true, 10000});
+    PLAY("budget_capacity=10\nbudget_cost=5\nbudget_deposit=0",
+         {0, TAKE, true, 5000}, {0, FIRST_OK, true, 5000});
+}
+
+static void
+a_retry_that_succeeds_gives_back_what_it_paid(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_timeout_cost=10",
+         {0, TAKE, true, 95000}, {0, RETRY_OK, true, 100000},
+         {0, TAKE, true, 95000}, {0, TAKE_TIMEOUT, true, 85000},
+         {0, RETRY_OK, true, 95000});
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_refund=2",
+         {0, TAKE, true, 95000}, {0, RETRY_OK, true, 97000});
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_refund=0",
+         {0, TAKE, true, 95000}, {0, RETRY_OK, true, 95000});
+}
+
+static void
+a_retry_that_does_not_happen_gets_all_back(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_refund=0",
+         {0, TAKE, true, 95000}, {0, UNDO, true, 100000});
+}
+
+static void
+refill_loses_and_makes_no_fraction(void **state)
+{
+    (void)state;
+    /* A third of a token by the second, looked at each few milliseconds. */
+    PLAY("budget_capacity=10\nbudget_cost=1\nbudget_deposit=0\n"
+         "budget_refill=0.333/s",
+         {0, TAKE, true, 9000}, {0, TAKE, true, 8000},
+         {2, TAKE, true, 7000},     /* 0.666 thousandths: none yet */
+         {4, TAKE, true, 6001},     /* 1.332 */
+         {999, TAKE, true, 5332},   /* 332.667 */
+         {1000, TAKE, true, 4333},  /* 333 */
+         {1003, TAKE, true, 3333},  /* 333.999 */
+         {1004, TAKE, true, 2334},  /* 334.332 */
+         {10000, TAKE, true, 4330}, /* 3330 */
+         {1000000, TAKE, true, 9000});
+    /* More than a thousandth each millisecond, and not a whole number. */
+    PLAY("budget_capacity=10\nbudget_cost=0.001\nbudget_deposit=0\n"
+         "budget_refill=1.5/s",
+         {0, TAKE, true, 9999}, {0, TAKE, true, 9998}, {0, TAKE, true, 9997},
+         {0, TAKE, true, 9996}, {0, TAKE, true, 9995}, {0, TAKE, true, 9994},
+         {1, TAKE, true, 9994}, {1, TAKE, true, 9993}, {1, TAKE, true, 9992},
+         {1, TAKE, true, 9991}, {2, TAKE, true, 9992}, {3, TAKE, true, 9992});
+    PLAY("budget_capacity=10\nbudget_cost=5\nbudget_refill=10/s",
+         {0, TAKE, true, 5000}, {0, TAKE, true, 0}, {499, TAKE, false, 4990},
+         {500, TAKE, true, 0});
+}
+
+static void
+an_hour_of_small_takes_is_refilled_exactly(void **state)
+{
+    struct guarded *s =
+        guarded_new("budget=own\nbudget_capacity=1000\nbudget_cost=0.001\n"
+                    "budget_deposit=0\nbudget_refill=0.777/s");
+    int64_t paid, taken = 0;
+    uint64_t ms;
+
+    (void)state;
+    for (ms = 0; ms <= 3600000; ms += 1) {
+        /* Two a millisecond is more than comes back. */
+        assert_true(take(s, PRICE_USUAL, TIME0 + ms * MS, &paid) || ms);
+        taken += paid;
+        if (ms % 997 == 0) {
+            int64_t came = (int64_t)(ms * 777 / 1000);
+            int64_t missing = taken - came;
+
+            /* The bucket cannot be more than full. */
+            assert_true(missing > 0);
+            assert_int_equal(tokens(s, TIME0 + ms * MS), 1000000 - missing);
+        }
+    }
+    guarded_free(s);
+}
+
+static void
+the_time_may_be_any(void **state)
+{
+    /* A first look at 99 to 198 days after boot; across the word's wrap. */
+    static const uint64_t days[] = {0, 1, 99, 100, 150, 198, 199, 400, 30000};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(days); i++) {
+        struct guarded *s =
+            guarded_new("budget=own\nbudget_capacity=10\nbudget_cost=5\n"
+                        "budget_refill=1/s");
+        uint64_t now = days[i] * 86400 * SECOND;
+        int64_t paid;
+
+        drain(s, now);
+        assert_int_equal(tokens(s, now), 0);
+        assert_false(take(s, PRICE_USUAL, now + 4999 * MS, &paid));
+        assert_true(take(s, PRICE_USUAL, now + 5000 * MS, &paid));
+        /* Across the wrap: 2^34 ms. */
+        drain(s, now + 5000 * MS);
+        assert_true(take(s, PRICE_USUAL, now + 86400 * SECOND, &paid));
+        guarded_free(s);
+    }
+}
+
+static void
+a_clock_that_is_a_little_behind_refills_nothing_twice(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=1\nbudget_refill=1/s",
+         {5000, TAKE, true, 9000}, {5500, TAKE, true, 8500},
+         {5400, TAKE, true, 7400}, {4999, TAKE, true, 6000},
+         {5500, TAKE, true, 5500});
+}
+
+static void
+under_charge_failure_each_failure_pays_and_retries_go_above_the_share(
+    void **state)
+{
+    (void)state;
+    /* gRPC: maxTokens 10, tokenRatio 0.1. */
+    PLAY("budget_capacity=10\nbudget_cost=1\nbudget_deposit=0.1\n"
+         "budget_refund=0.1\nbudget_charge=failure\nbudget_threshold=50%",
+         {0, FAILS, true, 9000}, {0, TAKE, true, 9000}, {0, FAILS, true, 8000},
+         {0, FAILS, true, 7000}, {0, FAILS, true, 6000}, {0, TAKE, true, 6000},
+         {0, FAILS, true, 5000}, {0, TAKE, false, 5000}, /* exactly half */
+         {0, FIRST_OK, true, 5100}, {0, TAKE, true, 5100},
+         {0, RETRY_OK, true, 5200});
+    /* Never below nothing; at nothing there is no retry, whatever the share. */
+    PLAY("budget_capacity=2\nbudget_cost=1.5\nbudget_charge=failure",
+         {0, FAILS, true, 500}, {0, TAKE, true, 500}, {0, FAILS, true, 0},
+         {0, TAKE, false, 0}, {0, FAILS, true, 0});
+}
+
+static void
+a_threshold_holds_for_paid_retries_too(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=1\nbudget_threshold=80%",
+         {0, TAKE, true, 9000}, {0, TAKE, true, 8000}, {0, TAKE, false, 8000});
+}
+
+static void
+under_charge_retry_a_failure_pays_nothing(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=1", {0, FAILS, true, 10000});
+}
+
+static void
+reset_is_full_again(void **state)
+{
+    (void)state;
+    PLAY("budget_capacity=10\nbudget_cost=5", {0, TAKE, true, 5000},
+         {0, RESET, true, 10000}, {0, TAKE, true, 5000});
+}
+
+static void
+off_is_always_yes(void **state)
+{
+    struct guarded *s = guarded_new("budget_capacity=1\nbudget_cost=1");
+    int64_t paid = 77;
+    int i;
+
+    (void)state;
+    s->g.budget = NULL;
+    for (i = 0; i < 3; i++) {
+        assert_true(take(s, PRICE_USUAL, 0, &paid));
+        assert_int_equal(paid, 0);
+        assert_true(budget_take(&s->p->budget, NULL, 0, 0, &paid));
+    }
+    budget_pay(&s->p->budget, NULL, PRICE_USUAL, 0);
+    budget_give(&s->p->budget, &s->g, 5, 0);
+    budget_return(&s->p->budget, NULL, 5, 0);
+    assert_true(budget_level(&s->p->budget, NULL, 0) == 1);
+    guarded_free(s);
+}
+
+/* ---- the size, changed in flight ---- */
+
+#define SIZED(capacity)                             \
+    "budget=own\nbudget_cost=5\nbudget_deposit=0\n" \
+    "budget_capacity=" capacity
+
+static void
+a_change_of_the_size_keeps_the_share(void **state)
+{
+    struct guarded *s = guarded_new(SIZED("100"));
+    int64_t paid;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 5; i++) {
+        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    }
+    assert_int_equal(tokens(s, TIME0), 75000);
+    guarded_change(s, SIZED("1000"));
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 745000);
+    guarded_change(s, SIZED("10"));
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 2450);
+    guarded_change(s, SIZED("200000")); /* the maximum */
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 48995000);
+    drain(s, TIME0);
+    assert_int_equal(tokens(s, TIME0), 0);
+    guarded_free(s);
+}
+
+static void
+an_empty_bucket_stays_empty_and_a_full_one_full(void **state)
+{
+    struct guarded *s = guarded_new(SIZED("100"));
+    int64_t paid;
+
+    (void)state;
+    drain(s, TIME0);
+    guarded_change(s, SIZED("7000"));
+    assert_false(take(s, PRICE_USUAL, TIME0, &paid));
+    budget_reset(&s->g);
+    guarded_change(s, SIZED("20"));
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 15000);
+    guarded_free(s);
+}
+
+static void
+rules_of_an_older_commit_do_not_turn_the_size_back(void **state)
+{
+    struct guarded *s = guarded_new(SIZED("100"));
+    struct policy *old = guarded_rules(SIZED("100"));
+    struct guard older = s->g;
+    int64_t paid;
+
+    (void)state;
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    guarded_change(s, SIZED("1000"));
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 945000);
+    assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 940000);
+    guarded_change(s, SIZED("100")); /* and a newer one does */
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_int_equal(tokens(s, TIME0), 89000);
+    policy_free(old);
+    guarded_free(s);
+}
+
+/* Killed between the two steps: `size` has the next serial, the tokens not. */
+static void
+who_is_killed_between_the_two_steps_leaves_nothing_behind(void **state)
+{
+    struct guarded *s = guarded_new(SIZED("100"));
+    uint64_t serial;
+    int64_t paid;
+
+    (void)state;
+    for (int round = 0; round < 9; round++) { /* all serials */
+        guarded_change(s, SIZED("100"));
+        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+        budget_reset(&s->g);
+        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+        assert_int_equal(tokens(s, TIME0), 95000);
+        serial = (s->budget.size >> 62) + 1;
+        s->budget.size = serial << 62 | 100000ull << 28 | 1000000;
+        s->budget.size_txn = s->g.txn + 1;
+        /* Seen before it is finished: the same share. */
+        assert_int_equal(tokens(s, TIME0), 95000);
+        if (round % 2) {
+            /* A process of the old rules is the first to come. */
+            assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+            guarded_change(s, SIZED("1000"));
+            assert_int_equal(tokens(s, TIME0), 945000);
+        } else {
+            guarded_change(s, SIZED("1000"));
+            assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+            assert_int_equal(tokens(s, TIME0), 945000);
+        }
+    }
+    guarded_free(s);
+}
+
+/* ---- ratio ---- */
+
+#define RATIO "budget=own\nbudget_kind=ratio\nbudget_window=16s\n"
+
+static void
+attempt(struct guarded *s, uint64_t now, bool first)
+{
+    struct tally t = s->total;
+
+    t.retries = s->budget.retries;
+    window_turn(&s->rings.budget, s->p->budget.window_ns, now, &t);
+    guarded_count(s, true, false, first);
+}
+
+static unsigned
+let_out(struct guarded *s, uint64_t now)
+{
+    unsigned n = 0;
+    int64_t paid;
+
+    while (n < 100000 && take(s, PRICE_USUAL, now, &paid)) {
+        assert_int_equal(paid, 0);
+        n++;
+    }
+    return n;
+}
+
+struct ratio {
+    const char *keys;
+    unsigned calls, retries;
+};
+
+static void
+a_ratio_lets_out_its_share_of_the_calls_and_the_minimum(void **state)
+{
+    static const struct ratio rows[] = {
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 0, 0},
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 4, 0},
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 5, 1},
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 9, 1},
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 10, 2},
+        {RATIO "budget_ratio=10%\nbudget_min_rate=0/s", 30, 3},
+        {RATIO "budget_ratio=0%\nbudget_min_rate=0/s", 1000, 0},
+        {RATIO "budget_ratio=100%\nbudget_min_rate=0/s", 7, 7},
+        {RATIO "budget_ratio=0%\nbudget_min_rate=1/s", 0, 16},
+        {RATIO "budget_ratio=0%\nbudget_min_rate=0.1/s", 0, 1},
+        {RATIO "budget_ratio=20%\nbudget_min_rate=0.5/s", 10, 10},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        struct guarded *s = guarded_new(rows[i].keys);
+        unsigned n;
+
+        for (n = 0; n < rows[i].calls; n++) {
+            attempt(s, TIME0, true);
+        }
+        if (rows[i].calls == 0) {
+            attempt(s, TIME0, false); /* something turns the window */
+        }
+        n = let_out(s, TIME0);
+        if (n != rows[i].retries) {
+            fail_msg("row %zu: %u", i, n);
+        }
+        /* Retries that run are not calls. */
+        attempt(s, TIME0, false);
+        assert_int_equal(let_out(s, TIME0), 0);
+        guarded_free(s);
+    }
+}
+
+static void
+a_ratio_forgets_what_is_older_than_its_window(void **state)
+{
+    struct guarded *s =
+        guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
+    uint64_t second;
+
+    (void)state;
+    for (second = 0; second < 10; second++) {
+        attempt(s, TIME0 + second * SECOND, true);
+    }
+    assert_int_equal(let_out(s, TIME0 + 9 * SECOND), 5);
+    /* At 16 s the first second is out of it, with its call; the retries of
+     * second 9 are not. */
+    attempt(s, TIME0 + 16 * SECOND, true);
+    assert_int_equal(let_out(s, TIME0 + 16 * SECOND), 0);
+    /* At 26 s all of that is. */
+    attempt(s, TIME0 + 26 * SECOND, true);
+    attempt(s, TIME0 + 26 * SECOND, true);
+    assert_int_equal(let_out(s, TIME0 + 26 * SECOND), 1);
+    /* Long after: nothing. */
+    attempt(s, TIME0 + 500 * SECOND, true);
+    assert_int_equal(let_out(s, TIME0 + 500 * SECOND), 0);
+    guarded_free(s);
+}
+
+static void
+the_level_of_a_ratio_is_what_is_left(void **state)
+{
+    struct guarded *s =
+        guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
+    int64_t paid;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 8; i++) {
+        attempt(s, TIME0, true);
+    }
+    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 1);
+    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 0.75);
+    assert_int_equal(let_out(s, TIME0), 3);
+    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 0);
+    assert_int_equal(s->rings.budget_refused, 1);
+    guarded_free(s);
+}
+
+/* ---- garbage ---- */
+
+static void
+check_bounds(struct guarded *s, uint64_t now)
+{
+    double level = budget_level(&s->p->budget, &s->g, now);
+
+    assert_true(level >= 0 && level <= 1);
+}
+
+/* Whatever is there: no crash, a level within bounds, and tokens come back. */
+static void
+garbage_is_survived_and_does_not_stay(void **state)
+{
+    static const char *const keys[] = {
+        "budget=own\nbudget_capacity=10\nbudget_cost=5\nbudget_refill=10/s",
+        "budget=own\nbudget_capacity=200000\nbudget_cost=1\n"
+        "budget_refill=1000000/s\nbudget_charge=failure",
+        RATIO "budget_ratio=20%\nbudget_min_rate=1/s",
+    };
+    uint64_t seed = 88172645463325252ull;
+    int64_t paid;
+    int trial;
+
+    (void)state;
+    for (trial = 0; trial < 30000; trial++) {
+        struct guarded *s = guarded_new(keys[trial % COUNT(keys)]);
+        uint64_t now = TIME0 + guarded_random(&seed) % (TIME0 * 300);
+        int i;
+
+        /* A size from a commit a little newer than ours would be believed. */
+        s->g.txn = 1ull << 40;
+        guarded_garbage(&s->budget, sizeof s->budget, &seed);
+        guarded_garbage(&s->rings, sizeof s->rings, &seed);
+        check_bounds(s, now);
+        for (i = 0; i < 4; i++) {
+            take(s, (enum budget_price)(i % 3), now, &paid);
+            budget_pay(&s->p->budget, &s->g, PRICE_TIMEOUT, now);
+            attempt(s, now, true);
+            budget_give(&s->p->budget, &s->g, i % 2 ? -1 : paid, now);
+            budget_return(&s->p->budget, &s->g, paid, now);
+            check_bounds(s, now + (uint64_t)i * SECOND);
+        }
+        if (s->p->budget.kind == BUDGET_RATIO) {
+            now += 17 * SECOND;
+            attempt(s, now, true);
+        } else {
+            now += 2 * SECOND;
+        }
+        if (!take(s, PRICE_USUAL, now, &paid)) {
+            fail_msg("trial %d: still nothing", trial);
+        }
+        guarded_free(s);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_retry_costs_its_price_and_the_last_tokens_are_enough),
+        cmocka_unit_test(timeouts_and_throttles_have_prices_of_their_own),
+        cmocka_unit_test(a_first_success_deposits_and_never_above_the_capacity),
+        cmocka_unit_test(a_retry_that_succeeds_gives_back_what_it_paid),
+        cmocka_unit_test(a_retry_that_does_not_happen_gets_all_back),
+        cmocka_unit_test(refill_loses_and_makes_no_fraction),
+        cmocka_unit_test(an_hour_of_small_takes_is_refilled_exactly),
+        cmocka_unit_test(the_time_may_be_any),
+        cmocka_unit_test(a_clock_that_is_a_little_behind_refills_nothing_twice),
+        cmocka_unit_test(
+            under_charge_failure_each_failure_pays_and_retries_go_above_the_share),
+        cmocka_unit_test(a_threshold_holds_for_paid_retries_too),
+        cmocka_unit_test(under_charge_retry_a_failure_pays_nothing),
+        cmocka_unit_test(reset_is_full_again),
+        cmocka_unit_test(off_is_always_yes),
+        cmocka_unit_test(a_change_of_the_size_keeps_the_share),
+        cmocka_unit_test(an_empty_bucket_stays_empty_and_a_full_one_full),
+        cmocka_unit_test(rules_of_an_older_commit_do_not_turn_the_size_back),
+        cmocka_unit_test(
+            who_is_killed_between_the_two_steps_leaves_nothing_behind),
+        cmocka_unit_test(
+            a_ratio_lets_out_its_share_of_the_calls_and_the_minimum),
+        cmocka_unit_test(a_ratio_forgets_what_is_older_than_its_window),
+        cmocka_unit_test(the_level_of_a_ratio_is_what_is_left),
+        cmocka_unit_test(garbage_is_survived_and_does_not_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

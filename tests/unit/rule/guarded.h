@@ -1,0 +1,144 @@
+/* Budget and breaker in this test's own memory, and their rules. */
+#ifndef TESTS_RULE_GUARDED_H
+#define TESTS_RULE_GUARDED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rule/machine.h"
+#include "rule/window.h"
+
+#define UNUSED __attribute__((unused))
+#define MS 1000000ull
+#define SECOND 1000000000ull
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+struct guarded {
+    struct budget_words budget;
+    struct breaker_words breaker;
+    struct guard_rings rings;
+    struct tally total;
+    struct guard g;
+    struct policy *p;
+};
+
+static void
+guarded_tally(void *arg, struct tally *out)
+{
+    *out = ((struct guarded *)arg)->total;
+}
+
+static void
+guarded_count(void *arg, bool failed, bool slow, bool first)
+{
+    struct tally *t = &((struct guarded *)arg)->total;
+
+    t->answers++;
+    t->failed += failed;
+    t->slow += slow;
+    t->calls += first;
+}
+
+/* A line a key: "budget=own\nbudget_cost=1". */
+UNUSED static struct policy *
+guarded_rules(const char *keys)
+{
+    struct policy_text *t = policy_text_new("case");
+    struct faults faults = {0};
+    struct policy *p = NULL;
+    char copy[1024], *line, *rest = copy;
+
+    snprintf(copy, sizeof copy, "%s", keys);
+    while ((line = strsep(&rest, "\n"))) {
+        char *equals = strchr(line, '=');
+
+        if (equals) {
+            *equals = '\0';
+            assert_int_equal(
+                policy_text_set(t, line, equals + 1, "case", 1, &faults), 0);
+        }
+    }
+    assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
+    policy_text_free(t);
+    return p;
+}
+
+/* The same words, under other rules of a later commit. */
+UNUSED static void
+guarded_change(struct guarded *s, const char *keys)
+{
+    policy_free(s->p);
+    s->p = guarded_rules(keys);
+    s->g.txn++;
+}
+
+UNUSED static struct guarded *
+guarded_new(const char *keys)
+{
+    struct guarded *s = calloc(1, sizeof *s);
+
+    assert_non_null(s);
+    s->g = (struct guard){
+        .budget = &s->budget,
+        .budget_rings = &s->rings,
+        .breaker = &s->breaker,
+        .rings = &s->rings,
+        .tally = guarded_tally,
+        .budget_tally = guarded_tally,
+        .count = guarded_count,
+        .arg = s,
+        .process = 1,
+    };
+    guarded_change(s, keys);
+    return s;
+}
+
+UNUSED static void
+guarded_free(struct guarded *s)
+{
+    policy_free(s->p);
+    free(s);
+}
+
+/* xorshift: the same in each run. */
+UNUSED static uint64_t
+guarded_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* Any 64 bits in each word of `bytes`; some zeros and ones among them. */
+UNUSED static void
+guarded_garbage(void *words, size_t bytes, uint64_t *seed)
+{
+    _Atomic uint64_t *w = words;
+    size_t i;
+
+    for (i = 0; i < bytes / 8; i++) {
+        uint64_t any = guarded_random(seed);
+
+        switch (guarded_random(seed) % 4) {
+        case 0:
+            any = 0;
+            break;
+        case 1:
+            any = any % 2 ? UINT64_MAX : any >> (any % 64);
+            break;
+        default:
+            break;
+        }
+        atomic_store(&w[i], any);
+    }
+}
+
+#endif
