@@ -36,6 +36,15 @@ fill(struct slice *s, uint64_t length, const struct tally *t)
     atomic_store_explicit(&s->retries, t->retries, memory_order_relaxed);
 }
 
+/* A slot goes round forward, by SLICE_SLOTS; far ahead is garbage. */
+static bool
+is_later(const struct slice *s, uint64_t there, uint64_t number,
+         uint64_t length)
+{
+    return there > number && there - number <= 1000 * SLICE_SLOTS &&
+           atomic_load_explicit(&s->length_ns, memory_order_relaxed) == length;
+}
+
 /* Numbers are kept plus 1, so that 0 is an empty slot. */
 void
 window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
@@ -51,6 +60,9 @@ window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
     }
     if (old == (number | WRITING)) {
         return; /* somebody else is at it, or died of it: the next slice does */
+    }
+    if (is_later(s, old & ~WRITING, number, length)) {
+        return; /* this process was stopped on its way here */
     }
     if (!atomic_compare_exchange_strong(&s->number, &old, number | WRITING)) {
         return;

@@ -1,0 +1,218 @@
+/* Windows over totals that only grow. */
+#include "unit/rule/guarded.h"
+
+#define WINDOW (16 * SECOND) /* slices of a second */
+
+static struct series series;
+static struct tally total;
+
+static int
+fresh(void **state)
+{
+    (void)state;
+    memset(&series, 0, sizeof series);
+    total = (struct tally){0};
+    return 0;
+}
+
+static void
+event(uint64_t now)
+{
+    window_turn(&series, WINDOW, now, &total);
+    total.answers++;
+    total.failed += 2;
+    total.slow += 3;
+    total.calls += 4;
+    total.retries += 5;
+}
+
+static uint64_t
+within(uint64_t now)
+{
+    struct tally t = window_since(&series, WINDOW, now, &total);
+
+    assert_int_equal(t.failed, 2 * t.answers);
+    assert_int_equal(t.slow, 3 * t.answers);
+    assert_int_equal(t.calls, 4 * t.answers);
+    assert_int_equal(t.retries, 5 * t.answers);
+    return t.answers;
+}
+
+static void
+events_are_counted_until_the_window_has_passed_them(void **state)
+{
+    static const struct {
+        uint64_t at_ms, count;
+    } rows[] = {
+        {100000, 2}, {115999, 2}, {116000, 2}, {116001, 1},
+        {116999, 1}, {117000, 1}, {117001, 0}, {900000, 0},
+    };
+    size_t i;
+
+    (void)state;
+    event(100000 * MS);
+    event(101000 * MS);
+    for (i = 0; i < COUNT(rows); i++) {
+        if (within(rows[i].at_ms * MS) != rows[i].count) {
+            fail_msg("at %llu ms: %llu", (unsigned long long)rows[i].at_ms,
+                     (unsigned long long)within(rows[i].at_ms * MS));
+        }
+    }
+}
+
+static void
+nothing_was_counted_before_the_first_event(void **state)
+{
+    (void)state;
+    assert_int_equal(within(0), 0);
+    assert_int_equal(within(UINT64_MAX), 0);
+    event(0);
+    assert_int_equal(within(0), 1);
+}
+
+/* Against a count of each event: no more than lie within the window, and no
+ * fewer than within 15 of 16 parts of it. */
+static void
+it_is_exact_to_a_sixteenth(void **state)
+{
+    static uint64_t when[20000];
+    uint64_t seed = 7, now = 1000 * SECOND;
+    size_t n, i;
+
+    (void)state;
+    for (n = 0; n < COUNT(when); n++) {
+        uint64_t most = 0, least = 0, got;
+
+        now +=
+            guarded_random(&seed) % (n % 100 == 0 ? 40 * SECOND : SECOND / 2);
+        event(now);
+        when[n] = now;
+        for (i = n + 1; i-- > 0 && now - when[i] <= WINDOW;) {
+            most++;
+            least += now - when[i] <= WINDOW / 16 * 15;
+        }
+        got = within(now);
+        assert_true(got >= least && got <= most);
+    }
+}
+
+static void
+the_next_turn_is_the_next_slice(void **state)
+{
+    (void)state;
+    assert_int_equal(window_next_ns(WINDOW, 0), SECOND);
+    assert_int_equal(window_next_ns(WINDOW, SECOND - 1), SECOND);
+    assert_int_equal(window_next_ns(WINDOW, SECOND), 2 * SECOND);
+    assert_int_equal(window_next_ns(0, 5), 6);
+    assert_int_equal(window_next_ns(15, 5), 6);
+}
+
+static void
+a_process_that_died_while_it_wrote_a_slice_costs_that_slice_only(void **state)
+{
+    (void)state;
+    event(100 * SECOND);
+    atomic_fetch_or(&series.slot[101 % SLICE_SLOTS].number, 1ull << 63);
+    event(100 * SECOND); /* cannot be written by anyone else */
+    assert_int_equal(within(100 * SECOND), 0);
+    event(101 * SECOND);
+    assert_int_equal(within(101 * SECOND), 1);
+    event(120 * SECOND); /* the slot comes round */
+    assert_int_equal(within(120 * SECOND), 1);
+}
+
+static void
+one_that_was_stopped_does_not_turn_a_slice_back(void **state)
+{
+    struct tally then;
+
+    (void)state;
+    event(100 * SECOND);
+    then = total;
+    event(120 * SECOND); /* the same slot */
+    window_turn(&series, WINDOW, 100 * SECOND, &then);
+    assert_int_equal(within(120 * SECOND), 1);
+}
+
+static void
+a_window_of_another_length_starts_anew(void **state)
+{
+    struct tally t;
+
+    (void)state;
+    event(100 * SECOND);
+    window_turn(&series, 2 * WINDOW, 100 * SECOND, &total);
+    total.answers++;
+    t = window_since(&series, 2 * WINDOW, 100 * SECOND, &total);
+    assert_int_equal(t.answers, 1);
+}
+
+static void
+a_total_that_went_back_counts_as_nothing(void **state)
+{
+    struct tally a = {1, 2, 3, 4, 5}, b = {5, 4, 3, 2, 1};
+    struct tally t = tally_minus(&a, &b);
+
+    (void)state;
+    assert_int_equal(t.answers, 0);
+    assert_int_equal(t.failed, 0);
+    assert_int_equal(t.slow, 0);
+    assert_int_equal(t.calls, 2);
+    assert_int_equal(t.retries, 4);
+}
+
+static void
+forgetting_retries_keeps_the_rest(void **state)
+{
+    struct tally t;
+
+    (void)state;
+    event(100 * SECOND);
+    window_forget_retries(&series, total.retries);
+    total.retries += 1;
+    t = window_since(&series, WINDOW, 100 * SECOND, &total);
+    assert_int_equal(t.answers, 1);
+    assert_int_equal(t.retries, 1);
+}
+
+/* After a window of its time, garbage is gone. */
+static void
+garbage_does_not_stay(void **state)
+{
+    uint64_t seed = 99;
+    int trial, i;
+
+    (void)state;
+    for (trial = 0; trial < 20000; trial++) {
+        uint64_t now = guarded_random(&seed) % (1000000 * SECOND);
+
+        fresh(NULL);
+        guarded_garbage(&series, sizeof series, &seed);
+        (void)window_since(&series, WINDOW, now, &total);
+        (void)window_since(&series, guarded_random(&seed), now, &total);
+        for (i = 0; i < 40; i++) {
+            event(now + (uint64_t)i * SECOND / 2);
+        }
+        assert_in_range(within(now + 20 * SECOND), 30, 32);
+    }
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, fresh)
+    const struct CMUnitTest tests[] = {
+        TEST(events_are_counted_until_the_window_has_passed_them),
+        TEST(nothing_was_counted_before_the_first_event),
+        TEST(it_is_exact_to_a_sixteenth),
+        TEST(the_next_turn_is_the_next_slice),
+        TEST(a_process_that_died_while_it_wrote_a_slice_costs_that_slice_only),
+        TEST(one_that_was_stopped_does_not_turn_a_slice_back),
+        TEST(a_window_of_another_length_starts_anew),
+        TEST(a_total_that_went_back_counts_as_nothing),
+        TEST(forgetting_retries_keeps_the_rest),
+        TEST(garbage_does_not_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
