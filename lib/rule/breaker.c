@@ -47,6 +47,16 @@ load(const struct breaker_words *w)
     return atomic_load_explicit(&w->state, memory_order_acquire);
 }
 
+/* Clocks of two cores differ by far less than AHEAD_MS.  What is further ahead
+ * counts as long past: garbage, or older than the word can tell. */
+static uint64_t
+age_ms(uint64_t now_ns, uint64_t then_ms)
+{
+    uint64_t age = (now_ns / MS - then_ms) & MASK(34);
+
+    return age > MASK(34) - AHEAD_MS ? 0 : age;
+}
+
 static bool
 is_off(const struct breaker_rules *b, const struct guard *g)
 {
@@ -68,27 +78,12 @@ open_for_ns(const struct breaker_rules *b, uint32_t growth)
     return (uint64_t)(time < most ? time : most);
 }
 
-/* Clocks of two cores differ by far less. */
-static bool
-is_ahead(const struct state *s, uint64_t now_ms)
-{
-    uint64_t ahead = (s->since_ms - now_ms) & MASK(34);
-
-    return ahead > AHEAD_MS && ahead < MASK(34) / 2;
-}
-
 static uint64_t
 until_ns(const struct breaker_rules *b, const struct state *s, uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
-    uint64_t gone = (now_ms - s->since_ms) & MASK(34);
+    uint64_t gone = age_ms(now_ns, s->since_ms);
 
-    if (is_ahead(s, now_ms)) {
-        return 0; /* garbage: over, so that probes find out */
-    }
-    if (gone > MASK(34) / 2) {
-        gone = 0;
-    }
     return (now_ms - (gone < now_ms ? gone : now_ms)) * MS +
            open_for_ns(b, s->growth);
 }
@@ -140,6 +135,11 @@ forget(struct guard *g)
 {
     struct slice *base = &g->rings->base;
     struct tally t;
+    uint32_t i;
+
+    for (i = 0; i < PROCESSES_MAX; i++) {
+        atomic_store_explicit(&g->rings->process[i], 0, memory_order_relaxed);
+    }
 
     g->tally(g->arg, &t);
     atomic_store(&base->answers, t.answers);
@@ -156,12 +156,16 @@ open_it(struct guard *g, uint64_t old, uint32_t growth, uint64_t now_ns)
     (void)turn(g, old, STATE_OPEN, growth, now_ns);
 }
 
-/* Forgets first: who sees it closed must not count what opened it. */
-static void
+/* Forgets first: who sees it closed must not count what opened it; and who
+ * comes late must not forget what was counted since. */
+static bool
 close_it(struct guard *g, uint64_t old, uint64_t now_ns)
 {
+    if (load(g->breaker) != old) {
+        return false;
+    }
     forget(g);
-    (void)turn(g, old, STATE_CLOSED, 0, now_ns);
+    return turn(g, old, STATE_CLOSED, 0, now_ns);
 }
 
 /* ---- probes ---- */
@@ -180,10 +184,22 @@ round_of(uint64_t probe)
     return (uint32_t)(probe >> 52 & MASK(10));
 }
 
-static bool
-is_free(uint64_t probe, uint32_t round, uint64_t now_ms)
+/* At most half of what the word can tell. */
+static uint64_t
+timeout_ms(const struct breaker_rules *b)
 {
-    uint64_t late;
+    uint64_t ms = b->probe_timeout_ns / MS;
+
+    return ms < MASK(29) ? ms : MASK(29);
+}
+
+/* One that has longer than it can have been given is garbage, or from before
+ * the time was made shorter. */
+static bool
+is_free(const struct breaker_rules *b, uint64_t probe, uint32_t round,
+        uint64_t now_ms)
+{
+    uint64_t left;
 
     if (probe == 0 || round_of(probe) != round) {
         return true;
@@ -191,8 +207,8 @@ is_free(uint64_t probe, uint32_t round, uint64_t now_ms)
     if ((enum probe_what)(probe >> 62) != PROBE_OUT) {
         return false;
     }
-    late = (now_ms - probe) & MASK(30);
-    return late < MASK(30) / 2;
+    left = (probe - now_ms) & MASK(30);
+    return left == 0 || left > timeout_ms(b) + AHEAD_MS;
 }
 
 static uint32_t
@@ -206,7 +222,7 @@ claim(const struct breaker_rules *b, const struct guard *g, uint32_t round,
       uint64_t now_ns, struct probe *out)
 {
     uint64_t now_ms = now_ns / MS;
-    uint64_t until_ms = now_ms + b->probe_timeout_ns / MS;
+    uint64_t until_ms = now_ms + timeout_ms(b);
     uint32_t i;
 
     for (i = 0; i < places(b); i++) {
@@ -214,7 +230,7 @@ claim(const struct breaker_rules *b, const struct guard *g, uint32_t round,
         uint64_t old = atomic_load(place);
         uint64_t mine = probe_word(PROBE_OUT, round, g->process, until_ms);
 
-        if (is_free(old, round, now_ms) &&
+        if (is_free(b, old, round, now_ms) &&
             atomic_compare_exchange_strong(place, &old, mine)) {
             *out = (struct probe){i + 1, mine};
             return true;
@@ -323,10 +339,16 @@ breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
         }
         *out_until_ns = DURATION_NONE;
         turn(g, word, STATE_HALF_OPEN, s.growth, now_ns);
+        word = load(g->breaker);
+        s = state_of(word);
+    }
+    if (s.is == STATE_HALF_OPEN && !claim(b, g, s.round, now_ns, out_probe)) {
+        /* Who reported last may have been killed before it decided, or the
+         * number of probes was lowered since. */
+        decide_half_open(b, g, word, now_ns);
         s = state_of(load(g->breaker));
     }
-    return s.is == STATE_CLOSED ||
-           (s.is == STATE_HALF_OPEN && claim(b, g, s.round, now_ns, out_probe));
+    return s.is == STATE_CLOSED || out_probe->place;
 }
 
 bool
@@ -351,7 +373,7 @@ static void
 note_process(const struct guard *g, uint64_t now_ns)
 {
     uint64_t mine = (uint64_t)g->process << 34 | (now_ns / MS & MASK(34));
-    uint64_t oldest = UINT64_MAX;
+    uint64_t oldest = 0;
     uint32_t i, place = 0;
 
     for (i = 0; i < PROCESSES_MAX; i++) {
@@ -362,8 +384,8 @@ note_process(const struct guard *g, uint64_t now_ns)
             place = i;
             break;
         }
-        if ((there & MASK(34)) < oldest) {
-            oldest = there & MASK(34);
+        if (age_ms(now_ns, there) > oldest) {
+            oldest = age_ms(now_ns, there);
             place = i;
         }
     }
@@ -385,7 +407,7 @@ enough_processes(const struct breaker_rules *b, const struct guard *g,
         uint64_t there =
             atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
 
-        n += there && ((now_ns / MS - there) & MASK(34)) <= window_ms;
+        n += there && age_ms(now_ns, there) <= window_ms;
     }
     return n >= b->min_processes;
 }
@@ -443,6 +465,9 @@ last_time(const struct breaker_rules *b, const struct guard *g, uint64_t now_ns)
     closed = (struct tally){.answers = atomic_load(&base->answers),
                             .failed = atomic_load(&base->failed),
                             .slow = atomic_load(&base->slow)};
+    if (closed.answers > now.answers) {
+        return since; /* garbage */
+    }
     closed = tally_minus(&now, &closed);
     return closed.answers < since.answers ? closed : since;
 }
@@ -532,19 +557,22 @@ breaker_is_sound(const struct breaker_words *w, uint64_t now_ns)
     struct state s = state_of(word);
 
     return word >> 62 <= STATE_HALF_OPEN && (word >> 50 & MASK(12)) == 0 &&
-           (word == 0 || !is_ahead(&s, now_ns / MS));
+           (s.is != STATE_OPEN || age_ms(now_ns, s.since_ms) <= MASK(34) / 2);
 }
 
 void
 breaker_reset(struct guard *g, uint64_t now_ns)
 {
-    uint64_t word = load(g->breaker);
+    uint64_t word;
 
-    forget(g);
-    if (state_of(word).is != STATE_CLOSED ||
-        !breaker_is_sound(g->breaker, now_ns)) {
-        turn(g, word, STATE_CLOSED, 0, now_ns);
-    }
+    do {
+        word = load(g->breaker);
+        if (state_of(word).is == STATE_CLOSED &&
+            breaker_is_sound(g->breaker, now_ns)) {
+            forget(g);
+            return;
+        }
+    } while (!close_it(g, word, now_ns));
 }
 
 bool
@@ -565,5 +593,5 @@ breaker_transition(const struct guard_rings *r, uint32_t number,
     }
     *out_to = (enum breaker_state)(word & 3);
     *out_realtime_ns = atomic_load(&t->realtime_ns);
-    return true;
+    return atomic_load(&t->to_and_serial) == word; /* else of a newer one */
 }

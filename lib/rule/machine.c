@@ -189,7 +189,7 @@ count(const struct machine *m, const struct policy *p, struct guard *g,
                 took > p->breaker.slow_after_ns;
     struct tally t;
 
-    if (g->rings && p->breaker.mode == BREAKER_ON) {
+    if (g->rings && p->breaker.mode == BREAKER_ON && p->breaker.window.ns) {
         g->tally(g->arg, &t);
         window_turn(&g->rings->breaker, p->breaker.window.ns, now_ns, &t);
     }

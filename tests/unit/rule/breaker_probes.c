@@ -1,0 +1,299 @@
+/* Half open: who is let out, and what becomes of it. */
+#include "unit/rule/breaking.h"
+
+static void
+exactly_so_many_probes_are_let_out(void **state)
+{
+    uint32_t n, i;
+
+    (void)state;
+    for (n = 1; n <= PROBES_MAX; n++) {
+        char keys[100];
+        struct guarded *s;
+        struct probe probe[PROBES_MAX], none;
+        uint64_t now = TIME0;
+
+        snprintf(keys, sizeof keys, SOON "breaker_probes=%u", n);
+        s = guarded_new(keys);
+        half_open(s, &now);
+        for (i = 0; i < n; i++) {
+            assert_true(admit_as(s, i + 1, now, &probe[i]));
+            assert_int_equal(probe[i].place, i + 1);
+        }
+        for (i = 0; i < 5; i++) {
+            assert_false(admit_as(s, 100 + i, now, &none));
+        }
+        for (i = 0; i < n; i++) {
+            assert_int_equal(look(s, now), STATE_HALF_OPEN);
+            report(s, false, 0, probe[i], now);
+        }
+        assert_int_equal(look(s, now), STATE_CLOSED);
+        assert_true(admit(s, now, &none));
+        assert_int_equal(none.place, 0);
+        guarded_free(s);
+    }
+}
+
+/* One letter a probe; it closes, or opens again. */
+static void
+the_rates_of_the_probes_decide(void **state)
+{
+    static const struct {
+        const char *keys, *probes;
+        enum breaker_state to;
+    } rows[] = {
+        {SOON "breaker_probes=4", "ssss", STATE_CLOSED},
+        {SOON "breaker_probes=4", "Fsss", STATE_CLOSED},
+        {SOON "breaker_probes=4", "FFss", STATE_OPEN}, /* exactly half */
+        {SOON "breaker_probes=4", "ssFF", STATE_OPEN},
+        {SOON "breaker_probes=1", "F", STATE_OPEN},
+        {SOON "breaker_probes=4\nbreaker_failure_rate=100%", "FFFs",
+         STATE_CLOSED},
+        {SOON "breaker_probes=4\nbreaker_failure_rate=0%", "sssF", STATE_OPEN},
+        {SOON "breaker_probes=4\nbreaker_failure_rate=0%", "ssss",
+         STATE_CLOSED},
+        {SOON "breaker_probes=2\nbreaker_slow_after=1s", "SS", STATE_OPEN},
+        {SOON "breaker_probes=2\nbreaker_slow_after=1s", "Ss", STATE_CLOSED},
+        {SOON "breaker_probes=2", "SS", STATE_CLOSED},
+    };
+    size_t i, n;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        struct guarded *s = guarded_new(rows[i].keys);
+        struct probe probe[4];
+        uint64_t now = TIME0;
+        size_t count = strlen(rows[i].probes);
+
+        half_open(s, &now);
+        for (n = 0; n < count; n++) {
+            assert_true(admit(s, now, &probe[n]));
+        }
+        for (n = 0; n < count; n++) {
+            char c = rows[i].probes[n];
+
+            assert_int_equal(look(s, now), STATE_HALF_OPEN);
+            report(s, c == 'F', c == 'S' ? SECOND + 1 : SECOND, probe[n], now);
+        }
+        if (look(s, now) != rows[i].to) {
+            fail_msg("row %zu", i);
+        }
+        guarded_free(s);
+    }
+}
+
+static void
+a_probe_that_is_lost_frees_its_place_at_exactly_its_time(void **state)
+{
+    struct guarded *s =
+        guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=10s");
+    struct probe lost, second;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &lost));
+    assert_false(admit(s, now + 10 * SECOND - MS, &second));
+    assert_true(admit(s, now + 10 * SECOND, &second));
+    assert_int_equal(second.place, 1);
+    /* The first comes after all: it has no say. */
+    report(s, true, 0, lost, now + 11 * SECOND);
+    assert_int_equal(look(s, now + 11 * SECOND), STATE_HALF_OPEN);
+    breaker_release(&s->g, lost);
+    assert_false(admit(s, now + 11 * SECOND, &lost));
+    report(s, false, 0, second, now + 11 * SECOND);
+    assert_int_equal(look(s, now + 11 * SECOND), STATE_CLOSED);
+    guarded_free(s);
+}
+
+static void
+a_late_probe_whose_place_nobody_took_still_counts(void **state)
+{
+    struct guarded *s =
+        guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=1s");
+    struct probe late;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &late));
+    report(s, false, 0, late, now + 100 * SECOND);
+    assert_int_equal(look(s, now + 100 * SECOND), STATE_CLOSED);
+    guarded_free(s);
+}
+
+static void
+a_probe_of_an_earlier_round_has_no_say(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=2");
+    struct probe late, a, b;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &late));
+    assert_true(admit(s, now, &a));
+    breaker_reset(&s->g, now);
+    half_open(s, &now);
+    assert_true(admit(s, now, &a));
+    report(s, true, 0, late, now);
+    assert_true(admit(s, now, &b));
+    assert_false(admit(s, now, &late));
+    report(s, false, 0, a, now);
+    report(s, false, 0, b, now);
+    assert_int_equal(look(s, now), STATE_CLOSED);
+    guarded_free(s);
+}
+
+static void
+rounds_go_on_past_what_the_word_holds(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=2");
+    uint64_t now = TIME0;
+    int round;
+
+    (void)state;
+    for (round = 0; round < 2500; round++) {
+        struct probe a, b, c;
+
+        half_open(s, &now);
+        assert_true(admit(s, now, &a));
+        assert_true(admit(s, now, &b));
+        assert_false(admit(s, now, &c));
+        report(s, false, 0, a, now);
+        report(s, false, 0, b, now);
+        assert_int_equal(look(s, now), STATE_CLOSED);
+    }
+    guarded_free(s);
+}
+
+static void
+a_place_that_is_given_back_is_free(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=1");
+    struct probe a, b;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &a));
+    breaker_release(&s->g, a);
+    assert_true(admit(s, now, &b));
+    breaker_release(&s->g, (struct probe){0});
+    breaker_release(&s->g, (struct probe){PROBES_MAX + 1, 1});
+    breaker_release(NULL, b);
+    assert_false(admit(s, now, &a));
+    guarded_free(s);
+}
+
+static bool
+is_seven(uint32_t process)
+{
+    return process == 7;
+}
+
+static void
+the_places_of_dead_processes_are_free(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=3");
+    struct probe a, b, c, d;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit_as(s, 7, now, &a));
+    assert_true(admit_as(s, 8, now, &b));
+    assert_true(admit_as(s, 7, now, &c));
+    report(s, false, 0, c, now); /* reported before it died: stays */
+    assert_false(admit_as(s, 9, now, &d));
+    breaker_release_dead(&s->rings, is_seven);
+    assert_true(admit_as(s, 9, now, &d));
+    assert_int_equal(d.place, 1);
+    assert_false(admit_as(s, 9, now, &c));
+    guarded_free(s);
+}
+
+/* The last to report is killed between its report and the decision. */
+static void
+a_decision_that_nobody_lived_to_make_is_made_by_the_next(void **state)
+{
+    static const struct {
+        uint64_t what; /* 1 well, 2 failed */
+        enum breaker_state to;
+    } rows[] = {{1, STATE_CLOSED}, {2, STATE_OPEN}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        struct guarded *s = guarded_new(SOON "breaker_probes=1");
+        struct probe a, b;
+        uint64_t now = TIME0;
+
+        half_open(s, &now);
+        assert_true(admit(s, now, &a));
+        s->rings.probe[0] = rows[i].what << 62 | (a.word & (1023ull << 52));
+        assert_int_equal(admit(s, now, &b), rows[i].to == STATE_CLOSED);
+        assert_int_equal(b.place, 0);
+        assert_int_equal(look(s, now), rows[i].to);
+        guarded_free(s);
+    }
+}
+
+static void
+fewer_probes_in_flight_do_not_leave_it_half_open(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=3");
+    struct probe a, b, c;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &a));
+    assert_true(admit(s, now, &b));
+    assert_true(admit(s, now, &c)); /* is lost */
+    report(s, false, 0, a, now);
+    report(s, false, 0, b, now);
+    guarded_change(s, SOON "breaker_probes=2");
+    assert_true(admit(s, now, &c));
+    assert_int_equal(look(s, now), STATE_CLOSED);
+    guarded_free(s);
+}
+
+static void
+a_shorter_time_for_probes_holds_for_those_that_are_out(void **state)
+{
+    struct guarded *s =
+        guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=1h");
+    struct probe a;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &a));
+    guarded_change(s, SOON "breaker_probes=1\nbreaker_probe_timeout=1s");
+    assert_true(admit(s, now, &a));
+    guarded_free(s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exactly_so_many_probes_are_let_out),
+        cmocka_unit_test(the_rates_of_the_probes_decide),
+        cmocka_unit_test(
+            a_probe_that_is_lost_frees_its_place_at_exactly_its_time),
+        cmocka_unit_test(a_late_probe_whose_place_nobody_took_still_counts),
+        cmocka_unit_test(a_probe_of_an_earlier_round_has_no_say),
+        cmocka_unit_test(rounds_go_on_past_what_the_word_holds),
+        cmocka_unit_test(a_place_that_is_given_back_is_free),
+        cmocka_unit_test(the_places_of_dead_processes_are_free),
+        cmocka_unit_test(
+            a_decision_that_nobody_lived_to_make_is_made_by_the_next),
+        cmocka_unit_test(fewer_probes_in_flight_do_not_leave_it_half_open),
+        cmocka_unit_test(
+            a_shorter_time_for_probes_holds_for_those_that_are_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
