@@ -63,8 +63,11 @@ const struct command commands[] = {
      preview_command, TRIES | TAKES(ATTEMPTS), REGISTRY_IF_THERE,
      1, -1, 0, 0},
     {"simulate", "NAME|FILE [KEY=VALUE...]",
-     "what the rules say to the outcomes of a script",
-     simulate_command, TRIES | TAKES(SCRIPT) | TAKES(RANDOM),
+     "what the rules make of outcomes, of a script or drawn",
+     simulate_command,
+     TRIES | TAKES(SCRIPT) | TAKES(RANDOM) | TAKES(CALLS) | TAKES(FAIL) |
+         TAKES(FOR) | TAKES(OUTCOME) | TAKES(LATENCY) | TAKES(FAIL_LATENCY) |
+         TAKES(SEED),
      REGISTRY_IF_THERE, 1, -1, 0, 0},
     {"stats", "[NAME]",
      "what calls came to",

@@ -15,7 +15,7 @@
     X(DRY_RUN, "dry-run", NULL, "say what would change, change nothing")      \
     X(NOTE, "note", "TEXT", "why, for the log")                               \
     X(IF_VERSION, "if-version", "N", "only if it is at that version")         \
-    X(FOR, "for", "DURATION", "go back by itself after this long")            \
+    X(FOR, "for", "DURATION", "so long; a change then goes back by itself")   \
     X(VERBOSE, "verbose", NULL, "a line for each policy, each failed attempt") \
     X(RESOLVED, "resolved", NULL, "every key, and where its value is from")   \
     X(SINCE, "since", "TIME", "nothing older: -2h, today, 2026-01-31")        \
@@ -24,6 +24,11 @@
     X(POLICY, "policy", "NAME", "which one of the file's policies")           \
     X(SCRIPT, "script", "FILE", "the outcomes, or - for standard input")      \
     X(RANDOM, "random", "X", "the random draw, 0 to 1")                       \
+    X(CALLS, "calls", "N/s", "calls that begin: 200/s, or 200/s even")        \
+    X(FAIL, "fail", "SHARE", "30%, or 30% until 20s, 100% until 40s, 0%")     \
+    X(OUTCOME, "outcome", "OUTCOME", "what a failure is, as http.503")        \
+    X(LATENCY, "latency", "TIME", "20ms, 10ms..50ms or exponential 20ms")     \
+    X(FAIL_LATENCY, "fail-latency", "TIME", "the same, of what fails")        \
     X(SCOPE, "scope", "NAME", "live state of its own under this name")        \
     X(STDIN, "stdin", NULL, "keep standard input, for all attempts")          \
     X(QUIET, "quiet", NULL, "no line when it gives up")                       \

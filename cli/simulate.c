@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "say.h"
+#include "simulate.h"
 #include "source.h"
 #include "out/json.h"
 #include "out/table.h"
@@ -155,8 +156,8 @@ read_draw(struct command_line *line, double *out)
     return 0;
 }
 
-int
-simulate_command(struct command_line *line)
+static int
+simulate_script_file(struct command_line *line)
 {
     const char *path = line->option[OPTION_SCRIPT];
     struct source source = {0};
@@ -165,9 +166,6 @@ simulate_command(struct command_line *line)
     double draw = 0;
     int status;
 
-    if (!path) {
-        return say_usage(line, "--script FILE is needed: which outcomes?");
-    }
     if (strcmp(path, "-") == 0 && strcmp(line->operands[0], "-") == 0) {
         return say_usage(line, "-: the policy or the script, not both");
     }
@@ -185,4 +183,54 @@ simulate_command(struct command_line *line)
     policy_text_free(text);
     source_free(&source);
     return status;
+}
+
+/* Options that belong to one kind of simulation only. */
+static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
+static const enum option of_traffic[] = {
+    OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,
+    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED,
+};
+
+static const char *
+first_given(const struct command_line *line, const enum option *options,
+            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (line->option[options[i]]) {
+            return option_rows[options[i]].name;
+        }
+    }
+    return NULL;
+}
+
+static int
+check_kind(struct command_line *line)
+{
+    const char *script =
+        first_given(line, of_script, sizeof(of_script) / sizeof(*of_script));
+    const char *traffic =
+        first_given(line, of_traffic, sizeof(of_traffic) / sizeof(*of_traffic));
+
+    if (script && traffic) {
+        return say_usage(line, "--%s or --%s: outcomes are written or drawn",
+                         script, traffic);
+    }
+    if (!traffic && !line->option[OPTION_SCRIPT]) {
+        return say_usage(line, "--script FILE is needed, or --calls N/s "
+                               "--fail SHARE: which outcomes?");
+    }
+    return 0;
+}
+
+int
+simulate_command(struct command_line *line)
+{
+    int status = check_kind(line);
+
+    if (status) {
+        return status;
+    }
+    return line->option[OPTION_SCRIPT] ? simulate_script_file(line)
+                                       : simulate_traffic(line);
 }

@@ -93,3 +93,48 @@ plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
     stpcpy(at, sign->last);
     return span;
 }
+
+/* The average of what the column stands for, from `from` to `to` (in values,
+ * with fractions). */
+static double
+average(const double *values, size_t count, double from, double to)
+{
+    double sum = 0;
+
+    for (size_t i = (size_t)from; i < count && (double)i < to; i++) {
+        double begin = (double)i > from ? (double)i : from;
+        double end = (double)(i + 1) < to ? (double)(i + 1) : to;
+
+        sum += values[i] * (end - begin);
+    }
+    return sum / (to - from);
+}
+
+char *
+plot_series(const double *values, size_t count, double top, size_t width)
+{
+    enum { LEVELS = 8 };
+    static const char *const blocks[LEVELS] = {"▁", "▂", "▃", "▄",
+                                               "▅", "▆", "▇", "█"};
+    static const char *const plain[LEVELS] = {".", ":", "-", "=",
+                                              "+", "*", "#", "@"};
+    const char *const *signs = text_is_utf8() ? blocks : plain;
+    size_t columns = count < width ? count : width;
+    char *series = malloc(columns * 3 + 1), *at = series; /* 3 bytes a sign */
+
+    if (!series) {
+        return NULL;
+    }
+    *at = '\0';
+    for (size_t i = 0; i < columns; i++) {
+        double each = (double)count / (double)columns;
+        double value =
+            average(values, count, each * (double)i,
+                    i + 1 == columns ? (double)count : each * (double)(i + 1));
+        double level = top > 0 ? value / top * LEVELS : 0;
+        size_t sign = level < LEVELS ? (size_t)level : LEVELS - 1;
+
+        at = stpcpy(at, value > 0 ? signs[sign] : " ");
+    }
+    return series;
+}

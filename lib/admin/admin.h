@@ -10,6 +10,7 @@
 #include "rule/histogram.h"
 #include "rule/preview.h"
 #include "rule/simulate.h"
+#include "rule/traffic_read.h"
 #include "store/record.h"
 
 struct admin;

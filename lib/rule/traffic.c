@@ -189,7 +189,7 @@ start_attempt(struct stream *s, struct running *r)
     uint64_t limit = machine_limit_ns(&r->m, s->p, s->now_ns), takes;
 
     if (s->out->attempts == TRAFFIC_ATTEMPTS_MAX) {
-        s->why = "over 200,000,000 attempts would be made";
+        s->why = "over 50,000,000 attempts would be made";
         return BIDE_EINPUT;
     }
     machine_started(&r->m, s->now_ns);

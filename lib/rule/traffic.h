@@ -15,7 +15,7 @@ enum {
     TRAFFIC_SLICES_ALL = 120, /* and of that in which they end */
 };
 #define TRAFFIC_CALLS_MAX 100e6
-#define TRAFFIC_ATTEMPTS_MAX 200000000ull
+#define TRAFFIC_ATTEMPTS_MAX 50000000ull
 #define TRAFFIC_AT_ONCE_MAX 1000000u /* calls that have begun and not ended */
 
 enum traffic_form { TRAFFIC_FIXED, TRAFFIC_BETWEEN, TRAFFIC_EXPONENTIAL };
