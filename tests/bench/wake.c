@@ -1,0 +1,336 @@
+/* wake DIR SLEEPERS ROUNDS [BIDE]: from a change to what sleeping calls in
+ * other processes do about it, and a bare futex among the same processes, in
+ * turn.  DIR has the policy "asleep".  With BIDE also by the command itself. */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "announce.h"
+#include "race.h"
+
+extern char **environ;
+
+enum kind { FUTEX, SET, COMMAND };
+
+/* One mapping for all processes. */
+struct board {
+    _Atomic uint32_t round, kind; /* the round in progress, from 1 */
+    _Atomic uint32_t bare;        /* what the bare futex sleeps on */
+    _Atomic uint32_t asleep, done;
+    _Atomic uint64_t woke_ns[]; /* by sleeper, in this round */
+};
+
+static struct board *board;
+
+static void
+futex_wait(_Atomic uint32_t *word, uint32_t seen)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0);
+}
+
+static void
+futex_wake(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* ---- the sleepers ---- */
+
+/* The first attempt fails and sleeps for an hour; the second one starts when
+ * the change has been decided on. */
+static struct bide_outcome
+attempt(const struct bide_attempt *a, void *arg)
+{
+    if (a->number == 1) {
+        atomic_fetch_add(&board->asleep, 1);
+        return bide_errno(ECONNREFUSED);
+    }
+    atomic_store((_Atomic uint64_t *)arg, race_now_ns());
+    return bide_ok();
+}
+
+static void
+sleep_bare(_Atomic uint64_t *out_ns)
+{
+    uint32_t seen = atomic_load(&board->bare);
+
+    atomic_fetch_add(&board->asleep, 1);
+    while (atomic_load(&board->bare) == seen) {
+        futex_wait(&board->bare, seen);
+    }
+    atomic_store(out_ns, race_now_ns());
+}
+
+static void
+sleeper(const char *dir, int number)
+{
+    _Atomic uint64_t *woke_ns = &board->woke_ns[number];
+    struct bide_policy *p;
+    uint32_t round = 0;
+    struct bide *b;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (bide_open(dir, 0, &b) || bide_lookup(b, "asleep", NULL, &p)) {
+        _exit(1);
+    }
+    for (;;) {
+        while (atomic_load(&board->round) == round) {
+            futex_wait(&board->round, round);
+        }
+        round++;
+        if (atomic_load(&board->kind) == FUTEX) {
+            sleep_bare(woke_ns);
+        } else if (bide_run(p, attempt, woke_ns, NULL) != BIDE_SUCCEEDED) {
+            _exit(1);
+        }
+        atomic_fetch_add(&board->done, 1);
+    }
+}
+
+/* ---- the change ---- */
+
+static uint64_t committed_ns, told_ns;
+
+uint32_t __real_announce(struct live *, struct reader *, const struct touched *,
+                         uint64_t);
+uint32_t __wrap_announce(struct live *, struct reader *, const struct touched *,
+                         uint64_t);
+
+/* The library calls announce() right after a commit: that is the moment. */
+uint32_t
+__wrap_announce(struct live *l, struct reader *r, const struct touched *t,
+                uint64_t txn)
+{
+    committed_ns = race_now_ns();
+    told_ns = 0;
+    return __real_announce(l, r, t, txn);
+}
+
+uint32_t __real_cell_announce(struct live *, struct cell *);
+uint32_t __wrap_cell_announce(struct live *, struct cell *);
+
+/* And this to wake who sleeps, once it has read the new gate. */
+uint32_t
+__wrap_cell_announce(struct live *l, struct cell *c)
+{
+    told_ns = told_ns ? told_ns : race_now_ns();
+    return __real_cell_announce(l, c);
+}
+
+static uint32_t
+set_wait(struct admin *a, const char *value)
+{
+    const struct admin_change change = {
+        .who = "bench", .command = "wake", .wait_ms = 1000};
+    const struct admin_setting setting = {"wait_initial", value};
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    uint32_t woken;
+
+    if (admin_set(a, &change, "asleep", &setting, 1, &results, &faults)) {
+        race_stop("set", admin_why());
+    }
+    woken = results.woken;
+    admin_results_free(&results);
+    return woken;
+}
+
+static void
+set_by_command(char *bide, char *dir)
+{
+    char *argv[] = {bide,     "--dir",          dir, "set",
+                    "asleep", "wait_initial=0", NULL};
+    posix_spawn_file_actions_t quiet;
+    int status = 1;
+    pid_t pid;
+
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", 1, 0);
+    if (posix_spawn(&pid, bide, &quiet, NULL, argv, environ) ||
+        waitpid(pid, &status, 0) != pid || status) {
+        race_stop(bide, "failed");
+    }
+    posix_spawn_file_actions_destroy(&quiet);
+}
+
+/* ---- rounds ---- */
+
+struct results {
+    double *value;
+    size_t count;
+};
+
+static void
+wait_for_all(_Atomic uint32_t *word, uint32_t n)
+{
+    while (atomic_load(word) < n) {
+        usleep(500);
+        if (waitpid(-1, NULL, WNOHANG) > 0) {
+            race_stop("wake", "a sleeper failed");
+        }
+    }
+}
+
+static void
+begin_round(enum kind kind, uint32_t n)
+{
+    atomic_store(&board->asleep, 0);
+    atomic_store(&board->done, 0);
+    atomic_store(&board->kind, kind);
+    atomic_fetch_add(&board->round, 1);
+    futex_wake(&board->round);
+    wait_for_all(&board->asleep, n);
+    usleep(n > 100 ? 200000 : 5000); /* from there into the kernel */
+}
+
+static void
+take(struct results *r, uint32_t n, uint64_t since_ns)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t woke = atomic_load(&board->woke_ns[i]);
+
+        r->value[r->count++] = woke > since_ns ? (double)(woke - since_ns) : 0;
+    }
+}
+
+/* Since the commit, since the begin, and since the sleepers were told. */
+static void
+change(struct admin *a, uint32_t n, struct results out[3])
+{
+    uint64_t begin;
+
+    begin_round(SET, n);
+    begin = race_now_ns();
+    if (set_wait(a, "0") != n) {
+        race_stop("wake", "not all were asleep; try again");
+    }
+    wait_for_all(&board->done, n);
+    take(&out[0], n, committed_ns);
+    take(&out[1], n, begin);
+    take(&out[2], n, told_ns);
+    set_wait(a, "1h");
+}
+
+static void
+change_by_command(struct admin *a, char *bide, char *dir, uint32_t n,
+                  struct results *out)
+{
+    uint64_t begin;
+
+    begin_round(COMMAND, n);
+    begin = race_now_ns();
+    set_by_command(bide, dir);
+    wait_for_all(&board->done, n);
+    take(out, n, begin);
+    set_wait(a, "1h");
+}
+
+static void
+change_bare(uint32_t n, struct results *out)
+{
+    uint64_t begin;
+
+    begin_round(FUTEX, n);
+    begin = race_now_ns();
+    atomic_fetch_add(&board->bare, 1);
+    futex_wake(&board->bare);
+    wait_for_all(&board->done, n);
+    take(out, n, begin);
+}
+
+/* ---- what came of it ---- */
+
+static int
+compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static void
+say(const char *what, uint32_t n, struct results *r)
+{
+    char id[64];
+
+    if (!r->count) {
+        return;
+    }
+    qsort(r->value, r->count, sizeof *r->value, compare);
+    snprintf(id, sizeof id, "%s_%u_p50", what, n);
+    race_say(id, r->value[r->count / 2]);
+    snprintf(id, sizeof id, "%s_%u_p99", what, n);
+    race_say(id, r->value[r->count * 99 / 100]);
+}
+
+static void
+start_sleepers(const char *dir, uint32_t n)
+{
+    board = mmap(NULL, sizeof *board + n * sizeof *board->woke_ns,
+                 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (board == MAP_FAILED) {
+        race_stop("mmap", strerror(errno));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid < 0) {
+            race_stop("fork", strerror(errno));
+        }
+        if (pid == 0) {
+            sleeper(dir, (int)i);
+        }
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    enum { BARE, COMMIT, BEGIN, TOLD, WHOLE, RESULTS };
+    struct results r[RESULTS] = {0};
+    uint32_t n, rounds;
+    struct admin *a;
+
+    if (argc != 4 && argc != 5) {
+        race_stop("usage", "wake DIR SLEEPERS ROUNDS [BIDE]");
+    }
+    n = (uint32_t)race_number(argv[2]);
+    rounds = (uint32_t)race_number(argv[3]);
+    for (int i = 0; i < RESULTS; i++) {
+        r[i].value = calloc((size_t)n * rounds, sizeof(double));
+        if (!r[i].value) {
+            race_stop("wake", "out of memory");
+        }
+    }
+    start_sleepers(argv[1], n);
+    if (admin_open(argv[1], &a)) {
+        race_stop("wake", admin_why());
+    }
+    for (uint32_t i = 0; i < rounds; i++) {
+        change_bare(n, &r[BARE]);
+        change(a, n, &r[COMMIT]);
+        if (argc == 5) {
+            change_by_command(a, argv[4], argv[1], n, &r[WHOLE]);
+        }
+    }
+    say("futex", n, &r[BARE]);
+    say("commit", n, &r[COMMIT]);
+    say("set", n, &r[BEGIN]);
+    say("told", n, &r[TOLD]);
+    say("command", n, &r[WHOLE]);
+    admin_close(a);
+    return 0; /* and the sleepers with us: PR_SET_PDEATHSIG */
+}
