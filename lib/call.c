@@ -396,10 +396,11 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
     return decide(c, o, now, took);
 }
 
-/* A plain success of a call that needs no rules: one word is added to, two
- * where a breaker or a budget is on.  False: the machine must be told. */
+/* A success of a call that needs no rules, since its gate has said that no
+ * natural success is a failure here: one word is added to, two where a breaker
+ * or a budget is on.  False: the machine must be told. */
 static bool
-end_well(struct bide_call *c, uint64_t end_ticks)
+end_well(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
 {
     struct call *k = call_of(c);
     struct bide_policy *p = k->policy;
@@ -414,6 +415,7 @@ end_well(struct bide_call *c, uint64_t end_ticks)
     count_attempt(p, true, took);
     c->result = (struct bide_result){
         .attempts = 1,
+        .outcome = o,
         .elapsed_ns = took,
     };
     k->state = CALL_IDLE;
@@ -427,8 +429,8 @@ call_end_attempt(struct bide_call *c, struct bide_outcome o)
     struct call *k = call_of(c);
     uint64_t end_ticks = ticks_now(k->policy->bide);
 
-    if (o.domain == BIDE_DOMAIN_OK && !k->rules && !k->exact &&
-        !k->policy->bide->hooked && end_well(c, end_ticks)) {
+    if (!k->rules && !k->exact && !k->policy->bide->hooked &&
+        outcome_is_success(o) && end_well(c, o, end_ticks)) {
         return BIDE_DONE;
     }
     return end_attempt_at(c, o, end_ticks);

@@ -81,14 +81,16 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
     took = clock_between_ns(b->scale, ticks[0], ticks[1]);
-    if (__builtin_expect(o.domain != BIDE_DOMAIN_OK, 0) ||
+    /* The gate has said that no natural success is a failure here. */
+    if ((o.domain != BIDE_DOMAIN_OK && !outcome_is_success(o)) ||
         (__builtin_expect(gate & GATE_GUARD, 0) &&
          !guard_passes(p, cell, gate, took, ticks[1]))) {
         return run_after_first(p, fn, arg, o, ticks, out);
     }
     count_attempt(p, true, took);
     if (out) {
-        *out = (struct bide_result){.attempts = 1, .elapsed_ns = took};
+        *out = (struct bide_result){
+            .attempts = 1, .outcome = o, .elapsed_ns = took};
     }
     running_add(b, -1);
     return BIDE_SUCCEEDED;

@@ -3,6 +3,7 @@
  * in the place of the real ones (tests/CMakeLists.txt). */
 #include "unit/face/scene.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -12,10 +13,12 @@ enum kind { ALLOCATIONS, CALLS };
 static long countdown; /* to the one that fails; 0: none does */
 static bool for_ever;  /* and all after it */
 static enum kind failing;
+static _Atomic long happened[CALLS + 1];
 
 static bool
 fails_now(enum kind kind, int error)
 {
+    happened[kind]++;
     if (countdown == 0 || kind != failing) {
         return false;
     }
@@ -320,6 +323,78 @@ rules_stay_while_there_is_no_memory_for_new_ones(void **state)
     assert_true(seen_old > 3);
 }
 
+/* ---- the success path ---- */
+
+static struct bide_outcome
+as_told(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    return *(const struct bide_outcome *)arg;
+}
+
+static void
+succeed_by_each_driver(struct bide_policy *p, struct bide_outcome o)
+{
+    struct bide_result r;
+    struct bide_call c;
+
+    assert_int_equal(bide_run(p, as_told, &o, &r), BIDE_SUCCEEDED);
+    assert_int_equal(r.outcome.domain, o.domain);
+    assert_int_equal(r.outcome.code, o.code);
+    BIDE_TRY(&c, p)
+    {
+        bide_call_outcome(&c, o);
+    }
+    assert_int_equal(c.result.verdict, BIDE_SUCCEEDED);
+    assert_int_equal(c.result.outcome.code, o.code);
+    bide_step_begin(&c, p);
+    assert_int_equal(bide_step_ended(&c, o), BIDE_DONE);
+    assert_int_equal(c.result.verdict, BIDE_SUCCEEDED);
+}
+
+/* Promise 1.  A look at the registry is due each millisecond, so for a while
+ * longer than that there would be some. */
+static void
+a_success_looks_at_nothing_whatever_it_is_called(void **state)
+{
+    const struct bide_outcome successes[] = {
+        bide_ok(),     bide_http(200, NULL), bide_http(304, NULL), bide_grpc(0),
+        bide_errno(0), bide_exit(0),         bide_curl(0)};
+    struct scene *s = *state;
+    struct bide_policy *p;
+    cpu_set_t all, one;
+
+    /* On one CPU: each has counters of its own, mapped on first use. */
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    scene_start(s, shop);
+    assert_int_equal(bide_set_clock(s->b, NULL), 0);
+    p = scene_policy(s, "shop");
+    for (size_t i = 0; i < COUNT(successes); i++) {
+        uint64_t until = scene_monotonic() + 5 * MS;
+        long calls = happened[CALLS], memory = happened[ALLOCATIONS];
+
+        do {
+            succeed_by_each_driver(p, successes[i]);
+        } while (scene_monotonic() < until);
+        if (i > 0) { /* the first one maps its counters */
+            assert_int_equal(happened[CALLS], calls);
+            assert_int_equal(happened[ALLOCATIONS], memory);
+        }
+    }
+    sched_setaffinity(0, sizeof all, &all);
+    /* Some natural success is none here: the gate says so. */
+    scene_set(s, "base", "retry_on", "http.304, exit.0");
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[2], NULL),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[5], NULL),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[1], NULL),
+                     BIDE_SUCCEEDED);
+}
+
 int
 main(void)
 {
@@ -330,6 +405,7 @@ main(void)
         SCENE(all_system_calls_may_fail_from_any_on),
         SCENE(it_holds_without_a_registry_too),
         SCENE(without_memory_for_rules_what_happens_is_still_counted),
+        SCENE(a_success_looks_at_nothing_whatever_it_is_called),
         SCENE(rules_stay_while_there_is_no_memory_for_new_ones),
     };
 
