@@ -267,6 +267,38 @@ each_first_attempt_knows_the_limit_of_the_last_change(void **state)
     }
 }
 
+static bool
+is_refused(void *arg)
+{
+    const struct bide_outcome ok = bide_ok();
+
+    return scene_run(arg, "shop", &ok, 1, NULL) == BIDE_REFUSED;
+}
+
+/* No attempt fails and nobody announces: the gate itself makes calls look. */
+static void
+a_pause_lifted_for_a_while_comes_back(void **state)
+{
+    struct scene *s = *state;
+    struct admin_change change = scene_change;
+    struct admin_setting on = {"paused", "no"};
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    struct admin *a;
+
+    scene_start(s, "[shop]\npaused = yes\n");
+    assert_true(is_refused(s));
+    change.for_ns = SECOND;
+    a = scene_admin(s);
+    assert_int_equal(admin_set(a, &change, "shop", &on, 1, &results, &faults),
+                     0);
+    admin_results_free(&results);
+    faults_free(&faults);
+    admin_close(a);
+    assert_false(is_refused(s));
+    assert_true(scene_until(is_refused, s));
+}
+
 int
 main(void)
 {
@@ -276,6 +308,7 @@ main(void)
         SCENE(declaring_again_reaches_a_sleeping_call),
         SCENE(a_change_during_an_attempt_holds_at_its_end),
         SCENE(told_counts_those_who_slept),
+        SCENE(a_pause_lifted_for_a_while_comes_back),
         SCENE(each_first_attempt_knows_the_limit_of_the_last_change),
     };
 
