@@ -5,6 +5,7 @@
 #define BIDE_ADMIN_H
 
 #include <bide.h>
+#include "admin/past.h"
 #include "policy/policy.h"
 #include "rule/breaker.h"
 #include "rule/histogram.h"

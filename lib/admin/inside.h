@@ -17,6 +17,9 @@ struct admin {
     struct live *live; /* NULL until it is needed */
     struct found_text *found;
     char near[BIDE_NAME_MAX + 1];
+    struct history *history; /* NULL: nothing was recorded, or not looked yet */
+    char **unnamed;          /* outcomes that the history has no names for */
+    size_t unnamed_count;
 };
 
 /* Keeps why it failed and what to do; returns rc. */

@@ -1,5 +1,5 @@
 /* Opening a registry as an operator, and reading it. */
-#include "admin/inside.h"
+#include "admin/past_inside.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -143,6 +143,7 @@ admin_close(struct admin *a)
         policy_text_free(f->text);
         free(f);
     }
+    past_close(a);
     live_close(a->live);
     reader_close(a->reader);
     free(a->dir);

@@ -299,6 +299,17 @@ cell_read(struct live *l, uint32_t index, struct cell_reading *out)
     }
 }
 
+void
+cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out)
+{
+    uint64_t words[GUARD_WORDS];
+
+    memset(out, 0, sizeof(*out));
+    if (index < l->cell_max && part_copy(l, index, PART_GUARD, words)) {
+        memcpy(out, words, sizeof(words)); /* nobody else sees it yet */
+    }
+}
+
 /* ---- moving ---- */
 
 static void

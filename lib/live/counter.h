@@ -17,6 +17,8 @@ struct stripe *live_scrap(struct live *l); /* private memory */
 /* Where a cell's breaker and budget keep what does not fit into the cell.  NULL
  * when there is no space.  Stays valid until live_close. */
 struct guard_rings *cell_guard(struct live *l, uint32_t index);
+/* A copy of that, zeros where nothing was kept yet.  Takes no space. */
+void cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out);
 
 /* Counts an outcome by its code in the cell's table of outcomes.  Without
  * space: does nothing. */

@@ -58,24 +58,30 @@ write_source(const struct checking *c, const char *key, char *out, size_t size)
 }
 
 static void
-check_order(struct checking *c, const char *low, const char *high,
-            const struct policy *p)
+fault_above(struct checking *c, const char *low, const char *high)
 {
-    const char *base = (const char *)p;
     char low_source[80], high_source[80];
-    uint64_t low_ns, high_ns;
 
-    memcpy(&low_ns, base + key_find(low)->offset, sizeof(low_ns));
-    memcpy(&high_ns, base + key_find(high)->offset, sizeof(high_ns));
-    if (low_ns <= high_ns) {
-        return;
-    }
     write_source(c, low, low_source, sizeof(low_source));
     write_source(c, high, high_source, sizeof(high_source));
     fault_add(c->faults, c->file, line_of(c, low, high), NULL,
               "%s = %s%s: above %s = %s%s", low, origin_of(c, low)->value,
               low_source, high, origin_of(c, high)->value, high_source);
     c->rc = BIDE_EINPUT;
+}
+
+static void
+check_order(struct checking *c, const char *low, const char *high,
+            const struct policy *p)
+{
+    const char *base = (const char *)p;
+    uint64_t low_ns, high_ns;
+
+    memcpy(&low_ns, base + key_find(low)->offset, sizeof(low_ns));
+    memcpy(&high_ns, base + key_find(high)->offset, sizeof(high_ns));
+    if (low_ns > high_ns) {
+        fault_above(c, low, high);
+    }
 }
 
 /* With the maximum it follows, a pair would be told twice. */
@@ -121,6 +127,27 @@ check_guard(struct checking *c, const struct policy *p)
     }
 }
 
+/* What is critical must not begin before what is warned of. */
+static void
+check_alarms(struct checking *c, const struct policy *p)
+{
+    static const char *const shares[][2] = {
+        {"warn_retry_rate", "crit_retry_rate"},
+        {"warn_exhausted_rate", "crit_exhausted_rate"},
+    };
+    const double warn[] = {p->warn.retry_rate, p->warn.exhausted_rate};
+    const double crit[] = {p->crit.retry_rate, p->crit.exhausted_rate};
+
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        if (warn[i] >= 0 && crit[i] >= 0 && warn[i] > crit[i]) {
+            fault_above(c, shares[i][0], shares[i][1]);
+        }
+    }
+    if (p->warn.p95_ns != DURATION_NONE && p->warn.p95_ns > p->crit.p95_ns) {
+        fault_above(c, "warn_p95", "crit_p95");
+    }
+}
+
 static int
 check_together(struct checking *c, const struct policy *p)
 {
@@ -139,6 +166,7 @@ check_together(struct checking *c, const struct policy *p)
         c->rc = BIDE_EINPUT;
     }
     check_guard(c, p);
+    check_alarms(c, p);
     return c->rc;
 }
 

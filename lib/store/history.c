@@ -122,6 +122,34 @@ see_name(void *arg, const void *key, size_t key_length, const void *value,
 }
 
 static int
+compare_names(const void *a, const void *b)
+{
+    const struct history_name *const *x = a, *const *y = b;
+    int order = (*x)->kind - (*y)->kind;
+
+    order = order ? order : strcmp((*x)->name, (*y)->name);
+    return order ? order : strcmp((*x)->scope, (*y)->scope);
+}
+
+static int
+sort_names(struct history *h)
+{
+    free(h->sorted);
+    h->sorted_count = 0;
+    h->sorted = calloc((size_t)h->names + 1, sizeof(*h->sorted));
+    if (!h->sorted) {
+        return BIDE_ENOMEM;
+    }
+    for (uint32_t i = 0; i < h->names; i++) {
+        if (h->name[i].kind) {
+            h->sorted[h->sorted_count++] = &h->name[i];
+        }
+    }
+    qsort(h->sorted, h->sorted_count, sizeof(*h->sorted), compare_names);
+    return 0;
+}
+
+static int
 refresh(void *arg, const struct snapshot *s)
 {
     struct history *h = arg;
@@ -147,11 +175,13 @@ refresh(void *arg, const struct snapshot *s)
     h->name = longer;
     h->names = state.next_id;
     rc = pages_walk(s, "names", NULL, 0, false, see_name, h);
+    if (!rc || rc == BIDE_ENOPOLICY) {
+        rc = sort_names(h);
+    }
     if (rc) {
         h->names = 0; /* again at the next look */
     }
-    /* No database yet: no names. */
-    return rc == BIDE_ENOPOLICY ? 0 : rc;
+    return rc;
 }
 
 int
@@ -194,6 +224,7 @@ history_close(struct history *h)
     }
     pages_close(h->pages);
     free(h->name);
+    free(h->sorted);
     free(h);
 }
 
@@ -234,13 +265,16 @@ history_outcome(const struct history *h, uint32_t id)
 static uint32_t
 find_id(const struct history *h, char kind, const char *name, const char *scope)
 {
-    for (uint32_t i = 1; i < h->names; i++) {
-        if (h->name[i].kind == kind && strcmp(h->name[i].name, name) == 0 &&
-            strcmp(h->name[i].scope, scope) == 0) {
-            return i;
-        }
+    struct history_name wanted = {.kind = kind}, *key = &wanted, **found;
+
+    snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+    snprintf(wanted.scope, sizeof(wanted.scope), "%s", scope);
+    if (h->sorted_count == 0) {
+        return 0;
     }
-    return 0;
+    found = bsearch(&key, h->sorted, h->sorted_count, sizeof(*h->sorted),
+                    compare_names);
+    return found ? (uint32_t)(*found - h->name) : 0;
 }
 
 uint32_t

@@ -16,6 +16,8 @@ struct history {
     struct history_state state;
     uint32_t names; /* the first id that is not known */
     struct history_name *name; /* by id */
+    struct history_name **sorted; /* by kind, name, scope */
+    uint32_t sorted_count;
 };
 
 /* One consistent reading: `body` may run again, and starts afresh then. */

@@ -266,6 +266,13 @@ keys_that_contradict_each_other_are_told_with_both_values(void **state)
                  "wait_min = 5s (from b): above wait_max = 1s");
     assert_fault("[a]\nwait_min = 5s\nthrottle_wait_max = 1s\n", 2,
                  "wait_min = 5s: above throttle_wait_max = 1s");
+    assert_fault("[a]\nwarn_p95 = 2s\ncrit_p95 = 1s\n", 2,
+                 "warn_p95 = 2s: above crit_p95 = 1s");
+    assert_fault("[a]\nextends = b\ncrit_retry_rate = 5%\n[b]\n"
+                 "warn_retry_rate = 6%\n",
+                 3, "warn_retry_rate = 6% (from b): above crit_retry_rate = 5%");
+    assert_fault("[a]\nwarn_exhausted_rate = 1%\ncrit_exhausted_rate = 0%\n",
+                 2, "warn_exhausted_rate = 1%: above crit_exhausted_rate = 0%");
     assert_fault("[a]\n\nwait = chain\n", 3,
                  "wait = chain: there is no wait_chain");
     assert_fault("[a]\nextends = b\n[b]\nwait = chain\n", 1,

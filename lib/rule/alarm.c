@@ -1,0 +1,88 @@
+#include "rule/alarm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/duration.h"
+
+static bool
+has_rules(const struct alarm_rules *a)
+{
+    return a->retry_rate >= 0 || a->exhausted_rate >= 0 ||
+           a->p95_ns != DURATION_NONE;
+}
+
+bool
+alarm_has_rules(const struct policy *p)
+{
+    return has_rules(&p->warn) || has_rules(&p->crit);
+}
+
+static void
+add_words(struct alarm_verdict *v, const char *what, const char *seen,
+          const char *limit)
+{
+    size_t length = strlen(v->words);
+
+    snprintf(v->words + length, sizeof(v->words) - length, "%s%s %s above %s",
+             length > 0 ? ", " : "", what, seen, limit);
+}
+
+/* A limit below zero is none. */
+static bool
+is_above(double share, double limit)
+{
+    return limit >= 0 && share > limit;
+}
+
+static void
+judge_share(struct alarm_verdict *v, const char *what, uint64_t part,
+            uint64_t whole, double warn, double crit)
+{
+    double share = whole > 0 ? (double)part / (double)whole : 0;
+    bool critical = is_above(share, crit);
+    char seen[32], limit[32];
+
+    if (!critical && !is_above(share, warn)) {
+        return;
+    }
+    v->level = critical                ? ALARM_CRIT
+               : v->level > ALARM_WARN ? v->level
+                                       : ALARM_WARN;
+    snprintf(seen, sizeof(seen), "%.3g%%", share * 100);
+    snprintf(limit, sizeof(limit), "%.3g%%", (critical ? crit : warn) * 100);
+    add_words(v, what, seen, limit);
+}
+
+static void
+judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
+          uint64_t crit)
+{
+    bool critical = p95_ns > crit; /* none is the highest number */
+    char seen[32], limit[32];
+
+    if (!critical && p95_ns <= warn) {
+        return;
+    }
+    v->level = critical                ? ALARM_CRIT
+               : v->level > ALARM_WARN ? v->level
+                                       : ALARM_WARN;
+    add_words(v, "p95", duration_round(p95_ns, seen, sizeof(seen)),
+              duration_write(critical ? crit : warn, limit, sizeof(limit)));
+}
+
+void
+alarm_judge(const struct policy *p, const struct alarm_seen *seen,
+            struct alarm_verdict *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (seen->calls < p->warn_min_calls) {
+        out->too_few = true;
+        return;
+    }
+    judge_share(out, "retries", seen->retries, seen->attempts,
+                p->warn.retry_rate, p->crit.retry_rate);
+    judge_share(out, "given up", seen->exhausted, seen->calls,
+                p->warn.exhausted_rate, p->crit.exhausted_rate);
+    judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
+}
