@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "live/layout.h"
+#include "live/body.h"
 
 enum {
     FIGURES_OUTCOMES = 64,  /* more of them are added up under no id */
