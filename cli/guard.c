@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "say.h"
+#include "out/text.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -216,6 +217,22 @@ guard_scope_read(const char *scope)
 }
 
 /* ---- by scope ---- */
+
+char *
+guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
+{
+    char most[32], times[32], *note = NULL;
+
+    if (asprintf(&note,
+                 "note: %s has %s scopes, more have no place; asked for %s "
+                 "%s, they share one: (others)",
+                 name, text_count(scopes, most, sizeof(most)),
+                 text_count(refused, times, sizeof(times)),
+                 text_plural(refused, "time", "times")) < 0) {
+        return NULL;
+    }
+    return note;
+}
 
 struct gathering {
     struct guard_parts *parts;

@@ -40,6 +40,9 @@ const char *guard_scope(const char *scope);
 /* The same from the command line, where "" is none and NULL all. */
 const char *guard_scope_read(const char *scope);
 
+/* "note: pay has 1,024 scopes, ...", malloc'ed; NULL without memory. */
+char *guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused);
+
 /* What the live state has of a policy, by scope: what was used first, then by
  * name.  Without any: one, as it would begin. */
 struct guard_part {

@@ -119,6 +119,16 @@ note_temporary(struct list *list, const struct record *r)
     list->notes[list->temporary - 1] = note;
 }
 
+static void
+keep_odd(struct list *list, char *note)
+{
+    if (list->odd_count < NOTES_MAX) {
+        list->odd[list->odd_count++] = note;
+    } else {
+        free(note);
+    }
+}
+
 static void note_odd(struct list *list, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -128,15 +138,12 @@ note_odd(struct list *list, const char *format, ...)
     va_list args;
     char *note = NULL;
 
-    if (list->odd_count >= NOTES_MAX) {
-        return;
-    }
     va_start(args, format);
     if (vasprintf(&note, format, args) < 0) {
         note = NULL;
     }
     va_end(args);
-    list->odd[list->odd_count++] = note;
+    keep_odd(list, note);
 }
 
 static void
@@ -204,10 +211,7 @@ note_guard(struct list *list, const char *name, const struct admin_guard *g,
                  name, name);
     }
     if (c && c->scopes_refused > 0) {
-        note_odd(list,
-                 "note: %s has %u scopes; %u times one more was asked for: "
-                 "those share one, (others)",
-                 name, c->scopes, c->scopes_refused);
+        keep_odd(list, guard_scopes_note(name, c->scopes, c->scopes_refused));
     }
 }
 

@@ -430,9 +430,13 @@ print_scopes(const struct cells *cells)
         const struct admin_cell *c = &cells->list[i].live;
 
         if (c->scopes_refused > 0) {
-            printf("\nnote: %s has %u scopes; %u times one more was asked for: "
-                   "those share one, (others)\n",
-                   c->name, c->scopes, c->scopes_refused);
+            char *note =
+                guard_scopes_note(c->name, c->scopes, c->scopes_refused);
+
+            putchar('\n');
+            text_put(stdout, note ? note : "note", false);
+            putchar('\n');
+            free(note);
         }
     }
 }
