@@ -140,7 +140,9 @@ what_is_not_retried_is_rejected_at_once(void **state)
 
     (void)state;
     t.failure = bide_http(404, NULL);
+    t.failure_takes.ns = 30 * MS;
     r = run("attempts=3", &t);
+    assert_int_equal(traffic_at_ns(&r.answer, 0.5), 30 * MS);
     assert_int_equal(r.attempts, 1000);
     assert_int_equal(r.verdict[BIDE_REJECTED], 1000);
 }
@@ -225,12 +227,15 @@ static void
 the_profile_changes_at_its_bounds(void **state)
 {
     struct traffic t = usual("100% until 2s, 0% until 4s, 100%");
+    struct traffic part = usual("100% until 2s, 0%");
     struct traffic_report r = run("attempts=1", &t);
+    struct traffic_report until_2s = run("attempts=1", &part);
 
     (void)state;
     /* A call begins each 10 ms, the first at 0; at 2 s already the next share
      * holds. */
     assert_int_equal(r.attempts_failed, 200 + 600);
+    assert_int_equal(until_2s.attempts_failed, 200);
     for (int i = 0; i < TRAFFIC_SLICES; i++) {
         uint64_t from_ns = (uint64_t)i * r.slice_ns;
         bool fails = from_ns + r.slice_ns <= 2 * SECOND ||
@@ -278,6 +283,8 @@ other_rules_meet_the_same_luck(void **state)
     /* First attempts fail alike: what the one loses, the other one retries. */
     assert_int_equal(one.verdict[BIDE_EXHAUSTED],
                      three.recovered + three.verdict[BIDE_EXHAUSTED]);
+    /* Each attempt has luck of its own: 27 of 1000 are to fail three times. */
+    assert_in_range(three.verdict[BIDE_EXHAUSTED], 7, 47);
 }
 
 static void
