@@ -13,8 +13,10 @@ static bool have_key;
 
 enum { SHARED_SLOT = RUNNING_SLOTS - 1 };
 
-/* Slot + 1; 0: none yet.  Initial-exec: a load, not a call. */
-static __thread uint32_t slot_plus_1 __attribute__((tls_model("initial-exec")));
+/* Slot + 1; 0: none yet.  Not initial-exec, although that would be a load and
+ * no call: a library with such variables cannot be loaded by dlopen once the
+ * little room for them is used up. */
+static __thread uint32_t slot_plus_1;
 
 static void
 give_back(void *value)
@@ -71,13 +73,14 @@ take_slot(void)
 void
 running_add(struct bide *b, int64_t change)
 {
+    uint32_t slot = slot_plus_1;
     _Atomic int64_t *calls;
 
-    if (__builtin_expect(slot_plus_1 == 0, 0)) {
-        slot_plus_1 = take_slot() + 1;
+    if (__builtin_expect(slot == 0, 0)) {
+        slot = slot_plus_1 = take_slot() + 1;
     }
-    calls = &b->running[slot_plus_1 - 1].calls;
-    if (__builtin_expect(slot_plus_1 - 1 == SHARED_SLOT, 0)) {
+    calls = &b->running[slot - 1].calls;
+    if (__builtin_expect(slot - 1 == SHARED_SLOT, 0)) {
         atomic_fetch_add_explicit(calls, change, memory_order_relaxed);
         return;
     }
