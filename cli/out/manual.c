@@ -130,6 +130,8 @@ follows(const struct command *command)
         const char *in_usage, *shell;
     } rows[] = {
         {"NAME KEY", "_bide_names_then_keys"},
+        {"NAME [open", "_bide_names_then_states"},
+        {"NAME [reset", "_bide_names_then_states"},
         {"NAME|FILE", "_bide_names_then_files"},
         {"| FILE", "_bide_names_then_files"},
         {"FILE", "_bide_files"},
@@ -186,6 +188,15 @@ static const char completion_head[] =
     "    if [ \"$command\" = set ]; then\n"
     "        compopt -o nospace 2>/dev/null\n"
     "        COMPREPLY=(\"${COMPREPLY[@]/%/=}\")\n"
+    "    fi\n"
+    "}\n\n"
+    "_bide_names_then_states() {\n"
+    "    if [ \"$place\" -eq 0 ]; then\n"
+    "        _bide_names\n"
+    "    elif [ \"$command\" = breaker ]; then\n"
+    "        _bide_words 'open closed auto reset'\n"
+    "    else\n"
+    "        _bide_words reset\n"
     "    fi\n"
     "}\n\n"
     "_bide_names_then_files() {\n"

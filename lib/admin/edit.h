@@ -14,7 +14,7 @@ struct edit {
     struct faults *faults;
     struct names touched; /* stored, and later what extends that */
     uint64_t now_ns;
-    const struct policy_list *texts; /* that are applied, from `file`; or NULL */
+    const struct policy_list *texts; /* that are applied; or NULL */
     const char *file;
     bool grouped; /* something that was checked shares a budget */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
