@@ -93,7 +93,7 @@ struct breaker_rules {
 
 struct defer_rules {
     uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
-    uint32_t max;
+    uint32_t max, attempts; /* attempts: ATTEMPTS_UNLIMITED */
 };
 
 struct alarm_rules {

@@ -102,6 +102,7 @@ a_policy_without_keys_has_every_default(void **state)
     assert_int_equal(p->defer.wait_ns, 60000000000);
     assert_int_equal(p->defer.wait_max_ns, 3600000000000);
     assert_int_equal(p->defer.expire_ns, 604800000000000);
+    assert_int_equal(p->defer.attempts, ATTEMPTS_UNLIMITED);
     assert_int_equal(p->defer.max, 100000);
     assert_int_equal(p->defer.lease_ns, 300000000000);
     assert_true(p->warn.retry_rate < 0);

@@ -166,7 +166,8 @@ static const struct {
     {"[a]\nattemps = 3\n  4\ncolour = red\n",
      "2: attemps: no such key (did you mean attempts?)\n"
      "4: colour: no such key\n"},
-    {"[a]\ndefer_wait = 1s\n", "2: defer_wait: not supported yet\n"},
+    {"[a]\ndefer_wait = 1\n",
+     "2: defer_wait = 1: a duration needs its unit (did you mean 1ms?)\n"},
     {"", "0: holds no policy (a policy begins with [its-name])\n"},
     {"\n; nothing\n", "0: holds no policy (a policy begins with [its-name])\n"},
     {"\xef\xbb\xbf", "0: holds no policy (a policy begins with [its-name])\n"},

@@ -43,7 +43,8 @@ a_refused_value_changes_nothing(void **state)
         {"attemps", "3", "attemps: no such key", "did you mean attempts?"},
         {"wait_initial", "100", "wait_initial = 100: a duration needs its unit",
          "did you mean 100ms?"},
-        {"defer_wait", "1m", "defer_wait: not supported yet", NULL},
+        {"defer_attempts", "0",
+         "defer_attempts = 0: must be 1 to 1000000, or unlimited", NULL},
         {"warn_p95", "0", "warn_p95 = 0: must be 1ns to 36500d, or none", NULL},
         {"attempts", "",
          "attempts =: must be a whole number, 1 to 1000000, "
