@@ -188,12 +188,15 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
 
 /* What exhausted means to the caller, from the policy's importance: a
  * mandatory step aborts its whole, a postponable one is to be done later, an
- * optional one is let go. */
+ * optional one is let go.  A call that carries its work (bide_run_work) says
+ * deferred only when that is stored and durable; else not_stored: the caller
+ * still has it, and result.defer_error says why. */
 #define BIDE_ENDS(X)                                                          \
     X(BIDE_END_NONE, "none")                                                  \
     X(BIDE_ABORTED, "aborted")                                                \
     X(BIDE_DEFERRED, "deferred")                                              \
-    X(BIDE_DROPPED, "dropped")
+    X(BIDE_DROPPED, "dropped")                                                \
+    X(BIDE_NOT_STORED, "not_stored")
 
 #define X(name, text) name,
 enum bide_verdict { BIDE_VERDICTS(X) };
@@ -216,6 +219,8 @@ struct bide_result {
     uint64_t slept_ns;            /* of that, between attempts */
     uint64_t ask_again_ns;        /* refused: when to try again (monotonic);
                                      0: not known */
+    uint64_t deferred_id;         /* with work, BIDE_DEFERRED: its id */
+    int defer_error;              /* BIDE_NOT_STORED: a BIDE_E code */
 };
 
 /* ---- blocking ---- */
@@ -294,6 +299,88 @@ BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 BIDE_API int bide_fd(struct bide *b);
 BIDE_API void bide_fd_clear(struct bide *b);
 
+/* ---- postponed work ---- */
+
+enum {
+    BIDE_WORK_MAX = 1 << 20, /* bytes */
+    BIDE_WORK_TYPE_MAX = 63,
+    BIDE_WORK_KEY_MAX = 200,
+};
+
+/* What is to be done later.  Read, never kept. */
+struct bide_work {
+    const void *bytes;
+    size_t length;
+    const char *type; /* a content type for those who do it, or NULL */
+    const char *key;  /* against duplicates: while work of this policy with the
+                         same key waits, is being done, or is dead, this is the
+                         same work, whose id is given; or NULL */
+    uint64_t delay_ns; /* not before that time has passed */
+};
+
+/* Runs as bide_run.  When the call is exhausted or refused and the policy is
+ * postponable, the work is stored durably before the verdict is given. */
+BIDE_API enum bide_verdict bide_run_work(struct bide_policy *p,
+                                         bide_attempt_fn *fn, void *arg,
+                                         const struct bide_work *work,
+                                         struct bide_result *out);
+
+/* The same for a call of the caller's, right after bide_call_begin or
+ * bide_step_begin: it ends with its work stored, or says why not.  One that was
+ * refused is stored at once.  The work stays the caller's, and unchanged until
+ * the call has ended; NULL: none after all.  Storing waits for the disk, event
+ * loops included. */
+BIDE_API void bide_call_work(struct bide_call *c,
+                             const struct bide_work *work);
+
+/* Stores at once, durably; waits for other writers 5 s at most.  *out_id is
+ * never 0.  BIDE_EINVAL (too large, a text too long), BIDE_EFULL (disk, or the
+ * policy's defer_max), BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED,
+ * BIDE_ENOMEM, BIDE_ESYS. */
+BIDE_API int bide_defer(struct bide_policy *p, const void *work, size_t length,
+                        uint64_t *out_id);
+BIDE_API int bide_defer_work(struct bide_policy *p,
+                             const struct bide_work *work, uint64_t *out_id);
+
+/* Work that was taken: this consumer's until its lease runs out. */
+struct bide_deferred {
+    uint64_t id;
+    uint64_t lease;       /* proves that it is ours */
+    uint64_t lease_ends_ns; /* CLOCK_BOOTTIME */
+    void *bytes;
+    size_t length;
+    char type[BIDE_WORK_TYPE_MAX + 1];
+    char key[BIDE_WORK_KEY_MAX + 1];
+    uint32_t attempts;    /* times it was taken, this one included */
+    uint64_t deferred_realtime_ns; /* when it was stored */
+    char last_error[128]; /* of the attempt before, "" if none */
+};
+
+/* Takes up to `room` pieces of a policy's work that are due, longest due first,
+ * each leased for defer_lease; waits until there is one or wait_until_ns
+ * (CLOCK_MONOTONIC; 0: not at all).  Returns how many, or a BIDE_E code.  Give
+ * each back with ack or nack, or let its lease run out: then it returns by
+ * itself.  Free what was taken with bide_deferred_free. */
+BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
+                                struct bide_deferred *out, int room);
+
+/* Done: it is gone.  BIDE_ENOVERSION: the lease ran out and the work went back,
+ * so somebody does it again, or has.  (Late, but before anybody else came for
+ * it, is in time.) */
+BIDE_API int bide_deferred_ack(struct bide_policy *p,
+                               const struct bide_deferred *d);
+
+/* Not done: due again after the policy's defer_wait, doubled with each attempt
+ * up to defer_wait_max; after defer_expire it is dead.  As ack. */
+BIDE_API int bide_deferred_nack(struct bide_policy *p,
+                                const struct bide_deferred *d,
+                                const char *reason);
+
+/* The lease lasts defer_lease from now.  As ack. */
+BIDE_API int bide_deferred_extend(struct bide_policy *p,
+                                  struct bide_deferred *d);
+BIDE_API void bide_deferred_free(struct bide_deferred *d);
+
 /* ---- what happened ---- */
 
 struct bide_latency {
@@ -310,6 +397,8 @@ struct bide_stats {
     uint64_t exhausted;         /* calls: aborted + deferred + dropped */
     uint64_t aborted, deferred, dropped;
     uint64_t refused, rejected, cancelled; /* calls */
+    uint64_t not_stored;        /* aborted or refused calls whose work could not
+                                   be put off */
     uint64_t attempts, attempts_failed, retries;
     uint64_t slept_ns;          /* between attempts */
     struct bide_latency latency_succeeded, latency_failed; /* of attempts */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "defer.h"
 #include "guard.h"
 #include "rule/draw.h"
 
@@ -104,6 +105,18 @@ fill_result(struct bide_call *c, uint64_t now_ns)
     };
 }
 
+/* Before anybody hears that it is deferred. */
+static void
+put_off(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+
+    if (k->work && c->result.end == BIDE_DEFERRED) {
+        defer_result(k->policy, &k->rules->policy->defer, k->work, &c->result);
+        k->machine.end = c->result.end;
+    }
+}
+
 static void
 finish(struct bide_call *c, uint64_t now_ns)
 {
@@ -111,6 +124,7 @@ finish(struct bide_call *c, uint64_t now_ns)
     struct bide *b = k->policy->bide;
 
     fill_result(c, now_ns);
+    put_off(c);
     count_verdict(k->policy, &k->machine);
     if (b->hooked && b->hooks.at_verdict) {
         b->hooks.at_verdict(b->hooks.arg, k->policy->name, &c->result);
@@ -195,7 +209,8 @@ begin_by_rules(struct bide_call *c)
 }
 
 enum bide_next
-call_begin(struct bide_call *c, struct bide_policy *p)
+call_begin_with(struct bide_call *c, struct bide_policy *p,
+                const struct bide_work *work)
 {
     struct call *k = call_of(c);
     const struct cell *cell =
@@ -203,12 +218,19 @@ call_begin(struct bide_call *c, struct bide_policy *p)
     uint32_t gate = call_gate(p, cell);
 
     clear(k, p);
+    k->work = work;
     running_add(p->bide, 1);
     k->state = CALL_READY;
     if (__builtin_expect(gate & GATE_SLOW || !guard_lets_out(cell, gate), 0)) {
         return begin_by_rules(c);
     }
     return BIDE_GO;
+}
+
+enum bide_next
+call_begin(struct bide_call *c, struct bide_policy *p)
+{
+    return call_begin_with(c, p, NULL);
 }
 
 static uint32_t

@@ -29,6 +29,7 @@ struct call {
     bool numbered;
     uint64_t number;          /* of its draws, from the first failure on */
     uint64_t wait_began_ns, slept_ns;
+    const struct bide_work *work; /* the caller's; NULL: none */
     struct machine machine;
 };
 _Static_assert(sizeof(struct call) <= sizeof((struct bide_call *)0)->opaque,
@@ -51,6 +52,9 @@ call_gate(const struct bide_policy *p, const struct cell *cell)
 
 /* Begins: CALL_READY, or ended as refused. */
 enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
+/* The same, with work that is put off when it does not succeed. */
+enum bide_next call_begin_with(struct bide_call *c, struct bide_policy *p,
+                               const struct bide_work *work);
 /* Fills c->attempt and starts the clock. */
 void call_start_attempt(struct bide_call *c);
 /* WAIT or DONE. */

@@ -88,6 +88,9 @@ end_counter(enum bide_end end)
 void
 count_verdict(struct bide_policy *p, const struct machine *m)
 {
+    if (m->end == BIDE_NOT_STORED) {
+        count(p, COUNTER_NOT_STORED, 1);
+    }
     switch (m->verdict) {
     case BIDE_SUCCEEDED:
         if (m->attempts > 1) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bell.h"
+#include "defer.h"
 #include "place.h"
 
 enum { FORKED = 0, REVIVING = 1, ALIVE = 2 };
@@ -109,6 +110,7 @@ free_policies(struct bide *b)
 static void
 free_registry(struct bide *b)
 {
+    defer_close(b);
     attach_close(b); /* looks at the policies once more */
     free_policies(b);
     names_free(b);
@@ -117,6 +119,7 @@ free_registry(struct bide *b)
         munmap((void *)b->alive, (size_t)sysconf(_SC_PAGESIZE));
     }
     pthread_mutex_destroy(&b->lock);
+    pthread_mutex_destroy(&b->defer_lock);
     free(b->running);
     free(b->dir);
     free(b);
@@ -137,7 +140,8 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
         return BIDE_ENOMEM;
     }
     b->fd = b->bell = -1;
-    if (pthread_mutex_init(&b->lock, NULL) != 0) {
+    if (pthread_mutex_init(&b->defer_lock, NULL) != 0 ||
+        pthread_mutex_init(&b->lock, NULL) != 0) {
         free(b);
         return BIDE_ENOMEM;
     }
@@ -174,6 +178,7 @@ revive(struct bide *b)
     struct bide_policy *p;
 
     pthread_mutex_init(&b->lock, NULL);
+    defer_revive(b);
     for (p = b->policies; p; p = p->next) {
         pthread_mutex_init(&p->lock, NULL);
     }

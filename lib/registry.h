@@ -66,6 +66,7 @@ struct bide_policy {
 _Static_assert(offsetof(struct bide_policy, stripe) == 64, "line 1");
 
 struct name_table;
+struct deferred;
 struct declared;
 
 struct retired {
@@ -99,6 +100,9 @@ struct bide {
     struct bide_policy *policies;
     _Atomic uint32_t *alive; /* a page that is zero in a forked child */
     struct running *running; /* RUNNING_SLOTS */
+    pthread_mutex_t defer_lock; /* of opening the next */
+    struct deferred *deferred;  /* NULL until it is needed */
+    bool deferred_own_clock;
 };
 
 /* ---- registry.c ---- */

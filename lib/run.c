@@ -24,6 +24,19 @@ bide_call_run(struct bide_call *c, struct bide_policy *p, bide_attempt_fn *fn,
     return go_on(c, call_begin(c, p), fn, arg);
 }
 
+enum bide_verdict
+bide_run_work(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
+              const struct bide_work *work, struct bide_result *out)
+{
+    struct bide_call c;
+
+    go_on(&c, call_begin_with(&c, p, work), fn, arg);
+    if (out) {
+        *out = c.result;
+    }
+    return c.result.verdict;
+}
+
 /* What cannot be done without looking at the rules, or with hooks, or under a
  * clock of the caller's. */
 static enum bide_verdict

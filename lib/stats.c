@@ -39,6 +39,7 @@ stats_from(const struct cell_reading *r, uint32_t version,
         .refused = n[COUNTER_REFUSED],
         .rejected = n[COUNTER_REJECTED],
         .cancelled = n[COUNTER_CANCELLED],
+        .not_stored = n[COUNTER_NOT_STORED],
         .retries = n[COUNTER_RETRIES],
         .slept_ns = n[COUNTER_SLEPT_NS],
     };

@@ -12,6 +12,7 @@
 #include "rule/preview.h"
 #include "rule/simulate.h"
 #include "rule/traffic_read.h"
+#include "store/deferred.h"
 #include "store/record.h"
 
 struct admin;
@@ -185,5 +186,15 @@ int admin_each_sleeper(struct admin *a,
 
 /* A service's last failed look at the registry: a BIDE_E code, or 0. */
 int admin_trouble(struct admin *a, uint64_t *out_when_ns);
+
+/* ---- postponed work ---- */
+
+/* The queue of deferred.h, opened on first use; it lives until admin_close.
+ * BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM, BIDE_ESYS. */
+int admin_deferred(struct admin *a, struct deferred **out);
+/* For failures of the functions of deferred.h: keeps deferred_why. */
+int admin_deferred_failed(struct admin *a, int rc);
+/* Wakes who waits for work of that policy; after deferred_requeue. */
+void admin_deferred_arrived(struct admin *a, const char *policy);
 
 #endif

@@ -15,6 +15,7 @@ struct admin {
     char *dir;
     struct reader *reader;
     struct live *live; /* NULL until it is needed */
+    struct deferred *deferred; /* the same */
     struct found_text *found;
     char near[BIDE_NAME_MAX + 1];
     struct history *history; /* NULL: nothing was recorded, or not looked yet */

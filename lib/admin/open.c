@@ -144,6 +144,7 @@ admin_close(struct admin *a)
         free(f);
     }
     past_close(a);
+    deferred_close(a->deferred);
     live_close(a->live);
     reader_close(a->reader);
     free(a->dir);

@@ -29,7 +29,8 @@
     X(GUARDED, "guarded", "attempts seen by a breaker or a budget")           \
     X(GUARDED_AGAIN, "guarded_again", "those that were retries")              \
     X(GUARDED_FAILED, "guarded_failed", "those that failed")                  \
-    X(GUARDED_SLOW, "guarded_slow", "those that were slow")
+    X(GUARDED_SLOW, "guarded_slow", "those that were slow")                   \
+    X(NOT_STORED, "not_stored", "calls whose work could not be put off")
 
 enum counter {
 #define X(name, text, help) COUNTER_##name,

@@ -35,7 +35,7 @@ struct cell {
                                       attempt, 0: none */
     };
     _Atomic uint32_t generation;  /* S, O: bumped at a change; the futex */
-    uint32_t spare_a;
+    _Atomic uint32_t arrivals;    /* S, O: of work that was put off; a futex */
     uint64_t spare0[5];
     /* line 1 */
     struct budget_words budget;   /* S, by CAS */

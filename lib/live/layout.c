@@ -51,6 +51,7 @@ AT(cell, gate, 0);
 AT(cell, limit, 8);
 AT(cell, limit_ms, 8);
 AT(cell, generation, 16);
+AT(cell, arrivals, 20);
 AT(cell, budget, 64);
 AT(cell, breaker, 128);
 AT(cell, name, 192);

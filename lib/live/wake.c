@@ -40,8 +40,8 @@ cell_announce(struct live *l, struct cell *c)
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
-void
-cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
+static void
+sleep_on(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
     struct timespec until = {
         .tv_sec = (time_t)(until_ns / 1000000000u),
@@ -49,8 +49,27 @@ cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
     };
 
     /* FUTEX_WAIT_BITSET takes a point in time, FUTEX_WAIT a duration. */
-    futex(&c->generation, FUTEX_WAIT_BITSET, seen,
+    futex(word, FUTEX_WAIT_BITSET, seen,
           until_ns == UINT64_MAX ? NULL : &until);
+}
+
+void
+cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
+{
+    sleep_on(&c->generation, seen, until_ns);
+}
+
+void
+cell_arrived(struct cell *c)
+{
+    atomic_fetch_add(&c->arrivals, 1);
+    futex(&c->arrivals, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+void
+cell_await(struct cell *c, uint32_t seen, uint64_t until_ns)
+{
+    sleep_on(&c->arrivals, seen, until_ns);
 }
 
 /* ---- the bell ---- */

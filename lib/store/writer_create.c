@@ -1,6 +1,6 @@
 /* Making a registry: under another name first, so that one whose making was
  * interrupted is none. */
-#include "store/writer_lmdb.h"
+#include "store/deferred_inside.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -86,6 +86,10 @@ create_locked(const char *dir, const uint8_t *id, const char *live)
         rc = lmdb_failed(dir, fill(fresh, id, live));
         if (!rc) {
             rc = place_own(fresh, 0640);
+        }
+        if (!rc) {
+            /* So that services, who may not make it, find it. */
+            rc = deferred_make(dir, true);
         }
         if (!rc && rename(fresh, path)) {
             rc = place_failed(path, errno);

@@ -10,8 +10,8 @@ static const char *const names[DATABASES] = {"policies", "versions", "log",
 
 /* Address space, not memory and not disk: a full disk shall be what ends the
  * growth.  Smaller ones are for processes that may not map so much. */
-static const size_t map_sizes[] = {(size_t)16 << 30, (size_t)1 << 30,
-                                   (size_t)128 << 20};
+static const size_t map_sizes[] = {(size_t)256 << 30, (size_t)16 << 30,
+                                   (size_t)1 << 30, (size_t)128 << 20};
 
 int
 lmdb_failed(const char *dir, int rc)

@@ -1,0 +1,40 @@
+/* Postponed work, for operators. */
+#include "admin/inside.h"
+
+#include "live/live.h"
+
+int
+admin_deferred_failed(struct admin *a, int rc)
+{
+    return admin_fail_store(rc, a->dir, rc ? deferred_why() : "");
+}
+
+int
+admin_deferred(struct admin *a, struct deferred **out)
+{
+    int rc = a->deferred ? 0 : deferred_open(a->dir, &a->deferred);
+
+    if (rc) {
+        return admin_deferred_failed(a, rc);
+    }
+    *out = a->deferred;
+    return 0;
+}
+
+void
+admin_deferred_arrived(struct admin *a, const char *policy)
+{
+    struct live *l = admin_live(a, false);
+    struct cell *c;
+    uint32_t index;
+
+    /* Without a cell nobody waits. */
+    if (!l || cell_find(l, policy, "", false, &index) != 0) {
+        return;
+    }
+    c = cell_at(l, index);
+    if (c) {
+        cell_arrived(c);
+        live_ring(l);
+    }
+}

@@ -1,0 +1,593 @@
+/* Putting work off, taking it, and giving it back. */
+#include "store/deferred_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live/clock.h"
+#include "policy/policy.h"
+
+enum {
+    WAIT_MS = 5000,
+    TIDY_MAX = 1000, /* leases and dead ones seen to in one take */
+};
+
+const char *
+deferred_why(void)
+{
+    return place_why();
+}
+
+void
+deferred_item_free(struct deferred_item *item)
+{
+    free(item->bytes);
+    item->bytes = NULL;
+}
+
+static uint64_t
+later(uint64_t time_ns, uint64_t by_ns)
+{
+    return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
+}
+
+/* ---- putting ---- */
+
+struct put {
+    struct change change;
+    const struct deferred_rules *rules;
+    const struct bide_work *work;
+    struct tree_item item;
+    uint64_t id;
+};
+
+/* MDB_NOTFOUND: no such work is there. */
+static int
+find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length = deferred_work_key(item->policy, item->key, key), size;
+    const uint8_t *value;
+    MDB_val v;
+    int rc = *item->key ? tree_get(w, key, length, &v) : MDB_NOTFOUND;
+
+    if (rc) {
+        return rc;
+    }
+    value = record_unseal(key, length, v.mv_data, v.mv_size, &size);
+    if (!value || size != sizeof(*out_id)) {
+        return DEFERRED_REPAIR;
+    }
+    memcpy(out_id, value, size);
+    return 0;
+}
+
+static int
+put(struct work *w, struct change *c)
+{
+    struct put *p = (struct put *)c;
+    struct deferred_item *head = &p->item.head;
+    const struct deferred_rules *r = p->rules;
+    struct tree_counts counts;
+    int rc = find_same(w, head, &p->id);
+
+    if (rc != MDB_NOTFOUND) {
+        return rc;
+    }
+    rc = tree_counts(w, head->policy, &counts);
+    if (rc) {
+        return rc;
+    }
+    if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
+        c->rc = place_say(BIDE_EFULL,
+                          "%s keeps %u pieces of work already\n"
+                          "defer_max is the limit",
+                          head->policy, r->max);
+        return 0;
+    }
+    p->id = head->id = w->meta.next++;
+    head->stored_ns = w->now.realtime_ns;
+    head->due_ns = later(head->stored_ns, p->work->delay_ns);
+    head->expires_ns = later(head->stored_ns, r->expire_ns);
+    p->item.payload.bytes = head->length ? p->work->bytes : "";
+    return tree_add(w, &p->item);
+}
+
+static bool
+text_fits(const char *text, size_t max)
+{
+    return !text || strnlen(text, max + 1) <= max;
+}
+
+static int
+check_work(const struct bide_work *work)
+{
+    if (!work || (work->length && !work->bytes)) {
+        return place_say(BIDE_EINVAL, "there is no work");
+    }
+    if (work->length > BIDE_WORK_MAX) {
+        return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
+                         work->length, BIDE_WORK_MAX);
+    }
+    if (!text_fits(work->type, BIDE_WORK_TYPE_MAX)) {
+        return place_say(BIDE_EINVAL, "the type is longer than %d bytes",
+                         BIDE_WORK_TYPE_MAX);
+    }
+    if (!text_fits(work->key, BIDE_WORK_KEY_MAX)) {
+        return place_say(BIDE_EINVAL, "the key is longer than %d bytes",
+                         BIDE_WORK_KEY_MAX);
+    }
+    return 0;
+}
+
+static int
+check_policy(const char *policy)
+{
+    return policy && policy_name_ok(policy)
+               ? 0
+               : place_say(BIDE_ENAME, "not the name of a policy");
+}
+
+int
+deferred_put(struct deferred *d, const char *policy,
+             const struct deferred_rules *r, const struct bide_work *work,
+             uint64_t *out_id)
+{
+    struct put p = {.rules = r, .work = work};
+    int rc = check_policy(policy);
+
+    rc = rc ? rc : check_work(work);
+    if (rc) {
+        return rc;
+    }
+    p.change.apply = put;
+    p.change.durable = true;
+    p.change.grows = work->length + 1;
+    strcpy(p.item.head.policy, policy);
+    strcpy(p.item.head.type, work->type ? work->type : "");
+    strcpy(p.item.head.key, work->key ? work->key : "");
+    p.item.head.length = work->length;
+    rc = deferred_do(d, &p.change);
+    if (rc < 0) {
+        return rc;
+    }
+    *out_id = p.id;
+    return 0;
+}
+
+/* ---- the dead ---- */
+
+static bool
+tried_enough(const struct deferred_item *head, const struct deferred_rules *r)
+{
+    return r->attempts && head->attempts >= r->attempts;
+}
+
+static void
+set_error(struct deferred_item *head, const char *text)
+{
+    char *to = head->last_error;
+    size_t i;
+
+    for (i = 0; text[i] && i < sizeof(head->last_error) - 1; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        to[i] = c < ' ' || c == 127 ? ' ' : (char)c;
+    }
+    to[i] = '\0';
+}
+
+static void
+set_dead(struct deferred_item *head)
+{
+    head->state = DEFERRED_DEAD;
+    head->lease = head->lease_ends_ns = 0;
+}
+
+static void
+set_waiting(struct deferred_item *head, uint64_t due_ns)
+{
+    head->state = DEFERRED_WAITING;
+    head->lease = head->lease_ends_ns = 0;
+    /* Not past its end: then it is dead, and somebody shall see it. */
+    head->due_ns = due_ns < head->expires_ns ? due_ns : head->expires_ns;
+}
+
+/* ---- taking ---- */
+
+struct take {
+    struct change change;
+    const char *policy;
+    const struct deferred_rules *rules;
+    struct deferred_item *out;
+    int room, taken, tidied;
+    uint64_t next_ns;
+};
+
+/* The item at a place; false in *out_usable: set aside. */
+static int
+fetch(struct work *w, const struct deferred_place *place,
+      struct tree_item *item, bool *out_usable)
+{
+    bool damaged = false;
+    int rc = tree_head(w, place->id, item, &damaged);
+
+    *out_usable = !damaged;
+    if (rc) {
+        return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    }
+    return damaged ? tree_set_aside(w, place) : 0;
+}
+
+/* Leases that ran out. */
+static int
+take_back(struct work *w, struct take *t)
+{
+    struct deferred_place place;
+    struct tree_item item;
+    bool usable;
+    int rc;
+
+    while (t->tidied++ < TIDY_MAX) {
+        rc = tree_first(w, t->policy, DEFERRED_LEASED, &place);
+        if (rc || place.time_ns > w->now.boottime_ns) {
+            return rc == MDB_NOTFOUND ? 0 : rc;
+        }
+        rc = fetch(w, &place, &item, &usable);
+        if (!rc && usable) {
+            set_error(&item.head, "its lease ran out");
+            if (tried_enough(&item.head, t->rules) ||
+                item.head.expires_ns <= w->now.realtime_ns) {
+                set_dead(&item.head);
+            } else {
+                set_waiting(&item.head, w->now.realtime_ns);
+            }
+            rc = tree_move(w, &item, &place);
+        }
+        if (rc) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int
+die(struct work *w, struct take *t, struct tree_item *item,
+    const struct deferred_place *was)
+{
+    t->tidied++;
+    set_dead(&item->head);
+    return tree_move(w, item, was);
+}
+
+static uint64_t
+fresh_lease(void)
+{
+    uint64_t lease = 0;
+
+    while (!lease) {
+        if (getrandom(&lease, sizeof(lease), 0) != sizeof(lease)) {
+            lease = clock_monotonic_ns();
+        }
+    }
+    return lease;
+}
+
+static int
+lease(struct work *w, struct take *t, struct tree_item *item,
+      const struct deferred_place *was)
+{
+    void *bytes;
+    int rc = tree_payload(w, item, &bytes);
+
+    if (rc == MDB_NOTFOUND) {
+        set_error(&item->head, "damaged: its bytes are not what was stored");
+        return die(w, t, item, was);
+    }
+    if (rc) {
+        return rc;
+    }
+    item->head.state = DEFERRED_LEASED;
+    item->head.lease = fresh_lease();
+    item->head.lease_ends_ns = later(w->now.boottime_ns, t->rules->lease_ns);
+    item->head.attempts += item->head.attempts < UINT32_MAX;
+    rc = tree_move(w, item, was);
+    if (rc) {
+        free(bytes);
+        return rc;
+    }
+    t->out[t->taken] = item->head;
+    t->out[t->taken++].bytes = bytes;
+    return 0;
+}
+
+static void
+give_up_taken(struct take *t)
+{
+    while (t->taken) {
+        deferred_item_free(&t->out[--t->taken]);
+    }
+}
+
+static int
+take_due(struct work *w, struct take *t)
+{
+    struct deferred_place place;
+    struct tree_item item;
+    bool usable;
+    int rc = 0;
+
+    while (!rc && t->taken < t->room && t->tidied < TIDY_MAX) {
+        rc = tree_first(w, t->policy, DEFERRED_WAITING, &place);
+        if (rc || place.time_ns > w->now.realtime_ns) {
+            return rc == MDB_NOTFOUND ? 0 : rc;
+        }
+        rc = fetch(w, &place, &item, &usable);
+        if (rc) {
+            return rc;
+        }
+        if (!usable) {
+            t->tidied++;
+        } else if (item.head.expires_ns <= w->now.realtime_ns ||
+                   tried_enough(&item.head, t->rules)) {
+            rc = die(w, t, &item, &place);
+        } else {
+            rc = lease(w, t, &item, &place);
+        }
+    }
+    /* Without memory for more there is enough. */
+    return rc == ENOMEM && t->taken ? 0 : rc;
+}
+
+/* ---- when to look again ---- */
+
+static uint64_t
+until(uint64_t time_ns, uint64_t clock_ns, uint64_t monotonic_ns)
+{
+    return time_ns <= clock_ns ? monotonic_ns
+                               : later(monotonic_ns, time_ns - clock_ns);
+}
+
+static int
+find_next(struct work *w, const char *policy, uint64_t *out_ns)
+{
+    struct deferred_place place;
+    uint64_t next = UINT64_MAX, end;
+    int rc = tree_first(w, policy, DEFERRED_WAITING, &place);
+
+    if (!rc) {
+        next = until(place.time_ns, w->now.realtime_ns, w->now.monotonic_ns);
+    } else if (rc != MDB_NOTFOUND) {
+        return rc;
+    }
+    rc = tree_first(w, policy, DEFERRED_LEASED, &place);
+    if (!rc) {
+        end = until(place.time_ns, w->now.boottime_ns, w->now.monotonic_ns);
+        next = end < next ? end : next;
+    } else if (rc != MDB_NOTFOUND) {
+        return rc;
+    }
+    *out_ns = next;
+    return 0;
+}
+
+static int
+take(struct work *w, struct change *c)
+{
+    struct take *t = (struct take *)c;
+    int rc;
+
+    give_up_taken(t);
+    t->tidied = 0;
+    rc = take_back(w, t);
+    if (!rc) {
+        rc = take_due(w, t);
+    }
+    if (!rc && !t->taken) {
+        rc = find_next(w, t->policy, &t->next_ns);
+    }
+    return rc;
+}
+
+int
+deferred_take_or_when(struct deferred *d, const char *policy,
+                      const struct deferred_rules *r, struct deferred_item *out,
+                      int room, uint64_t *out_next_ns)
+{
+    struct take t = {.policy = policy, .rules = r, .out = out, .room = room};
+    int rc = check_policy(policy);
+
+    if (rc || room < 1 || !out) {
+        return rc ? rc : place_say(BIDE_EINVAL, "no room to take anything");
+    }
+    t.change.apply = take;
+    rc = deferred_do(d, &t.change);
+    if (rc < 0) {
+        give_up_taken(&t);
+        return rc;
+    }
+    if (!t.taken && out_next_ns) {
+        *out_next_ns = t.next_ns;
+    }
+    return t.taken;
+}
+
+int
+deferred_take(struct deferred *d, const char *policy,
+              const struct deferred_rules *r, struct deferred_item *out,
+              int room)
+{
+    return deferred_take_or_when(d, policy, r, out, room, NULL);
+}
+
+struct when {
+    struct change change;
+    const char *policy;
+    uint64_t ns;
+};
+
+static int
+when(struct work *w, struct change *c)
+{
+    struct when *a = (struct when *)c;
+
+    return find_next(w, a->policy, &a->ns);
+}
+
+int
+deferred_next_ns(struct deferred *d, const char *policy,
+                 uint64_t *out_monotonic_ns)
+{
+    struct when a = {.policy = policy};
+    int rc = check_policy(policy);
+
+    a.change.apply = when;
+    rc = rc ? rc : deferred_do(d, &a.change);
+    if (!rc) {
+        *out_monotonic_ns = a.ns;
+    }
+    return rc;
+}
+
+/* ---- giving back ---- */
+
+struct leased {
+    struct change change;
+    uint64_t id, lease;
+    const struct deferred_rules *rules;
+    const char *reason;
+    uint64_t lease_ns, ends_ns;
+};
+
+/* What is leased by this lease.  In c->rc: BIDE_ENOVERSION, BIDE_EDAMAGED. */
+static int
+find_leased(struct work *w, struct leased *l, struct tree_item *item)
+{
+    struct change *c = &l->change;
+    bool damaged = false;
+    int rc = tree_head(w, l->id, item, &damaged);
+
+    if (!rc && damaged) {
+        c->rc = place_say(BIDE_EDAMAGED, "work %llu is damaged",
+                          (unsigned long long)l->id);
+    } else if (rc == MDB_NOTFOUND ||
+               (!rc && (item->head.state != DEFERRED_LEASED ||
+                        item->head.lease != l->lease))) {
+        c->rc = place_say(BIDE_ENOVERSION,
+                          "the lease of work %llu ran out: it went back, or to "
+                          "somebody else",
+                          (unsigned long long)l->id);
+        rc = 0;
+    }
+    return rc;
+}
+
+static int
+ack(struct work *w, struct change *c)
+{
+    struct tree_item item;
+    int rc = find_leased(w, (struct leased *)c, &item);
+
+    return rc || c->rc ? rc : tree_remove(w, &item, false);
+}
+
+int
+deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
+{
+    struct leased l = {.id = id, .lease = lease};
+
+    l.change.apply = ack;
+    l.change.durable = true;
+    return deferred_do(d, &l.change);
+}
+
+/* wait, twice that, four times ... */
+static uint64_t
+wait_after(uint32_t attempts, const struct deferred_rules *r)
+{
+    uint64_t wait = r->wait_ns;
+    uint32_t i;
+
+    for (i = 1; i < attempts && wait < r->wait_max_ns && wait; i++) {
+        wait = wait > UINT64_MAX / 2 ? UINT64_MAX : 2 * wait;
+    }
+    return wait < r->wait_max_ns ? wait : r->wait_max_ns;
+}
+
+static int
+nack(struct work *w, struct change *c)
+{
+    struct leased *l = (struct leased *)c;
+    struct deferred_place was;
+    struct tree_item item;
+    int rc = find_leased(w, l, &item);
+
+    if (rc || c->rc) {
+        return rc;
+    }
+    was = deferred_place_of(&item.head);
+    set_error(&item.head, l->reason);
+    if (tried_enough(&item.head, l->rules) ||
+        item.head.expires_ns <= w->now.realtime_ns) {
+        set_dead(&item.head);
+    } else {
+        set_waiting(&item.head,
+                    later(w->now.realtime_ns,
+                          wait_after(item.head.attempts, l->rules)));
+    }
+    return tree_move(w, &item, &was);
+}
+
+int
+deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
+              const struct deferred_rules *r, const char *reason)
+{
+    struct leased l = {
+        .id = id, .lease = lease, .rules = r, .reason = reason ? reason : ""};
+
+    l.change.apply = nack;
+    l.change.durable = true;
+    return deferred_do(d, &l.change);
+}
+
+static int
+extend(struct work *w, struct change *c)
+{
+    struct leased *l = (struct leased *)c;
+    struct deferred_place was;
+    struct tree_item item;
+    int rc = find_leased(w, l, &item);
+
+    if (rc || c->rc) {
+        return rc;
+    }
+    was = deferred_place_of(&item.head);
+    l->ends_ns = later(w->now.boottime_ns, l->lease_ns);
+    if (l->ends_ns == item.head.lease_ends_ns) {
+        return 0;
+    }
+    item.head.lease_ends_ns = l->ends_ns;
+    return tree_move(w, &item, &was);
+}
+
+int
+deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
+                uint64_t lease_ns, uint64_t *out_ends_ns)
+{
+    struct leased l = {.id = id, .lease = lease, .lease_ns = lease_ns};
+    int rc;
+
+    l.change.apply = extend;
+    rc = deferred_do(d, &l.change);
+    if (!rc) {
+        *out_ends_ns = l.ends_ns;
+    }
+    return rc;
+}

@@ -1,0 +1,110 @@
+/* deferred.mdb: postponed work, durable.  Services write it as well as
+ * operators (mode 0660 root:bide), so each change first takes a lock of its own
+ * with a time limit; what several threads of a process store at once is
+ * committed together.  All times in records are CLOCK_REALTIME but for leases,
+ * which are CLOCK_BOOTTIME with the boot's id: that clock does not jump, and a
+ * lease of an earlier boot has run out. */
+#ifndef BIDE_STORE_DEFERRED_H
+#define BIDE_STORE_DEFERRED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
+
+struct deferred; /* an open queue; thread-safe */
+
+/* Opens DIR/deferred.mdb, made where it is missing (and the registry is not).
+ * BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM ... */
+int deferred_open(const char *dir, struct deferred **out);
+void deferred_close(struct deferred *d); /* NULL: does nothing */
+/* This thread's last failure in words, "" if none. */
+const char *deferred_why(void);
+
+enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
+
+/* What a change of an item needs to know of its policy. */
+struct deferred_rules {
+    uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
+    uint32_t max; /* waiting, leased and dead of this policy together; 0: any */
+    uint32_t attempts; /* so often tried, it is dead; 0, UINT32_MAX: any */
+};
+
+struct deferred_item {
+    uint64_t id;
+    char policy[BIDE_NAME_MAX + 1];
+    enum deferred_state state;
+    uint32_t attempts; /* times it was taken */
+    uint64_t stored_ns, due_ns, expires_ns; /* CLOCK_REALTIME */
+    uint64_t lease, lease_ends_ns;          /* CLOCK_BOOTTIME */
+    char type[BIDE_WORK_TYPE_MAX + 1], key[BIDE_WORK_KEY_MAX + 1];
+    char last_error[128];
+    size_t length;
+    void *bytes; /* malloc'ed; NULL where only the head was asked for */
+};
+void deferred_item_free(struct deferred_item *item); /* what is inside */
+
+int deferred_put(struct deferred *d, const char *policy,
+                 const struct deferred_rules *r, const struct bide_work *work,
+                 uint64_t *out_id);
+/* Up to `room` that are due at now_ns, after giving back leases that ran out
+ * and moving to the dead what has expired.  Returns how many, or BIDE_E. */
+int deferred_take(struct deferred *d, const char *policy,
+                  const struct deferred_rules *r, struct deferred_item *out,
+                  int room);
+/* The same; when nothing was due, *out_next_ns is as of deferred_next_ns. */
+int deferred_take_or_when(struct deferred *d, const char *policy,
+                          const struct deferred_rules *r,
+                          struct deferred_item *out, int room,
+                          uint64_t *out_next_ns);
+/* When to look again: the next due time or end of a lease of that policy, as
+ * CLOCK_MONOTONIC; UINT64_MAX: nothing waits. */
+int deferred_next_ns(struct deferred *d, const char *policy,
+                     uint64_t *out_monotonic_ns);
+/* BIDE_ENOVERSION: the lease is no longer this one. */
+int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
+int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
+                  const struct deferred_rules *r, const char *reason);
+int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
+                    uint64_t lease_ns, uint64_t *out_ends_ns);
+
+/* ---- for operators ---- */
+
+/* With its bytes.  BIDE_ENOPOLICY: no such id. */
+int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
+/* In order of policy, then id; NULL: all policies.  A damaged record gives
+ * length SIZE_MAX and its id only. */
+int deferred_each(struct deferred *d, const char *policy,
+                  int (*visit)(void *arg, const struct deferred_item *item),
+                  void *arg);
+/* Due now: waiting ones, leased ones (whose lease ends), dead ones. */
+int deferred_requeue(struct deferred *d, uint64_t id);
+int deferred_drop(struct deferred *d, uint64_t id);
+
+/* Ever, and now: stored = done + dropped + waiting + leased + dead.  Beside
+ * that, how often work became dead (too old, too often tried, damaged). */
+struct deferred_counts {
+    char policy[BIDE_NAME_MAX + 1];
+    uint64_t stored, done, dropped, expired;
+    uint64_t waiting, leased, dead, bytes;
+    uint64_t oldest_ns; /* stored first of those that are there; 0: none */
+};
+int deferred_counts(struct deferred *d,
+                    int (*visit)(void *arg, const struct deferred_counts *c),
+                    void *arg);
+
+/* ---- time ---- */
+
+/* For tests, and programs with a clock of their own; `boot` is any number that
+ * changes with each boot. */
+struct deferred_now {
+    uint64_t realtime_ns, boottime_ns, monotonic_ns, boot;
+};
+/* It is given the system's times, to put others in their place; NULL: none.
+ * Not while anybody is at work. */
+void deferred_set_clock(struct deferred *d,
+                        void (*now)(void *arg, struct deferred_now *out),
+                        void *arg);
+
+#endif

@@ -1,0 +1,106 @@
+/* What the parts of deferred.h share. */
+#ifndef BIDE_STORE_DEFERRED_INSIDE_H
+#define BIDE_STORE_DEFERRED_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/deferred_record.h"
+#include "store/writer_lmdb.h"
+
+/* Beside LMDB's results: what can be made anew from the heads is damaged. */
+enum { DEFERRED_REPAIR = 1000000 };
+
+enum {
+    DEFERRED_MODE = 0660,
+    DEFERRED_KEPT = 256 << 10, /* room for giving back, on a full disk */
+};
+
+struct change;
+
+struct deferred {
+    char *dir, *path, *checked_path;
+    unsigned wait_ms; /* for other processes */
+    uint64_t boot;
+    void (*now)(void *arg, struct deferred_now *out);
+    void *now_arg;
+
+    pthread_mutex_t mutex; /* of the next ones */
+    pthread_cond_t turned;
+    struct change *wanted, **wanted_end;
+    bool led;         /* a thread is at it */
+    unsigned syncing; /* threads that wait for the disk, with env's file */
+
+    /* The leader's. */
+    struct pages *pages; /* its descriptor carries the lock */
+    _Atomic int lock_fd; /* the same, for a forked child to close; -1 */
+    uint64_t device, inode;
+    MDB_env *env;
+    MDB_dbi dbi;
+    int checked_fd; /* -1 */
+    bool known;     /* `stamp` is a state that was found whole */
+    bool in_flight; /* or the one after it is there, by a commit of ours */
+    struct pages_stamp stamp;
+    uint64_t reserved; /* bytes of the file that have their blocks */
+    struct deferred *next; /* all of this process */
+};
+
+/* One thing to be done, on the stack of who wants it.  `apply` gives an LMDB
+ * result, which spoils the transaction, or 0 and its own in `rc`; it may be
+ * called again when the transaction was spoiled.  It checks before it writes:
+ * what fails in `rc` has changed nothing. */
+struct work;
+struct change {
+    int (*apply)(struct work *w, struct change *c);
+    struct deferred_now now;
+    bool durable; /* wait for the disk */
+    size_t grows; /* by so many bytes at most; 0: it does not */
+    int rc;
+    bool done;
+    char why[300];
+    struct change *next;
+};
+
+/* A transaction. */
+struct work {
+    struct deferred *d;
+    MDB_txn *txn;
+    struct deferred_now now;
+    struct deferred_meta meta;
+    bool changed;
+};
+
+/* ---- deferred_file.c ---- */
+
+/* Makes DIR/deferred.mdb unless it is there; `locked`: by the writers' lock. */
+int deferred_make(const char *dir, bool locked);
+void deferred_file_close(struct deferred *d);
+/* Takes the lock, looks whether the file is whole, opens it.  BIDE_E. */
+int deferred_lock(struct deferred *d);
+void deferred_unlock(struct deferred *d);
+int deferred_reopen(struct deferred *d); /* with the lock held */
+bool deferred_is_ours(const struct deferred *d, int fd);
+/* What a result of LMDB's is. */
+int deferred_failed(const struct deferred *d, int rc);
+int deferred_damaged(const struct deferred *d, const char *what);
+
+/* ---- deferred_check.c ---- */
+
+int deferred_make_checked(const char *dir);
+int deferred_check(struct deferred *d);
+/* Room for so many bytes more and for giving back what is there.  BIDE_E. */
+int deferred_reserve(struct deferred *d, size_t bytes);
+/* Before a commit, and after whatever was done to the file. */
+void deferred_commits(struct deferred *d);
+void deferred_committed(struct deferred *d);
+
+/* ---- deferred_open.c ---- */
+
+void deferred_time(const struct deferred *d, struct deferred_now *out);
+
+/* ---- deferred_batch.c ---- */
+
+/* Does it, with whatever other threads want; its rc. */
+int deferred_do(struct deferred *d, struct change *c);
+
+#endif

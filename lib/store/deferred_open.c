@@ -1,0 +1,223 @@
+/* Opening and closing a queue, its clock, and what a fork changes. */
+#include "store/deferred_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live/clock.h"
+
+enum { WAIT_MS = 5000 };
+
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct deferred *all;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool can_fork;
+
+/* ---- fork ---- */
+
+static void
+before_fork(void)
+{
+    pthread_mutex_lock(&all_mutex);
+}
+
+static void
+after_fork(void)
+{
+    pthread_mutex_unlock(&all_mutex);
+}
+
+/* The lock is the parent's, and ends with the last copy of its descriptor: ours
+ * must not outlive the parent.  LMDB's environment can not be used here, nor
+ * closed; another thread may have been in the middle of anything. */
+static void
+in_child(void)
+{
+    struct deferred *d;
+
+    for (d = all; d; d = d->next) {
+        struct stat st;
+        int fd = atomic_load(&d->lock_fd);
+
+        if (fd >= 0 && !fstat(fd, &st) && st.st_dev == d->device &&
+            st.st_ino == d->inode) {
+            close(fd);
+        }
+        atomic_store(&d->lock_fd, -1);
+        d->pages = NULL;
+        d->env = NULL;
+        d->checked_fd = -1;
+        d->known = d->in_flight = d->led = false;
+        d->reserved = 0;
+        d->syncing = 0;
+        d->wanted = NULL;
+        d->wanted_end = &d->wanted;
+        pthread_mutex_init(&d->mutex, NULL);
+        pthread_cond_init(&d->turned, NULL);
+    }
+    pthread_mutex_unlock(&all_mutex);
+}
+
+static void
+watch_forks(void)
+{
+    can_fork = pthread_atfork(before_fork, after_fork, in_child) == 0;
+}
+
+/* ---- time ---- */
+
+static uint64_t
+boottime_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void
+deferred_time(const struct deferred *d, struct deferred_now *out)
+{
+    out->realtime_ns = clock_realtime_ns();
+    out->boottime_ns = boottime_ns();
+    out->monotonic_ns = clock_monotonic_ns();
+    out->boot = d->boot;
+    if (d->now) {
+        d->now(d->now_arg, out);
+    }
+}
+
+void
+deferred_set_clock(struct deferred *d,
+                   void (*now)(void *arg, struct deferred_now *out), void *arg)
+{
+    d->now = now;
+    d->now_arg = arg;
+}
+
+/* FNV-1a of the boot's id; 0 where it is not known. */
+static uint64_t
+read_boot(void)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    uint64_t hash = 0xcbf29ce484222325u;
+    char id[64];
+    ssize_t n, i;
+
+    if (fd < 0) {
+        return 0;
+    }
+    n = read(fd, id, sizeof(id));
+    close(fd);
+    for (i = 0; i < n; i++) {
+        hash = (hash ^ (uint8_t)id[i]) * 0x100000001b3u;
+    }
+    return n > 0 ? hash : 0;
+}
+
+/* ---- opening ---- */
+
+/* The program may change its directory. */
+static char *
+absolute(const char *dir)
+{
+    char *here, *path = NULL;
+
+    if (dir[0] == '/') {
+        return strdup(dir);
+    }
+    here = getcwd(NULL, 0);
+    if (here) {
+        path = place_path(here, dir);
+    }
+    free(here);
+    return path;
+}
+
+static void
+leave(struct deferred *d)
+{
+    struct deferred **at = &all;
+
+    pthread_mutex_lock(&all_mutex);
+    while (*at && *at != d) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = d->next;
+    }
+    pthread_mutex_unlock(&all_mutex);
+}
+
+static int
+prepare(struct deferred *d, const char *dir)
+{
+    d->lock_fd = d->checked_fd = -1;
+    d->wait_ms = WAIT_MS;
+    d->wanted_end = &d->wanted;
+    d->boot = read_boot();
+    pthread_once(&once, watch_forks);
+    d->dir = absolute(dir);
+    d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
+    d->checked_path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
+    return d->path && d->checked_path && can_fork ? 0
+                                                  : place_failed(dir, ENOMEM);
+}
+
+static int
+look(struct deferred *d)
+{
+    int rc = deferred_lock(d);
+
+    if (!rc) {
+        deferred_unlock(d);
+    }
+    /* Others are at work: so it is there. */
+    return rc == BIDE_ELOCKED ? 0 : rc;
+}
+
+int
+deferred_open(const char *dir, struct deferred **out)
+{
+    struct deferred *d = calloc(1, sizeof(*d));
+    int rc;
+
+    if (!d) {
+        return place_failed(dir, ENOMEM);
+    }
+    pthread_mutex_init(&d->mutex, NULL);
+    pthread_cond_init(&d->turned, NULL);
+    rc = prepare(d, dir);
+    pthread_mutex_lock(&all_mutex);
+    d->next = all;
+    all = d;
+    pthread_mutex_unlock(&all_mutex);
+    rc = rc ? rc : look(d);
+    if (rc) {
+        deferred_close(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+void
+deferred_close(struct deferred *d)
+{
+    if (!d) {
+        return;
+    }
+    leave(d);
+    deferred_file_close(d);
+    pthread_mutex_destroy(&d->mutex);
+    pthread_cond_destroy(&d->turned);
+    free(d->checked_path);
+    free(d->path);
+    free(d->dir);
+    free(d);
+}

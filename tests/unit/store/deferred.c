@@ -1,0 +1,713 @@
+#include "unit/store/queue.h"
+
+#include <stdatomic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* ---- order ---- */
+
+static void
+what_is_due_first_is_taken_first_then_what_came_first(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id;
+
+    assert_int_equal(queue_try_put(q, "later", NULL, 20 * SECOND, &id), 0);
+    assert_int_equal(queue_try_put(q, "second", NULL, 10 * SECOND, &id), 0);
+    assert_int_equal(queue_try_put(q, "third", NULL, 10 * SECOND, &id), 0);
+    queue_put(q, "first");
+    assert_string_equal(queue_take_text(q), "first");
+    assert_string_equal(queue_take_text(q), "");
+    queue_pass(q, 10 * SECOND - 1);
+    assert_string_equal(queue_take_text(q), "");
+    queue_pass(q, 1);
+    assert_string_equal(queue_take_text(q), "second");
+    assert_string_equal(queue_take_text(q), "third");
+    assert_string_equal(queue_take_text(q), "");
+    queue_pass(q, 10 * SECOND);
+    assert_string_equal(queue_take_text(q), "later");
+}
+
+static void
+an_item_comes_back_as_it_was_put(void **state)
+{
+    static uint8_t bytes[BIDE_WORK_MAX];
+    static const size_t lengths[] = {0,    1,    1023,         1024,
+                                     1025, 5000, BIDE_WORK_MAX};
+    struct queue *q = *state;
+    uint64_t id, seed = 9;
+    size_t i;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)draw(&seed);
+    }
+    for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        struct bide_work work = {.bytes = i ? bytes : NULL,
+                                 .length = lengths[i],
+                                 .type = i ? "image/png" : NULL,
+                                 .key = i % 2 ? "a key\n" : NULL};
+
+        assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+        queue_reopen(q);
+        assert_int_equal(queue_take(q, 1), 1);
+        assert_int_equal(q->taken[0].id, id);
+        assert_string_equal(q->taken[0].policy, "mail");
+        assert_string_equal(q->taken[0].type, i ? "image/png" : "");
+        assert_string_equal(q->taken[0].key, i % 2 ? "a key\n" : "");
+        assert_int_equal(q->taken[0].length, lengths[i]);
+        assert_memory_equal(q->taken[0].bytes, bytes, lengths[i]);
+        assert_int_equal(q->taken[0].attempts, 1);
+        assert_int_equal(q->taken[0].stored_ns, q->now.realtime_ns);
+        assert_int_equal(queue_ack(q), 0);
+        queue_free(q, 1);
+    }
+}
+
+static void
+policies_do_not_see_each_other(void **state)
+{
+    struct queue *q = *state;
+    struct bide_work work = {.bytes = "x", .length = 1, .key = "k"};
+    uint64_t one, two;
+
+    assert_int_equal(deferred_put(q->d, "mai", &q->rules, &work, &one), 0);
+    assert_int_equal(deferred_put(q->d, "mail2", &q->rules, &work, &two), 0);
+    assert_true(one != two);
+    assert_int_equal(queue_take(q, 1), 0);
+    assert_int_equal(deferred_take(q->d, "mai", &q->rules, q->taken, 5), 1);
+    assert_int_equal(q->taken[0].id, one);
+    queue_free(q, 1);
+}
+
+static void
+many_are_taken_at_once(void **state)
+{
+    struct queue *q = *state;
+    int i;
+
+    for (i = 0; i < TAKEN + 3; i++) {
+        queue_put(q, "x");
+    }
+    assert_int_equal(queue_take(q, TAKEN), TAKEN);
+    for (i = 1; i < TAKEN; i++) {
+        assert_int_equal(q->taken[i].id, q->taken[0].id + (uint64_t)i);
+        assert_true(q->taken[i].lease != q->taken[i - 1].lease);
+    }
+    queue_free(q, TAKEN);
+    assert_int_equal(queue_take(q, TAKEN), 3);
+    queue_free(q, 3);
+    assert_int_equal(queue_take(q, 0), BIDE_EINVAL);
+}
+
+/* ---- leases ---- */
+
+static void
+a_lease_that_ran_out_is_no_longer_ours(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_item first;
+    uint64_t ends;
+
+    queue_put(q, "x");
+    assert_string_equal(queue_take_text(q), "x");
+    first = q->taken[0];
+    queue_pass(q, 300 * SECOND - 1);
+    assert_string_equal(queue_take_text(q), "");
+    queue_pass(q, 1);
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(q->taken[0].attempts, 2);
+    assert_string_equal(q->taken[0].last_error, "its lease ran out");
+    assert_int_equal(deferred_ack(q->d, first.id, first.lease),
+                     BIDE_ENOVERSION);
+    assert_int_equal(
+        deferred_nack(q->d, first.id, first.lease, &q->rules, "no"),
+        BIDE_ENOVERSION);
+    ends = 5;
+    assert_int_equal(
+        deferred_extend(q->d, first.id, first.lease, SECOND, &ends),
+        BIDE_ENOVERSION);
+    assert_int_equal(ends, 5);
+    assert_true(strstr(deferred_why(), "lease") != NULL);
+    assert_int_equal(queue_ack(q), 0);
+    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_counts(q).done, 1);
+}
+
+static void
+an_extended_lease_lasts_longer(void **state)
+{
+    struct queue *q = *state;
+    uint64_t ends;
+
+    queue_put(q, "x");
+    assert_string_equal(queue_take_text(q), "x");
+    queue_pass(q, 200 * SECOND);
+    assert_int_equal(deferred_extend(q->d, q->taken[0].id, q->taken[0].lease,
+                                     300 * SECOND, &ends),
+                     0);
+    assert_int_equal(ends, q->now.boottime_ns + 300 * SECOND);
+    queue_pass(q, 299 * SECOND);
+    assert_int_equal(queue_take(q, 1), 0);
+    assert_int_equal(queue_ack(q), 0);
+}
+
+static void
+the_wall_clock_does_not_move_a_lease(void **state)
+{
+    struct queue *q = *state;
+
+    queue_put(q, "x");
+    assert_string_equal(queue_take_text(q), "x");
+    q->now.realtime_ns += 50000 * SECOND;
+    assert_int_equal(queue_take(q, 1), 0);
+    q->now.realtime_ns -= 40000 * SECOND;
+    assert_int_equal(queue_take(q, 1), 0);
+    assert_int_equal(queue_ack(q), 0);
+}
+
+static void
+a_reboot_ends_all_leases(void **state)
+{
+    struct queue *q = *state;
+
+    queue_put(q, "x");
+    queue_put(q, "y");
+    assert_string_equal(queue_take_text(q), "x");
+    q->now.boot++;
+    q->now.boottime_ns = 1;
+    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_take(q, 5), 2);
+    queue_free(q, 2);
+    assert_int_equal(queue_counts(q).leased, 2);
+}
+
+/* ---- waits, and the end of patience ---- */
+
+static void
+waits_double_up_to_the_maximum(void **state)
+{
+    static const uint64_t waits[] = {60, 120, 240, 480, 960, 1920, 3600, 3600};
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+    size_t i;
+
+    for (i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        assert_string_equal(queue_take_text(q), "x");
+        assert_int_equal(queue_nack(q, "down\tagain"), 0);
+        assert_int_equal(queue_get(q, id).due_ns,
+                         q->now.realtime_ns + waits[i] * SECOND);
+        assert_string_equal(queue_get(q, id).last_error, "down again");
+        queue_pass(q, waits[i] * SECOND - 1);
+        assert_int_equal(queue_take(q, 1), 0);
+        queue_pass(q, 1);
+    }
+    assert_int_equal(queue_get(q, id).attempts, i);
+}
+
+static void
+extreme_waits_do_not_overflow(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+
+    q->rules.wait_ns = q->rules.wait_max_ns = UINT64_MAX;
+    q->rules.lease_ns = UINT64_MAX;
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(queue_get(q, id).lease_ends_ns, UINT64_MAX);
+    assert_int_equal(queue_nack(q, NULL), 0);
+    assert_int_equal(queue_get(q, id).due_ns, queue_get(q, id).expires_ns);
+    q->rules.wait_ns = 0;
+    q->rules.expire_ns = UINT64_MAX;
+    assert_int_equal(queue_try_put(q, "y", NULL, UINT64_MAX, &id), 0);
+    assert_int_equal(queue_get(q, id).due_ns, UINT64_MAX);
+    id = queue_put(q, "z");
+    assert_string_equal(queue_take_text(q), "z");
+    assert_int_equal(queue_nack(q, ""), 0);
+    assert_int_equal(queue_get(q, id).due_ns, q->now.realtime_ns);
+}
+
+static void
+work_too_old_is_dead_and_can_be_sent_back(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+
+    queue_pass(q, 100000 * SECOND - 1);
+    assert_string_equal(queue_take_text(q), "x");
+    queue_pass(q, 1);
+    assert_int_equal(queue_nack(q, "down"), 0);
+    assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
+    queue_pass(q, 100000 * SECOND);
+    assert_int_equal(queue_take(q, 1), 0);
+    assert_int_equal(queue_counts(q).dead, 1);
+    assert_int_equal(queue_counts(q).expired, 1);
+    assert_int_equal(deferred_requeue(q->d, id), 0);
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(q->taken[0].attempts, 1);
+    assert_int_equal(queue_ack(q), 0);
+    assert_int_equal(deferred_requeue(q->d, id), BIDE_ENOPOLICY);
+}
+
+static void
+work_that_is_too_old_when_it_would_be_taken_is_dead(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+
+    queue_pass(q, 100000 * SECOND);
+    assert_int_equal(queue_take(q, 1), 0);
+    assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
+}
+
+static void
+work_tried_too_often_is_dead(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x"), other = queue_put(q, "y");
+
+    q->rules.attempts = 2;
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(queue_nack(q, "one"), 0);
+    queue_pass(q, 60 * SECOND);
+    assert_string_equal(queue_take_text(q), "y");
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(queue_nack(q, "two"), 0);
+    assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
+    assert_string_equal(queue_get(q, id).last_error, "two");
+    /* A consumer that dies counts as well. */
+    queue_pass(q, 300 * SECOND);
+    assert_string_equal(queue_take_text(q), "y");
+    queue_pass(q, 300 * SECOND);
+    assert_string_equal(queue_take_text(q), "");
+    assert_int_equal(queue_get(q, other).state, DEFERRED_DEAD);
+    assert_int_equal(queue_counts(q).dead, 2);
+}
+
+/* ---- when to look again ---- */
+
+static void
+the_next_look_is_at_the_first_due_time_or_end_of_a_lease(void **state)
+{
+    struct queue *q = *state;
+    uint64_t next = 1, id;
+
+    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_true(next == UINT64_MAX);
+    assert_int_equal(queue_try_put(q, "x", NULL, 900 * SECOND, &id), 0);
+    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns + 900 * SECOND);
+    queue_put(q, "y");
+    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns);
+    assert_string_equal(queue_take_text(q), "y");
+    assert_int_equal(
+        deferred_take_or_when(q->d, "mail", &q->rules, q->taken, 1, &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns + 300 * SECOND);
+}
+
+/* ---- keys and limits ---- */
+
+static void
+the_same_key_is_the_same_work_until_it_is_gone(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id, again = 0;
+
+    assert_int_equal(queue_try_put(q, "x", "order-9", 0, &id), 0);
+    assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
+    assert_int_equal(again, id);
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
+    assert_int_equal(again, id);
+    queue_pass(q, 100000 * SECOND);
+    assert_int_equal(queue_nack(q, "old"), 0);
+    assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
+    assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
+    assert_int_equal(again, id);
+    assert_int_equal(queue_counts(q).stored, 1);
+    assert_int_equal(deferred_drop(q->d, id), 0);
+    assert_int_equal(queue_try_put(q, "new", "order-9", 0, &again), 0);
+    assert_true(again > id);
+    assert_string_equal(queue_take_text(q), "new");
+}
+
+static void
+a_full_policy_takes_no_more_until_one_is_gone(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = 77;
+
+    q->rules.max = 3;
+    queue_put(q, "a");
+    assert_int_equal(queue_try_put(q, "b", "k", 0, &id), 0);
+    queue_put(q, "c");
+    id = 77;
+    assert_int_equal(queue_try_put(q, "d", NULL, 0, &id), BIDE_EFULL);
+    assert_int_equal(id, 77);
+    assert_true(strstr(deferred_why(), "mail") != NULL);
+    assert_int_equal(queue_try_put(q, "b", "k", 0, &id), 0);
+    assert_string_equal(queue_take_text(q), "a");
+    assert_int_equal(queue_try_put(q, "d", NULL, 0, &id), BIDE_EFULL);
+    assert_int_equal(queue_ack(q), 0);
+    queue_put(q, "d");
+}
+
+static void
+what_can_not_be_stored_is_refused(void **state)
+{
+    static char bytes[BIDE_WORK_MAX + 1], text[300];
+    struct queue *q = *state;
+    uint64_t id = 77;
+    const struct {
+        const char *policy;
+        struct bide_work work;
+        int rc;
+    } rows[] = {
+        {"mail", {.bytes = bytes, .length = BIDE_WORK_MAX + 1}, BIDE_EINVAL},
+        {"mail", {.bytes = NULL, .length = 1}, BIDE_EINVAL},
+        {"mail", {.bytes = "", .type = text}, BIDE_EINVAL},
+        {"mail", {.bytes = "", .key = text}, BIDE_EINVAL},
+        {"Mail", {.bytes = ""}, BIDE_ENAME},
+        {"", {.bytes = ""}, BIDE_ENAME},
+    };
+    size_t i;
+
+    memset(text, 'x', sizeof(text) - 1);
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(
+            deferred_put(q->d, rows[i].policy, &q->rules, &rows[i].work, &id),
+            rows[i].rc);
+        assert_int_equal(id, 77);
+    }
+    assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOVERSION);
+    assert_int_equal(deferred_drop(q->d, 5), BIDE_ENOPOLICY);
+    assert_int_equal(queue_counts(q).stored, 0);
+}
+
+/* ---- operators ---- */
+
+struct seen {
+    uint64_t ids[300];
+    char policies[300][BIDE_NAME_MAX + 1];
+    size_t count, stop_at;
+};
+
+static int
+see(void *arg, const struct deferred_item *item)
+{
+    struct seen *s = arg;
+
+    assert_null(item->bytes);
+    strcpy(s->policies[s->count], item->policy);
+    s->ids[s->count++] = item->id;
+    return s->count == s->stop_at ? 5 : 0;
+}
+
+static void
+all_work_is_listed_by_policy_then_id(void **state)
+{
+    struct queue *q = *state;
+    struct bide_work work = {.bytes = "x", .length = 1};
+    struct seen s = {.count = 0};
+    uint64_t id;
+    size_t i;
+
+    q->rules.max = 0;
+    for (i = 0; i < 150; i++) {
+        work.delay_ns = (150 - i) * SECOND;
+        assert_int_equal(
+            deferred_put(q->d, i % 2 ? "b" : "a", &q->rules, &work, &id), 0);
+    }
+    assert_int_equal(deferred_each(q->d, NULL, see, &s), 0);
+    assert_int_equal(s.count, 150);
+    for (i = 1; i < 150; i++) {
+        int order = strcmp(s.policies[i - 1], s.policies[i]);
+
+        assert_true(order < 0 || (order == 0 && s.ids[i - 1] < s.ids[i]));
+    }
+    s.count = 0;
+    assert_int_equal(deferred_each(q->d, "b", see, &s), 0);
+    assert_int_equal(s.count, 75);
+    s = (struct seen){.stop_at = 7};
+    assert_int_equal(deferred_each(q->d, NULL, see, &s), 5);
+    assert_int_equal(s.count, 7);
+    s.count = 0;
+    assert_int_equal(deferred_each(q->d, "unknown", see, &s), 0);
+    assert_int_equal(s.count, 0);
+}
+
+static void
+every_piece_is_in_exactly_one_count(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_counts c;
+    uint64_t first = queue_put(q, "one"), second;
+
+    queue_pass(q, SECOND);
+    second = queue_put(q, "second");
+    queue_put(q, "3");
+    queue_put(q, "4");
+    c = queue_counts(q);
+    assert_int_equal(c.stored, 4);
+    assert_int_equal(c.waiting, 4);
+    assert_int_equal(c.bytes, 3 + 6 + 1 + 1);
+    assert_int_equal(c.oldest_ns, q->now.realtime_ns - SECOND);
+    assert_string_equal(queue_take_text(q), "one");
+    assert_int_equal(queue_ack(q), 0);
+    assert_int_equal(deferred_drop(q->d, second), 0);
+    assert_string_equal(queue_take_text(q), "3");
+    c = queue_counts(q);
+    assert_int_equal(c.done, 1);
+    assert_int_equal(c.dropped, 1);
+    assert_int_equal(c.leased, 1);
+    assert_int_equal(c.waiting, 1);
+    assert_int_equal(c.bytes, 2);
+    assert_int_equal(c.oldest_ns, q->now.realtime_ns);
+    assert_true(first < second);
+    /* Sent back while somebody has it: that one's lease is over. */
+    assert_int_equal(deferred_requeue(q->d, q->taken[0].id), 0);
+    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_counts(q).waiting, 2);
+}
+
+static void
+ids_are_never_given_twice(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id, last = 0;
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        id = queue_put(q, "x");
+        assert_true(id > last);
+        last = id;
+        assert_int_equal(deferred_drop(q->d, id), 0);
+        queue_reopen(q);
+    }
+}
+
+/* ---- the file ---- */
+
+static off_t
+file_size(struct queue *q)
+{
+    struct stat st;
+
+    assert_int_equal(stat(q->scratch->file, &st), 0);
+    return st.st_size;
+}
+
+static void
+fill_and_drain(struct queue *q, int count, const struct bide_work *work)
+{
+    uint64_t id;
+    int i, n;
+
+    for (i = 0; i < count; i++) {
+        assert_int_equal(deferred_put(q->d, "mail", &q->rules, work, &id), 0);
+    }
+    for (i = 0; i < count; i += n) {
+        n = queue_take(q, TAKEN);
+        assert_true(n > 0);
+        for (int k = 0; k < n; k++) {
+            assert_int_equal(
+                deferred_ack(q->d, q->taken[k].id, q->taken[k].lease), 0);
+        }
+        queue_free(q, n);
+    }
+}
+
+static void
+space_is_used_again(void **state)
+{
+    static char bytes[20000];
+    struct queue *q = *state;
+    struct bide_work work = {.bytes = bytes, .length = sizeof(bytes)};
+    off_t size;
+    int i;
+
+    fill_and_drain(q, 50, &work);
+    fill_and_drain(q, 50, &work);
+    size = file_size(q);
+    for (i = 0; i < 10; i++) {
+        fill_and_drain(q, 50, &work);
+    }
+    assert_true(file_size(q) <= size + size / 4);
+    assert_int_equal(queue_counts(q).done, 600);
+    assert_int_equal(queue_counts(q).bytes, 0);
+}
+
+static void
+a_missing_file_is_made_only_beside_a_registry(void **state)
+{
+    struct queue *q = *state;
+    char path[400];
+    struct stat st;
+
+    assert_int_equal(stat(q->scratch->file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_int_equal(unlink(q->scratch->file), 0);
+    queue_put(q, "x"); /* notices, and makes it again */
+    assert_int_equal(stat(q->scratch->file, &st), 0);
+    assert_int_equal(unlink(q->scratch->file), 0);
+    snprintf(path, sizeof(path), "%s/registry.mdb", q->scratch->dir);
+    assert_int_equal(unlink(path), 0);
+    deferred_close(q->d);
+    q->d = NULL;
+    assert_int_equal(deferred_open(q->scratch->dir, &q->d), BIDE_EMISSING);
+    assert_int_equal(stat(q->scratch->file, &st), -1);
+}
+
+static void
+a_program_may_close_all_descriptors(void **state)
+{
+    struct queue *q = *state;
+    int fd, own[64];
+
+    queue_put(q, "x");
+    for (fd = 3; fd < 100; fd++) {
+        close(fd);
+    }
+    for (fd = 0; fd < 64; fd++) {
+        own[fd] = open("/dev/null", O_RDWR);
+        assert_true(own[fd] >= 0);
+    }
+    queue_put(q, "y");
+    assert_string_equal(queue_take_text(q), "x");
+    for (fd = 0; fd < 64; fd++) {
+        assert_int_equal(close(own[fd]), 0);
+    }
+    assert_string_equal(queue_take_text(q), "y");
+}
+
+/* ---- threads and forks ---- */
+
+enum { THREADS = 8, EACH = 50 };
+
+static void *
+put_many(void *arg)
+{
+    struct queue *q = arg;
+    uint64_t id;
+    int i;
+
+    for (i = 0; i < EACH; i++) {
+        if (queue_try_put(q, "x", NULL, 0, &id)) {
+            return (char *)"failed";
+        }
+    }
+    return NULL;
+}
+
+static _Atomic int done;
+
+static void *
+take_many(void *arg)
+{
+    struct queue *q = arg;
+    struct deferred_item item;
+
+    while (atomic_load(&done) < THREADS * EACH) {
+        int n = deferred_take(q->d, "mail", &q->rules, &item, 1);
+
+        if (n < 0) {
+            return (char *)"failed";
+        }
+        if (n) {
+            deferred_item_free(&item);
+            if (deferred_ack(q->d, item.id, item.lease)) {
+                return (char *)"lost";
+            }
+            atomic_fetch_add(&done, 1);
+        }
+    }
+    return NULL;
+}
+
+static void
+threads_share_commits_and_lose_nothing(void **state)
+{
+    struct queue *q = *state;
+    pthread_t put[THREADS], take[2];
+    void *result;
+    int i;
+
+    atomic_store(&done, 0);
+    for (i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&put[i], NULL, put_many, q), 0);
+    }
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&take[i], NULL, take_many, q), 0);
+    }
+    for (i = 0; i < THREADS; i++) {
+        pthread_join(put[i], &result);
+        assert_null(result);
+    }
+    for (i = 0; i < 2; i++) {
+        pthread_join(take[i], &result);
+        assert_null(result);
+    }
+    assert_int_equal(queue_counts(q).done, THREADS * EACH);
+}
+
+static void
+a_child_goes_on_and_so_does_its_parent(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id;
+    int i, status;
+    pid_t child;
+
+    queue_put(q, "before");
+    child = fork();
+    if (child == 0) {
+        for (i = 0; i < 50; i++) {
+            if (queue_try_put(q, "child", NULL, 0, &id)) {
+                _exit(1);
+            }
+        }
+        deferred_close(q->d);
+        _exit(0);
+    }
+    for (i = 0; i < 50; i++) {
+        queue_put(q, "parent");
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(queue_counts(q).stored, 101);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        QUEUE(what_is_due_first_is_taken_first_then_what_came_first),
+        QUEUE(an_item_comes_back_as_it_was_put),
+        QUEUE(policies_do_not_see_each_other),
+        QUEUE(many_are_taken_at_once),
+        QUEUE(a_lease_that_ran_out_is_no_longer_ours),
+        QUEUE(an_extended_lease_lasts_longer),
+        QUEUE(the_wall_clock_does_not_move_a_lease),
+        QUEUE(a_reboot_ends_all_leases),
+        QUEUE(waits_double_up_to_the_maximum),
+        QUEUE(extreme_waits_do_not_overflow),
+        QUEUE(work_too_old_is_dead_and_can_be_sent_back),
+        QUEUE(work_that_is_too_old_when_it_would_be_taken_is_dead),
+        QUEUE(work_tried_too_often_is_dead),
+        QUEUE(the_next_look_is_at_the_first_due_time_or_end_of_a_lease),
+        QUEUE(the_same_key_is_the_same_work_until_it_is_gone),
+        QUEUE(a_full_policy_takes_no_more_until_one_is_gone),
+        QUEUE(what_can_not_be_stored_is_refused),
+        QUEUE(all_work_is_listed_by_policy_then_id),
+        QUEUE(every_piece_is_in_exactly_one_count),
+        QUEUE(ids_are_never_given_twice),
+        QUEUE(space_is_used_again),
+        QUEUE(a_missing_file_is_made_only_beside_a_registry),
+        QUEUE(a_program_may_close_all_descriptors),
+        QUEUE(threads_share_commits_and_lose_nothing),
+        QUEUE(a_child_goes_on_and_so_does_its_parent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
