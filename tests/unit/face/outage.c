@@ -43,6 +43,14 @@ calls_go_on_while_the_registry_is_away(void **state)
     assert_int_equal(attempts_of(s, "nobody"), 3);
     assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
     assert_int_equal(attempts_of(s, "new"), 1);
+    /* Made to look again, they still have nothing better ... */
+    assert_int_equal(bide_declare(s->b, "[other]\nattempts = 9\n"), 0);
+    assert_int_equal(attempts_of(s, "shop"), 4);
+    assert_int_equal(attempts_of(s, "nobody"), 3);
+    /* ... until the program itself says more than `default` did. */
+    assert_int_equal(
+        bide_declare(s->b, "[nobody]\nattempts = 5\nwait = none\n"), 0);
+    assert_int_equal(attempts_of(s, "nobody"), 5);
     assert_int_equal(rename(away, s->dir), 0);
     scene_set(s, "shop", "attempts", "6");
     assert_int_equal(attempts_of(s, "shop"), 6);

@@ -1,6 +1,8 @@
 /* Opening, declaring, looking up, closing, forking. */
 #include "unit/face/scene.h"
 
+#include <sched.h>
+
 static uint32_t
 attempts_of(struct scene *s, const char *name)
 {
@@ -494,6 +496,79 @@ a_childs_threads_are_counted_when_another_notices_the_fork(void **state)
     close(g.leave[1]);
 }
 
+struct looker {
+    struct bide *b;
+    _Atomic bool stop;
+    _Atomic unsigned looks;
+};
+
+static void *
+look_all_the_time(void *arg)
+{
+    struct looker *l = arg;
+
+    while (!atomic_load(&l->stop)) {
+        bide_registry_status(l->b);
+        atomic_fetch_add(&l->looks, 1);
+    }
+    return NULL;
+}
+
+/* From then on it holds the lock nearly always. */
+static void
+until_it_looks(struct looker *l)
+{
+    unsigned before = atomic_load(&l->looks);
+
+    while (atomic_load(&l->looks) == before) {
+        sched_yield();
+    }
+}
+
+static struct bide_outcome
+succeed(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_ok();
+}
+
+/* The child has no thread that would ever give it back. */
+static void
+a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
+{
+    struct scene *s = *state;
+    struct looker l = {0};
+    pthread_t thread;
+    int bad = 0;
+
+    scene_start(s, "[shop]\nattempts = 3\n");
+    assert_int_equal(bide_set_clock(s->b, NULL), 0);
+    l.b = s->b;
+    assert_int_equal(pthread_create(&thread, NULL, look_all_the_time, &l), 0);
+    for (int i = 0; i < 60 && bad == 0; i++) {
+        char name[16];
+        struct bide_policy *p;
+        pid_t child;
+        int status;
+
+        snprintf(name, sizeof name, "p%d", i);
+        p = scene_policy(s, name); /* has mapped no counters yet */
+        until_it_looks(&l);
+        child = fork();
+        if (child == 0) {
+            alarm(10);
+            MUST(bide_run(p, i % 2 ? succeed : always_failing, NULL, NULL) ==
+                 (i % 2 ? BIDE_SUCCEEDED : BIDE_EXHAUSTED));
+            _exit(0);
+        }
+        bad = waitpid(child, &status, 0) != child || status != 0;
+    }
+    atomic_store(&l.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(bad, 0);
+}
+
 int
 main(void)
 {
@@ -515,6 +590,7 @@ main(void)
         SCENE(parent_and_child_both_go_on_after_a_fork),
         SCENE(a_fork_within_an_attempt_ends_in_both),
         SCENE(calls_of_the_parents_threads_do_not_exist_in_the_child),
+        SCENE(a_lock_held_at_the_fork_does_not_stop_the_child),
         SCENE(a_childs_threads_are_counted_when_another_notices_the_fork),
     };
 
