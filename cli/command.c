@@ -91,15 +91,48 @@ const struct command commands[] = {
      "let calls out again",
      resume_command, EDITS | TAKES(FOR) | TAKES(DRY_RUN), REGISTRY_NEEDED,
      1, -1, 0, 0},
+    {"deferred list", "[NAME]",
+     "work that was put off",
+     deferred_list_command, TAKES(DEAD) | TAKES(JSON), REGISTRY_NEEDED,
+     0, 1, 0, 0},
+    {"deferred show", "ID",
+     "one piece of it, or its bytes",
+     deferred_show_command, TAKES(RAW) | TAKES(JSON), REGISTRY_NEEDED,
+     1, 1, 0, 0},
+    {"deferred put", "NAME",
+     "put standard input off",
+     deferred_put_command, TAKES(TYPE) | TAKES(KEY), REGISTRY_NEEDED,
+     1, 1, 0, 0},
+    {"deferred replay", "[NAME]",
+     "do it: each piece to a command; without one: all is due now",
+     deferred_replay_command,
+     TAKES(EXEC) | TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) |
+         TAKES(JSON),
+     REGISTRY_NEEDED, 0, 1, 0, 0},
+    {"deferred work", "NAME",
+     "run the commands that exec --defer kept",
+     deferred_work_command,
+     TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) | TAKES(JSON),
+     REGISTRY_NEEDED, 1, 1, 0, 0},
+    {"deferred requeue", "ID...|NAME",
+     "due now, also what is dead; with --dead: all of one policy",
+     deferred_requeue_command, TAKES(DEAD) | TAKES(NOTE), REGISTRY_NEEDED,
+     1, -1, 0, 0},
+    {"deferred drop", "ID...",
+     "never to be done",
+     deferred_drop_command, TAKES(NOTE), REGISTRY_NEEDED, 1, -1, 0, 0},
+    {"deferred stats", "[NAME]",
+     "how much there is, and what became of the rest",
+     deferred_stats_command, TAKES(JSON), REGISTRY_NEEDED, 0, 1, 0, 0},
     {"exec", "NAME [--] COMMAND...",
      "run a program under a policy",
      exec_command,
      TAKES(SCOPE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |
-         TAKES(SEED),
+         TAKES(SEED) | TAKES(DEFER) | TAKES(KEEP_ENV),
      REGISTRY_NONE, 2, -1, 1, 125},
     {"help", "[COMMAND|keys|outcomes|KEY]",
      "this text, or more about one thing",
-     help_command, TAKES(MAN) | TAKES(COMPLETION), REGISTRY_NONE, 0, 1, 0, 0},
+     help_command, TAKES(MAN) | TAKES(COMPLETION), REGISTRY_NONE, 0, 2, 0, 0},
     {"version", "",
      "the version of bide",
      version_command, 0, REGISTRY_NONE, 0, 0, 0, 0},
@@ -112,6 +145,40 @@ command_find(const char *name)
 {
     for (int i = 0; i < command_count; i++) {
         if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool
+command_is_group(const char *word, const struct command *c)
+{
+    size_t length = strlen(word);
+
+    return length > 0 && strncmp(c->name, word, length) == 0 &&
+           c->name[length] == ' ';
+}
+
+const struct command *
+command_group(const char *word)
+{
+    for (int i = 0; i < command_count; i++) {
+        if (command_is_group(word, &commands[i])) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+const struct command *
+command_in_group(const char *group, const char *word)
+{
+    size_t length = strlen(group);
+
+    for (int i = 0; i < command_count; i++) {
+        if (command_is_group(group, &commands[i]) &&
+            strcmp(commands[i].name + length + 1, word) == 0) {
             return &commands[i];
         }
     }

@@ -12,6 +12,7 @@
 /* What the person typed, taken apart.  Strings are argv's own. */
 struct command_line {
     const struct command *command;
+    const char *group; /* the first word, where a command has two */
     struct admin *registry; /* open when the command asks for it, else NULL */
     const char *option[OPTION_COUNT]; /* NULL: not given; "" if it takes none */
     int count;
@@ -28,7 +29,7 @@ enum registry_need {
 };
 
 struct command {
-    const char *name;
+    const char *name;  /* one word, or two: "deferred list" */
     const char *usage; /* its operands; options come from the table */
     const char *help;  /* one line; NULL: not shown */
     command_fn *run;
@@ -42,6 +43,11 @@ struct command {
 extern const struct command commands[];
 extern const int command_count;
 const struct command *command_find(const char *name); /* NULL: no such */
+/* Of commands with two words: whether it begins with that word; the first that
+ * does; and the one with that second word.  NULL: none. */
+bool command_is_group(const char *word, const struct command *c);
+const struct command *command_group(const char *word);
+const struct command *command_in_group(const char *group, const char *word);
 /* "bide set NAME KEY=VALUE... [--note TEXT]".  malloc'ed, or NULL. */
 char *command_usage(const struct command *command);
 
@@ -50,6 +56,9 @@ command_fn init_command, apply_command, validate_command, export_command,
     delete_command, log_command, rollback_command, diff_command,
     preview_command, simulate_command, stats_command, calls_command,
     breaker_command, budget_command, pause_command, resume_command,
+    deferred_list_command, deferred_show_command, deferred_put_command,
+    deferred_replay_command, deferred_work_command, deferred_requeue_command,
+    deferred_drop_command, deferred_stats_command,
     exec_command, help_command, version_command;
 
 #endif

@@ -21,6 +21,8 @@ struct exec {
     const char *name;
     char *const *command;
     bool quiet, verbose;
+    bool defer;            /* keep it for later when it gives up */
+    struct bide_work work; /* then that; bytes NULL: it cannot be kept */
     struct bide *registry;
     struct bide_call call;
     struct exec_signals signals;
@@ -185,6 +187,9 @@ run_call(struct exec *e, struct bide_policy *policy)
 {
     enum bide_next next = bide_step_begin(&e->call, policy);
 
+    if (e->work.bytes) {
+        bide_call_work(&e->call, &e->work);
+    }
     while (next == BIDE_GO || next == BIDE_WAIT) {
         if (next == BIDE_GO) {
             next = after_attempt(e);
@@ -220,6 +225,33 @@ say_refused(const struct exec *e)
     return EXEC_REFUSED;
 }
 
+/* Whether it is kept for later; says so, or why not. */
+static bool
+is_kept(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+
+    if (!e->defer || r->verdict == BIDE_SUCCEEDED ||
+        r->verdict == BIDE_CANCELLED) {
+        return false;
+    }
+    if (r->end == BIDE_DEFERRED && r->deferred_id > 0) {
+        if (!e->quiet) {
+            say("exec %s: kept for later as %" PRIu64 ": %s after %" PRIu32
+                " %s",
+                e->name, r->deferred_id, bide_verdict_name(r->verdict),
+                r->attempts, r->attempts == 1 ? "attempt" : "attempts");
+        }
+        return true;
+    }
+    say("exec %s: not kept for later: %s", e->name,
+        r->end == BIDE_NOT_STORED     ? bide_strerror(r->defer_error)
+        : r->verdict == BIDE_REJECTED ? "such an outcome is never retried"
+        : e->work.bytes               ? "the policy is not postponable"
+                                      : "it could not be read");
+    return false;
+}
+
 static int
 finish(struct exec *e)
 {
@@ -228,6 +260,9 @@ finish(struct exec *e)
 
     if (e->cannot_run) {
         return e->status;
+    }
+    if (is_kept(e)) {
+        return 0;
     }
     if (r->verdict == BIDE_REFUSED) {
         return say_refused(e);
@@ -313,8 +348,8 @@ with_registry(struct exec *e, const struct command_line *line)
 static int
 with_input(struct exec *e, const struct command_line *line)
 {
-    int rc = exec_input_open(&e->input, line->option[OPTION_STDIN] != NULL,
-                             &e->signals);
+    bool keep = line->option[OPTION_STDIN] != NULL || e->defer;
+    int rc = exec_input_open(&e->input, keep, &e->signals);
     int status;
 
     if (rc > 0) {
@@ -325,9 +360,18 @@ with_input(struct exec *e, const struct command_line *line)
         say_errno("standard input");
         return EXEC_FAILED;
     }
+    if (e->defer) {
+        rc = exec_defer_open(&e->input, e->command,
+                             line->option[OPTION_KEEP_ENV], &e->work);
+        if (rc) {
+            say("exec %s: it could not be kept for later: %s", e->name,
+                strerror(rc));
+        }
+    }
     exec_terminal_open(&e->terminal);
     status = with_registry(e, line);
     exec_terminal_close(&e->terminal);
+    exec_defer_close(&e->work);
     exec_input_close(&e->input);
     return status;
 }
@@ -353,9 +397,13 @@ exec_command(struct command_line *line)
     struct exec e = {.name = line->operands[0],
                      .command = line->operands + 1,
                      .quiet = line->option[OPTION_QUIET] != NULL,
-                     .verbose = line->option[OPTION_VERBOSE] != NULL};
+                     .verbose = line->option[OPTION_VERBOSE] != NULL,
+                     .defer = line->option[OPTION_DEFER] != NULL};
     int status;
 
+    if (line->option[OPTION_KEEP_ENV] && !e.defer) {
+        return say_usage(line, "--keep-env is for --defer");
+    }
     occupy_standard_streams();
     exec_guard_start(&e.guard);
     if (exec_signals_open(&e.signals) < 0) {

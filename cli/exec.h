@@ -5,6 +5,7 @@
  *   exec_child.c  one attempt: process group, time limit, stops, terminal
  *   exec_signal.c the signals that bide exec itself receives
  *   exec_input.c  standard input, for the first attempt or for all
+ *   exec_defer.c  keeps the command for later
  *   exec_guard.c  ends the child when bide exec is killed */
 #ifndef BIDE_CLI_EXEC_H
 #define BIDE_CLI_EXEC_H
@@ -72,6 +73,17 @@ void exec_input_close(struct exec_input *in);
 /* The descriptor an attempt is to read from, at its beginning.  -1: errno. */
 int exec_input_for(struct exec_input *in, uint32_t attempt);
 
+/* ---- for later ---- */
+
+struct bide_work;
+
+/* The command, PATH and the variables of `names` ("A,B", NULL: none), and the
+ * input from where attempts begin to read it, as work to be deferred.  0, or
+ * the errno that keeps it from being kept. */
+int exec_defer_open(const struct exec_input *in, char *const *command,
+                    const char *names, struct bide_work *out);
+void exec_defer_close(struct bide_work *work);
+
 /* ---- the guard ---- */
 
 struct exec_guard {
@@ -124,6 +136,10 @@ struct exec_child {
     uint64_t limit_ns;  /* UINT64_MAX: none */
     uint64_t kill_ns;
     struct exec_terminal *terminal;
+    /* What else to do in the forked child, before the command takes its place;
+     * -1: errno, it cannot be run.  NULL: nothing. */
+    int (*prepare)(void *arg);
+    void *prepare_arg;
 };
 
 /* Starts `command` with `input` as its standard input.  Returns 0, or the

@@ -53,9 +53,10 @@ take_terminal(struct exec_terminal *t)
 /* In the forked child.  `failed` gets the errno when there is nothing to run;
  * it closes by itself when there is. */
 static _Noreturn void
-become(char *const *command, int input, int failed, pid_t parent,
-       const struct exec_terminal *t, const struct exec_signals *s)
+become(const struct exec_child *c, char *const *command, int input, int failed,
+       pid_t parent, const struct exec_signals *s)
 {
+    const struct exec_terminal *t = c->terminal;
     int error;
 
     setpgid(0, 0);
@@ -70,6 +71,9 @@ become(char *const *command, int input, int failed, pid_t parent,
         goto fail;
     }
     exec_signals_restore(s);
+    if (c->prepare && c->prepare(c->prepare_arg) < 0) {
+        goto fail;
+    }
     execvp(command[0], command);
 fail:
     error = errno;
@@ -111,7 +115,7 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     }
     c->pid = fork();
     if (c->pid == 0) {
-        become(command, input, ends[1], parent, t, s);
+        become(c, command, input, ends[1], parent, s);
     }
     error = c->pid < 0 ? errno : 0;
     close(ends[1]);

@@ -47,13 +47,38 @@ print_folded(const char *text, int at, int indent)
 
 /* ---- all of it ---- */
 
+/* "deferred" for the first of its commands, NULL for the others. */
+static const char *
+group_begins(const struct command *command, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%.*s", (int)strcspn(command->name, " "),
+             command->name);
+    return command_group(buffer) == command ? buffer : NULL;
+}
+
+static void
+print_group(const char *group)
+{
+    printf("  %-10s  work that was put off:", group);
+    for (int i = 0; i < command_count; i++) {
+        if (command_is_group(group, &commands[i])) {
+            printf(" %s", commands[i].name + strlen(group) + 1);
+        }
+    }
+    putchar('\n');
+}
+
 static int
 help_all(void)
 {
+    char group[32];
+
     puts("usage: bide [--dir DIR] COMMAND ...\n\n"
          "Named retry policies that all programs on this host share.\n");
     for (int i = 0; i < command_count; i++) {
-        if (commands[i].help) {
+        if (group_begins(&commands[i], group, sizeof(group))) {
+            print_group(group);
+        } else if (commands[i].help && !strchr(commands[i].name, ' ')) {
             printf("  %-10s  %s\n", commands[i].name, commands[i].help);
         }
     }
@@ -98,6 +123,20 @@ help_on_command(const struct command *command)
     print_option(OPTION_DIR);
     print_option(OPTION_HELP);
     free(usage);
+    return STATUS_DONE;
+}
+
+static int
+help_on_group(const char *group)
+{
+    printf("usage: bide %s COMMAND ...\n\n", group);
+    for (int i = 0; i < command_count; i++) {
+        if (command_is_group(group, &commands[i])) {
+            printf("  %-8s  %s\n", commands[i].name + strlen(group) + 1,
+                   commands[i].help);
+        }
+    }
+    printf("\nbide help %s COMMAND says more.\n", group);
     return STATUS_DONE;
 }
 
@@ -197,9 +236,11 @@ help_outcomes(void)
 int
 help_command(struct command_line *line)
 {
-    const char *topic = line->operands[0];
-    const struct command *command = topic ? command_find(topic) : NULL;
-    const struct key *key = topic ? key_find(topic) : NULL;
+    const char *topic = line->operands[0], *second = line->operands[1];
+    const struct command *command = second  ? command_in_group(topic, second)
+                                    : topic ? command_find(topic)
+                                            : NULL;
+    const struct key *key = topic && !second ? key_find(topic) : NULL;
 
     if (line->option[OPTION_COMPLETION]) {
         manual_completion();
@@ -211,6 +252,12 @@ help_command(struct command_line *line)
     }
     if (!topic) {
         return help_all();
+    }
+    if (!second && command_group(topic)) {
+        return help_on_group(topic);
+    }
+    if (second && !command) {
+        return say_usage(line, "%s %s: no help on that", topic, second);
     }
     if (strcmp(topic, "keys") == 0) {
         return help_keys();

@@ -12,21 +12,38 @@ enum { GO_ON = -1 }; /* no exit status yet */
 
 /* ---- names that do not exist ---- */
 
+/* The names that could have been meant: first words, or the second ones of a
+ * group. */
+static size_t
+candidates(const char *group, const char **names)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+
+        if (!group) {
+            names[count++] = name;
+        } else if (command_is_group(group, &commands[i])) {
+            names[count++] = name + strlen(group) + 1;
+        }
+    }
+    return count;
+}
+
 static int
 unknown_command(const struct command_line *line, const char *name)
 {
     const char **names = calloc((size_t)command_count, sizeof(*names));
-    const char *near;
+    const char *near, *group = line->group ? line->group : "";
 
     if (!names) {
         return say_no_memory();
     }
-    for (int i = 0; i < command_count; i++) {
-        names[i] = commands[i].name;
-    }
-    near = name_near(name, names, (size_t)command_count);
+    near = name_near(name, names, candidates(line->group, names));
     free(names);
-    return say_usage(line, "%s: no such command%s%s%s", name, near ? " (" : "",
+    return say_usage(line, "%s%s%s: no such command%s%s%s", group,
+                     *group ? " " : "", name, near ? " (" : "",
                      near ? near : "", near ? "?)" : "");
 }
 
@@ -115,8 +132,13 @@ read_option(struct command_line *line, char ***at)
 static int
 read_operand(struct command_line *line, char *arg)
 {
+    if (!line->command && !line->group && command_group(arg)) {
+        line->group = arg;
+        return GO_ON;
+    }
     if (!line->command) {
-        line->command = command_find(arg);
+        line->command = line->group ? command_in_group(line->group, arg)
+                                    : command_find(arg);
         return line->command ? GO_ON : unknown_command(line, arg);
     }
     line->operands[line->count++] = arg;
@@ -211,9 +233,10 @@ choose(struct command_line *line)
 
     if (line->option[OPTION_HELP]) {
         /* Whatever else is on the line, it was a question. */
-        line->operands[0] = line->command ? (char *)line->command->name : NULL;
+        line->operands[0] =
+            line->command ? (char *)line->command->name : (char *)line->group;
         line->operands[1] = NULL;
-        line->count = line->command ? 1 : 0;
+        line->count = line->operands[0] ? 1 : 0;
         line->command = command_find("help");
         return run_command(line);
     }
@@ -223,7 +246,9 @@ choose(struct command_line *line)
         line->count = 0;
     }
     if (!line->command) {
-        return say_usage(line, "which command?");
+        return say_usage(line, "%s%swhich command?",
+                         line->group ? line->group : "",
+                         line->group ? ": " : "");
     }
     status = check_line(line);
     return status == GO_ON ? run_command(line) : status;

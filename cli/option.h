@@ -33,6 +33,15 @@
     X(STDIN, "stdin", NULL, "keep standard input, for all attempts")          \
     X(QUIET, "quiet", NULL, "no line when it gives up")                       \
     X(SEED, "seed", "N", "the same random waits each time")                   \
+    X(DEAD, "dead", NULL, "what is not tried any more")                       \
+    X(RAW, "raw", NULL, "its bytes, nothing else")                            \
+    X(EXEC, "exec", "CMD", "the shell command that does a piece")             \
+    X(JOBS, "jobs", "N", "so many at a time")                                 \
+    X(UNTIL_EMPTY, "until-empty", NULL, "end when nothing is due")            \
+    X(TYPE, "type", "TYPE", "a content type, for who does it")                \
+    X(KEY, "key", "KEY", "nothing new while work with that key is there")     \
+    X(DEFER, "defer", NULL, "keep the command for later when it gives up")    \
+    X(KEEP_ENV, "keep-env", "NAMES", "variables to keep with it: A,B")        \
     X(MAN, "man", NULL, NULL)                                                 \
     X(COMPLETION, "completion", NULL, NULL)
 

@@ -61,11 +61,13 @@ _bide_topics() {
     _bide_words "keys outcomes $_bide_commands $_bide_keys"
 }
 
-_bide_commands='init apply validate export list show get set unset delete log rollback diff preview simulate stats calls breaker budget pause resume exec help version'
-_bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_timeout warn_retry_rate warn_exhausted_rate warn_p95 crit_retry_rate crit_exhausted_rate crit_p95 warn_window warn_min_calls'
+_bide_commands='init apply validate export list show get set unset delete log rollback diff preview simulate stats calls breaker budget pause resume deferred exec help version'
+_bide_groups=' deferred '
+_bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_timeout defer_wait defer_wait_max defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_exhausted_rate warn_p95 crit_retry_rate crit_exhausted_rate crit_p95 warn_window warn_min_calls'
 
 _bide() {
     local cur command='' dir='' place=-1 options operands i word
+    local words=''
     cur=${COMP_WORDS[COMP_CWORD]}
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
@@ -75,11 +77,18 @@ _bide() {
         elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
             command=$word
             place=0
+        elif [[ $_bide_groups == *" $command "* ]]; then
+            [ "${word#-}" = "$word" ] && command+=" $word"
         elif [ "${word#-}" = "$word" ]; then
             place=$((place + 1))
         fi
     done
     case $command in
+    deferred)
+        options='--help'
+        operands=_bide_words
+        words='list show put replay work requeue drop stats'
+        ;;
     init)
         options='--live --dir --help'
         operands=:
@@ -164,8 +173,40 @@ _bide() {
         options='--dry-run --note --if-version --for --dir --help'
         operands=_bide_names
         ;;
+    'deferred list')
+        options='--json --dead --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred show')
+        options='--json --raw --dir --help'
+        operands=:
+        ;;
+    'deferred put')
+        options='--type --key --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred replay')
+        options='--verbose --json --exec --jobs --until-empty --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred work')
+        options='--verbose --json --jobs --until-empty --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred requeue')
+        options='--note --dead --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred drop')
+        options='--note --dir --help'
+        operands=:
+        ;;
+    'deferred stats')
+        options='--json --dir --help'
+        operands=_bide_names
+        ;;
     exec)
-        options='--verbose --scope --stdin --quiet --seed --dir --help'
+        options='--verbose --scope --stdin --quiet --seed --defer --keep-env --dir --help'
         operands=_bide_names_then_commands
         ;;
     help)
@@ -183,7 +224,7 @@ _bide() {
     esac
     case $cur in
     -*) _bide_words "$options" ;;
-    *) "$operands" ;;
+    *) "$operands" "$words" ;;
     esac
 }
 

@@ -136,9 +136,11 @@ follows(const struct command *command)
         {"| FILE", "_bide_names_then_files"},
         {"FILE", "_bide_files"},
         {"COMMAND...", "_bide_names_then_commands"},
+        {"ID...|NAME", "_bide_names"},
         {"NAME", "_bide_names"},
         {"PATTERN", "_bide_names"},
         {"[COMMAND", "_bide_topics"},
+        {"ID", ":"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -149,11 +151,50 @@ follows(const struct command *command)
     return ":";
 }
 
+/* The pattern of a command's name: a blank in it must be quoted. */
+static const char *
+case_of(const char *name)
+{
+    static char quoted[64];
+
+    if (!strchr(name, ' ')) {
+        return name;
+    }
+    snprintf(quoted, sizeof(quoted), "'%s'", name);
+    return quoted;
+}
+
+/* The first words of commands that have two, each with those that follow. */
+static void
+completion_groups(void)
+{
+    char group[32];
+
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+
+        snprintf(group, sizeof(group), "%.*s", (int)strcspn(name, " "), name);
+        if (command_group(group) != &commands[i]) {
+            continue;
+        }
+        printf("    %s)\n        options='--help'\n"
+               "        operands=_bide_words\n        words='",
+               group);
+        for (int k = i; k < command_count; k++) {
+            if (command_is_group(group, &commands[k])) {
+                printf("%s%s", k > i ? " " : "",
+                       commands[k].name + strlen(group) + 1);
+            }
+        }
+        puts("'\n        ;;");
+    }
+}
+
 static void
 completion_commands(void)
 {
     for (int i = 0; i < command_count; i++) {
-        printf("    %s)\n        options='", commands[i].name);
+        printf("    %s)\n        options='", case_of(commands[i].name));
         for (int k = 0; k < OPTION_COUNT; k++) {
             if (commands[i].options & UINT64_C(1) << k && option_rows[k].help) {
                 printf("--%s ", option_rows[k].name);
@@ -228,7 +269,7 @@ static const char completion_tail[] =
     "    esac\n"
     "    case $cur in\n"
     "    -*) _bide_words \"$options\" ;;\n"
-    "    *) \"$operands\" ;;\n"
+    "    *) \"$operands\" \"$words\" ;;\n"
     "    esac\n"
     "}\n\n"
     "complete -F _bide bide\n";
@@ -236,6 +277,7 @@ static const char completion_tail[] =
 static const char completion_line[] =
     "_bide() {\n"
     "    local cur command='' dir='' place=-1 options operands i word\n"
+    "    local words=''\n"
     "    cur=${COMP_WORDS[COMP_CWORD]}\n"
     "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "        word=${COMP_WORDS[i]}\n"
@@ -245,20 +287,42 @@ static const char completion_line[] =
     "        elif [ -z \"$command\" ] && [ \"${word#-}\" = \"$word\" ]; then\n"
     "            command=$word\n"
     "            place=0\n"
+    "        elif [[ $_bide_groups == *\" $command \"* ]]; then\n"
+    "            [ \"${word#-}\" = \"$word\" ] && command+=\" $word\"\n"
     "        elif [ \"${word#-}\" = \"$word\" ]; then\n"
     "            place=$((place + 1))\n"
     "        fi\n"
     "    done\n"
     "    case $command in\n";
 
+static void
+completion_first_words(bool groups)
+{
+    char first[32];
+    bool any = false;
+
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+        bool two = strchr(name, ' ') != NULL;
+
+        snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, " "), name);
+        if (groups ? command_group(first) == &commands[i]
+                   : !two || command_group(first) == &commands[i]) {
+            printf("%s%s%s", any && !groups ? " " : "", first,
+                   groups ? " " : "");
+            any = true;
+        }
+    }
+}
+
 void
 manual_completion(void)
 {
     fputs(completion_head, stdout);
     fputs("_bide_commands='", stdout);
-    for (int i = 0; i < command_count; i++) {
-        printf("%s%s", i > 0 ? " " : "", commands[i].name);
-    }
+    completion_first_words(false);
+    fputs("'\n_bide_groups=' ", stdout);
+    completion_first_words(true);
     fputs("'\n_bide_keys='", stdout);
     for (size_t i = 0; i < policy_key_count; i++) {
         if (policy_keys[i].supported) {
@@ -267,6 +331,7 @@ manual_completion(void)
     }
     puts("'\n");
     fputs(completion_line, stdout);
+    completion_groups();
     completion_commands();
     fputs(completion_tail, stdout);
 }

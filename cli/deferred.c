@@ -1,0 +1,426 @@
+/* Work that was put off, as it lies there: bide deferred list, show. */
+#include "deferred.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exec_work.h"
+#include "say.h"
+#include "when.h"
+#include "out/json.h"
+#include "out/table.h"
+#include "out/text.h"
+
+/* ---- common to all of them ---- */
+
+int
+work_failed(int rc, const char *what)
+{
+    const char *why = deferred_why();
+
+    if (rc == BIDE_ENOMEM) {
+        return say_no_memory();
+    }
+    say("%s: %s", what, *why ? why : bide_strerror(rc));
+    return say_status(rc);
+}
+
+int
+work_queue(struct command_line *line, struct deferred **out)
+{
+    int rc = admin_deferred(line->registry, out);
+
+    return rc ? work_failed(rc, "deferred work") : 0;
+}
+
+int
+work_id(const char *text, uint64_t *out)
+{
+    unsigned long long id;
+    char *end;
+
+    errno = 0;
+    id = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || id == 0) {
+        say("%s: not the number of a piece of work", text);
+        say("see: bide deferred list");
+        return STATUS_INPUT;
+    }
+    *out = id;
+    return 0;
+}
+
+int
+work_no_id(const char *text)
+{
+    say("%s: no such piece of work", text);
+    say("it is done, or was dropped; see: bide deferred list");
+    return STATUS_ABSENT;
+}
+
+static int
+stop(void *arg, const struct deferred_counts *c)
+{
+    return strcmp(arg, c->policy) == 0;
+}
+
+int
+work_name(struct command_line *line, struct deferred *d, const char *name)
+{
+    struct record r;
+    char wanted[BIDE_NAME_MAX + 1];
+    int rc;
+
+    if (!policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    snprintf(wanted, sizeof(wanted), "%s", name);
+    rc = deferred_counts(d, stop, wanted);
+    if (rc < 0) {
+        return work_failed(rc, "deferred work");
+    }
+    if (rc > 0) {
+        return 0;
+    }
+    rc = admin_policy(line->registry, name, &r);
+    if (rc == 0) {
+        record_free(&r);
+        return 0;
+    }
+    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
+                                : say_failure(rc, name);
+}
+
+static const char *const states[] = {
+    [DEFERRED_WAITING] = "waiting",
+    [DEFERRED_LEASED] = "leased",
+    [DEFERRED_DEAD] = "dead",
+};
+
+static bool
+is_damaged(const struct deferred_item *item)
+{
+    return item->length == SIZE_MAX;
+}
+
+static char *
+write_size(size_t bytes, char *buffer, size_t size)
+{
+    if (bytes < 10240) {
+        snprintf(buffer, size, "%zu B", bytes);
+    } else {
+        snprintf(buffer, size, "%zu KiB", bytes / 1024);
+    }
+    return buffer;
+}
+
+static char *
+write_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
+{
+    return duration_round(now_ns > since_ns ? now_ns - since_ns : 0, buffer,
+                          size);
+}
+
+/* ---- list ---- */
+
+enum column { ID, POLICY, AGE, DUE_IN, ATTEMPTS, STATE, SIZE, LAST_ERROR };
+
+struct listing {
+    uint64_t now_ns;
+    bool only_dead;
+    size_t shown, dead, damaged;
+    struct table *table;
+    struct json *array; /* NULL: for people */
+};
+
+static void
+due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
+{
+    char left[32];
+
+    if (item->state != DEFERRED_WAITING) {
+        return;
+    }
+    if (item->due_ns <= now_ns) {
+        table_cell(t, DUE_IN, "now");
+    } else {
+        table_cell(t, DUE_IN, "%s",
+                   duration_round(item->due_ns - now_ns, left, sizeof(left)));
+    }
+}
+
+static void
+item_row(struct listing *l, const struct deferred_item *item)
+{
+    struct table *t = l->table;
+    char text[32];
+
+    table_row(t);
+    table_cell(t, ID, "%" PRIu64, item->id);
+    if (is_damaged(item)) {
+        table_cell(t, STATE, "DAMAGED");
+        table_mark_row(t);
+        return;
+    }
+    table_cell(t, POLICY, "%s", item->policy);
+    table_cell(t, AGE, "%s",
+               write_age(item->stored_ns, l->now_ns, text, sizeof(text)));
+    due_cell(t, item, l->now_ns);
+    table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
+    table_cell(t, STATE, "%s", states[item->state]);
+    table_cell(t, SIZE, "%s", write_size(item->length, text, sizeof(text)));
+    if (*item->last_error) {
+        table_cell(t, LAST_ERROR, "%s", item->last_error);
+    }
+    if (item->state == DEFERRED_DEAD) {
+        table_mark_row(t);
+    }
+}
+
+static void
+item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
+{
+    char text[64];
+
+    json_put_count(j, "id", item->id);
+    if (is_damaged(item)) {
+        json_put_text(j, "state", "damaged");
+        return;
+    }
+    json_put_text(j, "policy", item->policy);
+    json_put_text(j, "state", states[item->state]);
+    json_put_count(j, "attempts", item->attempts);
+    json_put_text(j, "stored",
+                  when_write_iso(item->stored_ns, text, sizeof(text)));
+    json_put_ms(j, "age_ms",
+                now_ns > item->stored_ns ? now_ns - item->stored_ns : 0);
+    if (item->state == DEFERRED_WAITING) {
+        json_put_ms(j, "due_in_ms",
+                    item->due_ns > now_ns ? item->due_ns - now_ns : 0);
+    } else {
+        json_put_null(j, "due_in_ms");
+    }
+    json_put_text(j, "type", item->type);
+    json_put_text(j, "key", item->key);
+    json_put_count(j, "bytes", item->length);
+    json_put_text(j, "last_error", item->last_error);
+}
+
+static int
+add_item(void *arg, const struct deferred_item *item)
+{
+    struct listing *l = arg;
+    bool damaged = is_damaged(item);
+
+    if (!damaged && l->only_dead && item->state != DEFERRED_DEAD) {
+        return 0;
+    }
+    if (l->array) {
+        item_object(json_add_object(l->array), item, l->now_ns);
+    } else {
+        item_row(l, item);
+    }
+    l->shown++;
+    l->damaged += damaged;
+    l->dead += !damaged && item->state == DEFERRED_DEAD;
+    return 0;
+}
+
+static int
+print_list(struct listing *l)
+{
+    if (l->shown == 0) {
+        table_free(l->table);
+        puts(l->only_dead ? "Nothing is dead." : "Nothing is deferred.");
+        return 0;
+    }
+    if (table_print(l->table)) {
+        return BIDE_ENOMEM;
+    }
+    if (l->dead > 0) {
+        printf("\n%zu %s dead. To send back: bide deferred requeue ID\n",
+               l->dead, text_plural(l->dead, "is", "are"));
+    }
+    return 0;
+}
+
+static int
+list_items(struct command_line *line, struct deferred *d)
+{
+    static const struct table_column columns[] = {
+        [ID] = {"ID", TABLE_RIGHT},
+        [POLICY] = {"POLICY", TABLE_NAME},
+        [AGE] = {"AGE", TABLE_RIGHT},
+        [DUE_IN] = {"DUE IN", TABLE_RIGHT},
+        [ATTEMPTS] = {"ATTEMPTS", TABLE_RIGHT},
+        [STATE] = {"STATE", 0},
+        [SIZE] = {"SIZE", TABLE_RIGHT},
+        [LAST_ERROR] = {"LAST ERROR", TABLE_WRAP},
+    };
+    bool as_json = line->option[OPTION_JSON] != NULL;
+    struct json *object = as_json ? json_object_new() : NULL;
+    struct listing l = {.now_ns = when_now_ns(),
+                        .only_dead = line->option[OPTION_DEAD] != NULL};
+    int rc;
+
+    if (as_json) {
+        l.array = json_in_array(object, "deferred");
+    } else {
+        l.table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    }
+    rc = deferred_each(d, line->operands[0], add_item, &l);
+    if (rc < 0) {
+        table_free(l.table);
+        json_free(object);
+        return work_failed(rc, "deferred work");
+    }
+    rc = as_json ? json_out(object) : print_list(&l);
+    if (l.damaged > 0) {
+        say("deferred work: %zu %s damaged", l.damaged,
+            text_plural(l.damaged, "record is", "records are"));
+    }
+    return rc              ? say_no_memory()
+           : l.damaged > 0 ? say_status(BIDE_EDAMAGED)
+                           : STATUS_DONE;
+}
+
+int
+deferred_list_command(struct command_line *line)
+{
+    struct deferred *d;
+    int status = work_queue(line, &d);
+
+    if (status) {
+        return status;
+    }
+    if (line->operands[0]) {
+        status = work_name(line, d, line->operands[0]);
+    }
+    if (status == 0) {
+        status = list_items(line, d);
+    }
+    return status;
+}
+
+/* ---- show ---- */
+
+static void
+show_text(const char *what, const char *text)
+{
+    if (*text) {
+        printf("%-11s ", what);
+        text_put(stdout, text, false);
+        putchar('\n');
+    }
+}
+
+/* The command line that `bide exec --defer` kept. */
+static void
+show_exec(const struct deferred_item *item)
+{
+    struct exec_work w;
+
+    if (strcmp(item->type, EXEC_WORK_TYPE) != 0) {
+        return;
+    }
+    if (exec_work_read(item->bytes, item->length, &w) != 0) {
+        show_text("command", "(it cannot be read)");
+        return;
+    }
+    printf("%-11s", "command");
+    for (char **a = w.arguments; *a; a++) {
+        putchar(' ');
+        text_put(stdout, *a, false);
+    }
+    putchar('\n');
+    show_text("directory", w.directory);
+    for (char **e = w.environment; *e; e++) {
+        show_text("environment", *e);
+    }
+    printf("%-11s %zu bytes\n", "input", w.input_length);
+    exec_work_free(&w);
+}
+
+static void
+show_times(const struct deferred_item *item)
+{
+    uint64_t now = when_now_ns();
+    char text[96];
+
+    printf("%-11s %s\n", "stored",
+           when_write(item->stored_ns, now, text, sizeof(text)));
+    if (item->state == DEFERRED_WAITING) {
+        printf("%-11s %s\n", "due",
+               item->due_ns <= now
+                   ? "now"
+                   : when_write_until(item->due_ns, now, text, sizeof(text)));
+    }
+    /* Without an end it is far away, whatever stands there. */
+    if (item->state != DEFERRED_DEAD &&
+        item->expires_ns < now + DURATION_MAX / 2) {
+        printf("%-11s %s\n", "expires",
+               when_write_until(item->expires_ns, now, text, sizeof(text)));
+    }
+}
+
+static void
+show_head(const struct deferred_item *item)
+{
+    printf("%-11s %" PRIu64 "\n", "id", item->id);
+    show_text("policy", item->policy);
+    show_text("state", states[item->state]);
+    printf("%-11s %" PRIu32 "\n", "attempts", item->attempts);
+    show_text("last error", item->last_error);
+    show_times(item);
+    show_text("type", item->type);
+    show_text("key", item->key);
+    printf("%-11s %zu bytes\n", "size", item->length);
+    show_exec(item);
+}
+
+static int
+show_item(struct command_line *line, const struct deferred_item *item)
+{
+    struct json *j;
+
+    if (line->option[OPTION_RAW]) {
+        fwrite(item->bytes, 1, item->length, stdout);
+        return STATUS_DONE;
+    }
+    if (line->option[OPTION_JSON]) {
+        j = json_object_new();
+        item_object(j, item, when_now_ns());
+        return json_out(j) ? say_no_memory() : STATUS_DONE;
+    }
+    show_head(item);
+    return STATUS_DONE;
+}
+
+int
+deferred_show_command(struct command_line *line)
+{
+    struct deferred_item item;
+    struct deferred *d;
+    uint64_t id;
+    int status = work_id(line->operands[0], &id), rc;
+
+    if (status == 0) {
+        status = work_queue(line, &d);
+    }
+    if (status) {
+        return status;
+    }
+    rc = deferred_get(d, id, &item);
+    if (rc == BIDE_ENOPOLICY) {
+        status = work_no_id(line->operands[0]);
+    } else if (rc) {
+        status = work_failed(rc, line->operands[0]);
+    } else {
+        status = show_item(line, &item);
+        deferred_item_free(&item);
+    }
+    return status;
+}

@@ -1,0 +1,327 @@
+/* What people do to deferred work: bide deferred put, requeue, drop; and
+ * replay without a command, which only makes it due. */
+#include "deferred.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "say.h"
+#include "setting.h"
+#include "out/text.h"
+
+/* ---- several at once ---- */
+
+struct ids {
+    size_t count;
+    uint64_t *list;
+};
+
+static int
+add_id(struct ids *ids, uint64_t id)
+{
+    uint64_t *grown = ids->list;
+
+    if ((ids->count & (ids->count - 1)) == 0) {
+        grown = realloc(ids->list,
+                        (ids->count ? 2 * ids->count : 1) * sizeof(*grown));
+        if (!grown) {
+            return BIDE_ENOMEM;
+        }
+        ids->list = grown;
+    }
+    ids->list[ids->count++] = id;
+    return 0;
+}
+
+static int
+add_dead(void *arg, const struct deferred_item *item)
+{
+    return item->length != SIZE_MAX && item->state == DEFERRED_DEAD
+               ? add_id(arg, item->id)
+               : 0;
+}
+
+static int
+add_waiting(void *arg, const struct deferred_item *item)
+{
+    return item->length != SIZE_MAX && item->state == DEFERRED_WAITING
+               ? add_id(arg, item->id)
+               : 0;
+}
+
+/* Makes them due now.  One that is gone meanwhile was done by somebody. */
+static int
+requeue_all(struct deferred *d, const struct ids *ids, size_t *out_count)
+{
+    int status = 0;
+
+    *out_count = 0;
+    for (size_t i = 0; i < ids->count && status == 0; i++) {
+        int rc = deferred_requeue(d, ids->list[i]);
+
+        if (rc == 0) {
+            ++*out_count;
+        } else if (rc != BIDE_ENOPOLICY) {
+            status = work_failed(rc, "deferred work");
+        }
+    }
+    return status;
+}
+
+static int
+wake_one(void *arg, const struct deferred_counts *c)
+{
+    admin_deferred_arrived(arg, c->policy);
+    return 0;
+}
+
+/* Who waits for work has something to do now. */
+static void
+wake(struct command_line *line, struct deferred *d, const char *name)
+{
+    if (name) {
+        admin_deferred_arrived(line->registry, name);
+    } else {
+        deferred_counts(d, wake_one, line->registry);
+    }
+}
+
+static int
+requeue_found(struct command_line *line, struct deferred *d,
+              int (*visit)(void *, const struct deferred_item *))
+{
+    const char *name = line->operands[0];
+    struct ids ids = {0};
+    int status = name ? work_name(line, d, name) : 0, rc;
+    size_t count = 0;
+
+    if (status) {
+        return status;
+    }
+    rc = deferred_each(d, name, visit, &ids);
+    status = rc < 0 ? work_failed(rc, "deferred work")
+                    : requeue_all(d, &ids, &count);
+    if (status == 0 || count > 0) {
+        printf("%zu %s due now\n", count, text_plural(count, "is", "are"));
+    }
+    wake(line, d, name);
+    free(ids.list);
+    return status;
+}
+
+int
+work_all_due(struct command_line *line)
+{
+    struct deferred *d;
+    int status = work_queue(line, &d);
+
+    return status ? status : requeue_found(line, d, add_waiting);
+}
+
+/* ---- requeue, drop: by number ---- */
+
+/* What is said of a piece that is changed: it is no more there afterwards. */
+static void
+say_item(const char *did, const struct deferred_item *item, const char *who,
+         const char *note)
+{
+    printf("%s %" PRIu64 " of ", did, item->id);
+    text_put(stdout, *item->policy ? item->policy : "(damaged)", false);
+    printf(" (%" PRIu32 " %s)", item->attempts,
+           text_plural(item->attempts, "attempt", "attempts"));
+    fputs(" by ", stdout);
+    text_put(stdout, who, false);
+    if (note) {
+        fputs(": ", stdout);
+        text_put(stdout, note, false);
+    }
+    putchar('\n');
+}
+
+typedef int change_fn(struct deferred *d, uint64_t id);
+
+static int
+change_one(struct admin *a, struct deferred *d, const char *text,
+           change_fn *change, const char *did, const struct admin_change *by)
+{
+    struct deferred_item item = {0};
+    uint64_t id;
+    int status = work_id(text, &id), rc;
+
+    if (status) {
+        return status;
+    }
+    rc = deferred_get(d, id, &item);
+    if (rc == BIDE_EDAMAGED) {
+        rc = 0; /* what cannot be read can still be dropped */
+        item.id = id;
+    }
+    if (rc == 0) {
+        rc = change(d, id);
+    }
+    if (rc == 0) {
+        say_item(did, &item, by->who, by->note);
+        if (*item.policy) {
+            admin_deferred_arrived(a, item.policy);
+        }
+    } else if (rc == BIDE_ENOPOLICY) {
+        status = work_no_id(text);
+    } else {
+        status = work_failed(rc, text);
+    }
+    deferred_item_free(&item);
+    return status;
+}
+
+/* All of them, whatever becomes of one; the first failure is the status. */
+static int
+change_each(struct command_line *line, change_fn *change, const char *did)
+{
+    struct setting_change by;
+    struct deferred *d;
+    int status = work_queue(line, &d);
+
+    if (status) {
+        return status;
+    }
+    status = setting_change(line, &by);
+    for (int i = 0; i < line->count && status == 0; i++) {
+        uint64_t id;
+
+        /* A typing mistake changes nothing. */
+        status = work_id(line->operands[i], &id);
+    }
+    if (status == 0) {
+        for (int i = 0; i < line->count; i++) {
+            int one = change_one(line->registry, d, line->operands[i], change,
+                                 did, &by.change);
+
+            status = status ? status : one;
+        }
+    }
+    setting_done(&by);
+    return status;
+}
+
+int
+deferred_requeue_command(struct command_line *line)
+{
+    struct deferred *d;
+    int status;
+
+    if (!line->option[OPTION_DEAD]) {
+        return change_each(line, deferred_requeue, "requeued");
+    }
+    if (line->count > 1) {
+        return say_usage(line, "--dead is for all of one policy");
+    }
+    status = work_queue(line, &d);
+    return status ? status : requeue_found(line, d, add_dead);
+}
+
+int
+deferred_drop_command(struct command_line *line)
+{
+    return change_each(line, deferred_drop, "dropped");
+}
+
+/* ---- put ---- */
+
+/* Standard input, one byte more than there may be at most. */
+static int
+read_work(void **out_bytes, size_t *out_length)
+{
+    size_t size = BIDE_WORK_MAX + 1, used = 0;
+    char *bytes = malloc(size);
+
+    if (!bytes) {
+        return say_no_memory();
+    }
+    while (used < size) {
+        ssize_t n = read(STDIN_FILENO, bytes + used, size - used);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            free(bytes);
+            return say_errno("standard input");
+        }
+        if (n == 0) {
+            break;
+        }
+        used += (size_t)n;
+    }
+    if (used > BIDE_WORK_MAX) {
+        free(bytes);
+        say("standard input: more than %d bytes", BIDE_WORK_MAX);
+        return STATUS_INPUT;
+    }
+    *out_bytes = bytes;
+    *out_length = used;
+    return 0;
+}
+
+static int
+check_text(const char *option, const char *text, size_t most)
+{
+    if (text && strlen(text) > most) {
+        say("--%s: longer than %zu bytes", option, most);
+        return STATUS_INPUT;
+    }
+    return 0;
+}
+
+static int
+put(struct command_line *line, const struct bide_work *work)
+{
+    const char *name = line->operands[0];
+    struct bide_policy *policy;
+    struct bide *bide;
+    uint64_t id;
+    int rc = bide_open(line->option[OPTION_DIR], 0, &bide);
+
+    if (rc) {
+        return say_failure(rc, "registry");
+    }
+    rc = bide_lookup(bide, name, NULL, &policy);
+    if (rc == 0) {
+        rc = bide_defer_work(policy, work, &id);
+    }
+    bide_close(bide);
+    if (rc) {
+        return work_failed(rc, name);
+    }
+    printf("%" PRIu64 "\n", id);
+    return STATUS_DONE;
+}
+
+int
+deferred_put_command(struct command_line *line)
+{
+    struct bide_work work = {.type = line->option[OPTION_TYPE],
+                             .key = line->option[OPTION_KEY]};
+    void *bytes = NULL;
+    struct record r;
+    int status, rc = admin_policy(line->registry, line->operands[0], &r);
+
+    if (rc) {
+        return rc == BIDE_ENOPOLICY || rc == BIDE_ENAME
+                   ? say_no_policy(line->registry, line->operands[0])
+                   : say_failure(rc, line->operands[0]);
+    }
+    record_free(&r);
+    status = check_text("type", work.type, BIDE_WORK_TYPE_MAX);
+    status = status ? status : check_text("key", work.key, BIDE_WORK_KEY_MAX);
+    status = status ? status : read_work(&bytes, &work.length);
+    if (status == 0) {
+        work.bytes = bytes;
+        status = put(line, &work);
+    }
+    free(bytes);
+    return status;
+}
