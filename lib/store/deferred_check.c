@@ -161,7 +161,8 @@ free_bytes(struct deferred *d, uint64_t page_size)
     MDB_txn *txn;
     MDB_val k, v;
 
-    if (mdb_txn_begin(d->env, NULL, 0, &txn)) {
+    /* To others LMDB does not show the list. */
+    if (mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) {
         return 0;
     }
     if (!mdb_cursor_open(txn, 0, &cursor)) {

@@ -195,6 +195,19 @@ deferred_is_ours(const struct deferred *d, int fd)
            st.st_ino == d->inode;
 }
 
+/* Environments that can not be closed, chained by what LMDB keeps for us: lost,
+ * but not forgotten. */
+static _Atomic(MDB_env *) lost;
+
+void
+deferred_lose(struct deferred *d)
+{
+    if (d->env) {
+        mdb_env_set_userctx(d->env, atomic_exchange(&lost, d->env));
+    }
+    d->env = NULL;
+}
+
 static void
 env_close(struct deferred *d)
 {
@@ -208,12 +221,13 @@ env_close(struct deferred *d)
         pthread_cond_wait(&d->turned, &d->mutex);
     }
     pthread_mutex_unlock(&d->mutex);
-    /* Whose descriptors were closed by the program, maybe given away since:
-     * LMDB would close what is not its own.  Its memory is lost then. */
+    /* Where the program closed the descriptors, and may have been given them
+     * for other files since, LMDB would close those. */
     if (!mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
         mdb_env_close(d->env);
+        d->env = NULL;
     }
-    d->env = NULL;
+    deferred_lose(d);
 }
 
 void

@@ -75,6 +75,7 @@ struct work {
 /* Makes DIR/deferred.mdb unless it is there; `locked`: by the writers' lock. */
 int deferred_make(const char *dir, bool locked);
 void deferred_file_close(struct deferred *d);
+void deferred_lose(struct deferred *d); /* its environment, unclosed */
 /* Takes the lock, looks whether the file is whole, opens it.  BIDE_E. */
 int deferred_lock(struct deferred *d);
 void deferred_unlock(struct deferred *d);

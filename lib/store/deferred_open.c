@@ -50,7 +50,7 @@ in_child(void)
         }
         atomic_store(&d->lock_fd, -1);
         d->pages = NULL;
-        d->env = NULL;
+        deferred_lose(d);
         d->checked_fd = -1;
         d->known = d->in_flight = d->led = false;
         d->reserved = 0;
