@@ -7,9 +7,11 @@
  * confirmation can be mailed later, and nobody misses a number in a statistic.
  *
  *   purchase --port N [--sales 20] [--rate 5] [--workers 4] [--say] [--json]
+ *   purchase --port N --later < WORK
  *
  * --say prints a line a sale while it goes, --json one JSON object a sale at
- * the end instead of the table. */
+ * the end instead of the table.  --later does a step that was put off, as
+ * `bide deferred replay STEP --exec 'purchase --port N --later'` wants it. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -51,7 +53,7 @@ struct sale {
 static struct shop {
     int port, sales, workers;
     double rate; /* sales a second */
-    int say, json;
+    int say, json, later;
     struct bide_policy *policy[STEPS];
     struct sale *sale;
     atomic_int next;
@@ -60,9 +62,10 @@ static struct shop {
 
 /* ---- a sale ---- */
 
+/* What there is to ask for: "/payment/17".  The sale's number makes it the same
+ * payment however often it is sent. */
 struct request {
-    const struct step *step;
-    int sale;
+    char path[64];
 };
 
 /* One attempt at one step; bide calls it as often as the policy wants. */
@@ -71,12 +74,9 @@ attempt_step(const struct bide_attempt *attempt, void *arg)
 {
     const struct request *request = arg;
     struct http_answer answer;
-    char path[64];
-    int error;
+    int error =
+        http_post(shop.port, request->path, attempt->deadline_ns, &answer);
 
-    /* The sale's number makes it the same payment however often it is sent. */
-    snprintf(path, sizeof(path), "/%s/%d", request->step->path, request->sale);
-    error = http_post(shop.port, path, attempt->deadline_ns, &answer);
     if (error) {
         return bide_errno(error);
     }
@@ -98,18 +98,28 @@ tell(struct sale *sale, const char *format, ...)
 static int
 do_step(struct sale *sale, int i)
 {
-    struct request request = {&steps[i], sale->number};
+    struct request request;
+    struct bide_work work = {.bytes = request.path, .type = "text/x-path"};
     struct bide_result result;
     char outcome[64];
 
-    bide_run(shop.policy[i], attempt_step, &request, &result);
+    snprintf(request.path, sizeof(request.path), "/%s/%d", steps[i].path,
+             sale->number);
+    work.length = strlen(request.path);
+    /* A step that may be done later leaves its work with bide when it gives
+     * up; of the others this does nothing but run them. */
+    bide_run_work(shop.policy[i], attempt_step, &request, &work, &result);
     sale->retries += result.attempts > 1 ? (int)result.attempts - 1 : 0;
     if (result.verdict == BIDE_SUCCEEDED) {
         return 1;
     }
     switch (result.end) {
-    case BIDE_DEFERRED: /* a real shop puts it into a queue here */
+    case BIDE_DEFERRED: /* it is on the disk, and somebody does it later */
         tell(sale, ", %s later", steps[i].policy);
+        return 1;
+    case BIDE_NOT_STORED: /* it is still ours; a real shop would not lose it */
+        tell(sale, ", %s lost (%s)", steps[i].policy,
+             bide_strerror(result.defer_error));
         return 1;
     case BIDE_DROPPED:
         tell(sale, ", without %s", steps[i].policy);
@@ -225,6 +235,29 @@ print_table(void)
     free(shown);
 }
 
+/* ---- what was put off ---- */
+
+enum { LATER_FAILED = 75 }; /* EX_TEMPFAIL: exit.75 for the policy */
+
+/* Its policy says how often to try that, and when. */
+static int
+do_later(void)
+{
+    struct request request;
+    struct http_answer answer;
+    size_t length = fread(request.path, 1, sizeof(request.path) - 1, stdin);
+
+    request.path[length] = '\0';
+    if (*request.path != '/') {
+        fprintf(stderr, "purchase: this is no work of mine\n");
+        return 1;
+    }
+    return http_post(shop.port, request.path, UINT64_MAX, &answer) == 0 &&
+                   answer.status < 300
+               ? 0
+               : LATER_FAILED;
+}
+
 /* ---- beginning and end ---- */
 
 static int
@@ -254,6 +287,7 @@ read_options(int argc, char **argv)
         {"workers", required_argument, NULL, 'w'},
         {"say", no_argument, &shop.say, 1},
         {"json", no_argument, &shop.json, 1},
+        {"later", no_argument, &shop.later, 1},
         {NULL, 0, NULL, 0},
     };
 
@@ -289,9 +323,13 @@ main(int argc, char **argv)
 
     if (read_options(argc, argv) < 0) {
         fputs("usage: purchase --port N [--sales N] [--rate PER_SECOND] "
-              "[--workers N] [--say] [--json]\n",
+              "[--workers N] [--say] [--json]\n"
+              "       purchase --port N --later < WORK\n",
               stderr);
         return 2;
+    }
+    if (shop.later) {
+        return do_later();
     }
     shop.sale = calloc((size_t)shop.sales, sizeof(*shop.sale));
     if (shop.sale && open_policies(&bide) == 0 && sell_all() == 0) {
