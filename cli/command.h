@@ -59,6 +59,7 @@ command_fn init_command, apply_command, validate_command, export_command,
     deferred_list_command, deferred_show_command, deferred_put_command,
     deferred_replay_command, deferred_work_command, deferred_requeue_command,
     deferred_drop_command, deferred_stats_command,
-    exec_command, help_command, version_command;
+    exec_command, help_command, version_command,
+    record_command;
 
 #endif

@@ -19,6 +19,14 @@
     X(VERBOSE, "verbose", NULL, "a line for each policy, each failed attempt") \
     X(RESOLVED, "resolved", NULL, "every key, and where its value is from")   \
     X(SINCE, "since", "TIME", "nothing older: -2h, today, 2026-01-31")        \
+    X(UNTIL, "until", "TIME", "nothing newer")                                \
+    X(BY, "by", "WHAT", "a row for each minute, hour, version or scope")      \
+    X(CSV, "csv", NULL, "as comma-separated values")                          \
+    X(EVERY, "every", "DURATION", "go on, at each step of the clock: 1m")     \
+    X(ON_CHANGE, "on-change", "CMD", "run it when a warning comes or goes")   \
+    X(KEEP_MINUTES, "keep-minutes", "DURATION", "the minutes: 35d")           \
+    X(KEEP_HOURS, "keep-hours", "DURATION", "the hours: 730d")                \
+    X(KEEP_SIZE, "keep-size", "SIZE", "no more than this: 1GiB")              \
     X(ATTEMPTS, "attempts", "N", "that many attempts, at most")               \
     X(JSON, "json", NULL, "as JSON")                                          \
     X(POLICY, "policy", "NAME", "which one of the file's policies")           \

@@ -5,6 +5,7 @@
 
 #include "count.h"
 #include "guard.h"
+#include "history.h"
 #include "say.h"
 #include "out/json.h"
 #include "out/table.h"
@@ -486,12 +487,11 @@ stats_command(struct command_line *line)
     struct cells cells = {0};
     int rc, status = STATUS_DONE;
 
-    if (line->option[OPTION_SINCE]) {
-        return say_usage(line, "--since: not supported yet: counts are totals "
-                               "since the live state began");
-    }
     if (name && !policy_name_ok(name)) {
         return say_no_policy(line->registry, name);
+    }
+    if (history_asked(line)) {
+        return history_command(line);
     }
     rc = admin_each_cell(line->registry, name, add_cell, &cells);
     if (rc == 0 && name && cells.count == 0) {

@@ -87,8 +87,8 @@ load registry
     says "No calls yet"
     gives 0 bide stats pay --json
     json 'j == {"policies": []}'
-    gives 2 bide stats --since -1h
-    says "not supported yet"
+    gives 0 bide stats --since -1h
+    says "No calls since" "were recorded"
 }
 
 @test "calls shows who sleeps, and the change that wakes it" {

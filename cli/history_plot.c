@@ -1,0 +1,120 @@
+/* What happened when, in a line of blocks each. */
+#include "history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "out/text.h"
+#include "when.h"
+
+static double
+calls(const struct figures *f)
+{
+    return (double)figures_calls(f);
+}
+
+static double
+retries(const struct figures *f)
+{
+    return (double)f->counter[COUNTER_RETRIES];
+}
+
+static double
+given_up(const struct figures *f)
+{
+    return (double)figures_exhausted(f);
+}
+
+static double
+refused(const struct figures *f)
+{
+    return (double)f->counter[COUNTER_REFUSED];
+}
+
+static double
+p95(const struct figures *f)
+{
+    return admin_at_ms(f->succeeded, 0.95);
+}
+
+static const struct {
+    const char *title;
+    double (*value)(const struct figures *f);
+    bool rate; /* by the minute */
+    bool if_any;
+} lines[] = {
+    {"calls/min", calls, true, false},
+    {"retries/min", retries, true, false},
+    {"given up/min", given_up, true, true},
+    {"refused/min", refused, true, true},
+    {"p95", p95, false, false},
+};
+
+static const char *
+block(double share)
+{
+    static const char *const blocks[] = {"▁", "▂", "▃", "▄",
+                                         "▅", "▆", "▇", "█"};
+    static const char *const plain[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+    int at = (int)(share * 7 + 0.999);
+
+    at = at < 0 ? 0 : at > 7 ? 7 : at;
+    return text_is_utf8() ? blocks[at] : plain[at];
+}
+
+static double
+value_of(const struct history_bins *b, size_t line, size_t i)
+{
+    double value = b->bin[i] ? lines[line].value(b->bin[i]) : 0;
+
+    return lines[line].rate ? value * 60e9 / (double)b->step_ns : value;
+}
+
+static void
+plot_line(const struct history_bins *b, size_t line)
+{
+    double most = 0;
+    char text[32];
+
+    for (size_t i = 0; i < b->count; i++) {
+        double v = value_of(b, line, i);
+
+        most = v > most ? v : most;
+    }
+    if (most <= 0 && lines[line].if_any) {
+        return;
+    }
+    printf("%-13s", lines[line].title);
+    for (size_t i = 0; i < b->count; i++) {
+        /* Where nothing was, there is no latency either. */
+        bool gap = !lines[line].rate && value_of(b, line, i) <= 0;
+
+        fputs(gap ? " " : block(most > 0 ? value_of(b, line, i) / most : 0),
+              stdout);
+    }
+    if (lines[line].rate) {
+        printf("  up to %.3g\n", most);
+    } else {
+        printf("  up to %s\n",
+               duration_round((uint64_t)(most * 1e6), text, sizeof(text)));
+    }
+}
+
+void
+history_plot(const struct history_rows *rows)
+{
+    const struct history_bins *b = &rows->bins;
+    char from[64], step[32];
+
+    if (b->count < 2) {
+        return;
+    }
+    putchar('\n');
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        plot_line(b, i);
+    }
+    printf("%-13sfrom %s, %s each\n", "",
+           when_write(b->first_ns, rows->now_ns, from, sizeof(from)),
+           duration_write(b->step_ns, step, sizeof(step)));
+}

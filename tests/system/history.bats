@@ -1,0 +1,235 @@
+#!/usr/bin/env bats
+# What was recorded: record, stats --since.
+load registry
+
+# failing NAME TIMES, working NAME TIMES: calls that do.
+failing() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        bide exec --quiet "$1" -- sh -c 'exit 9' || true
+    done
+}
+working() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        bide exec "$1" -- true
+    done
+}
+
+pay() {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
+}
+
+# stop PID: ends a recorder of ours, which then says 0.
+stop() {
+    kill "$1"
+    wait "$1"
+}
+
+# recorder OPTION...: in the background; its pid is $!.
+recorder() {
+    "$BIDE" --dir "$DIR" record "$@" 3>&- &
+}
+
+# until COMMAND...: tried again until it succeeds.
+until_it() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "not in time: $*"
+    return 1
+}
+
+@test "record says nothing, and nothing to record is fine" {
+    gives 0 bide record
+    [ -z "$output" ]
+    gives 0 bide record --verbose
+    says "no service has begun yet"
+    [ ! -e "$DIR/history.mdb" ]
+}
+
+@test "the minute is recorded once, by whoever comes first" {
+    pay
+    working pay 2
+    for i in 1 2 3 4 5 6; do "$BIDE" --dir "$DIR" record --verbose >"r$i" 3>&- & done
+    wait
+    [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # a minute may turn
+    grep -q 'recorded already' r?
+    [ "$(stat -c %a "$DIR/history.mdb")" = 640 ]
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 2 and j["damaged"] == 0'
+}
+
+@test "stats --since is exact with, without and between recordings" {
+    pay
+    working pay 3
+    gives 0 bide stats pay --since -1h --json
+    json 'j["recorded"] is None and j["rows"][0]["calls"]["succeeded"] == 3'
+    bide record
+    failing pay 2
+    gives 0 bide stats pay --since -1h --json
+    json 'j["recorded"] > 0 and len(j["rows"]) == 1'
+    json 'j["rows"][0]["calls"]["succeeded"] == 3 and j["rows"][0]["calls"]["aborted"] == 2'
+    json 'j["rows"][0]["attempts"] == 9 and j["rows"][0]["retries"] == 4'
+    json 'j["rows"][0]["outcomes"] == {"exit.9": 6}'
+    json 'j["rows"][0]["latency_ms"]["succeeded"]["count"] == 3'
+}
+
+@test "nothing is counted twice by recorders that are killed" {
+    pay
+    for i in $(seq 30); do
+        recorder --every 1s
+        working pay 1
+        sleep "0.0$((i % 10))"
+        kill -9 $!
+        wait $! 2>/dev/null || true
+    done
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 30'
+}
+
+@test "a new live state goes on where the old one ended" {
+    pay
+    working pay 2
+    recorder --every 1s
+    local pid=$!
+    until_it test -e "$DIR/history.mdb"
+    working pay 1
+    sleep 1.2
+    rm "$T"/live/*.live
+    working pay 4
+    sleep 1.2
+    stop $pid
+    gives 0 bide stats pay --since -1h --json
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
+}
+
+@test "versions beside each other, with who and why" {
+    pay
+    failing pay 2
+    bide record
+    bide set pay attempts=2 --note "INC-311 less load" >/dev/null
+    failing pay 3
+    gives 0 bide stats pay --by version
+    says V2 V3 "INC-311 less load" "in force"
+    gives 0 bide stats pay --by version --json
+    json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 6), (3, 3, 6)]'
+    json 'j["rows"][1]["note"] == "INC-311 less load" and j["rows"][1]["in_force_s"] > 0'
+}
+
+@test "by minute, hour and scope, as CSV" {
+    pay
+    working pay 2
+    bide exec --scope bank pay -- true
+    gives 0 bide stats pay --by minute --csv
+    [[ ${lines[0]} == policy,scope,version,begin,end,succeeded,* ]]
+    [[ ${lines[1]} =~ ^pay,,,20..-..-..T..:..:..Z,20..-..-..T..:..:..Z,3, ]]
+    gives 0 bide stats pay --by scope --json
+    json '[(r["scope"], r["calls"]["succeeded"]) for r in j["rows"]] == [("", 2), ("bank", 1)]'
+    gives 0 bide stats pay --by hour
+    says FROM CALLS
+    gives 0 bide stats --since today
+    says POLICY pay
+}
+
+@test "impossible times are refused, and no data is said" {
+    pay
+    for bad in 'x' '-1' '2026-02-31' '25:00' '99999-01-01' '-1000000d' '' '12:60'; do
+        gives 2 bide stats pay --since "$bad"
+        gives 2 bide stats pay --until "$bad"
+    done
+    gives 2 bide stats pay --since 2200-01-01
+    says "still to come"
+    gives 2 bide stats pay --since today --until yesterday
+    says "not before"
+    gives 2 bide stats pay --by week
+    gives 2 bide stats --by minute
+    gives 0 bide stats pay --since -5m
+    says "No calls of pay since"
+    gives 3 bide stats nobody --since -5m
+    gives 0 bide stats pay --since -5m --json
+    json 'j["rows"] == []'
+    gives 2 bide record --every 0
+    gives 2 bide record --every 100ms
+    gives 2 bide record --keep-size 12
+    gives 2 bide record --keep-minutes 5
+}
+
+@test "a damaged history is told, and services do not care" {
+    pay
+    working pay 2
+    bide record
+    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=16 conv=notrunc 2>/dev/null
+    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=4112 conv=notrunc 2>/dev/null
+    gives 6 bide record
+    says history.mdb "move it away"
+    gives 6 bide stats pay --since -1h
+    working pay 1
+    gives 0 bide stats pay
+    mv "$DIR/history.mdb" "$DIR/history.mdb.old"
+    gives 0 bide record
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 3'
+}
+
+@test "a full disk: the recorder says so, services never notice" {
+    [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
+    shop
+    mkdir small
+    unshare -m true 2>/dev/null || skip "no mount namespace"
+    cat >full.sh <<'END'
+set -e
+mount -t tmpfs -o size=400k tmpfs small
+"$BIDE" --dir small/r init --live "$T/live" >/dev/null
+"$BIDE" --dir small/r apply shop.ini >/dev/null
+"$BIDE" --dir small/r exec pay -- true
+"$BIDE" --dir small/r record
+dd if=/dev/zero of=small/fill bs=4k 2>/dev/null || true
+for i in $(seq 20); do
+    "$BIDE" --dir small/r exec --scope "s$i" pay -- true
+done
+rc=0
+"$BIDE" --dir small/r record --every 1s >said 2>&1 3>&- &
+sleep 2.5
+kill $!
+wait $! || rc=$?
+[ $rc -eq 0 ]
+grep -q "No space left" said
+[ "$(grep -c history said)" -eq 1 ]
+rm small/fill
+sleep 1
+"$BIDE" --dir small/r record --every 1s >/dev/null 3>&- &
+sleep 1.5
+kill $!
+wait $!
+"$BIDE" --dir small/r stats pay --since -1h --json >json
+END
+    gives 0 unshare -m bash full.sh
+    output=$(cat json)
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 21'
+}
+
+@test "a change of level runs the command, once, with figures" {
+    pay
+    bide set pay warn_retry_rate=10% crit_retry_rate=90% warn_min_calls=4 >/dev/null
+    working pay 3
+    failing pay 3
+    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
+    local first=$!
+    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
+    local second=$!
+    until_it grep -q BIDE_LEVEL=warning told
+    sleep 2
+    [ "$(grep -c '^BIDE_LEVEL' told)" -eq 1 ]
+    grep -qx BIDE_POLICY=pay told
+    grep -qx BIDE_OLD_LEVEL=ok told
+    grep -qx BIDE_CALLS=6 told
+    grep -qx BIDE_RETRIES_PCT=50.000 told
+    bide set pay warn_retry_rate=60% >/dev/null
+    until_it grep -q BIDE_LEVEL=ok told
+    stop $first
+    stop $second
+}
