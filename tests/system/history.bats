@@ -233,3 +233,41 @@ END
     stop $first
     stop $second
 }
+
+@test "check: levels, figures and exit statuses for a monitor" {
+    pay
+    gives 3 bide check
+    says "BIDE UNKNOWN - no policy has warn_ or crit_ keys"
+    gives 0 bide check pay
+    says "BIDE OK - pay: no warn_ or crit_ keys"
+    bide set pay warn_retry_rate=20% crit_exhausted_rate=60% warn_min_calls=4 >/dev/null
+    gives 0 bide check
+    says "BIDE OK - pay: 0 calls, too few to judge | 'pay_calls'=0;;;0"
+    working pay 3
+    failing pay 3
+    gives 1 bide check
+    [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%" ]
+    says "'pay_retries'=50%;20;;0;100" "'pay_given_up'=50%;;60;0;100" "'pay_calls'=6;;;0"
+    failing pay 5
+    gives 2 bide check pay mail order
+    says "BIDE CRITICAL - pay: retries 59.3% above 20%, given up 72.7% above 60%; 1 critical, 0 warnings, of 3 policies"
+    gives 2 bide check --json
+    json 'j["status"] == "CRITICAL" and j["policies"][0]["level"] == "critical" and j["policies"][0]["since"] is None'
+    bide record
+    gives 2 bide check
+    says ", since today "
+    gives 2 bide check --json
+    json 'j["policies"][0]["since"] > 0'
+}
+
+@test "check: what cannot be known is unknown" {
+    pay
+    gives 3 bide check nobody
+    says "BIDE UNKNOWN - nobody"
+    gives 3 bide check ../pay
+    gives 3 bide check --nonsense
+    gives 3 "$BIDE" --dir "$T/nowhere" check
+    [[ $output == "BIDE UNKNOWN - "* ]]
+    mkdir "$T/empty"
+    gives 3 "$BIDE" --dir "$T/empty" check
+}
