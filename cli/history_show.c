@@ -410,8 +410,8 @@ history_asked(const struct command_line *line)
            line->option[OPTION_BY] || line->option[OPTION_CSV];
 }
 
-static int
-check_name(struct command_line *line, const char *name)
+int
+history_check_name(struct command_line *line, const char *name)
 {
     struct record r;
     int rc = admin_policy(line->registry, name, &r);
@@ -454,7 +454,7 @@ history_command(struct command_line *line)
     }
     status = history_read_rows(line, &rows);
     if (status == 0 && rows.name && rows.count == 0) {
-        status = check_name(line, rows.name);
+        status = history_check_name(line, rows.name);
     }
     if (status == 0 && rows.by == BY_VERSION) {
         status = history_versions(line, &rows);

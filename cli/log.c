@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "difference.h"
+#include "change.h"
 #include "say.h"
 #include "when.h"
 #include "out/json.h"
@@ -18,53 +18,6 @@ struct log {
     struct json *object, *array;
     size_t shown;
 };
-
-/* The version before `r`, which is NULL for the first. */
-static int
-before(struct log *log, const struct record *r, struct policy_text **out)
-{
-    struct record older;
-    int rc;
-
-    *out = NULL;
-    if (r->version <= 1) {
-        return 0;
-    }
-    rc = admin_version(log->registry, r->name, r->version - 1, &older);
-    if (rc) {
-        return rc == BIDE_ENOVERSION ? 0 : rc;
-    }
-    rc = older.deleted ? 0 : admin_text(&older, out);
-    record_free(&older);
-    return rc;
-}
-
-/* "created", "deleted", or what is different.  malloc'ed. */
-static int
-what_changed(struct log *log, const struct record *r, char **out)
-{
-    struct policy_text *old, *now = NULL;
-    char *what;
-    int rc;
-
-    if (r->deleted) {
-        *out = strdup("deleted");
-        return *out ? 0 : BIDE_ENOMEM;
-    }
-    rc = before(log, r, &old);
-    if (rc == 0) {
-        rc = admin_text(r, &now);
-    }
-    if (rc) {
-        policy_text_free(old);
-        return rc;
-    }
-    what = old ? difference_line(old, now) : strdup("created");
-    policy_text_free(old);
-    policy_text_free(now);
-    *out = what;
-    return what ? 0 : BIDE_ENOMEM;
-}
 
 static void
 log_row(struct log *log, const struct record *r, const char *what)
@@ -119,7 +72,7 @@ log_one(void *arg, const struct record *r)
          * was set back must not hide what came before. */
         return 0;
     }
-    rc = what_changed(log, r, &what);
+    rc = change_words(log->registry, r, &what);
     if (rc) {
         return rc;
     }

@@ -355,17 +355,63 @@ admin_each_interval(struct admin *a, const struct history_range *range,
     return rc;
 }
 
+/* What breakers did since the last recording: as much of it as their rings
+ * still know. */
+static int
+visit_turns(struct admin *a, struct live *l, uint32_t index,
+            const struct history_range *range, history_event_fn *visit,
+            void *arg)
+{
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    struct guard_rings rings;
+    struct figures before = {.turned = 0};
+    uint64_t count;
+    int rc = 0;
+
+    if (!past_cell_name(cell_at(l, index), name, scope) ||
+        (range->name && strcmp(range->name, name) != 0)) {
+        return 0;
+    }
+    cell_guard_read(l, index, &rings);
+    count = atomic_load(&rings.transitions);
+    if (a->history && history_base(a->history, live_header(l)->begun_ns, name,
+                                   scope, &before)) {
+        return 0; /* damaged: the next recording finds out */
+    }
+    count = count > before.turned ? count - before.turned : 0;
+    count = count < TRANSITIONS ? count : TRANSITIONS;
+    while (count-- > 0 && !rc) {
+        struct history_event event = {.kind = HISTORY_BREAKER};
+        enum breaker_state to;
+
+        if (breaker_transition(&rings, (uint32_t)count, &to, &event.when_ns) &&
+            event.when_ns >= range->since_ns &&
+            event.when_ns <= range->until_ns) {
+            event.to = (uint8_t)to;
+            rc = visit(arg, name, scope, &event);
+        }
+    }
+    return rc;
+}
+
 int
 admin_each_event(struct admin *a, const struct history_range *range,
                  history_event_fn *visit, void *arg, uint64_t *out_damaged)
 {
+    struct live *l = admin_live(a, false);
+    uint32_t count = l ? cell_count(l) : 0;
     int rc = open_history(a);
 
-    if (rc || !a->history) {
-        return rc;
+    if (!rc && a->history) {
+        rc = history_each_event(a->history, range, visit, arg, out_damaged);
+        if (rc == BIDE_EDAMAGED || rc == BIDE_ESYS || rc == BIDE_EMISSING) {
+            rc = fail_history(a, rc);
+        }
     }
-    rc = history_each_event(a->history, range, visit, arg, out_damaged);
-    return rc < 0 ? fail_history(a, rc) : rc;
+    for (uint32_t i = 0; i < count && !rc; i++) {
+        rc = visit_turns(a, l, i, range, visit, arg);
+    }
+    return rc;
 }
 
 /* ---- figures for people ---- */

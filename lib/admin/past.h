@@ -36,6 +36,7 @@ void admin_figures(const struct figures *f, uint32_t version,
 /* What stands for a value at a share of them (0.5: the median). */
 double admin_at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share);
 
+/* In order of time; then what is not recorded yet. */
 int admin_each_event(struct admin *a, const struct history_range *range,
                      history_event_fn *visit, void *arg,
                      uint64_t *out_damaged);

@@ -271,3 +271,37 @@ END
     mkdir "$T/empty"
     gives 3 "$BIDE" --dir "$T/empty" check
 }
+
+@test "audit: changes, forced states, breakers and calls in one time line" {
+    pay
+    bide set pay breaker=on breaker_consecutive=2 breaker_open_for=50ms attempts=1 --note "to be safe" >/dev/null
+    failing pay 3
+    bide record
+    sleep 0.1
+    working pay 3
+    bide breaker pay open --note "gateway, INC-311" >/dev/null
+    bide exec --quiet pay -- true || true
+    bide breaker pay auto >/dev/null
+    gives 0 bide audit pay --since -1h
+    says "created" "to be safe" "breaker opens" "breaker closes" "aborted" refused "gateway, INC-311" forced
+    gives 0 bide audit --since -1h --json
+    json 'j["damaged"] == 0'
+    json '[e["when"] for e in j["entries"]] == sorted(e["when"] for e in j["entries"])'
+    json '{e["kind"] for e in j["entries"]} == {"change", "forced", "breaker", "calls"}'
+    json 'sum(e.get("aborted", 0) for e in j["entries"]) == 2'
+    json 'sum(e.get("refused", 0) for e in j["entries"]) == 2'
+    json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
+    recorder --every 1s # what was pending is told once, recorded or not
+    sleep 1.5
+    kill $!
+    gives 0 bide audit pay --json
+    json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
+    json 'sum("breaker closes" in e.get("what", "") for e in j["entries"]) == 1'
+    gives 0 bide audit pay --csv
+    [ "${lines[0]}" = when,end,policy,scope,kind,what,who,note ]
+    says '"gateway, INC-311"'
+    gives 0 bide audit pay --until yesterday
+    says "Nothing was changed"
+    gives 3 bide audit nobody
+    gives 2 bide audit --since nonsense
+}

@@ -1,0 +1,53 @@
+/* One time line of what was changed and what happened: bide audit. */
+#ifndef BIDE_CLI_AUDIT_H
+#define BIDE_CLI_AUDIT_H
+
+#include "command.h"
+
+enum audit_kind { AUDIT_CHANGE, AUDIT_FORCED, AUDIT_BREAKER, AUDIT_LEVEL,
+                  AUDIT_CALLS };
+
+/* Calls that did not come to what was wanted.  Columns: counter, word. */
+#define AUDIT_COUNTS(X)                                                       \
+    X(ABORTED, "aborted")                                                     \
+    X(DEFERRED, "deferred")                                                   \
+    X(DROPPED, "dropped")                                                     \
+    X(REFUSED, "refused")
+
+enum audit_count {
+#define X(counter, word) AUDIT_##counter,
+    AUDIT_COUNTS(X)
+#undef X
+    AUDIT_COUNT
+};
+
+struct audit_entry {
+    enum audit_kind kind;
+    uint64_t when_ns, end_ns; /* the same for what has no length */
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint64_t calls, count[AUDIT_COUNT]; /* AUDIT_CALLS */
+    char *what;       /* NULL for AUDIT_CALLS */
+    char *who, *note; /* may be NULL */
+};
+
+struct audit {
+    struct command_line *line;
+    const char *name; /* NULL: all */
+    uint64_t since_ns, until_ns, now_ns;
+    size_t count, room;
+    struct audit_entry *list; /* by time */
+    struct admin_past past;
+    uint64_t damaged;
+    uint64_t opened; /* breakers, times */
+};
+
+const char *audit_kind_word(enum audit_kind kind);
+/* "aborted 12, dropped 3".  malloc'ed, or NULL. */
+char *audit_words(const struct audit_entry *e);
+
+/* audit_show.c: 0 or BIDE_ENOMEM. */
+int audit_table(const struct audit *a);
+int audit_json(const struct audit *a);
+int audit_csv(const struct audit *a);
+
+#endif
