@@ -158,7 +158,8 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
         m->wake_ns - m->begun_ns >= p->deadline_ns) {
         return BIDE_BY_DEADLINE;
     }
-    if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
+    if (breaker_still_open(&p->breaker, g, now_ns,
+                           m->wake_ns > now_ns ? m->wake_ns : now_ns)) {
         return BIDE_BY_BREAKER;
     }
     return pay(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;

@@ -394,6 +394,27 @@ a_retry_that_the_breaker_keeps_in_ends_with_it_and_pays_nothing(void **state)
     guarded_free(s);
 }
 
+/* Under rules by which it should have gone before the breaker opened, it goes
+ * now: the breaker is asked as of now. */
+static void
+a_wake_that_is_past_is_now_for_the_breaker_too(void **state)
+{
+    struct machine m;
+    struct guarded *s = failed_once(
+        &m, CALL "wait_initial=1s\nbreaker=on\nbreaker_consecutive=2\n"
+                 "breaker_open_for=20ms");
+
+    (void)state;
+    trip(s, 50);
+    assert_int_equal(changed(s, &m, 50), MACHINE_WAIT);
+    guarded_change(s, CALL "wait_initial=10ms\nbreaker=on\n"
+                           "breaker_consecutive=2\nbreaker_open_for=20ms");
+    assert_int_equal(changed(s, &m, 70), MACHINE_WAIT);
+    assert_int_equal(due(s, &m, 70), MACHINE_GO);
+    assert_int_equal(m.probe.place, 1);
+    guarded_free(s);
+}
+
 static void
 a_retry_can_be_a_probe(void **state)
 {
@@ -500,6 +521,7 @@ main(void)
             a_waiting_call_ends_when_the_breaker_opens_past_its_wake),
         cmocka_unit_test(
             a_retry_that_the_breaker_keeps_in_ends_with_it_and_pays_nothing),
+        cmocka_unit_test(a_wake_that_is_past_is_now_for_the_breaker_too),
         cmocka_unit_test(a_retry_can_be_a_probe),
         cmocka_unit_test(an_outcome_that_is_never_retried_counts_as_an_answer),
         cmocka_unit_test(retries_are_no_calls_of_a_ratio),
