@@ -341,11 +341,27 @@ end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
     return BIDE_DONE;
 }
 
+/* Whether something was announced since the last look: rules that cannot be
+ * read anew stay the same, and a breaker may have turned all the same. */
+static bool
+was_told(struct call *k)
+{
+    struct cell *c = atomic_load(&k->policy->cell);
+    uint32_t generation = atomic_load(&c->generation);
+    bool yes = generation != k->generation;
+
+    k->generation = generation;
+    return yes;
+}
+
 /* Rules may have changed while the attempt ran. */
 static void
 refresh_rules(struct call *k)
 {
-    struct rules *r = rules_take(k->policy);
+    struct rules *r;
+
+    (void)was_told(k);
+    r = rules_take(k->policy);
 
     if (!k->numbered) {
         k->number = atomic_fetch_add(&k->policy->bide->calls, 1);
@@ -492,13 +508,14 @@ end_wait(struct bide_call *c, uint64_t now_ns, bool go)
 static void
 follow_change(struct call *k, uint64_t now_ns)
 {
+    bool told = was_told(k);
     struct rules *r = rules_take(k->policy);
     struct guard room, *g;
 
     if (!r) {
         return;
     }
-    if (r == k->rules) {
+    if (r == k->rules && !told) {
         rules_drop(r);
         return;
     }

@@ -23,6 +23,7 @@ struct call {
     enum call_state state;
     struct live *bed;         /* where its sleeper's slot is */
     int sleeper;              /* slot, or -1 */
+    uint32_t generation;      /* of the cell, at the last look at the rules */
     bool told_outcome;        /* BIDE_TRY: the block said how it went */
     bool exact;               /* machine has times: not on the success path */
     uint64_t ticks;           /* the attempt's begin */
