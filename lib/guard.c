@@ -196,7 +196,9 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
     if (rules->breaker.mode == BREAKER_ON) {
         atomic_store_explicit(
             &g->breaker->next_turn,
-            next_turn(p->bide, rules->breaker.window.ns, now_ns, ticks),
+            rules->breaker.window.calls
+                ? UINT64_MAX
+                : next_turn(p->bide, rules->breaker.window.ns, now_ns, ticks),
             memory_order_relaxed);
     }
     if (g->budget) {
@@ -238,15 +240,14 @@ breaker_passes(const struct breaker_words *w, uint64_t took_ns,
 }
 
 static bool
-budget_passes(struct bide_policy *p, uint64_t end_ticks)
+budget_passes(struct bide_policy *pool, uint64_t end_ticks)
 {
-    struct bide_policy *pool = pool_of(p);
     const struct budget_words *w;
 
-    if (pool != p) {
-        return false; /* a group's: counted there too */
+    if (!pool || !atomic_load_explicit(&pool->rings, memory_order_relaxed)) {
+        return false;
     }
-    w = &atomic_load_explicit(&p->cell, memory_order_acquire)->budget;
+    w = &atomic_load_explicit(&pool->cell, memory_order_acquire)->budget;
     return budget_is_full(w) && !is_due(&w->next_turn, end_ticks);
 }
 
@@ -254,14 +255,25 @@ bool
 guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
              uint64_t took_ns, uint64_t end_ticks)
 {
-    if ((gate & GATE_BREAKER_ON &&
+    struct bide_policy *pool = pool_of(p);
+    struct guard_rings *rings =
+        atomic_load_explicit(&p->rings, memory_order_acquire);
+
+    if (!rings ||
+        (gate & GATE_BREAKER_ON &&
          !breaker_passes(&c->breaker, took_ns, end_ticks)) ||
-        (gate & GATE_BUDGET_ON && !budget_passes(p, end_ticks))) {
+        (gate & GATE_BUDGET_ON && !budget_passes(pool, end_ticks))) {
         return false;
     }
-    if (!atomic_load_explicit(&p->rings, memory_order_relaxed)) {
-        return false;
+    if (gate & GATE_EACH) {
+        struct cell *own = atomic_load_explicit(&p->cell, memory_order_acquire);
+
+        window_keep_call(rings, atomic_fetch_add(&own->breaker.calls, 1), false,
+                         false);
     }
     count(p, COUNTER_GUARDED, 1);
+    if (pool && pool != p) {
+        count(pool, COUNTER_GUARDED, 1); /* a group's: counted there too */
+    }
     return true;
 }

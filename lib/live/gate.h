@@ -12,15 +12,15 @@ enum gate {
     GATE_PAUSED = 1,        /* refuse new calls */
     GATE_BREAKER_ON = 2,    /* a success passes it quickly while it is closed */
     GATE_BREAKER_OPEN = 4,  /* forced open: refuse new calls */
-    GATE_EACH = 8,          /* breaker with a window of calls: each answer is
-                               looked at */
+    GATE_EACH = 8,          /* breaker with a window of calls: each answer has
+                               its place there */
     GATE_BUDGET_ON = 16,    /* a success passes it quickly while it is full */
     GATE_MISSING = 32,      /* nobody defined it; calls go on as usual */
     GATE_CLASSIFY = 64,     /* some natural success is a failure here */
     GATE_UNKNOWN = 128,     /* nobody has looked yet */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
     /* a call must look at the rules */
-    GATE_SLOW = 0xff & ~(GATE_MISSING | GATE_GUARD),
+    GATE_SLOW = 0xff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
 };
 #define GATE_BITS(word) ((uint32_t)((word)&0xffff))
 #define GATE_TXN(word) ((word) >> 16)

@@ -412,46 +412,17 @@ enough_processes(const struct breaker_rules *b, const struct guard *g,
     return n >= b->min_processes;
 }
 
-/* A window of calls is two bits a call, failed and slow, in a ring. */
-static void
-keep_bits(const struct guard *g, uint64_t call, bool failed, bool slow)
-{
-    uint64_t at = call % (WINDOW_CALLS_MAX);
-    _Atomic uint64_t *word = &g->rings->bits[at / 32];
-    uint64_t bits = (uint64_t)(failed | slow << 1) << at % 32 * 2;
-
-    atomic_fetch_and_explicit(word, ~(3ull << at % 32 * 2),
-                              memory_order_relaxed);
-    if (bits) {
-        atomic_fetch_or_explicit(word, bits, memory_order_relaxed);
-    }
-}
-
 static struct tally
 last_calls(const struct breaker_rules *b, const struct guard *g)
 {
     uint64_t end = atomic_load(&g->breaker->calls);
     uint64_t base = atomic_load(&g->rings->base.number);
-    uint64_t count = b->window.calls, call;
-    struct tally t = {0};
+    uint64_t count = b->window.calls;
 
-    if (count > WINDOW_CALLS_MAX) {
-        count = WINDOW_CALLS_MAX;
-    }
     if (base <= end && count > end - base) {
         count = end - base; /* since it closed last */
     }
-    for (call = end - count; call != end; call++) {
-        uint64_t at = call % (WINDOW_CALLS_MAX);
-        uint64_t bits = atomic_load_explicit(&g->rings->bits[at / 32],
-                                             memory_order_relaxed) >>
-                        at % 32 * 2;
-
-        t.failed += bits & 1;
-        t.slow += bits >> 1 & 1;
-    }
-    t.answers = count;
-    return t;
+    return window_of_calls(g->rings, end, count);
 }
 
 static struct tally
@@ -489,8 +460,11 @@ decide_closed(const struct breaker_rules *b, struct guard *g, uint64_t word,
 
     if ((rates || run >= b->consecutive) && enough_processes(b, g, now_ns)) {
         open_it(g, word, 0, now_ns);
-    } else if (!b->window.calls) {
-        atomic_store(&g->breaker->watched, t.failed || t.slow);
+    } else {
+        /* With enough of them, a success makes no rate higher; when the window
+         * goes on, or another attempt fails, it is looked at again. */
+        atomic_store(&g->breaker->watched,
+                     (t.failed || t.slow) && t.answers < enough);
     }
 }
 
@@ -512,7 +486,8 @@ breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
         atomic_store(&g->breaker->run, 0);
     }
     if (b->window.calls) {
-        keep_bits(g, atomic_fetch_add(&g->breaker->calls, 1), failed, slow);
+        window_keep_call(g->rings, atomic_fetch_add(&g->breaker->calls, 1),
+                         failed, slow);
     }
     word = load(g->breaker);
     switch (state_of(word).is) {

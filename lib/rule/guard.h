@@ -35,8 +35,8 @@ struct budget_words {
 struct breaker_words {
     _Atomic uint64_t state;     /* breaker.c: state, round, growth, since */
     _Atomic uint32_t run;       /* failures in a row */
-    _Atomic uint32_t watched;   /* 1: a failure lies within the window, so each
-                                   success is looked at too */
+    _Atomic uint32_t watched;   /* 1: a success may complete the minimum that
+                                   opens it, so each is looked at too */
     _Atomic uint64_t next_turn; /* as above */
     _Atomic uint64_t slow_after_ns; /* the policy's, for the success path; 0:
                                        nothing is slow */

@@ -137,3 +137,47 @@ window_forget_retries(struct series *r, uint64_t retries)
                               memory_order_relaxed);
     }
 }
+
+/* ---- of calls ---- */
+
+/* Two bits a call, failed and slow, in a ring.  Mostly there is nothing to
+ * keep and nothing to wipe out. */
+void
+window_keep_call(struct guard_rings *r, uint64_t call, bool failed, bool slow)
+{
+    uint64_t at = call % WINDOW_CALLS_MAX, shift = at % 32 * 2;
+    _Atomic uint64_t *word = &r->bits[at / 32];
+    uint64_t bits = (uint64_t)(failed | slow << 1);
+    uint64_t was =
+        atomic_load_explicit(word, memory_order_relaxed) >> shift & 3;
+
+    if (was & ~bits) {
+        atomic_fetch_and_explicit(word, ~((was & ~bits) << shift),
+                                  memory_order_relaxed);
+    }
+    if (bits & ~was) {
+        atomic_fetch_or_explicit(word, bits << shift, memory_order_relaxed);
+    }
+}
+
+struct tally
+window_of_calls(const struct guard_rings *r, uint64_t end, uint64_t count)
+{
+    struct tally t = {0};
+    uint64_t call;
+
+    if (count > WINDOW_CALLS_MAX) {
+        count = WINDOW_CALLS_MAX;
+    }
+    for (call = end - count; call != end; call++) {
+        uint64_t at = call % WINDOW_CALLS_MAX;
+        uint64_t bits =
+            atomic_load_explicit(&r->bits[at / 32], memory_order_relaxed) >>
+            at % 32 * 2;
+
+        t.failed += bits & 1;
+        t.slow += bits >> 1 & 1;
+    }
+    t.answers = count;
+    return t;
+}

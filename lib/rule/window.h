@@ -20,6 +20,13 @@ struct tally window_since(const struct series *r, uint64_t window_ns,
 /* From here on, of retries only those above this total count. */
 void window_forget_retries(struct series *r, uint64_t retries);
 
+/* A window of calls: keeps what came of call number `call`; and what came of
+ * the last `count` before number `end`. */
+void window_keep_call(struct guard_rings *r, uint64_t call, bool failed,
+                      bool slow);
+struct tally window_of_calls(const struct guard_rings *r, uint64_t end,
+                             uint64_t count);
+
 /* a minus b; a total that went back counts as 0. */
 struct tally tally_minus(const struct tally *a, const struct tally *b);
 
