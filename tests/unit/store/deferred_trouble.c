@@ -286,6 +286,19 @@ drain(struct queue *q, uint32_t count)
     return true;
 }
 
+static bool
+take_all(struct queue *q, uint32_t count)
+{
+    int n = 1;
+
+    while (count && n > 0) {
+        n = queue_take(q, TAKEN);
+        queue_free(q, n);
+        count -= (uint32_t)(n > 0 ? n : 0);
+    }
+    return !count;
+}
+
 /* In a child with mounts of its own; 0: as it should be, 77: may not mount. */
 static int
 fill_a_file_system(struct queue *q)
@@ -314,6 +327,10 @@ fill_a_file_system(struct queue *q)
     if (!leave_no_room(q->scratch->dir)) {
         return 3;
     }
+    if (!take_all(q, stored)) {
+        return 7;
+    }
+    q->now.boot++; /* ends all leases at once */
     if (!drain(q, stored)) {
         return 4;
     }
