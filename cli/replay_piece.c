@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "say.h"
+#include "out/text.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 /* A change whose writer was killed while announcing it is found by looking. */
@@ -227,8 +228,10 @@ write_reason(struct piece *p)
     }
     switch (result->verdict) {
     case BIDE_EXHAUSTED:
-        snprintf(p->reason, sizeof(p->reason), "%s, %" PRIu32 " tries: %s",
-                 outcome, result->attempts, bide_reason_name(result->reason));
+        snprintf(p->reason, sizeof(p->reason), "%s, %" PRIu32 " %s: %s",
+                 outcome, result->attempts,
+                 text_plural(result->attempts, "try", "tries"),
+                 bide_reason_name(result->reason));
         break;
     case BIDE_REJECTED:
         snprintf(p->reason, sizeof(p->reason), "%s: not retried", outcome);

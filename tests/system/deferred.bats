@@ -54,6 +54,10 @@ until_true() {
     return 1
 }
 
+is_leased() {
+    [ "$(count leased)" -eq 1 ]
+}
+
 # ---- looking ----
 
 @test "an empty queue says so" {
@@ -270,6 +274,11 @@ until_true() {
     # shellcheck disable=SC2016 # for the command
     gives 1 bide deferred replay mail --until-empty --exec 'kill -9 $$'
     says "signal.SIGKILL"
+    # What we ignore ourselves is not ignored by it.
+    bide deferred replay mail >/dev/null
+    # shellcheck disable=SC2016 # for the command
+    gives 1 bide deferred replay mail --until-empty --exec 'kill -PIPE $$; :'
+    says "signal.SIGPIPE"
     [ "$(count waiting)" -eq 1 ]
 }
 
@@ -393,7 +402,21 @@ until_true() {
     grep -q "1 done" out
 }
 
-@test "a paused policy lets nothing out, and counts no attempt" {
+@test "what is not let out is held, and goes on at once when it is" {
+    later
+    put mail a >/dev/null
+    bide set mail paused=yes >/dev/null
+    replay --exec ': >ran'
+    until_true is_leased
+    [ ! -e ran ]
+    bide set mail paused=no >/dev/null
+    until_true test -e ran
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "1 done, 0 failed" out
+}
+
+@test "a paused policy lets nothing out" {
     later
     put mail a >/dev/null
     bide set mail paused=yes >/dev/null
