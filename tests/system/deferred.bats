@@ -24,6 +24,13 @@ INI
     bide apply later.ini >/dev/null
 }
 
+# What a test that failed has left running.
+teardown() {
+    if [ -n "${pid:-}" ]; then
+        kill -KILL "$pid" 2>/dev/null || true
+    fi
+}
+
 # put NAME TEXT [OPTION...]: stores it.
 put() {
     local name=$1 text=$2
