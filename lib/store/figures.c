@@ -1,11 +1,16 @@
-/* In bits, every number x as the Elias gamma code of x + 1 (so many zeros as
- * there are bits after its first one, then the number: 0 is "1", 1 is "010"),
- * since nearly all of them are small: a minute of ten calls takes ten bytes.
+/* In bits, as few as they may be: a minute of ten calls takes fifteen bytes.
+ * A number x is written as the Elias gamma code of x + 1 (so many zeros as
+ * there are bits after its first one, then the number: 0 is "1", 1 is "010"); a
+ * large one as the delta code (that first part itself in gamma); what a
+ * histogram holds in Rice codes (x >> k ones and a zero, then k bits), whose k
+ * fits its mean.
  *
  *   counters    how many are not 0, then for each: how many it leaves out,
- *               its count - 1
+ *               its count - 1, large
  *   guard       0: all zero; or 1 and each of FIGURES_GUARD
- *   succeeded, failed   as counters, by bucket
+ *   succeeded, failed   how many buckets are not 0, and if any: the first one
+ *               in 10 bits, k of the gaps, k of the counts, and for each: how
+ *               many it leaves out, its count - 1
  *   outcomes    how many, then for each: id, count
  *
  * and zeros up to a whole byte. */
@@ -145,6 +150,9 @@ _Static_assert((COUNTER_ROOM + 2 * HISTOGRAM_BUCKETS + FIGURES_OUTCOMES + 8) *
                    FIGURES_BYTES,
                "all of it always fits");
 
+enum { FIRST_BITS = 10 };
+_Static_assert(HISTOGRAM_BUCKETS <= 1 << FIRST_BITS, "put_histogram");
+
 struct bits {
     uint8_t *out;
     const uint8_t *in;
@@ -216,6 +224,66 @@ get(struct bits *b)
     return b->bad ? 0 : (1ull << after | get_bits(b, after)) - 1;
 }
 
+/* Elias delta: for numbers that may well be large. */
+static void
+put_large(struct bits *b, uint64_t number)
+{
+    uint64_t plus = number == UINT64_MAX ? number : number + 1;
+    unsigned after = 63 - (unsigned)__builtin_clzll(plus);
+
+    put(b, after);
+    put_bits(b, after ? plus & (UINT64_MAX >> (64 - after)) : 0, after);
+}
+
+static uint64_t
+get_large(struct bits *b)
+{
+    uint64_t after = get(b);
+
+    if (after > 63) {
+        b->bad = true;
+        return 0;
+    }
+    return (1ull << after | get_bits(b, (unsigned)after)) - 1;
+}
+
+/* A number far above the mean comes after so many ones in another code. */
+enum { RICE_ONES = 20, RICE_K_MAX = 40 };
+
+static unsigned
+rice_k(uint64_t sum, uint64_t count)
+{
+    uint64_t mean = count > 0 ? sum / count : 0;
+    unsigned k = mean > 0 ? 63 - (unsigned)__builtin_clzll(mean) : 0;
+
+    return k < RICE_K_MAX ? k : RICE_K_MAX;
+}
+
+static void
+put_rice(struct bits *b, unsigned k, uint64_t number)
+{
+    uint64_t ones = number >> k;
+
+    if (ones >= RICE_ONES) {
+        put_bits(b, (1u << RICE_ONES) - 1, RICE_ONES);
+        put_large(b, number);
+        return;
+    }
+    put_bits(b, ((1u << ones) - 1) << 1, (unsigned)ones + 1);
+    put_bits(b, number & ((1ull << k) - 1), k);
+}
+
+static uint64_t
+get_rice(struct bits *b, unsigned k)
+{
+    uint64_t ones = 0;
+
+    while (ones < RICE_ONES && get_bits(b, 1)) {
+        ones++;
+    }
+    return ones == RICE_ONES ? get_large(b) : ones << k | get_bits(b, k);
+}
+
 /* ---- writing ---- */
 
 static void
@@ -230,10 +298,46 @@ put_sparse(struct bits *b, const uint64_t *counts, size_t count)
     for (size_t i = 0; some > 0; i++) {
         if (counts[i]) {
             put(b, i - next);
-            put(b, counts[i] - 1);
+            put_large(b, counts[i] - 1);
             next = i + 1;
             some--;
         }
+    }
+}
+
+static void
+put_histogram(struct bits *b, const uint64_t counts[HISTOGRAM_BUCKETS])
+{
+    size_t some = 0, first = 0, next;
+    uint64_t gaps = 0, sum = 0;
+    unsigned gap_k, count_k;
+
+    for (size_t i = HISTOGRAM_BUCKETS; i-- > 0;) {
+        if (counts[i]) {
+            gaps += some > 0 ? first - i - 1 : 0;
+            sum = sum_of(sum, counts[i] - 1);
+            first = i;
+            some++;
+        }
+    }
+    put(b, some);
+    if (some == 0) {
+        return;
+    }
+    gap_k = rice_k(gaps, some);
+    count_k = rice_k(sum, some);
+    put_bits(b, first, FIRST_BITS);
+    put(b, gap_k);
+    put(b, count_k);
+    for (next = first; some > 0; some--) {
+        size_t i = next;
+
+        while (!counts[i]) {
+            i++;
+        }
+        put_rice(b, gap_k, i - next);
+        put_rice(b, count_k, counts[i] - 1);
+        next = i + 1;
     }
 }
 
@@ -251,8 +355,8 @@ put_all(struct bits *b, const struct figures *f)
         FIGURES_GUARD(X)
 #undef X
     }
-    put_sparse(b, f->succeeded, HISTOGRAM_BUCKETS);
-    put_sparse(b, f->failed, HISTOGRAM_BUCKETS);
+    put_histogram(b, f->succeeded);
+    put_histogram(b, f->failed);
     put(b, f->outcome_count);
     for (uint32_t i = 0; i < f->outcome_count; i++) {
         put(b, f->outcome[i].id);
@@ -278,13 +382,42 @@ get_sparse(struct bits *b, uint64_t *counts, size_t count)
     size_t next = 0;
 
     for (; some > 0 && !b->bad; some--) {
-        uint64_t gap = get(b), n = get(b);
+        uint64_t gap = get(b), n = get_large(b);
 
         if (gap >= count - next) {
             b->bad = true;
         }
         if (!b->bad) {
             next += (size_t)gap;
+            counts[next++] = n + 1;
+        }
+    }
+}
+
+static void
+get_histogram(struct bits *b, uint64_t counts[HISTOGRAM_BUCKETS])
+{
+    uint64_t some = get(b), next, gap_k, count_k;
+
+    if (some == 0) {
+        return;
+    }
+    next = get_bits(b, FIRST_BITS);
+    gap_k = get(b);
+    count_k = get(b);
+    if (gap_k > RICE_K_MAX || count_k > RICE_K_MAX ||
+        next >= HISTOGRAM_BUCKETS) {
+        b->bad = true;
+    }
+    for (; some > 0 && !b->bad; some--) {
+        uint64_t gap = get_rice(b, (unsigned)gap_k);
+        uint64_t n = get_rice(b, (unsigned)count_k);
+
+        if (gap >= HISTOGRAM_BUCKETS - next) {
+            b->bad = true;
+        }
+        if (!b->bad) {
+            next += gap;
             counts[next++] = n + 1;
         }
     }
@@ -303,8 +436,8 @@ figures_read(const uint8_t *bytes, size_t length, struct figures *out)
         FIGURES_GUARD(X)
 #undef X
     }
-    get_sparse(&b, out->succeeded, HISTOGRAM_BUCKETS);
-    get_sparse(&b, out->failed, HISTOGRAM_BUCKETS);
+    get_histogram(&b, out->succeeded);
+    get_histogram(&b, out->failed);
     outcomes = get(&b);
     if (outcomes > FIGURES_OUTCOMES) {
         return false;

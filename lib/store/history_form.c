@@ -115,11 +115,14 @@ get_leb(struct form_block *b, uint64_t *out)
 }
 
 size_t
-form_put_entry(const struct form_entry *e, uint8_t *out)
+form_put_entry(const struct form_entry *e, uint32_t before, uint8_t *out)
 {
-    uint8_t *to = put_leb(put_leb(out, e->id), e->version);
+    /* Cells come in the same order each time: the next number is the rule. */
+    int64_t step = (int64_t)e->id - before - 1;
+    uint8_t *to =
+        put_leb(out, step < 0 ? ~((uint64_t)step << 1) : (uint64_t)step << 1);
 
-    to = put_leb(to, e->length);
+    to = put_leb(put_leb(to, e->version), e->length);
     memcpy(to, e->bytes, e->length);
     return (size_t)(to - out) + e->length;
 }
@@ -148,17 +151,24 @@ form_block_open(const uint8_t *bytes, size_t length, struct form_block *out)
 bool
 form_block_next(struct form_block *b, struct form_entry *out)
 {
-    uint64_t id, version, length;
+    uint64_t step, version, length;
+    int64_t id;
 
     if (b->at == b->end) {
         return false;
     }
-    if (!get_leb(b, &id) || !get_leb(b, &version) || !get_leb(b, &length) ||
-        length > (uint64_t)(b->end - b->at) || id > UINT32_MAX ||
-        version > UINT32_MAX) {
+    if (!get_leb(b, &step) || !get_leb(b, &version) || !get_leb(b, &length) ||
+        length > (uint64_t)(b->end - b->at) || version > UINT32_MAX) {
         b->bad = true;
         return false;
     }
+    id = (int64_t)b->last_id + 1 +
+         (int64_t)(step & 1 ? ~(step >> 1) : step >> 1);
+    if (id < 0 || id > UINT32_MAX) {
+        b->bad = true;
+        return false;
+    }
+    b->last_id = (uint32_t)id;
     *out = (struct form_entry){(uint32_t)id, (uint32_t)version, b->at,
                                (size_t)length};
     b->at += length;

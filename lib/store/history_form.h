@@ -17,7 +17,8 @@
  * every byte is half a gigabyte a year.
  *
  * Values are sealed (record.h).  A block: format u8, begin u64, end u64, then
- * for each cell: id, version, length (LEB128), and that many bytes of figures.
+ * for each cell: how far its id is from the next one (LEB128, its sign in the
+ * lowest bit), version, length, and that many bytes of figures.
  * A base: version u32, length u32, that many bytes of figures, and the figures
  * at the beginning of the hour.  An event: kind u8, from u8, to u8, words. */
 #ifndef BIDE_STORE_HISTORY_FORM_H
@@ -76,14 +77,17 @@ struct form_entry {
     size_t length;
 };
 
-/* Fits ENTRY_MAX; gives the length. */
-size_t form_put_entry(const struct form_entry *e, uint8_t *out);
+/* Fits ENTRY_MAX; gives the length.  `before`: the id of the entry before, 0
+ * at the block's begin. */
+size_t form_put_entry(const struct form_entry *e, uint32_t before,
+                      uint8_t *out);
 void form_put_header(uint64_t begin_ns, uint64_t end_ns, uint8_t *out);
 
 /* An unsealed block, read entry by entry. */
 struct form_block {
     uint64_t begin_ns, end_ns;
     const uint8_t *at, *end;
+    uint32_t last_id;
     bool bad; /* its rest can not be read */
 };
 bool form_block_open(const uint8_t *bytes, size_t length,

@@ -124,7 +124,12 @@ recording_set(struct recording *r, int db, const void *key, size_t key_length,
 
     memcpy(sealed, &crc, sizeof(crc));
     v = lmdb_val(sealed, 4 + length);
-    rc = mdb_put(r->txn, r->dbi[db], &k, &v, 0);
+    /* Blocks come last, as a rule: appended, they fill their pages. */
+    rc = mdb_put(r->txn, r->dbi[db], &k, &v,
+                 db == MINUTES || db == HOURS ? MDB_APPEND : 0);
+    if (rc == MDB_KEYEXIST) {
+        rc = mdb_put(r->txn, r->dbi[db], &k, &v, 0);
+    }
     if (rc) {
         r->failed = recording_failed(r, rc);
     }

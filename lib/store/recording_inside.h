@@ -16,6 +16,7 @@ struct block {
     uint64_t key_ns;  /* its hour's end */
     uint32_t part;    /* the next one's number */
     bool part_known;
+    uint32_t last_id;
     size_t length;
     uint8_t bytes[BLOCK_ROOM + ENTRY_MAX];
 };

@@ -58,18 +58,21 @@ recording_flush(struct recording *r, struct block *b)
                        sealed, b->length);
     b->part++;
     b->length = BLOCK_HEADER;
+    b->last_id = 0;
     return rc;
 }
 
 static int
 append(struct recording *r, struct block *b, const struct form_entry *e)
 {
-    size_t length = form_put_entry(e, r->entry);
+    size_t length = form_put_entry(e, b->last_id, r->entry);
     int rc = 0;
 
     if (b->length + length > BLOCK_ROOM && b->length > BLOCK_HEADER) {
         rc = recording_flush(r, b);
+        length = form_put_entry(e, 0, r->entry);
     }
+    b->last_id = e->id;
     memcpy(b->bytes + b->length, r->entry, length);
     b->length += length;
     return rc;

@@ -1,0 +1,198 @@
+/* record DIR LIVE POLICIES CALLS HOURS: what it costs to record so many
+ * policies each minute, each with about so many calls a minute of which a tenth
+ * fails once.  DIR holds a registry whose live file is LIVE.  The calls are
+ * counted as a call counts them, the clock is moved on by a minute each time,
+ * and the recording is the one of `bide record`.  Prints the CPU time of a
+ * recording, and how large history.mdb is after a year at that rate, in bytes.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "live/live.h"
+#include "race.h"
+#include "store/pages.h"
+#include "store/reader.h"
+
+#define MINUTE UINT64_C(60000000000)
+
+static uint64_t virtual_ns; /* 0: the clock's own */
+
+uint64_t __real_clock_realtime_ns(void);
+uint64_t __wrap_clock_realtime_ns(void);
+
+uint64_t
+__wrap_clock_realtime_ns(void)
+{
+    return virtual_ns ? virtual_ns : __real_clock_realtime_ns();
+}
+
+static void
+check(const char *what, int rc)
+{
+    if (rc) {
+        race_stop(what, *admin_why() ? admin_why() : bide_strerror(rc));
+    }
+}
+
+static uint64_t
+cpu_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static double
+uniform(void)
+{
+    return drand48();
+}
+
+/* Log-normal around `median_ns`, as latencies are. */
+static uint64_t
+latency(double median_ns)
+{
+    double u = sqrt(-2 * log(1 - uniform())) * cos(6.283185307 * uniform());
+
+    return (uint64_t)(median_ns * exp(0.5 * u));
+}
+
+static void
+count(_Atomic uint64_t *word, uint64_t n)
+{
+    atomic_fetch_add_explicit(word, n, memory_order_relaxed);
+}
+
+static void
+call(struct live *l, uint32_t cell, double median_ns)
+{
+    struct stripe *s = cell_stripe(l, cell, (uint32_t)(uniform() * 2));
+
+    if (!s) {
+        race_stop("live", "no space");
+    }
+    if (uniform() < 0.1) {
+        count(&s->failed[histogram_bucket(latency(median_ns))], 1);
+        count(&s->counter[COUNTER_RETRIES], 1);
+        count(&s->counter[COUNTER_TRANSIENT], 1);
+        count(&s->counter[COUNTER_RECOVERED], 1);
+        count(&s->counter[COUNTER_SLEPT_NS], 50000000);
+        cell_count_outcome(l, cell, bide_http(503, NULL));
+    }
+    count(&s->succeeded[histogram_bucket(latency(median_ns))], 1);
+}
+
+static void
+pass_minute(struct live *l, const uint32_t *cells, long policies, double calls)
+{
+    for (long i = 0; i < policies; i++) {
+        double median = 2e6 * (double)(1 + i % 50);
+        long n = (long)(calls * (0.5 + uniform()) + uniform());
+
+        for (long k = 0; k < n; k++) {
+            call(l, cells[i], median);
+        }
+    }
+}
+
+static struct recording_result
+record(const char *dir)
+{
+    static const struct admin_record how = {
+        MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    struct admin_recorded done;
+    struct admin *a;
+
+    check("open", admin_open(dir, &a));
+    check("record", admin_record(a, &how, &done));
+    admin_recorded_free(&done);
+    admin_close(a);
+    return done.result;
+}
+
+static int
+add_length(void *arg, const void *key, size_t key_length, const void *value,
+           size_t value_length)
+{
+    (void)key;
+    (void)value;
+    *(double *)arg += (double)(8 + key_length + value_length);
+    return 0;
+}
+
+/* What the records of a database take, without the pages' own room. */
+static double
+bytes_of(const char *dir, const char *db)
+{
+    char path[4096];
+    struct pages *f;
+    struct snapshot s;
+    double bytes = 0;
+
+    snprintf(path, sizeof(path), "%s/history.mdb", dir);
+    check(path, pages_open(path, &f));
+    check(path, pages_begin(f, &s));
+    check(path, pages_walk(&s, db, NULL, 0, false, add_length, &bytes));
+    pages_close(f);
+    return bytes;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct recording_result r = {.cells = 0};
+    long policies, hours;
+    uint64_t cpu = 0, runs = 0;
+    double minutes, whole, full, base;
+    uint32_t *cells;
+    struct live *l;
+    struct reader *reader;
+
+    if (argc != 6) {
+        race_stop("record", "DIR LIVE POLICIES CALLS HOURS");
+    }
+    policies = race_number(argv[3]);
+    hours = race_number(argv[5]);
+    cells = calloc((size_t)policies, sizeof(*cells));
+    check("reader", reader_open(argv[1], &reader));
+    check("live", live_open(argv[2], reader_id(reader), &l));
+    for (long i = 0; cells && i < policies; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "policy-%ld", i);
+        check(name, cell_find(l, name, "", true, &cells[i]));
+    }
+    virtual_ns = __real_clock_realtime_ns() / (60 * MINUTE) * (60 * MINUTE);
+    for (long i = 0; i < hours * 60; i++) {
+        uint64_t begin;
+
+        pass_minute(l, cells, policies, strtod(argv[4], NULL));
+        virtual_ns += MINUTE;
+        begin = cpu_ns();
+        r = record(argv[1]);
+        cpu += cpu_ns() - begin;
+        runs++;
+        if (r.cells != policies) {
+            race_stop("record", "not all policies");
+        }
+    }
+    race_say("record_cpu", (double)cpu / (double)runs);
+    minutes = bytes_of(argv[1], "minutes") / (double)hours;
+    whole = bytes_of(argv[1], "hours") / (double)(hours - 1);
+    /* How full its pages are; bases do not become more, and are counted once.
+     */
+    base = bytes_of(argv[1], "base");
+    full = ((double)r.bytes - base) /
+           (bytes_of(argv[1], "minutes") + bytes_of(argv[1], "hours"));
+    minutes *= 24 * 35 * full;
+    whole *= 24 * 365 * full;
+    printf("record_minutes %.0f\nrecord_hours %.0f\nrecord_year %.0f\n",
+           minutes, whole, minutes + whole + base);
+    return 0;
+}
