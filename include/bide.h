@@ -18,7 +18,8 @@
  *   Outages      a missing, damaged or unreadable registry is never the reason
  *                for a call to fail: rules then come from the last good
  *                reading, or from bide_declare.  bide_registry_status tells.
- *   The library never prints, exits, starts a thread or touches signals. */
+ *   The library never prints, exits or touches signals, and starts no
+ *   thread but the one of bide_record_every. */
 #ifndef BIDE_H
 #define BIDE_H
 
@@ -405,6 +406,14 @@ struct bide_stats {
 };
 
 BIDE_API int bide_read_stats(struct bide_policy *p, struct bide_stats *out);
+
+/* Keeps history as `bide record --every` does, in a thread of its own, which
+ * gets no signals: for hosts where nobody runs the command.  Any number may do
+ * so, each minute is recorded once.  0 stops it, and so does bide_close; a
+ * forked child has none.  BIDE_EPERM: this process may not write the registry's
+ * directory; BIDE_EINVAL: less than a second.  What fails later shows where
+ * operators look, never here. */
+BIDE_API int bide_record_every(struct bide *b, uint64_t every_ns);
 
 /* ---- hooks, clock, seed ---- */
 

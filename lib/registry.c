@@ -164,6 +164,7 @@ bide_close(struct bide *b)
     if (running_total(b) != 0) {
         return BIDE_EBUSY;
     }
+    recorder_end(b->recorder);
     free_registry(b);
     return 0;
 }

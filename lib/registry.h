@@ -98,6 +98,7 @@ struct bide {
     struct declared *declared;
     _Atomic(struct name_table *) names;
     struct bide_policy *policies;
+    struct recorder *recorder; /* bide_record_every; NULL: none */
     _Atomic uint32_t *alive; /* a page that is zero in a forked child */
     struct running *running; /* RUNNING_SLOTS */
     pthread_mutex_t defer_lock; /* of opening the next */
@@ -139,6 +140,10 @@ struct stripe *attach_stripe(struct bide_policy *p, uint32_t stripe);
  * memory.  Give back with rules_drop. */
 struct rules *rules_take(struct bide_policy *p);
 void rules_drop(struct rules *r);
+
+/* ---- record_every.c ---- */
+
+void recorder_end(struct recorder *r); /* NULL: does nothing */
 
 /* ---- running.c ---- */
 

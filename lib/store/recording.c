@@ -465,6 +465,11 @@ recording_end(struct recording *r)
         pages_close(r->pages);
     }
     if (r->lock >= 0) {
+        if (r->pid == getpid()) {
+            /* Explicitly: a child that was forked meanwhile has the same open
+             * file, and would keep the lock as long as it lives. */
+            flock(r->lock, LOCK_UN);
+        }
         close(r->lock);
     }
     free(r->dir);

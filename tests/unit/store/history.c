@@ -253,6 +253,17 @@ assert_all_recorded(const struct scratch *t, const struct host *h)
     free(b);
 }
 
+static void
+assert_all_but_minutes_recorded(const struct scratch *t, const struct host *h)
+{
+    struct seen *a = look(t, everything, 0);
+
+    for (unsigned i = 0; i < CELLS; i++) {
+        assert_true(same(&a->sum[i], &h->all[i]));
+    }
+    free(a);
+}
+
 /* ---- figures ---- */
 
 static void
@@ -518,6 +529,7 @@ ranges_that_meet_add_up(void **state)
     struct host *h = new_host();
     uint64_t begin;
 
+    h->now_ns = MORNING; /* some end on the full hour */
     for (int i = 0; i < 400; i++) {
         pass(h, MINUTE);
         assert_int_equal(record(t, h), 0);
@@ -525,6 +537,10 @@ ranges_that_meet_add_up(void **state)
     begin = MORNING;
     for (int i = 0; i < 50; i++) {
         uint64_t cut = begin + below(&h->seed, h->now_ns - begin);
+
+        if (i % 5 == 0) { /* full hours, and beside them */
+            cut = cut / HOUR * HOUR + below(&h->seed, 3) - 1;
+        }
         struct history_range a = {NULL, 0, cut, i % 2};
         struct history_range b = {NULL, cut, UINT64_MAX, i % 2};
         struct seen *x = look(t, a, 0), *y = look(t, b, 0);
@@ -690,6 +706,14 @@ old_minutes_go_and_their_hours_stay(void **state)
     assert_in_range(s->hours, 1, 20);
     assert_in_range(s->count - s->hours, 120, 500);
     free(s);
+    /* From within an hour whose minutes are gone: all of that hour. */
+    s = look(t,
+             (struct history_range){"pay", MORNING + 100 * MINUTE,
+                                    MORNING + 2 * HOUR, false},
+             0);
+    assert_true(s->count > 0);
+    assert_int_equal(s->hours, s->count);
+    free(s);
     free(h);
 }
 
@@ -713,22 +737,41 @@ old_hours_go_too(void **state)
     free(h);
 }
 
-static void
-the_size_bounds_the_time(void **state)
+/* The largest size in use, of so many minutes. */
+static uint64_t
+largest(const struct scratch *t, struct host *h, uint64_t bytes, int minutes)
 {
-    static const struct recording_keep keep = {900 * DAY, 900 * DAY, 200000};
-    struct scratch *t = *state;
-    struct host *h = new_host();
+    const struct recording_keep keep = {900 * DAY, 900 * DAY, bytes};
     struct recording_result result;
     uint64_t most = 0;
 
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < minutes; i++) {
         pass(h, MINUTE);
         record_and_prune(t, h, &keep, 1000, &result);
         most = result.bytes > most ? result.bytes : most;
     }
-    assert_in_range(most, 150000, 250000);
-    assert_int_equal(record(t, h), RECORDING_DONE);
+    return most;
+}
+
+static void
+the_size_bounds_the_time(void **state)
+{
+    struct scratch *t = *state;
+    struct host *h = new_host();
+    uint64_t unbounded = largest(t, h, UINT64_MAX, 700), before;
+    struct history_known known;
+    struct history *reader;
+
+    before = unbounded * 3 / 4;
+    (void)largest(t, h, before, 100); /* down to it, an hour at a time */
+    assert_in_range(largest(t, h, before, 900), before / 2, before * 5 / 4);
+    assert_int_equal(history_open(t->dir, &reader), 0);
+    assert_int_equal(history_known(reader, &known), 0);
+    history_close(reader);
+    /* Minutes went, hours stay. */
+    assert_in_range(known.minutes_from_ns, MORNING, h->now_ns);
+    assert_true(known.hours_from_ns < MORNING);
+    assert_all_but_minutes_recorded(t, h);
     free(h);
 }
 
