@@ -194,6 +194,15 @@ fail_twice(void *arg, long n)
     }
 }
 
+/* Empties its budget so far that the successes to come do not fill it. */
+static void
+drain(struct bide_policy *p)
+{
+    for (int i = 0; i < 20000; i++) {
+        bide_run(p, failure, NULL, NULL);
+    }
+}
+
 /* ---- main ---- */
 
 static struct bide_policy *
@@ -224,7 +233,7 @@ int
 main(int argc, char **argv)
 {
     struct bide *b, *none;
-    struct bide_policy *plain;
+    struct bide_policy *plain, *drained;
     char name[64];
     int rounds;
     long n;
@@ -244,6 +253,8 @@ main(int argc, char **argv)
         many[i] = policy(b, name);
     }
     plain = policy(b, "plain");
+    drained = policy(b, "drained");
+    drain(drained);
     struct racer success[] = {
         {.id = "empty", .run = empty_function},
         {.id = "clocks", .run = two_clock_readings},
@@ -255,6 +266,11 @@ main(int argc, char **argv)
         {.id = "run_declared", .run = run, .arg = policy(none, "plain")},
         {.id = "run_missing", .run = run, .arg = policy(b, "undefined")},
         {.id = "run_limit", .run = run, .arg = policy(b, "limited")},
+        {.id = "run_breaker", .run = run, .arg = policy(b, "breaker")},
+        {.id = "run_budget", .run = run, .arg = policy(b, "budget")},
+        {.id = "run_both", .run = run, .arg = policy(b, "both")},
+        {.id = "run_group", .run = run, .arg = policy(b, "grouped")},
+        {.id = "run_drained", .run = run, .arg = drained},
         {.id = "clocks_threads", .run = clocks_in_threads},
         {.id = "run_threads", .run = run_in_threads, .arg = plain},
     };
