@@ -21,16 +21,19 @@ struct call {
     /* The rest is the call's own thread's. */
     struct rules *rules;      /* held from the first failure on */
     enum call_state state;
+    bool told_outcome;        /* BIDE_TRY: the block said how it went */
+    bool exact;               /* what follows `ticks` is in use */
+    uint64_t ticks;           /* the attempt's begin */
+    const struct bide_work *work; /* the caller's; NULL: none */
+
+    /* Not touched while all goes well: clearing it costs more than the rest of
+     * such a call. */
     struct live *bed;         /* where its sleeper's slot is */
     int sleeper;              /* slot, or -1 */
     uint32_t generation;      /* of the cell, at the last look at the rules */
-    bool told_outcome;        /* BIDE_TRY: the block said how it went */
-    bool exact;               /* machine has times: not on the success path */
-    uint64_t ticks;           /* the attempt's begin */
     bool numbered;
     uint64_t number;          /* of its draws, from the first failure on */
     uint64_t wait_began_ns, slept_ns;
-    const struct bide_work *work; /* the caller's; NULL: none */
     struct machine machine;
 };
 _Static_assert(sizeof(struct call) <= sizeof((struct bide_call *)0)->opaque,

@@ -138,21 +138,20 @@ guard_choose_pool(struct bide_policy *p, const struct budget_rules *r)
 
 /* ---- use ---- */
 
-bool
-guard_use(struct bide_policy *p, const struct rules *r, struct guard *out)
+struct guard *
+guard_use(struct bide_policy *p, const struct rules *r, struct guard *room)
 {
-    const struct policy *rules = r->policy;
     struct bide_policy *pool = pool_of(p);
     struct guard_rings *rings;
 
-    if (rules->breaker.mode != BREAKER_ON && !pool) {
-        return false;
+    if (!r || (r->policy->breaker.mode != BREAKER_ON && !pool)) {
+        return NULL;
     }
     rings = rings_of(p);
     if (!rings) {
-        return false;
+        return NULL;
     }
-    *out = (struct guard){
+    *room = (struct guard){
         .breaker = &atomic_load(&p->cell)->breaker,
         .rings = rings,
         .tally = tally,
@@ -164,11 +163,11 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *out)
         .realtime_ns = clock_realtime_ns(),
     };
     if (pool) {
-        out->budget_rings = rings_of(pool);
-        out->budget =
-            out->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
+        room->budget_rings = rings_of(pool);
+        room->budget =
+            room->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
     }
-    return true;
+    return room;
 }
 
 static uint64_t
@@ -189,24 +188,32 @@ next_turn(const struct bide *b, uint64_t window_ns, uint64_t now_ns,
 
 void
 guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
-           uint64_t now_ns, uint64_t ticks)
+           uint64_t now_ns)
 {
-    const struct policy *rules = r->policy;
+    const struct breaker_rules *breaker;
+    const struct budget_rules *budget;
+    uint64_t ticks;
 
-    if (rules->breaker.mode == BREAKER_ON) {
+    if (!g) {
+        return;
+    }
+    breaker = &r->policy->breaker;
+    budget = &r->policy->budget;
+    ticks = registry_ticks(p->bide);
+    if (breaker->mode == BREAKER_ON) {
         atomic_store_explicit(
             &g->breaker->next_turn,
-            rules->breaker.window.calls
+            breaker->window.calls
                 ? UINT64_MAX
-                : next_turn(p->bide, rules->breaker.window.ns, now_ns, ticks),
+                : next_turn(p->bide, breaker->window.ns, now_ns, ticks),
             memory_order_relaxed);
     }
     if (g->budget) {
         atomic_store_explicit(
             &g->budget->next_turn,
-            rules->budget.kind == BUDGET_TOKENS
+            budget->kind == BUDGET_TOKENS
                 ? UINT64_MAX
-                : next_turn(p->bide, rules->budget.window_ns, now_ns, ticks),
+                : next_turn(p->bide, budget->window_ns, now_ns, ticks),
             memory_order_relaxed);
     }
     if (g->turned) {

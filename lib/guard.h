@@ -7,15 +7,16 @@
 #include "rule/breaker.h"
 #include "rule/guard.h"
 
-/* Fills `out` for a call under `r`; false: both are off, or there is no space
- * for their state, and the call goes on without. */
-bool guard_use(struct bide_policy *p, const struct rules *r,
-               struct guard *out);
+/* The guard of one event of a call under `r`, in `room`.  NULL: there are no
+ * rules, both are off, or there is no space for their state; the call goes on
+ * without. */
+struct guard *guard_use(struct bide_policy *p, const struct rules *r,
+                        struct guard *room);
 
 /* After the machine was told: wakes the others when the breaker turned, and
- * says when the success path must look again. */
+ * says when the success path must look again.  `g` may be NULL. */
 void guard_used(struct bide_policy *p, const struct rules *r,
-                const struct guard *g, uint64_t now_ns, uint64_t ticks);
+                const struct guard *g, uint64_t now_ns);
 
 /* Whether an attempt may start without a look at the rules. */
 static inline bool

@@ -43,7 +43,7 @@ make_key(void)
     have_key = pthread_key_create(&at_thread_exit, give_back) == 0;
 }
 
-static uint32_t
+static __attribute__((cold, noinline)) uint32_t
 take_slot(void)
 {
     uint32_t slot;
