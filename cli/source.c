@@ -319,18 +319,52 @@ source_find(void *arg, const char *name, const struct policy_text **out)
     return s->registry ? admin_find(s->registry, name, out) : BIDE_ENOPOLICY;
 }
 
+/* Of the key, or of the policy that inherits it. */
+static struct group_place
+place_of(const struct source *s, const char *name, const char *key)
+{
+    const struct policy_text *t = source_named(s, name);
+    int line = policy_text_line(t, key_find(key));
+    size_t i;
+
+    for (i = 0; s->all.list[i] != t; i++) {
+    }
+    return (struct group_place){source_file_of(s, i),
+                                line ? line : policy_text_line(t, NULL)};
+}
+
+static int
+check_group(const struct source *s, struct groups *groups,
+            const struct policy *p, struct faults *faults)
+{
+    struct group_conflict c;
+    int rc = groups_join(groups, p, &c);
+
+    if (rc == BIDE_EINPUT) {
+        group_fault(faults, &c, p, place_of(s, p->name, c.key),
+                    place_of(s, c.with->name, c.key));
+    }
+    return rc;
+}
+
 int
 source_check(struct source *s, struct faults *faults)
 {
+    struct groups groups = {0};
     int rc = 0;
 
     for (size_t i = 0; i < s->all.count; i++) {
         struct policy *compiled = NULL;
+        int one = policy_compile(s->all.list[i], source_find, s,
+                                 source_file_of(s, i), &compiled, faults);
 
-        rc = worse(rc, policy_compile(s->all.list[i], source_find, s,
-                                      source_file_of(s, i), &compiled, faults));
+        if (one == 0) {
+            one = check_group(s, &groups, compiled, faults);
+        }
+        rc = worse(rc, one);
         policy_free(compiled);
     }
+    groups_free(&groups);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 
 #include <bide.h>
 #include "admin/past.h"
+#include "policy/group.h"
 #include "policy/policy.h"
 #include "rule/breaker.h"
 #include "rule/histogram.h"
@@ -121,6 +122,9 @@ int admin_rollback(struct admin *a, const struct admin_change *change,
                    struct admin_results *out, struct faults *faults);
 
 /* ---- live state ---- */
+
+/* Whether there is one, and it can be read; till then nothing was counted. */
+bool admin_has_live(struct admin *a);
 
 struct admin_outcome {
     char name[64];

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/group.h"
+
 static void
 drop_parents(struct edit *e)
 {
@@ -45,7 +47,7 @@ edit_check_text(struct edit *e, const struct policy_text *t, const char *file)
 
     drop_parents(e);
     if (rc == 0) {
-        e->grouped |= edit_is_grouped(p);
+        e->grouped |= group_has(p);
         policy_free(p);
     }
     return rc == BIDE_EINPUT || rc == 0 ? 0 : edit_fail_store(e, rc);

@@ -58,7 +58,6 @@ int edit_compile(struct edit *e, const struct policy_text *t,
 
 /* ---- group.c ---- */
 
-bool edit_is_grouped(const struct policy *p);
 /* Policies that share a budget must agree on its size.  After the above. */
 int edit_check_groups(struct edit *e);
 
