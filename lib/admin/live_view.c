@@ -6,6 +6,12 @@
 
 #include "stats.h"
 
+bool
+admin_has_live(struct admin *a)
+{
+    return admin_live(a, false) != NULL;
+}
+
 static void
 fill_cell(const struct cell *c, const struct cell_reading *r,
           struct admin_cell *out)

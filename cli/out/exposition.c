@@ -1,0 +1,121 @@
+#include "out/exposition.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What Prometheus' own libraries have, from 5 ms to 10 s, and on to both sides:
+ * calls on the same host, and calls that are waited for. */
+const double exposition_bounds[EXPOSITION_BOUNDS] = {
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25,   0.5,    1,     2.5,    5,     10,   30,    60,   300};
+
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+void
+exposition_sort(const uint64_t counts[HISTOGRAM_BUCKETS],
+                struct exposition_histogram *out)
+{
+    size_t bound = 0;
+
+    memset(out, 0, sizeof(*out));
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        double middle = (double)histogram_middle_ns(i) / 1e9;
+
+        while (bound < EXPOSITION_BOUNDS && middle > exposition_bounds[bound]) {
+            out->at_most[bound++] = out->count;
+        }
+        out->count = add(out->count, counts[i]);
+        out->sum += (double)counts[i] * middle;
+    }
+    while (bound < EXPOSITION_BOUNDS) {
+        out->at_most[bound++] = out->count;
+    }
+}
+
+char *
+exposition_number(double number, char *buffer, size_t size)
+{
+    if (isnan(number)) {
+        snprintf(buffer, size, "NaN");
+    } else if (isinf(number)) {
+        snprintf(buffer, size, number > 0 ? "+Inf" : "-Inf");
+    } else {
+        int digits = 15;
+
+        do {
+            snprintf(buffer, size, "%.*g", digits, number);
+        } while (strtod(buffer, NULL) != number && ++digits <= 17);
+    }
+    return buffer;
+}
+
+char *
+exposition_bound(double bound, char *buffer, size_t size)
+{
+    size_t length;
+
+    exposition_number(bound, buffer, size);
+    length = strlen(buffer);
+    if (!strpbrk(buffer, ".eIN") && length + 3 <= size) {
+        memcpy(buffer + length, ".0", 3);
+    }
+    return buffer;
+}
+
+/* Bytes of the UTF-8 character that begins there; 0: none does. */
+static size_t
+character(const unsigned char *s)
+{
+    static const struct {
+        unsigned char first, last, low, high; /* of the second byte */
+        size_t length;
+    } rows[] = {
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
+        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
+        {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t k = 1;
+
+        if (s[0] < rows[i].first || s[0] > rows[i].last) {
+            continue;
+        }
+        if (rows[i].length > 1 && (s[1] < rows[i].low || s[1] > rows[i].high)) {
+            return 0;
+        }
+        while (k < rows[i].length && (k == 1 || (s[k] & 0xc0) == 0x80)) {
+            k++;
+        }
+        return k == rows[i].length ? k : 0;
+    }
+    return 0;
+}
+
+void
+exposition_label(FILE *out, const char *value)
+{
+    const unsigned char *s = (const unsigned char *)value;
+
+    while (*s) {
+        size_t length = character(s);
+
+        if (*s == '\\' || *s == '"') {
+            fprintf(out, "\\%c", *s);
+        } else if (*s == '\n') {
+            fputs("\\n", out);
+        } else if (length > 0) {
+            fwrite(s, 1, length, out);
+        } else {
+            fprintf(out, "\\\\x%02x", *s);
+        }
+        s += length > 0 ? length : 1;
+    }
+}
