@@ -1,23 +1,32 @@
-/* Handles by name and scope: open addressing, read without a lock; the hash
- * stands beside the handle, so that only the right one is fetched.  A table
- * that became too small is replaced; lookups in progress still use the old
- * one, so it is kept until the registry is closed (all of them together are no
- * larger than the one in use). */
+/* Handles by name and scope: open addressing, read without a lock; name and
+ * scope stand beside the handle, in one cache line, so that a look-up among
+ * 100,000 fetches that line and no other.  A table that became too small is
+ * replaced; lookups in progress still use the old one, so it is kept until the
+ * registry is closed (all of them together are no larger than the one in
+ * use). */
 #include "registry.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { FIRST_SIZE = 64, LINE = 64, TEXT = 50, HUGE_PAGE = 2 << 20 };
+
+/* One cache line. */
+struct name_slot {
+    _Atomic(struct bide_policy *) policy; /* written last */
+    uint32_t hash;
+    uint8_t name_length, scope_length;
+    char text[TEXT]; /* name and scope, as far as there is room for both */
+};
+_Static_assert(sizeof(struct name_slot) == LINE, "one cache line");
+_Static_assert(BIDE_NAME_MAX + 1 <= UINT8_MAX, "lengths fit");
 
 struct name_table {
     struct name_table *older;
     uint32_t mask, used;
-    struct name_slot {
-        _Atomic(struct bide_policy *) policy; /* written last */
-        _Atomic uint32_t hash;
-    } slot[];
+    _Alignas(LINE) struct name_slot slot[];
 };
-
-enum { FIRST_SIZE = 64 };
 
 /* Eight bytes at a time, multiplied and folded (as wyhash does). */
 static uint64_t
@@ -42,41 +51,54 @@ hash_bytes(uint64_t h, const char *bytes, size_t length)
     return mix(h ^ word ^ (uint64_t)length << 56, 0xd6e8feb86659fd93ull);
 }
 
+struct question {
+    const char *name, *scope;
+    size_t name_length, scope_length;
+    uint32_t hash;
+};
+
 static bool
-same(const struct bide_policy *p, const char *name, size_t name_length,
-     const char *scope, size_t scope_length)
+is_answer(const struct name_slot *s, const struct bide_policy *p,
+          const struct question *q)
 {
-    return p->name_length == name_length && p->scope_length == scope_length &&
-           memcmp(p->name, name, name_length) == 0 &&
-           memcmp(p->scope, scope, scope_length) == 0;
+    const char *name = s->text, *scope = s->text + q->name_length;
+
+    if (s->hash != q->hash || s->name_length != q->name_length ||
+        s->scope_length != q->scope_length) {
+        return false;
+    }
+    if (q->name_length + q->scope_length > TEXT) {
+        name = p->name;
+        scope = p->scope;
+    }
+    return memcmp(name, q->name, q->name_length) == 0 &&
+           memcmp(scope, q->scope, q->scope_length) == 0;
 }
 
 struct bide_policy *
 names_find(struct bide *b, const char *name, const char *scope,
            uint32_t *out_hash)
 {
-    size_t name_length = strlen(name), scope_length = strlen(scope);
-    struct name_table *t =
+    struct question q = {name, scope, strlen(name), strlen(scope), 0};
+    const struct name_table *t =
         atomic_load_explicit(&b->names, memory_order_acquire);
-    uint64_t h = hash_bytes(0x2545f4914f6cdd1dull, name, name_length);
+    uint64_t h = hash_bytes(0x2545f4914f6cdd1dull, name, q.name_length);
     struct bide_policy *p;
     uint32_t i;
 
-    if (scope_length) {
-        h = hash_bytes(h, scope, scope_length);
+    if (q.scope_length) {
+        h = hash_bytes(h, scope, q.scope_length);
     }
-    *out_hash = (uint32_t)(h ^ h >> 32);
+    *out_hash = q.hash = (uint32_t)(h ^ h >> 32);
     if (!t) {
         return NULL;
     }
-    for (i = *out_hash & t->mask;; i = (i + 1) & t->mask) {
+    for (i = q.hash & t->mask;; i = (i + 1) & t->mask) {
         p = atomic_load_explicit(&t->slot[i].policy, memory_order_acquire);
         if (!p) {
             return NULL; /* there is one: a table is at most half full */
         }
-        if (atomic_load_explicit(&t->slot[i].hash, memory_order_relaxed) ==
-                *out_hash &&
-            same(p, name, name_length, scope, scope_length)) {
+        if (is_answer(&t->slot[i], p, &q)) {
             return p;
         }
     }
@@ -86,25 +108,54 @@ static void
 put(struct name_table *t, struct bide_policy *p)
 {
     uint32_t i = p->hash & t->mask;
+    struct name_slot *s;
 
     while (atomic_load_explicit(&t->slot[i].policy, memory_order_relaxed)) {
         i = (i + 1) & t->mask;
     }
-    atomic_store_explicit(&t->slot[i].hash, p->hash, memory_order_relaxed);
-    atomic_store_explicit(&t->slot[i].policy, p, memory_order_release);
+    s = &t->slot[i];
+    s->hash = p->hash;
+    s->name_length = (uint8_t)p->name_length;
+    s->scope_length = (uint8_t)p->scope_length;
+    if (p->name_length + p->scope_length <= TEXT) {
+        memcpy(s->text, p->name, p->name_length);
+        memcpy(s->text + p->name_length, p->scope, p->scope_length);
+    }
+    atomic_store_explicit(&s->policy, p, memory_order_release);
     t->used++;
+}
+
+/* A large one in huge pages, where there are: most random look-ups would
+ * otherwise also wait for the page tables. */
+static struct name_table *
+allocate(uint32_t size)
+{
+    size_t bytes = sizeof(struct name_table) + size * sizeof(struct name_slot);
+    size_t unit = bytes < HUGE_PAGE ? LINE : HUGE_PAGE;
+    struct name_table *t;
+
+    bytes = (bytes + unit - 1) / unit * unit;
+    t = aligned_alloc(unit, bytes);
+    if (!t) {
+        return NULL;
+    }
+    if (unit == HUGE_PAGE) {
+        (void)madvise(t, bytes, MADV_HUGEPAGE);
+    }
+    memset(t, 0, bytes);
+    t->mask = size - 1;
+    return t;
 }
 
 static int
 enlarge(struct bide *b, struct name_table *old)
 {
     uint32_t size = old ? (old->mask + 1) * 2 : FIRST_SIZE, i;
-    struct name_table *t = calloc(1, sizeof *t + size * sizeof *t->slot);
+    struct name_table *t = allocate(size);
 
     if (!t) {
         return BIDE_ENOMEM;
     }
-    t->mask = size - 1;
     t->older = old;
     for (i = 0; old && i <= old->mask; i++) {
         struct bide_policy *p = atomic_load(&old->slot[i].policy);

@@ -194,6 +194,43 @@ those_that_share_a_cell_share_its_breaker(void **state)
                      BIDE_SUCCEEDED);
 }
 
+static struct bide_policy *
+handle(struct scene *s, const char *text, size_t name, size_t scope)
+{
+    struct bide_policy *p;
+    char n[BIDE_NAME_MAX + 1] = "", o[BIDE_NAME_MAX + 1] = "";
+
+    memcpy(n, text, name);
+    memcpy(o, text + name, scope);
+    assert_int_equal(bide_lookup(s->b, n, o, &p), 0);
+    return p;
+}
+
+/* The same letters, cut in two at every place. */
+static void
+names_and_scopes_of_every_length_have_handles_of_their_own(void **state)
+{
+    static struct bide_policy *seen[BIDE_NAME_MAX + 1][BIDE_NAME_MAX + 1];
+    struct scene *s = *state;
+    char text[2 * BIDE_NAME_MAX + 1];
+    size_t i, k;
+
+    memset(text, 'a', sizeof text);
+    scene_start(s, "[shop]\n");
+    for (i = 1; i <= BIDE_NAME_MAX; i++) {
+        for (k = 0; k <= BIDE_NAME_MAX; k += k < 40 ? 13 : 3) {
+            seen[i][k] = handle(s, text, i, k);
+            assert_true(seen[i][k] != seen[i - 1][k]);
+        }
+    }
+    for (i = 1; i <= BIDE_NAME_MAX; i++) {
+        for (k = 0; k <= BIDE_NAME_MAX; k += k < 40 ? 13 : 3) {
+            assert_ptr_equal(handle(s, text, i, k), seen[i][k]);
+            assert_true(k == 0 || seen[i][k] != seen[i][0]);
+        }
+    }
+}
+
 static void
 without_a_registry_the_most_holds_as_well(void **state)
 {
@@ -224,6 +261,7 @@ main(void)
         SCENE(no_service_can_ask_for_the_shared_scope),
         SCENE(a_breaker_is_open_in_its_scope_only),
         SCENE(those_that_share_a_cell_share_its_breaker),
+        SCENE(names_and_scopes_of_every_length_have_handles_of_their_own),
         SCENE(without_a_registry_the_most_holds_as_well),
     };
 
