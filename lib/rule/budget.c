@@ -262,6 +262,16 @@ take_ratio(const struct budget_rules *r, const struct guard *g, uint64_t now_ns)
     return true;
 }
 
+static void
+unclaim(const struct guard *g)
+{
+    uint64_t seen = atomic_load(&g->budget->retries);
+
+    while (seen && !atomic_compare_exchange_weak(&g->budget->retries, &seen,
+                                                 seen - 1)) {
+    }
+}
+
 /* ---- what calls ask ---- */
 
 static bool
@@ -284,6 +294,7 @@ budget_take(const struct budget_rules *b, const struct guard *g,
         yes = take_tokens(b, g, price, now_ns, out_paid);
     } else {
         yes = !g->budget_rings || take_ratio(b, g, now_ns);
+        *out_paid = yes && g->budget_rings;
     }
     if (!yes && g->budget_rings) {
         atomic_fetch_add_explicit(&g->budget_rings->budget_refused, 1,
@@ -322,8 +333,13 @@ void
 budget_return(const struct budget_rules *b, const struct guard *g, int64_t paid,
               uint64_t now_ns)
 {
-    if (!is_off(g) && b->kind == BUDGET_TOKENS && paid > 0) {
+    if (is_off(g) || paid <= 0) {
+        return;
+    }
+    if (b->kind == BUDGET_TOKENS) {
         move(b, g, paid, false, now_ns);
+    } else {
+        unclaim(g);
     }
 }
 

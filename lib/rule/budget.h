@@ -15,8 +15,8 @@ enum { BUDGET_CAPACITY_MAX = 200000 }; /* tokens */
 
 enum budget_price { PRICE_USUAL, PRICE_TIMEOUT, PRICE_THROTTLE };
 
-/* A retry is about to be decided.  True: it may go, and *out_paid (thousandths)
- * has been taken. */
+/* A retry is about to be decided.  True: it may go, and *out_paid has been
+ * taken: thousandths of a token, or one retry of a ratio. */
 bool budget_take(const struct budget_rules *b, const struct guard *g,
                  enum budget_price price, uint64_t now_ns, int64_t *out_paid);
 

@@ -4,7 +4,6 @@
 
 #include "unit/rule/guarded.h"
 
-#define TIME0 (86400 * SECOND)
 #define ON "breaker=on\n"
 #define SOON ON "breaker_consecutive=2\nbreaker_open_for=30s\n"
 

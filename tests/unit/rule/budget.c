@@ -1,8 +1,6 @@
 /* Retry budgets, with time as a number. */
 #include "unit/rule/guarded.h"
 
-#define TIME0 (86400 * SECOND)
-
 /* Tokens that are there; the shared words stay as they are. */
 static int64_t
 tokens(struct guarded *s, uint64_t now_ns)
@@ -12,19 +10,12 @@ tokens(struct guarded *s, uint64_t now_ns)
     return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
 }
 
-static bool
-take(struct guarded *s, enum budget_price price, uint64_t now_ns,
-     int64_t *out_paid)
-{
-    return budget_take(&s->p->budget, &s->g, price, now_ns, out_paid);
-}
-
 static void
 drain(struct guarded *s, uint64_t now_ns)
 {
     int64_t paid;
 
-    while (take(s, PRICE_USUAL, now_ns, &paid)) {
+    while (guarded_take(s, PRICE_USUAL, now_ns, &paid)) {
         assert_true(paid > 0);
     }
 }
@@ -71,7 +62,7 @@ happen(struct guarded *s, const struct step *step, int64_t *paid)
         budget_reset(&s->g);
         return true;
     default:
-        return take(s, (enum budget_price)step->event, now, paid);
+        return guarded_take(s, (enum budget_price)step->event, now, paid);
     }
 }
 
@@ -198,7 +189,7 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
     (void)state;
     for (ms = 0; ms <= 3600000; ms += 1) {
         /* Two a millisecond is more than comes back. */
-        assert_true(take(s, PRICE_USUAL, TIME0 + ms * MS, &paid) || ms);
+        assert_true(guarded_take(s, PRICE_USUAL, TIME0 + ms * MS, &paid) || ms);
         taken += paid;
         if (ms % 997 == 0) {
             int64_t came = (int64_t)(ms * 777 / 1000);
@@ -229,11 +220,11 @@ the_time_may_be_any(void **state)
 
         drain(s, now);
         assert_int_equal(tokens(s, now), 0);
-        assert_false(take(s, PRICE_USUAL, now + 4999 * MS, &paid));
-        assert_true(take(s, PRICE_USUAL, now + 5000 * MS, &paid));
+        assert_false(guarded_take(s, PRICE_USUAL, now + 4999 * MS, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, now + 5000 * MS, &paid));
         /* Across the wrap: 2^34 ms. */
         drain(s, now + 5000 * MS);
-        assert_true(take(s, PRICE_USUAL, now + 86400 * SECOND, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, now + 86400 * SECOND, &paid));
         guarded_free(s);
     }
 }
@@ -300,7 +291,7 @@ off_is_always_yes(void **state)
     (void)state;
     s->g.budget = NULL;
     for (i = 0; i < 3; i++) {
-        assert_true(take(s, PRICE_USUAL, 0, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, 0, &paid));
         assert_int_equal(paid, 0);
         assert_true(budget_take(&s->p->budget, NULL, 0, 0, &paid));
     }
@@ -326,17 +317,17 @@ a_change_of_the_size_keeps_the_share(void **state)
 
     (void)state;
     for (i = 0; i < 5; i++) {
-        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     }
     assert_int_equal(tokens(s, TIME0), 75000);
     guarded_change(s, SIZED("1000"));
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 745000);
     guarded_change(s, SIZED("10"));
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 2450);
     guarded_change(s, SIZED("200000")); /* the maximum */
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 48995000);
     drain(s, TIME0);
     assert_int_equal(tokens(s, TIME0), 0);
@@ -352,10 +343,10 @@ an_empty_bucket_stays_empty_and_a_full_one_full(void **state)
     (void)state;
     drain(s, TIME0);
     guarded_change(s, SIZED("7000"));
-    assert_false(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_false(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     budget_reset(&s->g);
     guarded_change(s, SIZED("20"));
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 15000);
     guarded_free(s);
 }
@@ -369,14 +360,14 @@ rules_of_an_older_commit_do_not_turn_the_size_back(void **state)
     int64_t paid;
 
     (void)state;
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     guarded_change(s, SIZED("1000"));
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 945000);
     assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 940000);
     guarded_change(s, SIZED("100")); /* and a newer one does */
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 89000);
     policy_free(old);
     guarded_free(s);
@@ -393,9 +384,9 @@ who_is_killed_between_the_two_steps_leaves_nothing_behind(void **state)
     (void)state;
     for (int round = 0; round < 9; round++) { /* all serials */
         guarded_change(s, SIZED("100"));
-        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
         budget_reset(&s->g);
-        assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
         assert_int_equal(tokens(s, TIME0), 95000);
         serial = (s->budget.size >> 62) + 1;
         s->budget.size = serial << 62 | 100000ull << 28 | 1000000;
@@ -404,191 +395,16 @@ who_is_killed_between_the_two_steps_leaves_nothing_behind(void **state)
         assert_int_equal(tokens(s, TIME0), 95000);
         if (round % 2) {
             /* A process of the old rules is the first to come. */
-            assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+            assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
             guarded_change(s, SIZED("1000"));
             assert_int_equal(tokens(s, TIME0), 945000);
         } else {
             guarded_change(s, SIZED("1000"));
-            assert_true(take(s, PRICE_USUAL, TIME0, &paid));
+            assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
             assert_int_equal(tokens(s, TIME0), 945000);
         }
     }
     guarded_free(s);
-}
-
-/* ---- ratio ---- */
-
-#define RATIO "budget=own\nbudget_kind=ratio\nbudget_window=16s\n"
-
-static void
-attempt(struct guarded *s, uint64_t now, bool first)
-{
-    struct tally t = s->total;
-
-    t.retries = s->budget.retries;
-    window_turn(&s->rings.budget, s->p->budget.window_ns, now, &t);
-    guarded_count(s, true, false, first);
-}
-
-static unsigned
-let_out(struct guarded *s, uint64_t now)
-{
-    unsigned n = 0;
-    int64_t paid;
-
-    while (n < 100000 && take(s, PRICE_USUAL, now, &paid)) {
-        assert_int_equal(paid, 0);
-        n++;
-    }
-    return n;
-}
-
-struct ratio {
-    const char *keys;
-    unsigned calls, retries;
-};
-
-static void
-a_ratio_lets_out_its_share_of_the_calls_and_the_minimum(void **state)
-{
-    static const struct ratio rows[] = {
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 0, 0},
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 4, 0},
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 5, 1},
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 9, 1},
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0/s", 10, 2},
-        {RATIO "budget_ratio=10%\nbudget_min_rate=0/s", 30, 3},
-        {RATIO "budget_ratio=0%\nbudget_min_rate=0/s", 1000, 0},
-        {RATIO "budget_ratio=100%\nbudget_min_rate=0/s", 7, 7},
-        {RATIO "budget_ratio=0%\nbudget_min_rate=1/s", 0, 16},
-        {RATIO "budget_ratio=0%\nbudget_min_rate=0.1/s", 0, 1},
-        {RATIO "budget_ratio=20%\nbudget_min_rate=0.5/s", 10, 10},
-    };
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
-        struct guarded *s = guarded_new(rows[i].keys);
-        unsigned n;
-
-        for (n = 0; n < rows[i].calls; n++) {
-            attempt(s, TIME0, true);
-        }
-        if (rows[i].calls == 0) {
-            attempt(s, TIME0, false); /* something turns the window */
-        }
-        n = let_out(s, TIME0);
-        if (n != rows[i].retries) {
-            fail_msg("row %zu: %u", i, n);
-        }
-        /* Retries that run are not calls. */
-        attempt(s, TIME0, false);
-        assert_int_equal(let_out(s, TIME0), 0);
-        guarded_free(s);
-    }
-}
-
-static void
-a_ratio_forgets_what_is_older_than_its_window(void **state)
-{
-    struct guarded *s =
-        guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
-    uint64_t second;
-
-    (void)state;
-    for (second = 0; second < 10; second++) {
-        attempt(s, TIME0 + second * SECOND, true);
-    }
-    assert_int_equal(let_out(s, TIME0 + 9 * SECOND), 5);
-    /* At 16 s the first second is out of it, with its call; the retries of
-     * second 9 are not. */
-    attempt(s, TIME0 + 16 * SECOND, true);
-    assert_int_equal(let_out(s, TIME0 + 16 * SECOND), 0);
-    /* At 26 s all of that is. */
-    attempt(s, TIME0 + 26 * SECOND, true);
-    attempt(s, TIME0 + 26 * SECOND, true);
-    assert_int_equal(let_out(s, TIME0 + 26 * SECOND), 1);
-    /* Long after: nothing. */
-    attempt(s, TIME0 + 500 * SECOND, true);
-    assert_int_equal(let_out(s, TIME0 + 500 * SECOND), 0);
-    guarded_free(s);
-}
-
-static void
-the_level_of_a_ratio_is_what_is_left(void **state)
-{
-    struct guarded *s =
-        guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
-    int64_t paid;
-    int i;
-
-    (void)state;
-    for (i = 0; i < 8; i++) {
-        attempt(s, TIME0, true);
-    }
-    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 1);
-    assert_true(take(s, PRICE_USUAL, TIME0, &paid));
-    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 0.75);
-    assert_int_equal(let_out(s, TIME0), 3);
-    assert_true(budget_level(&s->p->budget, &s->g, TIME0) == 0);
-    assert_int_equal(s->rings.budget_refused, 1);
-    guarded_free(s);
-}
-
-/* ---- garbage ---- */
-
-static void
-check_bounds(struct guarded *s, uint64_t now)
-{
-    double level = budget_level(&s->p->budget, &s->g, now);
-
-    assert_true(level >= 0 && level <= 1);
-}
-
-/* Whatever is there: no crash, a level within bounds, and tokens come back. */
-static void
-garbage_is_survived_and_does_not_stay(void **state)
-{
-    static const char *const keys[] = {
-        "budget=own\nbudget_capacity=10\nbudget_cost=5\nbudget_refill=10/s",
-        "budget=own\nbudget_capacity=200000\nbudget_cost=1\n"
-        "budget_refill=1000000/s\nbudget_charge=failure",
-        RATIO "budget_ratio=20%\nbudget_min_rate=1/s",
-    };
-    uint64_t seed = 88172645463325252ull;
-    int64_t paid;
-    int trial;
-
-    (void)state;
-    for (trial = 0; trial < 30000; trial++) {
-        struct guarded *s = guarded_new(keys[trial % COUNT(keys)]);
-        uint64_t now = TIME0 + guarded_random(&seed) % (TIME0 * 300);
-        int i;
-
-        /* A size from a commit a little newer than ours would be believed. */
-        s->g.txn = 1ull << 40;
-        guarded_garbage(&s->budget, sizeof s->budget, &seed);
-        guarded_garbage(&s->rings, sizeof s->rings, &seed);
-        check_bounds(s, now);
-        for (i = 0; i < 4; i++) {
-            take(s, (enum budget_price)(i % 3), now, &paid);
-            budget_pay(&s->p->budget, &s->g, PRICE_TIMEOUT, now);
-            attempt(s, now, true);
-            budget_give(&s->p->budget, &s->g, i % 2 ? -1 : paid, now);
-            budget_return(&s->p->budget, &s->g, paid, now);
-            check_bounds(s, now + (uint64_t)i * SECOND);
-        }
-        if (s->p->budget.kind == BUDGET_RATIO) {
-            now += 17 * SECOND;
-            attempt(s, now, true);
-        } else {
-            now += 2 * SECOND;
-        }
-        if (!take(s, PRICE_USUAL, now, &paid)) {
-            fail_msg("trial %d: still nothing", trial);
-        }
-        guarded_free(s);
-    }
 }
 
 int
@@ -616,11 +432,6 @@ main(void)
         cmocka_unit_test(rules_of_an_older_commit_do_not_turn_the_size_back),
         cmocka_unit_test(
             who_is_killed_between_the_two_steps_leaves_nothing_behind),
-        cmocka_unit_test(
-            a_ratio_lets_out_its_share_of_the_calls_and_the_minimum),
-        cmocka_unit_test(a_ratio_forgets_what_is_older_than_its_window),
-        cmocka_unit_test(the_level_of_a_ratio_is_what_is_left),
-        cmocka_unit_test(garbage_is_survived_and_does_not_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
  * charged, and what is given back. */
 #include "unit/rule/guarded.h"
 
-#define TIME0 (86400 * SECOND)
 #define CALL                                                   \
     "retry_on=any\nattempts=5\nwait=fixed\nwait_jitter=none\n" \
     "wait_initial=100ms\n"
