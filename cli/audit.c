@@ -301,9 +301,7 @@ static int
 print(struct audit *a)
 {
     if (a->damaged > 0) {
-        say("history: %llu damaged %s passed over",
-            (unsigned long long)a->damaged,
-            text_plural(a->damaged, "record was", "records were"));
+        history_say_damaged(&a->past, a->damaged);
     }
     return a->line->option[OPTION_CSV]    ? audit_csv(a)
            : a->line->option[OPTION_JSON] ? audit_json(a)

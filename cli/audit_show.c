@@ -87,7 +87,8 @@ print_sums(const struct audit *a)
     free(words);
     if (a->damaged > 0) {
         printf("%llu damaged %s passed over.\n", (unsigned long long)a->damaged,
-               text_plural(a->damaged, "record was", "records were"));
+               text_plural(a->damaged, "record or page was",
+                           "records or pages were"));
     }
 }
 

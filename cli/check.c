@@ -18,7 +18,7 @@ struct check {
     size_t count, judged; /* policies; those with keys and enough calls */
     size_t on[3];         /* by level */
     enum alarm_level worst;
-    uint64_t now_ns;
+    uint64_t now_ns, damaged;
     FILE *perf, *more; /* figures; a line for each that is not fine */
     char first[WORDS]; /* the worst one */
     struct json *object, *array;
@@ -149,6 +149,7 @@ check_one(void *arg, const struct admin_alarm *a)
     char words[WORDS];
 
     c->count++;
+    c->damaged = a->damaged;
     c->judged += alarm_has_rules(a->policy) && !a->verdict.too_few;
     c->on[a->verdict.level]++;
     if (c->object) {
@@ -221,6 +222,11 @@ print_all(struct check *c, char **perf, char **more)
         return unknown("out of memory");
     }
     print_first(c);
+    if (c->damaged > 0) {
+        printf("; %llu damaged %s of history passed over",
+               (unsigned long long)c->damaged,
+               text_plural(c->damaged, "piece", "pieces"));
+    }
     printf(" |%s\n", *perf);
     if (c->count > 1) {
         fputs(*more, stdout);
@@ -274,6 +280,7 @@ check_json(struct check *c)
                           (size_t)c->line->count, check_one, c);
     status = rc || c->count == 0 ? UNKNOWN : (int)c->worst;
     json_put_text(c->object, "status", status_word(status));
+    json_put_count(c->object, "damaged", c->damaged);
     if (rc) {
         json_put_text(c->object, "why",
                       *admin_why() ? admin_why() : bide_strerror(rc));

@@ -60,6 +60,9 @@ void history_csv(const struct history_rows *rows);
 int history_print(const struct history_rows *rows);
 void history_plot(const struct history_rows *rows); /* history_plot.c */
 
+/* On stderr, where something could not be read. */
+void history_say_damaged(const struct admin_past *past, uint64_t count);
+
 /* Whether this command line asks for the past, and does what it asks for. */
 bool history_asked(const struct command_line *line);
 int history_command(struct command_line *line);

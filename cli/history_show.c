@@ -424,15 +424,24 @@ history_check_name(struct command_line *line, const char *name)
                                 : say_failure(rc, name);
 }
 
+void
+history_say_damaged(const struct admin_past *past, uint64_t count)
+{
+    say("history: %llu damaged %s passed over", (unsigned long long)count,
+        text_plural(count, "record or page was", "records or pages were"));
+    if (past->pending_unknown) {
+        say("history: what was counted since the last recording is not known: "
+            "bide record goes on from now");
+    }
+}
+
 static int
 print(struct command_line *line, struct history_rows *rows)
 {
     int rc = 0;
 
     if (rows->past.damaged > 0) {
-        say("history: %llu damaged %s passed over",
-            (unsigned long long)rows->past.damaged,
-            text_plural(rows->past.damaged, "record was", "records were"));
+        history_say_damaged(&rows->past, rows->past.damaged);
     }
     if (line->option[OPTION_CSV]) {
         history_csv(rows);

@@ -301,6 +301,19 @@ fail(struct recorder *r, int rc)
     return say_status(rc);
 }
 
+static void
+say_rescued(const struct recording_result *done)
+{
+    if (!done->rescued) {
+        return;
+    }
+    say("history: it was damaged: %llu %s could not be read",
+        (unsigned long long)done->unreadable,
+        text_plural(done->unreadable, "record or page", "records and pages"));
+    say("the rest goes on in a new file; the damaged one is kept as "
+        "history.mdb.damaged");
+}
+
 static int
 record_once(struct recorder *r, struct admin *registry)
 {
@@ -311,6 +324,7 @@ record_once(struct recorder *r, struct admin *registry)
         return fail(r, rc);
     }
     r->said[0] = '\0';
+    say_rescued(&done.result);
     if (r->line->option[OPTION_VERBOSE]) {
         print_recorded(&done);
     }

@@ -16,6 +16,7 @@ struct judging {
     struct admin *a;
     bool all;                   /* else also those without keys */
     uint64_t now_ns, window_ns; /* the longest */
+    uint64_t damaged;
     size_t count;
     struct judged *list; /* by name */
 };
@@ -186,6 +187,7 @@ tell(const struct judging *j, const struct judged *one,
         .begin_ns = one->begin_ns < begin ? one->begin_ns : begin,
         .end_ns = j->now_ns,
         .recorded = one->recorded,
+        .damaged = j->damaged,
         .seen =
             {
                 .calls = figures_calls(f),
@@ -209,13 +211,14 @@ admin_each_alarm(struct admin *a, char *const *names, size_t count,
     struct history_range range = {.name = count == 1 ? names[0] : NULL,
                                   .until_ns = UINT64_MAX,
                                   .minutes = true};
-    struct admin_past past;
+    struct admin_past past = {.damaged = 0};
     int rc = choose(&j, names, count);
 
     j.now_ns = clock_realtime_ns();
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
     if (!rc && j.count > 0) {
         rc = admin_each_interval(a, &range, add_interval, &j, &past);
+        j.damaged = past.damaged;
     }
     if (!rc && a->history) {
         rc = history_each_level(a->history, add_level, &j);

@@ -65,6 +65,8 @@ known(struct admin *a, struct admin_past *out)
         .recorded_ns = k.last_ns,
         .minutes_from_ns = k.minutes_from_ns,
         .hours_from_ns = k.hours_from_ns,
+        .damaged = k.state_lost,
+        .pending_unknown = k.state_lost,
         .lost = k.lost,
         .bytes = k.bytes,
     };
@@ -157,6 +159,7 @@ struct pending {
     size_t length, room;
     uint8_t *bytes; /* head and figures, one after the other */
     uint64_t begin_ns, end_ns;
+    uint64_t damaged; /* cells of which that is not known */
 };
 
 struct head {
@@ -214,7 +217,8 @@ pending_cell(struct admin *a, struct live *l, uint32_t index, const char *name,
                           head.scope, &r->before);
     }
     if (rc == BIDE_EDAMAGED) {
-        return 0; /* the next recording finds out */
+        out->damaged++; /* the next recording finds out */
+        return 0;
     }
     figures_between(&r->before, &r->now, &r->between);
     if (rc || figures_none(&r->between)) {
@@ -226,8 +230,8 @@ pending_cell(struct admin *a, struct live *l, uint32_t index, const char *name,
 }
 
 static int
-collect_pending(struct admin *a, const char *name, uint64_t recorded_ns,
-                struct pending *out)
+collect_pending(struct admin *a, const char *name,
+                const struct admin_past *past, struct pending *out)
 {
     struct live *l = admin_live(a, false);
     struct room *r;
@@ -236,8 +240,9 @@ collect_pending(struct admin *a, const char *name, uint64_t recorded_ns,
     int rc = 0;
 
     out->length = 0;
+    out->damaged = 0;
     out->begin_ns = out->end_ns = 0;
-    if (!l) {
+    if (!l || past->pending_unknown) {
         return 0;
     }
     r = malloc(sizeof(*r));
@@ -251,7 +256,7 @@ collect_pending(struct admin *a, const char *name, uint64_t recorded_ns,
     free(r);
     begun = live_header(l)->begun_ns;
     out->end_ns = clock_realtime_ns();
-    out->begin_ns = recorded_ns > begun ? recorded_ns : begun;
+    out->begin_ns = past->recorded_ns > begun ? past->recorded_ns : begun;
     if (out->begin_ns > out->end_ns) { /* the clock was set back */
         out->end_ns = out->begin_ns;
     }
@@ -270,7 +275,7 @@ read_pending(struct admin *a, const char *name, struct admin_past *past,
     do {
         before = *past;
         if (!rc) {
-            rc = collect_pending(a, name, before.recorded_ns, out);
+            rc = collect_pending(a, name, &before, out);
             rc = rc == BIDE_ENOMEM
                      ? admin_fail(rc, NULL, "%s", bide_strerror(rc))
                  : rc ? fail_history(a, rc)
@@ -338,6 +343,7 @@ admin_each_interval(struct admin *a, const struct history_range *range,
         free(pending.bytes);
         return rc;
     }
+    out->damaged += pending.damaged;
     if (recorded.until_ns > out->recorded_ns) {
         recorded.until_ns = out->recorded_ns; /* what comes later is pending */
     }

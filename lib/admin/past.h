@@ -16,7 +16,8 @@ struct admin;
 struct admin_past {
     uint64_t recorded_ns; /* the last recording; 0: never */
     uint64_t minutes_from_ns, hours_from_ns; /* earlier ones were removed */
-    uint64_t damaged;     /* records that were passed over */
+    uint64_t damaged;     /* records and pages that were passed over */
+    bool pending_unknown; /* since then: the history's own state is damaged */
     uint64_t lost;        /* cells that could not be recorded once */
     uint64_t bytes;       /* of the file */
 };
@@ -52,6 +53,7 @@ struct admin_alarm {
     uint64_t begin_ns, end_ns; /* what was looked at: the last warn_window, or
                                   longer where nobody records */
     struct history_level recorded; /* level, and since when */
+    uint64_t damaged; /* pieces of history that could not be looked at */
 };
 /* Every policy that has such keys, by name; or those that are named, with or
  * without.  BIDE_ENOPOLICY. */

@@ -29,6 +29,7 @@ history_read(struct history *h, history_body_fn *body, void *arg)
 
 /* ---- state ---- */
 
+/* BIDE_EDAMAGED: it is lost, the rest may be there. */
 static int
 read_state(const struct snapshot *s, struct history_state *out)
 {
@@ -57,11 +58,59 @@ read_state(const struct snapshot *s, struct history_state *out)
         rc = BIDE_EFORMAT;
     }
     if (!rc && s->txn > 1 && found.commit != s->txn) {
-        rc = pages_damaged("the history holds what was true earlier");
+        rc = pages_damaged("the history's state is of earlier");
     }
     if (!rc) {
         *out = found;
     }
+    return rc;
+}
+
+static int
+see_id(void *arg, const void *key, size_t key_length, const void *value,
+       size_t value_length)
+{
+    struct history_state *state = arg;
+    const uint8_t *bytes;
+    uint32_t id;
+    size_t length;
+
+    bytes = record_unseal(key, key_length, value, value_length, &length);
+    if (bytes && length == sizeof(id)) {
+        memcpy(&id, bytes, sizeof(id));
+        if (id >= state->next_id && id < NAMES_MAX) {
+            state->next_id = id + 1;
+        }
+    }
+    return 0;
+}
+
+static int
+see_end(void *arg, const void *key, size_t key_length, const void *value,
+        size_t value_length)
+{
+    struct history_state *state = arg;
+    uint64_t end = form_block_end(key, key_length);
+
+    (void)value;
+    (void)value_length;
+    state->last_ns = end > state->last_ns ? end : state->last_ns;
+    return 0;
+}
+
+/* What can be said of it by what else is there. */
+static int
+guess_state(const struct snapshot *s, struct history_state *out)
+{
+    uint64_t damaged = 0;
+    int rc;
+
+    *out = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+    rc = pages_walk_whole(s, "names", NULL, 0, see_id, out, &damaged);
+    if (rc) {
+        return rc;
+    }
+    rc = pages_walk_whole(s, "minutes", NULL, 0, see_end, out, &damaged);
     return rc;
 }
 
@@ -111,12 +160,14 @@ see_name(void *arg, const void *key, size_t key_length, const void *value,
     size_t length;
 
     bytes = record_unseal(key, key_length, value, value_length, &length);
-    if (!bytes || length != sizeof(id)) {
-        return 0;
+    id = h->names;
+    if (bytes && length == sizeof(id)) {
+        memcpy(&id, bytes, sizeof(id));
     }
-    memcpy(&id, bytes, sizeof(id));
     if (id < h->names && take_name(key, key_length, &name)) {
         h->name[id] = name;
+    } else {
+        h->unreadable++;
     }
     return 0;
 }
@@ -150,31 +201,20 @@ sort_names(struct history *h)
 }
 
 static int
-refresh(void *arg, const struct snapshot *s)
+read_names(struct history *h, const struct snapshot *s)
 {
-    struct history *h = arg;
-    struct history_name *longer;
-    struct history_state state;
-    int rc = read_state(s, &state);
+    struct history_name *longer =
+        calloc((size_t)h->state.next_id + 1, sizeof(*longer));
+    int rc;
 
-    if (rc) {
-        return rc;
-    }
-    h->state = state;
-    if (state.next_id == h->names && h->name) {
-        return 0;
-    }
-    if (state.next_id > NAMES_MAX) {
-        return pages_damaged("the history has too many names");
-    }
-    longer = calloc((size_t)state.next_id + 1, sizeof(*longer));
     if (!longer) {
         return BIDE_ENOMEM;
     }
     free(h->name);
     h->name = longer;
-    h->names = state.next_id;
-    rc = pages_walk(s, "names", NULL, 0, false, see_name, h);
+    h->names = h->state.next_id;
+    h->unreadable = 0;
+    rc = pages_walk_whole(s, "names", NULL, 0, see_name, h, &h->unreadable);
     if (!rc || rc == BIDE_ENOPOLICY) {
         rc = sort_names(h);
     }
@@ -182,6 +222,32 @@ refresh(void *arg, const struct snapshot *s)
         h->names = 0; /* again at the next look */
     }
     return rc;
+}
+
+static int
+refresh(void *arg, const struct snapshot *s)
+{
+    struct history *h = arg;
+    struct history_state state;
+    int rc = read_state(s, &state);
+    bool lost = rc == BIDE_EDAMAGED;
+
+    if (lost && h->state_lost && h->txn == s->txn) {
+        return 0;
+    }
+    if (lost) {
+        rc = guess_state(s, &state);
+    }
+    if (!rc && state.next_id > NAMES_MAX) {
+        rc = pages_damaged("the history has too many names");
+    }
+    if (rc) {
+        return rc;
+    }
+    h->state = state;
+    h->state_lost = lost;
+    h->txn = s->txn;
+    return state.next_id == h->names && h->name ? 0 : read_names(h, s);
 }
 
 int
@@ -244,7 +310,10 @@ history_known(struct history *h, struct history_known *out)
         .last_ns = h->state.last_ns,
         .minutes_from_ns = h->state.minutes_from_ns,
         .hours_from_ns = h->state.hours_from_ns,
+        .state_lost = h->state_lost,
         .lost = h->state.lost,
+        .unreadable = h->state.unreadable,
+        .names_damaged = h->unreadable,
         .bytes = stamp.size,
     };
     for (uint32_t i = 0; i < h->names; i++) {
@@ -302,6 +371,9 @@ read_base(void *arg, const struct snapshot *s)
     uint32_t id;
     int rc = refresh(w->history, s);
 
+    if (!rc && w->history->state_lost) {
+        return pages_damaged("the history's state is damaged");
+    }
     if (rc || w->history->state.live_begun_ns != w->live_begun_ns) {
         return rc;
     }
@@ -310,6 +382,9 @@ read_base(void *arg, const struct snapshot *s)
         return 0;
     }
     rc = pages_get(s, "base", key, form_id_key(id, key), &bytes, &length);
+    if (rc == BIDE_ENOPOLICY && w->history->state.flags & HISTORY_BASES_LOST) {
+        return pages_damaged("a base of the history is lost");
+    }
     if (rc) {
         return rc == BIDE_ENOPOLICY ? 0 : rc;
     }

@@ -14,9 +14,13 @@ void history_close(struct history *h); /* NULL: does nothing */
 
 struct history_known {
     uint64_t last_ns;         /* the last recording */
+    bool state_lost; /* what it knew of that was damaged: what was counted
+                        since cannot be told */
     uint64_t minutes_from_ns; /* 0: all there ever were */
     uint64_t hours_from_ns;
     uint64_t lost;  /* cells whose base was damaged */
+    uint64_t unreadable; /* what was damaged when a recorder rescued the rest */
+    uint64_t names_damaged; /* pages and records that hold names */
     uint64_t bytes; /* of the file */
     uint32_t cells; /* names of policies and scopes */
 };
@@ -33,7 +37,7 @@ struct history_interval {
 /* Intervals that end after since_ns, at until_ns at the latest, in order; of
  * one name or (NULL) all.  Whole hours come as such, unless `minutes` is asked
  * for: then as they were recorded, as long as that is there.  Damaged records
- * are passed over, and counted.  Visits return 0 to go on. */
+ * and pages are passed over, and counted.  Visits return 0 to go on. */
 struct history_range {
     const char *name;
     uint64_t since_ns, until_ns;

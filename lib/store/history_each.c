@@ -14,8 +14,10 @@ struct chunk {
     size_t from_length, until_length;
     uint8_t *bytes; /* key length, value length, key, value; ... */
     size_t length;
+    uint8_t next[KEY_ROOM]; /* when full: the first that found no room */
+    size_t next_length;
     bool full;
-    int rc;
+    uint64_t damaged;
 };
 
 struct lengths {
@@ -42,9 +44,14 @@ collect_one(void *arg, const void *key, size_t key_length, const void *value,
     if (compare(key, key_length, c->until, c->until_length) >= 0) {
         return FULL; /* the end */
     }
+    if (need > CHUNK || key_length > KEY_ROOM) {
+        return 0; /* that is none of ours */
+    }
     if (need > CHUNK - c->length) {
-        c->full = c->length > 0;
-        return c->full ? FULL : 0; /* what is larger than all is none of ours */
+        c->full = true;
+        memcpy(c->next, key, key_length);
+        c->next_length = key_length;
+        return FULL;
     }
     memcpy(to, &lengths, sizeof(lengths));
     memcpy(to + sizeof(lengths), key, key_length);
@@ -61,7 +68,9 @@ collect(void *arg, const struct snapshot *s)
 
     c->length = 0;
     c->full = false;
-    rc = pages_walk(s, c->db, c->from, c->from_length, false, collect_one, c);
+    c->damaged = 0;
+    rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_one, c,
+                          &c->damaged);
     return rc == FULL || rc == BIDE_ENOPOLICY ? 0 : rc;
 }
 
@@ -82,64 +91,33 @@ see_chunk(struct chunk *c, see_fn *see, void *arg)
 
         memcpy(&l, c->bytes + at, sizeof(l));
         at += sizeof(l) + l.key + l.value;
-        if (l.key < KEY_ROOM) { /* the next chunk begins right behind it */
-            memcpy(c->from, key, l.key);
-            c->from[l.key] = 0;
-            c->from_length = l.key + 1;
-        }
         rc = see(arg, key, l.key, key + l.key, l.value);
     }
     return rc;
 }
 
-/* A page is damaged: go on behind it, wherever that is. */
-static bool
-skip(struct chunk *c, size_t time_at, uint64_t step_ns)
-{
-    uint64_t be, now;
-
-    if (c->from_length < time_at + sizeof(be)) {
-        return false;
-    }
-    memcpy(&be, c->from + time_at, sizeof(be));
-    now = be64toh(be);
-    if (step_ns > UINT64_MAX - now) {
-        return false;
-    }
-    be = htobe64(now + step_ns);
-    memcpy(c->from + time_at, &be, sizeof(be));
-    c->from_length = time_at + sizeof(be);
-    return compare(c->from, c->from_length, c->until, c->until_length) < 0;
-}
-
-/* In keys of this database a time stands at `time_at`. */
 static int
-each_record(struct history *h, struct chunk *c, size_t time_at, see_fn *see,
-            void *arg, uint64_t *damaged)
+each_record(struct history *h, struct chunk *c, see_fn *see, void *arg,
+            uint64_t *damaged)
 {
-    uint64_t step_ns = 60000000000;
-    bool more = true;
     int rc = 0;
 
     c->bytes = malloc(CHUNK);
     if (!c->bytes) {
         return BIDE_ENOMEM;
     }
-    while (more && !rc) {
-        int found = history_read(h, collect, c);
-
-        if (found && found != BIDE_EDAMAGED) {
-            rc = found;
+    do {
+        rc = history_read(h, collect, c);
+        if (rc == BIDE_EDAMAGED) {
+            *damaged += 1; /* all of it: others may still be read */
+            rc = 0;
             break;
         }
-        rc = see_chunk(c, see, arg);
-        more = c->full;
-        if (found && !rc) {
-            *damaged += 1;
-            more = skip(c, time_at, step_ns);
-            step_ns *= 2;
-        }
-    }
+        *damaged += c->damaged;
+        rc = rc ? rc : see_chunk(c, see, arg);
+        memcpy(c->from, c->next, c->next_length);
+        c->from_length = c->next_length;
+    } while (!rc && c->full);
     free(c->bytes);
     c->bytes = NULL;
     return rc;
@@ -220,7 +198,7 @@ each_block(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
     c.from_length = form_block_key(since_ns + 1, 0, c.from);
     c.until_length = form_block_key(
         until_ns == UINT64_MAX ? until_ns : until_ns + 1, 0, c.until);
-    return each_record(w->history, &c, 0, see_block, w, w->damaged);
+    return each_record(w->history, &c, see_block, w, w->damaged);
 }
 
 static uint64_t
@@ -336,7 +314,7 @@ history_each_event(struct history *h, const struct history_range *range,
     c.until_length = form_event_key(
         range->until_ns == UINT64_MAX ? UINT64_MAX : range->until_ns + 1, 0, 0,
         c.until);
-    return each_record(h, &c, 1, see_event, &w, out_damaged);
+    return each_record(h, &c, see_event, &w, out_damaged);
 }
 
 /* ---- levels ---- */
@@ -382,5 +360,5 @@ history_each_level(struct history *h,
                       .until_length = 1};
     uint64_t damaged = 0;
 
-    return each_record(h, &c, 1, see_level, &w, &damaged);
+    return each_record(h, &c, see_level, &w, &damaged);
 }

@@ -28,6 +28,7 @@
 #include "store/record.h"
 
 #define HISTORY_FILE "history.mdb"
+#define HISTORY_DAMAGED HISTORY_FILE ".damaged"
 #define HOUR_NS UINT64_C(3600000000000)
 
 enum {
@@ -52,8 +53,15 @@ struct history_state {
     uint64_t minutes_from_ns; /* minutes that end later are there */
     uint64_t hours_from_ns;   /* and hours */
     uint64_t lost;            /* cells whose base was damaged */
+    uint64_t unreadable;      /* records and pages, when others were rescued */
+    uint64_t flags;
 };
-_Static_assert(sizeof(struct history_state) == 80, "no gaps");
+_Static_assert(sizeof(struct history_state) == 96, "no gaps");
+
+enum history_flags {
+    HISTORY_BASES_LOST = 1, /* some: what has none is not new for that */
+    HISTORY_LIVE_LOST = 2,  /* nor is it known which live state it was */
+};
 
 /* The end of the hour that `ns` falls into; the hour's own end is in it. */
 static inline uint64_t

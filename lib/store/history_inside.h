@@ -14,6 +14,9 @@ struct history_name {
 struct history {
     struct pages *pages;
     struct history_state state;
+    bool state_lost;    /* it was damaged: `state` says what the rest says */
+    uint64_t txn;       /* that `state` is of */
+    uint64_t unreadable; /* pages and records of names */
     uint32_t names; /* the first id that is not known */
     struct history_name *name; /* by id */
     struct history_name **sorted; /* by kind, name, scope */

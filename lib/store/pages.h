@@ -66,6 +66,13 @@ int pages_walk(const struct snapshot *s, const char *db, const void *from,
                size_t from_length, bool backwards, pages_visit_fn *visit,
                void *arg);
 
+/* The same forwards, of as much as is whole: what is damaged (a page with all
+ * below it, a long value) is passed over, and counted.  BIDE_EDAMAGED: the
+ * database itself can not be found. */
+int pages_walk_whole(const struct snapshot *s, const char *db,
+                     const void *from, size_t from_length,
+                     pages_visit_fn *visit, void *arg, uint64_t *damaged);
+
 /* Walks every page of the file that is in use, free lists included, and checks
  * all that LMDB relies on, so that LMDB may be let at it afterwards.
  * BIDE_EDAMAGED: pages_why says where. */

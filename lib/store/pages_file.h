@@ -45,6 +45,7 @@ struct path {
     bool numbers;
     bool on;             /* stands on a node */
     uint64_t pages_left; /* that the tree may still have */
+    unsigned failed;     /* the depth of the page that was damaged */
     path_claim_fn *claim;
     void *claim_arg;
     struct level level[PAGE_DEPTH_MAX];

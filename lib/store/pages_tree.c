@@ -84,6 +84,7 @@ load(struct path *p, unsigned depth, uint64_t number)
     const char *fault;
     int rc;
 
+    p->failed = depth;
     if (!l->page) {
         l->page = malloc(s->page_size);
         if (!l->page) {
@@ -150,6 +151,25 @@ neighbour(struct path *p, bool backwards)
         }
     }
     return 0;
+}
+
+/* Past a page that could not be read, and all that is below it.  False: there
+ * is nothing beside it, or the tree has no way there. */
+static bool
+past_damage(struct path *p, int *rc)
+{
+    unsigned d = p->failed;
+
+    while (d-- > 0) {
+        struct level *l = &p->level[d];
+
+        if (l->index + 1 < l->count) {
+            l->index++;
+            *rc = descend(p, d + 1, false);
+            return true;
+        }
+    }
+    return false;
 }
 
 int
@@ -445,4 +465,33 @@ pages_walk(const struct snapshot *s, const char *db, const void *from,
     }
     path_close(&p);
     return rc;
+}
+
+int
+pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
+                 size_t from_length, pages_visit_fn *visit, void *arg,
+                 uint64_t *damaged)
+{
+    struct tree tree;
+    struct path p;
+    int rc = database(s, db, &tree);
+
+    if (rc) {
+        return rc;
+    }
+    path_open(&p, s, &tree);
+    rc = path_seek(&p, from, from_length, false);
+    do {
+        while (!rc && p.on) {
+            rc = visit_node(&p, visit, arg);
+            if (rc == BIDE_EDAMAGED) {
+                *damaged += 1; /* that one only */
+                rc = 0;
+            }
+            rc = rc ? rc : path_step(&p, false);
+        }
+        *damaged += rc == BIDE_EDAMAGED;
+    } while (rc == BIDE_EDAMAGED && past_damage(&p, &rc));
+    path_close(&p);
+    return rc == BIDE_EDAMAGED ? 0 : rc;
 }

@@ -21,7 +21,11 @@ static const char *const names[RECORDING_DATABASES] = {
 };
 _Static_assert((int)RECORDING_DATABASES <= (int)DATABASES, "lmdb_open");
 
-#define ASIDE "move it away: counting goes on, and a new one is made"
+const char *
+recording_database(int db)
+{
+    return names[db];
+}
 
 const char *
 recording_why(void)
@@ -193,29 +197,23 @@ close_file(struct recording *r)
     r->env = NULL;
 }
 
-/* Under another name first, so that one half made is none. */
 static int
-make_file(struct recording *r)
+make_at(struct recording *r, const char *fresh, recording_fill_fn *fill)
 {
-    char *fresh = place_path(r->dir, HISTORY_FILE ".new");
     int rc = 0;
 
-    if (!fresh) {
-        return place_failed(r->dir, ENOMEM);
-    }
     if (unlink(fresh) && errno != ENOENT) {
-        rc = place_failed(fresh, errno);
+        return place_failed(fresh, errno);
     }
-    if (!rc) {
-        rc = recording_failed(
-            r, lmdb_open(fresh, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
-    }
+    rc = recording_failed(r,
+                          lmdb_open(fresh, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
     if (!rc) {
         rc = open_databases(r, MDB_CREATE);
     }
     if (!rc) {
-        r->state =
-            (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+        rc = fill(r);
+    }
+    if (!rc) {
         rc = set_state(r);
     }
     if (!rc) {
@@ -223,8 +221,22 @@ make_file(struct recording *r)
         r->txn = NULL;
     }
     close_file(r);
-    if (!rc) {
-        rc = place_own(fresh, 0640);
+    return rc ? rc : place_own(fresh, 0640);
+}
+
+int
+recording_make(struct recording *r, recording_fill_fn *fill,
+               recording_fill_fn *before)
+{
+    char *fresh = place_path(r->dir, HISTORY_FILE ".new");
+    int rc;
+
+    if (!fresh) {
+        return place_failed(r->dir, ENOMEM);
+    }
+    rc = make_at(r, fresh, fill);
+    if (!rc && before) {
+        rc = before(r);
     }
     if (!rc && rename(fresh, r->path)) {
         rc = place_failed(r->path, errno);
@@ -236,13 +248,24 @@ make_file(struct recording *r)
     return rc ? rc : place_sync(r->dir);
 }
 
+static int
+fill_nothing(struct recording *r)
+{
+    r->state = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+    return 0;
+}
+
 /* LMDB believes what it reads, so it gets nothing that has not been walked
  * since it changed otherwise than by a recorder. */
 static int
 check_file(struct recording *r)
 {
     struct pages_stamp stamp;
-    int rc = pages_open(r->path, &r->pages);
+    int rc;
+
+    pages_close(r->pages);
+    r->pages = NULL;
+    rc = pages_open(r->path, &r->pages);
 
     if (!rc) {
         rc = pages_look(r->pages, &stamp);
@@ -260,16 +283,10 @@ check_file(struct recording *r)
 }
 
 static int
-open_file(struct recording *r)
+open_checked(struct recording *r)
 {
-    int rc = 0;
+    int rc = check_file(r);
 
-    if (access(r->path, F_OK)) {
-        rc = errno == ENOENT ? make_file(r) : place_failed(r->path, errno);
-    }
-    if (!rc) {
-        rc = check_file(r);
-    }
     if (!rc) {
         rc = recording_failed(
             r, lmdb_open(r->path, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
@@ -278,6 +295,26 @@ open_file(struct recording *r)
         rc = open_databases(r, 0);
     }
     return rc ? rc : get_state(r);
+}
+
+static int
+open_file(struct recording *r)
+{
+    int rc = 0;
+
+    if (access(r->path, F_OK)) {
+        rc = errno == ENOENT ? recording_make(r, fill_nothing, NULL)
+                             : place_failed(r->path, errno);
+    }
+    if (!rc) {
+        rc = open_checked(r);
+    }
+    if (rc == BIDE_EDAMAGED && r->pages) {
+        close_file(r);
+        rc = recording_rescue(r);
+        rc = rc ? rc : open_checked(r);
+    }
+    return rc;
 }
 
 static int
@@ -362,7 +399,9 @@ begin_interval(struct recording *r, const struct recording_source *from,
                uint64_t now_ns)
 {
     struct history_state *s = &r->state;
-    bool same = is_same_live(r, from), new_hour;
+    /* Not known which it was: as if it were this one. */
+    bool same = is_same_live(r, from) || s->flags & HISTORY_LIVE_LOST;
+    bool new_hour;
     int rc = 0;
 
     set_interval(r, from, same, now_ns);
@@ -377,9 +416,11 @@ begin_interval(struct recording *r, const struct recording_source *from,
     }
     if (!rc && !same) {
         rc = recording_forget_base(r);
-        s->live_begun_ns = from->begun_ns;
-        memcpy(s->live_boot, from->boot, sizeof(from->boot));
+        s->flags = 0; /* all of what is counted is new */
     }
+    s->live_begun_ns = from->begun_ns;
+    memcpy(s->live_boot, from->boot, sizeof(from->boot));
+    r->all_cells = true;
     begin_blocks(r, new_hour);
     return rc;
 }
@@ -394,7 +435,7 @@ recording_begin(const char *dir, const struct recording_source *from,
     if (rc) {
         return rc;
     }
-    if (is_same_live(r, from) &&
+    if (!r->result.rescued && is_same_live(r, from) &&
         r->state.last_ns / every_ns == now_ns / every_ns) {
         recording_end(r);
         return RECORDING_DONE;
@@ -438,6 +479,9 @@ recording_commit(struct recording *r)
     }
     if (!rc) {
         rc = recording_bytes(r, &r->result.bytes);
+    }
+    if (r->all_cells) {
+        r->state.flags = 0; /* each has a base again */
     }
     if (!rc) {
         rc = set_state(r);

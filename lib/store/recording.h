@@ -21,8 +21,11 @@ struct recording_source {
 /* Takes the lock (5 s at most), opens or makes the file, begins.  Gives
  * RECORDING_DONE when somebody has recorded in this step of `every_ns`, since
  * midnight; then there is nothing to end.  BIDE_ELOCKED, BIDE_EPERM,
- * BIDE_EFULL, BIDE_EDAMAGED ...: recording_why.  A clock that was set back
- * gives intervals without length until it has caught up, an hour at most. */
+ * BIDE_EFULL, BIDE_EDAMAGED ...: recording_why.  Of a file that is damaged what
+ * can be read goes on in a new one, and the old one is kept beside it; cells of
+ * which it is not known what was recorded are not counted once.  A clock that
+ * was set back gives intervals without length until it has caught up, an hour
+ * at most. */
 #define RECORDING_DONE 1
 int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns,
@@ -66,6 +69,8 @@ struct recording_result {
     uint32_t pruned; /* records */
     uint64_t lost;   /* cells whose base was damaged, ever */
     uint64_t bytes;  /* of the file in use */
+    bool rescued;    /* pages were damaged: the rest went into a new file, */
+    uint64_t unreadable; /* without so many pages and records */
 };
 void recording_result(const struct recording *r, struct recording_result *out);
 

@@ -21,6 +21,8 @@ struct block {
     uint8_t bytes[BLOCK_ROOM + ENTRY_MAX];
 };
 
+enum { RENEWED_MAX = 64 };
+
 struct recording {
     char *dir, *path;
     int lock;
@@ -33,10 +35,18 @@ struct recording {
     struct recording_result result;
     struct block minute, hour;
     int failed;
+    bool all_cells; /* this recording puts every cell of the live state */
+    /* Outcomes whose names were damaged have new numbers: what was counted of
+     * them before is not known. */
+    uint32_t renewed_count, renewed[RENEWED_MAX];
     /* Room for one cell at a time. */
     uint8_t base[4 + BASE_MAX], bytes[FIGURES_BYTES], entry[ENTRY_MAX];
     struct figures before, difference;
 };
+
+#define ASIDE "move it away: counting goes on, and a new one is made"
+
+const char *recording_database(int db); /* its name */
 
 /* LMDB's results, with words. */
 int recording_failed(struct recording *r, int rc);
@@ -49,6 +59,19 @@ int recording_get(struct recording *r, int db, const void *key,
 /* `value` has 4 bytes of room before it, for the seal. */
 int recording_set(struct recording *r, int db, const void *key,
                   size_t key_length, uint8_t *sealed, size_t length);
+
+/* Under another name first, so that one half made is none: `fill` puts what
+ * belongs into it and sets r->state, `before` is asked before it takes the
+ * place of what is there (NULL: nothing is). */
+typedef int recording_fill_fn(struct recording *r);
+int recording_make(struct recording *r, recording_fill_fn *fill,
+                   recording_fill_fn *before);
+
+/* ---- recording_rescue.c ---- */
+
+/* Pages are damaged: as much as can be read (r->pages) goes into a new file,
+ * and the old one is kept as HISTORY_DAMAGED. */
+int recording_rescue(struct recording *r);
 
 /* ---- recording_put.c ---- */
 

@@ -198,45 +198,50 @@ recording_forget_base(struct recording *r)
 
 /* ---- names ---- */
 
+/* One that is damaged gets another number; what was recorded under the one
+ * it had has no name any more. */
 static int
 name_id(struct recording *r, const uint8_t *key, size_t key_length,
-        uint32_t *out)
+        uint32_t *out, bool *damaged)
 {
     uint8_t sealed[4 + 4];
     const uint8_t *value;
     size_t length;
     int rc = recording_get(r, NAMES, key, key_length, &value, &length);
 
-    if (rc == 0 && length == sizeof(*out)) {
+    *damaged = rc == BIDE_EDAMAGED || (rc == 0 && length != sizeof(*out));
+    if (rc == 0 && !*damaged) {
         memcpy(out, value, sizeof(*out));
         return 0;
     }
     if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
         return rc;
     }
-    if (rc != BIDE_ENOPOLICY) {
-        return recording_damaged(r, "a name");
-    }
     if (r->state.next_id == UINT32_MAX) {
         return place_say(BIDE_EFULL, "%s: too many names", r->path);
     }
+    /* What is new here may have been lost in a rescue. */
+    *damaged |= r->state.flags & HISTORY_BASES_LOST;
     *out = r->state.next_id++;
     memcpy(sealed + 4, out, sizeof(*out));
     return recording_set(r, NAMES, key, key_length, sealed, sizeof(*out));
 }
 
 static int
-cell_id(struct recording *r, const char *name, const char *scope, uint32_t *out)
+cell_id(struct recording *r, const char *name, const char *scope, uint32_t *out,
+        bool *damaged)
 {
     uint8_t key[NAME_KEY_MAX];
 
-    return name_id(r, key, form_name_key('c', name, scope, key), out);
+    return name_id(r, key, form_name_key('c', name, scope, key), out, damaged);
 }
 
 int
 recording_outcome(struct recording *r, const char *name, uint32_t *out)
 {
     uint8_t key[NAME_KEY_MAX];
+    bool damaged = false;
+    int rc;
 
     if (r->failed) {
         return r->failed;
@@ -245,7 +250,42 @@ recording_outcome(struct recording *r, const char *name, uint32_t *out)
         *out = 0;
         return 0;
     }
-    return name_id(r, key, form_name_key('o', name, "", key), out);
+    rc = name_id(r, key, form_name_key('o', name, "", key), out, &damaged);
+    if (!rc && damaged) {
+        if (r->renewed_count < RENEWED_MAX) {
+            r->renewed[r->renewed_count] = *out;
+        }
+        r->renewed_count++;
+    }
+    return rc;
+}
+
+static uint64_t
+count_of(const struct figures *f, uint32_t id)
+{
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        if (f->outcome[i].id == id) {
+            return f->outcome[i].count;
+        }
+    }
+    return 0;
+}
+
+/* Of an outcome that has another number now the base holds nothing: without
+ * this, all of it would be counted again. */
+static bool
+know_renewed(struct recording *r, const struct figures *total)
+{
+    if (r->renewed_count > RENEWED_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->renewed_count; i++) {
+        if (count_of(&r->before, r->renewed[i]) == 0) {
+            figures_add_outcome(&r->before, r->renewed[i],
+                                count_of(total, r->renewed[i]));
+        }
+    }
+    return true;
 }
 
 /* ---- one cell ---- */
@@ -262,7 +302,8 @@ find_base(struct recording *r, uint32_t id, uint8_t *buffer,
     size_t length = 0;
     int rc = recording_get(r, BASE, key, form_id_key(id, key), &value, &length);
 
-    *lost = rc == BIDE_EDAMAGED;
+    *lost = rc == BIDE_EDAMAGED ||
+            (rc == BIDE_ENOPOLICY && r->state.flags & HISTORY_BASES_LOST);
     if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
         return rc;
     }
@@ -330,9 +371,9 @@ recording_put(struct recording *r, const char *name, const char *scope,
     static const struct figures none;
     uint8_t buffer[BASE_MAX], empty[64];
     struct form_base b;
-    bool lost;
-    uint32_t id;
-    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id);
+    bool lost, unnamed = false;
+    uint32_t id = 0;
+    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &unnamed);
 
     if (!rc) {
         rc = find_base(r, id, buffer, &b, &lost);
@@ -340,6 +381,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
     if (rc) {
         return rc;
     }
+    lost |= unnamed || !know_renewed(r, total);
     *before_turned = lost ? total->turned : r->before.turned;
     if (lost) {
         return begin_again(r, id, version, total);
@@ -382,11 +424,13 @@ recording_event(struct recording *r, const char *name, const char *scope,
     uint32_t id, number = 0;
     const uint8_t *value;
     size_t length;
-    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id);
+    bool damaged;
+    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &damaged);
 
-    while (!rc) {
+    while (!rc) { /* a damaged one keeps its place */
         form_event_key(event->when_ns, id, number, key);
         rc = recording_get(r, STATE, key, EVENT_KEY, &value, &length);
+        rc = rc == BIDE_EDAMAGED ? 0 : rc;
         number++;
     }
     if (rc != BIDE_ENOPOLICY) {

@@ -185,6 +185,41 @@ a_recording() {
     json 'j["rows"][0]["calls"]["succeeded"] == 3'
 }
 
+@test "what is damaged in history is passed over, counted and told" {
+    pay
+    bide set pay warn_retry_rate=90% warn_min_calls=1 >/dev/null
+    working pay 2
+    bide record
+    cp "$DIR/history.mdb" whole
+    local page told=0 rescued=0 pages=$(($(stat -c %s whole) / 4096))
+    for ((page = 2; page < pages; page++)); do
+        cp whole "$DIR/history.mdb"
+        printf '\377\377\377\377' | dd of="$DIR/history.mdb" bs=1 \
+            seek=$((page * 4096 + 4080)) conv=notrunc 2>/dev/null
+        bide stats pay --since -1h >out 2>err || grep -q "move it away" err
+        bide audit pay --since -1h >out 2>>err || grep -q "move it away" err
+        grep -q "passed over" err && told=$((told + 1))
+        run bide check --json
+        [ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+        bide record 2>said
+        grep -q "could not be read" said && rescued=$((rescued + 1))
+        bide stats pay --since -1h >/dev/null
+    done
+    [ "$told" -ge 2 ]
+    [ "$rescued" -ge 0 ]
+    printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=8192 conv=notrunc 2>/dev/null
+    for ((page = 3; page < pages; page++)); do
+        printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
+    done
+    gives 0 bide record
+    says "could not be read" "history.mdb.damaged"
+    [ -s "$DIR/history.mdb.damaged" ]
+    working pay 1
+    gives 0 bide record
+    [ -z "$output" ]
+    gives 0 bide stats pay --since -1h
+}
+
 @test "a full disk: the recorder says so, services never notice" {
     [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
     shop
