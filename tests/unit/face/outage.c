@@ -10,15 +10,6 @@ static const char shop[] = "[shop]\nattempts = 4\nwait = none\n"
                            "[default]\nattempts = 3\nwait = none\n";
 static const char declared[] = "[shop]\nattempts = 2\nwait = none\n";
 
-static uint32_t
-attempts_of(struct scene *s, const char *name)
-{
-    const struct bide_outcome bad = bide_http(503, NULL);
-
-    scene_run(s, name, &bad, 1, NULL);
-    return (uint32_t)s->made;
-}
-
 static void
 registry_path(const struct scene *s, char path[PATH_MAX])
 {
@@ -35,26 +26,26 @@ calls_go_on_while_the_registry_is_away(void **state)
 
     scene_start(s, shop);
     assert_int_equal(bide_declare(s->b, declared), 0);
-    assert_int_equal(attempts_of(s, "shop"), 4);
-    assert_int_equal(attempts_of(s, "nobody"), 3);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
     snprintf(away, sizeof away, "%s/away", s->top);
     assert_int_equal(rename(s->dir, away), 0);
-    assert_int_equal(attempts_of(s, "shop"), 4); /* the last good ones */
-    assert_int_equal(attempts_of(s, "nobody"), 3);
+    assert_int_equal(scene_attempts(s, "shop"), 4); /* the last good ones */
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
     assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
-    assert_int_equal(attempts_of(s, "new"), 1);
+    assert_int_equal(scene_attempts(s, "new"), 1);
     /* Made to look again, they still have nothing better ... */
     assert_int_equal(bide_declare(s->b, "[other]\nattempts = 9\n"), 0);
-    assert_int_equal(attempts_of(s, "shop"), 4);
-    assert_int_equal(attempts_of(s, "nobody"), 3);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
     /* ... until the program itself says more than `default` did. */
     assert_int_equal(
         bide_declare(s->b, "[nobody]\nattempts = 5\nwait = none\n"), 0);
-    assert_int_equal(attempts_of(s, "nobody"), 5);
+    assert_int_equal(scene_attempts(s, "nobody"), 5);
     assert_int_equal(rename(away, s->dir), 0);
     scene_set(s, "shop", "attempts", "6");
-    assert_int_equal(attempts_of(s, "shop"), 6);
-    assert_int_equal(attempts_of(s, "new"), 3);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "new"), 3);
     assert_int_equal(bide_registry_status(s->b), 0);
 }
 
@@ -67,14 +58,14 @@ a_registry_made_anew_is_followed(void **state)
     scene_start(s, shop);
     assert_int_equal(bide_declare(s->b, declared), 0);
     for (i = 0; i < 3; i++) {
-        assert_int_equal(attempts_of(s, "shop"), 4);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
         scene_set(s, "shop", "attempts", "7");
-        assert_int_equal(attempts_of(s, "shop"), 7);
+        assert_int_equal(scene_attempts(s, "shop"), 7);
         scene_remove(s->dir);
-        assert_int_equal(attempts_of(s, "shop"), 7);
+        assert_int_equal(scene_attempts(s, "shop"), 7);
         assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
         scene_init(s); /* another id, other commits, the name unknown */
-        assert_int_equal(attempts_of(s, "shop"), 2);
+        assert_int_equal(scene_attempts(s, "shop"), 2);
         assert_int_equal(bide_registry_status(s->b), 0);
         scene_apply(s, shop);
     }
@@ -87,10 +78,10 @@ a_registry_that_appears_is_followed(void **state)
 
     scene_open(s);
     assert_int_equal(bide_declare(s->b, declared), 0);
-    assert_int_equal(attempts_of(s, "shop"), 2);
+    assert_int_equal(scene_attempts(s, "shop"), 2);
     scene_init(s);
     scene_apply(s, shop);
-    assert_int_equal(attempts_of(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
     assert_int_equal(bide_registry_status(s->b), 0);
 }
 
@@ -106,7 +97,7 @@ what_was_counted_without_a_registry_is_kept(void **state)
     scene_open(s);
     for (i = 0; i < 5; i++) {
         scene_run(s, "shop", &ok, 1, NULL);
-        attempts_of(s, "shop");
+        scene_attempts(s, "shop");
         scene_run(s, "still", &ok, 1, NULL);
     }
     stats = scene_stats(s, "shop");
@@ -114,7 +105,7 @@ what_was_counted_without_a_registry_is_kept(void **state)
     assert_int_equal(stats.aborted, 5);
     scene_init(s);
     scene_apply(s, shop);
-    attempts_of(s, "shop");
+    scene_attempts(s, "shop");
     stats = scene_stats(s, "shop");
     assert_int_equal(stats.succeeded, 5);
     assert_int_equal(stats.aborted, 6);
@@ -279,7 +270,7 @@ attempts_when_opened_now(struct scene *s)
 
     scene_open(s);
     assert_int_equal(bide_declare(s->b, declared), 0);
-    attempts = attempts_of(s, "shop");
+    attempts = scene_attempts(s, "shop");
     assert_int_not_equal(bide_registry_status(s->b), 0);
     assert_int_equal(bide_close(s->b), 0);
     s->b = running;
@@ -299,17 +290,17 @@ damage_is_seen_survived_and_recovered_from(void **state)
     good = read_all(path, &length);
     for (i = 0; i < COUNT(damages); i++) {
         print_message("         %s\n", damages[i].what);
-        assert_int_equal(attempts_of(s, "shop"), 4);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
         assert_int_equal(bide_registry_status(s->b), 0);
         damages[i].does(path);
-        assert_int_equal(attempts_of(s, "shop"), 4);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
         if (!damages[i].unread) {
             assert_int_not_equal(bide_registry_status(s->b), 0);
         }
         assert_int_equal(attempts_when_opened_now(s), 2);
         put_back(s, path, good, length);
         scene_set(s, "shop", "attempts", "5");
-        assert_int_equal(attempts_of(s, "shop"), 5);
+        assert_int_equal(scene_attempts(s, "shop"), 5);
         scene_set(s, "shop", "attempts", "4");
         put_back(s, path, good, length);
         scene_remove(s->live);
@@ -338,13 +329,13 @@ a_live_file_that_is_removed_is_made_anew(void **state)
     scene_start(s, shop);
     live_path(s, path);
     for (i = 0; i < 3; i++) {
-        assert_int_equal(attempts_of(s, "shop"), 4);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
         assert_int_equal(unlink(path), 0);
-        assert_int_equal(attempts_of(s, "shop"), 4);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
         assert_int_equal(access(path, F_OK), 0);
         assert_int_equal(bide_registry_status(s->b), 0);
         scene_set(s, "shop", "attempts", "6");
-        assert_int_equal(attempts_of(s, "shop"), 6);
+        assert_int_equal(scene_attempts(s, "shop"), 6);
         scene_set(s, "shop", "attempts", "4");
     }
 }
@@ -358,15 +349,15 @@ a_live_file_replaced_by_garbage_is_replaced(void **state)
 
     scene_start(s, shop);
     live_path(s, path);
-    assert_int_equal(attempts_of(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
     memset(garbage, 0xa5, sizeof garbage);
     assert_int_equal(unlink(path), 0);
     fd = open(path, O_WRONLY | O_CREAT, 0660);
     assert_int_equal(write(fd, garbage, sizeof garbage), sizeof garbage);
     close(fd);
-    assert_int_equal(attempts_of(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
     scene_set(s, "shop", "attempts", "6");
-    assert_int_equal(attempts_of(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
     assert_int_equal(bide_registry_status(s->b), 0);
 }
 
@@ -399,12 +390,12 @@ garbage_written_into_the_live_file_is_survived(void **state)
         assert_int_equal(pwrite(fd, garbage, sizeof garbage, at),
                          sizeof garbage);
         close(fd);
-        attempts_of(s, "shop");
+        scene_attempts(s, "shop");
         scene_run(s, "shop", &ok, 1, NULL);
         scene_stats(s, "shop");
         bide_registry_status(s->b);
         scene_set(s, "shop", "attempts", round % 2 ? "4" : "5");
-        assert_int_equal(attempts_of(s, "shop"), round % 2 ? 4 : 5);
+        assert_int_equal(scene_attempts(s, "shop"), round % 2 ? 4 : 5);
         a = scene_admin(s);
         admin_each_sleeper(a, scene_count_one, &n);
         admin_close(a);
@@ -425,14 +416,14 @@ without_a_live_directory_calls_go_on(void **state)
     assert_int_equal(admin_init(s->dir, blocked), 0);
     scene_apply(s, shop);
     scene_open(s);
-    assert_int_equal(attempts_of(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
     assert_int_not_equal(bide_registry_status(s->b), 0);
     scene_set(s, "shop", "attempts", "6");
-    assert_int_equal(attempts_of(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
     assert_int_equal(scene_stats(s, "shop").attempts_failed, 10);
     /* It can be made: then it is used, and told what was counted so far. */
     assert_int_equal(unlink(blocked), 0);
-    assert_int_equal(attempts_of(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
     assert_int_equal(bide_registry_status(s->b), 0);
     assert_int_equal(scene_stats(s, "shop").attempts_failed, 16);
 }
@@ -452,165 +443,17 @@ a_full_live_filesystem_is_survived(void **state)
     for (i = 0; i < 2000; i++) {
         snprintf(name, sizeof name, "p%d", i);
         if (scene_run(s, name, &ok, 1, NULL) != BIDE_SUCCEEDED ||
-            attempts_of(s, i % 2 ? "shop" : name) == 0) {
+            scene_attempts(s, i % 2 ? "shop" : name) == 0) {
             break;
         }
     }
     scene_set(s, "shop", "attempts", "6");
-    assert_int_equal(attempts_of(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
     scene_stats(s, "p1999");
     assert_int_equal(bide_close(s->b), 0);
     s->b = NULL;
     umount2(s->live, MNT_DETACH);
     assert_int_equal(i, 2000);
-}
-
-/* ---- limits, in a process of its own ---- */
-
-#define MUST(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(1);                                                       \
-        }                                                                   \
-    } while (0)
-
-static void
-must_end_well(pid_t child)
-{
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
-static void
-no_permission_is_survived_and_said(void **state)
-{
-    struct scene *s = *state;
-    char path[PATH_MAX];
-    pid_t child;
-
-    if (geteuid() != 0) {
-        skip();
-    }
-    scene_init(s);
-    scene_apply(s, shop);
-    registry_path(s, path);
-    chmod(s->top, 0755);
-    chmod(s->dir, 0755);
-    chmod(path, 0600);
-    child = fork();
-    if (child == 0) {
-        MUST(setgid(65534) == 0 && setuid(65534) == 0);
-        scene_open(s);
-        MUST(bide_declare(s->b, declared) == 0);
-        MUST(bide_registry_status(s->b) == BIDE_EPERM);
-        MUST(attempts_of(s, "shop") == 2);
-        MUST(bide_close(s->b) == 0);
-        _exit(0);
-    }
-    must_end_well(child);
-    child = fork();
-    if (child == 0) { /* while it runs */
-        scene_open(s);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(setgid(65534) == 0 && setuid(65534) == 0);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(attempts_of(s, "other") >= 1);
-        MUST(bide_close(s->b) == 0);
-        _exit(0);
-    }
-    must_end_well(child);
-}
-
-static void
-without_descriptors_calls_go_on(void **state)
-{
-    struct scene *s = *state;
-    struct rlimit none = {3, 4096};
-    struct rlimit some = {256, 4096};
-    pid_t child;
-
-    scene_init(s);
-    scene_apply(s, shop);
-    child = fork();
-    if (child == 0) {
-        scene_open(s);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(setrlimit(RLIMIT_NOFILE, &none) == 0);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(attempts_of(s, "new") >= 1);
-        MUST(bide_fd(s->b) < 0);
-        MUST(bide_close(s->b) == 0);
-        s->b = NULL;
-        scene_open(s);
-        MUST(bide_declare(s->b, declared) == 0);
-        MUST(attempts_of(s, "shop") == 2);
-        MUST(bide_registry_status(s->b) != 0);
-        MUST(setrlimit(RLIMIT_NOFILE, &some) == 0);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(bide_registry_status(s->b) == 0);
-        MUST(bide_fd(s->b) >= 0);
-        MUST(bide_close(s->b) == 0);
-        _exit(0);
-    }
-    must_end_well(child);
-}
-
-/* A file size limit sends SIGXFSZ to who exceeds it. */
-static void
-a_file_size_limit_kills_nobody(void **state)
-{
-    struct scene *s = *state;
-    struct rlimit none = {0, 0};
-    pid_t child;
-
-    scene_init(s);
-    scene_apply(s, shop);
-    scene_remove(s->live);
-    child = fork();
-    if (child == 0) {
-        MUST(setrlimit(RLIMIT_FSIZE, &none) == 0);
-        scene_open(s);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(bide_registry_status(s->b) == BIDE_EFULL);
-        MUST(bide_close(s->b) == 0);
-        _exit(0);
-    }
-    must_end_well(child);
-}
-
-/* As daemons do. */
-static void
-closing_every_descriptor_is_survived(void **state)
-{
-    struct scene *s = *state;
-    pid_t child;
-
-    scene_init(s);
-    scene_apply(s, shop);
-    child = fork();
-    if (child == 0) {
-        scene_open(s);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(close_range(3, ~0u, 0) == 0);
-        MUST(attempts_of(s, "shop") == 4);
-        MUST(attempts_of(s, "other") == 3);
-        MUST(close_range(3, ~0u, 0) == 0);
-        /* The numbers are the program's own now. */
-        for (int i = 3; i < 20; i++) {
-            MUST(open("/dev/null", O_RDONLY) == i);
-        }
-        scene_set(s, "shop", "attempts", "6");
-        MUST(attempts_of(s, "shop") == 6);
-        MUST(bide_close(s->b) == 0);
-        for (int i = 3; i < 20; i++) {
-            MUST(fcntl(i, F_GETFD) >= 0);
-        }
-        _exit(0);
-    }
-    must_end_well(child);
 }
 
 int
@@ -627,10 +470,6 @@ main(void)
         SCENE(garbage_written_into_the_live_file_is_survived),
         SCENE(without_a_live_directory_calls_go_on),
         SCENE(a_full_live_filesystem_is_survived),
-        SCENE(no_permission_is_survived_and_said),
-        SCENE(without_descriptors_calls_go_on),
-        SCENE(a_file_size_limit_kills_nobody),
-        SCENE(closing_every_descriptor_is_survived),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

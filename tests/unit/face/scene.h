@@ -305,4 +305,14 @@ scene_sleepers(struct scene *s)
     return n;
 }
 
+/* How many attempts a call makes that always gets a 503. */
+UNUSED static uint32_t
+scene_attempts(struct scene *s, const char *name)
+{
+    const struct bide_outcome bad = bide_http(503, NULL);
+
+    scene_run(s, name, &bad, 1, NULL);
+    return (uint32_t)s->made;
+}
+
 #endif
