@@ -2,12 +2,14 @@
 #include <stdio.h>
 
 #include "say.h"
+#include "setting.h"
 #include "out/json.h"
 #include "out/table.h"
 #include "out/text.h"
 
 struct waiting {
-    size_t count;
+    size_t count, left_out;
+    uint32_t most;
     struct table *table;
     struct json *array; /* NULL: for people */
 };
@@ -59,6 +61,10 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
 {
     struct waiting *waiting = arg;
 
+    if (waiting->count >= waiting->most) {
+        waiting->left_out++;
+        return 0;
+    }
     if (waiting->array) {
         sleeper_object(json_add_object(waiting->array), s);
     } else {
@@ -71,7 +77,7 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
 static int
 print_people(struct waiting *waiting)
 {
-    if (waiting->count == 0) {
+    if (waiting->count + waiting->left_out == 0) {
         table_free(waiting->table);
         puts("No calls are waiting.");
         return 0;
@@ -79,8 +85,9 @@ print_people(struct waiting *waiting)
     if (table_print(waiting->table)) {
         return BIDE_ENOMEM;
     }
-    printf("\n%zu %s waiting.\n", waiting->count,
-           text_plural(waiting->count, "call is", "calls are"));
+    printf("\n%zu %s waiting.\n", waiting->count + waiting->left_out,
+           text_plural(waiting->count + waiting->left_out, "call is",
+                       "calls are"));
     return 0;
 }
 
@@ -96,11 +103,18 @@ calls_command(struct command_line *line)
         [PROCESS] = {"PROCESS", 0},
     };
     bool as_json = line->option[OPTION_JSON] != NULL;
-    struct json *object = as_json ? json_object_new() : NULL;
-    struct waiting waiting = {0};
-    int rc;
+    struct json *object = NULL;
+    struct waiting waiting = {.most = UINT32_MAX};
+    int rc, status = 0;
 
+    if (line->option[OPTION_MOST]) {
+        status = setting_count(line, OPTION_MOST, 1, &waiting.most);
+    }
+    if (status) {
+        return status;
+    }
     if (as_json) {
+        object = json_object_new();
         waiting.array = json_in_array(object, "calls");
     } else {
         waiting.table = table_new(columns, 6);
@@ -110,6 +124,9 @@ calls_command(struct command_line *line)
         table_free(waiting.table);
         json_free(object);
         return say_failure(rc, "live state");
+    }
+    if (as_json && waiting.left_out > 0) {
+        json_put_count(object, "left_out", waiting.left_out);
     }
     rc = as_json ? json_out(object) : print_people(&waiting);
     return rc ? say_no_memory() : STATUS_DONE;

@@ -60,6 +60,7 @@ command_fn init_command, apply_command, validate_command, export_command,
     deferred_replay_command, deferred_work_command, deferred_requeue_command,
     deferred_drop_command, deferred_stats_command,
     exec_command, help_command, version_command,
-    record_command, check_command, audit_command, metrics_command;
+    record_command, check_command, audit_command, metrics_command,
+    serve_command;
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "change.h"
 #include "say.h"
+#include "setting.h"
 #include "when.h"
 #include "out/json.h"
 #include "out/table.h"
@@ -17,6 +18,7 @@ struct log {
     struct table *table;
     struct json *object, *array;
     size_t shown;
+    uint32_t most;
 };
 
 static void
@@ -79,7 +81,7 @@ log_one(void *arg, const struct record *r)
     (log->as_json ? log_object : log_row)(log, r, what);
     log->shown++;
     free(what);
-    return 0;
+    return log->shown < log->most ? 0 : 1;
 }
 
 static int
@@ -89,6 +91,7 @@ log_begin(struct command_line *line, struct log *log)
         {"POLICY", TABLE_NAME}, {"VER", TABLE_RIGHT}, {"WHEN", 0},
         {"WHO", TABLE_WRAP},    {"WHAT", TABLE_WRAP}, {"NOTE", TABLE_WRAP}};
     const char *since = line->option[OPTION_SINCE];
+    int status = 0;
 
     log->registry = line->registry;
     log->all = line->count == 0;
@@ -97,6 +100,13 @@ log_begin(struct command_line *line, struct log *log)
     if (since && when_read(since, log->now_ns, &log->since_ns)) {
         return say_usage(
             line, "--since %s: a date, a time, -2h, today, yesterday", since);
+    }
+    log->most = UINT32_MAX;
+    if (line->option[OPTION_MOST]) {
+        status = setting_count(line, OPTION_MOST, 1, &log->most);
+    }
+    if (status) {
+        return status;
     }
     if (log->as_json) {
         log->object = json_object_new();

@@ -50,6 +50,8 @@
     X(KEY, "key", "KEY", "nothing new while work with that key is there")     \
     X(DEFER, "defer", NULL, "keep the command for later when it gives up")    \
     X(KEEP_ENV, "keep-env", "NAMES", "variables to keep with it: A,B")        \
+    X(MOST, "most", "N", "no more than N of them")                            \
+    X(LISTEN, "listen", "ADDRESS:PORT", "where: 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "into that file, replaced in one step")       \
     X(MAN, "man", NULL, NULL)                                                 \
     X(COMPLETION, "completion", NULL, NULL)

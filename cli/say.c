@@ -42,6 +42,26 @@ say_status(int rc)
     return STATUS_NO;
 }
 
+static FILE *diverted;
+
+void
+say_divert(FILE *out)
+{
+    diverted = out;
+}
+
+static void
+say_text(const char *text)
+{
+    FILE *out = diverted ? diverted : stderr;
+
+    if (!diverted) {
+        fputs("bide: ", out);
+    }
+    text_put(out, text ? text : "out of memory", false);
+    fputc('\n', out);
+}
+
 static void
 say_list(const char *format, va_list args)
 {
@@ -52,9 +72,7 @@ say_list(const char *format, va_list args)
     if (vasprintf(&text, format, args) < 0) {
         text = NULL;
     }
-    fputs("bide: ", stderr);
-    text_put(stderr, text ? text : "out of memory", false);
-    fputc('\n', stderr);
+    say_text(text);
     free(text);
 }
 
@@ -71,7 +89,7 @@ say(const char *format, ...)
 int
 say_no_memory(void)
 {
-    fputs("bide: out of memory\n", stderr);
+    say_text(NULL);
     return STATUS_NO;
 }
 

@@ -3,6 +3,8 @@
 #ifndef BIDE_CLI_SAY_H
 #define BIDE_CLI_SAY_H
 
+#include <stdio.h>
+
 #include "command.h"
 #include "admin.h"
 
@@ -31,6 +33,9 @@ int say_failure(int rc, const char *what);
 int say_errno(const char *what);
 
 int say_no_memory(void);
+
+/* From now on lines go there, without "bide: "; NULL: to stderr, as before. */
+void say_divert(FILE *out);
 
 /* A mistake on the command line, and the command's usage. */
 int say_usage(const struct command_line *line, const char *format, ...)

@@ -13,6 +13,7 @@
  * was put into an object is freed with it.  `failed` is set by any failure,
  * looked at and cleared by json_out. */
 static bool failed;
+static FILE *diverted; /* NULL: standard output */
 
 static struct json *
 as_json(json_t *value)
@@ -105,13 +106,29 @@ json_put_count(struct json *j, const char *key, uint64_t count)
         json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
 }
 
-void
-json_put_number(struct json *j, const char *key, double number)
+static json_t *
+number_value(double number)
 {
     bool whole = number >= -9e15 && number <= 9e15 &&
                  (double)(json_int_t)number == number;
 
-    put(j, key, whole ? json_integer((json_int_t)number) : json_real(number));
+    return whole ? json_integer((json_int_t)number) : json_real(number);
+}
+
+void
+json_add_number(struct json *array, double number)
+{
+    json_t *value = number_value(number);
+
+    if (!array || !value || json_array_append_new(as_value(array), value)) {
+        failed = true;
+    }
+}
+
+void
+json_put_number(struct json *j, const char *key, double number)
+{
+    put(j, key, number_value(number));
 }
 
 void
@@ -148,9 +165,15 @@ json_out(struct json *j)
     if (!text) {
         return BIDE_ENOMEM;
     }
-    puts(text);
+    fprintf(diverted ? diverted : stdout, "%s\n", text);
     free(text);
     return 0;
+}
+
+void
+json_divert(FILE *out)
+{
+    diverted = out;
 }
 
 void

@@ -22,6 +22,7 @@ OWNERS = {
     "ini.h": r"lib/policy/ini\.c",
     "linux/futex.h": r"lib/live/wake\.c",
     "jansson.h": r"cli/out/json\.c",
+    "microhttpd.h": r"cli/serve_http\.c",
     "libsmartcols.h": r"cli/out/table\.c",
 }
 faults = []

@@ -1,0 +1,57 @@
+# Makes page.html part of the program:
+#   cmake -DFROM=page.html -DTO=page.c -P embed.cmake
+# together with the policy by which a browser runs the one script and takes the
+# one style that are in it, known by their hashes, and nothing else.
+file(READ "${FROM}" page)
+file(READ "${FROM}" bytes HEX)
+file(SIZE "${FROM}" size)
+
+set(alphabet "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+# The base64 of 32 bytes in hex.
+function(base64 hex out)
+  set(result "")
+  foreach(at RANGE 0 60 6)
+    string(SUBSTRING "${hex}0000" ${at} 6 part)
+    math(EXPR number "0x${part}")
+    foreach(shift 18 12 6 0)
+      math(EXPR digit "(${number} >> ${shift}) & 63")
+      string(SUBSTRING "${alphabet}" ${digit} 1 letter)
+      string(APPEND result "${letter}")
+    endforeach()
+  endforeach()
+  string(SUBSTRING "${result}" 0 43 result) # what the padding gave goes
+  set(${out} "${result}=" PARENT_SCOPE)
+endfunction()
+
+# The hash of what is between <tag> and </tag>.
+function(hash_of tag out)
+  string(FIND "${page}" "<${tag}>" begin)
+  string(FIND "${page}" "</${tag}>" end)
+  string(LENGTH "<${tag}>" length)
+  if(begin LESS 0 OR end LESS begin)
+    message(FATAL_ERROR "${FROM}: no <${tag}>")
+  endif()
+  math(EXPR begin "${begin} + ${length}")
+  math(EXPR length "${end} - ${begin}")
+  string(SUBSTRING "${page}" ${begin} ${length} text)
+  string(SHA256 hash "${text}")
+  base64(${hash} encoded)
+  set(${out} "sha256-${encoded}" PARENT_SCOPE)
+endfunction()
+
+hash_of(script script)
+hash_of(style style)
+string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+file(WRITE "${TO}" "/* Made of page.html by embed.cmake. */
+#include <stddef.h>
+
+#include \"serve.h\"
+
+const unsigned char serve_page[] = {${bytes}};
+const size_t serve_page_length = ${size};
+const char serve_page_policy[] =
+    \"default-src 'none'; script-src '${script}'; style-src '${style}'; \"
+    \"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \"
+    \"frame-ancestors 'none'\";
+")
