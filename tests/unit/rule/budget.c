@@ -355,7 +355,7 @@ static void
 rules_of_an_older_commit_do_not_turn_the_size_back(void **state)
 {
     struct guarded *s = guarded_new(SIZED("100"));
-    struct policy *old = guarded_rules(SIZED("100"));
+    struct policy *old = compiled(SIZED("100"));
     struct guard older = s->g;
     int64_t paid;
 

@@ -2,23 +2,9 @@
 #ifndef TESTS_RULE_GUARDED_H
 #define TESTS_RULE_GUARDED_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "unit/rule/compiled.h"
 
-#include <cmocka.h>
-
-#include "rule/machine.h"
 #include "rule/window.h"
-
-#define UNUSED __attribute__((unused))
-#define MS 1000000ull
-#define SECOND 1000000000ull
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 struct guarded {
     struct budget_words budget;
@@ -46,36 +32,12 @@ guarded_count(void *arg, bool failed, bool slow, bool first)
     t->calls += first;
 }
 
-/* A line a key: "budget=own\nbudget_cost=1". */
-UNUSED static struct policy *
-guarded_rules(const char *keys)
-{
-    struct policy_text *t = policy_text_new("case");
-    struct faults faults = {0};
-    struct policy *p = NULL;
-    char copy[1024], *line, *rest = copy;
-
-    snprintf(copy, sizeof copy, "%s", keys);
-    while ((line = strsep(&rest, "\n"))) {
-        char *equals = strchr(line, '=');
-
-        if (equals) {
-            *equals = '\0';
-            assert_int_equal(
-                policy_text_set(t, line, equals + 1, "case", 1, &faults), 0);
-        }
-    }
-    assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
-    policy_text_free(t);
-    return p;
-}
-
 /* The same words, under other rules of a later commit. */
 UNUSED static void
 guarded_change(struct guarded *s, const char *keys)
 {
     policy_free(s->p);
-    s->p = guarded_rules(keys);
+    s->p = compiled(keys);
     s->g.txn++;
 }
 

@@ -1,37 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "rule/machine.h"
-
-#define MS 1000000ull
-
-static struct policy *
-compiled(const char *keys)
-{
-    struct policy_text *t = policy_text_new("case");
-    struct faults faults = {0};
-    struct policy *p = NULL;
-    char copy[1024], *line, *rest = copy;
-
-    snprintf(copy, sizeof copy, "%s", keys);
-    while ((line = strsep(&rest, "\n"))) {
-        char *equals = strchr(line, '=');
-
-        if (equals) {
-            *equals = '\0';
-            assert_int_equal(
-                policy_text_set(t, line, equals + 1, "case", 1, &faults), 0);
-        }
-    }
-    assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
-    policy_text_free(t);
-    return p;
-}
+#include "unit/rule/compiled.h"
 
 enum event { START, FAIL, OK, RESUME, CANCEL };
 
@@ -70,7 +37,8 @@ play(const char *keys, const struct step *steps, size_t count)
     struct machine m;
     size_t i;
 
-    assert_int_equal(machine_begin(&m, p, NULL, steps[0].now_ms * MS), MACHINE_GO);
+    assert_int_equal(machine_begin(&m, p, NULL, steps[0].now_ms * MS),
+                     MACHINE_GO);
     for (i = 0; i < count; i++) {
         enum machine_says says = happen(&m, p, &steps[i]);
 

@@ -485,7 +485,7 @@ retries_are_no_calls_of_a_ratio(void **state)
 static void
 without_a_guard_all_goes_on(void **state)
 {
-    struct policy *p = guarded_rules(CALL BUDGET BREAKER);
+    struct policy *p = compiled(CALL BUDGET BREAKER);
     struct machine m;
     int i;
 

@@ -1,40 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "unit/rule/compiled.h"
 
-#include "policy/policy.h"
 #include "rule/traffic_read.h"
-
-#define MS UINT64_C(1000000)
-#define SECOND (1000 * MS)
-
-static struct policy *
-compiled(const char *keys)
-{
-    struct policy_text *t = policy_text_new("case");
-    struct faults faults = {0};
-    struct policy *p = NULL;
-    char copy[1024], *line, *rest = copy;
-
-    snprintf(copy, sizeof copy, "%s", keys);
-    while ((line = strsep(&rest, "\n"))) {
-        char *equals = strchr(line, '=');
-
-        if (equals) {
-            *equals = '\0';
-            assert_int_equal(
-                policy_text_set(t, line, equals + 1, "case", 1, &faults), 0);
-        }
-    }
-    assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
-    policy_text_free(t);
-    return p;
-}
 
 /* 100 calls a second for 10 s, an attempt takes 10 ms. */
 static struct traffic
