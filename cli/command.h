@@ -61,6 +61,6 @@ command_fn init_command, apply_command, validate_command, export_command,
     deferred_drop_command, deferred_stats_command,
     exec_command, help_command, version_command,
     record_command, check_command, audit_command, metrics_command,
-    serve_command;
+    serve_command, doctor_command;
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "level.h"
 #include "say.h"
+#include "setting.h"
 #include "when.h"
 #include "out/text.h"
 
@@ -58,34 +59,6 @@ read_time(struct command_line *line, enum option option, uint64_t least_ns,
 }
 
 static int
-read_size(struct command_line *line, uint64_t *out)
-{
-    static const struct {
-        const char *unit;
-        unsigned shift;
-    } units[] = {{"MiB", 20}, {"GiB", 30}, {"M", 20}, {"G", 30}};
-    const char *text = line->option[OPTION_KEEP_SIZE];
-    unsigned long long number;
-    char *end;
-
-    *out = UINT64_C(1) << 30;
-    if (!text) {
-        return 0;
-    }
-    errno = 0;
-    number = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-    for (size_t i = 0; number > 0 && number < 1u << 20 && !errno &&
-                       i < sizeof(units) / sizeof(units[0]);
-         i++) {
-        if (strcmp(end, units[i].unit) == 0) {
-            *out = (uint64_t)number << units[i].shift;
-            return 0;
-        }
-    }
-    return say_usage(line, "--keep-size %s: a size, as 500MiB or 2GiB", text);
-}
-
-static int
 read_options(struct command_line *line, struct recorder *r)
 {
     const uint64_t minute = 60 * SECOND_NS, hour = 60 * minute;
@@ -103,7 +76,7 @@ read_options(struct command_line *line, struct recorder *r)
         status = read_time(line, OPTION_KEEP_HOURS, 24 * hour, 730 * 24 * hour,
                            &r->how.keep.hours_ns);
     }
-    return status ? status : read_size(line, &r->how.keep.bytes);
+    return status ? status : setting_size(line, &r->how.keep.bytes);
 }
 
 /* ---- --on-change ---- */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,4 +274,32 @@ setting_print_told(const struct setting_change *c,
         printf("%u waiting %s decided again\n", told,
                text_plural(told, "call", "calls"));
     }
+}
+
+int
+setting_size(struct command_line *line, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        unsigned shift;
+    } units[] = {{"MiB", 20}, {"GiB", 30}, {"M", 20}, {"G", 30}};
+    const char *text = line->option[OPTION_KEEP_SIZE];
+    unsigned long long number;
+    char *end;
+
+    *out = UINT64_C(1) << 30;
+    if (!text) {
+        return 0;
+    }
+    errno = 0;
+    number = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+    for (size_t i = 0; number > 0 && number < 1u << 20 && !errno &&
+                       i < sizeof(units) / sizeof(units[0]);
+         i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            *out = (uint64_t)number << units[i].shift;
+            return 0;
+        }
+    }
+    return say_usage(line, "--keep-size %s: a size, as 500MiB or 2GiB", text);
 }

@@ -46,4 +46,7 @@ int setting_no_version(struct command_line *line, const char *name,
 int setting_count(struct command_line *line, enum option option,
                   uint32_t least, uint32_t *out);
 
+/* --keep-size, or what it is without.  0 or the exit status. */
+int setting_size(struct command_line *line, uint64_t *out);
+
 #endif

@@ -5,6 +5,7 @@
 #define BIDE_ADMIN_H
 
 #include <bide.h>
+#include "admin/doctor.h"
 #include "admin/past.h"
 #include "policy/group.h"
 #include "policy/policy.h"

@@ -23,7 +23,7 @@ enum {
     ATTACH_TRIES = 10,
     LOCK_TRIES = 50,
     LOCK_PAUSE_NS = 5000000,
-    STALE = 1, /* not a BIDE_E code: the file is to be replaced */
+    STALE = LIVE_STALE, /* not a BIDE_E code: the file is to be replaced */
 };
 
 struct draft {
@@ -224,6 +224,19 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
     }
     *out_fd = fd;
     return 0;
+}
+
+int
+live_look(const char *path, const uint8_t id[16], struct live_header *out)
+{
+    int rc, fd = file_open(path);
+
+    if (fd < 0) {
+        return live_error(errno);
+    }
+    rc = check_file(fd, id, out);
+    close(fd);
+    return rc;
 }
 
 /* ---- a new file ---- */

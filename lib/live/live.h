@@ -37,7 +37,13 @@ struct live;
  * BIDE_ESYS (also: its filesystem can not reserve space). */
 int live_open(const char *path, const uint8_t id[16], struct live **out);
 
-/* The same, in memory of this process (and its children) only, with fewer
+/* What live_open would find there, made or changed by nothing: 0, LIVE_STALE
+ * (of an earlier boot or another format: it would be replaced), BIDE_EMISSING,
+ * BIDE_EDAMAGED (of another registry, or no file), BIDE_EFORMAT, BIDE_EPERM. */
+#define LIVE_STALE 1
+int live_look(const char *path, const uint8_t id[16], struct live_header *out);
+
+/* As live_open, in memory of this process (and its children) only, with fewer
  * cells: for when there is no file.  BIDE_ENOMEM. */
 int live_open_private(struct live **out);
 void live_close(struct live *l); /* NULL: does nothing */

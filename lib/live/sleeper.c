@@ -230,3 +230,17 @@ sleeper_each(struct live *l, uint64_t now_ns,
     }
     return 0;
 }
+
+uint32_t
+sleeper_dead(struct live *l, uint64_t now_ns)
+{
+    uint32_t dead = 0;
+
+    for (uint32_t i = 0; i < SLEEPER_SLOTS; i++) {
+        struct sleeper_slot *slot = slot_at(l, i);
+        uint64_t claim = atomic_load(&slot->claim);
+
+        dead += claim && !is_past(claim, now_ns) && is_dead(slot, claim);
+    }
+    return dead;
+}

@@ -45,6 +45,9 @@ void sleeper_move(struct live *l, int slot, uint32_t allowed,
                   uint64_t wake_ns);
 void sleeper_leave(struct live *l, int slot);
 
+/* Slots of processes that died in their sleep, their time not yet past. */
+uint32_t sleeper_dead(struct live *l, uint64_t now_ns);
+
 /* Those that sleep now; dead processes and times past are left out.  Ends with
  * the first visit that does not return 0, and returns that; else 0. */
 int sleeper_each(struct live *l, uint64_t now_ns,

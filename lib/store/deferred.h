@@ -94,6 +94,18 @@ int deferred_counts(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_counts *c),
                     void *arg);
 
+/* What is in DIR/deferred.mdb, every record looked at and checked; without
+ * LMDB, a lock or a change.  BIDE_EMISSING: there is none; BIDE_EDAMAGED:
+ * pages are (pages_why); BIDE_EPERM, BIDE_ENOMEM ... */
+struct deferred_survey {
+    uint64_t bytes; /* of the file */
+    uint64_t waiting, leased, dead;
+    uint64_t damaged;   /* records: of all kinds */
+    uint64_t oldest_ns; /* stored first of those that are there; 0: none */
+    uint64_t due_ns;    /* due first of those that wait; 0: none */
+};
+int deferred_survey(const char *dir, struct deferred_survey *out);
+
 /* ---- time ---- */
 
 /* For tests, and programs with a clock of their own; `boot` is any number that

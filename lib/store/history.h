@@ -13,11 +13,9 @@ int history_open(const char *dir, struct history **out);
 void history_close(struct history *h); /* NULL: does nothing */
 
 struct history_known {
-    uint64_t last_ns;         /* the last recording */
-    bool state_lost; /* what it knew of that was damaged: what was counted
-                        since cannot be told */
-    uint64_t minutes_from_ns; /* 0: all there ever were */
-    uint64_t hours_from_ns;
+    uint64_t last_ns; /* the last recording */
+    bool state_lost;  /* damaged: what was counted since cannot be told */
+    uint64_t minutes_from_ns, hours_from_ns; /* 0: all there ever were */
     uint64_t lost;  /* cells whose base was damaged */
     uint64_t unreadable; /* what was damaged when a recorder rescued the rest */
     uint64_t names_damaged; /* pages and records that hold names */
@@ -47,16 +45,15 @@ typedef int history_visit_fn(void *arg, const struct history_interval *i);
 int history_each(struct history *h, const struct history_range *range,
                  history_visit_fn *visit, void *arg, uint64_t *out_damaged);
 
-/* The name of an outcome; "other" for what is none. */
+/* The name of an outcome; "other" for what is none.  And the id of a name; 0:
+ * it has none yet. */
 const char *history_outcome(const struct history *h, uint32_t id);
+uint32_t history_outcome_id(const struct history *h, const char *name);
 
 /* What had been counted of a cell at the last recording, if that was of the
- * live state that began then; else zeros.  Its outcomes have the history's
- * ids. */
+ * live state that began then; else zeros.  Outcomes have the history's ids. */
 int history_base(struct history *h, uint64_t live_begun_ns, const char *name,
                  const char *scope, struct figures *out);
-/* The id of an outcome's name; 0: it has none yet. */
-uint32_t history_outcome_id(const struct history *h, const char *name);
 
 enum history_kind { HISTORY_BREAKER = 1, HISTORY_LEVEL };
 struct history_event {
@@ -81,5 +78,13 @@ int history_each_level(struct history *h,
                        int (*visit)(void *arg, const char *name,
                                     const struct history_level *level),
                        void *arg);
+
+/* Every record of the file, looked at and checked. */
+struct history_survey {
+    uint64_t minutes, hours, events, damaged; /* damaged: pages too */
+    uint64_t minute_first_ns, minute_last_ns; /* their ends; 0: none */
+    uint64_t hour_first_ns, hour_last_ns;
+};
+int history_survey(struct history *h, struct history_survey *out);
 
 #endif

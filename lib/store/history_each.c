@@ -362,3 +362,86 @@ history_each_level(struct history *h,
 
     return each_record(h, &c, see_level, &w, &damaged);
 }
+
+/* ---- all of it ---- */
+
+struct survey_walk {
+    struct history *history;
+    struct history_survey *out;
+    uint64_t *count, *first, *last;
+};
+
+static bool
+block_is_whole(const struct history *h, const uint8_t *bytes, size_t length)
+{
+    struct form_block block;
+    struct form_entry entry;
+    struct figures figures;
+    bool whole = form_block_open(bytes, length, &block);
+
+    while (whole && form_block_next(&block, &entry)) {
+        whole = entry.id < h->names && h->name[entry.id].kind == 'c' &&
+                figures_read(entry.bytes, entry.length, &figures);
+    }
+    return whole && !block.bad;
+}
+
+static int
+survey_block(void *arg, const uint8_t *key, size_t key_length,
+             const uint8_t *value, size_t value_length)
+{
+    struct survey_walk *w = arg;
+    uint64_t end = form_block_end(key, key_length);
+    size_t length;
+    const uint8_t *bytes =
+        record_unseal(key, key_length, value, value_length, &length);
+
+    if (!end || !bytes || !block_is_whole(w->history, bytes, length)) {
+        w->out->damaged++;
+        return 0;
+    }
+    *w->count += 1;
+    *w->first = *w->first ? *w->first : end;
+    *w->last = end;
+    return 0;
+}
+
+static int
+survey_event(void *arg, const char *name, const char *scope,
+             const struct history_event *event)
+{
+    struct history_survey *out = arg;
+
+    (void)name;
+    (void)scope;
+    (void)event;
+    out->events++;
+    return 0;
+}
+
+int
+history_survey(struct history *h, struct history_survey *out)
+{
+    static const struct history_range all = {NULL, 0, UINT64_MAX, true};
+    struct survey_walk w = {h, out, &out->minutes, &out->minute_first_ns,
+                            &out->minute_last_ns};
+    struct chunk minutes = {.db = "minutes"}, hours = {.db = "hours"};
+    int rc = history_refresh(h);
+
+    *out = (struct history_survey){.damaged = h->unreadable + h->state_lost};
+    memset(minutes.until, 0xff, BLOCK_KEY);
+    minutes.until_length = BLOCK_KEY;
+    memcpy(hours.until, minutes.until, BLOCK_KEY);
+    hours.until_length = BLOCK_KEY;
+    if (!rc) {
+        rc = each_record(h, &minutes, survey_block, &w, &out->damaged);
+    }
+    w.count = &out->hours;
+    w.first = &out->hour_first_ns;
+    w.last = &out->hour_last_ns;
+    if (!rc) {
+        rc = each_record(h, &hours, survey_block, &w, &out->damaged);
+    }
+    return rc ? rc
+              : history_each_event(h, &all, survey_event, out, &out->damaged);
+}

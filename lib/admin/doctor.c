@@ -1,0 +1,182 @@
+/* Looking at all of it, part by part: what one part lacks keeps none of the
+ * others from being looked at. */
+#include "admin/doctor_inside.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- findings ---- */
+
+void
+doctor_find(struct doctor *d, enum doctor_level level, const char *area,
+            const char *todo, const char *format, ...)
+{
+    struct doctor_report *r = d->out;
+    struct doctor_finding *longer =
+        realloc(r->findings, (r->count + 1) * sizeof(*longer));
+    va_list args;
+
+    if (!longer) {
+        r->out_of_memory = true;
+        return;
+    }
+    r->findings = longer;
+    longer += r->count++;
+    *longer = (struct doctor_finding){.level = level, .area = area};
+    va_start(args, format);
+    vsnprintf(longer->what, sizeof(longer->what), format, args);
+    va_end(args);
+    snprintf(longer->todo, sizeof(longer->todo), "%s", todo ? todo : "");
+}
+
+void
+doctor_find_why(struct doctor *d, const char *area)
+{
+    doctor_find(d, DOCTOR_WRONG, area, admin_what_to_do(), "%s", admin_why());
+}
+
+bool
+doctor_path(const struct doctor *d, const char *name, char *out, size_t size)
+{
+    int length = snprintf(out, size, "%s/%s", d->out->dir, name);
+
+    return length > 0 && (size_t)length < size;
+}
+
+/* ---- registry.mdb ---- */
+
+static void
+check_pages(struct doctor *d)
+{
+    struct pages_stamp stamp;
+    struct pages *p = NULL;
+    char path[512];
+    int rc = doctor_path(d, "registry.mdb", path, sizeof(path))
+                 ? pages_open(path, &p)
+                 : BIDE_EMISSING;
+
+    if (!rc && !pages_look(p, &stamp)) {
+        d->out->bytes = stamp.size;
+        d->out->commit = stamp.txn;
+    }
+    if (!rc) {
+        rc = pages_check(p);
+    }
+    pages_close(p);
+    if (rc == BIDE_EDAMAGED) {
+        d->out->rc = rc;
+        doctor_find(d, DOCTOR_WRONG, "registry",
+                    "services go on under their last good rules, and nothing "
+                    "can be changed; bide export what can be read, move it "
+                    "away, then bide init and bide apply",
+                    "%s", pages_why());
+    } else if (rc == BIDE_ELOCKED) {
+        doctor_find(d, DOCTOR_NOTE, "registry", "look again",
+                    "it was changed all the time: its pages are not checked");
+    }
+}
+
+static int
+count_one(void *arg, const struct record *r)
+{
+    uint64_t *count = arg;
+
+    (void)r;
+    *count += 1;
+    return 0;
+}
+
+/* A policy that does not compile is one that services do not follow. */
+static int
+check_policy(void *arg, const struct record *r)
+{
+    struct doctor *d = arg;
+    uint64_t *versions = &d->out->versions;
+    struct faults faults = {0};
+    struct policy_text *text = NULL;
+    struct policy *p = NULL;
+    int rc = admin_text(r, &text);
+
+    d->out->policies++;
+    if (rc == BIDE_EDAMAGED) {
+        doctor_find_why(d, "registry");
+        rc = 0;
+    } else if (!rc) {
+        rc = policy_compile(text, admin_find, d->admin, r->name, &p, &faults);
+    }
+    if (rc == BIDE_EINPUT) {
+        char todo[100];
+
+        snprintf(todo, sizeof(todo), "bide rollback %s, or bide set", r->name);
+        doctor_find(d, DOCTOR_WRONG, "registry", todo,
+                    "%s: version %u is not valid: %s", r->name, r->version,
+                    faults.count > 0 ? faults.list[0].what : "?");
+        rc = 0;
+    }
+    policy_text_free(text);
+    policy_free(p);
+    faults_free(&faults);
+    if (!rc && admin_each_version(d->admin, r->name, count_one, versions)) {
+        d->out->rc = BIDE_EDAMAGED;
+        doctor_find_why(d, "registry");
+    }
+    return rc == BIDE_ENOMEM ? rc : 0;
+}
+
+void
+doctor_registry(struct doctor *d)
+{
+    uint64_t *changes = &d->out->changes;
+    int rc;
+
+    check_pages(d);
+    if (!d->admin) {
+        return;
+    }
+    rc = admin_each_policy(d->admin, check_policy, d);
+    rc = rc ? rc : admin_each_change(d->admin, count_one, changes);
+    if (rc) {
+        d->out->rc = rc;
+        doctor_find_why(d, "registry");
+    }
+    if (d->out->policies == 0 && d->out->count == 0) {
+        doctor_find(d, DOCTOR_NOTE, "registry", "bide apply FILE",
+                    "there are no policies yet");
+    }
+}
+
+/* ---- all ---- */
+
+int
+admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
+{
+    struct doctor d = {.out = out};
+
+    memset(out, 0, sizeof(*out));
+    out->keep_bytes = keep_bytes;
+    snprintf(out->dir, sizeof(out->dir), "%s", dir);
+    out->rc = admin_open(dir, &d.admin);
+    if (out->rc) {
+        doctor_find_why(&d, "registry");
+    }
+    if (out->rc != BIDE_EMISSING) {
+        doctor_registry(&d);
+        doctor_live(&d);
+        doctor_history(&d);
+        doctor_deferred(&d);
+        doctor_rights(&d);
+        doctor_space(&d);
+    }
+    admin_close(d.admin);
+    return out->out_of_memory ? BIDE_ENOMEM : 0;
+}
+
+void
+doctor_free(struct doctor_report *r)
+{
+    free(r->findings);
+    r->findings = NULL;
+    r->count = 0;
+}

@@ -1,0 +1,54 @@
+/* What is wrong with a registry and all that belongs to it, and what to do
+ * about it.  Part of admin.h.  Changes nothing. */
+#ifndef BIDE_ADMIN_DOCTOR_H
+#define BIDE_ADMIN_DOCTOR_H
+
+#include <bide.h>
+#include "store/deferred.h"
+#include "store/history.h"
+
+enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
+
+struct doctor_finding {
+    enum doctor_level level;
+    const char *area; /* "registry", "live", "history", "deferred", "space",
+                         "rights" */
+    char what[400], todo[400]; /* todo: "" where nothing is to be done */
+};
+
+struct doctor_space {
+    bool known;
+    uint64_t free, size; /* bytes of the file system */
+};
+
+struct doctor_report {
+    int rc; /* why the registry can not be read, or 0 */
+    char dir[400], live[400];
+    /* registry.mdb */
+    uint64_t bytes, commit;
+    uint64_t policies, versions, changes; /* that could be read */
+    /* the live file; all of it zero where there is none */
+    bool has_live, on_tmpfs;
+    uint64_t live_bytes, begun_ns;
+    uint32_t cells, cells_max, sleeping;
+    /* history.mdb */
+    bool has_history;
+    uint64_t keep_bytes;
+    struct history_known known;
+    struct history_survey history;
+    /* deferred.mdb */
+    bool has_deferred;
+    struct deferred_survey deferred;
+    struct doctor_space disk, memory; /* of the directory, of the live file */
+    size_t count;
+    struct doctor_finding *findings;
+    bool out_of_memory; /* findings got lost */
+};
+
+/* keep_bytes: what recorders keep at most (--keep-size).  Always fills `out`;
+ * what can not be read is a finding.  BIDE_ENOMEM. */
+int admin_doctor(const char *dir, uint64_t keep_bytes,
+                 struct doctor_report *out);
+void doctor_free(struct doctor_report *r);
+
+#endif

@@ -1,0 +1,31 @@
+/* What the files of doctor.h share. */
+#ifndef BIDE_ADMIN_DOCTOR_INSIDE_H
+#define BIDE_ADMIN_DOCTOR_INSIDE_H
+
+#include "admin/doctor.h"
+#include "admin/inside.h"
+
+struct doctor {
+    struct admin *admin; /* NULL: the registry can not be read */
+    struct doctor_report *out;
+};
+
+/* A finding; `todo` may be NULL. */
+void doctor_find(struct doctor *d, enum doctor_level level, const char *area,
+                 const char *todo, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The same, of what is admin_why's. */
+void doctor_find_why(struct doctor *d, const char *area);
+
+/* DIR/NAME, of the registry.  False: too long. */
+bool doctor_path(const struct doctor *d, const char *name, char *out,
+                 size_t size);
+
+void doctor_registry(struct doctor *d);
+void doctor_live(struct doctor *d);
+void doctor_history(struct doctor *d);
+void doctor_deferred(struct doctor *d);
+void doctor_rights(struct doctor *d);
+void doctor_space(struct doctor *d);
+
+#endif
