@@ -414,7 +414,7 @@ deferred_show_command(struct command_line *line)
         return status;
     }
     rc = deferred_get(d, id, &item);
-    if (rc == BIDE_ENOPOLICY) {
+    if (rc == BIDE_ENOWORK) {
         status = work_no_id(line->operands[0]);
     } else if (rc) {
         status = work_failed(rc, line->operands[0]);

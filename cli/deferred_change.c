@@ -65,7 +65,7 @@ requeue_all(struct deferred *d, const struct ids *ids, size_t *out_count)
 
         if (rc == 0) {
             ++*out_count;
-        } else if (rc != BIDE_ENOPOLICY) {
+        } else if (rc != BIDE_ENOWORK) {
             status = work_failed(rc, "deferred work");
         }
     }
@@ -168,7 +168,7 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         if (*item.policy) {
             admin_deferred_arrived(a, item.policy);
         }
-    } else if (rc == BIDE_ENOPOLICY) {
+    } else if (rc == BIDE_ENOWORK) {
         status = work_no_id(text);
     } else {
         status = work_failed(rc, text);

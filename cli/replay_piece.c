@@ -34,11 +34,14 @@ clear(struct piece *p)
     *p = (struct piece){.input = -1};
 }
 
+static const char ran_out[] =
+    "its lease ran out: somebody else may do it again";
+
 static void
-gone(struct replay *r, struct piece *p)
+gone(struct replay *r, struct piece *p, const char *why)
 {
     r->lost++;
-    replay_say(r, p, "its lease ran out: somebody else may do it again");
+    replay_say(r, p, why);
     clear(p);
 }
 
@@ -69,15 +72,17 @@ give_back(struct replay *r, struct piece *p)
 
     if (rc == 0) {
         given_back(r, p);
-    } else if (rc == BIDE_ENOVERSION || now >= p->lease_end_ns) {
-        gone(r, p);
+    } else if (rc == BIDE_ENOWORK) {
+        gone(r, p, "it is gone: done by somebody else, or dropped");
+    } else if (rc == BIDE_ELEASE || now >= p->lease_end_ns) {
+        gone(r, p, ran_out);
     } else {
         if (!p->said) {
             replay_say(r, p, bide_strerror(rc));
             p->said = true;
         }
         if (r->stop > 1) {
-            gone(r, p);
+            gone(r, p, ran_out);
             return;
         }
         p->again_ns = now + SECOND_NS;
@@ -125,7 +130,7 @@ let_go(struct replay *r, struct piece *p)
         return;
     }
     bide_call_abandon(&p->call);
-    gone(r, p);
+    gone(r, p, ran_out);
 }
 
 static void
@@ -140,7 +145,8 @@ keep_lease(struct replay *r, struct piece *p)
     rc = bide_deferred_extend(p->queue->policy, &p->work);
     if (rc == 0) {
         note_lease(p);
-    } else if (rc == BIDE_ENOVERSION || now >= p->lease_end_ns) {
+    } else if (rc == BIDE_ELEASE || rc == BIDE_ENOWORK ||
+               now >= p->lease_end_ns) {
         let_go(r, p);
     } else {
         p->extend_ns = now + SECOND_NS;
@@ -321,7 +327,7 @@ look_at_child(struct replay *r, struct piece *p)
     }
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);
-        gone(r, p);
+        gone(r, p, ran_out);
         return;
     }
     if (is_missing(r, c->status)) {

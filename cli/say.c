@@ -29,6 +29,8 @@ static const struct {
     {BIDE_EBUSY, STATUS_NO},
     {BIDE_ESYS, STATUS_REGISTRY},
     {BIDE_EEXIST, STATUS_NO},
+    {BIDE_ELEASE, STATUS_NO},
+    {BIDE_ENOWORK, STATUS_ABSENT},
 };
 
 int

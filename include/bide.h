@@ -59,7 +59,9 @@ extern "C" {
     X(BIDE_EFORMAT, -13, "the registry has a format of another version")      \
     X(BIDE_EBUSY, -14, "calls are still running")                             \
     X(BIDE_ESYS, -15, "a system call failed")                                 \
-    X(BIDE_EEXIST, -16, "it exists already")
+    X(BIDE_EEXIST, -16, "it exists already")                                  \
+    X(BIDE_ELEASE, -17, "the lease ran out")                                  \
+    X(BIDE_ENOWORK, -18, "no such work: it is done, or was dropped")
 
 enum bide_error {
 #define X(name, number, text) name = number,
@@ -365,19 +367,25 @@ struct bide_deferred {
 BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
                                 struct bide_deferred *out, int room);
 
-/* Done: it is gone.  BIDE_ENOVERSION: the lease ran out and the work went back,
- * so somebody does it again, or has.  (Late, but before anybody else came for
- * it, is in time.) */
+/* Done: it is gone, durably.  BIDE_ELEASE: it is not, for the lease ran out (at
+ * lease_ends_ns, by the clock of the moment of this call) or somebody made it
+ * due anew, whether anybody else came for it or not: the work stays, and is
+ * done again.  BIDE_ENOWORK: there is no such work any more: it was done, or an
+ * operator dropped it.  Otherwise as bide_defer; the work then stays this
+ * consumer's until the lease ends, and the call may be repeated (an earlier one
+ * whose answer was BIDE_ESYS may then turn out to be done: BIDE_ENOWORK). */
 BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 
 /* Not done: due again after the policy's defer_wait, doubled with each attempt
- * up to defer_wait_max; after defer_expire it is dead.  As ack. */
+ * up to defer_wait_max; after defer_expire it is dead.  Fails as ack does; with
+ * BIDE_ELEASE the work is due at once, and the reason is not kept. */
 BIDE_API int bide_deferred_nack(struct bide_policy *p,
                                 const struct bide_deferred *d,
                                 const char *reason);
 
-/* The lease lasts defer_lease from now.  As ack. */
+/* The lease lasts defer_lease from now.  Fails as ack does: one that ran out is
+ * not had back but by taking the work again. */
 BIDE_API int bide_deferred_extend(struct bide_policy *p,
                                   struct bide_deferred *d);
 BIDE_API void bide_deferred_free(struct bide_deferred *d);

@@ -466,25 +466,32 @@ struct leased {
     uint64_t lease_ns, ends_ns;
 };
 
-/* What is leased by this lease.  In c->rc: BIDE_ENOVERSION, BIDE_EDAMAGED. */
+static bool
+holds(const struct leased *l, const struct deferred_item *item)
+{
+    return item->state == DEFERRED_LEASED && item->lease == l->lease &&
+           item->lease_ends_ns > l->change.now.boottime_ns;
+}
+
+/* What is leased by this lease.  In c->rc: BIDE_ELEASE, BIDE_ENOWORK,
+ * BIDE_EDAMAGED. */
 static int
 find_leased(struct work *w, struct leased *l, struct tree_item *item)
 {
-    struct change *c = &l->change;
+    unsigned long long id = l->id;
     bool damaged = false;
-    int rc = tree_head(w, l->id, item, &damaged);
+    int rc = tree_head(w, id, item, &damaged);
 
+    if (rc == MDB_NOTFOUND) {
+        l->change.rc =
+            place_say(BIDE_ENOWORK, "work %llu is done, or was dropped", id);
+        return 0;
+    }
     if (!rc && damaged) {
-        c->rc = place_say(BIDE_EDAMAGED, "work %llu is damaged",
-                          (unsigned long long)l->id);
-    } else if (rc == MDB_NOTFOUND ||
-               (!rc && (item->head.state != DEFERRED_LEASED ||
-                        item->head.lease != l->lease))) {
-        c->rc = place_say(BIDE_ENOVERSION,
-                          "the lease of work %llu ran out: it went back, or to "
-                          "somebody else",
-                          (unsigned long long)l->id);
-        rc = 0;
+        l->change.rc = place_say(BIDE_EDAMAGED, "work %llu is damaged", id);
+    } else if (!rc && !holds(l, &item->head)) {
+        l->change.rc = place_say(
+            BIDE_ELEASE, "the lease of work %llu ran out: it went back", id);
     }
     return rc;
 }

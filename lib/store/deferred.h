@@ -62,7 +62,9 @@ int deferred_take_or_when(struct deferred *d, const char *policy,
  * CLOCK_MONOTONIC; UINT64_MAX: nothing waits. */
 int deferred_next_ns(struct deferred *d, const char *policy,
                      uint64_t *out_monotonic_ns);
-/* BIDE_ENOVERSION: the lease is no longer this one. */
+/* BIDE_ELEASE: the lease is no longer this one, or ended: at lease_ends_ns, by
+ * the clock when this is called, whether anybody took the work since or not.
+ * BIDE_ENOWORK: no such id.  Nothing is changed then. */
 int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
 int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
                   const struct deferred_rules *r, const char *reason);
@@ -71,7 +73,7 @@ int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
 
 /* ---- for operators ---- */
 
-/* With its bytes.  BIDE_ENOPOLICY: no such id. */
+/* With its bytes.  BIDE_ENOWORK: no such id. */
 int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
 /* In order of policy, then id; NULL: all policies.  A damaged record gives
  * length SIZE_MAX and its id only. */

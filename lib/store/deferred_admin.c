@@ -19,7 +19,7 @@ struct one {
 static int
 unknown(struct change *c, uint64_t id)
 {
-    c->rc = place_say(BIDE_ENOPOLICY, "there is no work %llu",
+    c->rc = place_say(BIDE_ENOWORK, "there is no work %llu",
                       (unsigned long long)id);
     return 0;
 }

@@ -105,7 +105,7 @@ consume_one(struct bide_policy *p, struct bide_deferred *d, unsigned *seed)
             atomic_store(&ledger->lease_ends[i], 0);
         }
     }
-    MUST(rc == 0 || rc == BIDE_ENOVERSION);
+    MUST(rc == 0 || rc == BIDE_ELEASE || rc == BIDE_ENOWORK);
     if (rc) {
         atomic_fetch_add(&ledger->late, 1);
     }

@@ -261,7 +261,7 @@ waits_and_leases_are_the_policys_as_it_is_now(void **state)
     assert_string_equal(d.last_error, "mail server down");
     assert_int_equal(d.attempts, 2);
     assert_int_equal(bide_deferred_ack(p, &d), 0);
-    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOVERSION);
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
     bide_deferred_free(&d);
 }
 
@@ -298,7 +298,7 @@ what_makes_no_sense_is_refused(void **state)
     assert_int_equal(bide_defer_work(p, &huge, &id), BIDE_EINVAL);
     assert_int_equal(id, 7);
     assert_int_equal(bide_deferred_take(p, 0, &d, 0), BIDE_EINVAL);
-    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOVERSION);
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
     assert_int_equal(bide_deferred_ack(NULL, &d), BIDE_EINVAL);
     bide_deferred_free(NULL);
     assert_int_equal(bide_defer(p, "x", 1, NULL), 0);
@@ -388,8 +388,8 @@ an_operator_wakes_who_waits_and_event_loops(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(w.taken, 1);
     bide_deferred_free(&w.d);
-    assert_int_equal(deferred_drop(queue, 12345), BIDE_ENOPOLICY);
-    assert_int_equal(admin_deferred_failed(a, BIDE_ENOPOLICY), BIDE_ENOPOLICY);
+    assert_int_equal(deferred_drop(queue, 12345), BIDE_ENOWORK);
+    assert_int_equal(admin_deferred_failed(a, BIDE_ENOWORK), BIDE_ENOWORK);
     assert_non_null(strstr(admin_why(), "12345"));
     admin_close(a);
     assert_int_equal(bide_close(w.b), 0);

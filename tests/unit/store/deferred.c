@@ -118,20 +118,58 @@ a_lease_that_ran_out_is_no_longer_ours(void **state)
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 2);
     assert_string_equal(q->taken[0].last_error, "its lease ran out");
-    assert_int_equal(deferred_ack(q->d, first.id, first.lease),
-                     BIDE_ENOVERSION);
+    assert_int_equal(deferred_ack(q->d, first.id, first.lease), BIDE_ELEASE);
     assert_int_equal(
         deferred_nack(q->d, first.id, first.lease, &q->rules, "no"),
-        BIDE_ENOVERSION);
+        BIDE_ELEASE);
     ends = 5;
     assert_int_equal(
         deferred_extend(q->d, first.id, first.lease, SECOND, &ends),
-        BIDE_ENOVERSION);
+        BIDE_ELEASE);
     assert_int_equal(ends, 5);
     assert_true(strstr(deferred_why(), "lease") != NULL);
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_ack(q), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).done, 1);
+}
+
+/* Nobody came for it meanwhile. */
+static void
+an_answer_after_the_end_of_the_lease_changes_nothing(void **state)
+{
+    static const struct {
+        uint64_t after_ns;
+        bool in_time;
+    } rows[] = {{0, true},
+                {300 * SECOND - 1, true},
+                {300 * SECOND, false},
+                {9000 * SECOND, false}};
+    struct queue *q = *state;
+    uint64_t ends = 5, id;
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int late = rows[i].in_time ? 0 : BIDE_ELEASE;
+
+        id = queue_put(q, "x");
+        assert_string_equal(queue_take_text(q), "x");
+        q->now.boottime_ns += rows[i].after_ns;
+        if (late) {
+            assert_int_equal(
+                deferred_extend(q->d, id, q->taken[0].lease, SECOND, &ends),
+                late);
+            assert_int_equal(ends, 5);
+            assert_int_equal(queue_nack(q, "too late"), late);
+            assert_int_equal(queue_get(q, id).state, DEFERRED_LEASED);
+            assert_string_equal(queue_get(q, id).last_error, "");
+        }
+        assert_int_equal(queue_ack(q), late);
+        assert_true(!late || strstr(deferred_why(), "lease") != NULL);
+        assert_int_equal(queue_counts(q).leased, late != 0);
+        assert_string_equal(queue_take_text(q), late ? "x" : "");
+        assert_int_equal(queue_ack(q), late ? 0 : BIDE_ENOWORK);
+        assert_int_equal(queue_counts(q).done, i + 1);
+    }
 }
 
 static void
@@ -176,7 +214,7 @@ a_reboot_ends_all_leases(void **state)
     assert_string_equal(queue_take_text(q), "x");
     q->now.boot++;
     q->now.boottime_ns = 1;
-    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_ack(q), BIDE_ELEASE);
     assert_int_equal(queue_take(q, 5), 2);
     queue_free(q, 2);
     assert_int_equal(queue_counts(q).leased, 2);
@@ -246,7 +284,7 @@ work_too_old_is_dead_and_can_be_sent_back(void **state)
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 1);
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(deferred_requeue(q->d, id), BIDE_ENOPOLICY);
+    assert_int_equal(deferred_requeue(q->d, id), BIDE_ENOWORK);
 }
 
 static void
@@ -320,7 +358,7 @@ the_same_key_is_the_same_work_until_it_is_gone(void **state)
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
     assert_int_equal(again, id);
-    queue_pass(q, 100000 * SECOND);
+    q->now.realtime_ns += 100000 * SECOND;
     assert_int_equal(queue_nack(q, "old"), 0);
     assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
     assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
@@ -380,8 +418,8 @@ what_can_not_be_stored_is_refused(void **state)
             rows[i].rc);
         assert_int_equal(id, 77);
     }
-    assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOVERSION);
-    assert_int_equal(deferred_drop(q->d, 5), BIDE_ENOPOLICY);
+    assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOWORK);
+    assert_int_equal(deferred_drop(q->d, 5), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).stored, 0);
 }
 
@@ -467,7 +505,7 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_true(first < second);
     /* Sent back while somebody has it: that one's lease is over. */
     assert_int_equal(deferred_requeue(q->d, q->taken[0].id), 0);
-    assert_int_equal(queue_ack(q), BIDE_ENOVERSION);
+    assert_int_equal(queue_ack(q), BIDE_ELEASE);
     assert_int_equal(queue_counts(q).waiting, 2);
 }
 
@@ -687,6 +725,7 @@ main(void)
         QUEUE(policies_do_not_see_each_other),
         QUEUE(many_are_taken_at_once),
         QUEUE(a_lease_that_ran_out_is_no_longer_ours),
+        QUEUE(an_answer_after_the_end_of_the_lease_changes_nothing),
         QUEUE(an_extended_lease_lasts_longer),
         QUEUE(the_wall_clock_does_not_move_a_lease),
         QUEUE(a_reboot_ends_all_leases),

@@ -149,7 +149,7 @@ a_spoiled_head_is_set_aside_and_listed(void **state)
     assert_int_equal(deferred_ack(q->d, 2, 1), BIDE_EDAMAGED);
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(deferred_drop(q->d, 2), 0);
-    assert_int_equal(deferred_drop(q->d, 2), BIDE_ENOPOLICY);
+    assert_int_equal(deferred_drop(q->d, 2), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).dead, 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
