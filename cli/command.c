@@ -64,11 +64,12 @@ const struct command commands[] = {
      preview_command, TRIES | TAKES(ATTEMPTS), REGISTRY_IF_THERE,
      1, -1, 0, 0},
     {"simulate", "NAME|FILE [KEY=VALUE...]",
-     "what the rules make of outcomes, of a script or drawn",
+     "what the rules make of outcomes: of a script, drawn, or recorded",
      simulate_command,
      TRIES | TAKES(SCRIPT) | TAKES(RANDOM) | TAKES(CALLS) | TAKES(FAIL) |
          TAKES(FOR) | TAKES(OUTCOME) | TAKES(LATENCY) | TAKES(FAIL_LATENCY) |
-         TAKES(SEED),
+         TAKES(SEED) | TAKES(REPLAY) | TAKES(SINCE) | TAKES(UNTIL) |
+         TAKES(SCOPE),
      REGISTRY_IF_THERE, 1, -1, 0, 0},
     {"stats", "[NAME]",
      "what calls came to",

@@ -37,6 +37,7 @@
     X(OUTCOME, "outcome", "OUTCOME", "what a failure is, as http.503")        \
     X(LATENCY, "latency", "TIME", "20ms, 10ms..50ms or exponential 20ms")     \
     X(FAIL_LATENCY, "fail-latency", "TIME", "the same, of what fails")        \
+    X(REPLAY, "replay", NULL, "what history holds of it, in place of draws")  \
     X(SCOPE, "scope", "NAME", "live state of its own under this name")        \
     X(STDIN, "stdin", NULL, "keep standard input, for all attempts")          \
     X(QUIET, "quiet", NULL, "no line when it gives up")                       \

@@ -189,7 +189,14 @@ simulate_script_file(struct command_line *line)
 static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
 static const enum option of_traffic[] = {
     OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,
-    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED,
+    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED, /* the last one */
+};
+
+static const enum option of_replay[] = {
+    OPTION_REPLAY,
+    OPTION_SINCE,
+    OPTION_UNTIL,
+    OPTION_SCOPE,
 };
 
 static const char *
@@ -211,14 +218,24 @@ check_kind(struct command_line *line)
         first_given(line, of_script, sizeof(of_script) / sizeof(*of_script));
     const char *traffic =
         first_given(line, of_traffic, sizeof(of_traffic) / sizeof(*of_traffic));
+    const char *replay =
+        first_given(line, of_replay, sizeof(of_replay) / sizeof(*of_replay));
 
-    if (script && traffic) {
-        return say_usage(line, "--%s or --%s: outcomes are written or drawn",
-                         script, traffic);
+    if (replay && !line->option[OPTION_REPLAY]) {
+        return say_usage(line, "--%s is for --replay", replay);
     }
-    if (!traffic && !line->option[OPTION_SCRIPT]) {
+    if (replay && traffic && strcmp(traffic, "seed") == 0) {
+        traffic = NULL; /* it is for both */
+    }
+    if ((script && traffic) || (replay && (script || traffic))) {
+        return say_usage(line,
+                         "--%s or --%s: outcomes are written, drawn or "
+                         "recorded",
+                         script ? script : replay, traffic ? traffic : replay);
+    }
+    if (!traffic && !line->option[OPTION_SCRIPT] && !replay) {
         return say_usage(line, "--script FILE is needed, or --calls N/s "
-                               "--fail SHARE: which outcomes?");
+                               "--fail SHARE, or --replay: which outcomes?");
     }
     return 0;
 }
@@ -231,6 +248,7 @@ simulate_command(struct command_line *line)
     if (status) {
         return status;
     }
-    return line->option[OPTION_SCRIPT] ? simulate_script_file(line)
-                                       : simulate_traffic(line);
+    return line->option[OPTION_SCRIPT]   ? simulate_script_file(line)
+           : line->option[OPTION_REPLAY] ? simulate_replay(line)
+                                         : simulate_traffic(line);
 }

@@ -68,10 +68,19 @@ per_call(uint64_t part, const struct traffic_report *r)
 }
 
 static void
-json_run(struct json *run, const struct simulated *s, int number)
+json_times(struct json *run, const char *key, const struct traffic_times *t)
+{
+    struct json *j = json_in_object(run, key);
+
+    json_put_ms(j, "p50", traffic_at_ns(t, 0.5));
+    json_put_ms(j, "p95", traffic_at_ns(t, 0.95));
+    json_put_ms(j, "p99", traffic_at_ns(t, 0.99));
+}
+
+void
+simulated_json_run(struct json *run, const struct simulated *s, int number)
 {
     const struct traffic_report *r = &s->report[number];
-    struct json *answer;
 
     json_put_text(run, "rules", number ? "changed" : "present");
     json_put_count(run, "calls", r->calls);
@@ -86,10 +95,8 @@ json_run(struct json *run, const struct simulated *s, int number)
     json_put_count(run, "recovered", r->recovered);
     json_shares(run, r);
     json_put_count(run, "unfinished", r->unfinished);
-    answer = json_in_object(run, "answer_ms");
-    json_put_ms(answer, "p50", traffic_at_ns(&r->answer, 0.5));
-    json_put_ms(answer, "p95", traffic_at_ns(&r->answer, 0.95));
-    json_put_ms(answer, "p99", traffic_at_ns(&r->answer, 0.99));
+    json_times(run, "answer_ms", &r->answer);
+    json_times(run, "attempt_ms", &r->took);
     json_put_ms(run, "slice_ms", r->slice_ns);
     json_series(run, r);
 }
@@ -115,7 +122,7 @@ simulated_json(const struct simulated *s)
     json_put_count(j, "seed", s->traffic->seed);
     runs = json_in_array(j, "runs");
     for (int i = 0; i < s->runs; i++) {
-        json_run(json_add_object(runs), s, i);
+        simulated_json_run(json_add_object(runs), s, i);
     }
     return json_out(j);
 }
@@ -339,8 +346,8 @@ add_line(struct table *t, const struct traffic_report *r, enum line line,
 }
 
 /* All lines have one scale: how high they are can be compared. */
-static int
-print_plot(const struct simulated *s)
+int
+simulated_plot(const struct simulated *s)
 {
     static const char *const names[LINES][2] = {
         {"calls/s", ""},
@@ -385,5 +392,5 @@ simulated_print(const struct simulated *s)
         return BIDE_ENOMEM;
     }
     putchar('\n');
-    return print_plot(s);
+    return simulated_plot(s);
 }

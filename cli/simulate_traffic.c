@@ -116,6 +116,38 @@ compile(struct source *source, const struct policy_text *text, const char *file,
     return 0;
 }
 
+int
+simulate_rules(struct command_line *line, struct simulate_rules *out)
+{
+    int status;
+
+    *out = (struct simulate_rules){.runs = line->operands[1] ? 2 : 1};
+    status = read_present(&out->source, line, &out->text[0]);
+    if (status == 0 && out->runs == 2) {
+        out->changes = join(line->operands + 1);
+        out->text[1] = policy_text_copy(out->text[0]);
+        status = out->changes && out->text[1]
+                     ? setting_try(line, line->operands + 1, out->text[1])
+                     : say_no_memory();
+    }
+    for (int i = 0; i < out->runs && status == 0; i++) {
+        status = compile(&out->source, out->text[i], line->operands[0],
+                         &out->policy[i]);
+    }
+    return status;
+}
+
+void
+simulate_rules_free(struct simulate_rules *r)
+{
+    for (int i = 0; i < 2; i++) {
+        policy_free(r->policy[i]);
+        policy_text_free(r->text[i]);
+    }
+    free(r->changes);
+    source_free(&r->source);
+}
+
 /* ---- running ---- */
 
 static int
@@ -148,59 +180,28 @@ run(struct simulated *s, bool as_json)
     return say_status(rc);
 }
 
-/* The present rules, and the changed ones where there are any. */
-static int
-compile_and_run(struct command_line *line, struct source *source,
-                struct simulated *s, struct traffic *t,
-                const struct policy_text *const *texts)
-{
-    struct policy *policies[2] = {NULL, NULL};
-    int status = 0;
-
-    for (int i = 0; i < s->runs && status == 0; i++) {
-        status = compile(source, texts[i], line->operands[0], &policies[i]);
-        s->policy[i] = policies[i];
-    }
-    if (status == 0) {
-        if (!line->option[OPTION_OUTCOME]) {
-            t->failure = traffic_failure(policies[0]);
-        }
-        s->name = policies[0]->name;
-        status = run(s, line->option[OPTION_JSON] != NULL);
-    }
-    policy_free(policies[0]);
-    policy_free(policies[1]);
-    return status;
-}
-
 int
 simulate_traffic(struct command_line *line)
 {
-    struct source source = {0};
     struct traffic traffic = {0};
-    struct policy_text *now = NULL, *changed = NULL;
-    char *changes = join(line->operands + 1);
-    struct simulated s = {.traffic = &traffic, .runs = 1};
-    int status = changes ? read_options(line, &s, &traffic) : say_no_memory();
+    struct simulated s = {.traffic = &traffic};
+    struct simulate_rules rules = {.runs = 0};
+    int status = read_options(line, &s, &traffic);
 
     if (status == 0) {
-        status = read_present(&source, line, &now);
-    }
-    if (status == 0 && line->operands[1]) {
-        s.changes = changes;
-        s.runs = 2;
-        changed = policy_text_copy(now);
-        status = changed ? setting_try(line, line->operands + 1, changed)
-                         : say_no_memory();
+        status = simulate_rules(line, &rules);
     }
     if (status == 0) {
-        const struct policy_text *texts[2] = {now, changed};
-
-        status = compile_and_run(line, &source, &s, &traffic, texts);
+        if (!line->option[OPTION_OUTCOME]) {
+            traffic.failure = traffic_failure(rules.policy[0]);
+        }
+        s.name = rules.policy[0]->name;
+        s.changes = rules.changes;
+        s.runs = rules.runs;
+        s.policy[0] = rules.policy[0];
+        s.policy[1] = rules.policy[1];
+        status = run(&s, line->option[OPTION_JSON] != NULL);
     }
-    free(changes);
-    policy_text_free(now);
-    policy_text_free(changed);
-    source_free(&source);
+    simulate_rules_free(&rules);
     return status;
 }

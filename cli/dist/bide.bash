@@ -146,7 +146,7 @@ _bide() {
         operands=_bide_names_then_files
         ;;
     simulate)
-        options='--for --json --policy --script --random --calls --fail --outcome --latency --fail-latency --seed --dir --help'
+        options='--for --since --until --json --policy --script --random --calls --fail --outcome --latency --fail-latency --replay --scope --seed --dir --help'
         operands=_bide_names_then_files
         ;;
     stats)

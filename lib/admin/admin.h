@@ -7,6 +7,7 @@
 #include <bide.h>
 #include "admin/doctor.h"
 #include "admin/past.h"
+#include "admin/replay.h"
 #include "policy/group.h"
 #include "policy/policy.h"
 #include "rule/breaker.h"

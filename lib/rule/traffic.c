@@ -17,7 +17,9 @@ struct running {
     struct machine m;
     uint64_t number; /* from 1 on; 0: not in use */
     bool in_attempt;
-    bool fails, times_out; /* that attempt */
+    bool fails, times_out;       /* that attempt */
+    struct bide_outcome failure; /* if it fails */
+    uint64_t begun_ns;           /* that attempt */
     uint32_t next_free;
 };
 
@@ -30,13 +32,15 @@ struct stream {
     uint32_t room, live, first_free; /* UINT32_MAX: none is free */
     struct queue due;
     uint64_t now_ns;
-    uint64_t next_ns; /* when the next call begins */
+    uint64_t next_ns;           /* when the next call begins */
+    size_t period, next_period; /* of the profile: now, and of that call, */
+    uint64_t next_in_period;    /* which is this one of them */
     const char *why;
 };
 
 /* ---- draws ---- */
 
-enum draw { DRAW_FAILS, DRAW_TAKES, DRAW_WAIT, DRAW_SPREAD };
+enum draw { DRAW_FAILS, DRAW_TAKES, DRAW_WAIT, DRAW_SPREAD, DRAW_OUTCOME };
 
 /* The same for an attempt whatever the rules let happen before. */
 static double
@@ -90,6 +94,40 @@ share_at(const struct traffic *t, uint64_t now_ns)
     return t->fail[i].share;
 }
 
+static const struct profile_period *
+period_now(struct stream *s)
+{
+    const struct profile *p = s->t->profile;
+
+    while (s->period + 1 < p->count &&
+           s->now_ns >= p->period[s->period].end_ns) {
+        s->period++;
+    }
+    return &p->period[s->period];
+}
+
+/* What the attempt that starts now comes to, and how long that takes. */
+static uint64_t
+draw_attempt(struct stream *s, struct running *r)
+{
+    double fails = draw(s, r, DRAW_FAILS), takes = draw(s, r, DRAW_TAKES);
+    const struct profile_period *p;
+
+    r->failure = s->t->failure;
+    if (!s->t->profile) {
+        r->fails = fails < share_at(s->t, s->now_ns);
+        return time_of(r->fails ? &s->t->failure_takes : &s->t->success_takes,
+                       takes);
+    }
+    p = period_now(s);
+    r->fails = fails < (r->m.attempts > 1 ? p->retry_fails : p->first_fails);
+    if (r->fails) {
+        r->failure =
+            profile_outcome(p, draw(s, r, DRAW_OUTCOME), s->t->failure);
+    }
+    return profile_time(r->fails ? &p->failed : &p->succeeded, takes);
+}
+
 /* ---- what is reported ---- */
 
 static struct traffic_slice *
@@ -101,30 +139,13 @@ slice_now(const struct stream *s)
 }
 
 static void
-add_time(struct traffic_times *t, uint64_t ns)
-{
-    uint32_t bucket = histogram_bucket(ns);
-
-    t->count[bucket]++;
-    t->sum_ns[bucket] += ns;
-}
-
-uint64_t
-traffic_at_ns(const struct traffic_times *t, double share)
-{
-    uint32_t bucket = histogram_bucket(histogram_at_ns(t->count, share));
-
-    return t->count[bucket] ? t->sum_ns[bucket] / t->count[bucket] : 0;
-}
-
-static void
 report_end(struct stream *s, const struct machine *m)
 {
     struct traffic_report *out = s->out;
     struct traffic_slice *slice = slice_now(s);
 
     out->verdict[m->verdict]++;
-    add_time(&out->answer, s->now_ns - m->begun_ns);
+    traffic_add_time(&out->answer, s->now_ns - m->begun_ns);
     if (m->verdict == BIDE_SUCCEEDED) {
         slice->succeeded++;
         out->recovered += m->attempts > 1;
@@ -196,9 +217,8 @@ start_attempt(struct stream *s, struct running *r)
     s->out->attempts++;
     slice_now(s)->attempts++;
     r->in_attempt = true;
-    r->fails = draw(s, r, DRAW_FAILS) < share_at(s->t, s->now_ns);
-    takes = time_of(r->fails ? &s->t->failure_takes : &s->t->success_takes,
-                    draw(s, r, DRAW_TAKES));
+    r->begun_ns = s->now_ns;
+    takes = draw_attempt(s, r);
     r->times_out = takes > limit;
     put(s, r, s->now_ns + (r->times_out ? limit : takes));
     return 0;
@@ -230,10 +250,11 @@ static int
 end_attempt(struct stream *s, struct running *r)
 {
     struct bide_outcome o = r->times_out ? bide_errno(ETIMEDOUT)
-                            : r->fails   ? s->t->failure
+                            : r->fails   ? r->failure
                                          : bide_ok();
 
     r->in_attempt = false;
+    traffic_add_time(&s->out->took, s->now_ns - r->begun_ns);
     s->out->attempts_failed += r->times_out || r->fails;
     s->out->timed_out += r->times_out;
     return after_decision(s, r,
@@ -272,13 +293,39 @@ decide_again(struct stream *s)
 
 /* ---- calls begin ---- */
 
+/* As many as there were: each somewhere in its part of the period. */
+static void
+plan_recorded(struct stream *s)
+{
+    const struct profile *p = s->t->profile;
+    const struct profile_period *at;
+    double u = draw_unit(draw_bits(s->t->seed, s->out->calls + 1, 1));
+
+    while (s->next_period < p->count &&
+           s->next_in_period >= p->period[s->next_period].calls) {
+        s->next_period++;
+        s->next_in_period = 0;
+    }
+    if (s->next_period == p->count) {
+        s->next_ns = UINT64_MAX;
+        return;
+    }
+    at = &p->period[s->next_period];
+    s->next_ns = at->begin_ns + (uint64_t)(((double)s->next_in_period + u) /
+                                           (double)at->calls *
+                                           (double)(at->end_ns - at->begin_ns));
+    s->next_in_period++;
+}
+
 static void
 plan_next(struct stream *s)
 {
-    double gap_ns = 1e9 / s->t->calls_per_s;
+    double gap_ns = s->t->profile ? 0 : 1e9 / s->t->calls_per_s;
     uint64_t number = s->out->calls; /* of those that have begun */
 
-    if (s->t->even) {
+    if (s->t->profile) {
+        plan_recorded(s);
+    } else if (s->t->even) {
         s->next_ns = (uint64_t)((double)number * gap_ns + 0.5);
     } else {
         double u = draw_unit(draw_bits(s->t->seed, number + 1, 1));
@@ -334,6 +381,20 @@ loop(struct stream *s)
     return rc;
 }
 
+static double
+calls_of(const struct traffic *t)
+{
+    double calls = 0;
+
+    if (!t->profile) {
+        return t->calls_per_s * (double)t->for_ns / 1e9;
+    }
+    for (size_t i = 0; i < t->profile->count; i++) {
+        calls += (double)t->profile->period[i].calls;
+    }
+    return calls;
+}
+
 int
 traffic_run(const struct policy *p, const struct traffic *t,
             struct traffic_report *out, const char **out_why)
@@ -345,7 +406,7 @@ traffic_run(const struct policy *p, const struct traffic *t,
         .p = p, .t = t, .out = &report, .first_free = UINT32_MAX};
     int rc = BIDE_EINPUT;
 
-    if (t->calls_per_s * (double)t->for_ns / 1e9 > TRAFFIC_CALLS_MAX) {
+    if (calls_of(t) > TRAFFIC_CALLS_MAX) {
         s.why = "over 100,000,000 calls would begin";
     } else {
         virtual_begin(&s.shared, p);

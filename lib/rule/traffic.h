@@ -1,18 +1,16 @@
-/* What rules make of many calls whose outcomes are drawn: `bide simulate
- * --calls`.  In virtual time.  All that is random comes from the seed, the
- * number of the call and that of its attempt: under other rules the same calls
- * meet the same luck, on every machine.  Pure. */
+/* What rules make of many calls whose outcomes are drawn, in virtual time.  All
+ * that is random comes from the seed, the number of the call and that of its
+ * attempt: under other rules the same calls meet the same luck.  Pure. */
 #ifndef BIDE_RULE_TRAFFIC_H
 #define BIDE_RULE_TRAFFIC_H
 
 #include <bide.h>
 #include "policy/rules.h"
-#include "rule/histogram.h"
+#include "rule/profile.h"
+#include "rule/traffic_report.h"
 
 enum {
-    TRAFFIC_SHARES = 32,    /* parts of a profile of failures */
-    TRAFFIC_SLICES = 60,    /* of the time in which calls begin, */
-    TRAFFIC_SLICES_ALL = 120, /* and of that in which they end */
+    TRAFFIC_SHARES = 32, /* parts of a profile of failures */
 };
 #define TRAFFIC_CALLS_MAX 100e6
 #define TRAFFIC_ATTEMPTS_MAX 50000000ull
@@ -40,39 +38,9 @@ struct traffic {
     struct bide_outcome failure;
     struct traffic_time success_takes, failure_takes;
     struct traffic_share fail[TRAFFIC_SHARES];
-};
-
-/* Times, as a histogram that also keeps each bucket's sum: what always takes
- * 20 ms is then shown as 20 ms. */
-struct traffic_times {
-    uint64_t count[HISTOGRAM_BUCKETS], sum_ns[HISTOGRAM_BUCKETS];
-};
-
-#define X(name, text) +1
-enum {
-    TRAFFIC_VERDICTS = 0 BIDE_VERDICTS(X),
-    TRAFFIC_REASONS = 0 BIDE_REASONS(X),
-};
-#undef X
-
-struct traffic_slice {
-    uint64_t calls, attempts;   /* that began then */
-    uint64_t succeeded, failed; /* calls that ended then; failed: otherwise */
-    uint64_t refused;           /* of the failed: never let out */
-    uint64_t retries_refused;   /* by budget or breaker */
-};
-
-struct traffic_report {
-    uint64_t calls, attempts;
-    uint64_t attempts_failed, timed_out; /* timed out: among the failed */
-    uint64_t verdict[TRAFFIC_VERDICTS];
-    uint64_t exhausted[TRAFFIC_REASONS]; /* by reason */
-    uint64_t recovered;                  /* succeeded, not at once */
-    uint64_t unfinished;                 /* at the end of it all */
-    uint64_t retries_refused, breaker_opened;
-    struct traffic_times answer; /* of all calls that ended */
-    uint64_t slice_ns;
-    struct traffic_slice slice[TRAFFIC_SLICES_ALL];
+    /* NULL, or in place of rates, shares and times what was recorded, from time
+     * 0 on; `failure` is for what it does not know. */
+    const struct profile *profile;
 };
 
 /* An attempt that would last longer than the policy lets it ends then, as
@@ -83,7 +51,5 @@ int traffic_run(const struct policy *p, const struct traffic *t,
 
 /* The first failure that the policy retries, http.503 if that is one. */
 struct bide_outcome traffic_failure(const struct policy *p);
-
-uint64_t traffic_at_ns(const struct traffic_times *t, double share);
 
 #endif
