@@ -59,13 +59,17 @@ group_begins(const struct command *command, char *buffer, size_t size)
 static void
 print_group(const char *group)
 {
-    printf("  %-10s  work that was put off:", group);
-    for (int i = 0; i < command_count; i++) {
+    char text[512] = "work that was put off:";
+    size_t used = strlen(text);
+
+    for (int i = 0; i < command_count && used < sizeof(text); i++) {
         if (command_is_group(group, &commands[i])) {
-            printf(" %s", commands[i].name + strlen(group) + 1);
+            used += (size_t)snprintf(text + used, sizeof(text) - used, " %s",
+                                     commands[i].name + strlen(group) + 1);
         }
     }
-    putchar('\n');
+    printf("  %-10s  ", group);
+    print_folded(text, 14, 14);
 }
 
 static int
@@ -215,8 +219,9 @@ help_outcomes(void)
     for (size_t i = 0; (class = outcome_class_row(i)); i++) {
         printf("  %-10s %s\n", class->name, class->note);
     }
-    puts("\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME "
-         "for a program's own.\n");
+    puts(
+        "\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME for "
+        "what is a\nprogram's own.\n");
     for (size_t i = 0; (row = outcome_row(i)); i++) {
         table_row(t);
         if (row->name) {

@@ -79,10 +79,9 @@ assume_all(struct replayed *r)
               "same times as in each interval of history; first attempts and "
               "retries each at their own rate. More or less load changes "
               "nothing of that.");
-    assume(r,
-           "Each retry has the same chance then, however often the call has "
-           "failed and however long it waited: where some calls can never "
-           "succeed, more attempts save fewer than it says here.");
+    assume(r, "Each retry has the same chance then, however often the call has "
+              "failed and however long it waited: where some calls can never "
+              "succeed, more attempts save fewer than it says here.");
     assume(r,
            "As many calls begin as were recorded, spread over each interval. "
            "No hints (Retry-After): they are not recorded.");

@@ -65,20 +65,20 @@ usual_remedy(int rc)
 int
 admin_fail_store(int rc, const char *dir, const char *words)
 {
-    const char *newline = strchr(words, '\n');
+    const char *todo = strchr(words, '\n');
+    int length = (int)(todo ? (size_t)(todo - words) : strlen(words));
 
     if (rc == 0) {
         return 0;
     }
+    todo = todo ? todo + 1 : usual_remedy(rc);
     if (!*words) {
-        return admin_fail(rc, usual_remedy(rc), "%s: %s", dir,
-                          bide_strerror(rc));
+        return admin_fail(rc, todo, "%s: %s", dir, bide_strerror(rc));
     }
-    if (!newline) {
-        return admin_fail(rc, usual_remedy(rc), "%s: %s", dir, words);
-    }
-    return admin_fail(rc, newline + 1, "%s: %.*s", dir, (int)(newline - words),
-                      words);
+    /* Words that begin with a path say by themselves where it is. */
+    return *words == '/' || strncmp(words, dir, strlen(dir)) == 0
+               ? admin_fail(rc, todo, "%.*s", length, words)
+               : admin_fail(rc, todo, "%s: %.*s", dir, length, words);
 }
 
 /* ---- places ---- */
@@ -104,6 +104,14 @@ admin_init(const char *dir, const char *live_dir)
     if (rc == BIDE_EEXIST) {
         return admin_fail(rc, "bide list shows what is in it",
                           "%s: there is a registry already", dir);
+    }
+    if (rc == BIDE_EMISSING) {
+        const char *words = writer_why();
+
+        return admin_fail(rc,
+                          "it can not be made there: name another place "
+                          "with --dir",
+                          "%.*s", (int)strcspn(words, "\n"), words);
     }
     return admin_fail_store(rc, dir, writer_why());
 }

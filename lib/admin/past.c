@@ -17,16 +17,15 @@
 static int
 fail_history(struct admin *a, int rc)
 {
-    char dir[512];
+    const char *todo = rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
+                           ? "bide record keeps what can be read; else move it "
+                             "away, and a new one is made"
+                           : NULL;
+    const char *words = *pages_why() ? pages_why() : bide_strerror(rc);
 
-    snprintf(dir, sizeof(dir), "%s/history.mdb", a->dir);
-    return admin_fail(rc,
-                      rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
-                          ? "move it away: counting goes on, and a new one is "
-                            "made"
-                          : NULL,
-                      "%s: %s", dir,
-                      *pages_why() ? pages_why() : bide_strerror(rc));
+    return *words == '/'
+               ? admin_fail(rc, todo, "%s", words)
+               : admin_fail(rc, todo, "%s/history.mdb: %s", a->dir, words);
 }
 
 /* Anew each time: a recorder may have made or replaced it.  No history is an

@@ -282,3 +282,29 @@ on_terminal() {
     fi
     says "ermission"
 }
+
+@test "help fits a terminal of 80 columns" {
+    command -v script >/dev/null || skip "no script"
+    local topic
+    for topic in "" keys outcomes exec set record simulate wait_jitter; do
+        script -qec "stty cols 80 && '$BIDE' help $topic" /dev/null </dev/null |
+            tr -d '\r' >shown
+        [ -s shown ]
+        run awk 'length > 80' shown
+        [ -z "$output" ]
+    done
+}
+
+@test "an error names its place once" {
+    mkdir "$T/other"
+    : >"$T/other/registry.mdb"
+    gives 6 "$BIDE" --dir "$T/other" list
+    [ "${lines[0]}" = "bide: $T/other/registry.mdb is empty" ]
+    gives 6 "$BIDE" --dir "$T/other" init
+    [ "${lines[0]}" = "bide: $T/other/registry.mdb is empty" ]
+    gives 6 "$BIDE" --dir /proc/nowhere init
+    [ "${lines[0]}" = "bide: /proc/nowhere: No such file or directory" ]
+    : >"$DIR/history.mdb"
+    gives 6 bide stats --since -1h
+    [ "${lines[0]}" = "bide: $DIR/history.mdb is empty" ]
+}
