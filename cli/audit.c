@@ -17,9 +17,9 @@
 
 /* ---- entries ---- */
 
-static struct audit_entry *
-new_entry(struct audit *a, enum audit_kind kind, const char *name,
-          const char *scope, uint64_t when_ns)
+struct audit_entry *
+audit_new_entry(struct audit *a, enum audit_kind kind, const char *name,
+                const char *scope, uint64_t when_ns)
 {
     struct audit_entry *e;
 
@@ -58,7 +58,7 @@ audit_kind_word(enum audit_kind kind)
     static const char *const words[] = {
         [AUDIT_CHANGE] = "change",   [AUDIT_FORCED] = "forced",
         [AUDIT_BREAKER] = "breaker", [AUDIT_LEVEL] = "warning",
-        [AUDIT_CALLS] = "calls",
+        [AUDIT_WORK] = "work",       [AUDIT_CALLS] = "calls",
     };
 
     return words[kind];
@@ -120,7 +120,7 @@ add_end(struct audit *a, const struct record *r)
         r->until_ns < a->since_ns || r->until_ns > a->until_ns) {
         return 0;
     }
-    e = new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
+    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
     return !e ? BIDE_ENOMEM
            : asprintf(&e->what, "v%u is over, as planned: back to v%u",
                       r->version, r->back_to) < 0
@@ -143,8 +143,8 @@ add_change(void *arg, const struct record *r)
     if (rc) {
         return rc;
     }
-    e = new_entry(a, is_forced(words) ? AUDIT_FORCED : AUDIT_CHANGE, r->name,
-                  "", r->when_ns);
+    e = audit_new_entry(a, is_forced(words) ? AUDIT_FORCED : AUDIT_CHANGE,
+                        r->name, "", r->when_ns);
     if (r->until_ns > 0) {
         snprintf(until, sizeof(until), ", until %s",
                  when_write_iso(r->until_ns, when, sizeof(when)));
@@ -201,9 +201,9 @@ add_event(void *arg, const char *name, const char *scope,
     } else {
         return 0; /* of a later version of bide */
     }
-    e = new_entry(a,
-                  event->kind == HISTORY_BREAKER ? AUDIT_BREAKER : AUDIT_LEVEL,
-                  name, scope, event->when_ns);
+    e = audit_new_entry(
+        a, event->kind == HISTORY_BREAKER ? AUDIT_BREAKER : AUDIT_LEVEL, name,
+        scope, event->when_ns);
     if (!e || !(e->what = strdup(text))) {
         return BIDE_ENOMEM;
     }
@@ -248,7 +248,7 @@ add_calls(void *arg, const struct history_interval *i)
     }
     e = find_span(a, i);
     if (!e) {
-        e = new_entry(a, AUDIT_CALLS, i->name, i->scope, i->begin_ns);
+        e = audit_new_entry(a, AUDIT_CALLS, i->name, i->scope, i->begin_ns);
     }
     if (!e) {
         return BIDE_ENOMEM;
@@ -278,7 +278,8 @@ gather(struct audit *a)
     if (!rc) {
         rc = admin_each_event(registry, &range, add_event, a, &a->damaged);
     }
-    return rc ? rc : add_changes(a);
+    rc = rc ? rc : add_changes(a);
+    return rc ? rc : audit_add_work(a);
 }
 
 /* ---- the command ---- */

@@ -5,7 +5,7 @@
 #include "command.h"
 
 enum audit_kind { AUDIT_CHANGE, AUDIT_FORCED, AUDIT_BREAKER, AUDIT_LEVEL,
-                  AUDIT_CALLS };
+                  AUDIT_WORK, AUDIT_CALLS };
 
 /* Calls that did not come to what was wanted.  Columns: counter, word. */
 #define AUDIT_COUNTS(X)                                                       \
@@ -26,6 +26,7 @@ struct audit_entry {
     uint64_t when_ns, end_ns; /* the same for what has no length */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint64_t calls, count[AUDIT_COUNT]; /* AUDIT_CALLS */
+    uint64_t dropped, requeued;         /* AUDIT_WORK: pieces of work */
     char *what;       /* NULL for AUDIT_CALLS */
     char *who, *note; /* may be NULL */
 };
@@ -44,6 +45,14 @@ struct audit {
 const char *audit_kind_word(enum audit_kind kind);
 /* "aborted 12, dropped 3".  malloc'ed, or NULL. */
 char *audit_words(const struct audit_entry *e);
+
+/* audit_work.c: what was done to deferred work by hand.  Where that can not be
+ * read it says so, and the rest goes on.  0 or BIDE_ENOMEM. */
+int audit_add_work(struct audit *a);
+/* audit.c: NULL without memory. */
+struct audit_entry *audit_new_entry(struct audit *a, enum audit_kind kind,
+                                    const char *name, const char *scope,
+                                    uint64_t when_ns);
 
 /* audit_show.c: 0 or BIDE_ENOMEM. */
 int audit_table(const struct audit *a);

@@ -63,6 +63,7 @@ print_sums(const struct audit *a)
 {
     uint64_t kinds[AUDIT_CALLS + 1] = {0};
     struct audit_entry sum = {.kind = AUDIT_CALLS};
+    uint64_t dropped = 0;
     char *words, number[32], times[32];
 
     for (size_t i = 0; i < a->count; i++) {
@@ -70,6 +71,7 @@ print_sums(const struct audit *a)
 
         kinds[e->kind]++;
         sum.calls += e->calls;
+        dropped += e->dropped;
         for (size_t k = 0; k < AUDIT_COUNT; k++) {
             sum.count[k] += e->count[k];
         }
@@ -82,6 +84,10 @@ print_sums(const struct audit *a)
            (unsigned long long)kinds[AUDIT_FORCED],
            text_count(a->opened, times, sizeof(times)),
            text_plural(a->opened, "time", "times"));
+    if (dropped > 0) {
+        printf("; %s of deferred work dropped",
+               text_count(dropped, number, sizeof(number)));
+    }
     words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
     printf("%s%s.\n", words ? "; in these times " : "", words ? words : "");
     free(words);
@@ -160,6 +166,10 @@ audit_json(const struct audit *a)
         if (e->who) {
             json_put_text(j, "who", e->who);
             json_put_text(j, "note", e->note ? e->note : "");
+        }
+        if (e->kind == AUDIT_WORK) {
+            json_put_count(j, "dropped", e->dropped);
+            json_put_count(j, "requeued", e->requeued);
         }
         if (e->kind == AUDIT_CALLS) {
             json_put_count(j, "calls", e->calls);

@@ -11,6 +11,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 };
 
 #define EDITS (TAKES(NOTE) | TAKES(IF_VERSION))
+#define PICKS (TAKES(DEAD) | TAKES(ERROR) | TAKES(SINCE) | TAKES(UNTIL))
 #define TRIES TAKES(POLICY) | TAKES(JSON)
 
 /* clang-format off */
@@ -111,7 +112,7 @@ const struct command commands[] = {
      "the same by HTTP, as JSON, and a page that shows the host live",
      serve_command, TAKES(LISTEN), REGISTRY_IF_THERE, 0, 0, 0, 0},
     {"audit", "[NAME]",
-     "one time line: changes, breakers, warnings, calls given up",
+     "one time line: changes, breakers, warnings, calls and work given up",
      audit_command, TAKES(SINCE) | TAKES(UNTIL) | TAKES(CSV) | TAKES(JSON),
      REGISTRY_NEEDED, 0, 1, 0, 0},
     {"doctor", "",
@@ -120,8 +121,7 @@ const struct command commands[] = {
      0, 0},
     {"deferred list", "[NAME]",
      "work that was put off",
-     deferred_list_command, TAKES(DEAD) | TAKES(JSON), REGISTRY_NEEDED,
-     0, 1, 0, 0},
+     deferred_list_command, PICKS | TAKES(JSON), REGISTRY_NEEDED, 0, 1, 0, 0},
     {"deferred show", "ID",
      "one piece of it, or its bytes",
      deferred_show_command, TAKES(RAW) | TAKES(JSON), REGISTRY_NEEDED,
@@ -134,20 +134,22 @@ const struct command commands[] = {
      "do it: each piece to a command; without one: all is due now",
      deferred_replay_command,
      TAKES(EXEC) | TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) |
-         TAKES(JSON),
+         TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) | TAKES(ERROR) |
+         TAKES(NOTE),
      REGISTRY_NEEDED, 0, 1, 0, 0},
     {"deferred work", "NAME",
      "run the commands that exec --defer kept",
      deferred_work_command,
      TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) | TAKES(JSON),
      REGISTRY_NEEDED, 1, 1, 0, 0},
-    {"deferred requeue", "ID...|NAME",
-     "due now, also what is dead; with --dead: all of one policy",
-     deferred_requeue_command, TAKES(DEAD) | TAKES(NOTE), REGISTRY_NEEDED,
-     1, -1, 0, 0},
-    {"deferred drop", "ID...",
-     "never to be done",
-     deferred_drop_command, TAKES(NOTE), REGISTRY_NEEDED, 1, -1, 0, 0},
+    {"deferred requeue", "ID...|[NAME]",
+     "due now, also what is dead; with --dead, --error, --until: all such",
+     deferred_requeue_command, PICKS | TAKES(NOTE), REGISTRY_NEEDED,
+     0, -1, 0, 0},
+    {"deferred drop", "ID...|[NAME]",
+     "never to be done; with --dead, --error, --until: all such",
+     deferred_drop_command, PICKS | TAKES(NOTE), REGISTRY_NEEDED, 0, -1, 0,
+     0},
     {"deferred stats", "[NAME]",
      "how much there is, and what became of the rest",
      deferred_stats_command, TAKES(JSON), REGISTRY_NEEDED, 0, 1, 0, 0},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "exec_work.h"
+#include "history.h"
 #include "say.h"
 #include "when.h"
 #include "out/json.h"
@@ -94,6 +95,32 @@ work_name(struct command_line *line, struct deferred *d, const char *name)
                                 : say_failure(rc, name);
 }
 
+/* ---- which ---- */
+
+bool
+work_filter_asked(const struct command_line *line)
+{
+    return line->option[OPTION_DEAD] || line->option[OPTION_ERROR] ||
+           line->option[OPTION_SINCE] || line->option[OPTION_UNTIL];
+}
+
+int
+work_filter_read(struct command_line *line, struct work_filter *out)
+{
+    *out = (struct work_filter){.error = line->option[OPTION_ERROR],
+                                .only_dead = line->option[OPTION_DEAD] != NULL};
+    return history_times(line, when_now_ns(), &out->since_ns, &out->until_ns);
+}
+
+bool
+work_filter_holds(const struct work_filter *f, const struct deferred_item *item)
+{
+    return item->length != SIZE_MAX && item->stored_ns >= f->since_ns &&
+           item->stored_ns <= f->until_ns &&
+           (!f->error || strstr(item->last_error, f->error)) &&
+           (!f->only_dead || item->state == DEFERRED_DEAD);
+}
+
 static const char *const states[] = {
     [DEFERRED_WAITING] = "waiting",
     [DEFERRED_LEASED] = "leased",
@@ -130,7 +157,8 @@ enum column { ID, POLICY, AGE, DUE_IN, ATTEMPTS, STATE, SIZE, LAST_ERROR };
 
 struct listing {
     uint64_t now_ns;
-    bool only_dead;
+    struct work_filter filter;
+    bool filtered;
     size_t shown, dead, damaged;
     struct table *table;
     struct json *array; /* NULL: for people */
@@ -215,7 +243,8 @@ add_item(void *arg, const struct deferred_item *item)
     struct listing *l = arg;
     bool damaged = is_damaged(item);
 
-    if (!damaged && l->only_dead && item->state != DEFERRED_DEAD) {
+    /* What is damaged is never left out: somebody is to see it. */
+    if (!damaged && !work_filter_holds(&l->filter, item)) {
         return 0;
     }
     if (l->array) {
@@ -234,7 +263,9 @@ print_list(struct listing *l)
 {
     if (l->shown == 0) {
         table_free(l->table);
-        puts(l->only_dead ? "Nothing is dead." : "Nothing is deferred.");
+        puts(l->filter.only_dead ? "Nothing is dead."
+             : l->filtered       ? "Nothing deferred is such."
+                                 : "Nothing is deferred.");
         return 0;
     }
     if (table_print(l->table)) {
@@ -248,7 +279,8 @@ print_list(struct listing *l)
 }
 
 static int
-list_items(struct command_line *line, struct deferred *d)
+list_items(struct command_line *line, struct deferred *d,
+           const struct work_filter *filter)
 {
     static const struct table_column columns[] = {
         [ID] = {"ID", TABLE_RIGHT},
@@ -263,7 +295,8 @@ list_items(struct command_line *line, struct deferred *d)
     bool as_json = line->option[OPTION_JSON] != NULL;
     struct json *object = as_json ? json_object_new() : NULL;
     struct listing l = {.now_ns = when_now_ns(),
-                        .only_dead = line->option[OPTION_DEAD] != NULL};
+                        .filter = *filter,
+                        .filtered = work_filter_asked(line)};
     int rc;
 
     if (as_json) {
@@ -290,9 +323,11 @@ list_items(struct command_line *line, struct deferred *d)
 int
 deferred_list_command(struct command_line *line)
 {
+    struct work_filter filter;
     struct deferred *d;
-    int status = work_queue(line, &d);
+    int status = work_filter_read(line, &filter);
 
+    status = status ? status : work_queue(line, &d);
     if (status) {
         return status;
     }
@@ -300,7 +335,7 @@ deferred_list_command(struct command_line *line)
         status = work_name(line, d, line->operands[0]);
     }
     if (status == 0) {
-        status = list_items(line, d);
+        status = list_items(line, d, &filter);
     }
     return status;
 }

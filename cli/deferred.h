@@ -24,6 +24,20 @@ int work_no_id(const char *text); /* there is no such piece: STATUS_ABSENT */
 int work_name(struct command_line *line, struct deferred *d,
                   const char *name);
 
+/* Which work is meant: by --dead, --error, and --since and --until, which are
+ * about when it was stored. */
+struct work_filter {
+    uint64_t since_ns, until_ns;
+    const char *error; /* NULL: any */
+    bool only_dead;
+};
+bool work_filter_asked(const struct command_line *line);
+/* 0, or the exit status, said why. */
+int work_filter_read(struct command_line *line, struct work_filter *out);
+/* Not a damaged piece: nothing is known of it. */
+bool work_filter_holds(const struct work_filter *f,
+                       const struct deferred_item *item);
+
 /* Makes all that waits due at once: replay without a command. */
 int work_all_due(struct command_line *line);
 

@@ -37,39 +37,23 @@ add_id(struct ids *ids, uint64_t id)
     return 0;
 }
 
+/* What a filter finds, but for what somebody is doing just now. */
+struct found {
+    struct work_filter filter;
+    bool also_dead;
+    struct ids ids;
+};
+
 static int
-add_dead(void *arg, const struct deferred_item *item)
+find(void *arg, const struct deferred_item *item)
 {
-    return item->length != SIZE_MAX && item->state == DEFERRED_DEAD
-               ? add_id(arg, item->id)
+    struct found *f = arg;
+
+    return work_filter_holds(&f->filter, item) &&
+                   (item->state == DEFERRED_WAITING ||
+                    (item->state == DEFERRED_DEAD && f->also_dead))
+               ? add_id(&f->ids, item->id)
                : 0;
-}
-
-static int
-add_waiting(void *arg, const struct deferred_item *item)
-{
-    return item->length != SIZE_MAX && item->state == DEFERRED_WAITING
-               ? add_id(arg, item->id)
-               : 0;
-}
-
-/* Makes them due now.  One that is gone meanwhile was done by somebody. */
-static int
-requeue_all(struct deferred *d, const struct ids *ids, size_t *out_count)
-{
-    int status = 0;
-
-    *out_count = 0;
-    for (size_t i = 0; i < ids->count && status == 0; i++) {
-        int rc = deferred_requeue(d, ids->list[i]);
-
-        if (rc == 0) {
-            ++*out_count;
-        } else if (rc != BIDE_ENOWORK) {
-            status = work_failed(rc, "deferred work");
-        }
-    }
-    return status;
 }
 
 static int
@@ -90,36 +74,66 @@ wake(struct command_line *line, struct deferred *d, const char *name)
     }
 }
 
+/* What is done by hand: to one piece, and to many. */
+struct by_hand {
+    int (*one)(struct deferred *d, uint64_t id, const struct deferred_by *by);
+    int (*each)(struct deferred *d, const uint64_t *ids, size_t count,
+                const struct deferred_by *by, size_t *out_count);
+    const char *did, *are; /* "dropped", "3 are dropped" */
+};
+static const struct by_hand requeueing = {
+    deferred_requeue, deferred_requeue_each, "requeued", "due now"};
+static const struct by_hand dropping = {deferred_drop, deferred_drop_each,
+                                        "dropped", "dropped"};
+
 static int
-requeue_found(struct command_line *line, struct deferred *d,
-              int (*visit)(void *, const struct deferred_item *))
+change_ids(struct command_line *line, struct deferred *d,
+           const struct by_hand *hand, const struct ids *ids)
 {
-    const char *name = line->operands[0];
-    struct ids ids = {0};
-    int status = name ? work_name(line, d, name) : 0, rc;
+    struct setting_change by;
+    int status = setting_change(line, &by), rc;
     size_t count = 0;
 
+    if (status == 0) {
+        struct deferred_by who = {by.change.who, by.change.note};
+
+        rc = hand->each(d, ids->list, ids->count, &who, &count);
+        status = rc ? work_failed(rc, "deferred work") : 0;
+    }
+    setting_done(&by);
+    if (status == 0 || count > 0) {
+        printf("%zu %s %s\n", count, text_plural(count, "is", "are"),
+               hand->are);
+    }
+    return status;
+}
+
+static int
+change_found(struct command_line *line, const struct by_hand *hand,
+             bool also_dead)
+{
+    const char *name = line->operands[0];
+    struct found f = {.also_dead = also_dead};
+    struct deferred *d;
+    int status = work_filter_read(line, &f.filter), rc;
+
+    status = status ? status : work_queue(line, &d);
+    status = !status && name ? work_name(line, d, name) : status;
     if (status) {
         return status;
     }
-    rc = deferred_each(d, name, visit, &ids);
+    rc = deferred_each(d, name, find, &f);
     status = rc < 0 ? work_failed(rc, "deferred work")
-                    : requeue_all(d, &ids, &count);
-    if (status == 0 || count > 0) {
-        printf("%zu %s due now\n", count, text_plural(count, "is", "are"));
-    }
+                    : change_ids(line, d, hand, &f.ids);
     wake(line, d, name);
-    free(ids.list);
+    free(f.ids.list);
     return status;
 }
 
 int
 work_all_due(struct command_line *line)
 {
-    struct deferred *d;
-    int status = work_queue(line, &d);
-
-    return status ? status : requeue_found(line, d, add_waiting);
+    return change_found(line, &requeueing, false);
 }
 
 /* ---- requeue, drop: by number ---- */
@@ -142,12 +156,11 @@ say_item(const char *did, const struct deferred_item *item, const char *who,
     putchar('\n');
 }
 
-typedef int change_fn(struct deferred *d, uint64_t id);
-
 static int
 change_one(struct admin *a, struct deferred *d, const char *text,
-           change_fn *change, const char *did, const struct admin_change *by)
+           const struct by_hand *hand, const struct admin_change *by)
 {
+    struct deferred_by who = {by->who, by->note};
     struct deferred_item item = {0};
     uint64_t id;
     int status = work_id(text, &id), rc;
@@ -161,10 +174,10 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         item.id = id;
     }
     if (rc == 0) {
-        rc = change(d, id);
+        rc = hand->one(d, id, &who);
     }
     if (rc == 0) {
-        say_item(did, &item, by->who, by->note);
+        say_item(hand->did, &item, by->who, by->note);
         if (*item.policy) {
             admin_deferred_arrived(a, item.policy);
         }
@@ -179,7 +192,7 @@ change_one(struct admin *a, struct deferred *d, const char *text,
 
 /* All of them, whatever becomes of one; the first failure is the status. */
 static int
-change_each(struct command_line *line, change_fn *change, const char *did)
+change_each(struct command_line *line, const struct by_hand *hand)
 {
     struct setting_change by;
     struct deferred *d;
@@ -197,8 +210,8 @@ change_each(struct command_line *line, change_fn *change, const char *did)
     }
     if (status == 0) {
         for (int i = 0; i < line->count; i++) {
-            int one = change_one(line->registry, d, line->operands[i], change,
-                                 did, &by.change);
+            int one = change_one(line->registry, d, line->operands[i], hand,
+                                 &by.change);
 
             status = status ? status : one;
         }
@@ -207,26 +220,31 @@ change_each(struct command_line *line, change_fn *change, const char *did)
     return status;
 }
 
+static int
+change(struct command_line *line, const struct by_hand *hand)
+{
+    if (!work_filter_asked(line)) {
+        return line->count > 0
+                   ? change_each(line, hand)
+                   : say_usage(line, "which? a number, or --dead, --error, "
+                                     "--since, --until");
+    }
+    return line->count > 1
+               ? say_usage(line, "--dead, --error, --since, --until are for "
+                                 "all of one policy")
+               : change_found(line, hand, true);
+}
+
 int
 deferred_requeue_command(struct command_line *line)
 {
-    struct deferred *d;
-    int status;
-
-    if (!line->option[OPTION_DEAD]) {
-        return change_each(line, deferred_requeue, "requeued");
-    }
-    if (line->count > 1) {
-        return say_usage(line, "--dead is for all of one policy");
-    }
-    status = work_queue(line, &d);
-    return status ? status : requeue_found(line, d, add_dead);
+    return change(line, &requeueing);
 }
 
 int
 deferred_drop_command(struct command_line *line)
 {
-    return change_each(line, deferred_drop, "dropped");
+    return change(line, &dropping);
 }
 
 /* ---- put ---- */

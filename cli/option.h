@@ -43,6 +43,7 @@
     X(QUIET, "quiet", NULL, "no line when it gives up")                       \
     X(SEED, "seed", "N", "the same random waits each time")                   \
     X(DEAD, "dead", NULL, "what is not tried any more")                       \
+    X(ERROR, "error", "TEXT", "whose last error holds that text")             \
     X(RAW, "raw", NULL, "its bytes, nothing else")                            \
     X(EXEC, "exec", "CMD", "the shell command that does a piece")             \
     X(JOBS, "jobs", "N", "so many at a time")                                 \

@@ -113,7 +113,7 @@ print_people(const struct replay *r, const struct there *there)
 {
     printf("%" PRIu64 " done, %" PRIu64 " failed", r->done, r->failed);
     if (r->lost > 0) {
-        printf(", %" PRIu64 " given up: the lease ran out", r->lost);
+        printf(", %" PRIu64 " given up: no longer ours", r->lost);
     }
     printf("; still there: %" PRIu64 " waiting, %" PRIu64 " leased, %" PRIu64
            " dead\n",
@@ -443,6 +443,10 @@ deferred_replay_command(struct command_line *line)
     if (!shell &&
         (line->option[OPTION_UNTIL_EMPTY] || line->option[OPTION_JOBS])) {
         return say_usage(line, "what is to be done? --exec 'CMD'");
+    }
+    if (shell && (work_filter_asked(line) || line->option[OPTION_NOTE])) {
+        return say_usage(line, "--exec takes what is due, all of it: "
+                               "first make due what is meant, without --exec");
     }
     return shell ? replay(line, shell) : work_all_due(line);
 }

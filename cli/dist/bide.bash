@@ -198,7 +198,7 @@ _bide() {
         operands=:
         ;;
     'deferred list')
-        options='--json --dead --dir --help'
+        options='--since --until --json --dead --error --dir --help'
         operands=_bide_names
         ;;
     'deferred show')
@@ -210,7 +210,7 @@ _bide() {
         operands=_bide_names
         ;;
     'deferred replay')
-        options='--verbose --json --exec --jobs --until-empty --dir --help'
+        options='--note --verbose --since --until --json --error --exec --jobs --until-empty --dir --help'
         operands=_bide_names
         ;;
     'deferred work')
@@ -218,12 +218,12 @@ _bide() {
         operands=_bide_names
         ;;
     'deferred requeue')
-        options='--note --dead --dir --help'
+        options='--note --since --until --dead --error --dir --help'
         operands=_bide_names
         ;;
     'deferred drop')
-        options='--note --dir --help'
-        operands=:
+        options='--note --since --until --dead --error --dir --help'
+        operands=_bide_names
         ;;
     'deferred stats')
         options='--json --dir --help'

@@ -80,9 +80,43 @@ int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
 int deferred_each(struct deferred *d, const char *policy,
                   int (*visit)(void *arg, const struct deferred_item *item),
                   void *arg);
-/* Due now: waiting ones, leased ones (whose lease ends), dead ones. */
-int deferred_requeue(struct deferred *d, uint64_t id);
-int deferred_drop(struct deferred *d, uint64_t id);
+/* Who does it, and why; "" or NULL: not said.  Cut where it is too long. */
+struct deferred_by {
+    const char *who, *note;
+};
+/* Due now: waiting ones, leased ones (whose lease ends), dead ones.  Who and
+ * why is logged, in the same transaction.  BIDE_ENOWORK; BIDE_EDAMAGED: it can
+ * only be dropped; BIDE_EFULL: no room for the log (dropping has it). */
+int deferred_requeue(struct deferred *d, uint64_t id,
+                     const struct deferred_by *by);
+int deferred_drop(struct deferred *d, uint64_t id,
+                  const struct deferred_by *by);
+/* Many, a few at a time; what is gone or damaged is passed over.  *out_count
+ * were changed, also when it fails. */
+int deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
+                          const struct deferred_by *by, size_t *out_count);
+int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
+                       const struct deferred_by *by, size_t *out_count);
+
+enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
+
+/* One change by hand.  The newest DEFERRED_LOGGED are kept. */
+enum {
+    DEFERRED_WHO_MAX = 64,
+    DEFERRED_NOTE_MAX = 500,
+    DEFERRED_LOGGED = 50000,
+};
+struct deferred_event {
+    uint64_t when_ns, id; /* CLOCK_REALTIME */
+    enum deferred_did did;
+    uint32_t attempts;
+    char policy[BIDE_NAME_MAX + 1]; /* "": its record was damaged */
+    char who[DEFERRED_WHO_MAX + 1], note[DEFERRED_NOTE_MAX + 1];
+};
+/* In the order they were made; *out_damaged records are passed over. */
+int deferred_events(struct deferred *d,
+                    int (*visit)(void *arg, const struct deferred_event *event),
+                    void *arg, uint64_t *out_damaged);
 
 /* Ever, and now: stored = done + dropped + waiting + leased + dead.  Beside
  * that, how often work became dead (too old, too often tried, damaged). */

@@ -78,69 +78,6 @@ deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
     return deferred_do(d, &o.change);
 }
 
-static int
-requeue(struct work *w, struct change *c)
-{
-    struct one *o = (struct one *)c;
-    struct deferred_place was;
-    struct tree_item item;
-    struct deferred_item *head = &item.head;
-    uint64_t life, now = w->now.realtime_ns;
-    bool damaged;
-    int rc = find(w, o, &item, &damaged);
-
-    if (rc || c->rc) {
-        return rc;
-    }
-    was = deferred_place_of(head);
-    life = head->expires_ns - head->stored_ns;
-    if (head->state == DEFERRED_DEAD) {
-        head->attempts = 0; /* else it would be dead again at once */
-    }
-    if (head->expires_ns != UINT64_MAX) {
-        head->expires_ns = life > UINT64_MAX - now ? UINT64_MAX : now + life;
-    }
-    head->state = DEFERRED_WAITING;
-    head->due_ns = now;
-    head->lease = head->lease_ends_ns = 0;
-    return tree_move(w, &item, &was);
-}
-
-int
-deferred_requeue(struct deferred *d, uint64_t id)
-{
-    struct one o = {.id = id};
-
-    o.change.apply = requeue;
-    o.change.durable = true;
-    return deferred_do(d, &o.change);
-}
-
-static int
-drop(struct work *w, struct change *c)
-{
-    struct one *o = (struct one *)c;
-    struct tree_item item;
-    bool damaged;
-    int rc = find(w, o, &item, &damaged);
-
-    if (!rc && damaged) {
-        c->rc = 0;
-        return tree_remove_damaged(w, o->id);
-    }
-    return rc || c->rc ? rc : tree_remove(w, &item, true);
-}
-
-int
-deferred_drop(struct deferred *d, uint64_t id)
-{
-    struct one o = {.id = id};
-
-    o.change.apply = drop;
-    o.change.durable = true;
-    return deferred_do(d, &o.change);
-}
-
 /* ---- all of a policy ---- */
 
 struct ids {

@@ -6,13 +6,14 @@
  *   'h' be64 id                             -> head, and a short payload
  *   'i' policy NUL state be64 time be64 id  -> nothing: where the work stands
  *   'k' policy NUL key                      -> id
+ *   'l' be64 number                         -> a change by hand
  *   'p' be64 id                             -> a payload that is not short
  *
- * Heads and payloads are the truth, the rest can be made from the heads again
- * (but for what was counted).  The time is when it is due (waiting), when its
- * lease ends (leased), or 0 (dead).  Every value begins with a checksum of key
- * and value, as record_seal makes it; a payload's covers only itself, so that
- * a head can be written anew without it. */
+ * Heads and payloads are the truth; the rest can be made from the heads again,
+ * but for what was counted, and the log.  The time is when it is due (waiting),
+ * when its lease ends (leased), or 0 (dead).  Every value begins with a
+ * checksum of key and value, as record_seal makes it; a payload's covers only
+ * itself, so that a head can be written anew without it. */
 #ifndef BIDE_STORE_DEFERRED_RECORD_H
 #define BIDE_STORE_DEFERRED_RECORD_H
 
@@ -26,6 +27,7 @@ enum {
     DEFERRED_HEAD = 'h',
     DEFERRED_INDEX = 'i',
     DEFERRED_BY_KEY = 'k',
+    DEFERRED_LOG = 'l',
     DEFERRED_PAYLOAD = 'p',
     DEFERRED_KEY_ROOM = 1 + BIDE_NAME_MAX + 1 + BIDE_WORK_KEY_MAX,
     DEFERRED_SHORT = 1024, /* payloads up to that are kept with the head */

@@ -178,6 +178,80 @@ is_leased() {
     json 'j["policies"][0]["dropped"] == 1 and j["policies"][0]["waiting"] == 1 and j["policies"][0]["stored"] == 2'
 }
 
+@test "who dropped what and why is on record, and the numbers add up" {
+    later
+    for i in 1 2 3 4 5; do put mail "$i"; done >/dev/null
+    put soon other >/dev/null
+    bide deferred drop 2 4 --note "buyer called" >/dev/null
+    bide deferred requeue 3 >/dev/null
+    bide deferred replay soon >/dev/null
+    bide deferred replay mail --until-empty --exec true >/dev/null
+    gives 0 bide audit mail --json
+    json 'sum(e.get("dropped", 0) for e in j["entries"]) == 2'
+    json 'sum(e.get("requeued", 0) for e in j["entries"]) == 1'
+    json 'all(e["note"] == "buyer called" and e["who"] for e in j["entries"] if e.get("dropped"))'
+    gives 0 bide audit
+    says "2 pieces of deferred work dropped: 2 to 4" "buyer called" "deferred work 6 made due again" "2 of deferred work dropped"
+    gives 0 bide audit --csv
+    says ",work,"
+    gives 0 bide deferred stats mail --json
+    json 'all(p["stored"] == sum(p[k] for k in ("done", "dropped", "waiting", "leased", "dead")) for p in j["policies"])'
+    json 'j["policies"][0]["dropped"] == 2 and j["policies"][0]["done"] == 3'
+}
+
+@test "an audit goes on without the queue" {
+    later
+    put mail a >/dev/null
+    printf 'not a database at all' >"$DIR/deferred.mdb"
+    gives 0 bide audit --json
+    says "without what was done to deferred work"
+}
+
+@test "work is found by age, error and being dead" {
+    later
+    bide set soon defer_attempts=1 >/dev/null
+    put mail old >/dev/null
+    put soon x >/dev/null
+    bide deferred replay mail --until-empty --exec 'exit 9' >/dev/null || true
+    bide deferred replay soon --until-empty --exec 'exit 8' >/dev/null || true
+    put mail new >/dev/null
+    gives 0 bide deferred list --error exit.9 --json
+    json '[d["id"] for d in j["deferred"]] == [1]'
+    gives 0 bide deferred list --dead --error exit.9
+    [ "$output" = "Nothing is dead." ]
+    gives 0 bide deferred list --until -1h
+    [ "$output" = "Nothing deferred is such." ]
+    gives 0 bide deferred list --since -1h --json
+    json 'len(j["deferred"]) == 3'
+    gives 0 bide deferred requeue --until -1h
+    [ "$output" = "0 are due now" ]
+    gives 0 bide deferred replay mail --error exit.9 --note "the server is back"
+    [ "$output" = "1 is due now" ]
+    gives 0 bide deferred drop --dead --note "nobody wants it"
+    [ "$output" = "1 is dropped" ]
+    gives 0 bide deferred drop mail --since -1h
+    [ "$output" = "2 are dropped" ]
+    gives 2 bide deferred drop
+    gives 2 bide deferred requeue --error x mail soon
+    gives 2 bide deferred list --since tomorrow-ish
+    gives 2 bide deferred replay mail --exec true --error x
+}
+
+@test "what somebody does just now is dropped by its number only" {
+    later
+    put mail a >/dev/null
+    replay --exec ': >begun; while [ ! -e go ]; do sleep 0.05; done'
+    until_true test -e begun
+    gives 0 bide deferred drop mail --since -1h
+    [ "$output" = "0 are dropped" ]
+    gives 0 bide deferred drop 1
+    : >go
+    until_true grep -q "it is gone: done by somebody else, or dropped" out
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "0 done, 0 failed, 1 given up" out
+}
+
 @test "one mistake among several numbers drops none" {
     later
     id=$(put mail a)

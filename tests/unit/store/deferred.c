@@ -280,11 +280,11 @@ work_too_old_is_dead_and_can_be_sent_back(void **state)
     assert_int_equal(queue_take(q, 1), 0);
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(queue_counts(q).expired, 1);
-    assert_int_equal(deferred_requeue(q->d, id), 0);
+    assert_int_equal(deferred_requeue(q->d, id, NULL), 0);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 1);
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(deferred_requeue(q->d, id), BIDE_ENOWORK);
+    assert_int_equal(deferred_requeue(q->d, id, NULL), BIDE_ENOWORK);
 }
 
 static void
@@ -364,7 +364,7 @@ the_same_key_is_the_same_work_until_it_is_gone(void **state)
     assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
     assert_int_equal(again, id);
     assert_int_equal(queue_counts(q).stored, 1);
-    assert_int_equal(deferred_drop(q->d, id), 0);
+    assert_int_equal(deferred_drop(q->d, id, NULL), 0);
     assert_int_equal(queue_try_put(q, "new", "order-9", 0, &again), 0);
     assert_true(again > id);
     assert_string_equal(queue_take_text(q), "new");
@@ -419,7 +419,7 @@ what_can_not_be_stored_is_refused(void **state)
         assert_int_equal(id, 77);
     }
     assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOWORK);
-    assert_int_equal(deferred_drop(q->d, 5), BIDE_ENOWORK);
+    assert_int_equal(deferred_drop(q->d, 5, NULL), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).stored, 0);
 }
 
@@ -493,7 +493,7 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_int_equal(c.oldest_ns, q->now.realtime_ns - SECOND);
     assert_string_equal(queue_take_text(q), "one");
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(deferred_drop(q->d, second), 0);
+    assert_int_equal(deferred_drop(q->d, second, NULL), 0);
     assert_string_equal(queue_take_text(q), "3");
     c = queue_counts(q);
     assert_int_equal(c.done, 1);
@@ -504,7 +504,7 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_int_equal(c.oldest_ns, q->now.realtime_ns);
     assert_true(first < second);
     /* Sent back while somebody has it: that one's lease is over. */
-    assert_int_equal(deferred_requeue(q->d, q->taken[0].id), 0);
+    assert_int_equal(deferred_requeue(q->d, q->taken[0].id, NULL), 0);
     assert_int_equal(queue_ack(q), BIDE_ELEASE);
     assert_int_equal(queue_counts(q).waiting, 2);
 }
@@ -520,7 +520,7 @@ ids_are_never_given_twice(void **state)
         id = queue_put(q, "x");
         assert_true(id > last);
         last = id;
-        assert_int_equal(deferred_drop(q->d, id), 0);
+        assert_int_equal(deferred_drop(q->d, id, NULL), 0);
         queue_reopen(q);
     }
 }

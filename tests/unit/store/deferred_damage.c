@@ -106,7 +106,7 @@ spoiled_bytes_are_set_aside(void **state)
     the_others_are_taken(q, 4);
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
-    assert_int_equal(deferred_drop(q->d, 2), 0);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
 }
@@ -127,7 +127,7 @@ long_spoiled_bytes_are_set_aside(void **state)
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "next");
     assert_int_equal(queue_counts(q).dead, 1);
-    assert_int_equal(deferred_drop(q->d, id), 0);
+    assert_int_equal(deferred_drop(q->d, id, NULL), 0);
 }
 
 static void
@@ -145,11 +145,11 @@ a_spoiled_head_is_set_aside_and_listed(void **state)
     assert_int_equal(seen[0], 1);
     assert_int_equal(seen[1], 2);
     assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
-    assert_int_equal(deferred_requeue(q->d, 2), BIDE_EDAMAGED);
+    assert_int_equal(deferred_requeue(q->d, 2, NULL), BIDE_EDAMAGED);
     assert_int_equal(deferred_ack(q->d, 2, 1), BIDE_EDAMAGED);
     assert_int_equal(queue_counts(q).dead, 1);
-    assert_int_equal(deferred_drop(q->d, 2), 0);
-    assert_int_equal(deferred_drop(q->d, 2), BIDE_ENOWORK);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).dead, 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
