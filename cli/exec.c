@@ -93,7 +93,8 @@ static struct bide_outcome
 run_attempt(struct exec *e)
 {
     struct exec_child c = {.limit_ns = e->call.attempt.deadline_ns,
-                           .terminal = &e->terminal};
+                           .terminal = &e->terminal,
+                           .guard = &e->guard};
     int input = exec_input_for(&e->input, e->call.attempt.number);
     uint64_t next;
     int error;
@@ -105,7 +106,6 @@ run_attempt(struct exec *e)
     if (error) {
         return cannot_run(e, error);
     }
-    exec_guard_tell(&e->guard, c.pid);
     for (;;) {
         pass_signals_on(e, &c);
         exec_child_look(&c);
@@ -115,7 +115,7 @@ run_attempt(struct exec *e)
         }
         exec_signals_wait(&e->signals, -1, 0, next);
     }
-    exec_guard_tell(&e->guard, 0);
+    exec_guard_remove(&e->guard, c.pid);
     e->status = shell_status(&c);
     if (c.had_terminal && WIFSIGNALED(c.status) &&
         WTERMSIG(c.status) == SIGINT && !c.timed_out) {

@@ -6,7 +6,7 @@
  *   exec_signal.c the signals that bide exec itself receives
  *   exec_input.c  standard input, for the first attempt or for all
  *   exec_defer.c  keeps the command for later
- *   exec_guard.c  ends the child when bide exec is killed */
+ *   exec_guard.c  ends the children when bide exec (or replay) is killed */
 #ifndef BIDE_CLI_EXEC_H
 #define BIDE_CLI_EXEC_H
 
@@ -91,11 +91,16 @@ struct exec_guard {
     int fd; /* -1: there is none */
 };
 
-/* A process of its own that waits for the end of this one, and ends the child
- * if that was sudden.  To be called before anything else is opened. */
+/* So many process groups can be watched over; it does not know of more. */
+enum { EXEC_GUARDED = 256 };
+
+/* A process of its own that waits for the end of this one, and ends the
+ * children if that was sudden.  To be called before anything else is opened. */
 void exec_guard_start(struct exec_guard *g);
-/* The process group to watch over; 0: none. */
-void exec_guard_tell(struct exec_guard *g, pid_t group);
+/* A process group to watch over, and one that has ended.  A child adds itself,
+ * before it becomes the command. */
+void exec_guard_add(const struct exec_guard *g, pid_t group);
+void exec_guard_remove(const struct exec_guard *g, pid_t group);
 void exec_guard_stop(struct exec_guard *g);
 
 /* SIGTERM to the whole process group, also to what is stopped. */
@@ -136,6 +141,7 @@ struct exec_child {
     uint64_t limit_ns;  /* UINT64_MAX: none */
     uint64_t kill_ns;
     struct exec_terminal *terminal;
+    const struct exec_guard *guard;
     /* What else to do in the forked child, before the command takes its place;
      * -1: errno, it cannot be run.  NULL: nothing. */
     int (*prepare)(void *arg);

@@ -60,6 +60,7 @@ become(const struct exec_child *c, char *const *command, int input, int failed,
     int error;
 
     setpgid(0, 0);
+    exec_guard_add(c->guard, getpid());
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) {
         _exit(EXEC_FAILED); /* it died before the line above */
@@ -132,6 +133,7 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     close(ends[0]);
     if (c->pid > 0 && error) {
         reap(c->pid);
+        exec_guard_remove(c->guard, c->pid);
         take_terminal(t);
     }
     return error;

@@ -21,19 +21,56 @@ exec_group_is_empty(pid_t group)
     return kill(-group, 0) < 0 && errno == ESRCH;
 }
 
+/* Those that are watched over; 0: a free place. */
+struct groups {
+    pid_t list[EXEC_GUARDED];
+};
+
 static void
-end_group(pid_t group)
+put_in_place_of(struct groups *g, pid_t old, pid_t group)
+{
+    for (size_t i = 0; i < EXEC_GUARDED; i++) {
+        if (g->list[i] == old) {
+            g->list[i] = group;
+            return;
+        }
+    }
+}
+
+/* How many are not empty. */
+static size_t
+look_at(struct groups *g)
+{
+    size_t there = 0;
+
+    for (size_t i = 0; i < EXEC_GUARDED; i++) {
+        if (g->list[i] > 0 && exec_group_is_empty(g->list[i])) {
+            g->list[i] = 0;
+        }
+        there += g->list[i] > 0;
+    }
+    return there;
+}
+
+static void
+end_groups(struct groups *g)
 {
     const struct timespec look = {0, (long)EXEC_LOOK_NS};
 
-    exec_group_ask(group);
-    for (uint64_t ns = 0; ns < EXEC_GRACE_NS; ns += EXEC_LOOK_NS) {
-        if (exec_group_is_empty(group)) {
-            return;
+    for (size_t i = 0; i < EXEC_GUARDED; i++) {
+        if (g->list[i] > 0) {
+            exec_group_ask(g->list[i]);
         }
+    }
+    for (uint64_t ns = 0; look_at(g) && ns < EXEC_GRACE_NS;
+         ns += EXEC_LOOK_NS) {
         nanosleep(&look, NULL);
     }
-    kill(-group, SIGKILL);
+    for (size_t i = 0; i < EXEC_GUARDED; i++) {
+        if (g->list[i] > 0) {
+            kill(-g->list[i], SIGKILL);
+        }
+    }
 }
 
 /* Holds on to nothing of what it inherited: a pipe whose other end waits for
@@ -58,7 +95,8 @@ static _Noreturn void
 guard(int fd)
 {
     sigset_t all;
-    pid_t group = 0, told;
+    struct groups groups = {{0}};
+    pid_t told;
     ssize_t n;
 
     setsid();
@@ -68,13 +106,13 @@ guard(int fd)
     let_go(fd);
     do {
         n = read(fd, &told, sizeof(told));
-        if (n == (ssize_t)sizeof(told)) {
-            group = told;
+        if (n == (ssize_t)sizeof(told) && told > 0) {
+            put_in_place_of(&groups, 0, told);
+        } else if (n == (ssize_t)sizeof(told) && told < 0) {
+            put_in_place_of(&groups, -told, 0);
         }
     } while (n > 0 || (n < 0 && errno == EINTR));
-    if (group > 0) {
-        end_group(group);
-    }
+    end_groups(&groups);
     _exit(0);
 }
 
@@ -104,17 +142,30 @@ exec_guard_start(struct exec_guard *g)
     g->fd = ends[1];
 }
 
-void
-exec_guard_tell(struct exec_guard *g, pid_t group)
+/* A group, or what is to be forgotten: minus that. */
+static void
+tell(const struct exec_guard *g, pid_t what)
 {
     ssize_t n;
 
-    if (g->fd < 0) {
+    if (!g || g->fd < 0) {
         return;
     }
     do {
-        n = send(g->fd, &group, sizeof(group), MSG_NOSIGNAL);
+        n = send(g->fd, &what, sizeof(what), MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
+}
+
+void
+exec_guard_add(const struct exec_guard *g, pid_t group)
+{
+    tell(g, group);
+}
+
+void
+exec_guard_remove(const struct exec_guard *g, pid_t group)
+{
+    tell(g, -group);
 }
 
 void

@@ -20,7 +20,7 @@
 /* Work that arrives wakes us, but for what another program put there. */
 #define LOOK_EVERY_NS SECOND_NS
 #define SHOW_EVERY_NS (SECOND_NS / 5)
-enum { JOBS_MAX = 256 };
+enum { JOBS_MAX = EXEC_GUARDED };
 
 /* ---- what people see ---- */
 
@@ -426,13 +426,18 @@ replay(struct command_line *line, const char *shell)
     if (status == 0 && r.jobs > JOBS_MAX) {
         return say_usage(line, "--jobs: at most %d", JOBS_MAX);
     }
+    exec_guard_start(&r.guard);
     if (status == 0) {
         status = work_queue(line, &d);
     }
     if (status == 0 && line->operands[0]) {
         status = work_name(line, d, line->operands[0]);
     }
-    return status ? status : with_signals(&r, line, d);
+    if (status == 0) {
+        status = with_signals(&r, line, d);
+    }
+    exec_guard_stop(&r.guard);
+    return status;
 }
 
 int

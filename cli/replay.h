@@ -42,6 +42,7 @@ struct replay {
     bool verbose, until_empty;
     struct bide *bide;
     struct exec_signals signals;
+    struct exec_guard guard;
     struct exec_terminal terminal; /* none: they run in the background */
     struct piece *pieces;
     uint32_t jobs;

@@ -197,6 +197,7 @@ start_child(struct replay *r, struct piece *p)
 
     p->child = (struct exec_child){.limit_ns = p->call.attempt.deadline_ns,
                                    .terminal = &r->terminal,
+                                   .guard = &r->guard,
                                    .prepare = prepare,
                                    .prepare_arg = p};
     p->again_ns = p->child.limit_ns;
@@ -325,6 +326,7 @@ look_at_child(struct replay *r, struct piece *p)
     if (!exec_child_is_over(c)) {
         return;
     }
+    exec_guard_remove(&r->guard, c->pid);
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);
         gone(r, p, ran_out);

@@ -464,6 +464,24 @@ is_leased() {
     [ "$(count "done")" -eq 1 ]
 }
 
+@test "when a worker is killed, what it ran ends with it, grandchildren too" {
+    later
+    for i in 1 2 3; do put mail "$i"; done >/dev/null
+    # Deaf to SIGTERM, and each with one more process, on a lock of its own.
+    # shellcheck disable=SC2016 # for the command
+    replay --jobs 3 --exec 'n=$(cat); exec flock "lock$n" sh -c "
+        trap : TERM; (trap : TERM; while :; do sleep 1000; done) &
+        : >begun$n; while :; do sleep 1000; done"'
+    for i in 1 2 3; do until_true test -e "begun$i"; done
+    run flock --nonblock lock1 true
+    [ "$status" -eq 1 ]
+    kill -KILL "$pid"
+    wait "$pid" || true
+    # Each waits until the last of them is gone.
+    for i in 1 2 3; do flock --timeout 20 "lock$i" true; done
+    [ "$(count leased)" -eq 3 ]
+}
+
 @test "a lease is extended as long as the command runs" {
     later
     bide set mail defer_lease=300ms >/dev/null
