@@ -109,8 +109,8 @@ audit_add_work(struct audit *a)
     }
     if (rc && rc != BIDE_ENOMEM) {
         /* The words are the thread's last failure; changes are whole. */
-        say("audit: without what was done to deferred work: %s",
-            *deferred_why() ? deferred_why() : bide_strerror(rc));
+        say_why("audit: without what was done to deferred work",
+                *deferred_why() ? deferred_why() : bide_strerror(rc));
         rc = 0;
     }
     return rc ? rc : end_line(&t);

@@ -25,7 +25,7 @@ work_failed(int rc, const char *what)
     if (rc == BIDE_ENOMEM) {
         return say_no_memory();
     }
-    say("%s: %s", what, *why ? why : bide_strerror(rc));
+    say_why(what, *why ? why : bide_strerror(rc));
     return say_status(rc);
 }
 

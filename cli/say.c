@@ -114,6 +114,17 @@ say_failure(int rc, const char *what)
     return say_status(rc);
 }
 
+void
+say_why(const char *what, const char *why)
+{
+    const char *end = strchrnul(why, '\n');
+
+    say("%s: %.*s", what, (int)(end - why), why);
+    if (*end) {
+        say("%s", end + 1);
+    }
+}
+
 int
 say_errno(const char *what)
 {

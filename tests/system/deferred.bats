@@ -154,6 +154,8 @@ is_leased() {
     put mail b >/dev/null
     run put mail c
     [ "$status" -eq 6 ]
+    [ "${lines[0]}" = "bide: mail: mail keeps 2 pieces of work already" ]
+    [ "${lines[1]}" = "bide: defer_max is the limit" ]
     [ "$(count waiting)" -eq 2 ]
 }
 
@@ -462,6 +464,29 @@ is_leased() {
     kill -TERM "$pid"
     wait "$pid"
     [ "$(count "done")" -eq 1 ]
+}
+
+@test "on a full disk what is done waits until that can be written" {
+    later
+    put mail a >/dev/null
+    put mail b >/dev/null
+    replay --jobs 2 --exec 'n=$(cat); echo >>did; : >begun$n; while [ ! -e go ]; do sleep 0.05; done; [ $n = a ]'
+    until_true test -e beguna
+    until_true test -e begunb
+    # The limit is seen by what writes as a full disk is.
+    prlimit --pid "$pid" --fsize=1000:
+    : >go
+    are_two() { [ "$(grep -c "no space left" out)" -eq 2 ]; }
+    until_true are_two
+    [ "$(count leased)" -eq 2 ]
+    prlimit --pid "$pid" --fsize=unlimited:
+    none_leased() { [ "$(count leased)" -eq 0 ]; }
+    until_true none_leased
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "1 done, 1 failed; still there: 1 waiting" out
+    # No attempt was made anew for it: one of a, two of b.
+    [ "$(wc -l <did)" -eq 3 ]
 }
 
 @test "when a worker is killed, what it ran ends with it, grandchildren too" {

@@ -299,6 +299,20 @@ take_all(struct queue *q, uint32_t count)
     return !count;
 }
 
+static bool
+drop_some(struct queue *q, uint32_t count)
+{
+    const struct deferred_by by = {"anna", "no room"};
+    uint64_t id;
+
+    for (id = 1; id <= count; id++) {
+        if (deferred_drop(q->d, id, &by)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* In a child with mounts of its own; 0: as it should be, 77: may not mount. */
 static int
 fill_a_file_system(struct queue *q)
@@ -326,6 +340,13 @@ fill_a_file_system(struct queue *q)
     /* Not a byte left for anybody, and all can be taken, tried and done. */
     if (!leave_no_room(q->scratch->dir)) {
         return 3;
+    }
+    if (!drop_some(q, stored / 2)) {
+        return 8;
+    }
+    stored -= stored / 2;
+    if (!leave_no_room(q->scratch->dir)) {
+        return 9;
     }
     if (!take_all(q, stored)) {
         return 7;
