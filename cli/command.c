@@ -112,7 +112,7 @@ const struct command commands[] = {
      "the same by HTTP, as JSON, and a page that shows the host live",
      serve_command, TAKES(LISTEN), REGISTRY_IF_THERE, 0, 0, 0, 0},
     {"audit", "[NAME]",
-     "one time line: changes, breakers, warnings, calls and work given up",
+     "one time line: changes, breakers, warnings, what was given up",
      audit_command, TAKES(SINCE) | TAKES(UNTIL) | TAKES(CSV) | TAKES(JSON),
      REGISTRY_NEEDED, 0, 1, 0, 0},
     {"doctor", "",
