@@ -189,6 +189,7 @@ item_row(struct listing *l, const struct deferred_item *item)
     table_row(t);
     table_cell(t, ID, "%" PRIu64, item->id);
     if (is_damaged(item)) {
+        table_cell(t, POLICY, "%s", item->policy);
         table_cell(t, STATE, "DAMAGED");
         table_mark_row(t);
         return;
@@ -214,11 +215,11 @@ item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
     char text[64];
 
     json_put_count(j, "id", item->id);
+    json_put_text(j, "policy", item->policy);
     if (is_damaged(item)) {
         json_put_text(j, "state", "damaged");
         return;
     }
-    json_put_text(j, "policy", item->policy);
     json_put_text(j, "state", states[item->state]);
     json_put_count(j, "attempts", item->attempts);
     json_put_text(j, "stored",

@@ -17,8 +17,10 @@
 #include "out/text.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-/* Work that arrives wakes us, but for what another program put there. */
-#define LOOK_EVERY_NS SECOND_NS
+/* Work that arrives wakes us, and we know when the next is due.  What nobody
+ * tells: who stored some was killed before saying so, the wall clock was set,
+ * this process has a live state of its own.  As in bide_deferred_take. */
+#define LOOK_EVERY_NS (5 * SECOND_NS)
 #define SHOW_EVERY_NS (SECOND_NS / 5)
 enum { JOBS_MAX = EXEC_GUARDED };
 
@@ -448,6 +450,10 @@ deferred_replay_command(struct command_line *line)
     if (!shell &&
         (line->option[OPTION_UNTIL_EMPTY] || line->option[OPTION_JOBS])) {
         return say_usage(line, "what is to be done? --exec 'CMD'");
+    }
+    if (shell && !shell[strspn(shell, " \t\n")]) {
+        /* The shell would do nothing, and all work would be done. */
+        return say_usage(line, "--exec: there is no command");
     }
     if (shell && (work_filter_asked(line) || line->option[OPTION_NOTE])) {
         return say_usage(line, "--exec takes what is due, all of it: "

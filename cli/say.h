@@ -29,7 +29,7 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * as "WHAT: " and the code's.  Returns the exit status. */
 int say_failure(int rc, const char *what);
 
-/* "WHAT: WHY"; what stands behind a line break in `why` is a line of its own. */
+/* "WHAT: WHY"; what stands behind a line break in WHY is a line of its own. */
 void say_why(const char *what, const char *why);
 
 /* The exit status of a failed system call, said as "WHAT: " and errno's. */

@@ -34,10 +34,13 @@ enum {
 int
 deferred_damaged(const struct deferred *d, const char *what)
 {
+    size_t length = strlen(d->path);
+    bool named = !strncmp(what, d->path, length) && what[length] == ':';
+
     return place_say(BIDE_EDAMAGED,
-                     "%s: %s\nmove it away: a new one is made, and what was "
+                     "%s%s%s\nmove it away: a new one is made, and what was "
                      "in it is not",
-                     d->path, what);
+                     named ? "" : d->path, named ? "" : ": ", what);
 }
 
 int

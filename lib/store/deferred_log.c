@@ -168,12 +168,6 @@ requeue(struct work *w, struct tree_item *item)
     return tree_move(w, item, &was);
 }
 
-static int
-drop(struct work *w, struct tree_item *item, bool damaged, uint64_t id)
-{
-    return damaged ? tree_remove_damaged(w, id) : tree_remove(w, item, true);
-}
-
 /* *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED where there is nothing to do. */
 static int
 change_one(struct work *w, const struct by_hand *b, uint64_t id, int *out_rc)
@@ -194,8 +188,9 @@ change_one(struct work *w, const struct by_hand *b, uint64_t id, int *out_rc)
         strcpy(e.policy, item.head.policy);
         e.attempts = item.head.attempts;
     }
-    rc = b->did == DEFERRED_DROPPED ? drop(w, &item, damaged, id)
-                                    : requeue(w, &item);
+    rc = damaged                      ? tree_remove_damaged(w, id, e.policy)
+         : b->did == DEFERRED_DROPPED ? tree_remove(w, &item, true)
+                                      : requeue(w, &item);
     return rc ? rc : add_event(w, &e, b->by);
 }
 

@@ -412,7 +412,8 @@ find_id(void *arg, const MDB_val *key, const MDB_val *value)
 }
 
 int
-tree_remove_damaged(struct work *w, uint64_t id)
+tree_remove_damaged(struct work *w, uint64_t id,
+                    char out_policy[BIDE_NAME_MAX + 1])
 {
     const uint8_t all = DEFERRED_INDEX;
     struct deferred_place place = {.id = id};
@@ -422,6 +423,7 @@ tree_remove_damaged(struct work *w, uint64_t id)
     if (rc != MDB_KEYEXIST) {
         return rc ? rc : DEFERRED_REPAIR;
     }
+    strcpy(out_policy, place.policy);
     rc = tree_counts(w, place.policy, &counts);
     counts.dropped++;
     if (!rc) {

@@ -48,8 +48,9 @@ int tree_move(struct work *w, struct tree_item *item,
 int tree_set_aside(struct work *w, const struct deferred_place *was);
 /* All of it.  `dropped`: else done. */
 int tree_remove(struct work *w, struct tree_item *item, bool dropped);
-/* One whose head can not be read. */
-int tree_remove_damaged(struct work *w, uint64_t id);
+/* One whose head can not be read; only its policy is known. */
+int tree_remove_damaged(struct work *w, uint64_t id,
+                        char out_policy[BIDE_NAME_MAX + 1]);
 
 /* The first place in order of time, then id; MDB_NOTFOUND. */
 int tree_first(struct work *w, const char *policy, enum deferred_state state,

@@ -136,6 +136,8 @@ is_leased() {
     gives 2 bide deferred list --raw
     gives 2 bide deferred replay mail --jobs 2
     says "--exec"
+    gives 2 bide deferred replay mail --exec ''
+    gives 2 bide deferred replay mail --until-empty --exec "  "
     gives 2 bide deferred replay mail --exec true --jobs 0
     gives 2 bide deferred replay mail --exec true --jobs 9999
     head -c 1048577 /dev/zero >large
@@ -422,6 +424,20 @@ is_leased() {
     wait "$pid"
     grep -q "2 done, 0 failed" out
     [ "$(count "done")" -eq 2 ]
+}
+
+@test "it is woken by what arrives, and does not only look now and then" {
+    later
+    replay --exec 'cat >>got; echo >>got'
+    begun=$SECONDS
+    for i in $(seq 12); do
+        put mail "piece $i." >/dev/null
+        until_true grep -qs "piece $i\\." got
+    done
+    # Looks every 5 s alone would need half a minute.
+    [ $((SECONDS - begun)) -lt 15 ]
+    kill -TERM "$pid"
+    wait "$pid"
 }
 
 @test "told to stop, it lets what runs end and takes nothing new" {

@@ -130,9 +130,17 @@ long_spoiled_bytes_are_set_aside(void **state)
     assert_int_equal(deferred_drop(q->d, id, NULL), 0);
 }
 
+static int
+keep_event(void *arg, const struct deferred_event *event)
+{
+    *(struct deferred_event *)arg = *event;
+    return 0;
+}
+
 static void
 a_spoiled_head_is_set_aside_and_listed(void **state)
 {
+    struct deferred_event event = {.id = 0};
     struct queue *q = *state;
     uint64_t seen[2] = {0}, again;
     struct deferred_item item;
@@ -150,6 +158,9 @@ a_spoiled_head_is_set_aside_and_listed(void **state)
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
     assert_int_equal(deferred_drop(q->d, 2, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_events(q->d, keep_event, &event, &again), 0);
+    assert_int_equal(event.id, 2);
+    assert_string_equal(event.policy, "mail");
     assert_int_equal(queue_counts(q).dead, 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
