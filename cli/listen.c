@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { ADDRESS_MAX = 64, BACKLOG = 511 };
+enum { ADDRESS_MAX = 64, BACKLOG = 4096 };
 
 /* ---- text ---- */
 

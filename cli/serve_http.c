@@ -19,7 +19,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 #define WAIT_NS (10 * SECOND_NS)
 #define ANSWER_NS (30 * SECOND_NS)
-#define CROWDED_WAIT_NS (SECOND_NS / 5)
+#define CROWDED_WAIT_NS (SECOND_NS / 10)
 #define CROWDED_ANSWER_NS (2 * SECOND_NS)
 #define FRESH_NS SECOND_NS
 
@@ -30,7 +30,7 @@ enum {
     CONNECTION_MEMORY = 16 * 1024,
     KEPT = 8, /* answers that are given again */
     KEPT_PATH = 64,
-    SWEEP_MS = 100,
+    SWEEP_MS = 50,
 };
 
 struct place {
@@ -54,6 +54,7 @@ struct serve_http {
     int fd;
     uint64_t now_ns;
     uint32_t limit, used;
+    bool freed; /* a place: MHD lets the next one in when it runs again */
     struct place place[CONNECTIONS];
     struct kept kept[KEPT];
 };
@@ -88,6 +89,7 @@ on_connection(void *arg, struct MHD_Connection *c, void **context,
     } else if (p) {
         p->used = false;
         h->used--;
+        h->freed = true;
     }
 }
 
@@ -137,7 +139,7 @@ by_age(const void *a, const void *b)
            ((*x)->since_ns < (*y)->since_ns);
 }
 
-/* A quarter of the places at a time, the longest waiting ones first. */
+/* Half of the places at a time, the longest waiting ones first. */
 static void
 make_room(struct serve_http *h)
 {
@@ -153,7 +155,7 @@ make_room(struct serve_http *h)
         }
     }
     qsort(old, count, sizeof(struct place *), by_age);
-    for (size_t i = 0; i < count && i < h->limit / 4 + 1; i++) {
+    for (size_t i = 0; i < count && i < h->limit / 2 + 1; i++) {
         shut(old[i]);
     }
 }
@@ -443,11 +445,15 @@ serve_http_run(struct serve_http *h, uint64_t now_ns)
     int sweep_ms;
 
     h->now_ns = now_ns;
+    h->freed = false;
     MHD_run(h->daemon);
     sweep(h);
+    if (h->freed) {
+        return 0;
+    }
     sweep_ms = h->used + SPARE >= h->limit ? SWEEP_MS
-               : h->used > 0               ? 10 * SWEEP_MS
-                                           : 600 * SWEEP_MS;
+               : h->used > 0               ? 20 * SWEEP_MS
+                                           : 1200 * SWEEP_MS;
     return MHD_get_timeout(h->daemon, &wait) == MHD_YES &&
                    wait < (unsigned)sweep_ms
                ? (int)wait

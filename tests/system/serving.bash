@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# bide serve in the background of a test, see registry.bash.
+
+teardown() {
+    [ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null || true
+    [ -z "$OTHER" ] || kill "$OTHER" 2>/dev/null || true
+}
+
+# until_it COMMAND...: tried again until it succeeds.
+until_it() {
+    local i
+    for ((i = 0; i < 1200; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "not in time: $*"
+    return 1
+}
+
+# serve OPTION...: in the background; then URL and SERVER are set.
+serve() {
+    [ $# -gt 0 ] || set -- --listen 127.0.0.1:0
+    rm -f where
+    "$BIDE" --dir "$DIR" serve "$@" >where 2>said 3>&- &
+    SERVER=$!
+    until_it grep -q http where
+    URL=$(sed -n 's,/$,,p' where)
+}
+
+# end SIGNAL: the server ends by it, and says 0.
+end() {
+    local status=0
+    kill "-$1" "$SERVER"
+    wait "$SERVER" || status=$?
+    SERVER=
+    [ "$status" -eq 0 ]
+}
