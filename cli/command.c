@@ -143,7 +143,7 @@ const struct command commands[] = {
      TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) | TAKES(JSON),
      REGISTRY_NEEDED, 1, 1, 0, 0},
     {"deferred requeue", "ID...|[NAME]",
-     "due now, also what is dead; with --dead, --error, --until: all such",
+     "due now, the dead too; with --dead, --error, --until: all such",
      deferred_requeue_command, PICKS | TAKES(NOTE), REGISTRY_NEEDED,
      0, -1, 0, 0},
     {"deferred drop", "ID...|[NAME]",
