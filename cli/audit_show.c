@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "when.h"
+#include "out/csv.h"
 #include "out/json.h"
 #include "out/table.h"
 #include "out/text.h"
@@ -181,35 +182,6 @@ audit_json(const struct audit *a)
     return json_out(object);
 }
 
-/* RFC 4180; what a spreadsheet would take for a formula gets a quote before. */
-static void
-put_quoted(const char *text)
-{
-    putchar('"');
-    if (strchr("=+-@", *text) && *text) {
-        putchar('\'');
-    }
-    for (; *text; text++) {
-        if (*text == '"') {
-            putchar('"');
-        }
-        putchar((unsigned char)*text < 0x20 ? ' ' : *text);
-    }
-    putchar('"');
-}
-
-static void
-put_utc(uint64_t ns)
-{
-    time_t s = (time_t)(ns / 1000000000);
-    struct tm tm = {0};
-    char text[32];
-
-    gmtime_r(&s, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    printf("%s,", text);
-}
-
 int
 audit_csv(const struct audit *a)
 {
@@ -221,14 +193,16 @@ audit_csv(const struct audit *a)
         if (!words) {
             return BIDE_ENOMEM;
         }
-        put_utc(e->when_ns);
-        put_utc(e->end_ns);
+        csv_time(e->when_ns);
+        putchar(',');
+        csv_time(e->end_ns);
+        putchar(',');
         printf("%s,%s,%s,", e->name, e->scope, audit_kind_word(e->kind));
-        put_quoted(words);
+        csv_text(words);
         putchar(',');
-        put_quoted(e->who ? e->who : "");
+        csv_text(e->who ? e->who : "");
         putchar(',');
-        put_quoted(e->note ? e->note : "");
+        csv_text(e->note ? e->note : "");
         putchar('\n');
         free(words);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "out/csv.h"
 #include "out/json.h"
 
 /* ---- the figures of a row, in their order ---- */
@@ -159,18 +160,6 @@ history_json(const struct history_rows *rows)
 
 /* ---- CSV ---- */
 
-static void
-print_utc(uint64_t ns)
-{
-    time_t s = (time_t)(ns / 1000000000);
-    struct tm tm = {0};
-    char text[32];
-
-    gmtime_r(&s, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    fputs(text, stdout);
-}
-
 void
 history_csv(const struct history_rows *rows)
 {
@@ -178,7 +167,7 @@ history_csv(const struct history_rows *rows)
     for (size_t k = 0; k < FIELDS; k++) {
         printf(",%s%s", fields[k].csv, fields[k].kind == MS ? "_ms" : "");
     }
-    putchar('\n');
+    puts(",who,note");
     for (size_t i = 0; i < rows->count; i++) {
         const struct history_row *row = &rows->list[i];
 
@@ -187,9 +176,9 @@ history_csv(const struct history_rows *rows)
             printf("%u", row->version);
         }
         putchar(',');
-        print_utc(row->begin_ns);
+        csv_time(row->begin_ns);
         putchar(',');
-        print_utc(row->end_ns);
+        csv_time(row->end_ns);
         for (size_t k = 0; k < FIELDS; k++) {
             if (fields[k].kind == COUNT) {
                 printf(",%llu", (unsigned long long)count_at(&row->stats, k));
@@ -199,6 +188,10 @@ history_csv(const struct history_rows *rows)
                                     : (double)count_at(&row->stats, k) / 1e6);
             }
         }
+        putchar(',');
+        csv_text(row->who ? row->who : "");
+        putchar(',');
+        csv_text(row->note ? row->note : "");
         putchar('\n');
     }
 }

@@ -1,0 +1,33 @@
+#include "out/csv.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void
+csv_text(const char *text)
+{
+    putchar('"');
+    if (*text && strchr("=+-@", *text)) {
+        putchar('\'');
+    }
+    for (; *text; text++) {
+        if (*text == '"') {
+            putchar('"');
+        }
+        putchar((unsigned char)*text < 0x20 ? ' ' : *text);
+    }
+    putchar('"');
+}
+
+void
+csv_time(uint64_t ns)
+{
+    time_t s = (time_t)(ns / 1000000000);
+    struct tm tm = {0};
+    char text[32];
+
+    gmtime_r(&s, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    fputs(text, stdout);
+}
