@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "admin/past_inside.h"
 #include "announce.h"
 
 int
@@ -234,6 +235,7 @@ edit_finish(struct edit *e, int rc, struct admin_results *out)
         rc = admin_fail(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
     }
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
+        past_record_until_now(e->a);
         rc = edit_fail_store(e, writer_commit(e->writer));
         if (rc == 0) {
             tell(e);

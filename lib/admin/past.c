@@ -138,8 +138,15 @@ past_total(const struct cell_reading *reading, struct guard_rings *rings,
     out->turned = atomic_load(&rings->transitions);
     out->budget_refused = atomic_load(&rings->budget_refused);
     for (uint32_t i = 0; i < reading->outcome_count; i++) {
-        figures_add_outcome(out, outcome(arg, reading->outcome[i].name),
-                            reading->outcome[i].count);
+        const struct cell_outcome *o = &reading->outcome[i];
+        bool other = strcmp(o->name, "other") == 0;
+
+        /* What has no name yet waits for it: else it would be counted once
+         * without, and once with. */
+        figures_add_outcome(out, outcome(arg, o->name),
+                            other && o->count >= reading->unnamed
+                                ? o->count - reading->unnamed
+                                : o->count);
     }
 }
 

@@ -114,16 +114,24 @@ put_cells(struct recording *r, struct live *l)
     return rc;
 }
 
+static struct recording_source
+source_of(struct live *l)
+{
+    struct recording_source from = {.begun_ns = live_header(l)->begun_ns};
+
+    memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
+    return from;
+}
+
 static int
 record_cells(struct admin *a, struct live *l, const struct admin_record *how,
              struct admin_recorded *out)
 {
-    struct recording_source from = {.begun_ns = live_header(l)->begun_ns};
+    struct recording_source from = source_of(l);
     struct recording *r;
-    int rc;
+    int rc =
+        recording_begin(a->dir, &from, clock_realtime_ns(), how->every_ns, &r);
 
-    memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
-    rc = recording_begin(a->dir, &from, clock_realtime_ns(), how->every_ns, &r);
     if (rc == RECORDING_DONE) {
         out->done = true;
         return 0;
@@ -141,6 +149,26 @@ record_cells(struct admin *a, struct live *l, const struct admin_record *how,
     recording_result(r, &out->result);
     recording_end(r);
     return rc ? fail_recording(rc) : 0;
+}
+
+void
+past_record_until_now(struct admin *a)
+{
+    struct live *l = admin_live(a, false);
+    struct recording_source from;
+    struct recording *r;
+
+    if (!l) {
+        return;
+    }
+    from = source_of(l);
+    if (recording_begin_now(a->dir, &from, clock_realtime_ns(), &r)) {
+        return;
+    }
+    if (put_cells(r, l) == 0) {
+        recording_commit(r);
+    }
+    recording_end(r);
 }
 
 /* ---- levels ---- */

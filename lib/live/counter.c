@@ -267,6 +267,9 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
             out->outcome[n++].count = slot[1];
         } else {
             other += slot[1];
+            if (slot[0] >> DOMAIN_SHIFT == BIDE_DOMAIN_APP) {
+                out->unnamed += slot[1];
+            }
         }
     }
     qsort(out->outcome, n, sizeof(out->outcome[0]), more_frequent);

@@ -36,6 +36,7 @@ struct cell_reading {
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
     uint32_t outcome_count; /* sorted, most frequent first */
     struct cell_outcome outcome[CELL_OUTCOMES + 1]; /* the last: "other" */
+    uint64_t unnamed; /* of "other": what may have a name later */
 };
 
 /* All zeros where nothing was counted.  Takes no space. */

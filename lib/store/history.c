@@ -76,7 +76,7 @@ see_id(void *arg, const void *key, size_t key_length, const void *value,
     size_t length;
 
     bytes = record_unseal(key, key_length, value, value_length, &length);
-    if (bytes && length == sizeof(id)) {
+    if (bytes && length == sizeof(struct form_name)) {
         memcpy(&id, bytes, sizeof(id));
         if (id >= state->next_id && id < NAMES_MAX) {
             state->next_id = id + 1;
@@ -161,7 +161,7 @@ see_name(void *arg, const void *key, size_t key_length, const void *value,
 
     bytes = record_unseal(key, key_length, value, value_length, &length);
     id = h->names;
-    if (bytes && length == sizeof(id)) {
+    if (bytes && length == sizeof(struct form_name)) {
         memcpy(&id, bytes, sizeof(id));
     }
     if (id < h->names && take_name(key, key_length, &name)) {

@@ -1,7 +1,7 @@
 /* How history.mdb looks, for those who write it and those who read it.
  *
- *   names    'c' policy NUL scope    -> u32 id
- *            'o' outcome             -> u32 id, from the same numbers
+ *   names    'c' policy NUL scope    -> u32 id, u32 day it was recorded last
+ *            'o' outcome             -> the same, ids from the same numbers
  *   base     be32 id                 -> what was counted until the last
  *                                       recording, and until its hour began
  *   minutes  be64 end, be16 part     -> block: what was counted till `end`,
@@ -30,6 +30,7 @@
 #define HISTORY_FILE "history.mdb"
 #define HISTORY_DAMAGED HISTORY_FILE ".damaged"
 #define HOUR_NS UINT64_C(3600000000000)
+#define DAY_NS (24 * HOUR_NS)
 
 enum {
     HISTORY_FORMAT = 1,
@@ -78,6 +79,11 @@ size_t form_event_key(uint64_t when_ns, uint32_t id, uint32_t number,
 size_t form_name_key(char kind, const char *name, const char *scope,
                      uint8_t *out);
 size_t form_id_key(uint32_t id, uint8_t *out);
+
+struct form_name {
+    uint32_t id, day; /* days since 1970 */
+};
+_Static_assert(sizeof(struct form_name) == 8, "no gaps");
 
 struct form_entry {
     uint32_t id, version;

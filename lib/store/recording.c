@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_WAIT_MS = 5000, LOCK_POLL_MS = 10 };
+enum { LOCK_WAIT_MS = 5000, QUICK_WAIT_MS = 200, LOCK_POLL_MS = 10 };
 
 static const char *const names[RECORDING_DATABASES] = {
     [NAMES] = "names", [BASE] = "base",   [MINUTES] = "minutes",
@@ -67,7 +67,7 @@ recording_damaged(struct recording *r, const char *what)
 /* ---- the lock ---- */
 
 static int
-take_lock(struct recording *r)
+take_lock(struct recording *r, int wait_ms)
 {
     const struct timespec pause = {0, LOCK_POLL_MS * 1000000};
     char *path = place_path(r->dir, "history.lock");
@@ -88,7 +88,7 @@ take_lock(struct recording *r)
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return place_failed(r->dir, errno);
         }
-        if (waited >= LOCK_WAIT_MS) {
+        if (waited >= wait_ms) {
             return place_say(BIDE_ELOCKED,
                              "%s/history.lock: held by another recorder",
                              r->dir);
@@ -271,7 +271,7 @@ check_file(struct recording *r)
         rc = pages_look(r->pages, &stamp);
     }
     if (!rc && !place_checked_as(r->dir, "history.checked", &stamp)) {
-        rc = pages_check(r->pages);
+        rc = r->quick ? BIDE_ELOCKED : pages_check(r->pages);
         if (!rc) {
             place_set_checked_as(r->dir, "history.checked", &stamp);
         }
@@ -309,7 +309,7 @@ open_file(struct recording *r)
     if (!rc) {
         rc = open_checked(r);
     }
-    if (rc == BIDE_EDAMAGED && r->pages) {
+    if (rc == BIDE_EDAMAGED && r->pages && !r->quick) {
         close_file(r);
         rc = recording_rescue(r);
         rc = rc ? rc : open_checked(r);
@@ -318,7 +318,7 @@ open_file(struct recording *r)
 }
 
 static int
-open_recording(const char *dir, struct recording **out)
+open_recording(const char *dir, bool quick, struct recording **out)
 {
     struct recording *r = calloc(1, sizeof(*r));
     int rc = 0;
@@ -326,6 +326,7 @@ open_recording(const char *dir, struct recording **out)
     if (!r) {
         return place_failed(dir, ENOMEM);
     }
+    r->quick = quick;
     r->lock = -1;
     r->pid = getpid();
     r->dir = strdup(dir);
@@ -334,7 +335,7 @@ open_recording(const char *dir, struct recording **out)
         rc = place_failed(dir, ENOMEM);
     }
     if (!rc) {
-        rc = take_lock(r);
+        rc = take_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
     }
     if (!rc) {
         rc = open_file(r);
@@ -377,6 +378,7 @@ begin_blocks(struct recording *r, bool new_hour)
 {
     uint64_t begin = r->result.begin_ns, end = r->result.end_ns;
 
+    r->new_hour = new_hour;
     if (new_hour) {
         r->state.hour_from_ns = begin;
     }
@@ -430,7 +432,7 @@ recording_begin(const char *dir, const struct recording_source *from,
                 uint64_t now_ns, uint64_t every_ns, struct recording **out)
 {
     struct recording *r;
-    int rc = open_recording(dir, &r);
+    int rc = open_recording(dir, false, &r);
 
     if (rc) {
         return rc;
@@ -450,9 +452,31 @@ recording_begin(const char *dir, const struct recording_source *from,
 }
 
 int
+recording_begin_now(const char *dir, const struct recording_source *from,
+                    uint64_t now_ns, struct recording **out)
+{
+    char *path = place_path(dir, HISTORY_FILE);
+    struct recording *r = NULL;
+    int rc = !path                ? place_failed(dir, ENOMEM)
+             : access(path, W_OK) ? place_failed(path, errno)
+                                  : open_recording(dir, true, &r);
+
+    free(path);
+    if (!rc) {
+        rc = begin_interval(r, from, now_ns);
+    }
+    if (rc) {
+        recording_end(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+int
 recording_begin_levels(const char *dir, uint64_t now_ns, struct recording **out)
 {
-    int rc = open_recording(dir, out);
+    int rc = open_recording(dir, false, out);
 
     if (!rc) {
         (*out)->result.begin_ns = (*out)->result.end_ns = now_ns;

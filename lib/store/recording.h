@@ -30,6 +30,11 @@ struct recording_source {
 int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns,
                     struct recording **out);
+/* The same, whatever was recorded in this step: before versions change, so that
+ * what was counted until then is the old one's.  It does so quickly or not at
+ * all: waits for 200 ms, makes, checks and rescues no file. */
+int recording_begin_now(const char *dir, const struct recording_source *from,
+                        uint64_t now_ns, struct recording **out);
 /* To change levels only: as above, but always, and no interval ends. */
 int recording_begin_levels(const char *dir, uint64_t now_ns,
                            struct recording **out);

@@ -1,5 +1,5 @@
 /* What the files of recording.h share: recording.c, recording_put.c,
- * recording_prune.c. */
+ * recording_prune.c, recording_rescue.c. */
 #ifndef BIDE_STORE_RECORDING_INSIDE_H
 #define BIDE_STORE_RECORDING_INSIDE_H
 
@@ -8,6 +8,7 @@
 #include "store/writer_lmdb.h"
 
 enum { NAMES, BASE, MINUTES, HOURS, STATE, RECORDING_DATABASES };
+enum { RENEWED_MAX = 64 };
 
 /* A block that is being filled. */
 struct block {
@@ -21,8 +22,6 @@ struct block {
     uint8_t bytes[BLOCK_ROOM + ENTRY_MAX];
 };
 
-enum { RENEWED_MAX = 64 };
-
 struct recording {
     char *dir, *path;
     int lock;
@@ -35,9 +34,10 @@ struct recording {
     struct recording_result result;
     struct block minute, hour;
     int failed;
-    bool all_cells; /* this recording puts every cell of the live state */
-    /* Outcomes whose names were damaged have new numbers: what was counted of
-     * them before is not known. */
+    bool quick; /* no check of a whole file, and no rescue */
+    bool new_hour;
+    bool all_cells; /* it puts every cell of the live state */
+    /* Outcomes with new numbers: what was counted before is not known. */
     uint32_t renewed_count, renewed[RENEWED_MAX];
     /* Room for one cell at a time. */
     uint8_t base[4 + BASE_MAX], bytes[FIGURES_BYTES], entry[ENTRY_MAX];

@@ -79,10 +79,10 @@ remove_until(struct recording *r, int db, const void *first,
         if (!rc) {
             r->result.pruned++;
             (*most)--;
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_GET_CURRENT);
-            if (rc == MDB_NOTFOUND || (rc == 0 && key.mv_size == 0)) {
-                rc = MDB_NOTFOUND; /* that was the last one */
-            }
+            /* From the start: where it stands now is LMDB's secret, and in an
+             * empty tree it stands nowhere. */
+            key = lmdb_val(first, first_length);
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         }
     }
     mdb_cursor_close(cursor);
@@ -141,6 +141,53 @@ bound_size(struct recording *r, uint64_t bytes)
     return 0;
 }
 
+static bool
+is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
+{
+    struct form_name name;
+    size_t length;
+    const uint8_t *bytes = record_unseal(
+        key->mv_data, key->mv_size, value->mv_data, value->mv_size, &length);
+
+    if (!bytes || length != sizeof(name)) {
+        return false;
+    }
+    memcpy(&name, bytes, sizeof(name));
+    return (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
+}
+
+/* Names of which no record is left: that were recorded last on a day whose
+ * records have gone. */
+static int
+remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
+{
+    uint8_t copy[NAME_KEY_MAX];
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(r->txn, r->dbi[NAMES], &cursor);
+
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (!rc && *most > 0) {
+        if (!is_old(&key, &value, until_ns) || key.mv_size > sizeof(copy)) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            continue;
+        }
+        memcpy(copy, key.mv_data, key.mv_size);
+        key.mv_data = copy;
+        rc = mdb_cursor_del(cursor, 0);
+        if (!rc) {
+            r->result.pruned++;
+            (*most)--;
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        }
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
+}
+
 int
 recording_prune(struct recording *r, const struct recording_keep *keep,
                 uint32_t most)
@@ -167,6 +214,14 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
         form_event_key(0, 0, 0, first);
         form_event_key(s->hours_from_ns, 0, 0, last);
         rc = remove_until(r, STATE, first, EVENT_KEY, last, EVENT_KEY, &most);
+    }
+    /* Once an hour is enough: it looks at all of them. */
+    if (!rc && most > 0 && r->new_hour) {
+        rc = remove_names(r,
+                          s->hours_from_ns < s->minutes_from_ns
+                              ? s->hours_from_ns
+                              : s->minutes_from_ns,
+                          &most);
     }
     return r->failed = rc;
 }

@@ -198,21 +198,32 @@ recording_forget_base(struct recording *r)
 
 /* ---- names ---- */
 
+static int
+set_name(struct recording *r, const uint8_t *key, size_t key_length,
+         const struct form_name *name)
+{
+    uint8_t sealed[4 + sizeof(*name)];
+
+    memcpy(sealed + 4, name, sizeof(*name));
+    return recording_set(r, NAMES, key, key_length, sealed, sizeof(*name));
+}
+
 /* One that is damaged gets another number; what was recorded under the one
  * it had has no name any more. */
 static int
 name_id(struct recording *r, const uint8_t *key, size_t key_length,
         uint32_t *out, bool *damaged)
 {
-    uint8_t sealed[4 + 4];
+    struct form_name name = {0, (uint32_t)(r->result.end_ns / DAY_NS)}, known;
     const uint8_t *value;
     size_t length;
     int rc = recording_get(r, NAMES, key, key_length, &value, &length);
 
-    *damaged = rc == BIDE_EDAMAGED || (rc == 0 && length != sizeof(*out));
+    *damaged = rc == BIDE_EDAMAGED || (rc == 0 && length != sizeof(known));
     if (rc == 0 && !*damaged) {
-        memcpy(out, value, sizeof(*out));
-        return 0;
+        memcpy(&known, value, sizeof(known));
+        *out = name.id = known.id;
+        return known.day == name.day ? 0 : set_name(r, key, key_length, &name);
     }
     if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
         return rc;
@@ -222,9 +233,8 @@ name_id(struct recording *r, const uint8_t *key, size_t key_length,
     }
     /* What is new here may have been lost in a rescue. */
     *damaged |= r->state.flags & HISTORY_BASES_LOST;
-    *out = r->state.next_id++;
-    memcpy(sealed + 4, out, sizeof(*out));
-    return recording_set(r, NAMES, key, key_length, sealed, sizeof(*out));
+    *out = name.id = r->state.next_id++;
+    return set_name(r, key, key_length, &name);
 }
 
 static int
@@ -331,6 +341,24 @@ begin_again(struct recording *r, uint32_t id, uint32_t version,
     return write_base(r, id, &b);
 }
 
+/* An outcome whose name can not be read just now keeps what was counted of it,
+ * or all of it would be counted again when it has its name back. */
+static size_t
+write_total(struct recording *r, const struct figures *total)
+{
+    r->difference = *total;
+    for (uint32_t i = 0; i < r->before.outcome_count; i++) {
+        const struct figures_outcome *o = &r->before.outcome[i];
+
+        if (count_of(total, o->id) < o->count &&
+            r->difference.outcome_count < FIGURES_OUTCOMES) {
+            figures_add_outcome(&r->difference, o->id,
+                                o->count - count_of(total, o->id));
+        }
+    }
+    return figures_write(&r->difference, r->bytes);
+}
+
 static int
 put_difference(struct recording *r, uint32_t id, uint32_t version,
                const struct figures *total)
@@ -400,7 +428,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
         b.hour_length = figures_write(&none, empty);
     }
     {
-        size_t length = figures_write(total, r->bytes);
+        size_t length = write_total(r, total);
 
         if (b.now && b.version == version && length == b.now_length &&
             !memcmp(r->bytes, b.now, length)) {

@@ -76,7 +76,7 @@ copy_one(void *arg, const void *key, size_t key_length, const void *bytes,
     }
     if (c->db == MINUTES || c->db == HOURS) {
         see_block(c, key, key_length, value, length);
-    } else if (c->db == NAMES && length == sizeof(uint32_t)) {
+    } else if (c->db == NAMES && length == sizeof(struct form_name)) {
         see_id(c, value);
     } else if (c->db == BASE && key_length == sizeof(uint32_t)) {
         see_id(c, key);

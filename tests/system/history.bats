@@ -130,6 +130,23 @@ a_recording() {
     json 'j["rows"][1]["note"] == "INC-311 less load" and j["rows"][1]["in_force_s"] > 0'
 }
 
+@test "what was counted before a change is the old version's, recorded or not" {
+    pay
+    working pay 1
+    bide record
+    failing pay 2
+    bide set pay attempts=2 >/dev/null # within the same minute
+    failing pay 3
+    bide apply shop.ini >/dev/null
+    gives 0 bide stats pay --by version --json
+    json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 7), (3, 3, 6)]'
+    # A stopped recorder keeps nobody from changing anything.
+    flock "$DIR/history.lock" sleep 5 3>&- &
+    sleep 0.2
+    gives 0 timeout 3 "$BIDE" --dir "$DIR" set pay attempts=7
+    kill $!
+}
+
 @test "by minute, hour and scope, as CSV" {
     pay
     working pay 2

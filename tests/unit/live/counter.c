@@ -249,6 +249,7 @@ the_name_of_an_app_outcome_is_written_again_when_its_maker_died(void **state)
         cell_read(l, index, &r);
         assert_int_equal(r.outcome_count, 1);
         assert_string_equal(r.outcome[0].name, "other");
+        assert_int_equal(r.unnamed, r.outcome[0].count);
     }
     cell_count_outcome(l, index, bide_app("one"));
     cell_read(l, index, &r);
