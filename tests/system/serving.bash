@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # bide serve in the background of a test, see registry.bash.
 
+# Whatever was done to it, the server ends as it should.
 teardown() {
-    [ -z "$SERVER" ] || kill "$SERVER" 2>/dev/null || true
     [ -z "$OTHER" ] || kill "$OTHER" 2>/dev/null || true
+    [ -z "$SERVER" ] || end TERM
 }
 
 # until_it COMMAND...: tried again until it succeeds.
