@@ -208,6 +208,10 @@ def type_at_it(b, url):
     assert b.js(f"{ACTIVE}.getAttribute('aria-expanded')") == "true"
     b.enter()
     assert b.js("document.querySelectorAll('.more').length") == 0
+    b.js("document.querySelector('.row:last-child .open').focus()")
+    last = b.js(f"{ACTIVE}.textContent")
+    b.js("sortBy('name', 'ascending'); sortBy('name', 'descending'); sortBy('breaker', 'ascending')")
+    assert b.js(f"{ACTIVE}.textContent") == last, "another order took the focus away"
     b.js("document.getElementById('hold').focus()")
     b.enter()
     assert b.js("document.getElementById('state').textContent") == "held still"
