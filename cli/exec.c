@@ -244,11 +244,13 @@ is_kept(const struct exec *e)
         }
         return true;
     }
+    if (!e->work.bytes) {
+        return false; /* it was said why */
+    }
     say("exec %s: not kept for later: %s", e->name,
         r->end == BIDE_NOT_STORED     ? bide_strerror(r->defer_error)
         : r->verdict == BIDE_REJECTED ? "such an outcome is never retried"
-        : e->work.bytes               ? "the policy is not postponable"
-                                      : "it could not be read");
+                                      : "the policy is not postponable");
     return false;
 }
 

@@ -172,8 +172,13 @@ prepare(struct deferred *d, const char *dir)
 static int
 look(struct deferred *d)
 {
-    int rc = deferred_lock(d);
+    unsigned wait_ms = d->wait_ms;
+    int rc;
 
+    /* Whoever opens it waits when there is something to do, and not twice. */
+    d->wait_ms = 0;
+    rc = deferred_lock(d);
+    d->wait_ms = wait_ms;
     if (!rc) {
         deferred_unlock(d);
     }

@@ -266,6 +266,33 @@ waits_and_leases_are_the_policys_as_it_is_now(void **state)
 }
 
 static void
+a_lease_that_ran_out_is_told_by_the_callers_clock(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_deferred d;
+    uint64_t id;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    s->now = d.lease_ends_ns;
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_nack(p, &d, "late"), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_extend(p, &d), BIDE_ELEASE);
+    assert_int_equal(d.lease_ends_ns, s->now);
+    assert_string_equal(bide_strerror(BIDE_ELEASE), "the lease ran out");
+    bide_deferred_free(&d);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, id);
+    assert_int_equal(d.attempts, 2);
+    s->now = d.lease_ends_ns - 1;
+    assert_int_equal(bide_deferred_ack(p, &d), 0);
+    bide_deferred_free(&d);
+}
+
+static void
 a_wait_ends_when_it_shall(void **state)
 {
     struct scene *s = *state;
@@ -435,6 +462,7 @@ main(void)
         SCENE(a_step_that_is_not_let_out_stores_when_it_gets_its_work),
         SCENE(scopes_share_their_policys_work),
         SCENE(waits_and_leases_are_the_policys_as_it_is_now),
+        SCENE(a_lease_that_ran_out_is_told_by_the_callers_clock),
         SCENE(a_wait_ends_when_it_shall),
         SCENE(what_makes_no_sense_is_refused),
         SCENE(arrivals_wake_who_waits),

@@ -106,6 +106,15 @@ fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
+static long naps;
+
+SEEN int
+nanosleep(const struct timespec *time, struct timespec *left)
+{
+    naps++;
+    return (int)syscall(SYS_nanosleep, time, left);
+}
+
 /* ---- one call after the other fails ---- */
 
 /* All kinds of change; 0, or the first failure. */
@@ -207,6 +216,7 @@ static void
 a_stopped_process_is_an_error_and_no_hang(void **state)
 {
     struct queue *q = *state;
+    struct deferred *other;
     char text[50];
     uint64_t id;
     int ready[2];
@@ -229,6 +239,12 @@ a_stopped_process_is_an_error_and_no_hang(void **state)
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_ELOCKED);
     snprintf(text, sizeof(text), "pid %d", child);
     assert_true(strstr(deferred_why(), text) != NULL);
+    /* Opening waits for nobody: a call would wait twice. */
+    assert_true(naps > 0);
+    naps = 0;
+    assert_int_equal(deferred_open(q->scratch->dir, &other), 0);
+    assert_int_equal(naps, 0);
+    deferred_close(other);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     queue_put(q, "x");
