@@ -12,11 +12,14 @@ enum { PRUNE_MOST = 2000 };
 static int
 fail_recording(int rc)
 {
-    const char *why = recording_why(), *newline = strchr(why, '\n');
+    const char *why = recording_why(), *todo = strchr(why, '\n');
+    int length = (int)strcspn(why, "\n");
 
-    return newline
-               ? admin_fail(rc, newline + 1, "%.*s", (int)(newline - why), why)
-               : admin_fail(rc, NULL, "%s", *why ? why : bide_strerror(rc));
+    todo = rc == BIDE_EPERM ? "only who may write there can keep history"
+           : todo           ? todo + 1
+                            : NULL;
+    return *why ? admin_fail(rc, todo, "%.*s", length, why)
+                : admin_fail(rc, todo, "%s", bide_strerror(rc));
 }
 
 /* ---- cells ---- */

@@ -237,6 +237,43 @@ a_recording() {
     gives 0 bide stats pay --since -1h
 }
 
+@test "a directory that can not be written: recorders say so, services go on" {
+    [ "$(id -u)" -eq 0 ] || skip "needs a mount of its own"
+    unshare -m true 2>/dev/null || skip "no mount namespace"
+    pay
+    working pay 1
+    bide record
+    mkdir only
+    cat >only.sh <<'END'
+mount --bind "$DIR" only && mount -o remount,ro,bind only || exit 77
+"$BIDE" --dir only exec pay -- true || exit 1
+"$BIDE" --dir only record --every 1s 2>said 3>&- &
+pid=$!
+for i in $(seq 200); do [ -s said ] && break; sleep 0.1; done
+kill $pid
+wait $pid
+"$BIDE" --dir only stats pay --since -1h --json
+END
+    run unshare -m bash only.sh
+    [ "$status" -ne 77 ] || skip "no bind mount"
+    [ "$status" -eq 0 ]
+    json 'j["rows"][0]["calls"]["succeeded"] == 2'
+    grep -q "can keep history" said
+}
+
+@test "after a reboot it goes on, and counts nothing twice" {
+    pay
+    working pay 3
+    bide record
+    # The boot's id in the live file: of another boot.
+    printf 'otherboot' | dd of="$(echo "$T"/live/*.live)" bs=1 seek=56 conv=notrunc 2>/dev/null
+    working pay 4
+    bide record
+    bide record
+    gives 0 bide stats pay --since -1h --json
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
+}
+
 @test "a full disk: the recorder says so, services never notice" {
     [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
     shop
