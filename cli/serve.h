@@ -12,6 +12,8 @@
 #include "command.h"
 #include "trend.h"
 
+uint64_t serve_now_ns(void); /* CLOCK_MONOTONIC */
+
 /* ---- serve_api.c ---- */
 
 struct serve_api {

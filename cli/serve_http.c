@@ -41,7 +41,7 @@ struct place {
 
 struct kept {
     char path[KEPT_PATH];
-    uint64_t made_ns;
+    uint64_t until_ns; /* good enough */
     struct MHD_Response *response;
     unsigned status;
 };
@@ -256,7 +256,8 @@ refuse(struct serve_http *h, struct MHD_Connection *c, unsigned status,
     return give(h, c, status, r);
 }
 
-/* Many may ask for the same: what was made a moment ago will do. */
+/* Many may ask for the same: what was made a moment ago will do; and what took
+ * long to make does for longer, or a crowd would have it made all the time. */
 static struct kept *
 find_kept(struct serve_http *h, const char *path)
 {
@@ -271,10 +272,11 @@ find_kept(struct serve_http *h, const char *path)
 }
 
 static void
-keep(struct serve_http *h, const char *path, unsigned status,
+keep(struct serve_http *h, const char *path, uint64_t begun_ns, unsigned status,
      struct MHD_Response *r)
 {
     struct kept *k = find_kept(h, path);
+    uint64_t now = serve_now_ns(), took = now - begun_ns;
 
     if (strlen(path) >= KEPT_PATH) {
         return;
@@ -289,7 +291,7 @@ keep(struct serve_http *h, const char *path, unsigned status,
         MHD_destroy_response(k->response);
     }
     strcpy(k->path, path);
-    k->made_ns = h->now_ns;
+    k->until_ns = now + (took > FRESH_NS / 4 ? 4 * took : FRESH_NS);
     k->response = r;
     k->status = status;
 }
@@ -298,18 +300,19 @@ static enum MHD_Result
 answer(struct serve_http *h, struct MHD_Connection *c, const char *path)
 {
     const struct kept *k = find_kept(h, path);
+    uint64_t begun = serve_now_ns();
     struct serve_text text;
     struct MHD_Response *r;
 
-    if (k && h->now_ns - k->made_ns < FRESH_NS) {
+    if (k && begun < k->until_ns) {
         return MHD_queue_response(c, k->status, k->response);
     }
-    serve_answer(h->api, path, h->now_ns, &text);
+    serve_answer(h->api, path, begun, &text);
     r = response_of(&text);
     if (!r || !text.keep) {
         return give(h, c, text.status, r);
     }
-    keep(h, path, text.status, r);
+    keep(h, path, begun, text.status, r);
     k = find_kept(h, path);
     if (!k || k->response != r) {
         return give(h, c, text.status, r);
