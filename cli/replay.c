@@ -376,6 +376,7 @@ with_queue(struct replay *r, struct command_line *line, struct deferred *d)
     const char *name = line->operands[0];
     int rc = bide_open(line->option[OPTION_DIR], 0, &r->bide), status;
 
+    r->deferred = d;
     if (rc == 0 && name) {
         rc = add_queue(r, name);
     }

@@ -33,6 +33,7 @@ struct piece {
     uint64_t again_ns;        /* when to look at it again, unless it waits */
     uint64_t extend_ns, lease_end_ns; /* CLOCK_MONOTONIC */
     bool done;                /* ended: ack, else nack */
+    bool untried;             /* it was not let out */
     bool said;                /* that it can not be given back */
     char reason[128];         /* why it is not done */
 };
@@ -41,6 +42,7 @@ struct replay {
     const char *shell; /* the command of --exec; NULL: each has its own */
     bool verbose, until_empty;
     struct bide *bide;
+    struct deferred *deferred; /* the same registry's */
     struct exec_signals signals;
     struct exec_guard guard;
     struct exec_terminal terminal; /* none: they run in the background */

@@ -65,10 +65,12 @@ given_back(struct replay *r, struct piece *p)
 static void
 give_back(struct replay *r, struct piece *p)
 {
+    const struct bide_deferred *w = &p->work;
     uint64_t now = exec_now_ns();
-    int rc = p->done
-                 ? bide_deferred_ack(p->queue->policy, &p->work)
-                 : bide_deferred_nack(p->queue->policy, &p->work, p->reason);
+    int rc = p->done ? bide_deferred_ack(p->queue->policy, w)
+             : p->untried
+                 ? deferred_nack(r->deferred, w->id, w->lease, NULL, p->reason)
+                 : bide_deferred_nack(p->queue->policy, w, p->reason);
 
     if (rc == 0) {
         given_back(r, p);
@@ -249,6 +251,20 @@ write_reason(struct piece *p)
     }
 }
 
+/* Whether a piece of the same policy is out: when it ends, more may be let
+ * out, as by a breaker that waits for its probes. */
+static bool
+others_run(const struct replay *r, const struct piece *p)
+{
+    for (uint32_t i = 0; i < r->jobs; i++) {
+        if (r->pieces[i].state == PIECE_RUNNING &&
+            r->pieces[i].queue == p->queue) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The policy lets nothing out: the piece stays ours, for it was not tried. */
 static void
 hold(struct replay *r, struct piece *p)
@@ -257,8 +273,9 @@ hold(struct replay *r, struct piece *p)
     uint64_t now = exec_now_ns();
     uint64_t until = result->ask_again_ns;
 
-    if (r->stop || (r->until_empty && until == 0)) {
+    if (r->stop || (r->until_empty && until == 0 && !others_run(r, p))) {
         p->queue->closed = true;
+        p->untried = true;
         snprintf(p->reason, sizeof(p->reason), "refused: %s",
                  bide_reason_name(result->reason));
         end(r, p, false);

@@ -19,12 +19,6 @@ enum {
     TIDY_MAX = 1000, /* leases and dead ones seen to in one take */
 };
 
-const char *
-deferred_why(void)
-{
-    return place_why();
-}
-
 void
 deferred_item_free(struct deferred_item *item)
 {
@@ -532,6 +526,8 @@ static int
 nack(struct work *w, struct change *c)
 {
     struct leased *l = (struct leased *)c;
+    const struct deferred_rules *r = l->rules;
+    uint64_t now = w->now.realtime_ns;
     struct deferred_place was;
     struct tree_item item;
     int rc = find_leased(w, l, &item);
@@ -541,13 +537,13 @@ nack(struct work *w, struct change *c)
     }
     was = deferred_place_of(&item.head);
     set_error(&item.head, l->reason);
-    if (tried_enough(&item.head, l->rules) ||
-        item.head.expires_ns <= w->now.realtime_ns) {
+    if (!r) {
+        item.head.attempts -= item.head.attempts > 0;
+        set_waiting(&item.head, now);
+    } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
         set_dead(&item.head);
     } else {
-        set_waiting(&item.head,
-                    later(w->now.realtime_ns,
-                          wait_after(item.head.attempts, l->rules)));
+        set_waiting(&item.head, later(now, wait_after(item.head.attempts, r)));
     }
     return tree_move(w, &item, &was);
 }

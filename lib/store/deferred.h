@@ -66,6 +66,7 @@ int deferred_next_ns(struct deferred *d, const char *policy,
  * the clock when this is called, whether anybody took the work since or not.
  * BIDE_ENOWORK: no such id.  Nothing is changed then. */
 int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
+/* Without rules: it was not tried, which does not count; it is due at once. */
 int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
                   const struct deferred_rules *r, const char *reason);
 int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,

@@ -31,6 +31,12 @@ enum {
 
 /* ---- words ---- */
 
+const char *
+deferred_why(void)
+{
+    return place_why();
+}
+
 int
 deferred_damaged(const struct deferred *d, const char *what)
 {

@@ -556,6 +556,16 @@ is_leased() {
     grep -q "1 done, 0 failed" out
 }
 
+@test "a breaker that waits for its probes ends no replay" {
+    later
+    bide set mail attempts=1 breaker=on breaker_consecutive=2 breaker_open_for=100ms breaker_probes=1 defer_wait=1ms defer_wait_max=1ms defer_attempts=100 >/dev/null
+    for i in $(seq 12); do put mail "$i"; done >/dev/null
+    # Up after the fourth try.
+    gives 0 timeout 60 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --jobs 4 --exec \
+        'echo >>tries; sleep 0.1; [ "$(wc -l <tries)" -gt 4 ]'
+    says "12 done"
+}
+
 @test "a paused policy lets nothing out" {
     later
     put mail a >/dev/null
@@ -563,8 +573,9 @@ is_leased() {
     gives 1 timeout 20 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --exec ': >ran'
     says "refused: paused"
     [ ! -e ran ]
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
     bide set mail paused=no >/dev/null
-    bide deferred requeue "$(bide deferred list --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["deferred"][0]["id"])')" >/dev/null
     gives 0 bide deferred replay mail --until-empty --exec true
 }
 

@@ -322,6 +322,26 @@ work_tried_too_often_is_dead(void **state)
     assert_int_equal(queue_counts(q).dead, 2);
 }
 
+static void
+what_was_not_tried_does_not_count_as_tried(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+    int i;
+
+    q->rules.attempts = 2;
+    for (i = 0; i < 5; i++) {
+        assert_string_equal(queue_take_text(q), "x");
+        assert_int_equal(
+            deferred_nack(q->d, id, q->taken[0].lease, NULL, "not let out"), 0);
+        assert_int_equal(queue_get(q, id).attempts, 0);
+        assert_int_equal(queue_get(q, id).due_ns, q->now.realtime_ns);
+        assert_string_equal(queue_get(q, id).last_error, "not let out");
+    }
+    assert_int_equal(deferred_nack(q->d, id, q->taken[0].lease, NULL, "again"),
+                     BIDE_ELEASE);
+}
+
 /* ---- when to look again ---- */
 
 static void
@@ -734,6 +754,7 @@ main(void)
         QUEUE(work_too_old_is_dead_and_can_be_sent_back),
         QUEUE(work_that_is_too_old_when_it_would_be_taken_is_dead),
         QUEUE(work_tried_too_often_is_dead),
+        QUEUE(what_was_not_tried_does_not_count_as_tried),
         QUEUE(the_next_look_is_at_the_first_due_time_or_end_of_a_lease),
         QUEUE(the_same_key_is_the_same_work_until_it_is_gone),
         QUEUE(a_full_policy_takes_no_more_until_one_is_gone),

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -228,6 +229,7 @@ a_stopped_process_is_an_error_and_no_hang(void **state)
     if (child == 0) {
         int fd = open(q->scratch->file, O_RDWR);
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
         if (fd < 0 || flock(fd, LOCK_EX) || write(ready[1], "", 1) != 1) {
             _exit(1);
         }
