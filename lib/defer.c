@@ -226,7 +226,7 @@ take_now(struct bide_policy *p, struct bide_deferred *out,
          struct deferred_item *items, int room, uint64_t *out_next_ns)
 {
     struct deferred_rules rules;
-    struct deferred *queue;
+    struct deferred *queue = NULL;
     int i, taken = ready(p, &queue, &rules);
 
     if (taken < 0) {

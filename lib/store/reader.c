@@ -282,7 +282,7 @@ int
 reader_policy(const struct snapshot *s, const char *name, struct record *out)
 {
     struct record r;
-    uint32_t newest;
+    uint32_t newest = 0;
     size_t length;
     void *bytes;
     int rc, known;
@@ -351,7 +351,7 @@ int
 reader_version(const struct snapshot *s, const char *name, uint32_t version,
                struct record *out)
 {
-    uint32_t newest;
+    uint32_t newest = 0;
     int rc;
 
     if (!name_fits(name)) {

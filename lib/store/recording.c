@@ -153,7 +153,7 @@ set_state(struct recording *r)
 static int
 get_state(struct recording *r)
 {
-    const uint8_t *value;
+    const uint8_t *value = NULL;
     size_t length;
     int rc = recording_get(r, STATE, "m", 1, &value, &length);
 
