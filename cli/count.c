@@ -1,5 +1,6 @@
 #include "count.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ add(struct counts *c, const char *name)
         c->list = grown;
     }
     memset(&c->list[c->count], 0, sizeof(*c->list));
-    strncpy(c->list[c->count].name, name, BIDE_NAME_MAX);
+    snprintf(c->list[c->count].name, BIDE_NAME_MAX + 1, "%s", name);
     return &c->list[c->count++];
 }
 
