@@ -21,11 +21,16 @@ static void *
 bide_enter(const char *place)
 {
     struct bide_policy *policy;
+    struct bide_deferred none;
     struct bide *bide;
     int rc = bide_open(place, 0, &bide);
 
     if (rc == 0) {
         rc = bide_lookup(bide, "later", NULL, &policy);
+    }
+    /* The others are connected now; ours opens its files when it is used. */
+    if (rc == 0) {
+        rc = bide_deferred_take(policy, 0, &none, 1);
     }
     if (rc) {
         race_stop(place, bide_strerror(rc));
