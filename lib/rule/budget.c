@@ -3,7 +3,8 @@
  *                                          full bucket; serial of the size
  *                                          they are counted in; ms (198 days)
  * size     63.62 61 .. 56 55....28 27.....0
- *          serial unused  before   now     thousandths
+ *          serial rounds  before   now     thousandths; rounds: the serial has
+ *                                          come round so often
  *
  * All zeros is a full bucket whose size nobody has said yet.  Kept is what is
  * missing, so that a bucket that nobody touches is full whatever its size.
@@ -16,7 +17,8 @@
  * finds tokens of the serial before scales them.  A process that dies between
  * the two leaves nothing behind: the next one does the second step.  `size` is
  * not changed again before that, so a size that is read after the tokens, and
- * has their serial, is theirs. */
+ * has their serial, is theirs.  The rounds are there for a thread that stood
+ * still between reading the size and changing it, for four changes. */
 #include "rule/budget.h"
 
 #include "rule/window.h"
@@ -34,7 +36,7 @@ struct bucket {
 };
 
 struct size {
-    uint32_t serial;
+    uint32_t serial, rounds;
     int64_t before, now;
 };
 
@@ -55,7 +57,8 @@ word_of(const struct bucket *b)
 static struct size
 size_of(uint64_t word)
 {
-    return (struct size){word >> 62, (int64_t)((word >> 28) & BITS28),
+    return (struct size){word >> 62, (word >> 56) & 63,
+                         (int64_t)((word >> 28) & BITS28),
                          (int64_t)(word & BITS28)};
 }
 
@@ -115,10 +118,11 @@ settle_size(const struct budget_rules *r, const struct guard *g,
     struct size s = settle(w, out_tokens);
 
     if (s.now == r->capacity || (s.now && !is_newest(w, g->txn)) ||
-        s.serial != size_of(old).serial) {
+        s.serial != size_of(old).serial || s.rounds != size_of(old).rounds) {
         return s;
     }
     wanted = (uint64_t)((s.serial + 1) & 3) << 62 |
+             (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
              (uint64_t)(s.now ? s.now : r->capacity) << 28 |
              ((uint64_t)r->capacity & BITS28);
     /* Where another process was faster, its size holds. */
