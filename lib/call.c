@@ -462,8 +462,7 @@ call_end_attempt(struct bide_call *c, struct bide_outcome o)
     uint64_t end_ticks = registry_ticks(k->policy->bide);
 
     if (!k->rules && !k->exact && !k->policy->bide->hooked &&
-        (o.domain == BIDE_DOMAIN_OK || outcome_is_success(o)) &&
-        end_well(c, o, end_ticks)) {
+        outcome_is_success(o) && end_well(c, o, end_ticks)) {
         return BIDE_DONE;
     }
     return end_attempt_at(c, o, end_ticks);
@@ -478,6 +477,7 @@ call_adopt(struct bide_call *c, struct bide_policy *p, struct bide_outcome o,
     clear(k, p);
     k->state = CALL_ATTEMPT;
     k->ticks = ticks;
+    c->attempt.number = 1;
     return end_attempt_at(c, o, end_ticks);
 }
 

@@ -61,15 +61,15 @@ static bool
 is_answer(const struct name_slot *s, const struct bide_policy *p,
           const struct question *q)
 {
-    const char *name = s->text, *scope = s->text + q->name_length;
+    const char *name = p->name, *scope = p->scope;
 
     if (s->hash != q->hash || s->name_length != q->name_length ||
         s->scope_length != q->scope_length) {
         return false;
     }
-    if (q->name_length + q->scope_length > TEXT) {
-        name = p->name;
-        scope = p->scope;
+    if (q->name_length + q->scope_length <= TEXT) {
+        name = s->text;
+        scope = s->text + q->name_length;
     }
     return memcmp(name, q->name, q->name_length) == 0 &&
            memcmp(scope, q->scope, q->scope_length) == 0;

@@ -170,7 +170,6 @@ static void
 tell_cells(struct seen *s)
 {
     struct doctor *d = s->d;
-    char todo[160];
 
     if (s->untold) {
         doctor_find(d, DOCTOR_NOTE, "live",
@@ -180,10 +179,8 @@ tell_cells(struct seen *s)
                     s->untold_name, s->untold > 1 ? " and others" : "");
     }
     if (s->missing) {
-        snprintf(todo, sizeof(todo),
-                 "define it: bide apply FILE; bide list "
-                 "tells who asks");
-        doctor_find(d, DOCTOR_NOTE, "live", todo,
+        doctor_find(d, DOCTOR_NOTE, "live",
+                    "define it: bide apply FILE; bide list tells who asks",
                     "services ask for %s%s, which nobody has defined",
                     s->missing_name, s->missing > 1 ? " and others" : "");
     }

@@ -197,8 +197,8 @@ file_open(const char *path)
         open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
     /* Not by fstat: where somebody has asked for its times, touching the bell
-     * makes Linux (6.13) tell finer times apart in all files, and the next
-     * write to deferred.journal takes half as long again. */
+     * makes Linux (6.13) tell finer times apart in all files, and then a wait
+     * for what was written to another one is for its inode too. */
     if (fd >= 0 && (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) ||
                     !S_ISREG(st.stx_mode))) {
         close(fd);

@@ -3,7 +3,7 @@
 #include "policy/outcome_table.h"
 
 bool
-outcome_is_success(struct bide_outcome o)
+outcome_is_success_by_table(struct bide_outcome o)
 {
     const struct outcome_domain *d = outcome_domain(o.domain);
 

@@ -34,8 +34,16 @@ enum { OUTCOME_SET_MAX = 256 };
  * 0 for a natural success. */
 uint32_t outcome_classes(struct bide_outcome o);
 
-/* What its own system calls success: errno 0, http 100 to 399 ... */
-bool outcome_is_success(struct bide_outcome o);
+bool outcome_is_success_by_table(struct bide_outcome o);
+
+/* What its own system calls success: errno 0, http 100 to 399 ...  Nearly all
+ * that go well are bide_ok. */
+static inline bool
+outcome_is_success(struct bide_outcome o)
+{
+    return (o.domain == BIDE_DOMAIN_OK && o.code == 0) ||
+           outcome_is_success_by_table(o);
+}
 
 bool outcome_in(const struct outcome_set *set, struct bide_outcome o);
 

@@ -17,52 +17,29 @@ struct one {
 };
 
 static int
-unknown(struct change *c, uint64_t id)
-{
-    c->rc = place_say(BIDE_ENOWORK, "there is no work %llu",
-                      (unsigned long long)id);
-    return 0;
-}
-
-static int
-damaged_one(struct change *c, uint64_t id)
-{
-    c->rc = place_say(BIDE_EDAMAGED,
-                      "work %llu is damaged\nit is set aside, and can be "
-                      "dropped",
-                      (unsigned long long)id);
-    return 0;
-}
-
-/* c->rc is set where the item is not to be used. */
-static int
-find(struct work *w, struct one *o, struct tree_item *item, bool *out_damaged)
-{
-    int rc;
-
-    *out_damaged = false;
-    rc = tree_head(w, o->id, item, out_damaged);
-    if (rc == MDB_NOTFOUND) {
-        return unknown(&o->change, o->id);
-    }
-    return !rc && *out_damaged ? damaged_one(&o->change, o->id) : rc;
-}
-
-static int
 get(struct work *w, struct change *c)
 {
     struct one *o = (struct one *)c;
     struct tree_item item;
-    bool damaged;
+    bool damaged = false;
     void *bytes;
-    int rc = find(w, o, &item, &damaged);
+    int rc = tree_head(w, o->id, &item, &damaged);
 
-    if (rc || c->rc) {
+    if (rc == MDB_NOTFOUND) {
+        return deferred_refuse(c, BIDE_ENOWORK, o->id);
+    }
+    if (rc) {
         return rc;
     }
-    rc = tree_payload(w, &item, &bytes);
+    if (!damaged) {
+        rc = tree_payload(w, &item, &bytes);
+        damaged = rc == MDB_NOTFOUND;
+    }
+    if (damaged) {
+        return deferred_refuse(c, BIDE_EDAMAGED, o->id);
+    }
     if (rc) {
-        return rc == MDB_NOTFOUND ? damaged_one(c, o->id) : rc;
+        return rc;
     }
     *o->out = item.head;
     o->out->bytes = bytes;

@@ -38,6 +38,18 @@ deferred_why(void)
 }
 
 int
+deferred_refuse(struct change *c, int rc, uint64_t id)
+{
+    c->rc = place_say(rc,
+                      rc == BIDE_ENOWORK
+                          ? "there is no work %llu"
+                          : "work %llu is damaged\nit is set aside, and can be "
+                            "dropped",
+                      (unsigned long long)id);
+    return 0;
+}
+
+int
 deferred_damaged(const struct deferred *d, const char *what)
 {
     size_t length = strlen(d->path);

@@ -84,6 +84,8 @@ bool deferred_is_ours(const struct deferred *d, int fd);
 /* What a result of LMDB's is. */
 int deferred_failed(const struct deferred *d, int rc);
 int deferred_damaged(const struct deferred *d, const char *what);
+/* BIDE_ENOWORK or BIDE_EDAMAGED of one piece: c->rc, with words.  Gives 0. */
+int deferred_refuse(struct change *c, int rc, uint64_t id);
 
 /* ---- deferred_check.c ---- */
 

@@ -207,14 +207,7 @@ change_all(struct work *w, struct change *c)
         b->changed += !rc && !one;
     }
     if (!rc && b->count == 1 && one) {
-        unsigned long long id = b->ids[0];
-
-        c->rc = one == BIDE_ENOWORK
-                    ? place_say(one, "there is no work %llu", id)
-                    : place_say(one,
-                                "work %llu is damaged\nit is set aside, and "
-                                "can be dropped",
-                                id);
+        return deferred_refuse(c, one, b->ids[0]);
     }
     return rc;
 }
