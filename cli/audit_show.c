@@ -134,12 +134,6 @@ audit_table(const struct audit *a)
 
 /* ---- for programs ---- */
 
-static double
-seconds(uint64_t ns)
-{
-    return (double)(ns / 1000000) / 1000;
-}
-
 int
 audit_json(const struct audit *a)
 {
@@ -156,8 +150,8 @@ audit_json(const struct audit *a)
         const struct audit_entry *e = &a->list[i];
         struct json *j = json_add_object(array);
 
-        json_put_number(j, "when", seconds(e->when_ns));
-        json_put_number(j, "end", seconds(e->end_ns));
+        json_put_s(j, "when", e->when_ns);
+        json_put_s(j, "end", e->end_ns);
         json_put_text(j, "policy", e->name);
         json_put_text(j, "scope", e->scope);
         json_put_text(j, "kind", audit_kind_word(e->kind));

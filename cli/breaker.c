@@ -211,7 +211,7 @@ put_part(struct json *array, const struct policy *p,
     json_put_text(j, "scope", part->scope);
     guard_put(j, p, g);
     if (since(g) > 0) {
-        json_put_number(j, "since", (double)(since(g) / 1000000) / 1000);
+        json_put_s(j, "since", since(g));
     } else {
         json_put_null(j, "since");
     }

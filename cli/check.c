@@ -127,8 +127,7 @@ put_object(const struct check *c, const struct admin_alarm *a)
     json_put_text(j, "why", a->verdict.words);
     if (a->recorded.level == (uint8_t)a->verdict.level &&
         a->recorded.since_ns > 0) {
-        json_put_number(j, "since",
-                        (double)(a->recorded.since_ns / 1000000) / 1000);
+        json_put_s(j, "since", a->recorded.since_ns);
     } else {
         json_put_null(j, "since");
     }

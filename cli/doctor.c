@@ -204,7 +204,7 @@ put_time(struct json *j, const char *key, uint64_t ns)
     if (ns == 0) {
         json_put_null(j, key);
     } else {
-        json_put_number(j, key, (double)(ns / 1000000) / 1000);
+        json_put_s(j, key, ns);
     }
 }
 

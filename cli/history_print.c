@@ -70,12 +70,6 @@ ms_at(const struct bide_stats *s, size_t i)
 
 /* ---- JSON ---- */
 
-static double
-seconds(uint64_t ns)
-{
-    return (double)(ns / 1000000) / 1000;
-}
-
 static void
 put_fields(struct json *row, const struct bide_stats *s)
 {
@@ -120,15 +114,15 @@ put_row(struct json *array, const struct history_rows *rows,
     }
     if (rows->by == BY_VERSION) {
         json_put_count(j, "version", row->version);
-        json_put_number(j, "in_force_s", seconds(row->force_ns));
+        json_put_s(j, "in_force_s", row->force_ns);
         if (row->who) {
             json_put_text(j, "who", row->who);
-            json_put_number(j, "when", seconds(row->when_ns));
+            json_put_s(j, "when", row->when_ns);
             json_put_text(j, "note", row->note);
         }
     }
-    json_put_number(j, "begin", seconds(row->begin_ns));
-    json_put_number(j, "end", seconds(row->end_ns));
+    json_put_s(j, "begin", row->begin_ns);
+    json_put_s(j, "end", row->end_ns);
     put_fields(j, &row->stats);
     outcomes = json_in_object(j, "outcomes");
     for (size_t i = 0; i < row->outcome_count; i++) {
@@ -141,12 +135,11 @@ history_json(const struct history_rows *rows)
 {
     struct json *j = json_object_new(), *array;
 
-    json_put_number(j, "since", seconds(rows->since_ns));
-    json_put_number(
-        j, "until",
-        seconds(rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns));
+    json_put_s(j, "since", rows->since_ns);
+    json_put_s(j, "until",
+               rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns);
     if (rows->past.recorded_ns > 0) {
-        json_put_number(j, "recorded", seconds(rows->past.recorded_ns));
+        json_put_s(j, "recorded", rows->past.recorded_ns);
     } else {
         json_put_null(j, "recorded");
     }

@@ -319,7 +319,7 @@ policy_object(struct list *list, const struct record *r, const struct policy *p,
         json_put_null(j, "rules");
     }
     if (r->until_ns > 0) {
-        json_put_number(j, "until", (double)(r->until_ns / 1000000) / 1000);
+        json_put_s(j, "until", r->until_ns);
         json_put_count(j, "back_to", r->back_to);
     }
     count_members(j, c);

@@ -52,12 +52,12 @@ log_object(struct log *log, const struct record *r, const char *what)
 
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
-    json_put_number(j, "when", (double)(r->when_ns / 1000000) / 1000);
+    json_put_s(j, "when", r->when_ns);
     json_put_text(j, "who", r->who);
     json_put_text(j, "what", what);
     json_put_text(j, "note", r->note);
     if (r->until_ns > 0) {
-        json_put_number(j, "until", (double)(r->until_ns / 1000000) / 1000);
+        json_put_s(j, "until", r->until_ns);
         json_put_count(j, "back_to", r->back_to);
     }
 }

@@ -181,7 +181,7 @@ json_record(const struct record *r, const struct policy_origin *origins)
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
     json_put_text(j, "who", r->who);
-    json_put_number(j, "when", (double)(r->when_ns / 1000000) / 1000);
+    json_put_s(j, "when", r->when_ns);
     json_put_text(j, "note", r->note);
     json_put_text(j, "text", r->text);
     keys = json_in_object(j, "keys");

@@ -79,6 +79,18 @@ draft_close(struct draft *d)
     return d->text;
 }
 
+/* Prints and frees it.  0 or BIDE_ENOMEM. */
+static int
+write_json(struct json *j, FILE *out)
+{
+    int rc;
+
+    json_divert(out);
+    rc = json_out(j);
+    json_divert(NULL);
+    return rc;
+}
+
 static void
 set_json(unsigned status, struct draft *d, struct serve_text *out)
 {
@@ -113,9 +125,7 @@ fail(unsigned status, const char *words, struct serve_text *out)
         *out = (struct serve_text){status, JSON, NULL, 0, false};
         return;
     }
-    json_divert(d.out);
-    json_out(j);
-    json_divert(NULL);
+    write_json(j, d.out);
     set_json(status, &d, out);
 }
 
@@ -285,11 +295,9 @@ put_trend(FILE *out, const struct trend *t)
     for (size_t i = 0; i < trend_count(t); i++) {
         put_policy(policies, t, i);
     }
-    json_divert(out);
-    if (json_out(j)) {
+    if (write_json(j, out)) {
         fputs("null", out);
     }
-    json_divert(NULL);
 }
 
 static void
@@ -298,30 +306,27 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     struct json *j = json_object_new();
     struct admin_past past = {0};
     uint64_t trouble_ns = 0;
+    int trouble = admin_trouble(registry, &trouble_ns);
     char host[HOST] = "";
 
     gethostname(host, sizeof(host) - 1);
     json_put_text(j, "name", host);
     json_put_text(j, "version", BIDE_VERSION);
     json_put_text(j, "registry", dir);
-    json_put_number(j, "time", (double)(when_now_ns() / 1000000) / 1000);
+    json_put_s(j, "time", when_now_ns());
     json_put_truth(j, "live", admin_has_live(registry));
     if (admin_past(registry, &past) == 0 && past.recorded_ns > 0) {
-        json_put_number(j, "recorded",
-                        (double)(past.recorded_ns / 1000000) / 1000);
+        json_put_s(j, "recorded", past.recorded_ns);
     } else {
         json_put_null(j, "recorded");
     }
-    if (admin_trouble(registry, &trouble_ns) < 0) {
-        json_put_text(j, "trouble",
-                      bide_strerror(admin_trouble(registry, &trouble_ns)));
-        json_put_number(j, "trouble_at", (double)(trouble_ns / 1000000) / 1000);
+    if (trouble < 0) {
+        json_put_text(j, "trouble", bide_strerror(trouble));
+        json_put_s(j, "trouble_at", trouble_ns);
     }
-    json_divert(out);
-    if (json_out(j)) {
+    if (write_json(j, out)) {
         fputs("null", out);
     }
-    json_divert(NULL);
 }
 
 /* One part; what fails of it comes under its name with "_error". */
@@ -392,9 +397,7 @@ answer_index(struct serve_text *out)
         json_add_text(paths, routes[i].path);
     }
     if (draft_open(&d)) {
-        json_divert(d.out);
-        json_out(j);
-        json_divert(NULL);
+        write_json(j, d.out);
     } else {
         json_free(j);
     }

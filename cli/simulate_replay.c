@@ -324,12 +324,6 @@ print(const struct replayed *r)
 
 /* ---- for programs ---- */
 
-static double
-seconds(uint64_t ns)
-{
-    return (double)(ns / 1000000) / 1000;
-}
-
 static void
 put_recorded(struct json *j, const struct replayed *r)
 {
@@ -367,8 +361,8 @@ print_json(const struct replayed *r)
     if (r->simulated.changes) {
         json_put_text(j, "changes", r->simulated.changes);
     }
-    json_put_number(j, "begin", seconds(r->history.begin_ns));
-    json_put_number(j, "end", seconds(r->history.end_ns));
+    json_put_s(j, "begin", r->history.begin_ns);
+    json_put_s(j, "end", r->history.end_ns);
     json_put_count(j, "scopes", r->history.scope_count);
     json_put_count(j, "first_version", r->history.first_version);
     json_put_count(j, "last_version", r->history.last_version);

@@ -132,6 +132,12 @@ json_put_number(struct json *j, const char *key, double number)
 }
 
 void
+json_put_s(struct json *j, const char *key, uint64_t ns)
+{
+    json_put_number(j, key, (double)(ns / 1000000) / 1000);
+}
+
+void
 json_put_ms(struct json *j, const char *key, uint64_t ns)
 {
     if (ns % 1000000 == 0) {
