@@ -18,33 +18,6 @@ version_command(struct command_line *line)
     return STATUS_DONE;
 }
 
-/* Words from column `at` on, folded at the width, the next lines indented. */
-static void
-print_folded(const char *text, int at, int indent)
-{
-    bool first = true;
-
-    while (*text) {
-        /* "[--note TEXT]" stays in one piece. */
-        size_t length = *text == '[' ? strcspn(text, "]") : strcspn(text, " ");
-
-        length += strcspn(text + length, " ");
-        if (!first && at + 1 + (int)length > HELP_WIDTH) {
-            printf("\n%*s", indent, "");
-            at = indent;
-        } else if (!first) {
-            putchar(' ');
-            at++;
-        }
-        first = false;
-        printf("%.*s", (int)length, text);
-        at += (int)length;
-        text += length;
-        text += strspn(text, " ");
-    }
-    putchar('\n');
-}
-
 /* ---- all of it ---- */
 
 /* "deferred" for the first of its commands, NULL for the others. */
@@ -69,7 +42,7 @@ print_group(const char *group)
         }
     }
     printf("  %-10s  ", group);
-    print_folded(text, 14, 14);
+    text_put_folded(text, 14, 14, HELP_WIDTH);
 }
 
 static int
@@ -117,7 +90,8 @@ help_on_command(const struct command *command)
         return say_no_memory();
     }
     printf("usage: ");
-    print_folded(usage, 7, 7 + 5 + (int)strlen(command->name) + 1);
+    text_put_folded(usage, 7, 7 + 5 + (int)strlen(command->name) + 1,
+                    HELP_WIDTH);
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & UINT64_C(1) << i && option_rows[i].help) {

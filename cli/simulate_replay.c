@@ -270,30 +270,13 @@ print_title(const struct replayed *r)
     putchar('\n');
 }
 
-/* Folded at `width`. */
 static void
 print_assumed(const struct replayed *r)
 {
-    size_t width = text_width();
-
     puts("\nAssumed:");
     for (size_t i = 0; i < r->assumed_count; i++) {
-        const char *word = r->assumed[i];
-        size_t at = 1;
-
-        putchar('-');
-        while (*word) {
-            size_t length = strcspn(word, " ");
-
-            if (at + 1 + length > width && at > 2) {
-                fputs("\n ", stdout);
-                at = 1;
-            }
-            printf(" %.*s", (int)length, word);
-            at += 1 + length;
-            word += length + (word[length] == ' ');
-        }
-        putchar('\n');
+        fputs("- ", stdout);
+        text_put_folded(r->assumed[i], 2, 2, text_width());
     }
 }
 

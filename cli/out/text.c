@@ -182,6 +182,32 @@ text_width(void)
     return asked > 0 && asked < 10000 ? (size_t)asked : 80;
 }
 
+void
+text_put_folded(const char *text, size_t at, size_t indent, size_t width)
+{
+    bool first = true;
+
+    while (*text) {
+        /* "[--note TEXT]" stays in one piece. */
+        size_t length = *text == '[' ? strcspn(text, "]") : strcspn(text, " ");
+
+        length += strcspn(text + length, " ");
+        if (!first && at + 1 + length > width) {
+            printf("\n%*s", (int)indent, "");
+            at = indent;
+        } else if (!first) {
+            putchar(' ');
+            at++;
+        }
+        first = false;
+        printf("%.*s", (int)length, text);
+        at += length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
 char *
 text_count(uint64_t count, char *buffer, size_t size)
 {

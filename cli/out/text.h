@@ -27,6 +27,10 @@ bool text_to_terminal(void); /* standard output is one */
 bool text_in_colour(void);   /* and wants colours: NO_COLOR, TERM */
 size_t text_width(void);     /* of the terminal; 80 when there is none */
 
+/* Words to standard output from column `at` on, folded at the width, the next
+ * lines indented, and a line break; "[--note TEXT]" stays in one piece. */
+void text_put_folded(const char *text, size_t at, size_t indent, size_t width);
+
 /* 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
 char *text_count(uint64_t count, char *buffer, size_t size);
 
