@@ -109,7 +109,7 @@ run_attempt(struct exec *e)
     for (;;) {
         pass_signals_on(e, &c);
         exec_child_look(&c);
-        next = exec_child_tick(&c, exec_now_ns());
+        next = exec_child_tick(&c, when_monotonic_ns());
         if (exec_child_is_over(&c)) {
             break;
         }
@@ -131,7 +131,7 @@ run_attempt(struct exec *e)
 static void
 say_wait(const struct exec *e, struct bide_outcome last)
 {
-    uint64_t until = bide_step_deadline_ns(&e->call), now = exec_now_ns();
+    uint64_t until = bide_step_deadline_ns(&e->call), now = when_monotonic_ns();
     char outcome[80], wait[32];
 
     bide_outcome_name(last, outcome, sizeof(outcome));
@@ -145,7 +145,7 @@ static void
 sleep_a_while(struct exec *e)
 {
     uint64_t until = bide_step_deadline_ns(&e->call);
-    uint64_t look = exec_now_ns() + LOOK_EVERY_NS;
+    uint64_t look = when_monotonic_ns() + LOOK_EVERY_NS;
 
     if (exec_signals_wait(&e->signals, bide_fd(e->registry), POLLIN,
                           until < look ? until : look)) {
@@ -209,7 +209,7 @@ static int
 say_refused(const struct exec *e)
 {
     const struct bide_result *r = &e->call.result;
-    uint64_t now = exec_now_ns();
+    uint64_t now = when_monotonic_ns();
     char wait[32];
 
     if (e->quiet) {

@@ -17,6 +17,8 @@
 #include <sys/types.h>
 #include <termios.h>
 
+#include "when.h"
+
 /* The exit statuses of `bide exec` that are not the command's: those of
  * timeout(1) and env(1), and EX_TEMPFAIL. */
 enum exec_status {
@@ -27,8 +29,6 @@ enum exec_status {
     EXEC_NOT_FOUND = 127,
     EXEC_SIGNAL = 128, /* and its number */
 };
-
-uint64_t exec_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- signals ---- */
 

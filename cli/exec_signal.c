@@ -10,15 +10,6 @@
 static const int passed_on[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
                                 SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT};
 
-uint64_t
-exec_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int
 exec_signals_open(struct exec_signals *s)
 {
@@ -92,7 +83,7 @@ exec_signals_wait(struct exec_signals *s, int fd, short events,
     struct timespec left, *limit = NULL;
 
     if (until_ns != UINT64_MAX) {
-        uint64_t now = exec_now_ns();
+        uint64_t now = when_monotonic_ns();
         uint64_t ns = until_ns > now ? until_ns - now : 0;
 
         left.tv_sec = (time_t)(ns / 1000000000);

@@ -69,12 +69,12 @@ read_options(struct command_line *line, struct recorder *r)
     r->on_change = line->option[OPTION_ON_CHANGE];
     status = read_time(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
     if (status == 0) {
-        status = read_time(line, OPTION_KEEP_MINUTES, hour, 35 * 24 * hour,
-                           &r->how.keep.minutes_ns);
+        status = read_time(line, OPTION_KEEP_MINUTES, hour,
+                           RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
     }
     if (status == 0) {
-        status = read_time(line, OPTION_KEEP_HOURS, 24 * hour, 730 * 24 * hour,
-                           &r->how.keep.hours_ns);
+        status = read_time(line, OPTION_KEEP_HOURS, 24 * hour,
+                           RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
     }
     return status ? status : setting_size(line, &r->how.keep.bytes);
 }

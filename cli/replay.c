@@ -77,7 +77,7 @@ static void
 show_progress(struct replay *r, struct deferred *d)
 {
     struct there there = {.r = r};
-    uint64_t now = exec_now_ns();
+    uint64_t now = when_monotonic_ns();
 
     if (r->shown_ns == UINT64_MAX || now < r->shown_ns + SHOW_EVERY_NS) {
         return;
@@ -145,7 +145,8 @@ is_due(struct deferred *d, const struct replay_queue *q)
 {
     uint64_t next;
 
-    return deferred_next_ns(d, q->name, &next) == 0 && next <= exec_now_ns();
+    return deferred_next_ns(d, q->name, &next) == 0 &&
+           next <= when_monotonic_ns();
 }
 
 /* 1: something was taken; 0: nothing; else a BIDE_E code. */
@@ -155,7 +156,7 @@ take_one(struct replay *r, struct deferred *d, struct replay_queue *q)
     struct piece *p = free_piece(r);
     int rc;
 
-    if (!p || q->closed || q->held_ns > exec_now_ns() || !is_due(d, q)) {
+    if (!p || q->closed || q->held_ns > when_monotonic_ns() || !is_due(d, q)) {
         return 0;
     }
     rc = bide_deferred_take(q->policy, 0, &p->work, 1);
@@ -229,7 +230,7 @@ heed_signals(struct replay *r)
 static uint64_t
 next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
 {
-    uint64_t next = exec_now_ns() + LOOK_EVERY_NS, due;
+    uint64_t next = when_monotonic_ns() + LOOK_EVERY_NS, due;
 
     for (uint32_t i = 0; i < r->jobs; i++) {
         uint64_t at = piece_next_ns(&r->pieces[i]);

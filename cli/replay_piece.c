@@ -66,7 +66,7 @@ static void
 give_back(struct replay *r, struct piece *p)
 {
     const struct bide_deferred *w = &p->work;
-    uint64_t now = exec_now_ns();
+    uint64_t now = when_monotonic_ns();
     int rc = p->done ? bide_deferred_ack(p->queue->policy, w)
              : p->untried
                  ? deferred_nack(r->deferred, w->id, w->lease, NULL, p->reason)
@@ -114,7 +114,7 @@ boottime_ns(void)
 static void
 note_lease(struct piece *p)
 {
-    uint64_t boot = boottime_ns(), now = exec_now_ns();
+    uint64_t boot = boottime_ns(), now = when_monotonic_ns();
     uint64_t left =
         p->work.lease_ends_ns > boot ? p->work.lease_ends_ns - boot : 0;
 
@@ -138,7 +138,7 @@ let_go(struct replay *r, struct piece *p)
 static void
 keep_lease(struct replay *r, struct piece *p)
 {
-    uint64_t now = exec_now_ns();
+    uint64_t now = when_monotonic_ns();
     int rc;
 
     if (now < p->extend_ns) {
@@ -270,7 +270,7 @@ static void
 hold(struct replay *r, struct piece *p)
 {
     const struct bide_result *result = &p->call.result;
-    uint64_t now = exec_now_ns();
+    uint64_t now = when_monotonic_ns();
     uint64_t until = result->ask_again_ns;
 
     if (r->stop || (r->until_empty && until == 0 && !others_run(r, p))) {
@@ -339,7 +339,7 @@ look_at_child(struct replay *r, struct piece *p)
         c->limit_ns = 0;
     }
     exec_child_look(c);
-    p->again_ns = exec_child_tick(c, exec_now_ns());
+    p->again_ns = exec_child_tick(c, when_monotonic_ns());
     if (!exec_child_is_over(c)) {
         return;
     }
@@ -431,7 +431,7 @@ turn_held(struct replay *r, struct piece *p)
 {
     if (r->stop) {
         hold(r, p);
-    } else if (r->changed || exec_now_ns() >= p->again_ns) {
+    } else if (r->changed || when_monotonic_ns() >= p->again_ns) {
         begin_call(r, p);
     }
 }
@@ -464,7 +464,7 @@ piece_turn(struct replay *r, struct piece *p)
         turn_held(r, p);
         break;
     case PIECE_ENDED:
-        if (r->stop > 1 || exec_now_ns() >= p->again_ns) {
+        if (r->stop > 1 || when_monotonic_ns() >= p->again_ns) {
             give_back(r, p);
         }
         break;
@@ -483,7 +483,7 @@ piece_next_ns(const struct piece *p)
     switch (p->state) {
     case PIECE_WAITING:
         return earlier(earlier(p->extend_ns, bide_step_deadline_ns(&p->call)),
-                       exec_now_ns() + LOOK_EVERY_NS);
+                       when_monotonic_ns() + LOOK_EVERY_NS);
     case PIECE_RUNNING:
     case PIECE_HELD:
         return earlier(p->extend_ns, p->again_ns);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "listen.h"
@@ -15,15 +14,6 @@
 
 /* Answers that are on their way get so long at the end. */
 #define END_NS UINT64_C(2000000000)
-
-uint64_t
-serve_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int
 until_step(const struct serve_api *api, uint64_t now_ns)
@@ -41,7 +31,7 @@ serve(struct serve_api *api, struct serve_http *http, int signals)
                            {.fd = signals, .events = POLLIN}};
 
     for (;;) {
-        uint64_t now = serve_now_ns();
+        uint64_t now = when_monotonic_ns();
         int wait = serve_http_run(http, now), step = until_step(api, now);
 
         if (step == 0) {
@@ -61,12 +51,12 @@ static void
 end_politely(struct serve_http *http)
 {
     struct pollfd fd = {.fd = serve_http_fd(http), .events = POLLIN};
-    uint64_t begin = serve_now_ns(), now = begin;
+    uint64_t begin = when_monotonic_ns(), now = begin;
 
     serve_http_close_door(http);
     while (!serve_http_is_idle(http) && now - begin < END_NS) {
         poll(&fd, 1, 20);
-        now = serve_now_ns();
+        now = when_monotonic_ns();
         serve_http_run(http, now);
     }
 }
@@ -83,7 +73,7 @@ serve_from(struct command_line *line, int fd, int signals, bool loopback)
         close(fd);
         say_no_memory();
     } else {
-        serve_look(&api, serve_now_ns());
+        serve_look(&api, when_monotonic_ns());
         http = serve_http_new(&api, fd, loopback);
     }
     if (http) {

@@ -11,8 +11,7 @@
 
 #include "command.h"
 #include "trend.h"
-
-uint64_t serve_now_ns(void); /* CLOCK_MONOTONIC */
+#include "when.h"
 
 /* ---- serve_api.c ---- */
 

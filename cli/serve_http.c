@@ -276,7 +276,7 @@ keep(struct serve_http *h, const char *path, uint64_t begun_ns, unsigned status,
      struct MHD_Response *r)
 {
     struct kept *k = find_kept(h, path);
-    uint64_t now = serve_now_ns(), took = now - begun_ns;
+    uint64_t now = when_monotonic_ns(), took = now - begun_ns;
 
     if (strlen(path) >= KEPT_PATH) {
         return;
@@ -300,7 +300,7 @@ static enum MHD_Result
 answer(struct serve_http *h, struct MHD_Connection *c, const char *path)
 {
     const struct kept *k = find_kept(h, path);
-    uint64_t begun = serve_now_ns();
+    uint64_t begun = when_monotonic_ns();
     struct serve_text text;
     struct MHD_Response *r;
 

@@ -287,7 +287,7 @@ setting_size(struct command_line *line, uint64_t *out)
     unsigned long long number;
     char *end;
 
-    *out = UINT64_C(1) << 30;
+    *out = RECORDING_KEEP_BYTES;
     if (!text) {
         return 0;
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 uint64_t when_now_ns(void);
+uint64_t when_monotonic_ns(void); /* CLOCK_MONOTONIC: for waiting */
 
 /* "today 14:02:11", "yesterday 13:42:00", "2026-01-31 08:00:00".  Needs 64
  * bytes; so do the others.  Return the buffer. */

@@ -12,7 +12,6 @@
 #include "admin/admin.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define DAY_NS (86400 * SECOND_NS)
 
 struct recorder {
     pthread_t thread;
@@ -31,7 +30,8 @@ static void
 record(const struct recorder *r)
 {
     struct admin_record how = {r->every_ns,
-                               {35 * DAY_NS, 730 * DAY_NS, UINT64_C(1) << 30}};
+                               {RECORDING_KEEP_MINUTES_NS,
+                                RECORDING_KEEP_HOURS_NS, RECORDING_KEEP_BYTES}};
     struct admin_recorded done;
     struct admin *a;
 

@@ -59,6 +59,10 @@ struct recording_keep {
     uint64_t minutes_ns, hours_ns;
     uint64_t bytes; /* the size bounds the time: minutes go first */
 };
+/* What is kept unless somebody asks for more or less. */
+#define RECORDING_KEEP_MINUTES_NS (35 * UINT64_C(86400000000000))
+#define RECORDING_KEEP_HOURS_NS (730 * UINT64_C(86400000000000))
+#define RECORDING_KEEP_BYTES (UINT64_C(1) << 30)
 /* Removes what is older, so many records at most. */
 int recording_prune(struct recording *r, const struct recording_keep *keep,
                     uint32_t most);
