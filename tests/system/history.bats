@@ -32,17 +32,6 @@ recorder() {
     "$BIDE" --dir "$DIR" record "$@" 3>&- &
 }
 
-# until COMMAND...: tried again until it succeeds.
-until_it() {
-    local i
-    for ((i = 0; i < 800; i++)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.05
-    done
-    echo "not in time: $*"
-    return 1
-}
-
 # recorded_after SECONDS: whether somebody has recorded since then.
 recorded_after() {
     bide stats --since -1h --json | python3 -c "import json, sys

@@ -4,15 +4,6 @@
 
 #include "unit/face/scene.h"
 
-/* In a child asserts would print twice: it says the line instead. */
-#define MUST(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(1);                                                       \
-        }                                                                   \
-    } while (0)
-
 enum { WORDS_MAX = 12 };
 
 /* Starts `bide --dir DIR WORDS...`, with its output thrown away. */

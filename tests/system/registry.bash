@@ -69,6 +69,17 @@ END
     bide apply shop.ini >/dev/null
 }
 
+# until_it COMMAND...: tried again until it succeeds, PATIENCE times at most.
+until_it() {
+    local i
+    for ((i = 0; i < ${PATIENCE:-800}; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "not in time: $*"
+    return 1
+}
+
 # A key that is known, but does nothing yet; nothing when there is none.
 unsupported() {
     "$BIDE" help keys | awk '/not supported yet/ { print $1; exit }'

@@ -7,16 +7,9 @@ teardown() {
     [ -z "$SERVER" ] || end TERM
 }
 
-# until_it COMMAND...: tried again until it succeeds.
-until_it() {
-    local i
-    for ((i = 0; i < 1200; i++)); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.05
-    done
-    echo "not in time: $*"
-    return 1
-}
+# Of until_it.
+# shellcheck disable=SC2034
+PATIENCE=1200
 
 # serve OPTION...: in the background; then URL and SERVER are set.
 serve() {

@@ -4,7 +4,6 @@
 
 #include <limits.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 
 static const char shop[] = "[shop]\nattempts = 4\nwait = none\n"
                            "[default]\nattempts = 3\nwait = none\n";

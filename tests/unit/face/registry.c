@@ -308,25 +308,6 @@ ten_thousand_names_are_fine_without_a_registry(void **state)
 /* ---- fork ---- */
 
 static void
-wait_for(pid_t child)
-{
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-/* In a child asserts would print twice: it says the line instead. */
-#define MUST(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(1);                                                       \
-        }                                                                   \
-    } while (0)
-
-static void
 parent_and_child_both_go_on_after_a_fork(void **state)
 {
     const struct bide_outcome script[] = {bide_http(503, NULL), bide_ok()};
@@ -354,7 +335,7 @@ parent_and_child_both_go_on_after_a_fork(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    wait_for(child);
+    scene_wait_for(child);
     assert_int_equal(poll(&parent, 1, 60000), 1);
     bide_fd_clear(s->b);
     assert_int_equal(poll(&parent, 1, 0), 0);
@@ -390,7 +371,7 @@ a_fork_within_an_attempt_ends_in_both(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    wait_for((pid_t)s->made);
+    scene_wait_for((pid_t)s->made);
     assert_int_equal(scene_stats(s, "shop").succeeded, 2);
 }
 
@@ -443,7 +424,7 @@ calls_of_the_parents_threads_do_not_exist_in_the_child(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    wait_for(child);
+    scene_wait_for(child);
     assert_int_equal(bide_close(s->b), BIDE_EBUSY);
     assert_int_equal(write(g.leave[1], &byte, 1), 1);
     pthread_join(thread, NULL);
@@ -489,7 +470,7 @@ a_childs_threads_are_counted_when_another_notices_the_fork(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    wait_for(child);
+    scene_wait_for(child);
     close(g.entered[0]);
     close(g.entered[1]);
     close(g.leave[0]);

@@ -3,29 +3,11 @@
 #include "unit/face/scene.h"
 
 #include <limits.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
 static const char shop[] = "[shop]\nattempts = 4\nwait = none\n"
                            "[default]\nattempts = 3\nwait = none\n";
 static const char declared[] = "[shop]\nattempts = 2\nwait = none\n";
-
-#define MUST(condition)                                                     \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(1);                                                       \
-        }                                                                   \
-    } while (0)
-
-static void
-must_end_well(pid_t child)
-{
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
 
 static void
 no_permission_is_survived_and_said(void **state)
@@ -53,7 +35,7 @@ no_permission_is_survived_and_said(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    must_end_well(child);
+    scene_wait_for(child);
     child = fork();
     if (child == 0) { /* while it runs */
         scene_open(s);
@@ -64,7 +46,7 @@ no_permission_is_survived_and_said(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    must_end_well(child);
+    scene_wait_for(child);
 }
 
 static void
@@ -98,7 +80,7 @@ without_descriptors_calls_go_on(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    must_end_well(child);
+    scene_wait_for(child);
 }
 
 /* A file size limit sends SIGXFSZ to who exceeds it. */
@@ -121,7 +103,7 @@ a_file_size_limit_kills_nobody(void **state)
         MUST(bide_close(s->b) == 0);
         _exit(0);
     }
-    must_end_well(child);
+    scene_wait_for(child);
 }
 
 /* As daemons do. */
@@ -153,7 +135,7 @@ closing_every_descriptor_is_survived(void **state)
         }
         _exit(0);
     }
-    must_end_well(child);
+    scene_wait_for(child);
 }
 
 int

@@ -315,4 +315,25 @@ scene_attempts(struct scene *s, const char *name)
     return (uint32_t)s->made;
 }
 
+/* ---- children ---- */
+
+/* In a child asserts would print twice: it says the line instead. */
+#define MUST(condition)                                                     \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(1);                                                       \
+        }                                                                   \
+    } while (0)
+
+UNUSED static void
+scene_wait_for(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #endif
