@@ -16,9 +16,14 @@
  * gets the next serial, with the size before and the size now; then whoever
  * finds tokens of the serial before scales them.  A process that dies between
  * the two leaves nothing behind: the next one does the second step.  `size` is
- * not changed again before that, so a size that is read after the tokens, and
- * has their serial, is theirs.  The rounds are there for a thread that stood
- * still between reading the size and changing it, for four changes. */
+ * not changed again before that.
+ *
+ * A thread may stand still between reading and changing while all this happens
+ * four times and the serial comes round.  A size has its rounds, so what it
+ * would put is refused.  Tokens have no bits left: it may do a second step of
+ * four changes ago, if they are the very same by then.  As the two were read
+ * together that is a step of one change, which the next one takes back: exactly
+ * where the sizes are the same as four changes ago, else by another ratio. */
 #include "rule/budget.h"
 
 #include "rule/window.h"
@@ -73,16 +78,31 @@ scale(struct bucket *b, const struct size *s)
     }
 }
 
+/* The size, and tokens that were there while it held: both as they were at one
+ * time, so that they are at most one step apart. */
+static struct size
+look(struct budget_words *w, uint64_t *out_tokens)
+{
+    uint64_t size, after = atomic_load(&w->size);
+
+    do {
+        size = after;
+        *out_tokens = atomic_load(&w->tokens);
+        after = atomic_load(&w->size);
+    } while (size != after);
+    return size_of(size);
+}
+
 /* The second step: the tokens that are there, in the size that holds. */
 static struct size
 settle(struct budget_words *w, uint64_t *out_tokens)
 {
-    uint64_t old = atomic_load(&w->tokens), fresh;
+    uint64_t old, fresh;
     struct size s;
     struct bucket b;
 
     do {
-        s = size_of(atomic_load(&w->size)); /* after the tokens */
+        s = look(w, &old);
         b = bucket_of(old);
         scale(&b, &s);
         fresh = word_of(&b);
