@@ -192,17 +192,22 @@ completes() {
     says "$(printf 'long%.0s' $(seq 12))"
 }
 
-# on_terminal COLUMNS COMMAND...: what a terminal of that width shows.
+# on_terminal COLUMNS COMMAND...: what a terminal of that width shows.  Each has
+# a server of its own: one that is ending would take the next terminal with it.
 on_terminal() {
     local columns=$1
     shift
-    export TMUX_TMPDIR=$T
-    run timeout 60 tmux -L "bide$$-$BATS_TEST_NUMBER" -f /dev/null new-session -d \
-        -x "$columns" -y 40 "$(printf '%q ' "$@"); tmux wait-for -S shown; exec sleep 60"
-    timeout 60 tmux -L "bide$$-$BATS_TEST_NUMBER" wait-for shown
-    run tmux -L "bide$$-$BATS_TEST_NUMBER" capture-pane -p -e
-    tmux -L "bide$$-$BATS_TEST_NUMBER" kill-server
+    terminals=$((${terminals:-0} + 1))
+    terminal new-session -d -x "$columns" -y 40 \
+        "$(printf '%q ' "$@"); echo '# shown'; exec sleep 60"
+    until_it has_shown
+    run terminal capture-pane -p -e
+    terminal kill-server
 }
+
+terminal() { timeout 60 tmux -S "$T/terminal-$terminals" -f /dev/null "$@"; }
+
+has_shown() { terminal capture-pane -p | grep '^# shown'; }
 
 @test "on a terminal tables fit, and only what is unusual has colour" {
     command -v tmux >/dev/null || skip "no tmux"
