@@ -173,6 +173,8 @@ static const struct {
      "others than its owner can keep recorders waiting"},
     {"deferred.mdb", 007, "chmod o-rwx",
      "anybody can read or change postponed work"},
+    {"deferred.journal", 007, "chmod o-rwx",
+     "anybody can read or change postponed work"},
     {NULL, 007, "chmod o-rwx", "anybody can change what is counted"},
 };
 
@@ -201,7 +203,7 @@ check_rights(struct doctor *d, size_t i, uid_t owner)
                     rights[i].why);
     }
     if (rights[i].name && st.st_uid != owner &&
-        strcmp(rights[i].name, "deferred.mdb") != 0) {
+        strncmp(rights[i].name, "deferred.", 9) != 0) {
         snprintf(todo, sizeof(todo), "chown %u %s", (unsigned)owner, path);
         doctor_find(d, DOCTOR_WRONG, "rights", todo,
                     "%s belongs to user %u, its directory to %u", path,

@@ -1,9 +1,11 @@
-/* deferred.mdb: postponed work, durable.  Services write it as well as
- * operators (mode 0660 root:bide), so each change first takes a lock of its own
- * with a time limit; what several threads of a process store at once is
- * committed together.  All times in records are CLOCK_REALTIME but for leases,
- * which are CLOCK_BOOTTIME with the boot's id: that clock does not jump, and a
- * lease of an earlier boot has run out. */
+/* deferred.mdb and deferred.journal: postponed work, durable.  Services write
+ * them as well as operators (mode 0660 root:bide), so each change first takes a
+ * lock of its own with a time limit; what several threads of a process store at
+ * once is committed together.  What is put, given back, done or changed by hand
+ * is on the disk when the call returns; that something was taken need not be,
+ * since a loss of power ends all leases.  All times in records are
+ * CLOCK_REALTIME but for leases, which are CLOCK_BOOTTIME with the boot's id:
+ * that clock does not jump, and a lease of an earlier boot has run out. */
 #ifndef BIDE_STORE_DEFERRED_H
 #define BIDE_STORE_DEFERRED_H
 

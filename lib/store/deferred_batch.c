@@ -1,19 +1,21 @@
 /* What threads want done goes into a list.  One of them, the leader, takes the
  * lock and then all that is in the list by now, does it in one transaction, and
  * gives the lead back; then each who promised durability waits for the disk,
- * while the next leader is at work.  So a commit costs the same for one thread
- * as for many. */
+ * while the next leader is at work, and one of those who wait flushes for all.
+ * So a commit costs the same for one thread as for many. */
 #include "store/deferred_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "store/deferred_recent.h"
 #include "store/deferred_tree.h"
 
 enum {
     BATCH_MAX = 256,
     BATCH_BYTES = 32 << 20,
+    GONE_MAX = 256,
     EACH_BYTES = 256 << 10, /* pages that one change may write anew */
 };
 
@@ -36,49 +38,124 @@ apply_all(struct work *w, struct change *list)
     return rc;
 }
 
+/* Into what `w` is about: DEFERRED_DIRECT, DEFERRED_REPAIR. */
 static int
-commit(struct deferred *d, MDB_txn *txn)
+apply(struct work *w, struct change *list)
 {
-    int rc;
+    int rc = tree_begin(w);
 
-    deferred_commits(d);
-    rc = mdb_txn_commit(txn);
-    deferred_committed(d);
-    if (rc && deferred_reopen(d)) {
-        return MDB_PANIC; /* LMDB does not go on after some failures */
+    if (!rc) {
+        rc = apply_all(w, list);
+    }
+    return !rc && w->changed ? tree_end(w) : rc;
+}
+
+/* Into deferred.mdb itself; there is nothing in the journal. */
+static int
+change_file(struct deferred *d, struct change *list)
+{
+    struct work w = {.d = d, .now = list->now, .direct = true};
+    int rc = mdb_txn_begin(d->env, NULL, 0, &w.txn);
+
+    if (rc) {
+        return rc;
+    }
+    rc = apply(&w, list);
+    if (rc || !w.changed) {
+        mdb_txn_abort(w.txn);
+        return rc;
+    }
+    d->wrote_file = true;
+    d->journal.followed = false;
+    return deferred_commit(d, w.txn);
+}
+
+static int
+change_journal(struct deferred *d, struct change *list)
+{
+    struct work w = {.d = d, .now = list->now};
+    int rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &w.txn);
+
+    if (rc) {
+        return rc;
+    }
+    rc = apply(&w, list);
+    if (!rc && w.changed) {
+        rc = deferred_journal_append(d);
+        d->wrote_journal |= !rc;
+    }
+    recent_undo(d->recent); /* what was not kept */
+    mdb_txn_abort(w.txn);
+    return rc;
+}
+
+static bool
+is_short(const struct change *list)
+{
+    size_t bytes = 0;
+
+    for (; list; list = list->next) {
+        bytes += list->grows;
+    }
+    return bytes <= JOURNAL_BATCH_MAX / 2;
+}
+
+static int
+empty_journal(struct deferred *d)
+{
+    bool failed = atomic_exchange(&d->journal.failed, false);
+    int fd, rc = deferred_fold(d);
+
+    /* Who wrote there before may not know of the failure, and trust a flush of
+     * the journal that comes after. */
+    if (!rc && failed && !mdb_env_get_fd(d->env, &fd)) {
+        rc = deferred_sync_file(fd);
+    }
+    if (rc && failed) {
+        atomic_store(&d->journal.failed, true);
     }
     return rc;
+}
+
+/* Where so many are gone, it takes long to find the first that is there. */
+static bool
+is_worn(const struct deferred *d)
+{
+    return d->journal.slow || atomic_load(&d->journal.failed) ||
+           recent_gone(d->recent) > GONE_MAX;
 }
 
 static int
 transact(struct deferred *d, struct change *list)
 {
-    struct work w = {.d = d, .now = list->now};
-    int rc = d->env ? mdb_txn_begin(d->env, NULL, 0, &w.txn) : MDB_PANIC;
+    int rc = d->journal.followed ? 0 : deferred_follow(d);
+    bool journal = !rc && d->journal.usable && is_short(list);
 
+    if (rc || d->journal.unsound) {
+        return rc ? rc : DEFERRED_REPAIR;
+    }
+    if (journal && !is_worn(d)) {
+        rc = change_journal(d, list);
+        if (rc != DEFERRED_DIRECT) {
+            return rc;
+        }
+    }
+    rc = empty_journal(d);
     if (rc) {
         return rc;
     }
-    rc = tree_begin(&w);
-    if (!rc) {
-        rc = apply_all(&w, list);
-    }
-    if (!rc && w.changed) {
-        rc = tree_end(&w);
-    }
-    if (rc || !w.changed) {
-        mdb_txn_abort(w.txn);
-        return rc;
-    }
-    return commit(d, w.txn);
+    rc = journal && d->journal.followed ? change_journal(d, list)
+                                        : DEFERRED_DIRECT;
+    return rc == DEFERRED_DIRECT ? change_file(d, list) : rc;
 }
 
 static int
 repair(struct deferred *d, const struct deferred_now *now)
 {
-    struct work w = {.d = d, .now = *now};
-    int rc = mdb_txn_begin(d->env, NULL, 0, &w.txn);
+    struct work w = {.d = d, .now = *now, .direct = true};
+    int rc = deferred_fold(d);
 
+    rc = rc ? rc : mdb_txn_begin(d->env, NULL, 0, &w.txn);
     if (rc) {
         return rc;
     }
@@ -90,13 +167,15 @@ repair(struct deferred *d, const struct deferred_now *now)
         mdb_txn_abort(w.txn);
         return rc;
     }
-    return commit(d, w.txn);
+    d->wrote_file = true;
+    d->journal.followed = false;
+    return deferred_commit(d, w.txn);
 }
 
 static int
 try(struct deferred *d, struct change *list)
 {
-    int rc = transact(d, list);
+    int rc = d->env ? transact(d, list) : MDB_PANIC;
 
     if (rc == DEFERRED_REPAIR) {
         rc = repair(d, &list->now);
@@ -124,15 +203,21 @@ fail_all(struct change *list, int rc)
     }
 }
 
+/* What is in the journal goes into the file some day as well. */
 static int
 room_for(struct deferred *d, const struct change *list)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, more = d->recent ? recent_bytes(d->recent) : 0;
+    int rc;
 
     for (; list; list = list->next) {
         bytes += list->grows ? list->grows + EACH_BYTES : 0;
     }
-    return deferred_reserve(d, bytes);
+    rc = deferred_reserve(d, bytes ? bytes + more : 0);
+    if (rc && bytes && more && !empty_journal(d)) {
+        rc = deferred_reserve(d, bytes); /* more than it takes was reckoned */
+    }
+    return rc;
 }
 
 /* By itself: 0, or why it was spoiled. */
@@ -197,19 +282,75 @@ wants_disk(const struct change *list)
     return list != NULL;
 }
 
+/* One who wants what was written by now to be on the disk. */
+struct flush {
+    struct flush *next;
+    bool done;
+    int rc;
+};
+
 static void
-sync_for(struct deferred *d, int fd, struct change *list)
+grant(struct flush *list, int rc)
+{
+    for (; list; list = list->next) {
+        list->rc = rc;
+        list->done = true;
+    }
+}
+
+/* One thread flushes for all who came before it began; those who come meanwhile
+ * are for the next.  With d->mutex held. */
+static int
+flush_journal(struct deferred *d, int fd)
+{
+    struct flush mine = {.next = d->flushes}, *list;
+    int rc;
+
+    d->flushes = &mine;
+    while (!mine.done) {
+        if (d->flushing) {
+            pthread_cond_wait(&d->synced, &d->mutex);
+            continue;
+        }
+        list = d->flushes;
+        d->flushes = NULL;
+        d->flushing = true;
+        pthread_mutex_unlock(&d->mutex);
+        rc = deferred_sync_file(fd);
+        pthread_mutex_lock(&d->mutex);
+        d->flushing = false;
+        grant(list, rc);
+        if (rc) {
+            grant(d->flushes, rc); /* what failed may have been theirs */
+            d->flushes = NULL;
+        }
+        pthread_cond_broadcast(&d->synced);
+    }
+    if (mine.rc) {
+        atomic_store(&d->journal.failed, true);
+    }
+    return mine.rc;
+}
+
+/* Where it failed, who waits for it is told so.  With d->mutex held, before and
+ * after. */
+static void
+sync_for(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 {
     int rc;
 
-    do {
-        rc = fdatasync(fd) ? errno : 0;
-    } while (rc == EINTR);
+    d->syncing++;
+    rc = journal_fd >= 0 ? flush_journal(d, journal_fd) : 0;
+    pthread_mutex_unlock(&d->mutex);
+    rc = rc ? rc : deferred_sync_file(file_fd);
     for (; rc && list; list = list->next) {
         if (list->durable && list->rc >= 0) {
             fail(list, place_failed(d->path, rc));
         }
     }
+    pthread_mutex_lock(&d->mutex);
+    d->syncing--;
+    pthread_cond_broadcast(&d->synced);
 }
 
 /* With d->mutex held, before and after; meanwhile others lead. */
@@ -217,8 +358,8 @@ static struct change *
 lead(struct deferred *d)
 {
     struct change *list;
+    int journal_fd = -1, file_fd = -1, rc;
     bool sync;
-    int fd = -1, rc;
 
     d->led = true;
     pthread_mutex_unlock(&d->mutex);
@@ -226,36 +367,39 @@ lead(struct deferred *d)
     pthread_mutex_lock(&d->mutex);
     list = take_wanted(d);
     pthread_mutex_unlock(&d->mutex);
+    d->wrote_journal = d->wrote_file = false;
     if (rc) {
         fail_all(list, rc);
     } else {
         do_all(d, list);
         deferred_unlock(d);
     }
-    sync = !rc && wants_disk(list) && d->env && !mdb_env_get_fd(d->env, &fd);
+    sync = !rc && d->env && wants_disk(list);
+    /* What was there already may be on its way to the disk as well. */
+    if (sync && (d->wrote_journal || !d->wrote_file)) {
+        journal_fd = d->journal.fd;
+    }
+    if (sync && (d->wrote_file || !d->wrote_journal)) {
+        mdb_env_get_fd(d->env, &file_fd);
+    }
     pthread_mutex_lock(&d->mutex);
-    d->syncing += sync;
     d->led = false;
-    pthread_cond_broadcast(&d->turned);
+    if (d->wanted) {
+        pthread_cond_signal(&d->wanted->turn);
+    }
     if (sync) {
-        pthread_mutex_unlock(&d->mutex);
-        sync_for(d, fd, list);
-        pthread_mutex_lock(&d->mutex);
-        d->syncing--;
+        sync_for(d, list, journal_fd, file_fd);
     }
     return list;
 }
 
 static void
-tell(struct deferred *d, struct change *list)
+tell(struct change *list)
 {
-    while (list) {
-        struct change *next = list->next; /* its owner goes on at once */
-
+    for (; list; list = list->next) {
         list->done = true;
-        list = next;
+        pthread_cond_signal(&list->turn);
     }
-    pthread_cond_broadcast(&d->turned);
 }
 
 int
@@ -267,21 +411,21 @@ deferred_do(struct deferred *d, struct change *c)
     c->done = false;
     c->next = NULL;
     c->why[0] = c->why[sizeof(c->why) - 1] = '\0';
+    pthread_cond_init(&c->turn, NULL);
     /* A thread must not vanish while others know of its change. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     pthread_mutex_lock(&d->mutex);
     *d->wanted_end = c;
     d->wanted_end = &c->next;
     while (!c->done) {
-        if (d->led) {
-            pthread_cond_wait(&d->turned, &d->mutex);
-        } else if (d->wanted) {
-            tell(d, lead(d));
+        if (!d->led && d->wanted) {
+            tell(lead(d));
         } else {
-            pthread_cond_wait(&d->turned, &d->mutex);
+            pthread_cond_wait(&c->turn, &d->mutex);
         }
     }
     pthread_mutex_unlock(&d->mutex);
+    pthread_cond_destroy(&c->turn);
     pthread_setcancelstate(state, NULL);
     if (c->rc < 0) {
         place_say(c->rc, "%s", c->why);

@@ -197,13 +197,24 @@ allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
     return rc;
 }
 
-/* Where a file may not grow so far, writing would send SIGXFSZ. */
+/* Where a file may not be so large, writing would send SIGXFSZ. */
 static bool
-may_grow(uint64_t to)
+may_be(uint64_t to)
 {
     struct rlimit limit;
 
     return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= to;
+}
+
+bool
+deferred_may_grow(const struct deferred *d, size_t bytes)
+{
+    MDB_envinfo env;
+    MDB_stat st;
+
+    return d->env && !mdb_env_info(d->env, &env) &&
+           !mdb_env_stat(d->env, &st) &&
+           may_be((env.me_last_pgno + 1) * st.ms_psize + bytes);
 }
 
 int
@@ -219,7 +230,7 @@ deferred_reserve(struct deferred *d, size_t bytes)
     mdb_env_get_fd(d->env, &fd);
     end = (env.me_last_pgno + 1) * st.ms_psize;
     need = end + bytes + (bytes ? DEFERRED_KEPT : DEFERRED_KEPT / 2);
-    if (!may_grow(need)) {
+    if (!may_be(need)) {
         return place_failed(d->path, EFBIG);
     }
     if (!bytes || need <= d->reserved) {

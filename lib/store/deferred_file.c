@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ enum {
 };
 
 #define NS_PER_MS UINT64_C(1000000)
+#define YIELD_NS UINT64_C(60000)
 
 /* ---- words ---- */
 
@@ -75,6 +77,7 @@ deferred_failed(const struct deferred *d, int rc)
     case MDB_PANIC:
     case MDB_KEYEXIST:
     case DEFERRED_REPAIR:
+    case DEFERRED_DIRECT:
         return deferred_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
                                                          : mdb_strerror(rc));
     default:
@@ -98,6 +101,17 @@ from_pages(const struct deferred *d, int rc)
     default:
         return place_say(rc, "%s", pages_why());
     }
+}
+
+int
+deferred_sync_file(int fd)
+{
+    int rc;
+
+    do {
+        rc = fd >= 0 && fdatasync(fd) ? errno : 0;
+    } while (rc == EINTR);
+    return rc;
 }
 
 /* ---- making it ---- */
@@ -154,6 +168,9 @@ make(const char *dir, const char *path, const char *fresh)
         return rc;
     }
     rc = deferred_make_checked(dir);
+    if (!deferred_journal_make(dir)) {
+        /* Else it goes without one, until there is room. */
+    }
     return rc ? rc : place_sync(dir);
 }
 
@@ -229,6 +246,16 @@ deferred_lose(struct deferred *d)
     d->env = NULL;
 }
 
+void
+deferred_wait_synced(struct deferred *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    while (d->syncing) {
+        pthread_cond_wait(&d->synced, &d->mutex);
+    }
+    pthread_mutex_unlock(&d->mutex);
+}
+
 static void
 env_close(struct deferred *d)
 {
@@ -237,11 +264,7 @@ env_close(struct deferred *d)
     if (!d->env) {
         return;
     }
-    pthread_mutex_lock(&d->mutex);
-    while (d->syncing) {
-        pthread_cond_wait(&d->turned, &d->mutex);
-    }
-    pthread_mutex_unlock(&d->mutex);
+    deferred_wait_synced(d);
     /* Where the program closed the descriptors, and may have been given them
      * for other files since, LMDB would close those. */
     if (!mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
@@ -255,6 +278,7 @@ void
 deferred_file_close(struct deferred *d)
 {
     env_close(d);
+    deferred_journal_close(d);
     atomic_store(&d->lock_fd, -1);
     pages_close(d->pages);
     d->pages = NULL;
@@ -368,7 +392,7 @@ locked_by_others(const struct deferred *d)
                            d->wait_ms);
 }
 
-/* The longer it lasts, the seldomer we ask. */
+/* Others hold it for some 20 us: the longer it lasts, the seldomer we ask. */
 static void
 pause_for(uint64_t waited_ns)
 {
@@ -376,7 +400,11 @@ pause_for(uint64_t waited_ns)
                                       : waited_ns < 500 * NS_PER_MS ? 300000
                                                                     : 3000000};
 
-    nanosleep(&pause, NULL);
+    if (waited_ns < YIELD_NS) {
+        sched_yield();
+    } else {
+        nanosleep(&pause, NULL);
+    }
 }
 
 static int
@@ -394,6 +422,16 @@ wait_for(struct deferred *d, uint64_t since)
         pause_for(waited);
     }
     return 0;
+}
+
+static int
+follow(struct deferred *d)
+{
+    int rc = deferred_follow(d);
+
+    return rc == EACCES || rc == EPERM ? place_failed(d->journal_path, rc)
+           : rc                        ? deferred_failed(d, rc)
+                                       : 0;
 }
 
 int
@@ -416,6 +454,9 @@ deferred_lock(struct deferred *d)
         }
         rc = deferred_check(d);
         rc = rc ? from_pages(d, rc) : env_open(d);
+        if (!rc) {
+            rc = follow(d);
+        }
         if (rc) {
             deferred_unlock(d);
         }

@@ -5,11 +5,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/deferred_journal.h"
 #include "store/deferred_record.h"
 #include "store/writer_lmdb.h"
 
-/* Beside LMDB's results: what can be made anew from the heads is damaged. */
-enum { DEFERRED_REPAIR = 1000000 };
+/* Beside LMDB's results. */
+enum {
+    DEFERRED_REPAIR = 1000000, /* what the heads tell is damaged: made anew */
+    DEFERRED_DIRECT,           /* not by way of the journal */
+};
 
 enum {
     DEFERRED_MODE = 0660,
@@ -17,19 +21,23 @@ enum {
 };
 
 struct change;
+struct flush;
+struct recent;
 
 struct deferred {
-    char *dir, *path, *checked_path;
+    char *dir, *path, *checked_path, *journal_path;
     unsigned wait_ms; /* for other processes */
     uint64_t boot;
     void (*now)(void *arg, struct deferred_now *out);
     void *now_arg;
 
     pthread_mutex_t mutex; /* of the next ones */
-    pthread_cond_t turned;
+    pthread_cond_t synced;
     struct change *wanted, **wanted_end;
     bool led;         /* a thread is at it */
-    unsigned syncing; /* threads that wait for the disk, with env's file */
+    unsigned syncing; /* threads that wait for the disk, with our files */
+    struct flush *flushes; /* that want the journal on the disk */
+    bool flushing;         /* a thread is at it */
 
     /* The leader's. */
     struct pages *pages; /* its descriptor carries the lock */
@@ -37,6 +45,9 @@ struct deferred {
     uint64_t device, inode;
     MDB_env *env;
     MDB_dbi dbi;
+    struct journal journal;
+    struct recent *recent; /* what the journal says */
+    bool wrote_journal, wrote_file; /* by this leader: to be waited for */
     int checked_fd; /* -1 */
     bool known;     /* `stamp` is a state that was found whole */
     bool in_flight; /* or the one after it is there, by a commit of ours */
@@ -57,6 +68,7 @@ struct change {
     size_t grows; /* by so many bytes at most; 0: it does not */
     int rc;
     bool done;
+    pthread_cond_t turn; /* it is done, or its thread may lead */
     char why[300];
     struct change *next;
 };
@@ -67,6 +79,7 @@ struct work {
     MDB_txn *txn;
     struct deferred_now now;
     struct deferred_meta meta;
+    bool direct; /* txn writes; else it only reads, and memory is written */
     bool changed;
 };
 
@@ -75,11 +88,14 @@ struct work {
 /* Makes DIR/deferred.mdb unless it is there; `locked`: by the writers' lock. */
 int deferred_make(const char *dir, bool locked);
 void deferred_file_close(struct deferred *d);
+void deferred_wait_synced(struct deferred *d);
 void deferred_lose(struct deferred *d); /* its environment, unclosed */
 /* Takes the lock, looks whether the file is whole, opens it.  BIDE_E. */
 int deferred_lock(struct deferred *d);
 void deferred_unlock(struct deferred *d);
 int deferred_reopen(struct deferred *d); /* with the lock held */
+/* Waits for the disk: 0 or errno.  Negative: nothing is done. */
+int deferred_sync_file(int fd);
 bool deferred_is_ours(const struct deferred *d, int fd);
 /* What a result of LMDB's is. */
 int deferred_failed(const struct deferred *d, int rc);
@@ -87,12 +103,18 @@ int deferred_damaged(const struct deferred *d, const char *what);
 /* BIDE_ENOWORK or BIDE_EDAMAGED of one piece: c->rc, with words.  Gives 0. */
 int deferred_refuse(struct change *c, int rc, uint64_t id);
 
+/* ---- deferred_fold.c ---- */
+
+/* Commits, and sees to what is known of the file. */
+int deferred_commit(struct deferred *d, MDB_txn *txn);
+
 /* ---- deferred_check.c ---- */
 
 int deferred_make_checked(const char *dir);
 int deferred_check(struct deferred *d);
 /* Room for so many bytes more and for giving back what is there.  BIDE_E. */
 int deferred_reserve(struct deferred *d, size_t bytes);
+bool deferred_may_grow(const struct deferred *d, size_t bytes);
 /* Before a commit, and after whatever was done to the file. */
 void deferred_commits(struct deferred *d);
 void deferred_committed(struct deferred *d);

@@ -94,22 +94,11 @@ write_event(const struct deferred_event *e, const struct deferred_by *by,
 static int
 find_last(struct work *w, uint64_t *out_number)
 {
-    uint8_t from[DEFERRED_KEY_ROOM];
-    MDB_val k = lmdb_val(from, 1), v;
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(w->txn, w->d->dbi, &cursor);
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length;
+    int rc = tree_last(w, DEFERRED_LOG, key, &length);
 
-    if (rc) {
-        return rc;
-    }
-    from[0] = DEFERRED_LOG + 1;
-    *out_number = 0;
-    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-    rc = mdb_cursor_get(cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
-    if (!rc && *(const uint8_t *)k.mv_data == DEFERRED_LOG) {
-        *out_number = deferred_key_id(k.mv_data, k.mv_size);
-    }
-    mdb_cursor_close(cursor);
+    *out_number = rc ? 0 : deferred_key_id(key, length);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -322,31 +311,35 @@ struct reading {
 };
 
 static int
+read_one(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct reading *r = arg;
+    bool whole;
+
+    if (r->count + r->damaged == PIECE) {
+        return MDB_KEYEXIST; /* enough */
+    }
+    whole = read_event(key, value, &r->events[r->count]);
+    r->count += whole;
+    r->damaged += !whole;
+    r->next = deferred_key_id(key->mv_data, key->mv_size) + 1;
+    return 0;
+}
+
+static int
 read_some(struct work *w, struct change *c)
 {
     struct reading *r = (struct reading *)c;
+    const uint8_t all = DEFERRED_LOG;
     uint8_t from[DEFERRED_KEY_ROOM];
-    MDB_val k = lmdb_val(from, deferred_id_key(DEFERRED_LOG, r->from, from)), v;
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(w->txn, w->d->dbi, &cursor);
+    int rc;
 
-    if (rc) {
-        return rc;
-    }
     r->count = 0;
     r->damaged = 0;
-    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-    while (!rc && *(const uint8_t *)k.mv_data == DEFERRED_LOG &&
-           r->count + r->damaged < PIECE) {
-        bool whole = read_event(&k, &v, &r->events[r->count]);
-
-        r->count += whole;
-        r->damaged += !whole;
-        r->next = deferred_key_id(k.mv_data, k.mv_size) + 1;
-        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    rc = tree_each_from(w, &all, 1, from,
+                        deferred_id_key(DEFERRED_LOG, r->from, from), read_one,
+                        r);
+    return rc == MDB_KEYEXIST ? 0 : rc;
 }
 
 int

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "live/clock.h"
+#include "store/deferred_recent.h"
 
 enum { WAIT_MS = 5000 };
 
@@ -51,14 +52,17 @@ in_child(void)
         atomic_store(&d->lock_fd, -1);
         d->pages = NULL;
         deferred_lose(d);
+        deferred_journal_lose(d);
         d->checked_fd = -1;
         d->known = d->in_flight = d->led = false;
         d->reserved = 0;
         d->syncing = 0;
+        d->flushes = NULL;
+        d->flushing = false;
         d->wanted = NULL;
         d->wanted_end = &d->wanted;
         pthread_mutex_init(&d->mutex, NULL);
-        pthread_cond_init(&d->turned, NULL);
+        pthread_cond_init(&d->synced, NULL);
     }
     pthread_mutex_unlock(&all_mutex);
 }
@@ -157,7 +161,8 @@ leave(struct deferred *d)
 static int
 prepare(struct deferred *d, const char *dir)
 {
-    d->lock_fd = d->checked_fd = -1;
+    d->lock_fd = d->journal.fd = -1;
+    d->checked_fd = -1;
     d->wait_ms = WAIT_MS;
     d->wanted_end = &d->wanted;
     d->boot = read_boot();
@@ -165,8 +170,12 @@ prepare(struct deferred *d, const char *dir)
     d->dir = absolute(dir);
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
     d->checked_path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
-    return d->path && d->checked_path && can_fork ? 0
-                                                  : place_failed(dir, ENOMEM);
+    d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
+    d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
+    return d->path && d->checked_path && d->journal_path && d->journal.buffer &&
+                   can_fork
+               ? 0
+               : place_failed(dir, ENOMEM);
 }
 
 static int
@@ -196,7 +205,7 @@ deferred_open(const char *dir, struct deferred **out)
         return place_failed(dir, ENOMEM);
     }
     pthread_mutex_init(&d->mutex, NULL);
-    pthread_cond_init(&d->turned, NULL);
+    pthread_cond_init(&d->synced, NULL);
     rc = prepare(d, dir);
     pthread_mutex_lock(&all_mutex);
     d->next = all;
@@ -220,7 +229,10 @@ deferred_close(struct deferred *d)
     leave(d);
     deferred_file_close(d);
     pthread_mutex_destroy(&d->mutex);
-    pthread_cond_destroy(&d->turned);
+    pthread_cond_destroy(&d->synced);
+    recent_free(d->recent);
+    free(d->journal.buffer);
+    free(d->journal_path);
     free(d->checked_path);
     free(d->path);
     free(d->dir);

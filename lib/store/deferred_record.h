@@ -5,6 +5,7 @@
  *   'c' policy                              -> counts
  *   'h' be64 id                             -> head, and a short payload
  *   'i' policy NUL state be64 time be64 id  -> nothing: where the work stands
+ *   'j'                                     -> what of the journal is in here
  *   'k' policy NUL key                      -> id
  *   'l' be64 number                         -> a change by hand
  *   'p' be64 id                             -> a payload that is not short
@@ -19,13 +20,15 @@
 
 #include "store/deferred.h"
 
-#define DEFERRED_FORMAT 1
+#define DEFERRED_FORMAT 2
+#define DEFERRED_FORMAT_1 1 /* without a journal */
 
 enum {
     DEFERRED_META = 'a',
     DEFERRED_COUNTS = 'c',
     DEFERRED_HEAD = 'h',
     DEFERRED_INDEX = 'i',
+    DEFERRED_JOURNAL = 'j',
     DEFERRED_BY_KEY = 'k',
     DEFERRED_LOG = 'l',
     DEFERRED_PAYLOAD = 'p',

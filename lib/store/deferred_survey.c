@@ -1,13 +1,22 @@
-/* Looking at postponed work without touching it, for doctors. */
+/* Looking at postponed work without touching it, for doctors: deferred.mdb, and
+ * over it what its journal says.  Without a lock: when deferred.mdb has changed
+ * meanwhile, it is done again. */
 #include "store/deferred_record.h"
+#include "store/deferred_recent.h"
+#include "store/deferred_scan.h"
+#include "store/pages.h"
 #include "store/place.h"
 #include "store/record.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct survey {
     const struct snapshot *snapshot;
+    struct recent *recent;
     struct deferred_survey *out;
     int rc;
 };
@@ -18,16 +27,19 @@ payload_is_whole(const struct survey *s, const struct deferred_item *item,
                  const struct deferred_payload *p)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length;
+    size_t length = deferred_id_key(DEFERRED_PAYLOAD, item->id, key);
+    const struct recent_node *n = recent_find(s->recent, key, length);
     void *bytes;
     int rc;
 
     if (p->bytes) {
         return crc32c(0, p->bytes, item->length) == p->crc;
     }
-    rc = pages_get(s->snapshot, "work", key,
-                   deferred_id_key(DEFERRED_PAYLOAD, item->id, key), &bytes,
-                   &length);
+    if (n) {
+        return n->value->length == item->length &&
+               crc32c(0, n->value->bytes, item->length) == p->crc;
+    }
+    rc = pages_get(s->snapshot, "work", key, length, &bytes, &length);
     if (rc) {
         return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ? 0 : rc;
     }
@@ -75,10 +87,9 @@ see_head(struct survey *s, const void *key, size_t key_length,
 }
 
 static int
-see(void *arg, const void *key, size_t key_length, const void *value,
-    size_t length)
+see_record(struct survey *s, const void *key, size_t key_length,
+           const void *value, size_t length)
 {
-    struct survey *s = arg;
     size_t unsealed;
 
     switch (key_length > 0 ? *(const uint8_t *)key : 0) {
@@ -96,19 +107,138 @@ see(void *arg, const void *key, size_t key_length, const void *value,
 }
 
 static int
-look(struct pages *p, struct deferred_survey *out)
+see(void *arg, const void *key, size_t key_length, const void *value,
+    size_t length)
 {
-    struct snapshot snapshot;
-    struct survey s = {&snapshot, out, 0};
-    int rc = pages_begin(p, &snapshot), end;
+    struct survey *s = arg;
+
+    return recent_find(s->recent, key, key_length)
+               ? 0
+               : see_record(s, key, key_length, value, length);
+}
+
+static int
+see_recent(struct survey *s)
+{
+    const struct recent_node *n = recent_seek(s->recent, NULL, 0);
+    int rc = 0;
+
+    for (; n && !rc; n = n->next[0]) {
+        if (n->value && n->value->kind == RECENT_HERE) {
+            rc = see_record(s, n->key, n->key_length, n->value->bytes,
+                            n->value->length);
+        }
+    }
+    return rc;
+}
+
+/* ---- the journal ---- */
+
+static int
+add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
+{
+    return recent_set(arg, key, e->key_length,
+                      e->gone ? RECENT_GONE : RECENT_HERE, key + e->key_length,
+                      e->value_length);
+}
+
+static int
+add_batch(void *arg, const uint8_t *entries, size_t length)
+{
+    int rc = scan_entries(entries, length, add_entry, arg);
+
+    recent_keep(arg);
+    return rc;
+}
+
+/* PAGES_AGAIN: a batch is missing, which may be on its way. */
+static int
+read_journal(struct survey *s, const char *path, const struct journal_mark *m)
+{
+    struct scan scan = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+                        .buffer = malloc(JOURNAL_BATCH_MAX),
+                        .id = m->id,
+                        .next = m->last + 1,
+                        .at = JOURNAL_START,
+                        .batch = add_batch,
+                        .arg = s->recent};
+    int rc = 0;
+
+    if (scan.fd < 0) {
+        rc = errno == ENOENT ? 0 : errno == EACCES ? BIDE_EPERM : BIDE_ESYS;
+    } else if (!scan.buffer) {
+        rc = BIDE_ENOMEM;
+    } else {
+        uint64_t id = scan_id(&scan);
+
+        rc = id && id != m->id ? 0 : scan_journal(&scan);
+        rc = rc == ENOMEM ? BIDE_ENOMEM : rc ? BIDE_ESYS : 0;
+    }
+    if (scan.fd >= 0) {
+        close(scan.fd);
+    }
+    free(scan.buffer);
+    return rc ? rc : scan.unsound ? PAGES_AGAIN : 0;
+}
+
+static int
+read_recent(struct survey *s, const char *path)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    struct journal_mark mark;
+    size_t length;
+    void *value;
+    int rc = pages_get(s->snapshot, "work", &key, 1, &value, &length);
 
     if (rc) {
-        return rc;
+        return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ? 0 : rc;
     }
-    *out = (struct deferred_survey){.bytes = 0};
-    rc = pages_walk_whole(&snapshot, "work", NULL, 0, see, &s, &out->damaged);
-    end = pages_end(&snapshot);
-    return end ? end : rc == BIDE_ENOPOLICY ? 0 : rc;
+    if (deferred_journal_mark_read(value, length, &mark)) {
+        rc = read_journal(s, path, &mark);
+    } else {
+        s->out->damaged++;
+    }
+    free(value);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+look_with(struct survey *s, struct pages *p, const char *path, bool last)
+{
+    struct pages_stamp stamp;
+    int rc, end;
+
+    *s->out = (struct deferred_survey){.bytes = 0};
+    rc = read_recent(s, path);
+    if (rc == PAGES_AGAIN && last) {
+        s->out->damaged++;
+        rc = 0;
+    }
+    if (!rc) {
+        rc = pages_walk_whole(s->snapshot, "work", NULL, 0, see, s,
+                              &s->out->damaged);
+    }
+    rc = rc == BIDE_ENOPOLICY ? 0 : rc;
+    rc = rc ? rc : see_recent(s);
+    end = pages_end(s->snapshot);
+    if (!end && !pages_look(p, &stamp) && stamp.txn != s->snapshot->txn) {
+        end = PAGES_AGAIN; /* the journal may be another since */
+    }
+    return end ? end : rc;
+}
+
+static int
+look(struct pages *p, const char *path, bool last, struct deferred_survey *out)
+{
+    struct snapshot snapshot;
+    struct survey s = {&snapshot, recent_new(), out, 0};
+    int rc = s.recent ? pages_begin(p, &snapshot) : BIDE_ENOMEM;
+
+    rc = rc ? rc : look_with(&s, p, path, last);
+    recent_free(s.recent);
+    return rc;
 }
 
 int
@@ -116,16 +246,16 @@ deferred_survey(const char *dir, struct deferred_survey *out)
 {
     enum { TRIES = 20 };
     char *path = place_path(dir, "deferred.mdb");
+    char *journal = place_path(dir, "deferred.journal");
     struct pages_stamp stamp;
     struct pages *p = NULL;
-    int rc = path ? pages_open(path, &p) : BIDE_ENOMEM;
+    int rc = path && journal ? pages_open(path, &p) : BIDE_ENOMEM;
 
-    free(path);
     if (!rc) {
         rc = pages_check(p);
     }
     for (int i = 0; i < TRIES && !rc; i++) {
-        rc = look(p, out);
+        rc = look(p, journal, i + 1 == TRIES, out);
         if (rc != PAGES_AGAIN) {
             break;
         }
@@ -135,5 +265,7 @@ deferred_survey(const char *dir, struct deferred_survey *out)
         out->bytes = stamp.size;
     }
     pages_close(p);
+    free(path);
+    free(journal);
     return rc;
 }

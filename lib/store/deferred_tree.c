@@ -8,7 +8,9 @@
  *   'h' ...02                      -> head: waiting
  *   'i' mail 00 00 <due> ...02     -> crc
  *   'i' mail 00 01 <5000> ...01    -> crc
- *   'k' mail 00 order-9            -> crc, 2 */
+ *   'k' mail 00 order-9            -> crc, 2
+ *   'l'                            -> crc, id of the journal, 7: holds batches
+ * up to the seventh */
 #include "store/deferred_tree.h"
 
 #include <errno.h>
@@ -17,34 +19,7 @@
 
 _Static_assert(sizeof(struct tree_counts) == 64, "no holes");
 
-/* ---- bare records ---- */
-
-int
-tree_get(struct work *w, const void *key, size_t length, MDB_val *out)
-{
-    MDB_val k = lmdb_val(key, length);
-
-    return mdb_get(w->txn, w->d->dbi, &k, out);
-}
-
-int
-tree_put(struct work *w, const void *key, size_t length, const void *value,
-         size_t value_length)
-{
-    MDB_val k = lmdb_val(key, length), v = lmdb_val(value, value_length);
-
-    w->changed = true;
-    return mdb_put(w->txn, w->d->dbi, &k, &v, 0);
-}
-
-int
-tree_delete(struct work *w, const void *key, size_t length)
-{
-    MDB_val k = lmdb_val(key, length);
-
-    w->changed = true;
-    return mdb_del(w->txn, w->d->dbi, &k, NULL);
-}
+/* ---- sealed records ---- */
 
 static int
 put_sealed(struct work *w, const void *key, size_t length, const void *value,
@@ -75,34 +50,6 @@ get_sealed(struct work *w, const void *key, size_t length, void *out,
     }
     memcpy(out, value, size);
     return 0;
-}
-
-static bool
-begins(const MDB_val *key, const void *prefix, size_t length)
-{
-    return key->mv_size >= length && !memcmp(key->mv_data, prefix, length);
-}
-
-int
-tree_each(struct work *w, const void *prefix, size_t length,
-          tree_visit_fn *visit, void *arg)
-{
-    MDB_val k = lmdb_val(prefix, length), v;
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(w->txn, w->d->dbi, &cursor);
-
-    if (rc) {
-        return rc;
-    }
-    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-    while (!rc && begins(&k, prefix, length)) {
-        rc = visit(arg, &k, &v);
-        if (!rc) {
-            rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-        }
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* ---- counts ---- */
@@ -512,11 +459,20 @@ tree_meta(struct work *w)
     return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 }
 
+static bool
+is_current(const struct work *w)
+{
+    return w->meta.format == DEFERRED_FORMAT && w->meta.boot == w->now.boot;
+}
+
 int
 tree_begin(struct work *w)
 {
     int rc = tree_meta(w);
 
+    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_current(w)))) {
+        return DEFERRED_DIRECT; /* much may change */
+    }
     if (rc == MDB_NOTFOUND) {
         MDB_stat st;
 
@@ -527,6 +483,11 @@ tree_begin(struct work *w)
     }
     if (rc) {
         return rc;
+    }
+    if (w->meta.format == DEFERRED_FORMAT_1) {
+        w->meta.format =
+            DEFERRED_FORMAT; /* as it was before there was a journal */
+        w->changed = true;
     }
     if (w->meta.format != DEFERRED_FORMAT) {
         return MDB_VERSION_MISMATCH;
@@ -540,7 +501,18 @@ tree_begin(struct work *w)
 }
 
 int
+tree_put_mark(struct work *w)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    struct journal_mark mark = {w->d->journal.id, w->d->journal.next - 1};
+
+    return put_sealed(w, &key, 1, &mark, sizeof(mark));
+}
+
+int
 tree_end(struct work *w)
 {
-    return put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+    int rc = put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+
+    return rc || !w->direct || !w->d->journal.id ? rc : tree_put_mark(w);
 }

@@ -21,13 +21,29 @@ struct tree_item {
 /* Reads meta; after a boot gives back what was leased before it. */
 int tree_begin(struct work *w);
 int tree_end(struct work *w);
+int tree_put_mark(struct work *w);
 int tree_meta(struct work *w); /* reads it; else w->meta stays */
 int tree_repair(struct work *w);
+
+/* ---- deferred_view.c ---- */
 
 int tree_get(struct work *w, const void *key, size_t length, MDB_val *out);
 int tree_put(struct work *w, const void *key, size_t length, const void *value,
              size_t value_length);
 int tree_delete(struct work *w, const void *key, size_t length);
+/* Walks keys that begin with a prefix; visit gives 0 to go on, and writes
+ * nothing. */
+typedef int tree_visit_fn(void *arg, const MDB_val *key, const MDB_val *value);
+int tree_each(struct work *w, const void *prefix, size_t length,
+              tree_visit_fn *visit, void *arg);
+/* From the first key that is not below `from`. */
+int tree_each_from(struct work *w, const void *prefix, size_t length,
+                   const void *from, size_t from_length, tree_visit_fn *visit,
+                   void *arg);
+/* The last key that begins with that byte, DEFERRED_KEY_ROOM; MDB_NOTFOUND. */
+int tree_last(struct work *w, uint8_t kind, uint8_t *key, size_t *out_length);
+
+/* ---- deferred_tree.c ---- */
 
 int tree_counts(struct work *w, const char *policy, struct tree_counts *out);
 int tree_put_counts(struct work *w, const char *policy,
@@ -55,11 +71,5 @@ int tree_remove_damaged(struct work *w, uint64_t id,
 /* The first place in order of time, then id; MDB_NOTFOUND. */
 int tree_first(struct work *w, const char *policy, enum deferred_state state,
                struct deferred_place *out);
-
-/* Walks keys that begin with a prefix; visit gives 0 to go on, and writes
- * nothing. */
-typedef int tree_visit_fn(void *arg, const MDB_val *key, const MDB_val *value);
-int tree_each(struct work *w, const void *prefix, size_t length,
-              tree_visit_fn *visit, void *arg);
 
 #endif

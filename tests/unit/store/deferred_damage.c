@@ -9,10 +9,12 @@ static const char dear[] = "dear customer number %d, this is a letter";
 static uint8_t *
 file_read(struct queue *q, size_t *out_length)
 {
-    FILE *f = fopen(q->scratch->file, "r");
     uint8_t *bytes;
     long length;
+    FILE *f;
 
+    queue_fold(q);
+    f = fopen(q->scratch->file, "r");
     assert_non_null(f);
     assert_int_equal(fseek(f, 0, SEEK_END), 0);
     length = ftell(f);
@@ -213,7 +215,7 @@ a_lease_survives_that_the_meta_is_spoiled(void **state)
 {
     struct queue *q = *state;
     uint64_t next = 3; /* after two were put: id 3 comes next */
-    uint8_t meta[24] = {1};
+    uint8_t meta[24] = {DEFERRED_FORMAT};
 
     queue_put(q, "one");
     queue_put(q, "two");

@@ -211,6 +211,7 @@ spoil(struct queue *q, uint64_t number)
     MDB_dbi dbi;
     char copy[700];
 
+    queue_fold(q);
     deferred_close(q->d);
     assert_int_equal(mdb_env_create(&env), 0);
     assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);

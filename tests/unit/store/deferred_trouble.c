@@ -13,8 +13,6 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "store/deferred_inside.h"
-
 /* Sanitizers have a malloc of their own.  gcc and clang tell it differently. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0
@@ -30,7 +28,7 @@
 /* So that the libraries see them too. */
 #define SEEN __attribute__((visibility("default")))
 
-enum failing { NOTHING, MEMORY, WRITES, SYNCS };
+enum failing { NOTHING, MEMORY, WRITES, SYNCS, DISK };
 
 static enum failing failing;
 static long countdown; /* to the call that fails; 0: none does */
@@ -38,6 +36,10 @@ static long countdown; /* to the call that fails; 0: none does */
 static bool
 fails_now(enum failing kind)
 {
+    if (failing == DISK && (kind == WRITES || kind == SYNCS)) {
+        countdown -= countdown > 0;
+        return !countdown; /* from that one on */
+    }
     return failing == kind && countdown && !--countdown;
 }
 
@@ -147,7 +149,7 @@ do_everything(struct queue *q)
 }
 
 /* How many works are there: each put that succeeded is there or done. */
-static void
+static long
 each_call_fails_once(struct queue *q, enum failing kind)
 {
     long nth, failed = 0;
@@ -172,7 +174,7 @@ each_call_fails_once(struct queue *q, enum failing kind)
         queue_counts(q);
     }
     assert_true(nth < 5000);
-    assert_true(failed > 0);
+    return failed;
 }
 
 static void
@@ -181,9 +183,10 @@ memory_may_run_out_at_any_time(void **state)
     if (!OWN_MALLOC) {
         skip();
     }
-    each_call_fails_once(*state, MEMORY);
+    assert_true(each_call_fails_once(*state, MEMORY) > 0);
 }
 
+/* What the journal can not take, goes into the file. */
 static void
 any_write_may_fail(void **state)
 {
@@ -191,9 +194,15 @@ any_write_may_fail(void **state)
 }
 
 static void
+the_disk_may_fail_from_any_time_on(void **state)
+{
+    assert_true(each_call_fails_once(*state, DISK) > 0);
+}
+
+static void
 any_sync_may_fail(void **state)
 {
-    each_call_fails_once(*state, SYNCS);
+    assert_true(each_call_fails_once(*state, SYNCS) > 0);
 }
 
 static void
@@ -420,6 +429,7 @@ main(void)
         QUEUE(memory_may_run_out_at_any_time),
         QUEUE(any_write_may_fail),
         QUEUE(any_sync_may_fail),
+        QUEUE(the_disk_may_fail_from_any_time_on),
         QUEUE(what_is_not_on_the_disk_is_not_stored),
         QUEUE(a_stopped_process_is_an_error_and_no_hang),
         QUEUE(on_a_full_disk_nothing_is_put_and_all_is_done),
