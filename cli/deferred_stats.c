@@ -30,7 +30,7 @@ static const struct number {
     NUMBER("WAITING", waiting), NUMBER("LEASED", leased),
     NUMBER("DEAD", dead),       NUMBER("STORED", stored),
     NUMBER("DONE", done),       NUMBER("DROPPED", dropped),
-    NUMBER("EXPIRED", expired), NUMBER("BYTES", bytes),
+    NUMBER("DIED", died),       NUMBER("BYTES", bytes),
 #undef NUMBER
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };

@@ -37,7 +37,7 @@ struct deferred_item {
     uint64_t id;
     char policy[BIDE_NAME_MAX + 1];
     enum deferred_state state;
-    uint32_t attempts; /* times it was taken */
+    uint32_t attempts;                      /* times it was taken */
     uint64_t stored_ns, due_ns, expires_ns; /* CLOCK_REALTIME */
     uint64_t lease, lease_ends_ns;          /* CLOCK_BOOTTIME */
     char type[BIDE_WORK_TYPE_MAX + 1], key[BIDE_WORK_KEY_MAX + 1];
@@ -125,7 +125,7 @@ int deferred_events(struct deferred *d,
  * that, how often work became dead (too old, too often tried, damaged). */
 struct deferred_counts {
     char policy[BIDE_NAME_MAX + 1];
-    uint64_t stored, done, dropped, expired;
+    uint64_t stored, done, dropped, died;
     uint64_t waiting, leased, dead, bytes;
     uint64_t oldest_ns; /* stored first of those that are there; 0: none */
 };

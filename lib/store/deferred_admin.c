@@ -308,7 +308,7 @@ count(struct work *w, struct change *change)
         .stored = t.stored,
         .done = t.done,
         .dropped = t.dropped,
-        .expired = t.expired,
+        .died = t.died,
         .waiting = t.waiting,
         .leased = t.leased,
         .dead = t.dead,

@@ -255,7 +255,7 @@ count_move(struct work *w, const char *policy, enum deferred_state from,
     }
     --*count_of(&counts, from);
     ++*count_of(&counts, to);
-    counts.expired += to == DEFERRED_DEAD;
+    counts.died += to == DEFERRED_DEAD;
     return tree_put_counts(w, policy, &counts);
 }
 

@@ -7,7 +7,7 @@
 
 /* Of a policy, as stored: the first four ever, the others now. */
 struct tree_counts {
-    uint64_t stored, done, dropped, expired;
+    uint64_t stored, done, dropped, died;
     uint64_t waiting, leased, dead, bytes;
 };
 

@@ -77,7 +77,7 @@ is_leased() {
     gives 0 bide deferred list --json
     json 'j == {"deferred": []}'
     gives 0 bide deferred stats mail --json
-    json 'j["policies"] == [dict(policy="mail", waiting=0, leased=0, dead=0, stored=0, done=0, dropped=0, expired=0, bytes=0, oldest_ms=None)]'
+    json 'j["policies"] == [dict(policy="mail", waiting=0, leased=0, dead=0, stored=0, done=0, dropped=0, died=0, bytes=0, oldest_ms=None)]'
 }
 
 @test "list and show say what a piece is" {

@@ -279,7 +279,7 @@ work_too_old_is_dead_and_can_be_sent_back(void **state)
     queue_pass(q, 100000 * SECOND);
     assert_int_equal(queue_take(q, 1), 0);
     assert_int_equal(queue_counts(q).dead, 1);
-    assert_int_equal(queue_counts(q).expired, 1);
+    assert_int_equal(queue_counts(q).died, 1);
     assert_int_equal(deferred_requeue(q->d, id, NULL), 0);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 1);

@@ -194,7 +194,7 @@ whatever_is_done_the_counts_add_up(void **state)
     }
     c = queue_counts(q);
     l = read_log(q);
-    assert_true(c.done && c.dropped && c.expired && c.dead);
+    assert_true(c.done && c.dropped && c.died && c.dead);
     assert_int_equal(c.dropped, dropped);
     assert_int_equal(l.all, dropped + requeued);
 }
