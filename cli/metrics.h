@@ -38,10 +38,12 @@ struct metrics_group {
 
 struct metrics {
     struct admin *registry;
-    size_t cell_count, policy_count, group_count;
+    size_t cell_count, policy_count, group_count, deferred_count;
     struct metrics_cell *cells;      /* by name and scope */
     struct metrics_policy *policies; /* by name; undefined ones last */
     struct metrics_group *groups;
+    struct deferred_counts *deferred; /* by policy */
+    bool queue;                       /* postponed work can be read */
     bool live;    /* there is a live state, and it can be read */
     bool history; /* recordings could be read, or there are none */
     struct admin_past past;

@@ -254,6 +254,32 @@ keep_level(void *arg, const struct admin_alarm *alarm)
     return 0;
 }
 
+/* ---- postponed work ---- */
+
+static int
+add_deferred(void *arg, const struct deferred_counts *c)
+{
+    struct metrics *m = arg;
+    struct deferred_counts *to =
+        place(&m->deferred, &m->deferred_count, sizeof(*to));
+
+    if (!to) {
+        return BIDE_ENOMEM;
+    }
+    *to = *c;
+    return 0;
+}
+
+/* Only members of its group may look at it. */
+static void
+read_deferred(struct metrics *m)
+{
+    struct deferred *d;
+
+    m->queue = admin_deferred(m->registry, &d) == 0 &&
+               deferred_counts(d, add_deferred, m) == 0;
+}
+
 /* ---- all of it ---- */
 
 int
@@ -277,6 +303,7 @@ metrics_read(struct admin *registry, struct metrics *out)
     /* What is wrong with the history does not hide the rest. */
     out->history = admin_each_alarm(registry, NULL, 0, keep_level, out) == 0 &&
                    admin_past(registry, &out->past) == 0;
+    read_deferred(out);
     if (admin_trouble(registry, &out->trouble_ns) == 0) {
         out->trouble_ns = 0;
     }
@@ -292,5 +319,6 @@ metrics_free(struct metrics *m)
     free(m->cells);
     free(m->policies);
     free(m->groups);
+    free(m->deferred);
     memset(m, 0, sizeof(*m));
 }

@@ -49,9 +49,9 @@ put_number(const struct family *f, const char *suffix,
 }
 
 static void
-put_time(const struct family *f, uint64_t ns)
+put_time(const struct family *f, const char *const *labels, uint64_t ns)
 {
-    put_number(f, "", NO_LABELS, (double)(ns / 1000000) / 1000);
+    put_number(f, "", labels, (double)(ns / 1000000) / 1000);
 }
 
 /* ---- of the whole ---- */
@@ -82,10 +82,16 @@ history_up(const struct family *f, const struct metrics *m)
 }
 
 static void
+queue_up(const struct family *f, const struct metrics *m)
+{
+    put_count(f, NO_LABELS, m->queue);
+}
+
+static void
 recorded(const struct family *f, const struct metrics *m)
 {
     if (m->history && m->past.recorded_ns > 0) {
-        put_time(f, m->past.recorded_ns);
+        put_time(f, NO_LABELS, m->past.recorded_ns);
     }
 }
 
@@ -93,7 +99,7 @@ static void
 trouble(const struct family *f, const struct metrics *m)
 {
     if (m->trouble_ns > 0) {
-        put_time(f, m->trouble_ns);
+        put_time(f, NO_LABELS, m->trouble_ns);
     }
 }
 
@@ -318,66 +324,42 @@ budget_refused(const struct family *f, const struct metrics *m)
     }
 }
 
-/* ---- the table ---- */
-
-#define STAT(field) NULL, offsetof(struct bide_stats, field), false
-
-static const struct {
-    const char *name, *type, *help;
-    void (*write)(const struct family *f, const struct metrics *m);
-    size_t offset; /* without `write`: a count of struct bide_stats */
-    bool always;   /* also when nothing could be read */
-} families[] = {
-    {"bide_up", "gauge", "1 when the registry can be read.", up, 0, true},
-    {"bide_build_info", "gauge", "The version of bide.", version, 0, true},
-    {"bide_live_up", "gauge",
-     "1 when the live state can be read; 0 also before the first call.",
-     live_up, 0, false},
-    {"bide_history_up", "gauge",
-     "1 when what was recorded can be read, or nothing was yet.", history_up, 0,
-     false},
-    {"bide_history_recorded_timestamp_seconds", "gauge",
-     "When bide record recorded last.", recorded, 0, false},
-    {"bide_registry_trouble_timestamp_seconds", "gauge",
-     "When a service last failed to read the registry.", trouble, 0, false},
-    {"bide_policy_version", "gauge",
-     "The version in force; 0: services ask for it, nobody defined it.",
-     policy_version, 0, false},
-    {"bide_policy_info", "gauge", "What kind of policy it is.", policy_info, 0,
-     false},
-    {"bide_policy_paused", "gauge", "1 while new calls are refused.",
-     policy_paused, 0, false},
-    {"bide_policy_warning_level", "gauge",
-     "By its warn_ and crit_ keys: 0 ok, 1 warning, 2 critical.", policy_level,
-     0, false},
-    {"bide_calls_total", "counter", "Calls that ended, by verdict.", calls, 0,
-     false},
-    {"bide_calls_recovered_total", "counter",
-     "Calls that succeeded after a failure.", STAT(recovered)},
-    {"bide_attempts_total", "counter", "Attempts that ended.", STAT(attempts)},
-    {"bide_retries_total", "counter", "Attempts after the first of a call.",
-     STAT(retries)},
-    {"bide_attempt_failures_total", "counter",
-     "Attempts that failed, by outcome.", failures, 0, false},
-    {"bide_slept_seconds_total", "counter", "Time slept between attempts.",
-     slept, 0, false},
-    {"bide_attempt_duration_seconds", "histogram",
-     "How long attempts took, within 3 %.", durations, 0, false},
-    {"bide_sleeping_calls", "gauge", "Calls asleep between two attempts.",
-     sleeping, 0, false},
-    {"bide_breaker_state", "gauge",
-     "1 for the state that the circuit breaker is in.", breaker_state, 0,
-     false},
-    {"bide_breaker_opened_total", "counter",
-     "Times that the circuit breaker opened.", breaker_opened, 0, false},
-    {"bide_budget_level_ratio", "gauge", "How full the retry budget is.",
-     budget_level, 0, false},
-    {"bide_budget_refused_total", "counter",
-     "Retries that the budget did not let out.", budget_refused, 0, false},
-};
+/* ---- postponed work ---- */
 
 static void
-put_stats(const struct family *f, const struct metrics *m, size_t offset)
+deferred_work(const struct family *f, const struct metrics *m)
+{
+    for (size_t i = 0; i < m->deferred_count; i++) {
+        const struct deferred_counts *c = &m->deferred[i];
+        const struct {
+            const char *state;
+            uint64_t count;
+        } rows[] = {
+            {"waiting", c->waiting}, {"leased", c->leased}, {"dead", c->dead}};
+
+        for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+            put_count(f, LABELS("policy", c->policy, "state", rows[k].state),
+                      rows[k].count);
+        }
+    }
+}
+
+static void
+deferred_oldest(const struct family *f, const struct metrics *m)
+{
+    for (size_t i = 0; i < m->deferred_count; i++) {
+        const struct deferred_counts *c = &m->deferred[i];
+
+        if (c->oldest_ns > 0) {
+            put_time(f, LABELS("policy", c->policy), c->oldest_ns);
+        }
+    }
+}
+
+/* ---- the table ---- */
+
+static void
+put_stat(const struct family *f, const struct metrics *m, size_t offset)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         uint64_t count;
@@ -387,6 +369,94 @@ put_stats(const struct family *f, const struct metrics *m, size_t offset)
         put_count(f, LABELS(OF_CELL(&m->cells[i])), count);
     }
 }
+
+static void
+put_work(const struct family *f, const struct metrics *m, size_t offset)
+{
+    for (size_t i = 0; i < m->deferred_count; i++) {
+        uint64_t count;
+
+        memcpy(&count, (const char *)&m->deferred[i] + offset, sizeof(count));
+        put_count(f, LABELS("policy", m->deferred[i].policy), count);
+    }
+}
+
+#define ALWAYS(write) write, NULL, 0, true
+#define EACH(write) write, NULL, 0, false
+#define STAT(field) NULL, put_stat, offsetof(struct bide_stats, field), false
+#define WORK(field) \
+    NULL, put_work, offsetof(struct deferred_counts, field), false
+
+static const struct {
+    const char *name, *type, *help;
+    /* One of the two. */
+    void (*write)(const struct family *f, const struct metrics *m);
+    void (*put)(const struct family *f, const struct metrics *m, size_t offset);
+    size_t offset;
+    bool always; /* also when nothing could be read */
+} families[] = {
+    {"bide_up", "gauge", "1 when the registry can be read.", ALWAYS(up)},
+    {"bide_build_info", "gauge", "The version of bide.", ALWAYS(version)},
+    {"bide_live_up", "gauge",
+     "1 when the live state can be read; 0 also before the first call.",
+     EACH(live_up)},
+    {"bide_history_up", "gauge",
+     "1 when what was recorded can be read, or nothing was yet.",
+     EACH(history_up)},
+    {"bide_history_recorded_timestamp_seconds", "gauge",
+     "When bide record recorded last.", EACH(recorded)},
+    {"bide_registry_trouble_timestamp_seconds", "gauge",
+     "When a service last failed to read the registry.", EACH(trouble)},
+    {"bide_policy_version", "gauge",
+     "The version in force; 0: services ask for it, nobody defined it.",
+     EACH(policy_version)},
+    {"bide_policy_info", "gauge", "What kind of policy it is.",
+     EACH(policy_info)},
+    {"bide_policy_paused", "gauge", "1 while new calls are refused.",
+     EACH(policy_paused)},
+    {"bide_policy_warning_level", "gauge",
+     "By its warn_ and crit_ keys: 0 ok, 1 warning, 2 critical.",
+     EACH(policy_level)},
+    {"bide_calls_total", "counter", "Calls that ended, by verdict.",
+     EACH(calls)},
+    {"bide_calls_recovered_total", "counter",
+     "Calls that succeeded after a failure.", STAT(recovered)},
+    {"bide_attempts_total", "counter", "Attempts that ended.", STAT(attempts)},
+    {"bide_retries_total", "counter", "Attempts after the first of a call.",
+     STAT(retries)},
+    {"bide_attempt_failures_total", "counter",
+     "Attempts that failed, by outcome.", EACH(failures)},
+    {"bide_slept_seconds_total", "counter", "Time slept between attempts.",
+     EACH(slept)},
+    {"bide_attempt_duration_seconds", "histogram",
+     "How long attempts took, within 3 %.", EACH(durations)},
+    {"bide_sleeping_calls", "gauge", "Calls asleep between two attempts.",
+     EACH(sleeping)},
+    {"bide_breaker_state", "gauge",
+     "1 for the state that the circuit breaker is in.", EACH(breaker_state)},
+    {"bide_breaker_opened_total", "counter",
+     "Times that the circuit breaker opened.", EACH(breaker_opened)},
+    {"bide_budget_level_ratio", "gauge", "How full the retry budget is.",
+     EACH(budget_level)},
+    {"bide_budget_refused_total", "counter",
+     "Retries that the budget did not let out.", EACH(budget_refused)},
+    {"bide_deferred_up", "gauge", "1 when postponed work can be read.",
+     EACH(queue_up)},
+    {"bide_deferred_work", "gauge", "Pieces of postponed work, by state.",
+     EACH(deferred_work)},
+    {"bide_deferred_bytes", "gauge", "Their size.", WORK(bytes)},
+    {"bide_deferred_oldest_timestamp_seconds", "gauge",
+     "When the one that was stored first was stored.", EACH(deferred_oldest)},
+    {"bide_deferred_stored_total", "counter", "Pieces that were stored.",
+     WORK(stored)},
+    {"bide_deferred_done_total", "counter", "Pieces that were done.",
+     WORK(done)},
+    {"bide_deferred_dropped_total", "counter", "Pieces that somebody dropped.",
+     WORK(dropped)},
+    {"bide_deferred_died_total", "counter",
+     "Times that a piece became dead: too old, tried too often, or damaged.",
+     WORK(died)},
+};
 
 void
 metrics_write(const struct metrics *m, FILE *out)
@@ -402,7 +472,7 @@ metrics_write(const struct metrics *m, FILE *out)
         if (families[i].write) {
             families[i].write(&f, m);
         } else {
-            put_stats(&f, m, families[i].offset);
+            families[i].put(&f, m, families[i].offset);
         }
     }
 }

@@ -29,6 +29,9 @@ paused = yes
 
 [forced]
 breaker = open
+
+[later]
+importance = postponable
 END
     bide apply traffic.ini >/dev/null
     bide exec pay -- true
@@ -137,6 +140,41 @@ END
     is 'bide_sleeping_calls{policy="stock",scope=""}' 1
     is 'bide_breaker_state{policy="pay",scope="",state="open"}' 1
     is 'bide_breaker_opened_total{policy="pay",scope=""}' 1
+}
+
+@test "postponed work is counted as in deferred stats" {
+    printf '[mail]\nimportance = postponable\ndefer_attempts = 1\nwait = none\n' >mail.ini
+    bide apply mail.ini >/dev/null
+    for i in 1 2 3 4; do printf "letter $i" | bide deferred put mail; done
+    # The second can not be done, and is dead after one try; the third is done.
+    bide deferred replay mail --until-empty --exec 'grep -q "letter [134]"' || true
+    printf "letter 5" | bide deferred put mail
+    bide deferred drop "$(bide deferred put mail <mail.ini)"
+    bide metrics >all
+    text=$(cat all)
+    is bide_deferred_up 1
+    is 'bide_deferred_work{policy="mail",state="waiting"}' 1
+    is 'bide_deferred_work{policy="mail",state="leased"}' 0
+    is 'bide_deferred_work{policy="mail",state="dead"}' 1
+    is 'bide_deferred_bytes{policy="mail"}' 16
+    is 'bide_deferred_stored_total{policy="mail"}' 6
+    is 'bide_deferred_done_total{policy="mail"}' 3
+    is 'bide_deferred_dropped_total{policy="mail"}' 1
+    is 'bide_deferred_died_total{policy="mail"}' 1
+    oldest=$(awk '/^bide_deferred_oldest_timestamp_seconds/ { print int($NF) }' all)
+    [ "$oldest" -le "$(date +%s)" ] && [ "$oldest" -gt "$(($(date +%s) - 600))" ]
+    run checked all
+    [ -z "$output" ] || says "no promtool"
+}
+
+@test "who may not read postponed work, or cannot, still gets the rest" {
+    traffic
+    printf letter | bide deferred put later
+    head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
+    text=$(bide metrics)
+    is bide_up 1
+    is bide_deferred_up 0
+    is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 2
 }
 
 @test "--output replaces the file, readable for all" {
