@@ -8,9 +8,9 @@
  *   'h' ...02                      -> head: waiting
  *   'i' mail 00 00 <due> ...02     -> crc
  *   'i' mail 00 01 <5000> ...01    -> crc
- *   'k' mail 00 order-9            -> crc, 2
- *   'l'                            -> crc, id of the journal, 7: holds batches
- * up to the seventh */
+ *   'j'                            -> crc, id of the journal, 7: what its
+ *                                     batches up to the seventh say is here
+ *   'k' mail 00 order-9            -> crc, 2 */
 #include "store/deferred_tree.h"
 
 #include <errno.h>

@@ -84,7 +84,7 @@ step_file(struct walk *walk, MDB_cursor_op op)
 static void
 settle_node(struct walk *walk, const struct recent_node *n)
 {
-    MDB_val k;
+    MDB_val k = {0};
 
     while (n && !n->value) {
         n = n->next[0];
