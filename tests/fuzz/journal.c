@@ -5,7 +5,8 @@
  * An input of an odd first byte is the journal from its first batch on.  Else
  * entries follow: flags | key length | value length u16 | key | value; SEALED:
  * the value is given the checksum that records have; CLOSES: this entry is the
- * last of its batch; SKIPS: and the batch after it is missing. */
+ * last of its batch; SKIPS: and the batch after it is missing; LIES: the entry
+ * says that its value is as long as its first bytes tell. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include "store/deferred_inside.h"
 #include "store/writer.h"
 
-enum { GONE = 1, SEALED = 2, CLOSES = 4, SKIPS = 8 };
+enum { GONE = 1, SEALED = 2, CLOSES = 4, SKIPS = 8, LIES = 16 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -99,6 +100,7 @@ add_entry(struct making *m, const uint8_t *from, size_t left)
     uint8_t value[UINT16_MAX + 4];
     const uint8_t *key = from + 4;
     uint16_t length;
+    size_t size;
 
     if (left < 4 || left - 4 < from[1]) {
         return 0;
@@ -109,18 +111,21 @@ add_entry(struct making *m, const uint8_t *from, size_t left)
     }
     e.key_length = from[1];
     e.gone = from[0] & GONE;
-    e.value_length = length;
-    memcpy(value, key + from[1], length);
+    size = length;
+    memcpy(value, key + from[1], size);
     if (from[0] & SEALED) {
-        e.value_length =
-            (uint32_t)record_seal(key, from[1], key + from[1], length, value);
+        size = record_seal(key, from[1], key + from[1], size, value);
     }
-    if (m->end + sizeof(e) + from[1] + e.value_length > JOURNAL_SIZE) {
+    if (m->end + sizeof(e) + from[1] + size > JOURNAL_SIZE) {
         return 0;
+    }
+    e.value_length = (uint32_t)size;
+    if (from[0] & LIES && size >= sizeof(e.value_length)) {
+        memcpy(&e.value_length, value, sizeof(e.value_length));
     }
     add(m, &e, sizeof(e));
     add(m, key, from[1]);
-    add(m, value, e.value_length);
+    add(m, value, size);
     if (from[0] & CLOSES &&
         m->end + sizeof(struct journal_batch) + JOURNAL_STEP < JOURNAL_SIZE) {
         close_batch(m, from[0] & SKIPS);
