@@ -331,7 +331,7 @@ audit_command(struct command_line *line)
         qsort(a.list, a.count, sizeof(*a.list), by_time);
     }
     if (!rc && a.count == 0 && a.name) {
-        status = history_check_name(line, a.name);
+        status = say_unless_policy(line->registry, a.name);
     }
     if (!rc && !status) {
         rc = print(&a);

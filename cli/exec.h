@@ -72,6 +72,9 @@ void exec_input_close(struct exec_input *in);
 
 /* The descriptor an attempt is to read from, at its beginning.  -1: errno. */
 int exec_input_for(struct exec_input *in, uint32_t attempt);
+/* The same file read-only, and with a place of its own, where the kernel lets
+ * us; `fd` is closed then, else given back. */
+int exec_reopen(int fd);
 
 /* ---- for later ---- */
 

@@ -74,9 +74,8 @@ read_all(int to, struct exec_signals *s)
     }
 }
 
-/* Read-only, and with a place of its own, where the kernel lets us. */
-static int
-reopen(int fd)
+int
+exec_reopen(int fd)
 {
     char path[32];
     int again;
@@ -107,7 +106,7 @@ keep_stream(struct exec_input *in, struct exec_signals *s)
         errno = saved;
         return rc;
     }
-    in->fd = reopen(fd);
+    in->fd = exec_reopen(fd);
     in->start = 0;
     return 0;
 }

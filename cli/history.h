@@ -71,7 +71,4 @@ int history_command(struct command_line *line);
 int history_times(struct command_line *line, uint64_t now_ns,
                   uint64_t *out_since, uint64_t *out_until);
 
-/* A name without any calls may still be one.  0 or the exit status. */
-int history_check_name(struct command_line *line, const char *name);
-
 #endif

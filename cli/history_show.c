@@ -410,20 +410,6 @@ history_asked(const struct command_line *line)
            line->option[OPTION_BY] || line->option[OPTION_CSV];
 }
 
-int
-history_check_name(struct command_line *line, const char *name)
-{
-    struct record r;
-    int rc = admin_policy(line->registry, name, &r);
-
-    if (rc == 0) {
-        record_free(&r);
-        return 0;
-    }
-    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
-                                : say_failure(rc, name);
-}
-
 void
 history_say_damaged(const struct admin_past *past, uint64_t count)
 {
@@ -463,7 +449,7 @@ history_command(struct command_line *line)
     }
     status = history_read_rows(line, &rows);
     if (status == 0 && rows.name && rows.count == 0) {
-        status = history_check_name(line, rows.name);
+        status = say_unless_policy(line->registry, rows.name);
     }
     if (status == 0 && rows.by == BY_VERSION) {
         status = history_versions(line, &rows);

@@ -368,8 +368,7 @@ look_at_child(struct replay *r, struct piece *p)
 static int
 open_input(const void *bytes, size_t length)
 {
-    int fd = memfd_create("bide-work", MFD_CLOEXEC), again;
-    char path[32];
+    int fd = memfd_create("bide-work", MFD_CLOEXEC);
 
     for (size_t at = 0; fd >= 0 && at < length;) {
         ssize_t n = write(fd, (const char *)bytes + at, length - at);
@@ -380,17 +379,8 @@ open_input(const void *bytes, size_t length)
         }
         at += n > 0 ? (size_t)n : 0;
     }
-    if (fd < 0) {
-        return -1;
-    }
-    /* Read-only: no attempt is to change what the next one reads. */
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    again = open(path, O_RDONLY | O_CLOEXEC);
-    if (again < 0) {
-        return fd;
-    }
-    close(fd);
-    return again;
+    /* No attempt is to change what the next one reads. */
+    return fd < 0 ? fd : exec_reopen(fd);
 }
 
 void

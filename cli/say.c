@@ -188,6 +188,20 @@ say_no_policy(struct admin *registry, const char *name)
     return STATUS_ABSENT;
 }
 
+int
+say_unless_policy(struct admin *registry, const char *name)
+{
+    struct record r;
+    int rc = admin_policy(registry, name, &r);
+
+    if (rc == 0) {
+        record_free(&r);
+        return 0;
+    }
+    return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
+                                : say_failure(rc, name);
+}
+
 /* Faults of a command's own settings have no file to be named. */
 static bool
 is_file(const char *file)

@@ -46,6 +46,8 @@ int say_usage(const struct command_line *line, const char *format, ...)
 
 /* "NAME: no such policy (NEAR?)". */
 int say_no_policy(struct admin *registry, const char *name);
+/* The same unless there is one: then 0. */
+int say_unless_policy(struct admin *registry, const char *name);
 
 /* Every fault with its place, then for each file how many, and `outcome`
  * ("nothing was changed"; NULL: nothing to add). */

@@ -465,21 +465,6 @@ print_people(const struct cells *cells, const char *name)
     return 0;
 }
 
-/* A name without any calls may still be one. */
-static int
-check_name(struct command_line *line, const char *name)
-{
-    struct record r;
-    int rc = admin_policy(line->registry, name, &r);
-
-    if (rc == 0) {
-        record_free(&r);
-        return 0;
-    }
-    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
-                                : say_failure(rc, name);
-}
-
 int
 stats_command(struct command_line *line)
 {
@@ -494,8 +479,9 @@ stats_command(struct command_line *line)
         return history_command(line);
     }
     rc = admin_each_cell(line->registry, name, add_cell, &cells);
+    /* A name without any calls may still be one. */
     if (rc == 0 && name && cells.count == 0) {
-        status = check_name(line, name);
+        status = say_unless_policy(line->registry, name);
     }
     if (rc == 0 && status == 0) {
         rc = look(line->registry, &cells);

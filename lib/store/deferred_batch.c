@@ -50,6 +50,21 @@ apply(struct work *w, struct change *list)
     return !rc && w->changed ? tree_end(w) : rc;
 }
 
+/* What was done to deferred.mdb itself, unless it failed or nothing was. */
+static int
+commit_file(struct work *w, int rc)
+{
+    struct deferred *d = w->d;
+
+    if (rc || !w->changed) {
+        mdb_txn_abort(w->txn);
+        return rc;
+    }
+    d->wrote_file = true;
+    d->journal.followed = false;
+    return deferred_commit(d, w->txn);
+}
+
 /* Into deferred.mdb itself; there is nothing in the journal. */
 static int
 change_file(struct deferred *d, struct change *list)
@@ -60,14 +75,7 @@ change_file(struct deferred *d, struct change *list)
     if (rc) {
         return rc;
     }
-    rc = apply(&w, list);
-    if (rc || !w.changed) {
-        mdb_txn_abort(w.txn);
-        return rc;
-    }
-    d->wrote_file = true;
-    d->journal.followed = false;
-    return deferred_commit(d, w.txn);
+    return commit_file(&w, apply(&w, list));
 }
 
 static int
@@ -160,16 +168,7 @@ repair(struct deferred *d, const struct deferred_now *now)
         return rc;
     }
     rc = tree_repair(&w);
-    if (!rc) {
-        rc = tree_end(&w);
-    }
-    if (rc) {
-        mdb_txn_abort(w.txn);
-        return rc;
-    }
-    d->wrote_file = true;
-    d->journal.followed = false;
-    return deferred_commit(d, w.txn);
+    return commit_file(&w, rc ? rc : tree_end(&w));
 }
 
 static int
