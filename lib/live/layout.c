@@ -45,7 +45,8 @@ AT(live_header, trouble, 100);
 AT(live_header, trouble_ns, 104);
 AT(live_header, pages_refused, 112);
 AT(live_header, told, 120);
-SIZE(live_header, 128);
+AT(live_header, inode, 128);
+SIZE(live_header, 136);
 
 AT(cell, gate, 0);
 AT(cell, limit, 8);

@@ -26,7 +26,7 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 1,
+    LIVE_FORMAT = 2,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
@@ -65,6 +65,8 @@ struct live_header {
     _Atomic uint64_t trouble_ns;    /* S: when (CLOCK_REALTIME) */
     _Atomic uint64_t pages_refused; /* S: stripes for which no space was left */
     _Atomic uint64_t told;          /* S, O: the commit announced last */
+    uint64_t inode; /* F, and S of a copy: the file up to LIVE_CELLS is
+                       reserved if this is its number */
 };
 
 #include "live/body.h"

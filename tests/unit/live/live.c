@@ -71,6 +71,36 @@ the_directory_is_for_the_group_only_where_there_is_one(void **state)
     }
 }
 
+/* A copy made with holes, as cp --sparse does. */
+static void
+a_copy_gets_all_its_space_when_it_is_used(void **state)
+{
+    struct scene *s = *state;
+    struct live_header h;
+    char copy[200];
+    struct stat st;
+    int from, to;
+
+    live_close(scene_open(s));
+    snprintf(copy, sizeof(copy), "%s.copy", s->path);
+    from = open(s->path, O_RDONLY);
+    to = open(copy, O_RDWR | O_CREAT | O_EXCL, 0660);
+    assert_true(from >= 0 && to >= 0);
+    assert_int_equal(pread(from, &h, sizeof(h), 0), sizeof(h));
+    assert_int_equal(h.inode, inode_of(s->path));
+    assert_int_equal(pwrite(to, &h, sizeof(h), 0), sizeof(h));
+    assert_int_equal(ftruncate(to, (off_t)LIVE_SIZE), 0);
+    assert_int_equal(rename(copy, s->path), 0);
+    live_close(scene_open(s));
+    assert_int_equal(fstat(to, &st), 0);
+    assert_int_equal(inode_of(s->path), st.st_ino);
+    assert_true(st.st_blocks * 512 >= (blkcnt_t)LIVE_CELLS);
+    assert_int_equal(pread(to, &h, sizeof(h), 0), sizeof(h));
+    assert_int_equal(h.inode, st.st_ino);
+    close(from);
+    close(to);
+}
+
 static void
 who_attaches_later_sees_what_is_there(void **state)
 {
@@ -515,6 +545,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCENE_TEST(a_missing_file_is_made_and_its_directory_too),
         SCENE_TEST(the_directory_is_for_the_group_only_where_there_is_one),
+        SCENE_TEST(a_copy_gets_all_its_space_when_it_is_used),
         SCENE_TEST(who_attaches_later_sees_what_is_there),
         SCENE_TEST(closing_gives_all_descriptors_back),
         SCENE_TEST(a_header_that_is_wrong_is_replaced_or_refused),
