@@ -4,17 +4,25 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static pthread_once_t program_once = PTHREAD_ONCE_INIT;
 static char program_name[16];
 
+/* The main thread's name is the program's; other threads ask for it. */
 static void
 read_program(void)
 {
     ssize_t n = -1;
-    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    int fd;
+
+    if (syscall(SYS_gettid) == getpid() && !prctl(PR_GET_NAME, program_name)) {
+        return;
+    }
+    fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
 
     if (fd >= 0) {
         n = read(fd, program_name, sizeof(program_name) - 1);
