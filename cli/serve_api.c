@@ -38,15 +38,17 @@ static const struct route routes[] = {
     {"/api/check", "check", {{0}}},
     {"/api/log", "log", {{OPTION_MOST, "100"}}},
     {"/api/audit", "audit", {{OPTION_SINCE, "-1h"}}},
+    {"/api/deferred", "deferred stats", {{0}}},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-/* The parts of what the page shows, each under its command's name. */
+/* The parts of what the page shows, and their names there. */
 static const struct route parts[] = {
-    {"", "list", {{0}}},
-    {"", "calls", {{OPTION_MOST, "100"}}},
-    {"", "check", {{0}}},
-    {"", "log", {{OPTION_MOST, "30"}}},
+    {"list", "list", {{0}}},
+    {"calls", "calls", {{OPTION_MOST, "100"}}},
+    {"check", "check", {{0}}},
+    {"log", "log", {{OPTION_MOST, "30"}}},
+    {"deferred", "deferred stats", {{0}}},
 };
 
 /* ---- texts ---- */
@@ -362,7 +364,7 @@ answer_now(struct serve_api *api, struct admin *registry,
             *out = part;
             return;
         }
-        put_part(d.out, &part, parts[i].command);
+        put_part(d.out, &part, parts[i].path);
         free(part.text);
     }
     fputs("}\n", d.out);

@@ -1,10 +1,15 @@
-# Makes page.html part of the program:
-#   cmake -DFROM=page.html -DTO=page.c -P embed.cmake
+# Makes page.html, with page.css and page.js in it, part of the program:
+#   cmake -DFROM=FOLDER -DTO=page.c -P embed.cmake
 # together with the policy by which a browser runs the one script and takes the
 # one style that are in it, known by their hashes, and nothing else.
-file(READ "${FROM}" page)
-file(READ "${FROM}" bytes HEX)
-file(SIZE "${FROM}" size)
+file(READ "${FROM}/page.html" page)
+file(READ "${FROM}/page.css" style)
+file(READ "${FROM}/page.js" script)
+string(REPLACE "/* page.css */" "\n${style}" page "${page}")
+string(REPLACE "/* page.js */" "\n${script}" page "${page}")
+file(WRITE "${TO}.html" "${page}")
+file(READ "${TO}.html" bytes HEX)
+file(SIZE "${TO}.html" size)
 
 set(alphabet "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
@@ -43,7 +48,7 @@ endfunction()
 hash_of(script script)
 hash_of(style style)
 string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
-file(WRITE "${TO}" "/* Made of page.html by embed.cmake. */
+file(WRITE "${TO}" "/* Made of page.html, page.css and page.js by embed.cmake. */
 #include <stddef.h>
 
 #include \"serve.h\"

@@ -51,7 +51,7 @@ get() {
     bide set pay attempts=9 --note 'a "note" <b>' >/dev/null
     serve
     for pair in "policies=list" "policies/pay=stats pay" "log=log" "calls=calls" "policies/pay/log=log pay" \
-        "policies/pay/rules=show pay --resolved"; do
+        "policies/pay/rules=show pay --resolved" "deferred=deferred stats"; do
         get "/api/${pair%%=*}"
         [ "$code" = 200 ]
         [ "$type" = "application/json; charset=utf-8" ]

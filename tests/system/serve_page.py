@@ -64,6 +64,8 @@ def scene():
     for _ in range(2):
         bide("exec", "pay", "--scope", "two.example.com", "--", "false")
     bide("exec", "inventory", "--", "true")
+    for letter in ("one", "two"):
+        assert bide("deferred", "put", "mail", input=letter).returncode == 0
     start("exec", "stock", "--", "false")
     until = time.monotonic() + browser.PATIENCE
     while not json.loads(bide("calls", "--json").stdout)["calls"]:
@@ -124,7 +126,7 @@ def look_at_it(b, url):
             if PICTURES:
                 b.picture(f"{PICTURES}/{name}-{scheme}.png")
             b.js(OPEN_ALL)
-            b.until("document.querySelectorAll('.more').length === 5 && document.querySelectorAll('.more .scroll').length === 3")
+            b.until("document.querySelectorAll('.more').length === 5 && document.querySelectorAll('.more .scroll').length === 4")
             where = f"{name}, {scheme}"
             assert b.js("document.documentElement.scrollWidth <= innerWidth"), f"{where}: wider than the window"
             assert b.js(OUTSIDE) == [], (where, b.js(OUTSIDE))
@@ -150,6 +152,12 @@ def read_it(b, url):
         assert words in row, (words, row)
     calls = b.js("document.getElementById('calls').innerText")
     assert "stock" in calls and "attempt 1 of 4 came to exit.1" in calls and "bide" in calls, calls
+    deferred = b.js("document.getElementById('deferred').innerText")
+    assert "mail" in deferred and "2 waiting" in deferred and "oldest" in deferred, deferred
+    assert b.js("document.getElementById('n-deferred').innerText") == "2 pieces"
+    dead = b.js("findUnusual([], {...seen, deferred: {policies: [{policy: 'mail', waiting: 0, leased: 0, dead: 2}]}})"
+                ".map((f) => f.what + ' ' + f.next).join()")
+    assert "mail: 2 pieces are not tried any more bide deferred list mail --dead" in dead, dead
     # What somebody wrote is shown, letter by letter, and is nothing else.
     log = b.js("document.getElementById('log').innerText")
     assert EVIL in log and "created" in log, log

@@ -88,9 +88,20 @@ def check_includes(path, lines):
             fault(path, number, f"{own} must not include the face")
 
 
-def check_top():
-    shown = subprocess.run(["git", "-C", TOP, "ls-files"], capture_output=True, text=True)
-    names = {n.split("/")[0] for n in shown.stdout.splitlines()}
+def check_others(paths):
+    """Tests, scripts, pages; not what is copied, nor a manual, which is read from
+    top to bottom."""
+    for path in paths:
+        if path.startswith(("tests/vectors/", "cli/man/")) or not os.path.isfile(os.path.join(TOP, path)):
+            continue
+        with open(os.path.join(TOP, path), encoding="utf-8") as file:
+            lines = len(file.readlines())
+        if lines > FILE_LINES:
+            fault(path, lines, f"{lines} lines, at most {FILE_LINES}")
+
+
+def check_top(paths):
+    names = {n.split("/")[0] for n in paths}
     for name in sorted(names - TOP_NAMES):
         if not name.startswith("."):
             fault(name, 1, "not wanted at the top")
@@ -101,7 +112,9 @@ for each in files():
     check_sizes(each, text)
     check_functions(each, text)
     check_includes(each, text)
-check_top()
+tracked = subprocess.run(["git", "-C", TOP, "ls-files"], capture_output=True, text=True).stdout.splitlines()
+check_others(t for t in tracked if t not in files())
+check_top(tracked)
 print("\n".join(faults))
 print(f"structure: {len(files())} files, {len(faults)} faults")
 sys.exit(1 if faults else 0)

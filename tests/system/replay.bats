@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# Work that was put off is done: bide deferred replay, and work.
+load deferred
+
+@test "a piece is given on standard input, with its words" {
+    later
+    id=$(put mail "to: you" --type text/plain --key k9)
+    # shellcheck disable=SC2016 # for the command
+    gives 0 bide deferred replay mail --until-empty --exec \
+        'cat >got; echo "$BIDE_ID $BIDE_POLICY $BIDE_ATTEMPT $BIDE_TYPE $BIDE_KEY" >words'
+    [ "$(cat got)" = "to: you" ]
+    [ "$(cat words)" = "$id mail 1 text/plain k9" ]
+    says "1 done, 0 failed"
+    gives 3 bide deferred show "$id"
+    [ "$(count "done")" -eq 1 ]
+}
+
+@test "the policy says how often it is tried each time" {
+    later
+    put mail x >/dev/null
+    # shellcheck disable=SC2016 # for the command
+    gives 0 bide deferred replay mail --until-empty --exec \
+        'cat >>got; echo "$BIDE_ATTEMPT" >>tries; [ "$BIDE_ATTEMPT" = 2 ]'
+    [ "$(cat got)" = xx ]
+    [ "$(tr '\n' ' ' <tries)" = "1 2 " ]
+    gives 0 bide stats mail --json
+    json 'j["policies"][0]["calls"]["recovered"] == 1 and j["policies"][0]["retries"] == 1'
+}
+
+@test "a command that fails leaves it there, with the reason" {
+    later
+    put mail a >/dev/null
+    put mail b >/dev/null
+    gives 1 bide deferred replay mail --until-empty --exec 'exit 9'
+    says "0 done, 2 failed; still there: 2 waiting" "last failure: exit.9, 2 tries: attempts"
+    gives 1 bide deferred replay mail --until-empty --exec true --json
+    json 'j == {"done": 0, "failed": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "last_error": ""}'
+}
+
+@test "a command that is killed is one that failed" {
+    later
+    put mail a >/dev/null
+    # shellcheck disable=SC2016 # for the command
+    gives 1 bide deferred replay mail --until-empty --exec 'kill -9 $$'
+    says "signal.SIGKILL"
+    # What we ignore ourselves is not ignored by it.
+    bide deferred replay mail >/dev/null
+    # shellcheck disable=SC2016 # for the command
+    gives 1 bide deferred replay mail --until-empty --exec 'kill -PIPE $$; :'
+    says "signal.SIGPIPE"
+    [ "$(count waiting)" -eq 1 ]
+}
+
+@test "a command that does not exist stops it, and the rest is not touched" {
+    later
+    for i in 1 2 3 4 5; do put mail "$i" >/dev/null; done
+    gives 1 bide deferred replay mail --exec 'no-such-command-here'
+    says "not found"
+    gives 0 bide deferred list --json
+    json 'sum(d["attempts"] for d in j["deferred"]) == 1 and len(j["deferred"]) == 5'
+}
+
+@test "an attempt that takes too long is ended" {
+    later
+    bide set mail attempt_timeout=100ms attempts=1 >/dev/null
+    put mail a >/dev/null
+    gives 1 bide deferred replay mail --until-empty --exec 'sleep 100'
+    says "errno.ETIMEDOUT"
+}
+
+@test "many at a time, none twice" {
+    later
+    for i in $(seq 40); do put mail "$i"; done >/dev/null
+    # Each waits until four are there at once.
+    mkdir now
+    # shellcheck disable=SC2016 # for the command
+    gives 0 bide deferred replay mail --until-empty --jobs 4 --exec '
+        n=$(cat); echo "$n" >>all; : >"now/$n"
+        if [ ! -e met ]; then
+            for i in $(seq 200); do
+                [ "$(ls now | wc -l)" -ge 4 ] && : >met && break
+                sleep 0.05
+            done
+        fi
+        rm "now/$n"'
+    says "40 done"
+    [ -e met ]
+    [ "$(sort -n all | tr '\n' ' ')" = "$(seq 40 | tr '\n' ' ')" ]
+}
+
+@test "all policies, when none is named" {
+    later
+    put mail a >/dev/null
+    put soon b >/dev/null
+    # shellcheck disable=SC2016 # for the command
+    gives 0 bide deferred replay --until-empty --exec 'echo "$BIDE_POLICY" >>all'
+    [ "$(sort all | tr '\n' ' ')" = "mail soon " ]
+}
+
+@test "it waits for what is to come, and stops politely" {
+    later
+    replay --exec 'cat >>got; echo >>got'
+    put mail first >/dev/null
+    until_it grep -qs first got
+    put mail second >/dev/null
+    until_it grep -qs second got
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "2 done, 0 failed" out
+    [ "$(count "done")" -eq 2 ]
+}
+
+@test "it is woken by what arrives, and does not only look now and then" {
+    later
+    replay --exec 'cat >>got; echo >>got'
+    begun=$SECONDS
+    for i in $(seq 12); do
+        put mail "piece $i." >/dev/null
+        until_it grep -qs "piece $i\\." got
+    done
+    # Looks every 5 s alone would need half a minute.
+    [ $((SECONDS - begun)) -lt 15 ]
+    kill -TERM "$pid"
+    wait "$pid"
+}
+
+@test "told to stop, it lets what runs end and takes nothing new" {
+    later
+    for i in 1 2 3; do put mail "$i"; done >/dev/null
+    replay --exec ': >begun; while [ ! -e go ]; do sleep 0.05; done'
+    until_it test -e begun
+    kill -TERM "$pid"
+    until_it grep -q stopping out
+    : >go
+    wait "$pid"
+    grep -q "1 done, 0 failed; still there: 2 waiting, 0 leased" out
+}
+
+@test "told twice, it ends what runs and gives it back" {
+    later
+    put mail 1 >/dev/null
+    replay --until-empty --exec ': >begun; exec sleep 1000'
+    until_it test -e begun
+    kill -TERM "$pid"
+    until_it grep -q stopping out
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 1 ]
+    grep -q "0 done, 1 failed; still there: 1 waiting, 0 leased" out
+}
+
+@test "a worker that is killed loses nothing: its lease runs out" {
+    later
+    bide set mail defer_lease=300ms >/dev/null
+    put mail precious >/dev/null
+    replay --exec ': >begun; exec sleep 1000'
+    until_it test -e begun
+    [ "$(count leased)" -eq 1 ]
+    kill -KILL "$pid"
+    wait "$pid" || true
+    replay --exec 'cat >got'
+    until_it grep -qs precious got
+    kill -TERM "$pid"
+    wait "$pid"
+    [ "$(count "done")" -eq 1 ]
+}
+
+@test "on a full disk what is done waits until that can be written" {
+    later
+    put mail a >/dev/null
+    put mail b >/dev/null
+    replay --jobs 2 --exec 'n=$(cat); echo >>did; : >begun$n; while [ ! -e go ]; do sleep 0.05; done; [ $n = a ]'
+    until_it test -e beguna
+    until_it test -e begunb
+    # The limit is seen by what writes as a full disk is.
+    prlimit --pid "$pid" --fsize=1000:
+    : >go
+    are_two() { [ "$(grep -c "no space left" out)" -eq 2 ]; }
+    until_it are_two
+    [ "$(count leased)" -eq 2 ]
+    prlimit --pid "$pid" --fsize=unlimited:
+    none_leased() { [ "$(count leased)" -eq 0 ]; }
+    until_it none_leased
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "1 done, 1 failed; still there: 1 waiting" out
+    # No attempt was made anew for it: one of a, two of b.
+    [ "$(wc -l <did)" -eq 3 ]
+}
+
+@test "when a worker is killed, what it ran ends with it, grandchildren too" {
+    later
+    for i in 1 2 3; do put mail "$i"; done >/dev/null
+    # Deaf to SIGTERM, and each with one more process, on a lock of its own.
+    # shellcheck disable=SC2016 # for the command
+    replay --jobs 3 --exec 'n=$(cat); exec flock "lock$n" sh -c "
+        trap : TERM; (trap : TERM; while :; do sleep 1000; done) &
+        : >begun$n; while :; do sleep 1000; done"'
+    for i in 1 2 3; do until_it test -e "begun$i"; done
+    run flock --nonblock lock1 true
+    [ "$status" -eq 1 ]
+    kill -KILL "$pid"
+    wait "$pid" || true
+    # Each waits until the last of them is gone.
+    for i in 1 2 3; do flock --timeout 20 "lock$i" true; done
+    [ "$(count leased)" -eq 3 ]
+}
+
+@test "a lease is extended as long as the command runs" {
+    later
+    bide set mail defer_lease=300ms >/dev/null
+    put mail slow >/dev/null
+    replay --exec 'echo >>began; while [ ! -e go ]; do sleep 0.05; done'
+    first=$pid
+    until_it test -e began
+    out=other replay --exec 'echo >>began'
+    second=$pid
+    sleep 1
+    [ "$(wc -l <began)" -eq 1 ]
+    kill -TERM "$second"
+    wait "$second"
+    : >go
+    kill -TERM "$first"
+    wait "$first"
+    grep -q "1 done" out
+}
+
+@test "what is not let out is held, and goes on at once when it is" {
+    later
+    put mail a >/dev/null
+    bide set mail paused=yes >/dev/null
+    replay --exec ': >ran'
+    until_it is_leased
+    [ ! -e ran ]
+    bide set mail paused=no >/dev/null
+    until_it test -e ran
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "1 done, 0 failed" out
+}
+
+@test "a breaker that waits for its probes ends no replay" {
+    later
+    bide set mail attempts=1 breaker=on breaker_consecutive=2 breaker_open_for=100ms breaker_probes=1 defer_wait=1ms defer_wait_max=1ms defer_attempts=100 >/dev/null
+    for i in $(seq 12); do put mail "$i"; done >/dev/null
+    # Up after the fourth try.
+    gives 0 timeout 60 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --jobs 4 --exec \
+        'echo >>tries; sleep 0.1; [ "$(wc -l <tries)" -gt 4 ]'
+    says "12 done"
+}
+
+@test "a paused policy lets nothing out" {
+    later
+    put mail a >/dev/null
+    bide set mail paused=yes >/dev/null
+    gives 1 timeout 20 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --exec ': >ran'
+    says "refused: paused"
+    [ ! -e ran ]
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
+    bide set mail paused=no >/dev/null
+    gives 0 bide deferred replay mail --until-empty --exec true
+}
+
+@test "progress is for terminals only" {
+    later
+    put mail a >/dev/null
+    bide deferred replay mail --until-empty --exec true >out 2>err
+    [ ! -s err ]
+    [ "$(wc -l <out)" -eq 1 ]
+}
