@@ -23,10 +23,16 @@ struct adding {
 
 /* ---- the rows ---- */
 
+uint64_t
+history_step_ns(enum history_by by)
+{
+    return by == BY_MINUTE ? MINUTE_NS : by == BY_HOUR ? HOUR_NS : 0;
+}
+
 static uint64_t
 slot_of(enum history_by by, uint64_t end_ns)
 {
-    uint64_t step = by == BY_MINUTE ? MINUTE_NS : by == BY_HOUR ? HOUR_NS : 0;
+    uint64_t step = history_step_ns(by);
 
     return step > 0 ? (end_ns + step - 1) / step * step : 0;
 }
@@ -185,35 +191,85 @@ bins_begin(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
     rows->bins.first_ns = first_ns / rows->bins.step_ns * rows->bins.step_ns;
 }
 
-static int
-add_to_bin(struct history_rows *rows, const struct history_interval *i)
+/* The first of all intervals has come: so much may follow. */
+static void
+bins_prepare(struct history_rows *rows, const struct history_interval *i)
 {
-    struct history_bins *b = &rows->bins;
-    size_t at;
+    uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
+    uint64_t last =
+        rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
 
-    if (b->step_ns == 0) { /* the first: so much may come */
-        uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
-        uint64_t last =
-            rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+    first = first > 0 && i->end_ns - first < 730 * DAY_NS ? first : i->begin_ns;
+    bins_begin(rows, first, last);
+}
 
-        first =
-            first > 0 && i->end_ns - first < 730 * DAY_NS ? first : i->begin_ns;
-        bins_begin(rows, first, last);
-    }
-    at = i->end_ns > b->first_ns
-             ? (size_t)((i->end_ns - b->first_ns - 1) / b->step_ns)
-             : 0;
-    if (at >= HISTORY_BINS) {
-        at = HISTORY_BINS - 1;
-    }
+static size_t
+bin_of(const struct history_bins *b, uint64_t ns)
+{
+    uint64_t at = ns > b->first_ns ? (ns - b->first_ns) / b->step_ns : 0;
+
+    return at < HISTORY_BINS ? (size_t)at : HISTORY_BINS - 1;
+}
+
+/* How much of an interval lies within a bin. */
+static double
+share_of(const struct history_bins *b, const struct history_interval *i,
+         size_t at)
+{
+    uint64_t begin = b->first_ns + at * b->step_ns, end = begin + b->step_ns;
+
+    begin = begin > i->begin_ns ? begin : i->begin_ns;
+    end = end < i->end_ns ? end : i->end_ns;
+    return end > begin && i->end_ns > i->begin_ns
+               ? (double)(end - begin) / (double)(i->end_ns - i->begin_ns)
+               : 0;
+}
+
+static int
+spread(struct history_bins *b, const struct history_interval *i, size_t at,
+       bool all)
+{
+    const struct figures *f = i->figures;
+    const double amounts[HISTORY_AMOUNTS] = {
+        [AMOUNT_CALLS] = (double)figures_calls(f),
+        [AMOUNT_RETRIES] = (double)f->counter[COUNTER_RETRIES],
+        [AMOUNT_GIVEN_UP] = (double)figures_exhausted(f),
+        [AMOUNT_REFUSED] = (double)f->counter[COUNTER_REFUSED],
+    };
+    double share = all ? 1 : share_of(b, i, at);
+
     if (!b->bin[at]) {
         b->bin[at] = calloc(1, sizeof(*b->bin[at]));
         if (!b->bin[at]) {
             return BIDE_ENOMEM;
         }
     }
-    figures_add(b->bin[at], i->figures);
-    b->count = at + 1 > b->count ? at + 1 : b->count;
+    figures_add(b->bin[at], f);
+    for (size_t k = 0; k < HISTORY_AMOUNTS; k++) {
+        b->amount[k][at] += amounts[k] * share;
+    }
+    return 0;
+}
+
+static int
+add_to_bins(struct history_rows *rows, const struct history_interval *i)
+{
+    struct history_bins *b = &rows->bins;
+    size_t first, last, at;
+
+    if (b->step_ns == 0) {
+        bins_prepare(rows, i);
+    }
+    first = bin_of(b, i->begin_ns);
+    last = bin_of(b, i->end_ns > 0 ? i->end_ns - 1 : 0);
+    for (at = first < last ? first : last; at <= last; at++) {
+        int rc = spread(b, i, at, first == last);
+
+        if (rc) {
+            return rc;
+        }
+    }
+    b->count = last + 1 > b->count ? last + 1 : b->count;
     return 0;
 }
 
@@ -225,7 +281,7 @@ add_interval(void *arg, const struct history_interval *i)
     struct adding *a = arg;
     struct history_rows *rows = a->rows;
     struct history_row key, *row;
-    int rc = rows->name ? add_to_bin(rows, i) : 0;
+    int rc = rows->name ? add_to_bins(rows, i) : 0;
 
     if (*i->name == '@') {
         return 0; /* a budget's group */

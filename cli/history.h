@@ -28,11 +28,21 @@ struct history_row {
 
 enum { HISTORY_BINS = 60 };
 
-/* What happened when, for the plots. */
+enum history_amount {
+    AMOUNT_CALLS,
+    AMOUNT_RETRIES,
+    AMOUNT_GIVEN_UP,
+    AMOUNT_REFUSED,
+    HISTORY_AMOUNTS,
+};
+
+/* What happened when, for the plots.  What is known of a long time only is
+ * spread over it. */
 struct history_bins {
     uint64_t step_ns, first_ns; /* the first bin's begin */
     size_t count;
-    struct figures *bin[HISTORY_BINS]; /* NULL: nothing */
+    struct figures *bin[HISTORY_BINS]; /* all that touches it; NULL: nothing */
+    double amount[HISTORY_AMOUNTS][HISTORY_BINS];
 };
 
 struct history_rows {
@@ -50,6 +60,7 @@ struct history_rows {
 /* 0 or the exit status, and said why.  history_free in any case. */
 int history_read_rows(struct command_line *line, struct history_rows *out);
 void history_free(struct history_rows *rows);
+uint64_t history_step_ns(enum history_by by); /* 0: not by time */
 
 /* history_version.c: fills in who, note, when and force_ns. */
 int history_versions(struct command_line *line, struct history_rows *rows);

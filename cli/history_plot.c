@@ -8,48 +8,24 @@
 #include "out/text.h"
 #include "when.h"
 
-static double
-calls(const struct figures *f)
-{
-    return (double)figures_calls(f);
-}
-
-static double
-retries(const struct figures *f)
-{
-    return (double)f->counter[COUNTER_RETRIES];
-}
-
-static double
-given_up(const struct figures *f)
-{
-    return (double)figures_exhausted(f);
-}
-
-static double
-refused(const struct figures *f)
-{
-    return (double)f->counter[COUNTER_REFUSED];
-}
-
-static double
-p95(const struct figures *f)
-{
-    return admin_at_ms(f->succeeded, 0.95);
-}
-
+/* By the minute, but for the last. */
 static const struct {
     const char *title;
-    double (*value)(const struct figures *f);
-    bool rate; /* by the minute */
+    enum history_amount amount; /* HISTORY_AMOUNTS: the 95th percentile */
     bool if_any;
 } lines[] = {
-    {"calls/min", calls, true, false},
-    {"retries/min", retries, true, false},
-    {"given up/min", given_up, true, true},
-    {"refused/min", refused, true, true},
-    {"p95", p95, false, false},
+    {"calls/min", AMOUNT_CALLS, false},
+    {"retries/min", AMOUNT_RETRIES, false},
+    {"given up/min", AMOUNT_GIVEN_UP, true},
+    {"refused/min", AMOUNT_REFUSED, true},
+    {"p95", HISTORY_AMOUNTS, false},
 };
+
+static bool
+is_rate(size_t line)
+{
+    return lines[line].amount < HISTORY_AMOUNTS;
+}
 
 static const char *
 block(double share)
@@ -66,9 +42,10 @@ block(double share)
 static double
 value_of(const struct history_bins *b, size_t line, size_t i)
 {
-    double value = b->bin[i] ? lines[line].value(b->bin[i]) : 0;
-
-    return lines[line].rate ? value * 60e9 / (double)b->step_ns : value;
+    if (is_rate(line)) {
+        return b->amount[lines[line].amount][i] * 60e9 / (double)b->step_ns;
+    }
+    return b->bin[i] ? admin_at_ms(b->bin[i]->succeeded, 0.95) : 0;
 }
 
 static void
@@ -88,12 +65,12 @@ plot_line(const struct history_bins *b, size_t line)
     printf("%-13s", lines[line].title);
     for (size_t i = 0; i < b->count; i++) {
         /* Where nothing was, there is no latency either. */
-        bool gap = !lines[line].rate && value_of(b, line, i) <= 0;
+        bool gap = !is_rate(line) && value_of(b, line, i) <= 0;
 
         fputs(gap ? " " : block(most > 0 ? value_of(b, line, i) / most : 0),
               stdout);
     }
-    if (lines[line].rate) {
+    if (is_rate(line)) {
         printf("  up to %.3g\n", most);
     } else {
         printf("  up to %s\n",

@@ -90,11 +90,20 @@ write_figure(const struct bide_stats *s, size_t figure, char *out, size_t size)
 
 /* ---- a row for each ---- */
 
+/* Nobody recorded in between. */
+static bool
+is_long(const struct history_rows *rows, const struct history_row *row)
+{
+    uint64_t usual = history_step_ns(rows->by);
+
+    return row->end_ns - row->begin_ns > usual + usual / 2;
+}
+
 static void
 row_label(struct table *t, const struct history_rows *rows,
           const struct history_row *row)
 {
-    char text[64];
+    char text[64], length[32];
 
     switch (rows->by) {
     case BY_POLICY:
@@ -115,8 +124,14 @@ row_label(struct table *t, const struct history_rows *rows,
         break;
     case BY_MINUTE:
     case BY_HOUR:
-        table_cell(t, 0, "%s",
-                   when_write(row->begin_ns, rows->now_ns, text, sizeof(text)));
+        when_write(row->begin_ns, rows->now_ns, text, sizeof(text));
+        if (is_long(rows, row)) {
+            table_cell(t, 0, "%s, %s", text,
+                       duration_round(row->end_ns - row->begin_ns, length,
+                                      sizeof(length)));
+        } else {
+            table_cell(t, 0, "%s", text);
+        }
         break;
     }
 }
@@ -341,7 +356,11 @@ print_source(const struct history_rows *rows)
 {
     char when[64];
 
-    if (rows->past.recorded_ns == 0) {
+    if (rows->past.recorded_ns == 0 &&
+        (rows->past.damaged > 0 || rows->past.pending_unknown)) {
+        puts("\nWhat was recorded last cannot be read any more: see bide "
+             "doctor.");
+    } else if (rows->past.recorded_ns == 0) {
         puts("\nNothing was recorded yet: these are the counts since the live "
              "state began.\nbide record --every 1m keeps history.");
     } else if (rows->now_ns > rows->past.recorded_ns &&

@@ -65,6 +65,9 @@ check_pages(struct doctor *d)
         rc = pages_check(p);
     }
     pages_close(p);
+    if (rc == BIDE_EDAMAGED && !d->admin) {
+        return; /* it has been said why it can not be opened */
+    }
     if (rc == BIDE_EDAMAGED) {
         d->out->rc = rc;
         doctor_find(d, DOCTOR_WRONG, "registry",

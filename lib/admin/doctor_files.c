@@ -41,8 +41,8 @@ judge_history(struct doctor *d)
 
     if (r->history.damaged) {
         doctor_find(d, DOCTOR_WRONG, "history",
-                    "nothing: they are passed over, and what was in them is "
-                    "lost",
+                    "they are passed over, and what was in them is lost; to be "
+                    "rid of them, move history.mdb away: it begins anew",
                     "%llu records or pages are damaged",
                     (unsigned long long)r->history.damaged);
     }
@@ -57,8 +57,8 @@ judge_history(struct doctor *d)
     }
     if (r->known.lost) {
         doctor_find(d, DOCTOR_NOTE, "history", NULL,
-                    "%llu times it was not known what was recorded of a policy "
-                    "or scope, and an interval was left out",
+                    "%llu intervals were left out: it was not known what was "
+                    "recorded of a policy or scope before",
                     (unsigned long long)r->known.lost);
     }
     /* Pages that are given back stay in the file. */

@@ -54,6 +54,14 @@ all_files() {
     says "there is no registry"
 }
 
+@test "a registry that is cut off is said once" {
+    shop
+    truncate -s 5000 "$DIR/registry.mdb"
+    gives 6 bide doctor
+    [ "$(grep -c "registry.mdb is cut off" <<<"$output")" -eq 1 ]
+    says_not "bide export"
+}
+
 @test "a damaged registry: where, and the exit status says it" {
     shop
     local pages=$(($(stat -c %s "$DIR/registry.mdb") / 4096)) page seen=0
