@@ -481,8 +481,8 @@ list_begin(struct command_line *line, struct list *list)
 {
     static const struct table_column columns[] = {
         [POLICY] = {"POLICY", TABLE_NAME},
-        [VER] = {"VER", TABLE_RIGHT},
-        [IMPORTANCE] = {"IMPORTANCE", 0},
+        [VER] = {"VER", TABLE_RIGHT | TABLE_SPARE},
+        [IMPORTANCE] = {"IMPORTANCE", TABLE_SPARE},
         [RULES] = {"RULES", TABLE_WRAP},
         [CALLS] = {"CALLS", TABLE_RIGHT},
         [RETRIES] = {"RETRIES", TABLE_RIGHT},

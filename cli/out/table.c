@@ -10,7 +10,6 @@
 
 #include "out/text.h"
 
-#define GAP "  " /* between columns */
 #define CELL_COLOUR "\033[31m"
 #define ROW_COLOUR "\033[33m"
 
@@ -29,6 +28,8 @@ struct table {
     size_t *widths;     /* of the longest cell, or the title */
     bool *filled;       /* columns with anything in them */
     bool dropped;       /* the others were left out */
+    bool close;         /* then: columns stand closer */
+    bool spared;        /* then: those that are spare were left out */
     struct cell *cells; /* row after row */
     bool *marked;       /* rows */
     bool failed;        /* something did not fit into memory */
@@ -169,10 +170,18 @@ table_mark_row(struct table *t)
 
 /* ---- fitting ---- */
 
+/* Between columns. */
+static const char *
+gap(const struct table *t)
+{
+    return t->close ? " " : "  ";
+}
+
 static bool
 is_shown(const struct table *t, size_t column)
 {
-    return !t->dropped || t->filled[column];
+    return (!t->dropped || t->filled[column]) &&
+           !(t->spared && t->flags[column] & TABLE_SPARE);
 }
 
 static size_t
@@ -182,7 +191,7 @@ total_width(const struct table *t)
 
     for (size_t i = 0; i < t->columns; i++) {
         if (is_shown(t, i)) {
-            total += t->widths[i] + (total > 0 ? strlen(GAP) : 0);
+            total += t->widths[i] + (total > 0 ? strlen(gap(t)) : 0);
         }
     }
     return total;
@@ -203,12 +212,30 @@ table_fits(const struct table *t)
     return !t || !text_to_terminal() || total_width(t) <= text_width();
 }
 
+/* With each column as narrow as it may be. */
+static size_t
+least_width(const struct table *t)
+{
+    size_t total = total_width(t);
+
+    for (size_t i = 0; i < t->columns; i++) {
+        size_t least = narrowest(t, i);
+
+        if (is_shown(t, i) && least > 0 && t->widths[i] > least) {
+            total -= t->widths[i] - least;
+        }
+    }
+    return total;
+}
+
 /* Narrows the widest column that may be, again and again; what does not fit
  * even so is left to the terminal. */
 static void
 narrow(struct table *t)
 {
     t->dropped = true;
+    t->close = least_width(t) > text_width();
+    t->spared = least_width(t) > text_width();
     for (size_t total = total_width(t); total > text_width(); total--) {
         size_t widest = t->columns;
 
@@ -299,8 +326,8 @@ add_cell(const struct table *t, struct libscols_line *line, size_t at,
          size_t column, const struct cell *cell, bool colour)
 {
     const char *text = cell->text ? cell->text : "-";
-    char *own = t->flags[column] & TABLE_WRAP ? folded(text, t->widths[column])
-                                              : strdup(text);
+    char *own = narrowest(t, column) > 0 ? folded(text, t->widths[column])
+                                         : strdup(text);
 
     if (!own || scols_line_refer_data(line, at, own) != 0) {
         free(own);
@@ -340,7 +367,7 @@ fill(const struct table *t, struct libscols_table *scols)
 {
     bool colour = text_in_colour();
 
-    if (scols_table_set_column_separator(scols, GAP) != 0) {
+    if (scols_table_set_column_separator(scols, gap(t)) != 0) {
         return -1;
     }
     scols_table_enable_noencoding(scols, 1); /* text_safe has done it */

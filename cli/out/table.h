@@ -1,6 +1,7 @@
 /* Tables for people, by libsmartcols (the only user).  They fit the terminal:
  * where it is narrow, columns without any entry are left out and long cells
- * folded.  Piped they are plain, whole, and every row is a line. */
+ * folded; then columns stand closer, and some are spared.  Piped they are plain
+ * and whole, and every row is a line. */
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 
@@ -11,6 +12,7 @@ enum table_flags {
     TABLE_RIGHT = 1,
     TABLE_WRAP = 2, /* goes on below where the terminal is too narrow */
     TABLE_NAME = 4, /* as TABLE_WRAP, but only what is very long */
+    TABLE_SPARE = 8, /* left out where the terminal is too narrow even so */
 };
 
 struct table_column {

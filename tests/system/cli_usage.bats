@@ -223,6 +223,13 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     # What is too long goes on below itself, not at the left edge.
     local nl=$'\n'
     [[ $output =~ ${nl}mail[^${nl}]*${nl}(order|\ ) ]]
+    # What can be spared is left out, and long names are folded, before it breaks.
+    bide set pay breaker=on budget=own paused=no >/dev/null
+    bide exec pay -- true
+    printf '[%s]\n' "$(printf 'long%.0s' $(seq 12))" | bide apply - >/dev/null
+    on_terminal 80 env LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
+    says " BREAKER BUDGET" "${nl}longlonglonglonglonglong"
+    says_not "IMPORTANCE"
 }
 
 # ---- the registry ----
