@@ -459,10 +459,17 @@ tree_meta(struct work *w)
     return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 }
 
+/* Who can not read the boot's id must not end the leases of those who can. */
+static bool
+is_this_boot(const struct work *w)
+{
+    return !w->now.boot || w->meta.boot == w->now.boot;
+}
+
 static bool
 is_current(const struct work *w)
 {
-    return w->meta.format == DEFERRED_FORMAT && w->meta.boot == w->now.boot;
+    return w->meta.format == DEFERRED_FORMAT && is_this_boot(w);
 }
 
 int
@@ -492,7 +499,7 @@ tree_begin(struct work *w)
     if (w->meta.format != DEFERRED_FORMAT) {
         return MDB_VERSION_MISMATCH;
     }
-    if (w->meta.boot != w->now.boot) {
+    if (!is_this_boot(w)) {
         w->meta.boot = w->now.boot;
         w->changed = true;
         rc = end_leases(w);

@@ -123,6 +123,29 @@ a_clock_set_too_far_forward_loses_nothing(void **state)
     assert_int_equal(queue_ack(q), 0);
 }
 
+/* As without /proc. */
+static void
+who_does_not_know_the_boot_ends_no_lease(void **state)
+{
+    struct queue *q = *state;
+    struct deferred *knows = q->d, *other;
+
+    assert_int_equal(deferred_open(q->scratch->dir, &other), 0);
+    assert_true(knows->boot != 0);
+    other->boot = 0;
+    queue_put(q, "x");
+    assert_string_equal(queue_take_text(q), "x");
+    q->d = other;
+    assert_string_equal(queue_take_text(q), "");
+    queue_put(q, "y");
+    q->d = knows;
+    assert_string_equal(queue_take_text(q), "y");
+    assert_int_equal(queue_ack(q), 0);
+    assert_string_equal(queue_take_text(q), "");
+    assert_int_equal(queue_counts(q).leased, 1);
+    deferred_close(other);
+}
+
 #define MOVED(test) cmocka_unit_test_setup_teardown(test, setup, queue_teardown)
 
 int
@@ -135,6 +158,7 @@ main(void)
         MOVED(a_clock_set_forward_makes_work_due),
         MOVED(a_clock_set_back_loses_nothing),
         MOVED(a_clock_set_too_far_forward_loses_nothing),
+        MOVED(who_does_not_know_the_boot_ends_no_lease),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
