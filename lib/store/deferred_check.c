@@ -129,6 +129,17 @@ deferred_committed(struct deferred *d)
     }
 }
 
+void
+deferred_touched(struct deferred *d)
+{
+    bool same = !memcmp(&d->journal.base, &d->stamp, sizeof(d->stamp));
+
+    deferred_committed(d);
+    if (same) {
+        d->journal.base = d->stamp;
+    }
+}
+
 /* LMDB believes what it reads: see pages_check. */
 int
 deferred_check(struct deferred *d)
@@ -187,7 +198,7 @@ allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
                  ? errno
                  : 0;
     } while (rc == EINTR);
-    deferred_committed(d); /* the file's times have changed */
+    deferred_touched(d);
     if (!rc) {
         d->reserved = to;
     } else if (rc == EOPNOTSUPP || rc == ENOSYS || rc == EINVAL) {

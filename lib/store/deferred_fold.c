@@ -22,7 +22,7 @@ deferred_commit(struct deferred *d, MDB_txn *txn)
     deferred_commits(d);
     rc = mdb_txn_commit(txn);
     deferred_committed(d);
-    d->journal.base_txn = d->stamp.txn;
+    d->journal.base = d->stamp;
     if (rc) {
         d->journal.followed = false;
         if (deferred_reopen(d)) {

@@ -111,15 +111,16 @@ read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
 
 /* The journal of another deferred.mdb, or one that this one does not know of
  * yet: with its next commit it will, and what the journal held before does not
- * count. */
+ * count.  Until then it stays as it is: the other one may come back. */
 static int
-adopt(struct deferred *d, struct scan *s, uint64_t id)
+adopt(struct deferred *d, struct scan *s)
 {
     int rc = scan_past(s);
 
     d->journal.next = s->next;
-    d->journal.id = id;
-    return rc || id ? rc : deferred_journal_write_id(d);
+    d->journal.id = 0;
+    d->journal.foreign = true;
+    return rc;
 }
 
 static int
@@ -136,7 +137,7 @@ read_all(struct deferred *d, MDB_txn *txn)
     f.scan.arg = &f;
     f.scan.next = mark.last + 1;
     if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {
-        return adopt(d, &f.scan, id);
+        return adopt(d, &f.scan);
     }
     /* Where it can not be known what counts, all does. */
     f.scan.unsound = rc == DEFERRED_REPAIR;
@@ -156,6 +157,7 @@ begin(struct deferred *d, MDB_txn *txn)
     recent_free(d->recent);
     d->recent = recent_new();
     d->journal.usable = d->journal.unsound = d->journal.slow = false;
+    d->journal.foreign = false;
     d->journal.at = JOURNAL_START;
     if (!rc && !d->recent) {
         rc = ENOMEM;
@@ -184,7 +186,7 @@ deferred_follow(struct deferred *d)
     int rc;
 
     journal->followed = journal->followed && journal->usable &&
-                        journal->base_txn == d->stamp.txn &&
+                        !memcmp(&journal->base, &d->stamp, sizeof(d->stamp)) &&
                         deferred_journal_is_ours(d);
     if (journal->followed && !has_grown(d)) {
         return 0;
@@ -196,6 +198,6 @@ deferred_follow(struct deferred *d)
     rc = journal->followed ? read_tail(d, txn) : begin(d, txn);
     mdb_txn_abort(txn);
     journal->followed = !rc;
-    journal->base_txn = d->stamp.txn;
+    journal->base = d->stamp;
     return rc;
 }

@@ -118,6 +118,7 @@ bool deferred_may_grow(const struct deferred *d, size_t bytes);
 /* Before a commit, and after whatever was done to the file. */
 void deferred_commits(struct deferred *d);
 void deferred_committed(struct deferred *d);
+void deferred_touched(struct deferred *d); /* its times have changed */
 
 /* ---- deferred_open.c ---- */
 

@@ -185,29 +185,45 @@ deferred_journal_make(const char *dir)
 /* Who asks for a file's times makes Linux (6.13) note the next write's to the
  * nanosecond, and then each wait for the disk takes half as long again. */
 static bool
-is_same_file(const struct deferred *d, bool and_there)
+is_it(const struct deferred *d, const struct statx *st)
+{
+    return st->stx_ino == d->journal.inode &&
+           makedev(st->stx_dev_major, st->stx_dev_minor) == d->journal.device;
+}
+
+static bool
+is_same_file(const struct deferred *d)
 {
     struct statx st;
 
     return d->journal.fd >= 0 &&
-           !statx(d->journal.fd, "", AT_EMPTY_PATH,
-                  STATX_TYPE | STATX_INO | STATX_NLINK, &st) &&
-           (st.stx_nlink || !and_there) && st.stx_ino == d->journal.inode &&
-           makedev(st.stx_dev_major, st.stx_dev_minor) == d->journal.device;
+           !statx(d->journal.fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO,
+                  &st) &&
+           is_it(d, &st);
 }
 
-/* Not where the program closed it, or somebody removed it. */
+/* Not where the program closed it, or somebody removed it or moved it away:
+ * those who come now find another one there.  A service that gave up its rights
+ * may no longer get there by name; what it holds open is still good. */
 bool
 deferred_journal_is_ours(const struct deferred *d)
 {
-    return is_same_file(d, true);
+    struct statx st;
+
+    if (!is_same_file(d)) {
+        return false;
+    }
+    return statx(AT_FDCWD, d->journal_path, AT_SYMLINK_NOFOLLOW,
+                 STATX_TYPE | STATX_INO, &st)
+               ? errno == EACCES
+               : is_it(d, &st);
 }
 
 void
 deferred_journal_close(struct deferred *d)
 {
     deferred_wait_synced(d);
-    if (is_same_file(d, false)) {
+    if (is_same_file(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
@@ -217,7 +233,7 @@ deferred_journal_close(struct deferred *d)
 void
 deferred_journal_lose(struct deferred *d)
 {
-    if (is_same_file(d, false)) {
+    if (is_same_file(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
@@ -273,15 +289,19 @@ deferred_journal_id(const uint8_t *bytes, size_t size)
                : 0;
 }
 
-int
-deferred_journal_write_id(struct deferred *d)
+void
+deferred_journal_take_over(struct deferred *d)
 {
     struct head head = head_of(fresh_id());
 
-    d->journal.id = head.id;
-    return may_write(JOURNAL_SIZE)
-               ? write_at(d->journal.fd, &head, sizeof(head), 0)
-               : EFBIG;
+    if (!d->journal.foreign) {
+        return;
+    }
+    d->journal.foreign = false;
+    if (may_write(JOURNAL_SIZE) &&
+        !write_at(d->journal.fd, &head, sizeof(head), 0)) {
+        d->journal.id = head.id;
+    }
 }
 
 bool

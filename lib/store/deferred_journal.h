@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pages.h"
+
 struct deferred;
 
 enum {
@@ -29,9 +31,10 @@ struct journal {
     bool usable;   /* changes may go there */
     bool followed; /* what is in it is in d->recent, over base_txn */
     bool unsound;  /* a batch in the middle can not be read: repair */
+    bool foreign;  /* of another deferred.mdb: a fresh id is to be written */
     bool slow; /* it took long to read: those who start shall find it short */
     _Atomic bool failed; /* it may not be on the disk: away with it */
-    uint64_t base_txn;
+    struct pages_stamp base;
     uint8_t *buffer; /* JOURNAL_BATCH_MAX */
 };
 
@@ -59,7 +62,10 @@ int deferred_journal_open(struct deferred *d);
 void deferred_journal_close(struct deferred *d);
 void deferred_journal_lose(struct deferred *d); /* in a forked child */
 bool deferred_journal_is_ours(const struct deferred *d);
-int deferred_journal_write_id(struct deferred *d); /* a fresh one */
+/* Writes a fresh id into one that was of another deferred.mdb, for that not to
+ * take for its own what is written there from now on; journal.id is 0 where it
+ * can not be written. */
+void deferred_journal_take_over(struct deferred *d);
 /* Of the first bytes of the file; 0: it can not be read. */
 uint64_t deferred_journal_id(const uint8_t *bytes, size_t size);
 /* Whether it begins as a batch does. */

@@ -521,5 +521,9 @@ tree_end(struct work *w)
 {
     int rc = put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 
-    return rc || !w->direct || !w->d->journal.id ? rc : tree_put_mark(w);
+    if (rc || !w->direct) {
+        return rc;
+    }
+    deferred_journal_take_over(w->d);
+    return w->d->journal.id ? tree_put_mark(w) : 0;
 }

@@ -303,6 +303,94 @@ a_journal_of_another_queue_does_not_count(void **state)
     assert_string_equal(drain(q), "cd");
 }
 
+/* The other one may come back. */
+static void
+a_journal_in_use_elsewhere_is_not_taken_for_ones_own(void **state)
+{
+    struct queue *q = *state;
+    char kept[450];
+
+    journal_is_in_use(q);
+    queue_put(q, "a");
+    queue_put(q, "b");
+    snprintf(kept, sizeof(kept), "%s/kept", q->scratch->dir);
+    assert_int_equal(rename(q->scratch->file, kept), 0);
+    queue_reopen(q);
+    assert_string_equal(drain(q), "");
+    deferred_close(q->d);
+    assert_int_equal(rename(kept, q->scratch->file), 0);
+    queue_open(q);
+    assert_int_equal(queue_counts(q).waiting, 2);
+    queue_fold(q);
+    assert_int_equal(rename(q->scratch->file, kept), 0);
+    queue_reopen(q);
+    queue_put(q, "x");
+    queue_put(q, "y");
+    queue_put(q, "z");
+    deferred_close(q->d);
+    assert_int_equal(rename(kept, q->scratch->file), 0);
+    queue_open(q);
+    assert_string_equal(drain(q), "ab");
+}
+
+static void
+a_journal_that_was_moved_away_is_left(void **state)
+{
+    struct queue *q = *state, other = *q;
+    char path[400], kept[450];
+
+    journal_is_in_use(q);
+    path_of(q, path);
+    snprintf(kept, sizeof(kept), "%s/kept", q->scratch->dir);
+    assert_int_equal(rename(path, kept), 0);
+    queue_open(&other);
+    queue_put(&other, "a");
+    queue_put(&other, "b");
+    queue_put(q, "c");
+    queue_put(q, "d");
+    queue_put(&other, "e");
+    queue_put(q, "f");
+    deferred_close(other.d);
+    queue_reopen(q);
+    assert_string_equal(drain(q), "abcdef");
+}
+
+static void
+copy(const char *from, const char *to)
+{
+    size_t length;
+    uint8_t *bytes = slurp(from, &length);
+
+    spill(to, bytes, length);
+    free(bytes);
+}
+
+/* In place, while it is open. */
+static void
+both_files_may_be_restored(void **state)
+{
+    struct queue *q = *state, other = *q;
+    char path[400], kept[2][450];
+
+    journal_is_in_use(q);
+    queue_put(q, "a");
+    path_of(q, path);
+    snprintf(kept[0], sizeof(kept[0]), "%s/kept", q->scratch->dir);
+    snprintf(kept[1], sizeof(kept[1]), "%s.kept", path);
+    copy(q->scratch->file, kept[0]);
+    copy(path, kept[1]);
+    queue_put(q, "b");
+    queue_put(q, "c");
+    copy(kept[0], q->scratch->file);
+    copy(kept[1], path);
+    queue_open(&other);
+    assert_string_equal(queue_take_text(&other), "a");
+    assert_string_equal(queue_take_text(q), "");
+    queue_put(q, "d");
+    assert_string_equal(queue_take_text(&other), "d");
+    deferred_close(other.d);
+}
+
 static struct deferred_survey
 survey(struct queue *q)
 {
@@ -492,6 +580,9 @@ main(void)
         QUEUE(a_journal_that_was_cut_short_grows_again),
         QUEUE(without_a_journal_it_goes_on),
         QUEUE(a_journal_of_another_queue_does_not_count),
+        QUEUE(a_journal_in_use_elsewhere_is_not_taken_for_ones_own),
+        QUEUE(a_journal_that_was_moved_away_is_left),
+        QUEUE(both_files_may_be_restored),
         QUEUE(who_only_looks_sees_what_is_in_the_journal),
         QUEUE(when_the_journal_is_full_it_begins_anew),
         QUEUE(work_too_large_for_the_journal_keeps_its_turn),
