@@ -11,6 +11,7 @@
 
 #include "store/deferred_recent.h"
 #include "store/deferred_tree.h"
+#include "store/pages_file.h"
 
 enum {
     BATCH_MAX = 256,
@@ -112,12 +113,12 @@ static int
 empty_journal(struct deferred *d)
 {
     bool failed = atomic_exchange(&d->journal.failed, false);
-    int fd, rc = deferred_fold(d);
+    int rc = deferred_fold(d);
 
     /* Who wrote there before may not know of the failure, and trust a flush of
      * the journal that comes after. */
-    if (!rc && failed && !mdb_env_get_fd(d->env, &fd)) {
-        rc = deferred_sync_file(fd);
+    if (!rc && failed) {
+        rc = deferred_sync_commits(d);
     }
     if (rc && failed) {
         atomic_store(&d->journal.failed, true);
@@ -152,8 +153,9 @@ transact(struct deferred *d, struct change *list)
     if (rc) {
         return rc;
     }
-    rc = journal && d->journal.followed ? change_journal(d, list)
-                                        : DEFERRED_DIRECT;
+    rc = journal && d->journal.followed && d->journal.usable
+             ? change_journal(d, list)
+             : DEFERRED_DIRECT;
     return rc == DEFERRED_DIRECT ? change_file(d, list) : rc;
 }
 
@@ -281,12 +283,26 @@ wants_disk(const struct change *list)
     return list != NULL;
 }
 
-/* One who wants what was written by now to be on the disk. */
+/* One who wants what was written by now to be on the disk; -1: not there. */
 struct flush {
+    int journal_fd, file_fd;
     struct flush *next;
     bool done;
     int rc;
 };
+
+static int
+wait_for_disk(const struct flush *list)
+{
+    int journal_fd = -1, file_fd = -1, rc;
+
+    for (; list; list = list->next) {
+        journal_fd = list->journal_fd >= 0 ? list->journal_fd : journal_fd;
+        file_fd = list->file_fd >= 0 ? list->file_fd : file_fd;
+    }
+    rc = deferred_sync_file(journal_fd);
+    return rc ? rc : deferred_sync_file(file_fd);
+}
 
 static void
 grant(struct flush *list, int rc)
@@ -298,15 +314,17 @@ grant(struct flush *list, int rc)
 }
 
 /* One thread flushes for all who came before it began; those who come meanwhile
- * are for the next.  With d->mutex held. */
+ * are for the next.  By oneself each would not do: only the first who waits is
+ * told of a failure.  With d->mutex held. */
 static int
-flush_journal(struct deferred *d, int fd)
+flush(struct deferred *d, struct flush *mine)
 {
-    struct flush mine = {.next = d->flushes}, *list;
+    struct flush *list;
     int rc;
 
-    d->flushes = &mine;
-    while (!mine.done) {
+    mine->next = d->flushes;
+    d->flushes = mine;
+    while (!mine->done) {
         if (d->flushing) {
             pthread_cond_wait(&d->synced, &d->mutex);
             continue;
@@ -315,7 +333,7 @@ flush_journal(struct deferred *d, int fd)
         d->flushes = NULL;
         d->flushing = true;
         pthread_mutex_unlock(&d->mutex);
-        rc = deferred_sync_file(fd);
+        rc = wait_for_disk(list);
         pthread_mutex_lock(&d->mutex);
         d->flushing = false;
         grant(list, rc);
@@ -325,10 +343,23 @@ flush_journal(struct deferred *d, int fd)
         }
         pthread_cond_broadcast(&d->synced);
     }
-    if (mine.rc) {
+    if (mine->rc) {
         atomic_store(&d->journal.failed, true);
+        atomic_store(&d->file_failed, true);
     }
-    return mine.rc;
+    return mine->rc;
+}
+
+int
+deferred_flush_journal(struct deferred *d)
+{
+    struct flush mine = {.journal_fd = d->journal.fd, .file_fd = -1};
+    int rc;
+
+    pthread_mutex_lock(&d->mutex);
+    rc = flush(d, &mine);
+    pthread_mutex_unlock(&d->mutex);
+    return rc;
 }
 
 /* Where it failed, who waits for it is told so.  With d->mutex held, before and
@@ -336,12 +367,12 @@ flush_journal(struct deferred *d, int fd)
 static void
 sync_for(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 {
+    struct flush mine = {.journal_fd = journal_fd, .file_fd = file_fd};
     int rc;
 
     d->syncing++;
-    rc = journal_fd >= 0 ? flush_journal(d, journal_fd) : 0;
+    rc = flush(d, &mine);
     pthread_mutex_unlock(&d->mutex);
-    rc = rc ? rc : deferred_sync_file(file_fd);
     for (; rc && list; list = list->next) {
         if (list->durable && list->rc >= 0) {
             fail(list, place_failed(d->path, rc));
@@ -373,13 +404,15 @@ lead(struct deferred *d)
         do_all(d, list);
         deferred_unlock(d);
     }
-    sync = !rc && d->env && wants_disk(list);
+    sync = !rc && wants_disk(list);
     /* What was there already may be on its way to the disk as well. */
     if (sync && (d->wrote_journal || !d->wrote_file)) {
         journal_fd = d->journal.fd;
     }
+    /* Not LMDB's own descriptor: its commits would be told of a failure in our
+     * place. */
     if (sync && (d->wrote_file || !d->wrote_journal)) {
-        mdb_env_get_fd(d->env, &file_fd);
+        file_fd = d->pages->fd;
     }
     pthread_mutex_lock(&d->mutex);
     d->led = false;

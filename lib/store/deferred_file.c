@@ -114,6 +114,55 @@ deferred_sync_file(int fd)
     return rc;
 }
 
+/* What Linux could not write it may take for written, and says so once only.
+ * LMDB waited for all but the two pages that make its commits count: these are
+ * given to it again. */
+static int
+write_metas(struct deferred *d)
+{
+    uint8_t meta[PAGE_META_SIZE];
+    MDB_stat st;
+    int fd, i, rc = d->env ? mdb_env_get_fd(d->env, &fd) : MDB_PANIC;
+
+    rc = rc ? rc : mdb_env_stat(d->env, &st);
+    for (i = 0; i < 2 && !rc; i++) {
+        const off_t at = (off_t)st.ms_psize * i;
+
+        if (pread(fd, meta, sizeof(meta), at) != sizeof(meta) ||
+            pwrite(fd, meta, sizeof(meta), at) != sizeof(meta)) {
+            rc = EIO;
+        }
+    }
+    deferred_touched(d);
+    return rc ? rc : deferred_sync_file(fd);
+}
+
+int
+deferred_mend(struct deferred *d)
+{
+    int rc = 0;
+
+    if (atomic_exchange(&d->file_failed, false)) {
+        rc = write_metas(d);
+    }
+    if (rc) {
+        atomic_store(&d->file_failed, true);
+    }
+    return rc;
+}
+
+int
+deferred_sync_commits(struct deferred *d)
+{
+    int fd, rc = mdb_env_get_fd(d->env, &fd);
+
+    rc = rc ? rc : deferred_sync_file(fd);
+    if (rc) {
+        atomic_store(&d->file_failed, true);
+    }
+    return deferred_mend(d);
+}
+
 /* ---- making it ---- */
 
 static int
@@ -331,6 +380,8 @@ env_open(struct deferred *d)
         return 0;
     }
     env_close(d);
+    /* Whoever was told of a failure may be gone, and we would not be. */
+    atomic_store(&d->file_failed, true);
     rc = lmdb_open(d->path, FLAGS, &d->env);
     if (rc) {
         d->env = NULL;

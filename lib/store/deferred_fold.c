@@ -17,13 +17,19 @@ enum { PIECE = 4 };
 int
 deferred_commit(struct deferred *d, MDB_txn *txn)
 {
-    int rc;
+    int rc = deferred_mend(d);
 
+    if (rc) {
+        mdb_txn_abort(txn);
+        d->journal.followed = false;
+        return rc;
+    }
     deferred_commits(d);
     rc = mdb_txn_commit(txn);
     deferred_committed(d);
     d->journal.base = d->stamp;
     if (rc) {
+        atomic_store(&d->file_failed, true); /* it may have been the disk */
         d->journal.followed = false;
         if (deferred_reopen(d)) {
             return MDB_PANIC; /* LMDB does not go on after some failures */
@@ -137,7 +143,8 @@ deferred_fold(struct deferred *d)
     }
     if (needs_room(rc)) {
         /* A part of what is not on the disk must not be there alone. */
-        rc = d->env ? deferred_journal_sync(d) : MDB_PANIC;
+        rc = d->env ? deferred_journal_rewrite(d) : MDB_PANIC;
+        rc = rc ? rc : deferred_flush_journal(d);
         rc = rc ? rc : fold_all(d, PIECE);
     }
     if (rc) {

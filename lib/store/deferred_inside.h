@@ -48,7 +48,8 @@ struct deferred {
     struct journal journal;
     struct recent *recent; /* what the journal says */
     bool wrote_journal, wrote_file; /* by this leader: to be waited for */
-    int checked_fd; /* -1 */
+    _Atomic bool file_failed; /* a wait for it, or may be: to be mended */
+    int checked_fd;           /* -1 */
     bool known;     /* `stamp` is a state that was found whole */
     bool in_flight; /* or the one after it is there, by a commit of ours */
     struct pages_stamp stamp;
@@ -97,6 +98,10 @@ int deferred_reopen(struct deferred *d); /* with the lock held */
 /* Waits for the disk: 0 or errno.  Negative: nothing is done. */
 int deferred_sync_file(int fd);
 bool deferred_is_ours(const struct deferred *d, int fd);
+/* After a wait for deferred.mdb failed: 0 when it is on the disk again.  Before
+ * anything relies on that. */
+int deferred_mend(struct deferred *d);
+int deferred_sync_commits(struct deferred *d); /* for the leader: 0 or errno */
 /* What a result of LMDB's is. */
 int deferred_failed(const struct deferred *d, int rc);
 int deferred_damaged(const struct deferred *d, const char *what);
@@ -128,5 +133,7 @@ void deferred_time(const struct deferred *d, struct deferred_now *out);
 
 /* Does it, with whatever other threads want; its rc. */
 int deferred_do(struct deferred *d, struct change *c);
+/* For the leader: 0 or errno. */
+int deferred_flush_journal(struct deferred *d);
 
 #endif

@@ -399,15 +399,6 @@ fill_batch(struct journal *journal, const struct recent *r, size_t length)
     memcpy(journal->buffer, &b, sizeof(b));
 }
 
-/* What the journal said before is in deferred.mdb: on the disk too. */
-static int
-begin_anew(struct deferred *d)
-{
-    int fd, rc = mdb_env_get_fd(d->env, &fd);
-
-    return rc ? rc : deferred_sync_file(fd);
-}
-
 int
 deferred_journal_append(struct deferred *d)
 {
@@ -420,7 +411,8 @@ deferred_journal_append(struct deferred *d)
         return DEFERRED_DIRECT;
     }
     if (journal->at == JOURNAL_START) {
-        rc = begin_anew(d);
+        /* What it said before is in deferred.mdb: on the disk too. */
+        rc = deferred_sync_commits(d);
     }
     if (rc) {
         return rc;
@@ -429,6 +421,8 @@ deferred_journal_append(struct deferred *d)
     rc = write_at(journal->fd, journal->buffer, length, journal->at);
     if (rc) {
         journal->next++; /* whatever is there, it shall never count */
+        /* Others go on from the number that deferred.mdb tells. */
+        journal->usable = journal->at > JOURNAL_START;
         return DEFERRED_DIRECT;
     }
     recent_keep(d->recent);
@@ -437,8 +431,26 @@ deferred_journal_append(struct deferred *d)
     return 0;
 }
 
+/* Linux may take what it could not write for written, and says so once only:
+ * it is given all of it again. */
 int
-deferred_journal_sync(struct deferred *d)
+deferred_journal_rewrite(struct deferred *d)
 {
-    return deferred_sync_file(d->journal.fd);
+    struct journal *journal = &d->journal;
+    size_t at = 0;
+    int rc = 0;
+
+    while (!rc && at < journal->at && may_write(journal->at)) {
+        size_t left = journal->at - at;
+        ssize_t n = pread(journal->fd, journal->buffer,
+                          left < JOURNAL_BATCH_MAX ? left : JOURNAL_BATCH_MAX,
+                          (off_t)at);
+
+        if (n <= 0) {
+            return n ? errno : 0;
+        }
+        rc = write_at(journal->fd, journal->buffer, (size_t)n, at);
+        at += (size_t)n;
+    }
+    return rc;
 }

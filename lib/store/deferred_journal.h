@@ -81,7 +81,8 @@ bool deferred_journal_whole(uint64_t id, const uint8_t *bytes, size_t length);
 /* Writes what is on trial, and keeps it.  DEFERRED_DIRECT: it can not go there
  * (it is too much, or there is no room); nothing has changed then. */
 int deferred_journal_append(struct deferred *d);
-int deferred_journal_sync(struct deferred *d);
+/* What is in it, once more; not waited for. */
+int deferred_journal_rewrite(struct deferred *d);
 
 /* ---- deferred_follow.c ---- */
 
