@@ -64,21 +64,44 @@ same(const struct pages_stamp *a, const struct pages_stamp *b, bool or_next)
 }
 
 static bool
-checked_open(struct deferred *d)
+is_checked_file(const struct deferred *d, const struct stat *st)
 {
-    struct stat st, there;
+    return st->st_ino == d->checked_inode && st->st_dev == d->checked_device;
+}
+
+/* Where the program closed it, the number may be another file's. */
+void
+deferred_checked_close(struct deferred *d)
+{
+    struct stat st;
 
     if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
-        !stat(d->checked_path, &there) && st.st_ino == there.st_ino &&
-        st.st_dev == there.st_dev) {
+        is_checked_file(d, &st)) {
+        close(d->checked_fd);
+    }
+    d->checked_fd = -1;
+}
+
+static bool
+checked_open(struct deferred *d)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    struct stat st;
+
+    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
+        is_checked_file(d, &st) && !stat(d->checked_path, &st) &&
+        is_checked_file(d, &st)) {
         return true;
     }
-    d->checked_fd =
-        open(d->checked_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    deferred_checked_close(d);
+    d->checked_fd = open(d->checked_path, flags);
     if (d->checked_fd < 0 && errno == ENOENT &&
         !deferred_make_checked(d->dir)) {
-        d->checked_fd =
-            open(d->checked_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        d->checked_fd = open(d->checked_path, flags);
+    }
+    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st)) {
+        d->checked_device = st.st_dev;
+        d->checked_inode = st.st_ino;
     }
     return d->checked_fd >= 0;
 }

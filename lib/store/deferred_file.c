@@ -209,16 +209,18 @@ make(const char *dir, const char *path, const char *fresh)
     if (!rc) {
         rc = place_own(fresh, DEFERRED_MODE);
     }
+    /* As soon as deferred.mdb is there, others make what is missing. */
+    if (!rc) {
+        rc = deferred_make_checked(dir);
+    }
+    if (!rc && !deferred_journal_make(dir)) {
+        /* Else it goes without one, until there is room. */
+    }
     if (!rc && rename(fresh, path)) {
         rc = place_failed(path, errno);
     }
     if (rc) {
         unlink(fresh);
-        return rc;
-    }
-    rc = deferred_make_checked(dir);
-    if (!deferred_journal_make(dir)) {
-        /* Else it goes without one, until there is room. */
     }
     return rc ? rc : place_sync(dir);
 }
@@ -317,8 +319,10 @@ env_close(struct deferred *d)
     /* Where the program closed the descriptors, and may have been given them
      * for other files since, LMDB would close those. */
     if (!mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
-        mdb_env_close(d->env);
-        d->env = NULL;
+        MDB_env *env = d->env;
+
+        d->env = NULL; /* first: a child may be forked meanwhile */
+        mdb_env_close(env);
     }
     deferred_lose(d);
 }
@@ -331,31 +335,47 @@ deferred_file_close(struct deferred *d)
     atomic_store(&d->lock_fd, -1);
     pages_close(d->pages);
     d->pages = NULL;
-    if (d->checked_fd >= 0) {
-        close(d->checked_fd);
-    }
-    d->checked_fd = -1;
+    deferred_checked_close(d);
     d->known = d->in_flight = false;
     d->reserved = 0;
+}
+
+/* A child that is forked has to know of a descriptor that may carry the lock.
+ */
+static int
+open_pages(struct deferred *d)
+{
+    int rc;
+
+    deferred_hold_forks();
+    rc = pages_open(d->path, &d->pages);
+    if (!rc) {
+        d->device = d->pages->device;
+        d->inode = d->pages->inode;
+        atomic_store(&d->lock_fd, d->pages->fd);
+    }
+    deferred_let_forks();
+    return rc;
 }
 
 static int
 file_open(struct deferred *d)
 {
-    int rc = pages_open(d->path, &d->pages);
+    int rc = open_pages(d);
 
     if (rc == BIDE_EMISSING) {
         rc = make_missing(d);
         if (rc) {
             return rc;
         }
-        rc = pages_open(d->path, &d->pages);
+        rc = open_pages(d);
     }
     if (rc) {
         return from_pages(d, rc);
     }
     if (faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
+        atomic_store(&d->lock_fd, -1);
         pages_close(d->pages);
         d->pages = NULL;
         return place_say(BIDE_EPERM,
@@ -363,9 +383,6 @@ file_open(struct deferred *d)
                          "or do it",
                          d->path, strerror(rc));
     }
-    d->device = d->pages->device;
-    d->inode = d->pages->inode;
-    atomic_store(&d->lock_fd, d->pages->fd);
     return 0;
 }
 

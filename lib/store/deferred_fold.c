@@ -123,6 +123,17 @@ may_grow(struct deferred *d)
     return deferred_may_grow(d, bytes);
 }
 
+/* A child that is forked meanwhile does not find it half freed. */
+void
+deferred_forget_recent(struct deferred *d)
+{
+    struct recent *old = d->recent;
+
+    d->recent = NULL;
+    recent_free(old);
+    d->recent = recent_new();
+}
+
 int
 deferred_fold(struct deferred *d)
 {
@@ -151,8 +162,7 @@ deferred_fold(struct deferred *d)
         d->journal.followed = false;
         return rc;
     }
-    recent_free(d->recent);
-    d->recent = recent_new();
+    deferred_forget_recent(d);
     d->journal.at = JOURNAL_START;
     d->journal.slow = false;
     d->journal.followed = d->recent != NULL;

@@ -154,8 +154,7 @@ begin(struct deferred *d, MDB_txn *txn)
 {
     int rc = deferred_journal_open(d);
 
-    recent_free(d->recent);
-    d->recent = recent_new();
+    deferred_forget_recent(d);
     d->journal.usable = d->journal.unsound = d->journal.slow = false;
     d->journal.foreign = false;
     d->journal.at = JOURNAL_START;

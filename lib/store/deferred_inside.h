@@ -50,6 +50,7 @@ struct deferred {
     bool wrote_journal, wrote_file; /* by this leader: to be waited for */
     _Atomic bool file_failed; /* a wait for it, or may be: to be mended */
     int checked_fd;           /* -1 */
+    uint64_t checked_device, checked_inode;
     bool known;     /* `stamp` is a state that was found whole */
     bool in_flight; /* or the one after it is there, by a commit of ours */
     struct pages_stamp stamp;
@@ -112,10 +113,12 @@ int deferred_refuse(struct change *c, int rc, uint64_t id);
 
 /* Commits, and sees to what is known of the file. */
 int deferred_commit(struct deferred *d, MDB_txn *txn);
+void deferred_forget_recent(struct deferred *d); /* a new one, or NULL */
 
 /* ---- deferred_check.c ---- */
 
 int deferred_make_checked(const char *dir);
+void deferred_checked_close(struct deferred *d);
 int deferred_check(struct deferred *d);
 /* Room for so many bytes more and for giving back what is there.  BIDE_E. */
 int deferred_reserve(struct deferred *d, size_t bytes);
@@ -127,6 +130,9 @@ void deferred_touched(struct deferred *d); /* its times have changed */
 
 /* ---- deferred_open.c ---- */
 
+/* In between no child is forked. */
+void deferred_hold_forks(void);
+void deferred_let_forks(void);
 void deferred_time(const struct deferred *d, struct deferred_now *out);
 
 /* ---- deferred_batch.c ---- */

@@ -53,7 +53,7 @@ in_child(void)
         d->pages = NULL;
         deferred_lose(d);
         deferred_journal_lose(d);
-        d->checked_fd = -1;
+        deferred_checked_close(d);
         d->known = d->in_flight = d->led = false;
         d->reserved = 0;
         d->syncing = 0;
@@ -65,6 +65,18 @@ in_child(void)
         pthread_cond_init(&d->synced, NULL);
     }
     pthread_mutex_unlock(&all_mutex);
+}
+
+void
+deferred_hold_forks(void)
+{
+    before_fork();
+}
+
+void
+deferred_let_forks(void)
+{
+    after_fork();
 }
 
 static void
