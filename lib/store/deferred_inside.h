@@ -109,8 +109,15 @@ int deferred_damaged(const struct deferred *d, const char *what);
 /* BIDE_ENOWORK or BIDE_EDAMAGED of one piece: c->rc, with words.  Gives 0. */
 int deferred_refuse(struct change *c, int rc, uint64_t id);
 
+/* ---- deferred_follow.c ---- */
+
+/* Brings d->recent up to what others have written. */
+int deferred_follow(struct deferred *d);
+
 /* ---- deferred_fold.c ---- */
 
+/* Brings deferred.mdb up to date; the journal is empty then. */
+int deferred_fold(struct deferred *d);
 /* Commits, and sees to what is known of the file. */
 int deferred_commit(struct deferred *d, MDB_txn *txn);
 void deferred_forget_recent(struct deferred *d); /* a new one, or NULL */

@@ -29,12 +29,12 @@ struct journal {
     uint64_t next; /* number of the batch that comes next */
     size_t at;     /* where it goes */
     bool usable;   /* changes may go there */
-    bool followed; /* what is in it is in d->recent, over base_txn */
+    bool followed; /* what is in it is in d->recent, over base */
     bool unsound;  /* a batch in the middle can not be read: repair */
     bool foreign;  /* of another deferred.mdb: a fresh id is to be written */
     bool slow; /* it took long to read: those who start shall find it short */
     _Atomic bool failed; /* it may not be on the disk: away with it */
-    struct pages_stamp base;
+    struct pages_stamp base; /* the state of deferred.mdb */
     uint8_t *buffer; /* JOURNAL_BATCH_MAX */
 };
 
@@ -83,15 +83,5 @@ bool deferred_journal_whole(uint64_t id, const uint8_t *bytes, size_t length);
 int deferred_journal_append(struct deferred *d);
 /* What is in it, once more; not waited for. */
 int deferred_journal_rewrite(struct deferred *d);
-
-/* ---- deferred_follow.c ---- */
-
-/* Brings d->recent up to what others have written. */
-int deferred_follow(struct deferred *d);
-
-/* ---- deferred_fold.c ---- */
-
-/* Brings deferred.mdb up to date; the journal is empty then. */
-int deferred_fold(struct deferred *d);
 
 #endif
