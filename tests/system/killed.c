@@ -255,11 +255,13 @@ killed_writers_lose_and_block_nothing(void **state)
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
         killed += WIFSIGNALED(status);
+        /* How long it takes changes with what else the host has to do. */
+        whole += WIFSIGNALED(status) ? whole / 16 : -(whole / 16);
         assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
         check_round(&r, WIFEXITED(status));
     }
     print_message("         %u of 300 killed before they were done\n", killed);
-    assert_true(killed > 30);
+    assert_true(killed > 50);
     BIDE(s, "set", "a", "attempts=1000");
     assert_int_equal(attempts_in_registry(s, "a"), 1000);
 }
