@@ -115,15 +115,22 @@ static int
 add_end(struct audit *a, const struct record *r)
 {
     struct audit_entry *e;
+    uint32_t back;
+    bool ended;
+    int rc;
 
     if (r->until_ns == 0 || r->until_ns > a->now_ns ||
         r->until_ns < a->since_ns || r->until_ns > a->until_ns) {
         return 0;
     }
+    rc = admin_ended(a->line->registry, r, &ended, &back);
+    if (rc || !ended) {
+        return rc;
+    }
     e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
     return !e ? BIDE_ENOMEM
            : asprintf(&e->what, "v%u is over, as planned: back to v%u",
-                      r->version, r->back_to) < 0
+                      r->version, back) < 0
                ? (e->what = NULL, BIDE_ENOMEM)
                : 0;
 }

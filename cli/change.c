@@ -5,18 +5,14 @@
 
 #include "difference.h"
 
-/* The version before `r`, which is NULL for the first. */
+/* What was in force before `r`; NULL: nothing. */
 static int
 before(struct admin *registry, const struct record *r, struct policy_text **out)
 {
     struct record older;
-    int rc;
+    int rc = admin_before(registry, r, &older);
 
     *out = NULL;
-    if (r->version <= 1) {
-        return 0;
-    }
-    rc = admin_version(registry, r->name, r->version - 1, &older);
     if (rc) {
         return rc == BIDE_ENOVERSION ? 0 : rc;
     }

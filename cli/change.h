@@ -1,4 +1,4 @@
-/* What a version changed about the one before it, for log and audit. */
+/* What a version changed about what was in force, for log and audit. */
 #ifndef BIDE_CLI_CHANGE_H
 #define BIDE_CLI_CHANGE_H
 

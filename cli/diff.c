@@ -74,7 +74,7 @@ static int
 choose(struct command_line *line, uint32_t *old, uint32_t *now)
 {
     const char *name = line->operands[0];
-    struct record r;
+    struct record r, before;
     int rc, status = 0;
 
     *old = 0;
@@ -94,12 +94,17 @@ choose(struct command_line *line, uint32_t *old, uint32_t *now)
                                     : say_failure(rc, name);
     }
     *now = r.version;
-    record_free(&r);
-    if (*old == 0 && *now == 1) {
-        return setting_no_version(line, name, 0);
+    if (*old == 0) {
+        rc = admin_before(line->registry, &r, &before);
     }
-    *old = *old ? *old : *now - 1;
-    return 0;
+    record_free(&r);
+    if (*old == 0 && rc == 0) {
+        *old = before.version;
+        record_free(&before);
+    }
+    return rc == BIDE_ENOVERSION ? setting_no_version(line, name, 0)
+           : rc                  ? say_failure(rc, name)
+                                 : 0;
 }
 
 static int

@@ -44,6 +44,14 @@ const char *admin_what_to_do(void);
 int admin_policy(struct admin *a, const char *name, struct record *out);
 int admin_version(struct admin *a, const char *name, uint32_t version,
                   struct record *out);
+/* What was in force just before that version was made, which need not be the
+ * one with the number before it: temporary changes end.  BIDE_ENOVERSION: it
+ * is the first. */
+int admin_before(struct admin *a, const struct record *r, struct record *out);
+/* Whether a temporary change held to its end, with no later version in its
+ * place, and which version that end went back to.  0 or a BIDE_E code. */
+int admin_ended(struct admin *a, const struct record *r, bool *out_ended,
+                uint32_t *out_back);
 /* Visits return 0 to go on, else the walk ends with that.  By name, without
  * deleted ones; versions and changes newest first, deletions included. */
 typedef int admin_visit_fn(void *arg, const struct record *r);

@@ -182,6 +182,7 @@ admin_live(struct admin *a, bool create)
 struct wanted {
     const char *name;
     uint32_t version; /* 0: the one in force */
+    uint64_t at_ns;   /* of a version: what it has given way to by then */
     struct record *out;
 };
 
@@ -190,6 +191,9 @@ read_one(void *arg, const struct snapshot *s)
 {
     struct wanted *w = arg;
 
+    if (w->at_ns) {
+        return reader_of_version(s, w->name, w->version, w->at_ns, w->out);
+    }
     if (w->version) {
         return reader_version(s, w->name, w->version, w->out);
     }
@@ -229,7 +233,7 @@ int
 admin_policy(struct admin *a, const char *name, struct record *out)
 {
     struct record r;
-    struct wanted w = {name, 0, &r};
+    struct wanted w = {.name = name, .out = &r};
     int rc = fetch(a, &w);
 
     if (rc) {
@@ -253,9 +257,87 @@ int
 admin_version(struct admin *a, const char *name, uint32_t version,
               struct record *out)
 {
-    struct wanted w = {name, version, out};
+    struct wanted w = {name, version, 0, out};
 
     return fetch(a, &w);
+}
+
+int
+admin_before(struct admin *a, const struct record *r, struct record *out)
+{
+    struct wanted w = {r->name, r->version - 1, r->when_ns, out};
+
+    return r->version > 1 ? fetch(a, &w) : BIDE_ENOVERSION;
+}
+
+/* ---- the end of a temporary change ---- */
+
+struct ending {
+    const struct record *of;
+    bool ended;
+    uint32_t back;
+};
+
+/* The last version that was there when the temporary one was to end. */
+static int
+last_before_end(const struct snapshot *s, const struct record *of,
+                uint32_t *out)
+{
+    struct record r;
+    int rc = 0;
+
+    for (*out = of->version; rc == 0; ++*out) {
+        rc = reader_version(s, of->name, *out + 1, &r);
+        if (rc) {
+            return rc == BIDE_ENOVERSION ? 0 : rc;
+        }
+        rc = r.when_ns < of->until_ns ? 0 : 1;
+        record_free(&r);
+        if (rc) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static int
+read_ending(void *arg, const struct snapshot *s)
+{
+    struct ending *e = arg;
+    const struct record *of = e->of;
+    uint32_t last;
+    struct record r;
+    int rc = last_before_end(s, of, &last);
+
+    if (rc == 0) {
+        rc = reader_of_version(s, of->name, last, of->until_ns - 1, &r);
+    }
+    if (rc) {
+        return rc;
+    }
+    e->ended = r.version == of->version;
+    record_free(&r);
+    if (e->ended) {
+        rc = reader_of_version(s, of->name, last, of->until_ns, &r);
+        if (rc == 0) {
+            e->back = r.version;
+            record_free(&r);
+        }
+    }
+    return rc;
+}
+
+int
+admin_ended(struct admin *a, const struct record *r, bool *out_ended,
+            uint32_t *out_back)
+{
+    struct ending e = {.of = r};
+    uint64_t txn;
+    int rc = reader_read(a->reader, read_ending, &e, &txn);
+
+    *out_ended = e.ended;
+    *out_back = e.back;
+    return rc ? fail_read(a, r->name, rc) : 0;
 }
 
 /* ---- many records ---- */

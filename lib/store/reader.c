@@ -371,11 +371,12 @@ reader_version(const struct snapshot *s, const char *name, uint32_t version,
 }
 
 int
-reader_in_force(const struct snapshot *s, const char *name,
-                uint64_t realtime_ns, struct record *out)
+reader_of_version(const struct snapshot *s, const char *name, uint32_t version,
+                  uint64_t realtime_ns, struct record *out)
 {
     struct record r, before;
-    int depth, rc = reader_policy(s, name, &r);
+    int depth, rc = version ? reader_version(s, name, version, &r)
+                            : reader_policy(s, name, &r);
 
     for (depth = 0; !rc && r.until_ns && r.until_ns <= realtime_ns; depth++) {
         before = r;
@@ -393,6 +394,13 @@ reader_in_force(const struct snapshot *s, const char *name,
         *out = r;
     }
     return rc;
+}
+
+int
+reader_in_force(const struct snapshot *s, const char *name,
+                uint64_t realtime_ns, struct record *out)
+{
+    return reader_of_version(s, name, 0, realtime_ns, out);
 }
 
 /* ---- many ---- */

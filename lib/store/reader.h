@@ -36,6 +36,10 @@ int reader_version(const struct snapshot *s, const char *name,
 /* What holds at that time: follows until_ns/back_to (at most 100 deep). */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
+/* The same, had `version` (0: it has) remained the newest. */
+int reader_of_version(const struct snapshot *s, const char *name,
+                      uint32_t version, uint64_t realtime_ns,
+                      struct record *out);
 
 /* Visits return 0 to go on; the record lives during the visit only. */
 typedef int reader_visit_fn(void *arg, const struct record *r);
