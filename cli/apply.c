@@ -8,6 +8,7 @@
 #include "say.h"
 #include "setting.h"
 #include "source.h"
+#include "stay.h"
 #include "out/table.h"
 #include "out/text.h"
 
@@ -190,7 +191,7 @@ report(struct command_line *line, const struct setting_change *c,
     }
     print_summary(counts, policies, dry_run);
     setting_print_told(c, results);
-    return STATUS_DONE;
+    return stay_say(results, dry_run) ? say_no_memory() : STATUS_DONE;
 }
 
 /* ---- apply ---- */

@@ -153,7 +153,8 @@ add_change(void *arg, const struct record *r)
     e = audit_new_entry(a, is_forced(words) ? AUDIT_FORCED : AUDIT_CHANGE,
                         r->name, "", r->when_ns);
     if (r->until_ns > 0) {
-        snprintf(until, sizeof(until), ", until %s",
+        snprintf(until, sizeof(until), "%suntil %s",
+                 *words ? ", " : "the end: ",
                  when_write_iso(r->until_ns, when, sizeof(when)));
     }
     if (e && asprintf(&e->what, "v%u: %s%s", r->version, words, until) < 0) {

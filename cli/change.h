@@ -4,8 +4,8 @@
 
 #include "admin.h"
 
-/* "created", "deleted", or what is different; "" for nothing.  malloc'ed.
- * 0 or a BIDE_E code. */
+/* "created", "deleted", or what is different; "" for nothing but the end, if it
+ * has one.  malloc'ed.  0 or a BIDE_E code. */
 int change_words(struct admin *registry, const struct record *r, char **out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "difference.h"
 #include "say.h"
 #include "setting.h"
+#include "stay.h"
 #include "when.h"
 #include "out/table.h"
 #include "out/text.h"
@@ -56,8 +57,7 @@ print_keys(struct command_line *line, const struct admin_result *r)
 }
 
 static int
-print_result(struct command_line *line, const struct admin_result *r,
-             uint32_t as)
+print_result(struct command_line *line, const struct admin_result *r)
 {
     switch (r->did) {
     case ADMIN_UNCHANGED:
@@ -76,40 +76,42 @@ print_result(struct command_line *line, const struct admin_result *r,
     } else {
         printf("%s v%u", r->name, r->after);
     }
-    if (as > 0) {
-        printf(" (as v%u)", as);
+    if (r->as > 0) {
+        printf(" (as v%u)", r->as);
     }
     putchar('\n');
     return r->old && r->now ? print_keys(line, r) : 0;
 }
 
 static void
-print_ending(const struct admin_change *made, const struct admin_result *r)
+print_ending(const struct admin_result *r)
 {
     uint64_t now_ns = when_now_ns();
     char buffer[64];
 
-    if (made->for_ns > 0 && r->did != ADMIN_UNCHANGED) {
+    if (r->until_ns > 0) {
         printf("until %s, then again as v%u\n",
-               when_write_until(now_ns + made->for_ns, now_ns, buffer,
-                                sizeof(buffer)),
-               r->before);
+               when_write_until(r->until_ns, now_ns, buffer, sizeof(buffer)),
+               r->back_to);
     }
 }
 
 static int
 report(struct command_line *line, const struct setting_change *c,
-       struct admin_results *results, uint32_t as)
+       struct admin_results *results)
 {
     int rc = 0;
 
     for (size_t i = 0; i < results->count && rc == 0; i++) {
-        rc = print_result(line, &results->list[i], as);
-        print_ending(&c->change, &results->list[i]);
+        rc = print_result(line, &results->list[i]);
+        print_ending(&results->list[i]);
     }
     setting_print_told(c, results);
     if (c->change.dry_run) {
         puts("--dry-run: nothing was changed");
+    }
+    if (rc == 0) {
+        rc = stay_say(results, c->change.dry_run);
     }
     admin_results_free(results);
     return rc ? say_no_memory() : STATUS_DONE;
@@ -172,7 +174,7 @@ change_keys(struct command_line *line, const struct setting_change *c,
         return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, c, &results, 0);
+    return report(line, c, &results);
 }
 
 int
@@ -263,7 +265,7 @@ delete_policies(struct command_line *line, const struct setting_change *c,
         return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, c, &results, 0);
+    return report(line, c, &results);
 }
 
 int
@@ -300,17 +302,21 @@ roll_back(struct command_line *line, const struct setting_change *c,
                         &faults);
     if (rc == BIDE_ENOVERSION) {
         faults_free(&faults);
-        return setting_no_version(line, name, version);
+        return version > 0 ? setting_no_version(line, name, version)
+                           : say_failure(rc, name);
     }
     if (rc) {
         return refuse(line, &c->change, rc, &faults);
     }
     faults_free(&faults);
-    if (version == 0 && results.count > 0) {
-        /* The one before what was newest, be that a deletion. */
-        version = results.list[0].after - 2;
+    if (version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
+        say("%s: nothing to undo: v%u is the same as v%u before it", name,
+            results.list[0].after, results.list[0].as);
+        say("see: bide log %s", name);
+        admin_results_free(&results);
+        return STATUS_NO;
     }
-    return report(line, c, &results, version);
+    return report(line, c, &results);
 }
 
 int

@@ -36,7 +36,8 @@ log_row(struct log *log, const struct record *r, const char *what)
                when_write(r->when_ns, log->now_ns, when, sizeof(when)));
     table_cell(log->table, i++, "%s", r->who);
     if (r->until_ns > 0) {
-        table_cell(log->table, i++, "%s, until %s", what,
+        table_cell(log->table, i++, "%s%suntil %s", what,
+                   *what ? ", " : "the end: ",
                    when_write(r->until_ns, log->now_ns, until, sizeof(until)));
         table_mark_row(log->table);
     } else {

@@ -27,18 +27,26 @@ check_names(struct command_line *line)
     return name ? say_no_policy(line->registry, name) : 0;
 }
 
-/* Those that are not yet as they are to be.  Invalid ones are left to the
- * change, which says what is wrong. */
+/* Those that are not yet as they are to be, or only for a time.  Invalid ones
+ * are left to the change, which says what is wrong. */
 static int
 choose(struct command_line *line, bool paused, const char **out, size_t *count)
 {
     for (int i = 0; i < line->count; i++) {
-        struct policy *p;
+        struct policy *p = NULL;
+        struct record r;
+        bool ends = false;
 
-        if (guard_policy(line->registry, line->operands[i], &p)) {
-            return BIDE_ENOMEM;
+        if (admin_policy(line->registry, line->operands[i], &r) == 0) {
+            int rc = guard_compile(line->registry, &r, &p);
+
+            ends = r.until_ns > 0;
+            record_free(&r);
+            if (rc) {
+                return rc;
+            }
         }
-        if (p && p->paused == paused && !line->option[OPTION_FOR]) {
+        if (p && p->paused == paused && !ends && !line->option[OPTION_FOR]) {
             printf("%s: %s already, nothing was changed\n", line->operands[i],
                    paused ? "paused" : "not paused");
         } else {

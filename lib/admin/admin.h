@@ -93,7 +93,16 @@ struct admin_result {
     char name[BIDE_NAME_MAX + 1];
     enum admin_did did;
     uint32_t before, after;         /* versions; 0: there was none */
+    uint32_t as;                    /* a rollback: this version again */
     struct policy_text *old, *now;  /* NULL: there was or is none */
+    uint64_t until_ns;              /* with --for: it ends then, */
+    uint32_t back_to;               /* and this is in force again */
+    /* A later change is one to all that is in force.  So what a temporary
+     * version set may outlast its end: `now` as it is without that.  NULL:
+     * nothing does. */
+    struct policy_text *without;
+    uint32_t temporary;             /* that version, */
+    uint64_t temporary_until_ns;    /* and its end */
 };
 
 struct admin_results {
@@ -126,7 +135,8 @@ int admin_set_each(struct admin *a, const struct admin_change *change,
 int admin_delete(struct admin *a, const struct admin_change *change,
                  const char *const *names, size_t count,
                  struct admin_results *out, struct faults *faults);
-/* version 0: the one before the present one. */
+/* version 0: what was in force before the present one was made; temporary
+ * changes that are over are passed by.  BIDE_ENOVERSION: there is none. */
 int admin_rollback(struct admin *a, const struct admin_change *change,
                    const char *name, uint32_t version,
                    struct admin_results *out, struct faults *faults);

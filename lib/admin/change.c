@@ -167,6 +167,8 @@ admin_set_each(struct admin *a, const struct admin_change *change,
     if (rc) {
         return rc;
     }
+    e.settings = settings;
+    e.setting_count = count;
     for (i = 0; i < name_count && rc == 0; i++) {
         rc = set_one(&e, names[i], settings, count);
     }
@@ -202,6 +204,31 @@ admin_delete(struct admin *a, const struct admin_change *change,
     return edit_finish(&e, rc, out);
 }
 
+/* What to go back to: that version, or (0) what was in force before. */
+static int
+find_earlier(struct edit *e, const char *name, const struct before *b,
+             uint32_t version, struct record *out)
+{
+    int rc;
+
+    if (!version && b->version <= 1) {
+        return admin_fail(BIDE_ENOVERSION, NULL,
+                          "%s: nothing to undo: no version before this one "
+                          "(%u)",
+                          name, b->version);
+    }
+    rc = writer_version(e->writer, name, version ? version : b->version - 1,
+                        out);
+    if (rc == 0 && !version) {
+        rc = edit_give_way(e, e->now_ns, out);
+    }
+    return rc == BIDE_ENOVERSION
+               ? admin_fail(rc, NULL, "%s: there is no version %u", name,
+                            version)
+           : rc ? edit_fail_store(e, rc)
+                : 0;
+}
+
 static int
 roll_back(struct edit *e, const char *name, uint32_t version)
 {
@@ -210,32 +237,23 @@ roll_back(struct edit *e, const char *name, uint32_t version)
     struct policy_text *now = NULL;
     int rc = edit_before(e, name, &b);
 
-    if (rc == BIDE_ENOPOLICY) {
-        return no_such(e, name, NULL);
-    }
     if (rc) {
-        return rc;
+        return rc == BIDE_ENOPOLICY ? no_such(e, name, NULL) : rc;
     }
-    version = version ? version : b.newest - 1;
-    rc = version ? writer_version(e->writer, name, version, &r)
-                 : BIDE_ENOVERSION;
+    rc = find_earlier(e, name, &b, version, &r);
     if (rc) {
         policy_text_free(b.text);
-        if (rc != BIDE_ENOVERSION) {
-            return edit_fail_store(e, rc);
-        }
-        return admin_fail(rc, NULL, "%s: there is no version %u", name,
-                          version);
+        return rc;
     }
-    if (!r.deleted) {
-        rc = admin_text(&r, &now);
+    rc = r.deleted ? 0 : admin_text(&r, &now);
+    if (rc) {
+        policy_text_free(b.text);
+    } else {
+        e->as = &r;
+        rc = edit_replace(e, name, &b, now);
+        e->as = NULL;
     }
     record_free(&r);
-    if (rc) {
-        policy_text_free(b.text);
-        return rc;
-    }
-    rc = edit_replace(e, name, &b, now);
     return rc ? rc : edit_check_name(e, name);
 }
 

@@ -17,20 +17,25 @@ edit_no_memory(void)
 
 /* ---- results ---- */
 
+static void
+free_texts(const struct admin_result *r)
+{
+    policy_text_free(r->old);
+    policy_text_free(r->now);
+    policy_text_free(r->without);
+}
+
 void
 admin_results_free(struct admin_results *r)
 {
     while (r->count) {
-        struct admin_result *one = &r->list[--r->count];
-
-        policy_text_free(one->old);
-        policy_text_free(one->now);
+        free_texts(&r->list[--r->count]);
     }
     free(r->list);
     *r = (struct admin_results){0};
 }
 
-/* Takes both texts over, also when it fails. */
+/* Takes the texts over, also when it fails. */
 static int
 add_result(struct edit *e, const struct admin_result *result)
 {
@@ -42,8 +47,7 @@ add_result(struct edit *e, const struct admin_result *result)
             realloc(r->list, (r->count ? r->count * 2 : 1) * sizeof *longer);
     }
     if (!longer) {
-        policy_text_free(result->old);
-        policy_text_free(result->now);
+        free_texts(result);
         return edit_no_memory();
     }
     r->list = longer;
@@ -64,25 +68,13 @@ int
 edit_in_force(struct edit *e, const char *name, struct record *out,
               uint32_t *out_newest)
 {
-    int rc = writer_policy(e->writer, name, out), depth;
+    int rc = writer_policy(e->writer, name, out);
 
     if (rc) {
         return rc;
     }
     *out_newest = out->version;
-    for (depth = 0; out->until_ns && e->now_ns >= out->until_ns; depth++) {
-        uint32_t version = out->back_to;
-
-        record_free(out);
-        if (depth == 100) {
-            return BIDE_EDAMAGED;
-        }
-        rc = writer_version(e->writer, name, version, out);
-        if (rc) {
-            return rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
-        }
-    }
-    return 0;
+    return edit_give_way(e, e->now_ns, out);
 }
 
 static int
@@ -114,6 +106,8 @@ edit_before(struct edit *e, const char *name, struct before *out)
         return rc == BIDE_ENOPOLICY ? rc : edit_fail_store(e, rc);
     }
     b.version = r.version;
+    b.until_ns = r.until_ns;
+    b.back_to = r.back_to;
     b.deleted = r.deleted;
     rc = check_version(e, &r, b.newest);
     if (rc == 0 && !r.deleted) {
@@ -133,23 +127,21 @@ extends_key(void)
 }
 
 static int
-store(struct edit *e, const struct policy_text *now, const char *name,
-      const struct before *b, uint32_t *out_version)
+store(struct edit *e, const struct admin_result *result, uint32_t *out_version)
 {
+    const struct policy_text *now = result->now;
     struct record r = {
         .deleted = !now,
         .when_ns = e->now_ns,
+        .until_ns = result->until_ns,
+        .back_to = result->back_to,
         .who = (char *)(uintptr_t)e->change->who,
         .note = (char *)(uintptr_t)(e->change->note ? e->change->note : ""),
     };
     const char *parent = now ? policy_text_get(now, extends_key()) : NULL;
     int rc;
 
-    strcpy(r.name, name);
-    if (e->change->for_ns && b->version) {
-        r.until_ns = e->now_ns + e->change->for_ns;
-        r.back_to = b->version;
-    }
+    strcpy(r.name, result->name);
     r.text = now ? policy_text_write(now) : strdup("");
     if (!r.text) {
         return edit_no_memory();
@@ -160,7 +152,7 @@ store(struct edit *e, const struct policy_text *now, const char *name,
         return edit_fail_store(e, rc);
     }
     *out_version = r.version;
-    return names_put(&e->touched, name);
+    return names_put(&e->touched, r.name);
 }
 
 int
@@ -170,22 +162,34 @@ edit_replace(struct edit *e, const char *name, struct before *b,
     struct admin_result r = {
         .before = b->text ? b->version : 0,
         .after = b->version,
+        .as = e->as ? e->as->version : 0,
         .old = b->text,
         .now = now,
     };
+    bool same = r.old && now && policy_text_same(r.old, now);
+    bool remains = false;
     int rc = 0;
 
     snprintf(r.name, sizeof r.name, "%s", name);
     b->text = NULL;
-    if (r.old && now && policy_text_same(r.old, now) &&
-        b->newest == b->version && !e->change->for_ns) {
+    if (same) {
+        rc = edit_remains(e, &r, b, &remains);
+    }
+    if (rc == 0 && remains) {
         return add_result(e, &r);
     }
     r.did = !now ? ADMIN_DELETED : r.old ? ADMIN_CHANGED : ADMIN_CREATED;
-    rc = store(e, now, name, b, &r.after);
+    if (rc == 0) {
+        rc = edit_end(e, &r, b, same);
+    }
+    if (rc == 0) {
+        rc = edit_stay(e, &r, b);
+    }
+    if (rc == 0) {
+        rc = store(e, &r, &r.after);
+    }
     if (rc) {
-        policy_text_free(r.old);
-        policy_text_free(r.now);
+        free_texts(&r);
         return rc;
     }
     return add_result(e, &r);

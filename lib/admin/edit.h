@@ -16,6 +16,9 @@ struct edit {
     uint64_t now_ns;
     const struct policy_list *texts; /* that are applied; or NULL */
     const char *file;
+    const struct admin_setting *settings; /* what is asked for; or NULL: all */
+    size_t setting_count;
+    const struct record *as; /* that is gone back to; or NULL */
     bool grouped; /* something that was checked shares a budget */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
@@ -24,6 +27,8 @@ struct edit {
 /* What there is before the change. */
 struct before {
     uint32_t newest, version; /* stored last; in force */
+    uint64_t until_ns;        /* of what is in force; 0: for good */
+    uint32_t back_to;
     bool deleted;
     struct policy_text *text; /* NULL: none, or deleted */
 };
@@ -44,6 +49,21 @@ int edit_in_force(struct edit *e, const char *name, struct record *out,
                   uint32_t *out_newest);
 int edit_fail_store(const struct edit *e, int rc);
 int edit_no_memory(void);
+
+/* ---- temporary.c ---- */
+
+/* Puts what a version has given way to by then in its place; when that fails,
+ * nothing. */
+int edit_give_way(struct edit *e, uint64_t at_ns, struct record *r);
+/* Whether what is asked for, and holds now, holds as well when the temporary
+ * changes that are in force have ended. */
+int edit_remains(struct edit *e, const struct admin_result *r,
+                 const struct before *b, bool *out);
+/* Fills until_ns and back_to.  `same`: all that changes is the end. */
+int edit_end(struct edit *e, struct admin_result *r, const struct before *b,
+             bool same);
+/* Fills what is told of a temporary change that outlasts its end. */
+int edit_stay(struct edit *e, struct admin_result *r, const struct before *b);
 
 /* ---- check.c: faults are added; other failures are returned ---- */
 
