@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edit.h"
 #include "guard.h"
 #include "say.h"
 #include "when.h"
@@ -14,11 +13,11 @@ enum { TURNS_SHOWN = 16 };
 
 /* The words, and what the key `breaker` becomes. */
 static const struct {
-    const char *word, *value; /* NULL: live state, no key */
+    const char *word, *value; /* NULL: live state, no key; "": as it was */
 } words[] = {
     {"open", "open"},
     {"closed", "closed"},
-    {"auto", "on"},
+    {"auto", ""},
     {"reset", NULL},
 };
 
@@ -355,24 +354,6 @@ check_options(struct command_line *line, bool changes, bool shows)
                : 0;
 }
 
-static int
-force(struct command_line *line, const char *value)
-{
-    const struct admin_setting setting = {"breaker", value};
-    const char *name = line->operands[0];
-    int status =
-        edit_keys(line, (const char *const *)line->operands, 1, &setting, 1);
-
-    if (status == 0 && strcmp(value, "on") != 0 &&
-        !line->option[OPTION_DRY_RUN]) {
-        printf("%s until: bide breaker %s auto\n",
-               strcmp(value, "open") == 0 ? "Every call is refused"
-                                          : "Every call is let out",
-               name);
-    }
-    return status;
-}
-
 int
 breaker_command(struct command_line *line)
 {
@@ -392,6 +373,6 @@ breaker_command(struct command_line *line)
     if (status) {
         return status;
     }
-    return changes ? force(line, words[i].value)
+    return changes ? force_breaker(line, words[i].value)
                    : use_live_state(line, word != NULL);
 }

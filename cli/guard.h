@@ -62,6 +62,10 @@ void guard_parts_free(struct guard_parts *parts);
 /* Of two, the one that people should see; the lower budget of both. */
 void guard_worse(struct admin_guard *to, const struct admin_guard *from);
 
+/* Makes the first operand's breaker "open" or "closed", or ("") what it was
+ * before it was forced.  0, or the exit status. */
+int force_breaker(struct command_line *line, const char *value);
+
 /* Adds "breaker" and "budget"; p may be NULL. */
 void guard_put(struct json *j, const struct policy *p,
                const struct admin_guard *g);

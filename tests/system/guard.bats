@@ -236,6 +236,48 @@ END
     says "breaker  off  ->  on"
 }
 
+@test "auto brings back what was there before it was forced" {
+    guarded breaker=off
+    bide breaker pay open >/dev/null
+    bide breaker pay closed >/dev/null
+    bide set pay attempts=7 >/dev/null
+    gives 0 bide breaker pay auto
+    says "breaker  closed  ->  off"
+    bide unset pay breaker >/dev/null
+    bide breaker pay open --for 1h >/dev/null
+    gives 0 bide breaker pay auto
+    says "breaker  open  ->  off (default)"
+    says_not stays
+    bide breaker pay open >/dev/null
+    bide delete pay >/dev/null
+    bide rollback pay >/dev/null
+    gives 0 bide breaker pay auto
+    says "breaker  open  ->  off (default)"
+}
+
+@test "auto turns it on where nothing is known from before" {
+    printf '[pay]\nbreaker = open\n' >pay.ini
+    bide apply pay.ini >/dev/null
+    gives 0 bide breaker pay auto
+    says "breaker  open  ->  on"
+}
+
+@test "what is forced with it, by inheritance, is named" {
+    printf '[base]\n\n[mail]\nextends = base\n\n[own]\nextends = base\nbreaker = on\n' >base.ini
+    bide apply base.ini >/dev/null
+    gives 0 bide breaker base open
+    says "Every call is refused until: bide breaker base auto" "So is what extends it: mail"
+    says_not own
+    printf '[post]\nextends = mail\n' >post.ini
+    bide apply post.ini >/dev/null
+    gives 0 bide breaker base closed
+    says "let out until" "So are 2 policies that extend it: mail, post"
+    gives 0 bide breaker base auto
+    says_not "So "
+    gives 1 bide breaker mail
+    says "the breaker is off"
+}
+
 @test "names, words and options that are wrong" {
     guarded
     gives 3 bide breaker pau
