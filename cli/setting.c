@@ -29,10 +29,24 @@ trimmed(char *text)
     return text;
 }
 
+static bool
+is_among(const char *key, const struct admin_setting *from,
+         const struct admin_setting *to)
+{
+    for (; from < to; from++) {
+        if (strcmp(from->key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 setting_read(struct command_line *line, char **operands,
              struct admin_setting *out)
 {
+    const struct admin_setting *first = out;
+
     for (; *operands; operands++, out++) {
         char *equals = strchr(*operands, '=');
 
@@ -42,31 +56,50 @@ setting_read(struct command_line *line, char **operands,
         *equals = '\0';
         out->key = trimmed(*operands);
         out->value = trimmed(equals + 1);
+        if (is_among(out->key, first, out)) {
+            return say_usage(line, "%s is given twice", out->key);
+        }
     }
+    return 0;
+}
+
+static int
+try_all(const struct admin_setting *s, size_t count, struct policy_text *t)
+{
+    struct faults faults = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc != BIDE_ENOMEM; i++) {
+        int bad = policy_text_set(t, s[i].key, s[i].value, "set", 0, &faults);
+
+        rc = bad ? bad : rc;
+    }
+    if (rc) {
+        return say_refusal(rc, &faults, policy_text_name(t), NULL);
+    }
+    faults_free(&faults);
     return 0;
 }
 
 int
 setting_try(struct command_line *line, char **operands, struct policy_text *t)
 {
-    struct faults faults = {0};
-    int status = 0, rc = 0;
+    struct admin_setting *settings;
+    size_t count = 0;
+    int status;
 
-    for (; *operands && status == 0 && rc != BIDE_ENOMEM; operands++) {
-        char *one[] = {*operands, NULL};
-        struct admin_setting s;
-        int bad;
-
-        status = setting_read(line, one, &s);
-        if (status == 0) {
-            bad = policy_text_set(t, s.key, s.value, "set", 0, &faults);
-            rc = bad ? bad : rc;
-        }
+    while (operands[count]) {
+        count++;
     }
-    if (status == 0 && rc) {
-        return say_refusal(rc, &faults, policy_text_name(t), NULL);
+    settings = calloc(count + 1, sizeof(*settings));
+    if (!settings) {
+        return say_no_memory();
     }
-    faults_free(&faults);
+    status = setting_read(line, operands, settings);
+    if (status == 0) {
+        status = try_all(settings, count, t);
+    }
+    free(settings);
     return status;
 }
 

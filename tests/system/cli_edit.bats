@@ -120,6 +120,16 @@ load registry
     unchanged gives 2 bide unset pay
 }
 
+@test "a key that is given twice is refused, as in a file" {
+    shop
+    unchanged gives 2 bide set pay attempts=2 wait_max=1s "attempts =4"
+    says "attempts is given twice"
+    gives 2 bide preview pay attempts=2 attempts=4
+    says "attempts is given twice"
+    gives 2 bide simulate pay attempts=2 attempts=2 --calls 10/s --fail 50%
+    says "attempts is given twice"
+}
+
 @test "a set that breaks a child is refused, and names it" {
     shop
     bide set mail wait_max=2s wait_min=1s >/dev/null
