@@ -306,8 +306,9 @@ use_live_state(struct command_line *line, bool to_reset)
     const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
     struct guard_parts parts = {0};
     struct policy *p;
-    int rc, status = guard_find(line, &p);
+    int rc, status = guard_scope_check(line);
 
+    status = status ? status : guard_find(line, &p);
     if (status) {
         return status;
     }

@@ -258,7 +258,8 @@ budget_command(struct command_line *line)
     if (word && line->option[OPTION_JSON]) {
         return say_usage(line, "--json: only to look");
     }
-    status = guard_find(line, &p);
+    status = guard_scope_check(line);
+    status = status ? status : guard_find(line, &p);
     if (status) {
         return status;
     }

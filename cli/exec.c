@@ -312,10 +312,14 @@ set_seed(struct exec *e, const char *text)
 static int
 run_under_policy(struct exec *e, const struct command_line *line)
 {
+    const char *scope = line->option[OPTION_SCOPE];
     struct bide_policy *policy;
-    int rc =
-        bide_lookup(e->registry, e->name, line->option[OPTION_SCOPE], &policy);
+    int rc = bide_lookup(e->registry, e->name, scope, &policy);
 
+    if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
+        say_no_name("--scope ", scope);
+        return EXEC_FAILED;
+    }
     if (rc) {
         say("exec %s: %s", e->name, bide_strerror(rc));
         return EXEC_FAILED;

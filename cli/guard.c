@@ -216,6 +216,17 @@ guard_scope_read(const char *scope)
                                                    : scope;
 }
 
+int
+guard_scope_check(const struct command_line *line)
+{
+    const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
+
+    return !scope || !*scope || strcmp(scope, ADMIN_OTHERS) == 0 ||
+                   policy_name_ok(scope)
+               ? 0
+               : say_no_name("--scope ", scope);
+}
+
 /* ---- by scope ---- */
 
 char *

@@ -39,6 +39,8 @@ const char *guard_word(int state);  /* "half open" */
 const char *guard_scope(const char *scope);
 /* The same from the command line, where "" is none and NULL all. */
 const char *guard_scope_read(const char *scope);
+/* Whether --scope can be one.  0, or the exit status, and said why. */
+int guard_scope_check(const struct command_line *line);
 
 /* "note: pay has 1,024 scopes, ...", malloc'ed; NULL without memory. */
 char *guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused);

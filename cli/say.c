@@ -161,16 +161,22 @@ newest(void *arg, const struct record *r)
 }
 
 int
+say_no_name(const char *before, const char *name)
+{
+    say("%s%s: not a name: small letters, digits, and . _ - within, "
+        "at most %d",
+        before, name, BIDE_NAME_MAX);
+    return STATUS_INPUT;
+}
+
+int
 say_no_policy(struct admin *registry, const char *name)
 {
     const char *near;
     bool deleted = false;
 
     if (!policy_name_ok(name)) {
-        say("%s: not a name: small letters, digits, and . _ - within, "
-            "at most %d",
-            name, BIDE_NAME_MAX);
-        return STATUS_INPUT;
+        return say_no_name("", name);
     }
     admin_each_version(registry, name, newest, &deleted);
     if (deleted) {

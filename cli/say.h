@@ -44,6 +44,9 @@ void say_divert(FILE *out);
 int say_usage(const struct command_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What `name` cannot be, `before` being put before it ("--scope ", ""). */
+int say_no_name(const char *before, const char *name);
+
 /* "NAME: no such policy (NEAR?)". */
 int say_no_policy(struct admin *registry, const char *name);
 /* The same unless there is one: then 0. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "history.h"
 #include "say.h"
 #include "setting.h"
@@ -475,7 +476,9 @@ read_options(struct replayed *r)
         return STATUS_USAGE;
     }
     r->traffic.seed = seed;
-    return history_times(line, r->now_ns, &r->since_ns, &r->until_ns);
+    return guard_scope_check(line)
+               ? STATUS_INPUT
+               : history_times(line, r->now_ns, &r->since_ns, &r->until_ns);
 }
 
 int

@@ -278,6 +278,21 @@ END
     says "the breaker is off"
 }
 
+@test "a scope that cannot be one is what is wrong, not the policy" {
+    guarded budget=own
+    gives 125 bide exec pay --scope 'BAD SCOPE' -- true
+    says "bide: --scope BAD SCOPE: not a name: small letters"
+    for command in "breaker pay" "breaker pay reset" "budget pay" "simulate pay --replay"; do
+        # shellcheck disable=SC2086 # words
+        gives 5 bide $command --scope 'BAD SCOPE'
+        says "bide: --scope BAD SCOPE: not a name: small letters"
+    done
+    gives 125 bide exec PAY --scope 'BAD SCOPE' -- true
+    says "exec PAY"
+    gives 3 bide breaker pay --scope - # nobody uses it yet
+    says "nobody uses scope -"
+}
+
 @test "names, words and options that are wrong" {
     guarded
     gives 3 bide breaker pau
