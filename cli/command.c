@@ -55,7 +55,7 @@ const struct command commands[] = {
      log_command, TAKES(SINCE) | TAKES(MOST) | TAKES(JSON), REGISTRY_NEEDED,
      0, 1, 0, 0},
     {"rollback", "NAME [VERSION]",
-     "back to the version before, or to that one",
+     "back to what was in force before, or to that version",
      rollback_command, EDITS | TAKES(DRY_RUN), REGISTRY_NEEDED, 1, 2, 0, 0},
     {"diff", "NAME [V1 [V2]] | FILE",
      "what versions changed, or what a file would",
