@@ -107,7 +107,13 @@ work_filter_asked(const struct command_line *line)
 int
 work_filter_read(struct command_line *line, struct work_filter *out)
 {
-    *out = (struct work_filter){.error = line->option[OPTION_ERROR],
+    const char *error = line->option[OPTION_ERROR];
+
+    if (error && !*error) {
+        /* A variable that is not set; each error holds that text. */
+        return say_usage(line, "--error: there is no text");
+    }
+    *out = (struct work_filter){.error = error,
                                 .only_dead = line->option[OPTION_DEAD] != NULL};
     return history_times(line, when_now_ns(), &out->since_ns, &out->until_ns);
 }

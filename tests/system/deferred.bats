@@ -193,6 +193,18 @@ load deferred
     grep -q "0 done, 0 failed, 1 given up" out
 }
 
+@test "an error without text is a mistake, and not every error" {
+    later
+    put mail a >/dev/null
+    for command in "drop mail" drop "requeue mail" "list mail" "replay mail"; do
+        # shellcheck disable=SC2086 # words of a command
+        gives 2 bide deferred $command --error ""
+        says "--error: there is no text" "usage: bide deferred "
+    done
+    gives 2 bide deferred drop --dead --error=
+    [ "$(count waiting)" -eq 1 ]
+}
+
 @test "one mistake among several numbers drops none" {
     later
     id=$(put mail a)
