@@ -45,6 +45,7 @@ replay_say(struct replay *r, const struct piece *p, const char *text)
 struct there {
     const struct replay *r;
     uint64_t waiting, leased, dead;
+    uint64_t others; /* of those that wait, not of the kind we take */
 };
 
 static int
@@ -60,6 +61,31 @@ add_there(void *arg, const struct deferred_counts *c)
         }
     }
     return 0;
+}
+
+static int
+add_other(void *arg, const struct deferred_item *item)
+{
+    struct there *there = arg;
+    bool command = strcmp(item->type, EXEC_WORK_TYPE) == 0;
+
+    there->others += item->length != SIZE_MAX &&
+                     item->state == DEFERRED_WAITING &&
+                     command == (there->r->shell != NULL);
+    return 0;
+}
+
+/* What there is of the queues that we take from. */
+static int
+look_around(struct deferred *d, struct there *there)
+{
+    const struct replay *r = there->r;
+    int rc = deferred_counts(d, add_there, there);
+
+    for (size_t i = 0; i < r->queue_count && rc >= 0; i++) {
+        rc = deferred_each(d, r->queues[i].name, add_other, there);
+    }
+    return rc;
 }
 
 static uint32_t
@@ -106,8 +132,30 @@ print_json(const struct replay *r, const struct there *there)
     json_put_count(j, "waiting", there->waiting);
     json_put_count(j, "leased", there->leased);
     json_put_count(j, "dead", there->dead);
+    json_put_count(j, "other_kind", there->others);
     json_put_text(j, "last_error", r->last_reason);
     return json_out(j) ? say_no_memory() : 0;
+}
+
+/* What was left alone: the other command does it. */
+static void
+print_others(const struct replay *r, uint64_t count)
+{
+    const char *name = r->queue_count == 1 ? r->queues[0].name : "NAME";
+
+    if (r->shell) {
+        printf("left alone: %" PRIu64 " %s; to run %s: "
+               "bide deferred work %s\n",
+               count,
+               text_plural(count, "command that exec --defer kept",
+                           "commands that exec --defer kept"),
+               text_plural(count, "it", "them"), name);
+    } else {
+        printf("left alone: %" PRIu64 " no %s of exec --defer; to do %s: "
+               "bide deferred replay %s --exec CMD\n",
+               count, text_plural(count, "command", "commands"),
+               text_plural(count, "it", "them"), name);
+    }
 }
 
 static void
@@ -125,6 +173,9 @@ print_people(const struct replay *r, const struct there *there)
         text_put(stdout, r->last_reason, false);
         putchar('\n');
     }
+    if (there->others > 0) {
+        print_others(r, there->others);
+    }
 }
 
 /* ---- taking ---- */
@@ -141,11 +192,11 @@ free_piece(struct replay *r)
 }
 
 static bool
-is_due(struct deferred *d, const struct replay_queue *q)
+is_due(struct deferred *d, struct replay_queue *q)
 {
     uint64_t next;
 
-    return deferred_next_ns(d, q->name, &next) == 0 &&
+    return deferred_next_ns(d, q->name, &q->kind, &next) == 0 &&
            next <= when_monotonic_ns();
 }
 
@@ -159,7 +210,7 @@ take_one(struct replay *r, struct deferred *d, struct replay_queue *q)
     if (!p || q->closed || q->held_ns > when_monotonic_ns() || !is_due(d, q)) {
         return 0;
     }
-    rc = bide_deferred_take(q->policy, 0, &p->work, 1);
+    rc = admin_deferred_take(q->policy, &q->kind, &p->work);
     if (rc > 0) {
         p->queue = q;
         piece_begin(r, p);
@@ -241,9 +292,9 @@ next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
         return next;
     }
     for (size_t i = 0; i < r->queue_count; i++) {
-        const struct replay_queue *q = &r->queues[i];
+        struct replay_queue *q = &r->queues[i];
 
-        if (!q->closed && deferred_next_ns(d, q->name, &due) == 0) {
+        if (!q->closed && deferred_next_ns(d, q->name, &q->kind, &due) == 0) {
             due = due > q->held_ns ? due : q->held_ns;
             next = due < next ? due : next;
         }
@@ -269,6 +320,22 @@ reopen_queues(struct replay *r)
     }
 }
 
+/* What was passed over is, now and then, looked at as well: something of ours
+ * can stand before it where the clock was set back meanwhile. */
+static void
+look_at_all(struct replay *r)
+{
+    uint64_t now = when_monotonic_ns();
+
+    if (now < r->look_ns) {
+        return;
+    }
+    r->look_ns = now + LOOK_EVERY_NS;
+    for (size_t i = 0; i < r->queue_count; i++) {
+        r->queues[i].kind.passed_ns = r->queues[i].kind.passed_id = 0;
+    }
+}
+
 static int add_queues(struct replay *r, struct deferred *d);
 
 static int
@@ -281,6 +348,7 @@ do_work(struct replay *r, struct deferred *d, bool all)
 
         heed_signals(r);
         reopen_queues(r);
+        look_at_all(r);
         for (uint32_t i = 0; i < r->jobs; i++) {
             piece_turn(r, &r->pieces[i]);
         }
@@ -333,6 +401,8 @@ add_queue(struct replay *r, const char *name)
     free(r->queues);
     r->queues = grown;
     strncpy(grown[r->queue_count].name, name, BIDE_NAME_MAX);
+    grown[r->queue_count].kind = (struct deferred_kind){
+        .type = EXEC_WORK_TYPE, .others = r->shell != NULL};
     grown[r->queue_count++].policy = policy;
     return 0;
 }
@@ -353,7 +423,7 @@ static int
 finish(struct replay *r, struct deferred *d, bool as_json, int rc)
 {
     struct there there = {.r = r};
-    int counted = deferred_counts(d, add_there, &there), status = 0;
+    int counted = look_around(d, &there), status = 0;
 
     clear_line(r);
     if (rc < 0 || counted < 0) {

@@ -2,6 +2,7 @@
 #ifndef BIDE_CLI_REPLAY_H
 #define BIDE_CLI_REPLAY_H
 
+#include "admin.h"
 #include "command.h"
 #include "exec.h"
 #include "exec_work.h"
@@ -10,6 +11,7 @@
 struct replay_queue {
     char name[BIDE_NAME_MAX + 1];
     struct bide_policy *policy;
+    struct deferred_kind kind; /* commands, or all else */
     uint64_t held_ns; /* nothing is let out before; 0: as usual */
     bool closed;      /* nothing is let out, and nobody knows how long */
 };
@@ -52,6 +54,7 @@ struct replay {
     struct replay_queue *queues;
     int stop;       /* 1: nothing new; 2: and what runs is to end */
     bool cannot_run; /* there is no such command: no piece would be done */
+    uint64_t look_ns; /* when to look at all of the queues again */
     bool changed;   /* a policy, perhaps: each waiting call looks again */
     uint64_t done, failed, lost;
     char last_reason[128];

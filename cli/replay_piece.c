@@ -391,10 +391,7 @@ piece_begin(struct replay *r, struct piece *p)
 
     note_lease(p);
     if (!r->shell) {
-        int rc =
-            strcmp(p->work.type, EXEC_WORK_TYPE) == 0
-                ? exec_work_read(p->work.bytes, p->work.length, &p->command)
-                : -1;
+        int rc = exec_work_read(p->work.bytes, p->work.length, &p->command);
 
         if (rc < 0) {
             snprintf(p->reason, sizeof(p->reason), "%s",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin.h"
 #include "call.h"
 #include "store/deferred.h"
 
@@ -222,8 +223,9 @@ hand_out(const struct deferred_item *from, struct bide_deferred *to)
 }
 
 static int
-take_now(struct bide_policy *p, struct bide_deferred *out,
-         struct deferred_item *items, int room, uint64_t *out_next_ns)
+take_now(struct bide_policy *p, struct deferred_kind *kind,
+         struct bide_deferred *out, struct deferred_item *items, int room,
+         uint64_t *out_next_ns)
 {
     struct deferred_rules rules;
     struct deferred *queue = NULL;
@@ -232,8 +234,8 @@ take_now(struct bide_policy *p, struct bide_deferred *out,
     if (taken < 0) {
         return taken;
     }
-    taken =
-        deferred_take_or_when(queue, p->name, &rules, items, room, out_next_ns);
+    taken = deferred_take_or_when(queue, p->name, &rules, kind, items, room,
+                                  out_next_ns);
     for (i = 0; i < taken; i++) {
         hand_out(&items[i], &out[i]);
     }
@@ -261,7 +263,7 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
         struct cell *c = arrivals_cell(p);
         uint32_t seen = atomic_load(&c->arrivals);
         uint64_t next = UINT64_MAX, now;
-        int taken = take_now(p, out, items, room, &next);
+        int taken = take_now(p, NULL, out, items, room, &next);
 
         now = registry_now_ns(p->bide);
         if (taken || wait_until_ns <= now) {
@@ -295,6 +297,19 @@ bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
     taken = take_or_wait(p, wait_until_ns, out, items, room);
     running_add(p->bide, -1);
     free(items);
+    return taken;
+}
+
+int
+admin_deferred_take(struct bide_policy *p, struct deferred_kind *kind,
+                    struct bide_deferred *out)
+{
+    struct deferred_item item;
+    int taken;
+
+    running_add(p->bide, 1);
+    taken = take_now(p, kind, out, &item, 1, NULL);
+    running_add(p->bide, -1);
     return taken;
 }
 

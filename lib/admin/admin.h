@@ -220,5 +220,8 @@ int admin_deferred(struct admin *a, struct deferred **out);
 int admin_deferred_failed(struct admin *a, int rc);
 /* Wakes who waits for work of that policy; after deferred_requeue. */
 void admin_deferred_arrived(struct admin *a, const char *policy);
+/* As bide_deferred_take, one piece of that kind if it is due now. */
+int admin_deferred_take(struct bide_policy *p, struct deferred_kind *kind,
+                        struct bide_deferred *out);
 
 #endif

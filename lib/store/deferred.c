@@ -1,22 +1,16 @@
-/* Putting work off, taking it, and giving it back. */
+/* Taking work, and giving it back. */
 #include "store/deferred_tree.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "live/clock.h"
-#include "policy/policy.h"
 
 enum {
-    WAIT_MS = 5000,
-    TIDY_MAX = 1000, /* leases and dead ones seen to in one take */
+    TIDY_MAX = 1000,  /* leases and dead ones seen to in one take */
+    AHEAD_MAX = 1000, /* of other kinds, passed over to see what is due next */
 };
 
 void
@@ -24,136 +18,6 @@ deferred_item_free(struct deferred_item *item)
 {
     free(item->bytes);
     item->bytes = NULL;
-}
-
-static uint64_t
-later(uint64_t time_ns, uint64_t by_ns)
-{
-    return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
-}
-
-/* ---- putting ---- */
-
-struct put {
-    struct change change;
-    const struct deferred_rules *rules;
-    const struct bide_work *work;
-    struct tree_item item;
-    uint64_t id;
-};
-
-/* MDB_NOTFOUND: no such work is there. */
-static int
-find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
-{
-    uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length = deferred_work_key(item->policy, item->key, key), size;
-    const uint8_t *value;
-    MDB_val v;
-    int rc = *item->key ? tree_get(w, key, length, &v) : MDB_NOTFOUND;
-
-    if (rc) {
-        return rc;
-    }
-    value = record_unseal(key, length, v.mv_data, v.mv_size, &size);
-    if (!value || size != sizeof(*out_id)) {
-        return DEFERRED_REPAIR;
-    }
-    memcpy(out_id, value, size);
-    return 0;
-}
-
-static int
-put(struct work *w, struct change *c)
-{
-    struct put *p = (struct put *)c;
-    struct deferred_item *head = &p->item.head;
-    const struct deferred_rules *r = p->rules;
-    struct tree_counts counts;
-    int rc = find_same(w, head, &p->id);
-
-    if (rc != MDB_NOTFOUND) {
-        return rc;
-    }
-    rc = tree_counts(w, head->policy, &counts);
-    if (rc) {
-        return rc;
-    }
-    if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
-        c->rc = place_say(BIDE_EFULL,
-                          "%s keeps %u pieces of work already\n"
-                          "defer_max is the limit",
-                          head->policy, r->max);
-        return 0;
-    }
-    p->id = head->id = w->meta.next++;
-    head->stored_ns = w->now.realtime_ns;
-    head->due_ns = later(head->stored_ns, p->work->delay_ns);
-    head->expires_ns = later(head->stored_ns, r->expire_ns);
-    p->item.payload.bytes = head->length ? p->work->bytes : "";
-    return tree_add(w, &p->item);
-}
-
-static bool
-text_fits(const char *text, size_t max)
-{
-    return !text || strnlen(text, max + 1) <= max;
-}
-
-static int
-check_work(const struct bide_work *work)
-{
-    if (!work || (work->length && !work->bytes)) {
-        return place_say(BIDE_EINVAL, "there is no work");
-    }
-    if (work->length > BIDE_WORK_MAX) {
-        return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
-                         work->length, BIDE_WORK_MAX);
-    }
-    if (!text_fits(work->type, BIDE_WORK_TYPE_MAX)) {
-        return place_say(BIDE_EINVAL, "the type is longer than %d bytes",
-                         BIDE_WORK_TYPE_MAX);
-    }
-    if (!text_fits(work->key, BIDE_WORK_KEY_MAX)) {
-        return place_say(BIDE_EINVAL, "the key is longer than %d bytes",
-                         BIDE_WORK_KEY_MAX);
-    }
-    return 0;
-}
-
-static int
-check_policy(const char *policy)
-{
-    return policy && policy_name_ok(policy)
-               ? 0
-               : place_say(BIDE_ENAME, "not the name of a policy");
-}
-
-int
-deferred_put(struct deferred *d, const char *policy,
-             const struct deferred_rules *r, const struct bide_work *work,
-             uint64_t *out_id)
-{
-    struct put p = {.rules = r, .work = work};
-    int rc = check_policy(policy);
-
-    rc = rc ? rc : check_work(work);
-    if (rc) {
-        return rc;
-    }
-    p.change.apply = put;
-    p.change.durable = true;
-    p.change.grows = work->length + 1;
-    strcpy(p.item.head.policy, policy);
-    strcpy(p.item.head.type, work->type ? work->type : "");
-    strcpy(p.item.head.key, work->key ? work->key : "");
-    p.item.head.length = work->length;
-    rc = deferred_do(d, &p.change);
-    if (rc < 0) {
-        return rc;
-    }
-    *out_id = p.id;
-    return 0;
 }
 
 /* ---- the dead ---- */
@@ -194,11 +58,52 @@ set_waiting(struct deferred_item *head, uint64_t due_ns)
     head->due_ns = due_ns < head->expires_ns ? due_ns : head->expires_ns;
 }
 
+/* ---- of one kind ---- */
+
+struct look {
+    const char *policy;
+    struct deferred_kind *kind; /* NULL: any */
+    struct deferred_place at;   /* up to there all that is due was seen */
+};
+
+static void
+begin_look(struct look *l, const struct work *w)
+{
+    const struct deferred_kind *k = l->kind;
+
+    l->at = (struct deferred_place){.state = DEFERRED_WAITING};
+    strcpy(l->at.policy, l->policy);
+    /* Where the clock was set back, more may stand before that. */
+    if (k && k->passed_ns <= w->now.realtime_ns) {
+        l->at.time_ns = k->passed_ns;
+        l->at.id = k->passed_id;
+    }
+}
+
+/* To be called when the change is made: it may be tried twice. */
+static void
+end_look(struct look *l)
+{
+    if (l->kind) {
+        l->kind->passed_ns = l->at.time_ns;
+        l->kind->passed_id = l->at.id;
+    }
+}
+
+/* What expired is dead, whoever sees it. */
+static bool
+is_passed_over(const struct look *l, const struct deferred_item *head,
+               uint64_t now_ns)
+{
+    return l->kind && head->expires_ns > now_ns &&
+           (strcmp(head->type, l->kind->type) == 0) == l->kind->others;
+}
+
 /* ---- taking ---- */
 
 struct take {
     struct change change;
-    const char *policy;
+    struct look look;
     const struct deferred_rules *rules;
     struct deferred_item *out;
     int room, taken, tidied;
@@ -230,7 +135,7 @@ take_back(struct work *w, struct take *t)
     int rc;
 
     while (t->tidied++ < TIDY_MAX) {
-        rc = tree_first(w, t->policy, DEFERRED_LEASED, &place);
+        rc = tree_first(w, t->look.policy, DEFERRED_LEASED, &place);
         if (rc || place.time_ns > w->now.boottime_ns) {
             return rc == MDB_NOTFOUND ? 0 : rc;
         }
@@ -290,7 +195,8 @@ lease(struct work *w, struct take *t, struct tree_item *item,
     }
     item->head.state = DEFERRED_LEASED;
     item->head.lease = fresh_lease();
-    item->head.lease_ends_ns = later(w->now.boottime_ns, t->rules->lease_ns);
+    item->head.lease_ends_ns =
+        deferred_later(w->now.boottime_ns, t->rules->lease_ns);
     item->head.attempts += item->head.attempts < UINT32_MAX;
     rc = tree_move(w, item, was);
     if (rc) {
@@ -319,7 +225,8 @@ take_due(struct work *w, struct take *t)
     int rc = 0;
 
     while (!rc && t->taken < t->room && t->tidied < TIDY_MAX) {
-        rc = tree_first(w, t->policy, DEFERRED_WAITING, &place);
+        place = t->look.at;
+        rc = tree_next(w, &place);
         if (rc || place.time_ns > w->now.realtime_ns) {
             return rc == MDB_NOTFOUND ? 0 : rc;
         }
@@ -329,12 +236,13 @@ take_due(struct work *w, struct take *t)
         }
         if (!usable) {
             t->tidied++;
-        } else if (item.head.expires_ns <= w->now.realtime_ns ||
-                   tried_enough(&item.head, t->rules)) {
-            rc = die(w, t, &item, &place);
-        } else {
-            rc = lease(w, t, &item, &place);
+        } else if (!is_passed_over(&t->look, &item.head, w->now.realtime_ns)) {
+            rc = item.head.expires_ns <= w->now.realtime_ns ||
+                         tried_enough(&item.head, t->rules)
+                     ? die(w, t, &item, &place)
+                     : lease(w, t, &item, &place);
         }
+        t->look.at = rc ? t->look.at : place;
     }
     /* Without memory for more there is enough. */
     return rc == ENOMEM && t->taken ? 0 : rc;
@@ -345,23 +253,51 @@ take_due(struct work *w, struct take *t)
 static uint64_t
 until(uint64_t time_ns, uint64_t clock_ns, uint64_t monotonic_ns)
 {
-    return time_ns <= clock_ns ? monotonic_ns
-                               : later(monotonic_ns, time_ns - clock_ns);
+    return time_ns <= clock_ns
+               ? monotonic_ns
+               : deferred_later(monotonic_ns, time_ns - clock_ns);
+}
+
+/* The first that is not passed over, or one before it that is not due yet. */
+static int
+find_waiting(struct work *w, struct look *l, struct deferred_place *out)
+{
+    uint64_t now = w->now.realtime_ns;
+    struct tree_item item;
+    bool damaged = false;
+    int ahead = 0, rc;
+
+    *out = l->at;
+    while (!(rc = tree_next(w, out)) && l->kind && ahead < AHEAD_MAX) {
+        rc = tree_head(w, out->id, &item, &damaged);
+        if (rc) {
+            return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+        }
+        if (damaged || !is_passed_over(l, &item.head, now)) {
+            return 0;
+        }
+        if (out->time_ns > now) {
+            ahead++;
+        } else {
+            l->at = *out;
+        }
+    }
+    return rc;
 }
 
 static int
-find_next(struct work *w, const char *policy, uint64_t *out_ns)
+find_next(struct work *w, struct look *l, uint64_t *out_ns)
 {
     struct deferred_place place;
     uint64_t next = UINT64_MAX, end;
-    int rc = tree_first(w, policy, DEFERRED_WAITING, &place);
+    int rc = find_waiting(w, l, &place);
 
     if (!rc) {
         next = until(place.time_ns, w->now.realtime_ns, w->now.monotonic_ns);
     } else if (rc != MDB_NOTFOUND) {
         return rc;
     }
-    rc = tree_first(w, policy, DEFERRED_LEASED, &place);
+    rc = tree_first(w, l->policy, DEFERRED_LEASED, &place);
     if (!rc) {
         end = until(place.time_ns, w->now.boottime_ns, w->now.monotonic_ns);
         next = end < next ? end : next;
@@ -381,22 +317,25 @@ take(struct work *w, struct change *c)
     give_up_taken(t);
     t->tidied = 0;
     rc = take_back(w, t);
+    begin_look(&t->look, w);
     if (!rc) {
         rc = take_due(w, t);
     }
     if (!rc && !t->taken) {
-        rc = find_next(w, t->policy, &t->next_ns);
+        rc = find_next(w, &t->look, &t->next_ns);
     }
     return rc;
 }
 
 int
 deferred_take_or_when(struct deferred *d, const char *policy,
-                      const struct deferred_rules *r, struct deferred_item *out,
+                      const struct deferred_rules *r,
+                      struct deferred_kind *kind, struct deferred_item *out,
                       int room, uint64_t *out_next_ns)
 {
-    struct take t = {.policy = policy, .rules = r, .out = out, .room = room};
-    int rc = check_policy(policy);
+    struct take t = {
+        .look = {policy, kind}, .rules = r, .out = out, .room = room};
+    int rc = deferred_check_policy(policy);
 
     if (rc || room < 1 || !out) {
         return rc ? rc : place_say(BIDE_EINVAL, "no room to take anything");
@@ -407,6 +346,7 @@ deferred_take_or_when(struct deferred *d, const char *policy,
         give_up_taken(&t);
         return rc;
     }
+    end_look(&t.look);
     if (!t.taken && out_next_ns) {
         *out_next_ns = t.next_ns;
     }
@@ -418,12 +358,12 @@ deferred_take(struct deferred *d, const char *policy,
               const struct deferred_rules *r, struct deferred_item *out,
               int room)
 {
-    return deferred_take_or_when(d, policy, r, out, room, NULL);
+    return deferred_take_or_when(d, policy, r, NULL, out, room, NULL);
 }
 
 struct when {
     struct change change;
-    const char *policy;
+    struct look look;
     uint64_t ns;
 };
 
@@ -432,19 +372,21 @@ when(struct work *w, struct change *c)
 {
     struct when *a = (struct when *)c;
 
-    return find_next(w, a->policy, &a->ns);
+    begin_look(&a->look, w);
+    return find_next(w, &a->look, &a->ns);
 }
 
 int
 deferred_next_ns(struct deferred *d, const char *policy,
-                 uint64_t *out_monotonic_ns)
+                 struct deferred_kind *kind, uint64_t *out_monotonic_ns)
 {
-    struct when a = {.policy = policy};
-    int rc = check_policy(policy);
+    struct when a = {.look = {policy, kind}};
+    int rc = deferred_check_policy(policy);
 
     a.change.apply = when;
     rc = rc ? rc : deferred_do(d, &a.change);
     if (!rc) {
+        end_look(&a.look);
         *out_monotonic_ns = a.ns;
     }
     return rc;
@@ -543,7 +485,8 @@ nack(struct work *w, struct change *c)
     } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
         set_dead(&item.head);
     } else {
-        set_waiting(&item.head, later(now, wait_after(item.head.attempts, r)));
+        set_waiting(&item.head,
+                    deferred_later(now, wait_after(item.head.attempts, r)));
     }
     return tree_move(w, &item, &was);
 }
@@ -572,7 +515,7 @@ extend(struct work *w, struct change *c)
         return rc;
     }
     was = deferred_place_of(&item.head);
-    l->ends_ns = later(w->now.boottime_ns, l->lease_ns);
+    l->ends_ns = deferred_later(w->now.boottime_ns, l->lease_ns);
     if (l->ends_ns == item.head.lease_ends_ns) {
         return 0;
     }

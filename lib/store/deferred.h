@@ -55,15 +55,25 @@ int deferred_put(struct deferred *d, const char *policy,
 int deferred_take(struct deferred *d, const char *policy,
                   const struct deferred_rules *r, struct deferred_item *out,
                   int room);
-/* The same; when nothing was due, *out_next_ns is as of deferred_next_ns. */
+/* One kind of work, by its type; for one policy. */
+struct deferred_kind {
+    const char *type;
+    bool others; /* all but that type */
+    /* The queue's: up to there, what waits is not of that kind.  At 0 it looks
+     * at all of it again. */
+    uint64_t passed_ns, passed_id;
+};
+/* The same; when nothing was due, *out_next_ns is as of deferred_next_ns.
+ * What is not of that kind stays as it is, unless it has expired; NULL: any. */
 int deferred_take_or_when(struct deferred *d, const char *policy,
                           const struct deferred_rules *r,
-                          struct deferred_item *out, int room,
-                          uint64_t *out_next_ns);
-/* When to look again: the next due time or end of a lease of that policy, as
- * CLOCK_MONOTONIC; UINT64_MAX: nothing waits. */
+                          struct deferred_kind *kind, struct deferred_item *out,
+                          int room, uint64_t *out_next_ns);
+/* When to look again: the next due time of that kind (NULL: any) or end of a
+ * lease of that policy, as CLOCK_MONOTONIC; UINT64_MAX: nothing waits.  It can
+ * be too early where much is of other kinds, but then it is not now. */
 int deferred_next_ns(struct deferred *d, const char *policy,
-                     uint64_t *out_monotonic_ns);
+                     struct deferred_kind *kind, uint64_t *out_monotonic_ns);
 /* BIDE_ELEASE: the lease is no longer this one, or ended: at lease_ends_ns, by
  * the clock when this is called, whether anybody took the work since or not.
  * BIDE_ENOWORK: no such id.  Nothing is changed then. */

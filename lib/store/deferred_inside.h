@@ -85,6 +85,11 @@ struct work {
     bool changed;
 };
 
+/* ---- deferred_put.c ---- */
+
+uint64_t deferred_later(uint64_t time_ns, uint64_t by_ns); /* or the end */
+int deferred_check_policy(const char *policy); /* BIDE_ENAME, with words */
+
 /* ---- deferred_file.c ---- */
 
 /* Makes DIR/deferred.mdb unless it is there; `locked`: by the writers' lock. */

@@ -119,18 +119,27 @@ read_first(void *arg, const MDB_val *key, const MDB_val *value)
 }
 
 int
-tree_first(struct work *w, const char *policy, enum deferred_state state,
-           struct deferred_place *out)
+tree_next(struct work *w, struct deferred_place *place)
 {
-    struct deferred_place from = {.state = state};
-    uint8_t prefix[DEFERRED_KEY_ROOM];
+    struct deferred_place from = *place;
+    uint8_t key[DEFERRED_KEY_ROOM];
     size_t length;
     int rc;
 
-    strcpy(from.policy, policy);
-    length = deferred_place_key(&from, prefix) - 2 * sizeof(uint64_t);
-    rc = tree_each(w, prefix, length, read_first, out);
+    from.id++;
+    length = deferred_place_key(&from, key);
+    rc = tree_each_from(w, key, length - 2 * sizeof(uint64_t), key, length,
+                        read_first, place);
     return rc == MDB_KEYEXIST ? 0 : rc ? rc : MDB_NOTFOUND;
+}
+
+int
+tree_first(struct work *w, const char *policy, enum deferred_state state,
+           struct deferred_place *out)
+{
+    *out = (struct deferred_place){.state = state}; /* before all of them */
+    strcpy(out->policy, policy);
+    return tree_next(w, out);
 }
 
 /* ---- heads and payloads ---- */

@@ -71,5 +71,7 @@ int tree_remove_damaged(struct work *w, uint64_t id,
 /* The first place in order of time, then id; MDB_NOTFOUND. */
 int tree_first(struct work *w, const char *policy, enum deferred_state state,
                struct deferred_place *out);
+/* The one after it, of the same policy and state; MDB_NOTFOUND. */
+int tree_next(struct work *w, struct deferred_place *place);
 
 #endif

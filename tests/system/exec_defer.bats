@@ -34,8 +34,10 @@ SH
     later
     printf 'a\0b' | bide exec --quiet --defer mail -- sh -c 'cat >/dev/null; exit 1'
     bide exec --quiet --defer mail -- sh -c 'exit 1' </dev/null
-    gives 0 bide deferred replay mail --until-empty --jobs 1 --exec 'cat >>raw'
+    bide deferred show 1 --raw >raw
     grep -qaP 'a\x00b' raw
+    gives 0 bide deferred show 2
+    says "input       0 bytes"
 }
 
 @test "exec --defer of a refused call keeps it as well" {
@@ -70,13 +72,28 @@ SH
     says "not kept for later: no space left"
 }
 
-@test "work of another kind is not run as a command" {
+@test "work takes commands only, and says what it left" {
     later
-    put mail "touch ran" >/dev/null
+    put soon "touch ran" >/dev/null
+    put soon "touch ran" >/dev/null
+    bide exec --quiet --defer soon -- sh -c '[ -e up ]' </dev/null
+    : >up
+    gives 1 bide deferred work soon --until-empty
+    says "1 done, 0 failed; still there: 2 waiting" \
+        "left alone: 2 no commands of exec --defer; to do them: bide deferred replay soon --exec CMD"
+    [ ! -e ran ]
+    gives 0 bide deferred list --json
+    json '[(d["attempts"], d["due_in_ms"], d["last_error"]) for d in j["deferred"]] == [(0, 0, "")] * 2'
+    gives 0 bide deferred replay soon --until-empty --exec true
+    says "2 done"
+    says_not "left alone"
+}
+
+@test "a command that cannot be read is not run" {
+    later
     put mail $'bide-exec 1\nxxxx' --type application/x-bide-exec >/dev/null
     gives 1 bide deferred work mail --until-empty
-    says "0 done, 2 failed" "not a command of bide exec --defer"
-    [ ! -e ran ]
+    says "0 done, 1 failed" "not a command of bide exec --defer"
 }
 
 @test "root does not run what others may store" {

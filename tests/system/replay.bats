@@ -34,7 +34,7 @@ load deferred
     gives 1 bide deferred replay mail --until-empty --exec 'exit 9'
     says "0 done, 2 failed; still there: 2 waiting" "last failure: exit.9, 2 tries: attempts"
     gives 1 bide deferred replay mail --until-empty --exec true --json
-    json 'j == {"done": 0, "failed": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "last_error": ""}'
+    json 'j == {"done": 0, "failed": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "other_kind": 0, "last_error": ""}'
 }
 
 @test "a command that is killed is one that failed" {
@@ -58,6 +58,45 @@ load deferred
     says "not found"
     gives 0 bide deferred list --json
     json 'sum(d["attempts"] for d in j["deferred"]) == 1 and len(j["deferred"]) == 5'
+}
+
+@test "replay leaves the commands of exec --defer alone" {
+    later
+    bide exec --quiet --defer mail -- sh -c 'cat >saw; [ -e up ]' <<<letter
+    put mail plain >/dev/null
+    bide deferred requeue mail --until now >/dev/null
+    gives 1 bide deferred replay mail --until-empty --exec 'cat >>got'
+    says "1 done, 0 failed; still there: 1 waiting" \
+        "left alone: 1 command that exec --defer kept; to run it: bide deferred work mail"
+    [ "$(cat got)" = plain ]
+    gives 1 bide deferred replay --until-empty --exec 'cat >>got' --json
+    json 'j["done"] == 0 and j["waiting"] == 1 and j["other_kind"] == 1'
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
+    : >up
+    gives 0 bide deferred work mail --until-empty
+    says "1 done"
+    [ "$(cat saw)" = letter ]
+}
+
+@test "what is left alone makes nobody wait busily" {
+    later
+    bide exec --quiet --defer mail -- false </dev/null
+    bide deferred requeue mail --until now >/dev/null
+    replay --exec 'cat >>got; echo >>got'
+    put mail first >/dev/null
+    until_it grep -qs first got
+    sleep 1
+    ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+    before=$(ticks)
+    sleep 2
+    # A tick is 10 ms.
+    [ $(($(ticks) - before)) -lt 20 ]
+    put mail second >/dev/null
+    until_it grep -qs second got
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "2 done, 0 failed; still there: 1 waiting" out
 }
 
 @test "an attempt that takes too long is ended" {

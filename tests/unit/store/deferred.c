@@ -345,18 +345,125 @@ the_next_look_is_at_the_first_due_time_or_end_of_a_lease(void **state)
     struct queue *q = *state;
     uint64_t next = 1, id;
 
-    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_int_equal(deferred_next_ns(q->d, "mail", NULL, &next), 0);
     assert_true(next == UINT64_MAX);
     assert_int_equal(queue_try_put(q, "x", NULL, 900 * SECOND, &id), 0);
-    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_int_equal(deferred_next_ns(q->d, "mail", NULL, &next), 0);
     assert_int_equal(next, q->now.monotonic_ns + 900 * SECOND);
     queue_put(q, "y");
-    assert_int_equal(deferred_next_ns(q->d, "mail", &next), 0);
+    assert_int_equal(deferred_next_ns(q->d, "mail", NULL, &next), 0);
     assert_int_equal(next, q->now.monotonic_ns);
     assert_string_equal(queue_take_text(q), "y");
-    assert_int_equal(
-        deferred_take_or_when(q->d, "mail", &q->rules, q->taken, 1, &next), 0);
+    assert_int_equal(deferred_take_or_when(q->d, "mail", &q->rules, NULL,
+                                           q->taken, 1, &next),
+                     0);
     assert_int_equal(next, q->now.monotonic_ns + 300 * SECOND);
+}
+
+/* ---- of one kind ---- */
+
+static uint64_t
+put_kind(struct queue *q, const char *type, uint64_t delay_ns)
+{
+    struct bide_work work = {
+        .bytes = "x", .length = 1, .type = type, .delay_ns = delay_ns};
+    uint64_t id;
+
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    return id;
+}
+
+static uint64_t
+take_kind(struct queue *q, struct deferred_kind *kind, uint64_t *out_next)
+{
+    int n = deferred_take_or_when(q->d, "mail", &q->rules, kind, q->taken, 1,
+                                  out_next);
+
+    assert_in_range(n, 0, 1);
+    if (n == 1) {
+        queue_free(q, 1);
+    }
+    return n == 1 ? q->taken[0].id : 0;
+}
+
+static void
+of_one_kind_only_that_is_taken(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_kind a = {.type = "a"}, not_a = {"a", true, 0, 0};
+    uint64_t first = put_kind(q, "a", 0), second = put_kind(q, "b", 0);
+    uint64_t third = put_kind(q, NULL, 0), next = 0;
+
+    assert_int_equal(take_kind(q, &not_a, NULL), second);
+    assert_int_equal(take_kind(q, &not_a, NULL), third);
+    assert_int_equal(take_kind(q, &not_a, &next), 0);
+    assert_int_equal(queue_get(q, first).attempts, 0);
+    assert_int_equal(queue_get(q, first).state, DEFERRED_WAITING);
+    assert_int_equal(take_kind(q, &a, NULL), first);
+    /* What comes later is found behind what was passed over. */
+    put_kind(q, "a", 0);
+    queue_pass(q, SECOND);
+    second = put_kind(q, "b", 0);
+    assert_int_equal(take_kind(q, &not_a, NULL), second);
+    /* And before that, where the clock was set back. */
+    q->now.realtime_ns -= 500 * SECOND;
+    second = put_kind(q, "b", 0);
+    assert_int_equal(take_kind(q, &not_a, NULL), second);
+}
+
+static void
+another_kind_is_no_reason_to_look_now(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_kind a = {.type = "a"}, not_a = {"a", true, 0, 0};
+    uint64_t next = 0;
+
+    put_kind(q, "a", 0);
+    assert_int_equal(deferred_next_ns(q->d, "mail", &not_a, &next), 0);
+    assert_true(next == UINT64_MAX);
+    assert_int_equal(take_kind(q, &not_a, &next), 0);
+    assert_true(next == UINT64_MAX);
+    put_kind(q, "a", 100 * SECOND);
+    put_kind(q, "b", 200 * SECOND);
+    assert_int_equal(take_kind(q, &not_a, &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns + 200 * SECOND);
+    assert_int_equal(deferred_next_ns(q->d, "mail", &a, &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns);
+}
+
+static void
+among_many_of_another_kind_the_look_is_never_now(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_kind not_a = {"a", true, 0, 0};
+    uint64_t next = 0, id;
+
+    q->rules.max = 0;
+    for (uint64_t i = 0; i < 1500; i++) {
+        put_kind(q, "a", (1 + i) * SECOND);
+    }
+    id = put_kind(q, "b", 2000 * SECOND);
+    for (int i = 0; i < 4 && next != q->now.monotonic_ns; i++) {
+        assert_int_equal(take_kind(q, &not_a, &next), 0);
+        assert_true(next > q->now.monotonic_ns);
+        queue_pass(q, next - q->now.monotonic_ns);
+        assert_int_equal(deferred_next_ns(q->d, "mail", &not_a, &next), 0);
+    }
+    assert_int_equal(take_kind(q, &not_a, &next), id);
+}
+
+static void
+what_expired_is_dead_of_whatever_kind(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_kind not_a = {"a", true, 0, 0};
+    uint64_t id = put_kind(q, "a", 0), next = 0;
+
+    queue_pass(q, 100001 * SECOND);
+    assert_int_equal(deferred_next_ns(q->d, "mail", &not_a, &next), 0);
+    assert_int_equal(next, q->now.monotonic_ns);
+    assert_int_equal(take_kind(q, &not_a, &next), 0);
+    assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
 }
 
 /* ---- keys and limits ---- */
@@ -458,6 +565,10 @@ main(void)
         QUEUE(work_tried_too_often_is_dead),
         QUEUE(what_was_not_tried_does_not_count_as_tried),
         QUEUE(the_next_look_is_at_the_first_due_time_or_end_of_a_lease),
+        QUEUE(of_one_kind_only_that_is_taken),
+        QUEUE(another_kind_is_no_reason_to_look_now),
+        QUEUE(among_many_of_another_kind_the_look_is_never_now),
+        QUEUE(what_expired_is_dead_of_whatever_kind),
         QUEUE(the_same_key_is_the_same_work_until_it_is_gone),
         QUEUE(a_full_policy_takes_no_more_until_one_is_gone),
         QUEUE(what_can_not_be_stored_is_refused),
