@@ -128,6 +128,8 @@ print_json(const struct replay *r, const struct there *there)
 
     json_put_count(j, "done", r->done);
     json_put_count(j, "failed", r->failed);
+    json_put_count(j, "not_let_out", r->not_let_out);
+    json_put_count(j, "given_back", r->untried);
     json_put_count(j, "lost", r->lost);
     json_put_count(j, "waiting", there->waiting);
     json_put_count(j, "leased", there->leased);
@@ -162,6 +164,12 @@ static void
 print_people(const struct replay *r, const struct there *there)
 {
     printf("%" PRIu64 " done, %" PRIu64 " failed", r->done, r->failed);
+    if (r->not_let_out > 0) {
+        printf(", %" PRIu64 " not let out", r->not_let_out);
+    }
+    if (r->untried > 0) {
+        printf(", %" PRIu64 " given back", r->untried);
+    }
     if (r->lost > 0) {
         printf(", %" PRIu64 " given up: no longer ours", r->lost);
     }
@@ -169,7 +177,7 @@ print_people(const struct replay *r, const struct there *there)
            " dead\n",
            there->waiting, there->leased, there->dead);
     if (*r->last_reason) {
-        fputs("last failure: ", stdout);
+        fputs(r->failed > 0 ? "last failure: " : "why: ", stdout);
         text_put(stdout, r->last_reason, false);
         putchar('\n');
     }

@@ -24,6 +24,15 @@ enum piece_state {
     PIECE_ENDED,   /* it is to be given back */
 };
 
+/* What it is given back as. */
+enum piece_fate {
+    PIECE_FAILED,
+    PIECE_DONE,
+    /* These do not count as tried. */
+    PIECE_NOT_LET_OUT,
+    PIECE_UNTRIED, /* it could not be run, or not to its end */
+};
+
 struct piece {
     enum piece_state state;
     struct replay_queue *queue;
@@ -34,8 +43,8 @@ struct piece {
     int input;                /* the work, to be read; -1: none */
     uint64_t again_ns;        /* when to look at it again, unless it waits */
     uint64_t extend_ns, lease_end_ns; /* CLOCK_MONOTONIC */
-    bool done;                /* ended: ack, else nack */
-    bool untried;             /* it was not let out */
+    enum piece_fate fate;     /* when it has ended */
+    bool stopped;             /* its command was ended since we are to stop */
     bool said;                /* that it can not be given back */
     char reason[128];         /* why it is not done */
 };
@@ -56,8 +65,8 @@ struct replay {
     bool cannot_run; /* there is no such command: no piece would be done */
     uint64_t look_ns; /* when to look at all of the queues again */
     bool changed;   /* a policy, perhaps: each waiting call looks again */
-    uint64_t done, failed, lost;
-    char last_reason[128];
+    uint64_t done, failed, lost, not_let_out, untried;
+    char last_reason[128]; /* a failure's, if there was one */
     uint64_t shown_ns; /* progress, on a terminal */
     bool on_line;      /* of it, the cursor is */
 };

@@ -48,16 +48,36 @@ gone(struct replay *r, struct piece *p, const char *why)
 static void
 given_back(struct replay *r, struct piece *p)
 {
-    if (p->done) {
-        r->done++;
-    } else {
-        r->failed++;
+    uint64_t *const counts[] = {
+        [PIECE_FAILED] = &r->failed,
+        [PIECE_DONE] = &r->done,
+        [PIECE_NOT_LET_OUT] = &r->not_let_out,
+        [PIECE_UNTRIED] = &r->untried,
+    };
+
+    ++*counts[p->fate];
+    if (p->fate == PIECE_FAILED || (p->fate != PIECE_DONE && r->failed == 0)) {
         memcpy(r->last_reason, p->reason, sizeof(r->last_reason));
     }
     if (r->verbose) {
-        replay_say(r, p, p->done ? "done" : p->reason);
+        replay_say(r, p, p->fate == PIECE_DONE ? "done" : p->reason);
     }
     clear(p);
+}
+
+static int
+nack_or_ack(struct replay *r, struct piece *p)
+{
+    const struct bide_deferred *w = &p->work;
+
+    switch (p->fate) {
+    case PIECE_DONE:
+        return bide_deferred_ack(p->queue->policy, w);
+    case PIECE_FAILED:
+        return bide_deferred_nack(p->queue->policy, w, p->reason);
+    default:
+        return deferred_nack(r->deferred, w->id, w->lease, NULL, p->reason);
+    }
 }
 
 /* Says what became of it.  A full disk can have room again: until the lease
@@ -65,12 +85,8 @@ given_back(struct replay *r, struct piece *p)
 static void
 give_back(struct replay *r, struct piece *p)
 {
-    const struct bide_deferred *w = &p->work;
     uint64_t now = when_monotonic_ns();
-    int rc = p->done ? bide_deferred_ack(p->queue->policy, w)
-             : p->untried
-                 ? deferred_nack(r->deferred, w->id, w->lease, NULL, p->reason)
-                 : bide_deferred_nack(p->queue->policy, w, p->reason);
+    int rc = nack_or_ack(r, p);
 
     if (rc == 0) {
         given_back(r, p);
@@ -92,10 +108,10 @@ give_back(struct replay *r, struct piece *p)
 }
 
 static void
-end(struct replay *r, struct piece *p, bool done)
+end(struct replay *r, struct piece *p, enum piece_fate fate)
 {
     p->state = PIECE_ENDED;
-    p->done = done;
+    p->fate = fate;
     p->again_ns = 0;
     give_back(r, p);
 }
@@ -217,11 +233,13 @@ cannot_run(struct replay *r, struct piece *p, const char *why)
              r->shell ? r->shell : p->command.arguments[0], why);
     if (r->shell) {
         /* As it would be with every other piece: none of them is to wait. */
-        replay_say(r, p, p->reason);
+        if (!r->cannot_run) {
+            replay_say(r, p, p->reason);
+        }
         r->cannot_run = true;
     }
     bide_call_abandon(&p->call);
-    end(r, p, false);
+    end(r, p, r->shell ? PIECE_UNTRIED : PIECE_FAILED);
 }
 
 /* ---- the call ---- */
@@ -275,10 +293,9 @@ hold(struct replay *r, struct piece *p)
 
     if (r->stop || (r->until_empty && until == 0 && !others_run(r, p))) {
         p->queue->closed = true;
-        p->untried = true;
         snprintf(p->reason, sizeof(p->reason), "refused: %s",
                  bide_reason_name(result->reason));
-        end(r, p, false);
+        end(r, p, PIECE_NOT_LET_OUT);
         return;
     }
     if (until <= now || until > now + LOOK_EVERY_NS) {
@@ -310,7 +327,9 @@ go_on(struct replay *r, struct piece *p, enum bide_next next)
             break;
         }
         write_reason(p);
-        end(r, p, p->call.result.verdict == BIDE_SUCCEEDED);
+        end(r, p,
+            p->call.result.verdict == BIDE_SUCCEEDED ? PIECE_DONE
+                                                     : PIECE_FAILED);
     }
 }
 
@@ -337,6 +356,7 @@ look_at_child(struct replay *r, struct piece *p)
 
     if (r->stop > 1 && !c->timed_out) {
         c->limit_ns = 0;
+        p->stopped = true;
     }
     exec_child_look(c);
     p->again_ns = exec_child_tick(c, when_monotonic_ns());
@@ -347,6 +367,13 @@ look_at_child(struct replay *r, struct piece *p)
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);
         gone(r, p, ran_out);
+        return;
+    }
+    if (p->stopped && c->timed_out) {
+        /* Whatever it ended with: that tells nothing about the work. */
+        snprintf(p->reason, sizeof(p->reason), "ended: bide was told to stop");
+        bide_call_abandon(&p->call);
+        end(r, p, PIECE_UNTRIED);
         return;
     }
     if (is_missing(r, c->status)) {
@@ -397,7 +424,7 @@ piece_begin(struct replay *r, struct piece *p)
             snprintf(p->reason, sizeof(p->reason), "%s",
                      rc == -1 ? "not a command of bide exec --defer"
                               : "out of memory");
-            end(r, p, false);
+            end(r, p, PIECE_FAILED);
             return;
         }
         input = p->command.input;
@@ -407,7 +434,7 @@ piece_begin(struct replay *r, struct piece *p)
     if (p->input < 0) {
         snprintf(p->reason, sizeof(p->reason), "its input: %s",
                  strerror(errno));
-        end(r, p, false);
+        end(r, p, PIECE_FAILED);
         return;
     }
     begin_call(r, p);

@@ -34,7 +34,7 @@ load deferred
     gives 1 bide deferred replay mail --until-empty --exec 'exit 9'
     says "0 done, 2 failed; still there: 2 waiting" "last failure: exit.9, 2 tries: attempts"
     gives 1 bide deferred replay mail --until-empty --exec true --json
-    json 'j == {"done": 0, "failed": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "other_kind": 0, "last_error": ""}'
+    json 'j == {"done": 0, "failed": 0, "not_let_out": 0, "given_back": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "other_kind": 0, "last_error": ""}'
 }
 
 @test "a command that is killed is one that failed" {
@@ -55,9 +55,14 @@ load deferred
     later
     for i in 1 2 3 4 5; do put mail "$i" >/dev/null; done
     gives 1 bide deferred replay mail --exec 'no-such-command-here'
-    says "not found"
+    says "not found" "0 done, 0 failed, 1 given back" "why: cannot run no-such-command-here: not found"
+    # Nor does it kill what several jobs had taken already.
+    bide set mail defer_attempts=1 >/dev/null
+    gives 1 bide deferred replay mail --exec 'sleep 0.3; no-such-command-here' --until-empty --jobs 4
+    says "0 done, 0 failed, 4 given back; still there: 5 waiting, 0 leased, 0 dead"
+    [ "$(grep -c "bide: deferred .*: cannot run" <<<"$output")" -eq 1 ]
     gives 0 bide deferred list --json
-    json 'sum(d["attempts"] for d in j["deferred"]) == 1 and len(j["deferred"]) == 5'
+    json 'sum(d["attempts"] for d in j["deferred"]) == 0 and len(j["deferred"]) == 5'
 }
 
 @test "replay leaves the commands of exec --defer alone" {
@@ -186,7 +191,12 @@ load deferred
     status=0
     wait "$pid" || status=$?
     [ "$status" -eq 1 ]
-    grep -q "0 done, 1 failed; still there: 1 waiting, 0 leased" out
+    grep -q "0 done, 0 failed, 1 given back; still there: 1 waiting, 0 leased" out
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
+    says "ended: bide was told to stop"
+    gives 0 bide stats mail --json
+    says_not TIMEDOUT
 }
 
 @test "a worker that is killed loses nothing: its lease runs out" {
@@ -294,7 +304,8 @@ load deferred
     put mail a >/dev/null
     bide set mail paused=yes >/dev/null
     gives 1 timeout 20 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --exec ': >ran'
-    says "refused: paused"
+    says "0 done, 0 failed, 1 not let out; still there" "why: refused: paused"
+    says_not "last failure"
     [ ! -e ran ]
     gives 0 bide deferred list --json
     json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
