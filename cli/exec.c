@@ -18,11 +18,12 @@
 #define LOOK_EVERY_NS UINT64_C(5000000000)
 
 struct exec {
-    const char *name;
+    const char *dir, *name;
     char *const *command;
     bool quiet, verbose;
     bool defer;            /* keep it for later when it gives up */
     struct bide_work work; /* then that; bytes NULL: it cannot be kept */
+    int defer_error;       /* for that errno */
     struct bide *registry;
     struct bide_call call;
     struct exec_signals signals;
@@ -225,6 +226,50 @@ say_refused(const struct exec *e)
     return EXEC_REFUSED;
 }
 
+/* Whether the rules are those of the policy at all. */
+static int
+policy_status(const struct exec *e)
+{
+    struct record r;
+    struct admin *a;
+    int rc = bide_registry_status(e->registry);
+
+    rc = rc ? rc : admin_open(e->dir, &a);
+    if (rc == 0) {
+        rc = admin_policy(a, e->name, &r);
+        if (rc == 0) {
+            record_free(&r);
+        }
+        admin_close(a);
+    }
+    return rc;
+}
+
+static void
+say_not_kept(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+    char what[BIDE_NAME_MAX + 40];
+    const char *why;
+    int rc;
+
+    snprintf(what, sizeof(what), "exec %s: not kept for later", e->name);
+    if (r->end == BIDE_NOT_STORED) {
+        why = deferred_why();
+        say_why(what, *why ? why : bide_strerror(r->defer_error));
+    } else if (r->end == BIDE_DEFERRED && e->defer_error == EFBIG) {
+        say_why(what, "with its input it is larger than 1 MiB");
+    } else if (r->end == BIDE_DEFERRED) {
+        say_why(what, strerror(e->defer_error));
+    } else if ((rc = policy_status(e)) != 0) {
+        say_why(what, bide_strerror(rc));
+    } else {
+        say_why(what, r->verdict == BIDE_REJECTED
+                          ? "such an outcome is never retried"
+                          : "the policy is not postponable");
+    }
+}
+
 /* Whether it is kept for later; says so, or why not. */
 static bool
 is_kept(const struct exec *e)
@@ -244,13 +289,7 @@ is_kept(const struct exec *e)
         }
         return true;
     }
-    if (!e->work.bytes) {
-        return false; /* it was said why */
-    }
-    say("exec %s: not kept for later: %s", e->name,
-        r->end == BIDE_NOT_STORED     ? bide_strerror(r->defer_error)
-        : r->verdict == BIDE_REJECTED ? "such an outcome is never retried"
-                                      : "the policy is not postponable");
+    say_not_kept(e);
     return false;
 }
 
@@ -367,12 +406,8 @@ with_input(struct exec *e, const struct command_line *line)
         return EXEC_FAILED;
     }
     if (e->defer) {
-        rc = exec_defer_open(&e->input, e->command,
-                             line->option[OPTION_KEEP_ENV], &e->work);
-        if (rc) {
-            say("exec %s: it could not be kept for later: %s", e->name,
-                strerror(rc));
-        }
+        e->defer_error = exec_defer_open(
+            &e->input, e->command, line->option[OPTION_KEEP_ENV], &e->work);
     }
     exec_terminal_open(&e->terminal);
     status = with_registry(e, line);
@@ -400,7 +435,8 @@ occupy_standard_streams(void)
 int
 exec_command(struct command_line *line)
 {
-    struct exec e = {.name = line->operands[0],
+    struct exec e = {.dir = line->option[OPTION_DIR],
+                     .name = line->operands[0],
                      .command = line->operands + 1,
                      .quiet = line->option[OPTION_QUIET] != NULL,
                      .verbose = line->option[OPTION_VERBOSE] != NULL,

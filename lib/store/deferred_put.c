@@ -70,9 +70,10 @@ put(struct work *w, struct change *c)
     }
     if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
         c->rc = place_say(BIDE_EFULL,
-                          "%s keeps %u pieces of work already\n"
+                          "%s keeps %u %s of work already\n"
                           "defer_max is the limit",
-                          head->policy, r->max);
+                          head->policy, r->max,
+                          r->max == 1 ? "piece" : "pieces");
         return 0;
     }
     p->id = head->id = w->meta.next++;

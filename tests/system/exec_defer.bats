@@ -65,11 +65,25 @@ SH
     later
     head -c 1048577 /dev/zero >large
     gives 3 bide exec --defer mail -- sh -c 'exit 3' <large
-    says "it could not be kept for later"
+    says "exec mail: not kept for later: with its input it is larger than 1 MiB"
+    gives 0 bide exec --defer mail -- true <large
+    [ -z "$output" ]
     bide set mail defer_max=1 >/dev/null
     gives 0 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
     gives 3 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
-    says "not kept for later: no space left"
+    says "not kept for later: mail keeps 1 piece of work already" "bide: defer_max is the limit"
+}
+
+@test "exec --defer says when it is the policy that is not there" {
+    later
+    gives 3 bide exec --defer nobody -- sh -c 'exit 3'
+    says "exec nobody: not kept for later: no such policy"
+    gives 3 "$BIDE" --dir "$T/none" exec --defer mail -- sh -c 'exit 3'
+    says "exec mail: not kept for later: "
+    says_not "never retried"
+    bide set mail never_on=exit.4 >/dev/null
+    gives 4 bide exec --defer mail -- sh -c 'exit 4'
+    says "not kept for later: such an outcome is never retried"
 }
 
 @test "work takes commands only, and says what it left" {
