@@ -301,6 +301,7 @@ put(struct command_line *line, const struct bide_work *work)
     struct bide_policy *policy;
     struct bide *bide;
     uint64_t id;
+    bool found;
     int rc = bide_open(line->option[OPTION_DIR], 0, &bide);
 
     if (rc) {
@@ -308,13 +309,17 @@ put(struct command_line *line, const struct bide_work *work)
     }
     rc = bide_lookup(bide, name, NULL, &policy);
     if (rc == 0) {
-        rc = bide_defer_work(policy, work, &id);
+        rc = admin_deferred_put(policy, work, &id, &found);
     }
     bide_close(bide);
     if (rc) {
         return work_failed(rc, name);
     }
     printf("%" PRIu64 "\n", id);
+    if (found) {
+        say("%s: work with the key %s is there already: left as it was", name,
+            work->key);
+    }
     return STATUS_DONE;
 }
 

@@ -119,9 +119,10 @@ arrived(struct bide_policy *p)
 static int
 put(struct bide_policy *p, struct deferred *queue,
     const struct deferred_rules *rules, const struct bide_work *work,
-    uint64_t *out_id)
+    uint64_t *out_id, bool *out_found)
 {
-    int rc = deferred_put(queue, p->name, rules, work, out_id);
+    int rc =
+        deferred_put_or_find(queue, p->name, rules, work, out_id, out_found);
 
     if (!rc) {
         arrived(p);
@@ -135,10 +136,11 @@ defer_result(struct bide_policy *p, const struct defer_rules *rules,
 {
     struct deferred_rules r = queue_rules(rules);
     struct deferred *queue;
+    bool found;
     int rc = queue_open(p->bide, &queue);
 
     if (!rc) {
-        rc = put(p, queue, &r, work, &out->deferred_id);
+        rc = put(p, queue, &r, work, &out->deferred_id, &found);
     }
     out->end = rc ? BIDE_NOT_STORED : BIDE_DEFERRED;
     out->defer_error = rc;
@@ -171,23 +173,30 @@ bide_call_work(struct bide_call *c, const struct bide_work *work)
 }
 
 int
-bide_defer_work(struct bide_policy *p, const struct bide_work *work,
-                uint64_t *out_id)
+admin_deferred_put(struct bide_policy *p, const struct bide_work *work,
+                   uint64_t *out_id, bool *out_found)
 {
     struct deferred_rules rules;
     struct deferred *queue;
-    uint64_t id;
     int rc;
 
-    if (!p || !work) {
-        return BIDE_EINVAL;
-    }
     running_add(p->bide, 1);
     rc = ready(p, &queue, &rules);
     if (!rc) {
-        rc = put(p, queue, &rules, work, &id);
+        rc = put(p, queue, &rules, work, out_id, out_found);
     }
     running_add(p->bide, -1);
+    return rc;
+}
+
+int
+bide_defer_work(struct bide_policy *p, const struct bide_work *work,
+                uint64_t *out_id)
+{
+    uint64_t id;
+    bool found;
+    int rc = p && work ? admin_deferred_put(p, work, &id, &found) : BIDE_EINVAL;
+
     if (!rc && out_id) {
         *out_id = id;
     }

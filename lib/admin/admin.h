@@ -220,6 +220,9 @@ int admin_deferred(struct admin *a, struct deferred **out);
 int admin_deferred_failed(struct admin *a, int rc);
 /* Wakes who waits for work of that policy; after deferred_requeue. */
 void admin_deferred_arrived(struct admin *a, const char *policy);
+/* As bide_defer_work; *out_found: work of that key was there, and was left. */
+int admin_deferred_put(struct bide_policy *p, const struct bide_work *work,
+                       uint64_t *out_id, bool *out_found);
 /* As bide_deferred_take, one piece of that kind if it is due now. */
 int admin_deferred_take(struct bide_policy *p, struct deferred_kind *kind,
                         struct bide_deferred *out);

@@ -50,6 +50,11 @@ void deferred_item_free(struct deferred_item *item); /* what is inside */
 int deferred_put(struct deferred *d, const char *policy,
                  const struct deferred_rules *r, const struct bide_work *work,
                  uint64_t *out_id);
+/* The same; *out_found: work of that key was there, and was left as it is. */
+int deferred_put_or_find(struct deferred *d, const char *policy,
+                         const struct deferred_rules *r,
+                         const struct bide_work *work, uint64_t *out_id,
+                         bool *out_found);
 /* Up to `room` that are due at now_ns, after giving back leases that ran out
  * and moving to the dead what has expired.  Returns how many, or BIDE_E. */
 int deferred_take(struct deferred *d, const char *policy,

@@ -29,6 +29,7 @@ struct put {
     const struct bide_work *work;
     struct tree_item item;
     uint64_t id;
+    bool found;
 };
 
 /* MDB_NOTFOUND: no such work is there. */
@@ -61,6 +62,7 @@ put(struct work *w, struct change *c)
     struct tree_counts counts;
     int rc = find_same(w, head, &p->id);
 
+    p->found = rc == 0;
     if (rc != MDB_NOTFOUND) {
         return rc;
     }
@@ -69,11 +71,11 @@ put(struct work *w, struct change *c)
         return rc;
     }
     if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
-        c->rc = place_say(BIDE_EFULL,
-                          "%s keeps %u %s of work already\n"
-                          "defer_max is the limit",
-                          head->policy, r->max,
-                          r->max == 1 ? "piece" : "pieces");
+        c->rc =
+            place_say(BIDE_EFULL,
+                      "%s keeps %u %s of work already\n"
+                      "defer_max is the limit",
+                      head->policy, r->max, r->max == 1 ? "piece" : "pieces");
         return 0;
     }
     p->id = head->id = w->meta.next++;
@@ -112,9 +114,10 @@ check_work(const struct bide_work *work)
 }
 
 int
-deferred_put(struct deferred *d, const char *policy,
-             const struct deferred_rules *r, const struct bide_work *work,
-             uint64_t *out_id)
+deferred_put_or_find(struct deferred *d, const char *policy,
+                     const struct deferred_rules *r,
+                     const struct bide_work *work, uint64_t *out_id,
+                     bool *out_found)
 {
     struct put p = {.rules = r, .work = work};
     int rc = deferred_check_policy(policy);
@@ -135,5 +138,16 @@ deferred_put(struct deferred *d, const char *policy,
         return rc;
     }
     *out_id = p.id;
+    *out_found = p.found;
     return 0;
+}
+
+int
+deferred_put(struct deferred *d, const char *policy,
+             const struct deferred_rules *r, const struct bide_work *work,
+             uint64_t *out_id)
+{
+    bool found;
+
+    return deferred_put_or_find(d, policy, r, work, out_id, &found);
 }

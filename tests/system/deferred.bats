@@ -46,8 +46,11 @@ load deferred
 
 @test "the same key is the same work" {
     later
-    first=$(put mail a --key order-1)
-    [ "$(put mail b --key order-1)" = "$first" ]
+    first=$(put mail a --key order-1 2>said)
+    [ ! -s said ]
+    [ "$(put mail b --key order-1 2>said)" = "$first" ]
+    [ "$(cat said)" = "bide: mail: work with the key order-1 is there already: left as it was" ]
+    [ "$(bide deferred show "$first" --raw)" = a ]
     [ "$(put mail b --key order-2)" != "$first" ]
     [ "$(count waiting)" -eq 2 ]
 }
