@@ -58,7 +58,7 @@ int
 work_no_id(const char *text)
 {
     say("%s: no such piece of work", text);
-    say("it is done, or was dropped; see: bide deferred list");
+    say("it is done, was dropped, or never was; see: bide deferred list");
     return STATUS_ABSENT;
 }
 
@@ -127,11 +127,24 @@ work_filter_holds(const struct work_filter *f, const struct deferred_item *item)
            (!f->only_dead || item->state == DEFERRED_DEAD);
 }
 
-static const char *const states[] = {
-    [DEFERRED_WAITING] = "waiting",
-    [DEFERRED_LEASED] = "leased",
-    [DEFERRED_DEAD] = "dead",
-};
+/* It is too old, and will be dead when somebody next looks for work. */
+static bool
+is_expired(const struct deferred_item *item, uint64_t now_ns)
+{
+    return item->state == DEFERRED_WAITING && item->expires_ns <= now_ns;
+}
+
+static const char *
+state_name(const struct deferred_item *item, uint64_t now_ns)
+{
+    static const char *const states[] = {
+        [DEFERRED_WAITING] = "waiting",
+        [DEFERRED_LEASED] = "leased",
+        [DEFERRED_DEAD] = "dead",
+    };
+
+    return is_expired(item, now_ns) ? "expired" : states[item->state];
+}
 
 static bool
 is_damaged(const struct deferred_item *item)
@@ -175,7 +188,7 @@ due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
 {
     char left[32];
 
-    if (item->state != DEFERRED_WAITING) {
+    if (item->state != DEFERRED_WAITING || is_expired(item, now_ns)) {
         return;
     }
     if (item->due_ns <= now_ns) {
@@ -205,7 +218,7 @@ item_row(struct listing *l, const struct deferred_item *item)
                write_age(item->stored_ns, l->now_ns, text, sizeof(text)));
     due_cell(t, item, l->now_ns);
     table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
-    table_cell(t, STATE, "%s", states[item->state]);
+    table_cell(t, STATE, "%s", state_name(item, l->now_ns));
     table_cell(t, SIZE, "%s", write_size(item->length, text, sizeof(text)));
     if (*item->last_error) {
         table_cell(t, LAST_ERROR, "%s", item->last_error);
@@ -218,21 +231,18 @@ item_row(struct listing *l, const struct deferred_item *item)
 static void
 item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
 {
-    char text[64];
-
     json_put_count(j, "id", item->id);
     json_put_text(j, "policy", item->policy);
     if (is_damaged(item)) {
         json_put_text(j, "state", "damaged");
         return;
     }
-    json_put_text(j, "state", states[item->state]);
+    json_put_text(j, "state", state_name(item, now_ns));
     json_put_count(j, "attempts", item->attempts);
-    json_put_text(j, "stored",
-                  when_write_iso(item->stored_ns, text, sizeof(text)));
+    json_put_s(j, "stored", item->stored_ns);
     json_put_ms(j, "age_ms",
                 now_ns > item->stored_ns ? now_ns - item->stored_ns : 0);
-    if (item->state == DEFERRED_WAITING) {
+    if (item->state == DEFERRED_WAITING && !is_expired(item, now_ns)) {
         json_put_ms(j, "due_in_ms",
                     item->due_ns > now_ns ? item->due_ns - now_ns : 0);
     } else {
@@ -387,13 +397,17 @@ show_exec(const struct deferred_item *item)
 }
 
 static void
-show_times(const struct deferred_item *item)
+show_times(const struct deferred_item *item, uint64_t now)
 {
-    uint64_t now = when_now_ns();
     char text[96];
 
     printf("%-11s %s\n", "stored",
            when_write(item->stored_ns, now, text, sizeof(text)));
+    if (is_expired(item, now)) {
+        printf("%-11s %s\n", "expired",
+               when_write(item->expires_ns, now, text, sizeof(text)));
+        return;
+    }
     if (item->state == DEFERRED_WAITING) {
         printf("%-11s %s\n", "due",
                item->due_ns <= now
@@ -411,12 +425,14 @@ show_times(const struct deferred_item *item)
 static void
 show_head(const struct deferred_item *item)
 {
+    uint64_t now = when_now_ns();
+
     printf("%-11s %" PRIu64 "\n", "id", item->id);
     show_text("policy", item->policy);
-    show_text("state", states[item->state]);
+    show_text("state", state_name(item, now));
     printf("%-11s %" PRIu32 "\n", "attempts", item->attempts);
     show_text("last error", item->last_error);
-    show_times(item);
+    show_times(item, now);
     show_text("type", item->type);
     show_text("key", item->key);
     printf("%-11s %zu bytes\n", "size", item->length);

@@ -190,6 +190,20 @@ change_one(struct admin *a, struct deferred *d, const char *text,
     return status;
 }
 
+static int
+check_id(const char *text)
+{
+    uint64_t id;
+
+    if (*text >= 'a' && policy_name_ok(text)) {
+        say("%s: not the number of a piece of work", text);
+        say("with --dead, --error, --since or --until: those of the policy %s",
+            text);
+        return STATUS_INPUT;
+    }
+    return work_id(text, &id);
+}
+
 /* All of them, whatever becomes of one; the first failure is the status. */
 static int
 change_each(struct command_line *line, const struct by_hand *hand)
@@ -203,10 +217,8 @@ change_each(struct command_line *line, const struct by_hand *hand)
     }
     status = setting_change(line, &by);
     for (int i = 0; i < line->count && status == 0; i++) {
-        uint64_t id;
-
         /* A typing mistake changes nothing. */
-        status = work_id(line->operands[i], &id);
+        status = check_id(line->operands[i]);
     }
     if (status == 0) {
         for (int i = 0; i < line->count; i++) {

@@ -26,6 +26,7 @@ load deferred
     gives 0 bide deferred list mail --json
     json 'len(j["deferred"]) == 1'
     json 'set(j["deferred"][0]) == {"id", "policy", "state", "attempts", "stored", "age_ms", "due_in_ms", "type", "key", "bytes", "last_error"}'
+    json "abs(j['deferred'][0]['stored'] - $(date +%s)) < 60"
     json "j['deferred'][0]['id'] == $id and j['deferred'][0]['key'] == 'k1' and j['deferred'][0]['due_in_ms'] == 0"
     gives 0 bide deferred list soon
     [ "$output" = "Nothing is deferred." ]
@@ -62,12 +63,17 @@ load deferred
     gives 3 bide deferred stats nobody
     gives 3 bide deferred put nobody
     gives 3 bide deferred show 999
-    says "999: no such piece of work"
+    says "999: no such piece of work" "it is done, was dropped, or never was"
     gives 3 bide deferred drop 999
     gives 3 bide deferred requeue 999
     for id in 0 1x 18446744073709551616 "" " 1" +1; do
         gives 5 bide deferred show "$id"
         gives 5 bide deferred drop "$id"
+    done
+    for command in drop requeue; do
+        gives 5 bide deferred "$command" mail
+        says "mail: not the number of a piece of work" \
+            "with --dead, --error, --since or --until: those of the policy mail"
     done
     gives 2 bide deferred
     says "deferred: which command?"
@@ -252,6 +258,25 @@ load deferred
     [[ ${lines[1]} =~ ^\ *$id\ .*\ dead\  ]]
     says "bide deferred requeue ID"
     [ "$(count dead)" -eq 1 ]
+}
+
+@test "what is too old is expired before anybody looks for work" {
+    later
+    bide set mail defer_expire=1ms >/dev/null
+    id=$(put mail a)
+    sleep 0.1
+    gives 0 bide deferred list
+    [[ ${lines[1]} =~ ^\ *$id\ +mail\ .*\ -\ +0\ +expired\  ]]
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["state"] == "expired" and j["deferred"][0]["due_in_ms"] is None'
+    gives 0 bide deferred show "$id"
+    says "state       expired" "expired     today"
+    says_not "in 0s"
+    says_not "due "
+    bide set mail defer_expire=1h >/dev/null
+    id=$(put mail b)
+    gives 0 bide deferred show "$id"
+    says "state       waiting" "expires     "
 }
 
 @test "what was tried too often is dead, and can be sent back" {
