@@ -22,14 +22,20 @@ enum {
 
 /* ---- one transaction ---- */
 
+/* Whether a lease has ended is told by the time of the call.  For all else it is
+ * that of the change: who looks for work goes on from what was due last, and
+ * what was put by now must not stand before that. */
 static int
 apply_all(struct work *w, struct change *list)
 {
+    struct deferred_now now;
     struct change *c;
     int rc = 0;
 
+    deferred_time(w->d, &now);
     for (c = list; c && !rc; c = c->next) {
-        w->now = c->now;
+        w->now = now;
+        w->now.boottime_ns = c->now.boottime_ns;
         c->rc = 0;
         rc = c->apply(w, c);
         if (!rc && c->rc < 0) {

@@ -146,6 +146,31 @@ who_does_not_know_the_boot_ends_no_lease(void **state)
     deferred_close(other);
 }
 
+/* Each look at the clock is a second later. */
+static void
+slow_clock(void *arg, struct deferred_now *out)
+{
+    struct queue *q = arg;
+
+    *out = q->now;
+    queue_pass(q, SECOND);
+}
+
+/* Else it would stand before what somebody has already looked past. */
+static void
+work_is_due_from_when_it_is_there_not_from_when_it_was_asked_for(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_item item;
+    uint64_t asked = q->now.realtime_ns, id;
+
+    deferred_set_clock(q->d, slow_clock, q);
+    assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), 0);
+    assert_int_equal(deferred_get(q->d, id, &item), 0);
+    assert_int_equal(item.due_ns, asked + SECOND);
+    deferred_item_free(&item);
+}
+
 #define MOVED(test) cmocka_unit_test_setup_teardown(test, setup, queue_teardown)
 
 int
@@ -158,6 +183,7 @@ main(void)
         MOVED(a_clock_set_forward_makes_work_due),
         MOVED(a_clock_set_back_loses_nothing),
         MOVED(a_clock_set_too_far_forward_loses_nothing),
+        MOVED(work_is_due_from_when_it_is_there_not_from_when_it_was_asked_for),
         MOVED(who_does_not_know_the_boot_ends_no_lease),
     };
 
