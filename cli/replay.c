@@ -112,9 +112,8 @@ show_progress(struct replay *r, struct deferred *d)
     if (deferred_counts(d, add_there, &there) < 0) {
         return;
     }
-    clear_line(r);
     fprintf(stderr,
-            "%" PRIu64 " done, %" PRIu64 " failed, %" PRIu32
+            "\r\033[K%" PRIu64 " done, %" PRIu64 " failed, %" PRIu32
             " running, %" PRIu64 " waiting",
             r->done, r->failed, active(r), there.waiting);
     fflush(stderr);

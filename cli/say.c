@@ -53,15 +53,33 @@ say_divert(FILE *out)
 }
 
 static void
-say_text(const char *text)
+put_line(FILE *out, const char *text)
 {
-    FILE *out = diverted ? diverted : stderr;
-
     if (!diverted) {
         fputs("bide: ", out);
     }
     text_put(out, text ? text : "out of memory", false);
     fputc('\n', out);
+}
+
+/* In one piece: commands that we run may write to the same place. */
+static void
+say_text(const char *text)
+{
+    FILE *out = diverted ? diverted : stderr, *memory;
+    char *line = NULL;
+    size_t length;
+
+    memory = open_memstream(&line, &length);
+    if (memory) {
+        put_line(memory, text);
+    }
+    if (memory && fclose(memory) == 0) {
+        fwrite(line, 1, length, out);
+    } else {
+        put_line(out, text);
+    }
+    free(line);
 }
 
 static void

@@ -320,3 +320,22 @@ load deferred
     [ ! -s err ]
     [ "$(wc -l <out)" -eq 1 ]
 }
+
+@test "what is said is written a line at a time" {
+    later
+    put mail a >/dev/null
+    put mail b >/dev/null
+    # Of such a pipe, each read gives what one write wrote.
+    python3 - "$BIDE" --dir "$DIR" deferred replay mail --until-empty --verbose --exec true <<'PY'
+import os, subprocess, sys
+end, stderr = os.pipe2(os.O_DIRECT)
+command = subprocess.Popen(sys.argv[1:], stderr=stderr)
+os.close(stderr)
+writes = []
+while piece := os.read(end, 4096):
+    writes.append(piece)
+assert command.wait() == 0
+assert len(writes) == 2, writes
+assert all(w.startswith(b"bide: deferred ") and w.endswith(b": done\n") for w in writes), writes
+PY
+}
