@@ -22,7 +22,7 @@ enum {
 
 /* ---- one transaction ---- */
 
-/* Whether a lease has ended is told by the time of the call.  For all else it is
+/* Whether a lease has ended is told by the time of the call.  All else goes by
  * that of the change: who looks for work goes on from what was due last, and
  * what was put by now must not stand before that. */
 static int
