@@ -99,6 +99,24 @@ edit_remains(struct edit *e, const struct admin_result *r,
     return 0;
 }
 
+/* A policy is linked to the one that it extends, so that nobody deletes that:
+ * to one, and it would be the wrong one afterwards. */
+static int
+check_parent(struct edit *e, const struct policy_text *now,
+             const struct policy_text *then)
+{
+    const struct key *key = key_find("extends");
+
+    if (!now || !then ||
+        same_value(policy_text_get(now, key), policy_text_get(then, key))) {
+        return 0;
+    }
+    fault_add(e->faults, "set", 0, "set it without --for",
+              "%s: extends cannot be changed for a time only",
+              policy_text_name(now));
+    return BIDE_EINPUT;
+}
+
 int
 edit_end(struct edit *e, struct admin_result *r, const struct before *b,
          bool same)
@@ -117,6 +135,7 @@ edit_end(struct edit *e, struct admin_result *r, const struct before *b,
                  r->until_ns, &then, &text);
     if (rc == 0) {
         r->back_to = then.version;
+        rc = check_parent(e, r->now, text);
         policy_text_free(text);
         record_free(&then);
     }

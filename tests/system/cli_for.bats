@@ -306,3 +306,16 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide breaker pay open
     says "stays now: breaker on -> open" "bide set pay breaker=on"
 }
+
+@test "what a policy extends is not changed for a time: its parent could be deleted" {
+    printf '[a]\nattempts=4\n[b]\nattempts=6\n[p]\nextends=a\n' | bide apply - >/dev/null
+    gives 5 bide set p extends=b --for 1h
+    says "p: extends cannot be changed for a time only" "set it without --for"
+    gives 0 bide get p attempts
+    [ "$output" = 4 ]
+    gives 5 bide delete a
+    # Together with what is changed for a time, it may be changed for good.
+    bide set p wait_initial=30ms --for 1h >/dev/null
+    gives 0 bide set p extends=b
+    gives 0 bide delete a
+}
