@@ -152,9 +152,11 @@ print_others(const struct replay *r, uint64_t count)
                            "commands that exec --defer kept"),
                text_plural(count, "it", "them"), name);
     } else {
-        printf("left alone: %" PRIu64 " no %s of exec --defer; to do %s: "
+        printf("left alone: %" PRIu64 " %s; to do %s: "
                "bide deferred replay %s --exec CMD\n",
-               count, text_plural(count, "command", "commands"),
+               count,
+               text_plural(count, "piece that is no command",
+                           "pieces that are no commands"),
                text_plural(count, "it", "them"), name);
     }
 }

@@ -94,7 +94,7 @@ SH
     : >up
     gives 1 bide deferred work soon --until-empty
     says "1 done, 0 failed; still there: 2 waiting" \
-        "left alone: 2 no commands of exec --defer; to do them: bide deferred replay soon --exec CMD"
+        "left alone: 2 pieces that are no commands; to do them: bide deferred replay soon --exec CMD"
     [ ! -e ran ]
     gives 0 bide deferred list --json
     json '[(d["attempts"], d["due_in_ms"], d["last_error"]) for d in j["deferred"]] == [(0, 0, "")] * 2'
