@@ -333,8 +333,10 @@ deferred_take_or_when(struct deferred *d, const char *policy,
                       struct deferred_kind *kind, struct deferred_item *out,
                       int room, uint64_t *out_next_ns)
 {
-    struct take t = {
-        .look = {policy, kind}, .rules = r, .out = out, .room = room};
+    struct take t = {.look = {.policy = policy, .kind = kind},
+                     .rules = r,
+                     .out = out,
+                     .room = room};
     int rc = deferred_check_policy(policy);
 
     if (rc || room < 1 || !out) {
@@ -380,7 +382,7 @@ int
 deferred_next_ns(struct deferred *d, const char *policy,
                  struct deferred_kind *kind, uint64_t *out_monotonic_ns)
 {
-    struct when a = {.look = {policy, kind}};
+    struct when a = {.look = {.policy = policy, .kind = kind}};
     int rc = deferred_check_policy(policy);
 
     a.change.apply = when;
