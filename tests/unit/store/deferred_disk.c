@@ -3,14 +3,12 @@
  * each open file that asks; here, what was written since the last wait is not
  * on the disk then. */
 #include "unit/store/queue.h"
+#include "unit/store/seen.h"
 
 #include <errno.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-
-/* So that the libraries see them too. */
-#define SEEN __attribute__((visibility("default")))
 
 enum { FILES = 2, MDB = 0, JOURNAL = 1, DISK = 8 << 20, LARGE = 200000 };
 static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};

@@ -3,14 +3,12 @@
  * files are made as a disk may have them: what was waited for is there, of the
  * rest any sectors. */
 #include "unit/store/queue.h"
+#include "unit/store/seen.h"
 
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-
-/* So that the libraries see them too. */
-#define SEEN __attribute__((visibility("default")))
 
 enum { FILES = 2, SECTOR = 512, OPS_MAX = 20000, ITEMS = 400, STEPS = 260 };
 static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};

@@ -1,27 +1,13 @@
 /* What a process does beside the queue: it forks at any moment, closes
  * descriptors that it does not know, makes a queue while others come. */
 #include "unit/store/queue.h"
+#include "unit/store/seen.h"
 
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-/* Sanitizers have a malloc of their own.  gcc and clang tell it differently. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-/* So that the libraries see them too. */
-#define SEEN __attribute__((visibility("default")))
 
 /* ---- a fork while something is freed ---- */
 

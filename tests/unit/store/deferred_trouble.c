@@ -1,6 +1,7 @@
 /* A full disk, a stopped process, no memory, a disk that fails: an error that
  * fits, nothing is lost, and afterwards all works. */
 #include "unit/store/queue.h"
+#include "unit/store/seen.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,21 +13,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-/* Sanitizers have a malloc of their own.  gcc and clang tell it differently. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-/* So that the libraries see them too. */
-#define SEEN __attribute__((visibility("default")))
 
 enum failing { NOTHING, MEMORY, WRITES, SYNCS, DISK };
 

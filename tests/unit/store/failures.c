@@ -2,26 +2,12 @@
  * that fits, nothing is lost, and afterwards all works.  malloc and pread are
  * replaced by symbols of this program. */
 #include "unit/store/policies.h"
+#include "unit/store/seen.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
 
 #include "store/reader.h"
-
-/* Sanitizers have a malloc of their own.  gcc and clang tell it differently. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-/* So that the libraries see them too. */
-#define SEEN __attribute__((visibility("default")))
 
 static long countdown; /* to the call that fails; 0: none does */
 static int failing;    /* 0: allocations, 1: reads, 2: short reads */

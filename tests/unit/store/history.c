@@ -2,14 +2,13 @@
  * up, and recorders are killed before each of their steps: write and its like
  * are replaced by symbols of this program. */
 #include "unit/store/recorded.h"
+#include "unit/store/seen.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-#define SEEN __attribute__((visibility("default")))
 
 static long steps_left; /* to the one before which this process dies */
 static int full;        /* the disk: nothing can be written */
