@@ -216,13 +216,7 @@ make(const char *dir, const char *path, const char *fresh)
     if (!rc && !deferred_journal_make(dir)) {
         /* Else it goes without one, until there is room. */
     }
-    if (!rc && rename(fresh, path)) {
-        rc = place_failed(path, errno);
-    }
-    if (rc) {
-        unlink(fresh);
-    }
-    return rc ? rc : place_sync(dir);
+    return place_install(dir, fresh, path, rc);
 }
 
 int

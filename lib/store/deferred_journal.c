@@ -159,13 +159,7 @@ make(const char *dir, const char *path, const char *fresh)
     rc = fill(fd);
     close(fd);
     rc = rc ? place_failed(fresh, rc) : place_own(fresh, DEFERRED_MODE);
-    if (!rc && rename(fresh, path)) {
-        rc = place_failed(path, errno);
-    }
-    if (rc) {
-        unlink(fresh);
-    }
-    return rc ? rc : place_sync(dir);
+    return place_install(dir, fresh, path, rc);
 }
 
 int

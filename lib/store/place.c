@@ -196,6 +196,18 @@ place_sync(const char *dir)
 }
 
 int
+place_install(const char *dir, const char *fresh, const char *path, int rc)
+{
+    if (!rc && rename(fresh, path)) {
+        rc = place_failed(path, errno);
+    }
+    if (rc) {
+        unlink(fresh);
+    }
+    return rc ? rc : place_sync(dir);
+}
+
+int
 place_reserve(const char *path, size_t size)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -33,6 +33,8 @@ int place_make(const char *dir);
 /* Gives a file its mode whatever the umask, and the group as above. */
 int place_own(const char *path, mode_t mode);
 int place_sync(const char *dir);
+/* After `rc` of making FRESH: gives it its name, durably, or removes it. */
+int place_install(const char *dir, const char *fresh, const char *path, int rc);
 
 /* BIDE_ELOCKED after wait_ms, with words that name the holder. */
 int place_lock(const char *dir, const char *command, unsigned wait_ms,

@@ -91,14 +91,7 @@ create_locked(const char *dir, const uint8_t *id, const char *live)
             /* So that services, who may not make it, find it. */
             rc = deferred_make(dir, true);
         }
-        if (!rc && rename(fresh, path)) {
-            rc = place_failed(path, errno);
-        }
-        if (rc) {
-            unlink(fresh);
-        } else {
-            rc = place_sync(dir);
-        }
+        rc = place_install(dir, fresh, path, rc);
     }
     free(path);
     free(fresh);
