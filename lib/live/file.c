@@ -154,7 +154,8 @@ check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
 }
 
 static int
-check_file(int fd, const uint8_t id[16], struct live_header *out)
+check_file(int fd, const uint8_t id[16], struct live_header *out,
+           uint64_t *out_inode)
 {
     struct live_header h;
     struct stat st;
@@ -170,6 +171,7 @@ check_file(int fd, const uint8_t id[16], struct live_header *out)
     rc = check_header(&h, (uint64_t)st.st_size, id);
     if (rc == 0) {
         memcpy(out, &h, sizeof(h));
+        *out_inode = st.st_ino;
     }
     return rc;
 }
@@ -178,17 +180,9 @@ check_file(int fd, const uint8_t id[16], struct live_header *out)
  * have holes; to ask for all of it each time would take a quarter of the time
  * that a process needs to its first decision. */
 static int
-reserve_front(int fd, uint64_t noted)
+reserve_front(int fd, uint64_t inode)
 {
     int rc, tries = 0;
-    struct stat st;
-
-    if (fstat(fd, &st)) {
-        return live_error(errno);
-    }
-    if (st.st_ino == noted) {
-        return 0;
-    }
 
     do {
         rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)LIVE_CELLS);
@@ -196,9 +190,8 @@ reserve_front(int fd, uint64_t noted)
     if (rc) {
         return live_error(errno);
     }
-    noted = st.st_ino;
-    return pwrite(fd, &noted, sizeof(noted),
-                  offsetof(struct live_header, inode)) == sizeof(noted)
+    return pwrite(fd, &inode, sizeof(inode),
+                  offsetof(struct live_header, inode)) == sizeof(inode)
                ? 0
                : BIDE_ESYS;
 }
@@ -230,13 +223,14 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
              int *out_fd)
 {
     int rc, fd = file_open(path);
+    uint64_t inode;
 
     if (fd < 0) {
         return live_error(errno);
     }
-    rc = check_file(fd, id, out);
-    if (rc == 0) {
-        rc = reserve_front(fd, out->inode);
+    rc = check_file(fd, id, out, &inode);
+    if (rc == 0 && out->inode != inode) {
+        rc = reserve_front(fd, inode);
     }
     if (rc) {
         close(fd);
@@ -250,11 +244,12 @@ int
 live_look(const char *path, const uint8_t id[16], struct live_header *out)
 {
     int rc, fd = file_open(path);
+    uint64_t inode;
 
     if (fd < 0) {
         return live_error(errno);
     }
-    rc = check_file(fd, id, out);
+    rc = check_file(fd, id, out, &inode);
     close(fd);
     return rc;
 }
@@ -294,7 +289,7 @@ draft_fill(int fd, const char *directory, const uint8_t id[16])
     if (pwrite(fd, &h, sizeof(h), 0) != sizeof(h)) {
         return live_error(errno);
     }
-    rc = reserve_front(fd, 0);
+    rc = fstat(fd, &st) ? live_error(errno) : reserve_front(fd, st.st_ino);
     if (rc) {
         return rc;
     }
@@ -367,6 +362,7 @@ make(const char *path, const char *directory, const uint8_t id[16],
      publish_fn *publish, struct live_header *out, int *out_fd)
 {
     struct draft d;
+    uint64_t inode;
     int rc = draft_open(path, directory, &d);
 
     if (rc) {
@@ -380,7 +376,7 @@ make(const char *path, const char *directory, const uint8_t id[16],
         unlink(d.name);
     }
     if (rc == 0) {
-        rc = check_file(d.fd, id, out) ? BIDE_ESYS : 0;
+        rc = check_file(d.fd, id, out, &inode) ? BIDE_ESYS : 0;
     }
     if (rc) {
         close(d.fd);
