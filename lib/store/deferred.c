@@ -408,7 +408,7 @@ static bool
 holds(const struct leased *l, const struct deferred_item *item)
 {
     return item->state == DEFERRED_LEASED && item->lease == l->lease &&
-           item->lease_ends_ns > l->change.now.boottime_ns;
+           item->lease_ends_ns > l->change.boottime_ns;
 }
 
 /* What is leased by this lease.  In c->rc: BIDE_ELEASE, BIDE_ENOWORK,

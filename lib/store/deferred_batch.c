@@ -23,19 +23,16 @@ enum {
 /* ---- one transaction ---- */
 
 /* Whether a lease has ended is told by the time of the call.  All else goes by
- * that of the change: who looks for work goes on from what was due last, and
- * what was put by now must not stand before that. */
+ * that of the leader, who has the lock: who looks for work goes on from what
+ * was due last, and what was put by now must not stand before that. */
 static int
 apply_all(struct work *w, struct change *list)
 {
-    struct deferred_now now;
     struct change *c;
     int rc = 0;
 
-    deferred_time(w->d, &now);
     for (c = list; c && !rc; c = c->next) {
-        w->now = now;
-        w->now.boottime_ns = c->now.boottime_ns;
+        w->now.boottime_ns = c->boottime_ns;
         c->rc = 0;
         rc = c->apply(w, c);
         if (!rc && c->rc < 0) {
@@ -76,7 +73,7 @@ commit_file(struct work *w, int rc)
 static int
 change_file(struct deferred *d, struct change *list)
 {
-    struct work w = {.d = d, .now = list->now, .direct = true};
+    struct work w = {.d = d, .now = d->led_at, .direct = true};
     int rc = mdb_txn_begin(d->env, NULL, 0, &w.txn);
 
     if (rc) {
@@ -88,7 +85,7 @@ change_file(struct deferred *d, struct change *list)
 static int
 change_journal(struct deferred *d, struct change *list)
 {
-    struct work w = {.d = d, .now = list->now};
+    struct work w = {.d = d, .now = d->led_at};
     int rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &w.txn);
 
     if (rc) {
@@ -166,9 +163,9 @@ transact(struct deferred *d, struct change *list)
 }
 
 static int
-repair(struct deferred *d, const struct deferred_now *now)
+repair(struct deferred *d)
 {
-    struct work w = {.d = d, .now = *now, .direct = true};
+    struct work w = {.d = d, .now = d->led_at, .direct = true};
     int rc = deferred_fold(d);
 
     rc = rc ? rc : mdb_txn_begin(d->env, NULL, 0, &w.txn);
@@ -185,7 +182,7 @@ try(struct deferred *d, struct change *list)
     int rc = d->env ? transact(d, list) : MDB_PANIC;
 
     if (rc == DEFERRED_REPAIR) {
-        rc = repair(d, &list->now);
+        rc = repair(d);
         if (!rc) {
             rc = transact(d, list);
         }
@@ -407,6 +404,7 @@ lead(struct deferred *d)
     if (rc) {
         fail_all(list, rc);
     } else {
+        deferred_time(d, &d->led_at);
         do_all(d, list);
         deferred_unlock(d);
     }
@@ -443,9 +441,11 @@ tell(struct change *list)
 int
 deferred_do(struct deferred *d, struct change *c)
 {
+    struct deferred_now now;
     int state;
 
-    deferred_time(d, &c->now);
+    deferred_time(d, &now);
+    c->boottime_ns = now.boottime_ns;
     c->done = false;
     c->next = NULL;
     c->why[0] = c->why[sizeof(c->why) - 1] = '\0';

@@ -47,6 +47,7 @@ struct deferred {
     MDB_dbi dbi;
     struct journal journal;
     struct recent *recent; /* what the journal says */
+    struct deferred_now led_at; /* since it has the lock */
     bool wrote_journal, wrote_file; /* by this leader: to be waited for */
     _Atomic bool file_failed; /* a wait for it, or may be: to be mended */
     int checked_fd;           /* -1 */
@@ -65,7 +66,7 @@ struct deferred {
 struct work;
 struct change {
     int (*apply)(struct work *w, struct change *c);
-    struct deferred_now now;
+    uint64_t boottime_ns; /* of the call */
     bool durable; /* wait for the disk */
     size_t grows; /* by so many bytes at most; 0: it does not */
     int rc;
