@@ -83,9 +83,14 @@ until_ns(const struct breaker_rules *b, const struct state *s, uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
     uint64_t gone = age_ms(now_ns, s->since_ms);
+    uint64_t open_ns = open_for_ns(b, s->growth), before_ns;
 
-    return (now_ms - (gone < now_ms ? gone : now_ms)) * MS +
-           open_for_ns(b, s->growth);
+    if (gone <= now_ms) {
+        return (now_ms - gone) * MS + open_ns;
+    }
+    /* It opened before the clock began: the word is garbage. */
+    before_ns = (gone - now_ms) * MS;
+    return open_ns > before_ns ? open_ns - before_ns : 0;
 }
 
 /* ---- turning ---- */

@@ -525,6 +525,25 @@ garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
     }
 }
 
+/* Shortly after a boot the clock is younger than the state can be. */
+static void
+a_state_from_before_the_clock_began_is_not_open_for_longer(void **state)
+{
+    struct guarded *s = guarded_new(RATE "breaker_open_for=1h");
+    uint64_t now = 778 * SECOND;
+
+    (void)state;
+    atomic_store(&s->breaker.state,
+                 UINT64_C(1) << 62 | (now / MS + UINT64_C(5000000000)) %
+                                         (UINT64_C(1) << 34));
+    assert_int_equal(look(s, now), STATE_HALF_OPEN);
+    atomic_store(&s->breaker.state,
+                 UINT64_C(1) << 62 | ((UINT64_C(1) << 34) - 1000));
+    assert_int_equal(look(s, 3599 * SECOND - 1), STATE_OPEN);
+    assert_int_equal(look(s, 3599 * SECOND), STATE_HALF_OPEN);
+    guarded_free(s);
+}
+
 static void
 reset_puts_garbage_right(void **state)
 {
@@ -573,6 +592,8 @@ main(void)
         cmocka_unit_test(what_opened_it_is_not_counted_again_after_it_closed),
         cmocka_unit_test(transitions_are_counted_and_the_last_ones_kept),
         cmocka_unit_test(garbage_keeps_nobody_in_for_longer_than_its_times),
+        cmocka_unit_test(
+            a_state_from_before_the_clock_began_is_not_open_for_longer),
         cmocka_unit_test(reset_puts_garbage_right),
     };
 
