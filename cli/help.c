@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "say.h"
-#include "out/manual.h"
-#include "out/table.h"
-#include "out/text.h"
+#include "cli/command/say.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "manual.h"
 
 enum { HELP_WIDTH = 79 };
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "say.h"
-#include "out/text.h"
+#include "base/near.h"
+#include "cli/command/say.h"
+#include "cli/out/text.h"
 
 enum { GO_ON = -1 }; /* no exit status yet */
 

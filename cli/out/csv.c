@@ -1,4 +1,4 @@
-#include "out/csv.h"
+#include "csv.h"
 
 #include <stdio.h>
 #include <string.h>

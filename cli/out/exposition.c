@@ -1,4 +1,4 @@
-#include "out/exposition.h"
+#include "exposition.h"
 
 #include <math.h>
 #include <stdlib.h>

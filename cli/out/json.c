@@ -1,4 +1,4 @@
-#include "out/json.h"
+#include "json.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <bide.h>
 #include <jansson.h>
 
-#include "out/text.h"
+#include "text.h"
 
 /* A struct json is never made: its pointers are jansson's own values, and what
  * was put into an object is freed with it.  `failed` is set by any failure,

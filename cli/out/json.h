@@ -23,15 +23,15 @@ void json_put_text(struct json *j, const char *key, const char *text);
 void json_put_count(struct json *j, const char *key, uint64_t count);
 void json_put_number(struct json *j, const char *key, double number);
 void json_put_ms(struct json *j, const char *key, uint64_t ns); /* as ms */
-void json_put_s(struct json *j, const char *key, uint64_t ns); /* as s, to the
-                                                                  ms; also of
-                                                                  times */
+void json_put_s(struct json *j, const char *key, uint64_t ns);  /* as s, to the
+                                                                   ms; also of
+                                                                   times */
 void json_put_truth(struct json *j, const char *key, int truth);
 void json_put_null(struct json *j, const char *key);
 
 /* Prints it as one line on standard output, and frees.  0 or BIDE_ENOMEM. */
 int json_out(struct json *j);
-void json_divert(FILE *out); /* from now on to there; NULL: as before */
+void json_divert(FILE *out);    /* from now on to there; NULL: as before */
 void json_free(struct json *j); /* unprinted; NULL: does nothing */
 
 #endif

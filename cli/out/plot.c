@@ -1,10 +1,10 @@
-#include "out/plot.h"
+#include "plot.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "out/text.h"
-#include "admin.h"
+#include "admin/admin.h"
+#include "text.h"
 
 /* The ends that a scale may have: whole seconds and minutes are read more
  * easily than 1.07 of them. */

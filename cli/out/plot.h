@@ -21,8 +21,7 @@ char *plot_axis(const struct plot *p);
 /* "▁▁▂▅█▇": values one after the other, `top` being the height of a line; what
  * does not fit in `width` columns is averaged.  Nothing is blank, and a little
  * is never nothing. */
-char *plot_series(const double *values, size_t count, double top,
-                  size_t width);
+char *plot_series(const double *values, size_t count, double top, size_t width);
 
 /* "   |------|" from `from_ns` to `to_ns`; a dot where they meet. */
 char *plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns);

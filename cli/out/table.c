@@ -1,4 +1,4 @@
-#include "out/table.h"
+#include "table.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <bide.h>
 #include <libsmartcols.h>
 
-#include "out/text.h"
+#include "text.h"
 
 #define CELL_COLOUR "\033[31m"
 #define ROW_COLOUR "\033[33m"

@@ -10,8 +10,8 @@
 
 enum table_flags {
     TABLE_RIGHT = 1,
-    TABLE_WRAP = 2, /* goes on below where the terminal is too narrow */
-    TABLE_NAME = 4, /* as TABLE_WRAP, but only what is very long */
+    TABLE_WRAP = 2,  /* goes on below where the terminal is too narrow */
+    TABLE_NAME = 4,  /* as TABLE_WRAP, but only what is very long */
     TABLE_SPARE = 8, /* left out where the terminal is too narrow even so */
 };
 

@@ -1,4 +1,4 @@
-#include "out/text.h"
+#include "text.h"
 
 #include <langinfo.h>
 #include <locale.h>

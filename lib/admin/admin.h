@@ -5,18 +5,18 @@
 #define BIDE_ADMIN_H
 
 #include <bide.h>
-#include "admin/doctor.h"
-#include "admin/past.h"
-#include "admin/replay.h"
 #include "policy/group.h"
 #include "policy/policy.h"
+#include "record/past.h"
 #include "rule/breaker.h"
 #include "rule/histogram.h"
-#include "rule/preview.h"
-#include "rule/simulate.h"
-#include "rule/traffic_read.h"
-#include "store/deferred.h"
-#include "store/record.h"
+#include "simulate/preview.h"
+#include "simulate/simulate.h"
+#include "simulate/traffic_read.h"
+#include "store/policies/record.h"
+#include "store/queue/queue.h"
+#include "doctor.h"
+#include "replay.h"
 
 struct admin;
 
@@ -56,8 +56,8 @@ int admin_ended(struct admin *a, const struct record *r, bool *out_ended,
  * deleted ones; versions and changes newest first, deletions included. */
 typedef int admin_visit_fn(void *arg, const struct record *r);
 int admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg);
-int admin_each_version(struct admin *a, const char *name,
-                       admin_visit_fn *visit, void *arg);
+int admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
+                       void *arg);
 int admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg);
 
 /* A policy_find_fn over the registry (arg: struct admin *; what it gives lives
@@ -69,6 +69,15 @@ int admin_text(const struct record *r, struct policy_text **out);
 
 /* The nearest existing name, for "did you mean", or "". */
 const char *admin_near(struct admin *a, const char *name);
+
+/* Its history and live state, for the functions of record/past.h; they live
+ * until admin_close. */
+struct past *admin_past(struct admin *a);
+/* As past_each_alarm; a name that is missing is explained as by admin_policy.
+ */
+int admin_each_alarm(struct admin *a, char *const *names, size_t count,
+                     int (*visit)(void *arg, const struct past_alarm *alarm),
+                     void *arg);
 
 /* ---- changing ---- */
 
@@ -92,17 +101,17 @@ enum admin_did {
 struct admin_result {
     char name[BIDE_NAME_MAX + 1];
     enum admin_did did;
-    uint32_t before, after;         /* versions; 0: there was none */
-    uint32_t as;                    /* a rollback: this version again */
-    struct policy_text *old, *now;  /* NULL: there was or is none */
-    uint64_t until_ns;              /* with --for: it ends then, */
-    uint32_t back_to;               /* and this is in force again */
+    uint32_t before, after;        /* versions; 0: there was none */
+    uint32_t as;                   /* a rollback: this version again */
+    struct policy_text *old, *now; /* NULL: there was or is none */
+    uint64_t until_ns;             /* with --for: it ends then, */
+    uint32_t back_to;              /* and this is in force again */
     /* A later change is one to all that is in force.  So what a temporary
      * version set may outlast its end: `now` as it is without that.  NULL:
      * nothing does. */
     struct policy_text *without;
-    uint32_t temporary;             /* that version, */
-    uint64_t temporary_until_ns;    /* and its end */
+    uint32_t temporary;          /* that version, */
+    uint64_t temporary_until_ns; /* and its end */
 };
 
 struct admin_results {
@@ -125,8 +134,7 @@ struct admin_setting {
 };
 int admin_set(struct admin *a, const struct admin_change *change,
               const char *name, const struct admin_setting *settings,
-              size_t count, struct admin_results *out,
-              struct faults *faults);
+              size_t count, struct admin_results *out, struct faults *faults);
 /* The same of several policies; change->if_version holds for each. */
 int admin_set_each(struct admin *a, const struct admin_change *change,
                    const char *const *names, size_t name_count,
@@ -153,9 +161,9 @@ struct admin_outcome {
 
 struct admin_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    bool missing;          /* services ask for it, nobody defined it */
-    bool only_scopes;      /* there to count them: no call was made with it */
-    uint32_t asked_by;     /* pid of one of them, 0: not known */
+    bool missing;      /* services ask for it, nobody defined it */
+    bool only_scopes;  /* there to count them: no call was made with it */
+    uint32_t asked_by; /* pid of one of them, 0: not known */
     char program[16];
     struct bide_stats stats;
     const struct admin_outcome *outcomes; /* most frequent first */
@@ -186,7 +194,7 @@ struct admin_guard {
     } transition[TRANSITIONS];
     bool has_budget;
     bool budget_damaged;
-    double budget_level;  /* 0..1: filled (tokens), left (ratio) */
+    double budget_level;     /* 0..1: filled (tokens), left (ratio) */
     uint64_t budget_refused; /* retries, since the live state began */
 };
 void admin_guard(struct admin *a, const struct policy *p, const char *name,
@@ -220,11 +228,5 @@ int admin_deferred(struct admin *a, struct deferred **out);
 int admin_deferred_failed(struct admin *a, int rc);
 /* Wakes who waits for work of that policy; after deferred_requeue. */
 void admin_deferred_arrived(struct admin *a, const char *policy);
-/* As bide_defer_work; *out_found: work of that key was there, and was left. */
-int admin_deferred_put(struct bide_policy *p, const struct bide_work *work,
-                       uint64_t *out_id, bool *out_found);
-/* As bide_deferred_take, one piece of that kind if it is due now. */
-int admin_deferred_take(struct bide_policy *p, struct deferred_kind *kind,
-                        struct bide_deferred *out);
 
 #endif

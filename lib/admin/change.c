@@ -1,5 +1,5 @@
 /* The kinds of change. */
-#include "admin/edit.h"
+#include "edit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,7 @@ apply_one(struct edit *e, const struct policy_text *t)
         return rc;
     }
     if (rc == BIDE_ENOPOLICY && e->change->if_version) {
-        return admin_fail(BIDE_EVERSION, NULL, "%s does not exist", name);
+        return failure_say(BIDE_EVERSION, NULL, "%s does not exist", name);
     }
     now = policy_text_copy(t);
     if (!now) {
@@ -100,7 +100,7 @@ no_such(struct edit *e, const char *name, const struct before *b)
     } else {
         snprintf(todo, sizeof todo, "bide apply FILE makes new ones");
     }
-    return admin_fail(BIDE_ENOPOLICY, todo, "%s: no such policy", name);
+    return failure_say(BIDE_ENOPOLICY, todo, "%s: no such policy", name);
 }
 
 static int
@@ -127,7 +127,7 @@ set_all(struct edit *e, const char *name, struct policy_text *t,
                      : policy_text_unset(t, s->key, name, e->faults);
 
         if (rc != 0 && rc != BIDE_EINPUT) {
-            return admin_fail(rc, NULL, "%s", bide_strerror(rc));
+            return failure_say(rc, NULL, "%s", bide_strerror(rc));
         }
     }
     return faults_any(e->faults) ? 0 : edit_check_text(e, t, name);
@@ -212,10 +212,10 @@ find_earlier(struct edit *e, const char *name, const struct before *b,
     int rc;
 
     if (!version && b->version <= 1) {
-        return admin_fail(BIDE_ENOVERSION, NULL,
-                          "%s: nothing to undo: no version before this one "
-                          "(%u)",
-                          name, b->version);
+        return failure_say(BIDE_ENOVERSION, NULL,
+                           "%s: nothing to undo: no version before this one "
+                           "(%u)",
+                           name, b->version);
     }
     rc = writer_version(e->writer, name, version ? version : b->version - 1,
                         out);
@@ -223,8 +223,8 @@ find_earlier(struct edit *e, const char *name, const struct before *b,
         rc = edit_give_way(e, e->now_ns, out);
     }
     return rc == BIDE_ENOVERSION
-               ? admin_fail(rc, NULL, "%s: there is no version %u", name,
-                            version)
+               ? failure_say(rc, NULL, "%s: there is no version %u", name,
+                             version)
            : rc ? edit_fail_store(e, rc)
                 : 0;
 }

@@ -1,5 +1,5 @@
 /* Whether what is about to be committed holds together. */
-#include "admin/edit.h"
+#include "edit.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,18 +1,18 @@
 /* Postponed work, for operators. */
-#include "admin/inside.h"
+#include "inside.h"
 
 #include "live/live.h"
 
 int
 admin_deferred_failed(struct admin *a, int rc)
 {
-    return admin_fail_store(rc, a->dir, rc ? deferred_why() : "");
+    return failure_of_store(rc, a->past.dir, rc ? deferred_why() : "");
 }
 
 int
 admin_deferred(struct admin *a, struct deferred **out)
 {
-    int rc = a->deferred ? 0 : deferred_open(a->dir, &a->deferred);
+    int rc = a->deferred ? 0 : deferred_open(a->past.dir, &a->deferred);
 
     if (rc) {
         return admin_deferred_failed(a, rc);
@@ -24,7 +24,7 @@ admin_deferred(struct admin *a, struct deferred **out)
 void
 admin_deferred_arrived(struct admin *a, const char *policy)
 {
-    struct live *l = admin_live(a, false);
+    struct live *l = past_live(&a->past, false);
     struct cell *c;
     uint32_t index;
 

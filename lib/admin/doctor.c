@@ -1,6 +1,6 @@
 /* Looking at all of it, part by part: what one part lacks keeps none of the
  * others from being looked at. */
-#include "admin/doctor_inside.h"
+#include "doctor_inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>

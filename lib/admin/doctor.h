@@ -4,8 +4,8 @@
 #define BIDE_ADMIN_DOCTOR_H
 
 #include <bide.h>
-#include "store/deferred.h"
-#include "store/history.h"
+#include "store/history/history.h"
+#include "store/queue/queue.h"
 
 enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
 

@@ -1,5 +1,5 @@
 /* The other files: history, postponed work, who may do what, and room. */
-#include "admin/doctor_inside.h"
+#include "doctor_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "policy/duration.h"
-#include "store/history_form.h"
+#include "base/duration.h"
+#include "store/history/history_form.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define MIB (UINT64_C(1) << 20)

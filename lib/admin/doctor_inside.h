@@ -2,8 +2,8 @@
 #ifndef BIDE_ADMIN_DOCTOR_INSIDE_H
 #define BIDE_ADMIN_DOCTOR_INSIDE_H
 
-#include "admin/doctor.h"
-#include "admin/inside.h"
+#include "doctor.h"
+#include "inside.h"
 
 struct doctor {
     struct admin *admin; /* NULL: the registry can not be read */

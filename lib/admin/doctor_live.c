@@ -1,5 +1,5 @@
 /* The live file: numbers that cannot be, and what services could not do. */
-#include "admin/doctor_inside.h"
+#include "doctor_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
-#include "announce.h"
+#include "registry/announce.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
 
@@ -157,7 +157,7 @@ is_told(struct doctor *d, struct live *l)
     struct pages_stamp stamp;
 
     for (int i = 0; i < 15; i++) {
-        if (reader_look(d->admin->reader, &stamp) ||
+        if (reader_look(d->admin->past.reader, &stamp) ||
             announced(l) >= stamp.txn) {
             return true;
         }
@@ -308,7 +308,7 @@ check_place(struct doctor *d)
 static bool
 can_attach(struct doctor *d, struct live_header *h)
 {
-    int rc = live_look(d->out->live, reader_id(d->admin->reader), h);
+    int rc = live_look(d->out->live, reader_id(d->admin->past.reader), h);
 
     switch (rc) {
     case 0:
@@ -348,7 +348,7 @@ doctor_live(struct doctor *d)
         return;
     }
     snprintf(d->out->live, sizeof(d->out->live), "%s",
-             reader_live_path(d->admin->reader));
+             reader_live_path(d->admin->past.reader));
     if (!can_attach(d, &h)) {
         return;
     }
@@ -356,7 +356,7 @@ doctor_live(struct doctor *d)
     d->out->cells_max = h.cell_max;
     d->out->begun_ns = h.begun_ns;
     check_place(d);
-    l = admin_live(d->admin, false);
+    l = past_live(&d->admin->past, false);
     if (!l) {
         doctor_find(d, DOCTOR_WRONG, "live", NULL, "%s: it cannot be mapped",
                     d->out->live);

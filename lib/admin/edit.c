@@ -1,18 +1,18 @@
 /* A change: read, edit, check, commit, tell.  All of it or nothing. */
-#include "admin/edit.h"
+#include "edit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "admin/past_inside.h"
-#include "announce.h"
+#include "registry/announce.h"
+#include "inside.h"
 
 int
 edit_no_memory(void)
 {
-    return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+    return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
 }
 
 /* ---- results ---- */
@@ -60,7 +60,7 @@ add_result(struct edit *e, const struct admin_result *result)
 int
 edit_fail_store(const struct edit *e, int rc)
 {
-    return admin_fail_store(rc, e->a->dir, writer_why());
+    return failure_of_store(rc, e->a->past.dir, writer_why());
 }
 
 /* As stored, and what holds now of it, where that differs. */
@@ -90,9 +90,9 @@ check_version(const struct edit *e, const struct record *r, uint32_t newest)
     strftime(when, sizeof when, "%F %T", localtime_r(&seconds, &tm));
     snprintf(todo, sizeof todo, "see: bide diff %s %u %u", r->name,
              e->change->if_version, newest);
-    return admin_fail(BIDE_EVERSION, todo,
-                      "%s is at version %u, not %u: changed by %s at %s",
-                      r->name, newest, e->change->if_version, r->who, when);
+    return failure_say(BIDE_EVERSION, todo,
+                       "%s is at version %u, not %u: changed by %s at %s",
+                       r->name, newest, e->change->if_version, r->who, when);
 }
 
 int
@@ -209,19 +209,21 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
         .faults = faults,
         .now_ns = clock_realtime_ns(),
     };
-    rc = writer_begin(a->dir, change->command, change->wait_ms, &e->writer);
+    rc =
+        writer_begin(a->past.dir, change->command, change->wait_ms, &e->writer);
     return edit_fail_store(e, rc);
 }
 
 static void
 tell(struct edit *e)
 {
-    struct live *l = admin_live(e->a, true);
+    struct live *l = past_live(&e->a->past, true);
     struct touched t = {(const char *const *)e->touched.list, e->touched.count};
 
     /* Without it services see the change at their next look. */
     if (l) {
-        e->results.woken = announce(l, e->a->reader, &t, writer_txn(e->writer));
+        e->results.woken =
+            announce(l, e->a->past.reader, &t, writer_txn(e->writer));
     }
 }
 
@@ -236,10 +238,10 @@ edit_finish(struct edit *e, int rc, struct admin_results *out)
         rc = edit_check_groups(e);
     }
     if (rc == 0 && faults_any(e->faults)) {
-        rc = admin_fail(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
+        rc = failure_say(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
     }
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
-        past_record_until_now(e->a);
+        past_record_until_now(&e->a->past);
         rc = edit_fail_store(e, writer_commit(e->writer));
         if (rc == 0) {
             tell(e);

@@ -2,9 +2,9 @@
 #ifndef BIDE_ADMIN_EDIT_H
 #define BIDE_ADMIN_EDIT_H
 
-#include "admin/inside.h"
-#include "admin/names.h"
-#include "store/writer.h"
+#include "store/policies/writer.h"
+#include "inside.h"
+#include "names.h"
 
 struct edit {
     struct admin *a;
@@ -19,7 +19,7 @@ struct edit {
     const struct admin_setting *settings; /* what is asked for; or NULL: all */
     size_t setting_count;
     const struct record *as; /* that is gone back to; or NULL */
-    bool grouped; /* something that was checked shares a budget */
+    bool grouped;            /* something that was checked shares a budget */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
 };

@@ -1,7 +1,7 @@
 /* Budgets that several policies share: all must say the same of its size.  They
  * may inherit it, so all policies are looked at; but only when something that
  * was changed shares one. */
-#include "admin/edit.h"
+#include "edit.h"
 
 #include <string.h>
 

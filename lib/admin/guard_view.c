@@ -1,5 +1,5 @@
 /* Budgets and breakers, as operators see them and set them back. */
-#include "admin/inside.h"
+#include "inside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +33,7 @@ tally(void *arg, struct tally *out)
 static int
 look(struct admin *a, const char *name, const char *scope, struct seen *out)
 {
-    struct live *l = admin_live(a, false);
+    struct live *l = past_live(&a->past, false);
     struct cell_reading reading;
     int rc = l ? cell_find(l, name, scope, false, &out->index) : BIDE_ENOPOLICY;
 
@@ -139,7 +139,7 @@ admin_reset_breaker(struct admin *a, const char *name, const char *scope)
         rc = g.rings ? 0 : BIDE_EFULL;
     }
     if (rc) {
-        return admin_fail(
+        return failure_say(
             rc, NULL, "%s%s%s: %s", name, *scope ? " " : "", scope,
             rc == BIDE_ENOPOLICY ? "nobody uses it yet" : bide_strerror(rc));
     }
@@ -160,9 +160,9 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
     int rc = look(a, group, *group == '@' ? "" : scope, &s);
 
     if (rc) {
-        return admin_fail(rc, NULL, "%s: %s", name,
-                          rc == BIDE_ENOPOLICY ? "nobody uses it yet"
-                                               : bide_strerror(rc));
+        return failure_say(rc, NULL, "%s: %s", name,
+                           rc == BIDE_ENOPOLICY ? "nobody uses it yet"
+                                                : bide_strerror(rc));
     }
     g.budget = &s.cell->budget;
     g.budget_rings = cell_guard(s.live, s.index);

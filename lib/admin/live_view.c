@@ -1,15 +1,15 @@
 /* What an operator sees of the live state. */
-#include "admin/inside.h"
+#include "inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "stats.h"
+#include "registry/stats.h"
 
 bool
 admin_has_live(struct admin *a)
 {
-    return admin_live(a, false) != NULL;
+    return past_live(&a->past, false) != NULL;
 }
 
 static void
@@ -43,7 +43,7 @@ int
 admin_each_cell(struct admin *a, const char *name,
                 int (*visit)(void *arg, const struct admin_cell *c), void *arg)
 {
-    struct live *l = admin_live(a, false);
+    struct live *l = past_live(&a->past, false);
     struct cell_reading *r;
     uint32_t i, count;
     int rc = 0;
@@ -53,7 +53,7 @@ admin_each_cell(struct admin *a, const char *name,
     }
     r = malloc(sizeof *r);
     if (!r) {
-        return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
     }
     count = cell_count(l);
     for (i = 0; i < count && rc == 0; i++) {
@@ -104,8 +104,8 @@ admin_each_sleeper(struct admin *a,
                    int (*visit)(void *arg, const struct admin_sleeper *s),
                    void *arg)
 {
-    struct sleeper_visit v = {admin_live(a, false), clock_monotonic_ns(), visit,
-                              arg};
+    struct sleeper_visit v = {past_live(&a->past, false), clock_monotonic_ns(),
+                              visit, arg};
 
     return v.live ? sleeper_each(v.live, v.now_ns, visit_sleeper, &v) : 0;
 }
@@ -113,7 +113,7 @@ admin_each_sleeper(struct admin *a,
 int
 admin_trouble(struct admin *a, uint64_t *out_when_ns)
 {
-    struct live *l = admin_live(a, false);
+    struct live *l = past_live(&a->past, false);
     uint32_t trouble;
 
     if (!l) {

@@ -1,4 +1,4 @@
-#include "admin/names.h"
+#include "names.h"
 
 #include <stdlib.h>
 #include <string.h>

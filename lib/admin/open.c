@@ -1,84 +1,28 @@
 /* Opening a registry as an operator, and reading it. */
-#include "admin/past_inside.h"
+#include "inside.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "place.h"
-#include "store/writer.h"
+#include "base/near.h"
+#include "base/paths.h"
+#include "store/policies/writer.h"
 
 /* ---- failures in words ---- */
-
-static __thread char why[1024], what_to_do[512];
 
 const char *
 admin_why(void)
 {
-    return why;
+    return failure_why();
 }
 
 const char *
 admin_what_to_do(void)
 {
-    return what_to_do;
-}
-
-int
-admin_fail(int rc, const char *todo, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, sizeof why, format, args);
-    va_end(args);
-    snprintf(what_to_do, sizeof what_to_do, "%s", todo ? todo : "");
-    return rc;
-}
-
-/* What to do where the store does not know better. */
-static const char *
-usual_remedy(int rc)
-{
-    switch (rc) {
-    case BIDE_EMISSING:
-        return "make one with bide init, or name another with --dir";
-    case BIDE_EPERM:
-        return "try again as root, or as a member of the group that owns it";
-    case BIDE_EDAMAGED:
-        return "services go on under their last good rules; move it away, then "
-               "bide init and bide apply the policies again";
-    case BIDE_EFORMAT:
-        return "it was made by another version of bide: use that one";
-    case BIDE_EFULL:
-        return "free some space there and try again: nothing was changed";
-    case BIDE_ELOCKED:
-        return "try again when it is done";
-    default:
-        return NULL;
-    }
-}
-
-int
-admin_fail_store(int rc, const char *dir, const char *words)
-{
-    const char *todo = strchr(words, '\n');
-    int length = (int)(todo ? (size_t)(todo - words) : strlen(words));
-
-    if (rc == 0) {
-        return 0;
-    }
-    todo = todo ? todo + 1 : usual_remedy(rc);
-    if (!*words) {
-        return admin_fail(rc, todo, "%s: %s", dir, bide_strerror(rc));
-    }
-    /* Words that begin with a path say by themselves where it is. */
-    return *words == '/' || strncmp(words, dir, strlen(dir)) == 0
-               ? admin_fail(rc, todo, "%.*s", length, words)
-               : admin_fail(rc, todo, "%s: %.*s", dir, length, words);
+    return failure_what_to_do();
 }
 
 /* ---- places ---- */
@@ -99,21 +43,21 @@ int
 admin_init(const char *dir, const char *live_dir)
 {
     uint8_t id[REGISTRY_ID_SIZE];
-    int rc = writer_create(dir, live_dir, id);
+    int rc = writer_create(dir, live_dir, deferred_create, id);
 
     if (rc == BIDE_EEXIST) {
-        return admin_fail(rc, "bide list shows what is in it",
-                          "%s: there is a registry already", dir);
+        return failure_say(rc, "bide list shows what is in it",
+                           "%s: there is a registry already", dir);
     }
     if (rc == BIDE_EMISSING) {
         const char *words = writer_why();
 
-        return admin_fail(rc,
-                          "it can not be made there: name another place "
-                          "with --dir",
-                          "%.*s", (int)strcspn(words, "\n"), words);
+        return failure_say(rc,
+                           "it can not be made there: name another place "
+                           "with --dir",
+                           "%.*s", (int)strcspn(words, "\n"), words);
     }
-    return admin_fail_store(rc, dir, writer_why());
+    return failure_of_store(rc, dir, writer_why());
 }
 
 /* ---- open ---- */
@@ -121,18 +65,15 @@ admin_init(const char *dir, const char *live_dir)
 int
 admin_open(const char *dir, struct admin **out)
 {
-    struct admin *a = calloc(1, sizeof *a);
-    int rc;
+    struct admin *a = calloc(1, sizeof(*a));
+    int rc = a ? past_open(dir, &a->past) : BIDE_ENOMEM;
 
-    if (!a || !(a->dir = strdup(dir))) {
-        free(a);
-        return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
-    }
-    rc = reader_open(dir, &a->reader);
     if (rc) {
-        admin_close(a);
-        return admin_fail_store(rc, dir,
-                                rc == BIDE_EMISSING ? "" : pages_why());
+        free(a);
+        return rc == BIDE_ENOMEM
+                   ? failure_say(rc, NULL, "%s", bide_strerror(rc))
+                   : failure_of_store(rc, dir,
+                                      rc == BIDE_EMISSING ? "" : pages_why());
     }
     *out = a;
     return 0;
@@ -151,30 +92,40 @@ admin_close(struct admin *a)
         policy_text_free(f->text);
         free(f);
     }
-    past_close(a);
     deferred_close(a->deferred);
-    live_close(a->live);
-    reader_close(a->reader);
-    free(a->dir);
+    past_close(&a->past);
     free(a);
+}
+
+struct past *
+admin_past(struct admin *a)
+{
+    return &a->past;
 }
 
 const char *
 admin_live_path(const struct admin *a)
 {
-    return reader_live_path(a->reader);
+    return reader_live_path(a->past.reader);
 }
 
-struct live *
-admin_live(struct admin *a, bool create)
-{
-    const char *path = reader_live_path(a->reader);
+/* ---- early warning ---- */
 
-    if (!a->live && (create || access(path, F_OK) == 0) &&
-        live_open(path, reader_id(a->reader), &a->live) != 0) {
-        a->live = NULL;
+int
+admin_each_alarm(struct admin *a, char *const *names, size_t count,
+                 int (*visit)(void *arg, const struct past_alarm *alarm),
+                 void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct record r;
+        int rc = admin_policy(a, names[i], &r); /* has better words */
+
+        if (rc) {
+            return rc;
+        }
+        record_free(&r);
     }
-    return a->live;
+    return past_each_alarm(&a->past, names, count, visit, arg);
 }
 
 /* ---- one record ---- */
@@ -207,7 +158,7 @@ fail_read(struct admin *a, const char *name, int rc)
     char todo[128] = "";
 
     if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
-        return admin_fail_store(rc, a->dir, pages_why());
+        return failure_of_store(rc, a->past.dir, pages_why());
     }
     if (rc == BIDE_ENOPOLICY) {
         near = admin_near(a, name);
@@ -217,14 +168,14 @@ fail_read(struct admin *a, const char *name, int rc)
     } else {
         snprintf(todo, sizeof todo, "see: bide log %s", name);
     }
-    return admin_fail(rc, todo, "%s: %s", name, bide_strerror(rc));
+    return failure_say(rc, todo, "%s: %s", name, bide_strerror(rc));
 }
 
 static int
 fetch(struct admin *a, struct wanted *w)
 {
     uint64_t txn;
-    int rc = reader_read(a->reader, read_one, w, &txn);
+    int rc = reader_read(a->past.reader, read_one, w, &txn);
 
     return rc ? fail_read(a, w->name, rc) : 0;
 }
@@ -243,9 +194,9 @@ admin_policy(struct admin *a, const char *name, struct record *out)
         char todo[128];
 
         snprintf(todo, sizeof todo, "bide rollback %s brings it back", name);
-        rc = admin_fail(BIDE_ENOPOLICY, todo,
-                        "%s: no such policy: version %u deleted it, by %s",
-                        name, r.version, r.who);
+        rc = failure_say(BIDE_ENOPOLICY, todo,
+                         "%s: no such policy: version %u deleted it, by %s",
+                         name, r.version, r.who);
         record_free(&r);
         return rc;
     }
@@ -333,7 +284,7 @@ admin_ended(struct admin *a, const struct record *r, bool *out_ended,
 {
     struct ending e = {.of = r};
     uint64_t txn;
-    int rc = reader_read(a->reader, read_ending, &e, &txn);
+    int rc = reader_read(a->past.reader, read_ending, &e, &txn);
 
     *out_ended = e.ended;
     *out_back = e.back;
@@ -403,11 +354,11 @@ admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
     struct collected c = {.now_ns = clock_realtime_ns()};
     uint64_t txn;
     size_t i;
-    int rc = reader_read(a->reader, collect, &c, &txn);
+    int rc = reader_read(a->past.reader, collect, &c, &txn);
 
     if (rc) {
         collected_free(&c);
-        return admin_fail_store(rc, a->dir, pages_why());
+        return failure_of_store(rc, a->past.dir, pages_why());
     }
     for (i = 0; i < c.count && rc == 0; i++) {
         rc = visit(arg, &c.records[i]);
@@ -458,13 +409,13 @@ static int
 stream_all(struct admin *a, struct stream *s)
 {
     uint64_t txn;
-    int rc = reader_read(a->reader, stream_body, s, &txn);
+    int rc = reader_read(a->past.reader, stream_body, s, &txn);
 
     if (s->result || rc == 0) {
         return s->result;
     }
     return s->name ? fail_read(a, s->name, rc)
-                   : admin_fail_store(rc, a->dir, pages_why());
+                   : failure_of_store(rc, a->past.dir, pages_why());
 }
 
 int
@@ -500,9 +451,9 @@ admin_text(const struct record *r, struct policy_text **out)
         *out = list.list[0];
         list.list[0] = NULL;
     } else if (rc == BIDE_EINPUT) {
-        rc = admin_fail(BIDE_EDAMAGED, NULL,
-                        "%s: version %u is not a policy's text", r->name,
-                        r->version);
+        rc = failure_say(BIDE_EDAMAGED, NULL,
+                         "%s: version %u is not a policy's text", r->name,
+                         r->version);
     }
     policy_list_free(&list);
     faults_free(&faults);
@@ -571,6 +522,6 @@ admin_near(struct admin *a, const char *name)
     uint64_t txn;
 
     a->near[0] = '\0';
-    reader_read(a->reader, look_for_near, &n, &txn);
+    reader_read(a->past.reader, look_for_near, &n, &txn);
     return a->near;
 }

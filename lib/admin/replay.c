@@ -1,4 +1,4 @@
-#include "admin/past_inside.h"
+#include "inside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ set_outcomes(struct collecting *c, const struct figures *f)
     c->counts.outcome = c->outcomes;
     c->counts.outcome_count = 0;
     for (uint32_t i = 0; i < f->outcome_count; i++) {
-        const char *name = admin_outcome(c->a, f->outcome[i].id), *why;
+        const char *name = past_outcome(&c->a->past, f->outcome[i].id), *why;
         struct profile_outcome *to = &c->outcomes[c->counts.outcome_count];
         char hint[64];
 
@@ -198,19 +198,19 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     memset(out, 0, sizeof(*out));
     out->begin_ns = UINT64_MAX;
     if (!c) {
-        return admin_fail(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
     }
     c->a = a;
     c->scope = scope;
     c->out = out;
-    rc = admin_each_interval(a, &range, add_interval, c, &out->past);
+    rc = past_each_interval(&a->past, &range, add_interval, c, &out->past);
     rc = rc ? rc : finish(c);
     for (size_t i = 0; i < out->scope_count; i++) {
         free(c->open[i]);
     }
     free(c->open);
     free(c);
-    return rc == BIDE_ENOMEM ? admin_fail(rc, NULL, "%s", bide_strerror(rc))
+    return rc == BIDE_ENOMEM ? failure_say(rc, NULL, "%s", bide_strerror(rc))
                              : rc;
 }
 

@@ -3,8 +3,10 @@
 #ifndef BIDE_ADMIN_REPLAY_H
 #define BIDE_ADMIN_REPLAY_H
 
-#include "admin/past.h"
-#include "rule/profile.h"
+#include "record/past.h"
+#include "simulate/profile.h"
+
+struct admin;
 
 struct admin_replay_scope {
     char scope[BIDE_NAME_MAX + 1];
@@ -15,11 +17,11 @@ struct admin_replay {
     uint64_t begin_ns, end_ns; /* of what was found */
     size_t scope_count;        /* 0: nothing was */
     struct admin_replay_scope *scopes;
-    struct figures recorded; /* all of it */
+    struct figures recorded;              /* all of it */
     uint32_t first_version, last_version; /* that were in force; 0: none */
-    uint64_t longest_ns; /* interval */
-    uint64_t unknown;    /* failed attempts without an outcome's name */
-    struct admin_past past;
+    uint64_t longest_ns;                  /* interval */
+    uint64_t unknown; /* failed attempts without an outcome's name */
+    struct past_known past;
 };
 
 /* `scope` NULL: all of them, each by itself.  Always fills `out`;

@@ -1,6 +1,6 @@
 /* Changes for a time: when they end, what is in force then, and what of them
  * remains all the same. */
-#include "admin/edit.h"
+#include "edit.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
-#include "live/inside.h"
+#include "inside.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "live/words.h"
 #include "policy/policy.h"
+#include "words.h"
 
 enum {
     /* At half full a search takes 3 steps on average and below 100 at worst;

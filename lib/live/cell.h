@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "live/layout.h"
+#include "layout.h"
 
 struct live;
 
@@ -18,8 +18,8 @@ enum { SCOPES_MAX = 1024 };
 /* The index of the cell of a policy and scope ("" is none), made if `create`.
  * BIDE_ENOPOLICY: there is none; BIDE_EFULL; BIDE_ENAME; BIDE_ENOMEM,
  * BIDE_ESYS.  Safe against other processes doing the same; threads too. */
-int cell_find(struct live *l, const char *name, const char *scope,
-              bool create, uint32_t *out);
+int cell_find(struct live *l, const char *name, const char *scope, bool create,
+              uint32_t *out);
 
 /* The cell of a service's policy and scope, made on first use, as SCOPES_MAX
  * says.  Failures as above. */

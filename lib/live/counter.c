@@ -1,11 +1,11 @@
-#include "live/inside.h"
+#include "inside.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "live/words.h"
+#include "words.h"
 
 /* A body has parts that are reserved one by one: its stripes, its outcomes, its
  * guard.  All that is in them is words. */

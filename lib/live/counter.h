@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "live/layout.h"
+#include "layout.h"
 
 struct live;
 
@@ -22,8 +22,7 @@ void cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out);
 
 /* Counts an outcome by its code in the cell's table of outcomes.  Without
  * space: does nothing. */
-void cell_count_outcome(struct live *l, uint32_t index,
-                        struct bide_outcome o);
+void cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o);
 
 struct cell_outcome {
     char name[64]; /* "http.503" */

@@ -3,7 +3,7 @@
  * A new file is complete before it has its name: it is made without one
  * (O_TMPFILE; a killed maker leaves nothing) and linked to its name, which only
  * one of several makers can do; the others take the winner's. */
-#include "live/inside.h"
+#include "inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/boot.h"
 
 enum {
     ATTACH_TRIES = 10,
@@ -60,31 +62,6 @@ live_error(int error)
 
 /* ---- the header ---- */
 
-/* Zeros where it can not be read. */
-static void
-read_boot_id(uint8_t out[16])
-{
-    char text[37] = "";
-    unsigned digits = 0;
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-    memset(out, 0, 16);
-    if (fd < 0) {
-        return;
-    }
-    if (read(fd, text, 36) == 36) {
-        for (const char *c = text; *c && digits < 32; c++) {
-            unsigned value;
-
-            if (sscanf(c, "%1x", &value) == 1) {
-                out[digits / 2] |= (uint8_t)(value << (digits % 2 ? 0 : 4));
-                digits++;
-            }
-        }
-    }
-    close(fd);
-}
-
 static uint32_t
 stripes_here(void)
 {
@@ -111,7 +88,7 @@ file_header(const uint8_t id[16], struct live_header *out)
     out->sleeper_slots = SLEEPER_SLOTS;
     out->stripes = stripes_here();
     memcpy(out->registry_id, id, 16);
-    read_boot_id(out->boot_id);
+    boot_id(out->boot_id);
     out->tick_mult = clock_measure().mult;
     out->begun_ns = clock_realtime_ns();
 }
@@ -131,7 +108,7 @@ static int
 check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
 {
     static const uint8_t unknown[16];
-    uint8_t boot_id[16];
+    uint8_t boot[16];
 
     if (h->magic != LIVE_MAGIC) {
         return STALE;
@@ -141,8 +118,8 @@ check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
     }
     /* Who can not read the boot id must not fight over the file with those who
      * can. */
-    read_boot_id(boot_id);
-    if (memcmp(boot_id, unknown, 16) && memcmp(boot_id, h->boot_id, 16)) {
+    boot_id(boot);
+    if (memcmp(boot, unknown, 16) && memcmp(boot, h->boot_id, 16)) {
         return STALE;
     }
     if (h->format > LIVE_FORMAT) {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "live/live.h"
+#include "live.h"
 
 enum {
     CELL_SEGMENT = 256, /* cells mapped at a time: 128 KiB */
@@ -74,8 +74,8 @@ bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 
 /* file.c: opens the file for live_open, or makes it.  `out` is its header,
  * checked. */
-int file_attach(const char *path, const uint8_t id[16],
-                struct live_header *out, int *out_fd);
+int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
+                int *out_fd);
 void file_header(const uint8_t id[16], struct live_header *out); /* a new one */
 /* Opens for reading and writing what must be a regular file. */
 int file_open(const char *path);

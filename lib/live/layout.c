@@ -1,11 +1,11 @@
 /* Pins what layout.h draws: a field that moves would make two versions of the
  * library read each other's numbers wrong.  After a change here, LIVE_FORMAT
  * goes up. */
-#include "live/layout.h"
+#include "layout.h"
 
 #include <stddef.h>
 
-#include "live/sleeper.h"
+#include "sleeper.h"
 
 #define AT(type, field, offset) \
     _Static_assert(offsetof(struct type, field) == (offset), #type " " #field)

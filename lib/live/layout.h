@@ -32,7 +32,7 @@ enum {
     DIRECTORY_WORDS = 262144,
     SLEEPER_SLOTS = 4096,
     CELL_OUTCOMES = 31,
-    BODY_SIZE = 77824, /* 19 pages */
+    BODY_SIZE = 77824,  /* 19 pages */
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };
 
@@ -44,19 +44,19 @@ enum {
 #define LIVE_SIZE (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
 
 struct live_header {
-    uint64_t magic;           /* F, last */
-    uint32_t format;          /* F */
-    uint32_t header_size;     /* F: sizeof(struct live_header) */
-    uint32_t cell_size;       /* F */
-    uint32_t body_size;       /* F */
-    uint32_t cell_max;        /* F */
-    uint32_t directory_words; /* F */
-    uint32_t sleeper_slots;   /* F */
-    uint32_t stripes;         /* F */
-    uint8_t registry_id[16];  /* F */
-    uint8_t boot_id[16];      /* F: zeros where it is not known */
-    uint64_t tick_mult;       /* F: clock.h */
-    uint64_t begun_ns;        /* F: CLOCK_REALTIME */
+    uint64_t magic;                 /* F, last */
+    uint32_t format;                /* F */
+    uint32_t header_size;           /* F: sizeof(struct live_header) */
+    uint32_t cell_size;             /* F */
+    uint32_t body_size;             /* F */
+    uint32_t cell_max;              /* F */
+    uint32_t directory_words;       /* F */
+    uint32_t sleeper_slots;         /* F */
+    uint32_t stripes;               /* F */
+    uint8_t registry_id[16];        /* F */
+    uint8_t boot_id[16];            /* F: zeros where it is not known */
+    uint64_t tick_mult;             /* F: clock.h */
+    uint64_t begun_ns;              /* F: CLOCK_REALTIME */
     _Atomic uint32_t cells_used;    /* S: next free index */
     _Atomic uint32_t cells_refused; /* S: cells for which no place was left */
     _Atomic uint32_t rings;         /* S, O */
@@ -69,7 +69,7 @@ struct live_header {
                        reserved if this is its number */
 };
 
-#include "live/body.h"
-#include "live/gate.h"
+#include "body.h"
+#include "gate.h"
 
 #endif

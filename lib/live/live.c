@@ -1,5 +1,5 @@
 /* Holding a live file: attaching, mapping piece by piece, reserving. */
-#include "live/inside.h"
+#include "inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -21,12 +21,12 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "live/cell.h"
-#include "live/clock.h"
-#include "live/counter.h"
-#include "live/layout.h"
-#include "live/sleeper.h"
-#include "live/wake.h"
+#include "base/clock.h"
+#include "cell.h"
+#include "counter.h"
+#include "layout.h"
+#include "sleeper.h"
+#include "wake.h"
 
 struct live;
 

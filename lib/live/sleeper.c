@@ -4,14 +4,14 @@
  * before and after.  A slot that another took over meanwhile (its time was
  * past, say in a process that was stopped) no longer has our claim, and is left
  * alone. */
-#include "live/inside.h"
+#include "inside.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "live/words.h"
+#include "words.h"
 
 enum {
     SEARCH = 64,

@@ -20,7 +20,7 @@ struct sleeper_slot {
     _Atomic uint32_t cell;
     _Atomic uint32_t attempts;
     _Atomic uint32_t allowed;
-    _Atomic uint32_t pid_space; /* the namespace that the process is of */
+    _Atomic uint32_t pid_space;  /* the namespace that the process is of */
     _Atomic uint64_t program[2]; /* text in words, words.h */
     _Atomic uint64_t outcome[8];
     uint64_t spare;
@@ -29,20 +29,18 @@ struct sleeper_slot {
 struct sleeper {
     uint32_t cell;
     uint32_t pid;
-    uint32_t attempts;     /* made so far */
-    uint32_t allowed;      /* UINT32_MAX: no limit */
-    uint64_t wake_ns;      /* monotonic */
-    char outcome[64];      /* name */
-    char program[16];      /* comm */
+    uint32_t attempts; /* made so far */
+    uint32_t allowed;  /* UINT32_MAX: no limit */
+    uint64_t wake_ns;  /* monotonic */
+    char outcome[64];  /* name */
+    char program[16];  /* comm */
 };
 
 /* A slot, or -1 when none was found (the call sleeps all the same). */
 int sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
-                  uint32_t allowed, struct bide_outcome last,
-                  uint64_t wake_ns);
+                  uint32_t allowed, struct bide_outcome last, uint64_t wake_ns);
 /* Slot -1: does nothing; nor with one that another took meanwhile. */
-void sleeper_move(struct live *l, int slot, uint32_t allowed,
-                  uint64_t wake_ns);
+void sleeper_move(struct live *l, int slot, uint32_t allowed, uint64_t wake_ns);
 void sleeper_leave(struct live *l, int slot);
 
 /* Slots of processes that died in their sleep, their time not yet past. */

@@ -1,4 +1,4 @@
-#include "live/inside.h"
+#include "inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "live/layout.h"
+#include "layout.h"
 
 struct live;
 

@@ -1,4 +1,4 @@
-#include "live/words.h"
+#include "words.h"
 
 #include <string.h>
 

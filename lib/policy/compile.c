@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/text.h"
+#include "text.h"
 
 enum { WINDOW_CALLS = 4096 }; /* kept by a breaker, rule/guard.h */
 

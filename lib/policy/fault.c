@@ -1,4 +1,4 @@
-#include "policy/fault.h"
+#include "fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-#include "policy/group.h"
+#include "group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bide.h>
-#include "policy/value.h"
+#include "value.h"
 
 bool
 group_has(const struct policy *p)

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "policy/fault.h"
-#include "policy/rules.h"
+#include "fault.h"
+#include "rules.h"
 
 enum { GROUP_VALUE = 40 };
 

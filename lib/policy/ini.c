@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/near.h"
-#include "policy/plain.h"
-#include "policy/sections.h"
-#include "policy/text.h"
-#include "policy/wrap.h"
+#include "base/near.h"
+#include "base/plain.h"
+#include "sections.h"
+#include "text.h"
+#include "wrap.h"
 
 enum { FILE_MAX = 64 << 20, SHOWN_MAX = 64 };
 

@@ -1,9 +1,9 @@
-#include "policy/key.h"
+#include "key.h"
 
 #include <string.h>
 
-#include "policy/near.h"
-#include "policy/rules.h"
+#include "base/near.h"
+#include "rules.h"
 
 #define AT(field) offsetof(struct policy, field)
 #define NO_FIELD UINT16_MAX /* kept in the text only */
@@ -37,15 +37,15 @@
     {                                                                    \
         name, KEY_SHARE, preset, NULL, 0, 100, open, on, AT(field), help \
     }
-#define TOKENS(name, preset, field, help)                                   \
-    {                                                                       \
+#define TOKENS(name, preset, field, help)                                     \
+    {                                                                         \
         name, KEY_TOKENS, preset, NULL, 0, TOKENS_MAX, NULL, true, AT(field), \
-            help                                                            \
+            help                                                              \
     }
-#define WINDOW(name, preset, field, help)                                    \
-    {                                                                        \
+#define WINDOW(name, preset, field, help)                                   \
+    {                                                                       \
         name, KEY_WINDOW, preset, NULL, MILLION, NS, NULL, true, AT(field), \
-            help                                                             \
+            help                                                            \
     }
 #define OTHER(name, type, preset, high, on, field, help)             \
     {                                                                \

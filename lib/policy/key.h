@@ -24,8 +24,8 @@ enum key_type {
     KEY_OUTCOMES,
     KEY_CHAIN,
     KEY_JITTER,
-    KEY_GROUP,    /* none, own, or a name */
-    KEY_REFILL,   /* tokens by the second: "0.5/s", to 0.001 */
+    KEY_GROUP,  /* none, own, or a name */
+    KEY_REFILL, /* tokens by the second: "0.5/s", to 0.001 */
 };
 
 enum { POLICY_KEY_MAX = 96 }; /* no more rows than this: room on the stack */

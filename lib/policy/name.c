@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "policy/near.h"
-#include "policy/policy.h"
+#include "base/near.h"
+#include "policy.h"
 
 static bool
 is_first(char c)

@@ -1,6 +1,6 @@
-#include "policy/outcome.h"
+#include "outcome.h"
 
-#include "policy/outcome_table.h"
+#include "outcome_table.h"
 
 bool
 outcome_is_success_by_table(struct bide_outcome o)

@@ -1,4 +1,4 @@
-#include "policy/outcome_app.h"
+#include "outcome_app.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 
 enum {
     APP_NO_MEMORY = -1,
-    APP_OTHER = 0, /* app.other: no name, or no room for it */
+    APP_OTHER = 0,          /* app.other: no name, or no room for it */
     APP_NAMES_CALLS = 1000, /* after so many names, calls make no new ones */
     APP_NAMES_MAX = 12000,  /* policies make up to so many */
 };

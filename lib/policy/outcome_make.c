@@ -5,9 +5,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "policy/http_date.h"
-#include "policy/outcome_app.h"
-#include "policy/outcome_table.h"
+#include "base/clock.h"
+#include "base/http_date.h"
+#include "outcome_app.h"
+#include "outcome_table.h"
 
 enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2 };
 
@@ -41,7 +42,6 @@ struct bide_outcome
 bide_http(int status, const char *retry_after)
 {
     struct bide_outcome o;
-    struct timespec now;
     uint64_t after_ns;
 
     o = outcome(BIDE_DOMAIN_HTTP, status >= 100 && status <= 999 ? status : 0);
@@ -49,8 +49,9 @@ bide_http(int status, const char *retry_after)
         return o;
     }
     /* A date is a point of the wall clock, and no caller has one to pass. */
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (http_retry_after(retry_after, now.tv_sec, &after_ns) != 0) {
+    if (http_retry_after(retry_after,
+                         (int64_t)(clock_realtime_ns() / UINT64_C(1000000000)),
+                         &after_ns) != 0) {
         return o;
     }
     return bide_outcome_after(o, after_ns);

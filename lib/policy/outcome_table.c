@@ -1,4 +1,4 @@
-#include "policy/outcome_table.h"
+#include "outcome_table.h"
 
 #include <errno.h>
 #include <signal.h>

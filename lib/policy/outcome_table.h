@@ -2,7 +2,7 @@
 #ifndef BIDE_POLICY_OUTCOME_TABLE_H
 #define BIDE_POLICY_OUTCOME_TABLE_H
 
-#include "policy/outcome.h"
+#include "outcome.h"
 
 struct outcome_domain {
     const char *name;

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/draft.h"
-#include "policy/near.h"
-#include "policy/outcome_app.h"
-#include "policy/outcome_table.h"
-#include "policy/plain.h"
-#include "policy/policy.h"
+#include "base/draft.h"
+#include "base/near.h"
+#include "base/plain.h"
+#include "outcome_app.h"
+#include "outcome_table.h"
+#include "policy.h"
 
 enum {
     ITEM_MAX = 64, /* "app." and 48 characters; all else is shorter */

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "policy/fault.h"
-#include "policy/key.h"
-#include "policy/rules.h"
+#include "fault.h"
+#include "key.h"
+#include "rules.h"
 
 enum {
     POLICY_CHAIN_MAX = 8,     /* `extends`, the policy itself not counted */
@@ -42,8 +42,8 @@ int policy_text_line(const struct policy_text *t, const struct key *key);
 int policy_text_set(struct policy_text *t, const char *key, const char *value,
                     const char *file, int line, struct faults *faults);
 /* Also a key that is not set.  BIDE_EINPUT for one that does not exist. */
-int policy_text_unset(struct policy_text *t, const char *key,
-                      const char *file, struct faults *faults);
+int policy_text_unset(struct policy_text *t, const char *key, const char *file,
+                      struct faults *faults);
 
 /* Canonical: "[name]\n" and a line a key, in the table's order, ended by a
  * newline; no line over POLICY_LINE_MAX.  malloc'ed, NULL without memory. */
@@ -73,20 +73,20 @@ typedef int policy_find_fn(void *arg, const char *name,
 
 /* Where each key's value comes from. */
 struct policy_origin {
-    const char *value; /* canonical */
+    const char *value;            /* canonical */
     char from[BIDE_NAME_MAX + 1]; /* a policy; "" is the default */
 };
 
 /* Follows `extends` and fills `out[policy_key_count]`.  Faults: no such policy,
  * a circle, a chain that is too long.  Values live as long as the texts. */
-int policy_resolve(const struct policy_text *t, policy_find_fn *find,
-                   void *arg, const char *file, struct policy_origin *out,
+int policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
+                   const char *file, struct policy_origin *out,
                    struct faults *faults);
 
 /* Resolves, checks keys against each other (wait_min above wait_max, a chain
  * without steps, ...), and compiles.  `faults` may be NULL. */
-int policy_compile(const struct policy_text *t, policy_find_fn *find,
-                   void *arg, const char *file, struct policy **out,
+int policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
+                   const char *file, struct policy **out,
                    struct faults *faults);
 void policy_free(struct policy *p);
 
@@ -96,7 +96,8 @@ int policy_builtin(const char *name, struct policy **out);
 /* "4 tries, 100ms x2 ±full, ≤2s", for tables.  Needs 128 bytes. */
 char *policy_summary(const struct policy *p, char *buffer, size_t size);
 
-/* The nearest of `names` to a misspelt one (distance at most 2), or NULL. */
-const char *name_near(const char *name, const char *const *names, size_t count);
+/* What could have been meant by `text` as a name: small letters, "-" for what
+ * no name can hold; "" when that is none either.  Needs BIDE_NAME_MAX + 1. */
+void policy_name_near(const char *text, char *out);
 
 #endif

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/text.h"
+#include "text.h"
 
 /* The policy itself and what it extends, in order. */
 struct chain_of {

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/duration.h"
-#include "policy/outcome.h"
+#include "base/duration.h"
+#include "outcome.h"
 
 #define ATTEMPTS_UNLIMITED UINT32_MAX
 
@@ -81,7 +81,7 @@ struct budget_rules {
 };
 
 struct breaker_rules {
-    int32_t mode; /* enum breaker_mode */
+    int32_t mode;         /* enum breaker_mode */
     uint32_t consecutive; /* UINT32_MAX: none */
     uint32_t min_calls, min_processes, probes;
     double failure_rate, slow_rate;

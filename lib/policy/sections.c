@@ -1,9 +1,9 @@
-#include "policy/sections.h"
+#include "sections.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/text.h"
+#include "text.h"
 
 static uint32_t
 hash(const char *name)

@@ -3,7 +3,7 @@
 #ifndef BIDE_POLICY_SECTIONS_H
 #define BIDE_POLICY_SECTIONS_H
 
-#include "policy/policy.h"
+#include "policy.h"
 
 struct sections {
     struct policy_list list;

@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "policy/decimal.h"
-#include "policy/policy.h"
+#include "base/decimal.h"
+#include "policy.h"
 
 /* Texts added one after the other; what does not fit is left out whole, so
  * that no character is cut. */

@@ -8,14 +8,14 @@
  *           line 14, key 4 (attempts), length 2, "10\0\0"
  *
  * Written and read by this file only; never leaves the process. */
-#include "policy/text.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/plain.h"
-#include "policy/wrap.h"
+#include "base/plain.h"
+#include "wrap.h"
 
 struct entry {
     int32_t line;

@@ -2,7 +2,7 @@
 #ifndef BIDE_POLICY_TEXT_H
 #define BIDE_POLICY_TEXT_H
 
-#include "policy/policy.h"
+#include "policy.h"
 
 /* policy_text_set for a key that is known. */
 int policy_text_put(struct policy_text *t, const struct key *key,

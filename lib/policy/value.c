@@ -1,5 +1,5 @@
 /* Values that are one number or one word, and the table of all types. */
-#include "policy/value.h"
+#include "value.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "policy/near.h"
-#include "policy/policy.h"
+#include "base/near.h"
+#include "policy.h"
 
 int
 complain(struct complaint *c, const char *meant, const char *format, ...)

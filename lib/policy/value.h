@@ -3,10 +3,10 @@
 #ifndef BIDE_POLICY_VALUE_H
 #define BIDE_POLICY_VALUE_H
 
-#include "policy/decimal.h"
-#include "policy/draft.h"
-#include "policy/key.h"
-#include "policy/rules.h"
+#include "base/decimal.h"
+#include "base/draft.h"
+#include "key.h"
+#include "rules.h"
 
 /* What is wrong with a value: what is allowed, and what was probably meant. */
 struct complaint {
@@ -18,7 +18,7 @@ struct value {
     union {
         const char *text; /* of whoever gave it */
         int32_t choice;
-        uint64_t whole; /* counts; nanoseconds; thousandths */
+        uint64_t whole;        /* counts; nanoseconds; thousandths */
         struct decimal number; /* shares: in percent */
         struct window window;
         struct outcome_set outcomes;

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/near.h"
-#include "policy/plain.h"
-#include "policy/policy.h"
-#include "policy/value.h"
-#include "policy/wrap.h"
+#include "base/near.h"
+#include "base/plain.h"
+#include "policy.h"
+#include "value.h"
+#include "wrap.h"
 
 enum { STEP_TIMES_MAX = 1000000, STEP_TEXT_MAX = 64 };
 

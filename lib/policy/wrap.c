@@ -1,8 +1,8 @@
-#include "policy/wrap.h"
+#include "wrap.h"
 
 #include <string.h>
 
-#include "policy/policy.h"
+#include "policy.h"
 
 #define INDENT "    "
 

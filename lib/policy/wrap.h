@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "policy/draft.h"
+#include "base/draft.h"
 
 /* Whether a value can be written at all: it is broken at single blanks only. */
 bool wrap_possible(const char *key, const char *value);

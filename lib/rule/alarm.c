@@ -1,9 +1,9 @@
-#include "rule/alarm.h"
+#include "alarm.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/duration.h"
+#include "base/duration.h"
 
 static bool
 has_rules(const struct alarm_rules *a)

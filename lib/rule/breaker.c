@@ -5,9 +5,9 @@
  *
  * A probe's place is free when its round is not the present one, or it is out
  * and its time is over, or its process is gone.  All zeros is closed. */
-#include "rule/breaker.h"
+#include "breaker.h"
 
-#include "rule/window.h"
+#include "window.h"
 
 #define MASK(bits) ((1ull << (bits)) - 1)
 #define MS 1000000ull

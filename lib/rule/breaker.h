@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "policy/rules.h"
-#include "rule/guard.h"
+#include "guard.h"
 
 enum breaker_state { STATE_CLOSED, STATE_OPEN, STATE_HALF_OPEN };
 
@@ -26,9 +26,8 @@ bool breaker_admit(const struct breaker_rules *b, struct guard *g,
 
 /* An attempt ended.  Opens, or closes, the breaker when the rates say so; then
  * g->turned is set. */
-void breaker_report(const struct breaker_rules *b, struct guard *g,
-                    bool failed, uint64_t took_ns, struct probe probe,
-                    uint64_t now_ns);
+void breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
+                    uint64_t took_ns, struct probe probe, uint64_t now_ns);
 
 /* A probe that will not report: its place is free again. */
 void breaker_release(const struct guard *g, struct probe probe);
@@ -41,8 +40,8 @@ bool breaker_still_open(const struct breaker_rules *b, const struct guard *g,
 /* The state as of now, for people: open whose time is over shows as half open.
  * *out_until_ns: while open, its end; else 0. */
 enum breaker_state breaker_look(const struct breaker_rules *b,
-                                const struct breaker_words *w,
-                                uint64_t now_ns, uint64_t *out_until_ns);
+                                const struct breaker_words *w, uint64_t now_ns,
+                                uint64_t *out_until_ns);
 
 /* False: an impossible word, which keeps no call in for long. */
 bool breaker_is_sound(const struct breaker_words *w, uint64_t now_ns);

@@ -24,9 +24,9 @@
  * four changes ago, if they are the very same by then.  As the two were read
  * together that is a step of one change, which the next one takes back: exactly
  * where the sizes are the same as four changes ago, else by another ratio. */
-#include "rule/budget.h"
+#include "budget.h"
 
-#include "rule/window.h"
+#include "window.h"
 
 #define BITS28 ((1ull << 28) - 1)
 #define BITS34 ((1ull << 34) - 1)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "policy/rules.h"
-#include "rule/guard.h"
+#include "guard.h"
 
 enum { BUDGET_CAPACITY_MAX = 200000 }; /* tokens */
 

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 enum {
-    SLICES = 16,       /* of a window of time: what is older is forgotten to
-                          within a 16th of it */
+    SLICES = 16, /* of a window of time: what is older is forgotten to
+                    within a 16th of it */
     SLICE_SLOTS = 20,
     PROBES_MAX = 32,
     PROCESSES_MAX = 16,
@@ -22,10 +22,10 @@ enum {
 
 /* One cache line. */
 struct budget_words {
-    _Atomic uint64_t tokens;   /* budget.c: tokens, size's serial, time */
-    _Atomic uint64_t size;     /* budget.c: serial, size before, size now */
-    _Atomic uint64_t size_txn; /* the commit that the size is from */
-    _Atomic uint64_t retries;  /* ratio: let out, ever */
+    _Atomic uint64_t tokens;    /* budget.c: tokens, size's serial, time */
+    _Atomic uint64_t size;      /* budget.c: serial, size before, size now */
+    _Atomic uint64_t size_txn;  /* the commit that the size is from */
+    _Atomic uint64_t retries;   /* ratio: let out, ever */
     _Atomic uint64_t next_turn; /* ticks at which the success path must let the
                                    window turn; 0: at once */
     uint64_t spare[3];
@@ -40,7 +40,7 @@ struct breaker_words {
     _Atomic uint64_t next_turn; /* as above */
     _Atomic uint64_t slow_after_ns; /* the policy's, for the success path; 0:
                                        nothing is slow */
-    _Atomic uint64_t calls;     /* window of calls: answers, ever */
+    _Atomic uint64_t calls;         /* window of calls: answers, ever */
     uint64_t spare[3];
 };
 
@@ -70,7 +70,7 @@ struct transition {
 /* At most a page. */
 struct guard_rings {
     struct series breaker, budget; /* each by its own window */
-    struct slice base; /* the totals when the breaker closed last */
+    struct slice base;             /* the totals when the breaker closed last */
     _Atomic uint64_t probe[PROBES_MAX];
     _Atomic uint64_t process[PROCESSES_MAX];
     struct transition transition[TRANSITIONS];
@@ -87,7 +87,7 @@ _Static_assert(sizeof(struct guard_rings) <= 4096, "a page");
 
 /* What a call works with.  NULL members: as if that rule were off. */
 struct guard {
-    struct budget_words *budget;        /* the group's, where there is one */
+    struct budget_words *budget; /* the group's, where there is one */
     struct guard_rings *budget_rings;
     struct breaker_words *breaker;
     struct guard_rings *rings;
@@ -97,10 +97,10 @@ struct guard {
     void (*budget_tally)(void *arg, struct tally *out);
     void (*count)(void *arg, bool failed, bool slow, bool first);
     void *arg;
-    uint64_t txn;      /* the commit that the rules are from */
-    uint32_t process;  /* this one */
+    uint64_t txn;     /* the commit that the rules are from */
+    uint32_t process; /* this one */
     uint64_t realtime_ns;
-    uint32_t turned;   /* out: the breaker changed its state by this event */
+    uint32_t turned; /* out: the breaker changed its state by this event */
 };
 
 #endif

@@ -1,4 +1,4 @@
-#include "rule/histogram.h"
+#include "histogram.h"
 
 enum { SHORTEST_NS = 1000 };
 

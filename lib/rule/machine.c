@@ -1,9 +1,9 @@
-#include "rule/machine.h"
+#include "machine.h"
 
 #include <string.h>
 
-#include "rule/wait.h"
-#include "rule/window.h"
+#include "wait.h"
+#include "window.h"
 
 static enum bide_end
 end_of(const struct policy *p)

@@ -9,8 +9,8 @@
 
 #include <bide.h>
 #include "policy/policy.h"
-#include "rule/breaker.h"
-#include "rule/budget.h"
+#include "breaker.h"
+#include "budget.h"
 
 enum machine_says {
     MACHINE_GO,      /* start an attempt */
@@ -22,20 +22,20 @@ enum machine_says {
 enum machine_kind { KIND_SUCCESS, KIND_RETRY, KIND_REJECT };
 
 struct machine {
-    uint64_t begun_ns;     /* the call */
-    uint64_t attempt_ns;   /* the last attempt's begin */
-    uint64_t ended_ns;     /* and end */
-    uint64_t wake_ns;      /* MACHINE_WAIT; MACHINE_REFUSED: when to ask again,
-                              DURATION_NONE: not known */
-    uint64_t own_ns;       /* the own wait in progress */
-    uint64_t previous_ns;  /* the own wait before the last attempt */
-    double u, v;           /* draws of the wait in progress: wait, spread */
+    uint64_t begun_ns;    /* the call */
+    uint64_t attempt_ns;  /* the last attempt's begin */
+    uint64_t ended_ns;    /* and end */
+    uint64_t wake_ns;     /* MACHINE_WAIT; MACHINE_REFUSED: when to ask again,
+                             DURATION_NONE: not known */
+    uint64_t own_ns;      /* the own wait in progress */
+    uint64_t previous_ns; /* the own wait before the last attempt */
+    double u, v;          /* draws of the wait in progress: wait, spread */
     struct bide_outcome last;
-    struct probe probe;    /* the place of the attempt in progress */
-    int64_t paid;          /* for the last retry, thousandths; -1: none */
-    bool has_paid;         /* for the wait in progress */
-    uint32_t attempts;     /* made so far */
-    uint32_t counted;      /* the same, since reset_after applied */
+    struct probe probe; /* the place of the attempt in progress */
+    int64_t paid;       /* for the last retry, thousandths; -1: none */
+    bool has_paid;      /* for the wait in progress */
+    uint32_t attempts;  /* made so far */
+    uint32_t counted;   /* the same, since reset_after applied */
     enum machine_says state;
     enum bide_verdict verdict;
     enum bide_reason reason;

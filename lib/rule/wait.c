@@ -1,4 +1,4 @@
-#include "rule/wait.h"
+#include "wait.h"
 
 #include <math.h>
 

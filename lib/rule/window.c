@@ -7,7 +7,7 @@
  *   events      x xx      |         |   x
  *   slice       7         8         9            (8: nothing happened)
  *   kept        7: 0                9: 3         -> at the begin of 8: 3 */
-#include "rule/window.h"
+#include "window.h"
 
 #define WRITING (1ull << 63)
 

@@ -2,7 +2,7 @@
 #ifndef BIDE_RULE_WINDOW_H
 #define BIDE_RULE_WINDOW_H
 
-#include "rule/guard.h"
+#include "guard.h"
 
 /* To be called before an event at `now_ns` is counted: keeps the totals with
  * which a slice of time begins.  `now` are the totals, without the event. */

@@ -15,8 +15,8 @@
 #include "admin/admin.h"
 #include "live/live.h"
 #include "race.h"
-#include "store/pages.h"
-#include "store/reader.h"
+#include "store/pages/pages.h"
+#include "store/policies/reader.h"
 
 #define MINUTE UINT64_C(60000000000)
 
@@ -104,14 +104,14 @@ pass_minute(struct live *l, const uint32_t *cells, long policies, double calls)
 static struct recording_result
 record(const char *dir)
 {
-    static const struct admin_record how = {
+    static const struct recorder_options how = {
         MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    struct admin_recorded done;
+    struct recorded done;
     struct admin *a;
 
     check("open", admin_open(dir, &a));
-    check("record", admin_record(a, &how, &done));
-    admin_recorded_free(&done);
+    check("record", past_record(admin_past(a), &how, &done));
+    recorded_free(&done);
     admin_close(a);
     return done.result;
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
-#include "announce.h"
+#include "registry/announce.h"
 #include "race.h"
 
 extern char **environ;

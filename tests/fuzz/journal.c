@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/deferred_inside.h"
-#include "store/writer.h"
+#include "store/queue/inside.h"
+#include "store/policies/writer.h"
 
 enum { GONE = 1, SEALED = 2, CLOSES = 4, SKIPS = 8, LIES = 16 };
 
@@ -114,7 +114,7 @@ add_entry(struct making *m, const uint8_t *from, size_t left)
     size = length;
     memcpy(value, key + from[1], size);
     if (from[0] & SEALED) {
-        size = record_seal(key, from[1], key + from[1], size, value);
+        size = seal_write(key, from[1], key + from[1], size, value);
     }
     if (m->end + sizeof(e) + from[1] + size > JOURNAL_SIZE) {
         return 0;
@@ -352,7 +352,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc;
     (void)argv;
-    if (!mkdtemp(dir) || writer_create(dir, "/nowhere", id) ||
+    if (!mkdtemp(dir) || writer_create(dir, "/nowhere", deferred_create, id) ||
         deferred_open(dir, &d)) {
         abort();
     }

@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "store/pages.h"
-#include "store/record.h"
-#include "store/writer.h"
+#include "store/pages/pages.h"
+#include "store/policies/record.h"
+#include "store/policies/writer.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -115,7 +115,7 @@ seed(const char *dir, unsigned changes, unsigned policies, size_t longest)
     struct writer *w = NULL;
     unsigned i;
 
-    if (!text || !mkdtemp(here) || writer_create(here, "/run/bide", id)) {
+    if (!text || !mkdtemp(here) || writer_create(here, "/run/bide", NULL, id)) {
         abort();
     }
     for (i = 0; i < changes; i++) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rule/simulate.h"
+#include "simulate/simulate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

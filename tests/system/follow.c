@@ -1,7 +1,7 @@
 /* A change made by the real command reaches calls that sleep in another
  * process.  Their waits are of an hour, and none may still be asleep at one of
  * the looks at the registry that a call takes each 5 s: it must be told. */
-#include "system/process.h"
+#include "process.h"
 
 static const char shop[] = "[base]\n"
                            "attempts = 2\n"

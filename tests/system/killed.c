@@ -1,9 +1,9 @@
 /* kill -9 of anyone at any moment loses nothing, and leaves nothing to
  * repair. */
-#include "system/process.h"
+#include "process.h"
 
 #include "policy/policy.h"
-#include "store/writer.h"
+#include "store/policies/writer.h"
 
 static const char shop[] = "[shop]\nattempts = 2\nwait = fixed\n"
                            "wait_initial = 1h\nwait_max = 1h\n"

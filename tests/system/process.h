@@ -2,7 +2,7 @@
 #ifndef TESTS_SYSTEM_PROCESS_H
 #define TESTS_SYSTEM_PROCESS_H
 
-#include "unit/face/scene.h"
+#include "unit/registry/scene.h"
 
 enum { WORDS_MAX = 12 };
 

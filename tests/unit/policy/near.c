@@ -1,6 +1,6 @@
-#include "check.h"
+#include "unit/policy/check.h"
 
-#include "policy/near.h"
+#include "base/near.h"
 
 static const char *const names[] = {"payments", "orders", "order", "mail", "a"};
 

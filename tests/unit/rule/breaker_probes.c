@@ -1,5 +1,5 @@
 /* Half open: who is let out, and what becomes of it. */
-#include "unit/rule/breaking.h"
+#include "breaking.h"
 
 static void
 exactly_so_many_probes_are_let_out(void **state)

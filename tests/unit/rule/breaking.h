@@ -2,7 +2,7 @@
 #ifndef TESTS_RULE_BREAKING_H
 #define TESTS_RULE_BREAKING_H
 
-#include "unit/rule/guarded.h"
+#include "guarded.h"
 
 #define ON "breaker=on\n"
 #define SOON ON "breaker_consecutive=2\nbreaker_open_for=30s\n"

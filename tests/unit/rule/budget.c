@@ -1,5 +1,5 @@
 /* Retry budgets, with time as a number. */
-#include "unit/rule/guarded.h"
+#include "guarded.h"
 
 /* Tokens that are there; the shared words stay as they are. */
 static int64_t

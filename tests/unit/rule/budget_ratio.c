@@ -1,5 +1,5 @@
 /* Budgets that are a share of the calls, and garbage in either kind. */
-#include "unit/rule/guarded.h"
+#include "guarded.h"
 
 #define RATIO "budget=own\nbudget_kind=ratio\nbudget_window=16s\n"
 

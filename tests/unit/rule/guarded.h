@@ -2,7 +2,7 @@
 #ifndef TESTS_RULE_GUARDED_H
 #define TESTS_RULE_GUARDED_H
 
-#include "unit/rule/compiled.h"
+#include "compiled.h"
 
 #include "rule/window.h"
 

@@ -1,4 +1,4 @@
-#include "unit/rule/compiled.h"
+#include "compiled.h"
 
 enum event { START, FAIL, OK, RESUME, CANCEL };
 

@@ -1,6 +1,6 @@
 /* The call, with budget and breaker: in which order they are asked, what is
  * charged, and what is given back. */
-#include "unit/rule/guarded.h"
+#include "guarded.h"
 
 #define CALL                                                   \
     "retry_on=any\nattempts=5\nwait=fixed\nwait_jitter=none\n" \

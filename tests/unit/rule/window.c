@@ -1,5 +1,5 @@
 /* Windows over totals that only grow. */
-#include "unit/rule/guarded.h"
+#include "guarded.h"
 
 #define WINDOW (16 * SECOND) /* slices of a second */
 

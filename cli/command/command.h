@@ -1,0 +1,65 @@
+/* The commands: one table, of which main, help, usage errors and the completion
+ * are made. */
+#ifndef BIDE_CLI_COMMAND_H
+#define BIDE_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/admin.h"
+#include "option.h"
+
+/* What the person typed, taken apart.  Strings are argv's own. */
+struct command_line {
+    const struct command *command;
+    const char *group;      /* the first word, where a command has two */
+    struct admin *registry; /* open when the command asks for it, else NULL */
+    const char *option[OPTION_COUNT]; /* NULL: not given; "" if it takes none */
+    int count;
+    char **operands; /* without options, ended by NULL: execvp takes its tail */
+};
+
+/* Returns the exit status; has said what went wrong. */
+typedef int command_fn(struct command_line *line);
+
+enum registry_need {
+    REGISTRY_NONE,
+    REGISTRY_IF_THERE, /* NULL when it cannot be opened */
+    REGISTRY_NEEDED,
+};
+
+struct command {
+    const char *name;  /* one word, or two: "deferred list" */
+    const char *usage; /* its operands; options come from the table */
+    const char *help;  /* one line; NULL: not shown */
+    command_fn *run;
+    uint64_t options; /* TAKES(...); --dir and --help are everybody's */
+    enum registry_need registry;
+    int least, most; /* operands; most -1: any number */
+    int rest_from;   /* after so many operands somebody else's command line
+                        begins, with no option of ours in it.  0: never */
+    int misused;     /* exit status of usage errors; 0: STATUS_USAGE */
+};
+extern const struct command commands[];
+extern const int command_count;
+const struct command *command_find(const char *name); /* NULL: no such */
+/* Of commands with two words: whether it begins with that word; the first that
+ * does; and the one with that second word.  NULL: none. */
+bool command_is_group(const char *word, const struct command *c);
+const struct command *command_group(const char *word);
+const struct command *command_in_group(const char *group, const char *word);
+/* "bide set NAME KEY=VALUE... [--note TEXT]".  malloc'ed, or NULL. */
+char *command_usage(const struct command *command);
+
+command_fn init_command, apply_command, validate_command, export_command,
+    list_command, show_command, get_command, set_command, unset_command,
+    delete_command, log_command, rollback_command, diff_command,
+    preview_command, simulate_command, stats_command, calls_command,
+    breaker_command, budget_command, pause_command, resume_command,
+    deferred_list_command, deferred_show_command, deferred_put_command,
+    deferred_replay_command, deferred_work_command, deferred_requeue_command,
+    deferred_drop_command, deferred_stats_command, exec_command, help_command,
+    version_command, record_command, check_command, audit_command,
+    metrics_command, serve_command, doctor_command;
+
+#endif

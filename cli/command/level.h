@@ -1,0 +1,16 @@
+/* Levels of early warning in words. */
+#ifndef BIDE_CLI_LEVEL_H
+#define BIDE_CLI_LEVEL_H
+
+#include "admin/admin.h"
+
+static inline const char *
+level_word(int level)
+{
+    return level == ALARM_OK     ? "ok"
+           : level == ALARM_WARN ? "warning"
+           : level == ALARM_CRIT ? "critical"
+                                 : "unknown";
+}
+
+#endif

@@ -1,0 +1,310 @@
+#include "say.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/out/text.h"
+
+static const struct {
+    int rc;
+    enum exit_status status;
+} statuses[] = {
+    {0, STATUS_DONE},
+    {BIDE_ENOMEM, STATUS_NO},
+    {BIDE_EINVAL, STATUS_NO},
+    {BIDE_ENAME, STATUS_INPUT},
+    {BIDE_ENOPOLICY, STATUS_ABSENT},
+    {BIDE_ENOVERSION, STATUS_ABSENT},
+    {BIDE_EVERSION, STATUS_VERSION},
+    {BIDE_EINPUT, STATUS_INPUT},
+    {BIDE_EMISSING, STATUS_REGISTRY},
+    {BIDE_EPERM, STATUS_REGISTRY},
+    {BIDE_ELOCKED, STATUS_REGISTRY},
+    {BIDE_EDAMAGED, STATUS_REGISTRY},
+    {BIDE_EFULL, STATUS_REGISTRY},
+    {BIDE_EFORMAT, STATUS_REGISTRY},
+    {BIDE_EBUSY, STATUS_NO},
+    {BIDE_ESYS, STATUS_REGISTRY},
+    {BIDE_EEXIST, STATUS_NO},
+    {BIDE_ELEASE, STATUS_NO},
+    {BIDE_ENOWORK, STATUS_ABSENT},
+};
+
+int
+say_status(int rc)
+{
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        if (statuses[i].rc == rc) {
+            return statuses[i].status;
+        }
+    }
+    return STATUS_NO;
+}
+
+static FILE *diverted;
+
+void
+say_divert(FILE *out)
+{
+    diverted = out;
+}
+
+static void
+put_line(FILE *out, const char *text)
+{
+    if (!diverted) {
+        fputs("bide: ", out);
+    }
+    text_put(out, text ? text : "out of memory", false);
+    fputc('\n', out);
+}
+
+/* In one piece: commands that we run may write to the same place. */
+static void
+say_text(const char *text)
+{
+    FILE *out = diverted ? diverted : stderr, *memory;
+    char *line = NULL;
+    size_t length;
+
+    memory = open_memstream(&line, &length);
+    if (memory) {
+        put_line(memory, text);
+    }
+    if (memory && fclose(memory) == 0) {
+        fwrite(line, 1, length, out);
+    } else {
+        put_line(out, text);
+    }
+    free(line);
+}
+
+static void
+say_list(const char *format, va_list args)
+{
+    char *text = NULL;
+
+    /* What was printed so far comes first, where both go to one place. */
+    fflush(stdout);
+    if (vasprintf(&text, format, args) < 0) {
+        text = NULL;
+    }
+    say_text(text);
+    free(text);
+}
+
+void
+say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say_list(format, args);
+    va_end(args);
+}
+
+int
+say_no_memory(void)
+{
+    say_text(NULL);
+    return STATUS_NO;
+}
+
+int
+say_failure(int rc, const char *what)
+{
+    const char *why = admin_why(), *to_do = admin_what_to_do();
+
+    if (rc == BIDE_ENOMEM) {
+        return say_no_memory();
+    }
+    if (*why) {
+        say("%s", why);
+    } else {
+        say("%s: %s", what, bide_strerror(rc));
+    }
+    if (*why && *to_do) {
+        say("%s", to_do);
+    }
+    return say_status(rc);
+}
+
+void
+say_why(const char *what, const char *why)
+{
+    const char *end = strchrnul(why, '\n');
+
+    say("%s: %.*s", what, (int)(end - why), why);
+    if (*end) {
+        say("%s", end + 1);
+    }
+}
+
+int
+say_errno(const char *what)
+{
+    say("%s: %s", what, strerror(errno));
+    return STATUS_NO;
+}
+
+int
+say_usage(const struct command_line *line, const char *format, ...)
+{
+    const struct command *command = line->command;
+    va_list args;
+    char *usage;
+
+    va_start(args, format);
+    say_list(format, args);
+    va_end(args);
+    if (!command) {
+        say("see: bide help");
+        return STATUS_USAGE;
+    }
+    usage = command_usage(command);
+    say("usage: %s", usage ? usage : command->name);
+    free(usage);
+    return command->misused ? command->misused : STATUS_USAGE;
+}
+
+/* Whether the name was deleted: the newest version says so. */
+static int
+newest(void *arg, const struct record *r)
+{
+    *(bool *)arg = r->deleted;
+    return 1;
+}
+
+int
+say_no_name(const char *before, const char *name)
+{
+    say("%s%s: not a name: small letters, digits, and . _ - within, "
+        "at most %d",
+        before, name, BIDE_NAME_MAX);
+    return STATUS_INPUT;
+}
+
+int
+say_no_policy(struct admin *registry, const char *name)
+{
+    const char *near;
+    bool deleted = false;
+
+    if (!policy_name_ok(name)) {
+        return say_no_name("", name);
+    }
+    admin_each_version(registry, name, newest, &deleted);
+    if (deleted) {
+        say("%s: this policy was deleted", name);
+        say("to bring it back: bide rollback %s", name);
+        return STATUS_ABSENT;
+    }
+    near = admin_near(registry, name);
+    if (near && *near) {
+        say("%s: no such policy (%s?)", name, near);
+    } else {
+        say("%s: no such policy", name);
+        say("see: bide list");
+    }
+    return STATUS_ABSENT;
+}
+
+int
+say_unless_policy(struct admin *registry, const char *name)
+{
+    struct record r;
+    int rc = admin_policy(registry, name, &r);
+
+    if (rc == 0) {
+        record_free(&r);
+        return 0;
+    }
+    return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
+                                : say_failure(rc, name);
+}
+
+/* Faults of a command's own settings have no file to be named. */
+static bool
+is_file(const char *file)
+{
+    return strcmp(file, "set") != 0;
+}
+
+static void
+say_place(const struct fault *f, const char *text)
+{
+    if (!is_file(f->file)) {
+        say("%s", text);
+    } else if (f->line > 0) {
+        say("%s:%d: %s", f->file, f->line, text);
+    } else {
+        say("%s: %s", f->file, text);
+    }
+}
+
+/* Its faults counted at the first of them, for files are not in groups. */
+static size_t
+faults_of(const struct faults *faults, size_t first)
+{
+    const char *file = faults->list[first].file;
+    size_t count = 0;
+
+    for (size_t i = 0; i < faults->count; i++) {
+        if (strcmp(faults->list[i].file, file) == 0) {
+            if (i < first) {
+                return 0;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+int
+say_faults(const struct faults *faults, const char *outcome)
+{
+    size_t last = 0;
+
+    for (size_t i = 0; i < faults->count; i++) {
+        const struct fault *f = &faults->list[i];
+
+        say_place(f, f->what);
+        if (f->hint) {
+            say_place(f, f->hint);
+        }
+    }
+    if (faults->out_of_memory) {
+        say_no_memory();
+    }
+    for (size_t i = 0; i < faults->count; i++) {
+        last = faults_of(faults, i) > 0 ? i : last;
+    }
+    for (size_t i = 0; i < faults->count; i++) {
+        size_t count = faults_of(faults, i);
+        bool end = i == last && outcome;
+
+        if (count > 0 && is_file(faults->list[i].file)) {
+            say("%s: %zu %s%s%s", faults->list[i].file, count,
+                text_plural(count, "error", "errors"), end ? ", " : "",
+                end ? outcome : "");
+        } else if (count > 0 && end) {
+            say("%s", outcome);
+        }
+    }
+    return STATUS_INPUT;
+}
+
+int
+say_refusal(int rc, struct faults *faults, const char *what,
+            const char *outcome)
+{
+    int status = rc == BIDE_EINPUT && faults_any(faults)
+                     ? say_faults(faults, outcome)
+                     : say_failure(rc, what);
+
+    faults_free(faults);
+    return status;
+}

@@ -1,0 +1,486 @@
+/* Work that was put off, as it lies there: bide deferred list, show. */
+#include "deferred.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/exec/exec_work.h"
+#include "cli/history/history.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+
+/* ---- common to all of them ---- */
+
+int
+work_failed(int rc, const char *what)
+{
+    const char *why = deferred_why();
+
+    if (rc == BIDE_ENOMEM) {
+        return say_no_memory();
+    }
+    say_why(what, *why ? why : bide_strerror(rc));
+    return say_status(rc);
+}
+
+int
+work_queue(struct command_line *line, struct deferred **out)
+{
+    int rc = admin_deferred(line->registry, out);
+
+    return rc ? work_failed(rc, "deferred work") : 0;
+}
+
+int
+work_id(const char *text, uint64_t *out)
+{
+    unsigned long long id;
+    char *end;
+
+    errno = 0;
+    id = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || id == 0) {
+        say("%s: not the number of a piece of work", text);
+        say("see: bide deferred list");
+        return STATUS_INPUT;
+    }
+    *out = id;
+    return 0;
+}
+
+int
+work_no_id(const char *text)
+{
+    say("%s: no such piece of work", text);
+    say("it is done, was dropped, or never was; see: bide deferred list");
+    return STATUS_ABSENT;
+}
+
+static int
+stop(void *arg, const struct deferred_counts *c)
+{
+    return strcmp(arg, c->policy) == 0;
+}
+
+int
+work_name(struct command_line *line, struct deferred *d, const char *name)
+{
+    struct record r;
+    char wanted[BIDE_NAME_MAX + 1];
+    int rc;
+
+    if (!policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    snprintf(wanted, sizeof(wanted), "%s", name);
+    rc = deferred_counts(d, stop, wanted);
+    if (rc < 0) {
+        return work_failed(rc, "deferred work");
+    }
+    if (rc > 0) {
+        return 0;
+    }
+    rc = admin_policy(line->registry, name, &r);
+    if (rc == 0) {
+        record_free(&r);
+        return 0;
+    }
+    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
+                                : say_failure(rc, name);
+}
+
+/* ---- which ---- */
+
+bool
+work_filter_asked(const struct command_line *line)
+{
+    return line->option[OPTION_DEAD] || line->option[OPTION_ERROR] ||
+           line->option[OPTION_SINCE] || line->option[OPTION_UNTIL];
+}
+
+int
+work_filter_read(struct command_line *line, struct work_filter *out)
+{
+    const char *error = line->option[OPTION_ERROR];
+
+    if (error && !*error) {
+        /* A variable that is not set; each error holds that text. */
+        return say_usage(line, "--error: there is no text");
+    }
+    *out = (struct work_filter){.error = error,
+                                .only_dead = line->option[OPTION_DEAD] != NULL};
+    return history_times(line, clock_realtime_ns(), &out->since_ns,
+                         &out->until_ns);
+}
+
+bool
+work_filter_holds(const struct work_filter *f, const struct deferred_item *item)
+{
+    return item->length != SIZE_MAX && item->stored_ns >= f->since_ns &&
+           item->stored_ns <= f->until_ns &&
+           (!f->error || strstr(item->last_error, f->error)) &&
+           (!f->only_dead || item->state == DEFERRED_DEAD);
+}
+
+/* It is too old, and will be dead when somebody next looks for work. */
+static bool
+is_expired(const struct deferred_item *item, uint64_t now_ns)
+{
+    return item->state == DEFERRED_WAITING && item->expires_ns <= now_ns;
+}
+
+static const char *
+state_name(const struct deferred_item *item, uint64_t now_ns)
+{
+    static const char *const states[] = {
+        [DEFERRED_WAITING] = "waiting",
+        [DEFERRED_LEASED] = "leased",
+        [DEFERRED_DEAD] = "dead",
+    };
+
+    return is_expired(item, now_ns) ? "expired" : states[item->state];
+}
+
+static bool
+is_damaged(const struct deferred_item *item)
+{
+    return item->length == SIZE_MAX;
+}
+
+static char *
+write_size(size_t bytes, char *buffer, size_t size)
+{
+    if (bytes < 10240) {
+        snprintf(buffer, size, "%zu B", bytes);
+    } else {
+        snprintf(buffer, size, "%zu KiB", bytes / 1024);
+    }
+    return buffer;
+}
+
+static char *
+write_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
+{
+    return duration_round(now_ns > since_ns ? now_ns - since_ns : 0, buffer,
+                          size);
+}
+
+/* ---- list ---- */
+
+enum column { ID, POLICY, AGE, DUE_IN, ATTEMPTS, STATE, SIZE, LAST_ERROR };
+
+struct listing {
+    uint64_t now_ns;
+    struct work_filter filter;
+    bool filtered;
+    size_t shown, dead, damaged;
+    struct table *table;
+    struct json *array; /* NULL: for people */
+};
+
+static void
+due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
+{
+    char left[32];
+
+    if (item->state != DEFERRED_WAITING || is_expired(item, now_ns)) {
+        return;
+    }
+    if (item->due_ns <= now_ns) {
+        table_cell(t, DUE_IN, "now");
+    } else {
+        table_cell(t, DUE_IN, "%s",
+                   duration_round(item->due_ns - now_ns, left, sizeof(left)));
+    }
+}
+
+static void
+item_row(struct listing *l, const struct deferred_item *item)
+{
+    struct table *t = l->table;
+    char text[32];
+
+    table_row(t);
+    table_cell(t, ID, "%" PRIu64, item->id);
+    if (is_damaged(item)) {
+        table_cell(t, POLICY, "%s", item->policy);
+        table_cell(t, STATE, "DAMAGED");
+        table_mark_row(t);
+        return;
+    }
+    table_cell(t, POLICY, "%s", item->policy);
+    table_cell(t, AGE, "%s",
+               write_age(item->stored_ns, l->now_ns, text, sizeof(text)));
+    due_cell(t, item, l->now_ns);
+    table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
+    table_cell(t, STATE, "%s", state_name(item, l->now_ns));
+    table_cell(t, SIZE, "%s", write_size(item->length, text, sizeof(text)));
+    if (*item->last_error) {
+        table_cell(t, LAST_ERROR, "%s", item->last_error);
+    }
+    if (item->state == DEFERRED_DEAD) {
+        table_mark_row(t);
+    }
+}
+
+static void
+item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
+{
+    json_put_count(j, "id", item->id);
+    json_put_text(j, "policy", item->policy);
+    if (is_damaged(item)) {
+        json_put_text(j, "state", "damaged");
+        return;
+    }
+    json_put_text(j, "state", state_name(item, now_ns));
+    json_put_count(j, "attempts", item->attempts);
+    json_put_s(j, "stored", item->stored_ns);
+    json_put_ms(j, "age_ms",
+                now_ns > item->stored_ns ? now_ns - item->stored_ns : 0);
+    if (item->state == DEFERRED_WAITING && !is_expired(item, now_ns)) {
+        json_put_ms(j, "due_in_ms",
+                    item->due_ns > now_ns ? item->due_ns - now_ns : 0);
+    } else {
+        json_put_null(j, "due_in_ms");
+    }
+    json_put_text(j, "type", item->type);
+    json_put_text(j, "key", item->key);
+    json_put_count(j, "bytes", item->length);
+    json_put_text(j, "last_error", item->last_error);
+}
+
+static int
+add_item(void *arg, const struct deferred_item *item)
+{
+    struct listing *l = arg;
+    bool damaged = is_damaged(item);
+
+    /* What is damaged is never left out: somebody is to see it. */
+    if (!damaged && !work_filter_holds(&l->filter, item)) {
+        return 0;
+    }
+    if (l->array) {
+        item_object(json_add_object(l->array), item, l->now_ns);
+    } else {
+        item_row(l, item);
+    }
+    l->shown++;
+    l->damaged += damaged;
+    l->dead += !damaged && item->state == DEFERRED_DEAD;
+    return 0;
+}
+
+static int
+print_list(struct listing *l)
+{
+    if (l->shown == 0) {
+        table_free(l->table);
+        puts(l->filter.only_dead ? "Nothing is dead."
+             : l->filtered       ? "Nothing deferred is such."
+                                 : "Nothing is deferred.");
+        return 0;
+    }
+    if (table_print(l->table)) {
+        return BIDE_ENOMEM;
+    }
+    if (l->dead > 0) {
+        printf("\n%zu %s dead. To send back: bide deferred requeue ID\n",
+               l->dead, text_plural(l->dead, "is", "are"));
+    }
+    return 0;
+}
+
+static int
+list_items(struct command_line *line, struct deferred *d,
+           const struct work_filter *filter)
+{
+    static const struct table_column columns[] = {
+        [ID] = {"ID", TABLE_RIGHT},
+        [POLICY] = {"POLICY", TABLE_NAME},
+        [AGE] = {"AGE", TABLE_RIGHT},
+        [DUE_IN] = {"DUE IN", TABLE_RIGHT},
+        [ATTEMPTS] = {"ATTEMPTS", TABLE_RIGHT},
+        [STATE] = {"STATE", 0},
+        [SIZE] = {"SIZE", TABLE_RIGHT},
+        [LAST_ERROR] = {"LAST ERROR", TABLE_WRAP},
+    };
+    bool as_json = line->option[OPTION_JSON] != NULL;
+    struct json *object = as_json ? json_object_new() : NULL;
+    struct listing l = {.now_ns = clock_realtime_ns(),
+                        .filter = *filter,
+                        .filtered = work_filter_asked(line)};
+    int rc;
+
+    if (as_json) {
+        l.array = json_in_array(object, "deferred");
+    } else {
+        l.table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    }
+    rc = deferred_each(d, line->operands[0], add_item, &l);
+    if (rc < 0) {
+        table_free(l.table);
+        json_free(object);
+        return work_failed(rc, "deferred work");
+    }
+    rc = as_json ? json_out(object) : print_list(&l);
+    if (l.damaged > 0) {
+        say("deferred work: %zu %s damaged", l.damaged,
+            text_plural(l.damaged, "record is", "records are"));
+    }
+    return rc              ? say_no_memory()
+           : l.damaged > 0 ? say_status(BIDE_EDAMAGED)
+                           : STATUS_DONE;
+}
+
+int
+deferred_list_command(struct command_line *line)
+{
+    struct work_filter filter;
+    struct deferred *d;
+    int status = work_filter_read(line, &filter);
+
+    status = status ? status : work_queue(line, &d);
+    if (status) {
+        return status;
+    }
+    if (line->operands[0]) {
+        status = work_name(line, d, line->operands[0]);
+    }
+    if (status == 0) {
+        status = list_items(line, d, &filter);
+    }
+    return status;
+}
+
+/* ---- show ---- */
+
+static void
+show_text(const char *what, const char *text)
+{
+    if (*text) {
+        printf("%-11s ", what);
+        text_put(stdout, text, false);
+        putchar('\n');
+    }
+}
+
+/* The command line that `bide exec --defer` kept. */
+static void
+show_exec(const struct deferred_item *item)
+{
+    struct exec_work w;
+
+    if (strcmp(item->type, EXEC_WORK_TYPE) != 0) {
+        return;
+    }
+    if (exec_work_read(item->bytes, item->length, &w) != 0) {
+        show_text("command", "(it cannot be read)");
+        return;
+    }
+    printf("%-11s", "command");
+    for (char **a = w.arguments; *a; a++) {
+        putchar(' ');
+        text_put(stdout, *a, false);
+    }
+    putchar('\n');
+    show_text("directory", w.directory);
+    for (char **e = w.environment; *e; e++) {
+        show_text("environment", *e);
+    }
+    printf("%-11s %zu bytes\n", "input", w.input_length);
+    exec_work_free(&w);
+}
+
+static void
+show_times(const struct deferred_item *item, uint64_t now)
+{
+    char text[96];
+
+    printf("%-11s %s\n", "stored",
+           when_write(item->stored_ns, now, text, sizeof(text)));
+    if (is_expired(item, now)) {
+        printf("%-11s %s\n", "expired",
+               when_write(item->expires_ns, now, text, sizeof(text)));
+        return;
+    }
+    if (item->state == DEFERRED_WAITING) {
+        printf("%-11s %s\n", "due",
+               item->due_ns <= now
+                   ? "now"
+                   : when_write_until(item->due_ns, now, text, sizeof(text)));
+    }
+    /* Without an end it is far away, whatever stands there. */
+    if (item->state != DEFERRED_DEAD &&
+        item->expires_ns < now + DURATION_MAX / 2) {
+        printf("%-11s %s\n", "expires",
+               when_write_until(item->expires_ns, now, text, sizeof(text)));
+    }
+}
+
+static void
+show_head(const struct deferred_item *item)
+{
+    uint64_t now = clock_realtime_ns();
+
+    printf("%-11s %" PRIu64 "\n", "id", item->id);
+    show_text("policy", item->policy);
+    show_text("state", state_name(item, now));
+    printf("%-11s %" PRIu32 "\n", "attempts", item->attempts);
+    show_text("last error", item->last_error);
+    show_times(item, now);
+    show_text("type", item->type);
+    show_text("key", item->key);
+    printf("%-11s %zu bytes\n", "size", item->length);
+    show_exec(item);
+}
+
+static int
+show_item(struct command_line *line, const struct deferred_item *item)
+{
+    struct json *j;
+
+    if (line->option[OPTION_RAW]) {
+        fwrite(item->bytes, 1, item->length, stdout);
+        return STATUS_DONE;
+    }
+    if (line->option[OPTION_JSON]) {
+        j = json_object_new();
+        item_object(j, item, clock_realtime_ns());
+        return json_out(j) ? say_no_memory() : STATUS_DONE;
+    }
+    show_head(item);
+    return STATUS_DONE;
+}
+
+int
+deferred_show_command(struct command_line *line)
+{
+    struct deferred_item item;
+    struct deferred *d;
+    uint64_t id;
+    int status = work_id(line->operands[0], &id), rc;
+
+    if (status == 0) {
+        status = work_queue(line, &d);
+    }
+    if (status) {
+        return status;
+    }
+    rc = deferred_get(d, id, &item);
+    if (rc == BIDE_ENOWORK) {
+        status = work_no_id(line->operands[0]);
+    } else if (rc) {
+        status = work_failed(rc, line->operands[0]);
+    } else {
+        status = show_item(line, &item);
+        deferred_item_free(&item);
+    }
+    return status;
+}

@@ -1,0 +1,363 @@
+/* What people do to deferred work: bide deferred put, requeue, drop; and
+ * replay without a command, which only makes it due. */
+#include "deferred.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "call/defer.h"
+#include "cli/command/say.h"
+#include "cli/out/text.h"
+#include "cli/policy/setting.h"
+
+/* ---- several at once ---- */
+
+struct ids {
+    size_t count;
+    uint64_t *list;
+};
+
+static int
+add_id(struct ids *ids, uint64_t id)
+{
+    uint64_t *grown = ids->list;
+
+    if ((ids->count & (ids->count - 1)) == 0) {
+        grown = realloc(ids->list,
+                        (ids->count ? 2 * ids->count : 1) * sizeof(*grown));
+        if (!grown) {
+            return BIDE_ENOMEM;
+        }
+        ids->list = grown;
+    }
+    ids->list[ids->count++] = id;
+    return 0;
+}
+
+/* What a filter finds, but for what somebody is doing just now. */
+struct found {
+    struct work_filter filter;
+    bool also_dead;
+    struct ids ids;
+};
+
+static int
+find(void *arg, const struct deferred_item *item)
+{
+    struct found *f = arg;
+
+    return work_filter_holds(&f->filter, item) &&
+                   (item->state == DEFERRED_WAITING ||
+                    (item->state == DEFERRED_DEAD && f->also_dead))
+               ? add_id(&f->ids, item->id)
+               : 0;
+}
+
+static int
+wake_one(void *arg, const struct deferred_counts *c)
+{
+    admin_deferred_arrived(arg, c->policy);
+    return 0;
+}
+
+/* Who waits for work has something to do now. */
+static void
+wake(struct command_line *line, struct deferred *d, const char *name)
+{
+    if (name) {
+        admin_deferred_arrived(line->registry, name);
+    } else {
+        deferred_counts(d, wake_one, line->registry);
+    }
+}
+
+/* What is done by hand: to one piece, and to many. */
+struct by_hand {
+    int (*one)(struct deferred *d, uint64_t id, const struct deferred_by *by);
+    int (*each)(struct deferred *d, const uint64_t *ids, size_t count,
+                const struct deferred_by *by, size_t *out_count);
+    const char *did, *are; /* "dropped", "3 are dropped" */
+};
+static const struct by_hand requeueing = {
+    deferred_requeue, deferred_requeue_each, "requeued", "due now"};
+static const struct by_hand dropping = {deferred_drop, deferred_drop_each,
+                                        "dropped", "dropped"};
+
+static int
+change_ids(struct command_line *line, struct deferred *d,
+           const struct by_hand *hand, const struct ids *ids)
+{
+    struct setting_change by;
+    int status = setting_change(line, &by), rc;
+    size_t count = 0;
+
+    if (status == 0) {
+        struct deferred_by who = {by.change.who, by.change.note};
+
+        rc = hand->each(d, ids->list, ids->count, &who, &count);
+        status = rc ? work_failed(rc, "deferred work") : 0;
+    }
+    setting_done(&by);
+    if (status == 0 || count > 0) {
+        printf("%zu %s %s\n", count, text_plural(count, "is", "are"),
+               hand->are);
+    }
+    return status;
+}
+
+static int
+change_found(struct command_line *line, const struct by_hand *hand,
+             bool also_dead)
+{
+    const char *name = line->operands[0];
+    struct found f = {.also_dead = also_dead};
+    struct deferred *d;
+    int status = work_filter_read(line, &f.filter), rc;
+
+    status = status ? status : work_queue(line, &d);
+    status = !status && name ? work_name(line, d, name) : status;
+    if (status) {
+        return status;
+    }
+    rc = deferred_each(d, name, find, &f);
+    status = rc < 0 ? work_failed(rc, "deferred work")
+                    : change_ids(line, d, hand, &f.ids);
+    wake(line, d, name);
+    free(f.ids.list);
+    return status;
+}
+
+int
+work_all_due(struct command_line *line)
+{
+    return change_found(line, &requeueing, false);
+}
+
+/* ---- requeue, drop: by number ---- */
+
+/* What is said of a piece that is changed: it is no more there afterwards. */
+static void
+say_item(const char *did, const struct deferred_item *item, const char *who,
+         const char *note)
+{
+    printf("%s %" PRIu64 " of ", did, item->id);
+    text_put(stdout, *item->policy ? item->policy : "(damaged)", false);
+    printf(" (%" PRIu32 " %s)", item->attempts,
+           text_plural(item->attempts, "attempt", "attempts"));
+    fputs(" by ", stdout);
+    text_put(stdout, who, false);
+    if (note) {
+        fputs(": ", stdout);
+        text_put(stdout, note, false);
+    }
+    putchar('\n');
+}
+
+static int
+change_one(struct admin *a, struct deferred *d, const char *text,
+           const struct by_hand *hand, const struct admin_change *by)
+{
+    struct deferred_by who = {by->who, by->note};
+    struct deferred_item item = {0};
+    uint64_t id;
+    int status = work_id(text, &id), rc;
+
+    if (status) {
+        return status;
+    }
+    rc = deferred_get(d, id, &item);
+    if (rc == BIDE_EDAMAGED) {
+        rc = 0; /* what cannot be read can still be dropped */
+        item.id = id;
+    }
+    if (rc == 0) {
+        rc = hand->one(d, id, &who);
+    }
+    if (rc == 0) {
+        say_item(hand->did, &item, by->who, by->note);
+        if (*item.policy) {
+            admin_deferred_arrived(a, item.policy);
+        }
+    } else if (rc == BIDE_ENOWORK) {
+        status = work_no_id(text);
+    } else {
+        status = work_failed(rc, text);
+    }
+    deferred_item_free(&item);
+    return status;
+}
+
+static int
+check_id(const char *text)
+{
+    uint64_t id;
+
+    if (*text >= 'a' && policy_name_ok(text)) {
+        say("%s: not the number of a piece of work", text);
+        say("with --dead, --error, --since or --until: those of the policy %s",
+            text);
+        return STATUS_INPUT;
+    }
+    return work_id(text, &id);
+}
+
+/* All of them, whatever becomes of one; the first failure is the status. */
+static int
+change_each(struct command_line *line, const struct by_hand *hand)
+{
+    struct setting_change by;
+    struct deferred *d;
+    int status = work_queue(line, &d);
+
+    if (status) {
+        return status;
+    }
+    status = setting_change(line, &by);
+    for (int i = 0; i < line->count && status == 0; i++) {
+        /* A typing mistake changes nothing. */
+        status = check_id(line->operands[i]);
+    }
+    if (status == 0) {
+        for (int i = 0; i < line->count; i++) {
+            int one = change_one(line->registry, d, line->operands[i], hand,
+                                 &by.change);
+
+            status = status ? status : one;
+        }
+    }
+    setting_done(&by);
+    return status;
+}
+
+static int
+change(struct command_line *line, const struct by_hand *hand)
+{
+    if (!work_filter_asked(line)) {
+        return line->count > 0
+                   ? change_each(line, hand)
+                   : say_usage(line, "which? a number, or --dead, --error, "
+                                     "--since, --until");
+    }
+    return line->count > 1
+               ? say_usage(line, "--dead, --error, --since, --until are for "
+                                 "all of one policy")
+               : change_found(line, hand, true);
+}
+
+int
+deferred_requeue_command(struct command_line *line)
+{
+    return change(line, &requeueing);
+}
+
+int
+deferred_drop_command(struct command_line *line)
+{
+    return change(line, &dropping);
+}
+
+/* ---- put ---- */
+
+/* Standard input, one byte more than there may be at most. */
+static int
+read_work(void **out_bytes, size_t *out_length)
+{
+    size_t size = BIDE_WORK_MAX + 1, used = 0;
+    char *bytes = malloc(size);
+
+    if (!bytes) {
+        return say_no_memory();
+    }
+    while (used < size) {
+        ssize_t n = read(STDIN_FILENO, bytes + used, size - used);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            free(bytes);
+            return say_errno("standard input");
+        }
+        if (n == 0) {
+            break;
+        }
+        used += (size_t)n;
+    }
+    if (used > BIDE_WORK_MAX) {
+        free(bytes);
+        say("standard input: more than %d bytes", BIDE_WORK_MAX);
+        return STATUS_INPUT;
+    }
+    *out_bytes = bytes;
+    *out_length = used;
+    return 0;
+}
+
+static int
+check_text(const char *option, const char *text, size_t most)
+{
+    if (text && strlen(text) > most) {
+        say("--%s: longer than %zu bytes", option, most);
+        return STATUS_INPUT;
+    }
+    return 0;
+}
+
+static int
+put(struct command_line *line, const struct bide_work *work)
+{
+    const char *name = line->operands[0];
+    struct bide_policy *policy;
+    struct bide *bide;
+    uint64_t id;
+    bool found;
+    int rc = bide_open(line->option[OPTION_DIR], 0, &bide);
+
+    if (rc) {
+        return say_failure(rc, "registry");
+    }
+    rc = bide_lookup(bide, name, NULL, &policy);
+    if (rc == 0) {
+        rc = defer_put(policy, work, &id, &found);
+    }
+    bide_close(bide);
+    if (rc) {
+        return work_failed(rc, name);
+    }
+    printf("%" PRIu64 "\n", id);
+    if (found) {
+        say("%s: work with the key %s is there already: left as it was", name,
+            work->key);
+    }
+    return STATUS_DONE;
+}
+
+int
+deferred_put_command(struct command_line *line)
+{
+    struct bide_work work = {.type = line->option[OPTION_TYPE],
+                             .key = line->option[OPTION_KEY]};
+    void *bytes = NULL;
+    struct record r;
+    int status, rc = admin_policy(line->registry, line->operands[0], &r);
+
+    if (rc) {
+        return rc == BIDE_ENOPOLICY || rc == BIDE_ENAME
+                   ? say_no_policy(line->registry, line->operands[0])
+                   : say_failure(rc, line->operands[0]);
+    }
+    record_free(&r);
+    status = check_text("type", work.type, BIDE_WORK_TYPE_MAX);
+    status = status ? status : check_text("key", work.key, BIDE_WORK_KEY_MAX);
+    status = status ? status : read_work(&bytes, &work.length);
+    if (status == 0) {
+        work.bytes = bytes;
+        status = put(line, &work);
+    }
+    free(bytes);
+    return status;
+}

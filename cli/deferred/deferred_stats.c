@@ -1,0 +1,165 @@
+/* How much was put off, and what became of it: bide deferred stats. */
+#include "deferred.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+
+struct totals {
+    const char *name; /* NULL: all */
+    uint64_t now_ns;
+    size_t shown;
+    struct table *table;
+    struct json *array; /* NULL: for people */
+};
+
+static const struct number {
+    const char *title, *key;
+    size_t offset; /* of a uint64_t in struct deferred_counts */
+} numbers[] = {
+#define NUMBER(title, field)                                   \
+    {                                                          \
+        title, #field, offsetof(struct deferred_counts, field) \
+    }
+    NUMBER("WAITING", waiting), NUMBER("LEASED", leased),
+    NUMBER("DEAD", dead),       NUMBER("STORED", stored),
+    NUMBER("DONE", done),       NUMBER("DROPPED", dropped),
+    NUMBER("DIED", died),       NUMBER("BYTES", bytes),
+#undef NUMBER
+};
+enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+
+static uint64_t
+number_of(const struct deferred_counts *c, size_t i)
+{
+    uint64_t value;
+
+    memcpy(&value, (const char *)c + numbers[i].offset, sizeof(value));
+    return value;
+}
+
+static void
+counts_object(struct json *j, const struct deferred_counts *c, uint64_t now_ns)
+{
+    json_put_text(j, "policy", c->policy);
+    for (size_t i = 0; i < NUMBERS; i++) {
+        json_put_count(j, numbers[i].key, number_of(c, i));
+    }
+    if (c->oldest_ns == 0) {
+        json_put_null(j, "oldest_ms");
+    } else {
+        json_put_ms(j, "oldest_ms",
+                    now_ns > c->oldest_ns ? now_ns - c->oldest_ns : 0);
+    }
+}
+
+static void
+counts_row(struct table *t, const struct deferred_counts *c, uint64_t now_ns)
+{
+    char text[32];
+
+    table_row(t);
+    table_cell(t, 0, "%s", c->policy);
+    for (size_t i = 0; i < NUMBERS; i++) {
+        table_cell(t, 1 + i, "%s",
+                   text_count(number_of(c, i), text, sizeof(text)));
+    }
+    if (c->oldest_ns > 0) {
+        table_cell(
+            t, 1 + NUMBERS, "%s",
+            duration_round(now_ns > c->oldest_ns ? now_ns - c->oldest_ns : 0,
+                           text, sizeof(text)));
+    }
+    if (c->dead > 0) {
+        table_mark_row(t);
+    }
+}
+
+static int
+add_counts(void *arg, const struct deferred_counts *c)
+{
+    struct totals *totals = arg;
+
+    if (totals->name && strcmp(totals->name, c->policy) != 0) {
+        return 0;
+    }
+    if (totals->array) {
+        counts_object(json_add_object(totals->array), c, totals->now_ns);
+    } else {
+        counts_row(totals->table, c, totals->now_ns);
+    }
+    totals->shown++;
+    return 0;
+}
+
+static int
+print_totals(struct totals *totals, struct json *object)
+{
+    if (object) {
+        return json_out(object);
+    }
+    if (totals->shown == 0) {
+        table_free(totals->table);
+        puts("Nothing was deferred.");
+        return 0;
+    }
+    return table_print(totals->table);
+}
+
+static int
+total_up(struct command_line *line, struct deferred *d)
+{
+    struct table_column columns[NUMBERS + 2] = {{"POLICY", TABLE_NAME}};
+    struct totals totals = {.name = line->operands[0],
+                            .now_ns = clock_realtime_ns()};
+    struct deferred_counts none = {0};
+    struct json *object = NULL;
+    int rc;
+
+    for (size_t i = 0; i < NUMBERS; i++) {
+        columns[1 + i] = (struct table_column){numbers[i].title, TABLE_RIGHT};
+    }
+    columns[1 + NUMBERS] = (struct table_column){"OLDEST", TABLE_RIGHT};
+    if (line->option[OPTION_JSON]) {
+        object = json_object_new();
+        totals.array = json_in_array(object, "policies");
+    } else {
+        totals.table = table_new(columns, NUMBERS + 2);
+    }
+    rc = deferred_counts(d, add_counts, &totals);
+    if (rc < 0) {
+        table_free(totals.table);
+        json_free(object);
+        return work_failed(rc, "deferred work");
+    }
+    if (totals.name && totals.shown == 0) {
+        snprintf(none.policy, sizeof(none.policy), "%s", totals.name);
+        add_counts(&totals, &none);
+    }
+    return print_totals(&totals, object) ? say_no_memory() : STATUS_DONE;
+}
+
+int
+deferred_stats_command(struct command_line *line)
+{
+    struct deferred *d;
+    int status = work_queue(line, &d);
+
+    if (status) {
+        return status;
+    }
+    if (line->operands[0]) {
+        status = work_name(line, d, line->operands[0]);
+    }
+    if (status == 0) {
+        status = total_up(line, d);
+    }
+    return status;
+}

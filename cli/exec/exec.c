@@ -1,0 +1,459 @@
+/* bide exec: any command, run under a policy. */
+#include "exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bide.h>
+#include "base/clock.h"
+#include "cli/command/command.h"
+#include "cli/command/say.h"
+
+struct exec {
+    const char *dir, *name;
+    char *const *command;
+    bool quiet, verbose;
+    bool defer;            /* keep it for later when it gives up */
+    struct bide_work work; /* then that; bytes NULL: it cannot be kept */
+    int defer_error;       /* for that errno */
+    struct bide *registry;
+    struct bide_call call;
+    struct exec_signals signals;
+    struct exec_input input;
+    struct exec_guard guard;
+    struct exec_terminal terminal;
+    int status;         /* of the last attempt */
+    int ended_by;       /* the signal that ends the call; 0: none did */
+    bool from_terminal; /* and it was the terminal's, to the child alone */
+    bool cannot_run;
+};
+
+/* ---- one attempt ---- */
+
+static bool
+is_ending(int sig)
+{
+    return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
+}
+
+static void
+pass_signals_on(struct exec *e, struct exec_child *c)
+{
+    for (int sig; (sig = exec_signals_next(&e->signals)) > 0;) {
+        if (sig == SIGCHLD) {
+            continue; /* the caller looks in any case */
+        }
+        if (is_ending(sig)) {
+            e->ended_by = sig; /* no further attempt, however this one ends */
+        }
+        exec_child_signal(c, sig);
+    }
+}
+
+static int
+shell_status(const struct exec_child *c)
+{
+    if (c->timed_out) {
+        return EXEC_TIMED_OUT;
+    }
+    return WIFSIGNALED(c->status) ? EXEC_SIGNAL + WTERMSIG(c->status)
+                                  : WEXITSTATUS(c->status);
+}
+
+static struct bide_outcome
+cannot_run(struct exec *e, int error)
+{
+    say("exec %s: cannot run %s: %s", e->name, e->command[0], strerror(error));
+    e->cannot_run = true;
+    e->status =
+        error == ENOENT || error == ENOTDIR ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN;
+    return bide_errno(error);
+}
+
+static int
+set_environment(const struct exec *e)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%" PRIu32, e->call.attempt.number);
+    return setenv("BIDE_ATTEMPT", number, 1) < 0 ||
+                   setenv("BIDE_POLICY", e->name, 1) < 0
+               ? -1
+               : 0;
+}
+
+static struct bide_outcome
+run_attempt(struct exec *e)
+{
+    struct exec_child c = {.limit_ns = e->call.attempt.deadline_ns,
+                           .terminal = &e->terminal,
+                           .guard = &e->guard};
+    int input = exec_input_for(&e->input, e->call.attempt.number);
+    uint64_t next;
+    int error;
+
+    if (input < 0 || set_environment(e) < 0) {
+        return cannot_run(e, errno);
+    }
+    error = exec_child_start(&c, e->command, input, &e->signals);
+    if (error) {
+        return cannot_run(e, error);
+    }
+    for (;;) {
+        pass_signals_on(e, &c);
+        exec_child_look(&c);
+        next = exec_child_tick(&c, clock_monotonic_ns());
+        if (exec_child_is_over(&c)) {
+            break;
+        }
+        exec_signals_wait(&e->signals, -1, 0, next);
+    }
+    exec_guard_remove(&e->guard, c.pid);
+    e->status = shell_status(&c);
+    if (c.had_terminal && WIFSIGNALED(c.status) &&
+        WTERMSIG(c.status) == SIGINT && !c.timed_out) {
+        /* Ctrl-C: it would have reached us, had we kept the terminal. */
+        e->ended_by = SIGINT;
+        e->from_terminal = true;
+    }
+    return c.timed_out ? bide_errno(ETIMEDOUT) : bide_exit(c.status);
+}
+
+/* ---- between attempts ---- */
+
+static void
+say_wait(const struct exec *e, struct bide_outcome last)
+{
+    uint64_t until = bide_step_deadline_ns(&e->call),
+             now = clock_monotonic_ns();
+    char outcome[80], wait[32];
+
+    bide_outcome_name(last, outcome, sizeof(outcome));
+    duration_round(until > now ? until - now : 0, wait, sizeof(wait));
+    say("exec %s: attempt %" PRIu32 ": %s, next in %s", e->name,
+        e->call.attempt.number, outcome, wait);
+}
+
+/* Until it is time to ask again: the wait is over, or a policy changed. */
+static void
+sleep_a_while(struct exec *e)
+{
+    uint64_t until = bide_step_deadline_ns(&e->call);
+    uint64_t look = clock_monotonic_ns() + LOOK_EVERY_NS;
+
+    if (exec_signals_wait(&e->signals, bide_fd(e->registry), POLLIN,
+                          until < look ? until : look)) {
+        bide_fd_clear(e->registry);
+    }
+    for (int sig; (sig = exec_signals_next(&e->signals)) > 0;) {
+        if (is_ending(sig)) {
+            e->ended_by = sig;
+            e->status = EXEC_SIGNAL + sig;
+        } else if (sig == SIGTSTP) {
+            exec_stop_self();
+        }
+    }
+}
+
+static enum bide_next
+after_attempt(struct exec *e)
+{
+    struct bide_outcome outcome = run_attempt(e);
+    enum bide_next next;
+
+    if (e->cannot_run) {
+        /* The command is wrong, not its work: there is nothing to count. */
+        bide_call_abandon(&e->call);
+        return BIDE_DONE;
+    }
+    if (e->ended_by) {
+        bide_call_cancel(&e->call);
+    }
+    next = bide_step_ended(&e->call, outcome);
+    if (next == BIDE_WAIT && e->verbose) {
+        say_wait(e, outcome);
+    }
+    return next;
+}
+
+static void
+run_call(struct exec *e, struct bide_policy *policy)
+{
+    enum bide_next next = bide_step_begin(&e->call, policy);
+
+    if (e->work.bytes) {
+        bide_call_work(&e->call, &e->work);
+    }
+    while (next == BIDE_GO || next == BIDE_WAIT) {
+        if (next == BIDE_GO) {
+            next = after_attempt(e);
+            continue;
+        }
+        sleep_a_while(e);
+        if (e->ended_by) {
+            bide_call_cancel(&e->call);
+        }
+        next = bide_step_resume(&e->call);
+    }
+}
+
+/* ---- the end ---- */
+
+static int
+say_refused(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+    uint64_t now = clock_monotonic_ns();
+    char wait[32];
+
+    if (e->quiet) {
+        return EXEC_REFUSED;
+    }
+    say("exec %s: refused: %s", e->name, bide_reason_name(r->reason));
+    if (r->ask_again_ns > now) {
+        duration_round(r->ask_again_ns - now, wait, sizeof(wait));
+        say("try again in %s", wait);
+    } else if (r->reason == BIDE_BY_PAUSED) {
+        say("to let calls out again: bide set %s paused=no", e->name);
+    }
+    return EXEC_REFUSED;
+}
+
+/* Whether the rules are those of the policy at all. */
+static int
+policy_status(const struct exec *e)
+{
+    struct record r;
+    struct admin *a;
+    int rc = bide_registry_status(e->registry);
+
+    rc = rc ? rc : admin_open(e->dir, &a);
+    if (rc == 0) {
+        rc = admin_policy(a, e->name, &r);
+        if (rc == 0) {
+            record_free(&r);
+        }
+        admin_close(a);
+    }
+    return rc;
+}
+
+static void
+say_not_kept(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+    char what[BIDE_NAME_MAX + 40];
+    const char *why;
+    int rc;
+
+    snprintf(what, sizeof(what), "exec %s: not kept for later", e->name);
+    if (r->end == BIDE_NOT_STORED) {
+        why = deferred_why();
+        say_why(what, *why ? why : bide_strerror(r->defer_error));
+    } else if (r->end == BIDE_DEFERRED && e->defer_error == EFBIG) {
+        say_why(what, "with its input it is larger than 1 MiB");
+    } else if (r->end == BIDE_DEFERRED) {
+        say_why(what, strerror(e->defer_error));
+    } else if ((rc = policy_status(e)) != 0) {
+        say_why(what, bide_strerror(rc));
+    } else {
+        say_why(what, r->verdict == BIDE_REJECTED
+                          ? "such an outcome is never retried"
+                          : "the policy is not postponable");
+    }
+}
+
+/* Whether it is kept for later; says so, or why not. */
+static bool
+is_kept(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+
+    if (!e->defer || r->verdict == BIDE_SUCCEEDED ||
+        r->verdict == BIDE_CANCELLED) {
+        return false;
+    }
+    if (r->end == BIDE_DEFERRED && r->deferred_id > 0) {
+        if (!e->quiet) {
+            say("exec %s: kept for later as %" PRIu64 ": %s after %" PRIu32
+                " %s",
+                e->name, r->deferred_id, bide_verdict_name(r->verdict),
+                r->attempts, r->attempts == 1 ? "attempt" : "attempts");
+        }
+        return true;
+    }
+    say_not_kept(e);
+    return false;
+}
+
+static int
+finish(struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+    char outcome[80];
+
+    if (e->cannot_run) {
+        return e->status;
+    }
+    if (is_kept(e)) {
+        return 0;
+    }
+    if (r->verdict == BIDE_REFUSED) {
+        return say_refused(e);
+    }
+    if (r->verdict != BIDE_SUCCEEDED && r->verdict != BIDE_CANCELLED &&
+        r->attempts > 1 && !e->quiet) {
+        bide_outcome_name(r->outcome, outcome, sizeof(outcome));
+        say("exec %s: gave up after %" PRIu32 " attempts: %s (last: %s)",
+            e->name, r->attempts, bide_reason_name(r->reason), outcome);
+    }
+    return e->status;
+}
+
+/* Dies of the signal that ended the call, so that a script that waits for us
+ * ends as well; the status is the same for whoever only looks at that. */
+static int
+end_process(const struct exec *e, int status)
+{
+    if (e->ended_by == 0 || status != EXEC_SIGNAL + e->ended_by) {
+        return status;
+    }
+    if (e->from_terminal) {
+        kill(0, e->ended_by);
+    }
+    fflush(NULL);
+    exec_signals_die(e->ended_by);
+    return status;
+}
+
+static int
+set_seed(struct exec *e, const char *text)
+{
+    char *end;
+    uint64_t seed;
+
+    errno = 0;
+    seed = strtoull(text, &end, 10);
+    if (errno || end == text || *end || *text == '-') {
+        say("--seed %s: not a whole number", text);
+        return EXEC_FAILED;
+    }
+    return bide_set_seed(e->registry, seed) ? EXEC_FAILED : 0;
+}
+
+static int
+run_under_policy(struct exec *e, const struct command_line *line)
+{
+    const char *scope = line->option[OPTION_SCOPE];
+    struct bide_policy *policy;
+    int rc = bide_lookup(e->registry, e->name, scope, &policy);
+
+    if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
+        say_no_name("--scope ", scope);
+        return EXEC_FAILED;
+    }
+    if (rc) {
+        say("exec %s: %s", e->name, bide_strerror(rc));
+        return EXEC_FAILED;
+    }
+    if (line->option[OPTION_SEED] &&
+        set_seed(e, line->option[OPTION_SEED]) != 0) {
+        return EXEC_FAILED;
+    }
+    rc = bide_registry_status(e->registry);
+    if (rc && e->verbose) {
+        say("exec %s: %s: a single attempt", e->name, bide_strerror(rc));
+    }
+    run_call(e, policy);
+    return finish(e);
+}
+
+static int
+with_registry(struct exec *e, const struct command_line *line)
+{
+    int rc = bide_open(line->option[OPTION_DIR], 0, &e->registry);
+    int status;
+
+    if (rc) {
+        say("exec %s: %s", e->name, bide_strerror(rc));
+        return EXEC_FAILED;
+    }
+    status = run_under_policy(e, line);
+    bide_close(e->registry);
+    return status;
+}
+
+static int
+with_input(struct exec *e, const struct command_line *line)
+{
+    bool keep = line->option[OPTION_STDIN] != NULL || e->defer;
+    int rc = exec_input_open(&e->input, keep, &e->signals);
+    int status;
+
+    if (rc > 0) {
+        e->ended_by = rc;
+        return EXEC_SIGNAL + rc;
+    }
+    if (rc < 0) {
+        say_errno("standard input");
+        return EXEC_FAILED;
+    }
+    if (e->defer) {
+        e->defer_error = exec_defer_open(
+            &e->input, e->command, line->option[OPTION_KEEP_ENV], &e->work);
+    }
+    exec_terminal_open(&e->terminal);
+    status = with_registry(e, line);
+    exec_terminal_close(&e->terminal);
+    exec_defer_close(&e->work);
+    exec_input_close(&e->input);
+    return status;
+}
+
+/* What is closed (<&-) stays closed for the child, but its number must not be
+ * given to something of ours. */
+static void
+occupy_standard_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
+int
+exec_command(struct command_line *line)
+{
+    struct exec e = {.dir = line->option[OPTION_DIR],
+                     .name = line->operands[0],
+                     .command = line->operands + 1,
+                     .quiet = line->option[OPTION_QUIET] != NULL,
+                     .verbose = line->option[OPTION_VERBOSE] != NULL,
+                     .defer = line->option[OPTION_DEFER] != NULL};
+    int status;
+
+    if (line->option[OPTION_KEEP_ENV] && !e.defer) {
+        return say_usage(line, "--keep-env is for --defer");
+    }
+    occupy_standard_streams();
+    exec_guard_start(&e.guard);
+    if (exec_signals_open(&e.signals) < 0) {
+        say_errno("signals");
+        exec_guard_stop(&e.guard);
+        return EXEC_FAILED;
+    }
+    status = with_input(&e, line);
+    exec_guard_stop(&e.guard);
+    exec_signals_close(&e.signals);
+    return end_process(&e, status);
+}

@@ -1,0 +1,354 @@
+/* Gathering what is told: changes from the log, events and counts from the
+ * history, and what is not recorded yet from the live state. */
+#include "audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/text.h"
+#include "cli/policy/change.h"
+#include "history.h"
+
+#define MINUTE_NS UINT64_C(60000000000)
+#define DAY_NS (24 * 60 * MINUTE_NS)
+
+/* ---- entries ---- */
+
+struct audit_entry *
+audit_new_entry(struct audit *a, enum audit_kind kind, const char *name,
+                const char *scope, uint64_t when_ns)
+{
+    struct audit_entry *e;
+
+    if (a->count == a->room) {
+        size_t room = a->room ? 2 * a->room : 64;
+        struct audit_entry *longer = realloc(a->list, room * sizeof(*longer));
+
+        if (!longer) {
+            return NULL;
+        }
+        a->list = longer;
+        a->room = room;
+    }
+    e = &a->list[a->count++];
+    *e = (struct audit_entry){
+        .kind = kind, .when_ns = when_ns, .end_ns = when_ns};
+    strcpy(e->name, name);
+    strcpy(e->scope, scope);
+    return e;
+}
+
+static void
+audit_free(struct audit *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        free(a->list[i].what);
+        free(a->list[i].who);
+        free(a->list[i].note);
+    }
+    free(a->list);
+}
+
+const char *
+audit_kind_word(enum audit_kind kind)
+{
+    static const char *const words[] = {
+        [AUDIT_CHANGE] = "change",   [AUDIT_FORCED] = "forced",
+        [AUDIT_BREAKER] = "breaker", [AUDIT_LEVEL] = "warning",
+        [AUDIT_WORK] = "work",       [AUDIT_CALLS] = "calls",
+    };
+
+    return words[kind];
+}
+
+char *
+audit_words(const struct audit_entry *e)
+{
+    static const char *const words[] = {
+#define X(counter, word) [AUDIT_##counter] = word,
+        AUDIT_COUNTS(X)
+#undef X
+    };
+    char *text = NULL, number[32];
+    const char *between = "";
+    size_t size;
+    FILE *out;
+
+    if (e->what) {
+        return strdup(e->what);
+    }
+    out = open_memstream(&text, &size);
+    if (!out) {
+        return NULL;
+    }
+    for (size_t i = 0; i < AUDIT_COUNT; i++) {
+        if (e->count[i] > 0) {
+            fprintf(out, "%s%s %s", between,
+                    text_count(e->count[i], number, sizeof(number)), words[i]);
+            between = ", ";
+        }
+    }
+    fprintf(out, " of %s %s", text_count(e->calls, number, sizeof(number)),
+            text_plural(e->calls, "call", "calls"));
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- changes ---- */
+
+/* Whether a change takes the decision away from the rules, or gives it back. */
+static bool
+is_forced(const char *words)
+{
+    return strstr(words, "paused ") || strstr(words, "-> open") ||
+           strstr(words, "-> closed") || strstr(words, "breaker open ->") ||
+           strstr(words, "breaker closed ->");
+}
+
+static int
+add_end(struct audit *a, const struct record *r)
+{
+    struct audit_entry *e;
+    uint32_t back;
+    bool ended;
+    int rc;
+
+    if (r->until_ns == 0 || r->until_ns > a->now_ns ||
+        r->until_ns < a->since_ns || r->until_ns > a->until_ns) {
+        return 0;
+    }
+    rc = admin_ended(a->line->registry, r, &ended, &back);
+    if (rc || !ended) {
+        return rc;
+    }
+    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
+    return !e ? BIDE_ENOMEM
+           : asprintf(&e->what, "v%u is over, as planned: back to v%u",
+                      r->version, back) < 0
+               ? (e->what = NULL, BIDE_ENOMEM)
+               : 0;
+}
+
+static int
+add_change(void *arg, const struct record *r)
+{
+    struct audit *a = arg;
+    struct audit_entry *e;
+    char *words, until[64] = "", when[48];
+    int rc = add_end(a, r);
+
+    if (rc || r->when_ns < a->since_ns || r->when_ns > a->until_ns) {
+        return rc;
+    }
+    rc = change_words(a->line->registry, r, &words);
+    if (rc) {
+        return rc;
+    }
+    e = audit_new_entry(a, is_forced(words) ? AUDIT_FORCED : AUDIT_CHANGE,
+                        r->name, "", r->when_ns);
+    if (r->until_ns > 0) {
+        snprintf(until, sizeof(until), "%suntil %s",
+                 *words ? ", " : "the end: ",
+                 when_write_iso(r->until_ns, when, sizeof(when)));
+    }
+    if (e && asprintf(&e->what, "v%u: %s%s", r->version, words, until) < 0) {
+        e->what = NULL;
+    }
+    free(words);
+    if (e) {
+        e->who = strdup(r->who);
+        e->note = *r->note ? strdup(r->note) : NULL;
+    }
+    return e && e->what && e->who ? 0 : BIDE_ENOMEM;
+}
+
+static int
+add_changes(struct audit *a)
+{
+    int rc = a->name
+                 ? admin_each_version(a->line->registry, a->name, add_change, a)
+                 : admin_each_change(a->line->registry, add_change, a);
+
+    return rc == BIDE_ENOPOLICY ? 0 : rc;
+}
+
+/* ---- what happened ---- */
+
+static const char *
+state_words(uint8_t to)
+{
+    return to == STATE_OPEN     ? "breaker opens: no calls go out"
+           : to == STATE_CLOSED ? "breaker closes: all calls go out again"
+                                : "breaker is half open: a few calls try";
+}
+
+static int
+add_event(void *arg, const char *name, const char *scope,
+          const struct history_event *event)
+{
+    struct audit *a = arg;
+    struct audit_entry *e;
+    char text[256];
+
+    if (event->kind == HISTORY_BREAKER) {
+        snprintf(text, sizeof(text), "%s", state_words(event->to));
+        a->opened += event->to == STATE_OPEN;
+    } else if (event->kind == HISTORY_LEVEL) {
+        static const char *const words[] = {"ok", "warning", "critical"};
+
+        snprintf(text, sizeof(text), "%s -> %s%s%s",
+                 event->from <= ALARM_CRIT ? words[event->from] : "?",
+                 event->to <= ALARM_CRIT ? words[event->to] : "?",
+                 *event->words ? ": " : "", event->words);
+    } else {
+        return 0; /* of a later version of bide */
+    }
+    e = audit_new_entry(
+        a, event->kind == HISTORY_BREAKER ? AUDIT_BREAKER : AUDIT_LEVEL, name,
+        scope, event->when_ns);
+    if (!e || !(e->what = strdup(text))) {
+        return BIDE_ENOMEM;
+    }
+    return 0;
+}
+
+/* The last entry of the same cell that this interval goes on from. */
+static struct audit_entry *
+find_span(struct audit *a, const struct history_interval *i)
+{
+    for (size_t k = a->count; k > 0; k--) {
+        struct audit_entry *e = &a->list[k - 1];
+
+        if (e->kind != AUDIT_CALLS || e->end_ns + 2 * DAY_NS < i->begin_ns) {
+            break; /* further ones ended earlier still */
+        }
+        if (strcmp(e->name, i->name) == 0 && strcmp(e->scope, i->scope) == 0) {
+            return e->end_ns >= i->begin_ns ? e : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Minutes without a gap are one line. */
+static int
+add_calls(void *arg, const struct history_interval *i)
+{
+    static const enum counter counters[] = {
+#define X(counter, word) [AUDIT_##counter] = COUNTER_##counter,
+        AUDIT_COUNTS(X)
+#undef X
+    };
+    struct audit *a = arg;
+    struct audit_entry *e;
+    uint64_t all = 0;
+
+    for (size_t k = 0; k < AUDIT_COUNT; k++) {
+        all += i->figures->counter[counters[k]];
+    }
+    if (all == 0 || *i->name == '@') {
+        return 0;
+    }
+    e = find_span(a, i);
+    if (!e) {
+        e = audit_new_entry(a, AUDIT_CALLS, i->name, i->scope, i->begin_ns);
+    }
+    if (!e) {
+        return BIDE_ENOMEM;
+    }
+    e->end_ns = i->end_ns;
+    e->calls += figures_calls(i->figures);
+    for (size_t k = 0; k < AUDIT_COUNT; k++) {
+        e->count[k] += i->figures->counter[counters[k]];
+    }
+    return 0;
+}
+
+static int
+gather(struct audit *a)
+{
+    uint64_t until = a->until_ns < a->now_ns ? a->until_ns : a->now_ns;
+    struct history_range range = {
+        .name = a->name,
+        .since_ns = a->since_ns,
+        .until_ns = a->until_ns,
+        .minutes = until - a->since_ns <= 2 * DAY_NS,
+    };
+    struct admin *registry = a->line->registry;
+    int rc = past_each_interval(admin_past(registry), &range, add_calls, a,
+                                &a->past);
+
+    a->damaged = a->past.damaged;
+    if (!rc) {
+        rc = past_each_event(admin_past(registry), &range, add_event, a,
+                             &a->damaged);
+    }
+    rc = rc ? rc : add_changes(a);
+    return rc ? rc : audit_add_work(a);
+}
+
+/* ---- the command ---- */
+
+static int
+by_time(const void *x, const void *y)
+{
+    const struct audit_entry *a = x, *b = y;
+
+    if (a->when_ns != b->when_ns) {
+        return a->when_ns < b->when_ns ? -1 : 1;
+    }
+    if (a->kind != b->kind) {
+        return a->kind < b->kind ? -1 : 1;
+    }
+    return strcmp(a->name, b->name);
+}
+
+static int
+print(struct audit *a)
+{
+    if (a->damaged > 0) {
+        history_say_damaged(&a->past, a->damaged);
+    }
+    return a->line->option[OPTION_CSV]    ? audit_csv(a)
+           : a->line->option[OPTION_JSON] ? audit_json(a)
+                                          : audit_table(a);
+}
+
+int
+audit_command(struct command_line *line)
+{
+    struct audit a = {
+        .line = line, .name = line->operands[0], .now_ns = clock_realtime_ns()};
+    int rc, status;
+
+    if (a.name && !policy_name_ok(a.name)) {
+        return say_no_policy(line->registry, a.name);
+    }
+    if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
+        return say_usage(line, "--csv or --json");
+    }
+    status = history_times(line, a.now_ns, &a.since_ns, &a.until_ns);
+    if (status) {
+        return status;
+    }
+    rc = gather(&a);
+    if (!rc && a.count > 0) {
+        qsort(a.list, a.count, sizeof(*a.list), by_time);
+    }
+    if (!rc && a.count == 0 && a.name) {
+        status = say_unless_policy(line->registry, a.name);
+    }
+    if (!rc && !status) {
+        rc = print(&a);
+    }
+    audit_free(&a);
+    return rc == BIDE_ENOMEM ? say_no_memory()
+           : rc              ? say_failure(rc, "audit")
+                             : status;
+}

@@ -1,0 +1,68 @@
+/* One time line of what was changed and what happened: bide audit. */
+#ifndef BIDE_CLI_AUDIT_H
+#define BIDE_CLI_AUDIT_H
+
+#include "cli/command/command.h"
+
+enum audit_kind {
+    AUDIT_CHANGE,
+    AUDIT_FORCED,
+    AUDIT_BREAKER,
+    AUDIT_LEVEL,
+    AUDIT_WORK,
+    AUDIT_CALLS
+};
+
+/* Calls that did not come to what was wanted.  Columns: counter, word. */
+#define AUDIT_COUNTS(X)     \
+    X(ABORTED, "aborted")   \
+    X(DEFERRED, "deferred") \
+    X(DROPPED, "dropped")   \
+    X(REFUSED, "refused")
+
+enum audit_count {
+#define X(counter, word) AUDIT_##counter,
+    AUDIT_COUNTS(X)
+#undef X
+        AUDIT_COUNT
+};
+
+struct audit_entry {
+    enum audit_kind kind;
+    uint64_t when_ns, end_ns; /* the same for what has no length */
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint64_t calls, count[AUDIT_COUNT]; /* AUDIT_CALLS */
+    uint64_t dropped, requeued;         /* AUDIT_WORK: pieces of work */
+    char *what;                         /* NULL for AUDIT_CALLS */
+    char *who, *note;                   /* may be NULL */
+};
+
+struct audit {
+    struct command_line *line;
+    const char *name; /* NULL: all */
+    uint64_t since_ns, until_ns, now_ns;
+    size_t count, room;
+    struct audit_entry *list; /* by time */
+    struct past_known past;
+    uint64_t damaged;
+    uint64_t opened; /* breakers, times */
+};
+
+const char *audit_kind_word(enum audit_kind kind);
+/* "aborted 12, dropped 3".  malloc'ed, or NULL. */
+char *audit_words(const struct audit_entry *e);
+
+/* audit_work.c: what was done to deferred work by hand.  Where that can not be
+ * read it says so, and the rest goes on.  0 or BIDE_ENOMEM. */
+int audit_add_work(struct audit *a);
+/* audit.c: NULL without memory. */
+struct audit_entry *audit_new_entry(struct audit *a, enum audit_kind kind,
+                                    const char *name, const char *scope,
+                                    uint64_t when_ns);
+
+/* audit_show.c: 0 or BIDE_ENOMEM. */
+int audit_table(const struct audit *a);
+int audit_json(const struct audit *a);
+int audit_csv(const struct audit *a);
+
+#endif

@@ -1,0 +1,204 @@
+#include "audit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/command/when.h"
+#include "cli/out/csv.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+
+/* ---- for people ---- */
+
+/* A span of calls as "08:00:00 for 7m"; dates are said in full, since the
+ * paper may be read another day. */
+static void
+time_cell(struct table *t, const struct audit_entry *e)
+{
+    char when[64], length[32];
+
+    when_write_iso(e->when_ns, when, sizeof(when));
+    if (e->end_ns > e->when_ns) {
+        table_cell(
+            t, 0, "%s, %s", when,
+            duration_round(e->end_ns - e->when_ns, length, sizeof(length)));
+    } else {
+        table_cell(t, 0, "%s", when);
+    }
+}
+
+static int
+fill(struct table *t, const struct audit *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct audit_entry *e = &a->list[i];
+        char *words = audit_words(e);
+
+        if (!words) {
+            return BIDE_ENOMEM;
+        }
+        table_row(t);
+        time_cell(t, e);
+        table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
+        table_cell(t, 2, "%s", audit_kind_word(e->kind));
+        table_cell(t, 3, "%s", words);
+        if (e->who) {
+            table_cell(t, 4, "%s", e->who);
+        }
+        if (e->note) {
+            table_cell(t, 5, "%s", e->note);
+        }
+        if (e->kind == AUDIT_FORCED) {
+            table_mark_row(t);
+        }
+        free(words);
+    }
+    return 0;
+}
+
+static void
+print_sums(const struct audit *a)
+{
+    uint64_t kinds[AUDIT_CALLS + 1] = {0};
+    struct audit_entry sum = {.kind = AUDIT_CALLS};
+    uint64_t dropped = 0;
+    char *words, number[32], times[32];
+
+    for (size_t i = 0; i < a->count; i++) {
+        const struct audit_entry *e = &a->list[i];
+
+        kinds[e->kind]++;
+        sum.calls += e->calls;
+        dropped += e->dropped;
+        for (size_t k = 0; k < AUDIT_COUNT; k++) {
+            sum.count[k] += e->count[k];
+        }
+    }
+    printf("\n%s %s, %llu of them forced a state; breakers opened %s %s",
+           text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], number,
+                      sizeof(number)),
+           text_plural(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], "change",
+                       "changes"),
+           (unsigned long long)kinds[AUDIT_FORCED],
+           text_count(a->opened, times, sizeof(times)),
+           text_plural(a->opened, "time", "times"));
+    if (dropped > 0) {
+        printf("; %s of deferred work dropped",
+               text_count(dropped, number, sizeof(number)));
+    }
+    words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
+    printf("%s%s.\n", words ? "; in these times " : "", words ? words : "");
+    free(words);
+    if (a->damaged > 0) {
+        printf("%llu damaged %s passed over.\n", (unsigned long long)a->damaged,
+               text_plural(a->damaged, "record or page was",
+                           "records or pages were"));
+    }
+}
+
+int
+audit_table(const struct audit *a)
+{
+    static const struct table_column columns[] = {
+        {"WHEN", 0},          {"POLICY", TABLE_NAME}, {"KIND", 0},
+        {"WHAT", TABLE_WRAP}, {"WHO", TABLE_WRAP},    {"NOTE", TABLE_WRAP}};
+    char since[64], until[64];
+    struct table *t;
+    int rc;
+
+    printf("%s%s%s%s to %s\n\n", a->name ? a->name : "All policies", ", ",
+           a->since_ns > 0 ? "" : "from the beginning",
+           a->since_ns > 0 ? when_write_iso(a->since_ns, since, sizeof(since))
+                           : "",
+           when_write_iso(a->until_ns < a->now_ns ? a->until_ns : a->now_ns,
+                          until, sizeof(until)));
+    if (a->count == 0) {
+        puts("Nothing was changed, and no calls were given up.");
+        return 0;
+    }
+    t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    rc = fill(t, a);
+    if (rc) {
+        table_free(t);
+        return rc;
+    }
+    rc = table_print(t);
+    if (!rc) {
+        print_sums(a);
+    }
+    return rc;
+}
+
+/* ---- for programs ---- */
+
+int
+audit_json(const struct audit *a)
+{
+    static const char *const words[] = {
+#define X(counter, word) [AUDIT_##counter] = word,
+        AUDIT_COUNTS(X)
+#undef X
+    };
+    struct json *object = json_object_new(), *array;
+
+    json_put_count(object, "damaged", a->damaged);
+    array = json_in_array(object, "entries");
+    for (size_t i = 0; i < a->count; i++) {
+        const struct audit_entry *e = &a->list[i];
+        struct json *j = json_add_object(array);
+
+        json_put_s(j, "when", e->when_ns);
+        json_put_s(j, "end", e->end_ns);
+        json_put_text(j, "policy", e->name);
+        json_put_text(j, "scope", e->scope);
+        json_put_text(j, "kind", audit_kind_word(e->kind));
+        if (e->what) {
+            json_put_text(j, "what", e->what);
+        }
+        if (e->who) {
+            json_put_text(j, "who", e->who);
+            json_put_text(j, "note", e->note ? e->note : "");
+        }
+        if (e->kind == AUDIT_WORK) {
+            json_put_count(j, "dropped", e->dropped);
+            json_put_count(j, "requeued", e->requeued);
+        }
+        if (e->kind == AUDIT_CALLS) {
+            json_put_count(j, "calls", e->calls);
+            for (size_t k = 0; k < AUDIT_COUNT; k++) {
+                json_put_count(j, words[k], e->count[k]);
+            }
+        }
+    }
+    return json_out(object);
+}
+
+int
+audit_csv(const struct audit *a)
+{
+    puts("when,end,policy,scope,kind,what,who,note");
+    for (size_t i = 0; i < a->count; i++) {
+        const struct audit_entry *e = &a->list[i];
+        char *words = audit_words(e);
+
+        if (!words) {
+            return BIDE_ENOMEM;
+        }
+        csv_time(e->when_ns);
+        putchar(',');
+        csv_time(e->end_ns);
+        putchar(',');
+        printf("%s,%s,%s,", e->name, e->scope, audit_kind_word(e->kind));
+        csv_text(words);
+        putchar(',');
+        csv_text(e->who ? e->who : "");
+        putchar(',');
+        csv_text(e->note ? e->note : "");
+        putchar('\n');
+        free(words);
+    }
+    return 0;
+}

@@ -1,0 +1,432 @@
+/* Adding up what was recorded, by policy, scope, version or time. */
+#include "history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+
+#define MINUTE_NS UINT64_C(60000000000)
+#define HOUR_NS (60 * MINUTE_NS)
+#define DAY_NS (24 * HOUR_NS)
+
+/* A row for each minute of five weeks is more than anybody reads. */
+enum { ROWS_MAX = 60000 };
+
+struct adding {
+    struct admin *registry;
+    struct history_rows *rows;
+    size_t room;
+    int rc;
+};
+
+/* ---- the rows ---- */
+
+uint64_t
+history_step_ns(enum history_by by)
+{
+    return by == BY_MINUTE ? MINUTE_NS : by == BY_HOUR ? HOUR_NS : 0;
+}
+
+static uint64_t
+slot_of(enum history_by by, uint64_t end_ns)
+{
+    uint64_t step = history_step_ns(by);
+
+    return step > 0 ? (end_ns + step - 1) / step * step : 0;
+}
+
+static void
+set_key(struct history_row *row, enum history_by by,
+        const struct history_interval *i)
+{
+    memset(row, 0, sizeof(*row));
+    strcpy(row->name, i->name);
+    if (by == BY_SCOPE) {
+        strcpy(row->scope, i->scope);
+    }
+    row->version = by == BY_VERSION ? i->version : 0;
+    row->slot_ns = slot_of(by, i->end_ns);
+}
+
+static int
+compare(const struct history_row *a, const struct history_row *b)
+{
+    int order = strcmp(a->name, b->name);
+
+    order = order ? order : strcmp(a->scope, b->scope);
+    if (order == 0) {
+        order = (a->version > b->version) - (a->version < b->version);
+    }
+    return order ? order
+                 : (a->slot_ns > b->slot_ns) - (a->slot_ns < b->slot_ns);
+}
+
+/* Where it is, or where it belongs. */
+static size_t
+place_of(const struct history_rows *rows, const struct history_row *key)
+{
+    size_t low = 0, high = rows->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare(&rows->list[middle], key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct history_row *
+row_for(struct adding *a, const struct history_row *key)
+{
+    struct history_rows *rows = a->rows;
+    size_t at = place_of(rows, key);
+
+    if (at < rows->count && compare(&rows->list[at], key) == 0) {
+        return &rows->list[at];
+    }
+    if (rows->count == a->room) {
+        size_t room = a->room ? 2 * a->room : 16;
+        struct history_row *longer =
+            realloc(rows->list, room * sizeof(*longer));
+
+        if (!longer) {
+            return NULL;
+        }
+        rows->list = longer;
+        a->room = room;
+    }
+    memmove(&rows->list[at + 1], &rows->list[at],
+            (rows->count - at) * sizeof(*rows->list));
+    rows->list[at] = *key;
+    rows->list[at].begin_ns = UINT64_MAX;
+    rows->count++;
+    return &rows->list[at];
+}
+
+static int
+more_frequent(const void *x, const void *y)
+{
+    const struct history_outcome_count *a = x, *b = y;
+
+    if (a->count != b->count) {
+        return a->count < b->count ? 1 : -1;
+    }
+    return strcmp(a->name, b->name);
+}
+
+/* Figures are large: a row that is complete keeps what is shown of them. */
+static int
+finish(struct adding *a, struct history_row *row)
+{
+    const struct figures *f = row->figures;
+
+    if (!f) {
+        return 0;
+    }
+    past_figures(f, row->version, &row->stats);
+    row->outcomes = calloc(f->outcome_count + 1u, sizeof(*row->outcomes));
+    if (!row->outcomes) {
+        return BIDE_ENOMEM;
+    }
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        struct history_outcome_count *to = &row->outcomes[i];
+        const char *name =
+            past_outcome(admin_past(a->registry), f->outcome[i].id);
+
+        strncpy(to->name, name, sizeof(to->name) - 1);
+        to->count = f->outcome[i].count;
+    }
+    row->outcome_count = f->outcome_count;
+    qsort(row->outcomes, row->outcome_count, sizeof(*row->outcomes),
+          more_frequent);
+    free(row->figures);
+    row->figures = NULL;
+    return 0;
+}
+
+/* Of rows by time, those before this one are complete: intervals come in the
+ * order of their ends. */
+static int
+finish_before(struct adding *a, const struct history_row *row)
+{
+    int rc = 0;
+
+    if (row->slot_ns == 0 || !a->rows->name) {
+        return 0;
+    }
+    for (size_t i = (size_t)(row - a->rows->list); i > 0 && rc == 0; i--) {
+        if (!a->rows->list[i - 1].figures) {
+            break;
+        }
+        rc = finish(a, &a->rows->list[i - 1]);
+    }
+    return rc;
+}
+
+/* ---- the plot's bins ---- */
+
+static void
+bins_begin(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
+{
+    static const uint64_t steps[] = {
+        MINUTE_NS,      2 * MINUTE_NS, 5 * MINUTE_NS, 10 * MINUTE_NS,
+        30 * MINUTE_NS, HOUR_NS,       2 * HOUR_NS,   6 * HOUR_NS,
+        12 * HOUR_NS,   DAY_NS,        2 * DAY_NS,    7 * DAY_NS};
+    uint64_t span = last_ns > first_ns ? last_ns - first_ns : 1;
+    size_t i = 0;
+
+    while (i + 1 < sizeof(steps) / sizeof(steps[0]) &&
+           span / steps[i] + 2 > HISTORY_BINS) {
+        i++;
+    }
+    rows->bins.step_ns = steps[i];
+    while (span / rows->bins.step_ns + 2 > HISTORY_BINS) {
+        rows->bins.step_ns *= 2;
+    }
+    rows->bins.first_ns = first_ns / rows->bins.step_ns * rows->bins.step_ns;
+}
+
+/* The first of all intervals has come: so much may follow. */
+static void
+bins_prepare(struct history_rows *rows, const struct history_interval *i)
+{
+    uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
+    uint64_t last =
+        rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+
+    first = first > 0 && i->end_ns - first < 730 * DAY_NS ? first : i->begin_ns;
+    bins_begin(rows, first, last);
+}
+
+static size_t
+bin_of(const struct history_bins *b, uint64_t ns)
+{
+    uint64_t at = ns > b->first_ns ? (ns - b->first_ns) / b->step_ns : 0;
+
+    return at < HISTORY_BINS ? (size_t)at : HISTORY_BINS - 1;
+}
+
+/* How much of an interval lies within a bin. */
+static double
+share_of(const struct history_bins *b, const struct history_interval *i,
+         size_t at)
+{
+    uint64_t begin = b->first_ns + at * b->step_ns, end = begin + b->step_ns;
+
+    begin = begin > i->begin_ns ? begin : i->begin_ns;
+    end = end < i->end_ns ? end : i->end_ns;
+    return end > begin && i->end_ns > i->begin_ns
+               ? (double)(end - begin) / (double)(i->end_ns - i->begin_ns)
+               : 0;
+}
+
+static int
+spread(struct history_bins *b, const struct history_interval *i, size_t at,
+       bool all)
+{
+    const struct figures *f = i->figures;
+    const double amounts[HISTORY_AMOUNTS] = {
+        [AMOUNT_CALLS] = (double)figures_calls(f),
+        [AMOUNT_RETRIES] = (double)f->counter[COUNTER_RETRIES],
+        [AMOUNT_GIVEN_UP] = (double)figures_exhausted(f),
+        [AMOUNT_REFUSED] = (double)f->counter[COUNTER_REFUSED],
+    };
+    double share = all ? 1 : share_of(b, i, at);
+
+    if (!b->bin[at]) {
+        b->bin[at] = calloc(1, sizeof(*b->bin[at]));
+        if (!b->bin[at]) {
+            return BIDE_ENOMEM;
+        }
+    }
+    figures_add(b->bin[at], f);
+    for (size_t k = 0; k < HISTORY_AMOUNTS; k++) {
+        b->amount[k][at] += amounts[k] * share;
+    }
+    return 0;
+}
+
+static int
+add_to_bins(struct history_rows *rows, const struct history_interval *i)
+{
+    struct history_bins *b = &rows->bins;
+    size_t first, last, at;
+
+    if (b->step_ns == 0) {
+        bins_prepare(rows, i);
+    }
+    first = bin_of(b, i->begin_ns);
+    last = bin_of(b, i->end_ns > 0 ? i->end_ns - 1 : 0);
+    for (at = first < last ? first : last; at <= last; at++) {
+        int rc = spread(b, i, at, first == last);
+
+        if (rc) {
+            return rc;
+        }
+    }
+    b->count = last + 1 > b->count ? last + 1 : b->count;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int
+add_interval(void *arg, const struct history_interval *i)
+{
+    struct adding *a = arg;
+    struct history_rows *rows = a->rows;
+    struct history_row key, *row;
+    int rc = rows->name ? add_to_bins(rows, i) : 0;
+
+    if (*i->name == '@') {
+        return 0; /* a budget's group */
+    }
+    set_key(&key, rows->by, i);
+    row = rc ? NULL : row_for(a, &key);
+    if (row && !row->figures && !row->outcomes) {
+        row->figures = calloc(1, sizeof(*row->figures));
+    }
+    if (!row || !row->figures || finish_before(a, row)) {
+        return a->rc = BIDE_ENOMEM;
+    }
+    if (rows->count > ROWS_MAX) {
+        return a->rc = BIDE_EFULL;
+    }
+    figures_add(row->figures, i->figures);
+    row->begin_ns = i->begin_ns < row->begin_ns ? i->begin_ns : row->begin_ns;
+    row->end_ns = i->end_ns > row->end_ns ? i->end_ns : row->end_ns;
+    rows->begin_ns =
+        row->begin_ns < rows->begin_ns ? row->begin_ns : rows->begin_ns;
+    rows->end_ns = row->end_ns > rows->end_ns ? row->end_ns : rows->end_ns;
+    return 0;
+}
+
+int
+history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
+              uint64_t *out_until)
+{
+    static const enum option options[] = {OPTION_SINCE, OPTION_UNTIL};
+    uint64_t times[] = {0, UINT64_MAX};
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = line->option[options[i]];
+
+        if (text && when_read(text, now_ns, &times[i])) {
+            return say_usage(line,
+                             "--%s %s: a date, a time, -2h, today, "
+                             "yesterday",
+                             option_rows[options[i]].name, text);
+        }
+    }
+    if (times[0] >= times[1]) {
+        return say_usage(line, "--since is not before --until");
+    }
+    if (times[0] > now_ns) {
+        return say_usage(line, "--since %s: that is still to come",
+                         line->option[OPTION_SINCE]);
+    }
+    *out_since = times[0];
+    *out_until = times[1];
+    return 0;
+}
+
+static int
+read_by(struct command_line *line, struct history_rows *rows)
+{
+    static const char *const words[] = {[BY_POLICY] = "policy",
+                                        [BY_SCOPE] = "scope",
+                                        [BY_VERSION] = "version",
+                                        [BY_MINUTE] = "minute",
+                                        [BY_HOUR] = "hour"};
+    const char *text = line->option[OPTION_BY];
+
+    rows->by = rows->name ? BY_VERSION : BY_POLICY;
+    for (size_t i = 0; text && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i], text) == 0) {
+            rows->by = (enum history_by)i;
+            text = NULL;
+        }
+    }
+    if (text) {
+        return say_usage(line,
+                         "--by %s: minute, hour, version, scope or "
+                         "policy",
+                         text);
+    }
+    if (!rows->name && rows->by != BY_POLICY) {
+        return say_usage(line, "--by %s: of which policy?",
+                         line->option[OPTION_BY]);
+    }
+    rows->beside = rows->by == BY_VERSION && line->option[OPTION_BY];
+    return 0;
+}
+
+/* Up to two days minutes are read as such, so that the plot is exact. */
+static struct history_range
+range_of(const struct history_rows *rows)
+{
+    uint64_t until =
+        rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+
+    return (struct history_range){
+        .name = rows->name,
+        .since_ns = rows->since_ns,
+        .until_ns = rows->until_ns,
+        .minutes =
+            rows->by == BY_MINUTE || (rows->name && until > rows->since_ns &&
+                                      until - rows->since_ns <= 2 * DAY_NS),
+    };
+}
+
+int
+history_read_rows(struct command_line *line, struct history_rows *out)
+{
+    struct adding a = {.registry = line->registry, .rows = out};
+    struct history_range range;
+    int rc, status;
+
+    *out = (struct history_rows){.name = line->operands[0],
+                                 .now_ns = clock_realtime_ns(),
+                                 .begin_ns = UINT64_MAX};
+    status = read_by(line, out);
+    if (status == 0) {
+        status =
+            history_times(line, out->now_ns, &out->since_ns, &out->until_ns);
+    }
+    if (status) {
+        return status;
+    }
+    range = range_of(out);
+    rc = past_each_interval(admin_past(line->registry), &range, add_interval,
+                            &a, &out->past);
+    for (size_t i = 0; i < out->count && !rc; i++) {
+        rc = a.rc = finish(&a, &out->list[i]);
+    }
+    if (a.rc == BIDE_EFULL) {
+        say("more than %d rows: ask for less time, or --by hour", ROWS_MAX);
+        return STATUS_NO;
+    }
+    return a.rc ? say_no_memory() : rc ? say_failure(rc, "history") : 0;
+}
+
+void
+history_free(struct history_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        free(rows->list[i].outcomes);
+        free(rows->list[i].figures);
+        free(rows->list[i].who);
+        free(rows->list[i].note);
+    }
+    for (size_t i = 0; i < HISTORY_BINS; i++) {
+        free(rows->bins.bin[i]);
+    }
+    free(rows->list);
+}

@@ -1,0 +1,481 @@
+/* Rows of history for people, and the command itself. */
+#include "history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/count.h"
+
+enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
+
+/* ---- figures, as columns or as lines ---- */
+
+enum shape { CALLS, COUNT, SHARE, TIME, LATENCY };
+
+static const struct {
+    const char *title;
+    enum shape shape;
+    size_t offset;
+    bool if_any;
+} figures[] = {
+#define AT(field) offsetof(struct bide_stats, field)
+    {"CALLS", CALLS, 0, false},
+    {"OK", SHARE, AT(succeeded), false},
+    {"RECOVERED", SHARE, AT(recovered), false},
+    {"ABORTED", SHARE, AT(aborted), true},
+    {"DEFERRED", SHARE, AT(deferred), true},
+    {"DROPPED", SHARE, AT(dropped), true},
+    {"REFUSED", SHARE, AT(refused), true},
+    {"REJECTED", SHARE, AT(rejected), true},
+    {"CANCELLED", SHARE, AT(cancelled), true},
+    {"ATTEMPTS", COUNT, AT(attempts), false},
+    {"RETRIES", COUNT, AT(retries), false},
+    {"SLEPT", TIME, AT(slept_ns), false},
+    {"P50", LATENCY, AT(latency_succeeded.p50_ms), false},
+    {"P95", LATENCY, AT(latency_succeeded.p95_ms), false},
+    {"P99", LATENCY, AT(latency_succeeded.p99_ms), false},
+#undef AT
+};
+enum { FIGURES = sizeof(figures) / sizeof(figures[0]), FIRST_ATTEMPTS = 9 };
+
+static uint64_t
+count_at(const struct bide_stats *s, size_t offset)
+{
+    uint64_t count;
+
+    memcpy(&count, (const char *)s + offset, sizeof(count));
+    return count;
+}
+
+static bool
+is_shown(const struct history_rows *rows, size_t figure)
+{
+    bool any = !figures[figure].if_any;
+
+    for (size_t i = 0; i < rows->count && !any; i++) {
+        any = count_at(&rows->list[i].stats, figures[figure].offset) > 0;
+    }
+    return any;
+}
+
+/* Needs 32 bytes. */
+static const char *
+write_figure(const struct bide_stats *s, size_t figure, char *out, size_t size)
+{
+    size_t offset = figures[figure].offset;
+    double ms;
+
+    switch (figures[figure].shape) {
+    case CALLS:
+        return text_count(count_calls(s), out, size);
+    case COUNT:
+        return text_count(count_at(s, offset), out, size);
+    case SHARE:
+        return text_share(count_at(s, offset), count_calls(s), 2, out, size);
+    case TIME:
+        return duration_round(count_at(s, offset), out, size);
+    case LATENCY:
+        memcpy(&ms, (const char *)s + offset, sizeof(ms));
+        return s->latency_succeeded.count > 0
+                   ? duration_round((uint64_t)(ms * 1e6), out, size)
+                   : "-";
+    }
+    return "-";
+}
+
+/* ---- a row for each ---- */
+
+/* Nobody recorded in between. */
+static bool
+is_long(const struct history_rows *rows, const struct history_row *row)
+{
+    uint64_t usual = history_step_ns(rows->by);
+
+    return row->end_ns - row->begin_ns > usual + usual / 2;
+}
+
+static void
+row_label(struct table *t, const struct history_rows *rows,
+          const struct history_row *row)
+{
+    char text[64], length[32];
+
+    switch (rows->by) {
+    case BY_POLICY:
+        table_cell(t, 0, "%s", row->name);
+        break;
+    case BY_SCOPE:
+        table_cell(t, 0, "%s", *row->scope ? row->scope : "-");
+        break;
+    case BY_VERSION:
+        if (row->version == 0) {
+            table_cell(t, 0, "not defined");
+        } else if (row->force_ns > 0) {
+            table_cell(t, 0, "v%u, %s", row->version,
+                       duration_round(row->force_ns, text, sizeof(text)));
+        } else {
+            table_cell(t, 0, "v%u", row->version);
+        }
+        break;
+    case BY_MINUTE:
+    case BY_HOUR:
+        when_write(row->begin_ns, rows->now_ns, text, sizeof(text));
+        if (is_long(rows, row)) {
+            table_cell(t, 0, "%s, %s", text,
+                       duration_round(row->end_ns - row->begin_ns, length,
+                                      sizeof(length)));
+        } else {
+            table_cell(t, 0, "%s", text);
+        }
+        break;
+    }
+}
+
+static const char *
+label_title(enum history_by by)
+{
+    return by == BY_POLICY    ? "POLICY"
+           : by == BY_SCOPE   ? "SCOPE"
+           : by == BY_VERSION ? "VERSION"
+                              : "FROM";
+}
+
+/* Of the figures from `first` to before `end`. */
+static struct table *
+make_table(const struct history_rows *rows, size_t first, size_t end)
+{
+    struct table_column columns[FIGURES + 1] = {
+        {label_title(rows->by), TABLE_NAME}};
+    size_t which[FIGURES], count = 0;
+    char text[32];
+    struct table *t;
+
+    for (size_t i = first; i < end; i++) {
+        if (is_shown(rows, i)) {
+            which[count++] = i;
+            columns[count] =
+                (struct table_column){figures[i].title, TABLE_RIGHT};
+        }
+    }
+    t = table_new(columns, count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        table_row(t);
+        row_label(t, rows, &rows->list[i]);
+        for (size_t k = 0; k < count; k++) {
+            table_cell(t, k + 1, "%s",
+                       write_figure(&rows->list[i].stats, which[k], text,
+                                    sizeof(text)));
+        }
+    }
+    return t;
+}
+
+static int
+print_rows(const struct history_rows *rows)
+{
+    struct table *t = make_table(rows, 0, FIGURES);
+
+    if (table_fits(t)) {
+        return table_print(t);
+    }
+    table_free(t);
+    if (table_print(make_table(rows, 0, FIRST_ATTEMPTS))) {
+        return BIDE_ENOMEM;
+    }
+    putchar('\n');
+    return table_print(make_table(rows, FIRST_ATTEMPTS, FIGURES));
+}
+
+/* ---- versions side by side ---- */
+
+static void
+beside_line(struct table *t, const char *title)
+{
+    table_row(t);
+    table_cell(t, 0, "%s", title);
+}
+
+static void
+beside_change(struct table *t, const struct history_rows *rows, size_t first)
+{
+    char text[64];
+
+    beside_line(t, "made");
+    for (size_t i = first; i < rows->count; i++) {
+        if (rows->list[i].who) {
+            table_cell(t, i - first + 1, "%s",
+                       when_write(rows->list[i].when_ns, rows->now_ns, text,
+                                  sizeof(text)));
+        }
+    }
+    beside_line(t, "by");
+    for (size_t i = first; i < rows->count; i++) {
+        if (rows->list[i].who) {
+            table_cell(t, i - first + 1, "%s", rows->list[i].who);
+        }
+    }
+    beside_line(t, "note");
+    for (size_t i = first; i < rows->count; i++) {
+        if (rows->list[i].note && *rows->list[i].note) {
+            table_cell(t, i - first + 1, "%s", rows->list[i].note);
+        }
+    }
+    beside_line(t, "in force");
+    for (size_t i = first; i < rows->count; i++) {
+        if (rows->list[i].force_ns > 0) {
+            table_cell(
+                t, i - first + 1, "%s",
+                duration_round(rows->list[i].force_ns, text, sizeof(text)));
+        }
+    }
+}
+
+static void
+write_lower(const char *title, char out[16])
+{
+    size_t i = 0;
+
+    for (; title[i] && i < 15; i++) {
+        out[i] =
+            (char)(title[i] >= 'A' && title[i] <= 'Z' ? title[i] - 'A' + 'a'
+                                                      : title[i]);
+    }
+    out[i] = '\0';
+}
+
+static int
+print_beside(const struct history_rows *rows)
+{
+    struct table_column columns[BESIDE_MAX + 1] = {{"", 0}};
+    char titles[BESIDE_MAX][16], text[32], lower[16];
+    size_t first = rows->count > BESIDE_MAX ? rows->count - BESIDE_MAX : 0;
+    struct table *t;
+
+    for (size_t i = first; i < rows->count; i++) {
+        snprintf(titles[i - first], sizeof(titles[0]), "V%u",
+                 rows->list[i].version);
+        columns[i - first + 1] =
+            (struct table_column){titles[i - first], TABLE_WRAP};
+    }
+    t = table_new(columns, rows->count - first + 1);
+    beside_change(t, rows, first);
+    for (size_t k = 0; k < FIGURES; k++) {
+        if (!is_shown(rows, k)) {
+            continue;
+        }
+        write_lower(figures[k].title, lower);
+        beside_line(t, lower);
+        for (size_t i = first; i < rows->count; i++) {
+            table_cell(
+                t, i - first + 1, "%s",
+                write_figure(&rows->list[i].stats, k, text, sizeof(text)));
+        }
+    }
+    if (table_print(t)) {
+        return BIDE_ENOMEM;
+    }
+    if (first > 0) {
+        printf("%zu earlier %s not shown: --json has them\n", first,
+               text_plural(first, "version is", "versions are"));
+    }
+    return 0;
+}
+
+/* ---- around the table ---- */
+
+static void
+print_title(const struct history_rows *rows)
+{
+    char begin[64], end[64];
+
+    if (rows->name) {
+        text_put(stdout, rows->name, false);
+        fputs(", ", stdout);
+    }
+    printf("%s to %s\n\n",
+           when_write(rows->begin_ns, rows->now_ns, begin, sizeof(begin)),
+           when_write(rows->end_ns, rows->now_ns, end, sizeof(end)));
+}
+
+/* The sum over rows: a name once. */
+static void
+print_outcomes(const struct history_rows *rows)
+{
+    struct history_outcome_count *sums = NULL;
+    size_t count = 0, all = 0;
+    uint64_t total = 0;
+    char share[32];
+
+    for (size_t i = 0; i < rows->count; i++) {
+        all += rows->list[i].outcome_count;
+    }
+    sums = all > 0 ? calloc(all, sizeof(*sums)) : NULL;
+    for (size_t i = 0; sums && i < rows->count; i++) {
+        for (size_t k = 0; k < rows->list[i].outcome_count; k++) {
+            const struct history_outcome_count *o = &rows->list[i].outcomes[k];
+            size_t at = 0;
+
+            while (at < count && strcmp(sums[at].name, o->name) != 0) {
+                at++;
+            }
+            memcpy(sums[at].name, o->name, sizeof(o->name));
+            sums[at].count += o->count;
+            total += o->count;
+            count += at == count;
+        }
+    }
+    if (total > 0) {
+        fputs("\noutcomes", stdout);
+        for (size_t shown = 0; shown < OUTCOMES_SHOWN; shown++) {
+            size_t most = 0;
+
+            for (size_t k = 1; k < count; k++) {
+                most = sums[k].count > sums[most].count ? k : most;
+            }
+            if (sums[most].count == 0) {
+                break;
+            }
+            fputs("   ", stdout);
+            text_put(stdout, sums[most].name, false);
+            printf(" %s", text_share(sums[most].count, total, 0, share,
+                                     sizeof(share)));
+            sums[most].count = 0;
+        }
+        putchar('\n');
+    }
+    free(sums);
+}
+
+static void
+print_source(const struct history_rows *rows)
+{
+    char when[64];
+
+    if (rows->past.recorded_ns == 0 &&
+        (rows->past.damaged > 0 || rows->past.pending_unknown)) {
+        puts("\nWhat was recorded last cannot be read any more: see bide "
+             "doctor.");
+    } else if (rows->past.recorded_ns == 0) {
+        puts("\nNothing was recorded yet: these are the counts since the live "
+             "state began.\nbide record --every 1m keeps history.");
+    } else if (rows->now_ns > rows->past.recorded_ns &&
+               rows->now_ns - rows->past.recorded_ns > 600000000000) {
+        printf("\nLast recorded %s: what came later is one interval.\n",
+               when_write(rows->past.recorded_ns, rows->now_ns, when,
+                          sizeof(when)));
+    }
+    if (rows->since_ns > 0 && rows->since_ns < rows->past.hours_from_ns) {
+        printf("\nHistory begins %s: what was before has been removed.\n",
+               when_write(rows->past.hours_from_ns, rows->now_ns, when,
+                          sizeof(when)));
+    }
+}
+
+static void
+print_nothing(const struct history_rows *rows)
+{
+    char since[64], until[64];
+
+    fputs("No calls", stdout);
+    if (rows->name) {
+        fputs(" of ", stdout);
+        text_put(stdout, rows->name, false);
+    }
+    if (rows->since_ns > 0) {
+        printf(" since %s",
+               when_write(rows->since_ns, rows->now_ns, since, sizeof(since)));
+    }
+    if (rows->until_ns != UINT64_MAX) {
+        printf(" until %s",
+               when_write(rows->until_ns, rows->now_ns, until, sizeof(until)));
+    }
+    puts(" were recorded.");
+}
+
+int
+history_print(const struct history_rows *rows)
+{
+    int rc;
+
+    if (rows->count == 0) {
+        print_nothing(rows);
+        print_source(rows);
+        return 0;
+    }
+    print_title(rows);
+    rc = rows->beside ? print_beside(rows) : print_rows(rows);
+    if (rc) {
+        return rc;
+    }
+    if (rows->name) {
+        history_plot(rows);
+        print_outcomes(rows);
+    }
+    print_source(rows);
+    return 0;
+}
+
+/* ---- the command ---- */
+
+bool
+history_asked(const struct command_line *line)
+{
+    return line->option[OPTION_SINCE] || line->option[OPTION_UNTIL] ||
+           line->option[OPTION_BY] || line->option[OPTION_CSV];
+}
+
+void
+history_say_damaged(const struct past_known *past, uint64_t count)
+{
+    say("history: %llu damaged %s passed over", (unsigned long long)count,
+        text_plural(count, "record or page was", "records or pages were"));
+    if (past->pending_unknown) {
+        say("history: what was counted since the last recording is not known: "
+            "bide record goes on from now");
+    }
+}
+
+static int
+print(struct command_line *line, struct history_rows *rows)
+{
+    int rc = 0;
+
+    if (rows->past.damaged > 0) {
+        history_say_damaged(&rows->past, rows->past.damaged);
+    }
+    if (line->option[OPTION_CSV]) {
+        history_csv(rows);
+    } else {
+        rc = line->option[OPTION_JSON] ? history_json(rows)
+                                       : history_print(rows);
+    }
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+int
+history_command(struct command_line *line)
+{
+    struct history_rows rows;
+    int status;
+
+    if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
+        return say_usage(line, "--csv or --json");
+    }
+    status = history_read_rows(line, &rows);
+    if (status == 0 && rows.name && rows.count == 0) {
+        status = say_unless_policy(line->registry, rows.name);
+    }
+    if (status == 0 && rows.by == BY_VERSION) {
+        status = history_versions(line, &rows);
+    }
+    if (status == 0) {
+        status = print(line, &rows);
+    }
+    history_free(&rows);
+    return status;
+}

@@ -1,0 +1,374 @@
+/* Keeping history: bide record, once or again and again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/command/level.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/text.h"
+#include "cli/policy/setting.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+enum {
+    RUNNING_MAX = 16, /* commands of --on-change at a time */
+    VARIABLE_MAX = 256,
+};
+
+struct recorder {
+    struct command_line *line;
+    struct recorder_options how;
+    bool again;            /* --every */
+    const char *on_change; /* NULL: none */
+    char said[1200];       /* the last failure, not to be said twice */
+    int running;           /* commands of --on-change */
+};
+
+extern char **environ;
+
+/* ---- options ---- */
+
+static int
+read_time(struct command_line *line, enum option option, uint64_t least_ns,
+          uint64_t preset_ns, uint64_t *out)
+{
+    const char *text = line->option[option], *why = NULL;
+    char hint[64] = "", least[32];
+
+    *out = preset_ns;
+    if (!text) {
+        return 0;
+    }
+    if (duration_read(text, out, &why, hint, sizeof(hint))) {
+        return say_usage(line, "--%s %s: %s", option_rows[option].name, text,
+                         why);
+    }
+    if (*out < least_ns || *out == DURATION_NONE) {
+        return say_usage(line, "--%s %s: at least %s", option_rows[option].name,
+                         text, duration_write(least_ns, least, sizeof(least)));
+    }
+    return 0;
+}
+
+static int
+read_options(struct command_line *line, struct recorder *r)
+{
+    const uint64_t minute = 60 * SECOND_NS, hour = 60 * minute;
+    int status;
+
+    r->line = line;
+    r->again = line->option[OPTION_EVERY] != NULL;
+    r->on_change = line->option[OPTION_ON_CHANGE];
+    status = read_time(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
+    if (status == 0) {
+        status = read_time(line, OPTION_KEEP_MINUTES, hour,
+                           RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
+    }
+    if (status == 0) {
+        status = read_time(line, OPTION_KEEP_HOURS, 24 * hour,
+                           RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
+    }
+    return status ? status : setting_size(line, &r->how.keep.bytes);
+}
+
+/* ---- --on-change ---- */
+
+struct variables {
+    size_t count;
+    char text[8][VARIABLE_MAX];
+};
+
+static void
+set(struct variables *v, const char *name, const char *value)
+{
+    snprintf(v->text[v->count++], VARIABLE_MAX, "%s=%s", name, value);
+}
+
+static void
+set_share(struct variables *v, const char *name, uint64_t part, uint64_t whole)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.3f",
+             whole > 0 ? 100 * (double)part / (double)whole : 0.0);
+    set(v, name, text);
+}
+
+static void
+set_all(struct variables *v, const struct level_change *c)
+{
+    char text[32];
+
+    set(v, "BIDE_POLICY", c->name);
+    set(v, "BIDE_OLD_LEVEL", level_word(c->before));
+    set(v, "BIDE_LEVEL", level_word(c->now));
+    set(v, "BIDE_WHY", c->words);
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);
+    set(v, "BIDE_CALLS", text);
+    set_share(v, "BIDE_RETRIES_PCT", c->seen.retries, c->seen.attempts);
+    set_share(v, "BIDE_GIVEN_UP_PCT", c->seen.exhausted, c->seen.calls);
+    snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
+    set(v, "BIDE_P95_MS", text);
+}
+
+static bool
+is_replaced(const struct variables *v, const char *variable)
+{
+    size_t length = strcspn(variable, "=") + 1;
+
+    for (size_t i = 0; i < v->count; i++) {
+        if (strncmp(v->text[i], variable, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What this process has, and ours.  NULL: no memory.  Free the array only. */
+static char **
+environment(struct variables *v)
+{
+    size_t count = 0, n = 0;
+    char **all;
+
+    while (environ[count]) {
+        count++;
+    }
+    all = calloc(count + v->count + 1, sizeof(*all));
+    for (size_t i = 0; all && i < count; i++) {
+        if (!is_replaced(v, environ[i])) {
+            all[n++] = environ[i];
+        }
+    }
+    for (size_t i = 0; all && i < v->count; i++) {
+        all[n++] = v->text[i];
+    }
+    return all;
+}
+
+/* The command gets signals as a program expects them, and no input. */
+static int
+spawn(const char *command, char **variables, pid_t *out)
+{
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, usual;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    if (posix_spawn_file_actions_init(&actions)) {
+        return ENOMEM;
+    }
+    if (posix_spawnattr_init(&attributes)) {
+        posix_spawn_file_actions_destroy(&actions);
+        return ENOMEM;
+    }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+                                     O_RDONLY, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    rc = posix_spawn(out, "/bin/sh", &actions, &attributes, argv, variables);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+/* It is not waited for: a slow one must not keep the next minute from being
+ * recorded. */
+static void
+run_command(struct recorder *r, const struct level_change *change)
+{
+    struct variables v = {.count = 0};
+    char **all;
+    pid_t child;
+    int error;
+
+    if (r->running >= RUNNING_MAX) {
+        say("--on-change: %d commands are still running: not run for %s",
+            RUNNING_MAX, change->name);
+        return;
+    }
+    set_all(&v, change);
+    all = environment(&v);
+    error = all ? spawn(r->on_change, all, &child) : ENOMEM;
+    free(all);
+    if (error) {
+        say("--on-change: %s", strerror(error));
+    } else {
+        r->running++;
+    }
+}
+
+static void
+reap(struct recorder *r, bool wait)
+{
+    int status;
+
+    while (r->running > 0 && waitpid(-1, &status, wait ? 0 : WNOHANG) > 0) {
+        r->running--;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+            say("--on-change: the command failed: %s %d",
+                WIFEXITED(status) ? "exit status" : "signal",
+                WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        }
+    }
+}
+
+/* ---- one recording ---- */
+
+static void
+print_recorded(const struct recorded *done)
+{
+    char begin[64], end[64];
+
+    if (done->nothing) {
+        puts("nothing to record: no service has begun yet");
+    } else if (done->done) {
+        puts("recorded already");
+    } else {
+        printf("%s to %s: %u %s, history of %.1f MiB",
+               when_write_iso(done->result.begin_ns, begin, sizeof(begin)),
+               when_write_iso(done->result.end_ns, end, sizeof(end)),
+               done->result.cells,
+               text_plural(done->result.cells, "policy or scope",
+                           "policies and scopes"),
+               (double)done->result.bytes / (1 << 20));
+        if (done->result.pruned > 0) {
+            printf(", %u old records removed", done->result.pruned);
+        }
+        putchar('\n');
+    }
+    for (size_t i = 0; i < done->change_count; i++) {
+        const struct level_change *c = &done->changes[i];
+
+        printf("%s: %s -> %s%s%s\n", c->name, level_word(c->before),
+               level_word(c->now), *c->words ? ": " : "", c->words);
+    }
+    fflush(stdout);
+}
+
+/* Again and again: a trouble that lasts is said once. */
+static int
+fail(struct recorder *r, int rc)
+{
+    if (!r->again) {
+        return say_failure(rc, "history");
+    }
+    if (strcmp(r->said, admin_why()) != 0) {
+        say_failure(rc, "history");
+        snprintf(r->said, sizeof(r->said), "%s", admin_why());
+    }
+    return say_status(rc);
+}
+
+static void
+say_rescued(const struct recording_result *done)
+{
+    if (!done->rescued) {
+        return;
+    }
+    say("history: it was damaged: %llu %s could not be read",
+        (unsigned long long)done->unreadable,
+        text_plural(done->unreadable, "record or page", "records and pages"));
+    say("the rest goes on in a new file; the damaged one is kept as "
+        "history.mdb.damaged");
+}
+
+static int
+record_once(struct recorder *r, struct admin *registry)
+{
+    struct recorded done;
+    int rc = past_record(admin_past(registry), &r->how, &done);
+
+    if (rc) {
+        return fail(r, rc);
+    }
+    r->said[0] = '\0';
+    say_rescued(&done.result);
+    if (r->line->option[OPTION_VERBOSE]) {
+        print_recorded(&done);
+    }
+    for (size_t i = 0; r->on_change && i < done.change_count; i++) {
+        run_command(r, &done.changes[i]);
+    }
+    recorded_free(&done);
+    return STATUS_DONE;
+}
+
+/* The registry and its live file may have been replaced meanwhile. */
+static void
+record_anew(struct recorder *r)
+{
+    struct admin *registry;
+    int rc = admin_open(r->line->option[OPTION_DIR], &registry);
+
+    if (rc) {
+        fail(r, rc);
+        return;
+    }
+    record_once(r, registry);
+    admin_close(registry);
+}
+
+/* ---- again ---- */
+
+/* To the next step of the clock; true: a signal asks for the end. */
+static bool
+wait_for_step(const struct recorder *r, const sigset_t *ends)
+{
+    uint64_t every = r->how.every_ns, now = clock_realtime_ns();
+    uint64_t left = every - now % every;
+    struct timespec limit = {(time_t)(left / SECOND_NS),
+                             (long)(left % SECOND_NS)};
+
+    return sigtimedwait(ends, NULL, &limit) > 0;
+}
+
+static int
+record_again(struct recorder *r)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    record_once(r, r->line->registry);
+    while (!wait_for_step(r, &ends)) {
+        reap(r, false);
+        record_anew(r);
+    }
+    return STATUS_DONE;
+}
+
+int
+record_command(struct command_line *line)
+{
+    struct recorder r = {.running = 0};
+    int status = read_options(line, &r);
+
+    if (status) {
+        return status;
+    }
+    if (r.again) {
+        return record_again(&r);
+    }
+    status = record_once(&r, line->registry);
+    reap(&r, true);
+    return status;
+}

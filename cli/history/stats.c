@@ -1,0 +1,496 @@
+/* What calls came to, since the live state began: bide stats. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/count.h"
+#include "cli/view/guard.h"
+#include "history.h"
+
+/* Outcomes shown to people; --json has them all. */
+enum { OUTCOMES_SHOWN = 8 };
+
+struct stats_cell {
+    struct admin_cell live;
+    struct admin_outcome *outcomes;
+    struct policy *policy; /* NULL: not defined, or not valid; the first one of
+                              a name owns it */
+    struct admin_guard guard;
+};
+
+struct stats_cells {
+    size_t count;
+    struct stats_cell *list; /* by name and scope */
+};
+
+/* Of its name. */
+static bool
+is_first(const struct stats_cells *cells, size_t i)
+{
+    return i == 0 ||
+           strcmp(cells->list[i - 1].live.name, cells->list[i].live.name) != 0;
+}
+
+static void
+cells_free(struct stats_cells *cells)
+{
+    for (size_t i = 0; i < cells->count; i++) {
+        free(cells->list[i].outcomes);
+        if (is_first(cells, i)) {
+            policy_free(cells->list[i].policy);
+        }
+    }
+    free(cells->list);
+}
+
+static int
+add_cell(void *arg, const struct admin_cell *c)
+{
+    struct stats_cells *cells = arg;
+    struct admin_outcome *outcomes =
+        calloc(c->outcome_count + 1, sizeof(*outcomes));
+    struct stats_cell *grown = cells->list;
+
+    if ((cells->count & (cells->count - 1)) == 0) {
+        grown = realloc(cells->list,
+                        (cells->count ? 2 * cells->count : 1) * sizeof(*grown));
+    }
+    if (grown) {
+        cells->list = grown;
+    }
+    if (!grown || !outcomes) {
+        free(outcomes);
+        return BIDE_ENOMEM;
+    }
+    if (c->outcome_count > 0) {
+        memcpy(outcomes, c->outcomes, c->outcome_count * sizeof(*outcomes));
+    }
+    memset(&cells->list[cells->count], 0, sizeof(*cells->list));
+    cells->list[cells->count].live = *c;
+    cells->list[cells->count].live.outcomes = outcomes;
+    cells->list[cells->count++].outcomes = outcomes;
+    return 0;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const struct stats_cell *x = a, *y = b;
+    int order = strcmp(x->live.name, y->live.name);
+
+    return order ? order : strcmp(x->live.scope, y->live.scope);
+}
+
+/* Sorts them, and sees what their breakers and budgets do. */
+static int
+look(struct admin *registry, struct stats_cells *cells)
+{
+    int rc = 0;
+
+    if (cells->count > 0) {
+        qsort(cells->list, cells->count, sizeof(*cells->list), compare);
+    }
+    for (size_t i = 0; i < cells->count && rc == 0; i++) {
+        struct stats_cell *c = &cells->list[i];
+
+        if (!is_first(cells, i)) {
+            c->policy = cells->list[i - 1].policy;
+        } else {
+            rc = guard_policy(registry, c->live.name, &c->policy);
+        }
+        if (guard_has_breaker(c->policy) || guard_has_budget(c->policy)) {
+            admin_guard(registry, c->policy, c->live.name, c->live.scope,
+                        &c->guard);
+        }
+    }
+    return rc;
+}
+
+/* ---- as JSON ---- */
+
+static void
+latency_object(struct json *parent, const char *key,
+               const struct bide_latency *l)
+{
+    struct json *j = json_in_object(parent, key);
+
+    json_put_count(j, "count", l->count);
+    json_put_number(j, "p50", l->p50_ms);
+    json_put_number(j, "p95", l->p95_ms);
+    json_put_number(j, "p99", l->p99_ms);
+    json_put_number(j, "max", l->max_ms);
+}
+
+static void
+calls_object(struct json *parent, const struct bide_stats *s)
+{
+    struct json *j = json_in_object(parent, "calls");
+
+    json_put_count(j, "succeeded", s->succeeded);
+    json_put_count(j, "recovered", s->recovered);
+    json_put_count(j, "exhausted", s->exhausted);
+    json_put_count(j, "aborted", s->aborted);
+    json_put_count(j, "deferred", s->deferred);
+    json_put_count(j, "dropped", s->dropped);
+    json_put_count(j, "refused", s->refused);
+    json_put_count(j, "rejected", s->rejected);
+    json_put_count(j, "cancelled", s->cancelled);
+}
+
+static void
+cell_object(struct json *array, const struct stats_cell *cell)
+{
+    const struct admin_cell *c = &cell->live;
+    const struct bide_stats *s = &c->stats;
+    struct json *j = json_add_object(array), *inside;
+
+    json_put_text(j, "policy", c->name);
+    json_put_text(j, "scope", c->scope);
+    json_put_count(j, "version", s->version);
+    calls_object(j, s);
+    json_put_count(j, "attempts", s->attempts);
+    json_put_count(j, "attempts_failed", s->attempts_failed);
+    json_put_count(j, "retries", s->retries);
+    json_put_ms(j, "slept_ms", s->slept_ns);
+    inside = json_in_object(j, "latency_ms");
+    latency_object(inside, "succeeded", &s->latency_succeeded);
+    latency_object(inside, "failed", &s->latency_failed);
+    inside = json_in_object(j, "outcomes");
+    for (size_t i = 0; i < c->outcome_count; i++) {
+        json_put_count(inside, c->outcomes[i].name, c->outcomes[i].count);
+    }
+    guard_put(j, cell->policy, &cell->guard);
+}
+
+static int
+print_json(const struct stats_cells *cells)
+{
+    struct json *object = json_object_new();
+    struct json *array = json_in_array(object, "policies");
+
+    for (size_t i = 0; i < cells->count; i++) {
+        if (!cells->list[i].live.only_scopes) {
+            cell_object(array, &cells->list[i]);
+        }
+    }
+    return json_out(object);
+}
+
+/* ---- for people ---- */
+
+enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY, BREAKER, BUDGET };
+enum part { BOTH, CALLS, ATTEMPTS };
+
+/* The columns, in order.  The shares of the ends that did not happen at all
+ * are left out, and where all of it is too wide it becomes two tables. */
+static const struct {
+    const char *title;
+    enum part part;
+    enum shape shape;
+    size_t offset; /* in struct bide_stats */
+    bool if_any;
+} stats_columns[] = {
+#define AT(field) offsetof(struct bide_stats, field)
+    {"POLICY", BOTH, NAME, 0, false},
+    {"SCOPE", BOTH, SCOPE, 0, true},
+    {"CALLS", CALLS, COUNT, SIZE_MAX, false},
+    {"OK", CALLS, SHARE, AT(succeeded), false},
+    {"RECOVERED", CALLS, SHARE, AT(recovered), false},
+    {"ABORTED", CALLS, SHARE, AT(aborted), true},
+    {"DEFERRED", CALLS, SHARE, AT(deferred), true},
+    {"DROPPED", CALLS, SHARE, AT(dropped), true},
+    {"REFUSED", CALLS, SHARE, AT(refused), true},
+    {"REJECTED", CALLS, SHARE, AT(rejected), true},
+    {"CANCELLED", CALLS, SHARE, AT(cancelled), true},
+    {"ATTEMPTS", ATTEMPTS, COUNT, AT(attempts), false},
+    {"RETRIES", ATTEMPTS, COUNT, AT(retries), false},
+    {"SLEPT", ATTEMPTS, TIME, AT(slept_ns), false},
+    {"P50", ATTEMPTS, LATENCY, AT(latency_succeeded.p50_ms), false},
+    {"P95", ATTEMPTS, LATENCY, AT(latency_succeeded.p95_ms), false},
+    {"P99", ATTEMPTS, LATENCY, AT(latency_succeeded.p99_ms), false},
+    {"BREAKER", CALLS, BREAKER, 0, true},
+    {"BUDGET", CALLS, BUDGET, 0, true},
+#undef AT
+};
+enum { COLUMNS = sizeof(stats_columns) / sizeof(stats_columns[0]) };
+
+static uint64_t
+count_at(const struct bide_stats *s, size_t offset)
+{
+    uint64_t count;
+
+    if (offset == SIZE_MAX) {
+        return count_calls(s);
+    }
+    memcpy(&count, (const char *)s + offset, sizeof(count));
+    return count;
+}
+
+static bool
+is_shown(const struct stats_cells *cells, size_t column)
+{
+    bool any = !stats_columns[column].if_any;
+
+    for (size_t i = 0; i < cells->count && !any; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        switch (stats_columns[column].shape) {
+        case SCOPE:
+            any = *c->scope != '\0';
+            break;
+        case BREAKER:
+            any = guard_has_breaker(cells->list[i].policy);
+            break;
+        case BUDGET:
+            any = guard_has_budget(cells->list[i].policy);
+            break;
+        default:
+            any = count_at(&c->stats, stats_columns[column].offset) > 0;
+        }
+    }
+    return any;
+}
+
+static void
+latency_cell(struct table *t, size_t at, const struct bide_stats *s,
+             size_t offset)
+{
+    double ms;
+    char text[32];
+
+    if (s->latency_succeeded.count == 0) {
+        return;
+    }
+    memcpy(&ms, (const char *)s + offset, sizeof(ms));
+    table_cell(t, at, "%s",
+               duration_round((uint64_t)(ms * 1e6), text, sizeof(text)));
+}
+
+static void
+guard_cell(struct table *t, size_t at, enum shape shape,
+           const struct admin_guard *g)
+{
+    char text[32];
+
+    if (shape == BUDGET) {
+        table_cell(t, at, "%s", guard_level(g, text, sizeof(text)));
+        return;
+    }
+    table_cell(t, at, "%s", guard_state(g, text, sizeof(text)));
+    if (!guard_is_closed(g)) {
+        table_mark_cell(t, at);
+    }
+}
+
+static void
+fill_cell(struct table *t, size_t at, size_t column,
+          const struct stats_cell *cell)
+{
+    const struct admin_cell *c = &cell->live;
+    size_t offset = stats_columns[column].offset;
+    char text[32];
+
+    switch (stats_columns[column].shape) {
+    case NAME:
+        table_cell(t, at, "%s", c->name);
+        if (c->missing) {
+            table_mark_row(t);
+        }
+        break;
+    case SCOPE:
+        table_cell(t, at, "%s", guard_scope(c->scope));
+        break;
+    case COUNT:
+        table_cell(t, at, "%s",
+                   text_count(count_at(&c->stats, offset), text, sizeof(text)));
+        break;
+    case SHARE:
+        table_cell(t, at, "%s",
+                   text_share(count_at(&c->stats, offset),
+                              count_calls(&c->stats), 2, text, sizeof(text)));
+        break;
+    case TIME:
+        table_cell(
+            t, at, "%s",
+            duration_round(count_at(&c->stats, offset), text, sizeof(text)));
+        break;
+    case LATENCY:
+        latency_cell(t, at, &c->stats, offset);
+        break;
+    case BREAKER:
+    case BUDGET:
+        guard_cell(t, at, stats_columns[column].shape, &cell->guard);
+        break;
+    }
+}
+
+/* One of the parts, or with BOTH all of it. */
+static struct table *
+make_table(const struct stats_cells *cells, enum part part)
+{
+    struct table_column columns[COLUMNS];
+    size_t which[COLUMNS], count = 0;
+    struct table *t;
+
+    for (size_t i = 0; i < COLUMNS; i++) {
+        enum part of = stats_columns[i].part;
+        bool left = of == BOTH;
+
+        if ((part == BOTH || of == BOTH || of == part) && is_shown(cells, i)) {
+            columns[count] = (struct table_column){
+                stats_columns[i].title, left ? TABLE_NAME : TABLE_RIGHT};
+            which[count++] = i;
+        }
+    }
+    t = table_new(columns, count);
+    for (size_t i = 0; i < cells->count; i++) {
+        if (cells->list[i].live.only_scopes) {
+            continue;
+        }
+        table_row(t);
+        for (size_t k = 0; k < count; k++) {
+            fill_cell(t, k, which[k], &cells->list[i]);
+        }
+    }
+    return t;
+}
+
+static int
+print_table(const struct stats_cells *cells)
+{
+    struct table *t = make_table(cells, BOTH);
+
+    if (table_fits(t)) {
+        return table_print(t);
+    }
+    table_free(t);
+    if (table_print(make_table(cells, CALLS))) {
+        return BIDE_ENOMEM;
+    }
+    putchar('\n');
+    return table_print(make_table(cells, ATTEMPTS));
+}
+
+static void
+print_outcomes(const struct admin_cell *c)
+{
+    uint64_t all = 0, left = 0;
+    char share[32];
+
+    for (size_t i = 0; i < c->outcome_count; i++) {
+        all += c->outcomes[i].count;
+        left += i >= OUTCOMES_SHOWN ? c->outcomes[i].count : 0;
+    }
+    if (all == 0) {
+        return;
+    }
+    fputs("outcomes", stdout);
+    if (*c->scope) {
+        printf(" of ");
+        text_put(stdout, guard_scope(c->scope), false);
+    }
+    for (size_t i = 0; i < c->outcome_count && i < OUTCOMES_SHOWN; i++) {
+        fputs("   ", stdout);
+        text_put(stdout, c->outcomes[i].name, false);
+        printf(" %s",
+               text_share(c->outcomes[i].count, all, 0, share, sizeof(share)));
+    }
+    if (left > 0) {
+        printf("   others %s", text_share(left, all, 0, share, sizeof(share)));
+    }
+    putchar('\n');
+}
+
+static void
+print_missing(const struct stats_cells *cells)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        if (c->missing &&
+            !(i > 0 && strcmp(cells->list[i - 1].live.name, c->name) == 0)) {
+            fputs(any ? ", " : "\nnot defined: ", stdout);
+            text_put(stdout, c->name, false);
+            any = true;
+        }
+    }
+    if (any) {
+        putchar('\n');
+    }
+}
+
+static void
+print_scopes(const struct stats_cells *cells)
+{
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct admin_cell *c = &cells->list[i].live;
+
+        if (c->scopes_refused > 0) {
+            char *note =
+                guard_scopes_note(c->name, c->scopes, c->scopes_refused);
+
+            putchar('\n');
+            text_put(stdout, note ? note : "note", false);
+            putchar('\n');
+            free(note);
+        }
+    }
+}
+
+static int
+print_people(const struct stats_cells *cells, const char *name)
+{
+    if (cells->count == 0) {
+        puts(name ? "No calls yet." : "No calls yet, of any policy.");
+        return 0;
+    }
+    if (print_table(cells)) {
+        return BIDE_ENOMEM;
+    }
+    print_missing(cells);
+    print_scopes(cells);
+    if (name) {
+        putchar('\n');
+        for (size_t i = 0; i < cells->count; i++) {
+            print_outcomes(&cells->list[i].live);
+        }
+        puts("Totals since the live state began; P50 to P99 are attempts "
+             "that succeeded.");
+    }
+    return 0;
+}
+
+int
+stats_command(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct stats_cells cells = {0};
+    int rc, status = STATUS_DONE;
+
+    if (name && !policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    if (history_asked(line)) {
+        return history_command(line);
+    }
+    rc = admin_each_cell(line->registry, name, add_cell, &cells);
+    /* A name without any calls may still be one. */
+    if (rc == 0 && name && cells.count == 0) {
+        status = say_unless_policy(line->registry, name);
+    }
+    if (rc == 0 && status == 0) {
+        rc = look(line->registry, &cells);
+    }
+    if (rc == 0 && status == 0) {
+        rc = line->option[OPTION_JSON] ? print_json(&cells)
+                                       : print_people(&cells, name);
+    }
+    cells_free(&cells);
+    return rc ? say_failure(rc, "live state") : status;
+}

@@ -1,0 +1,276 @@
+/* The retry budget of a policy, to be looked at and filled. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/guard.h"
+
+/* ---- who shares it ---- */
+
+struct members {
+    struct admin *registry;
+    const struct policy *of;
+    FILE *out;          /* for people */
+    struct json *array; /* or this */
+    size_t count;
+};
+
+static void
+add_member(struct members *m, const char *name)
+{
+    if (m->array) {
+        json_add_text(m->array, name);
+    } else {
+        fprintf(m->out, "%s%s", m->count > 0 ? ", " : "", name);
+    }
+    m->count++;
+}
+
+static int
+visit(void *arg, const struct record *r)
+{
+    struct members *m = arg;
+    struct policy *p;
+    int rc = guard_compile(m->registry, r, &p);
+
+    if (rc == 0 && p && strcmp(p->budget.group, m->of->budget.group) == 0) {
+        add_member(m, r->name);
+    }
+    policy_free(p);
+    return rc;
+}
+
+static bool
+is_own(const struct policy *p)
+{
+    return strcmp(p->budget.group, "own") == 0;
+}
+
+static int
+each_member(struct members *m)
+{
+    return is_own(m->of) ? 0 : admin_each_policy(m->registry, visit, m);
+}
+
+/* ---- for people ---- */
+
+static void
+print_rules(const struct policy *p)
+{
+    const struct budget_rules *b = &p->budget;
+    char text[32];
+
+    if (is_own(p)) {
+        printf("%s: a budget of its own", p->name);
+    } else {
+        printf("%s: budget %s", p->name, b->group);
+    }
+    if (b->kind == BUDGET_RATIO) {
+        printf("; retries up to %.15g%% of the calls and %.15g/s, within %s\n",
+               b->ratio * 100, b->min_rate,
+               duration_round(b->window_ns, text, sizeof(text)));
+        return;
+    }
+    printf("; %.15g tokens, a %s costs %.15g, a success gives %.15g",
+           (double)b->capacity / 1000,
+           b->charge == CHARGE_RETRY ? "retry" : "failure",
+           (double)b->cost / 1000, (double)b->deposit / 1000);
+    if (b->refill_per_s > 0) {
+        printf(", and %.15g/s come back", (double)b->refill_per_s / 1000);
+    }
+    if (b->threshold > 0) {
+        printf("; retries above %.15g%%", b->threshold * 100);
+    }
+    putchar('\n');
+}
+
+static int
+print_members(struct command_line *line, const struct policy *p)
+{
+    struct members m = {line->registry, p, stdout, NULL, 0};
+    int rc;
+
+    if (is_own(p)) {
+        return 0;
+    }
+    fputs("shared by ", stdout);
+    rc = each_member(&m);
+    putchar('\n');
+    return rc;
+}
+
+static int
+print_levels(const struct policy *p, const struct guard_parts *parts)
+{
+    static const struct table_column columns[] = {{"SCOPE", TABLE_NAME},
+                                                  {"LEVEL", TABLE_RIGHT},
+                                                  {"TOKENS", TABLE_RIGHT},
+                                                  {"REFUSED", TABLE_RIGHT}};
+    struct table *t = table_new(columns, 4);
+    double capacity = (double)p->budget.capacity / 1000;
+    char text[32];
+
+    for (size_t i = 0; i < parts->count; i++) {
+        const struct admin_guard *g = &parts->list[i].guard;
+
+        table_row(t);
+        table_cell(t, 0, "%s", guard_scope(parts->list[i].scope));
+        table_cell(t, 1, "%s%s", guard_level(g, text, sizeof(text)),
+                   g->budget_damaged ? " (damaged)" : "");
+        if (p->budget.kind == BUDGET_TOKENS) {
+            table_cell(t, 2, "%.15g of %.15g", guard_tokens(p, g), capacity);
+        }
+        table_cell(t, 3, "%s",
+                   text_count(g->budget_refused, text, sizeof(text)));
+        if (g->budget_level < 1) {
+            table_mark_row(t);
+        }
+    }
+    return table_print(t);
+}
+
+static int
+print_people(struct command_line *line, const struct policy *p,
+             const struct guard_parts *parts)
+{
+    int rc;
+
+    print_rules(p);
+    rc = print_members(line, p);
+    if (rc) {
+        return rc;
+    }
+    putchar('\n');
+    rc = print_levels(p, parts);
+    if (rc == 0) {
+        puts("REFUSED counts retries, since the live state began.");
+    }
+    return rc;
+}
+
+/* ---- JSON ---- */
+
+static int
+print_json(struct command_line *line, const struct policy *p,
+           const struct guard_parts *parts)
+{
+    struct json *j = json_object_new(), *array;
+    struct members m = {line->registry, p, NULL, NULL, 0};
+    int rc;
+
+    json_put_text(j, "policy", p->name);
+    json_put_text(j, "group", p->budget.group);
+    m.array = json_in_array(j, "members");
+    if (is_own(p)) {
+        json_add_text(m.array, p->name);
+    }
+    rc = m.array ? each_member(&m) : 0;
+    if (rc) {
+        json_free(j);
+        return rc;
+    }
+    array = json_in_array(j, "scopes");
+    for (size_t i = 0; i < parts->count; i++) {
+        struct json *one = json_add_object(array);
+
+        json_put_text(one, "scope", parts->list[i].scope);
+        guard_put(one, p, &parts->list[i].guard);
+    }
+    return json_out(j);
+}
+
+/* ---- the command ---- */
+
+static int
+fill(struct command_line *line, const struct policy *p,
+     const struct guard_parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        const struct guard_part *part = &parts->list[i];
+        char level[32];
+        int rc = admin_reset_budget(line->registry, p, p->name, part->scope);
+
+        if (rc == BIDE_ENOPOLICY) {
+            printf("%s: nobody uses it yet, it is full\n", p->name);
+            break;
+        }
+        if (rc) {
+            return say_failure(rc, p->name);
+        }
+        printf("%s%s%s: full, was at %s\n", p->name, *part->scope ? " " : "",
+               *part->scope ? guard_scope(part->scope) : "",
+               guard_level(&part->guard, level, sizeof(level)));
+    }
+    return STATUS_DONE;
+}
+
+static int
+say_none(struct command_line *line, const struct policy *p)
+{
+    struct guard_parts none = {0};
+    int rc = line->option[OPTION_JSON] ? print_json(line, p, &none) : 0;
+
+    if (rc) {
+        return say_failure(rc, p->name);
+    }
+    say("%s: it has no budget", p->name);
+    say("to give it one: bide set %s budget=own", p->name);
+    return STATUS_NO;
+}
+
+static int
+use_budget(struct command_line *line, const struct policy *p, bool to_fill)
+{
+    /* A group's is one, whatever the scopes of its members. */
+    const char *scope =
+        is_own(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
+    struct guard_parts parts = {0};
+    int status, rc = guard_parts_read(line->registry, p, scope, &parts);
+
+    if (rc) {
+        status = say_failure(rc, p->name);
+    } else if (is_own(p) && scope && !parts.list[0].used) {
+        status = guard_no_scope(p, scope);
+    } else if (to_fill) {
+        status = fill(line, p, &parts);
+    } else {
+        rc = line->option[OPTION_JSON] ? print_json(line, p, &parts)
+                                       : print_people(line, p, &parts);
+        status = rc ? say_failure(rc, p->name) : STATUS_DONE;
+    }
+    guard_parts_free(&parts);
+    return status;
+}
+
+int
+budget_command(struct command_line *line)
+{
+    const char *word = line->count > 1 ? line->operands[1] : NULL;
+    struct policy *p;
+    int status;
+
+    if (word && strcmp(word, "reset") != 0) {
+        return say_usage(line, "%s: only reset", word);
+    }
+    if (word && line->option[OPTION_JSON]) {
+        return say_usage(line, "--json: only to look");
+    }
+    status = guard_scope_check(line);
+    status = status ? status : guard_find(line, &p);
+    if (status) {
+        return status;
+    }
+    if (!guard_has_budget(p)) {
+        status = say_none(line, p);
+    } else if (line->option[OPTION_SCOPE] && !is_own(p)) {
+        status = say_usage(line, "--scope: budget %s is shared, by all scopes",
+                           p->budget.group);
+    } else {
+        status = use_budget(line, p, word != NULL);
+    }
+    policy_free(p);
+    return status;
+}

@@ -1,0 +1,133 @@
+/* Who sleeps now, between two attempts: bide calls. */
+#include <stdio.h>
+
+#include "cli/command/say.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/policy/setting.h"
+
+struct waiting {
+    size_t count, left_out;
+    uint32_t most;
+    struct table *table;
+    struct json *array; /* NULL: for people */
+};
+
+enum column { POLICY, SCOPE, ATTEMPTS, WAKES_IN, LAST_OUTCOME, PROCESS };
+
+static void
+sleeper_row(struct table *t, const struct admin_sleeper *s)
+{
+    double seconds = (double)s->wakes_in_ns / 1e9;
+
+    table_row(t);
+    table_cell(t, POLICY, "%s", s->name);
+    if (*s->scope) {
+        table_cell(t, SCOPE, "%s", s->scope);
+    }
+    if (s->allowed == ATTEMPTS_UNLIMITED) {
+        table_cell(t, ATTEMPTS, "%u", s->attempts);
+    } else {
+        table_cell(t, ATTEMPTS, "%u of %u", s->attempts, s->allowed);
+    }
+    table_cell(t, WAKES_IN, "%.2fs", seconds > 0 ? seconds : 0);
+    if (*s->outcome) {
+        table_cell(t, LAST_OUTCOME, "%s", s->outcome);
+    }
+    table_cell(t, PROCESS, "%u%s%s", s->pid, *s->program ? " " : "",
+               s->program);
+}
+
+static void
+sleeper_object(struct json *j, const struct admin_sleeper *s)
+{
+    json_put_text(j, "policy", s->name);
+    json_put_text(j, "scope", s->scope);
+    json_put_count(j, "attempts", s->attempts);
+    if (s->allowed == ATTEMPTS_UNLIMITED) {
+        json_put_null(j, "allowed");
+    } else {
+        json_put_count(j, "allowed", s->allowed);
+    }
+    json_put_number(j, "wakes_in_ms", (double)(s->wakes_in_ns / 1000) / 1000);
+    json_put_text(j, "outcome", s->outcome);
+    json_put_count(j, "pid", s->pid);
+    json_put_text(j, "program", s->program);
+}
+
+static int
+add_sleeper(void *arg, const struct admin_sleeper *s)
+{
+    struct waiting *waiting = arg;
+
+    if (waiting->count >= waiting->most) {
+        waiting->left_out++;
+        return 0;
+    }
+    if (waiting->array) {
+        sleeper_object(json_add_object(waiting->array), s);
+    } else {
+        sleeper_row(waiting->table, s);
+    }
+    waiting->count++;
+    return 0;
+}
+
+static int
+print_people(struct waiting *waiting)
+{
+    if (waiting->count + waiting->left_out == 0) {
+        table_free(waiting->table);
+        puts("No calls are waiting.");
+        return 0;
+    }
+    if (table_print(waiting->table)) {
+        return BIDE_ENOMEM;
+    }
+    printf("\n%zu %s waiting.\n", waiting->count + waiting->left_out,
+           text_plural(waiting->count + waiting->left_out, "call is",
+                       "calls are"));
+    return 0;
+}
+
+int
+calls_command(struct command_line *line)
+{
+    static const struct table_column columns[] = {
+        [POLICY] = {"POLICY", TABLE_NAME},
+        [SCOPE] = {"SCOPE", TABLE_NAME},
+        [ATTEMPTS] = {"ATTEMPTS", 0},
+        [WAKES_IN] = {"WAKES IN", TABLE_RIGHT},
+        [LAST_OUTCOME] = {"LAST OUTCOME", TABLE_WRAP},
+        [PROCESS] = {"PROCESS", 0},
+    };
+    bool as_json = line->option[OPTION_JSON] != NULL;
+    struct json *object = NULL;
+    struct waiting waiting = {.most = UINT32_MAX};
+    int rc, status = 0;
+
+    if (line->option[OPTION_MOST]) {
+        status = setting_count(line, OPTION_MOST, 1, &waiting.most);
+    }
+    if (status) {
+        return status;
+    }
+    if (as_json) {
+        object = json_object_new();
+        waiting.array = json_in_array(object, "calls");
+    } else {
+        waiting.table = table_new(columns, 6);
+    }
+    rc = admin_each_sleeper(line->registry, add_sleeper, &waiting);
+    if (rc < 0) {
+        table_free(waiting.table);
+        json_free(object);
+        return say_failure(rc, "live state");
+    }
+    if (as_json && waiting.left_out > 0) {
+        json_put_count(object, "left_out", waiting.left_out);
+    }
+    rc = as_json ? json_out(object) : print_people(&waiting);
+    return rc ? say_no_memory() : STATUS_DONE;
+}

@@ -1,0 +1,536 @@
+/* What there is and how it does: bide list, calls. */
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/count.h"
+#include "cli/view/guard.h"
+
+/* Temporary versions explained below the table; more are only counted. */
+enum { NOTES_MAX = 8 };
+
+/* Scopes of a policy that get rows of their own: those out of the ordinary
+ * first; bide stats has them all. */
+enum { SCOPES_SHOWN = 16 };
+
+struct list {
+    struct admin *registry;
+    const char *pattern; /* NULL: all */
+    struct counts counts;
+    bool as_json;
+    struct table *table;
+    struct json *object, *array;
+    size_t shown;
+    uint64_t now_ns;
+    size_t temporary;
+    char *notes[NOTES_MAX];
+    size_t odd_count;
+    char *odd[NOTES_MAX]; /* notes of what is wrong, or left out */
+};
+
+enum column {
+    POLICY,
+    VER,
+    IMPORTANCE,
+    RULES,
+    CALLS,
+    RETRIES,
+    P95,
+    BREAKER,
+    BUDGET,
+    SLEEPING,
+};
+
+/* What a policy's breaker and budget do now. */
+struct guarded {
+    struct admin_guard worst; /* of all scopes together */
+    size_t count, scopes;     /* of the parts; those with a scope */
+    struct guard_part *parts; /* by scope */
+};
+
+static bool
+matches(const struct list *list, const char *name)
+{
+    return !list->pattern || fnmatch(list->pattern, name, 0) == 0;
+}
+
+static const char *
+importance_word(const struct policy *p)
+{
+    static const char *const words[] = {
+        [MANDATORY] = "mandatory",
+        [POSTPONABLE] = "postponable",
+        [OPTIONAL] = "optional",
+    };
+
+    return words[p->importance];
+}
+
+/* ---- rows for people ---- */
+
+static void
+count_cells(struct table *t, const struct count *c)
+{
+    char text[32];
+    uint64_t firsts = c ? count_firsts(&c->stats) : 0;
+
+    if (!c) {
+        return;
+    }
+    table_cell(t, CALLS, "%s",
+               text_count(count_calls(&c->stats), text, sizeof(text)));
+    table_cell(t, RETRIES, "%s",
+               text_share(c->stats.retries, firsts, 1, text, sizeof(text)));
+    if (c->stats.latency_succeeded.count > 0) {
+        double ns = c->stats.latency_succeeded.p95_ms * 1e6;
+
+        table_cell(t, P95, "%s",
+                   duration_round((uint64_t)ns, text, sizeof(text)));
+    }
+    if (c->sleeping > 0) {
+        table_cell(t, SLEEPING, "%u", c->sleeping);
+    }
+    if (firsts > 0 && c->stats.retries * 5 > firsts) {
+        table_mark_cell(t, RETRIES); /* more than 20 % on top */
+    }
+}
+
+static void
+note_temporary(struct list *list, const struct record *r)
+{
+    char until[64];
+    char *note = NULL;
+
+    if (list->temporary++ >= NOTES_MAX) {
+        return;
+    }
+    when_write_until(r->until_ns, list->now_ns, until, sizeof(until));
+    if (asprintf(&note, "temporary until %s: bide log %s", until, r->name) <
+        0) {
+        note = NULL;
+    }
+    list->notes[list->temporary - 1] = note;
+}
+
+static void
+keep_odd(struct list *list, char *note)
+{
+    if (list->odd_count < NOTES_MAX) {
+        list->odd[list->odd_count++] = note;
+    } else {
+        free(note);
+    }
+}
+
+static void note_odd(struct list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+note_odd(struct list *list, const char *format, ...)
+{
+    va_list args;
+    char *note = NULL;
+
+    va_start(args, format);
+    if (vasprintf(&note, format, args) < 0) {
+        note = NULL;
+    }
+    va_end(args);
+    keep_odd(list, note);
+}
+
+static void
+guard_cells(struct table *t, const struct admin_guard *g)
+{
+    char text[32];
+
+    if (g->mode != BREAKER_OFF) {
+        table_cell(t, BREAKER, "%s", guard_state(g, text, sizeof(text)));
+    }
+    if (g->has_budget) {
+        table_cell(t, BUDGET, "%s", guard_level(g, text, sizeof(text)));
+    }
+    if (!guard_is_closed(g)) {
+        table_mark_cell(t, BREAKER);
+    }
+    if (g->has_budget && g->budget_level < 0.5) {
+        table_mark_cell(t, BUDGET);
+    }
+}
+
+/* One row for each scope, as far as there is room. */
+static void
+scope_rows(struct list *list, const struct policy *p,
+           const struct guarded *guarded)
+{
+    size_t shown = 0;
+
+    for (int usual = 0; usual < 2; usual++) {
+        for (size_t i = 0; i < guarded->count; i++) {
+            const struct guard_part *part = &guarded->parts[i];
+
+            if (guard_is_usual(&part->guard) != (usual == 1) || !*part->scope ||
+                shown >= SCOPES_SHOWN) {
+                continue;
+            }
+            shown++;
+            table_row(list->table);
+            table_cell(list->table, POLICY, "%s/%s", p->name,
+                       guard_scope(part->scope));
+            table_cell(list->table, VER, " ");
+            guard_cells(list->table, &part->guard);
+        }
+    }
+    if (guarded->scopes > shown) {
+        note_odd(list, "%s has %zu scopes more: bide stats %s", p->name,
+                 guarded->scopes - shown, p->name);
+    }
+}
+
+static void
+note_guard(struct list *list, const char *name, const struct admin_guard *g,
+           const struct count *c)
+{
+    if (g->damaged) {
+        note_odd(list,
+                 "note: %s: the state of its breaker is damaged; calls go on: "
+                 "bide breaker %s reset",
+                 name, name);
+    }
+    if (g->budget_damaged) {
+        note_odd(list,
+                 "note: %s: the state of its budget is damaged; calls go on: "
+                 "bide budget %s reset",
+                 name, name);
+    }
+    if (c && c->scopes_refused > 0) {
+        keep_odd(list, guard_scopes_note(name, c->scopes, c->scopes_refused));
+    }
+}
+
+static void
+policy_row(struct list *list, const struct record *r, const struct policy *p,
+           const struct count *c, const struct guarded *guarded)
+{
+    struct table *t = list->table;
+    char rules[128];
+
+    table_row(t);
+    table_cell(t, POLICY, "%s", r->name);
+    table_cell(t, VER, "%u%s", r->version, r->until_ns ? "*" : " ");
+    if (p) {
+        table_cell(t, IMPORTANCE, "%s", importance_word(p));
+        table_cell(t, RULES, "%s%s", p->paused ? "PAUSED, " : "",
+                   policy_summary(p, rules, sizeof(rules)));
+    } else {
+        table_cell(t, RULES, "not valid: bide show %s", r->name);
+    }
+    if (!p || p->paused) {
+        table_mark_row(t);
+    }
+    count_cells(t, c);
+    guard_cells(t, &guarded->worst);
+    note_guard(list, r->name, &guarded->worst, c);
+    if (r->until_ns > 0) {
+        note_temporary(list, r);
+    }
+    if (guarded->scopes > 0) {
+        scope_rows(list, p, guarded);
+    }
+}
+
+static void
+missing_row(struct list *list, const struct count *c)
+{
+    struct table *t = list->table;
+
+    table_row(t);
+    table_cell(t, POLICY, "%s", c->name);
+    table_cell(t, VER, "- ");
+    if (c->asked_by > 0) {
+        table_cell(t, RULES, "(not defined: asked for by pid %u%s%s)",
+                   c->asked_by, *c->program ? " " : "", c->program);
+    } else {
+        table_cell(t, RULES, "(asked for, not defined)");
+    }
+    table_mark_row(t);
+    count_cells(t, c);
+}
+
+/* ---- rows as JSON ---- */
+
+static void
+count_members(struct json *j, const struct count *c)
+{
+    static const struct count none;
+    const struct bide_stats *s = c ? &c->stats : &none.stats;
+
+    json_put_count(j, "calls", count_calls(s));
+    json_put_count(j, "attempts", s->attempts);
+    json_put_count(j, "retries", s->retries);
+    if (s->latency_succeeded.count > 0) {
+        json_put_number(j, "p95_ms", s->latency_succeeded.p95_ms);
+    } else {
+        json_put_null(j, "p95_ms");
+    }
+    json_put_count(j, "sleeping", c ? c->sleeping : 0);
+}
+
+static void
+guard_members(struct json *j, const struct policy *p,
+              const struct guarded *guarded)
+{
+    struct json *array;
+
+    guard_put(j, p, &guarded->worst);
+    if (guarded->scopes == 0) {
+        return;
+    }
+    array = json_in_array(j, "scopes");
+    for (size_t i = 0; i < guarded->count; i++) {
+        struct json *one = json_add_object(array);
+
+        json_put_text(one, "scope", guarded->parts[i].scope);
+        guard_put(one, p, &guarded->parts[i].guard);
+    }
+}
+
+static void
+policy_object(struct list *list, const struct record *r, const struct policy *p,
+              const struct count *c, const struct guarded *guarded)
+{
+    struct json *j = json_add_object(list->array);
+    char rules[128];
+
+    json_put_text(j, "policy", r->name);
+    json_put_count(j, "version", r->version);
+    if (p) {
+        json_put_text(j, "importance", importance_word(p));
+        json_put_text(j, "rules", policy_summary(p, rules, sizeof(rules)));
+        json_put_truth(j, "paused", p->paused);
+    } else {
+        json_put_null(j, "rules");
+    }
+    if (r->until_ns > 0) {
+        json_put_s(j, "until", r->until_ns);
+        json_put_count(j, "back_to", r->back_to);
+    }
+    count_members(j, c);
+    guard_members(j, p, guarded);
+    if (c && c->scopes_refused > 0) {
+        json_put_count(j, "scopes_refused", c->scopes_refused);
+    }
+}
+
+static void
+missing_object(struct list *list, const struct count *c)
+{
+    struct json *j = json_add_object(list->array);
+
+    json_put_text(j, "policy", c->name);
+    json_put_null(j, "version");
+    if (c->asked_by > 0) {
+        json_put_count(j, "asked_by", c->asked_by);
+        json_put_text(j, "program", c->program);
+    }
+    count_members(j, c);
+}
+
+/* ---- the walk ---- */
+
+/* Looks at the breaker and the budget in each scope, where there is one. */
+static int
+look(struct list *list, const struct policy *p, struct guarded *out)
+{
+    const struct scope *scopes = NULL;
+    size_t i;
+
+    memset(out, 0, sizeof(*out));
+    if (!guard_has_breaker(p) && !guard_has_budget(p)) {
+        return 0;
+    }
+    if (guard_by_scope(p)) {
+        scopes = counts_scopes(&list->counts, p->name, &out->count);
+    }
+    if (out->count == 0) {
+        admin_guard(list->registry, p, p->name, "", &out->worst);
+        return 0;
+    }
+    out->parts = calloc(out->count, sizeof(*out->parts));
+    if (!out->parts) {
+        return BIDE_ENOMEM;
+    }
+    for (i = 0; i < out->count; i++) {
+        struct guard_part *part = &out->parts[i];
+
+        memcpy(part->scope, scopes[i].scope, sizeof(part->scope));
+        part->used = true;
+        out->scopes += *part->scope != '\0';
+        admin_guard(list->registry, p, p->name, part->scope, &part->guard);
+        if (i == 0) {
+            out->worst = part->guard;
+        } else {
+            guard_worse(&out->worst, &part->guard);
+        }
+    }
+    return 0;
+}
+
+static int
+list_policy(void *arg, const struct record *r)
+{
+    struct list *list = arg;
+    struct guarded guarded;
+    struct policy *p;
+    int rc;
+
+    if (!matches(list, r->name)) {
+        return 0;
+    }
+    rc = guard_compile(list->registry, r, &p);
+    if (rc == 0) {
+        rc = look(list, p, &guarded);
+    }
+    if (rc == 0) {
+        (list->as_json ? policy_object : policy_row)(
+            list, r, p, counts_find(&list->counts, r->name), &guarded);
+        list->shown++;
+        free(guarded.parts);
+    }
+    policy_free(p);
+    return rc;
+}
+
+static void
+list_missing(struct list *list)
+{
+    for (size_t i = 0; i < list->counts.count; i++) {
+        const struct count *c = &list->counts.list[i];
+
+        if (c->missing && matches(list, c->name)) {
+            (list->as_json ? missing_object : missing_row)(list, c);
+            list->shown++;
+        }
+    }
+}
+
+static void
+print_notes(const struct list *list)
+{
+    for (size_t i = 0; i < list->temporary && i < NOTES_MAX; i++) {
+        printf("%s* ", i == 0 ? "\n" : "");
+        text_put(stdout, list->notes[i] ? list->notes[i] : "temporary", false);
+        putchar('\n');
+    }
+    if (list->temporary > NOTES_MAX) {
+        printf("* and %zu more are temporary\n", list->temporary - NOTES_MAX);
+    }
+    for (size_t i = 0; i < list->odd_count; i++) {
+        printf("%s", i == 0 ? "\n" : "");
+        text_put(stdout, list->odd[i] ? list->odd[i] : "note", false);
+        putchar('\n');
+    }
+}
+
+static void
+print_trouble(struct list *list)
+{
+    uint64_t when_ns = 0;
+    int rc = admin_trouble(list->registry, &when_ns);
+    char when[64];
+
+    if (rc < 0) {
+        printf("\nnote: a service could not read the registry %s: %s\n",
+               when_write(when_ns, list->now_ns, when, sizeof(when)),
+               bide_strerror(rc));
+    }
+}
+
+static int
+list_end(struct list *list)
+{
+    int rc;
+
+    if (list->as_json) {
+        return json_out(list->object);
+    }
+    if (list->shown == 0 && !list->pattern) {
+        puts("There are no policies yet. Next: bide apply FILE");
+        table_free(list->table);
+        rc = 0;
+    } else if (list->shown == 0) {
+        table_free(list->table);
+        rc = 0;
+    } else {
+        rc = table_print(list->table);
+    }
+    print_notes(list);
+    print_trouble(list);
+    return rc;
+}
+
+static void
+list_begin(struct command_line *line, struct list *list)
+{
+    static const struct table_column columns[] = {
+        [POLICY] = {"POLICY", TABLE_NAME},
+        [VER] = {"VER", TABLE_RIGHT | TABLE_SPARE},
+        [IMPORTANCE] = {"IMPORTANCE", TABLE_SPARE},
+        [RULES] = {"RULES", TABLE_WRAP},
+        [CALLS] = {"CALLS", TABLE_RIGHT},
+        [RETRIES] = {"RETRIES", TABLE_RIGHT},
+        [P95] = {"P95", TABLE_RIGHT},
+        [BREAKER] = {"BREAKER", 0},
+        [BUDGET] = {"BUDGET", TABLE_RIGHT},
+        [SLEEPING] = {"SLEEPING", TABLE_RIGHT},
+    };
+
+    list->registry = line->registry;
+    list->pattern = line->operands[0];
+    list->as_json = line->option[OPTION_JSON] != NULL;
+    list->now_ns = clock_realtime_ns();
+    if (list->as_json) {
+        list->object = json_object_new();
+        list->array = json_in_array(list->object, "policies");
+    } else {
+        list->table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    }
+}
+
+int
+list_command(struct command_line *line)
+{
+    struct list list = {0};
+    int rc, printed, status;
+
+    rc = counts_read(line->registry, &list.counts);
+    if (rc) {
+        counts_free(&list.counts);
+        return say_failure(rc, "live state");
+    }
+    list_begin(line, &list);
+    rc = admin_each_policy(line->registry, list_policy, &list);
+    list_missing(&list);
+    printed = list_end(&list);
+    status = rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
+    if (printed) {
+        status = say_no_memory();
+    } else if (status == 0 && list.shown == 0 && list.pattern) {
+        say("%s: no policy has such a name", list.pattern);
+        status = STATUS_ABSENT;
+    }
+    for (size_t i = 0; i < NOTES_MAX; i++) {
+        free(list.notes[i]);
+        free(list.odd[i]);
+    }
+    counts_free(&list.counts);
+    return status;
+}

@@ -1,0 +1,91 @@
+/* Calls refused for a while, whole policies at a time: bide pause, resume. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command/say.h"
+#include "cli/policy/edit.h"
+#include "cli/view/guard.h"
+
+/* All of them, or none: the first name that is wrong ends it. */
+static int
+set_paused(struct command_line *line, const char *const *names, size_t count,
+           const char *value)
+{
+    const struct admin_setting setting = {"paused", value};
+
+    return count > 0 ? edit_keys(line, names, count, &setting, 1) : STATUS_DONE;
+}
+
+static int
+check_names(struct command_line *line)
+{
+    const char *name = edit_absent(line);
+
+    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
+        return say_usage(line, "--if-version: only with one policy");
+    }
+    return name ? say_no_policy(line->registry, name) : 0;
+}
+
+/* Those that are not yet as they are to be, or only for a time.  Invalid ones
+ * are left to the change, which says what is wrong. */
+static int
+choose(struct command_line *line, bool paused, const char **out, size_t *count)
+{
+    for (int i = 0; i < line->count; i++) {
+        struct policy *p = NULL;
+        struct record r;
+        bool ends = false;
+
+        if (admin_policy(line->registry, line->operands[i], &r) == 0) {
+            int rc = guard_compile(line->registry, &r, &p);
+
+            ends = r.until_ns > 0;
+            record_free(&r);
+            if (rc) {
+                return rc;
+            }
+        }
+        if (p && p->paused == paused && !ends && !line->option[OPTION_FOR]) {
+            printf("%s: %s already, nothing was changed\n", line->operands[i],
+                   paused ? "paused" : "not paused");
+        } else {
+            out[(*count)++] = line->operands[i];
+        }
+        policy_free(p);
+    }
+    return 0;
+}
+
+static int
+turn(struct command_line *line, bool paused)
+{
+    const char **names;
+    size_t count = 0;
+    int status = check_names(line);
+
+    if (status) {
+        return status;
+    }
+    names = calloc((size_t)line->count, sizeof(*names));
+    if (!names) {
+        return say_no_memory();
+    }
+    status = choose(line, paused, names, &count)
+                 ? say_no_memory()
+                 : set_paused(line, names, count, paused ? "yes" : "no");
+    free(names);
+    return status;
+}
+
+int
+pause_command(struct command_line *line)
+{
+    return turn(line, true);
+}
+
+int
+resume_command(struct command_line *line)
+{
+    return turn(line, false);
+}

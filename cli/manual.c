@@ -1,0 +1,337 @@
+#include "manual.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what a key takes ---- */
+
+static const char *const type_words[] = {
+    [KEY_TEXT] = "one line of text",
+    [KEY_NAME] = "the name of a policy",
+    [KEY_CHOICE] = "one of",
+    [KEY_SWITCH] = "yes or no",
+    [KEY_COUNT] = "a whole number",
+    [KEY_NUMBER] = "a number",
+    [KEY_DURATION] = "a duration, as 250ms or 1.5s",
+    [KEY_SHARE] = "a share, as 20%",
+    [KEY_RATE] = "a rate, as 10/s",
+    [KEY_TOKENS] = "a number, to 0.001",
+    [KEY_WINDOW] = "a duration, or as 100 calls",
+    [KEY_OUTCOMES] = "outcomes: bide help outcomes",
+    [KEY_CHAIN] = "waits, as 1s x3, 2s x5, 5s",
+    [KEY_JITTER] = "none, full, equal, a share (20%), or more (+1s)",
+    [KEY_GROUP] = "none, own, or the name of a group",
+    [KEY_REFILL] = "a rate, as 0.5/s",
+};
+
+char *
+manual_values(const struct key *key, char *buffer, size_t size)
+{
+    size_t used = 0;
+
+    snprintf(buffer, size, "%s", type_words[key->type]);
+    if (key->type == KEY_CHOICE) {
+        snprintf(buffer, size, "one of: %s", key->choices);
+    } else if (key->type == KEY_COUNT || key->type == KEY_NUMBER) {
+        used = strlen(buffer);
+        snprintf(buffer + used, size - used, " from %.15g to %.15g", key->low,
+                 key->high);
+    }
+    if (key->open) {
+        used = strlen(buffer);
+        snprintf(buffer + used, size - used, ", or %s", key->open);
+    }
+    return buffer;
+}
+
+/* ---- man ---- */
+
+/* In roff a hyphen is a dash and a leading dot a command. */
+static void
+put_roff(const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '-' || *text == '\\') {
+            putchar('\\');
+        }
+        putchar(*text);
+    }
+}
+
+void
+manual_keys(void)
+{
+    char values[256];
+
+    for (size_t i = 0; i < policy_key_count; i++) {
+        const struct key *key = &policy_keys[i];
+
+        printf(".TP\n.B %s\n", key->name);
+        put_roff(key->help);
+        printf(".\nTakes ");
+        put_roff(manual_values(key, values, sizeof(values)));
+        printf(".\nDefault: ");
+        put_roff(*key->preset ? key->preset : "none");
+        puts(key->supported ? "." : ".\nNot supported yet.");
+    }
+}
+
+static void
+manual_command(const struct command *command)
+{
+    char *usage = command_usage(command);
+
+    printf(".TP\n.B ");
+    put_roff(usage ? usage : command->name);
+    putchar('\n');
+    put_roff(command->help);
+    puts(".");
+    free(usage);
+}
+
+void
+manual_commands(void)
+{
+    puts(".SH COMMANDS");
+    for (int i = 0; i < command_count; i++) {
+        if (commands[i].help) {
+            manual_command(&commands[i]);
+        }
+    }
+    puts(".SH OPTIONS");
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (row->help) {
+            printf(".TP\n.B \\-\\-");
+            put_roff(row->name);
+            printf("%s%s\n", row->value ? " " : "",
+                   row->value ? row->value : "");
+            put_roff(row->help);
+            puts(".");
+        }
+    }
+}
+
+/* ---- bash ---- */
+
+static bool
+has(const char *usage, const char *word)
+{
+    return strstr(usage, word) != NULL;
+}
+
+/* The words that may follow a command, by what its usage says. */
+static const char *
+follows(const struct command *command)
+{
+    static const struct {
+        const char *in_usage, *shell;
+    } rows[] = {
+        {"NAME KEY", "_bide_names_then_keys"},
+        {"NAME [open", "_bide_names_then_states"},
+        {"NAME [reset", "_bide_names_then_states"},
+        {"NAME|FILE", "_bide_names_then_files"},
+        {"| FILE", "_bide_names_then_files"},
+        {"FILE", "_bide_files"},
+        {"COMMAND...", "_bide_names_then_commands"},
+        {"ID...|NAME", "_bide_names"},
+        {"NAME", "_bide_names"},
+        {"PATTERN", "_bide_names"},
+        {"[COMMAND", "_bide_topics"},
+        {"ID", ":"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (has(command->usage, rows[i].in_usage)) {
+            return rows[i].shell;
+        }
+    }
+    return ":";
+}
+
+/* The pattern of a command's name: a blank in it must be quoted. */
+static const char *
+case_of(const char *name)
+{
+    static char quoted[64];
+
+    if (!strchr(name, ' ')) {
+        return name;
+    }
+    snprintf(quoted, sizeof(quoted), "'%s'", name);
+    return quoted;
+}
+
+/* The first words of commands that have two, each with those that follow. */
+static void
+completion_groups(void)
+{
+    char group[32];
+
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+
+        snprintf(group, sizeof(group), "%.*s", (int)strcspn(name, " "), name);
+        if (command_group(group) != &commands[i]) {
+            continue;
+        }
+        printf("    %s)\n        options='--help'\n"
+               "        operands=_bide_words\n        words='",
+               group);
+        for (int k = i; k < command_count; k++) {
+            if (command_is_group(group, &commands[k])) {
+                printf("%s%s", k > i ? " " : "",
+                       commands[k].name + strlen(group) + 1);
+            }
+        }
+        puts("'\n        ;;");
+    }
+}
+
+static void
+completion_commands(void)
+{
+    for (int i = 0; i < command_count; i++) {
+        printf("    %s)\n        options='", case_of(commands[i].name));
+        for (int k = 0; k < OPTION_COUNT; k++) {
+            if (commands[i].options & UINT64_C(1) << k && option_rows[k].help) {
+                printf("--%s ", option_rows[k].name);
+            }
+        }
+        printf("--dir --help'\n        operands=%s\n        ;;\n",
+               follows(&commands[i]));
+    }
+}
+
+/* The part that is the same whatever the tables say. */
+static const char completion_head[] =
+    "# bash completion for bide, made by: bide help --completion\n"
+    "# shellcheck shell=bash\n\n"
+    "_bide_words() {\n"
+    "    mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
+    "}\n\n"
+    "_bide_files() {\n"
+    "    compopt -o filenames 2>/dev/null\n"
+    "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+    "}\n\n"
+    "_bide_names() {\n"
+    "    _bide_words \"$(bide ${dir:+--dir \"$dir\"} export 2>/dev/null |\n"
+    "        sed -n 's/^\\[\\(.*\\)\\]$/\\1/p')\"\n"
+    "}\n\n"
+    "_bide_names_then_keys() {\n"
+    "    if [ \"$place\" -eq 0 ]; then\n"
+    "        _bide_names\n"
+    "        return\n"
+    "    fi\n"
+    "    _bide_words \"$_bide_keys\"\n"
+    "    if [ \"$command\" = set ]; then\n"
+    "        compopt -o nospace 2>/dev/null\n"
+    "        COMPREPLY=(\"${COMPREPLY[@]/%/=}\")\n"
+    "    fi\n"
+    "}\n\n"
+    "_bide_names_then_states() {\n"
+    "    if [ \"$place\" -eq 0 ]; then\n"
+    "        _bide_names\n"
+    "    elif [ \"$command\" = breaker ]; then\n"
+    "        _bide_words 'open closed auto reset'\n"
+    "    else\n"
+    "        _bide_words reset\n"
+    "    fi\n"
+    "}\n\n"
+    "_bide_names_then_files() {\n"
+    "    local files\n"
+    "    _bide_files\n"
+    "    files=(\"${COMPREPLY[@]}\")\n"
+    "    _bide_names\n"
+    "    COMPREPLY+=(\"${files[@]}\")\n"
+    "}\n\n"
+    "_bide_names_then_commands() {\n"
+    "    if [ \"$place\" -eq 0 ]; then\n"
+    "        _bide_names\n"
+    "    else\n"
+    "        mapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
+    "    fi\n"
+    "}\n\n"
+    "_bide_first() {\n"
+    "    _bide_words \"$_bide_commands\"\n"
+    "}\n\n"
+    "_bide_topics() {\n"
+    "    _bide_words \"keys outcomes $_bide_commands $_bide_keys\"\n"
+    "}\n\n";
+
+static const char completion_tail[] =
+    "    *)\n"
+    "        options='--dir --help --version'\n"
+    "        operands=_bide_first\n"
+    "        ;;\n"
+    "    esac\n"
+    "    case $cur in\n"
+    "    -*) _bide_words \"$options\" ;;\n"
+    "    *) \"$operands\" \"$words\" ;;\n"
+    "    esac\n"
+    "}\n\n"
+    "complete -F _bide bide\n";
+
+static const char completion_line[] =
+    "_bide() {\n"
+    "    local cur command='' dir='' place=-1 options operands i word\n"
+    "    local words=''\n"
+    "    cur=${COMP_WORDS[COMP_CWORD]}\n"
+    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+    "        word=${COMP_WORDS[i]}\n"
+    "        if [ \"$word\" = --dir ]; then\n"
+    "            i=$((i + 1))\n"
+    "            dir=${COMP_WORDS[i]}\n"
+    "        elif [ -z \"$command\" ] && [ \"${word#-}\" = \"$word\" ]; then\n"
+    "            command=$word\n"
+    "            place=0\n"
+    "        elif [[ $_bide_groups == *\" $command \"* ]]; then\n"
+    "            [ \"${word#-}\" = \"$word\" ] && command+=\" $word\"\n"
+    "        elif [ \"${word#-}\" = \"$word\" ]; then\n"
+    "            place=$((place + 1))\n"
+    "        fi\n"
+    "    done\n"
+    "    case $command in\n";
+
+static void
+completion_first_words(bool groups)
+{
+    char first[32];
+    bool any = false;
+
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+        bool two = strchr(name, ' ') != NULL;
+
+        snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, " "), name);
+        if (groups ? command_group(first) == &commands[i]
+                   : !two || command_group(first) == &commands[i]) {
+            printf("%s%s%s", any && !groups ? " " : "", first,
+                   groups ? " " : "");
+            any = true;
+        }
+    }
+}
+
+void
+manual_completion(void)
+{
+    fputs(completion_head, stdout);
+    fputs("_bide_commands='", stdout);
+    completion_first_words(false);
+    fputs("'\n_bide_groups=' ", stdout);
+    completion_first_words(true);
+    fputs("'\n_bide_keys='", stdout);
+    for (size_t i = 0; i < policy_key_count; i++) {
+        if (policy_keys[i].supported) {
+            printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
+        }
+    }
+    puts("'\n");
+    fputs(completion_line, stdout);
+    completion_groups();
+    completion_commands();
+    fputs(completion_tail, stdout);
+}

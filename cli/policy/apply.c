@@ -1,0 +1,290 @@
+/* Policies from files: bide init, apply, validate. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command/say.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "difference.h"
+#include "setting.h"
+#include "source.h"
+#include "stay.h"
+
+/* More changes than a screen holds are counted, not listed. */
+enum { LISTED_MAX = 40 };
+
+/* "~/.local/..." for what is in the home directory. */
+static void
+print_path(const char *path)
+{
+    const char *home = getenv("HOME");
+    size_t length = home ? strlen(home) : 0;
+
+    if (length > 1 && strncmp(path, home, length) == 0 && path[length] == '/') {
+        putchar('~');
+        path += length;
+    }
+    text_put(stdout, path, false);
+}
+
+static int
+init_done(struct command_line *line, const char *dir, bool existed)
+{
+    int rc = admin_open(dir, &line->registry);
+
+    if (rc) {
+        return say_failure(rc, dir);
+    }
+    fputs(existed ? "There is a registry already in " : "Registry ready in ",
+          stdout);
+    print_path(dir);
+    fputs(" (live state in ", stdout);
+    print_path(admin_live_path(line->registry));
+    fputs(")\n", stdout);
+    if (!existed) {
+        puts("Next: bide apply FILE (bide help keys: what it may say)");
+    }
+    return STATUS_DONE;
+}
+
+/* Services run elsewhere: the path must mean the same to all of them. */
+static int
+from_root(const char *path, char *buffer, size_t size)
+{
+    size_t length = 0;
+
+    if (path[0] != '/') {
+        if (!getcwd(buffer, size)) {
+            return say_errno(path);
+        }
+        length = strlen(buffer);
+    }
+    if (snprintf(buffer + length, size - length, "%s%s",
+                 path[0] == '/' ? "" : "/", path) >= (int)(size - length)) {
+        say("%s: this path is too long", path);
+        return STATUS_NO;
+    }
+    return 0;
+}
+
+int
+init_command(struct command_line *line)
+{
+    const char *dir = line->option[OPTION_DIR];
+    const char *live = line->option[OPTION_LIVE];
+    char dir_buffer[4096], live_buffer[4096];
+    int rc = 0;
+
+    if (live) {
+        int status = from_root(live, live_buffer, sizeof(live_buffer));
+
+        if (status) {
+            return status;
+        }
+        live = live_buffer;
+    }
+    if (!dir) {
+        rc = admin_default_dir(dir_buffer, sizeof(dir_buffer));
+        dir = dir_buffer;
+    }
+    if (rc == 0 && !live) {
+        rc = admin_default_live_dir(live_buffer, sizeof(live_buffer));
+        live = live_buffer;
+    }
+    if (rc) {
+        return say_failure(rc, "where the registry goes");
+    }
+    rc = admin_init(dir, live);
+    if (rc == BIDE_EEXIST && line->option[OPTION_LIVE]) {
+        say("%s: there is a registry already; its live file stays where it is",
+            dir);
+        return STATUS_NO;
+    }
+    if (rc && rc != BIDE_EEXIST) {
+        return say_failure(rc, dir);
+    }
+    return init_done(line, dir, rc == BIDE_EEXIST);
+}
+
+/* ---- what apply did ---- */
+
+static const struct did_row {
+    const char *word, *would;
+} did_rows[] = {
+    [ADMIN_UNCHANGED] = {"unchanged", "unchanged"},
+    [ADMIN_CREATED] = {"created", "to create"},
+    [ADMIN_CHANGED] = {"changed", "to change"},
+    [ADMIN_DELETED] = {"deleted", "to delete"},
+};
+enum { DID_COUNT = sizeof(did_rows) / sizeof(did_rows[0]) };
+
+static void
+result_row(struct table *t, const struct admin_result *r, const char *word)
+{
+    char *what =
+        r->did == ADMIN_CHANGED ? difference_line(r->old, r->now) : strdup("");
+
+    table_row(t);
+    table_cell(t, 0, "  %s", word);
+    table_cell(t, 1, "%s", r->name);
+    if (r->did == ADMIN_CHANGED) {
+        table_cell(t, 2, "v%u -> v%u", r->before, r->after);
+    } else {
+        table_cell(t, 2, "v%u", r->did == ADMIN_DELETED ? r->before : r->after);
+    }
+    table_cell(t, 3, "%s", what ? what : "?");
+    free(what);
+}
+
+static int
+print_results(const struct admin_results *results, bool dry_run, bool all)
+{
+    static const struct table_column columns[] = {
+        {"", 0}, {"", 0}, {"", 0}, {"", TABLE_WRAP}};
+    struct table *t = table_new(columns, 4);
+
+    for (size_t i = 0; i < results->count; i++) {
+        const struct admin_result *r = &results->list[i];
+        const struct did_row *did = &did_rows[r->did];
+
+        if (r->did != ADMIN_UNCHANGED || all) {
+            result_row(t, r, dry_run ? did->would : did->word);
+        }
+    }
+    return table_print_bare(t);
+}
+
+static void
+print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
+{
+    bool any = false;
+
+    printf("%zu %s", policies, text_plural(policies, "policy", "policies"));
+    for (int did = ADMIN_CREATED; did < DID_COUNT; did++) {
+        if (counts[did] > 0) {
+            printf(", %zu %s", counts[did],
+                   dry_run ? did_rows[did].would : did_rows[did].word);
+            any = true;
+        }
+    }
+    puts(!any ? ", 0 changed" : dry_run ? "; nothing was changed" : "");
+}
+
+static int
+report(struct command_line *line, const struct setting_change *c,
+       const struct admin_results *results, size_t policies)
+{
+    bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
+    bool all = line->option[OPTION_VERBOSE] != NULL;
+    size_t counts[DID_COUNT] = {0};
+    size_t changes;
+
+    for (size_t i = 0; i < results->count; i++) {
+        counts[results->list[i].did]++;
+    }
+    changes = results->count - counts[ADMIN_UNCHANGED];
+    if ((all || (changes > 0 && changes <= LISTED_MAX)) &&
+        print_results(results, dry_run, all)) {
+        return say_no_memory();
+    }
+    print_summary(counts, policies, dry_run);
+    setting_print_told(c, results);
+    return stay_say(results, dry_run) ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- apply ---- */
+
+/* Faults of several files: the registry was told one name for all of them. So
+ * they are looked for once more, each under its own. */
+static int
+refuse(struct source *s, int rc, struct faults *faults, const char *what)
+{
+    if (rc == BIDE_EINPUT && s->file_count > 1) {
+        struct faults own = {0};
+
+        if (source_check(s, &own) == BIDE_EINPUT && faults_any(&own)) {
+            faults_free(faults);
+            *faults = own;
+        } else {
+            faults_free(&own);
+        }
+    }
+    return say_refusal(rc, faults, what, "nothing was changed");
+}
+
+static int
+apply(struct command_line *line, struct source *s,
+      const struct setting_change *c)
+{
+    const struct admin_change *change = &c->change;
+    const char *file = s->file_count == 1 ? s->files[0].path : "these files";
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    int rc, status;
+
+    rc = admin_apply(line->registry, change, &s->all, file,
+                     line->option[OPTION_PRUNE] != NULL, &results, &faults);
+    if (rc == BIDE_EVERSION) {
+        faults_free(&faults);
+        return setting_conflict(line, policy_text_name(s->all.list[0]),
+                                change->if_version);
+    }
+    if (rc) {
+        return refuse(s, rc, &faults, file);
+    }
+    faults_free(&faults);
+    status = report(line, c, &results, s->all.count);
+    admin_results_free(&results);
+    return status;
+}
+
+int
+apply_command(struct command_line *line)
+{
+    struct source s = {.registry = line->registry};
+    struct setting_change change;
+    struct faults faults = {0};
+    int status = setting_change(line, &change), rc;
+
+    if (status) {
+        return status;
+    }
+    rc = source_read(&s, line->operands, &faults);
+    if (rc) {
+        status = say_refusal(rc, &faults, "files", "nothing was changed");
+    } else if (change.change.if_version && s.all.count != 1) {
+        status = say_usage(line,
+                           "--if-version: only with one policy, "
+                           "there are %zu",
+                           s.all.count);
+    } else {
+        status = apply(line, &s, &change);
+    }
+    setting_done(&change);
+    source_free(&s);
+    return status;
+}
+
+int
+validate_command(struct command_line *line)
+{
+    struct source s = {.registry = line->registry};
+    struct faults faults = {0};
+    int rc = source_read(&s, line->operands, &faults), status = STATUS_DONE;
+
+    if (rc == 0) {
+        rc = source_check(&s, &faults);
+    }
+    if (rc) {
+        status = say_refusal(rc, &faults, "files", NULL);
+    } else {
+        printf("%zu %s in %zu %s: no errors\n", s.all.count,
+               text_plural(s.all.count, "policy", "policies"), s.file_count,
+               text_plural(s.file_count, "file", "files"));
+        faults_free(&faults);
+    }
+    source_free(&s);
+    return status;
+}

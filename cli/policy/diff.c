@@ -1,0 +1,211 @@
+/* Two states of a policy, key by key: bide diff. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/command/say.h"
+#include "cli/out/text.h"
+#include "difference.h"
+#include "setting.h"
+#include "source.h"
+
+static void
+print_line(char sign, const struct key *key, const char *value)
+{
+    const char *colour = sign == '-' ? "\033[31m" : "\033[32m";
+
+    if (!value) {
+        return;
+    }
+    fputs(text_in_colour() ? colour : "", stdout);
+    printf("%c %s = ", sign, key->name);
+    text_put(stdout, value, false);
+    fputs(text_in_colour() ? "\033[0m" : "", stdout);
+    putchar('\n');
+}
+
+/* How many keys differ; prints the title only when some do.  Negative: no
+ * memory. */
+static int
+print_differences(const char *title, const struct policy_text *old,
+                  const struct policy_text *now)
+{
+    struct difference *all = calloc(policy_key_count, sizeof(*all));
+    size_t count = all ? difference_of(old, now, all) : 0;
+
+    if (!all) {
+        return BIDE_ENOMEM;
+    }
+    if (count > 0 || !old != !now) {
+        text_put(stdout, title, false);
+        putchar('\n');
+    }
+    for (size_t i = 0; i < count; i++) {
+        print_line('-', all[i].key, all[i].old);
+        print_line('+', all[i].key, all[i].now);
+    }
+    free(all);
+    return count > 0 || !old != !now;
+}
+
+/* ---- versions ---- */
+
+/* A version's text, NULL when it is a deletion.  0 or the exit status. */
+static int
+text_of(struct command_line *line, uint32_t version, struct policy_text **out)
+{
+    const char *name = line->operands[0];
+    struct record r;
+    int rc = admin_version(line->registry, name, version, &r);
+
+    *out = NULL;
+    if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
+        return setting_no_version(line, name, version);
+    }
+    if (rc) {
+        return say_failure(rc, name);
+    }
+    rc = r.deleted ? 0 : admin_text(&r, out);
+    record_free(&r);
+    return rc ? say_failure(rc, name) : 0;
+}
+
+/* Which two versions were asked for. */
+static int
+choose(struct command_line *line, uint32_t *old, uint32_t *now)
+{
+    const char *name = line->operands[0];
+    struct record r, before;
+    int rc, status = 0;
+
+    *old = 0;
+    if (line->count > 1) {
+        status = setting_version(line, line->operands[1], old);
+    }
+    if (status == 0 && line->count > 2) {
+        return setting_version(line, line->operands[2], now);
+    }
+    if (status) {
+        return status;
+    }
+    rc = policy_name_ok(name) ? admin_policy(line->registry, name, &r)
+                              : BIDE_ENOPOLICY;
+    if (rc) {
+        return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
+                                    : say_failure(rc, name);
+    }
+    *now = r.version;
+    if (*old == 0) {
+        rc = admin_before(line->registry, &r, &before);
+    }
+    record_free(&r);
+    if (*old == 0 && rc == 0) {
+        *old = before.version;
+        record_free(&before);
+    }
+    return rc == BIDE_ENOVERSION ? setting_no_version(line, name, 0)
+           : rc                  ? say_failure(rc, name)
+                                 : 0;
+}
+
+static int
+diff_versions(struct command_line *line)
+{
+    struct policy_text *old = NULL, *now = NULL;
+    uint32_t from, to;
+    char title[128];
+    int differ = 0, status = choose(line, &from, &to);
+
+    if (status) {
+        return status;
+    }
+    status = text_of(line, from, &old);
+    if (status == 0) {
+        status = text_of(line, to, &now);
+    }
+    if (status == 0) {
+        snprintf(title, sizeof(title), "%.*s v%u -> v%u%s", BIDE_NAME_MAX,
+                 line->operands[0], from, to,
+                 !now   ? " (deleted)"
+                 : !old ? " (was deleted)"
+                        : "");
+        differ = print_differences(title, old, now);
+        status = differ < 0 ? say_no_memory()
+                 : differ   ? STATUS_NO
+                            : STATUS_DONE;
+    }
+    policy_text_free(old);
+    policy_text_free(now);
+    return status;
+}
+
+/* ---- a file ---- */
+
+/* What applying one of its policies would change: 1, 0, or a BIDE_E code. */
+static int
+diff_one(struct admin *registry, const struct policy_text *now,
+         const char *file)
+{
+    const char *name = policy_text_name(now);
+    struct policy_text *old = NULL;
+    struct record r;
+    char *title = NULL;
+    int rc = admin_policy(registry, name, &r), length;
+
+    if (rc && rc != BIDE_ENOPOLICY) {
+        return rc;
+    }
+    if (rc == 0) {
+        rc = admin_text(&r, &old);
+        length = asprintf(&title, "%s v%u -> %s", name, r.version, file);
+        record_free(&r);
+    } else {
+        rc = 0;
+        length = asprintf(&title, "%s (new) -> %s", name, file);
+    }
+    if (length < 0) {
+        rc = BIDE_ENOMEM;
+    } else {
+        rc = rc ? rc : print_differences(title, old, now);
+        free(title);
+    }
+    policy_text_free(old);
+    return rc;
+}
+
+static int
+diff_file(struct command_line *line)
+{
+    struct source s = {.registry = line->registry};
+    struct faults faults = {0};
+    char *paths[] = {line->operands[0], NULL};
+    int rc, status = STATUS_DONE;
+
+    if (line->count > 1) {
+        return say_usage(line, "%s: a file has no versions", line->operands[0]);
+    }
+    rc = source_read(&s, paths, &faults);
+    if (rc == 0) {
+        rc = source_check(&s, &faults);
+    }
+    if (rc) {
+        status = say_refusal(rc, &faults, line->operands[0], NULL);
+    }
+    for (size_t i = 0; i < s.all.count && rc >= 0; i++) {
+        rc = diff_one(line->registry, s.all.list[i], source_file_of(&s, i));
+        if (rc > 0) {
+            status = STATUS_NO;
+        } else if (rc < 0) {
+            status = say_failure(rc, policy_text_name(s.all.list[i]));
+        }
+    }
+    faults_free(&faults);
+    source_free(&s);
+    return status;
+}
+
+int
+diff_command(struct command_line *line)
+{
+    return source_is_file(line->operands[0]) ? diff_file(line)
+                                             : diff_versions(line);
+}

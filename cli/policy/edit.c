@@ -1,0 +1,327 @@
+/* Changes to single policies: bide set, unset, delete, rollback. */
+#include "edit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "difference.h"
+#include "setting.h"
+#include "stay.h"
+
+/* ---- what was done ---- */
+
+static char *
+side(struct command_line *line, const struct policy_text *t,
+     const struct key *key, const char *own)
+{
+    return own ? strdup(own)
+               : difference_silent(t, key, admin_find, line->registry);
+}
+
+static int
+print_keys(struct command_line *line, const struct admin_result *r)
+{
+    static const struct table_column columns[] = {
+        {"", 0}, {"", TABLE_WRAP}, {"", 0}, {"", TABLE_WRAP}};
+    struct difference *all = calloc(policy_key_count, sizeof(*all));
+    size_t count = all ? difference_of(r->old, r->now, all) : 0;
+    struct table *t;
+
+    if (!all) {
+        return BIDE_ENOMEM;
+    }
+    if (count == 0) {
+        free(all);
+        return 0;
+    }
+    t = table_new(columns, 4);
+    for (size_t i = 0; i < count; i++) {
+        char *old = side(line, r->old, all[i].key, all[i].old);
+        char *now = side(line, r->now, all[i].key, all[i].now);
+
+        table_row(t);
+        table_cell(t, 0, "  %s", all[i].key->name);
+        table_cell(t, 1, "%s", old ? old : "?");
+        table_cell(t, 2, "->");
+        table_cell(t, 3, "%s", now ? now : "?");
+        free(old);
+        free(now);
+    }
+    free(all);
+    return table_print_bare(t);
+}
+
+static int
+print_result(struct command_line *line, const struct admin_result *r)
+{
+    switch (r->did) {
+    case ADMIN_UNCHANGED:
+        printf("%s v%u: that is how it is, nothing was changed\n", r->name,
+               r->after);
+        return 0;
+    case ADMIN_DELETED:
+        printf("%s v%u deleted; to bring it back: bide rollback %s\n", r->name,
+               r->before, r->name);
+        return 0;
+    default:
+        break;
+    }
+    if (r->before > 0) {
+        printf("%s v%u -> v%u", r->name, r->before, r->after);
+    } else {
+        printf("%s v%u", r->name, r->after);
+    }
+    if (r->as > 0) {
+        printf(" (as v%u)", r->as);
+    }
+    putchar('\n');
+    return r->old && r->now ? print_keys(line, r) : 0;
+}
+
+static void
+print_ending(const struct admin_result *r)
+{
+    uint64_t now_ns = clock_realtime_ns();
+    char buffer[64];
+
+    if (r->until_ns > 0) {
+        printf("until %s, then again as v%u\n",
+               when_write_until(r->until_ns, now_ns, buffer, sizeof(buffer)),
+               r->back_to);
+    }
+}
+
+static int
+report(struct command_line *line, const struct setting_change *c,
+       struct admin_results *results)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < results->count && rc == 0; i++) {
+        rc = print_result(line, &results->list[i]);
+        print_ending(&results->list[i]);
+    }
+    setting_print_told(c, results);
+    if (c->change.dry_run) {
+        puts("--dry-run: nothing was changed");
+    }
+    if (rc == 0) {
+        rc = stay_say(results, c->change.dry_run);
+    }
+    admin_results_free(results);
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- why it was not ---- */
+
+static int
+refuse(struct command_line *line, const struct admin_change *wanted, int rc,
+       struct faults *faults)
+{
+    const char *name = line->operands[0];
+
+    if (rc == BIDE_ENOPOLICY) {
+        faults_free(faults);
+        return say_no_policy(line->registry, name);
+    }
+    if (rc == BIDE_EVERSION) {
+        faults_free(faults);
+        return setting_conflict(line, name, wanted->if_version);
+    }
+    return say_refusal(rc, faults, name, "nothing was changed");
+}
+
+/* ---- the commands ---- */
+
+/* What set and unset are to do; NULL for the others. */
+struct keys {
+    const char *const *names;
+    size_t name_count;
+    const struct admin_setting *settings;
+    size_t count;
+};
+typedef int change_fn(struct command_line *line, const struct setting_change *c,
+                      const struct keys *keys);
+
+static int
+change(struct command_line *line, change_fn *make, const struct keys *keys)
+{
+    struct setting_change c;
+    int status = setting_change(line, &c);
+
+    if (status == 0) {
+        status = make(line, &c, keys);
+    }
+    setting_done(&c);
+    return status;
+}
+
+static int
+change_keys(struct command_line *line, const struct setting_change *c,
+            const struct keys *k)
+{
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    int rc = admin_set_each(line->registry, &c->change, k->names, k->name_count,
+                            k->settings, k->count, &results, &faults);
+
+    if (rc) {
+        return refuse(line, &c->change, rc, &faults);
+    }
+    faults_free(&faults);
+    return report(line, c, &results);
+}
+
+int
+edit_keys(struct command_line *line, const char *const *names,
+          size_t name_count, const struct admin_setting *settings, size_t count)
+{
+    struct keys k = {names, name_count, settings, count};
+
+    return change(line, change_keys, &k);
+}
+
+/* Of the policy that is the first operand. */
+static int
+edit_own(struct command_line *line, const struct admin_setting *settings)
+{
+    return edit_keys(line, (const char *const *)line->operands, 1, settings,
+                     (size_t)line->count - 1);
+}
+
+int
+set_command(struct command_line *line)
+{
+    struct admin_setting *settings =
+        calloc((size_t)line->count, sizeof(*settings));
+    int status;
+
+    if (!settings) {
+        return say_no_memory();
+    }
+    status = setting_read(line, line->operands + 1, settings);
+    if (status == 0) {
+        status = edit_own(line, settings);
+    }
+    free(settings);
+    return status;
+}
+
+int
+unset_command(struct command_line *line)
+{
+    struct admin_setting *settings =
+        calloc((size_t)line->count, sizeof(*settings));
+    int status;
+
+    if (!settings) {
+        return say_no_memory();
+    }
+    for (int i = 1; i < line->count; i++) {
+        settings[i - 1].key = line->operands[i];
+    }
+    status = edit_own(line, settings);
+    free(settings);
+    return status;
+}
+
+const char *
+edit_absent(struct command_line *line)
+{
+    for (int i = 0; i < line->count; i++) {
+        struct record r;
+        int rc = admin_policy(line->registry, line->operands[i], &r);
+
+        if (rc == 0) {
+            record_free(&r);
+        } else if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME) {
+            return line->operands[i];
+        }
+    }
+    return NULL;
+}
+
+static int
+delete_policies(struct command_line *line, const struct setting_change *c,
+                const struct keys *keys)
+{
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    int rc = admin_delete(line->registry, &c->change,
+                          (const char *const *)line->operands,
+                          (size_t)line->count, &results, &faults);
+
+    (void)keys;
+    if (rc == BIDE_EINPUT && faults_any(&faults)) {
+        say("%s: cannot be deleted, there are others that extend it",
+            line->operands[0]);
+    }
+    if (rc) {
+        return refuse(line, &c->change, rc, &faults);
+    }
+    faults_free(&faults);
+    return report(line, c, &results);
+}
+
+int
+delete_command(struct command_line *line)
+{
+    const char *name = edit_absent(line);
+
+    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
+        return say_usage(line, "--if-version: only with one policy");
+    }
+    return name ? say_no_policy(line->registry, name)
+                : change(line, delete_policies, NULL);
+}
+
+static int
+roll_back(struct command_line *line, const struct setting_change *c,
+          const struct keys *keys)
+{
+    const char *name = line->operands[0];
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    uint32_t version = 0;
+    int rc = 0;
+
+    (void)keys;
+    if (line->count > 1) {
+        int status = setting_version(line, line->operands[1], &version);
+
+        if (status) {
+            return status;
+        }
+    }
+    rc = admin_rollback(line->registry, &c->change, name, version, &results,
+                        &faults);
+    if (rc == BIDE_ENOVERSION) {
+        faults_free(&faults);
+        return version > 0 ? setting_no_version(line, name, version)
+                           : say_failure(rc, name);
+    }
+    if (rc) {
+        return refuse(line, &c->change, rc, &faults);
+    }
+    faults_free(&faults);
+    if (version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
+        say("%s: nothing to undo: v%u is the same as v%u before it", name,
+            results.list[0].after, results.list[0].as);
+        say("see: bide log %s", name);
+        admin_results_free(&results);
+        return STATUS_NO;
+    }
+    return report(line, c, &results);
+}
+
+int
+rollback_command(struct command_line *line)
+{
+    return change(line, roll_back, NULL);
+}

@@ -1,0 +1,156 @@
+/* What was changed, when, by whom and why: bide log. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "change.h"
+#include "setting.h"
+
+struct log {
+    struct admin *registry;
+    bool all; /* of every policy */
+    bool as_json;
+    uint64_t now_ns, since_ns;
+    struct table *table;
+    struct json *object, *array;
+    size_t shown;
+    uint32_t most;
+};
+
+static void
+log_row(struct log *log, const struct record *r, const char *what)
+{
+    size_t i = 0;
+    char when[64], until[64];
+
+    table_row(log->table);
+    if (log->all) {
+        table_cell(log->table, i++, "%s", r->name);
+    }
+    table_cell(log->table, i++, "%u", r->version);
+    table_cell(log->table, i++, "%s",
+               when_write(r->when_ns, log->now_ns, when, sizeof(when)));
+    table_cell(log->table, i++, "%s", r->who);
+    if (r->until_ns > 0) {
+        table_cell(log->table, i++, "%s%suntil %s", what,
+                   *what ? ", " : "the end: ",
+                   when_write(r->until_ns, log->now_ns, until, sizeof(until)));
+        table_mark_row(log->table);
+    } else {
+        table_cell(log->table, i++, "%s", *what ? what : "nothing");
+    }
+    table_cell(log->table, i, "%s", r->note);
+}
+
+static void
+log_object(struct log *log, const struct record *r, const char *what)
+{
+    struct json *j = json_add_object(log->array);
+
+    json_put_text(j, "policy", r->name);
+    json_put_count(j, "version", r->version);
+    json_put_s(j, "when", r->when_ns);
+    json_put_text(j, "who", r->who);
+    json_put_text(j, "what", what);
+    json_put_text(j, "note", r->note);
+    if (r->until_ns > 0) {
+        json_put_s(j, "until", r->until_ns);
+        json_put_count(j, "back_to", r->back_to);
+    }
+}
+
+static int
+log_one(void *arg, const struct record *r)
+{
+    struct log *log = arg;
+    char *what = NULL;
+    int rc;
+
+    if (r->when_ns < log->since_ns) {
+        /* The log is in order of writing, its times are a clock's: one that
+         * was set back must not hide what came before. */
+        return 0;
+    }
+    rc = change_words(log->registry, r, &what);
+    if (rc) {
+        return rc;
+    }
+    (log->as_json ? log_object : log_row)(log, r, what);
+    log->shown++;
+    free(what);
+    return log->shown < log->most ? 0 : 1;
+}
+
+static int
+log_begin(struct command_line *line, struct log *log)
+{
+    static const struct table_column columns[] = {
+        {"POLICY", TABLE_NAME}, {"VER", TABLE_RIGHT}, {"WHEN", 0},
+        {"WHO", TABLE_WRAP},    {"WHAT", TABLE_WRAP}, {"NOTE", TABLE_WRAP}};
+    const char *since = line->option[OPTION_SINCE];
+    int status = 0;
+
+    log->registry = line->registry;
+    log->all = line->count == 0;
+    log->as_json = line->option[OPTION_JSON] != NULL;
+    log->now_ns = clock_realtime_ns();
+    if (since && when_read(since, log->now_ns, &log->since_ns)) {
+        return say_usage(
+            line, "--since %s: a date, a time, -2h, today, yesterday", since);
+    }
+    log->most = UINT32_MAX;
+    if (line->option[OPTION_MOST]) {
+        status = setting_count(line, OPTION_MOST, 1, &log->most);
+    }
+    if (status) {
+        return status;
+    }
+    if (log->as_json) {
+        log->object = json_object_new();
+        log->array = json_in_array(log->object, "changes");
+    } else {
+        log->table =
+            log->all ? table_new(columns, 6) : table_new(columns + 1, 5);
+    }
+    return 0;
+}
+
+/* Prints what there is, also in front of an error. */
+static int
+log_end(struct log *log)
+{
+    int rc = log->as_json ? json_out(log->object) : table_print(log->table);
+
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+int
+log_command(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct log log = {0};
+    int status, rc;
+
+    if (name && !policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    status = log_begin(line, &log);
+    if (status) {
+        return status;
+    }
+    rc = name ? admin_each_version(line->registry, name, log_one, &log)
+              : admin_each_change(line->registry, log_one, &log);
+    if (log.shown == 0 && (rc == BIDE_ENOPOLICY || rc == 0) && name &&
+        !log.since_ns) {
+        table_free(log.table);
+        json_free(log.object);
+        return say_no_policy(line->registry, name);
+    }
+    status = log_end(&log);
+    return rc < 0 ? say_failure(rc, name ? name : "log") : status;
+}

@@ -1,0 +1,350 @@
+/* Policies as they are written: bide show, get, export. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/guard.h"
+#include "setting.h"
+
+/* Comment lines stay far below what a line of a policy file may hold. */
+enum { COMMENT_WIDTH = 76 };
+
+static int
+find_policy(struct command_line *line, const char *name, struct record *out)
+{
+    int rc;
+
+    if (!policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    rc = admin_policy(line->registry, name, out);
+    if (rc == BIDE_ENOPOLICY) {
+        return say_no_policy(line->registry, name);
+    }
+    return rc ? say_failure(rc, name) : 0;
+}
+
+static int
+find_version(struct command_line *line, const char *name, struct record *out)
+{
+    uint32_t version;
+    int rc, status = setting_count(line, OPTION_VERSION, 1, &version);
+
+    if (status) {
+        return status;
+    }
+    rc = admin_version(line->registry, name, version, out);
+    if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
+        return setting_no_version(line, name, version);
+    }
+    return rc ? say_failure(rc, name) : 0;
+}
+
+/* ---- as text ---- */
+
+/* What was stored is text already; on a terminal it is looked at once more. */
+static void
+print_text(const char *text)
+{
+    if (text_to_terminal()) {
+        text_put(stdout, text, true);
+    } else {
+        fputs(text, stdout);
+    }
+}
+
+/* A note as comment lines, folded where there is a blank. */
+static void
+print_note(const char *note)
+{
+    while (*note) {
+        size_t length = strlen(note);
+
+        if (length > COMMENT_WIDTH) {
+            length = COMMENT_WIDTH;
+            while (length > 1 && note[length] != ' ') {
+                length--;
+            }
+            if (length == 1) { /* one endless word: not within a character */
+                length = COMMENT_WIDTH;
+                while (length > 1 && (note[length] & 0xc0) == 0x80) {
+                    length--;
+                }
+            }
+        }
+        fputs("# ", stdout);
+        for (size_t i = 0; i < length; i++) {
+            /* A control character would end the comment, or worse. */
+            putchar((unsigned char)note[i] < 0x20 ? ' ' : note[i]);
+        }
+        putchar('\n');
+        note += length;
+        note += strspn(note, " ");
+    }
+}
+
+/* What its rules do at this moment, where that is out of the ordinary. */
+static void
+print_guard(const struct policy *p, const struct guard_part *part)
+{
+    const struct admin_guard *g = &part->guard;
+    bool scoped = *part->scope != '\0';
+    char text[32];
+
+    if (!guard_is_closed(g)) {
+        printf("# breaker%s%s: %s%s: bide breaker %s\n", scoped ? " of " : "",
+               scoped ? guard_scope(part->scope) : "",
+               guard_state(g, text, sizeof(text)),
+               g->damaged ? ", damaged" : "", p->name);
+    }
+    if (g->budget_damaged || (g->has_budget && g->budget_level < 1)) {
+        printf("# budget%s%s: %s left%s: bide budget %s\n",
+               scoped ? " of " : "", scoped ? guard_scope(part->scope) : "",
+               guard_level(g, text, sizeof(text)),
+               g->budget_damaged ? ", damaged" : "", p->name);
+    }
+}
+
+static int
+print_guards(struct admin *registry, const struct record *r)
+{
+    struct guard_parts parts = {0};
+    struct policy *p;
+    int rc = guard_compile(registry, r, &p);
+
+    if (rc == 0 && (guard_has_breaker(p) || guard_has_budget(p))) {
+        rc = guard_parts_read(registry, p, guard_by_scope(p) ? NULL : "",
+                              &parts);
+        for (size_t i = 0; rc == 0 && i < parts.count; i++) {
+            print_guard(p, &parts.list[i]);
+        }
+    }
+    guard_parts_free(&parts);
+    policy_free(p);
+    return rc;
+}
+
+static int
+print_record(struct admin *registry, const struct record *r, bool present)
+{
+    char when[64], until[64];
+    int rc = 0;
+
+    printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");
+    text_put(stdout, r->who, false);
+    printf(", %s\n", when_write_iso(r->when_ns, when, sizeof(when)));
+    if (r->until_ns > 0) {
+        printf("# holds until %s, then version %u again\n",
+               when_write_iso(r->until_ns, until, sizeof(until)), r->back_to);
+    }
+    print_note(r->note);
+    if (present) {
+        rc = print_guards(registry, r);
+    }
+    print_text(r->text);
+    return rc;
+}
+
+/* ---- resolved ---- */
+
+static int
+print_origins(const struct policy_origin *origins)
+{
+    static const struct table_column columns[] = {
+        {"KEY", 0}, {"VALUE", TABLE_WRAP}, {"FROM", 0}};
+    struct table *t = table_new(columns, 3);
+
+    for (size_t i = 0; i < policy_key_count; i++) {
+        if (!policy_keys[i].supported) {
+            continue;
+        }
+        table_row(t);
+        table_cell(t, 0, "%s", policy_keys[i].name);
+        if (*origins[i].value) {
+            table_cell(t, 1, "%s", origins[i].value);
+        }
+        table_cell(t, 2, "%s", *origins[i].from ? origins[i].from : "default");
+    }
+    return table_print(t);
+}
+
+static int
+json_record(const struct record *r, const struct policy_origin *origins)
+{
+    struct json *j = json_object_new(), *keys;
+
+    json_put_text(j, "policy", r->name);
+    json_put_count(j, "version", r->version);
+    json_put_text(j, "who", r->who);
+    json_put_s(j, "when", r->when_ns);
+    json_put_text(j, "note", r->note);
+    json_put_text(j, "text", r->text);
+    keys = json_in_object(j, "keys");
+    for (size_t i = 0; i < policy_key_count; i++) {
+        if (policy_keys[i].supported) {
+            struct json *key = json_in_object(keys, policy_keys[i].name);
+
+            json_put_text(key, "value", origins[i].value);
+            json_put_text(key, "from",
+                          *origins[i].from ? origins[i].from : "default");
+        }
+    }
+    return json_out(j);
+}
+
+/* What holds for each key.  0, or the exit status, and said why; the values
+ * live as long as `out_text`. */
+static int
+resolve(struct command_line *line, const struct record *r,
+        struct policy_text **out_text, struct policy_origin **out)
+{
+    struct policy_origin *origins = calloc(policy_key_count, sizeof(*origins));
+    struct policy_text *text = NULL;
+    struct faults faults = {0};
+    int rc = origins ? admin_text(r, &text) : BIDE_ENOMEM;
+
+    if (rc == 0) {
+        rc = policy_resolve(text, admin_find, line->registry, r->name, origins,
+                            &faults);
+    }
+    if (rc) {
+        policy_text_free(text);
+        free(origins);
+        return say_refusal(rc, &faults, r->name, NULL);
+    }
+    faults_free(&faults);
+    *out_text = text;
+    *out = origins;
+    return 0;
+}
+
+static int
+show_resolved(struct command_line *line, const struct record *r)
+{
+    struct policy_origin *origins;
+    struct policy_text *text;
+    int rc, status = resolve(line, r, &text, &origins);
+
+    if (status) {
+        return status;
+    }
+    rc = line->option[OPTION_JSON] ? json_record(r, origins)
+                                   : print_origins(origins);
+    policy_text_free(text);
+    free(origins);
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+int
+show_command(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct record r;
+    int status = line->option[OPTION_VERSION] ? find_version(line, name, &r)
+                                              : find_policy(line, name, &r);
+
+    if (status) {
+        return status;
+    }
+    if (!r.deleted &&
+        (line->option[OPTION_RESOLVED] || line->option[OPTION_JSON])) {
+        status = show_resolved(line, &r);
+    } else {
+        status = print_record(line->registry, &r, !line->option[OPTION_VERSION])
+                     ? say_no_memory()
+                     : STATUS_DONE;
+    }
+    record_free(&r);
+    return status;
+}
+
+int
+get_command(struct command_line *line)
+{
+    const struct key *key = key_find(line->operands[1]);
+    struct policy_origin *origins;
+    struct policy_text *text;
+    struct record r;
+    int status;
+
+    if (!key) {
+        const char *near = key_near(line->operands[1]);
+
+        say("%s: no such key%s%s%s", line->operands[1], near ? " (" : "",
+            near ? near : "", near ? "?)" : "");
+        say("see: bide help keys");
+        return STATUS_INPUT;
+    }
+    status = find_policy(line, line->operands[0], &r);
+    if (status) {
+        return status;
+    }
+    status = resolve(line, &r, &text, &origins);
+    if (status == 0) {
+        print_text(origins[key - policy_keys].value);
+        putchar('\n');
+        policy_text_free(text);
+        free(origins);
+    }
+    record_free(&r);
+    return status;
+}
+
+/* ---- export ---- */
+
+static int
+export_one(void *arg, const struct record *r)
+{
+    bool *first = arg;
+
+    if (!*first) {
+        putchar('\n');
+    }
+    *first = false;
+    print_text(r->text);
+    return ferror(stdout) ? 1 : 0; /* the rest would go nowhere */
+}
+
+/* All of them are looked for before anything is printed: half an export reads
+ * as a whole one. */
+static int
+export_named(struct command_line *line)
+{
+    struct record *records = calloc((size_t)line->count, sizeof(*records));
+    bool first = true;
+    int found = 0, status = 0;
+
+    if (!records) {
+        return say_no_memory();
+    }
+    while (found < line->count && status == 0) {
+        status = find_policy(line, line->operands[found], &records[found]);
+        found += status == 0;
+    }
+    for (int i = 0; i < found; i++) {
+        if (status == 0) {
+            export_one(&first, &records[i]);
+        }
+        record_free(&records[i]);
+    }
+    free(records);
+    return status;
+}
+
+int
+export_command(struct command_line *line)
+{
+    bool first = true;
+    int rc;
+
+    if (line->count > 0) {
+        return export_named(line);
+    }
+    rc = admin_each_policy(line->registry, export_one, &first);
+    return rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
+}

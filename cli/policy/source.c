@@ -1,0 +1,457 @@
+#include "source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/command/say.h"
+#include "setting.h"
+
+/* 100,000 policies of 500 bytes are 50 MB. */
+enum { SOURCE_BYTES_MAX = 512 << 20 };
+
+bool
+source_is_file(const char *operand)
+{
+    size_t length = strlen(operand);
+
+    return strchr(operand, '/') || strcmp(operand, "-") == 0 ||
+           (length > 4 && strcmp(operand + length - 4, ".ini") == 0);
+}
+
+/* ---- bytes ---- */
+
+static int
+read_all(int fd, char **out, size_t *out_length)
+{
+    size_t room = 1 << 16, length = 0;
+    char *bytes = malloc(room);
+
+    while (bytes) {
+        ssize_t got;
+
+        if (length + 1 == room) {
+            char *grown = realloc(bytes, 2 * room);
+
+            if (!grown) {
+                break;
+            }
+            bytes = grown;
+            room *= 2;
+        }
+        got = read(fd, bytes + length, room - length - 1);
+        if (got > 0) {
+            length += (size_t)got;
+        }
+        if (length > SOURCE_BYTES_MAX) {
+            errno = EFBIG;
+            got = -1;
+        }
+        if (got < 0 && errno != EINTR) {
+            free(bytes);
+            return BIDE_ESYS;
+        }
+        if (got == 0) {
+            bytes[length] = '\0';
+            *out = bytes;
+            *out_length = length;
+            return 0;
+        }
+    }
+    free(bytes);
+    return BIDE_ENOMEM;
+}
+
+int
+source_bytes(const char *path, char **out, size_t *out_length,
+             struct faults *faults)
+{
+    bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? BIDE_ESYS : read_all(fd, out, out_length);
+
+    if (rc == BIDE_ESYS) {
+        fault_add(faults, path, 0, NULL, "cannot be read: %s",
+                  errno == EISDIR ? "it is a directory" : strerror(errno));
+        rc = BIDE_EINPUT;
+    }
+    if (fd >= 0 && !standard) {
+        close(fd);
+    }
+    return rc;
+}
+
+/* ---- files and directories ---- */
+
+static int
+add_file(struct source *s, const char *path)
+{
+    struct source_file *grown =
+        realloc(s->files, (s->file_count + 1) * sizeof(*grown));
+    char *copy = strdup(path);
+
+    if (grown) {
+        s->files = grown;
+    }
+    if (!grown || !copy) {
+        free(copy);
+        return BIDE_ENOMEM;
+    }
+    s->files[s->file_count++] = (struct source_file){copy, s->all.count};
+    return 0;
+}
+
+static int
+add_policies(struct source *s, struct policy_list *read)
+{
+    size_t count = s->all.count + read->count;
+    struct policy_text **grown;
+
+    if (read->count == 0) {
+        return 0;
+    }
+    grown = realloc(s->all.list, count * sizeof(*grown));
+    if (!grown) {
+        policy_list_free(read);
+        return BIDE_ENOMEM;
+    }
+    memcpy(grown + s->all.count, read->list, read->count * sizeof(*grown));
+    s->all.list = grown;
+    s->all.count = count;
+    free(read->list); /* the texts have moved */
+    return 0;
+}
+
+static int
+read_file(struct source *s, const char *path, struct faults *faults)
+{
+    struct policy_list read = {0};
+    size_t length;
+    char *bytes;
+    int rc = source_bytes(path, &bytes, &length, faults);
+
+    if (rc) {
+        return rc;
+    }
+    rc = policy_read(path, bytes, length, &read, faults);
+    free(bytes);
+    if (rc) {
+        return rc;
+    }
+    rc = add_file(s, path);
+    if (rc) {
+        policy_list_free(&read);
+        return rc;
+    }
+    return add_policies(s, &read);
+}
+
+static int
+is_ini(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && length > 4 &&
+           strcmp(entry->d_name + length - 4, ".ini") == 0;
+}
+
+/* Names in a directory are sorted by bytes: the same order everywhere. */
+static int
+by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The first failure counts, but the other files are read all the same. */
+static int
+worse(int rc, int next)
+{
+    return next == BIDE_ENOMEM || rc == 0 ? next : rc;
+}
+
+static int
+read_directory(struct source *s, const char *path, struct faults *faults)
+{
+    struct dirent **entries;
+    int count = scandir(path, &entries, is_ini, by_bytes), rc = 0;
+
+    if (count < 0) {
+        fault_add(faults, path, 0, NULL, "cannot be read: %s", strerror(errno));
+        return errno == ENOMEM ? BIDE_ENOMEM : BIDE_EINPUT;
+    }
+    if (count == 0) {
+        fault_add(faults, path, 0, NULL, "no .ini files in this directory");
+        rc = BIDE_EINPUT;
+    }
+    for (int i = 0; i < count; i++) {
+        const char *slash = path[strlen(path) - 1] == '/' ? "" : "/";
+        char *whole = NULL;
+
+        if (asprintf(&whole, "%s%s%s", path, slash, entries[i]->d_name) < 0) {
+            whole = NULL;
+        }
+        rc = worse(rc, whole ? read_file(s, whole, faults) : BIDE_ENOMEM);
+        free(whole);
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}
+
+/* ---- names ---- */
+
+static int
+compare_names(const void *a, const void *b, void *arg)
+{
+    const struct source *s = arg;
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int order = strcmp(policy_text_name(s->all.list[i]),
+                       policy_text_name(s->all.list[k]));
+
+    return order ? order : (i > k) - (i < k);
+}
+
+static int
+sort_names(struct source *s, struct faults *faults)
+{
+    int rc = 0;
+
+    s->by_name = calloc(s->all.count + 1, sizeof(*s->by_name));
+    if (!s->by_name) {
+        return BIDE_ENOMEM;
+    }
+    for (size_t i = 0; i < s->all.count; i++) {
+        s->by_name[i] = i;
+    }
+    qsort_r(s->by_name, s->all.count, sizeof(*s->by_name), compare_names, s);
+    for (size_t i = 1; i < s->all.count; i++) {
+        size_t first = s->by_name[i - 1], again = s->by_name[i];
+        const char *name = policy_text_name(s->all.list[again]);
+
+        if (strcmp(policy_text_name(s->all.list[first]), name) == 0) {
+            fault_add(faults, source_file_of(s, again),
+                      policy_text_line(s->all.list[again], NULL), NULL,
+                      "[%s]: this policy is already in %s:%d", name,
+                      source_file_of(s, first),
+                      policy_text_line(s->all.list[first], NULL));
+            rc = BIDE_EINPUT;
+        }
+    }
+    return rc;
+}
+
+int
+source_read(struct source *s, char *const *paths, struct faults *faults)
+{
+    int rc = 0;
+
+    for (; *paths; paths++) {
+        struct stat st;
+        bool directory = strcmp(*paths, "-") != 0 && stat(*paths, &st) == 0 &&
+                         S_ISDIR(st.st_mode);
+
+        rc = worse(rc, directory ? read_directory(s, *paths, faults)
+                                 : read_file(s, *paths, faults));
+    }
+    return worse(rc, sort_names(s, faults));
+}
+
+void
+source_free(struct source *s)
+{
+    for (size_t i = 0; i < s->file_count; i++) {
+        free(s->files[i].path);
+    }
+    free(s->files);
+    free(s->by_name);
+    policy_list_free(&s->all);
+    memset(s, 0, sizeof(*s));
+}
+
+const char *
+source_file_of(const struct source *s, size_t policy)
+{
+    size_t i = s->file_count;
+
+    while (i > 1 && s->files[i - 1].first > policy) {
+        i--;
+    }
+    return s->files[i - 1].path;
+}
+
+const struct policy_text *
+source_named(const struct source *s, const char *name)
+{
+    size_t low = 0, high = s->all.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct policy_text *t = s->all.list[s->by_name[middle]];
+        int order = strcmp(name, policy_text_name(t));
+
+        if (order == 0) {
+            return t;
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+int
+source_find(void *arg, const char *name, const struct policy_text **out)
+{
+    struct source *s = arg;
+    const struct policy_text *t = source_named(s, name);
+
+    if (t) {
+        *out = t;
+        return 0;
+    }
+    return s->registry ? admin_find(s->registry, name, out) : BIDE_ENOPOLICY;
+}
+
+/* Of the key, or of the policy that inherits it. */
+static struct group_place
+place_of(const struct source *s, const char *name, const char *key)
+{
+    const struct policy_text *t = source_named(s, name);
+    int line = policy_text_line(t, key_find(key));
+    size_t i;
+
+    for (i = 0; s->all.list[i] != t; i++) {
+    }
+    return (struct group_place){source_file_of(s, i),
+                                line ? line : policy_text_line(t, NULL)};
+}
+
+static int
+check_group(const struct source *s, struct groups *groups,
+            const struct policy *p, struct faults *faults)
+{
+    struct group_conflict c;
+    int rc = groups_join(groups, p, &c);
+
+    if (rc == BIDE_EINPUT) {
+        group_fault(faults, &c, p, place_of(s, p->name, c.key),
+                    place_of(s, c.with->name, c.key));
+    }
+    return rc;
+}
+
+int
+source_check(struct source *s, struct faults *faults)
+{
+    struct groups groups = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < s->all.count; i++) {
+        struct policy *compiled = NULL;
+        int one = policy_compile(s->all.list[i], source_find, s,
+                                 source_file_of(s, i), &compiled, faults);
+
+        if (one == 0) {
+            one = check_group(s, &groups, compiled, faults);
+        }
+        rc = worse(rc, one);
+        policy_free(compiled);
+    }
+    groups_free(&groups);
+    return rc;
+}
+
+/* ---- the one policy of a command ---- */
+
+static int
+of_file(struct source *s, struct command_line *line,
+        const struct policy_text **out)
+{
+    const char *wanted = line->option[OPTION_POLICY];
+    const char *path = line->operands[0];
+    char *paths[] = {line->operands[0], NULL};
+    struct faults faults = {0};
+    int rc = source_read(s, paths, &faults);
+
+    if (rc) {
+        return say_refusal(rc, &faults, path, NULL);
+    }
+    if (!wanted && s->all.count == 1) {
+        *out = s->all.list[0];
+        return 0;
+    }
+    *out = wanted ? source_named(s, wanted) : NULL;
+    if (*out) {
+        return 0;
+    }
+    if (wanted) {
+        say("%s: there is no [%s] in it", path, wanted);
+    } else {
+        say("%s: holds %zu policies: which one?", path, s->all.count);
+    }
+    for (size_t i = 0; i < s->all.count && i < 20; i++) {
+        say("  --policy %s", policy_text_name(s->all.list[i]));
+    }
+    return wanted ? STATUS_ABSENT : STATUS_USAGE;
+}
+
+static int
+of_registry(struct source *s, struct command_line *line,
+            const struct policy_text **out)
+{
+    const char *name = line->operands[0];
+    int rc = 0;
+
+    if (!policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    if (!line->registry && line->option[OPTION_DIR]) {
+        /* main tried already, in silence: once more, for the reason. */
+        rc = admin_open(line->option[OPTION_DIR], &line->registry);
+    } else if (!line->registry) {
+        rc = BIDE_EMISSING;
+    }
+    if (rc) {
+        return say_failure(rc, "registry");
+    }
+    s->registry = line->registry;
+    rc = admin_find(line->registry, name, out);
+    if (rc == BIDE_ENOPOLICY) {
+        return say_no_policy(line->registry, name);
+    }
+    return rc ? say_failure(rc, name) : 0;
+}
+
+int
+source_policy(struct source *s, struct command_line *line,
+              struct policy_text **out)
+{
+    const struct policy_text *found;
+    struct policy_text *copy;
+    int rc;
+
+    s->registry = line->registry;
+    rc = source_is_file(line->operands[0]) ? of_file(s, line, &found)
+                                           : of_registry(s, line, &found);
+    if (rc) {
+        return rc;
+    }
+    copy = policy_text_copy(found);
+    if (!copy) {
+        return say_no_memory();
+    }
+    rc = setting_try(line, line->operands + 1, copy);
+    if (rc) {
+        policy_text_free(copy);
+        return rc;
+    }
+    *out = copy;
+    return 0;
+}

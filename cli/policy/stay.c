@@ -1,0 +1,106 @@
+#include "stay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "difference.h"
+
+/* As one word of a shell. */
+static void
+write_word(FILE *out, const char *text)
+{
+    if (!text[strcspn(text, " \t'\"\\$`;&|<>()*?[]#~!{}")]) {
+        fputs(text, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *text; text++) {
+        fputs(*text == '\'' ? "'\\''" : (char[]){*text, '\0'}, out);
+    }
+    fputc('\'', out);
+}
+
+/* "bide set p attempts=3 && bide unset p wait_max". */
+static int
+say_undo(const char *name, const struct difference *all, size_t count)
+{
+    const char *between = "";
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    if (!out) {
+        return BIDE_ENOMEM;
+    }
+    for (int sets = 1; sets >= 0; sets--) {
+        bool begun = false;
+
+        for (size_t i = 0; i < count; i++) {
+            if ((all[i].old != NULL) != (sets == 1)) {
+                continue;
+            }
+            if (!begun) {
+                fprintf(out, "%sbide %s %s", between, sets ? "set" : "unset",
+                        name);
+            }
+            begun = true;
+            between = " && ";
+            fprintf(out, " %s%s", all[i].key->name, sets ? "=" : "");
+            if (sets) {
+                write_word(out, all[i].old);
+            }
+        }
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return BIDE_ENOMEM;
+    }
+    say("to undo that part: %s", text);
+    free(text);
+    return 0;
+}
+
+static int
+say_one(const struct admin_result *r, bool dry_run)
+{
+    struct difference *all = calloc(policy_key_count, sizeof(*all));
+    char *line = difference_line(r->without, r->now), ended[64], until[64];
+    int rc = all && line ? 0 : BIDE_ENOMEM;
+    uint64_t now_ns = clock_realtime_ns();
+
+    if (rc == 0) {
+        say("%s: what v%u changed until %s %s%s%s: %s", r->name, r->temporary,
+            when_write(r->temporary_until_ns, now_ns, ended, sizeof(ended)),
+            dry_run           ? "would stay"
+            : r->until_ns > 0 ? "stays"
+                              : "stays now",
+            r->until_ns > 0 ? " until " : "",
+            r->until_ns > 0
+                ? when_write(r->until_ns, now_ns, until, sizeof(until))
+                : "",
+            line);
+    }
+    if (rc == 0 && r->until_ns == 0 && !dry_run) {
+        rc = say_undo(r->name, all, difference_of(r->without, r->now, all));
+    }
+    free(line);
+    free(all);
+    return rc;
+}
+
+int
+stay_say(const struct admin_results *results, bool dry_run)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < results->count && rc == 0; i++) {
+        if (results->list[i].without) {
+            rc = say_one(&results->list[i], dry_run);
+        }
+    }
+    return rc;
+}

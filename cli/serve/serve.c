@@ -1,0 +1,145 @@
+/* The host by HTTP: bide serve. */
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "listen.h"
+
+/* Answers that are on their way get so long at the end. */
+#define END_NS UINT64_C(2000000000)
+
+static int
+until_step(const struct serve_api *api, uint64_t now_ns)
+{
+    uint64_t due = api->looked_ns + TREND_STEP_NS;
+
+    return due > now_ns ? (int)((due - now_ns) / 1000000) + 1 : 0;
+}
+
+/* Until a signal asks for the end.  0, or -1 and errno. */
+static int
+serve(struct serve_api *api, struct serve_http *http, int signals)
+{
+    struct pollfd fds[] = {{.fd = serve_http_fd(http), .events = POLLIN},
+                           {.fd = signals, .events = POLLIN}};
+
+    for (;;) {
+        uint64_t now = clock_monotonic_ns();
+        int wait = serve_http_run(http, now), step = until_step(api, now);
+
+        if (step == 0) {
+            serve_look(api, now);
+            continue;
+        }
+        if (poll(fds, 2, wait < step ? wait : step) < 0 && errno != EINTR) {
+            return -1;
+        }
+        if (fds[1].revents) {
+            return 0;
+        }
+    }
+}
+
+static void
+end_politely(struct serve_http *http)
+{
+    struct pollfd fd = {.fd = serve_http_fd(http), .events = POLLIN};
+    uint64_t begin = clock_monotonic_ns(), now = begin;
+
+    serve_http_close_door(http);
+    while (!serve_http_is_idle(http) && now - begin < END_NS) {
+        poll(&fd, 1, 20);
+        now = clock_monotonic_ns();
+        serve_http_run(http, now);
+    }
+}
+
+static int
+serve_from(struct command_line *line, int fd, int signals, bool loopback)
+{
+    struct serve_api api = {.dir = line->option[OPTION_DIR],
+                            .trend = trend_new()};
+    struct serve_http *http = NULL;
+    int status = STATUS_NO;
+
+    if (!api.trend) {
+        close(fd);
+        say_no_memory();
+    } else {
+        serve_look(&api, clock_monotonic_ns());
+        http = serve_http_new(&api, fd, loopback);
+    }
+    if (http) {
+        status = serve(&api, http, signals) ? say_errno("poll") : STATUS_DONE;
+        end_politely(http);
+        serve_http_free(http);
+    }
+    trend_free(api.trend);
+    return status;
+}
+
+/* Readable when it is to end; or -1 and errno. */
+static int
+catch_signals(void)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int
+serve_command(struct command_line *line)
+{
+    const char *text = line->option[OPTION_LISTEN];
+    struct listen_address address;
+    char where[64];
+    int fd, signals, status;
+    bool loopback;
+
+    text = text ? text : "127.0.0.1:9747";
+    if (!listen_read(text, &address)) {
+        return say_usage(
+            line, "--listen %s: an address and a port, as in 127.0.0.1:9747",
+            text);
+    }
+    admin_close(line->registry); /* each answer opens it anew */
+    line->registry = NULL;
+    if (!line->option[OPTION_DIR]) {
+        return say_failure(BIDE_EMISSING, "registry");
+    }
+    fd = listen_open(&address);
+    if (fd < 0) {
+        return say_errno(text);
+    }
+    signals = catch_signals();
+    if (signals < 0) {
+        status = say_errno("signals");
+        close(fd);
+        return status;
+    }
+    loopback = listen_is_loopback(&address);
+    listen_write(&address, where, sizeof(where));
+    if (!loopback) {
+        say("%s can be reached from other hosts: whoever does sees all of "
+            "this, without a password",
+            where);
+    }
+    printf("http://%s/\n", where);
+    fflush(stdout);
+    status = serve_from(line, fd, signals, loopback);
+    close(signals);
+    return status;
+}

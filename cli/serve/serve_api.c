@@ -1,0 +1,543 @@
+/* What bide serve has to say: the texts of the commands, with --json. */
+#include "serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/watch/metrics.h"
+
+#define JSON "application/json; charset=utf-8"
+#define LONGEST_PAST_NS \
+    (15 * TREND_STEP_NS) /* longer intervals show no trend */
+
+enum { OPTIONS_MOST = 3, HOST = 65 };
+
+/* A command line that a path stands for; * is the name of a policy. */
+struct route {
+    const char *path, *command;
+    struct {
+        enum option option;
+        const char *value;
+    } options[OPTIONS_MOST];
+};
+
+static const struct route routes[] = {
+    {"/api/policies", "list", {{0}}},
+    {"/api/policies/*", "stats", {{0}}},
+    {"/api/policies/*/rules", "show", {{OPTION_RESOLVED, ""}}},
+    {"/api/policies/*/history",
+     "stats",
+     {{OPTION_SINCE, "-1h"}, {OPTION_BY, "minute"}}},
+    {"/api/policies/*/log", "log", {{OPTION_MOST, "100"}}},
+    {"/api/calls", "calls", {{OPTION_MOST, "1000"}}},
+    {"/api/check", "check", {{0}}},
+    {"/api/log", "log", {{OPTION_MOST, "100"}}},
+    {"/api/audit", "audit", {{OPTION_SINCE, "-1h"}}},
+    {"/api/deferred", "deferred stats", {{0}}},
+};
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+/* The parts of what the page shows, and their names there. */
+static const struct route parts[] = {
+    {"list", "list", {{0}}},
+    {"calls", "calls", {{OPTION_MOST, "100"}}},
+    {"check", "check", {{0}}},
+    {"log", "log", {{OPTION_MOST, "30"}}},
+    {"deferred", "deferred stats", {{0}}},
+};
+
+/* ---- texts ---- */
+
+/* A text in memory that is being written. */
+struct draft {
+    FILE *out; /* NULL: no memory */
+    char *text;
+    size_t length;
+};
+
+static bool
+draft_open(struct draft *d)
+{
+    *d = (struct draft){0};
+    d->out = open_memstream(&d->text, &d->length);
+    return d->out != NULL;
+}
+
+/* The text, or NULL without memory. */
+static char *
+draft_close(struct draft *d)
+{
+    bool failed = !d->out || ferror(d->out);
+
+    if ((d->out && fclose(d->out) != 0) || failed) {
+        free(d->text);
+        d->text = NULL;
+    }
+    return d->text;
+}
+
+/* Prints and frees it.  0 or BIDE_ENOMEM. */
+static int
+write_json(struct json *j, FILE *out)
+{
+    int rc;
+
+    json_divert(out);
+    rc = json_out(j);
+    json_divert(NULL);
+    return rc;
+}
+
+static void
+set_json(unsigned status, struct draft *d, struct serve_text *out)
+{
+    *out = (struct serve_text){status, JSON, draft_close(d), 0, true};
+    out->length = out->text ? d->length : 0;
+}
+
+/* {"error": the first line, "next": the others}. */
+static void
+fail(unsigned status, const char *words, struct serve_text *out)
+{
+    const char *newline = strchr(words, '\n');
+    size_t first = newline ? (size_t)(newline - words) : strlen(words);
+    char *why = strndup(words, first), *next = NULL;
+    struct json *j = json_object_new();
+    struct draft d;
+
+    if (newline && newline[1]) {
+        next = strdup(newline + 1);
+        if (next) {
+            next[strcspn(next, "\n")] = '\0';
+        }
+    }
+    json_put_text(j, "error", why && *why ? why : "it failed");
+    if (next) {
+        json_put_text(j, "next", next);
+    }
+    free(why);
+    free(next);
+    if (!draft_open(&d)) {
+        json_free(j);
+        *out = (struct serve_text){status, JSON, NULL, 0, false};
+        return;
+    }
+    write_json(j, d.out);
+    set_json(status, &d, out);
+}
+
+void
+serve_refuse(unsigned status, const char *why, struct serve_text *out)
+{
+    fail(status, why, out);
+    out->keep = false;
+}
+
+/* As a failed command would have said it. */
+static void
+fail_registry(int rc, struct serve_text *out)
+{
+    char words[2048];
+
+    snprintf(words, sizeof(words), "%s\n%s",
+             *admin_why() ? admin_why() : bide_strerror(rc),
+             admin_what_to_do());
+    fail(rc == BIDE_ENOMEM ? 500 : 503, words, out);
+}
+
+/* ---- commands ---- */
+
+/* Runs it as on a command line with --json: what it prints goes to one draft,
+ * what it says to the other.  The exit status. */
+static int
+run(const struct route *r, struct admin *registry, const char *dir,
+    const char *name, struct draft *printed, struct draft *said)
+{
+    char *operands[] = {(char *)(uintptr_t)name, NULL};
+    struct command_line line = {
+        .command = command_find(r->command),
+        .registry = registry,
+        .operands = operands,
+        .count = name ? 1 : 0,
+    };
+    int status;
+
+    line.option[OPTION_DIR] = dir;
+    line.option[OPTION_JSON] = "";
+    for (size_t i = 0; i < OPTIONS_MOST && r->options[i].value; i++) {
+        line.option[r->options[i].option] = r->options[i].value;
+    }
+    json_divert(printed->out);
+    say_divert(said->out);
+    status = line.command->run(&line);
+    say_divert(NULL);
+    json_divert(NULL);
+    fflush(printed->out);
+    fflush(said->out);
+    return status;
+}
+
+static unsigned
+http_status(int status)
+{
+    switch (status) {
+    case STATUS_ABSENT:
+    case STATUS_INPUT: /* not even a name */
+        return 404;
+    case STATUS_REGISTRY:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+static void
+answer_command(const struct route *r, struct admin *registry, const char *dir,
+               const char *name, struct serve_text *out)
+{
+    struct draft printed, said = {0};
+    int status = STATUS_NO;
+
+    if (draft_open(&printed) && draft_open(&said)) {
+        status = run(r, registry, dir, name, &printed, &said);
+    }
+    if (printed.length > 0 && (status == STATUS_DONE || said.length == 0)) {
+        set_json(200, &printed, out);
+        free(draft_close(&said));
+    } else {
+        char *words = draft_close(&said);
+
+        free(draft_close(&printed));
+        fail(http_status(status), words ? words : "", out);
+        free(words);
+    }
+    out->keep = name == NULL;
+}
+
+/* ---- the page's figures ---- */
+
+static double
+round_to(double value, double step)
+{
+    return (double)(int64_t)(value / step + 0.5) * step;
+}
+
+static double
+shown(double value)
+{
+    return value < 1e12 ? round_to(value * 1000, 1) / 1000 : value;
+}
+
+struct rate_row {
+    const char *name;
+    size_t offset; /* in struct trend_rates */
+};
+static const struct rate_row rate_rows[] = {
+    {"calls", offsetof(struct trend_rates, calls)},
+    {"retries", offsetof(struct trend_rates, retries)},
+    {"given_up", offsetof(struct trend_rates, given_up)},
+    {"p95_ms", offsetof(struct trend_rates, p95_ms)},
+};
+
+static void
+put_series(struct json *j, const struct trend_view *v, size_t known)
+{
+    for (size_t k = 0; k < sizeof(rate_rows) / sizeof(rate_rows[0]); k++) {
+        struct json *array = json_in_array(j, rate_rows[k].name);
+
+        for (size_t i = TREND_POINTS - known; i < TREND_POINTS; i++) {
+            float value;
+
+            memcpy(&value, (const char *)&v->point[i] + rate_rows[k].offset,
+                   sizeof(value));
+            json_add_number(array, value < 0 ? -1 : shown((double)value));
+        }
+    }
+}
+
+static void
+put_policy(struct json *policies, const struct trend *t, size_t i)
+{
+    struct trend_view v;
+    struct json *j, *inside;
+
+    trend_look(t, i, &v);
+    j = json_in_object(policies, v.name);
+    inside = json_in_object(j, "now");
+    json_put_ms(inside, "over_ms", v.over_ns / 1000000 * 1000000);
+    json_put_number(inside, "calls_per_s", shown(v.calls));
+    json_put_number(inside, "retries_per_s", shown(v.retries));
+    json_put_number(inside, "given_up_per_s", shown(v.given_up));
+    json_put_number(inside, "refused_per_s", shown(v.refused));
+    inside = json_in_object(j, "latency_ms");
+    json_put_ms(inside, "over_ms", v.window_ns / 1000000 * 1000000);
+    json_put_count(inside, "count", v.window_succeeded);
+    json_put_number(inside, "p50", shown(v.p50_ms));
+    json_put_number(inside, "p95", shown(v.p95_ms));
+    json_put_number(inside, "p99", shown(v.p99_ms));
+    put_series(json_in_object(j, "trend"), &v, trend_known(t));
+}
+
+static void
+put_trend(FILE *out, const struct trend *t)
+{
+    struct json *j = json_object_new();
+    struct json *policies;
+
+    json_put_count(j, "step_s", TREND_STEP_NS / 1000000000);
+    json_put_count(j, "points", TREND_POINTS);
+    json_put_count(j, "known", trend_known(t));
+    json_put_count(j, "left_out", trend_left_out(t));
+    policies = json_in_object(j, "policies");
+    for (size_t i = 0; i < trend_count(t); i++) {
+        put_policy(policies, t, i);
+    }
+    if (write_json(j, out)) {
+        fputs("null", out);
+    }
+}
+
+static void
+put_host(FILE *out, struct admin *registry, const char *dir)
+{
+    struct json *j = json_object_new();
+    struct past_known past = {0};
+    uint64_t trouble_ns = 0;
+    int trouble = admin_trouble(registry, &trouble_ns);
+    char host[HOST] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    json_put_text(j, "name", host);
+    json_put_text(j, "version", BIDE_VERSION);
+    json_put_text(j, "registry", dir);
+    json_put_s(j, "time", clock_realtime_ns());
+    json_put_truth(j, "live", admin_has_live(registry));
+    if (past_known(admin_past(registry), &past) == 0 && past.recorded_ns > 0) {
+        json_put_s(j, "recorded", past.recorded_ns);
+    } else {
+        json_put_null(j, "recorded");
+    }
+    if (trouble < 0) {
+        json_put_text(j, "trouble", bide_strerror(trouble));
+        json_put_s(j, "trouble_at", trouble_ns);
+    }
+    if (write_json(j, out)) {
+        fputs("null", out);
+    }
+}
+
+/* One part; what fails of it comes under its name with "_error". */
+static void
+put_part(FILE *out, const struct serve_text *t, const char *name)
+{
+    bool good = t->status == 200 && t->text;
+
+    fprintf(out, ",\"%s%s\":", name, good ? "" : "_error");
+    fputs(t->text ? t->text : "null", out);
+}
+
+static void
+answer_now(struct serve_api *api, struct admin *registry,
+           struct serve_text *out)
+{
+    struct draft d;
+
+    if (!draft_open(&d)) {
+        set_json(500, &d, out);
+        return;
+    }
+    fputs("{\"host\":", d.out);
+    put_host(d.out, registry, api->dir);
+    fputs(",\"trend\":", d.out);
+    put_trend(d.out, api->trend);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        struct serve_text part;
+
+        answer_command(&parts[i], registry, api->dir, NULL, &part);
+        if (i == 0 && part.status != 200) { /* there is nothing to show */
+            free(draft_close(&d));
+            *out = part;
+            return;
+        }
+        put_part(d.out, &part, parts[i].path);
+        free(part.text);
+    }
+    fputs("}\n", d.out);
+    set_json(200, &d, out);
+}
+
+static void
+answer_metrics(struct admin *registry, struct serve_text *out)
+{
+    struct metrics m = {0};
+    bool up = registry && metrics_read(registry, &m) == 0;
+    struct draft d;
+
+    if (draft_open(&d)) {
+        metrics_write(up ? &m : NULL, d.out);
+    }
+    metrics_free(&m);
+    set_json(200, &d, out);
+    out->type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+/* What there is to ask for. */
+static void
+answer_index(struct serve_text *out)
+{
+    struct json *j = json_object_new(), *paths = json_in_array(j, "paths");
+    struct draft d;
+
+    json_add_text(paths, "/metrics");
+    json_add_text(paths, "/api/now");
+    for (size_t i = 0; i < ROUTES; i++) {
+        json_add_text(paths, routes[i].path);
+    }
+    if (draft_open(&d)) {
+        write_json(j, d.out);
+    } else {
+        json_free(j);
+    }
+    set_json(200, &d, out);
+}
+
+/* ---- the trend ---- */
+
+static int
+add_cell(void *arg, const struct admin_cell *c)
+{
+    return trend_add(arg, c);
+}
+
+struct before {
+    struct trend *trend;
+    uint64_t now_ns;
+};
+
+static int
+add_interval(void *arg, const struct history_interval *i)
+{
+    const struct before *b = arg;
+    uint64_t end = i->end_ns < b->now_ns ? i->end_ns : b->now_ns;
+    struct bide_stats stats;
+
+    if (end <= i->begin_ns || end - i->begin_ns > LONGEST_PAST_NS) {
+        return 0;
+    }
+    past_figures(i->figures, i->version, &stats);
+    trend_past(b->trend, i->name, b->now_ns - i->begin_ns, b->now_ns - end,
+               &stats);
+    return 0;
+}
+
+static void
+look(struct serve_api *api, struct admin *registry, uint64_t now_ns)
+{
+    struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
+    struct before before = {api->trend, 0};
+    struct past_known past;
+
+    trend_begin(api->trend);
+    if (admin_each_cell(registry, NULL, add_cell, api->trend) != 0) {
+        return;
+    }
+    trend_end(api->trend, now_ns);
+    if (!api->begun) {
+        api->begun = true;
+        before.now_ns = clock_realtime_ns();
+        range.since_ns = before.now_ns - TREND_POINTS * TREND_STEP_NS;
+        /* Without it the trend begins now. */
+        past_each_interval(admin_past(registry), &range, add_interval, &before,
+                           &past);
+    }
+}
+
+void
+serve_look(struct serve_api *api, uint64_t now_ns)
+{
+    struct admin *registry;
+
+    api->looked_ns = now_ns;
+    if (admin_open(api->dir, &registry) == 0) {
+        look(api, registry, now_ns);
+        admin_close(registry);
+    }
+}
+
+/* ---- paths ---- */
+
+/* Whether the path is the route's; then the name in it, "" if there is none. */
+static bool
+matches(const struct route *r, const char *path, char name[BIDE_NAME_MAX + 1])
+{
+    const char *star = strchr(r->path, '*');
+    size_t before = star ? (size_t)(star - r->path) : strlen(r->path), length;
+
+    name[0] = '\0';
+    if (!star || strncmp(path, r->path, before) != 0) {
+        return strcmp(path, r->path) == 0;
+    }
+    length = strcspn(path + before, "/");
+    if (length == 0 || length > BIDE_NAME_MAX ||
+        strcmp(path + before + length, star + 1) != 0) {
+        return false;
+    }
+    memcpy(name, path + before, length);
+    name[length] = '\0';
+    return true;
+}
+
+static void
+answer_open(struct serve_api *api, struct admin *registry, const char *path,
+            uint64_t now_ns, struct serve_text *out)
+{
+    char name[BIDE_NAME_MAX + 1];
+
+    if (strcmp(path, "/api/now") == 0) {
+        api->looked_ns = now_ns;
+        look(api, registry, now_ns);
+        answer_now(api, registry, out);
+        return;
+    }
+    for (size_t i = 0; i < ROUTES; i++) {
+        if (matches(&routes[i], path, name)) {
+            answer_command(&routes[i], registry, api->dir, *name ? name : NULL,
+                           out);
+            return;
+        }
+    }
+    serve_refuse(404, "there is nothing here\nsee: /api", out);
+}
+
+void
+serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
+             struct serve_text *out)
+{
+    bool metrics = strcmp(path, "/metrics") == 0;
+    struct admin *registry = NULL;
+    int rc;
+
+    if (strcmp(path, "/api") == 0) {
+        answer_index(out);
+        return;
+    }
+    if (!metrics && strncmp(path, "/api/", 5) != 0) {
+        serve_refuse(404, "there is nothing here\nsee: /api", out);
+        return;
+    }
+    rc = admin_open(api->dir, &registry);
+    if (metrics) {
+        answer_metrics(registry, out);
+    } else if (rc) {
+        fail_registry(rc, out);
+    } else {
+        answer_open(api, registry, path, now_ns, out);
+    }
+    admin_close(registry);
+}

@@ -1,0 +1,346 @@
+#include "trend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/view/count.h"
+
+/* Totals at some time.  The histogram's counts are kept modulo 2^32: of two
+ * readings only the difference matters. */
+struct reading {
+    uint64_t calls, retries, given_up, refused, succeeded;
+    uint32_t histogram[HISTOGRAM_BUCKETS];
+};
+
+struct followed {
+    char name[BIDE_NAME_MAX + 1];
+    struct trend_rates point[TREND_POINTS];
+    struct reading now;
+    struct reading step, step_before; /* when the last two steps ended */
+    struct reading window, window_before;
+};
+
+struct trend {
+    size_t count, left_out;
+    struct followed **list; /* by name */
+    bool begun;             /* there was a first reading */
+    size_t known;           /* points */
+    uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
+    size_t window_steps; /* since window_ns */
+};
+
+struct trend *
+trend_new(void)
+{
+    return calloc(1, sizeof(struct trend));
+}
+
+void
+trend_free(struct trend *t)
+{
+    if (!t) {
+        return;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        free(t->list[i]);
+    }
+    free(t->list);
+    free(t);
+}
+
+/* ---- a reading ---- */
+
+static size_t
+place_of(const struct trend *t, const char *name)
+{
+    size_t low = 0, high = t->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (strcmp(t->list[middle]->name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct followed *
+find(const struct trend *t, const char *name)
+{
+    size_t at = place_of(t, name);
+
+    return at < t->count && strcmp(t->list[at]->name, name) == 0 ? t->list[at]
+                                                                 : NULL;
+}
+
+static struct followed *
+follow(struct trend *t, const char *name)
+{
+    struct followed **longer, *one;
+    size_t at = place_of(t, name);
+
+    longer = realloc(t->list, (t->count + 1) * sizeof(struct followed *));
+    if (!longer) {
+        return NULL;
+    }
+    t->list = longer;
+    one = calloc(1, sizeof(*one));
+    if (!one) {
+        return NULL;
+    }
+    memcpy(one->name, name, strnlen(name, BIDE_NAME_MAX));
+    for (size_t i = 0; i < TREND_POINTS; i++) {
+        one->point[i].p95_ms = -1;
+    }
+    memmove(&longer[at + 1], &longer[at],
+            (t->count - at) * sizeof(struct followed *));
+    longer[at] = one;
+    t->count++;
+    return one;
+}
+
+void
+trend_begin(struct trend *t)
+{
+    t->left_out = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        memset(&t->list[i]->now, 0, sizeof(t->list[i]->now));
+    }
+}
+
+int
+trend_add(struct trend *t, const struct admin_cell *c)
+{
+    struct followed *one = find(t, c->name);
+    struct reading *r;
+
+    if (!one && t->count >= TREND_MOST) {
+        t->left_out++;
+        return 0;
+    }
+    one = one ? one : follow(t, c->name);
+    if (!one) {
+        return BIDE_ENOMEM;
+    }
+    r = &one->now;
+    r->calls += count_calls(&c->stats);
+    r->retries += c->stats.retries;
+    r->given_up += c->stats.exhausted;
+    r->refused += c->stats.refused;
+    r->succeeded += c->stats.succeeded;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        r->histogram[i] += (uint32_t)c->succeeded[i];
+    }
+    return 0;
+}
+
+/* ---- differences ---- */
+
+/* Less than before: counting began anew, with a new live file. */
+static uint64_t
+between(uint64_t before, uint64_t now)
+{
+    return now >= before ? now - before : now;
+}
+
+static double
+rate(uint64_t before, uint64_t now, uint64_t ns)
+{
+    return ns > 0 ? (double)between(before, now) * 1e9 / (double)ns : 0;
+}
+
+/* What succeeded between two readings, by its time; how many. */
+static uint64_t
+histogram_between(const struct reading *before, const struct reading *now,
+                  uint64_t out[HISTOGRAM_BUCKETS])
+{
+    bool anew = now->succeeded < before->succeeded;
+
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint32_t n =
+            anew ? now->histogram[i] : now->histogram[i] - before->histogram[i];
+
+        out[i] = n;
+    }
+    return histogram_count(out);
+}
+
+static double
+at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
+{
+    return (double)histogram_at_ns(counts, share) / 1e6;
+}
+
+/* ---- time passes ---- */
+
+/* Steps that nobody looked at share what happened in them. */
+static void
+add_points(struct followed *one, size_t steps, uint64_t ns)
+{
+    size_t n = steps < TREND_POINTS ? steps : TREND_POINTS;
+    uint64_t histogram[HISTOGRAM_BUCKETS];
+    struct trend_rates rates = {
+        .calls = (float)rate(one->step.calls, one->now.calls, ns),
+        .retries = (float)rate(one->step.retries, one->now.retries, ns),
+        .given_up = (float)rate(one->step.given_up, one->now.given_up, ns),
+        .p95_ms = -1,
+    };
+
+    if (one->now.succeeded != one->step.succeeded &&
+        histogram_between(&one->step, &one->now, histogram) > 0) {
+        rates.p95_ms = (float)at_ms(histogram, 0.95);
+    }
+    memmove(one->point, one->point + n,
+            (TREND_POINTS - n) * sizeof(*one->point));
+    for (size_t i = TREND_POINTS - n; i < TREND_POINTS; i++) {
+        one->point[i] = rates;
+    }
+}
+
+static void
+first_reading(struct trend *t, uint64_t now_ns)
+{
+    t->begun = true;
+    t->step_ns = t->step_before_ns = now_ns;
+    t->window_ns = t->window_before_ns = now_ns;
+    for (size_t i = 0; i < t->count; i++) {
+        struct followed *one = t->list[i];
+
+        one->step = one->step_before = one->now;
+        one->window = one->window_before = one->now;
+    }
+}
+
+static void
+end_step(struct trend *t, size_t steps)
+{
+    uint64_t ns = t->now_ns - t->step_ns;
+    bool turn = t->window_steps + steps >= TREND_WINDOW;
+
+    for (size_t i = 0; i < t->count; i++) {
+        struct followed *one = t->list[i];
+
+        add_points(one, steps, ns);
+        one->step_before = one->step;
+        one->step = one->now;
+        if (turn) {
+            one->window_before = one->window;
+            one->window = one->now;
+        }
+    }
+    t->step_before_ns = t->step_ns;
+    t->step_ns = t->now_ns;
+    t->window_steps += steps;
+    if (turn) {
+        t->window_before_ns = t->window_ns;
+        t->window_ns = t->now_ns;
+        t->window_steps = 0;
+    }
+    t->known += steps;
+    t->known = t->known < TREND_POINTS ? t->known : TREND_POINTS;
+}
+
+void
+trend_end(struct trend *t, uint64_t now_ns)
+{
+    uint64_t passed = now_ns > t->step_ns ? now_ns - t->step_ns : 0;
+
+    t->now_ns = now_ns > t->now_ns ? now_ns : t->now_ns;
+    if (!t->begun) {
+        first_reading(t, now_ns);
+    } else if (passed >= TREND_STEP_NS) {
+        end_step(t, (size_t)(passed / TREND_STEP_NS));
+    }
+}
+
+/* ---- what was before ---- */
+
+/* The share of one point that an interval covers. */
+static double
+covered(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
+{
+    uint64_t until = (TREND_POINTS - 1 - point) * TREND_STEP_NS;
+    uint64_t from = until + TREND_STEP_NS; /* both: ago */
+
+    from = from < begin_ago_ns ? from : begin_ago_ns;
+    until = until > end_ago_ns ? until : end_ago_ns;
+    return from > until ? (double)(from - until) / (double)TREND_STEP_NS : 0;
+}
+
+void
+trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
+           uint64_t end_ago_ns, const struct bide_stats *s)
+{
+    struct followed *one = find(t, name);
+    uint64_t ns = begin_ago_ns - end_ago_ns;
+
+    if (!one || begin_ago_ns <= end_ago_ns) {
+        return;
+    }
+    for (size_t i = 0; i < TREND_POINTS; i++) {
+        float share = (float)covered(i, begin_ago_ns, end_ago_ns);
+        struct trend_rates *p = &one->point[i];
+        float p95 = (float)s->latency_succeeded.p95_ms;
+
+        if (share <= 0) {
+            continue;
+        }
+        p->calls += share * (float)rate(0, count_calls(s), ns);
+        p->retries += share * (float)rate(0, s->retries, ns);
+        p->given_up += share * (float)rate(0, s->exhausted, ns);
+        if (s->latency_succeeded.count > 0 && p95 > p->p95_ms) {
+            p->p95_ms = p95;
+        }
+        t->known = TREND_POINTS - i > t->known ? TREND_POINTS - i : t->known;
+    }
+}
+
+/* ---- looking ---- */
+
+size_t
+trend_known(const struct trend *t)
+{
+    return t->known;
+}
+
+size_t
+trend_count(const struct trend *t)
+{
+    return t->count;
+}
+
+size_t
+trend_left_out(const struct trend *t)
+{
+    return t->left_out;
+}
+
+void
+trend_look(const struct trend *t, size_t i, struct trend_view *out)
+{
+    const struct followed *one = t->list[i];
+    const struct reading *before = &one->step_before;
+    uint64_t over = t->now_ns - t->step_before_ns;
+    uint64_t histogram[HISTOGRAM_BUCKETS];
+
+    *out = (struct trend_view){
+        .name = one->name,
+        .over_ns = over,
+        .calls = rate(before->calls, one->now.calls, over),
+        .retries = rate(before->retries, one->now.retries, over),
+        .given_up = rate(before->given_up, one->now.given_up, over),
+        .refused = rate(before->refused, one->now.refused, over),
+        .window_ns = t->now_ns - t->window_before_ns,
+    };
+    memcpy(out->point, one->point, sizeof(out->point));
+    out->window_succeeded =
+        histogram_between(&one->window_before, &one->now, histogram);
+    if (out->window_succeeded > 0) {
+        out->p50_ms = at_ms(histogram, 0.50);
+        out->p95_ms = at_ms(histogram, 0.95);
+        out->p99_ms = at_ms(histogram, 0.99);
+    }
+}

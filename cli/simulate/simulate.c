@@ -1,0 +1,254 @@
+/* What the rules say to given outcomes, in virtual time: bide simulate. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/policy/source.h"
+#include "simulate.h"
+
+static int
+print_event(void *arg, const struct simulate_event *e)
+{
+    struct json *j = json_object_new();
+
+    (void)arg;
+    json_put_ms(j, "t_ms", e->t_ns);
+    json_put_text(j, "call", e->call);
+    json_put_count(j, "attempt", e->attempt);
+    json_put_text(j, "says", simulate_says_name(e->says));
+    if (e->says == SAYS_WAIT ||
+        (e->says == SAYS_REFUSED && e->until_ns != DURATION_NONE)) {
+        json_put_ms(j, "until_ms", e->until_ns);
+    }
+    if (e->says == SAYS_DONE) {
+        json_put_text(j, "verdict", bide_verdict_name(e->verdict));
+    }
+    if (e->says == SAYS_REFUSED || e->says == SAYS_DONE) {
+        if (e->reason != BIDE_BY_NONE) {
+            json_put_text(j, "reason", bide_reason_name(e->reason));
+        }
+        if (e->end != BIDE_END_NONE) {
+            json_put_text(j, "end", bide_end_name(e->end));
+        }
+    }
+    return json_out(j);
+}
+
+static void
+detail_cell(struct table *t, const struct simulate_event *e)
+{
+    char until[32];
+
+    duration_write(e->until_ns, until, sizeof(until));
+    switch (e->says) {
+    case SAYS_GO:
+        table_cell(t, 4, "%s", "");
+        break;
+    case SAYS_WAIT:
+        table_cell(t, 4, "until %s", until);
+        break;
+    case SAYS_REFUSED:
+        if (e->until_ns == DURATION_NONE) {
+            table_cell(t, 4, "%s", bide_reason_name(e->reason));
+        } else {
+            table_cell(t, 4, "%s, until %s", bide_reason_name(e->reason),
+                       until);
+        }
+        table_mark_row(t);
+        break;
+    case SAYS_DONE:
+        if (e->verdict == BIDE_SUCCEEDED) {
+            table_cell(t, 4, "%s", bide_verdict_name(e->verdict));
+            break;
+        }
+        table_cell(t, 4, "%s: %s%s%s", bide_verdict_name(e->verdict),
+                   bide_reason_name(e->reason),
+                   e->end == BIDE_END_NONE ? "" : ", the call is ",
+                   e->end == BIDE_END_NONE ? "" : bide_end_name(e->end));
+        table_mark_row(t);
+        break;
+    }
+}
+
+static int
+add_row(void *arg, const struct simulate_event *e)
+{
+    struct table *t = arg;
+    char at[32];
+
+    table_row(t);
+    table_cell(t, 0, "%s", duration_write(e->t_ns, at, sizeof(at)));
+    table_cell(t, 1, "%s", e->call);
+    table_cell(t, 2, "%u", e->attempt);
+    table_cell(t, 3, "%s", simulate_says_name(e->says));
+    detail_cell(t, e);
+    return 0;
+}
+
+static int
+run(struct command_line *line, struct source *source,
+    const struct policy_text *text, const struct script *script, double draw)
+{
+    static const struct table_column columns[] = {{"AT", TABLE_RIGHT},
+                                                  {"CALL", 0},
+                                                  {"ATTEMPT", TABLE_RIGHT},
+                                                  {"SAYS", 0},
+                                                  {"", 0}};
+    bool as_json = line->option[OPTION_JSON] != NULL;
+    struct table *t = as_json ? NULL : table_new(columns, 5);
+    struct faults faults = {0};
+    int rc, printed = 0;
+
+    rc = simulate_script(text, source_find, source, script, draw,
+                         as_json ? print_event : add_row, t, &faults);
+    if (!as_json && rc == 0) {
+        printed = table_print(t);
+    } else {
+        table_free(t);
+    }
+    if (rc) {
+        return say_refusal(rc, &faults, policy_text_name(text), NULL);
+    }
+    faults_free(&faults);
+    return printed ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- the script ---- */
+
+static int
+read_script(struct command_line *line, struct script **out)
+{
+    const char *path = line->option[OPTION_SCRIPT];
+    struct faults faults = {0};
+    char *bytes = NULL;
+    size_t length;
+    int rc = source_bytes(path, &bytes, &length, &faults);
+
+    if (rc == 0) {
+        rc = script_read(path, bytes, length, out, &faults);
+    }
+    free(bytes);
+    if (rc) {
+        return say_refusal(rc, &faults, path, NULL);
+    }
+    faults_free(&faults);
+    return 0;
+}
+
+static int
+read_draw(struct command_line *line, double *out)
+{
+    const char *text = line->option[OPTION_RANDOM];
+    char *end;
+    double draw = 0.5;
+
+    if (text) {
+        draw = strtod(text, &end);
+        if (end == text || *end || !isfinite(draw) || draw < 0 || draw > 1) {
+            return say_usage(line, "--random %s: a number from 0 to 1", text);
+        }
+    }
+    *out = draw;
+    return 0;
+}
+
+static int
+simulate_script_file(struct command_line *line)
+{
+    const char *path = line->option[OPTION_SCRIPT];
+    struct source source = {0};
+    struct policy_text *text = NULL;
+    struct script *script = NULL;
+    double draw = 0;
+    int status;
+
+    if (strcmp(path, "-") == 0 && strcmp(line->operands[0], "-") == 0) {
+        return say_usage(line, "-: the policy or the script, not both");
+    }
+    status = read_draw(line, &draw);
+    if (status == 0) {
+        status = source_policy(&source, line, &text);
+    }
+    if (status == 0) {
+        status = read_script(line, &script);
+    }
+    if (status == 0) {
+        status = run(line, &source, text, script, draw);
+    }
+    script_free(script);
+    policy_text_free(text);
+    source_free(&source);
+    return status;
+}
+
+/* Options that belong to one kind of simulation only. */
+static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
+static const enum option of_traffic[] = {
+    OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,
+    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED, /* the last one */
+};
+
+static const enum option of_replay[] = {
+    OPTION_REPLAY,
+    OPTION_SINCE,
+    OPTION_UNTIL,
+    OPTION_SCOPE,
+};
+
+static const char *
+first_given(const struct command_line *line, const enum option *options,
+            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (line->option[options[i]]) {
+            return option_rows[options[i]].name;
+        }
+    }
+    return NULL;
+}
+
+static int
+check_kind(struct command_line *line)
+{
+    const char *script =
+        first_given(line, of_script, sizeof(of_script) / sizeof(*of_script));
+    const char *traffic =
+        first_given(line, of_traffic, sizeof(of_traffic) / sizeof(*of_traffic));
+    const char *replay =
+        first_given(line, of_replay, sizeof(of_replay) / sizeof(*of_replay));
+
+    if (replay && !line->option[OPTION_REPLAY]) {
+        return say_usage(line, "--%s is for --replay", replay);
+    }
+    if (replay && traffic && strcmp(traffic, "seed") == 0) {
+        traffic = NULL; /* it is for both */
+    }
+    if ((script && traffic) || (replay && (script || traffic))) {
+        return say_usage(line,
+                         "--%s or --%s: outcomes are written, drawn or "
+                         "recorded",
+                         script ? script : replay, traffic ? traffic : replay);
+    }
+    if (!traffic && !line->option[OPTION_SCRIPT] && !replay) {
+        return say_usage(line, "--script FILE is needed, or --calls N/s "
+                               "--fail SHARE, or --replay: which outcomes?");
+    }
+    return 0;
+}
+
+int
+simulate_command(struct command_line *line)
+{
+    int status = check_kind(line);
+
+    if (status) {
+        return status;
+    }
+    return line->option[OPTION_SCRIPT]   ? simulate_script_file(line)
+           : line->option[OPTION_REPLAY] ? simulate_replay(line)
+                                         : simulate_traffic(line);
+}

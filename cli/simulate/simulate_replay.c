@@ -1,0 +1,518 @@
+/* What rules would have made of what was recorded: bide simulate --replay. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/history/history.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/policy/setting.h"
+#include "cli/view/guard.h"
+#include "simulate.h"
+
+#define EVEN_NS (5 * UINT64_C(60000000000))
+
+enum { ASSUMED_MAX = 10, COLUMNS = 3 };
+
+struct replayed {
+    struct command_line *line;
+    struct admin_replay history;
+    struct bide_stats recorded;
+    uint32_t version; /* of the present rules; 0: they are of a file */
+    struct simulated simulated;
+    struct traffic traffic;
+    uint64_t since_ns, until_ns, now_ns;
+    size_t assumed_count;
+    char assumed[ASSUMED_MAX][256];
+};
+
+/* ---- what is assumed ---- */
+
+static void assume(struct replayed *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+assume(struct replayed *r, const char *format, ...)
+{
+    va_list args;
+
+    if (r->assumed_count < ASSUMED_MAX) {
+        va_start(args, format);
+        vsnprintf(r->assumed[r->assumed_count++], sizeof(r->assumed[0]), format,
+                  args);
+        va_end(args);
+    }
+}
+
+static void
+assume_versions(struct replayed *r)
+{
+    const struct admin_replay *h = &r->history;
+
+    if (!h->first_version || (h->first_version == h->last_version &&
+                              h->last_version == r->version)) {
+        return;
+    }
+    if (h->first_version == h->last_version) {
+        assume(r,
+               "It was recorded under version %u, which is not the present "
+               "one.",
+               h->first_version);
+    } else {
+        assume(r,
+               "It was recorded under versions %u to %u; the present rules "
+               "are tried for all of it.",
+               h->first_version, h->last_version);
+    }
+}
+
+static void
+assume_all(struct replayed *r)
+{
+    const struct admin_replay *h = &r->history;
+    char text[64], outcome[64];
+
+    assume(r, "Attempts fail as often, with the same outcomes and after the "
+              "same times as in each interval of history; first attempts and "
+              "retries each at their own rate. More or less load changes "
+              "nothing of that.");
+    assume(r, "Each retry has the same chance then, however often the call has "
+              "failed and however long it waited: where some calls can never "
+              "succeed, more attempts save fewer than it says here.");
+    assume(r,
+           "As many calls begin as were recorded, spread over each interval. "
+           "No hints (Retry-After): they are not recorded.");
+    assume_versions(r);
+    if (h->longest_ns > EVEN_NS) {
+        assume(r,
+               "The longest interval is %s: within it all is even, peaks "
+               "are not known.",
+               duration_round(h->longest_ns, text, sizeof(text)));
+    }
+    if (h->scope_count > 1) {
+        assume(r, "%zu scopes, each with a budget and a breaker of its own.",
+               h->scope_count);
+    }
+    if (r->recorded.refused > 0) {
+        assume(r, "What calls that were not let out would have met is not "
+                  "known: as what was let out around then.");
+    }
+    if (r->recorded.cancelled > 0) {
+        assume(r, "%llu calls that their program ended go on here.",
+               (unsigned long long)r->recorded.cancelled);
+    }
+    if (h->unknown > 0) {
+        bide_outcome_name(r->traffic.failure, outcome, sizeof(outcome));
+        assume(r,
+               "%llu failed attempts have no recorded outcome: as the "
+               "others, or %s.",
+               (unsigned long long)h->unknown, outcome);
+    }
+}
+
+/* ---- figures side by side ---- */
+
+enum form { COUNT, SHARE, TIMES, TIME };
+
+struct figure {
+    const char *name;
+    enum form form;
+    uint64_t value[COLUMNS];
+    bool unrecorded; /* there is no such figure in history */
+    bool always;     /* also when it is nothing */
+};
+
+static uint64_t
+calls_in(const struct replayed *r, int column)
+{
+    return column == 0 ? figures_calls(&r->history.recorded)
+                       : r->simulated.report[column - 1].calls;
+}
+
+static void
+write_figure(const struct replayed *r, const struct figure *f, int column,
+             char *out, size_t size)
+{
+    uint64_t value = f->value[column], calls = calls_in(r, column);
+
+    switch (f->form) {
+    case COUNT:
+        text_count(value, out, size);
+        break;
+    case SHARE:
+        text_share(value, calls, 2, out, size);
+        break;
+    case TIMES:
+        snprintf(out, size, "%.2fx",
+                 calls > 0 ? (double)value / (double)calls : 0);
+        break;
+    case TIME:
+        duration_round(value, out, size);
+        break;
+    }
+}
+
+static void
+add_figure(struct table *t, const struct replayed *r, const struct figure *f)
+{
+    char text[32];
+    bool any = f->always;
+
+    for (int i = 0; i <= r->simulated.runs; i++) {
+        any |= f->value[i] > 0;
+    }
+    if (!any) {
+        return;
+    }
+    table_row(t);
+    table_cell(t, 0, "%s", f->name);
+    for (int i = f->unrecorded; i <= r->simulated.runs; i++) {
+        write_figure(r, f, i, text, sizeof(text));
+        table_cell(t, (size_t)i + 1, "%s", text);
+    }
+}
+
+#define OF_ALL(r, recorded_value, field)                         \
+    {                                                            \
+        (recorded_value), (r)->simulated.report[0].field,        \
+            (r)->simulated.report[(r)->simulated.runs - 1].field \
+    }
+
+static void
+add_counts(struct table *t, const struct replayed *r)
+{
+    const struct bide_stats *s = &r->recorded;
+    const struct figure figures[] = {
+        {"calls", COUNT, OF_ALL(r, calls_in(r, 0), calls), false, true},
+        {"attempts", COUNT, OF_ALL(r, s->attempts, attempts), false, true},
+        {"attempts per call", TIMES, OF_ALL(r, s->attempts, attempts), false,
+         true},
+        {"attempts that failed", COUNT,
+         OF_ALL(r, s->attempts_failed, attempts_failed), false, true},
+        {"  cut by their time limit", COUNT, OF_ALL(r, 0, timed_out), true,
+         false},
+        {"retries refused", COUNT, OF_ALL(r, 0, retries_refused), true, false},
+        {"times the breaker opened", COUNT,
+         OF_ALL(r, r->history.recorded.opened, breaker_opened), false, false},
+        {"calls that succeeded", SHARE,
+         OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), false, true},
+        {"  only by a retry", SHARE, OF_ALL(r, s->recovered, recovered), false,
+         false},
+        {"calls that gave up", SHARE,
+         OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), false, true},
+        {"calls not let out", SHARE,
+         OF_ALL(r, s->refused, verdict[BIDE_REFUSED]), false, true},
+        {"calls not to be retried", SHARE,
+         OF_ALL(r, s->rejected, verdict[BIDE_REJECTED]), false, false},
+        {"calls still under way", SHARE, OF_ALL(r, 0, unfinished), true, false},
+    };
+
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        add_figure(t, r, &figures[i]);
+    }
+}
+
+static const struct {
+    const char *attempt, *answer, *key;
+    double share;
+} shares[] = {
+    {"an attempt takes, p50", "time to answer, p50", "p50", 0.5},
+    {"                  p95", "                p95", "p95", 0.95},
+    {"                  p99", "                p99", "p99", 0.99},
+};
+enum { SHARES = sizeof(shares) / sizeof(shares[0]) };
+
+static void
+add_times(struct table *t, const struct replayed *r)
+{
+    for (size_t i = 0; i < SHARES; i++) {
+        struct figure f = {shares[i].attempt, TIME, {0}, false, true};
+
+        f.value[0] = figures_at_ns(&r->history.recorded, shares[i].share);
+        for (int k = 0; k < r->simulated.runs; k++) {
+            f.value[k + 1] =
+                traffic_at_ns(&r->simulated.report[k].took, shares[i].share);
+        }
+        add_figure(t, r, &f);
+    }
+    for (size_t i = 0; i < SHARES; i++) {
+        struct figure f = {shares[i].answer, TIME, {0}, true, true};
+
+        for (int k = 0; k < r->simulated.runs; k++) {
+            f.value[k + 1] =
+                traffic_at_ns(&r->simulated.report[k].answer, shares[i].share);
+        }
+        add_figure(t, r, &f);
+    }
+}
+
+/* ---- for people ---- */
+
+static void
+print_title(const struct replayed *r)
+{
+    const struct simulated *s = &r->simulated;
+    char begin[64], end[64];
+
+    text_put(stdout, s->name, false);
+    printf(", %s to %s, seed %llu\n",
+           when_write(r->history.begin_ns, r->now_ns, begin, sizeof(begin)),
+           when_write(r->history.end_ns, r->now_ns, end, sizeof(end)),
+           (unsigned long long)r->traffic.seed);
+    if (s->changes) {
+        fputs("changed: ", stdout);
+        text_put(stdout, s->changes, false);
+        putchar('\n');
+    }
+    putchar('\n');
+}
+
+static void
+print_assumed(const struct replayed *r)
+{
+    puts("\nAssumed:");
+    for (size_t i = 0; i < r->assumed_count; i++) {
+        fputs("- ", stdout);
+        text_put_folded(r->assumed[i], 2, 2, text_width());
+    }
+}
+
+static int
+print(const struct replayed *r)
+{
+    static const struct table_column columns[COLUMNS + 1] = {
+        {"", 0},
+        {"RECORDED", TABLE_RIGHT},
+        {"NOW", TABLE_RIGHT},
+        {"CHANGED", TABLE_RIGHT}};
+    struct table *t;
+
+    print_title(r);
+    t = table_new(columns, (size_t)r->simulated.runs + 2);
+    add_counts(t, r);
+    add_times(t, r);
+    if (table_print(t)) {
+        return BIDE_ENOMEM;
+    }
+    putchar('\n');
+    if (simulated_plot(&r->simulated)) {
+        return BIDE_ENOMEM;
+    }
+    print_assumed(r);
+    return 0;
+}
+
+/* ---- for programs ---- */
+
+static void
+put_recorded(struct json *j, const struct replayed *r)
+{
+    const struct bide_stats *s = &r->recorded;
+    uint64_t calls = calls_in(r, 0);
+    struct json *attempt;
+
+    json_put_count(j, "calls", calls);
+    json_put_count(j, "attempts", s->attempts);
+    json_put_number(j, "amplification",
+                    calls > 0 ? (double)s->attempts / (double)calls : 0);
+    json_put_count(j, "attempts_failed", s->attempts_failed);
+    json_put_count(j, "breaker_opened", r->history.recorded.opened);
+    json_put_number(j, "success_share",
+                    calls > 0 ? (double)s->succeeded / (double)calls : 0);
+    json_put_count(j, "succeeded", s->succeeded);
+    json_put_count(j, "recovered", s->recovered);
+    json_put_count(j, "exhausted", s->exhausted);
+    json_put_count(j, "refused", s->refused);
+    json_put_count(j, "rejected", s->rejected);
+    json_put_count(j, "cancelled", s->cancelled);
+    attempt = json_in_object(j, "attempt_ms");
+    for (size_t i = 0; i < SHARES; i++) {
+        json_put_ms(attempt, shares[i].key,
+                    figures_at_ns(&r->history.recorded, shares[i].share));
+    }
+}
+
+static int
+print_json(const struct replayed *r)
+{
+    struct json *j = json_object_new(), *array;
+
+    json_put_text(j, "policy", r->simulated.name);
+    if (r->simulated.changes) {
+        json_put_text(j, "changes", r->simulated.changes);
+    }
+    json_put_s(j, "begin", r->history.begin_ns);
+    json_put_s(j, "end", r->history.end_ns);
+    json_put_count(j, "scopes", r->history.scope_count);
+    json_put_count(j, "first_version", r->history.first_version);
+    json_put_count(j, "last_version", r->history.last_version);
+    json_put_count(j, "present_version", r->version);
+    json_put_count(j, "damaged", r->history.past.damaged);
+    json_put_count(j, "seed", r->traffic.seed);
+    put_recorded(json_in_object(j, "recorded"), r);
+    array = json_in_array(j, "runs");
+    for (int i = 0; i < r->simulated.runs; i++) {
+        simulated_json_run(json_add_object(array), &r->simulated, i);
+    }
+    array = json_in_array(j, "assumed");
+    for (size_t i = 0; i < r->assumed_count; i++) {
+        json_add_text(array, r->assumed[i]);
+    }
+    return json_out(j);
+}
+
+/* ---- running ---- */
+
+/* Each scope by itself, under one set of rules. */
+static int
+run_scopes(struct replayed *r, int run)
+{
+    struct traffic_report *one = malloc(sizeof(*one));
+    const char *why = "";
+    int rc = one ? 0 : BIDE_ENOMEM;
+
+    for (size_t i = 0; i < r->history.scope_count && rc == 0; i++) {
+        struct traffic t = r->traffic;
+
+        t.profile = &r->history.scopes[i].profile;
+        t.seed += i;
+        rc = traffic_run(r->simulated.policy[run], &t, one, &why);
+        if (rc == 0) {
+            traffic_add(&r->simulated.report[run], one);
+        }
+    }
+    free(one);
+    if (rc == BIDE_EINPUT) {
+        say("%s: %s: ask for less time", r->simulated.name, why);
+        return STATUS_INPUT;
+    }
+    return rc ? say_no_memory() : 0;
+}
+
+static int
+run_all(struct replayed *r)
+{
+    bool as_json = r->line->option[OPTION_JSON] != NULL;
+    int status = 0;
+
+    r->simulated.report =
+        calloc((size_t)r->simulated.runs, sizeof(*r->simulated.report));
+    if (!r->simulated.report) {
+        return say_no_memory();
+    }
+    for (int i = 0; i < r->simulated.runs && status == 0; i++) {
+        status = run_scopes(r, i);
+    }
+    if (status == 0 && (as_json ? print_json(r) : print(r))) {
+        status = say_no_memory();
+    }
+    free(r->simulated.report);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static int
+say_nothing(const struct replayed *r)
+{
+    char since[64], until[64];
+
+    say("%s: no calls were recorded from %s to %s", r->simulated.name,
+        when_write_iso(r->since_ns, since, sizeof(since)),
+        when_write_iso(r->until_ns < r->now_ns ? r->until_ns : r->now_ns, until,
+                       sizeof(until)));
+    return STATUS_NO;
+}
+
+static int
+read_past(struct replayed *r, const struct policy *present)
+{
+    struct command_line *line = r->line;
+    struct record now;
+    int rc =
+        admin_replay(line->registry, present->name, line->option[OPTION_SCOPE],
+                     r->since_ns, r->until_ns, &r->history);
+
+    if (rc) {
+        return say_failure(rc, "history");
+    }
+    if (r->history.past.damaged > 0) {
+        history_say_damaged(&r->history.past, r->history.past.damaged);
+    }
+    if (figures_calls(&r->history.recorded) == 0 ||
+        r->history.end_ns <= r->history.begin_ns) {
+        return say_nothing(r);
+    }
+    if (!source_is_file(line->operands[0]) &&
+        admin_policy(line->registry, present->name, &now) == 0) {
+        r->version = now.version;
+        record_free(&now);
+    }
+    past_figures(&r->history.recorded, 0, &r->recorded);
+    r->traffic.for_ns = r->history.end_ns - r->history.begin_ns;
+    r->traffic.failure = traffic_failure(present);
+    assume_all(r);
+    return 0;
+}
+
+static int
+read_options(struct replayed *r)
+{
+    struct command_line *line = r->line;
+    uint32_t seed = 1;
+
+    if (!line->registry) {
+        return say_failure(BIDE_EMISSING, "registry");
+    }
+    if (!line->option[OPTION_SINCE]) {
+        line->option[OPTION_SINCE] = "-1h";
+    }
+    if (line->option[OPTION_SEED] &&
+        setting_count(line, OPTION_SEED, 0, &seed)) {
+        return STATUS_USAGE;
+    }
+    r->traffic.seed = seed;
+    return guard_scope_check(line)
+               ? STATUS_INPUT
+               : history_times(line, r->now_ns, &r->since_ns, &r->until_ns);
+}
+
+int
+simulate_replay(struct command_line *line)
+{
+    struct replayed *r = calloc(1, sizeof(*r));
+    struct simulate_rules rules = {.runs = 0};
+    int status;
+
+    if (!r) {
+        return say_no_memory();
+    }
+    r->line = line;
+    r->now_ns = clock_realtime_ns();
+    status = read_options(r);
+    if (status == 0) {
+        status = simulate_rules(line, &rules);
+    }
+    if (status == 0) {
+        r->simulated = (struct simulated){
+            .name = rules.policy[0]->name,
+            .changes = rules.changes,
+            .traffic = &r->traffic,
+            .policy = {rules.policy[0], rules.policy[1]},
+            .runs = rules.runs,
+        };
+        status = read_past(r, rules.policy[0]);
+    }
+    if (status == 0) {
+        status = run_all(r);
+    }
+    admin_replay_free(&r->history);
+    simulate_rules_free(&rules);
+    free(r);
+    return status;
+}

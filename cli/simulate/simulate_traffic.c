@@ -1,0 +1,207 @@
+/* What rules make of many calls whose outcomes are drawn: bide simulate
+ * --calls, --fail. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/policy/setting.h"
+#include "cli/policy/source.h"
+#include "simulate.h"
+
+/* ---- options ---- */
+
+static const char *
+option_or(const struct command_line *line, enum option option,
+          const char *standard)
+{
+    return line->option[option] ? line->option[option] : standard;
+}
+
+static int
+refuse(enum option option, const char *why)
+{
+    say("--%s: %s", option_rows[option].name, why);
+    return STATUS_INPUT;
+}
+
+static int
+read_options(struct command_line *line, struct simulated *s, struct traffic *t)
+{
+    char why[200];
+    uint32_t seed = 1;
+
+    s->calls = option_or(line, OPTION_CALLS, "100/s");
+    s->fail = option_or(line, OPTION_FAIL, "10%");
+    s->takes = option_or(line, OPTION_LATENCY, "20ms");
+    s->failure_takes = option_or(line, OPTION_FAIL_LATENCY, s->takes);
+    if (traffic_read_calls(s->calls, t, why, sizeof(why))) {
+        return refuse(OPTION_CALLS, why);
+    }
+    if (traffic_read_fail(s->fail, t, why, sizeof(why))) {
+        return refuse(OPTION_FAIL, why);
+    }
+    if (traffic_read_for(option_or(line, OPTION_FOR, "60s"), t, why,
+                         sizeof(why))) {
+        return refuse(OPTION_FOR, why);
+    }
+    if (traffic_read_time(s->takes, &t->success_takes, why, sizeof(why))) {
+        return refuse(OPTION_LATENCY, why);
+    }
+    if (traffic_read_time(s->failure_takes, &t->failure_takes, why,
+                          sizeof(why))) {
+        return refuse(OPTION_FAIL_LATENCY, why);
+    }
+    if (line->option[OPTION_OUTCOME] &&
+        traffic_read_outcome(line->option[OPTION_OUTCOME], t, why,
+                             sizeof(why))) {
+        return refuse(OPTION_OUTCOME, why);
+    }
+    if (line->option[OPTION_SEED] &&
+        setting_count(line, OPTION_SEED, 0, &seed)) {
+        return STATUS_USAGE;
+    }
+    t->seed = seed;
+    return 0;
+}
+
+/* ---- the rules ---- */
+
+/* "budget=own attempts=5".  malloc'ed, NULL without memory. */
+static char *
+join(char *const *operands)
+{
+    size_t size = 1;
+    char *text, *at;
+
+    for (char *const *o = operands; *o; o++) {
+        size += strlen(*o) + 1;
+    }
+    text = malloc(size);
+    if (!text) {
+        return NULL;
+    }
+    *text = '\0';
+    at = text;
+    for (; *operands; operands++) {
+        at = stpcpy(stpcpy(at, *operands), operands[1] ? " " : "");
+    }
+    return text;
+}
+
+/* The policy without the changes of the command line. */
+static int
+read_present(struct source *source, struct command_line *line,
+             struct policy_text **out)
+{
+    char *first_change = line->operands[1];
+    int status;
+
+    line->operands[1] = NULL;
+    status = source_policy(source, line, out);
+    line->operands[1] = first_change;
+    return status;
+}
+
+static int
+compile(struct source *source, const struct policy_text *text, const char *file,
+        struct policy **out)
+{
+    struct faults faults = {0};
+    int rc = policy_compile(text, source_find, source, file, out, &faults);
+
+    if (rc) {
+        return say_refusal(rc, &faults, file, NULL);
+    }
+    faults_free(&faults);
+    return 0;
+}
+
+int
+simulate_rules(struct command_line *line, struct simulate_rules *out)
+{
+    int status;
+
+    *out = (struct simulate_rules){.runs = line->operands[1] ? 2 : 1};
+    status = read_present(&out->source, line, &out->text[0]);
+    if (status == 0 && out->runs == 2) {
+        out->changes = join(line->operands + 1);
+        out->text[1] = policy_text_copy(out->text[0]);
+        status = out->changes && out->text[1]
+                     ? setting_try(line, line->operands + 1, out->text[1])
+                     : say_no_memory();
+    }
+    for (int i = 0; i < out->runs && status == 0; i++) {
+        status = compile(&out->source, out->text[i], line->operands[0],
+                         &out->policy[i]);
+    }
+    return status;
+}
+
+void
+simulate_rules_free(struct simulate_rules *r)
+{
+    for (int i = 0; i < 2; i++) {
+        policy_free(r->policy[i]);
+        policy_text_free(r->text[i]);
+    }
+    free(r->changes);
+    source_free(&r->source);
+}
+
+/* ---- running ---- */
+
+static int
+run(struct simulated *s, bool as_json)
+{
+    int rc = 0;
+
+    s->report = calloc((size_t)s->runs, sizeof(*s->report));
+    if (!s->report) {
+        return say_no_memory();
+    }
+    for (int i = 0; i < s->runs && rc == 0; i++) {
+        const char *why = "";
+
+        rc = traffic_run(s->policy[i], s->traffic, &s->report[i], &why);
+        if (rc == BIDE_EINPUT) {
+            say("%s: %s", s->name, why);
+            say("fewer --calls, or a shorter --for, will do");
+        } else if (rc) {
+            say_no_memory();
+        }
+    }
+    if (rc == 0) {
+        rc = as_json ? simulated_json(s) : simulated_print(s);
+        if (rc) {
+            say_no_memory();
+        }
+    }
+    free(s->report);
+    return say_status(rc);
+}
+
+int
+simulate_traffic(struct command_line *line)
+{
+    struct traffic traffic = {0};
+    struct simulated s = {.traffic = &traffic};
+    struct simulate_rules rules = {.runs = 0};
+    int status = read_options(line, &s, &traffic);
+
+    if (status == 0) {
+        status = simulate_rules(line, &rules);
+    }
+    if (status == 0) {
+        if (!line->option[OPTION_OUTCOME]) {
+            traffic.failure = traffic_failure(rules.policy[0]);
+        }
+        s.name = rules.policy[0]->name;
+        s.changes = rules.changes;
+        s.runs = rules.runs;
+        s.policy[0] = rules.policy[0];
+        s.policy[1] = rules.policy[1];
+        status = run(&s, line->option[OPTION_JSON] != NULL);
+    }
+    simulate_rules_free(&rules);
+    return status;
+}

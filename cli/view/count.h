@@ -1,0 +1,55 @@
+/* The live counts of all policies, as list and stats show them. */
+#ifndef BIDE_CLI_COUNT_H
+#define BIDE_CLI_COUNT_H
+
+#include "admin/admin.h"
+
+/* Calls that have ended, however. */
+uint64_t count_calls(const struct bide_stats *s);
+
+/* First attempts: every retry comes on top of one.  Retries are shown as a
+ * share of these, the load that trying again adds. */
+uint64_t count_firsts(const struct bide_stats *s);
+
+/* What one name came to, its scopes together.  The latencies are those of the
+ * slowest scope: percentiles do not add up. */
+struct count {
+    char name[BIDE_NAME_MAX + 1];
+    bool missing;
+    uint32_t asked_by;
+    char program[16];
+    struct bide_stats stats;
+    uint32_t sleeping;               /* calls that wait now */
+    uint32_t scopes, scopes_refused; /* as in struct admin_cell */
+};
+
+/* A scope that a name is used with; "" is none. */
+struct scope {
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+};
+
+struct counts {
+    size_t count;
+    struct count *list; /* by name */
+    size_t scope_count;
+    struct scope *scopes; /* by name and scope */
+};
+
+/* 0 or a BIDE_E code; counts_free in any case.  counts_sleeping has only the
+ * calls that wait. */
+int counts_read(struct admin *registry, struct counts *out);
+int counts_sleeping(struct admin *registry, struct counts *out);
+void counts_free(struct counts *c);
+const struct count *counts_find(const struct counts *c, const char *name);
+
+/* The scopes of a name: so many from the one returned on. */
+const struct scope *counts_scopes(const struct counts *c, const char *name,
+                                  size_t *out_count);
+
+/* How many waiting calls a change concerned: those that were woken, or that
+ * waited `before` it for a policy that it changed.  Calls of event loops and of
+ * bide exec are not woken, they see the change by themselves. */
+uint32_t counts_told(const struct counts *before,
+                     const struct admin_results *results);
+
+#endif

@@ -1,0 +1,408 @@
+#include "guard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command/say.h"
+#include "cli/out/text.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+int
+guard_compile(struct admin *registry, const struct record *r,
+              struct policy **out)
+{
+    struct policy_text *text = NULL;
+    int rc = admin_text(r, &text);
+
+    *out = NULL;
+    if (rc == 0) {
+        rc = policy_compile(text, admin_find, registry, r->name, out, NULL);
+    }
+    policy_text_free(text);
+    return rc == BIDE_ENOMEM ? rc : 0;
+}
+
+int
+guard_policy(struct admin *registry, const char *name, struct policy **out)
+{
+    struct record r;
+    int rc;
+
+    *out = NULL;
+    if (admin_policy(registry, name, &r) != 0) {
+        return 0;
+    }
+    rc = guard_compile(registry, &r, out);
+    record_free(&r);
+    return rc;
+}
+
+int
+guard_find(struct command_line *line, struct policy **out)
+{
+    const char *name = line->operands[0];
+    struct faults faults = {0};
+    struct policy_text *text = NULL;
+    struct record r;
+    int rc;
+
+    if (!policy_name_ok(name)) {
+        return say_no_policy(line->registry, name);
+    }
+    rc = admin_policy(line->registry, name, &r);
+    if (rc) {
+        return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
+                                    : say_failure(rc, name);
+    }
+    rc = admin_text(&r, &text);
+    record_free(&r);
+    if (rc == 0) {
+        rc = policy_compile(text, admin_find, line->registry, name, out,
+                            &faults);
+        policy_text_free(text);
+    }
+    if (rc) {
+        return say_refusal(rc, &faults, name, NULL);
+    }
+    faults_free(&faults);
+    return 0;
+}
+
+int
+guard_no_scope(const struct policy *p, const char *scope)
+{
+    say("%s: nobody uses scope %s", p->name, guard_scope(scope));
+    say("see: bide stats %s", p->name);
+    return STATUS_ABSENT;
+}
+
+bool
+guard_has_breaker(const struct policy *p)
+{
+    return p && p->breaker.mode != BREAKER_OFF;
+}
+
+bool
+guard_has_budget(const struct policy *p)
+{
+    return p && strcmp(p->budget.group, "none") != 0;
+}
+
+bool
+guard_by_scope(const struct policy *p)
+{
+    return guard_has_breaker(p) || (p && strcmp(p->budget.group, "own") == 0);
+}
+
+/* ---- words ---- */
+
+const char *
+guard_mode(int mode)
+{
+    static const char *const words[] = {
+        [BREAKER_OFF] = "off",
+        [BREAKER_ON] = "on",
+        [BREAKER_OPEN] = "open",
+        [BREAKER_CLOSED] = "closed",
+    };
+
+    return words[mode];
+}
+
+const char *
+guard_word(int state)
+{
+    static const char *const words[] = {
+        [STATE_CLOSED] = "closed",
+        [STATE_OPEN] = "open",
+        [STATE_HALF_OPEN] = "half open",
+    };
+
+    return words[state];
+}
+
+/* Whole seconds, rounded up: "0s" would look as if it were over. */
+static void
+write_open(uint64_t left_ns, char *buffer, size_t size)
+{
+    char text[32];
+
+    if (left_ns > SECOND_NS) {
+        left_ns = (left_ns + SECOND_NS - 1) / SECOND_NS * SECOND_NS;
+    }
+    snprintf(buffer, size, "OPEN %.20s",
+             duration_round(left_ns, text, sizeof(text)));
+}
+
+char *
+guard_state(const struct admin_guard *g, char *buffer, size_t size)
+{
+    switch (g->mode) {
+    case BREAKER_OPEN:
+        snprintf(buffer, size, "forced open");
+        break;
+    case BREAKER_CLOSED:
+        snprintf(buffer, size, "forced closed");
+        break;
+    case BREAKER_ON:
+        if (g->state == STATE_OPEN) {
+            write_open(g->open_for_ns, buffer, size);
+        } else {
+            snprintf(buffer, size, "%s", guard_word(g->state));
+        }
+        break;
+    default:
+        snprintf(buffer, size, "-");
+    }
+    return buffer;
+}
+
+char *
+guard_level(const struct admin_guard *g, char *buffer, size_t size)
+{
+    double percent = g->budget_level * 100;
+
+    if (!g->has_budget) {
+        snprintf(buffer, size, "-");
+        return buffer;
+    }
+    if (percent > 0 && percent < 1) {
+        percent = 1;
+    } else if (percent < 100 && percent > 99) {
+        percent = 99;
+    }
+    snprintf(buffer, size, "%.0f%%", percent);
+    return buffer;
+}
+
+/* To thousandths, as they are counted. */
+double
+guard_tokens(const struct policy *p, const struct admin_guard *g)
+{
+    double thousandths = g->budget_level * (double)p->budget.capacity;
+
+    return (double)(int64_t)(thousandths + 0.5) / 1000;
+}
+
+bool
+guard_is_closed(const struct admin_guard *g)
+{
+    return g->mode == BREAKER_OFF ||
+           (g->mode == BREAKER_ON && g->state == STATE_CLOSED && !g->damaged);
+}
+
+bool
+guard_is_usual(const struct admin_guard *g)
+{
+    return guard_is_closed(g) && !g->budget_damaged &&
+           (!g->has_budget || g->budget_level >= 1);
+}
+
+const char *
+guard_scope(const char *scope)
+{
+    return !*scope                            ? "-"
+           : strcmp(scope, ADMIN_OTHERS) == 0 ? "(others)"
+                                              : scope;
+}
+
+const char *
+guard_scope_read(const char *scope)
+{
+    return scope && strcmp(scope, "(others)") == 0 ? ADMIN_OTHERS
+           : scope && strcmp(scope, "-") == 0      ? ""
+                                                   : scope;
+}
+
+int
+guard_scope_check(const struct command_line *line)
+{
+    const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
+
+    return !scope || !*scope || strcmp(scope, ADMIN_OTHERS) == 0 ||
+                   policy_name_ok(scope)
+               ? 0
+               : say_no_name("--scope ", scope);
+}
+
+/* ---- by scope ---- */
+
+char *
+guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
+{
+    char most[32], times[32], *note = NULL;
+
+    if (asprintf(&note,
+                 "note: %s has %s scopes, more have no place; asked for %s "
+                 "%s, they share one: (others)",
+                 name, text_count(scopes, most, sizeof(most)),
+                 text_count(refused, times, sizeof(times)),
+                 text_plural(refused, "time", "times")) < 0) {
+        return NULL;
+    }
+    return note;
+}
+
+struct gathering {
+    struct guard_parts *parts;
+    const char *scope; /* NULL: all */
+};
+
+static int
+add_part(struct guard_parts *parts, const char *scope, bool used)
+{
+    struct guard_part *grown = parts->list;
+
+    if ((parts->count & (parts->count - 1)) == 0) {
+        grown = realloc(grown,
+                        (parts->count ? 2 * parts->count : 1) * sizeof(*grown));
+    }
+    if (!grown) {
+        return BIDE_ENOMEM;
+    }
+    parts->list = grown;
+    memset(&grown[parts->count], 0, sizeof(*grown));
+    snprintf(grown[parts->count].scope, sizeof(grown->scope), "%s", scope);
+    grown[parts->count++].used = used;
+    return 0;
+}
+
+static int
+gather(void *arg, const struct admin_cell *c)
+{
+    struct gathering *g = arg;
+
+    if (!*c->scope) {
+        g->parts->scopes = c->scopes;
+        g->parts->refused = c->scopes_refused;
+    }
+    if (c->only_scopes || (g->scope && strcmp(g->scope, c->scope) != 0)) {
+        return 0;
+    }
+    return add_part(g->parts, c->scope, true);
+}
+
+static int
+by_scope(const void *a, const void *b)
+{
+    const struct guard_part *x = a, *y = b;
+
+    return strcmp(x->scope, y->scope);
+}
+
+int
+guard_parts_read(struct admin *registry, const struct policy *p,
+                 const char *scope, struct guard_parts *out)
+{
+    struct gathering g = {out, scope};
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = admin_each_cell(registry, p->name, gather, &g);
+    if (rc == 0 && out->count == 0) {
+        rc = add_part(out, scope ? scope : "", false);
+    }
+    if (rc) {
+        return rc;
+    }
+    qsort(out->list, out->count, sizeof(*out->list), by_scope);
+    for (size_t i = 0; i < out->count; i++) {
+        admin_guard(registry, p, p->name, out->list[i].scope,
+                    &out->list[i].guard);
+    }
+    return 0;
+}
+
+void
+guard_parts_free(struct guard_parts *parts)
+{
+    free(parts->list);
+    memset(parts, 0, sizeof(*parts));
+}
+
+/* Open before half open before closed; among those that are open, the one that
+ * stays so the longest. */
+static bool
+is_worse(const struct admin_guard *a, const struct admin_guard *b)
+{
+    static const int rank[] = {
+        [STATE_CLOSED] = 0, [STATE_HALF_OPEN] = 1, [STATE_OPEN] = 2};
+
+    return rank[a->state] != rank[b->state] ? rank[a->state] > rank[b->state]
+                                            : a->open_for_ns > b->open_for_ns;
+}
+
+void
+guard_worse(struct admin_guard *to, const struct admin_guard *from)
+{
+    uint64_t opened = to->opened + from->opened;
+    struct admin_guard budget =
+        from->budget_level < to->budget_level ? *from : *to;
+    bool damaged = to->damaged || from->damaged;
+    bool budget_damaged = to->budget_damaged || from->budget_damaged;
+
+    if (is_worse(from, to)) {
+        *to = *from;
+    }
+    to->opened = opened;
+    to->damaged = damaged;
+    to->budget_level = budget.budget_level;
+    to->budget_refused = budget.budget_refused;
+    to->budget_damaged = budget_damaged;
+}
+
+/* ---- JSON ---- */
+
+static void
+put_breaker(struct json *j, const struct policy *p, const struct admin_guard *g)
+{
+    j = json_in_object(j, "breaker");
+    json_put_text(j, "mode", guard_mode(p->breaker.mode));
+    if (p->breaker.mode == BREAKER_OFF) {
+        return;
+    }
+    json_put_text(j, "state",
+                  p->breaker.mode == BREAKER_ON ? guard_word(g->state)
+                                                : guard_mode(p->breaker.mode));
+    json_put_ms(j, "open_for_ms", g->open_for_ns);
+    json_put_count(j, "opened", g->opened);
+    if (g->damaged) {
+        json_put_truth(j, "damaged", true);
+    }
+}
+
+static void
+put_budget(struct json *j, const struct policy *p, const struct admin_guard *g)
+{
+    bool tokens = p->budget.kind == BUDGET_TOKENS;
+
+    j = json_in_object(j, "budget");
+    json_put_text(j, "group", p->budget.group);
+    if (!guard_has_budget(p)) {
+        return;
+    }
+    json_put_text(j, "kind", tokens ? "tokens" : "ratio");
+    json_put_number(j, "level", g->budget_level);
+    if (tokens) {
+        json_put_number(j, "tokens", guard_tokens(p, g));
+        json_put_number(j, "capacity", (double)p->budget.capacity / 1000);
+    }
+    json_put_count(j, "refused", g->budget_refused);
+    if (g->budget_damaged) {
+        json_put_truth(j, "damaged", true);
+    }
+}
+
+void
+guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
+{
+    if (!p) {
+        json_put_null(j, "breaker");
+        json_put_null(j, "budget");
+        return;
+    }
+    put_breaker(j, p, g);
+    put_budget(j, p, g);
+}

@@ -1,0 +1,305 @@
+/* Early warning for monitors: bide check, as a plugin of Nagios and its like.
+ * The first line says it all, figures follow a "|", and the exit status is 0
+ * ok, 1 warning, 2 critical, 3 unknown. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/level.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/text.h"
+
+enum { UNKNOWN = 3, WORDS = 512 };
+
+struct check {
+    struct command_line *line;
+    size_t count, judged; /* policies; those with keys and enough calls */
+    size_t on[3];         /* by level */
+    enum alarm_level worst;
+    uint64_t now_ns, damaged;
+    FILE *perf, *more; /* figures; a line for each that is not fine */
+    char first[WORDS]; /* the worst one */
+    struct json *object, *array;
+};
+
+/* ---- one policy ---- */
+
+static void
+put_limit(FILE *out, double warn, double crit)
+{
+    char text[2][32] = {"", ""};
+
+    if (warn >= 0) {
+        snprintf(text[0], sizeof(text[0]), "%.6g", warn);
+    }
+    if (crit >= 0) {
+        snprintf(text[1], sizeof(text[1]), "%.6g", crit);
+    }
+    fprintf(out, ";%s;%s;0", text[0], text[1]);
+}
+
+static double
+percent(double share)
+{
+    return share < 0 ? -1 : share * 100;
+}
+
+static double
+milliseconds(uint64_t ns)
+{
+    return ns == DURATION_NONE ? -1 : (double)ns / 1e6;
+}
+
+static void
+put_share(FILE *out, const char *name, const char *what, uint64_t part,
+          uint64_t whole, double warn, double crit)
+{
+    fprintf(out, " '%s_%s'=%.6g%%", name, what,
+            whole > 0 ? 100 * (double)part / (double)whole : 0.0);
+    put_limit(out, percent(warn), percent(crit));
+    fputs(";100", out);
+}
+
+static void
+put_figures(FILE *out, const struct past_alarm *a)
+{
+    const struct policy *p = a->policy;
+
+    fprintf(out, " '%s_calls'=%llu;;;0", a->name,
+            (unsigned long long)a->seen.calls);
+    put_share(out, a->name, "retries", a->seen.retries, a->seen.attempts,
+              p->warn.retry_rate, p->crit.retry_rate);
+    put_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
+              p->warn.exhausted_rate, p->crit.exhausted_rate);
+    fprintf(out, " '%s_p95'=%.6gms", a->name, (double)a->seen.p95_ns / 1e6);
+    put_limit(out, milliseconds(p->warn.p95_ns), milliseconds(p->crit.p95_ns));
+}
+
+/* "pay: p95 240ms above 200ms, since today 14:02:11". */
+static void
+describe(const struct check *c, const struct past_alarm *a, char *out,
+         size_t size)
+{
+    char when[64];
+
+    if (a->verdict.level != ALARM_OK &&
+        a->recorded.level == (uint8_t)a->verdict.level) {
+        snprintf(
+            out, size, "%s: %s, since %s", a->name, a->verdict.words,
+            when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when)));
+    } else if (a->verdict.level != ALARM_OK) {
+        snprintf(out, size, "%s: %s", a->name, a->verdict.words);
+    } else if (!alarm_has_rules(a->policy)) {
+        snprintf(out, size, "%s: no warn_ or crit_ keys", a->name);
+    } else if (a->verdict.too_few) {
+        snprintf(out, size, "%s: %llu calls, too few to judge", a->name,
+                 (unsigned long long)a->seen.calls);
+    } else {
+        snprintf(out, size, "%s: fine", a->name);
+    }
+}
+
+/* Where nobody records there is nothing newer to look at than all of it. */
+static void
+add_time(const struct past_alarm *a, char *out, size_t size)
+{
+    uint64_t looked = a->end_ns - a->begin_ns;
+    size_t length = strlen(out);
+    char text[32];
+
+    if (looked > a->policy->warn_window_ns + a->policy->warn_window_ns / 4 &&
+        looked > a->policy->warn_window_ns + 60000000000) {
+        snprintf(out + length, size - length,
+                 " (over %s: nobody recorded in time)",
+                 duration_round(looked, text, sizeof(text)));
+    }
+}
+
+static void
+put_object(const struct check *c, const struct past_alarm *a)
+{
+    struct json *j = json_add_object(c->array);
+
+    json_put_text(j, "policy", a->name);
+    json_put_text(j, "level", level_word(a->verdict.level));
+    json_put_text(j, "why", a->verdict.words);
+    if (a->recorded.level == (uint8_t)a->verdict.level &&
+        a->recorded.since_ns > 0) {
+        json_put_s(j, "since", a->recorded.since_ns);
+    } else {
+        json_put_null(j, "since");
+    }
+    json_put_truth(j, "enough_calls", !a->verdict.too_few);
+    json_put_truth(j, "has_keys", alarm_has_rules(a->policy));
+    json_put_count(j, "calls", a->seen.calls);
+    json_put_count(j, "given_up", a->seen.exhausted);
+    json_put_count(j, "attempts", a->seen.attempts);
+    json_put_count(j, "retries", a->seen.retries);
+    json_put_ms(j, "p95_ms", a->seen.p95_ns);
+    json_put_ms(j, "looked_at_ms", a->end_ns - a->begin_ns);
+}
+
+static int
+check_one(void *arg, const struct past_alarm *a)
+{
+    struct check *c = arg;
+    char words[WORDS];
+
+    c->count++;
+    c->damaged = a->damaged;
+    c->judged += alarm_has_rules(a->policy) && !a->verdict.too_few;
+    c->on[a->verdict.level]++;
+    if (c->object) {
+        c->worst = a->verdict.level > c->worst ? a->verdict.level : c->worst;
+        put_object(c, a);
+        return 0;
+    }
+    describe(c, a, words, sizeof(words));
+    add_time(a, words, sizeof(words));
+    if (c->count == 1 || a->verdict.level > c->worst) {
+        c->worst = a->verdict.level;
+        memcpy(c->first, words, sizeof(words));
+    }
+    if (a->verdict.level != ALARM_OK || c->line->count > 0) {
+        fprintf(c->more, "%s %s\n", level_word(a->verdict.level), words);
+    }
+    put_figures(c->perf, a);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static const char *
+status_word(int status)
+{
+    static const char *const words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+
+    return words[status];
+}
+
+/* Whatever fails, a monitor reads standard output. */
+static int
+unknown(const char *why)
+{
+    printf("BIDE %s - ", status_word(UNKNOWN));
+    text_put(stdout, why, false);
+    putchar('\n');
+    return UNKNOWN;
+}
+
+static int
+unknown_failure(int rc)
+{
+    return unknown(*admin_why() ? admin_why() : bide_strerror(rc));
+}
+
+static void
+print_first(const struct check *c)
+{
+    printf("BIDE %s - ", status_word((int)c->worst));
+    if (c->count == 1 || c->worst != ALARM_OK) {
+        fputs(c->first, stdout);
+    }
+    if (c->count > 1 && c->worst != ALARM_OK) {
+        printf("; %zu critical, %zu %s, of %zu policies", c->on[ALARM_CRIT],
+               c->on[ALARM_WARN],
+               text_plural(c->on[ALARM_WARN], "warning", "warnings"), c->count);
+    } else if (c->count > 1) {
+        printf("%zu policies, %zu with enough calls to judge", c->count,
+               c->judged);
+    }
+}
+
+static int
+print_all(struct check *c, char **perf, char **more)
+{
+    bool failed = fclose(c->perf) != 0;
+
+    if (fclose(c->more) != 0 || failed) {
+        return unknown("out of memory");
+    }
+    print_first(c);
+    if (c->damaged > 0) {
+        printf("; %llu damaged %s of history passed over",
+               (unsigned long long)c->damaged,
+               text_plural(c->damaged, "piece", "pieces"));
+    }
+    printf(" |%s\n", *perf);
+    if (c->count > 1) {
+        fputs(*more, stdout);
+    }
+    return (int)c->worst;
+}
+
+static int
+check_people(struct check *c)
+{
+    char *perf = NULL, *more = NULL;
+    size_t perf_size, more_size;
+    int rc, status;
+
+    c->perf = open_memstream(&perf, &perf_size);
+    c->more = open_memstream(&more, &more_size);
+    if (!c->perf || !c->more) {
+        if (c->perf) {
+            fclose(c->perf);
+        }
+        if (c->more) {
+            fclose(c->more);
+        }
+        status = unknown("out of memory");
+    } else {
+        rc = admin_each_alarm(c->line->registry, c->line->operands,
+                              (size_t)c->line->count, check_one, c);
+        if (rc || c->count == 0) {
+            fclose(c->perf);
+            fclose(c->more);
+            status = rc ? unknown_failure(rc)
+                        : unknown("no policy has warn_ or crit_ keys: "
+                                  "bide help keys");
+        } else {
+            status = print_all(c, &perf, &more);
+        }
+    }
+    free(perf);
+    free(more);
+    return status;
+}
+
+static int
+check_json(struct check *c)
+{
+    int rc, status;
+
+    c->object = json_object_new();
+    c->array = json_in_array(c->object, "policies");
+    rc = admin_each_alarm(c->line->registry, c->line->operands,
+                          (size_t)c->line->count, check_one, c);
+    status = rc || c->count == 0 ? UNKNOWN : (int)c->worst;
+    json_put_text(c->object, "status", status_word(status));
+    json_put_count(c->object, "damaged", c->damaged);
+    if (rc) {
+        json_put_text(c->object, "why",
+                      *admin_why() ? admin_why() : bide_strerror(rc));
+    }
+    return json_out(c->object) ? UNKNOWN : status;
+}
+
+int
+check_command(struct command_line *line)
+{
+    struct check c = {.line = line, .now_ns = clock_realtime_ns()};
+
+    if (!line->registry) {
+        return unknown_failure(BIDE_EMISSING);
+    }
+    for (int i = 0; i < line->count; i++) {
+        if (!policy_name_ok(line->operands[i])) {
+            return unknown("that is not the name of a policy");
+        }
+    }
+    return line->option[OPTION_JSON] ? check_json(&c) : check_people(&c);
+}

@@ -1,0 +1,344 @@
+/* Is all well? bide doctor. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/policy/setting.h"
+
+static const char *
+level_word(enum doctor_level level)
+{
+    return level == DOCTOR_WRONG ? "wrong" : "note";
+}
+
+static uint64_t
+count_of(const struct doctor_report *r, enum doctor_level level)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < r->count; i++) {
+        count += r->findings[i].level == level;
+    }
+    return count;
+}
+
+/* ---- for people ---- */
+
+static const char *
+write_size(uint64_t bytes, char *out, size_t size)
+{
+    double kib = (double)bytes / 1024;
+
+    if (kib < 1024) {
+        snprintf(out, size, "%.0f KiB", kib);
+    } else if (kib < 10240.0 * 1024) {
+        snprintf(out, size, "%.1f MiB", kib / 1024);
+    } else {
+        snprintf(out, size, "%.0f GiB", kib / 1024 / 1024);
+    }
+    return out;
+}
+
+static void
+registry_line(struct table *t, const struct doctor_report *r)
+{
+    char size[32];
+
+    table_row(t);
+    table_cell(t, 0, "registry");
+    if (r->rc && r->policies == 0) {
+        table_cell(t, 1, "%s: it can not be read", r->dir);
+        return;
+    }
+    table_cell(t, 1, "%s: %llu %s, %llu %s, %s", r->dir,
+               (unsigned long long)r->policies,
+               text_plural(r->policies, "policy", "policies"),
+               (unsigned long long)r->versions,
+               text_plural(r->versions, "version", "versions"),
+               write_size(r->bytes, size, sizeof(size)));
+}
+
+static void
+live_line(struct table *t, const struct doctor_report *r)
+{
+    char size[32];
+
+    if (!*r->live) {
+        return;
+    }
+    table_row(t);
+    table_cell(t, 0, "live");
+    if (!r->has_live) {
+        table_cell(t, 1, "%s: none", r->live);
+        return;
+    }
+    table_cell(t, 1, "%s: %u of %u places, %u %s waiting, %s", r->live,
+               r->cells, r->cells_max, r->sleeping,
+               text_plural(r->sleeping, "call", "calls"),
+               write_size(r->live_bytes, size, sizeof(size)));
+}
+
+/* The oldest that is there. */
+static uint64_t
+history_begin(const struct history_survey *h)
+{
+    uint64_t minute = h->minute_first_ns, hour = h->hour_first_ns;
+
+    return !minute || (hour && hour < minute) ? hour : minute;
+}
+
+static void
+history_line(struct table *t, const struct doctor_report *r, uint64_t now_ns)
+{
+    char first[64], last[64], size[32], keep[32];
+    uint64_t records =
+        r->history.minutes + r->history.hours + r->history.events;
+
+    table_row(t);
+    table_cell(t, 0, "history");
+    if (!r->has_history) {
+        table_cell(t, 1, "none");
+        return;
+    }
+    write_size(r->known.bytes, size, sizeof(size));
+    if (history_begin(&r->history) == 0) {
+        table_cell(t, 1, "no records, %s", size);
+        return;
+    }
+    when_write(history_begin(&r->history), now_ns, first, sizeof(first));
+    when_write(r->known.last_ns, now_ns, last, sizeof(last));
+    table_cell(
+        t, 1, "%s to %s, %llu %s of %u %s, %s of %s", first, last,
+        (unsigned long long)records, text_plural(records, "record", "records"),
+        r->known.cells,
+        text_plural(r->known.cells, "policy or scope", "policies and scopes"),
+        size, write_size(r->keep_bytes, keep, sizeof(keep)));
+}
+
+static void
+deferred_line(struct table *t, const struct doctor_report *r)
+{
+    char size[32];
+
+    table_row(t);
+    table_cell(t, 0, "deferred");
+    if (r->has_deferred) {
+        table_cell(t, 1, "%llu waiting, %llu leased, %llu dead, %s",
+                   (unsigned long long)r->deferred.waiting,
+                   (unsigned long long)r->deferred.leased,
+                   (unsigned long long)r->deferred.dead,
+                   write_size(r->deferred.bytes, size, sizeof(size)));
+    } else {
+        table_cell(t, 1, "none");
+    }
+}
+
+static void
+space_line(struct table *t, const char *name, const struct doctor_space *s)
+{
+    char free[32], size[32];
+
+    if (s->known) {
+        table_row(t);
+        table_cell(t, 0, "%s", name);
+        table_cell(t, 1, "%s free of %s",
+                   write_size(s->free, free, sizeof(free)),
+                   write_size(s->size, size, sizeof(size)));
+    }
+}
+
+static void
+print_findings(const struct doctor_report *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct doctor_finding *f = &r->findings[i];
+
+        printf("%s%-6s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
+        text_put(stdout, f->what, false);
+        putchar('\n');
+        if (*f->todo) {
+            fputs("      -> ", stdout);
+            text_put(stdout, f->todo, false);
+            putchar('\n');
+        }
+    }
+}
+
+static int
+print(const struct doctor_report *r)
+{
+    static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
+    struct table *t = table_new(columns, 2);
+    uint64_t wrong = count_of(r, DOCTOR_WRONG);
+    uint64_t now_ns = clock_realtime_ns();
+
+    registry_line(t, r);
+    live_line(t, r);
+    history_line(t, r, now_ns);
+    deferred_line(t, r);
+    space_line(t, "disk", &r->disk);
+    space_line(t, "memory", &r->memory);
+    if (table_print_bare(t)) {
+        return BIDE_ENOMEM;
+    }
+    print_findings(r);
+    if (wrong == 0) {
+        puts("\nNothing is wrong.");
+    } else {
+        printf("\n%llu %s wrong.\n", (unsigned long long)wrong,
+               text_plural(wrong, "thing is", "things are"));
+    }
+    return 0;
+}
+
+/* ---- for programs ---- */
+
+static void
+put_time(struct json *j, const char *key, uint64_t ns)
+{
+    if (ns == 0) {
+        json_put_null(j, key);
+    } else {
+        json_put_s(j, key, ns);
+    }
+}
+
+static void
+put_registry(struct json *all, const struct doctor_report *r)
+{
+    struct json *j = json_in_object(all, "registry");
+
+    json_put_text(j, "dir", r->dir);
+    json_put_truth(j, "readable", r->rc == 0);
+    json_put_count(j, "policies", r->policies);
+    json_put_count(j, "versions", r->versions);
+    json_put_count(j, "changes", r->changes);
+    json_put_count(j, "bytes", r->bytes);
+}
+
+static void
+put_live(struct json *all, const struct doctor_report *r)
+{
+    struct json *j = json_in_object(all, "live");
+
+    json_put_text(j, "path", r->live);
+    json_put_truth(j, "there", r->has_live);
+    json_put_truth(j, "tmpfs", r->on_tmpfs);
+    put_time(j, "begun", r->begun_ns);
+    json_put_count(j, "places", r->cells);
+    json_put_count(j, "places_max", r->cells_max);
+    json_put_count(j, "waiting", r->sleeping);
+    json_put_count(j, "bytes", r->live_bytes);
+}
+
+static void
+put_history(struct json *all, const struct doctor_report *r)
+{
+    struct json *j = json_in_object(all, "history");
+
+    json_put_truth(j, "there", r->has_history);
+    json_put_count(j, "bytes", r->known.bytes);
+    json_put_count(j, "keep_bytes", r->keep_bytes);
+    json_put_count(j, "cells", r->known.cells);
+    json_put_count(j, "minute_records", r->history.minutes);
+    json_put_count(j, "hour_records", r->history.hours);
+    json_put_count(j, "events", r->history.events);
+    json_put_count(j, "damaged", r->history.damaged);
+    json_put_count(j, "lost_pages", r->known.unreadable);
+    json_put_count(j, "lost_intervals", r->known.lost);
+    put_time(j, "first_minute", r->history.minute_first_ns);
+    put_time(j, "last_minute", r->history.minute_last_ns);
+    put_time(j, "first_hour", r->history.hour_first_ns);
+    put_time(j, "last_hour", r->history.hour_last_ns);
+    put_time(j, "recorded", r->known.last_ns);
+}
+
+static void
+put_deferred(struct json *all, const struct doctor_report *r)
+{
+    struct json *j = json_in_object(all, "deferred");
+
+    json_put_truth(j, "there", r->has_deferred);
+    json_put_count(j, "waiting", r->deferred.waiting);
+    json_put_count(j, "leased", r->deferred.leased);
+    json_put_count(j, "dead", r->deferred.dead);
+    json_put_count(j, "damaged", r->deferred.damaged);
+    json_put_count(j, "bytes", r->deferred.bytes);
+    put_time(j, "oldest", r->deferred.oldest_ns);
+}
+
+static void
+put_space(struct json *all, const char *key, const struct doctor_space *s)
+{
+    struct json *j = json_in_object(all, key);
+
+    json_put_count(j, "free", s->free);
+    json_put_count(j, "size", s->size);
+}
+
+static int
+print_json(const struct doctor_report *r)
+{
+    struct json *all = json_object_new(), *array;
+
+    json_put_count(all, "wrong", count_of(r, DOCTOR_WRONG));
+    put_registry(all, r);
+    put_live(all, r);
+    put_history(all, r);
+    put_deferred(all, r);
+    put_space(all, "disk", &r->disk);
+    put_space(all, "memory", &r->memory);
+    array = json_in_array(all, "findings");
+    for (size_t i = 0; i < r->count; i++) {
+        struct json *j = json_add_object(array);
+
+        json_put_text(j, "level", level_word(r->findings[i].level));
+        json_put_text(j, "area", r->findings[i].area);
+        json_put_text(j, "what", r->findings[i].what);
+        json_put_text(j, "todo", r->findings[i].todo);
+    }
+    return json_out(all);
+}
+
+/* ---- the command ---- */
+
+int
+doctor_command(struct command_line *line)
+{
+    const char *dir = line->option[OPTION_DIR];
+    struct doctor_report report;
+    char standard[4096];
+    uint64_t keep;
+    int rc = 0, status = setting_size(line, &keep);
+
+    if (status) {
+        return status;
+    }
+    if (!dir) {
+        rc = admin_default_dir(standard, sizeof(standard));
+        dir = standard;
+    }
+    if (rc) {
+        return say_failure(rc, "registry");
+    }
+    rc = admin_doctor(dir, keep, &report);
+    if (report.rc == BIDE_EMISSING) {
+        doctor_free(&report);
+        return say_failure(report.rc, dir);
+    }
+    if (!rc) {
+        rc = line->option[OPTION_JSON] ? print_json(&report) : print(&report);
+    }
+    status = rc                                    ? say_no_memory()
+             : report.rc                           ? STATUS_REGISTRY
+             : count_of(&report, DOCTOR_WRONG) > 0 ? STATUS_NO
+                                                   : STATUS_DONE;
+    doctor_free(&report);
+    return status;
+}

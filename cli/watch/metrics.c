@@ -1,0 +1,88 @@
+/* For monitoring systems: bide metrics. */
+#include "metrics.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/command/say.h"
+
+/* 0 or errno's code.  The file is on the disk before it gets its name. */
+static int
+write_draft(const struct metrics *m, int fd)
+{
+    FILE *out = fdopen(fd, "w");
+    int error = 0;
+
+    if (!out) {
+        error = errno;
+        close(fd);
+        return error;
+    }
+    metrics_write(m, out);
+    errno = 0;
+    if (fflush(out) != 0 || ferror(out)) {
+        error = errno ? errno : EIO;
+    } else if (fchmod(fd, 0644) != 0 || fsync(fd) != 0) {
+        error = errno;
+    }
+    if (fclose(out) != 0 && !error) {
+        error = errno;
+    }
+    return error;
+}
+
+/* Who reads the file, as node_exporter's textfile collector does, sees the old
+ * one or the new one; and the old one stays when this fails. */
+static int
+replace(const struct metrics *m, const char *path)
+{
+    char *draft = NULL;
+    int error = 0, fd;
+
+    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
+        return say_no_memory();
+    }
+    fd = mkstemp(draft);
+    if (fd < 0) {
+        error = errno;
+    } else {
+        error = write_draft(m, fd);
+        if (!error && rename(draft, path) != 0) {
+            error = errno;
+        }
+        if (error) {
+            unlink(draft);
+        }
+    }
+    free(draft);
+    if (error) {
+        errno = error;
+        return say_errno(path);
+    }
+    return STATUS_DONE;
+}
+
+int
+metrics_command(struct command_line *line)
+{
+    const char *path = line->option[OPTION_OUTPUT];
+    struct metrics m;
+    int rc, status = STATUS_DONE;
+
+    if (path && !*path) {
+        return say_usage(line, "--output needs the name of a file");
+    }
+    rc = metrics_read(line->registry, &m);
+    if (rc) {
+        status = say_failure(rc, "live state");
+    } else if (path) {
+        status = replace(&m, path);
+    } else {
+        metrics_write(&m, stdout);
+    }
+    metrics_free(&m);
+    return status;
+}

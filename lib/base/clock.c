@@ -1,0 +1,121 @@
+#include "clock.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLOCKSOURCE \
+    "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+#if defined(__x86_64__)
+#define COUNTER "tsc\n"
+#else
+#define COUNTER "arch_sys_counter\n"
+#endif
+
+enum { MEASURE_NS = 200000, MEASURE_PAIRS = 8 };
+
+static uint64_t
+read_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+clock_monotonic_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+clock_realtime_ns(void)
+{
+    return read_ns(CLOCK_REALTIME);
+}
+
+uint64_t
+clock_boottime_ns(void)
+{
+    return read_ns(CLOCK_BOOTTIME);
+}
+
+/* The kernel has watched the counter against other clocks: where it does not
+ * keep time by it, neither do we. */
+static bool
+kernel_trusts_counter(void)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+    char name[32] = "";
+    ssize_t n;
+    int fd = open(CLOCKSOURCE, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return false;
+    }
+    n = read(fd, name, sizeof(name) - 1);
+    close(fd);
+    return n > 0 && !strcmp(name, COUNTER);
+#else
+    return false;
+#endif
+}
+
+/* 1 MHz (the slowest arm64 counters) to 20 GHz. */
+static bool
+plausible(struct tick_scale s)
+{
+    return s.mult >= (1ull << 32) / 20 && s.mult <= 1000ull << 32;
+}
+
+/* One moment on both clocks: of several tries the one with the least time
+ * between the two readings of the counter around the clock's. */
+static void
+pair(uint64_t *ticks, uint64_t *ns)
+{
+    const struct tick_scale any = {1};
+    uint64_t narrowest = UINT64_MAX;
+
+    for (int i = 0; i < MEASURE_PAIRS; i++) {
+        uint64_t before = clock_ticks(any);
+        uint64_t now = clock_monotonic_ns();
+        uint64_t width = clock_ticks(any) - before;
+
+        if (width < narrowest) {
+            narrowest = width;
+            *ticks = before + width / 2;
+            *ns = now;
+        }
+    }
+}
+
+struct tick_scale
+clock_measure(void)
+{
+    struct tick_scale s = {0};
+    uint64_t ticks0 = 0, ns0 = 0, ticks1 = 0, ns1 = 0;
+
+    if (!kernel_trusts_counter()) {
+        return s;
+    }
+    pair(&ticks0, &ns0);
+    while (clock_monotonic_ns() - ns0 < MEASURE_NS) {
+    }
+    pair(&ticks1, &ns1);
+    if (ticks1 > ticks0 && ns1 > ns0) {
+        s.mult = (uint64_t)(((unsigned __int128)(ns1 - ns0) << 32) /
+                            (ticks1 - ticks0));
+    }
+    if (!plausible(s)) {
+        s.mult = 0;
+    }
+    return s;
+}
+
+bool
+clock_scale_ok(struct tick_scale s)
+{
+    return plausible(s) && kernel_trusts_counter();
+}

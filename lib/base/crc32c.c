@@ -1,0 +1,54 @@
+/* CRC-32C (Castagnoli, 0x1EDC6F41, bit-reversed 0x82F63B78), eight bytes a step
+ * by eight tables ("slicing by 8").  The tables are made on first use: table k
+ * holds what a byte does to the checksum when k more bytes follow it. */
+#include <pthread.h>
+#include <string.h>
+
+#include "crc32c.h"
+
+static uint32_t table[8][256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+fill(void)
+{
+    uint32_t i, k, crc;
+
+    for (i = 0; i < 256; i++) {
+        crc = i;
+        for (k = 0; k < 8; k++) {
+            crc = crc >> 1 ^ (crc & 1 ? 0x82F63B78 : 0);
+        }
+        table[0][i] = crc;
+    }
+    for (k = 1; k < 8; k++) {
+        for (i = 0; i < 256; i++) {
+            crc = table[k - 1][i];
+            table[k][i] = crc >> 8 ^ table[0][crc & 255];
+        }
+    }
+}
+
+uint32_t
+crc32c(uint32_t crc, const void *bytes, size_t length)
+{
+    const uint8_t *p = bytes;
+
+    pthread_once(&once, fill);
+    crc = ~crc;
+    for (; length >= 8; length -= 8, p += 8) {
+        uint32_t low, high;
+
+        memcpy(&low, p, 4);
+        memcpy(&high, p + 4, 4);
+        low ^= crc;
+        crc = table[7][low & 255] ^ table[6][low >> 8 & 255] ^
+              table[5][low >> 16 & 255] ^ table[4][low >> 24] ^
+              table[3][high & 255] ^ table[2][high >> 8 & 255] ^
+              table[1][high >> 16 & 255] ^ table[0][high >> 24];
+    }
+    for (; length; length--) {
+        crc = crc >> 8 ^ table[0][(crc ^ *p++) & 255];
+    }
+    return ~crc;
+}

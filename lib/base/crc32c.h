@@ -1,0 +1,11 @@
+/* CRC-32C (Castagnoli), the checksum of everything on disk. */
+#ifndef BIDE_CRC32C_H
+#define BIDE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Continues from `crc`; the first is 0. */
+uint32_t crc32c(uint32_t crc, const void *bytes, size_t length);
+
+#endif

@@ -1,0 +1,217 @@
+#include "duration.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "decimal.h"
+
+struct unit {
+    const char *name;
+    uint64_t ns;
+};
+
+/* Largest first: of two texts that are equally short the first one wins. */
+static const struct unit units[] = {
+    {"d", 86400000000000},
+    {"h", 3600000000000},
+    {"m", 60000000000},
+    {"s", 1000000000},
+    {"ms", 1000000},
+    {"us", 1000},
+    {"ns", 1},
+};
+enum { UNITS = sizeof(units) / sizeof(units[0]) };
+
+/* What people write instead, for the hint. */
+static const struct {
+    const char *written, *unit;
+} aliases[] = {
+    {"sec", "s"},     {"secs", "s"},          {"second", "s"}, {"seconds", "s"},
+    {"min", "m"},     {"mins", "m"},          {"minute", "m"}, {"minutes", "m"},
+    {"hr", "h"},      {"hrs", "h"},           {"hour", "h"},   {"hours", "h"},
+    {"day", "d"},     {"days", "d"},          {"msec", "ms"},  {"msecs", "ms"},
+    {"millis", "ms"}, {"milliseconds", "ms"}, {"usec", "us"},  {"µs", "us"},
+    {"μs", "us"},     {"micros", "us"},       {"nsec", "ns"},  {"nanos", "ns"},
+};
+
+static const struct unit *
+find_unit(const char *name)
+{
+    for (int i = 0; i < UNITS; i++) {
+        if (strcmp(units[i].name, name) == 0) {
+            return &units[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *
+meant_unit(const char *written)
+{
+    for (int i = 0; i < UNITS; i++) {
+        if (strcasecmp(units[i].name, written) == 0) {
+            return units[i].name;
+        }
+    }
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        if (strcasecmp(aliases[i].written, written) == 0) {
+            return aliases[i].unit;
+        }
+    }
+    return NULL;
+}
+
+/* "5 sec" and "5S" are 5s. */
+static void
+suggest(const char *text, const char *rest, char *hint, size_t hint_size)
+{
+    const char *unit = meant_unit(rest + strspn(rest, " "));
+    char meant[64];
+
+    if (unit && (size_t)(rest - text) < sizeof(meant) - 4) {
+        snprintf(meant, sizeof(meant), "%.*s%s", (int)(rest - text), text,
+                 unit);
+        snprintf(hint, hint_size, "%s", meant);
+    }
+}
+
+/* One number with one unit, or 0; what is wrong with it, or NULL. */
+static const char *
+read_ns(const char *text, uint64_t *out, char *hint, size_t hint_size)
+{
+    const char *at = text;
+    const struct unit *unit;
+    struct decimal number;
+    uint64_t ns;
+
+    if (*text == '-') {
+        return "a duration is never negative";
+    }
+    if (decimal_read(&at, &number) != 0) {
+        return "a duration is a number and its unit, as 250ms or 1.5s";
+    }
+    if (*at == '\0') {
+        if (number.digits == 0) {
+            *out = 0;
+            return NULL;
+        }
+        snprintf(hint, hint_size, "%sms", text);
+        return "a duration needs its unit";
+    }
+    unit = find_unit(at);
+    if (!unit) {
+        suggest(text, at, hint, hint_size);
+        return "a duration has one unit: ns us ms s m h d";
+    }
+    if (decimal_value(number) * (double)unit->ns > 2.0 * DURATION_MAX) {
+        return "longer than 36500d";
+    }
+    if (!decimal_scale(number, unit->ns, &ns)) {
+        return "finer than 1ns";
+    }
+    if (ns > DURATION_MAX) {
+        return "longer than 36500d";
+    }
+    *out = ns;
+    return NULL;
+}
+
+int
+duration_read(const char *text, uint64_t *out, const char **why, char *hint,
+              size_t hint_size)
+{
+    const char *wrong;
+    char meant[64] = "";
+
+    wrong = read_ns(text, out, meant, sizeof(meant));
+    if (!wrong) {
+        return 0;
+    }
+    *why = wrong;
+    snprintf(hint, hint_size, "%s", strlen(meant) < hint_size ? meant : "");
+    return -1;
+}
+
+/* `ns` in a unit, when that can be exact and is at least 1. */
+static bool
+in_unit(uint64_t ns, uint64_t unit, struct decimal *out)
+{
+    uint64_t scale = 1;
+
+    if (ns < unit) {
+        return false;
+    }
+    for (int places = 0; places <= 9; places++, scale *= 10) {
+        unsigned __int128 n = (unsigned __int128)ns * scale;
+
+        if (n % unit == 0 && n / unit <= UINT64_MAX) {
+            *out = (struct decimal){(uint64_t)(n / unit), places};
+            return true;
+        }
+    }
+    return false;
+}
+
+char *
+duration_write(uint64_t ns, char *buffer, size_t size)
+{
+    char best[40] = "";
+
+    if (ns == 0 || ns == DURATION_NONE) {
+        snprintf(buffer, size, "%s", ns ? "none" : "0");
+        return buffer;
+    }
+    for (int i = 0; i < UNITS; i++) {
+        struct decimal d;
+        char number[32], text[40];
+
+        if (!in_unit(ns, units[i].ns, &d)) {
+            continue;
+        }
+        decimal_write(d, number, sizeof(number));
+        snprintf(text, sizeof(text), "%s%s", number, units[i].name);
+        if (!best[0] || strlen(text) < strlen(best)) {
+            strcpy(best, text);
+        }
+        if (d.places == 0) {
+            break; /* a smaller unit only adds digits */
+        }
+    }
+    snprintf(buffer, size, "%s", best);
+    return buffer;
+}
+
+char *
+duration_round(uint64_t ns, char *buffer, size_t size)
+{
+    char number[32];
+    int i = UNITS - 1;
+
+    if (ns == 0 || ns == DURATION_NONE) {
+        return duration_write(ns, buffer, size);
+    }
+    for (;; i--) {
+        uint64_t whole = ns / units[i].ns;
+        int places = whole >= 100 ? 0 : whole >= 10 ? 1 : 2;
+        uint64_t scale = places == 2 ? 100 : places == 1 ? 10 : 1;
+        unsigned __int128 n = (unsigned __int128)ns * scale;
+        struct decimal d;
+
+        n = (n + units[i].ns / 2) / units[i].ns;
+        /* 999.9ms rounds to the next unit, and is written in it. */
+        if (i > 0 &&
+            n * units[i].ns >= (unsigned __int128)units[i - 1].ns * scale) {
+            continue;
+        }
+        for (; places && n % 10 == 0; places--) {
+            n /= 10;
+        }
+        d = (struct decimal){(uint64_t)n, places};
+        snprintf(buffer, size, "%s%s", decimal_write(d, number, sizeof(number)),
+                 units[i].name);
+        return buffer;
+    }
+}

@@ -1,0 +1,220 @@
+#include "http_date.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "duration.h"
+
+/* Each form as it is written, spaces and all: a letter of its own for each
+ * digit of the day, year, hour, minute and second, M for the month's name. */
+static const char *const forms[] = {
+    "*, DD MMM YYYY hh:mm:ss GMT", /* Sun, 06 Nov 1994 08:49:37 GMT */
+    "*, DD-MMM-YY hh:mm:ss GMT",   /* Sunday, 06-Nov-94 08:49:37 GMT */
+    "* MMM DD hh:mm:ss YYYY",      /* Sun Nov  6 08:49:37 1994 */
+};
+
+struct date {
+    int day, month, year, hour, minute, second;
+    int year_digits;
+};
+
+static int
+month_of(const char *name)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    for (int i = 0; i < 12; i++) {
+        if (strncmp(months + 3 * i, name, 3) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static bool
+is_weekday(const char *text, size_t length)
+{
+    static const char *const days[] = {"Monday",   "Tuesday", "Wednesday",
+                                       "Thursday", "Friday",  "Saturday",
+                                       "Sunday"};
+
+    for (int i = 0; i < 7; i++) {
+        if (length >= 3 && strncmp(days[i], text, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int *
+field(struct date *d, char letter)
+{
+    switch (letter) {
+    case 'D':
+        return &d->day;
+    case 'Y':
+        return &d->year;
+    case 'h':
+        return &d->hour;
+    case 'm':
+        return &d->minute;
+    case 's':
+        return &d->second;
+    default:
+        return NULL;
+    }
+}
+
+/* One letter of a form against one of the text. */
+static bool
+match_letter(struct date *d, char letter, char c)
+{
+    int *number = field(d, letter);
+
+    if (!number) {
+        return letter == c;
+    }
+    if (c == ' ' && letter == 'D' && d->day == 0) {
+        return true; /* the third form pads with a blank */
+    }
+    if (c < '0' || c > '9') {
+        return false;
+    }
+    *number = 10 * *number + (c - '0');
+    d->year_digits += letter == 'Y';
+    return true;
+}
+
+static bool
+match_form(const char *form, const char *text, size_t length, struct date *out)
+{
+    struct date d = {0};
+    size_t word = strcspn(text, ", ");
+
+    if (!is_weekday(text, word)) {
+        return false;
+    }
+    form++;
+    for (size_t i = word; *form; form++, i++) {
+        if (i >= length) {
+            return false;
+        }
+        if (strncmp(form, "MMM", 3) == 0) {
+            if (i + 3 > length || !(d.month = month_of(text + i))) {
+                return false;
+            }
+            form += 2;
+            i += 2;
+        } else if (!match_letter(&d, *form, text[i])) {
+            return false;
+        }
+        if (form[1] == '\0' && i + 1 != length) {
+            return false;
+        }
+    }
+    *out = d;
+    return true;
+}
+
+static bool
+is_leap(int year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+static bool
+date_ok(const struct date *d)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int last = days[d->month - 1] + (d->month == 2 && is_leap(d->year));
+
+    /* 60 is a leap second. */
+    return d->day >= 1 && d->day <= last && d->hour <= 23 && d->minute <= 59 &&
+           d->second <= 60;
+}
+
+/* Days since 1970 in the Gregorian calendar, years counted from March so that
+ * the leap day comes last. */
+static int64_t
+days_since_1970(const struct date *d)
+{
+    int64_t year = d->year - (d->month <= 2);
+    int64_t era = year / 400, of_era = year % 400;
+    int64_t of_year = (153 * ((d->month + 9) % 12) + 2) / 5 + d->day - 1;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year -
+           719468;
+}
+
+static int64_t
+seconds_since_1970(const struct date *d)
+{
+    return days_since_1970(d) * 86400 + d->hour * 3600 + d->minute * 60 +
+           d->second;
+}
+
+static bool
+read_date(const char *text, size_t length, int64_t now, int64_t *out)
+{
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct date d;
+
+        if (!match_form(forms[i], text, length, &d)) {
+            continue;
+        }
+        if (d.year_digits == 2) {
+            /* More than 50 years ahead means the last century (5.6.7). */
+            d.year += 2000;
+            if (seconds_since_1970(&d) > now + INT64_C(50) * 365 * 86400) {
+                d.year -= 100;
+            }
+        }
+        *out = seconds_since_1970(&d);
+        return date_ok(&d);
+    }
+    return false;
+}
+
+static bool
+read_seconds(const char *text, size_t length, uint64_t *out)
+{
+    uint64_t seconds = 0;
+
+    if (length == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        if (seconds < DURATION_MAX / 1000000000) {
+            seconds = 10 * seconds + (uint64_t)(text[i] - '0');
+        }
+    }
+    *out = seconds;
+    return true;
+}
+
+int
+http_retry_after(const char *value, int64_t now, uint64_t *out_ns)
+{
+    size_t length;
+    uint64_t seconds;
+    int64_t then;
+
+    value += strspn(value, " \t");
+    length = strnlen(value, 64);
+    while (length && strchr(" \t\r\n", value[length - 1])) {
+        length--;
+    }
+    if (!read_seconds(value, length, &seconds)) {
+        if (!read_date(value, length, now, &then)) {
+            return -1;
+        }
+        seconds = then > now ? (uint64_t)(then - now) : 0;
+    }
+    *out_ns = seconds < DURATION_MAX / 1000000000 ? seconds * 1000000000
+                                                  : DURATION_MAX;
+    return 0;
+}

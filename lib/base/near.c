@@ -1,0 +1,84 @@
+#include "near.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum { NEAR_LENGTH_MAX = 64 };
+
+static int
+min(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/* Insertions, deletions, changes and swaps of neighbours; capitals count as
+ * equal.  Both at most NEAR_LENGTH_MAX long. */
+static int
+distance(const char *a, int a_length, const char *b, int b_length)
+{
+    int rows[3][NEAR_LENGTH_MAX + 1];
+
+    for (int j = 0; j <= b_length; j++) {
+        rows[0][j] = j;
+    }
+    for (int i = 1; i <= a_length; i++) {
+        int *row = rows[i % 3];
+        const int *above = rows[(i + 2) % 3];
+        const int *higher = rows[(i + 1) % 3];
+
+        row[0] = i;
+        for (int j = 1; j <= b_length; j++) {
+            bool same = lower(a[i - 1]) == lower(b[j - 1]);
+
+            row[j] = min(above[j - 1] + !same, min(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+                lower(a[i - 2]) == lower(b[j - 1])) {
+                row[j] = min(row[j], higher[j - 2] + 1);
+            }
+        }
+    }
+    return rows[a_length % 3][b_length];
+}
+
+int
+near_distance(const char *a, const char *b)
+{
+    size_t a_length = strlen(a), b_length = strlen(b);
+
+    if (a_length > NEAR_LENGTH_MAX || b_length > NEAR_LENGTH_MAX) {
+        return NEAR_LENGTH_MAX;
+    }
+    return distance(a, (int)a_length, b, (int)b_length);
+}
+
+int
+near_limit(const char *name)
+{
+    size_t length = strlen(name);
+
+    /* Of three letters two changed ones leave nothing in common. */
+    return length <= 1 ? 0 : length <= 4 ? 1 : 2;
+}
+
+const char *
+name_near(const char *name, const char *const *names, size_t count)
+{
+    const char *best = NULL;
+    int best_distance = near_limit(name) + 1;
+
+    for (size_t i = 0; i < count; i++) {
+        int d = near_distance(name, names[i]);
+
+        if (d < best_distance) {
+            best = names[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,71 @@
+#include "paths.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <bide.h>
+
+static int
+fits(int length, size_t size)
+{
+    return length > 0 && (size_t)length < size ? 0 : BIDE_EINVAL;
+}
+
+static const char *
+variable(const char *name)
+{
+    const char *value = secure_getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+static int
+home_state(char *buffer, size_t size)
+{
+    const char *home = variable("HOME");
+    char names[4096];
+    struct passwd entry, *found = NULL;
+
+    if (!home &&
+        getpwuid_r(getuid(), &entry, names, sizeof names, &found) == 0 &&
+        found) {
+        home = found->pw_dir;
+    }
+    if (!home) {
+        return BIDE_EINVAL;
+    }
+    return fits(snprintf(buffer, size, "%s/.local/state/bide", home), size);
+}
+
+int
+place_registry(char *buffer, size_t size)
+{
+    const char *dir = variable("BIDE_DIR"), *state = variable("XDG_STATE_HOME");
+
+    if (dir) {
+        return fits(snprintf(buffer, size, "%s", dir), size);
+    }
+    if (geteuid() == 0) {
+        return fits(snprintf(buffer, size, "/var/lib/bide"), size);
+    }
+    if (state) {
+        return fits(snprintf(buffer, size, "%s/bide", state), size);
+    }
+    return home_state(buffer, size);
+}
+
+int
+place_live(char *buffer, size_t size)
+{
+    const char *runtime = variable("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0) {
+        return fits(snprintf(buffer, size, "/run/bide"), size);
+    }
+    if (runtime) {
+        return fits(snprintf(buffer, size, "%s/bide", runtime), size);
+    }
+    return fits(snprintf(buffer, size, "/dev/shm/bide-%u", geteuid()), size);
+}

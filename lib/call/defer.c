@@ -1,0 +1,354 @@
+/* Postponed work: the face of lib/store/deferred.h.  The queue is opened when
+ * it is first needed. */
+#include "defer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "call.h"
+
+enum { ROOM_MAX = 256 };
+
+/* No sleep without a look for longer: who put something off may have been
+ * killed before it could tell, or count in a live state of its own. */
+
+/* ---- the queue ---- */
+
+static void
+own_now(void *arg, struct deferred_now *out)
+{
+    const struct bide *b = arg;
+    uint64_t now = b->clock.now_ns(b->clock.arg);
+
+    out->realtime_ns = out->boottime_ns = out->monotonic_ns = now;
+}
+
+static int
+queue_open(struct bide *b, struct deferred **out)
+{
+    int rc = 0;
+
+    registry_revive(b);
+    pthread_mutex_lock(&b->defer_lock);
+    if (!b->deferred) {
+        rc = deferred_open(b->dir, &b->deferred);
+    }
+    if (!rc && b->deferred_own_clock != b->own_clock) {
+        b->deferred_own_clock = b->own_clock;
+        deferred_set_clock(b->deferred, b->own_clock ? own_now : NULL, b);
+    }
+    pthread_mutex_unlock(&b->defer_lock);
+    if (!rc) {
+        *out = b->deferred;
+    }
+    return rc;
+}
+
+static struct deferred_rules
+queue_rules(const struct defer_rules *r)
+{
+    return (struct deferred_rules){
+        .wait_ns = r->wait_ns,
+        .wait_max_ns = r->wait_max_ns,
+        .expire_ns = r->expire_ns,
+        .lease_ns = r->lease_ns,
+        .max = r->max,
+        .attempts = r->attempts,
+    };
+}
+
+/* The rules of the moment, and the queue. */
+static int
+ready(struct bide_policy *p, struct deferred **out_queue,
+      struct deferred_rules *out_rules)
+{
+    int rc = queue_open(p->bide, out_queue);
+    struct rules *r = rc ? NULL : rules_take(p);
+
+    if (!rc && !r) {
+        return BIDE_ENOMEM;
+    }
+    if (r) {
+        *out_rules = queue_rules(&r->policy->defer);
+        rules_drop(r);
+    }
+    return rc;
+}
+
+/* ---- arrivals ---- */
+
+/* Work belongs to the policy, whatever the scope: the cell of all scopes. */
+static struct cell *
+arrivals_cell(struct bide_policy *p)
+{
+    const struct home *h = atomic_load(&p->home);
+    struct cell *c = NULL;
+    uint32_t index;
+
+    if (p->scope_length && cell_find(h->live, p->name, "", true, &index) == 0) {
+        c = cell_at(h->live, index);
+    }
+    return c ? c : atomic_load(&p->cell);
+}
+
+static void
+arrived(struct bide_policy *p)
+{
+    cell_arrived(arrivals_cell(p));
+    live_ring(atomic_load(&p->home)->live);
+}
+
+/* ---- putting off ---- */
+
+static int
+put(struct bide_policy *p, struct deferred *queue,
+    const struct deferred_rules *rules, const struct bide_work *work,
+    uint64_t *out_id, bool *out_found)
+{
+    int rc =
+        deferred_put_or_find(queue, p->name, rules, work, out_id, out_found);
+
+    if (!rc) {
+        arrived(p);
+    }
+    return rc;
+}
+
+void
+defer_result(struct bide_policy *p, const struct defer_rules *rules,
+             const struct bide_work *work, struct bide_result *out)
+{
+    struct deferred_rules r = queue_rules(rules);
+    struct deferred *queue;
+    bool found;
+    int rc = queue_open(p->bide, &queue);
+
+    if (!rc) {
+        rc = put(p, queue, &r, work, &out->deferred_id, &found);
+    }
+    out->end = rc ? BIDE_NOT_STORED : BIDE_DEFERRED;
+    out->defer_error = rc;
+}
+
+void
+bide_call_work(struct bide_call *c, const struct bide_work *work)
+{
+    struct call *k = call_of(c);
+    struct bide_policy *p = k->policy;
+    struct rules *r;
+
+    k->work = work;
+    if (k->state != CALL_IDLE || !work || c->result.end != BIDE_DEFERRED ||
+        c->result.deferred_id) {
+        return;
+    }
+    /* It was not let out at all. */
+    r = rules_take(p);
+    if (r) {
+        defer_result(p, &r->policy->defer, work, &c->result);
+        rules_drop(r);
+    } else {
+        c->result.end = BIDE_NOT_STORED;
+        c->result.defer_error = BIDE_ENOMEM;
+    }
+    if (c->result.end == BIDE_NOT_STORED) {
+        count(p, COUNTER_NOT_STORED, 1);
+    }
+}
+
+int
+defer_put(struct bide_policy *p, const struct bide_work *work, uint64_t *out_id,
+          bool *out_found)
+{
+    struct deferred_rules rules;
+    struct deferred *queue;
+    int rc;
+
+    running_add(p->bide, 1);
+    rc = ready(p, &queue, &rules);
+    if (!rc) {
+        rc = put(p, queue, &rules, work, out_id, out_found);
+    }
+    running_add(p->bide, -1);
+    return rc;
+}
+
+int
+bide_defer_work(struct bide_policy *p, const struct bide_work *work,
+                uint64_t *out_id)
+{
+    uint64_t id;
+    bool found;
+    int rc = p && work ? defer_put(p, work, &id, &found) : BIDE_EINVAL;
+
+    if (!rc && out_id) {
+        *out_id = id;
+    }
+    return rc;
+}
+
+int
+bide_defer(struct bide_policy *p, const void *work, size_t length,
+           uint64_t *out_id)
+{
+    struct bide_work w = {.bytes = work, .length = length};
+
+    return bide_defer_work(p, &w, out_id);
+}
+
+/* ---- taking ---- */
+
+static void
+hand_out(const struct deferred_item *from, struct bide_deferred *to)
+{
+    *to = (struct bide_deferred){
+        .id = from->id,
+        .lease = from->lease,
+        .lease_ends_ns = from->lease_ends_ns,
+        .bytes = from->bytes,
+        .length = from->length,
+        .attempts = from->attempts,
+        .deferred_realtime_ns = from->stored_ns,
+    };
+    memcpy(to->type, from->type, sizeof to->type);
+    memcpy(to->key, from->key, sizeof to->key);
+    memcpy(to->last_error, from->last_error, sizeof to->last_error);
+}
+
+static int
+take_now(struct bide_policy *p, struct deferred_kind *kind,
+         struct bide_deferred *out, struct deferred_item *items, int room,
+         uint64_t *out_next_ns)
+{
+    struct deferred_rules rules;
+    struct deferred *queue = NULL;
+    int i, taken = ready(p, &queue, &rules);
+
+    if (taken < 0) {
+        return taken;
+    }
+    taken = deferred_take_or_when(queue, p->name, &rules, kind, items, room,
+                                  out_next_ns);
+    for (i = 0; i < taken; i++) {
+        hand_out(&items[i], &out[i]);
+    }
+    return taken;
+}
+
+static void
+sleep_until(struct bide_policy *p, struct cell *c, uint32_t seen,
+            uint64_t until_ns)
+{
+    struct bide *b = p->bide;
+
+    if (b->own_clock) {
+        b->clock.sleep_until_ns(b->clock.arg, until_ns);
+    } else {
+        cell_await(c, seen, until_ns);
+    }
+}
+
+static int
+take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
+             struct bide_deferred *out, struct deferred_item *items, int room)
+{
+    for (;;) {
+        struct cell *c = arrivals_cell(p);
+        uint32_t seen = atomic_load(&c->arrivals);
+        uint64_t next = UINT64_MAX, now;
+        int taken = take_now(p, NULL, out, items, room, &next);
+
+        now = registry_now_ns(p->bide);
+        if (taken || wait_until_ns <= now) {
+            return taken;
+        }
+        next = next < wait_until_ns ? next : wait_until_ns;
+        if (next > now) {
+            next = next - now < LOOK_EVERY_NS ? next : now + LOOK_EVERY_NS;
+            sleep_until(p, c, seen, next);
+        }
+    }
+}
+
+int
+bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
+                   struct bide_deferred *out, int room)
+{
+    struct deferred_item *items;
+    int taken;
+
+    if (!p || !out || room < 1) {
+        return BIDE_EINVAL;
+    }
+    room = room < ROOM_MAX ? room : ROOM_MAX;
+    items = malloc((size_t)room * sizeof *items);
+    if (!items) {
+        return BIDE_ENOMEM;
+    }
+    running_add(p->bide, 1);
+    taken = take_or_wait(p, wait_until_ns, out, items, room);
+    running_add(p->bide, -1);
+    free(items);
+    return taken;
+}
+
+int
+defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
+               struct bide_deferred *out)
+{
+    struct deferred_item item;
+    int taken;
+
+    running_add(p->bide, 1);
+    taken = take_now(p, kind, out, &item, 1, NULL);
+    running_add(p->bide, -1);
+    return taken;
+}
+
+void
+bide_deferred_free(struct bide_deferred *d)
+{
+    if (d) {
+        free(d->bytes);
+        d->bytes = NULL;
+    }
+}
+
+/* ---- giving back ---- */
+
+int
+bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
+{
+    struct deferred *queue;
+    int rc = p && d ? queue_open(p->bide, &queue) : BIDE_EINVAL;
+
+    return rc ? rc : deferred_ack(queue, d->id, d->lease);
+}
+
+int
+bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
+                   const char *reason)
+{
+    struct deferred_rules rules;
+    struct deferred *queue;
+    int rc = p && d ? ready(p, &queue, &rules) : BIDE_EINVAL;
+
+    rc = rc ? rc : deferred_nack(queue, d->id, d->lease, &rules, reason);
+    if (!rc) {
+        arrived(p); /* it may be due earlier than others expect */
+    }
+    return rc;
+}
+
+int
+bide_deferred_extend(struct bide_policy *p, struct bide_deferred *d)
+{
+    struct deferred_rules rules;
+    struct deferred *queue;
+    int rc = p && d ? ready(p, &queue, &rules) : BIDE_EINVAL;
+
+    return rc ? rc
+              : deferred_extend(queue, d->id, d->lease, rules.lease_ns,
+                                &d->lease_ends_ns);
+}

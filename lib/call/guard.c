@@ -1,0 +1,270 @@
+#include "guard.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rule/breaker.h"
+#include "rule/budget.h"
+#include "rule/window.h"
+#include "call.h"
+
+/* ---- places ---- */
+
+/* The shared words that do not fit into the cell, and all stripes, so that they
+ * can be added up; NULL when there is no space for them. */
+static struct guard_rings *
+rings_of(struct bide_policy *p)
+{
+    struct guard_rings *r =
+        atomic_load_explicit(&p->rings, memory_order_acquire);
+    const struct home *h;
+    uint32_t i;
+
+    if (r) {
+        return r;
+    }
+    pthread_mutex_lock(&p->bide->lock);
+    h = atomic_load(&p->home);
+    r = cell_guard(h->live, h->index);
+    for (i = 0; r && i < live_stripes(h->live); i++) {
+        struct stripe *s = cell_stripe(h->live, h->index, i);
+
+        if (!s) {
+            r = NULL;
+            break;
+        }
+        atomic_store_explicit(&p->stripe[i], s, memory_order_release);
+    }
+    atomic_store_explicit(&p->rings, r, memory_order_release);
+    pthread_mutex_unlock(&p->bide->lock);
+    return r;
+}
+
+static uint64_t
+sum(struct bide_policy *p, enum counter which)
+{
+    uint64_t total = 0;
+    uint32_t i;
+
+    for (i = 0; i < STRIPE_MAX; i++) {
+        struct stripe *s =
+            atomic_load_explicit(&p->stripe[i], memory_order_acquire);
+
+        if (s) {
+            total +=
+                atomic_load_explicit(&s->counter[which], memory_order_relaxed);
+        }
+    }
+    return total;
+}
+
+static void
+tally_of(struct bide_policy *p, struct tally *out)
+{
+    uint64_t again = sum(p, COUNTER_GUARDED_AGAIN);
+
+    *out = (struct tally){
+        .answers = sum(p, COUNTER_GUARDED),
+        .failed = sum(p, COUNTER_GUARDED_FAILED),
+        .slow = sum(p, COUNTER_GUARDED_SLOW),
+    };
+    out->calls = out->answers > again ? out->answers - again : 0;
+}
+
+static void
+tally(void *arg, struct tally *out)
+{
+    tally_of(arg, out);
+}
+
+static struct bide_policy *
+pool_of(struct bide_policy *p)
+{
+    return atomic_load_explicit(&p->pool, memory_order_acquire);
+}
+
+static void
+budget_tally(void *arg, struct tally *out)
+{
+    struct bide_policy *pool = pool_of(arg);
+
+    tally_of(pool ? pool : arg, out);
+}
+
+static void
+count_for(struct bide_policy *p, bool failed, bool slow, bool first)
+{
+    count(p, COUNTER_GUARDED, 1);
+    if (!first) {
+        count(p, COUNTER_GUARDED_AGAIN, 1);
+    }
+    if (failed) {
+        count(p, COUNTER_GUARDED_FAILED, 1);
+    }
+    if (slow) {
+        count(p, COUNTER_GUARDED_SLOW, 1);
+    }
+}
+
+static void
+count_attempt_guarded(void *arg, bool failed, bool slow, bool first)
+{
+    struct bide_policy *p = arg, *pool = pool_of(p);
+
+    count_for(p, failed, slow, first);
+    if (pool && pool != p) {
+        count_for(pool, failed, slow, first);
+    }
+}
+
+/* ---- use ---- */
+
+struct guard *
+guard_use(struct bide_policy *p, const struct rules *r, struct guard *room)
+{
+    struct bide_policy *pool = pool_of(p);
+    struct guard_rings *rings;
+
+    if (!r || (r->policy->breaker.mode != BREAKER_ON && !pool)) {
+        return NULL;
+    }
+    rings = rings_of(p);
+    if (!rings) {
+        return NULL;
+    }
+    *room = (struct guard){
+        .breaker = &atomic_load(&p->cell)->breaker,
+        .rings = rings,
+        .tally = tally,
+        .budget_tally = budget_tally,
+        .count = count_attempt_guarded,
+        .arg = p,
+        .txn = r->txn,
+        .process = (uint32_t)getpid(),
+        .realtime_ns = clock_realtime_ns(),
+    };
+    if (pool) {
+        room->budget_rings = rings_of(pool);
+        room->budget =
+            room->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
+    }
+    return room;
+}
+
+static uint64_t
+in_ticks(const struct bide *b, uint64_t ns)
+{
+    if (!b->scale.mult) {
+        return ns;
+    }
+    return (uint64_t)(((unsigned __int128)ns << 32) / b->scale.mult);
+}
+
+static uint64_t
+next_turn(const struct bide *b, uint64_t window_ns, uint64_t now_ns,
+          uint64_t ticks)
+{
+    return ticks + in_ticks(b, window_next_ns(window_ns, now_ns) - now_ns);
+}
+
+void
+guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
+           uint64_t now_ns)
+{
+    const struct breaker_rules *breaker;
+    const struct budget_rules *budget;
+    uint64_t ticks;
+
+    if (!g) {
+        return;
+    }
+    breaker = &r->policy->breaker;
+    budget = &r->policy->budget;
+    ticks = registry_ticks(p->bide);
+    if (breaker->mode == BREAKER_ON) {
+        atomic_store_explicit(
+            &g->breaker->next_turn,
+            breaker->window.calls
+                ? UINT64_MAX
+                : next_turn(p->bide, breaker->window.ns, now_ns, ticks),
+            memory_order_relaxed);
+    }
+    if (g->budget) {
+        atomic_store_explicit(
+            &g->budget->next_turn,
+            budget->kind == BUDGET_TOKENS
+                ? UINT64_MAX
+                : next_turn(p->bide, budget->window_ns, now_ns, ticks),
+            memory_order_relaxed);
+    }
+    if (g->turned) {
+        struct live *l = atomic_load(&p->home)->live;
+
+        cell_announce(l, atomic_load(&p->cell));
+        live_ring(l);
+    }
+}
+
+/* ---- the success path ---- */
+
+static bool
+is_due(const _Atomic uint64_t *turn, uint64_t ticks)
+{
+    return ticks >= atomic_load_explicit(turn, memory_order_relaxed);
+}
+
+static bool
+breaker_passes(const struct breaker_words *w, uint64_t took_ns,
+               uint64_t end_ticks)
+{
+    uint64_t slow =
+        atomic_load_explicit(&w->slow_after_ns, memory_order_relaxed);
+
+    return atomic_load_explicit(&w->state, memory_order_relaxed) >> 62 ==
+               STATE_CLOSED &&
+           !atomic_load_explicit(&w->run, memory_order_relaxed) &&
+           !atomic_load_explicit(&w->watched, memory_order_relaxed) &&
+           (slow == 0 || took_ns <= slow) && !is_due(&w->next_turn, end_ticks);
+}
+
+static bool
+budget_passes(struct bide_policy *pool, uint64_t end_ticks)
+{
+    const struct budget_words *w;
+
+    if (!pool || !atomic_load_explicit(&pool->rings, memory_order_relaxed)) {
+        return false;
+    }
+    w = &atomic_load_explicit(&pool->cell, memory_order_acquire)->budget;
+    return budget_is_full(w) && !is_due(&w->next_turn, end_ticks);
+}
+
+bool
+guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
+             uint64_t took_ns, uint64_t end_ticks)
+{
+    struct bide_policy *pool = pool_of(p);
+    struct guard_rings *rings =
+        atomic_load_explicit(&p->rings, memory_order_acquire);
+
+    if (!rings ||
+        (gate & GATE_BREAKER_ON &&
+         !breaker_passes(&c->breaker, took_ns, end_ticks)) ||
+        (gate & GATE_BUDGET_ON && !budget_passes(pool, end_ticks))) {
+        return false;
+    }
+    if (gate & GATE_EACH) {
+        struct cell *own = atomic_load_explicit(&p->cell, memory_order_acquire);
+
+        window_keep_call(rings, atomic_fetch_add(&own->breaker.calls, 1), false,
+                         false);
+    }
+    count(p, COUNTER_GUARDED, 1);
+    if (pool && pool != p) {
+        count(pool, COUNTER_GUARDED, 1); /* a group's: counted there too */
+    }
+    return true;
+}

@@ -1,0 +1,263 @@
+/* Every policy's last minutes, held against its warn_ and crit_ keys. */
+#include "past_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "registry/load.h"
+
+struct judged {
+    char name[BIDE_NAME_MAX + 1];
+    struct policy *policy;
+    struct figures *seen; /* NULL: nothing yet */
+    uint64_t begin_ns;
+    struct history_level recorded;
+};
+
+struct judging {
+    struct past *past;
+    char *const *names; /* those that are asked for */
+    size_t name_count;
+    const struct snapshot *snapshot;
+    bool said;                  /* why it failed */
+    bool all;                   /* else also those without keys */
+    uint64_t now_ns, window_ns; /* the longest */
+    uint64_t damaged;
+    size_t count;
+    struct judged *list; /* by name */
+};
+
+static int
+no_memory(void)
+{
+    return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+}
+
+/* ---- which ---- */
+
+static int
+keep_policy(struct judging *j, struct policy *p, const char *name)
+{
+    struct judged *longer = j->list;
+
+    if ((j->count & (j->count - 1)) == 0) {
+        longer =
+            realloc(j->list, (j->count ? 2 * j->count : 1) * sizeof(*longer));
+        if (!longer) {
+            return no_memory();
+        }
+        j->list = longer;
+    }
+    longer[j->count] = (struct judged){.policy = p, .begin_ns = UINT64_MAX};
+    snprintf(longer[j->count].name, sizeof(longer->name), "%s", name);
+    j->count++;
+    j->window_ns =
+        p->warn_window_ns > j->window_ns ? p->warn_window_ns : j->window_ns;
+    return 0;
+}
+
+static int
+add_policy(struct judging *j, const char *name)
+{
+    struct loaded loaded;
+    int rc = load_policy(j->snapshot, name, j->now_ns, &loaded);
+
+    if (rc == BIDE_EDAMAGED) {
+        j->said = true;
+        return failure_say(rc, NULL, "%s: its version in force is not valid",
+                           name);
+    }
+    if (!rc && j->all && !alarm_has_rules(loaded.policy)) {
+        policy_free(loaded.policy);
+        return 0;
+    }
+    if (rc) {
+        return rc;
+    }
+    rc = keep_policy(j, loaded.policy, name);
+    if (rc) {
+        policy_free(loaded.policy);
+    }
+    return rc;
+}
+
+static int
+add_each(void *arg, const struct record *r)
+{
+    int rc = add_policy(arg, r->name);
+
+    return rc == BIDE_ENOVERSION ? 0 : rc; /* it was deleted */
+}
+
+static void
+forget_policies(struct judging *j)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        policy_free(j->list[i].policy);
+        free(j->list[i].seen);
+    }
+    free(j->list);
+    j->list = NULL;
+    j->count = 0;
+    j->window_ns = 0;
+}
+
+/* Reads them as of one commit. */
+static int
+read_policies(void *arg, const struct snapshot *s)
+{
+    struct judging *j = arg;
+    int rc = 0;
+
+    forget_policies(j);
+    j->said = false;
+    j->snapshot = s;
+    if (j->all) {
+        return reader_each_policy(s, add_each, j);
+    }
+    for (size_t i = 0; i < j->name_count && !rc; i++) {
+        rc = add_policy(j, j->names[i]);
+    }
+    return rc;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    return strcmp(((const struct judged *)a)->name,
+                  ((const struct judged *)b)->name);
+}
+
+static int
+choose(struct judging *j)
+{
+    size_t kept = 0;
+    uint64_t txn;
+    int rc = reader_read(j->past->reader, read_policies, j, &txn);
+
+    if (rc) {
+        return j->said ? rc : failure_of_store(rc, j->past->dir, pages_why());
+    }
+    if (j->count == 0) {
+        return 0;
+    }
+    qsort(j->list, j->count, sizeof(*j->list), compare);
+    for (size_t i = 1; i < j->count; i++) { /* named twice */
+        if (compare(&j->list[kept], &j->list[i]) == 0) {
+            policy_free(j->list[i].policy);
+        } else {
+            j->list[++kept] = j->list[i];
+        }
+    }
+    j->count = kept + 1;
+    return 0;
+}
+
+static struct judged *
+find(const struct judging *j, const char *name)
+{
+    struct judged key;
+
+    if (j->count == 0 || strlen(name) > BIDE_NAME_MAX) {
+        return NULL;
+    }
+    strcpy(key.name, name);
+    return bsearch(&key, j->list, j->count, sizeof(*j->list), compare);
+}
+
+/* ---- what they did ---- */
+
+static int
+add_interval(void *arg, const struct history_interval *i)
+{
+    struct judging *j = arg;
+    struct judged *one = find(j, i->name);
+    uint64_t window = one ? one->policy->warn_window_ns : 0;
+
+    if (!one || (window < j->now_ns && i->end_ns <= j->now_ns - window)) {
+        return 0;
+    }
+    if (!one->seen) {
+        one->seen = calloc(1, sizeof(*one->seen));
+        if (!one->seen) {
+            return no_memory();
+        }
+    }
+    figures_add(one->seen, i->figures);
+    one->begin_ns = i->begin_ns < one->begin_ns ? i->begin_ns : one->begin_ns;
+    return 0;
+}
+
+static int
+add_level(void *arg, const char *name, const struct history_level *level)
+{
+    struct judged *one = find(arg, name);
+
+    if (one) {
+        one->recorded = *level;
+    }
+    return 0;
+}
+
+static int
+tell(const struct judging *j, const struct judged *one,
+     int (*visit)(void *arg, const struct past_alarm *alarm), void *arg)
+{
+    static const struct figures none;
+    const struct figures *f = one->seen ? one->seen : &none;
+    uint64_t window = one->policy->warn_window_ns;
+    uint64_t begin = j->now_ns > window ? j->now_ns - window : 0;
+    struct past_alarm alarm = {
+        .name = one->name,
+        .policy = one->policy,
+        .begin_ns = one->begin_ns < begin ? one->begin_ns : begin,
+        .end_ns = j->now_ns,
+        .recorded = one->recorded,
+        .damaged = j->damaged,
+        .seen =
+            {
+                .calls = figures_calls(f),
+                .exhausted = figures_exhausted(f),
+                .attempts = figures_attempts(f),
+                .retries = f->counter[COUNTER_RETRIES],
+                .p95_ns = figures_at_ns(f, 0.95),
+            },
+    };
+
+    alarm_judge(one->policy, &alarm.seen, &alarm.verdict);
+    return visit(arg, &alarm);
+}
+
+int
+past_each_alarm(struct past *p, char *const *names, size_t count,
+                int (*visit)(void *arg, const struct past_alarm *alarm),
+                void *arg)
+{
+    struct judging j = {.past = p,
+                        .names = names,
+                        .name_count = count,
+                        .all = count == 0,
+                        .now_ns = clock_realtime_ns()};
+    struct history_range range = {.name = count == 1 ? names[0] : NULL,
+                                  .until_ns = UINT64_MAX,
+                                  .minutes = true};
+    struct past_known known = {.damaged = 0};
+    int rc = choose(&j);
+
+    range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
+    if (!rc && j.count > 0) {
+        rc = past_each_interval(p, &range, add_interval, &j, &known);
+        j.damaged = known.damaged;
+    }
+    if (!rc && p->history) {
+        rc = history_each_level(p->history, add_level, &j);
+    }
+    for (size_t i = 0; i < j.count && !rc; i++) {
+        rc = tell(&j, &j.list[i], visit, arg);
+    }
+    forget_policies(&j);
+    return rc;
+}

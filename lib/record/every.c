@@ -1,0 +1,162 @@
+/* A recorder inside of a service: the only thread that the library starts, and
+ * only where it was asked for. */
+#include "registry/registry.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "past.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+struct recorder {
+    pthread_t thread;
+    pid_t pid; /* whose thread it is */
+    uint64_t every_ns;
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    bool stop;
+    char dir[];
+};
+
+/* What fails here fails again in a minute, or does not; the command and
+ * doctors tell of it.  Everything is opened anew: registry and live file may
+ * have been replaced. */
+static void
+record(const struct recorder *r)
+{
+    struct recorder_options how = {r->every_ns,
+                                   {RECORDING_KEEP_MINUTES_NS,
+                                    RECORDING_KEEP_HOURS_NS,
+                                    RECORDING_KEEP_BYTES}};
+    struct recorded done;
+    struct past past;
+
+    if (past_open(r->dir, &past)) {
+        return;
+    }
+    if (past_record(&past, &how, &done) == 0) {
+        recorded_free(&done);
+    }
+    past_close(&past);
+}
+
+/* Until the next step of the clock; true: to stop. */
+static bool
+wait_for_step(struct recorder *r)
+{
+    uint64_t left = r->every_ns - clock_realtime_ns() % r->every_ns;
+    uint64_t until = clock_monotonic_ns() + left;
+    struct timespec at = {(time_t)(until / SECOND_NS),
+                          (long)(until % SECOND_NS)};
+    int rc = 0;
+
+    pthread_mutex_lock(&r->lock);
+    while (!r->stop && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&r->turned, &r->lock, &at);
+    }
+    rc = r->stop;
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+static void *
+run(void *arg)
+{
+    struct recorder *r = arg;
+
+    while (!wait_for_step(r)) {
+        record(r);
+    }
+    return NULL;
+}
+
+/* Its signals stay the service's. */
+static int
+start(struct recorder *r)
+{
+    sigset_t all, before;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&r->thread, NULL, run, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? BIDE_ESYS : 0;
+}
+
+static int
+make(const char *dir, uint64_t every_ns, struct recorder **out)
+{
+    size_t length = strlen(dir) + 1;
+    struct recorder *r = calloc(1, sizeof *r + length);
+    pthread_condattr_t attributes;
+    int rc;
+
+    if (!r) {
+        return BIDE_ENOMEM;
+    }
+    r->pid = getpid();
+    r->every_ns = every_ns;
+    memcpy(r->dir, dir, length);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->turned, &attributes);
+    pthread_condattr_destroy(&attributes);
+    rc = start(r);
+    if (rc) {
+        free(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+static void
+recorder_end(struct recorder *r)
+{
+    if (!r) {
+        return;
+    }
+    if (r->pid == getpid()) { /* in a forked child there is no such thread */
+        pthread_mutex_lock(&r->lock);
+        r->stop = true;
+        pthread_cond_signal(&r->turned);
+        pthread_mutex_unlock(&r->lock);
+        pthread_join(r->thread, NULL);
+    }
+    free(r);
+}
+
+int
+bide_record_every(struct bide *b, uint64_t every_ns)
+{
+    struct recorder *now = NULL, *before;
+    int rc;
+
+    if (!b || (every_ns && every_ns < SECOND_NS)) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    if (every_ns) {
+        if (access(b->dir, W_OK)) {
+            return errno == ENOENT ? BIDE_EMISSING : BIDE_EPERM;
+        }
+        rc = make(b->dir, every_ns, &now);
+        if (rc) {
+            return rc;
+        }
+    }
+    pthread_mutex_lock(&b->lock);
+    before = b->recorder;
+    b->recorder = now;
+    b->recorder_end = recorder_end;
+    pthread_mutex_unlock(&b->lock);
+    recorder_end(before);
+    return 0;
+}

@@ -1,0 +1,484 @@
+/* What was recorded, together with what was counted since. */
+#include "past_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/failure.h"
+#include "registry/stats.h"
+#include "rule/breaker.h"
+
+/* Outcomes that no recording has named yet get numbers from here on. */
+#define UNNAMED 0x80000000u
+
+/* ---- opening ---- */
+
+static int
+fail_history(struct past *a, int rc)
+{
+    const char *todo = rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
+                           ? "bide record keeps what can be read; else move it "
+                             "away, and a new one is made"
+                           : NULL;
+    const char *words = *pages_why() ? pages_why() : bide_strerror(rc);
+
+    return *words == '/'
+               ? failure_say(rc, todo, "%s", words)
+               : failure_say(rc, todo, "%s/history.mdb: %s", a->dir, words);
+}
+
+int
+past_open(const char *dir, struct past *out)
+{
+    int rc;
+
+    *out = (struct past){.dir = strdup(dir)};
+    if (!out->dir) {
+        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+    }
+    rc = reader_open(dir, &out->reader);
+    if (rc) {
+        free(out->dir);
+        out->dir = NULL;
+    }
+    return rc;
+}
+
+struct live *
+past_live(struct past *p, bool create)
+{
+    const char *path = reader_live_path(p->reader);
+
+    if (!p->live && (create || access(path, F_OK) == 0) &&
+        live_open(path, reader_id(p->reader), &p->live) != 0) {
+        p->live = NULL;
+    }
+    return p->live;
+}
+
+/* Anew each time: a recorder may have made or replaced it.  No history is an
+ * empty one: a->history stays NULL. */
+static int
+open_history(struct past *a)
+{
+    int rc;
+
+    history_close(a->history);
+    a->history = NULL;
+    rc = history_open(a->dir, &a->history);
+    return rc == BIDE_EMISSING ? 0 : rc ? fail_history(a, rc) : 0;
+}
+
+void
+past_close(struct past *a)
+{
+    history_close(a->history);
+    for (size_t i = 0; i < a->unnamed_count; i++) {
+        free(a->unnamed[i]);
+    }
+    free(a->unnamed);
+    live_close(a->live);
+    reader_close(a->reader);
+    free(a->dir);
+}
+
+static int
+known(struct past *a, struct past_known *out)
+{
+    struct history_known k = {.last_ns = 0};
+    int rc = a->history ? history_known(a->history, &k) : 0;
+
+    if (rc) {
+        return fail_history(a, rc);
+    }
+    *out = (struct past_known){
+        .recorded_ns = k.last_ns,
+        .minutes_from_ns = k.minutes_from_ns,
+        .hours_from_ns = k.hours_from_ns,
+        .damaged = k.state_lost,
+        .pending_unknown = k.state_lost,
+        .lost = k.lost,
+        .bytes = k.bytes,
+    };
+    return 0;
+}
+
+int
+past_known(struct past *a, struct past_known *out)
+{
+    int rc = open_history(a);
+
+    return rc ? rc : known(a, out);
+}
+
+/* ---- a cell's totals ---- */
+
+static uint32_t
+unnamed_id(struct past *a, const char *name)
+{
+    char **longer;
+    size_t i = 0;
+
+    while (i < a->unnamed_count && strcmp(a->unnamed[i], name) != 0) {
+        i++;
+    }
+    if (i < a->unnamed_count) {
+        return UNNAMED + (uint32_t)i;
+    }
+    longer = realloc(a->unnamed, (i + 1) * sizeof(*longer));
+    if (!longer) {
+        return 0;
+    }
+    a->unnamed = longer;
+    a->unnamed[i] = strdup(name);
+    a->unnamed_count += a->unnamed[i] != NULL;
+    return a->unnamed[i] ? UNNAMED + (uint32_t)i : 0;
+}
+
+static uint32_t
+outcome_id(void *arg, const char *name)
+{
+    struct past *a = arg;
+    uint32_t id = a->history ? history_outcome_id(a->history, name) : 0;
+
+    return id || strcmp(name, "other") == 0 ? id : unnamed_id(a, name);
+}
+
+const char *
+past_outcome(struct past *a, uint32_t id)
+{
+    if (id >= UNNAMED) {
+        return id - UNNAMED < a->unnamed_count ? a->unnamed[id - UNNAMED]
+                                               : "other";
+    }
+    return a->history ? history_outcome(a->history, id) : "other";
+}
+
+void
+past_total(const struct cell_reading *reading, struct guard_rings *rings,
+           uint32_t (*outcome)(void *arg, const char *name), void *arg,
+           struct figures *out)
+{
+    memset(out, 0, sizeof(*out));
+    memcpy(out->counter, reading->counter, sizeof(reading->counter));
+    memcpy(out->succeeded, reading->succeeded, sizeof(out->succeeded));
+    memcpy(out->failed, reading->failed, sizeof(out->failed));
+    out->opened = atomic_load(&rings->opened);
+    out->half_opened = atomic_load(&rings->half_opened);
+    out->closed = atomic_load(&rings->closed);
+    out->turned = atomic_load(&rings->transitions);
+    out->budget_refused = atomic_load(&rings->budget_refused);
+    for (uint32_t i = 0; i < reading->outcome_count; i++) {
+        const struct cell_outcome *o = &reading->outcome[i];
+        bool other = strcmp(o->name, "other") == 0;
+
+        /* What has no name yet waits for it: else it would be counted once
+         * without, and once with. */
+        figures_add_outcome(out, outcome(arg, o->name),
+                            other && o->count >= reading->unnamed
+                                ? o->count - reading->unnamed
+                                : o->count);
+    }
+}
+
+bool
+past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
+               char scope[BIDE_NAME_MAX + 1])
+{
+    /* The name of a group may be cut short, and then stand for another's. */
+    return c && cell_names(c, name, scope) &&
+           !(*name == '@' && strlen(name) == BIDE_NAME_MAX);
+}
+
+/* ---- since the last recording ---- */
+
+struct pending {
+    size_t length, room;
+    uint8_t *bytes; /* head and figures, one after the other */
+    uint64_t begin_ns, end_ns;
+    uint64_t damaged; /* cells of which that is not known */
+};
+
+struct head {
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint32_t version;
+    uint32_t length;
+};
+
+struct room {
+    struct cell_reading reading;
+    struct guard_rings rings;
+    struct figures now, before, between;
+    uint8_t bytes[FIGURES_BYTES];
+};
+
+static int
+keep(struct pending *p, const struct head *head, const uint8_t *bytes)
+{
+    size_t need = sizeof(*head) + head->length;
+
+    if (need > p->room - p->length) {
+        size_t room = p->room * 2 + need;
+        uint8_t *longer = realloc(p->bytes, room);
+
+        if (!longer) {
+            return BIDE_ENOMEM;
+        }
+        p->bytes = longer;
+        p->room = room;
+    }
+    memcpy(p->bytes + p->length, head, sizeof(*head));
+    memcpy(p->bytes + p->length + sizeof(*head), bytes, head->length);
+    p->length += need;
+    return 0;
+}
+
+static int
+pending_cell(struct past *a, struct live *l, uint32_t index, const char *name,
+             struct room *r, struct pending *out)
+{
+    const struct cell *c = cell_at(l, index);
+    struct head head = {.version = 0};
+    int rc = 0;
+
+    if (!past_cell_name(c, head.name, head.scope) ||
+        (name && strcmp(name, head.name) != 0)) {
+        return 0;
+    }
+    cell_read(l, index, &r->reading);
+    cell_guard_read(l, index, &r->rings);
+    past_total(&r->reading, &r->rings, outcome_id, a, &r->now);
+    memset(&r->before, 0, sizeof(r->before));
+    if (a->history) {
+        rc = history_base(a->history, live_header(l)->begun_ns, head.name,
+                          head.scope, &r->before);
+    }
+    if (rc == BIDE_EDAMAGED) {
+        out->damaged++; /* the next recording finds out */
+        return 0;
+    }
+    figures_between(&r->before, &r->now, &r->between);
+    if (rc || figures_none(&r->between)) {
+        return rc;
+    }
+    head.version = atomic_load_explicit(&c->version, memory_order_relaxed);
+    head.length = (uint32_t)figures_write(&r->between, r->bytes);
+    return keep(out, &head, r->bytes);
+}
+
+static int
+collect_pending(struct past *a, const char *name, const struct past_known *past,
+                struct pending *out)
+{
+    struct live *l = past_live(a, false);
+    struct room *r;
+    uint64_t begun;
+    uint32_t count;
+    int rc = 0;
+
+    out->length = 0;
+    out->damaged = 0;
+    out->begin_ns = out->end_ns = 0;
+    if (!l || past->pending_unknown) {
+        return 0;
+    }
+    r = malloc(sizeof(*r));
+    if (!r) {
+        return BIDE_ENOMEM;
+    }
+    count = cell_count(l);
+    for (uint32_t i = 0; i < count && !rc; i++) {
+        rc = pending_cell(a, l, i, name, r, out);
+    }
+    free(r);
+    begun = live_header(l)->begun_ns;
+    out->end_ns = clock_realtime_ns();
+    out->begin_ns = past->recorded_ns > begun ? past->recorded_ns : begun;
+    if (out->begin_ns > out->end_ns) { /* the clock was set back */
+        out->end_ns = out->begin_ns;
+    }
+    return rc;
+}
+
+/* Again when somebody recorded meanwhile: bases must be of one recording. */
+static int
+read_pending(struct past *a, const char *name, struct past_known *past,
+             struct pending *out)
+{
+    enum { TRIES = 10 };
+    struct past_known before;
+    int rc = known(a, past), tries = 0;
+
+    do {
+        before = *past;
+        if (!rc) {
+            rc = collect_pending(a, name, &before, out);
+            rc = rc == BIDE_ENOMEM
+                     ? failure_say(rc, NULL, "%s", bide_strerror(rc))
+                 : rc ? fail_history(a, rc)
+                      : known(a, past);
+        }
+    } while (!rc && past->recorded_ns != before.recorded_ns && ++tries < TRIES);
+    return rc;
+}
+
+static int
+visit_pending(const struct pending *p, history_visit_fn *visit, void *arg)
+{
+    struct figures *f = malloc(sizeof(*f));
+    size_t at = 0;
+    int rc = f ? 0 : BIDE_ENOMEM;
+
+    while (!rc && at < p->length) {
+        struct head head;
+        struct history_interval i = {
+            .begin_ns = p->begin_ns, .end_ns = p->end_ns, .figures = f};
+
+        memcpy(&head, p->bytes + at, sizeof(head));
+        at += sizeof(head);
+        i.name = head.name;
+        i.scope = head.scope;
+        i.version = head.version;
+        if (figures_read(p->bytes + at, head.length, f)) {
+            rc = visit(arg, &i);
+        }
+        at += head.length;
+    }
+    free(f);
+    return rc;
+}
+
+/* A visit's own result is handed through, whatever it is. */
+struct through {
+    history_visit_fn *visit;
+    void *arg;
+    int result;
+};
+
+static int
+pass_on(void *arg, const struct history_interval *i)
+{
+    struct through *t = arg;
+
+    t->result = t->visit(t->arg, i);
+    return t->result;
+}
+
+int
+past_each_interval(struct past *a, const struct history_range *range,
+                   history_visit_fn *visit, void *arg, struct past_known *out)
+{
+    struct pending pending = {.bytes = NULL};
+    struct through t = {visit, arg, 0};
+    struct history_range recorded = *range;
+    int rc = open_history(a);
+
+    if (!rc) {
+        rc = read_pending(a, range->name, out, &pending);
+    }
+    if (rc) {
+        free(pending.bytes);
+        return rc;
+    }
+    out->damaged += pending.damaged;
+    if (recorded.until_ns > out->recorded_ns) {
+        recorded.until_ns = out->recorded_ns; /* what comes later is pending */
+    }
+    if (a->history) {
+        rc = history_each(a->history, &recorded, pass_on, &t, &out->damaged);
+        if (rc && !t.result) {
+            rc = fail_history(a, rc);
+        }
+    }
+    if (!rc && pending.end_ns > range->since_ns &&
+        pending.end_ns <= range->until_ns) {
+        rc = visit_pending(&pending, visit, arg);
+    }
+    free(pending.bytes);
+    return rc;
+}
+
+/* What breakers did since the last recording: as much of it as their rings
+ * still know. */
+static int
+visit_turns(struct past *a, struct live *l, uint32_t index,
+            const struct history_range *range, history_event_fn *visit,
+            void *arg)
+{
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    struct guard_rings rings;
+    struct figures before = {.turned = 0};
+    uint64_t count;
+    int rc = 0;
+
+    if (!past_cell_name(cell_at(l, index), name, scope) ||
+        (range->name && strcmp(range->name, name) != 0)) {
+        return 0;
+    }
+    cell_guard_read(l, index, &rings);
+    count = atomic_load(&rings.transitions);
+    if (a->history && history_base(a->history, live_header(l)->begun_ns, name,
+                                   scope, &before)) {
+        return 0; /* damaged: the next recording finds out */
+    }
+    count = count > before.turned ? count - before.turned : 0;
+    count = count < TRANSITIONS ? count : TRANSITIONS;
+    while (count-- > 0 && !rc) {
+        struct history_event event = {.kind = HISTORY_BREAKER};
+        enum breaker_state to;
+
+        if (breaker_transition(&rings, (uint32_t)count, &to, &event.when_ns) &&
+            event.when_ns >= range->since_ns &&
+            event.when_ns <= range->until_ns) {
+            event.to = (uint8_t)to;
+            rc = visit(arg, name, scope, &event);
+        }
+    }
+    return rc;
+}
+
+int
+past_each_event(struct past *a, const struct history_range *range,
+                history_event_fn *visit, void *arg, uint64_t *out_damaged)
+{
+    struct live *l = past_live(a, false);
+    uint32_t count = l ? cell_count(l) : 0;
+    int rc = open_history(a);
+
+    if (!rc && a->history) {
+        rc = history_each_event(a->history, range, visit, arg, out_damaged);
+        if (rc == BIDE_EDAMAGED || rc == BIDE_ESYS || rc == BIDE_EMISSING) {
+            rc = fail_history(a, rc);
+        }
+    }
+    for (uint32_t i = 0; i < count && !rc; i++) {
+        rc = visit_turns(a, l, i, range, visit, arg);
+    }
+    return rc;
+}
+
+/* ---- figures for people ---- */
+
+void
+past_figures(const struct figures *f, uint32_t version, struct bide_stats *out)
+{
+    struct cell_reading *r = calloc(1, sizeof(*r));
+
+    *out = (struct bide_stats){.version = version};
+    if (!r) {
+        return;
+    }
+    memcpy(r->counter, f->counter, sizeof(r->counter));
+    memcpy(r->succeeded, f->succeeded, sizeof(r->succeeded));
+    memcpy(r->failed, f->failed, sizeof(r->failed));
+    stats_from(r, version, out);
+    free(r);
+}
+
+double
+past_at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
+{
+    return (double)histogram_at_ns(counts, share) / 1e6;
+}

@@ -1,0 +1,348 @@
+/* Recording: every cell's totals, and then every policy's level. */
+#include "past_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/failure.h"
+#include "rule/breaker.h"
+
+/* Records removed in one recording: a little more than one adds. */
+enum { PRUNE_MOST = 2000 };
+
+static int
+fail_recording(int rc)
+{
+    const char *why = recording_why(), *todo = strchr(why, '\n');
+    int length = (int)strcspn(why, "\n");
+
+    todo = rc == BIDE_EPERM ? "only who may write there can keep history"
+           : todo           ? todo + 1
+                            : NULL;
+    return *why ? failure_say(rc, todo, "%.*s", length, why)
+                : failure_say(rc, todo, "%s", bide_strerror(rc));
+}
+
+/* ---- cells ---- */
+
+struct room {
+    struct cell_reading reading;
+    struct guard_rings rings;
+    struct figures total;
+};
+
+struct naming {
+    struct recording *recording;
+    int rc;
+};
+
+static uint32_t
+outcome_id(void *arg, const char *name)
+{
+    struct naming *n = arg;
+    uint32_t id = 0;
+
+    if (!n->rc) {
+        n->rc = recording_outcome(n->recording, name, &id);
+    }
+    return id;
+}
+
+/* What the breaker did since the recording before; times are other processes'
+ * words, and stay within the interval. */
+static int
+put_turns(struct recording *r, const char *name, const char *scope,
+          const struct room *room, uint64_t before)
+{
+    struct recording_result times;
+    uint64_t count = room->total.turned - before;
+    int rc = 0;
+
+    recording_result(r, &times);
+    if (room->total.turned < before) {
+        return 0;
+    }
+    count = count < TRANSITIONS ? count : TRANSITIONS;
+    while (count-- > 0 && !rc) {
+        struct history_event event = {.kind = HISTORY_BREAKER};
+        enum breaker_state to;
+
+        if (!breaker_transition(&room->rings, (uint32_t)count, &to,
+                                &event.when_ns)) {
+            continue;
+        }
+        event.to = (uint8_t)to;
+        if (event.when_ns < times.begin_ns || event.when_ns > times.end_ns) {
+            event.when_ns = times.end_ns;
+        }
+        rc = recording_event(r, name, scope, &event);
+    }
+    return rc;
+}
+
+static int
+put_cell(struct recording *r, struct live *l, uint32_t index, struct room *room)
+{
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    struct naming naming = {r, 0};
+    const struct cell *c = cell_at(l, index);
+    uint64_t before = 0;
+    int rc;
+
+    if (!past_cell_name(c, name, scope)) {
+        return 0;
+    }
+    cell_read(l, index, &room->reading);
+    cell_guard_read(l, index, &room->rings);
+    past_total(&room->reading, &room->rings, outcome_id, &naming, &room->total);
+    if (naming.rc || figures_none(&room->total)) {
+        return naming.rc;
+    }
+    rc = recording_put(r, name, scope,
+                       atomic_load_explicit(&c->version, memory_order_relaxed),
+                       &room->total, &before);
+    return rc ? rc : put_turns(r, name, scope, room, before);
+}
+
+static int
+put_cells(struct recording *r, struct live *l)
+{
+    struct room *room = malloc(sizeof(*room));
+    uint32_t count = cell_count(l);
+    int rc = room ? 0 : BIDE_ENOMEM;
+
+    for (uint32_t i = 0; i < count && !rc; i++) {
+        rc = put_cell(r, l, i, room);
+    }
+    free(room);
+    return rc;
+}
+
+static struct recording_source
+source_of(struct live *l)
+{
+    struct recording_source from = {.begun_ns = live_header(l)->begun_ns};
+
+    memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
+    return from;
+}
+
+static int
+record_cells(struct past *a, struct live *l, const struct recorder_options *how,
+             struct recorded *out)
+{
+    struct recording_source from = source_of(l);
+    struct recording *r;
+    int rc =
+        recording_begin(a->dir, &from, clock_realtime_ns(), how->every_ns, &r);
+
+    if (rc == RECORDING_DONE) {
+        out->done = true;
+        return 0;
+    }
+    if (rc) {
+        return fail_recording(rc);
+    }
+    rc = put_cells(r, l);
+    if (!rc) {
+        rc = recording_prune(r, &how->keep, PRUNE_MOST);
+    }
+    if (!rc) {
+        rc = recording_commit(r);
+    }
+    recording_result(r, &out->result);
+    recording_end(r);
+    return rc ? fail_recording(rc) : 0;
+}
+
+void
+past_record_until_now(struct past *a)
+{
+    struct live *l = past_live(a, false);
+    struct recording_source from;
+    struct recording *r;
+
+    if (!l) {
+        return;
+    }
+    from = source_of(l);
+    if (recording_begin_now(a->dir, &from, clock_realtime_ns(), &r)) {
+        return;
+    }
+    if (put_cells(r, l) == 0) {
+        recording_commit(r);
+    }
+    recording_end(r);
+}
+
+/* ---- levels ---- */
+
+/* Policies on a level, of which those that are gone, or have no such keys any
+ * more, come down from it. */
+struct levels {
+    struct recorded *out;
+    size_t count;
+    char (*list)[BIDE_NAME_MAX + 1]; /* "": was judged */
+};
+
+static struct level_change *
+new_change(struct recorded *out, const char *name)
+{
+    struct level_change *longer =
+        realloc(out->changes, (out->change_count + 1) * sizeof(*longer));
+
+    if (!longer) {
+        failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return NULL;
+    }
+    out->changes = longer;
+    longer += out->change_count++;
+    memset(longer, 0, sizeof(*longer));
+    strcpy(longer->name, name);
+    return longer;
+}
+
+static int
+judge_one(void *arg, const struct past_alarm *alarm)
+{
+    struct levels *l = arg;
+    struct level_change *change;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(l->list[i], alarm->name) == 0) {
+            l->list[i][0] = '\0';
+        }
+    }
+    if (alarm->verdict.level == alarm->recorded.level) {
+        return 0;
+    }
+    change = new_change(l->out, alarm->name);
+    if (!change) {
+        return BIDE_ENOMEM;
+    }
+    change->before = (enum alarm_level)alarm->recorded.level;
+    change->now = alarm->verdict.level;
+    change->seen = alarm->seen;
+    memcpy(change->words, alarm->verdict.words, sizeof(change->words));
+    return 0;
+}
+
+static int
+add_level(void *arg, const char *name, const struct history_level *level)
+{
+    struct levels *l = arg;
+    void *longer;
+
+    if (level->level == ALARM_OK) {
+        return 0;
+    }
+    longer = realloc(l->list, (l->count + 1) * sizeof(*l->list));
+    if (!longer) {
+        return BIDE_ENOMEM;
+    }
+    l->list = longer;
+    strcpy(l->list[l->count++], name);
+    return 0;
+}
+
+/* What has changed, as far as this recorder sees it. */
+static int
+find_changes(struct past *a, struct recorded *out)
+{
+    struct levels l = {.out = out};
+    struct past_known past;
+    int rc = past_known(a, &past);
+
+    if (!rc && a->history) {
+        rc = history_each_level(a->history, add_level, &l);
+    }
+    if (!rc) {
+        rc = past_each_alarm(a, NULL, 0, judge_one, &l);
+    }
+    for (size_t i = 0; i < l.count && !rc; i++) {
+        struct level_change *change =
+            *l.list[i] ? new_change(out, l.list[i]) : NULL;
+
+        rc = *l.list[i] && !change ? BIDE_ENOMEM : 0;
+        if (change) {
+            change->before = ALARM_WARN;
+            strcpy(change->words, "no longer watched");
+        }
+    }
+    free(l.list);
+    return rc;
+}
+
+/* Of several recorders that see a change, one keeps it, and tells of it. */
+static int
+keep_changes(struct recording *r, struct recorded *out, uint64_t now_ns)
+{
+    size_t kept = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < out->change_count && !rc; i++) {
+        struct level_change *c = &out->changes[i];
+        struct history_level level = {.level = (uint8_t)c->now,
+                                      .since_ns = now_ns};
+        struct history_level before;
+        bool changed;
+
+        memcpy(level.words, c->words, sizeof(level.words));
+        rc = recording_level(r, c->name, &level, &changed, &before);
+        if (!rc && changed) {
+            c->before = (enum alarm_level)before.level;
+            out->changes[kept++] = *c;
+        }
+    }
+    out->change_count = kept;
+    return rc ? rc : kept > 0 ? recording_commit(r) : 0;
+}
+
+static int
+judge_levels(struct past *a, struct recorded *out)
+{
+    struct recording *r;
+    int rc = find_changes(a, out);
+
+    if (rc || out->change_count == 0) {
+        return rc;
+    }
+    rc = recording_begin_levels(a->dir, clock_realtime_ns(), &r);
+    if (!rc) {
+        rc = keep_changes(r, out, clock_realtime_ns());
+        recording_end(r);
+    }
+    if (rc) {
+        out->change_count = 0; /* seen again at the next recording */
+    }
+    return rc ? fail_recording(rc) : 0;
+}
+
+int
+past_record(struct past *a, const struct recorder_options *how,
+            struct recorded *out)
+{
+    struct live *l = past_live(a, false);
+    int rc;
+
+    *out = (struct recorded){.nothing = l == NULL};
+    if (!l) {
+        return 0;
+    }
+    rc = record_cells(a, l, how, out);
+    if (!rc && !out->done) {
+        rc = judge_levels(a, out);
+    }
+    if (rc) {
+        recorded_free(out);
+    }
+    return rc;
+}
+
+void
+recorded_free(struct recorded *r)
+{
+    free(r->changes);
+    r->changes = NULL;
+    r->change_count = 0;
+}

@@ -1,0 +1,391 @@
+/* Opening, closing, and what a fork changes. */
+#include "registry.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/paths.h"
+#include "store/queue/queue.h"
+#include "bell.h"
+
+enum { FORKED = 0, REVIVING = 1, ALIVE = 2 };
+
+/* ---- open ---- */
+
+static uint64_t
+fresh_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
+        /* Early in boot: time and pid are enough to spread retries. */
+        seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid()
+                                                                 << 32;
+    }
+    return seed;
+}
+
+/* One page that the kernel clears in each child (Linux 4.14). */
+static int
+map_alive(struct bide *b)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED) {
+        return BIDE_ENOMEM;
+    }
+    if (madvise(page, size, MADV_WIPEONFORK) != 0) {
+        munmap(page, size);
+        return BIDE_ESYS;
+    }
+    b->alive = page;
+    atomic_store(b->alive, ALIVE);
+    return 0;
+}
+
+/* Once and for all: an attempt must not begin under one scale and end under
+ * another when the live file is replaced meanwhile. */
+static void
+set_scale(struct bide *b)
+{
+    b->scale = b->own_clock ? (struct tick_scale){0} : live_scale(b->live);
+}
+
+static int
+prepare(struct bide *b, const char *dir)
+{
+    char place[PATH_MAX];
+    uint64_t txn;
+    int rc = 0;
+
+    if (!dir) {
+        rc = place_registry(place, sizeof place);
+        dir = place;
+    }
+    if (rc) {
+        return rc;
+    }
+    b->dir = strdup(dir);
+    b->running = calloc(RUNNING_SLOTS, sizeof *b->running);
+    if (!b->dir || !b->running) {
+        return BIDE_ENOMEM;
+    }
+    b->seed = fresh_seed();
+    rc = map_alive(b);
+    if (rc == 0) {
+        pthread_mutex_lock(&b->lock);
+        attach_registry(b, &txn);
+        rc = b->live ? 0 : BIDE_ENOMEM;
+        pthread_mutex_unlock(&b->lock);
+    }
+    if (rc == 0) {
+        set_scale(b);
+    }
+    return rc;
+}
+
+static void
+free_policies(struct bide *b)
+{
+    while (b->policies) {
+        struct bide_policy *p = b->policies;
+
+        b->policies = p->next;
+        rules_drop(p->rules);
+        attach_leave(p);
+        pthread_mutex_destroy(&p->lock);
+        free(p);
+    }
+}
+
+static void
+free_registry(struct bide *b)
+{
+    deferred_close(b->deferred);
+    attach_close(b); /* looks at the policies once more */
+    free_policies(b);
+    names_free(b);
+    declared_free(b);
+    if (b->alive) {
+        munmap((void *)b->alive, (size_t)sysconf(_SC_PAGESIZE));
+    }
+    pthread_mutex_destroy(&b->lock);
+    pthread_mutex_destroy(&b->defer_lock);
+    free(b->running);
+    free(b->dir);
+    free(b);
+}
+
+int
+bide_open(const char *dir, unsigned flags, struct bide **out)
+{
+    struct bide *b;
+    int rc;
+
+    if (flags != 0 || !out ||
+        (dir && (!*dir || strlen(dir) >= PATH_MAX - 64))) {
+        return BIDE_EINVAL;
+    }
+    b = calloc(1, sizeof *b);
+    if (!b) {
+        return BIDE_ENOMEM;
+    }
+    b->fd = b->bell = -1;
+    if (pthread_mutex_init(&b->defer_lock, NULL) != 0 ||
+        pthread_mutex_init(&b->lock, NULL) != 0) {
+        free(b);
+        return BIDE_ENOMEM;
+    }
+    rc = prepare(b, dir);
+    if (rc) {
+        free_registry(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+int
+bide_close(struct bide *b)
+{
+    if (!b) {
+        return 0;
+    }
+    registry_revive(b);
+    if (running_total(b) != 0) {
+        return BIDE_EBUSY;
+    }
+    if (b->recorder) {
+        b->recorder_end(b->recorder);
+    }
+    free_registry(b);
+    return 0;
+}
+
+/* ---- fork ---- */
+
+/* The thread that forked is the only one in the child, so nobody holds a lock
+ * there, whatever its memory says. */
+static void
+revive(struct bide *b)
+{
+    struct bide_policy *p;
+
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_mutex_init(&b->defer_lock, NULL);
+    for (p = b->policies; p; p = p->next) {
+        pthread_mutex_init(&p->lock, NULL);
+    }
+    b->seed = fresh_seed();
+    running_clear(b);
+    /* The descriptions are the parent's as well: closing ours takes nothing
+     * away from it. */
+    bell_close(b);
+}
+
+void
+registry_revive(struct bide *b)
+{
+    uint32_t state = atomic_load_explicit(b->alive, memory_order_acquire);
+
+    if (__builtin_expect(state == ALIVE, 1)) {
+        return;
+    }
+    state = FORKED;
+    if (atomic_compare_exchange_strong(b->alive, &state, REVIVING)) {
+        revive(b);
+        atomic_store_explicit(b->alive, ALIVE, memory_order_release);
+        return;
+    }
+    /* Another thread of the child is at it; that takes microseconds. */
+    while (atomic_load_explicit(b->alive, memory_order_acquire) != ALIVE) {
+        sched_yield();
+    }
+}
+
+/* ---- handles ---- */
+
+static int
+make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
+            struct bide_policy **out)
+{
+    struct bide_policy *p = aligned_alloc(64, (sizeof *p + 63) / 64 * 64);
+
+    if (!p) {
+        return BIDE_ENOMEM;
+    }
+    memset(p, 0, sizeof *p);
+    if (pthread_mutex_init(&p->lock, NULL) != 0) {
+        free(p);
+        return BIDE_ENOMEM;
+    }
+    p->bide = b;
+    p->hash = hash;
+    p->private_index = UINT32_MAX;
+    p->name_length = (uint32_t)strlen(name);
+    p->scope_length = (uint32_t)strlen(scope);
+    memcpy(p->name, name, p->name_length);
+    memcpy(p->scope, scope, p->scope_length);
+    if (attach_policy(b, p) != 0 || names_add(b, p) != 0) {
+        attach_leave(p);
+        pthread_mutex_destroy(&p->lock);
+        free(p);
+        return BIDE_ENOMEM;
+    }
+    p->next = b->policies;
+    b->policies = p;
+    *out = p;
+    return 0;
+}
+
+struct bide_policy *
+registry_group(struct bide *b, const char *name)
+{
+    struct bide_policy *p;
+    uint32_t hash;
+
+    p = names_find(b, name, "", &hash);
+    if (!p && make_policy(b, name, "", hash, &p) != 0) {
+        return NULL;
+    }
+    return p;
+}
+
+/* So that a paused policy, or a limit of its first attempt, is known from the
+ * first call on; costs a reading of the registry, once for each handle. */
+static void
+first_look(struct bide_policy *p)
+{
+    struct rules *r = rules_take(p);
+
+    if (r) {
+        rules_drop(r);
+    }
+}
+
+int
+bide_lookup(struct bide *b, const char *name, const char *scope,
+            struct bide_policy **out)
+{
+    struct bide_policy *p;
+    uint64_t txn;
+    uint32_t hash;
+    int rc = 0;
+
+    if (!b || !name || !out) {
+        return BIDE_EINVAL;
+    }
+    scope = scope ? scope : "";
+    p = names_find(b, name, scope, &hash);
+    if (__builtin_expect(p != NULL, 1)) {
+        *out = p;
+        return 0;
+    }
+    if (!policy_name_ok(name) || (*scope && !policy_name_ok(scope))) {
+        return BIDE_ENAME;
+    }
+    registry_revive(b);
+    pthread_mutex_lock(&b->lock);
+    p = names_find(b, name, scope, &hash);
+    if (!p) {
+        attach_registry(b, &txn);
+        rc = make_policy(b, name, scope, hash, &p);
+    }
+    pthread_mutex_unlock(&b->lock);
+    if (rc) {
+        return rc;
+    }
+    first_look(p);
+    *out = p;
+    return 0;
+}
+
+int
+bide_registry_status(struct bide *b)
+{
+    uint64_t txn;
+    int rc;
+
+    if (!b) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    pthread_mutex_lock(&b->lock);
+    attach_registry(b, &txn);
+    pthread_mutex_unlock(&b->lock);
+    rc = atomic_load(&b->status);
+    return rc ? rc : atomic_load(&b->read_status);
+}
+
+/* ---- time, hooks, draws ---- */
+
+uint64_t
+registry_now_ns(const struct bide *b)
+{
+    return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_monotonic_ns();
+}
+
+void
+registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
+                     uint64_t until_ns)
+{
+    if (b->own_clock) {
+        b->clock.sleep_until_ns(b->clock.arg, until_ns);
+    } else {
+        cell_sleep(c, seen, until_ns);
+    }
+}
+
+int
+bide_set_clock(struct bide *b, const struct bide_clock *clock)
+{
+    if (!b || (clock && (!clock->now_ns || !clock->sleep_until_ns))) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    if (running_total(b) != 0) {
+        return BIDE_EBUSY;
+    }
+    pthread_mutex_lock(&b->lock);
+    b->own_clock = clock != NULL;
+    b->clock = clock ? *clock : (struct bide_clock){0};
+    set_scale(b);
+    pthread_mutex_unlock(&b->lock);
+    return 0;
+}
+
+int
+bide_set_hooks(struct bide *b, const struct bide_hooks *hooks)
+{
+    if (!b) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    if (running_total(b) != 0) {
+        return BIDE_EBUSY;
+    }
+    b->hooked = hooks != NULL;
+    b->hooks = hooks ? *hooks : (struct bide_hooks){0};
+    return 0;
+}
+
+int
+bide_set_seed(struct bide *b, uint64_t seed)
+{
+    if (!b) {
+        return BIDE_EINVAL;
+    }
+    registry_revive(b);
+    b->seed = seed;
+    atomic_store(&b->calls, 0);
+    return 0;
+}

@@ -1,0 +1,309 @@
+/* The rules in force for a handle: compiled once, shared by its calls, made
+ * anew when its generation has moved or the registry was committed to. */
+#include "registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+
+/* A failed attempt looks at the registry again when the last look is older; so
+ * a change whose writer was killed before it could tell is seen as well. */
+#define FRESH_FOR_NS 1000000ull
+
+void
+rules_drop(struct rules *r)
+{
+    if (r &&
+        atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1) {
+        policy_free(r->policy);
+        free(r);
+    }
+}
+
+static struct rules *
+hold(struct rules *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+static struct rules *
+make(struct policy *policy, uint32_t generation)
+{
+    struct rules *r = calloc(1, sizeof *r);
+
+    if (!r) {
+        policy_free(policy);
+        return NULL;
+    }
+    r->policy = policy;
+    r->generation = generation;
+    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+/* Decides which handle has the budget that `r` names, under bide->lock.  Names
+ * of groups are kept apart from those of policies. */
+static void
+choose_pool(struct bide_policy *p, const struct budget_rules *r)
+{
+    struct bide_policy *pool = NULL;
+    char name[BIDE_NAME_MAX + 2];
+
+    if (strcmp(r->group, "own") == 0) {
+        pool = p;
+    } else if (strcmp(r->group, "none") != 0) {
+        snprintf(name, sizeof name, "@%s", r->group);
+        pool = registry_group(p->bide, name);
+    }
+    atomic_store_explicit(&p->pool, pool, memory_order_release);
+}
+
+/* ---- from the registry ---- */
+
+struct reading {
+    const struct bide_policy *p;
+    struct loaded loaded;
+    bool registered;
+    uint32_t missing_gate; /* when it is not */
+};
+
+/* Its own name, else `default`. */
+static int
+read_rules(void *arg, const struct snapshot *s)
+{
+    struct reading *r = arg;
+    uint64_t now = clock_realtime_ns();
+    int rc;
+
+    policy_free(r->loaded.policy); /* of a reading that was not whole */
+    r->loaded = (struct loaded){0};
+    rc = load_policy(s, r->p->name, now, &r->loaded);
+    r->registered = rc == 0;
+    if (rc == BIDE_ENOPOLICY && r->p->rules && r->p->rules->registered &&
+        memcmp(r->p->bide->id, r->p->registry_id, REGISTRY_ID_SIZE) == 0) {
+        return BIDE_EDAMAGED; /* a deletion leaves a tombstone */
+    }
+    if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
+        return rc;
+    }
+    r->missing_gate = load_missing_gate(s, now);
+    if (!declared_find(r->p->bide, r->p->name)) {
+        rc = load_policy(s, "default", now, &r->loaded);
+    }
+    return rc;
+}
+
+static void
+publish_gate(struct bide_policy *p, const struct reading *r, uint64_t txn)
+{
+    struct cell *c = atomic_load(&p->cell);
+    uint32_t limit_ms = 0, bits = r->missing_gate;
+
+    if (r->registered) {
+        bits = r->loaded.gate;
+        limit_ms = r->loaded.limit_ms;
+    }
+    if (attach_is_shared(p)) {
+        bits |= GATE_UNKNOWN; /* others write their gates there too */
+    }
+    load_publish(c, txn, bits, limit_ms,
+                 r->registered ? r->loaded.policy : NULL);
+}
+
+/* Rules that are this program's own are kept out of the shared cell. */
+static void
+publish_local(struct bide_policy *p, const struct policy *policy)
+{
+    uint32_t limit_ms = 0, bits = policy ? load_gate(policy, &limit_ms) : 0;
+
+    if (limit_ms) {
+        bits |= GATE_UNKNOWN; /* makes the call look */
+    }
+    if (policy) {
+        load_publish_guard(atomic_load(&p->cell), policy);
+    }
+    atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
+}
+
+static struct rules *
+from_program(struct bide_policy *p, uint32_t generation)
+{
+    const struct policy_text *t = declared_find(p->bide, p->name);
+    struct policy *policy;
+    int rc = t ? policy_compile(t, declared_finder, p->bide, "declared",
+                                &policy, NULL)
+               : policy_builtin(p->name, &policy);
+
+    return rc ? NULL : make(policy, generation);
+}
+
+/* Trouble with one policy is shown until that one can be read again. */
+static void
+note_reading(struct bide_policy *p, int rc)
+{
+    struct bide *b = p->bide;
+
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+        rc = 0;
+    }
+    if (rc == 0 && b->unread != p) {
+        return;
+    }
+    b->unread = rc ? p : NULL;
+    atomic_store(&b->read_status, rc);
+    if (b->live != b->own) {
+        live_note_trouble(b->live, rc);
+    }
+}
+
+/* The last good policy stays; one that was only the registry's `default` makes
+ * place for what the program declares meanwhile. */
+static bool
+keeps(const struct bide_policy *p)
+{
+    return p->rules && (p->rules->registered ||
+                        (p->rules->stored && !declared_find(p->bide, p->name)));
+}
+
+/* Straight from the file that is open, when there is one: who is woken by a
+ * change should not first ask whether it is still the right file.  That is
+ * looked at soon enough, by overtaken. */
+static int
+read_now(struct bide_policy *p, struct reading *reading, uint64_t *out_txn)
+{
+    struct bide *b = p->bide;
+    int rc = BIDE_EMISSING;
+
+    if (b->reader) {
+        rc = reader_read(b->reader, read_rules, reading, out_txn);
+    }
+    if (rc == BIDE_EMISSING || rc == BIDE_EDAMAGED || rc == BIDE_ESYS) {
+        rc = attach_registry(b, out_txn);
+        atomic_store(&b->looked_ns, clock_monotonic_ns());
+        if (rc) {
+            return rc;
+        }
+        rc = reader_read(b->reader, read_rules, reading, out_txn);
+    }
+    note_reading(p, rc);
+    return rc;
+}
+
+static struct rules *
+from_reading(struct bide_policy *p, const struct reading *reading,
+             uint32_t generation, uint64_t txn)
+{
+    struct rules *r = make(reading->loaded.policy, generation);
+
+    if (!r) {
+        return NULL;
+    }
+    r->txn = txn;
+    r->until_ns = reading->loaded.until_ns;
+    r->registered = reading->registered;
+    r->stored = true;
+    publish_gate(p, reading, txn);
+    publish_local(p, reading->registered ? NULL : r->policy);
+    choose_pool(p, &r->policy->budget);
+    memcpy(p->registry_id, p->bide->id, sizeof p->registry_id);
+    return r;
+}
+
+/* Under b->lock.  NULL: keep what there is. */
+static struct rules *
+fresh(struct bide_policy *p, uint32_t generation)
+{
+    struct reading reading = {.p = p};
+    struct rules *r;
+    uint64_t txn = 0;
+    int rc = read_now(p, &reading, &txn);
+
+    if (rc == 0) {
+        return from_reading(p, &reading, generation, txn);
+    }
+    policy_free(reading.loaded.policy);
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+        reading.registered = false;
+        publish_gate(p, &reading, txn);
+    } else if (keeps(p)) {
+        return NULL;
+    }
+    r = from_program(p, generation);
+    if (r) {
+        r->txn = txn;
+        publish_local(p, r->policy);
+        choose_pool(p, &r->policy->budget);
+    }
+    return r;
+}
+
+/* ---- taking ---- */
+
+/* Cheap, and never wrong about a change that was announced. */
+static bool
+stale(struct bide_policy *p, const struct rules *r)
+{
+    struct cell *c = atomic_load_explicit(&p->cell, memory_order_acquire);
+
+    return r->generation !=
+               atomic_load_explicit(&c->generation, memory_order_acquire) ||
+           (r->until_ns && clock_realtime_ns() >= r->until_ns);
+}
+
+/* Whether the registry has another commit than these rules are from, or has
+ * come or gone. */
+static bool
+overtaken(struct bide_policy *p, const struct rules *r)
+{
+    struct bide *b = p->bide;
+    uint64_t now = clock_monotonic_ns(), txn = 0;
+    bool yes;
+
+    if (!b->own_clock && now - atomic_load(&b->looked_ns) < FRESH_FOR_NS) {
+        return false;
+    }
+    pthread_mutex_lock(&b->lock);
+    atomic_store(&b->looked_ns, now);
+    if (attach_registry(b, &txn) != 0) {
+        txn = 0;
+    }
+    /* Without a registry, what came from one stays. */
+    yes = txn != r->txn && !(txn == 0 && r->stored);
+    pthread_mutex_unlock(&b->lock);
+    return yes;
+}
+
+struct rules *
+rules_take(struct bide_policy *p)
+{
+    struct rules *r, *old;
+    uint32_t generation;
+
+    pthread_mutex_lock(&p->lock);
+    r = p->rules;
+    if (!r || stale(p, r) || overtaken(p, r)) {
+        generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
+                                          memory_order_acquire);
+        pthread_mutex_lock(&p->bide->lock);
+        r = fresh(p, generation);
+        pthread_mutex_unlock(&p->bide->lock);
+        old = p->rules;
+        if (r) {
+            p->rules = r;
+            rules_drop(old);
+        } else {
+            r = old;
+            if (r) {
+                r->generation = generation;
+            }
+        }
+    }
+    if (r) {
+        hold(r);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return r;
+}

@@ -1,0 +1,329 @@
+#include "script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCRIPT_LINES_MAX = 1000000, WORDS_MAX = 10000 };
+
+struct parse {
+    const char *file;
+    int line;
+    struct faults *faults;
+};
+
+/* ---- one word: OUTCOME+TOOK[;after=HINT] ---- */
+
+static int
+fault(const struct parse *at, const char *word, const char *why,
+      const char *hint)
+{
+    fault_add(at->faults, at->file, at->line, hint && *hint ? hint : NULL,
+              "%.100s: %s", word, why);
+    return BIDE_EINPUT;
+}
+
+static int
+read_hint(const struct parse *at, const char *word, const char *text,
+          struct bide_outcome *o)
+{
+    const char *why;
+    char hint[64] = "";
+    uint64_t ns;
+
+    if (strncmp(text, "after=", 6) != 0) {
+        return fault(at, word, "after ; comes after=DURATION or after=never",
+                     NULL);
+    }
+    text += 6;
+    if (strcmp(text, "never") == 0) {
+        *o = bide_outcome_after(*o, UINT64_MAX);
+        return 0;
+    }
+    if (duration_read(text, &ns, &why, hint, sizeof hint) != 0) {
+        return fault(at, word, why, hint);
+    }
+    if (ns == DURATION_NONE) {
+        return fault(at, word, "say after=never", NULL);
+    }
+    *o = bide_outcome_after(*o, ns);
+    return 0;
+}
+
+/* Takes `word` apart in place. */
+static int
+read_outcome(const struct parse *at, char *word, struct script_outcome *out)
+{
+    char whole[128], hint[64] = "";
+    const char *why;
+    char *semicolon, *plus;
+
+    snprintf(whole, sizeof whole, "%s", word);
+    semicolon = strchr(word, ';');
+    if (semicolon) {
+        *semicolon++ = '\0';
+    }
+    plus = strrchr(word, '+');
+    if (!plus) {
+        return fault(at, whole,
+                     "an outcome is written OUTCOME+TOOK, as in "
+                     "http.503+5ms",
+                     NULL);
+    }
+    *plus++ = '\0';
+    if (outcome_read(word, &out->outcome, &why, hint, sizeof hint) != 0) {
+        return fault(at, whole, why, hint);
+    }
+    if (duration_read(plus, &out->took_ns, &why, hint, sizeof hint) != 0) {
+        return fault(at, whole, why, hint);
+    }
+    if (out->took_ns == DURATION_NONE) {
+        return fault(at, whole, "an attempt takes some time", NULL);
+    }
+    return semicolon ? read_hint(at, whole, semicolon, &out->outcome) : 0;
+}
+
+/* ---- a line ---- */
+
+static char *
+next_word(char **text)
+{
+    char *start = *text + strspn(*text, " \t\r");
+    size_t length = strcspn(start, " \t\r");
+
+    if (length == 0) {
+        return NULL;
+    }
+    *text = start + length;
+    if (**text) {
+        *(*text)++ = '\0';
+    }
+    return start;
+}
+
+/* One more element of `size` bytes, zeroed; NULL without memory. */
+static void *
+grow(void **array, uint32_t count, size_t size)
+{
+    char *longer = *array;
+
+    if ((count & (count - 1)) == 0) { /* 0, and at each power of two */
+        size_t room = count ? count * 2 : 1;
+
+        longer = realloc(*array, room * size);
+        if (!longer) {
+            return NULL;
+        }
+        *array = longer;
+    }
+    memset(longer + count * size, 0, size);
+    return longer + count * size;
+}
+
+/* `set KEY=VALUE ...`: a value holds no blank here, but for lists: what has no
+ * `=` belongs to the value before it. */
+static int
+read_settings(const struct parse *at, char *text, struct script_line *l)
+{
+    char *word;
+
+    while ((word = next_word(&text))) {
+        char *equals = strchr(word, '=');
+        struct script_setting *s;
+
+        if (!equals && l->count == 0) {
+            return fault(at, word, "set takes KEY=VALUE", NULL);
+        }
+        if (!equals) {
+            char *joined;
+
+            s = &l->settings[l->count - 1];
+            if (asprintf(&joined, "%s %s", s->value, word) < 0) {
+                return BIDE_ENOMEM;
+            }
+            free(s->value);
+            s->value = joined;
+            continue;
+        }
+        *equals++ = '\0';
+        s = grow((void **)&l->settings, l->count, sizeof *s);
+        if (!s) {
+            return BIDE_ENOMEM;
+        }
+        l->count++;
+        s->key = strdup(word);
+        s->value = strdup(equals);
+        if (!s->key || !s->value) {
+            return BIDE_ENOMEM;
+        }
+    }
+    return l->count ? 0 : fault(at, "set", "takes KEY=VALUE", NULL);
+}
+
+static int
+read_outcomes(const struct parse *at, char *text, struct script_line *l)
+{
+    char *word;
+    int worst = 0;
+
+    while ((word = next_word(&text))) {
+        struct script_outcome *o;
+        int rc;
+
+        if (l->count == WORDS_MAX) {
+            return fault(at, l->call, "too many outcomes", NULL);
+        }
+        o = grow((void **)&l->outcomes, l->count, sizeof *o);
+        if (!o) {
+            return BIDE_ENOMEM;
+        }
+        rc = read_outcome(at, word, o);
+        if (rc == BIDE_ENOMEM) {
+            return rc;
+        }
+        l->count++;
+        worst = rc ? rc : worst;
+    }
+    return worst;
+}
+
+static int
+read_line(const struct parse *at, char *text, struct script_line *l)
+{
+    char *time = next_word(&text), *name = next_word(&text);
+    char hint[64] = "";
+    const char *why;
+
+    l->line = at->line;
+    if (duration_read(time, &l->at_ns, &why, hint, sizeof hint) != 0) {
+        return fault(at, time, why, hint);
+    }
+    if (l->at_ns == DURATION_NONE) {
+        return fault(at, time, "a line begins with a time", NULL);
+    }
+    if (!name) {
+        return fault(at, time,
+                     "after the time comes the name of a call, or "
+                     "set",
+                     NULL);
+    }
+    if (strcmp(name, "set") == 0) {
+        return read_settings(at, text, l);
+    }
+    if (strlen(name) > BIDE_NAME_MAX) {
+        return fault(at, name, "a call's name has at most 48 characters", NULL);
+    }
+    strcpy(l->call, name);
+    return read_outcomes(at, text, l);
+}
+
+/* ---- the whole ---- */
+
+static int
+by_time(const void *a, const void *b)
+{
+    const struct script_line *x = a, *y = b;
+
+    if (x->at_ns != y->at_ns) {
+        return x->at_ns < y->at_ns ? -1 : 1;
+    }
+    return x->line - y->line;
+}
+
+static int
+add_line(struct script *s, const struct parse *at, char *text)
+{
+    struct script_line *l;
+
+    text += strspn(text, " \t\r");
+    if (*text == '\0' || *text == '#') {
+        return 0;
+    }
+    if (s->count == SCRIPT_LINES_MAX) {
+        return fault(at, "script", "too many lines", NULL);
+    }
+    l = grow((void **)&s->lines, s->count, sizeof *l);
+    if (!l) {
+        return BIDE_ENOMEM;
+    }
+    s->count++;
+    return read_line(at, text, l);
+}
+
+static int
+read_lines(struct script *s, char *text, struct parse *at)
+{
+    int worst = 0;
+
+    while (text) {
+        char *next = strchr(text, '\n');
+        int rc;
+
+        if (next) {
+            *next++ = '\0';
+        }
+        at->line++;
+        rc = add_line(s, at, text);
+        if (rc == BIDE_ENOMEM) {
+            return rc;
+        }
+        worst = rc ? rc : worst;
+        text = next;
+    }
+    return worst;
+}
+
+int
+script_read(const char *file, const char *bytes, size_t length,
+            struct script **out, struct faults *faults)
+{
+    struct parse at = {file, 0, faults};
+    struct script *s;
+    char *text;
+    int rc;
+
+    if (memchr(bytes, '\0', length)) {
+        fault_add(faults, file, 0, NULL, "not a text file");
+        return BIDE_EINPUT;
+    }
+    s = calloc(1, sizeof *s);
+    text = strndup(bytes, length);
+    if (!s || !text || !(s->file = strdup(file))) {
+        rc = BIDE_ENOMEM;
+    } else {
+        rc = read_lines(s, text, &at);
+    }
+    free(text);
+    if (rc == 0 && s->count == 0) {
+        fault_add(faults, file, 0, NULL, "the script has no calls");
+        rc = BIDE_EINPUT;
+    }
+    if (rc) {
+        script_free(s);
+        return rc;
+    }
+    qsort(s->lines, s->count, sizeof *s->lines, by_time);
+    *out = s;
+    return 0;
+}
+
+void
+script_free(struct script *s)
+{
+    uint32_t i, k;
+
+    if (!s) {
+        return;
+    }
+    for (i = 0; i < s->count; i++) {
+        for (k = 0; s->lines[i].settings && k < s->lines[i].count; k++) {
+            free(s->lines[i].settings[k].key);
+            free(s->lines[i].settings[k].value);
+        }
+        free(s->lines[i].settings);
+        free(s->lines[i].outcomes);
+    }
+    free(s->lines);
+    free(s->file);
+    free(s);
+}

@@ -1,0 +1,453 @@
+/* A loop over the next thing that is due: a call that begins, or what a call
+ * under way waits for.  At the same instant the latter comes first, and calls
+ * in the order they began. */
+#include "traffic.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rule/draw.h"
+#include "rule/machine.h"
+#include "queue.h"
+#include "virtual.h"
+
+struct running {
+    struct machine m;
+    uint64_t number; /* from 1 on; 0: not in use */
+    bool in_attempt;
+    bool fails, times_out;       /* that attempt */
+    struct bide_outcome failure; /* if it fails */
+    uint64_t begun_ns;           /* that attempt */
+    uint32_t next_free;
+};
+
+struct stream {
+    const struct policy *p;
+    const struct traffic *t;
+    struct traffic_report *out;
+    struct virtual_guard shared;
+    struct running *running;
+    uint32_t room, live, first_free; /* UINT32_MAX: none is free */
+    struct queue due;
+    uint64_t now_ns;
+    uint64_t next_ns;           /* when the next call begins */
+    size_t period, next_period; /* of the profile: now, and of that call, */
+    uint64_t next_in_period;    /* which is this one of them */
+    const char *why;
+};
+
+/* ---- draws ---- */
+
+enum draw { DRAW_FAILS, DRAW_TAKES, DRAW_WAIT, DRAW_SPREAD, DRAW_OUTCOME };
+
+/* The same for an attempt whatever the rules let happen before. */
+static double
+draw(const struct stream *s, const struct running *r, enum draw what)
+{
+    uint64_t call = draw_bits(s->t->seed, r->number, 0);
+
+    return draw_unit(draw_bits(call, r->m.attempts, what));
+}
+
+/* -ln(1 - u) for 0 <= u < 1, by the series of the area hyperbolic tangent: the
+ * last bit of the C library's differs from one machine to the next. */
+static double
+exponential(double u)
+{
+    int power;
+    double x = frexp(1 - u, &power), z, sum = 0;
+
+    if (x < M_SQRT1_2) {
+        x *= 2;
+        power--;
+    }
+    z = (x - 1) / (x + 1);
+    for (int k = 23; k > 0; k -= 2) {
+        sum = sum * (z * z) + 1.0 / k;
+    }
+    return -(2 * z * sum + power * M_LN2);
+}
+
+static uint64_t
+time_of(const struct traffic_time *t, double u)
+{
+    switch (t->form) {
+    case TRAFFIC_BETWEEN:
+        return t->ns + (uint64_t)(u * (double)(t->to_ns - t->ns));
+    case TRAFFIC_EXPONENTIAL:
+        return (uint64_t)(exponential(u) * (double)t->ns);
+    default:
+        return t->ns;
+    }
+}
+
+static double
+share_at(const struct traffic *t, uint64_t now_ns)
+{
+    int i = 0;
+
+    while (i < TRAFFIC_SHARES - 1 && now_ns >= t->fail[i].until_ns) {
+        i++;
+    }
+    return t->fail[i].share;
+}
+
+static const struct profile_period *
+period_now(struct stream *s)
+{
+    const struct profile *p = s->t->profile;
+
+    while (s->period + 1 < p->count &&
+           s->now_ns >= p->period[s->period].end_ns) {
+        s->period++;
+    }
+    return &p->period[s->period];
+}
+
+/* What the attempt that starts now comes to, and how long that takes. */
+static uint64_t
+draw_attempt(struct stream *s, struct running *r)
+{
+    double fails = draw(s, r, DRAW_FAILS), takes = draw(s, r, DRAW_TAKES);
+    const struct profile_period *p;
+
+    r->failure = s->t->failure;
+    if (!s->t->profile) {
+        r->fails = fails < share_at(s->t, s->now_ns);
+        return time_of(r->fails ? &s->t->failure_takes : &s->t->success_takes,
+                       takes);
+    }
+    p = period_now(s);
+    r->fails = fails < (r->m.attempts > 1 ? p->retry_fails : p->first_fails);
+    if (r->fails) {
+        r->failure =
+            profile_outcome(p, draw(s, r, DRAW_OUTCOME), s->t->failure);
+    }
+    return profile_time(r->fails ? &p->failed : &p->succeeded, takes);
+}
+
+/* ---- what is reported ---- */
+
+static struct traffic_slice *
+slice_now(const struct stream *s)
+{
+    uint64_t i = s->now_ns / s->out->slice_ns;
+
+    return &s->out->slice[i < TRAFFIC_SLICES_ALL ? i : TRAFFIC_SLICES_ALL - 1];
+}
+
+static void
+report_end(struct stream *s, const struct machine *m)
+{
+    struct traffic_report *out = s->out;
+    struct traffic_slice *slice = slice_now(s);
+
+    out->verdict[m->verdict]++;
+    traffic_add_time(&out->answer, s->now_ns - m->begun_ns);
+    if (m->verdict == BIDE_SUCCEEDED) {
+        slice->succeeded++;
+        out->recovered += m->attempts > 1;
+        return;
+    }
+    slice->failed++;
+    slice->refused += m->verdict == BIDE_REFUSED;
+    if (m->verdict == BIDE_EXHAUSTED) {
+        bool kept = m->reason == BIDE_BY_BUDGET || m->reason == BIDE_BY_BREAKER;
+
+        out->exhausted[m->reason]++;
+        out->retries_refused += kept;
+        slice->retries_refused += kept;
+    }
+}
+
+/* ---- calls under way ---- */
+
+static int
+grow(struct stream *s)
+{
+    uint32_t room = s->room ? 2 * s->room : 1024;
+    struct running *grown;
+
+    if (s->room >= TRAFFIC_AT_ONCE_MAX) {
+        s->why = "over 1,000,000 calls would be under way at once";
+        return BIDE_EINPUT;
+    }
+    grown = realloc(s->running, room * sizeof *grown);
+    if (!grown) {
+        return BIDE_ENOMEM;
+    }
+    s->running = grown;
+    for (uint32_t i = room; i > s->room; i--) {
+        grown[i - 1].number = 0;
+        grown[i - 1].next_free = s->first_free;
+        s->first_free = i - 1;
+    }
+    s->room = room;
+    return queue_grow(&s->due, room);
+}
+
+static void
+end_call(struct stream *s, struct running *r)
+{
+    report_end(s, &r->m);
+    r->number = 0;
+    r->next_free = s->first_free;
+    s->first_free = (uint32_t)(r - s->running);
+    s->live--;
+}
+
+static void
+put(struct stream *s, const struct running *r, uint64_t due_ns)
+{
+    queue_put(&s->due, (uint32_t)(r - s->running), due_ns, r->number);
+}
+
+static int
+start_attempt(struct stream *s, struct running *r)
+{
+    uint64_t limit = machine_limit_ns(&r->m, s->p, s->now_ns), takes;
+
+    if (s->out->attempts == TRAFFIC_ATTEMPTS_MAX) {
+        s->why = "over 50,000,000 attempts would be made";
+        return BIDE_EINPUT;
+    }
+    machine_started(&r->m, s->now_ns);
+    s->out->attempts++;
+    slice_now(s)->attempts++;
+    r->in_attempt = true;
+    r->begun_ns = s->now_ns;
+    takes = draw_attempt(s, r);
+    r->times_out = takes > limit;
+    put(s, r, s->now_ns + (r->times_out ? limit : takes));
+    return 0;
+}
+
+static int
+after_decision(struct stream *s, struct running *r, enum machine_says says)
+{
+    if (says == MACHINE_GO) {
+        return start_attempt(s, r);
+    }
+    if (says == MACHINE_WAIT) {
+        put(s, r, r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns);
+    } else {
+        end_call(s, r);
+    }
+    return 0;
+}
+
+/* It turns to the guard as one of 16 processes. */
+static struct guard *
+guard_of(struct stream *s, const struct running *r)
+{
+    s->shared.guard.process = (uint32_t)(r->number % PROCESSES_MAX) + 1;
+    return &s->shared.guard;
+}
+
+static int
+end_attempt(struct stream *s, struct running *r)
+{
+    struct bide_outcome o = r->times_out ? bide_errno(ETIMEDOUT)
+                            : r->fails   ? r->failure
+                                         : bide_ok();
+
+    r->in_attempt = false;
+    traffic_add_time(&s->out->took, s->now_ns - r->begun_ns);
+    s->out->attempts_failed += r->times_out || r->fails;
+    s->out->timed_out += r->times_out;
+    return after_decision(s, r,
+                          machine_ended(&r->m, s->p, guard_of(s, r), o,
+                                        s->now_ns, draw(s, r, DRAW_WAIT),
+                                        draw(s, r, DRAW_SPREAD)));
+}
+
+static int
+advance(struct stream *s, struct running *r)
+{
+    queue_take(&s->due, (uint32_t)(r - s->running));
+    if (r->in_attempt) {
+        return end_attempt(s, r);
+    }
+    return after_decision(s, r,
+                          machine_due(&r->m, s->p, guard_of(s, r), s->now_ns));
+}
+
+/* The breaker has turned: calls that wait are told. */
+static void
+decide_again(struct stream *s)
+{
+    for (uint32_t i = 0; i < s->room; i++) {
+        struct running *r = &s->running[i];
+
+        if (r->number == 0 || r->in_attempt) {
+            continue;
+        }
+        queue_take(&s->due, i);
+        /* Never GO: that comes with its time only. */
+        (void)after_decision(
+            s, r, machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns));
+    }
+}
+
+/* ---- calls begin ---- */
+
+/* As many as there were: each somewhere in its part of the period. */
+static void
+plan_recorded(struct stream *s)
+{
+    const struct profile *p = s->t->profile;
+    const struct profile_period *at;
+    double u = draw_unit(draw_bits(s->t->seed, s->out->calls + 1, 1));
+
+    while (s->next_period < p->count &&
+           s->next_in_period >= p->period[s->next_period].calls) {
+        s->next_period++;
+        s->next_in_period = 0;
+    }
+    if (s->next_period == p->count) {
+        s->next_ns = UINT64_MAX;
+        return;
+    }
+    at = &p->period[s->next_period];
+    s->next_ns = at->begin_ns + (uint64_t)(((double)s->next_in_period + u) /
+                                           (double)at->calls *
+                                           (double)(at->end_ns - at->begin_ns));
+    s->next_in_period++;
+}
+
+static void
+plan_next(struct stream *s)
+{
+    double gap_ns = s->t->profile ? 0 : 1e9 / s->t->calls_per_s;
+    uint64_t number = s->out->calls; /* of those that have begun */
+
+    if (s->t->profile) {
+        plan_recorded(s);
+    } else if (s->t->even) {
+        s->next_ns = (uint64_t)((double)number * gap_ns + 0.5);
+    } else {
+        double u = draw_unit(draw_bits(s->t->seed, number + 1, 1));
+
+        s->next_ns += (uint64_t)(exponential(u) * gap_ns);
+    }
+}
+
+static int
+begin_call(struct stream *s)
+{
+    struct running *r;
+    int rc = s->first_free == UINT32_MAX ? grow(s) : 0;
+
+    if (rc) {
+        return rc;
+    }
+    r = &s->running[s->first_free];
+    s->first_free = r->next_free;
+    s->live++;
+    s->out->calls++;
+    slice_now(s)->calls++;
+    r->number = s->out->calls;
+    r->in_attempt = false;
+    plan_next(s);
+    return after_decision(
+        s, r, machine_begin(&r->m, s->p, guard_of(s, r), s->now_ns));
+}
+
+/* ---- the loop ---- */
+
+static int
+loop(struct stream *s)
+{
+    uint64_t for_ns = s->t->for_ns;
+    int rc = 0;
+
+    plan_next(s);
+    while (rc == 0) {
+        const struct queue_entry *due = queue_first(&s->due);
+        bool begins = s->next_ns < for_ns && (!due || s->next_ns < due->due_ns);
+
+        if (!begins && (!due || due->due_ns > 2 * for_ns)) {
+            break;
+        }
+        s->now_ns = begins ? s->next_ns : due->due_ns;
+        rc = begins ? begin_call(s) : advance(s, &s->running[due->thing]);
+        if (rc == 0 && s->shared.guard.turned) {
+            s->shared.guard.turned = 0;
+            decide_again(s);
+        }
+    }
+    return rc;
+}
+
+static double
+calls_of(const struct traffic *t)
+{
+    double calls = 0;
+
+    if (!t->profile) {
+        return t->calls_per_s * (double)t->for_ns / 1e9;
+    }
+    for (size_t i = 0; i < t->profile->count; i++) {
+        calls += (double)t->profile->period[i].calls;
+    }
+    return calls;
+}
+
+int
+traffic_run(const struct policy *p, const struct traffic *t,
+            struct traffic_report *out, const char **out_why)
+{
+    struct traffic_report report = {
+        .slice_ns = (t->for_ns + TRAFFIC_SLICES - 1) / TRAFFIC_SLICES,
+    };
+    struct stream s = {
+        .p = p, .t = t, .out = &report, .first_free = UINT32_MAX};
+    int rc = BIDE_EINPUT;
+
+    if (calls_of(t) > TRAFFIC_CALLS_MAX) {
+        s.why = "over 100,000,000 calls would begin";
+    } else {
+        virtual_begin(&s.shared, p);
+        rc = loop(&s);
+    }
+    report.unfinished = s.live;
+    report.breaker_opened = atomic_load(&s.shared.rings.opened);
+    free(s.running);
+    queue_free(&s.due);
+    if (rc == 0) {
+        *out = report;
+    } else if (rc == BIDE_EINPUT) {
+        *out_why = s.why;
+    }
+    return rc;
+}
+
+/* ---- the failure that is meant ---- */
+
+struct bide_outcome
+traffic_failure(const struct policy *p)
+{
+    struct bide_outcome usual = bide_http(503, NULL), o = usual;
+    const struct outcome_row *row;
+
+    if (machine_classify(p, o) == KIND_RETRY) {
+        return o;
+    }
+    for (uint32_t i = 0; i < p->retry_on.count; i++) {
+        o.domain = p->retry_on.ranges[i].domain;
+        o.code = p->retry_on.ranges[i].low;
+        if (machine_classify(p, o) == KIND_RETRY) {
+            return o;
+        }
+    }
+    for (size_t i = 0; (row = outcome_row(i)); i++) {
+        o.domain = row->domain;
+        o.code = row->code;
+        if (machine_classify(p, o) == KIND_RETRY) {
+            return o;
+        }
+    }
+    return usual;
+}

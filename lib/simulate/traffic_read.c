@@ -1,0 +1,246 @@
+#include "traffic_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decimal.h"
+
+#define DAY_NS UINT64_C(86400000000000)
+#define CALLS_PER_S_MAX 1e6
+
+/* ---- durations ---- */
+
+static int
+read_duration(const char *text, uint64_t most_ns, uint64_t *out, char *why,
+              size_t size)
+{
+    const char *reason;
+    char hint[64] = "";
+    uint64_t ns;
+
+    if (duration_read(text, &ns, &reason, hint, sizeof hint) != 0) {
+        snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
+                 hint, *hint ? "?)" : "");
+        return -1;
+    }
+    if (ns > most_ns) {
+        snprintf(why, size, "%.40s: at most %s", text,
+                 duration_write(most_ns, hint, sizeof hint));
+        return -1;
+    }
+    *out = ns;
+    return 0;
+}
+
+int
+traffic_read_for(const char *text, struct traffic *out, char *why, size_t size)
+{
+    uint64_t ns;
+
+    if (read_duration(text, DURATION_MAX, &ns, why, size) != 0) {
+        return -1;
+    }
+    if (ns < TRAFFIC_SLICES * 1000) {
+        snprintf(why, size, "%.40s: at least 1ms", text);
+        return -1;
+    }
+    out->for_ns = ns;
+    return 0;
+}
+
+static int
+read_between(const char *text, const char *dots, struct traffic_time *out,
+             char *why, size_t size)
+{
+    struct traffic_time t = {.form = TRAFFIC_BETWEEN};
+    char from[64];
+
+    snprintf(from, sizeof from, "%.*s", (int)(dots - text), text);
+    from[strcspn(from, " ")] = '\0';
+    dots += 2 + strspn(dots + 2, " ");
+    if (read_duration(from, DAY_NS, &t.ns, why, size) != 0 ||
+        read_duration(dots, DAY_NS, &t.to_ns, why, size) != 0) {
+        return -1;
+    }
+    if (t.to_ns < t.ns) {
+        snprintf(why, size, "%.40s: the shorter time comes first", text);
+        return -1;
+    }
+    *out = t;
+    return 0;
+}
+
+int
+traffic_read_time(const char *text, struct traffic_time *out, char *why,
+                  size_t size)
+{
+    static const char word[] = "exponential ";
+    struct traffic_time t = {.form = TRAFFIC_FIXED};
+    const char *dots = strstr(text, "..");
+
+    if (dots) {
+        return read_between(text, dots, out, why, size);
+    }
+    if (strncmp(text, word, sizeof word - 1) == 0) {
+        t.form = TRAFFIC_EXPONENTIAL;
+        text += sizeof word - 1;
+    }
+    if (read_duration(text, DAY_NS, &t.ns, why, size) != 0) {
+        return -1;
+    }
+    *out = t;
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static double
+seconds_of(char unit)
+{
+    return unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
+}
+
+int
+traffic_read_calls(const char *text, struct traffic *out, char *why,
+                   size_t size)
+{
+    const char *at = text;
+    struct decimal number;
+    double rate;
+    bool even;
+
+    if (decimal_read(&at, &number) != 0 || *at != '/' ||
+        seconds_of(at[1]) <= 0 || (at[2] && at[2] != ' ')) {
+        snprintf(why, size, "%.40s: calls are written 200/s, or 6000/m", text);
+        return -1;
+    }
+    rate = decimal_value(number) / seconds_of(at[1]);
+    at += 2 + strspn(at + 2, " ");
+    even = strcmp(at, "even") == 0;
+    if (*at && !even) {
+        snprintf(why, size, "%.40s: after the rate comes even, or nothing",
+                 text);
+        return -1;
+    }
+    if (rate <= 0 || rate > CALLS_PER_S_MAX) {
+        snprintf(why, size, "%.40s: more than none, at most 1000000/s", text);
+        return -1;
+    }
+    out->calls_per_s = rate;
+    out->even = even;
+    return 0;
+}
+
+/* ---- failures ---- */
+
+/* "30%" or "30% until 20s", alone in `text`. */
+static int
+read_share(const char *text, struct traffic_share *out, char *why, size_t size)
+{
+    static const char word[] = "until";
+    const char *at = text;
+    struct decimal number;
+
+    out->until_ns = DURATION_NONE;
+    if (decimal_read(&at, &number) != 0 || *at != '%') {
+        snprintf(why, size, "%.40s: a share is written 30%%, or 30%% until 20s",
+                 text);
+        return -1;
+    }
+    out->share = decimal_value(number) / 100;
+    if (out->share > 1) {
+        snprintf(why, size, "%.40s: at most 100%%", text);
+        return -1;
+    }
+    at++;
+    at += strspn(at, " ");
+    if (*at == '\0') {
+        return 0;
+    }
+    if (strncmp(at, word, sizeof word - 1) != 0 || at[sizeof word - 1] != ' ') {
+        snprintf(why, size, "%.40s: after the share comes until, and a time",
+                 text);
+        return -1;
+    }
+    at += sizeof word - 1;
+    at += strspn(at, " ");
+    return read_duration(at, DURATION_MAX, &out->until_ns, why, size);
+}
+
+/* Each part but the last one has an end, later than that of the one before. */
+static int
+check_order(const char *text, const struct traffic_share *part, int count,
+            bool last, char *why, size_t size)
+{
+    uint64_t before = count ? part[-1].until_ns : 0;
+
+    if (last && part->until_ns != DURATION_NONE) {
+        snprintf(why, size,
+                 "%.40s: and then? Add what follows, as in %.40s, 0%%", text,
+                 text);
+        return -1;
+    }
+    if (!last && part->until_ns == DURATION_NONE) {
+        snprintf(why, size, "%.40s: until when? Only the last share has no end",
+                 text);
+        return -1;
+    }
+    if (part->until_ns <= before) {
+        snprintf(why, size, "%.40s: each end is later than the one before",
+                 text);
+        return -1;
+    }
+    return 0;
+}
+
+int
+traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
+{
+    struct traffic_share parts[TRAFFIC_SHARES] = {{0}};
+    bool last = false;
+
+    for (int i = 0; !last; i++) {
+        size_t length = strcspn(text, ",");
+        char part[64];
+        int end;
+
+        if (i == TRAFFIC_SHARES || length >= sizeof part) {
+            snprintf(why, size, "%.40s: that is too long", text);
+            return -1;
+        }
+        last = text[length] == '\0';
+        end = snprintf(part, sizeof part, "%.*s", (int)length, text);
+        while (end > 0 && part[end - 1] == ' ') {
+            part[--end] = '\0';
+        }
+        if (read_share(part, &parts[i], why, size) != 0 ||
+            check_order(part, &parts[i], i, last, why, size) != 0) {
+            return -1;
+        }
+        text += length + !last;
+        text += strspn(text, " ");
+    }
+    memcpy(out->fail, parts, sizeof parts);
+    return 0;
+}
+
+int
+traffic_read_outcome(const char *text, struct traffic *out, char *why,
+                     size_t size)
+{
+    const char *reason;
+    char hint[64] = "";
+    struct bide_outcome o;
+
+    if (outcome_read(text, &o, &reason, hint, sizeof hint) != 0) {
+        snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
+                 hint, *hint ? "?)" : "");
+        return -1;
+    }
+    if (outcome_is_success(o)) {
+        snprintf(why, size, "%.40s: that is no failure", text);
+        return -1;
+    }
+    out->failure = o;
+    return 0;
+}

@@ -1,0 +1,488 @@
+/* In bits, as few as they may be: a minute of ten calls takes fifteen bytes.
+ * A number x is written as the Elias gamma code of x + 1 (so many zeros as
+ * there are bits after its first one, then the number: 0 is "1", 1 is "010"); a
+ * large one as the delta code (that first part itself in gamma); what a
+ * histogram holds in Rice codes (x >> k ones and a zero, then k bits), whose k
+ * fits its mean.
+ *
+ *   counters    how many are not 0, then for each: how many it leaves out,
+ *               its count - 1, large
+ *   guard       0: all zero; or 1 and each of FIGURES_GUARD
+ *   succeeded, failed   how many buckets are not 0, and if any: the first one
+ *               in 10 bits, k of the gaps, k of the counts, and for each: how
+ *               many it leaves out, its count - 1
+ *   outcomes    how many, then for each: id, count
+ *
+ * and zeros up to a whole byte. */
+#include "figures.h"
+
+#include <string.h>
+
+#include "rule/histogram.h"
+
+static uint64_t
+sum_of(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* ---- adding ---- */
+
+static void
+add_all(uint64_t *sums, const uint64_t *counts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sums[i] = sum_of(sums[i], counts[i]);
+    }
+}
+
+void
+figures_add_outcome(struct figures *f, uint32_t id, uint64_t count)
+{
+    uint32_t i = 0;
+
+    if (count == 0) {
+        return;
+    }
+    while (i < f->outcome_count && f->outcome[i].id != id) {
+        i++;
+    }
+    if (i == FIGURES_OUTCOMES) {
+        i = FIGURES_OUTCOMES - 1; /* the last one becomes all others */
+        f->outcome[i].id = 0;
+    } else if (i == f->outcome_count) {
+        f->outcome_count++;
+        f->outcome[i] = (struct figures_outcome){id, 0};
+    }
+    f->outcome[i].count = sum_of(f->outcome[i].count, count);
+}
+
+void
+figures_add(struct figures *sum, const struct figures *f)
+{
+    add_all(sum->counter, f->counter, COUNTER_ROOM);
+    add_all(sum->succeeded, f->succeeded, HISTOGRAM_BUCKETS);
+    add_all(sum->failed, f->failed, HISTOGRAM_BUCKETS);
+#define X(field, name) sum->field = sum_of(sum->field, f->field);
+    FIGURES_GUARD(X)
+#undef X
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        figures_add_outcome(sum, f->outcome[i].id, f->outcome[i].count);
+    }
+}
+
+/* ---- differences ---- */
+
+static uint64_t
+more(uint64_t before, uint64_t now)
+{
+    return now > before ? now - before : 0;
+}
+
+static void
+between(const uint64_t *before, const uint64_t *now, uint64_t *out,
+        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = more(before[i], now[i]);
+    }
+}
+
+static uint64_t
+outcome_count(const struct figures *f, uint32_t id)
+{
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        if (f->outcome[i].id == id) {
+            return f->outcome[i].count;
+        }
+    }
+    return 0;
+}
+
+void
+figures_between(const struct figures *before, const struct figures *now,
+                struct figures *out)
+{
+    memset(out, 0, sizeof(*out));
+    between(before->counter, now->counter, out->counter, COUNTER_ROOM);
+    between(before->succeeded, now->succeeded, out->succeeded,
+            HISTOGRAM_BUCKETS);
+    between(before->failed, now->failed, out->failed, HISTOGRAM_BUCKETS);
+#define X(field, name) out->field = more(before->field, now->field);
+    FIGURES_GUARD(X)
+#undef X
+    for (uint32_t i = 0; i < now->outcome_count; i++) {
+        uint32_t id = now->outcome[i].id;
+
+        figures_add_outcome(
+            out, id, more(outcome_count(before, id), now->outcome[i].count));
+    }
+}
+
+static bool
+all_zero(const uint64_t *counts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+figures_none(const struct figures *f)
+{
+#define X(field, name) | f->field
+    return !(0 FIGURES_GUARD(X)) && f->outcome_count == 0 &&
+           all_zero(f->counter, COUNTER_ROOM) &&
+           all_zero(f->succeeded, HISTOGRAM_BUCKETS) &&
+           all_zero(f->failed, HISTOGRAM_BUCKETS);
+#undef X
+}
+
+/* ---- bits ---- */
+
+/* A count takes at most 127 bits, what is left out before it one or few. */
+_Static_assert((COUNTER_ROOM + 2 * HISTOGRAM_BUCKETS + FIGURES_OUTCOMES + 8) *
+                           16 +
+                       2 * HISTOGRAM_BUCKETS + 8 * FIGURES_OUTCOMES <
+                   FIGURES_BYTES,
+               "all of it always fits");
+
+enum { FIRST_BITS = 10 };
+_Static_assert(HISTOGRAM_BUCKETS <= 1 << FIRST_BITS, "put_histogram");
+
+struct bits {
+    uint8_t *out;
+    const uint8_t *in;
+    size_t at, end; /* in bits */
+    bool bad;
+};
+
+/* The low `count` bits, the highest first. */
+static void
+put_bits(struct bits *b, uint64_t value, unsigned count)
+{
+    if (count > b->end - b->at) {
+        b->bad = true;
+        return;
+    }
+    while (count > 0) {
+        unsigned room = 8 - b->at % 8, take = count < room ? count : room;
+        uint64_t part = value >> (count - take) & ((1u << take) - 1);
+
+        if (room == 8) {
+            b->out[b->at / 8] = 0;
+        }
+        b->out[b->at / 8] |= (uint8_t)(part << (room - take));
+        b->at += take;
+        count -= take;
+    }
+}
+
+static uint64_t
+get_bits(struct bits *b, unsigned count)
+{
+    uint64_t value = 0;
+
+    if (b->bad || count > b->end - b->at) {
+        b->bad = true;
+        return 0;
+    }
+    while (count > 0) {
+        unsigned room = 8 - b->at % 8, take = count < room ? count : room;
+        unsigned byte = b->in[b->at / 8];
+
+        value = value << take | (byte >> (room - take) & ((1u << take) - 1));
+        b->at += take;
+        count -= take;
+    }
+    return value;
+}
+
+static void
+put(struct bits *b, uint64_t number)
+{
+    uint64_t plus = number == UINT64_MAX ? number : number + 1;
+    unsigned after = 63 - (unsigned)__builtin_clzll(plus);
+
+    put_bits(b, 0, after);
+    put_bits(b, plus, after + 1);
+}
+
+static uint64_t
+get(struct bits *b)
+{
+    unsigned after = 0;
+
+    while (!b->bad && get_bits(b, 1) == 0) {
+        if (++after > 63) {
+            b->bad = true;
+        }
+    }
+    return b->bad ? 0 : (1ull << after | get_bits(b, after)) - 1;
+}
+
+/* Elias delta: for numbers that may well be large. */
+static void
+put_large(struct bits *b, uint64_t number)
+{
+    uint64_t plus = number == UINT64_MAX ? number : number + 1;
+    unsigned after = 63 - (unsigned)__builtin_clzll(plus);
+
+    put(b, after);
+    put_bits(b, after ? plus & (UINT64_MAX >> (64 - after)) : 0, after);
+}
+
+static uint64_t
+get_large(struct bits *b)
+{
+    uint64_t after = get(b);
+
+    if (after > 63) {
+        b->bad = true;
+        return 0;
+    }
+    return (1ull << after | get_bits(b, (unsigned)after)) - 1;
+}
+
+/* A number far above the mean comes after so many ones in another code. */
+enum { RICE_ONES = 20, RICE_K_MAX = 40 };
+
+static unsigned
+rice_k(uint64_t sum, uint64_t count)
+{
+    uint64_t mean = count > 0 ? sum / count : 0;
+    unsigned k = mean > 0 ? 63 - (unsigned)__builtin_clzll(mean) : 0;
+
+    return k < RICE_K_MAX ? k : RICE_K_MAX;
+}
+
+static void
+put_rice(struct bits *b, unsigned k, uint64_t number)
+{
+    uint64_t ones = number >> k;
+
+    if (ones >= RICE_ONES) {
+        put_bits(b, (1u << RICE_ONES) - 1, RICE_ONES);
+        put_large(b, number);
+        return;
+    }
+    put_bits(b, ((1u << ones) - 1) << 1, (unsigned)ones + 1);
+    put_bits(b, number & ((1ull << k) - 1), k);
+}
+
+static uint64_t
+get_rice(struct bits *b, unsigned k)
+{
+    uint64_t ones = 0;
+
+    while (ones < RICE_ONES && get_bits(b, 1)) {
+        ones++;
+    }
+    return ones == RICE_ONES ? get_large(b) : ones << k | get_bits(b, k);
+}
+
+/* ---- writing ---- */
+
+static void
+put_sparse(struct bits *b, const uint64_t *counts, size_t count)
+{
+    size_t next = 0, some = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        some += counts[i] != 0;
+    }
+    put(b, some);
+    for (size_t i = 0; some > 0; i++) {
+        if (counts[i]) {
+            put(b, i - next);
+            put_large(b, counts[i] - 1);
+            next = i + 1;
+            some--;
+        }
+    }
+}
+
+static void
+put_histogram(struct bits *b, const uint64_t counts[HISTOGRAM_BUCKETS])
+{
+    size_t some = 0, first = 0, next;
+    uint64_t gaps = 0, sum = 0;
+    unsigned gap_k, count_k;
+
+    for (size_t i = HISTOGRAM_BUCKETS; i-- > 0;) {
+        if (counts[i]) {
+            gaps += some > 0 ? first - i - 1 : 0;
+            sum = sum_of(sum, counts[i] - 1);
+            first = i;
+            some++;
+        }
+    }
+    put(b, some);
+    if (some == 0) {
+        return;
+    }
+    gap_k = rice_k(gaps, some);
+    count_k = rice_k(sum, some);
+    put_bits(b, first, FIRST_BITS);
+    put(b, gap_k);
+    put(b, count_k);
+    for (next = first; some > 0; some--) {
+        size_t i = next;
+
+        while (!counts[i]) {
+            i++;
+        }
+        put_rice(b, gap_k, i - next);
+        put_rice(b, count_k, counts[i] - 1);
+        next = i + 1;
+    }
+}
+
+static void
+put_all(struct bits *b, const struct figures *f)
+{
+#define X(field, name) | f->field
+    bool guard = (0 FIGURES_GUARD(X)) != 0;
+#undef X
+
+    put_sparse(b, f->counter, COUNTER_ROOM);
+    put(b, guard);
+    if (guard) {
+#define X(field, name) put(b, f->field);
+        FIGURES_GUARD(X)
+#undef X
+    }
+    put_histogram(b, f->succeeded);
+    put_histogram(b, f->failed);
+    put(b, f->outcome_count);
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        put(b, f->outcome[i].id);
+        put(b, f->outcome[i].count);
+    }
+}
+
+size_t
+figures_write(const struct figures *f, uint8_t *out)
+{
+    struct bits b = {.out = out, .end = (size_t)FIGURES_BYTES * 8};
+
+    put_all(&b, f);
+    return (b.at + 7) / 8;
+}
+
+/* ---- reading ---- */
+
+static void
+get_sparse(struct bits *b, uint64_t *counts, size_t count)
+{
+    uint64_t some = get(b);
+    size_t next = 0;
+
+    for (; some > 0 && !b->bad; some--) {
+        uint64_t gap = get(b), n = get_large(b);
+
+        if (gap >= count - next) {
+            b->bad = true;
+        }
+        if (!b->bad) {
+            next += (size_t)gap;
+            counts[next++] = n + 1;
+        }
+    }
+}
+
+static void
+get_histogram(struct bits *b, uint64_t counts[HISTOGRAM_BUCKETS])
+{
+    uint64_t some = get(b), next, gap_k, count_k;
+
+    if (some == 0) {
+        return;
+    }
+    next = get_bits(b, FIRST_BITS);
+    gap_k = get(b);
+    count_k = get(b);
+    if (gap_k > RICE_K_MAX || count_k > RICE_K_MAX ||
+        next >= HISTOGRAM_BUCKETS) {
+        b->bad = true;
+    }
+    for (; some > 0 && !b->bad; some--) {
+        uint64_t gap = get_rice(b, (unsigned)gap_k);
+        uint64_t n = get_rice(b, (unsigned)count_k);
+
+        if (gap >= HISTOGRAM_BUCKETS - next) {
+            b->bad = true;
+        }
+        if (!b->bad) {
+            next += gap;
+            counts[next++] = n + 1;
+        }
+    }
+}
+
+bool
+figures_read(const uint8_t *bytes, size_t length, struct figures *out)
+{
+    struct bits b = {.in = bytes, .end = length * 8};
+    uint64_t outcomes;
+
+    memset(out, 0, sizeof(*out));
+    get_sparse(&b, out->counter, COUNTER_ROOM);
+    if (get(&b)) {
+#define X(field, name) out->field = get(&b);
+        FIGURES_GUARD(X)
+#undef X
+    }
+    get_histogram(&b, out->succeeded);
+    get_histogram(&b, out->failed);
+    outcomes = get(&b);
+    if (outcomes > FIGURES_OUTCOMES) {
+        return false;
+    }
+    for (uint32_t i = 0; i < outcomes; i++) {
+        out->outcome[i].id = (uint32_t)get(&b);
+        out->outcome[i].count = get(&b);
+    }
+    out->outcome_count = (uint32_t)outcomes;
+    return !b.bad && b.end - b.at < 8;
+}
+
+/* ---- sums ---- */
+
+uint64_t
+figures_exhausted(const struct figures *f)
+{
+    return sum_of(
+        sum_of(f->counter[COUNTER_ABORTED], f->counter[COUNTER_DEFERRED]),
+        f->counter[COUNTER_DROPPED]);
+}
+
+uint64_t
+figures_calls(const struct figures *f)
+{
+    uint64_t calls =
+        sum_of(histogram_count(f->succeeded), figures_exhausted(f));
+
+    calls = sum_of(calls, f->counter[COUNTER_REFUSED]);
+    calls = sum_of(calls, f->counter[COUNTER_REJECTED]);
+    return sum_of(calls, f->counter[COUNTER_CANCELLED]);
+}
+
+uint64_t
+figures_attempts(const struct figures *f)
+{
+    return sum_of(histogram_count(f->succeeded), histogram_count(f->failed));
+}
+
+uint64_t
+figures_at_ns(const struct figures *f, double share)
+{
+    uint64_t both[HISTOGRAM_BUCKETS];
+
+    memcpy(both, f->succeeded, sizeof(both));
+    add_all(both, f->failed, HISTOGRAM_BUCKETS);
+    return histogram_at_ns(both, share);
+}

@@ -1,0 +1,410 @@
+#include "store/pages/pages_file.h"
+#include "history_inside.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/seal.h"
+
+enum { READ_TRIES = 100, NAMES_MAX = 64 * 1024 * 1024 };
+
+int
+history_read(struct history *h, history_body_fn *body, void *arg)
+{
+    for (int i = 0; i < READ_TRIES; i++) {
+        struct snapshot s;
+        int rc = pages_begin(h->pages, &s), end;
+
+        if (rc) {
+            return rc;
+        }
+        rc = body(arg, &s);
+        end = pages_end(&s);
+        if (end != PAGES_AGAIN) {
+            return end ? end : rc;
+        }
+    }
+    return BIDE_ELOCKED;
+}
+
+/* ---- state ---- */
+
+/* BIDE_EDAMAGED: it is lost, the rest may be there. */
+static int
+read_state(const struct snapshot *s, struct history_state *out)
+{
+    struct history_state found;
+    const uint8_t *value;
+    size_t length;
+    void *bytes;
+    int rc = pages_get(s, "state", "m", 1, &bytes, &length);
+
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("the history has lost its state");
+    }
+    if (rc) {
+        return rc;
+    }
+    value = seal_read("m", 1, bytes, length, &length);
+    if (value && length == sizeof(found)) {
+        memcpy(&found, value, sizeof(found));
+    } else {
+        rc = pages_damaged("the history's state is damaged");
+    }
+    free(bytes);
+    if (!rc && found.format != HISTORY_FORMAT) {
+        pages_damaged("the history's format is %u, this bide knows %d",
+                      found.format, HISTORY_FORMAT);
+        rc = BIDE_EFORMAT;
+    }
+    if (!rc && s->txn > 1 && found.commit != s->txn) {
+        rc = pages_damaged("the history's state is of earlier");
+    }
+    if (!rc) {
+        *out = found;
+    }
+    return rc;
+}
+
+static int
+see_id(void *arg, const void *key, size_t key_length, const void *value,
+       size_t value_length)
+{
+    struct history_state *state = arg;
+    const uint8_t *bytes;
+    uint32_t id;
+    size_t length;
+
+    bytes = seal_read(key, key_length, value, value_length, &length);
+    if (bytes && length == sizeof(struct form_name)) {
+        memcpy(&id, bytes, sizeof(id));
+        if (id >= state->next_id && id < NAMES_MAX) {
+            state->next_id = id + 1;
+        }
+    }
+    return 0;
+}
+
+static int
+see_end(void *arg, const void *key, size_t key_length, const void *value,
+        size_t value_length)
+{
+    struct history_state *state = arg;
+    uint64_t end = form_block_end(key, key_length);
+
+    (void)value;
+    (void)value_length;
+    state->last_ns = end > state->last_ns ? end : state->last_ns;
+    return 0;
+}
+
+/* What can be said of it by what else is there. */
+static int
+guess_state(const struct snapshot *s, struct history_state *out)
+{
+    uint64_t damaged = 0;
+    int rc;
+
+    *out = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+    rc = pages_walk_whole(s, "names", NULL, 0, see_id, out, &damaged);
+    if (rc) {
+        return rc;
+    }
+    rc = pages_walk_whole(s, "minutes", NULL, 0, see_end, out, &damaged);
+    return rc;
+}
+
+/* ---- names ---- */
+
+static bool
+take_name(const uint8_t *key, size_t length, struct history_name *out)
+{
+    const uint8_t *end;
+
+    memset(out, 0, sizeof(*out));
+    if (length < 2 || (key[0] != 'c' && key[0] != 'o')) {
+        return false;
+    }
+    out->kind = (char)key[0];
+    key++;
+    length--;
+    end = memchr(key, '\0', length);
+    if ((out->kind == 'c') != (end != NULL)) {
+        return false;
+    }
+    if (end) {
+        size_t scope = length - (size_t)(end - key) - 1;
+
+        if (scope > BIDE_NAME_MAX) {
+            return false;
+        }
+        memcpy(out->scope, end + 1, scope);
+        length = (size_t)(end - key);
+    }
+    if (length >= sizeof(out->name)) {
+        return false;
+    }
+    memcpy(out->name, key, length);
+    return true;
+}
+
+/* What can not be read stays without a name. */
+static int
+see_name(void *arg, const void *key, size_t key_length, const void *value,
+         size_t value_length)
+{
+    struct history *h = arg;
+    struct history_name name;
+    const uint8_t *bytes;
+    uint32_t id;
+    size_t length;
+
+    bytes = seal_read(key, key_length, value, value_length, &length);
+    id = h->names;
+    if (bytes && length == sizeof(struct form_name)) {
+        memcpy(&id, bytes, sizeof(id));
+    }
+    if (id < h->names && take_name(key, key_length, &name)) {
+        h->name[id] = name;
+    } else {
+        h->unreadable++;
+    }
+    return 0;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct history_name *const *x = a, *const *y = b;
+    int order = (*x)->kind - (*y)->kind;
+
+    order = order ? order : strcmp((*x)->name, (*y)->name);
+    return order ? order : strcmp((*x)->scope, (*y)->scope);
+}
+
+static int
+sort_names(struct history *h)
+{
+    free(h->sorted);
+    h->sorted_count = 0;
+    h->sorted = calloc((size_t)h->names + 1, sizeof(*h->sorted));
+    if (!h->sorted) {
+        return BIDE_ENOMEM;
+    }
+    for (uint32_t i = 0; i < h->names; i++) {
+        if (h->name[i].kind) {
+            h->sorted[h->sorted_count++] = &h->name[i];
+        }
+    }
+    qsort(h->sorted, h->sorted_count, sizeof(*h->sorted), compare_names);
+    return 0;
+}
+
+static int
+read_names(struct history *h, const struct snapshot *s)
+{
+    struct history_name *longer =
+        calloc((size_t)h->state.next_id + 1, sizeof(*longer));
+    int rc;
+
+    if (!longer) {
+        return BIDE_ENOMEM;
+    }
+    free(h->name);
+    h->name = longer;
+    h->names = h->state.next_id;
+    h->unreadable = 0;
+    rc = pages_walk_whole(s, "names", NULL, 0, see_name, h, &h->unreadable);
+    if (!rc || rc == BIDE_ENOPOLICY) {
+        rc = sort_names(h);
+    }
+    if (rc) {
+        h->names = 0; /* again at the next look */
+    }
+    return rc;
+}
+
+static int
+refresh(void *arg, const struct snapshot *s)
+{
+    struct history *h = arg;
+    struct history_state state;
+    int rc = read_state(s, &state);
+    bool lost = rc == BIDE_EDAMAGED;
+
+    if (lost && h->state_lost && h->txn == s->txn) {
+        return 0;
+    }
+    if (lost) {
+        rc = guess_state(s, &state);
+    }
+    if (!rc && state.next_id > NAMES_MAX) {
+        rc = pages_damaged("the history has too many names");
+    }
+    if (rc) {
+        return rc;
+    }
+    h->state = state;
+    h->state_lost = lost;
+    h->txn = s->txn;
+    return state.next_id == h->names && h->name ? 0 : read_names(h, s);
+}
+
+int
+history_refresh(struct history *h)
+{
+    return history_read(h, refresh, h);
+}
+
+/* ---- opening ---- */
+
+int
+history_open(const char *dir, struct history **out)
+{
+    struct history *h = calloc(1, sizeof(*h));
+    char *path = NULL;
+    int rc;
+
+    if (!h || asprintf(&path, "%s/" HISTORY_FILE, dir) < 0) {
+        free(h);
+        return BIDE_ENOMEM;
+    }
+    rc = pages_open(path, &h->pages);
+    free(path);
+    if (!rc) {
+        rc = history_refresh(h);
+    }
+    if (rc) {
+        history_close(h);
+        return rc;
+    }
+    *out = h;
+    return 0;
+}
+
+void
+history_close(struct history *h)
+{
+    if (!h) {
+        return;
+    }
+    pages_close(h->pages);
+    free(h->name);
+    free(h->sorted);
+    free(h);
+}
+
+int
+history_known(struct history *h, struct history_known *out)
+{
+    struct pages_stamp stamp;
+    int rc = history_refresh(h);
+
+    if (!rc) {
+        rc = pages_look(h->pages, &stamp);
+    }
+    if (rc) {
+        return rc;
+    }
+    *out = (struct history_known){
+        .last_ns = h->state.last_ns,
+        .minutes_from_ns = h->state.minutes_from_ns,
+        .hours_from_ns = h->state.hours_from_ns,
+        .state_lost = h->state_lost,
+        .lost = h->state.lost,
+        .unreadable = h->state.unreadable,
+        .names_damaged = h->unreadable,
+        .bytes = stamp.size,
+    };
+    for (uint32_t i = 0; i < h->names; i++) {
+        out->cells += h->name[i].kind == 'c';
+    }
+    return 0;
+}
+
+/* ---- names and bases ---- */
+
+const char *
+history_outcome(const struct history *h, uint32_t id)
+{
+    return id && id < h->names && h->name[id].kind == 'o' ? h->name[id].name
+                                                          : "other";
+}
+
+static uint32_t
+find_id(const struct history *h, char kind, const char *name, const char *scope)
+{
+    struct history_name wanted = {.kind = kind}, *key = &wanted, **found;
+
+    snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+    snprintf(wanted.scope, sizeof(wanted.scope), "%s", scope);
+    if (h->sorted_count == 0) {
+        return 0;
+    }
+    found = bsearch(&key, h->sorted, h->sorted_count, sizeof(*h->sorted),
+                    compare_names);
+    return found ? (uint32_t)(*found - h->name) : 0;
+}
+
+uint32_t
+history_outcome_id(const struct history *h, const char *name)
+{
+    return strcmp(name, "other") == 0 ? 0 : find_id(h, 'o', name, "");
+}
+
+struct base_wanted {
+    struct history *history;
+    uint64_t live_begun_ns;
+    const char *name, *scope;
+    struct figures *out;
+};
+
+static int
+read_base(void *arg, const struct snapshot *s)
+{
+    struct base_wanted *w = arg;
+    uint8_t key[4];
+    struct form_base base;
+    const uint8_t *value;
+    size_t length;
+    void *bytes;
+    uint32_t id;
+    int rc = refresh(w->history, s);
+
+    if (!rc && w->history->state_lost) {
+        return pages_damaged("the history's state is damaged");
+    }
+    if (rc || w->history->state.live_begun_ns != w->live_begun_ns) {
+        return rc;
+    }
+    id = find_id(w->history, 'c', w->name, w->scope);
+    if (!id) {
+        return 0;
+    }
+    rc = pages_get(s, "base", key, form_id_key(id, key), &bytes, &length);
+    if (rc == BIDE_ENOPOLICY && w->history->state.flags & HISTORY_BASES_LOST) {
+        return pages_damaged("a base of the history is lost");
+    }
+    if (rc) {
+        return rc == BIDE_ENOPOLICY ? 0 : rc;
+    }
+    value = seal_read(key, sizeof(key), bytes, length, &length);
+    if (!value || !form_base_read(value, length, &base) ||
+        !figures_read(base.now, base.now_length, w->out)) {
+        rc = pages_damaged("a base of the history is damaged");
+    }
+    free(bytes);
+    return rc;
+}
+
+int
+history_base(struct history *h, uint64_t live_begun_ns, const char *name,
+             const char *scope, struct figures *out)
+{
+    struct base_wanted w = {h, live_begun_ns, name, scope, out};
+
+    memset(out, 0, sizeof(*out));
+    return history_read(h, read_base, &w);
+}

@@ -1,0 +1,449 @@
+/* Going through what was recorded.  Records are copied by the chunk, so that a
+ * visit of any length works on what one reading has found to be whole. */
+#include "history_inside.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/seal.h"
+
+enum { CHUNK = 256 * 1024, KEY_ROOM = 64, FULL = 1 };
+
+struct chunk {
+    const char *db;
+    uint8_t from[KEY_ROOM], until[KEY_ROOM]; /* until: not included */
+    size_t from_length, until_length;
+    uint8_t *bytes; /* key length, value length, key, value; ... */
+    size_t length;
+    uint8_t next[KEY_ROOM]; /* when full: the first that found no room */
+    size_t next_length;
+    bool full;
+    uint64_t damaged;
+};
+
+struct lengths {
+    uint32_t key, value;
+};
+
+static int
+compare(const void *a, size_t a_length, const void *b, size_t b_length)
+{
+    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+static int
+collect_one(void *arg, const void *key, size_t key_length, const void *value,
+            size_t value_length)
+{
+    struct chunk *c = arg;
+    struct lengths lengths = {(uint32_t)key_length, (uint32_t)value_length};
+    size_t need = sizeof(lengths) + key_length + value_length;
+    uint8_t *to = c->bytes + c->length;
+
+    if (compare(key, key_length, c->until, c->until_length) >= 0) {
+        return FULL; /* the end */
+    }
+    if (need > CHUNK || key_length > KEY_ROOM) {
+        return 0; /* that is none of ours */
+    }
+    if (need > CHUNK - c->length) {
+        c->full = true;
+        memcpy(c->next, key, key_length);
+        c->next_length = key_length;
+        return FULL;
+    }
+    memcpy(to, &lengths, sizeof(lengths));
+    memcpy(to + sizeof(lengths), key, key_length);
+    memcpy(to + sizeof(lengths) + key_length, value, value_length);
+    c->length += need;
+    return 0;
+}
+
+static int
+collect(void *arg, const struct snapshot *s)
+{
+    struct chunk *c = arg;
+    int rc;
+
+    c->length = 0;
+    c->full = false;
+    c->damaged = 0;
+    rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_one, c,
+                          &c->damaged);
+    return rc == FULL || rc == BIDE_ENOPOLICY ? 0 : rc;
+}
+
+/* ---- a way through many chunks ---- */
+
+typedef int see_fn(void *arg, const uint8_t *key, size_t key_length,
+                   const uint8_t *value, size_t value_length);
+
+static int
+see_chunk(struct chunk *c, see_fn *see, void *arg)
+{
+    size_t at = 0;
+    int rc = 0;
+
+    while (at < c->length && !rc) {
+        struct lengths l;
+        const uint8_t *key = c->bytes + at + sizeof(l);
+
+        memcpy(&l, c->bytes + at, sizeof(l));
+        at += sizeof(l) + l.key + l.value;
+        rc = see(arg, key, l.key, key + l.key, l.value);
+    }
+    return rc;
+}
+
+static int
+each_record(struct history *h, struct chunk *c, see_fn *see, void *arg,
+            uint64_t *damaged)
+{
+    int rc = 0;
+
+    c->bytes = malloc(CHUNK);
+    if (!c->bytes) {
+        return BIDE_ENOMEM;
+    }
+    do {
+        rc = history_read(h, collect, c);
+        if (rc == BIDE_EDAMAGED) {
+            *damaged += 1; /* all of it: others may still be read */
+            rc = 0;
+            break;
+        }
+        *damaged += c->damaged;
+        rc = rc ? rc : see_chunk(c, see, arg);
+        memcpy(c->from, c->next, c->next_length);
+        c->from_length = c->next_length;
+    } while (!rc && c->full);
+    free(c->bytes);
+    c->bytes = NULL;
+    return rc;
+}
+
+/* ---- intervals ---- */
+
+struct walk {
+    struct history *history;
+    const struct history_range *range;
+    history_visit_fn *visit;
+    void *arg;
+    uint64_t *damaged;
+    bool hour;
+    struct figures figures;
+};
+
+static int
+see_entry(struct walk *w, const struct form_block *b,
+          const struct form_entry *e)
+{
+    const struct history *h = w->history;
+    struct history_interval i = {.version = e->version,
+                                 .begin_ns = b->begin_ns,
+                                 .end_ns = b->end_ns,
+                                 .hour = w->hour,
+                                 .figures = &w->figures};
+
+    if (e->id >= h->names || h->name[e->id].kind != 'c') {
+        *w->damaged += 1; /* its name is lost */
+        return 0;
+    }
+    i.name = h->name[e->id].name;
+    i.scope = h->name[e->id].scope;
+    if (w->range->name && strcmp(i.name, w->range->name) != 0) {
+        return 0;
+    }
+    if (!figures_read(e->bytes, e->length, &w->figures)) {
+        *w->damaged += 1;
+        return 0;
+    }
+    return w->visit(w->arg, &i);
+}
+
+static int
+see_block(void *arg, const uint8_t *key, size_t key_length,
+          const uint8_t *value, size_t value_length)
+{
+    struct walk *w = arg;
+    struct form_block block;
+    struct form_entry entry;
+    size_t length;
+    const uint8_t *bytes =
+        seal_read(key, key_length, value, value_length, &length);
+    int rc = 0;
+
+    if (!bytes || !form_block_open(bytes, length, &block)) {
+        *w->damaged += 1;
+        return 0;
+    }
+    while (!rc && form_block_next(&block, &entry)) {
+        rc = see_entry(w, &block, &entry);
+    }
+    *w->damaged += block.bad;
+    return rc;
+}
+
+/* Blocks that end after since_ns, at until_ns at the latest. */
+static int
+each_block(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
+{
+    struct chunk c = {.db = hour ? "hours" : "minutes"};
+
+    if (since_ns >= until_ns) {
+        return 0;
+    }
+    w->hour = hour;
+    c.from_length = form_block_key(since_ns + 1, 0, c.from);
+    c.until_length = form_block_key(
+        until_ns == UINT64_MAX ? until_ns : until_ns + 1, 0, c.until);
+    return each_record(w->history, &c, see_block, w, w->damaged);
+}
+
+static uint64_t
+max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Minutes to the full hour, whole hours, and minutes again; where minutes are
+ * no longer there, the hours. */
+int
+history_each(struct history *h, const struct history_range *range,
+             history_visit_fn *visit, void *arg, uint64_t *out_damaged)
+{
+    uint64_t since = range->since_ns, until = range->until_ns, over, from, to;
+    struct walk *w;
+    int rc = history_refresh(h);
+
+    if (rc) {
+        return rc;
+    }
+    w = malloc(sizeof(*w));
+    if (!w) {
+        return BIDE_ENOMEM;
+    }
+    *w = (struct walk){.history = h,
+                       .range = range,
+                       .visit = visit,
+                       .arg = arg,
+                       .damaged = out_damaged};
+    over = hour_end(h->state.last_ns);
+    over = over > HOUR_NS ? over - HOUR_NS : 0;
+    to = until / HOUR_NS * HOUR_NS;
+    to = to < over ? to : over;
+    if (range->minutes) {
+        to = to < h->state.minutes_from_ns ? to : h->state.minutes_from_ns;
+    }
+    from = since < h->state.minutes_from_ns || since > UINT64_MAX - HOUR_NS
+               ? since
+               : hour_end(since);
+    if (to <= from) {
+        rc = each_block(w, false, max(since, h->state.minutes_from_ns), until);
+    } else {
+        rc = each_block(w, false, since, from);
+        if (!rc) {
+            rc = each_block(w, true, from, to);
+        }
+        if (!rc) {
+            rc = each_block(w, false, max(to, h->state.minutes_from_ns), until);
+        }
+    }
+    free(w);
+    return rc;
+}
+
+/* ---- events ---- */
+
+struct event_walk {
+    struct history *history;
+    const char *name;
+    history_event_fn *visit;
+    void *arg;
+    uint64_t *damaged;
+};
+
+static int
+see_event(void *arg, const uint8_t *key, size_t key_length,
+          const uint8_t *value, size_t value_length)
+{
+    struct event_walk *w = arg;
+    struct history_event event = {.kind = 0};
+    const struct history_name *name;
+    uint64_t when;
+    uint32_t id = 0;
+    size_t length;
+    const uint8_t *bytes =
+        seal_read(key, key_length, value, value_length, &length);
+
+    if (key_length == EVENT_KEY) {
+        memcpy(&when, key + 1, sizeof(when));
+        memcpy(&id, key + 9, sizeof(id));
+        event.when_ns = be64toh(when);
+        id = be32toh(id);
+    }
+    if (!bytes || length < 3 || length - 3 >= sizeof(event.words) || !id ||
+        id >= w->history->names || w->history->name[id].kind != 'c') {
+        *w->damaged += 1;
+        return 0;
+    }
+    name = &w->history->name[id];
+    if (w->name && strcmp(w->name, name->name) != 0) {
+        return 0;
+    }
+    event.kind = bytes[0];
+    event.from = bytes[1];
+    event.to = bytes[2];
+    memcpy(event.words, bytes + 3, length - 3);
+    return w->visit(w->arg, name->name, name->scope, &event);
+}
+
+int
+history_each_event(struct history *h, const struct history_range *range,
+                   history_event_fn *visit, void *arg, uint64_t *out_damaged)
+{
+    struct event_walk w = {h, range->name, visit, arg, out_damaged};
+    struct chunk c = {.db = "state"};
+    int rc = history_refresh(h);
+
+    if (rc) {
+        return rc;
+    }
+    c.from_length = form_event_key(range->since_ns, 0, 0, c.from);
+    c.until_length = form_event_key(
+        range->until_ns == UINT64_MAX ? UINT64_MAX : range->until_ns + 1, 0, 0,
+        c.until);
+    return each_record(h, &c, see_event, &w, out_damaged);
+}
+
+/* ---- levels ---- */
+
+struct level_walk {
+    int (*visit)(void *arg, const char *name, const struct history_level *l);
+    void *arg;
+};
+
+static int
+see_level(void *arg, const uint8_t *key, size_t key_length,
+          const uint8_t *value, size_t value_length)
+{
+    struct level_walk *w = arg;
+    char name[BIDE_NAME_MAX + 1] = "";
+    struct history_level level = {.level = 0};
+    size_t length;
+    const uint8_t *bytes =
+        seal_read(key, key_length, value, value_length, &length);
+
+    if (!bytes || length < 9 || length - 9 >= sizeof(level.words) ||
+        key_length < 2 || key_length - 1 > BIDE_NAME_MAX) {
+        return 0; /* found anew by the next recording */
+    }
+    memcpy(name, key + 1, key_length - 1);
+    level.level = bytes[0];
+    memcpy(&level.since_ns, bytes + 1, sizeof(level.since_ns));
+    memcpy(level.words, bytes + 9, length - 9);
+    return w->visit(w->arg, name, &level);
+}
+
+int
+history_each_level(struct history *h,
+                   int (*visit)(void *arg, const char *name,
+                                const struct history_level *level),
+                   void *arg)
+{
+    struct level_walk w = {visit, arg};
+    struct chunk c = {.db = "state",
+                      .from = "n",
+                      .from_length = 1,
+                      .until = "o",
+                      .until_length = 1};
+    uint64_t damaged = 0;
+
+    return each_record(h, &c, see_level, &w, &damaged);
+}
+
+/* ---- all of it ---- */
+
+struct survey_walk {
+    struct history *history;
+    struct history_survey *out;
+    uint64_t *count, *first, *last;
+};
+
+static bool
+block_is_whole(const struct history *h, const uint8_t *bytes, size_t length)
+{
+    struct form_block block;
+    struct form_entry entry;
+    struct figures figures;
+    bool whole = form_block_open(bytes, length, &block);
+
+    while (whole && form_block_next(&block, &entry)) {
+        whole = entry.id < h->names && h->name[entry.id].kind == 'c' &&
+                figures_read(entry.bytes, entry.length, &figures);
+    }
+    return whole && !block.bad;
+}
+
+static int
+survey_block(void *arg, const uint8_t *key, size_t key_length,
+             const uint8_t *value, size_t value_length)
+{
+    struct survey_walk *w = arg;
+    uint64_t end = form_block_end(key, key_length);
+    size_t length;
+    const uint8_t *bytes =
+        seal_read(key, key_length, value, value_length, &length);
+
+    if (!end || !bytes || !block_is_whole(w->history, bytes, length)) {
+        w->out->damaged++;
+        return 0;
+    }
+    *w->count += 1;
+    *w->first = *w->first ? *w->first : end;
+    *w->last = end;
+    return 0;
+}
+
+static int
+survey_event(void *arg, const char *name, const char *scope,
+             const struct history_event *event)
+{
+    struct history_survey *out = arg;
+
+    (void)name;
+    (void)scope;
+    (void)event;
+    out->events++;
+    return 0;
+}
+
+int
+history_survey(struct history *h, struct history_survey *out)
+{
+    static const struct history_range all = {NULL, 0, UINT64_MAX, true};
+    struct survey_walk w = {h, out, &out->minutes, &out->minute_first_ns,
+                            &out->minute_last_ns};
+    struct chunk minutes = {.db = "minutes"}, hours = {.db = "hours"};
+    int rc = history_refresh(h);
+
+    *out = (struct history_survey){.damaged = h->unreadable + h->state_lost};
+    memset(minutes.until, 0xff, BLOCK_KEY);
+    minutes.until_length = BLOCK_KEY;
+    memcpy(hours.until, minutes.until, BLOCK_KEY);
+    hours.until_length = BLOCK_KEY;
+    if (!rc) {
+        rc = each_record(h, &minutes, survey_block, &w, &out->damaged);
+    }
+    w.count = &out->hours;
+    w.first = &out->hour_first_ns;
+    w.last = &out->hour_last_ns;
+    if (!rc) {
+        rc = each_record(h, &hours, survey_block, &w, &out->damaged);
+    }
+    return rc ? rc
+              : history_each_event(h, &all, survey_event, out, &out->damaged);
+}

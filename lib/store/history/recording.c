@@ -1,0 +1,559 @@
+/* A recording's beginning and end.  LMDB is opened for each and closed with it,
+ * without its own lock: ours keeps other recorders out, and readers use none.
+ */
+#include "recording_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+enum { QUICK_WAIT_MS = 200, LOCK_POLL_MS = 10 };
+
+static const char *const names[RECORDING_DATABASES] = {
+    [NAMES] = "names", [BASE] = "base",   [MINUTES] = "minutes",
+    [HOURS] = "hours", [STATE] = "state",
+};
+_Static_assert((int)RECORDING_DATABASES <= (int)LMDB_DATABASES_MAX,
+               "lmdb_open");
+
+const char *
+recording_database(int db)
+{
+    return names[db];
+}
+
+const char *
+recording_why(void)
+{
+    return place_why();
+}
+
+int
+recording_failed(struct recording *r, int rc)
+{
+    if (rc == EIO && place_full(r->dir)) {
+        rc = ENOSPC; /* how LMDB calls a write that was cut short */
+    }
+    switch (rc) {
+    case 0:
+        return 0;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return place_say(BIDE_EFULL, "%s: %s\nmake room there", r->path,
+                         mdb_strerror(rc));
+    case MDB_VERSION_MISMATCH:
+        return place_say(BIDE_EFORMAT, "%s: %s\n" ASIDE, r->path,
+                         mdb_strerror(rc));
+    default:
+        if (rc > 0) {
+            return place_failed(r->path, rc);
+        }
+        return place_say(BIDE_EDAMAGED, "%s: %s\n" ASIDE, r->path,
+                         mdb_strerror(rc));
+    }
+}
+
+int
+recording_damaged(struct recording *r, const char *what)
+{
+    return place_say(BIDE_EDAMAGED, "%s: %s is damaged\n" ASIDE, r->path, what);
+}
+
+/* ---- the lock ---- */
+
+static int
+take_lock(struct recording *r, int wait_ms)
+{
+    const struct timespec pause = {0, LOCK_POLL_MS * 1000000};
+    char *path = place_path(r->dir, "history.lock");
+    int waited = 0;
+
+    if (!path) {
+        return place_failed(r->dir, ENOMEM);
+    }
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (r->lock < 0) {
+        int rc = place_failed(path, errno);
+
+        free(path);
+        return rc;
+    }
+    free(path);
+    while (flock(r->lock, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return place_failed(r->dir, errno);
+        }
+        if (waited >= wait_ms) {
+            return place_say(BIDE_ELOCKED,
+                             "%s/history.lock: held by another recorder",
+                             r->dir);
+        }
+        nanosleep(&pause, NULL);
+        waited += LOCK_POLL_MS;
+    }
+    return 0;
+}
+
+/* ---- small values ---- */
+
+int
+recording_get(struct recording *r, int db, const void *key, size_t key_length,
+              const uint8_t **out, size_t *out_length)
+{
+    MDB_val k = lmdb_val(key, key_length), v;
+    int rc = mdb_get(r->txn, r->dbi[db], &k, &v);
+
+    if (rc == MDB_NOTFOUND) {
+        return BIDE_ENOPOLICY;
+    }
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    *out = seal_read(key, key_length, v.mv_data, v.mv_size, out_length);
+    return *out ? 0 : BIDE_EDAMAGED;
+}
+
+int
+recording_set(struct recording *r, int db, const void *key, size_t key_length,
+              uint8_t *sealed, size_t length)
+{
+    MDB_val k = lmdb_val(key, key_length), v;
+    uint32_t crc = crc32c(crc32c(0, key, key_length), sealed + 4, length);
+    int rc;
+
+    memcpy(sealed, &crc, sizeof(crc));
+    v = lmdb_val(sealed, 4 + length);
+    /* Blocks come last, as a rule: appended, they fill their pages. */
+    rc = mdb_put(r->txn, r->dbi[db], &k, &v,
+                 db == MINUTES || db == HOURS ? MDB_APPEND : 0);
+    if (rc == MDB_KEYEXIST) {
+        rc = mdb_put(r->txn, r->dbi[db], &k, &v, 0);
+    }
+    if (rc) {
+        r->failed = recording_failed(r, rc);
+    }
+    return r->failed;
+}
+
+static int
+set_state(struct recording *r)
+{
+    uint8_t sealed[4 + sizeof(r->state)];
+
+    r->state.commit = mdb_txn_id(r->txn);
+    memcpy(sealed + 4, &r->state, sizeof(r->state));
+    return recording_set(r, STATE, "m", 1, sealed, sizeof(r->state));
+}
+
+static int
+get_state(struct recording *r)
+{
+    const uint8_t *value = NULL;
+    size_t length;
+    int rc = recording_get(r, STATE, "m", 1, &value, &length);
+
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ||
+        (rc == 0 && length != sizeof(r->state))) {
+        return recording_damaged(r, "its state");
+    }
+    if (rc) {
+        return rc;
+    }
+    memcpy(&r->state, value, sizeof(r->state));
+    if (r->state.format != HISTORY_FORMAT) {
+        return place_say(BIDE_EFORMAT,
+                         "%s: its format is %u, this bide knows %d\n" ASIDE,
+                         r->path, r->state.format, HISTORY_FORMAT);
+    }
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int
+open_databases(struct recording *r, unsigned flags)
+{
+    int rc = mdb_txn_begin(r->env, NULL, 0, &r->txn);
+
+    for (int i = 0; i < RECORDING_DATABASES && !rc; i++) {
+        rc = mdb_dbi_open(r->txn, names[i], flags, &r->dbi[i]);
+    }
+    return recording_failed(r, rc);
+}
+
+static void
+close_file(struct recording *r)
+{
+    mdb_txn_abort(r->txn);
+    r->txn = NULL;
+    if (r->env) {
+        mdb_env_close(r->env);
+    }
+    r->env = NULL;
+}
+
+static int
+make_at(struct recording *r, const char *fresh, recording_fill_fn *fill)
+{
+    int rc = 0;
+
+    if (unlink(fresh) && errno != ENOENT) {
+        return place_failed(fresh, errno);
+    }
+    rc = recording_failed(r,
+                          lmdb_open(fresh, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
+    if (!rc) {
+        rc = open_databases(r, MDB_CREATE);
+    }
+    if (!rc) {
+        rc = fill(r);
+    }
+    if (!rc) {
+        rc = set_state(r);
+    }
+    if (!rc) {
+        rc = recording_failed(r, mdb_txn_commit(r->txn));
+        r->txn = NULL;
+    }
+    close_file(r);
+    return rc ? rc : place_own(fresh, 0640);
+}
+
+int
+recording_make(struct recording *r, recording_fill_fn *fill,
+               recording_fill_fn *before)
+{
+    char *fresh = place_path(r->dir, HISTORY_FILE ".new");
+    int rc;
+
+    if (!fresh) {
+        return place_failed(r->dir, ENOMEM);
+    }
+    rc = make_at(r, fresh, fill);
+    if (!rc && before) {
+        rc = before(r);
+    }
+    if (!rc && rename(fresh, r->path)) {
+        rc = place_failed(r->path, errno);
+    }
+    if (rc) {
+        unlink(fresh);
+    }
+    free(fresh);
+    return rc ? rc : place_sync(r->dir);
+}
+
+static int
+fill_nothing(struct recording *r)
+{
+    r->state = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+    return 0;
+}
+
+/* LMDB believes what it reads, so it gets nothing that has not been walked
+ * since it changed otherwise than by a recorder. */
+static int
+check_file(struct recording *r)
+{
+    struct pages_stamp stamp;
+    int rc;
+
+    pages_close(r->pages);
+    r->pages = NULL;
+    rc = pages_open(r->path, &r->pages);
+
+    if (!rc) {
+        rc = pages_look(r->pages, &stamp);
+    }
+    if (!rc && !place_checked_as(r->dir, "history.checked", &stamp)) {
+        rc = r->quick ? BIDE_ELOCKED : pages_check(r->pages);
+        if (!rc) {
+            place_set_checked_as(r->dir, "history.checked", &stamp);
+        }
+    }
+    if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
+        return place_say(rc, "%s\n" ASIDE, pages_why());
+    }
+    return rc ? place_say(rc, "%s: %s", r->path, pages_why()) : 0;
+}
+
+static int
+open_checked(struct recording *r)
+{
+    int rc = check_file(r);
+
+    if (!rc) {
+        rc = recording_failed(
+            r, lmdb_open(r->path, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
+    }
+    if (!rc) {
+        rc = open_databases(r, 0);
+    }
+    return rc ? rc : get_state(r);
+}
+
+static int
+open_file(struct recording *r)
+{
+    int rc = 0;
+
+    if (access(r->path, F_OK)) {
+        rc = errno == ENOENT ? recording_make(r, fill_nothing, NULL)
+                             : place_failed(r->path, errno);
+    }
+    if (!rc) {
+        rc = open_checked(r);
+    }
+    if (rc == BIDE_EDAMAGED && r->pages && !r->quick) {
+        close_file(r);
+        rc = recording_rescue(r);
+        rc = rc ? rc : open_checked(r);
+    }
+    return rc;
+}
+
+static int
+open_recording(const char *dir, bool quick, struct recording **out)
+{
+    struct recording *r = calloc(1, sizeof(*r));
+    int rc = 0;
+
+    if (!r) {
+        return place_failed(dir, ENOMEM);
+    }
+    r->quick = quick;
+    r->lock = -1;
+    r->pid = getpid();
+    r->dir = strdup(dir);
+    r->path = place_path(dir, HISTORY_FILE);
+    if (!r->dir || !r->path) {
+        rc = place_failed(dir, ENOMEM);
+    }
+    if (!rc) {
+        rc = take_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
+    }
+    if (!rc) {
+        rc = open_file(r);
+    }
+    if (rc) {
+        recording_end(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+/* ---- beginning ---- */
+
+static bool
+is_same_live(const struct recording *r, const struct recording_source *from)
+{
+    return r->state.live_begun_ns == from->begun_ns &&
+           !memcmp(r->state.live_boot, from->boot, sizeof(from->boot));
+}
+
+/* When the interval that ends now begins and ends, whatever the clock did. */
+static void
+set_interval(struct recording *r, const struct recording_source *from,
+             bool same, uint64_t now_ns)
+{
+    struct history_state *s = &r->state;
+    uint64_t begin = same ? s->last_ns : from->begun_ns;
+
+    if (now_ns <= s->last_ns && s->last_ns - now_ns < HOUR_NS) {
+        now_ns = s->last_ns + 1;
+    }
+    r->result.begin_ns = begin < now_ns ? begin : now_ns;
+    r->result.end_ns = now_ns;
+}
+
+/* After the hour of the recording before was closed. */
+static void
+begin_blocks(struct recording *r, bool new_hour)
+{
+    uint64_t begin = r->result.begin_ns, end = r->result.end_ns;
+
+    r->new_hour = new_hour;
+    if (new_hour) {
+        r->state.hour_from_ns = begin;
+    }
+    r->state.last_ns = end;
+    r->minute = (struct block){.db = MINUTES,
+                               .begin_ns = begin,
+                               .end_ns = end,
+                               .key_ns = end,
+                               .part_known = true,
+                               .length = BLOCK_HEADER};
+    r->hour = (struct block){.db = HOURS,
+                             .begin_ns = r->state.hour_from_ns,
+                             .end_ns = end,
+                             .key_ns = hour_end(end),
+                             .length = BLOCK_HEADER};
+}
+
+static int
+begin_interval(struct recording *r, const struct recording_source *from,
+               uint64_t now_ns)
+{
+    struct history_state *s = &r->state;
+    /* Not known which it was: as if it were this one. */
+    bool same = is_same_live(r, from) || s->flags & HISTORY_LIVE_LOST;
+    bool new_hour;
+    int rc = 0;
+
+    set_interval(r, from, same, now_ns);
+    new_hour = hour_end(s->last_ns) != hour_end(r->result.end_ns);
+    if (s->last_ns && (new_hour || !same)) {
+        r->hour = (struct block){.db = HOURS,
+                                 .begin_ns = s->hour_from_ns,
+                                 .end_ns = s->last_ns,
+                                 .key_ns = hour_end(s->last_ns),
+                                 .length = BLOCK_HEADER};
+        rc = recording_close_hour(r);
+    }
+    if (!rc && !same) {
+        rc = recording_forget_base(r);
+        s->flags = 0; /* all of what is counted is new */
+    }
+    s->live_begun_ns = from->begun_ns;
+    memcpy(s->live_boot, from->boot, sizeof(from->boot));
+    r->all_cells = true;
+    begin_blocks(r, new_hour);
+    return rc;
+}
+
+int
+recording_begin(const char *dir, const struct recording_source *from,
+                uint64_t now_ns, uint64_t every_ns, struct recording **out)
+{
+    struct recording *r;
+    int rc = open_recording(dir, false, &r);
+
+    if (rc) {
+        return rc;
+    }
+    if (!r->result.rescued && is_same_live(r, from) &&
+        r->state.last_ns / every_ns == now_ns / every_ns) {
+        recording_end(r);
+        return RECORDING_DONE;
+    }
+    rc = begin_interval(r, from, now_ns);
+    if (rc) {
+        recording_end(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+int
+recording_begin_now(const char *dir, const struct recording_source *from,
+                    uint64_t now_ns, struct recording **out)
+{
+    char *path = place_path(dir, HISTORY_FILE);
+    struct recording *r = NULL;
+    int rc = !path                ? place_failed(dir, ENOMEM)
+             : access(path, W_OK) ? place_failed(path, errno)
+                                  : open_recording(dir, true, &r);
+
+    free(path);
+    if (!rc) {
+        rc = begin_interval(r, from, now_ns);
+    }
+    if (rc) {
+        recording_end(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+int
+recording_begin_levels(const char *dir, uint64_t now_ns, struct recording **out)
+{
+    int rc = open_recording(dir, false, out);
+
+    if (!rc) {
+        (*out)->result.begin_ns = (*out)->result.end_ns = now_ns;
+    }
+    return rc;
+}
+
+/* ---- ending ---- */
+
+int
+recording_commit(struct recording *r)
+{
+    struct pages_stamp stamp;
+    int rc = r->failed;
+
+    if (r->pid != getpid() || !r->txn) {
+        return place_say(BIDE_EINVAL, "the recording has ended");
+    }
+    if (!rc) {
+        rc = recording_flush(r, &r->minute);
+    }
+    if (!rc) {
+        rc = recording_flush(r, &r->hour);
+    }
+    if (!rc) {
+        rc = recording_bytes(r, &r->result.bytes);
+    }
+    if (r->all_cells) {
+        r->state.flags = 0; /* each has a base again */
+    }
+    if (!rc) {
+        rc = set_state(r);
+    }
+    if (rc) {
+        mdb_txn_abort(r->txn);
+    } else {
+        rc = recording_failed(r, mdb_txn_commit(r->txn));
+    }
+    r->txn = NULL;
+    if (!rc && !pages_look(r->pages, &stamp)) {
+        place_set_checked_as(r->dir, "history.checked", &stamp);
+    }
+    return rc;
+}
+
+void
+recording_end(struct recording *r)
+{
+    if (!r) {
+        return;
+    }
+    if (r->pid == getpid()) {
+        close_file(r);
+        pages_close(r->pages);
+    }
+    if (r->lock >= 0) {
+        if (r->pid == getpid()) {
+            /* Explicitly: a child that was forked meanwhile has the same open
+             * file, and would keep the lock as long as it lives. */
+            flock(r->lock, LOCK_UN);
+        }
+        close(r->lock);
+    }
+    free(r->dir);
+    free(r->path);
+    free(r);
+}
+
+void
+recording_result(const struct recording *r, struct recording_result *out)
+{
+    *out = r->result;
+    out->lost = r->state.lost;
+}

@@ -1,0 +1,229 @@
+/* What is old goes, a little with each recording. */
+#include "recording_inside.h"
+
+#include <string.h>
+
+#include "store/file/seal.h"
+
+/* LMDB's list of free pages: values are a count and so many page numbers.  It
+ * may only be read in a transaction that does not write. */
+static int
+free_pages(MDB_env *env, uint64_t *out)
+{
+    enum { FREE_DBI = 0 };
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+    *out = 0;
+    if (rc) {
+        return rc;
+    }
+    rc = mdb_cursor_open(txn, FREE_DBI, &cursor);
+    if (!rc) {
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        while (!rc) {
+            size_t count;
+
+            if (value.mv_size >= sizeof(count)) {
+                memcpy(&count, value.mv_data, sizeof(count));
+                *out += count;
+            }
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int
+recording_bytes(struct recording *r, uint64_t *out)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    uint64_t unused = 0;
+    int rc = mdb_env_info(r->env, &info);
+
+    if (!rc) {
+        rc = mdb_env_stat(r->env, &stat);
+    }
+    if (!rc) {
+        rc = free_pages(r->env, &unused);
+    }
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    *out =
+        (info.me_last_pgno + 1 > unused ? info.me_last_pgno + 1 - unused : 0) *
+        stat.ms_psize;
+    return 0;
+}
+
+/* Removes records from the first one on, as long as they are before `last`. */
+static int
+remove_until(struct recording *r, int db, const void *first,
+             size_t first_length, const void *last, size_t last_length,
+             uint32_t *most)
+{
+    MDB_cursor *cursor;
+    MDB_val key = lmdb_val(first, first_length), value;
+    MDB_val limit = lmdb_val(last, last_length);
+    int rc = mdb_cursor_open(r->txn, r->dbi[db], &cursor);
+
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    while (!rc && *most > 0 && mdb_cmp(r->txn, r->dbi[db], &key, &limit) < 0) {
+        rc = mdb_cursor_del(cursor, 0);
+        if (!rc) {
+            r->result.pruned++;
+            (*most)--;
+            /* From the start: where it stands now is LMDB's secret, and in an
+             * empty tree it stands nowhere. */
+            key = lmdb_val(first, first_length);
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        }
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
+}
+
+static int
+remove_blocks(struct recording *r, int db, uint64_t until_ns, uint32_t *most)
+{
+    uint8_t first[BLOCK_KEY], last[BLOCK_KEY];
+
+    form_block_key(0, 0, first);
+    form_block_key(until_ns + 1, 0, last);
+    return remove_until(r, db, first, BLOCK_KEY, last, BLOCK_KEY, most);
+}
+
+static uint64_t
+hour_before(uint64_t now_ns, uint64_t ago_ns)
+{
+    uint64_t then = now_ns > ago_ns ? now_ns - ago_ns : 0;
+
+    return then / HOUR_NS * HOUR_NS;
+}
+
+/* Where the size bounds the time: an hour of minutes at a time; when there are
+ * none left, a day of hours. */
+static int
+bound_size(struct recording *r, uint64_t bytes)
+{
+    struct history_state *s = &r->state;
+    uint64_t used, this_hour = hour_end(s->last_ns) - HOUR_NS;
+    int rc = recording_bytes(r, &used);
+
+    if (rc || used <= bytes) {
+        return rc;
+    }
+    if (s->minutes_from_ns < this_hour) {
+        uint8_t key[BLOCK_KEY];
+        MDB_val k = lmdb_val(key, form_block_key(0, 0, key)), v;
+        MDB_cursor *cursor;
+        uint64_t first;
+
+        rc = mdb_cursor_open(r->txn, r->dbi[MINUTES], &cursor);
+        if (rc) {
+            return recording_failed(r, rc);
+        }
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+        first = rc ? this_hour : hour_end(form_block_end(k.mv_data, k.mv_size));
+        mdb_cursor_close(cursor);
+        s->minutes_from_ns = first < this_hour ? first : this_hour;
+    } else {
+        s->hours_from_ns = s->hours_from_ns + 24 * HOUR_NS < this_hour
+                               ? s->hours_from_ns + 24 * HOUR_NS
+                               : this_hour;
+    }
+    return 0;
+}
+
+static bool
+is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
+{
+    struct form_name name;
+    size_t length;
+    const uint8_t *bytes = seal_read(key->mv_data, key->mv_size, value->mv_data,
+                                     value->mv_size, &length);
+
+    if (!bytes || length != sizeof(name)) {
+        return false;
+    }
+    memcpy(&name, bytes, sizeof(name));
+    return (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
+}
+
+/* Names of which no record is left: that were recorded last on a day whose
+ * records have gone. */
+static int
+remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
+{
+    uint8_t copy[NAME_KEY_MAX];
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(r->txn, r->dbi[NAMES], &cursor);
+
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (!rc && *most > 0) {
+        if (!is_old(&key, &value, until_ns) || key.mv_size > sizeof(copy)) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            continue;
+        }
+        memcpy(copy, key.mv_data, key.mv_size);
+        key.mv_data = copy;
+        rc = mdb_cursor_del(cursor, 0);
+        if (!rc) {
+            r->result.pruned++;
+            (*most)--;
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        }
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
+}
+
+int
+recording_prune(struct recording *r, const struct recording_keep *keep,
+                uint32_t most)
+{
+    struct history_state *s = &r->state;
+    uint8_t first[EVENT_KEY], last[EVENT_KEY];
+    uint64_t minutes = hour_before(s->last_ns, keep->minutes_ns);
+    uint64_t hours = hour_before(s->last_ns, keep->hours_ns);
+    int rc = r->failed;
+
+    s->hours_from_ns = hours > s->hours_from_ns ? hours : s->hours_from_ns;
+    s->minutes_from_ns =
+        minutes > s->minutes_from_ns ? minutes : s->minutes_from_ns;
+    if (!rc) {
+        rc = bound_size(r, keep->bytes);
+    }
+    if (!rc) {
+        rc = remove_blocks(r, MINUTES, s->minutes_from_ns, &most);
+    }
+    if (!rc) {
+        rc = remove_blocks(r, HOURS, s->hours_from_ns, &most);
+    }
+    if (!rc) {
+        form_event_key(0, 0, 0, first);
+        form_event_key(s->hours_from_ns, 0, 0, last);
+        rc = remove_until(r, STATE, first, EVENT_KEY, last, EVENT_KEY, &most);
+    }
+    /* Once an hour is enough: it looks at all of them. */
+    if (!rc && most > 0 && r->new_hour) {
+        rc = remove_names(r,
+                          s->hours_from_ns < s->minutes_from_ns
+                              ? s->hours_from_ns
+                              : s->minutes_from_ns,
+                          &most);
+    }
+    return r->failed = rc;
+}

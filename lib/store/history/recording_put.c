@@ -1,0 +1,521 @@
+/* What a cell counted: the difference to its base goes into this minute's
+ * block, and the base becomes what it counts now. */
+#include "recording_inside.h"
+
+#include <string.h>
+
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+/* ---- blocks ---- */
+
+/* Parts of an hour may be there already: a version ended within it. */
+static int
+find_part(struct recording *r, struct block *b)
+{
+    uint8_t key[BLOCK_KEY];
+    MDB_val k = lmdb_val(key, form_block_key(b->key_ns, UINT16_MAX, key)), v;
+    MDB_cursor *cursor;
+    int rc;
+
+    if (b->part_known) {
+        return 0;
+    }
+    rc = mdb_cursor_open(r->txn, r->dbi[b->db], &cursor);
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    rc = mdb_cursor_get(cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
+    b->part = 0;
+    if (rc == 0 && form_block_end(k.mv_data, k.mv_size) == b->key_ns) {
+        const uint8_t *bytes = k.mv_data;
+
+        b->part = (uint32_t)bytes[8] << 8 | bytes[9];
+        b->part++;
+    }
+    mdb_cursor_close(cursor);
+    b->part_known = rc == 0 || rc == MDB_NOTFOUND;
+    return b->part_known ? 0 : recording_failed(r, rc);
+}
+
+int
+recording_flush(struct recording *r, struct block *b)
+{
+    uint8_t key[BLOCK_KEY], sealed[4 + sizeof(b->bytes)];
+    int rc;
+
+    if (b->length <= BLOCK_HEADER) {
+        return 0;
+    }
+    rc = find_part(r, b);
+    if (rc) {
+        return rc;
+    }
+    if (b->part >= UINT16_MAX) {
+        return place_say(BIDE_EFULL, "%s: too many cells", r->path);
+    }
+    form_put_header(b->begin_ns, b->end_ns, b->bytes);
+    memcpy(sealed + 4, b->bytes, b->length);
+    rc = recording_set(r, b->db, key, form_block_key(b->key_ns, b->part, key),
+                       sealed, b->length);
+    b->part++;
+    b->length = BLOCK_HEADER;
+    b->last_id = 0;
+    return rc;
+}
+
+static int
+append(struct recording *r, struct block *b, const struct form_entry *e)
+{
+    size_t length = form_put_entry(e, b->last_id, r->entry);
+    int rc = 0;
+
+    if (b->length + length > BLOCK_ROOM && b->length > BLOCK_HEADER) {
+        rc = recording_flush(r, b);
+        length = form_put_entry(e, 0, r->entry);
+    }
+    b->last_id = e->id;
+    memcpy(b->bytes + b->length, r->entry, length);
+    b->length += length;
+    return rc;
+}
+
+/* ---- bases ---- */
+
+/* Sealed into r->base; `hour` may stand there already. */
+static int
+write_base(struct recording *r, uint32_t id, const struct form_base *b)
+{
+    uint32_t now_length = (uint32_t)b->now_length;
+    uint8_t key[4], *value = r->base + 4;
+
+    memmove(value + 8 + now_length, b->hour, b->hour_length);
+    memmove(value + 8, b->now, now_length);
+    memcpy(value, &b->version, 4);
+    memcpy(value + 4, &now_length, 4);
+    return recording_set(r, BASE, key, form_id_key(id, key), r->base,
+                         8 + b->now_length + b->hour_length);
+}
+
+static bool
+moved(const struct form_base *b)
+{
+    return b->now_length != b->hour_length ||
+           memcmp(b->now, b->hour, b->now_length);
+}
+
+/* What the hour brought to this cell so far.  BIDE_EDAMAGED without words. */
+static int
+append_hour(struct recording *r, uint32_t id, const struct form_base *b)
+{
+    struct figures now;
+    struct form_entry e = {id, b->version, r->bytes, 0};
+
+    if (!figures_read(b->now, b->now_length, &now) ||
+        !figures_read(b->hour, b->hour_length, &r->before)) {
+        return BIDE_EDAMAGED;
+    }
+    figures_between(&r->before, &now, &r->difference);
+    e.length = figures_write(&r->difference, r->bytes);
+    return append(r, &r->hour, &e);
+}
+
+static uint32_t
+id_of(const MDB_val *key)
+{
+    const uint8_t *k = key->mv_data;
+
+    return key->mv_size == 4 ? (uint32_t)k[0] << 24 | (uint32_t)k[1] << 16 |
+                                   (uint32_t)k[2] << 8 | k[3]
+                             : 0;
+}
+
+static int
+close_one(struct recording *r, const MDB_val *key, const MDB_val *sealed)
+{
+    uint32_t id = id_of(key);
+    const uint8_t *value;
+    struct form_base b;
+    size_t length;
+    int rc;
+
+    value = seal_read(key->mv_data, key->mv_size, sealed->mv_data,
+                      sealed->mv_size, &length);
+    if (!id || !value || !form_base_read(value, length, &b)) {
+        return 0; /* recording_put finds out, if the cell is still there */
+    }
+    if (!moved(&b)) {
+        return 0;
+    }
+    rc = append_hour(r, id, &b);
+    if (rc) {
+        return rc == BIDE_EDAMAGED ? 0 : rc;
+    }
+    /* A copy first: the page it stands on is about to change. */
+    memcpy(r->bytes, b.now, b.now_length);
+    b.now = b.hour = r->bytes;
+    b.hour_length = b.now_length;
+    return write_base(r, id, &b);
+}
+
+int
+recording_close_hour(struct recording *r)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(r->txn, r->dbi[BASE], &cursor), result = 0;
+
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    while (!rc && !result) {
+        uint8_t bytes[4];
+
+        if (key.mv_size != sizeof(bytes)) {
+            result = recording_damaged(r, "a base");
+            break;
+        }
+        memcpy(bytes, key.mv_data, sizeof(bytes));
+        result = close_one(r, &key, &value);
+        /* Its own put may have moved what the cursor stands on. */
+        key = lmdb_val(bytes, sizeof(bytes));
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET);
+        if (!rc) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+    }
+    mdb_cursor_close(cursor);
+    if (!result && rc && rc != MDB_NOTFOUND) {
+        result = recording_failed(r, rc);
+    }
+    return result ? result : recording_flush(r, &r->hour);
+}
+
+int
+recording_forget_base(struct recording *r)
+{
+    return recording_failed(r, mdb_drop(r->txn, r->dbi[BASE], 0));
+}
+
+/* ---- names ---- */
+
+static int
+set_name(struct recording *r, const uint8_t *key, size_t key_length,
+         const struct form_name *name)
+{
+    uint8_t sealed[4 + sizeof(*name)];
+
+    memcpy(sealed + 4, name, sizeof(*name));
+    return recording_set(r, NAMES, key, key_length, sealed, sizeof(*name));
+}
+
+/* One that is damaged gets another number; what was recorded under the one
+ * it had has no name any more. */
+static int
+name_id(struct recording *r, const uint8_t *key, size_t key_length,
+        uint32_t *out, bool *damaged)
+{
+    struct form_name name = {0, (uint32_t)(r->result.end_ns / DAY_NS)}, known;
+    const uint8_t *value;
+    size_t length;
+    int rc = recording_get(r, NAMES, key, key_length, &value, &length);
+
+    *damaged = rc == BIDE_EDAMAGED || (rc == 0 && length != sizeof(known));
+    if (rc == 0 && !*damaged) {
+        memcpy(&known, value, sizeof(known));
+        *out = name.id = known.id;
+        return known.day == name.day ? 0 : set_name(r, key, key_length, &name);
+    }
+    if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
+        return rc;
+    }
+    if (r->state.next_id == UINT32_MAX) {
+        return place_say(BIDE_EFULL, "%s: too many names", r->path);
+    }
+    /* What is new here may have been lost in a rescue. */
+    *damaged |= r->state.flags & HISTORY_BASES_LOST;
+    *out = name.id = r->state.next_id++;
+    return set_name(r, key, key_length, &name);
+}
+
+static int
+cell_id(struct recording *r, const char *name, const char *scope, uint32_t *out,
+        bool *damaged)
+{
+    uint8_t key[NAME_KEY_MAX];
+
+    return name_id(r, key, form_name_key('c', name, scope, key), out, damaged);
+}
+
+int
+recording_outcome(struct recording *r, const char *name, uint32_t *out)
+{
+    uint8_t key[NAME_KEY_MAX];
+    bool damaged = false;
+    int rc;
+
+    if (r->failed) {
+        return r->failed;
+    }
+    if (strcmp(name, "other") == 0) {
+        *out = 0;
+        return 0;
+    }
+    rc = name_id(r, key, form_name_key('o', name, "", key), out, &damaged);
+    if (!rc && damaged) {
+        if (r->renewed_count < RENEWED_MAX) {
+            r->renewed[r->renewed_count] = *out;
+        }
+        r->renewed_count++;
+    }
+    return rc;
+}
+
+static uint64_t
+count_of(const struct figures *f, uint32_t id)
+{
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        if (f->outcome[i].id == id) {
+            return f->outcome[i].count;
+        }
+    }
+    return 0;
+}
+
+/* Of an outcome that has another number now the base holds nothing: without
+ * this, all of it would be counted again. */
+static bool
+know_renewed(struct recording *r, const struct figures *total)
+{
+    if (r->renewed_count > RENEWED_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->renewed_count; i++) {
+        if (count_of(&r->before, r->renewed[i]) == 0) {
+            figures_add_outcome(&r->before, r->renewed[i],
+                                count_of(total, r->renewed[i]));
+        }
+    }
+    return true;
+}
+
+/* ---- one cell ---- */
+
+/* The base there is; `buffer` holds it, since the pages of LMDB may change.
+ * Without one, or with a damaged one, what was counted is none of ours. */
+static int
+find_base(struct recording *r, uint32_t id, uint8_t *buffer,
+          struct form_base *out, bool *lost)
+{
+    static const uint8_t nothing[8];
+    uint8_t key[4];
+    const uint8_t *value = nothing;
+    size_t length = 0;
+    int rc = recording_get(r, BASE, key, form_id_key(id, key), &value, &length);
+
+    *lost = rc == BIDE_EDAMAGED ||
+            (rc == BIDE_ENOPOLICY && r->state.flags & HISTORY_BASES_LOST);
+    if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
+        return rc;
+    }
+    *out = (struct form_base){.version = 0};
+    if (rc == 0) {
+        memcpy(buffer, value, length < BASE_MAX ? length : BASE_MAX);
+        *lost = length > BASE_MAX || !form_base_read(buffer, length, out) ||
+                !figures_read(out->now, out->now_length, &r->before);
+    } else {
+        memset(&r->before, 0, sizeof(r->before));
+    }
+    return 0;
+}
+
+/* Nothing to compare with: to count all of it would count it twice. */
+static int
+begin_again(struct recording *r, uint32_t id, uint32_t version,
+            const struct figures *total)
+{
+    struct form_base b = {
+        .version = version, .now = r->bytes, .hour = r->bytes};
+
+    b.now_length = b.hour_length = figures_write(total, r->bytes);
+    r->state.lost++;
+    return write_base(r, id, &b);
+}
+
+/* An outcome whose name can not be read just now keeps what was counted of it,
+ * or all of it would be counted again when it has its name back. */
+static size_t
+write_total(struct recording *r, const struct figures *total)
+{
+    r->difference = *total;
+    for (uint32_t i = 0; i < r->before.outcome_count; i++) {
+        const struct figures_outcome *o = &r->before.outcome[i];
+
+        if (count_of(total, o->id) < o->count &&
+            r->difference.outcome_count < FIGURES_OUTCOMES) {
+            figures_add_outcome(&r->difference, o->id,
+                                o->count - count_of(total, o->id));
+        }
+    }
+    return figures_write(&r->difference, r->bytes);
+}
+
+static int
+put_difference(struct recording *r, uint32_t id, uint32_t version,
+               const struct figures *total)
+{
+    struct form_entry e = {id, version, r->bytes, 0};
+
+    figures_between(&r->before, total, &r->difference);
+    if (figures_none(&r->difference)) {
+        return 0;
+    }
+    r->result.cells++;
+    e.length = figures_write(&r->difference, r->bytes);
+    return append(r, &r->minute, &e);
+}
+
+/* The version has changed: what the hour brought until now is the old one's. */
+static int
+part_versions(struct recording *r, uint32_t id, struct form_base *b)
+{
+    struct figures kept = r->before;
+    int rc;
+
+    if (!b->now || !moved(b)) {
+        return 0;
+    }
+    rc = append_hour(r, id, b);
+    r->before = kept;
+    b->hour = b->now;
+    b->hour_length = b->now_length;
+    return rc;
+}
+
+int
+recording_put(struct recording *r, const char *name, const char *scope,
+              uint32_t version, const struct figures *total,
+              uint64_t *before_turned)
+{
+    static const struct figures none;
+    uint8_t buffer[BASE_MAX], empty[64];
+    struct form_base b;
+    bool lost, unnamed = false;
+    uint32_t id = 0;
+    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &unnamed);
+
+    if (!rc) {
+        rc = find_base(r, id, buffer, &b, &lost);
+    }
+    if (rc) {
+        return rc;
+    }
+    lost |= unnamed || !know_renewed(r, total);
+    *before_turned = lost ? total->turned : r->before.turned;
+    if (lost) {
+        return begin_again(r, id, version, total);
+    }
+    if (b.now && b.version != version) {
+        rc = part_versions(r, id, &b);
+    }
+    if (!rc) {
+        rc = put_difference(r, id, version, total);
+    }
+    if (rc) {
+        return r->failed = rc;
+    }
+    if (!b.now) {
+        b.hour = empty;
+        b.hour_length = figures_write(&none, empty);
+    }
+    {
+        size_t length = write_total(r, total);
+
+        if (b.now && b.version == version && length == b.now_length &&
+            !memcmp(r->bytes, b.now, length)) {
+            return 0; /* as it was */
+        }
+        b.version = version;
+        b.now = r->bytes;
+        b.now_length = length;
+    }
+    return write_base(r, id, &b);
+}
+
+/* ---- events ---- */
+
+int
+recording_event(struct recording *r, const char *name, const char *scope,
+                const struct history_event *event)
+{
+    size_t words = strnlen(event->words, sizeof(event->words) - 1);
+    uint8_t key[EVENT_KEY], sealed[4 + 3 + sizeof(event->words)];
+    uint32_t id, number = 0;
+    const uint8_t *value;
+    size_t length;
+    bool damaged;
+    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &damaged);
+
+    while (!rc) { /* a damaged one keeps its place */
+        form_event_key(event->when_ns, id, number, key);
+        rc = recording_get(r, STATE, key, EVENT_KEY, &value, &length);
+        rc = rc == BIDE_EDAMAGED ? 0 : rc;
+        number++;
+    }
+    if (rc != BIDE_ENOPOLICY) {
+        return rc;
+    }
+    sealed[4] = (uint8_t)event->kind;
+    sealed[5] = event->from;
+    sealed[6] = event->to;
+    memcpy(sealed + 7, event->words, words);
+    return recording_set(r, STATE, key, EVENT_KEY, sealed, 3 + words);
+}
+
+static int
+get_level(struct recording *r, const uint8_t *key, size_t key_length,
+          struct history_level *out)
+{
+    const uint8_t *value;
+    size_t length;
+    int rc = recording_get(r, STATE, key, key_length, &value, &length);
+
+    *out = (struct history_level){.level = 0};
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED) {
+        return 0; /* a damaged one is found anew */
+    }
+    if (rc == 0 && length >= 9 && length - 9 < sizeof(out->words)) {
+        out->level = value[0];
+        memcpy(&out->since_ns, value + 1, sizeof(out->since_ns));
+        memcpy(out->words, value + 9, length - 9);
+    }
+    return rc;
+}
+
+int
+recording_level(struct recording *r, const char *name,
+                const struct history_level *level, bool *changed,
+                struct history_level *before)
+{
+    size_t words = strnlen(level->words, sizeof(level->words) - 1);
+    uint8_t key[NAME_KEY_MAX], sealed[4 + 9 + sizeof(level->words)];
+    struct history_event event = {.kind = HISTORY_LEVEL,
+                                  .when_ns = level->since_ns};
+    size_t length = form_name_key('n', name, "", key);
+    int rc = r->failed ? r->failed : get_level(r, key, length, before);
+
+    *changed = !rc && before->level != level->level;
+    if (!*changed) {
+        return rc;
+    }
+    event.from = before->level;
+    event.to = level->level;
+    memcpy(event.words, level->words, words);
+    sealed[4] = level->level;
+    memcpy(sealed + 5, &level->since_ns, 8);
+    memcpy(sealed + 13, level->words, words);
+    rc = recording_set(r, STATE, key, length, sealed, 9 + words);
+    return rc ? rc : recording_event(r, name, "", &event);
+}

@@ -1,0 +1,185 @@
+/* A history with damaged pages: LMDB would crash on it or follow it anywhere,
+ * so what can be read goes into a new file, record by record, and counting goes
+ * on there.  What is not known is not counted, rather than counted twice. */
+#include "recording_inside.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+struct copying {
+    struct recording *recording;
+    int db;
+    bool found_state;
+    uint32_t last_id;    /* the highest that is used anywhere */
+    uint64_t last_ns;    /* the last interval's end */
+    uint64_t unreadable; /* in this database */
+    int rc;
+};
+
+/* Where a name was lost its number must not be given to another one. */
+static void
+see_block(struct copying *c, const void *key, size_t key_length,
+          const uint8_t *value, size_t length)
+{
+    uint64_t end = form_block_end(key, key_length);
+    struct form_block block;
+    struct form_entry e;
+
+    c->last_ns = c->db == MINUTES && end > c->last_ns ? end : c->last_ns;
+    if (!form_block_open(value, length, &block)) {
+        return;
+    }
+    while (form_block_next(&block, &e)) {
+        c->last_id = e.id > c->last_id ? e.id : c->last_id;
+    }
+}
+
+static void
+see_id(struct copying *c, const uint8_t *bytes)
+{
+    uint32_t id;
+
+    memcpy(&id, bytes, sizeof(id));
+    id = c->db == BASE ? be32toh(id) : id;
+    c->last_id = id > c->last_id ? id : c->last_id;
+}
+
+static bool
+is_state(const struct copying *c, const void *key, size_t key_length)
+{
+    return c->db == STATE && key_length == 1 && memcmp(key, "m", 1) == 0;
+}
+
+static int
+copy_one(void *arg, const void *key, size_t key_length, const void *bytes,
+         size_t size)
+{
+    struct copying *c = arg;
+    struct recording *r = c->recording;
+    size_t length;
+    const uint8_t *value = seal_read(key, key_length, bytes, size, &length);
+    MDB_val k, v;
+    int rc;
+
+    if (!value ||
+        (is_state(c, key, key_length) && length != sizeof(r->state))) {
+        c->unreadable++;
+        return 0;
+    }
+    if (is_state(c, key, key_length)) {
+        memcpy(&r->state, value, length);
+        c->found_state = true;
+        return 0;
+    }
+    if (c->db == MINUTES || c->db == HOURS) {
+        see_block(c, key, key_length, value, length);
+    } else if (c->db == NAMES && length == sizeof(struct form_name)) {
+        see_id(c, value);
+    } else if (c->db == BASE && key_length == sizeof(uint32_t)) {
+        see_id(c, key);
+    }
+    k = lmdb_val(key, key_length);
+    v = lmdb_val(bytes, size);
+    rc = mdb_put(r->txn, r->dbi[c->db], &k, &v, MDB_APPEND);
+    if (rc == MDB_KEYEXIST || rc == MDB_BAD_VALSIZE) {
+        c->unreadable++; /* out of order: no record of ours */
+        rc = 0;
+    }
+    return c->rc = recording_failed(r, rc);
+}
+
+static int
+copy_database(struct copying *c, const struct snapshot *s, int db)
+{
+    int rc;
+
+    c->db = db;
+    c->unreadable = 0;
+    rc = pages_walk_whole(s, recording_database(db), NULL, 0, copy_one, c,
+                          &c->unreadable);
+    if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
+        c->unreadable++; /* the whole of it */
+        rc = c->rc;
+    }
+    c->recording->result.unreadable += c->unreadable;
+    return rc && !c->rc
+               ? place_say(rc, "%s: %s", c->recording->path, pages_why())
+               : rc;
+}
+
+static void
+set_state(struct copying *c, bool bases_lost)
+{
+    struct history_state *s = &c->recording->state;
+
+    if (!c->found_state) {
+        *s = (struct history_state){.format = HISTORY_FORMAT,
+                                    .last_ns = c->last_ns,
+                                    .flags = HISTORY_LIVE_LOST};
+        s->hour_from_ns =
+            hour_end(s->last_ns) > HOUR_NS ? hour_end(s->last_ns) - HOUR_NS : 0;
+        bases_lost = true;
+    }
+    s->flags |= bases_lost ? HISTORY_BASES_LOST : 0;
+    s->next_id = c->last_id >= s->next_id ? c->last_id + 1 : s->next_id;
+    s->unreadable += c->recording->result.unreadable;
+}
+
+static int
+fill(struct recording *r)
+{
+    struct copying c = {.recording = r};
+    struct snapshot s;
+    bool bases_lost = false;
+    int rc = pages_begin(r->pages, &s);
+
+    if (rc) {
+        return place_say(rc, "%s: %s\n" ASIDE, r->path, pages_why());
+    }
+    r->result.unreadable = 0;
+    for (int i = 0; i < RECORDING_DATABASES && !rc; i++) {
+        rc = copy_database(&c, &s, i);
+        bases_lost |= (i == BASE || i == NAMES) && c.unreadable > 0;
+    }
+    if (!rc && c.found_state && r->state.format != HISTORY_FORMAT) {
+        return place_say(BIDE_EFORMAT,
+                         "%s: its format is %u, this bide knows %d\n" ASIDE,
+                         r->path, r->state.format, HISTORY_FORMAT);
+    }
+    if (!rc) {
+        set_state(&c, bases_lost);
+    }
+    return rc;
+}
+
+/* Another name for it, so that there is a history at every instant. */
+static int
+keep_damaged(struct recording *r)
+{
+    char *aside = place_path(r->dir, HISTORY_DAMAGED);
+    int rc = 0;
+
+    if (!aside) {
+        return place_failed(r->dir, ENOMEM);
+    }
+    if ((unlink(aside) && errno != ENOENT) || link(r->path, aside)) {
+        rc = place_failed(aside, errno);
+    }
+    free(aside);
+    return rc;
+}
+
+int
+recording_rescue(struct recording *r)
+{
+    int rc = recording_make(r, fill, keep_damaged);
+
+    r->result.rescued = rc == 0;
+    return rc;
+}

@@ -1,0 +1,343 @@
+/* The format as LMDB 0.9.24 writes it on a 64-bit little-endian machine.
+ *
+ *   page    0 number u64 | 8 pad u16 | 10 flags u16 | 12 lower u16 | 14 upper
+ *           16 offsets of the nodes, u16 each, up to `lower`; free space; nodes
+ *           from `upper` to the end.  Overflow: 12 pages u32; 16 bytes of data
+ *           that go on in the pages that follow, which have no header.
+ *   node    0 low u16 | 2 high u16 | 4 flags u16 | 6 key length u16 | 8 key,
+ *           value.  Leaf: value length = low | high << 16; branch: child page
+ *           = low | high << 16 | flags << 32.  NODE_BIG: the value is the
+ *           number of the first overflow page, u64.  Padded to even sizes.
+ *   tree    0 pad u32 | 4 flags u16 | 6 depth u16 | 8 branch pages u64 |
+ *           16 leaf pages | 24 overflow pages | 32 entries | 40 root
+ *   meta    0 magic u32 | 4 version u32 | 8 address u64 | 16 map size u64 |
+ *           24 tree of free pages (its pad is the page size) | 72 main tree |
+ *           120 last page u64 | 128 txn u64; after the header of a page
+ *
+ * Example, a leaf of 4096 bytes that holds "a" -> "xyz":
+ *   02 00 00 00 00 00 00 00  00 00  02 00  12 00  f4 0f   page 2, leaf
+ *   f4 0f                                                 one node, at 0xff4
+ *   ... at 0xff4: 03 00 00 00  00 00  01 00  'a' 'x' 'y' 'z' */
+#include "page.h"
+
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "bide's registry is little-endian"
+#endif
+
+enum {
+    MAGIC = 0xBEEFC0DE,
+    VERSION = 1,
+    NODE_HEADER = 8,
+    OFFSET = 2,
+    /* Flags of a tree: whether its keys are numbers; and those that change
+     * what its pages hold, which bide never uses. */
+    TREE_NUMBERS = 0x08,
+    TREE_MASK = 0x7e,
+};
+
+static uint16_t
+get16(const uint8_t *p)
+{
+    uint16_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static uint32_t
+get32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static uint64_t
+get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static const uint8_t *
+node_at(const uint8_t *page, unsigned index)
+{
+    return page + get16(page + PAGE_HEADER + index * OFFSET);
+}
+
+/* Without padding; at most 2^33, so that no sum with it overflows. */
+static uint64_t
+node_size(const uint8_t *node, enum page_kind kind)
+{
+    uint64_t size = NODE_HEADER + (uint64_t)get16(node + 6);
+
+    if (kind == PAGE_BRANCH) {
+        return size;
+    }
+    if (get16(node + 4) & NODE_BIG) {
+        return size + sizeof(uint64_t);
+    }
+    return size + (get16(node) | (uint64_t)get16(node + 2) << 16);
+}
+
+int
+page_compare(bool numbers, const void *a, size_t a_length, const void *b,
+             size_t b_length)
+{
+    size_t shorter = a_length < b_length ? a_length : b_length;
+    int order;
+
+    if (numbers && a_length == 8 && b_length == 8) {
+        uint64_t x = get64(a), y = get64(b);
+
+        return (x > y) - (x < y);
+    }
+    order = shorter ? memcmp(a, b, shorter) : 0;
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+unsigned
+page_count(const uint8_t *page)
+{
+    return (get16(page + 12) - PAGE_HEADER) / OFFSET;
+}
+
+struct node
+page_node(const uint8_t *page, unsigned index)
+{
+    const uint8_t *p = node_at(page, index);
+    struct node n = {.key = p + NODE_HEADER, .key_length = get16(p + 6)};
+
+    if (get16(page + 10) == PAGE_BRANCH) {
+        n.page = get32(p) | (uint64_t)get16(p + 4) << 32;
+        return n;
+    }
+    n.flags = get16(p + 4);
+    n.value_length = get32(p);
+    if (n.flags & NODE_BIG) {
+        n.page = get64(n.key + n.key_length);
+    } else {
+        n.value = n.key + n.key_length;
+    }
+    return n;
+}
+
+static const char *
+node_fault(const uint8_t *page, uint32_t size, unsigned index,
+           enum page_kind kind, bool numbers)
+{
+    uint32_t offset = get16(page + PAGE_HEADER + index * OFFSET);
+    uint32_t key_length;
+
+    /* offset is at least `upper`, and that is past the offsets. */
+    if (offset < get16(page + 14) || offset > size - NODE_HEADER ||
+        offset % 2) {
+        return "a node lies outside of it";
+    }
+    if (node_size(page + offset, kind) > size - offset) {
+        return "a node is longer than it";
+    }
+    key_length = get16(page + offset + 6);
+    /* The first key of a branch stands for "from the beginning". */
+    if (key_length > PAGE_KEY_MAX ||
+        (!key_length && (kind != PAGE_BRANCH || index))) {
+        return "a key has a wrong length";
+    }
+    if (kind == PAGE_LEAF && get16(page + offset + 4) > NODE_TREE) {
+        return "a node is of an unknown kind";
+    }
+    if (numbers && key_length != 8 && (kind != PAGE_BRANCH || index)) {
+        return "a key is no number";
+    }
+    return NULL;
+}
+
+const char *
+page_fault(const uint8_t *page, uint32_t size, uint64_t number,
+           enum page_kind kind, bool numbers)
+{
+    uint32_t lower = get16(page + 12), upper = get16(page + 14);
+    unsigned first = kind == PAGE_BRANCH; /* whose key counts */
+    /* LMDB may leave one child in a branch of the list of free pages. */
+    unsigned least = kind == PAGE_BRANCH && !numbers ? 2 : 1;
+    struct node before = {.key_length = 0};
+    unsigned i;
+
+    if (get64(page) != number) {
+        return "it is another page";
+    }
+    if (get16(page + 10) != kind) {
+        return "it is of another kind";
+    }
+    if (lower < PAGE_HEADER || lower % OFFSET || lower > upper ||
+        upper > size || upper % 2) {
+        return "its bounds are wrong";
+    }
+    if (page_count(page) < least) {
+        return "it is empty";
+    }
+    for (i = 0; i < page_count(page); i++) {
+        const char *fault = node_fault(page, size, i, kind, numbers);
+        struct node n;
+
+        if (fault) {
+            return fault;
+        }
+        n = page_node(page, i);
+        if (i > first && page_compare(numbers, before.key, before.key_length,
+                                      n.key, n.key_length) >= 0) {
+            return "its keys are out of order";
+        }
+        before = n;
+    }
+    return NULL;
+}
+
+static unsigned
+find(const uint8_t *page, bool numbers, unsigned low, const void *key,
+     size_t key_length)
+{
+    unsigned high = page_count(page);
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        struct node n = page_node(page, middle);
+
+        if (page_compare(numbers, n.key, n.key_length, key, key_length) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+unsigned
+page_find(const uint8_t *page, bool numbers, const void *key, size_t key_length)
+{
+    return find(page, numbers, 0, key, key_length);
+}
+
+unsigned
+page_child(const uint8_t *page, bool numbers, const void *key,
+           size_t key_length)
+{
+    unsigned i = find(page, numbers, 1, key, key_length);
+    struct node n;
+
+    if (i < page_count(page)) {
+        n = page_node(page, i);
+        if (!page_compare(numbers, n.key, n.key_length, key, key_length)) {
+            return i;
+        }
+    }
+    return i - 1;
+}
+
+const char *
+page_tight(const uint8_t *page, uint32_t size)
+{
+    enum page_kind kind = get16(page + 10);
+    uint64_t most = (((size - PAGE_HEADER) / 2) & ~1u) - OFFSET, sum = 0;
+    uint8_t taken[PAGE_SIZE_MAX];
+    unsigned i, used = 0;
+
+    memset(taken, 0, size);
+    for (i = 0; i < page_count(page); i++) {
+        const uint8_t *node = node_at(page, i);
+        uint64_t whole = node_size(node, kind);
+
+        if (whole > most) {
+            return "a node is larger than LMDB makes them";
+        }
+        whole += whole % 2;
+        if (whole > (uint64_t)(page + size - node)) {
+            return "a node is longer than it";
+        }
+        memset(taken + (node - page), 1, whole);
+        sum += whole;
+    }
+    for (i = 0; i < size; i++) {
+        used += taken[i];
+    }
+    if (used != sum || sum != size - get16(page + 14)) {
+        return "its nodes overlap or leave gaps";
+    }
+    return NULL;
+}
+
+uint32_t
+page_run(const uint8_t *header, uint64_t number)
+{
+    if (get64(header) != number || get16(header + 10) != PAGE_OVERFLOW) {
+        return 0;
+    }
+    return get32(header + 12);
+}
+
+void
+page_tree(const uint8_t *bytes, struct tree *out)
+{
+    out->flags = get16(bytes + 4);
+    out->depth = get16(bytes + 6);
+    out->branch_pages = get64(bytes + 8);
+    out->leaf_pages = get64(bytes + 16);
+    out->overflow_pages = get64(bytes + 24);
+    out->entries = get64(bytes + 32);
+    out->root = get64(bytes + 40);
+}
+
+const char *
+page_tree_fault(const struct tree *t, uint64_t last_page)
+{
+    if (t->root == PAGE_NONE) {
+        return t->entries || t->depth ? "it has entries but no pages" : NULL;
+    }
+    if (t->root < 2 || t->root > last_page) {
+        return "its root is no page of the file";
+    }
+    if (!t->depth || t->depth > PAGE_DEPTH_MAX) {
+        return "its depth is impossible";
+    }
+    if (!t->entries || !t->leaf_pages || t->leaf_pages > last_page ||
+        t->branch_pages > last_page || t->overflow_pages > last_page) {
+        return "its sizes are impossible";
+    }
+    return NULL;
+}
+
+const char page_other_version[] = "its LMDB format is of another version";
+
+const char *
+page_meta(const uint8_t *page, uint64_t number, struct meta *out)
+{
+    const uint8_t *p = page + PAGE_HEADER;
+
+    out->magic = get32(p);
+    out->version = get32(p + 4);
+    out->page_size = get32(p + 24);
+    page_tree(p + 24, &out->free);
+    page_tree(p + 72, &out->main);
+    out->last_page = get64(p + 120);
+    out->txn = get64(p + 128);
+    if (get64(page) != number || get16(page + 10) != PAGE_META ||
+        out->magic != MAGIC) {
+        return "it is no LMDB file";
+    }
+    if (out->page_size < PAGE_SIZE_MIN || out->page_size > PAGE_SIZE_MAX ||
+        out->page_size & (out->page_size - 1)) {
+        return "its page size is impossible";
+    }
+    if (out->version != VERSION) {
+        return page_other_version;
+    }
+    if ((out->free.flags & TREE_MASK) != TREE_NUMBERS || out->main.flags) {
+        return "its main tree is not one of bide's";
+    }
+    return NULL;
+}

@@ -1,0 +1,396 @@
+/* The file and its two meta pages.
+ *
+ * Commit N writes meta page N & 1, after its data.  Which pages a writer may
+ * take (LMDB 0.9.24, mdb_page_alloc with mdb_find_oldest, no reader
+ * registered): transaction T takes pages that were given up by transactions up
+ * to T - 2; those of commit S are given up by S + 1 at the earliest, so S + 3
+ * is the first to write over one.  It begins once the meta page of S + 2 is
+ * written.  Hence: as long as the metas, read after everything else, show at
+ * most S + 1, nothing of S has been written over, whoever was killed
+ * meanwhile.  And the meta page of S is still there then, unless S + 2 has
+ * begun to write over it: pages_end wants it unchanged, which also finds a
+ * meta page that was half written when it was read first. */
+#include "pages_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bide.h>
+
+enum {
+    PAGE_USUAL = 4096,
+    META_TRIES = 8, /* a writer was just writing one: again */
+    META_PAUSE_NS = 100 * 1000,
+};
+
+static _Thread_local char why[256];
+
+const char *
+pages_why(void)
+{
+    return why;
+}
+
+int
+pages_damaged(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    return BIDE_EDAMAGED;
+}
+
+int
+pages_failed(const char *path, int error)
+{
+    snprintf(why, sizeof(why), "%s: %s", path, strerror(error));
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return BIDE_EMISSING;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return BIDE_EPERM;
+    case ENOMEM:
+        return BIDE_ENOMEM;
+    case ELOOP:
+        return pages_damaged("%s: a link that leads nowhere", path);
+    default:
+        return BIDE_ESYS;
+    }
+}
+
+int
+pages_read(const struct pages *f, uint64_t offset, void *out, size_t length)
+{
+    uint8_t *to = out;
+
+    while (length) {
+        ssize_t n = offset > INT64_MAX - length
+                        ? 0
+                        : pread(f->fd, to, length, (off_t)offset);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return pages_failed(f->path, errno);
+        }
+        if (n == 0) {
+            return pages_damaged("%s is cut off: nothing at byte %llu", f->path,
+                                 (unsigned long long)offset);
+        }
+        to += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/* ---- meta pages ---- */
+
+/* What is wrong with both together, and which is the newer. */
+static const char *
+metas_fault(const struct meta metas[2], const struct meta **out)
+{
+    const struct meta *newer = &metas[metas[0].txn < metas[1].txn];
+    uint64_t older = metas[newer == &metas[0]].txn;
+    const char *fault;
+
+    if (metas[0].page_size != metas[1].page_size) {
+        return "they disagree on the page size";
+    }
+    /* A file that was just made has 0 and 0.  LMDB itself would take the
+     * higher of any two numbers, and so an outdated tree when one is damaged.
+     */
+    if (newer->txn != older &&
+        (newer->txn != older + 1 || (newer == &metas[1]) != (newer->txn & 1))) {
+        return "their transactions do not follow each other";
+    }
+    if (newer->txn == older && newer->txn) {
+        return "they claim the same transaction";
+    }
+    if (newer->last_page < 1 ||
+        newer->last_page > (uint64_t)INT64_MAX / newer->page_size - 1) {
+        return "the last page is impossible";
+    }
+    fault = page_tree_fault(&newer->main, newer->last_page);
+    if (!fault) {
+        fault = page_tree_fault(&newer->free, newer->last_page);
+    }
+    *out = newer;
+    return fault;
+}
+
+static int
+meta_parse(const struct pages *f, int slot, const uint8_t *bytes,
+           struct meta *out)
+{
+    const char *fault = page_meta(bytes, (uint64_t)slot, out);
+    int rc;
+
+    if (!fault) {
+        return 0;
+    }
+    rc = pages_damaged("%s: page %d: %s", f->path, slot, fault);
+    return fault == page_other_version ? BIDE_EFORMAT : rc;
+}
+
+/* One reading of both: with one call once the page size is known, since this
+ * is what every look costs. */
+static int
+metas_once(const struct pages *f, struct meta metas[2])
+{
+    uint8_t bytes[PAGE_USUAL + PAGE_META_SIZE], *second = bytes + PAGE_USUAL;
+    bool together = f->page_size == PAGE_USUAL;
+    int rc, one, two;
+
+    rc = pages_read(f, 0, bytes, together ? sizeof(bytes) : PAGE_META_SIZE);
+    if (rc) {
+        return rc;
+    }
+    one = meta_parse(f, 0, bytes, &metas[0]);
+    if (one && one != BIDE_EFORMAT) {
+        return one;
+    }
+    if (!together) {
+        rc = pages_read(f, metas[0].page_size, second, PAGE_META_SIZE);
+        if (rc) {
+            return rc;
+        }
+    }
+    two = meta_parse(f, 1, second, &metas[1]);
+    /* One page of another version is a damaged page. */
+    return one == two ? one : BIDE_EDAMAGED;
+}
+
+/* Both metas, and which of them is the newer. */
+static int
+metas_read(const struct pages *f, struct meta metas[2], const struct meta **out)
+{
+    struct timespec pause = {0, META_PAUSE_NS};
+    const char *fault;
+    int tries, rc = 0;
+
+    for (tries = 0; tries < META_TRIES; tries++) {
+        if (tries) {
+            nanosleep(&pause, NULL);
+        }
+        rc = metas_once(f, metas);
+        if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
+            continue;
+        }
+        if (rc) {
+            return rc;
+        }
+        fault = metas_fault(metas, out);
+        if (!fault && f->page_size && (*out)->page_size != f->page_size) {
+            fault = "the page size has changed";
+        }
+        if (!fault) {
+            return 0;
+        }
+        rc = pages_damaged("%s: meta pages: %s", f->path, fault);
+    }
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static char *
+absolute(const char *path)
+{
+    char *here, *all = NULL;
+
+    if (path[0] == '/') {
+        return strdup(path);
+    }
+    here = getcwd(NULL, 0);
+    if (here && asprintf(&all, "%s/%s", here, path) < 0) {
+        all = NULL;
+    }
+    free(here);
+    return all;
+}
+
+/* Programs close all descriptors when they become daemons; the number may have
+ * been given to another file since. */
+static bool
+holds(const struct pages *f)
+{
+    struct stat st;
+
+    return !fstat(f->fd, &st) && st.st_dev == f->device &&
+           st.st_ino == f->inode;
+}
+
+static int
+open_file(struct pages *f)
+{
+    struct meta metas[2];
+    const struct meta *newer;
+    struct stat st;
+    int rc;
+
+    /* O_NONBLOCK: a pipe in its place must not stop us. */
+    f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (f->fd < 0 || fstat(f->fd, &st)) {
+        return pages_failed(f->path, errno);
+    }
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    if (!S_ISREG(st.st_mode)) {
+        return pages_damaged("%s is %s, not a file", f->path,
+                             S_ISDIR(st.st_mode) ? "a directory"
+                                                 : "a device or pipe");
+    }
+    if (!st.st_size) {
+        return pages_damaged("%s is empty", f->path);
+    }
+    rc = metas_read(f, metas, &newer);
+    if (!rc) {
+        f->page_size = newer->page_size;
+    }
+    return rc;
+}
+
+int
+pages_open(const char *path, struct pages **out)
+{
+    struct pages *f = calloc(1, sizeof(*f));
+    int rc;
+
+    if (!f) {
+        return BIDE_ENOMEM;
+    }
+    f->fd = -1;
+    f->path = absolute(path);
+    if (!f->path) {
+        rc = pages_failed(path, errno);
+    } else {
+        rc = open_file(f);
+    }
+    if (rc) {
+        pages_close(f);
+        return rc;
+    }
+    *out = f;
+    return 0;
+}
+
+void
+pages_close(struct pages *f)
+{
+    if (!f) {
+        return;
+    }
+    if (f->fd >= 0 && holds(f)) {
+        close(f->fd);
+    }
+    free(f->path);
+    free(f);
+}
+
+/* ---- looking and reading ---- */
+
+int
+pages_look(struct pages *f, struct pages_stamp *out)
+{
+    struct meta metas[2];
+    const struct meta *newer;
+    struct stat st;
+    int rc;
+
+    if (stat(f->path, &st)) {
+        /* A service that gave up its rights may no longer get there by name,
+         * but what it holds open is still good. */
+        if (errno != EACCES) {
+            return pages_failed(f->path, errno);
+        }
+        if (fstat(f->fd, &st)) {
+            return pages_failed(f->path, errno);
+        }
+    }
+    if (st.st_dev != f->device || st.st_ino != f->inode || !st.st_nlink ||
+        !holds(f)) {
+        return pages_failed(f->path, ENOENT);
+    }
+    rc = metas_read(f, metas, &newer);
+    if (rc) {
+        return rc;
+    }
+    out->device = f->device;
+    out->inode = f->inode;
+    out->size = (uint64_t)st.st_size;
+    out->changed_ns =
+        (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+    out->txn = newer->txn;
+    return 0;
+}
+
+int
+pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
+                  struct tree *list)
+{
+    struct meta metas[2];
+    const struct meta *m;
+    int rc = metas_read(f, metas, &m);
+
+    if (rc) {
+        return rc;
+    }
+    *out = (struct snapshot){
+        .file = f,
+        .txn = m->txn,
+        .last_page = m->last_page,
+        .page_size = m->page_size,
+        .main_root = m->main.root,
+        .main_depth = m->main.depth,
+        .main_entries = m->main.entries,
+        .main_branches = m->main.branch_pages,
+        .main_leaves = m->main.leaf_pages,
+    };
+    *main = m->main;
+    *list = m->free;
+    return 0;
+}
+
+int
+pages_begin(struct pages *f, struct snapshot *out)
+{
+    struct tree main, list;
+
+    return pages_begin_trees(f, out, &main, &list);
+}
+
+int
+pages_end(const struct snapshot *s)
+{
+    struct meta metas[2];
+    const struct meta *newer, *ours = &metas[s->txn & 1];
+    int rc = metas_read(s->file, metas, &newer);
+
+    if (rc) {
+        return rc;
+    }
+    if (newer->txn > s->txn + 1 || ours->txn != s->txn ||
+        ours->last_page != s->last_page || ours->main.root != s->main_root ||
+        ours->main.depth != s->main_depth ||
+        ours->main.entries != s->main_entries ||
+        ours->main.branch_pages != s->main_branches ||
+        ours->main.leaf_pages != s->main_leaves) {
+        return PAGES_AGAIN;
+    }
+    return 0;
+}

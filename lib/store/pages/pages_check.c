@@ -1,0 +1,252 @@
+/* Whether LMDB may be let at a file.  LMDB believes what it reads: it follows
+ * page numbers and moves nodes by offsets without a look, and takes new pages
+ * from the list of free ones.  So all of that is walked here: every tree, every
+ * node, every long value, the list itself; each page is used at most once, and
+ * none is both used and free. */
+#include "pages_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <bide.h>
+
+enum { CHECK_TRIES = 20 };
+
+struct check {
+    const struct snapshot *snapshot;
+    uint64_t pages;     /* whole ones in the file */
+    uint8_t *used;      /* a bit for each of them */
+    uint64_t free_past; /* free ones past the end of the file */
+};
+
+static int
+fault(const struct check *c, const char *name, const char *what)
+{
+    return pages_damaged("%s: %s: %s", c->snapshot->file->path, name, what);
+}
+
+static bool
+claim(void *arg, uint64_t first, uint64_t count)
+{
+    struct check *c = arg;
+
+    for (; count; count--, first++) {
+        uint8_t bit = (uint8_t)(1u << first % 8);
+
+        if (first >= c->pages || c->used[first / 8] & bit) {
+            return false;
+        }
+        c->used[first / 8] |= bit;
+    }
+    return true;
+}
+
+/* ---- the list of free pages ---- */
+
+/* A record of it: their number, then the pages in falling order, u64 each.
+ * The record may be longer than that. */
+static int
+check_free_list(struct check *c, const struct node *n, const void *value)
+{
+    uint64_t txn, count, page, before = UINT64_MAX, i;
+
+    memcpy(&txn, n->key, sizeof(txn));
+    if (!txn || txn > c->snapshot->txn) {
+        return fault(c, "free pages", "of a transaction that never was");
+    }
+    if (n->value_length < 8 || n->value_length % 8) {
+        return fault(c, "free pages", "a list has a wrong length");
+    }
+    memcpy(&count, value, sizeof(count));
+    if (count > n->value_length / 8 - 1) {
+        return fault(c, "free pages", "a list is longer than its record");
+    }
+    for (i = 1; i <= count; i++) {
+        memcpy(&page, (const uint8_t *)value + i * 8, sizeof(page));
+        if (page < 2 || page > c->snapshot->last_page || page >= before) {
+            return fault(c, "free pages", "a list is out of order");
+        }
+        before = page;
+        if (page >= c->pages) {
+            c->free_past++;
+        } else if (!claim(c, page, 1)) {
+            return fault(c, "free pages", "a page is free and in use");
+        }
+    }
+    return 0;
+}
+
+/* ---- trees ---- */
+
+static int check_tree(struct check *c, const char *name,
+                      const struct tree *tree, bool free_list, bool top);
+
+static int
+check_named(struct check *c, const struct node *n)
+{
+    char name[PAGE_KEY_MAX + 1];
+    struct tree tree;
+    int rc = path_named(c->snapshot, n, &tree);
+
+    memcpy(name, n->key, n->key_length);
+    name[n->key_length] = '\0';
+    return rc ? rc : check_tree(c, name, &tree, false, false);
+}
+
+static int
+check_node(struct check *c, struct path *p, const char *name, bool top,
+           struct tree *seen)
+{
+    struct node n = path_node(p);
+    void *big = NULL;
+    int rc = 0;
+
+    seen->entries++;
+    if (top) {
+        return check_named(c, &n);
+    }
+    if (n.flags == NODE_TREE) {
+        return fault(c, name, "a record is a tree");
+    }
+    if (n.flags == NODE_BIG) {
+        uint8_t header[PAGE_HEADER];
+
+        rc = path_big(p, &n, &big);
+        if (!rc) {
+            rc = pages_read(c->snapshot->file, n.page * c->snapshot->page_size,
+                            header, sizeof(header));
+        }
+        if (!rc) {
+            seen->overflow_pages += page_run(header, n.page);
+        }
+    }
+    if (!rc && p->numbers) {
+        rc = check_free_list(c, &n, big ? big : n.value);
+    }
+    free(big);
+    return rc;
+}
+
+/* What LMDB relies on beyond a page that can be read.  All pages of the way
+ * down: each is looked at when it is new, that is, when all below it are at
+ * their beginning. */
+static int
+check_tight(struct check *c, const struct path *p, const char *name,
+            struct tree *seen)
+{
+    unsigned d;
+
+    for (d = p->tree.depth; d-- > 0;) {
+        const char *what = page_tight(p->level[d].page, c->snapshot->page_size);
+
+        if (what) {
+            return fault(c, name, what);
+        }
+        if (d + 1u == p->tree.depth) {
+            seen->leaf_pages++;
+        } else {
+            seen->branch_pages++;
+        }
+        if (d && p->level[d - 1].index) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static int
+check_tree(struct check *c, const char *name, const struct tree *tree,
+           bool free_list, bool top)
+{
+    struct tree seen = {0};
+    struct path p;
+    int rc;
+
+    path_open(&p, c->snapshot, tree);
+    p.numbers = free_list;
+    p.claim = claim;
+    p.claim_arg = c;
+    rc = path_seek(&p, NULL, 0, false);
+    while (!rc && p.on) {
+        if (!p.level[tree->depth - 1].index) {
+            rc = check_tight(c, &p, name, &seen);
+        }
+        if (!rc) {
+            rc = check_node(c, &p, name, top, &seen);
+        }
+        if (!rc) {
+            rc = path_step(&p, false);
+        }
+    }
+    path_close(&p);
+    if (!rc &&
+        (seen.entries != tree->entries || seen.leaf_pages != tree->leaf_pages ||
+         seen.branch_pages != tree->branch_pages ||
+         seen.overflow_pages != tree->overflow_pages)) {
+        rc = fault(c, name, "its tree has other sizes than it says");
+    }
+    return rc;
+}
+
+static int
+check_all(struct check *c, const struct tree *main, const struct tree *list)
+{
+    uint64_t past;
+    int rc;
+
+    c->used[0] |= 3; /* the meta pages */
+    rc = check_tree(c, "names", main, false, true);
+    if (!rc) {
+        rc = check_tree(c, "free pages", list, true, false);
+    }
+    /* LMDB does not write a page that it took and gave back at once. */
+    past = c->snapshot->last_page + 1 > c->pages
+               ? c->snapshot->last_page + 1 - c->pages
+               : 0;
+    if (!rc && past > c->free_past) {
+        rc = fault(c, "file", "pages in use lie past its end");
+    }
+    return rc;
+}
+
+static int
+check_once(struct pages *f)
+{
+    struct snapshot s;
+    struct check c = {.snapshot = &s};
+    struct tree main, list;
+    struct stat st;
+    int rc, end;
+
+    rc = pages_begin_trees(f, &s, &main, &list);
+    if (rc) {
+        return rc;
+    }
+    if (fstat(f->fd, &st)) {
+        return BIDE_ESYS;
+    }
+    c.pages = (uint64_t)st.st_size / s.page_size;
+    if (c.pages > s.last_page + 1) {
+        c.pages = s.last_page + 1; /* what follows is left from a failure */
+    }
+    c.used = calloc(c.pages / 8 + 1, 1);
+    if (!c.used) {
+        return BIDE_ENOMEM;
+    }
+    rc = check_all(&c, &main, &list);
+    free(c.used);
+    end = pages_end(&s);
+    return end ? end : rc;
+}
+
+int
+pages_check(struct pages *f)
+{
+    int tries, rc = PAGES_AGAIN;
+
+    for (tries = 0; tries < CHECK_TRIES && rc == PAGES_AGAIN; tries++) {
+        rc = check_once(f);
+    }
+    return rc == PAGES_AGAIN ? BIDE_ELOCKED : rc;
+}

@@ -1,0 +1,497 @@
+/* Finding one's way through a tree, from pages that are read one by one and
+ * believed only after a check: each page by itself (page_fault), its place in
+ * the tree (its keys lie in the range its parent gives it), how many there may
+ * be and how deep.  So a page that leads back up, or to another tree, is found
+ * rather than followed. */
+#include "pages_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bide.h>
+
+static int
+tree_damaged(const struct path *p, uint64_t number, const char *fault)
+{
+    return pages_damaged("%s: page %llu: %s", p->snapshot->file->path,
+                         (unsigned long long)number, fault);
+}
+
+void
+path_open(struct path *p, const struct snapshot *s, const struct tree *tree)
+{
+    memset(p, 0, sizeof(*p));
+    p->snapshot = s;
+    p->tree = *tree;
+    p->pages_left = tree->branch_pages + tree->leaf_pages;
+}
+
+void
+path_close(struct path *p)
+{
+    unsigned i;
+
+    for (i = 0; i < PAGE_DEPTH_MAX; i++) {
+        free(p->level[i].page);
+    }
+}
+
+/* The keys of a page must not leave the range that the pages above leave to
+ * it: at least the key that leads here, below the one that leads onwards. */
+static const char *
+range_fault(const struct path *p, unsigned depth)
+{
+    const uint8_t *page = p->level[depth].page;
+    bool leaf = depth + 1u == p->tree.depth;
+    unsigned count = page_count(page), first = leaf ? 0 : 1, d;
+    bool low = false, high = false;
+    struct node bound, n;
+
+    if (count <= first) {
+        return NULL; /* it has no keys that count */
+    }
+    for (d = depth; d-- > 0 && !(low && high);) {
+        const struct level *up = &p->level[d];
+
+        if (!low && up->index > 0) {
+            low = true;
+            bound = page_node(up->page, up->index);
+            n = page_node(page, first);
+            if (page_compare(p->numbers, n.key, n.key_length, bound.key,
+                             bound.key_length) < 0) {
+                return "a key is below its range";
+            }
+        }
+        if (!high && up->index + 1 < up->count) {
+            high = true;
+            bound = page_node(up->page, up->index + 1);
+            n = page_node(page, count - 1);
+            if (page_compare(p->numbers, n.key, n.key_length, bound.key,
+                             bound.key_length) >= 0) {
+                return "a key is above its range";
+            }
+        }
+    }
+    return NULL;
+}
+
+static int
+load(struct path *p, unsigned depth, uint64_t number)
+{
+    const struct snapshot *s = p->snapshot;
+    struct level *l = &p->level[depth];
+    bool leaf = depth + 1u == p->tree.depth;
+    const char *fault;
+    int rc;
+
+    p->failed = depth;
+    if (!l->page) {
+        l->page = malloc(s->page_size);
+        if (!l->page) {
+            return BIDE_ENOMEM;
+        }
+    }
+    if (number < 2 || number > s->last_page) {
+        return tree_damaged(p, number, "it is outside of the file");
+    }
+    if (!p->pages_left) {
+        return tree_damaged(p, number, "its tree has too many pages");
+    }
+    p->pages_left--;
+    rc = pages_read(s->file, number * s->page_size, l->page, s->page_size);
+    if (rc) {
+        return rc;
+    }
+    fault = page_fault(l->page, s->page_size, number,
+                       leaf ? PAGE_LEAF : PAGE_BRANCH, p->numbers);
+    if (!fault) {
+        fault = range_fault(p, depth);
+    }
+    if (!fault && p->claim && !p->claim(p->claim_arg, number, 1)) {
+        fault = "it is used twice";
+    }
+    if (fault) {
+        return tree_damaged(p, number, fault);
+    }
+    l->count = page_count(l->page);
+    return 0;
+}
+
+/* From the node of a branch at `depth` - 1 down to a leaf, by its edge. */
+static int
+descend(struct path *p, unsigned depth, bool to_last)
+{
+    int rc = 0;
+
+    for (; depth < p->tree.depth && !rc; depth++) {
+        const struct level *up = &p->level[depth - 1];
+
+        rc = load(p, depth, page_node(up->page, up->index).page);
+        if (!rc) {
+            p->level[depth].index = to_last ? p->level[depth].count - 1 : 0;
+        }
+    }
+    p->on = !rc;
+    return rc;
+}
+
+/* To the neighbour of the leaf one stands on. */
+static int
+neighbour(struct path *p, bool backwards)
+{
+    unsigned d;
+
+    p->on = false;
+    for (d = p->tree.depth - 1u; d-- > 0;) {
+        struct level *l = &p->level[d];
+
+        if (backwards ? l->index > 0 : l->index + 1 < l->count) {
+            l->index = backwards ? l->index - 1 : l->index + 1;
+            return descend(p, d + 1, backwards);
+        }
+    }
+    return 0;
+}
+
+/* Past a page that could not be read, and all that is below it.  False: there
+ * is nothing beside it, or the tree has no way there. */
+static bool
+past_damage(struct path *p, int *rc)
+{
+    unsigned d = p->failed;
+
+    while (d-- > 0) {
+        struct level *l = &p->level[d];
+
+        if (l->index + 1 < l->count) {
+            l->index++;
+            *rc = descend(p, d + 1, false);
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+path_step(struct path *p, bool backwards)
+{
+    struct level *leaf = &p->level[p->tree.depth - 1];
+
+    if (backwards ? leaf->index > 0 : leaf->index + 1 < leaf->count) {
+        leaf->index = backwards ? leaf->index - 1 : leaf->index + 1;
+        return 0;
+    }
+    return neighbour(p, backwards);
+}
+
+int
+path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
+{
+    const char *fault = page_tree_fault(&p->tree, p->snapshot->last_page);
+    unsigned d, i;
+    int rc;
+
+    p->on = false;
+    if (fault) {
+        return tree_damaged(p, p->tree.root, fault);
+    }
+    if (p->tree.root == PAGE_NONE) {
+        return 0;
+    }
+    rc = load(p, 0, p->tree.root);
+    for (d = 0; d + 1u < p->tree.depth && !rc; d++) {
+        struct level *l = &p->level[d];
+
+        l->index = key ? page_child(l->page, p->numbers, key, key_length)
+                   : backwards ? l->count - 1
+                               : 0;
+        rc = load(p, d + 1, page_node(l->page, l->index).page);
+    }
+    if (rc) {
+        return rc;
+    }
+    i = key         ? page_find(p->level[d].page, p->numbers, key, key_length)
+        : backwards ? p->level[d].count
+                    : 0;
+    /* The node that is sought may lie beyond the edge of this leaf. */
+    if (backwards) {
+        p->level[d].index = i ? i - 1 : 0;
+        p->on = i > 0;
+    } else {
+        p->on = i < p->level[d].count;
+        p->level[d].index = p->on ? i : p->level[d].count - 1;
+    }
+    return p->on ? 0 : neighbour(p, backwards);
+}
+
+const uint8_t *
+path_leaf(const struct path *p)
+{
+    return p->level[p->tree.depth - 1].page;
+}
+
+struct node
+path_node(const struct path *p)
+{
+    return page_node(path_leaf(p), p->level[p->tree.depth - 1].index);
+}
+
+int
+path_big(struct path *p, const struct node *n, void **out)
+{
+    const struct snapshot *s = p->snapshot;
+    uint8_t header[PAGE_HEADER];
+    uint64_t run;
+    void *bytes;
+    int rc;
+
+    if (n->page < 2 || n->page > s->last_page) {
+        return tree_damaged(p, n->page, "it is outside of the file");
+    }
+    rc = pages_read(s->file, n->page * s->page_size, header, sizeof(header));
+    if (rc) {
+        return rc;
+    }
+    run = page_run(header, n->page);
+    if (!run || run > s->last_page - n->page + 1 ||
+        PAGE_HEADER + n->value_length > run * s->page_size) {
+        return tree_damaged(p, n->page, "it is no run of a long value");
+    }
+    if (p->claim && !p->claim(p->claim_arg, n->page, run)) {
+        return tree_damaged(p, n->page, "it is used twice");
+    }
+    /* Before memory is taken on the word of a damaged length. */
+    rc = pages_read(s->file, (n->page + run) * s->page_size - 1, header, 1);
+    if (rc) {
+        return rc;
+    }
+    bytes = malloc(n->value_length ? n->value_length : 1);
+    if (!bytes) {
+        return BIDE_ENOMEM;
+    }
+    rc = pages_read(s->file, n->page * s->page_size + PAGE_HEADER, bytes,
+                    n->value_length);
+    if (rc) {
+        free(bytes);
+        return rc;
+    }
+    *out = bytes;
+    return 0;
+}
+
+/* ---- named databases ---- */
+
+int
+path_named(const struct snapshot *s, const struct node *n, struct tree *out)
+{
+    const char *fault;
+
+    if (n->flags != NODE_TREE || n->value_length != PAGE_TREE_SIZE) {
+        return pages_damaged("%s: its main tree holds a record", s->file->path);
+    }
+    page_tree(n->value, out);
+    fault = out->flags ? "a database is not one of bide's"
+                       : page_tree_fault(out, s->last_page);
+    return fault ? pages_damaged("%s: %s", s->file->path, fault) : 0;
+}
+
+/* To the node with exactly that key, or BIDE_ENOPOLICY. */
+static int
+seek_exact(struct path *p, const void *key, size_t key_length, struct node *out)
+{
+    int rc = path_seek(p, key, key_length, false);
+
+    if (rc) {
+        return rc;
+    }
+    if (!p->on) {
+        return BIDE_ENOPOLICY;
+    }
+    *out = path_node(p);
+    if (page_compare(p->numbers, out->key, out->key_length, key, key_length)) {
+        return BIDE_ENOPOLICY;
+    }
+    return 0;
+}
+
+static void
+keep(const struct snapshot *s, const struct node *n, const struct tree *tree)
+{
+    struct tree_cache *c = s->cache;
+
+    if (c && c->count < TREES_MAX && n->key_length < sizeof(c->known->name)) {
+        memset(c->known[c->count].name, 0, sizeof(c->known->name));
+        memcpy(c->known[c->count].name, n->key, n->key_length);
+        c->known[c->count++].tree = *tree;
+    }
+}
+
+static bool
+kept(const struct snapshot *s, const char *db, struct tree *out)
+{
+    const struct tree_cache *c = s->cache;
+
+    for (unsigned i = 0; c && i < c->count; i++) {
+        if (strcmp(c->known[i].name, db) == 0) {
+            *out = c->known[i].tree;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that stand on the leaf of the one that is asked for: most often that is
+ * all there are. */
+static void
+keep_leaf(const struct snapshot *s, const struct path *p)
+{
+    const uint8_t *leaf = path_leaf(p);
+    struct tree tree;
+
+    for (unsigned i = 0; i < page_count(leaf); i++) {
+        struct node n = page_node(leaf, i);
+
+        if (path_named(s, &n, &tree) == 0) {
+            keep(s, &n, &tree);
+        }
+    }
+}
+
+static int
+database(const struct snapshot *s, const char *db, struct tree *out)
+{
+    struct tree top = {.depth = s->main_depth,
+                       .root = s->main_root,
+                       .entries = s->main_entries,
+                       .branch_pages = s->main_branches,
+                       .leaf_pages = s->main_leaves};
+    struct path p;
+    struct node n;
+    int rc;
+
+    if (kept(s, db, out)) {
+        return 0;
+    }
+    path_open(&p, s, &top);
+    rc = seek_exact(&p, db, strlen(db), &n);
+    if (!rc) {
+        rc = path_named(s, &n, out);
+    }
+    if (!rc && s->cache && !s->cache->count) {
+        keep_leaf(s, &p);
+    }
+    path_close(&p);
+    return rc;
+}
+
+int
+pages_get(const struct snapshot *s, const char *db, const void *key,
+          size_t key_length, void **out, size_t *out_length)
+{
+    struct tree tree;
+    struct path p;
+    struct node n;
+    void *value = NULL;
+    int rc = database(s, db, &tree);
+
+    if (rc) {
+        return rc;
+    }
+    path_open(&p, s, &tree);
+    rc = seek_exact(&p, key, key_length, &n);
+    if (!rc && n.flags == NODE_TREE) {
+        rc = tree_damaged(&p, tree.root, "a record is a tree");
+    } else if (!rc && n.flags == NODE_BIG) {
+        rc = path_big(&p, &n, &value);
+    } else if (!rc) {
+        value = malloc(n.value_length ? n.value_length : 1);
+        rc = value ? 0 : BIDE_ENOMEM;
+        if (value && n.value_length) {
+            memcpy(value, n.value, n.value_length);
+        }
+    }
+    path_close(&p);
+    if (!rc) {
+        *out = value;
+        *out_length = n.value_length;
+    }
+    return rc;
+}
+
+static int
+visit_node(struct path *p, pages_visit_fn *visit, void *arg)
+{
+    struct node n = path_node(p);
+    void *big = NULL;
+    int rc = 0;
+
+    if (n.flags == NODE_TREE) {
+        return tree_damaged(p, p->tree.root, "a record is a tree");
+    }
+    if (n.flags == NODE_BIG) {
+        rc = path_big(p, &n, &big);
+    }
+    if (!rc) {
+        rc = visit(arg, n.key, n.key_length, big ? big : n.value,
+                   n.value_length);
+    }
+    free(big);
+    return rc;
+}
+
+int
+pages_walk(const struct snapshot *s, const char *db, const void *from,
+           size_t from_length, bool backwards, pages_visit_fn *visit, void *arg)
+{
+    uint64_t visited = 0;
+    struct tree tree;
+    struct path p;
+    int rc = database(s, db, &tree);
+
+    if (rc) {
+        return rc;
+    }
+    path_open(&p, s, &tree);
+    rc = path_seek(&p, from, from_length, backwards);
+    while (!rc && p.on) {
+        visited++;
+        rc = visit_node(&p, visit, arg);
+        if (!rc) {
+            rc = path_step(&p, backwards);
+        }
+    }
+    if (!rc && !from && visited != tree.entries) {
+        rc = tree_damaged(&p, tree.root, "its tree has lost records");
+    }
+    path_close(&p);
+    return rc;
+}
+
+int
+pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
+                 size_t from_length, pages_visit_fn *visit, void *arg,
+                 uint64_t *damaged)
+{
+    struct tree tree;
+    struct path p;
+    int rc = database(s, db, &tree);
+
+    if (rc) {
+        return rc;
+    }
+    path_open(&p, s, &tree);
+    rc = path_seek(&p, from, from_length, false);
+    do {
+        while (!rc && p.on) {
+            rc = visit_node(&p, visit, arg);
+            if (rc == BIDE_EDAMAGED) {
+                *damaged += 1; /* that one only */
+                rc = 0;
+            }
+            rc = rc ? rc : path_step(&p, false);
+        }
+        *damaged += rc == BIDE_EDAMAGED;
+    } while (rc == BIDE_EDAMAGED && past_damage(&p, &rc));
+    path_close(&p);
+    return rc == BIDE_EDAMAGED ? 0 : rc;
+}

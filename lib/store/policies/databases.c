@@ -1,0 +1,49 @@
+/* What writers do with the databases of a registry. */
+#include "inside.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char *const names[DATABASES] = {"policies", "versions", "log",
+                                             "children", "meta"};
+
+int
+writer_damaged(const struct writer *w, const char *what)
+{
+    return place_say(BIDE_EDAMAGED,
+                     "%s/registry.mdb: %s is damaged\nrestore it from a backup",
+                     w->dir, what);
+}
+
+/* Whether the transaction may be used. */
+int
+writer_usable(const struct writer *w)
+{
+    if (w->pid != getpid() || !w->txn) {
+        return place_say(BIDE_EINVAL, "the transaction has ended");
+    }
+    return w->failed;
+}
+
+int
+writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES])
+{
+    int i, rc = 0;
+
+    for (i = 0; i < DATABASES && !rc; i++) {
+        rc = mdb_dbi_open(txn, names[i], flags, &dbi[i]);
+    }
+    return rc;
+}
+
+int
+writer_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *key, const void *value,
+                size_t length)
+{
+    uint8_t sealed[SEAL_SMALL_MAX];
+    MDB_val k = lmdb_val(key, strlen(key));
+    MDB_val v =
+        lmdb_val(sealed, seal_write(key, strlen(key), value, length, sealed));
+
+    return mdb_put(txn, dbi, &k, &v, 0);
+}

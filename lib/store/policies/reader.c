@@ -1,0 +1,598 @@
+/* Reading what writer.c wrote.  Beyond the checksum of each record, one place
+ * is held against another, because a damaged page number can lead to a page
+ * that was right once: the transaction's own number against the file's, a
+ * policy's version against the newest of its versions, a change against its
+ * version.  So an absent or outdated policy reads as damage, not as news. */
+#include "reader.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/seal.h"
+#include "store/pages/pages_file.h"
+
+enum {
+    READ_TRIES = 100,
+    IN_FORCE_DEPTH = 100,
+    ENOUGH = 1, /* ends a walk of our own */
+};
+
+struct reader {
+    struct pages *pages;
+    uint8_t id[REGISTRY_ID_SIZE];
+    char *live;
+};
+
+/* ---- meta ---- */
+
+/* malloc'ed, with a NUL after it. */
+static int
+meta_get(const struct snapshot *s, const char *key, char **out,
+         size_t *out_length)
+{
+    const uint8_t *value;
+    size_t length;
+    char *copy;
+    void *bytes;
+    int rc = pages_get(s, "meta", key, strlen(key), &bytes, &length);
+
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("the registry has lost its %s", key);
+    }
+    if (rc) {
+        return rc;
+    }
+    value = seal_read(key, strlen(key), bytes, length, &length);
+    if (!value) {
+        free(bytes);
+        return pages_damaged("the registry's %s is damaged", key);
+    }
+    copy = malloc(length + 1);
+    if (copy) {
+        memcpy(copy, value, length);
+        copy[length] = '\0';
+        *out = copy;
+        *out_length = length;
+    }
+    free(bytes);
+    return copy ? 0 : BIDE_ENOMEM;
+}
+
+static int
+meta_fixed(const struct snapshot *s, const char *key, void *out, size_t size)
+{
+    size_t length;
+    char *bytes;
+    int rc = meta_get(s, key, &bytes, &length);
+
+    if (rc) {
+        return rc;
+    }
+    if (length == size) {
+        memcpy(out, bytes, size);
+    } else {
+        rc = pages_damaged("the registry's %s has a wrong length", key);
+    }
+    free(bytes);
+    return rc;
+}
+
+/* A copy that LMDB compacted counts its transactions from 1 again. */
+static int
+check_commit(const struct snapshot *s)
+{
+    uint64_t commit = 0;
+    int rc = meta_fixed(s, "commit", &commit, sizeof(commit));
+
+    if (!rc && s->txn > 1 && commit != s->txn) {
+        rc = pages_damaged("%s: transaction %llu holds what was true in %llu",
+                           s->file->path, (unsigned long long)s->txn,
+                           (unsigned long long)commit);
+    }
+    return rc;
+}
+
+static int
+read_meta(void *arg, const struct snapshot *s)
+{
+    struct reader *r = arg;
+    uint32_t format = 0;
+    size_t length;
+    char *live;
+    int rc = meta_fixed(s, "format", &format, sizeof(format));
+
+    if (rc) {
+        return rc;
+    }
+    if (format != STORE_FORMAT) {
+        pages_damaged("%s: its format is %u, this bide knows %u", s->file->path,
+                      format, STORE_FORMAT);
+        return BIDE_EFORMAT;
+    }
+    rc = meta_fixed(s, "id", r->id, sizeof(r->id));
+    if (!rc) {
+        rc = meta_get(s, "live", &live, &length);
+    }
+    if (rc) {
+        return rc;
+    }
+    if (live[0] != '/' || strlen(live) != length || length >= PATH_MAX) {
+        free(live);
+        return pages_damaged("the registry's live is no path");
+    }
+    free(r->live);
+    r->live = live;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+int
+reader_open(const char *dir, struct reader **out)
+{
+    struct reader *r = calloc(1, sizeof(*r));
+    char *path = NULL;
+    int rc;
+
+    if (!r || asprintf(&path, "%s/registry.mdb", dir) < 0) {
+        free(r);
+        return BIDE_ENOMEM;
+    }
+    rc = pages_open(path, &r->pages);
+    free(path);
+    if (!rc) {
+        rc = reader_read(r, read_meta, r, NULL);
+    }
+    if (rc) {
+        reader_close(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+void
+reader_close(struct reader *r)
+{
+    if (!r) {
+        return;
+    }
+    pages_close(r->pages);
+    free(r->live);
+    free(r);
+}
+
+const uint8_t *
+reader_id(const struct reader *r)
+{
+    return r->id;
+}
+
+const char *
+reader_live_path(const struct reader *r)
+{
+    return r->live;
+}
+
+int
+reader_look(struct reader *r, struct pages_stamp *out)
+{
+    return pages_look(r->pages, out);
+}
+
+int
+reader_read(struct reader *r, reader_body_fn *body, void *arg,
+            uint64_t *out_txn)
+{
+    struct snapshot s;
+    int tries, rc, end;
+
+    for (tries = 0; tries < READ_TRIES; tries++) {
+        struct tree_cache cache = {0};
+
+        rc = pages_begin(r->pages, &s);
+        if (rc) {
+            return rc;
+        }
+        s.cache = &cache;
+        rc = check_commit(&s);
+        if (!rc) {
+            rc = body(arg, &s);
+        }
+        /* Also after an error: pages that are being written over look
+         * damaged. */
+        end = pages_end(&s);
+        if (end != PAGES_AGAIN) {
+            if (!end && out_txn) {
+                *out_txn = s.txn;
+            }
+            return end ? end : rc;
+        }
+    }
+    return BIDE_ELOCKED;
+}
+
+/* ---- one policy ---- */
+
+static int
+record_bad(int rc, const char *name)
+{
+    return rc == BIDE_EDAMAGED
+               ? pages_damaged("the record of %s is damaged", name)
+               : rc;
+}
+
+struct newest {
+    const char *name;
+    uint32_t version;
+};
+
+static int
+see_newest(void *arg, const void *key, size_t key_length, const void *value,
+           size_t value_length)
+{
+    struct newest *n = arg;
+
+    (void)value;
+    (void)value_length;
+    n->version = record_key_version(n->name, key, key_length);
+    return ENOUGH;
+}
+
+/* What follows every version of a name: NUL becomes 1. */
+static size_t
+past_versions(const char *name, uint8_t *out)
+{
+    size_t length = strlen(name);
+
+    memcpy(out, name, length);
+    out[length] = 1;
+    return length + 1;
+}
+
+/* The newest version there is of a name, 0: none. */
+static int
+newest_version(const struct snapshot *s, const char *name, uint32_t *out)
+{
+    struct newest n = {name, 0};
+    uint8_t past[RECORD_KEY_MAX];
+    int rc = pages_walk(s, "versions", past, past_versions(name, past), true,
+                        see_newest, &n);
+
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("the registry has lost its versions");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    *out = n.version;
+    return 0;
+}
+
+static bool
+name_fits(const char *name)
+{
+    size_t length = strnlen(name, BIDE_NAME_MAX + 1);
+
+    return length && length <= BIDE_NAME_MAX;
+}
+
+int
+reader_policy(const struct snapshot *s, const char *name, struct record *out)
+{
+    struct record r;
+    uint32_t newest = 0;
+    size_t length;
+    void *bytes;
+    int rc, known;
+
+    if (!name_fits(name)) {
+        return BIDE_ENAME;
+    }
+    known = pages_get(s, "policies", name, strlen(name), &bytes, &length);
+    if (known && known != BIDE_ENOPOLICY) {
+        return known;
+    }
+    rc = newest_version(s, name, &newest);
+    if (known == BIDE_ENOPOLICY) {
+        if (rc) {
+            return rc;
+        }
+        return newest ? pages_damaged("%s is missing, but has versions", name)
+                      : BIDE_ENOPOLICY;
+    }
+    if (!rc) {
+        rc = record_bad(record_read(bytes, length, name, &r), name);
+    }
+    free(bytes);
+    if (rc) {
+        return rc;
+    }
+    if (r.version != newest) {
+        record_free(&r);
+        return pages_damaged("%s is not at its newest version", name);
+    }
+    *out = r;
+    return 0;
+}
+
+/* A version that must be there. */
+static int
+version_get(const struct snapshot *s, const char *name, uint32_t version,
+            struct record *out)
+{
+    uint8_t key[RECORD_KEY_MAX];
+    struct record r;
+    size_t length;
+    void *bytes;
+    int rc = pages_get(s, "versions", key,
+                       record_version_key(name, version, key), &bytes, &length);
+
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("version %u of %s is missing", version, name);
+    }
+    if (rc) {
+        return rc;
+    }
+    rc = record_bad(record_read(bytes, length, name, &r), name);
+    free(bytes);
+    if (!rc && r.version != version) {
+        record_free(&r);
+        rc = record_bad(BIDE_EDAMAGED, name);
+    }
+    if (!rc) {
+        *out = r;
+    }
+    return rc;
+}
+
+int
+reader_version(const struct snapshot *s, const char *name, uint32_t version,
+               struct record *out)
+{
+    uint32_t newest = 0;
+    int rc;
+
+    if (!name_fits(name)) {
+        return BIDE_ENAME;
+    }
+    rc = newest_version(s, name, &newest);
+    if (rc) {
+        return rc;
+    }
+    if (!newest) {
+        return BIDE_ENOPOLICY;
+    }
+    if (!version || version > newest) {
+        return BIDE_ENOVERSION;
+    }
+    return version_get(s, name, version, out);
+}
+
+int
+reader_of_version(const struct snapshot *s, const char *name, uint32_t version,
+                  uint64_t realtime_ns, struct record *out)
+{
+    struct record r, before;
+    int depth, rc = version ? reader_version(s, name, version, &r)
+                            : reader_policy(s, name, &r);
+
+    for (depth = 0; !rc && r.until_ns && r.until_ns <= realtime_ns; depth++) {
+        before = r;
+        if (!before.back_to) {
+            rc = BIDE_ENOPOLICY; /* there was none before it */
+        } else if (before.back_to >= before.version ||
+                   depth == IN_FORCE_DEPTH) {
+            rc = pages_damaged("%s goes back in a circle", name);
+        } else {
+            rc = version_get(s, name, before.back_to, &r);
+        }
+        record_free(&before);
+    }
+    if (!rc) {
+        *out = r;
+    }
+    return rc;
+}
+
+int
+reader_in_force(const struct snapshot *s, const char *name,
+                uint64_t realtime_ns, struct record *out)
+{
+    return reader_of_version(s, name, 0, realtime_ns, out);
+}
+
+/* ---- many ---- */
+
+/* Arguments of a walk.  What a visit came to is kept apart from what
+ * pages_walk itself gives: both may be BIDE_ENOPOLICY. */
+struct each {
+    const struct snapshot *snapshot;
+    reader_visit_fn *visit;
+    int (*visit_name)(void *arg, const char *name);
+    void *arg;
+    const char *name;
+    bool begun;
+    uint64_t next; /* the number that must follow */
+    int result;
+};
+
+static int
+visited(struct each *e, int result)
+{
+    e->result = result;
+    return result ? ENOUGH : 0;
+}
+
+static int
+visit_record(struct each *e, struct record *r)
+{
+    int rc = visited(e, e->visit(e->arg, r));
+
+    record_free(r);
+    return rc;
+}
+
+static int
+each(const struct snapshot *s, const char *db, const void *from,
+     size_t from_length, bool backwards, pages_visit_fn *see, struct each *e)
+{
+    int rc = pages_walk(s, db, from, from_length, backwards, see, e);
+
+    if (rc == ENOUGH) {
+        return e->result;
+    }
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("the registry has lost its %s", db);
+    }
+    return rc;
+}
+
+/* Numbers go down to 1, and none is left out. */
+static bool
+follows(struct each *e, uint64_t number)
+{
+    bool ok = number && (!e->begun || number == e->next);
+
+    e->begun = true;
+    e->next = number - 1;
+    return ok;
+}
+
+static int
+see_policy(void *arg, const void *key, size_t key_length, const void *value,
+           size_t value_length)
+{
+    char name[BIDE_NAME_MAX + 1] = "";
+    struct record r;
+    int rc;
+
+    if (key_length > BIDE_NAME_MAX) {
+        return pages_damaged("a name is too long");
+    }
+    memcpy(name, key, key_length);
+    rc = record_bad(record_read(value, value_length, name, &r), name);
+    return rc ? rc : visit_record(arg, &r);
+}
+
+int
+reader_each_policy(const struct snapshot *s, reader_visit_fn *visit, void *arg)
+{
+    struct each e = {.visit = visit, .arg = arg};
+
+    return each(s, "policies", NULL, 0, false, see_policy, &e);
+}
+
+static int
+see_version(void *arg, const void *key, size_t key_length, const void *value,
+            size_t value_length)
+{
+    struct each *e = arg;
+    uint32_t version = record_key_version(e->name, key, key_length);
+    struct record r;
+    int rc;
+
+    if (!version) {
+        return ENOUGH; /* another name begins */
+    }
+    if (!follows(e, version)) {
+        return pages_damaged("a version of %s is missing", e->name);
+    }
+    rc = record_bad(record_read(value, value_length, e->name, &r), e->name);
+    if (!rc && r.version != version) {
+        record_free(&r);
+        rc = record_bad(BIDE_EDAMAGED, e->name);
+    }
+    return rc ? rc : visit_record(e, &r);
+}
+
+int
+reader_each_version(const struct snapshot *s, const char *name,
+                    reader_visit_fn *visit, void *arg)
+{
+    struct each e = {.visit = visit, .arg = arg, .name = name};
+    uint8_t past[RECORD_KEY_MAX];
+    int rc;
+
+    if (!name_fits(name)) {
+        return BIDE_ENAME;
+    }
+    rc = each(s, "versions", past, past_versions(name, past), true, see_version,
+              &e);
+    if (!rc && !e.begun) {
+        return BIDE_ENOPOLICY;
+    }
+    if (!rc && e.next) {
+        return pages_damaged("a version of %s is missing", name);
+    }
+    return rc;
+}
+
+static int
+see_change(void *arg, const void *key, size_t key_length, const void *value,
+           size_t value_length)
+{
+    struct each *e = arg;
+    uint64_t sequence = record_key_sequence(key, key_length);
+    char name[BIDE_NAME_MAX + 1];
+    const uint8_t *change;
+    struct record r;
+    uint32_t version;
+    size_t length;
+    int rc;
+
+    change = seal_read(key, key_length, value, value_length, &length);
+    if (!change || !follows(e, sequence) ||
+        !record_change_read(change, length, &version, name)) {
+        return pages_damaged("change %llu of the log is damaged",
+                             (unsigned long long)sequence);
+    }
+    rc = version_get(e->snapshot, name, version, &r);
+    if (!rc && r.sequence != sequence) {
+        record_free(&r);
+        rc = record_bad(BIDE_EDAMAGED, name);
+    }
+    return rc ? rc : visit_record(e, &r);
+}
+
+int
+reader_each_change(const struct snapshot *s, reader_visit_fn *visit, void *arg)
+{
+    struct each e = {.snapshot = s, .visit = visit, .arg = arg};
+
+    return each(s, "log", NULL, 0, true, see_change, &e);
+}
+
+static int
+see_child(void *arg, const void *key, size_t key_length, const void *value,
+          size_t value_length)
+{
+    struct each *e = arg;
+    size_t before = strlen(e->name) + 1, length;
+    char name[BIDE_NAME_MAX + 1] = "";
+
+    if (key_length < before || memcmp(key, e->name, before)) {
+        return ENOUGH; /* another parent begins */
+    }
+    if (key_length == before || key_length - before > BIDE_NAME_MAX ||
+        !seal_read(key, key_length, value, value_length, &length)) {
+        return pages_damaged("what extends %s is damaged", e->name);
+    }
+    memcpy(name, (const uint8_t *)key + before, key_length - before);
+    return visited(e, e->visit_name(e->arg, name));
+}
+
+int
+reader_each_child(const struct snapshot *s, const char *parent,
+                  int (*visit)(void *arg, const char *name), void *arg)
+{
+    struct each e = {.visit_name = visit, .arg = arg, .name = parent};
+
+    if (!name_fits(parent)) {
+        return BIDE_ENAME;
+    }
+    return each(s, "children", parent, strlen(parent) + 1, false, see_child,
+                &e);
+}

@@ -1,0 +1,280 @@
+/* A writer's beginning and end.  An environment is opened for each and closed
+ * with it: operators come and go, and services never open LMDB. */
+#include "inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCK_FILE_SIZE = 8192 /* what LMDB makes it */ };
+
+const char *
+writer_why(void)
+{
+    return place_why();
+}
+
+/* ---- beginning ---- */
+
+static int
+from_pages(int rc)
+{
+    if (rc == BIDE_EDAMAGED) {
+        return place_say(rc, "%s\nrestore it from a backup", pages_why());
+    }
+    return rc == BIDE_EMISSING
+               ? place_say(rc, "%s\nbide init makes a registry", pages_why())
+           : rc == BIDE_ENOMEM ? place_say(rc, "out of memory")
+                               : place_say(rc, "%s", pages_why());
+}
+
+/* LMDB believes what it reads, so it gets nothing that has not been walked
+ * since it changed otherwise than by a writer. */
+static int
+check_file(struct writer *w, const char *path)
+{
+    struct pages_stamp stamp;
+    int rc = pages_open(path, &w->pages);
+
+    if (!rc) {
+        rc = pages_look(w->pages, &stamp);
+    }
+    if (!rc && !place_checked(w->dir, &stamp)) {
+        rc = pages_check(w->pages);
+        if (!rc) {
+            place_set_checked(w->dir, &stamp);
+        }
+    }
+    return rc ? from_pages(rc) : 0;
+}
+
+/* A value of "meta", which stays LMDB's. */
+static int
+meta_get(struct writer *w, const char *key, const uint8_t **out,
+         size_t *out_length)
+{
+    MDB_val k = lmdb_val(key, strlen(key)), v;
+    int rc = mdb_get(w->txn, w->dbi[META], &k, &v);
+
+    if (rc) {
+        return lmdb_failed(w->dir, rc);
+    }
+    *out = seal_read(key, strlen(key), v.mv_data, v.mv_size, out_length);
+    return *out ? 0 : writer_damaged(w, key);
+}
+
+static int
+meta_fixed(struct writer *w, const char *key, void *out, size_t size)
+{
+    const uint8_t *value;
+    size_t length;
+    int rc = meta_get(w, key, &value, &length);
+
+    if (rc) {
+        return rc;
+    }
+    if (length != size) {
+        return writer_damaged(w, key);
+    }
+    memcpy(out, value, size);
+    return 0;
+}
+
+static int
+read_meta(struct writer *w)
+{
+    const uint8_t *value;
+    uint32_t format = 0;
+    uint64_t commit = 0;
+    size_t length;
+    int rc = meta_fixed(w, "format", &format, sizeof(format));
+
+    if (rc) {
+        return rc;
+    }
+    if (format != STORE_FORMAT) {
+        return place_say(BIDE_EFORMAT,
+                         "%s: its format is %u, this bide knows %u\n"
+                         "use the bide that wrote it",
+                         w->dir, format, STORE_FORMAT);
+    }
+    rc = meta_fixed(w, "commit", &commit, sizeof(commit));
+    /* See check_commit in reader.c. */
+    if (!rc && w->number > 2 && commit != w->number - 1) {
+        rc = writer_damaged(w, "its last transaction");
+    }
+    if (!rc) {
+        rc = meta_fixed(w, "id", w->id, sizeof(w->id));
+    }
+    if (!rc) {
+        rc = meta_get(w, "live", &value, &length);
+    }
+    if (!rc) {
+        w->live = strndup((const char *)value, length);
+        rc = w->live ? 0 : place_failed(w->dir, ENOMEM);
+    }
+    return rc;
+}
+
+static int
+begin_locked(struct writer *w, const char *path)
+{
+    char *lock_file;
+    int dead, rc = check_file(w, path);
+
+    if (rc) {
+        return rc;
+    }
+    lock_file = place_path(w->dir, "registry.mdb-lock");
+    if (!lock_file) {
+        return place_failed(w->dir, ENOMEM);
+    }
+    rc = place_reserve(lock_file, LOCK_FILE_SIZE);
+    free(lock_file);
+    if (rc) {
+        return rc;
+    }
+    rc = lmdb_open(path, LMDB_FLAGS, &w->env);
+    if (!rc) {
+        rc = mdb_reader_check(w->env, &dead);
+    }
+    if (!rc) {
+        rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
+    }
+    if (!rc) {
+        w->number = mdb_txn_id(w->txn);
+        rc = writer_databases(w->txn, 0, w->dbi);
+    }
+    return rc ? lmdb_failed(w->dir, rc) : read_meta(w);
+}
+
+/* Before the lock, so that who may not write need not wait to hear it, and a
+ * directory without a registry stays as it is. */
+static int
+may_write(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st)) {
+        return place_failed(path, errno);
+    }
+    return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS)
+               ? place_failed(path, errno)
+               : 0;
+}
+
+int
+writer_begin(const char *dir, const char *command, unsigned wait_ms,
+             struct writer **out)
+{
+    struct writer *w = calloc(1, sizeof(*w));
+    char *path = place_path(dir, "registry.mdb");
+    int rc;
+
+    if (w) {
+        w->lock = -1;
+        w->pid = getpid();
+        w->dir = strdup(dir);
+    }
+    if (!w || !path || !w->dir) {
+        rc = place_failed(dir, ENOMEM);
+    } else {
+        rc = may_write(path);
+    }
+    if (!rc) {
+        rc = place_lock(dir, command, wait_ms, &w->lock);
+    }
+    if (!rc) {
+        rc = begin_locked(w, path);
+    }
+    free(path);
+    if (rc) {
+        writer_end(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+int
+writer_commit(struct writer *w)
+{
+    struct pages_stamp stamp;
+    int rc = w->failed;
+
+    if (w->pid != getpid() || !w->txn) {
+        return place_say(BIDE_EINVAL, "the transaction has ended");
+    }
+    if (rc || !w->changed) {
+        mdb_txn_abort(w->txn);
+        w->txn = NULL;
+        w->number--;
+        return rc;
+    }
+    rc = writer_put_meta(w->txn, w->dbi[META], "commit", &w->number,
+                         sizeof(w->number));
+    if (rc) {
+        mdb_txn_abort(w->txn);
+    } else {
+        rc = mdb_txn_commit(w->txn);
+    }
+    w->txn = NULL;
+    if (rc) {
+        w->number--;
+        return lmdb_failed(w->dir, rc);
+    }
+    if (!pages_look(w->pages, &stamp)) {
+        place_set_checked(w->dir, &stamp);
+    }
+    return 0;
+}
+
+void
+writer_end(struct writer *w)
+{
+    if (!w) {
+        return;
+    }
+    if (w->pid != getpid()) {
+        /* LMDB's locks are the parent's: to give them back here would take
+         * them from under it.  Its memory goes with the process. */
+        if (w->lock >= 0) {
+            close(w->lock);
+        }
+        return;
+    }
+    mdb_txn_abort(w->txn);
+    if (w->env) {
+        mdb_env_close(w->env);
+    }
+    pages_close(w->pages);
+    if (w->lock >= 0) {
+        place_unlock(w->lock);
+    }
+    free(w->live);
+    free(w->dir);
+    free(w);
+}
+
+uint64_t
+writer_txn(const struct writer *w)
+{
+    return w->number;
+}
+
+const uint8_t *
+writer_id(const struct writer *w)
+{
+    return w->id;
+}
+
+const char *
+writer_live_path(const struct writer *w)
+{
+    return w->live;
+}

@@ -1,0 +1,343 @@
+/* What operators look at and do by hand.  Long walks are done in pieces, so
+ * that services get their turn in between. */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/place.h"
+
+enum { PIECE = 64 };
+
+/* ---- one ---- */
+
+struct one {
+    struct change change;
+    uint64_t id;
+    struct deferred_item *out;
+};
+
+static int
+get(struct work *w, struct change *c)
+{
+    struct one *o = (struct one *)c;
+    struct tree_item item;
+    bool damaged = false;
+    void *bytes;
+    int rc = tree_head(w, o->id, &item, &damaged);
+
+    if (rc == MDB_NOTFOUND) {
+        return deferred_refuse(c, BIDE_ENOWORK, o->id);
+    }
+    if (rc) {
+        return rc;
+    }
+    if (!damaged) {
+        rc = tree_payload(w, &item, &bytes);
+        damaged = rc == MDB_NOTFOUND;
+    }
+    if (damaged) {
+        return deferred_refuse(c, BIDE_EDAMAGED, o->id);
+    }
+    if (rc) {
+        return rc;
+    }
+    *o->out = item.head;
+    o->out->bytes = bytes;
+    return 0;
+}
+
+int
+deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
+{
+    struct one o = {.id = id, .out = out};
+
+    o.change.apply = get;
+    return deferred_do(d, &o.change);
+}
+
+/* ---- all of a policy ---- */
+
+struct ids {
+    struct change change;
+    char policy[BIDE_NAME_MAX + 1];
+    uint64_t *list;
+    size_t count, room;
+};
+
+static int
+add_id(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct ids *ids = arg;
+    struct deferred_place p;
+
+    (void)value;
+    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    if (ids->count == ids->room) {
+        size_t room = ids->room ? 2 * ids->room : 256;
+        uint64_t *list = realloc(ids->list, room * sizeof(*list));
+
+        if (!list) {
+            return ENOMEM;
+        }
+        ids->list = list;
+        ids->room = room;
+    }
+    ids->list[ids->count++] = p.id;
+    return 0;
+}
+
+static int
+list_ids(struct work *w, struct change *c)
+{
+    struct ids *ids = (struct ids *)c;
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length = deferred_name_key(DEFERRED_INDEX, ids->policy, key);
+
+    key[length++] = '\0';
+    ids->count = 0;
+    return tree_each(w, key, length, add_id, ids);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+struct piece {
+    struct change change;
+    const char *policy;
+    const uint64_t *ids;
+    size_t count, found;
+    struct deferred_item items[PIECE];
+};
+
+static int
+read_piece(struct work *w, struct change *c)
+{
+    struct piece *p = (struct piece *)c;
+    struct tree_item item;
+    size_t i;
+    int rc = 0;
+
+    p->found = 0;
+    for (i = 0; i < p->count && !rc; i++) {
+        struct deferred_item *out = &p->items[p->found];
+        bool damaged = false;
+
+        rc = tree_head(w, p->ids[i], &item, &damaged);
+        if (rc == MDB_NOTFOUND) {
+            rc = 0; /* done or dropped meanwhile */
+            continue;
+        }
+        if (!rc && damaged) {
+            *out = (struct deferred_item){
+                .id = p->ids[i], .state = DEFERRED_DEAD, .length = SIZE_MAX};
+            strcpy(out->policy, p->policy);
+        } else if (!rc) {
+            *out = item.head;
+        }
+        p->found += !rc;
+    }
+    return rc;
+}
+
+static int
+visit_ids(struct deferred *d, const struct ids *ids,
+          int (*visit)(void *arg, const struct deferred_item *item), void *arg)
+{
+    struct piece *p = calloc(1, sizeof(*p));
+    size_t at, i;
+    int rc = p ? 0 : place_failed(d->path, ENOMEM);
+
+    for (at = 0; at < ids->count && !rc; at += p->count) {
+        p->change.apply = read_piece;
+        p->policy = ids->policy;
+        p->ids = ids->list + at;
+        p->count = ids->count - at < PIECE ? ids->count - at : PIECE;
+        rc = deferred_do(d, &p->change);
+        for (i = 0; !rc && i < p->found; i++) {
+            rc = visit(arg, &p->items[i]);
+        }
+    }
+    free(p);
+    return rc;
+}
+
+static int
+each_of(struct deferred *d, const char *policy,
+        int (*visit)(void *arg, const struct deferred_item *item), void *arg)
+{
+    struct ids ids = {0};
+    int rc;
+
+    ids.change.apply = list_ids;
+    strcpy(ids.policy, policy);
+    rc = deferred_do(d, &ids.change);
+    if (!rc && ids.count) {
+        qsort(ids.list, ids.count, sizeof(*ids.list), by_number);
+        rc = visit_ids(d, &ids, visit, arg);
+    }
+    free(ids.list);
+    return rc;
+}
+
+/* ---- all policies ---- */
+
+struct names {
+    struct change change;
+    char (*list)[BIDE_NAME_MAX + 1];
+    size_t count;
+};
+
+static int
+add_name(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct names *n = arg;
+    size_t length = key->mv_size - 1;
+    void *more;
+
+    (void)value;
+    if (length > BIDE_NAME_MAX) {
+        return DEFERRED_REPAIR;
+    }
+    more = realloc(n->list, (n->count + 1) * sizeof(*n->list));
+    if (!more) {
+        return ENOMEM;
+    }
+    n->list = more;
+    memcpy(n->list[n->count], (const char *)key->mv_data + 1, length);
+    n->list[n->count++][length] = '\0';
+    return 0;
+}
+
+static int
+list_names(struct work *w, struct change *c)
+{
+    struct names *n = (struct names *)c;
+    const uint8_t all = DEFERRED_COUNTS;
+
+    n->count = 0;
+    return tree_each(w, &all, 1, add_name, n);
+}
+
+int
+deferred_each(struct deferred *d, const char *policy,
+              int (*visit)(void *arg, const struct deferred_item *item),
+              void *arg)
+{
+    struct names names = {0};
+    size_t i;
+    int rc;
+
+    if (policy) {
+        return strnlen(policy, BIDE_NAME_MAX + 1) <= BIDE_NAME_MAX
+                   ? each_of(d, policy, visit, arg)
+                   : place_say(BIDE_ENAME, "not the name of a policy");
+    }
+    names.change.apply = list_names;
+    rc = deferred_do(d, &names.change);
+    for (i = 0; i < names.count && !rc; i++) {
+        rc = each_of(d, names.list[i], visit, arg);
+    }
+    free(names.list);
+    return rc;
+}
+
+/* ---- counts ---- */
+
+struct counting {
+    struct change change;
+    const char *policy;
+    uint64_t lowest;
+    struct deferred_counts out;
+};
+
+static int
+see_lowest(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct counting *c = arg;
+    struct deferred_place p;
+
+    (void)value;
+    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    c->lowest = p.id < c->lowest ? p.id : c->lowest;
+    return 0;
+}
+
+/* Ids grow with the time they are stored at. */
+static int
+find_oldest(struct work *w, struct counting *c)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length = deferred_name_key(DEFERRED_INDEX, c->policy, key);
+    struct tree_item item;
+    bool damaged = false;
+    int rc;
+
+    key[length++] = '\0';
+    c->lowest = UINT64_MAX;
+    rc = tree_each(w, key, length, see_lowest, c);
+    if (rc || c->lowest == UINT64_MAX) {
+        return rc;
+    }
+    rc = tree_head(w, c->lowest, &item, &damaged);
+    if (!rc && !damaged) {
+        c->out.oldest_ns = item.head.stored_ns;
+    }
+    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+}
+
+static int
+count(struct work *w, struct change *change)
+{
+    struct counting *c = (struct counting *)change;
+    struct tree_counts t;
+    int rc = tree_counts(w, c->policy, &t);
+
+    if (rc) {
+        return rc;
+    }
+    c->out = (struct deferred_counts){
+        .stored = t.stored,
+        .done = t.done,
+        .dropped = t.dropped,
+        .died = t.died,
+        .waiting = t.waiting,
+        .leased = t.leased,
+        .dead = t.dead,
+        .bytes = t.bytes,
+    };
+    strcpy(c->out.policy, c->policy);
+    return find_oldest(w, c);
+}
+
+int
+deferred_counts(struct deferred *d,
+                int (*visit)(void *arg, const struct deferred_counts *c),
+                void *arg)
+{
+    struct names names = {0};
+    size_t i;
+    int rc;
+
+    names.change.apply = list_names;
+    rc = deferred_do(d, &names.change);
+    for (i = 0; i < names.count && !rc; i++) {
+        struct counting c = {.policy = names.list[i]};
+
+        c.change.apply = count;
+        rc = deferred_do(d, &c.change);
+        rc = rc ? rc : visit(arg, &c.out);
+    }
+    free(names.list);
+    return rc;
+}

@@ -1,0 +1,284 @@
+/* Whether deferred.mdb may be let at by LMDB, and whether there is room.
+ *
+ * deferred.checked, 0660, little-endian, 64 bytes: the state of deferred.mdb
+ * that was found whole.  Who may write it may write deferred.mdb as well.
+ *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
+ *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
+ *   48 boot u64 | 56 in_flight u64: 1: or the commit after it */
+#include "inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "store/file/place.h"
+
+enum {
+    MAGIC = 0x6b686364, /* "dchk" */
+    STEP = 1 << 20,
+};
+
+struct checked {
+    uint32_t magic, crc;
+    struct pages_stamp stamp;
+    uint64_t boot, in_flight;
+};
+_Static_assert(offsetof(struct checked, stamp) == 8, "stamp");
+_Static_assert(offsetof(struct checked, boot) == 48, "boot");
+_Static_assert(sizeof(struct checked) == 64, "nothing follows");
+
+/* ---- what has been checked ---- */
+
+int
+deferred_make_checked(const char *dir)
+{
+    char *path = place_path(dir, "deferred.checked");
+    int fd, rc = 0;
+
+    if (!path) {
+        return place_failed(dir, ENOMEM);
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        rc = place_failed(path, errno);
+    } else {
+        close(fd);
+        rc = place_reserve(path, sizeof(struct checked));
+        rc = rc ? rc : place_own(path, DEFERRED_MODE);
+    }
+    free(path);
+    return rc;
+}
+
+static bool
+same(const struct pages_stamp *a, const struct pages_stamp *b, bool or_next)
+{
+    if (!memcmp(a, b, sizeof(*a))) {
+        return true;
+    }
+    /* A commit in flight, whose process was killed: LMDB's own work. */
+    return or_next && a->device == b->device && a->inode == b->inode &&
+           b->size >= a->size && b->txn - a->txn <= 1;
+}
+
+static bool
+is_checked_file(const struct deferred *d, const struct stat *st)
+{
+    return st->st_ino == d->checked_inode && st->st_dev == d->checked_device;
+}
+
+/* Where the program closed it, the number may be another file's. */
+void
+deferred_checked_close(struct deferred *d)
+{
+    struct stat st;
+
+    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
+        is_checked_file(d, &st)) {
+        close(d->checked_fd);
+    }
+    d->checked_fd = -1;
+}
+
+static bool
+checked_open(struct deferred *d)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    struct stat st;
+
+    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
+        is_checked_file(d, &st) && !stat(d->checked_path, &st) &&
+        is_checked_file(d, &st)) {
+        return true;
+    }
+    deferred_checked_close(d);
+    d->checked_fd = open(d->checked_path, flags);
+    if (d->checked_fd < 0 && errno == ENOENT &&
+        !deferred_make_checked(d->dir)) {
+        d->checked_fd = open(d->checked_path, flags);
+    }
+    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st)) {
+        d->checked_device = st.st_dev;
+        d->checked_inode = st.st_ino;
+    }
+    return d->checked_fd >= 0;
+}
+
+static bool
+checked_before(struct deferred *d, const struct pages_stamp *now)
+{
+    struct checked c;
+
+    if (d->known && same(&d->stamp, now, d->in_flight)) {
+        return true;
+    }
+    return checked_open(d) &&
+           pread(d->checked_fd, &c, sizeof(c), 0) == sizeof(c) &&
+           c.magic == MAGIC && c.crc == crc32c(0, &c.stamp, sizeof(c) - 8) &&
+           c.boot == d->boot && same(&c.stamp, now, c.in_flight == 1);
+}
+
+static void
+set_checked(struct deferred *d, bool in_flight)
+{
+    struct checked c = {MAGIC, 0, d->stamp, d->boot, in_flight};
+
+    d->known = true;
+    d->in_flight = in_flight;
+    c.crc = crc32c(0, &c.stamp, sizeof(c) - 8);
+    /* Without it, the next process checks again. */
+    if (checked_open(d) &&
+        pwrite(d->checked_fd, &c, sizeof(c), 0) != sizeof(c)) {
+        errno = 0;
+    }
+}
+
+void
+deferred_commits(struct deferred *d)
+{
+    set_checked(d, true);
+}
+
+void
+deferred_committed(struct deferred *d)
+{
+    struct pages_stamp now;
+
+    if (d->pages && !pages_look(d->pages, &now)) {
+        d->stamp = now;
+        set_checked(d, false);
+    }
+}
+
+void
+deferred_touched(struct deferred *d)
+{
+    bool same = !memcmp(&d->journal.base, &d->stamp, sizeof(d->stamp));
+
+    deferred_committed(d);
+    if (same) {
+        d->journal.base = d->stamp;
+    }
+}
+
+/* LMDB believes what it reads: see pages_check. */
+int
+deferred_check(struct deferred *d)
+{
+    struct pages_stamp now;
+    int rc = pages_look(d->pages, &now);
+
+    if (!rc && !checked_before(d, &now)) {
+        rc = pages_check(d->pages);
+        if (!rc) {
+            d->stamp = now;
+            set_checked(d, false);
+        }
+    } else if (!rc) {
+        d->stamp = now;
+        d->known = true;
+        d->in_flight = false;
+    }
+    return rc;
+}
+
+/* ---- room ---- */
+
+/* Pages within the file that are free. */
+static uint64_t
+free_bytes(struct deferred *d, uint64_t page_size)
+{
+    uint64_t pages = 0, count;
+    MDB_cursor *cursor;
+    MDB_txn *txn;
+    MDB_val k, v;
+
+    /* To others LMDB does not show the list. */
+    if (mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) {
+        return 0;
+    }
+    if (!mdb_cursor_open(txn, 0, &cursor)) {
+        while (!mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+            memcpy(&count, v.mv_data, sizeof(count));
+            pages += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return pages * page_size;
+}
+
+/* Blocks behind the end of the file, whose length stays. */
+static int
+allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
+{
+    int rc;
+
+    do {
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from))
+                 ? errno
+                 : 0;
+    } while (rc == EINTR);
+    deferred_touched(d);
+    if (!rc) {
+        d->reserved = to;
+    } else if (rc == EOPNOTSUPP || rc == ENOSYS || rc == EINVAL) {
+        d->reserved = UINT64_MAX; /* not to be had here */
+        rc = 0;
+    }
+    return rc;
+}
+
+/* Where a file may not be so large, writing would send SIGXFSZ. */
+static bool
+may_be(uint64_t to)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= to;
+}
+
+bool
+deferred_may_grow(const struct deferred *d, size_t bytes)
+{
+    MDB_envinfo env;
+    MDB_stat st;
+
+    return d->env && !mdb_env_info(d->env, &env) &&
+           !mdb_env_stat(d->env, &st) &&
+           may_be((env.me_last_pgno + 1) * st.ms_psize + bytes);
+}
+
+int
+deferred_reserve(struct deferred *d, size_t bytes)
+{
+    MDB_envinfo env;
+    MDB_stat st;
+    uint64_t end, need;
+    int fd, rc;
+
+    mdb_env_info(d->env, &env);
+    mdb_env_stat(d->env, &st);
+    mdb_env_get_fd(d->env, &fd);
+    end = (env.me_last_pgno + 1) * st.ms_psize;
+    need = end + bytes + (bytes ? DEFERRED_KEPT : DEFERRED_KEPT / 2);
+    if (!may_be(need)) {
+        return place_failed(d->path, EFBIG);
+    }
+    if (!bytes || need <= d->reserved) {
+        return 0;
+    }
+    rc = allocate(d, fd, end, need + STEP);
+    if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
+        rc = allocate(d, fd, end, need);
+    }
+    if (rc && free_bytes(d, st.ms_psize) >= 2 * (uint64_t)bytes) {
+        return 0;
+    }
+    return rc ? place_failed(d->path, rc) : 0;
+}

@@ -1,0 +1,545 @@
+/* deferred.mdb itself.  Nothing is read or written but under an exclusive lock
+ * (flock) on the file, so LMDB needs none of its own (MDB_NOLOCK): no lock
+ * file, no slots of readers, and nothing that a killed process leaves behind.
+ *
+ * MDB_NOMETASYNC: a commit waits for its pages, but not for the page that makes
+ * them count; who promised durability waits for that after the lock is given
+ * back, when others are at work already.  LMDB's next commit waits for it in
+ * any case, so the file is whole at each moment. */
+#include "inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/file/place.h"
+#include "store/pages/pages_file.h"
+
+enum {
+    FLAGS = LMDB_FLAGS | MDB_NOLOCK | MDB_NOMETASYNC,
+    OPEN_TRIES = 8,
+};
+
+#define NS_PER_MS UINT64_C(1000000)
+#define YIELD_NS UINT64_C(60000)
+
+/* ---- words ---- */
+
+const char *
+deferred_why(void)
+{
+    return place_why();
+}
+
+int
+deferred_refuse(struct change *c, int rc, uint64_t id)
+{
+    c->rc = place_say(rc,
+                      rc == BIDE_ENOWORK
+                          ? "there is no work %llu"
+                          : "work %llu is damaged\nit is set aside, and can be "
+                            "dropped",
+                      (unsigned long long)id);
+    return 0;
+}
+
+int
+deferred_damaged(const struct deferred *d, const char *what)
+{
+    size_t length = strlen(d->path);
+    bool named = !strncmp(what, d->path, length) && what[length] == ':';
+
+    return place_say(BIDE_EDAMAGED,
+                     "%s%s%s\nmove it away: a new one is made, and what was "
+                     "in it is not",
+                     named ? "" : d->path, named ? "" : ": ", what);
+}
+
+int
+deferred_failed(const struct deferred *d, int rc)
+{
+    switch (rc) {
+    case MDB_MAP_RESIZED:
+        return place_say(BIDE_ENOMEM, "%s: larger than this process may map",
+                         d->path);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_NOTFOUND:
+    case MDB_PANIC:
+    case MDB_KEYEXIST:
+    case DEFERRED_REPAIR:
+    case DEFERRED_DIRECT:
+        return deferred_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
+                                                         : mdb_strerror(rc));
+    default:
+        return lmdb_failed(d->dir, rc);
+    }
+}
+
+static int
+from_pages(const struct deferred *d, int rc)
+{
+    switch (rc) {
+    case BIDE_EDAMAGED:
+        return deferred_damaged(d, pages_why());
+    case BIDE_EPERM:
+        return place_say(rc,
+                         "%s\nonly members of its group can put work off or "
+                         "do it",
+                         pages_why());
+    case BIDE_ENOMEM:
+        return place_say(rc, "out of memory");
+    default:
+        return place_say(rc, "%s", pages_why());
+    }
+}
+
+int
+deferred_sync_file(int fd)
+{
+    int rc;
+
+    do {
+        rc = fd >= 0 && fdatasync(fd) ? errno : 0;
+    } while (rc == EINTR);
+    return rc;
+}
+
+/* What Linux could not write it may take for written, and says so once only.
+ * LMDB waited for all but the two pages that make its commits count: these are
+ * given to it again. */
+static int
+write_metas(struct deferred *d)
+{
+    uint8_t meta[PAGE_META_SIZE];
+    MDB_stat st;
+    int fd, i, rc = d->env ? mdb_env_get_fd(d->env, &fd) : MDB_PANIC;
+
+    rc = rc ? rc : mdb_env_stat(d->env, &st);
+    for (i = 0; i < 2 && !rc; i++) {
+        const off_t at = (off_t)st.ms_psize * i;
+
+        if (pread(fd, meta, sizeof(meta), at) != sizeof(meta) ||
+            pwrite(fd, meta, sizeof(meta), at) != sizeof(meta)) {
+            rc = EIO;
+        }
+    }
+    deferred_touched(d);
+    return rc ? rc : deferred_sync_file(fd);
+}
+
+int
+deferred_mend(struct deferred *d)
+{
+    int rc = 0;
+
+    if (atomic_exchange(&d->file_failed, false)) {
+        rc = write_metas(d);
+    }
+    if (rc) {
+        atomic_store(&d->file_failed, true);
+    }
+    return rc;
+}
+
+int
+deferred_sync_commits(struct deferred *d)
+{
+    int fd, rc = mdb_env_get_fd(d->env, &fd);
+
+    rc = rc ? rc : deferred_sync_file(fd);
+    if (rc) {
+        atomic_store(&d->file_failed, true);
+    }
+    return deferred_mend(d);
+}
+
+/* ---- making it ---- */
+
+static int
+fill(const char *path)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    /* Nobody else knows the file; it is synced whole. */
+    int rc = lmdb_open(path, LMDB_FLAGS | MDB_NOLOCK, &env);
+
+    if (rc) {
+        return rc;
+    }
+    rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (!rc) {
+        rc = mdb_dbi_open(txn, "work", MDB_CREATE, &dbi);
+        if (!rc) {
+            rc = mdb_txn_commit(txn);
+        } else {
+            mdb_txn_abort(txn);
+        }
+    }
+    mdb_env_close(env);
+    return rc;
+}
+
+static int
+make(const char *dir, const char *path, const char *fresh)
+{
+    struct stat st;
+    int rc = 0;
+
+    if (!lstat(path, &st)) {
+        return 0; /* somebody was faster, or it is an earlier one's */
+    }
+    if (unlink(fresh) && errno != ENOENT) {
+        return place_failed(fresh, errno);
+    }
+    rc = lmdb_failed(dir, fill(fresh));
+    if (!rc) {
+        rc = place_reserve(fresh, DEFERRED_KEPT);
+    }
+    if (!rc) {
+        rc = place_own(fresh, DEFERRED_MODE);
+    }
+    /* As soon as deferred.mdb is there, others make what is missing. */
+    if (!rc) {
+        rc = deferred_make_checked(dir);
+    }
+    if (!rc && !deferred_journal_make(dir)) {
+        /* Else it goes without one, until there is room. */
+    }
+    return place_install(dir, fresh, path, rc);
+}
+
+static int
+make_file(const char *dir, bool locked)
+{
+    char *path = place_path(dir, "deferred.mdb");
+    char *fresh = place_path(dir, "deferred.mdb.new");
+    int lock = -1, rc = 0;
+
+    if (!path || !fresh) {
+        rc = place_failed(dir, ENOMEM);
+    } else if (!locked) {
+        rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
+    }
+    if (!rc) {
+        rc = make(dir, path, fresh);
+    }
+    if (lock >= 0) {
+        place_unlock(lock);
+    }
+    free(path);
+    free(fresh);
+    return rc;
+}
+
+int
+deferred_create(const char *dir)
+{
+    return make_file(dir, true);
+}
+
+/* A registry of before there was postponed work. */
+static int
+make_missing(struct deferred *d)
+{
+    char *registry = place_path(d->dir, "registry.mdb");
+    struct stat st;
+    int rc;
+
+    if (!registry) {
+        return place_failed(d->dir, ENOMEM);
+    }
+    rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
+    free(registry);
+    if (!rc) {
+        rc = make_file(d->dir, false);
+    }
+    if (rc == BIDE_EPERM) {
+        rc = place_say(rc,
+                       "%s is missing, and we may not make it\nbide deferred "
+                       "stats makes it, by who may write that directory",
+                       d->path);
+    }
+    return rc;
+}
+
+/* ---- opening ---- */
+
+bool
+deferred_is_ours(const struct deferred *d, int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && !fstat(fd, &st) && st.st_dev == d->device &&
+           st.st_ino == d->inode;
+}
+
+/* Environments that can not be closed, chained by what LMDB keeps for us: lost,
+ * but not forgotten. */
+static _Atomic(MDB_env *) lost;
+
+void
+deferred_lose(struct deferred *d)
+{
+    if (d->env) {
+        mdb_env_set_userctx(d->env, atomic_exchange(&lost, d->env));
+    }
+    d->env = NULL;
+}
+
+void
+deferred_wait_synced(struct deferred *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    while (d->syncing) {
+        pthread_cond_wait(&d->synced, &d->mutex);
+    }
+    pthread_mutex_unlock(&d->mutex);
+}
+
+static void
+env_close(struct deferred *d)
+{
+    int fd = -1;
+
+    if (!d->env) {
+        return;
+    }
+    deferred_wait_synced(d);
+    /* Where the program closed the descriptors, and may have been given them
+     * for other files since, LMDB would close those. */
+    if (!mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
+        MDB_env *env = d->env;
+
+        d->env = NULL; /* first: a child may be forked meanwhile */
+        mdb_env_close(env);
+    }
+    deferred_lose(d);
+}
+
+void
+deferred_file_close(struct deferred *d)
+{
+    env_close(d);
+    deferred_journal_close(d);
+    atomic_store(&d->lock_fd, -1);
+    pages_close(d->pages);
+    d->pages = NULL;
+    deferred_checked_close(d);
+    d->known = d->in_flight = false;
+    d->reserved = 0;
+}
+
+/* A child that is forked has to know of a descriptor that may carry the lock.
+ */
+static int
+open_pages(struct deferred *d)
+{
+    int rc;
+
+    deferred_hold_forks();
+    rc = pages_open(d->path, &d->pages);
+    if (!rc) {
+        d->device = d->pages->device;
+        d->inode = d->pages->inode;
+        atomic_store(&d->lock_fd, d->pages->fd);
+    }
+    deferred_let_forks();
+    return rc;
+}
+
+static int
+file_open(struct deferred *d)
+{
+    int rc = open_pages(d);
+
+    if (rc == BIDE_EMISSING) {
+        rc = make_missing(d);
+        if (rc) {
+            return rc;
+        }
+        rc = open_pages(d);
+    }
+    if (rc) {
+        return from_pages(d, rc);
+    }
+    if (faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
+        rc = errno;
+        atomic_store(&d->lock_fd, -1);
+        pages_close(d->pages);
+        d->pages = NULL;
+        return place_say(BIDE_EPERM,
+                         "%s: %s\nonly members of its group can put work off "
+                         "or do it",
+                         d->path, strerror(rc));
+    }
+    return 0;
+}
+
+/* LMDB's own descriptor and map, and the database. */
+static int
+env_open(struct deferred *d)
+{
+    MDB_txn *txn;
+    int fd = -1, rc;
+
+    if (d->env && !mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
+        return 0;
+    }
+    env_close(d);
+    /* Whoever was told of a failure may be gone, and we would not be. */
+    atomic_store(&d->file_failed, true);
+    rc = lmdb_open(d->path, FLAGS, &d->env);
+    if (rc) {
+        d->env = NULL;
+        return deferred_failed(d, rc);
+    }
+    rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+    if (!rc) {
+        rc = mdb_dbi_open(txn, "work", 0, &d->dbi);
+        if (!rc) {
+            rc = mdb_txn_commit(txn); /* writes nothing; keeps the handle */
+        } else {
+            mdb_txn_abort(txn);
+        }
+    }
+    if (!rc && !mdb_env_get_fd(d->env, &fd) && !deferred_is_ours(d, fd)) {
+        env_close(d);
+        return place_say(BIDE_EMISSING, "%s was replaced", d->path);
+    }
+    if (rc) {
+        env_close(d);
+        return deferred_failed(d, rc);
+    }
+    return 0;
+}
+
+int
+deferred_reopen(struct deferred *d)
+{
+    env_close(d);
+    return env_open(d);
+}
+
+/* ---- the lock ---- */
+
+static int
+locked_by_others(const struct deferred *d)
+{
+    char line[256];
+    unsigned long long inode;
+    long holder = 0, pid;
+    FILE *f = fopen("/proc/locks", "re");
+
+    while (f && !holder && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %*x:%*x:%llu", &pid,
+                   &inode) == 2 &&
+            inode == d->inode) {
+            holder = pid;
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+    return holder > 0
+               ? place_say(BIDE_ELOCKED,
+                           "%s: being written by pid %ld: gave up after %u ms",
+                           d->path, holder, d->wait_ms)
+               : place_say(BIDE_ELOCKED,
+                           "%s: being written: gave up after %u ms", d->path,
+                           d->wait_ms);
+}
+
+/* Others hold it for some 20 us: the longer it lasts, the seldomer we ask. */
+static void
+pause_for(uint64_t waited_ns)
+{
+    const struct timespec pause = {0, waited_ns < 20 * NS_PER_MS    ? 30000
+                                      : waited_ns < 500 * NS_PER_MS ? 300000
+                                                                    : 3000000};
+
+    if (waited_ns < YIELD_NS) {
+        sched_yield();
+    } else {
+        nanosleep(&pause, NULL);
+    }
+}
+
+static int
+wait_for(struct deferred *d, uint64_t since)
+{
+    while (flock(d->pages->fd, LOCK_EX | LOCK_NB)) {
+        uint64_t waited = clock_monotonic_ns() - since;
+
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return place_failed(d->path, errno);
+        }
+        if (waited >= d->wait_ms * NS_PER_MS) {
+            return locked_by_others(d);
+        }
+        pause_for(waited);
+    }
+    return 0;
+}
+
+static int
+follow(struct deferred *d)
+{
+    int rc = deferred_follow(d);
+
+    return rc == EACCES || rc == EPERM ? place_failed(d->journal_path, rc)
+           : rc                        ? deferred_failed(d, rc)
+                                       : 0;
+}
+
+int
+deferred_lock(struct deferred *d)
+{
+    uint64_t since = clock_monotonic_ns();
+    int tries, rc = BIDE_EMISSING;
+
+    for (tries = 0; tries < OPEN_TRIES && rc == BIDE_EMISSING; tries++) {
+        if (d->pages && !deferred_is_ours(d, d->pages->fd)) {
+            deferred_file_close(d); /* the program closed it */
+        }
+        rc = d->pages ? 0 : file_open(d);
+        if (rc) {
+            return rc;
+        }
+        rc = wait_for(d, since);
+        if (rc) {
+            return rc;
+        }
+        rc = deferred_check(d);
+        rc = rc ? from_pages(d, rc) : env_open(d);
+        if (!rc) {
+            rc = follow(d);
+        }
+        if (rc) {
+            deferred_unlock(d);
+        }
+        if (rc == BIDE_EMISSING) {
+            deferred_file_close(d); /* another file is there now */
+        }
+    }
+    return rc;
+}
+
+void
+deferred_unlock(struct deferred *d)
+{
+    /* Explicitly: a child that we forked may hold the same open file. */
+    if (d->pages && deferred_is_ours(d, d->pages->fd)) {
+        flock(d->pages->fd, LOCK_UN);
+    }
+}

@@ -1,0 +1,202 @@
+/* Reading what others have written into the journal. */
+#include "inside.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "recent.h"
+#include "scan.h"
+
+struct follow {
+    struct scan scan;
+    struct deferred *d;
+    MDB_txn *txn;
+};
+
+/* ---- a batch ---- */
+
+static int
+add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
+{
+    struct follow *f = arg;
+    MDB_val k = lmdb_val(key, e->key_length), v;
+    enum recent_kind kind = RECENT_HERE;
+    int rc;
+
+    if (e->gone) {
+        rc = mdb_get(f->txn, f->d->dbi, &k, &v);
+        if (rc && rc != MDB_NOTFOUND) {
+            return rc;
+        }
+        kind = rc ? RECENT_NOWHERE : RECENT_GONE;
+    }
+    return recent_set(f->d->recent, key, e->key_length, kind,
+                      key + e->key_length, e->value_length);
+}
+
+static int
+add_batch(void *arg, const uint8_t *entries, size_t length)
+{
+    struct follow *f = arg;
+    int rc = scan_entries(entries, length, add_entry, f);
+
+    if (rc) {
+        recent_undo(f->d->recent);
+        return rc == EBADMSG ? MDB_CORRUPTED : rc;
+    }
+    recent_keep(f->d->recent);
+    return 0;
+}
+
+static struct follow
+follow_from(struct deferred *d, MDB_txn *txn)
+{
+    return (struct follow){
+        .scan = {.fd = d->journal.fd,
+                 .buffer = d->journal.buffer,
+                 .id = d->journal.id,
+                 .next = d->journal.next,
+                 .at = d->journal.at,
+                 .batch = add_batch},
+        .d = d,
+        .txn = txn,
+    };
+}
+
+static void
+keep_place(struct deferred *d, const struct scan *s)
+{
+    d->journal.id = s->id;
+    d->journal.next = s->next;
+    /* Nothing is to be written among what can not be read. */
+    d->journal.at = s->unsound ? JOURNAL_SIZE : s->at;
+    d->journal.unsound = s->unsound;
+}
+
+/* ---- what has come ---- */
+
+static int
+read_tail(struct deferred *d, MDB_txn *txn)
+{
+    struct follow f = follow_from(d, txn);
+    bool there = true;
+    int rc = 0;
+
+    f.scan.arg = &f;
+    while (!rc && there) {
+        rc = scan_next(&f.scan, &there);
+    }
+    keep_place(d, &f.scan);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+/* What deferred.mdb knows of the journal; DEFERRED_REPAIR. */
+static int
+read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    MDB_val k = lmdb_val(&key, 1), v;
+    int rc = mdb_get(txn, d->dbi, &k, &v);
+
+    if (rc) {
+        return rc;
+    }
+    return deferred_journal_mark_read(v.mv_data, v.mv_size, out)
+               ? 0
+               : DEFERRED_REPAIR;
+}
+
+/* The journal of another deferred.mdb, or one that this one does not know of
+ * yet: with its next commit it will, and what the journal held before does not
+ * count.  Until then it stays as it is: the other one may come back. */
+static int
+adopt(struct deferred *d, struct scan *s)
+{
+    int rc = scan_past(s);
+
+    d->journal.next = s->next;
+    d->journal.id = 0;
+    d->journal.foreign = true;
+    return rc;
+}
+
+static int
+read_all(struct deferred *d, MDB_txn *txn)
+{
+    struct follow f = follow_from(d, txn);
+    struct journal_mark mark = {0};
+    uint64_t id = scan_id(&f.scan);
+    int rc = read_mark(d, txn, &mark);
+
+    if (rc && rc != MDB_NOTFOUND && rc != DEFERRED_REPAIR) {
+        return rc;
+    }
+    f.scan.arg = &f;
+    f.scan.next = mark.last + 1;
+    if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {
+        return adopt(d, &f.scan);
+    }
+    /* Where it can not be known what counts, all does. */
+    f.scan.unsound = rc == DEFERRED_REPAIR;
+    f.scan.id = rc ? id : mark.id;
+    rc = scan_journal(&f.scan);
+    keep_place(d, &f.scan);
+    d->journal.usable = !rc;
+    d->journal.slow = f.scan.at > JOURNAL_SLOW;
+    return rc;
+}
+
+static int
+begin(struct deferred *d, MDB_txn *txn)
+{
+    int rc = deferred_journal_open(d);
+
+    deferred_forget_recent(d);
+    d->journal.usable = d->journal.unsound = d->journal.slow = false;
+    d->journal.foreign = false;
+    d->journal.at = JOURNAL_START;
+    if (!rc && !d->recent) {
+        rc = ENOMEM;
+    }
+    return rc || d->journal.fd < 0 ? rc : read_all(d, txn);
+}
+
+/* A look that costs little. */
+static bool
+has_grown(const struct deferred *d)
+{
+    const struct journal *journal = &d->journal;
+    struct journal_batch b;
+
+    return journal->at + sizeof(b) <= JOURNAL_SIZE &&
+           pread(journal->fd, &b, sizeof(b), (off_t)journal->at) == sizeof(b) &&
+           deferred_journal_may_be(&b, journal->at) &&
+           b.number == journal->next;
+}
+
+int
+deferred_follow(struct deferred *d)
+{
+    struct journal *journal = &d->journal;
+    MDB_txn *txn;
+    int rc;
+
+    journal->followed = journal->followed && journal->usable &&
+                        !memcmp(&journal->base, &d->stamp, sizeof(d->stamp)) &&
+                        deferred_journal_is_ours(d);
+    if (journal->followed && !has_grown(d)) {
+        return 0;
+    }
+    rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn);
+    if (rc) {
+        return rc;
+    }
+    rc = journal->followed ? read_tail(d, txn) : begin(d, txn);
+    mdb_txn_abort(txn);
+    journal->followed = !rc;
+    journal->base = d->stamp;
+    return rc;
+}

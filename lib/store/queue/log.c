@@ -1,0 +1,370 @@
+/* What operators change by hand, and the log of it: who dropped what, and why,
+ * is committed together with the change.
+ *
+ * A record of the log, little-endian, sealed with its key:
+ *
+ *    0 when_ns u64
+ *    8 id u64
+ *   16 attempts u32
+ *   20 did u8             enum deferred_did
+ *   21 policy_length u8   0: nobody could read it any more
+ *   22 who_length u8
+ *   23 zero u8
+ *   24 note_length u16
+ *   26 zero u16
+ *   28 zero u32
+ *   32 policy, who, note
+ *
+ * Numbers grow by 1, so that the oldest are found by them. */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+struct logged {
+    uint64_t when_ns, id;
+    uint32_t attempts;
+    uint8_t did, policy_length, who_length, zero;
+    uint16_t note_length, zeros;
+    uint32_t more_zeros;
+};
+
+_Static_assert(offsetof(struct logged, attempts) == 16, "attempts");
+_Static_assert(offsetof(struct logged, did) == 20, "did");
+_Static_assert(offsetof(struct logged, note_length) == 24, "note_length");
+_Static_assert(sizeof(struct logged) == 32, "strings follow");
+
+enum {
+    SEAL = 4,
+    VALUE_ROOM = sizeof(struct logged) + BIDE_NAME_MAX + DEFERRED_WHO_MAX +
+                 DEFERRED_NOTE_MAX,
+    PIECE = 64,
+};
+
+/* ---- writing ---- */
+
+static uint8_t *
+put(uint8_t *to, const char *text, size_t length)
+{
+    memcpy(to, text, length);
+    return to + length;
+}
+
+/* As much as there is room for, and no half character at the end. */
+static size_t
+cut(const char *text, size_t max)
+{
+    size_t length = text ? strnlen(text, max + 1) : 0;
+
+    if (length > max) {
+        length = max;
+        while (length && ((unsigned char)text[length] & 0xc0) == 0x80) {
+            length--;
+        }
+    }
+    return length;
+}
+
+static size_t
+write_event(const struct deferred_event *e, const struct deferred_by *by,
+            uint8_t *out)
+{
+    const char *who = by && by->who ? by->who : "";
+    const char *note = by && by->note ? by->note : "";
+    struct logged l = {
+        .when_ns = e->when_ns,
+        .id = e->id,
+        .attempts = e->attempts,
+        .did = (uint8_t)e->did,
+        .policy_length = (uint8_t)strlen(e->policy),
+        .who_length = (uint8_t)cut(who, DEFERRED_WHO_MAX),
+        .note_length = (uint16_t)cut(note, DEFERRED_NOTE_MAX),
+    };
+    uint8_t *to = put(out, (const char *)&l, sizeof(l));
+
+    to = put(to, e->policy, l.policy_length);
+    to = put(to, who, l.who_length);
+    return (size_t)(put(to, note, l.note_length) - out);
+}
+
+/* 0: there is none. */
+static int
+find_last(struct work *w, uint64_t *out_number)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length;
+    int rc = tree_last(w, DEFERRED_LOG, key, &length);
+
+    *out_number = rc ? 0 : deferred_key_id(key, length);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int
+add_event(struct work *w, const struct deferred_event *e,
+          const struct deferred_by *by)
+{
+    uint8_t key[DEFERRED_KEY_ROOM], value[VALUE_ROOM],
+        sealed[SEAL + VALUE_ROOM];
+    uint64_t last = 0;
+    size_t length;
+    int rc = find_last(w, &last);
+
+    if (rc) {
+        return rc;
+    }
+    length = deferred_id_key(DEFERRED_LOG, last + 1, key);
+    rc = tree_put(
+        w, key, length, sealed,
+        seal_write(key, length, value, write_event(e, by, value), sealed));
+    if (!rc && last >= DEFERRED_LOGGED) {
+        length = deferred_id_key(DEFERRED_LOG, last + 1 - DEFERRED_LOGGED, key);
+        rc = tree_delete(w, key, length);
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
+/* ---- one piece of work ---- */
+
+struct by_hand {
+    struct change change;
+    enum deferred_did did;
+    const struct deferred_by *by;
+    const uint64_t *ids;
+    size_t count, changed;
+};
+
+static int
+requeue(struct work *w, struct tree_item *item)
+{
+    struct deferred_place was = deferred_place_of(&item->head);
+    struct deferred_item *head = &item->head;
+    uint64_t life = head->expires_ns - head->stored_ns;
+    uint64_t now = w->now.realtime_ns;
+
+    if (head->state == DEFERRED_DEAD) {
+        head->attempts = 0; /* else it would be dead again at once */
+    }
+    if (head->expires_ns != UINT64_MAX) {
+        head->expires_ns = life > UINT64_MAX - now ? UINT64_MAX : now + life;
+    }
+    head->state = DEFERRED_WAITING;
+    head->due_ns = now;
+    head->lease = head->lease_ends_ns = 0;
+    return tree_move(w, item, &was);
+}
+
+/* *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED where there is nothing to do. */
+static int
+change_one(struct work *w, const struct by_hand *b, uint64_t id, int *out_rc)
+{
+    struct deferred_event e = {
+        .when_ns = w->now.realtime_ns, .id = id, .did = b->did};
+    struct tree_item item;
+    bool damaged = false;
+    int rc = tree_head(w, id, &item, &damaged);
+
+    *out_rc = rc == MDB_NOTFOUND                             ? BIDE_ENOWORK
+              : !rc && damaged && b->did != DEFERRED_DROPPED ? BIDE_EDAMAGED
+                                                             : 0;
+    if (rc || *out_rc) {
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    if (!damaged) {
+        strcpy(e.policy, item.head.policy);
+        e.attempts = item.head.attempts;
+    }
+    rc = damaged                      ? tree_remove_damaged(w, id, e.policy)
+         : b->did == DEFERRED_DROPPED ? tree_remove(w, &item, true)
+                                      : requeue(w, &item);
+    return rc ? rc : add_event(w, &e, b->by);
+}
+
+static int
+change_all(struct work *w, struct change *c)
+{
+    struct by_hand *b = (struct by_hand *)c;
+    size_t i;
+    int rc = 0, one = 0;
+
+    b->changed = 0;
+    for (i = 0; i < b->count && !rc; i++) {
+        rc = change_one(w, b, b->ids[i], &one);
+        b->changed += !rc && !one;
+    }
+    if (!rc && b->count == 1 && one) {
+        return deferred_refuse(c, one, b->ids[0]);
+    }
+    return rc;
+}
+
+static int
+by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
+        size_t count, const struct deferred_by *by, size_t *out_count)
+{
+    struct by_hand b = {.did = did, .by = by, .ids = ids, .count = count};
+    int rc;
+
+    b.change.apply = change_all;
+    b.change.durable = true;
+    /* On a full disk there is room for dropping: that makes some. */
+    b.change.grows = did == DEFERRED_DROPPED ? 0 : count * VALUE_ROOM;
+    rc = deferred_do(d, &b.change);
+    *out_count += rc ? 0 : b.changed;
+    return rc;
+}
+
+/* ---- many ---- */
+
+static int
+each_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
+             size_t count, const struct deferred_by *by, size_t *out_count)
+{
+    size_t at, length;
+    int rc = 0;
+
+    *out_count = 0;
+    for (at = 0; at < count && !rc; at += length) {
+        length = count - at < PIECE ? count - at : PIECE;
+        rc = by_hand(d, did, ids + at, length, by, out_count);
+        rc =
+            rc == BIDE_ENOWORK || (rc == BIDE_EDAMAGED && length == 1) ? 0 : rc;
+    }
+    return rc;
+}
+
+int
+deferred_requeue(struct deferred *d, uint64_t id, const struct deferred_by *by)
+{
+    size_t count = 0;
+
+    return by_hand(d, DEFERRED_REQUEUED, &id, 1, by, &count);
+}
+
+int
+deferred_drop(struct deferred *d, uint64_t id, const struct deferred_by *by)
+{
+    size_t count = 0;
+
+    return by_hand(d, DEFERRED_DROPPED, &id, 1, by, &count);
+}
+
+int
+deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
+                      const struct deferred_by *by, size_t *out_count)
+{
+    return each_by_hand(d, DEFERRED_REQUEUED, ids, count, by, out_count);
+}
+
+int
+deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
+                   const struct deferred_by *by, size_t *out_count)
+{
+    return each_by_hand(d, DEFERRED_DROPPED, ids, count, by, out_count);
+}
+
+/* ---- reading ---- */
+
+static const uint8_t *
+take(const uint8_t *from, char *to, size_t length)
+{
+    memcpy(to, from, length);
+    to[length] = '\0';
+    return from + length;
+}
+
+static bool
+read_event(const MDB_val *key, const MDB_val *value, struct deferred_event *out)
+{
+    struct logged l;
+    size_t length;
+    const uint8_t *from = seal_read(key->mv_data, key->mv_size, value->mv_data,
+                                    value->mv_size, &length);
+
+    if (!from || length < sizeof(l)) {
+        return false;
+    }
+    memcpy(&l, from, sizeof(l));
+    if (l.did > DEFERRED_REQUEUED || l.policy_length > BIDE_NAME_MAX ||
+        l.who_length > DEFERRED_WHO_MAX || l.note_length > DEFERRED_NOTE_MAX ||
+        length != sizeof(l) + l.policy_length + l.who_length + l.note_length) {
+        return false;
+    }
+    *out = (struct deferred_event){.when_ns = l.when_ns,
+                                   .id = l.id,
+                                   .did = (enum deferred_did)l.did,
+                                   .attempts = l.attempts};
+    from = take(from + sizeof(l), out->policy, l.policy_length);
+    from = take(from, out->who, l.who_length);
+    take(from, out->note, l.note_length);
+    return true;
+}
+
+struct reading {
+    struct change change;
+    uint64_t from, next, damaged; /* numbers */
+    size_t count;
+    struct deferred_event events[PIECE];
+};
+
+static int
+read_one(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct reading *r = arg;
+    bool whole;
+
+    if (r->count + r->damaged == PIECE) {
+        return MDB_KEYEXIST; /* enough */
+    }
+    whole = read_event(key, value, &r->events[r->count]);
+    r->count += whole;
+    r->damaged += !whole;
+    r->next = deferred_key_id(key->mv_data, key->mv_size) + 1;
+    return 0;
+}
+
+static int
+read_some(struct work *w, struct change *c)
+{
+    struct reading *r = (struct reading *)c;
+    const uint8_t all = DEFERRED_LOG;
+    uint8_t from[DEFERRED_KEY_ROOM];
+    int rc;
+
+    r->count = 0;
+    r->damaged = 0;
+    rc = tree_each_from(w, &all, 1, from,
+                        deferred_id_key(DEFERRED_LOG, r->from, from), read_one,
+                        r);
+    return rc == MDB_KEYEXIST ? 0 : rc;
+}
+
+int
+deferred_events(struct deferred *d,
+                int (*visit)(void *arg, const struct deferred_event *event),
+                void *arg, uint64_t *out_damaged)
+{
+    struct reading *r = calloc(1, sizeof(*r));
+    size_t i;
+    int rc = r ? 0 : place_failed(d->path, ENOMEM);
+
+    *out_damaged = 0;
+    while (!rc) {
+        r->change.apply = read_some;
+        rc = deferred_do(d, &r->change);
+        for (i = 0; !rc && i < r->count; i++) {
+            rc = visit(arg, &r->events[i]);
+        }
+        *out_damaged += rc < 0 ? 0 : r->damaged;
+        r->from = r->next;
+        if (!rc && r->count + r->damaged < PIECE) {
+            break;
+        }
+    }
+    free(r);
+    return rc;
+}

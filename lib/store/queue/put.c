@@ -1,0 +1,155 @@
+/* Putting work off. */
+#include "tree.h"
+
+#include <string.h>
+
+#include "policy/policy.h"
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+/* ---- for taking as well ---- */
+
+uint64_t
+deferred_later(uint64_t time_ns, uint64_t by_ns)
+{
+    return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
+}
+
+int
+deferred_check_policy(const char *policy)
+{
+    return policy && policy_name_ok(policy)
+               ? 0
+               : place_say(BIDE_ENAME, "not the name of a policy");
+}
+
+/* ---- putting ---- */
+
+struct put {
+    struct change change;
+    const struct deferred_rules *rules;
+    const struct bide_work *work;
+    struct tree_item item;
+    uint64_t id;
+    bool found;
+};
+
+/* MDB_NOTFOUND: no such work is there. */
+static int
+find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length = deferred_work_key(item->policy, item->key, key), size;
+    const uint8_t *value;
+    MDB_val v;
+    int rc = *item->key ? tree_get(w, key, length, &v) : MDB_NOTFOUND;
+
+    if (rc) {
+        return rc;
+    }
+    value = seal_read(key, length, v.mv_data, v.mv_size, &size);
+    if (!value || size != sizeof(*out_id)) {
+        return DEFERRED_REPAIR;
+    }
+    memcpy(out_id, value, size);
+    return 0;
+}
+
+static int
+put(struct work *w, struct change *c)
+{
+    struct put *p = (struct put *)c;
+    struct deferred_item *head = &p->item.head;
+    const struct deferred_rules *r = p->rules;
+    struct tree_counts counts;
+    int rc = find_same(w, head, &p->id);
+
+    p->found = rc == 0;
+    if (rc != MDB_NOTFOUND) {
+        return rc;
+    }
+    rc = tree_counts(w, head->policy, &counts);
+    if (rc) {
+        return rc;
+    }
+    if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
+        c->rc =
+            place_say(BIDE_EFULL,
+                      "%s keeps %u %s of work already\n"
+                      "defer_max is the limit",
+                      head->policy, r->max, r->max == 1 ? "piece" : "pieces");
+        return 0;
+    }
+    p->id = head->id = w->meta.next++;
+    head->stored_ns = w->now.realtime_ns;
+    head->due_ns = deferred_later(head->stored_ns, p->work->delay_ns);
+    head->expires_ns = deferred_later(head->stored_ns, r->expire_ns);
+    p->item.payload.bytes = head->length ? p->work->bytes : "";
+    return tree_add(w, &p->item);
+}
+
+static bool
+text_fits(const char *text, size_t max)
+{
+    return !text || strnlen(text, max + 1) <= max;
+}
+
+static int
+check_work(const struct bide_work *work)
+{
+    if (!work || (work->length && !work->bytes)) {
+        return place_say(BIDE_EINVAL, "there is no work");
+    }
+    if (work->length > BIDE_WORK_MAX) {
+        return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
+                         work->length, BIDE_WORK_MAX);
+    }
+    if (!text_fits(work->type, BIDE_WORK_TYPE_MAX)) {
+        return place_say(BIDE_EINVAL, "the type is longer than %d bytes",
+                         BIDE_WORK_TYPE_MAX);
+    }
+    if (!text_fits(work->key, BIDE_WORK_KEY_MAX)) {
+        return place_say(BIDE_EINVAL, "the key is longer than %d bytes",
+                         BIDE_WORK_KEY_MAX);
+    }
+    return 0;
+}
+
+int
+deferred_put_or_find(struct deferred *d, const char *policy,
+                     const struct deferred_rules *r,
+                     const struct bide_work *work, uint64_t *out_id,
+                     bool *out_found)
+{
+    struct put p = {.rules = r, .work = work};
+    int rc = deferred_check_policy(policy);
+
+    rc = rc ? rc : check_work(work);
+    if (rc) {
+        return rc;
+    }
+    p.change.apply = put;
+    p.change.durable = true;
+    p.change.grows = work->length + 1;
+    strcpy(p.item.head.policy, policy);
+    strcpy(p.item.head.type, work->type ? work->type : "");
+    strcpy(p.item.head.key, work->key ? work->key : "");
+    p.item.head.length = work->length;
+    rc = deferred_do(d, &p.change);
+    if (rc < 0) {
+        return rc;
+    }
+    *out_id = p.id;
+    *out_found = p.found;
+    return 0;
+}
+
+int
+deferred_put(struct deferred *d, const char *policy,
+             const struct deferred_rules *r, const struct bide_work *work,
+             uint64_t *out_id)
+{
+    bool found;
+
+    return deferred_put_or_find(d, policy, r, work, out_id, &found);
+}

@@ -1,0 +1,291 @@
+/* Index, keys, counts and meta made anew from the heads, after one of them was
+ * found damaged.  What was ever counted stays where it can be read.  A head
+ * that can not be read is filed as dead, under the policy that the old index
+ * knows, else under "". */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file/place.h"
+#include "store/file/seal.h"
+
+enum { ID_JUMP = 1000000 /* past whatever may have been given out */ };
+
+struct repair {
+    struct work *w;
+    uint64_t *ids; /* of all heads */
+    size_t count, room;
+    struct deferred_place *places; /* of those that can not be read */
+    size_t place_count;
+};
+
+/* ---- what there is ---- */
+
+static int
+collect_id(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct repair *r = arg;
+    uint64_t id = deferred_key_id(key->mv_data, key->mv_size);
+
+    (void)value;
+    if (!id) {
+        return MDB_CORRUPTED;
+    }
+    if (r->count == r->room) {
+        size_t room = r->room ? 2 * r->room : 1024;
+        uint64_t *ids = realloc(r->ids, room * sizeof(*ids));
+
+        if (!ids) {
+            return ENOMEM;
+        }
+        r->ids = ids;
+        r->room = room;
+    }
+    r->ids[r->count++] = id;
+    return 0;
+}
+
+/* Beginning with what is known of the unreadable one. */
+static int
+recall(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct deferred_place *wanted = arg, p;
+    size_t length;
+
+    if (seal_read(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                  &length) &&
+        deferred_place_read(key->mv_data, key->mv_size, &p) &&
+        p.id == wanted->id) {
+        memcpy(wanted->policy, p.policy, sizeof(p.policy));
+        return MDB_KEYEXIST;
+    }
+    return 0;
+}
+
+static int
+remember(struct repair *r, uint64_t id)
+{
+    const uint8_t all = DEFERRED_INDEX;
+    struct deferred_place place = {.state = DEFERRED_DEAD, .id = id};
+    struct deferred_place *more =
+        realloc(r->places, (r->place_count + 1) * sizeof(*more));
+    int rc;
+
+    if (!more) {
+        return ENOMEM;
+    }
+    r->places = more;
+    rc = tree_each(r->w, &all, 1, recall, &place);
+    r->places[r->place_count++] = place;
+    return rc == MDB_KEYEXIST ? 0 : rc;
+}
+
+static int
+find_unreadable(struct repair *r)
+{
+    struct tree_item item;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; i < r->count && !rc; i++) {
+        bool damaged = false;
+
+        rc = tree_head(r->w, r->ids[i], &item, &damaged);
+        if (!rc && damaged) {
+            rc = remember(r, r->ids[i]);
+        }
+    }
+    return rc;
+}
+
+/* ---- away with the old ---- */
+
+static int
+copy_key(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    MDB_val *out = arg;
+
+    (void)value;
+    if (key->mv_size > DEFERRED_KEY_ROOM) {
+        return MDB_CORRUPTED;
+    }
+    memcpy(out->mv_data, key->mv_data, key->mv_size);
+    out->mv_size = key->mv_size;
+    return MDB_KEYEXIST;
+}
+
+static int
+delete_kind(struct work *w, uint8_t kind)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    MDB_val found = {.mv_data = key};
+    int rc;
+
+    while ((rc = tree_each(w, &kind, 1, copy_key, &found)) == MDB_KEYEXIST) {
+        rc = tree_delete(w, key, found.mv_size);
+        if (rc) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
+struct names {
+    char (*list)[BIDE_NAME_MAX + 1];
+    size_t count;
+};
+
+static int
+collect_name(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct names *n = arg;
+    size_t length = key->mv_size - 1;
+    void *more = realloc(n->list, (n->count + 1) * sizeof(*n->list));
+
+    (void)value;
+    if (!more) {
+        return ENOMEM;
+    }
+    n->list = more;
+    if (length <= BIDE_NAME_MAX) {
+        memcpy(n->list[n->count], (const char *)key->mv_data + 1, length);
+        n->list[n->count++][length] = '\0';
+    }
+    return 0;
+}
+
+/* What was ever counted stays; what there is now is counted again. */
+static int
+reset_counts(struct work *w)
+{
+    const uint8_t all = DEFERRED_COUNTS;
+    struct names names = {0};
+    size_t i;
+    int rc = tree_each(w, &all, 1, collect_name, &names);
+
+    for (i = 0; i < names.count && !rc; i++) {
+        struct tree_counts c = {0};
+
+        rc = tree_counts(w, names.list[i], &c);
+        if (rc == DEFERRED_REPAIR) {
+            c = (struct tree_counts){0};
+            rc = 0;
+        }
+        c.waiting = c.leased = c.dead = c.bytes = 0;
+        c.stored = c.done + c.dropped;
+        rc = rc ? rc : tree_put_counts(w, names.list[i], &c);
+    }
+    free(names.list);
+    return rc;
+}
+
+/* ---- the new ---- */
+
+static int
+file_place(struct work *w, const struct deferred_place *p)
+{
+    uint8_t key[DEFERRED_KEY_ROOM], seal[4];
+    size_t length = deferred_place_key(p, key);
+
+    return tree_put(w, key, length, seal,
+                    seal_write(key, length, NULL, 0, seal));
+}
+
+static int
+file_key(struct work *w, const struct deferred_item *item)
+{
+    uint8_t key[DEFERRED_KEY_ROOM], value[4 + sizeof(item->id)];
+    size_t length = deferred_work_key(item->policy, item->key, key);
+
+    return tree_put(
+        w, key, length, value,
+        seal_write(key, length, &item->id, sizeof(item->id), value));
+}
+
+static int
+count_one(struct work *w, const struct deferred_place *p, size_t bytes)
+{
+    struct tree_counts c;
+    int rc = tree_counts(w, p->policy, &c);
+
+    c.stored++;
+    c.bytes += bytes;
+    c.waiting += p->state == DEFERRED_WAITING;
+    c.leased += p->state == DEFERRED_LEASED;
+    c.dead += p->state == DEFERRED_DEAD;
+    return rc ? rc : tree_put_counts(w, p->policy, &c);
+}
+
+static int
+file_head(struct work *w, uint64_t id)
+{
+    struct deferred_place place;
+    struct tree_item item;
+    bool damaged = false;
+    int rc = tree_head(w, id, &item, &damaged);
+
+    if (rc || damaged) {
+        return rc;
+    }
+    place = deferred_place_of(&item.head);
+    rc = file_place(w, &place);
+    if (!rc && *item.head.key) {
+        rc = file_key(w, &item.head);
+    }
+    return rc ? rc : count_one(w, &place, item.head.length);
+}
+
+static int
+file_all(struct repair *r)
+{
+    struct work *w = r->w;
+    uint64_t last = r->count ? r->ids[r->count - 1] : 0;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; i < r->count && !rc; i++) {
+        rc = file_head(w, r->ids[i]);
+    }
+    for (i = 0; i < r->place_count && !rc; i++) {
+        rc = file_place(w, &r->places[i]);
+        rc = rc ? rc : count_one(w, &r->places[i], 0);
+    }
+    if (w->meta.next <= last) {
+        w->meta.next = last + ID_JUMP;
+    }
+    return rc;
+}
+
+int
+tree_repair(struct work *w)
+{
+    const uint8_t heads = DEFERRED_HEAD;
+    struct repair r = {.w = w};
+    int rc = tree_each(w, &heads, 1, collect_id, &r);
+
+    w->changed = true;
+    if (w->meta.format != DEFERRED_FORMAT && tree_meta(w)) {
+        /* Leases are taken for this boot's: they end by themselves. */
+        w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 0};
+    }
+    if (!rc) {
+        rc = find_unreadable(&r);
+    }
+    if (!rc) {
+        rc = delete_kind(w, DEFERRED_INDEX);
+    }
+    if (!rc) {
+        rc = delete_kind(w, DEFERRED_BY_KEY);
+    }
+    if (!rc) {
+        rc = reset_counts(w);
+    }
+    if (!rc) {
+        rc = file_all(&r);
+    }
+    free(r.places);
+    free(r.ids);
+    return rc;
+}

@@ -1,0 +1,186 @@
+/* A window of the file is in memory, which moves on as it is read. */
+#include "scan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "record.h"
+
+/* ---- the window ---- */
+
+static void
+fill(struct scan *s, size_t at)
+{
+    s->from = at;
+    s->size = 0;
+    while (s->size < JOURNAL_BATCH_MAX && !s->failed) {
+        ssize_t n = pread(s->fd, s->buffer + s->size,
+                          JOURNAL_BATCH_MAX - s->size, (off_t)(at + s->size));
+
+        if (n < 0 && errno != EINTR) {
+            s->failed = errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        s->size += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* NULL: the file ends before. */
+static const uint8_t *
+look(struct scan *s, size_t at, size_t length)
+{
+    if (at + length > JOURNAL_SIZE) {
+        return NULL;
+    }
+    if (at < s->from || at + length > s->from + s->size) {
+        fill(s, at);
+    }
+    return at + length <= s->from + s->size ? s->buffer + (at - s->from) : NULL;
+}
+
+/* ---- a batch ---- */
+
+/* What may be the head of one. */
+static bool
+head_at(struct scan *s, size_t at, struct journal_batch *out)
+{
+    const uint8_t *bytes = look(s, at, sizeof(*out));
+
+    if (bytes) {
+        memcpy(out, bytes, sizeof(*out));
+    }
+    return bytes && deferred_journal_may_be(out, at);
+}
+
+/* Its entries, or NULL: it is not whole. */
+static const uint8_t *
+entries_of(struct scan *s, size_t at, const struct journal_batch *b)
+{
+    const uint8_t *bytes = look(s, at, b->length);
+
+    return bytes && deferred_journal_whole(s->id, bytes, b->length)
+               ? bytes + sizeof(*b)
+               : NULL;
+}
+
+static int
+pass_on(struct scan *s, size_t at, const struct journal_batch *b,
+        const uint8_t *entries)
+{
+    int rc = s->batch(s->arg, entries, b->length - sizeof(*b));
+
+    if (!rc) {
+        s->at =
+            at + (b->length + JOURNAL_STEP - 1) / JOURNAL_STEP * JOURNAL_STEP;
+        s->next = b->number + 1;
+    }
+    return rc;
+}
+
+/* ---- reading ---- */
+
+uint64_t
+scan_id(struct scan *s)
+{
+    const uint8_t *bytes = look(s, 0, JOURNAL_START);
+
+    return bytes ? deferred_journal_id(bytes, JOURNAL_START) : 0;
+}
+
+int
+scan_next(struct scan *s, bool *out_there)
+{
+    const uint8_t *entries = NULL;
+    struct journal_batch b;
+
+    if (head_at(s, s->at, &b) && b.number == s->next) {
+        entries = entries_of(s, s->at, &b);
+    }
+    *out_there = entries != NULL;
+    return entries ? pass_on(s, s->at, &b, entries) : s->failed;
+}
+
+/* The next place that begins as a batch does, or JOURNAL_SIZE. */
+static size_t
+find_batch(struct scan *s, size_t at)
+{
+    const size_t least = sizeof(struct journal_batch);
+
+    while (look(s, at, least)) {
+        for (; at + least <= s->from + s->size; at += JOURNAL_STEP) {
+            if (deferred_journal_begins(s->buffer + (at - s->from))) {
+                return at;
+            }
+        }
+    }
+    return JOURNAL_SIZE;
+}
+
+/* One after the other, up to one that does not fit.  Then those behind it that
+ * are whole and later: there are none unless one in the middle was lost. */
+int
+scan_journal(struct scan *s)
+{
+    size_t at = s->at;
+    int rc = 0;
+
+    while (!rc && (at = find_batch(s, at)) < JOURNAL_SIZE) {
+        const uint8_t *entries = NULL;
+        struct journal_batch b;
+
+        if (head_at(s, at, &b) && b.number >= s->next) {
+            entries = entries_of(s, at, &b);
+        }
+        if (!entries) {
+            at += JOURNAL_STEP;
+            continue;
+        }
+        s->unsound |= at != s->at || b.number != s->next;
+        rc = pass_on(s, at, &b, entries);
+        at = s->at;
+    }
+    return rc ? rc : s->failed;
+}
+
+int
+scan_past(struct scan *s)
+{
+    struct journal_batch b;
+    size_t at;
+
+    for (at = JOURNAL_START; (at = find_batch(s, at)) < JOURNAL_SIZE;
+         at += JOURNAL_STEP) {
+        if (head_at(s, at, &b) && b.number >= s->next &&
+            b.number < UINT64_MAX / 2) {
+            s->next = b.number + 1;
+        }
+    }
+    return s->failed;
+}
+
+int
+scan_entries(const uint8_t *from, size_t left, scan_entry_fn *entry, void *arg)
+{
+    int rc = 0;
+
+    while (left && !rc) {
+        struct journal_entry e;
+        size_t size;
+
+        if (left < sizeof(e)) {
+            return EBADMSG;
+        }
+        memcpy(&e, from, sizeof(e));
+        size = sizeof(e) + e.key_length + (size_t)e.value_length;
+        if (size > left || !e.key_length || e.key_length > DEFERRED_KEY_ROOM) {
+            return EBADMSG;
+        }
+        rc = entry(arg, &e, from + sizeof(e));
+        from += size;
+        left -= size;
+    }
+    return rc;
+}

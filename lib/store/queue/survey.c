@@ -1,0 +1,273 @@
+/* Looking at postponed work without touching it, for doctors: deferred.mdb, and
+ * over it what its journal says.  Without a lock: when deferred.mdb has changed
+ * meanwhile, it is done again. */
+#include "store/file/place.h"
+#include "store/pages/pages.h"
+#include "recent.h"
+#include "record.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "store/file/seal.h"
+
+struct survey {
+    const struct snapshot *snapshot;
+    struct recent *recent;
+    struct deferred_survey *out;
+    int rc;
+};
+
+/* 1: it is whole; 0: it is not; or BIDE_E. */
+static int
+payload_is_whole(const struct survey *s, const struct deferred_item *item,
+                 const struct deferred_payload *p)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length = deferred_id_key(DEFERRED_PAYLOAD, item->id, key);
+    const struct recent_node *n = recent_find(s->recent, key, length);
+    void *bytes;
+    int rc;
+
+    if (p->bytes) {
+        return crc32c(0, p->bytes, item->length) == p->crc;
+    }
+    if (n) {
+        return n->value->length == item->length &&
+               crc32c(0, n->value->bytes, item->length) == p->crc;
+    }
+    rc = pages_get(s->snapshot, "work", key, length, &bytes, &length);
+    if (rc) {
+        return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ? 0 : rc;
+    }
+    rc = length == item->length && crc32c(0, bytes, length) == p->crc;
+    free(bytes);
+    return rc;
+}
+
+static void
+add(struct deferred_survey *out, const struct deferred_item *item)
+{
+    out->waiting += item->state == DEFERRED_WAITING;
+    out->leased += item->state == DEFERRED_LEASED;
+    out->dead += item->state == DEFERRED_DEAD;
+    if (out->oldest_ns == 0 || item->stored_ns < out->oldest_ns) {
+        out->oldest_ns = item->stored_ns;
+    }
+    if (item->state == DEFERRED_WAITING &&
+        (out->due_ns == 0 || item->due_ns < out->due_ns)) {
+        out->due_ns = item->due_ns;
+    }
+}
+
+static int
+see_head(struct survey *s, const void *key, size_t key_length,
+         const void *value, size_t length)
+{
+    struct deferred_item item;
+    struct deferred_payload payload;
+    int whole = 0;
+
+    if (deferred_head_read(deferred_key_id(key, key_length), value, length,
+                           &item, &payload)) {
+        whole = payload_is_whole(s, &item, &payload);
+    }
+    if (whole < 0) {
+        return s->rc = whole;
+    }
+    if (whole) {
+        add(s->out, &item);
+    } else {
+        s->out->damaged++;
+    }
+    return 0;
+}
+
+static int
+see_record(struct survey *s, const void *key, size_t key_length,
+           const void *value, size_t length)
+{
+    size_t unsealed;
+
+    switch (key_length > 0 ? *(const uint8_t *)key : 0) {
+    case DEFERRED_HEAD:
+        return see_head(s, key, key_length, value, length);
+    case DEFERRED_META:
+    case DEFERRED_COUNTS:
+    case DEFERRED_BY_KEY:
+        s->out->damaged +=
+            !seal_read(key, key_length, value, length, &unsealed);
+        return 0;
+    default: /* an index; a payload, which its head has told of */
+        return 0;
+    }
+}
+
+static int
+see(void *arg, const void *key, size_t key_length, const void *value,
+    size_t length)
+{
+    struct survey *s = arg;
+
+    return recent_find(s->recent, key, key_length)
+               ? 0
+               : see_record(s, key, key_length, value, length);
+}
+
+static int
+see_recent(struct survey *s)
+{
+    const struct recent_node *n = recent_seek(s->recent, NULL, 0);
+    int rc = 0;
+
+    for (; n && !rc; n = n->next[0]) {
+        if (n->value && n->value->kind == RECENT_HERE) {
+            rc = see_record(s, n->key, n->key_length, n->value->bytes,
+                            n->value->length);
+        }
+    }
+    return rc;
+}
+
+/* ---- the journal ---- */
+
+static int
+add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
+{
+    return recent_set(arg, key, e->key_length,
+                      e->gone ? RECENT_GONE : RECENT_HERE, key + e->key_length,
+                      e->value_length);
+}
+
+static int
+add_batch(void *arg, const uint8_t *entries, size_t length)
+{
+    int rc = scan_entries(entries, length, add_entry, arg);
+
+    recent_keep(arg);
+    return rc;
+}
+
+/* PAGES_AGAIN: a batch is missing, which may be on its way. */
+static int
+read_journal(struct survey *s, const char *path, const struct journal_mark *m)
+{
+    struct scan scan = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+                        .buffer = malloc(JOURNAL_BATCH_MAX),
+                        .id = m->id,
+                        .next = m->last + 1,
+                        .at = JOURNAL_START,
+                        .batch = add_batch,
+                        .arg = s->recent};
+    int rc = 0;
+
+    if (scan.fd < 0) {
+        rc = errno == ENOENT ? 0 : errno == EACCES ? BIDE_EPERM : BIDE_ESYS;
+    } else if (!scan.buffer) {
+        rc = BIDE_ENOMEM;
+    } else {
+        uint64_t id = scan_id(&scan);
+
+        rc = id && id != m->id ? 0 : scan_journal(&scan);
+        rc = rc == ENOMEM ? BIDE_ENOMEM : rc ? BIDE_ESYS : 0;
+    }
+    if (scan.fd >= 0) {
+        close(scan.fd);
+    }
+    free(scan.buffer);
+    return rc ? rc : scan.unsound ? PAGES_AGAIN : 0;
+}
+
+static int
+read_recent(struct survey *s, const char *path)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    struct journal_mark mark;
+    size_t length;
+    void *value;
+    int rc = pages_get(s->snapshot, "work", &key, 1, &value, &length);
+
+    if (rc) {
+        return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ? 0 : rc;
+    }
+    if (deferred_journal_mark_read(value, length, &mark)) {
+        rc = read_journal(s, path, &mark);
+    } else {
+        s->out->damaged++;
+    }
+    free(value);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+look_with(struct survey *s, struct pages *p, const char *path, bool last)
+{
+    struct pages_stamp stamp;
+    int rc, end;
+
+    *s->out = (struct deferred_survey){.bytes = 0};
+    rc = read_recent(s, path);
+    if (rc == PAGES_AGAIN && last) {
+        s->out->damaged++;
+        rc = 0;
+    }
+    if (!rc) {
+        rc = pages_walk_whole(s->snapshot, "work", NULL, 0, see, s,
+                              &s->out->damaged);
+    }
+    rc = rc == BIDE_ENOPOLICY ? 0 : rc;
+    rc = rc ? rc : see_recent(s);
+    end = pages_end(s->snapshot);
+    if (!end && !pages_look(p, &stamp) && stamp.txn != s->snapshot->txn) {
+        end = PAGES_AGAIN; /* the journal may be another since */
+    }
+    return end ? end : rc;
+}
+
+static int
+look(struct pages *p, const char *path, bool last, struct deferred_survey *out)
+{
+    struct snapshot snapshot;
+    struct survey s = {&snapshot, recent_new(), out, 0};
+    int rc = s.recent ? pages_begin(p, &snapshot) : BIDE_ENOMEM;
+
+    rc = rc ? rc : look_with(&s, p, path, last);
+    recent_free(s.recent);
+    return rc;
+}
+
+int
+deferred_survey(const char *dir, struct deferred_survey *out)
+{
+    enum { TRIES = 20 };
+    char *path = place_path(dir, "deferred.mdb");
+    char *journal = place_path(dir, "deferred.journal");
+    struct pages_stamp stamp;
+    struct pages *p = NULL;
+    int rc = path && journal ? pages_open(path, &p) : BIDE_ENOMEM;
+
+    if (!rc) {
+        rc = pages_check(p);
+    }
+    for (int i = 0; i < TRIES && !rc; i++) {
+        rc = look(p, journal, i + 1 == TRIES, out);
+        if (rc != PAGES_AGAIN) {
+            break;
+        }
+        rc = i + 1 < TRIES ? 0 : BIDE_ELOCKED;
+    }
+    if (!rc && !pages_look(p, &stamp)) {
+        out->bytes = stamp.size;
+    }
+    pages_close(p);
+    free(path);
+    free(journal);
+    return rc;
+}

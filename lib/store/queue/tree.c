@@ -1,0 +1,541 @@
+/* The records of deferred.mdb within a transaction.
+ *
+ * Example, after "mail" stored works 1 and 2 (key "order-9"), of which 1 was
+ * taken and is leased until 5000:
+ *   'a'                            -> crc, format 1, boot, next id 3
+ *   'c' mail                       -> crc, stored 2, waiting 1, leased 1 ...
+ *   'h' ...01                      -> head: leased
+ *   'h' ...02                      -> head: waiting
+ *   'i' mail 00 00 <due> ...02     -> crc
+ *   'i' mail 00 01 <5000> ...01    -> crc
+ *   'j'                            -> crc, id of the journal, 7: what its
+ *                                     batches up to the seventh say is here
+ *   'k' mail 00 order-9            -> crc, 2 */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "store/file/seal.h"
+
+_Static_assert(sizeof(struct tree_counts) == 64, "no holes");
+
+/* ---- sealed records ---- */
+
+static int
+put_sealed(struct work *w, const void *key, size_t length, const void *value,
+           size_t value_length)
+{
+    uint8_t sealed[4 + sizeof(struct tree_counts)];
+
+    return tree_put(w, key, length, sealed,
+                    seal_write(key, length, value, value_length, sealed));
+}
+
+/* MDB_NOTFOUND; DEFERRED_REPAIR. */
+static int
+get_sealed(struct work *w, const void *key, size_t length, void *out,
+           size_t size)
+{
+    const uint8_t *value;
+    size_t value_length;
+    MDB_val v;
+    int rc = tree_get(w, key, length, &v);
+
+    if (rc) {
+        return rc;
+    }
+    value = seal_read(key, length, v.mv_data, v.mv_size, &value_length);
+    if (!value || value_length != size) {
+        return DEFERRED_REPAIR;
+    }
+    memcpy(out, value, size);
+    return 0;
+}
+
+/* ---- counts ---- */
+
+int
+tree_counts(struct work *w, const char *policy, struct tree_counts *out)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    int rc = get_sealed(w, key, deferred_name_key(DEFERRED_COUNTS, policy, key),
+                        out, sizeof(*out));
+
+    if (rc == MDB_NOTFOUND) {
+        *out = (struct tree_counts){0};
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+tree_put_counts(struct work *w, const char *policy,
+                const struct tree_counts *counts)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+
+    return put_sealed(w, key, deferred_name_key(DEFERRED_COUNTS, policy, key),
+                      counts, sizeof(*counts));
+}
+
+static uint64_t *
+count_of(struct tree_counts *c, enum deferred_state state)
+{
+    return state == DEFERRED_WAITING  ? &c->waiting
+           : state == DEFERRED_LEASED ? &c->leased
+                                      : &c->dead;
+}
+
+/* ---- places ---- */
+
+static int
+put_place(struct work *w, const struct deferred_place *p)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+
+    return put_sealed(w, key, deferred_place_key(p, key), NULL, 0);
+}
+
+static int
+delete_place(struct work *w, const struct deferred_place *p)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    int rc = tree_delete(w, key, deferred_place_key(p, key));
+
+    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+}
+
+static int
+read_first(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    size_t length;
+
+    if (!seal_read(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                   &length) ||
+        !deferred_place_read(key->mv_data, key->mv_size, arg)) {
+        return DEFERRED_REPAIR;
+    }
+    return MDB_KEYEXIST; /* enough */
+}
+
+int
+tree_next(struct work *w, struct deferred_place *place)
+{
+    struct deferred_place from = *place;
+    uint8_t key[DEFERRED_KEY_ROOM];
+    size_t length;
+    int rc;
+
+    from.id++;
+    length = deferred_place_key(&from, key);
+    rc = tree_each_from(w, key, length - 2 * sizeof(uint64_t), key, length,
+                        read_first, place);
+    return rc == MDB_KEYEXIST ? 0 : rc ? rc : MDB_NOTFOUND;
+}
+
+int
+tree_first(struct work *w, const char *policy, enum deferred_state state,
+           struct deferred_place *out)
+{
+    *out = (struct deferred_place){.state = state}; /* before all of them */
+    strcpy(out->policy, policy);
+    return tree_next(w, out);
+}
+
+/* ---- heads and payloads ---- */
+
+int
+tree_head(struct work *w, uint64_t id, struct tree_item *out, bool *out_damaged)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    MDB_val v;
+    int rc = tree_get(w, key, deferred_id_key(DEFERRED_HEAD, id, key), &v);
+
+    if (!rc) {
+        *out_damaged = !deferred_head_read(id, v.mv_data, v.mv_size, &out->head,
+                                           &out->payload);
+    }
+    if (!rc && !*out_damaged && out->payload.bytes) {
+        /* In the map it would change under us when the head is put anew. */
+        memcpy(out->kept, out->payload.bytes, out->head.length);
+        out->payload.bytes = out->kept;
+    }
+    return rc;
+}
+
+int
+tree_payload(struct work *w, struct tree_item *item, void **out)
+{
+    size_t length = item->head.length;
+    const void *bytes = item->payload.bytes;
+    uint8_t key[DEFERRED_KEY_ROOM];
+    void *copy;
+    MDB_val v;
+    int rc;
+
+    if (!bytes) {
+        rc = tree_get(
+            w, key, deferred_id_key(DEFERRED_PAYLOAD, item->head.id, key), &v);
+        if (rc || v.mv_size != length) {
+            return rc ? rc : MDB_NOTFOUND;
+        }
+        bytes = v.mv_data;
+    }
+    if (crc32c(0, bytes, length) != item->payload.crc) {
+        return MDB_NOTFOUND;
+    }
+    copy = malloc(length + 1); /* with a NUL, for those who print it */
+    if (!copy) {
+        return ENOMEM;
+    }
+    memcpy(copy, bytes, length);
+    ((char *)copy)[length] = '\0';
+    *out = copy;
+    return 0;
+}
+
+static int
+put_head(struct work *w, struct tree_item *item)
+{
+    uint8_t key[DEFERRED_KEY_ROOM], head[DEFERRED_HEAD_ROOM];
+    size_t length = deferred_head_write(&item->head, &item->payload, head);
+
+    return tree_put(w, key, deferred_id_key(DEFERRED_HEAD, item->head.id, key),
+                    head, length);
+}
+
+/* ---- work ---- */
+
+static int
+add_key(struct work *w, const struct deferred_item *item)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+
+    return put_sealed(w, key, deferred_work_key(item->policy, item->key, key),
+                      &item->id, sizeof(item->id));
+}
+
+int
+tree_add(struct work *w, struct tree_item *item)
+{
+    struct deferred_item *head = &item->head;
+    struct deferred_place place = deferred_place_of(head);
+    uint8_t key[DEFERRED_KEY_ROOM];
+    struct tree_counts counts;
+    int rc = tree_counts(w, head->policy, &counts);
+
+    item->payload.crc = crc32c(0, item->payload.bytes, head->length);
+    if (!rc && head->length > DEFERRED_SHORT) {
+        rc = tree_put(w, key, deferred_id_key(DEFERRED_PAYLOAD, head->id, key),
+                      item->payload.bytes, head->length);
+        item->payload.bytes = NULL;
+    }
+    if (!rc) {
+        rc = put_head(w, item);
+    }
+    if (!rc) {
+        rc = put_place(w, &place);
+    }
+    if (!rc && *head->key) {
+        rc = add_key(w, head);
+    }
+    counts.stored++;
+    counts.bytes += head->length;
+    ++*count_of(&counts, head->state);
+    return rc ? rc : tree_put_counts(w, head->policy, &counts);
+}
+
+static int
+count_move(struct work *w, const char *policy, enum deferred_state from,
+           enum deferred_state to)
+{
+    struct tree_counts counts;
+    int rc;
+
+    if (from == to) {
+        return 0;
+    }
+    rc = tree_counts(w, policy, &counts);
+    if (rc) {
+        return rc;
+    }
+    if (!*count_of(&counts, from)) {
+        return DEFERRED_REPAIR;
+    }
+    --*count_of(&counts, from);
+    ++*count_of(&counts, to);
+    counts.died += to == DEFERRED_DEAD;
+    return tree_put_counts(w, policy, &counts);
+}
+
+int
+tree_move(struct work *w, struct tree_item *item,
+          const struct deferred_place *was)
+{
+    struct deferred_place place = deferred_place_of(&item->head);
+    int rc = delete_place(w, was);
+
+    if (!rc) {
+        rc = put_place(w, &place);
+    }
+    if (!rc) {
+        rc = put_head(w, item);
+    }
+    return rc ? rc : count_move(w, place.policy, was->state, place.state);
+}
+
+int
+tree_set_aside(struct work *w, const struct deferred_place *was)
+{
+    struct deferred_place place = *was;
+    int rc = delete_place(w, was);
+
+    place.state = DEFERRED_DEAD;
+    place.time_ns = 0;
+    if (!rc) {
+        rc = put_place(w, &place);
+    }
+    return rc ? rc : count_move(w, place.policy, was->state, place.state);
+}
+
+static int
+delete_if_there(struct work *w, const uint8_t *key, size_t length)
+{
+    int rc = tree_delete(w, key, length);
+
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* What is not counted. */
+static int
+delete_records(struct work *w, uint64_t id)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    int rc;
+
+    rc = delete_if_there(w, key, deferred_id_key(DEFERRED_PAYLOAD, id, key));
+    if (!rc) {
+        rc = tree_delete(w, key, deferred_id_key(DEFERRED_HEAD, id, key));
+    }
+    return rc;
+}
+
+int
+tree_remove(struct work *w, struct tree_item *item, bool dropped)
+{
+    const struct deferred_item *head = &item->head;
+    struct deferred_place place = deferred_place_of(head);
+    uint8_t key[DEFERRED_KEY_ROOM];
+    struct tree_counts counts;
+    int rc = tree_counts(w, head->policy, &counts);
+
+    if (!rc &&
+        (!*count_of(&counts, head->state) || counts.bytes < head->length)) {
+        rc = DEFERRED_REPAIR;
+    }
+    if (!rc) {
+        rc = delete_place(w, &place);
+    }
+    if (!rc && *head->key) {
+        rc = tree_delete(w, key,
+                         deferred_work_key(head->policy, head->key, key));
+        rc = rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    }
+    if (!rc) {
+        rc = delete_records(w, head->id);
+    }
+    --*count_of(&counts, head->state);
+    counts.bytes -= head->length;
+    counts.dropped += dropped;
+    counts.done += !dropped;
+    return rc ? rc : tree_put_counts(w, head->policy, &counts);
+}
+
+static int
+find_id(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct deferred_place *wanted = arg, p;
+
+    (void)value;
+    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    if (p.id != wanted->id) {
+        return 0;
+    }
+    *wanted = p;
+    return MDB_KEYEXIST;
+}
+
+int
+tree_remove_damaged(struct work *w, uint64_t id,
+                    char out_policy[BIDE_NAME_MAX + 1])
+{
+    const uint8_t all = DEFERRED_INDEX;
+    struct deferred_place place = {.id = id};
+    struct tree_counts counts;
+    int rc = tree_each(w, &all, 1, find_id, &place);
+
+    if (rc != MDB_KEYEXIST) {
+        return rc ? rc : DEFERRED_REPAIR;
+    }
+    strcpy(out_policy, place.policy);
+    rc = tree_counts(w, place.policy, &counts);
+    counts.dropped++;
+    if (!rc) {
+        rc = tree_put_counts(w, place.policy, &counts);
+    }
+    if (!rc) {
+        rc = delete_records(w, id);
+    }
+    /* How many bytes it had, and which key, nobody knows. */
+    return rc ? rc : tree_repair(w);
+}
+
+/* ---- a transaction ---- */
+
+static const uint8_t meta_key = DEFERRED_META;
+
+struct leased {
+    uint64_t *ids;
+    size_t count, room;
+};
+
+static int
+collect_leased(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct leased *l = arg;
+    struct deferred_place p;
+
+    (void)value;
+    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    if (p.state != DEFERRED_LEASED) {
+        return 0;
+    }
+    if (l->count == l->room) {
+        size_t room = l->room ? 2 * l->room : 64;
+        uint64_t *ids = realloc(l->ids, room * sizeof(*ids));
+
+        if (!ids) {
+            return ENOMEM;
+        }
+        l->ids = ids;
+        l->room = room;
+    }
+    l->ids[l->count++] = p.id;
+    return 0;
+}
+
+static int
+give_back(struct work *w, uint64_t id)
+{
+    struct deferred_place was;
+    struct tree_item item;
+    bool damaged = false;
+    int rc = tree_head(w, id, &item, &damaged);
+
+    if (rc || damaged) {
+        return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    }
+    was = deferred_place_of(&item.head);
+    item.head.state = DEFERRED_WAITING;
+    item.head.due_ns = w->now.realtime_ns;
+    item.head.lease = item.head.lease_ends_ns = 0;
+    return tree_move(w, &item, &was);
+}
+
+/* Who held them is gone, and the clock they end by began anew. */
+static int
+end_leases(struct work *w)
+{
+    const uint8_t all = DEFERRED_INDEX;
+    struct leased leased = {0};
+    size_t i;
+    int rc = tree_each(w, &all, 1, collect_leased, &leased);
+
+    for (i = 0; i < leased.count && !rc; i++) {
+        rc = give_back(w, leased.ids[i]);
+    }
+    free(leased.ids);
+    return rc;
+}
+
+int
+tree_meta(struct work *w)
+{
+    return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+}
+
+/* Who can not read the boot's id must not end the leases of those who can. */
+static bool
+is_this_boot(const struct work *w)
+{
+    return !w->now.boot || w->meta.boot == w->now.boot;
+}
+
+static bool
+is_current(const struct work *w)
+{
+    return w->meta.format == DEFERRED_FORMAT && is_this_boot(w);
+}
+
+int
+tree_begin(struct work *w)
+{
+    int rc = tree_meta(w);
+
+    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_current(w)))) {
+        return DEFERRED_DIRECT; /* much may change */
+    }
+    if (rc == MDB_NOTFOUND) {
+        MDB_stat st;
+
+        /* The first thing ever, unless there is something. */
+        rc = mdb_stat(w->txn, w->d->dbi, &st);
+        w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 1};
+        return rc ? rc : st.ms_entries ? DEFERRED_REPAIR : 0;
+    }
+    if (rc) {
+        return rc;
+    }
+    if (w->meta.format == DEFERRED_FORMAT_1) {
+        w->meta.format =
+            DEFERRED_FORMAT; /* as it was before there was a journal */
+        w->changed = true;
+    }
+    if (w->meta.format != DEFERRED_FORMAT) {
+        return MDB_VERSION_MISMATCH;
+    }
+    if (!is_this_boot(w)) {
+        w->meta.boot = w->now.boot;
+        w->changed = true;
+        rc = end_leases(w);
+    }
+    return rc;
+}
+
+int
+tree_put_mark(struct work *w)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    struct journal_mark mark = {w->d->journal.id, w->d->journal.next - 1};
+
+    return put_sealed(w, &key, 1, &mark, sizeof(mark));
+}
+
+int
+tree_end(struct work *w)
+{
+    int rc = put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+
+    if (rc || !w->direct) {
+        return rc;
+    }
+    deferred_journal_take_over(w->d);
+    return w->d->journal.id ? tree_put_mark(w) : 0;
+}

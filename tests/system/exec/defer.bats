@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# Commands that are put off: bide exec --defer, and deferred work.
+load ../deferred/deferred
+
+@test "exec --defer keeps arguments, directory, environment and input" {
+    later
+    mkdir "with blank"
+    head -c 3000 /dev/urandom >bytes
+    cat >"$T/do" <<'SH'
+#!/bin/sh
+[ -e "$T/up" ] || exit 75
+printf '%s\n' "$PWD" "$#" "$@" "$KEPT" "${LEFT-none}" >"$T/saw"
+cat >"$T/input"
+SH
+    chmod +x "$T/do"
+    cd "with blank"
+    PATH=$T:$PATH KEPT=$'a\nb = c' LEFT=x run bide exec --defer --keep-env KEPT,UNSET mail -- \
+        'do' "one two" "" $'new\nline' '--dead' '*' <"$T/bytes"
+    [ "$status" -eq 0 ]
+    says "exec mail: kept for later as "
+    cd "$T"
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["type"] == "application/x-bide-exec"'
+    gives 0 bide deferred show "$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["deferred"][0]["id"])' "$output")"
+    says "command     do one two" "directory   $T/with blank" "input       3000 bytes"
+    : >up
+    gives 0 env -u KEPT -u LEFT "$BIDE" --dir "$DIR" deferred work mail --until-empty
+    says "1 done"
+    printf '%s\n' "$T/with blank" 5 "one two" "" $'new\nline' '--dead' '*' $'a\nb = c' none | cmp - saw
+    cmp bytes input
+}
+
+@test "exec --defer keeps what comes through a pipe, and an empty input" {
+    later
+    printf 'a\0b' | bide exec --quiet --defer mail -- sh -c 'cat >/dev/null; exit 1'
+    bide exec --quiet --defer mail -- sh -c 'exit 1' </dev/null
+    bide deferred show 1 --raw >raw
+    grep -qaP 'a\x00b' raw
+    gives 0 bide deferred show 2
+    says "input       0 bytes"
+}
+
+@test "exec --defer of a refused call keeps it as well" {
+    later
+    bide set mail paused=yes >/dev/null
+    gives 0 bide exec --defer mail -- touch ran
+    says "kept for later as" "refused"
+    [ ! -e ran ]
+    bide set mail paused=no >/dev/null
+    gives 0 bide deferred work mail --until-empty
+    [ -e ran ]
+}
+
+@test "exec --defer keeps nothing when all is well, or nobody may" {
+    later
+    gives 0 bide exec --defer mail -- true
+    gives 7 bide exec --defer sale -- sh -c 'exit 7'
+    says "not kept for later: the policy is not postponable"
+    gives 0 bide deferred list
+    [ "$output" = "Nothing is deferred." ]
+    gives 125 bide exec --keep-env A mail -- true
+}
+
+@test "exec --defer says when it is too large or the queue is full" {
+    later
+    head -c 1048577 /dev/zero >large
+    gives 3 bide exec --defer mail -- sh -c 'exit 3' <large
+    says "exec mail: not kept for later: with its input it is larger than 1 MiB"
+    gives 0 bide exec --defer mail -- true <large
+    [ -z "$output" ]
+    bide set mail defer_max=1 >/dev/null
+    gives 0 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
+    gives 3 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
+    says "not kept for later: mail keeps 1 piece of work already" "bide: defer_max is the limit"
+}
+
+@test "exec --defer says when it is the policy that is not there" {
+    later
+    gives 3 bide exec --defer nobody -- sh -c 'exit 3'
+    says "exec nobody: not kept for later: no such policy"
+    gives 3 "$BIDE" --dir "$T/none" exec --defer mail -- sh -c 'exit 3'
+    says "exec mail: not kept for later: "
+    says_not "never retried"
+    bide set mail never_on=exit.4 >/dev/null
+    gives 4 bide exec --defer mail -- sh -c 'exit 4'
+    says "not kept for later: such an outcome is never retried"
+}
+
+@test "work takes commands only, and says what it left" {
+    later
+    put soon "touch ran" >/dev/null
+    put soon "touch ran" >/dev/null
+    bide exec --quiet --defer soon -- sh -c '[ -e up ]' </dev/null
+    : >up
+    gives 1 bide deferred work soon --until-empty
+    says "1 done, 0 failed; still there: 2 waiting" \
+        "left alone: 2 pieces that are no commands; to do them: bide deferred replay soon --exec CMD"
+    [ ! -e ran ]
+    gives 0 bide deferred list --json
+    json '[(d["attempts"], d["due_in_ms"], d["last_error"]) for d in j["deferred"]] == [(0, 0, "")] * 2'
+    gives 0 bide deferred replay soon --until-empty --exec true
+    says "2 done"
+    says_not "left alone"
+}
+
+@test "a command that cannot be read is not run" {
+    later
+    put mail $'bide-exec 1\nxxxx' --type application/x-bide-exec >/dev/null
+    gives 1 bide deferred work mail --until-empty
+    says "0 done, 1 failed" "not a command of bide exec --defer"
+}
+
+@test "root does not run what others may store" {
+    [ "$(id -u)" -eq 0 ] || skip "not root"
+    later
+    put mail a >/dev/null
+    chown nobody "$DIR/deferred.mdb"
+    gives 1 bide deferred work mail --until-empty
+    says "as root it would run what others have stored"
+}

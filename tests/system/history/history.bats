@@ -1,0 +1,402 @@
+#!/usr/bin/env bats
+# What was recorded: record, stats --since.
+load ../registry
+
+# failing NAME TIMES, working NAME TIMES: calls that do.
+failing() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        bide exec --quiet "$1" -- sh -c 'exit 9' || true
+    done
+}
+working() {
+    local i
+    for ((i = 0; i < $2; i++)); do
+        bide exec "$1" -- true
+    done
+}
+
+pay() {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
+}
+
+# stop PID: ends a recorder of ours, which then says 0.
+stop() {
+    kill "$1"
+    wait "$1"
+}
+
+# recorder OPTION...: in the background; its pid is $!.
+recorder() {
+    "$BIDE" --dir "$DIR" record "$@" 3>&- &
+}
+
+# recorded_after SECONDS: whether somebody has recorded since then.
+recorded_after() {
+    bide stats --since -1h --json | python3 -c "import json, sys
+sys.exit(0 if (json.load(sys.stdin)['recorded'] or 0) > $1 else 1)"
+}
+
+# a_recording: waits for one that has all of what was done until now.
+a_recording() {
+    until_it recorded_after "$(date +%s.%N)"
+}
+
+@test "record says nothing, and nothing to record is fine" {
+    gives 0 bide record
+    [ -z "$output" ]
+    gives 0 bide record --verbose
+    says "no service has begun yet"
+    [ ! -e "$DIR/history.mdb" ]
+}
+
+@test "the minute is recorded once, by whoever comes first" {
+    pay
+    working pay 2
+    for i in 1 2 3 4 5 6; do "$BIDE" --dir "$DIR" record --verbose >"r$i" 3>&- & done
+    wait
+    [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # a minute may turn
+    grep -q 'recorded already' r?
+    [ "$(stat -c %a "$DIR/history.mdb")" = 640 ]
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 2 and j["damaged"] == 0'
+}
+
+@test "stats --since is exact with, without and between recordings" {
+    pay
+    working pay 3
+    gives 0 bide stats pay --since -1h --json
+    json 'j["recorded"] is None and j["rows"][0]["calls"]["succeeded"] == 3'
+    bide record
+    failing pay 2
+    gives 0 bide stats pay --since -1h --json
+    json 'j["recorded"] > 0 and len(j["rows"]) == 1'
+    json 'j["rows"][0]["calls"]["succeeded"] == 3 and j["rows"][0]["calls"]["aborted"] == 2'
+    json 'j["rows"][0]["attempts"] == 9 and j["rows"][0]["retries"] == 4'
+    json 'j["rows"][0]["outcomes"] == {"exit.9": 6}'
+    json 'j["rows"][0]["latency_ms"]["succeeded"]["count"] == 3'
+}
+
+@test "nothing is counted twice by recorders that are killed" {
+    pay
+    for i in $(seq 30); do
+        recorder --every 1s
+        working pay 1
+        sleep "0.0$((i % 10))"
+        kill -9 $!
+        wait $! 2>/dev/null || true
+    done
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 30'
+}
+
+@test "a new live state goes on where the old one ended" {
+    pay
+    working pay 2
+    recorder --every 1s
+    local pid=$!
+    working pay 1
+    a_recording
+    rm "$T"/live/*.live
+    working pay 4
+    a_recording
+    stop $pid
+    gives 0 bide stats pay --since -1h --json
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
+}
+
+@test "versions beside each other, with who and why" {
+    pay
+    failing pay 2
+    bide record
+    bide set pay attempts=2 --note "INC-311 less load" >/dev/null
+    failing pay 3
+    gives 0 bide stats pay --by version
+    says V2 V3 "INC-311 less load" "in force"
+    gives 0 bide stats pay --by version --json
+    json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 6), (3, 3, 6)]'
+    json 'j["rows"][1]["note"] == "INC-311 less load" and j["rows"][1]["in_force_s"] > 0'
+}
+
+@test "what was counted before a change is the old version's, recorded or not" {
+    pay
+    working pay 1
+    bide record
+    failing pay 2
+    bide set pay attempts=2 >/dev/null # within the same minute
+    failing pay 3
+    bide apply shop.ini >/dev/null
+    gives 0 bide stats pay --by version --json
+    json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 7), (3, 3, 6)]'
+    # A stopped recorder keeps nobody from changing anything.
+    flock "$DIR/history.lock" sleep 5 3>&- &
+    sleep 0.2
+    gives 0 timeout 3 "$BIDE" --dir "$DIR" set pay attempts=7
+    kill $!
+}
+
+@test "by minute, hour and scope, as CSV" {
+    pay
+    working pay 2
+    bide exec --scope bank pay -- true
+    gives 0 bide stats pay --by minute --csv
+    [[ ${lines[0]} == policy,scope,version,begin,end,succeeded,* ]]
+    [[ ${lines[1]} =~ ^pay,,,20..-..-..T..:..:..Z,20..-..-..T..:..:..Z,3, ]]
+    gives 0 bide stats pay --by scope --json
+    json '[(r["scope"], r["calls"]["succeeded"]) for r in j["rows"]] == [("", 2), ("bank", 1)]'
+    gives 0 bide stats pay --by hour
+    says FROM CALLS
+    gives 0 bide stats --since today
+    says POLICY pay
+}
+
+@test "impossible times are refused, and no data is said" {
+    pay
+    for bad in 'x' '-1' '2026-02-31' '25:00' '99999-01-01' '-1000000d' '' '12:60'; do
+        gives 2 bide stats pay --since "$bad"
+        gives 2 bide stats pay --until "$bad"
+    done
+    gives 2 bide stats pay --since 2200-01-01
+    says "still to come"
+    gives 2 bide stats pay --since today --until yesterday
+    says "not before"
+    gives 2 bide stats pay --by week
+    gives 2 bide stats --by minute
+    gives 0 bide stats pay --since -5m
+    says "No calls of pay since"
+    gives 3 bide stats nobody --since -5m
+    gives 0 bide stats pay --since -5m --json
+    json 'j["rows"] == []'
+    gives 2 bide record --every 0
+    gives 2 bide record --every 100ms
+    gives 2 bide record --keep-size 12
+    gives 2 bide record --keep-minutes 5
+}
+
+@test "a damaged history is told, and services do not care" {
+    pay
+    working pay 2
+    bide record
+    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=16 conv=notrunc 2>/dev/null
+    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=4112 conv=notrunc 2>/dev/null
+    gives 6 bide record
+    says history.mdb "move it away"
+    gives 6 bide stats pay --since -1h
+    working pay 1
+    gives 0 bide stats pay
+    mv "$DIR/history.mdb" "$DIR/history.mdb.old"
+    gives 0 bide record
+    gives 0 bide stats pay --since -1h --json
+    json 'j["rows"][0]["calls"]["succeeded"] == 3'
+}
+
+@test "what is damaged in history is passed over, counted and told" {
+    pay
+    bide set pay warn_retry_rate=90% warn_min_calls=1 >/dev/null
+    working pay 2
+    bide record
+    cp "$DIR/history.mdb" whole
+    local page told=0 rescued=0 pages=$(($(stat -c %s whole) / 4096))
+    for ((page = 2; page < pages; page++)); do
+        cp whole "$DIR/history.mdb"
+        printf '\377\377\377\377' | dd of="$DIR/history.mdb" bs=1 \
+            seek=$((page * 4096 + 4080)) conv=notrunc 2>/dev/null
+        bide stats pay --since -1h >out 2>err || grep -q "it away" err
+        bide audit pay --since -1h >out 2>>err || grep -q "it away" err
+        grep -q "passed over" err && told=$((told + 1))
+        run bide check --json
+        [ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+        bide record 2>said
+        grep -q "could not be read" said && rescued=$((rescued + 1))
+        bide stats pay --since -1h >/dev/null
+    done
+    [ "$told" -ge 2 ]
+    [ "$rescued" -ge 0 ]
+    printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=8192 conv=notrunc 2>/dev/null
+    for ((page = 3; page < pages; page++)); do
+        printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
+    done
+    gives 0 bide record
+    says "could not be read" "history.mdb.damaged"
+    [ -s "$DIR/history.mdb.damaged" ]
+    working pay 1
+    gives 0 bide record
+    [ -z "$output" ]
+    gives 0 bide stats pay --since -1h
+}
+
+@test "a directory that can not be written: recorders say so, services go on" {
+    [ "$(id -u)" -eq 0 ] || skip "needs a mount of its own"
+    unshare -m true 2>/dev/null || skip "no mount namespace"
+    pay
+    working pay 1
+    bide record
+    mkdir only
+    cat >only.sh <<'END'
+mount --bind "$DIR" only && mount -o remount,ro,bind only || exit 77
+"$BIDE" --dir only exec pay -- true || exit 1
+"$BIDE" --dir only record --every 1s 2>said 3>&- &
+pid=$!
+for i in $(seq 200); do [ -s said ] && break; sleep 0.1; done
+kill $pid
+wait $pid
+"$BIDE" --dir only stats pay --since -1h --json
+END
+    run unshare -m bash only.sh
+    [ "$status" -ne 77 ] || skip "no bind mount"
+    [ "$status" -eq 0 ]
+    json 'j["rows"][0]["calls"]["succeeded"] == 2'
+    grep -q "can keep history" said
+}
+
+@test "after a reboot it goes on, and counts nothing twice" {
+    pay
+    working pay 3
+    bide record
+    # The boot's id in the live file: of another boot.
+    printf 'otherboot' | dd of="$(echo "$T"/live/*.live)" bs=1 seek=56 conv=notrunc 2>/dev/null
+    working pay 4
+    bide record
+    bide record
+    gives 0 bide stats pay --since -1h --json
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
+}
+
+@test "a full disk: the recorder says so, services never notice" {
+    [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
+    shop
+    mkdir small
+    unshare -m true 2>/dev/null || skip "no mount namespace"
+    cat >full.sh <<'END'
+set -e
+mount -t tmpfs -o size=400k tmpfs small
+"$BIDE" --dir small/r init --live "$T/live" >/dev/null
+"$BIDE" --dir small/r apply shop.ini >/dev/null
+"$BIDE" --dir small/r exec pay -- true
+"$BIDE" --dir small/r record
+dd if=/dev/zero of=small/fill bs=4k 2>/dev/null || true
+for i in $(seq 20); do
+    "$BIDE" --dir small/r exec --scope "s$i" pay -- true
+done
+"$BIDE" --dir small/r record --every 1s >said 2>&1 3>&- &
+pid=$!
+for i in $(seq 200); do [ -s said ] && break; sleep 0.1; done
+sleep 2
+kill $pid
+wait $pid
+grep -q "No space left" said
+[ "$(grep -c history said)" -eq 1 ]
+rm small/fill
+now=$(date +%s)
+"$BIDE" --dir small/r record --every 1s >/dev/null 3>&- &
+pid=$!
+for i in $(seq 200); do
+    last=$("$BIDE" --dir small/r stats --since -1h --json |
+        python3 -c "import json, sys; print(int(json.load(sys.stdin)['recorded']))")
+    [ "$last" -gt "$now" ] && break
+    sleep 0.1
+done
+kill $pid
+wait $pid
+"$BIDE" --dir small/r stats pay --since -1h --json >json
+END
+    gives 0 unshare -m bash full.sh
+    output=$(cat json)
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 21'
+}
+
+@test "a change of level runs the command, once, with figures" {
+    pay
+    bide set pay warn_retry_rate=10% crit_retry_rate=90% warn_min_calls=4 >/dev/null
+    working pay 3
+    failing pay 3
+    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
+    local first=$!
+    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
+    local second=$!
+    until_it grep -q BIDE_LEVEL=warning told
+    sleep 2
+    [ "$(grep -c '^BIDE_LEVEL' told)" -eq 1 ]
+    grep -qx BIDE_POLICY=pay told
+    grep -qx BIDE_OLD_LEVEL=ok told
+    grep -qx BIDE_CALLS=6 told
+    grep -qx BIDE_RETRIES_PCT=50.000 told
+    bide set pay warn_retry_rate=60% >/dev/null
+    until_it grep -q BIDE_LEVEL=ok told
+    stop $first
+    stop $second
+}
+
+@test "check: levels, figures and exit statuses for a monitor" {
+    pay
+    gives 3 bide check
+    says "BIDE UNKNOWN - no policy has warn_ or crit_ keys"
+    gives 0 bide check pay
+    says "BIDE OK - pay: no warn_ or crit_ keys"
+    bide set pay warn_retry_rate=20% crit_exhausted_rate=60% warn_min_calls=4 >/dev/null
+    gives 0 bide check
+    says "BIDE OK - pay: 0 calls, too few to judge | 'pay_calls'=0;;;0"
+    working pay 3
+    failing pay 3
+    gives 1 bide check
+    [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%" ]
+    says "'pay_retries'=50%;20;;0;100" "'pay_given_up'=50%;;60;0;100" "'pay_calls'=6;;;0"
+    failing pay 5
+    gives 2 bide check pay mail order
+    says "BIDE CRITICAL - pay: retries 59.3% above 20%, given up 72.7% above 60%; 1 critical, 0 warnings, of 3 policies"
+    gives 2 bide check --json
+    json 'j["status"] == "CRITICAL" and j["policies"][0]["level"] == "critical" and j["policies"][0]["since"] is None'
+    bide record
+    gives 2 bide check
+    says ", since today "
+    gives 2 bide check --json
+    json 'j["policies"][0]["since"] > 0'
+}
+
+@test "check: what cannot be known is unknown" {
+    pay
+    gives 3 bide check nobody
+    says "BIDE UNKNOWN - nobody"
+    gives 3 bide check ../pay
+    gives 3 bide check --nonsense
+    gives 3 "$BIDE" --dir "$T/nowhere" check
+    [[ $output == "BIDE UNKNOWN - "* ]]
+    mkdir "$T/empty"
+    gives 3 "$BIDE" --dir "$T/empty" check
+}
+
+@test "audit: changes, forced states, breakers and calls in one time line" {
+    pay
+    bide set pay breaker=on breaker_consecutive=2 breaker_open_for=1h breaker_open_max=1h attempts=1 --note "to be safe" >/dev/null
+    failing pay 3
+    bide record
+    bide breaker pay reset >/dev/null
+    working pay 3
+    bide breaker pay open --note "gateway, INC-311" >/dev/null
+    bide exec --quiet pay -- true || true
+    bide breaker pay auto >/dev/null
+    gives 0 bide audit pay --since -1h
+    says "created" "to be safe" "breaker opens" "breaker closes" "aborted" refused "gateway, INC-311" forced
+    gives 0 bide audit --since -1h --json
+    json 'j["damaged"] == 0'
+    json '[e["when"] for e in j["entries"]] == sorted(e["when"] for e in j["entries"])'
+    json '{e["kind"] for e in j["entries"]} == {"change", "forced", "breaker", "calls"}'
+    json 'sum(e.get("aborted", 0) for e in j["entries"]) == 2'
+    json 'sum(e.get("refused", 0) for e in j["entries"]) == 2'
+    json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
+    recorder --every 1s # what was pending is told once, recorded or not
+    local pid=$!
+    a_recording
+    stop $pid
+    gives 0 bide audit pay --json
+    json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
+    json 'sum("breaker closes" in e.get("what", "") for e in j["entries"]) == 1'
+    gives 0 bide audit pay --csv
+    [ "${lines[0]}" = when,end,policy,scope,kind,what,who,note ]
+    says '"gateway, INC-311"'
+    gives 0 bide audit pay --until yesterday
+    says "Nothing was changed"
+    gives 3 bide audit nobody
+    gives 2 bide audit --since nonsense
+}

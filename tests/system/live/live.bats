@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# What goes on: list, stats, calls.
+load ../registry
+
+@test "list of nothing says what is next" {
+    gives 0 bide list
+    says "There are no policies yet" "bide apply"
+    gives 0 bide list --json
+    json 'j == {"policies": []}'
+}
+
+@test "list shows rules, and those that match a pattern" {
+    shop
+    gives 0 bide list
+    [[ ${lines[0]} =~ ^POLICY\ +VER\ +IMPORTANCE\ +RULES\ +CALLS\ +RETRIES\ +P95\ +BREAKER\ +BUDGET\ +SLEEPING$ ]]
+    [[ ${lines[1]} =~ ^mail\ +1\ +postponable\ +unlimited ]]
+    [[ ${lines[3]} =~ ^pay\ +1\ +mandatory\ +4\ tries,\ 100ms\ x2 ]]
+    gives 0 bide list 'p*'
+    says pay
+    says_not order
+    gives 3 bide list 'z*'
+    gives 0 bide list --json
+    json '[p["policy"] for p in j["policies"]] == ["mail", "order", "pay"]'
+    json 'j["policies"][2]["version"] == 1 and j["policies"][2]["calls"] == 0'
+}
+
+@test "list marks what is paused" {
+    shop
+    bide set pay paused=yes >/dev/null
+    gives 0 bide list
+    says "PAUSED"
+}
+
+@test "list counts what exec did" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
+    bide exec pay -- true
+    run bide exec --quiet pay -- sh -c 'exit 9'
+    gives 0 bide list pay
+    [[ ${lines[1]} =~ \ 2\ +100.0%\ +[0-9.]+(us|ms)\ +-\ +-\ +-$ ]]
+    gives 0 bide list --json
+    json 'j["policies"][2]["calls"] == 2 and j["policies"][2]["retries"] == 2'
+}
+
+@test "list shows names that services ask for and nobody defined" {
+    shop
+    bide exec ghost -- true
+    gives 0 bide list
+    says "ghost" "not defined: asked for by pid"
+    gives 0 bide stats ghost
+    says "ghost" "not defined: ghost"
+    gives 0 bide list --json
+    json 'any(p["policy"] == "ghost" and p["version"] is None for p in j["policies"])'
+}
+
+@test "stats has the promised shape" {
+    shop
+    bide set pay retry_on=exit.9 wait=fixed wait_initial=1ms wait_jitter=none attempts=2 >/dev/null
+    bide exec pay -- true
+    run bide exec --quiet --scope bank.example.com pay -- sh -c 'exit 9'
+    gives 0 bide stats --json
+    json 'set(j) == {"policies"} and [(p["policy"], p["scope"]) for p in j["policies"]] == [("pay", ""), ("pay", "bank.example.com")]'
+    json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "outcomes", "breaker", "budget"}'
+    json 'set(j["policies"][0]["calls"]) == {"succeeded", "recovered", "exhausted", "aborted", "deferred", "dropped", "refused", "rejected", "cancelled"}'
+    json 'set(j["policies"][0]["latency_ms"]) == {"succeeded", "failed"}'
+    json '{"p50", "p95", "p99", "max"} <= set(j["policies"][0]["latency_ms"]["failed"])'
+    json 'j["policies"][0]["calls"]["succeeded"] == 1 and j["policies"][0]["version"] == 2'
+    json 'j["policies"][1]["calls"]["aborted"] == 1 and j["policies"][1]["attempts"] == 2 and j["policies"][1]["retries"] == 1'
+    json 'j["policies"][1]["outcomes"] == {"exit.9": 2} and j["policies"][1]["slept_ms"] >= 1'
+}
+
+@test "stats for people: a row for each scope, outcomes in percent" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
+    bide exec pay -- true
+    run bide exec --quiet --scope bank pay -- sh -c 'exit 9'
+    gives 0 bide stats pay
+    [[ ${lines[0]} =~ ^POLICY\ +SCOPE\ +CALLS\ +OK\ +RECOVERED\ +ABORTED\ +ATTEMPTS\ +RETRIES\ +SLEPT\ +P50\ +P95\ +P99$ ]]
+    [[ ${lines[1]} =~ ^pay\ +-\ +1\ +100.00%\ +0.00%\ +0.00%\ +1\ +0 ]]
+    [[ ${lines[2]} =~ ^pay\ +bank\ +1\ +0.00%\ +0.00%\ +100.00%\ +3\ +2 ]]
+    says "outcomes of bank   exit.9 100%"
+}
+
+@test "stats without calls, and what it does not do yet" {
+    shop
+    gives 0 bide stats
+    says "No calls yet"
+    gives 0 bide stats pay --json
+    json 'j == {"policies": []}'
+    gives 0 bide stats --since -1h
+    says "No calls since" "were recorded"
+}
+
+@test "calls shows who sleeps, and the change that wakes it" {
+    shop
+    bide set pay retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h wait_jitter=none attempts=2 >/dev/null
+    gives 0 bide calls
+    says "No calls are waiting."
+    mkfifo ran
+    "$BIDE" --dir "$DIR" exec --quiet pay -- sh -c 'echo >ran; exit 9' &
+    read -r _ <ran
+    until bide calls | grep -q '^pay'; do :; done
+    gives 0 bide calls
+    says "1 of 2" "exit.9" "1 call is waiting."
+    gives 0 bide calls --json
+    json 'len(j["calls"]) == 1 and j["calls"][0]["policy"] == "pay" and j["calls"][0]["allowed"] == 2'
+    json '0 < j["calls"][0]["wakes_in_ms"] <= 6 * 3600 * 1000'
+    gives 0 bide list pay
+    [[ ${lines[1]} =~ \ 1$ ]]
+    gives 0 bide set pay attempts=1
+    says "1 waiting call decided again"
+    wait $! || true
+    gives 0 bide calls
+    says "No calls are waiting."
+}

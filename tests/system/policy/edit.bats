@@ -1,0 +1,293 @@
+#!/usr/bin/env bats
+# Single policies: show, get, set, unset, delete, log, rollback, diff.
+load ../registry
+
+@test "show gives the text, under a comment that says whose it is" {
+    shop
+    gives 0 bide show pay
+    [[ ${lines[0]} == "# version 1, by "* ]]
+    says "[pay]" "attempts = 4" "wait_max = 2s"
+    bide show pay >pay.ini
+    gives 0 bide apply pay.ini
+    says "0 changed"
+}
+
+@test "show of a long note is still a file that apply takes" {
+    shop
+    bide set pay attempts=5 --note "$(printf 'word%.0s ' $(seq 60))" >/dev/null
+    bide show pay >pay.ini
+    [ "$(grep -o word pay.ini | wc -l)" -eq 60 ]
+    gives 0 bide apply pay.ini
+    says "0 changed"
+}
+
+@test "show --version gives what was" {
+    shop
+    bide set pay attempts=9 >/dev/null
+    gives 0 bide show pay --version 1
+    says "attempts = 4"
+    gives 3 bide show pay --version 7
+    says "pay: no such version: 7 (it is at 2)"
+    gives 2 bide show pay --version x
+}
+
+@test "show --resolved says where each value is from" {
+    shop
+    gives 0 bide show mail --resolved
+    [[ $output =~ wait_initial\ +1s\ +order ]]
+    [[ $output =~ attempts\ +unlimited\ +mail ]]
+    [[ $output =~ wait_max\ +10s\ +default ]]
+    gives 0 bide show mail --json
+    json 'j["policy"] == "mail" and j["keys"]["wait_initial"] == {"value": "1s", "from": "order"}'
+}
+
+@test "get prints the value that holds: own, inherited, default" {
+    shop
+    [ "$(bide get mail attempts)" = unlimited ]
+    [ "$(bide get mail wait_initial)" = 1s ]
+    [ "$(bide get mail wait_max)" = 10s ]
+    gives 5 bide get mail attemps
+    says "attemps: no such key (attempts?)"
+}
+
+@test "names that do not exist are 3, names that are none are 5" {
+    shop
+    for command in show log rollback diff preview "get pax attempts" "set pax attempts=1" \
+        "unset pax attempts" delete stats export; do
+        set -- $command
+        [ $# -gt 1 ] || set -- "$command" pax
+        gives 3 bide "$@"
+        says "pax: no such policy"
+    done
+    gives 3 bide show paz
+    says "(pay?)"
+    for command in show log delete preview; do
+        gives 5 bide "$command" Pay
+        says "Pay: not a name"
+    done
+}
+
+# ---- set and unset ----
+
+@test "set says the versions, and each key old and new" {
+    shop
+    gives 0 bide set pay wait_initial=250ms attempts=3 --note "gateway overloaded, INC-311"
+    [ "${lines[0]}" = "pay v1 -> v2" ]
+    [[ ${lines[1]} =~ ^\ +attempts\ +4\ +-\>\ +3$ ]]
+    [[ ${lines[2]} =~ ^\ +wait_initial\ +100ms\ \(default\)\ +-\>\ +250ms$ ]]
+    gives 0 bide log pay
+    says "attempts 4 -> 3" "gateway overloaded, INC-311"
+}
+
+@test "set of what is inherited names the parent" {
+    shop
+    gives 0 bide set mail wait_initial=3s
+    says "1s (order)"
+    gives 0 bide unset mail wait_initial
+    says "1s (order)"
+    [ "$(bide get mail wait_initial)" = 1s ]
+}
+
+@test "blanks around the equals sign are no part of it" {
+    shop
+    gives 0 bide set pay 'attempts = 8'
+    [ "$(bide get pay attempts)" = 8 ]
+}
+
+@test "setting what is set changes nothing" {
+    shop
+    gives 0 bide set pay attempts=4
+    says "pay v1" "nothing was changed"
+    gives 0 bide unset pay paused
+    says "nothing was changed"
+    gives 0 bide log pay
+    [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "bad settings are refused, all of them, and nothing is half done" {
+    shop
+    unchanged gives 5 bide set pay attempts=9 wait_initial=100 wait_maxx=1s
+    says "wait_initial = 100: a duration needs its unit" "100ms?" wait_maxx "nothing was changed"
+    unchanged gives 5 bide set pay wait_min=5s
+    unchanged gives 5 bide set pay 'description=a ;b'
+    unchanged gives 5 bide set pay $'description=a\nattempts = 9'
+    unchanged gives 5 bide set order extends=mail
+    says circle
+    unchanged gives 2 bide set pay attempts
+    unchanged gives 2 bide set pay =4
+    unchanged gives 2 bide set pay
+    unchanged gives 5 bide unset pay attemps
+    unchanged gives 2 bide unset pay
+}
+
+@test "a key that is given twice is refused, as in a file" {
+    shop
+    unchanged gives 2 bide set pay attempts=2 wait_max=1s "attempts =4"
+    says "attempts is given twice"
+    gives 2 bide preview pay attempts=2 attempts=4
+    says "attempts is given twice"
+    gives 2 bide simulate pay attempts=2 attempts=2 --calls 10/s --fail 50%
+    says "attempts is given twice"
+}
+
+@test "a set that breaks a child is refused, and names it" {
+    shop
+    bide set mail wait_max=2s wait_min=1s >/dev/null
+    bide set order wait_max=5s >/dev/null
+    bide unset mail wait_max >/dev/null
+    unchanged gives 5 bide set order wait_max=500ms wait_initial=100ms
+    says mail
+}
+
+@test "--if-version lets through only what it knows" {
+    shop
+    bide set pay attempts=5 >/dev/null
+    unchanged gives 4 bide set pay attempts=9 --if-version 1
+    says "pay is at version 2, not 1: changed by" "today" "see: bide diff pay 1 2"
+    unchanged gives 4 bide unset pay attempts --if-version 3
+    unchanged gives 4 bide delete pay --if-version 1
+    unchanged gives 4 bide rollback pay --if-version 1
+    gives 0 bide set pay attempts=9 --if-version 2
+    unchanged gives 2 bide set pay attempts=9 --if-version 0
+}
+
+@test "--for is a change that ends by itself" {
+    shop
+    gives 0 bide set pay attempts=9 --for 10m
+    says "until" "then again as v1"
+    gives 0 bide list pay
+    says "2*" "* temporary until" "bide log pay"
+    gives 0 bide show pay
+    says "# holds until" "then version 1 again"
+    unchanged gives 5 bide set pay attempts=9 --for 10
+    unchanged gives 5 bide set pay attempts=9 --for 0
+    unchanged gives 5 bide set pay attempts=9 --for none
+}
+
+@test "--dry-run of a set says it and does not do it" {
+    shop
+    unchanged gives 0 bide set pay attempts=9 --dry-run
+    says "v1 -> v2" "nothing was changed"
+}
+
+@test "a note is one line of text" {
+    shop
+    unchanged gives 5 bide set pay attempts=9 --note $'two\nlines'
+    unchanged gives 5 bide set pay attempts=9 --note "$(printf 'x%.0s' $(seq 501))"
+    gives 0 bide set pay attempts=9 --note "$(printf 'x%.0s' $(seq 500))"
+}
+
+@test "who: the user, and sudo's user of root" {
+    shop
+    bide set pay attempts=5 >/dev/null
+    gives 0 bide log pay
+    says "$(id -un)"
+    [ "$(id -u)" -eq 0 ] || skip "only root is believed"
+    SUDO_USER=alice bide set pay attempts=6 >/dev/null
+    gives 0 bide log pay
+    says "alice"
+}
+
+# ---- delete ----
+
+@test "delete is a version, and rollback takes it back" {
+    shop
+    gives 0 bide delete pay
+    says "pay v1 deleted" "bide rollback pay"
+    gives 3 bide show pay
+    says "was deleted" "bide rollback pay"
+    gives 0 bide log pay
+    says deleted
+    gives 0 bide rollback pay
+    says "(as v1)"
+    [ "$(bide get pay attempts)" = 4 ]
+}
+
+@test "what others extend stays" {
+    shop
+    unchanged gives 5 bide delete order
+    says "mail" "cannot be deleted"
+    gives 0 bide delete order mail
+    says "order v1 deleted" "mail v1 deleted"
+}
+
+@test "delete of several is all or nothing" {
+    shop
+    unchanged gives 3 bide delete pay nobody
+    unchanged gives 2 bide delete pay mail --if-version 1
+}
+
+# ---- rollback ----
+
+@test "rollback goes back to the version before, or to that one" {
+    shop
+    bide set pay attempts=5 >/dev/null
+    bide set pay attempts=6 >/dev/null
+    gives 0 bide rollback pay --note "too many"
+    says "pay v3 -> v4 (as v2)" "6  ->  5"
+    gives 0 bide rollback pay 1
+    says "pay v4 -> v5 (as v1)"
+    [ "$(bide get pay attempts)" = 4 ]
+    unchanged gives 3 bide rollback pay 77
+    says "no such version: 77"
+    unchanged gives 2 bide rollback pay seven
+    unchanged gives 3 bide rollback order
+    says "no version before this one"
+}
+
+# ---- log ----
+
+@test "log is newest first, of one or of all" {
+    shop
+    bide set pay attempts=5 --note why >/dev/null
+    gives 0 bide log pay
+    [[ ${lines[1]} =~ ^\ +2\ +today.*attempts\ 4\ -\>\ 5\ +why$ ]]
+    [[ ${lines[2]} =~ ^\ +1\ +today.*created$ ]]
+    gives 0 bide log
+    [[ ${lines[1]} =~ ^pay\ +2 ]]
+    [ "${#lines[@]}" -eq 5 ]
+    gives 0 bide log pay --json
+    json '[c["what"] for c in j["changes"]] == ["attempts 4 -> 5", "created"]'
+}
+
+@test "log --since takes dates, times and how long ago" {
+    shop
+    for since in today yesterday -2h 2020-01-31 2020-01-31T08:00 "2020-01-31 08:00:30" 00:00; do
+        gives 0 bide log pay --since "$since"
+        says created
+    done
+    gives 0 bide log pay --since 2099-01-01
+    says_not created
+    for since in soon -2 2020-02-31 2020-13-01 ""; do
+        gives 2 bide log pay --since "$since"
+    done
+}
+
+# ---- diff ----
+
+@test "diff is key by key; 0 the same, 1 different" {
+    shop
+    bide set pay attempts=3 wait_initial=250ms >/dev/null
+    gives 1 bide diff pay
+    [ "${lines[0]}" = "pay v1 -> v2" ]
+    [ "${lines[1]}" = "- attempts = 4" ]
+    [ "${lines[2]}" = "+ attempts = 3" ]
+    [ "${lines[3]}" = "+ wait_initial = 250ms" ]
+    gives 1 bide diff pay 2 1
+    says "- attempts = 3" "+ attempts = 4"
+    gives 0 bide diff pay 2
+    [ -z "$output" ]
+    gives 3 bide diff pay 1 9
+    gives 3 bide diff order
+    gives 2 bide diff pay x
+}
+
+@test "diff FILE is what apply would change" {
+    shop
+    gives 0 bide diff shop.ini
+    sed -i 's/attempts = 4/attempts = 6/; s/\[mail\]/[post]/' shop.ini
+    unchanged gives 1 bide diff shop.ini
+    says "pay v1 -> shop.ini" "- attempts = 4" "+ attempts = 6" "post (new) -> shop.ini"
+    gives 5 bide diff missing.ini
+    gives 2 bide diff shop.ini 1
+}

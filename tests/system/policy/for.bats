@@ -1,0 +1,321 @@
+#!/usr/bin/env bats
+# Changes for a time (--for): what they change, what they leave, and their end.
+load ../registry
+
+# in_force NAME VERSION: that version holds now.
+in_force() {
+    bide show "$1" | grep -q "^# version $2,"
+}
+
+# what NAME VERSION: what the log says it changed.
+what() {
+    bide log "$1" --json | python3 -c "import json, sys
+print([c['what'] for c in json.load(sys.stdin)['changes'] if c['version'] == $2][0])"
+}
+
+# lapsed NAME SETTING: changed for so short that it is over.
+lapsed() {
+    bide set "$1" "$2" --for 1ms >/dev/null
+    until_it in_force "$1" "$3"
+}
+
+@test "what a change changed is the difference to what was in force" {
+    shop
+    lapsed pay attempts=9 1
+    gives 0 bide pause pay --note x
+    says "pay v1 -> v3" "paused  no (default)  ->  yes"
+    [ "$(what pay 3)" = "paused no (default) -> yes" ]
+    gives 0 bide log pay
+    says "paused no (default) -> yes" "attempts 4 -> 9, until"
+    says_not "9 -> 4"
+    gives 0 bide audit pay
+    says "v3: paused no (default) -> yes"
+    says_not "9 -> 4"
+    gives 1 bide diff pay
+    [ "${lines[0]}" = "pay v1 -> v3" ]
+    [ "${lines[1]}" = "+ paused = yes" ]
+    [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "the same of apply, and of what one change after the other left" {
+    shop
+    lapsed pay attempts=9 1
+    lapsed pay attempts=8 1
+    sed -i 's/attempts = 4/attempts = 6/' shop.ini
+    gives 0 bide apply shop.ini
+    says "v1 -> v4" "attempts 4 -> 6"
+    [ "$(what pay 3)" = "attempts 4 -> 8" ]
+    [ "$(what pay 4)" = "attempts 4 -> 6" ]
+    gives 1 bide diff pay
+    says "pay v1 -> v4" "- attempts = 4"
+}
+
+@test "a change in the time of another one is a change to that" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide set pay attempts=6 >/dev/null
+    [ "$(what pay 3)" = "attempts 9 -> 6" ]
+    gives 1 bide diff pay
+    says "pay v2 -> v3" "- attempts = 9" "+ attempts = 6"
+}
+
+@test "audit tells the end of what came to its end" {
+    shop
+    lapsed pay attempts=9 1
+    gives 0 bide audit pay
+    says "v2 is over, as planned: back to v1"
+}
+
+# ends NAME VERSION: it is past the time at which that was to end.
+ends() {
+    bide log "$1" --json | python3 -c "import json, sys, time
+j = json.load(sys.stdin)['changes']
+sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
+}
+
+@test "audit invents no end of what a later change replaced" {
+    shop
+    bide set pay attempts=9 --for 3s >/dev/null
+    gives 0 bide set pay wait_initial=20ms
+    says "v2 -> v3"
+    until_it ends pay 2
+    gives 0 bide audit pay
+    says "v3: wait_initial"
+    says_not "is over"
+}
+
+@test "audit tells both ends of a change within another" {
+    shop
+    bide set pay attempts=9 --for 3s >/dev/null
+    gives 0 bide set pay wait_initial=20ms --for 1ms
+    says "v2 -> v3"
+    until_it in_force pay 1
+    gives 0 bide audit pay
+    says "v3 is over, as planned: back to v2" "v2 is over, as planned: back to v1"
+}
+
+# ---- rollback ----
+
+@test "rollback goes to what was in force before, past what is over" {
+    shop
+    bide set pay attempts=5 >/dev/null
+    bide set pay attempts=6 >/dev/null
+    lapsed pay attempts=7 3
+    gives 0 bide rollback pay
+    says "pay v3 -> v5 (as v2)" "6  ->  5"
+    [ "$(bide get pay attempts)" = 5 ]
+}
+
+@test "rollback passes over a temporary change in between" {
+    shop
+    lapsed pay attempts=9 1
+    bide set pay attempts=5 >/dev/null
+    gives 0 bide rollback pay
+    says "pay v3 -> v4 (as v1)"
+}
+
+@test "rollback of a temporary change ends it" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide rollback pay
+    says "pay v2 -> v3 (as v1)"
+    says_not "stays"
+    gives 0 bide show pay
+    says_not "holds until"
+}
+
+@test "rollback says when there is nothing to undo" {
+    shop
+    lapsed pay attempts=9 1
+    unchanged gives 3 bide rollback pay
+    says "pay: nothing to undo: no version before this one (1)"
+    bide set pay attempts=8 --for 3s >/dev/null
+    bide set pay attempts=4 >/dev/null
+    until_it ends pay 3
+    unchanged gives 1 bide rollback pay
+    says "pay: nothing to undo: v4 is the same as v1 before it"
+}
+
+# ---- what is changed for a time, and then kept ----
+
+@test "a change in the time of another one keeps that, and says so" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide set pay wait_initial=30ms >/dev/null 2>said
+    [[ $(sed -n 1p said) =~ ^"bide: pay: what v2 changed until "[0-9a-z\ :-]*" stays now: attempts 4 -> 9"$ ]]
+    [ "$(sed -n 2p said)" = "bide: to undo that part: bide set pay attempts=4" ]
+    gives 0 bide set pay attempts=4
+    says_not stays
+}
+
+@test "what is kept is undone as it was: set again, or unset" {
+    shop
+    bide set pay wait_initial=50ms retry_on=timeout --for 1h >/dev/null
+    gives 0 bide set pay attempts=5 wait_max=3s
+    says "bide: to undo that part: bide unset pay wait_initial retry_on"
+    bide set order 'description=a b' >/dev/null
+    bide set order 'description=c' wait_max=8s --for 1h >/dev/null
+    gives 0 bide set order attempts=6
+    says "bide set order description='a b' && bide unset order wait_max"
+}
+
+@test "--dry-run says what would stay" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    unchanged gives 0 bide set pay wait_initial=30ms --dry-run
+    says "would stay: attempts 4 -> 9"
+}
+
+@test "rollback to a temporary version keeps it, and says so" {
+    shop
+    lapsed pay attempts=9 1
+    gives 0 bide rollback pay 2
+    says "pay v1 -> v3 (as v2)" "what v2 changed until" "stays now: attempts 4 -> 9"
+    gives 0 bide rollback pay 2
+    says "nothing was changed"
+    says_not "stays"
+}
+
+@test "delete and rollback of a temporary version keep it, and say so" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide delete pay >/dev/null
+    gives 0 bide rollback pay
+    says "(as v2)" "what v2 changed until" "stays now: attempts 4 -> 9"
+}
+
+@test "what is over when it was deleted is not brought back" {
+    shop
+    bide set pay attempts=9 --for 10ms >/dev/null
+    bide delete pay >/dev/null
+    until_it ends pay 2
+    gives 0 bide rollback pay
+    says "(as v1)"
+    says_not stays
+    [ "$(bide get pay attempts)" = 4 ]
+}
+
+@test "set to what holds for a time makes it stay" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide set pay attempts=9
+    says "pay v2 -> v3" "stays now: attempts 4 -> 9"
+    [ "$(what pay 3)" = "the end: none" ]
+    unchanged gives 0 bide set pay attempts=9
+    says "nothing was changed"
+}
+
+@test "what holds now and after is not a change" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    for setting in wait_max=2s; do
+        gives 0 bide set pay "$setting"
+        says "pay v2" "nothing was changed"
+        gives 0 bide set pay "$setting" --for 1m
+        says "pay v2" "nothing was changed"
+    done
+}
+
+@test "a shorter change goes back to the one it is within" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide set pay wait_initial=30ms --for 1ms
+    says "then again as v2"
+    says_not "stays"
+    until_it in_force pay 2
+    [ "$(bide get pay attempts)" = 9 ]
+}
+
+@test "a longer change goes back to what is in force then, and says what it keeps" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide set pay wait_initial=30ms --for 3h
+    says "then again as v1" "what v2 changed until" "stays until" "attempts 4 -> 9"
+    says_not "to undo"
+    gives 0 bide show pay
+    says "then version 1 again"
+}
+
+@test "the same for another time moves the end" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide set pay attempts=9 --for 2h
+    says "pay v2 -> v3" "then again as v1"
+    says_not stays
+    gives 0 bide log pay
+    says "the end: until"
+    says_not " , until"
+    gives 0 bide audit pay
+    says "v3: the end: until"
+    gives 0 bide set pay attempts=9 --for 10ms
+    says "then again as v1"
+    until_it in_force pay 1
+}
+
+@test "--for of what is so already changes nothing" {
+    shop
+    bide set pay attempts=9 >/dev/null
+    unchanged gives 0 bide set pay attempts=9 --for 3s
+    says "pay v2" "nothing was changed"
+    says_not "then again"
+    gives 3 bide show pay --version 3
+}
+
+@test "apply in the time of a change is for good: it ends it, or keeps it" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide export >held.ini
+    gives 0 bide apply shop.ini
+    says "pay" "attempts 9 -> 4"
+    says_not stays
+    gives 0 bide show pay
+    says_not "holds until"
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide apply held.ini
+    says "1 changed" "what v4 changed until" "stays now: attempts 4 -> 9" "bide set pay attempts=4"
+    gives 0 bide show pay
+    says_not "holds until"
+    gives 0 bide apply held.ini
+    says "0 changed"
+}
+
+@test "pause in the time of a change keeps that, and pauses for good" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide pause pay
+    says "stays now: attempts 4 -> 9"
+    gives 0 bide resume pay
+    says_not stays
+    bide pause order --for 1h >/dev/null
+    gives 0 bide pause order
+    says "stays now: paused no (default) -> yes" "bide unset order paused"
+    gives 0 bide pause order
+    says "paused already"
+    bide resume order >/dev/null
+    bide pause order --for 1h >/dev/null
+    gives 0 bide resume order
+    says_not stays
+    gives 0 bide resume order
+    says "not paused already"
+}
+
+@test "a breaker forced for a time is forced for good by the same without --for" {
+    shop
+    bide set pay breaker=on >/dev/null
+    bide breaker pay open --for 1h >/dev/null
+    gives 0 bide breaker pay open
+    says "stays now: breaker on -> open" "bide set pay breaker=on"
+}
+
+@test "what a policy extends is not changed for a time: its parent could be deleted" {
+    printf '[a]\nattempts=4\n[b]\nattempts=6\n[p]\nextends=a\n' | bide apply - >/dev/null
+    gives 5 bide set p extends=b --for 1h
+    says "p: extends cannot be changed for a time only" "set it without --for"
+    gives 0 bide get p attempts
+    [ "$output" = 4 ]
+    gives 5 bide delete a
+    # Together with what is changed for a time, it may be changed for good.
+    bide set p wait_initial=30ms --for 1h >/dev/null
+    gives 0 bide set p extends=b
+    gives 0 bide delete a
+}

@@ -1,0 +1,288 @@
+#!/usr/bin/env bats
+# The host by HTTP: bide serve.
+load ../registry
+load serving
+
+# get PATH OPTION...: the body is in $output, the status in $code.
+get() {
+    local path=$1
+    shift
+    command -v curl >/dev/null || skip "no curl"
+    run curl --silent --max-time 60 --output body --write-out '%{http_code} %{content_type}' "$@" "$URL$path"
+    [ "$status" -eq 0 ]
+    code=${output%% *} type=${output#* }
+    output=$(tr -d '\0' <body)
+}
+
+@test "metrics, the API and the page are there, by GET and HEAD only" {
+    shop
+    bide exec pay -- true
+    serve
+    get /metrics
+    [ "$code" = 200 ]
+    [[ $type == "text/plain; version=0.0.4"* ]]
+    says 'bide_calls_total{policy="pay",scope="",verdict="succeeded"} 1'
+    if command -v promtool >/dev/null; then
+        promtool check metrics <body
+    fi
+    get /
+    [ "$code" = 200 ]
+    [[ $type == "text/html"* ]]
+    get / --head
+    [ "$code" = 200 ]
+    for method in POST PUT DELETE OPTIONS PATCH TRACE; do
+        get /metrics --request "$method"
+        [ "$code" = 405 ]
+        json '"GET and HEAD" in j["error"]'
+    done
+    run curl --silent --include --request POST "$URL/"
+    says "Allow: GET, HEAD"
+    for path in /none /api/none /api/policies/ /api/policies/a/b /metrics/ //metrics /favicon.ico; do
+        get "$path" --path-as-is
+        [ "$code" = 404 ]
+        json '"error" in j'
+    done
+}
+
+@test "the API says what the commands say with --json" {
+    shop
+    bide exec pay -- true
+    bide exec pay --scope api.example.com -- true
+    bide set pay attempts=9 --note 'a "note" <b>' >/dev/null
+    serve
+    for pair in "policies=list" "policies/pay=stats pay" "log=log" "calls=calls" "policies/pay/log=log pay" \
+        "policies/pay/rules=show pay --resolved" "deferred=deferred stats"; do
+        get "/api/${pair%%=*}"
+        [ "$code" = 200 ]
+        [ "$type" = "application/json; charset=utf-8" ]
+        # shellcheck disable=SC2086 # several words are meant
+        [ "$output" = "$(bide ${pair#*=} --json)" ]
+    done
+    get /api/check
+    json 'j["status"] == "UNKNOWN"'
+    get /api/audit
+    json 'any(e["what"].endswith("attempts 4 -> 9") for e in j["entries"])'
+    get /api/policies/pay/history
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 2'
+    get /api
+    json '"/api/now" in j["paths"] and "/metrics" in j["paths"]'
+    get /api/policies/none
+    [ "$code" = 404 ]
+    json 'j["error"].startswith("none: no such policy")'
+    get /api/policies/pya
+    json '"(pay?)" in j["error"]'
+    get '/api/policies/A%22%3Cb%3E'
+    [ "$code" = 404 ]
+    json "j['error'].startswith('A\"<b>: not a name')"
+}
+
+@test "rates are there although nothing is recorded" {
+    shop
+    serve
+    get /api/now
+    json 'j["host"]["recorded"] is None and j["log"]["changes"] and j["list"]["policies"]'
+    for ((i = 0; i < 5; i++)); do bide exec pay -- true; done
+    at_work() {
+        get /api/now
+        json 'j["trend"]["policies"]["pay"]["now"]["calls_per_s"] > 0'
+    }
+    until_it at_work
+    json 'j["trend"]["policies"]["pay"]["latency_ms"]["count"] == 5'
+    json 'j["trend"]["policies"]["pay"]["latency_ms"]["p99"] > 0'
+    [ ! -e "$DIR/history.mdb" ]
+}
+
+@test "what was recorded before it began is in its lines" {
+    shop
+    bide exec pay -- true
+    bide record # begins
+    for ((i = 0; i < 8; i++)); do bide exec pay -- true; done
+    serve
+    get /api/now
+    json 'j["trend"]["known"] >= 1 and sum(j["trend"]["policies"]["pay"]["trend"]["calls"]) > 0'
+}
+
+@test "other web pages cannot ask through a name of their own" {
+    serve
+    port=${URL##*:}
+    for host in evil.example "evil.example:$port" 10.0.0.1 "localhost.evil.example:$port" ""; do
+        get /metrics --header "Host: $host"
+        [ "$code" = 403 ] || [ "$code" = 400 ] || [ -z "$host" ]
+        says_not bide_up
+    done
+    for host in localhost "localhost:$port" 127.0.0.1 "[::1]:$port"; do
+        get /metrics --header "Host: $host"
+        [ "$code" = 200 ]
+    done
+    run curl --silent --include "$URL/api/now"
+    says_not Access-Control-Allow
+    says "Cross-Origin-Resource-Policy: same-origin" "X-Content-Type-Options: nosniff" "Cache-Control: no-store"
+}
+
+@test "the page's policy knows its one script and its one style, and no other source" {
+    serve
+    run curl --silent --include "$URL/"
+    python3 - "$output" <<'END'
+import base64, hashlib, re, sys
+head, page = sys.argv[1].replace("\r\n", "\n").split("\n\n", 1)
+policy = re.search("Content-Security-Policy: (.*)", head)[1]
+assert "unsafe" not in policy and "http" not in policy and "default-src 'none'" in policy
+for tag in "script", "style":
+    found = re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page, re.S)
+    assert len(found) == 1
+    digest = base64.b64encode(hashlib.sha256(found[0].encode()).digest()).decode()
+    assert f"{tag}-src 'sha256-{digest}'" in policy, tag
+assert "innerHTML" not in page and "style=" not in page and "insertAdjacent" not in page
+END
+}
+
+@test "other hosts reach it only when asked, and that is said" {
+    serve
+    [ ! -s said ]
+    [[ $URL == http://127.0.0.1:* ]]
+    end TERM
+    serve --listen 0.0.0.0:0
+    grep -q 'without a password' said
+    URL=http://127.0.0.1:${URL##*:}
+    get /metrics --header "Host: shop-1.example.com"
+    [ "$code" = 200 ]
+}
+
+@test "IPv6" {
+    run python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))'
+    [ "$status" -eq 0 ] || skip "no IPv6 here"
+    serve --listen '[::1]:0'
+    [[ $URL == 'http://[::1]:'* ]]
+    [ ! -s said ]
+    get /metrics --globoff
+    [ "$code" = 200 ]
+}
+
+@test "a place that is no place, or taken" {
+    for listen in '' 9747 :9747 127.0.0.1 localhost example.com:80 127.0.0.1:70000 ::1:9747; do
+        gives 2 bide serve --listen "$listen"
+        says "an address and a port, as in 127.0.0.1:9747"
+    done
+    serve
+    gives 1 bide serve --listen "${URL#http://}"
+    says "Address already in use"
+    gives 1 bide serve --listen 192.0.2.1:9747
+    says "192.0.2.1:9747: Cannot assign requested address"
+    gives 2 bide serve extra
+}
+
+@test "it ends politely, by each signal, also with clients that hang" {
+    shop
+    for signal in TERM INT HUP; do
+        serve
+        exec 8<>"/dev/tcp/127.0.0.1/${URL##*:}"
+        printf 'GET / HT' >&8
+        end "$signal"
+        exec 8>&-
+    done
+}
+
+@test "without a registry it says so, and goes on when there is one" {
+    mv "$DIR" "$DIR.away"
+    serve
+    get /metrics
+    [ "$code" = 200 ]
+    says "bide_up 0"
+    if command -v promtool >/dev/null; then
+        promtool check metrics <body
+    fi
+    get /api/now
+    [ "$code" = 503 ]
+    json '"no registry" in j["error"] or "registry" in j["error"]'
+    get /api/policies
+    [ "$code" = 503 ]
+    json '"bide init" in j["next"]'
+    get /
+    [ "$code" = 200 ]
+    mv "$DIR.away" "$DIR"
+    shop
+    is_up() {
+        get /metrics
+        says "bide_up 1" 'bide_policy_version{policy="pay"} 1'
+    }
+    until_it is_up
+}
+
+@test "a registry that is damaged while it runs, and comes back" {
+    shop
+    serve
+    get /api/policies
+    [ "$code" = 200 ]
+    cp "$DIR/registry.mdb" whole
+    head -c 8192 /dev/urandom | dd of="$DIR/registry.mdb" conv=notrunc status=none
+    is_down() {
+        get /metrics
+        says "bide_up 0"
+    }
+    until_it is_down
+    get /api/now
+    [ "$code" = 503 ]
+    truncate -s 100 "$DIR/registry.mdb"
+    get /api/policies/pay
+    [ "$code" = 503 ]
+    cp whole "$DIR/registry.mdb"
+    is_up() {
+        get /api/now
+        json 'len(j["list"]["policies"]) == 3'
+    }
+    until_it is_up
+}
+
+@test "a damaged history leaves the rest as it is" {
+    shop
+    bide exec pay -- true
+    bide set pay warn_p95=1us >/dev/null
+    bide record
+    head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
+    serve
+    get /api/now
+    [ "$code" = 200 ]
+    json 'len(j["list"]["policies"]) == 3 and "calls" in j and "log" in j'
+    get /metrics
+    says "bide_history_up 0" "bide_up 1"
+}
+
+@test "a real Prometheus scrapes it" {
+    command -v prometheus >/dev/null || skip "no prometheus"
+    shop
+    for i in 1 2 3; do bide exec pay -- true; done
+    serve
+    cat >prometheus.yml <<END
+scrape_configs:
+  - job_name: bide
+    scrape_interval: 1s
+    static_configs:
+      - targets: ["${URL#http://}"]
+END
+    promtool check config prometheus.yml >/dev/null
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    prometheus --config.file=prometheus.yml --storage.tsdb.path="$T/tsdb" \
+        --web.listen-address="127.0.0.1:$port" >prometheus.log 2>&1 3>&- &
+    OTHER=$!
+    # has QUERY VALUE
+    has() {
+        run curl --silent --get --data-urlencode "query=$1" "http://127.0.0.1:$port/api/v1/query"
+        json "j['data']['result'][0]['value'][1] == '$2'"
+    }
+    until_it has 'bide_calls_total{policy="pay",verdict="succeeded"}' 3 || {
+        tail prometheus.log
+        return 1
+    }
+    has 'up{job="bide"}' 1
+    has 'bide_up' 1
+    has 'bide_attempt_duration_seconds_count{policy="pay",result="succeeded"}' 3
+    has 'histogram_quantile(0.5, bide_attempt_duration_seconds_bucket{policy="pay",result="succeeded"}) > bool 0' 1
+    bide exec pay -- true
+    until_it has 'bide_calls_total{policy="pay",verdict="succeeded"}' 4
+}
+
+@test "the page in a real browser" {
+    python3 -c "import sys; sys.path.insert(0, '$BATS_TEST_DIRNAME'); import browser; sys.exit(not browser.find())" ||
+        skip "no chromium"
+    python3 "$BATS_TEST_DIRNAME/page.py" "$BIDE" "$T/page"
+}

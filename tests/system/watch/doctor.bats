@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# doctor: looks at everything, changes nothing.
+load ../registry
+
+# found AREA WORDS: there is such a finding.
+found() {
+    bide doctor --json >doctor.json || true
+    python3 - "$1" "$2" <<'END'
+import json, sys
+j = json.load(open("doctor.json"))
+area, words = sys.argv[1:]
+found = [f for f in j["findings"] if f["area"] == area and words in f["what"]]
+sys.exit(0 if found else f"not found: {area}: {words}: {j['findings']}")
+END
+}
+
+# poke FILE OFFSET HEX: bytes that somebody else has written there.
+poke() {
+    python3 - "$1" "$2" "$3" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2]))
+    f.write(bytes.fromhex(sys.argv[3]))
+END
+}
+
+all_files() {
+    (cd "$T" && find registry live -type f -size -1G -exec stat -c '%n %y %z %s %a %b' {} + |
+        sort && find registry -type f -exec sha256sum {} + | sort)
+}
+
+@test "a registry without fault: nothing wrong, nothing changed" {
+    shop
+    bide exec pay -- true
+    bide record
+    all_files >before
+    gives 0 bide doctor
+    says "3 policies" "3 versions" "1 of" "Nothing is wrong"
+    gives 0 bide doctor --json
+    json 'j["wrong"] == 0 and j["registry"]["policies"] == 3 and j["live"]["places"] == 1'
+    json 'j["history"]["minute_records"] == 1 and j["history"]["damaged"] == 0'
+    all_files >after
+    diff before after
+    gives 2 bide doctor --keep-size 5
+    gives 2 bide doctor pay
+}
+
+@test "what is not there yet is no fault" {
+    gives 0 bide doctor
+    says "no policies yet" "no service has begun" "nothing was recorded yet"
+    [ ! -e "$DIR/history.mdb" ]
+    [ -z "$(ls "$T/live" 2>/dev/null)" ]
+    gives 6 "$BIDE" --dir "$T/nowhere" doctor
+    says "there is no registry"
+}
+
+@test "a registry that is cut off is said once" {
+    shop
+    truncate -s 5000 "$DIR/registry.mdb"
+    gives 6 bide doctor
+    [ "$(grep -c "registry.mdb is cut off" <<<"$output")" -eq 1 ]
+    says_not "bide export"
+}
+
+@test "a damaged registry: where, and the exit status says it" {
+    shop
+    local pages=$(($(stat -c %s "$DIR/registry.mdb") / 4096)) page seen=0
+    cp "$DIR/registry.mdb" whole
+    for ((page = 2; page < pages; page++)); do
+        cp whole "$DIR/registry.mdb"
+        poke "$DIR/registry.mdb" $((page * 4096 + 4090)) ffffff
+        run bide doctor
+        [ "$status" -eq 0 ] || { [ "$status" -eq 6 ] && seen=$((seen + 1)); }
+        says registry
+    done
+    [ "$seen" -ge 2 ]
+    cp whole "$DIR/registry.mdb"
+    truncate -s 8192 "$DIR/registry.mdb"
+    gives 6 bide doctor
+    says "wrong registry"
+}
+
+@test "live: numbers that cannot be, names nobody defined, the dead" {
+    shop
+    bide exec pay -- true
+    bide exec nobody -- true
+    local file
+    file=$(echo "$T"/live/*.live)
+    gives 0 bide doctor
+    says "services ask for nobody"
+    # The first counter of the first stripe of the first cell.
+    poke "$file" $((69795840)) ffffffffffffffff
+    found live "pay: more attempts than can ever"
+    gives 1 bide doctor
+    poke "$file" $((69795840)) 0100000000000000
+    gives 0 bide doctor
+    poke "$file" $((2686976 + 128)) ffffffffffffffff
+    found live "pay: the breaker's or the budget's state"
+    bide set pay wait_initial=60s wait_max=60s wait_jitter=none retry_on=any breaker=off >/dev/null
+    poke "$file" $((2686976 + 128)) 0000000000000000
+    "$BIDE" --dir "$DIR" exec pay -- false 3>&- &
+    local pid=$! i
+    for ((i = 0; i < 200; i++)); do
+        bide calls --json | grep -q '"policy"' && break
+        sleep 0.05
+    done
+    found live "" || true
+    kill -9 $pid
+    wait $pid 2>/dev/null || true
+    found live "died while they waited"
+    gives 0 bide doctor
+}
+
+@test "a change that was stored and not announced" {
+    shop
+    bide exec pay -- true
+    found live "not announced" && return 1
+    mv "$T/live" "$T/away"
+    bide set pay attempts=9 >/dev/null
+    rm -rf "$T/live"
+    mv "$T/away" "$T/live"
+    found live "a change was stored, and not announced: pay"
+    gives 0 bide doctor
+    bide exec --quiet pay -- true
+    bide set order attempts=9 >/dev/null
+    found live "not announced" && return 1
+    true
+}
+
+@test "a live file of an earlier boot, or of another registry" {
+    shop
+    bide exec pay -- true
+    local file
+    file=$(echo "$T"/live/*.live)
+    poke "$file" 56 ffffffffffffffffffffffffffffffff # the boot's id
+    all_files >before
+    found live "of an earlier boot"
+    gives 0 bide doctor
+    all_files >after
+    diff before after
+    poke "$file" 40 ffffffffffffffffffffffffffffffff # the registry's
+    found live "no live file of this registry"
+    gives 1 bide doctor
+}
+
+@test "history: damage, and a recorder that stopped" {
+    shop
+    bide exec pay -- true
+    bide record
+    poke "$DIR/history.mdb" 8192 ffffffff
+    local page
+    for ((page = 3; page < 10; page++)); do
+        poke "$DIR/history.mdb" $((page * 4096)) ffffffff
+    done
+    run bide doctor
+    [ "$status" -eq 1 ]
+    says "wrong history"
+    bide record
+    found history "is kept from when it was damaged"
+    found history "records and pages were lost"
+    rm "$DIR"/history.mdb*
+    command -v faketime >/dev/null || return 0
+    faketime -f -2h "$BIDE" --dir "$DIR" record
+    found history "nobody has recorded for"
+}
+
+@test "postponed work: dead, damaged, due for long" {
+    shop
+    echo x | bide deferred put mail >/dev/null
+    gives 0 bide doctor --json
+    json 'j["deferred"]["waiting"] == 1 and j["deferred"]["damaged"] == 0'
+    local page seen=0
+    cp "$DIR/deferred.mdb" whole
+    for ((page = 2; page < 12; page++)); do
+        cp whole "$DIR/deferred.mdb"
+        poke "$DIR/deferred.mdb" $((page * 4096 + 4088)) ffffffff
+        run bide doctor --json
+        [ "$status" -eq 0 ] || seen=$((seen + 1))
+        json 'all(f["area"] == "deferred" for f in j["findings"] if f["level"] == "wrong")'
+    done
+    [ "$seen" -ge 1 ]
+}
+
+@test "who may do what" {
+    [ "$(id -u)" -eq 0 ] || skip "as root"
+    shop
+    bide exec pay -- true
+    bide record
+    chmod g+w "$DIR/registry.mdb"
+    found rights "can change policies"
+    chmod 640 "$DIR/registry.mdb"
+    chmod o+r "$DIR/registry.lock"
+    found rights "can keep changes from being made"
+    chmod 600 "$DIR/registry.lock"
+    chmod o+w "$DIR"
+    found rights "can replace policies"
+    chmod 2750 "$DIR"
+    chmod o+rw "$DIR/deferred.mdb"
+    found rights "postponed work"
+    chmod 660 "$DIR/deferred.mdb"
+    chown 12345 "$DIR/history.mdb"
+    found rights "belongs to user 12345"
+    chown 0 "$DIR/history.mdb"
+    chmod g-r "$DIR/registry.mdb"
+    found rights "services of the group can not read"
+    chmod g+r "$DIR/registry.mdb"
+    gives 0 bide doctor
+}
+
+@test "no room" {
+    [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
+    unshare -m true 2>/dev/null || skip "no mount namespace"
+    mkdir small
+    cat >full.sh <<'END'
+mount -t tmpfs -o size=6m tmpfs small
+"$BIDE" --dir small/r init --live "$T/small/live" >/dev/null
+"$BIDE" --dir small/r doctor
+END
+    gives 1 unshare -m bash full.sh
+    says "wrong space" "MiB are free" "wrong."
+}

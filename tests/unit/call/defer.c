@@ -1,0 +1,474 @@
+#include "unit/registry/scene.h"
+
+#include <sys/resource.h>
+
+static const char shop[] =
+    "[mail]\nimportance = postponable\nattempts = 2\nwait = none\n"
+    "defer_wait = 1m\ndefer_lease = 5m\n"
+    "[card]\nattempts = 1\n"
+    "[tip]\nimportance = optional\nattempts = 1\n"
+    "[few]\nimportance = postponable\nattempts = 1\ndefer_max = 2\n";
+
+static const struct bide_work letter = {
+    .bytes = "dear customer", .length = 13, .type = "text/plain"};
+
+static enum bide_verdict
+run_work(struct scene *s, const char *name, struct bide_outcome outcome,
+         struct bide_result *out)
+{
+    static struct bide_outcome kept;
+
+    kept = outcome;
+    s->outcomes = &kept;
+    s->outcome_count = 1;
+    s->made = 0;
+    return bide_run_work(scene_policy(s, name), scene_attempt, s, &letter, out);
+}
+
+static int
+take_now(struct scene *s, const char *name, struct bide_deferred *out)
+{
+    return bide_deferred_take(scene_policy(s, name), 0, out, 1);
+}
+
+/* ---- calls with work ---- */
+
+static void
+an_exhausted_call_is_deferred_once_its_work_is_stored(void **state)
+{
+    struct scene *s = *state;
+    struct bide_deferred d;
+    struct bide_result r;
+
+    scene_start(s, shop);
+    assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(r.defer_error, 0);
+    assert_int_equal(r.attempts, 2);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, r.deferred_id);
+    assert_int_equal(d.length, letter.length);
+    assert_memory_equal(d.bytes, letter.bytes, letter.length);
+    assert_string_equal(d.type, "text/plain");
+    assert_int_equal(bide_deferred_ack(scene_policy(s, "mail"), &d), 0);
+    bide_deferred_free(&d);
+    bide_deferred_free(&d);
+    assert_int_equal(scene_stats(s, "mail").deferred, 1);
+    assert_int_equal(scene_stats(s, "mail").not_stored, 0);
+}
+
+static void
+a_call_that_succeeds_or_is_rejected_stores_nothing(void **state)
+{
+    struct scene *s = *state;
+    struct bide_deferred d;
+    struct bide_result r;
+
+    scene_start(s, shop);
+    assert_int_equal(run_work(s, "mail", bide_ok(), &r), BIDE_SUCCEEDED);
+    assert_int_equal(r.deferred_id, 0);
+    assert_int_equal(run_work(s, "mail", bide_http(404, NULL), &r),
+                     BIDE_REJECTED);
+    assert_int_equal(r.deferred_id, 0);
+    assert_int_equal(run_work(s, "card", bide_http(503, NULL), &r),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(r.end, BIDE_ABORTED);
+    assert_int_equal(run_work(s, "tip", bide_http(503, NULL), &r),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(r.end, BIDE_DROPPED);
+    assert_int_equal(take_now(s, "mail", &d), 0);
+    assert_int_equal(take_now(s, "card", &d), 0);
+    assert_int_equal(take_now(s, "tip", &d), 0);
+}
+
+static void
+a_refused_call_is_deferred_too(void **state)
+{
+    struct scene *s = *state;
+    struct bide_deferred d;
+    struct bide_result r;
+
+    scene_start(s, shop);
+    scene_set(s, "mail", "paused", "yes");
+    assert_int_equal(run_work(s, "mail", bide_ok(), &r), BIDE_REFUSED);
+    assert_int_equal(s->made, 0);
+    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, r.deferred_id);
+    bide_deferred_free(&d);
+    assert_int_equal(scene_stats(s, "mail").refused, 1);
+    assert_int_equal(scene_stats(s, "mail").deferred, 0);
+}
+
+static void
+work_that_can_not_be_stored_stays_with_the_caller(void **state)
+{
+    struct scene *s = *state;
+    struct bide_result r;
+    int i;
+
+    scene_start(s, shop);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(run_work(s, "few", bide_http(503, NULL), &r),
+                         BIDE_EXHAUSTED);
+        assert_int_equal(r.end, i < 2 ? BIDE_DEFERRED : BIDE_NOT_STORED);
+    }
+    assert_int_equal(r.defer_error, BIDE_EFULL);
+    assert_int_equal(r.deferred_id, 0);
+    assert_string_equal(bide_end_name(r.end), "not_stored");
+    assert_int_equal(scene_stats(s, "few").deferred, 2);
+    assert_int_equal(scene_stats(s, "few").aborted, 1);
+    assert_int_equal(scene_stats(s, "few").not_stored, 1);
+    assert_int_equal(scene_stats(s, "few").exhausted, 3);
+}
+
+static void
+without_a_registry_nothing_is_deferred(void **state)
+{
+    struct scene *s = *state;
+    struct bide_result r;
+    uint64_t id = 7;
+
+    scene_open(s);
+    assert_int_equal(bide_declare(s->b, shop), 0);
+    assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(r.end, BIDE_NOT_STORED);
+    assert_int_equal(r.defer_error, BIDE_EMISSING);
+    assert_int_equal(bide_defer_work(scene_policy(s, "mail"), &letter, &id),
+                     BIDE_EMISSING);
+    assert_int_equal(id, 7);
+    assert_int_equal(take_now(s, "mail", &(struct bide_deferred){0}),
+                     BIDE_EMISSING);
+    scene_init(s);
+    scene_apply(s, shop);
+    assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(r.end, BIDE_DEFERRED);
+}
+
+static void
+a_full_disk_is_no_deferral(void **state)
+{
+    const struct rlimit none = {100000, RLIM_INFINITY};
+    struct scene *s = *state;
+    struct bide_result r;
+    struct rlimit before;
+
+    scene_start(s, shop);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    run_work(s, "mail", bide_http(503, NULL), &r);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(r.end, BIDE_NOT_STORED);
+    assert_int_equal(r.defer_error, BIDE_EFULL);
+    run_work(s, "mail", bide_http(503, NULL), &r);
+    assert_int_equal(r.end, BIDE_DEFERRED);
+}
+
+/* ---- calls of the caller's ---- */
+
+static void
+a_try_loop_may_carry_work(void **state)
+{
+    struct scene *s = *state;
+    struct bide_call c;
+    struct bide_deferred d;
+
+    scene_start(s, shop);
+    bide_call_begin(&c, scene_policy(s, "mail"));
+    bide_call_work(&c, &letter);
+    while (bide_call_next(&c)) {
+        bide_call_outcome(&c, bide_errno(ECONNREFUSED));
+    }
+    assert_int_equal(c.result.end, BIDE_DEFERRED);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, c.result.deferred_id);
+    bide_deferred_free(&d);
+    /* The next one carries none. */
+    BIDE_TRY(&c, scene_policy(s, "mail"))
+    {
+        bide_call_outcome(&c, bide_errno(ECONNREFUSED));
+    }
+    assert_int_equal(c.result.end, BIDE_DEFERRED);
+    assert_int_equal(c.result.deferred_id, 0);
+    assert_int_equal(take_now(s, "mail", &d), 0);
+}
+
+static void
+a_step_that_is_not_let_out_stores_when_it_gets_its_work(void **state)
+{
+    struct scene *s = *state;
+    struct bide_call c;
+    struct bide_deferred d;
+
+    scene_start(s, shop);
+    scene_set(s, "mail", "paused", "yes");
+    assert_int_equal(bide_step_begin(&c, scene_policy(s, "mail")),
+                     BIDE_NOT_LET_OUT);
+    bide_call_work(&c, &letter);
+    bide_call_work(&c, &letter);
+    assert_int_equal(c.result.end, BIDE_DEFERRED);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, c.result.deferred_id);
+    bide_deferred_free(&d);
+    assert_int_equal(take_now(s, "mail", &d), 0);
+}
+
+/* ---- putting off and doing ---- */
+
+static void
+scopes_share_their_policys_work(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *scoped;
+    struct bide_deferred d;
+    uint64_t id;
+
+    scene_start(s, shop);
+    assert_int_equal(bide_lookup(s->b, "mail", "eu", &scoped), 0);
+    assert_int_equal(bide_defer(scoped, "hi", 2, &id), 0);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, id);
+    bide_deferred_free(&d);
+}
+
+static void
+waits_and_leases_are_the_policys_as_it_is_now(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_deferred d;
+    uint64_t id;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.lease_ends_ns, s->now + 300 * SECOND);
+    bide_deferred_free(&d);
+    scene_set(s, "mail", "defer_lease", "1h");
+    assert_int_equal(bide_deferred_extend(p, &d), 0);
+    assert_int_equal(d.lease_ends_ns, s->now + 3600 * SECOND);
+    scene_set(s, "mail", "defer_wait", "2s");
+    assert_int_equal(bide_deferred_nack(p, &d, "mail server down"), 0);
+    assert_int_equal(take_now(s, "mail", &d), 0);
+    /* Sleeps until it is due, in one go. */
+    s->sleeps = 0;
+    assert_int_equal(bide_deferred_take(p, UINT64_MAX, &d, 1), 1);
+    assert_int_equal(s->sleeps, 1);
+    assert_string_equal(d.last_error, "mail server down");
+    assert_int_equal(d.attempts, 2);
+    assert_int_equal(bide_deferred_ack(p, &d), 0);
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
+    bide_deferred_free(&d);
+}
+
+static void
+a_lease_that_ran_out_is_told_by_the_callers_clock(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_deferred d;
+    uint64_t id;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    s->now = d.lease_ends_ns;
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_nack(p, &d, "late"), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_extend(p, &d), BIDE_ELEASE);
+    assert_int_equal(d.lease_ends_ns, s->now);
+    assert_string_equal(bide_strerror(BIDE_ELEASE), "the lease ran out");
+    bide_deferred_free(&d);
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(d.id, id);
+    assert_int_equal(d.attempts, 2);
+    s->now = d.lease_ends_ns - 1;
+    assert_int_equal(bide_deferred_ack(p, &d), 0);
+    bide_deferred_free(&d);
+}
+
+static void
+a_wait_ends_when_it_shall(void **state)
+{
+    struct scene *s = *state;
+    struct bide_deferred d;
+    uint64_t before, end;
+
+    scene_start(s, shop);
+    before = s->now;
+    end = before + 12 * SECOND;
+    assert_int_equal(bide_deferred_take(scene_policy(s, "mail"), end, &d, 1),
+                     0);
+    assert_int_equal(s->now, end);
+    assert_int_equal(s->sleeps, 3); /* no longer than 5 s without a look */
+}
+
+static void
+what_makes_no_sense_is_refused(void **state)
+{
+    struct scene *s = *state;
+    struct bide_deferred d = {0};
+    struct bide_policy *p;
+    struct bide_work huge = {.bytes = "", .length = BIDE_WORK_MAX + 1};
+    uint64_t id = 7;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(NULL, "x", 1, &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer(p, NULL, 1, &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer_work(p, NULL, &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer_work(p, &huge, &id), BIDE_EINVAL);
+    assert_int_equal(id, 7);
+    assert_int_equal(bide_deferred_take(p, 0, &d, 0), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
+    assert_int_equal(bide_deferred_ack(NULL, &d), BIDE_EINVAL);
+    bide_deferred_free(NULL);
+    assert_int_equal(bide_defer(p, "x", 1, NULL), 0);
+}
+
+/* ---- waiting, with real clocks ---- */
+
+struct waiter {
+    struct bide *b;
+    int taken;
+    struct bide_deferred d;
+};
+
+static void *
+wait_for_work(void *arg)
+{
+    struct waiter *w = arg;
+    struct bide_policy *p;
+
+    bide_lookup(w->b, "mail", NULL, &p);
+    w->taken = bide_deferred_take(p, scene_monotonic() + 60 * SECOND, &w->d, 1);
+    if (w->taken == 1) {
+        bide_deferred_ack(p, &w->d);
+    }
+    return NULL;
+}
+
+/* Who is not woken looks every 5 s. */
+static void
+arrivals_wake_who_waits(void **state)
+{
+    struct scene *s = *state;
+    const struct timespec moment = {0, 5000000};
+    struct waiter w;
+    pthread_t thread;
+    uint64_t id, begun;
+    int i;
+
+    scene_init(s);
+    scene_apply(s, shop);
+    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+    assert_int_equal(bide_open(s->dir, 0, &w.b), 0);
+    begun = scene_monotonic();
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
+        nanosleep(&moment, NULL); /* most often it sleeps by now */
+        assert_int_equal(bide_defer(scene_policy(s, "mail"), "hi", 2, &id), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(w.taken, 1);
+        assert_int_equal(w.d.id, id);
+        bide_deferred_free(&w.d);
+    }
+    assert_true(scene_monotonic() - begun < 50 * SECOND);
+    assert_int_equal(bide_close(w.b), 0);
+}
+
+static void
+an_operator_wakes_who_waits_and_event_loops(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_deferred d;
+    struct deferred *queue;
+    struct admin *a;
+    struct waiter w;
+    pthread_t thread;
+    struct pollfd fd;
+    uint64_t id;
+
+    scene_init(s);
+    scene_apply(s, shop);
+    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+    assert_int_equal(bide_open(s->dir, 0, &w.b), 0);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(bide_deferred_take(p, 0, &d, 1), 1);
+    assert_int_equal(bide_deferred_nack(p, &d, "x"), 0);
+    bide_deferred_free(&d);
+    fd = (struct pollfd){bide_fd(s->b), POLLIN, 0};
+    bide_fd_clear(s->b);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
+    a = scene_admin(s);
+    assert_int_equal(admin_deferred(a, &queue), 0);
+    assert_int_equal(deferred_requeue(queue, id, NULL), 0);
+    admin_deferred_arrived(a, "mail");
+    assert_int_equal(poll(&fd, 1, 60000), 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(w.taken, 1);
+    bide_deferred_free(&w.d);
+    assert_int_equal(deferred_drop(queue, 12345, NULL), BIDE_ENOWORK);
+    assert_int_equal(admin_deferred_failed(a, BIDE_ENOWORK), BIDE_ENOWORK);
+    assert_non_null(strstr(admin_why(), "12345"));
+    admin_close(a);
+    assert_int_equal(bide_close(w.b), 0);
+}
+
+static void
+a_forked_child_goes_on(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    uint64_t id;
+    int status;
+    pid_t child;
+
+    scene_init(s);
+    scene_apply(s, shop);
+    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_defer(p, "parent", 6, &id), 0);
+    child = fork();
+    if (child == 0) {
+        struct bide_deferred d;
+
+        _exit(bide_deferred_take(p, 0, &d, 1) != 1 || d.length != 6 ||
+              bide_deferred_ack(p, &d) || bide_defer(p, "child", 5, &id));
+    }
+    assert_int_equal(bide_defer(p, "parent", 6, &id), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(an_exhausted_call_is_deferred_once_its_work_is_stored),
+        SCENE(a_call_that_succeeds_or_is_rejected_stores_nothing),
+        SCENE(a_refused_call_is_deferred_too),
+        SCENE(work_that_can_not_be_stored_stays_with_the_caller),
+        SCENE(without_a_registry_nothing_is_deferred),
+        SCENE(a_full_disk_is_no_deferral),
+        SCENE(a_try_loop_may_carry_work),
+        SCENE(a_step_that_is_not_let_out_stores_when_it_gets_its_work),
+        SCENE(scopes_share_their_policys_work),
+        SCENE(waits_and_leases_are_the_policys_as_it_is_now),
+        SCENE(a_lease_that_ran_out_is_told_by_the_callers_clock),
+        SCENE(a_wait_ends_when_it_shall),
+        SCENE(what_makes_no_sense_is_refused),
+        SCENE(arrivals_wake_who_waits),
+        SCENE(an_operator_wakes_who_waits_and_event_loops),
+        SCENE(a_forked_child_goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,413 @@
+/* Every allocation, and every system call that may fail, fails once, and then
+ * for ever: no crash, no leak, and what can go on does.  The linker puts these
+ * in the place of the real ones (tests/CMakeLists.txt). */
+#include "scene.h"
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+
+enum kind { ALLOCATIONS, CALLS };
+
+static long countdown; /* to the one that fails; 0: none does */
+static bool for_ever;  /* and all after it */
+static enum kind failing;
+static _Atomic long happened[CALLS + 1];
+
+static bool
+fails_now(enum kind kind, int error)
+{
+    happened[kind]++;
+    if (countdown == 0 || kind != failing) {
+        return false;
+    }
+    if (countdown > 1) {
+        countdown--;
+        return false;
+    }
+    if (!for_ever) {
+        countdown = 0;
+    }
+    errno = error;
+    return true;
+}
+
+#define WRAP(kind, error, failed, type, name, parameters, arguments)      \
+    type __real_##name parameters;                                        \
+    type __wrap_##name parameters;                                        \
+    type __wrap_##name parameters                                         \
+    {                                                                     \
+        return fails_now(kind, error) ? failed : __real_##name arguments; \
+    }
+
+WRAP(ALLOCATIONS, ENOMEM, NULL, void *, malloc, (size_t size), (size))
+WRAP(ALLOCATIONS, ENOMEM, NULL, void *, calloc, (size_t n, size_t size),
+     (n, size))
+WRAP(ALLOCATIONS, ENOMEM, NULL, void *, realloc, (void *p, size_t size),
+     (p, size))
+WRAP(ALLOCATIONS, ENOMEM, NULL, void *, aligned_alloc, (size_t by, size_t size),
+     (by, size))
+WRAP(ALLOCATIONS, ENOMEM, NULL, char *, strdup, (const char *s), (s))
+WRAP(ALLOCATIONS, ENOMEM, NULL, char *, strndup, (const char *s, size_t n),
+     (s, n))
+WRAP(ALLOCATIONS, ENOMEM, MAP_FAILED, void *, mmap,
+     (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+     (at, size, protection, flags, fd, offset))
+WRAP(CALLS, for_ever ? EIO : EINTR, -1, ssize_t, pread,
+     (int fd, void *to, size_t size, off_t offset), (fd, to, size, offset))
+WRAP(CALLS, EIO, -1, ssize_t, pwrite,
+     (int fd, const void *from, size_t size, off_t offset),
+     (fd, from, size, offset))
+WRAP(CALLS, EACCES, -1, int, stat, (const char *path, struct stat *out),
+     (path, out))
+WRAP(CALLS, ENOSPC, -1, int, ftruncate, (int fd, off_t size), (fd, size))
+WRAP(CALLS, ENOSPC, -1, int, fallocate,
+     (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size))
+WRAP(CALLS, EMFILE, -1, int, epoll_create1, (int flags), (flags))
+WRAP(CALLS, ENOSPC, -1, int, epoll_ctl,
+     (int fd, int op, int of, struct epoll_event *e), (fd, op, of, e))
+WRAP(CALLS, EMFILE, -1, int, inotify_init1, (int flags), (flags))
+WRAP(CALLS, ENOSPC, -1, int, inotify_add_watch,
+     (int fd, const char *path, uint32_t mask), (fd, path, mask))
+WRAP(CALLS, EMFILE, -1, int, timerfd_create, (int clock, int flags),
+     (clock, flags))
+WRAP(CALLS, ENOMEM, -1, int, madvise, (void *at, size_t size, int advice),
+     (at, size, advice))
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int
+__wrap_open(const char *path, int flags, ...)
+{
+    va_list args;
+    int mode;
+
+    va_start(args, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, int) : 0;
+    va_end(args);
+    return fails_now(CALLS, EMFILE) ? -1 : __real_open(path, flags, mode);
+}
+
+/* ---- a program's life ---- */
+
+static const char shop[] = "[shop]\nextends = base\n"
+                           "[base]\nattempts = 4\nwait = none\n";
+
+static struct bide_outcome
+fine(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_ok();
+}
+
+static struct bide_outcome
+refused_connection(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_errno(ECONNREFUSED);
+}
+
+static void
+expect(int rc)
+{
+    if (rc != 0 && rc != BIDE_ENOMEM &&
+        (failing == ALLOCATIONS || (rc != BIDE_ESYS && rc != BIDE_EPERM))) {
+        fail_msg("%s", bide_strerror(rc));
+    }
+}
+
+/* Calls go on, whatever could not be had: only how often may differ. */
+static void
+use(struct bide_policy *p)
+{
+    struct bide_result r;
+    struct bide_call c;
+    struct bide_stats stats;
+
+    assert_int_equal(bide_run(p, fine, NULL, &r), BIDE_SUCCEEDED);
+    assert_int_equal(bide_run(p, refused_connection, NULL, &r), BIDE_EXHAUSTED);
+    assert_in_range(r.attempts, 1, 4);
+    BIDE_TRY(&c, p)
+    {
+        bide_call_outcome(&c, bide_http(503, NULL));
+    }
+    assert_int_equal(c.result.verdict, BIDE_EXHAUSTED);
+    bide_step_begin(&c, p);
+    bide_call_abandon(&c);
+    expect(bide_read_stats(p, &stats));
+}
+
+static void
+without_memory_for_rules_what_happens_is_still_counted(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_stats stats;
+
+    scene_open(s);
+    failing = ALLOCATIONS;
+    for_ever = true;
+    /* The handle and its cell are there, then no memory is left. */
+    for (long n = 1; n < 100; n++) {
+        countdown = n;
+        if (bide_lookup(s->b, "shop", NULL, &p) == 0) {
+            break;
+        }
+    }
+    countdown = 1;
+    assert_int_equal(bide_run(p, refused_connection, NULL, NULL),
+                     BIDE_EXHAUSTED);
+    countdown = 0;
+    assert_int_equal(bide_read_stats(p, &stats), 0);
+    assert_int_equal(stats.aborted, 1);
+    assert_int_equal(stats.attempts_failed, 1);
+}
+
+static void
+live_once(const char *dir)
+{
+    struct bide *b = NULL;
+    struct bide_policy *p = NULL, *scoped = NULL;
+    int rc = bide_open(dir, 0, &b), fd;
+
+    expect(rc);
+    if (rc) {
+        assert_null(b);
+        return;
+    }
+    rc = bide_declare(b, "[mine]\nattempts = 2\nwait = none\n"
+                         "[other]\nextends = mine\n");
+    expect(rc);
+    assert_int_equal(rc != 0, *bide_declare_error() != '\0');
+    for (int i = 0; i < 4; i++) {
+        static const char *const names[] = {"shop", "mine", "other", "none"};
+
+        p = NULL;
+        rc = bide_lookup(b, names[i], NULL, &p);
+        expect(rc);
+        assert_int_equal(rc == 0, p != NULL);
+        if (p) {
+            use(p);
+        }
+    }
+    if (bide_lookup(b, "shop", "scope", &scoped) == 0) {
+        use(scoped);
+    }
+    fd = bide_fd(b);
+    assert_true(fd >= 0 || fd == BIDE_ENOMEM || failing == CALLS);
+    bide_fd_clear(b);
+    bide_registry_status(b);
+    assert_int_equal(bide_close(b), 0);
+}
+
+static int
+lowest_free(void)
+{
+    int fd = dup(0);
+
+    assert_true(fd > 0); /* 0 is still open */
+    close(fd);
+    return fd;
+}
+
+/* How many there were to fail. */
+static long
+fail_each(enum kind kind, bool all_after, const char *dir)
+{
+    int free_before = lowest_free();
+    long n;
+
+    failing = kind;
+    for_ever = all_after;
+    for (n = 1; n < 100000; n++) {
+        bool reached;
+
+        countdown = n;
+        live_once(dir);
+        reached = for_ever ? countdown == 1 : countdown == 0;
+        countdown = 0;
+        assert_int_equal(lowest_free(), free_before);
+        if (!reached) {
+            break;
+        }
+    }
+    print_message("         %ld\n", n - 1);
+    return n - 1;
+}
+
+static void
+start(struct scene *s)
+{
+    scene_init(s);
+    scene_apply(s, shop);
+    live_once(s->dir); /* what is made once per process is there */
+}
+
+static void
+each_allocation_may_fail(void **state)
+{
+    struct scene *s = *state;
+
+    start(s);
+    assert_true(fail_each(ALLOCATIONS, false, s->dir) > 20);
+}
+
+static void
+all_allocations_may_fail_from_any_on(void **state)
+{
+    struct scene *s = *state;
+
+    start(s);
+    assert_true(fail_each(ALLOCATIONS, true, s->dir) > 20);
+}
+
+static void
+each_system_call_may_fail(void **state)
+{
+    struct scene *s = *state;
+
+    start(s);
+    assert_true(fail_each(CALLS, false, s->dir) > 20);
+}
+
+static void
+all_system_calls_may_fail_from_any_on(void **state)
+{
+    struct scene *s = *state;
+
+    start(s);
+    assert_true(fail_each(CALLS, true, s->dir) > 20);
+}
+
+static void
+it_holds_without_a_registry_too(void **state)
+{
+    struct scene *s = *state;
+
+    assert_true(fail_each(ALLOCATIONS, false, s->dir) > 10);
+    assert_true(fail_each(ALLOCATIONS, true, s->dir) > 10);
+    fail_each(CALLS, false, s->dir);
+    fail_each(CALLS, true, s->dir);
+}
+
+/* ---- while it runs ---- */
+
+static void
+rules_stay_while_there_is_no_memory_for_new_ones(void **state)
+{
+    const struct bide_outcome bad = bide_http(503, NULL);
+    struct scene *s = *state;
+    long n, seen_old = 0;
+
+    scene_start(s, shop);
+    scene_policy(s, "shop");
+    failing = ALLOCATIONS;
+    for (n = 1; n < 1000; n++) {
+        scene_set(s, "base", "attempts", n % 2 ? "5" : "4");
+        for_ever = true;
+        countdown = n;
+        scene_run(s, "shop", &bad, 1, NULL);
+        if (countdown != 1) {
+            break;
+        }
+        countdown = 0;
+        assert_in_range(s->made, 4, 5); /* the old ones or the new */
+        seen_old += s->made == (n % 2 ? 4 : 5);
+        scene_run(s, "shop", &bad, 1, NULL);
+        assert_int_equal(s->made, n % 2 ? 5 : 4); /* it recovers */
+    }
+    countdown = 0;
+    assert_true(seen_old > 3);
+}
+
+/* ---- the success path ---- */
+
+static struct bide_outcome
+as_told(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    return *(const struct bide_outcome *)arg;
+}
+
+static void
+succeed_by_each_driver(struct bide_policy *p, struct bide_outcome o)
+{
+    struct bide_result r;
+    struct bide_call c;
+
+    assert_int_equal(bide_run(p, as_told, &o, &r), BIDE_SUCCEEDED);
+    assert_int_equal(r.outcome.domain, o.domain);
+    assert_int_equal(r.outcome.code, o.code);
+    BIDE_TRY(&c, p)
+    {
+        bide_call_outcome(&c, o);
+    }
+    assert_int_equal(c.result.verdict, BIDE_SUCCEEDED);
+    assert_int_equal(c.result.outcome.code, o.code);
+    bide_step_begin(&c, p);
+    assert_int_equal(bide_step_ended(&c, o), BIDE_DONE);
+    assert_int_equal(c.result.verdict, BIDE_SUCCEEDED);
+}
+
+/* Promise 1.  A look at the registry is due each millisecond, so for a while
+ * longer than that there would be some. */
+static void
+a_success_looks_at_nothing_whatever_it_is_called(void **state)
+{
+    const struct bide_outcome successes[] = {
+        bide_ok(),     bide_http(200, NULL), bide_http(304, NULL), bide_grpc(0),
+        bide_errno(0), bide_exit(0),         bide_curl(0)};
+    struct scene *s = *state;
+    struct bide_policy *p;
+    cpu_set_t all, one;
+
+    /* On one CPU: each has counters of its own, mapped on first use. */
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    scene_start(s, shop);
+    assert_int_equal(bide_set_clock(s->b, NULL), 0);
+    p = scene_policy(s, "shop");
+    for (size_t i = 0; i < COUNT(successes); i++) {
+        uint64_t until = scene_monotonic() + 5 * MS;
+        long calls = happened[CALLS], memory = happened[ALLOCATIONS];
+
+        do {
+            succeed_by_each_driver(p, successes[i]);
+        } while (scene_monotonic() < until);
+        if (i > 0) { /* the first one maps its counters */
+            assert_int_equal(happened[CALLS], calls);
+            assert_int_equal(happened[ALLOCATIONS], memory);
+        }
+    }
+    sched_setaffinity(0, sizeof all, &all);
+    /* Some natural success is none here: the gate says so. */
+    scene_set(s, "base", "retry_on", "http.304, exit.0");
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[2], NULL),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[5], NULL),
+                     BIDE_EXHAUSTED);
+    assert_int_equal(bide_run(p, as_told, (void *)&successes[1], NULL),
+                     BIDE_SUCCEEDED);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(each_allocation_may_fail),
+        SCENE(all_allocations_may_fail_from_any_on),
+        SCENE(each_system_call_may_fail),
+        SCENE(all_system_calls_may_fail_from_any_on),
+        SCENE(it_holds_without_a_registry_too),
+        SCENE(without_memory_for_rules_what_happens_is_still_counted),
+        SCENE(a_success_looks_at_nothing_whatever_it_is_called),
+        SCENE(rules_stay_while_there_is_no_memory_for_new_ones),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,475 @@
+/* No registry, a damaged one, no space, no permission: calls go on, and it can
+ * be seen why. */
+#include "scene.h"
+
+#include <limits.h>
+#include <sys/mount.h>
+
+static const char shop[] = "[shop]\nattempts = 4\nwait = none\n"
+                           "[default]\nattempts = 3\nwait = none\n";
+static const char declared[] = "[shop]\nattempts = 2\nwait = none\n";
+
+static void
+registry_path(const struct scene *s, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/registry.mdb", s->dir);
+}
+
+/* ---- it goes away, and comes back ---- */
+
+static void
+calls_go_on_while_the_registry_is_away(void **state)
+{
+    struct scene *s = *state;
+    char away[PATH_MAX];
+
+    scene_start(s, shop);
+    assert_int_equal(bide_declare(s->b, declared), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
+    snprintf(away, sizeof away, "%s/away", s->top);
+    assert_int_equal(rename(s->dir, away), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 4); /* the last good ones */
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
+    assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
+    assert_int_equal(scene_attempts(s, "new"), 1);
+    /* Made to look again, they still have nothing better ... */
+    assert_int_equal(bide_declare(s->b, "[other]\nattempts = 9\n"), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(scene_attempts(s, "nobody"), 3);
+    /* ... until the program itself says more than `default` did. */
+    assert_int_equal(
+        bide_declare(s->b, "[nobody]\nattempts = 5\nwait = none\n"), 0);
+    assert_int_equal(scene_attempts(s, "nobody"), 5);
+    assert_int_equal(rename(away, s->dir), 0);
+    scene_set(s, "shop", "attempts", "6");
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    assert_int_equal(scene_attempts(s, "new"), 3);
+    assert_int_equal(bide_registry_status(s->b), 0);
+}
+
+static void
+a_registry_made_anew_is_followed(void **state)
+{
+    struct scene *s = *state;
+    int i;
+
+    scene_start(s, shop);
+    assert_int_equal(bide_declare(s->b, declared), 0);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(scene_attempts(s, "shop"), 4);
+        scene_set(s, "shop", "attempts", "7");
+        assert_int_equal(scene_attempts(s, "shop"), 7);
+        scene_remove(s->dir);
+        assert_int_equal(scene_attempts(s, "shop"), 7);
+        assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
+        scene_init(s); /* another id, other commits, the name unknown */
+        assert_int_equal(scene_attempts(s, "shop"), 2);
+        assert_int_equal(bide_registry_status(s->b), 0);
+        scene_apply(s, shop);
+    }
+}
+
+static void
+a_registry_that_appears_is_followed(void **state)
+{
+    struct scene *s = *state;
+
+    scene_open(s);
+    assert_int_equal(bide_declare(s->b, declared), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 2);
+    scene_init(s);
+    scene_apply(s, shop);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(bide_registry_status(s->b), 0);
+}
+
+/* Successes never look: the next failure of anyone does. */
+static void
+what_was_counted_without_a_registry_is_kept(void **state)
+{
+    const struct bide_outcome ok = bide_ok();
+    struct scene *s = *state;
+    struct bide_stats stats;
+    int i;
+
+    scene_open(s);
+    for (i = 0; i < 5; i++) {
+        scene_run(s, "shop", &ok, 1, NULL);
+        scene_attempts(s, "shop");
+        scene_run(s, "still", &ok, 1, NULL);
+    }
+    stats = scene_stats(s, "shop");
+    assert_int_equal(stats.succeeded, 5);
+    assert_int_equal(stats.aborted, 5);
+    scene_init(s);
+    scene_apply(s, shop);
+    scene_attempts(s, "shop");
+    stats = scene_stats(s, "shop");
+    assert_int_equal(stats.succeeded, 5);
+    assert_int_equal(stats.aborted, 6);
+    assert_int_equal(stats.attempts_failed, 9);
+    assert_int_equal(scene_stats(s, "still").succeeded, 5);
+    assert_int_equal(bide_close(s->b), 0);
+    s->b = NULL;
+    scene_open(s); /* in the live file: another process sees the same */
+    assert_int_equal(scene_stats(s, "shop").aborted, 6);
+    assert_int_equal(scene_stats(s, "still").succeeded, 5);
+}
+
+/* ---- it is damaged ---- */
+
+static void
+write_over(const char *path, off_t from, const void *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, length, from), length);
+    close(fd);
+}
+
+static void
+cut_short(const char *path)
+{
+    assert_int_equal(truncate(path, 100), 0);
+}
+
+static void
+cut_to_a_page(const char *path)
+{
+    assert_int_equal(truncate(path, 4096), 0);
+}
+
+static void
+emptied(const char *path)
+{
+    assert_int_equal(truncate(path, 0), 0);
+}
+
+static void
+zeroed(const char *path)
+{
+    static const char zeros[65536];
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    write_over(path, 0, zeros, st.st_size < 65536 ? (size_t)st.st_size : 65536);
+}
+
+static void
+random_bytes(const char *path)
+{
+    unsigned char bytes[65536];
+    struct stat st;
+    size_t i;
+
+    srandom(3);
+    for (i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (unsigned char)random();
+    }
+    assert_int_equal(stat(path, &st), 0);
+    write_over(path, 0, bytes, st.st_size < 65536 ? (size_t)st.st_size : 65536);
+}
+
+static void
+random_pages(const char *path)
+{
+    unsigned char bytes[4096];
+    struct stat st;
+    off_t at;
+    size_t i;
+
+    srandom(4);
+    assert_int_equal(stat(path, &st), 0);
+    for (at = 8192; at + 4096 <= st.st_size; at += 4096) {
+        for (i = 0; i < sizeof bytes; i++) {
+            bytes[i] = (unsigned char)random();
+        }
+        write_over(path, at, bytes, sizeof bytes);
+    }
+}
+
+static void
+a_directory(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void
+a_pipe(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0644), 0);
+}
+
+static void
+a_link_to_itself(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(path, path), 0);
+}
+
+struct damage {
+    const char *what;
+    void (*does)(const char *path);
+    bool unread; /* who has read the rules has no reason to look there */
+};
+
+static const struct damage damages[] = {
+    {"cut short", cut_short, false},
+    {"cut to a page", cut_to_a_page, false},
+    {"emptied", emptied, false},
+    {"zeroed", zeroed, false},
+    {"random", random_bytes, false},
+    {"random pages", random_pages, true},
+    {"a directory", a_directory, false},
+    {"a pipe", a_pipe, false},
+    {"a link", a_link_to_itself, false},
+};
+
+static char *
+read_all(const char *path, size_t *out_length)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY);
+    char *bytes;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    bytes = malloc((size_t)st.st_size);
+    assert_non_null(bytes);
+    assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
+    close(fd);
+    *out_length = (size_t)st.st_size;
+    return bytes;
+}
+
+static void
+put_back(struct scene *s, const char *path, const char *bytes, size_t length)
+{
+    char between[PATH_MAX];
+    int fd;
+
+    snprintf(between, sizeof between, "%s/between", s->top);
+    fd = open(between, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, length), length);
+    close(fd);
+    scene_remove(path);
+    assert_int_equal(rename(between, path), 0);
+}
+
+static uint32_t
+attempts_when_opened_now(struct scene *s)
+{
+    struct bide *running = s->b;
+    uint32_t attempts;
+
+    scene_open(s);
+    assert_int_equal(bide_declare(s->b, declared), 0);
+    attempts = scene_attempts(s, "shop");
+    assert_int_not_equal(bide_registry_status(s->b), 0);
+    assert_int_equal(bide_close(s->b), 0);
+    s->b = running;
+    return attempts;
+}
+
+static void
+damage_is_seen_survived_and_recovered_from(void **state)
+{
+    struct scene *s = *state;
+    char path[PATH_MAX];
+    char *good;
+    size_t length, i;
+
+    scene_start(s, shop);
+    registry_path(s, path);
+    good = read_all(path, &length);
+    for (i = 0; i < COUNT(damages); i++) {
+        print_message("         %s\n", damages[i].what);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
+        assert_int_equal(bide_registry_status(s->b), 0);
+        damages[i].does(path);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
+        if (!damages[i].unread) {
+            assert_int_not_equal(bide_registry_status(s->b), 0);
+        }
+        assert_int_equal(attempts_when_opened_now(s), 2);
+        put_back(s, path, good, length);
+        scene_set(s, "shop", "attempts", "5");
+        assert_int_equal(scene_attempts(s, "shop"), 5);
+        scene_set(s, "shop", "attempts", "4");
+        put_back(s, path, good, length);
+        scene_remove(s->live);
+    }
+    free(good);
+}
+
+/* ---- the live file ---- */
+
+static void
+live_path(struct scene *s, char path[PATH_MAX])
+{
+    struct admin *a = scene_admin(s);
+
+    snprintf(path, PATH_MAX, "%s", admin_live_path(a));
+    admin_close(a);
+}
+
+static void
+a_live_file_that_is_removed_is_made_anew(void **state)
+{
+    struct scene *s = *state;
+    char path[PATH_MAX];
+    int i;
+
+    scene_start(s, shop);
+    live_path(s, path);
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(scene_attempts(s, "shop"), 4);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(scene_attempts(s, "shop"), 4);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_int_equal(bide_registry_status(s->b), 0);
+        scene_set(s, "shop", "attempts", "6");
+        assert_int_equal(scene_attempts(s, "shop"), 6);
+        scene_set(s, "shop", "attempts", "4");
+    }
+}
+
+static void
+a_live_file_replaced_by_garbage_is_replaced(void **state)
+{
+    struct scene *s = *state;
+    char path[PATH_MAX], garbage[9000];
+    int fd;
+
+    scene_start(s, shop);
+    live_path(s, path);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    memset(garbage, 0xa5, sizeof garbage);
+    assert_int_equal(unlink(path), 0);
+    fd = open(path, O_WRONLY | O_CREAT, 0660);
+    assert_int_equal(write(fd, garbage, sizeof garbage), sizeof garbage);
+    close(fd);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    scene_set(s, "shop", "attempts", "6");
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    assert_int_equal(bide_registry_status(s->b), 0);
+}
+
+/* Whoever may write there can spoil numbers, nothing else. */
+static void
+garbage_written_into_the_live_file_is_survived(void **state)
+{
+    const struct bide_outcome ok = bide_ok();
+    struct scene *s = *state;
+    char path[PATH_MAX];
+    unsigned char garbage[4096];
+    struct admin *a;
+    unsigned n = 0;
+    size_t i;
+    int round;
+
+    scene_start(s, shop);
+    live_path(s, path);
+    srandom(5);
+    for (round = 0; round < 40; round++) {
+        int fd = open(path, O_WRONLY);
+        off_t at = round % 4 == 0   ? 256
+                   : round % 4 == 1 ? 4096 + random() % 524288
+                   : round % 4 == 2 ? 528384 + random() % 2097152
+                                    : 2686976 + random() % 4096;
+
+        for (i = 0; i < sizeof garbage; i++) {
+            garbage[i] = (unsigned char)random();
+        }
+        assert_int_equal(pwrite(fd, garbage, sizeof garbage, at),
+                         sizeof garbage);
+        close(fd);
+        scene_attempts(s, "shop");
+        scene_run(s, "shop", &ok, 1, NULL);
+        scene_stats(s, "shop");
+        bide_registry_status(s->b);
+        scene_set(s, "shop", "attempts", round % 2 ? "4" : "5");
+        assert_int_equal(scene_attempts(s, "shop"), round % 2 ? 4 : 5);
+        a = scene_admin(s);
+        admin_each_sleeper(a, scene_count_one, &n);
+        admin_close(a);
+    }
+}
+
+static void
+without_a_live_directory_calls_go_on(void **state)
+{
+    struct scene *s = *state;
+    char blocked[300];
+    int fd;
+
+    /* What should be a directory is a file. */
+    snprintf(blocked, sizeof blocked, "%s/blocked", s->top);
+    fd = open(blocked, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    assert_int_equal(admin_init(s->dir, blocked), 0);
+    scene_apply(s, shop);
+    scene_open(s);
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_not_equal(bide_registry_status(s->b), 0);
+    scene_set(s, "shop", "attempts", "6");
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    assert_int_equal(scene_stats(s, "shop").attempts_failed, 10);
+    /* It can be made: then it is used, and told what was counted so far. */
+    assert_int_equal(unlink(blocked), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    assert_int_equal(bide_registry_status(s->b), 0);
+    assert_int_equal(scene_stats(s, "shop").attempts_failed, 16);
+}
+
+static void
+a_full_live_filesystem_is_survived(void **state)
+{
+    const struct bide_outcome ok = bide_ok();
+    struct scene *s = *state;
+    char name[32];
+    int i;
+
+    if (geteuid() != 0 || mount("none", s->live, "tmpfs", 0, "size=3m") != 0) {
+        skip();
+    }
+    scene_start(s, shop);
+    for (i = 0; i < 2000; i++) {
+        snprintf(name, sizeof name, "p%d", i);
+        if (scene_run(s, name, &ok, 1, NULL) != BIDE_SUCCEEDED ||
+            scene_attempts(s, i % 2 ? "shop" : name) == 0) {
+            break;
+        }
+    }
+    scene_set(s, "shop", "attempts", "6");
+    assert_int_equal(scene_attempts(s, "shop"), 6);
+    scene_stats(s, "p1999");
+    assert_int_equal(bide_close(s->b), 0);
+    s->b = NULL;
+    umount2(s->live, MNT_DETACH);
+    assert_int_equal(i, 2000);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(calls_go_on_while_the_registry_is_away),
+        SCENE(a_registry_made_anew_is_followed),
+        SCENE(a_registry_that_appears_is_followed),
+        SCENE(what_was_counted_without_a_registry_is_kept),
+        SCENE(damage_is_seen_survived_and_recovered_from),
+        SCENE(a_live_file_that_is_removed_is_made_anew),
+        SCENE(a_live_file_replaced_by_garbage_is_replaced),
+        SCENE(garbage_written_into_the_live_file_is_survived),
+        SCENE(without_a_live_directory_calls_go_on),
+        SCENE(a_full_live_filesystem_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,584 @@
+#include "policies.h"
+
+#include "store/policies/reader.h"
+
+/* ---- a registry to read ---- */
+
+enum { NAMES = 60, ROUNDS = 4 };
+
+static void
+name_of(char out[16], unsigned number)
+{
+    snprintf(out, 16, "p%04u", number);
+}
+
+/* ROUNDS transactions; each stores every name with number % ROUNDS <= round,
+ * under "p0000" the odd ones. */
+static void
+fill_registry(const char *dir)
+{
+    unsigned round, i;
+
+    for (round = 0; round < ROUNDS; round++) {
+        struct writer *w = began(dir);
+
+        for (i = 0; i < NAMES; i++) {
+            if (i % ROUNDS <= round) {
+                char name[16];
+                struct record in;
+
+                name_of(name, i);
+                in = policy(name, 1 + round - i % ROUNDS);
+                assert_int_equal(writer_put(w, &in, i % 2 ? "p0000" : NULL), 0);
+                assert_right(&in, 1 + round - i % ROUNDS);
+            }
+        }
+        assert_int_equal(writer_commit(w), 0);
+        writer_end(w);
+    }
+}
+
+static uint32_t
+newest_of(unsigned number)
+{
+    return ROUNDS - number % ROUNDS;
+}
+
+struct asked {
+    const char *name;
+    uint32_t version;
+    uint64_t time;
+    struct record got;
+};
+
+static int
+ask_policy(void *arg, const struct snapshot *s)
+{
+    struct asked *a = arg;
+
+    return reader_policy(s, a->name, &a->got);
+}
+
+static int
+ask_version(void *arg, const struct snapshot *s)
+{
+    struct asked *a = arg;
+
+    return reader_version(s, a->name, a->version, &a->got);
+}
+
+static int
+ask_in_force(void *arg, const struct snapshot *s)
+{
+    struct asked *a = arg;
+
+    return reader_in_force(s, a->name, a->time, &a->got);
+}
+
+static struct reader *
+opened(const char *dir)
+{
+    struct reader *r;
+
+    assert_int_equal(reader_open(dir, &r), 0);
+    return r;
+}
+
+/* ---- one policy ---- */
+
+static void
+reads_every_version_of_every_policy(void **state)
+{
+    struct scratch *t = *state;
+    struct reader *r;
+    uint64_t txn = 0;
+    unsigned i;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    for (i = 0; i < NAMES; i++) {
+        char name[16];
+        struct asked a = {.name = name};
+
+        name_of(name, i);
+        assert_int_equal(reader_read(r, ask_policy, &a, &txn), 0);
+        assert_right(&a.got, newest_of(i));
+        record_free(&a.got);
+        assert_int_equal(txn, 1 + ROUNDS);
+        for (a.version = 0; a.version <= newest_of(i) + 1; a.version++) {
+            int rc = reader_read(r, ask_version, &a, NULL);
+
+            if (a.version && a.version <= newest_of(i)) {
+                assert_int_equal(rc, 0);
+                assert_right(&a.got, a.version);
+                record_free(&a.got);
+            } else {
+                assert_int_equal(rc, BIDE_ENOVERSION);
+            }
+        }
+    }
+    reader_close(r);
+    reader_close(NULL);
+}
+
+static void
+tells_an_unknown_name_from_no_name(void **state)
+{
+    static const char *const unknown[] = {"p", "p00000", "o", "q", "p0000-"};
+    struct scratch *t = *state;
+    struct asked a = {.version = 1};
+    struct reader *r;
+    size_t i;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
+        a.name = unknown[i];
+        assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENOPOLICY);
+        assert_int_equal(reader_read(r, ask_version, &a, NULL), BIDE_ENOPOLICY);
+    }
+    a.name = "";
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENAME);
+    a.name = "a-name-that-is-longer-than-any-name-has-a-right-to-";
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENAME);
+    reader_close(r);
+}
+
+static void
+a_deleted_policy_gives_its_tombstone(void **state)
+{
+    struct scratch *t = *state;
+    struct asked a = {.name = "pay"};
+    struct writer *w = began(t->dir);
+    struct record in = policy("pay", 1);
+    struct reader *r;
+
+    assert_int_equal(writer_put(w, &in, NULL), 0);
+    in.deleted = true;
+    in.text += strlen(in.text);
+    assert_int_equal(writer_put(w, &in, NULL), 0);
+    assert_int_equal(writer_commit(w), 0);
+    writer_end(w);
+    r = opened(t->dir);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), 0);
+    assert_true(a.got.deleted);
+    assert_int_equal(a.got.version, 2);
+    record_free(&a.got);
+    reader_close(r);
+}
+
+static void
+a_change_for_a_time_gives_way_to_what_it_names(void **state)
+{
+    /* Stored as version 1, 2 ...: holds till, and then which. */
+    static const struct {
+        const char *name;
+        uint64_t until;
+        uint32_t back_to;
+    } stored[] = {
+        {"pay", 0, 0},   {"pay", 1000, 1}, {"pay", 500, 2}, {"new", 1000, 0},
+        {"far", 0, 0},   {"far", 10, 1},   {"far", 20, 2},  {"loop", 10, 1},
+        {"gone", 10, 0}, {"gone", 20, 3},
+    };
+    static const struct {
+        const char *name;
+        uint64_t time;
+        int result; /* a version, or a BIDE_E code */
+    } cases[] = {
+        {"pay", 0, 3},
+        {"pay", 499, 3},
+        {"pay", 500, 2},
+        {"pay", 999, 2},
+        {"pay", 1000, 1},
+        {"pay", UINT64_MAX, 1},
+        {"new", 999, 1},
+        {"new", 1000, BIDE_ENOPOLICY},
+        {"far", 19, 3},
+        {"far", 20, 1},
+        {"loop", 9, 1},
+        {"loop", 10, BIDE_EDAMAGED},
+        {"gone", 20, BIDE_EDAMAGED},
+        {"none", 5, BIDE_ENOPOLICY},
+    };
+    struct scratch *t = *state;
+    struct writer *w = began(t->dir);
+    struct reader *r;
+    size_t i;
+
+    for (i = 0; i < sizeof(stored) / sizeof(*stored); i++) {
+        struct record in = policy(stored[i].name, 1);
+
+        in.until_ns = stored[i].until;
+        in.back_to = stored[i].back_to;
+        assert_int_equal(writer_put(w, &in, NULL), 0);
+    }
+    assert_int_equal(writer_commit(w), 0);
+    writer_end(w);
+    r = opened(t->dir);
+    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct asked a = {.name = cases[i].name, .time = cases[i].time};
+        int rc = reader_read(r, ask_in_force, &a, NULL);
+
+        if (cases[i].result < 0) {
+            assert_int_equal(rc, cases[i].result);
+        } else {
+            assert_int_equal(rc, 0);
+            assert_int_equal(a.got.version, cases[i].result);
+            record_free(&a.got);
+        }
+    }
+    reader_close(r);
+}
+
+static void
+going_back_a_hundred_times_is_enough(void **state)
+{
+    struct scratch *t = *state;
+    struct asked a = {.name = "pay", .time = 5000};
+    struct writer *w = began(t->dir);
+    struct reader *r;
+    uint32_t i;
+
+    for (i = 0; i <= 101; i++) {
+        struct record in = policy("pay", 1);
+
+        in.until_ns = i ? 10 : 0;
+        in.back_to = i;
+        assert_int_equal(writer_put(w, &in, NULL), 0);
+        if (i == 100) {
+            assert_int_equal(writer_commit(w), 0);
+            writer_end(w);
+            r = opened(t->dir);
+            assert_int_equal(reader_read(r, ask_in_force, &a, NULL), 0);
+            assert_int_equal(a.got.version, 1);
+            record_free(&a.got);
+            w = began(t->dir);
+        }
+    }
+    assert_int_equal(writer_commit(w), 0);
+    writer_end(w);
+    assert_int_equal(reader_read(r, ask_in_force, &a, NULL), BIDE_EDAMAGED);
+    reader_close(r);
+}
+
+/* ---- many ---- */
+
+struct seen {
+    unsigned count;
+    uint64_t last;
+    int end_at, result;
+    char names[4000];
+};
+
+static int
+see_name(void *arg, const struct record *r)
+{
+    struct seen *s = arg;
+    char name[16];
+
+    name_of(name, s->count++);
+    assert_string_equal(r->name, name);
+    assert_true(is_right(r));
+    return (int)s->count == s->end_at ? s->result : 0;
+}
+
+static int
+see_falling_version(void *arg, const struct record *r)
+{
+    struct seen *s = arg;
+
+    assert_true(is_right(r));
+    assert_int_equal(r->version, s->last - s->count++);
+    return (int)s->count == s->end_at ? s->result : 0;
+}
+
+static int
+see_falling_sequence(void *arg, const struct record *r)
+{
+    struct seen *s = arg;
+
+    assert_true(is_right(r));
+    assert_true(!s->count || r->sequence == s->last - 1);
+    s->last = r->sequence;
+    s->count++;
+    return (int)s->count == s->end_at ? s->result : 0;
+}
+
+static int
+see_child_name(void *arg, const char *name)
+{
+    struct seen *s = arg;
+
+    s->count++;
+    strcat(strcat(s->names, name), " ");
+    return (int)s->count == s->end_at ? s->result : 0;
+}
+
+static int
+walk_all(void *arg, const struct snapshot *s)
+{
+    struct seen seen = {.last = newest_of(4)};
+    unsigned i;
+
+    (void)arg;
+    assert_int_equal(reader_each_policy(s, see_name, &seen), 0);
+    assert_int_equal(seen.count, NAMES);
+
+    seen = (struct seen){.last = newest_of(4)};
+    assert_int_equal(
+        reader_each_version(s, "p0004", see_falling_version, &seen), 0);
+    assert_int_equal(seen.count, newest_of(4));
+    assert_int_equal(reader_each_version(s, "p004", see_falling_version, &seen),
+                     BIDE_ENOPOLICY);
+
+    seen = (struct seen){0};
+    assert_int_equal(reader_each_change(s, see_falling_sequence, &seen), 0);
+    assert_int_equal(seen.last, 1);
+    assert_int_equal(seen.count, NAMES / ROUNDS * (4 + 3 + 2 + 1));
+
+    seen = (struct seen){0};
+    assert_int_equal(reader_each_child(s, "p0000", see_child_name, &seen), 0);
+    assert_int_equal(seen.count, NAMES / 2);
+    for (i = 1; i < NAMES; i += 2) {
+        char name[16];
+
+        name_of(name, i);
+        assert_non_null(strstr(seen.names, name));
+    }
+    seen = (struct seen){0};
+    assert_int_equal(reader_each_child(s, "p0001", see_child_name, &seen), 0);
+    assert_int_equal(seen.count, 0);
+    return 0;
+}
+
+static void
+walks_in_order_and_all_of_it(void **state)
+{
+    struct scratch *t = *state;
+    struct reader *r;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    assert_int_equal(reader_read(r, walk_all, NULL, NULL), 0);
+    reader_close(r);
+}
+
+/* Results that mean something else to the walk itself. */
+static int
+end_walks(void *arg, const struct snapshot *s)
+{
+    static const int results[] = {1, 2, BIDE_ENOPOLICY, BIDE_EDAMAGED, -99};
+    size_t i;
+
+    (void)arg;
+    for (i = 0; i < sizeof(results) / sizeof(*results); i++) {
+        const struct seen two = {.end_at = 2, .result = results[i]};
+        struct seen seen = two;
+
+        assert_int_equal(reader_each_policy(s, see_name, &seen), results[i]);
+        assert_int_equal(seen.count, 2);
+        seen = two;
+        seen.last = newest_of(4);
+        assert_int_equal(
+            reader_each_version(s, "p0004", see_falling_version, &seen),
+            results[i]);
+        seen = two;
+        assert_int_equal(reader_each_change(s, see_falling_sequence, &seen),
+                         results[i]);
+        seen = two;
+        assert_int_equal(reader_each_child(s, "p0000", see_child_name, &seen),
+                         results[i]);
+        assert_int_equal(seen.count, 2);
+    }
+    return 42;
+}
+
+static void
+a_visit_ends_its_walk_with_its_result(void **state)
+{
+    struct scratch *t = *state;
+    struct reader *r;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    assert_int_equal(reader_read(r, end_walks, NULL, NULL), 42);
+    reader_close(r);
+}
+
+static int
+nothing_there(void *arg, const struct snapshot *s)
+{
+    struct seen seen = {0};
+
+    (void)arg;
+    assert_int_equal(reader_each_policy(s, see_name, &seen), 0);
+    assert_int_equal(reader_each_change(s, see_falling_sequence, &seen), 0);
+    assert_int_equal(reader_each_child(s, "a", see_child_name, &seen), 0);
+    assert_int_equal(reader_each_version(s, "a", see_name, &seen),
+                     BIDE_ENOPOLICY);
+    assert_int_equal(seen.count, 0);
+    return 0;
+}
+
+static void
+an_empty_registry_has_nothing(void **state)
+{
+    struct scratch *t = *state;
+    struct reader *r;
+
+    writer_end(began(t->dir));
+    r = opened(t->dir);
+    assert_int_equal(reader_read(r, nothing_there, NULL, NULL), 0);
+    reader_close(r);
+}
+
+/* ---- a writer in between ---- */
+
+struct disturbed {
+    const char *dir;
+    int left, runs;
+};
+
+/* Two commits end a snapshot. */
+static int
+disturb(void *arg, const struct snapshot *s)
+{
+    struct disturbed *d = arg;
+    int i;
+
+    (void)s;
+    d->runs++;
+    for (i = 0; i < 2 && d->left > 0; i++) {
+        struct writer *w = began(d->dir);
+        struct record in = policy("pay", 1);
+
+        assert_int_equal(writer_put(w, &in, NULL), 0);
+        assert_int_equal(writer_commit(w), 0);
+        writer_end(w);
+    }
+    return --d->left >= 0 ? BIDE_EDAMAGED : 0;
+}
+
+static void
+a_reading_starts_again_until_no_writer_got_in_between(void **state)
+{
+    struct scratch *t = *state;
+    struct disturbed d = {.dir = t->dir, .left = 3};
+    struct reader *r;
+    uint64_t txn = 77;
+
+    writer_end(began(t->dir));
+    r = opened(t->dir);
+    assert_int_equal(reader_read(r, disturb, &d, &txn), 0);
+    assert_int_equal(d.runs, 4);
+    assert_int_equal(txn, 1 + 6);
+    d = (struct disturbed){.dir = t->dir, .left = 1000};
+    assert_int_equal(reader_read(r, disturb, &d, &txn), BIDE_ELOCKED);
+    assert_int_equal(d.runs, 100);
+    assert_int_equal(txn, 1 + 6);
+    reader_close(r);
+}
+
+/* ---- damage that checksums do not see ---- */
+
+/* Makes `change` to the registry with LMDB itself. */
+static void
+tamper(const char *file, const char *db, const char *key, size_t length)
+{
+    MDB_env *env = lmdb_env(file);
+    MDB_val k = {length, (void *)(uintptr_t)key};
+    MDB_dbi dbi, meta;
+    MDB_txn *txn;
+
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, db, 0, &dbi), 0);
+    assert_int_equal(mdb_dbi_open(txn, "meta", 0, &meta), 0);
+    if (key) {
+        assert_int_equal(mdb_del(txn, dbi, &k, NULL), 0);
+    } else {
+        assert_int_equal(mdb_drop(txn, dbi, 1), 0);
+    }
+    lmdb_commit_number(txn, meta);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static int
+each_change_at_all(void *arg, const struct snapshot *s)
+{
+    return reader_each_change(s, see_falling_sequence, arg);
+}
+
+static void
+a_known_policy_that_is_absent_is_damage(void **state)
+{
+    struct scratch *t = *state;
+    struct asked a = {.name = "p0004", .version = 2}, b = {.name = "p0005"};
+    struct seen seen = {0};
+    struct reader *r;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    tamper(t->file, "policies", "p0004", 5);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, ask_version, &a, NULL), 0);
+    record_free(&a.got);
+    tamper(t->file, "versions", "p0005\0\0\0\0\x03", 10); /* the newest */
+    assert_int_equal(reader_read(r, ask_policy, &b, NULL), BIDE_EDAMAGED);
+    tamper(t->file, "versions", "p0004\0\0\0\0\x02", 10); /* in the middle */
+    assert_int_equal(reader_read(r, ask_version, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, each_change_at_all, &seen, NULL),
+                     BIDE_EDAMAGED);
+    tamper(t->file, "policies", NULL, 0);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    tamper(t->file, "versions", NULL, 0);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    tamper(t->file, "meta", "live", 4);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    reader_close(r);
+    assert_int_equal(reader_open(t->dir, &r), BIDE_EDAMAGED);
+}
+
+static void
+an_outdated_tree_is_damage(void **state)
+{
+    struct scratch *t = *state;
+    struct asked a = {.name = "p0004"};
+    struct reader *r;
+    struct writer *w;
+    uint8_t *bytes;
+    size_t length;
+    int slot;
+
+    fill_registry(t->dir);
+    r = opened(t->dir);
+    bytes = slurp(t->file, &length);
+    slot = (ROUNDS + 1) & 1; /* the newer; the other becomes it by + 2 */
+    bytes[(1 - slot) * 4096 + 16 + 128] += 2;
+    spill(t->file, bytes, length);
+    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    assert_non_null(strstr(pages_why(), "transaction"));
+    assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
+    free(bytes);
+    reader_close(r);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH(reads_every_version_of_every_policy),
+        SCRATCH(tells_an_unknown_name_from_no_name),
+        SCRATCH(a_deleted_policy_gives_its_tombstone),
+        SCRATCH(a_change_for_a_time_gives_way_to_what_it_names),
+        SCRATCH(going_back_a_hundred_times_is_enough),
+        SCRATCH(walks_in_order_and_all_of_it),
+        SCRATCH(a_visit_ends_its_walk_with_its_result),
+        SCRATCH(an_empty_registry_has_nothing),
+        SCRATCH(a_reading_starts_again_until_no_writer_got_in_between),
+        SCRATCH(a_known_policy_that_is_absent_is_damage),
+        SCRATCH(an_outdated_tree_is_damage),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

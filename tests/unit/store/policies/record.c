@@ -1,0 +1,273 @@
+#include "policies.h"
+
+#include "store/file/seal.h"
+#include "base/crc32c.h"
+
+/* The record of the example in record.c. */
+static struct record
+example(void)
+{
+    static char who[] = "ops", note[] = "", text[] = "[pay]\n";
+
+    return (struct record){
+        .name = "pay",
+        .version = 3,
+        .sequence = 0x1122,
+        .when_ns = UINT64_C(0x0102030405060708),
+        .who = who,
+        .note = note,
+        .text = text,
+    };
+}
+
+static void
+the_bytes_are_as_drawn(void **state)
+{
+    static const uint8_t head[] = {1,    0,    3,   3,   0,   0,
+                                   0,    0,    6,   0,   0,   0, /* lengths */
+                                   3,    0,    0,   0,   0,   0,
+                                   0,    0, /* versions */
+                                   0x22, 0x11, 0,   0,   0,   0,
+                                   0,    0, /* sequence */
+                                   8,    7,    6,   5,   4,   3,
+                                   2,    1,    0,   0,   0,   0,
+                                   0,    0,    0,   0, /* times */
+                                   'p',  'a',  'y', 'o', 'p', 's',
+                                   '[',  'p',  'a', 'y', ']', '\n'};
+    struct record r = example();
+    uint32_t crc;
+    size_t length;
+    void *bytes;
+
+    (void)state;
+    assert_int_equal(record_write(&r, &bytes, &length), 0);
+    assert_int_equal(length, 60);
+    assert_memory_equal((uint8_t *)bytes + 4, head, sizeof(head));
+    crc = crc32c(0, head, sizeof(head));
+    assert_memory_equal(bytes, &crc, 4);
+    free(bytes);
+}
+
+static void
+the_checksum_is_crc_32c(void **state)
+{
+    static const struct {
+        const char *bytes;
+        uint32_t crc;
+    } cases[] = {{"", 0}, {"a", 0xC1D04330}, {"123456789", 0xE3069283}};
+    uint8_t zeros[32] = {0}, rising[32];
+    char text[100];
+    size_t i, cut;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        assert_int_equal(crc32c(0, cases[i].bytes, strlen(cases[i].bytes)),
+                         cases[i].crc);
+    }
+    for (i = 0; i < sizeof(rising); i++) {
+        rising[i] = (uint8_t)i;
+    }
+    assert_int_equal(crc32c(0, zeros, 32), 0x8A9136AA); /* RFC 3720, B.4 */
+    assert_int_equal(crc32c(0, rising, 32), 0x46DD794E);
+    /* In two parts as in one, wherever it is cut. */
+    memset(text, 'q', sizeof(text));
+    for (cut = 0; cut <= sizeof(text); cut++) {
+        assert_int_equal(
+            crc32c(crc32c(0, text, cut), text + cut, sizeof(text) - cut),
+            crc32c(0, text, sizeof(text)));
+    }
+}
+
+static void
+what_was_written_is_read(void **state)
+{
+    uint32_t version;
+
+    (void)state;
+    for (version = 1; version < 200; version++) {
+        struct record in = policy("some-name", version), out;
+        size_t length;
+        void *bytes;
+
+        in.sequence = version * 3;
+        in.until_ns = version * 5;
+        in.back_to = version - 1;
+        assert_int_equal(record_write(&in, &bytes, &length), 0);
+        assert_int_equal(record_read(bytes, length, "some-name", &out), 0);
+        assert_right(&out, version);
+        assert_int_equal(out.sequence, in.sequence);
+        assert_int_equal(out.until_ns, in.until_ns);
+        assert_int_equal(out.back_to, in.back_to);
+        record_free(&out);
+        assert_int_equal(record_read(bytes, length, "some-nam", &out),
+                         BIDE_EDAMAGED);
+        free(bytes);
+    }
+}
+
+static void
+no_flipped_bit_and_no_other_length_is_believed(void **state)
+{
+    struct record r = example(), out = {.version = 99};
+    uint8_t *bytes, more[64];
+    size_t length, i;
+    void *made;
+
+    (void)state;
+    assert_int_equal(record_write(&r, &made, &length), 0);
+    bytes = made;
+    for (i = 0; i < length * 8; i++) {
+        bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+        assert_int_equal(record_read(bytes, length, NULL, &out), BIDE_EDAMAGED);
+        bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+    }
+    for (i = 0; i < length; i++) {
+        assert_int_equal(record_read(bytes, i, NULL, &out), BIDE_EDAMAGED);
+    }
+    memcpy(more, bytes, length);
+    more[length] = 0;
+    assert_int_equal(record_read(more, length + 1, NULL, &out), BIDE_EDAMAGED);
+    assert_int_equal(out.version, 99); /* untouched */
+    free(made);
+}
+
+/* With a checksum that holds: what no writer of ours makes. */
+static void
+a_checksum_alone_is_not_enough(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } cases[] = {
+        {4, 0},  {4, 2},  /* format */
+        {5, 2},  {5, 1},  /* deleted: 2; with a text */
+        {6, 0},  {6, 4},  /* name_length */
+        {7, 4},  {7, 2},  /* who_length */
+        {8, 1},           /* note_length */
+        {10, 1},          /* zero */
+        {12, 5}, {12, 7}, /* text_length */
+        {15, 1},          /* of 16 MiB */
+        {16, 0},          /* version 0 */
+        {49, 0},          /* a NUL within the name */
+    };
+    struct record r = example(), out;
+    size_t length, i;
+    void *made;
+
+    (void)state;
+    assert_int_equal(record_write(&r, &made, &length), 0);
+    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        uint8_t *bytes = malloc(length);
+        uint32_t crc;
+
+        memcpy(bytes, made, length);
+        bytes[cases[i].at] = cases[i].value;
+        crc = crc32c(0, bytes + 4, length - 4);
+        memcpy(bytes, &crc, 4);
+        assert_int_equal(record_read(bytes, length, NULL, &out), BIDE_EDAMAGED);
+        free(bytes);
+    }
+    free(made);
+}
+
+static void
+refuses_to_write_what_it_would_not_read(void **state)
+{
+    char who[RECORD_WHO_MAX + 2], one[] = "x";
+    struct record r;
+    size_t length = 3;
+    void *bytes = one;
+
+    (void)state;
+    memset(who, 'w', sizeof(who) - 1);
+    who[RECORD_WHO_MAX + 1] = '\0';
+    r = example();
+    r.who = who;
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    r = example();
+    r.version = 0;
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    r = example();
+    r.name[0] = '\0';
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    memset(r.name, 'n', sizeof(r.name)); /* without an end */
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    r = example();
+    r.deleted = true;
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    r = example();
+    r.note = NULL;
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    assert_ptr_equal(bytes, one);
+    assert_int_equal(length, 3);
+    r = example();
+    who[RECORD_WHO_MAX] = '\0';
+    r.who = who;
+    assert_int_equal(record_write(&r, &bytes, &length), 0);
+    free(bytes);
+}
+
+static void
+keys_sort_as_their_numbers_do(void **state)
+{
+    static const uint32_t versions[] = {1, 2, 255, 256, 65536, UINT32_MAX};
+    uint8_t a[RECORD_KEY_MAX], b[RECORD_KEY_MAX];
+    size_t i, length;
+
+    (void)state;
+    for (i = 0; i + 1 < sizeof(versions) / sizeof(*versions); i++) {
+        length = record_version_key("pay", versions[i], a);
+        assert_int_equal(length, 8);
+        record_version_key("pay", versions[i + 1], b);
+        assert_true(memcmp(a, b, length) < 0);
+        assert_int_equal(record_key_version("pay", a, length), versions[i]);
+        assert_int_equal(record_key_version("pa", a, length), 0);
+        assert_int_equal(record_key_version("pay", a, length - 1), 0);
+        length = record_sequence_key(versions[i], a);
+        record_sequence_key(versions[i + 1], b);
+        assert_true(memcmp(a, b, length) < 0);
+        assert_int_equal(record_key_sequence(a, length), versions[i]);
+    }
+}
+
+static void
+a_sealed_value_belongs_to_its_key(void **state)
+{
+    uint8_t sealed[16];
+    size_t length = seal_write("key", 3, "value", 5, sealed), got;
+    const uint8_t *value;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(length, 9);
+    value = seal_read("key", 3, sealed, length, &got);
+    assert_non_null(value);
+    assert_int_equal(got, 5);
+    assert_memory_equal(value, "value", 5);
+    assert_null(seal_read("kex", 3, sealed, length, &got));
+    for (i = 0; i < length; i++) {
+        assert_null(seal_read("key", 3, sealed, i, &got));
+    }
+    for (i = 0; i < length * 8; i++) {
+        sealed[i / 8] ^= (uint8_t)(1u << i % 8);
+        assert_null(seal_read("key", 3, sealed, length, &got));
+        sealed[i / 8] ^= (uint8_t)(1u << i % 8);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_bytes_are_as_drawn),
+        cmocka_unit_test(the_checksum_is_crc_32c),
+        cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(no_flipped_bit_and_no_other_length_is_believed),
+        cmocka_unit_test(a_checksum_alone_is_not_enough),
+        cmocka_unit_test(refuses_to_write_what_it_would_not_read),
+        cmocka_unit_test(keys_sort_as_their_numbers_do),
+        cmocka_unit_test(a_sealed_value_belongs_to_its_key),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

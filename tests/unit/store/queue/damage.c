@@ -1,0 +1,339 @@
+/* Damaged records are set aside and the rest goes on; a damaged file is an
+ * error.  Nothing crashes. */
+#include "queue.h"
+
+static const char dear[] = "dear customer number %d, this is a letter";
+
+/* ---- the file as bytes ---- */
+
+static uint8_t *
+file_read(struct queue *q, size_t *out_length)
+{
+    uint8_t *bytes;
+    long length;
+    FILE *f;
+
+    queue_fold(q);
+    f = fopen(q->scratch->file, "r");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    length = ftell(f);
+    rewind(f);
+    bytes = malloc((size_t)length);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, (size_t)length, f), length);
+    fclose(f);
+    *out_length = (size_t)length;
+    return bytes;
+}
+
+static void
+file_write(struct queue *q, const uint8_t *bytes, size_t length)
+{
+    int fd = open(q->scratch->file, O_WRONLY | O_TRUNC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, length), length);
+    close(fd);
+}
+
+/* Flips a bit `ahead` bytes after each place that holds these bytes. */
+static void
+spoil(struct queue *q, const void *pattern, size_t size, size_t ahead)
+{
+    size_t length;
+    uint8_t *bytes = file_read(q, &length), *at = bytes;
+    int found = 0;
+
+    while ((at = memmem(at, length - (size_t)(at - bytes), pattern, size))) {
+        at[ahead] ^= 1;
+        at += size;
+        found++;
+    }
+    assert_true(found > 0);
+    file_write(q, bytes, length);
+    free(bytes);
+}
+
+static void
+put_letters(struct queue *q, int count)
+{
+    char text[100], key[20];
+    uint64_t id;
+    int i;
+
+    for (i = 1; i <= count; i++) {
+        snprintf(text, sizeof(text), dear, i);
+        snprintf(key, sizeof(key), "key %d", i);
+        assert_int_equal(queue_try_put(q, text, key, 0, &id), 0);
+        assert_int_equal(id, i);
+    }
+}
+
+static int
+keep_damaged(void *arg, const struct deferred_item *item)
+{
+    if (item->length == SIZE_MAX) {
+        ((uint64_t *)arg)[0]++;
+        ((uint64_t *)arg)[1] = item->id;
+    }
+    return 0;
+}
+
+static void
+the_others_are_taken(struct queue *q, int count)
+{
+    int i;
+
+    assert_int_equal(queue_take(q, TAKEN), count);
+    for (i = 0; i < count; i++) {
+        assert_true(q->taken[i].id != 2);
+        assert_int_equal(deferred_ack(q->d, q->taken[i].id, q->taken[i].lease),
+                         0);
+    }
+    queue_free(q, count);
+}
+
+/* ---- records ---- */
+
+static void
+spoiled_bytes_are_set_aside(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_item item;
+
+    put_letters(q, 5);
+    spoil(q, "number 2,", 9, 3);
+    queue_reopen(q);
+    the_others_are_taken(q, 4);
+    assert_int_equal(queue_counts(q).dead, 1);
+    assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
+    assert_int_equal(queue_counts(q).dropped, 1);
+    assert_int_equal(queue_counts(q).bytes, 0);
+}
+
+static void
+long_spoiled_bytes_are_set_aside(void **state)
+{
+    static char bytes[3 * 4096];
+    struct queue *q = *state;
+    struct bide_work work = {.bytes = bytes, .length = sizeof(bytes)};
+    uint64_t id;
+
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes + 9000, "needle", 6);
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    queue_put(q, "next");
+    spoil(q, "needle", 6, 0);
+    queue_reopen(q);
+    assert_string_equal(queue_take_text(q), "next");
+    assert_int_equal(queue_counts(q).dead, 1);
+    assert_int_equal(deferred_drop(q->d, id, NULL), 0);
+}
+
+static int
+keep_event(void *arg, const struct deferred_event *event)
+{
+    *(struct deferred_event *)arg = *event;
+    return 0;
+}
+
+static void
+a_spoiled_head_is_set_aside_and_listed(void **state)
+{
+    struct deferred_event event = {.id = 0};
+    struct queue *q = *state;
+    uint64_t seen[2] = {0}, again;
+    struct deferred_item item;
+
+    put_letters(q, 5);
+    spoil(q, "mailtext/plainkey 2", 19, 7);
+    queue_reopen(q);
+    the_others_are_taken(q, 4);
+    assert_int_equal(deferred_each(q->d, NULL, keep_damaged, seen), 0);
+    assert_int_equal(seen[0], 1);
+    assert_int_equal(seen[1], 2);
+    assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
+    assert_int_equal(deferred_requeue(q->d, 2, NULL), BIDE_EDAMAGED);
+    assert_int_equal(deferred_ack(q->d, 2, 1), BIDE_EDAMAGED);
+    assert_int_equal(queue_counts(q).dead, 1);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
+    assert_int_equal(deferred_drop(q->d, 2, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_events(q->d, keep_event, &event, &again), 0);
+    assert_int_equal(event.id, 2);
+    assert_string_equal(event.policy, "mail");
+    assert_int_equal(queue_counts(q).dead, 0);
+    assert_int_equal(queue_counts(q).dropped, 1);
+    assert_int_equal(queue_counts(q).bytes, 0);
+    /* Its key is free again. */
+    assert_int_equal(queue_try_put(q, "x", "key 2", 0, &again), 0);
+    assert_true(again > 5);
+}
+
+/* What can be made from the heads is made anew. */
+static void
+a_spoiled_index_is_made_anew(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size, ahead;
+    } rows[] = {
+        {"imail\0\0", 7, 15},  /* a due time */
+        {"imail\0\0", 7, 23},  /* an id */
+        {"cmail", 5, 6},       /* counts */
+        {"kmail\0key", 9, 12}, /* a key */
+    };
+    struct queue *q = *state;
+    uint64_t id;
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct deferred_counts c;
+
+        q->rules.max = 0;
+        id = queue_put(q, "one");
+        assert_int_equal(queue_try_put(q, "two", "key", 0, &id), 0);
+        spoil(q, rows[i].bytes, rows[i].size, rows[i].ahead);
+        queue_reopen(q);
+        assert_int_equal(queue_take(q, 5), 2);
+        assert_int_equal(deferred_ack(q->d, q->taken[0].id, q->taken[0].lease),
+                         0);
+        assert_int_equal(deferred_ack(q->d, q->taken[1].id, q->taken[1].lease),
+                         0);
+        queue_free(q, 2);
+        c = queue_counts(q);
+        assert_int_equal(c.waiting + c.leased + c.dead + c.bytes, 0);
+        assert_true(queue_put(q, "x") > id);
+        assert_string_equal(queue_take_text(q), "x");
+        assert_int_equal(queue_ack(q), 0);
+    }
+}
+
+static void
+a_lease_survives_that_the_meta_is_spoiled(void **state)
+{
+    struct queue *q = *state;
+    uint64_t next = 3; /* after two were put: id 3 comes next */
+    uint8_t meta[24] = {DEFERRED_FORMAT};
+
+    queue_put(q, "one");
+    queue_put(q, "two");
+    assert_string_equal(queue_take_text(q), "one");
+    memcpy(meta + 8, &q->now.boot, 8);
+    memcpy(meta + 16, &next, 8);
+    spoil(q, meta, sizeof(meta), 1);
+    queue_reopen(q);
+    assert_string_equal(queue_take_text(q), "two");
+    assert_string_equal(queue_take_text(q), "");
+    assert_true(queue_put(q, "three") > 2);
+    assert_int_equal(queue_counts(q).leased, 2);
+}
+
+/* ---- the file ---- */
+
+static void
+a_cut_off_file_is_damaged_and_says_so(void **state)
+{
+    struct queue *q = *state;
+    size_t length;
+    uint8_t *bytes;
+    uint64_t id = 7;
+
+    put_letters(q, 50);
+    bytes = file_read(q, &length);
+    file_write(q, bytes, 10000);
+    assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_EDAMAGED);
+    assert_int_equal(id, 7);
+    assert_true(strstr(deferred_why(), "deferred.mdb") != NULL);
+    file_write(q, bytes, 0);
+    assert_int_equal(queue_take(q, 1), BIDE_EDAMAGED);
+    file_write(q, bytes, length);
+    assert_int_equal(queue_take(q, TAKEN), TAKEN);
+    queue_free(q, TAKEN);
+    free(bytes);
+}
+
+static void
+garbage_in_checked_makes_another_check(void **state)
+{
+    static const char garbage[100] = "dchk and so on";
+    struct queue *q = *state;
+    char path[400];
+    int fd, i;
+
+    snprintf(path, sizeof(path), "%s/deferred.checked", q->scratch->dir);
+    for (i = 0; i < 3; i++) {
+        queue_put(q, "x");
+        deferred_close(q->d);
+        fd = open(path, O_WRONLY | O_TRUNC);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, garbage, 30 * (size_t)i), 30 * i);
+        close(fd);
+        queue_open(q);
+        assert_string_equal(queue_take_text(q), "x");
+    }
+    assert_int_equal(unlink(path), 0);
+    queue_put(q, "x");
+}
+
+/* One bit anywhere: an answer, and never more than there was. */
+static void
+any_flipped_bit_is_survived(void **state)
+{
+    struct queue *q = *state;
+    uint64_t seed = 3, seen[2];
+    size_t length;
+    uint8_t *bytes;
+    int i, k, n;
+
+    q->rules.max = 0;
+    put_letters(q, 60);
+    assert_int_equal(queue_take(q, 5), 5);
+    queue_free(q, 5);
+    bytes = file_read(q, &length);
+    for (i = 0; i < 150; i++) {
+        size_t at = (size_t)below(&seed, length);
+        uint8_t bit = (uint8_t)(1 << below(&seed, 8));
+
+        bytes[at] ^= bit;
+        deferred_close(q->d);
+        file_write(q, bytes, length);
+        bytes[at] ^= bit;
+        q->d = NULL;
+        if (deferred_open(q->scratch->dir, &q->d)) {
+            continue; /* which can free a NULL */
+        }
+        deferred_set_clock(q->d, queue_now, q);
+        n = queue_take(q, TAKEN);
+        assert_true(n >= 0 || n == BIDE_EDAMAGED);
+        for (k = 0; k < n; k++) {
+            deferred_ack(q->d, q->taken[k].id, q->taken[k].lease);
+        }
+        queue_free(q, n);
+        assert_in_range(-deferred_each(q->d, NULL, keep_damaged, seen), 0, 16);
+        if (n >= 0) {
+            struct deferred_counts c = queue_counts(q);
+
+            assert_true(c.waiting + c.leased + c.dead <= 60);
+        }
+    }
+    free(bytes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        QUEUE(spoiled_bytes_are_set_aside),
+        QUEUE(long_spoiled_bytes_are_set_aside),
+        QUEUE(a_spoiled_head_is_set_aside_and_listed),
+        QUEUE(a_spoiled_index_is_made_anew),
+        QUEUE(a_lease_survives_that_the_meta_is_spoiled),
+        QUEUE(a_cut_off_file_is_damaged_and_says_so),
+        QUEUE(garbage_in_checked_makes_another_check),
+        QUEUE(any_flipped_bit_is_survived),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

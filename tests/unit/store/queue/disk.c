@@ -1,0 +1,479 @@
+/* The disk fails once, and power fails later: what was promised meanwhile is
+ * there.  Linux takes what it could not write for written and says so once, to
+ * each open file that asks; here, what was written since the last wait is not
+ * on the disk then. */
+#include "queue.h"
+#include "unit/store/policies/seen.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+enum { FILES = 2, MDB = 0, JOURNAL = 1, DISK = 8 << 20, LARGE = 200000 };
+static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    uint64_t inode;
+    uint8_t cache[DISK], disk[DISK]; /* as Linux has it; as it is there */
+    bool dirty[DISK];
+    size_t length;
+} files[FILES];
+
+/* What fails. */
+static bool (*_Atomic sync_fails)(int file);
+static _Atomic bool write_fails_once; /* to the journal's beginning */
+static _Atomic bool pages_fail;       /* to deferred.mdb, but for its metas */
+static _Atomic unsigned opens,
+    opens_fail; /* of deferred.mdb, by LMDB; a bit each */
+static _Thread_local int my_syncs, me; /* me: 0, or the number of a thread */
+
+static int
+file_of(int fd)
+{
+    struct stat st;
+    int i;
+
+    for (i = 0; !fstat(fd, &st) && i < FILES; i++) {
+        if (files[i].inode == st.st_ino) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+SEEN ssize_t
+pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    int file = file_of(fd);
+
+    if ((file == JOURNAL && write_fails_once && offset == JOURNAL_START) ||
+        (file == MDB && pages_fail && size >= 4096)) {
+        write_fails_once = false;
+        errno = EIO;
+        return -1;
+    }
+    if (file >= 0) {
+        size_t at = (size_t)offset;
+
+        assert_true(at + size <= DISK);
+        pthread_mutex_lock(&mutex);
+        memcpy(files[file].cache + at, bytes, size);
+        memset(files[file].dirty + at, true, size);
+        if (at + size > files[file].length) {
+            files[file].length = at + size;
+        }
+        pthread_mutex_unlock(&mutex);
+    }
+    return syscall(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+/* LMDB writes pages that lie together so, after a seek. */
+SEEN ssize_t
+writev(int fd, const struct iovec *parts, int count)
+{
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    ssize_t sum = 0;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        ssize_t n = pwrite(fd, parts[i].iov_base, parts[i].iov_len, at + sum);
+
+        if (n < 0) {
+            return n;
+        }
+        sum += n;
+    }
+    return sum;
+}
+
+static void
+write_back(int file, bool well)
+{
+    size_t i;
+
+    pthread_mutex_lock(&mutex);
+    for (i = 0; i < files[file].length; i++) {
+        if (files[file].dirty[i] && well) {
+            files[file].disk[i] = files[file].cache[i];
+        }
+        files[file].dirty[i] = false;
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+SEEN int
+fdatasync(int fd)
+{
+    int file = file_of(fd);
+    bool fails = file >= 0 && sync_fails && sync_fails(file);
+
+    if (file >= 0) {
+        write_back(file, !fails);
+    }
+    errno = fails ? EIO : errno;
+    return fails ? -1 : 0;
+}
+
+static int
+open_any(const char *path, int flags, mode_t mode)
+{
+    if (opens_fail && (flags & O_ACCMODE) == O_RDWR &&
+        strstr(path, "deferred.mdb") && opens_fail >> opens++ & 1) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+#define OPEN(name)                                         \
+    SEEN int name(const char *path, int flags, ...)        \
+    {                                                      \
+        va_list more;                                      \
+        mode_t mode;                                       \
+                                                           \
+        va_start(more, flags);                             \
+        mode = flags & O_CREAT ? va_arg(more, mode_t) : 0; \
+        va_end(more);                                      \
+        return open_any(path, flags, mode);                \
+    }
+OPEN(open)
+OPEN(open64)
+
+/* ---- power ---- */
+
+static void
+path_of(const char *dir, int file, char path[400])
+{
+    snprintf(path, 400, "%s/%s", dir, names[file]);
+}
+
+/* The journal is in use, and empty. */
+static void
+begin(struct queue *q)
+{
+    char path[400];
+    struct stat st;
+    uint8_t *bytes;
+    int i;
+
+    queue_put(q, "the first");
+    assert_string_equal(queue_take_text(q), "the first");
+    assert_int_equal(queue_ack(q), 0);
+    queue_fold(q);
+    assert_true(q->d->journal.usable);
+    for (i = 0; i < FILES; i++) {
+        path_of(q->scratch->dir, i, path);
+        bytes = slurp(path, &files[i].length);
+        memcpy(files[i].cache, bytes, files[i].length);
+        memcpy(files[i].disk, bytes, files[i].length);
+        memset(files[i].dirty, false, sizeof(files[i].dirty));
+        free(bytes);
+        assert_int_equal(stat(path, &st), 0);
+        files[i].inode = st.st_ino;
+    }
+}
+
+/* What is there afterwards, by its first letter; nothing twice. */
+static const char *
+lose_power(struct queue *q)
+{
+    static char seen[100];
+    struct queue after = *q;
+    size_t count = 0;
+    void *scratch;
+    char path[400];
+    int i;
+
+    sync_fails = NULL;
+    assert_int_equal(scratch_setup(&scratch), 0);
+    after.scratch = scratch;
+    for (i = 0; i < FILES; i++) {
+        path_of(after.scratch->dir, i, path);
+        files[i].inode = 0;
+        spill(path, files[i].disk, files[i].length);
+    }
+    after.now.boot++;
+    queue_open(&after);
+    memset(seen, 0, sizeof(seen));
+    while (queue_take(&after, 1) == 1) {
+        char letter = *(char *)after.taken[0].bytes;
+
+        assert_true(count < sizeof(seen) - 1);
+        assert_null(strchr(seen, letter));
+        seen[count++] = letter;
+        queue_free(&after, 1);
+        assert_int_equal(queue_ack(&after), 0);
+    }
+    deferred_close(after.d);
+    scratch_teardown(&scratch);
+    return seen;
+}
+
+static bool
+is_there(const char *seen, char letter)
+{
+    return strchr(seen, letter) != NULL;
+}
+
+/* ---- a disk that fails once ---- */
+
+/* Another one must see it as well, and not write over it. */
+static void
+a_write_to_the_beginning_may_fail(void **state)
+{
+    struct queue *q = *state, other = *q;
+
+    begin(q);
+    queue_open(&other);
+    assert_int_equal(queue_counts(&other).waiting, 0);
+    write_fails_once = true;
+    queue_put(q, "a");
+    assert_false(write_fails_once);
+    assert_int_equal(queue_counts(&other).waiting, 1);
+    queue_put(&other, "b");
+    assert_int_equal(queue_counts(q).waiting, 2);
+    deferred_close(other.d);
+    assert_string_equal(lose_power(q), "ab");
+}
+
+static bool
+first_of_the_file(int file)
+{
+    return file == MDB && !my_syncs++;
+}
+
+static bool
+all_of_the_file(int file)
+{
+    return file == MDB;
+}
+
+/* What is in the journal may not be in deferred.mdb then. */
+static void
+the_journal_is_not_written_over_too_soon(void **state)
+{
+    struct queue *q = *state;
+    const char *seen;
+    uint64_t id;
+    int rc;
+
+    begin(q);
+    queue_put(q, "a");
+    queue_put(q, "b");
+    queue_fold(q);
+    my_syncs = 0;
+    sync_fails = first_of_the_file;
+    rc = queue_try_put(q, "c", NULL, 0, &id);
+    assert_true(my_syncs > 0);
+    queue_put(q, "d");
+    seen = lose_power(q);
+    assert_true(is_there(seen, 'a') && is_there(seen, 'b'));
+    assert_true(rc || is_there(seen, 'c'));
+    assert_true(is_there(seen, 'd'));
+}
+
+/* Nobody tells those who come later. */
+static void
+who_was_told_may_be_gone(void **state)
+{
+    struct queue *q = *state;
+    const char *seen;
+    uint64_t id;
+
+    begin(q);
+    queue_put(q, "a");
+    queue_put(q, "b");
+    queue_fold(q);
+    my_syncs = 0;
+    sync_fails = all_of_the_file;
+    assert_int_equal(queue_try_put(q, "c", NULL, 0, &id), BIDE_ESYS);
+    sync_fails = NULL;
+    queue_reopen(q);
+    queue_put(q, "d");
+    seen = lose_power(q);
+    assert_true(is_there(seen, 'a') && is_there(seen, 'b'));
+    assert_true(is_there(seen, 'd'));
+}
+
+static int
+put_large(struct queue *q, char letter)
+{
+    char *bytes = malloc(LARGE);
+    struct bide_work work = {.bytes = bytes, .length = LARGE};
+    uint64_t id;
+    int rc;
+
+    assert_non_null(bytes);
+    memset(bytes, letter, LARGE);
+    rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
+    free(bytes);
+    return rc;
+}
+
+/* The first makes the pages safe, the second what makes them count. */
+static bool
+second_of_the_file(int file)
+{
+    return file == MDB && ++my_syncs == 2;
+}
+
+/* Else the two pages that make commits count would not fit each other. */
+static void
+a_commit_that_is_not_there_is_mended(void **state)
+{
+    struct queue *q = *state;
+
+    begin(q);
+    my_syncs = 0;
+    sync_fails = second_of_the_file;
+    assert_int_equal(put_large(q, 'a'), BIDE_ESYS);
+    assert_int_equal(put_large(q, 'b'), 0);
+    assert_true(is_there(lose_power(q), 'b'));
+}
+
+/* ---- several threads ---- */
+
+struct putter {
+    pthread_t thread;
+    struct queue *q;
+    int number, rc;
+    bool large;
+};
+
+static void *
+put_one(void *arg)
+{
+    struct putter *p = arg;
+    char text[2] = {(char)('0' + p->number), 0};
+    uint64_t id;
+
+    me = p->number;
+    my_syncs = 0;
+    p->rc = p->large ? put_large(p->q, *text)
+                     : queue_try_put(p->q, text, NULL, 0, &id);
+    return NULL;
+}
+
+static void
+start(struct putter *p, struct queue *q, int number, bool large)
+{
+    *p = (struct putter){.q = q, .number = number, .large = large};
+    assert_int_equal(pthread_create(&p->thread, NULL, put_one, p), 0);
+}
+
+static struct deferred *watched;
+static _Atomic int waits; /* 1: the first thread; 2: it was told */
+
+static void
+nap(void)
+{
+    const struct timespec moment = {0, 20000000};
+
+    nanosleep(&moment, NULL);
+}
+
+static unsigned
+count_syncing(void)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&watched->mutex);
+    count = watched->syncing;
+    pthread_mutex_unlock(&watched->mutex);
+    return count;
+}
+
+/* The wait of the first fails with what the second has written; who asks then
+ * is told nothing. */
+static bool
+both_wait(int file)
+{
+    if (file != MDB || !me || ++my_syncs != 2) {
+        return false;
+    }
+    if (me == 1) {
+        atomic_store(&waits, 1);
+        while (count_syncing() < 2) {
+            nap();
+        }
+        nap();
+        write_back(MDB, false);
+        atomic_store(&waits, 2);
+        return true;
+    }
+    while (atomic_load(&waits) < 2) {
+        nap();
+    }
+    return false;
+}
+
+static void
+all_who_wait_are_told(void **state)
+{
+    struct queue *q = *state;
+    struct putter one, two;
+    const char *seen;
+
+    begin(q);
+    watched = q->d;
+    atomic_store(&waits, 0);
+    sync_fails = both_wait;
+    start(&one, q, 1, true);
+    while (!atomic_load(&waits)) {
+        nap();
+    }
+    start(&two, q, 2, true);
+    pthread_join(one.thread, NULL);
+    pthread_join(two.thread, NULL);
+    seen = lose_power(q);
+    assert_int_equal(one.rc, BIDE_ESYS);
+    assert_true(two.rc || is_there(seen, '2'));
+}
+
+/* Done together: one in the journal; then LMDB fails, and can not be opened. */
+static void
+without_lmdb_the_journal_is_waited_for(void **state)
+{
+    struct queue *q = *state;
+    struct putter one, two;
+    int fd = open(q->scratch->file, O_RDONLY | O_CLOEXEC);
+    const char *seen;
+
+    begin(q);
+    queue_put(q, "a");
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    start(&one, q, 1, false);
+    nap();
+    start(&two, q, 2, true);
+    nap();
+    pages_fail = true;
+    opens = 0;
+    opens_fail = ~2u; /* for the first it can */
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    close(fd);
+    pthread_join(one.thread, NULL);
+    pthread_join(two.thread, NULL);
+    pages_fail = false;
+    opens_fail = 0;
+    assert_true(two.rc < 0);
+    seen = lose_power(q);
+    assert_true(is_there(seen, 'a'));
+    assert_true(one.rc || is_there(seen, '1'));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        QUEUE(a_write_to_the_beginning_may_fail),
+        QUEUE(the_journal_is_not_written_over_too_soon),
+        QUEUE(who_was_told_may_be_gone),
+        QUEUE(a_commit_that_is_not_there_is_mended),
+        QUEUE(all_who_wait_are_told),
+        QUEUE(without_lmdb_the_journal_is_waited_for),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

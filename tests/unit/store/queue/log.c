@@ -1,0 +1,268 @@
+/* What is changed by hand: who did it and why is on record, and every piece is
+ * accounted for. */
+#include "queue.h"
+
+#include <lmdb.h>
+
+static const struct deferred_by anna = {"anna", "buyer called"};
+static const struct deferred_by nobody = {NULL, NULL};
+
+struct log {
+    struct deferred_event events[8];
+    size_t count;
+    uint64_t all, last, damaged;
+};
+
+static int
+note(void *arg, const struct deferred_event *event)
+{
+    struct log *l = arg;
+
+    if (l->count < sizeof(l->events) / sizeof(*l->events)) {
+        l->events[l->count++] = *event;
+    }
+    l->all++;
+    l->last = event->id;
+    return 0;
+}
+
+static struct log
+read_log(struct queue *q)
+{
+    struct log l = {.count = 0};
+
+    assert_int_equal(deferred_events(q->d, note, &l, &l.damaged), 0);
+    return l;
+}
+
+static void
+what_is_dropped_or_sent_back_is_on_record(void **state)
+{
+    struct queue *q = *state;
+    uint64_t first = queue_put(q, "x"), second = queue_put(q, "y");
+    struct log l;
+
+    assert_int_equal(read_log(q).count, 0);
+    assert_string_equal(queue_take_text(q), "x");
+    queue_pass(q, SECOND);
+    assert_int_equal(deferred_drop(q->d, first, &anna), 0);
+    assert_int_equal(queue_ack(q), BIDE_ENOWORK);
+    assert_int_equal(deferred_requeue(q->d, second, &nobody), 0);
+    assert_int_equal(deferred_requeue(q->d, second, NULL), 0);
+    queue_reopen(q);
+    l = read_log(q);
+    assert_int_equal(l.count, 3);
+    assert_int_equal(l.damaged, 0);
+    assert_int_equal(l.events[0].when_ns, q->now.realtime_ns);
+    assert_int_equal(l.events[0].id, first);
+    assert_int_equal(l.events[0].did, DEFERRED_DROPPED);
+    assert_int_equal(l.events[0].attempts, 1);
+    assert_string_equal(l.events[0].policy, "mail");
+    assert_string_equal(l.events[0].who, "anna");
+    assert_string_equal(l.events[0].note, "buyer called");
+    assert_int_equal(l.events[1].id, second);
+    assert_int_equal(l.events[1].did, DEFERRED_REQUEUED);
+    assert_string_equal(l.events[1].who, "");
+    assert_string_equal(l.events[2].note, "");
+}
+
+static void
+what_does_not_happen_is_not_on_record(void **state)
+{
+    struct queue *q = *state;
+
+    assert_int_equal(deferred_drop(q->d, 5, &anna), BIDE_ENOWORK);
+    assert_int_equal(deferred_requeue(q->d, 5, &anna), BIDE_ENOWORK);
+    assert_int_equal(read_log(q).count, 0);
+}
+
+static void
+long_words_are_cut_between_characters(void **state)
+{
+    char who[200], why[2 * DEFERRED_NOTE_MAX];
+    const struct deferred_by by = {who, why};
+    struct queue *q = *state;
+    struct log l;
+    size_t i;
+
+    memset(who, 'w', sizeof(who));
+    who[sizeof(who) - 1] = '\0';
+    why[0] = 'x';
+    for (i = 1; i + 2 < sizeof(why); i += 2) {
+        memcpy(why + i, "\xc3\xa4", 2);
+    }
+    why[i] = '\0';
+    assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &by), 0);
+    l = read_log(q);
+    assert_int_equal(strlen(l.events[0].who), DEFERRED_WHO_MAX);
+    assert_int_equal(strlen(l.events[0].note), DEFERRED_NOTE_MAX - 1);
+    assert_memory_equal(l.events[0].note, why, DEFERRED_NOTE_MAX - 1);
+}
+
+static void
+many_are_changed_at_once_and_the_gone_are_passed_over(void **state)
+{
+    struct queue *q = *state;
+    uint64_t ids[200];
+    size_t i, count = 7;
+    struct log l;
+
+    for (i = 0; i < 200; i++) {
+        ids[i] = queue_put(q, "x");
+    }
+    assert_int_equal(deferred_drop(q->d, ids[63], NULL), 0);
+    assert_int_equal(deferred_drop(q->d, ids[199], NULL), 0);
+    assert_int_equal(deferred_requeue_each(q->d, ids, 200, &anna, &count), 0);
+    assert_int_equal(count, 198);
+    assert_int_equal(deferred_drop_each(q->d, ids, 129, &anna, &count), 0);
+    assert_int_equal(count, 128);
+    assert_int_equal(deferred_drop_each(q->d, ids, 0, &anna, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(queue_counts(q).dropped, 130);
+    assert_int_equal(queue_counts(q).waiting, 70);
+    l = read_log(q);
+    assert_int_equal(l.all, 2 + 198 + 128);
+    assert_int_equal(l.last, ids[128]);
+}
+
+static void
+the_log_does_not_grow_for_ever(void **state)
+{
+    static uint64_t ids[DEFERRED_LOGGED + 100];
+    struct queue *q = *state;
+    uint64_t id = queue_put(q, "x");
+    size_t i, count;
+    struct log l;
+
+    for (i = 0; i < DEFERRED_LOGGED; i++) {
+        ids[i] = id;
+    }
+    assert_int_equal(deferred_drop(q->d, queue_put(q, "y"), &anna), 0);
+    assert_int_equal(
+        deferred_requeue_each(q->d, ids, DEFERRED_LOGGED - 1, NULL, &count), 0);
+    l = read_log(q);
+    assert_int_equal(l.all, DEFERRED_LOGGED);
+    assert_string_equal(l.events[0].who, "anna");
+    assert_int_equal(deferred_requeue(q->d, id, NULL), 0);
+    l = read_log(q);
+    assert_int_equal(l.all, DEFERRED_LOGGED);
+    assert_string_equal(l.events[0].who, "");
+}
+
+/* Every piece ends as done, dropped by somebody, or is still there. */
+static void
+whatever_is_done_the_counts_add_up(void **state)
+{
+    struct queue *q = *state;
+    uint64_t seed = 3, dropped = 0, requeued = 0;
+    struct deferred_counts c;
+    struct log l;
+    int i;
+
+    q->rules.expire_ns = 4000 * SECOND;
+    q->rules.attempts = 3;
+    for (i = 0; i < 3000; i++) {
+        uint64_t any = 1 + draw(&seed) % 400;
+
+        switch (draw(&seed) % 8) {
+        case 0:
+        case 1:
+            if (i < 1500) {
+                queue_put(q, "x");
+            }
+            break;
+        case 2:
+            dropped += !deferred_drop(q->d, any, &anna);
+            break;
+        case 3:
+            requeued += !deferred_requeue(q->d, any, &anna);
+            break;
+        case 4:
+            queue_pass(q, draw(&seed) % 200 * SECOND);
+            break;
+        default:
+            if (*queue_take_text(q)) {
+                queue_pass(q, draw(&seed) % 400 * SECOND);
+                if (draw(&seed) % 2) {
+                    queue_ack(q);
+                } else {
+                    queue_nack(q, "no");
+                }
+            }
+        }
+        queue_counts(q);
+    }
+    c = queue_counts(q);
+    l = read_log(q);
+    assert_true(c.done && c.dropped && c.died && c.dead);
+    assert_int_equal(c.dropped, dropped);
+    assert_int_equal(l.all, dropped + requeued);
+}
+
+/* ---- damage ---- */
+
+static void
+spoil(struct queue *q, uint64_t number)
+{
+    uint8_t bytes[9] = {'l', 0, 0, 0, 0, 0, 0, 0, (uint8_t)number};
+    MDB_val key = {sizeof(bytes), bytes}, value;
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    char copy[700];
+
+    queue_fold(q);
+    deferred_close(q->d);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);
+    assert_int_equal(
+        mdb_env_open(env, q->scratch->file, MDB_NOSUBDIR | MDB_NOLOCK, 0600),
+        0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "work", 0, &dbi), 0);
+    assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
+    assert_true(value.mv_size < sizeof(copy));
+    memcpy(copy, value.mv_data, value.mv_size);
+    copy[20] ^= 1;
+    value.mv_data = copy;
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    queue_open(q);
+}
+
+static void
+a_damaged_record_of_the_log_is_passed_over_and_counted(void **state)
+{
+    struct queue *q = *state;
+    struct log l;
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &anna), 0);
+    }
+    spoil(q, 2);
+    l = read_log(q);
+    assert_int_equal(l.count, 2);
+    assert_int_equal(l.damaged, 1);
+    assert_int_equal(l.events[0].id, 1);
+    assert_int_equal(l.events[1].id, 3);
+    assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &anna), 0);
+    assert_int_equal(read_log(q).count, 3);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        QUEUE(what_is_dropped_or_sent_back_is_on_record),
+        QUEUE(what_does_not_happen_is_not_on_record),
+        QUEUE(long_words_are_cut_between_characters),
+        QUEUE(many_are_changed_at_once_and_the_gone_are_passed_over),
+        QUEUE(the_log_does_not_grow_for_ever),
+        QUEUE(whatever_is_done_the_counts_add_up),
+        QUEUE(a_damaged_record_of_the_log_is_passed_over_and_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
