@@ -94,11 +94,11 @@ no_such(struct edit *e, const char *name, const struct before *b)
     char todo[128];
 
     if (b && b->deleted) {
-        snprintf(todo, sizeof todo, "bide rollback %s brings it back", name);
+        snprintf(todo, sizeof(todo), "bide rollback %s brings it back", name);
     } else if (*near) {
-        snprintf(todo, sizeof todo, "did you mean %s?", near);
+        snprintf(todo, sizeof(todo), "did you mean %s?", near);
     } else {
-        snprintf(todo, sizeof todo, "bide apply FILE makes new ones");
+        snprintf(todo, sizeof(todo), "bide apply FILE makes new ones");
     }
     return failure_say(BIDE_ENOPOLICY, todo, "%s: no such policy", name);
 }

@@ -27,7 +27,7 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
     }
     if (r.deleted) {
         rc = BIDE_ENOPOLICY;
-    } else if (e->parent_count == sizeof e->parents / sizeof *e->parents) {
+    } else if (e->parent_count == sizeof(e->parents) / sizeof(*e->parents)) {
         rc = BIDE_EINPUT; /* longer than any chain that is allowed */
     } else {
         rc = admin_text(&r, &e->parents[e->parent_count]);

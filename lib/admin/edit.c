@@ -44,7 +44,7 @@ add_result(struct edit *e, const struct admin_result *result)
 
     if ((r->count & (r->count - 1)) == 0) {
         longer =
-            realloc(r->list, (r->count ? r->count * 2 : 1) * sizeof *longer);
+            realloc(r->list, (r->count ? r->count * 2 : 1) * sizeof(*longer));
     }
     if (!longer) {
         free_texts(result);
@@ -87,8 +87,8 @@ check_version(const struct edit *e, const struct record *r, uint32_t newest)
     if (!e->change->if_version || e->change->if_version == newest) {
         return 0;
     }
-    strftime(when, sizeof when, "%F %T", localtime_r(&seconds, &tm));
-    snprintf(todo, sizeof todo, "see: bide diff %s %u %u", r->name,
+    strftime(when, sizeof(when), "%F %T", localtime_r(&seconds, &tm));
+    snprintf(todo, sizeof(todo), "see: bide diff %s %u %u", r->name,
              e->change->if_version, newest);
     return failure_say(BIDE_EVERSION, todo,
                        "%s is at version %u, not %u: changed by %s at %s",
@@ -170,7 +170,7 @@ edit_replace(struct edit *e, const char *name, struct before *b,
     bool remains = false;
     int rc = 0;
 
-    snprintf(r.name, sizeof r.name, "%s", name);
+    snprintf(r.name, sizeof(r.name), "%s", name);
     b->text = NULL;
     if (same) {
         rc = edit_remains(e, &r, b, &remains);

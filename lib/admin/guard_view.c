@@ -46,7 +46,7 @@ look(struct admin *a, const char *name, const char *scope, struct seen *out)
         return BIDE_ENOMEM;
     }
     cell_read(l, out->index, &reading);
-    memcpy(out->counter, reading.counter, sizeof out->counter);
+    memcpy(out->counter, reading.counter, sizeof(out->counter));
     return 0;
 }
 
@@ -90,7 +90,7 @@ view_budget(struct admin *a, const struct policy *p, const char *name,
             const char *scope, uint64_t now_ns, struct admin_guard *out)
 {
     char buffer[BIDE_NAME_MAX + 2];
-    const char *group = group_of(p, name, buffer, sizeof buffer);
+    const char *group = group_of(p, name, buffer, sizeof(buffer));
     struct seen s = {0};
     struct guard g = {.budget_tally = tally, .arg = &s};
 
@@ -154,7 +154,7 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
                    const char *scope)
 {
     char buffer[BIDE_NAME_MAX + 2];
-    const char *group = group_of(p, name, buffer, sizeof buffer);
+    const char *group = group_of(p, name, buffer, sizeof(buffer));
     struct seen s = {0};
     struct guard g = {0};
     int rc = look(a, group, *group == '@' ? "" : scope, &s);

@@ -51,7 +51,7 @@ admin_each_cell(struct admin *a, const char *name,
     if (!l) {
         return 0;
     }
-    r = malloc(sizeof *r);
+    r = malloc(sizeof(*r));
     if (!r) {
         return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
     }
@@ -94,8 +94,8 @@ visit_sleeper(void *arg, const struct sleeper *s)
     if (!c || !cell_names(c, out.name, out.scope)) {
         return 0;
     }
-    memcpy(out.outcome, s->outcome, sizeof out.outcome);
-    memcpy(out.program, s->program, sizeof out.program);
+    memcpy(out.outcome, s->outcome, sizeof(out.outcome));
+    memcpy(out.program, s->program, sizeof(out.program));
     return v->visit(v->arg, &out);
 }
 

@@ -10,7 +10,7 @@ names_put(struct names *n, const char *name)
 {
     if (n->count == n->room) {
         size_t room = n->room ? n->room * 2 : 16;
-        char **longer = realloc(n->list, room * sizeof *longer);
+        char **longer = realloc(n->list, room * sizeof(*longer));
 
         if (!longer) {
             return BIDE_ENOMEM;
@@ -36,7 +36,7 @@ names_sort(struct names *n)
     if (n->count == 0) {
         return;
     }
-    qsort(n->list, n->count, sizeof *n->list, by_name);
+    qsort(n->list, n->count, sizeof(*n->list), by_name);
     for (i = 1; i < n->count; i++) {
         if (strcmp(n->list[kept], n->list[i]) == 0) {
             free(n->list[i]);
@@ -51,7 +51,7 @@ bool
 names_have(const struct names *sorted, const char *name)
 {
     return sorted->count && bsearch(&name, sorted->list, sorted->count,
-                                    sizeof *sorted->list, by_name);
+                                    sizeof(*sorted->list), by_name);
 }
 
 void

@@ -163,10 +163,10 @@ fail_read(struct admin *a, const char *name, int rc)
     if (rc == BIDE_ENOPOLICY) {
         near = admin_near(a, name);
         if (*near) {
-            snprintf(todo, sizeof todo, "did you mean %s?", near);
+            snprintf(todo, sizeof(todo), "did you mean %s?", near);
         }
     } else {
-        snprintf(todo, sizeof todo, "see: bide log %s", name);
+        snprintf(todo, sizeof(todo), "see: bide log %s", name);
     }
     return failure_say(rc, todo, "%s: %s", name, bide_strerror(rc));
 }
@@ -193,7 +193,7 @@ admin_policy(struct admin *a, const char *name, struct record *out)
     if (r.deleted) {
         char todo[128];
 
-        snprintf(todo, sizeof todo, "bide rollback %s brings it back", name);
+        snprintf(todo, sizeof(todo), "bide rollback %s brings it back", name);
         rc = failure_say(BIDE_ENOPOLICY, todo,
                          "%s: no such policy: version %u deleted it, by %s",
                          name, r.version, r.who);
@@ -319,8 +319,8 @@ collect_one(void *arg, const struct record *r)
     int rc;
 
     if ((c->count & (c->count - 1)) == 0) {
-        longer =
-            realloc(c->records, (c->count ? c->count * 2 : 1) * sizeof *longer);
+        longer = realloc(c->records,
+                         (c->count ? c->count * 2 : 1) * sizeof(*longer));
         if (!longer) {
             return BIDE_ENOMEM;
         }
@@ -478,7 +478,7 @@ admin_find(void *arg, const char *name, const struct policy_text **out)
     if (rc) {
         return rc;
     }
-    f = calloc(1, sizeof *f);
+    f = calloc(1, sizeof(*f));
     rc = f ? admin_text(&r, &f->text) : BIDE_ENOMEM;
     record_free(&r);
     if (rc) {
@@ -503,7 +503,7 @@ try_name(void *arg, const struct record *r)
     const char *candidate = r->name;
 
     if (!r->deleted && name_near(n->name, &candidate, 1)) {
-        snprintf(n->a->near, sizeof n->a->near, "%s", candidate);
+        snprintf(n->a->near, sizeof(n->a->near), "%s", candidate);
         return 1;
     }
     return 0;

@@ -2,7 +2,7 @@
  * bide.h. */
 #include <bide.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define X(name, text) text,
 
 const char *

@@ -29,7 +29,7 @@ home_state(char *buffer, size_t size)
     struct passwd entry, *found = NULL;
 
     if (!home &&
-        getpwuid_r(getuid(), &entry, names, sizeof names, &found) == 0 &&
+        getpwuid_r(getuid(), &entry, names, sizeof(names), &found) == 0 &&
         found) {
         home = found->pw_dir;
     }

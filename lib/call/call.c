@@ -19,7 +19,7 @@
 static void
 become_exact(struct call *k)
 {
-    memset(&k->bed, 0, sizeof *k - offsetof(struct call, bed));
+    memset(&k->bed, 0, sizeof(*k) - offsetof(struct call, bed));
     k->sleeper = -1;
     k->exact = true;
 }

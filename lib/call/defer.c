@@ -211,9 +211,9 @@ hand_out(const struct deferred_item *from, struct bide_deferred *to)
         .attempts = from->attempts,
         .deferred_realtime_ns = from->stored_ns,
     };
-    memcpy(to->type, from->type, sizeof to->type);
-    memcpy(to->key, from->key, sizeof to->key);
-    memcpy(to->last_error, from->last_error, sizeof to->last_error);
+    memcpy(to->type, from->type, sizeof(to->type));
+    memcpy(to->key, from->key, sizeof(to->key));
+    memcpy(to->last_error, from->last_error, sizeof(to->last_error));
 }
 
 static int
@@ -282,7 +282,7 @@ bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
         return BIDE_EINVAL;
     }
     room = room < ROOM_MAX ? room : ROOM_MAX;
-    items = malloc((size_t)room * sizeof *items);
+    items = malloc((size_t)room * sizeof(*items));
     if (!items) {
         return BIDE_ENOMEM;
     }

@@ -96,13 +96,13 @@ static int
 add_first(struct groups *g, const struct policy *p)
 {
     struct group_member *longer =
-        realloc(g->first, (g->count + 1) * sizeof *longer);
+        realloc(g->first, (g->count + 1) * sizeof(*longer));
 
     if (!longer) {
         return BIDE_ENOMEM;
     }
     g->first = longer;
-    memset(&longer[g->count], 0, sizeof *longer);
+    memset(&longer[g->count], 0, sizeof(*longer));
     strcpy(longer[g->count].name, p->name);
     longer[g->count++].budget = p->budget;
     return 0;
@@ -135,7 +135,7 @@ void
 groups_free(struct groups *g)
 {
     free(g->first);
-    memset(g, 0, sizeof *g);
+    memset(g, 0, sizeof(*g));
 }
 
 void
@@ -147,7 +147,7 @@ group_fault(struct faults *faults, const struct group_conflict *c,
     char line[32] = "";
 
     if (there.line > 0) {
-        snprintf(line, sizeof line, other ? ":%d" : ", line %d", there.line);
+        snprintf(line, sizeof(line), other ? ":%d" : ", line %d", there.line);
     }
     fault_add(faults, here.file, here.line,
               "policies that share a budget say the same of its size",

@@ -93,7 +93,7 @@ static int
 make(const char *dir, uint64_t every_ns, struct recorder **out)
 {
     size_t length = strlen(dir) + 1;
-    struct recorder *r = calloc(1, sizeof *r + length);
+    struct recorder *r = calloc(1, sizeof(*r) + length);
     pthread_condattr_t attributes;
     int rc;
 

@@ -60,8 +60,8 @@ compare(const void *key, const void *element)
 static bool
 is_touched(const struct touched *t, const char *name)
 {
-    return !t || (t->count &&
-                  bsearch(name, t->names, t->count, sizeof *t->names, compare));
+    return !t || (t->count && bsearch(name, t->names, t->count,
+                                      sizeof(*t->names), compare));
 }
 
 static bool

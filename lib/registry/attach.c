@@ -64,7 +64,7 @@ find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 static int
 move_to(struct bide_policy *p, struct live *l, uint32_t index)
 {
-    struct home *h = malloc(sizeof *h);
+    struct home *h = malloc(sizeof(*h));
     struct cell *c = cell_at(l, index);
     int i;
 
@@ -169,7 +169,7 @@ retire(struct bide *b)
     if (!b->live || b->live == b->own) {
         return 0;
     }
-    r = malloc(sizeof *r);
+    r = malloc(sizeof(*r));
     if (!r) {
         return BIDE_ENOMEM;
     }
@@ -224,7 +224,7 @@ static bool
 live_serves(const struct bide *b)
 {
     return b->live && b->live != b->own && live_is_current(b->live) &&
-           memcmp(b->id, reader_id(b->reader), sizeof b->id) == 0;
+           memcmp(b->id, reader_id(b->reader), sizeof(b->id)) == 0;
 }
 
 static int
@@ -242,7 +242,7 @@ attach_live(struct bide *b)
         if (rc) {
             live_close(l);
         } else {
-            memcpy(b->id, reader_id(b->reader), sizeof b->id);
+            memcpy(b->id, reader_id(b->reader), sizeof(b->id));
         }
     }
     if (rc && (!b->live || b->live == b->own)) {

@@ -63,7 +63,7 @@ push_all(struct declared **head, struct policy_list *list)
     size_t i;
 
     for (i = 0; i < list->count; i++) {
-        struct declared *d = calloc(1, sizeof *d);
+        struct declared *d = calloc(1, sizeof(*d));
 
         if (!d) {
             return BIDE_ENOMEM;
@@ -165,12 +165,12 @@ keep_error(const struct faults *faults, int rc)
     const struct fault *f = faults->list;
 
     if (faults->count == 0) {
-        snprintf(last_error, sizeof last_error, "%s", bide_strerror(rc));
+        snprintf(last_error, sizeof(last_error), "%s", bide_strerror(rc));
     } else if (f->hint) {
-        snprintf(last_error, sizeof last_error, "%s:%d: %s; %s", f->file,
+        snprintf(last_error, sizeof(last_error), "%s:%d: %s; %s", f->file,
                  f->line, f->what, f->hint);
     } else {
-        snprintf(last_error, sizeof last_error, "%s:%d: %s", f->file, f->line,
+        snprintf(last_error, sizeof(last_error), "%s:%d: %s", f->file, f->line,
                  f->what);
     }
 }

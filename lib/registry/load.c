@@ -41,7 +41,7 @@ fetch(struct texts *t, const char *name, struct policy_text **out,
     struct record r;
     int rc;
 
-    if (t->count == sizeof t->text / sizeof *t->text) {
+    if (t->count == sizeof(t->text) / sizeof(*t->text)) {
         return BIDE_EDAMAGED;
     }
     rc = reader_in_force(t->snapshot, name, t->realtime_ns, &r);

@@ -24,7 +24,7 @@ fresh_seed(void)
 {
     uint64_t seed;
 
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
         /* Early in boot: time and pid are enough to spread retries. */
         seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid()
                                                                  << 32;
@@ -68,14 +68,14 @@ prepare(struct bide *b, const char *dir)
     int rc = 0;
 
     if (!dir) {
-        rc = place_registry(place, sizeof place);
+        rc = place_registry(place, sizeof(place));
         dir = place;
     }
     if (rc) {
         return rc;
     }
     b->dir = strdup(dir);
-    b->running = calloc(RUNNING_SLOTS, sizeof *b->running);
+    b->running = calloc(RUNNING_SLOTS, sizeof(*b->running));
     if (!b->dir || !b->running) {
         return BIDE_ENOMEM;
     }
@@ -135,7 +135,7 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
         (dir && (!*dir || strlen(dir) >= PATH_MAX - 64))) {
         return BIDE_EINVAL;
     }
-    b = calloc(1, sizeof *b);
+    b = calloc(1, sizeof(*b));
     if (!b) {
         return BIDE_ENOMEM;
     }
@@ -218,12 +218,12 @@ static int
 make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
             struct bide_policy **out)
 {
-    struct bide_policy *p = aligned_alloc(64, (sizeof *p + 63) / 64 * 64);
+    struct bide_policy *p = aligned_alloc(64, (sizeof(*p) + 63) / 64 * 64);
 
     if (!p) {
         return BIDE_ENOMEM;
     }
-    memset(p, 0, sizeof *p);
+    memset(p, 0, sizeof(*p));
     if (pthread_mutex_init(&p->lock, NULL) != 0) {
         free(p);
         return BIDE_ENOMEM;

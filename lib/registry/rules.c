@@ -32,7 +32,7 @@ hold(struct rules *r)
 static struct rules *
 make(struct policy *policy, uint32_t generation)
 {
-    struct rules *r = calloc(1, sizeof *r);
+    struct rules *r = calloc(1, sizeof(*r));
 
     if (!r) {
         policy_free(policy);
@@ -55,7 +55,7 @@ choose_pool(struct bide_policy *p, const struct budget_rules *r)
     if (strcmp(r->group, "own") == 0) {
         pool = p;
     } else if (strcmp(r->group, "none") != 0) {
-        snprintf(name, sizeof name, "@%s", r->group);
+        snprintf(name, sizeof(name), "@%s", r->group);
         pool = registry_group(p->bide, name);
     }
     atomic_store_explicit(&p->pool, pool, memory_order_release);
@@ -208,7 +208,7 @@ from_reading(struct bide_policy *p, const struct reading *reading,
     publish_gate(p, reading, txn);
     publish_local(p, reading->registered ? NULL : r->policy);
     choose_pool(p, &r->policy->budget);
-    memcpy(p->registry_id, p->bide->id, sizeof p->registry_id);
+    memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
     return r;
 }
 

@@ -59,7 +59,7 @@ bide_read_stats(struct bide_policy *p, struct bide_stats *out)
     if (!p || !out) {
         return BIDE_EINVAL;
     }
-    r = malloc(sizeof *r);
+    r = malloc(sizeof(*r));
     if (!r) {
         return BIDE_ENOMEM;
     }

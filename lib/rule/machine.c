@@ -66,7 +66,7 @@ machine_begin(struct machine *m, const struct policy *p, struct guard *g,
 {
     uint64_t until;
 
-    memset(m, 0, sizeof *m);
+    memset(m, 0, sizeof(*m));
     m->begun_ns = now_ns;
     m->paid = -1;
     if (p->paused) {

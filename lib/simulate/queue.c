@@ -8,14 +8,14 @@
 int
 queue_grow(struct queue *q, uint32_t room)
 {
-    struct queue_entry *heap = realloc(q->heap, room * sizeof *heap);
+    struct queue_entry *heap = realloc(q->heap, room * sizeof(*heap));
     uint32_t *place;
 
     if (!heap) {
         return BIDE_ENOMEM;
     }
     q->heap = heap;
-    place = realloc(q->place, room * sizeof *place);
+    place = realloc(q->place, room * sizeof(*place));
     if (!place) {
         return BIDE_ENOMEM;
     }

@@ -40,7 +40,7 @@ read_hint(const struct parse *at, const char *word, const char *text,
         *o = bide_outcome_after(*o, UINT64_MAX);
         return 0;
     }
-    if (duration_read(text, &ns, &why, hint, sizeof hint) != 0) {
+    if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
         return fault(at, word, why, hint);
     }
     if (ns == DURATION_NONE) {
@@ -58,7 +58,7 @@ read_outcome(const struct parse *at, char *word, struct script_outcome *out)
     const char *why;
     char *semicolon, *plus;
 
-    snprintf(whole, sizeof whole, "%s", word);
+    snprintf(whole, sizeof(whole), "%s", word);
     semicolon = strchr(word, ';');
     if (semicolon) {
         *semicolon++ = '\0';
@@ -71,10 +71,10 @@ read_outcome(const struct parse *at, char *word, struct script_outcome *out)
                      NULL);
     }
     *plus++ = '\0';
-    if (outcome_read(word, &out->outcome, &why, hint, sizeof hint) != 0) {
+    if (outcome_read(word, &out->outcome, &why, hint, sizeof(hint)) != 0) {
         return fault(at, whole, why, hint);
     }
-    if (duration_read(plus, &out->took_ns, &why, hint, sizeof hint) != 0) {
+    if (duration_read(plus, &out->took_ns, &why, hint, sizeof(hint)) != 0) {
         return fault(at, whole, why, hint);
     }
     if (out->took_ns == DURATION_NONE) {
@@ -146,7 +146,7 @@ read_settings(const struct parse *at, char *text, struct script_line *l)
             continue;
         }
         *equals++ = '\0';
-        s = grow((void **)&l->settings, l->count, sizeof *s);
+        s = grow((void **)&l->settings, l->count, sizeof(*s));
         if (!s) {
             return BIDE_ENOMEM;
         }
@@ -173,7 +173,7 @@ read_outcomes(const struct parse *at, char *text, struct script_line *l)
         if (l->count == WORDS_MAX) {
             return fault(at, l->call, "too many outcomes", NULL);
         }
-        o = grow((void **)&l->outcomes, l->count, sizeof *o);
+        o = grow((void **)&l->outcomes, l->count, sizeof(*o));
         if (!o) {
             return BIDE_ENOMEM;
         }
@@ -195,7 +195,7 @@ read_line(const struct parse *at, char *text, struct script_line *l)
     const char *why;
 
     l->line = at->line;
-    if (duration_read(time, &l->at_ns, &why, hint, sizeof hint) != 0) {
+    if (duration_read(time, &l->at_ns, &why, hint, sizeof(hint)) != 0) {
         return fault(at, time, why, hint);
     }
     if (l->at_ns == DURATION_NONE) {
@@ -242,7 +242,7 @@ add_line(struct script *s, const struct parse *at, char *text)
     if (s->count == SCRIPT_LINES_MAX) {
         return fault(at, "script", "too many lines", NULL);
     }
-    l = grow((void **)&s->lines, s->count, sizeof *l);
+    l = grow((void **)&s->lines, s->count, sizeof(*l));
     if (!l) {
         return BIDE_ENOMEM;
     }
@@ -286,7 +286,7 @@ script_read(const char *file, const char *bytes, size_t length,
         fault_add(faults, file, 0, NULL, "not a text file");
         return BIDE_EINPUT;
     }
-    s = calloc(1, sizeof *s);
+    s = calloc(1, sizeof(*s));
     text = strndup(bytes, length);
     if (!s || !text || !(s->file = strdup(file))) {
         rc = BIDE_ENOMEM;
@@ -302,7 +302,7 @@ script_read(const char *file, const char *bytes, size_t length,
         script_free(s);
         return rc;
     }
-    qsort(s->lines, s->count, sizeof *s->lines, by_time);
+    qsort(s->lines, s->count, sizeof(*s->lines), by_time);
     *out = s;
     return 0;
 }

@@ -42,7 +42,7 @@ simulate_says_name(enum simulate_says says)
 #undef X
     };
 
-    return (size_t)says < sizeof names / sizeof *names ? names[says] : "?";
+    return (size_t)says < sizeof(names) / sizeof(*names) ? names[says] : "?";
 }
 
 static int
@@ -109,7 +109,7 @@ after_decision(struct simulation *s, struct running *r, enum machine_says says)
 static int
 begin_call(struct simulation *s, const struct script_line *l)
 {
-    struct running *r = calloc(1, sizeof *r), **at = &s->running;
+    struct running *r = calloc(1, sizeof(*r)), **at = &s->running;
     enum machine_says says;
 
     if (!r) {

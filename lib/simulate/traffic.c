@@ -174,7 +174,7 @@ grow(struct stream *s)
         s->why = "over 1,000,000 calls would be under way at once";
         return BIDE_EINPUT;
     }
-    grown = realloc(s->running, room * sizeof *grown);
+    grown = realloc(s->running, room * sizeof(*grown));
     if (!grown) {
         return BIDE_ENOMEM;
     }

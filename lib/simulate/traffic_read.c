@@ -18,14 +18,14 @@ read_duration(const char *text, uint64_t most_ns, uint64_t *out, char *why,
     char hint[64] = "";
     uint64_t ns;
 
-    if (duration_read(text, &ns, &reason, hint, sizeof hint) != 0) {
+    if (duration_read(text, &ns, &reason, hint, sizeof(hint)) != 0) {
         snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
                  hint, *hint ? "?)" : "");
         return -1;
     }
     if (ns > most_ns) {
         snprintf(why, size, "%.40s: at most %s", text,
-                 duration_write(most_ns, hint, sizeof hint));
+                 duration_write(most_ns, hint, sizeof(hint)));
         return -1;
     }
     *out = ns;
@@ -55,7 +55,7 @@ read_between(const char *text, const char *dots, struct traffic_time *out,
     struct traffic_time t = {.form = TRAFFIC_BETWEEN};
     char from[64];
 
-    snprintf(from, sizeof from, "%.*s", (int)(dots - text), text);
+    snprintf(from, sizeof(from), "%.*s", (int)(dots - text), text);
     from[strcspn(from, " ")] = '\0';
     dots += 2 + strspn(dots + 2, " ");
     if (read_duration(from, DAY_NS, &t.ns, why, size) != 0 ||
@@ -81,9 +81,9 @@ traffic_read_time(const char *text, struct traffic_time *out, char *why,
     if (dots) {
         return read_between(text, dots, out, why, size);
     }
-    if (strncmp(text, word, sizeof word - 1) == 0) {
+    if (strncmp(text, word, sizeof(word) - 1) == 0) {
         t.form = TRAFFIC_EXPONENTIAL;
-        text += sizeof word - 1;
+        text += sizeof(word) - 1;
     }
     if (read_duration(text, DAY_NS, &t.ns, why, size) != 0) {
         return -1;
@@ -157,12 +157,13 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
     if (*at == '\0') {
         return 0;
     }
-    if (strncmp(at, word, sizeof word - 1) != 0 || at[sizeof word - 1] != ' ') {
+    if (strncmp(at, word, sizeof(word) - 1) != 0 ||
+        at[sizeof(word) - 1] != ' ') {
         snprintf(why, size, "%.40s: after the share comes until, and a time",
                  text);
         return -1;
     }
-    at += sizeof word - 1;
+    at += sizeof(word) - 1;
     at += strspn(at, " ");
     return read_duration(at, DURATION_MAX, &out->until_ns, why, size);
 }
@@ -204,12 +205,12 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
         char part[64];
         int end;
 
-        if (i == TRAFFIC_SHARES || length >= sizeof part) {
+        if (i == TRAFFIC_SHARES || length >= sizeof(part)) {
             snprintf(why, size, "%.40s: that is too long", text);
             return -1;
         }
         last = text[length] == '\0';
-        end = snprintf(part, sizeof part, "%.*s", (int)length, text);
+        end = snprintf(part, sizeof(part), "%.*s", (int)length, text);
         while (end > 0 && part[end - 1] == ' ') {
             part[--end] = '\0';
         }
@@ -220,7 +221,7 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
         text += length + !last;
         text += strspn(text, " ");
     }
-    memcpy(out->fail, parts, sizeof parts);
+    memcpy(out->fail, parts, sizeof(parts));
     return 0;
 }
 
@@ -232,7 +233,7 @@ traffic_read_outcome(const char *text, struct traffic *out, char *why,
     char hint[64] = "";
     struct bide_outcome o;
 
-    if (outcome_read(text, &o, &reason, hint, sizeof hint) != 0) {
+    if (outcome_read(text, &o, &reason, hint, sizeof(hint)) != 0) {
         snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
                  hint, *hint ? "?)" : "");
         return -1;

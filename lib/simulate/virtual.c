@@ -25,7 +25,7 @@ add_to_total(void *arg, bool failed, bool slow, bool first)
 void
 virtual_begin(struct virtual_guard *v, const struct policy *p)
 {
-    memset(v, 0, sizeof *v);
+    memset(v, 0, sizeof(*v));
     v->guard = (struct guard){
         .breaker = &v->breaker,
         .rings = &v->rings,

@@ -144,7 +144,7 @@ once(struct arena *arena, int workers, bool processes, bool budget, long n)
     struct team t = {arena, budget ? take_and_give : add, workers, n / workers};
     double ns;
 
-    memset(arena, 0, sizeof *arena);
+    memset(arena, 0, sizeof(*arena));
     ns = processes ? by_processes(&t) : by_threads(&t);
     return ns / (double)(t.n * workers);
 }
@@ -156,7 +156,7 @@ main(int argc, char **argv)
         int workers;
         bool processes;
     } with[] = {{1, false}, {2, false}, {4, false}, {8, false}, {2, true}};
-    double best[sizeof with / sizeof *with][2] = {{0}};
+    double best[sizeof(with) / sizeof(*with)][2] = {{0}};
     struct arena *arena;
     long rounds, n;
 
@@ -165,13 +165,13 @@ main(int argc, char **argv)
     }
     rounds = race_number(argv[1]);
     n = race_number(argv[2]);
-    arena = mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE,
+    arena = mmap(NULL, sizeof(*arena), PROT_READ | PROT_WRITE,
                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (arena == MAP_FAILED) {
         race_stop("mmap", strerror(errno));
     }
     for (long i = 0; i < rounds * 2; i++) {
-        for (size_t k = 0; k < sizeof with / sizeof *with; k++) {
+        for (size_t k = 0; k < sizeof(with) / sizeof(*with); k++) {
             double ns =
                 once(arena, with[k].workers, with[k].processes, i & 1, n);
 
@@ -180,13 +180,13 @@ main(int argc, char **argv)
             }
         }
     }
-    for (size_t k = 0; k < sizeof with / sizeof *with; k++) {
+    for (size_t k = 0; k < sizeof(with) / sizeof(*with); k++) {
         const char *p = with[k].processes ? "p" : "";
         char id[32];
 
-        snprintf(id, sizeof id, "add_%d%s", with[k].workers, p);
+        snprintf(id, sizeof(id), "add_%d%s", with[k].workers, p);
         race_say(id, best[k][0]);
-        snprintf(id, sizeof id, "budget_%d%s", with[k].workers, p);
+        snprintf(id, sizeof(id), "budget_%d%s", with[k].workers, p);
         race_say(id, best[k][1]);
     }
     return 0;

@@ -249,7 +249,7 @@ main(int argc, char **argv)
         race_stop("bide_declare", bide_declare_error());
     }
     for (int i = 0; i < MANY; i++) {
-        snprintf(name, sizeof name, "turn-%d", i);
+        snprintf(name, sizeof(name), "turn-%d", i);
         many[i] = policy(b, name);
     }
     plain = policy(b, "plain");
@@ -284,8 +284,8 @@ main(int argc, char **argv)
          .arg = policy(b, "stubborn"),
          .divide = 2},
     };
-    race(success, sizeof success / sizeof *success, rounds, n);
-    race(failing, sizeof failing / sizeof *failing, rounds,
+    race(success, sizeof(success) / sizeof(*success), rounds, n);
+    race(failing, sizeof(failing) / sizeof(*failing), rounds,
          (n / 10 + MANY - 1) / MANY * MANY);
     bide_close(none);
     return bide_close(b) != 0;

@@ -27,5 +27,5 @@ main(int argc, char **argv)
         return 1;
     }
     times[1] = race_now_ns();
-    return write(STDOUT_FILENO, times, sizeof times) != sizeof times;
+    return write(STDOUT_FILENO, times, sizeof(times)) != sizeof(times);
 }

@@ -44,7 +44,7 @@ look_up(void *arg, long n)
 static struct questions *
 prepare(struct bide *b, char **names, long used, const char *first_id)
 {
-    struct questions *q = calloc(1, sizeof *q);
+    struct questions *q = calloc(1, sizeof(*q));
     struct bide_policy *p;
     uint64_t begin;
 
@@ -103,7 +103,7 @@ main(int argc, char **argv)
          .run = look_up,
          .arg = prepare(opened(argv[3]), many_names, many, "first_many")},
     };
-    race(racers, sizeof racers / sizeof *racers, (int)race_number(argv[5]),
+    race(racers, sizeof(racers) / sizeof(*racers), (int)race_number(argv[5]),
          race_number(argv[6]));
     return 0;
 }

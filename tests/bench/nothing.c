@@ -10,5 +10,5 @@ main(void)
     uint64_t times[2] = {race_now_ns()};
 
     times[1] = times[0];
-    return write(STDOUT_FILENO, times, sizeof times) != sizeof times;
+    return write(STDOUT_FILENO, times, sizeof(times)) != sizeof(times);
 }

@@ -79,7 +79,7 @@ static const struct mode {
     const char *id;
     int processes, threads; /* of each process */
 } modes[] = {{"1", 1, 1}, {"8", 1, 8}, {"4p", 4, 1}};
-enum { MODES = sizeof modes / sizeof *modes };
+enum { MODES = sizeof(modes) / sizeof(*modes) };
 
 struct crew {
     const struct queue_kind *kind;
@@ -129,7 +129,7 @@ static pthread_barrier_t *
 shared_barrier(unsigned count)
 {
     pthread_barrierattr_t attr;
-    pthread_barrier_t *b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE,
+    pthread_barrier_t *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (b == MAP_FAILED || pthread_barrierattr_init(&attr) ||
@@ -203,7 +203,7 @@ measure(struct entry *e, int m, long n)
     keep(&e->done[m], done - put, crew.n * workers);
     while (waitpid(-1, NULL, 0) > 0) {
     }
-    munmap(crew.barrier, sizeof *crew.barrier);
+    munmap(crew.barrier, sizeof(*crew.barrier));
 }
 
 static struct entry
@@ -213,7 +213,7 @@ read_entry(char *text)
         &queue_bide, &queue_sqlite, &queue_redis, &queue_beanstalkd};
     char *place = strchr(text, '=');
 
-    for (size_t i = 0; place && i < sizeof kinds / sizeof *kinds; i++) {
+    for (size_t i = 0; place && i < sizeof(kinds) / sizeof(*kinds); i++) {
         size_t length = strlen(kinds[i]->id);
 
         if ((size_t)(place - text) == length &&
@@ -227,7 +227,7 @@ read_entry(char *text)
 int
 main(int argc, char **argv)
 {
-    struct entry *entries = calloc((size_t)argc, sizeof *entries);
+    struct entry *entries = calloc((size_t)argc, sizeof(*entries));
     size_t count = 0;
     long rounds, n;
     char id[64];
@@ -237,7 +237,7 @@ main(int argc, char **argv)
     }
     rounds = race_number(argv[1]);
     n = race_number(argv[2]);
-    memset(queue_bytes, 'x', sizeof queue_bytes);
+    memset(queue_bytes, 'x', sizeof(queue_bytes));
     for (int i = 3; i < argc; i++) {
         entries[count] = read_entry(argv[i]);
         count += entries[count].kind->enter != NULL;
@@ -251,10 +251,10 @@ main(int argc, char **argv)
     }
     for (size_t i = 0; i < count; i++) {
         for (int m = 0; m < MODES; m++) {
-            snprintf(id, sizeof id, "%s_put_%s", entries[i].kind->id,
+            snprintf(id, sizeof(id), "%s_put_%s", entries[i].kind->id,
                      modes[m].id);
             race_say(id, entries[i].put[m]);
-            snprintf(id, sizeof id, "%s_done_%s", entries[i].kind->id,
+            snprintf(id, sizeof(id), "%s_done_%s", entries[i].kind->id,
                      modes[m].id);
             race_say(id, entries[i].done[m]);
         }

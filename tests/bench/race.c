@@ -82,7 +82,7 @@ race_lines(const char *path, long *out_count)
     }
     while ((length = getline(&line, &size, f)) > 0) {
         if ((n & (n - 1)) == 0) {
-            lines = realloc(lines, (size_t)(n ? 2 * n : 1) * sizeof *lines);
+            lines = realloc(lines, (size_t)(n ? 2 * n : 1) * sizeof(*lines));
         }
         line[strcspn(line, "\n")] = '\0';
         if (!lines || !(lines[n++] = strdup(line))) {

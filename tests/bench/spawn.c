@@ -36,7 +36,7 @@ start(char **argv)
     if (rc) {
         race_stop(argv[0], strerror(rc));
     }
-    if (read(ends[0], told, sizeof told) != sizeof told) {
+    if (read(ends[0], told, sizeof(told)) != sizeof(told)) {
         race_stop(argv[0], "failed");
     }
     close(ends[0]);
@@ -56,7 +56,7 @@ compare(const void *a, const void *b)
 static void
 say_median(const char *id, double *values, long n)
 {
-    qsort(values, (size_t)n, sizeof *values, compare);
+    qsort(values, (size_t)n, sizeof(*values), compare);
     race_say(id, values[n / 2]);
 }
 
@@ -70,9 +70,9 @@ main(int argc, char **argv)
         race_stop("usage", "spawn ROUNDS NOTHING FIRST DIR");
     }
     rounds = race_number(argv[1]);
-    empty = calloc((size_t)rounds, sizeof *empty);
-    whole = calloc((size_t)rounds, sizeof *whole);
-    inside = calloc((size_t)rounds, sizeof *inside);
+    empty = calloc((size_t)rounds, sizeof(*empty));
+    whole = calloc((size_t)rounds, sizeof(*whole));
+    inside = calloc((size_t)rounds, sizeof(*inside));
     if (!empty || !whole || !inside) {
         race_stop("spawn", "out of memory");
     }

@@ -269,17 +269,17 @@ say(const char *what, uint32_t n, struct results *r)
     if (!r->count) {
         return;
     }
-    qsort(r->value, r->count, sizeof *r->value, compare);
-    snprintf(id, sizeof id, "%s_%u_p50", what, n);
+    qsort(r->value, r->count, sizeof(*r->value), compare);
+    snprintf(id, sizeof(id), "%s_%u_p50", what, n);
     race_say(id, r->value[r->count / 2]);
-    snprintf(id, sizeof id, "%s_%u_p99", what, n);
+    snprintf(id, sizeof(id), "%s_%u_p99", what, n);
     race_say(id, r->value[r->count * 99 / 100]);
 }
 
 static void
 start_sleepers(const char *dir, uint32_t n)
 {
-    board = mmap(NULL, sizeof *board + n * sizeof *board->woke_ns,
+    board = mmap(NULL, sizeof(*board) + n * sizeof(*board->woke_ns),
                  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (board == MAP_FAILED) {
         race_stop("mmap", strerror(errno));

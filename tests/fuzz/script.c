@@ -26,7 +26,7 @@ rules(void)
     struct faults faults = {0};
     struct policy_text *t;
 
-    if (policy_read("case", text, sizeof text - 1, &list, &faults) != 0) {
+    if (policy_read("case", text, sizeof(text) - 1, &list, &faults) != 0) {
         abort();
     }
     t = policy_text_copy(list.list[0]);

@@ -88,7 +88,7 @@ serve(struct scene *s, enum driver driver, const char *name, int results)
     MUST(bide_declare(b, "[declared]\n" LONG_RULES) == 0);
     MUST(bide_lookup(b, name, NULL, &p) == 0);
     run_by(driver, b, p, &r);
-    MUST(write(results, &r, sizeof r) == sizeof r);
+    MUST(write(results, &r, sizeof(r)) == sizeof(r));
     MUST(bide_close(b) == 0);
     _exit(0);
 }
@@ -124,7 +124,7 @@ service_end(struct service v)
     struct bide_result r;
     int status;
 
-    if (!process_hear(v.results, &r, sizeof r)) {
+    if (!process_hear(v.results, &r, sizeof(r))) {
         kill(v.pid, SIGKILL);
         fail_msg("it did not go on");
     }
@@ -320,7 +320,7 @@ serve_many(struct scene *s, int results)
         pthread_join(threads[i], NULL);
     }
     MUST(bide_read_stats(p, &stats) == 0);
-    MUST(write(results, &stats, sizeof stats) == sizeof stats);
+    MUST(write(results, &stats, sizeof(stats)) == sizeof(stats));
     MUST(bide_close(b) == 0);
     _exit(0);
 }
@@ -342,7 +342,7 @@ fifty_threads_asleep_all_follow(void **state)
     close(pipes[1]);
     assert_true(scene_until(all_sleep, s));
     BIDE(s, "set", "shop", "wait_initial=1ms");
-    assert_true(process_hear(pipes[0], &stats, sizeof stats));
+    assert_true(process_hear(pipes[0], &stats, sizeof(stats)));
     close(pipes[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);

@@ -72,7 +72,7 @@ start_sleeper(struct scene *s, int *out_results)
         MUST(bide_open(s->dir, 0, &b) == 0);
         MUST(bide_lookup(b, "shop", NULL, &p) == 0);
         bide_run(p, first_fails, NULL, &r);
-        MUST(write(pipes[1], &r, sizeof r) == sizeof r);
+        MUST(write(pipes[1], &r, sizeof(r)) == sizeof(r));
         _exit(bide_close(b) != 0);
     }
     close(pipes[1]);
@@ -92,7 +92,7 @@ end_sleeper(pid_t child, int results)
     struct bide_result r;
     int status;
 
-    if (!process_hear(results, &r, sizeof r)) {
+    if (!process_hear(results, &r, sizeof(r))) {
         kill(child, SIGKILL);
         fail_msg("it did not go on");
     }
@@ -135,7 +135,7 @@ the_next_failed_attempt_of_anyone_sees_it(void **state)
     for (i = 3; i < 8; i++) {
         char text[64];
 
-        snprintf(text, sizeof text, "[quick]\nattempts = %d\nwait = none\n", i);
+        snprintf(text, sizeof(text), "[quick]\nattempts = %d\nwait = none\n", i);
         kill_after_commit(s, "quick", text);
         scene_run(s, "quick", &bad, 1, NULL);
         assert_int_equal(s->made, i);
@@ -197,11 +197,11 @@ start_writer(struct round *r)
     char setting[32], text[256];
 
     if (r->tried % 2) {
-        snprintf(setting, sizeof setting, "attempts=%u", r->tried);
+        snprintf(setting, sizeof(setting), "attempts=%u", r->tried);
         return process_start(r->s,
                              (const char *const[]){"set", "a", setting, NULL});
     }
-    snprintf(text, sizeof text,
+    snprintf(text, sizeof(text),
              "[a]\nattempts = %u\n[b]\nattempts = %u\n[c]\nattempts = %u\n",
              r->tried, r->tried, r->tried);
     return process_start(
@@ -292,7 +292,7 @@ drain(int fd)
     uint64_t total = 0;
     ssize_t n;
 
-    while ((n = read(fd, bytes, sizeof bytes)) > 0) {
+    while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
         total += (uint64_t)n;
     }
     return total;

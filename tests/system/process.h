@@ -56,7 +56,7 @@ process_file(struct scene *s, const char *text)
     static char path[300];
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/p.ini", s->top);
+    snprintf(path, sizeof(path), "%s/p.ini", s->top);
     f = fopen(path, "w");
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);

@@ -189,7 +189,7 @@ main(int argc, char **argv)
     }
     names = race_lines(argv[1], &name_count);
     n = race_number(argv[5]);
-    memset(value, 'x', sizeof value - 1);
+    memset(value, 'x', sizeof(value) - 1);
     if (chdir(argv[2])) {
         race_stop(argv[2], "no such directory");
     }

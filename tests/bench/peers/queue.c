@@ -47,7 +47,7 @@ sqlite_db(const char *place)
     char path[4096];
     sqlite3 *db;
 
-    snprintf(path, sizeof path, "%s/queue.db", place);
+    snprintf(path, sizeof(path), "%s/queue.db", place);
     if (sqlite3_open(path, &db) != SQLITE_OK ||
         sqlite3_busy_timeout(db, 600000) != SQLITE_OK ||
         sqlite3_exec(db,
@@ -71,7 +71,7 @@ sqlite_enter(const char *place)
 static void *
 sqlite_open_table(void *process)
 {
-    struct table *t = calloc(1, sizeof *t);
+    struct table *t = calloc(1, sizeof(*t));
 
     if (!t) {
         race_stop("sqlite", "out of memory");
@@ -207,11 +207,11 @@ beanstalkd_open(void *process)
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)race_number(process)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct talk *t = calloc(1, sizeof *t);
+    struct talk *t = calloc(1, sizeof(*t));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-    if (!t || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+    if (!t || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
         !(t->in = fdopen(fd, "r")) || !(t->out = fdopen(dup(fd), "w"))) {
         race_stop("beanstalkd", strerror(errno));
     }
@@ -232,7 +232,7 @@ ask(struct talk *t, const char *expected)
     char line[128];
 
     fflush(t->out);
-    if (!fgets(line, sizeof line, t->in) ||
+    if (!fgets(line, sizeof(line), t->in) ||
         strncmp(line, expected, length) != 0) {
         race_stop("beanstalkd", "another answer");
     }
@@ -259,7 +259,7 @@ beanstalkd_do_one(void *thread)
 
     fputs("reserve\r\n", t->out);
     id = ask(t, "RESERVED");
-    if (fread(work, 1, sizeof work, t->in) != sizeof work) {
+    if (fread(work, 1, sizeof(work), t->in) != sizeof(work)) {
         race_stop("beanstalkd", "the work is cut");
     }
     fprintf(t->out, "delete %lu\r\n", id);

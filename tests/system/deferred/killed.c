@@ -59,10 +59,10 @@ produce(const struct scene *s, int number)
         if (atomic_load(&ledger->accepted[i])) {
             continue;
         }
-        snprintf(key, sizeof key, "item-%d", i);
-        memset(bytes, 'x', sizeof bytes);
-        work.length = (size_t)i % 1500 + sizeof i;
-        memcpy(bytes, &i, sizeof i);
+        snprintf(key, sizeof(key), "item-%d", i);
+        memset(bytes, 'x', sizeof(bytes));
+        work.length = (size_t)i % 1500 + sizeof(i);
+        memcpy(bytes, &i, sizeof(i));
         toil();
         MUST(bide_defer_work(p, &work, &id) == 0);
         atomic_store(&ledger->accepted[i], 1);
@@ -86,10 +86,10 @@ consume_one(struct bide_policy *p, struct bide_deferred *d, unsigned *seed)
 {
     int i = -1, rc;
 
-    if (d->length >= sizeof i) {
-        memcpy(&i, d->bytes, sizeof i);
+    if (d->length >= sizeof(i)) {
+        memcpy(&i, d->bytes, sizeof(i));
     }
-    if (i < 0 || i >= ITEMS || d->length != (size_t)i % 1500 + sizeof i) {
+    if (i < 0 || i >= ITEMS || d->length != (size_t)i % 1500 + sizeof(i)) {
         atomic_fetch_add(&ledger->strangers, 1);
         return;
     }
@@ -233,10 +233,10 @@ what_was_accepted_is_done_whoever_is_killed(void **state)
     int i;
 
     /* In memory: more happens between two kills. */
-    snprintf(s->dir, sizeof s->dir, "%s/registry", s->live);
+    snprintf(s->dir, sizeof(s->dir), "%s/registry", s->live);
     scene_init(s);
     scene_apply(s, rules);
-    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE,
+    ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(ledger != MAP_FAILED);
     killed = kill_at_random(s, workers);
@@ -256,7 +256,7 @@ what_was_accepted_is_done_whoever_is_killed(void **state)
     assert_true(killed > 50);
     printf("           %u killed, %u answers came too late\n", killed,
            atomic_load(&ledger->late));
-    munmap(ledger, sizeof *ledger);
+    munmap(ledger, sizeof(*ledger));
 }
 
 /* ---- a child of one that was killed ---- */
@@ -293,7 +293,7 @@ fork_and_die(const struct scene *s, int out)
                 pause();
             }
         }
-        MUST(write(out, &child, sizeof child) == sizeof child);
+        MUST(write(out, &child, sizeof(child)) == sizeof(child));
     }
     raise(SIGKILL);
 }
@@ -314,7 +314,7 @@ children_of_the_killed_do_not_keep_the_lock(void **state)
         fork_and_die(s, pipes[1]);
     }
     close(pipes[1]);
-    assert_true(process_hear(pipes[0], children, sizeof children));
+    assert_true(process_hear(pipes[0], children, sizeof(children)));
     close(pipes[0]);
     assert_int_equal(waitpid(parent, &status, 0), parent);
     assert_true(WIFSIGNALED(status));

@@ -32,12 +32,12 @@ static struct bide_result
 call_elsewhere(struct scene *s, const char *name, const char *scope,
                bide_attempt_fn *attempt, unsigned calls)
 {
-    struct bide_result *last = guarding_share(sizeof *last), copy;
+    struct bide_result *last = guarding_share(sizeof(*last)), copy;
     struct asked a = {s, name, scope, attempt, calls, last};
 
     guarding_end(guarding_start(ask, &a));
     copy = *last;
-    munmap(last, sizeof *last);
+    munmap(last, sizeof(*last));
     return copy;
 }
 
@@ -253,8 +253,8 @@ static void
 a_raised_capacity_keeps_the_share_while_all_run(void **state)
 {
     struct scene *s = *state;
-    struct served *a = guarding_share(sizeof *a);
-    struct served *b = guarding_share(sizeof *b);
+    struct served *a = guarding_share(sizeof(*a));
+    struct served *b = guarding_share(sizeof(*b));
     pid_t one, two;
     int i;
 
@@ -316,7 +316,7 @@ all_sleep(void *arg)
 static struct sleeping *
 start_sleeping(struct scene *s, pid_t *pids)
 {
-    struct sleeping *z = guarding_share(sizeof *z);
+    struct sleeping *z = guarding_share(sizeof(*z));
     int i;
 
     z->s = s;
@@ -370,7 +370,7 @@ static void
 they_are_told_though_the_registry_is_damaged(void **state)
 {
     struct scene *s = *state;
-    struct served *v = guarding_share(sizeof *v);
+    struct served *v = guarding_share(sizeof(*v));
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
     char path[400];
@@ -381,7 +381,7 @@ they_are_told_though_the_registry_is_damaged(void **state)
     other = guarding_start(serve, v);
     assert_true(scene_until(is_ready, v));
     z = start_sleeping(s, pids);
-    snprintf(path, sizeof path, "%s/registry.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
     assert_int_equal(truncate(path, 100), 0);
     let_call(v);
     assert_int_equal(v->last.reason, BIDE_BY_BREAKER);
@@ -412,7 +412,7 @@ calls_that_wake_after_the_open_time_sleep_on(void **state)
     struct scene *s = *state;
     struct asked last_straw = {s,    "shop",
                                NULL, guarding_fails,
-                               1,    guarding_share(sizeof *last_straw.last)};
+                               1,    guarding_share(sizeof(*last_straw.last))};
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
     int i;
@@ -509,7 +509,7 @@ static void
 exactly_the_probes_get_out_of_forty_processes(void **state)
 {
     struct scene *s = *state;
-    struct crowd *c = guarding_share(sizeof *c);
+    struct crowd *c = guarding_share(sizeof(*c));
     pid_t pids[CALLERS], killed;
     int i;
 

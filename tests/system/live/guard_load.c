@@ -28,7 +28,7 @@ serve(void *arg)
             continue;
         }
         atomic_fetch_add(&v->arrived, 1);
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         close(fd);
     }
 }
@@ -36,15 +36,15 @@ serve(void *arg)
 static struct server *
 server_start(pid_t *pids)
 {
-    struct server *v = guarding_share(sizeof *v);
+    struct server *v = guarding_share(sizeof(*v));
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof at;
+    socklen_t length = sizeof(at);
     int i;
 
     v->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(v->listening >= 0);
-    assert_int_equal(bind(v->listening, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(bind(v->listening, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(v->listening, 4096), 0);
     assert_int_equal(getsockname(v->listening, (struct sockaddr *)&at, &length),
                      0);
@@ -80,7 +80,7 @@ call_server(const struct bide_attempt *attempt, void *arg)
     (void)attempt;
     MUST(fd >= 0);
     atomic_fetch_add(&l->attempts, 1);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0 ||
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
         read(fd, &byte, 1) < 0) {
         error = errno;
     }
@@ -124,7 +124,7 @@ all_are_warm(void *arg)
 static double
 amplification(struct scene *s, struct server *v, const char *name)
 {
-    struct load *l = guarding_share(sizeof *l);
+    struct load *l = guarding_share(sizeof(*l));
     pid_t pids[CALLERS];
     uint64_t arrived, calls;
     double factor;

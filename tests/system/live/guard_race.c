@@ -104,7 +104,7 @@ start_process(struct arena *a, uint32_t i)
 static struct arena *
 arena_new(uint64_t operations)
 {
-    struct arena *a = guarding_share(sizeof *a);
+    struct arena *a = guarding_share(sizeof(*a));
 
     a->operations = operations;
     a->rules = (struct budget_rules){

@@ -19,7 +19,7 @@ note(struct diary *d, const char *format, ...)
 
     va_start(args, format);
     d->length += (size_t)vsnprintf(d->text + d->length,
-                                   sizeof d->text - d->length, format, args);
+                                   sizeof(d->text) - d->length, format, args);
     va_end(args);
 }
 
@@ -35,7 +35,7 @@ after_attempt(void *arg, const char *policy, uint32_t number,
 {
     char name[64];
 
-    bide_outcome_name(o, name, sizeof name);
+    bide_outcome_name(o, name, sizeof(name));
     note(arg, "after %s %u %s %llums;", policy, number, name,
          (unsigned long long)(took_ns / MS));
 }
@@ -73,12 +73,12 @@ hooks_tell_the_story_in_order(void **state)
                         "before shop 1;after shop 1 http.503 7ms;"
                         "wait shop 1 100ms;before shop 2;after shop 2 ok 7ms;"
                         "shop succeeded 2;");
-    memset(&d, 0, sizeof d);
+    memset(&d, 0, sizeof(d));
     scene_run(s, "shop", &ok, 1, NULL);
     assert_string_equal(d.text,
                         "before shop 1;after shop 1 ok 7ms;shop succeeded 1;");
     assert_int_equal(bide_set_hooks(s->b, NULL), 0);
-    memset(&d, 0, sizeof d);
+    memset(&d, 0, sizeof(d));
     scene_run(s, "shop", script, 2, NULL);
     assert_string_equal(d.text, "");
     assert_int_equal(scene_stats(s, "shop").succeeded, 3);

@@ -288,7 +288,7 @@ results_are_exact(void **state)
         struct bide_result got;
         uint64_t begun = s->now;
 
-        memset(&got, 0xff, sizeof got);
+        memset(&got, 0xff, sizeof(got));
         assert_int_equal(
             scene_run(s, rows[i].policy, rows[i].outcome, rows[i].count, &got),
             rows[i].verdict);
@@ -413,7 +413,7 @@ attempts_are_told_their_limit(void **state)
         char text[256];
         uint64_t begun = s->now;
 
-        snprintf(text, sizeof text, "%s%s", shop, limits[i].rules);
+        snprintf(text, sizeof(text), "%s%s", shop, limits[i].rules);
         scene_apply(s, text);
         scene_run(s, "shop", &bad, 1, NULL);
         assert_int_equal(s->made, 3);

@@ -69,10 +69,10 @@ the_same_seed_gives_the_same_waits(void **state)
         struct waits c = waits_of(s, table[i].name, 8);
 
         assert_int_equal(a.count, CALLS * RETRIES);
-        assert_memory_equal(&a, &b, sizeof a);
-        assert_memory_not_equal(&a, &c, sizeof a);
+        assert_memory_equal(&a, &b, sizeof(a));
+        assert_memory_not_equal(&a, &c, sizeof(a));
         /* The two calls differ too. */
-        assert_memory_not_equal(a.ns, a.ns + RETRIES, RETRIES * sizeof *a.ns);
+        assert_memory_not_equal(a.ns, a.ns + RETRIES, RETRIES * sizeof(*a.ns));
     }
 }
 
@@ -151,7 +151,7 @@ a_forked_child_draws_others(void **state)
         if (child == 0) {
             uint64_t wait = next_wait(s);
 
-            _exit(write(pipes[1], &wait, sizeof wait) != sizeof wait);
+            _exit(write(pipes[1], &wait, sizeof(wait)) != sizeof(wait));
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);

@@ -51,7 +51,7 @@ a_block_that_says_nothing_failed(void **state)
     }
     assert_int_equal(times, 3);
     assert_int_equal(call.result.verdict, BIDE_EXHAUSTED);
-    bide_outcome_name(call.result.outcome, name, sizeof name);
+    bide_outcome_name(call.result.outcome, name, sizeof(name));
     assert_string_equal(name, "app.no_outcome");
     scene_set(s, "shop", "retry_on", "transient");
     BIDE_TRY(&call, scene_policy(s, "shop"))

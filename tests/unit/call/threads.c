@@ -74,7 +74,7 @@ work(void *arg)
 
         run_one(w, w->call / 3 % POLICIES);
         if (w->call % 64 == 0) {
-            snprintf(name, sizeof name, "n%u", w->call / 64 % 200);
+            snprintf(name, sizeof(name), "n%u", w->call / 64 % 200);
             bide_lookup(w->s->b, name, NULL, &p);
             bide_read_stats(w->policy[0], &stats);
             bide_registry_status(w->s->b);
@@ -178,13 +178,13 @@ turned_all_the_time_every_call_is_counted(void **state)
     pid_t child;
 
     /* In memory: a thousand commits need no disk. */
-    snprintf(s->dir, sizeof s->dir, "%s/registry", s->live);
+    snprintf(s->dir, sizeof(s->dir), "%s/registry", s->live);
     scene_init(s);
     scene_apply(s, "[a]\nwait_initial = 10us\n[b]\nwait_initial = 10us\n"
                    "[c]\nwait_initial = 10us\n");
     child = turn_in_another_process(s, &start);
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
-    memset(workers, 0, sizeof workers);
+    memset(workers, 0, sizeof(workers));
     for (int i = 0; i < THREADS; i++) {
         struct worker *w = &workers[i];
 
@@ -219,11 +219,11 @@ losing_the_live_file_ends_no_call(void **state)
     static struct worker workers[THREADS];
     _Atomic bool stop = false;
 
-    snprintf(s->dir, sizeof s->dir, "%s/registry", s->live);
+    snprintf(s->dir, sizeof(s->dir), "%s/registry", s->live);
     assert_int_equal(admin_init(s->dir, s->top), 0);
     scene_apply(s, "[a]\nwait_initial = 10us\n");
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
-    memset(workers, 0, sizeof workers);
+    memset(workers, 0, sizeof(workers));
     for (int i = 0; i < THREADS; i++) {
         struct worker *w = &workers[i];
 

@@ -259,7 +259,7 @@ each_first_attempt_knows_the_limit_of_the_last_change(void **state)
     for (i = 1; i < 50; i++) {
         char value[32];
 
-        snprintf(value, sizeof value, "%dms", i);
+        snprintf(value, sizeof(value), "%dms", i);
         scene_set(s, i % 2 ? "base" : "shop", "attempt_timeout", value);
         if (i == 1 || i % 2 == 0) {
             assert_int_equal(limit_told(s), i);

@@ -365,10 +365,10 @@ a_success_looks_at_nothing_whatever_it_is_called(void **state)
     cpu_set_t all, one;
 
     /* On one CPU: each has counters of its own, mapped on first use. */
-    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
-    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
     scene_start(s, shop);
     assert_int_equal(bide_set_clock(s->b, NULL), 0);
     p = scene_policy(s, "shop");
@@ -384,7 +384,7 @@ a_success_looks_at_nothing_whatever_it_is_called(void **state)
             assert_int_equal(happened[ALLOCATIONS], memory);
         }
     }
-    sched_setaffinity(0, sizeof all, &all);
+    sched_setaffinity(0, sizeof(all), &all);
     /* Some natural success is none here: the gate says so. */
     scene_set(s, "base", "retry_on", "http.304, exit.0");
     assert_int_equal(bide_run(p, as_told, (void *)&successes[2], NULL),

@@ -27,7 +27,7 @@ calls_go_on_while_the_registry_is_away(void **state)
     assert_int_equal(bide_declare(s->b, declared), 0);
     assert_int_equal(scene_attempts(s, "shop"), 4);
     assert_int_equal(scene_attempts(s, "nobody"), 3);
-    snprintf(away, sizeof away, "%s/away", s->top);
+    snprintf(away, sizeof(away), "%s/away", s->top);
     assert_int_equal(rename(s->dir, away), 0);
     assert_int_equal(scene_attempts(s, "shop"), 4); /* the last good ones */
     assert_int_equal(scene_attempts(s, "nobody"), 3);
@@ -165,7 +165,7 @@ random_bytes(const char *path)
     size_t i;
 
     srandom(3);
-    for (i = 0; i < sizeof bytes; i++) {
+    for (i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (unsigned char)random();
     }
     assert_int_equal(stat(path, &st), 0);
@@ -183,10 +183,10 @@ random_pages(const char *path)
     srandom(4);
     assert_int_equal(stat(path, &st), 0);
     for (at = 8192; at + 4096 <= st.st_size; at += 4096) {
-        for (i = 0; i < sizeof bytes; i++) {
+        for (i = 0; i < sizeof(bytes); i++) {
             bytes[i] = (unsigned char)random();
         }
-        write_over(path, at, bytes, sizeof bytes);
+        write_over(path, at, bytes, sizeof(bytes));
     }
 }
 
@@ -252,7 +252,7 @@ put_back(struct scene *s, const char *path, const char *bytes, size_t length)
     char between[PATH_MAX];
     int fd;
 
-    snprintf(between, sizeof between, "%s/between", s->top);
+    snprintf(between, sizeof(between), "%s/between", s->top);
     fd = open(between, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, length), length);
@@ -349,10 +349,10 @@ a_live_file_replaced_by_garbage_is_replaced(void **state)
     scene_start(s, shop);
     live_path(s, path);
     assert_int_equal(scene_attempts(s, "shop"), 4);
-    memset(garbage, 0xa5, sizeof garbage);
+    memset(garbage, 0xa5, sizeof(garbage));
     assert_int_equal(unlink(path), 0);
     fd = open(path, O_WRONLY | O_CREAT, 0660);
-    assert_int_equal(write(fd, garbage, sizeof garbage), sizeof garbage);
+    assert_int_equal(write(fd, garbage, sizeof(garbage)), sizeof(garbage));
     close(fd);
     assert_int_equal(scene_attempts(s, "shop"), 4);
     scene_set(s, "shop", "attempts", "6");
@@ -383,11 +383,11 @@ garbage_written_into_the_live_file_is_survived(void **state)
                    : round % 4 == 2 ? 528384 + random() % 2097152
                                     : 2686976 + random() % 4096;
 
-        for (i = 0; i < sizeof garbage; i++) {
+        for (i = 0; i < sizeof(garbage); i++) {
             garbage[i] = (unsigned char)random();
         }
-        assert_int_equal(pwrite(fd, garbage, sizeof garbage, at),
-                         sizeof garbage);
+        assert_int_equal(pwrite(fd, garbage, sizeof(garbage), at),
+                         sizeof(garbage));
         close(fd);
         scene_attempts(s, "shop");
         scene_run(s, "shop", &ok, 1, NULL);
@@ -409,7 +409,7 @@ without_a_live_directory_calls_go_on(void **state)
     int fd;
 
     /* What should be a directory is a file. */
-    snprintf(blocked, sizeof blocked, "%s/blocked", s->top);
+    snprintf(blocked, sizeof(blocked), "%s/blocked", s->top);
     fd = open(blocked, O_WRONLY | O_CREAT, 0600);
     close(fd);
     assert_int_equal(admin_init(s->dir, blocked), 0);
@@ -440,7 +440,7 @@ a_full_live_filesystem_is_survived(void **state)
     }
     scene_start(s, shop);
     for (i = 0; i < 2000; i++) {
-        snprintf(name, sizeof name, "p%d", i);
+        snprintf(name, sizeof(name), "p%d", i);
         if (scene_run(s, name, &ok, 1, NULL) != BIDE_SUCCEEDED ||
             scene_attempts(s, i % 2 ? "shop" : name) == 0) {
             break;

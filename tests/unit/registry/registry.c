@@ -256,7 +256,7 @@ enum { NAMES = 10000 };
 static void
 look_up_many(struct scene *s)
 {
-    struct bide_policy **all = calloc(NAMES, sizeof *all);
+    struct bide_policy **all = calloc(NAMES, sizeof(*all));
     const struct bide_outcome ok = bide_ok();
     char name[32];
     int i;
@@ -265,13 +265,13 @@ look_up_many(struct scene *s)
     s->outcomes = &ok;
     s->outcome_count = 1;
     for (i = 0; i < NAMES; i++) {
-        snprintf(name, sizeof name, "policy-%d", i);
+        snprintf(name, sizeof(name), "policy-%d", i);
         assert_int_equal(bide_lookup(s->b, name, NULL, &all[i]), 0);
     }
     for (i = NAMES - 1; i >= 0; i--) {
         struct bide_policy *p;
 
-        snprintf(name, sizeof name, "policy-%d", i);
+        snprintf(name, sizeof(name), "policy-%d", i);
         assert_int_equal(bide_lookup(s->b, name, NULL, &p), 0);
         assert_ptr_equal(p, all[i]);
     }
@@ -533,7 +533,7 @@ a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
         pid_t child;
         int status;
 
-        snprintf(name, sizeof name, "p%d", i);
+        snprintf(name, sizeof(name), "p%d", i);
         p = scene_policy(s, name); /* has mapped no counters yet */
         until_it_looks(&l);
         child = fork();

@@ -21,7 +21,7 @@ no_permission_is_survived_and_said(void **state)
     }
     scene_init(s);
     scene_apply(s, shop);
-    snprintf(path, sizeof path, "%s/registry.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
     chmod(s->top, 0755);
     chmod(s->dir, 0755);
     chmod(path, 0600);

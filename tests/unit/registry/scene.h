@@ -31,7 +31,7 @@
 #define UNUSED __attribute__((unused))
 #define MS 1000000ull
 #define SECOND 1000000000ull
-#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 struct scene {
     char top[256]; /* holds the registry */
@@ -68,15 +68,15 @@ scene_remove(const char *path)
 UNUSED static int
 scene_setup(void **state)
 {
-    struct scene *s = calloc(1, sizeof *s);
+    struct scene *s = calloc(1, sizeof(*s));
     const char *tmp = getenv("TMPDIR");
 
     assert_non_null(s);
-    snprintf(s->top, sizeof s->top, "%s/bide-face-XXXXXX", tmp ? tmp : "/tmp");
+    snprintf(s->top, sizeof(s->top), "%s/bide-face-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(s->top));
-    snprintf(s->live, sizeof s->live, "/dev/shm/bide-face-XXXXXX");
+    snprintf(s->live, sizeof(s->live), "/dev/shm/bide-face-XXXXXX");
     assert_non_null(mkdtemp(s->live));
-    snprintf(s->dir, sizeof s->dir, "%s/registry", s->top);
+    snprintf(s->dir, sizeof(s->dir), "%s/registry", s->top);
     s->now = 1000 * SECOND;
     *state = s;
     return 0;

@@ -47,7 +47,7 @@ scoped(struct scene *s, struct bide *b, const char *name, unsigned number)
     char scope[32];
 
     (void)s;
-    snprintf(scope, sizeof scope, "host-%u.example.com", number);
+    snprintf(scope, sizeof(scope), "host-%u.example.com", number);
     assert_int_equal(bide_lookup(b, name, scope, &p), 0);
     return p;
 }
@@ -215,7 +215,7 @@ names_and_scopes_of_every_length_have_handles_of_their_own(void **state)
     char text[2 * BIDE_NAME_MAX + 1];
     size_t i, k;
 
-    memset(text, 'a', sizeof text);
+    memset(text, 'a', sizeof(text));
     scene_start(s, "[shop]\n");
     for (i = 1; i <= BIDE_NAME_MAX; i++) {
         for (k = 0; k <= BIDE_NAME_MAX; k += k < 40 ? 13 : 3) {

@@ -278,7 +278,7 @@ the_time_it_is_open_grows_to_its_maximum(void **state)
         uint64_t now = TIME0, until;
         struct probe probe;
 
-        snprintf(keys, sizeof keys,
+        snprintf(keys, sizeof(keys),
                  ON "breaker_consecutive=1\nbreaker_probes=1\n%s",
                  rows[i].keys);
         s = guarded_new(keys);
@@ -497,9 +497,9 @@ garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
         struct probe probe[PROBES_MAX];
         uint32_t i, n;
 
-        guarded_garbage(&s->breaker, sizeof s->breaker, &seed);
-        guarded_garbage(&s->rings, sizeof s->rings, &seed);
-        guarded_garbage(&s->total, sizeof s->total, &seed);
+        guarded_garbage(&s->breaker, sizeof(s->breaker), &seed);
+        guarded_garbage(&s->rings, sizeof(s->rings), &seed);
+        guarded_garbage(&s->total, sizeof(s->total), &seed);
         if (trial % 3) {
             live_on(s, now, &seed);
         }
@@ -555,8 +555,8 @@ reset_puts_garbage_right(void **state)
         struct guarded *s = guarded_new(SOON);
         struct probe probe;
 
-        guarded_garbage(&s->breaker, sizeof s->breaker, &seed);
-        guarded_garbage(&s->rings, sizeof s->rings, &seed);
+        guarded_garbage(&s->breaker, sizeof(s->breaker), &seed);
+        guarded_garbage(&s->rings, sizeof(s->rings), &seed);
         breaker_reset(&s->g, TIME0);
         assert_int_equal(look(s, TIME0), STATE_CLOSED);
         assert_true(breaker_is_sound(&s->breaker, TIME0));

@@ -13,7 +13,7 @@ exactly_so_many_probes_are_let_out(void **state)
         struct probe probe[PROBES_MAX], none;
         uint64_t now = TIME0;
 
-        snprintf(keys, sizeof keys, SOON "breaker_probes=%u", n);
+        snprintf(keys, sizeof(keys), SOON "breaker_probes=%u", n);
         s = guarded_new(keys);
         half_open(s, &now);
         for (i = 0; i < n; i++) {

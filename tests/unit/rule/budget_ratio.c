@@ -173,8 +173,8 @@ garbage_is_survived_and_does_not_stay(void **state)
 
         /* A size from a commit a little newer than ours would be believed. */
         s->g.txn = 1ull << 40;
-        guarded_garbage(&s->budget, sizeof s->budget, &seed);
-        guarded_garbage(&s->rings, sizeof s->rings, &seed);
+        guarded_garbage(&s->budget, sizeof(s->budget), &seed);
+        guarded_garbage(&s->rings, sizeof(s->rings), &seed);
         check_bounds(s, now);
         for (i = 0; i < 4; i++) {
             guarded_take(s, (enum budget_price)(i % 3), now, &paid);

@@ -17,7 +17,7 @@
 #define UNUSED __attribute__((unused))
 #define MS 1000000ull
 #define SECOND 1000000000ull
-#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 /* A line a key: "budget=own\nbudget_cost=1". */
 UNUSED static struct policy *
@@ -28,7 +28,7 @@ compiled(const char *keys)
     struct policy *p = NULL;
     char copy[1024], *line, *rest = copy;
 
-    snprintf(copy, sizeof copy, "%s", keys);
+    snprintf(copy, sizeof(copy), "%s", keys);
     while ((line = strsep(&rest, "\n"))) {
         char *equals = strchr(line, '=');
 

@@ -44,7 +44,7 @@ guarded_change(struct guarded *s, const char *keys)
 UNUSED static struct guarded *
 guarded_new(const char *keys)
 {
-    struct guarded *s = calloc(1, sizeof *s);
+    struct guarded *s = calloc(1, sizeof(*s));
 
     assert_non_null(s);
     s->g = (struct guard){

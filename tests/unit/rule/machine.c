@@ -55,7 +55,7 @@ play(const char *keys, const struct step *steps, size_t count)
 #define PLAY(keys, ...)                                   \
     do {                                                  \
         static const struct step steps[] = {__VA_ARGS__}; \
-        play(keys, steps, sizeof steps / sizeof *steps);  \
+        play(keys, steps, sizeof(steps) / sizeof(*steps));  \
     } while (0)
 
 #define FIXED "retry_on=any\nwait=fixed\nwait_jitter=none\nwait_initial=100ms\n"
@@ -239,7 +239,7 @@ importance_says_what_the_end_means(void **state)
     size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct policy *p = compiled(rows[i].keys);
         struct machine m;
 

@@ -123,7 +123,7 @@ the_reasons_have_their_order(void **state)
         struct machine m;
         int64_t paid;
 
-        snprintf(keys, sizeof keys, CALL BUDGET BREAKER "%s", rows[i].keys);
+        snprintf(keys, sizeof(keys), CALL BUDGET BREAKER "%s", rows[i].keys);
         s = guarded_new(CALL BUDGET BREAKER);
         assert_int_equal(begin(s, &m, 0), MACHINE_GO);
         while (budget_take(&s->p->budget, &s->g, PRICE_USUAL, TIME0, &paid)) {

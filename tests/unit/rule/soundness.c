@@ -35,7 +35,7 @@ read_tally(void *arg, struct tally *out)
 static int
 setup(void **state)
 {
-    struct scene *s = calloc(1, sizeof *s);
+    struct scene *s = calloc(1, sizeof(*s));
 
     assert_non_null(s);
     s->now = 1000 * SECOND;
@@ -112,12 +112,12 @@ no_word_keeps_calls_in_for_longer_than_its_time(void **state)
     struct scene *s = *state;
     size_t i;
 
-    for (i = 0; i < sizeof word_rows / sizeof *word_rows; i++) {
+    for (i = 0; i < sizeof(word_rows) / sizeof(*word_rows); i++) {
         const struct word_row *row = &word_rows[i];
         uint64_t since = s->now / MS - (uint64_t)row->ago_ms, until;
         struct probe probe;
 
-        memset(&s->rings, 0, sizeof s->rings);
+        memset(&s->rings, 0, sizeof(s->rings));
         atomic_store(&s->breaker.state, row->state << 62 | row->more |
                                             (since & ((1ull << 34) - 1)));
         assert_int_equal(breaker_is_sound(&s->breaker, s->now), row->sound);
@@ -203,7 +203,7 @@ reset_fills_whatever_was_there(void **state)
     struct scene *s = *state;
     int64_t paid;
 
-    memset(&s->budget, 0xff, sizeof s->budget);
+    memset(&s->budget, 0xff, sizeof(s->budget));
     budget_reset(&s->g);
     assert_true(budget_is_sound(&s->budget));
     assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));

@@ -48,7 +48,7 @@ each_form_grows_as_its_formula_says(void **state)
     uint32_t n;
 
     (void)state;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct wait_rules w = rules(rows[i].form, 100 * MS, 3600 * S);
 
         w.increment_ns = rows[i].increment * MS;
@@ -99,7 +99,7 @@ jitter_spans_what_it_promises(void **state)
     size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct wait_rules w = rules(WAIT_FIXED, 100 * MS, 3600 * S);
 
         w.jitter = rows[i].jitter;
@@ -207,7 +207,7 @@ hints_are_honored_clamped_or_ignored(void **state)
     size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct hint_rules h = {rows[i].mode, 60 * S, 0};
         struct bide_outcome o = {.domain = BIDE_DOMAIN_HTTP,
                                  .code = 503,

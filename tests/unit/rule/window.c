@@ -10,7 +10,7 @@ static int
 fresh(void **state)
 {
     (void)state;
-    memset(&series, 0, sizeof series);
+    memset(&series, 0, sizeof(series));
     total = (struct tally){0};
     return 0;
 }
@@ -187,7 +187,7 @@ garbage_does_not_stay(void **state)
         uint64_t now = guarded_random(&seed) % (1000000 * SECOND);
 
         fresh(NULL);
-        guarded_garbage(&series, sizeof series, &seed);
+        guarded_garbage(&series, sizeof(series), &seed);
         (void)window_since(&series, WINDOW, now, &total);
         (void)window_since(&series, guarded_random(&seed), now, &total);
         for (i = 0; i < 40; i++) {

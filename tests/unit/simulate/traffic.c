@@ -17,7 +17,7 @@ usual(const char *fail)
     };
     char why[200];
 
-    assert_int_equal(traffic_read_fail(fail, &t, why, sizeof why), 0);
+    assert_int_equal(traffic_read_fail(fail, &t, why, sizeof(why)), 0);
     return t;
 }
 
@@ -60,7 +60,7 @@ run(const char *keys, const struct traffic *t)
     struct traffic_report r;
     const char *why = NULL;
 
-    memset(&r, 0x5a, sizeof r);
+    memset(&r, 0x5a, sizeof(r));
     assert_int_equal(traffic_run(p, t, &r, &why), 0);
     policy_free(p);
     check_sums(&r);
@@ -226,10 +226,10 @@ the_same_seed_gives_the_same_and_another_one_does_not(void **state)
     t.failure_takes = (struct traffic_time){TRAFFIC_BETWEEN, MS, 90 * MS};
     a = run(keys, &t);
     b = run(keys, &t);
-    assert_memory_equal(&a, &b, sizeof a);
+    assert_memory_equal(&a, &b, sizeof(a));
     t.seed = 2;
     c = run(keys, &t);
-    assert_memory_not_equal(&a, &c, sizeof a);
+    assert_memory_not_equal(&a, &c, sizeof(a));
 }
 
 static void
@@ -320,7 +320,7 @@ what_is_too_much_is_refused(void **state)
     const char *why = NULL;
 
     (void)state;
-    memset(&r, 0x5a, sizeof r);
+    memset(&r, 0x5a, sizeof(r));
     before = r;
     t.for_ns = 1000001 * SECOND;
     assert_int_equal(traffic_run(p, &t, &r, &why), BIDE_EINPUT);
@@ -329,7 +329,7 @@ what_is_too_much_is_refused(void **state)
     t.calls_per_s = 1e6;
     assert_int_equal(traffic_run(p, &t, &r, &why), BIDE_EINPUT);
     assert_non_null(strstr(why, "at once"));
-    assert_memory_equal(&r, &before, sizeof r);
+    assert_memory_equal(&r, &before, sizeof(r));
     policy_free(p);
 }
 
@@ -349,11 +349,11 @@ a_failure_is_the_first_thing_that_is_retried(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct policy *p = compiled(cases[i].keys);
         char name[64];
 
-        bide_outcome_name(traffic_failure(p), name, sizeof name);
+        bide_outcome_name(traffic_failure(p), name, sizeof(name));
         assert_string_equal(name, cases[i].name);
         policy_free(p);
     }

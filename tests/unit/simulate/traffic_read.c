@@ -29,7 +29,7 @@ calls_are_a_rate_and_how_they_come(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(traffic_read_calls(cases[i].text, &t, why, sizeof why),
+        assert_int_equal(traffic_read_calls(cases[i].text, &t, why, sizeof(why)),
                          0);
         assert_true(t.calls_per_s == cases[i].calls_per_s);
         assert_int_equal(t.even, cases[i].even);
@@ -56,7 +56,7 @@ times_are_fixed_between_or_exponential(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct traffic_time t = {0};
 
-        assert_int_equal(traffic_read_time(cases[i].text, &t, why, sizeof why),
+        assert_int_equal(traffic_read_time(cases[i].text, &t, why, sizeof(why)),
                          0);
         assert_int_equal(t.form, cases[i].time.form);
         assert_int_equal(t.ns, cases[i].time.ns);
@@ -71,12 +71,12 @@ failures_are_a_share_or_a_profile_over_time(void **state)
     char why[200];
 
     (void)state;
-    assert_int_equal(traffic_read_fail("12.5%", &t, why, sizeof why), 0);
+    assert_int_equal(traffic_read_fail("12.5%", &t, why, sizeof(why)), 0);
     assert_true(t.fail[0].share == 0.125);
     assert_true(t.fail[0].until_ns == DURATION_NONE);
 
     assert_int_equal(traffic_read_fail("30% until 20s, 100% until 40s,0% ", &t,
-                                       why, sizeof why),
+                                       why, sizeof(why)),
                      0);
     assert_true(t.fail[0].share == 0.3 && t.fail[1].share == 1 &&
                 t.fail[2].share == 0);
@@ -150,11 +150,11 @@ what_is_wrong_is_said_and_changes_nothing(void **state)
         struct traffic t, before;
         char why[200] = "";
 
-        memset(&t, 0x5a, sizeof t);
+        memset(&t, 0x5a, sizeof(t));
         before = t;
         assert_int_equal(
-            read_one(cases[i].what, cases[i].text, &t, why, sizeof why), -1);
-        assert_memory_equal(&t, &before, sizeof t);
+            read_one(cases[i].what, cases[i].text, &t, why, sizeof(why)), -1);
+        assert_memory_equal(&t, &before, sizeof(t));
         assert_true(*why);
         if (!strstr(why, cases[i].why)) {
             print_error("%s: %s\n", cases[i].text, why);
@@ -174,10 +174,10 @@ a_profile_has_at_most_32_parts(void **state)
         sprintf(text + strlen(text), "1%% until %ds,", i);
     }
     strcat(text, "2%");
-    assert_int_equal(traffic_read_fail(text, &t, why, sizeof why), 0);
+    assert_int_equal(traffic_read_fail(text, &t, why, sizeof(why)), 0);
     assert_true(t.fail[31].share == 0.02);
     strcat(text, " until 99s, 3%");
-    assert_int_equal(traffic_read_fail(text, &t, why, sizeof why), -1);
+    assert_int_equal(traffic_read_fail(text, &t, why, sizeof(why)), -1);
 }
 
 int

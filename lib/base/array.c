@@ -1,0 +1,18 @@
+#include "array.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+void *
+array_more(void *list, size_t count, size_t size)
+{
+    size_t room = count ? 2 * count : 1;
+
+    if (list && (count & (count - 1)) != 0) {
+        return list;
+    }
+    if (count > SIZE_MAX / 2 || room > SIZE_MAX / size) {
+        return NULL;
+    }
+    return realloc(list, room * size);
+}

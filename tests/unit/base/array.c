@@ -1,0 +1,75 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+
+static void
+every_element_that_was_appended_is_kept(void **state)
+{
+    uint32_t *list = NULL;
+
+    (void)state;
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint32_t *longer = array_more(list, i, sizeof(*list));
+
+        assert_non_null(longer);
+        list = longer;
+        list[i] = i;
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(list[i], i);
+    }
+    free(list);
+}
+
+static void
+a_list_that_shrank_may_grow_again(void **state)
+{
+    uint32_t *list = NULL;
+
+    (void)state;
+    for (uint32_t i = 0; i < 9; i++) {
+        list = array_more(list, i, sizeof(*list));
+        assert_non_null(list);
+        list[i] = i;
+    }
+    for (uint32_t i = 3; i < 40; i++) {
+        list = array_more(list, i, sizeof(*list));
+        assert_non_null(list);
+        list[i] = i;
+    }
+    assert_int_equal(list[0] + list[1] + list[2], 3);
+    free(list);
+}
+
+static void
+what_no_memory_can_hold_is_refused_and_the_list_is_kept(void **state)
+{
+    char *list = array_more(NULL, 0, 1);
+
+    (void)state;
+    assert_non_null(list);
+    *list = 'x';
+    assert_null(array_more(list, (SIZE_MAX >> 1) + 1, 1));
+    assert_null(array_more(list, (size_t)1 << 62, 16));
+    assert_int_equal(*list, 'x');
+    free(list);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_element_that_was_appended_is_kept),
+        cmocka_unit_test(a_list_that_shrank_may_grow_again),
+        cmocka_unit_test(
+            what_no_memory_can_hold_is_refused_and_the_list_is_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
