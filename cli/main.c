@@ -1,12 +1,12 @@
 /* bide: takes the command line apart and calls the command. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/near.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 #include "cli/out/text.h"
 
 enum { GO_ON = -1 }; /* no exit status yet */
@@ -214,7 +214,7 @@ run_command(struct command_line *line)
     if (command->rest_from == 0) {
         /* A reader that has gone is an error to be said, not a death; the
          * programs that exec runs get it as it was. */
-        signal(SIGPIPE, SIG_IGN);
+        signals_ignore_pipe();
     }
     if (command->registry != REGISTRY_NONE) {
         rc = open_registry(line);

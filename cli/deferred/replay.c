@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 #include "cli/out/json.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
@@ -266,24 +267,16 @@ nothing_due(const struct replay *r, struct deferred *d)
 static void
 heed_signals(struct replay *r)
 {
-    for (int sig; (sig = exec_signals_next(&r->signals)) > 0;) {
-        switch (sig) {
-        case SIGTERM:
-        case SIGINT:
-        case SIGHUP:
-        case SIGQUIT:
+    for (int sig; (sig = signals_next(r->signals.fd)) > 0;) {
+        if (signals_ask_end(sig)) {
             if (r->stop == 0 && active(r) > 0) {
                 clear_line(r);
                 say("stopping when what runs has ended; once more ends it");
             }
             r->stop += r->stop < 2;
-            break;
-        case SIGTSTP:
+        } else if (sig == SIGTSTP) {
             clear_line(r);
             exec_stop_self();
-            break;
-        default:
-            break;
         }
     }
 }
@@ -315,8 +308,8 @@ next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
 static void
 wait_a_while(struct replay *r, struct deferred *d, uint32_t running)
 {
-    r->changed = exec_signals_wait(&r->signals, bide_fd(r->bide), POLLIN,
-                                   next_look_ns(r, d, running));
+    r->changed = signals_wait(r->signals.fd, bide_fd(r->bide), POLLIN,
+                              next_look_ns(r, d, running));
     if (r->changed) {
         bide_fd_clear(r->bide);
     }

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 #include "cli/out/text.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -178,7 +179,7 @@ prepare(void *arg)
 {
     const struct piece *p = arg;
 
-    signal(SIGPIPE, SIG_DFL);
+    signals_default_pipe();
     if (p->command.arguments) {
         if (chdir(p->command.directory) < 0) {
             return -1;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/command/command.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 
 struct exec {
     const char *dir, *name;
@@ -36,20 +37,14 @@ struct exec {
 
 /* ---- one attempt ---- */
 
-static bool
-is_ending(int sig)
-{
-    return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
-}
-
 static void
 pass_signals_on(struct exec *e, struct exec_child *c)
 {
-    for (int sig; (sig = exec_signals_next(&e->signals)) > 0;) {
+    for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
         if (sig == SIGCHLD) {
             continue; /* the caller looks in any case */
         }
-        if (is_ending(sig)) {
+        if (signals_ask_end(sig)) {
             e->ended_by = sig; /* no further attempt, however this one ends */
         }
         exec_child_signal(c, sig);
@@ -112,7 +107,7 @@ run_attempt(struct exec *e)
         if (exec_child_is_over(&c)) {
             break;
         }
-        exec_signals_wait(&e->signals, -1, 0, next);
+        signals_wait(e->signals.fd, -1, 0, next);
     }
     exec_guard_remove(&e->guard, c.pid);
     e->status = shell_status(&c);
@@ -147,12 +142,12 @@ sleep_a_while(struct exec *e)
     uint64_t until = bide_step_deadline_ns(&e->call);
     uint64_t look = clock_monotonic_ns() + LOOK_EVERY_NS;
 
-    if (exec_signals_wait(&e->signals, bide_fd(e->registry), POLLIN,
-                          until < look ? until : look)) {
+    if (signals_wait(e->signals.fd, bide_fd(e->registry), POLLIN,
+                     until < look ? until : look)) {
         bide_fd_clear(e->registry);
     }
-    for (int sig; (sig = exec_signals_next(&e->signals)) > 0;) {
-        if (is_ending(sig)) {
+    for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
+        if (signals_ask_end(sig)) {
             e->ended_by = sig;
             e->status = EXEC_SIGNAL + sig;
         } else if (sig == SIGTSTP) {

@@ -10,7 +10,6 @@
 #ifndef BIDE_CLI_EXEC_H
 #define BIDE_CLI_EXEC_H
 
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,14 +41,6 @@ struct exec_signals {
  * ignored, by bide exec and by its child.  -1: errno. */
 int exec_signals_open(struct exec_signals *s);
 void exec_signals_close(struct exec_signals *s);
-
-/* The next one that came, 0: none. */
-int exec_signals_next(struct exec_signals *s);
-
-/* Sleeps until a signal came, `fd` (-1: none) shows one of `events`, or then.
- * Returns whether it is `fd`. */
-bool exec_signals_wait(struct exec_signals *s, int fd, short events,
-                       uint64_t until_ns);
 
 /* In the forked child: as if bide exec had never been there. */
 void exec_signals_restore(const struct exec_signals *s);

@@ -7,22 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/command/signals.h"
+
 /* A signal that is to end the wait for input; 0: none came. */
 static int
 ending_signal(struct exec_signals *s)
 {
-    for (int sig; (sig = exec_signals_next(s)) > 0;) {
-        switch (sig) {
-        case SIGTERM:
-        case SIGINT:
-        case SIGHUP:
-        case SIGQUIT:
+    for (int sig; (sig = signals_next(s->fd)) > 0;) {
+        if (signals_ask_end(sig)) {
             return sig;
-        case SIGTSTP:
+        }
+        if (sig == SIGTSTP) {
             exec_stop_self();
-            break;
-        default:
-            break;
         }
     }
     return 0;
@@ -58,7 +54,7 @@ read_all(int to, struct exec_signals *s)
         if (sig) {
             return sig;
         }
-        if (!exec_signals_wait(s, STDIN_FILENO, POLLIN, UINT64_MAX)) {
+        if (!signals_wait(s->fd, STDIN_FILENO, POLLIN, UINT64_MAX)) {
             continue;
         }
         n = read(STDIN_FILENO, buffer, sizeof(buffer));

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
@@ -326,30 +326,28 @@ record_anew(struct recorder *r)
 
 /* ---- again ---- */
 
-/* To the next step of the clock; true: a signal asks for the end. */
+/* Sleeps to the next step of the wall clock; reports whether a signal asks to
+ * stop. */
 static bool
-wait_for_step(const struct recorder *r, const sigset_t *ends)
+wait_for_step(const struct recorder *r, int signals)
 {
-    uint64_t every = r->how.every_ns, now = clock_realtime_ns();
-    uint64_t left = every - now % every;
-    struct timespec limit = {(time_t)(left / SECOND_NS),
-                             (long)(left % SECOND_NS)};
+    uint64_t every = r->how.every_ns;
+    uint64_t left = every - clock_realtime_ns() % every;
 
-    return sigtimedwait(ends, NULL, &limit) > 0;
+    signals_wait(signals, -1, 0, clock_monotonic_ns() + left);
+    return signals_next(signals) > 0;
 }
 
 static int
 record_again(struct recorder *r)
 {
-    sigset_t ends;
+    int signals = signals_open_stop();
 
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    if (signals < 0) {
+        return say_errno("signals");
+    }
     record_once(r, r->line->registry);
-    while (!wait_for_step(r, &ends)) {
+    while (!wait_for_step(r, signals)) {
         reap(r, false);
         record_anew(r);
     }

@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/command/say.h"
+#include "cli/command/signals.h"
 #include "listen.h"
 
 /* Answers that are on their way get so long at the end. */
@@ -86,20 +85,6 @@ serve_from(struct command_line *line, int fd, int signals, bool loopback)
     return status;
 }
 
-/* Readable when it is to end; or -1 and errno. */
-static int
-catch_signals(void)
-{
-    sigset_t ends;
-
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
-    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 int
 serve_command(struct command_line *line)
 {
@@ -124,7 +109,7 @@ serve_command(struct command_line *line)
     if (fd < 0) {
         return say_errno(text);
     }
-    signals = catch_signals();
+    signals = signals_open_stop();
     if (signals < 0) {
         status = say_errno("signals");
         close(fd);
