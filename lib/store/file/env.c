@@ -1,4 +1,4 @@
-/* LMDB's results in our words, and how an environment is opened. */
+/* Maps LMDB's results to BIDE_E codes and opens environments. */
 #include "env.h"
 
 #include <errno.h>
@@ -6,40 +6,56 @@
 #include <bide.h>
 #include "place.h"
 
-/* Address space, not memory and not disk: a full disk shall be what ends the
- * growth.  Smaller ones are for processes that may not map so much. */
+/* Address space in bytes, not memory and not disk: only a full disk should end
+ * the growth.  The smaller sizes are for processes with a limit on it. */
 static const size_t map_sizes[] = {(size_t)256 << 30, (size_t)16 << 30,
                                    (size_t)1 << 30, (size_t)128 << 20};
 
 int
-lmdb_failed(const char *dir, int rc)
+lmdb_code(const char *dir, int *rc)
 {
-    if (rc == EIO && place_full(dir)) {
-        rc = ENOSPC; /* how LMDB calls a write that was cut short */
+    if (*rc == EIO && place_full(dir)) {
+        *rc = ENOSPC; /* LMDB reports a short write as EIO */
     }
-    switch (rc) {
+    switch (*rc) {
     case 0:
         return 0;
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
-        return place_say(BIDE_EFULL, "%s: %s\nmake room there and try again",
-                         dir, mdb_strerror(rc));
+        return BIDE_EFULL;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
     case MDB_PANIC:
     case MDB_MAP_RESIZED:
     case MDB_NOTFOUND:
-        return place_say(BIDE_EDAMAGED,
-                         "%s/registry.mdb: %s\nrestore it from a backup", dir,
-                         mdb_strerror(rc));
+        return BIDE_EDAMAGED;
     case MDB_VERSION_MISMATCH:
-        return place_say(BIDE_EFORMAT, "%s/registry.mdb: %s", dir,
-                         mdb_strerror(rc));
+        return BIDE_EFORMAT;
     default:
-        return rc > 0 ? place_failed(dir, rc)
-                      : place_say(BIDE_ESYS, "%s/registry.mdb: %s", dir,
-                                  mdb_strerror(rc));
+        return BIDE_ESYS;
+    }
+}
+
+int
+lmdb_failed(const char *dir, int rc)
+{
+    const int code = lmdb_code(dir, &rc);
+
+    if (rc > 0) {
+        return place_failed(dir, rc);
+    }
+    switch (code) {
+    case 0:
+        return 0;
+    case BIDE_EFULL:
+        return place_say(code, "%s: %s\nmake room there and try again", dir,
+                         mdb_strerror(rc));
+    case BIDE_EDAMAGED:
+        return place_say(code, "%s/registry.mdb: %s\nrestore it from a backup",
+                         dir, mdb_strerror(rc));
+    default:
+        return place_say(code, "%s/registry.mdb: %s", dir, mdb_strerror(rc));
     }
 }
 
@@ -52,10 +68,9 @@ lmdb_val(const void *bytes, size_t length)
 int
 lmdb_open(const char *path, unsigned flags, MDB_env **out)
 {
-    size_t i;
     int rc = ENOMEM;
 
-    for (i = 0; i < sizeof(map_sizes) / sizeof(*map_sizes); i++) {
+    for (size_t i = 0; i < sizeof(map_sizes) / sizeof(*map_sizes); i++) {
         MDB_env *env;
 
         rc = mdb_env_create(&env);

@@ -1,8 +1,9 @@
-/* LMDB environments: how one is opened, and what LMDB's results mean here. */
+/* LMDB environments: opens them, makes new files, and maps LMDB's results. */
 #ifndef BIDE_STORE_ENV_H
 #define BIDE_STORE_ENV_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <lmdb.h>
 
@@ -11,12 +12,19 @@ enum {
     LMDB_DATABASES_MAX = 5, /* named databases in one file */
 };
 
-/* Maps a result of LMDB to a BIDE_E code, with words: the one place that
- * knows. */
+/* Maps *rc, a result of LMDB, to a BIDE_E code without a message; 0 for 0.
+ * Returns BIDE_ESYS for an errno (positive; place_failed maps it) and for other
+ * codes.  Changes EIO to ENOSPC if the file system of `dir` is full. */
+int lmdb_code(const char *dir, int *rc);
+
+/* Maps `rc`, a result of LMDB about registry.mdb in `dir`, to a BIDE_E code and
+ * keeps its message (place_why). */
 int lmdb_failed(const char *dir, int rc);
 
 /* Opens the environment at `path`.  Returns LMDB's result. */
 int lmdb_open(const char *path, unsigned flags, MDB_env **out);
+
+/* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);
 
 #endif

@@ -42,23 +42,20 @@ recording_why(void)
 int
 recording_failed(struct recording *r, int rc)
 {
-    if (rc == EIO && place_full(r->dir)) {
-        rc = ENOSPC; /* how LMDB calls a write that was cut short */
+    const int code = lmdb_code(r->dir, &rc);
+
+    if (rc > 0) {
+        return place_failed(r->path, rc);
     }
-    switch (rc) {
+    switch (code) {
     case 0:
         return 0;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-        return place_say(BIDE_EFULL, "%s: %s\nmake room there", r->path,
+    case BIDE_EFULL:
+        return place_say(code, "%s: %s\nmake room there", r->path,
                          mdb_strerror(rc));
-    case MDB_VERSION_MISMATCH:
-        return place_say(BIDE_EFORMAT, "%s: %s\n" ASIDE, r->path,
-                         mdb_strerror(rc));
+    case BIDE_EFORMAT:
+        return place_say(code, "%s: %s\n" ASIDE, r->path, mdb_strerror(rc));
     default:
-        if (rc > 0) {
-            return place_failed(r->path, rc);
-        }
         return place_say(BIDE_EDAMAGED, "%s: %s\n" ASIDE, r->path,
                          mdb_strerror(rc));
     }
