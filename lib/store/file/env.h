@@ -27,4 +27,21 @@ int lmdb_open(const char *path, unsigned flags, MDB_env **out);
 /* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);
 
+/* A file to make.  The functions return 0 or a BIDE_E code with its message. */
+struct lmdb_new {
+    const char *dir, *path; /* `path` is in `dir` */
+    mode_t mode;
+    size_t reserve; /* bytes of disk space to allocate; 0: none */
+    int (*fill)(void *arg, MDB_txn *txn); /* writes the first transaction */
+    int (*before)(void *arg); /* NULL, or called before the file is renamed */
+    int (*failed)(void *arg, int rc); /* maps LMDB's results; NULL: lmdb_failed
+                                       */
+    void *arg;
+};
+
+/* Makes n->path durably, under "n->path.new" first; replaces a file that has
+ * the name.  Removes the new file on failure.  Call under a lock that keeps
+ * other makers out.  Returns 0 or a BIDE_E code with its message. */
+int lmdb_make_file(const struct lmdb_new *n);
+
 #endif

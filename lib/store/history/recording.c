@@ -181,7 +181,7 @@ get_state(struct recording *r)
 static int
 open_databases(struct recording *r, unsigned flags)
 {
-    int rc = mdb_txn_begin(r->env, NULL, 0, &r->txn);
+    int rc = 0;
 
     for (int i = 0; i < RECORDING_DATABASES && !rc; i++) {
         rc = mdb_dbi_open(r->txn, names[i], flags, &r->dbi[i]);
@@ -200,55 +200,59 @@ close_file(struct recording *r)
     r->env = NULL;
 }
 
-static int
-make_at(struct recording *r, const char *fresh, recording_fill_fn *fill)
-{
-    int rc = 0;
+struct making {
+    struct recording *recording;
+    recording_fill_fn *fill, *before;
+};
 
-    if (unlink(fresh) && errno != ENOENT) {
-        return place_failed(fresh, errno);
-    }
-    rc = recording_failed(r,
-                          lmdb_open(fresh, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
+static int
+fill_history(void *arg, MDB_txn *txn)
+{
+    const struct making *m = arg;
+    struct recording *r = m->recording;
+    int rc;
+
+    r->txn = txn;
+    rc = open_databases(r, MDB_CREATE);
     if (!rc) {
-        rc = open_databases(r, MDB_CREATE);
-    }
-    if (!rc) {
-        rc = fill(r);
+        rc = m->fill(r);
     }
     if (!rc) {
         rc = set_state(r);
     }
-    if (!rc) {
-        rc = recording_failed(r, mdb_txn_commit(r->txn));
-        r->txn = NULL;
-    }
-    close_file(r);
-    return rc ? rc : place_own(fresh, 0640);
+    r->txn = NULL; /* lmdb_make_file ends it */
+    return rc;
+}
+
+static int
+call_before(void *arg)
+{
+    const struct making *m = arg;
+
+    return m->before ? m->before(m->recording) : 0;
+}
+
+static int
+map_making_result(void *arg, int rc)
+{
+    const struct making *m = arg;
+
+    return recording_failed(m->recording, rc);
 }
 
 int
 recording_make(struct recording *r, recording_fill_fn *fill,
                recording_fill_fn *before)
 {
-    char *fresh = place_path(r->dir, HISTORY_FILE ".new");
-    int rc;
+    struct making m = {r, fill, before};
 
-    if (!fresh) {
-        return place_failed(r->dir, ENOMEM);
-    }
-    rc = make_at(r, fresh, fill);
-    if (!rc && before) {
-        rc = before(r);
-    }
-    if (!rc && rename(fresh, r->path)) {
-        rc = place_failed(r->path, errno);
-    }
-    if (rc) {
-        unlink(fresh);
-    }
-    free(fresh);
-    return rc ? rc : place_sync(r->dir);
+    return lmdb_make_file(&(struct lmdb_new){.dir = r->dir,
+                                             .path = r->path,
+                                             .mode = 0640,
+                                             .fill = fill_history,
+                                             .before = call_before,
+                                             .failed = map_making_result,
+                                             .arg = &m});
 }
 
 static int
@@ -293,6 +297,9 @@ open_checked(struct recording *r)
     if (!rc) {
         rc = recording_failed(
             r, lmdb_open(r->path, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
+    }
+    if (!rc) {
+        rc = recording_failed(r, mdb_txn_begin(r->env, NULL, 0, &r->txn));
     }
     if (!rc) {
         rc = open_databases(r, 0);

@@ -1,5 +1,4 @@
-/* Making a registry: under another name first, so that one whose making was
- * interrupted is none. */
+/* Makes a registry. */
 #include "inside.h"
 
 #include <errno.h>
@@ -18,10 +17,9 @@ static int
 fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live)
 {
     uint32_t format = STORE_FORMAT;
-    uint64_t commit = mdb_txn_id(txn), created;
+    uint64_t commit = mdb_txn_id(txn), created = clock_realtime_ns();
     int rc;
 
-    created = clock_realtime_ns();
     rc = writer_put_meta(txn, dbi, "format", &format, sizeof(format));
     if (!rc) {
         rc = writer_put_meta(txn, dbi, "id", id, REGISTRY_ID_SIZE);
@@ -38,61 +36,55 @@ fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live)
     return rc;
 }
 
-static int
-fill(const char *path, const uint8_t *id, const char *live)
-{
-    MDB_dbi dbi[DATABASES];
-    MDB_env *env;
-    MDB_txn *txn;
-    /* Nobody else knows the file. */
-    int rc = lmdb_open(path, LMDB_FLAGS | MDB_NOLOCK, &env);
+struct creation {
+    const char *dir, *live;
+    const uint8_t *id;
+    int (*make_others)(const char *dir);
+};
 
-    if (rc) {
-        return rc;
-    }
-    rc = mdb_txn_begin(env, NULL, 0, &txn);
+static int
+fill_registry(void *arg, MDB_txn *txn)
+{
+    const struct creation *c = arg;
+    MDB_dbi dbi[DATABASES];
+    int rc = writer_databases(txn, MDB_CREATE, dbi);
+
     if (!rc) {
-        rc = writer_databases(txn, MDB_CREATE, dbi);
-        if (!rc) {
-            rc = fill_meta(txn, dbi[META], id, live);
-        }
-        if (!rc) {
-            rc = mdb_txn_commit(txn);
-        } else {
-            mdb_txn_abort(txn);
-        }
+        rc = fill_meta(txn, dbi[META], c->id, c->live);
     }
-    mdb_env_close(env);
-    return rc;
+    return lmdb_failed(c->dir, rc);
 }
 
 static int
-create_locked(const char *dir, const uint8_t *id, const char *live,
-              int (*make_others)(const char *dir))
+make_other_files(void *arg)
 {
-    char *path = place_path(dir, "registry.mdb");
-    char *fresh = place_path(dir, "registry.mdb.new");
+    const struct creation *c = arg;
+
+    return c->make_others ? c->make_others(c->dir) : 0;
+}
+
+/* Makes registry.mdb, and just before it gets its name the other files. */
+static int
+create_locked(struct creation *c)
+{
+    char *path = place_path(c->dir, "registry.mdb");
+    const struct lmdb_new new_file = {.dir = c->dir,
+                                      .path = path,
+                                      .mode = 0640,
+                                      .fill = fill_registry,
+                                      .before = make_other_files,
+                                      .arg = c};
     struct stat st;
     int rc;
 
-    if (!path || !fresh) {
-        rc = place_failed(dir, ENOMEM);
+    if (!path) {
+        rc = place_failed(c->dir, ENOMEM);
     } else if (!lstat(path, &st)) {
         rc = place_say(BIDE_EEXIST, "%s is there already", path);
-    } else if (unlink(fresh) && errno != ENOENT) {
-        rc = place_failed(fresh, errno);
     } else {
-        rc = lmdb_failed(dir, fill(fresh, id, live));
-        if (!rc) {
-            rc = place_own(fresh, 0640);
-        }
-        if (!rc) {
-            rc = make_others ? make_others(dir) : 0;
-        }
-        rc = place_install(dir, fresh, path, rc);
+        rc = lmdb_make_file(&new_file);
     }
     free(path);
-    free(fresh);
     return rc;
 }
 
@@ -123,7 +115,9 @@ writer_create(const char *dir, const char *live_dir,
         rc = place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
     }
     if (!rc) {
-        rc = create_locked(dir, id, live, make_others);
+        struct creation c = {dir, live, id, make_others};
+
+        rc = create_locked(&c);
         place_unlock(lock);
     }
     free(live);

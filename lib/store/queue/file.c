@@ -166,79 +166,61 @@ deferred_sync_commits(struct deferred *d)
 /* ---- making it ---- */
 
 static int
-fill(const char *path)
+fill_work_file(void *arg, MDB_txn *txn)
 {
-    MDB_env *env;
-    MDB_txn *txn;
+    const char *dir = arg;
     MDB_dbi dbi;
-    /* Nobody else knows the file; it is synced whole. */
-    int rc = lmdb_open(path, LMDB_FLAGS | MDB_NOLOCK, &env);
 
-    if (rc) {
-        return rc;
+    return lmdb_failed(dir, mdb_dbi_open(txn, "work", MDB_CREATE, &dbi));
+}
+
+/* As soon as deferred.mdb is there, others make what is missing. */
+static int
+make_companions(void *arg)
+{
+    const char *dir = arg;
+    int rc = deferred_make_checked(dir);
+
+    if (!rc && !deferred_journal_make(dir)) {
+        /* Else it goes without one, until there is room. */
     }
-    rc = mdb_txn_begin(env, NULL, 0, &txn);
-    if (!rc) {
-        rc = mdb_dbi_open(txn, "work", MDB_CREATE, &dbi);
-        if (!rc) {
-            rc = mdb_txn_commit(txn);
-        } else {
-            mdb_txn_abort(txn);
-        }
-    }
-    mdb_env_close(env);
     return rc;
 }
 
 static int
-make(const char *dir, const char *path, const char *fresh)
+make(const char *dir, const char *path)
 {
+    const struct lmdb_new new_file = {.dir = dir,
+                                      .path = path,
+                                      .mode = DEFERRED_MODE,
+                                      .reserve = DEFERRED_KEPT,
+                                      .fill = fill_work_file,
+                                      .before = make_companions,
+                                      .arg = (void *)(uintptr_t)dir};
     struct stat st;
-    int rc = 0;
 
-    if (!lstat(path, &st)) {
-        return 0; /* somebody was faster, or it is an earlier one's */
-    }
-    if (unlink(fresh) && errno != ENOENT) {
-        return place_failed(fresh, errno);
-    }
-    rc = lmdb_failed(dir, fill(fresh));
-    if (!rc) {
-        rc = place_reserve(fresh, DEFERRED_KEPT);
-    }
-    if (!rc) {
-        rc = place_own(fresh, DEFERRED_MODE);
-    }
-    /* As soon as deferred.mdb is there, others make what is missing. */
-    if (!rc) {
-        rc = deferred_make_checked(dir);
-    }
-    if (!rc && !deferred_journal_make(dir)) {
-        /* Else it goes without one, until there is room. */
-    }
-    return place_install(dir, fresh, path, rc);
+    /* Another process was faster, or it is an earlier one's. */
+    return lstat(path, &st) ? lmdb_make_file(&new_file) : 0;
 }
 
 static int
 make_file(const char *dir, bool locked)
 {
     char *path = place_path(dir, "deferred.mdb");
-    char *fresh = place_path(dir, "deferred.mdb.new");
     int lock = -1, rc = 0;
 
-    if (!path || !fresh) {
+    if (!path) {
         rc = place_failed(dir, ENOMEM);
     } else if (!locked) {
         rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
     }
     if (!rc) {
-        rc = make(dir, path, fresh);
+        rc = make(dir, path);
     }
     if (lock >= 0) {
         place_unlock(lock);
     }
     free(path);
-    free(fresh);
     return rc;
 }
 

@@ -1,0 +1,72 @@
+/* Makes an LMDB file under another name first, so that one whose making was
+ * interrupted never has the name that others open. */
+#include "env.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "place.h"
+
+static int
+map_result(const struct lmdb_new *n, int rc)
+{
+    return n->failed ? n->failed(n->arg, rc) : lmdb_failed(n->dir, rc);
+}
+
+/* Writes the only transaction of the file `fresh`. */
+static int
+fill_file(const struct lmdb_new *n, const char *fresh)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    /* No lock: no other process knows the file. */
+    int rc = map_result(n, lmdb_open(fresh, LMDB_FLAGS | MDB_NOLOCK, &env));
+
+    if (rc) {
+        return rc;
+    }
+    rc = map_result(n, mdb_txn_begin(env, NULL, 0, &txn));
+    if (!rc) {
+        rc = n->fill(n->arg, txn);
+        if (rc) {
+            mdb_txn_abort(txn);
+        } else {
+            rc = map_result(n, mdb_txn_commit(txn));
+        }
+    }
+    mdb_env_close(env);
+    return rc;
+}
+
+int
+lmdb_make_file(const struct lmdb_new *n)
+{
+    char *fresh;
+    int rc;
+
+    assert(n->fill);
+    if (asprintf(&fresh, "%s.new", n->path) < 0) {
+        return place_failed(n->dir, ENOMEM);
+    }
+    if (unlink(fresh) && errno != ENOENT) {
+        rc = place_failed(fresh, errno);
+        free(fresh);
+        return rc;
+    }
+    rc = fill_file(n, fresh);
+    if (!rc && n->reserve) {
+        rc = place_reserve(fresh, n->reserve);
+    }
+    if (!rc) {
+        rc = place_own(fresh, n->mode);
+    }
+    if (!rc && n->before) {
+        rc = n->before(n->arg);
+    }
+    rc = place_install(n->dir, fresh, n->path, rc);
+    free(fresh);
+    return rc;
+}
