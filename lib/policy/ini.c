@@ -1,14 +1,20 @@
-/* Reading policy files.  The only file that knows inih.
+/* Reads policy files.  The only file that knows inih.
  *
- * inih 55 loses or bends what it does not expect: the tail of a line over 198
- * bytes becomes a line of its own, names are cut at 49, a line that goes on
- * under one key may have been meant as the next key, `:` counts as `=`, text
- * behind `]` is dropped, a section without keys is never told, and of all
- * errors only the first one's line is.  Its settings are variables of the
- * process, which any other user of it may have changed; they are not touched
- * here.  So the reader that feeds it looks at each line first: what is wrong
- * becomes a fault and is not passed on, and what is passed on must come back
- * as the reader understood it. */
+ * inih splits a line into a key and its value, and what it returns is used as
+ * it is.  But inih 55 loses or changes what it does not expect:
+ *
+ *   - the rest of a line over 198 bytes becomes a line of its own;
+ *   - " ;" begins a comment, except on an indented line;
+ *   - an indented line continues the value above it, even one that looks like
+ *     the next key;
+ *   - ":" counts as "=", and the key may be empty;
+ *   - text behind "]" is dropped, and a section without keys is not reported;
+ *   - of all errors only the first one's line number is reported.
+ *
+ * So the function that feeds inih, read_line(), checks each line first: a bad
+ * line becomes a fault and is not passed on.  inih's settings are variables of
+ * the process.  They are not set here, because other code may use inih too; a
+ * line that the present settings would change is a fault. */
 #include <ini.h>
 
 #include <stdio.h>
@@ -23,7 +29,7 @@
 
 enum { FILE_MAX = 64 << 20, SHOWN_MAX = 64 };
 
-/* A stretch of the file. */
+/* A part of the file's bytes. */
 struct span {
     const char *start;
     size_t length;
@@ -35,21 +41,18 @@ struct reading {
     const char *at, *end;
     int line;
     bool bad;       /* there was a fault */
-    bool no_memory; /* nothing goes on after this */
+    bool no_memory; /* nothing more is read */
 
     struct sections sections;
     struct policy_text *text; /* of the section, NULL before the first */
 
-    /* The key that is being read, NULL between keys and after a bad one. */
+    /* The key whose value is being read; NULL between keys and after a bad
+     * key. */
     const struct key *key;
     int key_line;
-    bool goes_on; /* an indented line has something to go on with */
+    bool goes_on; /* an indented line would continue a value, even a bad one */
     struct draft value;
     int seen[POLICY_KEY_MAX]; /* the last line with the key, any section */
-
-    /* What inih must say about the line that it was given. */
-    bool expected;
-    struct span name, part;
 };
 
 #define FAULT(r, hint, ...)                                                \
@@ -83,8 +86,8 @@ trim(struct span s)
     return trim_end(s);
 }
 
-/* What stands before a `;` that follows a blank.  inih keeps it on a line that
- * goes on; one rule for all lines is easier to keep in mind. */
+/* Returns the part of a line before a `;` that follows a blank.  inih does not
+ * do so on indented lines; one rule for all lines is easier to remember. */
 static struct span
 without_comment(struct span s)
 {
@@ -103,9 +106,9 @@ shown(struct span s, char *buffer)
     return plain_excerpt(s.start, s.length, buffer, SHOWN_MAX);
 }
 
-/* ---- keys and sections, once they are complete ---- */
+/* ---- sections ---- */
 
-/* Puts the key whose last line was read into its policy. */
+/* Stores the value, whose last line was read, in the policy of the section. */
 static void
 finish_key(struct reading *r)
 {
@@ -154,7 +157,7 @@ bad_section_name(struct reading *r, struct span name)
 /* "[name]".  A section whose own line is wrong is read all the same, so that
  * the faults of its keys are told too. */
 static bool
-section_line(struct reading *r, struct span line)
+read_section_line(struct reading *r, struct span line)
 {
     const char *close = memchr(line.start, ']', line.length);
     struct span name = {line.start + 1, line.length - 1};
@@ -185,12 +188,111 @@ section_line(struct reading *r, struct span line)
     return good;
 }
 
-/* ---- lines ---- */
+/* ---- keys and values, as inih returns them ---- */
 
-/* Whether the line has the form of a key and its value; sets both. */
+static const struct key *
+find_known_key(struct reading *r, const char *name)
+{
+    char text[SHOWN_MAX], hint[SHOWN_MAX];
+    const struct key *key;
+    const char *near;
+
+    plain_excerpt(name, strlen(name), text, sizeof(text));
+    key = key_find(text);
+    if (!key) {
+        near = key_near(text);
+        snprintf(hint, sizeof(hint), "did you mean %s?", near ? near : "");
+        FAULT(r, near ? hint : NULL, "%s: no such key", text);
+    }
+    return key;
+}
+
+/* Begins the value of a key.  After a fault r->key stays NULL, and the lines
+ * that continue the value are skipped. */
+static void
+begin_key(struct reading *r, const char *name)
+{
+    const struct key *key = find_known_key(r, name);
+    int *seen;
+
+    if (!key) {
+        return;
+    }
+    if (!r->text) {
+        FAULT(r, "a policy begins with [its-name]",
+              "%s: stands before the first section", key->name);
+        return;
+    }
+    seen = &r->seen[key - policy_keys];
+    if (*seen > policy_text_line(r->text, NULL)) {
+        FAULT(r, NULL, "%s: set twice, first in line %d", key->name, *seen);
+        return;
+    }
+    *seen = r->line;
+    r->key = key;
+    r->key_line = r->line;
+    draft_clear(&r->value);
+}
+
+/* inih's handler: called for each key, and again with the same name for each
+ * line that continues its value. */
+static int
+take_value(void *arg, const char *section, const char *name, const char *value)
+{
+    struct reading *r = arg;
+
+    (void)section; /* read_section_line() knows it */
+    if (!r->key) {
+        begin_key(r, name);
+    }
+    if (!r->key) {
+        return 1;
+    }
+    if (r->value.used && *value) {
+        draft_add(&r->value, " ", 1);
+    }
+    draft_text(&r->value, value);
+    if (r->value.used > POLICY_VALUE_MAX) {
+        FAULT(r, NULL, "%s: longer than %d bytes", r->key->name,
+              POLICY_VALUE_MAX);
+        r->key = NULL;
+    }
+    return 1;
+}
+
+/* ---- lines, before inih parses them ---- */
+
+static void
+report_misread(struct reading *r)
+{
+    FAULT(r, "does other code of this process change inih's settings?",
+          "the line was not read as it stands there");
+    r->key = NULL;
+}
+
+/* Reports whether inih, with the present settings of this process, would take
+ * a key's line or an indented line for something else. */
 static bool
-split_key(struct reading *r, struct span line, struct span *name,
-          struct span *value)
+inih_would_change(struct span line)
+{
+    if (strchr(ini_start_comment_prefixes, trim(line).start[0])) {
+        return true;
+    }
+    if (is_blank(line.start[0])) {
+        return !ini_allow_multiline;
+    }
+    for (size_t i = 1; ini_allow_inline_comments && i < line.length; i++) {
+        if (is_blank(line.start[i - 1]) &&
+            strchr(ini_inline_comment_prefixes, line.start[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reports whether a line has a key and then "=".  Sets `name` to the key. */
+static bool
+check_separator(struct reading *r, struct span line, struct span *name)
 {
     char text[SHOWN_MAX], hint[3 * SHOWN_MAX], value_text[SHOWN_MAX];
     size_t at = 0;
@@ -204,15 +306,16 @@ split_key(struct reading *r, struct span line, struct span *name,
               "%s: there is no = in this line", shown(line, text));
         return false;
     }
-    *value = trim((struct span){line.start + at + 1, line.length - at - 1});
     if (name->length == 0) {
         FAULT(r, NULL, "%s: there is no key before the %c", shown(line, text),
               line.start[at]);
         return false;
     }
     if (line.start[at] == ':') {
+        struct span value = {line.start + at + 1, line.length - at - 1};
+
         snprintf(hint, sizeof(hint), "did you mean %s = %s?",
-                 shown(*name, text), shown(*value, value_text));
+                 shown(*name, text), shown(trim(value), value_text));
         FAULT(r, hint, "%s: a key and its value have = between them",
               shown(line, text));
         return false;
@@ -220,63 +323,27 @@ split_key(struct reading *r, struct span line, struct span *name,
     return true;
 }
 
-static const struct key *
-known_key(struct reading *r, struct span name)
-{
-    char text[SHOWN_MAX], hint[SHOWN_MAX];
-    const struct key *key;
-    const char *near;
-
-    shown(name, text);
-    key = key_find(text);
-    if (!key) {
-        near = key_near(text);
-        snprintf(hint, sizeof(hint), "did you mean %s?", near ? near : "");
-        FAULT(r, near ? hint : NULL, "%s: no such key", text);
-    }
-    return key;
-}
-
-/* "key = value".  A bad key leaves r->key NULL, and lines that go on with it
- * are not looked at. */
+/* Checks "key = value". */
 static bool
-key_line(struct reading *r, struct span line)
+check_key_line(struct reading *r, struct span line, bool too_long)
 {
-    const struct key *key;
-    struct span name, value;
-    int *seen;
+    char text[SHOWN_MAX];
+    struct span name;
 
     finish_key(r);
     r->goes_on = true;
-    if (!split_key(r, line, &name, &value)) {
+    if (!check_separator(r, line, &name)) {
         return false;
     }
-    key = known_key(r, name);
-    if (!key) {
-        return false;
+    if (too_long) { /* inih cannot read it; its key may have more faults */
+        begin_key(r, shown(name, text));
     }
-    if (!r->text) {
-        FAULT(r, "a policy begins with [its-name]",
-              "%s: stands before the first section", key->name);
-        return false;
-    }
-    seen = &r->seen[key - policy_keys];
-    if (*seen > policy_text_line(r->text, NULL)) {
-        FAULT(r, NULL, "%s: set twice, first in line %d", key->name, *seen);
-        return false;
-    }
-    *seen = r->line;
-    r->key = key;
-    r->key_line = r->line;
-    draft_clear(&r->value);
-    r->name = name;
-    r->part = value;
     return true;
 }
 
-/* An indented line, which goes on with the value above it. */
+/* Checks an indented line, which continues the value above it. */
 static bool
-more_line(struct reading *r, struct span line)
+check_indented_line(struct reading *r, struct span line)
 {
     struct span part = trim(line);
     char text[SHOWN_MAX];
@@ -295,46 +362,41 @@ more_line(struct reading *r, struct span line)
               shown(part, text));
         return false;
     }
-    r->part = part;
     return r->key != NULL;
 }
 
-/* What inih can not hold is not passed on to it. */
-static void
-long_line(struct reading *r, struct span line, size_t limit)
-{
-    FAULT(r, "a long value goes on, indented, on the next line",
-          "a line of %zu bytes: at most %zu are read", line.length, limit);
-}
-
-/* Looks at a line.  True: it is for inih, as `pass`. */
+/* Checks a line, and cuts its comment off.  Returns true if inih is to parse
+ * it. */
 static bool
-take_line(struct reading *r, struct span line, size_t limit, struct span *pass)
+check_line(struct reading *r, struct span *line, size_t limit)
 {
-    bool long_one = line.length > limit;
+    struct span text = trim(*line);
+    bool too_long = line->length > limit;
     bool good;
 
-    *pass = trim_end(line);
-    line = trim(line);
-    if (long_one) {
-        long_line(r, *pass, limit);
+    *line = trim_end(*line);
+    if (too_long) {
+        FAULT(r, "a long value goes on, indented, on the next line",
+              "a line of %zu bytes: at most %zu are read", line->length, limit);
     }
-    if (line.length == 0 || line.start[0] == ';' || line.start[0] == '#') {
+    if (text.length == 0 || text.start[0] == ';' || text.start[0] == '#') {
         return false;
     }
-    *pass = without_comment(*pass);
-    if (is_blank(pass->start[0])) {
-        good = more_line(r, *pass);
-    } else if (pass->start[0] == '[') {
-        good = section_line(r, *pass);
-    } else {
-        good = key_line(r, *pass);
+    *line = without_comment(*line);
+    if (line->start[0] == '[') {
+        return read_section_line(r, *line) && !too_long;
     }
-    if (long_one) {
-        r->key = NULL; /* told already: the value is not looked at */
+    good = is_blank(line->start[0]) ? check_indented_line(r, *line)
+                                    : check_key_line(r, *line, too_long);
+    if (too_long) {
+        r->key = NULL; /* the rest of its value is not checked */
+        return false;
     }
-    r->expected = good && !long_one && pass->start[0] != '[';
-    return good && !long_one;
+    if (good && inih_would_change(*line)) {
+        report_misread(r);
+        return false;
+    }
+    return good;
 }
 
 static struct span
@@ -352,72 +414,27 @@ next_line(struct reading *r)
     return line;
 }
 
-/* ---- inih ---- */
-
-static void
-misread(struct reading *r)
-{
-    FAULT(r, "does other code of this process change inih's settings?",
-          "the line was not read as it stands there");
-    r->expected = false;
-    r->key = NULL;
-}
-
-/* inih's fgets: gives it the next line that it can do something with. */
+/* inih's reader, like fgets: writes the next good line to `out`, which has room
+ * for `size` bytes.  Returns NULL at the end. */
 static char *
 read_line(char *out, int size, void *arg)
 {
     struct reading *r = arg;
-    size_t limit = POLICY_LINE_MAX;
-    struct span pass;
+    size_t limit = size > 2 ? (size_t)size - 2 : 0; /* "\n" and a NUL */
 
-    if (r->expected) {
-        misread(r); /* it kept the last one to itself */
-    }
-    if (size < 3) {
-        return NULL;
-    }
-    if ((size_t)size - 2 < limit) {
-        limit = (size_t)size - 2;
+    if (limit > POLICY_LINE_MAX) {
+        limit = POLICY_LINE_MAX;
     }
     while (r->at < r->end && !r->no_memory) {
-        if (take_line(r, next_line(r), limit, &pass)) {
-            memcpy(out, pass.start, pass.length);
-            strcpy(out + pass.length, "\n");
+        struct span line = next_line(r);
+
+        if (check_line(r, &line, limit)) {
+            memcpy(out, line.start, line.length);
+            strcpy(out + line.length, "\n");
             return out;
         }
     }
     return NULL;
-}
-
-static bool
-is_text(struct span s, const char *text)
-{
-    return strlen(text) == s.length && memcmp(text, s.start, s.length) == 0;
-}
-
-static int
-take_value(void *arg, const char *section, const char *name, const char *value)
-{
-    struct reading *r = arg;
-
-    (void)section;
-    if (!r->expected || !value || !is_text(r->name, name) ||
-        !is_text(r->part, value)) {
-        misread(r);
-        return 1;
-    }
-    r->expected = false;
-    if (r->value.used && *value) {
-        draft_add(&r->value, " ", 1);
-    }
-    draft_text(&r->value, value);
-    if (r->value.used > POLICY_VALUE_MAX) {
-        FAULT(r, NULL, "%s: longer than %d bytes", r->key->name,
-              POLICY_VALUE_MAX);
-        r->key = NULL;
-    }
-    return 1;
 }
 
 /* ---- the file ---- */
@@ -460,16 +477,11 @@ read_all(struct reading *r)
 {
     int rc = ini_parse_stream(read_line, r, take_value, r);
 
-    if (r->expected || (rc > 0 && !r->no_memory)) {
-        misread(r);
+    r->no_memory = r->no_memory || rc < 0;
+    if (rc > 0 && !r->no_memory) {
+        report_misread(r); /* the settings changed while inih was parsing */
     }
     finish_key(r);
-    if (rc < 0 || r->at < r->end) {
-        r->no_memory = r->no_memory || rc == -2;
-        if (!r->no_memory) {
-            misread(r);
-        }
-    }
     if (!r->bad && !r->no_memory && r->sections.list.count == 0) {
         r->line = 0;
         FAULT(r, "a policy begins with [its-name]", "holds no policy");
