@@ -135,8 +135,7 @@ help_keys(void)
         if (*key->preset) {
             table_cell(t, 1, "%s", key->preset);
         }
-        table_cell(t, 2, "%s%s", key->help,
-                   key->supported ? "" : " (not supported yet)");
+        table_cell(t, 2, "%s", key->help);
     }
     return table_print(t) ? say_no_memory() : STATUS_DONE;
 }
@@ -149,9 +148,6 @@ help_on_key(const struct key *key)
     printf("%s: %s\n", key->name, key->help);
     printf("  default  %s\n", *key->preset ? key->preset : "none");
     printf("  values   %s\n", manual_values(key, values, sizeof(values)));
-    if (!key->supported) {
-        puts("  not supported yet");
-    }
     return STATUS_DONE;
 }
 

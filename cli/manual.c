@@ -73,7 +73,7 @@ manual_keys(void)
         put_roff(manual_values(key, values, sizeof(values)));
         printf(".\nDefault: ");
         put_roff(*key->preset ? key->preset : "none");
-        puts(key->supported ? "." : ".\nNot supported yet.");
+        puts(".");
     }
 }
 
@@ -325,9 +325,7 @@ manual_completion(void)
     completion_first_words(true);
     fputs("'\n_bide_keys='", stdout);
     for (size_t i = 0; i < policy_key_count; i++) {
-        if (policy_keys[i].supported) {
-            printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
-        }
+        printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
     }
     puts("'\n");
     fputs(completion_line, stdout);

@@ -160,9 +160,6 @@ print_origins(const struct policy_origin *origins)
     struct table *t = table_new(columns, 3);
 
     for (size_t i = 0; i < policy_key_count; i++) {
-        if (!policy_keys[i].supported) {
-            continue;
-        }
         table_row(t);
         table_cell(t, 0, "%s", policy_keys[i].name);
         if (*origins[i].value) {
@@ -186,13 +183,11 @@ json_record(const struct record *r, const struct policy_origin *origins)
     json_put_text(j, "text", r->text);
     keys = json_in_object(j, "keys");
     for (size_t i = 0; i < policy_key_count; i++) {
-        if (policy_keys[i].supported) {
-            struct json *key = json_in_object(keys, policy_keys[i].name);
+        struct json *key = json_in_object(keys, policy_keys[i].name);
 
-            json_put_text(key, "value", origins[i].value);
-            json_put_text(key, "from",
-                          *origins[i].from ? origins[i].from : "default");
-        }
+        json_put_text(key, "value", origins[i].value);
+        json_put_text(key, "from",
+                      *origins[i].from ? origins[i].from : "default");
     }
     return json_out(j);
 }

@@ -37,7 +37,6 @@ struct key {
     const char *choices; /* KEY_CHOICE: "none fixed linear"; else NULL */
     double low, high;    /* bounds in the key's own unit (durations: ns) */
     const char *open;    /* the word for no limit ("none"), or NULL */
-    bool supported;      /* false: checked, and refused: "not supported yet" */
     uint16_t offset;     /* of its field in struct policy */
     const char *help;    /* one line, for people */
 };

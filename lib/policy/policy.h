@@ -37,8 +37,8 @@ const char *policy_text_get(const struct policy_text *t, const struct key *key);
 int policy_text_line(const struct policy_text *t, const struct key *key);
 
 /* Checks and sets; a fault names `file` and `line`.  BIDE_EINPUT with a fault
- * added, BIDE_ENOMEM.  Refuses keys that are not supported yet, and text that
- * would not survive the way through a file. */
+ * added, BIDE_ENOMEM.  Refuses text that would not survive
+ * the way through a file. */
 int policy_text_set(struct policy_text *t, const char *key, const char *value,
                     const char *file, int line, struct faults *faults);
 /* Also a key that is not set.  BIDE_EINPUT for one that does not exist. */

@@ -297,10 +297,6 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
     char *canonical, *why, *meant;
     int rc;
 
-    if (!key->supported) {
-        fault_add(faults, file, line, NULL, "%s: not supported yet", key->name);
-        return BIDE_EINPUT;
-    }
     rc = key_canonical(key, value, &canonical, &why, &meant);
     if (rc == BIDE_EINPUT) {
         int told = is_list(key) && strchr(value, ',')

@@ -80,11 +80,6 @@ until_it() {
     return 1
 }
 
-# A key that is known, but does nothing yet; nothing when there is none.
-unsupported() {
-    "$BIDE" help keys | awk '/not supported yet/ { print $1; exit }'
-}
-
 # unchanged COMMAND...: whatever it does, not to the policies.
 unchanged() {
     local before after

@@ -162,13 +162,6 @@ bad() {
     bad "$(printf 'k%.0s' $(seq 60)) = 1" 'no such key'
 }
 
-@test "a key that does nothing yet is refused, not ignored" {
-    local key
-    key=$(unsupported)
-    [ -n "$key" ] || skip "every key does something"
-    bad "$key = 1" "$key: not supported yet"
-}
-
 @test "all faults of a file are told at once" {
     printf '[a]\nattempts = 0\nattemps = 1\n[A]\n[a]\n[b]\nx = 1\nattempts = 2\nattempts = 2\n' >bad.ini
     unchanged gives 5 bide apply bad.ini

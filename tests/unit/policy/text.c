@@ -78,27 +78,6 @@ a_refused_value_changes_nothing(void **state)
 }
 
 static void
-keys_of_later_features_are_refused_even_at_their_default(void **state)
-{
-    struct policy_text *t = policy_text_new("p");
-
-    (void)state;
-    for (size_t i = 0; i < policy_key_count; i++) {
-        const struct key *key = &policy_keys[i];
-        struct faults faults = {0};
-
-        if (!key->supported) {
-            assert_int_equal(
-                policy_text_set(t, key->name, key->preset, "set", 0, &faults),
-                BIDE_EINPUT);
-            assert_non_null(strstr(faults.list[0].what, "not supported yet"));
-        }
-        faults_free(&faults);
-    }
-    policy_text_free(t);
-}
-
-static void
 unset_takes_a_key_away(void **state)
 {
     static const char *const pairs[] = {"attempts", "4",    "paused", "yes",
@@ -341,8 +320,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_written_in_the_tables_order),
         cmocka_unit_test(a_refused_value_changes_nothing),
-        cmocka_unit_test(
-            keys_of_later_features_are_refused_even_at_their_default),
         cmocka_unit_test(unset_takes_a_key_away),
         cmocka_unit_test(copies_are_equal_and_their_own),
         cmocka_unit_test(a_description_survives_its_file_or_is_refused),
