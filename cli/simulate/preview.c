@@ -1,4 +1,4 @@
-/* What a policy does to a call that only fails: bide preview. */
+/* bide preview: the wait before each retry of a call that always fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,13 @@
 #include "cli/policy/setting.h"
 #include "cli/policy/source.h"
 
-/* How many rows are enough for what goes on and on, and how many are too many
- * for anybody. */
-enum { ROWS_OF_UNLIMITED = 10, ROWS_MAX = 100000, PLOTTED_MAX = 60 };
+enum {
+    ROWS_OF_UNLIMITED = 10, /* shown when attempts are unlimited */
+    ROWS_MAX = 100000,
+    PLOTTED_MAX = 60, /* more rows are shown without a plot */
+};
 
-struct shown {
+struct forecast {
     const struct policy *policy;
     struct preview_row *rows;
     size_t count;
@@ -23,14 +25,14 @@ struct shown {
 };
 
 static int
-print_json(const struct shown *s)
+print_json(const struct forecast *f)
 {
     struct json *j = json_object_new(), *waits;
 
-    json_put_text(j, "policy", s->policy->name);
+    json_put_text(j, "policy", f->policy->name);
     waits = json_in_array(j, "waits");
-    for (size_t i = 0; i < s->count; i++) {
-        const struct preview_row *row = &s->rows[i];
+    for (size_t i = 0; i < f->count; i++) {
+        const struct preview_row *row = &f->rows[i];
         struct json *wait = json_add_object(waits);
 
         json_put_count(wait, "attempt", row->attempt);
@@ -39,14 +41,14 @@ print_json(const struct shown *s)
         json_put_ms(wait, "total_min_ms", row->total_min_ns);
         json_put_ms(wait, "total_max_ms", row->total_max_ns);
     }
-    json_put_text(j, "ends", bide_reason_name(s->ends));
+    json_put_text(j, "ends", bide_reason_name(f->ends));
     return json_out(j);
 }
 
 /* ---- for people ---- */
 
 static char *
-range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)
+write_range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)
 {
     char from[32], to[32];
 
@@ -60,31 +62,32 @@ range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)
     return buffer;
 }
 
-/* Room that the plot has beside the other three columns. */
+/* Returns the columns that remain for the plot beside the other three. */
 static size_t
-plot_width(const struct shown *s)
+plot_width(const struct forecast *f)
 {
-    size_t waits = strlen("WAITS BEFORE"), all = strlen("AFTER IN ALL");
+    size_t waits = strlen("WAIT BEFORE"), total = strlen("TOTAL WAIT");
     size_t taken, width = text_width();
     char buffer[80];
 
-    for (size_t i = 0; i < s->count; i++) {
-        const struct preview_row *row = &s->rows[i];
+    for (size_t i = 0; i < f->count; i++) {
+        const struct preview_row *row = &f->rows[i];
         size_t w = text_columns(
-            range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
-        size_t a = text_columns(range(row->total_min_ns, row->total_max_ns,
-                                      buffer, sizeof(buffer)));
+            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
+        size_t t = text_columns(write_range(
+            row->total_min_ns, row->total_max_ns, buffer, sizeof(buffer)));
 
         waits = w > waits ? w : waits;
-        all = a > all ? a : all;
+        total = t > total ? t : total;
     }
-    taken = strlen("ATTEMPT") + waits + all + 3 * 2;
+    taken = strlen("ATTEMPT") + waits + total + 3 * 2;
     width = width > taken + 1 ? width - taken - 1 : 0;
     return width > 70 ? 70 : width;
 }
 
 static void
-plot_cell(struct table *t, const struct plot *plot, uint64_t from, uint64_t to)
+add_plot_cell(struct table *t, const struct plot *plot, uint64_t from,
+              uint64_t to)
 {
     char *span = plot->width ? plot_span(plot, from, to) : NULL;
 
@@ -93,56 +96,57 @@ plot_cell(struct table *t, const struct plot *plot, uint64_t from, uint64_t to)
 }
 
 static int
-print_table(const struct shown *s)
+print_table(const struct forecast *f)
 {
-    uint64_t last_ns = s->count ? s->rows[s->count - 1].total_max_ns : 0;
-    struct plot plot = plot_for(last_ns, plot_width(s));
+    uint64_t last_ns = f->count ? f->rows[f->count - 1].total_max_ns : 0;
+    struct plot plot = plot_for(last_ns, plot_width(f));
     char *axis = plot_axis(&plot), buffer[80];
     struct table_column columns[] = {{"ATTEMPT", 0},
-                                     {"WAITS BEFORE", 0},
-                                     {"AFTER IN ALL", 0},
+                                     {"WAIT BEFORE", 0},
+                                     {"TOTAL WAIT", 0},
                                      {axis ? axis : "", 0}};
     struct table *t;
 
-    t = table_new(columns, last_ns > 0 && s->count <= PLOTTED_MAX ? 4 : 3);
+    t = table_new(columns, last_ns > 0 && f->count <= PLOTTED_MAX ? 4 : 3);
     table_row(t);
     table_cell(t, 0, "1");
     table_cell(t, 2, "0");
-    plot_cell(t, &plot, 0, 0);
-    for (size_t i = 0; i < s->count; i++) {
-        const struct preview_row *row = &s->rows[i];
+    add_plot_cell(t, &plot, 0, 0);
+    for (size_t i = 0; i < f->count; i++) {
+        const struct preview_row *row = &f->rows[i];
 
         table_row(t);
         table_cell(t, 0, "%u", row->attempt);
-        table_cell(t, 1, "%s",
-                   range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
+        table_cell(
+            t, 1, "%s",
+            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
         table_cell(t, 2, "%s",
-                   range(row->total_min_ns, row->total_max_ns, buffer,
-                         sizeof(buffer)));
-        plot_cell(t, &plot, row->total_min_ns, row->total_max_ns);
+                   write_range(row->total_min_ns, row->total_max_ns, buffer,
+                               sizeof(buffer)));
+        add_plot_cell(t, &plot, row->total_min_ns, row->total_max_ns);
     }
     free(axis);
     return table_print(t);
 }
 
-/* "attempts (at most 3)". */
+/* Prints why the call ends: "attempts (at most 3)". */
 static void
-print_reason(const struct shown *s)
+print_reason(const struct forecast *f)
 {
     char limit[32];
 
-    fputs(bide_reason_name(s->ends), stdout);
-    switch (s->ends) {
+    fputs(bide_reason_name(f->ends), stdout);
+    switch (f->ends) {
     case BIDE_BY_ATTEMPTS:
-        printf(" (at most %u)", s->policy->attempts);
+        printf(" (at most %u)", f->policy->attempts);
         break;
     case BIDE_BY_MAX_ELAPSED:
-        printf(" (none begins %s after the first)",
-               duration_round(s->policy->max_elapsed_ns, limit, sizeof(limit)));
+        printf(" (no attempt begins %s or more after the first)",
+               duration_round(f->policy->max_elapsed_ns, limit, sizeof(limit)));
         break;
     case BIDE_BY_DEADLINE:
-        printf(" (no wait ends %s or more after the beginning)",
-               duration_round(s->policy->deadline_ns, limit, sizeof(limit)));
+        printf(" (no wait ends %s or more after the call began)",
+               duration_round(f->policy->deadline_ns, limit, sizeof(limit)));
         break;
     default:
         break;
@@ -150,7 +154,7 @@ print_reason(const struct shown *s)
 }
 
 static void
-print_end(const struct shown *s)
+print_end(const struct forecast *f)
 {
     static const char *const meaning[] = {
         [MANDATORY] = "Mandatory: the caller gets \"aborted\".",
@@ -158,25 +162,26 @@ print_end(const struct shown *s)
         [OPTIONAL] = "Optional: the caller gets \"dropped\".",
     };
 
-    if (s->policy->paused) {
-        puts("paused: new calls are refused until paused = no");
+    if (f->policy->paused) {
+        puts("Paused: new calls are refused until paused = no.");
     }
-    if (s->ends == BIDE_BY_NONE) {
-        puts(s->policy->attempts == ATTEMPTS_UNLIMITED
-                 ? "and so on: attempts are unlimited (--attempts N shows more)"
-                 : "and so on (--attempts N shows more)");
+    if (f->ends == BIDE_BY_NONE) {
+        puts(f->policy->attempts == ATTEMPTS_UNLIMITED
+                 ? "More attempts follow: they are unlimited. Show more with "
+                   "--attempts N."
+                 : "More attempts follow. Show more with --attempts N.");
         return;
     }
-    fputs("then gives up: ", stdout);
-    print_reason(s);
-    printf(". %s\n", meaning[s->policy->importance]);
+    fputs("Then the call gives up: ", stdout);
+    print_reason(f);
+    printf(". %s\n", meaning[f->policy->importance]);
 }
 
 /* ---- the command ---- */
 
-/* How many retries to ask for. */
+/* Returns the number of retries to show; `asked` is --attempts, 0 if absent. */
 static size_t
-room_for(const struct policy *p, uint32_t asked)
+retries_to_show(const struct policy *p, uint32_t asked)
 {
     uint32_t attempts = asked                               ? asked
                         : p->attempts == ATTEMPTS_UNLIMITED ? ROWS_OF_UNLIMITED
@@ -187,24 +192,24 @@ room_for(const struct policy *p, uint32_t asked)
 }
 
 static int
-show(struct command_line *line, const struct policy *p, uint32_t asked)
+show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
 {
-    size_t room = room_for(p, asked);
-    struct shown s = {.policy = p};
+    size_t room = retries_to_show(p, asked);
+    struct forecast f = {.policy = p};
     int rc;
 
-    s.rows = calloc(room + 1, sizeof(*s.rows));
-    if (!s.rows) {
+    f.rows = calloc(room + 1, sizeof(*f.rows));
+    if (!f.rows) {
         return say_no_memory();
     }
-    s.count = preview(p, s.rows, room, &s.ends);
-    rc = line->option[OPTION_JSON] ? print_json(&s) : print_table(&s);
-    free(s.rows);
+    f.count = preview(p, f.rows, room, &f.ends);
+    rc = line->option[OPTION_JSON] ? print_json(&f) : print_table(&f);
+    free(f.rows);
     if (rc) {
         return say_no_memory();
     }
     if (!line->option[OPTION_JSON]) {
-        print_end(&s);
+        print_end(&f);
     }
     return STATUS_DONE;
 }
@@ -222,7 +227,7 @@ compile_and_show(struct command_line *line, struct source *source,
         return say_refusal(rc, &faults, line->operands[0], NULL);
     }
     faults_free(&faults);
-    status = show(line, policy, asked);
+    status = show_forecast(line, policy, asked);
     policy_free(policy);
     return status;
 }

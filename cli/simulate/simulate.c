@@ -1,4 +1,5 @@
-/* What the rules say to given outcomes, in virtual time: bide simulate. */
+/* bide simulate: runs calls under a policy in virtual time.  This file runs
+ * scripts (--script) and chooses between the kinds of simulation. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ print_event(void *arg, const struct simulate_event *e)
 }
 
 static void
-detail_cell(struct table *t, const struct simulate_event *e)
+add_detail_cell(struct table *t, const struct simulate_event *e)
 {
     char until[32];
 
@@ -75,7 +76,7 @@ detail_cell(struct table *t, const struct simulate_event *e)
 }
 
 static int
-add_row(void *arg, const struct simulate_event *e)
+add_event_row(void *arg, const struct simulate_event *e)
 {
     struct table *t = arg;
     char at[32];
@@ -85,13 +86,14 @@ add_row(void *arg, const struct simulate_event *e)
     table_cell(t, 1, "%s", e->call);
     table_cell(t, 2, "%u", e->attempt);
     table_cell(t, 3, "%s", simulate_says_name(e->says));
-    detail_cell(t, e);
+    add_detail_cell(t, e);
     return 0;
 }
 
 static int
-run(struct command_line *line, struct source *source,
-    const struct policy_text *text, const struct script *script, double draw)
+run_script(struct command_line *line, struct source *source,
+           const struct policy_text *text, const struct script *script,
+           double draw)
 {
     static const struct table_column columns[] = {{"AT", TABLE_RIGHT},
                                                   {"CALL", 0},
@@ -104,7 +106,7 @@ run(struct command_line *line, struct source *source,
     int rc, printed = 0;
 
     rc = simulate_script(text, source_find, source, script, draw,
-                         as_json ? print_event : add_row, t, &faults);
+                         as_json ? print_event : add_event_row, t, &faults);
     if (!as_json && rc == 0) {
         printed = table_print(t);
     } else {
@@ -149,7 +151,8 @@ read_draw(struct command_line *line, double *out)
     if (text) {
         draw = strtod(text, &end);
         if (end == text || *end || !isfinite(draw) || draw < 0 || draw > 1) {
-            return say_usage(line, "--random %s: a number from 0 to 1", text);
+            return say_usage(line, "--random %s: not a number from 0 to 1",
+                             text);
         }
     }
     *out = draw;
@@ -167,7 +170,8 @@ simulate_script_file(struct command_line *line)
     int status;
 
     if (strcmp(path, "-") == 0 && strcmp(line->operands[0], "-") == 0) {
-        return say_usage(line, "-: the policy or the script, not both");
+        return say_usage(line, "-: standard input is either the policy or the "
+                               "script, not both");
     }
     status = read_draw(line, &draw);
     if (status == 0) {
@@ -177,7 +181,7 @@ simulate_script_file(struct command_line *line)
         status = read_script(line, &script);
     }
     if (status == 0) {
-        status = run(line, &source, text, script, draw);
+        status = run_script(line, &source, text, script, draw);
     }
     script_free(script);
     policy_text_free(text);
@@ -185,11 +189,11 @@ simulate_script_file(struct command_line *line)
     return status;
 }
 
-/* Options that belong to one kind of simulation only. */
+/* Options that choose a kind of simulation. */
 static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
 static const enum option of_traffic[] = {
     OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,
-    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED, /* the last one */
+    OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED, /* must be the last */
 };
 
 static const enum option of_replay[] = {
@@ -199,6 +203,7 @@ static const enum option of_replay[] = {
     OPTION_SCOPE,
 };
 
+/* Returns the name of the first of the options that is given, or NULL. */
 static const char *
 first_given(const struct command_line *line, const enum option *options,
             size_t count)
@@ -222,20 +227,20 @@ check_kind(struct command_line *line)
         first_given(line, of_replay, sizeof(of_replay) / sizeof(*of_replay));
 
     if (replay && !line->option[OPTION_REPLAY]) {
-        return say_usage(line, "--%s is for --replay", replay);
+        return say_usage(line, "--%s: works only with --replay", replay);
     }
     if (replay && traffic && strcmp(traffic, "seed") == 0) {
-        traffic = NULL; /* it is for both */
+        traffic = NULL; /* --replay takes --seed as well */
     }
     if ((script && traffic) || (replay && (script || traffic))) {
         return say_usage(line,
-                         "--%s or --%s: outcomes are written, drawn or "
-                         "recorded",
+                         "--%s and --%s exclude each other: outcomes are "
+                         "scripted, drawn or recorded",
                          script ? script : replay, traffic ? traffic : replay);
     }
     if (!traffic && !line->option[OPTION_SCRIPT] && !replay) {
-        return say_usage(line, "--script FILE is needed, or --calls N/s "
-                               "--fail SHARE, or --replay: which outcomes?");
+        return say_usage(line, "no outcomes to simulate: use --script FILE, "
+                               "--calls N/s --fail SHARE, or --replay");
     }
     return 0;
 }

@@ -1,16 +1,18 @@
-/* The three kinds of bide simulate. */
+/* The kinds of bide simulate: scripted outcomes (simulate.c), drawn outcomes
+ * (simulate_traffic.c) and recorded outcomes (simulate_replay.c). */
 #ifndef BIDE_CLI_SIMULATE_H
 #define BIDE_CLI_SIMULATE_H
 
 #include "cli/command/command.h"
 #include "cli/policy/source.h"
 
-/* --calls, --fail: outcomes are drawn, by the thousand. */
+/* --calls, --fail: the outcomes of many calls are drawn. */
 command_fn simulate_traffic;
-/* --replay: they are those of history. */
+/* --replay: the outcomes are those in history. */
 command_fn simulate_replay;
 
-/* The rules that are tried: present ones and, with KEY=VALUE, changed ones. */
+/* The rules to simulate: the present ones and, if KEY=VALUE is given, the
+ * changed ones. */
 struct simulate_rules {
     struct source source;
     struct policy_text *text[2];
@@ -18,28 +20,33 @@ struct simulate_rules {
     char *changes; /* "budget=own attempts=5"; NULL: none */
     int runs;      /* 1 or 2 */
 };
-/* 0 or the exit status, and said why; simulate_rules_free in any case. */
+/* Reads the rules that the operands name.  Returns 0, or the exit status after
+ * printing the error.  Release with simulate_rules_free in both cases. */
 int simulate_rules(struct command_line *line, struct simulate_rules *out);
 void simulate_rules_free(struct simulate_rules *r);
 
-/* What such a simulation said, for people or as JSON. */
+/* A finished simulation, ready to print. */
 struct simulated {
     const char *name;    /* the policy */
     const char *changes; /* "budget=own attempts=5"; NULL: one run only */
     const char *calls, *fail, *takes, *failure_takes; /* as typed */
     const struct traffic *traffic;
     const struct policy *policy[2]; /* the present rules, the changed ones */
-    struct traffic_report *report;  /* of each */
+    struct traffic_report *report;  /* one for each run */
     int runs;                       /* 1 or 2 */
 };
 
-/* 0 or BIDE_ENOMEM. */
+/* Prints tables and a plot.  Returns 0 or BIDE_ENOMEM. */
 int simulated_print(const struct simulated *s);
+/* Prints JSON.  Returns 0 or BIDE_ENOMEM. */
 int simulated_json(const struct simulated *s);
-/* Parts of these: one run, and calls over time. */
+
 struct json;
+/* Adds run `number` (0: present rules, 1: changed rules) to `run`. */
 void simulated_json_run(struct json *run, const struct simulated *s,
                         int number);
+/* Prints the plot of calls and attempts over time.  Returns 0 or
+ * BIDE_ENOMEM. */
 int simulated_plot(const struct simulated *s);
 
 #endif

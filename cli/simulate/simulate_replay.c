@@ -1,4 +1,4 @@
-/* What rules would have made of what was recorded: bide simulate --replay. */
+/* bide simulate --replay: recorded traffic, run again under other rules. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,16 @@
 #include "cli/view/guard.h"
 #include "simulate.h"
 
-#define EVEN_NS (5 * UINT64_C(60000000000))
+/* Longer intervals are named in the assumptions: peaks within them are lost. */
+#define COARSE_NS (5 * UINT64_C(60000000000))
 
 enum { ASSUMED_MAX = 10, COLUMNS = 3 };
 
-struct replayed {
+struct replay {
     struct command_line *line;
     struct admin_replay history;
     struct bide_stats recorded;
-    uint32_t version; /* of the present rules; 0: they are of a file */
+    uint32_t version; /* of the present rules; 0: they come from a file */
     struct simulated simulated;
     struct traffic traffic;
     uint64_t since_ns, until_ns, now_ns;
@@ -31,13 +32,13 @@ struct replayed {
     char assumed[ASSUMED_MAX][256];
 };
 
-/* ---- what is assumed ---- */
+/* ---- assumptions ---- */
 
-static void assume(struct replayed *r, const char *format, ...)
+static void assume(struct replay *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-assume(struct replayed *r, const char *format, ...)
+assume(struct replay *r, const char *format, ...)
 {
     va_list args;
 
@@ -50,7 +51,7 @@ assume(struct replayed *r, const char *format, ...)
 }
 
 static void
-assume_versions(struct replayed *r)
+assume_versions(struct replay *r)
 {
     const struct admin_replay *h = &r->history;
 
@@ -60,85 +61,83 @@ assume_versions(struct replayed *r)
     }
     if (h->first_version == h->last_version) {
         assume(r,
-               "It was recorded under version %u, which is not the present "
-               "one.",
+               "The calls were recorded under version %u, which is not the "
+               "present one.",
                h->first_version);
     } else {
         assume(r,
-               "It was recorded under versions %u to %u; the present rules "
-               "are tried for all of it.",
+               "The calls were recorded under versions %u to %u. The present "
+               "rules are simulated for all of them.",
                h->first_version, h->last_version);
     }
 }
 
 static void
-assume_all(struct replayed *r)
+assume_all(struct replay *r)
 {
     const struct admin_replay *h = &r->history;
     char text[64], outcome[64];
 
-    assume(r, "Attempts fail as often, with the same outcomes and after the "
-              "same times as in each interval of history; first attempts and "
-              "retries each at their own rate. More or less load changes "
-              "nothing of that.");
-    assume(r, "Each retry has the same chance then, however often the call has "
-              "failed and however long it waited: where some calls can never "
-              "succeed, more attempts save fewer than it says here.");
-    assume(r,
-           "As many calls begin as were recorded, spread over each interval. "
-           "No hints (Retry-After): they are not recorded.");
+    assume(r, "In each interval, attempts fail at the recorded rate, with the "
+              "recorded outcomes and latencies. First attempts and retries "
+              "have separate rates. The load does not change these rates.");
+    assume(r, "Within an interval every retry has the same chance of success, "
+              "regardless of earlier failures and waits. If some calls can "
+              "never succeed, additional attempts help less than shown here.");
+    assume(r, "The recorded number of calls begins, spread over each interval. "
+              "There are no Retry-After hints: they are not recorded.");
     assume_versions(r);
-    if (h->longest_ns > EVEN_NS) {
+    if (h->longest_ns > COARSE_NS) {
         assume(r,
-               "The longest interval is %s: within it all is even, peaks "
-               "are not known.",
+               "The longest interval is %s. Calls are spread evenly within "
+               "it; its peaks are unknown.",
                duration_round(h->longest_ns, text, sizeof(text)));
     }
     if (h->scope_count > 1) {
-        assume(r, "%zu scopes, each with a budget and a breaker of its own.",
+        assume(r, "There are %zu scopes. Each has its own budget and breaker.",
                h->scope_count);
     }
     if (r->recorded.refused > 0) {
-        assume(r, "What calls that were not let out would have met is not "
-                  "known: as what was let out around then.");
+        assume(r, "Refused calls made no attempt, so their outcomes are "
+                  "unknown: they get those of other calls at that time.");
     }
     if (r->recorded.cancelled > 0) {
-        assume(r, "%llu calls that their program ended go on here.",
+        assume(r, "%llu cancelled calls are not cancelled in the simulation.",
                (unsigned long long)r->recorded.cancelled);
     }
     if (h->unknown > 0) {
         bide_outcome_name(r->traffic.failure, outcome, sizeof(outcome));
         assume(r,
-               "%llu failed attempts have no recorded outcome: as the "
-               "others, or %s.",
+               "%llu failed attempts have no recorded outcome. They get the "
+               "outcomes of others, or %s if there are none.",
                (unsigned long long)h->unknown, outcome);
     }
 }
 
 /* ---- figures side by side ---- */
 
-enum form { COUNT, SHARE, TIMES, TIME };
+enum figure_form { COUNT, SHARE, TIMES, TIME }; /* TIMES: "1.44x" */
 
 struct figure {
     const char *name;
-    enum form form;
+    enum figure_form form;
     uint64_t value[COLUMNS];
-    bool unrecorded; /* there is no such figure in history */
-    bool always;     /* also when it is nothing */
+    bool unrecorded; /* history does not have this figure */
+    bool always;     /* also when all values are 0 */
 };
 
 static uint64_t
-calls_in(const struct replayed *r, int column)
+calls_in_column(const struct replay *r, int column)
 {
     return column == 0 ? figures_calls(&r->history.recorded)
                        : r->simulated.report[column - 1].calls;
 }
 
 static void
-write_figure(const struct replayed *r, const struct figure *f, int column,
+write_figure(const struct replay *r, const struct figure *f, int column,
              char *out, size_t size)
 {
-    uint64_t value = f->value[column], calls = calls_in(r, column);
+    uint64_t value = f->value[column], calls = calls_in_column(r, column);
 
     switch (f->form) {
     case COUNT:
@@ -158,7 +157,7 @@ write_figure(const struct replayed *r, const struct figure *f, int column,
 }
 
 static void
-add_figure(struct table *t, const struct replayed *r, const struct figure *f)
+add_figure(struct table *t, const struct replay *r, const struct figure *f)
 {
     char text[32];
     bool any = f->always;
@@ -184,32 +183,31 @@ add_figure(struct table *t, const struct replayed *r, const struct figure *f)
     }
 
 static void
-add_counts(struct table *t, const struct replayed *r)
+add_counts(struct table *t, const struct replay *r)
 {
     const struct bide_stats *s = &r->recorded;
     const struct figure figures[] = {
-        {"calls", COUNT, OF_ALL(r, calls_in(r, 0), calls), false, true},
+        {"calls", COUNT, OF_ALL(r, calls_in_column(r, 0), calls), false, true},
         {"attempts", COUNT, OF_ALL(r, s->attempts, attempts), false, true},
         {"attempts per call", TIMES, OF_ALL(r, s->attempts, attempts), false,
          true},
         {"attempts that failed", COUNT,
          OF_ALL(r, s->attempts_failed, attempts_failed), false, true},
-        {"  cut by their time limit", COUNT, OF_ALL(r, 0, timed_out), true,
-         false},
+        {"  timed out", COUNT, OF_ALL(r, 0, timed_out), true, false},
         {"retries refused", COUNT, OF_ALL(r, 0, retries_refused), true, false},
         {"times the breaker opened", COUNT,
          OF_ALL(r, r->history.recorded.opened, breaker_opened), false, false},
         {"calls that succeeded", SHARE,
          OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), false, true},
-        {"  only by a retry", SHARE, OF_ALL(r, s->recovered, recovered), false,
+        {"  after a retry", SHARE, OF_ALL(r, s->recovered, recovered), false,
          false},
         {"calls that gave up", SHARE,
          OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), false, true},
-        {"calls not let out", SHARE,
-         OF_ALL(r, s->refused, verdict[BIDE_REFUSED]), false, true},
-        {"calls not to be retried", SHARE,
+        {"calls refused", SHARE, OF_ALL(r, s->refused, verdict[BIDE_REFUSED]),
+         false, true},
+        {"calls rejected", SHARE,
          OF_ALL(r, s->rejected, verdict[BIDE_REJECTED]), false, false},
-        {"calls still under way", SHARE, OF_ALL(r, 0, unfinished), true, false},
+        {"calls unfinished", SHARE, OF_ALL(r, 0, unfinished), true, false},
     };
 
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
@@ -228,7 +226,7 @@ static const struct {
 enum { SHARES = sizeof(shares) / sizeof(shares[0]) };
 
 static void
-add_times(struct table *t, const struct replayed *r)
+add_times(struct table *t, const struct replay *r)
 {
     for (size_t i = 0; i < SHARES; i++) {
         struct figure f = {shares[i].attempt, TIME, {0}, false, true};
@@ -254,7 +252,7 @@ add_times(struct table *t, const struct replayed *r)
 /* ---- for people ---- */
 
 static void
-print_title(const struct replayed *r)
+print_title(const struct replay *r)
 {
     const struct simulated *s = &r->simulated;
     char begin[64], end[64];
@@ -273,7 +271,7 @@ print_title(const struct replayed *r)
 }
 
 static void
-print_assumed(const struct replayed *r)
+print_assumptions(const struct replay *r)
 {
     puts("\nAssumed:");
     for (size_t i = 0; i < r->assumed_count; i++) {
@@ -283,7 +281,7 @@ print_assumed(const struct replayed *r)
 }
 
 static int
-print(const struct replayed *r)
+print_report(const struct replay *r)
 {
     static const struct table_column columns[COLUMNS + 1] = {
         {"", 0},
@@ -303,17 +301,17 @@ print(const struct replayed *r)
     if (simulated_plot(&r->simulated)) {
         return BIDE_ENOMEM;
     }
-    print_assumed(r);
+    print_assumptions(r);
     return 0;
 }
 
 /* ---- for programs ---- */
 
 static void
-put_recorded(struct json *j, const struct replayed *r)
+put_recorded_figures(struct json *j, const struct replay *r)
 {
     const struct bide_stats *s = &r->recorded;
-    uint64_t calls = calls_in(r, 0);
+    uint64_t calls = calls_in_column(r, 0);
     struct json *attempt;
 
     json_put_count(j, "calls", calls);
@@ -338,7 +336,7 @@ put_recorded(struct json *j, const struct replayed *r)
 }
 
 static int
-print_json(const struct replayed *r)
+print_json(const struct replay *r)
 {
     struct json *j = json_object_new(), *array;
 
@@ -354,7 +352,7 @@ print_json(const struct replayed *r)
     json_put_count(j, "present_version", r->version);
     json_put_count(j, "damaged", r->history.past.damaged);
     json_put_count(j, "seed", r->traffic.seed);
-    put_recorded(json_in_object(j, "recorded"), r);
+    put_recorded_figures(json_in_object(j, "recorded"), r);
     array = json_in_array(j, "runs");
     for (int i = 0; i < r->simulated.runs; i++) {
         simulated_json_run(json_add_object(array), &r->simulated, i);
@@ -368,9 +366,10 @@ print_json(const struct replayed *r)
 
 /* ---- running ---- */
 
-/* Each scope by itself, under one set of rules. */
+/* Runs every scope separately under the rules number `run`, and adds up the
+ * reports.  Returns 0, or the exit status after printing the error. */
 static int
-run_scopes(struct replayed *r, int run)
+run_scopes(struct replay *r, int run)
 {
     struct traffic_report *one = malloc(sizeof(*one));
     const char *why = "";
@@ -388,14 +387,15 @@ run_scopes(struct replayed *r, int run)
     }
     free(one);
     if (rc == BIDE_EINPUT) {
-        say("%s: %s: ask for less time", r->simulated.name, why);
+        say("%s: %s", r->simulated.name, why);
+        say("choose a shorter time with --since and --until");
         return STATUS_INPUT;
     }
     return rc ? say_no_memory() : 0;
 }
 
 static int
-run_all(struct replayed *r)
+run_all(struct replay *r)
 {
     bool as_json = r->line->option[OPTION_JSON] != NULL;
     int status = 0;
@@ -408,7 +408,7 @@ run_all(struct replayed *r)
     for (int i = 0; i < r->simulated.runs && status == 0; i++) {
         status = run_scopes(r, i);
     }
-    if (status == 0 && (as_json ? print_json(r) : print(r))) {
+    if (status == 0 && (as_json ? print_json(r) : print_report(r))) {
         status = say_no_memory();
     }
     free(r->simulated.report);
@@ -418,7 +418,7 @@ run_all(struct replayed *r)
 /* ---- reading ---- */
 
 static int
-say_nothing(const struct replayed *r)
+say_no_calls(const struct replay *r)
 {
     char since[64], until[64];
 
@@ -430,7 +430,7 @@ say_nothing(const struct replayed *r)
 }
 
 static int
-read_past(struct replayed *r, const struct policy *present)
+read_history(struct replay *r, const struct policy *present)
 {
     struct command_line *line = r->line;
     struct record now;
@@ -446,7 +446,7 @@ read_past(struct replayed *r, const struct policy *present)
     }
     if (figures_calls(&r->history.recorded) == 0 ||
         r->history.end_ns <= r->history.begin_ns) {
-        return say_nothing(r);
+        return say_no_calls(r);
     }
     if (!source_is_file(line->operands[0]) &&
         admin_policy(line->registry, present->name, &now) == 0) {
@@ -461,7 +461,7 @@ read_past(struct replayed *r, const struct policy *present)
 }
 
 static int
-read_options(struct replayed *r)
+read_options(struct replay *r)
 {
     struct command_line *line = r->line;
     uint32_t seed = 1;
@@ -485,8 +485,8 @@ read_options(struct replayed *r)
 int
 simulate_replay(struct command_line *line)
 {
-    struct replayed *r = calloc(1, sizeof(*r));
-    struct simulate_rules rules = {.runs = 0};
+    struct replay *r = calloc(1, sizeof(*r));
+    struct simulate_rules rules = {0};
     int status;
 
     if (!r) {
@@ -506,7 +506,7 @@ simulate_replay(struct command_line *line)
             .policy = {rules.policy[0], rules.policy[1]},
             .runs = rules.runs,
         };
-        status = read_past(r, rules.policy[0]);
+        status = read_history(r, rules.policy[0]);
     }
     if (status == 0) {
         status = run_all(r);

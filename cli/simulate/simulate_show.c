@@ -1,4 +1,4 @@
-/* What bide simulate --calls found: figures, and a plot over time. */
+/* Prints a simulation of many calls: figures, and a plot over time. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ is_breaker_on(const struct simulated *s, int run)
 /* ---- JSON ---- */
 
 static void
-json_shares(struct json *run, const struct traffic_report *r)
+json_verdicts(struct json *run, const struct traffic_report *r)
 {
     struct json *verdicts = json_in_object(run, "verdicts");
     struct json *reasons = json_in_object(run, "exhausted_by");
@@ -93,7 +93,7 @@ simulated_json_run(struct json *run, const struct simulated *s, int number)
     json_put_number(run, "success_share",
                     per_call(r->verdict[BIDE_SUCCEEDED], r));
     json_put_count(run, "recovered", r->recovered);
-    json_shares(run, r);
+    json_verdicts(run, r);
     json_put_count(run, "unfinished", r->unfinished);
     json_times(run, "answer_ms", &r->answer);
     json_times(run, "attempt_ms", &r->took);
@@ -127,36 +127,36 @@ simulated_json(const struct simulated *s)
     return json_out(j);
 }
 
-/* ---- what was simulated ---- */
+/* ---- the traffic ---- */
 
 static void
-fact(struct table *t, const char *name)
+begin_row(struct table *t, const char *name)
 {
     table_row(t);
     table_cell(t, 0, "%s", name);
 }
 
 static int
-print_question(const struct simulated *s)
+print_traffic(const struct simulated *s)
 {
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
     char outcome[64], time[32];
 
     bide_outcome_name(s->traffic->failure, outcome, sizeof(outcome));
-    fact(t, "policy");
+    begin_row(t, "policy");
     table_cell(t, 1, "%s", s->name);
-    fact(t, "calls");
+    begin_row(t, "calls");
     table_cell(t, 1, "%s%s for %s, seed %llu", s->calls,
                s->traffic->even ? "" : " (Poisson)",
                duration_write(s->traffic->for_ns, time, sizeof(time)),
                (unsigned long long)s->traffic->seed);
-    fact(t, "attempts");
+    begin_row(t, "attempts");
     table_cell(t, 1, "take %s", s->takes);
-    fact(t, "failures");
+    begin_row(t, "failures");
     table_cell(t, 1, "%s; %s after %s", s->fail, outcome, s->failure_takes);
     if (s->changes) {
-        fact(t, "changed");
+        begin_row(t, "changed");
         table_cell(t, 1, "%s", s->changes);
     }
     return table_print_bare(t);
@@ -164,14 +164,14 @@ print_question(const struct simulated *s)
 
 /* ---- figures ---- */
 
-enum figure_form { COUNT, SHARE, TIMES, TIME };
+enum figure_form { COUNT, SHARE, TIMES, TIME }; /* TIMES: "1.44x" */
 
-/* One row: a value of each run. */
+/* One row of the table: a value for each run. */
 struct figure {
     const char *name;
     enum figure_form form;
     uint64_t value[2];
-    bool always; /* also when it is nothing */
+    bool always; /* also when all values are 0 */
 };
 
 static void
@@ -182,7 +182,7 @@ add_figure(struct table *t, const struct simulated *s, const struct figure *f)
     if (!f->always && f->value[0] == 0 && f->value[s->runs - 1] == 0) {
         return;
     }
-    fact(t, f->name);
+    begin_row(t, f->name);
     for (int i = 0; i < s->runs; i++) {
         const struct traffic_report *r = &s->report[i];
         size_t at = (size_t)i + 1;
@@ -218,8 +218,7 @@ add_load(struct table *t, const struct simulated *s)
         {"calls", COUNT, OF_BOTH(s, calls), true},
         {"attempts", COUNT, OF_BOTH(s, attempts), true},
         {"attempts per call", TIMES, OF_BOTH(s, attempts), true},
-        {"attempts cut by their time limit", COUNT, OF_BOTH(s, timed_out),
-         false},
+        {"attempts timed out", COUNT, OF_BOTH(s, timed_out), false},
         {"retries refused", COUNT, OF_BOTH(s, retries_refused), true},
         {"times the breaker opened", COUNT, OF_BOTH(s, breaker_opened),
          breaker},
@@ -236,21 +235,20 @@ add_verdicts(struct table *t, const struct simulated *s)
     const struct figure figures[] = {
         {"calls that succeeded", SHARE, OF_BOTH(s, verdict[BIDE_SUCCEEDED]),
          true},
-        {"  only by a retry", SHARE, OF_BOTH(s, recovered), false},
+        {"  after a retry", SHARE, OF_BOTH(s, recovered), false},
         {"calls that gave up", SHARE, OF_BOTH(s, verdict[BIDE_EXHAUSTED]),
          true},
     };
     const struct figure others[] = {
-        {"calls not let out", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), false},
-        {"calls not to be retried", SHARE, OF_BOTH(s, verdict[BIDE_REJECTED]),
-         false},
-        {"calls still under way", SHARE, OF_BOTH(s, unfinished), false},
+        {"calls refused", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), false},
+        {"calls rejected", SHARE, OF_BOTH(s, verdict[BIDE_REJECTED]), false},
+        {"calls unfinished", SHARE, OF_BOTH(s, unfinished), false},
     };
 
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
         add_figure(t, s, &figures[i]);
     }
-    for (int i = 0; i < TRAFFIC_REASONS; i++) {
+    for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "gave up" */
         char name[40];
         struct figure f = {name, SHARE, OF_BOTH(s, exhausted[i]), false};
 
@@ -298,10 +296,10 @@ print_figures(const struct simulated *s)
 
 /* ---- over time ---- */
 
-enum line { LINE_CALLS, LINE_ATTEMPTS, LINE_FAILED, LINES };
+enum plot_line { LINE_CALLS, LINE_ATTEMPTS, LINE_FAILED, LINES };
 
 static double
-per_second(const struct traffic_report *r, size_t slice, enum line line)
+per_second(const struct traffic_report *r, size_t slice, enum plot_line line)
 {
     const struct traffic_slice *s = &r->slice[slice];
     uint64_t count = line == LINE_CALLS      ? s->calls
@@ -312,7 +310,7 @@ per_second(const struct traffic_report *r, size_t slice, enum line line)
 }
 
 static double
-peak_of(const struct traffic_report *r, enum line line)
+peak_of(const struct traffic_report *r, enum plot_line line)
 {
     double peak = 0;
 
@@ -325,8 +323,8 @@ peak_of(const struct traffic_report *r, enum line line)
 }
 
 static void
-add_line(struct table *t, const struct traffic_report *r, enum line line,
-         double top, size_t width)
+add_plot_row(struct table *t, const struct traffic_report *r,
+             enum plot_line line, double top, size_t width)
 {
     double values[TRAFFIC_SLICES], peak = peak_of(r, line);
     char *drawn, text[32];
@@ -345,14 +343,14 @@ add_line(struct table *t, const struct traffic_report *r, enum line line,
     free(drawn);
 }
 
-/* All lines have one scale: how high they are can be compared. */
+/* All lines share one scale, so that their heights can be compared. */
 int
 simulated_plot(const struct simulated *s)
 {
     static const char *const names[LINES][2] = {
         {"calls/s", ""},
         {"attempts/s", "attempts/s, changed"},
-        {"failing/s", "failing/s, changed"},
+        {"failed/s", "failed/s, changed"},
     };
     size_t taken = s->runs == 1 ? 21 : 30, width = text_width();
     struct plot plot = {s->traffic->for_ns,
@@ -367,14 +365,16 @@ simulated_plot(const struct simulated *s)
     columns[2].title = axis ? axis : "";
     t = table_new(columns, 3);
     for (int i = 0; i < s->runs * LINES; i++) {
-        double peak = peak_of(&s->report[i / LINES], (enum line)(i % LINES));
+        double peak =
+            peak_of(&s->report[i / LINES], (enum plot_line)(i % LINES));
 
         top = peak > top ? peak : top;
     }
     for (int line = 0; line < LINES; line++) {
         for (int i = 0; i < (line == LINE_CALLS ? 1 : s->runs); i++) {
-            fact(t, names[line][i]);
-            add_line(t, &s->report[i], (enum line)line, top, plot.width);
+            begin_row(t, names[line][i]);
+            add_plot_row(t, &s->report[i], (enum plot_line)line, top,
+                         plot.width);
         }
     }
     free(axis);
@@ -384,7 +384,7 @@ simulated_plot(const struct simulated *s)
 int
 simulated_print(const struct simulated *s)
 {
-    if (print_question(s)) {
+    if (print_traffic(s)) {
         return BIDE_ENOMEM;
     }
     putchar('\n');

@@ -1,5 +1,4 @@
-/* What rules make of many calls whose outcomes are drawn: bide simulate
- * --calls, --fail. */
+/* bide simulate --calls, --fail: many calls with drawn outcomes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +10,15 @@
 /* ---- options ---- */
 
 static const char *
-option_or(const struct command_line *line, enum option option,
-          const char *standard)
+option_or_default(const struct command_line *line, enum option option,
+                  const char *standard)
 {
     return line->option[option] ? line->option[option] : standard;
 }
 
+/* Prints why the option's value is invalid and returns the exit status. */
 static int
-refuse(enum option option, const char *why)
+refuse_option(enum option option, const char *why)
 {
     say("--%s: %s", option_rows[option].name, why);
     return STATUS_INPUT;
@@ -30,31 +30,31 @@ read_options(struct command_line *line, struct simulated *s, struct traffic *t)
     char why[200];
     uint32_t seed = 1;
 
-    s->calls = option_or(line, OPTION_CALLS, "100/s");
-    s->fail = option_or(line, OPTION_FAIL, "10%");
-    s->takes = option_or(line, OPTION_LATENCY, "20ms");
-    s->failure_takes = option_or(line, OPTION_FAIL_LATENCY, s->takes);
+    s->calls = option_or_default(line, OPTION_CALLS, "100/s");
+    s->fail = option_or_default(line, OPTION_FAIL, "10%");
+    s->takes = option_or_default(line, OPTION_LATENCY, "20ms");
+    s->failure_takes = option_or_default(line, OPTION_FAIL_LATENCY, s->takes);
     if (traffic_read_calls(s->calls, t, why, sizeof(why))) {
-        return refuse(OPTION_CALLS, why);
+        return refuse_option(OPTION_CALLS, why);
     }
     if (traffic_read_fail(s->fail, t, why, sizeof(why))) {
-        return refuse(OPTION_FAIL, why);
+        return refuse_option(OPTION_FAIL, why);
     }
-    if (traffic_read_for(option_or(line, OPTION_FOR, "60s"), t, why,
+    if (traffic_read_for(option_or_default(line, OPTION_FOR, "60s"), t, why,
                          sizeof(why))) {
-        return refuse(OPTION_FOR, why);
+        return refuse_option(OPTION_FOR, why);
     }
     if (traffic_read_time(s->takes, &t->success_takes, why, sizeof(why))) {
-        return refuse(OPTION_LATENCY, why);
+        return refuse_option(OPTION_LATENCY, why);
     }
     if (traffic_read_time(s->failure_takes, &t->failure_takes, why,
                           sizeof(why))) {
-        return refuse(OPTION_FAIL_LATENCY, why);
+        return refuse_option(OPTION_FAIL_LATENCY, why);
     }
     if (line->option[OPTION_OUTCOME] &&
         traffic_read_outcome(line->option[OPTION_OUTCOME], t, why,
                              sizeof(why))) {
-        return refuse(OPTION_OUTCOME, why);
+        return refuse_option(OPTION_OUTCOME, why);
     }
     if (line->option[OPTION_SEED] &&
         setting_count(line, OPTION_SEED, 0, &seed)) {
@@ -66,9 +66,9 @@ read_options(struct command_line *line, struct simulated *s, struct traffic *t)
 
 /* ---- the rules ---- */
 
-/* "budget=own attempts=5".  malloc'ed, NULL without memory. */
+/* Returns "budget=own attempts=5", malloc'ed, or NULL without memory. */
 static char *
-join(char *const *operands)
+join_operands(char *const *operands)
 {
     size_t size = 1;
     char *text, *at;
@@ -88,7 +88,7 @@ join(char *const *operands)
     return text;
 }
 
-/* The policy without the changes of the command line. */
+/* Reads the policy without the changes of the command line. */
 static int
 read_present(struct source *source, struct command_line *line,
              struct policy_text **out)
@@ -103,8 +103,8 @@ read_present(struct source *source, struct command_line *line,
 }
 
 static int
-compile(struct source *source, const struct policy_text *text, const char *file,
-        struct policy **out)
+compile_rules(struct source *source, const struct policy_text *text,
+              const char *file, struct policy **out)
 {
     struct faults faults = {0};
     int rc = policy_compile(text, source_find, source, file, out, &faults);
@@ -124,15 +124,15 @@ simulate_rules(struct command_line *line, struct simulate_rules *out)
     *out = (struct simulate_rules){.runs = line->operands[1] ? 2 : 1};
     status = read_present(&out->source, line, &out->text[0]);
     if (status == 0 && out->runs == 2) {
-        out->changes = join(line->operands + 1);
+        out->changes = join_operands(line->operands + 1);
         out->text[1] = policy_text_copy(out->text[0]);
         status = out->changes && out->text[1]
                      ? setting_try(line, line->operands + 1, out->text[1])
                      : say_no_memory();
     }
     for (int i = 0; i < out->runs && status == 0; i++) {
-        status = compile(&out->source, out->text[i], line->operands[0],
-                         &out->policy[i]);
+        status = compile_rules(&out->source, out->text[i], line->operands[0],
+                               &out->policy[i]);
     }
     return status;
 }
@@ -151,7 +151,7 @@ simulate_rules_free(struct simulate_rules *r)
 /* ---- running ---- */
 
 static int
-run(struct simulated *s, bool as_json)
+run_and_print(struct simulated *s, bool as_json)
 {
     int rc = 0;
 
@@ -165,7 +165,7 @@ run(struct simulated *s, bool as_json)
         rc = traffic_run(s->policy[i], s->traffic, &s->report[i], &why);
         if (rc == BIDE_EINPUT) {
             say("%s: %s", s->name, why);
-            say("fewer --calls, or a shorter --for, will do");
+            say("use a lower --calls or a shorter --for");
         } else if (rc) {
             say_no_memory();
         }
@@ -185,7 +185,7 @@ simulate_traffic(struct command_line *line)
 {
     struct traffic traffic = {0};
     struct simulated s = {.traffic = &traffic};
-    struct simulate_rules rules = {.runs = 0};
+    struct simulate_rules rules = {0};
     int status = read_options(line, &s, &traffic);
 
     if (status == 0) {
@@ -200,7 +200,7 @@ simulate_traffic(struct command_line *line)
         s.runs = rules.runs;
         s.policy[0] = rules.policy[0];
         s.policy[1] = rules.policy[1];
-        status = run(&s, line->option[OPTION_JSON] != NULL);
+        status = run_and_print(&s, line->option[OPTION_JSON] != NULL);
     }
     simulate_rules_free(&rules);
     return status;

@@ -7,8 +7,8 @@ load ../registry
 @test "preview is a table, a plot, and what the end means" {
     shop
     gives 0 bide preview pay
-    says "ATTEMPT  WAITS BEFORE" "0 .. 100ms" "0 .. 700ms" "●" "├" "┤" \
-        'then gives up: attempts (at most 4). Mandatory: the caller gets "aborted".'
+    says "ATTEMPT  WAIT BEFORE" "0 .. 100ms" "0 .. 700ms" "●" "├" "┤" \
+        'Then the call gives up: attempts (at most 4). Mandatory: the caller gets "aborted".'
     gives 0 bide preview order
     says 'Postponable: the caller gets "deferred".'
 }
@@ -39,7 +39,7 @@ load ../registry
     gives 0 bide preview mail --json --attempts 31
     json 'len(j["waits"]) == 30 and j["waits"][-1]["attempt"] == 31'
     gives 0 bide preview mail --attempts 3
-    says "and so on"
+    says "More attempts follow"
     gives 2 bide preview mail --attempts 0
     gives 2 bide preview mail --attempts few
 }
@@ -57,10 +57,10 @@ load ../registry
 @test "preview says which limit ends a call" {
     printf '[a]\nattempts = unlimited\ndeadline = 1s\nwait_jitter = none\n' >a.ini
     gives 0 bide preview a.ini
-    says "then gives up: deadline"
+    says "Then the call gives up: deadline"
     printf '[a]\nattempts = 1\npaused = yes\n' >a.ini
     gives 0 bide preview a.ini
-    says "paused: new calls are refused" "at most 1"
+    says "Paused: new calls are refused" "at most 1"
 }
 
 @test "preview FILE needs no registry" {
@@ -146,6 +146,6 @@ END
 @test "simulate needs a script, and one standard input is not two" {
     shop
     gives 2 bide simulate pay
-    says "--script FILE is needed"
+    says "use --script FILE"
     gives 2 bide simulate - --script -
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# What load retries add, and what callers see: simulate with drawn outcomes.
+# simulate with drawn outcomes: the load that retries add, and the results.
 load ../registry
 
-# drawn ARGUMENT...: a simulation of pay, at even distances.
+# drawn ARGUMENT...: simulates calls under pay that begin at even intervals.
 drawn() {
     bide simulate pay --calls "100/s even" --for 10s "$@"
 }
@@ -23,7 +23,7 @@ drawn() {
     json 'j["outcome"] == "http.503" and len(j["runs"]) == 1'
 }
 
-@test "simulate with KEY=VALUE shows both, from the same luck" {
+@test "simulate with KEY=VALUE shows both rules, with the same draws" {
     shop
     gives 0 drawn --fail 100% budget=own budget_capacity=100 --json
     json 'j["changes"] == "budget=own budget_capacity=100"'
@@ -44,47 +44,47 @@ drawn() {
     json 'all(s["failed"] == 0 for s in j["runs"][1]["series"][:12])'
     json 'all(s["failed"] == 0 for s in j["runs"][1]["series"][45:60])'
     gives 0 drawn --fail 100% breaker=on
-    says "times the breaker opened" "calls not let out"
+    says "times the breaker opened" "calls refused"
 }
 
-@test "simulate prints the same again, and something else for another seed" {
+@test "simulate repeats its output for the same seed, and only for it" {
     shop
     bide simulate pay --fail 30% --latency "exponential 20ms" budget=own --json >one
     bide simulate pay --fail 30% --latency "exponential 20ms" budget=own --json --seed 1 |
         cmp - one
     bide simulate pay --fail 30% --latency "exponential 20ms" budget=own --json --seed 2 >two
     run ! cmp -s one two
-    # The same on every machine: of this command, for good.
+    # These numbers are the same on every machine and in every version.
     gives 0 bide simulate pay --calls 200/s --fail 30% --for 60s --json
     json '(j["runs"][0]["calls"], j["runs"][0]["attempts"]) == (11918, 17007)'
 }
 
-@test "simulate: what a failure is, and how long attempts take" {
+@test "simulate takes the outcome of failures and the latency of attempts" {
     shop
     gives 0 drawn --fail 100% --outcome http.404 --json
     json 'j["runs"][0]["verdicts"]["rejected"] == 1000'
     gives 0 drawn --fail 100% --outcome http.404
-    says "http.404" "calls not to be retried"
+    says "http.404" "calls rejected"
     gives 0 drawn --fail 100% attempts=1 --latency 1s --fail-latency 30ms --json
     json 'j["runs"][1]["answer_ms"]["p99"] == 30'
     gives 0 drawn --fail 0% --latency 10ms..30ms attempt_timeout=20ms attempts=1 --json
     json '400 < j["runs"][1]["attempts_timed_out"] < 600'
     gives 0 drawn --fail 0% --latency 1s attempt_timeout=20ms
-    says "attempts cut by their time limit"
+    says "attempts timed out"
     gives 0 bide simulate pay retry_on=app.busy --fail 100% --json
     json 'j["outcome"] == "http.503"'
     gives 0 bide simulate - --fail 100% --json <<<$'[a]\nretry_on = app.busy'
     json 'j["outcome"] == "app.busy"'
 }
 
-@test "simulate FILE draws without a registry, with all it needs assumed" {
+@test "simulate FILE needs no registry, and has a default for each option" {
     gives 0 "$BIDE" --dir "$T/none" simulate - --calls 50/s <<<'[a]'
     says "50/s (Poisson) for 1m, seed 1" "take 20ms" "10%; http.503 after 20ms" \
-        "time to answer, p50" "p95" "p99" "30s" "attempts/s" "failing/s"
+        "time to answer, p50" "p95" "p99" "30s" "attempts/s" "failed/s"
     says_not "CHANGED"
 }
 
-@test "simulate without the signs of UTF-8" {
+@test "simulate draws its plot in ASCII if the locale is not UTF-8" {
     shop
     gives 0 env LC_ALL=C "$BIDE" --dir "$DIR" simulate pay --fail 100%
     says "attempts/s" "@@"
@@ -99,7 +99,7 @@ drawn() {
     done
 }
 
-@test "simulate says what is wrong with its options" {
+@test "simulate reports invalid options" {
     shop
     refuses() {
         gives 5 bide simulate pay "$1" "$2"
@@ -116,7 +116,7 @@ drawn() {
     refuses --outcome ok "ok: that is no failure"
     gives 2 bide simulate pay --fail 1% --seed many
     gives 2 bide simulate pay --fail 1% --script x
-    says "--script or --fail"
+    says "--script and --fail"
     gives 2 bide simulate pay --random 1 --seed 2
     gives 2 bide simulate pay --random 1
     gives 5 bide simulate pay --fail 1% attempts=0
@@ -124,5 +124,5 @@ drawn() {
     gives 2 bide simulate pay --fail 1% attempts
     gives 3 bide simulate nobody --fail 1%
     gives 5 bide simulate pay --calls 1000000/s --for 1h
-    says "over 100,000,000 calls" "fewer --calls"
+    says "over 100,000,000 calls" "a lower --calls"
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# What other rules would have made of what was recorded: simulate --replay.
+# simulate --replay: recorded traffic under other rules.
 load ../registry
 
-# Of 40 calls: ten fail always, ten once, twenty never.
+# Records 40 calls: ten always fail, ten fail once, twenty never fail.
 recorded() {
     shop
     bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
@@ -17,10 +17,10 @@ recorded() {
     done
 }
 
-@test "recorded, present and changed rules side by side" {
+@test "replay shows recorded, present and changed figures side by side" {
     recorded
     gives 0 bide simulate pay attempts=1 --replay --since -1h
-    says RECORDED NOW CHANGED "attempts per call" "calls not let out" Assumed: "changed: attempts=1" "each interval of history"
+    says RECORDED NOW CHANGED "attempts per call" "calls refused" Assumed: "changed: attempts=1" "In each interval"
     gives 0 bide simulate pay attempts=1 --replay --json
     json 'j["recorded"]["calls"] == j["runs"][0]["calls"] == j["runs"][1]["calls"] == 40'
     json 'j["recorded"]["attempts"] == 70 and j["recorded"]["success_share"] == 0.75'
@@ -33,7 +33,7 @@ recorded() {
     unchanged bide simulate pay attempts=9 --replay >/dev/null
 }
 
-@test "each scope by itself, or one of them" {
+@test "replay simulates each scope separately, or only one" {
     recorded
     bide exec --scope bank pay -- true
     gives 0 bide simulate pay --replay --json
@@ -42,12 +42,12 @@ recorded() {
     json 'j["scopes"] == 1 and j["recorded"]["calls"] == 1 == j["runs"][0]["attempts"]'
 }
 
-@test "it says under which rules it was recorded" {
+@test "replay reports the versions under which calls were recorded" {
     recorded
     bide record
     bide set pay attempts=2 >/dev/null
     gives 0 bide simulate pay --replay
-    says "It was recorded under version"
+    says "recorded under version"
     cat >other.ini <<'END'
 [pay]
 attempts = 1
@@ -56,7 +56,7 @@ END
     json 'j["present_version"] == 0 and j["runs"][0]["attempts"] == 40'
 }
 
-@test "nothing recorded, impossible times and other kinds are said" {
+@test "replay reports missing history, invalid times and excluded options" {
     shop
     gives 1 bide simulate pay --replay --since -2h
     says "no calls were recorded"
@@ -66,7 +66,7 @@ END
     gives 2 bide simulate pay --replay --calls 5/s
     gives 2 bide simulate pay --replay --script x
     gives 2 bide simulate pay --since -2h
-    says "--since is for --replay"
+    says "--since: works only with --replay"
     gives 5 bide simulate pay --replay attempts=none
     gives 6 "$BIDE" --dir "$T/nowhere" simulate shop.ini --policy pay --replay
 }
