@@ -68,11 +68,6 @@ audit_kind_word(enum audit_kind kind)
 char *
 audit_words(const struct audit_entry *e)
 {
-    static const char *const words[] = {
-#define X(counter, word) [AUDIT_##counter] = word,
-        AUDIT_COUNTS(X)
-#undef X
-    };
     char *text = NULL, number[32];
     const char *between = "";
     size_t size;
@@ -85,10 +80,11 @@ audit_words(const struct audit_entry *e)
     if (!out) {
         return NULL;
     }
-    for (size_t i = 0; i < AUDIT_COUNT; i++) {
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
         if (e->count[i] > 0) {
             fprintf(out, "%s%s %s", between,
-                    text_count(e->count[i], number, sizeof(number)), words[i]);
+                    text_count(e->count[i], number, sizeof(number)),
+                    counter_rows[i].name);
             between = ", ";
         }
     }
@@ -236,21 +232,22 @@ find_span(struct audit *a, const struct history_interval *i)
     return NULL;
 }
 
+static uint64_t
+audited(const struct figures *f, const struct counter_row *row)
+{
+    return row->flags & COUNTER_IS_AUDITED ? f->counter[row->counter] : 0;
+}
+
 /* Minutes without a gap are one line. */
 static int
 add_calls(void *arg, const struct history_interval *i)
 {
-    static const enum counter counters[] = {
-#define X(counter, word) [AUDIT_##counter] = COUNTER_##counter,
-        AUDIT_COUNTS(X)
-#undef X
-    };
     struct audit *a = arg;
     struct audit_entry *e;
     uint64_t all = 0;
 
-    for (size_t k = 0; k < AUDIT_COUNT; k++) {
-        all += i->figures->counter[counters[k]];
+    for (size_t k = 0; k < COUNTER_ROWS; k++) {
+        all += audited(i->figures, &counter_rows[k]);
     }
     if (all == 0 || *i->name == '@') {
         return 0;
@@ -264,8 +261,8 @@ add_calls(void *arg, const struct history_interval *i)
     }
     e->end_ns = i->end_ns;
     e->calls += figures_calls(i->figures);
-    for (size_t k = 0; k < AUDIT_COUNT; k++) {
-        e->count[k] += i->figures->counter[counters[k]];
+    for (size_t k = 0; k < COUNTER_ROWS; k++) {
+        e->count[k] += audited(i->figures, &counter_rows[k]);
     }
     return 0;
 }

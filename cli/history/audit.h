@@ -3,6 +3,7 @@
 #define BIDE_CLI_AUDIT_H
 
 #include "cli/command/command.h"
+#include "live/counters.h"
 
 enum audit_kind {
     AUDIT_CHANGE,
@@ -13,28 +14,15 @@ enum audit_kind {
     AUDIT_CALLS
 };
 
-/* Calls that did not come to what was wanted.  Columns: counter, word. */
-#define AUDIT_COUNTS(X)     \
-    X(ABORTED, "aborted")   \
-    X(DEFERRED, "deferred") \
-    X(DROPPED, "dropped")   \
-    X(REFUSED, "refused")
-
-enum audit_count {
-#define X(counter, word) AUDIT_##counter,
-    AUDIT_COUNTS(X)
-#undef X
-        AUDIT_COUNT
-};
-
 struct audit_entry {
     enum audit_kind kind;
     uint64_t when_ns, end_ns; /* the same for what has no length */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint64_t calls, count[AUDIT_COUNT]; /* AUDIT_CALLS */
-    uint64_t dropped, requeued;         /* AUDIT_WORK: pieces of work */
-    char *what;                         /* NULL for AUDIT_CALLS */
-    char *who, *note;                   /* may be NULL */
+    uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: by
+                                            counter_rows, audited ones */
+    uint64_t dropped, requeued;          /* AUDIT_WORK: pieces of work */
+    char *what;                          /* NULL for AUDIT_CALLS */
+    char *who, *note;                    /* may be NULL */
 };
 
 struct audit {

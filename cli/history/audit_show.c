@@ -73,7 +73,7 @@ print_sums(const struct audit *a)
         kinds[e->kind]++;
         sum.calls += e->calls;
         dropped += e->dropped;
-        for (size_t k = 0; k < AUDIT_COUNT; k++) {
+        for (size_t k = 0; k < COUNTER_ROWS; k++) {
             sum.count[k] += e->count[k];
         }
     }
@@ -137,11 +137,6 @@ audit_table(const struct audit *a)
 int
 audit_json(const struct audit *a)
 {
-    static const char *const words[] = {
-#define X(counter, word) [AUDIT_##counter] = word,
-        AUDIT_COUNTS(X)
-#undef X
-    };
     struct json *object = json_object_new(), *array;
 
     json_put_count(object, "damaged", a->damaged);
@@ -168,8 +163,10 @@ audit_json(const struct audit *a)
         }
         if (e->kind == AUDIT_CALLS) {
             json_put_count(j, "calls", e->calls);
-            for (size_t k = 0; k < AUDIT_COUNT; k++) {
-                json_put_count(j, words[k], e->count[k]);
+            for (size_t k = 0; k < COUNTER_ROWS; k++) {
+                if (counter_rows[k].flags & COUNTER_IS_AUDITED) {
+                    json_put_count(j, counter_rows[k].name, e->count[k]);
+                }
             }
         }
     }

@@ -10,82 +10,19 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/count.h"
+#include "cli/view/figure.h"
 
 enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
-
-/* ---- figures, as columns or as lines ---- */
-
-enum shape { CALLS, COUNT, SHARE, TIME, LATENCY };
-
-static const struct {
-    const char *title;
-    enum shape shape;
-    size_t offset;
-    bool if_any;
-} figures[] = {
-#define AT(field) offsetof(struct bide_stats, field)
-    {"CALLS", CALLS, 0, false},
-    {"OK", SHARE, AT(succeeded), false},
-    {"RECOVERED", SHARE, AT(recovered), false},
-    {"ABORTED", SHARE, AT(aborted), true},
-    {"DEFERRED", SHARE, AT(deferred), true},
-    {"DROPPED", SHARE, AT(dropped), true},
-    {"REFUSED", SHARE, AT(refused), true},
-    {"REJECTED", SHARE, AT(rejected), true},
-    {"CANCELLED", SHARE, AT(cancelled), true},
-    {"ATTEMPTS", COUNT, AT(attempts), false},
-    {"RETRIES", COUNT, AT(retries), false},
-    {"SLEPT", TIME, AT(slept_ns), false},
-    {"P50", LATENCY, AT(latency_succeeded.p50_ms), false},
-    {"P95", LATENCY, AT(latency_succeeded.p95_ms), false},
-    {"P99", LATENCY, AT(latency_succeeded.p99_ms), false},
-#undef AT
-};
-enum { FIGURES = sizeof(figures) / sizeof(figures[0]), FIRST_ATTEMPTS = 9 };
-
-static uint64_t
-count_at(const struct bide_stats *s, size_t offset)
-{
-    uint64_t count;
-
-    memcpy(&count, (const char *)s + offset, sizeof(count));
-    return count;
-}
 
 static bool
 is_shown(const struct history_rows *rows, size_t figure)
 {
-    bool any = !figures[figure].if_any;
+    bool any = figures[figure].title && !figures[figure].if_any;
 
     for (size_t i = 0; i < rows->count && !any; i++) {
-        any = count_at(&rows->list[i].stats, figures[figure].offset) > 0;
+        any = figure_shown(&rows->list[i].stats, &figures[figure]);
     }
     return any;
-}
-
-/* Needs 32 bytes. */
-static const char *
-write_figure(const struct bide_stats *s, size_t figure, char *out, size_t size)
-{
-    size_t offset = figures[figure].offset;
-    double ms;
-
-    switch (figures[figure].shape) {
-    case CALLS:
-        return text_count(count_calls(s), out, size);
-    case COUNT:
-        return text_count(count_at(s, offset), out, size);
-    case SHARE:
-        return text_share(count_at(s, offset), count_calls(s), 2, out, size);
-    case TIME:
-        return duration_round(count_at(s, offset), out, size);
-    case LATENCY:
-        memcpy(&ms, (const char *)s + offset, sizeof(ms));
-        return s->latency_succeeded.count > 0
-                   ? duration_round((uint64_t)(ms * 1e6), out, size)
-                   : "-";
-    }
-    return "-";
 }
 
 /* ---- a row for each ---- */
@@ -145,9 +82,9 @@ label_title(enum history_by by)
                               : "FROM";
 }
 
-/* Of the figures from `first` to before `end`. */
+/* Makes a table of the figures of calls, of attempts, or of both. */
 static struct table *
-make_table(const struct history_rows *rows, size_t first, size_t end)
+make_table(const struct history_rows *rows, bool calls, bool attempts)
 {
     struct table_column columns[FIGURES + 1] = {
         {label_title(rows->by), TABLE_NAME}};
@@ -155,8 +92,8 @@ make_table(const struct history_rows *rows, size_t first, size_t end)
     char text[32];
     struct table *t;
 
-    for (size_t i = first; i < end; i++) {
-        if (is_shown(rows, i)) {
+    for (size_t i = 0; i < FIGURES; i++) {
+        if ((figures[i].of_attempts ? attempts : calls) && is_shown(rows, i)) {
             which[count++] = i;
             columns[count] =
                 (struct table_column){figures[i].title, TABLE_RIGHT};
@@ -168,8 +105,8 @@ make_table(const struct history_rows *rows, size_t first, size_t end)
         row_label(t, rows, &rows->list[i]);
         for (size_t k = 0; k < count; k++) {
             table_cell(t, k + 1, "%s",
-                       write_figure(&rows->list[i].stats, which[k], text,
-                                    sizeof(text)));
+                       figure_write(&rows->list[i].stats, &figures[which[k]],
+                                    text, sizeof(text)));
         }
     }
     return t;
@@ -178,17 +115,17 @@ make_table(const struct history_rows *rows, size_t first, size_t end)
 static int
 print_rows(const struct history_rows *rows)
 {
-    struct table *t = make_table(rows, 0, FIGURES);
+    struct table *t = make_table(rows, true, true);
 
     if (table_fits(t)) {
         return table_print(t);
     }
     table_free(t);
-    if (table_print(make_table(rows, 0, FIRST_ATTEMPTS))) {
+    if (table_print(make_table(rows, true, false))) {
         return BIDE_ENOMEM;
     }
     putchar('\n');
-    return table_print(make_table(rows, FIRST_ATTEMPTS, FIGURES));
+    return table_print(make_table(rows, false, true));
 }
 
 /* ---- versions side by side ---- */
@@ -271,9 +208,9 @@ print_beside(const struct history_rows *rows)
         write_lower(figures[k].title, lower);
         beside_line(t, lower);
         for (size_t i = first; i < rows->count; i++) {
-            table_cell(
-                t, i - first + 1, "%s",
-                write_figure(&rows->list[i].stats, k, text, sizeof(text)));
+            table_cell(t, i - first + 1, "%s",
+                       figure_write(&rows->list[i].stats, &figures[k], text,
+                                    sizeof(text)));
         }
     }
     if (table_print(t)) {

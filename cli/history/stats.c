@@ -8,6 +8,7 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/count.h"
+#include "cli/view/figure.h"
 #include "cli/view/guard.h"
 #include "history.h"
 
@@ -113,35 +114,6 @@ look(struct admin *registry, struct stats_cells *cells)
 /* ---- as JSON ---- */
 
 static void
-latency_object(struct json *parent, const char *key,
-               const struct bide_latency *l)
-{
-    struct json *j = json_in_object(parent, key);
-
-    json_put_count(j, "count", l->count);
-    json_put_number(j, "p50", l->p50_ms);
-    json_put_number(j, "p95", l->p95_ms);
-    json_put_number(j, "p99", l->p99_ms);
-    json_put_number(j, "max", l->max_ms);
-}
-
-static void
-calls_object(struct json *parent, const struct bide_stats *s)
-{
-    struct json *j = json_in_object(parent, "calls");
-
-    json_put_count(j, "succeeded", s->succeeded);
-    json_put_count(j, "recovered", s->recovered);
-    json_put_count(j, "exhausted", s->exhausted);
-    json_put_count(j, "aborted", s->aborted);
-    json_put_count(j, "deferred", s->deferred);
-    json_put_count(j, "dropped", s->dropped);
-    json_put_count(j, "refused", s->refused);
-    json_put_count(j, "rejected", s->rejected);
-    json_put_count(j, "cancelled", s->cancelled);
-}
-
-static void
 cell_object(struct json *array, const struct stats_cell *cell)
 {
     const struct admin_cell *c = &cell->live;
@@ -151,14 +123,8 @@ cell_object(struct json *array, const struct stats_cell *cell)
     json_put_text(j, "policy", c->name);
     json_put_text(j, "scope", c->scope);
     json_put_count(j, "version", s->version);
-    calls_object(j, s);
-    json_put_count(j, "attempts", s->attempts);
-    json_put_count(j, "attempts_failed", s->attempts_failed);
-    json_put_count(j, "retries", s->retries);
-    json_put_ms(j, "slept_ms", s->slept_ns);
-    inside = json_in_object(j, "latency_ms");
-    latency_object(inside, "succeeded", &s->latency_succeeded);
-    latency_object(inside, "failed", &s->latency_failed);
+    figure_json(j, s);
+    figure_latency_json(j, s);
     inside = json_in_object(j, "outcomes");
     for (size_t i = 0; i < c->outcome_count; i++) {
         json_put_count(inside, c->outcomes[i].name, c->outcomes[i].count);
@@ -182,101 +148,74 @@ print_json(const struct stats_cells *cells)
 
 /* ---- for people ---- */
 
-enum shape { NAME, SCOPE, COUNT, SHARE, TIME, LATENCY, BREAKER, BUDGET };
+/* Columns, in order: NAME, SCOPE, the figures of calls and of attempts,
+ * BREAKER, BUDGET.  Where all of it is too wide it becomes two tables: of calls
+ * with the last two, and of attempts. */
+enum { NAME, SCOPE, FIRST_FIGURE, BREAKER = FIRST_FIGURE + FIGURES, BUDGET };
+enum { COLUMNS = BUDGET + 1 };
 enum part { BOTH, CALLS, ATTEMPTS };
 
-/* The columns, in order.  The shares of the ends that did not happen at all
- * are left out, and where all of it is too wide it becomes two tables. */
-static const struct {
-    const char *title;
-    enum part part;
-    enum shape shape;
-    size_t offset; /* in struct bide_stats */
-    bool if_any;
-} stats_columns[] = {
-#define AT(field) offsetof(struct bide_stats, field)
-    {"POLICY", BOTH, NAME, 0, false},
-    {"SCOPE", BOTH, SCOPE, 0, true},
-    {"CALLS", CALLS, COUNT, SIZE_MAX, false},
-    {"OK", CALLS, SHARE, AT(succeeded), false},
-    {"RECOVERED", CALLS, SHARE, AT(recovered), false},
-    {"ABORTED", CALLS, SHARE, AT(aborted), true},
-    {"DEFERRED", CALLS, SHARE, AT(deferred), true},
-    {"DROPPED", CALLS, SHARE, AT(dropped), true},
-    {"REFUSED", CALLS, SHARE, AT(refused), true},
-    {"REJECTED", CALLS, SHARE, AT(rejected), true},
-    {"CANCELLED", CALLS, SHARE, AT(cancelled), true},
-    {"ATTEMPTS", ATTEMPTS, COUNT, AT(attempts), false},
-    {"RETRIES", ATTEMPTS, COUNT, AT(retries), false},
-    {"SLEPT", ATTEMPTS, TIME, AT(slept_ns), false},
-    {"P50", ATTEMPTS, LATENCY, AT(latency_succeeded.p50_ms), false},
-    {"P95", ATTEMPTS, LATENCY, AT(latency_succeeded.p95_ms), false},
-    {"P99", ATTEMPTS, LATENCY, AT(latency_succeeded.p99_ms), false},
-    {"BREAKER", CALLS, BREAKER, 0, true},
-    {"BUDGET", CALLS, BUDGET, 0, true},
-#undef AT
-};
-enum { COLUMNS = sizeof(stats_columns) / sizeof(stats_columns[0]) };
-
-static uint64_t
-count_at(const struct bide_stats *s, size_t offset)
+static const char *
+column_title(size_t column)
 {
-    uint64_t count;
-
-    if (offset == SIZE_MAX) {
-        return count_calls(s);
+    switch (column) {
+    case NAME:
+        return "POLICY";
+    case SCOPE:
+        return "SCOPE";
+    case BREAKER:
+        return "BREAKER";
+    case BUDGET:
+        return "BUDGET";
+    default:
+        return figures[column - FIRST_FIGURE].title;
     }
-    memcpy(&count, (const char *)s + offset, sizeof(count));
-    return count;
+}
+
+static enum part
+column_part(size_t column)
+{
+    if (column < FIRST_FIGURE) {
+        return BOTH;
+    }
+    return column < BREAKER && figures[column - FIRST_FIGURE].of_attempts
+               ? ATTEMPTS
+               : CALLS;
+}
+
+static bool
+has_column(const struct stats_cell *cell, size_t column)
+{
+    switch (column) {
+    case SCOPE:
+        return *cell->live.scope != '\0';
+    case BREAKER:
+        return guard_has_breaker(cell->policy);
+    case BUDGET:
+        return guard_has_budget(cell->policy);
+    default:
+        return figure_shown(&cell->live.stats, &figures[column - FIRST_FIGURE]);
+    }
 }
 
 static bool
 is_shown(const struct stats_cells *cells, size_t column)
 {
-    bool any = !stats_columns[column].if_any;
+    bool any = column == NAME;
 
     for (size_t i = 0; i < cells->count && !any; i++) {
-        const struct admin_cell *c = &cells->list[i].live;
-
-        switch (stats_columns[column].shape) {
-        case SCOPE:
-            any = *c->scope != '\0';
-            break;
-        case BREAKER:
-            any = guard_has_breaker(cells->list[i].policy);
-            break;
-        case BUDGET:
-            any = guard_has_budget(cells->list[i].policy);
-            break;
-        default:
-            any = count_at(&c->stats, stats_columns[column].offset) > 0;
-        }
+        any = has_column(&cells->list[i], column);
     }
     return any;
 }
 
 static void
-latency_cell(struct table *t, size_t at, const struct bide_stats *s,
-             size_t offset)
-{
-    double ms;
-    char text[32];
-
-    if (s->latency_succeeded.count == 0) {
-        return;
-    }
-    memcpy(&ms, (const char *)s + offset, sizeof(ms));
-    table_cell(t, at, "%s",
-               duration_round((uint64_t)(ms * 1e6), text, sizeof(text)));
-}
-
-static void
-guard_cell(struct table *t, size_t at, enum shape shape,
+guard_cell(struct table *t, size_t at, size_t column,
            const struct admin_guard *g)
 {
     char text[32];
 
-    if (shape == BUDGET) {
+    if (column == BUDGET) {
         table_cell(t, at, "%s", guard_level(g, text, sizeof(text)));
         return;
     }
@@ -291,10 +230,10 @@ fill_cell(struct table *t, size_t at, size_t column,
           const struct stats_cell *cell)
 {
     const struct admin_cell *c = &cell->live;
-    size_t offset = stats_columns[column].offset;
+    const struct figure *figure;
     char text[32];
 
-    switch (stats_columns[column].shape) {
+    switch (column) {
     case NAME:
         table_cell(t, at, "%s", c->name);
         if (c->missing) {
@@ -304,27 +243,17 @@ fill_cell(struct table *t, size_t at, size_t column,
     case SCOPE:
         table_cell(t, at, "%s", guard_scope(c->scope));
         break;
-    case COUNT:
-        table_cell(t, at, "%s",
-                   text_count(count_at(&c->stats, offset), text, sizeof(text)));
-        break;
-    case SHARE:
-        table_cell(t, at, "%s",
-                   text_share(count_at(&c->stats, offset),
-                              count_calls(&c->stats), 2, text, sizeof(text)));
-        break;
-    case TIME:
-        table_cell(
-            t, at, "%s",
-            duration_round(count_at(&c->stats, offset), text, sizeof(text)));
-        break;
-    case LATENCY:
-        latency_cell(t, at, &c->stats, offset);
-        break;
     case BREAKER:
     case BUDGET:
-        guard_cell(t, at, stats_columns[column].shape, &cell->guard);
+        guard_cell(t, at, column, &cell->guard);
         break;
+    default:
+        figure = &figures[column - FIRST_FIGURE];
+        if (figure->shape != FIGURE_LATENCY ||
+            c->stats.latency_succeeded.count > 0) {
+            table_cell(t, at, "%s",
+                       figure_write(&c->stats, figure, text, sizeof(text)));
+        }
     }
 }
 
@@ -337,12 +266,12 @@ make_table(const struct stats_cells *cells, enum part part)
     struct table *t;
 
     for (size_t i = 0; i < COLUMNS; i++) {
-        enum part of = stats_columns[i].part;
+        enum part of = column_part(i);
         bool left = of == BOTH;
 
         if ((part == BOTH || of == BOTH || of == part) && is_shown(cells, i)) {
             columns[count] = (struct table_column){
-                stats_columns[i].title, left ? TABLE_NAME : TABLE_RIGHT};
+                column_title(i), left ? TABLE_NAME : TABLE_RIGHT};
             which[count++] = i;
         }
     }

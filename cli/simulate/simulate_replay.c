@@ -13,6 +13,7 @@
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
 #include "cli/view/guard.h"
+#include "live/counters.h"
 #include "simulate.h"
 
 /* Longer intervals are named in the assumptions: peaks within them are lost. */
@@ -322,12 +323,15 @@ put_recorded_figures(struct json *j, const struct replay *r)
     json_put_count(j, "breaker_opened", r->history.recorded.opened);
     json_put_number(j, "success_share",
                     calls > 0 ? (double)s->succeeded / (double)calls : 0);
-    json_put_count(j, "succeeded", s->succeeded);
-    json_put_count(j, "recovered", s->recovered);
-    json_put_count(j, "exhausted", s->exhausted);
-    json_put_count(j, "refused", s->refused);
-    json_put_count(j, "rejected", s->rejected);
-    json_put_count(j, "cancelled", s->cancelled);
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        const struct counter_row *row = &counter_rows[i];
+
+        /* The simulation knows no importance, by which exhausted is divided. */
+        if (row->name && row->unit == COUNTER_OF_CALLS &&
+            !(row->flags & COUNTER_IS_FAILED)) {
+            json_put_count(j, row->name, counter_of(s, row));
+        }
+    }
     attempt = json_in_object(j, "attempt_ms");
     for (size_t i = 0; i < SHARES; i++) {
         json_put_ms(attempt, shares[i].key,

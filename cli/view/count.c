@@ -4,11 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "live/counters.h"
+
 uint64_t
 count_calls(const struct bide_stats *s)
 {
-    return s->succeeded + s->exhausted + s->refused + s->rejected +
-           s->cancelled;
+    uint64_t calls = 0;
+
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        calls += counter_rows[i].flags & COUNTER_IS_VERDICT
+                     ? counter_of(s, &counter_rows[i])
+                     : 0;
+    }
+    return calls;
 }
 
 uint64_t
@@ -106,19 +114,12 @@ static void
 add_stats(struct bide_stats *to, const struct bide_stats *from)
 {
     to->version = from->version > to->version ? from->version : to->version;
-    to->succeeded += from->succeeded;
-    to->recovered += from->recovered;
-    to->exhausted += from->exhausted;
-    to->aborted += from->aborted;
-    to->deferred += from->deferred;
-    to->dropped += from->dropped;
-    to->refused += from->refused;
-    to->rejected += from->rejected;
-    to->cancelled += from->cancelled;
-    to->attempts += from->attempts;
-    to->attempts_failed += from->attempts_failed;
-    to->retries += from->retries;
-    to->slept_ns += from->slept_ns;
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        size_t offset = counter_rows[i].offset;
+
+        *(uint64_t *)(void *)((char *)to + offset) +=
+            counter_of(from, &counter_rows[i]);
+    }
     add_latency(&to->latency_succeeded, &from->latency_succeeded);
     add_latency(&to->latency_failed, &from->latency_failed);
 }

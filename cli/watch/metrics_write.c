@@ -2,10 +2,12 @@
  * what was read. */
 #include "metrics.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "cli/view/guard.h"
+#include "live/counters.h"
 
 /* One that is being written. */
 struct family {
@@ -163,26 +165,16 @@ policy_level(const struct family *f, const struct metrics *m)
 static void
 calls(const struct family *f, const struct metrics *m)
 {
-    static const struct {
-        const char *verdict;
-        size_t offset;
-    } rows[] = {
-#define VERDICT(name) {#name, offsetof(struct bide_stats, name)}
-        VERDICT(succeeded), VERDICT(aborted), VERDICT(deferred),
-        VERDICT(dropped),   VERDICT(refused), VERDICT(rejected),
-        VERDICT(cancelled),
-#undef VERDICT
-    };
-
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
 
-        for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
-            uint64_t count;
+        for (size_t k = 0; k < COUNTER_ROWS; k++) {
+            const struct counter_row *row = &counter_rows[k];
 
-            memcpy(&count, (const char *)&c->stats + rows[k].offset,
-                   sizeof(count));
-            put_count(f, LABELS(OF_CELL(c), "verdict", rows[k].verdict), count);
+            if (row->flags & COUNTER_IS_VERDICT) {
+                put_count(f, LABELS(OF_CELL(c), "verdict", row->name),
+                          counter_of(&c->stats, row));
+            }
         }
     }
 }
@@ -228,15 +220,6 @@ durations(const struct family *f, const struct metrics *m)
 
         put_histogram(f, c, "succeeded", &c->succeeded);
         put_histogram(f, c, "failed", &c->failed);
-    }
-}
-
-static void
-slept(const struct family *f, const struct metrics *m)
-{
-    for (size_t i = 0; i < m->cell_count; i++) {
-        put_number(f, "", LABELS(OF_CELL(&m->cells[i])),
-                   (double)m->cells[i].stats.slept_ns / 1e9);
     }
 }
 
@@ -358,15 +341,29 @@ deferred_oldest(const struct family *f, const struct metrics *m)
 
 /* ---- the table ---- */
 
+/* Writes a family for each counter that has a metric of its own. */
 static void
-put_stat(const struct family *f, const struct metrics *m, size_t offset)
+write_counters(FILE *out, const struct metrics *m)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        uint64_t count;
+    for (size_t k = 0; k < COUNTER_ROWS; k++) {
+        const struct counter_row *row = &counter_rows[k];
+        struct family f = {out, row->metric};
 
-        memcpy(&count, (const char *)&m->cells[i].stats + offset,
-               sizeof(count));
-        put_count(f, LABELS(OF_CELL(&m->cells[i])), count);
+        if (!row->metric) {
+            continue;
+        }
+        fprintf(out, "# HELP %s %c%s.\n# TYPE %s counter\n", f.name,
+                toupper((unsigned char)row->help[0]), row->help + 1, f.name);
+        for (size_t i = 0; i < m->cell_count; i++) {
+            uint64_t count = counter_of(&m->cells[i].stats, row);
+
+            if (row->unit == COUNTER_OF_SLEPT) {
+                put_number(&f, "", LABELS(OF_CELL(&m->cells[i])),
+                           (double)count / 1e9);
+            } else {
+                put_count(&f, LABELS(OF_CELL(&m->cells[i])), count);
+            }
+        }
     }
 }
 
@@ -383,7 +380,6 @@ put_work(const struct family *f, const struct metrics *m, size_t offset)
 
 #define ALWAYS(write) write, NULL, 0, true
 #define EACH(write) write, NULL, 0, false
-#define STAT(field) NULL, put_stat, offsetof(struct bide_stats, field), false
 #define WORK(field) \
     NULL, put_work, offsetof(struct deferred_counts, field), false
 
@@ -419,15 +415,8 @@ static const struct {
      EACH(policy_level)},
     {"bide_calls_total", "counter", "Calls that ended, by verdict.",
      EACH(calls)},
-    {"bide_calls_recovered_total", "counter",
-     "Calls that succeeded after a failure.", STAT(recovered)},
-    {"bide_attempts_total", "counter", "Attempts that ended.", STAT(attempts)},
-    {"bide_retries_total", "counter", "Attempts after the first of a call.",
-     STAT(retries)},
     {"bide_attempt_failures_total", "counter",
      "Attempts that failed, by outcome.", EACH(failures)},
-    {"bide_slept_seconds_total", "counter", "Time slept between attempts.",
-     EACH(slept)},
     {"bide_attempt_duration_seconds", "histogram",
      "How long attempts took, within 3 %.", EACH(durations)},
     {"bide_sleeping_calls", "gauge", "Calls asleep between two attempts.",
@@ -469,7 +458,10 @@ metrics_write(const struct metrics *m, FILE *out)
         }
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f.name, families[i].help,
                 f.name, families[i].type);
-        if (families[i].write) {
+        if (families[i].write == calls) {
+            calls(&f, m);
+            write_counters(out, m);
+        } else if (families[i].write) {
             families[i].write(&f, m);
         } else {
             families[i].put(&f, m, families[i].offset);

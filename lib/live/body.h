@@ -5,40 +5,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "counters.h"
 #include "rule/guard.h"
 #include "rule/histogram.h"
 
-/* What the slow path counts, by CPU stripe.  Calls that succeeded and attempts
- * are the histograms' sums. */
-#define COUNTERS(X)                                                         \
-    X(RECOVERED, "recovered", "calls that succeeded after a failure")       \
-    X(ABORTED, "aborted", "exhausted calls of a mandatory policy")          \
-    X(DEFERRED, "deferred", "exhausted calls of a postponable policy")      \
-    X(DROPPED, "dropped", "exhausted calls of an optional policy")          \
-    X(REFUSED, "refused", "calls not let out")                              \
-    X(REJECTED, "rejected", "calls with an outcome that is never retried")  \
-    X(CANCELLED, "cancelled", "calls that their program ended")             \
-    X(RETRIES, "retries", "attempts after the first of a call")             \
-    X(SLEPT_NS, "slept_ns", "time slept between attempts")                  \
-    X(CONNECT, "connect", "failed attempts: nothing was sent")              \
-    X(TIMEOUT, "timeout", "failed attempts: no answer in time")             \
-    X(THROTTLE, "throttle", "failed attempts: asked to slow down")          \
-    X(TRANSIENT, "transient", "failed attempts: other passing troubles")    \
-    X(PERMANENT, "permanent", "failed attempts: anything else")             \
-    X(REDECIDED, "redecided", "waiting calls decided again after a change") \
-    X(GUARDED, "guarded", "attempts seen by a breaker or a budget")         \
-    X(GUARDED_AGAIN, "guarded_again", "those that were retries")            \
-    X(GUARDED_FAILED, "guarded_failed", "those that failed")                \
-    X(GUARDED_SLOW, "guarded_slow", "those that were slow")                 \
-    X(NOT_STORED, "not_stored", "calls whose work could not be put off")
-
-enum counter {
-#define X(name, text, help) COUNTER_##name,
-    COUNTERS(X)
-#undef X
-        COUNTER_COUNT,
-    COUNTER_ROOM = 28, /* places in a stripe; further counters come last */
-};
+/* A cell counts by CPU stripe.  Calls that succeeded and attempts are the sums
+ * of the histograms; the other counters are those of counters.h. */
 
 /* A whole number of cache lines, so that stripes do not share one. */
 struct stripe {

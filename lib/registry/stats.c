@@ -28,21 +28,12 @@ stats_from(const struct cell_reading *r, uint32_t version,
 {
     const uint64_t *n = r->counter;
 
-    *out = (struct bide_stats){
-        .version = version,
-        .latency_succeeded = latency(r->succeeded),
-        .latency_failed = latency(r->failed),
-        .recovered = n[COUNTER_RECOVERED],
-        .aborted = n[COUNTER_ABORTED],
-        .deferred = n[COUNTER_DEFERRED],
-        .dropped = n[COUNTER_DROPPED],
-        .refused = n[COUNTER_REFUSED],
-        .rejected = n[COUNTER_REJECTED],
-        .cancelled = n[COUNTER_CANCELLED],
-        .not_stored = n[COUNTER_NOT_STORED],
-        .retries = n[COUNTER_RETRIES],
-        .slept_ns = n[COUNTER_SLEPT_NS],
-    };
+    *out = (struct bide_stats){.version = version,
+                               .latency_succeeded = latency(r->succeeded),
+                               .latency_failed = latency(r->failed),
+#define DERIVED(...)
+#define STORED(ID, field, ...) .field = n[COUNTER_##ID],
+                               COUNTERS(DERIVED, STORED, DERIVED)};
     out->succeeded = out->latency_succeeded.count;
     out->exhausted = out->aborted + out->deferred + out->dropped;
     out->attempts_failed = out->latency_failed.count;

@@ -452,23 +452,31 @@ figures_read(const uint8_t *bytes, size_t length, struct figures *out)
 
 /* ---- sums ---- */
 
+/* Returns the sum of the stored counters with that flag of counters.h. */
+static uint64_t
+sum_flagged(const struct figures *f, unsigned flag)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        if (counter_rows[i].counter >= 0 && counter_rows[i].flags & flag) {
+            sum = sum_of(sum, f->counter[counter_rows[i].counter]);
+        }
+    }
+    return sum;
+}
+
 uint64_t
 figures_exhausted(const struct figures *f)
 {
-    return sum_of(
-        sum_of(f->counter[COUNTER_ABORTED], f->counter[COUNTER_DEFERRED]),
-        f->counter[COUNTER_DROPPED]);
+    return sum_flagged(f, COUNTER_IS_FAILED);
 }
 
 uint64_t
 figures_calls(const struct figures *f)
 {
-    uint64_t calls =
-        sum_of(histogram_count(f->succeeded), figures_exhausted(f));
-
-    calls = sum_of(calls, f->counter[COUNTER_REFUSED]);
-    calls = sum_of(calls, f->counter[COUNTER_REJECTED]);
-    return sum_of(calls, f->counter[COUNTER_CANCELLED]);
+    return sum_of(histogram_count(f->succeeded),
+                  sum_flagged(f, COUNTER_IS_VERDICT));
 }
 
 uint64_t

@@ -28,7 +28,7 @@ add(struct trend *t, const char *name, struct told told)
     strcpy(c.name, name);
     c.stats.succeeded = told.succeeded;
     c.stats.retries = told.retries;
-    c.stats.exhausted = told.given_up;
+    c.stats.exhausted = c.stats.aborted = told.given_up;
     memset(histogram, 0, sizeof(histogram));
     histogram[histogram_bucket(told.took_ns)] = told.succeeded;
     assert_int_equal(trend_add(t, &c), 0);

@@ -1,0 +1,23 @@
+#include "counters.h"
+
+enum {
+    COLUMN = COUNTER_IS_COLUMN,
+    IF_ANY = COUNTER_IS_IF_ANY,
+    VERDICT = COUNTER_IS_VERDICT,
+    FAILED = COUNTER_IS_FAILED,
+    AUDITED = COUNTER_IS_AUDITED,
+};
+
+const struct counter_row counter_rows[COUNTER_ROWS] = {
+#define ROW(number, field, name, unit, title, flags, metric, help) \
+    {name,   COUNTER_OF_##unit,                                    \
+     title,  flags,                                                \
+     metric, help,                                                 \
+     number, offsetof(struct bide_stats, field)},
+#define DERIVED(ID, ...) ROW(-1, __VA_ARGS__)
+#define STORED(ID, ...) ROW(COUNTER_##ID, __VA_ARGS__)
+#define INNER(...)
+    COUNTERS(DERIVED, STORED, INNER)};
+
+#define ONE(...) +1
+_Static_assert(0 COUNTERS(ONE, ONE, INNER) == COUNTER_ROWS, "COUNTER_ROWS");
