@@ -6,7 +6,7 @@
 #include "base/duration.h"
 
 static bool
-has_rules(const struct alarm_rules *a)
+has_limits(const struct alarm_rules *a)
 {
     return a->retry_rate >= 0 || a->exhausted_rate >= 0 ||
            a->p95_ns != DURATION_NONE;
@@ -15,12 +15,12 @@ has_rules(const struct alarm_rules *a)
 bool
 alarm_has_rules(const struct policy *p)
 {
-    return has_rules(&p->warn) || has_rules(&p->crit);
+    return has_limits(&p->warn) || has_limits(&p->crit);
 }
 
 static void
-add_words(struct alarm_verdict *v, const char *what, const char *seen,
-          const char *limit)
+append_warning(struct alarm_verdict *v, const char *what, const char *seen,
+               const char *limit)
 {
     size_t length = strlen(v->words);
 
@@ -28,7 +28,7 @@ add_words(struct alarm_verdict *v, const char *what, const char *seen,
              length > 0 ? ", " : "", what, seen, limit);
 }
 
-/* A limit below zero is none. */
+/* Reports whether share is above limit; a negative limit means no limit. */
 static bool
 is_above(double share, double limit)
 {
@@ -36,8 +36,8 @@ is_above(double share, double limit)
 }
 
 static void
-judge_share(struct alarm_verdict *v, const char *what, uint64_t part,
-            uint64_t whole, double warn, double crit)
+judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
+           uint64_t whole, double warn, double crit)
 {
     double share = whole > 0 ? (double)part / (double)whole : 0;
     bool critical = is_above(share, crit);
@@ -51,14 +51,14 @@ judge_share(struct alarm_verdict *v, const char *what, uint64_t part,
                                        : ALARM_WARN;
     snprintf(seen, sizeof(seen), "%.3g%%", share * 100);
     snprintf(limit, sizeof(limit), "%.3g%%", (critical ? crit : warn) * 100);
-    add_words(v, what, seen, limit);
+    append_warning(v, what, seen, limit);
 }
 
 static void
 judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
           uint64_t crit)
 {
-    bool critical = p95_ns > crit; /* none is the highest number */
+    bool critical = p95_ns > crit; /* no limit is the highest number */
     char seen[32], limit[32];
 
     if (!critical && p95_ns <= warn) {
@@ -67,8 +67,9 @@ judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
     v->level = critical                ? ALARM_CRIT
                : v->level > ALARM_WARN ? v->level
                                        : ALARM_WARN;
-    add_words(v, "p95", duration_round(p95_ns, seen, sizeof(seen)),
-              duration_write(critical ? crit : warn, limit, sizeof(limit)));
+    append_warning(
+        v, "p95", duration_round(p95_ns, seen, sizeof(seen)),
+        duration_write(critical ? crit : warn, limit, sizeof(limit)));
 }
 
 void
@@ -80,9 +81,9 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
         out->too_few = true;
         return;
     }
-    judge_share(out, "retries", seen->retries, seen->attempts,
-                p->warn.retry_rate, p->crit.retry_rate);
-    judge_share(out, "given up", seen->exhausted, seen->calls,
-                p->warn.exhausted_rate, p->crit.exhausted_rate);
+    judge_rate(out, "retries", seen->retries, seen->attempts,
+               p->warn.retry_rate, p->crit.retry_rate);
+    judge_rate(out, "given up", seen->exhausted, seen->calls,
+               p->warn.exhausted_rate, p->crit.exhausted_rate);
     judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
 }

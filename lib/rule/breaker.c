@@ -1,10 +1,19 @@
-/* state   63.62 61....50 49......40 39....34 33......0
+/* Layout of the words, by bit numbers:
+ *
+ * state   63.62 61....50 49......40 39....34 33......0
  *         state unused   round      growth   since      ms, modulo 2^34
  * probe   63.62 61.......52 51.......30 29......0
  *         what  round       process     until            ms, modulo 2^30
  *
- * A probe's place is free when its round is not the present one, or it is out
- * and its time is over, or its process is gone.  All zeros is closed. */
+ * All zeros is a closed breaker.  "growth" counts how often a half-open breaker
+ * has opened again; each time the open state lasts longer.  "round" counts the
+ * half-open states.
+ *
+ * The place of a probe is free if its round is not the current one, if it has
+ * not reported within its time, or if its process is dead.
+ *
+ * Example: opened at 5000 ms for the first time: state 1, round 0, growth 0,
+ * since 5000, which is 0x4000000000001388. */
 #include "breaker.h"
 
 #include "window.h"
@@ -12,7 +21,12 @@
 #define MASK(bits) ((1ull << (bits)) - 1)
 #define MS 1000000ull
 
-enum probe_what { PROBE_OUT, PROBE_WELL, PROBE_FAILED, PROBE_SLOW };
+enum probe_what {
+    PROBE_OUT, /* has not reported */
+    PROBE_WELL,
+    PROBE_FAILED,
+    PROBE_SLOW,
+};
 enum { GROWTH_MAX = 63, AHEAD_MS = 1000 };
 
 struct state {
@@ -22,7 +36,7 @@ struct state {
 };
 
 static struct state
-state_of(uint64_t word)
+unpack_state(uint64_t word)
 {
     struct state s = {(enum breaker_state)(word >> 62),
                       (uint32_t)(word >> 40 & MASK(10)),
@@ -35,20 +49,21 @@ state_of(uint64_t word)
 }
 
 static uint64_t
-word_of(const struct state *s)
+pack_state(const struct state *s)
 {
     return (uint64_t)s->is << 62 | (uint64_t)(s->round & MASK(10)) << 40 |
            (uint64_t)s->growth << 34 | (s->since_ms & MASK(34));
 }
 
 static uint64_t
-load(const struct breaker_words *w)
+load_state_word(const struct breaker_words *w)
 {
     return atomic_load_explicit(&w->state, memory_order_acquire);
 }
 
-/* Clocks of two cores differ by far less than AHEAD_MS.  What is further ahead
- * counts as long past: garbage, or older than the word can tell. */
+/* Returns the time from then_ms to now_ns, in ms.  Clocks of two cores differ
+ * by far less than AHEAD_MS, so a time slightly ahead counts as now.  A time
+ * further ahead counts as long past: it is garbage, or older than 2^34 ms. */
 static uint64_t
 age_ms(uint64_t now_ns, uint64_t then_ms)
 {
@@ -68,35 +83,36 @@ is_off(const struct breaker_rules *b, const struct guard *g)
 static uint64_t
 open_for_ns(const struct breaker_rules *b, uint32_t growth)
 {
-    double most = (double)(b->open_max_ns > b->open_for_ns ? b->open_max_ns
-                                                           : b->open_for_ns);
+    double limit = (double)(b->open_max_ns > b->open_for_ns ? b->open_max_ns
+                                                            : b->open_for_ns);
     double time = (double)b->open_for_ns;
 
-    for (; growth && time < most; growth--) {
+    for (; growth && time < limit; growth--) {
         time *= b->open_factor;
     }
-    return (uint64_t)(time < most ? time : most);
+    return (uint64_t)(time < limit ? time : limit);
 }
 
 static uint64_t
-until_ns(const struct breaker_rules *b, const struct state *s, uint64_t now_ns)
+open_until_ns(const struct breaker_rules *b, const struct state *s,
+              uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
-    uint64_t gone = age_ms(now_ns, s->since_ms);
+    uint64_t age = age_ms(now_ns, s->since_ms);
     uint64_t open_ns = open_for_ns(b, s->growth), before_ns;
 
-    if (gone <= now_ms) {
-        return (now_ms - gone) * MS + open_ns;
+    if (age <= now_ms) {
+        return (now_ms - age) * MS + open_ns;
     }
     /* It opened before the clock began: the word is garbage. */
-    before_ns = (gone - now_ms) * MS;
+    before_ns = (age - now_ms) * MS;
     return open_ns > before_ns ? open_ns - before_ns : 0;
 }
 
-/* ---- turning ---- */
+/* ---- changing the state ---- */
 
 static void
-keep_transition(struct guard *g, enum breaker_state to)
+record_transition(struct guard *g, enum breaker_state to)
 {
     struct guard_rings *r = g->rings;
     uint64_t serial = atomic_fetch_add(&r->transitions, 1);
@@ -112,12 +128,13 @@ keep_transition(struct guard *g, enum breaker_state to)
     g->turned++;
 }
 
-/* Of all that see the same reason, one turns it. */
+/* Changes the state word from `old`.  Returns false if it is no longer `old`:
+ * of several processes that see the same reason, one changes the state. */
 static bool
-turn(struct guard *g, uint64_t old, enum breaker_state to, uint32_t growth,
-     uint64_t now_ns)
+change_state(struct guard *g, uint64_t old, enum breaker_state to,
+             uint32_t growth, uint64_t now_ns)
 {
-    struct state s = state_of(old);
+    struct state s = unpack_state(old);
     uint64_t fresh;
 
     s.is = to;
@@ -126,23 +143,22 @@ turn(struct guard *g, uint64_t old, enum breaker_state to, uint32_t growth,
     if (to == STATE_HALF_OPEN) {
         s.round++;
     }
-    fresh = word_of(&s);
+    fresh = pack_state(&s);
     if (!atomic_compare_exchange_strong(&g->breaker->state, &old, fresh)) {
         return false;
     }
-    keep_transition(g, to);
+    record_transition(g, to);
     return true;
 }
 
-/* What was counted until now is not counted again. */
+/* Discards everything counted until now: later windows start from here. */
 static void
-forget(struct guard *g)
+discard_counts(struct guard *g)
 {
     struct slice *base = &g->rings->base;
     struct tally t;
-    uint32_t i;
 
-    for (i = 0; i < PROCESSES_MAX; i++) {
+    for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
         atomic_store_explicit(&g->rings->process[i], 0, memory_order_relaxed);
     }
 
@@ -155,22 +171,18 @@ forget(struct guard *g)
     atomic_store(&g->breaker->watched, 0);
 }
 
-static void
-open_it(struct guard *g, uint64_t old, uint32_t growth, uint64_t now_ns)
-{
-    (void)turn(g, old, STATE_OPEN, growth, now_ns);
-}
-
-/* Forgets first: who sees it closed must not count what opened it; and who
- * comes late must not forget what was counted since. */
+/* Closes the breaker.  Counts are discarded before the state changes, because a
+ * process that sees it closed must not count the failures that opened it.  The
+ * state is checked before that, because a late process must not discard what
+ * was counted since. */
 static bool
-close_it(struct guard *g, uint64_t old, uint64_t now_ns)
+close_breaker(struct guard *g, uint64_t old, uint64_t now_ns)
 {
-    if (load(g->breaker) != old) {
+    if (load_state_word(g->breaker) != old) {
         return false;
     }
-    forget(g);
-    return turn(g, old, STATE_CLOSED, 0, now_ns);
+    discard_counts(g);
+    return change_state(g, old, STATE_CLOSED, 0, now_ns);
 }
 
 /* ---- probes ---- */
@@ -189,7 +201,8 @@ round_of(uint64_t probe)
     return (uint32_t)(probe >> 52 & MASK(10));
 }
 
-/* At most half of what the word can tell. */
+/* Returns the time a probe has to report, at most half the range of its word.
+ */
 static uint64_t
 timeout_ms(const struct breaker_rules *b)
 {
@@ -198,8 +211,8 @@ timeout_ms(const struct breaker_rules *b)
     return ms < MASK(29) ? ms : MASK(29);
 }
 
-/* One that has longer than it can have been given is garbage, or from before
- * the time was made shorter. */
+/* Reports whether the place of a probe is free.  A probe with more time left
+ * than probe_timeout is garbage, or the policy was changed to a shorter one. */
 static bool
 is_free(const struct breaker_rules *b, uint64_t probe, uint32_t round,
         uint64_t now_ms)
@@ -217,20 +230,19 @@ is_free(const struct breaker_rules *b, uint64_t probe, uint32_t round,
 }
 
 static uint32_t
-places(const struct breaker_rules *b)
+probe_places(const struct breaker_rules *b)
 {
     return b->probes < PROBES_MAX ? b->probes : PROBES_MAX;
 }
 
 static bool
-claim(const struct breaker_rules *b, const struct guard *g, uint32_t round,
-      uint64_t now_ns, struct probe *out)
+claim_probe(const struct breaker_rules *b, const struct guard *g,
+            uint32_t round, uint64_t now_ns, struct probe *out)
 {
     uint64_t now_ms = now_ns / MS;
     uint64_t until_ms = now_ms + timeout_ms(b);
-    uint32_t i;
 
-    for (i = 0; i < places(b); i++) {
+    for (uint32_t i = 0; i < probe_places(b); i++) {
         _Atomic uint64_t *place = &g->rings->probe[i];
         uint64_t old = atomic_load(place);
         uint64_t mine = probe_word(PROBE_OUT, round, g->process, until_ms);
@@ -244,21 +256,23 @@ claim(const struct breaker_rules *b, const struct guard *g, uint32_t round,
     return false;
 }
 
+/* Reports whether part / whole is at least share.  No part never reaches it. */
 static bool
-at_least(uint64_t part, uint64_t whole, double share)
+reaches_rate(uint64_t part, uint64_t whole, double share)
 {
     return part > 0 && (double)part >= share * (double)whole - 1e-9;
 }
 
-/* All have reported: their rates decide. */
+/* Closes or opens the breaker by the rates of the probes, once all places have
+ * reported. */
 static void
 decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
                  uint64_t now_ns)
 {
-    struct state s = state_of(word);
-    uint32_t i, failed = 0, slow = 0;
+    struct state s = unpack_state(word);
+    uint32_t failed = 0, slow = 0;
 
-    for (i = 0; i < places(b); i++) {
+    for (uint32_t i = 0; i < probe_places(b); i++) {
         uint64_t probe = atomic_load(&g->rings->probe[i]);
         enum probe_what what = (enum probe_what)(probe >> 62);
 
@@ -268,11 +282,11 @@ decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
         failed += what == PROBE_FAILED;
         slow += what == PROBE_SLOW;
     }
-    if (at_least(failed, places(b), b->failure_rate) ||
-        at_least(slow, places(b), b->slow_rate)) {
-        open_it(g, word, s.growth + 1, now_ns);
+    if (reaches_rate(failed, probe_places(b), b->failure_rate) ||
+        reaches_rate(slow, probe_places(b), b->slow_rate)) {
+        change_state(g, word, STATE_OPEN, s.growth + 1, now_ns);
     } else {
-        close_it(g, word, now_ns);
+        close_breaker(g, word, now_ns);
     }
 }
 
@@ -280,12 +294,12 @@ static void
 report_probe(const struct breaker_rules *b, struct guard *g,
              enum probe_what what, struct probe probe, uint64_t now_ns)
 {
-    uint64_t word = load(g->breaker);
-    struct state s = state_of(word);
+    uint64_t word = load_state_word(g->breaker);
+    struct state s = unpack_state(word);
 
     if (probe.place == 0 || probe.place > PROBES_MAX ||
         round_of(probe.word) != s.round) {
-        return; /* of an earlier round, or let out before it opened */
+        return; /* from an earlier round, or admitted before it opened */
     }
     if (atomic_compare_exchange_strong(
             &g->rings->probe[probe.place - 1], &probe.word,
@@ -306,9 +320,7 @@ breaker_release(const struct guard *g, struct probe probe)
 void
 breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
 {
-    uint32_t i;
-
-    for (i = 0; i < PROBES_MAX; i++) {
+    for (uint32_t i = 0; i < PROBES_MAX; i++) {
         uint64_t old = atomic_load(&r->probe[i]);
 
         if (old && old >> 62 == PROBE_OUT &&
@@ -318,7 +330,7 @@ breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
     }
 }
 
-/* ---- letting out ---- */
+/* ---- admitting attempts ---- */
 
 bool
 breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
@@ -335,23 +347,24 @@ breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
     if (is_off(b, g)) {
         return true;
     }
-    word = load(g->breaker);
-    s = state_of(word);
+    word = load_state_word(g->breaker);
+    s = unpack_state(word);
     if (s.is == STATE_OPEN) {
-        *out_until_ns = until_ns(b, &s, now_ns);
+        *out_until_ns = open_until_ns(b, &s, now_ns);
         if (now_ns < *out_until_ns) {
             return false;
         }
         *out_until_ns = DURATION_NONE;
-        turn(g, word, STATE_HALF_OPEN, s.growth, now_ns);
-        word = load(g->breaker);
-        s = state_of(word);
+        change_state(g, word, STATE_HALF_OPEN, s.growth, now_ns);
+        word = load_state_word(g->breaker);
+        s = unpack_state(word);
     }
-    if (s.is == STATE_HALF_OPEN && !claim(b, g, s.round, now_ns, out_probe)) {
-        /* Who reported last may have been killed before it decided, or the
-         * number of probes was lowered since. */
+    if (s.is == STATE_HALF_OPEN &&
+        !claim_probe(b, g, s.round, now_ns, out_probe)) {
+        /* The process that reported last may have been killed before it
+         * decided, or the number of probes was lowered since. */
         decide_half_open(b, g, word, now_ns);
-        s = state_of(load(g->breaker));
+        s = unpack_state(load_state_word(g->breaker));
     }
     return s.is == STATE_CLOSED || out_probe->place;
 }
@@ -368,29 +381,31 @@ breaker_still_open(const struct breaker_rules *b, const struct guard *g,
     if (is_off(b, g)) {
         return false;
     }
-    s = state_of(load(g->breaker));
-    return s.is == STATE_OPEN && then_ns < until_ns(b, &s, now_ns);
+    s = unpack_state(load_state_word(g->breaker));
+    return s.is == STATE_OPEN && then_ns < open_until_ns(b, &s, now_ns);
 }
 
 /* ---- closed: the window ---- */
 
+/* Records that this process saw a failure now, in place of the process with the
+ * oldest failure if there is no free entry. */
 static void
-note_process(const struct guard *g, uint64_t now_ns)
+record_failed_process(const struct guard *g, uint64_t now_ns)
 {
     uint64_t mine = (uint64_t)g->process << 34 | (now_ns / MS & MASK(34));
     uint64_t oldest = 0;
-    uint32_t i, place = 0;
+    uint32_t place = 0;
 
-    for (i = 0; i < PROCESSES_MAX; i++) {
-        uint64_t there =
+    for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
+        uint64_t entry =
             atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
 
-        if (there >> 34 == g->process || there == 0) {
+        if (entry >> 34 == g->process || entry == 0) {
             place = i;
             break;
         }
-        if (age_ms(now_ns, there) > oldest) {
-            oldest = age_ms(now_ns, there);
+        if (age_ms(now_ns, entry) > oldest) {
+            oldest = age_ms(now_ns, entry);
             place = i;
         }
     }
@@ -398,40 +413,43 @@ note_process(const struct guard *g, uint64_t now_ns)
                           memory_order_relaxed);
 }
 
+/* Reports whether breaker_min_processes processes saw a failure within the
+ * window. */
 static bool
 enough_processes(const struct breaker_rules *b, const struct guard *g,
                  uint64_t now_ns)
 {
     uint64_t window_ms = b->window.calls ? MASK(33) : b->window.ns / MS;
-    uint32_t i, n = 0;
+    uint32_t n = 0;
 
     if (b->min_processes <= 1) {
         return true;
     }
-    for (i = 0; i < PROCESSES_MAX; i++) {
-        uint64_t there =
+    for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
+        uint64_t entry =
             atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
 
-        n += there && age_ms(now_ns, there) <= window_ms;
+        n += entry && age_ms(now_ns, entry) <= window_ms;
     }
     return n >= b->min_processes;
 }
 
 static struct tally
-last_calls(const struct breaker_rules *b, const struct guard *g)
+tally_last_calls(const struct breaker_rules *b, const struct guard *g)
 {
     uint64_t end = atomic_load(&g->breaker->calls);
     uint64_t base = atomic_load(&g->rings->base.number);
     uint64_t count = b->window.calls;
 
     if (base <= end && count > end - base) {
-        count = end - base; /* since it closed last */
+        count = end - base; /* only those since the breaker last closed */
     }
     return window_of_calls(g->rings, end, count);
 }
 
 static struct tally
-last_time(const struct breaker_rules *b, const struct guard *g, uint64_t now_ns)
+tally_last_time(const struct breaker_rules *b, const struct guard *g,
+                uint64_t now_ns)
 {
     const struct slice *base = &g->rings->base;
     struct tally now, since, closed;
@@ -448,26 +466,28 @@ last_time(const struct breaker_rules *b, const struct guard *g, uint64_t now_ns)
     return closed.answers < since.answers ? closed : since;
 }
 
+/* Opens a closed breaker if a rate or the failures in a row require it. */
 static void
 decide_closed(const struct breaker_rules *b, struct guard *g, uint64_t word,
               uint64_t now_ns)
 {
     uint32_t run = atomic_load(&g->breaker->run);
-    struct tally t =
-        b->window.calls ? last_calls(b, g) : last_time(b, g, now_ns);
+    struct tally t = b->window.calls ? tally_last_calls(b, g)
+                                     : tally_last_time(b, g, now_ns);
     uint32_t enough = b->window.calls && b->window.calls < b->min_calls
                           ? b->window.calls
                           : b->min_calls;
     bool rates = t.answers >= enough &&
-                 (at_least(t.failed, t.answers, b->failure_rate) ||
+                 (reaches_rate(t.failed, t.answers, b->failure_rate) ||
                   (b->slow_after_ns != DURATION_NONE &&
-                   at_least(t.slow, t.answers, b->slow_rate)));
+                   reaches_rate(t.slow, t.answers, b->slow_rate)));
 
     if ((rates || run >= b->consecutive) && enough_processes(b, g, now_ns)) {
-        open_it(g, word, 0, now_ns);
+        change_state(g, word, STATE_OPEN, 0, now_ns);
     } else {
-        /* With enough of them, a success makes no rate higher; when the window
-         * goes on, or another attempt fails, it is looked at again. */
+        /* With enough calls in the window, a success raises no rate, so it is
+         * judged again only at the next failure or the next slice of the
+         * window. */
         atomic_store(&g->breaker->watched,
                      (t.failed || t.slow) && t.answers < enough);
     }
@@ -486,7 +506,7 @@ breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
     slow = b->slow_after_ns != DURATION_NONE && took_ns > b->slow_after_ns;
     if (failed) {
         atomic_fetch_add(&g->breaker->run, 1);
-        note_process(g, now_ns);
+        record_failed_process(g, now_ns);
     } else if (atomic_load(&g->breaker->run)) {
         atomic_store(&g->breaker->run, 0);
     }
@@ -494,8 +514,8 @@ breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
         window_keep_call(g->rings, atomic_fetch_add(&g->breaker->calls, 1),
                          failed, slow);
     }
-    word = load(g->breaker);
-    switch (state_of(word).is) {
+    word = load_state_word(g->breaker);
+    switch (unpack_state(word).is) {
     case STATE_CLOSED:
         decide_closed(b, g, word, now_ns);
         break;
@@ -507,21 +527,21 @@ breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
                      probe, now_ns);
         break;
     default:
-        break; /* let out before it opened */
+        break; /* admitted before it opened */
     }
 }
 
-/* ---- looking ---- */
+/* ---- reading the state ---- */
 
 enum breaker_state
 breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
              uint64_t now_ns, uint64_t *out_until_ns)
 {
-    struct state s = state_of(load(w));
+    struct state s = unpack_state(load_state_word(w));
 
     *out_until_ns = 0;
     if (s.is == STATE_OPEN) {
-        *out_until_ns = until_ns(b, &s, now_ns);
+        *out_until_ns = open_until_ns(b, &s, now_ns);
         if (*out_until_ns <= now_ns) {
             *out_until_ns = 0;
             return STATE_HALF_OPEN;
@@ -533,8 +553,8 @@ breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
 bool
 breaker_is_sound(const struct breaker_words *w, uint64_t now_ns)
 {
-    uint64_t word = load(w);
-    struct state s = state_of(word);
+    uint64_t word = load_state_word(w);
+    struct state s = unpack_state(word);
 
     return word >> 62 <= STATE_HALF_OPEN && (word >> 50 & MASK(12)) == 0 &&
            (s.is != STATE_OPEN || age_ms(now_ns, s.since_ms) <= MASK(34) / 2);
@@ -546,13 +566,13 @@ breaker_reset(struct guard *g, uint64_t now_ns)
     uint64_t word;
 
     do {
-        word = load(g->breaker);
-        if (state_of(word).is == STATE_CLOSED &&
+        word = load_state_word(g->breaker);
+        if (unpack_state(word).is == STATE_CLOSED &&
             breaker_is_sound(g->breaker, now_ns)) {
-            forget(g);
+            discard_counts(g);
             return;
         }
-    } while (!close_it(g, word, now_ns));
+    } while (!close_breaker(g, word, now_ns));
 }
 
 bool
@@ -573,5 +593,5 @@ breaker_transition(const struct guard_rings *r, uint32_t number,
     }
     *out_to = (enum breaker_state)(word & 3);
     *out_realtime_ns = atomic_load(&t->realtime_ns);
-    return atomic_load(&t->to_and_serial) == word; /* else of a newer one */
+    return atomic_load(&t->to_and_serial) == word; /* else overwritten */
 }

@@ -1,29 +1,39 @@
-/* tokens   63........36 35.34 33.........0
- *          taken        serial time        thousandths that are missing from a
- *                                          full bucket; serial of the size
- *                                          they are counted in; ms (198 days)
+/* Layout of the words, by bit numbers:
+ *
+ * tokens   63........36 35.34 33.........0
+ *          missing      serial time
  * size     63.62 61 .. 56 55....28 27.....0
- *          serial rounds  before   now     thousandths; rounds: the serial has
- *                                          come round so often
+ *          serial rounds  before   now
  *
- * All zeros is a full bucket whose size nobody has said yet.  Kept is what is
- * missing, so that a bucket that nobody touches is full whatever its size.
+ *   missing      thousandths of a token missing from a full bucket
+ *   serial       number of the size change, modulo 4: a bucket with the serial
+ *                of `size` is counted in the size "now", else in "before"
+ *   time         of the last refill, in ms, modulo 2^34 (198 days)
+ *   rounds       number of times the serial has wrapped, modulo 64
+ *   before, now  the previous and the current size, in thousandths
  *
- * What has come back by refill is written down in whole seconds, and counted
- * on top until then: so no fraction is lost, and none is made.
+ * All zeros is a full bucket without a size.  The word holds the missing tokens
+ * and not the level, so an untouched bucket is full whatever its size.
  *
- * A change of the size goes in two steps, each one compare-and-swap: `size`
- * gets the next serial, with the size before and the size now; then whoever
- * finds tokens of the serial before scales them.  A process that dies between
- * the two leaves nothing behind: the next one does the second step.  `size` is
- * not changed again before that.
+ * Example: 3 of 10 tokens taken at 5000 ms, first size: missing 3000, serial 1,
+ * time 5000; size has serial 1, before 10000, now 10000.
  *
- * A thread may stand still between reading and changing while all this happens
- * four times and the serial comes round.  A size has its rounds, so what it
- * would put is refused.  Tokens have no bits left: it may do a second step of
- * four changes ago, if they are the very same by then.  As the two were read
- * together that is a step of one change, which the next one takes back: exactly
- * where the sizes are the same as four changes ago, else by another ratio. */
+ * Refilled tokens are stored for whole seconds only.  The rest of a second is
+ * computed at each reading, so no fraction is lost or gained.
+ *
+ * The size changes in two steps, each a compare-and-swap.  First, `size` gets
+ * the next serial with the sizes before and now.  Second, the first process
+ * that finds tokens of the previous serial scales them.  If a process dies
+ * between the two steps, the next one does the second step.  `size` does not
+ * change again before that.
+ *
+ * A thread may be stopped between its reading and its compare-and-swap while
+ * four changes happen and the serial wraps.  For `size`, the rounds make the
+ * compare-and-swap fail.  The tokens word has no bits left for that: if it is
+ * the same again by then, the thread scales it as it was right four changes
+ * ago.  Both words were read together, so that is the second step of a single
+ * change, and the next change undoes it: exactly if the sizes are the same as
+ * four changes ago, else with another ratio. */
 #include "budget.h"
 
 #include "window.h"
@@ -46,21 +56,21 @@ struct size {
 };
 
 static struct bucket
-bucket_of(uint64_t word)
+unpack_bucket(uint64_t word)
 {
     return (struct bucket){(int64_t)(word >> 36), (word >> 34) & 3,
                            word & BITS34};
 }
 
 static uint64_t
-word_of(const struct bucket *b)
+pack_bucket(const struct bucket *b)
 {
     return (uint64_t)b->missing << 36 | (uint64_t)b->serial << 34 |
            (b->time_ms & BITS34);
 }
 
 static struct size
-size_of(uint64_t word)
+unpack_size(uint64_t word)
 {
     return (struct size){word >> 62, (word >> 56) & 63,
                          (int64_t)((word >> 28) & BITS28),
@@ -69,8 +79,9 @@ size_of(uint64_t word)
 
 /* ---- the size ---- */
 
+/* Does the second step of a size change on a copy of the tokens. */
 static void
-scale(struct bucket *b, const struct size *s)
+scale_to_size(struct bucket *b, const struct size *s)
 {
     if (b->serial != s->serial) {
         b->missing = s->before ? b->missing * s->now / s->before : 0;
@@ -78,10 +89,10 @@ scale(struct bucket *b, const struct size *s)
     }
 }
 
-/* The size, and tokens that were there while it held: both as they were at one
- * time, so that they are at most one step apart. */
+/* Reads size and tokens as they were at one moment, so they are at most one
+ * step apart. */
 static struct size
-look(struct budget_words *w, uint64_t *out_tokens)
+read_size_and_tokens(struct budget_words *w, uint64_t *out_tokens)
 {
     uint64_t size, after = atomic_load(&w->size);
 
@@ -90,32 +101,34 @@ look(struct budget_words *w, uint64_t *out_tokens)
         *out_tokens = atomic_load(&w->tokens);
         after = atomic_load(&w->size);
     } while (size != after);
-    return size_of(size);
+    return unpack_size(size);
 }
 
-/* The second step: the tokens that are there, in the size that holds. */
+/* Does the second step, if it is due.  Returns the current size, and the tokens
+ * counted in it. */
 static struct size
-settle(struct budget_words *w, uint64_t *out_tokens)
+settle_tokens(struct budget_words *w, uint64_t *out_tokens)
 {
     uint64_t old, fresh;
     struct size s;
     struct bucket b;
 
     do {
-        s = look(w, &old);
-        b = bucket_of(old);
-        scale(&b, &s);
-        fresh = word_of(&b);
+        s = read_size_and_tokens(w, &old);
+        b = unpack_bucket(old);
+        scale_to_size(&b, &s);
+        fresh = pack_bucket(&b);
     } while (fresh != old &&
              !atomic_compare_exchange_weak(&w->tokens, &old, fresh));
     *out_tokens = fresh;
     return s;
 }
 
-/* Rules of an older commit do not turn the size back.  One that is millions of
- * commits ahead is garbage. */
+/* Records commit `txn` as the one that set the size.  Returns false if a newer
+ * commit has set it, so that older rules do not restore an old size.  A
+ * recorded commit more than FAR_AHEAD ahead is garbage and is overwritten. */
 static bool
-is_newest(struct budget_words *w, uint64_t txn)
+record_commit(struct budget_words *w, uint64_t txn)
 {
     uint64_t seen = atomic_load(&w->size_txn);
 
@@ -127,66 +140,66 @@ is_newest(struct budget_words *w, uint64_t txn)
     return seen == txn;
 }
 
-/* The size in force, after making it what the rules say, and the tokens in
- * it. */
+/* Sets the size to the capacity of the rules, if they are the newest.  Returns
+ * the current size, and the tokens counted in it. */
 static struct size
 settle_size(const struct budget_rules *r, const struct guard *g,
             uint64_t *out_tokens)
 {
     struct budget_words *w = g->budget;
     uint64_t old = atomic_load(&w->size), wanted;
-    struct size s = settle(w, out_tokens);
+    struct size s = settle_tokens(w, out_tokens);
 
-    if (s.now == r->capacity || (s.now && !is_newest(w, g->txn)) ||
-        s.serial != size_of(old).serial || s.rounds != size_of(old).rounds) {
+    if (s.now == r->capacity || (s.now && !record_commit(w, g->txn)) ||
+        s.serial != unpack_size(old).serial ||
+        s.rounds != unpack_size(old).rounds) {
         return s;
     }
     wanted = (uint64_t)((s.serial + 1) & 3) << 62 |
              (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
              (uint64_t)(s.now ? s.now : r->capacity) << 28 |
              ((uint64_t)r->capacity & BITS28);
-    /* Where another process was faster, its size holds. */
+    /* If another process was faster, its size is used. */
     atomic_compare_exchange_strong(&w->size, &old, wanted);
-    return settle(w, out_tokens);
+    return settle_tokens(w, out_tokens);
 }
 
 /* ---- tokens ---- */
 
-/* Fills up, or goes on, from now. */
 static void
-restart(struct bucket *b, int64_t missing, uint64_t now_ms)
+set_missing(struct bucket *b, int64_t missing, uint64_t now_ms)
 {
     b->missing = missing;
     b->time_ms = now_ms & BITS34;
 }
 
-/* Writes down what has come back in whole seconds.  Returns what has on top of
- * that, less than what is missing. */
+/* Adds the tokens refilled in whole seconds to *b.  Returns those refilled
+ * since then, always fewer than are missing. */
 static int64_t
-refill(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
+refill_bucket(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
 {
-    uint64_t gone = (now_ms - b->time_ms) & BITS34, rate, more;
+    uint64_t elapsed = (now_ms - b->time_ms) & BITS34, rate, more;
 
-    if (gone > BITS34 - AHEAD_MS) {
-        return 0; /* a clock a little ahead of ours */
+    if (elapsed > BITS34 - AHEAD_MS) {
+        return 0; /* written by a core whose clock is slightly ahead */
     }
     if (b->missing == 0 || r->refill_per_s <= 0) {
-        restart(b, b->missing, now_ms);
+        set_missing(b, b->missing, now_ms);
         return 0;
     }
     rate = (uint64_t)r->refill_per_s;
-    more = gone % 1000 * rate / 1000;
-    if (gone / 1000 * rate + more >= (uint64_t)b->missing) {
-        restart(b, 0, now_ms);
+    more = elapsed % 1000 * rate / 1000;
+    if (elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
+        set_missing(b, 0, now_ms);
         return 0;
     }
-    restart(b, b->missing - (int64_t)(gone / 1000 * rate),
-            b->time_ms + gone / 1000 * 1000);
+    set_missing(b, b->missing - (int64_t)(elapsed / 1000 * rate),
+                b->time_ms + elapsed / 1000 * 1000);
     return (int64_t)more;
 }
 
 static int64_t
-price_of(const struct budget_rules *r, enum budget_price price)
+price_in_tokens(const struct budget_rules *r, enum budget_price price)
 {
     switch (price) {
     case PRICE_TIMEOUT:
@@ -198,20 +211,21 @@ price_of(const struct budget_rules *r, enum budget_price price)
     }
 }
 
-/* Retries only above this share. */
+/* Reports whether the level is above budget_threshold, which retries require.
+ */
 static bool
-above_threshold(const struct budget_rules *r, const struct size *s,
-                int64_t missing)
+is_above_threshold(const struct budget_rules *r, const struct size *s,
+                   int64_t missing)
 {
     return (double)(s->now - missing) > r->threshold * (double)s->now;
 }
 
-/* Adds `change` to what is there.  With `whole` the bucket must hold it all
- * (and be above the threshold), else false and nothing taken; without, it
- * stops at empty and at full. */
+/* Adds `change` (negative: takes) to the tokens, never below empty or above
+ * full.  With `whole`, the bucket must be above the threshold and hold the
+ * whole amount, else the function returns false and takes nothing. */
 static bool
-move(const struct budget_rules *r, const struct guard *g, int64_t change,
-     bool whole, uint64_t now_ns)
+move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
+            bool whole, uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / 1000000, old;
     int64_t more, missing;
@@ -220,54 +234,56 @@ move(const struct budget_rules *r, const struct guard *g, int64_t change,
 
     do {
         s = settle_size(r, g, &old);
-        b = bucket_of(old);
+        b = unpack_bucket(old);
         if (b.missing > s.now) {
             b.missing = 0; /* garbage: as if the budget were off */
         }
-        more = refill(r, now_ms, &b);
+        more = refill_bucket(r, now_ms, &b);
         missing = b.missing - more;
-        if (whole &&
-            (!above_threshold(r, &s, missing) || s.now - missing < -change)) {
+        if (whole && (!is_above_threshold(r, &s, missing) ||
+                      s.now - missing < -change)) {
             return false;
         }
         missing -= change;
         if (missing <= 0) {
-            restart(&b, 0, now_ms);
+            set_missing(&b, 0, now_ms);
         } else if (missing + more > s.now) {
-            restart(&b, missing < s.now ? missing : s.now, now_ms);
+            set_missing(&b, missing < s.now ? missing : s.now, now_ms);
         } else {
             b.missing = missing + more;
         }
-    } while (
-        !atomic_compare_exchange_weak(&g->budget->tokens, &old, word_of(&b)));
+    } while (!atomic_compare_exchange_weak(&g->budget->tokens, &old,
+                                           pack_bucket(&b)));
     return true;
 }
 
 static bool
-take_tokens(const struct budget_rules *r, const struct guard *g,
-            enum budget_price price, uint64_t now_ns, int64_t *out_paid)
+take_retry_by_tokens(const struct budget_rules *r, const struct guard *g,
+                     enum budget_price price, uint64_t now_ns,
+                     int64_t *out_paid)
 {
     if (r->charge == CHARGE_FAILURE) {
-        *out_paid = 0; /* the failure has paid */
-        return move(r, g, 0, true, now_ns);
+        *out_paid = 0; /* the failure was charged */
+        return move_tokens(r, g, 0, true, now_ns);
     }
-    *out_paid = price_of(r, price);
-    return move(r, g, -*out_paid, true, now_ns);
+    *out_paid = price_in_tokens(r, price);
+    return move_tokens(r, g, -*out_paid, true, now_ns);
 }
 
 /* ---- ratio ---- */
 
 static double
-allowed(const struct budget_rules *r, const struct tally *window)
+allowed_retries(const struct budget_rules *r, const struct tally *window)
 {
     return r->ratio * (double)window->calls +
            r->min_rate * ((double)r->window_ns / 1e9);
 }
 
-/* Claims one more retry by compare-and-swap on their number: of two that ask
- * at once for the last place, one gets it. */
+/* Takes one retry by a compare-and-swap on their total, so that of two
+ * processes that ask for the last one, only one gets it. */
 static bool
-take_ratio(const struct budget_rules *r, const struct guard *g, uint64_t now_ns)
+take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
+                    uint64_t now_ns)
 {
     struct tally now, window;
     uint64_t seen = atomic_load(&g->budget->retries);
@@ -277,8 +293,8 @@ take_ratio(const struct budget_rules *r, const struct guard *g, uint64_t now_ns)
         now.retries = seen;
         window =
             window_since(&g->budget_rings->budget, r->window_ns, now_ns, &now);
-        /* Half a millionth: 0.1 times 30 is 3 here. */
-        if ((double)window.retries + 1 > allowed(r, &window) + 5e-7) {
+        /* The tolerance makes 0.1 times 30 exactly 3. */
+        if ((double)window.retries + 1 > allowed_retries(r, &window) + 5e-7) {
             return false;
         }
     } while (
@@ -287,7 +303,7 @@ take_ratio(const struct budget_rules *r, const struct guard *g, uint64_t now_ns)
 }
 
 static void
-unclaim(const struct guard *g)
+return_retry_of_ratio(const struct guard *g)
 {
     uint64_t seen = atomic_load(&g->budget->retries);
 
@@ -296,7 +312,7 @@ unclaim(const struct guard *g)
     }
 }
 
-/* ---- what calls ask ---- */
+/* ---- called by the machine ---- */
 
 static bool
 is_off(const struct guard *g)
@@ -308,23 +324,23 @@ bool
 budget_take(const struct budget_rules *b, const struct guard *g,
             enum budget_price price, uint64_t now_ns, int64_t *out_paid)
 {
-    bool yes;
+    bool granted;
 
     *out_paid = 0;
     if (is_off(g)) {
         return true;
     }
     if (b->kind == BUDGET_TOKENS) {
-        yes = take_tokens(b, g, price, now_ns, out_paid);
+        granted = take_retry_by_tokens(b, g, price, now_ns, out_paid);
     } else {
-        yes = !g->budget_rings || take_ratio(b, g, now_ns);
-        *out_paid = yes && g->budget_rings;
+        granted = !g->budget_rings || take_retry_by_ratio(b, g, now_ns);
+        *out_paid = granted && g->budget_rings;
     }
-    if (!yes && g->budget_rings) {
+    if (!granted && g->budget_rings) {
         atomic_fetch_add_explicit(&g->budget_rings->budget_refused, 1,
                                   memory_order_relaxed);
     }
-    return yes;
+    return granted;
 }
 
 void
@@ -332,7 +348,7 @@ budget_pay(const struct budget_rules *b, const struct guard *g,
            enum budget_price price, uint64_t now_ns)
 {
     if (!is_off(g) && b->kind == BUDGET_TOKENS && b->charge == CHARGE_FAILURE) {
-        move(b, g, -price_of(b, price), false, now_ns);
+        move_tokens(b, g, -price_in_tokens(b, price), false, now_ns);
     }
 }
 
@@ -349,7 +365,7 @@ budget_give(const struct budget_rules *b, const struct guard *g, int64_t paid,
         back = b->refund >= 0 ? b->refund : paid;
     }
     if (back > 0 && !budget_is_full(g->budget)) {
-        move(b, g, back, false, now_ns);
+        move_tokens(b, g, back, false, now_ns);
     }
 }
 
@@ -361,9 +377,9 @@ budget_return(const struct budget_rules *b, const struct guard *g, int64_t paid,
         return;
     }
     if (b->kind == BUDGET_TOKENS) {
-        move(b, g, paid, false, now_ns);
+        move_tokens(b, g, paid, false, now_ns);
     } else {
-        unclaim(g);
+        return_retry_of_ratio(g);
     }
 }
 
@@ -381,14 +397,14 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         return 1;
     }
     if (b->kind == BUDGET_TOKENS) {
-        struct size s = size_of(atomic_load(&g->budget->size));
-        struct bucket k = bucket_of(atomic_load(&g->budget->tokens));
+        struct size s = unpack_size(atomic_load(&g->budget->size));
+        struct bucket k = unpack_bucket(atomic_load(&g->budget->tokens));
         int64_t all = k.serial == s.serial ? s.now : s.before;
 
         if (all == 0 || k.missing > all) {
             return 1; /* not used yet, or garbage */
         }
-        k.missing -= refill(b, now_ns / 1000000, &k);
+        k.missing -= refill_bucket(b, now_ns / 1000000, &k);
         return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {
@@ -399,7 +415,7 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         now.retries = atomic_load(&g->budget->retries);
         window =
             window_since(&g->budget_rings->budget, b->window_ns, now_ns, &now);
-        all = allowed(b, &window);
+        all = allowed_retries(b, &window);
         return all <= 0 || (double)window.retries >= all
                    ? 0
                    : 1 - (double)window.retries / all;
@@ -410,8 +426,8 @@ budget_level(const struct budget_rules *b, const struct guard *g,
 bool
 budget_is_sound(const struct budget_words *w)
 {
-    struct size s = size_of(atomic_load(&w->size));
-    struct bucket k = bucket_of(atomic_load(&w->tokens));
+    struct size s = unpack_size(atomic_load(&w->size));
+    struct bucket k = unpack_bucket(atomic_load(&w->tokens));
     int64_t all = k.serial == s.serial ? s.now : s.before;
 
     return all <= BUDGET_CAPACITY_MAX * 1000ll && k.missing <= all;
@@ -424,9 +440,9 @@ fill_bucket(struct budget_words *w)
     struct bucket b;
 
     do {
-        b = bucket_of(old);
+        b = unpack_bucket(old);
         b.missing = 0;
-    } while (!atomic_compare_exchange_weak(&w->tokens, &old, word_of(&b)));
+    } while (!atomic_compare_exchange_weak(&w->tokens, &old, pack_bucket(&b)));
 }
 
 void

@@ -1,8 +1,10 @@
-/* Retry budgets.  Tokens: a bucket that retries (or failures) are paid from and
- * successes pay into, as gRPC's throttling (gRFC A6) and the AWS SDKs' retry
- * quota have it.  Ratio: retries within a window are at most a share of its
- * calls and some by the second, as Finagle and Linkerd have it.  Pure: the
- * words are the caller's, and may be shared by processes. */
+/* Retry budgets.  Tokens: retries (or failures) take tokens out of a bucket and
+ * successes put some back, as in gRPC's throttling (gRFC A6) and the retry
+ * quota of the AWS SDKs.  Ratio: the retries within a window are limited to a
+ * share of its calls plus a number per second, as in Finagle and Linkerd.
+ * Pure: the words belong to the caller and may be shared by processes.
+ *
+ * A guard `g` that is NULL, or has no budget, grants every retry. */
 #ifndef BIDE_RULE_BUDGET_H
 #define BIDE_RULE_BUDGET_H
 
@@ -15,37 +17,39 @@ enum { BUDGET_CAPACITY_MAX = 200000 }; /* tokens */
 
 enum budget_price { PRICE_USUAL, PRICE_TIMEOUT, PRICE_THROTTLE };
 
-/* A retry is about to be decided.  True: it may go, and *out_paid has been
- * taken: thousandths of a token, or one retry of a ratio. */
+/* Asks for a retry.  Returns true if it is granted; *out_paid is the charge: in
+ * thousandths of a token, or 1 for a retry of a ratio. */
 bool budget_take(const struct budget_rules *b, const struct guard *g,
                  enum budget_price price, uint64_t now_ns, int64_t *out_paid);
 
-/* A failure that could be retried, under budget_charge = failure: pays, as far
- * as there is something. */
+/* Charges a retryable failure, under budget_charge = failure; takes at most the
+ * tokens left.  Does nothing under other rules. */
 void budget_pay(const struct budget_rules *b, const struct guard *g,
                 enum budget_price price, uint64_t now_ns);
 
-/* A call succeeded: at its first attempt (paid < 0), or by a retry that had
- * paid so much. */
+/* Puts tokens back after a success: the deposit if the first attempt succeeded
+ * (paid < 0), else the refund for a retry that was charged `paid`. */
 void budget_give(const struct budget_rules *b, const struct guard *g,
                  int64_t paid, uint64_t now_ns);
 
-/* A retry that was paid for does not happen after all. */
+/* Returns the whole charge of a retry that does not happen. */
 void budget_return(const struct budget_rules *b, const struct guard *g,
                    int64_t paid, uint64_t now_ns);
 
-/* Whether a success would change nothing, so that it need not ask. */
+/* Reports whether the bucket is full, so that a success need not call
+ * budget_give. */
 bool budget_is_full(const struct budget_words *w);
 
-/* How full it is now, 0 to 1; of a ratio: what is left of what the window
- * allows. */
+/* Returns the level of the budget, 0 (empty) to 1 (full).  For a ratio it is
+ * the unused share of the retries that the window allows. */
 double budget_level(const struct budget_rules *b, const struct guard *g,
                     uint64_t now_ns);
 
-/* Full again; of a ratio: the retries within the window are forgotten. */
+/* Fills the bucket; for a ratio, discards the retries counted in the window. */
 void budget_reset(const struct guard *g);
 
-/* False: impossible numbers; calls go on as if the budget were off. */
+/* Returns false if the words are impossible; calls then go on as if the budget
+ * were off. */
 bool budget_is_sound(const struct budget_words *w);
 
 #endif

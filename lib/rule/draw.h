@@ -1,11 +1,11 @@
-/* Random draws that depend on nothing but their arguments: the same seed gives
- * the same waits on every machine.  Pure. */
+/* Random draws that depend only on their arguments: the same seed gives the
+ * same waits on every machine.  Pure. */
 #ifndef BIDE_RULE_DRAW_H
 #define BIDE_RULE_DRAW_H
 
 #include <stdint.h>
 
-/* The n-th draw of a call, uniform over 64 bits: the output function of
+/* Returns draw `n` of a call, uniform over 64 bits: the output function of
  * SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
  * Generators, OOPSLA 2014) over a counter. */
 static inline uint64_t
@@ -18,7 +18,8 @@ draw_bits(uint64_t seed, uint64_t call, uint32_t n)
     return z ^ (z >> 31);
 }
 
-/* 0 <= u < 1, all 53 bits of a double's fraction. */
+/* Returns a number u, 0 <= u < 1, made from the upper 53 bits: as many as a
+ * double can hold. */
 static inline double
 draw_unit(uint64_t bits)
 {

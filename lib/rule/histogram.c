@@ -2,8 +2,8 @@
 
 enum { SHORTEST_NS = 1000 };
 
-/* 2^octave + step / 17 of it, rounded up to the first value that
- * histogram_bucket puts there. */
+/* The bound is 2^octave * (1 + step / 17), rounded up to the first value for
+ * which histogram_bucket returns this bucket. */
 uint64_t
 histogram_low_ns(uint32_t bucket)
 {
@@ -35,8 +35,7 @@ histogram_middle_ns(uint32_t bucket)
     uint64_t low = histogram_low_ns(bucket);
 
     if (bucket == 0) {
-        return SHORTEST_NS; /* within 3 % down to 1 us, where our promise ends
-                             */
+        return SHORTEST_NS; /* accurate to 3 % down to 1 us, no further */
     }
     if (bucket >= HISTOGRAM_BUCKETS - 1) {
         return low;
@@ -50,15 +49,15 @@ histogram_count(const uint64_t counts[HISTOGRAM_BUCKETS])
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        /* Counts come from shared memory, where garbage may stand. */
+        /* Counts come from shared memory and may be garbage. */
         sum = counts[i] > UINT64_MAX - sum ? UINT64_MAX : sum + counts[i];
     }
     return sum;
 }
 
-/* Nearest rank: the smallest value that so many are not above. */
+/* Returns the nearest rank, 1 to total: share * total, rounded up. */
 static uint64_t
-rank_of(uint64_t total, double share)
+nearest_rank(uint64_t total, double share)
 {
     double exact = (double)total * share;
     uint64_t rank;
@@ -70,7 +69,7 @@ rank_of(uint64_t total, double share)
         return total;
     }
     rank = (uint64_t)exact;
-    /* 0.07 * 100 is a bit more than 7, and means 7. */
+    /* 0.07 * 100 is slightly more than 7 but must give rank 7. */
     if (exact - (double)rank > exact * 1e-12) {
         rank++;
     }
@@ -85,7 +84,7 @@ histogram_at_ns(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
     if (!total) {
         return 0;
     }
-    rank = rank_of(total, share);
+    rank = nearest_rank(total, share);
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         if (counts[i] >= rank - sum) {
             return histogram_middle_ns(i);

@@ -1,6 +1,7 @@
-/* Log-linear buckets for latencies: 17 to each power of two, so that a value
- * differs from its bucket's middle by at most 1/35 (2.9 %).  1024 ns to 2^42 ns
- * (73 minutes); what is shorter or longer has a bucket of its own.  Pure. */
+/* A log-linear histogram of latencies: 17 buckets for each power of two, so a
+ * value differs from the middle of its bucket by at most 1/35 (2.9 %).  The
+ * range is 1024 ns to 2^42 ns (73 minutes).  Bucket 0 holds all shorter values,
+ * the last bucket all longer ones.  Pure. */
 #ifndef BIDE_RULE_HISTOGRAM_H
 #define BIDE_RULE_HISTOGRAM_H
 
@@ -13,6 +14,7 @@ enum {
     HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS + 2,
 };
 
+/* Returns the bucket of a latency. */
 static inline uint32_t
 histogram_bucket(uint64_t ns)
 {
@@ -30,16 +32,19 @@ histogram_bucket(uint64_t ns)
            (uint32_t)(((ns - (1ull << octave)) * HISTOGRAM_STEPS) >> octave);
 }
 
-/* The bounds of a bucket: low included, high not. */
+/* Return the bounds of a bucket: low is included, high is not. */
 uint64_t histogram_low_ns(uint32_t bucket);
 uint64_t histogram_high_ns(uint32_t bucket);
 
-/* What stands for a bucket's values. */
+/* Returns the value that represents a bucket. */
 uint64_t histogram_middle_ns(uint32_t bucket);
 
-/* The value at `share` (0.5: the median) of all counted; 0 without any. */
+/* Returns the percentile at `share` (0.5 is the median); 0 if the histogram is
+ * empty. */
 uint64_t histogram_at_ns(const uint64_t counts[HISTOGRAM_BUCKETS],
                          double share);
+
+/* Returns the sum of all counts, UINT64_MAX instead of an overflow. */
 uint64_t histogram_count(const uint64_t counts[HISTOGRAM_BUCKETS]);
 
 #endif

@@ -1,12 +1,40 @@
+/* The call as a state machine.
+ *
+ *   event    legal in               next state
+ *   begin    (a new machine)        GO, or REFUSED: paused, or breaker open
+ *   started  GO                     GO, and an attempt runs
+ *   ended    GO, an attempt runs    DONE: succeeded, rejected or exhausted;
+ *                                   else WAIT
+ *   changed  any                    WAIT: WAIT or DONE; else unchanged
+ *   due      any                    WAIT, from wake_ns on: GO, or DONE if the
+ *                                   breaker refuses; else unchanged
+ *   cancel   any                    DONE
+ *
+ * Example, with attempts = 2 and wait_initial = 100ms (times in ms):
+ *
+ *   1000 begin    GO
+ *   1000 started  GO
+ *   1005 ended    WAIT until 1105
+ *   1104 due      WAIT until 1105   (too early)
+ *   1105 due      GO
+ *   1105 started  GO
+ *   1110 ended    DONE, exhausted, reason attempts
+ *
+ * A retry is charged to the budget when it is decided, before its wait.  If the
+ * retry does not happen (the rules change, the breaker refuses, the call is
+ * cancelled), the charge is returned.  machine_started makes it final.
+ *
+ * A call holds the place of a probe only while it is in GO. */
 #include "machine.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "wait.h"
 #include "window.h"
 
 static enum bide_end
-end_of(const struct policy *p)
+end_by_importance(const struct policy *p)
 {
     switch (p->importance) {
     case POSTPONABLE:
@@ -19,9 +47,10 @@ end_of(const struct policy *p)
 }
 
 static enum machine_says
-done(struct machine *m, enum bide_verdict verdict, enum bide_reason reason,
-     enum bide_end end)
+finish_call(struct machine *m, enum bide_verdict verdict,
+            enum bide_reason reason, enum bide_end end)
 {
+    assert(m->state != MACHINE_DONE || verdict == BIDE_CANCELLED);
     m->verdict = verdict;
     m->reason = reason;
     m->end = end;
@@ -30,9 +59,10 @@ done(struct machine *m, enum bide_verdict verdict, enum bide_reason reason,
 }
 
 static enum machine_says
-exhausted(struct machine *m, const struct policy *p, enum bide_reason reason)
+finish_exhausted(struct machine *m, const struct policy *p,
+                 enum bide_reason reason)
 {
-    return done(m, BIDE_EXHAUSTED, reason, end_of(p));
+    return finish_call(m, BIDE_EXHAUSTED, reason, end_by_importance(p));
 }
 
 enum machine_kind
@@ -51,10 +81,10 @@ machine_classify(const struct policy *p, struct bide_outcome o)
 }
 
 static enum machine_says
-refused(struct machine *m, const struct policy *p, enum bide_reason reason,
-        uint64_t until_ns)
+finish_refused(struct machine *m, const struct policy *p,
+               enum bide_reason reason, uint64_t until_ns)
 {
-    done(m, BIDE_REFUSED, reason, end_of(p));
+    finish_call(m, BIDE_REFUSED, reason, end_by_importance(p));
     m->wake_ns = until_ns;
     m->state = MACHINE_REFUSED;
     return m->state;
@@ -70,10 +100,10 @@ machine_begin(struct machine *m, const struct policy *p, struct guard *g,
     m->begun_ns = now_ns;
     m->paid = -1;
     if (p->paused) {
-        return refused(m, p, BIDE_BY_PAUSED, DURATION_NONE);
+        return finish_refused(m, p, BIDE_BY_PAUSED, DURATION_NONE);
     }
     if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        return refused(m, p, BIDE_BY_BREAKER, until);
+        return finish_refused(m, p, BIDE_BY_BREAKER, until);
     }
     m->state = MACHINE_GO;
     return m->state;
@@ -82,6 +112,7 @@ machine_begin(struct machine *m, const struct policy *p, struct guard *g,
 void
 machine_started(struct machine *m, uint64_t now_ns)
 {
+    assert(m->state == MACHINE_GO);
     m->attempt_ns = now_ns;
     m->attempts++;
     m->counted++;
@@ -89,9 +120,9 @@ machine_started(struct machine *m, uint64_t now_ns)
     m->has_paid = false;
 }
 
-/* Adds without running past the end of time. */
+/* Returns time_ns + by_ns, or UINT64_MAX instead of an overflow. */
 static uint64_t
-later(uint64_t time_ns, uint64_t by_ns)
+add_time(uint64_t time_ns, uint64_t by_ns)
 {
     return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
 }
@@ -99,7 +130,7 @@ later(uint64_t time_ns, uint64_t by_ns)
 /* ---- the budget ---- */
 
 static enum budget_price
-price_of(const struct machine *m, const struct policy *p)
+retry_price(const struct machine *m, const struct policy *p)
 {
     if (outcome_in(&p->throttle_on, m->last)) {
         return PRICE_THROTTLE;
@@ -109,19 +140,20 @@ price_of(const struct machine *m, const struct policy *p)
 }
 
 static bool
-pay(struct machine *m, const struct policy *p, struct guard *g, uint64_t now_ns)
+charge_retry(struct machine *m, const struct policy *p, struct guard *g,
+             uint64_t now_ns)
 {
     if (!m->has_paid) {
         m->has_paid =
-            budget_take(&p->budget, g, price_of(m, p), now_ns, &m->paid);
+            budget_take(&p->budget, g, retry_price(m, p), now_ns, &m->paid);
     }
     return m->has_paid;
 }
 
-/* It was paid for, and does not happen. */
+/* Returns the charge for the retry that was decided and does not happen. */
 static void
-take_back(struct machine *m, const struct policy *p, struct guard *g,
-          uint64_t now_ns)
+return_charge(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
 {
     if (m->has_paid) {
         budget_return(&p->budget, g, m->paid, now_ns);
@@ -131,9 +163,11 @@ take_back(struct machine *m, const struct policy *p, struct guard *g,
 
 /* ---- deciding ---- */
 
-/* The rules in their order (DESIGN.md, 6); the first that says stop is the
- * reason.  As of ended_ns, whatever the time is by now: so a decision that is
- * made again under the same rules comes out the same. */
+/* Asks the rules in their fixed order and returns the first that stops the
+ * call, or BIDE_BY_NONE after it has set wake_ns and charged the budget.  Time
+ * limits are measured at ended_ns, not at now_ns, so deciding again under the
+ * same rules gives the same result.  The budget is last: nothing is charged for
+ * a retry that another rule stops. */
 static enum bide_reason
 reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
                uint64_t now_ns)
@@ -153,7 +187,7 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
     if (!wait_with_hint(&p->hint, m->last, m->own_ns, m->v, &wait)) {
         return BIDE_BY_RETRY_AFTER;
     }
-    m->wake_ns = later(m->ended_ns, wait);
+    m->wake_ns = add_time(m->ended_ns, wait);
     if (p->deadline_ns != DURATION_NONE &&
         m->wake_ns - m->begun_ns >= p->deadline_ns) {
         return BIDE_BY_DEADLINE;
@@ -162,28 +196,30 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
                            m->wake_ns > now_ns ? m->wake_ns : now_ns)) {
         return BIDE_BY_BREAKER;
     }
-    return pay(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;
+    return charge_retry(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;
 }
 
 static enum machine_says
-decide(struct machine *m, const struct policy *p, struct guard *g,
-       uint64_t now_ns)
+decide_retry(struct machine *m, const struct policy *p, struct guard *g,
+             uint64_t now_ns)
 {
     enum bide_reason reason = reason_to_stop(m, p, g, now_ns);
 
     if (reason != BIDE_BY_NONE) {
-        take_back(m, p, g, now_ns);
-        return exhausted(m, p, reason);
+        return_charge(m, p, g, now_ns);
+        return finish_exhausted(m, p, reason);
     }
     m->state = MACHINE_WAIT;
     return m->state;
 }
 
-/* ---- an attempt has ended ---- */
+/* ---- after an attempt ---- */
 
+/* Adds the attempt to the counters of breaker and budget.  A window turns
+ * before that, because a slice keeps the totals without the new attempt. */
 static void
-count(const struct machine *m, const struct policy *p, struct guard *g,
-      bool failed, uint64_t now_ns)
+count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
+              bool failed, uint64_t now_ns)
 {
     uint64_t took = now_ns - m->attempt_ns;
     bool slow = p->breaker.slow_after_ns != DURATION_NONE &&
@@ -203,8 +239,8 @@ count(const struct machine *m, const struct policy *p, struct guard *g,
 }
 
 static void
-tell_guard(struct machine *m, const struct policy *p, struct guard *g,
-           enum machine_kind kind, uint64_t now_ns)
+report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
+                enum machine_kind kind, uint64_t now_ns)
 {
     struct probe probe = m->probe;
 
@@ -212,13 +248,13 @@ tell_guard(struct machine *m, const struct policy *p, struct guard *g,
     if (!g) {
         return;
     }
-    count(m, p, g, kind == KIND_RETRY, now_ns);
+    count_attempt(m, p, g, kind == KIND_RETRY, now_ns);
     breaker_report(&p->breaker, g, kind == KIND_RETRY, now_ns - m->attempt_ns,
                    probe, now_ns);
     if (kind == KIND_SUCCESS) {
         budget_give(&p->budget, g, m->attempts > 1 ? m->paid : -1, now_ns);
     } else if (kind == KIND_RETRY) {
-        budget_pay(&p->budget, g, price_of(m, p), now_ns);
+        budget_pay(&p->budget, g, retry_price(m, p), now_ns);
     }
 }
 
@@ -228,16 +264,17 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
 {
     enum machine_kind kind = machine_classify(p, o);
 
+    assert(m->state == MACHINE_GO && m->attempts > 0);
     m->last = o;
     m->ended_ns = now_ns;
     m->u = u;
     m->v = v;
-    tell_guard(m, p, g, kind, now_ns);
+    report_to_guard(m, p, g, kind, now_ns);
     switch (kind) {
     case KIND_SUCCESS:
-        return done(m, BIDE_SUCCEEDED, BIDE_BY_NONE, BIDE_END_NONE);
+        return finish_call(m, BIDE_SUCCEEDED, BIDE_BY_NONE, BIDE_END_NONE);
     case KIND_REJECT:
-        return done(m, BIDE_REJECTED, BIDE_BY_REJECTED, BIDE_END_NONE);
+        return finish_call(m, BIDE_REJECTED, BIDE_BY_REJECTED, BIDE_END_NONE);
     default:
         break;
     }
@@ -246,14 +283,14 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
         m->counted = 1;
         m->previous_ns = 0;
     }
-    return decide(m, p, g, now_ns);
+    return decide_retry(m, p, g, now_ns);
 }
 
 enum machine_says
 machine_changed(struct machine *m, const struct policy *p, struct guard *g,
                 uint64_t now_ns)
 {
-    return m->state == MACHINE_WAIT ? decide(m, p, g, now_ns) : m->state;
+    return m->state == MACHINE_WAIT ? decide_retry(m, p, g, now_ns) : m->state;
 }
 
 enum machine_says
@@ -265,9 +302,10 @@ machine_due(struct machine *m, const struct policy *p, struct guard *g,
     if (m->state != MACHINE_WAIT || now_ns < m->wake_ns) {
         return m->state;
     }
+    assert(!m->probe.place);
     if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        take_back(m, p, g, now_ns);
-        return exhausted(m, p, BIDE_BY_BREAKER);
+        return_charge(m, p, g, now_ns);
+        return finish_exhausted(m, p, BIDE_BY_BREAKER);
     }
     m->state = MACHINE_GO;
     return m->state;
@@ -280,9 +318,9 @@ machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
     breaker_release(g, m->probe);
     m->probe = (struct probe){0};
     if (p) {
-        take_back(m, p, g, now_ns);
+        return_charge(m, p, g, now_ns);
     }
-    return done(m, BIDE_CANCELLED, BIDE_BY_CANCELLED, BIDE_END_NONE);
+    return finish_call(m, BIDE_CANCELLED, BIDE_BY_CANCELLED, BIDE_END_NONE);
 }
 
 uint64_t
@@ -290,12 +328,12 @@ machine_limit_ns(const struct machine *m, const struct policy *p,
                  uint64_t now_ns)
 {
     uint64_t limit = p->attempt_timeout_ns;
-    uint64_t gone = now_ns - m->begun_ns;
+    uint64_t elapsed = now_ns - m->begun_ns;
     uint64_t left;
 
     if (p->deadline_ns == DURATION_NONE) {
         return limit;
     }
-    left = p->deadline_ns > gone ? p->deadline_ns - gone : 0;
+    left = p->deadline_ns > elapsed ? p->deadline_ns - elapsed : 0;
     return left < limit ? left : limit;
 }

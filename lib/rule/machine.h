@@ -1,6 +1,7 @@
-/* The call, without I/O: what happens to it is told with the time and a draw,
- * and what to do comes back.  Pure, but for the words of the guard (budget and
- * breaker), which all calls share; NULL: without those. */
+/* The call as a state machine, drawn in machine.c.  It does no I/O: each event
+ * is passed in with the time (and random draws), and the function returns what
+ * the caller must do next.  The only shared state is the guard `g` (the words
+ * of budget and breaker, shared by all calls); NULL switches both off. */
 #ifndef BIDE_RULE_MACHINE_H
 #define BIDE_RULE_MACHINE_H
 
@@ -13,8 +14,8 @@
 #include "budget.h"
 
 enum machine_says {
-    MACHINE_GO,      /* start an attempt */
-    MACHINE_WAIT,    /* until wake_ns, then machine_due */
+    MACHINE_GO,      /* start an attempt; stays until that attempt has ended */
+    MACHINE_WAIT,    /* wait until wake_ns, then call machine_due */
     MACHINE_REFUSED, /* ended before the first attempt */
     MACHINE_DONE,    /* ended */
 };
@@ -22,61 +23,63 @@ enum machine_says {
 enum machine_kind { KIND_SUCCESS, KIND_RETRY, KIND_REJECT };
 
 struct machine {
-    uint64_t begun_ns;    /* the call */
-    uint64_t attempt_ns;  /* the last attempt's begin */
-    uint64_t ended_ns;    /* and end */
-    uint64_t wake_ns;     /* MACHINE_WAIT; MACHINE_REFUSED: when to ask again,
-                             DURATION_NONE: not known */
-    uint64_t own_ns;      /* the own wait in progress */
-    uint64_t previous_ns; /* the own wait before the last attempt */
+    uint64_t begun_ns;    /* when the call began */
+    uint64_t attempt_ns;  /* when the last attempt began */
+    uint64_t ended_ns;    /* when the last attempt ended */
+    uint64_t wake_ns;     /* WAIT: the end of the wait.  REFUSED: when to ask
+                             again, DURATION_NONE if unknown */
+    uint64_t own_ns;      /* the policy's own wait now in progress */
+    uint64_t previous_ns; /* the policy's own wait before the last attempt */
     double u, v;          /* draws of the wait in progress: wait, spread */
-    struct bide_outcome last;
-    struct probe probe; /* the place of the attempt in progress */
-    int64_t paid;       /* for the last retry, thousandths; -1: none */
-    bool has_paid;      /* for the wait in progress */
-    uint32_t attempts;  /* made so far */
-    uint32_t counted;   /* the same, since reset_after applied */
+    struct bide_outcome last; /* of the last attempt */
+    struct probe probe;       /* the place held while in GO */
+    int64_t paid;      /* for the last retry, in thousandths; -1: no retry */
+    bool has_paid;     /* the wait in progress was charged to the budget */
+    uint32_t attempts; /* number of attempts started */
+    uint32_t counted;  /* the same, counted anew after reset_after */
     enum machine_says state;
     enum bide_verdict verdict;
     enum bide_reason reason;
     enum bide_end end;
 };
 
-/* success_on before never_on before what its system calls success before
- * retry_on. */
+/* Classifies an outcome.  The first match decides, in this order: success_on,
+ * never_on, retry_on; then success if the outcome's own domain calls it a
+ * success, else reject. */
 enum machine_kind machine_classify(const struct policy *p,
                                    struct bide_outcome o);
 
-/* GO or REFUSED. */
+/* Begins a call.  Returns GO or REFUSED. */
 enum machine_says machine_begin(struct machine *m, const struct policy *p,
                                 struct guard *g, uint64_t now_ns);
 
-/* An attempt starts; the caller was told GO. */
+/* Records that an attempt starts.  The state must be GO. */
 void machine_started(struct machine *m, uint64_t now_ns);
 
-/* It ended.  `u`, `v` are the draws for the wait that may follow.  WAIT or
- * DONE. */
+/* Records that the attempt ended with `o`.  `u` and `v` are the draws for the
+ * wait that may follow.  Returns WAIT or DONE. */
 enum machine_says machine_ended(struct machine *m, const struct policy *p,
                                 struct guard *g, struct bide_outcome o,
                                 uint64_t now_ns, double u, double v);
 
-/* The rules, or the breaker, have changed while it waits: decided again as of
- * the end of the last attempt, with the same draws, the budget not charged
- * again.  WAIT (perhaps till a time that is past)
- * or DONE.  In any other state nothing happens. */
+/* Decides a waiting call again, after the rules or the breaker have changed: as
+ * of the end of its last attempt, with the same draws, without charging the
+ * budget twice.  Returns WAIT (wake_ns may be in the past) or DONE.  Does
+ * nothing in any other state. */
 enum machine_says machine_changed(struct machine *m, const struct policy *p,
                                   struct guard *g, uint64_t now_ns);
 
-/* Time has passed: GO when the wait is over, DONE when the breaker does not
- * let the retry out, else WAIT. */
+/* Reports that time has passed.  Returns GO when the wait is over, DONE when
+ * the breaker refuses the retry, else the unchanged state. */
 enum machine_says machine_due(struct machine *m, const struct policy *p,
                               struct guard *g, uint64_t now_ns);
 
-/* Its program ends it.  `p` may be NULL when it never had rules. */
+/* Cancels the call, in any state.  `p` may be NULL for a call without rules. */
 enum machine_says machine_cancel(struct machine *m, const struct policy *p,
                                  struct guard *g, uint64_t now_ns);
 
-/* How long the attempt that starts now may take; DURATION_NONE: no limit. */
+/* Returns the longest time an attempt that starts now may take, in ns;
+ * DURATION_NONE: no limit. */
 uint64_t machine_limit_ns(const struct machine *m, const struct policy *p,
                           uint64_t now_ns);
 

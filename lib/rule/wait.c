@@ -2,11 +2,11 @@
 
 #include <math.h>
 
-/* base^n by squaring: deterministic, unlike pow(), whose last bit may differ
- * from one C library to the next.  Overflows to infinity, which is cut later.
- */
+/* Returns base^n by squaring.  Unlike pow(), whose last bit may differ between
+ * C libraries, the result is always the same.  An overflow gives infinity,
+ * which the caller cuts. */
 static double
-power_of(double base, uint32_t n)
+power_by_squaring(double base, uint32_t n)
 {
     double result = 1;
 
@@ -20,10 +20,10 @@ power_of(double base, uint32_t n)
 }
 
 static double
-polynomial(double n, double power)
+polynomial_growth(double n, double power)
 {
     if (power == floor(power)) {
-        return power_of(n, (uint32_t)power);
+        return power_by_squaring(n, (uint32_t)power);
     }
     return pow(n, power);
 }
@@ -39,8 +39,8 @@ chain_ns(const struct chain *c, uint32_t retry)
     return c->count ? (double)c->steps[i].wait_ns : 0;
 }
 
-/* The formula's value, before the cut and the jitter.  Never NaN: 0 times
- * infinity is kept out. */
+/* Returns the value of the formula, before cut and jitter.  It is never NaN,
+ * because 0 is never multiplied by infinity. */
 static double
 formula_ns(const struct wait_rules *w, uint32_t retry, double initial)
 {
@@ -50,11 +50,13 @@ formula_ns(const struct wait_rules *w, uint32_t retry, double initial)
     case WAIT_LINEAR:
         return initial + (double)w->increment_ns * (retry - 1.0);
     case WAIT_POLYNOMIAL:
-        return w->increment_ns == 0 ? initial
-                                    : initial + (double)w->increment_ns *
-                                                    polynomial(retry, w->power);
+        return w->increment_ns == 0
+                   ? initial
+                   : initial + (double)w->increment_ns *
+                                   polynomial_growth(retry, w->power);
     case WAIT_EXPONENTIAL:
-        return initial > 0 ? initial * power_of(w->factor, retry - 1) : 0;
+        return initial > 0 ? initial * power_by_squaring(w->factor, retry - 1)
+                           : 0;
     case WAIT_CHAIN:
         return chain_ns(&w->chain, retry);
     default:
@@ -63,7 +65,7 @@ formula_ns(const struct wait_rules *w, uint32_t retry, double initial)
 }
 
 static double
-jittered(const struct jitter *j, double wait, double u)
+apply_jitter(const struct jitter *j, double wait, double u)
 {
     switch (j->form) {
     case JITTER_FULL:
@@ -88,9 +90,10 @@ decorrelated_ns(const struct wait_rules *w, double initial,
     return initial + u * (w->factor * previous - initial);
 }
 
-/* A double back to ns: what does not fit is the bound itself, exactly. */
+/* Rounds to whole ns within [low, high].  A value outside becomes exactly the
+ * bound, and NaN becomes high. */
 static uint64_t
-bounded(double wait, uint64_t low, uint64_t high)
+round_within(double wait, uint64_t low, uint64_t high)
 {
     if (!(wait < (double)high)) {
         return high > low ? high : low;
@@ -111,14 +114,14 @@ wait_own_ns(const struct wait_rules *w, uint32_t retry, uint64_t previous_ns,
     double wait;
 
     if (retry == 0) {
-        return 0; /* a free one */
+        return 0; /* a free retry */
     }
     if (w->form == WAIT_DECORRELATED) {
-        return bounded(decorrelated_ns(w, initial, previous_ns, u), w->min_ns,
-                       high);
+        return round_within(decorrelated_ns(w, initial, previous_ns, u),
+                            w->min_ns, high);
     }
     wait = fmin(formula_ns(w, retry, initial), (double)high);
-    return bounded(jittered(&w->jitter, wait, u), w->min_ns, high);
+    return round_within(apply_jitter(&w->jitter, wait, u), w->min_ns, high);
 }
 
 bool
@@ -135,9 +138,9 @@ wait_with_hint(const struct hint_rules *h, struct bide_outcome o,
         return false;
     }
     if (h->mode == RETRY_AFTER_CLAMP) {
-        uint64_t most = own_ns + h->max_ns; /* each below 2^62: no overflow */
+        uint64_t limit = own_ns + h->max_ns; /* each below 2^62: no overflow */
 
-        *out_ns = wait < own_ns ? own_ns : wait > most ? most : wait;
+        *out_ns = wait < own_ns ? own_ns : wait > limit ? limit : wait;
         return true;
     }
     if (wait > h->max_ns) {

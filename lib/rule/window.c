@@ -1,12 +1,14 @@
-/* Time is cut into slices of a 16th of the window, numbered from 0.  The first
- * event of a slice keeps the totals before it.  Those are also the totals at
- * the end of the last slice in which anything happened, and so at the begin of
- * every slice in between: the totals at the begin of slice s are those of the
- * first slot whose number is at least s.
+/* Time is divided into slices of 1/16 of the window, numbered from 0.  The
+ * first event of a slice stores the totals before it.  Slices without an event
+ * store nothing: the totals at their beginning are those of the next slice that
+ * has one.  So the totals at the beginning of slice s are in the first slot
+ * whose number is at least s.
  *
  *   events      x xx      |         |   x
- *   slice       7         8         9            (8: nothing happened)
- *   kept        7: 0                9: 3         -> at the begin of 8: 3 */
+ *   slice       7         8         9            (8: no event)
+ *   stored      7: 0                9: 3         -> at the beginning of 8: 3
+ *
+ * A slot holds the number of its slice plus 1, so that 0 is an empty slot. */
 #include "window.h"
 
 #define WRITING (1ull << 63)
@@ -26,7 +28,7 @@ window_next_ns(uint64_t window_ns, uint64_t now_ns)
 }
 
 static void
-fill(struct slice *s, uint64_t length, const struct tally *t)
+fill_slice(struct slice *s, uint64_t length, const struct tally *t)
 {
     atomic_store_explicit(&s->length_ns, length, memory_order_relaxed);
     atomic_store_explicit(&s->answers, t->answers, memory_order_relaxed);
@@ -36,16 +38,16 @@ fill(struct slice *s, uint64_t length, const struct tally *t)
     atomic_store_explicit(&s->retries, t->retries, memory_order_relaxed);
 }
 
-/* A slot goes round forward, by SLICE_SLOTS; far ahead is garbage. */
+/* Reports whether slot `s`, whose number is `found`, already holds a later
+ * slice than `number`.  A number far ahead is garbage. */
 static bool
-is_later(const struct slice *s, uint64_t there, uint64_t number,
-         uint64_t length)
+is_later_slice(const struct slice *s, uint64_t found, uint64_t number,
+               uint64_t length)
 {
-    return there > number && there - number <= 1000 * SLICE_SLOTS &&
+    return found > number && found - number <= 1000 * SLICE_SLOTS &&
            atomic_load_explicit(&s->length_ns, memory_order_relaxed) == length;
 }
 
-/* Numbers are kept plus 1, so that 0 is an empty slot. */
 void
 window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
             const struct tally *now)
@@ -59,20 +61,21 @@ window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
         return;
     }
     if (old == (number | WRITING)) {
-        return; /* somebody else is at it, or died of it: the next slice does */
+        return; /* another process writes it, or died doing so: the next slice
+                   will be written */
     }
-    if (is_later(s, old & ~WRITING, number, length)) {
-        return; /* this process was stopped on its way here */
+    if (is_later_slice(s, old & ~WRITING, number, length)) {
+        return; /* this process was stopped since it read the time */
     }
     if (!atomic_compare_exchange_strong(&s->number, &old, number | WRITING)) {
         return;
     }
-    fill(s, length, now);
+    fill_slice(s, length, now);
     atomic_store_explicit(&s->number, number, memory_order_release);
 }
 
 static struct tally
-totals_of(const struct slice *s)
+read_totals(const struct slice *s)
 {
     return (struct tally){
         .answers = atomic_load_explicit(&s->answers, memory_order_relaxed),
@@ -84,7 +87,7 @@ totals_of(const struct slice *s)
 }
 
 static uint64_t
-less(uint64_t a, uint64_t b)
+subtract_to_zero(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
 }
@@ -93,11 +96,11 @@ struct tally
 tally_minus(const struct tally *a, const struct tally *b)
 {
     return (struct tally){
-        .answers = less(a->answers, b->answers),
-        .failed = less(a->failed, b->failed),
-        .slow = less(a->slow, b->slow),
-        .calls = less(a->calls, b->calls),
-        .retries = less(a->retries, b->retries),
+        .answers = subtract_to_zero(a->answers, b->answers),
+        .failed = subtract_to_zero(a->failed, b->failed),
+        .slow = subtract_to_zero(a->slow, b->slow),
+        .calls = subtract_to_zero(a->calls, b->calls),
+        .retries = subtract_to_zero(a->retries, b->retries),
     };
 }
 
@@ -107,11 +110,11 @@ window_since(const struct series *r, uint64_t window_ns, uint64_t now_ns,
 {
     uint64_t length = slice_ns(window_ns);
     uint64_t begin = now_ns > window_ns ? now_ns - window_ns : 0;
-    /* The first slice that lies within the window as a whole. */
+    /* The first slice that is entirely within the window. */
     uint64_t first = (begin + length - 1) / length + 1;
-    uint64_t last = now_ns / length + 1, n;
+    uint64_t last = now_ns / length + 1;
 
-    for (n = first; n <= last && n - first < SLICE_SLOTS; n++) {
+    for (uint64_t n = first; n <= last && n - first < SLICE_SLOTS; n++) {
         const struct slice *s = &r->slot[n % SLICE_SLOTS];
         struct tally then;
 
@@ -120,13 +123,13 @@ window_since(const struct series *r, uint64_t window_ns, uint64_t now_ns,
                 length) {
             continue;
         }
-        then = totals_of(s);
+        then = read_totals(s);
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&s->number, memory_order_relaxed) == n) {
             return tally_minus(now, &then);
         }
     }
-    return (struct tally){0}; /* nothing was counted within it */
+    return (struct tally){0}; /* no event within the window */
 }
 
 void
@@ -138,10 +141,10 @@ window_forget_retries(struct series *r, uint64_t retries)
     }
 }
 
-/* ---- of calls ---- */
+/* ---- windows of calls ---- */
 
-/* Two bits a call, failed and slow, in a ring.  Mostly there is nothing to
- * keep and nothing to wipe out. */
+/* A ring with two bits for each call, failed and slow.  Usually both the old
+ * and the new bits are 0, and no word is written. */
 void
 window_keep_call(struct guard_rings *r, uint64_t call, bool failed, bool slow)
 {
@@ -164,12 +167,11 @@ struct tally
 window_of_calls(const struct guard_rings *r, uint64_t end, uint64_t count)
 {
     struct tally t = {0};
-    uint64_t call;
 
     if (count > WINDOW_CALLS_MAX) {
         count = WINDOW_CALLS_MAX;
     }
-    for (call = end - count; call != end; call++) {
+    for (uint64_t call = end - count; call != end; call++) {
         uint64_t at = call % WINDOW_CALLS_MAX;
         uint64_t bits =
             atomic_load_explicit(&r->bits[at / 32], memory_order_relaxed) >>

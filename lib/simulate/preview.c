@@ -48,7 +48,7 @@ preview(const struct policy *p, struct preview_row *rows, size_t room,
     uint64_t shortest[PREVIEW_MAX], longest[PREVIEW_MAX];
     uint64_t low = 0, high = 0;
     enum bide_reason ignored;
-    size_t n, i;
+    size_t n;
 
     /* Whatever the policy retries: the waits do not depend on which. */
     any.retry_on = (struct outcome_set){.classes = OUTCOME_ANY};
@@ -61,7 +61,7 @@ preview(const struct policy *p, struct preview_row *rows, size_t room,
      * be is asked without the limits on time, and then cut by them. */
     any.deadline_ns = any.max_elapsed_ns = DURATION_NONE;
     run(&any, failure, 1, longest, n, &ignored);
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         low += shortest[i];
         high = at_most(at_most(high, p->max_elapsed_ns) + longest[i],
                        p->deadline_ns);

@@ -310,13 +310,12 @@ script_read(const char *file, const char *bytes, size_t length,
 void
 script_free(struct script *s)
 {
-    uint32_t i, k;
-
     if (!s) {
         return;
     }
-    for (i = 0; i < s->count; i++) {
-        for (k = 0; s->lines[i].settings && k < s->lines[i].count; k++) {
+    for (uint32_t i = 0; i < s->count; i++) {
+        for (uint32_t k = 0; s->lines[i].settings && k < s->lines[i].count;
+             k++) {
             free(s->lines[i].settings[k].key);
             free(s->lines[i].settings[k].value);
         }

@@ -181,10 +181,9 @@ static int
 change(struct simulation *s, const struct script_line *l)
 {
     struct policy *rules;
-    uint32_t i;
     int rc = 0;
 
-    for (i = 0; i < l->count; i++) {
+    for (uint32_t i = 0; i < l->count; i++) {
         int one =
             policy_text_set(s->text, l->settings[i].key, l->settings[i].value,
                             s->script->file, l->line, s->faults);

@@ -28,7 +28,7 @@ static const struct {
      {100, 0, 100, 0, 240000000},
      ALARM_WARN,
      "p95 240ms above 200ms"},
-    /* equal is still fine */
+    /* a value equal to its limit is good */
     {{-1, -1, 200000000},
      {-1, -1, 200000000},
      {100, 0, 100, 0, 200000000},
@@ -49,24 +49,24 @@ static const struct {
      {100, 6, 100, 0, 0},
      ALARM_CRIT,
      "given up 6% above 5%"},
-    /* none is tolerated */
+    /* a limit of 0 */
     {{-1, 0, DURATION_NONE},
      {-1, -1, DURATION_NONE},
      {1000, 1, 1000, 0, 0},
      ALARM_WARN,
      "given up 0.1% above 0%"},
-    /* the worst holds, all are told */
+    /* the worst level wins, all warnings are listed */
     {{0.1, -1, 100},
      {-1, 0.5, DURATION_NONE},
      {100, 60, 200, 100, 200},
      ALARM_CRIT,
      "retries 50% above 10%, given up 60% above 50%, p95 200ns above 100ns"},
-    /* refused calls alone: no attempt was made */
+    /* only refused calls: no attempts */
     {{0.1, 0.1, 100}, {-1, -1, DURATION_NONE}, {100, 0, 0, 0, 0}, ALARM_OK, ""},
 };
 
 static void
-levels_follow_what_was_seen(void **state)
+levels_follow_the_statistics(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -81,7 +81,7 @@ levels_follow_what_was_seen(void **state)
 }
 
 static void
-with_too_few_calls_nothing_is_warned_of(void **state)
+too_few_calls_give_no_warning(void **state)
 {
     struct policy p = {.warn = {-1, -1, 1}, .crit = none};
     struct alarm_seen seen = {19, 0, 19, 0, 1000};
@@ -110,7 +110,7 @@ a_policy_without_keys_has_no_rules(void **state)
 }
 
 static void
-words_fit_whatever_the_numbers(void **state)
+words_fit_for_all_numbers(void **state)
 {
     struct policy p = {.warn = {0.1234567, 0.7654321, 123456789123456789},
                        .crit = {-1, -1, DURATION_NONE}};
@@ -128,10 +128,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(levels_follow_what_was_seen),
-        cmocka_unit_test(with_too_few_calls_nothing_is_warned_of),
+        cmocka_unit_test(levels_follow_the_statistics),
+        cmocka_unit_test(too_few_calls_give_no_warning),
         cmocka_unit_test(a_policy_without_keys_has_no_rules),
-        cmocka_unit_test(words_fit_whatever_the_numbers),
+        cmocka_unit_test(words_fit_for_all_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

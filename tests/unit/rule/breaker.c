@@ -1,18 +1,18 @@
 /* Circuit breakers, with time as a number. */
 #include "breaking.h"
 
-/* ---- tables: what opens it ---- */
+/* ---- tables: attempts that open it ---- */
 
-/* A letter an attempt: F fails, s succeeds, S succeeds slowly, L fails slowly;
- * a digit is so many seconds.  `opens` is the letter that opens it, counted
- * from 1; 0: none does. */
+/* Each letter is an attempt: F fails, s succeeds, S succeeds slowly, L fails
+ * slowly.  A digit is a pause in seconds.  `opens` is the number of the letter
+ * that opens it, counted from 1; 0: none does. */
 struct opening {
     const char *keys, *attempts;
     int opens;
 };
 
 static int
-play(struct guarded *s, const char *attempts)
+play_attempts(struct guarded *s, const char *attempts)
 {
     uint64_t now = TIME0;
     int n = 0;
@@ -23,10 +23,11 @@ play(struct guarded *s, const char *attempts)
             continue;
         }
         n++;
-        report(s, *attempts == 'F' || *attempts == 'L',
-               *attempts == 'S' || *attempts == 'L' ? SECOND + 1 : SECOND,
-               (struct probe){0}, now);
-        if (look(s, now) != STATE_CLOSED) {
+        report_attempt(s, *attempts == 'F' || *attempts == 'L',
+                       *attempts == 'S' || *attempts == 'L' ? SECOND + 1
+                                                            : SECOND,
+                       (struct probe){0}, now);
+        if (state_at(s, now) != STATE_CLOSED) {
             assert_int_equal(s->g.turned, 1);
             return n;
         }
@@ -42,7 +43,7 @@ play(struct guarded *s, const char *attempts)
        "breaker_slow_after=1s\nbreaker_slow_rate=75%"
 
 static const struct opening openings[] = {
-    /* a rate, over a time */
+    /* a rate over a window of time */
     {RATE, "FFF", 0},
     {RATE, "FFFF", 4},
     {RATE, "sFsF", 4}, /* exactly half */
@@ -51,25 +52,25 @@ static const struct opening openings[] = {
     {RATE, "sssFFF", 6},
     {RATE, "sssFF", 0},
     {RATE, "ssss9FF9FF", 8}, /* the successes are 18 s old */
-    {RATE, "FFF999s", 0},    /* and here the failures */
+    {RATE, "FFF999s", 0},    /* the failures are 27 s old */
     {RATE, "FF5FF", 4},
     {ON "breaker_min_calls=1", "F", 1},
     {ON "breaker_min_calls=1\nbreaker_failure_rate=0%", "ssss", 0},
     {ON "breaker_min_calls=1\nbreaker_failure_rate=0%", "sssF", 4},
     {ON "breaker_min_calls=10\nbreaker_failure_rate=100%", "FFFFFFFFFs", 0},
     {ON "breaker_min_calls=10\nbreaker_failure_rate=100%", "FFFFFFFFFF", 10},
-    /* over a number of calls */
+    /* a rate over a window of calls */
     {CALLS4, "FFF", 0},
     {CALLS4, "FsFs", 4},
     {CALLS4, "sssF", 0},
     {CALLS4, "ssssFF", 6},
     {CALLS4, "ssssFsssF", 0},
-    {CALLS4, "ssss999999F999999F", 6},        /* whatever the time */
+    {CALLS4, "ssss999999F999999F", 6},        /* time does not matter */
     {RATE "breaker_window=2 calls", "FF", 2}, /* fewer than the minimum */
     {ON "breaker_window=1 calls\nbreaker_min_calls=1", "sF", 2},
     {SLOW "\nbreaker_window=4 calls", "SSsS", 4},
     {SLOW "\nbreaker_window=4 calls", "ssssSSS", 7},
-    /* slow ones, successes too */
+    /* slow attempts, including successes */
     {SLOW, "SSS", 0},
     {SLOW, "SSSs", 4},
     {SLOW, "SSss", 0},
@@ -78,13 +79,13 @@ static const struct opening openings[] = {
     {SLOW, "FFFF", 4},
     {ON "breaker_min_calls=2\nbreaker_slow_after=1s", "SS", 2},
     {ON "breaker_min_calls=2\nbreaker_slow_after=1s", "Ss", 0},
-    /* in a row, whatever the minimum */
+    /* failures in a row; the minimum does not matter */
     {ON "breaker_consecutive=3", "FFsFF", 0},
     {ON "breaker_consecutive=3", "FFsFFF", 6},
     {ON "breaker_consecutive=1", "sF", 2},
     {ON "breaker_consecutive=3", "F9F9F", 3},
     {ON "breaker_consecutive=3\nbreaker_window=100 calls", "sFFF", 4},
-    /* not on */
+    /* switched off */
     {"breaker_consecutive=1", "FFF", 0},
     {"breaker=closed\nbreaker_consecutive=1", "FFF", 0},
 };
@@ -92,12 +93,10 @@ static const struct opening openings[] = {
 static void
 it_opens_exactly_at_its_bounds(void **state)
 {
-    size_t i;
-
     (void)state;
-    for (i = 0; i < COUNT(openings); i++) {
+    for (size_t i = 0; i < COUNT(openings); i++) {
         struct guarded *s = guarded_new(openings[i].keys);
-        int n = play(s, openings[i].attempts);
+        int n = play_attempts(s, openings[i].attempts);
 
         if (n != openings[i].opens) {
             fail_msg("%s: %s: %d", openings[i].keys, openings[i].attempts, n);
@@ -111,18 +110,17 @@ the_largest_window_of_calls_works(void **state)
 {
     struct guarded *s =
         guarded_new(RATE "breaker_window=4096 calls\nbreaker_min_calls=4096");
-    int i;
 
     (void)state;
-    for (i = 0; i < 3 * 4096; i++) {
+    for (int i = 0; i < 3 * 4096; i++) {
         succeeded(s, TIME0);
     }
-    for (i = 0; i < 2047; i++) {
+    for (int i = 0; i < 2047; i++) {
         failed(s, TIME0);
     }
-    assert_int_equal(look(s, TIME0), STATE_CLOSED);
+    assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
     failed(s, TIME0);
-    assert_int_equal(look(s, TIME0), STATE_OPEN);
+    assert_int_equal(state_at(s, TIME0), STATE_OPEN);
     guarded_free(s);
 }
 
@@ -138,19 +136,18 @@ fail_as(struct guarded *s, uint32_t process, uint64_t now)
 }
 
 static void
-failures_must_come_from_so_many_processes(void **state)
+failures_must_come_from_the_minimum_of_processes(void **state)
 {
     struct guarded *s = guarded_new(FEW "3");
-    int i;
 
     (void)state;
-    for (i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++) {
         fail_as(s, 7, TIME0);
         fail_as(s, 8, TIME0);
     }
-    assert_int_equal(look(s, TIME0), STATE_CLOSED);
+    assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
     fail_as(s, 4194303, TIME0);
-    assert_int_equal(look(s, TIME0), STATE_OPEN);
+    assert_int_equal(state_at(s, TIME0), STATE_OPEN);
     guarded_free(s);
 }
 
@@ -162,34 +159,33 @@ a_process_whose_failure_is_older_than_the_window_does_not_count(void **state)
     (void)state;
     fail_as(s, 7, TIME0);
     fail_as(s, 8, TIME0 + 10001 * MS);
-    assert_int_equal(look(s, TIME0 + 10001 * MS), STATE_CLOSED);
+    assert_int_equal(state_at(s, TIME0 + 10001 * MS), STATE_CLOSED);
     fail_as(s, 7, TIME0 + 20001 * MS); /* exactly the window */
-    assert_int_equal(look(s, TIME0 + 20001 * MS), STATE_OPEN);
+    assert_int_equal(state_at(s, TIME0 + 20001 * MS), STATE_OPEN);
     guarded_free(s);
 }
 
 static void
-the_most_processes_have_places_and_the_oldest_makes_room(void **state)
+the_oldest_process_makes_room_for_a_new_one(void **state)
 {
     struct guarded *s = guarded_new(FEW "16");
     uint64_t now = TIME0 + 60 * SECOND;
-    uint32_t i;
 
     (void)state;
-    for (i = 1; i <= 20; i++) {
+    for (uint32_t i = 1; i <= 20; i++) {
         fail_as(s, i, TIME0 + i * 3 * SECOND);
     }
-    assert_int_equal(look(s, now), STATE_CLOSED); /* never 16 within 10 s */
-    for (i = 101; i <= 112; i++) {                /* beside 17 to 20 */
-        assert_int_equal(look(s, now), STATE_CLOSED);
+    assert_int_equal(state_at(s, now), STATE_CLOSED); /* never 16 within 10 s */
+    for (uint32_t i = 101; i <= 112; i++) {           /* beside 17 to 20 */
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
         fail_as(s, i, now);
     }
-    assert_int_equal(look(s, now), STATE_OPEN);
+    assert_int_equal(state_at(s, now), STATE_OPEN);
     guarded_free(s);
 }
 
 static void
-what_was_before_it_closed_counts_for_no_process(void **state)
+failures_before_it_closed_count_for_no_process(void **state)
 {
     struct guarded *s = guarded_new(FEW "2");
 
@@ -198,7 +194,7 @@ what_was_before_it_closed_counts_for_no_process(void **state)
     breaker_reset(&s->g, TIME0);
     fail_as(s, 8, TIME0);
     fail_as(s, 8, TIME0);
-    assert_int_equal(look(s, TIME0), STATE_CLOSED);
+    assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
     guarded_free(s);
 }
 
@@ -233,7 +229,7 @@ it_is_open_until_exactly_its_end(void **state)
 }
 
 static void
-what_was_let_out_before_it_opened_changes_nothing(void **state)
+attempts_admitted_before_it_opened_change_nothing(void **state)
 {
     struct guarded *s = guarded_new(SOON);
 
@@ -249,9 +245,9 @@ what_was_let_out_before_it_opened_changes_nothing(void **state)
     guarded_free(s);
 }
 
-/* Opens, then fails each probe: how long it is open each time, in ms. */
+/* Opens it, fails each probe, and compares the open times, in ms. */
 static void
-the_time_it_is_open_grows_to_its_maximum(void **state)
+the_open_time_grows_to_its_maximum(void **state)
 {
     static const struct {
         const char *keys;
@@ -269,10 +265,9 @@ the_time_it_is_open_grows_to_its_maximum(void **state)
          "breaker_open_max=1d",
          {1, 1000, 1000000, 86400000, 86400000, 86400000}},
     };
-    size_t i, n;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         char keys[200];
         struct guarded *s;
         uint64_t now = TIME0, until;
@@ -283,19 +278,19 @@ the_time_it_is_open_grows_to_its_maximum(void **state)
                  rows[i].keys);
         s = guarded_new(keys);
         failed(s, now);
-        for (n = 0; n < 100; n++) { /* past what the word can hold */
+        for (size_t n = 0; n < 100; n++) { /* past the range of the word */
             assert_false(
                 breaker_admit(&s->p->breaker, &s->g, now, &probe, &until));
             assert_int_equal(until - now, rows[i].ms[n < 6 ? n : 5] * MS);
             now = until;
             assert_true(admit(s, now, &probe));
-            report(s, true, 0, probe, now);
+            report_attempt(s, true, 0, probe, now);
         }
         /* A probe that succeeds ends the growth. */
         now += rows[i].ms[5] * MS;
         assert_true(admit(s, now, &probe));
-        report(s, false, 0, probe, now);
-        assert_int_equal(look(s, now), STATE_CLOSED);
+        report_attempt(s, false, 0, probe, now);
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
         failed(s, now);
         assert_true(breaker_still_open(&s->p->breaker, &s->g, now,
                                        now + rows[i].ms[0] * MS - 1));
@@ -306,13 +301,12 @@ the_time_it_is_open_grows_to_its_maximum(void **state)
 }
 
 static void
-an_open_breaker_that_nobody_asked_for_years_lets_probes_out(void **state)
+an_open_breaker_unused_for_years_admits_probes(void **state)
 {
     static const uint64_t days[] = {1, 90, 99, 100, 150, 198, 199, 400, 3650};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(days); i++) {
+    for (size_t i = 0; i < COUNT(days); i++) {
         struct guarded *s = guarded_new(SOON);
         struct probe probe;
         uint64_t now = TIME0 + days[i] * 86400 * SECOND;
@@ -327,7 +321,7 @@ an_open_breaker_that_nobody_asked_for_years_lets_probes_out(void **state)
 /* ---- forced, off, reset ---- */
 
 static void
-forced_open_lets_nobody_out_and_forced_closed_everybody(void **state)
+forced_open_refuses_all_and_forced_closed_admits_all(void **state)
 {
     struct guarded *s = guarded_new(SOON);
     const struct breaker_rules *b;
@@ -348,7 +342,7 @@ forced_open_lets_nobody_out_and_forced_closed_everybody(void **state)
     b = &s->p->breaker;
     assert_true(admit(s, TIME0, &probe));
     assert_false(breaker_still_open(b, &s->g, TIME0, TIME0));
-    guarded_change(s, SOON); /* back to what was */
+    guarded_change(s, SOON); /* restored */
     assert_false(admit(s, TIME0, &probe));
     guarded_change(s, "breaker=off");
     assert_true(admit(s, TIME0, &probe));
@@ -357,54 +351,52 @@ forced_open_lets_nobody_out_and_forced_closed_everybody(void **state)
 }
 
 static void
-reset_closes_and_forgets(void **state)
+reset_closes_and_discards_the_counts(void **state)
 {
     static const char *const keys[] = {SOON, CALLS4, RATE};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(keys); i++) {
+    for (size_t i = 0; i < COUNT(keys); i++) {
         struct guarded *s = guarded_new(keys[i]);
         struct probe probe;
 
         open_by_failures(s, TIME0);
         breaker_reset(&s->g, TIME0);
-        assert_int_equal(look(s, TIME0), STATE_CLOSED);
+        assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
         assert_true(admit(s, TIME0, &probe));
-        failed(s, TIME0); /* one of the old ones more would open it */
-        assert_int_equal(look(s, TIME0), STATE_CLOSED);
+        failed(s, TIME0); /* with one old failure it would open */
+        assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
         breaker_reset(&s->g, TIME0);
         failed(s, TIME0);
-        assert_int_equal(look(s, TIME0), STATE_CLOSED);
+        assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
         open_by_failures(s, TIME0);
         guarded_free(s);
     }
 }
 
 static void
-what_opened_it_is_not_counted_again_after_it_closed(void **state)
+failures_that_opened_it_are_not_counted_after_it_closed(void **state)
 {
     static const char *const keys[] = {
         RATE "breaker_open_for=1s\nbreaker_probes=1",
         CALLS4 "\nbreaker_open_for=1s\nbreaker_probes=1"};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(keys); i++) {
+    for (size_t i = 0; i < COUNT(keys); i++) {
         struct guarded *s = guarded_new(keys[i]);
         struct probe probe;
         uint64_t now = TIME0 + SECOND;
 
         open_by_failures(s, TIME0);
         assert_true(admit(s, now, &probe));
-        report(s, false, 0, probe, now);
-        assert_int_equal(look(s, now), STATE_CLOSED);
+        report_attempt(s, false, 0, probe, now);
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
         failed(s, now);
         failed(s, now);
         failed(s, now);
-        assert_int_equal(look(s, now), STATE_CLOSED);
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
         failed(s, now);
-        assert_int_equal(look(s, now), STATE_OPEN);
+        assert_int_equal(state_at(s, now), STATE_OPEN);
         guarded_free(s);
     }
 }
@@ -416,23 +408,22 @@ transitions_are_counted_and_the_last_ones_kept(void **state)
     enum breaker_state to = STATE_CLOSED;
     uint64_t when = 0, now = TIME0;
     struct probe probe;
-    uint32_t i;
 
     (void)state;
     assert_false(breaker_transition(&s->rings, 0, &to, &when));
-    for (i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 4; i++) {
         s->g.realtime_ns = 1000 + i;
         half_open(s, &now);
         s->g.realtime_ns = 2000 + i;
         assert_true(admit(s, now, &probe));
         s->g.realtime_ns = 3000 + i;
-        report(s, false, 0, probe, now);
+        report_attempt(s, false, 0, probe, now);
     }
     assert_int_equal(s->rings.opened, 4);
     assert_int_equal(s->rings.half_opened, 4);
     assert_int_equal(s->rings.closed, 4);
     assert_int_equal(s->g.turned, 12);
-    for (i = 0; i < TRANSITIONS; i++) { /* newest first */
+    for (uint32_t i = 0; i < TRANSITIONS; i++) { /* newest first */
         static const enum breaker_state order[] = {STATE_CLOSED,
                                                    STATE_HALF_OPEN, STATE_OPEN};
 
@@ -459,14 +450,13 @@ live_on(struct guarded *s, uint64_t now, uint64_t *seed)
     struct probe probe;
     enum breaker_state to;
     uint64_t until, when;
-    uint32_t i;
 
-    for (i = 0; i < 6; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         until = 0;
         s->g.process = (uint32_t)guarded_random(seed) >> 10;
         if (breaker_admit(b, &s->g, now, &probe, &until)) {
             assert_true(probe.place <= PROBES_MAX);
-            report(s, i % 2, i * SECOND, probe, now);
+            report_attempt(s, i % 2, i * SECOND, probe, now);
         }
         (void)breaker_still_open(b, &s->g, now, now + SECOND);
         (void)breaker_look(b, &s->breaker, now, &until);
@@ -477,10 +467,10 @@ live_on(struct guarded *s, uint64_t now, uint64_t *seed)
     }
 }
 
-/* However it was: after the longest time it may be open, and the time of its
- * probes, somebody is let out; and after their success everybody. */
+/* For any words: after the longest open time and the time of its probes, some
+ * attempts are admitted; after their success, all are. */
 static void
-garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
+garbage_refuses_no_call_for_longer_than_its_times(void **state)
 {
     static const char *const keys[] = {
         SOON "breaker_open_factor=3\nbreaker_open_max=5m",
@@ -488,14 +478,13 @@ garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
         SLOW "\nbreaker_probes=1\nbreaker_probe_timeout=1m",
         RATE "breaker_open_for=1ms\nbreaker_probe_timeout=1ms"};
     uint64_t seed = 362436069;
-    int trial;
 
     (void)state;
-    for (trial = 0; trial < 20000; trial++) {
+    for (int trial = 0; trial < 20000; trial++) {
         struct guarded *s = guarded_new(keys[trial % COUNT(keys)]);
         uint64_t now = TIME0 + guarded_random(&seed) % (TIME0 * 300);
         struct probe probe[PROBES_MAX];
-        uint32_t i, n;
+        uint32_t n;
 
         guarded_garbage(&s->breaker, sizeof(s->breaker), &seed);
         guarded_garbage(&s->rings, sizeof(s->rings), &seed);
@@ -507,13 +496,13 @@ garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
         now += s->p->breaker.open_max_ns + s->p->breaker.open_for_ns + SECOND;
         for (n = 0; n < PROBES_MAX && admit(s, now, &probe[n]); n++) {
         }
-        for (i = 0; i < n; i++) {
-            report(s, false, 0, probe[i], now);
+        for (uint32_t i = 0; i < n; i++) {
+            report_attempt(s, false, 0, probe[i], now);
         }
         now += s->p->breaker.probe_timeout_ns + SECOND + MS;
         for (n = 0; n < PROBES_MAX && admit(s, now, &probe[n]); n++) {
         }
-        if (n == 0) { /* probes of the garbage decided: open once more */
+        if (n == 0) { /* probes in the garbage have opened it again */
             now += s->p->breaker.open_max_ns + SECOND;
             for (; n < PROBES_MAX && admit(s, now, &probe[n]); n++) {
             }
@@ -525,46 +514,45 @@ garbage_keeps_nobody_in_for_longer_than_its_times(void **state)
     }
 }
 
-/* Shortly after a boot the clock is younger than the state can be. */
+/* Shortly after a boot, the state can be older than the clock. */
 static void
-a_state_from_before_the_clock_ends_in_time(void **state)
+a_state_older_than_the_clock_ends_in_time(void **state)
 {
     struct guarded *s = guarded_new(RATE "breaker_open_for=1h");
     uint64_t now = 778 * SECOND;
 
     (void)state;
     atomic_store(&s->breaker.state,
-                 UINT64_C(1) << 62 | (now / MS + UINT64_C(5000000000)) %
-                                         (UINT64_C(1) << 34));
-    assert_int_equal(look(s, now), STATE_HALF_OPEN);
+                 UINT64_C(1) << 62 |
+                     (now / MS + UINT64_C(5000000000)) % (UINT64_C(1) << 34));
+    assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
     atomic_store(&s->breaker.state,
                  UINT64_C(1) << 62 | ((UINT64_C(1) << 34) - 1000));
-    assert_int_equal(look(s, 3599 * SECOND - 1), STATE_OPEN);
-    assert_int_equal(look(s, 3599 * SECOND), STATE_HALF_OPEN);
+    assert_int_equal(state_at(s, 3599 * SECOND - 1), STATE_OPEN);
+    assert_int_equal(state_at(s, 3599 * SECOND), STATE_HALF_OPEN);
     guarded_free(s);
 }
 
 static void
-reset_puts_garbage_right(void **state)
+reset_repairs_garbage(void **state)
 {
     uint64_t seed = 521288629;
-    int trial;
 
     (void)state;
-    for (trial = 0; trial < 5000; trial++) {
+    for (int trial = 0; trial < 5000; trial++) {
         struct guarded *s = guarded_new(SOON);
         struct probe probe;
 
         guarded_garbage(&s->breaker, sizeof(s->breaker), &seed);
         guarded_garbage(&s->rings, sizeof(s->rings), &seed);
         breaker_reset(&s->g, TIME0);
-        assert_int_equal(look(s, TIME0), STATE_CLOSED);
+        assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
         assert_true(breaker_is_sound(&s->breaker, TIME0));
         assert_true(admit(s, TIME0, &probe));
         failed(s, TIME0);
-        assert_int_equal(look(s, TIME0), STATE_CLOSED);
+        assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
         failed(s, TIME0);
-        assert_int_equal(look(s, TIME0), STATE_OPEN);
+        assert_int_equal(state_at(s, TIME0), STATE_OPEN);
         guarded_free(s);
     }
 }
@@ -575,25 +563,23 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_opens_exactly_at_its_bounds),
         cmocka_unit_test(the_largest_window_of_calls_works),
-        cmocka_unit_test(failures_must_come_from_so_many_processes),
+        cmocka_unit_test(failures_must_come_from_the_minimum_of_processes),
         cmocka_unit_test(
             a_process_whose_failure_is_older_than_the_window_does_not_count),
-        cmocka_unit_test(
-            the_most_processes_have_places_and_the_oldest_makes_room),
-        cmocka_unit_test(what_was_before_it_closed_counts_for_no_process),
+        cmocka_unit_test(the_oldest_process_makes_room_for_a_new_one),
+        cmocka_unit_test(failures_before_it_closed_count_for_no_process),
         cmocka_unit_test(it_is_open_until_exactly_its_end),
-        cmocka_unit_test(what_was_let_out_before_it_opened_changes_nothing),
-        cmocka_unit_test(the_time_it_is_open_grows_to_its_maximum),
+        cmocka_unit_test(attempts_admitted_before_it_opened_change_nothing),
+        cmocka_unit_test(the_open_time_grows_to_its_maximum),
+        cmocka_unit_test(an_open_breaker_unused_for_years_admits_probes),
+        cmocka_unit_test(forced_open_refuses_all_and_forced_closed_admits_all),
+        cmocka_unit_test(reset_closes_and_discards_the_counts),
         cmocka_unit_test(
-            an_open_breaker_that_nobody_asked_for_years_lets_probes_out),
-        cmocka_unit_test(
-            forced_open_lets_nobody_out_and_forced_closed_everybody),
-        cmocka_unit_test(reset_closes_and_forgets),
-        cmocka_unit_test(what_opened_it_is_not_counted_again_after_it_closed),
+            failures_that_opened_it_are_not_counted_after_it_closed),
         cmocka_unit_test(transitions_are_counted_and_the_last_ones_kept),
-        cmocka_unit_test(garbage_keeps_nobody_in_for_longer_than_its_times),
-        cmocka_unit_test(a_state_from_before_the_clock_ends_in_time),
-        cmocka_unit_test(reset_puts_garbage_right),
+        cmocka_unit_test(garbage_refuses_no_call_for_longer_than_its_times),
+        cmocka_unit_test(a_state_older_than_the_clock_ends_in_time),
+        cmocka_unit_test(reset_repairs_garbage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,11 @@
-/* Half open: who is let out, and what becomes of it. */
+/* The half-open state: which probes are admitted and how they decide. */
 #include "breaking.h"
 
 static void
-exactly_so_many_probes_are_let_out(void **state)
+exactly_the_set_number_of_probes_is_admitted(void **state)
 {
-    uint32_t n, i;
-
     (void)state;
-    for (n = 1; n <= PROBES_MAX; n++) {
+    for (uint32_t n = 1; n <= PROBES_MAX; n++) {
         char keys[100];
         struct guarded *s;
         struct probe probe[PROBES_MAX], none;
@@ -16,25 +14,25 @@ exactly_so_many_probes_are_let_out(void **state)
         snprintf(keys, sizeof(keys), SOON "breaker_probes=%u", n);
         s = guarded_new(keys);
         half_open(s, &now);
-        for (i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < n; i++) {
             assert_true(admit_as(s, i + 1, now, &probe[i]));
             assert_int_equal(probe[i].place, i + 1);
         }
-        for (i = 0; i < 5; i++) {
+        for (uint32_t i = 0; i < 5; i++) {
             assert_false(admit_as(s, 100 + i, now, &none));
         }
-        for (i = 0; i < n; i++) {
-            assert_int_equal(look(s, now), STATE_HALF_OPEN);
-            report(s, false, 0, probe[i], now);
+        for (uint32_t i = 0; i < n; i++) {
+            assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
+            report_attempt(s, false, 0, probe[i], now);
         }
-        assert_int_equal(look(s, now), STATE_CLOSED);
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
         assert_true(admit(s, now, &none));
         assert_int_equal(none.place, 0);
         guarded_free(s);
     }
 }
 
-/* One letter a probe; it closes, or opens again. */
+/* Each letter is a probe; the breaker closes or opens again. */
 static void
 the_rates_of_the_probes_decide(void **state)
 {
@@ -56,26 +54,26 @@ the_rates_of_the_probes_decide(void **state)
         {SOON "breaker_probes=2\nbreaker_slow_after=1s", "Ss", STATE_CLOSED},
         {SOON "breaker_probes=2", "SS", STATE_CLOSED},
     };
-    size_t i, n;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct guarded *s = guarded_new(rows[i].keys);
         struct probe probe[4];
         uint64_t now = TIME0;
         size_t count = strlen(rows[i].probes);
 
         half_open(s, &now);
-        for (n = 0; n < count; n++) {
+        for (size_t n = 0; n < count; n++) {
             assert_true(admit(s, now, &probe[n]));
         }
-        for (n = 0; n < count; n++) {
+        for (size_t n = 0; n < count; n++) {
             char c = rows[i].probes[n];
 
-            assert_int_equal(look(s, now), STATE_HALF_OPEN);
-            report(s, c == 'F', c == 'S' ? SECOND + 1 : SECOND, probe[n], now);
+            assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
+            report_attempt(s, c == 'F', c == 'S' ? SECOND + 1 : SECOND,
+                           probe[n], now);
         }
-        if (look(s, now) != rows[i].to) {
+        if (state_at(s, now) != rows[i].to) {
             fail_msg("row %zu", i);
         }
         guarded_free(s);
@@ -83,7 +81,7 @@ the_rates_of_the_probes_decide(void **state)
 }
 
 static void
-a_probe_that_is_lost_frees_its_place_at_exactly_its_time(void **state)
+a_lost_probe_frees_its_place_exactly_at_its_time(void **state)
 {
     struct guarded *s =
         guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=10s");
@@ -96,18 +94,18 @@ a_probe_that_is_lost_frees_its_place_at_exactly_its_time(void **state)
     assert_false(admit(s, now + 10 * SECOND - MS, &second));
     assert_true(admit(s, now + 10 * SECOND, &second));
     assert_int_equal(second.place, 1);
-    /* The first comes after all: it has no say. */
-    report(s, true, 0, lost, now + 11 * SECOND);
-    assert_int_equal(look(s, now + 11 * SECOND), STATE_HALF_OPEN);
+    /* The first one reports late: it is ignored. */
+    report_attempt(s, true, 0, lost, now + 11 * SECOND);
+    assert_int_equal(state_at(s, now + 11 * SECOND), STATE_HALF_OPEN);
     breaker_release(&s->g, lost);
     assert_false(admit(s, now + 11 * SECOND, &lost));
-    report(s, false, 0, second, now + 11 * SECOND);
-    assert_int_equal(look(s, now + 11 * SECOND), STATE_CLOSED);
+    report_attempt(s, false, 0, second, now + 11 * SECOND);
+    assert_int_equal(state_at(s, now + 11 * SECOND), STATE_CLOSED);
     guarded_free(s);
 }
 
 static void
-a_late_probe_whose_place_nobody_took_still_counts(void **state)
+a_late_probe_counts_if_its_place_was_not_taken(void **state)
 {
     struct guarded *s =
         guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=1s");
@@ -117,13 +115,13 @@ a_late_probe_whose_place_nobody_took_still_counts(void **state)
     (void)state;
     half_open(s, &now);
     assert_true(admit(s, now, &late));
-    report(s, false, 0, late, now + 100 * SECOND);
-    assert_int_equal(look(s, now + 100 * SECOND), STATE_CLOSED);
+    report_attempt(s, false, 0, late, now + 100 * SECOND);
+    assert_int_equal(state_at(s, now + 100 * SECOND), STATE_CLOSED);
     guarded_free(s);
 }
 
 static void
-a_probe_of_an_earlier_round_has_no_say(void **state)
+a_probe_of_an_earlier_round_is_ignored(void **state)
 {
     struct guarded *s = guarded_new(SOON "breaker_probes=2");
     struct probe late, a, b;
@@ -136,39 +134,38 @@ a_probe_of_an_earlier_round_has_no_say(void **state)
     breaker_reset(&s->g, now);
     half_open(s, &now);
     assert_true(admit(s, now, &a));
-    report(s, true, 0, late, now);
+    report_attempt(s, true, 0, late, now);
     assert_true(admit(s, now, &b));
     assert_false(admit(s, now, &late));
-    report(s, false, 0, a, now);
-    report(s, false, 0, b, now);
-    assert_int_equal(look(s, now), STATE_CLOSED);
+    report_attempt(s, false, 0, a, now);
+    report_attempt(s, false, 0, b, now);
+    assert_int_equal(state_at(s, now), STATE_CLOSED);
     guarded_free(s);
 }
 
 static void
-rounds_go_on_past_what_the_word_holds(void **state)
+rounds_wrap_in_the_word(void **state)
 {
     struct guarded *s = guarded_new(SOON "breaker_probes=2");
     uint64_t now = TIME0;
-    int round;
 
     (void)state;
-    for (round = 0; round < 2500; round++) {
+    for (int round = 0; round < 2500; round++) {
         struct probe a, b, c;
 
         half_open(s, &now);
         assert_true(admit(s, now, &a));
         assert_true(admit(s, now, &b));
         assert_false(admit(s, now, &c));
-        report(s, false, 0, a, now);
-        report(s, false, 0, b, now);
-        assert_int_equal(look(s, now), STATE_CLOSED);
+        report_attempt(s, false, 0, a, now);
+        report_attempt(s, false, 0, b, now);
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
     }
     guarded_free(s);
 }
 
 static void
-a_place_that_is_given_back_is_free(void **state)
+a_released_place_is_free(void **state)
 {
     struct guarded *s = guarded_new(SOON "breaker_probes=1");
     struct probe a, b;
@@ -204,7 +201,7 @@ the_places_of_dead_processes_are_free(void **state)
     assert_true(admit_as(s, 7, now, &a));
     assert_true(admit_as(s, 8, now, &b));
     assert_true(admit_as(s, 7, now, &c));
-    report(s, false, 0, c, now); /* reported before it died: stays */
+    report_attempt(s, false, 0, c, now); /* reported before it died: stays */
     assert_false(admit_as(s, 9, now, &d));
     breaker_release_dead(&s->rings, is_seven);
     assert_true(admit_as(s, 9, now, &d));
@@ -213,18 +210,17 @@ the_places_of_dead_processes_are_free(void **state)
     guarded_free(s);
 }
 
-/* The last to report is killed between its report and the decision. */
+/* The last process to report is killed between its report and the decision. */
 static void
-a_decision_that_nobody_lived_to_make_is_made_by_the_next(void **state)
+the_next_process_makes_the_decision_of_a_killed_one(void **state)
 {
     static const struct {
         uint64_t what; /* 1 well, 2 failed */
         enum breaker_state to;
     } rows[] = {{1, STATE_CLOSED}, {2, STATE_OPEN}};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct guarded *s = guarded_new(SOON "breaker_probes=1");
         struct probe a, b;
         uint64_t now = TIME0;
@@ -234,7 +230,7 @@ a_decision_that_nobody_lived_to_make_is_made_by_the_next(void **state)
         s->rings.probe[0] = rows[i].what << 62 | (a.word & (1023ull << 52));
         assert_int_equal(admit(s, now, &b), rows[i].to == STATE_CLOSED);
         assert_int_equal(b.place, 0);
-        assert_int_equal(look(s, now), rows[i].to);
+        assert_int_equal(state_at(s, now), rows[i].to);
         guarded_free(s);
     }
 }
@@ -250,17 +246,17 @@ fewer_probes_in_flight_do_not_leave_it_half_open(void **state)
     half_open(s, &now);
     assert_true(admit(s, now, &a));
     assert_true(admit(s, now, &b));
-    assert_true(admit(s, now, &c)); /* is lost */
-    report(s, false, 0, a, now);
-    report(s, false, 0, b, now);
+    assert_true(admit(s, now, &c)); /* never reports */
+    report_attempt(s, false, 0, a, now);
+    report_attempt(s, false, 0, b, now);
     guarded_change(s, SOON "breaker_probes=2");
     assert_true(admit(s, now, &c));
-    assert_int_equal(look(s, now), STATE_CLOSED);
+    assert_int_equal(state_at(s, now), STATE_CLOSED);
     guarded_free(s);
 }
 
 static void
-a_shorter_time_for_probes_holds_for_those_that_are_out(void **state)
+a_shorter_probe_timeout_applies_to_running_probes(void **state)
 {
     struct guarded *s =
         guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=1h");
@@ -279,20 +275,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exactly_so_many_probes_are_let_out),
+        cmocka_unit_test(exactly_the_set_number_of_probes_is_admitted),
         cmocka_unit_test(the_rates_of_the_probes_decide),
-        cmocka_unit_test(
-            a_probe_that_is_lost_frees_its_place_at_exactly_its_time),
-        cmocka_unit_test(a_late_probe_whose_place_nobody_took_still_counts),
-        cmocka_unit_test(a_probe_of_an_earlier_round_has_no_say),
-        cmocka_unit_test(rounds_go_on_past_what_the_word_holds),
-        cmocka_unit_test(a_place_that_is_given_back_is_free),
+        cmocka_unit_test(a_lost_probe_frees_its_place_exactly_at_its_time),
+        cmocka_unit_test(a_late_probe_counts_if_its_place_was_not_taken),
+        cmocka_unit_test(a_probe_of_an_earlier_round_is_ignored),
+        cmocka_unit_test(rounds_wrap_in_the_word),
+        cmocka_unit_test(a_released_place_is_free),
         cmocka_unit_test(the_places_of_dead_processes_are_free),
-        cmocka_unit_test(
-            a_decision_that_nobody_lived_to_make_is_made_by_the_next),
+        cmocka_unit_test(the_next_process_makes_the_decision_of_a_killed_one),
         cmocka_unit_test(fewer_probes_in_flight_do_not_leave_it_half_open),
-        cmocka_unit_test(
-            a_shorter_time_for_probes_holds_for_those_that_are_out),
+        cmocka_unit_test(a_shorter_probe_timeout_applies_to_running_probes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

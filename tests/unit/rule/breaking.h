@@ -1,4 +1,4 @@
-/* Budget and breaker in a test's own memory: what happens to a breaker. */
+/* Drives a breaker whose words are in the test's own memory. */
 #ifndef TESTS_RULE_BREAKING_H
 #define TESTS_RULE_BREAKING_H
 
@@ -23,8 +23,8 @@ admit(struct guarded *s, uint64_t now, struct probe *out)
 }
 
 UNUSED static void
-report(struct guarded *s, bool failed, uint64_t took_ns, struct probe probe,
-       uint64_t now)
+report_attempt(struct guarded *s, bool failed, uint64_t took_ns,
+               struct probe probe, uint64_t now)
 {
     const struct breaker_rules *b = &s->p->breaker;
     bool slow = b->slow_after_ns != DURATION_NONE && took_ns > b->slow_after_ns;
@@ -37,7 +37,7 @@ report(struct guarded *s, bool failed, uint64_t took_ns, struct probe probe,
 }
 
 UNUSED static enum breaker_state
-look(struct guarded *s, uint64_t now)
+state_at(struct guarded *s, uint64_t now)
 {
     uint64_t until;
 
@@ -47,24 +47,22 @@ look(struct guarded *s, uint64_t now)
 UNUSED static void
 failed(struct guarded *s, uint64_t now)
 {
-    report(s, true, 0, (struct probe){0}, now);
+    report_attempt(s, true, 0, (struct probe){0}, now);
 }
 
 UNUSED static void
 succeeded(struct guarded *s, uint64_t now)
 {
-    report(s, false, 0, (struct probe){0}, now);
+    report_attempt(s, false, 0, (struct probe){0}, now);
 }
 
 UNUSED static void
 open_by_failures(struct guarded *s, uint64_t now)
 {
-    int i;
-
-    for (i = 0; i < 5000 && look(s, now) == STATE_CLOSED; i++) {
+    for (int i = 0; i < 5000 && state_at(s, now) == STATE_CLOSED; i++) {
         failed(s, now);
     }
-    assert_int_equal(look(s, now), STATE_OPEN);
+    assert_int_equal(state_at(s, now), STATE_OPEN);
 }
 
 UNUSED static void

@@ -1,7 +1,7 @@
 /* Retry budgets, with time as a number. */
 #include "guarded.h"
 
-/* Tokens that are there; the shared words stay as they are. */
+/* Returns the tokens left, without changing the shared words. */
 static int64_t
 tokens(struct guarded *s, uint64_t now_ns)
 {
@@ -29,18 +29,18 @@ enum event {
     FAILS,    /* budget_charge = failure */
     FIRST_OK, /* a success at the first attempt */
     RETRY_OK, /* one by the last retry taken */
-    UNDO,     /* the last retry taken does not happen */
+    UNDO,     /* the last retry taken is returned */
     RESET,
 };
 struct step {
     uint64_t at_ms;
     enum event event;
-    bool yes;       /* TAKE...: let out */
+    bool yes;       /* TAKE...: granted */
     int64_t tokens; /* thousandths, afterwards */
 };
 
 static bool
-happen(struct guarded *s, const struct step *step, int64_t *paid)
+send_event(struct guarded *s, const struct step *step, int64_t *paid)
 {
     uint64_t now = TIME0 + step->at_ms * MS;
     const struct budget_rules *b = &s->p->budget;
@@ -67,14 +67,13 @@ happen(struct guarded *s, const struct step *step, int64_t *paid)
 }
 
 static void
-play(const char *keys, const struct step *steps, size_t count)
+play_steps(const char *keys, const struct step *steps, size_t count)
 {
     struct guarded *s = guarded_new(keys);
     int64_t paid = 0;
-    size_t i;
 
-    for (i = 0; i < count; i++) {
-        bool yes = happen(s, &steps[i], &paid);
+    for (size_t i = 0; i < count; i++) {
+        bool yes = send_event(s, &steps[i], &paid);
         int64_t left = tokens(s, TIME0 + steps[i].at_ms * MS);
 
         if (yes != steps[i].yes || left != steps[i].tokens) {
@@ -84,10 +83,10 @@ play(const char *keys, const struct step *steps, size_t count)
     }
     guarded_free(s);
 }
-#define PLAY(keys, ...)                                   \
-    do {                                                  \
-        static const struct step steps[] = {__VA_ARGS__}; \
-        play("budget=own\n" keys, steps, COUNT(steps));   \
+#define PLAY(keys, ...)                                       \
+    do {                                                      \
+        static const struct step steps[] = {__VA_ARGS__};     \
+        play_steps("budget=own\n" keys, steps, COUNT(steps)); \
     } while (0)
 
 static void
@@ -103,7 +102,7 @@ a_retry_costs_its_price_and_the_last_tokens_are_enough(void **state)
 }
 
 static void
-timeouts_and_throttles_have_prices_of_their_own(void **state)
+timeouts_and_throttles_have_their_own_prices(void **state)
 {
     (void)state;
     PLAY("budget_capacity=100\nbudget_cost=5\nbudget_timeout_cost=10\n"
@@ -128,7 +127,7 @@ a_first_success_deposits_and_never_above_the_capacity(void **state)
 }
 
 static void
-a_retry_that_succeeds_gives_back_what_it_paid(void **state)
+a_retry_that_succeeds_refunds_its_charge(void **state)
 {
     (void)state;
     PLAY("budget_capacity=100\nbudget_cost=5\nbudget_timeout_cost=10",
@@ -142,7 +141,7 @@ a_retry_that_succeeds_gives_back_what_it_paid(void **state)
 }
 
 static void
-a_retry_that_does_not_happen_gets_all_back(void **state)
+a_retry_that_does_not_happen_is_refunded_fully(void **state)
 {
     (void)state;
     PLAY("budget_capacity=100\nbudget_cost=5\nbudget_refund=0",
@@ -150,14 +149,14 @@ a_retry_that_does_not_happen_gets_all_back(void **state)
 }
 
 static void
-refill_loses_and_makes_no_fraction(void **state)
+refill_neither_loses_nor_gains_fractions(void **state)
 {
     (void)state;
-    /* A third of a token by the second, looked at each few milliseconds. */
+    /* A third of a token per second, read every few milliseconds. */
     PLAY("budget_capacity=10\nbudget_cost=1\nbudget_deposit=0\n"
          "budget_refill=0.333/s",
          {0, TAKE, true, 9000}, {0, TAKE, true, 8000},
-         {2, TAKE, true, 7000},     /* 0.666 thousandths: none yet */
+         {2, TAKE, true, 7000},     /* 0.666 thousandths: rounds to 0 */
          {4, TAKE, true, 6001},     /* 1.332 */
          {999, TAKE, true, 5332},   /* 332.667 */
          {1000, TAKE, true, 4333},  /* 333 */
@@ -184,18 +183,17 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
         guarded_new("budget=own\nbudget_capacity=1000\nbudget_cost=0.001\n"
                     "budget_deposit=0\nbudget_refill=0.777/s");
     int64_t paid, taken = 0;
-    uint64_t ms;
 
     (void)state;
-    for (ms = 0; ms <= 3600000; ms += 1) {
-        /* Two a millisecond is more than comes back. */
+    for (uint64_t ms = 0; ms <= 3600000; ms += 1) {
+        /* Two per millisecond is more than the refill. */
         assert_true(guarded_take(s, PRICE_USUAL, TIME0 + ms * MS, &paid) || ms);
         taken += paid;
         if (ms % 997 == 0) {
             int64_t came = (int64_t)(ms * 777 / 1000);
             int64_t missing = taken - came;
 
-            /* The bucket cannot be more than full. */
+            /* Never above the capacity. */
             assert_true(missing > 0);
             assert_int_equal(tokens(s, TIME0 + ms * MS), 1000000 - missing);
         }
@@ -204,14 +202,14 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
 }
 
 static void
-the_time_may_be_any(void **state)
+any_time_works(void **state)
 {
-    /* A first look at 99 to 198 days after boot; across the word's wrap. */
+    /* First used 99 to 198 days after boot; then across the wrap of the word.
+     */
     static const uint64_t days[] = {0, 1, 99, 100, 150, 198, 199, 400, 30000};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(days); i++) {
+    for (size_t i = 0; i < COUNT(days); i++) {
         struct guarded *s =
             guarded_new("budget=own\nbudget_capacity=10\nbudget_cost=5\n"
                         "budget_refill=1/s");
@@ -230,7 +228,7 @@ the_time_may_be_any(void **state)
 }
 
 static void
-a_clock_that_is_a_little_behind_refills_nothing_twice(void **state)
+a_clock_slightly_behind_refills_nothing_twice(void **state)
 {
     (void)state;
     PLAY("budget_capacity=10\nbudget_cost=1\nbudget_refill=1/s",
@@ -252,7 +250,7 @@ under_charge_failure_each_failure_pays_and_retries_go_above_the_share(
          {0, FAILS, true, 5000}, {0, TAKE, false, 5000}, /* exactly half */
          {0, FIRST_OK, true, 5100}, {0, TAKE, true, 5100},
          {0, RETRY_OK, true, 5200});
-    /* Never below nothing; at nothing there is no retry, whatever the share. */
+    /* Never below 0; at 0 no retry is granted, whatever the threshold. */
     PLAY("budget_capacity=2\nbudget_cost=1.5\nbudget_charge=failure",
          {0, FAILS, true, 500}, {0, TAKE, true, 500}, {0, FAILS, true, 0},
          {0, TAKE, false, 0}, {0, FAILS, true, 0});
@@ -274,7 +272,7 @@ under_charge_retry_a_failure_pays_nothing(void **state)
 }
 
 static void
-reset_is_full_again(void **state)
+reset_fills_the_bucket(void **state)
 {
     (void)state;
     PLAY("budget_capacity=10\nbudget_cost=5", {0, TAKE, true, 5000},
@@ -282,15 +280,14 @@ reset_is_full_again(void **state)
 }
 
 static void
-off_is_always_yes(void **state)
+a_budget_that_is_off_grants_every_retry(void **state)
 {
     struct guarded *s = guarded_new("budget_capacity=1\nbudget_cost=1");
     int64_t paid = 77;
-    int i;
 
     (void)state;
     s->g.budget = NULL;
-    for (i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         assert_true(guarded_take(s, PRICE_USUAL, 0, &paid));
         assert_int_equal(paid, 0);
         assert_true(budget_take(&s->p->budget, NULL, 0, 0, &paid));
@@ -302,7 +299,7 @@ off_is_always_yes(void **state)
     guarded_free(s);
 }
 
-/* ---- the size, changed in flight ---- */
+/* ---- changes of the size ---- */
 
 #define SIZED(capacity)                             \
     "budget=own\nbudget_cost=5\nbudget_deposit=0\n" \
@@ -313,10 +310,9 @@ a_change_of_the_size_keeps_the_share(void **state)
 {
     struct guarded *s = guarded_new(SIZED("100"));
     int64_t paid;
-    int i;
 
     (void)state;
-    for (i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++) {
         assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     }
     assert_int_equal(tokens(s, TIME0), 75000);
@@ -335,7 +331,7 @@ a_change_of_the_size_keeps_the_share(void **state)
 }
 
 static void
-an_empty_bucket_stays_empty_and_a_full_one_full(void **state)
+an_empty_bucket_stays_empty_and_a_full_one_stays_full(void **state)
 {
     struct guarded *s = guarded_new(SIZED("100"));
     int64_t paid;
@@ -352,7 +348,7 @@ an_empty_bucket_stays_empty_and_a_full_one_full(void **state)
 }
 
 static void
-rules_of_an_older_commit_do_not_turn_the_size_back(void **state)
+rules_of_an_older_commit_do_not_restore_their_size(void **state)
 {
     struct guarded *s = guarded_new(SIZED("100"));
     struct policy *old = compiled(SIZED("100"));
@@ -366,16 +362,17 @@ rules_of_an_older_commit_do_not_turn_the_size_back(void **state)
     assert_int_equal(tokens(s, TIME0), 945000);
     assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 940000);
-    guarded_change(s, SIZED("100")); /* and a newer one does */
+    guarded_change(s, SIZED("100")); /* a newer commit does */
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(tokens(s, TIME0), 89000);
     policy_free(old);
     guarded_free(s);
 }
 
-/* Killed between the two steps: `size` has the next serial, the tokens not. */
+/* Killed between the two steps: `size` has the next serial, the tokens have the
+ * old one. */
 static void
-who_is_killed_between_the_two_steps_leaves_nothing_behind(void **state)
+a_process_killed_between_the_two_steps_leaves_no_damage(void **state)
 {
     struct guarded *s = guarded_new(SIZED("100"));
     uint64_t serial;
@@ -391,10 +388,10 @@ who_is_killed_between_the_two_steps_leaves_nothing_behind(void **state)
         serial = (s->budget.size >> 62) + 1;
         s->budget.size = serial << 62 | 100000ull << 28 | 1000000;
         s->budget.size_txn = s->g.txn + 1;
-        /* Seen before it is finished: the same share. */
+        /* Read before the second step: the same level. */
         assert_int_equal(tokens(s, TIME0), 95000);
         if (round % 2) {
-            /* A process of the old rules is the first to come. */
+            /* A process with the old rules comes first. */
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
             guarded_change(s, SIZED("1000"));
             assert_int_equal(tokens(s, TIME0), 945000);
@@ -413,25 +410,25 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             a_retry_costs_its_price_and_the_last_tokens_are_enough),
-        cmocka_unit_test(timeouts_and_throttles_have_prices_of_their_own),
+        cmocka_unit_test(timeouts_and_throttles_have_their_own_prices),
         cmocka_unit_test(a_first_success_deposits_and_never_above_the_capacity),
-        cmocka_unit_test(a_retry_that_succeeds_gives_back_what_it_paid),
-        cmocka_unit_test(a_retry_that_does_not_happen_gets_all_back),
-        cmocka_unit_test(refill_loses_and_makes_no_fraction),
+        cmocka_unit_test(a_retry_that_succeeds_refunds_its_charge),
+        cmocka_unit_test(a_retry_that_does_not_happen_is_refunded_fully),
+        cmocka_unit_test(refill_neither_loses_nor_gains_fractions),
         cmocka_unit_test(an_hour_of_small_takes_is_refilled_exactly),
-        cmocka_unit_test(the_time_may_be_any),
-        cmocka_unit_test(a_clock_that_is_a_little_behind_refills_nothing_twice),
+        cmocka_unit_test(any_time_works),
+        cmocka_unit_test(a_clock_slightly_behind_refills_nothing_twice),
         cmocka_unit_test(
             under_charge_failure_each_failure_pays_and_retries_go_above_the_share),
         cmocka_unit_test(a_threshold_holds_for_paid_retries_too),
         cmocka_unit_test(under_charge_retry_a_failure_pays_nothing),
-        cmocka_unit_test(reset_is_full_again),
-        cmocka_unit_test(off_is_always_yes),
+        cmocka_unit_test(reset_fills_the_bucket),
+        cmocka_unit_test(a_budget_that_is_off_grants_every_retry),
         cmocka_unit_test(a_change_of_the_size_keeps_the_share),
-        cmocka_unit_test(an_empty_bucket_stays_empty_and_a_full_one_full),
-        cmocka_unit_test(rules_of_an_older_commit_do_not_turn_the_size_back),
+        cmocka_unit_test(an_empty_bucket_stays_empty_and_a_full_one_stays_full),
+        cmocka_unit_test(rules_of_an_older_commit_do_not_restore_their_size),
         cmocka_unit_test(
-            who_is_killed_between_the_two_steps_leaves_nothing_behind),
+            a_process_killed_between_the_two_steps_leaves_no_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

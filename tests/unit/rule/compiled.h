@@ -1,4 +1,4 @@
-/* Rules out of a few lines of text; what tests of rules begin with. */
+/* Compiles rules from a few lines of text, for the tests of the rules. */
 #ifndef TESTS_RULE_COMPILED_H
 #define TESTS_RULE_COMPILED_H
 
@@ -19,7 +19,8 @@
 #define SECOND 1000000000ull
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
-/* A line a key: "budget=own\nbudget_cost=1". */
+/* Returns the policy with these keys, one per line:
+ * "budget=own\nbudget_cost=1". */
 UNUSED static struct policy *
 compiled(const char *keys)
 {

@@ -1,4 +1,4 @@
-/* Budget and breaker in this test's own memory, and their rules. */
+/* A budget and a breaker in the test's own memory, and their rules. */
 #ifndef TESTS_RULE_GUARDED_H
 #define TESTS_RULE_GUARDED_H
 
@@ -32,7 +32,7 @@ guarded_count(void *arg, bool failed, bool slow, bool first)
     t->calls += first;
 }
 
-/* The same words, under other rules of a later commit. */
+/* Replaces the rules with those of a later commit; the words stay. */
 UNUSED static void
 guarded_change(struct guarded *s, const char *keys)
 {
@@ -69,7 +69,7 @@ guarded_free(struct guarded *s)
     free(s);
 }
 
-/* xorshift: the same in each run. */
+/* xorshift: gives the same numbers in each run. */
 UNUSED static uint64_t
 guarded_random(uint64_t *seed)
 {
@@ -79,14 +79,13 @@ guarded_random(uint64_t *seed)
     return *seed;
 }
 
-/* Any 64 bits in each word of `bytes`; some zeros and ones among them. */
+/* Fills `bytes` with random words, some of them 0 or 1. */
 UNUSED static void
 guarded_garbage(void *words, size_t bytes, uint64_t *seed)
 {
     _Atomic uint64_t *w = words;
-    size_t i;
 
-    for (i = 0; i < bytes / 8; i++) {
+    for (size_t i = 0; i < bytes / 8; i++) {
         uint64_t any = guarded_random(seed);
 
         switch (guarded_random(seed) % 4) {

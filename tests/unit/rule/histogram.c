@@ -47,7 +47,7 @@ bounds_are_the_first_and_last_value_of_their_bucket(void **state)
 }
 
 static void
-the_shortest_and_the_longest_have_buckets_of_their_own(void **state)
+too_short_and_too_long_values_have_their_own_buckets(void **state)
 {
     (void)state;
     assert_int_equal(histogram_bucket(0), 0);
@@ -68,7 +68,7 @@ ascending(const void *a, const void *b)
 
 /* xorshift64*, for values over all magnitudes. */
 static uint64_t
-next(uint64_t *seed)
+random_value(uint64_t *seed)
 {
     *seed ^= *seed >> 12;
     *seed ^= *seed << 25;
@@ -77,7 +77,7 @@ next(uint64_t *seed)
 }
 
 static void
-percentiles_are_those_of_the_sorted_values(void **state)
+percentiles_match_the_sorted_values(void **state)
 {
     static const struct {
         double share;
@@ -91,7 +91,7 @@ percentiles_are_those_of_the_sorted_values(void **state)
     for (int round = 0; round < 50; round++) {
         memset(counts, 0, sizeof(counts));
         for (int i = 0; i < 1000; i++) {
-            values[i] = next(&seed) >> (next(&seed) % 64);
+            values[i] = random_value(&seed) >> (random_value(&seed) % 64);
             counts[histogram_bucket(values[i])]++;
         }
         qsort(values, 1000, sizeof(values[0]), ascending);
@@ -106,7 +106,7 @@ percentiles_are_those_of_the_sorted_values(void **state)
 }
 
 static void
-nothing_counted_is_zero(void **state)
+an_empty_histogram_gives_zero(void **state)
 {
     uint64_t counts[HISTOGRAM_BUCKETS] = {0};
 
@@ -116,7 +116,7 @@ nothing_counted_is_zero(void **state)
 }
 
 static void
-counts_that_overflow_give_some_value(void **state)
+counts_that_overflow_still_give_a_value(void **state)
 {
     uint64_t counts[HISTOGRAM_BUCKETS];
 
@@ -144,11 +144,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_value_from_1_us_to_1_h_is_within_3_percent),
         cmocka_unit_test(bounds_are_the_first_and_last_value_of_their_bucket),
-        cmocka_unit_test(
-            the_shortest_and_the_longest_have_buckets_of_their_own),
-        cmocka_unit_test(percentiles_are_those_of_the_sorted_values),
-        cmocka_unit_test(nothing_counted_is_zero),
-        cmocka_unit_test(counts_that_overflow_give_some_value),
+        cmocka_unit_test(too_short_and_too_long_values_have_their_own_buckets),
+        cmocka_unit_test(percentiles_match_the_sorted_values),
+        cmocka_unit_test(an_empty_histogram_gives_zero),
+        cmocka_unit_test(counts_that_overflow_still_give_a_value),
         cmocka_unit_test(buckets_that_do_not_exist_read_as_the_last),
     };
 

@@ -11,7 +11,7 @@ struct step {
 };
 
 static enum machine_says
-happen(struct machine *m, const struct policy *p, const struct step *s)
+send_event(struct machine *m, const struct policy *p, const struct step *s)
 {
     uint64_t now = s->now_ms * MS;
 
@@ -31,16 +31,15 @@ happen(struct machine *m, const struct policy *p, const struct step *s)
 }
 
 static void
-play(const char *keys, const struct step *steps, size_t count)
+play_steps(const char *keys, const struct step *steps, size_t count)
 {
     struct policy *p = compiled(keys);
     struct machine m;
-    size_t i;
 
     assert_int_equal(machine_begin(&m, p, NULL, steps[0].now_ms * MS),
                      MACHINE_GO);
-    for (i = 0; i < count; i++) {
-        enum machine_says says = happen(&m, p, &steps[i]);
+    for (size_t i = 0; i < count; i++) {
+        enum machine_says says = send_event(&m, p, &steps[i]);
 
         assert_int_equal(says, steps[i].says);
         if (says == MACHINE_WAIT) {
@@ -52,16 +51,16 @@ play(const char *keys, const struct step *steps, size_t count)
     }
     policy_free(p);
 }
-#define PLAY(keys, ...)                                   \
-    do {                                                  \
-        static const struct step steps[] = {__VA_ARGS__}; \
-        play(keys, steps, sizeof(steps) / sizeof(*steps));  \
+#define PLAY(keys, ...)                                          \
+    do {                                                         \
+        static const struct step steps[] = {__VA_ARGS__};        \
+        play_steps(keys, steps, sizeof(steps) / sizeof(*steps)); \
     } while (0)
 
 #define FIXED "retry_on=any\nwait=fixed\nwait_jitter=none\nwait_initial=100ms\n"
 
 static void
-a_call_waits_goes_on_and_gives_up_by_attempts(void **state)
+a_call_waits_retries_and_ends_by_attempts(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=2", {1000, START, MACHINE_GO, 0, 0},
@@ -72,7 +71,7 @@ a_call_waits_goes_on_and_gives_up_by_attempts(void **state)
 }
 
 static void
-success_ends_it_without_a_reason(void **state)
+success_ends_the_call_without_a_reason(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
@@ -80,7 +79,8 @@ success_ends_it_without_a_reason(void **state)
 }
 
 static void
-max_elapsed_counts_from_the_begin_to_the_end_of_the_attempt(void **state)
+max_elapsed_runs_from_the_begin_of_the_call_to_the_end_of_the_attempt(
+    void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=9\nmax_elapsed=200ms", {0, START, MACHINE_GO, 0, 0},
@@ -90,7 +90,7 @@ max_elapsed_counts_from_the_begin_to_the_end_of_the_attempt(void **state)
 }
 
 static void
-a_wait_that_ends_at_the_deadline_is_not_begun(void **state)
+a_wait_that_would_end_at_the_deadline_does_not_begin(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=9\ndeadline=200ms", {0, START, MACHINE_GO, 0, 0},
@@ -102,7 +102,7 @@ a_wait_that_ends_at_the_deadline_is_not_begun(void **state)
 }
 
 static void
-the_rules_are_asked_in_their_order(void **state)
+the_rules_are_asked_in_order(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=1\nmax_elapsed=1ms\ndeadline=1ms",
@@ -114,7 +114,7 @@ the_rules_are_asked_in_their_order(void **state)
 }
 
 static void
-an_attempt_that_lasted_counts_as_the_first_again(void **state)
+an_attempt_longer_than_reset_after_counts_as_the_first(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=2\nreset_after=1s", {0, START, MACHINE_GO, 0, 0},
@@ -126,7 +126,7 @@ an_attempt_that_lasted_counts_as_the_first_again(void **state)
 }
 
 static void
-free_retries_come_before_the_first_counted_one(void **state)
+free_retries_come_before_the_first_wait(void **state)
 {
     (void)state;
     PLAY("retry_on=any\nwait=exponential\nwait_jitter=none\n"
@@ -140,7 +140,7 @@ free_retries_come_before_the_first_counted_one(void **state)
 }
 
 static void
-cancelling_ends_it_in_any_state(void **state)
+a_waiting_call_can_be_cancelled(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
@@ -189,7 +189,7 @@ a_waiting_call_is_decided_again_with_the_same_draw(void **state)
 }
 
 static void
-a_change_means_nothing_to_a_call_that_does_not_wait(void **state)
+a_change_does_not_affect_a_call_that_does_not_wait(void **state)
 {
     struct policy *p = compiled(FIXED "attempts=1");
     struct machine m;
@@ -207,7 +207,7 @@ a_change_means_nothing_to_a_call_that_does_not_wait(void **state)
 /* ---- outcomes and ends ---- */
 
 static void
-outcomes_are_classified_in_their_order(void **state)
+outcomes_are_classified_in_order(void **state)
 {
     struct policy *p = compiled("retry_on=any, http.202\nnever_on=http.404, "
                                 "http.410\nsuccess_on=http.410");
@@ -226,7 +226,7 @@ outcomes_are_classified_in_their_order(void **state)
 }
 
 static void
-importance_says_what_the_end_means(void **state)
+importance_decides_the_end(void **state)
 {
     static const struct {
         const char *keys;
@@ -236,10 +236,9 @@ importance_says_what_the_end_means(void **state)
         {FIXED "attempts=1\nimportance=postponable", BIDE_DEFERRED},
         {FIXED "attempts=1\nimportance=optional", BIDE_DROPPED},
     };
-    size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct policy *p = compiled(rows[i].keys);
         struct machine m;
 
@@ -252,7 +251,7 @@ importance_says_what_the_end_means(void **state)
 }
 
 static void
-a_paused_policy_lets_nothing_new_out(void **state)
+a_paused_policy_refuses_new_calls(void **state)
 {
     struct policy *p = compiled("paused=yes");
     struct machine m;
@@ -266,7 +265,7 @@ a_paused_policy_lets_nothing_new_out(void **state)
 }
 
 static void
-an_attempt_may_take_what_its_limit_and_the_deadline_leave(void **state)
+an_attempt_is_limited_by_its_timeout_and_the_deadline(void **state)
 {
     struct policy *p = compiled("attempt_timeout=2s\ndeadline=5s");
     struct policy *q = compiled("attempts=2");
@@ -287,22 +286,22 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_waits_goes_on_and_gives_up_by_attempts),
-        cmocka_unit_test(success_ends_it_without_a_reason),
+        cmocka_unit_test(a_call_waits_retries_and_ends_by_attempts),
+        cmocka_unit_test(success_ends_the_call_without_a_reason),
         cmocka_unit_test(
-            max_elapsed_counts_from_the_begin_to_the_end_of_the_attempt),
-        cmocka_unit_test(a_wait_that_ends_at_the_deadline_is_not_begun),
-        cmocka_unit_test(the_rules_are_asked_in_their_order),
-        cmocka_unit_test(an_attempt_that_lasted_counts_as_the_first_again),
-        cmocka_unit_test(free_retries_come_before_the_first_counted_one),
-        cmocka_unit_test(cancelling_ends_it_in_any_state),
+            max_elapsed_runs_from_the_begin_of_the_call_to_the_end_of_the_attempt),
+        cmocka_unit_test(a_wait_that_would_end_at_the_deadline_does_not_begin),
+        cmocka_unit_test(the_rules_are_asked_in_order),
+        cmocka_unit_test(
+            an_attempt_longer_than_reset_after_counts_as_the_first),
+        cmocka_unit_test(free_retries_come_before_the_first_wait),
+        cmocka_unit_test(a_waiting_call_can_be_cancelled),
         cmocka_unit_test(a_waiting_call_is_decided_again_with_the_same_draw),
-        cmocka_unit_test(a_change_means_nothing_to_a_call_that_does_not_wait),
-        cmocka_unit_test(outcomes_are_classified_in_their_order),
-        cmocka_unit_test(importance_says_what_the_end_means),
-        cmocka_unit_test(a_paused_policy_lets_nothing_new_out),
-        cmocka_unit_test(
-            an_attempt_may_take_what_its_limit_and_the_deadline_leave),
+        cmocka_unit_test(a_change_does_not_affect_a_call_that_does_not_wait),
+        cmocka_unit_test(outcomes_are_classified_in_order),
+        cmocka_unit_test(importance_decides_the_end),
+        cmocka_unit_test(a_paused_policy_refuses_new_calls),
+        cmocka_unit_test(an_attempt_is_limited_by_its_timeout_and_the_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

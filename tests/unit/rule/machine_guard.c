@@ -1,5 +1,5 @@
-/* The call, with budget and breaker: in which order they are asked, what is
- * charged, and what is given back. */
+/* A call with budget and breaker: the order in which they are asked, and which
+ * charges are made and returned. */
 #include "guarded.h"
 
 #define CALL                                                   \
@@ -20,7 +20,7 @@ tokens(struct guarded *s)
 }
 
 static enum breaker_state
-breaker(struct guarded *s, uint64_t at_ms)
+breaker_state_at(struct guarded *s, uint64_t at_ms)
 {
     uint64_t until;
 
@@ -29,47 +29,48 @@ breaker(struct guarded *s, uint64_t at_ms)
 }
 
 static void
-trip(struct guarded *s, uint64_t at_ms)
+open_breaker(struct guarded *s, uint64_t at_ms)
 {
     breaker_report(&s->p->breaker, &s->g, true, 0, (struct probe){0},
                    TIME0 + at_ms * MS);
-    assert_int_equal(breaker(s, at_ms), STATE_OPEN);
+    assert_int_equal(breaker_state_at(s, at_ms), STATE_OPEN);
 }
 
-/* ---- a call by itself ---- */
+/* ---- events of a call ---- */
 
 static enum machine_says
-begin(struct guarded *s, struct machine *m, uint64_t at_ms)
+begin_call(struct guarded *s, struct machine *m, uint64_t at_ms)
 {
     return machine_begin(m, s->p, &s->g, TIME0 + at_ms * MS);
 }
 
 static void
-start(struct machine *m, uint64_t at_ms)
+start_attempt(struct machine *m, uint64_t at_ms)
 {
     machine_started(m, TIME0 + at_ms * MS);
 }
 
 static enum machine_says
-end(struct guarded *s, struct machine *m, struct bide_outcome o, uint64_t at_ms)
+end_attempt(struct guarded *s, struct machine *m, struct bide_outcome o,
+            uint64_t at_ms)
 {
     return machine_ended(m, s->p, &s->g, o, TIME0 + at_ms * MS, 1, 0);
 }
 
 static enum machine_says
-ends_badly(struct guarded *s, struct machine *m, uint64_t at_ms)
+fail_attempt(struct guarded *s, struct machine *m, uint64_t at_ms)
 {
-    return end(s, m, bide_app("x"), at_ms);
+    return end_attempt(s, m, bide_app("x"), at_ms);
 }
 
 static enum machine_says
-due(struct guarded *s, struct machine *m, uint64_t at_ms)
+resume_call(struct guarded *s, struct machine *m, uint64_t at_ms)
 {
     return machine_due(m, s->p, &s->g, TIME0 + at_ms * MS);
 }
 
 static enum machine_says
-changed(struct guarded *s, struct machine *m, uint64_t at_ms)
+change_call(struct guarded *s, struct machine *m, uint64_t at_ms)
 {
     return machine_changed(m, s->p, &s->g, TIME0 + at_ms * MS);
 }
@@ -82,24 +83,24 @@ assert_exhausted(const struct machine *m, enum bide_reason reason)
     assert_int_equal(m->reason, reason);
 }
 
-/* A call whose first attempt has failed, at 0. */
+/* Returns a guard, and in *m a call whose first attempt has failed at 0. */
 static struct guarded *
 failed_once(struct machine *m, const char *keys)
 {
     struct guarded *s = guarded_new(keys);
 
-    assert_int_equal(begin(s, m, 0), MACHINE_GO);
-    start(m, 0);
-    ends_badly(s, m, 0);
+    assert_int_equal(begin_call(s, m, 0), MACHINE_GO);
+    start_attempt(m, 0);
+    fail_attempt(s, m, 0);
     return s;
 }
 
 /* ---- the order of the reasons ---- */
 
-/* An empty budget and an open breaker: whatever stands before them is the
- * reason, and nobody pays. */
+/* With an empty budget and an open breaker, an earlier rule is the reason, and
+ * nothing is charged. */
 static void
-the_reasons_have_their_order(void **state)
+the_rules_stop_a_call_in_order(void **state)
 {
     static const struct {
         const char *keys;
@@ -110,14 +111,13 @@ the_reasons_have_their_order(void **state)
         {"attempts=5\ndeadline=100ms", BIDE_BY_DEADLINE},
         {"attempts=5\ndeadline=101ms", BIDE_BY_BREAKER},
         {"attempts=5\nbreaker=open", BIDE_BY_BREAKER},
-        {"attempts=5\nwait_initial=1s", BIDE_BY_BUDGET}, /* open no longer */
+        {"attempts=5\nwait_initial=1s", BIDE_BY_BUDGET}, /* closed by then */
         {"attempts=5\nbreaker=closed", BIDE_BY_BUDGET},
         {"attempts=5\nbreaker=off", BIDE_BY_BUDGET},
     };
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         char keys[600];
         struct guarded *s;
         struct machine m;
@@ -125,12 +125,12 @@ the_reasons_have_their_order(void **state)
 
         snprintf(keys, sizeof(keys), CALL BUDGET BREAKER "%s", rows[i].keys);
         s = guarded_new(CALL BUDGET BREAKER);
-        assert_int_equal(begin(s, &m, 0), MACHINE_GO);
+        assert_int_equal(begin_call(s, &m, 0), MACHINE_GO);
         while (budget_take(&s->p->budget, &s->g, PRICE_USUAL, TIME0, &paid)) {
         }
         guarded_change(s, keys);
-        start(&m, 0);
-        ends_badly(s, &m, 0);
+        start_attempt(&m, 0);
+        fail_attempt(s, &m, 0);
         if (m.reason != rows[i].reason) {
             fail_msg("%s: reason %d", rows[i].keys, (int)m.reason);
         }
@@ -148,12 +148,11 @@ nothing_is_charged_for_a_retry_that_does_not_happen(void **state)
         CALL BUDGET "max_elapsed=0",
         CALL BUDGET "deadline=50ms",
         CALL BUDGET BREAKER,
-        CALL BUDGET "budget_cost=11\nbudget_timeout_cost=5", /* too dear */
+        CALL BUDGET "budget_cost=11\nbudget_timeout_cost=5", /* over capacity */
     };
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(keys); i++) {
+    for (size_t i = 0; i < COUNT(keys); i++) {
         struct machine m;
         struct guarded *s = failed_once(&m, keys[i]);
 
@@ -164,60 +163,59 @@ nothing_is_charged_for_a_retry_that_does_not_happen(void **state)
 }
 
 static void
-under_charge_failure_each_failure_pays_first(void **state)
+under_charge_failure_each_failure_is_charged_first(void **state)
 {
     struct machine m;
     struct guarded *s = failed_once(
         &m, CALL "attempts=1\nbudget=own\nbudget_charge=failure\n"
                  "budget_capacity=10\nbudget_cost=1\nbudget_threshold=50%");
-    int i;
 
     (void)state;
-    assert_int_equal(tokens(s), 9000); /* though it was the last attempt */
+    assert_int_equal(tokens(s), 9000); /* even for the last attempt */
     guarded_change(s, CALL "budget=own\nbudget_charge=failure\n"
                            "budget_capacity=10\nbudget_cost=1\n"
                            "budget_threshold=50%");
-    for (i = 0; i < 3; i++) {
-        assert_int_equal(begin(s, &m, 0), MACHINE_GO);
-        start(&m, 0);
-        assert_int_equal(ends_badly(s, &m, 0), MACHINE_WAIT);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(begin_call(s, &m, 0), MACHINE_GO);
+        start_attempt(&m, 0);
+        assert_int_equal(fail_attempt(s, &m, 0), MACHINE_WAIT);
     }
-    start(&m, 0);
-    assert_int_equal(ends_badly(s, &m, 0), MACHINE_DONE); /* at half */
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
+    start_attempt(&m, 100);
+    assert_int_equal(fail_attempt(s, &m, 100), MACHINE_DONE); /* at half */
     assert_exhausted(&m, BIDE_BY_BUDGET);
-    /* What is never retried pays nothing. */
+    /* An outcome that is never retried is not charged. */
     guarded_change(s, CALL "never_on=app.x\nbudget=own\n"
                            "budget_charge=failure\nbudget_capacity=10\n"
                            "budget_cost=1");
-    begin(s, &m, 0);
-    start(&m, 0);
-    ends_badly(s, &m, 0);
+    begin_call(s, &m, 0);
+    start_attempt(&m, 0);
+    fail_attempt(s, &m, 0);
     assert_int_equal(m.verdict, BIDE_REJECTED);
     assert_int_equal(tokens(s), 5000);
     guarded_free(s);
 }
 
-/* ---- paying ---- */
+/* ---- charges ---- */
 
 static void
-each_outcome_pays_its_price(void **state)
+each_outcome_is_charged_its_price(void **state)
 {
     static const struct {
         int status;
         int64_t left;
     } rows[] = {{503, 99000}, {504, 98000}, {408, 98000}, {429, 97000}};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct guarded *s =
             guarded_new(CALL "budget=own\nbudget_capacity=100\nbudget_cost=1\n"
                              "budget_timeout_cost=2\nbudget_throttle_cost=3");
         struct machine m;
 
-        begin(s, &m, 0);
-        start(&m, 0);
-        assert_int_equal(end(s, &m, bide_http(rows[i].status, NULL), 0),
+        begin_call(s, &m, 0);
+        start_attempt(&m, 0);
+        assert_int_equal(end_attempt(s, &m, bide_http(rows[i].status, NULL), 0),
                          MACHINE_WAIT);
         assert_int_equal(tokens(s), rows[i].left);
         guarded_free(s);
@@ -225,24 +223,24 @@ each_outcome_pays_its_price(void **state)
 }
 
 static void
-success_gives_back_what_the_last_retry_paid_or_deposits(void **state)
+success_refunds_the_last_retry_or_deposits(void **state)
 {
     struct machine m;
     struct guarded *s = failed_once(&m, CALL BUDGET);
 
     (void)state;
     assert_int_equal(tokens(s), 5000);
-    assert_int_equal(due(s, &m, 100), MACHINE_GO);
-    start(&m, 100);
-    assert_int_equal(ends_badly(s, &m, 100), MACHINE_WAIT);
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
+    start_attempt(&m, 100);
+    assert_int_equal(fail_attempt(s, &m, 100), MACHINE_WAIT);
     assert_int_equal(tokens(s), 0);
-    assert_int_equal(due(s, &m, 200), MACHINE_GO);
-    start(&m, 200);
-    assert_int_equal(end(s, &m, bide_ok(), 200), MACHINE_DONE);
-    assert_int_equal(tokens(s), 5000); /* of two that it paid */
-    begin(s, &m, 300);
-    start(&m, 300);
-    end(s, &m, bide_ok(), 300);
+    assert_int_equal(resume_call(s, &m, 200), MACHINE_GO);
+    start_attempt(&m, 200);
+    assert_int_equal(end_attempt(s, &m, bide_ok(), 200), MACHINE_DONE);
+    assert_int_equal(tokens(s), 5000); /* one of its two charges */
+    begin_call(s, &m, 300);
+    start_attempt(&m, 300);
+    end_attempt(s, &m, bide_ok(), 300);
     assert_int_equal(tokens(s), 6000);
     guarded_free(s);
 }
@@ -252,30 +250,29 @@ a_change_in_flight_does_not_charge_again(void **state)
 {
     struct machine m;
     struct guarded *s = failed_once(&m, CALL BUDGET);
-    int i;
 
     (void)state;
-    for (i = 0; i < 10; i++) {
-        assert_int_equal(changed(s, &m, 10), MACHINE_WAIT);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(change_call(s, &m, 10), MACHINE_WAIT);
         assert_int_equal(m.wake_ns, TIME0 + 100 * MS);
         assert_int_equal(tokens(s), 5000);
     }
     guarded_change(s, CALL BUDGET "wait_initial=200ms");
-    assert_int_equal(changed(s, &m, 10), MACHINE_WAIT);
+    assert_int_equal(change_call(s, &m, 10), MACHINE_WAIT);
     assert_int_equal(m.wake_ns, TIME0 + 200 * MS);
     assert_int_equal(tokens(s), 5000);
-    /* Stopped by the change: given back. */
+    /* Stopped by the change: the charge is returned. */
     guarded_change(s, CALL BUDGET "attempts=1");
-    assert_int_equal(changed(s, &m, 20), MACHINE_DONE);
+    assert_int_equal(change_call(s, &m, 20), MACHINE_DONE);
     assert_exhausted(&m, BIDE_BY_ATTEMPTS);
     assert_int_equal(tokens(s), 10000);
-    assert_int_equal(changed(s, &m, 20), MACHINE_DONE); /* and once only */
+    assert_int_equal(change_call(s, &m, 20), MACHINE_DONE); /* only once */
     assert_int_equal(tokens(s), 10000);
     guarded_free(s);
 }
 
 static void
-cancelling_gives_tokens_and_place_back(void **state)
+cancelling_returns_tokens_and_place(void **state)
 {
     struct machine m, other;
     struct guarded *s = failed_once(&m, CALL BUDGET);
@@ -287,73 +284,72 @@ cancelling_gives_tokens_and_place_back(void **state)
     assert_int_equal(tokens(s), 10000);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(tokens(s), 10000);
-    /* One that was told to go, and did not. */
-    begin(s, &m, 0);
-    start(&m, 0);
-    ends_badly(s, &m, 0);
-    assert_int_equal(due(s, &m, 100), MACHINE_GO);
+    /* A retry that may go but has not started. */
+    begin_call(s, &m, 0);
+    start_attempt(&m, 0);
+    fail_attempt(s, &m, 0);
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(tokens(s), 10000);
-    /* One that ran: its retry has happened. */
-    begin(s, &m, 0);
-    start(&m, 0);
-    ends_badly(s, &m, 0);
-    assert_int_equal(due(s, &m, 100), MACHINE_GO);
-    start(&m, 100);
+    /* A retry that has started: its charge stays. */
+    begin_call(s, &m, 0);
+    start_attempt(&m, 0);
+    fail_attempt(s, &m, 0);
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
+    start_attempt(&m, 100);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(tokens(s), 5000);
 
     guarded_change(s, CALL BREAKER);
-    trip(s, 1000);
-    assert_int_equal(begin(s, &m, 2000), MACHINE_GO);
+    open_breaker(s, 1000);
+    assert_int_equal(begin_call(s, &m, 2000), MACHINE_GO);
     assert_int_equal(m.probe.place, 1);
-    assert_int_equal(begin(s, &other, 2000), MACHINE_REFUSED);
-    start(&m, 2000);
+    assert_int_equal(begin_call(s, &other, 2000), MACHINE_REFUSED);
+    start_attempt(&m, 2000);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(begin(s, &other, 2000), MACHINE_GO);
+    assert_int_equal(begin_call(s, &other, 2000), MACHINE_GO);
     guarded_free(s);
 }
 
 /* ---- the breaker ---- */
 
 static void
-a_call_that_never_got_out_is_refused_and_told_when_to_ask(void **state)
+a_refused_call_is_told_when_to_ask_again(void **state)
 {
     struct guarded *s = guarded_new(CALL BUDGET BREAKER);
     struct machine m, second;
 
     (void)state;
-    trip(s, 0);
-    assert_int_equal(begin(s, &m, 999), MACHINE_REFUSED);
+    open_breaker(s, 0);
+    assert_int_equal(begin_call(s, &m, 999), MACHINE_REFUSED);
     assert_int_equal(m.verdict, BIDE_REFUSED);
     assert_int_equal(m.reason, BIDE_BY_BREAKER);
     assert_int_equal(m.wake_ns, TIME0 + 1000 * MS);
     assert_int_equal(m.attempts, 0);
-    assert_int_equal(begin(s, &m, 1000), MACHINE_GO); /* the probe */
-    assert_int_equal(begin(s, &second, 1000), MACHINE_REFUSED);
+    assert_int_equal(begin_call(s, &m, 1000), MACHINE_GO); /* the probe */
+    assert_int_equal(begin_call(s, &second, 1000), MACHINE_REFUSED);
     assert_int_equal(second.wake_ns, DURATION_NONE);
     assert_int_equal(tokens(s), 10000);
     guarded_change(s, CALL "paused=yes\nbreaker=open");
-    assert_int_equal(begin(s, &second, 1000), MACHINE_REFUSED);
+    assert_int_equal(begin_call(s, &second, 1000), MACHINE_REFUSED);
     assert_int_equal(second.reason, BIDE_BY_PAUSED);
     guarded_change(s, CALL "breaker=open");
-    assert_int_equal(begin(s, &second, 1000), MACHINE_REFUSED);
+    assert_int_equal(begin_call(s, &second, 1000), MACHINE_REFUSED);
     assert_int_equal(second.reason, BIDE_BY_BREAKER);
     assert_int_equal(second.wake_ns, DURATION_NONE);
     guarded_free(s);
 }
 
 static void
-a_waiting_call_ends_when_the_breaker_opens_past_its_wake(void **state)
+a_waiting_call_ends_if_the_breaker_stays_open_past_its_wake(void **state)
 {
     static const struct {
         uint64_t trip_ms;
         enum machine_says says;
     } rows[] = {{50, MACHINE_DONE}, {0, MACHINE_WAIT}};
-    size_t i;
 
     (void)state;
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         struct machine m;
         struct guarded *s =
             failed_once(&m, CALL BUDGET "wait_initial=1s\n"
@@ -361,8 +357,8 @@ a_waiting_call_ends_when_the_breaker_opens_past_its_wake(void **state)
                                         "breaker_open_for=1s");
 
         assert_int_equal(m.state, MACHINE_WAIT);
-        trip(s, rows[i].trip_ms);
-        assert_int_equal(changed(s, &m, 60), rows[i].says);
+        open_breaker(s, rows[i].trip_ms);
+        assert_int_equal(change_call(s, &m, 60), rows[i].says);
         if (rows[i].says == MACHINE_DONE) {
             assert_exhausted(&m, BIDE_BY_BREAKER);
         }
@@ -373,7 +369,7 @@ a_waiting_call_ends_when_the_breaker_opens_past_its_wake(void **state)
 }
 
 static void
-a_retry_that_the_breaker_keeps_in_ends_with_it_and_pays_nothing(void **state)
+a_retry_refused_by_the_breaker_is_not_charged(void **state)
 {
     struct machine m, probe;
     struct guarded *s =
@@ -382,21 +378,22 @@ a_retry_that_the_breaker_keeps_in_ends_with_it_and_pays_nothing(void **state)
 
     (void)state;
     assert_int_equal(m.state, MACHINE_WAIT);
-    trip(s, 50);
-    assert_int_equal(changed(s, &m, 50), MACHINE_WAIT); /* closed by then */
-    assert_int_equal(begin(s, &probe, 60), MACHINE_GO); /* takes the place */
-    assert_int_equal(due(s, &m, 99), MACHINE_WAIT);
-    assert_int_equal(due(s, &m, 100), MACHINE_DONE);
+    open_breaker(s, 50);
+    assert_int_equal(change_call(s, &m, 50), MACHINE_WAIT); /* over by then */
+    assert_int_equal(begin_call(s, &probe, 60),
+                     MACHINE_GO); /* takes the place */
+    assert_int_equal(resume_call(s, &m, 99), MACHINE_WAIT);
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_DONE);
     assert_exhausted(&m, BIDE_BY_BREAKER);
     assert_int_equal(m.attempts, 1);
     assert_int_equal(tokens(s), 10000);
     guarded_free(s);
 }
 
-/* Under rules by which it should have gone before the breaker opened, it goes
- * now: the breaker is asked as of now. */
+/* New rules move the wake to before the breaker opened: the retry goes now, and
+ * the breaker is asked about now. */
 static void
-a_wake_that_is_past_is_now_for_the_breaker_too(void **state)
+the_breaker_is_asked_as_of_now_if_the_wake_is_past(void **state)
 {
     struct machine m;
     struct guarded *s = failed_once(
@@ -404,12 +401,12 @@ a_wake_that_is_past_is_now_for_the_breaker_too(void **state)
                  "breaker_open_for=20ms");
 
     (void)state;
-    trip(s, 50);
-    assert_int_equal(changed(s, &m, 50), MACHINE_WAIT);
+    open_breaker(s, 50);
+    assert_int_equal(change_call(s, &m, 50), MACHINE_WAIT);
     guarded_change(s, CALL "wait_initial=10ms\nbreaker=on\n"
                            "breaker_consecutive=2\nbreaker_open_for=20ms");
-    assert_int_equal(changed(s, &m, 70), MACHINE_WAIT);
-    assert_int_equal(due(s, &m, 70), MACHINE_GO);
+    assert_int_equal(change_call(s, &m, 70), MACHINE_WAIT);
+    assert_int_equal(resume_call(s, &m, 70), MACHINE_GO);
     assert_int_equal(m.probe.place, 1);
     guarded_free(s);
 }
@@ -421,13 +418,13 @@ a_retry_can_be_a_probe(void **state)
     struct guarded *s = failed_once(&m, CALL "wait_initial=1s\n" BREAKER);
 
     (void)state;
-    assert_int_equal(m.state, MACHINE_WAIT); /* till it may be over */
-    assert_int_equal(breaker(s, 999), STATE_OPEN);
-    assert_int_equal(due(s, &m, 1000), MACHINE_GO);
+    assert_int_equal(m.state, MACHINE_WAIT); /* until it may have closed */
+    assert_int_equal(breaker_state_at(s, 999), STATE_OPEN);
+    assert_int_equal(resume_call(s, &m, 1000), MACHINE_GO);
     assert_int_equal(m.probe.place, 1);
-    start(&m, 1000);
-    end(s, &m, bide_ok(), 1000);
-    assert_int_equal(breaker(s, 1000), STATE_CLOSED);
+    start_attempt(&m, 1000);
+    end_attempt(s, &m, bide_ok(), 1000);
+    assert_int_equal(breaker_state_at(s, 1000), STATE_CLOSED);
     guarded_free(s);
 }
 
@@ -437,61 +434,58 @@ an_outcome_that_is_never_retried_counts_as_an_answer(void **state)
     struct guarded *s =
         guarded_new(CALL "never_on=app.x\nbreaker=on\nbreaker_min_calls=4");
     struct machine m;
-    int i;
 
     (void)state;
-    for (i = 0; i < 2; i++) {
-        begin(s, &m, 0);
-        start(&m, 0);
-        ends_badly(s, &m, 0);
+    for (int i = 0; i < 2; i++) {
+        begin_call(s, &m, 0);
+        start_attempt(&m, 0);
+        fail_attempt(s, &m, 0);
         assert_int_equal(m.verdict, BIDE_REJECTED);
     }
     assert_int_equal(s->breaker.run, 0);
-    for (i = 0; i < 2; i++) {
-        assert_int_equal(breaker(s, 0), STATE_CLOSED);
-        begin(s, &m, 0);
-        start(&m, 0);
-        end(s, &m, bide_http(503, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(breaker_state_at(s, 0), STATE_CLOSED);
+        begin_call(s, &m, 0);
+        start_attempt(&m, 0);
+        end_attempt(s, &m, bide_http(503, NULL), 0);
     }
-    assert_int_equal(breaker(s, 0), STATE_OPEN); /* 2 of 4 */
+    assert_int_equal(breaker_state_at(s, 0), STATE_OPEN); /* 2 of 4 */
     guarded_free(s);
 }
 
 static void
-retries_are_no_calls_of_a_ratio(void **state)
+retries_do_not_count_as_calls_of_a_ratio(void **state)
 {
     struct guarded *s =
         guarded_new(CALL "budget=own\nbudget_kind=ratio\nbudget_ratio=50%\n"
                          "budget_min_rate=0/s\nattempts=9");
     struct machine m[4];
-    int i;
 
     (void)state;
-    for (i = 0; i < 4; i++) {
-        begin(s, &m[i], 0);
-        start(&m[i], 0);
+    for (int i = 0; i < 4; i++) {
+        begin_call(s, &m[i], 0);
+        start_attempt(&m[i], 0);
     }
-    assert_int_equal(ends_badly(s, &m[0], 0), MACHINE_DONE); /* 1 of 1 */
+    assert_int_equal(fail_attempt(s, &m[0], 0), MACHINE_DONE); /* 1 of 1 */
     assert_exhausted(&m[0], BIDE_BY_BUDGET);
-    assert_int_equal(ends_badly(s, &m[1], 0), MACHINE_WAIT); /* 1 of 2 */
-    assert_int_equal(ends_badly(s, &m[2], 0), MACHINE_DONE);
-    assert_int_equal(due(s, &m[1], 100), MACHINE_GO);
-    start(&m[1], 100);
-    assert_int_equal(ends_badly(s, &m[1], 100), MACHINE_DONE); /* 3 calls */
-    assert_int_equal(ends_badly(s, &m[3], 100), MACHINE_WAIT); /* 2 of 4 */
+    assert_int_equal(fail_attempt(s, &m[1], 0), MACHINE_WAIT); /* 1 of 2 */
+    assert_int_equal(fail_attempt(s, &m[2], 0), MACHINE_DONE);
+    assert_int_equal(resume_call(s, &m[1], 100), MACHINE_GO);
+    start_attempt(&m[1], 100);
+    assert_int_equal(fail_attempt(s, &m[1], 100), MACHINE_DONE); /* 3 calls */
+    assert_int_equal(fail_attempt(s, &m[3], 100), MACHINE_WAIT); /* 2 of 4 */
     guarded_free(s);
 }
 
 static void
-without_a_guard_all_goes_on(void **state)
+a_call_without_a_guard_goes_on(void **state)
 {
     struct policy *p = compiled(CALL BUDGET BREAKER);
     struct machine m;
-    int i;
 
     (void)state;
     assert_int_equal(machine_begin(&m, p, NULL, TIME0), MACHINE_GO);
-    for (i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++) {
         machine_started(&m, TIME0);
         assert_int_equal(machine_ended(&m, p, NULL, bide_app("x"), TIME0, 1, 0),
                          MACHINE_WAIT);
@@ -506,25 +500,22 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_reasons_have_their_order),
+        cmocka_unit_test(the_rules_stop_a_call_in_order),
         cmocka_unit_test(nothing_is_charged_for_a_retry_that_does_not_happen),
-        cmocka_unit_test(under_charge_failure_each_failure_pays_first),
-        cmocka_unit_test(each_outcome_pays_its_price),
-        cmocka_unit_test(
-            success_gives_back_what_the_last_retry_paid_or_deposits),
+        cmocka_unit_test(under_charge_failure_each_failure_is_charged_first),
+        cmocka_unit_test(each_outcome_is_charged_its_price),
+        cmocka_unit_test(success_refunds_the_last_retry_or_deposits),
         cmocka_unit_test(a_change_in_flight_does_not_charge_again),
-        cmocka_unit_test(cancelling_gives_tokens_and_place_back),
+        cmocka_unit_test(cancelling_returns_tokens_and_place),
+        cmocka_unit_test(a_refused_call_is_told_when_to_ask_again),
         cmocka_unit_test(
-            a_call_that_never_got_out_is_refused_and_told_when_to_ask),
-        cmocka_unit_test(
-            a_waiting_call_ends_when_the_breaker_opens_past_its_wake),
-        cmocka_unit_test(
-            a_retry_that_the_breaker_keeps_in_ends_with_it_and_pays_nothing),
-        cmocka_unit_test(a_wake_that_is_past_is_now_for_the_breaker_too),
+            a_waiting_call_ends_if_the_breaker_stays_open_past_its_wake),
+        cmocka_unit_test(a_retry_refused_by_the_breaker_is_not_charged),
+        cmocka_unit_test(the_breaker_is_asked_as_of_now_if_the_wake_is_past),
         cmocka_unit_test(a_retry_can_be_a_probe),
         cmocka_unit_test(an_outcome_that_is_never_retried_counts_as_an_answer),
-        cmocka_unit_test(retries_are_no_calls_of_a_ratio),
-        cmocka_unit_test(without_a_guard_all_goes_on),
+        cmocka_unit_test(retries_do_not_count_as_calls_of_a_ratio),
+        cmocka_unit_test(a_call_without_a_guard_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

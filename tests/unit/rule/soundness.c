@@ -1,5 +1,5 @@
-/* Impossible numbers in the shared words of a budget and a breaker: they keep
- * no call in, and are told from sound ones. */
+/* Impossible numbers in the shared words of a budget and a breaker refuse no
+ * call, and are recognised. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,7 +87,7 @@ static const struct budget_rules tokens = {
     .refund = -1,
 };
 
-/* state, since in ms before (or, negative, after) now -> sound, lets out */
+/* state, age in ms (negative: in the future) -> sound, admits */
 static const struct word_row {
     uint64_t state;
     int64_t ago_ms;
@@ -101,18 +101,18 @@ static const struct word_row {
     {STATE_OPEN, -1000, 0, true, false},
     {STATE_OPEN, -1001, 0, false, true},
     {STATE_OPEN, -99 * 86400000ll, 0, false, true},
-    {STATE_OPEN, 0, 1ull << 55, false, false}, /* for its time, no longer */
+    {STATE_OPEN, 0, 1ull << 55, false,
+     false}, /* open for its time, no longer */
     {STATE_HALF_OPEN, 5, 0, true, true},
     {3, 0, 0, false, true},
 };
 
 static void
-no_word_keeps_calls_in_for_longer_than_its_time(void **state)
+no_state_word_refuses_calls_for_longer_than_its_time(void **state)
 {
     struct scene *s = *state;
-    size_t i;
 
-    for (i = 0; i < sizeof(word_rows) / sizeof(*word_rows); i++) {
+    for (size_t i = 0; i < sizeof(word_rows) / sizeof(*word_rows); i++) {
         const struct word_row *row = &word_rows[i];
         uint64_t since = s->now / MS - (uint64_t)row->ago_ms, until;
         struct probe probe;
@@ -163,7 +163,7 @@ more_missing_than_fits_is_a_full_bucket(void **state)
 }
 
 static void
-a_commit_far_ahead_does_not_hold_the_size(void **state)
+a_commit_far_ahead_does_not_block_a_new_size(void **state)
 {
     struct scene *s = *state;
     struct budget_rules smaller = tokens;
@@ -186,19 +186,18 @@ a_time_far_ahead_does_not_stop_the_refill(void **state)
     struct scene *s = *state;
     struct budget_rules refilled = tokens;
     int64_t paid;
-    int i;
 
     refilled.refill_per_s = 1000;
-    for (i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++) {
         assert_true(budget_take(&refilled, &s->g, PRICE_USUAL,
                                 s->now + 86400 * SECOND, &paid));
     }
-    s->now += SECOND; /* a day behind that */
+    s->now += SECOND; /* still a day before that time */
     assert_true(budget_take(&refilled, &s->g, PRICE_USUAL, s->now, &paid));
 }
 
 static void
-reset_fills_whatever_was_there(void **state)
+reset_fills_any_bucket(void **state)
 {
     struct scene *s = *state;
     int64_t paid;
@@ -211,7 +210,7 @@ reset_fills_whatever_was_there(void **state)
 }
 
 static void
-reset_of_a_ratio_forgets_its_retries(void **state)
+reset_of_a_ratio_discards_its_retries(void **state)
 {
     static const struct budget_rules ratio = {
         .group = "own",
@@ -222,9 +221,8 @@ reset_of_a_ratio_forgets_its_retries(void **state)
     };
     struct scene *s = *state;
     int64_t paid;
-    int i;
 
-    for (i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++) {
         s->tally.retries = atomic_load(&s->budget.retries);
         window_turn(&s->rings.budget, ratio.window_ns, s->now, &s->tally);
         s->tally.answers++;
@@ -243,14 +241,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(no_word_keeps_calls_in_for_longer_than_its_time),
+        TEST(no_state_word_refuses_calls_for_longer_than_its_time),
         TEST(reset_makes_a_breaker_sound),
         TEST(an_unused_word_is_sound_at_any_time),
         TEST(more_missing_than_fits_is_a_full_bucket),
-        TEST(a_commit_far_ahead_does_not_hold_the_size),
+        TEST(a_commit_far_ahead_does_not_block_a_new_size),
         TEST(a_time_far_ahead_does_not_stop_the_refill),
-        TEST(reset_fills_whatever_was_there),
-        TEST(reset_of_a_ratio_forgets_its_retries),
+        TEST(reset_fills_any_bucket),
+        TEST(reset_of_a_ratio_discards_its_retries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

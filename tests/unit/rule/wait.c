@@ -12,7 +12,7 @@
 #define S 1000000000ull
 
 static struct wait_rules
-rules(enum wait_form form, uint64_t initial, uint64_t max)
+make_wait_rules(enum wait_form form, uint64_t initial, uint64_t max)
 {
     return (struct wait_rules){
         .form = form,
@@ -44,17 +44,15 @@ each_form_grows_as_its_formula_says(void **state)
         {WAIT_EXPONENTIAL, 0, 1, 1, {100, 100, 100, 100}},
         {WAIT_EXPONENTIAL, 0, 1.5, 1, {100, 150, 225, 0}},
     };
-    size_t i;
-    uint32_t n;
 
     (void)state;
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct wait_rules w = rules(rows[i].form, 100 * MS, 3600 * S);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct wait_rules w = make_wait_rules(rows[i].form, 100 * MS, 3600 * S);
 
         w.increment_ns = rows[i].increment * MS;
         w.factor = rows[i].factor;
         w.power = rows[i].power;
-        for (n = 1; n <= 4; n++) {
+        for (uint32_t n = 1; n <= 4; n++) {
             if (rows[i].wait[n - 1] == 0 && n == 4 && i == 8) {
                 continue;
             }
@@ -65,16 +63,15 @@ each_form_grows_as_its_formula_says(void **state)
 }
 
 static void
-a_chain_goes_step_by_step_and_stays_at_its_last(void **state)
+a_chain_goes_step_by_step_and_stays_at_its_last_step(void **state)
 {
     struct chain_step steps[] = {{1 * S, 3}, {2 * S, 1}, {5 * S, 2}};
-    struct wait_rules w = rules(WAIT_CHAIN, 0, 3600 * S);
+    struct wait_rules w = make_wait_rules(WAIT_CHAIN, 0, 3600 * S);
     static const uint64_t expect[] = {1, 1, 1, 2, 5, 5, 5, 5};
-    uint32_t n;
 
     (void)state;
     w.chain = (struct chain){3, steps};
-    for (n = 1; n <= 8; n++) {
+    for (uint32_t n = 1; n <= 8; n++) {
         assert_int_equal(wait_own_ns(&w, n, 0, false, 0), expect[n - 1] * S);
     }
     assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 0), 5 * S);
@@ -83,7 +80,7 @@ a_chain_goes_step_by_step_and_stays_at_its_last(void **state)
 }
 
 static void
-jitter_spans_what_it_promises(void **state)
+each_jitter_spans_its_range(void **state)
 {
     static const struct {
         struct jitter jitter;
@@ -96,11 +93,10 @@ jitter_spans_what_it_promises(void **state)
         {{JITTER_SHARE, 1, 0}, 0, 100, 200},
         {{JITTER_PLUS, 0, 30 * MS}, 100, 115, 130},
     };
-    size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct wait_rules w = rules(WAIT_FIXED, 100 * MS, 3600 * S);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct wait_rules w = make_wait_rules(WAIT_FIXED, 100 * MS, 3600 * S);
 
         w.jitter = rows[i].jitter;
         assert_int_equal(wait_own_ns(&w, 1, 0, false, 0), rows[i].low * MS);
@@ -113,7 +109,7 @@ jitter_spans_what_it_promises(void **state)
 static void
 the_cut_comes_before_the_jitter_and_the_bounds_after(void **state)
 {
-    struct wait_rules w = rules(WAIT_FIXED, 10 * S, 4 * S);
+    struct wait_rules w = make_wait_rules(WAIT_FIXED, 10 * S, 4 * S);
 
     (void)state;
     w.jitter.form = JITTER_FULL;
@@ -129,17 +125,17 @@ the_cut_comes_before_the_jitter_and_the_bounds_after(void **state)
 static void
 no_wait_overflows_however_late_the_retry(void **state)
 {
-    struct wait_rules w = rules(WAIT_EXPONENTIAL, 1, DURATION_MAX);
+    struct wait_rules w = make_wait_rules(WAIT_EXPONENTIAL, 1, DURATION_MAX);
 
     (void)state;
     w.factor = 1000;
     assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 1), DURATION_MAX);
-    w.initial_ns = 0; /* 0 times infinity is no number */
+    w.initial_ns = 0; /* 0 times infinity would be NaN */
     assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 1), 0);
-    w = rules(WAIT_LINEAR, DURATION_MAX, DURATION_MAX);
+    w = make_wait_rules(WAIT_LINEAR, DURATION_MAX, DURATION_MAX);
     w.increment_ns = DURATION_MAX;
     assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 1), DURATION_MAX);
-    w = rules(WAIT_POLYNOMIAL, 1, DURATION_MAX);
+    w = make_wait_rules(WAIT_POLYNOMIAL, 1, DURATION_MAX);
     w.increment_ns = 1;
     w.power = 16;
     assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 1), DURATION_MAX);
@@ -148,11 +144,11 @@ no_wait_overflows_however_late_the_retry(void **state)
 static void
 decorrelated_depends_on_the_wait_before(void **state)
 {
-    struct wait_rules w = rules(WAIT_DECORRELATED, 100 * MS, 1 * S);
+    struct wait_rules w = make_wait_rules(WAIT_DECORRELATED, 100 * MS, 1 * S);
 
     (void)state;
     w.factor = 3;
-    w.jitter.form = JITTER_FULL; /* aside */
+    w.jitter.form = JITTER_FULL; /* has no effect */
     assert_int_equal(wait_own_ns(&w, 1, 0, false, 0), 100 * MS);
     assert_int_equal(wait_own_ns(&w, 1, 0, false, 1), 300 * MS);
     assert_int_equal(wait_own_ns(&w, 2, 200 * MS, false, 0.5), 350 * MS);
@@ -160,9 +156,9 @@ decorrelated_depends_on_the_wait_before(void **state)
 }
 
 static void
-a_throttled_retry_waits_by_its_own_bounds(void **state)
+a_throttled_retry_has_its_own_bounds(void **state)
 {
-    struct wait_rules w = rules(WAIT_EXPONENTIAL, 50 * MS, 1 * S);
+    struct wait_rules w = make_wait_rules(WAIT_EXPONENTIAL, 50 * MS, 1 * S);
 
     (void)state;
     w.throttle_initial_ns = 1 * S;
@@ -173,9 +169,9 @@ a_throttled_retry_waits_by_its_own_bounds(void **state)
 }
 
 static void
-free_retries_go_at_once_even_with_a_minimum(void **state)
+free_retries_do_not_wait_even_with_a_minimum(void **state)
 {
-    struct wait_rules w = rules(WAIT_FIXED, 5 * S, 9 * S);
+    struct wait_rules w = make_wait_rules(WAIT_FIXED, 5 * S, 9 * S);
 
     (void)state;
     w.min_ns = 5 * S;
@@ -204,10 +200,9 @@ hints_are_honored_clamped_or_ignored(void **state)
         {RETRY_AFTER_IGNORE, BIDE_HINT_AFTER, 10, 3, true, 3},
         {RETRY_AFTER_IGNORE, BIDE_HINT_NEVER, 0, 3, true, 3},
     };
-    size_t i;
 
     (void)state;
-    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct hint_rules h = {rows[i].mode, 60 * S, 0};
         struct bide_outcome o = {.domain = BIDE_DOMAIN_HTTP,
                                  .code = 503,
@@ -222,7 +217,7 @@ hints_are_honored_clamped_or_ignored(void **state)
 }
 
 static void
-an_honored_hint_is_spread_but_never_early(void **state)
+an_honored_hint_is_spread_but_never_shortened(void **state)
 {
     struct hint_rules h = {RETRY_AFTER_HONOR, 60 * S, 10 * S};
     struct bide_outcome o = {.hint = BIDE_HINT_AFTER, .after_ns = 5 * S};
@@ -236,16 +231,15 @@ an_honored_hint_is_spread_but_never_early(void **state)
 }
 
 static void
-draws_are_the_same_on_every_machine_and_fill_their_range(void **state)
+draws_are_the_same_everywhere_and_fill_their_range(void **state)
 {
     double low = 1, high = 0, sum = 0;
-    uint64_t i;
 
     (void)state;
     assert_true(draw_bits(1, 0, 0) == 0x910a2dec89025cc1ull);
     assert_true(draw_unit(0) == 0);
     assert_true(draw_unit(UINT64_MAX) < 1);
-    for (i = 0; i < 100000; i++) {
+    for (uint64_t i = 0; i < 100000; i++) {
         double u = draw_unit(draw_bits(7, i, 1));
 
         low = u < low ? u : low;
@@ -261,17 +255,16 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_form_grows_as_its_formula_says),
-        cmocka_unit_test(a_chain_goes_step_by_step_and_stays_at_its_last),
-        cmocka_unit_test(jitter_spans_what_it_promises),
+        cmocka_unit_test(a_chain_goes_step_by_step_and_stays_at_its_last_step),
+        cmocka_unit_test(each_jitter_spans_its_range),
         cmocka_unit_test(the_cut_comes_before_the_jitter_and_the_bounds_after),
         cmocka_unit_test(no_wait_overflows_however_late_the_retry),
         cmocka_unit_test(decorrelated_depends_on_the_wait_before),
-        cmocka_unit_test(a_throttled_retry_waits_by_its_own_bounds),
-        cmocka_unit_test(free_retries_go_at_once_even_with_a_minimum),
+        cmocka_unit_test(a_throttled_retry_has_its_own_bounds),
+        cmocka_unit_test(free_retries_do_not_wait_even_with_a_minimum),
         cmocka_unit_test(hints_are_honored_clamped_or_ignored),
-        cmocka_unit_test(an_honored_hint_is_spread_but_never_early),
-        cmocka_unit_test(
-            draws_are_the_same_on_every_machine_and_fill_their_range),
+        cmocka_unit_test(an_honored_hint_is_spread_but_never_shortened),
+        cmocka_unit_test(draws_are_the_same_everywhere_and_fill_their_range),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

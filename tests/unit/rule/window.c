@@ -39,7 +39,7 @@ within(uint64_t now)
 }
 
 static void
-events_are_counted_until_the_window_has_passed_them(void **state)
+events_count_until_they_leave_the_window(void **state)
 {
     static const struct {
         uint64_t at_ms, count;
@@ -47,12 +47,11 @@ events_are_counted_until_the_window_has_passed_them(void **state)
         {100000, 2}, {115999, 2}, {116000, 2}, {116001, 1},
         {116999, 1}, {117000, 1}, {117001, 0}, {900000, 0},
     };
-    size_t i;
 
     (void)state;
     event(100000 * MS);
     event(101000 * MS);
-    for (i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         if (within(rows[i].at_ms * MS) != rows[i].count) {
             fail_msg("at %llu ms: %llu", (unsigned long long)rows[i].at_ms,
                      (unsigned long long)within(rows[i].at_ms * MS));
@@ -61,7 +60,7 @@ events_are_counted_until_the_window_has_passed_them(void **state)
 }
 
 static void
-nothing_was_counted_before_the_first_event(void **state)
+a_window_without_events_is_empty(void **state)
 {
     (void)state;
     assert_int_equal(within(0), 0);
@@ -70,24 +69,23 @@ nothing_was_counted_before_the_first_event(void **state)
     assert_int_equal(within(0), 1);
 }
 
-/* Against a count of each event: no more than lie within the window, and no
- * fewer than within 15 of 16 parts of it. */
+/* Compared with a list of all events: at most those within the window, at least
+ * those within 15/16 of it. */
 static void
-it_is_exact_to_a_sixteenth(void **state)
+a_window_is_exact_to_a_sixteenth(void **state)
 {
     static uint64_t when[20000];
     uint64_t seed = 7, now = 1000 * SECOND;
-    size_t n, i;
 
     (void)state;
-    for (n = 0; n < COUNT(when); n++) {
+    for (size_t n = 0; n < COUNT(when); n++) {
         uint64_t most = 0, least = 0, got;
 
         now +=
             guarded_random(&seed) % (n % 100 == 0 ? 40 * SECOND : SECOND / 2);
         event(now);
         when[n] = now;
-        for (i = n + 1; i-- > 0 && now - when[i] <= WINDOW;) {
+        for (size_t i = n + 1; i-- > 0 && now - when[i] <= WINDOW;) {
             most++;
             least += now - when[i] <= WINDOW / 16 * 15;
         }
@@ -108,21 +106,21 @@ the_next_turn_is_the_next_slice(void **state)
 }
 
 static void
-a_process_that_died_while_it_wrote_a_slice_costs_that_slice_only(void **state)
+a_process_killed_while_writing_loses_only_that_slice(void **state)
 {
     (void)state;
     event(100 * SECOND);
     atomic_fetch_or(&series.slot[101 % SLICE_SLOTS].number, 1ull << 63);
-    event(100 * SECOND); /* cannot be written by anyone else */
+    event(100 * SECOND); /* no other process may write the slice */
     assert_int_equal(within(100 * SECOND), 0);
     event(101 * SECOND);
     assert_int_equal(within(101 * SECOND), 1);
-    event(120 * SECOND); /* the slot comes round */
+    event(120 * SECOND); /* the slot is used again */
     assert_int_equal(within(120 * SECOND), 1);
 }
 
 static void
-one_that_was_stopped_does_not_turn_a_slice_back(void **state)
+a_stopped_process_does_not_overwrite_a_later_slice(void **state)
 {
     struct tally then;
 
@@ -135,7 +133,7 @@ one_that_was_stopped_does_not_turn_a_slice_back(void **state)
 }
 
 static void
-a_window_of_another_length_starts_anew(void **state)
+a_window_of_another_length_starts_empty(void **state)
 {
     struct tally t;
 
@@ -148,7 +146,7 @@ a_window_of_another_length_starts_anew(void **state)
 }
 
 static void
-a_total_that_went_back_counts_as_nothing(void **state)
+a_total_that_went_backwards_counts_as_zero(void **state)
 {
     struct tally a = {1, 2, 3, 4, 5}, b = {5, 4, 3, 2, 1};
     struct tally t = tally_minus(&a, &b);
@@ -162,7 +160,7 @@ a_total_that_went_back_counts_as_nothing(void **state)
 }
 
 static void
-forgetting_retries_keeps_the_rest(void **state)
+discarding_retries_keeps_the_other_counts(void **state)
 {
     struct tally t;
 
@@ -175,22 +173,21 @@ forgetting_retries_keeps_the_rest(void **state)
     assert_int_equal(t.retries, 1);
 }
 
-/* After a window of its time, garbage is gone. */
+/* After one length of the window, garbage is gone. */
 static void
-garbage_does_not_stay(void **state)
+garbage_leaves_the_window_in_time(void **state)
 {
     uint64_t seed = 99;
-    int trial, i;
 
     (void)state;
-    for (trial = 0; trial < 20000; trial++) {
+    for (int trial = 0; trial < 20000; trial++) {
         uint64_t now = guarded_random(&seed) % (1000000 * SECOND);
 
         fresh(NULL);
         guarded_garbage(&series, sizeof(series), &seed);
         (void)window_since(&series, WINDOW, now, &total);
         (void)window_since(&series, guarded_random(&seed), now, &total);
-        for (i = 0; i < 40; i++) {
+        for (int i = 0; i < 40; i++) {
             event(now + (uint64_t)i * SECOND / 2);
         }
         assert_in_range(within(now + 20 * SECOND), 30, 32);
@@ -202,16 +199,16 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
     const struct CMUnitTest tests[] = {
-        TEST(events_are_counted_until_the_window_has_passed_them),
-        TEST(nothing_was_counted_before_the_first_event),
-        TEST(it_is_exact_to_a_sixteenth),
+        TEST(events_count_until_they_leave_the_window),
+        TEST(a_window_without_events_is_empty),
+        TEST(a_window_is_exact_to_a_sixteenth),
         TEST(the_next_turn_is_the_next_slice),
-        TEST(a_process_that_died_while_it_wrote_a_slice_costs_that_slice_only),
-        TEST(one_that_was_stopped_does_not_turn_a_slice_back),
-        TEST(a_window_of_another_length_starts_anew),
-        TEST(a_total_that_went_back_counts_as_nothing),
-        TEST(forgetting_retries_keeps_the_rest),
-        TEST(garbage_does_not_stay),
+        TEST(a_process_killed_while_writing_loses_only_that_slice),
+        TEST(a_stopped_process_does_not_overwrite_a_later_slice),
+        TEST(a_window_of_another_length_starts_empty),
+        TEST(a_total_that_went_backwards_counts_as_zero),
+        TEST(discarding_retries_keeps_the_other_counts),
+        TEST(garbage_leaves_the_window_in_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
