@@ -1,6 +1,9 @@
-/* registry.lock holds one line, "815 1234567890 bide apply\n": pid, begin in
- * nanoseconds of CLOCK_MONOTONIC, command.  It is words only; the lock is the
- * kernel's (flock), so it ends with its holder.
+/* The directory of a registry: its files, its lock, and the stamps of files
+ * that were checked.
+ *
+ * registry.lock holds one line, "815 1234567890 bide apply\n": pid, begin in
+ * nanoseconds of CLOCK_MONOTONIC, command.  The line is only for messages; the
+ * lock is flock(2), so the kernel releases it when its holder ends.
  *
  * registry.checked, little-endian, 48 bytes:
  *    0 magic u32 "bchk" | 4 crc u32 of what follows | 8 device u64 |
@@ -27,8 +30,8 @@
 enum {
     POLL_MS = 10,
     COMMAND_MAX = 64,
-    ROOM_LEAST = 1 << 20,
-    MAGIC = 0x6b686362, /* "bchk" */
+    FREE_LEAST = 1 << 20, /* bytes */
+    MAGIC = 0x6b686362,   /* "bchk" */
 };
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -36,7 +39,7 @@ enum {
 
 static _Thread_local char why[1024];
 
-/* ---- words ---- */
+/* ---- messages ---- */
 
 const char *
 place_why(void)
@@ -47,13 +50,13 @@ place_why(void)
 int
 place_say(int rc, const char *format, ...)
 {
-    char words[sizeof(why)]; /* an argument may be the old words */
+    char text[sizeof(why)]; /* an argument may be the old message */
     va_list args;
 
     va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    memcpy(why, words, strlen(words) + 1);
+    memcpy(why, text, strlen(text) + 1);
     return rc;
 }
 
@@ -69,7 +72,8 @@ place_failed(const char *path, int error)
     case EPERM:
     case EROFS:
         return place_say(BIDE_EPERM,
-                         "%s: %s\nonly who may write there can change policies",
+                         "%s: %s\nchanging policies needs write permission "
+                         "there",
                          path, strerror(error));
     case ENOSPC:
     case EDQUOT:
@@ -91,7 +95,7 @@ place_full(const char *dir)
     struct statvfs fs;
 
     return !statvfs(dir, &fs) && fs.f_frsize &&
-           fs.f_bavail < ROOM_LEAST / fs.f_frsize + 1;
+           fs.f_bavail < FREE_LEAST / fs.f_frsize + 1;
 }
 
 char *
@@ -102,7 +106,8 @@ place_path(const char *dir, const char *name)
     return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
-/* The group of services, or -1: leave it as it is. */
+/* Returns the group `bide`, or -1 if we are not root or there is no such group:
+ * the group of the file is not changed then. */
 static gid_t
 services_group(void)
 {
@@ -124,26 +129,23 @@ place_own(const char *path, mode_t mode)
     if (group != (gid_t)-1 && chown(path, (uid_t)-1, group)) {
         return place_failed(path, errno);
     }
-    /* After chown, which may take the set-group-id bit away. */
+    /* After chown, which may clear the set-group-id bit. */
     return chmod(path, mode) ? place_failed(path, errno) : 0;
 }
 
+/* Makes all directories of `path` but the last; `path` is changed meanwhile. */
 static int
 make_parents(char *path)
 {
-    char *slash;
-
-    for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        int made;
-
+    for (char *slash = strchr(path + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        made = mkdir(path, 0755);
-        if (made && errno != EEXIST) {
+        if (mkdir(path, 0755) && errno != EEXIST) {
             int error = errno;
             struct stat st;
 
-            /* On a read-only or foreign parent that is there, mkdir says why
-             * it would not make it. */
+            /* For an existing parent on a read-only file system or in a
+             * directory of others, mkdir fails with EROFS or EACCES. */
             if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
                 return place_failed(path, error);
             }
@@ -163,7 +165,7 @@ place_make(const char *dir)
     if (!stat(dir, &st)) {
         return S_ISDIR(st.st_mode)
                    ? 0
-                   : place_say(BIDE_ESYS, "%s is no directory", dir);
+                   : place_say(BIDE_ESYS, "%s is not a directory", dir);
     }
     path = strdup(dir);
     if (!path) {
@@ -174,7 +176,7 @@ place_make(const char *dir)
     if (rc) {
         return rc;
     }
-    /* With a slash at the end it has just been made as a parent. */
+    /* A name with a slash at its end was just made as a parent. */
     if (mkdir(dir, 0750) && errno != EEXIST) {
         return place_failed(dir, errno);
     }
@@ -186,7 +188,7 @@ place_sync(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
-    /* Some file systems cannot sync a directory, and say EINVAL. */
+    /* Some file systems cannot sync a directory; they return EINVAL. */
     if (fd < 0 || (fsync(fd) && errno != EINVAL)) {
         rc = place_failed(dir, errno);
     }
@@ -229,28 +231,29 @@ place_reserve(const char *path, size_t size)
 /* ---- the lock ---- */
 
 static void
-sign(int fd, const char *command)
+write_lock_line(int fd, const char *command)
 {
     char line[COMMAND_MAX + 64];
     int length = snprintf(line, sizeof(line), "%ld %llu %.*s\n", (long)getpid(),
                           (unsigned long long)clock_monotonic_ns(), COMMAND_MAX,
                           command ? command : "?");
-    char *p;
 
-    for (p = line; p < line + length - 1; p++) {
+    for (char *p = line; p < line + length - 1; p++) {
         if ((unsigned char)*p < ' ' || *p == 127) {
             *p = '?';
         }
     }
-    /* Words only: without them others still wait. */
+    /* A failure is ignored: the lock holds without its line. */
     if (pwrite(fd, line, (size_t)length, 0) == length &&
         ftruncate(fd, length)) {
         return;
     }
 }
 
+/* Returns BIDE_ELOCKED with a message that names the holder, if its line can be
+ * read. */
 static int
-locked(int fd, unsigned wait_ms)
+refuse_locked(int fd, unsigned wait_ms)
 {
     char line[COMMAND_MAX + 64] = "", command[COMMAND_MAX + 1] = "", gave[48];
     unsigned long long since = 0, now = clock_monotonic_ns();
@@ -272,10 +275,10 @@ locked(int fd, unsigned wait_ms)
         gave);
 }
 
-/* Somebody may have removed the file while we waited: then the lock is one
- * that nobody else will see. */
+/* Reports whether `path` still names the open file.  A file that was removed
+ * while we waited would be a lock that no other process sees. */
 static bool
-still_there(int fd, const char *path)
+is_same_file(int fd, const char *path)
 {
     struct stat ours, there;
 
@@ -283,9 +286,10 @@ still_there(int fd, const char *path)
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
-/* 0: it is ours; 1: the file is another one by now. */
+/* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0
+ * with the lock, 1 if `path` names another file now, or a BIDE_E code. */
 static int
-wait_for(int fd, const char *path, unsigned wait_ms, uint64_t until)
+wait_for_lock(int fd, const char *path, unsigned wait_ms, uint64_t until)
 {
     const struct timespec pause = {0, POLL_MS * NS_PER_MS};
 
@@ -294,11 +298,11 @@ wait_for(int fd, const char *path, unsigned wait_ms, uint64_t until)
             return place_failed(path, errno);
         }
         if (clock_monotonic_ns() >= until) {
-            return locked(fd, wait_ms);
+            return refuse_locked(fd, wait_ms);
         }
         nanosleep(&pause, NULL);
     }
-    return still_there(fd, path) ? 0 : 1;
+    return is_same_file(fd, path) ? 0 : 1;
 }
 
 int
@@ -317,14 +321,14 @@ place_lock(const char *dir, const char *command, unsigned wait_ms, int *out_fd)
             rc = place_failed(path, errno);
             break;
         }
-        rc = wait_for(fd, path, wait_ms, until);
+        rc = wait_for_lock(fd, path, wait_ms, until);
         if (rc) {
             close(fd);
         }
     } while (rc > 0);
     free(path);
     if (!rc) {
-        sign(fd, command);
+        write_lock_line(fd, command);
         *out_fd = fd;
     }
     return rc;
@@ -334,14 +338,14 @@ void
 place_unlock(int fd)
 {
     if (ftruncate(fd, 0)) {
-        /* An old line stays; who waits reads it only while it is locked. */
+        /* The old line stays; it is read only while the file is locked. */
     }
     /* Explicitly: a child that we forked may hold the same open file. */
     flock(fd, LOCK_UN);
     close(fd);
 }
 
-/* ---- what has been checked ---- */
+/* ---- stamps of files that were checked ---- */
 
 struct checked {
     uint32_t magic, crc;

@@ -1,9 +1,11 @@
-/* The files around registry.mdb, for writers:
+/* The directory of a registry and the files beside registry.mdb, for writers:
  *
- *   registry.lock      0600  whose turn it is to write, and since when
- *   registry.checked   0600  which state of registry.mdb was found whole
+ *   registry.lock      0600  the writers' lock; holds its holder and since when
+ *   registry.checked   0600  the stamp of the registry.mdb that was checked
  *
- * Nobody but operators may open the lock: who can open a file can lock it. */
+ * Only operators may open the lock file, because a process that can open a file
+ * can lock it.  Functions that return int return 0 or a BIDE_E code, and keep a
+ * message (place_why) with the code, unless they say otherwise. */
 #ifndef BIDE_STORE_PLACE_H
 #define BIDE_STORE_PLACE_H
 
@@ -14,41 +16,49 @@
 
 #include "store/pages/pages.h"
 
-/* Keeps the words for writer_why, and gives rc. */
+/* Keeps a message for place_why of this thread and returns `rc`.  A second line
+ * of it says what to do. */
 int place_say(int rc, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The words for an errno about `path`, and its BIDE_E code. */
+/* Maps `error`, an errno about `path`, to a BIDE_E code; keeps its message. */
 int place_failed(const char *path, int error);
+/* Returns this thread's last message, "" if there was none. */
 const char *place_why(void);
 
-/* Whether the file system has no room worth the name. */
+/* Reports whether the file system of `dir` has less than about 1 MiB free. */
 bool place_full(const char *dir);
 
-/* "DIR/NAME", malloc'ed; NULL without memory. */
+/* Returns "DIR/NAME", malloc'ed; NULL without memory, without a message. */
 char *place_path(const char *dir, const char *name);
 
-/* Makes the directory, parents included, unless it is there; a new one is
- * 2750 and, when root makes it, of the group `bide` if there is one. */
+/* Makes the directory and its parents unless it exists.  A new one has mode
+ * 2750 and, if root makes it, the group `bide` if that exists. */
 int place_make(const char *dir);
-/* Gives a file its mode whatever the umask, and the group as above. */
+/* Sets the mode of a file, whatever the umask, and the group as above. */
 int place_own(const char *path, mode_t mode);
+/* Makes the names in `dir` durable (fsync). */
 int place_sync(const char *dir);
-/* After `rc` of making FRESH: gives it its name, durably, or removes it. */
+/* Renames `fresh` to `path` durably if `rc`, the result of making it, is 0;
+ * otherwise removes `fresh` and returns `rc`. */
 int place_install(const char *dir, const char *fresh, const char *path, int rc);
 
-/* BIDE_ELOCKED after wait_ms, with words that name the holder. */
+/* Takes the writers' lock of `dir`; `command` is shown to processes that wait.
+ * BIDE_ELOCKED after wait_ms, with a message that names the holder. */
 int place_lock(const char *dir, const char *command, unsigned wait_ms,
                int *out_fd);
 void place_unlock(int fd);
 
-/* Makes sure that a file has its blocks: LMDB writes to its lock file by mmap,
- * which on a full disk would be a SIGBUS. */
+/* Allocates disk space for the first `size` bytes of a file, which it makes if
+ * missing: LMDB writes to its lock file by mmap, and on a full disk that would
+ * raise SIGBUS. */
 int place_reserve(const char *path, size_t size);
 
+/* Reports whether registry.mdb was found whole at `stamp`. */
 bool place_checked(const char *dir, const struct pages_stamp *stamp);
-/* Best effort: without it the next writer checks again. */
+/* Stores the stamp at which it was found whole.  A failure is ignored: the next
+ * writer checks again. */
 void place_set_checked(const char *dir, const struct pages_stamp *stamp);
-/* The same of another file than the registry. */
+/* The same for another file; `name` is the file that keeps its stamp. */
 bool place_checked_as(const char *dir, const char *name,
                       const struct pages_stamp *stamp);
 void place_set_checked_as(const char *dir, const char *name,

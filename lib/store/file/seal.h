@@ -1,5 +1,6 @@
-/* Values on disk with the checksum of their key and their bytes in front, so
- * that a value which was moved to another key is found as well. */
+/* Sealed values: bytes on disk after a checksum (CRC-32C, 4 bytes) over their
+ * key and themselves.  A value that was moved to another key is detected too.
+ */
 #ifndef BIDE_STORE_SEAL_H
 #define BIDE_STORE_SEAL_H
 
@@ -8,10 +9,11 @@
 
 enum { SEAL_SMALL_MAX = 4 + 4096 }; /* a live path is the longest value */
 
-/* Adds the checksum: out has 4 + `length` bytes afterwards. */
+/* Writes the checksum and then the value to `out`.  Returns 4 + `length`. */
 size_t seal_write(const void *key, size_t key_length, const void *value,
                   size_t length, uint8_t *out);
-/* NULL when the checksum does not hold; else the value within `bytes`. */
+/* Returns the value within `bytes`, or NULL if the checksum is wrong;
+ * `out_length` is unchanged then. */
 const uint8_t *seal_read(const void *key, size_t key_length, const void *bytes,
                          size_t length, size_t *out_length);
 
