@@ -35,10 +35,9 @@ visit(void *arg, const void *key, size_t key_length, const void *value,
 {
     struct visits *v = arg;
     struct record r;
-    size_t i;
 
     v->count++;
-    for (i = 0; i < length; i++) { /* touches all of it */
+    for (size_t i = 0; i < length; i++) { /* touches all of it */
         v->bytes += ((const uint8_t *)value)[i];
     }
     if (!record_read(value, length, NULL, &r)) {
@@ -81,7 +80,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct snapshot s;
     struct pages *f;
     char path[64];
-    size_t i;
 
     if (fd < 0 || write(fd, bytes, length) != (ssize_t)length) {
         abort();
@@ -91,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         pages_look(f, &stamp);
         pages_check(f);
         if (!pages_begin(f, &s)) {
-            for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+            for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
                 read_database(&s, names[i]);
             }
             pages_end(&s);
@@ -113,12 +111,11 @@ seed(const char *dir, unsigned changes, unsigned policies, size_t longest)
     char who[] = "ops", note[] = "", *text = malloc(longest + 1);
     uint8_t id[REGISTRY_ID_SIZE];
     struct writer *w = NULL;
-    unsigned i;
 
     if (!text || !mkdtemp(here) || writer_create(here, "/run/bide", NULL, id)) {
         abort();
     }
-    for (i = 0; i < changes; i++) {
+    for (unsigned i = 0; i < changes; i++) {
         struct record r = {.who = who, .note = note, .text = text};
 
         snprintf(r.name, sizeof(r.name), "p%u", i % policies);

@@ -166,7 +166,6 @@ page_fault(const uint8_t *page, uint32_t size, uint64_t number,
     /* LMDB may leave one child in a branch of the list of free pages. */
     unsigned least = kind == PAGE_BRANCH && !numbers ? 2 : 1;
     struct node before = {.key_length = 0};
-    unsigned i;
 
     if (get64(page) != number) {
         return "it is another page";
@@ -181,7 +180,7 @@ page_fault(const uint8_t *page, uint32_t size, uint64_t number,
     if (page_count(page) < least) {
         return "it is empty";
     }
-    for (i = 0; i < page_count(page); i++) {
+    for (unsigned i = 0; i < page_count(page); i++) {
         const char *fault = node_fault(page, size, i, kind, numbers);
         struct node n;
 
@@ -245,10 +244,10 @@ page_tight(const uint8_t *page, uint32_t size)
     enum page_kind kind = get16(page + 10);
     uint64_t most = (((size - PAGE_HEADER) / 2) & ~1u) - OFFSET, sum = 0;
     uint8_t taken[PAGE_SIZE_MAX];
-    unsigned i, used = 0;
+    unsigned used = 0;
 
     memset(taken, 0, size);
-    for (i = 0; i < page_count(page); i++) {
+    for (unsigned i = 0; i < page_count(page); i++) {
         const uint8_t *node = node_at(page, i);
         uint64_t whole = node_size(node, kind);
 
@@ -262,7 +261,7 @@ page_tight(const uint8_t *page, uint32_t size)
         memset(taken + (node - page), 1, whole);
         sum += whole;
     }
-    for (i = 0; i < size; i++) {
+    for (unsigned i = 0; i < size; i++) {
         used += taken[i];
     }
     if (used != sum || sum != size - get16(page + 14)) {

@@ -181,9 +181,9 @@ metas_read(const struct pages *f, struct meta metas[2], const struct meta **out)
 {
     struct timespec pause = {0, META_PAUSE_NS};
     const char *fault;
-    int tries, rc = 0;
+    int rc = 0;
 
-    for (tries = 0; tries < META_TRIES; tries++) {
+    for (int tries = 0; tries < META_TRIES; tries++) {
         if (tries) {
             nanosleep(&pause, NULL);
         }

@@ -49,7 +49,7 @@ claim(void *arg, uint64_t first, uint64_t count)
 static int
 check_free_list(struct check *c, const struct node *n, const void *value)
 {
-    uint64_t txn, count, page, before = UINT64_MAX, i;
+    uint64_t txn, count, page, before = UINT64_MAX;
 
     memcpy(&txn, n->key, sizeof(txn));
     if (!txn || txn > c->snapshot->txn) {
@@ -62,7 +62,7 @@ check_free_list(struct check *c, const struct node *n, const void *value)
     if (count > n->value_length / 8 - 1) {
         return fault(c, "free pages", "a list is longer than its record");
     }
-    for (i = 1; i <= count; i++) {
+    for (uint64_t i = 1; i <= count; i++) {
         memcpy(&page, (const uint8_t *)value + i * 8, sizeof(page));
         if (page < 2 || page > c->snapshot->last_page || page >= before) {
             return fault(c, "free pages", "a list is out of order");
@@ -135,9 +135,7 @@ static int
 check_tight(struct check *c, const struct path *p, const char *name,
             struct tree *seen)
 {
-    unsigned d;
-
-    for (d = p->tree.depth; d-- > 0;) {
+    for (unsigned d = p->tree.depth; d-- > 0;) {
         const char *what = page_tight(p->level[d].page, c->snapshot->page_size);
 
         if (what) {
@@ -243,9 +241,9 @@ check_once(struct pages *f)
 int
 pages_check(struct pages *f)
 {
-    int tries, rc = PAGES_AGAIN;
+    int rc = PAGES_AGAIN;
 
-    for (tries = 0; tries < CHECK_TRIES && rc == PAGES_AGAIN; tries++) {
+    for (int tries = 0; tries < CHECK_TRIES && rc == PAGES_AGAIN; tries++) {
         rc = check_once(f);
     }
     return rc == PAGES_AGAIN ? BIDE_ELOCKED : rc;

@@ -29,9 +29,7 @@ path_open(struct path *p, const struct snapshot *s, const struct tree *tree)
 void
 path_close(struct path *p)
 {
-    unsigned i;
-
-    for (i = 0; i < PAGE_DEPTH_MAX; i++) {
+    for (unsigned i = 0; i < PAGE_DEPTH_MAX; i++) {
         free(p->level[i].page);
     }
 }
@@ -139,10 +137,8 @@ descend(struct path *p, unsigned depth, bool to_last)
 static int
 neighbour(struct path *p, bool backwards)
 {
-    unsigned d;
-
     p->on = false;
-    for (d = p->tree.depth - 1u; d-- > 0;) {
+    for (unsigned d = p->tree.depth - 1u; d-- > 0;) {
         struct level *l = &p->level[d];
 
         if (backwards ? l->index > 0 : l->index + 1 < l->count) {

@@ -95,7 +95,7 @@ writer_create(const char *dir, const char *live_dir,
 {
     uint8_t id[REGISTRY_ID_SIZE];
     char hex[2 * REGISTRY_ID_SIZE + 1], *live;
-    int i, lock, rc;
+    int lock, rc;
 
     if (!dir || !live_dir || live_dir[0] != '/') {
         return place_say(BIDE_EINVAL, "the live directory must begin with /");
@@ -103,7 +103,7 @@ writer_create(const char *dir, const char *live_dir,
     if (getrandom(id, sizeof(id), 0) != sizeof(id)) {
         return place_failed("random numbers", errno);
     }
-    for (i = 0; i < REGISTRY_ID_SIZE; i++) {
+    for (int i = 0; i < REGISTRY_ID_SIZE; i++) {
         sprintf(hex + 2 * i, "%02x", id[i]);
     }
     if (asprintf(&live, "%s/%s.live", live_dir, hex) < 0) {

@@ -28,9 +28,9 @@ writer_usable(const struct writer *w)
 int
 writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES])
 {
-    int i, rc = 0;
+    int rc = 0;
 
-    for (i = 0; i < DATABASES && !rc; i++) {
+    for (int i = 0; i < DATABASES && !rc; i++) {
         rc = mdb_dbi_open(txn, names[i], flags, &dbi[i]);
     }
     return rc;

@@ -187,9 +187,9 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
             uint64_t *out_txn)
 {
     struct snapshot s;
-    int tries, rc, end;
+    int rc, end;
 
-    for (tries = 0; tries < READ_TRIES; tries++) {
+    for (int tries = 0; tries < READ_TRIES; tries++) {
         struct tree_cache cache = {0};
 
         rc = pages_begin(r->pages, &s);
@@ -376,10 +376,11 @@ reader_of_version(const struct snapshot *s, const char *name, uint32_t version,
                   uint64_t realtime_ns, struct record *out)
 {
     struct record r, before;
-    int depth, rc = version ? reader_version(s, name, version, &r)
-                            : reader_policy(s, name, &r);
+    int rc = version ? reader_version(s, name, version, &r)
+                     : reader_policy(s, name, &r);
 
-    for (depth = 0; !rc && r.until_ns && r.until_ns <= realtime_ns; depth++) {
+    for (int depth = 0; !rc && r.until_ns && r.until_ns <= realtime_ns;
+         depth++) {
         before = r;
         if (!before.back_to) {
             rc = BIDE_ENOPOLICY; /* there was none before it */

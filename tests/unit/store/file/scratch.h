@@ -105,10 +105,9 @@ lmdb_fill(MDB_txn *txn, MDB_dbi dbi, unsigned number, size_t length,
     char name[16];
     uint8_t *bytes = malloc(length + 1);
     MDB_val k, v;
-    size_t i;
 
     assert_non_null(bytes);
-    for (i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++) {
         bytes[i] = (uint8_t)(number * 31 + salt + i * 7);
     }
     k.mv_size = (size_t)snprintf(name, sizeof(name), "k%06u", number);
@@ -125,16 +124,15 @@ lmdb_churn(const char *path, uint64_t *seed, unsigned transactions,
            unsigned steps, unsigned keys)
 {
     MDB_env *env = lmdb_env(path);
-    unsigned t, i;
 
-    for (t = 0; t < transactions; t++) {
+    for (unsigned t = 0; t < transactions; t++) {
         MDB_txn *txn;
         MDB_dbi dbi[2];
 
         assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
         assert_int_equal(mdb_dbi_open(txn, "policies", MDB_CREATE, &dbi[0]), 0);
         assert_int_equal(mdb_dbi_open(txn, "versions", MDB_CREATE, &dbi[1]), 0);
-        for (i = 0; i < steps; i++) {
+        for (unsigned i = 0; i < steps; i++) {
             unsigned number = (unsigned)below(seed, keys);
             MDB_dbi to = dbi[below(seed, 2)];
             uint64_t kind = below(seed, 20);

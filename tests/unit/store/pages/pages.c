@@ -42,9 +42,7 @@ collect(void *arg, const void *key, size_t key_length, const void *value,
 static void
 pairs_free(struct pairs *p)
 {
-    size_t i;
-
-    for (i = 0; i < p->count; i++) {
+    for (size_t i = 0; i < p->count; i++) {
         free(p->list[i].value);
     }
     free(p->list);
@@ -89,7 +87,7 @@ compare(const char *path, const char *db)
     struct pairs real, ours = {0};
     struct snapshot s;
     struct pages *f;
-    size_t i, step;
+    size_t step;
 
     by_lmdb(path, db, &real);
     assert_int_equal(pages_open(path, &f), 0);
@@ -98,20 +96,20 @@ compare(const char *path, const char *db)
 
     assert_int_equal(pages_walk(&s, db, NULL, 0, false, collect, &ours), 0);
     assert_int_equal(ours.count, real.count);
-    for (i = 0; i < real.count; i++) {
+    for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[i], &real.list[i]);
     }
     pairs_free(&ours);
 
     assert_int_equal(pages_walk(&s, db, NULL, 0, true, collect, &ours), 0);
     assert_int_equal(ours.count, real.count);
-    for (i = 0; i < real.count; i++) {
+    for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[real.count - 1 - i], &real.list[i]);
     }
     pairs_free(&ours);
 
     step = real.count / 40 + 1;
-    for (i = 0; i < real.count; i++) {
+    for (size_t i = 0; i < real.count; i++) {
         const struct pair *p = &real.list[i];
         void *value;
         size_t length;
@@ -151,11 +149,10 @@ fill_file(const char *path, unsigned count, bool long_values)
     uint64_t seed = 7;
     MDB_txn *txn;
     MDB_dbi dbi;
-    unsigned i;
 
     assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_dbi_open(txn, "policies", MDB_CREATE, &dbi), 0);
-    for (i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         lmdb_fill(txn, dbi, i * 2,
                   long_values ? below(&seed, 16385) : below(&seed, 400), i);
     }
@@ -172,9 +169,8 @@ reads_back_what_lmdb_wrote(void **state)
     } cases[] = {{0, false}, {1, false},  {1, true},     {10, false},
                  {10, true}, {500, true}, {5000, false}, {5000, true}};
     struct scratch *t = *state;
-    size_t i;
 
-    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         unlink(t->file);
         fill_file(t->file, cases[i].count, cases[i].long_values);
         compare(t->file, "policies");
@@ -186,9 +182,8 @@ reads_what_many_transactions_left(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 42;
-    int round;
 
-    for (round = 0; round < 12; round++) {
+    for (int round = 0; round < 12; round++) {
         lmdb_churn(t->file, &seed, 10, 30u << round % 6, 2000);
         compare(t->file, "policies");
         compare(t->file, "versions");
@@ -202,11 +197,10 @@ reads_every_length_around_the_limit_of_a_page(void **state)
     MDB_env *env = lmdb_env(t->file);
     MDB_txn *txn;
     MDB_dbi dbi;
-    unsigned i;
 
     assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_dbi_open(txn, "policies", MDB_CREATE, &dbi), 0);
-    for (i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < 60; i++) {
         lmdb_fill(txn, dbi, i, 2000 + i, 0);        /* leaf or overflow */
         lmdb_fill(txn, dbi, 1000 + i, 4050 + i, 0); /* one or two pages */
         lmdb_fill(txn, dbi, 2000 + i, i, 0);        /* empty */
@@ -224,13 +218,13 @@ says_when_there_is_no_such_record(void **state)
     struct scratch *t = *state;
     struct snapshot s;
     struct pages *f;
-    size_t i, length = 5;
+    size_t length = 5;
     void *value = &length;
 
     fill_file(t->file, 500, false);
     assert_int_equal(pages_open(t->file, &f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
-    for (i = 0; i < sizeof(absent) / sizeof(*absent); i++) {
+    for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++) {
         assert_int_equal(pages_get(&s, "policies", absent[i], strlen(absent[i]),
                                    &value, &length),
                          BIDE_ENOPOLICY);
@@ -277,9 +271,8 @@ refuses_databases_of_other_kinds(void **state)
     static const unsigned flags[] = {MDB_DUPSORT, MDB_DUPSORT | MDB_DUPFIXED,
                                      MDB_INTEGERKEY, MDB_REVERSEKEY};
     struct scratch *t = *state;
-    size_t i;
 
-    for (i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
         MDB_env *env = lmdb_env(t->file);
         char key[] = "12345678", values[2][4] = {"abc", "abd"};
         MDB_val k = {8, key}, v = {3, values[0]};
@@ -437,7 +430,6 @@ a_snapshot_holds_for_one_more_commit_and_not_for_two(void **state)
     uint64_t seed = 5;
     struct snapshot s;
     struct pages *f;
-    size_t i;
 
     lmdb_churn(t->file, &seed, 20, 100, 300);
     assert_int_equal(pages_open(t->file, &f), 0);
@@ -452,7 +444,7 @@ a_snapshot_holds_for_one_more_commit_and_not_for_two(void **state)
         pages_walk(&s, "policies", NULL, 0, false, collect, &after), 0);
     assert_int_equal(pages_end(&s), 0);
     assert_int_equal(before.count, after.count);
-    for (i = 0; i < before.count; i++) {
+    for (size_t i = 0; i < before.count; i++) {
         assert_same(&before.list[i], &after.list[i]);
     }
     lmdb_churn(t->file, &seed, 1, 200, 300);
@@ -469,17 +461,16 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 9;
-    int round;
 
     lmdb_churn(t->file, &seed, 30, 60, 300);
-    for (round = 0; round < 40; round++) {
+    for (int round = 0; round < 40; round++) {
         struct pairs before = {0}, after = {0};
         struct snapshot s;
         struct pages *f;
         MDB_env *env;
         MDB_txn *txn;
         MDB_dbi dbi;
-        size_t length, i;
+        size_t length;
         uint8_t *bytes, *meta;
 
         assert_int_equal(pages_open(t->file, &f), 0);
@@ -494,7 +485,7 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
         env = lmdb_env(t->file);
         assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
         assert_int_equal(mdb_dbi_open(txn, "policies", 0, &dbi), 0);
-        for (i = 0; i < 100; i++) {
+        for (size_t i = 0; i < 100; i++) {
             lmdb_fill(txn, dbi, (unsigned)below(&seed, 300), below(&seed, 3000),
                       1);
         }
@@ -512,7 +503,7 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
         assert_int_equal(
             pages_walk(&s, "policies", NULL, 0, false, collect, &after), 0);
         assert_int_equal(before.count, after.count);
-        for (i = 0; i < before.count; i++) {
+        for (size_t i = 0; i < before.count; i++) {
             assert_same(&before.list[i], &after.list[i]);
         }
         pages_close(f);
@@ -528,14 +519,13 @@ meta_pages_that_do_not_follow_each_other_are_damage(void **state)
     static const int changes[] = {-3, -1, 1, 3, 4, 200};
     struct scratch *t = *state;
     uint64_t seed = 3;
-    size_t length, i;
+    size_t length;
     uint8_t *bytes;
-    int slot;
 
     lmdb_churn(t->file, &seed, 6, 10, 30);
     bytes = slurp(t->file, &length);
-    for (slot = 0; slot < 2; slot++) {
-        for (i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+    for (int slot = 0; slot < 2; slot++) {
+        for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
             uint8_t *txn = bytes + slot * 4096 + 16 + 128;
             struct pages *f = NULL;
 

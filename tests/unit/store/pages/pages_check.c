@@ -261,13 +261,12 @@ finds_what_lmdb_would_stumble_over(void **state)
     uint64_t seed = 11;
     struct file f;
     uint8_t *whole;
-    size_t i;
 
     lmdb_churn(t->file, &seed, 12, 60, 200);
     whole = slurp(t->file, &f.length);
     f.bytes = malloc(f.length);
     assert_non_null(f.bytes);
-    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         memcpy(f.bytes, whole, f.length);
         f.meta = f.bytes + 16;
         if (get64(f.meta + 128) < get64(f.meta + PAGE + 128)) {
@@ -337,13 +336,12 @@ a_page_in_anothers_place_is_noticed(void **state)
     struct snapshot s;
     struct pages *p;
     struct file f;
-    size_t i;
 
     lmdb_churn(t->file, &seed, 12, 60, 200);
     load(&f, t->file);
     assert_int_equal(pages_open(t->file, &p), 0);
     assert_int_equal(pages_begin(p, &s), 0);
-    for (i = 0; i < sizeof(leads_to) / sizeof(*leads_to); i++) {
+    for (size_t i = 0; i < sizeof(leads_to) / sizeof(*leads_to); i++) {
         uint64_t root = get64(first_tree(&f) + 40);
         uint8_t *from = node_of(&f, root, (unsigned)leads_to[i][0]);
         uint8_t *to = node_of(&f, root, (unsigned)leads_to[i][1]);
@@ -423,14 +421,14 @@ bytes_after_the_last_page_do_no_harm(void **state)
     struct scratch *t = *state;
     uint64_t seed = 11;
     uint8_t *bytes;
-    size_t length, i;
+    size_t length;
 
     lmdb_churn(t->file, &seed, 12, 60, 200);
     bytes = slurp(t->file, &length);
     bytes = realloc(bytes, length + 10000);
     assert_non_null(bytes);
     memset(bytes + length, 0xab, 10000);
-    for (i = 0; i < sizeof(more) / sizeof(*more); i++) {
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
         spill(t->file, bytes, length + more[i]);
         assert_int_equal(check(t->file), 0);
     }
@@ -443,9 +441,8 @@ many_real_files_are_whole(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 100;
-    unsigned round;
 
-    for (round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < 150; round++) {
         lmdb_churn(t->file, &seed, 1 + round % 3,
                    1 + (unsigned)below(&seed, 400),
                    1 + (unsigned)below(&seed, 900));

@@ -31,12 +31,11 @@ write_on(const char *dir, int out)
     for (;;) {
         struct writer *w;
         struct record in = {.version = 0};
-        unsigned i;
 
         if (writer_begin(dir, "test", 0, &w)) {
             _exit(1);
         }
-        for (i = 0; i < SET; i++) {
+        for (unsigned i = 0; i < SET; i++) {
             char name[] = "p0";
             struct record now;
             uint32_t next = 1;
@@ -66,10 +65,9 @@ static int
 read_set(void *arg, const struct snapshot *s)
 {
     uint32_t *version = arg;
-    unsigned i;
 
     *version = 0;
-    for (i = 0; i < SET; i++) {
+    for (unsigned i = 0; i < SET; i++) {
         char name[] = "p0";
         struct record r;
         bool right;
@@ -128,11 +126,10 @@ a_killed_writer_loses_no_committed_policy_and_blocks_nobody(void **state)
     unsigned ahead = 0;
     uint64_t seed = (uint64_t)getpid() * 2654435761u + 1;
     struct reader *r;
-    int i;
 
     writer_end(began(t->dir));
     assert_int_equal(reader_open(t->dir, &r), 0);
-    for (i = 0; i < KILLS; i++) {
+    for (int i = 0; i < KILLS; i++) {
         struct writer *w;
 
         before = version;
@@ -250,13 +247,12 @@ write_till_full(const char *dir, uint32_t *stored)
 {
     for (;;) {
         struct writer *w;
-        unsigned i;
         int rc = writer_begin(dir, "test", 0, &w);
 
         if (rc) {
             return rc;
         }
-        for (i = 0; i < SET && !rc; i++) {
+        for (unsigned i = 0; i < SET && !rc; i++) {
             char name[] = "p0";
             struct record in;
 

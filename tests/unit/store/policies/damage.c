@@ -27,12 +27,10 @@ name_of(char out[16], unsigned number)
 static void
 fill_registry(const char *dir)
 {
-    unsigned round, i;
-
-    for (round = 1; round <= 3; round++) {
+    for (unsigned round = 1; round <= 3; round++) {
         struct writer *w = began(dir);
 
-        for (i = 0; i < NAMES; i++) {
+        for (unsigned i = 0; i < NAMES; i++) {
             char name[16];
             struct record in;
 
@@ -85,9 +83,8 @@ read_all(void *arg, const struct snapshot *s)
 {
     struct tally *t = arg;
     char name[16];
-    unsigned i;
 
-    for (i = 0; i < NAMES; i += 7) {
+    for (unsigned i = 0; i < NAMES; i += 7) {
         name_of(name, i);
         read_one(s, name, t);
     }
@@ -226,16 +223,16 @@ what_is_read_of_a_damaged_file_is_right_or_an_error(void **state)
     struct scratch *t = *state;
     uint64_t seed = 2024;
     uint8_t *bytes, *copy;
-    size_t whole, i, trial;
+    size_t whole;
 
     fill_registry(t->dir);
     bytes = slurp(t->file, &whole);
     copy = malloc(whole);
     assert_non_null(copy);
-    for (i = 0; i < DAMAGES; i++) {
+    for (size_t i = 0; i < DAMAGES; i++) {
         struct tally tally = {0};
 
-        for (trial = 0; trial < TRIALS / DAMAGES; trial++) {
+        for (size_t trial = 0; trial < TRIALS / DAMAGES; trial++) {
             size_t length = whole;
 
             alarm(60);
@@ -260,13 +257,12 @@ static void
 write_at_random(const char *dir, uint64_t seed)
 {
     struct writer *w;
-    int i;
 
     alarm(20);
     if (writer_begin(dir, "test", 0, &w)) {
         _exit(0);
     }
-    for (i = 0; i < 40; i++) {
+    for (int i = 0; i < 40; i++) {
         char name[16];
         struct record in;
         int rc;
@@ -290,7 +286,7 @@ static void
 what_the_check_lets_through_does_not_crash_lmdb(void **state)
 {
     struct scratch *t = *state;
-    unsigned wrote = 0, refused = 0, trial;
+    unsigned wrote = 0, refused = 0;
     uint64_t seed = 77;
     uint8_t *bytes, *copy;
     size_t whole;
@@ -299,7 +295,7 @@ what_the_check_lets_through_does_not_crash_lmdb(void **state)
     bytes = slurp(t->file, &whole);
     copy = malloc(whole);
     assert_non_null(copy);
-    for (trial = 0; trial < 200; trial++) {
+    for (unsigned trial = 0; trial < 200; trial++) {
         size_t length = whole;
         int status;
         pid_t child;

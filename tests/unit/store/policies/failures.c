@@ -146,14 +146,12 @@ static void
 fill(const char *dir)
 {
     struct writer *w = began(dir);
-    unsigned i;
 
-    for (i = 0; i < 10; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         char name[] = "p0";
-        uint32_t version;
 
         name[1] = (char)('0' + i);
-        for (version = 1; version < 3; version++) {
+        for (uint32_t version = 1; version < 3; version++) {
             struct record in = policy(name, version);
 
             assert_int_equal(writer_put(w, &in, i > 1 ? "p1" : NULL), 0);

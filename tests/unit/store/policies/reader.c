@@ -17,12 +17,10 @@ name_of(char out[16], unsigned number)
 static void
 fill_registry(const char *dir)
 {
-    unsigned round, i;
-
-    for (round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         struct writer *w = began(dir);
 
-        for (i = 0; i < NAMES; i++) {
+        for (unsigned i = 0; i < NAMES; i++) {
             if (i % ROUNDS <= round) {
                 char name[16];
                 struct record in;
@@ -92,11 +90,10 @@ reads_every_version_of_every_policy(void **state)
     struct scratch *t = *state;
     struct reader *r;
     uint64_t txn = 0;
-    unsigned i;
 
     fill_registry(t->dir);
     r = opened(t->dir);
-    for (i = 0; i < NAMES; i++) {
+    for (unsigned i = 0; i < NAMES; i++) {
         char name[16];
         struct asked a = {.name = name};
 
@@ -128,11 +125,10 @@ tells_an_unknown_name_from_no_name(void **state)
     struct scratch *t = *state;
     struct asked a = {.version = 1};
     struct reader *r;
-    size_t i;
 
     fill_registry(t->dir);
     r = opened(t->dir);
-    for (i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
         a.name = unknown[i];
         assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENOPOLICY);
         assert_int_equal(reader_read(r, ask_version, &a, NULL), BIDE_ENOPOLICY);
@@ -203,9 +199,8 @@ a_change_for_a_time_gives_way_to_what_it_names(void **state)
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
     struct reader *r;
-    size_t i;
 
-    for (i = 0; i < sizeof(stored) / sizeof(*stored); i++) {
+    for (size_t i = 0; i < sizeof(stored) / sizeof(*stored); i++) {
         struct record in = policy(stored[i].name, 1);
 
         in.until_ns = stored[i].until;
@@ -215,7 +210,7 @@ a_change_for_a_time_gives_way_to_what_it_names(void **state)
     assert_int_equal(writer_commit(w), 0);
     writer_end(w);
     r = opened(t->dir);
-    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct asked a = {.name = cases[i].name, .time = cases[i].time};
         int rc = reader_read(r, ask_in_force, &a, NULL);
 
@@ -237,9 +232,8 @@ going_back_a_hundred_times_is_enough(void **state)
     struct asked a = {.name = "pay", .time = 5000};
     struct writer *w = began(t->dir);
     struct reader *r;
-    uint32_t i;
 
-    for (i = 0; i <= 101; i++) {
+    for (uint32_t i = 0; i <= 101; i++) {
         struct record in = policy("pay", 1);
 
         in.until_ns = i ? 10 : 0;
@@ -318,7 +312,6 @@ static int
 walk_all(void *arg, const struct snapshot *s)
 {
     struct seen seen = {.last = newest_of(4)};
-    unsigned i;
 
     (void)arg;
     assert_int_equal(reader_each_policy(s, see_name, &seen), 0);
@@ -339,7 +332,7 @@ walk_all(void *arg, const struct snapshot *s)
     seen = (struct seen){0};
     assert_int_equal(reader_each_child(s, "p0000", see_child_name, &seen), 0);
     assert_int_equal(seen.count, NAMES / 2);
-    for (i = 1; i < NAMES; i += 2) {
+    for (unsigned i = 1; i < NAMES; i += 2) {
         char name[16];
 
         name_of(name, i);
@@ -368,10 +361,9 @@ static int
 end_walks(void *arg, const struct snapshot *s)
 {
     static const int results[] = {1, 2, BIDE_ENOPOLICY, BIDE_EDAMAGED, -99};
-    size_t i;
 
     (void)arg;
-    for (i = 0; i < sizeof(results) / sizeof(*results); i++) {
+    for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
         const struct seen two = {.end_at = 2, .result = results[i]};
         struct seen seen = two;
 
@@ -444,11 +436,10 @@ static int
 disturb(void *arg, const struct snapshot *s)
 {
     struct disturbed *d = arg;
-    int i;
 
     (void)s;
     d->runs++;
-    for (i = 0; i < 2 && d->left > 0; i++) {
+    for (int i = 0; i < 2 && d->left > 0; i++) {
         struct writer *w = began(d->dir);
         struct record in = policy("pay", 1);
 

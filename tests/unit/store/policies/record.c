@@ -57,21 +57,20 @@ the_checksum_is_crc_32c(void **state)
     } cases[] = {{"", 0}, {"a", 0xC1D04330}, {"123456789", 0xE3069283}};
     uint8_t zeros[32] = {0}, rising[32];
     char text[100];
-    size_t i, cut;
 
     (void)state;
-    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         assert_int_equal(crc32c(0, cases[i].bytes, strlen(cases[i].bytes)),
                          cases[i].crc);
     }
-    for (i = 0; i < sizeof(rising); i++) {
+    for (size_t i = 0; i < sizeof(rising); i++) {
         rising[i] = (uint8_t)i;
     }
     assert_int_equal(crc32c(0, zeros, 32), 0x8A9136AA); /* RFC 3720, B.4 */
     assert_int_equal(crc32c(0, rising, 32), 0x46DD794E);
     /* In two parts as in one, wherever it is cut. */
     memset(text, 'q', sizeof(text));
-    for (cut = 0; cut <= sizeof(text); cut++) {
+    for (size_t cut = 0; cut <= sizeof(text); cut++) {
         assert_int_equal(
             crc32c(crc32c(0, text, cut), text + cut, sizeof(text) - cut),
             crc32c(0, text, sizeof(text)));
@@ -81,10 +80,8 @@ the_checksum_is_crc_32c(void **state)
 static void
 what_was_written_is_read(void **state)
 {
-    uint32_t version;
-
     (void)state;
-    for (version = 1; version < 200; version++) {
+    for (uint32_t version = 1; version < 200; version++) {
         struct record in = policy("some-name", version), out;
         size_t length;
         void *bytes;
@@ -110,18 +107,18 @@ no_flipped_bit_and_no_other_length_is_believed(void **state)
 {
     struct record r = example(), out = {.version = 99};
     uint8_t *bytes, more[64];
-    size_t length, i;
+    size_t length;
     void *made;
 
     (void)state;
     assert_int_equal(record_write(&r, &made, &length), 0);
     bytes = made;
-    for (i = 0; i < length * 8; i++) {
+    for (size_t i = 0; i < length * 8; i++) {
         bytes[i / 8] ^= (uint8_t)(1u << i % 8);
         assert_int_equal(record_read(bytes, length, NULL, &out), BIDE_EDAMAGED);
         bytes[i / 8] ^= (uint8_t)(1u << i % 8);
     }
-    for (i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++) {
         assert_int_equal(record_read(bytes, i, NULL, &out), BIDE_EDAMAGED);
     }
     memcpy(more, bytes, length);
@@ -151,12 +148,12 @@ a_checksum_alone_is_not_enough(void **state)
         {49, 0},          /* a NUL within the name */
     };
     struct record r = example(), out;
-    size_t length, i;
+    size_t length;
     void *made;
 
     (void)state;
     assert_int_equal(record_write(&r, &made, &length), 0);
-    for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         uint8_t *bytes = malloc(length);
         uint32_t crc;
 
@@ -212,10 +209,10 @@ keys_sort_as_their_numbers_do(void **state)
 {
     static const uint32_t versions[] = {1, 2, 255, 256, 65536, UINT32_MAX};
     uint8_t a[RECORD_KEY_MAX], b[RECORD_KEY_MAX];
-    size_t i, length;
+    size_t length;
 
     (void)state;
-    for (i = 0; i + 1 < sizeof(versions) / sizeof(*versions); i++) {
+    for (size_t i = 0; i + 1 < sizeof(versions) / sizeof(*versions); i++) {
         length = record_version_key("pay", versions[i], a);
         assert_int_equal(length, 8);
         record_version_key("pay", versions[i + 1], b);
@@ -236,7 +233,6 @@ a_sealed_value_belongs_to_its_key(void **state)
     uint8_t sealed[16];
     size_t length = seal_write("key", 3, "value", 5, sealed), got;
     const uint8_t *value;
-    size_t i;
 
     (void)state;
     assert_int_equal(length, 9);
@@ -245,10 +241,10 @@ a_sealed_value_belongs_to_its_key(void **state)
     assert_int_equal(got, 5);
     assert_memory_equal(value, "value", 5);
     assert_null(seal_read("kex", 3, sealed, length, &got));
-    for (i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++) {
         assert_null(seal_read("key", 3, sealed, i, &got));
     }
-    for (i = 0; i < length * 8; i++) {
+    for (size_t i = 0; i < length * 8; i++) {
         sealed[i / 8] ^= (uint8_t)(1u << i % 8);
         assert_null(seal_read("key", 3, sealed, length, &got));
         sealed[i / 8] ^= (uint8_t)(1u << i % 8);

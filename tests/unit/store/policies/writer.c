@@ -19,13 +19,13 @@ a_new_registry_can_be_read_and_written(void **state)
     struct reader *r;
     struct stat st;
     char live[100];
-    int i, n;
+    int n;
 
     assert_int_equal(writer_create(t->dir, "/run/bide", NULL, id), 0);
     assert_int_equal(reader_open(t->dir, &r), 0);
     assert_memory_equal(reader_id(r), id, sizeof(id));
     n = snprintf(live, sizeof(live), "/run/bide/");
-    for (i = 0; i < REGISTRY_ID_SIZE; i++) {
+    for (int i = 0; i < REGISTRY_ID_SIZE; i++) {
         n += snprintf(live + n, sizeof(live) - (size_t)n, "%02x", id[i]);
     }
     strcat(live, ".live");
@@ -48,9 +48,8 @@ a_new_directory_gets_its_mode_whatever_the_umask(void **state)
     mode_t mask = umask(077);
     char dir[400], file[500];
     struct stat st;
-    size_t i;
 
-    for (i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         snprintf(dir, sizeof(dir), "%s/%zu/b/c%s", t->dir, i, ends[i]);
         assert_int_equal(writer_create(dir, "/run/bide", NULL, id), 0);
         assert_int_equal(stat(dir, &st), 0);
@@ -110,9 +109,8 @@ each_change_is_the_next_version(void **state)
     struct scratch *t = *state;
     struct record r;
     struct writer *w = began(t->dir);
-    uint32_t version;
 
-    for (version = 1; version <= 5; version++) {
+    for (uint32_t version = 1; version <= 5; version++) {
         struct record in = policy("pay", version);
 
         in.deleted = version == 3;
@@ -454,10 +452,8 @@ put_many(const char *dir, unsigned from, unsigned to)
 static void
 zero_leaf_of(uint8_t *bytes, size_t length, const char *key)
 {
-    size_t at, i;
-
-    for (at = 2 * 4096; at < length; at += 4096) {
-        for (i = 16; bytes[at + 10] == 2 && i < 4096 - strlen(key); i++) {
+    for (size_t at = 2 * 4096; at < length; at += 4096) {
+        for (size_t i = 16; bytes[at + 10] == 2 && i < 4096 - strlen(key); i++) {
             if (!memcmp(bytes + at + i, key, strlen(key))) {
                 memset(bytes + at, 0, 4096);
             }
