@@ -1,4 +1,4 @@
-/* Any bytes as a registry: reading them neither crashes nor hangs.
+/* Reads any bytes as a registry: that must neither crash nor hang.
  *
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude
  *       -Ilib tests/fuzz/pages.c (all of lib/store) -llmdb
@@ -30,14 +30,14 @@ struct visits {
 };
 
 static int
-visit(void *arg, const void *key, size_t key_length, const void *value,
-      size_t length)
+read_record(void *arg, const void *key, size_t key_length, const void *value,
+            size_t length)
 {
     struct visits *v = arg;
     struct record r;
 
     v->count++;
-    for (size_t i = 0; i < length; i++) { /* touches all of it */
+    for (size_t i = 0; i < length; i++) { /* reads every byte */
         v->bytes += ((const uint8_t *)value)[i];
     }
     if (!record_read(value, length, NULL, &r)) {
@@ -55,14 +55,15 @@ read_database(const struct snapshot *s, const char *name)
     void *value;
     size_t length;
 
-    if (!pages_walk(s, name, NULL, 0, false, visit, &forwards) &&
-        !pages_walk(s, name, NULL, 0, true, visit, &backwards) &&
+    if (!pages_walk(s, name, NULL, 0, false, read_record, &forwards) &&
+        !pages_walk(s, name, NULL, 0, true, read_record, &backwards) &&
         (forwards.count != backwards.count ||
          forwards.bytes != backwards.bytes)) {
-        abort(); /* both whole, and not the same */
+        abort(); /* both walks succeed, but see different records */
     }
-    pages_walk(s, name, forwards.key, forwards.key_length, true, visit, &from);
-    pages_walk(s, name, "p1", 2, false, visit, &from);
+    pages_walk(s, name, forwards.key, forwards.key_length, true, read_record,
+               &from);
+    pages_walk(s, name, "p1", 2, false, read_record, &from);
     if (forwards.count && !pages_get(s, name, forwards.key, forwards.key_length,
                                      &value, &length)) {
         free(value);
@@ -102,10 +103,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 
 /* ---- seeds ---- */
 
-/* A registry after `changes` changes of `policies` policies, the texts up to
- * `longest` bytes. */
+/* Writes to `dir` a registry after `changes` changes of `policies` policies,
+ * with texts of up to `longest` bytes. */
 static void
-seed(const char *dir, unsigned changes, unsigned policies, size_t longest)
+write_seed(const char *dir, unsigned changes, unsigned policies, size_t longest)
 {
     char here[] = "/tmp/bide-fuzz-XXXXXX", path[300], to[300];
     char who[] = "ops", note[] = "", *text = malloc(longest + 1);
@@ -149,12 +150,12 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     if (dir) {
-        seed(dir, 0, 1, 0);
-        seed(dir, 1, 1, 100);
-        seed(dir, 3, 2, 7000);
-        seed(dir, 12, 5, 300);
-        seed(dir, 40, 40, 400);
-        seed(dir, 150, 150, 20);
+        write_seed(dir, 0, 1, 0);
+        write_seed(dir, 1, 1, 100);
+        write_seed(dir, 3, 2, 7000);
+        write_seed(dir, 12, 5, 300);
+        write_seed(dir, 40, 40, 400);
+        write_seed(dir, 150, 150, 20);
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-/* The format as LMDB 0.9.24 writes it on a 64-bit little-endian machine.
+/* Reads one page of a file in the format that LMDB 0.9.24 writes on a 64-bit
+ * little-endian machine.
  *
  *   page    0 number u64 | 8 pad u16 | 10 flags u16 | 12 lower u16 | 14 upper
  *           16 offsets of the nodes, u16 each, up to `lower`; free space; nodes
@@ -20,6 +21,7 @@
  *   ... at 0xff4: 03 00 00 00  00 00  01 00  'a' 'x' 'y' 'z' */
 #include "page.h"
 
+#include <assert.h>
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -31,14 +33,14 @@ enum {
     VERSION = 1,
     NODE_HEADER = 8,
     OFFSET = 2,
-    /* Flags of a tree: whether its keys are numbers; and those that change
-     * what its pages hold, which bide never uses. */
+    /* Flags of a tree: its keys are numbers; and all flags that change the
+     * content of its pages, of which bide uses no other. */
     TREE_NUMBERS = 0x08,
     TREE_MASK = 0x7e,
 };
 
 static uint16_t
-get16(const uint8_t *p)
+load_u16(const uint8_t *p)
 {
     uint16_t v;
 
@@ -47,7 +49,7 @@ get16(const uint8_t *p)
 }
 
 static uint32_t
-get32(const uint8_t *p)
+load_u32(const uint8_t *p)
 {
     uint32_t v;
 
@@ -56,7 +58,7 @@ get32(const uint8_t *p)
 }
 
 static uint64_t
-get64(const uint8_t *p)
+load_u64(const uint8_t *p)
 {
     uint64_t v;
 
@@ -67,22 +69,23 @@ get64(const uint8_t *p)
 static const uint8_t *
 node_at(const uint8_t *page, unsigned index)
 {
-    return page + get16(page + PAGE_HEADER + index * OFFSET);
+    return page + load_u16(page + PAGE_HEADER + index * OFFSET);
 }
 
-/* Without padding; at most 2^33, so that no sum with it overflows. */
+/* Returns the size of a node in bytes, without padding; at most 2^33, so that
+ * no sum with it overflows. */
 static uint64_t
 node_size(const uint8_t *node, enum page_kind kind)
 {
-    uint64_t size = NODE_HEADER + (uint64_t)get16(node + 6);
+    uint64_t size = NODE_HEADER + (uint64_t)load_u16(node + 6);
 
     if (kind == PAGE_BRANCH) {
         return size;
     }
-    if (get16(node + 4) & NODE_BIG) {
+    if (load_u16(node + 4) & NODE_BIG) {
         return size + sizeof(uint64_t);
     }
-    return size + (get16(node) | (uint64_t)get16(node + 2) << 16);
+    return size + (load_u16(node) | (uint64_t)load_u16(node + 2) << 16);
 }
 
 int
@@ -93,7 +96,7 @@ page_compare(bool numbers, const void *a, size_t a_length, const void *b,
     int order;
 
     if (numbers && a_length == 8 && b_length == 8) {
-        uint64_t x = get64(a), y = get64(b);
+        uint64_t x = load_u64(a), y = load_u64(b);
 
         return (x > y) - (x < y);
     }
@@ -104,55 +107,56 @@ page_compare(bool numbers, const void *a, size_t a_length, const void *b,
 unsigned
 page_count(const uint8_t *page)
 {
-    return (get16(page + 12) - PAGE_HEADER) / OFFSET;
+    return (load_u16(page + 12) - PAGE_HEADER) / OFFSET;
 }
 
 struct node
 page_node(const uint8_t *page, unsigned index)
 {
     const uint8_t *p = node_at(page, index);
-    struct node n = {.key = p + NODE_HEADER, .key_length = get16(p + 6)};
+    struct node n = {.key = p + NODE_HEADER, .key_length = load_u16(p + 6)};
 
-    if (get16(page + 10) == PAGE_BRANCH) {
-        n.page = get32(p) | (uint64_t)get16(p + 4) << 32;
+    if (load_u16(page + 10) == PAGE_BRANCH) {
+        n.page = load_u32(p) | (uint64_t)load_u16(p + 4) << 32;
         return n;
     }
-    n.flags = get16(p + 4);
-    n.value_length = get32(p);
+    n.flags = load_u16(p + 4);
+    n.value_length = load_u32(p);
     if (n.flags & NODE_BIG) {
-        n.page = get64(n.key + n.key_length);
+        n.page = load_u64(n.key + n.key_length);
     } else {
         n.value = n.key + n.key_length;
     }
     return n;
 }
 
+/* Returns the fault of a node, or NULL. */
 static const char *
 node_fault(const uint8_t *page, uint32_t size, unsigned index,
            enum page_kind kind, bool numbers)
 {
-    uint32_t offset = get16(page + PAGE_HEADER + index * OFFSET);
+    uint32_t offset = load_u16(page + PAGE_HEADER + index * OFFSET);
     uint32_t key_length;
 
-    /* offset is at least `upper`, and that is past the offsets. */
-    if (offset < get16(page + 14) || offset > size - NODE_HEADER ||
+    /* `upper` is past the offsets (page_fault), so offset must not be below. */
+    if (offset < load_u16(page + 14) || offset > size - NODE_HEADER ||
         offset % 2) {
-        return "a node lies outside of it";
+        return "a node lies outside the page";
     }
     if (node_size(page + offset, kind) > size - offset) {
-        return "a node is longer than it";
+        return "a node is longer than the page";
     }
-    key_length = get16(page + offset + 6);
-    /* The first key of a branch stands for "from the beginning". */
+    key_length = load_u16(page + offset + 6);
+    /* The first key of a branch is not used: its child begins the range. */
     if (key_length > PAGE_KEY_MAX ||
         (!key_length && (kind != PAGE_BRANCH || index))) {
         return "a key has a wrong length";
     }
-    if (kind == PAGE_LEAF && get16(page + offset + 4) > NODE_TREE) {
-        return "a node is of an unknown kind";
+    if (kind == PAGE_LEAF && load_u16(page + offset + 4) > NODE_TREE) {
+        return "a node has an unknown type";
     }
     if (numbers && key_length != 8 && (kind != PAGE_BRANCH || index)) {
-        return "a key is no number";
+        return "a key is not a number";
     }
     return NULL;
 }
@@ -161,17 +165,17 @@ const char *
 page_fault(const uint8_t *page, uint32_t size, uint64_t number,
            enum page_kind kind, bool numbers)
 {
-    uint32_t lower = get16(page + 12), upper = get16(page + 14);
-    unsigned first = kind == PAGE_BRANCH; /* whose key counts */
+    uint32_t lower = load_u16(page + 12), upper = load_u16(page + 14);
+    unsigned first = kind == PAGE_BRANCH; /* the first key that is used */
     /* LMDB may leave one child in a branch of the list of free pages. */
     unsigned least = kind == PAGE_BRANCH && !numbers ? 2 : 1;
     struct node before = {.key_length = 0};
 
-    if (get64(page) != number) {
-        return "it is another page";
+    if (load_u64(page) != number) {
+        return "it has the number of another page";
     }
-    if (get16(page + 10) != kind) {
-        return "it is of another kind";
+    if (load_u16(page + 10) != kind) {
+        return "it has the wrong type";
     }
     if (lower < PAGE_HEADER || lower % OFFSET || lower > upper ||
         upper > size || upper % 2) {
@@ -197,9 +201,11 @@ page_fault(const uint8_t *page, uint32_t size, uint64_t number,
     return NULL;
 }
 
+/* Returns the first node from `low` on whose key is not below `key`, or the
+ * count of nodes. */
 static unsigned
-find(const uint8_t *page, bool numbers, unsigned low, const void *key,
-     size_t key_length)
+lower_bound(const uint8_t *page, bool numbers, unsigned low, const void *key,
+            size_t key_length)
 {
     unsigned high = page_count(page);
 
@@ -219,14 +225,14 @@ find(const uint8_t *page, bool numbers, unsigned low, const void *key,
 unsigned
 page_find(const uint8_t *page, bool numbers, const void *key, size_t key_length)
 {
-    return find(page, numbers, 0, key, key_length);
+    return lower_bound(page, numbers, 0, key, key_length);
 }
 
 unsigned
 page_child(const uint8_t *page, bool numbers, const void *key,
            size_t key_length)
 {
-    unsigned i = find(page, numbers, 1, key, key_length);
+    unsigned i = lower_bound(page, numbers, 1, key, key_length);
     struct node n;
 
     if (i < page_count(page)) {
@@ -241,11 +247,12 @@ page_child(const uint8_t *page, bool numbers, const void *key,
 const char *
 page_tight(const uint8_t *page, uint32_t size)
 {
-    enum page_kind kind = get16(page + 10);
+    enum page_kind kind = load_u16(page + 10);
     uint64_t most = (((size - PAGE_HEADER) / 2) & ~1u) - OFFSET, sum = 0;
     uint8_t taken[PAGE_SIZE_MAX];
     unsigned used = 0;
 
+    assert(size <= sizeof(taken)); /* page_meta */
     memset(taken, 0, size);
     for (unsigned i = 0; i < page_count(page); i++) {
         const uint8_t *node = node_at(page, i);
@@ -256,7 +263,7 @@ page_tight(const uint8_t *page, uint32_t size)
         }
         whole += whole % 2;
         if (whole > (uint64_t)(page + size - node)) {
-            return "a node is longer than it";
+            return "a node is longer than the page";
         }
         memset(taken + (node - page), 1, whole);
         sum += whole;
@@ -264,7 +271,7 @@ page_tight(const uint8_t *page, uint32_t size)
     for (unsigned i = 0; i < size; i++) {
         used += taken[i];
     }
-    if (used != sum || sum != size - get16(page + 14)) {
+    if (used != sum || sum != size - load_u16(page + 14)) {
         return "its nodes overlap or leave gaps";
     }
     return NULL;
@@ -273,22 +280,22 @@ page_tight(const uint8_t *page, uint32_t size)
 uint32_t
 page_run(const uint8_t *header, uint64_t number)
 {
-    if (get64(header) != number || get16(header + 10) != PAGE_OVERFLOW) {
+    if (load_u64(header) != number || load_u16(header + 10) != PAGE_OVERFLOW) {
         return 0;
     }
-    return get32(header + 12);
+    return load_u32(header + 12);
 }
 
 void
 page_tree(const uint8_t *bytes, struct tree *out)
 {
-    out->flags = get16(bytes + 4);
-    out->depth = get16(bytes + 6);
-    out->branch_pages = get64(bytes + 8);
-    out->leaf_pages = get64(bytes + 16);
-    out->overflow_pages = get64(bytes + 24);
-    out->entries = get64(bytes + 32);
-    out->root = get64(bytes + 40);
+    out->flags = load_u16(bytes + 4);
+    out->depth = load_u16(bytes + 6);
+    out->branch_pages = load_u64(bytes + 8);
+    out->leaf_pages = load_u64(bytes + 16);
+    out->overflow_pages = load_u64(bytes + 24);
+    out->entries = load_u64(bytes + 32);
+    out->root = load_u64(bytes + 40);
 }
 
 const char *
@@ -298,7 +305,7 @@ page_tree_fault(const struct tree *t, uint64_t last_page)
         return t->entries || t->depth ? "it has entries but no pages" : NULL;
     }
     if (t->root < 2 || t->root > last_page) {
-        return "its root is no page of the file";
+        return "its root is not a page of the file";
     }
     if (!t->depth || t->depth > PAGE_DEPTH_MAX) {
         return "its depth is impossible";
@@ -310,23 +317,23 @@ page_tree_fault(const struct tree *t, uint64_t last_page)
     return NULL;
 }
 
-const char page_other_version[] = "its LMDB format is of another version";
+const char page_other_version[] = "its LMDB format has another version";
 
 const char *
 page_meta(const uint8_t *page, uint64_t number, struct meta *out)
 {
     const uint8_t *p = page + PAGE_HEADER;
 
-    out->magic = get32(p);
-    out->version = get32(p + 4);
-    out->page_size = get32(p + 24);
+    out->magic = load_u32(p);
+    out->version = load_u32(p + 4);
+    out->page_size = load_u32(p + 24);
     page_tree(p + 24, &out->free);
     page_tree(p + 72, &out->main);
-    out->last_page = get64(p + 120);
-    out->txn = get64(p + 128);
-    if (get64(page) != number || get16(page + 10) != PAGE_META ||
+    out->last_page = load_u64(p + 120);
+    out->txn = load_u64(p + 128);
+    if (load_u64(page) != number || load_u16(page + 10) != PAGE_META ||
         out->magic != MAGIC) {
-        return "it is no LMDB file";
+        return "it is not an LMDB file";
     }
     if (out->page_size < PAGE_SIZE_MIN || out->page_size > PAGE_SIZE_MAX ||
         out->page_size & (out->page_size - 1)) {

@@ -1,5 +1,5 @@
-/* One page of an LMDB 0.9 file, in memory.  Pure: looks at bytes, never past
- * them, whatever they hold. */
+/* One page of an LMDB 0.9 file, in memory.  Pure: reads only within the page,
+ * whatever its bytes hold. */
 #ifndef BIDE_STORE_PAGE_H
 #define BIDE_STORE_PAGE_H
 
@@ -25,7 +25,6 @@ enum {
 };
 
 #define PAGE_NONE UINT64_MAX /* the root of an empty tree */
-
 /* A tree as its parent describes it (LMDB: MDB_db). */
 struct tree {
     uint16_t flags, depth;
@@ -49,38 +48,42 @@ struct node {
     size_t value_length;
 };
 
-/* How keys are ordered: by bytes, or (the list of free pages) as numbers. */
+/* Compares two keys as memcmp does, or with `numbers` (the list of free pages)
+ * as numbers. */
 int page_compare(bool numbers, const void *a, size_t a_length, const void *b,
                  size_t b_length);
 
-/* NULL when a branch or leaf page is whole: itself, of that kind, every node
- * within it, its keys in order.  Else what is wrong.  Only then may the
- * functions below be used. */
+/* Returns NULL if the page is whole: it has this number and kind, every node
+ * lies within it, its keys are in order.  Otherwise returns the fault, as the
+ * end of a sentence.  The functions below are for whole pages only. */
 const char *page_fault(const uint8_t *page, uint32_t size, uint64_t number,
                        enum page_kind kind, bool numbers);
-unsigned page_count(const uint8_t *page);
+unsigned page_count(const uint8_t *page); /* the number of nodes */
+/* Returns a node; its pointers lead into `page`. */
 struct node page_node(const uint8_t *page, unsigned index);
 
-/* The first node of a leaf whose key is not below `key`, or the count. */
+/* Returns a leaf's first node whose key is not below `key`, or the count. */
 unsigned page_find(const uint8_t *page, bool numbers, const void *key,
                    size_t key_length);
-/* The node of a branch in whose range `key` lies. */
+/* Returns the node of a branch that has `key` in its range. */
 unsigned page_child(const uint8_t *page, bool numbers, const void *key,
                     size_t key_length);
 
-/* NULL when no two nodes overlap, none is larger than LMDB makes them, and
- * there are no gaps: what LMDB relies on when it moves nodes about. */
+/* Returns NULL if no two nodes overlap, none is larger than LMDB makes them and
+ * they leave no gaps, as LMDB expects when it moves nodes; or the fault. */
 const char *page_tight(const uint8_t *page, uint32_t size);
 
-/* The header of a run of overflow pages: how many; 0 when it is none. */
+/* Returns the number of pages in a run of overflow pages, from the header of
+ * the first; 0 if it is not such a header. */
 uint32_t page_run(const uint8_t *header, uint64_t number);
 
-void page_tree(const uint8_t *bytes, struct tree *out);
-/* NULL when it can be walked in a file whose last page is `last_page`. */
+void page_tree(const uint8_t *bytes, struct tree *out); /* PAGE_TREE_SIZE */
+/* Returns NULL if the tree can be walked in a file with this last page,
+ * otherwise the fault. */
 const char *page_tree_fault(const struct tree *t, uint64_t last_page);
 
-/* Reads PAGE_META_SIZE bytes; NULL when they are a meta page.  The fault is
- * page_other_version when that is all that is wrong. */
+/* Reads the PAGE_META_SIZE bytes of a meta page.  Returns NULL or the fault,
+ * which is page_other_version if only the version is wrong. */
 extern const char page_other_version[];
 const char *page_meta(const uint8_t *page, uint64_t number, struct meta *out);
 

@@ -1,15 +1,17 @@
-/* The file and its two meta pages.
+/* The file and its two meta pages, and why pages_end can tell that a snapshot
+ * was not overwritten.
  *
- * Commit N writes meta page N & 1, after its data.  Which pages a writer may
- * take (LMDB 0.9.24, mdb_page_alloc with mdb_find_oldest, no reader
- * registered): transaction T takes pages that were given up by transactions up
- * to T - 2; those of commit S are given up by S + 1 at the earliest, so S + 3
- * is the first to write over one.  It begins once the meta page of S + 2 is
- * written.  Hence: as long as the metas, read after everything else, show at
- * most S + 1, nothing of S has been written over, whoever was killed
- * meanwhile.  And the meta page of S is still there then, unless S + 2 has
- * begun to write over it: pages_end wants it unchanged, which also finds a
- * meta page that was half written when it was read first. */
+ * Commit N writes its data first and then meta page N & 1.  LMDB 0.9.24 without
+ * registered readers (mdb_page_alloc, mdb_find_oldest) lets transaction T use
+ * pages that transactions up to T - 2 freed.  The pages of commit S are freed
+ * by S + 1 at the earliest, so S + 3 is the first that can overwrite one, and
+ * it begins after the meta page of S + 2 is written.
+ *
+ * So while the meta pages, read after everything else, show at most S + 1, no
+ * page of S has been overwritten, even if writers were killed.  The meta page
+ * of S still exists then, unless S + 2 has begun to overwrite it.  pages_end
+ * therefore requires it to be unchanged; this also detects a meta page that was
+ * half written when the snapshot began. */
 #include "pages_file.h"
 
 #include <errno.h>
@@ -27,7 +29,7 @@
 
 enum {
     PAGE_USUAL = 4096,
-    META_TRIES = 8, /* a writer was just writing one: again */
+    META_TRIES = 8, /* a meta page may be read while it is written */
     META_PAUSE_NS = 100 * 1000,
 };
 
@@ -65,7 +67,7 @@ pages_failed(const char *path, int error)
     case ENOMEM:
         return BIDE_ENOMEM;
     case ELOOP:
-        return pages_damaged("%s: a link that leads nowhere", path);
+        return pages_damaged("%s: a loop of symbolic links", path);
     default:
         return BIDE_ESYS;
     }
@@ -100,7 +102,8 @@ pages_read(const struct pages *f, uint64_t offset, void *out, size_t length)
 
 /* ---- meta pages ---- */
 
-/* What is wrong with both together, and which is the newer. */
+/* Returns the fault of both meta pages together, or NULL and the newer one in
+ * *out. */
 static const char *
 metas_fault(const struct meta metas[2], const struct meta **out)
 {
@@ -111,9 +114,8 @@ metas_fault(const struct meta metas[2], const struct meta **out)
     if (metas[0].page_size != metas[1].page_size) {
         return "they disagree on the page size";
     }
-    /* A file that was just made has 0 and 0.  LMDB itself would take the
-     * higher of any two numbers, and so an outdated tree when one is damaged.
-     */
+    /* A new file has 0 and 0.  LMDB itself uses the meta page with the higher
+     * number, so if one is damaged it may use an outdated tree. */
     if (newer->txn != older &&
         (newer->txn != older + 1 || (newer == &metas[1]) != (newer->txn & 1))) {
         return "their transactions do not follow each other";
@@ -134,7 +136,7 @@ metas_fault(const struct meta metas[2], const struct meta **out)
 }
 
 static int
-meta_parse(const struct pages *f, int slot, const uint8_t *bytes,
+parse_meta(const struct pages *f, int slot, const uint8_t *bytes,
            struct meta *out)
 {
     const char *fault = page_meta(bytes, (uint64_t)slot, out);
@@ -147,10 +149,10 @@ meta_parse(const struct pages *f, int slot, const uint8_t *bytes,
     return fault == page_other_version ? BIDE_EFORMAT : rc;
 }
 
-/* One reading of both: with one call once the page size is known, since this
- * is what every look costs. */
+/* Reads both meta pages: with one system call if the page size is known to be
+ * the usual one, because pages_look does this each time. */
 static int
-metas_once(const struct pages *f, struct meta metas[2])
+read_metas_once(const struct pages *f, struct meta metas[2])
 {
     uint8_t bytes[PAGE_USUAL + PAGE_META_SIZE], *second = bytes + PAGE_USUAL;
     bool together = f->page_size == PAGE_USUAL;
@@ -160,7 +162,7 @@ metas_once(const struct pages *f, struct meta metas[2])
     if (rc) {
         return rc;
     }
-    one = meta_parse(f, 0, bytes, &metas[0]);
+    one = parse_meta(f, 0, bytes, &metas[0]);
     if (one && one != BIDE_EFORMAT) {
         return one;
     }
@@ -170,14 +172,14 @@ metas_once(const struct pages *f, struct meta metas[2])
             return rc;
         }
     }
-    two = meta_parse(f, 1, second, &metas[1]);
-    /* One page of another version is a damaged page. */
+    two = parse_meta(f, 1, second, &metas[1]);
+    /* If only one of them has another version, that page is damaged. */
     return one == two ? one : BIDE_EDAMAGED;
 }
 
-/* Both metas, and which of them is the newer. */
+/* Reads both meta pages and points *out to the newer one. */
 static int
-metas_read(const struct pages *f, struct meta metas[2], const struct meta **out)
+read_metas(const struct pages *f, struct meta metas[2], const struct meta **out)
 {
     struct timespec pause = {0, META_PAUSE_NS};
     const char *fault;
@@ -187,7 +189,7 @@ metas_read(const struct pages *f, struct meta metas[2], const struct meta **out)
         if (tries) {
             nanosleep(&pause, NULL);
         }
-        rc = metas_once(f, metas);
+        rc = read_metas_once(f, metas);
         if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
             continue;
         }
@@ -208,8 +210,10 @@ metas_read(const struct pages *f, struct meta metas[2], const struct meta **out)
 
 /* ---- opening ---- */
 
+/* Returns the path from the root, malloc'ed; NULL without memory or if the
+ * working directory has no path (errno). */
 static char *
-absolute(const char *path)
+absolute_path(const char *path)
 {
     char *here, *all = NULL;
 
@@ -224,10 +228,10 @@ absolute(const char *path)
     return all;
 }
 
-/* Programs close all descriptors when they become daemons; the number may have
- * been given to another file since. */
+/* Reports whether f->fd is still our file.  A program that becomes a daemon
+ * closes all descriptors, and may have opened another file with that number. */
 static bool
-holds(const struct pages *f)
+fd_is_ours(const struct pages *f)
 {
     struct stat st;
 
@@ -243,7 +247,7 @@ open_file(struct pages *f)
     struct stat st;
     int rc;
 
-    /* O_NONBLOCK: a pipe in its place must not stop us. */
+    /* O_NONBLOCK: opening a pipe in its place must not block. */
     f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (f->fd < 0 || fstat(f->fd, &st)) {
         return pages_failed(f->path, errno);
@@ -258,7 +262,7 @@ open_file(struct pages *f)
     if (!st.st_size) {
         return pages_damaged("%s is empty", f->path);
     }
-    rc = metas_read(f, metas, &newer);
+    rc = read_metas(f, metas, &newer);
     if (!rc) {
         f->page_size = newer->page_size;
     }
@@ -275,7 +279,7 @@ pages_open(const char *path, struct pages **out)
         return BIDE_ENOMEM;
     }
     f->fd = -1;
-    f->path = absolute(path);
+    f->path = absolute_path(path);
     if (!f->path) {
         rc = pages_failed(path, errno);
     } else {
@@ -295,7 +299,7 @@ pages_close(struct pages *f)
     if (!f) {
         return;
     }
-    if (f->fd >= 0 && holds(f)) {
+    if (f->fd >= 0 && fd_is_ours(f)) {
         close(f->fd);
     }
     free(f->path);
@@ -313,8 +317,8 @@ pages_look(struct pages *f, struct pages_stamp *out)
     int rc;
 
     if (stat(f->path, &st)) {
-        /* A service that gave up its rights may no longer get there by name,
-         * but what it holds open is still good. */
+        /* A service that dropped its privileges may no longer reach the file
+         * by name, but its open descriptor is still valid. */
         if (errno != EACCES) {
             return pages_failed(f->path, errno);
         }
@@ -323,10 +327,10 @@ pages_look(struct pages *f, struct pages_stamp *out)
         }
     }
     if (st.st_dev != f->device || st.st_ino != f->inode || !st.st_nlink ||
-        !holds(f)) {
+        !fd_is_ours(f)) {
         return pages_failed(f->path, ENOENT);
     }
-    rc = metas_read(f, metas, &newer);
+    rc = read_metas(f, metas, &newer);
     if (rc) {
         return rc;
     }
@@ -345,7 +349,7 @@ pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
 {
     struct meta metas[2];
     const struct meta *m;
-    int rc = metas_read(f, metas, &m);
+    int rc = read_metas(f, metas, &m);
 
     if (rc) {
         return rc;
@@ -379,7 +383,7 @@ pages_end(const struct snapshot *s)
 {
     struct meta metas[2];
     const struct meta *newer, *ours = &metas[s->txn & 1];
-    int rc = metas_read(s->file, metas, &newer);
+    int rc = read_metas(s->file, metas, &newer);
 
     if (rc) {
         return rc;

@@ -1,10 +1,11 @@
-/* Whether LMDB may be let at a file.  LMDB believes what it reads: it follows
- * page numbers and moves nodes by offsets without a look, and takes new pages
- * from the list of free ones.  So all of that is walked here: every tree, every
- * node, every long value, the list itself; each page is used at most once, and
- * none is both used and free. */
+/* Decides whether LMDB may open a file.  LMDB trusts the file: it follows page
+ * numbers, moves nodes by their offsets and allocates pages from the list of
+ * free pages, all without a check.  pages_check therefore walks every tree,
+ * every node, every long value and the list of free pages, and verifies that
+ * each page is used at most once and that no page is both used and free. */
 #include "pages_file.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,19 +16,20 @@ enum { CHECK_TRIES = 20 };
 
 struct check {
     const struct snapshot *snapshot;
-    uint64_t pages;     /* whole ones in the file */
+    uint64_t pages;     /* complete pages in the file */
     uint8_t *used;      /* a bit for each of them */
-    uint64_t free_past; /* free ones past the end of the file */
+    uint64_t free_past; /* free pages past the end of the file */
 };
 
 static int
-fault(const struct check *c, const char *name, const char *what)
+report_fault(const struct check *c, const char *name, const char *what)
 {
     return pages_damaged("%s: %s: %s", c->snapshot->file->path, name, what);
 }
 
+/* Marks pages as used; returns false if one was used before (path_claim_fn). */
 static bool
-claim(void *arg, uint64_t first, uint64_t count)
+claim_pages(void *arg, uint64_t first, uint64_t count)
 {
     struct check *c = arg;
 
@@ -44,34 +46,37 @@ claim(void *arg, uint64_t first, uint64_t count)
 
 /* ---- the list of free pages ---- */
 
-/* A record of it: their number, then the pages in falling order, u64 each.
- * The record may be longer than that. */
+/* Checks one record of the list: the number of pages, then the pages in
+ * descending order, u64 each.  The record may be longer. */
 static int
 check_free_list(struct check *c, const struct node *n, const void *value)
 {
     uint64_t txn, count, page, before = UINT64_MAX;
 
+    assert(n->key_length == sizeof(txn)); /* page_fault */
     memcpy(&txn, n->key, sizeof(txn));
     if (!txn || txn > c->snapshot->txn) {
-        return fault(c, "free pages", "of a transaction that never was");
+        return report_fault(c, "free pages",
+                            "a list has the number of no transaction");
     }
     if (n->value_length < 8 || n->value_length % 8) {
-        return fault(c, "free pages", "a list has a wrong length");
+        return report_fault(c, "free pages", "a list has a wrong length");
     }
     memcpy(&count, value, sizeof(count));
     if (count > n->value_length / 8 - 1) {
-        return fault(c, "free pages", "a list is longer than its record");
+        return report_fault(c, "free pages",
+                            "a list is longer than its record");
     }
     for (uint64_t i = 1; i <= count; i++) {
         memcpy(&page, (const uint8_t *)value + i * 8, sizeof(page));
         if (page < 2 || page > c->snapshot->last_page || page >= before) {
-            return fault(c, "free pages", "a list is out of order");
+            return report_fault(c, "free pages", "a list is out of order");
         }
         before = page;
         if (page >= c->pages) {
             c->free_past++;
-        } else if (!claim(c, page, 1)) {
-            return fault(c, "free pages", "a page is free and in use");
+        } else if (!claim_pages(c, page, 1)) {
+            return report_fault(c, "free pages", "a page is free and in use");
         }
     }
     return 0;
@@ -107,7 +112,7 @@ check_node(struct check *c, struct path *p, const char *name, bool top,
         return check_named(c, &n);
     }
     if (n.flags == NODE_TREE) {
-        return fault(c, name, "a record is a tree");
+        return report_fault(c, name, "a record is a tree");
     }
     if (n.flags == NODE_BIG) {
         uint8_t header[PAGE_HEADER];
@@ -128,9 +133,9 @@ check_node(struct check *c, struct path *p, const char *name, bool top,
     return rc;
 }
 
-/* What LMDB relies on beyond a page that can be read.  All pages of the way
- * down: each is looked at when it is new, that is, when all below it are at
- * their beginning. */
+/* Checks the pages of a path for overlaps and gaps, and counts them.  Call at
+ * the first node of each leaf: a page is checked once, namely when all pages
+ * below it are at their first node. */
 static int
 check_tight(struct check *c, const struct path *p, const char *name,
             struct tree *seen)
@@ -139,7 +144,7 @@ check_tight(struct check *c, const struct path *p, const char *name,
         const char *what = page_tight(p->level[d].page, c->snapshot->page_size);
 
         if (what) {
-            return fault(c, name, what);
+            return report_fault(c, name, what);
         }
         if (d + 1u == p->tree.depth) {
             seen->leaf_pages++;
@@ -163,7 +168,7 @@ check_tree(struct check *c, const char *name, const struct tree *tree,
 
     path_open(&p, c->snapshot, tree);
     p.numbers = free_list;
-    p.claim = claim;
+    p.claim = claim_pages;
     p.claim_arg = c;
     rc = path_seek(&p, NULL, 0, false);
     while (!rc && p.on) {
@@ -182,7 +187,7 @@ check_tree(struct check *c, const char *name, const struct tree *tree,
         (seen.entries != tree->entries || seen.leaf_pages != tree->leaf_pages ||
          seen.branch_pages != tree->branch_pages ||
          seen.overflow_pages != tree->overflow_pages)) {
-        rc = fault(c, name, "its tree has other sizes than it says");
+        rc = report_fault(c, name, "its tree does not have the stated sizes");
     }
     return rc;
 }
@@ -198,12 +203,12 @@ check_all(struct check *c, const struct tree *main, const struct tree *list)
     if (!rc) {
         rc = check_tree(c, "free pages", list, true, false);
     }
-    /* LMDB does not write a page that it took and gave back at once. */
+    /* LMDB does not write a page that one transaction allocated and freed. */
     past = c->snapshot->last_page + 1 > c->pages
                ? c->snapshot->last_page + 1 - c->pages
                : 0;
     if (!rc && past > c->free_past) {
-        rc = fault(c, "file", "pages in use lie past its end");
+        rc = report_fault(c, "file", "pages in use lie past its end");
     }
     return rc;
 }
@@ -226,7 +231,7 @@ check_once(struct pages *f)
     }
     c.pages = (uint64_t)st.st_size / s.page_size;
     if (c.pages > s.last_page + 1) {
-        c.pages = s.last_page + 1; /* what follows is left from a failure */
+        c.pages = s.last_page + 1; /* a failed transaction left the rest */
     }
     c.used = calloc(c.pages / 8 + 1, 1);
     if (!c.used) {

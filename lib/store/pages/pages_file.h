@@ -1,11 +1,11 @@
-/* What the parts of pages.h share: pages.c, pages_tree.c, pages_check.c. */
+/* Shared by the files of pages.h: pages.c, pages_tree.c, pages_check.c. */
 #ifndef BIDE_STORE_PAGES_FILE_H
 #define BIDE_STORE_PAGES_FILE_H
 
 #include "page.h"
 #include "pages.h"
 
-/* Nothing of it changes once it is open. */
+/* Immutable once open. */
 struct pages {
     int fd;
     char *path; /* absolute */
@@ -13,23 +13,25 @@ struct pages {
     uint32_t page_size;
 };
 
-/* Says why (pages_why) and gives BIDE_EDAMAGED. */
+/* Keeps a message for pages_why and returns BIDE_EDAMAGED. */
 int pages_damaged(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
-/* BIDE_EMISSING, BIDE_EPERM, BIDE_ENOMEM or BIDE_ESYS, with words. */
+/* Maps an errno about `path` to BIDE_EMISSING, BIDE_EPERM, BIDE_ENOMEM,
+ * BIDE_EDAMAGED (a loop of links) or BIDE_ESYS; keeps a message. */
 int pages_failed(const char *path, int error);
 
-/* All of `length` bytes, or BIDE_EDAMAGED (the file is too short). */
+/* Reads all of `length` bytes.  BIDE_EDAMAGED: the file is too short. */
 int pages_read(const struct pages *f, uint64_t offset, void *out,
                size_t length);
 
-/* As pages_begin, with the main tree and the list of free pages. */
+/* As pages_begin; also returns the main tree and the list of free pages. */
 int pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
                       struct tree *list);
 
-/* ---- a way through a tree ---- */
+/* ---- a position in a tree ---- */
 
-/* Told of each run of pages that is used; false: one was used before. */
+/* Called for each run of pages that is used; returns false if one of them was
+ * used before. */
 typedef bool path_claim_fn(void *arg, uint64_t first, uint64_t count);
 
 struct level {
@@ -37,41 +39,41 @@ struct level {
     unsigned index, count;
 };
 
-/* Where one stands in a tree: the pages from its root down to a leaf, each
- * checked, and checked to lie within its parent's range. */
+/* A position in a tree: the pages from its root down to a leaf.  Each page was
+ * checked, and its keys lie within its parent's range. */
 struct path {
     const struct snapshot *snapshot;
     struct tree tree;
     bool numbers;
-    bool on;             /* stands on a node */
-    uint64_t pages_left; /* that the tree may still have */
-    unsigned failed;     /* the depth of the page that was damaged */
+    bool on;             /* at a node; otherwise past the first or last one */
+    uint64_t pages_left; /* the tree's pages that were not read yet */
+    unsigned failed;     /* the depth of the page that was read last */
     path_claim_fn *claim;
     void *claim_arg;
     struct level level[PAGE_DEPTH_MAX];
 };
 
-/* The path is to be closed whatever the result of what follows. */
+/* Begins a path of a snapshot that outlives it; always path_close it. */
 void path_open(struct path *p, const struct snapshot *s,
                const struct tree *tree);
 void path_close(struct path *p);
 
-/* To the first node whose key is not below `key` (NULL: the first), or with
- * `backwards` to the last one whose key is below it (NULL: the last).  When
- * there is none, p->on is false afterwards.  BIDE_EDAMAGED ... */
+/* Moves to the first node whose key is not below `key` (NULL: the first), or
+ * with `backwards` to the last one whose key is below it (NULL: the last).  If
+ * there is none, p->on is false afterwards.  BIDE_EDAMAGED, BIDE_ENOMEM,
+ * BIDE_ESYS. */
 int path_seek(struct path *p, const void *key, size_t key_length,
               bool backwards);
+/* Moves to the next or the previous node; sets p->on as path_seek. */
 int path_step(struct path *p, bool backwards);
+/* Return the current node and leaf; p->on must be true. */
 struct node path_node(const struct path *p);
-
-/* The leaf one stands on. */
 const uint8_t *path_leaf(const struct path *p);
-
-/* The value of a NODE_BIG node, malloc'ed. */
+/* Reads the value of a NODE_BIG node, malloc'ed. */
 int path_big(struct path *p, const struct node *n, void **out);
 
-/* Where the named databases of a snapshot are: few, and asked for again and
- * again.  Begins as zeros. */
+/* The trees of a snapshot's named databases: few, and needed for every record.
+ * Begins as zeros. */
 enum { TREES_MAX = 8 };
 struct tree_cache {
     unsigned count;
@@ -81,7 +83,7 @@ struct tree_cache {
     } known[TREES_MAX];
 };
 
-/* Reads what a node of the main tree says of a named tree. */
+/* Reads the named tree that a node of the main tree describes. */
 int path_named(const struct snapshot *s, const struct node *n,
                struct tree *out);
 

@@ -1,10 +1,11 @@
-/* Finding one's way through a tree, from pages that are read one by one and
- * believed only after a check: each page by itself (page_fault), its place in
- * the tree (its keys lie in the range its parent gives it), how many there may
- * be and how deep.  So a page that leads back up, or to another tree, is found
- * rather than followed. */
+/* Moves through a tree, reading pages one by one.  Each page is checked before
+ * it is used: by itself (page_fault), and by its place in the tree (its keys
+ * must lie in the range that its parent allows).  The number of pages and the
+ * depth are bounded by the tree's header.  A page number that leads back up or
+ * into another tree is therefore detected and not followed. */
 #include "pages_file.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +35,9 @@ path_close(struct path *p)
     }
 }
 
-/* The keys of a page must not leave the range that the pages above leave to
- * it: at least the key that leads here, below the one that leads onwards. */
+/* Returns a fault if a key of the page lies outside the range that the pages
+ * above it allow: from the key of its node on, below the key of the next node.
+ */
 static const char *
 range_fault(const struct path *p, unsigned depth)
 {
@@ -46,7 +48,7 @@ range_fault(const struct path *p, unsigned depth)
     struct node bound, n;
 
     if (count <= first) {
-        return NULL; /* it has no keys that count */
+        return NULL; /* it has no keys that are used */
     }
     for (d = depth; d-- > 0 && !(low && high);) {
         const struct level *up = &p->level[d];
@@ -73,8 +75,9 @@ range_fault(const struct path *p, unsigned depth)
     return NULL;
 }
 
+/* Reads page `number` into the path at `depth` and checks it. */
 static int
-load(struct path *p, unsigned depth, uint64_t number)
+load_page(struct path *p, unsigned depth, uint64_t number)
 {
     const struct snapshot *s = p->snapshot;
     struct level *l = &p->level[depth];
@@ -90,7 +93,7 @@ load(struct path *p, unsigned depth, uint64_t number)
         }
     }
     if (number < 2 || number > s->last_page) {
-        return tree_damaged(p, number, "it is outside of the file");
+        return tree_damaged(p, number, "it is outside the file");
     }
     if (!p->pages_left) {
         return tree_damaged(p, number, "its tree has too many pages");
@@ -115,16 +118,17 @@ load(struct path *p, unsigned depth, uint64_t number)
     return 0;
 }
 
-/* From the node of a branch at `depth` - 1 down to a leaf, by its edge. */
+/* Moves from the current node of the branch at `depth` - 1 down to the first or
+ * last node of its leaves. */
 static int
-descend(struct path *p, unsigned depth, bool to_last)
+descend_to_leaf(struct path *p, unsigned depth, bool to_last)
 {
     int rc = 0;
 
     for (; depth < p->tree.depth && !rc; depth++) {
         const struct level *up = &p->level[depth - 1];
 
-        rc = load(p, depth, page_node(up->page, up->index).page);
+        rc = load_page(p, depth, page_node(up->page, up->index).page);
         if (!rc) {
             p->level[depth].index = to_last ? p->level[depth].count - 1 : 0;
         }
@@ -133,9 +137,9 @@ descend(struct path *p, unsigned depth, bool to_last)
     return rc;
 }
 
-/* To the neighbour of the leaf one stands on. */
+/* Moves to the next or previous leaf, if there is one. */
 static int
-neighbour(struct path *p, bool backwards)
+step_to_next_leaf(struct path *p, bool backwards)
 {
     p->on = false;
     for (unsigned d = p->tree.depth - 1u; d-- > 0;) {
@@ -143,16 +147,16 @@ neighbour(struct path *p, bool backwards)
 
         if (backwards ? l->index > 0 : l->index + 1 < l->count) {
             l->index = backwards ? l->index - 1 : l->index + 1;
-            return descend(p, d + 1, backwards);
+            return descend_to_leaf(p, d + 1, backwards);
         }
     }
     return 0;
 }
 
-/* Past a page that could not be read, and all that is below it.  False: there
- * is nothing beside it, or the tree has no way there. */
+/* Moves past the page that could not be read and all pages below it; *rc is the
+ * result of reading what follows.  Returns false if nothing follows. */
 static bool
-past_damage(struct path *p, int *rc)
+skip_damage(struct path *p, int *rc)
 {
     unsigned d = p->failed;
 
@@ -161,7 +165,7 @@ past_damage(struct path *p, int *rc)
 
         if (l->index + 1 < l->count) {
             l->index++;
-            *rc = descend(p, d + 1, false);
+            *rc = descend_to_leaf(p, d + 1, false);
             return true;
         }
     }
@@ -173,11 +177,12 @@ path_step(struct path *p, bool backwards)
 {
     struct level *leaf = &p->level[p->tree.depth - 1];
 
+    assert(p->on);
     if (backwards ? leaf->index > 0 : leaf->index + 1 < leaf->count) {
         leaf->index = backwards ? leaf->index - 1 : leaf->index + 1;
         return 0;
     }
-    return neighbour(p, backwards);
+    return step_to_next_leaf(p, backwards);
 }
 
 int
@@ -194,14 +199,14 @@ path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
     if (p->tree.root == PAGE_NONE) {
         return 0;
     }
-    rc = load(p, 0, p->tree.root);
+    rc = load_page(p, 0, p->tree.root);
     for (d = 0; d + 1u < p->tree.depth && !rc; d++) {
         struct level *l = &p->level[d];
 
         l->index = key ? page_child(l->page, p->numbers, key, key_length)
                    : backwards ? l->count - 1
                                : 0;
-        rc = load(p, d + 1, page_node(l->page, l->index).page);
+        rc = load_page(p, d + 1, page_node(l->page, l->index).page);
     }
     if (rc) {
         return rc;
@@ -209,7 +214,7 @@ path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
     i = key         ? page_find(p->level[d].page, p->numbers, key, key_length)
         : backwards ? p->level[d].count
                     : 0;
-    /* The node that is sought may lie beyond the edge of this leaf. */
+    /* The node may be in the next or previous leaf. */
     if (backwards) {
         p->level[d].index = i ? i - 1 : 0;
         p->on = i > 0;
@@ -217,7 +222,7 @@ path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
         p->on = i < p->level[d].count;
         p->level[d].index = p->on ? i : p->level[d].count - 1;
     }
-    return p->on ? 0 : neighbour(p, backwards);
+    return p->on ? 0 : step_to_next_leaf(p, backwards);
 }
 
 const uint8_t *
@@ -229,6 +234,7 @@ path_leaf(const struct path *p)
 struct node
 path_node(const struct path *p)
 {
+    assert(p->on);
     return page_node(path_leaf(p), p->level[p->tree.depth - 1].index);
 }
 
@@ -242,7 +248,7 @@ path_big(struct path *p, const struct node *n, void **out)
     int rc;
 
     if (n->page < 2 || n->page > s->last_page) {
-        return tree_damaged(p, n->page, "it is outside of the file");
+        return tree_damaged(p, n->page, "it is outside the file");
     }
     rc = pages_read(s->file, n->page * s->page_size, header, sizeof(header));
     if (rc) {
@@ -251,12 +257,13 @@ path_big(struct path *p, const struct node *n, void **out)
     run = page_run(header, n->page);
     if (!run || run > s->last_page - n->page + 1 ||
         PAGE_HEADER + n->value_length > run * s->page_size) {
-        return tree_damaged(p, n->page, "it is no run of a long value");
+        return tree_damaged(p, n->page, "it does not begin a long value");
     }
     if (p->claim && !p->claim(p->claim_arg, n->page, run)) {
         return tree_damaged(p, n->page, "it is used twice");
     }
-    /* Before memory is taken on the word of a damaged length. */
+    /* Reads the last byte before it allocates memory, because the length may
+     * be damaged. */
     rc = pages_read(s->file, (n->page + run) * s->page_size - 1, header, 1);
     if (rc) {
         return rc;
@@ -291,7 +298,7 @@ path_named(const struct snapshot *s, const struct node *n, struct tree *out)
     return fault ? pages_damaged("%s: %s", s->file->path, fault) : 0;
 }
 
-/* To the node with exactly that key, or BIDE_ENOPOLICY. */
+/* Moves to the node with exactly this key, or returns BIDE_ENOPOLICY. */
 static int
 seek_exact(struct path *p, const void *key, size_t key_length, struct node *out)
 {
@@ -311,7 +318,8 @@ seek_exact(struct path *p, const void *key, size_t key_length, struct node *out)
 }
 
 static void
-keep(const struct snapshot *s, const struct node *n, const struct tree *tree)
+cache_tree(const struct snapshot *s, const struct node *n,
+           const struct tree *tree)
 {
     struct tree_cache *c = s->cache;
 
@@ -323,7 +331,7 @@ keep(const struct snapshot *s, const struct node *n, const struct tree *tree)
 }
 
 static bool
-kept(const struct snapshot *s, const char *db, struct tree *out)
+find_cached_tree(const struct snapshot *s, const char *db, struct tree *out)
 {
     const struct tree_cache *c = s->cache;
 
@@ -336,10 +344,9 @@ kept(const struct snapshot *s, const char *db, struct tree *out)
     return false;
 }
 
-/* All that stand on the leaf of the one that is asked for: most often that is
- * all there are. */
+/* Caches all trees of the current leaf, usually all trees of the file. */
 static void
-keep_leaf(const struct snapshot *s, const struct path *p)
+cache_leaf(const struct snapshot *s, const struct path *p)
 {
     const uint8_t *leaf = path_leaf(p);
     struct tree tree;
@@ -348,13 +355,13 @@ keep_leaf(const struct snapshot *s, const struct path *p)
         struct node n = page_node(leaf, i);
 
         if (path_named(s, &n, &tree) == 0) {
-            keep(s, &n, &tree);
+            cache_tree(s, &n, &tree);
         }
     }
 }
 
 static int
-database(const struct snapshot *s, const char *db, struct tree *out)
+find_database(const struct snapshot *s, const char *db, struct tree *out)
 {
     struct tree top = {.depth = s->main_depth,
                        .root = s->main_root,
@@ -365,7 +372,7 @@ database(const struct snapshot *s, const char *db, struct tree *out)
     struct node n;
     int rc;
 
-    if (kept(s, db, out)) {
+    if (find_cached_tree(s, db, out)) {
         return 0;
     }
     path_open(&p, s, &top);
@@ -374,7 +381,7 @@ database(const struct snapshot *s, const char *db, struct tree *out)
         rc = path_named(s, &n, out);
     }
     if (!rc && s->cache && !s->cache->count) {
-        keep_leaf(s, &p);
+        cache_leaf(s, &p);
     }
     path_close(&p);
     return rc;
@@ -388,7 +395,7 @@ pages_get(const struct snapshot *s, const char *db, const void *key,
     struct path p;
     struct node n;
     void *value = NULL;
-    int rc = database(s, db, &tree);
+    int rc = find_database(s, db, &tree);
 
     if (rc) {
         return rc;
@@ -442,7 +449,7 @@ pages_walk(const struct snapshot *s, const char *db, const void *from,
     uint64_t visited = 0;
     struct tree tree;
     struct path p;
-    int rc = database(s, db, &tree);
+    int rc = find_database(s, db, &tree);
 
     if (rc) {
         return rc;
@@ -470,7 +477,7 @@ pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
 {
     struct tree tree;
     struct path p;
-    int rc = database(s, db, &tree);
+    int rc = find_database(s, db, &tree);
 
     if (rc) {
         return rc;
@@ -481,13 +488,13 @@ pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
         while (!rc && p.on) {
             rc = visit_node(&p, visit, arg);
             if (rc == BIDE_EDAMAGED) {
-                *damaged += 1; /* that one only */
+                *damaged += 1; /* only this value */
                 rc = 0;
             }
             rc = rc ? rc : path_step(&p, false);
         }
         *damaged += rc == BIDE_EDAMAGED;
-    } while (rc == BIDE_EDAMAGED && past_damage(&p, &rc));
+    } while (rc == BIDE_EDAMAGED && skip_damage(&p, &rc));
     path_close(&p);
     return rc == BIDE_EDAMAGED ? 0 : rc;
 }

@@ -1,5 +1,5 @@
-/* A directory of its own for each test, random numbers that can be had again,
- * and files made by LMDB itself to hold ours against. */
+/* For each test a directory of its own, repeatable random numbers, and files
+ * made by LMDB itself to compare with. */
 #ifndef TESTS_STORE_SCRATCH_H
 #define TESTS_STORE_SCRATCH_H
 
@@ -97,7 +97,7 @@ lmdb_env(const char *path)
     return env;
 }
 
-/* Puts "k%06u" -> `length` bytes that follow from number and salt. */
+/* Puts "k%06u" -> `length` bytes that depend on number and salt only. */
 UNUSED static void
 lmdb_fill(MDB_txn *txn, MDB_dbi dbi, unsigned number, size_t length,
           unsigned salt)
@@ -118,7 +118,8 @@ lmdb_fill(MDB_txn *txn, MDB_dbi dbi, unsigned number, size_t length,
     free(bytes);
 }
 
-/* `transactions` times `steps` random puts and deletions in two databases. */
+/* Commits `transactions`, each of `steps` random puts and deletions in two
+ * databases. */
 UNUSED static void
 lmdb_churn(const char *path, uint64_t *seed, unsigned transactions,
            unsigned steps, unsigned keys)

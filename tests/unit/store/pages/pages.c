@@ -1,3 +1,4 @@
+/* Reading LMDB's files, compared with LMDB itself. */
 #include "unit/store/file/scratch.h"
 
 #include <errno.h>
@@ -18,8 +19,8 @@ struct pairs {
 };
 
 static int
-collect(void *arg, const void *key, size_t key_length, const void *value,
-        size_t length)
+collect_pair(void *arg, const void *key, size_t key_length, const void *value,
+             size_t length)
 {
     struct pairs *p = arg;
     struct pair *to;
@@ -49,9 +50,9 @@ pairs_free(struct pairs *p)
     *p = (struct pairs){0};
 }
 
-/* What LMDB's own cursor gives. */
+/* Reads a database with LMDB's own cursor. */
 static void
-by_lmdb(const char *path, const char *db, struct pairs *out)
+read_by_lmdb(const char *path, const char *db, struct pairs *out)
 {
     MDB_env *env = lmdb_env(path);
     MDB_cursor *cursor;
@@ -64,7 +65,7 @@ by_lmdb(const char *path, const char *db, struct pairs *out)
     assert_int_equal(mdb_dbi_open(txn, db, 0, &dbi), 0);
     assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
     while (!mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
-        collect(out, k.mv_data, k.mv_size, v.mv_data, v.mv_size);
+        collect_pair(out, k.mv_data, k.mv_size, v.mv_data, v.mv_size);
     }
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
@@ -80,28 +81,29 @@ assert_same(const struct pair *a, const struct pair *b)
     assert_memory_equal(a->value, b->value, a->length);
 }
 
-/* Everything a reader can ask of `db`, held against LMDB's own answers. */
+/* Compares every kind of read of `db` with LMDB's results. */
 static void
-compare(const char *path, const char *db)
+assert_reads_as_lmdb(const char *path, const char *db)
 {
     struct pairs real, ours = {0};
     struct snapshot s;
     struct pages *f;
     size_t step;
 
-    by_lmdb(path, db, &real);
+    read_by_lmdb(path, db, &real);
     assert_int_equal(pages_open(path, &f), 0);
     assert_int_equal(pages_check(f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
 
-    assert_int_equal(pages_walk(&s, db, NULL, 0, false, collect, &ours), 0);
+    assert_int_equal(pages_walk(&s, db, NULL, 0, false, collect_pair, &ours),
+                     0);
     assert_int_equal(ours.count, real.count);
     for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[i], &real.list[i]);
     }
     pairs_free(&ours);
 
-    assert_int_equal(pages_walk(&s, db, NULL, 0, true, collect, &ours), 0);
+    assert_int_equal(pages_walk(&s, db, NULL, 0, true, collect_pair, &ours), 0);
     assert_int_equal(ours.count, real.count);
     for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[real.count - 1 - i], &real.list[i]);
@@ -122,15 +124,16 @@ compare(const char *path, const char *db)
         if (i % step) {
             continue;
         }
-        /* From that key on; and backwards from the one before it. */
-        assert_int_equal(
-            pages_walk(&s, db, p->key, p->key_length, false, collect, &ours),
-            0);
+        /* Forwards from that key, and backwards from the key before it. */
+        assert_int_equal(pages_walk(&s, db, p->key, p->key_length, false,
+                                    collect_pair, &ours),
+                         0);
         assert_int_equal(ours.count, real.count - i);
         assert_same(&ours.list[0], p);
         pairs_free(&ours);
-        assert_int_equal(
-            pages_walk(&s, db, p->key, p->key_length, true, collect, &ours), 0);
+        assert_int_equal(pages_walk(&s, db, p->key, p->key_length, true,
+                                    collect_pair, &ours),
+                         0);
         assert_int_equal(ours.count, i);
         if (i) {
             assert_same(&ours.list[0], &real.list[i - 1]);
@@ -161,7 +164,7 @@ fill_file(const char *path, unsigned count, bool long_values)
 }
 
 static void
-reads_back_what_lmdb_wrote(void **state)
+records_that_lmdb_wrote_are_read_back(void **state)
 {
     static const struct {
         unsigned count;
@@ -173,25 +176,25 @@ reads_back_what_lmdb_wrote(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         unlink(t->file);
         fill_file(t->file, cases[i].count, cases[i].long_values);
-        compare(t->file, "policies");
+        assert_reads_as_lmdb(t->file, "policies");
     }
 }
 
 static void
-reads_what_many_transactions_left(void **state)
+records_after_many_transactions_are_read_back(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 42;
 
     for (int round = 0; round < 12; round++) {
         lmdb_churn(t->file, &seed, 10, 30u << round % 6, 2000);
-        compare(t->file, "policies");
-        compare(t->file, "versions");
+        assert_reads_as_lmdb(t->file, "policies");
+        assert_reads_as_lmdb(t->file, "versions");
     }
 }
 
 static void
-reads_every_length_around_the_limit_of_a_page(void **state)
+values_of_every_length_near_the_page_limits_are_read(void **state)
 {
     struct scratch *t = *state;
     MDB_env *env = lmdb_env(t->file);
@@ -207,11 +210,11 @@ reads_every_length_around_the_limit_of_a_page(void **state)
     }
     assert_int_equal(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
-    compare(t->file, "policies");
+    assert_reads_as_lmdb(t->file, "policies");
 }
 
 static void
-says_when_there_is_no_such_record(void **state)
+a_missing_record_or_database_gives_enopolicy(void **state)
 {
     static const char *const absent[] = {"a",        "k", "k000001", "k000999",
                                          "k0009990", "z", "k00"};
@@ -231,8 +234,9 @@ says_when_there_is_no_such_record(void **state)
     }
     assert_int_equal(pages_get(&s, "nothing", "k", 1, &value, &length),
                      BIDE_ENOPOLICY);
-    assert_int_equal(pages_walk(&s, "nothing", NULL, 0, false, collect, NULL),
-                     BIDE_ENOPOLICY);
+    assert_int_equal(
+        pages_walk(&s, "nothing", NULL, 0, false, collect_pair, NULL),
+        BIDE_ENOPOLICY);
     assert_ptr_equal(value, &length); /* untouched */
     assert_int_equal(length, 5);
     pages_close(f);
@@ -266,7 +270,7 @@ a_visit_ends_the_walk_with_its_result(void **state)
 }
 
 static void
-refuses_databases_of_other_kinds(void **state)
+databases_with_other_flags_are_damage(void **state)
 {
     static const unsigned flags[] = {MDB_DUPSORT, MDB_DUPSORT | MDB_DUPFIXED,
                                      MDB_INTEGERKEY, MDB_REVERSEKEY};
@@ -292,8 +296,9 @@ refuses_databases_of_other_kinds(void **state)
         mdb_env_close(env);
         assert_int_equal(pages_open(t->file, &f), 0);
         assert_int_equal(pages_begin(f, &s), 0);
-        assert_int_equal(pages_walk(&s, "x", NULL, 0, false, collect, &none),
-                         BIDE_EDAMAGED);
+        assert_int_equal(
+            pages_walk(&s, "x", NULL, 0, false, collect_pair, &none),
+            BIDE_EDAMAGED);
         assert_int_equal(pages_check(f), BIDE_EDAMAGED);
         assert_string_not_equal(pages_why(), "");
         pages_close(f);
@@ -301,10 +306,10 @@ refuses_databases_of_other_kinds(void **state)
     }
 }
 
-/* ---- files that are none ---- */
+/* ---- files that are not a registry ---- */
 
 static void
-refuses_what_is_no_registry_with_words(void **state)
+a_file_that_is_not_a_registry_is_refused_with_a_message(void **state)
 {
     struct scratch *t = *state;
     struct pages *f = NULL;
@@ -322,7 +327,7 @@ refuses_what_is_no_registry_with_words(void **state)
     memset(text, 'x', sizeof(text));
     spill(t->file, text, sizeof(text));
     assert_int_equal(pages_open(t->file, &f), BIDE_EDAMAGED);
-    assert_non_null(strstr(pages_why(), "no LMDB file"));
+    assert_non_null(strstr(pages_why(), "not an LMDB file"));
     unlink(t->file);
 
     assert_int_equal(mkdir(t->file, 0700), 0);
@@ -349,7 +354,7 @@ refuses_what_is_no_registry_with_words(void **state)
 }
 
 static void
-says_when_permission_is_missing(void **state)
+a_file_without_read_permission_gives_eperm(void **state)
 {
     struct scratch *t = *state;
     pid_t child;
@@ -370,10 +375,10 @@ says_when_permission_is_missing(void **state)
     assert_int_equal(status, 0);
 }
 
-/* ---- looking ---- */
+/* ---- stamps ---- */
 
 static void
-a_look_sees_commits_removal_and_replacement(void **state)
+a_stamp_shows_commits_removal_and_replacement(void **state)
 {
     struct scratch *t = *state;
     struct pages_stamp a, b;
@@ -423,7 +428,7 @@ a_relative_path_is_still_found_after_chdir(void **state)
 /* ---- snapshots ---- */
 
 static void
-a_snapshot_holds_for_one_more_commit_and_not_for_two(void **state)
+a_snapshot_is_valid_for_one_more_commit_but_not_for_two(void **state)
 {
     struct scratch *t = *state;
     struct pairs before = {0}, after = {0};
@@ -435,13 +440,13 @@ a_snapshot_holds_for_one_more_commit_and_not_for_two(void **state)
     assert_int_equal(pages_open(t->file, &f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, false, collect, &before), 0);
+        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &before), 0);
     assert_int_equal(pages_end(&s), 0);
 
     lmdb_churn(t->file, &seed, 1, 200, 300);
     assert_int_equal(pages_end(&s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, false, collect, &after), 0);
+        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &after), 0);
     assert_int_equal(pages_end(&s), 0);
     assert_int_equal(before.count, after.count);
     for (size_t i = 0; i < before.count; i++) {
@@ -454,10 +459,10 @@ a_snapshot_holds_for_one_more_commit_and_not_for_two(void **state)
     pairs_free(&after);
 }
 
-/* The claim behind pages_end: while the file shows at most S + 1, no page of S
- * has been written over, not even by a transaction that is not committed. */
+/* pages_end relies on this: while the file shows at most S + 1, no page of S
+ * has been overwritten, not even by an uncommitted transaction. */
 static void
-a_transaction_in_progress_spares_the_snapshot(void **state)
+an_uncommitted_transaction_does_not_overwrite_the_snapshot(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 9;
@@ -476,11 +481,12 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
         assert_int_equal(pages_open(t->file, &f), 0);
         assert_int_equal(pages_begin(f, &s), 0);
         assert_int_equal(
-            pages_walk(&s, "policies", NULL, 0, false, collect, &before), 0);
+            pages_walk(&s, "policies", NULL, 0, false, collect_pair, &before),
+            0);
         lmdb_churn(t->file, &seed, 1, 100, 300); /* S + 1 */
 
-        /* S + 2 writes all its pages; its meta page is taken back, as if it
-         * had been killed just before it. */
+        /* S + 2 writes all its pages; the old meta page is restored, as if the
+         * writer had been killed just before it wrote that page. */
         bytes = slurp(t->file, &length);
         env = lmdb_env(t->file);
         assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
@@ -501,7 +507,8 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
         free(bytes);
         assert_int_equal(pages_end(&s), 0);
         assert_int_equal(
-            pages_walk(&s, "policies", NULL, 0, false, collect, &after), 0);
+            pages_walk(&s, "policies", NULL, 0, false, collect_pair, &after),
+            0);
         assert_int_equal(before.count, after.count);
         for (size_t i = 0; i < before.count; i++) {
             assert_same(&before.list[i], &after.list[i]);
@@ -513,9 +520,9 @@ a_transaction_in_progress_spares_the_snapshot(void **state)
 }
 
 static void
-meta_pages_that_do_not_follow_each_other_are_damage(void **state)
+meta_pages_of_unrelated_transactions_are_damage(void **state)
 {
-    /* By 2 they may follow each other still: the "commit" record tells. */
+    /* Without 2: such meta pages are valid; the "commit" record detects it. */
     static const int changes[] = {-3, -1, 1, 3, 4, 200};
     struct scratch *t = *state;
     uint64_t seed = 3;
@@ -543,19 +550,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(reads_back_what_lmdb_wrote),
-        SCRATCH(reads_what_many_transactions_left),
-        SCRATCH(reads_every_length_around_the_limit_of_a_page),
-        SCRATCH(says_when_there_is_no_such_record),
+        SCRATCH(records_that_lmdb_wrote_are_read_back),
+        SCRATCH(records_after_many_transactions_are_read_back),
+        SCRATCH(values_of_every_length_near_the_page_limits_are_read),
+        SCRATCH(a_missing_record_or_database_gives_enopolicy),
         SCRATCH(a_visit_ends_the_walk_with_its_result),
-        SCRATCH(refuses_databases_of_other_kinds),
-        SCRATCH(refuses_what_is_no_registry_with_words),
-        SCRATCH(says_when_permission_is_missing),
-        SCRATCH(a_look_sees_commits_removal_and_replacement),
+        SCRATCH(databases_with_other_flags_are_damage),
+        SCRATCH(a_file_that_is_not_a_registry_is_refused_with_a_message),
+        SCRATCH(a_file_without_read_permission_gives_eperm),
+        SCRATCH(a_stamp_shows_commits_removal_and_replacement),
         SCRATCH(a_relative_path_is_still_found_after_chdir),
-        SCRATCH(a_snapshot_holds_for_one_more_commit_and_not_for_two),
-        SCRATCH(a_transaction_in_progress_spares_the_snapshot),
-        SCRATCH(meta_pages_that_do_not_follow_each_other_are_damage),
+        SCRATCH(a_snapshot_is_valid_for_one_more_commit_but_not_for_two),
+        SCRATCH(an_uncommitted_transaction_does_not_overwrite_the_snapshot),
+        SCRATCH(meta_pages_of_unrelated_transactions_are_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* What a reader would not notice, but LMDB would stumble over: each kind by
- * itself, made in a file that is otherwise whole. */
+/* Damage that a reader may not detect but LMDB cannot handle.  Each kind is
+ * made alone in a file that is otherwise whole. */
 #include "unit/store/file/scratch.h"
 
 #include <bide.h>
@@ -11,11 +11,11 @@ enum { PAGE = 4096 };
 struct file {
     uint8_t *bytes;
     size_t length;
-    uint8_t *meta; /* the newer, past its page's header */
+    uint8_t *meta; /* the newer meta page, after the page header */
 };
 
 static uint64_t
-get64(const uint8_t *p)
+load_u64(const uint8_t *p)
 {
     uint64_t v;
 
@@ -24,12 +24,12 @@ get64(const uint8_t *p)
 }
 
 static void
-put64(uint8_t *p, uint64_t v)
+store_u64(uint8_t *p, uint64_t v)
 {
     memcpy(p, &v, sizeof(v));
 }
 
-/* A node of a page, past its offset. */
+/* Returns a node of a page. */
 static uint8_t *
 node_of(struct file *f, uint64_t page, unsigned index)
 {
@@ -43,33 +43,34 @@ node_of(struct file *f, uint64_t page, unsigned index)
 static uint64_t
 free_root(struct file *f)
 {
-    return get64(f->meta + 24 + 40);
+    return load_u64(f->meta + 24 + 40);
 }
 
 static uint64_t
 main_root(struct file *f)
 {
-    return get64(f->meta + 72 + 40);
+    return load_u64(f->meta + 72 + 40);
 }
 
-/* The numbers in the first record of the free list: how many, then pages. */
+/* Returns the first record of the free list: the number of pages, then pages.
+ */
 static uint8_t *
 free_list(struct file *f)
 {
     return node_of(f, free_root(f), 0) + 16;
 }
 
-/* The tree of the first named database. */
+/* Returns the description of the first named database's tree. */
 static uint8_t *
 first_tree(struct file *f)
 {
     return node_of(f, main_root(f), 0) + 8 + strlen("policies");
 }
 
-typedef void change_fn(struct file *f);
+typedef void damage_fn(struct file *f);
 
 static void
-nothing(struct file *f)
+no_damage(struct file *f)
 {
     (void)f;
 }
@@ -77,55 +78,55 @@ nothing(struct file *f)
 static void
 free_page_in_use(struct file *f)
 {
-    put64(free_list(f) + 8, main_root(f));
+    store_u64(free_list(f) + 8, main_root(f));
 }
 
 static void
 free_page_past_the_end(struct file *f)
 {
-    put64(free_list(f) + 8, get64(f->meta + 120) + 1);
+    store_u64(free_list(f) + 8, load_u64(f->meta + 120) + 1);
 }
 
 static void
 free_meta_page(struct file *f)
 {
-    put64(free_list(f) + 8 * get64(free_list(f)), 1);
+    store_u64(free_list(f) + 8 * load_u64(free_list(f)), 1);
 }
 
 static void
 free_list_out_of_order(struct file *f)
 {
-    put64(free_list(f) + 8, get64(free_list(f) + 16));
+    store_u64(free_list(f) + 8, load_u64(free_list(f) + 16));
 }
 
 static void
 free_list_too_long(struct file *f)
 {
-    put64(free_list(f), 5000);
+    store_u64(free_list(f), 5000);
 }
 
 static void
 free_list_of_the_future(struct file *f)
 {
-    put64(node_of(f, free_root(f), 0) + 8, get64(f->meta + 128) + 1);
+    store_u64(node_of(f, free_root(f), 0) + 8, load_u64(f->meta + 128) + 1);
 }
 
 static void
 file_shorter_than_its_last_page(struct file *f)
 {
-    put64(f->meta + 120, get64(f->meta + 120) + 1000);
+    store_u64(f->meta + 120, load_u64(f->meta + 120) + 1000);
 }
 
 static void
 one_entry_more(struct file *f)
 {
-    put64(first_tree(f) + 32, get64(first_tree(f) + 32) + 1);
+    store_u64(first_tree(f) + 32, load_u64(first_tree(f) + 32) + 1);
 }
 
 static void
 one_leaf_less(struct file *f)
 {
-    put64(first_tree(f) + 16, get64(first_tree(f) + 16) - 1);
+    store_u64(first_tree(f) + 16, load_u64(first_tree(f) + 16) - 1);
 }
 
 static void
@@ -137,7 +138,7 @@ one_level_more(struct file *f)
 static void
 one_long_value_less(struct file *f)
 {
-    put64(first_tree(f) + 24, get64(first_tree(f) + 24) - 1);
+    store_u64(first_tree(f) + 24, load_u64(first_tree(f) + 24) - 1);
 }
 
 static void
@@ -165,9 +166,9 @@ a_hole_before_the_nodes(struct file *f)
     page[14] -= 2;
 }
 
-/* Two nodes of a page that is no list of names. */
+/* Exchanges `length` bytes, at most 8. */
 static void
-swap(uint8_t *a, uint8_t *b, size_t length)
+swap_bytes(uint8_t *a, uint8_t *b, size_t length)
 {
     uint8_t keep[8];
 
@@ -179,28 +180,28 @@ swap(uint8_t *a, uint8_t *b, size_t length)
 static void
 keys_out_of_order(struct file *f)
 {
-    uint8_t *page = f->bytes + get64(first_tree(f) + 40) * PAGE;
+    uint8_t *page = f->bytes + load_u64(first_tree(f) + 40) * PAGE;
 
     assert_int_equal(page[10], PAGE_BRANCH);
     page = f->bytes + page_node(page, 1).page * PAGE;
     assert_int_equal(page[10], PAGE_LEAF);
-    swap(page + 16, page + 18, 2);
+    swap_bytes(page + 16, page + 18, 2);
 }
 
 static void
 children_in_each_others_place(struct file *f)
 {
-    uint64_t root = get64(first_tree(f) + 40);
+    uint64_t root = load_u64(first_tree(f) + 40);
 
-    swap(node_of(f, root, 1), node_of(f, root, 2), 6);
+    swap_bytes(node_of(f, root, 1), node_of(f, root, 2), 6);
 }
 
 static void
 first_children_in_each_others_place(struct file *f)
 {
-    uint64_t root = get64(first_tree(f) + 40);
+    uint64_t root = load_u64(first_tree(f) + 40);
 
-    swap(node_of(f, root, 0), node_of(f, root, 1), 6);
+    swap_bytes(node_of(f, root, 0), node_of(f, root, 1), 6);
 }
 
 static void
@@ -216,10 +217,10 @@ the_list_with_keys_of_another_kind(struct file *f)
 }
 
 static const struct {
-    change_fn *change;
+    damage_fn *change;
     int result;
 } cases[] = {
-    {nothing, 0},
+    {no_damage, 0},
     {free_page_in_use, BIDE_EDAMAGED},
     {free_page_past_the_end, BIDE_EDAMAGED},
     {free_meta_page, BIDE_EDAMAGED},
@@ -242,7 +243,7 @@ static const struct {
 };
 
 static int
-check(const char *path)
+check_file(const char *path)
 {
     struct pages *f;
     int rc = pages_open(path, &f);
@@ -255,7 +256,7 @@ check(const char *path)
 }
 
 static void
-finds_what_lmdb_would_stumble_over(void **state)
+a_check_finds_all_damage_that_lmdb_cannot_handle(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 11;
@@ -269,12 +270,12 @@ finds_what_lmdb_would_stumble_over(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         memcpy(f.bytes, whole, f.length);
         f.meta = f.bytes + 16;
-        if (get64(f.meta + 128) < get64(f.meta + PAGE + 128)) {
+        if (load_u64(f.meta + 128) < load_u64(f.meta + PAGE + 128)) {
             f.meta += PAGE;
         }
         cases[i].change(&f);
         spill(t->file, f.bytes, f.length);
-        if (check(t->file) != cases[i].result) {
+        if (check_file(t->file) != cases[i].result) {
             fail_msg("case %zu: %s", i, pages_why());
         }
     }
@@ -282,21 +283,21 @@ finds_what_lmdb_would_stumble_over(void **state)
     free(whole);
 }
 
-/* ---- what a reader itself must notice ---- */
+/* ---- damage that a reader must detect ---- */
 
 static void
-load(struct file *f, const char *path)
+load_file(struct file *f, const char *path)
 {
     f->bytes = slurp(path, &f->length);
     f->meta = f->bytes + 16;
-    if (get64(f->meta + 128) < get64(f->meta + PAGE + 128)) {
+    if (load_u64(f->meta + 128) < load_u64(f->meta + PAGE + 128)) {
         f->meta += PAGE;
     }
 }
 
 static int
-count(void *arg, const void *key, size_t key_length, const void *value,
-      size_t length)
+count_record(void *arg, const void *key, size_t key_length, const void *value,
+             size_t length)
 {
     (void)key, (void)key_length, (void)value, (void)length;
     ++*(uint64_t *)arg;
@@ -304,7 +305,7 @@ count(void *arg, const void *key, size_t key_length, const void *value,
 }
 
 static void
-a_walk_notices_that_records_are_lost(void **state)
+a_walk_detects_lost_records(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 11, seen = 0, entries;
@@ -313,22 +314,24 @@ a_walk_notices_that_records_are_lost(void **state)
     struct file f;
 
     lmdb_churn(t->file, &seed, 12, 60, 200);
-    load(&f, t->file);
-    entries = get64(first_tree(&f) + 32);
+    load_file(&f, t->file);
+    entries = load_u64(first_tree(&f) + 32);
     one_entry_more(&f);
     spill(t->file, f.bytes, f.length);
     assert_int_equal(pages_open(t->file, &p), 0);
     assert_int_equal(pages_begin(p, &s), 0);
-    assert_int_equal(pages_walk(&s, "policies", NULL, 0, false, count, &seen),
-                     BIDE_EDAMAGED);
+    assert_int_equal(
+        pages_walk(&s, "policies", NULL, 0, false, count_record, &seen),
+        BIDE_EDAMAGED);
     assert_int_equal(seen, entries);
     pages_close(p);
     free(f.bytes);
 }
 
-/* A branch that leads to a neighbour's page says "damaged", not "no such". */
+/* A branch that leads to a neighbour's page gives BIDE_EDAMAGED, not
+ * BIDE_ENOPOLICY. */
 static void
-a_page_in_anothers_place_is_noticed(void **state)
+a_page_in_the_place_of_another_is_detected(void **state)
 {
     static const int leads_to[][2] = {{1, 2}, {2, 1}, {0, 1}, {1, 0}};
     struct scratch *t = *state;
@@ -338,11 +341,11 @@ a_page_in_anothers_place_is_noticed(void **state)
     struct file f;
 
     lmdb_churn(t->file, &seed, 12, 60, 200);
-    load(&f, t->file);
+    load_file(&f, t->file);
     assert_int_equal(pages_open(t->file, &p), 0);
     assert_int_equal(pages_begin(p, &s), 0);
     for (size_t i = 0; i < sizeof(leads_to) / sizeof(*leads_to); i++) {
-        uint64_t root = get64(first_tree(&f) + 40);
+        uint64_t root = load_u64(first_tree(&f) + 40);
         uint8_t *from = node_of(&f, root, (unsigned)leads_to[i][0]);
         uint8_t *to = node_of(&f, root, (unsigned)leads_to[i][1]);
         uint64_t page =
@@ -365,7 +368,7 @@ a_page_in_anothers_place_is_noticed(void **state)
 }
 
 static void
-a_long_value_does_not_leave_its_pages(void **state)
+a_long_value_longer_than_its_pages_is_damage(void **state)
 {
     struct scratch *t = *state;
     MDB_env *env = lmdb_env(t->file);
@@ -384,19 +387,19 @@ a_long_value_does_not_leave_its_pages(void **state)
     lmdb_fill(txn, dbi, 2, 3 * PAGE, 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
-    load(&f, t->file);
+    load_file(&f, t->file);
     assert_int_equal(pages_open(t->file, &p), 0);
     assert_int_equal(pages_begin(p, &s), 0);
     assert_int_equal(pages_get(&s, "policies", "k000001", 7, &value, &length),
                      0);
     free(value);
-    page = page_node(f.bytes + get64(first_tree(&f) + 40) * PAGE, 0).page;
+    page = page_node(f.bytes + load_u64(first_tree(&f) + 40) * PAGE, 0).page;
     assert_int_equal(f.bytes[page * PAGE + 12], 2);
     f.bytes[page * PAGE + 12] = 1;
     spill(t->file, f.bytes, f.length);
     assert_int_equal(pages_get(&s, "policies", "k000001", 7, &value, &length),
                      BIDE_EDAMAGED);
-    f.bytes[page * PAGE + 15] = 0x7f; /* and not past the file's end */
+    f.bytes[page * PAGE + 15] = 0x7f; /* nor past the end of the file */
     spill(t->file, f.bytes, f.length);
     assert_int_equal(pages_get(&s, "policies", "k000001", 7, &value, &length),
                      BIDE_EDAMAGED);
@@ -405,17 +408,17 @@ a_long_value_does_not_leave_its_pages(void **state)
 }
 
 static void
-an_empty_file_of_lmdb_is_whole(void **state)
+an_empty_lmdb_file_is_whole(void **state)
 {
     struct scratch *t = *state;
 
     mdb_env_close(lmdb_env(t->file));
-    assert_int_equal(check(t->file), 0);
+    assert_int_equal(check_file(t->file), 0);
 }
 
-/* What a transaction that was killed, or ran out of space, left behind. */
+/* A transaction that was killed, or ran out of space, may leave such bytes. */
 static void
-bytes_after_the_last_page_do_no_harm(void **state)
+bytes_after_the_last_page_are_ignored(void **state)
 {
     static const size_t more[] = {1, 100, 4095, 4096, 10000};
     struct scratch *t = *state;
@@ -430,14 +433,14 @@ bytes_after_the_last_page_do_no_harm(void **state)
     memset(bytes + length, 0xab, 10000);
     for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
         spill(t->file, bytes, length + more[i]);
-        assert_int_equal(check(t->file), 0);
+        assert_int_equal(check_file(t->file), 0);
     }
     free(bytes);
 }
 
-/* Drops of whole databases, and values that grow and shrink. */
+/* The transactions also drop whole databases, and values grow and shrink. */
 static void
-many_real_files_are_whole(void **state)
+files_after_random_transactions_are_whole(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 100;
@@ -457,7 +460,7 @@ many_real_files_are_whole(void **state)
             assert_int_equal(mdb_txn_commit(txn), 0);
             mdb_env_close(env);
         }
-        if (check(t->file)) {
+        if (check_file(t->file)) {
             fail_msg("round %u: %s", round, pages_why());
         }
     }
@@ -466,7 +469,7 @@ many_real_files_are_whole(void **state)
 /* ---- a page by itself ---- */
 
 static void
-the_page_drawn_in_page_c_is_read(void **state)
+the_example_page_of_page_c_is_read(void **state)
 {
     static const uint8_t head[] = {2, 0, 0, 0,  0, 0,    0,    0,    0,
                                    0, 2, 0, 18, 0, 0xf4, 0x0f, 0xf4, 0x0f};
@@ -497,14 +500,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(finds_what_lmdb_would_stumble_over),
-        SCRATCH(a_walk_notices_that_records_are_lost),
-        SCRATCH(a_page_in_anothers_place_is_noticed),
-        SCRATCH(a_long_value_does_not_leave_its_pages),
-        SCRATCH(an_empty_file_of_lmdb_is_whole),
-        SCRATCH(bytes_after_the_last_page_do_no_harm),
-        SCRATCH(many_real_files_are_whole),
-        cmocka_unit_test(the_page_drawn_in_page_c_is_read),
+        SCRATCH(a_check_finds_all_damage_that_lmdb_cannot_handle),
+        SCRATCH(a_walk_detects_lost_records),
+        SCRATCH(a_page_in_the_place_of_another_is_detected),
+        SCRATCH(a_long_value_longer_than_its_pages_is_damage),
+        SCRATCH(an_empty_lmdb_file_is_whole),
+        SCRATCH(bytes_after_the_last_page_are_ignored),
+        SCRATCH(files_after_random_transactions_are_whole),
+        cmocka_unit_test(the_example_page_of_page_c_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
