@@ -1,4 +1,4 @@
-/* The id of this boot of the host, which the kernel draws anew each time. */
+/* The random id that the kernel gives to each boot of the host. */
 #ifndef BIDE_BOOT_H
 #define BIDE_BOOT_H
 
@@ -7,9 +7,10 @@
 
 enum { BOOT_ID_TEXT = 37 };
 
-/* Reads it as text: 36 characters, no newline.  False: it cannot be read. */
+/* Writes the id as text: 36 characters and a NUL.  Returns false if it cannot
+ * be read. */
 bool boot_id_text(char out[BOOT_ID_TEXT]);
-/* The same as 16 bytes; zeros where it cannot be read. */
+/* Writes the id as 16 bytes; zeros if it cannot be read. */
 void boot_id(uint8_t out[16]);
 
 #endif

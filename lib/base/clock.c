@@ -16,7 +16,7 @@
 enum { MEASURE_NS = 200000, MEASURE_PAIRS = 8 };
 
 static uint64_t
-read_ns(clockid_t id)
+read_clock_ns(clockid_t id)
 {
     struct timespec t;
 
@@ -27,23 +27,24 @@ read_ns(clockid_t id)
 uint64_t
 clock_monotonic_ns(void)
 {
-    return read_ns(CLOCK_MONOTONIC);
+    return read_clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t
 clock_realtime_ns(void)
 {
-    return read_ns(CLOCK_REALTIME);
+    return read_clock_ns(CLOCK_REALTIME);
 }
 
 uint64_t
 clock_boottime_ns(void)
 {
-    return read_ns(CLOCK_BOOTTIME);
+    return read_clock_ns(CLOCK_BOOTTIME);
 }
 
-/* The kernel has watched the counter against other clocks: where it does not
- * keep time by it, neither do we. */
+/* Reports whether the kernel itself keeps time by the CPU's counter.  The
+ * kernel compares the counter with other clocks and drops one that is not
+ * steady. */
 static bool
 kernel_trusts_counter(void)
 {
@@ -63,19 +64,21 @@ kernel_trusts_counter(void)
 #endif
 }
 
-/* 1 MHz (the slowest arm64 counters) to 20 GHz. */
+/* Reports whether a counter's frequency is between 1 MHz (the slowest arm64
+ * counters) and 20 GHz. */
 static bool
-plausible(struct tick_scale s)
+is_plausible_scale(struct tick_scale s)
 {
     return s.mult >= (1ull << 32) / 20 && s.mult <= 1000ull << 32;
 }
 
-/* One moment on both clocks: of several tries the one with the least time
- * between the two readings of the counter around the clock's. */
+/* Reads the counter and the clock at the same moment.  Reads the counter before
+ * and after the clock, several times, and keeps the reading with the shortest
+ * time between the two. */
 static void
-pair(uint64_t *ticks, uint64_t *ns)
+read_both_clocks(uint64_t *ticks, uint64_t *ns)
 {
-    const struct tick_scale any = {1};
+    const struct tick_scale any = {1}; /* not 0: read the counter */
     uint64_t narrowest = UINT64_MAX;
 
     for (int i = 0; i < MEASURE_PAIRS; i++) {
@@ -100,15 +103,15 @@ clock_measure(void)
     if (!kernel_trusts_counter()) {
         return s;
     }
-    pair(&ticks0, &ns0);
+    read_both_clocks(&ticks0, &ns0);
     while (clock_monotonic_ns() - ns0 < MEASURE_NS) {
     }
-    pair(&ticks1, &ns1);
+    read_both_clocks(&ticks1, &ns1);
     if (ticks1 > ticks0 && ns1 > ns0) {
         s.mult = (uint64_t)(((unsigned __int128)(ns1 - ns0) << 32) /
                             (ticks1 - ticks0));
     }
-    if (!plausible(s)) {
+    if (!is_plausible_scale(s)) {
         s.mult = 0;
     }
     return s;
@@ -117,5 +120,5 @@ clock_measure(void)
 bool
 clock_scale_ok(struct tick_scale s)
 {
-    return plausible(s) && kernel_trusts_counter();
+    return is_plausible_scale(s) && kernel_trusts_counter();
 }

@@ -1,5 +1,8 @@
-/* The only place that reads a clock.  Ticks are for durations on the success
- * path: the CPU's counter where the kernel itself keeps time by it, else ns. */
+/* The only place that reads a clock.
+ *
+ * Calls that succeed are timed in ticks, which cost less to read than a clock.
+ * A tick is a step of the CPU's counter if the kernel itself keeps time by it,
+ * else a nanosecond. */
 #ifndef BIDE_CLOCK_H
 #define BIDE_CLOCK_H
 
@@ -11,22 +14,23 @@
 
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
-uint64_t clock_boottime_ns(void); /* monotonic, suspended time included */
+uint64_t clock_boottime_ns(void); /* monotonic, counts suspended time */
 
-/* No sleep lasts longer than this without a look at the registry: whoever
- * changed it may have been killed before announcing the change. */
+/* A waiting call reads the registry at least this often, because the process
+ * that changed a policy may have been killed before it announced the change. */
 #define LOOK_EVERY_NS UINT64_C(5000000000)
-/* How long a writer waits for another process that holds a lock on a file. */
+/* How long a writer waits for a file that another process has locked. */
 enum { LOCK_WAIT_MS = 5000 };
 
-/* How ticks become ns: ns = ticks * mult >> 32.  mult 0: ticks are ns. */
+/* Converts ticks to ns: ns = ticks * mult >> 32.  mult 0: ticks are ns. */
 struct tick_scale {
     uint64_t mult;
 };
 
-/* Measured in about 200 us; mult 0 where the counter is not to be trusted. */
+/* Measures the scale in about 200 us.  mult is 0 if the counter cannot be
+ * trusted. */
 struct tick_scale clock_measure(void);
-/* Whether a scale that another process measured can be true here. */
+/* Reports whether a scale that another process measured can be true here. */
 bool clock_scale_ok(struct tick_scale s);
 
 static inline uint64_t
@@ -47,7 +51,8 @@ clock_ticks(struct tick_scale s)
     return clock_monotonic_ns();
 }
 
-/* The ns between two ticks; 0 when the second is earlier (another socket). */
+/* Returns the ns between two ticks; 0 if `to` is earlier, which happens when it
+ * was read on another CPU socket. */
 static inline uint64_t
 clock_between_ns(struct tick_scale s, uint64_t from, uint64_t to)
 {

@@ -1,6 +1,7 @@
-/* CRC-32C (Castagnoli, 0x1EDC6F41, bit-reversed 0x82F63B78), eight bytes a step
- * by eight tables ("slicing by 8").  The tables are made on first use: table k
- * holds what a byte does to the checksum when k more bytes follow it. */
+/* CRC-32C (Castagnoli, 0x1EDC6F41, bit-reversed 0x82F63B78), computed eight
+ * bytes at a time from eight tables ("slicing by 8").  Table k holds the
+ * checksum of each byte value followed by k zero bytes.  The tables are made on
+ * first use. */
 #include <pthread.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ static uint32_t table[8][256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
-fill(void)
+fill_tables(void)
 {
     uint32_t i, k, crc;
 
@@ -34,7 +35,7 @@ crc32c(uint32_t crc, const void *bytes, size_t length)
 {
     const uint8_t *p = bytes;
 
-    pthread_once(&once, fill);
+    pthread_once(&once, fill_tables);
     crc = ~crc;
     for (; length >= 8; length -= 8, p += 8) {
         uint32_t low, high;

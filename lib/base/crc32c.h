@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Continues from `crc`; the first is 0. */
+/* Returns the checksum of `length` more bytes.  `crc` is the checksum of the
+ * bytes before them, 0 for none. */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t length);
 
 #endif

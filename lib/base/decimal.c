@@ -1,5 +1,6 @@
 #include "decimal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -16,7 +17,7 @@ is_digit(char c)
 }
 
 static bool
-push_digit(uint64_t *digits, char c)
+append_digit(uint64_t *digits, char c)
 {
     return !__builtin_mul_overflow(*digits, 10, digits) &&
            !__builtin_add_overflow(*digits, (uint64_t)(c - '0'), digits);
@@ -32,7 +33,7 @@ decimal_read(const char **text, struct decimal *out)
         return -1;
     }
     for (; is_digit(*at); at++) {
-        if (!push_digit(&d.digits, *at)) {
+        if (!append_digit(&d.digits, *at)) {
             return -1;
         }
     }
@@ -43,7 +44,7 @@ decimal_read(const char **text, struct decimal *out)
             last = *p == '0' ? last : p;
         }
         for (at++; at <= last; at++, d.places++) {
-            if (d.places == PLACES_MAX || !push_digit(&d.digits, *at)) {
+            if (d.places == PLACES_MAX || !append_digit(&d.digits, *at)) {
                 return -1;
             }
         }
@@ -59,8 +60,10 @@ decimal_read(const char **text, struct decimal *out)
 char *
 decimal_write(struct decimal d, char *buffer, size_t size)
 {
-    uint64_t unit = powers[d.places];
+    uint64_t unit;
 
+    assert(d.places >= 0 && d.places <= PLACES_MAX);
+    unit = powers[d.places];
     if (d.places) {
         snprintf(buffer, size, "%" PRIu64 ".%0*" PRIu64, d.digits / unit,
                  d.places, d.digits % unit);

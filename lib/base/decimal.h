@@ -1,6 +1,6 @@
-/* Numbers as people write them, held exactly: "1.5" is 15 with one place. */
-#ifndef BIDE_POLICY_DECIMAL_H
-#define BIDE_POLICY_DECIMAL_H
+/* Decimal numbers, kept exactly: "1.5" is 15 with one place. */
+#ifndef BIDE_DECIMAL_H
+#define BIDE_DECIMAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,15 +11,19 @@ struct decimal {
     int places;      /* 0 to 9; the last place is not 0 */
 };
 
-/* Reads the digits at *text and moves past them.  -1, *text untouched: there is
- * no number, it has over 9 places, or it does not fit. */
+/* Reads the number at the start of *text and moves *text past it.  Returns -1
+ * and leaves *text if there is no number, it has over 9 places, or it does not
+ * fit. */
 int decimal_read(const char **text, struct decimal *out);
-char *decimal_write(struct decimal d, char *buffer, size_t size); /* 32 bytes */
 
-/* The nearest double; the same on every machine, whatever its locale. */
+/* Writes the number.  Returns `buffer`, which needs 32 bytes. */
+char *decimal_write(struct decimal d, char *buffer, size_t size);
+
+/* Returns the nearest double, independent of the locale. */
 double decimal_value(struct decimal d);
 
-/* d x scale as a whole number.  False where it is none, or does not fit. */
+/* Sets *out to d x scale.  Returns false if that is not a whole number or does
+ * not fit. */
 bool decimal_scale(struct decimal d, uint64_t scale, uint64_t *out);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static bool
-draft_grow(struct draft *d, size_t length)
+reserve_bytes(struct draft *d, size_t length)
 {
     size_t room = d->room ? d->room : 32;
     char *grown;
@@ -31,7 +31,7 @@ draft_grow(struct draft *d, size_t length)
 void
 draft_add(struct draft *d, const char *bytes, size_t length)
 {
-    if (draft_grow(d, length)) {
+    if (reserve_bytes(d, length)) {
         memcpy(d->bytes + d->used, bytes, length);
         d->used += length;
         d->bytes[d->used] = '\0';

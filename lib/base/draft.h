@@ -1,7 +1,7 @@
-/* A text in the making.  An allocation that fails is remembered: add on, and
- * look once, at the end. */
-#ifndef BIDE_POLICY_DRAFT_H
-#define BIDE_POLICY_DRAFT_H
+/* Builds a text piece by piece.  A failed allocation is remembered, so callers
+ * check once, at the end. */
+#ifndef BIDE_DRAFT_H
+#define BIDE_DRAFT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,14 +12,15 @@ struct draft {
     bool failed;
 };
 
+/* Appends `length` bytes, or a text. */
 void draft_add(struct draft *d, const char *bytes, size_t length);
 void draft_text(struct draft *d, const char *text);
-/* The next of a list: ", " between. */
+/* Appends an item of a list: ", " before all but the first. */
 void draft_item(struct draft *d, const char *text);
-void draft_clear(struct draft *d); /* keeps the memory */
+void draft_clear(struct draft *d); /* empties it, keeps the memory */
 
-/* The text, the caller's from now on ("" when nothing was added); NULL when
- * memory ran out.  The draft is empty afterwards. */
+/* Returns the text ("" if nothing was added), which the caller frees; NULL
+ * without memory.  The draft is empty afterwards. */
 char *draft_take(struct draft *d);
 void draft_free(struct draft *d);
 

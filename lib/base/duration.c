@@ -13,7 +13,7 @@ struct unit {
     uint64_t ns;
 };
 
-/* Largest first: of two texts that are equally short the first one wins. */
+/* Largest first: of two texts of equal length the first one is used. */
 static const struct unit units[] = {
     {"d", 86400000000000},
     {"h", 3600000000000},
@@ -25,7 +25,7 @@ static const struct unit units[] = {
 };
 enum { UNITS = sizeof(units) / sizeof(units[0]) };
 
-/* What people write instead, for the hint. */
+/* Other spellings of the units, for the hint. */
 static const struct {
     const char *written, *unit;
 } aliases[] = {
@@ -49,7 +49,7 @@ find_unit(const char *name)
 }
 
 static const char *
-meant_unit(const char *written)
+find_meant_unit(const char *written)
 {
     for (int i = 0; i < UNITS; i++) {
         if (strcasecmp(units[i].name, written) == 0) {
@@ -64,11 +64,11 @@ meant_unit(const char *written)
     return NULL;
 }
 
-/* "5 sec" and "5S" are 5s. */
+/* Writes "5s" to `hint` for "5 sec" or "5S". */
 static void
-suggest(const char *text, const char *rest, char *hint, size_t hint_size)
+suggest_unit(const char *text, const char *rest, char *hint, size_t hint_size)
 {
-    const char *unit = meant_unit(rest + strspn(rest, " "));
+    const char *unit = find_meant_unit(rest + strspn(rest, " "));
     char meant[64];
 
     if (unit && (size_t)(rest - text) < sizeof(meant) - 4) {
@@ -78,9 +78,10 @@ suggest(const char *text, const char *rest, char *hint, size_t hint_size)
     }
 }
 
-/* One number with one unit, or 0; what is wrong with it, or NULL. */
+/* Reads one number with one unit, or 0.  Returns NULL, or the reason why the
+ * text is not a duration. */
 static const char *
-read_ns(const char *text, uint64_t *out, char *hint, size_t hint_size)
+read_one_unit(const char *text, uint64_t *out, char *hint, size_t hint_size)
 {
     const char *at = text;
     const struct unit *unit;
@@ -103,7 +104,7 @@ read_ns(const char *text, uint64_t *out, char *hint, size_t hint_size)
     }
     unit = find_unit(at);
     if (!unit) {
-        suggest(text, at, hint, hint_size);
+        suggest_unit(text, at, hint, hint_size);
         return "a duration has one unit: ns us ms s m h d";
     }
     if (decimal_value(number) * (double)unit->ns > 2.0 * DURATION_MAX) {
@@ -126,7 +127,7 @@ duration_read(const char *text, uint64_t *out, const char **why, char *hint,
     const char *wrong;
     char meant[64] = "";
 
-    wrong = read_ns(text, out, meant, sizeof(meant));
+    wrong = read_one_unit(text, out, meant, sizeof(meant));
     if (!wrong) {
         return 0;
     }
@@ -135,9 +136,10 @@ duration_read(const char *text, uint64_t *out, const char **why, char *hint,
     return -1;
 }
 
-/* `ns` in a unit, when that can be exact and is at least 1. */
+/* Converts `ns` to a unit.  Returns false if the result is below 1 or not
+ * exact. */
 static bool
-in_unit(uint64_t ns, uint64_t unit, struct decimal *out)
+convert_to_unit(uint64_t ns, uint64_t unit, struct decimal *out)
 {
     uint64_t scale = 1;
 
@@ -168,7 +170,7 @@ duration_write(uint64_t ns, char *buffer, size_t size)
         struct decimal d;
         char number[32], text[40];
 
-        if (!in_unit(ns, units[i].ns, &d)) {
+        if (!convert_to_unit(ns, units[i].ns, &d)) {
             continue;
         }
         decimal_write(d, number, sizeof(number));
@@ -201,7 +203,7 @@ duration_round(uint64_t ns, char *buffer, size_t size)
         struct decimal d;
 
         n = (n + units[i].ns / 2) / units[i].ns;
-        /* 999.9ms rounds to the next unit, and is written in it. */
+        /* 999.9ms rounds to 1s, and is written in that unit. */
         if (i > 0 &&
             n * units[i].ns >= (unsigned __int128)units[i - 1].ns * scale) {
             continue;

@@ -1,5 +1,5 @@
-/* Result codes, verdicts, reasons and ends in words: loops over the tables of
- * bide.h. */
+/* The texts of result codes, verdicts, reasons and ends, made from the tables
+ * of bide.h. */
 #include <bide.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))

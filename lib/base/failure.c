@@ -32,7 +32,8 @@ failure_say(int rc, const char *todo, const char *format, ...)
     return rc;
 }
 
-/* What to do where the store does not know better. */
+/* Returns what to do about an error if the store gave no advice; may be NULL.
+ */
 static const char *
 usual_remedy(int rc)
 {
@@ -42,8 +43,8 @@ usual_remedy(int rc)
     case BIDE_EPERM:
         return "try again as root, or as a member of the group that owns it";
     case BIDE_EDAMAGED:
-        return "services go on under their last good rules; move it away, then "
-               "bide init and bide apply the policies again";
+        return "services keep their last good rules; move it away, then run "
+               "bide init and bide apply";
     case BIDE_EFORMAT:
         return "it was made by another version of bide: use that one";
     case BIDE_EFULL:
@@ -68,7 +69,7 @@ failure_of_store(int rc, const char *dir, const char *words)
     if (!*words) {
         return failure_say(rc, todo, "%s: %s", dir, bide_strerror(rc));
     }
-    /* Words that begin with a path say by themselves where it is. */
+    /* Words that begin with a path already name the place. */
     return *words == '/' || strncmp(words, dir, strlen(dir)) == 0
                ? failure_say(rc, todo, "%.*s", length, words)
                : failure_say(rc, todo, "%s: %.*s", dir, length, words);

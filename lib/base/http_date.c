@@ -1,13 +1,15 @@
 #include "http_date.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "duration.h"
 
-/* Each form as it is written, spaces and all: a letter of its own for each
- * digit of the day, year, hour, minute and second, M for the month's name. */
+/* The three forms of a date.  * stands for the name of the weekday, MMM for the
+ * name of the month, and D, Y, h, m, s for a digit of the day, year, hour,
+ * minute and second. */
 static const char *const forms[] = {
     "*, DD MMM YYYY hh:mm:ss GMT", /* Sun, 06 Nov 1994 08:49:37 GMT */
     "*, DD-MMM-YY hh:mm:ss GMT",   /* Sunday, 06-Nov-94 08:49:37 GMT */
@@ -20,7 +22,7 @@ struct date {
 };
 
 static int
-month_of(const char *name)
+find_month(const char *name)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
@@ -48,7 +50,7 @@ is_weekday(const char *text, size_t length)
 }
 
 static int *
-field(struct date *d, char letter)
+field_of_letter(struct date *d, char letter)
 {
     switch (letter) {
     case 'D':
@@ -66,11 +68,11 @@ field(struct date *d, char letter)
     }
 }
 
-/* One letter of a form against one of the text. */
+/* Matches one letter of a form with one character of the text. */
 static bool
 match_letter(struct date *d, char letter, char c)
 {
-    int *number = field(d, letter);
+    int *number = field_of_letter(d, letter);
 
     if (!number) {
         return letter == c;
@@ -101,7 +103,7 @@ match_form(const char *form, const char *text, size_t length, struct date *out)
             return false;
         }
         if (strncmp(form, "MMM", 3) == 0) {
-            if (i + 3 > length || !(d.month = month_of(text + i))) {
+            if (i + 3 > length || !(d.month = find_month(text + i))) {
                 return false;
             }
             form += 2;
@@ -127,15 +129,17 @@ static bool
 date_ok(const struct date *d)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int last = days[d->month - 1] + (d->month == 2 && is_leap(d->year));
+    int last;
 
+    assert(d->month >= 1 && d->month <= 12); /* every form has a month */
+    last = days[d->month - 1] + (d->month == 2 && is_leap(d->year));
     /* 60 is a leap second. */
     return d->day >= 1 && d->day <= last && d->hour <= 23 && d->minute <= 59 &&
            d->second <= 60;
 }
 
-/* Days since 1970 in the Gregorian calendar, years counted from March so that
- * the leap day comes last. */
+/* Returns the days since 1970 in the Gregorian calendar.  Years are counted
+ * from March, so that the leap day is the last one. */
 static int64_t
 days_since_1970(const struct date *d)
 {

@@ -6,21 +6,22 @@
 enum { NEAR_LENGTH_MAX = 64 };
 
 static int
-min(int a, int b)
+smaller_of(int a, int b)
 {
     return a < b ? a : b;
 }
 
 static int
-lower(char c)
+lower_case(char c)
 {
     return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-/* Insertions, deletions, changes and swaps of neighbours; capitals count as
- * equal.  Both at most NEAR_LENGTH_MAX long. */
+/* Returns the number of insertions, deletions, changes and swaps of neighbours
+ * that turn `a` into `b`.  Ignores case.  Both are at most NEAR_LENGTH_MAX
+ * long. */
 static int
-distance(const char *a, int a_length, const char *b, int b_length)
+edit_distance(const char *a, int a_length, const char *b, int b_length)
 {
     int rows[3][NEAR_LENGTH_MAX + 1];
 
@@ -34,12 +35,14 @@ distance(const char *a, int a_length, const char *b, int b_length)
 
         row[0] = i;
         for (int j = 1; j <= b_length; j++) {
-            bool same = lower(a[i - 1]) == lower(b[j - 1]);
+            bool same = lower_case(a[i - 1]) == lower_case(b[j - 1]);
 
-            row[j] = min(above[j - 1] + !same, min(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
-                lower(a[i - 2]) == lower(b[j - 1])) {
-                row[j] = min(row[j], higher[j - 2] + 1);
+            row[j] = smaller_of(above[j - 1] + !same,
+                                smaller_of(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 &&
+                lower_case(a[i - 1]) == lower_case(b[j - 2]) &&
+                lower_case(a[i - 2]) == lower_case(b[j - 1])) {
+                row[j] = smaller_of(row[j], higher[j - 2] + 1);
             }
         }
     }
@@ -54,7 +57,7 @@ near_distance(const char *a, const char *b)
     if (a_length > NEAR_LENGTH_MAX || b_length > NEAR_LENGTH_MAX) {
         return NEAR_LENGTH_MAX;
     }
-    return distance(a, (int)a_length, b, (int)b_length);
+    return edit_distance(a, (int)a_length, b, (int)b_length);
 }
 
 int
@@ -62,7 +65,7 @@ near_limit(const char *name)
 {
     size_t length = strlen(name);
 
-    /* Of three letters two changed ones leave nothing in common. */
+    /* Two changes in a name of three letters leave nothing in common. */
     return length <= 1 ? 0 : length <= 4 ? 1 : 2;
 }
 

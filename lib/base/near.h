@@ -1,16 +1,17 @@
-/* What was probably meant: how far two names are from each other. */
+/* Finds the name that was probably meant by a misspelt one. */
 #ifndef BIDE_NEAR_H
 #define BIDE_NEAR_H
 
 #include <stddef.h>
 
-/* Edits from `a` to `b`; capitals count as equal. */
+/* Returns the number of edits from `a` to `b`.  Ignores case. */
 int near_distance(const char *a, const char *b);
 
-/* The largest distance at which a misspelt name is worth a hint. */
+/* Returns the largest distance at which another name is suggested for `name`.
+ */
 int near_limit(const char *name);
 
-/* The nearest of `names` to a misspelt one (distance at most 2), or NULL. */
+/* Returns the nearest of `names`, or NULL if none is within the limit. */
 const char *name_near(const char *name, const char *const *names, size_t count);
 
 #endif

@@ -8,13 +8,13 @@
 #include <bide.h>
 
 static int
-fits(int length, size_t size)
+check_length(int length, size_t size)
 {
     return length > 0 && (size_t)length < size ? 0 : BIDE_EINVAL;
 }
 
 static const char *
-variable(const char *name)
+read_variable(const char *name)
 {
     const char *value = secure_getenv(name);
 
@@ -22,9 +22,9 @@ variable(const char *name)
 }
 
 static int
-home_state(char *buffer, size_t size)
+write_home_path(char *buffer, size_t size)
 {
-    const char *home = variable("HOME");
+    const char *home = read_variable("HOME");
     char names[4096];
     struct passwd entry, *found = NULL;
 
@@ -36,36 +36,39 @@ home_state(char *buffer, size_t size)
     if (!home) {
         return BIDE_EINVAL;
     }
-    return fits(snprintf(buffer, size, "%s/.local/state/bide", home), size);
+    return check_length(snprintf(buffer, size, "%s/.local/state/bide", home),
+                        size);
 }
 
 int
 place_registry(char *buffer, size_t size)
 {
-    const char *dir = variable("BIDE_DIR"), *state = variable("XDG_STATE_HOME");
+    const char *dir = read_variable("BIDE_DIR"),
+               *state = read_variable("XDG_STATE_HOME");
 
     if (dir) {
-        return fits(snprintf(buffer, size, "%s", dir), size);
+        return check_length(snprintf(buffer, size, "%s", dir), size);
     }
     if (geteuid() == 0) {
-        return fits(snprintf(buffer, size, "/var/lib/bide"), size);
+        return check_length(snprintf(buffer, size, "/var/lib/bide"), size);
     }
     if (state) {
-        return fits(snprintf(buffer, size, "%s/bide", state), size);
+        return check_length(snprintf(buffer, size, "%s/bide", state), size);
     }
-    return home_state(buffer, size);
+    return write_home_path(buffer, size);
 }
 
 int
 place_live(char *buffer, size_t size)
 {
-    const char *runtime = variable("XDG_RUNTIME_DIR");
+    const char *runtime = read_variable("XDG_RUNTIME_DIR");
 
     if (geteuid() == 0) {
-        return fits(snprintf(buffer, size, "/run/bide"), size);
+        return check_length(snprintf(buffer, size, "/run/bide"), size);
     }
     if (runtime) {
-        return fits(snprintf(buffer, size, "%s/bide", runtime), size);
+        return check_length(snprintf(buffer, size, "%s/bide", runtime), size);
     }
-    return fits(snprintf(buffer, size, "/dev/shm/bide-%u", geteuid()), size);
+    return check_length(snprintf(buffer, size, "/dev/shm/bide-%u", geteuid()),
+                        size);
 }

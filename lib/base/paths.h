@@ -1,15 +1,16 @@
-/* Where things are by default.  The only reader of the environment. */
-#ifndef BIDE_PLACE_H
-#define BIDE_PLACE_H
+/* Default paths.  The only file that reads the environment. */
+#ifndef BIDE_PATHS_H
+#define BIDE_PATHS_H
 
 #include <stddef.h>
 
-/* $BIDE_DIR, else /var/lib/bide for root, else $XDG_STATE_HOME/bide or
- * ~/.local/state/bide.  BIDE_EINVAL: too long, or no home. */
+/* Writes the registry's directory: $BIDE_DIR, else /var/lib/bide for root, else
+ * $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns BIDE_EINVAL if it is
+ * too long or there is no home. */
 int place_registry(char *buffer, size_t size);
 
-/* /run/bide for root, else $XDG_RUNTIME_DIR/bide, else /dev/shm/bide-UID:
- * memory, in each case. */
+/* Writes the directory of live files: /run/bide for root, else
+ * $XDG_RUNTIME_DIR/bide, else /dev/shm/bide-UID.  All are on tmpfs. */
 int place_live(char *buffer, size_t size);
 
 #endif

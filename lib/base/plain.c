@@ -5,16 +5,16 @@
 #include <string.h>
 
 static bool
-is_follower(unsigned char c)
+is_continuation_byte(unsigned char c)
 {
     return (c & 0xc0) == 0x80;
 }
 
-/* The length of the character at `s`, 0 where it is none or a control one.
- * Overlong forms, surrogates and what is past U+10FFFF are none; U+0080 to
- * U+009F are control characters that some terminals obey. */
+/* Returns the length of the UTF-8 character of several bytes at `s`.  Returns 0
+ * for a control character (U+0080 to U+009F; some terminals obey them) and for
+ * bytes that are no character: overlong forms, surrogates, above U+10FFFF. */
 static size_t
-wide_length(const unsigned char *s, size_t left)
+character_length(const unsigned char *s, size_t left)
 {
     static const uint32_t lowest[] = {0, 0, 0xa0, 0x800, 0x10000};
     size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
@@ -24,7 +24,7 @@ wide_length(const unsigned char *s, size_t left)
         return 0;
     }
     for (size_t i = 1; i < length; i++) {
-        if (!is_follower(s[i])) {
+        if (!is_continuation_byte(s[i])) {
             return 0;
         }
         c = c << 6 | (s[i] & 0x3f);
@@ -45,7 +45,7 @@ plain_length(const char *bytes, size_t length)
         unsigned char c = s[i];
 
         if (c >= 0x80) {
-            size_t wide = wide_length(s + i, length - i);
+            size_t wide = character_length(s + i, length - i);
 
             if (!wide) {
                 return i;
@@ -68,7 +68,7 @@ plain_excerpt(const char *text, size_t length, char *buffer, size_t size)
 
     if (length >= size) {
         keep = size - 4;
-        while (keep && is_follower((unsigned char)text[keep])) {
+        while (keep && is_continuation_byte((unsigned char)text[keep])) {
             keep--;
         }
         strcpy(buffer + keep, "...");

@@ -9,7 +9,7 @@
 #include "base/array.h"
 
 static void
-every_element_that_was_appended_is_kept(void **state)
+all_appended_elements_are_kept(void **state)
 {
     uint32_t *list = NULL;
 
@@ -48,7 +48,7 @@ a_list_that_shrank_may_grow_again(void **state)
 }
 
 static void
-what_no_memory_can_hold_is_refused_and_the_list_is_kept(void **state)
+a_list_larger_than_memory_is_refused_and_kept(void **state)
 {
     char *list = array_more(NULL, 0, 1);
 
@@ -65,10 +65,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_element_that_was_appended_is_kept),
+        cmocka_unit_test(all_appended_elements_are_kept),
         cmocka_unit_test(a_list_that_shrank_may_grow_again),
-        cmocka_unit_test(
-            what_no_memory_can_hold_is_refused_and_the_list_is_kept),
+        cmocka_unit_test(a_list_larger_than_memory_is_refused_and_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

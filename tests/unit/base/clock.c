@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 static void
-clocks_do_not_go_back(void **state)
+clocks_never_go_back(void **state)
 {
     uint64_t last = 0;
 
@@ -30,7 +30,7 @@ a_measured_scale_is_either_none_or_trusted(void **state)
     assert_true(s.mult == 0 || clock_scale_ok(s));
 }
 
-/* A rate: however long the loop is interrupted, both clocks see it. */
+/* Compares rates: an interruption of the loop counts on both clocks. */
 static void
 ticks_run_as_fast_as_the_monotonic_clock(void **state)
 {
@@ -47,7 +47,7 @@ ticks_run_as_fast_as_the_monotonic_clock(void **state)
 }
 
 static void
-scales_that_can_not_be_true_are_refused(void **state)
+implausible_scales_are_refused(void **state)
 {
     static const uint64_t mults[] = {0, 1, (1ull << 32) / 21,
                                      (1000ull << 32) + 1, UINT64_MAX};
@@ -59,18 +59,18 @@ scales_that_can_not_be_true_are_refused(void **state)
 }
 
 static void
-the_time_between_two_ticks(void **state)
+ticks_are_converted_to_nanoseconds(void **state)
 {
     static const struct {
         uint64_t mult, from, to, ns;
     } rows[] = {
         {0, 100, 350, 250},
-        {0, 350, 100, 0}, /* another socket's counter may be behind */
+        {0, 350, 100, 0}, /* another socket's counter is behind */
         {0, 7, 7, 0},
         {1ull << 32, 100, 350, 250},
         {1ull << 31, 100, 350, 125},
         {1ull << 31, 350, 100, 0},
-        {1ull << 31, UINT64_MAX, 1, 1}, /* around the end */
+        {1ull << 31, UINT64_MAX, 1, 1}, /* the counter wraps around */
         {1000ull << 32, 0, 1ull << 50, 1000ull << 50},
     };
 
@@ -87,11 +87,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clocks_do_not_go_back),
+        cmocka_unit_test(clocks_never_go_back),
         cmocka_unit_test(a_measured_scale_is_either_none_or_trusted),
         cmocka_unit_test(ticks_run_as_fast_as_the_monotonic_clock),
-        cmocka_unit_test(scales_that_can_not_be_true_are_refused),
-        cmocka_unit_test(the_time_between_two_ticks),
+        cmocka_unit_test(implausible_scales_are_refused),
+        cmocka_unit_test(ticks_are_converted_to_nanoseconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
 #include "base/duration.h"
 
 static void
-durations_are_read_and_written_in_their_shortest_exact_form(void **state)
+durations_are_written_in_the_shortest_exact_form(void **state)
 {
     static const struct {
         const char *text;
@@ -55,7 +55,7 @@ durations_are_read_and_written_in_their_shortest_exact_form(void **state)
 }
 
 static void
-what_is_no_duration_is_refused_with_what_was_meant(void **state)
+a_bad_duration_is_refused_with_a_suggestion(void **state)
 {
     static const struct {
         const char *text, *why, *hint;
@@ -110,7 +110,7 @@ no_limit_is_written_as_none(void **state)
 }
 
 static void
-for_people_durations_have_three_digits(void **state)
+rounded_durations_have_three_digits(void **state)
 {
     static const struct {
         uint64_t ns;
@@ -142,9 +142,8 @@ for_people_durations_have_three_digits(void **state)
     }
 }
 
-/* Any number of nanoseconds comes back as itself. */
 static void
-every_duration_survives_its_text(void **state)
+every_duration_reads_back_as_written(void **state)
 {
     uint64_t x = 88172645463325252;
 
@@ -169,12 +168,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            durations_are_read_and_written_in_their_shortest_exact_form),
-        cmocka_unit_test(what_is_no_duration_is_refused_with_what_was_meant),
+        cmocka_unit_test(durations_are_written_in_the_shortest_exact_form),
+        cmocka_unit_test(a_bad_duration_is_refused_with_a_suggestion),
         cmocka_unit_test(no_limit_is_written_as_none),
-        cmocka_unit_test(for_people_durations_have_three_digits),
-        cmocka_unit_test(every_duration_survives_its_text),
+        cmocka_unit_test(rounded_durations_have_three_digits),
+        cmocka_unit_test(every_duration_reads_back_as_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@ static const int64_t now = 784111777;
 static const uint64_t second = 1000000000;
 
 static void
-seconds_and_the_three_forms_of_dates_are_read(void **state)
+seconds_and_three_forms_of_dates_are_read(void **state)
 {
     static const struct {
         const char *value;
@@ -43,7 +43,7 @@ seconds_and_the_three_forms_of_dates_are_read(void **state)
 }
 
 static void
-what_is_longer_than_any_duration_is_the_longest(void **state)
+waits_over_the_maximum_become_the_maximum(void **state)
 {
     static const char *const rows[] = {
         "99999999999",
@@ -61,7 +61,7 @@ what_is_longer_than_any_duration_is_the_longest(void **state)
 }
 
 static void
-what_cannot_be_read_is_no_wish(void **state)
+values_that_cannot_be_read_are_refused(void **state)
 {
     static const char *const rows[] = {
         "",
@@ -104,9 +104,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seconds_and_the_three_forms_of_dates_are_read),
-        cmocka_unit_test(what_is_longer_than_any_duration_is_the_longest),
-        cmocka_unit_test(what_cannot_be_read_is_no_wish),
+        cmocka_unit_test(seconds_and_three_forms_of_dates_are_read),
+        cmocka_unit_test(waits_over_the_maximum_become_the_maximum),
+        cmocka_unit_test(values_that_cannot_be_read_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
