@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
 #include "cli/command/say.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "policy/key.h"
+#include "policy/outcome.h"
 #include "manual.h"
 
 enum { HELP_WIDTH = 79 };

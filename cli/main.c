@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/open.h"
 #include "base/near.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/key.h"
+
 /* ---- what a key takes ---- */
 
 static const char *const type_words[] = {

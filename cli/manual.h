@@ -2,7 +2,11 @@
 #ifndef BIDE_CLI_MANUAL_H
 #define BIDE_CLI_MANUAL_H
 
+#include <stddef.h>
+
 #include "cli/command/command.h"
+
+struct key;
 
 /* What may stand behind a key: "one of none, fixed, linear".  Returns the
  * buffer, which needs 256 bytes. */

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "admin/admin.h"
 #include "option.h"
+
+struct admin;
 
 /* What the person typed, taken apart.  Strings are argv's own. */
 struct command_line {

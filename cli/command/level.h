@@ -2,7 +2,7 @@
 #ifndef BIDE_CLI_LEVEL_H
 #define BIDE_CLI_LEVEL_H
 
-#include "admin/admin.h"
+#include "rule/alarm.h"
 
 static inline const char *
 level_word(int level)

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/open.h"
+#include "admin/read.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 
 static const struct {
     int rc;

@@ -5,8 +5,10 @@
 
 #include <stdio.h>
 
-#include "admin/admin.h"
 #include "command.h"
+
+struct admin;
+struct faults;
 
 enum exit_status {
     STATUS_DONE = 0,

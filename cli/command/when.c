@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin/admin.h"
+#include "base/duration.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 

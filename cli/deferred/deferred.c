@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/deferred.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/exec/exec_work.h"
@@ -15,6 +18,9 @@
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
+#include "store/queue/queue.h"
 
 /* ---- common to all of them ---- */
 

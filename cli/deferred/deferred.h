@@ -8,7 +8,13 @@
 #ifndef BIDE_CLI_DEFERRED_H
 #define BIDE_CLI_DEFERRED_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "cli/command/command.h"
+
+struct deferred;
+struct deferred_item;
 
 /* The queue; it belongs to the registry.  0, or the exit status, said why. */
 int work_queue(struct command_line *line, struct deferred **out);

@@ -1,6 +1,5 @@
 /* What people do to deferred work: bide deferred put, requeue, drop; and
  * replay without a command, which only makes it due. */
-#include "deferred.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,10 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/change.h"
+#include "admin/deferred.h"
+#include "admin/read.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
+#include "store/queue/queue.h"
+#include "deferred.h"
 
 /* ---- several at once ---- */
 

@@ -1,16 +1,18 @@
 /* How much was put off, and what became of it: bide deferred stats. */
-#include "deferred.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "store/queue/queue.h"
+#include "deferred.h"
 
 struct totals {
     const char *name; /* NULL: all */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bide.h>
 #include "base/clock.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
@@ -17,6 +18,7 @@
 #include "cli/out/json.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
+#include "store/queue/queue.h"
 #include "deferred.h"
 
 #define SECOND_NS UINT64_C(1000000000)

@@ -2,10 +2,15 @@
 #ifndef BIDE_CLI_REPLAY_H
 #define BIDE_CLI_REPLAY_H
 
-#include "admin/admin.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
 #include "cli/command/command.h"
 #include "cli/exec/exec.h"
 #include "cli/exec/exec_work.h"
+#include "store/queue/queue.h"
 
 /* A policy whose work is taken. */
 struct replay_queue {

@@ -1,7 +1,6 @@
 /* One piece of deferred work, while it is ours: a call through the step API,
  * whose attempts are a command that reads the work.  Its lease is extended
  * until the end, when it is given back as done or not. */
-#include "replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bide.h>
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
+#include "store/queue/queue.h"
+#include "replay.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 

@@ -11,10 +11,16 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "admin/open.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/command.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
+#include "store/queue/queue.h"
 
 struct exec {
     const char *dir, *name;

@@ -1,10 +1,11 @@
-#include "exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "exec.h"
 
 /* ---- the terminal ---- */
 

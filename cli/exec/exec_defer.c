@@ -1,5 +1,4 @@
 /* bide exec --defer: keeps the command for later when it gives up. */
-#include "exec.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bide.h>
 #include "cli/command/say.h"
+#include "exec.h"
 #include "exec_work.h"
 
 extern char **environ;

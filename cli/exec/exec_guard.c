@@ -1,4 +1,3 @@
-#include "exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +6,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "exec.h"
 
 void
 exec_group_ask(pid_t group)

@@ -6,11 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/open.h"
+#include "admin/read.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/policy/change.h"
+#include "policy/policy.h"
+#include "record/past.h"
+#include "rule/alarm.h"
+#include "rule/breaker.h"
+#include "store/history/history.h"
+#include "store/policies/record.h"
 #include "history.h"
 
 #define MINUTE_NS UINT64_C(60000000000)

@@ -2,8 +2,13 @@
 #ifndef BIDE_CLI_AUDIT_H
 #define BIDE_CLI_AUDIT_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
 #include "cli/command/command.h"
 #include "live/counters.h"
+#include "record/past.h"
 
 enum audit_kind {
     AUDIT_CHANGE,

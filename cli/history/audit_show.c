@@ -1,15 +1,17 @@
-#include "audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <bide.h>
+#include "base/duration.h"
 #include "cli/command/when.h"
 #include "cli/out/csv.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "audit.h"
 
 /* ---- for people ---- */
 

@@ -1,13 +1,16 @@
 /* What was done to deferred work by hand, for bide audit. */
-#include "audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/deferred.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
+#include "store/queue/queue.h"
+#include "audit.h"
 
 #define MINUTE_NS UINT64_C(60000000000)
 

@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
+#include "record/past.h"
+#include "store/history/history.h"
 
 #define MINUTE_NS UINT64_C(60000000000)
 #define HOUR_NS (60 * MINUTE_NS)

@@ -2,7 +2,11 @@
 #ifndef BIDE_CLI_HISTORY_H
 #define BIDE_CLI_HISTORY_H
 
+#include <bide.h>
 #include "cli/command/command.h"
+#include "record/past.h"
+
+struct figures;
 
 enum history_by { BY_POLICY, BY_SCOPE, BY_VERSION, BY_MINUTE, BY_HOUR };
 

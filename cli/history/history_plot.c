@@ -1,12 +1,14 @@
 /* What happened when, in a line of blocks each. */
-#include "history.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
+#include "record/past.h"
+#include "history.h"
 
 /* By the minute, but for the last. */
 static const struct {

@@ -1,13 +1,14 @@
 /* Rows of history for programs: as JSON and as CSV. */
-#include "history.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include <bide.h>
 #include "cli/out/csv.h"
 #include "cli/out/json.h"
 #include "cli/view/figure.h"
+#include "history.h"
 
 /* ---- JSON ---- */
 

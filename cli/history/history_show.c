@@ -1,16 +1,19 @@
 /* Rows of history for people, and the command itself. */
-#include "history.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/count.h"
 #include "cli/view/figure.h"
+#include "record/past.h"
+#include "history.h"
 
 enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
 

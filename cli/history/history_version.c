@@ -1,10 +1,12 @@
 /* Who made a version and why, and how long it was in force. */
-#include "history.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
 #include "cli/command/say.h"
+#include "store/policies/record.h"
+#include "history.h"
 
 struct force {
     struct history_rows *rows;

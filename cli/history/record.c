@@ -9,13 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin/open.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
+#include "record/past.h"
+#include "store/history/recording.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 

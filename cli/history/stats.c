@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
+#include "admin/live.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
@@ -10,6 +13,7 @@
 #include "cli/view/count.h"
 #include "cli/view/figure.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
 #include "history.h"
 
 /* Outcomes shown to people; --json has them all. */

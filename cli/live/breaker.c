@@ -3,12 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "rule/guard.h"
 
 enum { TURNS_SHOWN = 16 };
 

@@ -3,10 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
+#include "admin/read.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 
 /* ---- who shares it ---- */
 

@@ -1,11 +1,14 @@
 /* Who sleeps now, between two attempts: bide calls. */
 #include <stdio.h>
 
+#include <bide.h>
+#include "admin/live.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
+#include "policy/rules.h"
 
 struct waiting {
     size_t count, left_out;

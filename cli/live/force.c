@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/change.h"
+#include "admin/read.h"
 #include "cli/command/say.h"
 #include "cli/policy/edit.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 
 enum { NAMED_MAX = 5 }; /* of those that are forced with it */
 

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
+#include "admin/live.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -13,6 +17,8 @@
 #include "cli/out/text.h"
 #include "cli/view/count.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 
 /* Temporary versions explained below the table; more are only counted. */
 enum { NOTES_MAX = 8 };

@@ -2,9 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/change.h"
+#include "admin/read.h"
 #include "cli/command/say.h"
 #include "cli/policy/edit.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 
 /* All of them, or none: the first name that is wrong ends it. */
 static int

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rule/histogram.h"
+
 /* What Prometheus' own libraries have, from 5 ms to 10 s, and on to both sides:
  * calls on the same host, and calls that are waited for. */
 const double exposition_bounds[EXPOSITION_BOUNDS] = {

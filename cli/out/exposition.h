@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "admin/admin.h"
+#include "rule/histogram.h"
 
 enum { EXPOSITION_BOUNDS = 18 };
 /* The `le` of every histogram, in seconds, ascending; +Inf comes after them. */

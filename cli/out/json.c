@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <bide.h>
 #include <jansson.h>
 
+#include <bide.h>
 #include "text.h"
 
 /* A struct json is never made: its pointers are jansson's own values, and what

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/admin.h"
+#include "base/duration.h"
 #include "text.h"
 
 /* The ends that a scale may have: whole seconds and minutes are read more

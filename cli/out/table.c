@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
 #include <libsmartcols.h>
 
+#include <bide.h>
 #include "text.h"
 
 #define CELL_COLOUR "\033[31m"

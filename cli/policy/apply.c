@@ -4,9 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/change.h"
+#include "admin/open.h"
 #include "cli/command/say.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
 #include "difference.h"
 #include "setting.h"
 #include "source.h"

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 #include "difference.h"
 
 /* What was in force before `r`; NULL: nothing.  `ended`: only for a time. */

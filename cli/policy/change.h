@@ -2,7 +2,8 @@
 #ifndef BIDE_CLI_CHANGE_H
 #define BIDE_CLI_CHANGE_H
 
-#include "admin/admin.h"
+struct admin;
+struct record;
 
 /* "created", "deleted", or what is different; "" for nothing but the end, if it
  * has one.  malloc'ed.  0 or a BIDE_E code. */

@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/read.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 #include "difference.h"
 #include "setting.h"
 #include "source.h"

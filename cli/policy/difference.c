@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/policy.h"
+
 size_t
 difference_of(const struct policy_text *old, const struct policy_text *now,
               struct difference *out)

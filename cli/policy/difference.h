@@ -2,7 +2,11 @@
 #ifndef BIDE_CLI_DIFFERENCE_H
 #define BIDE_CLI_DIFFERENCE_H
 
-#include "admin/admin.h"
+#include <stddef.h>
+
+#include "policy/policy.h"
+
+struct key;
 
 struct difference {
     const struct key *key;

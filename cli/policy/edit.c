@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/change.h"
+#include "admin/read.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "policy/fault.h"
+#include "policy/key.h"
+#include "store/policies/record.h"
 #include "difference.h"
 #include "setting.h"
 #include "stay.h"

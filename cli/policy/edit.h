@@ -2,7 +2,11 @@
 #ifndef BIDE_CLI_EDIT_H
 #define BIDE_CLI_EDIT_H
 
+#include <stddef.h>
+
 #include "cli/command/command.h"
+
+struct admin_setting;
 
 /* Sets the keys in each of the policies, all or none, and says what that did.
  * The options of the command line hold: --note, --for, ...  0, or the exit

@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 #include "change.h"
 #include "setting.h"
 

@@ -3,12 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
+#include "admin/read.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
 #include "setting.h"
 
 /* Comment lines stay far below what a line of a policy file may hold. */

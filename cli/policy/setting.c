@@ -8,10 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/change.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "store/history/recording.h"
+#include "store/policies/record.h"
 
 /* How long a command waits for another one that writes. */
 

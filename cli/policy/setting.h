@@ -2,8 +2,14 @@
 #ifndef BIDE_CLI_SETTING_H
 #define BIDE_CLI_SETTING_H
 
+#include <stdint.h>
+
+#include "admin/change.h"
 #include "cli/command/command.h"
 #include "cli/view/count.h"
+#include "store/policies/record.h"
+
+struct policy_text;
 
 /* Takes "KEY=VALUE" operands apart, in place; blanks around either are not
  * part of it.  0, or the exit status, and said why. */

@@ -9,7 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/open.h"
+#include "admin/read.h"
 #include "cli/command/say.h"
+#include "policy/group.h"
+#include "policy/policy.h"
 #include "setting.h"
 
 /* 100,000 policies of 500 bytes are 50 MB. */

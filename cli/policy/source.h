@@ -3,7 +3,13 @@
 #ifndef BIDE_CLI_SOURCE_H
 #define BIDE_CLI_SOURCE_H
 
-#include "admin/admin.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/policy.h"
+
+struct admin;
+struct faults;
 
 struct source_file {
     char *path;   /* as it is shown: "-" for standard input */

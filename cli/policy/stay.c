@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/change.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
+#include "policy/key.h"
 #include "difference.h"
 
 /* As one word of a shell. */

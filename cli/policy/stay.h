@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "admin/admin.h"
+struct admin_results;
 
 /* On stderr, of each policy of which that is so: what stays, and what to do.
  * 0 or BIDE_ENOMEM. */

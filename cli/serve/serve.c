@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bide.h>
+#include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"

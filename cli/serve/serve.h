@@ -9,6 +9,10 @@
 #ifndef BIDE_CLI_SERVE_H
 #define BIDE_CLI_SERVE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "cli/command/command.h"
 #include "cli/command/when.h"
 #include "trend.h"

@@ -1,16 +1,21 @@
 /* What bide serve has to say: the texts of the commands, with --json. */
-#include "serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <bide.h>
+#include "admin/live.h"
+#include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/watch/metrics.h"
+#include "record/past.h"
+#include "store/history/history.h"
+#include "serve.h"
 
 #define JSON "application/json; charset=utf-8"
 #define LONGEST_PAST_NS \

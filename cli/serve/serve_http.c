@@ -5,7 +5,6 @@
  * sent a whole request within WAIT_NS, or not taken the answer within
  * ANSWER_NS, is shut out, and when all places are taken those who have waited
  * longest are, almost at once. */
-#include "serve.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "listen.h"
+#include "serve.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define WAIT_NS (10 * SECOND_NS)

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/live.h"
 #include "cli/view/count.h"
+#include "rule/histogram.h"
 
 /* Totals at some time.  The histogram's counts are kept modulo 2^32: of two
  * readings only the difference matters. */

@@ -4,7 +4,11 @@
 #ifndef BIDE_CLI_TREND_H
 #define BIDE_CLI_TREND_H
 
-#include "admin/admin.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct admin_cell;
+struct bide_stats;
 
 #define TREND_STEP_NS UINT64_C(10000000000)
 enum {

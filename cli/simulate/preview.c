@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/plot.h"
@@ -10,6 +11,8 @@
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
 #include "cli/policy/source.h"
+#include "policy/policy.h"
+#include "simulate/preview.h"
 
 enum {
     ROWS_OF_UNLIMITED = 10, /* shown when attempts are unlimited */

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/policy/source.h"
+#include "policy/policy.h"
+#include "simulate/simulate.h"
 #include "simulate.h"
 
 static int

@@ -6,6 +6,11 @@
 #include "cli/command/command.h"
 #include "cli/policy/source.h"
 
+struct policy_text;
+struct policy;
+struct traffic;
+struct traffic_report;
+
 /* --calls, --fail: the outcomes of many calls are drawn. */
 command_fn simulate_traffic;
 /* --replay: the outcomes are those in history. */

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
+#include "admin/replay.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/history/history.h"
@@ -14,6 +17,12 @@
 #include "cli/policy/setting.h"
 #include "cli/view/guard.h"
 #include "live/counters.h"
+#include "policy/rules.h"
+#include "record/past.h"
+#include "simulate/traffic.h"
+#include "simulate/traffic_report.h"
+#include "store/history/figures.h"
+#include "store/policies/record.h"
 #include "simulate.h"
 
 /* Longer intervals are named in the assumptions: peaks within them are lost. */

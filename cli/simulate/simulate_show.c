@@ -2,10 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <bide.h>
+#include "base/duration.h"
 #include "cli/out/json.h"
 #include "cli/out/plot.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "policy/rules.h"
+#include "simulate/traffic.h"
+#include "simulate/traffic_report.h"
 #include "simulate.h"
 
 static bool

@@ -5,6 +5,9 @@
 #include "cli/command/say.h"
 #include "cli/policy/setting.h"
 #include "cli/policy/source.h"
+#include "policy/policy.h"
+#include "simulate/traffic.h"
+#include "simulate/traffic_read.h"
 #include "simulate.h"
 
 /* ---- options ---- */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/change.h"
+#include "admin/live.h"
 #include "live/counters.h"
 
 uint64_t

@@ -2,7 +2,14 @@
 #ifndef BIDE_CLI_COUNT_H
 #define BIDE_CLI_COUNT_H
 
-#include "admin/admin.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
+
+struct admin;
+struct admin_results;
 
 /* Calls that have ended, however. */
 uint64_t count_calls(const struct bide_stats *s);

@@ -4,8 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/guard.h"
+#include "admin/live.h"
+#include "admin/read.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "rule/breaker.h"
+#include "store/policies/record.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 

@@ -2,8 +2,17 @@
 #ifndef BIDE_CLI_GUARD_H
 #define BIDE_CLI_GUARD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
+#include "admin/guard.h"
 #include "cli/command/command.h"
 #include "cli/out/json.h"
+
+struct policy;
+struct record;
 
 /* A policy compiled; *out is NULL when it is not valid, or not there.  0 or
  * BIDE_ENOMEM. */

@@ -5,12 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/open.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/text.h"
+#include "policy/policy.h"
+#include "record/past.h"
+#include "rule/alarm.h"
 
 enum { UNKNOWN = 3, WORDS = 512 };
 

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/doctor.h"
+#include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -10,6 +13,7 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/policy/setting.h"
+#include "store/history/history.h"
 
 static const char *
 level_word(enum doctor_level level)

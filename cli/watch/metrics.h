@@ -3,10 +3,17 @@
 #ifndef BIDE_CLI_METRICS_H
 #define BIDE_CLI_METRICS_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
-#include "admin/admin.h"
+#include <bide.h>
+#include "admin/guard.h"
 #include "cli/out/exposition.h"
+#include "record/past.h"
+#include "store/queue/queue.h"
+
+struct admin_outcome;
 
 /* What was read of one policy and scope. */
 struct metrics_cell {

@@ -1,10 +1,19 @@
 /* What bide metrics and bide serve show of a moment. */
-#include "metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/deferred.h"
+#include "admin/guard.h"
+#include "admin/live.h"
+#include "admin/open.h"
+#include "admin/read.h"
 #include "cli/view/guard.h"
+#include "policy/policy.h"
+#include "record/past.h"
+#include "store/policies/record.h"
+#include "store/queue/queue.h"
+#include "metrics.h"
 
 /* A place at the end, for arrays that double.  NULL: no memory. */
 static void *

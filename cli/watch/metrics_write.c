@@ -1,13 +1,18 @@
 /* The families of bide metrics: rows of one table, each written by a walk over
  * what was read. */
-#include "metrics.h"
 
 #include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
+#include <bide.h>
+#include "admin/live.h"
 #include "cli/view/guard.h"
 #include "live/counters.h"
+#include "policy/rules.h"
+#include "rule/breaker.h"
+#include "store/queue/queue.h"
+#include "metrics.h"
 
 /* One that is being written. */
 struct family {

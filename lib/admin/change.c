@@ -1,8 +1,14 @@
 /* The kinds of change. */
-#include "edit.h"
+#include "change.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "base/failure.h"
+#include "policy/policy.h"
+#include "store/policies/writer.h"
+#include "edit.h"
+#include "read.h"
 
 /* ---- apply ---- */
 

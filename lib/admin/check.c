@@ -1,10 +1,13 @@
 /* Whether what is about to be committed holds together. */
-#include "edit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "policy/group.h"
+#include "policy/policy.h"
+#include "store/policies/writer.h"
+#include "edit.h"
+#include "read.h"
 
 static void
 drop_parents(struct edit *e)

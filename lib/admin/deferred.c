@@ -1,7 +1,11 @@
-/* Postponed work, for operators. */
-#include "inside.h"
+/* Deferred work, for operators. */
+#include "deferred.h"
 
+#include "base/failure.h"
 #include "live/live.h"
+#include "record/past.h"
+#include "store/queue/queue.h"
+#include "inside.h"
 
 int
 admin_deferred_failed(struct admin *a, int rc)

@@ -1,11 +1,17 @@
 /* Looking at all of it, part by part: what one part lacks keeps none of the
  * others from being looked at. */
-#include "doctor_inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "policy/policy.h"
+#include "store/pages/pages.h"
+#include "store/policies/record.h"
+#include "doctor_inside.h"
+#include "open.h"
+#include "read.h"
 
 /* ---- findings ---- */
 

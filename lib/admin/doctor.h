@@ -1,7 +1,11 @@
 /* What is wrong with a registry and all that belongs to it, and what to do
- * about it.  Part of admin.h.  Changes nothing. */
+ * about it.  Changes nothing. */
 #ifndef BIDE_ADMIN_DOCTOR_H
 #define BIDE_ADMIN_DOCTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <bide.h>
 #include "store/history/history.h"

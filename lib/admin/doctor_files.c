@@ -1,5 +1,4 @@
 /* The other files: history, postponed work, who may do what, and room. */
-#include "doctor_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +6,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <bide.h>
+#include "base/clock.h"
 #include "base/duration.h"
+#include "store/history/history.h"
 #include "store/history/history_form.h"
+#include "store/pages/pages.h"
+#include "store/queue/queue.h"
+#include "doctor.h"
+#include "doctor_inside.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define MIB (UINT64_C(1) << 20)

@@ -2,8 +2,12 @@
 #ifndef BIDE_ADMIN_DOCTOR_INSIDE_H
 #define BIDE_ADMIN_DOCTOR_INSIDE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "doctor.h"
-#include "inside.h"
+
+struct admin;
 
 struct doctor {
     struct admin *admin; /* NULL: the registry can not be read */

@@ -1,5 +1,4 @@
 /* The live file: numbers that cannot be, and what services could not do. */
-#include "doctor_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,9 +8,18 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "live/live.h"
+#include "record/past.h"
 #include "registry/announce.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
+#include "rule/histogram.h"
+#include "store/policies/reader.h"
+#include "doctor.h"
+#include "doctor_inside.h"
+#include "inside.h"
+#include "live.h"
+#include "read.h"
 
 enum { TMPFS = 0x01021994, RAMFS = 0x858458f6 };
 

@@ -6,8 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/failure.h"
+#include "record/past.h"
 #include "registry/announce.h"
+#include "store/policies/writer.h"
 #include "inside.h"
+#include "read.h"
 
 int
 edit_no_memory(void)

@@ -2,9 +2,12 @@
 #ifndef BIDE_ADMIN_EDIT_H
 #define BIDE_ADMIN_EDIT_H
 
-#include "store/policies/writer.h"
-#include "inside.h"
+#include "policy/policy.h"
+#include "change.h"
 #include "names.h"
+
+struct record;
+struct writer;
 
 struct edit {
     struct admin *a;

@@ -1,11 +1,14 @@
 /* Budgets that several policies share: all must say the same of its size.  They
  * may inherit it, so all policies are looked at; but only when something that
  * was changed shares one. */
-#include "edit.h"
 
 #include <string.h>
 
 #include "policy/group.h"
+#include "policy/policy.h"
+#include "store/policies/writer.h"
+#include "edit.h"
+#include "read.h"
 
 struct members {
     struct edit *e;

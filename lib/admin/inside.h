@@ -2,11 +2,13 @@
 #ifndef BIDE_ADMIN_INSIDE_H
 #define BIDE_ADMIN_INSIDE_H
 
-#include "base/failure.h"
-#include "live/live.h"
-#include "store/policies/reader.h"
-#include "admin.h"
+#include <bide.h>
+#include "record/past.h"
 
+struct deferred;
+struct policy_text;
+
+/* A text that admin_find() has given out. */
 struct found_text {
     struct found_text *next;
     struct policy_text *text;

@@ -1,7 +1,14 @@
-#include "inside.h"
+#include "replay.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include <bide.h>
+#include "base/failure.h"
+#include "policy/outcome.h"
+#include "rule/histogram.h"
+#include "store/history/history.h"
+#include "inside.h"
 
 enum { OUTCOMES = FIGURES_OUTCOMES + 1 };
 

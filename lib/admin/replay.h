@@ -1,10 +1,14 @@
-/* What history holds of one policy, as the input of a simulation.  Part of
- * admin.h. */
+/* What history holds of one policy, as the input of a simulation. */
 #ifndef BIDE_ADMIN_REPLAY_H
 #define BIDE_ADMIN_REPLAY_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
 #include "record/past.h"
 #include "simulate/profile.h"
+#include "store/history/figures.h"
 
 struct admin;
 

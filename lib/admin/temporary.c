@@ -1,8 +1,13 @@
 /* Changes for a time: when they end, what is in force then, and what of them
  * remains all the same. */
-#include "edit.h"
 
 #include <string.h>
+
+#include "policy/policy.h"
+#include "store/policies/writer.h"
+#include "change.h"
+#include "edit.h"
+#include "read.h"
 
 #define FOR_GOOD UINT64_MAX
 

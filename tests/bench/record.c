@@ -12,11 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
+#include "admin/open.h"
 #include "live/live.h"
-#include "race.h"
+#include "record/past.h"
+#include "rule/histogram.h"
+#include "store/history/recording.h"
 #include "store/pages/pages.h"
 #include "store/policies/reader.h"
+#include "race.h"
 
 #define MINUTE UINT64_C(60000000000)
 

@@ -17,7 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
+#include <bide.h>
+#include "admin/change.h"
+#include "admin/open.h"
+#include "live/live.h"
+#include "policy/fault.h"
 #include "registry/announce.h"
 #include "race.h"
 

@@ -1,6 +1,9 @@
 /* A change made by the real command reaches calls that sleep in another
  * process.  Their waits are of an hour, and none may still be asleep at one of
  * the looks at the registry that a call takes each 5 s: it must be told. */
+#include <bide.h>
+#include "admin/live.h"
+#include "admin/open.h"
 #include "process.h"
 
 static const char shop[] = "[base]\n"

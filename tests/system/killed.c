@@ -1,9 +1,10 @@
 /* kill -9 of anyone at any moment loses nothing, and leaves nothing to
  * repair. */
-#include "process.h"
-
+#include "admin/open.h"
+#include "admin/read.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
+#include "process.h"
 
 static const char shop[] = "[shop]\nattempts = 2\nwait = fixed\n"
                            "wait_initial = 1h\nwait_max = 1h\n"

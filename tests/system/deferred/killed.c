@@ -1,9 +1,14 @@
 /* Postponed work under kill -9: a ledger outside of bide shows that each piece
  * that was accepted is done, and by no two within a lease. */
-#include "../process.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+
+#include <bide.h>
+#include "../process.h"
+#include "admin/deferred.h"
+#include "admin/open.h"
+#include "store/queue/queue.h"
 
 enum { ITEMS = 2000, PRODUCERS = 4, CONSUMERS = 4, WORKERS = 8, EACH = 500 };
 

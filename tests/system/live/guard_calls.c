@@ -1,4 +1,6 @@
 /* One budget and one breaker for all processes of the host. */
+#include <bide.h>
+#include "rule/breaker.h"
 #include "guarding.h"
 
 #define RULES(attempts)                                        \

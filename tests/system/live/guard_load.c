@@ -1,9 +1,11 @@
 /* Forty callers against a server that is dead: what arrives there, with and
  * without budget and breaker. */
-#include "guarding.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <bide.h>
+#include "guarding.h"
 
 enum { CALLERS = 40, WARM_UP = 25, CALLS = 100, SERVERS = 4 };
 

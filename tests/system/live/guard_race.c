@@ -1,8 +1,12 @@
 /* Eight threads in four processes on one budget, as fast as they can, and
  * killed: no token is lost or made. */
-#include "guarding.h"
 
 #include <sched.h>
+
+#include "policy/rules.h"
+#include "rule/budget.h"
+#include "rule/guard.h"
+#include "guarding.h"
 
 #define TIME (86400 * SECOND)
 

@@ -2,12 +2,18 @@
 #ifndef TESTS_SYSTEM_GUARDING_H
 #define TESTS_SYSTEM_GUARDING_H
 
-#include "../process.h"
-
 #include <sys/mman.h>
 
+#include "../process.h"
+#include "admin/guard.h"
 #include "admin/inside.h"
+#include "admin/open.h"
+#include "admin/read.h"
+#include "live/live.h"
+#include "policy/policy.h"
+#include "record/past.h"
 #include "rule/budget.h"
+#include "store/policies/record.h"
 
 /* Memory that children share with the test. */
 UNUSED static void *

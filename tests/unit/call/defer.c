@@ -1,6 +1,9 @@
-#include "unit/registry/scene.h"
 
 #include <sys/resource.h>
+
+#include "admin/deferred.h"
+#include "store/queue/queue.h"
+#include "unit/registry/scene.h"
 
 static const char shop[] =
     "[mail]\nimportance = postponable\nattempts = 2\nwait = none\n"

@@ -1,4 +1,9 @@
 /* Recording: by the administration, and by a thread inside of a service. */
+#include "admin/read.h"
+#include "record/past.h"
+#include "rule/alarm.h"
+#include "rule/breaker.h"
+#include "store/history/history.h"
 #include "unit/registry/scene.h"
 
 static const struct recorder_options how = {1,

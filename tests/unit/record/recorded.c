@@ -1,8 +1,12 @@
 /* Callers and recorders that are killed at any instant, for ten minutes of
  * virtual time: what history holds is what was counted outside. */
-#include "unit/registry/scene.h"
 
 #include <sys/mman.h>
+
+#include "record/past.h"
+#include "rule/histogram.h"
+#include "store/history/history.h"
+#include "unit/registry/scene.h"
 
 enum { CALLERS = 3, RECORDERS = 2, CHILDREN = CALLERS + RECORDERS };
 

@@ -26,7 +26,10 @@
 #include <unistd.h>
 
 #include <bide.h>
-#include "admin/admin.h"
+#include "admin/change.h"
+#include "admin/live.h"
+#include "admin/open.h"
+#include "policy/policy.h"
 
 #define UNUSED __attribute__((unused))
 #define MS 1000000ull

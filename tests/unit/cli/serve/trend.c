@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
+#include <bide.h>
+#include "admin/live.h"
 #include "cli/serve/trend.h"
+#include "rule/histogram.h"
 
 #define SECOND UINT64_C(1000000000)
 

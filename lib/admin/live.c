@@ -1,10 +1,14 @@
 /* What an operator sees of the live state. */
-#include "inside.h"
+#include "live.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failure.h"
+#include "live/live.h"
+#include "record/past.h"
 #include "registry/stats.h"
+#include "inside.h"
 
 bool
 admin_has_live(struct admin *a)

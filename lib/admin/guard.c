@@ -1,12 +1,19 @@
 /* Budgets and breakers, as operators see them and set them back. */
-#include "inside.h"
+#include "guard.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <bide.h>
+#include "base/clock.h"
+#include "base/failure.h"
+#include "live/live.h"
+#include "policy/rules.h"
+#include "record/past.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
+#include "inside.h"
 
 /* A cell's shared words, together with the totals they are judged by. */
 struct seen {

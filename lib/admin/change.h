@@ -1,0 +1,89 @@
+/* Changes to policies.  Each function makes all of its changes or none, in one
+ * transaction, and then announces them.  They return 0, BIDE_EINPUT (with
+ * faults), BIDE_ENOPOLICY, BIDE_ENOVERSION, BIDE_EVERSION, BIDE_ELOCKED,
+ * BIDE_EFULL or another BIDE_E code; then `out` is untouched.  Results are in
+ * the order of the policies given. */
+#ifndef BIDE_ADMIN_CHANGE_H
+#define BIDE_ADMIN_CHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
+
+struct admin;
+struct faults;
+struct policy_list;
+struct policy_text;
+
+/* The author, the note and the conditions, for every kind of change. */
+struct admin_change {
+    const char *who, *note; /* note may be NULL */
+    const char *command;    /* "bide set", shown to writers that wait for it */
+    uint32_t if_version;    /* required version; 0: any */
+    uint64_t for_ns;        /* revert the change after this time; 0: never */
+    unsigned wait_ms;       /* longest wait for another writer */
+    bool dry_run;           /* everything but the commit */
+};
+
+enum admin_did {
+    ADMIN_UNCHANGED,
+    ADMIN_CREATED,
+    ADMIN_CHANGED,
+    ADMIN_DELETED,
+};
+
+struct admin_result {
+    char name[BIDE_NAME_MAX + 1];
+    enum admin_did did;
+    uint32_t before, after;        /* versions; 0: there was none */
+    uint32_t as;                   /* a rollback: the version restored */
+    struct policy_text *old, *now; /* NULL: there was or is none */
+    uint64_t until_ns;             /* a temporary change ends then, */
+    uint32_t back_to;              /* and this version is in force again */
+    /* A later change is one to all that is in force, so a value that a
+     * temporary version set may outlast its end.  `without` is `now` without
+     * such values; NULL: there are none. */
+    struct policy_text *without;
+    uint32_t temporary;          /* that version, */
+    uint64_t temporary_until_ns; /* and its end */
+};
+
+struct admin_results {
+    size_t count;
+    struct admin_result *list;
+    uint32_t woken; /* waiting calls that were woken */
+};
+void admin_results_free(struct admin_results *r);
+
+/* Stores the policies of `texts`, read from `file`.  `prune` deletes the
+ * policies that are not among them. */
+int admin_apply(struct admin *a, const struct admin_change *change,
+                const struct policy_list *texts, const char *file, bool prune,
+                struct admin_results *out, struct faults *faults);
+
+struct admin_setting {
+    const char *key;
+    const char *value; /* NULL: unset */
+};
+/* Changes keys of one policy, or the same keys of several; change->if_version
+ * then holds for each. */
+int admin_set(struct admin *a, const struct admin_change *change,
+              const char *name, const struct admin_setting *settings,
+              size_t count, struct admin_results *out, struct faults *faults);
+int admin_set_each(struct admin *a, const struct admin_change *change,
+                   const char *const *names, size_t name_count,
+                   const struct admin_setting *settings, size_t count,
+                   struct admin_results *out, struct faults *faults);
+int admin_delete(struct admin *a, const struct admin_change *change,
+                 const char *const *names, size_t count,
+                 struct admin_results *out, struct faults *faults);
+/* Restores a version.  Version 0: the one in force before the present one was
+ * made; temporary changes that have ended are skipped.  BIDE_ENOVERSION: there
+ * is none. */
+int admin_rollback(struct admin *a, const struct admin_change *change,
+                   const char *name, uint32_t version,
+                   struct admin_results *out, struct faults *faults);
+
+#endif

@@ -1,0 +1,18 @@
+/* Deferred work, for operators. */
+#ifndef BIDE_ADMIN_DEFERRED_H
+#define BIDE_ADMIN_DEFERRED_H
+
+struct admin;
+struct deferred;
+
+/* Opens the queue (store/queue/queue.h) on first use; it lives until
+ * admin_close().  BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM,
+ * BIDE_ESYS. */
+int admin_deferred(struct admin *a, struct deferred **out);
+/* Keeps deferred_why() as the words of a failure of the queue.  Returns rc. */
+int admin_deferred_failed(struct admin *a, int rc);
+/* Wakes the processes that wait for work of that policy; to be called after
+ * deferred_requeue(). */
+void admin_deferred_arrived(struct admin *a, const char *policy);
+
+#endif

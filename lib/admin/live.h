@@ -1,0 +1,59 @@
+/* Reads the live state: cells, waiting calls, and trouble that services had. */
+#ifndef BIDE_ADMIN_LIVE_H
+#define BIDE_ADMIN_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bide.h>
+
+struct admin;
+
+/* Reports whether there is a live file that can be read; without one nothing
+ * was counted. */
+bool admin_has_live(struct admin *a);
+
+struct admin_outcome {
+    char name[64];
+    uint64_t count;
+};
+
+struct admin_cell {
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    bool missing;      /* services use this name, but no policy has it */
+    bool only_scopes;  /* exists only to count scopes: no call used it */
+    uint32_t asked_by; /* pid of a process that uses it, 0: not known */
+    char program[16];
+    struct bide_stats stats;
+    const struct admin_outcome *outcomes; /* most frequent first */
+    size_t outcome_count;
+    /* Attempts by latency, rule/histogram.h. */
+    const uint64_t *succeeded, *failed;
+    /* In the cell without scope: the scopes its policy has, and how often one
+     * more was refused, which then shared the cell of ADMIN_OTHERS. */
+    uint32_t scopes, scopes_refused;
+};
+#define ADMIN_OTHERS "@others"
+/* Visits the cells of policy `name` (NULL: every cell) with their totals; none
+ * without a live file.  BIDE_ENOMEM, or what a visit returned. */
+int admin_each_cell(struct admin *a, const char *name,
+                    int (*visit)(void *arg, const struct admin_cell *c),
+                    void *arg);
+
+struct admin_sleeper {
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint32_t pid, attempts, allowed; /* allowed UINT32_MAX: no limit */
+    int64_t wakes_in_ns;
+    char outcome[64], program[16];
+};
+/* Visits every waiting call; returns 0, or what a visit returned. */
+int admin_each_sleeper(struct admin *a,
+                       int (*visit)(void *arg, const struct admin_sleeper *s),
+                       void *arg);
+
+/* Returns the BIDE_E code of a service's last failure to read the registry, and
+ * its time; 0: there is none. */
+int admin_trouble(struct admin *a, uint64_t *out_when_ns);
+
+#endif

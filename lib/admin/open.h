@@ -1,0 +1,36 @@
+/* A registry as the `bide` command opens it.  The room admin is linked into the
+ * command only.  Its functions return 0 or a BIDE_E code; admin_why() and
+ * admin_what_to_do() then have the words.  Not thread-safe. */
+#ifndef BIDE_ADMIN_OPEN_H
+#define BIDE_ADMIN_OPEN_H
+
+#include <stddef.h>
+
+struct admin;
+struct past;
+
+/* Write the directory that bide_open(NULL) takes, and the directory where live
+ * files go by default: /run/bide for root, $XDG_RUNTIME_DIR/bide, else
+ * /dev/shm/bide-UID. */
+int admin_default_dir(char *buffer, size_t size);
+int admin_default_live_dir(char *buffer, size_t size);
+
+/* Makes a registry in `dir`, whose live file goes to `live_dir`.  BIDE_EEXIST:
+ * there is one already. */
+int admin_init(const char *dir, const char *live_dir);
+
+int admin_open(const char *dir, struct admin **out);
+void admin_close(struct admin *a); /* NULL: does nothing */
+/* Returns the path of the live file; it lives until admin_close(). */
+const char *admin_live_path(const struct admin *a);
+
+/* Returns the history and live state, for the functions of record/past.h; they
+ * live until admin_close(). */
+struct past *admin_past(struct admin *a);
+
+/* Return the words of this thread's last failure, "" if there was none, and of
+ * its remedy, "" if none is known. */
+const char *admin_why(void);
+const char *admin_what_to_do(void);
+
+#endif

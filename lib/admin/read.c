@@ -1,0 +1,430 @@
+/* Reads policies, versions and changes. */
+#include "read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "base/near.h"
+#include "record/past.h"
+#include "store/policies/reader.h"
+#include "inside.h"
+
+/* ---- early warning ---- */
+
+int
+admin_each_alarm(struct admin *a, char *const *names, size_t count,
+                 int (*visit)(void *arg, const struct past_alarm *alarm),
+                 void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct record r;
+        int rc = admin_policy(a, names[i], &r); /* has better words */
+
+        if (rc) {
+            return rc;
+        }
+        record_free(&r);
+    }
+    return past_each_alarm(&a->past, names, count, visit, arg);
+}
+
+/* ---- one record ---- */
+
+struct wanted {
+    const char *name;
+    uint32_t version; /* 0: the one in force */
+    uint64_t at_ns;   /* of a version: what it has given way to by then */
+    struct record *out;
+};
+
+static int
+read_one(void *arg, const struct snapshot *s)
+{
+    struct wanted *w = arg;
+
+    if (w->at_ns) {
+        return reader_of_version(s, w->name, w->version, w->at_ns, w->out);
+    }
+    if (w->version) {
+        return reader_version(s, w->name, w->version, w->out);
+    }
+    return reader_in_force(s, w->name, clock_realtime_ns(), w->out);
+}
+
+static int
+fail_read(struct admin *a, const char *name, int rc)
+{
+    const char *near;
+    char todo[128] = "";
+
+    if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
+        return failure_of_store(rc, a->past.dir, pages_why());
+    }
+    if (rc == BIDE_ENOPOLICY) {
+        near = admin_near(a, name);
+        if (*near) {
+            snprintf(todo, sizeof(todo), "did you mean %s?", near);
+        }
+    } else {
+        snprintf(todo, sizeof(todo), "see: bide log %s", name);
+    }
+    return failure_say(rc, todo, "%s: %s", name, bide_strerror(rc));
+}
+
+static int
+fetch(struct admin *a, struct wanted *w)
+{
+    uint64_t txn;
+    int rc = reader_read(a->past.reader, read_one, w, &txn);
+
+    return rc ? fail_read(a, w->name, rc) : 0;
+}
+
+int
+admin_policy(struct admin *a, const char *name, struct record *out)
+{
+    struct record r;
+    struct wanted w = {.name = name, .out = &r};
+    int rc = fetch(a, &w);
+
+    if (rc) {
+        return rc;
+    }
+    if (r.deleted) {
+        char todo[128];
+
+        snprintf(todo, sizeof(todo), "bide rollback %s brings it back", name);
+        rc = failure_say(BIDE_ENOPOLICY, todo,
+                         "%s: no such policy: version %u deleted it, by %s",
+                         name, r.version, r.who);
+        record_free(&r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+int
+admin_version(struct admin *a, const char *name, uint32_t version,
+              struct record *out)
+{
+    struct wanted w = {name, version, 0, out};
+
+    return fetch(a, &w);
+}
+
+int
+admin_before(struct admin *a, const struct record *r, struct record *out)
+{
+    struct wanted w = {r->name, r->version - 1, r->when_ns, out};
+
+    return r->version > 1 ? fetch(a, &w) : BIDE_ENOVERSION;
+}
+
+/* ---- the end of a temporary change ---- */
+
+struct ending {
+    const struct record *of;
+    bool ended;
+    uint32_t back;
+};
+
+/* The last version that was there when the temporary one was to end. */
+static int
+last_before_end(const struct snapshot *s, const struct record *of,
+                uint32_t *out)
+{
+    struct record r;
+    int rc = 0;
+
+    for (*out = of->version; rc == 0; ++*out) {
+        rc = reader_version(s, of->name, *out + 1, &r);
+        if (rc) {
+            return rc == BIDE_ENOVERSION ? 0 : rc;
+        }
+        rc = r.when_ns < of->until_ns ? 0 : 1;
+        record_free(&r);
+        if (rc) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static int
+read_ending(void *arg, const struct snapshot *s)
+{
+    struct ending *e = arg;
+    const struct record *of = e->of;
+    uint32_t last;
+    struct record r;
+    int rc = last_before_end(s, of, &last);
+
+    if (rc == 0) {
+        rc = reader_of_version(s, of->name, last, of->until_ns - 1, &r);
+    }
+    if (rc) {
+        return rc;
+    }
+    e->ended = r.version == of->version;
+    record_free(&r);
+    if (e->ended) {
+        rc = reader_of_version(s, of->name, last, of->until_ns, &r);
+        if (rc == 0) {
+            e->back = r.version;
+            record_free(&r);
+        }
+    }
+    return rc;
+}
+
+int
+admin_ended(struct admin *a, const struct record *r, bool *out_ended,
+            uint32_t *out_back)
+{
+    struct ending e = {.of = r};
+    uint64_t txn;
+    int rc = reader_read(a->past.reader, read_ending, &e, &txn);
+
+    *out_ended = e.ended;
+    *out_back = e.back;
+    return rc ? fail_read(a, r->name, rc) : 0;
+}
+
+/* ---- many records ---- */
+
+/* Policies are shown as of one commit, so they are collected first. */
+struct collected {
+    size_t count;
+    struct record *records;
+    const struct snapshot *snapshot;
+    uint64_t now_ns;
+};
+
+static void
+collected_free(struct collected *c)
+{
+    while (c->count) {
+        record_free(&c->records[--c->count]);
+    }
+    free(c->records);
+    c->records = NULL;
+}
+
+static int
+collect_one(void *arg, const struct record *r)
+{
+    struct collected *c = arg;
+    struct record *longer = c->records;
+    int rc;
+
+    if ((c->count & (c->count - 1)) == 0) {
+        longer = realloc(c->records,
+                         (c->count ? c->count * 2 : 1) * sizeof(*longer));
+        if (!longer) {
+            return BIDE_ENOMEM;
+        }
+        c->records = longer;
+    }
+    rc = reader_in_force(c->snapshot, r->name, c->now_ns, &longer[c->count]);
+    if (rc) {
+        return rc;
+    }
+    if (longer[c->count].deleted) {
+        record_free(&longer[c->count]);
+    } else {
+        c->count++;
+    }
+    return 0;
+}
+
+static int
+collect(void *arg, const struct snapshot *s)
+{
+    struct collected *c = arg;
+
+    collected_free(c);
+    c->snapshot = s;
+    return reader_each_policy(s, collect_one, c);
+}
+
+int
+admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
+{
+    struct collected c = {.now_ns = clock_realtime_ns()};
+    uint64_t txn;
+    size_t i;
+    int rc = reader_read(a->past.reader, collect, &c, &txn);
+
+    if (rc) {
+        collected_free(&c);
+        return failure_of_store(rc, a->past.dir, pages_why());
+    }
+    for (i = 0; i < c.count && rc == 0; i++) {
+        rc = visit(arg, &c.records[i]);
+    }
+    collected_free(&c);
+    return rc;
+}
+
+/* Versions and changes may be many: they are visited as they are read, and
+ * after a writer got in between those that were visited are passed over. */
+struct stream {
+    const char *name; /* NULL: the log */
+    admin_visit_fn *visit;
+    void *arg;
+    uint64_t next; /* only what is below has not been visited */
+    int result;    /* of the visit that ended it */
+};
+
+static int
+stream_one(void *arg, const struct record *r)
+{
+    struct stream *s = arg;
+    uint64_t place = s->name ? r->version : r->sequence;
+
+    if (place >= s->next) {
+        return 0;
+    }
+    s->next = place;
+    s->result = s->visit(s->arg, r);
+    return s->result;
+}
+
+static int
+stream_body(void *arg, const struct snapshot *snapshot)
+{
+    struct stream *s = arg;
+    int rc;
+
+    if (s->result) {
+        return s->result;
+    }
+    rc = s->name ? reader_each_version(snapshot, s->name, stream_one, s)
+                 : reader_each_change(snapshot, stream_one, s);
+    return s->result ? s->result : rc;
+}
+
+static int
+stream_all(struct admin *a, struct stream *s)
+{
+    uint64_t txn;
+    int rc = reader_read(a->past.reader, stream_body, s, &txn);
+
+    if (s->result || rc == 0) {
+        return s->result;
+    }
+    return s->name ? fail_read(a, s->name, rc)
+                   : failure_of_store(rc, a->past.dir, pages_why());
+}
+
+int
+admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
+                   void *arg)
+{
+    struct stream s = {name, visit, arg, UINT64_MAX, 0};
+
+    return stream_all(a, &s);
+}
+
+int
+admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg)
+{
+    struct stream s = {NULL, visit, arg, UINT64_MAX, 0};
+
+    return stream_all(a, &s);
+}
+
+/* ---- texts and names ---- */
+
+int
+admin_text(const struct record *r, struct policy_text **out)
+{
+    struct faults faults = {0};
+    struct policy_list list = {0};
+    int rc = policy_read(r->name, r->text, strlen(r->text), &list, &faults);
+
+    if (rc == 0 && list.count != 1) {
+        rc = BIDE_EINPUT;
+    }
+    if (rc == 0) {
+        *out = list.list[0];
+        list.list[0] = NULL;
+    } else if (rc == BIDE_EINPUT) {
+        rc = failure_say(BIDE_EDAMAGED, NULL,
+                         "%s: version %u is not a policy's text", r->name,
+                         r->version);
+    }
+    policy_list_free(&list);
+    faults_free(&faults);
+    return rc;
+}
+
+int
+admin_find(void *arg, const char *name, const struct policy_text **out)
+{
+    struct admin *a = arg;
+    struct found_text *f;
+    struct record r;
+    int rc;
+
+    for (f = a->found; f; f = f->next) {
+        if (strcmp(policy_text_name(f->text), name) == 0) {
+            *out = f->text;
+            return 0;
+        }
+    }
+    rc = admin_policy(a, name, &r);
+    if (rc) {
+        return rc;
+    }
+    f = calloc(1, sizeof(*f));
+    rc = f ? admin_text(&r, &f->text) : BIDE_ENOMEM;
+    record_free(&r);
+    if (rc) {
+        free(f);
+        return rc;
+    }
+    f->next = a->found;
+    a->found = f;
+    *out = f->text;
+    return 0;
+}
+
+struct nearness {
+    struct admin *a;
+    const char *name;
+};
+
+static int
+try_name(void *arg, const struct record *r)
+{
+    struct nearness *n = arg;
+    const char *candidate = r->name;
+
+    if (!r->deleted && name_near(n->name, &candidate, 1)) {
+        snprintf(n->a->near, sizeof(n->a->near), "%s", candidate);
+        return 1;
+    }
+    return 0;
+}
+
+static int
+look_for_near(void *arg, const struct snapshot *s)
+{
+    return reader_each_policy(s, try_name, arg);
+}
+
+const char *
+admin_near(struct admin *a, const char *name)
+{
+    struct nearness n = {a, name};
+    uint64_t txn;
+
+    a->near[0] = '\0';
+    reader_read(a->past.reader, look_for_near, &n, &txn);
+    return a->near;
+}

@@ -1,0 +1,54 @@
+/* Reads policies, versions and changes.  The functions return 0 or a BIDE_E
+ * code.  A `struct record` that they fill is freed with record_free(). */
+#ifndef BIDE_ADMIN_READ_H
+#define BIDE_ADMIN_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/policy.h"
+
+struct admin;
+struct past_alarm;
+struct record;
+
+/* Reads the version in force now: a temporary change that has ended is not.
+ * BIDE_ENOPOLICY: there is none, or it was deleted. */
+int admin_policy(struct admin *a, const char *name, struct record *out);
+int admin_version(struct admin *a, const char *name, uint32_t version,
+                  struct record *out);
+/* Reads what was in force just before version `r` was made.  It need not be the
+ * version with the number before it: temporary changes end.  BIDE_ENOVERSION:
+ * `r` is the first version. */
+int admin_before(struct admin *a, const struct record *r, struct record *out);
+/* Reports whether the temporary change `r` stayed in force to its end, without
+ * a later version in its place, and the version in force after it. */
+int admin_ended(struct admin *a, const struct record *r, bool *out_ended,
+                uint32_t *out_back);
+
+/* A visit returns 0 to continue; another value ends the walk, which returns it.
+ * Policies are visited by name, without deleted ones; versions and changes are
+ * visited newest first, with deletions. */
+typedef int admin_visit_fn(void *arg, const struct record *r);
+int admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg);
+int admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
+                       void *arg);
+int admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg);
+
+/* Finds a policy for policy_resolve() and policy_compile(); `arg` is the struct
+ * admin.  The text lives until admin_close(). */
+policy_find_fn admin_find;
+
+/* Parses the text of a record; the caller frees it.  BIDE_EDAMAGED. */
+int admin_text(const struct record *r, struct policy_text **out);
+
+/* Returns the existing name nearest to `name`, for "did you mean", or "". */
+const char *admin_near(struct admin *a, const char *name);
+
+/* As past_each_alarm(), but checks first that the policies exist. */
+int admin_each_alarm(struct admin *a, char *const *names, size_t count,
+                     int (*visit)(void *arg, const struct past_alarm *alarm),
+                     void *arg);
+
+#endif
