@@ -131,15 +131,20 @@ may_write(size_t to)
 static int
 fill(int fd)
 {
-    static const uint8_t zeros[64 << 10];
     struct head head = head_of(fresh_id());
-    size_t at;
-    int rc = may_write(JOURNAL_SIZE) ? 0 : EFBIG;
+    uint8_t *zeros = calloc(1, JOURNAL_SIZE);
+    int rc = zeros ? 0 : ENOMEM;
 
-    for (at = 0; at < JOURNAL_SIZE && !rc; at += sizeof(zeros)) {
-        rc = write_at(fd, zeros, sizeof(zeros), at);
+    if (!rc && !may_write(JOURNAL_SIZE)) {
+        rc = EFBIG;
     }
-    rc = rc ? rc : write_at(fd, &head, sizeof(head), 0);
+    if (!rc) {
+        rc = write_at(fd, zeros, JOURNAL_SIZE, 0);
+    }
+    free(zeros);
+    if (!rc) {
+        rc = write_at(fd, &head, sizeof(head), 0);
+    }
     return rc ? rc : deferred_sync_file(fd);
 }
 
