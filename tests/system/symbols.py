@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""What libbide.so holds: only what its public functions reach, no functions of
+operators, and no large constants.  Arguments: libbide.so, the libbide.a made of
+the same objects, the version script, and the compiler.
+
+A function is reachable if a second link, of all objects of libbide.a with
+--gc-sections, keeps it.  That link judges sections, so each function needs a
+section of its own (-ffunction-sections)."""
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SHARED, STATIC, SCRIPT, COMPILER = sys.argv[1:5]
+LARGEST = 16 << 10  # bytes of one object in .rodata or .data
+OPERATORS = re.compile(
+    r"^(admin|doctor|replay|simulate|preview|profile|traffic|script|writer"
+    r"|recording_begin_now|past_record_until_now|history_survey|reader_each_(child|version)"
+    r"|deferred_(create|each|survey|requeue|drop|counts|events|refuse))(_|$)")
+faults = []
+
+
+def fault(what):
+    faults.append(what)
+
+
+def output(*argv):
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def symbols(path, kinds, *options):
+    """(name, size) of each symbol of these kinds, as nm has them."""
+    for line in output("nm", "-t", "d", "-S", *options, path).splitlines():
+        fields = line.split()
+        if len(fields) >= 3 and fields[-2] in kinds:
+            yield fields[-1], int(fields[1]) if len(fields) == 4 else 0
+
+
+def functions_by_section():
+    """The functions of libbide.a, by the name of their section."""
+    found = collections.defaultdict(list)
+    for line in output("objdump", "-t", STATIC).splitlines():
+        match = re.match(r"\S+ .{6}F (\.text\S*)\s+\S+\s+(?:\.hidden )?(\S+)$", line)
+        if match:
+            found[match.group(1)].append(match.group(2))
+    return found
+
+
+def removed_sections():
+    with tempfile.TemporaryDirectory() as folder:
+        text = output(COMPILER, "-shared", "-o", os.path.join(folder, "second.so"),
+                      "-Wl,--whole-archive", STATIC, "-Wl,--no-whole-archive",
+                      f"-Wl,--version-script={SCRIPT}", "-Wl,--gc-sections",
+                      "-Wl,--print-gc-sections")
+    return re.findall(r"removing unused section '(\.text\.\S+)' in file '.*\.a\(", text)
+
+
+def check_reachable():
+    functions = functions_by_section()
+    expected = collections.Counter()
+    for section, names in functions.items():
+        expected.update(names)
+        for name in names:
+            if not section.endswith("." + name.split(".")[0]) and not section.endswith(name):
+                fault(f"{name} is in {section}: not compiled with -ffunction-sections")
+    removed = removed_sections()
+    if not expected or not removed:
+        fault("objdump or the linker prints nothing that this test understands")
+    for section in removed:
+        expected.subtract(set(functions[section]))
+    held = collections.Counter(name for name, _ in symbols(SHARED, "tT"))
+    for name, count in sorted(expected.items()):
+        if held[name] > count:
+            fault(f"{name} is in libbide.so, and no public function reaches it")
+
+
+def check_exported():
+    for name, _ in symbols(SHARED, "TDBRWVi", "-D", "--defined-only"):
+        if not name.startswith("bide_"):
+            fault(f"{name} is exported, and is not a bide_ function")
+
+
+def check_operators():
+    for name, _ in symbols(SHARED, "tT"):
+        if OPERATORS.match(name):
+            fault(f"{name} is for operators, and is in libbide.so")
+
+
+def check_sizes():
+    for name, size in symbols(SHARED, "rRdD"):
+        if size > LARGEST:
+            fault(f"{name} takes {size} bytes of libbide.so: at most {LARGEST}")
+
+
+for check in (check_reachable, check_exported, check_operators, check_sizes):
+    check()
+for text in faults:
+    print(text)
+print(f"symbols: {len(faults)} faults")
+sys.exit(bool(faults))
