@@ -1,4 +1,4 @@
-/* What is counted: the body of a cell.  Part of layout.h. */
+/* The body of a cell: its counters.  Part of layout.h. */
 #ifndef BIDE_LIVE_BODY_H
 #define BIDE_LIVE_BODY_H
 
@@ -26,10 +26,10 @@ struct outcome_slot {
     _Atomic uint64_t app[6]; /* S: the name of an app outcome, words.h */
 };
 
-/* Ends with the 18th page, so that it shares that page with one stripe only;
- * the 19th is the guard's. */
+/* Ends at the end of the 18th page, so that it shares a page with one stripe
+ * only.  The 19th page belongs to the guard. */
 struct outcomes {
-    _Atomic uint64_t other; /* S: what found no slot */
+    _Atomic uint64_t other; /* S: outcomes that found no slot */
     uint64_t spare[7];
     struct outcome_slot slot[31 /* CELL_OUTCOMES */];
 };

@@ -8,12 +8,12 @@
 #include "words.h"
 
 enum {
-    /* At half full a search takes 3 steps on average and below 100 at worst;
-     * this bounds it where garbage fills the directory. */
+    /* When the directory is half full, a search takes 3 steps on average and
+     * fewer than 100 at worst.  This limit matters when garbage fills it. */
     PROBES = 1024,
     TAKE_TRIES = 10000,
     GATE_TRIES = 1000,
-    TEXT = 8 * 8 + 1, /* of a name in a cell, see words_read */
+    TEXT = 8 * 8 + 1, /* size of a name read from a cell, see words_read */
 };
 
 #define TXN_MASK 0xffffffffffffull
@@ -37,9 +37,9 @@ hash_names(const char *name, const char *scope)
 /* ---- one cell ---- */
 
 static bool
-names_ok(const char *name, const char *scope)
+are_names_valid(const char *name, const char *scope)
 {
-    name += *name == '@'; /* a budget's group, kept apart from policies */
+    name += *name == '@'; /* the name of a budget group */
     return policy_name_ok(name) && (!*scope || policy_name_ok(scope) ||
                                     strcmp(scope, SCOPE_OTHERS) == 0);
 }
@@ -48,23 +48,23 @@ bool
 cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
            char scope[BIDE_NAME_MAX + 1])
 {
-    /* Stored last by the cell's maker: it vouches for the names. */
+    /* The process that makes the cell stores the hash last, after the names. */
     uint64_t hash = atomic_load_explicit(&c->hash, memory_order_acquire);
     char a[TEXT], b[TEXT];
 
     words_read(c->name, 8, a);
     words_read(c->scope, 8, b);
-    if (!hash || !names_ok(a, b) || hash_names(a, b) != hash) {
+    if (!hash || !are_names_valid(a, b) || hash_names(a, b) != hash) {
         return false;
     }
-    a[BIDE_NAME_MAX] = '\0'; /* only a group's can be longer, by its @ */
+    a[BIDE_NAME_MAX] = '\0'; /* only a group's name, with its @, is longer */
     memcpy(name, a, BIDE_NAME_MAX + 1);
     memcpy(scope, b, BIDE_NAME_MAX + 1);
     return true;
 }
 
 static bool
-cell_is(const struct cell *c, const struct identity *id)
+has_identity(const struct cell *c, const struct identity *id)
 {
     char name[TEXT], scope[TEXT];
 
@@ -77,7 +77,8 @@ cell_is(const struct cell *c, const struct identity *id)
 }
 
 static void
-identify(struct cell *c, const char *name, const char *scope, uint64_t hash)
+write_identity(struct cell *c, const char *name, const char *scope,
+               uint64_t hash)
 {
     words_write(c->name, 8, name);
     words_write(c->scope, 8, scope);
@@ -98,16 +99,16 @@ cell_count(struct live *l)
     return used < l->cell_max ? used : l->cell_max;
 }
 
-/* Whether this process knows that the cell's page has its space. */
+/* Reports whether this process knows that the page of the cell is reserved. */
 static bool
-page_known(struct live *l, uint32_t index)
+is_page_known(struct live *l, uint32_t index)
 {
     return atomic_load_explicit(&l->cell_page[index / CELLS_IN_PAGE],
                                 memory_order_relaxed);
 }
 
 static void
-page_learn(struct live *l, uint32_t index)
+mark_page_known(struct live *l, uint32_t index)
 {
     atomic_store_explicit(&l->cell_page[index / CELLS_IN_PAGE], 1,
                           memory_order_relaxed);
@@ -119,11 +120,11 @@ cell_at(struct live *l, uint32_t index)
     if (index >= cell_count(l)) {
         return NULL;
     }
-    if (!page_known(l, index)) {
+    if (!is_page_known(l, index)) {
         if (!live_has(l, cell_offset(index))) {
-            return NULL; /* being made, or garbage in cells_used */
+            return NULL; /* not yet made, or garbage in cells_used */
         }
-        page_learn(l, index);
+        mark_page_known(l, index);
     }
     return live_map_cell(l, index);
 }
@@ -138,11 +139,12 @@ directory_word(struct live *l, uint64_t position)
     return &words[position % DIRECTORY_WORDS];
 }
 
-/* The index, or BIDE_ENOPOLICY with the position of the free word that ends
- * the search, or BIDE_EFULL when there is none near. */
+/* Stores the index of the cell in *out.  BIDE_ENOPOLICY: there is no cell, and
+ * *position is that of the free word that ended the search.  BIDE_EFULL: no
+ * free word within PROBES steps. */
 static int
-search(struct live *l, const struct identity *id, uint64_t *position,
-       uint32_t *out)
+search_directory(struct live *l, const struct identity *id, uint64_t *position,
+                 uint32_t *out)
 {
     for (uint32_t i = 0; i < PROBES; i++) {
         uint64_t word = atomic_load_explicit(directory_word(l, id->hash + i),
@@ -158,7 +160,7 @@ search(struct live *l, const struct identity *id, uint64_t *position,
             continue;
         }
         c = cell_at(l, index);
-        if (c && cell_is(c, id)) {
+        if (c && has_identity(c, id)) {
             *out = index;
             return 0;
         }
@@ -168,10 +170,10 @@ search(struct live *l, const struct identity *id, uint64_t *position,
 
 /* ---- a new cell ---- */
 
-/* Takes the next index.  Its page is reserved first, so that a full
- * filesystem uses up no indices. */
+/* Takes the next free index.  The page of the cell is reserved first, so that a
+ * full filesystem uses up no indices. */
 static int
-take(struct live *l, struct cell **out, uint32_t *out_index)
+reserve_cell(struct live *l, struct cell **out, uint32_t *out_index)
 {
     for (int i = 0; i < TAKE_TRIES; i++) {
         uint32_t next = atomic_load(cells_used(l));
@@ -181,18 +183,18 @@ take(struct live *l, struct cell **out, uint32_t *out_index)
         if (next >= l->cell_max) {
             return BIDE_EFULL;
         }
-        if (!page_known(l, next)) {
+        if (!is_page_known(l, next)) {
             rc = live_reserve(l, cell_offset(next), sizeof(struct cell));
             if (rc) {
                 return rc;
             }
-            page_learn(l, next);
+            mark_page_known(l, next);
         }
         c = live_map_cell(l, next);
         if (!c) {
             return BIDE_ENOMEM;
         }
-        /* One that has an identity is in use, whatever the header says. */
+        /* A cell with a hash is in use, even if cells_used is garbage. */
         if (atomic_compare_exchange_strong(cells_used(l), &next, next + 1) &&
             !atomic_load(&c->hash)) {
             *out = c;
@@ -203,26 +205,28 @@ take(struct live *l, struct cell **out, uint32_t *out_index)
     return BIDE_EFULL;
 }
 
-/* *out_made: it is ours; else another was quicker, or it failed. */
+/* Makes a cell and enters it in the directory.  *out_made is false if it failed
+ * or another process made the same cell first. */
 static int
-make(struct live *l, const struct identity *id, uint32_t *out, bool *out_made)
+make_cell(struct live *l, const struct identity *id, uint32_t *out,
+          bool *out_made)
 {
     struct cell *c;
     uint32_t index;
-    int rc = take(l, &c, &index);
+    int rc = reserve_cell(l, &c, &index);
 
     *out_made = false;
     if (rc) {
         return rc;
     }
     atomic_store(&c->gate, GATE_UNKNOWN);
-    identify(c, id->name, id->scope, id->hash);
+    write_identity(c, id->name, id->scope, id->hash);
     for (int i = 0; i < PROBES; i++) {
         uint64_t position, free = 0;
 
-        rc = search(l, id, &position, out);
+        rc = search_directory(l, id, &position, out);
         if (rc != BIDE_ENOPOLICY) {
-            break; /* another was quicker with the same, or it is full */
+            break; /* another process made the same cell, or it is full */
         }
         if (atomic_compare_exchange_strong(directory_word(l, position), &free,
                                            (id->hash >> 32) << 32 |
@@ -233,15 +237,15 @@ make(struct live *l, const struct identity *id, uint32_t *out, bool *out_made)
         }
         rc = BIDE_EFULL;
     }
-    identify(c, "", "", 0); /* the index stays empty */
+    write_identity(c, "", "", 0); /* the cell at this index stays empty */
     return rc;
 }
 
 static int
-identity_of(const char *name, const char *scope, struct identity *out)
+fill_identity(const char *name, const char *scope, struct identity *out)
 {
     *out = (struct identity){name, scope ? scope : "", 0};
-    if (!names_ok(name, out->scope)) {
+    if (!are_names_valid(name, out->scope)) {
         return BIDE_ENAME;
     }
     out->hash = hash_names(name, out->scope);
@@ -249,7 +253,7 @@ identity_of(const char *name, const char *scope, struct identity *out)
 }
 
 static int
-counted(struct live *l, int rc)
+count_refusal(struct live *l, int rc)
 {
     if (rc == BIDE_EFULL) {
         atomic_fetch_add(&live_header(l)->cells_refused, 1);
@@ -258,17 +262,17 @@ counted(struct live *l, int rc)
 }
 
 static int
-find_or_make(struct live *l, const struct identity *id, uint32_t *out,
-             bool *out_made)
+find_or_make_cell(struct live *l, const struct identity *id, uint32_t *out,
+                  bool *out_made)
 {
     uint64_t position;
-    int rc = search(l, id, &position, out);
+    int rc = search_directory(l, id, &position, out);
 
     *out_made = false;
     if (rc == BIDE_ENOPOLICY) {
-        rc = make(l, id, out, out_made);
+        rc = make_cell(l, id, out, out_made);
     }
-    return counted(l, rc);
+    return count_refusal(l, rc);
 }
 
 int
@@ -278,22 +282,22 @@ cell_find(struct live *l, const char *name, const char *scope, bool create,
     struct identity id;
     uint64_t position;
     bool made;
-    int rc = identity_of(name, scope, &id);
+    int rc = fill_identity(name, scope, &id);
 
     if (rc) {
         return rc;
     }
     if (create) {
-        return find_or_make(l, &id, out, &made);
+        return find_or_make_cell(l, &id, out, &made);
     }
-    rc = search(l, &id, &position, out);
+    rc = search_directory(l, &id, &position, out);
     return rc == BIDE_EFULL ? BIDE_ENOPOLICY : rc;
 }
 
 /* ---- scopes ---- */
 
-/* A process that is killed before it gives back or uses what it claimed has
- * cost its policy one place of SCOPES_MAX. */
+/* Claims one of the SCOPES_MAX places of a policy.  If the process is killed
+ * before it uses or returns the place, the policy has one place less. */
 static bool
 claim_scope(struct cell *policy)
 {
@@ -308,7 +312,7 @@ claim_scope(struct cell *policy)
 }
 
 static int
-take_scope(struct live *l, const struct identity *id, uint32_t *out)
+take_scope_cell(struct live *l, const struct identity *id, uint32_t *out)
 {
     struct cell *policy;
     uint32_t index;
@@ -326,7 +330,7 @@ take_scope(struct live *l, const struct identity *id, uint32_t *out)
         atomic_fetch_add(&policy->scopes_refused, 1);
         return cell_find(l, id->name, SCOPE_OTHERS, true, out);
     }
-    rc = find_or_make(l, id, out, &made);
+    rc = find_or_make_cell(l, id, out, &made);
     if (!made) {
         atomic_fetch_sub(&policy->scopes, 1);
     }
@@ -339,19 +343,20 @@ cell_take(struct live *l, const char *name, const char *scope, uint32_t *out)
     struct identity id;
     uint64_t position;
     bool made;
-    int rc = identity_of(name, scope, &id);
+    int rc = fill_identity(name, scope, &id);
 
     if (rc) {
         return rc;
     }
     if (!*id.scope) {
-        return find_or_make(l, &id, out, &made);
+        return find_or_make_cell(l, &id, out, &made);
     }
-    rc = search(l, &id, &position, out);
-    return rc == BIDE_ENOPOLICY ? take_scope(l, &id, out) : counted(l, rc);
+    rc = search_directory(l, &id, &position, out);
+    return rc == BIDE_ENOPOLICY ? take_scope_cell(l, &id, out)
+                                : count_refusal(l, rc);
 }
 
-/* ---- who asks ---- */
+/* ---- the process that looked up the policy ---- */
 
 void
 cell_ask(struct cell *c)
@@ -385,10 +390,11 @@ cell_asked(const struct cell *c, uint32_t *pid, char program[16])
 
 /* ---- the gate ---- */
 
-/* The limit's word has the low 32 bits of the commit with it, so that the
- * slower of two writers does not put an old limit under a new gate. */
+/* Writes the time limit. Its word contains the low 32 bits of the commit, so
+ * that the slower of two writers does not write an old limit below a new
+ * gate. */
 static void
-set_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
+write_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
 {
     uint64_t seen = atomic_load(&c->limit);
 
@@ -415,7 +421,7 @@ cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits, uint32_t limit_ms)
         }
         if (atomic_compare_exchange_weak(&c->gate, &seen,
                                          txn << 16 | GATE_BITS(bits))) {
-            set_limit(c, txn, limit_ms);
+            write_limit(c, txn, limit_ms);
             return;
         }
     }

@@ -10,41 +10,47 @@
 
 struct live;
 
-/* So many scopes of a policy have cells of their own; further ones share the
- * cell of this scope, which no service can ask for. */
+/* The number of scopes of a policy that have their own cells. All further
+ * scopes share the cell of scope SCOPE_OTHERS, a name that services cannot
+ * use. */
 enum { SCOPES_MAX = 1024 };
 #define SCOPE_OTHERS "@others"
 
-/* The index of the cell of a policy and scope ("" is none), made if `create`.
- * BIDE_ENOPOLICY: there is none; BIDE_EFULL; BIDE_ENAME; BIDE_ENOMEM,
- * BIDE_ESYS.  Safe against other processes doing the same; threads too. */
+/* Finds the cell of a policy and scope ("": no scope) and stores its index;
+ * with `create`, makes the cell if there is none.  BIDE_ENOPOLICY (there is no
+ * cell), BIDE_EFULL, BIDE_ENAME, BIDE_ENOMEM, BIDE_ESYS.  Processes and threads
+ * may call it concurrently. */
 int cell_find(struct live *l, const char *name, const char *scope, bool create,
               uint32_t *out);
 
-/* The cell of a service's policy and scope, made on first use, as SCOPES_MAX
- * says.  Failures as above. */
+/* Finds the cell for a service's policy and scope, or makes it; enforces
+ * SCOPES_MAX.  Fails as cell_find does. */
 int cell_take(struct live *l, const char *name, const char *scope,
               uint32_t *out);
 
-/* Stays valid until live_close.  NULL when the index is none. */
+/* Returns the cell with this index, valid until live_close; NULL if there is
+ * none. */
 struct cell *cell_at(struct live *l, uint32_t index);
 
-/* How many indices are in use: 0 to n-1, some of which may be empty (their name
- * is ""). */
+/* Returns the number n of indices in use, 0 to n-1.  Some of these cells may be
+ * empty (without a name). */
 uint32_t cell_count(struct live *l);
 
-/* Copies its names, made safe: ended by NUL, checked; false: an empty cell. */
+/* Copies the names of a cell, checked and with NUL at their ends.  Returns
+ * false if the cell is empty. */
 bool cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
                 char scope[BIDE_NAME_MAX + 1]);
 
-/* Keeps that this process asks for the policy, for people to find it.  NULL:
- * does nothing. */
+/* Records this process as the last one that looked up the policy, so that
+ * operators can find it.  NULL: does nothing. */
 void cell_ask(struct cell *c);
-/* Who asked last; false: nobody, or what stands there is garbage. */
+
+/* Returns the process that looked up the policy last; false if there is none,
+ * or the record is garbage. */
 bool cell_asked(const struct cell *c, uint32_t *pid, char program[16]);
 
-/* Sets gate bits and the first attempt's limit as of commit `txn`; does nothing
- * when a later commit's are there already. */
+/* Sets the gate bits and the time limit of first attempts as of commit `txn`.
+ * Does nothing if they are from a later commit. */
 void cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits,
                    uint32_t limit_ms);
 

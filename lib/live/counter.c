@@ -7,8 +7,8 @@
 
 #include "words.h"
 
-/* A body has parts that are reserved one by one: its stripes, its outcomes, its
- * guard.  All that is in them is words. */
+/* The parts of a body (its stripes, its outcomes, its guard) are reserved one
+ * by one.  They consist of 64-bit words only. */
 enum {
     STRIPE_WORDS = sizeof(struct stripe) / 8,
     OUTCOMES_WORDS = sizeof(struct outcomes) / 8,
@@ -36,31 +36,31 @@ part_offset(uint32_t part)
 /* ---- counting ---- */
 
 static bool
-part_known(struct live *l, uint32_t index, uint32_t part)
+is_part_known(struct live *l, uint32_t index, uint32_t part)
 {
     return atomic_load_explicit(&l->parts[index], memory_order_acquire) &
            1u << part;
 }
 
 static _Atomic uint64_t *
-part_map(struct live *l, uint32_t index, uint32_t part)
+map_part(struct live *l, uint32_t index, uint32_t part)
 {
     char *body = (char *)live_map_body(l, index);
 
     return body ? (void *)(body + part_offset(part)) : NULL;
 }
 
-/* Reserved and mapped; NULL when it can not be. */
+/* Returns a part, reserved and mapped; NULL if that fails. */
 static _Atomic uint64_t *
-part_use(struct live *l, uint32_t index, uint32_t part)
+use_part(struct live *l, uint32_t index, uint32_t part)
 {
     _Atomic uint64_t *words;
 
     if (index >= l->cell_max || part >= PARTS) {
         return NULL;
     }
-    words = part_map(l, index, part);
-    if (!words || part_known(l, index, part)) {
+    words = map_part(l, index, part);
+    if (!words || is_part_known(l, index, part)) {
         return words;
     }
     if (live_reserve(l, body_offset(index) + part_offset(part),
@@ -76,13 +76,13 @@ part_use(struct live *l, uint32_t index, uint32_t part)
 struct stripe *
 cell_stripe(struct live *l, uint32_t index, uint32_t stripe)
 {
-    return stripe < STRIPE_MAX ? (void *)part_use(l, index, stripe) : NULL;
+    return stripe < STRIPE_MAX ? (void *)use_part(l, index, stripe) : NULL;
 }
 
 struct guard_rings *
 cell_guard(struct live *l, uint32_t index)
 {
-    return (void *)part_use(l, index, PART_GUARD);
+    return (void *)use_part(l, index, PART_GUARD);
 }
 
 struct stripe *
@@ -94,13 +94,14 @@ live_scrap(struct live *l)
 /* ---- outcomes ---- */
 
 static uint64_t
-app_key(const char *app)
+key_of_app_name(const char *app)
 {
     return (uint64_t)BIDE_DOMAIN_APP << DOMAIN_SHIFT |
            words_hash(app, strlen(app)) >> (64 - DOMAIN_SHIFT);
 }
 
-/* The key, and for an app outcome its name; 0 for what is none. */
+/* Returns the key of an outcome, and for an app outcome its name; 0 for success
+ * and for an unknown domain. */
 static uint64_t
 outcome_key(struct bide_outcome o, char app[APP_TEXT])
 {
@@ -113,15 +114,15 @@ outcome_key(struct bide_outcome o, char app[APP_TEXT])
     if (o.domain != BIDE_DOMAIN_APP) {
         return (uint64_t)o.domain << DOMAIN_SHIFT | (uint32_t)o.code;
     }
-    /* Its code means something in this process only: keep its name. */
+    /* The code is valid in this process only, so the name is counted. */
     bide_outcome_name(o, name, sizeof(name));
     snprintf(app, APP_TEXT, "%.48s",
              strncmp(name, "app.", 4) ? "other" : name + 4);
-    return app_key(app);
+    return key_of_app_name(app);
 }
 
-/* Who claimed the slot may have been killed before it wrote the name, which
- * then the next one does. */
+/* Writes the name of an app outcome into its slot, unless it is there.  The
+ * process that claimed the slot may have been killed before it did so. */
 static void
 name_slot(struct outcome_slot *slot, const char *app)
 {
@@ -133,11 +134,12 @@ name_slot(struct outcome_slot *slot, const char *app)
     }
 }
 
-/* Where to count it: its slot, or what is for all others. */
+/* Returns the count of an outcome's slot, claimed if necessary; the count of
+ * all others if no slot is free. */
 static _Atomic uint64_t *
-outcome_count(struct outcomes *all, uint64_t key, const char *app)
+find_outcome_count(struct outcomes *all, uint64_t key, const char *app)
 {
-    /* A code differs in its low bits, a hash in all. */
+    /* Codes differ in their low bits only, hashes in all bits. */
     uint64_t start = (key ^ key >> 29) * 0x9e3779b97f4a7c15ull >> 32;
 
     for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
@@ -168,26 +170,27 @@ cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o)
     if (!key) {
         return;
     }
-    all = (void *)part_use(l, index, PART_OUTCOMES);
+    all = (void *)use_part(l, index, PART_OUTCOMES);
     if (all) {
-        atomic_fetch_add(outcome_count(all, key, app), 1);
+        atomic_fetch_add(find_outcome_count(all, key, app), 1);
     }
 }
 
 /* ---- reading ---- */
 
-/* What this process has reserved it reads in place.  Anything else it reads
- * from the file: to touch a page that nobody has reserved would take space. */
+/* Copies a part. A part that this process has reserved is read in place, any
+ * other from the file: touching a page that is not reserved would take
+ * space. */
 static bool
-part_copy(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
+copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
 {
     const _Atomic uint64_t *words;
 
-    if (!part_known(l, index, part)) {
+    if (!is_part_known(l, index, part)) {
         return live_copy(l, body_offset(index) + part_offset(part), out,
                          part_words(part) * sizeof(*out));
     }
-    words = part_map(l, index, part);
+    words = map_part(l, index, part);
     for (size_t i = 0; words && i < part_words(part); i++) {
         out[i] = atomic_load_explicit(&words[i], memory_order_relaxed);
     }
@@ -195,17 +198,17 @@ part_copy(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
 }
 
 static void
-add(uint64_t *sums, const uint64_t *words, size_t count)
+add_words(uint64_t *sums, const uint64_t *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         sums[i] += words[i];
     }
 }
 
-/* An app outcome's name from its words; false when it does not belong to its
- * key (yet), or is none. */
+/* Reads the name of an app outcome from its slot.  Returns false if it is not a
+ * name or does not match the key, perhaps because it is not written yet. */
 static bool
-read_app(const uint64_t *slot, char app[APP_TEXT])
+read_app_name(const uint64_t *slot, char app[APP_TEXT])
 {
     memcpy(app, slot + 2, APP_TEXT - 1);
     app[APP_TEXT - 1] = '\0';
@@ -214,11 +217,11 @@ read_app(const uint64_t *slot, char app[APP_TEXT])
             return false;
         }
     }
-    return *app && app_key(app) == slot[0];
+    return *app && key_of_app_name(app) == slot[0];
 }
 
 static bool
-slot_name(const uint64_t *slot, char *out, size_t size)
+name_outcome(const uint64_t *slot, char *out, size_t size)
 {
     struct bide_outcome o = {
         .domain = (uint8_t)(slot[0] >> DOMAIN_SHIFT),
@@ -227,7 +230,7 @@ slot_name(const uint64_t *slot, char *out, size_t size)
     char app[APP_TEXT];
 
     if (o.domain == BIDE_DOMAIN_APP) {
-        snprintf(out, size, "app.%s", read_app(slot, app) ? app : "");
+        snprintf(out, size, "app.%s", read_app_name(slot, app) ? app : "");
         return out[4];
     }
     if (o.domain == BIDE_DOMAIN_OK || o.domain > BIDE_DOMAIN_APP ||
@@ -240,7 +243,7 @@ slot_name(const uint64_t *slot, char *out, size_t size)
 }
 
 static int
-more_frequent(const void *a, const void *b)
+compare_frequency(const void *a, const void *b)
 {
     const struct cell_outcome *x = a, *y = b;
 
@@ -262,8 +265,8 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
         if (!slot[1]) {
             continue;
         }
-        if (slot_name(slot, out->outcome[n].name,
-                      sizeof(out->outcome[n].name))) {
+        if (name_outcome(slot, out->outcome[n].name,
+                         sizeof(out->outcome[n].name))) {
             out->outcome[n++].count = slot[1];
         } else {
             other += slot[1];
@@ -272,7 +275,7 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
             }
         }
     }
-    qsort(out->outcome, n, sizeof(out->outcome[0]), more_frequent);
+    qsort(out->outcome, n, sizeof(out->outcome[0]), compare_frequency);
     if (other) {
         memset(&out->outcome[n], 0, sizeof(out->outcome[n]));
         strcpy(out->outcome[n].name, "other");
@@ -291,13 +294,15 @@ cell_read(struct live *l, uint32_t index, struct cell_reading *out)
         return;
     }
     for (uint32_t part = 0; part < STRIPE_MAX; part++) {
-        if (part_copy(l, index, part, words)) {
-            add(out->succeeded, words, HISTOGRAM_BUCKETS);
-            add(out->failed, words + HISTOGRAM_BUCKETS, HISTOGRAM_BUCKETS);
-            add(out->counter, words + 2 * HISTOGRAM_BUCKETS, COUNTER_COUNT);
+        if (copy_part(l, index, part, words)) {
+            add_words(out->succeeded, words, HISTOGRAM_BUCKETS);
+            add_words(out->failed, words + HISTOGRAM_BUCKETS,
+                      HISTOGRAM_BUCKETS);
+            add_words(out->counter, words + 2 * HISTOGRAM_BUCKETS,
+                      COUNTER_COUNT);
         }
     }
-    if (part_copy(l, index, PART_OUTCOMES, words)) {
+    if (copy_part(l, index, PART_OUTCOMES, words)) {
         read_outcomes(words, out);
     }
 }
@@ -308,15 +313,15 @@ cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out)
     uint64_t words[GUARD_WORDS];
 
     memset(out, 0, sizeof(*out));
-    if (index < l->cell_max && part_copy(l, index, PART_GUARD, words)) {
-        memcpy(out, words, sizeof(words)); /* nobody else sees it yet */
+    if (index < l->cell_max && copy_part(l, index, PART_GUARD, words)) {
+        memcpy(out, words, sizeof(words)); /* *out is not shared */
     }
 }
 
 /* ---- moving ---- */
 
 static void
-move(_Atomic uint64_t *from, _Atomic uint64_t *to)
+move_count(_Atomic uint64_t *from, _Atomic uint64_t *to)
 {
     uint64_t n = atomic_exchange(from, 0);
 
@@ -326,7 +331,7 @@ move(_Atomic uint64_t *from, _Atomic uint64_t *to)
 }
 
 static bool
-all_zero(const uint64_t *words, size_t count)
+are_all_zero(const uint64_t *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (words[i]) {
@@ -340,8 +345,8 @@ static void
 fold_stripe(const uint64_t *seen, _Atomic uint64_t *from, _Atomic uint64_t *to)
 {
     for (size_t i = 0; i < STRIPE_WORDS; i++) {
-        if (seen[i]) { /* so its page is there: touching it takes no space */
-            move(&from[i], &to[i]);
+        if (seen[i]) { /* its page exists: touching it takes no space */
+            move_count(&from[i], &to[i]);
         }
     }
 }
@@ -352,7 +357,7 @@ fold_outcomes(const uint64_t *seen, struct outcomes *from, struct outcomes *to)
     char app[APP_TEXT];
 
     if (seen[0]) {
-        move(&from->other, &to->other);
+        move_count(&from->other, &to->other);
     }
     for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
         const uint64_t *slot = seen + (1 + i) * SLOT_WORDS;
@@ -363,10 +368,10 @@ fold_outcomes(const uint64_t *seen, struct outcomes *from, struct outcomes *to)
             continue;
         }
         app[0] = '\0';
-        if (slot[0] && (!is_app || read_app(slot, app))) {
-            target = outcome_count(to, slot[0], app);
+        if (slot[0] && (!is_app || read_app_name(slot, app))) {
+            target = find_outcome_count(to, slot[0], app);
         }
-        move(&from->slot[i].count, target);
+        move_count(&from->slot[i].count, target);
     }
 }
 
@@ -378,14 +383,14 @@ fold_part(struct live *from, uint32_t from_index, struct live *to,
     uint32_t to_part = part < STRIPE_MAX ? part & (to->stripes - 1) : part;
     _Atomic uint64_t *source, *target;
 
-    if (!part_copy(from, from_index, part, seen) ||
-        all_zero(seen, part_words(part))) {
+    if (!copy_part(from, from_index, part, seen) ||
+        are_all_zero(seen, part_words(part))) {
         return;
     }
-    source = part_map(from, from_index, part);
-    target = part_use(to, to_index, to_part);
+    source = map_part(from, from_index, part);
+    target = use_part(to, to_index, to_part);
     if (!source || !target) {
-        return; /* no space there: the counts stay */
+        return; /* no space in the target: the counts stay */
     }
     if (part < STRIPE_MAX) {
         fold_stripe(seen, source, target);

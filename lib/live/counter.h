@@ -1,4 +1,4 @@
-/* Counting, and reading what was counted. */
+/* Counting in cells, and reading the counters. */
 #ifndef BIDE_LIVE_COUNTER_H
 #define BIDE_LIVE_COUNTER_H
 
@@ -9,19 +9,22 @@
 
 struct live;
 
-/* A cell's stripe, reserved and mapped.  NULL when there is no space: count
- * into live_scrap then.  Stays valid until live_close. */
+/* Returns a stripe of a cell, reserved and mapped, valid until live_close. NULL
+ * if there is no space: count in live_scrap then. */
 struct stripe *cell_stripe(struct live *l, uint32_t index, uint32_t stripe);
-struct stripe *live_scrap(struct live *l); /* private memory */
 
-/* Where a cell's breaker and budget keep what does not fit into the cell.  NULL
- * when there is no space.  Stays valid until live_close. */
+/* Returns a stripe in private memory, which nobody reads. */
+struct stripe *live_scrap(struct live *l);
+
+/* Returns the windows of a cell's breaker and budget, valid until live_close.
+ * NULL if there is no space. */
 struct guard_rings *cell_guard(struct live *l, uint32_t index);
-/* A copy of that, zeros where nothing was kept yet.  Takes no space. */
+
+/* Copies those windows, zeros if there are none.  Takes no space. */
 void cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out);
 
-/* Counts an outcome by its code in the cell's table of outcomes.  Without
- * space: does nothing. */
+/* Counts an outcome by its code in the cell's table of outcomes.  Does nothing
+ * if there is no space. */
 void cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o);
 
 struct cell_outcome {
@@ -29,21 +32,22 @@ struct cell_outcome {
     uint64_t count;
 };
 
-/* A reading: all stripes added up. */
+/* The sum of all stripes. */
 struct cell_reading {
     uint64_t counter[COUNTER_COUNT];
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
     uint32_t outcome_count; /* sorted, most frequent first */
     struct cell_outcome outcome[CELL_OUTCOMES + 1]; /* the last: "other" */
-    uint64_t unnamed; /* of "other": what may have a name later */
+    uint64_t unnamed; /* part of "other": outcomes whose name is not written
+                         yet */
 };
 
-/* All zeros where nothing was counted.  Takes no space. */
+/* Reads the counters of a cell, zeros if it has none.  Takes no space. */
 void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
 
-/* Moves what was counted into one live state over to another; for when a
- * registry appears.  Each count is moved exactly once; what the target has no
- * space for stays where it is. */
+/* Moves the counts of a cell to a cell of another live state, for the moment
+ * when a registry appears.  Each count is moved exactly once.  Counts for which
+ * the target has no space stay. */
 void cell_fold(struct live *from, uint32_t from_index, struct live *to,
                uint32_t to_index);
 

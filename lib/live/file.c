@@ -1,8 +1,9 @@
-/* Making, checking and replacing the file.
+/* Making, checking and replacing the live file.
  *
- * A new file is complete before it has its name: it is made without one
- * (O_TMPFILE; a killed maker leaves nothing) and linked to its name, which only
- * one of several makers can do; the others take the winner's. */
+ * A new file is complete before it has a name: it is made without one
+ * (O_TMPFILE, so that a killed process leaves nothing) and then linked to its
+ * name.  If several processes do this at once, one link succeeds and the others
+ * open that file. */
 #include "inside.h"
 
 #include <errno.h>
@@ -25,12 +26,12 @@ enum {
     ATTACH_TRIES = 10,
     LOCK_TRIES = 50,
     LOCK_PAUSE_NS = 5000000,
-    STALE = LIVE_STALE, /* not a BIDE_E code: the file is to be replaced */
+    STALE = LIVE_STALE, /* not a BIDE_E code: the file must be replaced */
 };
 
 struct draft {
     int fd;
-    char name[PATH_MAX]; /* "" when it has none yet */
+    char name[PATH_MAX]; /* "": made without a name */
 };
 
 int
@@ -63,7 +64,7 @@ live_error(int error)
 /* ---- the header ---- */
 
 static uint32_t
-stripes_here(void)
+count_stripes(void)
 {
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     uint32_t stripes = 1;
@@ -86,7 +87,7 @@ file_header(const uint8_t id[16], struct live_header *out)
     out->cell_max = CELL_MAX;
     out->directory_words = DIRECTORY_WORDS;
     out->sleeper_slots = SLEEPER_SLOTS;
-    out->stripes = stripes_here();
+    out->stripes = count_stripes();
     memcpy(out->registry_id, id, 16);
     boot_id(out->boot_id);
     out->tick_mult = clock_measure().mult;
@@ -94,7 +95,7 @@ file_header(const uint8_t id[16], struct live_header *out)
 }
 
 static bool
-sizes_fit(const struct live_header *h)
+has_our_sizes(const struct live_header *h)
 {
     return h->header_size == sizeof(struct live_header) &&
            h->cell_size == sizeof(struct cell) && h->body_size == BODY_SIZE &&
@@ -103,7 +104,7 @@ sizes_fit(const struct live_header *h)
            h->stripes <= STRIPE_MAX && !(h->stripes & (h->stripes - 1));
 }
 
-/* 0, STALE or a BIDE_E code. */
+/* Returns 0, STALE or a BIDE_E code. */
 static int
 check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
 {
@@ -114,18 +115,18 @@ check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
         return STALE;
     }
     if (memcmp(h->registry_id, id, 16)) {
-        return BIDE_EDAMAGED; /* whatever its age, it is not ours to replace */
+        return BIDE_EDAMAGED; /* of another registry: never replaced by us */
     }
-    /* Who can not read the boot id must not fight over the file with those who
-     * can. */
+    /* A process that cannot read the boot id must accept the file of a process
+     * that can, else both would replace it in turn. */
     boot_id(boot);
     if (memcmp(boot, unknown, 16) && memcmp(boot, h->boot_id, 16)) {
         return STALE;
     }
     if (h->format > LIVE_FORMAT) {
-        return BIDE_EFORMAT; /* in use by newer programs: leave it to them */
+        return BIDE_EFORMAT; /* in use by newer programs: not replaced */
     }
-    return h->format == LIVE_FORMAT && sizes_fit(h) && size == LIVE_SIZE
+    return h->format == LIVE_FORMAT && has_our_sizes(h) && size == LIVE_SIZE
                ? 0
                : STALE;
 }
@@ -153,9 +154,10 @@ check_file(int fd, const uint8_t id[16], struct live_header *out,
     return rc;
 }
 
-/* Reserves what is mapped as a whole, and notes that.  A copy of the file may
- * have holes; to ask for all of it each time would take a quarter of the time
- * that a process needs to its first decision. */
+/* Reserves everything before LIVE_CELLS, which is mapped at once, and records
+ * the inode number as proof.  It is needed again for a copy of the file, which
+ * may have holes.  Reserving at each start would take a quarter of the time
+ * until the first decision of a process. */
 static int
 reserve_front(int fd, uint64_t inode)
 {
@@ -177,14 +179,15 @@ int
 file_open(const char *path)
 {
     struct statx st;
-    /* No following of links and no waiting for a pipe's other end: members of
-     * the group may put anything there. */
+    /* Links are not followed and a FIFO does not block: members of the group
+     * may have put anything there. */
     int fd =
         open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
-    /* Not by fstat: where somebody has asked for its times, touching the bell
-     * makes Linux (6.13) tell finer times apart in all files, and then a wait
-     * for what was written to another one is for its inode too. */
+    /* statx without times, not fstat: after a process has asked for the times
+     * of the bell, touching it makes Linux 6.13 give finer timestamps to all
+     * files. Waiting for the data of another file (fdatasync) then also waits
+     * for its inode. */
     if (fd >= 0 && (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) ||
                     !S_ISREG(st.stx_mode))) {
         close(fd);
@@ -194,7 +197,8 @@ file_open(const char *path)
     return fd;
 }
 
-/* 0, STALE, BIDE_EMISSING or another BIDE_E code. */
+/* Opens and checks the file.  Returns 0, STALE, BIDE_EMISSING or another BIDE_E
+ * code. */
 static int
 open_checked(const char *path, const uint8_t id[16], struct live_header *out,
              int *out_fd)
@@ -233,9 +237,10 @@ live_look(const char *path, const uint8_t id[16], struct live_header *out)
 
 /* ---- a new file ---- */
 
-/* Past this limit the kernel sends SIGXFSZ, which would end the program. */
+/* Reports whether a file may have this size.  A file above the limit would
+ * cause SIGXFSZ, which ends the program. */
 static bool
-size_allowed(void)
+is_file_size_allowed(void)
 {
     struct rlimit limit;
 
@@ -243,18 +248,18 @@ size_allowed(void)
 }
 
 static int
-draft_fill(int fd, const char *directory, const uint8_t id[16])
+write_draft(int fd, const char *directory, const uint8_t id[16])
 {
     struct live_header h;
     uint64_t magic = LIVE_MAGIC;
     struct stat st;
     int rc;
 
-    if (!size_allowed()) {
+    if (!is_file_size_allowed()) {
         return BIDE_EFULL;
     }
-    /* A directory without the set-group-ID bit: its group all the same, where
-     * that is allowed. */
+    /* The file gets the group of its directory, if that is allowed, even if the
+     * directory has no set-group-ID bit. */
     if (!stat(directory, &st) && fchown(fd, (uid_t)-1, st.st_gid)) {
         errno = 0;
     }
@@ -275,10 +280,10 @@ draft_fill(int fd, const char *directory, const uint8_t id[16])
 }
 
 static int
-draft_open(const char *path, const char *directory, struct draft *d)
+open_draft(const char *path, const char *directory, struct draft *d)
 {
     d->name[0] = '\0';
-    /* Linking a file without a name goes by /proc. */
+    /* Linking a file without a name requires /proc. */
     if (!access("/proc/self/fd", X_OK)) {
         d->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0660);
         if (d->fd >= 0) {
@@ -296,9 +301,9 @@ draft_open(const char *path, const char *directory, struct draft *d)
     return d->fd < 0 ? live_error(errno) : 0;
 }
 
-/* BIDE_EEXIST when something has that name. */
+/* Gives the draft its name.  BIDE_EEXIST if that name exists. */
 static int
-draft_link(const struct draft *d, const char *to)
+link_draft(const struct draft *d, const char *to)
 {
     char from[64];
 
@@ -311,10 +316,11 @@ draft_link(const struct draft *d, const char *to)
                : 0;
 }
 
-/* Under the lock, so one name for all is enough, and who was killed here
- * leaves a file that the next one removes. */
+/* Replaces the file `to` by the draft.  The caller holds the lock, so one
+ * temporary name is enough.  If a process is killed here, the next one removes
+ * the temporary file. */
 static int
-draft_rename(const struct draft *d, const char *to)
+rename_draft(const struct draft *d, const char *to)
 {
     char between[PATH_MAX];
     int rc;
@@ -324,7 +330,7 @@ draft_rename(const struct draft *d, const char *to)
         return BIDE_EINVAL;
     }
     unlink(between);
-    rc = draft_link(d, between);
+    rc = link_draft(d, between);
     if (rc == 0 && rename(between, to)) {
         rc = live_error(errno);
         unlink(between);
@@ -335,17 +341,17 @@ draft_rename(const struct draft *d, const char *to)
 typedef int publish_fn(const struct draft *d, const char *to);
 
 static int
-make(const char *path, const char *directory, const uint8_t id[16],
-     publish_fn *publish, struct live_header *out, int *out_fd)
+make_file(const char *path, const char *directory, const uint8_t id[16],
+          publish_fn *publish, struct live_header *out, int *out_fd)
 {
     struct draft d;
     uint64_t inode;
-    int rc = draft_open(path, directory, &d);
+    int rc = open_draft(path, directory, &d);
 
     if (rc) {
         return rc;
     }
-    rc = draft_fill(d.fd, directory, id);
+    rc = write_draft(d.fd, directory, id);
     if (rc == 0) {
         rc = publish(&d, path);
     }
@@ -366,7 +372,7 @@ make(const char *path, const char *directory, const uint8_t id[16],
 /* ---- the directory ---- */
 
 static bool
-find_group(gid_t *out)
+find_bide_group(gid_t *out)
 {
     char buffer[4096];
     struct group group, *found = NULL;
@@ -386,7 +392,7 @@ make_directory(const char *directory)
     if (mkdir(directory, 0700)) {
         return errno == EEXIST ? 0 : live_error(errno);
     }
-    if (geteuid() != 0 || !find_group(&group)) {
+    if (geteuid() != 0 || !find_bide_group(&group)) {
         return 0;
     }
     if (chown(directory, (uid_t)-1, group) || chmod(directory, 02770)) {
@@ -396,10 +402,11 @@ make_directory(const char *directory)
 }
 
 static int
-create(const char *path, const char *directory, const uint8_t id[16],
-       struct live_header *out, int *out_fd)
+make_file_and_directory(const char *path, const char *directory,
+                        const uint8_t id[16], struct live_header *out,
+                        int *out_fd)
 {
-    int rc = make(path, directory, id, draft_link, out, out_fd);
+    int rc = make_file(path, directory, id, link_draft, out, out_fd);
 
     if (rc != BIDE_EMISSING) {
         return rc;
@@ -408,10 +415,11 @@ create(const char *path, const char *directory, const uint8_t id[16],
     if (rc) {
         return rc;
     }
-    return make(path, directory, id, draft_link, out, out_fd);
+    return make_file(path, directory, id, link_draft, out, out_fd);
 }
 
-/* BIDE_ELOCKED after a quarter of a second: who holds it may be stopped. */
+/* Locks the directory.  BIDE_ELOCKED after a quarter of a second, because the
+ * process that holds the lock may be stopped. */
 static int
 lock_directory(const char *directory, int *out)
 {
@@ -432,10 +440,11 @@ lock_directory(const char *directory, int *out)
     return BIDE_ELOCKED;
 }
 
-/* Looks again under the lock: another may have replaced it meanwhile. */
+/* Replaces the file, unless another process has replaced it before this one got
+ * the lock. */
 static int
-replace(const char *path, const char *directory, const uint8_t id[16],
-        struct live_header *out, int *out_fd)
+replace_file(const char *path, const char *directory, const uint8_t id[16],
+             struct live_header *out, int *out_fd)
 {
     int lock = -1, rc = lock_directory(directory, &lock);
 
@@ -444,9 +453,9 @@ replace(const char *path, const char *directory, const uint8_t id[16],
     }
     rc = open_checked(path, id, out, out_fd);
     if (rc == STALE) {
-        rc = make(path, directory, id, draft_rename, out, out_fd);
+        rc = make_file(path, directory, id, rename_draft, out, out_fd);
     }
-    flock(lock, LOCK_UN); /* a child of another thread may hold it open */
+    flock(lock, LOCK_UN); /* a child process may still have it open */
     close(lock);
     return rc;
 }
@@ -467,13 +476,13 @@ file_attach(const char *path, const uint8_t id[16], struct live_header *out,
     for (int i = 0; i < ATTACH_TRIES; i++) {
         rc = open_checked(path, id, out, out_fd);
         if (rc == BIDE_EMISSING) {
-            rc = create(path, directory, id, out, out_fd);
+            rc = make_file_and_directory(path, directory, id, out, out_fd);
         } else if (rc == STALE) {
-            rc = replace(path, directory, id, out, out_fd);
+            rc = replace_file(path, directory, id, out, out_fd);
         } else {
             return rc;
         }
-        /* Another was quicker, in making it or in removing it: again. */
+        /* Another process made or removed the file first: try again. */
         if (rc != BIDE_EEXIST && rc != BIDE_EMISSING) {
             return rc;
         }

@@ -1,4 +1,4 @@
-/* A live file as this process holds it.  For the files of this room only. */
+/* The live file as one process has it open.  Private to this room. */
 #ifndef BIDE_LIVE_INSIDE_H
 #define BIDE_LIVE_INSIDE_H
 
@@ -20,7 +20,7 @@ enum {
 };
 
 struct live {
-    char *memory; /* private: all of it; else header to directory */
+    char *memory; /* private: everything; else header to directory */
     size_t memory_size;
     char *path; /* NULL: private */
     _Atomic int fd;
@@ -29,9 +29,9 @@ struct live {
     struct tick_scale scale;
     _Atomic uint32_t sleeper_serial;
 
-    /* What is mapped, and what is known to be reserved.  `parts` has a bit for
-     * each part of each body; it is shared with children when private, since
-     * then it is all that tells what was used. */
+    /* Mapped segments, and pages and parts known to be reserved.  `parts` has a
+     * bit for each part of each body.  A private live state shares it with
+     * children, because nothing else tells which parts were used. */
     _Atomic(char *) cell_segment[CELL_MAX / CELL_SEGMENT];
     _Atomic(char *) body_segment[CELL_MAX / BODY_SEGMENT];
     _Atomic uint8_t cell_page[CELL_MAX / CELLS_IN_PAGE];
@@ -40,10 +40,10 @@ struct live {
     struct stripe scrap;
 };
 
-/* A BIDE_E code for an errno. */
+/* Returns the BIDE_E code for an errno. */
 int live_error(int error);
 
-/* The file's descriptor, opened again if the program closed it; -1. */
+/* Returns the descriptor of the file, opened again if it was closed; or -1. */
 int live_fd(struct live *l);
 
 static inline uint64_t
@@ -58,32 +58,32 @@ body_offset(uint32_t index)
     return LIVE_BODIES + (uint64_t)index * BODY_SIZE;
 }
 
-/* Maps a cell or body (index < cell_max); its pages may not be reserved yet.
- * NULL: no memory. */
+/* Map a cell or body; index < cell_max.  Its pages may not be reserved yet.
+ * NULL: out of memory. */
 struct cell *live_map_cell(struct live *l, uint32_t index);
 struct body *live_map_body(struct live *l, uint32_t index);
 
-/* Makes sure that the pages of a range have space.  0 or BIDE_E. */
+/* Reserves space for the pages of a range.  0 or BIDE_E. */
 int live_reserve(struct live *l, uint64_t offset, uint64_t size);
 
-/* Whether something was ever written to the page at `offset`. */
+/* Reports whether the page at `offset` has space. */
 bool live_has(struct live *l, uint64_t offset);
 
-/* Reads without touching (which would take space); false: nothing read. */
+/* Reads from the file: touching its pages in memory would take space. */
 bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 
-/* file.c: opens the file for live_open, or makes it.  `out` is its header,
- * checked. */
+/* file.c: opens or makes the file; *out is its checked header. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
-void file_header(const uint8_t id[16], struct live_header *out); /* a new one */
-/* Opens for reading and writing what must be a regular file. */
+/* Fills in the header of a new file. */
+void file_header(const uint8_t id[16], struct live_header *out);
+/* Opens a regular file for reading and writing; -1 for anything else. */
 int file_open(const char *path);
 
-/* wake.c: the file for live_ring to touch; -1. */
+/* wake.c: opens the bell, the file that live_ring touches; -1 on failure. */
 int bell_open(struct live *l, bool create);
 
-/* who.c: this process, as others see it. */
+/* who.c: the name and the PID namespace of this process. */
 void who_program(char program[16]);
 uint32_t who_pid_space(void);
 

@@ -1,6 +1,6 @@
-/* Pins what layout.h draws: a field that moves would make two versions of the
- * library read each other's numbers wrong.  After a change here, LIVE_FORMAT
- * goes up. */
+/* Checks the layout drawn in layout.h at compile time.  If a field moved, two
+ * versions of the library would misread each other's numbers.  Any change here
+ * requires a higher LIVE_FORMAT. */
 #include "layout.h"
 
 #include <stddef.h>

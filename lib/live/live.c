@@ -1,6 +1,7 @@
-/* Holding a live file: attaching, mapping piece by piece, reserving. */
+/* Attaching to a live file, mapping its segments and reserving its pages. */
 #include "inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,9 +12,10 @@
 
 /* ---- opening and closing ---- */
 
-/* Big and mostly never touched: so by mmap, which commits what is used. */
+/* Allocates zeroed memory by mmap, because it is large and mostly unused: only
+ * touched pages take memory. */
 static void *
-map_fresh(size_t size, int sharing)
+map_anonymous(size_t size, int sharing)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
                    sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -22,7 +24,7 @@ map_fresh(size_t size, int sharing)
 }
 
 static void
-unmap(void *p, size_t size)
+unmap_if_mapped(void *p, size_t size)
 {
     if (p) {
         munmap(p, size);
@@ -30,9 +32,9 @@ unmap(void *p, size_t size)
 }
 
 static struct live *
-live_new(void)
+allocate_live(void)
 {
-    struct live *l = map_fresh(sizeof(*l), MAP_PRIVATE);
+    struct live *l = map_anonymous(sizeof(*l), MAP_PRIVATE);
 
     if (l) {
         atomic_init(&l->fd, -1);
@@ -41,7 +43,7 @@ live_new(void)
 }
 
 static int
-attach(struct live *l, const char *path, const uint8_t id[16])
+attach_file(struct live *l, const char *path, const uint8_t id[16])
 {
     struct live_header h;
     struct stat st;
@@ -49,7 +51,7 @@ attach(struct live *l, const char *path, const uint8_t id[16])
 
     l->path = strdup(path);
     l->parts_size = CELL_MAX * sizeof(*l->parts);
-    l->parts = map_fresh(l->parts_size, MAP_PRIVATE);
+    l->parts = map_anonymous(l->parts_size, MAP_PRIVATE);
     if (!l->path || !l->parts) {
         return BIDE_ENOMEM;
     }
@@ -80,9 +82,9 @@ attach(struct live *l, const char *path, const uint8_t id[16])
     return 0;
 }
 
-/* A new bell only; who can not make it has a timer instead. */
+/* Makes the bell if there is none.  If that fails, live_bell uses a timer. */
 static void
-hang_bell(struct live *l)
+make_bell(struct live *l)
 {
     int fd = bell_open(l, true);
 
@@ -94,25 +96,26 @@ hang_bell(struct live *l)
 int
 live_open(const char *path, const uint8_t id[16], struct live **out)
 {
-    struct live *l = live_new();
+    struct live *l = allocate_live();
     int rc;
 
     if (!l) {
         return BIDE_ENOMEM;
     }
-    rc = attach(l, path, id);
+    rc = attach_file(l, path, id);
     if (rc) {
         live_close(l);
         return rc;
     }
-    hang_bell(l);
+    make_bell(l);
     *out = l;
     return 0;
 }
 
-/* Bodies follow the cells at once here, and after them the parts. */
+/* In a private live state, the bodies follow the cells without a gap, and the
+ * parts follow the bodies. */
 static size_t
-private_bodies(uint32_t cells)
+private_bodies_offset(uint32_t cells)
 {
     return (size_t)LIVE_CELLS + cells * sizeof(struct cell);
 }
@@ -121,18 +124,18 @@ int
 live_open_private(struct live **out)
 {
     static const uint8_t nobody[16];
-    struct live *l = live_new();
+    struct live *l = allocate_live();
     uint32_t cells = PRIVATE_CELLS;
 
     if (!l) {
         return BIDE_ENOMEM;
     }
-    /* A limit on address space may leave room for fewer only. */
+    /* If the address space is limited, fewer cells may fit. */
     for (; cells >= 16 && !l->memory; cells /= 2) {
         l->parts_size = cells * sizeof(*l->parts);
-        l->memory_size =
-            private_bodies(cells) + cells * (size_t)BODY_SIZE + l->parts_size;
-        l->memory = map_fresh(l->memory_size, MAP_SHARED);
+        l->memory_size = private_bodies_offset(cells) +
+                         cells * (size_t)BODY_SIZE + l->parts_size;
+        l->memory = map_anonymous(l->memory_size, MAP_SHARED);
         l->cell_max = cells;
     }
     if (!l->memory) {
@@ -154,8 +157,8 @@ close_file(struct live *l)
     int fd = atomic_load(&l->fd);
     struct stat st;
 
-    /* A program that closed all descriptors may use the number for another
-     * file by now. */
+    /* If the program closed all its descriptors, the number may now belong to
+     * another file. */
     if (fd >= 0 && !fstat(fd, &st) && st.st_dev == l->device &&
         st.st_ino == l->inode) {
         close(fd);
@@ -169,23 +172,23 @@ live_close(struct live *l)
         return;
     }
     for (size_t i = 0; i < CELL_MAX / CELL_SEGMENT; i++) {
-        unmap(atomic_load(&l->cell_segment[i]),
-              CELL_SEGMENT * sizeof(struct cell));
+        unmap_if_mapped(atomic_load(&l->cell_segment[i]),
+                        CELL_SEGMENT * sizeof(struct cell));
     }
     for (size_t i = 0; i < CELL_MAX / BODY_SEGMENT; i++) {
-        unmap(atomic_load(&l->body_segment[i]),
-              BODY_SEGMENT * (size_t)BODY_SIZE);
+        unmap_if_mapped(atomic_load(&l->body_segment[i]),
+                        BODY_SEGMENT * (size_t)BODY_SIZE);
     }
     close_file(l);
     if (!live_is_private(l)) {
-        unmap(l->parts, l->parts_size);
+        unmap_if_mapped(l->parts, l->parts_size);
     }
-    unmap(l->memory, l->memory_size);
+    unmap_if_mapped(l->memory, l->memory_size);
     free(l->path);
     munmap(l, sizeof(*l));
 }
 
-/* ---- what it is ---- */
+/* ---- properties ---- */
 
 bool
 live_is_private(const struct live *l)
@@ -194,7 +197,7 @@ live_is_private(const struct live *l)
 }
 
 static bool
-is_ours(const struct live *l, const struct stat *st)
+is_attached_file(const struct live *l, const struct stat *st)
 {
     return st->st_dev == l->device && st->st_ino == l->inode &&
            (uint64_t)st->st_size == LIVE_SIZE;
@@ -205,7 +208,7 @@ live_is_current(const struct live *l)
 {
     struct stat st;
 
-    return !l->path || (!lstat(l->path, &st) && is_ours(l, &st));
+    return !l->path || (!lstat(l->path, &st) && is_attached_file(l, &st));
 }
 
 struct tick_scale
@@ -251,16 +254,16 @@ live_fd(struct live *l)
     if (!l->path) {
         return -1;
     }
-    if (old >= 0 && !fstat(old, &st) && is_ours(l, &st)) {
+    if (old >= 0 && !fstat(old, &st) && is_attached_file(l, &st)) {
         return old;
     }
     fd = file_open(l->path);
     if (fd < 0) {
         return -1;
     }
-    if (fstat(fd, &st) || !is_ours(l, &st) ||
+    if (fstat(fd, &st) || !is_attached_file(l, &st) ||
         !atomic_compare_exchange_strong(&l->fd, &old, fd)) {
-        close(fd); /* another thread was quicker: the next call has it */
+        close(fd); /* another thread was first: the next call finds its fd */
         return -1;
     }
     return fd;
@@ -287,7 +290,7 @@ map_segment(struct live *l, _Atomic(char *) *place, uint64_t offset,
         return NULL;
     }
     if (offset >= LIVE_BODIES) {
-        madvise(p, size, MADV_DONTDUMP); /* counters only bloat a core file */
+        madvise(p, size, MADV_DONTDUMP); /* not needed in a core file */
     }
     if (!atomic_compare_exchange_strong(place, &seen, p)) {
         munmap(p, size);
@@ -302,6 +305,7 @@ live_map_cell(struct live *l, uint32_t index)
     uint32_t segment = index / CELL_SEGMENT;
     char *p;
 
+    assert(index < l->cell_max);
     if (live_is_private(l)) {
         return (void *)(l->memory + cell_offset(index));
     }
@@ -317,8 +321,9 @@ live_map_body(struct live *l, uint32_t index)
     uint32_t segment = index / BODY_SEGMENT;
     char *p;
 
+    assert(index < l->cell_max);
     if (live_is_private(l)) {
-        return (void *)(l->memory + private_bodies(l->cell_max) +
+        return (void *)(l->memory + private_bodies_offset(l->cell_max) +
                         index * (size_t)BODY_SIZE);
     }
     p = map_segment(l, &l->body_segment[segment],
@@ -344,7 +349,7 @@ live_reserve(struct live *l, uint64_t offset, uint64_t size)
         return BIDE_ESYS;
     }
     offset = offset / page * page;
-    do { /* any signal interrupts it on tmpfs */
+    do { /* on tmpfs, any signal interrupts it */
         rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
                        (off_t)(end - offset));
     } while (rc && errno == EINTR && ++tries < 1000);

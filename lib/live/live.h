@@ -1,19 +1,18 @@
-/* The live file: one mapping that all processes of the host share.  Drawn in
- * layout.h.  Other processes may have written anything into it: what is read
- * here is bounded and checked, so that garbage spoils numbers, nothing else.
+/* The live file: memory shared by all processes of the host, drawn in layout.h.
+ * Other processes may have written anything into it.  Every value read here is
+ * checked, so that garbage falsifies numbers and does nothing else.
  *
- * The file is sparse and mapped piece by piece: a policy that nobody uses costs
- * nothing, and a page is reserved (fallocate) before it is touched, so that a
- * full tmpfs is an error here and no SIGBUS there.  (Who may write the file
- * could also cut it short, and no reader can survive that: nobody but the
- * group may write it.)
+ * The file is sparse and mapped in segments, so an unused policy costs nothing.
+ * A page is reserved (fallocate) before it is touched, so that a full tmpfs
+ * causes an error and not a SIGBUS.  (A process that truncates the file would
+ * end its readers; therefore only the services' group may write the file.)
  *
- * No lock is taken, save when a file of an earlier boot or of another format
- * is replaced, and then with a limit of a quarter of a second.
+ * No lock is taken, except while a file of an earlier boot or another format is
+ * replaced; that lock has a timeout of a quarter of a second.
  *
- * A child may go on with its parent's live state, counting into the same
- * cells.  A program may close all descriptors, as daemons do: the file is then
- * opened again when it is needed. */
+ * After fork, a child may use its parent's live state and counts into the same
+ * cells.  If a program closes all its descriptors, as daemons do, the file is
+ * opened again when needed. */
 #ifndef BIDE_LIVE_LIVE_H
 #define BIDE_LIVE_LIVE_H
 
@@ -30,36 +29,38 @@
 
 struct live;
 
-/* Attaches to `path`, and makes the file where there is none (or where it is
- * from another boot or of another format), and its directory too where that is
- * missing.  BIDE_EPERM, BIDE_EFULL, BIDE_ENOMEM, BIDE_EDAMAGED (it belongs to
- * another registry), BIDE_ELOCKED (others are replacing it: try later),
- * BIDE_ESYS (also: its filesystem can not reserve space). */
+/* Attaches to the live file at `path`.  Makes the file if it is missing, from
+ * an earlier boot or of an older format, and its directory if that is missing.
+ * BIDE_EPERM, BIDE_EFULL, BIDE_ENOMEM, BIDE_EFORMAT (of a newer format),
+ * BIDE_EDAMAGED (it belongs to another registry), BIDE_ELOCKED (another process
+ * is replacing it: try later), BIDE_ESYS (or its filesystem cannot reserve
+ * space).  Close with live_close. */
 int live_open(const char *path, const uint8_t id[16], struct live **out);
 
-/* What live_open would find there, made or changed by nothing: 0, LIVE_STALE
- * (of an earlier boot or another format: it would be replaced), BIDE_EMISSING,
- * BIDE_EDAMAGED (of another registry, or no file), BIDE_EFORMAT, BIDE_EPERM. */
+/* Checks the file at `path` and changes nothing.  Returns 0, LIVE_STALE (from
+ * an earlier boot or of an older format: live_open would replace it),
+ * BIDE_EMISSING, BIDE_EDAMAGED (of another registry, or not a regular file),
+ * BIDE_EFORMAT, BIDE_EPERM. */
 #define LIVE_STALE 1
 int live_look(const char *path, const uint8_t id[16], struct live_header *out);
 
-/* As live_open, in memory of this process (and its children) only, with fewer
- * cells: for when there is no file.  BIDE_ENOMEM. */
+/* Opens a live state with fewer cells in the memory of this process and its
+ * children, for use without a file.  BIDE_ENOMEM. */
 int live_open_private(struct live **out);
 void live_close(struct live *l); /* NULL: does nothing */
 
 bool live_is_private(const struct live *l);
-/* Whether the path still leads to this very file, in its full length. */
+/* Reports whether the path still leads to this file, with its full length. */
 bool live_is_current(const struct live *l);
 struct tick_scale live_scale(const struct live *l);
 uint32_t live_stripes(const struct live *l); /* a power of two, 1 to 8 */
 
-/* For its counts of what was refused, and the last trouble.  Whatever is read
- * there may be garbage. */
+/* Returns the header, for its counters and the last trouble.  Its values may be
+ * garbage. */
 struct live_header *live_header(struct live *l);
 
-/* Keeps for operators that a look at the registry failed with `rc` (a BIDE_E
- * code), or, with 0, that it went well. */
+/* Records for operators that the registry could not be read, with `rc` (a
+ * BIDE_E code), or that it was read (0). */
 void live_note_trouble(struct live *l, int rc);
 
 #endif

@@ -1,9 +1,12 @@
-/* Each slot is a sequence lock without a lock: a claim (one word, by CAS) says
- * whose it is and until when; the rest is written after it, then `filled` is
- * set to the claim.  A reader takes what it found only when both were the same
- * before and after.  A slot that another took over meanwhile (its time was
- * past, say in a process that was stopped) no longer has our claim, and is left
- * alone. */
+/* Slots are written without a lock.  A process claims a slot by a CAS of
+ * `claim`, which names the owner and the time of waking.  It then writes the
+ * other fields and at last sets `filled` to the claim.  A reader accepts the
+ * fields only if `claim` and `filled` were equal before its reading and `claim`
+ * is the same after it.
+ *
+ * Another process may take over a slot whose time is past, for example when the
+ * owner was stopped.  The slot then has another claim, and the former owner
+ * leaves it alone. */
 #include "inside.h"
 
 #include <errno.h>
@@ -20,7 +23,7 @@ enum {
     PID_SHIFT = 42,
     SERIAL_SHIFT = 32,
     UNIT_SHIFT = 26,  /* of the time in a claim: 67 ms */
-    GRACE_UNITS = 15, /* 1 s: a sleeper leaves a bit after its time */
+    GRACE_UNITS = 15, /* 1 s: a call leaves slightly after its time */
 };
 
 _Static_assert(SLEEPER_SLOTS == 1 << SLOT_BITS, "a slot's number has 12 bits");
@@ -36,7 +39,7 @@ slot_at(struct live *l, uint32_t i)
 /* ---- claims ---- */
 
 static uint64_t
-claim_of(uint32_t pid, uint32_t serial, uint64_t wake_ns)
+pack_claim(uint32_t pid, uint32_t serial, uint64_t wake_ns)
 {
     uint64_t units = wake_ns >> UNIT_SHIFT;
 
@@ -58,15 +61,15 @@ claim_serial(uint64_t claim)
 }
 
 static bool
-is_past(uint64_t claim, uint64_t now_ns)
+is_claim_past(uint64_t claim, uint64_t now_ns)
 {
     return (now_ns >> UNIT_SHIFT) > (uint64_t)(uint32_t)claim + GRACE_UNITS;
 }
 
-/* In another namespace the same number may be of another process, or of none:
- * then only the time counts. */
+/* Reports whether the owner of a slot is dead.  In another PID namespace the
+ * number means another process or none; then only the time frees the slot. */
 static bool
-is_dead(struct sleeper_slot *slot, uint64_t claim)
+is_claim_dead(struct sleeper_slot *slot, uint64_t claim)
 {
     uint32_t pid = claim_pid(claim);
 
@@ -82,7 +85,9 @@ is_dead(struct sleeper_slot *slot, uint64_t claim)
 
 /* ---- entering and leaving ---- */
 
-/* First without asking the kernel about anybody, then with. */
+/* Claims a free slot near `start`, or returns -1.  The first round takes only
+ * free slots and those past their time; the second also asks the kernel whether
+ * the owners are alive. */
 static int
 claim_slot(struct live *l, uint32_t start, uint64_t claim)
 {
@@ -93,8 +98,8 @@ claim_slot(struct live *l, uint32_t start, uint64_t claim)
         struct sleeper_slot *slot = slot_at(l, number);
         uint64_t seen = atomic_load(&slot->claim);
 
-        if (seen && !is_past(seen, now_ns) &&
-            (i < SEARCH || !is_dead(slot, seen))) {
+        if (seen && !is_claim_past(seen, now_ns) &&
+            (i < SEARCH || !is_claim_dead(slot, seen))) {
             continue;
         }
         if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
@@ -105,8 +110,8 @@ claim_slot(struct live *l, uint32_t start, uint64_t claim)
 }
 
 static void
-fill(struct sleeper_slot *slot, uint64_t claim, uint32_t allowed,
-     uint64_t wake_ns)
+publish_wait(struct sleeper_slot *slot, uint64_t claim, uint32_t allowed,
+             uint64_t wake_ns)
 {
     atomic_store(&slot->allowed, allowed);
     atomic_store(&slot->wake_ns, wake_ns);
@@ -125,7 +130,7 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     int number;
 
     serial &= (1u << SERIAL_BITS) - 1;
-    claim = claim_of(pid, serial, wake_ns);
+    claim = pack_claim(pid, serial, wake_ns);
     number = claim_slot(l, (uint32_t)words_hash(&seed, sizeof(seed)), claim);
     if (number < 0) {
         return -1;
@@ -138,11 +143,11 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     atomic_store(&slot->attempts, attempts);
     words_write(slot->program, 2, program);
     words_write(slot->outcome, 8, outcome);
-    fill(slot, claim, allowed, wake_ns);
+    publish_wait(slot, claim, allowed, wake_ns);
     return number | (int)serial << SLOT_BITS;
 }
 
-/* The slot while it is still ours, with its claim; else NULL. */
+/* Returns the slot and its claim if this process still owns it, else NULL. */
 static struct sleeper_slot *
 own_slot(struct live *l, int number, uint64_t *claim)
 {
@@ -168,9 +173,9 @@ sleeper_move(struct live *l, int number, uint32_t allowed, uint64_t wake_ns)
     if (!slot) {
         return;
     }
-    claim = claim_of(claim_pid(seen), claim_serial(seen), wake_ns);
+    claim = pack_claim(claim_pid(seen), claim_serial(seen), wake_ns);
     if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
-        fill(slot, claim, allowed, wake_ns);
+        publish_wait(slot, claim, allowed, wake_ns);
     }
 }
 
@@ -185,7 +190,7 @@ sleeper_leave(struct live *l, int number)
     }
 }
 
-/* ---- looking ---- */
+/* ---- reading ---- */
 
 static bool
 read_slot(struct sleeper_slot *slot, struct sleeper *out)
@@ -209,7 +214,7 @@ read_slot(struct sleeper_slot *slot, struct sleeper *out)
     out->program[sizeof(out->program) - 1] = '\0';
     memcpy(out->outcome, outcome, sizeof(out->outcome));
     out->outcome[sizeof(out->outcome) - 1] = '\0';
-    return atomic_load(&slot->claim) == claim && !is_dead(slot, claim);
+    return atomic_load(&slot->claim) == claim && !is_claim_dead(slot, claim);
 }
 
 int
@@ -240,7 +245,8 @@ sleeper_dead(struct live *l, uint64_t now_ns)
         struct sleeper_slot *slot = slot_at(l, i);
         uint64_t claim = atomic_load(&slot->claim);
 
-        dead += claim && !is_past(claim, now_ns) && is_dead(slot, claim);
+        dead += claim && !is_claim_past(claim, now_ns) &&
+                is_claim_dead(slot, claim);
     }
     return dead;
 }

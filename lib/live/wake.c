@@ -15,15 +15,15 @@
 
 enum {
     BELL_TIMER_NS = 100000000,
-    CLEAR_READS = 64, /* of 4 KiB; what is left makes it readable once more */
+    CLEAR_READS = 64, /* of 4 KiB each; it stays readable if more is left */
 };
 
 /* ---- the futex ---- */
 
 /* Not FUTEX_PRIVATE: the word is shared between processes. */
 static long
-futex(_Atomic uint32_t *word, int operation, uint32_t value,
-      const struct timespec *until)
+call_futex(_Atomic uint32_t *word, int operation, uint32_t value,
+           const struct timespec *until)
 {
     return syscall(SYS_futex, word, operation, value, until, NULL,
                    FUTEX_BITSET_MATCH_ANY);
@@ -36,40 +36,40 @@ cell_announce(struct live *l, struct cell *c)
 
     (void)l;
     atomic_fetch_add(&c->generation, 1);
-    woken = futex(&c->generation, FUTEX_WAKE, INT_MAX, NULL);
+    woken = call_futex(&c->generation, FUTEX_WAKE, INT_MAX, NULL);
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
 static void
-sleep_on(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
+sleep_on_word(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
     struct timespec until = {
         .tv_sec = (time_t)(until_ns / 1000000000u),
         .tv_nsec = (long)(until_ns % 1000000000u),
     };
 
-    /* FUTEX_WAIT_BITSET takes a point in time, FUTEX_WAIT a duration. */
-    futex(word, FUTEX_WAIT_BITSET, seen,
-          until_ns == UINT64_MAX ? NULL : &until);
+    /* FUTEX_WAIT_BITSET takes a point in time; FUTEX_WAIT takes a duration. */
+    call_futex(word, FUTEX_WAIT_BITSET, seen,
+               until_ns == UINT64_MAX ? NULL : &until);
 }
 
 void
 cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
 {
-    sleep_on(&c->generation, seen, until_ns);
+    sleep_on_word(&c->generation, seen, until_ns);
 }
 
 void
 cell_arrived(struct cell *c)
 {
     atomic_fetch_add(&c->arrivals, 1);
-    futex(&c->arrivals, FUTEX_WAKE, INT_MAX, NULL);
+    call_futex(&c->arrivals, FUTEX_WAKE, INT_MAX, NULL);
 }
 
 void
 cell_await(struct cell *c, uint32_t seen, uint64_t until_ns)
 {
-    sleep_on(&c->arrivals, seen, until_ns);
+    sleep_on_word(&c->arrivals, seen, until_ns);
 }
 
 /* ---- the bell ---- */
@@ -101,9 +101,10 @@ bell_open(struct live *l, bool create)
     return fd;
 }
 
-/* Where a file may have no bytes at all, writing one sends SIGXFSZ. */
+/* Reports whether files may have at least one byte; with a limit of 0, writing
+ * one would cause SIGXFSZ. */
 static bool
-byte_allowed(void)
+is_byte_allowed(void)
 {
     struct rlimit limit;
 
@@ -120,15 +121,16 @@ live_ring(struct live *l)
     if (fd < 0) {
         return;
     }
-    /* A touch takes no space, so that it works on a full filesystem too. */
-    if (futimens(fd, NULL) && byte_allowed() && pwrite(fd, "", 1, 0) != 1) {
-        errno = 0; /* nothing left to try: who listens looks every 5 s */
+    /* Setting the times takes no space, so it works on a full filesystem
+     * too. */
+    if (futimens(fd, NULL) && is_byte_allowed() && pwrite(fd, "", 1, 0) != 1) {
+        errno = 0; /* nothing left to try: all processes look every 5 s */
     }
     close(fd);
 }
 
 static int
-bell_timer(void)
+open_bell_timer(void)
 {
     const struct itimerspec each = {{0, BELL_TIMER_NS}, {0, BELL_TIMER_NS}};
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -147,15 +149,15 @@ live_bell(struct live *l)
     int fd;
 
     if (!bell_path(l, path)) {
-        return bell_timer();
+        return open_bell_timer();
     }
     fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0) {
-        return bell_timer();
+        return open_bell_timer();
     }
     if (inotify_add_watch(fd, path, IN_ATTRIB | IN_MODIFY) < 0) {
         close(fd);
-        return bell_timer();
+        return open_bell_timer();
     }
     return fd;
 }

@@ -1,5 +1,6 @@
-/* Telling others of a change or of an arrival: by the only futexes, and by the
- * bell for event loops. */
+/* Announcing changes and deferred work to other processes: by futexes (the only
+ * ones) for waiting calls, and by the bell for event loops.  The bell is an
+ * empty file beside the live file; each announcement touches it. */
 #ifndef BIDE_LIVE_WAKE_H
 #define BIDE_LIVE_WAKE_H
 
@@ -10,25 +11,27 @@
 
 struct live;
 
-/* Bumps the generation and wakes who sleeps on it; returns how many. */
+/* Increments the generation and wakes the calls that wait on it; returns the
+ * number of calls woken. */
 uint32_t cell_announce(struct live *l, struct cell *c);
 
-/* Sleeps until the generation is no longer `seen`, or until then (monotonic;
- * UINT64_MAX: no limit).  May return earlier. */
+/* Sleeps until the generation differs from `seen`, or until until_ns
+ * (monotonic; UINT64_MAX: no limit).  May return earlier. */
 void cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns);
 
-/* The same for work that was put off, which c->arrivals counts. */
+/* The same two for deferred work, counted in c->arrivals. */
 void cell_arrived(struct cell *c);
 void cell_await(struct cell *c, uint32_t seen, uint64_t until_ns);
 
-/* Tells event loops (bide_fd): once after any number of cell_announce. */
+/* Wakes event loops (bide_fd). Call it once after any number of
+ * cell_announce. */
 void live_ring(struct live *l);
 
-/* A new descriptor that becomes readable at each live_ring (inotify on a file
- * beside; where that is not to be had a timer of 100 ms).  Negative: BIDE_E. */
+/* Returns a new descriptor that becomes readable after each live_ring: inotify
+ * on the bell, or a timer of 100 ms if that fails.  Negative: BIDE_E. */
 int live_bell(struct live *l);
 
-/* Makes it wait for the next ring. */
+/* Makes the descriptor wait for the next live_ring. */
 void live_bell_clear(int fd);
 
 #endif

@@ -12,9 +12,10 @@
 static pthread_once_t program_once = PTHREAD_ONCE_INIT;
 static char program_name[16];
 
-/* The main thread's name is the program's; other threads ask for it. */
+/* Reads the program's name, which is the name of the main thread.  Other
+ * threads read it from /proc. */
 static void
-read_program(void)
+read_program_name(void)
 {
     ssize_t n = -1;
     int fd;
@@ -38,15 +39,14 @@ read_program(void)
 void
 who_program(char program[16])
 {
-    pthread_once(&program_once, read_program);
+    pthread_once(&program_once, read_program_name);
     memcpy(program, program_name, sizeof(program_name));
 }
 
 uint32_t
 who_pid_space(void)
 {
-    static _Atomic uint64_t
-        known; /* pid, and the space it was found to be in */
+    static _Atomic uint64_t known; /* pid and its namespace, read before */
     uint64_t seen = atomic_load_explicit(&known, memory_order_relaxed);
     uint64_t pid = (uint64_t)getpid();
     struct stat st;

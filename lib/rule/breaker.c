@@ -201,8 +201,8 @@ round_of(uint64_t probe)
     return (uint32_t)(probe >> 52 & MASK(10));
 }
 
-/* Returns the time a probe has to report, at most half the range of its word.
- */
+/* Returns the time a probe has to report, at most half the range of its
+ * word. */
 static uint64_t
 timeout_ms(const struct breaker_rules *b)
 {

@@ -40,8 +40,7 @@ bool breaker_still_open(const struct breaker_rules *b, const struct guard *g,
                         uint64_t now_ns, uint64_t then_ns);
 
 /* Returns the state to display at now_ns: an open breaker shows as half open
- * once its time is over.  *out_until_ns is the end of the open state, else 0.
- */
+ * once its time is over. *out_until_ns is the end of the open state, else 0. */
 enum breaker_state breaker_look(const struct breaker_rules *b,
                                 const struct breaker_words *w, uint64_t now_ns,
                                 uint64_t *out_until_ns);

@@ -211,8 +211,8 @@ price_in_tokens(const struct budget_rules *r, enum budget_price price)
     }
 }
 
-/* Reports whether the level is above budget_threshold, which retries require.
- */
+/* Reports whether the level is above budget_threshold, which retries
+ * require. */
 static bool
 is_above_threshold(const struct budget_rules *r, const struct size *s,
                    int64_t missing)

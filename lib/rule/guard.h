@@ -91,8 +91,8 @@ struct guard {
     struct guard_rings *budget_rings;
     struct breaker_words *breaker;
     struct guard_rings *rings;
-    /* Reads the current totals of the policy's own cell, and of the budget's.
-     */
+    /* Reads the current totals of the policy's own cell, and of the
+     * budget's. */
     void (*tally)(void *arg, struct tally *out);
     void (*budget_tally)(void *arg, struct tally *out);
     /* Adds one attempt to both totals. */

@@ -4,7 +4,7 @@
 #include <sched.h>
 
 static void
-a_cell_is_found_again_by_its_names(void **state)
+a_cell_is_found_by_its_names(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = scene_open(s);
@@ -33,7 +33,7 @@ a_cell_is_found_again_by_its_names(void **state)
 }
 
 static void
-names_of_full_length_fit_and_others_are_refused(void **state)
+names_of_full_length_fit_and_longer_ones_are_refused(void **state)
 {
     static const char longest[] =
         "abcdefghijklmnopqrstuvwxyz0123456789.-_abcdefghi";
@@ -73,7 +73,7 @@ names_of_full_length_fit_and_others_are_refused(void **state)
 }
 
 static void
-a_new_cell_says_that_nobody_has_looked_yet(void **state)
+the_gate_of_a_new_cell_is_unknown(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -94,7 +94,7 @@ a_new_cell_says_that_nobody_has_looked_yet(void **state)
 }
 
 static void
-a_later_commits_gate_and_limit_stay(void **state)
+an_older_commit_does_not_replace_gate_and_limit(void **state)
 {
     static const struct {
         uint64_t txn;
@@ -105,12 +105,13 @@ a_later_commits_gate_and_limit_stay(void **state)
         {0, GATE_MISSING, 7, GATE_MISSING, 7},
         {5, GATE_PAUSED, 100, 5 << 16 | GATE_PAUSED, 100},
         {4, 0, 200, 5 << 16 | GATE_PAUSED, 100},
-        {5, 0, 300, 5 << 16, 300}, /* the same commit, looked at again */
+        {5, 0, 300, 5 << 16, 300}, /* the same commit again */
         {6, GATE_BREAKER_ON, UINT32_MAX, 6 << 16 | GATE_BREAKER_ON, UINT32_MAX},
-        {7, 0x10001, 0, 7 << 16 | 1, 0}, /* further bits do not reach the txn */
+        {7, 0x10001, 0, 7 << 16 | 1, 0}, /* higher bits do not reach the txn */
         {1ull << 30, 0, 1, 1ull << 46, 1},
         {5ull << 29, 0, 2, 5ull << 45, 2},
-        {1ull << 32, 2, 3, 1ull << 48 | 2, 3}, /* the limit has 32 bits of it */
+        {1ull << 32, 2, 3, 1ull << 48 | 2,
+         3}, /* the limit holds 32 bits of the txn */
         {9, 0, 9, 1ull << 48 | 2, 3},
     };
     struct scene *s = *state;
@@ -126,13 +127,13 @@ a_later_commits_gate_and_limit_stay(void **state)
 }
 
 static void
-the_slower_of_two_writers_does_not_bring_an_old_limit_back(void **state)
+the_slower_of_two_writers_does_not_restore_an_old_limit(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
     struct cell *c = cell_at(l, scene_cell(l, "a"));
 
-    /* Commit 6 has its limit in place before 5 writes its own. */
+    /* Commit 6 has written its limit before commit 5 writes its own. */
     atomic_store(&c->limit, 6ull << 32 | 600);
     cell_set_gate(c, 5, 0, 500);
     assert_int_equal(atomic_load(&c->limit_ms), 600);
@@ -151,7 +152,7 @@ set_gates(void *arg)
 }
 
 static void
-gate_and_limit_end_at_the_same_commit(void **state)
+gate_and_limit_end_with_the_same_commit(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -169,7 +170,7 @@ gate_and_limit_end_at_the_same_commit(void **state)
     live_close(l);
 }
 
-/* ---- many at once ---- */
+/* ---- concurrent use ---- */
 
 enum { PROCESSES = 3, THREADS = 2, NAMES = 10000 };
 
@@ -181,7 +182,7 @@ struct crowd {
     int runner;
 };
 
-/* In step: all of them ask for each name at the same moment. */
+/* All runners ask for each name at the same moment. */
 static void *
 find_all(void *arg)
 {
@@ -289,7 +290,7 @@ make_cells_forever(struct scene *s)
 }
 
 static void
-makers_that_are_killed_leave_nothing_to_repair(void **state)
+processes_killed_while_making_cells_leave_nothing_to_repair(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -327,7 +328,7 @@ makers_that_are_killed_leave_nothing_to_repair(void **state)
 }
 
 static void
-one_more_than_there_is_place_for_is_refused_and_counted(void **state)
+a_cell_beyond_the_maximum_is_refused_and_counted(void **state)
 {
     struct live *l;
     char name[32];
@@ -350,7 +351,7 @@ one_more_than_there_is_place_for_is_refused_and_counted(void **state)
 }
 
 static void
-a_hundred_thousand_cells_are_fine(void **state)
+a_hundred_thousand_cells_work(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -375,16 +376,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(a_cell_is_found_again_by_its_names),
-        SCENE_TEST(names_of_full_length_fit_and_others_are_refused),
-        SCENE_TEST(a_new_cell_says_that_nobody_has_looked_yet),
-        SCENE_TEST(a_later_commits_gate_and_limit_stay),
-        SCENE_TEST(the_slower_of_two_writers_does_not_bring_an_old_limit_back),
-        SCENE_TEST(gate_and_limit_end_at_the_same_commit),
+        SCENE_TEST(a_cell_is_found_by_its_names),
+        SCENE_TEST(names_of_full_length_fit_and_longer_ones_are_refused),
+        SCENE_TEST(the_gate_of_a_new_cell_is_unknown),
+        SCENE_TEST(an_older_commit_does_not_replace_gate_and_limit),
+        SCENE_TEST(the_slower_of_two_writers_does_not_restore_an_old_limit),
+        SCENE_TEST(gate_and_limit_end_with_the_same_commit),
         SCENE_TEST(processes_and_threads_agree_on_the_same_new_cells),
-        SCENE_TEST(makers_that_are_killed_leave_nothing_to_repair),
-        SCENE_TEST(one_more_than_there_is_place_for_is_refused_and_counted),
-        SCENE_TEST(a_hundred_thousand_cells_are_fine),
+        SCENE_TEST(processes_killed_while_making_cells_leave_nothing_to_repair),
+        SCENE_TEST(a_cell_beyond_the_maximum_is_refused_and_counted),
+        SCENE_TEST(a_hundred_thousand_cells_work),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

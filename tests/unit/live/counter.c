@@ -18,7 +18,7 @@ sum(const uint64_t *counts, size_t n)
 }
 
 static void
-a_reading_adds_up_all_stripes_of_all_processes(void **state)
+a_reading_is_the_sum_of_all_stripes_of_all_processes(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = scene_open(s);
@@ -49,7 +49,7 @@ a_reading_adds_up_all_stripes_of_all_processes(void **state)
 }
 
 static void
-cells_do_not_share_what_they_count(void **state)
+cells_have_separate_counts(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -77,7 +77,7 @@ cells_do_not_share_what_they_count(void **state)
 }
 
 static void
-indices_and_stripes_that_do_not_exist_have_none(void **state)
+indices_and_stripes_that_do_not_exist_are_refused(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -123,7 +123,7 @@ reading_takes_no_space(void **state)
 }
 
 static void
-a_cell_takes_what_its_cpus_use(void **state)
+a_cell_takes_space_only_for_stripes_in_use(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -146,7 +146,7 @@ a_cell_takes_what_its_cpus_use(void **state)
 /* ---- outcomes ---- */
 
 static void
-outcomes_are_listed_by_name_the_most_frequent_first(void **state)
+outcomes_are_listed_by_name_with_the_most_frequent_first(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -177,7 +177,7 @@ outcomes_are_listed_by_name_the_most_frequent_first(void **state)
 }
 
 static void
-what_finds_no_slot_is_counted_as_other(void **state)
+outcomes_without_a_slot_are_counted_as_other(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -208,13 +208,13 @@ count_apps(void *arg)
 
     CHECK(live_open(s->path, s->id, &l) == 0);
     CHECK(cell_find(l, "a", "", true, &index) == 0);
-    bide_app("something-else"); /* so that codes differ from the parent's */
+    bide_app("something-else"); /* makes the codes differ from the parent's */
     cell_count_outcome(l, index, bide_app("two"));
     cell_count_outcome(l, index, bide_app("one"));
 }
 
 static void
-app_outcomes_of_all_processes_meet_by_name(void **state)
+app_outcomes_of_all_processes_are_counted_by_name(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -232,7 +232,7 @@ app_outcomes_of_all_processes_meet_by_name(void **state)
 }
 
 static void
-the_name_of_an_app_outcome_is_written_again_when_its_maker_died(void **state)
+the_missing_name_of_an_app_outcome_is_written_later(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -262,7 +262,7 @@ the_name_of_an_app_outcome_is_written_again_when_its_maker_died(void **state)
 /* ---- moving ---- */
 
 static void
-fill(struct live *l, uint32_t index)
+count_something(struct live *l, uint32_t index)
 {
     for (uint32_t i = 0; i < STRIPE_MAX; i++) {
         struct stripe *stripe = cell_stripe(l, index, i);
@@ -307,7 +307,7 @@ moving_moves_each_count_once(void **state)
     a = scene_cell(from, "a");
     b = scene_cell(to, "a");
     assert_int_not_equal(a, b);
-    fill(from, a);
+    count_something(from, a);
     cell_read(from, a, &before);
     cell_fold(from, a, to, b);
     assert_empty(from, a);
@@ -337,7 +337,7 @@ count_in_child(void *arg)
 }
 
 static void
-what_a_child_counted_privately_moves_with_the_rest(void **state)
+private_counts_of_a_child_move_too(void **state)
 {
     struct scene *s = *state;
     struct live *from, *to = scene_open(s);
@@ -360,18 +360,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(a_reading_adds_up_all_stripes_of_all_processes),
-        SCENE_TEST(cells_do_not_share_what_they_count),
-        SCENE_TEST(indices_and_stripes_that_do_not_exist_have_none),
+        SCENE_TEST(a_reading_is_the_sum_of_all_stripes_of_all_processes),
+        SCENE_TEST(cells_have_separate_counts),
+        SCENE_TEST(indices_and_stripes_that_do_not_exist_are_refused),
         SCENE_TEST(reading_takes_no_space),
-        SCENE_TEST(a_cell_takes_what_its_cpus_use),
-        SCENE_TEST(outcomes_are_listed_by_name_the_most_frequent_first),
-        SCENE_TEST(what_finds_no_slot_is_counted_as_other),
-        SCENE_TEST(app_outcomes_of_all_processes_meet_by_name),
-        SCENE_TEST(
-            the_name_of_an_app_outcome_is_written_again_when_its_maker_died),
+        SCENE_TEST(a_cell_takes_space_only_for_stripes_in_use),
+        SCENE_TEST(outcomes_are_listed_by_name_with_the_most_frequent_first),
+        SCENE_TEST(outcomes_without_a_slot_are_counted_as_other),
+        SCENE_TEST(app_outcomes_of_all_processes_are_counted_by_name),
+        SCENE_TEST(the_missing_name_of_an_app_outcome_is_written_later),
         SCENE_TEST(moving_moves_each_count_once),
-        SCENE_TEST(what_a_child_counted_privately_moves_with_the_rest),
+        SCENE_TEST(private_counts_of_a_child_move_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

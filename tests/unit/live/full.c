@@ -1,5 +1,5 @@
-/* A full filesystem is an error, never a SIGBUS.  Mounts a small tmpfs, in a
- * namespace of its own; where that is not allowed the tests are skipped. */
+/* A full filesystem is an error, never a SIGBUS.  The tests mount a small tmpfs
+ * in their own namespace; they are skipped if that is not allowed. */
 #include "scene.h"
 
 #include <dirent.h>
@@ -25,7 +25,7 @@ mount_small(struct scene *s, const char *size)
 }
 
 static void
-grow(struct scene *s, const char *size)
+enlarge_filesystem(struct scene *s, const char *size)
 {
     char directory[80], options[32];
 
@@ -72,19 +72,19 @@ open_where_nothing_fits(void *arg)
     CHECK(live_open(s->path, s->id, &l) == BIDE_EFULL);
     CHECK(l == NULL);
     CHECK(files_in(s) == 0);
-    grow(s, "3m");
+    enlarge_filesystem(s, "3m");
     CHECK(live_open(s->path, s->id, &l) == 0);
     CHECK(files_in(s) == 2);
     live_close(l);
 }
 
 static void
-without_space_for_the_file_none_is_left_behind(void **state)
+without_space_for_the_file_no_file_remains(void **state)
 {
     run_or_skip(open_where_nothing_fits, *state);
 }
 
-/* Makes cells and stripes till neither goes; returns how many cells. */
+/* Makes cells and stripes until both fail; returns the number of cells. */
 static uint32_t
 fill_up(struct live *l)
 {
@@ -133,23 +133,23 @@ fill_and_go_on(void *arg)
     CHECK(atomic_load(&h->pages_refused) > 0);
     CHECK(atomic_load(&h->cells_refused) == 1);
     used = atomic_load(&h->cells_used);
-    for (int i = 0; i < 100; i++) { /* trying again uses nothing up */
+    for (int i = 0; i < 100; i++) { /* trying again takes no space */
         CHECK(cell_find(l, "late", "", true, &index) == BIDE_EFULL);
     }
     CHECK(atomic_load(&h->cells_used) == used && used == cells);
 
     CHECK(live_open(s->path, s->id, &late) == 0);
-    for (uint32_t i = 0; i < cells; i++) { /* reading goes on */
+    for (uint32_t i = 0; i < cells; i++) { /* reading still works */
         cell_read(late, i, &r);
         CHECK(cell_at(late, i));
         sleeper_leave(l, sleeper_enter(l, i, 1, 2, bide_ok(), UINT64_MAX));
     }
     bell.fd = live_bell(late);
     bell.events = POLLIN;
-    live_ring(l); /* is heard on a full filesystem as well */
+    live_ring(l); /* works on a full filesystem too */
     CHECK(poll(&bell, 1, 10000) == 1);
 
-    grow(s, "5m");
+    enlarge_filesystem(s, "5m");
     CHECK(cell_find(l, "late", "", true, &index) == 0);
     CHECK(cell_stripe(l, index, 0));
     atomic_fetch_add(&cell_stripe(l, index, 0)->counter[3], 5);
@@ -160,7 +160,7 @@ fill_and_go_on(void *arg)
 }
 
 static void
-a_filesystem_that_fills_up_is_an_error_until_there_is_space(void **state)
+a_full_filesystem_is_an_error_until_there_is_space(void **state)
 {
     run_or_skip(fill_and_go_on, *state);
 }
@@ -185,7 +185,7 @@ fold_without_space(void *arg)
     cell_fold(from, index, l, i);
     cell_read(from, index, &r);
     CHECK(r.counter[0] == 9);
-    grow(s, "4m");
+    enlarge_filesystem(s, "4m");
     cell_fold(from, index, l, i);
     cell_read(from, index, &r);
     CHECK(r.counter[0] == 0);
@@ -194,7 +194,7 @@ fold_without_space(void *arg)
 }
 
 static void
-counts_that_have_no_place_yet_stay_where_they_are(void **state)
+counts_stay_if_the_target_has_no_space(void **state)
 {
     run_or_skip(fold_without_space, *state);
 }
@@ -203,9 +203,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(without_space_for_the_file_none_is_left_behind),
-        SCENE_TEST(a_filesystem_that_fills_up_is_an_error_until_there_is_space),
-        SCENE_TEST(counts_that_have_no_place_yet_stay_where_they_are),
+        SCENE_TEST(without_space_for_the_file_no_file_remains),
+        SCENE_TEST(a_full_filesystem_is_an_error_until_there_is_space),
+        SCENE_TEST(counts_stay_if_the_target_has_no_space),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

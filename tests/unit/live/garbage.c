@@ -1,6 +1,6 @@
-/* Another process may write anything into the live file: nothing here may
- * crash or hang for that.  Each trial spoils some of it at random, in a child
- * with a time limit, and then uses everything. */
+/* Another process may write anything into the live file; that must not cause a
+ * crash or a hang.  Each trial is a child process with a time limit: it writes
+ * random garbage into parts of the file and then uses everything. */
 #include "scene.h"
 
 enum { TRIALS = 1000, LIMIT_S = 60, CELLS = 20 };
@@ -11,7 +11,7 @@ struct trial {
 };
 
 static uint64_t
-draw(struct trial *t)
+draw_random(struct trial *t)
 {
     t->seed ^= t->seed >> 12;
     t->seed ^= t->seed << 25;
@@ -19,74 +19,77 @@ draw(struct trial *t)
     return t->seed * 0x2545f4914f6cdd1dull;
 }
 
-/* A word that may do harm: any, small, all ones, or part of one. */
+/* Returns a word that may do harm: random, small, all ones, or with some bits
+ * of `old` changed. */
 static uint64_t
 bad_word(struct trial *t, uint64_t old)
 {
-    switch (draw(t) % 6) {
+    switch (draw_random(t) % 6) {
     case 0:
-        return draw(t);
+        return draw_random(t);
     case 1:
-        return draw(t) % 256;
+        return draw_random(t) % 256;
     case 2:
         return UINT64_MAX;
     case 3:
-        return old ^ 1ull << draw(t) % 64;
+        return old ^ 1ull << draw_random(t) % 64;
     case 4:
-        return old << 32 | (draw(t) % (2 * CELL_MAX));
+        return old << 32 | (draw_random(t) % (2 * CELL_MAX));
     default:
         return 0;
     }
 }
 
-/* Spoils each word of `size` bytes with a chance of 1 in `rarity`. */
+/* Replaces each word of `size` bytes with a probability of 1 in `rarity`. */
 static void
-spoil(struct trial *t, void *place, size_t size, uint64_t rarity)
+write_garbage(struct trial *t, void *place, size_t size, uint64_t rarity)
 {
     _Atomic uint64_t *words = place;
 
     for (size_t i = 0; i < size / 8; i++) {
-        if (draw(t) % rarity == 0) {
+        if (draw_random(t) % rarity == 0) {
             atomic_store(&words[i], bad_word(t, atomic_load(&words[i])));
         }
     }
 }
 
 static void
-spoil_some(struct trial *t, struct live *l)
+write_garbage_somewhere(struct trial *t, struct live *l)
 {
     static const uint64_t rarities[] = {1, 2, 10, 100};
     char *base = (char *)live_header(l);
-    uint64_t what = draw(t) % 64;
+    uint64_t what = draw_random(t) % 64;
 
     if (what & 1) {
-        spoil(t, base, sizeof(struct live_header), rarities[draw(t) % 4]);
+        write_garbage(t, base, sizeof(struct live_header),
+                      rarities[draw_random(t) % 4]);
     }
     if (what & 2) {
-        spoil(t, base + LIVE_SLEEPERS, LIVE_DIRECTORY - LIVE_SLEEPERS,
-              rarities[draw(t) % 4]);
+        write_garbage(t, base + LIVE_SLEEPERS, LIVE_DIRECTORY - LIVE_SLEEPERS,
+                      rarities[draw_random(t) % 4]);
     }
     if (what & 4) {
-        spoil(t, base + LIVE_DIRECTORY, DIRECTORY_WORDS * 8,
-              rarities[draw(t) % 4]);
+        write_garbage(t, base + LIVE_DIRECTORY, DIRECTORY_WORDS * 8,
+                      rarities[draw_random(t) % 4]);
     }
     for (uint32_t i = 0; what & 8 && i < CELLS; i++) {
         struct cell *c = cell_at(l, i);
 
         if (c) {
-            spoil(t, c, sizeof(*c), rarities[draw(t) % 4]);
+            write_garbage(t, c, sizeof(*c), rarities[draw_random(t) % 4]);
         }
     }
     for (uint32_t i = 0; what & 48 && i < CELLS; i += 7) {
-        struct stripe *stripe = cell_stripe(l, i, (uint32_t)draw(t) % 9);
+        struct stripe *stripe = cell_stripe(l, i, (uint32_t)draw_random(t) % 9);
         char *body = (char *)cell_stripe(l, i, 0);
 
         if (stripe) {
-            spoil(t, stripe, sizeof(*stripe), rarities[draw(t) % 4]);
+            write_garbage(t, stripe, sizeof(*stripe),
+                          rarities[draw_random(t) % 4]);
         }
         cell_count_outcome(l, i, bide_app("x"));
-        spoil(t, body + offsetof(struct body, outcomes),
-              sizeof(struct outcomes), rarities[draw(t) % 4]);
+        write_garbage(t, body + offsetof(struct body, outcomes),
+                      sizeof(struct outcomes), rarities[draw_random(t) % 4]);
     }
 }
 
@@ -180,7 +183,7 @@ run_trial(void *arg)
         CHECK(cell_find(l, name, "", true, &index) == 0);
     }
     sleeper_enter(l, 1, 1, 1, bide_errno(EIO), UINT64_MAX);
-    spoil_some(t, l);
+    write_garbage_somewhere(t, l);
     use_everything(l, private);
     if (live_open(t->s->path, t->s->id, &again) == 0) {
         use_everything(again, private);
@@ -191,7 +194,7 @@ run_trial(void *arg)
 }
 
 static void
-garbage_spoils_numbers_and_nothing_else(void **state)
+garbage_falsifies_numbers_and_nothing_else(void **state)
 {
     struct scene *s = *state;
     int trials = TRIALS;
@@ -210,7 +213,7 @@ garbage_spoils_numbers_and_nothing_else(void **state)
     }
 }
 
-/* The file itself, before anybody has attached. */
+/* Garbage in the file before any process has attached. */
 static void
 attach_trial(void *arg)
 {
@@ -237,17 +240,19 @@ a_file_of_garbage_is_replaced_or_refused(void **state)
         int fd;
 
         for (size_t w = 0; w < 16; w++) {
-            bytes[w] = draw(&t);
+            bytes[w] = draw_random(&t);
         }
         fd = open(s->path, O_RDWR);
-        if (draw(&t) % 4 == 0) {
-            assert_int_equal(ftruncate(fd, (off_t)(draw(&t) % 9000)), 0);
+        if (draw_random(&t) % 4 == 0) {
+            assert_int_equal(ftruncate(fd, (off_t)(draw_random(&t) % 9000)), 0);
         }
-        assert_true(pwrite(fd, bytes, draw(&t) % 129,
-                           draw(&t) % 2 ? 0 : (off_t)(draw(&t) % 120)) >= 0);
+        assert_true(
+            pwrite(fd, bytes, draw_random(&t) % 129,
+                   draw_random(&t) % 2 ? 0 : (off_t)(draw_random(&t) % 120)) >=
+            0);
         close(fd);
         assert_int_equal(scene_child(attach_trial, &t), 0);
-        if (draw(&t) % 3 == 0) {
+        if (draw_random(&t) % 3 == 0) {
             unlink(s->path);
             live_close(scene_open(s));
         }
@@ -258,7 +263,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(garbage_spoils_numbers_and_nothing_else),
+        SCENE_TEST(garbage_falsifies_numbers_and_nothing_else),
         SCENE_TEST(a_file_of_garbage_is_replaced_or_refused),
     };
 

@@ -1,11 +1,11 @@
-/* kill -9 of processes that count: no counted attempt is lost. */
+/* Counting processes are killed by SIGKILL: no counted attempt is lost. */
 #include "scene.h"
 
 #include <sched.h>
 
 enum { RUNNERS = 4, ROUNDS = 75, BUCKET = 100 };
 
-/* What each runner says it has counted, after it has. */
+/* Each runner reports here what it has counted, after counting it. */
 struct told {
     _Atomic uint64_t counted[RUNNERS];
 };
@@ -54,7 +54,7 @@ assert_told(uint64_t counted, uint64_t told, uint64_t killed)
 }
 
 static void
-no_count_is_lost_whoever_is_killed(void **state)
+no_count_is_lost_if_processes_are_killed(void **state)
 {
     struct scene *s = *state;
     struct told *told = scene_shared(sizeof(*told));
@@ -112,9 +112,10 @@ open_forever(struct scene *s, _Atomic uint64_t *opened)
     }
 }
 
-/* Makers of the file are killed anywhere; the next finds nothing in its way. */
+/* Processes are killed at random moments while they make the file; the next one
+ * can make it. */
 static void
-a_killed_maker_of_the_file_is_in_nobodys_way(void **state)
+a_process_killed_while_making_the_file_blocks_nobody(void **state)
 {
     struct scene *s = *state;
     _Atomic uint64_t *opened = scene_shared(sizeof(*opened));
@@ -146,8 +147,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(no_count_is_lost_whoever_is_killed),
-        SCENE_TEST(a_killed_maker_of_the_file_is_in_nobodys_way),
+        SCENE_TEST(no_count_is_lost_if_processes_are_killed),
+        SCENE_TEST(a_process_killed_while_making_the_file_blocks_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ directory_of(const struct scene *s, char out[128])
 }
 
 static void
-a_missing_file_is_made_and_its_directory_too(void **state)
+a_missing_file_and_its_directory_are_made(void **state)
 {
     struct scene *s = *state;
     mode_t mask = umask(0777);
@@ -55,7 +55,7 @@ a_missing_file_is_made_and_its_directory_too(void **state)
 }
 
 static void
-the_directory_is_for_the_group_only_where_there_is_one(void **state)
+the_directory_is_for_the_group_only_if_it_exists(void **state)
 {
     struct scene *s = *state;
     const struct group *bide = geteuid() ? NULL : getgrnam("bide");
@@ -71,9 +71,9 @@ the_directory_is_for_the_group_only_where_there_is_one(void **state)
     }
 }
 
-/* A copy made with holes, as cp --sparse does. */
+/* Makes a copy with holes, as cp --sparse does. */
 static void
-a_copy_gets_all_its_space_when_it_is_used(void **state)
+a_sparse_copy_is_reserved_when_it_is_used(void **state)
 {
     struct scene *s = *state;
     struct live_header h;
@@ -102,7 +102,7 @@ a_copy_gets_all_its_space_when_it_is_used(void **state)
 }
 
 static void
-who_attaches_later_sees_what_is_there(void **state)
+a_later_process_sees_the_same_state(void **state)
 {
     struct scene *s = *state;
     struct live *a = scene_open(s), *b;
@@ -118,7 +118,7 @@ who_attaches_later_sees_what_is_there(void **state)
 }
 
 static void
-closing_gives_all_descriptors_back(void **state)
+closing_releases_all_descriptors(void **state)
 {
     struct scene *s = *state;
     int before;
@@ -133,7 +133,7 @@ closing_gives_all_descriptors_back(void **state)
 enum fate { KEPT, REPLACED, REFUSED_DAMAGED, REFUSED_FORMAT };
 
 static void
-a_header_that_is_wrong_is_replaced_or_refused(void **state)
+a_wrong_header_is_replaced_or_refused(void **state)
 {
     static const struct {
         size_t offset, size;
@@ -218,7 +218,7 @@ a_file_of_another_size_is_replaced(void **state)
 }
 
 static void
-what_is_no_file_is_left_alone(void **state)
+anything_but_a_regular_file_is_left_alone(void **state)
 {
     struct scene *s = *state;
     struct live *l = NULL;
@@ -248,9 +248,9 @@ open_and_report(void *arg)
     atomic_fetch_add(&live_header(l)->cells_refused, 1);
 }
 
-/* All at once: a pipe that is closed is the start. */
+/* Starts all runners at once, by closing a pipe. */
 static void
-race(struct scene *s, int runners)
+open_at_once(struct scene *s, int runners)
 {
     int gate[2];
 
@@ -279,14 +279,14 @@ race(struct scene *s, int runners)
 }
 
 static void
-of_many_makers_one_makes_it_and_all_attach_to_that(void **state)
+many_processes_make_one_file_and_all_attach_to_it(void **state)
 {
     struct scene *s = *state;
 
     for (int round = 0; round < 20; round++) {
         struct live *l;
 
-        race(s, 8);
+        open_at_once(s, 8);
         l = scene_open(s);
         assert_int_equal(atomic_load(&live_header(l)->cells_refused), 8);
         live_close(l);
@@ -295,7 +295,7 @@ of_many_makers_one_makes_it_and_all_attach_to_that(void **state)
 }
 
 static void
-of_many_who_replace_it_one_does(void **state)
+many_processes_replace_the_file_once(void **state)
 {
     struct scene *s = *state;
 
@@ -304,7 +304,7 @@ of_many_who_replace_it_one_does(void **state)
 
         live_header(l)->boot_id[3] ^= 1;
         live_close(l);
-        race(s, 8);
+        open_at_once(s, 8);
         l = scene_open(s);
         assert_int_equal(atomic_load(&live_header(l)->cells_refused), 8);
         live_close(l);
@@ -313,7 +313,7 @@ of_many_who_replace_it_one_does(void **state)
 }
 
 static void
-who_holds_the_lock_for_replacing_does_not_hang_others(void **state)
+a_held_lock_does_not_block_other_processes_for_long(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = NULL;
@@ -358,7 +358,7 @@ ring_with_no_files(void *arg)
 }
 
 static void
-a_limit_on_file_sizes_is_an_error_and_no_signal(void **state)
+a_limit_on_file_sizes_causes_an_error_and_no_signal(void **state)
 {
     struct scene *s = *state;
     struct live *l;
@@ -384,7 +384,7 @@ open_as_nobody(void *arg)
 }
 
 static void
-without_permission_it_says_so(void **state)
+missing_permission_is_an_error(void **state)
 {
     struct scene *s = *state;
     char directory[128];
@@ -462,7 +462,7 @@ a_program_may_close_all_descriptors(void **state)
 }
 
 static void
-a_file_that_went_away_is_no_longer_current(void **state)
+a_removed_file_is_no_longer_current(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *again;
@@ -478,7 +478,7 @@ a_file_that_went_away_is_no_longer_current(void **state)
 }
 
 static void
-a_private_one_needs_no_file(void **state)
+a_private_live_state_needs_no_file(void **state)
 {
     struct live *l = NULL, *other = NULL;
     struct cell_reading r;
@@ -513,17 +513,17 @@ open_in_little_memory(void *arg)
 }
 
 static void
-a_private_one_is_smaller_where_memory_is_limited(void **state)
+a_private_live_state_is_smaller_if_memory_is_limited(void **state)
 {
     (void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* they need terabytes of address space themselves */
+    skip(); /* the sanitizers need terabytes of address space */
 #endif
     assert_int_equal(scene_child(open_in_little_memory, NULL), 0);
 }
 
 static void
-trouble_is_kept_until_it_is_over(void **state)
+trouble_is_recorded_until_it_is_over(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -543,24 +543,24 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(a_missing_file_is_made_and_its_directory_too),
-        SCENE_TEST(the_directory_is_for_the_group_only_where_there_is_one),
-        SCENE_TEST(a_copy_gets_all_its_space_when_it_is_used),
-        SCENE_TEST(who_attaches_later_sees_what_is_there),
-        SCENE_TEST(closing_gives_all_descriptors_back),
-        SCENE_TEST(a_header_that_is_wrong_is_replaced_or_refused),
+        SCENE_TEST(a_missing_file_and_its_directory_are_made),
+        SCENE_TEST(the_directory_is_for_the_group_only_if_it_exists),
+        SCENE_TEST(a_sparse_copy_is_reserved_when_it_is_used),
+        SCENE_TEST(a_later_process_sees_the_same_state),
+        SCENE_TEST(closing_releases_all_descriptors),
+        SCENE_TEST(a_wrong_header_is_replaced_or_refused),
         SCENE_TEST(a_file_of_another_size_is_replaced),
-        SCENE_TEST(what_is_no_file_is_left_alone),
-        SCENE_TEST(of_many_makers_one_makes_it_and_all_attach_to_that),
-        SCENE_TEST(of_many_who_replace_it_one_does),
-        SCENE_TEST(who_holds_the_lock_for_replacing_does_not_hang_others),
-        SCENE_TEST(a_limit_on_file_sizes_is_an_error_and_no_signal),
-        SCENE_TEST(without_permission_it_says_so),
+        SCENE_TEST(anything_but_a_regular_file_is_left_alone),
+        SCENE_TEST(many_processes_make_one_file_and_all_attach_to_it),
+        SCENE_TEST(many_processes_replace_the_file_once),
+        SCENE_TEST(a_held_lock_does_not_block_other_processes_for_long),
+        SCENE_TEST(a_limit_on_file_sizes_causes_an_error_and_no_signal),
+        SCENE_TEST(missing_permission_is_an_error),
         SCENE_TEST(a_program_may_close_all_descriptors),
-        SCENE_TEST(a_file_that_went_away_is_no_longer_current),
-        SCENE_TEST(a_private_one_needs_no_file),
-        SCENE_TEST(a_private_one_is_smaller_where_memory_is_limited),
-        SCENE_TEST(trouble_is_kept_until_it_is_over),
+        SCENE_TEST(a_removed_file_is_no_longer_current),
+        SCENE_TEST(a_private_live_state_needs_no_file),
+        SCENE_TEST(a_private_live_state_is_smaller_if_memory_is_limited),
+        SCENE_TEST(trouble_is_recorded_until_it_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* A directory of its own for each test, on tmpfs where there is one. */
+/* Each test has its own directory, on tmpfs if there is one. */
 #ifndef TESTS_UNIT_LIVE_SCENE_H
 #define TESTS_UNIT_LIVE_SCENE_H
 
@@ -24,7 +24,7 @@
 
 struct scene {
     char directory[64];
-    char path[128]; /* DIRECTORY/run/x.live, not there yet */
+    char path[128]; /* DIRECTORY/run/x.live, which does not exist yet */
     uint8_t id[16];
 };
 
@@ -90,7 +90,7 @@ scene_cell(struct live *l, const char *name)
     return index;
 }
 
-/* Bytes that the file takes. */
+/* Returns the space that the file takes, in bytes. */
 static inline uint64_t
 scene_space(const struct scene *s)
 {
@@ -100,7 +100,7 @@ scene_space(const struct scene *s)
     return (uint64_t)st.st_blocks * 512;
 }
 
-/* Memory that children see too. */
+/* Returns memory shared with children. */
 static inline void *
 scene_shared(size_t size)
 {
@@ -111,7 +111,8 @@ scene_shared(size_t size)
     return p;
 }
 
-/* Runs `body` in a child; its exit status, or 1000 + the signal it died of. */
+/* Runs `body` in a child.  Returns its exit status, or 1000 + the number of the
+ * signal that killed it. */
 static inline int
 scene_child(void (*body)(void *arg), void *arg)
 {

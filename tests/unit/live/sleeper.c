@@ -13,7 +13,7 @@ struct seen {
 };
 
 static int
-look(void *arg, const struct sleeper *s)
+keep_sleeper(void *arg, const struct sleeper *s)
 {
     struct seen *seen = arg;
 
@@ -23,22 +23,22 @@ look(void *arg, const struct sleeper *s)
 }
 
 static struct seen
-look_at(struct live *l, uint64_t now_ns)
+list_sleepers(struct live *l, uint64_t now_ns)
 {
     struct seen seen = {0};
 
-    assert_int_equal(sleeper_each(l, now_ns, look, &seen), 0);
+    assert_int_equal(sleeper_each(l, now_ns, keep_sleeper, &seen), 0);
     return seen;
 }
 
 static void
-who_sleeps_is_listed_until_it_leaves(void **state)
+a_sleeper_is_listed_until_it_leaves(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = scene_open(s);
     uint64_t now = clock_monotonic_ns(), wake = now + 100 * SECOND + 1;
     int slot = sleeper_enter(l, 7, 2, 4, http_503, wake);
-    struct seen seen = look_at(other, now);
+    struct seen seen = list_sleepers(other, now);
     FILE *comm = fopen("/proc/self/comm", "r");
     char program[17] = "";
 
@@ -56,25 +56,25 @@ who_sleeps_is_listed_until_it_leaves(void **state)
     assert_string_equal(seen.last.program, program);
 
     sleeper_move(l, slot, UINT32_MAX, wake + 9 * SECOND);
-    seen = look_at(other, now);
+    seen = list_sleepers(other, now);
     assert_int_equal(seen.count, 1);
     assert_int_equal(seen.last.allowed, UINT32_MAX);
     assert_int_equal(seen.last.wake_ns, wake + 9 * SECOND);
     assert_int_equal(seen.last.attempts, 2);
 
     sleeper_leave(l, slot);
-    assert_int_equal(look_at(other, now).count, 0);
+    assert_int_equal(list_sleepers(other, now).count, 0);
     sleeper_leave(l, slot);
     sleeper_move(l, slot, 1, wake);
     sleeper_move(l, -1, 1, wake);
     sleeper_leave(l, -1);
-    assert_int_equal(look_at(other, now).count, 0);
+    assert_int_equal(list_sleepers(other, now).count, 0);
     live_close(l);
     live_close(other);
 }
 
 static void
-times_past_are_left_out(void **state)
+sleepers_past_their_time_are_not_listed(void **state)
 {
     static const struct {
         uint64_t wake_ns, now_ns;
@@ -93,7 +93,7 @@ times_past_are_left_out(void **state)
         int slot = sleeper_enter(l, 0, 1, 2, http_503, rows[i].wake_ns);
 
         assert_true(slot >= 0);
-        assert_int_equal(look_at(l, rows[i].now_ns).count, rows[i].count);
+        assert_int_equal(list_sleepers(l, rows[i].now_ns).count, rows[i].count);
         sleeper_leave(l, slot);
     }
     live_close(l);
@@ -125,14 +125,14 @@ a_full_table_gives_no_slot_and_a_visit_can_end_early(void **state)
             slots[entered++] = slot;
         }
     }
-    assert_int_equal(look_at(l, 0).count, entered);
+    assert_int_equal(list_sleepers(l, 0).count, entered);
     assert_true(entered > SLEEPER_SLOTS * 9 / 10);
     assert_int_equal(sleeper_each(l, 0, stop_at_third, &count), 42);
     assert_int_equal(count, 3);
     while (entered) {
         sleeper_leave(l, slots[--entered]);
     }
-    assert_int_equal(look_at(l, 0).count, 0);
+    assert_int_equal(list_sleepers(l, 0).count, 0);
     live_close(l);
 }
 
@@ -151,12 +151,12 @@ slots_past_their_time_are_taken_over(void **state)
     while (entered < SLEEPER_SLOTS / 2) {
         entered += sleeper_enter(l, 2, 1, 2, http_503, far) >= 0;
     }
-    /* Who lost its slot that way must not end another's: the serials of the
-     * last 1,024 entries differ. */
+    /* A sleeper that lost its slot must not free the slot of another: the
+     * serials of the last 1,024 entries differ. */
     for (int i = 0; i < 1024 - SLEEPER_SLOTS / 2 % 1024; i++) {
         sleeper_leave(l, old[8 * SLEEPER_SLOTS - 1 - i]);
     }
-    assert_true(look_at(l, far).count > SLEEPER_SLOTS / 2 - 300);
+    assert_true(list_sleepers(l, far).count > SLEEPER_SLOTS / 2 - 300);
     live_close(l);
 }
 
@@ -178,11 +178,11 @@ a_killed_process_leaves_no_sleeper_behind(void **state)
     struct live *l = scene_open(s);
 
     assert_int_equal(scene_child(sleep_and_die, l), 1000 + SIGKILL);
-    assert_int_equal(look_at(l, 0).count, 0);
+    assert_int_equal(list_sleepers(l, 0).count, 0);
     for (int i = 0; i < SLEEPER_SLOTS / 2; i++) {
         assert_true(sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX) >= 0);
     }
-    assert_int_equal(look_at(l, 0).count, SLEEPER_SLOTS / 2);
+    assert_int_equal(list_sleepers(l, 0).count, SLEEPER_SLOTS / 2);
     live_close(l);
 }
 
@@ -204,14 +204,14 @@ a_child_does_not_end_its_parents_sleeps(void **state)
 
     assert_true(sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) >= 0);
     assert_int_equal(scene_child(leave_parents, l), 0);
-    assert_int_equal(look_at(l, 0).count, 1);
+    assert_int_equal(list_sleepers(l, 0).count, 1);
     leave_parents(l);
-    assert_int_equal(look_at(l, 0).count, 0);
+    assert_int_equal(list_sleepers(l, 0).count, 0);
     live_close(l);
 }
 
 static void
-what_would_play_with_a_terminal_is_made_harmless(void **state)
+control_characters_are_replaced(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -222,7 +222,7 @@ what_would_play_with_a_terminal_is_made_harmless(void **state)
 
     memset((void *)slots[slot].program, 0x1b, 16);
     memset((void *)slots[slot].outcome, 'x', 64);
-    seen = look_at(l, 0);
+    seen = list_sleepers(l, 0);
     assert_string_equal(seen.last.program, "???????????????");
     assert_int_equal(strlen(seen.last.outcome), 63);
     live_close(l);
@@ -238,11 +238,11 @@ a_slot_that_is_not_filled_yet_is_not_listed(void **state)
         (void *)((char *)live_header(l) + LIVE_SLEEPERS);
 
     atomic_fetch_add(&slots[slot].filled, 1);
-    assert_int_equal(look_at(l, 0).count, 0);
+    assert_int_equal(list_sleepers(l, 0).count, 0);
     live_close(l);
 }
 
-/* ---- many at once ---- */
+/* ---- concurrent use ---- */
 
 static void *
 come_and_go(void *arg)
@@ -258,9 +258,9 @@ come_and_go(void *arg)
     return NULL;
 }
 
-/* Each writes the same number into three fields. */
+/* Each thread writes the same number into three fields. */
 static int
-consistent(void *arg, const struct sleeper *s)
+has_equal_fields(void *arg, const struct sleeper *s)
 {
     (void)arg;
     return s->cell != s->attempts || s->cell != s->allowed ||
@@ -268,7 +268,7 @@ consistent(void *arg, const struct sleeper *s)
 }
 
 static void
-a_reader_never_sees_a_mixture(void **state)
+a_reader_never_sees_mixed_fields(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -276,7 +276,7 @@ a_reader_never_sees_a_mixture(void **state)
         (void *)((char *)live_header(l) + LIVE_SLEEPERS);
     pthread_t threads[3];
 
-    /* Most slots are taken, so that they meet in the others. */
+    /* Most slots are taken, so that the threads compete for the others. */
     for (int i = 0; i < SLEEPER_SLOTS; i++) {
         if (i % 64) {
             atomic_store(&slots[i].claim,
@@ -287,12 +287,12 @@ a_reader_never_sees_a_mixture(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, l), 0);
     }
     for (int i = 0; i < 2000; i++) {
-        assert_int_equal(sleeper_each(l, 0, consistent, NULL), 0);
+        assert_int_equal(sleeper_each(l, 0, has_equal_fields, NULL), 0);
     }
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_int_equal(look_at(l, 0).count, 0);
+    assert_int_equal(list_sleepers(l, 0).count, 0);
     live_close(l);
 }
 
@@ -300,15 +300,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(who_sleeps_is_listed_until_it_leaves),
-        SCENE_TEST(times_past_are_left_out),
+        SCENE_TEST(a_sleeper_is_listed_until_it_leaves),
+        SCENE_TEST(sleepers_past_their_time_are_not_listed),
         SCENE_TEST(a_full_table_gives_no_slot_and_a_visit_can_end_early),
         SCENE_TEST(slots_past_their_time_are_taken_over),
         SCENE_TEST(a_killed_process_leaves_no_sleeper_behind),
         SCENE_TEST(a_child_does_not_end_its_parents_sleeps),
-        SCENE_TEST(what_would_play_with_a_terminal_is_made_harmless),
+        SCENE_TEST(control_characters_are_replaced),
         SCENE_TEST(a_slot_that_is_not_filled_yet_is_not_listed),
-        SCENE_TEST(a_reader_never_sees_a_mixture),
+        SCENE_TEST(a_reader_never_sees_mixed_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ nap_thread(void *arg)
 }
 
 static void
-an_announcement_wakes_who_sleeps_in_other_processes(void **state)
+an_announcement_wakes_sleepers_of_other_processes(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -78,7 +78,7 @@ an_announcement_wakes_who_sleeps_in_other_processes(void **state)
 }
 
 static void
-it_works_the_same_in_private(void **state)
+waking_works_in_a_private_live_state_too(void **state)
 {
     struct live *l;
     int ready[2];
@@ -111,7 +111,7 @@ a_sleep_ends_at_its_time_or_does_not_begin(void **state)
     uint64_t until = clock_monotonic_ns() + 2000000;
 
     cell_sleep(c, 1, UINT64_MAX); /* another generation */
-    cell_sleep(c, 0, 0);          /* long past */
+    cell_sleep(c, 0, 0);          /* a time in the past */
     cell_sleep(c, 0, until);
     assert_true(clock_monotonic_ns() >= until);
     cell_announce(l, c);
@@ -130,7 +130,7 @@ readable(int fd, int timeout_ms)
 }
 
 static void
-every_bell_hears_every_ring(void **state)
+every_ring_makes_every_bell_readable(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = scene_open(s);
@@ -158,7 +158,7 @@ every_bell_hears_every_ring(void **state)
 }
 
 static void
-where_there_is_nothing_to_watch_a_timer_rings(void **state)
+a_timer_rings_if_there_is_no_file_to_watch(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s), *private;
@@ -208,7 +208,7 @@ use_up_inotify(void *arg)
 }
 
 static void
-when_a_users_inotify_is_used_up_a_timer_rings(void **state)
+a_timer_rings_if_inotify_is_exhausted(void **state)
 {
     struct scene *s = *state;
     FILE *f = fopen("/proc/sys/fs/inotify/max_user_instances", "r");
@@ -228,7 +228,7 @@ when_a_users_inotify_is_used_up_a_timer_rings(void **state)
 }
 
 static void
-a_bell_that_is_gone_is_hung_again_by_the_next_ring(void **state)
+the_next_ring_makes_a_removed_bell_again(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
@@ -240,7 +240,7 @@ a_bell_that_is_gone_is_hung_again_by_the_next_ring(void **state)
     assert_int_equal(st.st_mode & 07777, 0660);
     unlink(bell);
     assert_int_equal(symlink("/etc/motd", bell), 0);
-    live_ring(l); /* must not follow it */
+    live_ring(l); /* must not follow the link */
     unlink(bell);
     live_ring(l);
     assert_int_equal(stat(bell, &st), 0);
@@ -251,13 +251,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(an_announcement_wakes_who_sleeps_in_other_processes),
-        SCENE_TEST(it_works_the_same_in_private),
+        SCENE_TEST(an_announcement_wakes_sleepers_of_other_processes),
+        SCENE_TEST(waking_works_in_a_private_live_state_too),
         SCENE_TEST(a_sleep_ends_at_its_time_or_does_not_begin),
-        SCENE_TEST(every_bell_hears_every_ring),
-        SCENE_TEST(where_there_is_nothing_to_watch_a_timer_rings),
-        SCENE_TEST(when_a_users_inotify_is_used_up_a_timer_rings),
-        SCENE_TEST(a_bell_that_is_gone_is_hung_again_by_the_next_ring),
+        SCENE_TEST(every_ring_makes_every_bell_readable),
+        SCENE_TEST(a_timer_rings_if_there_is_no_file_to_watch),
+        SCENE_TEST(a_timer_rings_if_inotify_is_exhausted),
+        SCENE_TEST(the_next_ring_makes_a_removed_bell_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
