@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/queue/inside.h"
+#include "store/queue/file.h"
+#include "base/crc32c.h"
+#include "store/file/seal.h"
+#include "store/queue/scan.h"
 #include "store/policies/writer.h"
 
 enum { GONE = 1, SEALED = 2, CLOSES = 4, SKIPS = 8, LIES = 16 };
@@ -144,7 +147,7 @@ make_journal(const uint8_t *bytes, size_t length)
     }
     memcpy(m.bytes, journal, JOURNAL_SIZE);
     m.end = m.at + sizeof(struct journal_batch);
-    m.id = deferred_journal_id(journal, journal_length);
+    memcpy(&m.id, journal + offsetof(struct journal_head, id), sizeof(m.id));
     m.number = first;
     if (length && bytes[0] & 1) {
         n = length - 1 < JOURNAL_SIZE - m.at ? length - 1 : JOURNAL_SIZE - m.at;

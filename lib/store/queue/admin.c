@@ -10,6 +10,18 @@
 
 enum { PIECE = 64 };
 
+int
+deferred_refuse(struct change *c, int rc, uint64_t id)
+{
+    c->rc = place_say(rc,
+                      rc == BIDE_ENOWORK
+                          ? "there is no work %llu"
+                          : "work %llu is damaged\nit is set aside, and can be "
+                            "dropped",
+                      (unsigned long long)id);
+    return 0;
+}
+
 /* ---- one ---- */
 
 struct one {
@@ -54,7 +66,7 @@ deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
     struct one o = {.id = id, .out = out};
 
     o.change.apply = get;
-    return deferred_do(d, &o.change);
+    return deferred_submit(d, &o.change);
 }
 
 /* ---- all of a policy ---- */
@@ -161,7 +173,7 @@ visit_ids(struct deferred *d, const struct ids *ids,
         p->policy = ids->policy;
         p->ids = ids->list + at;
         p->count = ids->count - at < PIECE ? ids->count - at : PIECE;
-        rc = deferred_do(d, &p->change);
+        rc = deferred_submit(d, &p->change);
         for (i = 0; !rc && i < p->found; i++) {
             rc = visit(arg, &p->items[i]);
         }
@@ -179,7 +191,7 @@ each_of(struct deferred *d, const char *policy,
 
     ids.change.apply = list_ids;
     strcpy(ids.policy, policy);
-    rc = deferred_do(d, &ids.change);
+    rc = deferred_submit(d, &ids.change);
     if (!rc && ids.count) {
         qsort(ids.list, ids.count, sizeof(*ids.list), by_number);
         rc = visit_ids(d, &ids, visit, arg);
@@ -242,7 +254,7 @@ deferred_each(struct deferred *d, const char *policy,
                    : place_say(BIDE_ENAME, "not the name of a policy");
     }
     names.change.apply = list_names;
-    rc = deferred_do(d, &names.change);
+    rc = deferred_submit(d, &names.change);
     for (i = 0; i < names.count && !rc; i++) {
         rc = each_of(d, names.list[i], visit, arg);
     }
@@ -330,12 +342,12 @@ deferred_counts(struct deferred *d,
     int rc;
 
     names.change.apply = list_names;
-    rc = deferred_do(d, &names.change);
+    rc = deferred_submit(d, &names.change);
     for (i = 0; i < names.count && !rc; i++) {
         struct counting c = {.policy = names.list[i]};
 
         c.change.apply = count;
-        rc = deferred_do(d, &c.change);
+        rc = deferred_submit(d, &c.change);
         rc = rc ? rc : visit(arg, &c.out);
     }
     free(names.list);

@@ -1,38 +1,50 @@
-/* What threads want done goes into a list.  One of them, the leader, takes the
- * lock and then all that is in the list by now, does it in one transaction, and
- * gives the lead back; then each who promised durability waits for the disk,
- * while the next leader is at work, and one of those who wait flushes for all.
- * So a commit costs the same for one thread as for many. */
-#include "inside.h"
+/* Makes the changes of many threads in one transaction.
+ *
+ * A thread adds its change to a list.  One of the threads, the leader, takes
+ * the file lock, then all changes in the list, makes them in one transaction
+ * and hands the lead over.  Then each thread of a durable change waits for the
+ * disk, while the next leader works; one of them syncs for all.  So a commit
+ * costs the same for one thread as for many.
+ *
+ * Calls go one way:
+ *
+ *   batch --> fold --> file --> follow --> journal --> sync --> check
+ *     |         |                  |
+ *     +-> repair +-> tree          +-> scan
+ *            `-> tree --> view --> recent (records in memory) */
+#include "change.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
+#include "check.h"
+#include "file.h"
 #include "recent.h"
+#include "sync.h"
 #include "tree.h"
 
 enum {
     BATCH_MAX = 256,
     BATCH_BYTES = 32 << 20,
     GONE_MAX = 256,
-    EACH_BYTES = 256 << 10, /* pages that one change may write anew */
+    CHANGE_BYTES = 256 << 10, /* pages that one change may write again */
 };
 
 /* ---- one transaction ---- */
 
-/* Whether a lease has ended is told by the time of the call.  All else goes by
- * that of the leader, who has the lock: who looks for work goes on from what
- * was due last, and what was put by now must not stand before that. */
+/* Whether a lease has expired is decided by the time of the call.  Everything
+ * else uses the leader's time, which is later than that of all changes before:
+ * a search for work continues from the last due time, and work stored now must
+ * not be due before that. */
 static int
-apply_all(struct work *w, struct change *list)
+apply_list(struct work *w, struct change *list)
 {
-    struct change *c;
     int rc = 0;
 
-    for (c = list; c && !rc; c = c->next) {
+    for (struct change *c = list; c && !rc; c = c->next) {
         w->now.boottime_ns = c->boottime_ns;
         c->rc = 0;
         rc = c->apply(w, c);
@@ -43,21 +55,22 @@ apply_all(struct work *w, struct change *list)
     return rc;
 }
 
-/* Into what `w` is about: DEFERRED_DIRECT, DEFERRED_REPAIR. */
+/* Applies the changes and writes meta.  DEFERRED_DIRECT, DEFERRED_REPAIR or a
+ * result of LMDB: the transaction must be aborted. */
 static int
-apply(struct work *w, struct change *list)
+apply_changes(struct work *w, struct change *list)
 {
     int rc = tree_begin(w);
 
     if (!rc) {
-        rc = apply_all(w, list);
+        rc = apply_list(w, list);
     }
     return !rc && w->changed ? tree_end(w) : rc;
 }
 
-/* What was done to deferred.mdb itself, unless it failed or nothing was. */
+/* Commits the transaction, or aborts it if rc is not 0 or nothing changed. */
 static int
-commit_file(struct work *w, int rc)
+end_direct(struct work *w, int rc)
 {
     struct deferred *d = w->d;
 
@@ -65,45 +78,43 @@ commit_file(struct work *w, int rc)
         mdb_txn_abort(w->txn);
         return rc;
     }
-    d->wrote_file = true;
-    d->journal.followed = false;
+    d->leader.wrote_file = true;
+    deferred_journal_set_state(d, JOURNAL_UNREAD);
     return deferred_commit(d, w->txn);
 }
 
-/* Into deferred.mdb itself; there is nothing in the journal. */
+/* Changes deferred.mdb.  The journal must be empty. */
 static int
 change_file(struct deferred *d, struct change *list)
 {
-    struct work w = {.d = d, .now = d->led_at, .direct = true};
-    int rc = mdb_txn_begin(d->env, NULL, 0, &w.txn);
+    struct work w = {.d = d, .now = d->leader.since, .direct = true};
+    int rc = mdb_txn_begin(d->file.env, NULL, 0, &w.txn);
 
-    if (rc) {
-        return rc;
-    }
-    return commit_file(&w, apply(&w, list));
+    return rc ? rc : end_direct(&w, apply_changes(&w, list));
 }
 
+/* Changes d->recent and adds that to the journal. */
 static int
 change_journal(struct deferred *d, struct change *list)
 {
-    struct work w = {.d = d, .now = d->led_at};
-    int rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &w.txn);
+    struct work w = {.d = d, .now = d->leader.since};
+    int rc = mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &w.txn);
 
     if (rc) {
         return rc;
     }
-    rc = apply(&w, list);
+    rc = apply_changes(&w, list);
     if (!rc && w.changed) {
         rc = deferred_journal_append(d);
-        d->wrote_journal |= !rc;
+        d->leader.wrote_journal |= !rc;
     }
-    recent_undo(d->recent); /* what was not kept */
+    recent_undo(d->recent); /* does nothing after deferred_journal_append */
     mdb_txn_abort(w.txn);
     return rc;
 }
 
 static bool
-is_short(const struct change *list)
+fits_journal(const struct change *list)
 {
     size_t bytes = 0;
 
@@ -119,8 +130,8 @@ empty_journal(struct deferred *d)
     bool failed = atomic_exchange(&d->journal.failed, false);
     int rc = deferred_fold(d);
 
-    /* Who wrote there before may not know of the failure, and trust a flush of
-     * the journal that comes after. */
+    /* Another process may not know that a sync of the journal failed, and rely
+     * on its own sync after that: so deferred.mdb is synced here. */
     if (!rc && failed) {
         rc = deferred_sync_commits(d);
     }
@@ -130,24 +141,27 @@ empty_journal(struct deferred *d)
     return rc;
 }
 
-/* Where so many are gone, it takes long to find the first that is there. */
+/* Reports whether the journal must be folded although there is room in it.
+ * Many deleted records make it slow to find the first that exists. */
 static bool
-is_worn(const struct deferred *d)
+needs_fold(const struct deferred *d)
 {
     return d->journal.slow || atomic_load(&d->journal.failed) ||
            recent_gone(d->recent) > GONE_MAX;
 }
 
+/* Makes all changes, or none and returns why. */
 static int
-transact(struct deferred *d, struct change *list)
+change_all(struct deferred *d, struct change *list)
 {
-    int rc = d->journal.followed ? 0 : deferred_follow(d);
-    bool journal = !rc && d->journal.usable && is_short(list);
+    int rc = d->journal.state == JOURNAL_UNREAD ? deferred_follow(d) : 0;
+    bool journal;
 
-    if (rc || d->journal.unsound) {
+    if (rc || d->journal.state == JOURNAL_UNSOUND) {
         return rc ? rc : DEFERRED_REPAIR;
     }
-    if (journal && !is_worn(d)) {
+    journal = d->journal.state == JOURNAL_READY && fits_journal(list);
+    if (journal && !needs_fold(d)) {
         rc = change_journal(d, list);
         if (rc != DEFERRED_DIRECT) {
             return rc;
@@ -157,35 +171,34 @@ transact(struct deferred *d, struct change *list)
     if (rc) {
         return rc;
     }
-    rc = journal && d->journal.followed && d->journal.usable
-             ? change_journal(d, list)
-             : DEFERRED_DIRECT;
+    rc = journal && d->journal.state == JOURNAL_READY ? change_journal(d, list)
+                                                      : DEFERRED_DIRECT;
     return rc == DEFERRED_DIRECT ? change_file(d, list) : rc;
 }
 
 static int
-repair(struct deferred *d)
+repair_file(struct deferred *d)
 {
-    struct work w = {.d = d, .now = d->led_at, .direct = true};
+    struct work w = {.d = d, .now = d->leader.since, .direct = true};
     int rc = deferred_fold(d);
 
-    rc = rc ? rc : mdb_txn_begin(d->env, NULL, 0, &w.txn);
+    rc = rc ? rc : mdb_txn_begin(d->file.env, NULL, 0, &w.txn);
     if (rc) {
         return rc;
     }
     rc = tree_repair(&w);
-    return commit_file(&w, rc ? rc : tree_end(&w));
+    return end_direct(&w, rc ? rc : tree_end(&w));
 }
 
 static int
-try(struct deferred *d, struct change *list)
+change_or_repair(struct deferred *d, struct change *list)
 {
-    int rc = d->env ? transact(d, list) : MDB_PANIC;
+    int rc = d->file.env ? change_all(d, list) : MDB_PANIC;
 
     if (rc == DEFERRED_REPAIR) {
-        rc = repair(d);
+        rc = repair_file(d);
         if (!rc) {
-            rc = transact(d, list);
+            rc = change_all(d, list);
         }
     }
     return rc;
@@ -194,92 +207,93 @@ try(struct deferred *d, struct change *list)
 /* ---- a batch ---- */
 
 static void
-fail(struct change *c, int rc)
+fail_change(struct change *c, int rc)
 {
     c->rc = rc;
     snprintf(c->why, sizeof(c->why), "%s", place_why());
 }
 
 static void
-fail_all(struct change *list, int rc)
+fail_list(struct change *list, int rc)
 {
     for (; list; list = list->next) {
-        fail(list, rc);
+        fail_change(list, rc);
     }
 }
 
-/* What is in the journal goes into the file some day as well. */
+/* Reserves disk space for the changes, and for the journal's records, which go
+ * into deferred.mdb later. */
 static int
-room_for(struct deferred *d, const struct change *list)
+reserve_space(struct deferred *d, const struct change *list)
 {
     size_t bytes = 0, more = d->recent ? recent_bytes(d->recent) : 0;
     int rc;
 
     for (; list; list = list->next) {
-        bytes += list->grows ? list->grows + EACH_BYTES : 0;
+        bytes += list->grows ? list->grows + CHANGE_BYTES : 0;
     }
     rc = deferred_reserve(d, bytes ? bytes + more : 0);
     if (rc && bytes && more && !empty_journal(d)) {
-        rc = deferred_reserve(d, bytes); /* more than it takes was reckoned */
+        rc = deferred_reserve(d, bytes); /* `more` was an upper bound */
     }
     return rc;
 }
 
-/* By itself: 0, or why it was spoiled. */
+/* Makes one change in a transaction of its own. */
 static void
-do_one(struct deferred *d, struct change *c)
+make_one(struct deferred *d, struct change *c)
 {
     struct change *next = c->next;
-    int rc = d->env ? 0 : deferred_reopen(d);
+    int rc = d->file.env ? 0 : deferred_reopen(d);
 
     c->next = NULL;
-    rc = rc ? rc : room_for(d, c);
+    rc = rc ? rc : reserve_space(d, c);
     if (!rc) {
-        rc = try(d, c);
-        rc = rc ? deferred_failed(d, rc) : 0;
+        rc = change_or_repair(d, c);
+        rc = rc ? deferred_from_lmdb(d, rc) : 0;
     }
     if (rc) {
-        fail(c, rc);
+        fail_change(c, rc);
     }
     c->next = next;
 }
 
-/* What spoils the transaction for all, as a full disk does, is only its own
- * failure when each is tried alone. */
+/* Makes all changes in one transaction.  If that fails, as on a full disk, each
+ * is made alone, so that a change fails only for its own reason. */
 static void
-do_all(struct deferred *d, struct change *list)
+make_batch(struct deferred *d, struct change *list)
 {
-    struct change *c;
-
-    if (list->next && d->env && !room_for(d, list) && !try(d, list)) {
+    if (list->next && d->file.env && !reserve_space(d, list) &&
+        !change_or_repair(d, list)) {
         return;
     }
-    for (c = list; c; c = c->next) {
-        do_one(d, c);
+    for (struct change *c = list; c; c = c->next) {
+        make_one(d, c);
     }
 }
 
 static struct change *
-take_wanted(struct deferred *d)
+take_batch(struct deferred *d)
 {
-    struct change *list = d->wanted, **end = &list;
+    struct change *list = d->wanted.first, **end = &list;
     size_t count = 0, bytes = 0;
 
+    assert(list);
     while (*end && count < BATCH_MAX && (!count || bytes < BATCH_BYTES)) {
         bytes += (*end)->grows;
         count++;
         end = &(*end)->next;
     }
-    d->wanted = *end;
-    if (!d->wanted) {
-        d->wanted_end = &d->wanted;
+    d->wanted.first = *end;
+    if (!d->wanted.first) {
+        d->wanted.end = &d->wanted.first;
     }
     *end = NULL;
     return list;
 }
 
 static bool
-wants_disk(const struct change *list)
+needs_sync(const struct change *list)
 {
     while (list && (!list->durable || list->rc < 0)) {
         list = list->next;
@@ -287,151 +301,68 @@ wants_disk(const struct change *list)
     return list != NULL;
 }
 
-/* One who wants what was written by now to be on the disk; -1: not there. */
-struct flush {
-    int journal_fd, file_fd;
-    struct flush *next;
-    bool done;
-    int rc;
-};
-
-static int
-wait_for_disk(const struct flush *list)
-{
-    int journal_fd = -1, file_fd = -1, rc;
-
-    for (; list; list = list->next) {
-        journal_fd = list->journal_fd >= 0 ? list->journal_fd : journal_fd;
-        file_fd = list->file_fd >= 0 ? list->file_fd : file_fd;
-    }
-    rc = deferred_sync_file(journal_fd);
-    return rc ? rc : deferred_sync_file(file_fd);
-}
-
+/* If the sync fails, every durable change of the batch fails with that error.
+ * Called with d->mutex held, which is released while it waits. */
 static void
-grant(struct flush *list, int rc)
+sync_batch(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 {
-    for (; list; list = list->next) {
-        list->rc = rc;
-        list->done = true;
-    }
-}
+    int rc = deferred_flush(d, journal_fd, file_fd);
 
-/* One thread flushes for all who came before it began; those who come meanwhile
- * are for the next.  By oneself each would not do: only the first who waits is
- * told of a failure.  With d->mutex held. */
-static int
-flush(struct deferred *d, struct flush *mine)
-{
-    struct flush *list;
-    int rc;
-
-    mine->next = d->flushes;
-    d->flushes = mine;
-    while (!mine->done) {
-        if (d->flushing) {
-            pthread_cond_wait(&d->synced, &d->mutex);
-            continue;
-        }
-        list = d->flushes;
-        d->flushes = NULL;
-        d->flushing = true;
-        pthread_mutex_unlock(&d->mutex);
-        rc = wait_for_disk(list);
-        pthread_mutex_lock(&d->mutex);
-        d->flushing = false;
-        grant(list, rc);
-        if (rc) {
-            grant(d->flushes, rc); /* what failed may have been theirs */
-            d->flushes = NULL;
-        }
-        pthread_cond_broadcast(&d->synced);
-    }
-    if (mine->rc) {
-        atomic_store(&d->journal.failed, true);
-        atomic_store(&d->file_failed, true);
-    }
-    return mine->rc;
-}
-
-int
-deferred_flush_journal(struct deferred *d)
-{
-    struct flush mine = {.journal_fd = d->journal.fd, .file_fd = -1};
-    int rc;
-
-    pthread_mutex_lock(&d->mutex);
-    rc = flush(d, &mine);
-    pthread_mutex_unlock(&d->mutex);
-    return rc;
-}
-
-/* Where it failed, who waits for it is told so.  With d->mutex held, before and
- * after. */
-static void
-sync_for(struct deferred *d, struct change *list, int journal_fd, int file_fd)
-{
-    struct flush mine = {.journal_fd = journal_fd, .file_fd = file_fd};
-    int rc;
-
-    d->syncing++;
-    rc = flush(d, &mine);
-    pthread_mutex_unlock(&d->mutex);
     for (; rc && list; list = list->next) {
         if (list->durable && list->rc >= 0) {
-            fail(list, place_failed(d->path, rc));
+            fail_change(list, place_failed(d->path, rc));
         }
     }
-    pthread_mutex_lock(&d->mutex);
-    d->syncing--;
-    pthread_cond_broadcast(&d->synced);
 }
 
-/* With d->mutex held, before and after; meanwhile others lead. */
+/* Makes a batch of changes and returns it.  Called with d->mutex held, which is
+ * released while it works; other threads lead while it waits for the disk. */
 static struct change *
-lead(struct deferred *d)
+lead_batch(struct deferred *d)
 {
     struct change *list;
     int journal_fd = -1, file_fd = -1, rc;
     bool sync;
 
-    d->led = true;
+    assert(!d->wanted.led);
+    d->wanted.led = true;
     pthread_mutex_unlock(&d->mutex);
     rc = deferred_lock(d);
     pthread_mutex_lock(&d->mutex);
-    list = take_wanted(d);
+    list = take_batch(d);
     pthread_mutex_unlock(&d->mutex);
-    d->wrote_journal = d->wrote_file = false;
+    d->leader.wrote_journal = d->leader.wrote_file = false;
     if (rc) {
-        fail_all(list, rc);
+        fail_list(list, rc);
     } else {
-        deferred_time(d, &d->led_at);
-        do_all(d, list);
+        deferred_time(d, &d->leader.since);
+        make_batch(d, list);
         deferred_unlock(d);
     }
-    sync = !rc && wants_disk(list);
-    /* What was there already may be on its way to the disk as well. */
-    if (sync && (d->wrote_journal || !d->wrote_file)) {
+    sync = !rc && needs_sync(list);
+    /* If nothing was written, both are synced: what this batch read may not be
+     * on the disk yet. */
+    if (sync && (d->leader.wrote_journal || !d->leader.wrote_file)) {
         journal_fd = d->journal.fd;
     }
-    /* Not LMDB's own descriptor: its commits would be told of a failure in our
-     * place. */
-    if (sync && (d->wrote_file || !d->wrote_journal)) {
-        file_fd = d->pages->fd;
+    /* Not LMDB's own descriptor: a failure would be reported to LMDB's next
+     * commit instead of us. */
+    if (sync && (d->leader.wrote_file || !d->leader.wrote_journal)) {
+        file_fd = d->file.pages->fd;
     }
     pthread_mutex_lock(&d->mutex);
-    d->led = false;
-    if (d->wanted) {
-        pthread_cond_signal(&d->wanted->turn);
+    d->wanted.led = false;
+    if (d->wanted.first) {
+        pthread_cond_signal(&d->wanted.first->turn);
     }
     if (sync) {
-        sync_for(d, list, journal_fd, file_fd);
+        sync_batch(d, list, journal_fd, file_fd);
     }
     return list;
 }
 
 static void
-tell(struct change *list)
+finish_batch(struct change *list)
 {
     for (; list; list = list->next) {
         list->done = true;
@@ -440,7 +371,7 @@ tell(struct change *list)
 }
 
 int
-deferred_do(struct deferred *d, struct change *c)
+deferred_submit(struct deferred *d, struct change *c)
 {
     struct deferred_now now;
     int state;
@@ -451,14 +382,14 @@ deferred_do(struct deferred *d, struct change *c)
     c->next = NULL;
     c->why[0] = c->why[sizeof(c->why) - 1] = '\0';
     pthread_cond_init(&c->turn, NULL);
-    /* A thread must not vanish while others know of its change. */
+    /* Other threads hold a pointer to this stack: no cancellation. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     pthread_mutex_lock(&d->mutex);
-    *d->wanted_end = c;
-    d->wanted_end = &c->next;
+    *d->wanted.end = c;
+    d->wanted.end = &c->next;
     while (!c->done) {
-        if (!d->led && d->wanted) {
-            tell(lead(d));
+        if (!d->wanted.led && d->wanted.first) {
+            finish_batch(lead_batch(d));
         } else {
             pthread_cond_wait(&c->turn, &d->mutex);
         }

@@ -5,8 +5,9 @@
  *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
  *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
  *   48 boot u64 | 56 in_flight u64: 1: or the commit after it */
-#include "inside.h"
+#include "check.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,20 +70,27 @@ same(const struct pages_stamp *a, const struct pages_stamp *b, bool or_next)
 static bool
 is_checked_file(const struct deferred *d, const struct stat *st)
 {
-    return st->st_ino == d->checked_inode && st->st_dev == d->checked_device;
+    return st->st_ino == d->check.inode && st->st_dev == d->check.device;
 }
 
 /* Where the program closed it, the number may be another file's. */
-void
-deferred_checked_close(struct deferred *d)
+static void
+close_checked(struct deferred *d)
 {
     struct stat st;
 
-    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
+    if (d->check.fd >= 0 && !fstat(d->check.fd, &st) &&
         is_checked_file(d, &st)) {
-        close(d->checked_fd);
+        close(d->check.fd);
     }
-    d->checked_fd = -1;
+    d->check.fd = -1;
+}
+
+void
+deferred_check_close(struct deferred *d)
+{
+    close_checked(d);
+    d->check.state = CHECK_UNKNOWN;
 }
 
 static bool
@@ -91,22 +99,21 @@ checked_open(struct deferred *d)
     const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     struct stat st;
 
-    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st) &&
-        is_checked_file(d, &st) && !stat(d->checked_path, &st) &&
+    if (d->check.fd >= 0 && !fstat(d->check.fd, &st) &&
+        is_checked_file(d, &st) && !stat(d->check.path, &st) &&
         is_checked_file(d, &st)) {
         return true;
     }
-    deferred_checked_close(d);
-    d->checked_fd = open(d->checked_path, flags);
-    if (d->checked_fd < 0 && errno == ENOENT &&
-        !deferred_make_checked(d->dir)) {
-        d->checked_fd = open(d->checked_path, flags);
+    close_checked(d);
+    d->check.fd = open(d->check.path, flags);
+    if (d->check.fd < 0 && errno == ENOENT && !deferred_make_checked(d->dir)) {
+        d->check.fd = open(d->check.path, flags);
     }
-    if (d->checked_fd >= 0 && !fstat(d->checked_fd, &st)) {
-        d->checked_device = st.st_dev;
-        d->checked_inode = st.st_ino;
+    if (d->check.fd >= 0 && !fstat(d->check.fd, &st)) {
+        d->check.device = st.st_dev;
+        d->check.inode = st.st_ino;
     }
-    return d->checked_fd >= 0;
+    return d->check.fd >= 0;
 }
 
 static bool
@@ -114,55 +121,58 @@ checked_before(struct deferred *d, const struct pages_stamp *now)
 {
     struct checked c;
 
-    if (d->known && same(&d->stamp, now, d->in_flight)) {
+    if (d->check.state != CHECK_UNKNOWN &&
+        same(&d->check.stamp, now, d->check.state == CHECK_COMMITTING)) {
         return true;
     }
     return checked_open(d) &&
-           pread(d->checked_fd, &c, sizeof(c), 0) == sizeof(c) &&
+           pread(d->check.fd, &c, sizeof(c), 0) == sizeof(c) &&
            c.magic == MAGIC && c.crc == crc32c(0, &c.stamp, sizeof(c) - 8) &&
            c.boot == d->boot && same(&c.stamp, now, c.in_flight == 1);
 }
 
 static void
-set_checked(struct deferred *d, bool in_flight)
+set_checked(struct deferred *d, enum check_state state)
 {
-    struct checked c = {MAGIC, 0, d->stamp, d->boot, in_flight};
+    struct checked c = {MAGIC, 0, d->check.stamp, d->boot,
+                        state == CHECK_COMMITTING};
 
-    d->known = true;
-    d->in_flight = in_flight;
+    assert(state != CHECK_UNKNOWN);
+    d->check.state = state;
     c.crc = crc32c(0, &c.stamp, sizeof(c) - 8);
     /* Without it, the next process checks again. */
-    if (checked_open(d) &&
-        pwrite(d->checked_fd, &c, sizeof(c), 0) != sizeof(c)) {
+    if (checked_open(d) && pwrite(d->check.fd, &c, sizeof(c), 0) != sizeof(c)) {
         errno = 0;
     }
 }
 
 void
-deferred_commits(struct deferred *d)
+deferred_check_commit(struct deferred *d)
 {
-    set_checked(d, true);
+    assert(d->check.state != CHECK_UNKNOWN);
+    set_checked(d, CHECK_COMMITTING);
 }
 
 void
-deferred_committed(struct deferred *d)
+deferred_check_committed(struct deferred *d)
 {
     struct pages_stamp now;
 
-    if (d->pages && !pages_look(d->pages, &now)) {
-        d->stamp = now;
-        set_checked(d, false);
+    if (d->file.pages && !pages_look(d->file.pages, &now)) {
+        d->check.stamp = now;
+        set_checked(d, CHECK_WHOLE);
     }
 }
 
 void
-deferred_touched(struct deferred *d)
+deferred_check_touched(struct deferred *d)
 {
-    bool same = !memcmp(&d->journal.base, &d->stamp, sizeof(d->stamp));
+    bool same =
+        !memcmp(&d->journal.base, &d->check.stamp, sizeof(d->check.stamp));
 
-    deferred_committed(d);
+    deferred_check_committed(d);
     if (same) {
-        d->journal.base = d->stamp;
+        d->journal.base = d->check.stamp;
     }
 }
 
@@ -171,18 +181,17 @@ int
 deferred_check(struct deferred *d)
 {
     struct pages_stamp now;
-    int rc = pages_look(d->pages, &now);
+    int rc = pages_look(d->file.pages, &now);
 
     if (!rc && !checked_before(d, &now)) {
-        rc = pages_check(d->pages);
+        rc = pages_check(d->file.pages);
         if (!rc) {
-            d->stamp = now;
-            set_checked(d, false);
+            d->check.stamp = now;
+            set_checked(d, CHECK_WHOLE);
         }
     } else if (!rc) {
-        d->stamp = now;
-        d->known = true;
-        d->in_flight = false;
+        d->check.stamp = now;
+        d->check.state = CHECK_WHOLE;
     }
     return rc;
 }
@@ -199,7 +208,7 @@ free_bytes(struct deferred *d, uint64_t page_size)
     MDB_val k, v;
 
     /* To others LMDB does not show the list. */
-    if (mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) {
+    if (mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn)) {
         return 0;
     }
     if (!mdb_cursor_open(txn, 0, &cursor)) {
@@ -224,11 +233,11 @@ allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
                  ? errno
                  : 0;
     } while (rc == EINTR);
-    deferred_touched(d);
+    deferred_check_touched(d);
     if (!rc) {
-        d->reserved = to;
+        d->file.reserved = to;
     } else if (rc == EOPNOTSUPP || rc == ENOSYS || rc == EINVAL) {
-        d->reserved = UINT64_MAX; /* not to be had here */
+        d->file.reserved = UINT64_MAX; /* not to be had here */
         rc = 0;
     }
     return rc;
@@ -249,8 +258,8 @@ deferred_may_grow(const struct deferred *d, size_t bytes)
     MDB_envinfo env;
     MDB_stat st;
 
-    return d->env && !mdb_env_info(d->env, &env) &&
-           !mdb_env_stat(d->env, &st) &&
+    return d->file.env && !mdb_env_info(d->file.env, &env) &&
+           !mdb_env_stat(d->file.env, &st) &&
            may_be((env.me_last_pgno + 1) * st.ms_psize + bytes);
 }
 
@@ -262,15 +271,15 @@ deferred_reserve(struct deferred *d, size_t bytes)
     uint64_t end, need;
     int fd, rc;
 
-    mdb_env_info(d->env, &env);
-    mdb_env_stat(d->env, &st);
-    mdb_env_get_fd(d->env, &fd);
+    mdb_env_info(d->file.env, &env);
+    mdb_env_stat(d->file.env, &st);
+    mdb_env_get_fd(d->file.env, &fd);
     end = (env.me_last_pgno + 1) * st.ms_psize;
     need = end + bytes + (bytes ? DEFERRED_KEPT : DEFERRED_KEPT / 2);
     if (!may_be(need)) {
         return place_failed(d->path, EFBIG);
     }
-    if (!bytes || need <= d->reserved) {
+    if (!bytes || need <= d->file.reserved) {
         return 0;
     }
     rc = allocate(d, fd, end, need + STEP);

@@ -6,7 +6,7 @@
  * them count; who promised durability waits for that after the lock is given
  * back, when others are at work already.  LMDB's next commit waits for it in
  * any case, so the file is whole at each moment. */
-#include "inside.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,8 @@
 #include "base/clock.h"
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
+#include "check.h"
+#include "sync.h"
 
 enum {
     FLAGS = LMDB_FLAGS | MDB_NOLOCK | MDB_NOMETASYNC,
@@ -33,26 +35,8 @@ enum {
 
 /* ---- words ---- */
 
-const char *
-deferred_why(void)
-{
-    return place_why();
-}
-
-int
-deferred_refuse(struct change *c, int rc, uint64_t id)
-{
-    c->rc = place_say(rc,
-                      rc == BIDE_ENOWORK
-                          ? "there is no work %llu"
-                          : "work %llu is damaged\nit is set aside, and can be "
-                            "dropped",
-                      (unsigned long long)id);
-    return 0;
-}
-
-int
-deferred_damaged(const struct deferred *d, const char *what)
+static int
+say_damaged(const struct deferred *d, const char *what)
 {
     size_t length = strlen(d->path);
     bool named = !strncmp(what, d->path, length) && what[length] == ':';
@@ -64,7 +48,7 @@ deferred_damaged(const struct deferred *d, const char *what)
 }
 
 int
-deferred_failed(const struct deferred *d, int rc)
+deferred_from_lmdb(const struct deferred *d, int rc)
 {
     switch (rc) {
     case MDB_MAP_RESIZED:
@@ -78,8 +62,8 @@ deferred_failed(const struct deferred *d, int rc)
     case MDB_KEYEXIST:
     case DEFERRED_REPAIR:
     case DEFERRED_DIRECT:
-        return deferred_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
-                                                         : mdb_strerror(rc));
+        return say_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
+                                                    : mdb_strerror(rc));
     default:
         return lmdb_failed(d->dir, rc);
     }
@@ -90,7 +74,7 @@ from_pages(const struct deferred *d, int rc)
 {
     switch (rc) {
     case BIDE_EDAMAGED:
-        return deferred_damaged(d, pages_why());
+        return say_damaged(d, pages_why());
     case BIDE_EPERM:
         return place_say(rc,
                          "%s\nonly members of its group can put work off or "
@@ -101,66 +85,6 @@ from_pages(const struct deferred *d, int rc)
     default:
         return place_say(rc, "%s", pages_why());
     }
-}
-
-int
-deferred_sync_file(int fd)
-{
-    int rc;
-
-    do {
-        rc = fd >= 0 && fdatasync(fd) ? errno : 0;
-    } while (rc == EINTR);
-    return rc;
-}
-
-/* What Linux could not write it may take for written, and says so once only.
- * LMDB waited for all but the two pages that make its commits count: these are
- * given to it again. */
-static int
-write_metas(struct deferred *d)
-{
-    uint8_t meta[PAGE_META_SIZE];
-    MDB_stat st;
-    int fd, i, rc = d->env ? mdb_env_get_fd(d->env, &fd) : MDB_PANIC;
-
-    rc = rc ? rc : mdb_env_stat(d->env, &st);
-    for (i = 0; i < 2 && !rc; i++) {
-        const off_t at = (off_t)st.ms_psize * i;
-
-        if (pread(fd, meta, sizeof(meta), at) != sizeof(meta) ||
-            pwrite(fd, meta, sizeof(meta), at) != sizeof(meta)) {
-            rc = EIO;
-        }
-    }
-    deferred_touched(d);
-    return rc ? rc : deferred_sync_file(fd);
-}
-
-int
-deferred_mend(struct deferred *d)
-{
-    int rc = 0;
-
-    if (atomic_exchange(&d->file_failed, false)) {
-        rc = write_metas(d);
-    }
-    if (rc) {
-        atomic_store(&d->file_failed, true);
-    }
-    return rc;
-}
-
-int
-deferred_sync_commits(struct deferred *d)
-{
-    int fd, rc = mdb_env_get_fd(d->env, &fd);
-
-    rc = rc ? rc : deferred_sync_file(fd);
-    if (rc) {
-        atomic_store(&d->file_failed, true);
-    }
-    return deferred_mend(d);
 }
 
 /* ---- making it ---- */
@@ -257,56 +181,137 @@ make_missing(struct deferred *d)
 
 /* ---- opening ---- */
 
-bool
-deferred_is_ours(const struct deferred *d, int fd)
+static bool
+is_our_file(const struct deferred *d, int fd)
 {
     struct stat st;
 
-    return fd >= 0 && !fstat(fd, &st) && st.st_dev == d->device &&
-           st.st_ino == d->inode;
+    return fd >= 0 && !fstat(fd, &st) && st.st_dev == d->file.device &&
+           st.st_ino == d->file.inode;
 }
 
 /* Environments that can not be closed, chained by what LMDB keeps for us: lost,
  * but not forgotten. */
 static _Atomic(MDB_env *) lost;
 
-void
-deferred_lose(struct deferred *d)
+static void
+abandon_env(struct deferred *d)
 {
-    if (d->env) {
-        mdb_env_set_userctx(d->env, atomic_exchange(&lost, d->env));
+    if (d->file.env) {
+        mdb_env_set_userctx(d->file.env, atomic_exchange(&lost, d->file.env));
     }
-    d->env = NULL;
+    d->file.env = NULL;
+}
+
+/* ---- forks ---- */
+
+static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct deferred *all; /* all_mutex */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool can_fork;
+
+static void
+hold_forks(void)
+{
+    pthread_mutex_lock(&all_mutex);
+}
+
+static void
+release_forks(void)
+{
+    pthread_mutex_unlock(&all_mutex);
+}
+
+/* Resets a queue in the child.  The file lock belongs to the parent and lasts
+ * until the last copy of its descriptor is closed, so this copy is closed.  The
+ * LMDB environment can be neither used nor closed here, because a thread of the
+ * parent may have been in the middle of a call. */
+static void
+reset_in_child(struct deferred *d)
+{
+    int fd = atomic_load(&d->file.lock_fd);
+
+    if (is_our_file(d, fd)) {
+        close(fd);
+    }
+    atomic_store(&d->file.lock_fd, -1);
+    d->file.pages = NULL;
+    abandon_env(d);
+    deferred_journal_abandon(d);
+    deferred_check_close(d);
+    d->file.reserved = 0;
+    d->wanted.first = NULL;
+    d->wanted.end = &d->wanted.first;
+    d->wanted.led = false;
+    d->flush.first = NULL;
+    d->flush.running = false;
+    d->flush.threads = 0;
+    pthread_mutex_init(&d->mutex, NULL);
+    pthread_cond_init(&d->flush.done, NULL);
+}
+
+static void
+reset_all_in_child(void)
+{
+    for (struct deferred *d = all; d; d = d->next) {
+        reset_in_child(d);
+    }
+    release_forks();
+}
+
+static void
+watch_forks(void)
+{
+    can_fork =
+        pthread_atfork(hold_forks, release_forks, reset_all_in_child) == 0;
+}
+
+bool
+deferred_register(struct deferred *d)
+{
+    pthread_once(&once, watch_forks);
+    hold_forks();
+    d->next = all;
+    all = d;
+    release_forks();
+    return can_fork;
 }
 
 void
-deferred_wait_synced(struct deferred *d)
+deferred_unregister(struct deferred *d)
 {
-    pthread_mutex_lock(&d->mutex);
-    while (d->syncing) {
-        pthread_cond_wait(&d->synced, &d->mutex);
+    struct deferred **at = &all;
+
+    hold_forks();
+    while (*at && *at != d) {
+        at = &(*at)->next;
     }
-    pthread_mutex_unlock(&d->mutex);
+    if (*at) {
+        *at = d->next;
+    }
+    release_forks();
 }
+
+/* ---- descriptors and the environment ---- */
 
 static void
 env_close(struct deferred *d)
 {
     int fd = -1;
 
-    if (!d->env) {
+    if (!d->file.env) {
         return;
     }
-    deferred_wait_synced(d);
+    deferred_wait_flushed(d);
     /* Where the program closed the descriptors, and may have been given them
      * for other files since, LMDB would close those. */
-    if (!mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
-        MDB_env *env = d->env;
+    if (!mdb_env_get_fd(d->file.env, &fd) && is_our_file(d, fd)) {
+        MDB_env *env = d->file.env;
 
-        d->env = NULL; /* first: a child may be forked meanwhile */
+        d->file.env = NULL; /* first: a child may be forked meanwhile */
         mdb_env_close(env);
     }
-    deferred_lose(d);
+    abandon_env(d);
 }
 
 void
@@ -314,12 +319,11 @@ deferred_file_close(struct deferred *d)
 {
     env_close(d);
     deferred_journal_close(d);
-    atomic_store(&d->lock_fd, -1);
-    pages_close(d->pages);
-    d->pages = NULL;
-    deferred_checked_close(d);
-    d->known = d->in_flight = false;
-    d->reserved = 0;
+    atomic_store(&d->file.lock_fd, -1);
+    pages_close(d->file.pages);
+    d->file.pages = NULL;
+    deferred_check_close(d);
+    d->file.reserved = 0;
 }
 
 /* A child that is forked has to know of a descriptor that may carry the lock.
@@ -329,14 +333,14 @@ open_pages(struct deferred *d)
 {
     int rc;
 
-    deferred_hold_forks();
-    rc = pages_open(d->path, &d->pages);
+    hold_forks();
+    rc = pages_open(d->path, &d->file.pages);
     if (!rc) {
-        d->device = d->pages->device;
-        d->inode = d->pages->inode;
-        atomic_store(&d->lock_fd, d->pages->fd);
+        d->file.device = d->file.pages->device;
+        d->file.inode = d->file.pages->inode;
+        atomic_store(&d->file.lock_fd, d->file.pages->fd);
     }
-    deferred_let_forks();
+    release_forks();
     return rc;
 }
 
@@ -357,9 +361,9 @@ file_open(struct deferred *d)
     }
     if (faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
-        atomic_store(&d->lock_fd, -1);
-        pages_close(d->pages);
-        d->pages = NULL;
+        atomic_store(&d->file.lock_fd, -1);
+        pages_close(d->file.pages);
+        d->file.pages = NULL;
         return place_say(BIDE_EPERM,
                          "%s: %s\nonly members of its group can put work off "
                          "or do it",
@@ -375,33 +379,34 @@ env_open(struct deferred *d)
     MDB_txn *txn;
     int fd = -1, rc;
 
-    if (d->env && !mdb_env_get_fd(d->env, &fd) && deferred_is_ours(d, fd)) {
+    if (d->file.env && !mdb_env_get_fd(d->file.env, &fd) &&
+        is_our_file(d, fd)) {
         return 0;
     }
     env_close(d);
     /* Whoever was told of a failure may be gone, and we would not be. */
-    atomic_store(&d->file_failed, true);
-    rc = lmdb_open(d->path, FLAGS, &d->env);
+    atomic_store(&d->file.failed, true);
+    rc = lmdb_open(d->path, FLAGS, &d->file.env);
     if (rc) {
-        d->env = NULL;
-        return deferred_failed(d, rc);
+        d->file.env = NULL;
+        return deferred_from_lmdb(d, rc);
     }
-    rc = mdb_txn_begin(d->env, NULL, 0, &txn);
+    rc = mdb_txn_begin(d->file.env, NULL, 0, &txn);
     if (!rc) {
-        rc = mdb_dbi_open(txn, "work", 0, &d->dbi);
+        rc = mdb_dbi_open(txn, "work", 0, &d->file.dbi);
         if (!rc) {
             rc = mdb_txn_commit(txn); /* writes nothing; keeps the handle */
         } else {
             mdb_txn_abort(txn);
         }
     }
-    if (!rc && !mdb_env_get_fd(d->env, &fd) && !deferred_is_ours(d, fd)) {
+    if (!rc && !mdb_env_get_fd(d->file.env, &fd) && !is_our_file(d, fd)) {
         env_close(d);
         return place_say(BIDE_EMISSING, "%s was replaced", d->path);
     }
     if (rc) {
         env_close(d);
-        return deferred_failed(d, rc);
+        return deferred_from_lmdb(d, rc);
     }
     return 0;
 }
@@ -426,7 +431,7 @@ locked_by_others(const struct deferred *d)
     while (f && !holder && fgets(line, sizeof(line), f)) {
         if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %*x:%*x:%llu", &pid,
                    &inode) == 2 &&
-            inode == d->inode) {
+            inode == d->file.inode) {
             holder = pid;
         }
     }
@@ -460,7 +465,7 @@ pause_for(uint64_t waited_ns)
 static int
 wait_for(struct deferred *d, uint64_t since)
 {
-    while (flock(d->pages->fd, LOCK_EX | LOCK_NB)) {
+    while (flock(d->file.pages->fd, LOCK_EX | LOCK_NB)) {
         uint64_t waited = clock_monotonic_ns() - since;
 
         if (errno != EWOULDBLOCK && errno != EINTR) {
@@ -480,7 +485,7 @@ follow(struct deferred *d)
     int rc = deferred_follow(d);
 
     return rc == EACCES || rc == EPERM ? place_failed(d->journal_path, rc)
-           : rc                        ? deferred_failed(d, rc)
+           : rc                        ? deferred_from_lmdb(d, rc)
                                        : 0;
 }
 
@@ -491,10 +496,10 @@ deferred_lock(struct deferred *d)
     int tries, rc = BIDE_EMISSING;
 
     for (tries = 0; tries < OPEN_TRIES && rc == BIDE_EMISSING; tries++) {
-        if (d->pages && !deferred_is_ours(d, d->pages->fd)) {
+        if (d->file.pages && !is_our_file(d, d->file.pages->fd)) {
             deferred_file_close(d); /* the program closed it */
         }
-        rc = d->pages ? 0 : file_open(d);
+        rc = d->file.pages ? 0 : file_open(d);
         if (rc) {
             return rc;
         }
@@ -521,7 +526,7 @@ void
 deferred_unlock(struct deferred *d)
 {
     /* Explicitly: a child that we forked may hold the same open file. */
-    if (d->pages && deferred_is_ours(d, d->pages->fd)) {
-        flock(d->pages->fd, LOCK_UN);
+    if (d->file.pages && is_our_file(d, d->file.pages->fd)) {
+        flock(d->file.pages->fd, LOCK_UN);
     }
 }

@@ -3,34 +3,37 @@
  * are freed in between.  While only a part is there, the journal covers it: it
  * is read again from its beginning until the mark is there, which comes last.
  */
-#include "inside.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "file.h"
 #include "recent.h"
+#include "sync.h"
 #include "tree.h"
 
-enum { PIECE = 4 };
+enum { FEW = 4 };
 
 int
 deferred_commit(struct deferred *d, MDB_txn *txn)
 {
-    int rc = deferred_mend(d);
+    int rc = deferred_retry_sync(d);
 
     if (rc) {
         mdb_txn_abort(txn);
-        d->journal.followed = false;
+        deferred_journal_set_state(d, JOURNAL_UNREAD);
         return rc;
     }
-    deferred_commits(d);
+    deferred_check_commit(d);
     rc = mdb_txn_commit(txn);
-    deferred_committed(d);
-    d->journal.base = d->stamp;
+    deferred_check_committed(d);
+    d->journal.base = d->check.stamp;
     if (rc) {
-        atomic_store(&d->file_failed, true); /* it may have been the disk */
-        d->journal.followed = false;
+        atomic_store(&d->file.failed, true); /* it may have been the disk */
+        deferred_journal_set_state(d, JOURNAL_UNREAD);
         if (deferred_reopen(d)) {
             return MDB_PANIC; /* LMDB does not go on after some failures */
         }
@@ -43,6 +46,7 @@ struct fold {
     MDB_txn *txn;
     const struct recent_node *at;
     bool deletes; /* those come first: they free pages */
+    bool marks;   /* ends with the mark: the journal is whole */
 };
 
 static int
@@ -54,10 +58,10 @@ fold_one(struct fold *f)
 
     if (n->value->kind == RECENT_HERE && !f->deletes) {
         v = lmdb_val(n->value->bytes, n->value->length);
-        rc = mdb_put(f->txn, f->d->dbi, &k, &v, 0);
+        rc = mdb_put(f->txn, f->d->file.dbi, &k, &v, 0);
     }
     if (n->value->kind == RECENT_GONE && f->deletes) {
-        rc = mdb_del(f->txn, f->d->dbi, &k, NULL);
+        rc = mdb_del(f->txn, f->d->file.dbi, &k, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -68,7 +72,7 @@ static int
 fold_some(struct fold *f, size_t count)
 {
     struct deferred *d = f->d;
-    int rc = mdb_txn_begin(d->env, NULL, 0, &f->txn);
+    int rc = mdb_txn_begin(d->file.env, NULL, 0, &f->txn);
 
     if (rc) {
         return rc;
@@ -81,7 +85,7 @@ fold_some(struct fold *f, size_t count)
             f->at = recent_seek(d->recent, NULL, 0);
         }
     }
-    if (!rc && !f->at && !d->journal.unsound) {
+    if (!rc && !f->at && f->marks) {
         struct work w = {.d = d, .txn = f->txn, .direct = true};
 
         rc = tree_put_mark(&w);
@@ -94,9 +98,9 @@ fold_some(struct fold *f, size_t count)
 }
 
 static int
-fold_all(struct deferred *d, size_t count)
+fold_all(struct deferred *d, size_t count, bool marks)
 {
-    struct fold f = {.d = d, .deletes = true};
+    struct fold f = {.d = d, .deletes = true, .marks = marks};
     int rc;
 
     f.at = recent_seek(d->recent, NULL, 0);
@@ -123,48 +127,49 @@ may_grow(struct deferred *d)
     return deferred_may_grow(d, bytes);
 }
 
-/* A child that is forked meanwhile does not find it half freed. */
-void
-deferred_forget_recent(struct deferred *d)
+/* Reports whether there is something to fold; everything else is in
+ * deferred.mdb already. */
+static bool
+has_batches(const struct deferred *d)
 {
-    struct recent *old = d->recent;
-
-    d->recent = NULL;
-    recent_free(old);
-    d->recent = recent_new();
+    return (d->journal.state == JOURNAL_READY ||
+            d->journal.state == JOURNAL_UNSOUND) &&
+           d->recent && d->journal.at != JOURNAL_START;
 }
 
 int
 deferred_fold(struct deferred *d)
 {
-    int rc = d->env ? 0 : MDB_PANIC;
+    enum journal_state state;
+    int rc = d->file.env ? 0 : MDB_PANIC;
 
-    if (!rc && !d->journal.followed) {
+    if (!rc && d->journal.state == JOURNAL_UNREAD) {
         rc = deferred_follow(d);
     }
-    if (rc) {
+    if (rc || !has_batches(d)) {
         return rc;
     }
+    state = d->journal.state; /* a commit that fails forgets it */
     rc = ENOSPC;
-    if (!d->journal.usable || !d->recent || d->journal.at == JOURNAL_START) {
-        return 0;
-    }
     if (may_grow(d)) {
-        rc = fold_all(d, SIZE_MAX);
+        rc = fold_all(d, SIZE_MAX, state == JOURNAL_READY);
     }
     if (needs_room(rc)) {
-        /* A part of what is not on the disk must not be there alone. */
-        rc = d->env ? deferred_journal_rewrite(d) : MDB_PANIC;
+        /* On the disk must not be a part of the batches that only deferred.mdb
+         * has. */
+        rc = d->file.env ? deferred_journal_rewrite(d) : MDB_PANIC;
         rc = rc ? rc : deferred_flush_journal(d);
-        rc = rc ? rc : fold_all(d, PIECE);
+        rc = rc ? rc : fold_all(d, FEW, state == JOURNAL_READY);
     }
+    deferred_journal_set_state(d, JOURNAL_UNREAD);
     if (rc) {
-        d->journal.followed = false;
         return rc;
     }
     deferred_forget_recent(d);
     d->journal.at = JOURNAL_START;
     d->journal.slow = false;
-    d->journal.followed = d->recent != NULL;
+    if (d->recent) {
+        deferred_journal_set_state(d, state);
+    }
     return 0;
 }

@@ -1,11 +1,13 @@
 /* Reading what others have written into the journal. */
-#include "inside.h"
+#include "journal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "inside.h"
 #include "recent.h"
+#include "record.h"
 #include "scan.h"
 
 struct follow {
@@ -25,7 +27,7 @@ add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
     int rc;
 
     if (e->gone) {
-        rc = mdb_get(f->txn, f->d->dbi, &k, &v);
+        rc = mdb_get(f->txn, f->d->file.dbi, &k, &v);
         if (rc && rc != MDB_NOTFOUND) {
             return rc;
         }
@@ -71,7 +73,7 @@ keep_place(struct deferred *d, const struct scan *s)
     d->journal.next = s->next;
     /* Nothing is to be written among what can not be read. */
     d->journal.at = s->unsound ? JOURNAL_SIZE : s->at;
-    d->journal.unsound = s->unsound;
+    deferred_journal_set_state(d, s->unsound ? JOURNAL_UNSOUND : JOURNAL_READY);
 }
 
 /* ---- what has come ---- */
@@ -93,20 +95,28 @@ read_tail(struct deferred *d, MDB_txn *txn)
 
 /* ---- all of it ---- */
 
+void
+deferred_forget_recent(struct deferred *d)
+{
+    struct recent *old = d->recent;
+
+    d->recent = NULL; /* first: a forked child must not find it half freed */
+    recent_free(old);
+    d->recent = recent_new();
+}
+
 /* What deferred.mdb knows of the journal; DEFERRED_REPAIR. */
 static int
 read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
 {
     const uint8_t key = DEFERRED_JOURNAL;
     MDB_val k = lmdb_val(&key, 1), v;
-    int rc = mdb_get(txn, d->dbi, &k, &v);
+    int rc = mdb_get(txn, d->file.dbi, &k, &v);
 
     if (rc) {
         return rc;
     }
-    return deferred_journal_mark_read(v.mv_data, v.mv_size, out)
-               ? 0
-               : DEFERRED_REPAIR;
+    return scan_read_mark(v.mv_data, v.mv_size, out) ? 0 : DEFERRED_REPAIR;
 }
 
 /* The journal of another deferred.mdb, or one that this one does not know of
@@ -119,7 +129,7 @@ adopt(struct deferred *d, struct scan *s)
 
     d->journal.next = s->next;
     d->journal.id = 0;
-    d->journal.foreign = true;
+    deferred_journal_set_state(d, JOURNAL_FOREIGN);
     return rc;
 }
 
@@ -144,24 +154,27 @@ read_all(struct deferred *d, MDB_txn *txn)
     f.scan.id = rc ? id : mark.id;
     rc = scan_journal(&f.scan);
     keep_place(d, &f.scan);
-    d->journal.usable = !rc;
     d->journal.slow = f.scan.at > JOURNAL_SLOW;
     return rc;
 }
 
 static int
-begin(struct deferred *d, MDB_txn *txn)
+read_from_start(struct deferred *d, MDB_txn *txn)
 {
     int rc = deferred_journal_open(d);
 
     deferred_forget_recent(d);
-    d->journal.usable = d->journal.unsound = d->journal.slow = false;
-    d->journal.foreign = false;
+    deferred_journal_set_state(d, JOURNAL_UNREAD);
+    d->journal.slow = false;
     d->journal.at = JOURNAL_START;
-    if (!rc && !d->recent) {
-        rc = ENOMEM;
+    if (rc || !d->recent) {
+        return rc ? rc : ENOMEM;
     }
-    return rc || d->journal.fd < 0 ? rc : read_all(d, txn);
+    if (d->journal.fd < 0) {
+        deferred_journal_set_state(d, JOURNAL_UNUSABLE);
+        return 0;
+    }
+    return read_all(d, txn);
 }
 
 /* A look that costs little. */
@@ -173,30 +186,44 @@ has_grown(const struct deferred *d)
 
     return journal->at + sizeof(b) <= JOURNAL_SIZE &&
            pread(journal->fd, &b, sizeof(b), (off_t)journal->at) == sizeof(b) &&
-           deferred_journal_may_be(&b, journal->at) &&
-           b.number == journal->next;
+           scan_may_be_batch(&b, journal->at) && b.number == journal->next;
+}
+
+/* Reports whether d->recent still belongs to the files as they are, apart from
+ * batches that have been added. */
+static bool
+is_current(const struct deferred *d)
+{
+    const struct journal *journal = &d->journal;
+
+    return (journal->state == JOURNAL_READY ||
+            journal->state == JOURNAL_UNSOUND) &&
+           !memcmp(&journal->base, &d->check.stamp, sizeof(d->check.stamp)) &&
+           deferred_journal_is_ours(d);
 }
 
 int
 deferred_follow(struct deferred *d)
 {
-    struct journal *journal = &d->journal;
+    bool current = is_current(d);
     MDB_txn *txn;
     int rc;
 
-    journal->followed = journal->followed && journal->usable &&
-                        !memcmp(&journal->base, &d->stamp, sizeof(d->stamp)) &&
-                        deferred_journal_is_ours(d);
-    if (journal->followed && !has_grown(d)) {
+    if (current && !has_grown(d)) {
         return 0;
     }
-    rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn);
+    if (!current) {
+        deferred_journal_set_state(d, JOURNAL_UNREAD);
+    }
+    rc = mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn);
     if (rc) {
         return rc;
     }
-    rc = journal->followed ? read_tail(d, txn) : begin(d, txn);
+    rc = current ? read_tail(d, txn) : read_from_start(d, txn);
     mdb_txn_abort(txn);
-    journal->followed = !rc;
-    journal->base = d->stamp;
+    if (rc) {
+        deferred_journal_set_state(d, JOURNAL_UNREAD);
+    }
+    d->journal.base = d->check.stamp;
     return rc;
 }

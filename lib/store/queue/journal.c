@@ -38,9 +38,21 @@
  * - deferred.mdb is on the disk, its last commit included, before the beginning
  *   of the journal is written over.
  * - Where a wait for the disk fails, nobody is told that it is there, and all
- *   goes into deferred.mdb next, with waits of its own. */
-#include "inside.h"
+ *   goes into deferred.mdb next, with waits of its own.
+ *
+ * States of the journal in a process.  Every state goes back to UNREAD: after a
+ * commit of other records than the journal's, a failure, or a fork.
+ *
+ *           deferred_follow
+ *   UNREAD -+-> UNUSABLE   no journal and none can be made
+ *           +-> FOREIGN    its id is not the one in deferred.mdb
+ *           |     `------> UNUSABLE   deferred_journal_take_over
+ *           +-> READY      changes are added; deferred_fold empties it
+ *           |     `------> UNUSABLE   the first write after a fold failed
+ *           `-> UNSOUND    repair: fold, make the index anew, commit */
+#include "journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -55,27 +67,10 @@
 #include "base/crc32c.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
+#include "inside.h"
 #include "recent.h"
-
-enum { MAGIC = 0x6e726a64 /* "djrn" */, BATCH_MAGIC = 0x63746162 /* "batc" */ };
-
-struct head {
-    uint32_t magic, crc;
-    uint64_t id;
-};
-
-#define AT(type, field, offset) \
-    _Static_assert(offsetof(struct type, field) == (offset), #field)
-AT(head, crc, 4);
-AT(head, id, 8);
-AT(journal_batch, crc, 4);
-AT(journal_batch, length, 8);
-AT(journal_batch, number, 16);
-_Static_assert(sizeof(struct journal_batch) == 24, "entries follow");
-AT(journal_entry, gone, 2);
-AT(journal_entry, value_length, 4);
-_Static_assert(sizeof(struct journal_entry) == 8, "the key follows");
-_Static_assert(sizeof(struct journal_mark) == 16, "no holes");
+#include "scan.h"
+#include "sync.h"
 
 /* ---- making it ---- */
 
@@ -92,10 +87,10 @@ fresh_id(void)
     return id;
 }
 
-static struct head
+static struct journal_head
 head_of(uint64_t id)
 {
-    return (struct head){MAGIC, crc32c(0, &id, sizeof(id)), id};
+    return (struct journal_head){JOURNAL_MAGIC, crc32c(0, &id, sizeof(id)), id};
 }
 
 static int
@@ -129,9 +124,9 @@ may_write(size_t to)
 }
 
 static int
-fill(int fd)
+fill_new_journal(int fd)
 {
-    struct head head = head_of(fresh_id());
+    struct journal_head head = head_of(fresh_id());
     uint8_t *zeros = calloc(1, JOURNAL_SIZE);
     int rc = zeros ? 0 : ENOMEM;
 
@@ -145,7 +140,7 @@ fill(int fd)
     if (!rc) {
         rc = write_at(fd, &head, sizeof(head), 0);
     }
-    return rc ? rc : deferred_sync_file(fd);
+    return rc ? rc : deferred_sync_fd(fd);
 }
 
 static int
@@ -164,7 +159,7 @@ make(const char *dir, const char *path, const char *fresh)
     if (fd < 0) {
         return place_failed(fresh, errno);
     }
-    rc = fill(fd);
+    rc = fill_new_journal(fd);
     close(fd);
     rc = rc ? place_failed(fresh, rc) : place_own(fresh, DEFERRED_MODE);
     return place_install(dir, fresh, path, rc);
@@ -224,22 +219,22 @@ deferred_journal_is_ours(const struct deferred *d)
 void
 deferred_journal_close(struct deferred *d)
 {
-    deferred_wait_synced(d);
+    deferred_wait_flushed(d);
     if (is_same_file(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
-    d->journal.usable = d->journal.followed = false;
+    deferred_journal_set_state(d, JOURNAL_UNREAD);
 }
 
 void
-deferred_journal_lose(struct deferred *d)
+deferred_journal_abandon(struct deferred *d)
 {
     if (is_same_file(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
-    d->journal.usable = d->journal.followed = false;
+    deferred_journal_set_state(d, JOURNAL_UNREAD);
     recent_lose(d->recent);
     d->recent = NULL;
 }
@@ -274,84 +269,30 @@ deferred_journal_open(struct deferred *d)
     return 0;
 }
 
-/* ---- reading it ---- */
+/* ---- states ---- */
 
-uint64_t
-deferred_journal_id(const uint8_t *bytes, size_t size)
+void
+deferred_journal_set_state(struct deferred *d, enum journal_state to)
 {
-    struct head head;
-
-    if (size < sizeof(head)) {
-        return 0;
-    }
-    memcpy(&head, bytes, sizeof(head));
-    return head.magic == MAGIC &&
-                   head.crc == crc32c(0, &head.id, sizeof(head.id))
-               ? head.id
-               : 0;
+    assert(to == JOURNAL_UNREAD || d->journal.state == JOURNAL_UNREAD ||
+           to == d->journal.state ||
+           (to == JOURNAL_UNUSABLE && d->journal.state != JOURNAL_UNSOUND));
+    d->journal.state = to;
 }
 
 void
 deferred_journal_take_over(struct deferred *d)
 {
-    struct head head = head_of(fresh_id());
+    struct journal_head head = head_of(fresh_id());
 
-    if (!d->journal.foreign) {
+    if (d->journal.state != JOURNAL_FOREIGN) {
         return;
     }
-    d->journal.foreign = false;
+    deferred_journal_set_state(d, JOURNAL_UNUSABLE);
     if (may_write(JOURNAL_SIZE) &&
         !write_at(d->journal.fd, &head, sizeof(head), 0)) {
         d->journal.id = head.id;
     }
-}
-
-bool
-deferred_journal_begins(const uint8_t *bytes)
-{
-    uint32_t magic;
-
-    memcpy(&magic, bytes, sizeof(magic));
-    return magic == BATCH_MAGIC;
-}
-
-bool
-deferred_journal_may_be(const struct journal_batch *b, size_t at)
-{
-    return b->magic == BATCH_MAGIC && b->length > sizeof(*b) &&
-           b->length <= JOURNAL_BATCH_MAX && at + b->length <= JOURNAL_SIZE;
-}
-
-bool
-deferred_journal_mark_read(const void *value, size_t length,
-                           struct journal_mark *out)
-{
-    const uint8_t key = DEFERRED_JOURNAL;
-    size_t size;
-    const uint8_t *mark = seal_read(&key, 1, value, length, &size);
-
-    if (!mark || size != sizeof(*out)) {
-        return false;
-    }
-    memcpy(out, mark, size);
-    return true;
-}
-
-static uint32_t
-batch_crc(uint64_t id, const uint8_t *bytes, size_t length)
-{
-    const size_t skip = offsetof(struct journal_batch, length);
-
-    return crc32c(crc32c(0, &id, sizeof(id)), bytes + skip, length - skip);
-}
-
-bool
-deferred_journal_whole(uint64_t id, const uint8_t *bytes, size_t length)
-{
-    struct journal_batch b;
-
-    memcpy(&b, bytes, sizeof(b));
-    return b.length == length && b.crc == batch_crc(id, bytes, length);
 }
 
 /* ---- adding to it ---- */
@@ -397,7 +338,7 @@ fill_batch(struct journal *journal, const struct recent *r, size_t length)
         to = put(to, n->key, n->key_length);
         to = put(to, n->value->bytes, n->value->length);
     }
-    b.crc = batch_crc(journal->id, journal->buffer, length);
+    b.crc = scan_batch_crc(journal->id, journal->buffer, length);
     memcpy(journal->buffer, &b, sizeof(b));
 }
 
@@ -408,6 +349,7 @@ deferred_journal_append(struct deferred *d)
     size_t length = batch_length(d->recent);
     int rc = 0;
 
+    assert(journal->state == JOURNAL_READY);
     if (length > JOURNAL_BATCH_MAX || length > JOURNAL_SIZE - journal->at ||
         !may_write(journal->at + length)) {
         return DEFERRED_DIRECT;
@@ -423,8 +365,10 @@ deferred_journal_append(struct deferred *d)
     rc = write_at(journal->fd, journal->buffer, length, journal->at);
     if (rc) {
         journal->next++; /* whatever is there, it shall never count */
-        /* Others go on from the number that deferred.mdb tells. */
-        journal->usable = journal->at > JOURNAL_START;
+        if (journal->at == JOURNAL_START) {
+            /* Others continue from the number in deferred.mdb. */
+            deferred_journal_set_state(d, JOURNAL_UNUSABLE);
+        }
         return DEFERRED_DIRECT;
     }
     recent_keep(d->recent);

@@ -213,7 +213,7 @@ by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
     b.change.durable = true;
     /* On a full disk there is room for dropping: that makes some. */
     b.change.grows = did == DEFERRED_DROPPED ? 0 : count * VALUE_ROOM;
-    rc = deferred_do(d, &b.change);
+    rc = deferred_submit(d, &b.change);
     *out_count += rc ? 0 : b.changed;
     return rc;
 }
@@ -355,7 +355,7 @@ deferred_events(struct deferred *d,
     *out_damaged = 0;
     while (!rc) {
         r->change.apply = read_some;
-        rc = deferred_do(d, &r->change);
+        rc = deferred_submit(d, &r->change);
         for (i = 0; !rc && i < r->count; i++) {
             rc = visit(arg, &r->events[i]);
         }

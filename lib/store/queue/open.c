@@ -1,5 +1,5 @@
 /* Opening and closing a queue, its clock, and what a fork changes. */
-#include "inside.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,77 +13,6 @@
 #include "base/clock.h"
 #include "store/file/place.h"
 #include "recent.h"
-
-static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct deferred *all;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool can_fork;
-
-/* ---- fork ---- */
-
-static void
-before_fork(void)
-{
-    pthread_mutex_lock(&all_mutex);
-}
-
-static void
-after_fork(void)
-{
-    pthread_mutex_unlock(&all_mutex);
-}
-
-/* The lock is the parent's, and ends with the last copy of its descriptor: ours
- * must not outlive the parent.  LMDB's environment can not be used here, nor
- * closed; another thread may have been in the middle of anything. */
-static void
-in_child(void)
-{
-    struct deferred *d;
-
-    for (d = all; d; d = d->next) {
-        struct stat st;
-        int fd = atomic_load(&d->lock_fd);
-
-        if (fd >= 0 && !fstat(fd, &st) && st.st_dev == d->device &&
-            st.st_ino == d->inode) {
-            close(fd);
-        }
-        atomic_store(&d->lock_fd, -1);
-        d->pages = NULL;
-        deferred_lose(d);
-        deferred_journal_lose(d);
-        deferred_checked_close(d);
-        d->known = d->in_flight = d->led = false;
-        d->reserved = 0;
-        d->syncing = 0;
-        d->flushes = NULL;
-        d->flushing = false;
-        d->wanted = NULL;
-        d->wanted_end = &d->wanted;
-        pthread_mutex_init(&d->mutex, NULL);
-        pthread_cond_init(&d->synced, NULL);
-    }
-    pthread_mutex_unlock(&all_mutex);
-}
-
-void
-deferred_hold_forks(void)
-{
-    before_fork();
-}
-
-void
-deferred_let_forks(void)
-{
-    after_fork();
-}
-
-static void
-watch_forks(void)
-{
-    can_fork = pthread_atfork(before_fork, after_fork, in_child) == 0;
-}
 
 /* ---- time ---- */
 
@@ -125,6 +54,12 @@ hash_boot_id(void)
 
 /* ---- opening ---- */
 
+const char *
+deferred_why(void)
+{
+    return place_why();
+}
+
 /* The program may change its directory. */
 static char *
 absolute(const char *dir)
@@ -142,43 +77,26 @@ absolute(const char *dir)
     return path;
 }
 
-static void
-leave(struct deferred *d)
-{
-    struct deferred **at = &all;
-
-    pthread_mutex_lock(&all_mutex);
-    while (*at && *at != d) {
-        at = &(*at)->next;
-    }
-    if (*at) {
-        *at = d->next;
-    }
-    pthread_mutex_unlock(&all_mutex);
-}
-
 static int
 prepare(struct deferred *d, const char *dir)
 {
-    d->lock_fd = d->journal.fd = -1;
-    d->checked_fd = -1;
+    d->file.lock_fd = d->journal.fd = -1;
+    d->check.fd = -1;
     d->wait_ms = LOCK_WAIT_MS;
-    d->wanted_end = &d->wanted;
+    d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
-    pthread_once(&once, watch_forks);
     d->dir = absolute(dir);
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
-    d->checked_path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
+    d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
     d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
     d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
-    return d->path && d->checked_path && d->journal_path && d->journal.buffer &&
-                   can_fork
+    return d->path && d->check.path && d->journal_path && d->journal.buffer
                ? 0
                : place_failed(dir, ENOMEM);
 }
 
 static int
-look(struct deferred *d)
+check_files(struct deferred *d)
 {
     unsigned wait_ms = d->wait_ms;
     int rc;
@@ -204,13 +122,12 @@ deferred_open(const char *dir, struct deferred **out)
         return place_failed(dir, ENOMEM);
     }
     pthread_mutex_init(&d->mutex, NULL);
-    pthread_cond_init(&d->synced, NULL);
+    pthread_cond_init(&d->flush.done, NULL);
     rc = prepare(d, dir);
-    pthread_mutex_lock(&all_mutex);
-    d->next = all;
-    all = d;
-    pthread_mutex_unlock(&all_mutex);
-    rc = rc ? rc : look(d);
+    if (!deferred_register(d) && !rc) {
+        rc = place_failed(dir, ENOMEM);
+    }
+    rc = rc ? rc : check_files(d);
     if (rc) {
         deferred_close(d);
         return rc;
@@ -225,14 +142,14 @@ deferred_close(struct deferred *d)
     if (!d) {
         return;
     }
-    leave(d);
+    deferred_unregister(d);
     deferred_file_close(d);
     pthread_mutex_destroy(&d->mutex);
-    pthread_cond_destroy(&d->synced);
+    pthread_cond_destroy(&d->flush.done);
     recent_free(d->recent);
     free(d->journal.buffer);
     free(d->journal_path);
-    free(d->checked_path);
+    free(d->check.path);
     free(d->path);
     free(d->dir);
     free(d);

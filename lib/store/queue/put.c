@@ -135,7 +135,7 @@ deferred_put_or_find(struct deferred *d, const char *policy,
     strcpy(p.item.head.type, work->type ? work->type : "");
     strcpy(p.item.head.key, work->key ? work->key : "");
     p.item.head.length = work->length;
-    rc = deferred_do(d, &p.change);
+    rc = deferred_submit(d, &p.change);
     if (rc < 0) {
         return rc;
     }

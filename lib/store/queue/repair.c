@@ -289,3 +289,46 @@ tree_repair(struct work *w)
     free(r.ids);
     return rc;
 }
+
+/* ---- removing damaged work ---- */
+
+static int
+find_id(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct deferred_place *wanted = arg, p;
+
+    (void)value;
+    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    if (p.id != wanted->id) {
+        return 0;
+    }
+    *wanted = p;
+    return MDB_KEYEXIST;
+}
+
+int
+tree_remove_damaged(struct work *w, uint64_t id,
+                    char out_policy[BIDE_NAME_MAX + 1])
+{
+    const uint8_t all = DEFERRED_INDEX;
+    struct deferred_place place = {.id = id};
+    struct tree_counts counts;
+    int rc = tree_each(w, &all, 1, find_id, &place);
+
+    if (rc != MDB_KEYEXIST) {
+        return rc ? rc : DEFERRED_REPAIR;
+    }
+    strcpy(out_policy, place.policy);
+    rc = tree_counts(w, place.policy, &counts);
+    counts.dropped++;
+    if (!rc) {
+        rc = tree_put_counts(w, place.policy, &counts);
+    }
+    if (!rc) {
+        rc = tree_delete_records(w, id);
+    }
+    /* How many bytes it had, and which key, nobody knows. */
+    return rc ? rc : tree_repair(w);
+}

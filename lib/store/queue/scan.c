@@ -5,7 +5,71 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
+#include "store/file/seal.h"
 #include "record.h"
+
+#define AT(type, field, offset) \
+    _Static_assert(offsetof(struct type, field) == (offset), #field)
+AT(journal_head, crc, 4);
+AT(journal_head, id, 8);
+AT(journal_batch, crc, 4);
+AT(journal_batch, length, 8);
+AT(journal_batch, number, 16);
+_Static_assert(sizeof(struct journal_batch) == 24, "entries follow");
+AT(journal_entry, gone, 2);
+AT(journal_entry, value_length, 4);
+_Static_assert(sizeof(struct journal_entry) == 8, "the key follows");
+_Static_assert(sizeof(struct journal_mark) == 16, "no holes");
+
+/* ---- the format ---- */
+
+bool
+scan_may_be_batch(const struct journal_batch *b, size_t at)
+{
+    return b->magic == BATCH_MAGIC && b->length > sizeof(*b) &&
+           b->length <= JOURNAL_BATCH_MAX && at + b->length <= JOURNAL_SIZE;
+}
+
+uint32_t
+scan_batch_crc(uint64_t id, const uint8_t *bytes, size_t length)
+{
+    const size_t skip = offsetof(struct journal_batch, length);
+
+    return crc32c(crc32c(0, &id, sizeof(id)), bytes + skip, length - skip);
+}
+
+bool
+scan_read_mark(const void *value, size_t length, struct journal_mark *out)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    size_t size;
+    const uint8_t *mark = seal_read(&key, 1, value, length, &size);
+
+    if (!mark || size != sizeof(*out)) {
+        return false;
+    }
+    memcpy(out, mark, size);
+    return true;
+}
+
+static bool
+is_whole_batch(uint64_t id, const uint8_t *bytes, size_t length)
+{
+    struct journal_batch b;
+
+    memcpy(&b, bytes, sizeof(b));
+    return b.length == length && b.crc == scan_batch_crc(id, bytes, length);
+}
+
+static bool
+has_batch_magic(const uint8_t *bytes)
+{
+    uint32_t magic;
+
+    memcpy(&magic, bytes, sizeof(magic));
+    return magic == BATCH_MAGIC;
+}
 
 /* ---- the window ---- */
 
@@ -52,7 +116,7 @@ head_at(struct scan *s, size_t at, struct journal_batch *out)
     if (bytes) {
         memcpy(out, bytes, sizeof(*out));
     }
-    return bytes && deferred_journal_may_be(out, at);
+    return bytes && scan_may_be_batch(out, at);
 }
 
 /* Its entries, or NULL: it is not whole. */
@@ -61,9 +125,8 @@ entries_of(struct scan *s, size_t at, const struct journal_batch *b)
 {
     const uint8_t *bytes = look(s, at, b->length);
 
-    return bytes && deferred_journal_whole(s->id, bytes, b->length)
-               ? bytes + sizeof(*b)
-               : NULL;
+    return bytes && is_whole_batch(s->id, bytes, b->length) ? bytes + sizeof(*b)
+                                                            : NULL;
 }
 
 static int
@@ -86,8 +149,16 @@ uint64_t
 scan_id(struct scan *s)
 {
     const uint8_t *bytes = look(s, 0, JOURNAL_START);
+    struct journal_head head;
 
-    return bytes ? deferred_journal_id(bytes, JOURNAL_START) : 0;
+    if (!bytes) {
+        return 0;
+    }
+    memcpy(&head, bytes, sizeof(head));
+    return head.magic == JOURNAL_MAGIC &&
+                   head.crc == crc32c(0, &head.id, sizeof(head.id))
+               ? head.id
+               : 0;
 }
 
 int
@@ -111,7 +182,7 @@ find_batch(struct scan *s, size_t at)
 
     while (look(s, at, least)) {
         for (; at + least <= s->from + s->size; at += JOURNAL_STEP) {
-            if (deferred_journal_begins(s->buffer + (at - s->from))) {
+            if (has_batch_magic(s->buffer + (at - s->from))) {
                 return at;
             }
         }

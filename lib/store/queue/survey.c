@@ -195,7 +195,7 @@ read_recent(struct survey *s, const char *path)
     if (rc) {
         return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ? 0 : rc;
     }
-    if (deferred_journal_mark_read(value, length, &mark)) {
+    if (scan_read_mark(value, length, &mark)) {
         rc = read_journal(s, path, &mark);
     } else {
         s->out->damaged++;

@@ -344,7 +344,7 @@ deferred_take_or_when(struct deferred *d, const char *policy,
         return rc ? rc : place_say(BIDE_EINVAL, "no room to take anything");
     }
     t.change.apply = take;
-    rc = deferred_do(d, &t.change);
+    rc = deferred_submit(d, &t.change);
     if (rc < 0) {
         give_up_taken(&t);
         return rc;
@@ -387,7 +387,7 @@ deferred_next_ns(struct deferred *d, const char *policy,
     int rc = deferred_check_policy(policy);
 
     a.change.apply = when;
-    rc = rc ? rc : deferred_do(d, &a.change);
+    rc = rc ? rc : deferred_submit(d, &a.change);
     if (!rc) {
         end_look(&a.look);
         *out_monotonic_ns = a.ns;
@@ -451,7 +451,7 @@ deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
 
     l.change.apply = ack;
     l.change.durable = true;
-    return deferred_do(d, &l.change);
+    return deferred_submit(d, &l.change);
 }
 
 /* wait, twice that, four times ... */
@@ -503,7 +503,7 @@ deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
 
     l.change.apply = nack;
     l.change.durable = true;
-    return deferred_do(d, &l.change);
+    return deferred_submit(d, &l.change);
 }
 
 static int
@@ -534,7 +534,7 @@ deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
     int rc;
 
     l.change.apply = extend;
-    rc = deferred_do(d, &l.change);
+    rc = deferred_submit(d, &l.change);
     if (!rc) {
         *out_ends_ns = l.ends_ns;
     }

@@ -19,6 +19,7 @@
 
 #include "base/crc32c.h"
 #include "store/file/seal.h"
+#include "scan.h"
 
 _Static_assert(sizeof(struct tree_counts) == 64, "no holes");
 
@@ -309,9 +310,8 @@ delete_if_there(struct work *w, const uint8_t *key, size_t length)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* What is not counted. */
-static int
-delete_records(struct work *w, uint64_t id)
+int
+tree_delete_records(struct work *w, uint64_t id)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
     int rc;
@@ -345,54 +345,13 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
         rc = rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
     }
     if (!rc) {
-        rc = delete_records(w, head->id);
+        rc = tree_delete_records(w, head->id);
     }
     --*count_of(&counts, head->state);
     counts.bytes -= head->length;
     counts.dropped += dropped;
     counts.done += !dropped;
     return rc ? rc : tree_put_counts(w, head->policy, &counts);
-}
-
-static int
-find_id(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct deferred_place *wanted = arg, p;
-
-    (void)value;
-    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
-        return DEFERRED_REPAIR;
-    }
-    if (p.id != wanted->id) {
-        return 0;
-    }
-    *wanted = p;
-    return MDB_KEYEXIST;
-}
-
-int
-tree_remove_damaged(struct work *w, uint64_t id,
-                    char out_policy[BIDE_NAME_MAX + 1])
-{
-    const uint8_t all = DEFERRED_INDEX;
-    struct deferred_place place = {.id = id};
-    struct tree_counts counts;
-    int rc = tree_each(w, &all, 1, find_id, &place);
-
-    if (rc != MDB_KEYEXIST) {
-        return rc ? rc : DEFERRED_REPAIR;
-    }
-    strcpy(out_policy, place.policy);
-    rc = tree_counts(w, place.policy, &counts);
-    counts.dropped++;
-    if (!rc) {
-        rc = tree_put_counts(w, place.policy, &counts);
-    }
-    if (!rc) {
-        rc = delete_records(w, id);
-    }
-    /* How many bytes it had, and which key, nobody knows. */
-    return rc ? rc : tree_repair(w);
 }
 
 /* ---- a transaction ---- */
@@ -496,7 +455,7 @@ tree_begin(struct work *w)
         MDB_stat st;
 
         /* The first thing ever, unless there is something. */
-        rc = mdb_stat(w->txn, w->d->dbi, &st);
+        rc = mdb_stat(w->txn, w->d->file.dbi, &st);
         w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 1};
         return rc ? rc : st.ms_entries ? DEFERRED_REPAIR : 0;
     }

@@ -3,7 +3,7 @@
 #ifndef BIDE_STORE_DEFERRED_TREE_H
 #define BIDE_STORE_DEFERRED_TREE_H
 
-#include "inside.h"
+#include "change.h"
 
 /* Of a policy, as stored: the first four ever, the others now. */
 struct tree_counts {
@@ -23,7 +23,6 @@ int tree_begin(struct work *w);
 int tree_end(struct work *w);
 int tree_put_mark(struct work *w);
 int tree_meta(struct work *w); /* reads it; else w->meta stays */
-int tree_repair(struct work *w);
 
 /* ---- deferred_view.c ---- */
 
@@ -64,6 +63,12 @@ int tree_move(struct work *w, struct tree_item *item,
 int tree_set_aside(struct work *w, const struct deferred_place *was);
 /* All of it.  `dropped`: else done. */
 int tree_remove(struct work *w, struct tree_item *item, bool dropped);
+/* Deletes the head and payload of work `id`; index and counts stay. */
+int tree_delete_records(struct work *w, uint64_t id);
+
+/* ---- deferred_repair.c ---- */
+
+int tree_repair(struct work *w);
 /* One whose head can not be read; only its policy is known. */
 int tree_remove_damaged(struct work *w, uint64_t id,
                         char out_policy[BIDE_NAME_MAX + 1]);

@@ -20,7 +20,7 @@ tree_get(struct work *w, const void *key, size_t length, MDB_val *out)
     MDB_val k = lmdb_val(key, length);
 
     if (!n) {
-        return mdb_get(w->txn, w->d->dbi, &k, out);
+        return mdb_get(w->txn, w->d->file.dbi, &k, out);
     }
     *out = lmdb_val(n->value->bytes, n->value->length);
     return n->value->kind == RECENT_HERE ? 0 : MDB_NOTFOUND;
@@ -33,7 +33,7 @@ tree_put(struct work *w, const void *key, size_t length, const void *value,
     MDB_val k = lmdb_val(key, length), v = lmdb_val(value, value_length);
 
     w->changed = true;
-    return w->direct ? mdb_put(w->txn, w->d->dbi, &k, &v, 0)
+    return w->direct ? mdb_put(w->txn, w->d->file.dbi, &k, &v, 0)
                      : recent_set(w->d->recent, key, length, RECENT_HERE, value,
                                   value_length);
 }
@@ -46,13 +46,13 @@ tree_delete(struct work *w, const void *key, size_t length)
 
     w->changed = true;
     if (w->direct) {
-        return mdb_del(w->txn, w->d->dbi, &k, NULL);
+        return mdb_del(w->txn, w->d->file.dbi, &k, NULL);
     }
     rc = tree_get(w, key, length, &v);
     if (rc) {
         return rc;
     }
-    rc = mdb_get(w->txn, w->d->dbi, &k, &v);
+    rc = mdb_get(w->txn, w->d->file.dbi, &k, &v);
     if (rc && rc != MDB_NOTFOUND) {
         return rc;
     }
@@ -139,7 +139,7 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
                void *arg)
 {
     struct walk walk = {.prefix = prefix, .length = length};
-    int rc = mdb_cursor_open(w->txn, w->d->dbi, &walk.cursor);
+    int rc = mdb_cursor_open(w->txn, w->d->file.dbi, &walk.cursor);
 
     if (rc) {
         return rc;
@@ -169,7 +169,7 @@ last_in_file(struct work *w, const uint8_t *key, size_t length, MDB_val *out)
 {
     MDB_val v;
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(w->txn, w->d->dbi, &cursor);
+    int rc = mdb_cursor_open(w->txn, w->d->file.dbi, &cursor);
 
     if (rc) {
         return rc;

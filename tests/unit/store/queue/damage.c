@@ -2,6 +2,8 @@
  * error.  Nothing crashes. */
 #include "queue.h"
 
+#include "store/queue/record.h"
+
 static const char dear[] = "dear customer number %d, this is a letter";
 
 /* ---- the file as bytes ---- */

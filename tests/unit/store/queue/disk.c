@@ -162,7 +162,7 @@ begin(struct queue *q)
     assert_string_equal(queue_take_text(q), "the first");
     assert_int_equal(queue_ack(q), 0);
     queue_fold(q);
-    assert_true(q->d->journal.usable);
+    assert_int_equal(q->d->journal.state, JOURNAL_READY);
     for (i = 0; i < FILES; i++) {
         path_of(q->scratch->dir, i, path);
         bytes = slurp(path, &files[i].length);
@@ -380,7 +380,7 @@ count_syncing(void)
     unsigned count;
 
     pthread_mutex_lock(&watched->mutex);
-    count = watched->syncing;
+    count = watched->flush.threads;
     pthread_mutex_unlock(&watched->mutex);
     return count;
 }

@@ -2,6 +2,8 @@
  * none at all; and several processes at it in turn. */
 #include "queue.h"
 
+#include "store/queue/scan.h"
+
 #include <sys/wait.h>
 
 static void
@@ -37,7 +39,7 @@ journal_is_in_use(struct queue *q)
     assert_string_equal(queue_take_text(q), "the first");
     assert_int_equal(queue_ack(q), 0);
     queue_fold(q);
-    assert_true(q->d->journal.usable);
+    assert_int_equal(q->d->journal.state, JOURNAL_READY);
     assert_int_equal(q->d->journal.at, JOURNAL_START);
 }
 
@@ -271,13 +273,13 @@ without_a_journal_it_goes_on(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkdir(fresh, 0700), 0); /* none can be made */
     queue_put(q, "b");
-    assert_false(q->d->journal.usable);
+    assert_int_not_equal(q->d->journal.state, JOURNAL_READY);
     queue_reopen(q);
     queue_put(q, "c");
     assert_int_equal(rmdir(fresh), 0);
     queue_put(q, "d");
     queue_put(q, "e");
-    assert_true(q->d->journal.usable);
+    assert_int_equal(q->d->journal.state, JOURNAL_READY);
     queue_reopen(q);
     assert_string_equal(drain(q), "abcde");
 }
@@ -560,7 +562,7 @@ a_forked_child_goes_on_with_the_journal(void **state)
         uint64_t id;
         int rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
 
-        _exit(rc || !q->d->journal.usable);
+        _exit(rc || q->d->journal.state != JOURNAL_READY);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);

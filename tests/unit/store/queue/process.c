@@ -87,11 +87,11 @@ a_child_leaves_alone_what_was_just_freed(void **state)
     queue_put(q, "c");
     watch(q->d->recent);
     queue_put(q, "d");
-    q->d->journal.followed = false; /* reads all of it again */
+    q->d->journal.state = JOURNAL_UNREAD; /* reads all of it again */
     queue_put(q, "e");
     assert_int_equal(child_wrote, false);
     assert_int_equal(deferred_lock(q->d), 0);
-    watch(q->d->env);
+    watch(q->d->file.env);
     assert_int_equal(deferred_reopen(q->d), 0);
     deferred_unlock(q->d);
     assert_int_equal(child_wrote, false);
@@ -324,7 +324,7 @@ two_may_make_it_at_once(void **state)
     assert_int_equal(status, 0);
     queue_reopen(q);
     assert_int_equal(queue_counts(q).waiting, 3);
-    assert_true(q->d->journal.usable);
+    assert_int_equal(q->d->journal.state, JOURNAL_READY);
 }
 
 int

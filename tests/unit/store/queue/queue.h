@@ -4,7 +4,7 @@
 
 #include "unit/store/file/scratch.h"
 
-#include "store/queue/inside.h"
+#include "store/queue/file.h"
 #include "store/policies/writer.h"
 
 #define SECOND 1000000000ull

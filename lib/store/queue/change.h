@@ -1,0 +1,48 @@
+/* A change of the queue, and how to have it made. */
+#ifndef BIDE_STORE_DEFERRED_CHANGE_H
+#define BIDE_STORE_DEFERRED_CHANGE_H
+
+#include "inside.h"
+#include "record.h"
+
+/* One transaction, as a change sees it. */
+struct work {
+    struct deferred *d;
+    MDB_txn *txn;
+    struct deferred_now now;
+    struct deferred_meta meta;
+    bool direct;  /* writes through txn; else txn reads and d->recent is written
+                   */
+    bool changed; /* something was written */
+};
+
+/* One change, on the stack of the calling thread.  `apply` returns a result of
+ * LMDB, which aborts the transaction, or 0 and its own result in `rc`; a
+ * negative `rc` means that it wrote nothing.  It can be called again when the
+ * transaction was aborted. */
+struct change {
+    int (*apply)(struct work *w, struct change *c);
+    uint64_t boottime_ns; /* when deferred_submit was called */
+    bool durable;         /* return when the change is on the disk */
+    size_t grows; /* upper bound on file growth, in bytes; 0: no growth */
+    int rc;
+    bool done;
+    pthread_cond_t turn; /* signalled when done, or when this may lead */
+    char why[300];       /* the words for a negative rc */
+    struct change *next;
+};
+
+/* Makes the change, together with the changes of other threads, and returns
+ * c->rc. */
+int deferred_submit(struct deferred *d, struct change *c);
+
+/* Sets c->rc to rc, BIDE_ENOWORK or BIDE_EDAMAGED, with words about work `id`.
+ * Returns 0. */
+int deferred_refuse(struct change *c, int rc, uint64_t id);
+
+/* Returns time_ns + by_ns, at most UINT64_MAX. */
+uint64_t deferred_later(uint64_t time_ns, uint64_t by_ns);
+/* Returns 0, or BIDE_ENAME with words unless `policy` is a valid name. */
+int deferred_check_policy(const char *policy);
+
+#endif
