@@ -16,22 +16,24 @@
 static int
 fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live)
 {
-    uint32_t format = STORE_FORMAT;
-    uint64_t commit = mdb_txn_id(txn), created = clock_realtime_ns();
-    int rc;
+    const uint32_t format = STORE_FORMAT;
+    const uint64_t commit = mdb_txn_id(txn), created = clock_realtime_ns();
+    const struct {
+        const char *key;
+        const void *value;
+        size_t length;
+    } values[] = {
+        {"format", &format, sizeof(format)},
+        {"id", id, REGISTRY_ID_SIZE},
+        {"live", live, strlen(live)},
+        {"created", &created, sizeof(created)},
+        {"commit", &commit, sizeof(commit)},
+    };
+    int rc = 0;
 
-    rc = writer_put_meta(txn, dbi, "format", &format, sizeof(format));
-    if (!rc) {
-        rc = writer_put_meta(txn, dbi, "id", id, REGISTRY_ID_SIZE);
-    }
-    if (!rc) {
-        rc = writer_put_meta(txn, dbi, "live", live, strlen(live));
-    }
-    if (!rc) {
-        rc = writer_put_meta(txn, dbi, "created", &created, sizeof(created));
-    }
-    if (!rc) {
-        rc = writer_put_meta(txn, dbi, "commit", &commit, sizeof(commit));
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values) && !rc; i++) {
+        rc = writer_put_meta(txn, dbi, values[i].key, values[i].value,
+                             values[i].length);
     }
     return rc;
 }
@@ -63,7 +65,7 @@ make_other_files(void *arg)
     return c->make_others ? c->make_others(c->dir) : 0;
 }
 
-/* Makes registry.mdb, and just before it gets its name the other files. */
+/* Makes registry.mdb; the other files are made just before it is renamed. */
 static int
 create_locked(struct creation *c)
 {
@@ -80,7 +82,7 @@ create_locked(struct creation *c)
     if (!path) {
         rc = place_failed(c->dir, ENOMEM);
     } else if (!lstat(path, &st)) {
-        rc = place_say(BIDE_EEXIST, "%s is there already", path);
+        rc = place_say(BIDE_EEXIST, "%s already exists", path);
     } else {
         rc = lmdb_make_file(&new_file);
     }

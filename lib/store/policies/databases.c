@@ -1,6 +1,7 @@
-/* What writers do with the databases of a registry. */
+/* Helpers of writers: the databases of a registry, and their errors. */
 #include "inside.h"
 
+#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +16,6 @@ writer_damaged(const struct writer *w, const char *what)
                      w->dir, what);
 }
 
-/* Whether the transaction may be used. */
 int
 writer_usable(const struct writer *w)
 {
@@ -41,9 +41,9 @@ writer_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *key, const void *value,
                 size_t length)
 {
     uint8_t sealed[SEAL_SMALL_MAX];
-    MDB_val k = lmdb_val(key, strlen(key));
-    MDB_val v =
-        lmdb_val(sealed, seal_write(key, strlen(key), value, length, sealed));
+    MDB_val k = lmdb_val(key, strlen(key)), v;
 
+    assert(length + 4 <= sizeof(sealed));
+    v = lmdb_val(sealed, seal_write(key, strlen(key), value, length, sealed));
     return mdb_put(txn, dbi, &k, &v, 0);
 }

@@ -1,4 +1,5 @@
-/* What the parts of writer.h share. */
+/* Shared by the files of writer.h: create.c, databases.c, records.c, writer.c.
+ */
 #ifndef BIDE_STORE_POLICIES_INSIDE_H
 #define BIDE_STORE_POLICIES_INSIDE_H
 
@@ -25,16 +26,17 @@ struct writer {
     uint64_t number;   /* of the transaction */
     uint64_t sequence; /* the last of the log; 0: not looked up yet */
     bool changed;
-    int failed; /* what made the transaction unfit to be committed */
+    int failed; /* the BIDE_E code after which it cannot be committed */
     uint8_t id[REGISTRY_ID_SIZE];
 };
 
-/* BIDE_EDAMAGED with words. */
+/* Keeps the message that `what` is damaged and returns BIDE_EDAMAGED. */
 int writer_damaged(const struct writer *w, const char *what);
-/* 0, or why the transaction may not be used. */
+/* Returns 0 or the BIDE_E code for which the transaction cannot be used. */
 int writer_usable(const struct writer *w);
 
-/* These return LMDB's results. */
+/* Open the databases, and store a sealed value of "meta".  Both return LMDB's
+ * results. */
 int writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES]);
 int writer_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *key,
                     const void *value, size_t length);

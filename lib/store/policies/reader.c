@@ -1,8 +1,8 @@
-/* Reading what writer.c wrote.  Beyond the checksum of each record, one place
- * is held against another, because a damaged page number can lead to a page
- * that was right once: the transaction's own number against the file's, a
- * policy's version against the newest of its versions, a change against its
- * version.  So an absent or outdated policy reads as damage, not as news. */
+/* Reads what writer.c wrote.  A damaged page number can lead to an outdated
+ * page whose checksums are correct.  Besides checksums, a reader therefore
+ * compares the number of the transaction with the meta page's, a policy's
+ * version with the newest of its versions, and a change with its version.  A
+ * missing or outdated policy is reported as damage. */
 #include "reader.h"
 
 #include <limits.h>
@@ -16,7 +16,7 @@
 enum {
     READ_TRIES = 100,
     IN_FORCE_DEPTH = 100,
-    ENOUGH = 1, /* ends a walk of our own */
+    WALK_END = 1, /* ends pages_walk; the result is kept elsewhere */
 };
 
 struct reader {
@@ -27,10 +27,10 @@ struct reader {
 
 /* ---- meta ---- */
 
-/* malloc'ed, with a NUL after it. */
+/* Reads a value of "meta", malloc'ed with a NUL after it. */
 static int
-meta_get(const struct snapshot *s, const char *key, char **out,
-         size_t *out_length)
+read_meta_value(const struct snapshot *s, const char *key, char **out,
+                size_t *out_length)
 {
     const uint8_t *value;
     size_t length;
@@ -39,7 +39,7 @@ meta_get(const struct snapshot *s, const char *key, char **out,
     int rc = pages_get(s, "meta", key, strlen(key), &bytes, &length);
 
     if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the registry has lost its %s", key);
+        return pages_damaged("the registry's %s is missing", key);
     }
     if (rc) {
         return rc;
@@ -61,11 +61,12 @@ meta_get(const struct snapshot *s, const char *key, char **out,
 }
 
 static int
-meta_fixed(const struct snapshot *s, const char *key, void *out, size_t size)
+read_meta_fixed(const struct snapshot *s, const char *key, void *out,
+                size_t size)
 {
     size_t length;
     char *bytes;
-    int rc = meta_get(s, key, &bytes, &length);
+    int rc = read_meta_value(s, key, &bytes, &length);
 
     if (rc) {
         return rc;
@@ -79,15 +80,16 @@ meta_fixed(const struct snapshot *s, const char *key, void *out, size_t size)
     return rc;
 }
 
-/* A copy that LMDB compacted counts its transactions from 1 again. */
+/* Compares the stored number of the transaction with the meta page's.  A copy
+ * that LMDB compacted begins again at transaction 1. */
 static int
 check_commit(const struct snapshot *s)
 {
     uint64_t commit = 0;
-    int rc = meta_fixed(s, "commit", &commit, sizeof(commit));
+    int rc = read_meta_fixed(s, "commit", &commit, sizeof(commit));
 
     if (!rc && s->txn > 1 && commit != s->txn) {
-        rc = pages_damaged("%s: transaction %llu holds what was true in %llu",
+        rc = pages_damaged("%s: transaction %llu has the data of %llu",
                            s->file->path, (unsigned long long)s->txn,
                            (unsigned long long)commit);
     }
@@ -101,7 +103,7 @@ read_meta(void *arg, const struct snapshot *s)
     uint32_t format = 0;
     size_t length;
     char *live;
-    int rc = meta_fixed(s, "format", &format, sizeof(format));
+    int rc = read_meta_fixed(s, "format", &format, sizeof(format));
 
     if (rc) {
         return rc;
@@ -111,16 +113,16 @@ read_meta(void *arg, const struct snapshot *s)
                       format, STORE_FORMAT);
         return BIDE_EFORMAT;
     }
-    rc = meta_fixed(s, "id", r->id, sizeof(r->id));
+    rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
     if (!rc) {
-        rc = meta_get(s, "live", &live, &length);
+        rc = read_meta_value(s, "live", &live, &length);
     }
     if (rc) {
         return rc;
     }
     if (live[0] != '/' || strlen(live) != length || length >= PATH_MAX) {
         free(live);
-        return pages_damaged("the registry's live is no path");
+        return pages_damaged("the registry's live is not a path");
     }
     free(r->live);
     r->live = live;
@@ -201,8 +203,8 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
         if (!rc) {
             rc = body(arg, &s);
         }
-        /* Also after an error: pages that are being written over look
-         * damaged. */
+        /* Also after an error: pages that are being overwritten look damaged.
+         */
         end = pages_end(&s);
         if (end != PAGES_AGAIN) {
             if (!end && out_txn) {
@@ -217,7 +219,7 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
 /* ---- one policy ---- */
 
 static int
-record_bad(int rc, const char *name)
+explain_damage(int rc, const char *name)
 {
     return rc == BIDE_EDAMAGED
                ? pages_damaged("the record of %s is damaged", name)
@@ -230,20 +232,20 @@ struct newest {
 };
 
 static int
-see_newest(void *arg, const void *key, size_t key_length, const void *value,
-           size_t value_length)
+visit_newest(void *arg, const void *key, size_t key_length, const void *value,
+             size_t value_length)
 {
     struct newest *n = arg;
 
     (void)value;
     (void)value_length;
     n->version = record_key_version(n->name, key, key_length);
-    return ENOUGH;
+    return WALK_END;
 }
 
-/* What follows every version of a name: NUL becomes 1. */
+/* Writes a key that follows all versions of a name: 1 in place of its NUL. */
 static size_t
-past_versions(const char *name, uint8_t *out)
+key_past_versions(const char *name, uint8_t *out)
 {
     size_t length = strlen(name);
 
@@ -252,31 +254,23 @@ past_versions(const char *name, uint8_t *out)
     return length + 1;
 }
 
-/* The newest version there is of a name, 0: none. */
+/* Finds the newest version of a name; 0: it has none. */
 static int
 newest_version(const struct snapshot *s, const char *name, uint32_t *out)
 {
     struct newest n = {name, 0};
     uint8_t past[RECORD_KEY_MAX];
-    int rc = pages_walk(s, "versions", past, past_versions(name, past), true,
-                        see_newest, &n);
+    int rc = pages_walk(s, "versions", past, key_past_versions(name, past),
+                        true, visit_newest, &n);
 
     if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the registry has lost its versions");
+        return pages_damaged("the registry's database versions is missing");
     }
     if (rc < 0) {
         return rc;
     }
     *out = n.version;
     return 0;
-}
-
-static bool
-name_fits(const char *name)
-{
-    size_t length = strnlen(name, BIDE_NAME_MAX + 1);
-
-    return length && length <= BIDE_NAME_MAX;
 }
 
 int
@@ -288,7 +282,7 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
     void *bytes;
     int rc, known;
 
-    if (!name_fits(name)) {
+    if (!record_name_fits(name)) {
         return BIDE_ENAME;
     }
     known = pages_get(s, "policies", name, strlen(name), &bytes, &length);
@@ -304,7 +298,7 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
                       : BIDE_ENOPOLICY;
     }
     if (!rc) {
-        rc = record_bad(record_read(bytes, length, name, &r), name);
+        rc = explain_damage(record_read(bytes, length, name, &r), name);
     }
     free(bytes);
     if (rc) {
@@ -318,9 +312,9 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
     return 0;
 }
 
-/* A version that must be there. */
+/* Reads a version that must exist. */
 static int
-version_get(const struct snapshot *s, const char *name, uint32_t version,
+get_version(const struct snapshot *s, const char *name, uint32_t version,
             struct record *out)
 {
     uint8_t key[RECORD_KEY_MAX];
@@ -336,11 +330,11 @@ version_get(const struct snapshot *s, const char *name, uint32_t version,
     if (rc) {
         return rc;
     }
-    rc = record_bad(record_read(bytes, length, name, &r), name);
+    rc = explain_damage(record_read(bytes, length, name, &r), name);
     free(bytes);
     if (!rc && r.version != version) {
         record_free(&r);
-        rc = record_bad(BIDE_EDAMAGED, name);
+        rc = explain_damage(BIDE_EDAMAGED, name);
     }
     if (!rc) {
         *out = r;
@@ -355,7 +349,7 @@ reader_version(const struct snapshot *s, const char *name, uint32_t version,
     uint32_t newest = 0;
     int rc;
 
-    if (!name_fits(name)) {
+    if (!record_name_fits(name)) {
         return BIDE_ENAME;
     }
     rc = newest_version(s, name, &newest);
@@ -368,7 +362,7 @@ reader_version(const struct snapshot *s, const char *name, uint32_t version,
     if (!version || version > newest) {
         return BIDE_ENOVERSION;
     }
-    return version_get(s, name, version, out);
+    return get_version(s, name, version, out);
 }
 
 int
@@ -383,12 +377,12 @@ reader_of_version(const struct snapshot *s, const char *name, uint32_t version,
          depth++) {
         before = r;
         if (!before.back_to) {
-            rc = BIDE_ENOPOLICY; /* there was none before it */
+            rc = BIDE_ENOPOLICY; /* no version was in force before it */
         } else if (before.back_to >= before.version ||
                    depth == IN_FORCE_DEPTH) {
-            rc = pages_damaged("%s goes back in a circle", name);
+            rc = pages_damaged("the reverts of %s form a circle", name);
         } else {
-            rc = version_get(s, name, before.back_to, &r);
+            rc = get_version(s, name, before.back_to, &r);
         }
         record_free(&before);
     }
@@ -405,11 +399,11 @@ reader_in_force(const struct snapshot *s, const char *name,
     return reader_of_version(s, name, 0, realtime_ns, out);
 }
 
-/* ---- many ---- */
+/* ---- walks ---- */
 
-/* Arguments of a walk.  What a visit came to is kept apart from what
- * pages_walk itself gives: both may be BIDE_ENOPOLICY. */
-struct each {
+/* The arguments of a walk.  The result of a visit is kept apart from the result
+ * of pages_walk, because both may be BIDE_ENOPOLICY. */
+struct walk {
     const struct snapshot *snapshot;
     reader_visit_fn *visit;
     int (*visit_name)(void *arg, const char *name);
@@ -421,39 +415,40 @@ struct each {
 };
 
 static int
-visited(struct each *e, int result)
+keep_result(struct walk *e, int result)
 {
     e->result = result;
-    return result ? ENOUGH : 0;
+    return result ? WALK_END : 0;
 }
 
 static int
-visit_record(struct each *e, struct record *r)
+visit_record(struct walk *e, struct record *r)
 {
-    int rc = visited(e, e->visit(e->arg, r));
+    int rc = keep_result(e, e->visit(e->arg, r));
 
     record_free(r);
     return rc;
 }
 
 static int
-each(const struct snapshot *s, const char *db, const void *from,
-     size_t from_length, bool backwards, pages_visit_fn *see, struct each *e)
+walk_database(const struct snapshot *s, const char *db, const void *from,
+              size_t from_length, bool backwards, pages_visit_fn *see,
+              struct walk *e)
 {
     int rc = pages_walk(s, db, from, from_length, backwards, see, e);
 
-    if (rc == ENOUGH) {
+    if (rc == WALK_END) {
         return e->result;
     }
     if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the registry has lost its %s", db);
+        return pages_damaged("the registry's database %s is missing", db);
     }
     return rc;
 }
 
-/* Numbers go down to 1, and none is left out. */
+/* Reports whether `number` is one less than the number before; 0 never is. */
 static bool
-follows(struct each *e, uint64_t number)
+is_next_number(struct walk *e, uint64_t number)
 {
     bool ok = number && (!e->begun || number == e->next);
 
@@ -463,8 +458,8 @@ follows(struct each *e, uint64_t number)
 }
 
 static int
-see_policy(void *arg, const void *key, size_t key_length, const void *value,
-           size_t value_length)
+visit_policy(void *arg, const void *key, size_t key_length, const void *value,
+             size_t value_length)
 {
     char name[BIDE_NAME_MAX + 1] = "";
     struct record r;
@@ -474,37 +469,37 @@ see_policy(void *arg, const void *key, size_t key_length, const void *value,
         return pages_damaged("a name is too long");
     }
     memcpy(name, key, key_length);
-    rc = record_bad(record_read(value, value_length, name, &r), name);
+    rc = explain_damage(record_read(value, value_length, name, &r), name);
     return rc ? rc : visit_record(arg, &r);
 }
 
 int
 reader_each_policy(const struct snapshot *s, reader_visit_fn *visit, void *arg)
 {
-    struct each e = {.visit = visit, .arg = arg};
+    struct walk e = {.visit = visit, .arg = arg};
 
-    return each(s, "policies", NULL, 0, false, see_policy, &e);
+    return walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
 }
 
 static int
-see_version(void *arg, const void *key, size_t key_length, const void *value,
-            size_t value_length)
+visit_version(void *arg, const void *key, size_t key_length, const void *value,
+              size_t value_length)
 {
-    struct each *e = arg;
+    struct walk *e = arg;
     uint32_t version = record_key_version(e->name, key, key_length);
     struct record r;
     int rc;
 
     if (!version) {
-        return ENOUGH; /* another name begins */
+        return WALK_END; /* another name begins */
     }
-    if (!follows(e, version)) {
+    if (!is_next_number(e, version)) {
         return pages_damaged("a version of %s is missing", e->name);
     }
-    rc = record_bad(record_read(value, value_length, e->name, &r), e->name);
+    rc = explain_damage(record_read(value, value_length, e->name, &r), e->name);
     if (!rc && r.version != version) {
         record_free(&r);
-        rc = record_bad(BIDE_EDAMAGED, e->name);
+        rc = explain_damage(BIDE_EDAMAGED, e->name);
     }
     return rc ? rc : visit_record(e, &r);
 }
@@ -513,15 +508,15 @@ int
 reader_each_version(const struct snapshot *s, const char *name,
                     reader_visit_fn *visit, void *arg)
 {
-    struct each e = {.visit = visit, .arg = arg, .name = name};
+    struct walk e = {.visit = visit, .arg = arg, .name = name};
     uint8_t past[RECORD_KEY_MAX];
     int rc;
 
-    if (!name_fits(name)) {
+    if (!record_name_fits(name)) {
         return BIDE_ENAME;
     }
-    rc = each(s, "versions", past, past_versions(name, past), true, see_version,
-              &e);
+    rc = walk_database(s, "versions", past, key_past_versions(name, past), true,
+                       visit_version, &e);
     if (!rc && !e.begun) {
         return BIDE_ENOPOLICY;
     }
@@ -532,10 +527,10 @@ reader_each_version(const struct snapshot *s, const char *name,
 }
 
 static int
-see_change(void *arg, const void *key, size_t key_length, const void *value,
-           size_t value_length)
+visit_change(void *arg, const void *key, size_t key_length, const void *value,
+             size_t value_length)
 {
-    struct each *e = arg;
+    struct walk *e = arg;
     uint64_t sequence = record_key_sequence(key, key_length);
     char name[BIDE_NAME_MAX + 1];
     const uint8_t *change;
@@ -545,15 +540,15 @@ see_change(void *arg, const void *key, size_t key_length, const void *value,
     int rc;
 
     change = seal_read(key, key_length, value, value_length, &length);
-    if (!change || !follows(e, sequence) ||
+    if (!change || !is_next_number(e, sequence) ||
         !record_change_read(change, length, &version, name)) {
         return pages_damaged("change %llu of the log is damaged",
                              (unsigned long long)sequence);
     }
-    rc = version_get(e->snapshot, name, version, &r);
+    rc = get_version(e->snapshot, name, version, &r);
     if (!rc && r.sequence != sequence) {
         record_free(&r);
-        rc = record_bad(BIDE_EDAMAGED, name);
+        rc = explain_damage(BIDE_EDAMAGED, name);
     }
     return rc ? rc : visit_record(e, &r);
 }
@@ -561,39 +556,40 @@ see_change(void *arg, const void *key, size_t key_length, const void *value,
 int
 reader_each_change(const struct snapshot *s, reader_visit_fn *visit, void *arg)
 {
-    struct each e = {.snapshot = s, .visit = visit, .arg = arg};
+    struct walk e = {.snapshot = s, .visit = visit, .arg = arg};
 
-    return each(s, "log", NULL, 0, true, see_change, &e);
+    return walk_database(s, "log", NULL, 0, true, visit_change, &e);
 }
 
 static int
-see_child(void *arg, const void *key, size_t key_length, const void *value,
-          size_t value_length)
+visit_child(void *arg, const void *key, size_t key_length, const void *value,
+            size_t value_length)
 {
-    struct each *e = arg;
+    struct walk *e = arg;
     size_t before = strlen(e->name) + 1, length;
     char name[BIDE_NAME_MAX + 1] = "";
 
     if (key_length < before || memcmp(key, e->name, before)) {
-        return ENOUGH; /* another parent begins */
+        return WALK_END; /* another parent begins */
     }
     if (key_length == before || key_length - before > BIDE_NAME_MAX ||
         !seal_read(key, key_length, value, value_length, &length)) {
-        return pages_damaged("what extends %s is damaged", e->name);
+        return pages_damaged("the policies that extend %s are damaged",
+                             e->name);
     }
     memcpy(name, (const uint8_t *)key + before, key_length - before);
-    return visited(e, e->visit_name(e->arg, name));
+    return keep_result(e, e->visit_name(e->arg, name));
 }
 
 int
 reader_each_child(const struct snapshot *s, const char *parent,
                   int (*visit)(void *arg, const char *name), void *arg)
 {
-    struct each e = {.visit_name = visit, .arg = arg, .name = parent};
+    struct walk e = {.visit_name = visit, .arg = arg, .name = parent};
 
-    if (!name_fits(parent)) {
+    if (!record_name_fits(parent)) {
         return BIDE_ENAME;
     }
-    return each(s, "children", parent, strlen(parent) + 1, false, see_child,
-                &e);
+    return walk_database(s, "children", parent, strlen(parent) + 1, false,
+                         visit_child, &e);
 }

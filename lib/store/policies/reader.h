@@ -1,5 +1,8 @@
-/* Reading the registry: no LMDB, no lock, read permission only (pages.h).
- * For services and for every command that changes nothing.  Thread-safe. */
+/* Reads the registry: no LMDB, no lock, read permission only (pages.h).  For
+ * services and for commands that change nothing.  Thread-safe.
+ *
+ * Functions that return int return 0 or a BIDE_E code, and on failure leave
+ * their outputs unchanged; pages_why has the message. */
 #ifndef BIDE_STORE_READER_H
 #define BIDE_STORE_READER_H
 
@@ -16,32 +19,36 @@ void reader_close(struct reader *r);
 const uint8_t *reader_id(const struct reader *r); /* REGISTRY_ID_SIZE bytes */
 const char *reader_live_path(const struct reader *r);
 
-/* Cheap: has anything been committed, or the file replaced, since `stamp`? */
+/* Reads the stamp of the file, as pages_look: it changes with each commit. */
 int reader_look(struct reader *r, struct pages_stamp *out);
 
-/* One consistent reading of any number of records: `body` runs between begin
- * and end, and again if a writer got in between (so it must start afresh each
- * time), until it is whole; BIDE_ELOCKED after 100 times.  Its result is the
- * result. */
+/* Reads any number of records of one commit: calls `body` with a snapshot, and
+ * again if a writer overwrote some of it meanwhile, so `body` must start anew
+ * each time.  Returns the result of `body`, or BIDE_ELOCKED after 100 tries.
+ * out_txn (may be NULL) is the number of the commit. */
 typedef int reader_body_fn(void *arg, const struct snapshot *s);
 int reader_read(struct reader *r, reader_body_fn *body, void *arg,
                 uint64_t *out_txn);
 
-/* Within a reading.  BIDE_ENOPOLICY: the name was never used (a deleted policy
- * gives its tombstone).  BIDE_ENOVERSION. */
+/* The functions below are called by a `body`.
+ *
+ * Read the newest or a given version of a policy.  A deleted policy gives its
+ * tombstone.  BIDE_ENOPOLICY: the name was never used.  BIDE_ENOVERSION. */
 int reader_policy(const struct snapshot *s, const char *name,
                   struct record *out);
 int reader_version(const struct snapshot *s, const char *name, uint32_t version,
                    struct record *out);
-/* What holds at that time: follows until_ns/back_to (at most 100 deep). */
+/* Reads the version in force at a time: follows until_ns and back_to, 100 times
+ * at most.  BIDE_ENOPOLICY also if none is in force. */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
-/* The same, had `version` (0: it has) remained the newest. */
+/* The same as if `version` were the newest; 0: the newest version. */
 int reader_of_version(const struct snapshot *s, const char *name,
                       uint32_t version, uint64_t realtime_ns,
                       struct record *out);
 
-/* Visits return 0 to go on; the record lives during the visit only. */
+/* Visits return 0 to go on; any other value ends the walk and is its result.
+ * The record is valid during the visit only. */
 typedef int reader_visit_fn(void *arg, const struct record *r);
 int reader_each_policy(const struct snapshot *s, reader_visit_fn *visit,
                        void *arg); /* by name, tombstones included */
@@ -49,7 +56,7 @@ int reader_each_version(const struct snapshot *s, const char *name,
                         reader_visit_fn *visit, void *arg); /* newest first */
 int reader_each_change(const struct snapshot *s, reader_visit_fn *visit,
                        void *arg); /* the log, newest first */
-/* Names of the policies that extend `parent` directly. */
+/* Visits the names of the policies that extend `parent` directly. */
 int reader_each_child(const struct snapshot *s, const char *parent,
                       int (*visit)(void *arg, const char *name), void *arg);
 

@@ -64,21 +64,27 @@ _Static_assert(sizeof(struct header) == 48, "the strings follow at 48");
 _Static_assert(RECORD_WHO_MAX <= UINT8_MAX, "who_length");
 _Static_assert(RECORD_NOTE_MAX <= UINT16_MAX, "note_length");
 
+bool
+record_name_fits(const char *name)
+{
+    size_t length = strnlen(name, BIDE_NAME_MAX + 1);
+
+    return length && length <= BIDE_NAME_MAX;
+}
+
 /* ---- writing ---- */
 
 static bool
-fits(const struct record *r)
+record_is_valid(const struct record *r)
 {
-    size_t name = strnlen(r->name, sizeof(r->name));
-
-    return name && name <= BIDE_NAME_MAX && r->version && r->who && r->note &&
+    return record_name_fits(r->name) && r->version && r->who && r->note &&
            r->text && strlen(r->who) <= RECORD_WHO_MAX &&
            strlen(r->note) <= RECORD_NOTE_MAX &&
            strlen(r->text) <= RECORD_TEXT_MAX && !(r->deleted && *r->text);
 }
 
 static uint8_t *
-put(uint8_t *to, const char *string, size_t length)
+append_string(uint8_t *to, const char *string, size_t length)
 {
     memcpy(to, string, length);
     return to + length;
@@ -91,7 +97,7 @@ record_write(const struct record *r, void **out, size_t *out_length)
     uint8_t *bytes, *to;
     size_t length;
 
-    if (!fits(r)) {
+    if (!record_is_valid(r)) {
         return BIDE_EINVAL;
     }
     h.deleted = r->deleted;
@@ -110,10 +116,10 @@ record_write(const struct record *r, void **out, size_t *out_length)
     if (!bytes) {
         return BIDE_ENOMEM;
     }
-    to = put(bytes + sizeof(h), r->name, h.name_length);
-    to = put(to, r->who, h.who_length);
-    to = put(to, r->note, h.note_length);
-    put(to, r->text, h.text_length);
+    to = append_string(bytes + sizeof(h), r->name, h.name_length);
+    to = append_string(to, r->who, h.who_length);
+    to = append_string(to, r->note, h.note_length);
+    append_string(to, r->text, h.text_length);
     memcpy(bytes, &h, sizeof(h));
     h.crc = crc32c(0, bytes + CRC, length - CRC);
     memcpy(bytes, &h.crc, CRC);
@@ -124,9 +130,10 @@ record_write(const struct record *r, void **out, size_t *out_length)
 
 /* ---- reading ---- */
 
-/* Whether the header says what can be, and the strings are as long as that. */
+/* Reports whether the header is valid and matches the length, checksum and
+ * strings of the record. */
 static bool
-whole(const struct header *h, const uint8_t *bytes, size_t length)
+is_whole(const struct header *h, const uint8_t *bytes, size_t length)
 {
     return h->format == FORMAT && h->deleted <= 1 && !h->zero &&
            h->name_length && h->name_length <= BIDE_NAME_MAX &&
@@ -140,8 +147,10 @@ whole(const struct header *h, const uint8_t *bytes, size_t length)
            !memchr(bytes + sizeof(*h), '\0', length - sizeof(*h));
 }
 
+/* Returns a copy of `length` bytes, malloc'ed with a NUL, and moves *from past
+ * them; NULL without memory. */
 static char *
-take(const uint8_t **from, size_t length)
+copy_string(const uint8_t **from, size_t length)
 {
     char *string = malloc(length + 1);
 
@@ -165,7 +174,7 @@ record_read(const void *bytes, size_t length, const char *name,
         return BIDE_EDAMAGED;
     }
     memcpy(&h, bytes, sizeof(h));
-    if (!whole(&h, bytes, length)) {
+    if (!is_whole(&h, bytes, length)) {
         return BIDE_EDAMAGED;
     }
     from += sizeof(h);
@@ -180,9 +189,9 @@ record_read(const void *bytes, size_t length, const char *name,
     r.when_ns = h.when_ns;
     r.until_ns = h.until_ns;
     r.back_to = h.back_to;
-    r.who = take(&from, h.who_length);
-    r.note = take(&from, h.note_length);
-    r.text = take(&from, h.text_length);
+    r.who = copy_string(&from, h.who_length);
+    r.note = copy_string(&from, h.note_length);
+    r.text = copy_string(&from, h.text_length);
     if (!r.who || !r.note || !r.text) {
         record_free(&r);
         return BIDE_ENOMEM;

@@ -1,15 +1,15 @@
-/* What registry.mdb holds, and how a record looks in bytes.
+/* The databases of registry.mdb and the bytes of a record (record.c).
  *
- *   policies   name                  -> record (the version in force)
+ *   policies   name                  -> record of the newest version
  *   versions   name NUL be32 version -> record
  *   log        be64 sequence         -> be32 version, name
- *   children   parent NUL name       -> nothing: `name` extends `parent`
- *              NUL name              -> the parent, to find that again
+ *   children   parent NUL name       -> empty: `name` extends `parent`
+ *              NUL name              -> the parent, to find the record above
  *   meta       "format", "id", "live", "created", "commit"
  *
- * Every value has a checksum; outside of records it is over key and value.
- * "commit" is the transaction's own number: a reader that is led to an outdated
- * tree sees another one than its file claims. */
+ * Records contain a checksum; all other values are sealed (store/file/seal.h).
+ * "commit" is the number of the transaction that wrote it: a reader of an
+ * outdated tree finds a number that differs from the meta page's. */
 #ifndef BIDE_STORE_RECORD_H
 #define BIDE_STORE_RECORD_H
 
@@ -35,37 +35,43 @@ struct record {
     bool deleted;      /* then text is "" */
     uint64_t sequence; /* in the log */
     uint64_t when_ns;  /* CLOCK_REALTIME */
-    uint64_t until_ns; /* CLOCK_REALTIME: holds till then; 0: for good */
-    uint32_t back_to;  /* with until_ns: the version that holds after */
-    char *who, *note;  /* never NULL */
-    char *text;        /* canonical, of one section; never NULL */
+    uint64_t until_ns; /* CLOCK_REALTIME: in force until then; 0: no limit */
+    uint32_t back_to;  /* with until_ns: the version in force afterwards */
+    char *who, *note;  /* the author and the note; never NULL */
+    char *text;        /* canonical, one section; never NULL */
 };
 
-/* malloc'ed bytes with a checksum (CRC-32C) over all of it.  BIDE_EINVAL when
- * something is too long, a pointer is NULL, version is 0, or a deletion has a
- * text; BIDE_ENOMEM. */
+/* Encodes a record as malloc'ed bytes with a checksum (CRC-32C) over all of
+ * them.  BIDE_EINVAL if a string is too long or NULL, the name is empty,
+ * version is 0, or a deletion has a text; BIDE_ENOMEM. */
 int record_write(const struct record *r, void **out, size_t *out_length);
-/* BIDE_EDAMAGED when the bytes are not what record_write made, or belong to
- * another name than `name` (NULL: any).  BIDE_ENOMEM. */
+/* Decodes a record; release it with record_free.  BIDE_EDAMAGED if record_write
+ * did not make these bytes, or the name is not `name` (NULL: any name).
+ * BIDE_ENOMEM. */
 int record_read(const void *bytes, size_t length, const char *name,
                 struct record *out);
-void record_free(struct record *r); /* what is inside */
+void record_free(struct record *r); /* frees the strings, not r */
 
-/* ---- keys and values outside of records; all for the room itself ---- */
+/* ---- keys and other values, for this room only ---- */
+
+/* Reports whether a name has between 1 and BIDE_NAME_MAX bytes. */
+bool record_name_fits(const char *name);
 
 enum {
     RECORD_KEY_MAX = BIDE_NAME_MAX + 1 + BIDE_NAME_MAX + 1,
 };
 
-/* Fit RECORD_KEY_MAX bytes; give the length. */
+/* Write a key of at most RECORD_KEY_MAX bytes and return its length. */
 size_t record_version_key(const char *name, uint32_t version, uint8_t *out);
 size_t record_sequence_key(uint64_t sequence, uint8_t *out);
 size_t record_child_key(const char *parent, const char *name, uint8_t *out);
-/* The version in a key of that name, 0 if it is none. */
+/* Return the version in a key of this name, and the sequence number in a key of
+ * the log; 0 if it is no such key. */
 uint32_t record_key_version(const char *name, const void *key, size_t length);
 uint64_t record_key_sequence(const void *key, size_t length);
 
-/* The value of a change in the log: version and name, to be sealed. */
+/* Encode and decode the value of a change in the log: version and name, without
+ * the seal. */
 size_t record_change(const struct record *r, uint8_t *out);
 bool record_change_read(const uint8_t *value, size_t length, uint32_t *version,
                         char name[BIDE_NAME_MAX + 1]);

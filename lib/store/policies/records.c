@@ -1,6 +1,7 @@
-/* What a transaction reads and writes.
+/* Reads and writes records within a transaction.
  *
- * Example, after "pay" was stored twice, extending "base" at last:
+ * Example: the databases after "pay" was stored twice, the second time with
+ * the parent "base":
  *   policies   pay              -> record of version 2
  *   versions   pay 00 00000001  -> record of version 1
  *              pay 00 00000002  -> record of version 2
@@ -11,18 +12,11 @@
  *   meta       commit           -> crc 3, ... */
 #include "inside.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- reading ---- */
-
-static bool
-name_fits(const char *name)
-{
-    size_t length = strnlen(name, BIDE_NAME_MAX + 1);
-
-    return length && length <= BIDE_NAME_MAX;
-}
 
 static int
 get_record(struct writer *w, int db, const void *key, size_t length,
@@ -49,7 +43,7 @@ writer_policy(struct writer *w, const char *name, struct record *out)
     if (rc) {
         return rc;
     }
-    if (!name_fits(name)) {
+    if (!record_name_fits(name)) {
         return BIDE_ENAME;
     }
     return get_record(w, POLICIES, name, strlen(name), name, out);
@@ -123,10 +117,11 @@ writer_each_policy(struct writer *w,
     return !rc && found != MDB_NOTFOUND ? lmdb_failed(w->dir, found) : rc;
 }
 
-/* 1: it is a child of another parent. */
+/* Reads the name of a child of `parent`.  Returns 0, 1 if the record belongs to
+ * another parent, or a BIDE_E code. */
 static int
-child_of(struct writer *w, const char *parent, const MDB_val *k,
-         const MDB_val *v, char name[BIDE_NAME_MAX + 1])
+read_child(struct writer *w, const char *parent, const MDB_val *k,
+           const MDB_val *v, char name[BIDE_NAME_MAX + 1])
 {
     size_t before = strlen(parent) + 1, length;
 
@@ -156,7 +151,7 @@ writer_each_child(struct writer *w, const char *parent,
     if (rc) {
         return rc;
     }
-    if (!name_fits(parent)) {
+    if (!record_name_fits(parent)) {
         return BIDE_ENAME;
     }
     rc = mdb_cursor_open(w->txn, w->dbi[CHILDREN], &cursor);
@@ -165,7 +160,7 @@ writer_each_child(struct writer *w, const char *parent,
     }
     found = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
     while (!found && !rc) {
-        rc = child_of(w, parent, &k, &v, name);
+        rc = read_child(w, parent, &k, &v, name);
         if (rc > 0) {
             rc = 0;
             found = MDB_NOTFOUND;
@@ -182,6 +177,8 @@ writer_each_child(struct writer *w, const char *parent,
 
 /* ---- writing ---- */
 
+/* Returns in *out the sequence number of the last change, 0 if there is none.
+ */
 static int
 last_sequence(struct writer *w, uint64_t *out)
 {
@@ -211,8 +208,8 @@ last_sequence(struct writer *w, uint64_t *out)
 }
 
 static int
-put(struct writer *w, int db, const void *key, size_t key_length,
-    const void *value, size_t length, unsigned flags)
+put_value(struct writer *w, int db, const void *key, size_t key_length,
+          const void *value, size_t length, unsigned flags)
 {
     MDB_val k = lmdb_val(key, key_length), v = lmdb_val(value, length);
 
@@ -225,11 +222,13 @@ put_sealed(struct writer *w, int db, const void *key, size_t key_length,
 {
     uint8_t sealed[RECORD_KEY_MAX + 8];
 
-    return put(w, db, key, key_length, sealed,
-               seal_write(key, key_length, value, length, sealed), flags);
+    assert(length + 4 <= sizeof(sealed));
+    return put_value(w, db, key, key_length, sealed,
+                     seal_write(key, key_length, value, length, sealed), flags);
 }
 
-/* Takes away the link to an earlier parent, unless it is the right one. */
+/* Removes the link to an earlier parent.  If that is `parent`, keeps it and
+ * sets *linked. */
 static int
 unlink_child(struct writer *w, const char *name, const char *parent,
              bool *linked)
@@ -282,17 +281,18 @@ link_child(struct writer *w, const char *name, const char *parent)
     return rc;
 }
 
-/* All that belongs to one change. */
+/* Writes all records of one change. */
 static int
-put_all(struct writer *w, const struct record *r, const void *bytes,
-        size_t length, const char *parent)
+put_change(struct writer *w, const struct record *r, const void *bytes,
+           size_t length, const char *parent)
 {
     uint8_t key[RECORD_KEY_MAX], change[RECORD_KEY_MAX];
-    int rc = put(w, POLICIES, r->name, strlen(r->name), bytes, length, 0);
+    int rc = put_value(w, POLICIES, r->name, strlen(r->name), bytes, length, 0);
 
     if (!rc) {
-        rc = put(w, VERSIONS, key, record_version_key(r->name, r->version, key),
-                 bytes, length, MDB_NOOVERWRITE);
+        rc = put_value(w, VERSIONS, key,
+                       record_version_key(r->name, r->version, key), bytes,
+                       length, MDB_NOOVERWRITE);
     }
     if (!rc) {
         rc = put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
@@ -301,7 +301,7 @@ put_all(struct writer *w, const struct record *r, const void *bytes,
     if (!rc) {
         rc = link_child(w, r->name, parent);
     }
-    /* Something is where nothing can be. */
+    /* A record exists under a key that must be new. */
     return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
 }
 
@@ -314,8 +314,8 @@ writer_put(struct writer *w, struct record *r, const char *parent)
     int rc;
 
     parent = parent ? parent : "";
-    if (*parent && !name_fits(parent)) {
-        return place_say(BIDE_EINVAL, "the parent is no name");
+    if (*parent && !record_name_fits(parent)) {
+        return place_say(BIDE_EINVAL, "the parent is not a valid name");
     }
     rc = writer_policy(w, r->name, &now);
     next.version = 1;
@@ -332,10 +332,10 @@ writer_put(struct writer *w, struct record *r, const char *parent)
     }
     if (rc) {
         return rc == BIDE_EINVAL
-                   ? place_say(rc, "%s: too long to be stored", r->name)
+                   ? place_say(rc, "%s: too long to store", r->name)
                    : rc;
     }
-    rc = put_all(w, &next, bytes, length, parent);
+    rc = put_change(w, &next, bytes, length, parent);
     free(bytes);
     w->changed = true;
     if (rc) {

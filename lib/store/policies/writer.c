@@ -1,5 +1,5 @@
-/* A writer's beginning and end.  An environment is opened for each and closed
- * with it: operators come and go, and services never open LMDB. */
+/* Begins and ends writers.  Each opens an LMDB environment and closes it again,
+ * because operators' commands are short; services never open LMDB. */
 #include "inside.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOCK_FILE_SIZE = 8192 /* what LMDB makes it */ };
+enum { LOCK_FILE_SIZE = 8192 /* bytes, as LMDB makes it */ };
 
 const char *
 writer_why(void)
@@ -19,8 +19,9 @@ writer_why(void)
 
 /* ---- beginning ---- */
 
+/* Keeps a message for a result of pages.h and returns it. */
 static int
-from_pages(int rc)
+map_pages_result(int rc)
 {
     if (rc == BIDE_EDAMAGED) {
         return place_say(rc, "%s\nrestore it from a backup", pages_why());
@@ -31,8 +32,8 @@ from_pages(int rc)
                                : place_say(rc, "%s", pages_why());
 }
 
-/* LMDB believes what it reads, so it gets nothing that has not been walked
- * since it changed otherwise than by a writer. */
+/* Checks the file unless its stamp shows that only writers have changed it
+ * since the last check: LMDB trusts the file it opens. */
 static int
 check_file(struct writer *w, const char *path)
 {
@@ -48,13 +49,13 @@ check_file(struct writer *w, const char *path)
             place_set_checked(w->dir, &stamp);
         }
     }
-    return rc ? from_pages(rc) : 0;
+    return rc ? map_pages_result(rc) : 0;
 }
 
-/* A value of "meta", which stays LMDB's. */
+/* Reads a value of "meta"; *out stays LMDB's memory. */
 static int
-meta_get(struct writer *w, const char *key, const uint8_t **out,
-         size_t *out_length)
+read_meta_value(struct writer *w, const char *key, const uint8_t **out,
+                size_t *out_length)
 {
     MDB_val k = lmdb_val(key, strlen(key)), v;
     int rc = mdb_get(w->txn, w->dbi[META], &k, &v);
@@ -67,11 +68,11 @@ meta_get(struct writer *w, const char *key, const uint8_t **out,
 }
 
 static int
-meta_fixed(struct writer *w, const char *key, void *out, size_t size)
+read_meta_fixed(struct writer *w, const char *key, void *out, size_t size)
 {
     const uint8_t *value;
     size_t length;
-    int rc = meta_get(w, key, &value, &length);
+    int rc = read_meta_value(w, key, &value, &length);
 
     if (rc) {
         return rc;
@@ -90,7 +91,7 @@ read_meta(struct writer *w)
     uint32_t format = 0;
     uint64_t commit = 0;
     size_t length;
-    int rc = meta_fixed(w, "format", &format, sizeof(format));
+    int rc = read_meta_fixed(w, "format", &format, sizeof(format));
 
     if (rc) {
         return rc;
@@ -101,16 +102,16 @@ read_meta(struct writer *w)
                          "use the bide that wrote it",
                          w->dir, format, STORE_FORMAT);
     }
-    rc = meta_fixed(w, "commit", &commit, sizeof(commit));
+    rc = read_meta_fixed(w, "commit", &commit, sizeof(commit));
     /* See check_commit in reader.c. */
     if (!rc && w->number > 2 && commit != w->number - 1) {
         rc = writer_damaged(w, "its last transaction");
     }
     if (!rc) {
-        rc = meta_fixed(w, "id", w->id, sizeof(w->id));
+        rc = read_meta_fixed(w, "id", w->id, sizeof(w->id));
     }
     if (!rc) {
-        rc = meta_get(w, "live", &value, &length);
+        rc = read_meta_value(w, "live", &value, &length);
     }
     if (!rc) {
         w->live = strndup((const char *)value, length);
@@ -151,10 +152,10 @@ begin_locked(struct writer *w, const char *path)
     return rc ? lmdb_failed(w->dir, rc) : read_meta(w);
 }
 
-/* Before the lock, so that who may not write need not wait to hear it, and a
- * directory without a registry stays as it is. */
+/* Checks the permission before the lock is taken, so that a user without it
+ * does not wait, and no lock file is made in a directory without a registry. */
 static int
-may_write(const char *path)
+check_permission(const char *path)
 {
     struct stat st;
 
@@ -182,7 +183,7 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
     if (!w || !path || !w->dir) {
         rc = place_failed(dir, ENOMEM);
     } else {
-        rc = may_write(path);
+        rc = check_permission(path);
     }
     if (!rc) {
         rc = place_lock(dir, command, wait_ms, &w->lock);
@@ -241,8 +242,8 @@ writer_end(struct writer *w)
         return;
     }
     if (w->pid != getpid()) {
-        /* LMDB's locks are the parent's: to give them back here would take
-         * them from under it.  Its memory goes with the process. */
+        /* LMDB's locks belong to the parent; closing the environment in a child
+         * would release them.  Its memory is leaked. */
         if (w->lock >= 0) {
             close(w->lock);
         }

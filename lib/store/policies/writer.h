@@ -1,7 +1,9 @@
-/* Changing the registry, for operators: the only user of LMDB.  One writer at a
- * time on the host, by a lock with a time limit.  A writer belongs to the
- * thread and the process that began it: in a forked child everything but
- * writer_end gives BIDE_EINVAL, and the parent's writer is not disturbed. */
+/* Changes the registry, for operators.  There is one writer at a time on the
+ * host: a lock with a time limit ensures it.  A writer belongs to the thread
+ * and process that began it: in a forked child all functions but writer_end
+ * return BIDE_EINVAL, and the parent's writer is not affected.
+ *
+ * Functions that return int return 0 or a BIDE_E code (writer_why). */
 #ifndef BIDE_STORE_WRITER_H
 #define BIDE_STORE_WRITER_H
 
@@ -9,34 +11,36 @@
 
 struct writer;
 
-/* Makes a registry in `dir` (made as well, 2750): registry.mdb with its meta.
- * Its live file will be LIVE_DIR/<id>.live; live_dir is absolute, and is not
- * made here.  A half-made one never looks like a registry.  `make_others` (may
- * be NULL) makes the files that belong to it; it is called under the writers'
- * lock, before the registry is there.  BIDE_EEXIST when there is one, whatever
- * its state. */
+/* Makes a registry in `dir`, and `dir` itself if it is missing (mode 2750).
+ * The path of the live file will be LIVE_DIR/<id>.live; live_dir is absolute
+ * and is not made here.  An interrupted call leaves no registry.  `make_others`
+ * (may be NULL) makes the other files of a registry; it is called under the
+ * writers' lock, before registry.mdb gets its name.  BIDE_EEXIST if
+ * registry.mdb exists, in any state. */
 int writer_create(const char *dir, const char *live_dir,
                   int (*make_others)(const char *dir),
                   uint8_t out_id[REGISTRY_ID_SIZE]);
 
-/* Takes the writers' lock (at most wait_ms), checks the file unless it was
- * checked since it last changed, opens LMDB and begins a transaction.
- * `command` is shown to those who wait.  BIDE_ELOCKED, in the same process too:
- * writer_why has "being written by pid 815 (bide apply, for 12 s)". */
+/* Takes the writers' lock (waits for wait_ms at most), checks the file unless
+ * it was checked since it last changed, opens LMDB and begins a transaction.
+ * `command` is shown to waiting processes.  BIDE_ELOCKED, also if the same
+ * process holds the lock; the message then contains, for example, "being
+ * written by pid 815 (bide apply, for 12 s)". */
 int writer_begin(const char *dir, const char *command, unsigned wait_ms,
                  struct writer **out);
 
-/* Makes it durable and ends; 0: it is on the disk.  Without a change: does
- * nothing.  BIDE_EFULL, BIDE_ESYS, or what an earlier writer_put came to that
- * failed halfway: nothing has changed.  The lock is kept until writer_end, so
- * that announcing happens in the order of the commits. */
+/* Commits the transaction durably and ends it; does nothing without a change.
+ * BIDE_EFULL, BIDE_ESYS, or the code of an earlier writer_put that failed
+ * halfway: nothing has changed then.  Keeps the lock until writer_end, so that
+ * changes are announced in the order of their commits. */
 int writer_commit(struct writer *w);
-/* Ends; what was not committed is undone.  NULL: does nothing. */
+/* Ends the writer; an uncommitted transaction is undone.  NULL: does nothing.
+ */
 void writer_end(struct writer *w);
 
-/* Within the transaction, its own changes included.  BIDE_ENOPOLICY (a deleted
- * policy gives its tombstone), BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL
- * (after writer_commit). */
+/* Read within the transaction, its own changes included.  A deleted policy
+ * gives its tombstone.  Visits return 0 to go on.  BIDE_ENOPOLICY,
+ * BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL (after writer_commit). */
 int writer_policy(struct writer *w, const char *name, struct record *out);
 int writer_version(struct writer *w, const char *name, uint32_t version,
                    struct record *out);
@@ -46,22 +50,21 @@ int writer_each_policy(struct writer *w,
 int writer_each_child(struct writer *w, const char *parent,
                       int (*visit)(void *arg, const char *name), void *arg);
 
-/* Stores r (name, deleted, when_ns, until_ns, back_to, who, note, text are the
- * caller's) as the next version of its name; fills version and sequence.
- * `parent` is what it extends ("" or NULL: nothing), kept for
- * writer_each_child.  BIDE_EINVAL: not stored (record_write says what is too
- * long), the transaction goes on.  After any other failure it cannot be
- * committed. */
+/* Stores r as the next version of its name; sets its version and sequence, the
+ * other fields are the caller's.  `parent` is the policy that it extends ("" or
+ * NULL: none), kept for writer_each_child.  BIDE_EINVAL: a field is too long or
+ * invalid (record_write), nothing is stored and the transaction goes on.  After
+ * any other failure it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
-/* The transaction's number once committed; without a change, the number of
- * the last one. */
+/* Returns the number of the transaction once it is committed; without a change,
+ * the number of the last one. */
 uint64_t writer_txn(const struct writer *w);
 const uint8_t *writer_id(const struct writer *w);
 const char *writer_live_path(const struct writer *w);
 
-/* This thread's last failure in words ("" if none): what happened and, after
- * a newline where it is known, what to do. */
+/* Returns the message of this thread's last failure ("" if none): what failed
+ * and, where known, a second line that says what to do. */
 const char *writer_why(void);
 
 #endif

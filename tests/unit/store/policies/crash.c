@@ -1,5 +1,5 @@
-/* Real processes: killed while writing, writing while others read, and a file
- * system that is full. */
+/* Real processes: writers that are killed or stopped, readers beside a writer,
+ * and a full file system. */
 #include "policies.h"
 
 #include <poll.h>
@@ -24,9 +24,10 @@ now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* SET policies at a time, all to their next version; each commit is told. */
+/* Writes SET policies in each transaction, all to their next version, and
+ * reports each commit to the pipe `out`. */
 static void
-write_on(const char *dir, int out)
+write_until_killed(const char *dir, int out)
 {
     for (;;) {
         struct writer *w;
@@ -60,7 +61,7 @@ write_on(const char *dir, int out)
     }
 }
 
-/* All of a set at one version: gives it. */
+/* Reads the set, which must have one version; returns that in *version. */
 static int
 read_set(void *arg, const struct snapshot *s)
 {
@@ -88,11 +89,12 @@ read_set(void *arg, const struct snapshot *s)
     return 0;
 }
 
-/* Kills a writer a little after some commit; gives the last one it told. */
+/* Kills a writer a short time after some commit; returns the last version that
+ * it reported, 0 if none. */
 static uint32_t
-kill_a_writer(const char *dir, uint64_t *seed)
+kill_writer(const char *dir, uint64_t *seed)
 {
-    uint32_t told = 0, version;
+    uint32_t reported = 0, version;
     uint64_t commits = below(seed, 4), until;
     int ends[2], status;
     pid_t child;
@@ -100,11 +102,12 @@ kill_a_writer(const char *dir, uint64_t *seed)
     assert_int_equal(pipe(ends), 0);
     child = fork();
     if (!child) {
-        write_on(dir, ends[1]);
+        write_until_killed(dir, ends[1]);
     }
     close(ends[1]);
     while (commits--) {
-        assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
+        assert_int_equal(read(ends[0], &reported, sizeof(reported)),
+                         sizeof(reported));
     }
     for (until = now_ns() + below(seed, 3000000); now_ns() < until;) {
     }
@@ -112,17 +115,17 @@ kill_a_writer(const char *dir, uint64_t *seed)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
     while (read(ends[0], &version, sizeof(version)) == sizeof(version)) {
-        told = version;
+        reported = version;
     }
     close(ends[0]);
-    return told;
+    return reported;
 }
 
 static void
 a_killed_writer_loses_no_committed_policy_and_blocks_nobody(void **state)
 {
     struct scratch *t = *state;
-    uint32_t version = 0, before, told;
+    uint32_t version = 0, before, reported;
     unsigned ahead = 0;
     uint64_t seed = (uint64_t)getpid() * 2654435761u + 1;
     struct reader *r;
@@ -133,16 +136,16 @@ a_killed_writer_loses_no_committed_policy_and_blocks_nobody(void **state)
         struct writer *w;
 
         before = version;
-        told = kill_a_writer(t->dir, &seed);
+        reported = kill_writer(t->dir, &seed);
         assert_int_equal(reader_read(r, read_set, &version, NULL), 0);
-        /* At most one commit was made and not told any more. */
-        assert_true(version >= (told ? told : before));
-        assert_true(version <= (told ? told : before) + 1);
-        ahead += version > (told ? told : before);
+        /* At most one commit was made but not reported. */
+        assert_true(version >= (reported ? reported : before));
+        assert_true(version <= (reported ? reported : before) + 1);
+        ahead += version > (reported ? reported : before);
         assert_int_equal(writer_begin(t->dir, "next", 0, &w), 0);
         writer_end(w);
     }
-    print_message("%d kills, %u commits, %u of them not told any more\n", KILLS,
+    print_message("%d kills, %u commits, %u of them not reported\n", KILLS,
                   version, ahead);
     reader_close(r);
 }
@@ -150,7 +153,7 @@ a_killed_writer_loses_no_committed_policy_and_blocks_nobody(void **state)
 /* ---- stopped ---- */
 
 static void
-a_stopped_writer_lets_others_read_and_gives_its_name(void **state)
+others_can_read_beside_a_stopped_writer_and_see_its_name(void **state)
 {
     struct scratch *t = *state;
     uint32_t version = 9;
@@ -193,13 +196,13 @@ a_stopped_writer_lets_others_read_and_gives_its_name(void **state)
     close(ends[1]);
 }
 
-/* ---- reading meanwhile ---- */
+/* ---- reading beside a writer ---- */
 
 static void
-a_reader_always_sees_what_belongs_together(void **state)
+a_reader_never_sees_half_a_transaction(void **state)
 {
     struct scratch *t = *state;
-    uint32_t version = 0, last = 0, told = 0;
+    uint32_t version = 0, last = 0, reported = 0;
     uint64_t reads = 0, locked = 0;
     struct pollfd ready;
     struct reader *r;
@@ -211,11 +214,11 @@ a_reader_always_sees_what_belongs_together(void **state)
     assert_int_equal(pipe(ends), 0);
     child = fork();
     if (!child) {
-        write_on(t->dir, ends[1]);
+        write_until_killed(t->dir, ends[1]);
     }
     close(ends[1]);
     ready = (struct pollfd){.fd = ends[0], .events = POLLIN};
-    while (told < 1000) {
+    while (reported < 1000) {
         int rc = reader_read(r, read_set, &version, NULL);
 
         if (rc == BIDE_ELOCKED) {
@@ -223,11 +226,12 @@ a_reader_always_sees_what_belongs_together(void **state)
             continue;
         }
         assert_int_equal(rc, 0);
-        assert_true(version >= last && version >= told);
+        assert_true(version >= last && version >= reported);
         last = version;
         reads++;
-        while (told < 1000 && poll(&ready, 1, 0) == 1) {
-            assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
+        while (reported < 1000 && poll(&ready, 1, 0) == 1) {
+            assert_int_equal(read(ends[0], &reported, sizeof(reported)),
+                             sizeof(reported));
         }
     }
     print_message("%llu readings, %llu gave up\n", (unsigned long long)reads,
@@ -241,9 +245,9 @@ a_reader_always_sees_what_belongs_together(void **state)
 
 /* ---- full ---- */
 
-/* Commits version after version until it fails. */
+/* Commits versions until it fails; returns how it failed. */
 static int
-write_till_full(const char *dir, uint32_t *stored)
+write_until_full(const char *dir, uint32_t *stored)
 {
     for (;;) {
         struct writer *w;
@@ -269,9 +273,9 @@ write_till_full(const char *dir, uint32_t *stored)
     }
 }
 
-/* LMDB's lock file must be made anew where there is no block left for it. */
+/* LMDB's lock file is missing and the disk has no free block for a new one. */
 static int
-begin_without_any_room(const char *dir)
+begin_on_full_disk(const char *dir)
 {
     static const char junk[1 << 20];
     char lock[320], path[320];
@@ -290,9 +294,10 @@ begin_without_any_room(const char *dir)
     return rc;
 }
 
-/* In a child with mounts of its own; 0: as it should be, 77: may not mount. */
+/* Runs in a child with its own mounts.  Returns 0 if all is right, 77 if it may
+ * not mount, otherwise the number of the failed step. */
 static int
-fill_a_file_system(const char *dir)
+fill_file_system(const char *dir)
 {
     uint8_t id[REGISTRY_ID_SIZE];
     uint32_t stored = 0, seen;
@@ -307,11 +312,11 @@ fill_a_file_system(const char *dir)
     if (writer_create(dir, "/run/bide", NULL, id)) {
         return 1;
     }
-    if (write_till_full(dir, &stored) != BIDE_EFULL || stored < 5 ||
+    if (write_until_full(dir, &stored) != BIDE_EFULL || stored < 5 ||
         !strstr(writer_why(), "make room")) {
         return 2;
     }
-    if (begin_without_any_room(dir) != BIDE_EFULL) {
+    if (begin_on_full_disk(dir) != BIDE_EFULL) {
         return 3;
     }
     if (reader_open(dir, &r) || reader_read(r, read_set, &seen, NULL) ||
@@ -327,14 +332,14 @@ fill_a_file_system(const char *dir)
 }
 
 static void
-a_full_disk_is_said_and_changes_nothing(void **state)
+a_full_disk_is_reported_and_changes_nothing(void **state)
 {
     struct scratch *t = *state;
     pid_t child = fork();
     int status;
 
     if (!child) {
-        _exit(fill_a_file_system(t->dir));
+        _exit(fill_file_system(t->dir));
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     if (status == 77 << 8) {
@@ -348,9 +353,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH(a_killed_writer_loses_no_committed_policy_and_blocks_nobody),
-        SCRATCH(a_stopped_writer_lets_others_read_and_gives_its_name),
-        SCRATCH(a_reader_always_sees_what_belongs_together),
-        SCRATCH(a_full_disk_is_said_and_changes_nothing),
+        SCRATCH(others_can_read_beside_a_stopped_writer_and_see_its_name),
+        SCRATCH(a_reader_never_sees_half_a_transaction),
+        SCRATCH(a_full_disk_is_reported_and_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Thousands of damaged files: whatever is read is right or an error, what
- * pages_check lets through is safe for LMDB, and nothing crashes or hangs (the
- * alarm ends the test if it does). */
+/* Thousands of damaged files.  Each read gives right records or an error, a
+ * file that passes pages_check is safe for LMDB, and nothing crashes or hangs
+ * (an alarm ends the test if it does). */
 #include "policies.h"
 
 #include <sys/wait.h>
@@ -15,11 +15,11 @@ enum { TRIALS = 1500 };
 enum { PAGE = 4096, NAMES = 300 };
 
 struct tally {
-    unsigned refused, errors, right, unknown, let_through;
+    unsigned refused, errors, right, unknown, accepted;
 };
 
 static void
-name_of(char out[16], unsigned number)
+write_name(char out[16], unsigned number)
 {
     snprintf(out, 16, "p%04u", number);
 }
@@ -34,7 +34,7 @@ fill_registry(const char *dir)
             char name[16];
             struct record in;
 
-            name_of(name, i);
+            write_name(name, i);
             in = policy(name, round);
             assert_int_equal(writer_put(w, &in, i % 3 ? "p0000" : NULL), 0);
         }
@@ -43,10 +43,10 @@ fill_registry(const char *dir)
     }
 }
 
-/* ---- what may be read ---- */
+/* ---- reading ---- */
 
 static int
-see_right(void *arg, const struct record *r)
+assert_record_right(void *arg, const struct record *r)
 {
     (void)arg;
     assert_true(is_right(r));
@@ -54,7 +54,7 @@ see_right(void *arg, const struct record *r)
 }
 
 static int
-see_name(void *arg, const char *name)
+assert_name_right(void *arg, const char *name)
 {
     (void)arg;
     assert_true(name[0] == 'p' && strlen(name) == 5);
@@ -62,7 +62,7 @@ see_name(void *arg, const char *name)
 }
 
 static void
-read_one(const struct snapshot *s, const char *name, struct tally *t)
+read_policy(const struct snapshot *s, const char *name, struct tally *t)
 {
     struct record r;
     int rc = reader_policy(s, name, &r);
@@ -73,7 +73,7 @@ read_one(const struct snapshot *s, const char *name, struct tally *t)
         t->right++;
         return;
     }
-    /* Never "there is no such policy": there is. */
+    /* Never BIDE_ENOPOLICY: the policy exists. */
     assert_true(rc == BIDE_EDAMAGED || rc == BIDE_ESYS || rc == BIDE_ENOMEM);
     t->errors++;
 }
@@ -85,18 +85,18 @@ read_all(void *arg, const struct snapshot *s)
     char name[16];
 
     for (unsigned i = 0; i < NAMES; i += 7) {
-        name_of(name, i);
-        read_one(s, name, t);
+        write_name(name, i);
+        read_policy(s, name, t);
     }
-    reader_each_policy(s, see_right, NULL);
-    reader_each_version(s, "p0007", see_right, NULL);
-    reader_each_change(s, see_right, NULL);
-    reader_each_child(s, "p0000", see_name, NULL);
+    reader_each_policy(s, assert_record_right, NULL);
+    reader_each_version(s, "p0007", assert_record_right, NULL);
+    reader_each_change(s, assert_record_right, NULL);
+    reader_each_child(s, "p0000", assert_name_right, NULL);
     return 0;
 }
 
 static void
-read_file(const char *dir, const char *file, struct tally *t)
+read_damaged_file(const char *dir, const char *file, struct tally *t)
 {
     struct reader *r;
     struct pages *f;
@@ -108,7 +108,7 @@ read_file(const char *dir, const char *file, struct tally *t)
     reader_read(r, read_all, t, NULL);
     reader_close(r);
     if (!pages_open(file, &f)) {
-        t->let_through += !pages_check(f);
+        t->accepted += !pages_check(f);
         pages_close(f);
     }
 }
@@ -164,7 +164,8 @@ randomize_a_header(uint8_t *bytes, size_t *length, uint64_t *seed)
     randomize(bytes + below(seed, *length / PAGE) * PAGE, 16, seed);
 }
 
-/* A page in another's place, header adjusted: as bad as it gets. */
+/* Copies a page over another one and adjusts its number: the damage that is
+ * hardest to detect. */
 static void
 copy_a_page(uint8_t *bytes, size_t *length, uint64_t *seed)
 {
@@ -218,7 +219,7 @@ static const struct {
 enum { DAMAGES = sizeof(damages) / sizeof(*damages) };
 
 static void
-what_is_read_of_a_damaged_file_is_right_or_an_error(void **state)
+reading_a_damaged_file_gives_right_records_or_an_error(void **state)
 {
     struct scratch *t = *state;
     uint64_t seed = 2024;
@@ -239,20 +240,20 @@ what_is_read_of_a_damaged_file_is_right_or_an_error(void **state)
             memcpy(copy, bytes, whole);
             damages[i].damage(copy, &length, &seed);
             spill(t->file, copy, length);
-            read_file(t->dir, t->file, &tally);
+            read_damaged_file(t->dir, t->file, &tally);
         }
         print_message("%-30s refused %u, of the rest: right %u, error %u; "
-                      "%u let through to LMDB\n",
+                      "%u passed the check\n",
                       damages[i].name, tally.refused, tally.right, tally.errors,
-                      tally.let_through);
+                      tally.accepted);
     }
     alarm(0);
     free(copy);
     free(bytes);
 }
 
-/* LMDB itself at work on a file that was let through: in a child, which must
- * not be killed. */
+/* LMDB itself writes to a file that passed the check: in a child, because a
+ * crash is the failure that the test looks for. */
 static void
 write_at_random(const char *dir, uint64_t seed)
 {
@@ -267,7 +268,7 @@ write_at_random(const char *dir, uint64_t seed)
         struct record in;
         int rc;
 
-        name_of(name, (unsigned)below(&seed, NAMES * 2));
+        write_name(name, (unsigned)below(&seed, NAMES * 2));
         in = policy(name, 1);
         rc = writer_put(w, &in, below(&seed, 2) ? "p0001" : NULL);
         if (rc && rc != BIDE_EDAMAGED && rc != BIDE_EFULL) {
@@ -283,7 +284,7 @@ write_at_random(const char *dir, uint64_t seed)
 }
 
 static void
-what_the_check_lets_through_does_not_crash_lmdb(void **state)
+lmdb_does_not_crash_on_files_that_passed_the_check(void **state)
 {
     struct scratch *t = *state;
     unsigned wrote = 0, refused = 0;
@@ -322,8 +323,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(what_is_read_of_a_damaged_file_is_right_or_an_error),
-        SCRATCH(what_the_check_lets_through_does_not_crash_lmdb),
+        SCRATCH(reading_a_damaged_file_gives_right_records_or_an_error),
+        SCRATCH(lmdb_does_not_crash_on_files_that_passed_the_check),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Every allocation and every read is made to fail once: the result is an error
- * that fits, nothing is lost, and afterwards all works.  malloc and pread are
- * replaced by symbols of this program. */
+/* Makes every allocation and every read fail once: the result is a fitting
+ * error, nothing is lost, and the next try succeeds.  This program replaces
+ * malloc and pread. */
 #include "policies.h"
 #include "seen.h"
 
@@ -9,7 +9,7 @@
 
 #include "store/policies/reader.h"
 
-static long countdown; /* to the call that fails; 0: none does */
+static long countdown; /* calls until one fails; 0: none fails */
 static int failing;    /* 0: allocations, 1: reads, 2: short reads */
 
 static bool
@@ -59,21 +59,21 @@ pread(int fd, void *bytes, size_t size, off_t offset)
 /* ---- reading ---- */
 
 static int
-see(void *arg, const struct record *r)
+check_record(void *arg, const struct record *r)
 {
     (void)arg;
     return is_right(r) ? 0 : 1;
 }
 
 static int
-see_name(void *arg, const char *name)
+check_name(void *arg, const char *name)
 {
     (void)arg;
     return name[0] == 'p' ? 0 : 1;
 }
 
 static int
-body(void *arg, const struct snapshot *s)
+read_records(void *arg, const struct snapshot *s)
 {
     struct record r;
     int rc;
@@ -81,7 +81,7 @@ body(void *arg, const struct snapshot *s)
     (void)arg;
     rc = reader_policy(s, "p7", &r);
     if (!rc) {
-        rc = see(NULL, &r);
+        rc = check_record(NULL, &r);
         record_free(&r);
     }
     rc = rc ? rc : reader_version(s, "p8", 1, &r);
@@ -91,11 +91,11 @@ body(void *arg, const struct snapshot *s)
     }
     if (!rc) {
         record_free(&r);
-        rc = reader_each_policy(s, see, NULL);
+        rc = reader_each_policy(s, check_record, NULL);
     }
-    rc = rc ? rc : reader_each_change(s, see, NULL);
-    rc = rc ? rc : reader_each_child(s, "p1", see_name, NULL);
-    return rc ? rc : reader_each_version(s, "p2", see, NULL);
+    rc = rc ? rc : reader_each_change(s, check_record, NULL);
+    rc = rc ? rc : reader_each_child(s, "p1", check_name, NULL);
+    return rc ? rc : reader_each_version(s, "p2", check_record, NULL);
 }
 
 static int
@@ -111,7 +111,7 @@ read_everything(const char *dir)
         return rc;
     }
     rc = reader_look(r, &stamp);
-    rc = rc ? rc : reader_read(r, body, NULL, NULL);
+    rc = rc ? rc : reader_read(r, read_records, NULL, NULL);
     reader_close(r);
     snprintf(path, sizeof(path), "%s/registry.mdb", dir);
     rc = rc ? rc : pages_open(path, &f);
@@ -143,7 +143,7 @@ write_something(const char *dir)
 }
 
 static void
-fill(const char *dir)
+fill_registry(const char *dir)
 {
     struct writer *w = began(dir);
 
@@ -161,11 +161,11 @@ fill(const char *dir)
     writer_end(w);
 }
 
-/* Fails at the first call, the second ... until a run needs no more of them;
- * gives how many there were. */
+/* Repeats `run`, failing its first call, its second and so on, until a run has
+ * no further call to fail.  Returns the number of calls. */
 static long
-fail_each(int kind, int (*run)(const char *dir), const char *dir,
-          bool (*fits)(int rc))
+fail_each_call(int kind, int (*run)(const char *dir), const char *dir,
+               bool (*fits)(int rc))
 {
     long n;
 
@@ -188,21 +188,22 @@ fail_each(int kind, int (*run)(const char *dir), const char *dir,
     }
 }
 
-/* asprintf makes do without its second allocation; a stamp is best effort. */
+/* Success too: asprintf works without its second allocation, and a failure to
+ * store a stamp is ignored. */
 UNUSED static bool
-no_memory_or_done(int rc)
+is_enomem_or_success(int rc)
 {
     return rc == BIDE_ENOMEM || rc == 0;
 }
 
 static bool
-no_reading(int rc)
+is_esys(int rc)
 {
     return rc == BIDE_ESYS;
 }
 
 static bool
-goes_on(int rc)
+is_success(int rc)
 {
     return rc == 0;
 }
@@ -212,16 +213,17 @@ a_reader_survives_each_failure(void **state)
 {
     struct scratch *t = *state;
 
-    fill(t->dir);
+    fill_registry(t->dir);
 #if OWN_MALLOC
-    assert_true(fail_each(0, read_everything, t->dir, no_memory_or_done) > 100);
+    assert_true(
+        fail_each_call(0, read_everything, t->dir, is_enomem_or_success) > 100);
 #endif
-    assert_true(fail_each(1, read_everything, t->dir, no_reading) > 50);
-    assert_true(fail_each(2, read_everything, t->dir, goes_on) > 50);
+    assert_true(fail_each_call(1, read_everything, t->dir, is_esys) > 50);
+    assert_true(fail_each_call(2, read_everything, t->dir, is_success) > 50);
 }
 
 static bool
-no_reading_or_done(int rc)
+is_esys_or_success(int rc)
 {
     return rc == BIDE_ESYS || rc == 0;
 }
@@ -231,11 +233,13 @@ a_writer_survives_each_failure(void **state)
 {
     struct scratch *t = *state;
 
-    fill(t->dir);
-    assert_true(fail_each(1, write_something, t->dir, no_reading_or_done) > 10);
-    assert_int_equal(read_everything(t->dir), 1); /* p5 is another now */
+    fill_registry(t->dir);
+    assert_true(fail_each_call(1, write_something, t->dir, is_esys_or_success) >
+                10);
+    assert_int_equal(read_everything(t->dir), 1); /* p5 has changed */
 #if OWN_MALLOC
-    assert_true(fail_each(0, write_something, t->dir, no_memory_or_done) > 20);
+    assert_true(
+        fail_each_call(0, write_something, t->dir, is_enomem_or_success) > 20);
 #endif
     assert_int_equal(write_something(t->dir), 0);
 }
@@ -253,14 +257,14 @@ create_and_remove(const char *dir)
 }
 
 static void
-making_a_registry_is_whole_or_not_at_all(void **state)
+a_failure_leaves_no_half_made_registry(void **state)
 {
     struct scratch *t = *state;
 
-    fail_each(1, create_and_remove, t->dir, no_reading_or_done);
+    fail_each_call(1, create_and_remove, t->dir, is_esys_or_success);
 #if OWN_MALLOC
-    assert_true(fail_each(0, create_and_remove, t->dir, no_memory_or_done) >
-                10);
+    assert_true(fail_each_call(0, create_and_remove, t->dir,
+                               is_enomem_or_success) > 10);
 #endif
 }
 
@@ -270,7 +274,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH(a_reader_survives_each_failure),
         SCRATCH(a_writer_survives_each_failure),
-        SCRATCH(making_a_registry_is_whole_or_not_at_all),
+        SCRATCH(a_failure_leaves_no_half_made_registry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Policies whose every part follows from name and version, so that one that was
- * read can be told right from wrong. */
+/* Policies whose fields all depend on name and version only, so that a test can
+ * decide whether a record that it read is right. */
 #ifndef TESTS_STORE_POLICIES_H
 #define TESTS_STORE_POLICIES_H
 
@@ -8,7 +8,8 @@
 #include "store/policies/writer.h"
 #include "store/file/seal.h"
 
-/* Its strings live until the next but seven. */
+/* Returns the record of a name and version; its strings are valid for the next
+ * seven calls. */
 UNUSED static struct record
 policy(const char *name, uint32_t version)
 {
@@ -40,7 +41,7 @@ policy(const char *name, uint32_t version)
     return r;
 }
 
-/* Whether a record is the one that `policy` made. */
+/* Reports whether a record is the one that `policy` made. */
 UNUSED static bool
 is_right(const struct record *r)
 {
@@ -57,7 +58,7 @@ assert_right(const struct record *r, uint32_t version)
     assert_true(is_right(r));
 }
 
-/* A writer, of a registry that is made when there is none. */
+/* Begins a writer; makes the registry if there is none. */
 UNUSED static struct writer *
 began(const char *dir)
 {
@@ -76,7 +77,8 @@ began(const char *dir)
     return w;
 }
 
-/* For tests that write with LMDB itself: what each commit of ours says. */
+/* For tests that write with LMDB itself: stores the transaction's number, as
+ * each commit of a writer does. */
 UNUSED static void
 lmdb_commit_number(MDB_txn *txn, MDB_dbi meta)
 {

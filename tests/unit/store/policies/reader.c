@@ -7,13 +7,13 @@
 enum { NAMES = 60, ROUNDS = 4 };
 
 static void
-name_of(char out[16], unsigned number)
+write_name(char out[16], unsigned number)
 {
     snprintf(out, 16, "p%04u", number);
 }
 
-/* ROUNDS transactions; each stores every name with number % ROUNDS <= round,
- * under "p0000" the odd ones. */
+/* Commits ROUNDS transactions; each stores every name with number % ROUNDS <=
+ * round, odd numbers with the parent "p0000". */
 static void
 fill_registry(const char *dir)
 {
@@ -25,7 +25,7 @@ fill_registry(const char *dir)
                 char name[16];
                 struct record in;
 
-                name_of(name, i);
+                write_name(name, i);
                 in = policy(name, 1 + round - i % ROUNDS);
                 assert_int_equal(writer_put(w, &in, i % 2 ? "p0000" : NULL), 0);
                 assert_right(&in, 1 + round - i % ROUNDS);
@@ -37,12 +37,12 @@ fill_registry(const char *dir)
 }
 
 static uint32_t
-newest_of(unsigned number)
+newest_version(unsigned number)
 {
     return ROUNDS - number % ROUNDS;
 }
 
-struct asked {
+struct query {
     const char *name;
     uint32_t version;
     uint64_t time;
@@ -50,31 +50,31 @@ struct asked {
 };
 
 static int
-ask_policy(void *arg, const struct snapshot *s)
+query_policy(void *arg, const struct snapshot *s)
 {
-    struct asked *a = arg;
+    struct query *a = arg;
 
     return reader_policy(s, a->name, &a->got);
 }
 
 static int
-ask_version(void *arg, const struct snapshot *s)
+query_version(void *arg, const struct snapshot *s)
 {
-    struct asked *a = arg;
+    struct query *a = arg;
 
     return reader_version(s, a->name, a->version, &a->got);
 }
 
 static int
-ask_in_force(void *arg, const struct snapshot *s)
+query_in_force(void *arg, const struct snapshot *s)
 {
-    struct asked *a = arg;
+    struct query *a = arg;
 
     return reader_in_force(s, a->name, a->time, &a->got);
 }
 
 static struct reader *
-opened(const char *dir)
+open_reader(const char *dir)
 {
     struct reader *r;
 
@@ -85,27 +85,27 @@ opened(const char *dir)
 /* ---- one policy ---- */
 
 static void
-reads_every_version_of_every_policy(void **state)
+every_version_of_every_policy_is_read(void **state)
 {
     struct scratch *t = *state;
     struct reader *r;
     uint64_t txn = 0;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     for (unsigned i = 0; i < NAMES; i++) {
         char name[16];
-        struct asked a = {.name = name};
+        struct query a = {.name = name};
 
-        name_of(name, i);
-        assert_int_equal(reader_read(r, ask_policy, &a, &txn), 0);
-        assert_right(&a.got, newest_of(i));
+        write_name(name, i);
+        assert_int_equal(reader_read(r, query_policy, &a, &txn), 0);
+        assert_right(&a.got, newest_version(i));
         record_free(&a.got);
         assert_int_equal(txn, 1 + ROUNDS);
-        for (a.version = 0; a.version <= newest_of(i) + 1; a.version++) {
-            int rc = reader_read(r, ask_version, &a, NULL);
+        for (a.version = 0; a.version <= newest_version(i) + 1; a.version++) {
+            int rc = reader_read(r, query_version, &a, NULL);
 
-            if (a.version && a.version <= newest_of(i)) {
+            if (a.version && a.version <= newest_version(i)) {
                 assert_int_equal(rc, 0);
                 assert_right(&a.got, a.version);
                 record_free(&a.got);
@@ -119,24 +119,25 @@ reads_every_version_of_every_policy(void **state)
 }
 
 static void
-tells_an_unknown_name_from_no_name(void **state)
+an_unknown_name_and_an_invalid_name_give_different_errors(void **state)
 {
     static const char *const unknown[] = {"p", "p00000", "o", "q", "p0000-"};
     struct scratch *t = *state;
-    struct asked a = {.version = 1};
+    struct query a = {.version = 1};
     struct reader *r;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
         a.name = unknown[i];
-        assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENOPOLICY);
-        assert_int_equal(reader_read(r, ask_version, &a, NULL), BIDE_ENOPOLICY);
+        assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_ENOPOLICY);
+        assert_int_equal(reader_read(r, query_version, &a, NULL),
+                         BIDE_ENOPOLICY);
     }
     a.name = "";
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENAME);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_ENAME);
     a.name = "a-name-that-is-longer-than-any-name-has-a-right-to-";
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_ENAME);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_ENAME);
     reader_close(r);
 }
 
@@ -144,7 +145,7 @@ static void
 a_deleted_policy_gives_its_tombstone(void **state)
 {
     struct scratch *t = *state;
-    struct asked a = {.name = "pay"};
+    struct query a = {.name = "pay"};
     struct writer *w = began(t->dir);
     struct record in = policy("pay", 1);
     struct reader *r;
@@ -155,8 +156,8 @@ a_deleted_policy_gives_its_tombstone(void **state)
     assert_int_equal(writer_put(w, &in, NULL), 0);
     assert_int_equal(writer_commit(w), 0);
     writer_end(w);
-    r = opened(t->dir);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), 0);
+    r = open_reader(t->dir);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), 0);
     assert_true(a.got.deleted);
     assert_int_equal(a.got.version, 2);
     record_free(&a.got);
@@ -164,9 +165,9 @@ a_deleted_policy_gives_its_tombstone(void **state)
 }
 
 static void
-a_change_for_a_time_gives_way_to_what_it_names(void **state)
+a_temporary_change_reverts_to_the_version_it_names(void **state)
 {
-    /* Stored as version 1, 2 ...: holds till, and then which. */
+    /* Stored as version 1, 2 ... of their names. */
     static const struct {
         const char *name;
         uint64_t until;
@@ -209,10 +210,10 @@ a_change_for_a_time_gives_way_to_what_it_names(void **state)
     }
     assert_int_equal(writer_commit(w), 0);
     writer_end(w);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct asked a = {.name = cases[i].name, .time = cases[i].time};
-        int rc = reader_read(r, ask_in_force, &a, NULL);
+        struct query a = {.name = cases[i].name, .time = cases[i].time};
+        int rc = reader_read(r, query_in_force, &a, NULL);
 
         if (cases[i].result < 0) {
             assert_int_equal(rc, cases[i].result);
@@ -226,10 +227,10 @@ a_change_for_a_time_gives_way_to_what_it_names(void **state)
 }
 
 static void
-going_back_a_hundred_times_is_enough(void **state)
+at_most_a_hundred_reverts_are_followed(void **state)
 {
     struct scratch *t = *state;
-    struct asked a = {.name = "pay", .time = 5000};
+    struct query a = {.name = "pay", .time = 5000};
     struct writer *w = began(t->dir);
     struct reader *r;
 
@@ -242,8 +243,8 @@ going_back_a_hundred_times_is_enough(void **state)
         if (i == 100) {
             assert_int_equal(writer_commit(w), 0);
             writer_end(w);
-            r = opened(t->dir);
-            assert_int_equal(reader_read(r, ask_in_force, &a, NULL), 0);
+            r = open_reader(t->dir);
+            assert_int_equal(reader_read(r, query_in_force, &a, NULL), 0);
             assert_int_equal(a.got.version, 1);
             record_free(&a.got);
             w = began(t->dir);
@@ -251,11 +252,11 @@ going_back_a_hundred_times_is_enough(void **state)
     }
     assert_int_equal(writer_commit(w), 0);
     writer_end(w);
-    assert_int_equal(reader_read(r, ask_in_force, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, query_in_force, &a, NULL), BIDE_EDAMAGED);
     reader_close(r);
 }
 
-/* ---- many ---- */
+/* ---- walks ---- */
 
 struct seen {
     unsigned count;
@@ -265,19 +266,19 @@ struct seen {
 };
 
 static int
-see_name(void *arg, const struct record *r)
+visit_name(void *arg, const struct record *r)
 {
     struct seen *s = arg;
     char name[16];
 
-    name_of(name, s->count++);
+    write_name(name, s->count++);
     assert_string_equal(r->name, name);
     assert_true(is_right(r));
     return (int)s->count == s->end_at ? s->result : 0;
 }
 
 static int
-see_falling_version(void *arg, const struct record *r)
+visit_version(void *arg, const struct record *r)
 {
     struct seen *s = arg;
 
@@ -287,7 +288,7 @@ see_falling_version(void *arg, const struct record *r)
 }
 
 static int
-see_falling_sequence(void *arg, const struct record *r)
+visit_sequence(void *arg, const struct record *r)
 {
     struct seen *s = arg;
 
@@ -299,7 +300,7 @@ see_falling_sequence(void *arg, const struct record *r)
 }
 
 static int
-see_child_name(void *arg, const char *name)
+visit_child(void *arg, const char *name)
 {
     struct seen *s = arg;
 
@@ -311,52 +312,51 @@ see_child_name(void *arg, const char *name)
 static int
 walk_all(void *arg, const struct snapshot *s)
 {
-    struct seen seen = {.last = newest_of(4)};
+    struct seen seen = {.last = newest_version(4)};
 
     (void)arg;
-    assert_int_equal(reader_each_policy(s, see_name, &seen), 0);
+    assert_int_equal(reader_each_policy(s, visit_name, &seen), 0);
     assert_int_equal(seen.count, NAMES);
 
-    seen = (struct seen){.last = newest_of(4)};
-    assert_int_equal(
-        reader_each_version(s, "p0004", see_falling_version, &seen), 0);
-    assert_int_equal(seen.count, newest_of(4));
-    assert_int_equal(reader_each_version(s, "p004", see_falling_version, &seen),
+    seen = (struct seen){.last = newest_version(4)};
+    assert_int_equal(reader_each_version(s, "p0004", visit_version, &seen), 0);
+    assert_int_equal(seen.count, newest_version(4));
+    assert_int_equal(reader_each_version(s, "p004", visit_version, &seen),
                      BIDE_ENOPOLICY);
 
     seen = (struct seen){0};
-    assert_int_equal(reader_each_change(s, see_falling_sequence, &seen), 0);
+    assert_int_equal(reader_each_change(s, visit_sequence, &seen), 0);
     assert_int_equal(seen.last, 1);
     assert_int_equal(seen.count, NAMES / ROUNDS * (4 + 3 + 2 + 1));
 
     seen = (struct seen){0};
-    assert_int_equal(reader_each_child(s, "p0000", see_child_name, &seen), 0);
+    assert_int_equal(reader_each_child(s, "p0000", visit_child, &seen), 0);
     assert_int_equal(seen.count, NAMES / 2);
     for (unsigned i = 1; i < NAMES; i += 2) {
         char name[16];
 
-        name_of(name, i);
+        write_name(name, i);
         assert_non_null(strstr(seen.names, name));
     }
     seen = (struct seen){0};
-    assert_int_equal(reader_each_child(s, "p0001", see_child_name, &seen), 0);
+    assert_int_equal(reader_each_child(s, "p0001", visit_child, &seen), 0);
     assert_int_equal(seen.count, 0);
     return 0;
 }
 
 static void
-walks_in_order_and_all_of_it(void **state)
+walks_visit_all_records_in_order(void **state)
 {
     struct scratch *t = *state;
     struct reader *r;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     assert_int_equal(reader_read(r, walk_all, NULL, NULL), 0);
     reader_close(r);
 }
 
-/* Results that mean something else to the walk itself. */
+/* Ends walks with results that a walk itself also returns. */
 static int
 end_walks(void *arg, const struct snapshot *s)
 {
@@ -367,18 +367,17 @@ end_walks(void *arg, const struct snapshot *s)
         const struct seen two = {.end_at = 2, .result = results[i]};
         struct seen seen = two;
 
-        assert_int_equal(reader_each_policy(s, see_name, &seen), results[i]);
+        assert_int_equal(reader_each_policy(s, visit_name, &seen), results[i]);
         assert_int_equal(seen.count, 2);
         seen = two;
-        seen.last = newest_of(4);
-        assert_int_equal(
-            reader_each_version(s, "p0004", see_falling_version, &seen),
-            results[i]);
-        seen = two;
-        assert_int_equal(reader_each_change(s, see_falling_sequence, &seen),
+        seen.last = newest_version(4);
+        assert_int_equal(reader_each_version(s, "p0004", visit_version, &seen),
                          results[i]);
         seen = two;
-        assert_int_equal(reader_each_child(s, "p0000", see_child_name, &seen),
+        assert_int_equal(reader_each_change(s, visit_sequence, &seen),
+                         results[i]);
+        seen = two;
+        assert_int_equal(reader_each_child(s, "p0000", visit_child, &seen),
                          results[i]);
         assert_int_equal(seen.count, 2);
     }
@@ -392,46 +391,46 @@ a_visit_ends_its_walk_with_its_result(void **state)
     struct reader *r;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     assert_int_equal(reader_read(r, end_walks, NULL, NULL), 42);
     reader_close(r);
 }
 
 static int
-nothing_there(void *arg, const struct snapshot *s)
+walk_empty(void *arg, const struct snapshot *s)
 {
     struct seen seen = {0};
 
     (void)arg;
-    assert_int_equal(reader_each_policy(s, see_name, &seen), 0);
-    assert_int_equal(reader_each_change(s, see_falling_sequence, &seen), 0);
-    assert_int_equal(reader_each_child(s, "a", see_child_name, &seen), 0);
-    assert_int_equal(reader_each_version(s, "a", see_name, &seen),
+    assert_int_equal(reader_each_policy(s, visit_name, &seen), 0);
+    assert_int_equal(reader_each_change(s, visit_sequence, &seen), 0);
+    assert_int_equal(reader_each_child(s, "a", visit_child, &seen), 0);
+    assert_int_equal(reader_each_version(s, "a", visit_name, &seen),
                      BIDE_ENOPOLICY);
     assert_int_equal(seen.count, 0);
     return 0;
 }
 
 static void
-an_empty_registry_has_nothing(void **state)
+an_empty_registry_has_no_records(void **state)
 {
     struct scratch *t = *state;
     struct reader *r;
 
     writer_end(began(t->dir));
-    r = opened(t->dir);
-    assert_int_equal(reader_read(r, nothing_there, NULL, NULL), 0);
+    r = open_reader(t->dir);
+    assert_int_equal(reader_read(r, walk_empty, NULL, NULL), 0);
     reader_close(r);
 }
 
-/* ---- a writer in between ---- */
+/* ---- a writer beside a reader ---- */
 
 struct disturbed {
     const char *dir;
     int left, runs;
 };
 
-/* Two commits end a snapshot. */
+/* Commits twice, after which a snapshot is no longer valid. */
 static int
 disturb(void *arg, const struct snapshot *s)
 {
@@ -451,7 +450,7 @@ disturb(void *arg, const struct snapshot *s)
 }
 
 static void
-a_reading_starts_again_until_no_writer_got_in_between(void **state)
+a_reading_is_repeated_until_no_writer_interferes(void **state)
 {
     struct scratch *t = *state;
     struct disturbed d = {.dir = t->dir, .left = 3};
@@ -459,7 +458,7 @@ a_reading_starts_again_until_no_writer_got_in_between(void **state)
     uint64_t txn = 77;
 
     writer_end(began(t->dir));
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     assert_int_equal(reader_read(r, disturb, &d, &txn), 0);
     assert_int_equal(d.runs, 4);
     assert_int_equal(txn, 1 + 6);
@@ -470,11 +469,12 @@ a_reading_starts_again_until_no_writer_got_in_between(void **state)
     reader_close(r);
 }
 
-/* ---- damage that checksums do not see ---- */
+/* ---- damage that checksums do not detect ---- */
 
-/* Makes `change` to the registry with LMDB itself. */
+/* Deletes a record, or without a key the whole database, with LMDB itself. */
 static void
-tamper(const char *file, const char *db, const char *key, size_t length)
+delete_with_lmdb(const char *file, const char *db, const char *key,
+                 size_t length)
 {
     MDB_env *env = lmdb_env(file);
     MDB_val k = {length, (void *)(uintptr_t)key};
@@ -495,37 +495,38 @@ tamper(const char *file, const char *db, const char *key, size_t length)
 }
 
 static int
-each_change_at_all(void *arg, const struct snapshot *s)
+walk_changes(void *arg, const struct snapshot *s)
 {
-    return reader_each_change(s, see_falling_sequence, arg);
+    return reader_each_change(s, visit_sequence, arg);
 }
 
 static void
-a_known_policy_that_is_absent_is_damage(void **state)
+a_missing_policy_with_versions_is_damage(void **state)
 {
     struct scratch *t = *state;
-    struct asked a = {.name = "p0004", .version = 2}, b = {.name = "p0005"};
+    struct query a = {.name = "p0004", .version = 2}, b = {.name = "p0005"};
     struct seen seen = {0};
     struct reader *r;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
-    tamper(t->file, "policies", "p0004", 5);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
-    assert_int_equal(reader_read(r, ask_version, &a, NULL), 0);
+    r = open_reader(t->dir);
+    delete_with_lmdb(t->file, "policies", "p0004", 5);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, query_version, &a, NULL), 0);
     record_free(&a.got);
-    tamper(t->file, "versions", "p0005\0\0\0\0\x03", 10); /* the newest */
-    assert_int_equal(reader_read(r, ask_policy, &b, NULL), BIDE_EDAMAGED);
-    tamper(t->file, "versions", "p0004\0\0\0\0\x02", 10); /* in the middle */
-    assert_int_equal(reader_read(r, ask_version, &a, NULL), BIDE_EDAMAGED);
-    assert_int_equal(reader_read(r, each_change_at_all, &seen, NULL),
-                     BIDE_EDAMAGED);
-    tamper(t->file, "policies", NULL, 0);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
-    tamper(t->file, "versions", NULL, 0);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
-    tamper(t->file, "meta", "live", 4);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    delete_with_lmdb(t->file, "versions", "p0005\0\0\0\0\x03",
+                     10); /* the newest */
+    assert_int_equal(reader_read(r, query_policy, &b, NULL), BIDE_EDAMAGED);
+    delete_with_lmdb(t->file, "versions", "p0004\0\0\0\0\x02",
+                     10); /* in the middle */
+    assert_int_equal(reader_read(r, query_version, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, walk_changes, &seen, NULL), BIDE_EDAMAGED);
+    delete_with_lmdb(t->file, "policies", NULL, 0);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_EDAMAGED);
+    delete_with_lmdb(t->file, "versions", NULL, 0);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_EDAMAGED);
+    delete_with_lmdb(t->file, "meta", "live", 4);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_EDAMAGED);
     reader_close(r);
     assert_int_equal(reader_open(t->dir, &r), BIDE_EDAMAGED);
 }
@@ -534,7 +535,7 @@ static void
 an_outdated_tree_is_damage(void **state)
 {
     struct scratch *t = *state;
-    struct asked a = {.name = "p0004"};
+    struct query a = {.name = "p0004"};
     struct reader *r;
     struct writer *w;
     uint8_t *bytes;
@@ -542,12 +543,12 @@ an_outdated_tree_is_damage(void **state)
     int slot;
 
     fill_registry(t->dir);
-    r = opened(t->dir);
+    r = open_reader(t->dir);
     bytes = slurp(t->file, &length);
-    slot = (ROUNDS + 1) & 1; /* the newer; the other becomes it by + 2 */
+    slot = (ROUNDS + 1) & 1; /* the newer; + 2 makes the other one newer */
     bytes[(1 - slot) * 4096 + 16 + 128] += 2;
     spill(t->file, bytes, length);
-    assert_int_equal(reader_read(r, ask_policy, &a, NULL), BIDE_EDAMAGED);
+    assert_int_equal(reader_read(r, query_policy, &a, NULL), BIDE_EDAMAGED);
     assert_non_null(strstr(pages_why(), "transaction"));
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
     free(bytes);
@@ -558,16 +559,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(reads_every_version_of_every_policy),
-        SCRATCH(tells_an_unknown_name_from_no_name),
+        SCRATCH(every_version_of_every_policy_is_read),
+        SCRATCH(an_unknown_name_and_an_invalid_name_give_different_errors),
         SCRATCH(a_deleted_policy_gives_its_tombstone),
-        SCRATCH(a_change_for_a_time_gives_way_to_what_it_names),
-        SCRATCH(going_back_a_hundred_times_is_enough),
-        SCRATCH(walks_in_order_and_all_of_it),
+        SCRATCH(a_temporary_change_reverts_to_the_version_it_names),
+        SCRATCH(at_most_a_hundred_reverts_are_followed),
+        SCRATCH(walks_visit_all_records_in_order),
         SCRATCH(a_visit_ends_its_walk_with_its_result),
-        SCRATCH(an_empty_registry_has_nothing),
-        SCRATCH(a_reading_starts_again_until_no_writer_got_in_between),
-        SCRATCH(a_known_policy_that_is_absent_is_damage),
+        SCRATCH(an_empty_registry_has_no_records),
+        SCRATCH(a_reading_is_repeated_until_no_writer_interferes),
+        SCRATCH(a_missing_policy_with_versions_is_damage),
         SCRATCH(an_outdated_tree_is_damage),
     };
 

@@ -3,9 +3,9 @@
 #include "store/file/seal.h"
 #include "base/crc32c.h"
 
-/* The record of the example in record.c. */
+/* Returns the record of the example in record.c. */
 static struct record
-example(void)
+example_record(void)
 {
     static char who[] = "ops", note[] = "", text[] = "[pay]\n";
 
@@ -21,7 +21,7 @@ example(void)
 }
 
 static void
-the_bytes_are_as_drawn(void **state)
+the_bytes_are_those_of_the_example(void **state)
 {
     static const uint8_t head[] = {1,    0,    3,   3,   0,   0,
                                    0,    0,    6,   0,   0,   0, /* lengths */
@@ -34,7 +34,7 @@ the_bytes_are_as_drawn(void **state)
                                    0,    0,    0,   0, /* times */
                                    'p',  'a',  'y', 'o', 'p', 's',
                                    '[',  'p',  'a', 'y', ']', '\n'};
-    struct record r = example();
+    struct record r = example_record();
     uint32_t crc;
     size_t length;
     void *bytes;
@@ -68,7 +68,7 @@ the_checksum_is_crc_32c(void **state)
     }
     assert_int_equal(crc32c(0, zeros, 32), 0x8A9136AA); /* RFC 3720, B.4 */
     assert_int_equal(crc32c(0, rising, 32), 0x46DD794E);
-    /* In two parts as in one, wherever it is cut. */
+    /* The checksum of two parts equals that of the whole, for each cut. */
     memset(text, 'q', sizeof(text));
     for (size_t cut = 0; cut <= sizeof(text); cut++) {
         assert_int_equal(
@@ -78,7 +78,7 @@ the_checksum_is_crc_32c(void **state)
 }
 
 static void
-what_was_written_is_read(void **state)
+a_written_record_is_read_back(void **state)
 {
     (void)state;
     for (uint32_t version = 1; version < 200; version++) {
@@ -103,9 +103,9 @@ what_was_written_is_read(void **state)
 }
 
 static void
-no_flipped_bit_and_no_other_length_is_believed(void **state)
+a_flipped_bit_or_another_length_is_damage(void **state)
 {
-    struct record r = example(), out = {.version = 99};
+    struct record r = example_record(), out = {.version = 99};
     uint8_t *bytes, more[64];
     size_t length;
     void *made;
@@ -128,9 +128,9 @@ no_flipped_bit_and_no_other_length_is_believed(void **state)
     free(made);
 }
 
-/* With a checksum that holds: what no writer of ours makes. */
+/* The checksum is right, but record_write never makes such a record. */
 static void
-a_checksum_alone_is_not_enough(void **state)
+impossible_values_are_damage_despite_a_right_checksum(void **state)
 {
     static const struct {
         size_t at;
@@ -147,7 +147,7 @@ a_checksum_alone_is_not_enough(void **state)
         {16, 0},          /* version 0 */
         {49, 0},          /* a NUL within the name */
     };
-    struct record r = example(), out;
+    struct record r = example_record(), out;
     size_t length;
     void *made;
 
@@ -168,7 +168,7 @@ a_checksum_alone_is_not_enough(void **state)
 }
 
 static void
-refuses_to_write_what_it_would_not_read(void **state)
+a_record_that_could_not_be_read_is_not_written(void **state)
 {
     char who[RECORD_WHO_MAX + 2], one[] = "x";
     struct record r;
@@ -178,26 +178,26 @@ refuses_to_write_what_it_would_not_read(void **state)
     (void)state;
     memset(who, 'w', sizeof(who) - 1);
     who[RECORD_WHO_MAX + 1] = '\0';
-    r = example();
+    r = example_record();
     r.who = who;
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
-    r = example();
+    r = example_record();
     r.version = 0;
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
-    r = example();
+    r = example_record();
     r.name[0] = '\0';
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
     memset(r.name, 'n', sizeof(r.name)); /* without an end */
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
-    r = example();
+    r = example_record();
     r.deleted = true;
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
-    r = example();
+    r = example_record();
     r.note = NULL;
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
     assert_ptr_equal(bytes, one);
     assert_int_equal(length, 3);
-    r = example();
+    r = example_record();
     who[RECORD_WHO_MAX] = '\0';
     r.who = who;
     assert_int_equal(record_write(&r, &bytes, &length), 0);
@@ -205,7 +205,7 @@ refuses_to_write_what_it_would_not_read(void **state)
 }
 
 static void
-keys_sort_as_their_numbers_do(void **state)
+keys_sort_in_the_order_of_their_numbers(void **state)
 {
     static const uint32_t versions[] = {1, 2, 255, 256, 65536, UINT32_MAX};
     uint8_t a[RECORD_KEY_MAX], b[RECORD_KEY_MAX];
@@ -255,13 +255,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_bytes_are_as_drawn),
+        cmocka_unit_test(the_bytes_are_those_of_the_example),
         cmocka_unit_test(the_checksum_is_crc_32c),
-        cmocka_unit_test(what_was_written_is_read),
-        cmocka_unit_test(no_flipped_bit_and_no_other_length_is_believed),
-        cmocka_unit_test(a_checksum_alone_is_not_enough),
-        cmocka_unit_test(refuses_to_write_what_it_would_not_read),
-        cmocka_unit_test(keys_sort_as_their_numbers_do),
+        cmocka_unit_test(a_written_record_is_read_back),
+        cmocka_unit_test(a_flipped_bit_or_another_length_is_damage),
+        cmocka_unit_test(impossible_values_are_damage_despite_a_right_checksum),
+        cmocka_unit_test(a_record_that_could_not_be_read_is_not_written),
+        cmocka_unit_test(keys_sort_in_the_order_of_their_numbers),
         cmocka_unit_test(a_sealed_value_belongs_to_its_key),
     };
 

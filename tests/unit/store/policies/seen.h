@@ -1,11 +1,12 @@
-/* Functions of the C library that a test puts others in the place of. */
+/* For tests that replace functions of the C library. */
 #ifndef TESTS_STORE_SEEN_H
 #define TESTS_STORE_SEEN_H
 
-/* So that the libraries see them too. */
+/* Makes a replacement visible to the libraries too. */
 #define SEEN __attribute__((visibility("default")))
 
-/* Sanitizers have a malloc of their own.  gcc and clang tell it differently. */
+/* 0 with sanitizers, which have their own malloc; gcc and clang announce them
+ * differently. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0
 #elif defined(__has_feature)

@@ -8,7 +8,7 @@
 #include "store/policies/reader.h"
 #include "store/policies/writer.h"
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static void
 a_new_registry_can_be_read_and_written(void **state)
@@ -62,7 +62,7 @@ a_new_directory_gets_its_mode_whatever_the_umask(void **state)
 }
 
 static void
-making_it_twice_is_refused_and_changes_nothing(void **state)
+making_a_registry_twice_is_refused_and_changes_nothing(void **state)
 {
     struct scratch *t = *state;
     uint8_t id[REGISTRY_ID_SIZE], again[REGISTRY_ID_SIZE] = {9};
@@ -72,7 +72,8 @@ making_it_twice_is_refused_and_changes_nothing(void **state)
     assert_int_equal(writer_create(t->dir, "run/bide", NULL, id), BIDE_EINVAL);
     assert_int_equal(writer_create(t->dir, "/run/bide", NULL, id), 0);
     a = slurp(t->file, &before);
-    assert_int_equal(writer_create(t->dir, "/run/bide", NULL, again), BIDE_EEXIST);
+    assert_int_equal(writer_create(t->dir, "/run/bide", NULL, again),
+                     BIDE_EEXIST);
     b = slurp(t->file, &after);
     assert_int_equal(before, after);
     assert_memory_equal(a, b, before);
@@ -82,7 +83,7 @@ making_it_twice_is_refused_and_changes_nothing(void **state)
 }
 
 static void
-what_an_interrupted_making_left_is_no_registry(void **state)
+an_interrupted_creation_leaves_no_registry(void **state)
 {
     struct scratch *t = *state;
     uint8_t id[REGISTRY_ID_SIZE];
@@ -138,7 +139,7 @@ each_change_is_the_next_version(void **state)
     assert_int_equal(writer_commit(w), 0);
     writer_end(w);
 
-    w = began(t->dir); /* and on in the next transaction */
+    w = began(t->dir); /* the next transaction continues */
     {
         struct record in = policy("pay", 6);
 
@@ -150,7 +151,7 @@ each_change_is_the_next_version(void **state)
 }
 
 static void
-what_is_not_committed_is_undone(void **state)
+an_uncommitted_change_is_undone(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -162,7 +163,7 @@ what_is_not_committed_is_undone(void **state)
     w = began(t->dir);
     assert_int_equal(writer_txn(w), txn);
     assert_int_equal(writer_policy(w, "pay", &r), BIDE_ENOPOLICY);
-    assert_int_equal(writer_commit(w), 0); /* nothing: no transaction */
+    assert_int_equal(writer_commit(w), 0); /* no change, no transaction */
     assert_int_equal(writer_txn(w), txn - 1);
     assert_int_equal(writer_put(w, &in, NULL), BIDE_EINVAL);
     assert_int_equal(writer_commit(w), BIDE_EINVAL);
@@ -170,7 +171,7 @@ what_is_not_committed_is_undone(void **state)
 }
 
 static void
-what_is_too_long_is_refused_and_the_rest_goes_on(void **state)
+a_record_too_long_is_refused_and_the_transaction_goes_on(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -219,7 +220,7 @@ count_record(void *arg, const struct record *r)
 }
 
 static int
-join(void *arg, const char *name)
+append_name(void *arg, const char *name)
 {
     strcat(arg, name);
     strcat(arg, " ");
@@ -235,7 +236,7 @@ put_under(struct writer *w, const char *name, const char *parent)
 }
 
 static void
-children_follow_what_they_extend(void **state)
+children_are_listed_under_the_policy_they_extend(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -248,22 +249,22 @@ children_follow_what_they_extend(void **state)
     put_under(w, "a", "base");
     put_under(w, "c", "base-2");
     put_under(w, "a", "base"); /* again */
-    assert_int_equal(writer_each_child(w, "base", join, names), 0);
+    assert_int_equal(writer_each_child(w, "base", append_name, names), 0);
     assert_string_equal(names, "a b ");
     put_under(w, "a", "base-2"); /* moves */
-    put_under(w, "b", "");       /* leaves */
+    put_under(w, "b", "");       /* has no parent any more */
     names[0] = '\0';
-    assert_int_equal(writer_each_child(w, "base", join, names), 0);
+    assert_int_equal(writer_each_child(w, "base", append_name, names), 0);
     assert_string_equal(names, "");
-    assert_int_equal(writer_each_child(w, "base-2", join, names), 0);
+    assert_int_equal(writer_each_child(w, "base-2", append_name, names), 0);
     assert_string_equal(names, "a c ");
     put_under(w, "stop", "base-2");
     put_under(w, "x", "base-2");
     names[0] = '\0';
-    assert_int_equal(writer_each_child(w, "base-2", join, names), 7);
+    assert_int_equal(writer_each_child(w, "base-2", append_name, names), 7);
     assert_string_equal(names, "a c stop ");
-    assert_int_equal(writer_each_child(w, "nobody", join, names), 0);
-    assert_int_equal(writer_each_child(w, "", join, names), BIDE_ENAME);
+    assert_int_equal(writer_each_child(w, "nobody", append_name, names), 0);
+    assert_int_equal(writer_each_child(w, "", append_name, names), BIDE_ENAME);
     left = 3;
     assert_int_equal(writer_each_policy(w, count_record, &left), 5);
     left = 100;
@@ -275,7 +276,7 @@ children_follow_what_they_extend(void **state)
 /* ---- the lock ---- */
 
 static void
-a_second_writer_hears_who_is_writing(void **state)
+a_second_writer_is_told_the_holder_of_the_lock(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir), *second = NULL;
@@ -295,7 +296,7 @@ a_second_writer_hears_who_is_writing(void **state)
 }
 
 static void
-a_lock_file_that_was_removed_locks_all_the_same(void **state)
+a_removed_lock_file_is_made_again(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -309,7 +310,7 @@ a_lock_file_that_was_removed_locks_all_the_same(void **state)
 }
 
 static void
-a_forked_child_can_not_use_its_parents_writer(void **state)
+a_forked_child_cannot_use_its_parents_writer(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir), *second;
@@ -339,10 +340,10 @@ a_forked_child_can_not_use_its_parents_writer(void **state)
     writer_end(w);
 }
 
-/* ---- what is refused ---- */
+/* ---- refusals ---- */
 
 static void
-refuses_what_it_may_not_write(void **state)
+a_writer_without_permission_is_refused(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -374,7 +375,7 @@ refuses_what_it_may_not_write(void **state)
 }
 
 static void
-refuses_what_is_no_registry(void **state)
+a_file_that_is_not_a_registry_is_refused(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = NULL;
@@ -391,7 +392,7 @@ refuses_what_is_no_registry(void **state)
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
     assert_non_null(strstr(writer_why(), "directory"));
     rmdir(t->file);
-    env = lmdb_env(t->file); /* an LMDB file, but somebody else's */
+    env = lmdb_env(t->file); /* an LMDB file, but not a registry */
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
     assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_dbi_open(txn, "policies", MDB_CREATE, &dbi), 0);
@@ -402,7 +403,7 @@ refuses_what_is_no_registry(void **state)
 }
 
 static void
-refuses_a_newer_format(void **state)
+a_newer_format_is_refused(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
@@ -448,12 +449,13 @@ put_many(const char *dir, unsigned from, unsigned to)
     writer_end(w);
 }
 
-/* The leaf that has that key, zeroed. */
+/* Zeroes the leaf with this key. */
 static void
 zero_leaf_of(uint8_t *bytes, size_t length, const char *key)
 {
     for (size_t at = 2 * 4096; at < length; at += 4096) {
-        for (size_t i = 16; bytes[at + 10] == 2 && i < 4096 - strlen(key); i++) {
+        for (size_t i = 16; bytes[at + 10] == 2 && i < 4096 - strlen(key);
+             i++) {
             if (!memcmp(bytes + at + i, key, strlen(key))) {
                 memset(bytes + at, 0, 4096);
             }
@@ -491,8 +493,8 @@ a_file_that_was_checked_is_not_checked_again(void **state)
     int fd;
 
     put_many(t->dir, 0, 500);
-    /* Damage that leaves no trace in the inode: whoever is let in has not
-     * checked.  (Only for the test; it is not used for writing.) */
+    /* Damages the file without a trace in its inode, so that writer_begin
+     * succeeds only if it does not check the file. */
     assert_int_equal(stat(t->file, &st), 0);
     bytes = slurp(t->file, &length);
     fd = open(t->file, O_WRONLY);
@@ -523,18 +525,18 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH(a_new_registry_can_be_read_and_written),
         SCRATCH(a_new_directory_gets_its_mode_whatever_the_umask),
-        SCRATCH(making_it_twice_is_refused_and_changes_nothing),
-        SCRATCH(what_an_interrupted_making_left_is_no_registry),
+        SCRATCH(making_a_registry_twice_is_refused_and_changes_nothing),
+        SCRATCH(an_interrupted_creation_leaves_no_registry),
         SCRATCH(each_change_is_the_next_version),
-        SCRATCH(what_is_not_committed_is_undone),
-        SCRATCH(what_is_too_long_is_refused_and_the_rest_goes_on),
-        SCRATCH(children_follow_what_they_extend),
-        SCRATCH(a_second_writer_hears_who_is_writing),
-        SCRATCH(a_lock_file_that_was_removed_locks_all_the_same),
-        SCRATCH(a_forked_child_can_not_use_its_parents_writer),
-        SCRATCH(refuses_what_it_may_not_write),
-        SCRATCH(refuses_what_is_no_registry),
-        SCRATCH(refuses_a_newer_format),
+        SCRATCH(an_uncommitted_change_is_undone),
+        SCRATCH(a_record_too_long_is_refused_and_the_transaction_goes_on),
+        SCRATCH(children_are_listed_under_the_policy_they_extend),
+        SCRATCH(a_second_writer_is_told_the_holder_of_the_lock),
+        SCRATCH(a_removed_lock_file_is_made_again),
+        SCRATCH(a_forked_child_cannot_use_its_parents_writer),
+        SCRATCH(a_writer_without_permission_is_refused),
+        SCRATCH(a_file_that_is_not_a_registry_is_refused),
+        SCRATCH(a_newer_format_is_refused),
         SCRATCH(a_file_damaged_since_the_last_writer_is_refused),
         SCRATCH(a_file_that_was_checked_is_not_checked_again),
     };
