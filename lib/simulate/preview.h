@@ -1,7 +1,7 @@
-/* What a policy does to a call that only fails, attempts taking no time.
+/* Computes the waits of a call whose attempts all fail and take no time.
  * Pure. */
-#ifndef BIDE_RULE_PREVIEW_H
-#define BIDE_RULE_PREVIEW_H
+#ifndef BIDE_SIMULATE_PREVIEW_H
+#define BIDE_SIMULATE_PREVIEW_H
 
 #include <bide.h>
 #include "policy/policy.h"
@@ -10,12 +10,12 @@ enum { PREVIEW_MAX = 1000 }; /* rows */
 
 struct preview_row {
     uint32_t attempt;                    /* 2 is the first retry */
-    uint64_t min_ns, max_ns;             /* the wait before it */
+    uint64_t min_ns, max_ns;             /* of the wait before it */
     uint64_t total_min_ns, total_max_ns; /* since the call began */
 };
 
-/* Fills at most `room` rows; *out_ends says what ends the call, BIDE_BY_NONE
- * when it goes on past the last row.  Returns the number of rows. */
+/* Fills at most `room` rows and returns their number.  *out_ends is the reason
+ * that ends the call, BIDE_BY_NONE if it continues after the last row. */
 size_t preview(const struct policy *p, struct preview_row *rows, size_t room,
                enum bide_reason *out_ends);
 

@@ -3,14 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With few retries in a minute their own rate says little: it begins as if so
- * many had met what first attempts met. */
+#include "base/array.h"
+
+/* A failure rate of few retries is not reliable.  So this number of retries is
+ * added that fail at the rate of first attempts. */
 enum { BELIEF = 5 };
 
 /* ---- making ---- */
 
 static void
-times_free(struct profile_times *t)
+free_times(struct profile_times *t)
 {
     free(t->bucket);
     free(t->upto);
@@ -18,19 +20,19 @@ times_free(struct profile_times *t)
 }
 
 static int
-times_make(const uint64_t counts[HISTOGRAM_BUCKETS], struct profile_times *out)
+make_times(const uint64_t counts[HISTOGRAM_BUCKETS], struct profile_times *out)
 {
     struct profile_times t = {.count = 0};
     uint64_t sum = 0;
-    uint32_t some = 0;
+    uint32_t used = 0;
 
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        some += counts[i] > 0;
+        used += counts[i] > 0;
     }
-    t.bucket = calloc(some + 1u, sizeof(*t.bucket));
-    t.upto = calloc(some + 1u, sizeof(*t.upto));
+    t.bucket = calloc(used + 1u, sizeof(*t.bucket));
+    t.upto = calloc(used + 1u, sizeof(*t.upto));
     if (!t.bucket || !t.upto) {
-        times_free(&t);
+        free_times(&t);
         return BIDE_ENOMEM;
     }
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -45,7 +47,7 @@ times_make(const uint64_t counts[HISTOGRAM_BUCKETS], struct profile_times *out)
 }
 
 static int
-outcomes_make(const struct profile_counts *c, struct profile_period *out)
+make_outcomes(const struct profile_counts *c, struct profile_period *out)
 {
     uint64_t sum = 0;
 
@@ -64,15 +66,16 @@ outcomes_make(const struct profile_counts *c, struct profile_period *out)
 }
 
 static double
-share(double part, double whole)
+clamped_share(double part, double whole)
 {
     double s = whole > 0 ? part / whole : 0;
 
     return s < 0 ? 0 : s > 1 ? 1 : s;
 }
 
-/* Of first attempts and of retries: those of a call that has failed once fail
- * more often.  Calls that succeeded at once are those that did not recover. */
+/* Sets separate failure rates of first attempts and of retries, because retries
+ * fail more often.  Calls that succeeded and did not recover succeeded at their
+ * first attempt. */
 static void
 set_rates(const struct profile_counts *c, struct profile_period *out)
 {
@@ -83,37 +86,30 @@ set_rates(const struct profile_counts *c, struct profile_period *out)
 
     recovered = recovered < succeeded ? recovered : succeeded;
     recovered = recovered < retries ? recovered : retries;
-    out->first_fails = 1 - share(succeeded - recovered, first);
-    out->retry_fails = share(retries - recovered + BELIEF * out->first_fails,
-                             retries + BELIEF);
+    out->first_fails = 1 - clamped_share(succeeded - recovered, first);
+    out->retry_fails = clamped_share(
+        retries - recovered + BELIEF * out->first_fails, retries + BELIEF);
 }
 
 static void
-period_free(struct profile_period *p)
+free_period(struct profile_period *p)
 {
-    times_free(&p->succeeded);
-    times_free(&p->failed);
+    free_times(&p->succeeded);
+    free_times(&p->failed);
     free(p->outcome);
     p->outcome = NULL;
     p->outcome_count = 0;
 }
 
 static int
-grow(struct profile *p)
+make_period(const struct profile_counts *c, struct profile_period *out)
 {
-    size_t room = p->room ? 2 * p->room : 64;
-    struct profile_period *longer;
+    int rc = make_times(c->succeeded, &out->succeeded);
 
-    if (p->count < p->room) {
-        return 0;
+    if (!rc) {
+        rc = make_times(c->failed, &out->failed);
     }
-    longer = realloc(p->period, room * sizeof(*longer));
-    if (!longer) {
-        return BIDE_ENOMEM;
-    }
-    p->period = longer;
-    p->room = room;
-    return 0;
+    return rc ? rc : make_outcomes(c, out);
 }
 
 int
@@ -122,19 +118,17 @@ profile_add(struct profile *p, const struct profile_counts *c)
     struct profile_period made = {
         .begin_ns = c->begin_ns, .end_ns = c->end_ns, .calls = c->calls};
     uint64_t before = p->count ? p->period[p->count - 1].end_ns : 0;
-    int rc = grow(p);
+    struct profile_period *longer =
+        array_more(p->period, p->count, sizeof(*longer));
+    int rc;
 
-    if (!rc) {
-        rc = times_make(c->succeeded, &made.succeeded);
+    if (!longer) {
+        return BIDE_ENOMEM;
     }
-    if (!rc) {
-        rc = times_make(c->failed, &made.failed);
-    }
-    if (!rc) {
-        rc = outcomes_make(c, &made);
-    }
+    p->period = longer;
+    rc = make_period(c, &made);
     if (rc) {
-        period_free(&made);
+        free_period(&made);
         return rc;
     }
     made.begin_ns = made.begin_ns > before ? made.begin_ns : before;
@@ -144,9 +138,9 @@ profile_add(struct profile *p, const struct profile_counts *c)
     return 0;
 }
 
-/* ---- what is not known ---- */
+/* ---- completing ---- */
 
-/* Copies, so that each period owns what it has. */
+/* Copies the times, because each period owns its own. */
 static bool
 copy_times(const struct profile_times *from, struct profile_times *to)
 {
@@ -155,12 +149,12 @@ copy_times(const struct profile_times *from, struct profile_times *to)
     t.bucket = malloc((from->count + 1u) * sizeof(*t.bucket));
     t.upto = malloc((from->count + 1u) * sizeof(*t.upto));
     if (!t.bucket || !t.upto) {
-        times_free(&t);
+        free_times(&t);
         return false;
     }
     memcpy(t.bucket, from->bucket, from->count * sizeof(*t.bucket));
     memcpy(t.upto, from->upto, from->count * sizeof(*t.upto));
-    times_free(to);
+    free_times(to);
     *to = t;
     return true;
 }
@@ -182,15 +176,15 @@ copy_outcomes(const struct profile_period *from, struct profile_period *to)
 }
 
 static bool
-is_known(const struct profile_period *p)
+has_attempts(const struct profile_period *p)
 {
     return p->succeeded.count + p->failed.count > 0;
 }
 
 static bool
-fill_from(const struct profile_period *from, struct profile_period *to)
+fill_period(const struct profile_period *from, struct profile_period *to)
 {
-    if (!is_known(to) && is_known(from)) {
+    if (!has_attempts(to) && has_attempts(from)) {
         to->first_fails = from->first_fails;
         to->retry_fails = from->retry_fails;
     }
@@ -206,10 +200,10 @@ profile_fill(struct profile *p)
     bool ok = true;
 
     for (size_t i = 1; i < p->count && ok; i++) {
-        ok = fill_from(&p->period[i - 1], &p->period[i]);
+        ok = fill_period(&p->period[i - 1], &p->period[i]);
     }
     for (size_t i = p->count; i > 1 && ok; i--) {
-        ok = fill_from(&p->period[i - 1], &p->period[i - 2]);
+        ok = fill_period(&p->period[i - 1], &p->period[i - 2]);
     }
     return ok ? 0 : BIDE_ENOMEM;
 }
@@ -218,7 +212,7 @@ void
 profile_free(struct profile *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        period_free(&p->period[i]);
+        free_period(&p->period[i]);
     }
     free(p->period);
     *p = (struct profile){.count = 0};
@@ -226,9 +220,9 @@ profile_free(struct profile *p)
 
 /* ---- drawing ---- */
 
-/* Even within its bucket. */
+/* Returns a latency spread evenly over its bucket. */
 static uint64_t
-within(uint32_t bucket, double u)
+spread_in_bucket(uint32_t bucket, double u)
 {
     uint64_t low = histogram_low_ns(bucket), high = histogram_high_ns(bucket);
 
@@ -248,7 +242,7 @@ profile_time(const struct profile_times *t, double u)
         return 0;
     }
     at = u * (double)t->upto[t->count - 1];
-    while (low + 1 < high) { /* the first whose sum is above `at` */
+    while (low + 1 < high) { /* finds the first sum above `at` */
         uint32_t middle = low + (high - low - 1) / 2;
 
         if ((double)t->upto[middle] > at) {
@@ -259,7 +253,7 @@ profile_time(const struct profile_times *t, double u)
     }
     before = low > 0 ? (double)t->upto[low - 1] : 0;
     at = (at - before) / ((double)t->upto[low] - before);
-    return within(t->bucket[low], at < 1 ? at : 0);
+    return spread_in_bucket(t->bucket[low], at < 1 ? at : 0);
 }
 
 struct bide_outcome

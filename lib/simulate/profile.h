@@ -1,7 +1,8 @@
-/* What calls met, minute by minute, as a simulation needs it: how many began,
- * how often attempts failed, with what, and how long they took.  Pure. */
-#ifndef BIDE_RULE_PROFILE_H
-#define BIDE_RULE_PROFILE_H
+/* A profile of recorded traffic for a simulation.  For each period (usually a
+ * minute) it has the number of calls, the failure rates, the outcomes and the
+ * latencies of attempts.  Pure. */
+#ifndef BIDE_SIMULATE_PROFILE_H
+#define BIDE_SIMULATE_PROFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,12 +11,12 @@
 #include <bide.h>
 #include "rule/histogram.h"
 
-/* What was counted from begin_ns to end_ns. */
+/* The counts from begin_ns to end_ns. */
 struct profile_counts {
     uint64_t begin_ns, end_ns;
-    uint64_t calls;     /* that ended, refused ones included */
-    uint64_t retries;   /* among the attempts */
-    uint64_t recovered; /* calls that succeeded by a retry */
+    uint64_t calls;     /* ended calls, including refused ones */
+    uint64_t retries;   /* attempts after the first of a call */
+    uint64_t recovered; /* calls that succeeded after a retry */
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
     size_t outcome_count;
     struct profile_outcome {
@@ -24,40 +25,42 @@ struct profile_counts {
     } * outcome; /* of failed attempts */
 };
 
-/* Times, those that there were only: how many up to and with each. */
+/* The distribution of latencies: the histogram's buckets that are not empty. */
 struct profile_times {
     uint32_t count;
     uint16_t *bucket;
-    uint64_t *upto;
+    uint64_t *upto; /* sum of the counts up to and including each bucket */
 };
 
 struct profile_period {
     uint64_t begin_ns, end_ns;
     uint64_t calls;
-    double first_fails, retry_fails; /* of attempts */
+    double first_fails, retry_fails; /* failure rates of attempts, 0 to 1 */
     struct profile_times succeeded, failed;
     uint32_t outcome_count;
-    struct profile_outcome *outcome; /* counts are sums up to and with it */
+    struct profile_outcome *outcome; /* each count includes those before it */
 };
 
 struct profile {
-    size_t count, room;
-    struct profile_period *period; /* in order of time, none overlap */
+    size_t count;
+    struct profile_period *period; /* in order of time, without overlap */
 };
 
-/* In order of their ends; what overlaps with the one before begins at its end.
- * BIDE_ENOMEM. */
+/* Appends a period. Periods must be added in order of their ends; a period that
+ * overlaps with the one before begins at the end of that one. BIDE_ENOMEM. */
 int profile_add(struct profile *p, const struct profile_counts *c);
 
-/* Where a period has no attempts, or none of a kind, it gets what the one
- * before had, or the one after: what would have happened is not known.
- * BIDE_ENOMEM. */
+/* Completes periods without attempts, or without attempts that succeeded or
+ * failed: copies the missing rates and distributions from the period before or,
+ * if that has none, after.  BIDE_ENOMEM. */
 int profile_fill(struct profile *p);
 void profile_free(struct profile *p); /* leaves an empty one */
 
-/* With a draw 0 <= u < 1.  0 of nothing. */
+/* Returns a latency in ns, drawn by 0 <= u < 1; 0 if there are none. */
 uint64_t profile_time(const struct profile_times *t, double u);
-/* `usual` where none is known. */
+
+/* Returns an outcome of a failed attempt, drawn by 0 <= u < 1; `usual` if none
+ * is known. */
 struct bide_outcome profile_outcome(const struct profile_period *p, double u,
                                     struct bide_outcome usual);
 

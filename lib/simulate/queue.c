@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -39,15 +40,16 @@ is_before(const struct queue_entry *a, const struct queue_entry *b)
 }
 
 static void
-set(struct queue *q, uint32_t at, struct queue_entry e)
+set_entry(struct queue *q, uint32_t at, struct queue_entry e)
 {
     q->heap[at] = e;
     q->place[e.thing] = at;
 }
 
-/* Puts `e` where the hole at `at` can hold it, towards the top. */
+/* Stores `e` at the free place `at`, or at a place above it where it
+ * belongs. */
 static void
-rise(struct queue *q, uint32_t at, struct queue_entry e)
+move_up(struct queue *q, uint32_t at, struct queue_entry e)
 {
     while (at > 0) {
         uint32_t above = (at - 1) / 2;
@@ -55,14 +57,16 @@ rise(struct queue *q, uint32_t at, struct queue_entry e)
         if (!is_before(&e, &q->heap[above])) {
             break;
         }
-        set(q, at, q->heap[above]);
+        set_entry(q, at, q->heap[above]);
         at = above;
     }
-    set(q, at, e);
+    set_entry(q, at, e);
 }
 
+/* Stores `e` at the free place `at`, or at a place below it where it
+ * belongs. */
 static void
-sink(struct queue *q, uint32_t at, struct queue_entry e)
+move_down(struct queue *q, uint32_t at, struct queue_entry e)
 {
     for (;;) {
         uint32_t below = 2 * at + 1;
@@ -74,16 +78,17 @@ sink(struct queue *q, uint32_t at, struct queue_entry e)
         if (below >= q->count || !is_before(&q->heap[below], &e)) {
             break;
         }
-        set(q, at, q->heap[below]);
+        set_entry(q, at, q->heap[below]);
         at = below;
     }
-    set(q, at, e);
+    set_entry(q, at, e);
 }
 
 void
 queue_put(struct queue *q, uint32_t thing, uint64_t due_ns, uint64_t order)
 {
-    rise(q, q->count++, (struct queue_entry){due_ns, order, thing});
+    assert(thing < q->room && q->count < q->room);
+    move_up(q, q->count++, (struct queue_entry){due_ns, order, thing});
 }
 
 const struct queue_entry *
@@ -96,14 +101,16 @@ void
 queue_take(struct queue *q, uint32_t thing)
 {
     uint32_t at = q->place[thing];
-    struct queue_entry last = q->heap[--q->count];
+    struct queue_entry last;
 
+    assert(at < q->count && q->heap[at].thing == thing);
+    last = q->heap[--q->count];
     if (at == q->count) {
         return;
     }
     if (at > 0 && is_before(&last, &q->heap[(at - 1) / 2])) {
-        rise(q, at, last);
+        move_up(q, at, last);
     } else {
-        sink(q, at, last);
+        move_down(q, at, last);
     }
 }

@@ -1,8 +1,8 @@
-/* What is due next, of things that have a number each: a binary heap by time,
- * and at the same time by order.  Every place is known, so that what is not to
- * happen after all can be taken out. */
-#ifndef BIDE_RULE_QUEUE_H
-#define BIDE_RULE_QUEUE_H
+/* A queue of numbered things, ordered by due time: a binary heap.  Things with
+ * the same time are ordered by `order`.  The place of every thing is known, so
+ * that any of them can be removed. */
+#ifndef BIDE_SIMULATE_QUEUE_H
+#define BIDE_SIMULATE_QUEUE_H
 
 #include <stdint.h>
 
@@ -14,22 +14,23 @@ struct queue_entry {
 
 struct queue {
     struct queue_entry *heap;
-    uint32_t *place; /* of each thing in it */
+    uint32_t *place; /* index in the heap, of each thing in it */
     uint32_t count, room;
 };
 
-/* Room for things 0 to room - 1.  BIDE_ENOMEM: all as it was. */
+/* Makes room for things 0 to room - 1.  BIDE_ENOMEM: the queue is unchanged. */
 int queue_grow(struct queue *q, uint32_t room);
 void queue_free(struct queue *q); /* leaves an empty one without room */
 
-/* `thing` is not in it yet. */
+/* Adds a thing, which must not be in the queue. */
 void queue_put(struct queue *q, uint32_t thing, uint64_t due_ns,
                uint64_t order);
 
-/* NULL: nothing is due.  Valid until the queue changes. */
+/* Returns the first entry, valid until the queue changes; NULL if the queue is
+ * empty. */
 const struct queue_entry *queue_first(const struct queue *q);
 
-/* `thing` is in it. */
+/* Removes a thing, which must be in the queue. */
 void queue_take(struct queue *q, uint32_t thing);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum { SCRIPT_LINES_MAX = 1000000, WORDS_MAX = 10000 };
 
 struct parse {
@@ -15,8 +17,8 @@ struct parse {
 /* ---- one word: OUTCOME+TOOK[;after=HINT] ---- */
 
 static int
-fault(const struct parse *at, const char *word, const char *why,
-      const char *hint)
+add_fault(const struct parse *at, const char *word, const char *why,
+          const char *hint)
 {
     fault_add(at->faults, at->file, at->line, hint && *hint ? hint : NULL,
               "%.100s: %s", word, why);
@@ -32,8 +34,8 @@ read_hint(const struct parse *at, const char *word, const char *text,
     uint64_t ns;
 
     if (strncmp(text, "after=", 6) != 0) {
-        return fault(at, word, "after ; comes after=DURATION or after=never",
-                     NULL);
+        return add_fault(at, word,
+                         "write after=DURATION or after=never after ;", NULL);
     }
     text += 6;
     if (strcmp(text, "never") == 0) {
@@ -41,16 +43,16 @@ read_hint(const struct parse *at, const char *word, const char *text,
         return 0;
     }
     if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
-        return fault(at, word, why, hint);
+        return add_fault(at, word, why, hint);
     }
     if (ns == DURATION_NONE) {
-        return fault(at, word, "say after=never", NULL);
+        return add_fault(at, word, "write after=never", NULL);
     }
     *o = bide_outcome_after(*o, ns);
     return 0;
 }
 
-/* Takes `word` apart in place. */
+/* Reads one word, which it changes. */
 static int
 read_outcome(const struct parse *at, char *word, struct script_outcome *out)
 {
@@ -65,20 +67,21 @@ read_outcome(const struct parse *at, char *word, struct script_outcome *out)
     }
     plus = strrchr(word, '+');
     if (!plus) {
-        return fault(at, whole,
-                     "an outcome is written OUTCOME+TOOK, as in "
-                     "http.503+5ms",
-                     NULL);
+        return add_fault(at, whole,
+                         "write an outcome as OUTCOME+TOOK, for example "
+                         "http.503+5ms",
+                         NULL);
     }
     *plus++ = '\0';
     if (outcome_read(word, &out->outcome, &why, hint, sizeof(hint)) != 0) {
-        return fault(at, whole, why, hint);
+        return add_fault(at, whole, why, hint);
     }
     if (duration_read(plus, &out->took_ns, &why, hint, sizeof(hint)) != 0) {
-        return fault(at, whole, why, hint);
+        return add_fault(at, whole, why, hint);
     }
     if (out->took_ns == DURATION_NONE) {
-        return fault(at, whole, "an attempt takes some time", NULL);
+        return add_fault(at, whole, "the time of an attempt cannot be none",
+                         NULL);
     }
     return semicolon ? read_hint(at, whole, semicolon, &out->outcome) : 0;
 }
@@ -101,27 +104,22 @@ next_word(char **text)
     return start;
 }
 
-/* One more element of `size` bytes, zeroed; NULL without memory. */
+/* Appends a zeroed element of `size` bytes and returns it; NULL without
+ * memory. */
 static void *
-grow(void **array, uint32_t count, size_t size)
+append_zeroed(void **list, uint32_t count, size_t size)
 {
-    char *longer = *array;
+    char *longer = array_more(*list, count, size);
 
-    if ((count & (count - 1)) == 0) { /* 0, and at each power of two */
-        size_t room = count ? count * 2 : 1;
-
-        longer = realloc(*array, room * size);
-        if (!longer) {
-            return NULL;
-        }
-        *array = longer;
+    if (!longer) {
+        return NULL;
     }
-    memset(longer + count * size, 0, size);
-    return longer + count * size;
+    *list = longer;
+    return memset(longer + count * size, 0, size);
 }
 
-/* `set KEY=VALUE ...`: a value holds no blank here, but for lists: what has no
- * `=` belongs to the value before it. */
+/* Reads the rest of `set KEY=VALUE ...`.  Only lists contain blanks, so a word
+ * without `=` belongs to the value before it. */
 static int
 read_settings(const struct parse *at, char *text, struct script_line *l)
 {
@@ -132,7 +130,7 @@ read_settings(const struct parse *at, char *text, struct script_line *l)
         struct script_setting *s;
 
         if (!equals && l->count == 0) {
-            return fault(at, word, "set takes KEY=VALUE", NULL);
+            return add_fault(at, word, "set takes KEY=VALUE", NULL);
         }
         if (!equals) {
             char *joined;
@@ -146,7 +144,7 @@ read_settings(const struct parse *at, char *text, struct script_line *l)
             continue;
         }
         *equals++ = '\0';
-        s = grow((void **)&l->settings, l->count, sizeof(*s));
+        s = append_zeroed((void **)&l->settings, l->count, sizeof(*s));
         if (!s) {
             return BIDE_ENOMEM;
         }
@@ -157,7 +155,7 @@ read_settings(const struct parse *at, char *text, struct script_line *l)
             return BIDE_ENOMEM;
         }
     }
-    return l->count ? 0 : fault(at, "set", "takes KEY=VALUE", NULL);
+    return l->count ? 0 : add_fault(at, "set", "takes KEY=VALUE", NULL);
 }
 
 static int
@@ -171,9 +169,9 @@ read_outcomes(const struct parse *at, char *text, struct script_line *l)
         int rc;
 
         if (l->count == WORDS_MAX) {
-            return fault(at, l->call, "too many outcomes", NULL);
+            return add_fault(at, l->call, "too many outcomes", NULL);
         }
-        o = grow((void **)&l->outcomes, l->count, sizeof(*o));
+        o = append_zeroed((void **)&l->outcomes, l->count, sizeof(*o));
         if (!o) {
             return BIDE_ENOMEM;
         }
@@ -196,31 +194,30 @@ read_line(const struct parse *at, char *text, struct script_line *l)
 
     l->line = at->line;
     if (duration_read(time, &l->at_ns, &why, hint, sizeof(hint)) != 0) {
-        return fault(at, time, why, hint);
+        return add_fault(at, time, why, hint);
     }
     if (l->at_ns == DURATION_NONE) {
-        return fault(at, time, "a line begins with a time", NULL);
+        return add_fault(at, time, "a line must begin with a time", NULL);
     }
     if (!name) {
-        return fault(at, time,
-                     "after the time comes the name of a call, or "
-                     "set",
-                     NULL);
+        return add_fault(
+            at, time, "write the name of a call, or set, after the time", NULL);
     }
     if (strcmp(name, "set") == 0) {
         return read_settings(at, text, l);
     }
     if (strlen(name) > BIDE_NAME_MAX) {
-        return fault(at, name, "a call's name has at most 48 characters", NULL);
+        return add_fault(at, name, "a call's name has at most 48 characters",
+                         NULL);
     }
     strcpy(l->call, name);
     return read_outcomes(at, text, l);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole script ---- */
 
 static int
-by_time(const void *a, const void *b)
+compare_times(const void *a, const void *b)
 {
     const struct script_line *x = a, *y = b;
 
@@ -231,7 +228,7 @@ by_time(const void *a, const void *b)
 }
 
 static int
-add_line(struct script *s, const struct parse *at, char *text)
+read_next_line(struct script *s, const struct parse *at, char *text)
 {
     struct script_line *l;
 
@@ -240,9 +237,9 @@ add_line(struct script *s, const struct parse *at, char *text)
         return 0;
     }
     if (s->count == SCRIPT_LINES_MAX) {
-        return fault(at, "script", "too many lines", NULL);
+        return add_fault(at, "script", "too many lines", NULL);
     }
-    l = grow((void **)&s->lines, s->count, sizeof(*l));
+    l = append_zeroed((void **)&s->lines, s->count, sizeof(*l));
     if (!l) {
         return BIDE_ENOMEM;
     }
@@ -263,7 +260,7 @@ read_lines(struct script *s, char *text, struct parse *at)
             *next++ = '\0';
         }
         at->line++;
-        rc = add_line(s, at, text);
+        rc = read_next_line(s, at, text);
         if (rc == BIDE_ENOMEM) {
             return rc;
         }
@@ -302,7 +299,7 @@ script_read(const char *file, const char *bytes, size_t length,
         script_free(s);
         return rc;
     }
-    qsort(s->lines, s->count, sizeof(*s->lines), by_time);
+    qsort(s->lines, s->count, sizeof(*s->lines), compare_times);
     *out = s;
     return 0;
 }

@@ -1,6 +1,6 @@
-/* A script of `bide simulate`, read: one call a line, or a change. */
-#ifndef BIDE_RULE_SCRIPT_H
-#define BIDE_RULE_SCRIPT_H
+/* A script of `bide simulate` in memory: each line is a call or a change. */
+#ifndef BIDE_SIMULATE_SCRIPT_H
+#define BIDE_SIMULATE_SCRIPT_H
 
 #include "simulate.h"
 
@@ -25,7 +25,7 @@ struct script_line {
 struct script {
     char *file;
     uint32_t count;
-    struct script_line *lines; /* in order of time, else as written */
+    struct script_line *lines; /* in order of time, then of the file */
 };
 
 #endif

@@ -1,6 +1,7 @@
-/* A discrete-event loop.  At the same instant what is due comes before what
- * the script begins, and calls come in the order they began.  Few calls are
- * alive at once, so the next event is found by looking at them all. */
+/* A discrete-event loop.  At the same instant, ends of attempts and waits come
+ * before new lines of the script, and calls are in the order of their begin.
+ * Few calls are running at once, so all of them are searched for the next
+ * event. */
 #include "simulate.h"
 
 #include <stdlib.h>
@@ -10,12 +11,12 @@
 #include "script.h"
 #include "virtual.h"
 
-struct running {
+struct script_call {
     const struct script_line *line;
     struct machine m;
     bool in_attempt;
     uint64_t due_ns; /* the attempt's end, or the wait's */
-    struct running *next;
+    struct script_call *next;
 };
 
 struct simulation {
@@ -28,7 +29,7 @@ struct simulation {
     simulate_visit_fn *visit;
     void *arg;
     struct faults *faults;
-    struct running *running; /* in the order they began */
+    struct script_call *running; /* in the order of their begin */
     uint64_t now_ns;
     struct virtual_guard shared;
 };
@@ -46,7 +47,8 @@ simulate_says_name(enum simulate_says says)
 }
 
 static int
-tell(struct simulation *s, const struct running *r, enum simulate_says says)
+report_event(struct simulation *s, const struct script_call *r,
+             enum simulate_says says)
 {
     struct simulate_event e = {
         .t_ns = s->now_ns,
@@ -66,7 +68,7 @@ tell(struct simulation *s, const struct running *r, enum simulate_says says)
 /* ---- calls ---- */
 
 static int
-start_attempt(struct simulation *s, struct running *r)
+start_attempt(struct simulation *s, struct script_call *r)
 {
     uint32_t i = r->m.attempts;
 
@@ -76,13 +78,13 @@ start_attempt(struct simulation *s, struct running *r)
     if (i < r->line->count) {
         r->due_ns += r->line->outcomes[i].took_ns;
     }
-    return tell(s, r, SAYS_GO);
+    return report_event(s, r, SAYS_GO);
 }
 
 static void
-remove_call(struct simulation *s, struct running *r)
+remove_call(struct simulation *s, struct script_call *r)
 {
-    struct running **at = &s->running;
+    struct script_call **at = &s->running;
 
     while (*at != r) {
         at = &(*at)->next;
@@ -91,17 +93,18 @@ remove_call(struct simulation *s, struct running *r)
     free(r);
 }
 
-/* Says what the machine said; a call that ended is gone afterwards. */
+/* Reports the decision of the machine; frees the call if it has ended. */
 static int
-after_decision(struct simulation *s, struct running *r, enum machine_says says)
+after_decision(struct simulation *s, struct script_call *r,
+               enum machine_says says)
 {
     int rc;
 
     if (says == MACHINE_WAIT) {
         r->due_ns = r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns;
-        return tell(s, r, SAYS_WAIT);
+        return report_event(s, r, SAYS_WAIT);
     }
-    rc = tell(s, r, says == MACHINE_REFUSED ? SAYS_REFUSED : SAYS_DONE);
+    rc = report_event(s, r, says == MACHINE_REFUSED ? SAYS_REFUSED : SAYS_DONE);
     remove_call(s, r);
     return rc;
 }
@@ -109,7 +112,7 @@ after_decision(struct simulation *s, struct running *r, enum machine_says says)
 static int
 begin_call(struct simulation *s, const struct script_line *l)
 {
-    struct running *r = calloc(1, sizeof(*r)), **at = &s->running;
+    struct script_call *r = calloc(1, sizeof(*r)), **at = &s->running;
     enum machine_says says;
 
     if (!r) {
@@ -126,7 +129,7 @@ begin_call(struct simulation *s, const struct script_line *l)
 }
 
 static int
-end_attempt(struct simulation *s, struct running *r)
+end_attempt(struct simulation *s, struct script_call *r)
 {
     uint32_t i = r->m.attempts - 1;
     struct bide_outcome o =
@@ -139,7 +142,7 @@ end_attempt(struct simulation *s, struct running *r)
 }
 
 static int
-advance_call(struct simulation *s, struct running *r)
+advance_call(struct simulation *s, struct script_call *r)
 {
     if (r->in_attempt) {
         return end_attempt(s, r);
@@ -153,11 +156,11 @@ advance_call(struct simulation *s, struct running *r)
 
 /* ---- changes ---- */
 
-/* Every waiting call is decided again; it says so when that differs. */
+/* Decides every waiting call again; reports it if the result differs. */
 static int
-decide_again(struct simulation *s)
+decide_waiting_calls(struct simulation *s)
 {
-    struct running *r, *next;
+    struct script_call *r, *next;
     int rc = 0;
 
     for (r = s->running; r && rc == 0; r = next) {
@@ -178,7 +181,7 @@ decide_again(struct simulation *s)
 }
 
 static int
-change(struct simulation *s, const struct script_line *l)
+apply_settings(struct simulation *s, const struct script_line *l)
 {
     struct policy *rules;
     int rc = 0;
@@ -201,15 +204,15 @@ change(struct simulation *s, const struct script_line *l)
     policy_free(s->rules);
     s->rules = rules;
     virtual_follow(&s->shared, s->rules);
-    return decide_again(s);
+    return decide_waiting_calls(s);
 }
 
 /* ---- time ---- */
 
-static struct running *
-next_call(const struct simulation *s)
+static struct script_call *
+earliest_call(const struct simulation *s)
 {
-    struct running *r, *first = NULL;
+    struct script_call *r, *first = NULL;
 
     for (r = s->running; r; r = r->next) {
         if (!first || r->due_ns < first->due_ns) {
@@ -219,10 +222,10 @@ next_call(const struct simulation *s)
     return first;
 }
 
-/* One event: what is due comes before what the script begins. */
+/* Runs one event: what is due comes before a new line of the script. */
 static int
-advance(struct simulation *s, struct running *r, const struct script_line *l,
-        uint32_t *line)
+run_next_event(struct simulation *s, struct script_call *r,
+               const struct script_line *l, uint32_t *line)
 {
     if (r && (!l || r->due_ns <= l->at_ns)) {
         s->now_ns = r->due_ns;
@@ -230,11 +233,11 @@ advance(struct simulation *s, struct running *r, const struct script_line *l,
     }
     s->now_ns = l->at_ns;
     (*line)++;
-    return l->call[0] ? begin_call(s, l) : change(s, l);
+    return l->call[0] ? begin_call(s, l) : apply_settings(s, l);
 }
 
 static int
-loop(struct simulation *s)
+run_script(struct simulation *s)
 {
     uint32_t line = 0;
     int rc = 0;
@@ -242,15 +245,15 @@ loop(struct simulation *s)
     while (rc == 0) {
         const struct script_line *l =
             line < s->script->count ? &s->script->lines[line] : NULL;
-        struct running *r = next_call(s);
+        struct script_call *r = earliest_call(s);
 
         if (!l && !r) {
             break;
         }
-        rc = advance(s, r, l, &line);
+        rc = run_next_event(s, r, l, &line);
         if (rc == 0 && s->shared.guard.turned) {
             s->shared.guard.turned = 0;
-            rc = decide_again(s);
+            rc = decide_waiting_calls(s);
         }
     }
     return rc;
@@ -279,7 +282,7 @@ simulate_script(const struct policy_text *t, policy_find_fn *find,
     }
     if (rc == 0) {
         virtual_begin(&s.shared, s.rules);
-        rc = loop(&s);
+        rc = run_script(&s);
     }
     while (s.running) {
         remove_call(&s, s.running);

@@ -1,8 +1,9 @@
-/* A loop over the next thing that is due: a call that begins, or what a call
- * under way waits for.  At the same instant the latter comes first, and calls
- * in the order they began. */
+/* A discrete-event loop.  An event is the begin of a call, or the end of an
+ * attempt or wait.  At the same instant, begins come last, and calls are in the
+ * order of their begin. */
 #include "traffic.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,13 +14,13 @@
 #include "queue.h"
 #include "virtual.h"
 
-struct running {
+struct traffic_call {
     struct machine m;
-    uint64_t number; /* from 1 on; 0: not in use */
+    uint64_t number; /* from 1 on; 0: free */
     bool in_attempt;
-    bool fails, times_out;       /* that attempt */
-    struct bide_outcome failure; /* if it fails */
-    uint64_t begun_ns;           /* that attempt */
+    bool fails, times_out;       /* the attempt in progress */
+    struct bide_outcome failure; /* its outcome if it fails */
+    uint64_t begun_ns;           /* its begin */
     uint32_t next_free;
 };
 
@@ -28,13 +29,13 @@ struct stream {
     const struct traffic *t;
     struct traffic_report *out;
     struct virtual_guard shared;
-    struct running *running;
+    struct traffic_call *running;
     uint32_t room, live, first_free; /* UINT32_MAX: none is free */
     struct queue due;
     uint64_t now_ns;
     uint64_t next_ns;           /* when the next call begins */
-    size_t period, next_period; /* of the profile: now, and of that call, */
-    uint64_t next_in_period;    /* which is this one of them */
+    size_t period, next_period; /* of the profile: now, and of the next call */
+    uint64_t next_in_period;    /* number of the next call in its period */
     const char *why;
 };
 
@@ -42,19 +43,21 @@ struct stream {
 
 enum draw { DRAW_FAILS, DRAW_TAKES, DRAW_WAIT, DRAW_SPREAD, DRAW_OUTCOME };
 
-/* The same for an attempt whatever the rules let happen before. */
+/* Returns a draw for an attempt, 0 <= u < 1, which does not depend on the
+ * rules. */
 static double
-draw(const struct stream *s, const struct running *r, enum draw what)
+draw_for_attempt(const struct stream *s, const struct traffic_call *r,
+                 enum draw what)
 {
     uint64_t call = draw_bits(s->t->seed, r->number, 0);
 
     return draw_unit(draw_bits(call, r->m.attempts, what));
 }
 
-/* -ln(1 - u) for 0 <= u < 1, by the series of the area hyperbolic tangent: the
- * last bit of the C library's differs from one machine to the next. */
+/* Returns -ln(1 - u) for 0 <= u < 1, by the series of the area hyperbolic
+ * tangent.  The last bit of log() differs between C libraries. */
 static double
-exponential(double u)
+minus_log_of_rest(double u)
 {
     int power;
     double x = frexp(1 - u, &power), z, sum = 0;
@@ -71,20 +74,20 @@ exponential(double u)
 }
 
 static uint64_t
-time_of(const struct traffic_time *t, double u)
+draw_time(const struct traffic_time *t, double u)
 {
     switch (t->form) {
     case TRAFFIC_BETWEEN:
         return t->ns + (uint64_t)(u * (double)(t->to_ns - t->ns));
     case TRAFFIC_EXPONENTIAL:
-        return (uint64_t)(exponential(u) * (double)t->ns);
+        return (uint64_t)(minus_log_of_rest(u) * (double)t->ns);
     default:
         return t->ns;
     }
 }
 
 static double
-share_at(const struct traffic *t, uint64_t now_ns)
+failure_share_at(const struct traffic *t, uint64_t now_ns)
 {
     int i = 0;
 
@@ -95,7 +98,7 @@ share_at(const struct traffic *t, uint64_t now_ns)
 }
 
 static const struct profile_period *
-period_now(struct stream *s)
+current_period(struct stream *s)
 {
     const struct profile *p = s->t->profile;
 
@@ -106,32 +109,34 @@ period_now(struct stream *s)
     return &p->period[s->period];
 }
 
-/* What the attempt that starts now comes to, and how long that takes. */
+/* Draws the outcome of the attempt that starts now, and returns its
+ * duration. */
 static uint64_t
-draw_attempt(struct stream *s, struct running *r)
+draw_attempt(struct stream *s, struct traffic_call *r)
 {
-    double fails = draw(s, r, DRAW_FAILS), takes = draw(s, r, DRAW_TAKES);
+    double fails = draw_for_attempt(s, r, DRAW_FAILS),
+           takes = draw_for_attempt(s, r, DRAW_TAKES);
     const struct profile_period *p;
 
     r->failure = s->t->failure;
     if (!s->t->profile) {
-        r->fails = fails < share_at(s->t, s->now_ns);
-        return time_of(r->fails ? &s->t->failure_takes : &s->t->success_takes,
-                       takes);
+        r->fails = fails < failure_share_at(s->t, s->now_ns);
+        return draw_time(r->fails ? &s->t->failure_takes : &s->t->success_takes,
+                         takes);
     }
-    p = period_now(s);
+    p = current_period(s);
     r->fails = fails < (r->m.attempts > 1 ? p->retry_fails : p->first_fails);
     if (r->fails) {
-        r->failure =
-            profile_outcome(p, draw(s, r, DRAW_OUTCOME), s->t->failure);
+        r->failure = profile_outcome(p, draw_for_attempt(s, r, DRAW_OUTCOME),
+                                     s->t->failure);
     }
     return profile_time(r->fails ? &p->failed : &p->succeeded, takes);
 }
 
-/* ---- what is reported ---- */
+/* ---- the report ---- */
 
 static struct traffic_slice *
-slice_now(const struct stream *s)
+current_slice(const struct stream *s)
 {
     uint64_t i = s->now_ns / s->out->slice_ns;
 
@@ -142,7 +147,7 @@ static void
 report_end(struct stream *s, const struct machine *m)
 {
     struct traffic_report *out = s->out;
-    struct traffic_slice *slice = slice_now(s);
+    struct traffic_slice *slice = current_slice(s);
 
     out->verdict[m->verdict]++;
     traffic_add_time(&out->answer, s->now_ns - m->begun_ns);
@@ -154,24 +159,25 @@ report_end(struct stream *s, const struct machine *m)
     slice->failed++;
     slice->refused += m->verdict == BIDE_REFUSED;
     if (m->verdict == BIDE_EXHAUSTED) {
-        bool kept = m->reason == BIDE_BY_BUDGET || m->reason == BIDE_BY_BREAKER;
+        bool refused =
+            m->reason == BIDE_BY_BUDGET || m->reason == BIDE_BY_BREAKER;
 
         out->exhausted[m->reason]++;
-        out->retries_refused += kept;
-        slice->retries_refused += kept;
+        out->retries_refused += refused;
+        slice->retries_refused += refused;
     }
 }
 
-/* ---- calls under way ---- */
+/* ---- running calls ---- */
 
 static int
-grow(struct stream *s)
+grow_calls(struct stream *s)
 {
     uint32_t room = s->room ? 2 * s->room : 1024;
-    struct running *grown;
+    struct traffic_call *grown;
 
     if (s->room >= TRAFFIC_AT_ONCE_MAX) {
-        s->why = "over 1,000,000 calls would be under way at once";
+        s->why = "more than 1,000,000 calls would run at once";
         return BIDE_EINPUT;
     }
     grown = realloc(s->running, room * sizeof(*grown));
@@ -189,7 +195,7 @@ grow(struct stream *s)
 }
 
 static void
-end_call(struct stream *s, struct running *r)
+end_call(struct stream *s, struct traffic_call *r)
 {
     report_end(s, &r->m);
     r->number = 0;
@@ -199,55 +205,56 @@ end_call(struct stream *s, struct running *r)
 }
 
 static void
-put(struct stream *s, const struct running *r, uint64_t due_ns)
+schedule_call(struct stream *s, const struct traffic_call *r, uint64_t due_ns)
 {
     queue_put(&s->due, (uint32_t)(r - s->running), due_ns, r->number);
 }
 
 static int
-start_attempt(struct stream *s, struct running *r)
+start_attempt(struct stream *s, struct traffic_call *r)
 {
     uint64_t limit = machine_limit_ns(&r->m, s->p, s->now_ns), takes;
 
     if (s->out->attempts == TRAFFIC_ATTEMPTS_MAX) {
-        s->why = "over 50,000,000 attempts would be made";
+        s->why = "more than 50,000,000 attempts would be made";
         return BIDE_EINPUT;
     }
     machine_started(&r->m, s->now_ns);
     s->out->attempts++;
-    slice_now(s)->attempts++;
+    current_slice(s)->attempts++;
     r->in_attempt = true;
     r->begun_ns = s->now_ns;
     takes = draw_attempt(s, r);
     r->times_out = takes > limit;
-    put(s, r, s->now_ns + (r->times_out ? limit : takes));
+    schedule_call(s, r, s->now_ns + (r->times_out ? limit : takes));
     return 0;
 }
 
 static int
-after_decision(struct stream *s, struct running *r, enum machine_says says)
+after_decision(struct stream *s, struct traffic_call *r, enum machine_says says)
 {
     if (says == MACHINE_GO) {
         return start_attempt(s, r);
     }
     if (says == MACHINE_WAIT) {
-        put(s, r, r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns);
+        schedule_call(s, r,
+                      r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns);
     } else {
         end_call(s, r);
     }
     return 0;
 }
 
-/* It turns to the guard as one of 16 processes. */
+/* Returns the guard, with the call as one of 16 processes. */
 static struct guard *
-guard_of(struct stream *s, const struct running *r)
+guard_of_call(struct stream *s, const struct traffic_call *r)
 {
     s->shared.guard.process = (uint32_t)(r->number % PROCESSES_MAX) + 1;
     return &s->shared.guard;
 }
 
 static int
-end_attempt(struct stream *s, struct running *r)
+end_attempt(struct stream *s, struct traffic_call *r)
 {
     struct bide_outcome o = r->times_out ? bide_errno(ETIMEDOUT)
                             : r->fails   ? r->failure
@@ -258,42 +265,45 @@ end_attempt(struct stream *s, struct running *r)
     s->out->attempts_failed += r->times_out || r->fails;
     s->out->timed_out += r->times_out;
     return after_decision(s, r,
-                          machine_ended(&r->m, s->p, guard_of(s, r), o,
-                                        s->now_ns, draw(s, r, DRAW_WAIT),
-                                        draw(s, r, DRAW_SPREAD)));
+                          machine_ended(&r->m, s->p, guard_of_call(s, r), o,
+                                        s->now_ns,
+                                        draw_for_attempt(s, r, DRAW_WAIT),
+                                        draw_for_attempt(s, r, DRAW_SPREAD)));
 }
 
 static int
-advance(struct stream *s, struct running *r)
+advance_call(struct stream *s, struct traffic_call *r)
 {
     queue_take(&s->due, (uint32_t)(r - s->running));
     if (r->in_attempt) {
         return end_attempt(s, r);
     }
-    return after_decision(s, r,
-                          machine_due(&r->m, s->p, guard_of(s, r), s->now_ns));
+    return after_decision(
+        s, r, machine_due(&r->m, s->p, guard_of_call(s, r), s->now_ns));
 }
 
-/* The breaker has turned: calls that wait are told. */
+/* Decides all waiting calls again, after the breaker has changed its state. */
 static void
-decide_again(struct stream *s)
+decide_waiting_calls(struct stream *s)
 {
     for (uint32_t i = 0; i < s->room; i++) {
-        struct running *r = &s->running[i];
+        struct traffic_call *r = &s->running[i];
+        enum machine_says says;
 
         if (r->number == 0 || r->in_attempt) {
             continue;
         }
         queue_take(&s->due, i);
-        /* Never GO: that comes with its time only. */
-        (void)after_decision(
-            s, r, machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns));
+        says = machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns);
+        assert(says != MACHINE_GO); /* so after_decision cannot fail */
+        (void)after_decision(s, r, says);
     }
 }
 
 /* ---- calls begin ---- */
 
-/* As many as there were: each somewhere in its part of the period. */
+/* Plans the next recorded call: the n-th of N calls of a period begins at a
+ * random time in the n-th of N equal parts of that period. */
 static void
 plan_recorded(struct stream *s)
 {
@@ -321,7 +331,7 @@ static void
 plan_next(struct stream *s)
 {
     double gap_ns = s->t->profile ? 0 : 1e9 / s->t->calls_per_s;
-    uint64_t number = s->out->calls; /* of those that have begun */
+    uint64_t number = s->out->calls; /* of calls begun */
 
     if (s->t->profile) {
         plan_recorded(s);
@@ -330,15 +340,15 @@ plan_next(struct stream *s)
     } else {
         double u = draw_unit(draw_bits(s->t->seed, number + 1, 1));
 
-        s->next_ns += (uint64_t)(exponential(u) * gap_ns);
+        s->next_ns += (uint64_t)(minus_log_of_rest(u) * gap_ns);
     }
 }
 
 static int
 begin_call(struct stream *s)
 {
-    struct running *r;
-    int rc = s->first_free == UINT32_MAX ? grow(s) : 0;
+    struct traffic_call *r;
+    int rc = s->first_free == UINT32_MAX ? grow_calls(s) : 0;
 
     if (rc) {
         return rc;
@@ -347,18 +357,18 @@ begin_call(struct stream *s)
     s->first_free = r->next_free;
     s->live++;
     s->out->calls++;
-    slice_now(s)->calls++;
+    current_slice(s)->calls++;
     r->number = s->out->calls;
     r->in_attempt = false;
     plan_next(s);
     return after_decision(
-        s, r, machine_begin(&r->m, s->p, guard_of(s, r), s->now_ns));
+        s, r, machine_begin(&r->m, s->p, guard_of_call(s, r), s->now_ns));
 }
 
 /* ---- the loop ---- */
 
 static int
-loop(struct stream *s)
+run_stream(struct stream *s)
 {
     uint64_t for_ns = s->t->for_ns;
     int rc = 0;
@@ -372,17 +382,17 @@ loop(struct stream *s)
             break;
         }
         s->now_ns = begins ? s->next_ns : due->due_ns;
-        rc = begins ? begin_call(s) : advance(s, &s->running[due->thing]);
+        rc = begins ? begin_call(s) : advance_call(s, &s->running[due->thing]);
         if (rc == 0 && s->shared.guard.turned) {
             s->shared.guard.turned = 0;
-            decide_again(s);
+            decide_waiting_calls(s);
         }
     }
     return rc;
 }
 
 static double
-calls_of(const struct traffic *t)
+expected_calls(const struct traffic *t)
 {
     double calls = 0;
 
@@ -406,11 +416,11 @@ traffic_run(const struct policy *p, const struct traffic *t,
         .p = p, .t = t, .out = &report, .first_free = UINT32_MAX};
     int rc = BIDE_EINPUT;
 
-    if (calls_of(t) > TRAFFIC_CALLS_MAX) {
-        s.why = "over 100,000,000 calls would begin";
+    if (expected_calls(t) > TRAFFIC_CALLS_MAX) {
+        s.why = "more than 100,000,000 calls would begin";
     } else {
         virtual_begin(&s.shared, p);
-        rc = loop(&s);
+        rc = run_stream(&s);
     }
     report.unfinished = s.live;
     report.breaker_opened = atomic_load(&s.shared.rings.opened);
@@ -424,7 +434,7 @@ traffic_run(const struct policy *p, const struct traffic *t,
     return rc;
 }
 
-/* ---- the failure that is meant ---- */
+/* ---- the default failure ---- */
 
 struct bide_outcome
 traffic_failure(const struct policy *p)

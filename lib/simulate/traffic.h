@@ -1,8 +1,9 @@
-/* What rules make of many calls whose outcomes are drawn, in virtual time.  All
- * that is random comes from the seed, the number of the call and that of its
- * attempt: under other rules the same calls meet the same luck.  Pure. */
-#ifndef BIDE_RULE_TRAFFIC_H
-#define BIDE_RULE_TRAFFIC_H
+/* Simulates many calls with random outcomes under given rules, in virtual time.
+ * Each draw depends only on the seed, the number of the call and the number of
+ * its attempt, so under other rules the same attempts have the same outcomes.
+ * Pure. */
+#ifndef BIDE_SIMULATE_TRAFFIC_H
+#define BIDE_SIMULATE_TRAFFIC_H
 
 #include <bide.h>
 #include "policy/rules.h"
@@ -10,7 +11,7 @@
 #include "traffic_report.h"
 
 enum {
-    TRAFFIC_SHARES = 32, /* parts of a profile of failures */
+    TRAFFIC_SHARES = 32, /* parts with their own failure rates */
 };
 #define TRAFFIC_CALLS_MAX 100e6
 #define TRAFFIC_ATTEMPTS_MAX 50000000ull
@@ -20,36 +21,38 @@ enum traffic_form { TRAFFIC_FIXED, TRAFFIC_BETWEEN, TRAFFIC_EXPONENTIAL };
 
 struct traffic_time {
     enum traffic_form form;
-    uint64_t ns;    /* that; from there; on the average */
-    uint64_t to_ns; /* TRAFFIC_BETWEEN */
+    uint64_t ns;    /* FIXED: the time; BETWEEN: lowest; EXPONENTIAL: mean */
+    uint64_t to_ns; /* BETWEEN: highest */
 };
 
 struct traffic_share {
-    double share;      /* of the attempts that begin then fail */
-    uint64_t until_ns; /* not included; the last one: DURATION_NONE */
+    double share;      /* of attempts that fail, by the time of their begin */
+    uint64_t until_ns; /* end, not included; of the last one: DURATION_NONE */
 };
 
 struct traffic {
     double calls_per_s;
     bool even;       /* at equal distances, the first at 0; else Poisson */
-    uint64_t for_ns; /* calls begin for so long; then those under way go on
-                        for at most as long again */
+    uint64_t for_ns; /* time in which calls begin; running calls then continue
+                        for at most the same time again */
     uint64_t seed;
     struct bide_outcome failure;
     struct traffic_time success_takes, failure_takes;
     struct traffic_share fail[TRAFFIC_SHARES];
-    /* NULL, or in place of rates, shares and times what was recorded, from time
-     * 0 on; `failure` is for what it does not know. */
+    /* NULL, or recorded traffic from time 0 on, which replaces rate, shares and
+     * times; `failure` is then used where the outcome is unknown. */
     const struct profile *profile;
 };
 
-/* An attempt that would last longer than the policy lets it ends then, as
- * errno.ETIMEDOUT.  Calls come from 16 processes in turn.  BIDE_ENOMEM; or
- * BIDE_EINPUT when that is more than fits, and *out_why is a sentence. */
+/* Runs the simulation.  An attempt ends with errno.ETIMEDOUT at the time limit
+ * of the policy.  Calls come from 16 processes in turn.  BIDE_ENOMEM;
+ * BIDE_EINPUT if one of the limits above is exceeded, and *out_why is then the
+ * reason. */
 int traffic_run(const struct policy *p, const struct traffic *t,
                 struct traffic_report *out, const char **out_why);
 
-/* The first failure that the policy retries, http.503 if that is one. */
+/* Returns http.503 if the policy retries it, else the first failure that the
+ * policy retries, else http.503. */
 struct bide_outcome traffic_failure(const struct policy *p);
 
 #endif

@@ -63,7 +63,7 @@ read_between(const char *text, const char *dots, struct traffic_time *out,
         return -1;
     }
     if (t.to_ns < t.ns) {
-        snprintf(why, size, "%.40s: the shorter time comes first", text);
+        snprintf(why, size, "%.40s: the shorter time must come first", text);
         return -1;
     }
     *out = t;
@@ -95,7 +95,7 @@ traffic_read_time(const char *text, struct traffic_time *out, char *why,
 /* ---- calls ---- */
 
 static double
-seconds_of(char unit)
+seconds_in(char unit)
 {
     return unit == 's' ? 1 : unit == 'm' ? 60 : unit == 'h' ? 3600 : 0;
 }
@@ -110,20 +110,20 @@ traffic_read_calls(const char *text, struct traffic *out, char *why,
     bool even;
 
     if (decimal_read(&at, &number) != 0 || *at != '/' ||
-        seconds_of(at[1]) <= 0 || (at[2] && at[2] != ' ')) {
-        snprintf(why, size, "%.40s: calls are written 200/s, or 6000/m", text);
+        seconds_in(at[1]) <= 0 || (at[2] && at[2] != ' ')) {
+        snprintf(why, size, "%.40s: write a rate like 200/s or 6000/m", text);
         return -1;
     }
-    rate = decimal_value(number) / seconds_of(at[1]);
+    rate = decimal_value(number) / seconds_in(at[1]);
     at += 2 + strspn(at + 2, " ");
     even = strcmp(at, "even") == 0;
     if (*at && !even) {
-        snprintf(why, size, "%.40s: after the rate comes even, or nothing",
-                 text);
+        snprintf(why, size, "%.40s: only even may follow the rate", text);
         return -1;
     }
     if (rate <= 0 || rate > CALLS_PER_S_MAX) {
-        snprintf(why, size, "%.40s: more than none, at most 1000000/s", text);
+        snprintf(why, size, "%.40s: must be above 0 and at most 1000000/s",
+                 text);
         return -1;
     }
     out->calls_per_s = rate;
@@ -133,7 +133,7 @@ traffic_read_calls(const char *text, struct traffic *out, char *why,
 
 /* ---- failures ---- */
 
-/* "30%" or "30% until 20s", alone in `text`. */
+/* Reads "30%" or "30% until 20s". */
 static int
 read_share(const char *text, struct traffic_share *out, char *why, size_t size)
 {
@@ -143,7 +143,7 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
 
     out->until_ns = DURATION_NONE;
     if (decimal_read(&at, &number) != 0 || *at != '%') {
-        snprintf(why, size, "%.40s: a share is written 30%%, or 30%% until 20s",
+        snprintf(why, size, "%.40s: write a share like 30%% or 30%% until 20s",
                  text);
         return -1;
     }
@@ -159,7 +159,7 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
     }
     if (strncmp(at, word, sizeof(word) - 1) != 0 ||
         at[sizeof(word) - 1] != ' ') {
-        snprintf(why, size, "%.40s: after the share comes until, and a time",
+        snprintf(why, size, "%.40s: only until and a time may follow a share",
                  text);
         return -1;
     }
@@ -168,26 +168,27 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
     return read_duration(at, DURATION_MAX, &out->until_ns, why, size);
 }
 
-/* Each part but the last one has an end, later than that of the one before. */
+/* Checks that each part but the last has an end, later than that of the part
+ * before it. */
 static int
-check_order(const char *text, const struct traffic_share *part, int count,
-            bool last, char *why, size_t size)
+check_end_of_share(const char *text, const struct traffic_share *part,
+                   int count, bool last, char *why, size_t size)
 {
     uint64_t before = count ? part[-1].until_ns : 0;
 
     if (last && part->until_ns != DURATION_NONE) {
         snprintf(why, size,
-                 "%.40s: and then? Add what follows, as in %.40s, 0%%", text,
-                 text);
+                 "%.40s: the last share must have no end; add one, "
+                 "as in %.40s, 0%%",
+                 text, text);
         return -1;
     }
     if (!last && part->until_ns == DURATION_NONE) {
-        snprintf(why, size, "%.40s: until when? Only the last share has no end",
-                 text);
+        snprintf(why, size, "%.40s: only the last share may have no end", text);
         return -1;
     }
     if (part->until_ns <= before) {
-        snprintf(why, size, "%.40s: each end is later than the one before",
+        snprintf(why, size, "%.40s: each end must be later than the one before",
                  text);
         return -1;
     }
@@ -206,7 +207,8 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
         int end;
 
         if (i == TRAFFIC_SHARES || length >= sizeof(part)) {
-            snprintf(why, size, "%.40s: that is too long", text);
+            snprintf(why, size, "%.40s: too long, at most %d shares", text,
+                     TRAFFIC_SHARES);
             return -1;
         }
         last = text[length] == '\0';
@@ -215,7 +217,7 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
             part[--end] = '\0';
         }
         if (read_share(part, &parts[i], why, size) != 0 ||
-            check_order(part, &parts[i], i, last, why, size) != 0) {
+            check_end_of_share(part, &parts[i], i, last, why, size) != 0) {
             return -1;
         }
         text += length + !last;
@@ -239,7 +241,7 @@ traffic_read_outcome(const char *text, struct traffic *out, char *why,
         return -1;
     }
     if (outcome_is_success(o)) {
-        snprintf(why, size, "%.40s: that is no failure", text);
+        snprintf(why, size, "%.40s: this outcome is not a failure", text);
         return -1;
     }
     out->failure = o;

@@ -1,7 +1,7 @@
-/* Traffic as people write it.  On failure -1, nothing changed but `why`, which
- * is then a sentence about the text. */
-#ifndef BIDE_RULE_TRAFFIC_READ_H
-#define BIDE_RULE_TRAFFIC_READ_H
+/* Reads the options of `bide simulate` that describe traffic.  On failure the
+ * functions return -1, change nothing but `why`, and write the reason there. */
+#ifndef BIDE_SIMULATE_TRAFFIC_READ_H
+#define BIDE_SIMULATE_TRAFFIC_READ_H
 
 #include <stddef.h>
 
@@ -15,7 +15,7 @@ int traffic_read_calls(const char *text, struct traffic *out, char *why,
 int traffic_read_fail(const char *text, struct traffic *out, char *why,
                       size_t size);
 
-/* "60s": calls begin for so long. */
+/* "60s": the time in which calls begin. */
 int traffic_read_for(const char *text, struct traffic *out, char *why,
                      size_t size);
 
@@ -23,7 +23,7 @@ int traffic_read_for(const char *text, struct traffic *out, char *why,
 int traffic_read_time(const char *text, struct traffic_time *out, char *why,
                       size_t size);
 
-/* "http.503": a failure. */
+/* "http.503": the outcome of failed attempts. */
 int traffic_read_outcome(const char *text, struct traffic *out, char *why,
                          size_t size);
 

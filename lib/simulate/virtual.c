@@ -3,7 +3,7 @@
 #include <string.h>
 
 static void
-tell_total(void *arg, struct tally *out)
+read_total(void *arg, struct tally *out)
 {
     const struct virtual_guard *v = arg;
 
@@ -29,8 +29,8 @@ virtual_begin(struct virtual_guard *v, const struct policy *p)
     v->guard = (struct guard){
         .breaker = &v->breaker,
         .rings = &v->rings,
-        .tally = tell_total,
-        .budget_tally = tell_total,
+        .tally = read_total,
+        .budget_tally = read_total,
         .count = add_to_total,
         .arg = v,
         .process = 1,

@@ -1,24 +1,24 @@
-/* Budget and breaker of one policy in memory of our own: those of a simulation,
- * as all calls of one host would share them.  Pure. */
-#ifndef BIDE_RULE_VIRTUAL_H
-#define BIDE_RULE_VIRTUAL_H
+/* The budget and breaker of a simulated policy, in private memory.  All
+ * simulated calls share them, as all calls of a host would.  Pure. */
+#ifndef BIDE_SIMULATE_VIRTUAL_H
+#define BIDE_SIMULATE_VIRTUAL_H
 
 #include "policy/rules.h"
 #include "rule/guard.h"
 
-/* Stays where it is once begun: the guard points into it. */
+/* Must not be moved after virtual_begin, because the guard points into it. */
 struct virtual_guard {
     struct budget_words budget;
     struct breaker_words breaker;
     struct guard_rings rings;
     struct tally total;
-    struct guard guard; /* what calls work with */
+    struct guard guard; /* passed to the machine of each call */
 };
 
-/* Full, closed, nothing counted. */
+/* Initialises: the budget is full, the breaker closed, all counts are 0. */
 void virtual_begin(struct virtual_guard *v, const struct policy *p);
 
-/* The rules have changed to these. */
+/* Applies changed rules. */
 void virtual_follow(struct virtual_guard *v, const struct policy *p);
 
 #endif

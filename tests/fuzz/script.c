@@ -1,5 +1,5 @@
-/* Scripts of `bide simulate`, and what the rules make of them: never a crash, a
- * hang or a leak, whatever stands there. */
+/* Fuzzes the scripts of `bide simulate` and their simulation: no input may cause
+ * a crash, a hang or a leak. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,16 +7,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-/* Attempts are few and the events of one input counted, so that an input ends. */
+/* Ends the simulation after 10,000 events, so that every input ends. */
 static int
-count(void *arg, const struct simulate_event *e)
+count_event(void *arg, const struct simulate_event *e)
 {
     (void)e;
     return ++*(int *)arg > 10000;
 }
 
 static struct policy_text *
-rules(void)
+make_rules(void)
 {
     static const char text[] =
         "[case]\nattempts = 4\nretry_on = any\nbreaker = on\n"
@@ -43,11 +43,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     int events = 0;
 
     if (!t) {
-        t = rules();
+        t = make_rules();
     }
     if (script_read("-", (const char *)bytes, length, &s, &faults) == 0) {
-        simulate_script(t, NULL, NULL, s, length % 11 / 10.0, count, &events,
-                        &faults);
+        simulate_script(t, NULL, NULL, s, length % 11 / 10.0, count_event,
+                        &events, &faults);
     } else if (!faults_any(&faults)) {
         abort(); /* refused without a reason */
     }

@@ -105,15 +105,15 @@ drawn() {
         gives 5 bide simulate pay "$1" "$2"
         says "bide: $1: $3"
     }
-    refuses --calls 200 "200: calls are written 200/s"
-    refuses --calls 0/s "0/s: more than none"
-    refuses --fail 0.3 "0.3: a share is written 30%"
-    refuses --fail "30% until 20s" "30% until 20s: and then?"
-    refuses --fail "30% until 20s, 50% until 10s, 0%" "50% until 10s: each end is later"
+    refuses --calls 200 "200: write a rate like 200/s"
+    refuses --calls 0/s "0/s: must be above 0"
+    refuses --fail 0.3 "0.3: write a share like 30%"
+    refuses --fail "30% until 20s" "30% until 20s: the last share"
+    refuses --fail "30% until 20s, 50% until 10s, 0%" "50% until 10s: each end must be later"
     refuses --for 60 "60: a duration needs its unit (60ms?)"
-    refuses --latency 50ms..10ms "50ms..10ms: the shorter time comes first"
+    refuses --latency 50ms..10ms "50ms..10ms: the shorter time must come first"
     refuses --fail-latency soon "soon: a duration is"
-    refuses --outcome ok "ok: that is no failure"
+    refuses --outcome ok "ok: this outcome is not a failure"
     gives 2 bide simulate pay --fail 1% --seed many
     gives 2 bide simulate pay --fail 1% --script x
     says "--script and --fail"
@@ -124,5 +124,5 @@ drawn() {
     gives 2 bide simulate pay --fail 1% attempts
     gives 3 bide simulate nobody --fail 1%
     gives 5 bide simulate pay --calls 1000000/s --for 1h
-    says "over 100,000,000 calls" "a lower --calls"
+    says "more than 100,000,000 calls" "a lower --calls"
 }

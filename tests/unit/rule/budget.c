@@ -204,8 +204,8 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
 static void
 any_time_works(void **state)
 {
-    /* First used 99 to 198 days after boot; then across the wrap of the word.
-     */
+    /* First used 99 to 198 days after boot; then across the wrap of the
+     * word. */
     static const uint64_t days[] = {0, 1, 99, 100, 150, 198, 199, 400, 30000};
 
     (void)state;

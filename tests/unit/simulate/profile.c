@@ -1,5 +1,5 @@
-/* A profile gives back what it was made of; and a simulation of what was
- * recorded under some rules, under the same rules, comes to the same. */
+/* A profile reproduces its counts.  A simulation of recorded traffic under the
+ * same rules gives the same statistics. */
 #include "unit/rule/compiled.h"
 
 #include <math.h>
@@ -21,23 +21,23 @@ new_counts(uint64_t begin_ns, uint64_t end_ns)
 }
 
 static void
-count(uint64_t *counts, uint64_t ns, uint64_t so_many)
+count_times(uint64_t *counts, uint64_t ns, uint64_t so_many)
 {
     counts[histogram_bucket(ns)] += so_many;
 }
 
-/* ---- what it is made of ---- */
+/* ---- making a profile ---- */
 
 static void
-first_attempts_and_retries_have_rates_of_their_own(void **state)
+first_attempts_and_retries_have_separate_rates(void **state)
 {
     struct profile_counts *c = new_counts(0, MINUTE);
     struct profile p = {.count = 0};
 
     (void)state;
-    /* 1000 first attempts of which 200 fail, 200 retries of which 150 do. */
-    count(c->succeeded, 10 * MS, 800 + 50);
-    count(c->failed, 10 * MS, 200 + 150);
+    /* 200 of 1000 first attempts fail, and 150 of 200 retries. */
+    count_times(c->succeeded, 10 * MS, 800 + 50);
+    count_times(c->failed, 10 * MS, 200 + 150);
     c->calls = 1000;
     c->retries = 200;
     c->recovered = 50;
@@ -49,13 +49,13 @@ first_attempts_and_retries_have_rates_of_their_own(void **state)
 }
 
 static void
-counts_that_cannot_be_give_shares_all_the_same(void **state)
+impossible_counts_still_give_rates(void **state)
 {
     struct profile_counts *c = new_counts(0, MINUTE);
     struct profile p = {.count = 0};
 
     (void)state;
-    count(c->succeeded, 10 * MS, 5);
+    count_times(c->succeeded, 10 * MS, 5);
     c->retries = UINT64_MAX;
     c->recovered = UINT64_MAX;
     c->calls = 5;
@@ -72,15 +72,15 @@ counts_that_cannot_be_give_shares_all_the_same(void **state)
 }
 
 static void
-times_are_drawn_as_they_were_counted(void **state)
+latencies_are_drawn_as_counted(void **state)
 {
     struct profile_counts *c = new_counts(0, MINUTE);
     struct profile p = {.count = 0};
     unsigned slow = 0, draws = 10000;
 
     (void)state;
-    count(c->succeeded, 10 * MS, 90);
-    count(c->succeeded, 900 * MS, 10);
+    count_times(c->succeeded, 10 * MS, 90);
+    count_times(c->succeeded, 900 * MS, 10);
     assert_int_equal(profile_add(&p, c), 0);
     for (unsigned i = 0; i < draws; i++) {
         uint64_t ns = profile_time(&p.period[0].succeeded, (double)i / draws);
@@ -96,7 +96,7 @@ times_are_drawn_as_they_were_counted(void **state)
 }
 
 static void
-outcomes_are_drawn_as_they_were_counted(void **state)
+outcomes_are_drawn_as_counted(void **state)
 {
     struct profile_outcome list[] = {{bide_http(503, NULL), 30},
                                      {bide_errno(111), 70}};
@@ -120,10 +120,10 @@ outcomes_are_drawn_as_they_were_counted(void **state)
     free(c);
 }
 
-/* While a breaker was open nothing was let out: what it would have met is
- * taken from the time before. */
+/* While a breaker was open there were no attempts: the period before is
+ * copied. */
 static void
-what_is_not_known_is_as_it_was_before(void **state)
+unknown_periods_are_copied_from_the_one_before(void **state)
 {
     struct profile_counts *known = new_counts(MINUTE, 2 * MINUTE);
     struct profile_counts *refused = new_counts(0, MINUTE);
@@ -132,8 +132,8 @@ what_is_not_known_is_as_it_was_before(void **state)
     (void)state;
     refused->calls = 40;
     assert_int_equal(profile_add(&p, refused), 0);
-    count(known->succeeded, 10 * MS, 50);
-    count(known->failed, 30 * MS, 50);
+    count_times(known->succeeded, 10 * MS, 50);
+    count_times(known->failed, 30 * MS, 50);
     known->calls = 100;
     assert_int_equal(profile_add(&p, known), 0);
     refused->begin_ns = 2 * MINUTE;
@@ -151,7 +151,7 @@ what_is_not_known_is_as_it_was_before(void **state)
 }
 
 static void
-overlapping_intervals_follow_each_other(void **state)
+overlapping_periods_are_cut(void **state)
 {
     static const uint64_t times[][2] = {
         {0, 10}, {5, 20}, {5, 20}, {3, 8}, {30, 40}};
@@ -172,10 +172,10 @@ overlapping_intervals_follow_each_other(void **state)
     profile_free(&p);
 }
 
-/* ---- there and back ---- */
+/* ---- recording and replaying ---- */
 
-/* The rules that are in force, what happens minute by minute, and what comes of
- * it; and what is recorded of that: sums of each minute. */
+/* The rules, the failure rate of each minute, the resulting statistics, and the
+ * profile recorded from them. */
 struct world {
     const char *keys;
     double fail[30]; /* of attempts, by minute */
@@ -184,19 +184,19 @@ struct world {
 };
 
 static void
-split(const struct traffic_times *took, struct profile_counts *c)
+split_times(const struct traffic_times *took, struct profile_counts *c)
 {
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        /* Failures take over 100 ms here, successes less. */
+        /* Failures take more than 100 ms, successes less. */
         uint64_t *to = histogram_low_ns(i) < 99 * MS ? c->succeeded : c->failed;
 
         to[i] += took->count[i];
     }
 }
 
-/* A minute by itself: its calls end within it, but for very few. */
+/* Simulates one minute; nearly all of its calls end within it. */
 static void
-live_a_minute(struct world *w, const struct policy *p, unsigned minute)
+simulate_minute(struct world *w, const struct policy *p, unsigned minute)
 {
     struct traffic t = {.calls_per_s = 20,
                         .for_ns = MINUTE,
@@ -214,7 +214,7 @@ live_a_minute(struct world *w, const struct policy *p, unsigned minute)
     t.fail[0] = (struct traffic_share){w->fail[minute], DURATION_NONE};
     assert_int_equal(traffic_run(p, &t, r, &why), 0);
     assert_int_equal(r->unfinished, 0);
-    split(&r->took, c);
+    split_times(&r->took, c);
     c->calls = r->calls;
     c->retries = r->attempts - (r->calls - r->verdict[BIDE_REFUSED]);
     c->recovered = r->recovered;
@@ -253,7 +253,7 @@ assert_near(double got, double want, double by)
 }
 
 static struct world *
-live(const char *keys, const double *fail, unsigned parts)
+record_world(const char *keys, const double *fail, unsigned parts)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct policy *p = compiled(keys);
@@ -262,7 +262,7 @@ live(const char *keys, const double *fail, unsigned parts)
     w->keys = keys;
     for (unsigned i = 0; i < 30; i++) {
         w->fail[i] = fail[i * parts / 30];
-        live_a_minute(w, p, i);
+        simulate_minute(w, p, i);
     }
     assert_int_equal(profile_fill(&w->profile), 0);
     policy_free(p);
@@ -270,7 +270,7 @@ live(const char *keys, const double *fail, unsigned parts)
 }
 
 static void
-the_same_rules_come_to_what_was_recorded(void **state)
+the_same_rules_reproduce_the_recorded_statistics(void **state)
 {
     static const double quiet[] = {0.01}, outage[] = {0.01, 0.9, 0.05},
                         slope[] = {0, 0.2, 0.4, 0.6, 0.8, 1};
@@ -289,7 +289,8 @@ the_same_rules_come_to_what_was_recorded(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct world *w = live(cases[i].keys, cases[i].fail, cases[i].parts);
+        struct world *w =
+            record_world(cases[i].keys, cases[i].fail, cases[i].parts);
         struct traffic_report *r = replay(w, cases[i].keys);
 
         assert_int_equal(r->calls, w->sum.calls);
@@ -312,11 +313,11 @@ the_same_rules_come_to_what_was_recorded(void **state)
 }
 
 static void
-other_rules_come_to_what_they_would_have(void **state)
+other_rules_predict_their_own_statistics(void **state)
 {
     static const double outage[] = {0.01, 0.5, 0.05};
-    struct world *then = live("attempts=4\nwait=none\n", outage, 3);
-    struct world *other = live("attempts=2\nwait=none\n", outage, 3);
+    struct world *then = record_world("attempts=4\nwait=none\n", outage, 3);
+    struct world *other = record_world("attempts=2\nwait=none\n", outage, 3);
     struct traffic_report *r = replay(then, other->keys);
 
     (void)state;
@@ -331,10 +332,10 @@ other_rules_come_to_what_they_would_have(void **state)
 }
 
 static void
-the_same_seed_gives_the_same_again(void **state)
+the_same_seed_gives_the_same_report(void **state)
 {
     static const double outage[] = {0.01, 0.5};
-    struct world *w = live("attempts=3\n", outage, 2);
+    struct world *w = record_world("attempts=3\n", outage, 2);
     struct traffic_report *a = replay(w, w->keys), *b = replay(w, w->keys);
 
     (void)state;
@@ -349,15 +350,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_attempts_and_retries_have_rates_of_their_own),
-        cmocka_unit_test(counts_that_cannot_be_give_shares_all_the_same),
-        cmocka_unit_test(times_are_drawn_as_they_were_counted),
-        cmocka_unit_test(outcomes_are_drawn_as_they_were_counted),
-        cmocka_unit_test(what_is_not_known_is_as_it_was_before),
-        cmocka_unit_test(overlapping_intervals_follow_each_other),
-        cmocka_unit_test(the_same_rules_come_to_what_was_recorded),
-        cmocka_unit_test(other_rules_come_to_what_they_would_have),
-        cmocka_unit_test(the_same_seed_gives_the_same_again),
+        cmocka_unit_test(first_attempts_and_retries_have_separate_rates),
+        cmocka_unit_test(impossible_counts_still_give_rates),
+        cmocka_unit_test(latencies_are_drawn_as_counted),
+        cmocka_unit_test(outcomes_are_drawn_as_counted),
+        cmocka_unit_test(unknown_periods_are_copied_from_the_one_before),
+        cmocka_unit_test(overlapping_periods_are_cut),
+        cmocka_unit_test(the_same_rules_reproduce_the_recorded_statistics),
+        cmocka_unit_test(other_rules_predict_their_own_statistics),
+        cmocka_unit_test(the_same_seed_gives_the_same_report),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

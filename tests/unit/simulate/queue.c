@@ -9,7 +9,7 @@
 #include "simulate/queue.h"
 
 static void
-what_is_due_at_once_comes_in_its_order(void **state)
+things_due_at_once_come_in_order(void **state)
 {
     struct queue q = {0};
 
@@ -27,9 +27,9 @@ what_is_due_at_once_comes_in_its_order(void **state)
     queue_free(&q);
 }
 
-/* Against a plain search, with things taken from anywhere. */
+/* Compares the queue with a linear search; things are removed from anywhere. */
 static void
-the_first_is_always_the_earliest_of_those_that_are_in_it(void **state)
+the_first_entry_is_always_the_earliest(void **state)
 {
     enum { THINGS = 200, STEPS = 20000, ABSENT = 0 };
     struct queue q = {0};
@@ -68,9 +68,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_due_at_once_comes_in_its_order),
-        cmocka_unit_test(
-            the_first_is_always_the_earliest_of_those_that_are_in_it),
+        cmocka_unit_test(things_due_at_once_come_in_order),
+        cmocka_unit_test(the_first_entry_is_always_the_earliest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,9 @@
 
 #include "simulate/traffic_read.h"
 
-/* 100 calls a second for 10 s, an attempt takes 10 ms. */
+/* Returns 100 calls per second for 10 s, whose attempts take 10 ms. */
 static struct traffic
-usual(const char *fail)
+make_traffic(const char *fail)
 {
     struct traffic t = {
         .calls_per_s = 100,
@@ -21,7 +21,7 @@ usual(const char *fail)
     return t;
 }
 
-/* Whatever happens, each call ends once and is in the sums. */
+/* Checks that each call ended once and is in the sums. */
 static void
 check_sums(const struct traffic_report *r)
 {
@@ -54,7 +54,7 @@ check_sums(const struct traffic_report *r)
 }
 
 static struct traffic_report
-run(const char *keys, const struct traffic *t)
+run_traffic(const char *keys, const struct traffic *t)
 {
     struct policy *p = compiled(keys);
     struct traffic_report r;
@@ -70,8 +70,8 @@ run(const char *keys, const struct traffic *t)
 static void
 without_failures_each_call_is_one_attempt(void **state)
 {
-    struct traffic t = usual("0%");
-    struct traffic_report r = run("attempts=3", &t);
+    struct traffic t = make_traffic("0%");
+    struct traffic_report r = run_traffic("attempts=3", &t);
 
     (void)state;
     assert_int_equal(r.calls, 1000);
@@ -85,9 +85,9 @@ without_failures_each_call_is_one_attempt(void **state)
 static void
 when_all_fails_every_call_makes_all_its_attempts(void **state)
 {
-    struct traffic t = usual("100%");
-    struct traffic_report r =
-        run("attempts=3\nwait=fixed\nwait_initial=100ms\nwait_jitter=none", &t);
+    struct traffic t = make_traffic("100%");
+    struct traffic_report r = run_traffic(
+        "attempts=3\nwait=fixed\nwait_initial=100ms\nwait_jitter=none", &t);
 
     (void)state;
     assert_int_equal(r.attempts, 3000);
@@ -99,25 +99,25 @@ when_all_fails_every_call_makes_all_its_attempts(void **state)
 }
 
 static void
-what_is_not_retried_is_rejected_at_once(void **state)
+an_outcome_that_is_not_retried_is_rejected_at_once(void **state)
 {
-    struct traffic t = usual("100%");
+    struct traffic t = make_traffic("100%");
     struct traffic_report r;
 
     (void)state;
     t.failure = bide_http(404, NULL);
     t.failure_takes.ns = 30 * MS;
-    r = run("attempts=3", &t);
+    r = run_traffic("attempts=3", &t);
     assert_int_equal(traffic_at_ns(&r.answer, 0.5), 30 * MS);
     assert_int_equal(r.attempts, 1000);
     assert_int_equal(r.verdict[BIDE_REJECTED], 1000);
 }
 
 static void
-a_paused_policy_lets_nobody_out(void **state)
+a_paused_policy_refuses_all_calls(void **state)
 {
-    struct traffic t = usual("0%");
-    struct traffic_report r = run("paused=yes", &t);
+    struct traffic t = make_traffic("0%");
+    struct traffic_report r = run_traffic("paused=yes", &t);
 
     (void)state;
     assert_int_equal(r.attempts, 0);
@@ -128,17 +128,17 @@ a_paused_policy_lets_nobody_out(void **state)
 static void
 a_budget_bounds_the_retries(void **state)
 {
-    struct traffic t = usual("100%");
-    struct traffic_report tokens =
-        run("attempts=3\nbudget=own\nbudget_capacity=100\nbudget_cost=5", &t);
-    struct traffic_report ratio =
-        run("attempts=3\nbudget=own\nbudget_kind=ratio\nbudget_ratio=10%\n"
-            "budget_min_rate=0/s\nbudget_window=2s",
-            &t);
+    struct traffic t = make_traffic("100%");
+    struct traffic_report tokens = run_traffic(
+        "attempts=3\nbudget=own\nbudget_capacity=100\nbudget_cost=5", &t);
+    struct traffic_report ratio = run_traffic(
+        "attempts=3\nbudget=own\nbudget_kind=ratio\nbudget_ratio=10%\n"
+        "budget_min_rate=0/s\nbudget_window=2s",
+        &t);
 
     (void)state;
     assert_int_equal(tokens.attempts, 1000 + 100 / 5);
-    /* The call whose second retry was refused had paid for its first one. */
+    /* The call whose second retry was refused was charged for its first one. */
     assert_int_equal(tokens.retries_refused, tokens.exhausted[BIDE_BY_BUDGET]);
     assert_true(ratio.attempts > 1050 && ratio.attempts <= 1100);
 }
@@ -146,15 +146,16 @@ a_budget_bounds_the_retries(void **state)
 static void
 a_breaker_bounds_the_attempts(void **state)
 {
-    struct traffic t = usual("100%");
-    struct traffic_report r =
-        run("attempts=3\nwait=fixed\nwait_initial=100ms\nwait_jitter=none\n"
-            "breaker=on\nbreaker_consecutive=20\nbreaker_failure_rate=100%\n"
-            "breaker_min_calls=1000\nbreaker_open_for=1h",
-            &t);
+    struct traffic t = make_traffic("100%");
+    struct traffic_report r = run_traffic(
+        "attempts=3\nwait=fixed\nwait_initial=100ms\nwait_jitter=none\n"
+        "breaker=on\nbreaker_consecutive=20\nbreaker_failure_rate=100%\n"
+        "breaker_min_calls=1000\nbreaker_open_for=1h",
+        &t);
 
     (void)state;
-    /* The 20th failure ends at 136 ms or so; 30 calls cannot have begun. */
+    /* The 20th failure ends at about 136 ms; by then fewer than 30 calls have
+     * begun. */
     assert_true(r.attempts >= 20 && r.attempts <= 25);
     assert_int_equal(r.breaker_opened, 1);
     assert_true(r.verdict[BIDE_REFUSED] > 970);
@@ -162,26 +163,26 @@ a_breaker_bounds_the_attempts(void **state)
     assert_int_equal(r.retries_refused, r.exhausted[BIDE_BY_BREAKER]);
 }
 
-/* breaker_min_processes would otherwise keep it closed for ever. */
+/* With a single process, breaker_min_processes would keep it closed. */
 static void
 calls_come_from_several_processes(void **state)
 {
-    struct traffic t = usual("100%");
+    struct traffic t = make_traffic("100%");
     struct traffic_report r =
-        run("attempts=1\nbreaker=on\nbreaker_min_processes=10", &t);
+        run_traffic("attempts=1\nbreaker=on\nbreaker_min_processes=10", &t);
 
     (void)state;
     assert_int_equal(r.breaker_opened, 1);
 }
 
 static void
-calls_that_wait_are_told_that_it_opened(void **state)
+waiting_calls_are_decided_again_when_the_breaker_opens(void **state)
 {
-    struct traffic t = usual("100%");
-    struct traffic_report r =
-        run("attempts=2\nwait=fixed\nwait_initial=5s\nwait_jitter=none\n"
-            "breaker=on\nbreaker_min_calls=100\nbreaker_open_for=1h",
-            &t);
+    struct traffic t = make_traffic("100%");
+    struct traffic_report r = run_traffic(
+        "attempts=2\nwait=fixed\nwait_initial=5s\nwait_jitter=none\n"
+        "breaker=on\nbreaker_min_calls=100\nbreaker_open_for=1h",
+        &t);
 
     (void)state;
     assert_int_equal(r.attempts, 100);
@@ -190,12 +191,12 @@ calls_that_wait_are_told_that_it_opened(void **state)
 }
 
 static void
-the_profile_changes_at_its_bounds(void **state)
+the_failure_share_changes_at_its_bounds(void **state)
 {
-    struct traffic t = usual("100% until 2s, 0% until 4s, 100%");
-    struct traffic part = usual("100% until 2s, 0%");
-    struct traffic_report r = run("attempts=1", &t);
-    struct traffic_report until_2s = run("attempts=1", &part);
+    struct traffic t = make_traffic("100% until 2s, 0% until 4s, 100%");
+    struct traffic part = make_traffic("100% until 2s, 0%");
+    struct traffic_report r = run_traffic("attempts=1", &t);
+    struct traffic_report until_2s = run_traffic("attempts=1", &part);
 
     (void)state;
     /* A call begins each 10 ms, the first at 0; at 2 s already the next share
@@ -214,49 +215,50 @@ the_profile_changes_at_its_bounds(void **state)
 }
 
 static void
-the_same_seed_gives_the_same_and_another_one_does_not(void **state)
+the_same_seed_gives_the_same_and_another_seed_does_not(void **state)
 {
     const char *keys = "attempts=3\nbudget=own\nbreaker=on";
-    struct traffic t = usual("30%");
+    struct traffic t = make_traffic("30%");
     struct traffic_report a, b, c;
 
     (void)state;
     t.even = false;
     t.success_takes = (struct traffic_time){TRAFFIC_EXPONENTIAL, 20 * MS, 0};
     t.failure_takes = (struct traffic_time){TRAFFIC_BETWEEN, MS, 90 * MS};
-    a = run(keys, &t);
-    b = run(keys, &t);
+    a = run_traffic(keys, &t);
+    b = run_traffic(keys, &t);
     assert_memory_equal(&a, &b, sizeof(a));
     t.seed = 2;
-    c = run(keys, &t);
+    c = run_traffic(keys, &t);
     assert_memory_not_equal(&a, &c, sizeof(a));
 }
 
 static void
-other_rules_meet_the_same_luck(void **state)
+other_rules_meet_the_same_outcomes(void **state)
 {
-    struct traffic t = usual("30%");
+    struct traffic t = make_traffic("30%");
     struct traffic_report one, three;
 
     (void)state;
     t.even = false;
-    one = run("attempts=1", &t);
-    three = run("attempts=3\nwait_max=1s", &t);
+    one = run_traffic("attempts=1", &t);
+    three = run_traffic("attempts=3\nwait_max=1s", &t);
     assert_int_equal(one.calls, three.calls);
     for (int i = 0; i < TRAFFIC_SLICES; i++) {
         assert_int_equal(one.slice[i].calls, three.slice[i].calls);
     }
-    /* First attempts fail alike: what the one loses, the other one retries. */
+    /* First attempts fail alike: the calls that one policy loses, the other
+     * retries. */
     assert_int_equal(one.verdict[BIDE_EXHAUSTED],
                      three.recovered + three.verdict[BIDE_EXHAUSTED]);
-    /* Each attempt has luck of its own: 27 of 1000 are to fail three times. */
+    /* Attempts are independent: 27 of 1000 calls should fail three times. */
     assert_in_range(three.verdict[BIDE_EXHAUSTED], 7, 47);
 }
 
 static void
 draws_follow_their_distributions(void **state)
 {
-    struct traffic t = usual("25%");
+    struct traffic t = make_traffic("25%");
     struct traffic_report r;
     uint64_t mean_ns = 0;
 
@@ -265,7 +267,7 @@ draws_follow_their_distributions(void **state)
     t.even = false;
     t.success_takes = (struct traffic_time){TRAFFIC_EXPONENTIAL, 20 * MS, 0};
     t.failure_takes = t.success_takes;
-    r = run("attempts=1", &t);
+    r = run_traffic("attempts=1", &t);
     for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
         mean_ns += r.answer.sum_ns[i] / r.calls;
     }
@@ -281,14 +283,14 @@ draws_follow_their_distributions(void **state)
 static void
 an_attempt_lasts_no_longer_than_its_limit(void **state)
 {
-    struct traffic t = usual("0%");
+    struct traffic t = make_traffic("0%");
     struct traffic_report r;
 
     (void)state;
     t.success_takes.ns = 30 * MS;
-    r = run("attempts=1\nattempt_timeout=30ms", &t);
+    r = run_traffic("attempts=1\nattempt_timeout=30ms", &t);
     assert_int_equal(r.timed_out, 0);
-    r = run("attempts=1\nattempt_timeout=29ms", &t);
+    r = run_traffic("attempts=1\nattempt_timeout=29ms", &t);
     assert_int_equal(r.timed_out, 1000);
     assert_int_equal(r.attempts_failed, 1000);
     assert_int_equal(r.exhausted[BIDE_BY_ATTEMPTS], 1000);
@@ -296,12 +298,12 @@ an_attempt_lasts_no_longer_than_its_limit(void **state)
 }
 
 static void
-calls_without_end_are_unfinished_after_as_long_again(void **state)
+endless_calls_are_unfinished_after_twice_the_time(void **state)
 {
-    struct traffic t = usual("100%");
-    struct traffic_report r = run("attempts=unlimited\nwait=fixed\n"
-                                  "wait_jitter=none\nwait_initial=1s",
-                                  &t);
+    struct traffic t = make_traffic("100%");
+    struct traffic_report r = run_traffic("attempts=unlimited\nwait=fixed\n"
+                                          "wait_jitter=none\nwait_initial=1s",
+                                          &t);
 
     (void)state;
     assert_int_equal(r.unfinished, 1000);
@@ -311,11 +313,11 @@ calls_without_end_are_unfinished_after_as_long_again(void **state)
 }
 
 static void
-what_is_too_much_is_refused(void **state)
+too_many_calls_are_refused(void **state)
 {
     struct policy *p =
         compiled("attempts=unlimited\nwait=fixed\nwait_initial=1h");
-    struct traffic t = usual("100%");
+    struct traffic t = make_traffic("100%");
     struct traffic_report r, before;
     const char *why = NULL;
 
@@ -334,7 +336,7 @@ what_is_too_much_is_refused(void **state)
 }
 
 static void
-a_failure_is_the_first_thing_that_is_retried(void **state)
+the_default_failure_is_one_that_is_retried(void **state)
 {
     static const struct {
         const char *keys, *name;
@@ -365,20 +367,22 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_failures_each_call_is_one_attempt),
         cmocka_unit_test(when_all_fails_every_call_makes_all_its_attempts),
-        cmocka_unit_test(what_is_not_retried_is_rejected_at_once),
-        cmocka_unit_test(a_paused_policy_lets_nobody_out),
+        cmocka_unit_test(an_outcome_that_is_not_retried_is_rejected_at_once),
+        cmocka_unit_test(a_paused_policy_refuses_all_calls),
         cmocka_unit_test(a_budget_bounds_the_retries),
         cmocka_unit_test(a_breaker_bounds_the_attempts),
         cmocka_unit_test(calls_come_from_several_processes),
-        cmocka_unit_test(calls_that_wait_are_told_that_it_opened),
-        cmocka_unit_test(the_profile_changes_at_its_bounds),
-        cmocka_unit_test(the_same_seed_gives_the_same_and_another_one_does_not),
-        cmocka_unit_test(other_rules_meet_the_same_luck),
+        cmocka_unit_test(
+            waiting_calls_are_decided_again_when_the_breaker_opens),
+        cmocka_unit_test(the_failure_share_changes_at_its_bounds),
+        cmocka_unit_test(
+            the_same_seed_gives_the_same_and_another_seed_does_not),
+        cmocka_unit_test(other_rules_meet_the_same_outcomes),
         cmocka_unit_test(draws_follow_their_distributions),
         cmocka_unit_test(an_attempt_lasts_no_longer_than_its_limit),
-        cmocka_unit_test(calls_without_end_are_unfinished_after_as_long_again),
-        cmocka_unit_test(what_is_too_much_is_refused),
-        cmocka_unit_test(a_failure_is_the_first_thing_that_is_retried),
+        cmocka_unit_test(endless_calls_are_unfinished_after_twice_the_time),
+        cmocka_unit_test(too_many_calls_are_refused),
+        cmocka_unit_test(the_default_failure_is_one_that_is_retried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void
-calls_are_a_rate_and_how_they_come(void **state)
+calls_are_a_rate_and_a_distribution(void **state)
 {
     static const struct {
         const char *text;
@@ -29,8 +29,8 @@ calls_are_a_rate_and_how_they_come(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(traffic_read_calls(cases[i].text, &t, why, sizeof(why)),
-                         0);
+        assert_int_equal(
+            traffic_read_calls(cases[i].text, &t, why, sizeof(why)), 0);
         assert_true(t.calls_per_s == cases[i].calls_per_s);
         assert_int_equal(t.even, cases[i].even);
     }
@@ -65,7 +65,7 @@ times_are_fixed_between_or_exponential(void **state)
 }
 
 static void
-failures_are_a_share_or_a_profile_over_time(void **state)
+failures_are_a_share_or_several_shares_over_time(void **state)
 {
     struct traffic t;
     char why[200];
@@ -106,42 +106,42 @@ read_one(enum what what, const char *text, struct traffic *t, char *why,
 }
 
 static void
-what_is_wrong_is_said_and_changes_nothing(void **state)
+a_wrong_text_gives_a_reason_and_changes_nothing(void **state)
 {
     static const struct {
         enum what what;
         const char *text, *why;
     } cases[] = {
-        {CALLS, "", "written 200/s"},
-        {CALLS, "200", "written 200/s"},
-        {CALLS, "-1/s", "written 200/s"},
-        {CALLS, "200/ms", "written 200/s"},
-        {CALLS, "200/s odd", "even, or nothing"},
-        {CALLS, "0/s", "more than none"},
+        {CALLS, "", "like 200/s"},
+        {CALLS, "200", "like 200/s"},
+        {CALLS, "-1/s", "like 200/s"},
+        {CALLS, "200/ms", "like 200/s"},
+        {CALLS, "200/s odd", "only even"},
+        {CALLS, "0/s", "above 0"},
         {CALLS, "1000001/s", "at most 1000000/s"},
-        {FAIL, "", "written 30%"},
-        {FAIL, "0.3", "written 30%"},
+        {FAIL, "", "like 30%"},
+        {FAIL, "0.3", "like 30%"},
         {FAIL, "101%", "at most 100%"},
-        {FAIL, "30% to 20s, 0%", "comes until"},
-        {FAIL, "30% until", "comes until"},
+        {FAIL, "30% to 20s, 0%", "only until"},
+        {FAIL, "30% until", "only until"},
         {FAIL, "30% until soon, 0%", "soon"},
         {FAIL, "30% until 20", "20ms?"},
-        {FAIL, "30% until 20s", "and then?"},
-        {FAIL, "30%, 0%", "until when?"},
-        {FAIL, "30% until 20s,", "written 30%"},
+        {FAIL, "30% until 20s", "the last share"},
+        {FAIL, "30%, 0%", "only the last share"},
+        {FAIL, "30% until 20s,", "like 30%"},
         {FAIL, "30% until none, 0%", "a duration is"},
         {FAIL, "30% until 20s, 1% until 20s, 0%", "later than"},
         {FAIL, "30% until 0, 0%", "later than"},
         {FOR, "0", "at least 1ms"},
         {FOR, "40000d", "longer than 36500d"},
         {FOR, "60", "unit"},
-        {TIME, "50ms..10ms", "shorter time comes first"},
+        {TIME, "50ms..10ms", "shorter time must come first"},
         {TIME, "..", ""},
         {TIME, "1d..25h", "at most 1d"},
         {TIME, "none", "a duration is"},
         {TIME, "exponential", "exponential"},
-        {OUTCOME, "ok", "no failure"},
-        {OUTCOME, "http.200", "no failure"},
+        {OUTCOME, "ok", "not a failure"},
+        {OUTCOME, "http.200", "not a failure"},
         {OUTCOME, "http", "http"},
     };
 
@@ -164,7 +164,7 @@ what_is_wrong_is_said_and_changes_nothing(void **state)
 }
 
 static void
-a_profile_has_at_most_32_parts(void **state)
+failures_have_at_most_32_shares(void **state)
 {
     char text[1024] = "", why[200];
     struct traffic t;
@@ -184,11 +184,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls_are_a_rate_and_how_they_come),
+        cmocka_unit_test(calls_are_a_rate_and_a_distribution),
         cmocka_unit_test(times_are_fixed_between_or_exponential),
-        cmocka_unit_test(failures_are_a_share_or_a_profile_over_time),
-        cmocka_unit_test(what_is_wrong_is_said_and_changes_nothing),
-        cmocka_unit_test(a_profile_has_at_most_32_parts),
+        cmocka_unit_test(failures_are_a_share_or_several_shares_over_time),
+        cmocka_unit_test(a_wrong_text_gives_a_reason_and_changes_nothing),
+        cmocka_unit_test(failures_have_at_most_32_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
