@@ -23,65 +23,59 @@ version_command(struct command_line *line)
 
 /* ---- all of it ---- */
 
-/* "deferred" for the first of its commands, NULL for the others. */
-static const char *
-group_begins(const struct command *command, char *buffer, size_t size)
-{
-    snprintf(buffer, size, "%.*s", (int)strcspn(command->name, " "),
-             command->name);
-    return command_group(buffer) == command ? buffer : NULL;
-}
-
 static void
-print_group(const char *group)
+print_command(const struct command *command)
 {
-    char text[512] = "work that was put off:";
-    size_t used = strlen(text);
-
-    for (int i = 0; i < command_count && used < sizeof(text); i++) {
-        if (command_is_group(group, &commands[i])) {
-            used += (size_t)snprintf(text + used, sizeof(text) - used, " %s",
-                                     commands[i].name + strlen(group) + 1);
-        }
-    }
-    printf("  %-10s  ", group);
-    text_put_folded(text, 14, 14, HELP_WIDTH);
+    printf("  %-16s  ", command->name);
+    text_put_folded(command->help, 20, 20, HELP_WIDTH);
 }
 
 static int
 help_all(void)
 {
-    char group[32];
-
     puts("usage: bide [--dir DIR] COMMAND ...\n\n"
-         "Named retry policies that all programs on this host share.\n");
-    for (int i = 0; i < command_count; i++) {
-        if (group_begins(&commands[i], group, sizeof(group))) {
-            print_group(group);
-        } else if (commands[i].help && !strchr(commands[i].name, ' ')) {
-            printf("  %-10s  %s\n", commands[i].name, commands[i].help);
+         "Named retry policies that all programs on this host share.");
+    for (int section = 0; section < SECTION_COUNT; section++) {
+        printf("\n%s\n", section_rows[section].title);
+        for (int i = 0; i < command_count; i++) {
+            if ((int)commands[i].section == section) {
+                print_command(&commands[i]);
+            }
         }
     }
-    puts("\nbide help COMMAND says more, bide help keys what a policy may say,"
-         "\nbide help outcomes what an attempt can come to.\n\n"
-         "Exit status: 0 done, 1 the answer is no or it failed, 2 usage, 3 no "
-         "such\npolicy or version, 4 --if-version does not hold, 5 the input "
-         "is invalid,\n6 the registry (missing, locked, damaged, no "
-         "permission, full).");
+    puts("\nMore help: bide help COMMAND, bide help keys (what a policy can "
+         "contain),\nbide help outcomes (results of an attempt).\n\n"
+         "Exit status: 0 done; 1 the answer is no, or it failed; 2 usage; 3 no "
+         "such\npolicy or version; 4 --if-version does not hold; 5 invalid "
+         "input; 6 the registry\nis missing, locked, damaged, full or not "
+         "permitted.");
     return STATUS_DONE;
 }
 
 /* ---- a command ---- */
 
 static void
-print_option(int option)
+print_option(const struct command *command, int option)
 {
     const struct option_row *row = &option_rows[option];
     char name[64];
 
     snprintf(name, sizeof(name), "--%s%s%s", row->name, row->value ? " " : "",
              row->value ? row->value : "");
-    printf("  %-22s  %s\n", name, row->help);
+    printf("  %-24s  ", name);
+    text_put_folded(command_option_help(command, option), 28, 28, HELP_WIDTH);
+}
+
+static void
+print_examples(const char *lines)
+{
+    if (!lines) {
+        return;
+    }
+    puts("\nExamples:");
+    for (; *lines; lines += strcspn(lines, "\n") + 1) {
+        printf("  %.*s\n", (int)strcspn(lines, "\n"), lines);
+    }
 }
 
 static int
@@ -98,11 +92,12 @@ help_on_command(const struct command *command)
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & UINT64_C(1) << i && option_rows[i].help) {
-            print_option(i);
+            print_option(command, i);
         }
     }
-    print_option(OPTION_DIR);
-    print_option(OPTION_HELP);
+    print_option(command, OPTION_DIR);
+    print_option(command, OPTION_HELP);
+    print_examples(command->examples);
     free(usage);
     return STATUS_DONE;
 }
@@ -113,11 +108,10 @@ help_on_group(const char *group)
     printf("usage: bide %s COMMAND ...\n\n", group);
     for (int i = 0; i < command_count; i++) {
         if (command_is_group(group, &commands[i])) {
-            printf("  %-8s  %s\n", commands[i].name + strlen(group) + 1,
-                   commands[i].help);
+            print_command(&commands[i]);
         }
     }
-    printf("\nbide help %s COMMAND says more.\n", group);
+    printf("\nMore help: bide help %s COMMAND.\n", group);
     return STATUS_DONE;
 }
 
@@ -188,13 +182,13 @@ help_outcomes(void)
     struct table *t = table_new(columns, 3);
     char classes[128];
 
-    puts("What an attempt can come to, as in retry_on = transient, http.409\n");
+    puts("Outcomes of an attempt, as in retry_on = transient, http.409\n");
     for (size_t i = 0; (class = outcome_class_row(i)); i++) {
         printf("  %-10s %s\n", class->name, class->note);
     }
     puts(
         "\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME for "
-        "what is a\nprogram's own.\n");
+        "outcomes that\na program defines.\n");
     for (size_t i = 0; (row = outcome_row(i)); i++) {
         table_row(t);
         if (row->name) {

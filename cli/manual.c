@@ -1,5 +1,6 @@
 #include "manual.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,15 @@ put_roff(const char *text)
     }
 }
 
+/* Writes a help text as a sentence. */
+static void
+put_sentence(const char *text)
+{
+    putchar(toupper((unsigned char)*text));
+    put_roff(text + 1);
+    puts(".");
+}
+
 void
 manual_keys(void)
 {
@@ -70,8 +80,8 @@ manual_keys(void)
         const struct key *key = &policy_keys[i];
 
         printf(".TP\n.B %s\n", key->name);
-        put_roff(key->help);
-        printf(".\nTakes ");
+        put_sentence(key->help);
+        printf("Takes ");
         put_roff(manual_values(key, values, sizeof(values)));
         printf(".\nDefault: ");
         put_roff(*key->preset ? key->preset : "none");
@@ -83,12 +93,21 @@ static void
 manual_command(const struct command *command)
 {
     char *usage = command_usage(command);
+    const struct option_note *note = command->notes;
 
     printf(".TP\n.B ");
     put_roff(usage ? usage : command->name);
     putchar('\n');
-    put_roff(command->help);
-    puts(".");
+    put_sentence(command->help);
+    for (; note && note->help; note++) {
+        if (command->options & UINT64_C(1) << note->option) {
+            printf(".br\n.BR \\-\\-");
+            put_roff(option_rows[note->option].name);
+            puts(" :");
+            put_roff(note->help);
+            puts(".");
+        }
+    }
     free(usage);
 }
 
@@ -96,9 +115,12 @@ void
 manual_commands(void)
 {
     puts(".SH COMMANDS");
-    for (int i = 0; i < command_count; i++) {
-        if (commands[i].help) {
-            manual_command(&commands[i]);
+    for (int section = 0; section < SECTION_COUNT; section++) {
+        printf(".SS %s\n", section_rows[section].title);
+        for (int i = 0; i < command_count; i++) {
+            if ((int)commands[i].section == section) {
+                manual_command(&commands[i]);
+            }
         }
     }
     puts(".SH OPTIONS");
@@ -110,8 +132,7 @@ manual_commands(void)
             put_roff(row->name);
             printf("%s%s\n", row->value ? " " : "",
                    row->value ? row->value : "");
-            put_roff(row->help);
-            puts(".");
+            put_sentence(row->help);
         }
     }
 }

@@ -1,5 +1,4 @@
-/* The commands: one table, of which main, help, usage errors and the completion
- * are made. */
+/* The commands: cli/commands.c has the table. */
 #ifndef BIDE_CLI_COMMAND_H
 #define BIDE_CLI_COMMAND_H
 
@@ -23,6 +22,35 @@ struct command_line {
 /* Returns the exit status; has said what went wrong. */
 typedef int command_fn(struct command_line *line);
 
+/* The groups of help, in its order. */
+#define SECTIONS(X)                \
+    X(POLICIES, "Policies")        \
+    X(TRYING, "Trying rules")      \
+    X(LIVE, "Live state")          \
+    X(STATISTICS, "Statistics")    \
+    X(MONITORING, "Monitoring")    \
+    X(DEFERRED, "Deferred work")   \
+    X(RUNNING, "Running programs") \
+    X(HELP, "Help")
+
+enum section {
+#define X(id, title) SECTION_##id,
+    SECTIONS(X)
+#undef X
+        SECTION_COUNT
+};
+
+struct section_row {
+    const char *title;
+};
+extern const struct section_row section_rows[SECTION_COUNT];
+
+/* The help of an option where this command gives it a meaning of its own. */
+struct option_note {
+    int option;
+    const char *help; /* NULL ends a list of these */
+};
+
 enum registry_need {
     REGISTRY_NONE,
     REGISTRY_IF_THERE, /* NULL when it cannot be opened */
@@ -40,6 +68,9 @@ struct command {
     int rest_from;   /* after so many operands somebody else's command line
                         begins, with no option of ours in it.  0: never */
     int misused;     /* exit status of usage errors; 0: STATUS_USAGE */
+    enum section section;
+    const struct option_note *notes; /* NULL: none */
+    const char *examples;            /* each line is one */
 };
 extern const struct command commands[];
 extern const int command_count;
@@ -49,6 +80,8 @@ const struct command *command_find(const char *name); /* NULL: no such */
 bool command_is_group(const char *word, const struct command *c);
 const struct command *command_group(const char *word);
 const struct command *command_in_group(const char *group, const char *word);
+/* Returns the help of an option, as this command means it; NULL: hidden. */
+const char *command_option_help(const struct command *command, int option);
 /* "bide set NAME KEY=VALUE... [--note TEXT]".  malloc'ed, or NULL. */
 char *command_usage(const struct command *command);
 

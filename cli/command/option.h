@@ -5,56 +5,58 @@
 #include <stdint.h>
 
 /* Every option of every command: X(ID, "name", "VALUE" or NULL, "help").
- * An option means the same wherever it is taken. */
+ * A command whose meaning differs has an option_note. */
 #define OPTIONS(X)                                                             \
-    X(DIR, "dir", "DIR", "the registry's directory")                           \
-    X(HELP, "help", NULL, "this text")                                         \
-    X(VERSION, "version", "N", "that version, not the present one")            \
-    X(LIVE, "live", "DIR", "where the live file goes")                         \
-    X(PRUNE, "prune", NULL, "delete policies that the files do not have")      \
-    X(DRY_RUN, "dry-run", NULL, "say what would change, change nothing")       \
-    X(NOTE, "note", "TEXT", "why, for the log")                                \
-    X(IF_VERSION, "if-version", "N", "only if it is at that version")          \
-    X(FOR, "for", "DURATION", "so long; a change then goes back by itself")    \
-    X(VERBOSE, "verbose", NULL, "a line for each policy, each failed attempt") \
-    X(RESOLVED, "resolved", NULL, "every key, and where its value is from")    \
-    X(SINCE, "since", "TIME", "nothing older: -2h, today, 2026-01-31")         \
-    X(UNTIL, "until", "TIME", "nothing newer")                                 \
-    X(BY, "by", "WHAT", "a row for each minute, hour, version or scope")       \
-    X(CSV, "csv", NULL, "as comma-separated values")                           \
-    X(EVERY, "every", "DURATION", "go on, at each step of the clock: 1m")      \
-    X(ON_CHANGE, "on-change", "CMD", "run it when a warning comes or goes")    \
-    X(KEEP_MINUTES, "keep-minutes", "DURATION", "the minutes: 35d")            \
-    X(KEEP_HOURS, "keep-hours", "DURATION", "the hours: 730d")                 \
-    X(KEEP_SIZE, "keep-size", "SIZE", "no more than this: 1GiB")               \
-    X(ATTEMPTS, "attempts", "N", "that many attempts, at most")                \
-    X(JSON, "json", NULL, "as JSON")                                           \
-    X(POLICY, "policy", "NAME", "which one of the file's policies")            \
-    X(SCRIPT, "script", "FILE", "the outcomes, or - for standard input")       \
-    X(RANDOM, "random", "X", "the random draw, 0 to 1")                        \
-    X(CALLS, "calls", "N/s", "calls that begin: 200/s, or 200/s even")         \
-    X(FAIL, "fail", "SHARE", "30%, or 30% until 20s, 100% until 40s, 0%")      \
-    X(OUTCOME, "outcome", "OUTCOME", "what a failure is, as http.503")         \
-    X(LATENCY, "latency", "TIME", "20ms, 10ms..50ms or exponential 20ms")      \
-    X(FAIL_LATENCY, "fail-latency", "TIME", "the same, of what fails")         \
-    X(REPLAY, "replay", NULL, "what history holds of it, in place of draws")   \
-    X(SCOPE, "scope", "NAME", "live state of its own under this name")         \
-    X(STDIN, "stdin", NULL, "keep standard input, for all attempts")           \
-    X(QUIET, "quiet", NULL, "no line when it gives up")                        \
-    X(SEED, "seed", "N", "the same random waits each time")                    \
-    X(DEAD, "dead", NULL, "what is not tried any more")                        \
-    X(ERROR, "error", "TEXT", "whose last error holds that text")              \
-    X(RAW, "raw", NULL, "its bytes, nothing else")                             \
-    X(EXEC, "exec", "CMD", "the shell command that does a piece")              \
-    X(JOBS, "jobs", "N", "so many at a time")                                  \
-    X(UNTIL_EMPTY, "until-empty", NULL, "end when nothing is due")             \
-    X(TYPE, "type", "TYPE", "a content type, for who does it")                 \
-    X(KEY, "key", "KEY", "nothing new while work with that key is there")      \
-    X(DEFER, "defer", NULL, "keep the command for later when it gives up")     \
-    X(KEEP_ENV, "keep-env", "NAMES", "variables to keep with it: A,B")         \
-    X(MOST, "most", "N", "no more than N of them")                             \
-    X(LISTEN, "listen", "ADDRESS:PORT", "where: 127.0.0.1:9747")               \
-    X(OUTPUT, "output", "FILE", "into that file, replaced in one step")        \
+    X(DIR, "dir", "DIR", "directory of the registry")                          \
+    X(HELP, "help", NULL, "show this help")                                    \
+    X(VERSION, "version", "N", "use version N instead of the one in force")    \
+    X(LIVE, "live", "DIR", "directory of the live file; by default /run/bide") \
+    X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
+    X(DRY_RUN, "dry-run", NULL, "show what would change, change nothing")      \
+    X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \
+    X(IF_VERSION, "if-version", "N", "change only if version N is in force")   \
+    X(FOR, "for", "DURATION", "revert the change after DURATION")              \
+    X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
+    X(RESOLVED, "resolved", NULL,                                              \
+      "show every key, and where its value comes from")                        \
+    X(SINCE, "since", "TIME", "only what is newer: -2h, today, 2026-01-31")    \
+    X(UNTIL, "until", "TIME", "only what is older")                            \
+    X(BY, "by", "WHAT", "one row per minute, hour, version or scope")          \
+    X(CSV, "csv", NULL, "print comma-separated values")                        \
+    X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
+    X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \
+    X(KEEP_MINUTES, "keep-minutes", "DURATION", "keep per-minute history; default 35d")   \
+    X(KEEP_HOURS, "keep-hours", "DURATION", "keep per-hour history; default 730d")        \
+    X(KEEP_SIZE, "keep-size", "SIZE", "limit the history file; default 1GiB")  \
+    X(ATTEMPTS, "attempts", "N", "show at most N attempts")                    \
+    X(JSON, "json", NULL, "print JSON")                                        \
+    X(POLICY, "policy", "NAME", "choose a policy of a file that has several")  \
+    X(SCRIPT, "script", "FILE", "read outcomes from FILE, or - for stdin")     \
+    X(RANDOM, "random", "X", "use X, 0 to 1, for every random draw")           \
+    X(CALLS, "calls", "N/s", "rate of calls: 200/s, or \"200/s even\"")        \
+    X(FAIL, "fail", "SHARE",                                                   \
+      "failing attempts: 30%, or \"5% until 20s, 90%\"")                       \
+    X(OUTCOME, "outcome", "OUTCOME", "outcome of failed attempts: http.503")   \
+    X(LATENCY, "latency", "TIME", "20ms, 10ms..50ms or \"exponential 20ms\"")  \
+    X(FAIL_LATENCY, "fail-latency", "TIME", "latency of failed attempts")      \
+    X(REPLAY, "replay", NULL, "repeat recorded calls instead of random ones")  \
+    X(SCOPE, "scope", "NAME", "only this scope")                               \
+    X(STDIN, "stdin", NULL, "give standard input to every attempt")            \
+    X(QUIET, "quiet", NULL, "print nothing when the command gives up")         \
+    X(SEED, "seed", "N", "repeat the same random waits")                       \
+    X(DEAD, "dead", NULL, "only dead work, which is no longer tried")          \
+    X(ERROR, "error", "TEXT", "only work with TEXT in its last error")         \
+    X(RAW, "raw", NULL, "print only the stored bytes")                         \
+    X(EXEC, "exec", "CMD", "shell command that reads one piece of work")       \
+    X(JOBS, "jobs", "N", "process up to N pieces at a time")                   \
+    X(UNTIL_EMPTY, "until-empty", NULL, "stop when nothing is due")            \
+    X(TYPE, "type", "TYPE", "content type, stored with the work")              \
+    X(KEY, "key", "KEY", "store nothing if work with this key exists")         \
+    X(DEFER, "defer", NULL, "store the command for later if it gives up")      \
+    X(KEEP_ENV, "keep-env", "NAMES", "environment to store with it: A,B")      \
+    X(MOST, "most", "N", "print at most N rows")                               \
+    X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
+    X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \
     X(MAN, "man", NULL, NULL)                                                  \
     X(COMPLETION, "completion", NULL, NULL)
 

@@ -61,7 +61,7 @@ _bide_topics() {
     _bide_words "keys outcomes $_bide_commands $_bide_keys"
 }
 
-_bide_commands='init apply validate export list show get set unset delete log rollback diff preview simulate stats record calls breaker budget pause resume check metrics serve audit doctor deferred exec help version'
+_bide_commands='init apply validate export list show get set unset delete log rollback diff preview simulate calls breaker budget pause resume stats record audit check metrics serve doctor deferred exec help version'
 _bide_groups=' deferred '
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_timeout defer_wait defer_wait_max defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_exhausted_rate warn_p95 crit_retry_rate crit_exhausted_rate crit_p95 warn_window warn_min_calls'
 
@@ -87,7 +87,7 @@ _bide() {
     deferred)
         options='--help'
         operands=_bide_words
-        words='list show put replay work requeue drop stats'
+        words='put list show stats requeue drop replay work'
         ;;
     init)
         options='--live --dir --help'
@@ -149,14 +149,6 @@ _bide() {
         options='--for --since --until --json --policy --script --random --calls --fail --outcome --latency --fail-latency --replay --scope --seed --dir --help'
         operands=_bide_names_then_files
         ;;
-    stats)
-        options='--since --until --by --csv --json --dir --help'
-        operands=_bide_names
-        ;;
-    record)
-        options='--verbose --every --on-change --keep-minutes --keep-hours --keep-size --dir --help'
-        operands=:
-        ;;
     calls)
         options='--json --most --dir --help'
         operands=:
@@ -177,6 +169,18 @@ _bide() {
         options='--dry-run --note --if-version --for --dir --help'
         operands=_bide_names
         ;;
+    stats)
+        options='--since --until --by --csv --json --dir --help'
+        operands=_bide_names
+        ;;
+    record)
+        options='--verbose --every --on-change --keep-minutes --keep-hours --keep-size --dir --help'
+        operands=:
+        ;;
+    audit)
+        options='--since --until --csv --json --dir --help'
+        operands=_bide_names
+        ;;
     check)
         options='--json --dir --help'
         operands=_bide_names
@@ -189,13 +193,13 @@ _bide() {
         options='--listen --dir --help'
         operands=:
         ;;
-    audit)
-        options='--since --until --csv --json --dir --help'
-        operands=_bide_names
-        ;;
     doctor)
         options='--keep-size --json --dir --help'
         operands=:
+        ;;
+    'deferred put')
+        options='--type --key --dir --help'
+        operands=_bide_names
         ;;
     'deferred list')
         options='--since --until --json --dead --error --dir --help'
@@ -205,16 +209,8 @@ _bide() {
         options='--json --raw --dir --help'
         operands=:
         ;;
-    'deferred put')
-        options='--type --key --dir --help'
-        operands=_bide_names
-        ;;
-    'deferred replay')
-        options='--note --verbose --since --until --json --error --exec --jobs --until-empty --dir --help'
-        operands=_bide_names
-        ;;
-    'deferred work')
-        options='--verbose --json --jobs --until-empty --dir --help'
+    'deferred stats')
+        options='--json --dir --help'
         operands=_bide_names
         ;;
     'deferred requeue')
@@ -225,8 +221,12 @@ _bide() {
         options='--note --since --until --dead --error --dir --help'
         operands=_bide_names
         ;;
-    'deferred stats')
-        options='--json --dir --help'
+    'deferred replay')
+        options='--note --verbose --since --until --json --error --exec --jobs --until-empty --dir --help'
+        operands=_bide_names
+        ;;
+    'deferred work')
+        options='--verbose --json --jobs --until-empty --dir --help'
         operands=_bide_names
         ;;
     exec)

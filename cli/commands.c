@@ -1,0 +1,310 @@
+/* The table of commands.  main, help, usage errors, the completion and the
+ * manual page are loops over it.
+ *
+ * The lines of .examples are run by tests/system/command/examples.py, in the
+ * order of this table, on the registry that it describes. */
+#include "cli/command/command.h"
+
+#include <stddef.h>
+
+#define EDITS (TAKES(NOTE) | TAKES(IF_VERSION))
+#define SELECTS (TAKES(DEAD) | TAKES(ERROR) | TAKES(SINCE) | TAKES(UNTIL))
+#define OF_DEFERRED                                      \
+    {OPTION_SINCE, "only work stored at or after TIME"}, \
+    {                                                    \
+        OPTION_UNTIL, "only work stored before TIME"     \
+    }
+
+/* clang-format off */
+static const struct option_note doctor_notes[] = {
+    {OPTION_KEEP_SIZE, "the limit that bide record uses; default 1GiB"}, {0}};
+static const struct option_note record_notes[] = {
+    {OPTION_VERBOSE, "print one line per recording"}, {0}};
+static const struct option_note exec_notes[] = {
+    {OPTION_VERBOSE, "print one line per failed attempt"},
+    {OPTION_SCOPE, "use separate live state under this name"}, {0}};
+static const struct option_note work_notes[] = {
+    {OPTION_VERBOSE, "print one line per piece of work"},
+    {OPTION_JSON, "print one line of JSON per piece of work"},
+    OF_DEFERRED, {0}};
+static const struct option_note select_notes[] = {OF_DEFERRED, {0}};
+static const struct option_note simulate_notes[] = {
+    {OPTION_FOR, "length of the simulation; default 60s"},
+    {OPTION_JSON, "print JSON; with --script one line per event"},
+    {OPTION_SCOPE, "with --replay: only calls of this scope"},
+    {OPTION_SINCE, "with --replay: since TIME; default -1h"},
+    {OPTION_UNTIL, "with --replay: until TIME"},
+    {OPTION_SEED, "draw other random numbers; default 1"}, {0}};
+
+const struct command commands[] = {
+    /* ---- policies ---- */
+    {.name = "init", .usage = "", .section = SECTION_POLICIES,
+     .help = "create a registry",
+     .run = init_command, .options = TAKES(LIVE),
+     .examples = "bide init\n"
+                 "bide init --dir ./registry --live ./live\n"},
+    {.name = "apply", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
+     .help = "apply policy files, atomically",
+     .run = apply_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
+     .options = EDITS | TAKES(PRUNE) | TAKES(DRY_RUN) | TAKES(VERBOSE),
+     .examples = "bide apply shop.ini --note \"first rules\"\n"
+                 "bide apply policies/ --prune --dry-run\n"
+                 "bide export mail | bide apply -\n"},
+    {.name = "validate", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
+     .help = "check policy files without changing anything",
+     .run = validate_command, .registry = REGISTRY_IF_THERE,
+     .least = 1, .most = -1,
+     .examples = "bide validate shop.ini\n"
+                 "bide validate policies/\n"},
+    {.name = "export", .usage = "[NAME...]", .section = SECTION_POLICIES,
+     .help = "print policies as text that apply accepts",
+     .run = export_command, .registry = REGISTRY_NEEDED, .most = -1,
+     .examples = "bide export > backup.ini\n"
+                 "bide export payments mail\n"},
+    {.name = "list", .usage = "[PATTERN]", .section = SECTION_POLICIES,
+     .help = "list policies with their call statistics",
+     .run = list_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(JSON),
+     .examples = "bide list\n"
+                 "bide list 'pay*'\n"},
+    {.name = "show", .usage = "NAME", .section = SECTION_POLICIES,
+     .help = "show the text of a policy",
+     .run = show_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
+     .options = TAKES(RESOLVED) | TAKES(VERSION) | TAKES(JSON),
+     .examples = "bide show payments\n"
+                 "bide show payments --resolved\n"
+                 "bide show payments --version 1\n"},
+    {.name = "get", .usage = "NAME KEY", .section = SECTION_POLICIES,
+     .help = "print the value in force of one key",
+     .run = get_command, .registry = REGISTRY_NEEDED, .least = 2, .most = 2,
+     .examples = "bide get payments attempts\n"
+                 "bide get mail wait_max\n"},
+    {.name = "set", .usage = "NAME KEY=VALUE...", .section = SECTION_POLICIES,
+     .help = "change keys of a policy; waiting calls follow at once",
+     .run = set_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .examples = "bide set payments wait_initial=250ms --note \"INC-311\"\n"
+                 "bide set payments attempts=2 --for 10m\n"
+                 "bide set mail wait_max=5s --dry-run\n"},
+    {.name = "unset", .usage = "NAME KEY...", .section = SECTION_POLICIES,
+     .help = "remove keys, so that the inherited or default value applies",
+     .run = unset_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
+     .options = EDITS | TAKES(DRY_RUN),
+     .examples = "bide unset mail wait_max\n"
+                 "bide unset payments deadline --dry-run\n"},
+    {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
+     .help = "delete policies; their versions are kept",
+     .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
+     .options = EDITS | TAKES(DRY_RUN),
+     .examples = "bide delete metrics --note \"no longer used\"\n"
+                 "bide delete mail --dry-run\n"},
+    {.name = "log", .usage = "[NAME]", .section = SECTION_POLICIES,
+     .help = "list changes: what, when, by whom, why",
+     .run = log_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(SINCE) | TAKES(MOST) | TAKES(JSON),
+     .examples = "bide log payments\n"
+                 "bide log --since today --most 20\n"},
+    {.name = "rollback", .usage = "NAME [VERSION]",
+     .section = SECTION_POLICIES,
+     .help = "return to the previous rules, or to those of a version",
+     .run = rollback_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 2, .options = EDITS | TAKES(DRY_RUN),
+     .examples = "bide rollback payments --note \"the gateway is back\"\n"
+                 "bide rollback payments 1 --dry-run\n"},
+    {.name = "diff", .usage = "NAME [V1 [V2]] | FILE",
+     .section = SECTION_POLICIES,
+     .help = "compare two versions, or a file with the registry",
+     .run = diff_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 3,
+     .examples = "bide diff payments\n"
+                 "bide diff payments 1 2\n"
+                 "bide diff shop.ini\n"},
+    /* ---- trying rules ---- */
+    {.name = "preview", .usage = "NAME|FILE [KEY=VALUE...]",
+     .section = SECTION_TRYING,
+     .help = "show the wait before each retry",
+     .run = preview_command, .registry = REGISTRY_IF_THERE,
+     .least = 1, .most = -1,
+     .options = TAKES(POLICY) | TAKES(JSON) | TAKES(ATTEMPTS),
+     .examples = "bide preview payments\n"
+                 "bide preview payments attempts=6 wait_factor=3\n"
+                 "bide preview shop.ini --policy mail\n"},
+    {.name = "simulate", .usage = "NAME|FILE [KEY=VALUE...]",
+     .section = SECTION_TRYING,
+     .help = "run scripted, random or recorded calls in virtual time",
+     .run = simulate_command, .registry = REGISTRY_IF_THERE,
+     .least = 1, .most = -1, .notes = simulate_notes,
+     .options = TAKES(POLICY) | TAKES(JSON) | TAKES(SCRIPT) | TAKES(RANDOM) |
+         TAKES(CALLS) | TAKES(FAIL) | TAKES(FOR) | TAKES(OUTCOME) |
+         TAKES(LATENCY) | TAKES(FAIL_LATENCY) | TAKES(SEED) | TAKES(REPLAY) |
+         TAKES(SINCE) | TAKES(UNTIL) | TAKES(SCOPE),
+     .examples = "bide simulate payments --calls 200/s --fail 30% --for 20s\n"
+                 "bide simulate payments budget=own --fail \"5% until 20s, 90%\"\n"
+                 "echo \"0 a http.503+5ms ok+3ms\" | bide simulate payments "
+                 "--script -\n"},
+    /* ---- live state ---- */
+    {.name = "calls", .usage = "", .section = SECTION_LIVE,
+     .help = "list calls that wait between two attempts",
+     .run = calls_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(MOST) | TAKES(JSON),
+     .examples = "bide calls\n"
+                 "bide calls --most 10 --json\n"},
+    {.name = "breaker", .usage = "NAME [open|closed|auto|reset]",
+     .section = SECTION_LIVE,
+     .help = "show, force or reset the circuit breaker",
+     .run = breaker_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN) | TAKES(SCOPE) |
+         TAKES(JSON),
+     .examples = "bide breaker payments\n"
+                 "bide breaker payments open --for 10m --note \"INC-312\"\n"
+                 "bide breaker payments auto\n"},
+    {.name = "budget", .usage = "NAME [reset]", .section = SECTION_LIVE,
+     .help = "show or refill the retry budget",
+     .run = budget_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
+     .options = TAKES(SCOPE) | TAKES(JSON),
+     .examples = "bide budget payments\n"
+                 "bide budget payments --json\n"},
+    {.name = "pause", .usage = "NAME...", .section = SECTION_LIVE,
+     .help = "refuse new calls of policies",
+     .run = pause_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .examples = "bide pause mail --for 5m --note \"mail server restarts\"\n"
+                 "bide pause mail payments --dry-run\n"},
+    {.name = "resume", .usage = "NAME...", .section = SECTION_LIVE,
+     .help = "allow new calls of paused policies",
+     .run = resume_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .examples = "bide resume mail\n"
+                 "bide resume mail payments --dry-run\n"},
+    /* ---- statistics ---- */
+    {.name = "stats", .usage = "[NAME]", .section = SECTION_STATISTICS,
+     .help = "call statistics: results, retries, latency",
+     .run = stats_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) | TAKES(BY) |
+         TAKES(CSV),
+     .examples = "bide stats\n"
+                 "bide stats payments --since -1h --by version\n"
+                 "bide stats payments --since today --by hour --csv\n"},
+    {.name = "record", .usage = "", .section = SECTION_STATISTICS,
+     .help = "record statistics into the history, per minute",
+     .run = record_command, .registry = REGISTRY_NEEDED, .notes = record_notes,
+     .options = TAKES(EVERY) | TAKES(ON_CHANGE) | TAKES(KEEP_MINUTES) |
+         TAKES(KEEP_HOURS) | TAKES(KEEP_SIZE) | TAKES(VERBOSE),
+     .examples = "bide record\n"
+                 "bide record --every 1m --keep-size 2GiB\n"
+                 "bide record --every 1m --on-change 'logger \"$BIDE_POLICY "
+                 "$BIDE_LEVEL\"'\n"},
+    {.name = "audit", .usage = "[NAME]", .section = SECTION_STATISTICS,
+     .help = "one time line of changes, breakers, warnings, failed calls",
+     .run = audit_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(SINCE) | TAKES(UNTIL) | TAKES(CSV) | TAKES(JSON),
+     .examples = "bide audit --since today\n"
+                 "bide audit payments --since -2h --json\n"},
+    /* ---- monitoring ---- */
+    {.name = "check", .usage = "[NAME...]", .section = SECTION_MONITORING,
+     .help = "report warnings to a monitor, as exit status 0 to 3",
+     .run = check_command, .registry = REGISTRY_IF_THERE, .most = -1,
+     .misused = 3, .options = TAKES(JSON),
+     .examples = "bide check\n"
+                 "bide check payments --json\n"},
+    {.name = "metrics", .usage = "", .section = SECTION_MONITORING,
+     .help = "print all metrics as Prometheus text",
+     .run = metrics_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(OUTPUT),
+     .examples = "bide metrics\n"
+                 "bide metrics --output bide.prom\n"},
+    {.name = "serve", .usage = "", .section = SECTION_MONITORING,
+     .help = "serve a live page, metrics and JSON over HTTP",
+     .run = serve_command, .registry = REGISTRY_IF_THERE,
+     .options = TAKES(LISTEN),
+     .examples = "bide serve\n"
+                 "bide serve --listen 127.0.0.1:0\n"},
+    {.name = "doctor", .usage = "", .section = SECTION_MONITORING,
+     .help = "check everything, and say what is wrong and what to do",
+     .run = doctor_command, .notes = doctor_notes,
+     .options = TAKES(KEEP_SIZE) | TAKES(JSON),
+     .examples = "bide doctor\n"
+                 "bide doctor --json\n"},
+    /* ---- deferred work ---- */
+    {.name = "deferred put", .usage = "NAME", .section = SECTION_DEFERRED,
+     .help = "store standard input as deferred work",
+     .run = deferred_put_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 1, .options = TAKES(TYPE) | TAKES(KEY),
+     .examples = "bide deferred put mail < letter.txt\n"
+                 "echo \"order 7\" | bide deferred put mail --key order-7\n"},
+    {.name = "deferred list", .usage = "[NAME]", .section = SECTION_DEFERRED,
+     .help = "list deferred work",
+     .run = deferred_list_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .notes = select_notes, .options = SELECTS | TAKES(JSON),
+     .examples = "bide deferred list\n"
+                 "bide deferred list mail --dead --since -1d\n"},
+    {.name = "deferred show", .usage = "ID", .section = SECTION_DEFERRED,
+     .help = "show one piece of deferred work",
+     .run = deferred_show_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 1, .options = TAKES(RAW) | TAKES(JSON),
+     .examples = "bide deferred show 1\n"
+                 "bide deferred show 1 --raw\n"},
+    {.name = "deferred stats", .usage = "[NAME]", .section = SECTION_DEFERRED,
+     .help = "count deferred work by state",
+     .run = deferred_stats_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(JSON),
+     .examples = "bide deferred stats\n"
+                 "bide deferred stats mail --json\n"},
+    {.name = "deferred requeue", .usage = "ID...|[NAME]",
+     .section = SECTION_DEFERRED,
+     .help = "make work due now, dead work included",
+     .run = deferred_requeue_command, .registry = REGISTRY_NEEDED, .most = -1,
+     .notes = select_notes, .options = SELECTS | TAKES(NOTE),
+     .examples = "bide deferred requeue 1\n"
+                 "bide deferred requeue mail --error timeout\n"},
+    {.name = "deferred drop", .usage = "ID...|[NAME]",
+     .section = SECTION_DEFERRED,
+     .help = "remove work without doing it",
+     .run = deferred_drop_command, .registry = REGISTRY_NEEDED, .most = -1,
+     .notes = select_notes, .options = SELECTS | TAKES(NOTE),
+     .examples = "bide deferred drop 2 --note \"sent by hand\"\n"
+                 "bide deferred drop mail --dead\n"},
+    {.name = "deferred replay", .usage = "[NAME]",
+     .section = SECTION_DEFERRED,
+     .help = "process due work with a command, or make all work due",
+     .run = deferred_replay_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .notes = work_notes,
+     .options = TAKES(EXEC) | TAKES(JOBS) | TAKES(UNTIL_EMPTY) |
+         TAKES(VERBOSE) | TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) |
+         TAKES(ERROR) | TAKES(NOTE),
+     .examples = "bide deferred replay mail\n"
+                 "bide deferred replay mail --until-empty --exec 'cat >> sent'\n"},
+    {.name = "deferred work", .usage = "NAME", .section = SECTION_DEFERRED,
+     .help = "run the commands that exec --defer stored",
+     .run = deferred_work_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 1, .notes = work_notes,
+     .options = TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) |
+         TAKES(JSON),
+     .examples = "bide deferred work mail --until-empty\n"
+                 "bide deferred work mail --jobs 4 --verbose\n"},
+    /* ---- running programs ---- */
+    {.name = "exec", .usage = "NAME [--] COMMAND...",
+     .section = SECTION_RUNNING,
+     .help = "run a program under a policy",
+     .run = exec_command, .least = 2, .most = -1, .rest_from = 1,
+     .misused = 125, .notes = exec_notes,
+     .options = TAKES(SCOPE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |
+         TAKES(SEED) | TAKES(DEFER) | TAKES(KEEP_ENV),
+     .examples = "bide exec payments -- true\n"
+                 "bide exec --verbose payments -- ls shop.ini\n"
+                 "bide exec --defer --stdin mail -- cat < letter.txt\n"},
+    /* ---- help ---- */
+    {.name = "help", .usage = "[COMMAND|keys|outcomes|KEY]",
+     .section = SECTION_HELP,
+     .help = "show this help, or help on one subject",
+     .run = help_command, .options = TAKES(MAN) | TAKES(COMPLETION), .most = 2,
+     .examples = "bide help set\n"
+                 "bide help keys\n"
+                 "bide help wait_initial\n"},
+    {.name = "version", .usage = "", .section = SECTION_HELP,
+     .help = "show the version of bide",
+     .run = version_command,
+     .examples = "bide version\n"
+                 "bide --version\n"},
+};
+/* clang-format on */
+const int command_count = sizeof(commands) / sizeof(commands[0]);
