@@ -138,7 +138,7 @@ const struct command commands[] = {
          TAKES(LATENCY) | TAKES(FAIL_LATENCY) | TAKES(SEED) | TAKES(REPLAY) |
          TAKES(SINCE) | TAKES(UNTIL) | TAKES(SCOPE),
      .examples = "bide simulate payments --calls 200/s --fail 30% --for 20s\n"
-                 "bide simulate payments budget=own --fail \"5% until 20s, 90%\"\n"
+                 "bide simulate payments --fail \"5% until 9s, 90%\"\n"
                  "echo \"0 a http.503+5ms ok+3ms\" | bide simulate payments "
                  "--script -\n"},
     /* ---- live state ---- */
@@ -272,7 +272,7 @@ const struct command commands[] = {
          TAKES(VERBOSE) | TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) |
          TAKES(ERROR) | TAKES(NOTE),
      .examples = "bide deferred replay mail\n"
-                 "bide deferred replay mail --until-empty --exec 'cat >> sent'\n"},
+                 "bide deferred replay mail --until-empty --exec wc\n"},
     {.name = "deferred work", .usage = "NAME", .section = SECTION_DEFERRED,
      .help = "run the commands that exec --defer stored",
      .run = deferred_work_command, .registry = REGISTRY_NEEDED,

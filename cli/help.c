@@ -36,7 +36,7 @@ help_all(void)
     puts("usage: bide [--dir DIR] COMMAND ...\n\n"
          "Named retry policies that all programs on this host share.");
     for (int section = 0; section < SECTION_COUNT; section++) {
-        printf("\n%s\n", section_rows[section].title);
+        printf("\n%s\n", section_titles[section]);
         for (int i = 0; i < command_count; i++) {
             if ((int)commands[i].section == section) {
                 print_command(&commands[i]);
@@ -188,7 +188,7 @@ help_outcomes(void)
     }
     puts(
         "\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME for "
-        "outcomes that\na program defines.\n");
+        "outcomes\nthat a program defines.\n");
     for (size_t i = 0; (row = outcome_row(i)); i++) {
         table_row(t);
         if (row->name) {

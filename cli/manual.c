@@ -116,7 +116,7 @@ manual_commands(void)
 {
     puts(".SH COMMANDS");
     for (int section = 0; section < SECTION_COUNT; section++) {
-        printf(".SS %s\n", section_rows[section].title);
+        printf(".SS %s\n", section_titles[section]);
         for (int i = 0; i < command_count; i++) {
             if ((int)commands[i].section == section) {
                 manual_command(&commands[i]);

@@ -10,8 +10,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 #undef X
 };
 
-const struct section_row section_rows[SECTION_COUNT] = {
-#define X(id, title) {title},
+const char *const section_titles[SECTION_COUNT] = {
+#define X(id, title) title,
     SECTIONS(X)
 #undef X
 };

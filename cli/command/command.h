@@ -40,10 +40,7 @@ enum section {
         SECTION_COUNT
 };
 
-struct section_row {
-    const char *title;
-};
-extern const struct section_row section_rows[SECTION_COUNT];
+extern const char *const section_titles[SECTION_COUNT];
 
 /* The help of an option where this command gives it a meaning of its own. */
 struct option_note {

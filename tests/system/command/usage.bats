@@ -73,6 +73,7 @@ load ../registry
     gives 0 "$BIDE" help
     local commands
     commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' <<<"$output")
+    says Policies "Live state" Statistics "Deferred work" "Running programs"
     for command in init apply validate export list show get set unset delete log \
         rollback diff preview simulate stats calls breaker budget pause resume exec \
         help version; do
@@ -88,6 +89,10 @@ load ../registry
 }
 
 @test "help of everything fits 80 columns" {
+    gives 0 "$BIDE" help
+    for line in "${lines[@]}"; do
+        [ "${#line}" -le 80 ]
+    done
     for command in $("$BIDE" help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
         gives 0 "$BIDE" help "$command"
         for line in "${lines[@]}"; do
