@@ -11,6 +11,7 @@
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
+#include "explain.h"
 
 static const struct {
     int rc;
@@ -120,18 +121,19 @@ say_no_memory(void)
 int
 say_failure(int rc, const char *what)
 {
-    const char *why = admin_why(), *to_do = admin_what_to_do();
+    struct explained e;
 
     if (rc == BIDE_ENOMEM) {
         return say_no_memory();
     }
-    if (*why) {
-        say("%s", why);
+    explain(failure_last(), &e);
+    if (*e.why) {
+        say("%s", e.why);
     } else {
         say("%s: %s", what, bide_strerror(rc));
     }
-    if (*why && *to_do) {
-        say("%s", to_do);
+    if (*e.to_do) {
+        say("%s", e.to_do);
     }
     return say_status(rc);
 }

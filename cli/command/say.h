@@ -27,8 +27,8 @@ int say_status(int rc);
  * shown as \xNN. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A failure of the administration calls in their own words (admin_why), else
- * as "WHAT: " and the code's.  Returns the exit status. */
+/* Says this thread's last failure (explain.h); without one, "WHAT: " and the
+ * text of the code.  Returns the exit status. */
 int say_failure(int rc, const char *what);
 
 /* "WHAT: WHY"; what stands behind a line break in WHY is a line of its own. */

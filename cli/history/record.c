@@ -12,6 +12,7 @@
 #include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "cli/command/explain.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
@@ -33,7 +34,7 @@ struct recorder {
     struct recorder_options how;
     bool again;            /* --every */
     const char *on_change; /* NULL: none */
-    char said[1200];       /* the last failure, not to be said twice */
+    char said[1536];       /* the last failure, not to be said twice */
     int running;           /* commands of --on-change */
 };
 
@@ -269,12 +270,15 @@ print_recorded(const struct recorded *done)
 static int
 fail(struct recorder *r, int rc)
 {
+    struct explained e;
+
     if (!r->again) {
         return say_failure(rc, "history");
     }
-    if (strcmp(r->said, admin_why()) != 0) {
+    explain(failure_last(), &e);
+    if (strcmp(r->said, e.why) != 0) {
         say_failure(rc, "history");
-        snprintf(r->said, sizeof(r->said), "%s", admin_why());
+        memcpy(r->said, e.why, sizeof(r->said));
     }
     return say_status(rc);
 }

@@ -202,7 +202,8 @@ report(struct command_line *line, const struct setting_change *c,
 /* Faults of several files: the registry was told one name for all of them. So
  * they are looked for once more, each under its own. */
 static int
-refuse(struct source *s, int rc, struct faults *faults, const char *what)
+say_apply_failure(struct source *s, int rc, struct faults *faults,
+                  const char *what)
 {
     if (rc == BIDE_EINPUT && s->file_count > 1) {
         struct faults own = {0};
@@ -229,13 +230,8 @@ apply(struct command_line *line, struct source *s,
 
     rc = admin_apply(line->registry, change, &s->all, file,
                      line->option[OPTION_PRUNE] != NULL, &results, &faults);
-    if (rc == BIDE_EVERSION) {
-        faults_free(&faults);
-        return setting_conflict(line, policy_text_name(s->all.list[0]),
-                                change->if_version);
-    }
     if (rc) {
-        return refuse(s, rc, &faults, file);
+        return say_apply_failure(s, rc, &faults, file);
     }
     faults_free(&faults);
     status = report(line, c, &results, s->all.count);

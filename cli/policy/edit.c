@@ -126,18 +126,13 @@ report(struct command_line *line, const struct setting_change *c,
 /* ---- why it was not ---- */
 
 static int
-refuse(struct command_line *line, const struct admin_change *wanted, int rc,
-       struct faults *faults)
+say_edit_failure(struct command_line *line, int rc, struct faults *faults)
 {
     const char *name = line->operands[0];
 
     if (rc == BIDE_ENOPOLICY) {
         faults_free(faults);
         return say_no_policy(line->registry, name);
-    }
-    if (rc == BIDE_EVERSION) {
-        faults_free(faults);
-        return setting_conflict(line, name, wanted->if_version);
     }
     return say_refusal(rc, faults, name, "nothing was changed");
 }
@@ -177,7 +172,7 @@ change_keys(struct command_line *line, const struct setting_change *c,
                             k->settings, k->count, &results, &faults);
 
     if (rc) {
-        return refuse(line, &c->change, rc, &faults);
+        return say_edit_failure(line, rc, &faults);
     }
     faults_free(&faults);
     return report(line, c, &results);
@@ -268,7 +263,7 @@ delete_policies(struct command_line *line, const struct setting_change *c,
             line->operands[0]);
     }
     if (rc) {
-        return refuse(line, &c->change, rc, &faults);
+        return say_edit_failure(line, rc, &faults);
     }
     faults_free(&faults);
     return report(line, c, &results);
@@ -312,7 +307,7 @@ roll_back(struct command_line *line, const struct setting_change *c,
                            : say_failure(rc, name);
     }
     if (rc) {
-        return refuse(line, &c->change, rc, &faults);
+        return say_edit_failure(line, rc, &faults);
     }
     faults_free(&faults);
     if (version == 0 && results.list[0].did == ADMIN_UNCHANGED) {

@@ -186,48 +186,6 @@ setting_no_version(struct command_line *line, const char *name,
     return STATUS_ABSENT;
 }
 
-struct newest {
-    uint32_t version;
-    uint64_t when_ns;
-    char who[RECORD_WHO_MAX + 1];
-};
-
-static int
-take_newest(void *arg, const struct record *r)
-{
-    struct newest *newest = arg;
-
-    newest->version = r->version;
-    newest->when_ns = r->when_ns;
-    snprintf(newest->who, sizeof(newest->who), "%s", r->who);
-    return 1; /* newest first: enough */
-}
-
-int
-setting_conflict(struct command_line *line, const char *name, uint32_t wanted)
-{
-    /* Not what holds now: a temporary change that has ended still counts. */
-    struct newest newest = {0};
-    char when[64];
-    int rc = admin_each_version(line->registry, name, take_newest, &newest);
-
-    if (rc < 0 && rc != BIDE_ENOPOLICY) {
-        return say_failure(rc, name);
-    }
-    if (newest.version == 0) {
-        say("%s: there is no such policy, and version %u was expected", name,
-            wanted);
-        return STATUS_VERSION;
-    }
-    say("%s is at version %u, not %u: changed by %s %s", name, newest.version,
-        wanted, newest.who,
-        when_write(newest.when_ns, clock_realtime_ns(), when, sizeof(when)));
-    if (wanted < newest.version) {
-        say("see: bide diff %s %u %u", name, wanted, newest.version);
-    }
-    return STATUS_VERSION;
-}
-
 /* A note is one line of the log. */
 static int
 check_note(const char *note)

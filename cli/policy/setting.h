@@ -35,11 +35,6 @@ void setting_done(struct setting_change *c);
 void setting_print_told(const struct setting_change *c,
                         const struct admin_results *results);
 
-/* The policy is at another version than `wanted`: by whom, and what to see.
- * Returns the exit status. */
-int setting_conflict(struct command_line *line, const char *name,
-                     uint32_t wanted);
-
 /* "5" or "v5".  0 or the exit status. */
 int setting_version(struct command_line *line, const char *text, uint32_t *out);
 

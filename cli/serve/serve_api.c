@@ -9,6 +9,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "base/clock.h"
+#include "cli/command/explain.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -148,11 +149,11 @@ serve_refuse(unsigned status, const char *why, struct serve_text *out)
 static void
 fail_registry(int rc, struct serve_text *out)
 {
-    char words[2048];
+    struct explained e;
+    char words[sizeof(e.why) + sizeof(e.to_do)];
 
-    snprintf(words, sizeof(words), "%s\n%s",
-             *admin_why() ? admin_why() : bide_strerror(rc),
-             admin_what_to_do());
+    explain_last(rc, &e);
+    snprintf(words, sizeof(words), "%s\n%s", e.why, e.to_do);
     fail(rc == BIDE_ENOMEM ? 500 : 503, words, out);
 }
 

@@ -9,6 +9,7 @@
 #include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "cli/command/explain.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -199,7 +200,10 @@ unknown(const char *why)
 static int
 unknown_failure(int rc)
 {
-    return unknown(*admin_why() ? admin_why() : bide_strerror(rc));
+    struct explained e;
+
+    explain_last(rc, &e);
+    return unknown(e.why);
 }
 
 static void
@@ -288,8 +292,10 @@ check_json(struct check *c)
     json_put_text(c->object, "status", status_word(status));
     json_put_count(c->object, "damaged", c->damaged);
     if (rc) {
-        json_put_text(c->object, "why",
-                      *admin_why() ? admin_why() : bide_strerror(rc));
+        struct explained e;
+
+        explain_last(rc, &e);
+        json_put_text(c->object, "why", e.why);
     }
     return json_out(c->object) ? UNKNOWN : status;
 }

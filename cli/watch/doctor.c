@@ -7,6 +7,7 @@
 #include "admin/doctor.h"
 #include "admin/open.h"
 #include "base/clock.h"
+#include "cli/command/explain.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -312,6 +313,22 @@ print_json(const struct doctor_report *r)
 
 /* ---- the command ---- */
 
+/* Puts the failures among the findings into words. */
+static void
+explain_findings(struct doctor_report *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct doctor_finding *f = &r->findings[i];
+        struct explained e;
+
+        if (f->failure) {
+            explain(f->failure, &e);
+            snprintf(f->what, sizeof(f->what), "%.399s", e.why);
+            snprintf(f->todo, sizeof(f->todo), "%.399s", e.to_do);
+        }
+    }
+}
+
 int
 doctor_command(struct command_line *line)
 {
@@ -332,6 +349,7 @@ doctor_command(struct command_line *line)
         return say_failure(rc, "registry");
     }
     rc = admin_doctor(dir, keep, &report);
+    explain_findings(&report);
     if (report.rc == BIDE_EMISSING) {
         doctor_free(&report);
         return say_failure(report.rc, dir);

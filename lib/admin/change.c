@@ -18,13 +18,16 @@ apply_one(struct edit *e, const struct policy_text *t)
     const char *name = policy_text_name(t);
     struct before b = {0};
     struct policy_text *now;
+    struct failure *f;
     int rc = edit_before(e, name, &b);
 
     if (rc != 0 && rc != BIDE_ENOPOLICY) {
         return rc;
     }
     if (rc == BIDE_ENOPOLICY && e->change->if_version) {
-        return failure_say(BIDE_EVERSION, NULL, "%s does not exist", name);
+        f = failure_begin(FAILURE_VERSION, BIDE_EVERSION, name);
+        f->wanted = e->change->if_version;
+        return f->rc;
     }
     now = policy_text_copy(t);
     if (!now) {
@@ -96,17 +99,16 @@ admin_apply(struct admin *a, const struct admin_change *change,
 static int
 no_such(struct edit *e, const char *name, const struct before *b)
 {
-    const char *near = admin_near(e->a, name);
-    char todo[128];
+    struct failure *f;
 
     if (b && b->deleted) {
-        snprintf(todo, sizeof(todo), "bide rollback %s brings it back", name);
-    } else if (*near) {
-        snprintf(todo, sizeof(todo), "did you mean %s?", near);
+        f = failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
+        f->version = b->newest;
     } else {
-        snprintf(todo, sizeof(todo), "bide apply FILE makes new ones");
+        f = failure_begin(FAILURE_NO_POLICY, BIDE_ENOPOLICY, name);
+        snprintf(f->near, sizeof(f->near), "%s", admin_near(e->a, name));
     }
-    return failure_say(BIDE_ENOPOLICY, todo, "%s: no such policy", name);
+    return f->rc;
 }
 
 static int
@@ -133,7 +135,7 @@ set_all(struct edit *e, const char *name, struct policy_text *t,
                      : policy_text_unset(t, s->key, name, e->faults);
 
         if (rc != 0 && rc != BIDE_EINPUT) {
-            return failure_say(rc, NULL, "%s", bide_strerror(rc));
+            return failure_plain(rc);
         }
     }
     return faults_any(e->faults) ? 0 : edit_check_text(e, t, name);
@@ -215,24 +217,25 @@ static int
 find_earlier(struct edit *e, const char *name, const struct before *b,
              uint32_t version, struct record *out)
 {
+    struct failure *f;
     int rc;
 
     if (!version && b->version <= 1) {
-        return failure_say(BIDE_ENOVERSION, NULL,
-                           "%s: nothing to undo: no version before this one "
-                           "(%u)",
-                           name, b->version);
+        f = failure_begin(FAILURE_FIRST_VERSION, BIDE_ENOVERSION, name);
+        f->version = b->version;
+        return f->rc;
     }
     rc = writer_version(e->writer, name, version ? version : b->version - 1,
                         out);
     if (rc == 0 && !version) {
         rc = edit_give_way(e, e->now_ns, out);
     }
-    return rc == BIDE_ENOVERSION
-               ? failure_say(rc, NULL, "%s: there is no version %u", name,
-                             version)
-           : rc ? edit_fail_store(e, rc)
-                : 0;
+    if (rc == BIDE_ENOVERSION) {
+        f = failure_begin(FAILURE_NO_VERSION, rc, name);
+        f->wanted = version;
+        return rc;
+    }
+    return edit_fail_store(e, rc);
 }
 
 static int

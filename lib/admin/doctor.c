@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "policy/policy.h"
 #include "store/pages/pages.h"
 #include "store/policies/record.h"
@@ -38,9 +39,20 @@ doctor_find(struct doctor *d, enum doctor_level level, const char *area,
 }
 
 void
-doctor_find_why(struct doctor *d, const char *area)
+doctor_find_failure(struct doctor *d, const char *area)
 {
-    doctor_find(d, DOCTOR_WRONG, area, admin_what_to_do(), "%s", admin_why());
+    struct doctor_report *r = d->out;
+    size_t before = r->count;
+    struct failure *copy = malloc(sizeof(*copy));
+
+    doctor_find(d, DOCTOR_WRONG, area, NULL, "%s", "");
+    if (!copy || r->count == before) {
+        r->out_of_memory = true;
+        free(copy);
+        return;
+    }
+    *copy = *failure_last();
+    r->findings[before].failure = copy;
 }
 
 bool
@@ -110,7 +122,7 @@ check_policy(void *arg, const struct record *r)
 
     d->out->policies++;
     if (rc == BIDE_EDAMAGED) {
-        doctor_find_why(d, "registry");
+        doctor_find_failure(d, "registry");
         rc = 0;
     } else if (!rc) {
         rc = policy_compile(text, admin_find, d->admin, r->name, &p, &faults);
@@ -129,7 +141,7 @@ check_policy(void *arg, const struct record *r)
     faults_free(&faults);
     if (!rc && admin_each_version(d->admin, r->name, count_one, versions)) {
         d->out->rc = BIDE_EDAMAGED;
-        doctor_find_why(d, "registry");
+        doctor_find_failure(d, "registry");
     }
     return rc == BIDE_ENOMEM ? rc : 0;
 }
@@ -148,7 +160,7 @@ doctor_registry(struct doctor *d)
     rc = rc ? rc : admin_each_change(d->admin, count_one, changes);
     if (rc) {
         d->out->rc = rc;
-        doctor_find_why(d, "registry");
+        doctor_find_failure(d, "registry");
     }
     if (d->out->policies == 0 && d->out->count == 0) {
         doctor_find(d, DOCTOR_NOTE, "registry", "bide apply FILE",
@@ -168,7 +180,7 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     snprintf(out->dir, sizeof(out->dir), "%s", dir);
     out->rc = admin_open(dir, &d.admin);
     if (out->rc) {
-        doctor_find_why(&d, "registry");
+        doctor_find_failure(&d, "registry");
     }
     if (out->rc != BIDE_EMISSING) {
         doctor_registry(&d);
@@ -185,6 +197,9 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
 void
 doctor_free(struct doctor_report *r)
 {
+    for (size_t i = 0; i < r->count; i++) {
+        free(r->findings[i].failure);
+    }
     free(r->findings);
     r->findings = NULL;
     r->count = 0;

@@ -11,6 +11,8 @@
 #include "store/history/history.h"
 #include "store/queue/queue.h"
 
+struct failure;
+
 enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
 
 struct doctor_finding {
@@ -18,6 +20,7 @@ struct doctor_finding {
     const char *area; /* "registry", "live", "history", "deferred", "space",
                          "rights" */
     char what[400], todo[400]; /* todo: "" where nothing is to be done */
+    struct failure *failure;   /* not NULL: what failed, in place of `what` */
 };
 
 struct doctor_space {

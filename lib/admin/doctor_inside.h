@@ -18,8 +18,8 @@ struct doctor {
 void doctor_find(struct doctor *d, enum doctor_level level, const char *area,
                  const char *todo, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-/* The same, of what is admin_why's. */
-void doctor_find_why(struct doctor *d, const char *area);
+/* Adds this thread's last failure as a finding. */
+void doctor_find_failure(struct doctor *d, const char *area);
 
 /* DIR/NAME, of the registry.  False: too long. */
 bool doctor_path(const struct doctor *d, const char *name, char *out,

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
@@ -17,7 +16,7 @@
 int
 edit_no_memory(void)
 {
-    return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+    return failure_plain(BIDE_ENOMEM);
 }
 
 /* ---- results ---- */
@@ -83,21 +82,19 @@ edit_in_force(struct edit *e, const char *name, struct record *out,
 }
 
 static int
-check_version(const struct edit *e, const struct record *r, uint32_t newest)
+check_version(const struct edit *e, const struct record *newest)
 {
-    char when[64], todo[128];
-    time_t seconds = (time_t)(r->when_ns / 1000000000);
-    struct tm tm;
+    struct failure *f;
 
-    if (!e->change->if_version || e->change->if_version == newest) {
+    if (!e->change->if_version || e->change->if_version == newest->version) {
         return 0;
     }
-    strftime(when, sizeof(when), "%F %T", localtime_r(&seconds, &tm));
-    snprintf(todo, sizeof(todo), "see: bide diff %s %u %u", r->name,
-             e->change->if_version, newest);
-    return failure_say(BIDE_EVERSION, todo,
-                       "%s is at version %u, not %u: changed by %s at %s",
-                       r->name, newest, e->change->if_version, r->who, when);
+    f = failure_begin(FAILURE_VERSION, BIDE_EVERSION, newest->name);
+    f->wanted = e->change->if_version;
+    f->version = newest->version;
+    f->when_ns = newest->when_ns;
+    snprintf(f->who, sizeof(f->who), "%s", newest->who);
+    return f->rc;
 }
 
 int
@@ -105,17 +102,26 @@ edit_before(struct edit *e, const char *name, struct before *out)
 {
     struct record r;
     struct before b = {0};
-    int rc = edit_in_force(e, name, &r, &b.newest);
+    int rc = writer_policy(e->writer, name, &r);
 
     if (rc) {
         return rc == BIDE_ENOPOLICY ? rc : edit_fail_store(e, rc);
+    }
+    b.newest = r.version;
+    rc = check_version(e, &r);
+    if (rc) {
+        record_free(&r);
+        return rc;
+    }
+    rc = edit_give_way(e, e->now_ns, &r);
+    if (rc) {
+        return edit_fail_store(e, rc);
     }
     b.version = r.version;
     b.until_ns = r.until_ns;
     b.back_to = r.back_to;
     b.deleted = r.deleted;
-    rc = check_version(e, &r, b.newest);
-    if (rc == 0 && !r.deleted) {
+    if (!r.deleted) {
         rc = admin_text(&r, &b.text);
     }
     record_free(&r);
@@ -243,7 +249,7 @@ edit_finish(struct edit *e, int rc, struct admin_results *out)
         rc = edit_check_groups(e);
     }
     if (rc == 0 && faults_any(e->faults)) {
-        rc = failure_say(BIDE_EINPUT, NULL, "%s", bide_strerror(BIDE_EINPUT));
+        rc = failure_plain(BIDE_EINPUT);
     }
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
         past_record_until_now(&e->a->past);

@@ -131,6 +131,15 @@ admin_guard(struct admin *a, const struct policy *p, const char *name,
     }
 }
 
+static int
+fail_reset(int rc, const char *name, const char *scope)
+{
+    struct failure *f = failure_begin(FAILURE_UNUSED, rc, name);
+
+    snprintf(f->scope, sizeof(f->scope), "%s", scope);
+    return rc;
+}
+
 int
 admin_reset_breaker(struct admin *a, const char *name, const char *scope)
 {
@@ -146,9 +155,7 @@ admin_reset_breaker(struct admin *a, const char *name, const char *scope)
         rc = g.rings ? 0 : BIDE_EFULL;
     }
     if (rc) {
-        return failure_say(
-            rc, NULL, "%s%s%s: %s", name, *scope ? " " : "", scope,
-            rc == BIDE_ENOPOLICY ? "nobody uses it yet" : bide_strerror(rc));
+        return fail_reset(rc, name, scope);
     }
     breaker_reset(&g, clock_monotonic_ns());
     cell_announce(s.live, s.cell);
@@ -167,9 +174,7 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
     int rc = look(a, group, *group == '@' ? "" : scope, &s);
 
     if (rc) {
-        return failure_say(rc, NULL, "%s: %s", name,
-                           rc == BIDE_ENOPOLICY ? "nobody uses it yet"
-                                                : bide_strerror(rc));
+        return fail_reset(rc, name, "");
     }
     g.budget = &s.cell->budget;
     g.budget_rings = cell_guard(s.live, s.index);

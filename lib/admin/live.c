@@ -57,7 +57,7 @@ admin_each_cell(struct admin *a, const char *name,
     }
     r = malloc(sizeof(*r));
     if (!r) {
-        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return failure_plain(BIDE_ENOMEM);
     }
     count = cell_count(l);
     for (i = 0; i < count && rc == 0; i++) {

@@ -1,6 +1,7 @@
 /* Opens a registry, or makes one. */
 #include "open.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,20 +14,6 @@
 #include "store/policies/writer.h"
 #include "store/queue/queue.h"
 #include "inside.h"
-
-/* ---- failures in words ---- */
-
-const char *
-admin_why(void)
-{
-    return failure_why();
-}
-
-const char *
-admin_what_to_do(void)
-{
-    return failure_what_to_do();
-}
 
 /* ---- places ---- */
 
@@ -48,17 +35,13 @@ admin_init(const char *dir, const char *live_dir)
     uint8_t id[REGISTRY_ID_SIZE];
     int rc = writer_create(dir, live_dir, deferred_create, id);
 
-    if (rc == BIDE_EEXIST) {
-        return failure_say(rc, "bide list shows what is in it",
-                           "%s: there is a registry already", dir);
-    }
-    if (rc == BIDE_EMISSING) {
-        const char *words = writer_why();
+    if (rc == BIDE_EEXIST || rc == BIDE_EMISSING) {
+        struct failure *f = failure_begin(
+            rc == BIDE_EEXIST ? FAILURE_EXISTS : FAILURE_CREATE, rc, NULL);
 
-        return failure_say(rc,
-                           "it can not be made there: name another place "
-                           "with --dir",
-                           "%.*s", (int)strcspn(words, "\n"), words);
+        snprintf(f->path, sizeof(f->path), "%s", dir);
+        snprintf(f->words, sizeof(f->words), "%s", writer_why());
+        return rc;
     }
     return failure_of_store(rc, dir, writer_why());
 }
@@ -74,7 +57,7 @@ admin_open(const char *dir, struct admin **out)
     if (rc) {
         free(a);
         return rc == BIDE_ENOMEM
-                   ? failure_say(rc, NULL, "%s", bide_strerror(rc))
+                   ? failure_plain(rc)
                    : failure_of_store(rc, dir,
                                       rc == BIDE_EMISSING ? "" : pages_why());
     }

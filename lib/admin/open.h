@@ -1,6 +1,6 @@
 /* A registry as the `bide` command opens it.  The room admin is linked into the
- * command only.  Its functions return 0 or a BIDE_E code; admin_why() and
- * admin_what_to_do() then have the words.  Not thread-safe. */
+ * command only.  Its functions return 0 or a BIDE_E code; failure_last()
+ * (base/failure.h) then has the facts.  Not thread-safe. */
 #ifndef BIDE_ADMIN_OPEN_H
 #define BIDE_ADMIN_OPEN_H
 
@@ -27,10 +27,5 @@ const char *admin_live_path(const struct admin *a);
 /* Returns the history and live state, for the functions of record/past.h; they
  * live until admin_close(). */
 struct past *admin_past(struct admin *a);
-
-/* Return the words of this thread's last failure, "" if there was none, and of
- * its remedy, "" if none is known. */
-const char *admin_why(void);
-const char *admin_what_to_do(void);
 
 #endif

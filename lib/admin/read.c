@@ -55,23 +55,21 @@ read_one(void *arg, const struct snapshot *s)
 }
 
 static int
-fail_read(struct admin *a, const char *name, int rc)
+fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
 {
-    const char *near;
-    char todo[128] = "";
+    struct failure *f;
 
-    if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
-        return failure_of_store(rc, a->past.dir, pages_why());
-    }
     if (rc == BIDE_ENOPOLICY) {
-        near = admin_near(a, name);
-        if (*near) {
-            snprintf(todo, sizeof(todo), "did you mean %s?", near);
-        }
-    } else {
-        snprintf(todo, sizeof(todo), "see: bide log %s", name);
+        f = failure_begin(FAILURE_NO_POLICY, rc, name);
+        snprintf(f->near, sizeof(f->near), "%s", admin_near(a, name));
+        return rc;
     }
-    return failure_say(rc, todo, "%s: %s", name, bide_strerror(rc));
+    if (rc == BIDE_ENOVERSION) {
+        f = failure_begin(FAILURE_NO_VERSION, rc, name);
+        f->wanted = wanted;
+        return rc;
+    }
+    return failure_of_store(rc, a->past.dir, pages_why());
 }
 
 static int
@@ -80,7 +78,7 @@ fetch(struct admin *a, struct wanted *w)
     uint64_t txn;
     int rc = reader_read(a->past.reader, read_one, w, &txn);
 
-    return rc ? fail_read(a, w->name, rc) : 0;
+    return rc ? fail_read(a, w->name, w->version, rc) : 0;
 }
 
 int
@@ -94,14 +92,13 @@ admin_policy(struct admin *a, const char *name, struct record *out)
         return rc;
     }
     if (r.deleted) {
-        char todo[128];
+        struct failure *f =
+            failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
 
-        snprintf(todo, sizeof(todo), "bide rollback %s brings it back", name);
-        rc = failure_say(BIDE_ENOPOLICY, todo,
-                         "%s: no such policy: version %u deleted it, by %s",
-                         name, r.version, r.who);
+        f->version = r.version;
+        snprintf(f->who, sizeof(f->who), "%s", r.who);
         record_free(&r);
-        return rc;
+        return BIDE_ENOPOLICY;
     }
     *out = r;
     return 0;
@@ -191,7 +188,7 @@ admin_ended(struct admin *a, const struct record *r, bool *out_ended,
 
     *out_ended = e.ended;
     *out_back = e.back;
-    return rc ? fail_read(a, r->name, rc) : 0;
+    return rc ? fail_read(a, r->name, 0, rc) : 0;
 }
 
 /* ---- many records ---- */
@@ -317,7 +314,7 @@ stream_all(struct admin *a, struct stream *s)
     if (s->result || rc == 0) {
         return s->result;
     }
-    return s->name ? fail_read(a, s->name, rc)
+    return s->name ? fail_read(a, s->name, 0, rc)
                    : failure_of_store(rc, a->past.dir, pages_why());
 }
 
@@ -354,9 +351,10 @@ admin_text(const struct record *r, struct policy_text **out)
         *out = list.list[0];
         list.list[0] = NULL;
     } else if (rc == BIDE_EINPUT) {
-        rc = failure_say(BIDE_EDAMAGED, NULL,
-                         "%s: version %u is not a policy's text", r->name,
-                         r->version);
+        struct failure *f = failure_begin(FAILURE_TEXT, BIDE_EDAMAGED, r->name);
+
+        f->version = r->version;
+        rc = f->rc;
     }
     policy_list_free(&list);
     faults_free(&faults);

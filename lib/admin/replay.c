@@ -205,7 +205,7 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     memset(out, 0, sizeof(*out));
     out->begin_ns = UINT64_MAX;
     if (!c) {
-        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return failure_plain(BIDE_ENOMEM);
     }
     c->a = a;
     c->scope = scope;
@@ -217,8 +217,7 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     }
     free(c->open);
     free(c);
-    return rc == BIDE_ENOMEM ? failure_say(rc, NULL, "%s", bide_strerror(rc))
-                             : rc;
+    return rc == BIDE_ENOMEM ? failure_plain(rc) : rc;
 }
 
 void

@@ -33,7 +33,7 @@ struct judging {
 static int
 no_memory(void)
 {
-    return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+    return failure_plain(BIDE_ENOMEM);
 }
 
 /* ---- which ---- */
@@ -67,8 +67,7 @@ add_policy(struct judging *j, const char *name)
 
     if (rc == BIDE_EDAMAGED) {
         j->said = true;
-        return failure_say(rc, NULL, "%s: its version in force is not valid",
-                           name);
+        return failure_begin(FAILURE_RULES, rc, name)->rc;
     }
     if (!rc && j->all && !alarm_has_rules(loaded.policy)) {
         policy_free(loaded.policy);

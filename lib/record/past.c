@@ -18,15 +18,11 @@
 static int
 fail_history(struct past *a, int rc)
 {
-    const char *todo = rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
-                           ? "bide record keeps what can be read; else move it "
-                             "away, and a new one is made"
-                           : NULL;
-    const char *words = *pages_why() ? pages_why() : bide_strerror(rc);
+    struct failure *f = failure_begin(FAILURE_HISTORY, rc, NULL);
 
-    return *words == '/'
-               ? failure_say(rc, todo, "%s", words)
-               : failure_say(rc, todo, "%s/history.mdb: %s", a->dir, words);
+    snprintf(f->path, sizeof(f->path), "%s/history.mdb", a->dir);
+    snprintf(f->words, sizeof(f->words), "%s", pages_why());
+    return rc;
 }
 
 int
@@ -36,7 +32,7 @@ past_open(const char *dir, struct past *out)
 
     *out = (struct past){.dir = strdup(dir)};
     if (!out->dir) {
-        return failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        return failure_plain(BIDE_ENOMEM);
     }
     rc = reader_open(dir, &out->reader);
     if (rc) {
@@ -315,10 +311,9 @@ read_pending(struct past *a, const char *name, struct past_known *past,
         before = *past;
         if (!rc) {
             rc = collect_pending(a, name, &before, out);
-            rc = rc == BIDE_ENOMEM
-                     ? failure_say(rc, NULL, "%s", bide_strerror(rc))
-                 : rc ? fail_history(a, rc)
-                      : known(a, past);
+            rc = rc == BIDE_ENOMEM ? failure_plain(rc)
+                 : rc              ? fail_history(a, rc)
+                                   : known(a, past);
         }
     } while (!rc && past->recorded_ns != before.recorded_ns && ++tries < TRIES);
     return rc;

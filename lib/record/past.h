@@ -1,5 +1,5 @@
-/* What was recorded, recording it, and early warning.  Failures: BIDE_E codes,
- * and failure.h has the words.  Not thread-safe.
+/* What was recorded, recording it, and early warning.  Failures: BIDE_E codes;
+ * base/failure.h then has the facts.  Not thread-safe.
  * Without a single recording there is one interval: from the beginning of the
  * live state till now. */
 #ifndef BIDE_RECORD_PAST_H

@@ -1,6 +1,7 @@
 /* Recording: every cell's totals, and then every policy's level. */
 #include "past_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,14 +14,10 @@ enum { PRUNE_MOST = 2000 };
 static int
 fail_recording(int rc)
 {
-    const char *why = recording_why(), *todo = strchr(why, '\n');
-    int length = (int)strcspn(why, "\n");
+    struct failure *f = failure_begin(FAILURE_RECORDING, rc, NULL);
 
-    todo = rc == BIDE_EPERM ? "only who may write there can keep history"
-           : todo           ? todo + 1
-                            : NULL;
-    return *why ? failure_say(rc, todo, "%.*s", length, why)
-                : failure_say(rc, todo, "%s", bide_strerror(rc));
+    snprintf(f->words, sizeof(f->words), "%s", recording_why());
+    return rc;
 }
 
 /* ---- cells ---- */
@@ -192,7 +189,7 @@ new_change(struct recorded *out, const char *name)
         realloc(out->changes, (out->change_count + 1) * sizeof(*longer));
 
     if (!longer) {
-        failure_say(BIDE_ENOMEM, NULL, "%s", bide_strerror(BIDE_ENOMEM));
+        failure_plain(BIDE_ENOMEM);
         return NULL;
     }
     out->changes = longer;

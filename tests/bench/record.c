@@ -38,7 +38,7 @@ static void
 check(const char *what, int rc)
 {
     if (rc) {
-        race_stop(what, *admin_why() ? admin_why() : bide_strerror(rc));
+        race_stop(what, bide_strerror(rc));
     }
 }
 

@@ -20,6 +20,7 @@
 #include <bide.h>
 #include "admin/change.h"
 #include "admin/open.h"
+#include "base/failure.h"
 #include "live/live.h"
 #include "policy/fault.h"
 #include "registry/announce.h"
@@ -145,7 +146,7 @@ set_wait(struct admin *a, const char *value)
     uint32_t woken;
 
     if (admin_set(a, &change, "asleep", &setting, 1, &results, &faults)) {
-        race_stop("set", admin_why());
+        race_stop("set", failure_last()->words);
     }
     woken = results.woken;
     admin_results_free(&results);
@@ -321,7 +322,7 @@ main(int argc, char **argv)
     }
     start_sleepers(argv[1], n);
     if (admin_open(argv[1], &a)) {
-        race_stop("wake", admin_why());
+        race_stop("wake", failure_last()->words);
     }
     for (uint32_t i = 0; i < rounds; i++) {
         change_bare(n, &r[BARE]);

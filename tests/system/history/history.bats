@@ -247,7 +247,7 @@ END
     [ "$status" -ne 77 ] || skip "no bind mount"
     [ "$status" -eq 0 ]
     json 'j["rows"][0]["calls"]["succeeded"] == 2'
-    grep -q "can keep history" said
+    grep -q "can record history" said
 }
 
 @test "after a reboot it goes on, and counts nothing twice" {

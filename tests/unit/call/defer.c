@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include "admin/deferred.h"
+#include "base/failure.h"
 #include "store/queue/queue.h"
 #include "unit/registry/scene.h"
 
@@ -420,7 +421,7 @@ an_operator_wakes_who_waits_and_event_loops(void **state)
     bide_deferred_free(&w.d);
     assert_int_equal(deferred_drop(queue, 12345, NULL), BIDE_ENOWORK);
     assert_int_equal(admin_deferred_failed(a, BIDE_ENOWORK), BIDE_ENOWORK);
-    assert_non_null(strstr(admin_why(), "12345"));
+    assert_non_null(strstr(failure_last()->words, "12345"));
     admin_close(a);
     assert_int_equal(bide_close(w.b), 0);
 }

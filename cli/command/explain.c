@@ -1,0 +1,183 @@
+#include "explain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bide.h>
+#include "base/clock.h"
+#include "when.h"
+
+#define WHY(out, ...) snprintf((out)->why, sizeof((out)->why), __VA_ARGS__)
+#define TO_DO(out, ...) \
+    snprintf((out)->to_do, sizeof((out)->to_do), __VA_ARGS__)
+
+/* ---- what the store says ---- */
+
+/* Returns what to do where the store does not say it. */
+static const char *
+usual_remedy(int rc)
+{
+    switch (rc) {
+    case BIDE_EMISSING:
+        return "make one with bide init, or name another with --dir";
+    case BIDE_EPERM:
+        return "try again as root, or as a member of the group that owns it";
+    case BIDE_EDAMAGED:
+        return "services go on under their last good rules; move it away, then "
+               "bide init and bide apply the policies again";
+    case BIDE_EFORMAT:
+        return "it was made by another version of bide: use that one";
+    case BIDE_EFULL:
+        return "free some space there and try again: nothing was changed";
+    case BIDE_ELOCKED:
+        return "try again when it is done";
+    default:
+        return "";
+    }
+}
+
+/* Writes "PATH: WORDS" and the line after them; words that begin with a path
+ * name their place themselves. */
+static void
+explain_store(const struct failure *f, const char *remedy,
+              struct explained *out)
+{
+    int length = (int)strcspn(f->words, "\n");
+    bool placed =
+        *f->words == '/' || strncmp(f->words, f->path, strlen(f->path)) == 0;
+
+    if (length == 0) {
+        WHY(out, "%s%s%s", f->path, *f->path ? ": " : "", bide_strerror(f->rc));
+    } else {
+        WHY(out, "%s%s%.*s", placed ? "" : f->path, placed ? "" : ": ", length,
+            f->words);
+    }
+    TO_DO(out, "%s", f->words[length] ? f->words + length + 1 : remedy);
+}
+
+static const char *
+history_remedy(int rc)
+{
+    return rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
+               ? "bide record keeps what can be read; else move it away, and a "
+                 "new one is made"
+               : "";
+}
+
+/* ---- policies and versions ---- */
+
+static void
+explain_policy(const struct failure *f, struct explained *out)
+{
+    if (f->kind == FAILURE_DELETED) {
+        WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
+            f->version, *f->who ? ", by " : "", f->who);
+        TO_DO(out, "bide rollback %s brings it back", f->name);
+        return;
+    }
+    WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
+    if (*f->near) {
+        TO_DO(out, "did you mean %s?", f->near);
+    }
+}
+
+static void
+explain_conflict(const struct failure *f, struct explained *out)
+{
+    char when[64];
+
+    if (f->version == 0) {
+        WHY(out, "%s: there is no such policy, and version %u was expected",
+            f->name, f->wanted);
+        return;
+    }
+    WHY(out, "%s is at version %u, not %u: changed by %s %s", f->name,
+        f->version, f->wanted, f->who,
+        when_write(f->when_ns, clock_realtime_ns(), when, sizeof(when)));
+    if (f->wanted < f->version) {
+        TO_DO(out, "see: bide diff %s %u %u", f->name, f->wanted, f->version);
+    }
+}
+
+static void
+explain_version(const struct failure *f, struct explained *out)
+{
+    switch (f->kind) {
+    case FAILURE_NO_VERSION:
+        WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
+        TO_DO(out, "see: bide log %s", f->name);
+        break;
+    case FAILURE_FIRST_VERSION:
+        WHY(out, "%s: nothing to undo: no version before this one (%u)",
+            f->name, f->version);
+        break;
+    case FAILURE_TEXT:
+        WHY(out, "%s: version %u is not a policy's text", f->name, f->version);
+        break;
+    default:
+        WHY(out, "%s: its version in force is not valid", f->name);
+    }
+}
+
+/* ---- all ---- */
+
+void
+explain(const struct failure *f, struct explained *out)
+{
+    out->why[0] = out->to_do[0] = '\0';
+    switch (f->kind) {
+    case FAILURE_NONE:
+        break;
+    case FAILURE_PLAIN:
+        WHY(out, "%s", bide_strerror(f->rc));
+        break;
+    case FAILURE_STORE:
+        explain_store(f, usual_remedy(f->rc), out);
+        break;
+    case FAILURE_HISTORY:
+        explain_store(f, history_remedy(f->rc), out);
+        break;
+    case FAILURE_RECORDING:
+        explain_store(f, "", out);
+        if (f->rc == BIDE_EPERM) {
+            TO_DO(out, "only a user who may write there can record history");
+        }
+        break;
+    case FAILURE_EXISTS:
+        WHY(out, "%s: there is a registry already", f->path);
+        TO_DO(out, "bide list shows what is in it");
+        break;
+    case FAILURE_CREATE:
+        WHY(out, "%.*s", (int)strcspn(f->words, "\n"), f->words);
+        TO_DO(out, "it cannot be made there: name another place with --dir");
+        break;
+    case FAILURE_NO_POLICY:
+    case FAILURE_DELETED:
+        explain_policy(f, out);
+        break;
+    case FAILURE_NO_VERSION:
+    case FAILURE_FIRST_VERSION:
+    case FAILURE_TEXT:
+    case FAILURE_RULES:
+        explain_version(f, out);
+        break;
+    case FAILURE_VERSION:
+        explain_conflict(f, out);
+        break;
+    case FAILURE_UNUSED:
+        WHY(out, "%s%s%s: %s", f->name, *f->scope ? " " : "", f->scope,
+            f->rc == BIDE_ENOPOLICY ? "nobody uses it yet"
+                                    : bide_strerror(f->rc));
+        break;
+    }
+}
+
+void
+explain_last(int rc, struct explained *out)
+{
+    const struct failure *f = failure_last();
+
+    explain(f->kind == FAILURE_NONE ? &(struct failure){FAILURE_PLAIN, .rc = rc}
+                                    : f,
+            out);
+}

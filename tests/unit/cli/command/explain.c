@@ -1,0 +1,129 @@
+/* The words for the facts of a failure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <bide.h>
+#include "cli/command/explain.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+
+static const struct {
+    struct failure facts;
+    const char *why, *to_do;
+} rows[] = {
+    {{FAILURE_NONE}, "", ""},
+    {{FAILURE_PLAIN, .rc = BIDE_EINPUT}, "the input is invalid", ""},
+    {{FAILURE_STORE, BIDE_EMISSING, .path = "/r"},
+     "/r: there is no registry",
+     "make one with bide init, or name another with --dir"},
+    {{FAILURE_STORE, BIDE_EBUSY, .path = "/r", .words = "it is in use"},
+     "/r: it is in use",
+     ""},
+    {{FAILURE_STORE, BIDE_EPERM, .path = "r", .words = "r/a.mdb: no\nask root"},
+     "r/a.mdb: no",
+     "ask root"},
+    {{FAILURE_STORE, BIDE_EFULL, .path = "r", .words = "/d/a.mdb: full"},
+     "/d/a.mdb: full",
+     "free some space there and try again: nothing was changed"},
+    {{FAILURE_HISTORY, BIDE_EDAMAGED, .path = "/r/history.mdb", .words = "bad"},
+     "/r/history.mdb: bad",
+     "bide record keeps what can be read; else move it away, and a new one is "
+     "made"},
+    {{FAILURE_RECORDING, BIDE_EPERM, .words = "/r: no\nask root"},
+     "/r: no",
+     "only a user who may write there can record history"},
+    {{FAILURE_EXISTS, BIDE_EEXIST, .path = "/r"},
+     "/r: there is a registry already",
+     "bide list shows what is in it"},
+    {{FAILURE_CREATE, BIDE_EMISSING, .words = "/x/r: no\nsomething"},
+     "/x/r: no",
+     "it cannot be made there: name another place with --dir"},
+    {{FAILURE_NO_POLICY, BIDE_ENOPOLICY, .name = "pax", .near = "pay"},
+     "pax: no such policy",
+     "did you mean pay?"},
+    {{FAILURE_NO_POLICY, BIDE_ENOPOLICY, .name = "pax"},
+     "pax: no such policy",
+     ""},
+    {{FAILURE_DELETED, BIDE_ENOPOLICY, 3, .name = "pay", .who = "ann"},
+     "pay: no such policy: version 3 deleted it, by ann",
+     "bide rollback pay brings it back"},
+    {{FAILURE_NO_VERSION, BIDE_ENOVERSION, .wanted = 7, .name = "pay"},
+     "pay: no such version",
+     "see: bide log pay"},
+    {{FAILURE_FIRST_VERSION, BIDE_ENOVERSION, 1, .name = "pay"},
+     "pay: nothing to undo: no version before this one (1)",
+     ""},
+    {{FAILURE_VERSION, BIDE_EVERSION, 0, 4, .name = "pay"},
+     "pay: there is no such policy, and version 4 was expected",
+     ""},
+    {{FAILURE_TEXT, BIDE_EDAMAGED, 2, .name = "pay"},
+     "pay: version 2 is not a policy's text",
+     ""},
+    {{FAILURE_RULES, BIDE_EDAMAGED, .name = "pay"},
+     "pay: its version in force is not valid",
+     ""},
+    {{FAILURE_UNUSED, BIDE_ENOPOLICY, .name = "pay", .scope = "api"},
+     "pay api: nobody uses it yet",
+     ""},
+};
+
+static void
+each_failure_has_a_reason_and_the_remedy_that_is_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct explained e;
+
+        memset(&e, 'x', sizeof(e));
+        explain(&rows[i].facts, &e);
+        assert_string_equal(e.why, rows[i].why);
+        assert_string_equal(e.to_do, rows[i].to_do);
+    }
+}
+
+static void
+a_conflict_names_both_versions_and_the_author(void **state)
+{
+    struct failure f = {FAILURE_VERSION, BIDE_EVERSION, 5, 3, .name = "pay",
+                        .who = "ann"};
+    struct explained e;
+
+    (void)state;
+    explain(&f, &e);
+    assert_ptr_equal(strstr(e.why, "pay is at version 5, not 3: changed by ann "),
+                     e.why);
+    assert_string_equal(e.to_do, "see: bide diff pay 3 5");
+    f.wanted = 6; /* a version that does not exist yet has no differences */
+    explain(&f, &e);
+    assert_string_equal(e.to_do, "");
+}
+
+static void
+without_a_failure_the_code_is_explained(void **state)
+{
+    struct explained e;
+
+    (void)state;
+    explain_last(BIDE_ENOMEM, &e);
+    assert_string_equal(e.why, bide_strerror(BIDE_ENOMEM));
+    failure_begin(FAILURE_RULES, BIDE_EDAMAGED, "pay");
+    explain_last(BIDE_ENOMEM, &e);
+    assert_string_equal(e.why, "pay: its version in force is not valid");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_failure_has_a_reason_and_the_remedy_that_is_known),
+        cmocka_unit_test(a_conflict_names_both_versions_and_the_author),
+        cmocka_unit_test(without_a_failure_the_code_is_explained),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
