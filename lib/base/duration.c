@@ -89,10 +89,10 @@ read_one_unit(const char *text, uint64_t *out, char *hint, size_t hint_size)
     uint64_t ns;
 
     if (*text == '-') {
-        return "a duration is never negative";
+        return "a duration cannot be negative";
     }
     if (decimal_read(&at, &number) != 0) {
-        return "a duration is a number and its unit, as 250ms or 1.5s";
+        return "a duration is a number and its unit, such as 250ms or 1.5s";
     }
     if (*at == '\0') {
         if (number.digits == 0) {

@@ -1,14 +1,15 @@
-/* From a policy's text to what the rules work with. */
+/* Compiles a policy's text to the form that lib/rule uses. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
 
-enum { WINDOW_CALLS = 4096 }; /* kept by a breaker, rule/guard.h */
+enum { WINDOW_CALLS = 4096 }; /* a breaker keeps no more, rule/guard.h */
 
-/* What a fault in the combination of two keys is told with. */
-struct checking {
+/* The state of checking keys against each other. */
+struct key_check {
     const struct policy_text *text;
     const struct policy_origin *origins;
     const char *file;
@@ -16,7 +17,7 @@ struct checking {
     int rc;
 };
 
-/* Pairs of durations of which the first must not be above the second. */
+/* Pairs of durations: the first must not be above the second. */
 static const struct {
     const char *low, *high;
 } ordered[] = {
@@ -25,14 +26,18 @@ static const struct {
 };
 
 static const struct policy_origin *
-origin_of(const struct checking *c, const char *key)
+find_origin(const struct key_check *c, const char *key)
 {
-    return &c->origins[key_find(key) - policy_keys];
+    const struct key *known = key_find(key);
+
+    assert(known);
+    return &c->origins[known - policy_keys];
 }
 
-/* The first of the two keys that the policy sets itself, else its section. */
+/* Returns the line of the first of the two keys that the policy itself sets,
+ * else of its section. */
 static int
-line_of(const struct checking *c, const char *key, const char *other)
+find_line(const struct key_check *c, const char *key, const char *other)
 {
     int line = policy_text_line(c->text, key_find(key));
 
@@ -42,11 +47,12 @@ line_of(const struct checking *c, const char *key, const char *other)
     return line ? line : policy_text_line(c->text, NULL);
 }
 
-/* " (the default)", " (from base)", or nothing for an own key. */
+/* Writes " (the default)", " (from base)", or "" for a key of the policy
+ * itself. */
 static void
-write_source(const struct checking *c, const char *key, char *out, size_t size)
+write_source(const struct key_check *c, const char *key, char *out, size_t size)
 {
-    const char *from = origin_of(c, key)->from;
+    const char *from = find_origin(c, key)->from;
 
     if (from[0] == '\0') {
         snprintf(out, size, " (the default)");
@@ -58,21 +64,21 @@ write_source(const struct checking *c, const char *key, char *out, size_t size)
 }
 
 static void
-fault_above(struct checking *c, const char *low, const char *high)
+report_above(struct key_check *c, const char *low, const char *high)
 {
     char low_source[80], high_source[80];
 
     write_source(c, low, low_source, sizeof(low_source));
     write_source(c, high, high_source, sizeof(high_source));
-    fault_add(c->faults, c->file, line_of(c, low, high), NULL,
-              "%s = %s%s: above %s = %s%s", low, origin_of(c, low)->value,
-              low_source, high, origin_of(c, high)->value, high_source);
+    fault_add(c->faults, c->file, find_line(c, low, high), NULL,
+              "%s = %s%s: above %s = %s%s", low, find_origin(c, low)->value,
+              low_source, high, find_origin(c, high)->value, high_source);
     c->rc = BIDE_EINPUT;
 }
 
 static void
-check_order(struct checking *c, const char *low, const char *high,
-            const struct policy *p)
+check_pair(struct key_check *c, const char *low, const char *high,
+           const struct policy *p)
 {
     const char *base = (const char *)p;
     uint64_t low_ns, high_ns;
@@ -80,33 +86,34 @@ check_order(struct checking *c, const char *low, const char *high,
     memcpy(&low_ns, base + key_find(low)->offset, sizeof(low_ns));
     memcpy(&high_ns, base + key_find(high)->offset, sizeof(high_ns));
     if (low_ns > high_ns) {
-        fault_above(c, low, high);
+        report_above(c, low, high);
     }
 }
 
-/* With the maximum it follows, a pair would be told twice. */
+/* Reports whether a key has its default, and that is the value of another key.
+ * Its pair is the pair of that key, and would be reported twice. */
 static bool
-follows_other(const struct checking *c, const char *key)
+follows_other_key(const struct key_check *c, const char *key)
 {
-    return origin_of(c, key)->from[0] == '\0' &&
+    return find_origin(c, key)->from[0] == '\0' &&
            strncmp(key_find(key)->preset, "as ", 3) == 0;
 }
 
-/* The limits of a budget's and a breaker's shared words, and what would never
- * let anything out. */
+/* Checks the limits of the shared words of budget and breaker, and refuses a
+ * budget that would never allow a retry. */
 static void
-check_guard(struct checking *c, const struct policy *p)
+check_budget_and_breaker(struct key_check *c, const struct policy *p)
 {
     if (p->breaker.window.calls > WINDOW_CALLS) {
-        fault_add(c->faults, c->file, line_of(c, "breaker_window", "breaker"),
+        fault_add(c->faults, c->file, find_line(c, "breaker_window", "breaker"),
                   NULL, "breaker_window = %u calls: at most %d calls",
                   p->breaker.window.calls, WINDOW_CALLS);
         c->rc = BIDE_EINPUT;
     }
     if (p->budget.threshold >= 1) {
-        fault_add(c->faults, c->file, line_of(c, "budget_threshold", "budget"),
-                  NULL,
-                  "budget_threshold = 100%%: no retry would ever be let out");
+        fault_add(c->faults, c->file,
+                  find_line(c, "budget_threshold", "budget"), NULL,
+                  "budget_threshold = 100%%: no retry would ever be allowed");
         c->rc = BIDE_EINPUT;
     }
     if (p->budget.kind == BUDGET_TOKENS && p->budget.charge == CHARGE_RETRY &&
@@ -118,18 +125,18 @@ check_guard(struct checking *c, const struct policy *p)
         write_source(c, "budget_cost", cost, sizeof(cost));
         write_source(c, "budget_capacity", capacity, sizeof(capacity));
         fault_add(c->faults, c->file,
-                  line_of(c, "budget_cost", "budget_capacity"), NULL,
+                  find_line(c, "budget_cost", "budget_capacity"), NULL,
                   "budget_cost = %s%s: above budget_capacity = %s%s: no retry "
-                  "would ever be let out",
-                  origin_of(c, "budget_cost")->value, cost,
-                  origin_of(c, "budget_capacity")->value, capacity);
+                  "would ever be allowed",
+                  find_origin(c, "budget_cost")->value, cost,
+                  find_origin(c, "budget_capacity")->value, capacity);
         c->rc = BIDE_EINPUT;
     }
 }
 
-/* What is critical must not begin before what is warned of. */
+/* Checks that no critical limit is below its warning limit. */
 static void
-check_alarms(struct checking *c, const struct policy *p)
+check_alarm_limits(struct key_check *c, const struct policy *p)
 {
     static const char *const shares[][2] = {
         {"warn_retry_rate", "crit_retry_rate"},
@@ -140,41 +147,41 @@ check_alarms(struct checking *c, const struct policy *p)
 
     for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
         if (warn[i] >= 0 && crit[i] >= 0 && warn[i] > crit[i]) {
-            fault_above(c, shares[i][0], shares[i][1]);
+            report_above(c, shares[i][0], shares[i][1]);
         }
     }
     if (p->warn.p95_ns != DURATION_NONE && p->warn.p95_ns > p->crit.p95_ns) {
-        fault_above(c, "warn_p95", "crit_p95");
+        report_above(c, "warn_p95", "crit_p95");
     }
 }
 
 static int
-check_together(struct checking *c, const struct policy *p)
+check_key_pairs(struct key_check *c, const struct policy *p)
 {
     for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++) {
-        if (!follows_other(c, ordered[i].high)) {
-            check_order(c, ordered[i].low, ordered[i].high, p);
+        if (!follows_other_key(c, ordered[i].high)) {
+            check_pair(c, ordered[i].low, ordered[i].high, p);
         }
     }
     if (p->wait.form == WAIT_CHAIN && p->wait.chain.count == 0) {
         char source[80];
 
         write_source(c, "wait", source, sizeof(source));
-        fault_add(c->faults, c->file, line_of(c, "wait", "wait_chain"),
-                  "set wait_chain, as 1s x3, 2s x5, 5s",
+        fault_add(c->faults, c->file, find_line(c, "wait", "wait_chain"),
+                  "set wait_chain, for example 1s x3, 2s x5, 5s",
                   "wait = chain%s: there is no wait_chain", source);
         c->rc = BIDE_EINPUT;
     }
-    check_guard(c, p);
-    check_alarms(c, p);
+    check_budget_and_breaker(c, p);
+    check_alarm_limits(c, p);
     return c->rc;
 }
 
 static int
-load_all(const struct policy_origin *origins, struct policy *p)
+load_keys(const struct policy_origin *origins, struct policy *p)
 {
     for (size_t i = 0; i < policy_key_count; i++) {
-        /* "" is the default of what is only there when it is set. */
+        /* "" is the default of a key that is absent unless it is set. */
         int rc = origins[i].value[0]
                      ? key_load(&policy_keys[i], origins[i].value, p)
                      : 0;
@@ -191,7 +198,7 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                const char *file, struct policy **out, struct faults *faults)
 {
     struct policy_origin origins[POLICY_KEY_MAX];
-    struct checking c = {t, origins, file, faults, 0};
+    struct key_check c = {t, origins, file, faults, 0};
     struct policy *p;
     int rc;
 
@@ -204,12 +211,12 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
         return BIDE_ENOMEM;
     }
     strcpy(p->name, policy_text_name(t));
-    rc = load_all(origins, p);
-    if (rc == 0 && origin_of(&c, "budget_refund")->from[0] == '\0') {
-        p->budget.refund = -1; /* what the retry has paid */
+    rc = load_keys(origins, p);
+    if (rc == 0 && find_origin(&c, "budget_refund")->from[0] == '\0') {
+        p->budget.refund = -1; /* the price that the retry paid */
     }
     if (rc == 0) {
-        rc = check_together(&c, p);
+        rc = check_key_pairs(&c, p);
     }
     if (rc != 0) {
         policy_free(p);

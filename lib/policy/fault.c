@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A file of nothing but mistakes must not fill the memory with them. */
+#include "base/array.h"
+
+/* Limits the memory that a file full of mistakes can take. */
 enum { FAULTS_MAX = 1000 };
 
 static void
@@ -16,9 +18,10 @@ fault_free(struct fault *f)
     free(f->hint);
 }
 
-/* What was read may hold anything, and ends up on a terminal. */
+/* Replaces control characters, which come from the file, because faults are
+ * written to a terminal. */
 static void
-blank_controls(char *text)
+replace_controls(char *text)
 {
     for (; text && *text; text++) {
         unsigned char c = (unsigned char)*text;
@@ -30,24 +33,7 @@ blank_controls(char *text)
 }
 
 static bool
-fault_room(struct faults *faults)
-{
-    struct fault *grown;
-
-    if (faults->count & (faults->count - 1)) {
-        return true; /* grows at the powers of two */
-    }
-    grown = realloc(faults->list,
-                    (faults->count ? 2 * faults->count : 1) * sizeof(*grown));
-    if (!grown) {
-        return false;
-    }
-    faults->list = grown;
-    return true;
-}
-
-static bool
-fault_fill(struct fault *f, const char *file, int line, const char *hint,
+fill_fault(struct fault *f, const char *file, int line, const char *hint,
            const char *format, va_list args)
 {
     memset(f, 0, sizeof(*f));
@@ -61,8 +47,8 @@ fault_fill(struct fault *f, const char *file, int line, const char *hint,
         fault_free(f);
         return false;
     }
-    blank_controls(f->what);
-    blank_controls(f->hint);
+    replace_controls(f->what);
+    replace_controls(f->hint);
     return true;
 }
 
@@ -70,6 +56,7 @@ void
 fault_add(struct faults *faults, const char *file, int line, const char *hint,
           const char *format, ...)
 {
+    struct fault *longer;
     va_list args;
     bool added;
 
@@ -80,9 +67,14 @@ fault_add(struct faults *faults, const char *file, int line, const char *hint,
         hint = NULL;
         format = "more faults follow, which are not shown";
     }
+    longer = array_more(faults->list, faults->count, sizeof(*longer));
+    if (!longer) {
+        faults->out_of_memory = true;
+        return;
+    }
+    faults->list = longer;
     va_start(args, format);
-    added = fault_room(faults) && fault_fill(&faults->list[faults->count], file,
-                                             line, hint, format, args);
+    added = fill_fault(&longer[faults->count], file, line, hint, format, args);
     va_end(args);
     if (added) {
         faults->count++;
@@ -97,13 +89,14 @@ faults_sort(struct faults *faults, size_t first)
     size_t end = faults->count;
 
     if (end == FAULTS_MAX) {
-        end--; /* that more follow stays the last word */
+        end--; /* "more faults follow" stays the last one */
     }
     for (size_t i = first + 1; i < end; i++) {
         struct fault moved = faults->list[i];
         size_t to = i;
 
-        /* Nearly in order already; equal lines keep theirs. */
+        /* Insertion sort: nearly sorted already, and equal lines keep their
+         * order. */
         for (; to > first && faults->list[to - 1].line > moved.line; to--) {
             faults->list[to] = faults->list[to - 1];
         }

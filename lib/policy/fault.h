@@ -1,4 +1,5 @@
-/* What is wrong with a file, all of it at once: each fault with its place. */
+/* The list of everything that is wrong with a file: each fault with its place.
+ */
 #ifndef BIDE_POLICY_FAULT_H
 #define BIDE_POLICY_FAULT_H
 
@@ -7,7 +8,7 @@
 
 struct fault {
     char *file; /* never NULL; "-" is standard input, "set" a command */
-    int line;   /* 0: the file as a whole */
+    int line;   /* 0: the whole file */
     char *what; /* "wait_initial = 100: a duration needs its unit" */
     char *hint; /* "did you mean 100ms?", or NULL */
 };
@@ -15,16 +16,18 @@ struct fault {
 struct faults {
     size_t count;
     struct fault *list;
-    bool out_of_memory; /* a fault got lost; never reads as "no fault" */
+    bool out_of_memory; /* a fault was lost: faults_any() stays true */
 };
 
-/* Printf-like.  `hint` may be NULL. */
+/* Adds a fault, with `format` as for printf.  `hint` may be NULL.  Does nothing
+ * if `faults` is NULL. */
 void fault_add(struct faults *faults, const char *file, int line,
                const char *hint, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-/* Puts the faults from number `first` on in the order of their lines. */
+
+/* Sorts the faults from index `first` on by line. */
 void faults_sort(struct faults *faults, size_t first);
 bool faults_any(const struct faults *faults);
-void faults_free(struct faults *faults); /* leaves an empty list */
+void faults_free(struct faults *faults); /* leaves the list empty */
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "value.h"
 
 bool
@@ -14,7 +15,7 @@ group_has(const struct policy *p)
            strcmp(p->budget.group, "own") != 0;
 }
 
-/* ---- in what two differ ---- */
+/* ---- comparing two policies ---- */
 
 static void
 write_tokens(const struct budget_rules *b, char *out, size_t size)
@@ -52,11 +53,11 @@ write_kind(const struct budget_rules *b, char *out, size_t size)
     snprintf(out, size, "%s", b->kind == BUDGET_TOKENS ? "tokens" : "ratio");
 }
 
-/* What the members of a group agree on.  Values are compared as they are
- * written, which is exact. */
+/* The keys on which the members of a group must agree.  Values are compared as
+ * text, which is exact. */
 static const struct size_key {
     const char *key;
-    int kind; /* enum budget_kind, or -1: of both */
+    int kind; /* enum budget_kind, or -1: both */
     void (*write)(const struct budget_rules *b, char *out, size_t size);
 } size_keys[] = {
     {"budget_kind", -1, write_kind},
@@ -68,14 +69,12 @@ static const struct size_key {
 };
 enum { SIZE_KEYS = sizeof(size_keys) / sizeof(size_keys[0]) };
 
-/* The key, and how it reads in each; or NULL. */
+/* Returns the first key that differs, and writes both values; NULL: none. */
 static const struct size_key *
-difference(const struct budget_rules *a, const struct budget_rules *b,
-           char in_a[GROUP_VALUE], char in_b[GROUP_VALUE])
+find_difference(const struct budget_rules *a, const struct budget_rules *b,
+                char in_a[GROUP_VALUE], char in_b[GROUP_VALUE])
 {
-    size_t i;
-
-    for (i = 0; i < SIZE_KEYS; i++) {
+    for (size_t i = 0; i < SIZE_KEYS; i++) {
         const struct size_key *k = &size_keys[i];
 
         if (k->kind >= 0 && k->kind != a->kind) {
@@ -90,13 +89,13 @@ difference(const struct budget_rules *a, const struct budget_rules *b,
     return NULL;
 }
 
-/* ---- all of them ---- */
+/* ---- groups ---- */
 
 static int
-add_first(struct groups *g, const struct policy *p)
+add_group(struct groups *g, const struct policy *p)
 {
     struct group_member *longer =
-        realloc(g->first, (g->count + 1) * sizeof(*longer));
+        array_more(g->first, g->count, sizeof(*longer));
 
     if (!longer) {
         return BIDE_ENOMEM;
@@ -113,22 +112,22 @@ groups_join(struct groups *g, const struct policy *p,
             struct group_conflict *out)
 {
     const struct size_key *key;
-    size_t i;
 
     if (!group_has(p)) {
         return 0;
     }
-    for (i = 0; i < g->count; i++) {
+    for (size_t i = 0; i < g->count; i++) {
         const struct group_member *m = &g->first[i];
 
         if (strcmp(m->budget.group, p->budget.group) == 0) {
             out->with = m;
-            key = difference(&m->budget, &p->budget, out->in_with, out->in_own);
+            key = find_difference(&m->budget, &p->budget, out->in_with,
+                                  out->in_own);
             out->key = key ? key->key : NULL;
             return key ? BIDE_EINPUT : 0;
         }
     }
-    return add_first(g, p);
+    return add_group(g, p);
 }
 
 void
@@ -150,7 +149,7 @@ group_fault(struct faults *faults, const struct group_conflict *c,
         snprintf(line, sizeof(line), other ? ":%d" : ", line %d", there.line);
     }
     fault_add(faults, here.file, here.line,
-              "policies that share a budget say the same of its size",
+              "policies that share a budget must agree on its size",
               "%s = %s in %s: budget %s has %s in %s%s%s%s", c->key, c->in_own,
               p->name, p->budget.group, c->in_with, c->with->name,
               other ? ", " : "", other ? there.file : "", line);

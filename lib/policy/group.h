@@ -1,4 +1,4 @@
-/* Budgets that several policies share: all must say the same of its size. */
+/* Budgets that several policies share: all must agree on its size. */
 #ifndef BIDE_POLICY_GROUP_H
 #define BIDE_POLICY_GROUP_H
 
@@ -15,34 +15,34 @@ struct group_member {
     struct budget_rules budget;
 };
 
-/* Of each group the policy that was seen first.  Zeroed to begin with. */
+/* For each group the policy that joined first.  Starts zeroed. */
 struct groups {
     struct group_member *first;
     size_t count;
 };
 
 struct group_conflict {
-    const struct group_member *with; /* until the next groups_join */
+    const struct group_member *with; /* valid until the next groups_join */
     const char *key;
     char in_with[GROUP_VALUE], in_own[GROUP_VALUE];
 };
 
-/* Whether it shares its budget with others. */
+/* Reports whether the policy is in a group. */
 bool group_has(const struct policy *p);
 
-/* 0; BIDE_EINPUT: it says otherwise than the first of its group, and `out` is
- * filled; BIDE_ENOMEM. */
+/* Adds a policy to its group.  BIDE_EINPUT: it disagrees with the first policy
+ * of the group, and `out` is filled.  BIDE_ENOMEM. */
 int groups_join(struct groups *g, const struct policy *p,
                 struct group_conflict *out);
 void groups_free(struct groups *g);
 
-/* Where a policy says something; line 0: not in a file. */
+/* The place of a policy's key; line 0: not in a file. */
 struct group_place {
     const char *file;
     int line;
 };
 
-/* Says so, with both places. */
+/* Adds a fault that names both policies and places. */
 void group_fault(struct faults *faults, const struct group_conflict *c,
                  const struct policy *p, struct group_place here,
                  struct group_place there);

@@ -17,6 +17,7 @@
  * line that the present settings would change is a fault. */
 #include <ini.h>
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ struct reading {
      * key. */
     const struct key *key;
     int key_line;
-    bool goes_on; /* an indented line would continue a value, even a bad one */
+    bool in_value; /* an indented line continues a value, even a bad one */
     struct draft value;
     int seen[POLICY_KEY_MAX]; /* the last line with the key, any section */
 };
@@ -101,7 +102,7 @@ without_comment(struct span s)
 }
 
 static const char *
-shown(struct span s, char *buffer)
+write_excerpt(struct span s, char *buffer)
 {
     return plain_excerpt(s.start, s.length, buffer, SHOWN_MAX);
 }
@@ -119,6 +120,7 @@ finish_key(struct reading *r)
     if (!key || r->no_memory) {
         return;
     }
+    assert(r->text); /* a key has a section, see begin_key() */
     draft_add(&r->value, "", 0);
     if (r->value.failed) {
         r->no_memory = true;
@@ -144,18 +146,19 @@ begin_section(struct reading *r, const char *name)
 }
 
 static void
-bad_section_name(struct reading *r, struct span name)
+report_bad_name(struct reading *r, struct span name)
 {
     char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], hint[SHOWN_MAX + 32];
 
-    policy_name_near(shown(trim(name), text), near);
+    policy_name_near(write_excerpt(trim(name), text), near);
     snprintf(hint, sizeof(hint), "did you mean [%s]?", near);
     FAULT(r, near[0] ? hint : NULL,
-          "[%s]: not a name: [a-z0-9][a-z0-9._-]{0,47}", shown(name, text));
+          "[%s]: not a name: [a-z0-9][a-z0-9._-]{0,47}",
+          write_excerpt(name, text));
 }
 
-/* "[name]".  A section whose own line is wrong is read all the same, so that
- * the faults of its keys are told too. */
+/* Reads "[name]".  A section whose line has a fault is added without a name, so
+ * that the faults of its keys are reported too. */
 static bool
 read_section_line(struct reading *r, struct span line)
 {
@@ -165,14 +168,15 @@ read_section_line(struct reading *r, struct span line)
     bool good = true;
 
     finish_key(r);
-    r->goes_on = false;
+    r->in_value = false;
     if (!close) {
-        FAULT(r, NULL, "%s: the ] is missing", shown(line, text));
+        FAULT(r, NULL, "%s: the ] is missing", write_excerpt(line, text));
         good = false;
     } else {
         name.length = (size_t)(close - name.start);
         if (close + 1 != line.start + line.length) {
-            FAULT(r, NULL, "%s: nothing may follow the ]", shown(line, text));
+            FAULT(r, NULL, "%s: nothing may follow the ]",
+                  write_excerpt(line, text));
             good = false;
         }
     }
@@ -181,7 +185,7 @@ read_section_line(struct reading *r, struct span line)
         copy[name.length] = '\0';
     }
     if (good && !policy_name_ok(copy)) {
-        bad_section_name(r, name);
+        report_bad_name(r, name);
         good = false;
     }
     begin_section(r, good ? copy : NULL);
@@ -266,7 +270,7 @@ static void
 report_misread(struct reading *r)
 {
     FAULT(r, "does other code of this process change inih's settings?",
-          "the line was not read as it stands there");
+          "inih's settings would change this line");
     r->key = NULL;
 }
 
@@ -303,21 +307,22 @@ check_separator(struct reading *r, struct span line, struct span *name)
     *name = trim((struct span){line.start, at});
     if (at == line.length) {
         FAULT(r, "a key is written as KEY = VALUE",
-              "%s: there is no = in this line", shown(line, text));
+              "%s: there is no = in this line", write_excerpt(line, text));
         return false;
     }
     if (name->length == 0) {
-        FAULT(r, NULL, "%s: there is no key before the %c", shown(line, text),
-              line.start[at]);
+        FAULT(r, NULL, "%s: there is no key before the %c",
+              write_excerpt(line, text), line.start[at]);
         return false;
     }
     if (line.start[at] == ':') {
         struct span value = {line.start + at + 1, line.length - at - 1};
 
         snprintf(hint, sizeof(hint), "did you mean %s = %s?",
-                 shown(*name, text), shown(trim(value), value_text));
+                 write_excerpt(*name, text),
+                 write_excerpt(trim(value), value_text));
         FAULT(r, hint, "%s: a key and its value have = between them",
-              shown(line, text));
+              write_excerpt(line, text));
         return false;
     }
     return true;
@@ -331,12 +336,12 @@ check_key_line(struct reading *r, struct span line, bool too_long)
     struct span name;
 
     finish_key(r);
-    r->goes_on = true;
+    r->in_value = true;
     if (!check_separator(r, line, &name)) {
         return false;
     }
     if (too_long) { /* inih cannot read it; its key may have more faults */
-        begin_key(r, shown(name, text));
+        begin_key(r, write_excerpt(name, text));
     }
     return true;
 }
@@ -348,18 +353,18 @@ check_indented_line(struct reading *r, struct span line)
     struct span part = trim(line);
     char text[SHOWN_MAX];
 
-    if (!wrap_goes_on(part.start, part.length)) {
+    if (!wrap_continues(part.start, part.length)) {
         FAULT(r, NULL,
-              "%s: an indented line goes on with the value above it; keys "
-              "and sections begin at the left",
-              shown(part, text));
+              "%s: an indented line continues the value above it; keys and "
+              "sections are not indented",
+              write_excerpt(part, text));
         return false;
     }
-    if (!r->goes_on) {
+    if (!r->in_value) {
         FAULT(r, NULL,
-              "%s: an indented line goes on with a value, and there is none "
+              "%s: an indented line continues a value, and there is no value "
               "above it",
-              shown(part, text));
+              write_excerpt(part, text));
         return false;
     }
     return r->key != NULL;
@@ -376,8 +381,8 @@ check_line(struct reading *r, struct span *line, size_t limit)
 
     *line = trim_end(*line);
     if (too_long) {
-        FAULT(r, "a long value goes on, indented, on the next line",
-              "a line of %zu bytes: at most %zu are read", line->length, limit);
+        FAULT(r, "continue a long value on the next line, indented",
+              "a line of %zu bytes: the maximum is %zu", line->length, limit);
     }
     if (text.length == 0 || text.start[0] == ';' || text.start[0] == '#') {
         return false;
@@ -399,8 +404,9 @@ check_line(struct reading *r, struct span *line, size_t limit)
     return good;
 }
 
+/* Returns the next line without its end, and moves past it. */
 static struct span
-next_line(struct reading *r)
+take_next_line(struct reading *r)
 {
     const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
     struct span line = {r->at, 0};
@@ -426,7 +432,7 @@ read_line(char *out, int size, void *arg)
         limit = POLICY_LINE_MAX;
     }
     while (r->at < r->end && !r->no_memory) {
-        struct span line = next_line(r);
+        struct span line = take_next_line(r);
 
         if (check_line(r, &line, limit)) {
             memcpy(out, line.start, line.length);
@@ -440,7 +446,7 @@ read_line(char *out, int size, void *arg)
 /* ---- the file ---- */
 
 static int
-line_at(const char *bytes, size_t offset)
+line_of_offset(const char *bytes, size_t offset)
 {
     int line = 1;
 
@@ -450,9 +456,10 @@ line_at(const char *bytes, size_t offset)
     return line;
 }
 
-/* Binary files and other encodings get one fault, not one for each line. */
+/* Checks that the file is text.  A binary file or another encoding gets one
+ * fault, not one for each line. */
 static bool
-looks_like_text(struct reading *r, const char *bytes, size_t length)
+check_text(struct reading *r, const char *bytes, size_t length)
 {
     size_t plain;
 
@@ -462,7 +469,7 @@ looks_like_text(struct reading *r, const char *bytes, size_t length)
     }
     plain = plain_length(bytes, length);
     if (plain < length) {
-        r->line = line_at(bytes, plain);
+        r->line = line_of_offset(bytes, plain);
         FAULT(r, NULL,
               "not a text file: the byte 0x%02x is neither UTF-8 nor a "
               "printable character",
@@ -473,7 +480,7 @@ looks_like_text(struct reading *r, const char *bytes, size_t length)
 }
 
 static void
-read_all(struct reading *r)
+parse_lines(struct reading *r)
 {
     int rc = ini_parse_stream(read_line, r, take_value, r);
 
@@ -484,7 +491,7 @@ read_all(struct reading *r)
     finish_key(r);
     if (!r->bad && !r->no_memory && r->sections.list.count == 0) {
         r->line = 0;
-        FAULT(r, "a policy begins with [its-name]", "holds no policy");
+        FAULT(r, "a policy begins with [its-name]", "contains no policy");
     }
 }
 
@@ -496,17 +503,17 @@ policy_read(const char *file, const char *bytes, size_t length,
     size_t first = faults ? faults->count : 0;
     int rc = 0;
 
-    if (looks_like_text(&r, bytes, length)) {
+    if (check_text(&r, bytes, length)) {
         size_t bom = length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
 
         r.at = bytes + 3 * bom;
         r.end = bytes + length;
-        read_all(&r);
+        parse_lines(&r);
     }
     draft_free(&r.value);
     if (faults) {
-        faults_sort(faults,
-                    first); /* a key's fault comes after its last line */
+        /* The faults of a value were added after those of its last line. */
+        faults_sort(faults, first);
     }
     if (r.no_memory || (faults && faults->out_of_memory)) {
         rc = BIDE_ENOMEM;

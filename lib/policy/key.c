@@ -6,10 +6,10 @@
 #include "rules.h"
 
 #define AT(field) offsetof(struct policy, field)
-#define NO_FIELD UINT16_MAX /* kept in the text only */
+#define NO_FIELD UINT16_MAX /* the key is in the text only */
 #define NS DURATION_MAX
 #define MILLION 1000000
-#define TOKENS_MAX 200000 /* what the word of a budget holds */
+#define TOKENS_MAX 200000 /* the most that the word of a budget holds */
 
 /* Columns: name, type, default; words; lowest, highest, word for no limit;
  * field; help. */

@@ -4,15 +4,15 @@
 #include "policy.h"
 
 static bool
-is_first(char c)
+is_first_character(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
 static bool
-is_inner(char c)
+is_name_character(char c)
 {
-    return is_first(c) || c == '.' || c == '_' || c == '-';
+    return is_first_character(c) || c == '.' || c == '_' || c == '-';
 }
 
 bool
@@ -20,10 +20,10 @@ policy_name_ok(const char *name)
 {
     size_t i = 1;
 
-    if (!is_first(name[0])) {
+    if (!is_first_character(name[0])) {
         return false;
     }
-    while (i <= BIDE_NAME_MAX && is_inner(name[i])) {
+    while (i <= BIDE_NAME_MAX && is_name_character(name[i])) {
         i++;
     }
     return name[i] == '\0' && i <= BIDE_NAME_MAX;
@@ -44,7 +44,7 @@ policy_name_near(const char *text, char *out)
         if (c >= 'A' && c <= 'Z') {
             c = (char)(c - 'A' + 'a');
         }
-        out[i] = is_inner(c) ? c : '-';
+        out[i] = is_name_character(c) ? c : '-';
     }
     out[length] = '\0';
     if (!policy_name_ok(out)) {

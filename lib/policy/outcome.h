@@ -1,5 +1,5 @@
-/* Outcomes and sets of them: "transient, http.5xx, app.out_of_stock".
- * One table (outcome.c) holds every outcome with a name and its class. */
+/* Outcomes, and sets of them: "transient, http.5xx, app.out_of_stock".
+ * outcome_table.c has the table of all outcomes with a name or a class. */
 #ifndef BIDE_POLICY_OUTCOME_H
 #define BIDE_POLICY_OUTCOME_H
 
@@ -8,7 +8,7 @@
 
 #include <bide.h>
 
-/* A class is a bit; connect, timeout and throttle are transient as well. */
+/* Classes are bits.  Connect, timeout and throttle are transient as well. */
 enum outcome_class {
     OUTCOME_CONNECT = 1,
     OUTCOME_TIMEOUT = 2,
@@ -19,7 +19,7 @@ enum outcome_class {
 
 struct outcome_range {
     uint8_t domain;
-    int32_t low, high; /* both included */
+    int32_t low, high; /* inclusive */
 };
 
 struct outcome_set {
@@ -30,14 +30,15 @@ struct outcome_set {
 
 enum { OUTCOME_SET_MAX = 256 };
 
-/* The bits of the classes it belongs to, OUTCOME_ANY with every failure;
- * 0 for a natural success. */
+/* Returns the classes of an outcome as bits: OUTCOME_ANY in every failure, 0
+ * for a natural success. */
 uint32_t outcome_classes(struct bide_outcome o);
 
+/* The slow part of outcome_is_success(). */
 bool outcome_is_success_by_table(struct bide_outcome o);
 
-/* What its own system calls success: errno 0, http 100 to 399 ...  Nearly all
- * that go well are bide_ok. */
+/* Reports whether an outcome is a natural success, that is success in its own
+ * domain: errno 0, http 100 to 399 ...  Nearly all successes are bide_ok(). */
 static inline bool
 outcome_is_success(struct bide_outcome o)
 {
@@ -45,26 +46,28 @@ outcome_is_success(struct bide_outcome o)
            outcome_is_success_by_table(o);
 }
 
+/* Reports whether an outcome is in the set, by its code or its class. */
 bool outcome_in(const struct outcome_set *set, struct bide_outcome o);
 
-/* Whether some natural success is in the set (by an explicit range). */
+/* Reports whether a range of the set contains a natural success. */
 bool outcome_set_has_success(const struct outcome_set *set);
 
-/* "http.503" of a single outcome; "ok" as well.  Negative: *why says what is
- * wrong with it. */
+/* Reads one outcome: "http.503" or "ok".  On failure returns a negative code,
+ * sets *why to a constant sentence and writes a suggestion to `hint`, or "". */
 int outcome_read(const char *text, struct bide_outcome *out, const char **why,
                  char *hint, size_t hint_size);
 
-/* A list; "none" (or nothing) is the empty set.  The ranges are allocated:
- * outcome_set_free.  On a fault `bad` gets the item, *why the reason. */
+/* Reads a list; "none" or "" is the empty set.  Release *out with
+ * outcome_set_free.  BIDE_EINPUT: `bad` is the bad item, *why and `hint` as
+ * above. BIDE_ENOMEM. */
 int outcome_set_read(const char *text, struct outcome_set *out, char *bad,
                      size_t bad_size, const char **why, char *hint,
                      size_t hint_size);
-/* Canonical; malloc'ed. */
+/* Returns the canonical list, which the caller frees; NULL without memory. */
 char *outcome_set_write(const struct outcome_set *set);
 void outcome_set_free(struct outcome_set *set);
 
-/* One row of the table, for `bide help outcomes`; NULL past the last. */
+/* One row of the table. */
 struct outcome_row {
     uint8_t domain;
     int32_t code;
@@ -72,9 +75,10 @@ struct outcome_row {
     uint32_t classes; /* without OUTCOME_ANY */
     const char *note; /* one line, or NULL */
 };
+/* Returns row `i`, NULL after the last. */
 const struct outcome_row *outcome_row(size_t i);
 
-/* The classes by name, in the order in which they are written. */
+/* The classes, in canonical order.  NULL after the last. */
 struct outcome_class_row {
     uint32_t bit;
     const char *name, *note;

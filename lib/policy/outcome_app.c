@@ -6,12 +6,12 @@
 
 #include <bide.h>
 
-/* An open-addressed table of names that are only ever added.  A name is
- * published by one CAS of its pointer, after its bytes were written, so that
- * a reader sees all of it or nothing.  The code of a name is its slot, plus
- * one. */
+/* A hash table with open addressing.  Names are added and never removed.  A
+ * name is published by one CAS of its pointer, after its bytes were written, so
+ * a reader sees the whole name or none.  The code of a name is its slot + 1. */
 enum { SLOTS = 16384 };
-_Static_assert(APP_NAMES_MAX < SLOTS * 3 / 4, "a free slot is always near");
+_Static_assert(APP_NAMES_MAX < SLOTS * 3 / 4,
+               "the table always has free slots");
 
 static _Atomic(char *) slots[SLOTS];
 static atomic_uint names;
@@ -34,7 +34,7 @@ app_name_ok(const char *name, size_t length)
 }
 
 static uint32_t
-hash(const char *name, size_t length)
+hash_app_name(const char *name, size_t length)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
 
@@ -45,15 +45,15 @@ hash(const char *name, size_t length)
 }
 
 static bool
-same(const char *name, const char *other, size_t length)
+is_same_name(const char *name, const char *other, size_t length)
 {
     return memcmp(name, other, length) == 0 && name[length] == '\0';
 }
 
 static char *
-copy_of(const char *name, size_t length)
+copy_name(const char *name, size_t length)
 {
-    /* All of it, so that a comparison never reads past the end. */
+    /* The full size, so that a comparison never reads past the end. */
     char *copy = calloc(1, BIDE_NAME_MAX + 1);
 
     if (copy) {
@@ -62,16 +62,16 @@ copy_of(const char *name, size_t length)
     return copy;
 }
 
-/* Counts the name in before it is made, so that no race makes too many.  NULL:
- * *code says why. */
+/* Copies a new name.  Counts it first, so that threads that race cannot make
+ * too many.  On failure returns NULL and sets *code. */
 static char *
-reserve(const char *name, size_t length, uint32_t limit, int32_t *code)
+reserve_name(const char *name, size_t length, uint32_t limit, int32_t *code)
 {
     char *copy = NULL;
 
     *code = APP_OTHER;
     if (atomic_fetch_add(&names, 1) < limit) {
-        copy = copy_of(name, length);
+        copy = copy_name(name, length);
         *code = APP_NO_MEMORY;
     }
     if (!copy) {
@@ -91,12 +91,12 @@ app_code(const char *name, size_t length, uint32_t limit)
         (length == 5 && memcmp(name, "other", 5) == 0)) {
         return APP_OTHER;
     }
-    for (i = hash(name, length) % SLOTS;; i = (i + 1) % SLOTS) {
+    for (i = hash_app_name(name, length) % SLOTS;; i = (i + 1) % SLOTS) {
         char *there = atomic_load_explicit(&slots[i], memory_order_acquire);
 
         if (!there) {
             if (!mine) {
-                mine = reserve(name, length, limit, &code);
+                mine = reserve_name(name, length, limit, &code);
                 if (!mine) {
                     return code;
                 }
@@ -105,12 +105,12 @@ app_code(const char *name, size_t length, uint32_t limit)
                 return (int32_t)i + 1;
             }
         }
-        if (same(there, name, length)) {
+        if (is_same_name(there, name, length)) {
             code = (int32_t)i + 1;
             break;
         }
     }
-    if (mine) { /* another thread was faster with the same name */
+    if (mine) { /* another thread added the same name first */
         free(mine);
         atomic_fetch_sub(&names, 1);
     }

@@ -1,4 +1,4 @@
-/* The constructors of bide.h: from what a program has to an outcome. */
+/* The constructors of outcomes in bide.h, and their names. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2 };
 
 static struct bide_outcome
-outcome(enum bide_domain domain, int32_t code)
+make_outcome(enum bide_domain domain, int32_t code)
 {
     struct bide_outcome o = {0};
 
@@ -25,17 +25,17 @@ outcome(enum bide_domain domain, int32_t code)
 struct bide_outcome
 bide_ok(void)
 {
-    return outcome(BIDE_DOMAIN_OK, 0);
+    return make_outcome(BIDE_DOMAIN_OK, 0);
 }
 
 struct bide_outcome
 bide_errno(int error)
 {
-    /* Many functions give errors as -EIO. */
+    /* Many functions return errors as -EIO. */
     if (error < 0) {
         error = error == INT_MIN ? INT_MAX : -error;
     }
-    return outcome(BIDE_DOMAIN_ERRNO, error);
+    return make_outcome(BIDE_DOMAIN_ERRNO, error);
 }
 
 struct bide_outcome
@@ -44,11 +44,12 @@ bide_http(int status, const char *retry_after)
     struct bide_outcome o;
     uint64_t after_ns;
 
-    o = outcome(BIDE_DOMAIN_HTTP, status >= 100 && status <= 999 ? status : 0);
+    o = make_outcome(BIDE_DOMAIN_HTTP,
+                     status >= 100 && status <= 999 ? status : 0);
     if (!retry_after) {
         return o;
     }
-    /* A date is a point of the wall clock, and no caller has one to pass. */
+    /* A date is a time of the wall clock, which callers do not pass. */
     if (http_retry_after(retry_after,
                          (int64_t)(clock_realtime_ns() / UINT64_C(1000000000)),
                          &after_ns) != 0) {
@@ -60,30 +61,30 @@ bide_http(int status, const char *retry_after)
 struct bide_outcome
 bide_grpc(int status)
 {
-    /* gRPC's own rule for numbers that are no status. */
+    /* gRPC maps numbers that are no status to UNKNOWN. */
     if (status < 0 || status > GRPC_MAX) {
         status = GRPC_UNKNOWN;
     }
-    return outcome(BIDE_DOMAIN_GRPC, status);
+    return make_outcome(BIDE_DOMAIN_GRPC, status);
 }
 
 struct bide_outcome
 bide_exit(int wait_status)
 {
     if (WIFEXITED(wait_status)) {
-        return outcome(BIDE_DOMAIN_EXIT, WEXITSTATUS(wait_status));
+        return make_outcome(BIDE_DOMAIN_EXIT, WEXITSTATUS(wait_status));
     }
     if (WIFSIGNALED(wait_status)) {
-        return outcome(BIDE_DOMAIN_SIGNAL, WTERMSIG(wait_status));
+        return make_outcome(BIDE_DOMAIN_SIGNAL, WTERMSIG(wait_status));
     }
-    /* Stopped or continued: it has not ended, so it can not have succeeded. */
-    return outcome(BIDE_DOMAIN_EXIT, 255);
+    /* Stopped or continued: it has not ended, so it cannot have succeeded. */
+    return make_outcome(BIDE_DOMAIN_EXIT, 255);
 }
 
 struct bide_outcome
 bide_curl(int code)
 {
-    return outcome(BIDE_DOMAIN_CURL, code < 0 ? CURL_FAILED_INIT : code);
+    return make_outcome(BIDE_DOMAIN_CURL, code < 0 ? CURL_FAILED_INIT : code);
 }
 
 struct bide_outcome
@@ -92,7 +93,7 @@ bide_app(const char *name)
     size_t length = name ? strnlen(name, BIDE_NAME_MAX + 1) : 0;
     int32_t code = app_code(name, length, APP_NAMES_CALLS);
 
-    return outcome(BIDE_DOMAIN_APP, code < 0 ? APP_OTHER : code);
+    return make_outcome(BIDE_DOMAIN_APP, code < 0 ? APP_OTHER : code);
 }
 
 struct bide_outcome

@@ -5,29 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Which class an outcome belongs to decides what is tried again without
- * anybody having said so, so each of them has a reason:
+/* The class of an outcome decides what is retried by default, so each class has
+ * a source:
  *
- * connect    Nothing of the request was sent, whatever it was may be repeated.
- *            errno: what connect(2) and ip(7) report before a connection
- *            stands. curl (libcurl-errors(3)): names not resolved, no
- *            connection, a handshake that failed.
- * timeout    Nobody knows whether the work was done. HTTP 408 and 504 (RFC
+ * connect    Nothing of the request was sent, so any request may be repeated.
+ *            errno: the errors of connect(2) and ip(7) before a connection is
+ *            established. curl (libcurl-errors(3)): names not resolved, no
+ *            connection, a failed handshake.
+ * timeout    It is unknown whether the work was done. HTTP 408 and 504 (RFC
  *            9110, 15.5.9 and 15.6.5), gRPC DEADLINE_EXCEEDED (gRPC status
  *            codes), curl 28.
- * throttle   "Too fast": HTTP 429 (RFC 6585, 4), gRPC RESOURCE_EXHAUSTED.
- * transient  All of these, and what servers and connections in trouble give:
- *            HTTP 500, 502, 503 (those that curl --retry, Google's and AWS's
- *            clients take for passing), 425 (RFC 8470: ask again), 520 to 524
- *            of Cloudflare's edge; gRPC UNAVAILABLE ("most likely passes");
- *            connections that broke (ECONNRESET, EPIPE, ECONNABORTED,
- *            ENETRESET; curl 18 52 55 56 and the HTTP/2 and 3 ones); calls of
- *            the kernel that say "again" (EAGAIN, EINTR); exit statuses 69
- *            and 75 of sysexits.h.
+ * throttle   Too many requests: HTTP 429 (RFC 6585, 4), gRPC
+ *            RESOURCE_EXHAUSTED.
+ * transient  All of these, and errors of servers and connections that usually
+ *            pass: HTTP 500, 502, 503 (retried by curl --retry and by the
+ *            clients of Google and AWS), 425 (RFC 8470: ask again), 520 to 524
+ *            of Cloudflare's edge; gRPC UNAVAILABLE ("most likely transient");
+ *            broken connections (ECONNRESET, EPIPE, ECONNABORTED, ENETRESET;
+ *            curl 18 52 55 56 and those of HTTP/2 and 3); system calls to
+ *            repeat (EAGAIN, EINTR); exit statuses 69 and 75 of sysexits.h.
  *
- * Death by a signal has no class: a crash is not known to pass, and somebody
- * who sends SIGTERM means it.  Rows are sorted by domain and code; a code
- * without a row has no class. */
+ * Death by a signal has no class: a crash is likely to repeat, and SIGTERM is
+ * sent on purpose.  Rows are sorted by domain and code.  A code without a row
+ * has no class. */
 
 #define NONE 0
 #define CONNECT (OUTCOME_CONNECT | OUTCOME_TRANSIENT)
@@ -35,7 +35,8 @@
 #define THROTTLE (OUTCOME_THROTTLE | OUTCOME_TRANSIENT)
 #define TRANSIENT OUTCOME_TRANSIENT
 
-/* The name of a macro and its value: one level, or # would see the number. */
+/* The name of a macro and its value.  Called directly with the macro: through
+ * another macro, # would see the number. */
 #define E(code, classes, note)                        \
     {                                                 \
         BIDE_DOMAIN_ERRNO, code, #code, classes, note \
@@ -66,7 +67,7 @@ static const struct outcome_row rows[] = {
     E(EPERM, NONE, NULL),
     E(ENOENT, NONE, NULL),
     E(ESRCH, NONE, NULL),
-    E(EINTR, TRANSIENT, "a signal came in between"),
+    E(EINTR, TRANSIENT, "interrupted by a signal"),
     E(EIO, NONE, NULL),
     E(ENXIO, NONE, NULL),
     E(E2BIG, NONE, NULL),
@@ -122,7 +123,7 @@ static const struct outcome_row rows[] = {
     E(EBFONT, NONE, NULL),
     E(ENOSTR, NONE, NULL),
     E(ENODATA, NONE, NULL),
-    E(ETIME, TIMEOUT, "a timer of the kernel ran out"),
+    E(ETIME, TIMEOUT, "a timer of the kernel expired"),
     E(ENOSR, NONE, NULL),
     E(ENONET, CONNECT, NULL),
     E(ENOPKG, NONE, NULL),
@@ -172,7 +173,7 @@ static const struct outcome_row rows[] = {
     E(ESHUTDOWN, NONE, NULL),
     E(ETOOMANYREFS, NONE, NULL),
     E(ETIMEDOUT, TIMEOUT, "no answer in time"),
-    E(ECONNREFUSED, CONNECT, "nobody listens there"),
+    E(ECONNREFUSED, CONNECT, "no process listens there"),
     E(EHOSTDOWN, CONNECT, NULL),
     E(EHOSTUNREACH, CONNECT, "no route to the host"),
     E(EALREADY, NONE, NULL),
@@ -196,7 +197,7 @@ static const struct outcome_row rows[] = {
     E(ERFKILL, NONE, NULL),
     E(EHWPOISON, NONE, NULL),
 
-    H(0, TRANSIENT, "no answer that could be read"),
+    H(0, TRANSIENT, "no readable answer"),
     H(400, NONE, "Bad Request"),
     H(401, NONE, "Unauthorized"),
     H(402, NONE, "Payment Required"),
@@ -234,11 +235,11 @@ static const struct outcome_row rows[] = {
     H(507, NONE, "Insufficient Storage"),
     H(508, NONE, "Loop Detected"),
     H(511, NONE, "Network Authentication Required"),
-    H(520, TRANSIENT, "Cloudflare: the origin answered something odd"),
+    H(520, TRANSIENT, "Cloudflare: unexpected answer from the origin"),
     H(521, TRANSIENT, "Cloudflare: the origin refused the connection"),
     H(522, TRANSIENT, "Cloudflare: no connection to the origin in time"),
     H(523, TRANSIENT, "Cloudflare: no route to the origin"),
-    H(524, TRANSIENT, "Cloudflare: no answer of the origin in time"),
+    H(524, TRANSIENT, "Cloudflare: no answer from the origin in time"),
 
     G(0, OK, NONE),
     G(1, CANCELLED, NONE),
@@ -273,8 +274,8 @@ static const struct outcome_row rows[] = {
     X(76, NONE, "EX_PROTOCOL"),
     X(77, NONE, "EX_NOPERM"),
     X(78, NONE, "EX_CONFIG"),
-    X(124, NONE, "timeout(1): ran out of time"),
-    X(126, NONE, "the shell: found, but not to be run"),
+    X(124, NONE, "timeout(1): the time limit expired"),
+    X(126, NONE, "the shell: found, but cannot be run"),
     X(127, NONE, "the shell: command not found"),
 
     S(SIGHUP),
@@ -334,7 +335,7 @@ static const struct outcome_row rows[] = {
 /* clang-format on */
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* Other names of the same number. */
+/* Other names of the same code. */
 static const struct {
     const char *alias, *name;
 } aliases[] = {
@@ -347,17 +348,15 @@ static const struct outcome_class_row classes[] = {
     {OUTCOME_ANY, "any", "every failure"},
     {OUTCOME_CONNECT, "connect", "nothing was sent: safe to repeat"},
     {OUTCOME_TIMEOUT, "timeout", "no answer in time"},
-    {OUTCOME_THROTTLE, "throttle", "asked too often"},
+    {OUTCOME_THROTTLE, "throttle", "too many requests"},
     {OUTCOME_TRANSIENT, "transient",
-     "connect, timeout, throttle, and servers in trouble"},
+     "connect, timeout, throttle, and errors that usually pass"},
 };
 
-/* low, high: the codes that a policy may name; ok_low, ok_high: those that are
- * a natural success (none where ok_high is smaller). */
 static const struct outcome_domain domains[] = {
     [BIDE_DOMAIN_OK] = {"ok", NULL, 0, 0, 0, INT32_MAX},
     [BIDE_DOMAIN_ERRNO] = {"errno",
-                           "an errno is a name, as "
+                           "an errno is a name such as "
                            "errno.ECONNRESET, or a number",
                            0, INT32_MAX, 0, 0},
     [BIDE_DOMAIN_HTTP] = {"http",
@@ -365,7 +364,7 @@ static const struct outcome_domain domains[] = {
                           "http.500-504, from 100 to 999",
                           100, 999, 100, 399},
     [BIDE_DOMAIN_GRPC] = {"grpc",
-                          "a gRPC status is a name, as "
+                          "a gRPC status is a name such as "
                           "grpc.UNAVAILABLE, or 0 to 16",
                           0, 16, 0, 0},
     [BIDE_DOMAIN_EXIT] = {"exit",
@@ -373,14 +372,14 @@ static const struct outcome_domain domains[] = {
                           "from 0 to 255",
                           0, 255, 0, 0},
     [BIDE_DOMAIN_SIGNAL] = {"signal",
-                            "a signal is a name, as "
+                            "a signal is a name such as "
                             "signal.SIGKILL, or 1 to 64",
                             1, 64, 1, 0},
-    [BIDE_DOMAIN_CURL] = {"curl", "a curl code is a number, as curl.28", 0,
+    [BIDE_DOMAIN_CURL] = {"curl", "a curl code is a number such as curl.28", 0,
                           INT32_MAX, 0, 0},
     [BIDE_DOMAIN_APP] = {"app",
-                         "a name of a program's own is app.NAME, of "
-                         "1 to 48 of A-Z a-z 0-9 . _ -",
+                         "an outcome of an application is app.NAME, "
+                         "with 1 to 48 of A-Z a-z 0-9 . _ -",
                          0, INT32_MAX, 1, 0},
 };
 
@@ -403,7 +402,7 @@ outcome_domain(unsigned domain)
 }
 
 static int
-by_code(const void *a, const void *b)
+compare_rows(const void *a, const void *b)
 {
     const struct outcome_row *x = a, *y = b;
 
@@ -418,7 +417,7 @@ outcome_row_of(uint8_t domain, int32_t code)
 {
     struct outcome_row wanted = {domain, code, NULL, 0, NULL};
 
-    return bsearch(&wanted, rows, ROWS, sizeof(rows[0]), by_code);
+    return bsearch(&wanted, rows, ROWS, sizeof(rows[0]), compare_rows);
 }
 
 const struct outcome_row *

@@ -1,4 +1,4 @@
-/* The table of outcomes: what is known of each domain and of each code. */
+/* The table of outcomes: domains, and codes with a name or a class. */
 #ifndef BIDE_POLICY_OUTCOME_TABLE_H
 #define BIDE_POLICY_OUTCOME_TABLE_H
 
@@ -6,15 +6,15 @@
 
 struct outcome_domain {
     const char *name;
-    const char *rule;        /* how its codes are written */
-    int32_t low, high;       /* the codes that may be written */
-    int32_t ok_low, ok_high; /* those that are a natural success */
+    const char *rule;        /* the sentence that says how to write a code */
+    int32_t low, high;       /* the codes that a policy may name */
+    int32_t ok_low, ok_high; /* a natural success; none if ok_high < ok_low */
 };
 
-/* NULL for a number that is no domain. */
+/* Returns the domain, NULL if the number is no domain. */
 const struct outcome_domain *outcome_domain(unsigned domain);
 
-/* NULL where the code, or the name, has no row. */
+/* Return the row of a code or a name (also an alias), NULL if there is none. */
 const struct outcome_row *outcome_row_of(uint8_t domain, int32_t code);
 const struct outcome_row *outcome_row_named(uint8_t domain, const char *name);
 

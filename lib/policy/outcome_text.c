@@ -1,8 +1,9 @@
-/* Outcomes and sets of them as people write them. */
+/* Reads and writes outcomes, and sets of them, as text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/draft.h"
 #include "base/near.h"
 #include "base/plain.h"
@@ -16,24 +17,24 @@ enum {
 };
 
 /* One item of a list: a class or a range. */
-struct item {
+struct outcome_item {
     uint32_t classes;
     struct outcome_range range;
 };
 
-/* What is wrong with an item, and what was probably meant. */
-struct wrong {
+/* Why an item was refused, and what was probably meant. */
+struct item_fault {
     const char *why;
     char meant[ITEM_MAX + 16];
 };
 
 static const char unknown_item[] =
-    "no such outcome: any connect timeout throttle transient, or as "
-    "errno.ECONNRESET http.503 http.5xx grpc.UNAVAILABLE exit.75 "
+    "no such outcome: use any connect timeout throttle transient, or a code "
+    "such as errno.ECONNRESET http.503 http.5xx grpc.UNAVAILABLE exit.75 "
     "signal.SIGKILL curl.28 app.NAME";
 
 static uint32_t
-class_named(const char *name)
+find_class(const char *name)
 {
     const struct outcome_class_row *row;
 
@@ -45,9 +46,9 @@ class_named(const char *name)
     return 0;
 }
 
-/* The digits at *text as a code; moves past them. */
+/* Reads the digits at *text as a code, and moves past them. */
 static bool
-read_number(const char **text, int32_t *out)
+read_code(const char **text, int32_t *out)
 {
     int64_t n = 0;
     size_t digits = strspn(*text, "0123456789");
@@ -62,8 +63,9 @@ read_number(const char **text, int32_t *out)
     return n <= INT32_MAX;
 }
 
+/* Reports whether the codes are allowed in their domain. */
 static bool
-in_domain(const struct outcome_domain *d, const struct outcome_range *r)
+is_in_domain(const struct outcome_domain *d, const struct outcome_range *r)
 {
     bool no_answer = r->domain == BIDE_DOMAIN_HTTP && !r->low && !r->high;
 
@@ -71,7 +73,7 @@ in_domain(const struct outcome_domain *d, const struct outcome_range *r)
            (r->low >= d->low && r->high <= d->high && r->low <= r->high);
 }
 
-/* "503", "500-504", "5xx". */
+/* Reads "503", "500-504" or "5xx". */
 static bool
 read_codes(const char *text, struct outcome_range *r)
 {
@@ -81,13 +83,13 @@ read_codes(const char *text, struct outcome_range *r)
         r->high = r->low + 99;
         return true;
     }
-    if (!read_number(&text, &r->low)) {
+    if (!read_code(&text, &r->low)) {
         return false;
     }
     r->high = r->low;
     if (*text == '-') {
         text++;
-        if (!read_number(&text, &r->high)) {
+        if (!read_code(&text, &r->high)) {
             return false;
         }
     }
@@ -95,13 +97,13 @@ read_codes(const char *text, struct outcome_range *r)
 }
 
 static int
-read_app(const char *name, struct outcome_range *r, struct wrong *wrong)
+read_app(const char *name, struct outcome_range *r, struct item_fault *fault)
 {
     size_t length = strlen(name);
     int32_t code;
 
     if (!app_name_ok(name, length)) {
-        wrong->why = outcome_domain(BIDE_DOMAIN_APP)->rule;
+        fault->why = outcome_domain(BIDE_DOMAIN_APP)->rule;
         return BIDE_EINPUT;
     }
     code = app_code(name, length, APP_NAMES_MAX);
@@ -109,16 +111,16 @@ read_app(const char *name, struct outcome_range *r, struct wrong *wrong)
         return BIDE_ENOMEM;
     }
     if (code == APP_OTHER && strcmp(name, "other") != 0) {
-        wrong->why = "there are too many different app names already";
+        fault->why = "too many different app names in this process";
         return BIDE_EINPUT;
     }
     r->low = r->high = code;
     return 0;
 }
 
-/* The row of a domain with the name nearest to a misspelt one. */
+/* Returns the name in a domain that is nearest to a misspelt one, or NULL. */
 static const char *
-near_row(unsigned domain, const char *name)
+find_near_name(unsigned domain, const char *name)
 {
     const struct outcome_row *row;
     const char *best = NULL;
@@ -139,37 +141,38 @@ near_row(unsigned domain, const char *name)
     return best;
 }
 
-/* "signal.KILL" lacks its SIG; else a name that is near. */
+/* Suggests SIGKILL for signal.KILL, else the nearest name of the domain. */
 static void
-suggest_name(unsigned domain, const char *name, struct wrong *wrong)
+suggest_name(unsigned domain, const char *name, struct item_fault *fault)
 {
     const char *prefix = outcome_domain(domain)->name;
     const char *best = NULL;
     char full[ITEM_MAX];
 
     if (*name >= '0' && *name <= '9') {
-        return; /* a number is near to no name */
+        return; /* a number resembles no name */
     }
     if (domain == BIDE_DOMAIN_SIGNAL) {
         snprintf(full, sizeof(full), "SIG%s", name);
-        best = near_distance(full, name) ? near_row(domain, full) : NULL;
+        best = near_distance(full, name) ? find_near_name(domain, full) : NULL;
     }
     if (!best) {
-        best = near_row(domain, name);
+        best = find_near_name(domain, name);
     }
     if (best) {
-        snprintf(wrong->meant, sizeof(wrong->meant), "%s.%s", prefix, best);
+        snprintf(fault->meant, sizeof(fault->meant), "%s.%s", prefix, best);
     }
 }
 
 static int
-read_coded(const char *rest, struct item *item, struct wrong *wrong)
+read_coded(const char *rest, struct outcome_item *item,
+           struct item_fault *fault)
 {
     unsigned domain = item->range.domain;
     const struct outcome_domain *d = outcome_domain(domain);
     const struct outcome_row *row;
 
-    if (read_codes(rest, &item->range) && in_domain(d, &item->range)) {
+    if (read_codes(rest, &item->range) && is_in_domain(d, &item->range)) {
         return 0;
     }
     row = outcome_row_named(item->range.domain, rest);
@@ -177,15 +180,15 @@ read_coded(const char *rest, struct item *item, struct wrong *wrong)
         item->range.low = item->range.high = row->code;
         return 0;
     }
-    wrong->why = d->rule;
-    suggest_name(domain, rest, wrong);
+    fault->why = d->rule;
+    suggest_name(domain, rest, fault);
     return BIDE_EINPUT;
 }
 
-/* A number alone is likely an HTTP status; ECONNRESET and UNAVAILABLE alone
- * name only one thing. */
+/* Suggests an outcome for a text without a domain: http.503 for 503,
+ * errno.ECONNRESET for ECONNRESET, or the nearest class. */
 static void
-suggest_whole(const char *text, struct wrong *wrong)
+suggest_domain_and_code(const char *text, struct item_fault *fault)
 {
     static const unsigned named[] = {BIDE_DOMAIN_ERRNO, BIDE_DOMAIN_GRPC,
                                      BIDE_DOMAIN_SIGNAL};
@@ -193,26 +196,26 @@ suggest_whole(const char *text, struct wrong *wrong)
     const struct outcome_class_row *row;
 
     if (read_codes(text, &r) && r.low >= 100 && r.high <= 599) {
-        snprintf(wrong->meant, sizeof(wrong->meant), "http.%s", text);
+        snprintf(fault->meant, sizeof(fault->meant), "http.%s", text);
         return;
     }
     for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
         if (outcome_row_named((uint8_t)named[i], text)) {
-            snprintf(wrong->meant, sizeof(wrong->meant), "%s.%s",
+            snprintf(fault->meant, sizeof(fault->meant), "%s.%s",
                      outcome_domain(named[i])->name, text);
             return;
         }
     }
     for (size_t i = 0; (row = outcome_class_row(i)); i++) {
         if (near_distance(text, row->name) <= near_limit(text)) {
-            snprintf(wrong->meant, sizeof(wrong->meant), "%s", row->name);
+            snprintf(fault->meant, sizeof(fault->meant), "%s", row->name);
             return;
         }
     }
 }
 
 static void
-suggest_domain(const char *text, size_t prefix, struct wrong *wrong)
+suggest_domain(const char *text, size_t prefix, struct item_fault *fault)
 {
     const char *names[BIDE_DOMAIN_APP + 1];
     char written[ITEM_MAX];
@@ -224,13 +227,13 @@ suggest_domain(const char *text, size_t prefix, struct wrong *wrong)
     snprintf(written, sizeof(written), "%.*s", (int)prefix, text);
     near = name_near(written, names + 1, BIDE_DOMAIN_APP);
     if (near) {
-        snprintf(wrong->meant, sizeof(wrong->meant), "%s%s", near,
+        snprintf(fault->meant, sizeof(fault->meant), "%s%s", near,
                  text + prefix);
     }
 }
 
 static unsigned
-domain_named(const char *text, size_t length)
+find_domain(const char *text, size_t length)
 {
     for (unsigned i = BIDE_DOMAIN_ERRNO; i <= BIDE_DOMAIN_APP; i++) {
         const char *name = outcome_domain(i)->name;
@@ -243,28 +246,29 @@ domain_named(const char *text, size_t length)
 }
 
 static int
-read_item(const char *text, struct item *item, struct wrong *wrong)
+read_outcome_item(const char *text, struct outcome_item *item,
+                  struct item_fault *fault)
 {
     const char *dot = strchr(text, '.');
 
-    *item = (struct item){.classes = class_named(text)};
-    *wrong = (struct wrong){.why = unknown_item};
+    *item = (struct outcome_item){.classes = find_class(text)};
+    *fault = (struct item_fault){.why = unknown_item};
     if (item->classes) {
         return 0;
     }
     if (!dot) {
-        suggest_whole(text, wrong);
+        suggest_domain_and_code(text, fault);
         return BIDE_EINPUT;
     }
-    item->range.domain = (uint8_t)domain_named(text, (size_t)(dot - text));
+    item->range.domain = (uint8_t)find_domain(text, (size_t)(dot - text));
     switch (item->range.domain) {
     case BIDE_DOMAIN_OK:
-        suggest_domain(text, (size_t)(dot - text), wrong);
+        suggest_domain(text, (size_t)(dot - text), fault);
         return BIDE_EINPUT;
     case BIDE_DOMAIN_APP:
-        return read_app(dot + 1, &item->range, wrong);
+        return read_app(dot + 1, &item->range, fault);
     default:
-        return read_coded(dot + 1, item, wrong);
+        return read_coded(dot + 1, item, fault);
     }
 }
 
@@ -273,8 +277,8 @@ outcome_read(const char *text, struct bide_outcome *out, const char **why,
              char *hint, size_t hint_size)
 {
     struct bide_outcome o = {0};
-    struct wrong wrong = {.why = unknown_item};
-    struct item item;
+    struct item_fault fault = {.why = unknown_item};
+    struct outcome_item item;
     int rc = BIDE_EINPUT;
 
     if (strcmp(text, "ok") == 0) {
@@ -282,15 +286,15 @@ outcome_read(const char *text, struct bide_outcome *out, const char **why,
         return 0;
     }
     if (strlen(text) < ITEM_MAX) {
-        rc = read_item(text, &item, &wrong);
+        rc = read_outcome_item(text, &item, &fault);
     }
     if (rc == 0 && (item.classes || item.range.low != item.range.high)) {
-        wrong.why = "one outcome is needed here, not several";
+        fault.why = "exactly one outcome is needed here";
         rc = BIDE_EINPUT;
     }
     if (rc != 0) {
-        *why = rc == BIDE_ENOMEM ? "out of memory" : wrong.why;
-        snprintf(hint, hint_size, "%s", wrong.meant);
+        *why = rc == BIDE_ENOMEM ? "out of memory" : fault.why;
+        snprintf(hint, hint_size, "%s", fault.meant);
         return rc;
     }
     o.domain = item.range.domain;
@@ -299,10 +303,10 @@ outcome_read(const char *text, struct bide_outcome *out, const char **why,
     return 0;
 }
 
-/* In the order in which they are written: names of a program's own by name,
- * since their codes differ from process to process. */
+/* Compares ranges in canonical order.  app names are ordered by name, because
+ * their codes differ between processes. */
 static int
-by_text(const void *a, const void *b)
+compare_ranges(const void *a, const void *b)
 {
     const struct outcome_range *x = a, *y = b;
 
@@ -318,6 +322,7 @@ by_text(const void *a, const void *b)
     return (x->high > y->high) - (x->high < y->high);
 }
 
+/* Sorts the ranges and removes duplicates. */
 static void
 sort_ranges(struct outcome_set *set)
 {
@@ -326,9 +331,9 @@ sort_ranges(struct outcome_set *set)
     if (set->count < 2) {
         return;
     }
-    qsort(set->ranges, set->count, sizeof(set->ranges[0]), by_text);
+    qsort(set->ranges, set->count, sizeof(set->ranges[0]), compare_ranges);
     for (uint32_t i = 0; i < set->count; i++) {
-        if (!kept || by_text(&set->ranges[kept - 1], &set->ranges[i])) {
+        if (!kept || compare_ranges(&set->ranges[kept - 1], &set->ranges[i])) {
             set->ranges[kept++] = set->ranges[i];
         }
     }
@@ -338,24 +343,21 @@ sort_ranges(struct outcome_set *set)
 static int
 add_range(struct outcome_set *set, struct outcome_range range)
 {
-    struct outcome_range *grown;
+    struct outcome_range *longer =
+        array_more(set->ranges, set->count, sizeof(range));
 
-    if ((set->count & (set->count - 1)) == 0) { /* grows at powers of two */
-        grown = realloc(set->ranges,
-                        (set->count ? 2 * set->count : 1) * sizeof(range));
-        if (!grown) {
-            return BIDE_ENOMEM;
-        }
-        set->ranges = grown;
+    if (!longer) {
+        return BIDE_ENOMEM;
     }
+    set->ranges = longer;
     set->ranges[set->count++] = range;
     return 0;
 }
 
-/* The next item of a list, without the blanks around it; moves past its comma.
- * False: longer than any item can be. */
+/* Copies the next item of a list without the spaces around it, and moves past
+ * its comma.  Returns false if it is longer than any outcome. */
 static bool
-next_item(const char **text, char *out)
+next_list_item(const char **text, char *out)
 {
     const char *start = *text + strspn(*text, " \t");
     const char *end = start + strcspn(start, ",");
@@ -371,20 +373,22 @@ next_item(const char **text, char *out)
 }
 
 static int
-add_item(struct outcome_set *set, const char *item_text, struct wrong *wrong)
+add_list_item(struct outcome_set *set, const char *item_text,
+              struct item_fault *fault)
 {
-    struct item item;
+    struct outcome_item item;
     int rc;
 
     if (item_text[0] == '\0') {
-        *wrong = (struct wrong){.why = "an outcome is missing between commas"};
+        *fault =
+            (struct item_fault){.why = "an outcome is missing between commas"};
         return BIDE_EINPUT;
     }
     if (strcmp(item_text, "none") == 0) {
-        *wrong = (struct wrong){.why = "none stands alone"};
+        *fault = (struct item_fault){.why = "none cannot be in a list"};
         return BIDE_EINPUT;
     }
-    rc = read_item(item_text, &item, wrong);
+    rc = read_outcome_item(item_text, &item, fault);
     if (rc != 0) {
         return rc;
     }
@@ -393,7 +397,7 @@ add_item(struct outcome_set *set, const char *item_text, struct wrong *wrong)
         return 0;
     }
     if (set->count == OUTCOME_SET_MAX) {
-        *wrong = (struct wrong){.why = "more than 256 outcomes"};
+        *fault = (struct item_fault){.why = "more than 256 outcomes"};
         return BIDE_EINPUT;
     }
     return add_range(set, item.range);
@@ -405,7 +409,7 @@ outcome_set_read(const char *text, struct outcome_set *out, char *bad,
                  size_t hint_size)
 {
     struct outcome_set set = {0};
-    struct wrong wrong;
+    struct item_fault fault;
     char item[ITEM_MAX];
     int rc = 0;
 
@@ -415,10 +419,10 @@ outcome_set_read(const char *text, struct outcome_set *out, char *bad,
         return 0;
     }
     while (text && rc == 0) {
-        if (next_item(&text, item)) {
-            rc = add_item(&set, item, &wrong);
+        if (next_list_item(&text, item)) {
+            rc = add_list_item(&set, item, &fault);
         } else {
-            wrong = (struct wrong){.why = unknown_item};
+            fault = (struct item_fault){.why = unknown_item};
             rc = BIDE_EINPUT;
         }
     }
@@ -429,9 +433,9 @@ outcome_set_read(const char *text, struct outcome_set *out, char *bad,
     }
     outcome_set_free(&set);
     if (rc == BIDE_EINPUT) {
-        *why = wrong.why;
+        *why = fault.why;
         snprintf(bad, bad_size, "%s", item);
-        snprintf(hint, hint_size, "%s", wrong.meant);
+        snprintf(hint, hint_size, "%s", fault.meant);
     }
     return rc;
 }

@@ -1,5 +1,6 @@
-/* A policy: as text (what somebody wrote: own keys only) and compiled (what the
- * rules work with: every key, inheritance resolved).  Pure: memory only. */
+/* A policy has two forms: its text has only the keys that its author wrote; the
+ * compiled policy has all keys, with inherited and default values, and is what
+ * lib/rule uses.  Nothing here does input or output. */
 #ifndef BIDE_POLICY_POLICY_H
 #define BIDE_POLICY_POLICY_H
 
@@ -13,41 +14,50 @@
 #include "rules.h"
 
 enum {
-    POLICY_CHAIN_MAX = 8,     /* `extends`, the policy itself not counted */
+    POLICY_CHAIN_MAX = 8,     /* the most policies above one, by extends */
     POLICY_LINE_MAX = 198,    /* inih 55 splits longer ones */
-    POLICY_VALUE_MAX = 16384, /* a value with all its continuation lines */
+    POLICY_VALUE_MAX = 16384, /* bytes of a value, all its lines together */
 };
 
+/* Reports whether `name` is a valid name of a policy. */
 bool policy_name_ok(const char *name);
 
 /* ---- as text ---- */
 
 struct policy_text;
 
+/* Make a text without keys (NULL also if the name is not valid), and a copy.
+ * NULL without memory.  Release with policy_text_free, which accepts NULL. */
 struct policy_text *policy_text_new(const char *name);
 struct policy_text *policy_text_copy(const struct policy_text *t);
 void policy_text_free(struct policy_text *t);
+
 const char *policy_text_name(const struct policy_text *t);
+/* BIDE_ENAME: the name is not valid. */
 int policy_text_rename(struct policy_text *t, const char *name);
 
-/* The canonical value of an own key, NULL when it is not set here. */
+/* Returns the canonical value of a key, NULL if this text does not set it. */
 const char *policy_text_get(const struct policy_text *t, const struct key *key);
 
-/* Where it stands: the line of the key (NULL: of the section); 0: nowhere. */
+/* Returns the line of the key in its file, or of the section if `key` is NULL.
+ * 0: it is in no file. */
 int policy_text_line(const struct policy_text *t, const struct key *key);
 
-/* Checks and sets; a fault names `file` and `line`.  BIDE_EINPUT with a fault
- * added, BIDE_ENOMEM.  Refuses text that would not survive
- * the way through a file. */
+/* Checks a value and sets the key.  Refuses a value that could be written to a
+ * file but not read back.  BIDE_EINPUT: a fault was added, at `file` and
+ * `line`. BIDE_ENOMEM. */
 int policy_text_set(struct policy_text *t, const char *key, const char *value,
                     const char *file, int line, struct faults *faults);
-/* Also a key that is not set.  BIDE_EINPUT for one that does not exist. */
+/* Removes a key; one that is not set is no error.  BIDE_EINPUT: there is no
+ * such key; a fault was added. */
 int policy_text_unset(struct policy_text *t, const char *key, const char *file,
                       struct faults *faults);
 
-/* Canonical: "[name]\n" and a line a key, in the table's order, ended by a
- * newline; no line over POLICY_LINE_MAX.  malloc'ed, NULL without memory. */
+/* Writes the canonical text: "[name]\n", then the keys in the table's order. No
+ * line is longer than POLICY_LINE_MAX.  The caller frees it; NULL without
+ * memory. */
 char *policy_text_write(const struct policy_text *t);
+/* Reports whether names, keys and values are equal. */
 bool policy_text_same(const struct policy_text *a, const struct policy_text *b);
 
 /* ---- reading ---- */
@@ -57,47 +67,53 @@ struct policy_list {
     struct policy_text **list;
 };
 
-/* Reads a whole file's bytes, and reports every fault in it.  0, BIDE_EINPUT
- * (faults were added; `out` is untouched) or BIDE_ENOMEM.  `file` is only for
- * the faults.  Does not look at what the policies extend. */
+/* Reads the bytes of a whole file and reports every fault in it.  `file` is the
+ * name in the faults.  Does not check that extended policies exist.  On failure
+ * `out` is unchanged.  BIDE_EINPUT: faults were added.  BIDE_ENOMEM. */
 int policy_read(const char *file, const char *bytes, size_t length,
                 struct policy_list *out, struct faults *faults);
 void policy_list_free(struct policy_list *list);
 
 /* ---- compiling ---- */
 
-/* Finds what a policy extends.  0, BIDE_ENOPOLICY, or another BIDE_E code,
- * which ends the compilation.  *out stays the finder's. */
+/* Finds the policy `name`, which another one extends.  Returns 0,
+ * BIDE_ENOPOLICY, or another code, which ends the compilation.  The finder
+ * keeps *out. */
 typedef int policy_find_fn(void *arg, const char *name,
                            const struct policy_text **out);
 
-/* Where each key's value comes from. */
+/* The value of a key, and its origin. */
 struct policy_origin {
     const char *value;            /* canonical */
-    char from[BIDE_NAME_MAX + 1]; /* a policy; "" is the default */
+    char from[BIDE_NAME_MAX + 1]; /* the policy that sets it; "": the default */
 };
 
 /* Follows `extends` and fills `out[policy_key_count]`.  Faults: no such policy,
- * a circle, a chain that is too long.  Values live as long as the texts. */
+ * a circle, a chain that is too long.  The values are valid as long as the
+ * texts. */
 int policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
                    const char *file, struct policy_origin *out,
                    struct faults *faults);
 
-/* Resolves, checks keys against each other (wait_min above wait_max, a chain
- * without steps, ...), and compiles.  `faults` may be NULL. */
+/* Resolves and compiles a policy, and checks its keys against each other (for
+ * example wait_min above wait_max).  `faults` may be NULL.  Release *out with
+ * policy_free. */
 int policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                    const char *file, struct policy **out,
                    struct faults *faults);
 void policy_free(struct policy *p);
 
-/* Every default, for names that nobody defined: with one attempt. */
+/* Makes the policy for a name that is not defined: all defaults, one attempt.
+ * BIDE_ENAME, BIDE_ENOMEM. */
 int policy_builtin(const char *name, struct policy **out);
 
-/* "4 tries, 100ms x2 ±full, ≤2s", for tables.  Needs 128 bytes. */
+/* Writes a short form for tables: "4 tries, 100ms x2 ±full, ≤2s".  Returns
+ * `buffer`, which needs 128 bytes. */
 char *policy_summary(const struct policy *p, char *buffer, size_t size);
 
-/* What could have been meant by `text` as a name: small letters, "-" for what
- * no name can hold; "" when that is none either.  Needs BIDE_NAME_MAX + 1. */
+/* Suggests a valid name for `text`: lower case, "-" for each character that is
+ * not allowed.  Writes "" if that is no name either.  `out` has BIDE_NAME_MAX +
+ * 1 bytes. */
 void policy_name_near(const char *text, char *out);
 
 #endif

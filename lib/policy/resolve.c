@@ -1,11 +1,11 @@
-/* Following `extends`: where each key of a policy gets its value from. */
+/* Follows `extends`, and finds the value of each key and its origin. */
 #include <stdio.h>
 #include <string.h>
 
 #include "text.h"
 
-/* The policy itself and what it extends, in order. */
-struct chain_of {
+/* The policy itself, then the policies that it extends, in order. */
+struct extends_chain {
     const struct policy_text *links[POLICY_CHAIN_MAX + 1];
     size_t count;
 };
@@ -16,9 +16,9 @@ extends_key(void)
     return &policy_keys[1];
 }
 
-/* "a -> b -> c" */
+/* Writes "a -> b -> c". */
 static void
-write_chain(const struct chain_of *chain, const char *last, char *out,
+write_chain(const struct extends_chain *chain, const char *last, char *out,
             size_t size)
 {
     size_t used = 0;
@@ -33,10 +33,10 @@ write_chain(const struct chain_of *chain, const char *last, char *out,
     }
 }
 
-/* At the policy's own `extends`, which the fault comes in through. */
+/* Adds a fault at the policy's own `extends`.  Returns BIDE_EINPUT. */
 static int
-chain_fault(const struct chain_of *chain, const char *parent, const char *file,
-            struct faults *faults, const char *what)
+report_chain_fault(const struct extends_chain *chain, const char *parent,
+                   const char *file, struct faults *faults, const char *what)
 {
     const struct policy_text *t = chain->links[0];
     char path[(POLICY_CHAIN_MAX + 2) * (BIDE_NAME_MAX + 4)];
@@ -50,7 +50,7 @@ chain_fault(const struct chain_of *chain, const char *parent, const char *file,
 }
 
 static bool
-is_linked(const struct chain_of *chain, const char *name)
+is_in_chain(const struct extends_chain *chain, const char *name)
 {
     for (size_t i = 0; i < chain->count; i++) {
         if (strcmp(policy_text_name(chain->links[i]), name) == 0) {
@@ -61,8 +61,8 @@ is_linked(const struct chain_of *chain, const char *name)
 }
 
 static int
-follow(struct chain_of *chain, policy_find_fn *find, void *arg,
-       const char *file, struct faults *faults)
+follow_extends(struct extends_chain *chain, policy_find_fn *find, void *arg,
+               const char *file, struct faults *faults)
 {
     for (;;) {
         const struct policy_text *last = chain->links[chain->count - 1];
@@ -73,16 +73,18 @@ follow(struct chain_of *chain, policy_find_fn *find, void *arg,
         if (!parent) {
             return 0;
         }
-        if (is_linked(chain, parent)) {
-            return chain_fault(chain, parent, file, faults, "goes in a circle");
+        if (is_in_chain(chain, parent)) {
+            return report_chain_fault(chain, parent, file, faults,
+                                      "goes in a circle");
         }
         if (chain->count > POLICY_CHAIN_MAX) {
-            return chain_fault(chain, parent, file, faults,
-                               "a chain of more than 8 policies");
+            return report_chain_fault(chain, parent, file, faults,
+                                      "a chain of more than 8 policies");
         }
         rc = find ? find(arg, parent, &found) : BIDE_ENOPOLICY;
         if (rc == BIDE_ENOPOLICY) {
-            return chain_fault(chain, parent, file, faults, "no such policy");
+            return report_chain_fault(chain, parent, file, faults,
+                                      "no such policy");
         }
         if (rc != 0) {
             return rc;
@@ -91,8 +93,10 @@ follow(struct chain_of *chain, policy_find_fn *find, void *arg,
     }
 }
 
+/* Fills in the keys that `t` sets and that have no value yet. */
 static void
-take_own(const struct policy_text *t, bool inherited, struct policy_origin *out)
+fill_own_values(const struct policy_text *t, bool inherited,
+                struct policy_origin *out)
 {
     struct text_entry e;
 
@@ -107,20 +111,20 @@ take_own(const struct policy_text *t, bool inherited, struct policy_origin *out)
 }
 
 static const char *
-value_of(const char *key, const struct policy_origin *out)
+resolved_value(const char *key, const struct policy_origin *out)
 {
     return out[key_find(key) - policy_keys].value;
 }
 
-/* Some defaults follow another key. */
+/* Returns the default of a key, which may be the value of another key. */
 static const char *
-preset_of(const struct key *key, const struct policy_origin *out)
+find_default(const struct key *key, const struct policy_origin *out)
 {
     if (strncmp(key->preset, "as ", 3) == 0) {
-        return value_of(key->preset + 3, out);
+        return resolved_value(key->preset + 3, out);
     }
     if (key->type == KEY_NUMBER && strcmp(key->name, "wait_factor") == 0 &&
-        strcmp(value_of("wait", out), "decorrelated") == 0) {
+        strcmp(resolved_value("wait", out), "decorrelated") == 0) {
         return "3";
     }
     return key->preset;
@@ -131,8 +135,8 @@ policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
                const char *file, struct policy_origin *out,
                struct faults *faults)
 {
-    struct chain_of chain = {{t}, 1};
-    int rc = follow(&chain, find, arg, file, faults);
+    struct extends_chain chain = {{t}, 1};
+    int rc = follow_extends(&chain, find, arg, file, faults);
 
     if (rc != 0) {
         return rc;
@@ -142,12 +146,12 @@ policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
         out[i].from[0] = '\0';
     }
     for (size_t i = 0; i < chain.count; i++) {
-        take_own(chain.links[i], i > 0, out);
+        fill_own_values(chain.links[i], i > 0, out);
     }
-    /* In the table's order: what a default follows stands above it. */
+    /* In the table's order: a default follows only a key above it. */
     for (size_t i = 0; i < policy_key_count; i++) {
         if (!out[i].value) {
-            out[i].value = preset_of(&policy_keys[i], out);
+            out[i].value = find_default(&policy_keys[i], out);
         }
     }
     return 0;

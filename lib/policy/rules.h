@@ -1,5 +1,5 @@
-/* A compiled policy: what lib/rule decides by.  Durations in ns,
- * DURATION_NONE where there is no limit; shares 0..1; tokens in thousandths. */
+/* A compiled policy, the input of lib/rule.  Durations are in ns, DURATION_NONE
+ * is no limit; shares are 0..1; tokens are in thousandths. */
 #ifndef BIDE_POLICY_RULES_H
 #define BIDE_POLICY_RULES_H
 
@@ -42,7 +42,7 @@ struct jitter {
 
 struct chain_step {
     uint64_t wait_ns;
-    uint32_t times; /* the last step stays, whatever it says */
+    uint32_t times; /* ignored in the last step, which repeats for ever */
 };
 enum { CHAIN_MAX = 32 };
 struct chain {
@@ -51,8 +51,8 @@ struct chain {
 };
 
 struct window {
-    uint64_t ns;    /* 0: by calls */
-    uint32_t calls; /* 0: by time */
+    uint64_t ns;    /* 0: a window of calls */
+    uint32_t calls; /* 0: a window of time */
 };
 
 struct wait_rules {
@@ -73,9 +73,9 @@ struct hint_rules {
 struct budget_rules {
     char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
     int32_t kind, charge;
-    int64_t capacity, cost, timeout_cost, throttle_cost; /* thousandths */
-    int64_t deposit, refund, refill_per_s;               /* thousandths; refund
-                                                            -1: what was paid */
+    /* In thousandths.  A refund of -1 is the price that the retry paid. */
+    int64_t capacity, cost, timeout_cost, throttle_cost;
+    int64_t deposit, refund, refill_per_s;
     double threshold, ratio, min_rate;
     uint64_t window_ns;
 };
@@ -103,7 +103,7 @@ struct alarm_rules {
 
 struct policy {
     char name[BIDE_NAME_MAX + 1];
-    uint32_t version; /* set by whoever read it from the store; 0: declared */
+    uint32_t version; /* set when read from the store; 0: declared */
     int32_t importance;
     bool paused;
     uint32_t attempts; /* ATTEMPTS_UNLIMITED */

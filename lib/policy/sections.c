@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text.h"
 
 static uint32_t
-hash(const char *name)
+hash_section_name(const char *name)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
 
@@ -16,35 +17,17 @@ hash(const char *name)
     return h ^ h >> 15;
 }
 
-/* The slot of a name: the one that holds it, or the free one where it goes. */
+/* Returns the slot of a name, or the free slot for it. */
 static uint32_t *
 find_slot(const struct sections *s, const char *name)
 {
-    size_t i = hash(name) & (s->slots - 1);
+    size_t i = hash_section_name(name) & (s->slots - 1);
 
     while (s->index[i] &&
            strcmp(policy_text_name(s->list.list[s->index[i] - 1]), name)) {
         i = (i + 1) & (s->slots - 1);
     }
     return &s->index[i];
-}
-
-static int
-grow_list(struct sections *s)
-{
-    size_t room = s->room ? 2 * s->room : 16;
-    struct policy_text **grown;
-
-    if (s->list.count < s->room) {
-        return 0;
-    }
-    grown = realloc(s->list.list, room * sizeof(*grown));
-    if (!grown) {
-        return BIDE_ENOMEM;
-    }
-    s->list.list = grown;
-    s->room = room;
-    return 0;
 }
 
 static int
@@ -61,11 +44,12 @@ grow_index(struct sections *s)
         return BIDE_ENOMEM;
     }
     for (size_t i = 0; i < s->slots; i++) {
-        uint32_t place = s->index[i];
+        uint32_t position = s->index[i];
 
-        if (place) {
-            *find_slot(&larger, policy_text_name(s->list.list[place - 1])) =
-                place;
+        if (position) {
+            const char *name = policy_text_name(s->list.list[position - 1]);
+
+            *find_slot(&larger, name) = position;
         }
     }
     free(s->index);
@@ -77,17 +61,22 @@ int
 sections_add(struct sections *s, const char *name, int line,
              struct policy_text **out, int *first)
 {
-    struct policy_text *text;
+    struct policy_text **longer, *text;
     int rc = 0;
 
-    if (grow_list(s) != 0 || grow_index(s) != 0) {
+    longer = array_more(s->list.list, s->list.count, sizeof(*longer));
+    if (!longer) {
+        return BIDE_ENOMEM;
+    }
+    s->list.list = longer;
+    if (grow_index(s) != 0) {
         return BIDE_ENOMEM;
     }
     text = policy_text_new(name ? name : "no-name");
     if (!text) {
         return BIDE_ENOMEM;
     }
-    policy_text_place(text, line);
+    policy_text_set_line(text, line);
     s->list.list[s->list.count++] = text;
     if (name) {
         uint32_t *slot = find_slot(s, name);

@@ -1,15 +1,17 @@
-/* The own keys of one policy, packed: `apply` holds 100,000 of these at once.
+/* The keys of one policy, packed, because `apply` keeps 100,000 policies at
+ * once.
  *
- *   block   one entry after the other, in the order of the key table:
+ *   block: entries without gaps, in the order of the key table
  *
  *           0        4     6       8
  *           | line   | key | length | value ... NUL, padded to 4 |
  *
  *           line 14, key 4 (attempts), length 2, "10\0\0"
  *
- * Written and read by this file only; never leaves the process. */
+ * Only this file reads and writes it, and it never leaves the process. */
 #include "text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +47,9 @@ entry_at(const struct policy_text *t, size_t at)
     return (struct entry *)(void *)(t->block + at);
 }
 
-/* Where the entry of a key is, or would have to be. */
+/* Returns the offset of a key's entry, or the offset where to insert it. */
 static size_t
-find_place(const struct policy_text *t, const struct key *key, bool *found)
+find_offset(const struct policy_text *t, const struct key *key, bool *found)
 {
     uint16_t number = (uint16_t)(key - policy_keys);
     size_t at = 0;
@@ -69,7 +71,7 @@ static const struct entry *
 find_entry(const struct policy_text *t, const struct key *key)
 {
     bool found;
-    size_t at = find_place(t, key, &found);
+    size_t at = find_offset(t, key, &found);
 
     return found ? entry_at(t, at) : NULL;
 }
@@ -137,7 +139,7 @@ policy_text_rename(struct policy_text *t, const char *name)
 }
 
 void
-policy_text_place(struct policy_text *t, int line)
+policy_text_set_line(struct policy_text *t, int line)
 {
     t->line = line;
 }
@@ -178,7 +180,7 @@ policy_text_next(const struct policy_text *t, size_t *at,
 }
 
 static int
-make_room(struct policy_text *t, size_t more)
+reserve_block(struct policy_text *t, size_t more)
 {
     size_t room = t->room ? t->room : 32;
     char *grown;
@@ -200,7 +202,7 @@ make_room(struct policy_text *t, size_t more)
 }
 
 static void
-cut_entry(struct policy_text *t, size_t at)
+remove_entry(struct policy_text *t, size_t at)
 {
     size_t size = entry_size(entry_at(t, at)->length);
 
@@ -208,10 +210,10 @@ cut_entry(struct policy_text *t, size_t at)
     t->used -= (uint32_t)size;
 }
 
-/* Puts a canonical value where it belongs; on failure nothing has changed. */
+/* Stores a canonical value.  On failure nothing has changed. */
 static int
-put_entry(struct policy_text *t, const struct key *key, const char *value,
-          int line)
+store_entry(struct policy_text *t, const struct key *key, const char *value,
+            int line)
 {
     size_t length = strlen(value);
     size_t size = entry_size(length);
@@ -219,12 +221,13 @@ put_entry(struct policy_text *t, const struct key *key, const char *value,
     bool found;
     size_t at;
 
-    if (make_room(t, size) != 0) {
+    assert(length <= UINT16_MAX);
+    if (reserve_block(t, size) != 0) {
         return BIDE_ENOMEM;
     }
-    at = find_place(t, key, &found);
+    at = find_offset(t, key, &found);
     if (found) {
-        cut_entry(t, at);
+        remove_entry(t, at);
     }
     memmove(t->block + at + size, t->block + at, t->used - at);
     memset(t->block + at, 0, size);
@@ -252,8 +255,8 @@ add_value_fault(struct faults *faults, const char *file, int line,
               *shown ? " " : "", shown, why);
 }
 
-/* In a list each bad item is told by itself.  0: the items are good one by one,
- * and what is wrong is the list. */
+/* Adds a fault for each bad item of a list.  Returns 0 if every item is good by
+ * itself, BIDE_EINPUT, or BIDE_ENOMEM. */
 static int
 add_item_faults(struct faults *faults, const char *file, int line,
                 const struct key *key, const char *list)
@@ -299,18 +302,18 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
 
     rc = key_canonical(key, value, &canonical, &why, &meant);
     if (rc == BIDE_EINPUT) {
-        int told = is_list(key) && strchr(value, ',')
-                       ? add_item_faults(faults, file, line, key, value)
-                       : 0;
+        int added = is_list(key) && strchr(value, ',')
+                        ? add_item_faults(faults, file, line, key, value)
+                        : 0;
 
-        if (told == 0) {
+        if (added == 0) {
             add_value_fault(faults, file, line, key->name, value, why, meant);
         }
-        rc = told == BIDE_ENOMEM ? told : rc;
+        rc = added == BIDE_ENOMEM ? added : rc;
         free(why);
         free(meant);
     } else if (rc == 0) {
-        rc = put_entry(t, key, canonical, line);
+        rc = store_entry(t, key, canonical, line);
         free(canonical);
     }
     return rc;
@@ -355,9 +358,9 @@ policy_text_unset(struct policy_text *t, const char *key, const char *file,
         add_key_fault(key, file, 0, faults);
         return BIDE_EINPUT;
     }
-    at = find_place(t, known, &found);
+    at = find_offset(t, known, &found);
     if (found) {
-        cut_entry(t, at);
+        remove_entry(t, at);
     }
     return 0;
 }

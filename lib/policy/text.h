@@ -1,10 +1,10 @@
-/* What the reader and the resolver see of a policy's text beyond policy.h. */
+/* Functions on a policy's text for this folder only. */
 #ifndef BIDE_POLICY_TEXT_H
 #define BIDE_POLICY_TEXT_H
 
 #include "policy.h"
 
-/* policy_text_set for a key that is known. */
+/* Does the same as policy_text_set(), for a key that was found already. */
 int policy_text_put(struct policy_text *t, const struct key *key,
                     const char *value, const char *file, int line,
                     struct faults *faults);
@@ -15,11 +15,12 @@ struct text_entry {
     int line;
 };
 
-/* The own keys in the table's order; `at` begins at 0.  False: no more. */
+/* Iterates over the keys in the table's order.  *at is 0 at first.  Returns
+ * false after the last one. */
 bool policy_text_next(const struct policy_text *t, size_t *at,
                       struct text_entry *out);
 
-/* The line of a section. */
-void policy_text_place(struct policy_text *t, int line);
+/* Sets the line of the section in its file. */
+void policy_text_set_line(struct policy_text *t, int line);
 
 #endif

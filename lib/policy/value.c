@@ -1,4 +1,6 @@
-/* Values that are one number or one word, and the table of all types. */
+/* Values that are one number or one word, and the table of all types.
+ *
+ * A type has functions TYPE_read, TYPE_write and TYPE_store, see value.h. */
 #include "value.h"
 
 #include <inttypes.h>
@@ -56,7 +58,9 @@ key_range(const struct key *key, char *buffer, size_t size)
     write_bound(key, key->low, low, sizeof(low));
     write_bound(key, key->high, high, sizeof(high));
     snprintf(buffer, size, "%s to %s%s%s%s", low, high,
-             key->type == KEY_WINDOW ? ", or as 100 calls" : "",
+             key->type == KEY_WINDOW
+                 ? ", or a number of calls such as 100 calls"
+                 : "",
              key->open ? ", or " : "", key->open ? key->open : "");
     return buffer;
 }
@@ -73,9 +77,10 @@ value_bounds(const struct key *key, double n, struct complaint *c)
                     key_range(key, range, sizeof(range)));
 }
 
-/* Words that people use for "no limit", where the key has one. */
+/* Returns the key's word for no limit if `text` is another word for it, else
+ * NULL. */
 static const char *
-meant_open(const struct key *key, const char *text)
+suggest_open_word(const struct key *key, const char *text)
 {
     static const char *const words[] = {
         "none",    "unlimited", "infinite", "infinity", "inf",
@@ -91,7 +96,7 @@ meant_open(const struct key *key, const char *text)
 }
 
 static bool
-is_open(const struct key *key, const char *text, struct value *out)
+read_open_word(const struct key *key, const char *text, struct value *out)
 {
     if (key->open && strcmp(text, key->open) == 0) {
         *out = (struct value){.open = true};
@@ -100,22 +105,22 @@ is_open(const struct key *key, const char *text, struct value *out)
     return false;
 }
 
-/* A number with the key's suffix ("%", "/s" or none). */
+/* Reads a number with the key's suffix ("%", "/s" or none). */
 static int
-read_number(const struct key *key, const char *text, struct decimal *out,
-            struct complaint *c)
+read_suffixed_number(const struct key *key, const char *text,
+                     struct decimal *out, struct complaint *c)
 {
     static const char *const wanted[] = {
         [KEY_COUNT] = "a whole number", [KEY_NUMBER] = "a number",
-        [KEY_SHARE] = "a percentage",   [KEY_RATE] = "a rate by the second",
-        [KEY_TOKENS] = "a number",      [KEY_REFILL] = "a rate by the second",
+        [KEY_SHARE] = "a percentage",   [KEY_RATE] = "a rate per second",
+        [KEY_TOKENS] = "a number",      [KEY_REFILL] = "a rate per second",
     };
     const char *suffix = key_suffix(key);
     const char *at = text, *guess = NULL;
     char range[100], meant[64];
 
     if (decimal_read(&at, out) != 0) {
-        guess = meant_open(key, text);
+        guess = suggest_open_word(key, text);
     } else if (strcmp(at, suffix) == 0) {
         return 0;
     } else if (*suffix && *at == '\0' && at - text < 40) {
@@ -133,10 +138,10 @@ number_read(const struct key *key, const char *text, struct value *out,
     struct decimal d;
     int rc;
 
-    if (is_open(key, text, out)) {
+    if (read_open_word(key, text, out)) {
         return 0;
     }
-    rc = read_number(key, text, &d, c);
+    rc = read_suffixed_number(key, text, &d, c);
     if (rc == 0) {
         rc = value_bounds(key, decimal_value(d), c);
     }
@@ -146,7 +151,7 @@ number_read(const struct key *key, const char *text, struct value *out,
     return rc;
 }
 
-/* Whole numbers, and with 1000 for `scale` what is kept in thousandths. */
+/* Reads a number as a whole number of 1/`scale`. */
 static int
 scaled_read(const struct key *key, const char *text, uint64_t scale,
             struct value *out, struct complaint *c)
@@ -192,11 +197,11 @@ time_read(const struct key *key, const char *text, struct value *out,
     uint64_t ns;
     int rc;
 
-    if (is_open(key, text, out)) {
+    if (read_open_word(key, text, out)) {
         return 0;
     }
     if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
-        const char *open = meant_open(key, text);
+        const char *open = suggest_open_word(key, text);
 
         return complain(c, open ? open : hint, "%s%s%s", why,
                         key->open ? ", or " : "", key->open ? key->open : "");
@@ -231,7 +236,7 @@ switch_read(const struct key *key, const char *text, struct value *out,
     return complain(c, meant, "must be yes or no");
 }
 
-/* The words of a key, one by one: what follows `word`, NULL: no more. */
+/* Returns the next word of a list, NULL after the last. */
 static const char *
 next_word(const char *word)
 {
@@ -240,16 +245,16 @@ next_word(const char *word)
 }
 
 static bool
-is_word(const char *word, const char *text)
+is_same_word(const char *word, const char *text)
 {
     size_t length = strcspn(word, " ");
 
     return strncmp(word, text, length) == 0 && text[length] == '\0';
 }
 
-/* What is near to a text that is none of the words. */
+/* Writes the word of the key that is nearest to `text`, if one is near. */
 static void
-near_word(const struct key *key, const char *text, char *best, size_t size)
+find_near_word(const struct key *key, const char *text, char *best, size_t size)
 {
     int best_distance = near_limit(text) + 1;
     const char *word;
@@ -276,12 +281,12 @@ choice_read(const struct key *key, const char *text, struct value *out,
     int32_t i = 0;
 
     for (word = key->choices; word; word = next_word(word), i++) {
-        if (is_word(word, text)) {
+        if (is_same_word(word, text)) {
             *out = (struct value){.choice = i};
             return 0;
         }
     }
-    near_word(key, text, near, sizeof(near));
+    find_near_word(key, text, near, sizeof(near));
     return complain(c, near, "must be one of: %s", key->choices);
 }
 
@@ -414,9 +419,9 @@ const struct value_type value_types[] = {
     [KEY_REFILL] = {tokens_read, tokens_write, tokens_store, NULL},
 };
 
-/* The value without the blanks around it; malloc'ed. */
+/* Copies a value without the spaces around it.  The caller frees it. */
 static char *
-trimmed(const char *text)
+copy_trimmed(const char *text)
 {
     size_t length;
 
@@ -429,7 +434,7 @@ trimmed(const char *text)
 }
 
 static bool
-has_edge_blanks(const char *text)
+has_outer_spaces(const char *text)
 {
     size_t length = strlen(text);
 
@@ -438,8 +443,8 @@ has_edge_blanks(const char *text)
 }
 
 static int
-canonical(const struct key *key, const char *text, char **out,
-          struct complaint *c)
+write_canonical(const struct key *key, const char *text, char **out,
+                struct complaint *c)
 {
     const struct value_type *type = &value_types[key->type];
     struct draft d = {0};
@@ -464,7 +469,7 @@ canonical(const struct key *key, const char *text, char **out,
 }
 
 static int
-give_complaint(const struct complaint *c, char **why, char **hint)
+return_complaint(const struct complaint *c, char **why, char **hint)
 {
     char *reason = strdup(c->why);
     char *meant = c->meant[0] ? strdup(c->meant) : NULL;
@@ -487,16 +492,16 @@ key_canonical(const struct key *key, const char *value, char **out, char **why,
     char *copy = NULL;
     int rc;
 
-    if (key->type != KEY_TEXT && has_edge_blanks(value)) {
-        copy = trimmed(value);
+    if (key->type != KEY_TEXT && has_outer_spaces(value)) {
+        copy = copy_trimmed(value);
         if (!copy) {
             return BIDE_ENOMEM;
         }
         value = copy;
     }
-    rc = canonical(key, value, out, &c);
+    rc = write_canonical(key, value, out, &c);
     free(copy);
-    return rc == BIDE_EINPUT ? give_complaint(&c, why, hint) : rc;
+    return rc == BIDE_EINPUT ? return_complaint(&c, why, hint) : rc;
 }
 
 int

@@ -1,5 +1,5 @@
-/* The value of a key: reading it, writing it in canonical form, and putting it
- * into its field.  One row of functions for each type of key. */
+/* The value of a key: reads it, writes it in canonical form, and stores it in
+ * its field.  One row of functions for each type of key. */
 #ifndef BIDE_POLICY_VALUE_H
 #define BIDE_POLICY_VALUE_H
 
@@ -8,15 +8,15 @@
 #include "key.h"
 #include "rules.h"
 
-/* What is wrong with a value: what is allowed, and what was probably meant. */
+/* Why a value was refused: the values allowed, and what was probably meant. */
 struct complaint {
     char why[400];
-    char meant[100]; /* "" where nothing is near */
+    char meant[100]; /* "": no suggestion */
 };
 
 struct value {
     union {
-        const char *text; /* of whoever gave it */
+        const char *text; /* owned by the caller of read */
         int32_t choice;
         uint64_t whole;        /* counts; nanoseconds; thousandths */
         struct decimal number; /* shares: in percent */
@@ -25,34 +25,35 @@ struct value {
         struct chain chain;
         struct {
             struct jitter jitter;
-            struct decimal percent; /* of JITTER_SHARE, as it was written */
+            struct decimal percent; /* of JITTER_SHARE, as written */
         };
     };
-    bool open; /* the word for no limit; the rest is not set */
+    bool open; /* it is the word for no limit; nothing else is set */
 };
 
 struct value_type {
-    /* 0, BIDE_EINPUT with a complaint, or BIDE_ENOMEM */
+    /* 0; BIDE_EINPUT and fills *c; or BIDE_ENOMEM */
     int (*read)(const struct key *key, const char *text, struct value *out,
                 struct complaint *c);
     void (*write)(const struct key *key, const struct value *v,
                   struct draft *d);
-    /* takes what the value owns; NULL: there is no field */
+    /* takes over the memory of the value; NULL: no field */
     void (*store)(const struct key *key, struct value *v, void *field);
-    void (*release)(struct value *v); /* NULL: it owns nothing */
+    void (*release)(struct value *v); /* NULL: no memory to free */
 };
 
-/* By enum key_type. */
+/* Indexed by enum key_type. */
 extern const struct value_type value_types[];
 
-/* Says what is wrong, and returns BIDE_EINPUT.  `meant` may be NULL. */
+/* Fills *c and returns BIDE_EINPUT.  `meant` may be NULL. */
 int complain(struct complaint *c, const char *meant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Whether `n` (in the key's unit) is within the key's bounds. */
+/* Checks that `n`, in the key's unit, is within its bounds: 0 or BIDE_EINPUT.
+ */
 int value_bounds(const struct key *key, double n, struct complaint *c);
 
-/* "1 to 1000000, or unlimited" */
+/* Writes "1 to 1000000, or unlimited".  Returns `buffer`. */
 char *key_range(const struct key *key, char *buffer, size_t size);
 
 int text_read(const struct key *, const char *, struct value *,

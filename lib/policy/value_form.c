@@ -1,4 +1,4 @@
-/* Values that have a form of their own: text, names, windows, chains, jitters,
+/* Values with a form of their own: text, names, windows, chains, jitter,
  * outcomes. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ enum { STEP_TIMES_MAX = 1000000, STEP_TEXT_MAX = 64 };
 
 static const char name_rule[] = "a name is [a-z0-9][a-z0-9._-]{0,47}";
 
-/* What could be written into a file, but not be read back from it. */
+/* Refuses a text that could be written to a file but not read back. */
 int
 text_read(const struct key *key, const char *text, struct value *out,
           struct complaint *c)
@@ -31,16 +31,16 @@ text_read(const struct key *key, const char *text, struct value *out,
     }
     if (length && (text[0] == ' ' || text[length - 1] == ' ')) {
         return complain(c, NULL,
-                        "blanks at the beginning and the end would get lost");
+                        "spaces at the beginning and the end would be lost");
     }
     if (text[0] == ';' || strstr(text, " ;")) {
         return complain(c, NULL,
-                        "; after a blank begins a comment in a policy file");
+                        "; after a space begins a comment in a policy file");
     }
     if (!wrap_possible(key->name, text)) {
         return complain(c, NULL,
-                        "holds too long a stretch without a blank: a line of "
-                        "a policy file has at most %d bytes",
+                        "contains too long a word: a line of a policy file has "
+                        "at most %d bytes",
                         POLICY_LINE_MAX);
     }
     *out = (struct value){.text = text};
@@ -55,8 +55,8 @@ text_write(const struct key *key, const struct value *v, struct draft *d)
 }
 
 static int
-read_name(const char *text, struct value *out, struct complaint *c,
-          const char *or_else)
+read_policy_name(const char *text, struct value *out, struct complaint *c,
+                 const char *or_else)
 {
     char lower[BIDE_NAME_MAX + 1] = "";
 
@@ -73,7 +73,7 @@ name_read(const struct key *key, const char *text, struct value *out,
           struct complaint *c)
 {
     (void)key;
-    return read_name(text, out, c, "");
+    return read_policy_name(text, out, c, "");
 }
 
 int
@@ -81,7 +81,7 @@ group_read(const struct key *key, const char *text, struct value *out,
            struct complaint *c)
 {
     (void)key;
-    return read_name(text, out, c, ", or none, or own");
+    return read_policy_name(text, out, c, ", or none, or own");
 }
 
 void
@@ -111,7 +111,8 @@ window_read(const struct key *key, const char *text, struct value *out,
         }
         w.calls = (uint32_t)d.digits;
     } else if (duration_read(text, &w.ns, &why, hint, sizeof(hint)) != 0) {
-        return complain(c, hint, "%s, or as 100 calls", why);
+        return complain(c, hint, "%s, or a number of calls such as 100 calls",
+                        why);
     } else if (value_bounds(key, (double)w.ns, c) != 0) {
         return BIDE_EINPUT;
     }
@@ -142,7 +143,7 @@ window_store(const struct key *key, struct value *v, void *field)
 
 /* ---- "1s x3, 2s x5, 5s" ---- */
 
-/* Splits "1s x3" into the duration and the number of times. */
+/* Splits "1s x3": cuts `text` to "1s" and sets *times to 3. */
 static bool
 split_step(char *text, uint32_t *times)
 {
@@ -169,10 +170,11 @@ split_step(char *text, uint32_t *times)
     return true;
 }
 
-/* `several`: the step is named, since the value holds more than it. */
+/* Reads one step.  `several`: the fault quotes the step, because the value has
+ * more than one. */
 static int
-read_step(const char *start, size_t length, bool several,
-          struct chain_step *out, struct complaint *c)
+read_chain_step(const char *start, size_t length, bool several,
+                struct chain_step *out, struct complaint *c)
 {
     char text[STEP_TEXT_MAX], shown[STEP_TEXT_MAX + 2], hint[64];
     const char *why;
@@ -184,7 +186,8 @@ read_step(const char *start, size_t length, bool several,
     snprintf(shown, sizeof(shown), "%s%s", several ? text : "",
              several ? ": " : "");
     if (length >= sizeof(text) || !split_step(text, &out->times)) {
-        return complain(c, NULL, "%sa step is a wait, as 1s, or 1s x3", shown);
+        return complain(c, NULL, "%sa step is a wait such as 1s or 1s x3",
+                        shown);
     }
     if (duration_read(text, &out->wait_ns, &why, hint, sizeof(hint)) != 0) {
         return complain(c, hint, "%s%s", shown, why);
@@ -202,7 +205,8 @@ chain_read(const struct key *key, const char *text, struct value *out,
 
     (void)key;
     if (*text == '\0') {
-        return complain(c, NULL, "needs at least one wait, as 1s x3, 2s, 5s");
+        return complain(c, NULL,
+                        "needs at least one wait, such as 1s x3, 2s, 5s");
     }
     while (text) {
         const char *start = text + strspn(text, " \t");
@@ -216,8 +220,8 @@ chain_read(const struct key *key, const char *text, struct value *out,
         if (chain.count == CHAIN_MAX) {
             return complain(c, NULL, "more than %d waits", CHAIN_MAX);
         }
-        rc = read_step(start, (size_t)(end - start), several,
-                       &steps[chain.count++], c);
+        rc = read_chain_step(start, (size_t)(end - start), several,
+                             &steps[chain.count++], c);
         if (rc != 0) {
             return rc;
         }
@@ -265,9 +269,9 @@ chain_release(struct value *v)
 /* ---- none, full, equal, "20%", "+1s" ---- */
 
 static const char jitter_rule[] =
-    "must be none, full, equal, a percentage as 20%, or +1s";
+    "must be none, full, equal, a percentage such as 20%, or +1s";
 
-/* "20" lacks its %, "1s" its +, "±20%" has a sign too many. */
+/* Suggests "20%" for "20" and "±20%", and "+1s" for "1s". */
 static void
 suggest_jitter(const char *text, struct complaint *c)
 {
@@ -295,7 +299,7 @@ suggest_jitter(const char *text, struct complaint *c)
 }
 
 static int
-read_plus(const char *text, struct jitter *j, struct complaint *c)
+read_jitter_plus(const char *text, struct jitter *j, struct complaint *c)
 {
     const char *why;
     char hint[64], meant[72];
@@ -323,7 +327,7 @@ jitter_read(const struct key *key, const char *text, struct value *out,
     } else if (strcmp(text, "equal") == 0) {
         j.form = JITTER_EQUAL;
     } else if (text[0] == '+' && !strchr(text, '%')) {
-        rc = read_plus(text + 1, &j, c);
+        rc = read_jitter_plus(text + 1, &j, c);
     } else if (decimal_read(&at, &d) == 0 && strcmp(at, "%") == 0 &&
                decimal_value(d) <= 100) {
         j.form = JITTER_SHARE;
@@ -383,7 +387,7 @@ outcomes_read(const struct key *key, const char *text, struct value *out,
     if (rc == 0) {
         *out = (struct value){.outcomes = set};
     } else if (rc == BIDE_EINPUT) {
-        /* The item is named where the value holds more than it. */
+        /* The fault quotes the item if the value has more than one. */
         bool several = strchr(text, ',') && bad[0];
 
         complain(c, hint, "%s%s%s", several ? bad : "", several ? ": " : "",

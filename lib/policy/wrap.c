@@ -13,7 +13,8 @@ is_key_letter(char c)
            (c >= '0' && c <= '9') || c == '_';
 }
 
-/* "wait: 3" in a description is prose, unless the word is a key's name. */
+/* Reports whether a word is the name of a key.  In a description "note: 3" is
+ * prose; "wait: 3" looks like a key. */
 static bool
 is_known_key(const char *text, size_t length)
 {
@@ -28,7 +29,7 @@ is_known_key(const char *text, size_t length)
 }
 
 bool
-wrap_goes_on(const char *text, size_t length)
+wrap_continues(const char *text, size_t length)
 {
     size_t word, i = 0;
 
@@ -48,26 +49,26 @@ wrap_goes_on(const char *text, size_t length)
     return text[i] != '=' && !(text[i] == ':' && is_known_key(text, word));
 }
 
-/* The length of the part of a value that goes on a line with room for `room`
- * bytes; 0 when there is no place to break it. */
+/* Returns the length of the part of a value that fits on a line of `room`
+ * bytes; 0 if there is no place to break it. */
 static size_t
-line_part(const char *value, size_t length, size_t room)
+first_part_length(const char *value, size_t length, size_t room)
 {
     if (length <= room) {
         return length;
     }
     for (size_t i = room; i > 0; i--) {
-        /* Of two blanks in a row only one would come back. */
+        /* Of two spaces in a row only one would be read back. */
         if (value[i] == ' ' && value[i - 1] != ' ' && value[i + 1] != ' ' &&
-            wrap_goes_on(value + i + 1, length - i - 1)) {
+            wrap_continues(value + i + 1, length - i - 1)) {
             return i;
         }
     }
     return 0;
 }
 
-/* Goes through the lines of a value, and writes them where `d` is not NULL.
- * Taking as much as fits is never worse: what is left gets shorter. */
+/* Breaks a value into lines and writes them to `d`, unless it is NULL.  Returns
+ * false if a part does not fit on a line. */
 static bool
 wrap_lines(struct draft *d, const char *key, const char *value)
 {
@@ -75,7 +76,7 @@ wrap_lines(struct draft *d, const char *key, const char *value)
     size_t room = POLICY_LINE_MAX - strlen(key) - strlen(" = ");
 
     while (length) {
-        size_t part = line_part(value, length, room);
+        size_t part = first_part_length(value, length, room);
 
         if (part == 0) {
             return false;

@@ -1,5 +1,5 @@
-/* How a key and its value become lines of a file, none longer than
- * POLICY_LINE_MAX: a long value goes on, indented, on the next lines. */
+/* Writes a key and its value as lines of a file, none longer than
+ * POLICY_LINE_MAX: a long value continues, indented, on the next lines. */
 #ifndef BIDE_POLICY_WRAP_H
 #define BIDE_POLICY_WRAP_H
 
@@ -8,15 +8,16 @@
 
 #include "base/draft.h"
 
-/* Whether a value can be written at all: it is broken at single blanks only. */
+/* Reports whether a value can be written.  It is broken only where one space
+ * stands alone. */
 bool wrap_possible(const char *key, const char *value);
 
-/* Adds "key = value\n".  The value can be wrapped. */
+/* Appends "key = value\n" to `d`.  wrap_possible() must be true. */
 void wrap_write(struct draft *d, const char *key, const char *value);
 
-/* Whether a text may begin a line that goes on with a value.  What looks like
- * a comment, a section or a key of its own may not: whoever wrote it there
- * most likely meant just that. */
-bool wrap_goes_on(const char *text, size_t length);
+/* Reports whether a line that continues a value may begin with `text`.  A text
+ * that looks like a comment, a section or a key may not, because the author
+ * most likely meant it as one. */
+bool wrap_continues(const char *text, size_t length);
 
 #endif

@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes are a good file or a file with faults; what is good is
- * written in canonical form, and reads back as the same. */
+/* libFuzzer: any bytes are a good file or have faults.  A good file compiles or
+ * has faults, and its canonical text reads back as the same policies. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

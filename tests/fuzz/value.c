@@ -1,5 +1,5 @@
-/* Single values of every key: what is taken must be canonical, that is, be
- * taken again as it is. */
+/* libFuzzer: values of every key.  The canonical text of an accepted value must
+ * be accepted again and stay the same. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static void
-check(const struct key *key, const char *value)
+check_value(const struct key *key, const char *value)
 {
     char *first = NULL, *second = NULL, *why = NULL, *hint = NULL;
 
@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     }
     memcpy(value, bytes + 1, length - 1);
     value[length - 1] = '\0';
-    check(&policy_keys[bytes[0] % policy_key_count], value);
+    check_value(&policy_keys[bytes[0] % policy_key_count], value);
     free(value);
     return 0;
 }

@@ -492,7 +492,7 @@ budget = own
 budget_cost = 4
 END
     unchanged gives 5 bide apply bad.ini
-    says "bad.ini:3: budget_threshold = 100%: no retry would ever be let out"
+    says "bad.ini:3: budget_threshold = 100%: no retry would ever be allowed"
     says "bad.ini:8: budget_cost = 5: above budget_capacity = 4"
     says "budget_cost = 4 (from good): above budget_capacity = 3"
     printf '[pay]\nbreaker = on\nbreaker_window = 0 calls\n' >window.ini

@@ -1,4 +1,4 @@
-/* What the tests of lib/policy share: cmocka, and the fault of one line. */
+/* Shared by the tests of lib/policy. */
 #ifndef TESTS_POLICY_CHECK_H
 #define TESTS_POLICY_CHECK_H
 
@@ -14,7 +14,7 @@
 
 #include "policy/policy.h"
 
-/* Reads a file's text that has to be good; the caller frees the list. */
+/* Reads a text that must have no fault.  The caller frees the list. */
 static inline struct policy_list
 read_good(const char *text)
 {
@@ -24,8 +24,7 @@ read_good(const char *text)
 
     if (rc != 0) {
         for (size_t i = 0; i < faults.count; i++) {
-            print_message("%d: %s\n", faults.list[i].line,
-                          faults.list[i].what);
+            print_message("%d: %s\n", faults.list[i].line, faults.list[i].what);
         }
     }
     assert_int_equal(rc, 0);
@@ -33,7 +32,7 @@ read_good(const char *text)
     return list;
 }
 
-/* Finds what is extended among the policies of a list. */
+/* Finds an extended policy in a list. */
 static inline int
 find_in_list(void *arg, const char *name, const struct policy_text **out)
 {

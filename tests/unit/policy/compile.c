@@ -14,7 +14,7 @@ compiled(struct policy_list *list, size_t i)
     return p;
 }
 
-/* The faults of the first policy of a text. */
+/* Returns the faults of the first policy of a text. */
 static void
 assert_fault(const char *text, int line, const char *what)
 {
@@ -119,7 +119,7 @@ a_policy_without_keys_has_every_default(void **state)
 }
 
 static void
-the_built_in_rules_make_one_attempt(void **state)
+the_built_in_policy_makes_one_attempt(void **state)
 {
     struct policy *p = NULL;
 
@@ -134,7 +134,7 @@ the_built_in_rules_make_one_attempt(void **state)
 }
 
 static void
-defaults_that_follow_other_keys_do_so(void **state)
+some_defaults_are_the_value_of_another_key(void **state)
 {
     struct policy_list list =
         read_good("[a]\nwait_initial = 1s\nwait_max = 20s\n"
@@ -163,7 +163,7 @@ defaults_that_follow_other_keys_do_so(void **state)
 }
 
 static void
-each_value_knows_where_it_comes_from(void **state)
+each_value_has_its_origin(void **state)
 {
     struct policy_list list =
         read_good("[shop]\nextends = base\nattempts = 4\n"
@@ -194,7 +194,7 @@ each_value_knows_where_it_comes_from(void **state)
 }
 
 static void
-what_is_wrong_with_extends_is_told_at_its_line(void **state)
+a_fault_of_extends_has_the_line_of_extends(void **state)
 {
     (void)state;
     assert_fault("[a]\nattempts = 2\nextends = b\n", 3,
@@ -207,7 +207,7 @@ what_is_wrong_with_extends_is_told_at_its_line(void **state)
 }
 
 static void
-chains_go_up_to_eight(void **state)
+a_policy_extends_at_most_eight_others(void **state)
 {
     struct policy_list list =
         read_good("[p9]\nextends = p8\n[p8]\nextends = p7\n[p7]\n"
@@ -240,7 +240,7 @@ find_damaged(void *arg, const char *name, const struct policy_text **out)
 }
 
 static void
-trouble_of_the_finder_ends_the_compilation(void **state)
+an_error_of_the_finder_ends_the_compilation(void **state)
 {
     struct policy_list list = read_good("[a]\nextends = b\n");
     struct policy *p = NULL;
@@ -256,7 +256,7 @@ trouble_of_the_finder_ends_the_compilation(void **state)
 }
 
 static void
-keys_that_contradict_each_other_are_told_with_both_values(void **state)
+a_fault_of_two_keys_quotes_both_values(void **state)
 {
     (void)state;
     assert_fault("[a]\nattempts = 2\nwait_max = 2s\nwait_min = 5s\n", 4,
@@ -271,9 +271,10 @@ keys_that_contradict_each_other_are_told_with_both_values(void **state)
                  "warn_p95 = 2s: above crit_p95 = 1s");
     assert_fault("[a]\nextends = b\ncrit_retry_rate = 5%\n[b]\n"
                  "warn_retry_rate = 6%\n",
-                 3, "warn_retry_rate = 6% (from b): above crit_retry_rate = 5%");
-    assert_fault("[a]\nwarn_exhausted_rate = 1%\ncrit_exhausted_rate = 0%\n",
-                 2, "warn_exhausted_rate = 1%: above crit_exhausted_rate = 0%");
+                 3,
+                 "warn_retry_rate = 6% (from b): above crit_retry_rate = 5%");
+    assert_fault("[a]\nwarn_exhausted_rate = 1%\ncrit_exhausted_rate = 0%\n", 2,
+                 "warn_exhausted_rate = 1%: above crit_exhausted_rate = 0%");
     assert_fault("[a]\n\nwait = chain\n", 3,
                  "wait = chain: there is no wait_chain");
     assert_fault("[a]\nextends = b\n[b]\nwait = chain\n", 1,
@@ -281,7 +282,7 @@ keys_that_contradict_each_other_are_told_with_both_values(void **state)
 }
 
 static void
-keys_that_only_look_contradictory_are_fine(void **state)
+keys_that_only_look_contradictory_are_accepted(void **state)
 {
     struct policy_list list =
         read_good("[a]\nwait_min = 10s\n"      /* equal bounds */
@@ -299,7 +300,7 @@ keys_that_only_look_contradictory_are_fine(void **state)
 }
 
 static void
-a_summary_says_the_rules_in_a_few_words(void **state)
+a_summary_is_short_and_exact(void **state)
 {
     static const struct {
         const char *keys, *summary;
@@ -346,16 +347,15 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_policy_without_keys_has_every_default),
-        cmocka_unit_test(the_built_in_rules_make_one_attempt),
-        cmocka_unit_test(defaults_that_follow_other_keys_do_so),
-        cmocka_unit_test(each_value_knows_where_it_comes_from),
-        cmocka_unit_test(what_is_wrong_with_extends_is_told_at_its_line),
-        cmocka_unit_test(chains_go_up_to_eight),
-        cmocka_unit_test(trouble_of_the_finder_ends_the_compilation),
-        cmocka_unit_test(
-            keys_that_contradict_each_other_are_told_with_both_values),
-        cmocka_unit_test(keys_that_only_look_contradictory_are_fine),
-        cmocka_unit_test(a_summary_says_the_rules_in_a_few_words),
+        cmocka_unit_test(the_built_in_policy_makes_one_attempt),
+        cmocka_unit_test(some_defaults_are_the_value_of_another_key),
+        cmocka_unit_test(each_value_has_its_origin),
+        cmocka_unit_test(a_fault_of_extends_has_the_line_of_extends),
+        cmocka_unit_test(a_policy_extends_at_most_eight_others),
+        cmocka_unit_test(an_error_of_the_finder_ends_the_compilation),
+        cmocka_unit_test(a_fault_of_two_keys_quotes_both_values),
+        cmocka_unit_test(keys_that_only_look_contradictory_are_accepted),
+        cmocka_unit_test(a_summary_is_short_and_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

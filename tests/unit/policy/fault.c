@@ -1,7 +1,7 @@
 #include "check.h"
 
 static void
-faults_keep_their_place_and_their_words(void **state)
+faults_keep_their_place_and_text(void **state)
 {
     struct faults faults = {0};
 
@@ -9,7 +9,7 @@ faults_keep_their_place_and_their_words(void **state)
     assert_false(faults_any(&faults));
     fault_add(&faults, "a.ini", 14, "did you mean 100ms?", "x = %d: %s", 100,
               "a duration needs its unit");
-    fault_add(&faults, "-", 0, NULL, "holds no policy");
+    fault_add(&faults, "-", 0, NULL, "contains no policy");
     assert_true(faults_any(&faults));
     assert_int_equal(faults.count, 2);
     assert_string_equal(faults.list[0].file, "a.ini");
@@ -36,14 +36,14 @@ control_characters_do_not_reach_a_terminal(void **state)
 }
 
 static void
-nobody_has_to_listen(void **state)
+faults_without_a_list_are_ignored(void **state)
 {
     (void)state;
     fault_add(NULL, "-", 1, NULL, "x");
 }
 
 static void
-faults_are_sorted_by_line_from_a_given_one_on(void **state)
+faults_are_sorted_by_line_from_an_index_on(void **state)
 {
     static const int lines[] = {9, 3, 1, 3, 2};
     static const int sorted[] = {9, 1, 2, 3, 3};
@@ -64,7 +64,7 @@ faults_are_sorted_by_line_from_a_given_one_on(void **state)
 }
 
 static void
-a_thousand_faults_are_enough(void **state)
+at_most_a_thousand_faults_are_kept(void **state)
 {
     struct faults faults = {0};
 
@@ -84,11 +84,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults_keep_their_place_and_their_words),
+        cmocka_unit_test(faults_keep_their_place_and_text),
         cmocka_unit_test(control_characters_do_not_reach_a_terminal),
-        cmocka_unit_test(nobody_has_to_listen),
-        cmocka_unit_test(faults_are_sorted_by_line_from_a_given_one_on),
-        cmocka_unit_test(a_thousand_faults_are_enough),
+        cmocka_unit_test(faults_without_a_list_are_ignored),
+        cmocka_unit_test(faults_are_sorted_by_line_from_an_index_on),
+        cmocka_unit_test(at_most_a_thousand_faults_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

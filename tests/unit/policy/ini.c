@@ -2,7 +2,7 @@
 
 #include <ini.h>
 
-/* The faults of a text, one a line: "LINE: WHAT (HINT)\n". */
+/* Returns the faults of a text, one per line: "LINE: WHAT (HINT)\n". */
 static char *
 faults_of(const char *text, size_t length)
 {
@@ -54,7 +54,7 @@ assert_reads_as(const char *text, const char *canonical)
 }
 
 static void
-files_in_any_dress_read_alike(void **state)
+the_layout_of_a_file_does_not_matter(void **state)
 {
     static const char canonical[] = "[a]\nattempts = 3\n[b]\nwait = none\n";
     static const char *const rows[] = {
@@ -86,7 +86,7 @@ a_section_without_keys_is_a_policy(void **state)
 }
 
 static void
-a_value_goes_on_on_indented_lines(void **state)
+indented_lines_continue_a_value(void **state)
 {
     (void)state;
     assert_reads_as("[a]\ndescription = one\n  two\n\tthree ; not four\n"
@@ -99,7 +99,7 @@ a_value_goes_on_on_indented_lines(void **state)
 
 static const struct {
     const char *text, *faults;
-} bent_lines[] = {
+} bad_lines[] = {
     {"[a]\nattempts 3\n",
      "2: attempts 3: there is no = in this line (a key is written as KEY "
      "= VALUE)\n"},
@@ -130,29 +130,26 @@ static const struct {
      "1: attempts: stands before the first section (a policy begins with "
      "[its-name])\n"},
     {"[a]\n  attempts = 3\n",
-     "2: attempts = 3: an indented line goes on with the value above it; "
-     "keys and sections begin at the left\n"},
-    {"[a]\n  more\n",
-     "2: more: an indented line goes on with a value, and there is none "
-     "above it\n"},
-    {"  more\n[a]\n",
-     "1: more: an indented line goes on with a value, and there is none "
-     "above it\n"},
+     "2: attempts = 3: an indented line continues the value above it; keys and "
+     "sections are not indented\n"},
+    {"[a]\n  more\n", "2: more: an indented line continues a value, and there "
+                      "is no value above it\n"},
+    {"  more\n[a]\n", "1: more: an indented line continues a value, and there "
+                      "is no value above it\n"},
     {"[a]\ndescription = x\n[b]\n  more\n",
-     "4: more: an indented line goes on with a value, and there is none "
-     "above it\n"},
+     "4: more: an indented line continues a value, and there is no value above "
+     "it\n"},
     {"[a]\ndescription = x\n  attempts = 3\n",
-     "3: attempts = 3: an indented line goes on with the value above it; "
-     "keys and sections begin at the left\n"},
+     "3: attempts = 3: an indented line continues the value above it; keys and "
+     "sections are not indented\n"},
     {"[a]\ndescription = x\n  attempts: 3\n",
-     "3: attempts: 3: an indented line goes on with the value above it; "
-     "keys and sections begin at the left\n"},
+     "3: attempts: 3: an indented line continues the value above it; keys and "
+     "sections are not indented\n"},
     {"[a]\ndescription = x\n  [b]\n",
-     "3: [b]: an indented line goes on with the value above it; keys and "
-     "sections begin at the left\n"},
-    {"[a]\ndescription =;x\n",
-     "2: description = ;x: ; after a blank begins a comment in a policy "
-     "file\n"},
+     "3: [b]: an indented line continues the value above it; keys and sections "
+     "are not indented\n"},
+    {"[a]\ndescription =;x\n", "2: description = ;x: ; after a space begins a "
+                               "comment in a policy file\n"},
     {"[a]\nattempts = 2\nattempts = 3\n",
      "3: attempts: set twice, first in line 2\n"},
     {"[a]\nattempts = x\nattempts = 3\nattempts = 4\n",
@@ -168,54 +165,57 @@ static const struct {
      "4: colour: no such key\n"},
     {"[a]\ndefer_wait = 1\n",
      "2: defer_wait = 1: a duration needs its unit (did you mean 1ms?)\n"},
-    {"", "0: holds no policy (a policy begins with [its-name])\n"},
-    {"\n; nothing\n", "0: holds no policy (a policy begins with [its-name])\n"},
-    {"\xef\xbb\xbf", "0: holds no policy (a policy begins with [its-name])\n"},
+    {"", "0: contains no policy (a policy begins with [its-name])\n"},
+    {"\n; nothing\n",
+     "0: contains no policy (a policy begins with [its-name])\n"},
+    {"\xef\xbb\xbf",
+     "0: contains no policy (a policy begins with [its-name])\n"},
 };
 
 static void
-lines_that_inih_would_lose_or_bend_are_faults(void **state)
+lines_that_inih_would_lose_or_change_are_faults(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(bent_lines) / sizeof(bent_lines[0]); i++) {
-        assert_faults(bent_lines[i].text, bent_lines[i].faults);
+    for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++) {
+        assert_faults(bad_lines[i].text, bad_lines[i].faults);
     }
 }
 
 static void
-all_faults_of_a_file_are_told_at_once_in_order(void **state)
+all_faults_of_a_file_are_reported_in_order(void **state)
 {
     (void)state;
-    assert_faults("x = 1\n"
-                  "[shop]\n"
-                  "wait_initial = 100\n"
-                  "attemps = 3\n"
-                  "retry_on = any, 503,\n"
-                  "  http.1\n"
-                  "foo\n"
-                  "[Shop]\n"
-                  "wait = fixd",
-                  "1: x: no such key\n"
-                  "3: wait_initial = 100: a duration needs its unit (did you "
-                  "mean 100ms?)\n"
-                  "4: attemps: no such key (did you mean attempts?)\n"
-                  "5: retry_on = 503: no such outcome: any connect timeout "
-                  "throttle transient, or as errno.ECONNRESET http.503 "
-                  "http.5xx grpc.UNAVAILABLE exit.75 signal.SIGKILL curl.28 "
-                  "app.NAME (did you mean http.503?)\n"
-                  "5: retry_on = http.1: an HTTP status is http.503, http.5xx "
-                  "or http.500-504, from 100 to 999\n"
-                  "7: foo: there is no = in this line (a key is written as "
-                  "KEY = VALUE)\n"
-                  "8: [Shop]: not a name: [a-z0-9][a-z0-9._-]{0,47} (did you "
-                  "mean [shop]?)\n"
-                  "9: wait = fixd: must be one of: none fixed linear "
-                  "polynomial exponential decorrelated chain (did you mean "
-                  "fixed?)\n");
+    assert_faults(
+        "x = 1\n"
+        "[shop]\n"
+        "wait_initial = 100\n"
+        "attemps = 3\n"
+        "retry_on = any, 503,\n"
+        "  http.1\n"
+        "foo\n"
+        "[Shop]\n"
+        "wait = fixd",
+        "1: x: no such key\n"
+        "3: wait_initial = 100: a duration needs its unit (did you "
+        "mean 100ms?)\n"
+        "4: attemps: no such key (did you mean attempts?)\n"
+        "5: retry_on = 503: no such outcome: use any connect timeout throttle "
+        "transient, or a code such as errno.ECONNRESET http.503 "
+        "http.5xx grpc.UNAVAILABLE exit.75 signal.SIGKILL curl.28 "
+        "app.NAME (did you mean http.503?)\n"
+        "5: retry_on = http.1: an HTTP status is http.503, http.5xx "
+        "or http.500-504, from 100 to 999\n"
+        "7: foo: there is no = in this line (a key is written as "
+        "KEY = VALUE)\n"
+        "8: [Shop]: not a name: [a-z0-9][a-z0-9._-]{0,47} (did you "
+        "mean [shop]?)\n"
+        "9: wait = fixd: must be one of: none fixed linear "
+        "polynomial exponential decorrelated chain (did you mean "
+        "fixed?)\n");
 }
 
 static void
-what_is_no_text_is_one_fault_with_its_line(void **state)
+a_binary_file_has_one_fault_with_its_line(void **state)
 {
     static const struct {
         const char *bytes;
@@ -263,17 +263,15 @@ a_line_has_at_most_198_bytes(void **state)
         assert_reads_as(text, expected);
         sprintf(text + 4 + POLICY_LINE_MAX, "x%s", ends[i]);
         all = faults_of(text, strlen(text));
-        assert_string_equal(all,
-                            "2: a line of 199 bytes: at most 198 are read (a "
-                            "long value goes on, indented, on the next "
-                            "line)\n");
+        assert_string_equal(
+            all, "2: a line of 199 bytes: the maximum is 198 (continue a long "
+                 "value on the next line, indented)\n");
         free(all);
     }
 }
 
-/* The tail of a long line must not become a key, whatever the line is. */
 static void
-long_lines_of_all_kinds_are_told_once(void **state)
+the_rest_of_a_long_line_is_not_read_as_a_line(void **state)
 {
     static const struct {
         const char *start, *rest;
@@ -307,7 +305,7 @@ a_value_has_at_most_16384_bytes(void **state)
     struct policy_list list;
 
     (void)state;
-    /* one byte, then 126 times a blank and 129 more, and some to fill up */
+    /* one byte, then 126 times a space and 129 bytes, and a few more */
     for (int i = 0; i < 126; i++) {
         used += (size_t)sprintf(text + used, "  %0129d\n", 0);
     }
@@ -352,7 +350,7 @@ a_file_has_at_most_64_mib(void **state)
 }
 
 static void
-lines_are_remembered(void **state)
+keys_and_sections_know_their_lines(void **state)
 {
     struct policy_list list =
         read_good("; c\n[a]\nattempts = 3\n\n[b]\nretry_on =\n  any\n");
@@ -366,7 +364,7 @@ lines_are_remembered(void **state)
 }
 
 static void
-nobody_has_to_listen(void **state)
+reading_works_without_a_list_of_faults(void **state)
 {
     struct policy_list list = {0, NULL};
 
@@ -375,10 +373,10 @@ nobody_has_to_listen(void **state)
     assert_null(list.list);
 }
 
-/* Each of these may have been changed by other code of the process.  The worst
- * that may come of it is a fault: no value is ever read as another one. */
+/* Other code of the process may have changed each of these settings.  Then a
+ * line may be a fault, but no value is read as another one. */
 static void
-changed_settings_of_inih_never_bend_a_value(void **state)
+changed_settings_of_inih_never_change_a_value(void **state)
 {
     static const char text[] = "[a]\ndescription = one #two ; three\n"
                                "  four\n  five\nattempts = 4\n[b]\n"
@@ -428,7 +426,7 @@ changed_settings_of_inih_never_bend_a_value(void **state)
 }
 
 static void
-many_sections_are_read_and_told_apart(void **state)
+duplicates_are_found_among_many_sections(void **state)
 {
     enum { MANY = 20000 };
     char *text = malloc(MANY * 32 + 32), *all;
@@ -461,20 +459,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_in_any_dress_read_alike),
+        cmocka_unit_test(the_layout_of_a_file_does_not_matter),
         cmocka_unit_test(a_section_without_keys_is_a_policy),
-        cmocka_unit_test(a_value_goes_on_on_indented_lines),
-        cmocka_unit_test(lines_that_inih_would_lose_or_bend_are_faults),
-        cmocka_unit_test(all_faults_of_a_file_are_told_at_once_in_order),
-        cmocka_unit_test(what_is_no_text_is_one_fault_with_its_line),
+        cmocka_unit_test(indented_lines_continue_a_value),
+        cmocka_unit_test(lines_that_inih_would_lose_or_change_are_faults),
+        cmocka_unit_test(all_faults_of_a_file_are_reported_in_order),
+        cmocka_unit_test(a_binary_file_has_one_fault_with_its_line),
         cmocka_unit_test(a_line_has_at_most_198_bytes),
-        cmocka_unit_test(long_lines_of_all_kinds_are_told_once),
+        cmocka_unit_test(the_rest_of_a_long_line_is_not_read_as_a_line),
         cmocka_unit_test(a_value_has_at_most_16384_bytes),
         cmocka_unit_test(a_file_has_at_most_64_mib),
-        cmocka_unit_test(lines_are_remembered),
-        cmocka_unit_test(nobody_has_to_listen),
-        cmocka_unit_test(changed_settings_of_inih_never_bend_a_value),
-        cmocka_unit_test(many_sections_are_read_and_told_apart),
+        cmocka_unit_test(keys_and_sections_know_their_lines),
+        cmocka_unit_test(reading_works_without_a_list_of_faults),
+        cmocka_unit_test(changed_settings_of_inih_never_change_a_value),
+        cmocka_unit_test(duplicates_are_found_among_many_sections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

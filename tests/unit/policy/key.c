@@ -3,7 +3,7 @@
 #include "policy/rules.h"
 
 static void
-every_key_has_a_canonical_default_and_a_line_of_help(void **state)
+every_key_has_a_canonical_default_and_help(void **state)
 {
     (void)state;
     for (size_t i = 0; i < policy_key_count; i++) {
@@ -108,10 +108,10 @@ values_become_canonical(void **state)
 static const struct {
     const char *key, *value, *why, *hint;
 } wrong_values[] = {
-    {"description", "a ; b", "; after a blank begins a comment", NULL},
-    {"description", ";x", "; after a blank begins a comment", NULL},
-    {"description", " x", "blanks at the beginning", NULL},
-    {"description", "x ", "blanks at the beginning", NULL},
+    {"description", "a ; b", "; after a space begins a comment", NULL},
+    {"description", ";x", "; after a space begins a comment", NULL},
+    {"description", " x", "spaces at the beginning", NULL},
+    {"description", "x ", "spaces at the beginning", NULL},
     {"description", "a\nb", "one line of UTF-8", NULL},
     {"description", "a\tb", "one line of UTF-8", NULL},
     {"description", "a\rb", "one line of UTF-8", NULL},
@@ -154,21 +154,22 @@ static const struct {
     {"wait_jitter", "ful", "must be none, full, equal", "full"},
     {"wait_jitter", "101%", "must be none, full, equal", NULL},
     {"wait_jitter", "+5", "a duration needs its unit", "+5ms"},
-    {"retry_on", "any, none", "none: none stands alone", NULL},
+    {"retry_on", "any, none", "none: none cannot be in a list", NULL},
     {"retry_on", "any,,http.503", "an outcome is missing", NULL},
     {"budget", "Own", "a name is", "own"},
     {"budget_capacity", "1.0001", "at most three decimals", NULL},
     {"budget_capacity", "200001", "must be 0 to 200000", NULL},
-    {"budget_refill", "5", "must be a rate by the second", "5/s"},
+    {"budget_refill", "5", "must be a rate per second", "5/s"},
     {"budget_ratio", "20", "must be a percentage", "20%"},
     {"budget_ratio", "100.5%", "must be 0% to 100%", NULL},
     {"breaker_window", "0 calls", "must be a time, or 1 to", NULL},
-    {"breaker_window", "0", "must be 1ms to 36500d, or as 100 calls", NULL},
+    {"breaker_window", "0",
+     "must be 1ms to 36500d, or a number of calls such as 100 calls", NULL},
     {"breaker_window", "100", "a duration needs its unit", "100ms"},
 };
 
 static void
-wrong_values_are_refused_with_what_is_allowed(void **state)
+bad_values_are_refused_with_the_values_allowed(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(wrong_values) / sizeof(wrong_values[0]);
@@ -260,7 +261,7 @@ values_are_loaded_into_their_fields(void **state)
 }
 
 static void
-the_words_of_a_choice_are_in_the_order_of_their_enum(void **state)
+words_of_a_choice_are_in_the_order_of_the_enum(void **state)
 {
     static const struct {
         const char *key, *word;
@@ -302,7 +303,7 @@ the_words_of_a_choice_are_in_the_order_of_their_enum(void **state)
 }
 
 static void
-a_misspelt_key_has_a_near_one(void **state)
+a_misspelt_key_gets_a_suggestion(void **state)
 {
     static const struct {
         const char *written, *near;
@@ -361,12 +362,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_key_has_a_canonical_default_and_a_line_of_help),
+        cmocka_unit_test(every_key_has_a_canonical_default_and_help),
         cmocka_unit_test(values_become_canonical),
-        cmocka_unit_test(wrong_values_are_refused_with_what_is_allowed),
+        cmocka_unit_test(bad_values_are_refused_with_the_values_allowed),
         cmocka_unit_test(values_are_loaded_into_their_fields),
-        cmocka_unit_test(the_words_of_a_choice_are_in_the_order_of_their_enum),
-        cmocka_unit_test(a_misspelt_key_has_a_near_one),
+        cmocka_unit_test(words_of_a_choice_are_in_the_order_of_the_enum),
+        cmocka_unit_test(a_misspelt_key_gets_a_suggestion),
         cmocka_unit_test(a_chain_has_at_most_32_waits),
     };
 

@@ -1,6 +1,6 @@
-/* Lets the n-th allocation fail, for every n: nothing leaks, nothing is half
- * done, and running out of memory never reads as success or as a fault of the
- * file.  The three functions below replace those of the C library. */
+/* Lets the n-th allocation fail, for every n.  Then nothing may leak, nothing
+ * may be half done, and the failure must not read as success or as a fault of
+ * the file. The three functions below replace those of the C library. */
 #include "check.h"
 
 #ifndef __has_feature
@@ -15,8 +15,8 @@
 static long until_failure; /* 0: never */
 static long failures;
 
-/* The thread sanitizer allocates before it can be called: there, nothing ever
- * fails, and the tests go through once. */
+/* The thread sanitizer allocates before it is ready.  With it no allocation
+ * fails, and each test runs once. */
 #if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 void *REAL(malloc)(size_t size);
 void *REAL(calloc)(size_t count, size_t size);
@@ -61,7 +61,7 @@ static const char bad[] =
     "[a]\nattemps = 4\nwait_initial = 100\nretry_on = any, 503, http.1\n"
     "[a]\n[B]\nfoo\n";
 
-/* Reads, compiles and writes; the first code that is not 0. */
+/* Reads, compiles and writes.  Returns the first code that is not 0. */
 static int
 all_the_way(void)
 {
@@ -101,7 +101,7 @@ all_the_way(void)
 }
 
 static void
-a_good_file_survives_every_failure_to_allocate(void **state)
+a_good_file_survives_every_failed_allocation(void **state)
 {
     bool last = false;
 
@@ -121,7 +121,7 @@ a_good_file_survives_every_failure_to_allocate(void **state)
 }
 
 static void
-faults_that_cannot_be_kept_are_not_forgotten(void **state)
+a_lost_fault_never_reads_as_no_fault(void **state)
 {
     bool failed = true;
 
@@ -149,7 +149,7 @@ faults_that_cannot_be_kept_are_not_forgotten(void **state)
 }
 
 static void
-a_set_that_runs_out_of_memory_changes_nothing(void **state)
+setting_a_key_without_memory_changes_nothing(void **state)
 {
     struct policy_text *t = policy_text_new("p");
     struct policy_text *before;
@@ -174,9 +174,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_file_survives_every_failure_to_allocate),
-        cmocka_unit_test(faults_that_cannot_be_kept_are_not_forgotten),
-        cmocka_unit_test(a_set_that_runs_out_of_memory_changes_nothing),
+        cmocka_unit_test(a_good_file_survives_every_failed_allocation),
+        cmocka_unit_test(a_lost_fault_never_reads_as_no_fault),
+        cmocka_unit_test(setting_a_key_without_memory_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ the_nearest_name_within_two_edits_is_found(void **state)
 }
 
 static void
-very_long_names_are_near_to_nothing(void **state)
+very_long_names_get_no_suggestion(void **state)
 {
     char longer[200];
     const char *one = longer;
@@ -58,7 +58,7 @@ very_long_names_are_near_to_nothing(void **state)
 }
 
 static void
-names_are_checked_to_the_letter(void **state)
+every_character_of_a_name_is_checked(void **state)
 {
     static const struct {
         const char *name;
@@ -95,8 +95,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nearest_name_within_two_edits_is_found),
-        cmocka_unit_test(very_long_names_are_near_to_nothing),
-        cmocka_unit_test(names_are_checked_to_the_letter),
+        cmocka_unit_test(very_long_names_get_no_suggestion),
+        cmocka_unit_test(every_character_of_a_name_is_checked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ outcomes_belong_to_their_classes(void **state)
 }
 
 static void
-an_outcome_that_nobody_knows_is_a_failure_without_class(void **state)
+an_unknown_outcome_is_a_failure_without_class(void **state)
 {
     struct bide_outcome o = {.domain = 200, .code = 3};
     char name[32];
@@ -132,7 +132,7 @@ an_outcome_that_nobody_knows_is_a_failure_without_class(void **state)
 }
 
 static void
-sets_are_read_and_written_in_one_order(void **state)
+sets_are_written_in_canonical_order(void **state)
 {
     static const struct {
         const char *text, *canonical;
@@ -180,7 +180,7 @@ sets_are_read_and_written_in_one_order(void **state)
 }
 
 static void
-wrong_outcomes_are_refused_with_what_was_meant(void **state)
+bad_outcomes_are_refused_with_a_suggestion(void **state)
 {
     static const struct {
         const char *text, *bad, *hint;
@@ -276,7 +276,7 @@ text_in(const char *set_text, const char *outcome_text)
 }
 
 static void
-a_set_holds_what_it_says(void **state)
+a_set_contains_its_codes_and_classes(void **state)
 {
     static const struct {
         const char *set, *outcome;
@@ -343,7 +343,7 @@ a_natural_success_is_in_a_set_only_by_a_range(void **state)
 }
 
 static void
-programs_make_outcomes_from_what_they_have(void **state)
+constructors_map_errors_to_outcomes(void **state)
 {
     static const struct {
         struct bide_outcome (*make)(int);
@@ -384,7 +384,7 @@ programs_make_outcomes_from_what_they_have(void **state)
 }
 
 static void
-the_servers_wish_goes_with_the_outcome(void **state)
+an_outcome_carries_the_wait_a_server_asks_for(void **state)
 {
     struct bide_outcome o = bide_http(429, " 120 ");
 
@@ -404,7 +404,7 @@ the_servers_wish_goes_with_the_outcome(void **state)
 }
 
 static void
-a_name_of_a_program_keeps_its_code(void **state)
+an_app_name_keeps_its_code(void **state)
 {
     struct bide_outcome a = bide_app("out_of_stock");
     char name[64], tiny[4];
@@ -430,7 +430,7 @@ a_name_of_a_program_keeps_its_code(void **state)
     assert_string_equal(app_name(INT32_MAX), "other");
 }
 
-/* Each thread makes the same names, in an order of its own. */
+/* Makes the same names in each thread, in a different order. */
 static void *
 make_names(void *arg)
 {
@@ -448,7 +448,7 @@ make_names(void *arg)
 }
 
 static void
-threads_agree_on_the_codes_of_names(void **state)
+threads_agree_on_the_codes_of_app_names(void **state)
 {
     static int32_t codes[4][501];
     static const int steps[] = {1, 3, 7, 499}; /* coprime to 500 */
@@ -475,9 +475,9 @@ threads_agree_on_the_codes_of_names(void **state)
     }
 }
 
-/* Runs last: it uses the names up. */
+/* Runs last, because it uses up the names. */
 static void
-past_a_thousand_names_a_program_has_no_new_ones(void **state)
+calls_make_at_most_a_thousand_app_names(void **state)
 {
     struct bide_outcome known = bide_app("known");
     char name[32];
@@ -494,7 +494,7 @@ past_a_thousand_names_a_program_has_no_new_ones(void **state)
     assert_int_equal(names, APP_NAMES_CALLS);
     assert_int_equal(bide_app("one-too-many").code, APP_OTHER);
     assert_int_equal(bide_app("known").code, known.code);
-    /* A policy may still name more. */
+    /* A policy can still add names. */
     assert_true(text_in("app.one-too-many", "app.one-too-many"));
     assert_int_not_equal(bide_app("one-too-many").code, APP_OTHER);
 }
@@ -505,18 +505,17 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_sorted_and_each_row_reads_back),
         cmocka_unit_test(outcomes_belong_to_their_classes),
-        cmocka_unit_test(
-            an_outcome_that_nobody_knows_is_a_failure_without_class),
-        cmocka_unit_test(sets_are_read_and_written_in_one_order),
-        cmocka_unit_test(wrong_outcomes_are_refused_with_what_was_meant),
+        cmocka_unit_test(an_unknown_outcome_is_a_failure_without_class),
+        cmocka_unit_test(sets_are_written_in_canonical_order),
+        cmocka_unit_test(bad_outcomes_are_refused_with_a_suggestion),
         cmocka_unit_test(a_set_holds_256_outcomes_and_no_more),
-        cmocka_unit_test(a_set_holds_what_it_says),
+        cmocka_unit_test(a_set_contains_its_codes_and_classes),
         cmocka_unit_test(a_natural_success_is_in_a_set_only_by_a_range),
-        cmocka_unit_test(programs_make_outcomes_from_what_they_have),
-        cmocka_unit_test(the_servers_wish_goes_with_the_outcome),
-        cmocka_unit_test(a_name_of_a_program_keeps_its_code),
-        cmocka_unit_test(threads_agree_on_the_codes_of_names),
-        cmocka_unit_test(past_a_thousand_names_a_program_has_no_new_ones),
+        cmocka_unit_test(constructors_map_errors_to_outcomes),
+        cmocka_unit_test(an_outcome_carries_the_wait_a_server_asks_for),
+        cmocka_unit_test(an_app_name_keeps_its_code),
+        cmocka_unit_test(threads_agree_on_the_codes_of_app_names),
+        cmocka_unit_test(calls_make_at_most_a_thousand_app_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ a_refused_value_changes_nothing(void **state)
 }
 
 static void
-unset_takes_a_key_away(void **state)
+unset_removes_a_key(void **state)
 {
     static const char *const pairs[] = {"attempts", "4",    "paused", "yes",
                                         "wait",     "none", NULL};
@@ -103,7 +103,7 @@ unset_takes_a_key_away(void **state)
 }
 
 static void
-copies_are_equal_and_their_own(void **state)
+copies_are_equal_and_independent(void **state)
 {
     static const char *const pairs[] = {"attempts", "4", NULL};
     struct policy_text *a = text_with(pairs), *b = policy_text_copy(a);
@@ -136,8 +136,8 @@ copies_are_equal_and_their_own(void **state)
     policy_text_free(NULL);
 }
 
-/* Sets a description, or learns that it is refused; what is accepted comes
- * back from its file as it was. */
+/* Sets a description.  If it is accepted, writes it and checks that it reads
+ * back unchanged. */
 static bool
 description_survives(const char *value)
 {
@@ -168,7 +168,7 @@ description_survives(const char *value)
 }
 
 static void
-a_description_survives_its_file_or_is_refused(void **state)
+a_description_reads_back_or_is_refused(void **state)
 {
     static const struct {
         const char *value;
@@ -211,7 +211,7 @@ a_description_survives_its_file_or_is_refused(void **state)
 }
 
 static void
-long_words_are_accepted_up_to_what_a_line_holds(void **state)
+a_word_may_be_as_long_as_a_line(void **state)
 {
     char value[400];
     size_t room = POLICY_LINE_MAX - strlen("description = ");
@@ -232,9 +232,9 @@ long_words_are_accepted_up_to_what_a_line_holds(void **state)
     assert_false(description_survives(value));
 }
 
-/* Random texts of the pieces that are dangerous at a line's beginning. */
+/* Random texts made of pieces that have a meaning at the start of a line. */
 static void
-wrapped_descriptions_come_back_as_they_were(void **state)
+wrapped_descriptions_read_back_unchanged(void **state)
 {
     static const char *const words[] = {
         "word",  "attempts",
@@ -268,7 +268,7 @@ wrapped_descriptions_come_back_as_they_were(void **state)
 }
 
 static void
-long_lists_are_wrapped_and_come_back(void **state)
+wrapped_lists_read_back_unchanged(void **state)
 {
     struct policy_text *t = policy_text_new("p");
     struct policy_list list;
@@ -291,7 +291,7 @@ long_lists_are_wrapped_and_come_back(void **state)
 }
 
 static void
-a_list_with_several_wrong_items_names_each(void **state)
+a_list_has_a_fault_for_each_bad_item(void **state)
 {
     struct policy_text *t = policy_text_new("p");
     struct faults faults = {0};
@@ -309,7 +309,7 @@ a_list_with_several_wrong_items_names_each(void **state)
         policy_text_set(t, "retry_on", "any, none", "set", 0, &faults),
         BIDE_EINPUT);
     assert_int_equal(faults.count, 1);
-    assert_non_null(strstr(faults.list[0].what, "none stands alone"));
+    assert_non_null(strstr(faults.list[0].what, "none cannot be in a list"));
     faults_free(&faults);
     policy_text_free(t);
 }
@@ -320,13 +320,13 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_written_in_the_tables_order),
         cmocka_unit_test(a_refused_value_changes_nothing),
-        cmocka_unit_test(unset_takes_a_key_away),
-        cmocka_unit_test(copies_are_equal_and_their_own),
-        cmocka_unit_test(a_description_survives_its_file_or_is_refused),
-        cmocka_unit_test(long_words_are_accepted_up_to_what_a_line_holds),
-        cmocka_unit_test(wrapped_descriptions_come_back_as_they_were),
-        cmocka_unit_test(long_lists_are_wrapped_and_come_back),
-        cmocka_unit_test(a_list_with_several_wrong_items_names_each),
+        cmocka_unit_test(unset_removes_a_key),
+        cmocka_unit_test(copies_are_equal_and_independent),
+        cmocka_unit_test(a_description_reads_back_or_is_refused),
+        cmocka_unit_test(a_word_may_be_as_long_as_a_line),
+        cmocka_unit_test(wrapped_descriptions_read_back_unchanged),
+        cmocka_unit_test(wrapped_lists_read_back_unchanged),
+        cmocka_unit_test(a_list_has_a_fault_for_each_bad_item),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
