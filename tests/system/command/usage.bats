@@ -215,7 +215,7 @@ terminal() { timeout 60 tmux -S "$T/terminal-$terminals" -f /dev/null "$@"; }
 has_shown() { terminal capture-pane -p | grep '^# shown'; }
 
 @test "on a terminal tables fit, and only what is unusual has colour" {
-    command -v tmux >/dev/null || skip "no tmux"
+    command -v tmux >/dev/null || skip "needs the package tmux"
     shop
     on_terminal 80 env LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
     says "POLICY  VER  IMPORTANCE   RULES"
@@ -286,7 +286,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     shop
     chmod 700 "$T" 2>/dev/null
     if [ "$(id -u)" -eq 0 ]; then
-        command -v setpriv >/dev/null || skip "no setpriv"
+        command -v setpriv >/dev/null || skip "needs the package util-linux"
         cp "$BIDE" "$BATS_RUN_TMPDIR/bide-for-all"
         chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/bide-for-all"
         chmod 755 "$BATS_RUN_TMPDIR"/test "$T"
@@ -301,7 +301,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
 }
 
 @test "help fits a terminal of 80 columns" {
-    command -v script >/dev/null || skip "no script"
+    command -v script >/dev/null || skip "needs the package bsdutils"
     local topic
     for topic in "" keys outcomes exec set record simulate wait_jitter; do
         script -qec "stty cols 80 && '$BIDE' help $topic" /dev/null </dev/null |

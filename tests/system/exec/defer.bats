@@ -111,7 +111,7 @@ SH
 }
 
 @test "root does not run what others may store" {
-    [ "$(id -u)" -eq 0 ] || skip "not root"
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
     later
     put mail a >/dev/null
     chown nobody "$DIR/deferred.mdb"

@@ -314,7 +314,7 @@ runs() {
 # Runs bide exec once with $1 as its command line's end at a terminal, where
 # "typed" is typed.
 at_a_terminal() {
-    command -v script >/dev/null || skip "script(1) is not installed"
+    command -v script >/dev/null || skip "needs the package bsdutils"
     mkfifo "$T/keys"
     script -qec "$BIDE --dir $DIR exec once sh -c $1" \
         /dev/null <"$T/keys" >"$T/screen" 3>&- &

@@ -227,8 +227,8 @@ a_recording() {
 }
 
 @test "a directory that can not be written: recorders say so, services go on" {
-    [ "$(id -u)" -eq 0 ] || skip "needs a mount of its own"
-    unshare -m true 2>/dev/null || skip "no mount namespace"
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to mount"
+    unshare -m true 2>/dev/null || skip "needs mount namespaces"
     pay
     working pay 1
     bide record
@@ -244,7 +244,7 @@ wait $pid
 "$BIDE" --dir only stats pay --since -1h --json
 END
     run unshare -m bash only.sh
-    [ "$status" -ne 77 ] || skip "no bind mount"
+    [ "$status" -ne 77 ] || skip "needs bind mounts"
     [ "$status" -eq 0 ]
     json 'j["rows"][0]["calls"]["succeeded"] == 2'
     grep -q "can record history" said
@@ -264,10 +264,10 @@ END
 }
 
 @test "a full disk: the recorder says so, services never notice" {
-    [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
     shop
     mkdir small
-    unshare -m true 2>/dev/null || skip "no mount namespace"
+    unshare -m true 2>/dev/null || skip "needs mount namespaces"
     cat >full.sh <<'END'
 set -e
 mount -t tmpfs -o size=400k tmpfs small

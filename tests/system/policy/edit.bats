@@ -182,7 +182,7 @@ load ../registry
     bide set pay attempts=5 >/dev/null
     gives 0 bide log pay
     says "$(id -un)"
-    [ "$(id -u)" -eq 0 ] || skip "only root is believed"
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
     SUDO_USER=alice bide set pay attempts=6 >/dev/null
     gives 0 bide log pay
     says "alice"

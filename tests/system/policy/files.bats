@@ -197,7 +197,7 @@ bad() {
 }
 
 @test "a file that may not be read" {
-    [ "$(id -u)" -ne 0 ] || skip "root may"
+    [ "$(id -u)" -ne 0 ] || skip "needs another user than root"
     echo '[a]' >secret.ini
     chmod 0 secret.ini
     unchanged gives 5 bide apply secret.ini

@@ -7,7 +7,7 @@ load serving
 get() {
     local path=$1
     shift
-    command -v curl >/dev/null || skip "no curl"
+    command -v curl >/dev/null || skip "needs the package curl"
     run curl --silent --max-time 60 --output body --write-out '%{http_code} %{content_type}' "$@" "$URL$path"
     [ "$status" -eq 0 ]
     code=${output%% *} type=${output#* }
@@ -150,7 +150,7 @@ END
 
 @test "IPv6" {
     run python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))'
-    [ "$status" -eq 0 ] || skip "no IPv6 here"
+    [ "$status" -eq 0 ] || skip "needs IPv6"
     serve --listen '[::1]:0'
     [[ $URL == 'http://[::1]:'* ]]
     [ ! -s said ]
@@ -248,7 +248,7 @@ END
 }
 
 @test "a real Prometheus scrapes it" {
-    command -v prometheus >/dev/null || skip "no prometheus"
+    command -v prometheus >/dev/null || skip "needs the package prometheus"
     shop
     for i in 1 2 3; do bide exec pay -- true; done
     serve
@@ -283,6 +283,6 @@ END
 
 @test "the page in a real browser" {
     python3 -c "import sys; sys.path.insert(0, '$BATS_TEST_DIRNAME'); import browser; sys.exit(not browser.find())" ||
-        skip "no chromium"
+        skip "needs the package chromium"
     python3 "$BATS_TEST_DIRNAME/page.py" "$BIDE" "$T/page"
 }

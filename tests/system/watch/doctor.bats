@@ -182,7 +182,7 @@ all_files() {
 }
 
 @test "who may do what" {
-    [ "$(id -u)" -eq 0 ] || skip "as root"
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
     shop
     bide exec pay -- true
     bide record
@@ -208,8 +208,8 @@ all_files() {
 }
 
 @test "no room" {
-    [ "$(id -u)" -eq 0 ] || skip "needs a file system of its own"
-    unshare -m true 2>/dev/null || skip "no mount namespace"
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
+    unshare -m true 2>/dev/null || skip "needs mount namespaces"
     mkdir small
     cat >full.sh <<'END'
 mount -t tmpfs -o size=6m tmpfs small

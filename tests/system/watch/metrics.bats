@@ -43,7 +43,7 @@ END
 }
 
 checked() {
-    command -v promtool >/dev/null || skip "no promtool"
+    command -v promtool >/dev/null || skip "needs the package prometheus"
     promtool check metrics <"$1"
 }
 
