@@ -1,7 +1,12 @@
-/* The call: the machine told of what happens, and what it answers done.  The
- * drivers (run.c, try.c, step.c) only choose who waits and how. */
+/* Runs a call: passes events to the machine of lib/rule and does what the
+ * machine answers.  The drivers (run.c, step.c) choose how to wait.
+ *
+ * A call that succeeds at once reads no rules and no time, only ticks.  At its
+ * first failure, or if the gate of its cell asks for the rules, it becomes
+ * "exact": it takes the rules and keeps times in its machine. */
 #include "call.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -11,32 +16,27 @@
 #include "defer.h"
 #include "guard.h"
 
-/* No sleep without a look at the registry for longer: a writer may have been
- * killed between its commit and telling. */
-
 /* ---- time ---- */
 
+/* Clears the fields that only a call with failures or rules uses. */
 static void
 become_exact(struct call *k)
 {
-    memset(&k->bed, 0, sizeof(*k) - offsetof(struct call, bed));
+    memset(&k->sleeper_live, 0,
+           sizeof(*k) - offsetof(struct call, sleeper_live));
     k->sleeper = -1;
     k->exact = true;
 }
 
-/* The success path knows ticks only; from a failure on there are times. */
+/* Returns the time now.  Makes the call exact if it is not yet: the times of
+ * its begin and of its attempt are derived from ticks. */
 static uint64_t
 settle_times(struct call *k, uint64_t end_ticks)
 {
     const struct bide *b = k->policy->bide;
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
-    uint64_t now;
+    uint64_t now = b->own_clock ? end_ticks : clock_monotonic_ns();
 
-    if (b->own_clock) {
-        now = end_ticks;
-    } else {
-        now = clock_monotonic_ns();
-    }
     if (!k->exact) {
         become_exact(k);
         k->machine.begun_ns = now - took;
@@ -48,9 +48,9 @@ settle_times(struct call *k, uint64_t end_ticks)
 }
 
 static void
-cancel(struct call *k, uint64_t now_ns)
+cancel_machine(struct call *k, uint64_t now_ns)
 {
-    struct guard room, *g = guard_use(k->policy, k->rules, &room);
+    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
 
     machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, g, now_ns);
     guard_used(k->policy, k->rules, g, now_ns);
@@ -58,17 +58,18 @@ cancel(struct call *k, uint64_t now_ns)
 
 /* ---- the end ---- */
 
+/* Frees the slot of the sleeper and counts the time slept. */
 static void
 stop_waiting(struct call *k, uint64_t now_ns)
 {
     uint64_t slept = now_ns - k->wait_began_ns;
 
     if (k->sleeper >= 0) {
-        sleeper_leave(k->bed, k->sleeper);
+        sleeper_leave(k->sleeper_live, k->sleeper);
     }
     k->sleeper = -1;
     k->slept_ns += slept;
-    count(k->policy, COUNTER_SLEPT_NS, slept);
+    count_add(k->policy, COUNTER_SLEPT_NS, slept);
 }
 
 static void
@@ -85,33 +86,36 @@ fill_result(struct bide_call *c, uint64_t now_ns)
         .outcome = m->last,
         .elapsed_ns = now_ns - m->begun_ns,
         .slept_ns = k->slept_ns,
-        .ask_again_ns =
-            m->verdict == BIDE_REFUSED && m->wake_ns != DURATION_NONE
-                ? m->wake_ns
-                : 0,
     };
+    if (m->verdict == BIDE_REFUSED && m->wake_ns != DURATION_NONE) {
+        c->result.ask_again_ns = m->wake_ns;
+    }
 }
 
-/* Before anybody hears that it is deferred. */
+/* Stores the work of a deferred call, before hooks, counters and the caller see
+ * the result. */
 static void
-put_off(struct bide_call *c)
+defer_work(struct bide_call *c)
 {
     struct call *k = call_of(c);
 
     if (k->work && c->result.end == BIDE_DEFERRED) {
-        defer_result(k->policy, &k->rules->policy->defer, k->work, &c->result);
+        assert(k->rules); /* without rules no machine defers */
+        defer_call_work(k->policy, &k->rules->policy->defer, k->work,
+                        &c->result);
         k->machine.end = c->result.end;
     }
 }
 
 static void
-finish(struct bide_call *c, uint64_t now_ns)
+finish_call(struct bide_call *c, uint64_t now_ns)
 {
     struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
 
+    assert(k->state != CALL_IDLE);
     fill_result(c, now_ns);
-    put_off(c);
+    defer_work(c);
     count_verdict(k->policy, &k->machine);
     if (b->hooked && b->hooks.at_verdict) {
         b->hooks.at_verdict(b->hooks.arg, k->policy->name, &c->result);
@@ -136,49 +140,49 @@ call_stop(struct bide_call *c)
     if (k->state == CALL_WAITING) {
         stop_waiting(k, now);
     }
-    cancel(k, now);
-    finish(c, now);
+    cancel_machine(k, now);
+    finish_call(c, now);
     return BIDE_DONE;
 }
 
 /* ---- the beginning ---- */
 
 static void
-clear(struct call *k, struct bide_policy *p)
+clear_call(struct call *k, struct bide_policy *p)
 {
     k->rules = NULL;
-    k->told_outcome = false;
     k->exact = false;
     k->work = NULL;
     atomic_store_explicit(&k->cancelled, 0, memory_order_relaxed);
     atomic_store_explicit(&k->policy, p, memory_order_release);
 }
 
-/* Places of probes whose process is gone are free; worth a look only when none
- * was found. */
+/* Reports whether the process with this id is gone. */
 static bool
-is_dead(uint32_t process)
+process_is_gone(uint32_t process)
 {
     return kill((pid_t)process, 0) != 0 && errno == ESRCH;
 }
 
+/* Asks the machine whether the call may begin.  If all probes of a half-open
+ * breaker are out, those of processes that are gone are released first. */
 static enum machine_says
 ask_to_begin(struct call *k, uint64_t now_ns)
 {
     const struct policy *rules = k->rules->policy;
-    struct guard room, *g = guard_use(k->policy, k->rules, &room);
+    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
     enum machine_says says = machine_begin(&k->machine, rules, g, now_ns);
 
     if (g && says == MACHINE_REFUSED && k->machine.reason == BIDE_BY_BREAKER &&
         k->machine.wake_ns == DURATION_NONE) {
-        breaker_release_dead(g->rings, is_dead);
+        breaker_release_dead(g->rings, process_is_gone);
         says = machine_begin(&k->machine, rules, g, now_ns);
     }
     guard_used(k->policy, k->rules, g, now_ns);
     return says;
 }
 
-/* The gate says that the rules must be looked at first. */
+/* Begins a call whose gate asks for the rules before the first attempt. */
 static __attribute__((cold, noinline)) enum bide_next
 begin_by_rules(struct bide_call *c)
 {
@@ -191,7 +195,7 @@ begin_by_rules(struct bide_call *c)
     become_exact(k);
     k->machine.begun_ns = now;
     if (k->rules && ask_to_begin(k, now) == MACHINE_REFUSED) {
-        finish(c, now);
+        finish_call(c, now);
         return BIDE_NOT_LET_OUT;
     }
     return BIDE_GO;
@@ -206,7 +210,7 @@ call_begin_with(struct bide_call *c, struct bide_policy *p,
         atomic_load_explicit(&p->cell, memory_order_acquire);
     uint32_t gate = call_gate(p, cell);
 
-    clear(k, p);
+    clear_call(k, p);
     k->work = work;
     running_add(p->bide, 1);
     k->state = CALL_READY;
@@ -222,12 +226,12 @@ call_begin(struct bide_call *c, struct bide_policy *p)
     return call_begin_with(c, p, NULL);
 }
 
+/* Returns the time limit of the next attempt in ms, at least 1; 0: none. */
 static uint32_t
 limit_ms(const struct call *k, uint64_t now_ns)
 {
-    uint64_t limit;
+    uint64_t limit = machine_limit_ns(&k->machine, k->rules->policy, now_ns);
 
-    limit = machine_limit_ns(&k->machine, k->rules->policy, now_ns);
     if (limit == DURATION_NONE) {
         return 0;
     }
@@ -235,10 +239,10 @@ limit_ms(const struct call *k, uint64_t now_ns)
     return limit < 1 ? 1 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
 }
 
-/* A first attempt's limit is in the cell; a later one's depends on how much of
- * the deadline is left. */
+/* Sets the time limit in c->attempt: that of a first attempt is in the cell, a
+ * later one depends on the time left until the deadline. */
 static void
-tell_limit(struct bide_call *c)
+set_attempt_limit(struct bide_call *c)
 {
     struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
@@ -270,12 +274,12 @@ call_start_attempt(struct bide_call *c)
     struct bide *b = k->policy->bide;
 
     c->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
-    tell_limit(c);
+    set_attempt_limit(c);
     if (b->hooked && b->hooks.before_attempt) {
         b->hooks.before_attempt(b->hooks.arg, k->policy->name, &c->attempt);
     }
     if (c->attempt.number > 1) {
-        count(k->policy, COUNTER_RETRIES, 1);
+        count_add(k->policy, COUNTER_RETRIES, 1);
     }
     if (k->exact) {
         machine_started(&k->machine, registry_now_ns(b));
@@ -302,7 +306,7 @@ start_wait(struct bide_call *c, uint64_t now_ns)
     if (m->wake_ns > now_ns) {
         const struct home *h = atomic_load(&k->policy->home);
 
-        k->bed = h->live;
+        k->sleeper_live = h->live;
         k->sleeper =
             sleeper_enter(h->live, h->index, m->attempts,
                           k->rules->policy->attempts, m->last, m->wake_ns);
@@ -310,7 +314,7 @@ start_wait(struct bide_call *c, uint64_t now_ns)
     return BIDE_WAIT;
 }
 
-/* Without memory for rules: as if nobody had asked for more. */
+/* Ends a call that has no memory for its rules: one attempt is all it gets. */
 static enum bide_next
 end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
                   uint64_t took_ns)
@@ -328,14 +332,15 @@ end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
     if (!fine) {
         count_failure(k->policy, o);
     }
-    finish(c, now_ns);
+    finish_call(c, now_ns);
     return BIDE_DONE;
 }
 
-/* Whether something was announced since the last look: rules that cannot be
- * read anew stay the same, and a breaker may have turned all the same. */
+/* Reports whether a change of the policy or its breaker was announced since the
+ * last time the call asked.  The rules alone do not show that: they stay the
+ * same when the breaker turns while they cannot be read. */
 static bool
-was_told(struct call *k)
+saw_announcement(struct call *k)
 {
     struct cell *c = atomic_load(&k->policy->cell);
     uint32_t generation = atomic_load(&c->generation);
@@ -345,15 +350,14 @@ was_told(struct call *k)
     return yes;
 }
 
-/* Rules may have changed while the attempt ran. */
+/* Takes the rules in force now: they may have changed during the attempt. */
 static void
 refresh_rules(struct call *k)
 {
     struct rules *r;
 
-    (void)was_told(k);
+    (void)saw_announcement(k);
     r = rules_take(k->policy);
-
     if (!k->numbered) {
         k->number = atomic_fetch_add(&k->policy->bide->calls, 1);
         k->numbered = true;
@@ -365,13 +369,13 @@ refresh_rules(struct call *k)
 }
 
 static enum bide_next
-decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
-       uint64_t took_ns)
+decide_after_attempt(struct bide_call *c, struct bide_outcome o,
+                     uint64_t now_ns, uint64_t took_ns)
 {
     struct call *k = call_of(c);
     struct machine *m = &k->machine;
     uint64_t seed = k->policy->bide->seed;
-    struct guard room, *g = guard_use(k->policy, k->rules, &room);
+    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
     enum machine_says says;
 
     if (!k->rules) {
@@ -392,15 +396,15 @@ decide(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
         !atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
         return start_wait(c, now_ns);
     }
-    if (says == MACHINE_WAIT) {
-        cancel(k, now_ns);
+    if (says == MACHINE_WAIT) { /* cancelled during the attempt */
+        cancel_machine(k, now_ns);
     }
-    finish(c, now_ns);
+    finish_call(c, now_ns);
     return BIDE_DONE;
 }
 
 static void
-tell_after(struct bide_call *c, struct bide_outcome o, uint64_t took_ns)
+run_after_hook(struct bide_call *c, struct bide_outcome o, uint64_t took_ns)
 {
     const struct call *k = call_of(c);
     const struct bide *b = k->policy->bide;
@@ -411,8 +415,8 @@ tell_after(struct bide_call *c, struct bide_outcome o, uint64_t took_ns)
     }
 }
 
-/* Cold, and on its own, so that a success does not save the registers that only
- * this needs: 3 of 31 ns. */
+/* Ends an attempt that did not simply succeed.  Cold and not inlined, so that a
+ * success does not save the registers that only this needs: 3 of 31 ns. */
 static __attribute__((cold, noinline)) enum bide_next
 end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
 {
@@ -421,18 +425,20 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
     uint64_t now;
 
-    tell_after(c, o, took);
+    run_after_hook(c, o, took);
     registry_revive(b);
     now = settle_times(k, end_ticks);
     refresh_rules(k);
-    return decide(c, o, now, took);
+    return decide_after_attempt(c, o, now, took);
 }
 
-/* A success of a call that needs no rules, since its gate has said that no
- * natural success is a failure here: one word is added to, two where a breaker
- * or a budget is on.  False: the machine must be told. */
+/* Ends a call whose first attempt succeeded, without its rules: the gate has no
+ * GATE_CLASSIFY, so every successful outcome is a success under this policy.
+ * Adds to one counter, or two if a breaker or a budget is on.  Returns false,
+ * and changes nothing, if the machine must decide. */
 static bool
-end_well(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
+end_plain_success(struct bide_call *c, struct bide_outcome o,
+                  uint64_t end_ticks)
 {
     struct call *k = call_of(c);
     struct bide_policy *p = k->policy;
@@ -445,11 +451,8 @@ end_well(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
         return false;
     }
     count_attempt(p, true, took);
-    c->result = (struct bide_result){
-        .attempts = 1,
-        .outcome = o,
-        .elapsed_ns = took,
-    };
+    c->result =
+        (struct bide_result){.attempts = 1, .outcome = o, .elapsed_ns = took};
     k->state = CALL_IDLE;
     running_add(p->bide, -1);
     return true;
@@ -462,7 +465,7 @@ call_end_attempt(struct bide_call *c, struct bide_outcome o)
     uint64_t end_ticks = registry_ticks(k->policy->bide);
 
     if (!k->rules && !k->exact && !k->policy->bide->hooked &&
-        outcome_is_success(o) && end_well(c, o, end_ticks)) {
+        outcome_is_success(o) && end_plain_success(c, o, end_ticks)) {
         return BIDE_DONE;
     }
     return end_attempt_at(c, o, end_ticks);
@@ -474,7 +477,7 @@ call_adopt(struct bide_call *c, struct bide_policy *p, struct bide_outcome o,
 {
     struct call *k = call_of(c);
 
-    clear(k, p);
+    clear_call(k, p);
     k->state = CALL_ATTEMPT;
     k->ticks = ticks;
     c->attempt.number = 1;
@@ -488,23 +491,24 @@ end_wait(struct bide_call *c, uint64_t now_ns, bool go)
 {
     struct call *k = call_of(c);
 
+    assert(k->state == CALL_WAITING);
     stop_waiting(k, now_ns);
     if (go) {
         k->state = CALL_READY;
         return BIDE_GO;
     }
-    finish(c, now_ns);
+    finish_call(c, now_ns);
     return BIDE_DONE;
 }
 
-/* When the rules were made anew, or the breaker turned (which makes them stale
- * too), the wait is decided again. */
+/* Decides the wait again if the rules or the state of the breaker changed (both
+ * make the generation of the cell move). */
 static void
 follow_change(struct call *k, uint64_t now_ns)
 {
-    bool told = was_told(k);
+    bool told = saw_announcement(k);
     struct rules *r = rules_take(k->policy);
-    struct guard room, *g;
+    struct guard storage, *g;
 
     if (!r) {
         return;
@@ -515,34 +519,35 @@ follow_change(struct call *k, uint64_t now_ns)
     }
     rules_drop(k->rules);
     k->rules = r;
-    g = guard_use(k->policy, k->rules, &room);
+    g = guard_use(k->policy, k->rules, &storage);
     machine_changed(&k->machine, r->policy, g, now_ns);
     guard_used(k->policy, k->rules, g, now_ns);
-    count(k->policy, COUNTER_REDECIDED, 1);
+    count_add(k->policy, COUNTER_REDECIDED, 1);
     if (k->sleeper >= 0) {
-        sleeper_move(k->bed, k->sleeper, r->policy->attempts,
+        sleeper_move(k->sleeper_live, k->sleeper, r->policy->attempts,
                      k->machine.wake_ns);
     }
 }
 
-/* The wait may be over; a breaker that opened meanwhile has a word in it. */
+/* Asks the machine whether the wait is over and the next attempt may start (the
+ * breaker may have opened, the deadline may have passed). */
 static enum machine_says
 ask_to_go(struct call *k, uint64_t now_ns)
 {
-    struct guard room, *g;
+    struct guard storage, *g;
     enum machine_says says;
 
     if (now_ns < k->machine.wake_ns) {
         return MACHINE_WAIT;
     }
-    g = guard_use(k->policy, k->rules, &room);
+    g = guard_use(k->policy, k->rules, &storage);
     says = machine_due(&k->machine, k->rules->policy, g, now_ns);
     guard_used(k->policy, k->rules, g, now_ns);
     return says;
 }
 
 enum bide_next
-call_look(struct bide_call *c)
+call_resume(struct bide_call *c)
 {
     struct call *k = call_of(c);
     uint64_t now;
@@ -550,7 +555,7 @@ call_look(struct bide_call *c)
     registry_revive(k->policy->bide);
     now = registry_now_ns(k->policy->bide);
     if (atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
-        cancel(k, now);
+        cancel_machine(k, now);
         return end_wait(c, now, false);
     }
     follow_change(k, now);
@@ -579,11 +584,13 @@ call_wait(struct bide_call *c)
         uint32_t seen = atomic_load(&cell->generation);
         uint64_t until, now;
 
-        next = call_look(c);
+        next = call_resume(c);
         if (next != BIDE_WAIT) {
             return next;
         }
         now = registry_now_ns(b);
+        /* No sleep is longer than LOOK_EVERY_NS without a look at the registry:
+         * a writer may have been killed between its commit and announcing. */
         until =
             k->machine.wake_ns - now > LOOK_EVERY_NS && k->machine.wake_ns > now
                 ? now + LOOK_EVERY_NS

@@ -1,5 +1,5 @@
-/* A call in progress: what lies in the opaque part of struct bide_call, and the
- * steps all drivers are made of. */
+/* A call in progress: the layout of the opaque part of struct bide_call, and
+ * the steps that all drivers are made of (run.c, step.c). */
 #ifndef BIDE_CALL_H
 #define BIDE_CALL_H
 
@@ -7,37 +7,36 @@
 #include "rule/machine.h"
 
 enum call_state {
-    CALL_IDLE,  /* ended, or never begun */
-    CALL_READY, /* let out; its attempt has not started yet */
-    CALL_ATTEMPT,
-    CALL_WAITING,
+    CALL_IDLE,    /* ended, or not begun */
+    CALL_READY,   /* allowed to start an attempt */
+    CALL_ATTEMPT, /* an attempt is in progress */
+    CALL_WAITING, /* asleep between two attempts */
 };
 
 struct call {
-    /* What bide_call_cancel reads and writes, from other threads. */
+    /* bide_call_cancel reads and writes these from other threads. */
     _Atomic(struct bide_policy *) policy;
     _Atomic uint32_t cancelled;
 
-    /* The rest is the call's own thread's. */
-    struct rules *rules; /* held from the first failure on */
+    /* Only the thread of the call uses the rest. */
+    struct rules *rules; /* a reference; NULL until the rules are needed */
     enum call_state state;
-    bool told_outcome;            /* BIDE_TRY: the block said how it went */
-    bool exact;                   /* what follows `ticks` is in use */
-    uint64_t ticks;               /* the attempt's begin */
-    const struct bide_work *work; /* the caller's; NULL: none */
+    bool exact;                   /* the fields from sleeper_live on are set */
+    uint64_t ticks;               /* begin of the attempt */
+    const struct bide_work *work; /* owned by the caller; NULL: none */
 
-    /* Not touched while all goes well: clearing it costs more than the rest of
-     * such a call. */
-    struct live *bed;    /* where its sleeper's slot is */
-    int sleeper;         /* slot, or -1 */
-    uint32_t generation; /* of the cell, at the last look at the rules */
+    /* Set by become_exact, not before: a call that succeeds at once does not
+     * use them, and clearing them costs more than the rest of such a call. */
+    struct live *sleeper_live; /* the live state that holds its sleeper slot */
+    int sleeper;               /* the slot, or -1 */
+    uint32_t generation;       /* of the cell, when the rules were last taken */
     bool numbered;
-    uint64_t number; /* of its draws, from the first failure on */
-    uint64_t wait_began_ns, slept_ns;
+    uint64_t number; /* of its random draws, from the first failure on */
+    uint64_t wait_began_ns, slept_ns; /* registry_now_ns; sum of all waits */
     struct machine machine;
 };
 _Static_assert(sizeof(struct call) <= sizeof((struct bide_call *)0)->opaque,
-               "struct bide_call has room for it");
+               "struct call fits into struct bide_call");
 
 static inline struct call *
 call_of(struct bide_call *c)
@@ -45,8 +44,8 @@ call_of(struct bide_call *c)
     return (struct call *)(void *)c->opaque;
 }
 
-/* What to look at before and after an attempt, the program's own rules
- * included. */
+/* Returns the GATE_ bits that hold for a call of `p` before and after an
+ * attempt: those of the cell and those of declared rules. */
 static inline uint32_t
 call_gate(const struct bide_policy *p, const struct cell *cell)
 {
@@ -54,32 +53,36 @@ call_gate(const struct bide_policy *p, const struct cell *cell)
            atomic_load_explicit(&p->local_gate, memory_order_relaxed);
 }
 
-/* Begins: CALL_READY, or ended as refused. */
+/* Begins a call of `p`.  Returns BIDE_GO (CALL_READY), or BIDE_NOT_LET_OUT if
+ * it was refused and has ended. */
 enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
-/* The same, with work that is put off when it does not succeed. */
+/* As call_begin; `work` (NULL: none) is stored if the call ends as deferred. */
 enum bide_next call_begin_with(struct bide_call *c, struct bide_policy *p,
                                const struct bide_work *work);
-/* Fills c->attempt and starts the clock. */
+/* Fills c->attempt and starts an attempt of a call in CALL_READY. */
 void call_start_attempt(struct bide_call *c);
-/* WAIT or DONE. */
+/* Ends the attempt in progress with `o`.  Returns BIDE_WAIT or BIDE_DONE. */
 enum bide_next call_end_attempt(struct bide_call *c, struct bide_outcome o);
-/* A first attempt that ran without a struct bide_call failed, or had no plain
- * success: from here on there is one.  `ticks` are its begin and end. */
+/* For bide_run: begins a call after its first attempt, which ran from `ticks`
+ * to `end_ticks`, and ends that with `o`.  Returns as call_end_attempt. */
 enum bide_next call_adopt(struct bide_call *c, struct bide_policy *p,
                           struct bide_outcome o, uint64_t ticks,
                           uint64_t end_ticks);
-/* While it waits: GO, WAIT or DONE. */
-enum bide_next call_look(struct bide_call *c);
-/* Sleeps until call_look says something else. */
+/* Decides a waiting call again.  Returns BIDE_GO, BIDE_WAIT or BIDE_DONE. */
+enum bide_next call_resume(struct bide_call *c);
+/* Sleeps until call_resume returns BIDE_GO or BIDE_DONE, and returns that. */
 enum bide_next call_wait(struct bide_call *c);
-enum bide_next call_stop(struct bide_call *c); /* as cancelled */
+/* Ends a call that has not ended as cancelled.  Returns BIDE_DONE. */
+enum bide_next call_stop(struct bide_call *c);
 
-/* ---- count.c ---- */
+/* ---- count.c: adds to the counters of this CPU's stripe; any thread ---- */
 
+/* Counts an attempt in the histogram of latencies. */
 void count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns);
+/* Counts a failed attempt by class and by name of its outcome. */
 void count_failure(struct bide_policy *p, struct bide_outcome o);
-void count(struct bide_policy *p, enum counter which, uint64_t by);
-/* The verdict of a call that has ended. */
+void count_add(struct bide_policy *p, enum counter which, uint64_t by);
+/* Counts the verdict of a call that has ended. */
 void count_verdict(struct bide_policy *p, const struct machine *m);
 
 #endif

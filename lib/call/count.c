@@ -1,11 +1,11 @@
-/* What calls and attempts add to the live state. */
+/* Adds calls and attempts to the counters of the live state. */
 #include "call.h"
 
 #include <sched.h>
 #include <sys/rseq.h>
 
-/* The CPU this thread runs on; where it has moved meanwhile, a stripe is
- * shared for once, which costs time and nothing else. */
+/* Returns the CPU that this thread runs on.  The thread may move at any moment:
+ * then two CPUs share a stripe once, which costs only time. */
 static inline uint32_t
 this_cpu(void)
 {
@@ -23,8 +23,9 @@ this_cpu(void)
     return (int32_t)cpu < 0 ? 0 : cpu;
 }
 
+/* Returns the stripe of this CPU; never NULL. */
 static inline struct stripe *
-stripe_of(struct bide_policy *p)
+current_stripe(struct bide_policy *p)
 {
     uint32_t i = this_cpu() &
                  atomic_load_explicit(&p->stripe_mask, memory_order_relaxed) &
@@ -38,7 +39,7 @@ stripe_of(struct bide_policy *p)
 void
 count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns)
 {
-    struct stripe *s = stripe_of(p);
+    struct stripe *s = current_stripe(p);
     _Atomic uint64_t *histogram = succeeded ? s->succeeded : s->failed;
 
     atomic_fetch_add_explicit(&histogram[histogram_bucket(took_ns)], 1,
@@ -46,9 +47,9 @@ count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns)
 }
 
 void
-count(struct bide_policy *p, enum counter which, uint64_t by)
+count_add(struct bide_policy *p, enum counter which, uint64_t by)
 {
-    atomic_fetch_add_explicit(&stripe_of(p)->counter[which], by,
+    atomic_fetch_add_explicit(&current_stripe(p)->counter[which], by,
                               memory_order_relaxed);
 }
 
@@ -68,12 +69,12 @@ count_failure(struct bide_policy *p, struct bide_outcome o)
     } else if (classes & OUTCOME_TRANSIENT) {
         which = COUNTER_TRANSIENT;
     }
-    count(p, which, 1);
+    count_add(p, which, 1);
     cell_count_outcome(h->live, h->index, o);
 }
 
 static enum counter
-end_counter(enum bide_end end)
+counter_of_end(enum bide_end end)
 {
     switch (end) {
     case BIDE_DEFERRED:
@@ -89,25 +90,25 @@ void
 count_verdict(struct bide_policy *p, const struct machine *m)
 {
     if (m->end == BIDE_NOT_STORED) {
-        count(p, COUNTER_NOT_STORED, 1);
+        count_add(p, COUNTER_NOT_STORED, 1);
     }
     switch (m->verdict) {
     case BIDE_SUCCEEDED:
         if (m->attempts > 1) {
-            count(p, COUNTER_RECOVERED, 1);
+            count_add(p, COUNTER_RECOVERED, 1);
         }
         break;
     case BIDE_EXHAUSTED:
-        count(p, end_counter(m->end), 1);
+        count_add(p, counter_of_end(m->end), 1);
         break;
     case BIDE_REFUSED:
-        count(p, COUNTER_REFUSED, 1);
+        count_add(p, COUNTER_REFUSED, 1);
         break;
     case BIDE_REJECTED:
-        count(p, COUNTER_REJECTED, 1);
+        count_add(p, COUNTER_REJECTED, 1);
         break;
     case BIDE_CANCELLED:
-        count(p, COUNTER_CANCELLED, 1);
+        count_add(p, COUNTER_CANCELLED, 1);
         break;
     }
 }

@@ -1,5 +1,10 @@
-/* Postponed work: the face of lib/store/deferred.h.  The queue is opened when
- * it is first needed. */
+/* Deferred work of a policy: bide_defer, bide_deferred_take and their like, on
+ * the queue of lib/store/queue.  The queue is opened on first use.
+ *
+ * Consumers that wait for work sleep on the word `arrivals` of a cell.  They
+ * look at the queue at least every LOOK_EVERY_NS: a process that stored work
+ * may have been killed before it could wake them, or have a private live
+ * state. */
 #include "defer.h"
 
 #include <stdlib.h>
@@ -8,15 +13,13 @@
 #include "base/clock.h"
 #include "call.h"
 
-enum { ROOM_MAX = 256 };
-
-/* No sleep without a look for longer: who put something off may have been
- * killed before it could tell, or count in a live state of its own. */
+enum { TAKE_MAX = 256 }; /* pieces that one bide_deferred_take takes */
 
 /* ---- the queue ---- */
 
+/* The clock of the queue where the caller's clock replaces the system's. */
 static void
-own_now(void *arg, struct deferred_now *out)
+read_own_clock(void *arg, struct deferred_now *out)
 {
     const struct bide *b = arg;
     uint64_t now = b->clock.now_ns(b->clock.arg);
@@ -24,8 +27,9 @@ own_now(void *arg, struct deferred_now *out)
     out->realtime_ns = out->boottime_ns = out->monotonic_ns = now;
 }
 
+/* Returns the queue, opened on first use, in *out: owned by `b`. */
 static int
-queue_open(struct bide *b, struct deferred **out)
+open_queue(struct bide *b, struct deferred **out)
 {
     int rc = 0;
 
@@ -36,7 +40,8 @@ queue_open(struct bide *b, struct deferred **out)
     }
     if (!rc && b->deferred_own_clock != b->own_clock) {
         b->deferred_own_clock = b->own_clock;
-        deferred_set_clock(b->deferred, b->own_clock ? own_now : NULL, b);
+        deferred_set_clock(b->deferred, b->own_clock ? read_own_clock : NULL,
+                           b);
     }
     pthread_mutex_unlock(&b->defer_lock);
     if (!rc) {
@@ -58,27 +63,32 @@ queue_rules(const struct defer_rules *r)
     };
 }
 
-/* The rules of the moment, and the queue. */
+/* Opens the queue and reads the rules for deferred work that are in force now.
+ */
 static int
-ready(struct bide_policy *p, struct deferred **out_queue,
-      struct deferred_rules *out_rules)
+open_queue_and_rules(struct bide_policy *p, struct deferred **out_queue,
+                     struct deferred_rules *out_rules)
 {
-    int rc = queue_open(p->bide, out_queue);
-    struct rules *r = rc ? NULL : rules_take(p);
+    int rc = open_queue(p->bide, out_queue);
+    struct rules *r;
 
-    if (!rc && !r) {
+    if (rc) {
+        return rc;
+    }
+    r = rules_take(p);
+    if (!r) {
         return BIDE_ENOMEM;
     }
-    if (r) {
-        *out_rules = queue_rules(&r->policy->defer);
-        rules_drop(r);
-    }
-    return rc;
+    *out_rules = queue_rules(&r->policy->defer);
+    rules_drop(r);
+    return 0;
 }
 
 /* ---- arrivals ---- */
 
-/* Work belongs to the policy, whatever the scope: the cell of all scopes. */
+/* Returns the cell whose `arrivals` word consumers of `p` sleep on.  Work
+ * belongs to a policy, not to a scope, so it is the policy's cell without a
+ * scope. */
 static struct cell *
 arrivals_cell(struct bide_policy *p)
 {
@@ -92,40 +102,41 @@ arrivals_cell(struct bide_policy *p)
     return c ? c : atomic_load(&p->cell);
 }
 
+/* Wakes the consumers of `p`, in all processes. */
 static void
-arrived(struct bide_policy *p)
+announce_arrival(struct bide_policy *p)
 {
     cell_arrived(arrivals_cell(p));
     live_ring(atomic_load(&p->home)->live);
 }
 
-/* ---- putting off ---- */
+/* ---- storing ---- */
 
 static int
-put(struct bide_policy *p, struct deferred *queue,
-    const struct deferred_rules *rules, const struct bide_work *work,
-    uint64_t *out_id, bool *out_found)
+store_work(struct bide_policy *p, struct deferred *queue,
+           const struct deferred_rules *rules, const struct bide_work *work,
+           uint64_t *out_id, bool *out_found)
 {
     int rc =
         deferred_put_or_find(queue, p->name, rules, work, out_id, out_found);
 
     if (!rc) {
-        arrived(p);
+        announce_arrival(p);
     }
     return rc;
 }
 
 void
-defer_result(struct bide_policy *p, const struct defer_rules *rules,
-             const struct bide_work *work, struct bide_result *out)
+defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
+                const struct bide_work *work, struct bide_result *out)
 {
     struct deferred_rules r = queue_rules(rules);
     struct deferred *queue;
     bool found;
-    int rc = queue_open(p->bide, &queue);
+    int rc = open_queue(p->bide, &queue);
 
     if (!rc) {
-        rc = put(p, queue, &r, work, &out->deferred_id, &found);
+        rc = store_work(p, queue, &r, work, &out->deferred_id, &found);
     }
     out->end = rc ? BIDE_NOT_STORED : BIDE_DEFERRED;
     out->defer_error = rc;
@@ -143,17 +154,17 @@ bide_call_work(struct bide_call *c, const struct bide_work *work)
         c->result.deferred_id) {
         return;
     }
-    /* It was not let out at all. */
+    /* The call was refused at its begin. */
     r = rules_take(p);
     if (r) {
-        defer_result(p, &r->policy->defer, work, &c->result);
+        defer_call_work(p, &r->policy->defer, work, &c->result);
         rules_drop(r);
     } else {
         c->result.end = BIDE_NOT_STORED;
         c->result.defer_error = BIDE_ENOMEM;
     }
     if (c->result.end == BIDE_NOT_STORED) {
-        count(p, COUNTER_NOT_STORED, 1);
+        count_add(p, COUNTER_NOT_STORED, 1);
     }
 }
 
@@ -166,9 +177,9 @@ defer_put(struct bide_policy *p, const struct bide_work *work, uint64_t *out_id,
     int rc;
 
     running_add(p->bide, 1);
-    rc = ready(p, &queue, &rules);
+    rc = open_queue_and_rules(p, &queue, &rules);
     if (!rc) {
-        rc = put(p, queue, &rules, work, out_id, out_found);
+        rc = store_work(p, queue, &rules, work, out_id, out_found);
     }
     running_add(p->bide, -1);
     return rc;
@@ -199,8 +210,9 @@ bide_defer(struct bide_policy *p, const void *work, size_t length,
 
 /* ---- taking ---- */
 
+/* Fills *to; `bytes` becomes the caller's. */
 static void
-hand_out(const struct deferred_item *from, struct bide_deferred *to)
+fill_deferred(const struct deferred_item *from, struct bide_deferred *to)
 {
     *to = (struct bide_deferred){
         .id = from->id,
@@ -216,29 +228,32 @@ hand_out(const struct deferred_item *from, struct bide_deferred *to)
     memcpy(to->last_error, from->last_error, sizeof(to->last_error));
 }
 
+/* Takes the pieces that are due now, at most `room`, with `items` as working
+ * space.  Returns the number taken or a BIDE_E code; if none is due, sets
+ * *out_next_ns to the time at which the next one will be. */
 static int
-take_now(struct bide_policy *p, struct deferred_kind *kind,
+take_due(struct bide_policy *p, struct deferred_kind *kind,
          struct bide_deferred *out, struct deferred_item *items, int room,
          uint64_t *out_next_ns)
 {
     struct deferred_rules rules;
     struct deferred *queue = NULL;
-    int i, taken = ready(p, &queue, &rules);
+    int taken = open_queue_and_rules(p, &queue, &rules);
 
     if (taken < 0) {
         return taken;
     }
     taken = deferred_take_or_when(queue, p->name, &rules, kind, items, room,
                                   out_next_ns);
-    for (i = 0; i < taken; i++) {
-        hand_out(&items[i], &out[i]);
+    for (int i = 0; i < taken; i++) {
+        fill_deferred(&items[i], &out[i]);
     }
     return taken;
 }
 
 static void
-sleep_until(struct bide_policy *p, struct cell *c, uint32_t seen,
-            uint64_t until_ns)
+sleep_for_arrival(struct bide_policy *p, struct cell *c, uint32_t seen,
+                  uint64_t until_ns)
 {
     struct bide *b = p->bide;
 
@@ -257,7 +272,7 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
         struct cell *c = arrivals_cell(p);
         uint32_t seen = atomic_load(&c->arrivals);
         uint64_t next = UINT64_MAX, now;
-        int taken = take_now(p, NULL, out, items, room, &next);
+        int taken = take_due(p, NULL, out, items, room, &next);
 
         now = registry_now_ns(p->bide);
         if (taken || wait_until_ns <= now) {
@@ -266,7 +281,7 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
         next = next < wait_until_ns ? next : wait_until_ns;
         if (next > now) {
             next = next - now < LOOK_EVERY_NS ? next : now + LOOK_EVERY_NS;
-            sleep_until(p, c, seen, next);
+            sleep_for_arrival(p, c, seen, next);
         }
     }
 }
@@ -281,7 +296,7 @@ bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
     if (!p || !out || room < 1) {
         return BIDE_EINVAL;
     }
-    room = room < ROOM_MAX ? room : ROOM_MAX;
+    room = room < TAKE_MAX ? room : TAKE_MAX;
     items = malloc((size_t)room * sizeof(*items));
     if (!items) {
         return BIDE_ENOMEM;
@@ -301,7 +316,7 @@ defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
     int taken;
 
     running_add(p->bide, 1);
-    taken = take_now(p, kind, out, &item, 1, NULL);
+    taken = take_due(p, kind, out, &item, 1, NULL);
     running_add(p->bide, -1);
     return taken;
 }
@@ -315,13 +330,13 @@ bide_deferred_free(struct bide_deferred *d)
     }
 }
 
-/* ---- giving back ---- */
+/* ---- ending a lease ---- */
 
 int
 bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
 {
     struct deferred *queue;
-    int rc = p && d ? queue_open(p->bide, &queue) : BIDE_EINVAL;
+    int rc = p && d ? open_queue(p->bide, &queue) : BIDE_EINVAL;
 
     return rc ? rc : deferred_ack(queue, d->id, d->lease);
 }
@@ -332,11 +347,13 @@ bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
 {
     struct deferred_rules rules;
     struct deferred *queue;
-    int rc = p && d ? ready(p, &queue, &rules) : BIDE_EINVAL;
+    int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
 
-    rc = rc ? rc : deferred_nack(queue, d->id, d->lease, &rules, reason);
     if (!rc) {
-        arrived(p); /* it may be due earlier than others expect */
+        rc = deferred_nack(queue, d->id, d->lease, &rules, reason);
+    }
+    if (!rc) {
+        announce_arrival(p); /* it may be due earlier than sleepers expect */
     }
     return rc;
 }
@@ -346,7 +363,7 @@ bide_deferred_extend(struct bide_policy *p, struct bide_deferred *d)
 {
     struct deferred_rules rules;
     struct deferred *queue;
-    int rc = p && d ? ready(p, &queue, &rules) : BIDE_EINVAL;
+    int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
 
     return rc ? rc
               : deferred_extend(queue, d->id, d->lease, rules.lease_ns,

@@ -1,5 +1,5 @@
-/* Deferred work: what a call stores before its verdict is given, and what the
- * command stores and takes. */
+/* Deferred work: storing that of a call before its verdict is given, and the
+ * functions of bide.h with the details that the command needs.  Thread-safe. */
 #ifndef BIDE_DEFER_H
 #define BIDE_DEFER_H
 
@@ -8,18 +8,20 @@
 #include <bide.h>
 #include "store/queue/queue.h"
 
-/* Sets out->end to BIDE_DEFERRED with deferred_id, or to BIDE_NOT_STORED with
- * defer_error. */
 struct defer_rules;
-void defer_result(struct bide_policy *p, const struct defer_rules *rules,
-                  const struct bide_work *work, struct bide_result *out);
 
-/* Does what bide_defer_work does.  *out_found reports that work of that key was
- * there already and was left as it is. */
+/* Stores `work` under `rules`.  Sets out->end to BIDE_DEFERRED and deferred_id,
+ * or to BIDE_NOT_STORED and defer_error. */
+void defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
+                     const struct bide_work *work, struct bide_result *out);
+
+/* As bide_defer_work.  Sets *out_found to true if work with the same key
+ * existed already: nothing was stored then, and *out_id is the id of that work.
+ */
 int defer_put(struct bide_policy *p, const struct bide_work *work,
               uint64_t *out_id, bool *out_found);
 
-/* Takes one piece of that kind if it is due now, as bide_deferred_take does. */
+/* As bide_deferred_take without waiting, for one piece of that kind. */
 int defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
                    struct bide_deferred *out);
 

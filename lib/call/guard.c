@@ -1,8 +1,5 @@
 #include "guard.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,15 +10,15 @@
 
 /* ---- places ---- */
 
-/* The shared words that do not fit into the cell, and all stripes, so that they
- * can be added up; NULL when there is no space for them. */
+/* Returns the shared words that do not fit into the cell, and attaches all
+ * stripes, so that their counters can be added up; NULL if the live state has
+ * no space for them. */
 static struct guard_rings *
-rings_of(struct bide_policy *p)
+attach_rings(struct bide_policy *p)
 {
     struct guard_rings *r =
         atomic_load_explicit(&p->rings, memory_order_acquire);
     const struct home *h;
-    uint32_t i;
 
     if (r) {
         return r;
@@ -29,7 +26,7 @@ rings_of(struct bide_policy *p)
     pthread_mutex_lock(&p->bide->lock);
     h = atomic_load(&p->home);
     r = cell_guard(h->live, h->index);
-    for (i = 0; r && i < live_stripes(h->live); i++) {
+    for (uint32_t i = 0; r && i < live_stripes(h->live); i++) {
         struct stripe *s = cell_stripe(h->live, h->index, i);
 
         if (!s) {
@@ -44,12 +41,11 @@ rings_of(struct bide_policy *p)
 }
 
 static uint64_t
-sum(struct bide_policy *p, enum counter which)
+sum_stripes(struct bide_policy *p, enum counter which)
 {
     uint64_t total = 0;
-    uint32_t i;
 
-    for (i = 0; i < STRIPE_MAX; i++) {
+    for (uint32_t i = 0; i < STRIPE_MAX; i++) {
         struct stripe *s =
             atomic_load_explicit(&p->stripe[i], memory_order_acquire);
 
@@ -62,68 +58,72 @@ sum(struct bide_policy *p, enum counter which)
 }
 
 static void
-tally_of(struct bide_policy *p, struct tally *out)
+fill_tally(struct bide_policy *p, struct tally *out)
 {
-    uint64_t again = sum(p, COUNTER_GUARDED_AGAIN);
+    uint64_t again = sum_stripes(p, COUNTER_GUARDED_AGAIN);
 
     *out = (struct tally){
-        .answers = sum(p, COUNTER_GUARDED),
-        .failed = sum(p, COUNTER_GUARDED_FAILED),
-        .slow = sum(p, COUNTER_GUARDED_SLOW),
+        .answers = sum_stripes(p, COUNTER_GUARDED),
+        .failed = sum_stripes(p, COUNTER_GUARDED_FAILED),
+        .slow = sum_stripes(p, COUNTER_GUARDED_SLOW),
     };
     out->calls = out->answers > again ? out->answers - again : 0;
 }
 
+/* guard.tally */
 static void
-tally(void *arg, struct tally *out)
+tally_policy(void *arg, struct tally *out)
 {
-    tally_of(arg, out);
+    fill_tally(arg, out);
 }
 
+/* Returns the handle whose budget `p` pays from; NULL: none. */
 static struct bide_policy *
 pool_of(struct bide_policy *p)
 {
     return atomic_load_explicit(&p->pool, memory_order_acquire);
 }
 
+/* guard.budget_tally */
 static void
-budget_tally(void *arg, struct tally *out)
+tally_budget(void *arg, struct tally *out)
 {
     struct bide_policy *pool = pool_of(arg);
 
-    tally_of(pool ? pool : arg, out);
+    fill_tally(pool ? pool : arg, out);
 }
 
 static void
-count_for(struct bide_policy *p, bool failed, bool slow, bool first)
+count_guarded(struct bide_policy *p, bool failed, bool slow, bool first)
 {
-    count(p, COUNTER_GUARDED, 1);
+    count_add(p, COUNTER_GUARDED, 1);
     if (!first) {
-        count(p, COUNTER_GUARDED_AGAIN, 1);
+        count_add(p, COUNTER_GUARDED_AGAIN, 1);
     }
     if (failed) {
-        count(p, COUNTER_GUARDED_FAILED, 1);
+        count_add(p, COUNTER_GUARDED_FAILED, 1);
     }
     if (slow) {
-        count(p, COUNTER_GUARDED_SLOW, 1);
+        count_add(p, COUNTER_GUARDED_SLOW, 1);
     }
 }
 
+/* guard.count */
 static void
 count_attempt_guarded(void *arg, bool failed, bool slow, bool first)
 {
     struct bide_policy *p = arg, *pool = pool_of(p);
 
-    count_for(p, failed, slow, first);
+    count_guarded(p, failed, slow, first);
     if (pool && pool != p) {
-        count_for(pool, failed, slow, first);
+        count_guarded(pool, failed, slow, first);
     }
 }
 
 /* ---- use ---- */
 
 struct guard *
-guard_use(struct bide_policy *p, const struct rules *r, struct guard *room)
+guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
 {
     struct bide_policy *pool = pool_of(p);
     struct guard_rings *rings;
@@ -131,15 +131,15 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *room)
     if (!r || (r->policy->breaker.mode != BREAKER_ON && !pool)) {
         return NULL;
     }
-    rings = rings_of(p);
+    rings = attach_rings(p);
     if (!rings) {
         return NULL;
     }
-    *room = (struct guard){
+    *storage = (struct guard){
         .breaker = &atomic_load(&p->cell)->breaker,
         .rings = rings,
-        .tally = tally,
-        .budget_tally = budget_tally,
+        .tally = tally_policy,
+        .budget_tally = tally_budget,
         .count = count_attempt_guarded,
         .arg = p,
         .txn = r->txn,
@@ -147,15 +147,15 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *room)
         .realtime_ns = clock_realtime_ns(),
     };
     if (pool) {
-        room->budget_rings = rings_of(pool);
-        room->budget =
-            room->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
+        storage->budget_rings = attach_rings(pool);
+        storage->budget =
+            storage->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
     }
-    return room;
+    return storage;
 }
 
 static uint64_t
-in_ticks(const struct bide *b, uint64_t ns)
+ns_to_ticks(const struct bide *b, uint64_t ns)
 {
     if (!b->scale.mult) {
         return ns;
@@ -163,11 +163,12 @@ in_ticks(const struct bide *b, uint64_t ns)
     return (uint64_t)(((unsigned __int128)ns << 32) / b->scale.mult);
 }
 
+/* Returns the ticks at which the window moves on to its next slice. */
 static uint64_t
-next_turn(const struct bide *b, uint64_t window_ns, uint64_t now_ns,
-          uint64_t ticks)
+next_slice_ticks(const struct bide *b, uint64_t window_ns, uint64_t now_ns,
+                 uint64_t ticks)
 {
-    return ticks + in_ticks(b, window_next_ns(window_ns, now_ns) - now_ns);
+    return ticks + ns_to_ticks(b, window_next_ns(window_ns, now_ns) - now_ns);
 }
 
 void
@@ -189,7 +190,7 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
             &g->breaker->next_turn,
             breaker->window.calls
                 ? UINT64_MAX
-                : next_turn(p->bide, breaker->window.ns, now_ns, ticks),
+                : next_slice_ticks(p->bide, breaker->window.ns, now_ns, ticks),
             memory_order_relaxed);
     }
     if (g->budget) {
@@ -197,7 +198,7 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
             &g->budget->next_turn,
             budget->kind == BUDGET_TOKENS
                 ? UINT64_MAX
-                : next_turn(p->bide, budget->window_ns, now_ns, ticks),
+                : next_slice_ticks(p->bide, budget->window_ns, now_ns, ticks),
             memory_order_relaxed);
     }
     if (g->turned) {
@@ -211,14 +212,15 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
 /* ---- the success path ---- */
 
 static bool
-is_due(const _Atomic uint64_t *turn, uint64_t ticks)
+turn_is_due(const _Atomic uint64_t *turn, uint64_t ticks)
 {
     return ticks >= atomic_load_explicit(turn, memory_order_relaxed);
 }
 
+/* Reports whether a success leaves a breaker as it is. */
 static bool
-breaker_passes(const struct breaker_words *w, uint64_t took_ns,
-               uint64_t end_ticks)
+breaker_ignores_success(const struct breaker_words *w, uint64_t took_ns,
+                        uint64_t end_ticks)
 {
     uint64_t slow =
         atomic_load_explicit(&w->slow_after_ns, memory_order_relaxed);
@@ -227,11 +229,13 @@ breaker_passes(const struct breaker_words *w, uint64_t took_ns,
                STATE_CLOSED &&
            !atomic_load_explicit(&w->run, memory_order_relaxed) &&
            !atomic_load_explicit(&w->watched, memory_order_relaxed) &&
-           (slow == 0 || took_ns <= slow) && !is_due(&w->next_turn, end_ticks);
+           (slow == 0 || took_ns <= slow) &&
+           !turn_is_due(&w->next_turn, end_ticks);
 }
 
+/* Reports whether a success leaves the budget of `pool` as it is. */
 static bool
-budget_passes(struct bide_policy *pool, uint64_t end_ticks)
+budget_ignores_success(struct bide_policy *pool, uint64_t end_ticks)
 {
     const struct budget_words *w;
 
@@ -239,7 +243,7 @@ budget_passes(struct bide_policy *pool, uint64_t end_ticks)
         return false;
     }
     w = &atomic_load_explicit(&pool->cell, memory_order_acquire)->budget;
-    return budget_is_full(w) && !is_due(&w->next_turn, end_ticks);
+    return budget_is_full(w) && !turn_is_due(&w->next_turn, end_ticks);
 }
 
 bool
@@ -252,8 +256,8 @@ guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
 
     if (!rings ||
         (gate & GATE_BREAKER_ON &&
-         !breaker_passes(&c->breaker, took_ns, end_ticks)) ||
-        (gate & GATE_BUDGET_ON && !budget_passes(pool, end_ticks))) {
+         !breaker_ignores_success(&c->breaker, took_ns, end_ticks)) ||
+        (gate & GATE_BUDGET_ON && !budget_ignores_success(pool, end_ticks))) {
         return false;
     }
     if (gate & GATE_EACH) {
@@ -262,9 +266,9 @@ guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
         window_keep_call(rings, atomic_fetch_add(&own->breaker.calls, 1), false,
                          false);
     }
-    count(p, COUNTER_GUARDED, 1);
+    count_add(p, COUNTER_GUARDED, 1);
     if (pool && pool != p) {
-        count(pool, COUNTER_GUARDED, 1); /* a group's: counted there too */
+        count_add(pool, COUNTER_GUARDED, 1); /* the budget of a group */
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* A handle's budget and breaker: where their shared words are, and the short
- * way of a success past them. */
+/* The budget and the breaker of a policy handle: finds their shared words, and
+ * counts a success without the machine where that is enough. */
 #ifndef BIDE_GUARD_H
 #define BIDE_GUARD_H
 
@@ -7,18 +7,19 @@
 #include "rule/breaker.h"
 #include "rule/guard.h"
 
-/* The guard of one event of a call under `r`, in `room`.  NULL: there are no
- * rules, both are off, or there is no space for their state; the call goes on
- * without. */
+/* Fills *storage for one event of a call under `r`, and returns it.  Returns
+ * NULL if there are no rules, if budget and breaker are off, or if the live
+ * state has no space for them; the call then goes on without them. */
 struct guard *guard_use(struct bide_policy *p, const struct rules *r,
-                        struct guard *room);
+                        struct guard *storage);
 
-/* After the machine was told: wakes the others when the breaker turned, and
- * says when the success path must look again.  `g` may be NULL. */
+/* To be called after the machine has used `g`: wakes waiting calls if the
+ * breaker turned, and sets the ticks at which the success path must give way to
+ * the machine again.  `g` may be NULL. */
 void guard_used(struct bide_policy *p, const struct rules *r,
                 const struct guard *g, uint64_t now_ns);
 
-/* Whether an attempt may start without a look at the rules. */
+/* Reports whether an attempt may start without asking the machine. */
 static inline bool
 guard_lets_out(const struct cell *c, uint32_t gate)
 {
@@ -28,8 +29,9 @@ guard_lets_out(const struct cell *c, uint32_t gate)
                STATE_CLOSED;
 }
 
-/* A first attempt succeeded.  True: it has been counted, and neither budget nor
- * breaker has to hear of it; false: the machine must be told. */
+/* Counts the success of a first attempt, and returns true, if it changes
+ * neither budget nor breaker; returns false, uncounted, if the machine must
+ * decide. */
 bool guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
                   uint64_t took_ns, uint64_t end_ticks);
 

@@ -1,10 +1,12 @@
-/* The blocking driver.  A call that succeeds at once never gets further than
- * bide_run itself. */
+/* The blocking driver.  A call that succeeds at once needs only bide_run, not
+ * the rest of this room. */
 #include "call.h"
 #include "guard.h"
 
+/* Runs attempts and sleeps until the call has ended. */
 static enum bide_verdict
-go_on(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn, void *arg)
+run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
+           void *arg)
 {
     while (next == BIDE_WAIT || next == BIDE_GO) {
         if (next == BIDE_WAIT) {
@@ -21,7 +23,7 @@ enum bide_verdict
 bide_call_run(struct bide_call *c, struct bide_policy *p, bide_attempt_fn *fn,
               void *arg)
 {
-    return go_on(c, call_begin(c, p), fn, arg);
+    return run_to_end(c, call_begin(c, p), fn, arg);
 }
 
 enum bide_verdict
@@ -30,15 +32,15 @@ bide_run_work(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 {
     struct bide_call c;
 
-    go_on(&c, call_begin_with(&c, p, work), fn, arg);
+    run_to_end(&c, call_begin_with(&c, p, work), fn, arg);
     if (out) {
         *out = c.result;
     }
     return c.result.verdict;
 }
 
-/* What cannot be done without looking at the rules, or with hooks, or under a
- * clock of the caller's. */
+/* Runs a call that needs its rules before the first attempt, hooks, or the
+ * caller's clock. */
 static enum bide_verdict
 run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
           struct bide_result *out)
@@ -52,6 +54,7 @@ run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     return c.result.verdict;
 }
 
+/* Runs the rest of a call after its first attempt. */
 static enum bide_verdict
 run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
                 struct bide_outcome first, const uint64_t ticks[2],
@@ -59,7 +62,7 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 {
     struct bide_call c;
 
-    go_on(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg);
+    run_to_end(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg);
     if (out) {
         *out = c.result;
     }
@@ -67,7 +70,7 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 }
 
 static bool
-needs_more(const struct bide *b, const struct cell *cell, uint32_t gate)
+needs_whole_call(const struct bide *b, const struct cell *cell, uint32_t gate)
 {
     return gate & GATE_SLOW || b->own_clock || b->hooked ||
            atomic_load_explicit(&cell->limit_ms, memory_order_relaxed) ||
@@ -86,7 +89,7 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     struct bide_outcome o;
     uint64_t ticks[2], took;
 
-    if (__builtin_expect(needs_more(b, cell, gate), 0)) {
+    if (__builtin_expect(needs_whole_call(b, cell, gate), 0)) {
         return run_whole(p, fn, arg, out);
     }
     running_add(b, 1);
@@ -94,7 +97,8 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
     took = clock_between_ns(b->scale, ticks[0], ticks[1]);
-    /* The gate has said that no natural success is a failure here. */
+    /* Without GATE_CLASSIFY (in GATE_SLOW) every successful outcome is a
+     * success under this policy. */
     if ((o.domain != BIDE_DOMAIN_OK && !outcome_is_success(o)) ||
         (__builtin_expect(gate & GATE_GUARD, 0) &&
          !guard_passes(p, cell, gate, took, ticks[1]))) {

@@ -1,4 +1,4 @@
-/* The drivers that leave the attempt to the caller: a loop around a block, and
+/* The drivers where the caller runs the attempt: the loop of BIDE_TRY, and
  * steps for event loops. */
 #include "call.h"
 
@@ -15,11 +15,8 @@ bide_call_next(struct bide_call *c)
 {
     struct call *k = call_of(c);
 
-    if (k->state == CALL_ATTEMPT) {
-        if (!k->told_outcome) {
-            bide_call_outcome(c, bide_app("no_outcome"));
-        }
-        k->told_outcome = false;
+    if (k->state == CALL_ATTEMPT) { /* the block has set no outcome */
+        call_end_attempt(c, bide_app("no_outcome"));
     }
     if (k->state == CALL_WAITING) {
         call_wait(c);
@@ -37,7 +34,7 @@ bide_call_outcome(struct bide_call *c, struct bide_outcome o)
     struct call *k = call_of(c);
 
     if (k->state != CALL_ATTEMPT) {
-        return; /* said twice: the first counts */
+        return; /* a second outcome of one attempt: the first one counts */
     }
     call_end_attempt(c, o);
 }
@@ -57,15 +54,15 @@ bide_call_cancel(struct bide_call *c)
     struct bide_policy *p = k->policy;
 
     atomic_store_explicit(&k->cancelled, 1, memory_order_release);
-    /* It sleeps on its policy's generation, as others may: they decide again,
-     * under the same rules and draws, and sleep on. */
+    /* Waiting calls of a policy sleep on one word, so all of them wake.  The
+     * others decide again, under the same rules and draws, and sleep on. */
     cell_announce(atomic_load(&p->home)->live, atomic_load(&p->cell));
 }
 
 /* ---- steps ---- */
 
 static enum bide_next
-started(struct bide_call *c, enum bide_next next)
+start_if_go(struct bide_call *c, enum bide_next next)
 {
     if (next == BIDE_GO) {
         call_start_attempt(c);
@@ -76,7 +73,7 @@ started(struct bide_call *c, enum bide_next next)
 enum bide_next
 bide_step_begin(struct bide_call *c, struct bide_policy *p)
 {
-    return started(c, call_begin(c, p));
+    return start_if_go(c, call_begin(c, p));
 }
 
 enum bide_next
@@ -97,9 +94,9 @@ bide_step_resume(struct bide_call *c)
 
     switch (k->state) {
     case CALL_WAITING:
-        return started(c, call_look(c));
+        return start_if_go(c, call_resume(c));
     case CALL_ATTEMPT:
-        return BIDE_GO; /* still under way */
+        return BIDE_GO; /* the attempt is in progress */
     default:
         return BIDE_DONE;
     }
