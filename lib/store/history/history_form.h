@@ -13,8 +13,9 @@
  *
  * An interval belongs to the hour in which it ends, so hours and minutes hold
  * the same counts, and ranges that meet add up to the range of both.  Names are
- * said once and blocks hold many cells, since at a thousand policies a minute
- * every byte is half a gigabyte a year.
+ * stored once and blocks hold many cells, to keep the file small: with 1,000
+ * policies at 2 calls a minute each it takes 0.96 GiB after a year (measured by
+ * tests/bench), and --keep-size, 1 GiB by default, bounds it.
  *
  * Values are sealed (record.h).  A block: format u8, begin u64, end u64, then
  * for each cell: how far its id is from the next one (LEB128, its sign in the
