@@ -1,21 +1,23 @@
-/* In bits, as few as they may be: a minute of ten calls takes fifteen bytes.
- * A number x is written as the Elias gamma code of x + 1 (so many zeros as
- * there are bits after its first one, then the number: 0 is "1", 1 is "010"); a
- * large one as the delta code (that first part itself in gamma); what a
- * histogram holds in Rice codes (x >> k ones and a zero, then k bits), whose k
- * fits its mean.
+/* Figures are stored as a string of bits, to be small: a minute with ten calls
+ * takes fifteen bytes.  There are three codes for a number x:
+ *   gamma   Elias gamma code of x + 1: n zeros, then the n + 1 bits of x + 1;
+ *           0 is "1", 1 is "010"
+ *   delta   Elias delta code of x + 1, for large numbers: n in gamma, then the
+ *           last n bits of x + 1
+ *   Rice    x >> k ones and a zero, then the last k bits of x; k fits the mean
  *
- *   counters    how many are not 0, then for each: how many it leaves out,
- *               its count - 1, large
- *   guard       0: all zero; or 1 and each of FIGURES_GUARD
- *   succeeded, failed   how many buckets are not 0, and if any: the first one
- *               in 10 bits, k of the gaps, k of the counts, and for each: how
- *               many it leaves out, its count - 1
- *   outcomes    how many, then for each: id, count
- *
- * and zeros up to a whole byte. */
+ * All numbers are in gamma unless another code is named:
+ *   counters    number of counters that are not 0; for each: number of zero
+ *               counters before it, count - 1 in delta
+ *   guard       0: all are zero; or 1 and each of FIGURES_GUARD
+ *   succeeded, failed   number of buckets that are not 0; if any: the first in
+ *               10 bits, k of the gaps, k of the counts; for each in Rice:
+ *               number of zero buckets before it, count - 1
+ *   outcomes    number of outcomes; for each: id, count
+ *   zeros up to a whole byte */
 #include "figures.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "rule/histogram.h"
@@ -48,7 +50,7 @@ figures_add_outcome(struct figures *f, uint32_t id, uint64_t count)
         i++;
     }
     if (i == FIGURES_OUTCOMES) {
-        i = FIGURES_OUTCOMES - 1; /* the last one becomes all others */
+        i = FIGURES_OUTCOMES - 1; /* the last one becomes "other" */
         f->outcome[i].id = 0;
     } else if (i == f->outcome_count) {
         f->outcome_count++;
@@ -74,22 +76,22 @@ figures_add(struct figures *sum, const struct figures *f)
 /* ---- differences ---- */
 
 static uint64_t
-more(uint64_t before, uint64_t now)
+increase_of(uint64_t before, uint64_t now)
 {
     return now > before ? now - before : 0;
 }
 
 static void
-between(const uint64_t *before, const uint64_t *now, uint64_t *out,
-        size_t count)
+subtract_all(const uint64_t *before, const uint64_t *now, uint64_t *out,
+             size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        out[i] = more(before[i], now[i]);
+        out[i] = increase_of(before[i], now[i]);
     }
 }
 
-static uint64_t
-outcome_count(const struct figures *f, uint32_t id)
+uint64_t
+figures_outcome_count(const struct figures *f, uint32_t id)
 {
     for (uint32_t i = 0; i < f->outcome_count; i++) {
         if (f->outcome[i].id == id) {
@@ -104,18 +106,19 @@ figures_between(const struct figures *before, const struct figures *now,
                 struct figures *out)
 {
     memset(out, 0, sizeof(*out));
-    between(before->counter, now->counter, out->counter, COUNTER_ROOM);
-    between(before->succeeded, now->succeeded, out->succeeded,
-            HISTOGRAM_BUCKETS);
-    between(before->failed, now->failed, out->failed, HISTOGRAM_BUCKETS);
-#define X(field, name) out->field = more(before->field, now->field);
+    subtract_all(before->counter, now->counter, out->counter, COUNTER_ROOM);
+    subtract_all(before->succeeded, now->succeeded, out->succeeded,
+                 HISTOGRAM_BUCKETS);
+    subtract_all(before->failed, now->failed, out->failed, HISTOGRAM_BUCKETS);
+#define X(field, name) out->field = increase_of(before->field, now->field);
     FIGURES_GUARD(X)
 #undef X
     for (uint32_t i = 0; i < now->outcome_count; i++) {
         uint32_t id = now->outcome[i].id;
 
-        figures_add_outcome(
-            out, id, more(outcome_count(before, id), now->outcome[i].count));
+        figures_add_outcome(out, id,
+                            increase_of(figures_outcome_count(before, id),
+                                        now->outcome[i].count));
     }
 }
 
@@ -143,12 +146,12 @@ figures_none(const struct figures *f)
 
 /* ---- bits ---- */
 
-/* A count takes at most 127 bits, what is left out before it one or few. */
+/* A count takes at most 127 bits, the number of zeros before it only a few. */
 _Static_assert((COUNTER_ROOM + 2 * HISTOGRAM_BUCKETS + FIGURES_OUTCOMES + 8) *
                            16 +
                        2 * HISTOGRAM_BUCKETS + 8 * FIGURES_OUTCOMES <
                    FIGURES_BYTES,
-               "all of it always fits");
+               "figures_write never needs more");
 
 enum { FIRST_BITS = 10 };
 _Static_assert(HISTOGRAM_BUCKETS <= 1 << FIRST_BITS, "put_histogram");
@@ -160,7 +163,7 @@ struct bits {
     bool bad;
 };
 
-/* The low `count` bits, the highest first. */
+/* Appends the lowest `count` bits of `value`, the highest of them first. */
 static void
 put_bits(struct bits *b, uint64_t value, unsigned count)
 {
@@ -202,7 +205,7 @@ get_bits(struct bits *b, unsigned count)
 }
 
 static void
-put(struct bits *b, uint64_t number)
+put_gamma(struct bits *b, uint64_t number)
 {
     uint64_t plus = number == UINT64_MAX ? number : number + 1;
     unsigned after = 63 - (unsigned)__builtin_clzll(plus);
@@ -212,7 +215,7 @@ put(struct bits *b, uint64_t number)
 }
 
 static uint64_t
-get(struct bits *b)
+get_gamma(struct bits *b)
 {
     unsigned after = 0;
 
@@ -224,21 +227,21 @@ get(struct bits *b)
     return b->bad ? 0 : (1ull << after | get_bits(b, after)) - 1;
 }
 
-/* Elias delta: for numbers that may well be large. */
+/* Elias delta, for numbers that are often large. */
 static void
 put_large(struct bits *b, uint64_t number)
 {
     uint64_t plus = number == UINT64_MAX ? number : number + 1;
     unsigned after = 63 - (unsigned)__builtin_clzll(plus);
 
-    put(b, after);
+    put_gamma(b, after);
     put_bits(b, after ? plus & (UINT64_MAX >> (64 - after)) : 0, after);
 }
 
 static uint64_t
 get_large(struct bits *b)
 {
-    uint64_t after = get(b);
+    uint64_t after = get_gamma(b);
 
     if (after > 63) {
         b->bad = true;
@@ -247,7 +250,7 @@ get_large(struct bits *b)
     return (1ull << after | get_bits(b, (unsigned)after)) - 1;
 }
 
-/* A number far above the mean comes after so many ones in another code. */
+/* After RICE_ONES ones a number far above the mean follows in delta. */
 enum { RICE_ONES = 20, RICE_K_MAX = 40 };
 
 static unsigned
@@ -294,10 +297,10 @@ put_sparse(struct bits *b, const uint64_t *counts, size_t count)
     for (size_t i = 0; i < count; i++) {
         some += counts[i] != 0;
     }
-    put(b, some);
+    put_gamma(b, some);
     for (size_t i = 0; some > 0; i++) {
         if (counts[i]) {
-            put(b, i - next);
+            put_gamma(b, i - next);
             put_large(b, counts[i] - 1);
             next = i + 1;
             some--;
@@ -320,15 +323,15 @@ put_histogram(struct bits *b, const uint64_t counts[HISTOGRAM_BUCKETS])
             some++;
         }
     }
-    put(b, some);
+    put_gamma(b, some);
     if (some == 0) {
         return;
     }
     gap_k = rice_k(gaps, some);
     count_k = rice_k(sum, some);
     put_bits(b, first, FIRST_BITS);
-    put(b, gap_k);
-    put(b, count_k);
+    put_gamma(b, gap_k);
+    put_gamma(b, count_k);
     for (next = first; some > 0; some--) {
         size_t i = next;
 
@@ -342,25 +345,25 @@ put_histogram(struct bits *b, const uint64_t counts[HISTOGRAM_BUCKETS])
 }
 
 static void
-put_all(struct bits *b, const struct figures *f)
+put_figures(struct bits *b, const struct figures *f)
 {
 #define X(field, name) | f->field
     bool guard = (0 FIGURES_GUARD(X)) != 0;
 #undef X
 
     put_sparse(b, f->counter, COUNTER_ROOM);
-    put(b, guard);
+    put_gamma(b, guard);
     if (guard) {
-#define X(field, name) put(b, f->field);
+#define X(field, name) put_gamma(b, f->field);
         FIGURES_GUARD(X)
 #undef X
     }
     put_histogram(b, f->succeeded);
     put_histogram(b, f->failed);
-    put(b, f->outcome_count);
+    put_gamma(b, f->outcome_count);
     for (uint32_t i = 0; i < f->outcome_count; i++) {
-        put(b, f->outcome[i].id);
-        put(b, f->outcome[i].count);
+        put_gamma(b, f->outcome[i].id);
+        put_gamma(b, f->outcome[i].count);
     }
 }
 
@@ -369,7 +372,8 @@ figures_write(const struct figures *f, uint8_t *out)
 {
     struct bits b = {.out = out, .end = (size_t)FIGURES_BYTES * 8};
 
-    put_all(&b, f);
+    put_figures(&b, f);
+    assert(!b.bad);
     return (b.at + 7) / 8;
 }
 
@@ -378,11 +382,11 @@ figures_write(const struct figures *f, uint8_t *out)
 static void
 get_sparse(struct bits *b, uint64_t *counts, size_t count)
 {
-    uint64_t some = get(b);
+    uint64_t some = get_gamma(b);
     size_t next = 0;
 
     for (; some > 0 && !b->bad; some--) {
-        uint64_t gap = get(b), n = get_large(b);
+        uint64_t gap = get_gamma(b), n = get_large(b);
 
         if (gap >= count - next) {
             b->bad = true;
@@ -397,14 +401,14 @@ get_sparse(struct bits *b, uint64_t *counts, size_t count)
 static void
 get_histogram(struct bits *b, uint64_t counts[HISTOGRAM_BUCKETS])
 {
-    uint64_t some = get(b), next, gap_k, count_k;
+    uint64_t some = get_gamma(b), next, gap_k, count_k;
 
     if (some == 0) {
         return;
     }
     next = get_bits(b, FIRST_BITS);
-    gap_k = get(b);
-    count_k = get(b);
+    gap_k = get_gamma(b);
+    count_k = get_gamma(b);
     if (gap_k > RICE_K_MAX || count_k > RICE_K_MAX ||
         next >= HISTOGRAM_BUCKETS) {
         b->bad = true;
@@ -431,20 +435,20 @@ figures_read(const uint8_t *bytes, size_t length, struct figures *out)
 
     memset(out, 0, sizeof(*out));
     get_sparse(&b, out->counter, COUNTER_ROOM);
-    if (get(&b)) {
-#define X(field, name) out->field = get(&b);
+    if (get_gamma(&b)) {
+#define X(field, name) out->field = get_gamma(&b);
         FIGURES_GUARD(X)
 #undef X
     }
     get_histogram(&b, out->succeeded);
     get_histogram(&b, out->failed);
-    outcomes = get(&b);
+    outcomes = get_gamma(&b);
     if (outcomes > FIGURES_OUTCOMES) {
         return false;
     }
     for (uint32_t i = 0; i < outcomes; i++) {
-        out->outcome[i].id = (uint32_t)get(&b);
-        out->outcome[i].count = get(&b);
+        out->outcome[i].id = (uint32_t)get_gamma(&b);
+        out->outcome[i].count = get_gamma(&b);
     }
     out->outcome_count = (uint32_t)outcomes;
     return !b.bad && b.end - b.at < 8;

@@ -1,4 +1,4 @@
-/* What calls came to within a time, and how that looks in few bits.  Pure. */
+/* The call statistics of an interval, and their encoding in few bits.  Pure. */
 #ifndef BIDE_STORE_FIGURES_H
 #define BIDE_STORE_FIGURES_H
 
@@ -9,20 +9,20 @@
 #include "live/body.h"
 
 enum {
-    FIGURES_OUTCOMES = 64,     /* more of them are added up under no id */
-    FIGURES_BYTES = 24 * 1024, /* never more when written */
+    FIGURES_OUTCOMES = 64,     /* further outcomes are added to "other" */
+    FIGURES_BYTES = 24 * 1024, /* the largest encoding */
 };
 
-/* Counts by the guard.  Columns: field, name. */
-#define FIGURES_GUARD(X)                                              \
-    X(opened, "breaker_opened")                                       \
-    X(half_opened, "breaker_half_opened")                             \
-    X(closed, "breaker_closed")                                       \
-    X(turned, "breaker_turned") /* the three together, as a serial */ \
+/* Counters of the guard.  Columns: field, name. */
+#define FIGURES_GUARD(X)                                             \
+    X(opened, "breaker_opened")                                      \
+    X(half_opened, "breaker_half_opened")                            \
+    X(closed, "breaker_closed")                                      \
+    X(turned, "breaker_turned") /* the sum of the three, a serial */ \
     X(budget_refused, "budget_refused")
 
 struct figures_outcome {
-    uint32_t id; /* a name of the history's; 0: "other" */
+    uint32_t id; /* of its name in the history; 0: "other" */
     uint64_t count;
 };
 
@@ -36,28 +36,33 @@ struct figures {
     struct figures_outcome outcome[FIGURES_OUTCOMES];
 };
 
-/* Sums stay at the highest number: counts come from shared memory. */
+/* Add to sums, which stop at UINT64_MAX: counts come from shared memory. */
 void figures_add(struct figures *sum, const struct figures *f);
 void figures_add_outcome(struct figures *f, uint32_t id, uint64_t count);
 
-/* What was counted between two readings.  What has become less (somebody wrote
- * garbage) counts as nothing. */
+/* Returns the count of an outcome, 0 if there is none. */
+uint64_t figures_outcome_count(const struct figures *f, uint32_t id);
+
+/* Computes the counts between two readings.  A count that decreased, because a
+ * process damaged it, gives 0. */
 void figures_between(const struct figures *before, const struct figures *now,
                      struct figures *out);
+/* Reports whether all counts are 0. */
 bool figures_none(const struct figures *f);
 
-/* Into FIGURES_BYTES; gives the length.  Equal figures give equal bytes. */
+/* Encodes figures in FIGURES_BYTES at most and returns the length.  Equal
+ * figures give equal bytes. */
 size_t figures_write(const struct figures *f, uint8_t *out);
-/* false: these are no figures, and what is in `out` means nothing. */
+/* Decodes figures; false: the bytes are damaged, and *out is undefined. */
 bool figures_read(const uint8_t *bytes, size_t length, struct figures *out);
 
-/* ---- the sums that people ask for ---- */
+/* ---- sums ---- */
 
+/* Return the calls that were exhausted, all calls that ended, all attempts. */
 uint64_t figures_exhausted(const struct figures *f);
-/* Calls that have ended, however. */
 uint64_t figures_calls(const struct figures *f);
 uint64_t figures_attempts(const struct figures *f);
-/* Of all attempts, those that failed included. */
+/* Returns the percentile `share` (0.95) of the latency of all attempts. */
 uint64_t figures_at_ns(const struct figures *f, double share);
 
 #endif

@@ -1,5 +1,6 @@
-#include "store/pages/pages_file.h"
+/* Reads the state, the names and the bases of a history. */
 #include "history_inside.h"
+#include "store/pages/pages_file.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ history_read(struct history *h, history_body_fn *body, void *arg)
 
 /* ---- state ---- */
 
-/* BIDE_EDAMAGED: it is lost, the rest may be there. */
+/* BIDE_EDAMAGED: the state is lost, but other records may be whole. */
 static int
 read_state(const struct snapshot *s, struct history_state *out)
 {
@@ -42,7 +43,7 @@ read_state(const struct snapshot *s, struct history_state *out)
     int rc = pages_get(s, "state", "m", 1, &bytes, &length);
 
     if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the history has lost its state");
+        return pages_damaged("the history's state is missing");
     }
     if (rc) {
         return rc;
@@ -60,7 +61,7 @@ read_state(const struct snapshot *s, struct history_state *out)
         rc = BIDE_EFORMAT;
     }
     if (!rc && s->txn > 1 && found.commit != s->txn) {
-        rc = pages_damaged("the history's state is of earlier");
+        rc = pages_damaged("the history's state is of another transaction");
     }
     if (!rc) {
         *out = found;
@@ -69,8 +70,8 @@ read_state(const struct snapshot *s, struct history_state *out)
 }
 
 static int
-see_id(void *arg, const void *key, size_t key_length, const void *value,
-       size_t value_length)
+note_id(void *arg, const void *key, size_t key_length, const void *value,
+        size_t value_length)
 {
     struct history_state *state = arg;
     const uint8_t *bytes;
@@ -88,8 +89,8 @@ see_id(void *arg, const void *key, size_t key_length, const void *value,
 }
 
 static int
-see_end(void *arg, const void *key, size_t key_length, const void *value,
-        size_t value_length)
+note_end(void *arg, const void *key, size_t key_length, const void *value,
+         size_t value_length)
 {
     struct history_state *state = arg;
     uint64_t end = form_block_end(key, key_length);
@@ -100,7 +101,7 @@ see_end(void *arg, const void *key, size_t key_length, const void *value,
     return 0;
 }
 
-/* What can be said of it by what else is there. */
+/* Derives a lost state from the names and minutes. */
 static int
 guess_state(const struct snapshot *s, struct history_state *out)
 {
@@ -108,18 +109,18 @@ guess_state(const struct snapshot *s, struct history_state *out)
     int rc;
 
     *out = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
-    rc = pages_walk_whole(s, "names", NULL, 0, see_id, out, &damaged);
+    rc = pages_walk_whole(s, "names", NULL, 0, note_id, out, &damaged);
     if (rc) {
         return rc;
     }
-    rc = pages_walk_whole(s, "minutes", NULL, 0, see_end, out, &damaged);
+    rc = pages_walk_whole(s, "minutes", NULL, 0, note_end, out, &damaged);
     return rc;
 }
 
 /* ---- names ---- */
 
 static bool
-take_name(const uint8_t *key, size_t length, struct history_name *out)
+parse_name(const uint8_t *key, size_t length, struct history_name *out)
 {
     const uint8_t *end;
 
@@ -150,10 +151,10 @@ take_name(const uint8_t *key, size_t length, struct history_name *out)
     return true;
 }
 
-/* What can not be read stays without a name. */
+/* Stores a name under its id; an id whose record is damaged has no name. */
 static int
-see_name(void *arg, const void *key, size_t key_length, const void *value,
-         size_t value_length)
+store_name(void *arg, const void *key, size_t key_length, const void *value,
+           size_t value_length)
 {
     struct history *h = arg;
     struct history_name name;
@@ -166,7 +167,7 @@ see_name(void *arg, const void *key, size_t key_length, const void *value,
     if (bytes && length == sizeof(struct form_name)) {
         memcpy(&id, bytes, sizeof(id));
     }
-    if (id < h->names && take_name(key, key_length, &name)) {
+    if (id < h->names && parse_name(key, key_length, &name)) {
         h->name[id] = name;
     } else {
         h->unreadable++;
@@ -216,12 +217,12 @@ read_names(struct history *h, const struct snapshot *s)
     h->name = longer;
     h->names = h->state.next_id;
     h->unreadable = 0;
-    rc = pages_walk_whole(s, "names", NULL, 0, see_name, h, &h->unreadable);
+    rc = pages_walk_whole(s, "names", NULL, 0, store_name, h, &h->unreadable);
     if (!rc || rc == BIDE_ENOPOLICY) {
         rc = sort_names(h);
     }
     if (rc) {
-        h->names = 0; /* again at the next look */
+        h->names = 0; /* history_refresh tries again */
     }
     return rc;
 }
@@ -334,7 +335,8 @@ history_outcome(const struct history *h, uint32_t id)
 }
 
 static uint32_t
-find_id(const struct history *h, char kind, const char *name, const char *scope)
+find_name_id(const struct history *h, char kind, const char *name,
+             const char *scope)
 {
     struct history_name wanted = {.kind = kind}, *key = &wanted, **found;
 
@@ -351,7 +353,7 @@ find_id(const struct history *h, char kind, const char *name, const char *scope)
 uint32_t
 history_outcome_id(const struct history *h, const char *name)
 {
-    return strcmp(name, "other") == 0 ? 0 : find_id(h, 'o', name, "");
+    return strcmp(name, "other") == 0 ? 0 : find_name_id(h, 'o', name, "");
 }
 
 struct base_wanted {
@@ -379,13 +381,13 @@ read_base(void *arg, const struct snapshot *s)
     if (rc || w->history->state.live_begun_ns != w->live_begun_ns) {
         return rc;
     }
-    id = find_id(w->history, 'c', w->name, w->scope);
+    id = find_name_id(w->history, 'c', w->name, w->scope);
     if (!id) {
         return 0;
     }
     rc = pages_get(s, "base", key, form_id_key(id, key), &bytes, &length);
     if (rc == BIDE_ENOPOLICY && w->history->state.flags & HISTORY_BASES_LOST) {
-        return pages_damaged("a base of the history is lost");
+        return pages_damaged("a base of the history is missing");
     }
     if (rc) {
         return rc == BIDE_ENOPOLICY ? 0 : rc;

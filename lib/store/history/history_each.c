@@ -1,5 +1,5 @@
-/* Going through what was recorded.  Records are copied by the chunk, so that a
- * visit of any length works on what one reading has found to be whole. */
+/* Visits the records of a history.  Records are copied in chunks, so that a
+ * slow visit works on data of one snapshot and does not make it invalid. */
 #include "history_inside.h"
 
 #include <endian.h>
@@ -8,7 +8,7 @@
 
 #include "store/file/seal.h"
 
-enum { CHUNK = 256 * 1024, KEY_ROOM = 64, FULL = 1 };
+enum { CHUNK = 256 * 1024, KEY_ROOM = 64, CHUNK_END = 1 };
 
 struct chunk {
     const char *db;
@@ -16,7 +16,7 @@ struct chunk {
     size_t from_length, until_length;
     uint8_t *bytes; /* key length, value length, key, value; ... */
     size_t length;
-    uint8_t next[KEY_ROOM]; /* when full: the first that found no room */
+    uint8_t next[KEY_ROOM]; /* when full: the key of the next record */
     size_t next_length;
     bool full;
     uint64_t damaged;
@@ -27,7 +27,7 @@ struct lengths {
 };
 
 static int
-compare(const void *a, size_t a_length, const void *b, size_t b_length)
+compare_keys(const void *a, size_t a_length, const void *b, size_t b_length)
 {
     int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
 
@@ -35,25 +35,25 @@ compare(const void *a, size_t a_length, const void *b, size_t b_length)
 }
 
 static int
-collect_one(void *arg, const void *key, size_t key_length, const void *value,
-            size_t value_length)
+collect_record(void *arg, const void *key, size_t key_length, const void *value,
+               size_t value_length)
 {
     struct chunk *c = arg;
     struct lengths lengths = {(uint32_t)key_length, (uint32_t)value_length};
     size_t need = sizeof(lengths) + key_length + value_length;
     uint8_t *to = c->bytes + c->length;
 
-    if (compare(key, key_length, c->until, c->until_length) >= 0) {
-        return FULL; /* the end */
+    if (compare_keys(key, key_length, c->until, c->until_length) >= 0) {
+        return CHUNK_END;
     }
     if (need > CHUNK || key_length > KEY_ROOM) {
-        return 0; /* that is none of ours */
+        return 0; /* no recorder writes such a record */
     }
     if (need > CHUNK - c->length) {
         c->full = true;
         memcpy(c->next, key, key_length);
         c->next_length = key_length;
-        return FULL;
+        return CHUNK_END;
     }
     memcpy(to, &lengths, sizeof(lengths));
     memcpy(to + sizeof(lengths), key, key_length);
@@ -63,7 +63,7 @@ collect_one(void *arg, const void *key, size_t key_length, const void *value,
 }
 
 static int
-collect(void *arg, const struct snapshot *s)
+collect_chunk(void *arg, const struct snapshot *s)
 {
     struct chunk *c = arg;
     int rc;
@@ -71,18 +71,18 @@ collect(void *arg, const struct snapshot *s)
     c->length = 0;
     c->full = false;
     c->damaged = 0;
-    rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_one, c,
+    rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_record, c,
                           &c->damaged);
-    return rc == FULL || rc == BIDE_ENOPOLICY ? 0 : rc;
+    return rc == CHUNK_END || rc == BIDE_ENOPOLICY ? 0 : rc;
 }
 
-/* ---- a way through many chunks ---- */
+/* ---- chunk by chunk ---- */
 
-typedef int see_fn(void *arg, const uint8_t *key, size_t key_length,
-                   const uint8_t *value, size_t value_length);
+typedef int record_fn(void *arg, const uint8_t *key, size_t key_length,
+                      const uint8_t *value, size_t value_length);
 
 static int
-see_chunk(struct chunk *c, see_fn *see, void *arg)
+visit_chunk(struct chunk *c, record_fn *see, void *arg)
 {
     size_t at = 0;
     int rc = 0;
@@ -99,8 +99,8 @@ see_chunk(struct chunk *c, see_fn *see, void *arg)
 }
 
 static int
-each_record(struct history *h, struct chunk *c, see_fn *see, void *arg,
-            uint64_t *damaged)
+visit_records(struct history *h, struct chunk *c, record_fn *see, void *arg,
+              uint64_t *damaged)
 {
     int rc = 0;
 
@@ -109,14 +109,14 @@ each_record(struct history *h, struct chunk *c, see_fn *see, void *arg,
         return BIDE_ENOMEM;
     }
     do {
-        rc = history_read(h, collect, c);
+        rc = history_read(h, collect_chunk, c);
         if (rc == BIDE_EDAMAGED) {
-            *damaged += 1; /* all of it: others may still be read */
+            *damaged += 1; /* the whole database; others may be whole */
             rc = 0;
             break;
         }
         *damaged += c->damaged;
-        rc = rc ? rc : see_chunk(c, see, arg);
+        rc = rc ? rc : visit_chunk(c, see, arg);
         memcpy(c->from, c->next, c->next_length);
         c->from_length = c->next_length;
     } while (!rc && c->full);
@@ -138,8 +138,8 @@ struct walk {
 };
 
 static int
-see_entry(struct walk *w, const struct form_block *b,
-          const struct form_entry *e)
+visit_entry(struct walk *w, const struct form_block *b,
+            const struct form_entry *e)
 {
     const struct history *h = w->history;
     struct history_interval i = {.version = e->version,
@@ -165,8 +165,8 @@ see_entry(struct walk *w, const struct form_block *b,
 }
 
 static int
-see_block(void *arg, const uint8_t *key, size_t key_length,
-          const uint8_t *value, size_t value_length)
+visit_block(void *arg, const uint8_t *key, size_t key_length,
+            const uint8_t *value, size_t value_length)
 {
     struct walk *w = arg;
     struct form_block block;
@@ -181,15 +181,15 @@ see_block(void *arg, const uint8_t *key, size_t key_length,
         return 0;
     }
     while (!rc && form_block_next(&block, &entry)) {
-        rc = see_entry(w, &block, &entry);
+        rc = visit_entry(w, &block, &entry);
     }
     *w->damaged += block.bad;
     return rc;
 }
 
-/* Blocks that end after since_ns, at until_ns at the latest. */
+/* Visits the blocks that end after since_ns and not after until_ns. */
 static int
-each_block(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
+visit_blocks(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
 {
     struct chunk c = {.db = hour ? "hours" : "minutes"};
 
@@ -200,17 +200,17 @@ each_block(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
     c.from_length = form_block_key(since_ns + 1, 0, c.from);
     c.until_length = form_block_key(
         until_ns == UINT64_MAX ? until_ns : until_ns + 1, 0, c.until);
-    return each_record(w->history, &c, see_block, w, w->damaged);
+    return visit_records(w->history, &c, visit_block, w, w->damaged);
 }
 
 static uint64_t
-max(uint64_t a, uint64_t b)
+later_of(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
-/* Minutes to the full hour, whole hours, and minutes again; where minutes are
- * no longer there, the hours. */
+/* Visits minutes until the first full hour, then hours, then minutes after the
+ * last full hour; hours only where minutes are no longer kept. */
 int
 history_each(struct history *h, const struct history_range *range,
              history_visit_fn *visit, void *arg, uint64_t *out_damaged)
@@ -242,14 +242,16 @@ history_each(struct history *h, const struct history_range *range,
                ? since
                : hour_end(since);
     if (to <= from) {
-        rc = each_block(w, false, max(since, h->state.minutes_from_ns), until);
+        rc = visit_blocks(w, false, later_of(since, h->state.minutes_from_ns),
+                          until);
     } else {
-        rc = each_block(w, false, since, from);
+        rc = visit_blocks(w, false, since, from);
         if (!rc) {
-            rc = each_block(w, true, from, to);
+            rc = visit_blocks(w, true, from, to);
         }
         if (!rc) {
-            rc = each_block(w, false, max(to, h->state.minutes_from_ns), until);
+            rc = visit_blocks(w, false, later_of(to, h->state.minutes_from_ns),
+                              until);
         }
     }
     free(w);
@@ -267,8 +269,8 @@ struct event_walk {
 };
 
 static int
-see_event(void *arg, const uint8_t *key, size_t key_length,
-          const uint8_t *value, size_t value_length)
+visit_event(void *arg, const uint8_t *key, size_t key_length,
+            const uint8_t *value, size_t value_length)
 {
     struct event_walk *w = arg;
     struct history_event event = {.kind = 0};
@@ -316,7 +318,7 @@ history_each_event(struct history *h, const struct history_range *range,
     c.until_length = form_event_key(
         range->until_ns == UINT64_MAX ? UINT64_MAX : range->until_ns + 1, 0, 0,
         c.until);
-    return each_record(h, &c, see_event, &w, out_damaged);
+    return visit_records(h, &c, visit_event, &w, out_damaged);
 }
 
 /* ---- levels ---- */
@@ -327,8 +329,8 @@ struct level_walk {
 };
 
 static int
-see_level(void *arg, const uint8_t *key, size_t key_length,
-          const uint8_t *value, size_t value_length)
+visit_level(void *arg, const uint8_t *key, size_t key_length,
+            const uint8_t *value, size_t value_length)
 {
     struct level_walk *w = arg;
     char name[BIDE_NAME_MAX + 1] = "";
@@ -339,7 +341,7 @@ see_level(void *arg, const uint8_t *key, size_t key_length,
 
     if (!bytes || length < 9 || length - 9 >= sizeof(level.words) ||
         key_length < 2 || key_length - 1 > BIDE_NAME_MAX) {
-        return 0; /* found anew by the next recording */
+        return 0; /* the next recording decides the level again */
     }
     memcpy(name, key + 1, key_length - 1);
     level.level = bytes[0];
@@ -362,10 +364,10 @@ history_each_level(struct history *h,
                       .until_length = 1};
     uint64_t damaged = 0;
 
-    return each_record(h, &c, see_level, &w, &damaged);
+    return visit_records(h, &c, visit_level, &w, &damaged);
 }
 
-/* ---- all of it ---- */
+/* ---- survey ---- */
 
 struct survey_walk {
     struct history *history;
@@ -436,13 +438,13 @@ history_survey(struct history *h, struct history_survey *out)
     memcpy(hours.until, minutes.until, BLOCK_KEY);
     hours.until_length = BLOCK_KEY;
     if (!rc) {
-        rc = each_record(h, &minutes, survey_block, &w, &out->damaged);
+        rc = visit_records(h, &minutes, survey_block, &w, &out->damaged);
     }
     w.count = &out->hours;
     w.first = &out->hour_first_ns;
     w.last = &out->hour_last_ns;
     if (!rc) {
-        rc = each_record(h, &hours, survey_block, &w, &out->damaged);
+        rc = visit_records(h, &hours, survey_block, &w, &out->damaged);
     }
     return rc ? rc
               : history_each_event(h, &all, survey_event, out, &out->damaged);

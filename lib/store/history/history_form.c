@@ -117,7 +117,7 @@ get_leb(struct form_block *b, uint64_t *out)
 size_t
 form_put_entry(const struct form_entry *e, uint32_t before, uint8_t *out)
 {
-    /* Cells come in the same order each time: the next number is the rule. */
+    /* Cells have the same order in each recording, so most steps are 0. */
     int64_t step = (int64_t)e->id - before - 1;
     uint8_t *to =
         put_leb(out, step < 0 ? ~((uint64_t)step << 1) : (uint64_t)step << 1);

@@ -1,26 +1,27 @@
-/* How history.mdb looks, for those who write it and those who read it.
+/* The format of history.mdb, for recorders and readers.
  *
- *   names    'c' policy NUL scope    -> u32 id, u32 day it was recorded last
- *            'o' outcome             -> the same, ids from the same numbers
- *   base     be32 id                 -> what was counted until the last
- *                                       recording, and until its hour began
- *   minutes  be64 end, be16 part     -> block: what was counted till `end`,
- *                                       since the recording before
- *   hours    be64 end, be16 part     -> block: the same of an hour that is over
+ *   names    'c' policy NUL scope    -> u32 id, u32 day of its last recording
+ *            'o' outcome             -> the same; cells and outcomes share ids
+ *   base     be32 id                 -> totals at the last recording, and at
+ *                                       the beginning of its hour
+ *   minutes  be64 end, be16 part     -> block: counts from the recording before
+ *                                       until `end`
+ *   hours    be64 end, be16 part     -> block: counts of a completed hour
  *   state    'm'                     -> struct history_state
  *            'n' policy              -> its level, and since when
  *            'e' be64 when, be32 id, be16 number -> event
  *
  * An interval belongs to the hour in which it ends, so hours and minutes hold
- * the same counts, and ranges that meet add up to the range of both.  Names are
+ * the same counts, and adjacent ranges add up to the range of both.  Names are
  * stored once and blocks hold many cells, to keep the file small: with 1,000
  * policies at 2 calls a minute each it takes 0.96 GiB after a year (measured by
  * tests/bench), and --keep-size, 1 GiB by default, bounds it.
  *
- * Values are sealed (record.h).  A block: format u8, begin u64, end u64, then
- * for each cell: how far its id is from the next one (LEB128, its sign in the
- * lowest bit), version, length, and that many bytes of figures.
- * A base: version u32, length u32, that many bytes of figures, and the figures
+ * Values are sealed (store/file/seal.h).  A block: format u8, begin u64, end
+ * u64, then for each cell: its id as the difference to the id before plus one
+ * (LEB128, the sign in the lowest bit), version, length (LEB128 both), and
+ * `length` bytes of figures.
+ * A base: version u32, length u32, `length` bytes of figures, and the figures
  * at the beginning of the hour.  An event: kind u8, from u8, to u8, words. */
 #ifndef BIDE_STORE_HISTORY_FORM_H
 #define BIDE_STORE_HISTORY_FORM_H
@@ -36,7 +37,7 @@
 enum {
     HISTORY_FORMAT = 1,
     BLOCK_HEADER = 1 + 8 + 8,
-    /* Two to a page of LMDB's, key and checksum included. */
+    /* Two fit into a page of LMDB, key and checksum included. */
     BLOCK_ROOM = 2000,
     BLOCK_KEY = 8 + 2,
     EVENT_KEY = 1 + 8 + 4 + 2,
@@ -48,32 +49,34 @@ enum {
 struct history_state {
     uint32_t format, next_id;
     uint64_t commit;        /* the transaction's own number */
-    uint64_t live_begun_ns; /* which live state was recorded last */
+    uint64_t live_begun_ns; /* the live state that was recorded last */
     uint8_t live_boot[16];
-    uint64_t last_ns;         /* when (CLOCK_REALTIME) */
-    uint64_t hour_from_ns;    /* begin of the first interval of that hour */
-    uint64_t minutes_from_ns; /* minutes that end later are there */
-    uint64_t hours_from_ns;   /* and hours */
-    uint64_t lost;            /* cells whose base was damaged */
-    uint64_t unreadable;      /* records and pages, when others were rescued */
+    uint64_t last_ns;         /* the last recording (CLOCK_REALTIME) */
+    uint64_t hour_from_ns;    /* begin of the first interval of its hour */
+    uint64_t minutes_from_ns; /* minutes that end later are kept */
+    uint64_t hours_from_ns;   /* hours that end later are kept */
+    uint64_t lost;            /* cells that lost counts by a damaged base */
+    uint64_t unreadable; /* records and pages lost when a file was rescued */
     uint64_t flags;
 };
 _Static_assert(sizeof(struct history_state) == 96, "no gaps");
 
 enum history_flags {
-    HISTORY_BASES_LOST = 1, /* some: what has none is not new for that */
-    HISTORY_LIVE_LOST = 2,  /* nor is it known which live state it was */
+    HISTORY_BASES_LOST = 1, /* some bases are lost: a cell without one may have
+                               been recorded before */
+    HISTORY_LIVE_LOST = 2,  /* live_begun_ns and live_boot are lost */
 };
 
-/* The end of the hour that `ns` falls into; the hour's own end is in it. */
+/* Returns the end of the hour with `ns`; an hour includes its end. */
 static inline uint64_t
 hour_end(uint64_t ns)
 {
     return (ns / HOUR_NS + (ns % HOUR_NS != 0)) * HOUR_NS;
 }
 
+/* Functions with a key as output return its length. */
 size_t form_block_key(uint64_t end_ns, uint32_t part, uint8_t *out);
-/* 0: it is no key of a block. */
+/* Returns the end in the key of a block; 0 if it is no such key. */
 uint64_t form_block_end(const void *key, size_t length);
 size_t form_event_key(uint64_t when_ns, uint32_t id, uint32_t number,
                       uint8_t *out);
@@ -92,8 +95,8 @@ struct form_entry {
     size_t length;
 };
 
-/* Fits ENTRY_MAX; gives the length.  `before`: the id of the entry before, 0
- * at the block's begin. */
+/* Writes an entry of at most ENTRY_MAX bytes and returns its length.  `before`
+ * is the id of the entry before, 0 at the beginning of a block. */
 size_t form_put_entry(const struct form_entry *e, uint32_t before,
                       uint8_t *out);
 void form_put_header(uint64_t begin_ns, uint64_t end_ns, uint8_t *out);
@@ -103,10 +106,12 @@ struct form_block {
     uint64_t begin_ns, end_ns;
     const uint8_t *at, *end;
     uint32_t last_id;
-    bool bad; /* its rest can not be read */
+    bool bad; /* the rest is damaged */
 };
+/* Begins reading a block; returns false if it is damaged. */
 bool form_block_open(const uint8_t *bytes, size_t length,
                      struct form_block *out);
+/* Reads the next entry; returns false at the end, or with b->bad at damage. */
 bool form_block_next(struct form_block *b, struct form_entry *out);
 
 struct form_base {

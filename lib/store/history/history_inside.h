@@ -1,4 +1,4 @@
-/* What history.c and history_each.c share. */
+/* Shared by history.c and history_each.c. */
 #ifndef BIDE_STORE_HISTORY_INSIDE_H
 #define BIDE_STORE_HISTORY_INSIDE_H
 
@@ -14,20 +14,21 @@ struct history_name {
 struct history {
     struct pages *pages;
     struct history_state state;
-    bool state_lost;     /* it was damaged: `state` says what the rest says */
-    uint64_t txn;        /* that `state` is of */
+    bool state_lost;     /* damaged: `state` was derived from other records */
+    uint64_t txn;        /* the transaction of `state` */
     uint64_t unreadable; /* pages and records of names */
-    uint32_t names;      /* the first id that is not known */
+    uint32_t names;      /* the length of `name` */
     struct history_name *name;    /* by id */
     struct history_name **sorted; /* by kind, name, scope */
     uint32_t sorted_count;
 };
 
-/* One consistent reading: `body` may run again, and starts afresh then. */
+/* Calls `body` with a snapshot, and again if a writer overwrote some of it:
+ * `body` must start anew each time.  BIDE_ELOCKED after 100 tries. */
 typedef int history_body_fn(void *arg, const struct snapshot *s);
 int history_read(struct history *h, history_body_fn *body, void *arg);
 
-/* The state and all names as of now. */
+/* Reads the present state and names. */
 int history_refresh(struct history *h);
 
 #endif

@@ -1,6 +1,6 @@
-/* A recording's beginning and end.  LMDB is opened for each and closed with it,
- * without its own lock: ours keeps other recorders out, and readers use none.
- */
+/* Begins and ends recordings.  Each opens LMDB and closes it again.  LMDB needs
+ * no lock of its own: history.lock keeps other recorders out, and readers do
+ * not use LMDB. */
 #include "recording_inside.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ recording_damaged(struct recording *r, const char *what)
 /* ---- the lock ---- */
 
 static int
-take_lock(struct recording *r, int wait_ms)
+take_history_lock(struct recording *r, int wait_ms)
 {
     const struct timespec pause = {0, LOCK_POLL_MS * 1000000};
     char *path = place_path(r->dir, "history.lock");
@@ -131,7 +131,7 @@ recording_set(struct recording *r, int db, const void *key, size_t key_length,
 
     memcpy(sealed, &crc, sizeof(crc));
     v = lmdb_val(sealed, 4 + length);
-    /* Blocks come last, as a rule: appended, they fill their pages. */
+    /* A block usually has the last key; MDB_APPEND fills its page. */
     rc = mdb_put(r->txn, r->dbi[db], &k, &v,
                  db == MINUTES || db == HOURS ? MDB_APPEND : 0);
     if (rc == MDB_KEYEXIST) {
@@ -144,7 +144,7 @@ recording_set(struct recording *r, int db, const void *key, size_t key_length,
 }
 
 static int
-set_state(struct recording *r)
+write_state(struct recording *r)
 {
     uint8_t sealed[4 + sizeof(r->state)];
 
@@ -154,7 +154,7 @@ set_state(struct recording *r)
 }
 
 static int
-get_state(struct recording *r)
+read_state(struct recording *r)
 {
     const uint8_t *value = NULL;
     size_t length;
@@ -218,7 +218,7 @@ fill_history(void *arg, MDB_txn *txn)
         rc = m->fill(r);
     }
     if (!rc) {
-        rc = set_state(r);
+        rc = write_state(r);
     }
     r->txn = NULL; /* lmdb_make_file ends it */
     return rc;
@@ -262,8 +262,8 @@ fill_nothing(struct recording *r)
     return 0;
 }
 
-/* LMDB believes what it reads, so it gets nothing that has not been walked
- * since it changed otherwise than by a recorder. */
+/* Checks the file unless its stamp shows that only recorders have changed it
+ * since the last check: LMDB trusts the file it opens. */
 static int
 check_file(struct recording *r)
 {
@@ -304,7 +304,7 @@ open_checked(struct recording *r)
     if (!rc) {
         rc = open_databases(r, 0);
     }
-    return rc ? rc : get_state(r);
+    return rc ? rc : read_state(r);
 }
 
 static int
@@ -345,7 +345,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
         rc = place_failed(dir, ENOMEM);
     }
     if (!rc) {
-        rc = take_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
+        rc = take_history_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
     }
     if (!rc) {
         rc = open_file(r);
@@ -367,7 +367,7 @@ is_same_live(const struct recording *r, const struct recording_source *from)
            !memcmp(r->state.live_boot, from->boot, sizeof(from->boot));
 }
 
-/* When the interval that ends now begins and ends, whatever the clock did. */
+/* Sets the interval that ends now; the clock may have been set back. */
 static void
 set_interval(struct recording *r, const struct recording_source *from,
              bool same, uint64_t now_ns)
@@ -382,7 +382,8 @@ set_interval(struct recording *r, const struct recording_source *from,
     r->result.end_ns = now_ns;
 }
 
-/* After the hour of the recording before was closed. */
+/* Begins the blocks of this interval.  Call it after the hour of the recording
+ * before was closed. */
 static void
 begin_blocks(struct recording *r, bool new_hour)
 {
@@ -411,7 +412,7 @@ begin_interval(struct recording *r, const struct recording_source *from,
                uint64_t now_ns)
 {
     struct history_state *s = &r->state;
-    /* Not known which it was: as if it were this one. */
+    /* If it is not known which live state was recorded, assumes this one. */
     bool same = is_same_live(r, from) || s->flags & HISTORY_LIVE_LOST;
     bool new_hour;
     int rc = 0;
@@ -428,7 +429,7 @@ begin_interval(struct recording *r, const struct recording_source *from,
     }
     if (!rc && !same) {
         rc = recording_forget_base(r);
-        s->flags = 0; /* all of what is counted is new */
+        s->flags = 0; /* all counts are new */
     }
     s->live_begun_ns = from->begun_ns;
     memcpy(s->live_boot, from->boot, sizeof(from->boot));
@@ -496,18 +497,12 @@ recording_begin_levels(const char *dir, uint64_t now_ns, struct recording **out)
 
 /* ---- ending ---- */
 
-int
-recording_commit(struct recording *r)
+/* Writes the blocks and the state. */
+static int
+write_rest(struct recording *r)
 {
-    struct pages_stamp stamp;
-    int rc = r->failed;
+    int rc = recording_flush(r, &r->minute);
 
-    if (r->pid != getpid() || !r->txn) {
-        return place_say(BIDE_EINVAL, "the recording has ended");
-    }
-    if (!rc) {
-        rc = recording_flush(r, &r->minute);
-    }
     if (!rc) {
         rc = recording_flush(r, &r->hour);
     }
@@ -515,11 +510,21 @@ recording_commit(struct recording *r)
         rc = recording_bytes(r, &r->result.bytes);
     }
     if (r->all_cells) {
-        r->state.flags = 0; /* each has a base again */
+        r->state.flags = 0; /* every cell has a base again */
     }
-    if (!rc) {
-        rc = set_state(r);
+    return rc ? rc : write_state(r);
+}
+
+int
+recording_commit(struct recording *r)
+{
+    struct pages_stamp stamp;
+    int rc;
+
+    if (r->pid != getpid() || !r->txn) {
+        return place_say(BIDE_EINVAL, "the recording has ended");
     }
+    rc = r->failed ? r->failed : write_rest(r);
     if (rc) {
         mdb_txn_abort(r->txn);
     } else {
@@ -544,8 +549,8 @@ recording_end(struct recording *r)
     }
     if (r->lock >= 0) {
         if (r->pid == getpid()) {
-            /* Explicitly: a child that was forked meanwhile has the same open
-             * file, and would keep the lock as long as it lives. */
+            /* A child that was forked meanwhile has the same open file, so
+             * closing ours would not release the lock. */
             flock(r->lock, LOCK_UN);
         }
         close(r->lock);

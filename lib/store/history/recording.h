@@ -1,11 +1,12 @@
-/* Writing history.mdb: one recording of what all cells have counted.  What is
- * handed in are totals since the live state began; what is stored are their
- * differences to the recording before, together with these totals, in one
- * transaction with sync: so nothing is counted twice, whoever dies, and
- * what nobody recorded in time is in the next, longer interval.
+/* Writes history.mdb: one recording of the counts of all cells.  The caller
+ * passes totals since the live state began.  One durable transaction stores
+ * their differences to the recording before, together with these totals.  So
+ * nothing is counted twice even if a recorder is killed, and a missed recording
+ * only makes the next interval longer.
  *
- * One recorder at a time, by a lock of its own.  Services never open this file
- * unless they asked for a recorder (bide_record_every). */
+ * There is one recorder at a time, by a lock of its own.  Services open this
+ * file only if they ask for a recorder (bide_record_every).  Functions that
+ * return int return 0 or a BIDE_E code (recording_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
 
@@ -18,67 +19,69 @@ struct recording_source {
     uint8_t boot[16];
 };
 
-/* Takes the lock (5 s at most), opens or makes the file, begins.  Gives
- * RECORDING_DONE when somebody has recorded in this step of `every_ns`, since
- * midnight; then there is nothing to end.  BIDE_ELOCKED, BIDE_EPERM,
- * BIDE_EFULL, BIDE_EDAMAGED ...: recording_why.  Of a file that is damaged what
- * can be read goes on in a new one, and the old one is kept beside it; cells of
- * which it is not known what was recorded are not counted once.  A clock that
- * was set back gives intervals without length until it has caught up, an hour
- * at most. */
+/* Takes the lock (waits 5 s at most), opens or makes the file and begins an
+ * interval.  Returns RECORDING_DONE if this step of `every_ns`, counted from
+ * the epoch, was recorded before; then there is nothing to end.
+ *
+ * If pages are damaged, the readable records are copied to a new file and the
+ * old one is kept beside it.  Cells without a readable base are not counted in
+ * this interval.  After the clock was set back, intervals have no length until
+ * it has caught up, for an hour at most. */
 #define RECORDING_DONE 1
 int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns, struct recording **out);
-/* The same, whatever was recorded in this step: before versions change, so that
- * what was counted until then is the old one's.  It does so quickly or not at
- * all: waits for 200 ms, makes, checks and rescues no file. */
+/* The same even if this step was recorded before.  Call it before versions
+ * change, so that the counts until then belong to the old version.  Does not
+ * take long: waits for 200 ms at most, and fails instead of making, checking or
+ * rescuing a file. */
 int recording_begin_now(const char *dir, const struct recording_source *from,
                         uint64_t now_ns, struct recording **out);
-/* To change levels only: as above, but always, and no interval ends. */
+/* As recording_begin, to change levels only: it ends no interval. */
 int recording_begin_levels(const char *dir, uint64_t now_ns,
                            struct recording **out);
 
-/* The number of an outcome's name.  BIDE_E. */
+/* Finds or adds the id of an outcome's name. */
 int recording_outcome(struct recording *r, const char *name, uint32_t *out);
 
-/* A cell's totals.  *before is what `turned` was at the recording before. */
+/* Records a cell's totals; *before_turned is `turned` in the base before. */
 int recording_put(struct recording *r, const char *name, const char *scope,
                   uint32_t version, const struct figures *total,
                   uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);
 
-/* What level a policy is on; `changed`: it was another one, whose event is
- * kept. */
+/* Records the level of a policy; *before is the level before.  If they differ,
+ * sets *changed and records an event. */
 int recording_level(struct recording *r, const char *name,
                     const struct history_level *level, bool *changed,
                     struct history_level *before);
 
 struct recording_keep {
     uint64_t minutes_ns, hours_ns;
-    uint64_t bytes; /* the size bounds the time: minutes go first */
+    uint64_t bytes; /* if the file is larger, removes more: minutes first */
 };
-/* What is kept unless somebody asks for more or less. */
+/* The defaults. */
 #define RECORDING_KEEP_MINUTES_NS (35 * UINT64_C(86400000000000))
 #define RECORDING_KEEP_HOURS_NS (730 * UINT64_C(86400000000000))
 #define RECORDING_KEEP_BYTES (UINT64_C(1) << 30)
-/* Removes what is older, so many records at most. */
+/* Removes records older than `keep` says, `most` of them at most. */
 int recording_prune(struct recording *r, const struct recording_keep *keep,
                     uint32_t most);
 
-/* All of it or nothing. */
+/* Commits the recording durably, as one transaction. */
 int recording_commit(struct recording *r);
-void recording_end(struct recording *r); /* NULL: does nothing */
+/* Ends it; without a commit nothing is recorded.  NULL: does nothing. */
+void recording_end(struct recording *r);
 
-/* What it came to, after the commit. */
+/* The result of a recording, after the commit. */
 struct recording_result {
     uint64_t begin_ns, end_ns;
-    uint32_t cells;  /* that had something to record */
-    uint32_t pruned; /* records */
-    uint64_t lost;   /* cells whose base was damaged, ever */
-    uint64_t bytes;  /* of the file in use */
-    bool rescued;    /* pages were damaged: the rest went into a new file, */
-    uint64_t unreadable; /* without so many pages and records */
+    uint32_t cells;      /* with counts in this interval */
+    uint32_t pruned;     /* records removed */
+    uint64_t lost;       /* cells that ever lost counts by a damaged base */
+    uint64_t bytes;      /* used pages of the file */
+    bool rescued;        /* damaged: the rest was copied to a new file */
+    uint64_t unreadable; /* pages and records that were not copied */
 };
 void recording_result(const struct recording *r, struct recording_result *out);
 

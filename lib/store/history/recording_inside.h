@@ -1,4 +1,4 @@
-/* What the files of recording.h share: recording.c, recording_put.c,
+/* Shared by the files of recording.h: recording.c, recording_put.c,
  * recording_prune.c, recording_rescue.c. */
 #ifndef BIDE_STORE_RECORDING_INSIDE_H
 #define BIDE_STORE_RECORDING_INSIDE_H
@@ -14,8 +14,8 @@ enum { RENEWED_MAX = 64 };
 struct block {
     int db; /* MINUTES or HOURS */
     uint64_t begin_ns, end_ns;
-    uint64_t key_ns; /* its hour's end */
-    uint32_t part;   /* the next one's number */
+    uint64_t key_ns; /* the end in its key */
+    uint32_t part;   /* the next part's number */
     bool part_known;
     uint32_t last_id;
     size_t length;
@@ -34,57 +34,57 @@ struct recording {
     struct recording_result result;
     struct block minute, hour;
     int failed;
-    bool quick; /* no check of a whole file, and no rescue */
+    bool quick; /* checks and rescues no file */
     bool new_hour;
-    bool all_cells; /* it puts every cell of the live state */
-    /* Outcomes with new numbers: what was counted before is not known. */
+    bool all_cells; /* records every cell of the live state */
+    /* Outcomes that got a new id: their counts before are not known. */
     uint32_t renewed_count, renewed[RENEWED_MAX];
-    /* Room for one cell at a time. */
+    /* Buffers for one cell. */
     uint8_t base[4 + BASE_MAX], bytes[FIGURES_BYTES], entry[ENTRY_MAX];
     struct figures before, difference;
 };
 
-#define ASIDE "move it away: counting goes on, and a new one is made"
+#define ASIDE "move it away: a new one is made, and counting continues"
 
 const char *recording_database(int db); /* its name */
 
-/* LMDB's results, with words. */
+/* Maps a result of LMDB to a BIDE_E code and keeps a message. */
 int recording_failed(struct recording *r, int rc);
+/* Keeps the message that `what` is damaged and returns BIDE_EDAMAGED. */
 int recording_damaged(struct recording *r, const char *what);
 
-/* A sealed value; *out stays LMDB's.  BIDE_ENOPOLICY: there is none.
- * BIDE_EDAMAGED without words: its checksum does not hold. */
+/* Reads a sealed value; *out stays LMDB's memory.  BIDE_ENOPOLICY: there is
+ * none.  BIDE_EDAMAGED without a message: its checksum is wrong. */
 int recording_get(struct recording *r, int db, const void *key,
                   size_t key_length, const uint8_t **out, size_t *out_length);
-/* `value` has 4 bytes of room before it, for the seal. */
+/* Stores a value; `sealed` begins with 4 bytes for the seal, then the value. */
 int recording_set(struct recording *r, int db, const void *key,
                   size_t key_length, uint8_t *sealed, size_t length);
 
-/* Under another name first, so that one half made is none: `fill` puts what
- * belongs into it and sets r->state, `before` is asked before it takes the
- * place of what is there (NULL: nothing is). */
+/* Makes the file (lmdb_make_file): `fill` writes its records and sets r->state,
+ * `before` (may be NULL) is called before it replaces an old one. */
 typedef int recording_fill_fn(struct recording *r);
 int recording_make(struct recording *r, recording_fill_fn *fill,
                    recording_fill_fn *before);
 
 /* ---- recording_rescue.c ---- */
 
-/* Pages are damaged: as much as can be read (r->pages) goes into a new file,
- * and the old one is kept as HISTORY_DAMAGED. */
+/* Copies the readable records of a damaged file (r->pages) to a new file; keeps
+ * the old one as HISTORY_DAMAGED. */
 int recording_rescue(struct recording *r);
 
 /* ---- recording_put.c ---- */
 
-/* The hour that was going on is over: its counts become records. */
+/* Ends the current hour: stores its counts in the hours. */
 int recording_close_hour(struct recording *r);
-/* Another live state: what was counted in the one before is recorded. */
+/* Removes all bases, because another live state begins at 0. */
 int recording_forget_base(struct recording *r);
-/* Writes what is left. */
+/* Writes a block to the file and empties it. */
 int recording_flush(struct recording *r, struct block *b);
 
 /* ---- recording_prune.c ---- */
 
-/* Pages of the file that hold something, in bytes. */
+/* Returns the size of all used pages, in bytes. */
 int recording_bytes(struct recording *r, uint64_t *out);
 
 #endif

@@ -1,14 +1,14 @@
-/* What is old goes, a little with each recording. */
+/* Removes old records, a few with each recording. */
 #include "recording_inside.h"
 
 #include <string.h>
 
 #include "store/file/seal.h"
 
-/* LMDB's list of free pages: values are a count and so many page numbers.  It
- * may only be read in a transaction that does not write. */
+/* Counts LMDB's free pages.  Each value of their list is a count and then the
+ * page numbers; it may be read in a read-only transaction only. */
 static int
-free_pages(MDB_env *env, uint64_t *out)
+count_free_pages(MDB_env *env, uint64_t *out)
 {
     enum { FREE_DBI = 0 };
     MDB_txn *txn;
@@ -50,7 +50,7 @@ recording_bytes(struct recording *r, uint64_t *out)
         rc = mdb_env_stat(r->env, &stat);
     }
     if (!rc) {
-        rc = free_pages(r->env, &unused);
+        rc = count_free_pages(r->env, &unused);
     }
     if (rc) {
         return recording_failed(r, rc);
@@ -61,7 +61,7 @@ recording_bytes(struct recording *r, uint64_t *out)
     return 0;
 }
 
-/* Removes records from the first one on, as long as they are before `last`. */
+/* Removes records from the key `first` on and before `last`, *most at most. */
 static int
 remove_until(struct recording *r, int db, const void *first,
              size_t first_length, const void *last, size_t last_length,
@@ -81,8 +81,8 @@ remove_until(struct recording *r, int db, const void *first,
         if (!rc) {
             r->result.pruned++;
             (*most)--;
-            /* From the start: where it stands now is LMDB's secret, and in an
-             * empty tree it stands nowhere. */
+            /* Begins anew: LMDB does not document the cursor's position after
+             * a deletion, and in an empty tree it has none. */
             key = lmdb_val(first, first_length);
             rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         }
@@ -109,8 +109,8 @@ hour_before(uint64_t now_ns, uint64_t ago_ns)
     return then / HOUR_NS * HOUR_NS;
 }
 
-/* Where the size bounds the time: an hour of minutes at a time; when there are
- * none left, a day of hours. */
+/* If the file is too large, moves the limit of what is kept: by an hour of
+ * minutes, or a day of hours when no old minutes are left. */
 static int
 bound_size(struct recording *r, uint64_t bytes)
 {
@@ -143,8 +143,9 @@ bound_size(struct recording *r, uint64_t bytes)
     return 0;
 }
 
+/* Reports whether a name was last recorded on a day before until_ns. */
 static bool
-is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
+name_is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
 {
     struct form_name name;
     size_t length;
@@ -158,8 +159,8 @@ is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
     return (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
 }
 
-/* Names of which no record is left: that were recorded last on a day whose
- * records have gone. */
+/* Removes names without records: the records of the day on which they were last
+ * recorded have been removed. */
 static int
 remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
 {
@@ -173,7 +174,8 @@ remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
     }
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (!rc && *most > 0) {
-        if (!is_old(&key, &value, until_ns) || key.mv_size > sizeof(copy)) {
+        if (!name_is_old(&key, &value, until_ns) ||
+            key.mv_size > sizeof(copy)) {
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
             continue;
         }
@@ -190,12 +192,34 @@ remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
     return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
 }
 
+static int
+remove_events(struct recording *r, uint64_t until_ns, uint32_t *most)
+{
+    uint8_t first[EVENT_KEY], last[EVENT_KEY];
+
+    form_event_key(0, 0, 0, first);
+    form_event_key(until_ns, 0, 0, last);
+    return remove_until(r, STATE, first, EVENT_KEY, last, EVENT_KEY, most);
+}
+
+/* Removes all records that end before the limits in r->state. */
+static int
+remove_old(struct recording *r, uint32_t *most)
+{
+    const struct history_state *s = &r->state;
+    int rc = remove_blocks(r, MINUTES, s->minutes_from_ns, most);
+
+    if (!rc) {
+        rc = remove_blocks(r, HOURS, s->hours_from_ns, most);
+    }
+    return rc ? rc : remove_events(r, s->hours_from_ns, most);
+}
+
 int
 recording_prune(struct recording *r, const struct recording_keep *keep,
                 uint32_t most)
 {
     struct history_state *s = &r->state;
-    uint8_t first[EVENT_KEY], last[EVENT_KEY];
     uint64_t minutes = hour_before(s->last_ns, keep->minutes_ns);
     uint64_t hours = hour_before(s->last_ns, keep->hours_ns);
     int rc = r->failed;
@@ -207,17 +231,9 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
         rc = bound_size(r, keep->bytes);
     }
     if (!rc) {
-        rc = remove_blocks(r, MINUTES, s->minutes_from_ns, &most);
+        rc = remove_old(r, &most);
     }
-    if (!rc) {
-        rc = remove_blocks(r, HOURS, s->hours_from_ns, &most);
-    }
-    if (!rc) {
-        form_event_key(0, 0, 0, first);
-        form_event_key(s->hours_from_ns, 0, 0, last);
-        rc = remove_until(r, STATE, first, EVENT_KEY, last, EVENT_KEY, &most);
-    }
-    /* Once an hour is enough: it looks at all of them. */
+    /* Only once an hour, because it reads all names. */
     if (!rc && most > 0 && r->new_hour) {
         rc = remove_names(r,
                           s->hours_from_ns < s->minutes_from_ns

@@ -1,7 +1,8 @@
-/* What a cell counted: the difference to its base goes into this minute's
- * block, and the base becomes what it counts now. */
+/* Records cells.  The difference between a cell's totals and its base is
+ * appended to this minute's block, and the totals become the base. */
 #include "recording_inside.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "store/file/place.h"
@@ -9,7 +10,8 @@
 
 /* ---- blocks ---- */
 
-/* Parts of an hour may be there already: a version ended within it. */
+/* Finds the number of the next part.  An hour may have parts before: a version
+ * ended within it. */
 static int
 find_part(struct recording *r, struct block *b)
 {
@@ -66,30 +68,35 @@ recording_flush(struct recording *r, struct block *b)
 }
 
 static int
-append(struct recording *r, struct block *b, const struct form_entry *e)
+append_entry(struct recording *r, struct block *b, const struct form_entry *e)
 {
     size_t length = form_put_entry(e, b->last_id, r->entry);
-    int rc = 0;
 
     if (b->length + length > BLOCK_ROOM && b->length > BLOCK_HEADER) {
-        rc = recording_flush(r, b);
+        int rc = recording_flush(r, b);
+
+        if (rc) {
+            return rc;
+        }
         length = form_put_entry(e, 0, r->entry);
     }
     b->last_id = e->id;
+    assert(b->length + length <= sizeof(b->bytes));
     memcpy(b->bytes + b->length, r->entry, length);
     b->length += length;
-    return rc;
+    return 0;
 }
 
 /* ---- bases ---- */
 
-/* Sealed into r->base; `hour` may stand there already. */
+/* Writes a base, sealed in r->base; b->hour may point there, hence memmove. */
 static int
 write_base(struct recording *r, uint32_t id, const struct form_base *b)
 {
     uint32_t now_length = (uint32_t)b->now_length;
     uint8_t key[4], *value = r->base + 4;
 
+    assert(b->now_length + b->hour_length + 8 <= BASE_MAX);
     memmove(value + 8 + now_length, b->hour, b->hour_length);
     memmove(value + 8, b->now, now_length);
     memcpy(value, &b->version, 4);
@@ -98,14 +105,16 @@ write_base(struct recording *r, uint32_t id, const struct form_base *b)
                          8 + b->now_length + b->hour_length);
 }
 
+/* Reports whether a cell has counted anything in this hour. */
 static bool
-moved(const struct form_base *b)
+has_counted(const struct form_base *b)
 {
     return b->now_length != b->hour_length ||
            memcmp(b->now, b->hour, b->now_length);
 }
 
-/* What the hour brought to this cell so far.  BIDE_EDAMAGED without words. */
+/* Appends a cell's counts of this hour so far to the hour's block.
+ * BIDE_EDAMAGED has no message. */
 static int
 append_hour(struct recording *r, uint32_t id, const struct form_base *b)
 {
@@ -118,11 +127,11 @@ append_hour(struct recording *r, uint32_t id, const struct form_base *b)
     }
     figures_between(&r->before, &now, &r->difference);
     e.length = figures_write(&r->difference, r->bytes);
-    return append(r, &r->hour, &e);
+    return append_entry(r, &r->hour, &e);
 }
 
 static uint32_t
-id_of(const MDB_val *key)
+key_id(const MDB_val *key)
 {
     const uint8_t *k = key->mv_data;
 
@@ -132,9 +141,9 @@ id_of(const MDB_val *key)
 }
 
 static int
-close_one(struct recording *r, const MDB_val *key, const MDB_val *sealed)
+close_cell_hour(struct recording *r, const MDB_val *key, const MDB_val *sealed)
 {
-    uint32_t id = id_of(key);
+    uint32_t id = key_id(key);
     const uint8_t *value;
     struct form_base b;
     size_t length;
@@ -143,16 +152,16 @@ close_one(struct recording *r, const MDB_val *key, const MDB_val *sealed)
     value = seal_read(key->mv_data, key->mv_size, sealed->mv_data,
                       sealed->mv_size, &length);
     if (!id || !value || !form_base_read(value, length, &b)) {
-        return 0; /* recording_put finds out, if the cell is still there */
+        return 0; /* recording_put handles it if the cell still exists */
     }
-    if (!moved(&b)) {
+    if (!has_counted(&b)) {
         return 0;
     }
     rc = append_hour(r, id, &b);
     if (rc) {
         return rc == BIDE_EDAMAGED ? 0 : rc;
     }
-    /* A copy first: the page it stands on is about to change. */
+    /* Copies it first, because writing changes LMDB's page. */
     memcpy(r->bytes, b.now, b.now_length);
     b.now = b.hour = r->bytes;
     b.hour_length = b.now_length;
@@ -178,8 +187,8 @@ recording_close_hour(struct recording *r)
             break;
         }
         memcpy(bytes, key.mv_data, sizeof(bytes));
-        result = close_one(r, &key, &value);
-        /* Its own put may have moved what the cursor stands on. */
+        result = close_cell_hour(r, &key, &value);
+        /* Writing the base may have moved the cursor's record. */
         key = lmdb_val(bytes, sizeof(bytes));
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET);
         if (!rc) {
@@ -202,8 +211,8 @@ recording_forget_base(struct recording *r)
 /* ---- names ---- */
 
 static int
-set_name(struct recording *r, const uint8_t *key, size_t key_length,
-         const struct form_name *name)
+write_name(struct recording *r, const uint8_t *key, size_t key_length,
+           const struct form_name *name)
 {
     uint8_t sealed[4 + sizeof(*name)];
 
@@ -211,11 +220,11 @@ set_name(struct recording *r, const uint8_t *key, size_t key_length,
     return recording_set(r, NAMES, key, key_length, sealed, sizeof(*name));
 }
 
-/* One that is damaged gets another number; what was recorded under the one
- * it had has no name any more. */
+/* Finds or adds the id of a name.  A damaged one gets a new id; the records
+ * with its old id have no name any more. */
 static int
-name_id(struct recording *r, const uint8_t *key, size_t key_length,
-        uint32_t *out, bool *damaged)
+find_or_add_name(struct recording *r, const uint8_t *key, size_t key_length,
+                 uint32_t *out, bool *damaged)
 {
     struct form_name name = {0, (uint32_t)(r->result.end_ns / DAY_NS)}, known;
     const uint8_t *value;
@@ -226,7 +235,8 @@ name_id(struct recording *r, const uint8_t *key, size_t key_length,
     if (rc == 0 && !*damaged) {
         memcpy(&known, value, sizeof(known));
         *out = name.id = known.id;
-        return known.day == name.day ? 0 : set_name(r, key, key_length, &name);
+        return known.day == name.day ? 0
+                                     : write_name(r, key, key_length, &name);
     }
     if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
         return rc;
@@ -234,19 +244,20 @@ name_id(struct recording *r, const uint8_t *key, size_t key_length,
     if (r->state.next_id == UINT32_MAX) {
         return place_say(BIDE_EFULL, "%s: too many names", r->path);
     }
-    /* What is new here may have been lost in a rescue. */
+    /* A name that looks new may have been lost when the file was rescued. */
     *damaged |= r->state.flags & HISTORY_BASES_LOST;
     *out = name.id = r->state.next_id++;
-    return set_name(r, key, key_length, &name);
+    return write_name(r, key, key_length, &name);
 }
 
 static int
-cell_id(struct recording *r, const char *name, const char *scope, uint32_t *out,
-        bool *damaged)
+find_or_add_cell(struct recording *r, const char *name, const char *scope,
+                 uint32_t *out, bool *damaged)
 {
     uint8_t key[NAME_KEY_MAX];
 
-    return name_id(r, key, form_name_key('c', name, scope, key), out, damaged);
+    return find_or_add_name(r, key, form_name_key('c', name, scope, key), out,
+                            damaged);
 }
 
 int
@@ -263,7 +274,8 @@ recording_outcome(struct recording *r, const char *name, uint32_t *out)
         *out = 0;
         return 0;
     }
-    rc = name_id(r, key, form_name_key('o', name, "", key), out, &damaged);
+    rc = find_or_add_name(r, key, form_name_key('o', name, "", key), out,
+                          &damaged);
     if (!rc && damaged) {
         if (r->renewed_count < RENEWED_MAX) {
             r->renewed[r->renewed_count] = *out;
@@ -273,29 +285,19 @@ recording_outcome(struct recording *r, const char *name, uint32_t *out)
     return rc;
 }
 
-static uint64_t
-count_of(const struct figures *f, uint32_t id)
-{
-    for (uint32_t i = 0; i < f->outcome_count; i++) {
-        if (f->outcome[i].id == id) {
-            return f->outcome[i].count;
-        }
-    }
-    return 0;
-}
-
-/* Of an outcome that has another number now the base holds nothing: without
- * this, all of it would be counted again. */
+/* Sets the count before of each outcome with a new id to its total, because
+ * the base has none under that id and all of it would be counted again.
+ * Returns false if there were too many to remember. */
 static bool
-know_renewed(struct recording *r, const struct figures *total)
+adopt_renewed(struct recording *r, const struct figures *total)
 {
     if (r->renewed_count > RENEWED_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < r->renewed_count; i++) {
-        if (count_of(&r->before, r->renewed[i]) == 0) {
+        if (figures_outcome_count(&r->before, r->renewed[i]) == 0) {
             figures_add_outcome(&r->before, r->renewed[i],
-                                count_of(total, r->renewed[i]));
+                                figures_outcome_count(total, r->renewed[i]));
         }
     }
     return true;
@@ -303,8 +305,9 @@ know_renewed(struct recording *r, const struct figures *total)
 
 /* ---- one cell ---- */
 
-/* The base there is; `buffer` holds it, since the pages of LMDB may change.
- * Without one, or with a damaged one, what was counted is none of ours. */
+/* Reads the base of a cell into `buffer`, because LMDB's pages may change, and
+ * its totals into r->before.  *lost: the base is damaged or was lost.  A new
+ * cell has no base: out->now is NULL and r->before is zero. */
 static int
 find_base(struct recording *r, uint32_t id, uint8_t *buffer,
           struct form_base *out, bool *lost)
@@ -331,10 +334,11 @@ find_base(struct recording *r, uint32_t id, uint8_t *buffer,
     return 0;
 }
 
-/* Nothing to compare with: to count all of it would count it twice. */
+/* Makes the totals the base of a cell without counting anything, because its
+ * base is lost and the totals may have been counted before. */
 static int
-begin_again(struct recording *r, uint32_t id, uint32_t version,
-            const struct figures *total)
+restart_cell(struct recording *r, uint32_t id, uint32_t version,
+             const struct figures *total)
 {
     struct form_base b = {
         .version = version, .now = r->bytes, .hour = r->bytes};
@@ -344,8 +348,10 @@ begin_again(struct recording *r, uint32_t id, uint32_t version,
     return write_base(r, id, &b);
 }
 
-/* An outcome whose name can not be read just now keeps what was counted of it,
- * or all of it would be counted again when it has its name back. */
+/* Writes the totals to r->bytes.  An outcome whose name cannot be read now
+ * keeps its count before, so that it is not counted again once the name is
+ * readable.
+ */
 static size_t
 write_total(struct recording *r, const struct figures *total)
 {
@@ -353,15 +359,16 @@ write_total(struct recording *r, const struct figures *total)
     for (uint32_t i = 0; i < r->before.outcome_count; i++) {
         const struct figures_outcome *o = &r->before.outcome[i];
 
-        if (count_of(total, o->id) < o->count &&
+        if (figures_outcome_count(total, o->id) < o->count &&
             r->difference.outcome_count < FIGURES_OUTCOMES) {
             figures_add_outcome(&r->difference, o->id,
-                                o->count - count_of(total, o->id));
+                                o->count - figures_outcome_count(total, o->id));
         }
     }
     return figures_write(&r->difference, r->bytes);
 }
 
+/* Appends the difference to the base, if any, to the minute's block. */
 static int
 put_difference(struct recording *r, uint32_t id, uint32_t version,
                const struct figures *total)
@@ -374,17 +381,18 @@ put_difference(struct recording *r, uint32_t id, uint32_t version,
     }
     r->result.cells++;
     e.length = figures_write(&r->difference, r->bytes);
-    return append(r, &r->minute, &e);
+    return append_entry(r, &r->minute, &e);
 }
 
-/* The version has changed: what the hour brought until now is the old one's. */
+/* The version has changed: appends the hour's counts so far under the old one.
+ */
 static int
-part_versions(struct recording *r, uint32_t id, struct form_base *b)
+split_hour(struct recording *r, uint32_t id, struct form_base *b)
 {
     struct figures kept = r->before;
     int rc;
 
-    if (!b->now || !moved(b)) {
+    if (!b->now || !has_counted(b)) {
         return 0;
     }
     rc = append_hour(r, id, b);
@@ -392,6 +400,23 @@ part_versions(struct recording *r, uint32_t id, struct form_base *b)
     b->hour = b->now;
     b->hour_length = b->now_length;
     return rc;
+}
+
+/* Makes the totals the base of a cell, unless they are unchanged. */
+static int
+write_total_base(struct recording *r, uint32_t id, uint32_t version,
+                 const struct figures *total, struct form_base *b)
+{
+    size_t length = write_total(r, total);
+
+    if (b->now && b->version == version && length == b->now_length &&
+        !memcmp(r->bytes, b->now, length)) {
+        return 0;
+    }
+    b->version = version;
+    b->now = r->bytes;
+    b->now_length = length;
+    return write_base(r, id, b);
 }
 
 int
@@ -404,7 +429,8 @@ recording_put(struct recording *r, const char *name, const char *scope,
     struct form_base b;
     bool lost, unnamed = false;
     uint32_t id = 0;
-    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &unnamed);
+    int rc =
+        r->failed ? r->failed : find_or_add_cell(r, name, scope, &id, &unnamed);
 
     if (!rc) {
         rc = find_base(r, id, buffer, &b, &lost);
@@ -412,13 +438,13 @@ recording_put(struct recording *r, const char *name, const char *scope,
     if (rc) {
         return rc;
     }
-    lost |= unnamed || !know_renewed(r, total);
+    lost |= unnamed || !adopt_renewed(r, total);
     *before_turned = lost ? total->turned : r->before.turned;
     if (lost) {
-        return begin_again(r, id, version, total);
+        return restart_cell(r, id, version, total);
     }
     if (b.now && b.version != version) {
-        rc = part_versions(r, id, &b);
+        rc = split_hour(r, id, &b);
     }
     if (!rc) {
         rc = put_difference(r, id, version, total);
@@ -430,18 +456,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
         b.hour = empty;
         b.hour_length = figures_write(&none, empty);
     }
-    {
-        size_t length = write_total(r, total);
-
-        if (b.now && b.version == version && length == b.now_length &&
-            !memcmp(r->bytes, b.now, length)) {
-            return 0; /* as it was */
-        }
-        b.version = version;
-        b.now = r->bytes;
-        b.now_length = length;
-    }
-    return write_base(r, id, &b);
+    return write_total_base(r, id, version, total, &b);
 }
 
 /* ---- events ---- */
@@ -456,9 +471,10 @@ recording_event(struct recording *r, const char *name, const char *scope,
     const uint8_t *value;
     size_t length;
     bool damaged;
-    int rc = r->failed ? r->failed : cell_id(r, name, scope, &id, &damaged);
+    int rc =
+        r->failed ? r->failed : find_or_add_cell(r, name, scope, &id, &damaged);
 
-    while (!rc) { /* a damaged one keeps its place */
+    while (!rc) { /* a damaged event keeps its key */
         form_event_key(event->when_ns, id, number, key);
         rc = recording_get(r, STATE, key, EVENT_KEY, &value, &length);
         rc = rc == BIDE_EDAMAGED ? 0 : rc;
@@ -475,8 +491,8 @@ recording_event(struct recording *r, const char *name, const char *scope,
 }
 
 static int
-get_level(struct recording *r, const uint8_t *key, size_t key_length,
-          struct history_level *out)
+read_level(struct recording *r, const uint8_t *key, size_t key_length,
+           struct history_level *out)
 {
     const uint8_t *value;
     size_t length;
@@ -484,7 +500,7 @@ get_level(struct recording *r, const uint8_t *key, size_t key_length,
 
     *out = (struct history_level){.level = 0};
     if (rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED) {
-        return 0; /* a damaged one is found anew */
+        return 0; /* a damaged level is treated as the lowest */
     }
     if (rc == 0 && length >= 9 && length - 9 < sizeof(out->words)) {
         out->level = value[0];
@@ -504,7 +520,7 @@ recording_level(struct recording *r, const char *name,
     struct history_event event = {.kind = HISTORY_LEVEL,
                                   .when_ns = level->since_ns};
     size_t length = form_name_key('n', name, "", key);
-    int rc = r->failed ? r->failed : get_level(r, key, length, before);
+    int rc = r->failed ? r->failed : read_level(r, key, length, before);
 
     *changed = !rc && before->level != level->level;
     if (!*changed) {

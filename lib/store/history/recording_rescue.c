@@ -1,6 +1,7 @@
-/* A history with damaged pages: LMDB would crash on it or follow it anywhere,
- * so what can be read goes into a new file, record by record, and counting goes
- * on there.  What is not known is not counted, rather than counted twice. */
+/* Rescues a history with damaged pages, with which LMDB could crash or read
+ * anything: copies the readable records one by one to a new file, where
+ * counting continues.  Counts that may have been recorded before are dropped
+ * rather than counted twice. */
 #include "recording_inside.h"
 
 #include <endian.h>
@@ -16,16 +17,16 @@ struct copying {
     struct recording *recording;
     int db;
     bool found_state;
-    uint32_t last_id;    /* the highest that is used anywhere */
-    uint64_t last_ns;    /* the last interval's end */
-    uint64_t unreadable; /* in this database */
+    uint32_t last_id;    /* the highest id in any record */
+    uint64_t last_ns;    /* the end of the last interval */
+    uint64_t unreadable; /* pages and records of this database */
     int rc;
 };
 
-/* Where a name was lost its number must not be given to another one. */
+/* Notes the ids in a block: the id of a lost name must not be used again. */
 static void
-see_block(struct copying *c, const void *key, size_t key_length,
-          const uint8_t *value, size_t length)
+note_block(struct copying *c, const void *key, size_t key_length,
+           const uint8_t *value, size_t length)
 {
     uint64_t end = form_block_end(key, key_length);
     struct form_block block;
@@ -41,7 +42,7 @@ see_block(struct copying *c, const void *key, size_t key_length,
 }
 
 static void
-see_id(struct copying *c, const uint8_t *bytes)
+note_id(struct copying *c, const uint8_t *bytes)
 {
     uint32_t id;
 
@@ -57,8 +58,8 @@ is_state(const struct copying *c, const void *key, size_t key_length)
 }
 
 static int
-copy_one(void *arg, const void *key, size_t key_length, const void *bytes,
-         size_t size)
+copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
+            size_t size)
 {
     struct copying *c = arg;
     struct recording *r = c->recording;
@@ -78,17 +79,17 @@ copy_one(void *arg, const void *key, size_t key_length, const void *bytes,
         return 0;
     }
     if (c->db == MINUTES || c->db == HOURS) {
-        see_block(c, key, key_length, value, length);
+        note_block(c, key, key_length, value, length);
     } else if (c->db == NAMES && length == sizeof(struct form_name)) {
-        see_id(c, value);
+        note_id(c, value);
     } else if (c->db == BASE && key_length == sizeof(uint32_t)) {
-        see_id(c, key);
+        note_id(c, key);
     }
     k = lmdb_val(key, key_length);
     v = lmdb_val(bytes, size);
     rc = mdb_put(r->txn, r->dbi[c->db], &k, &v, MDB_APPEND);
     if (rc == MDB_KEYEXIST || rc == MDB_BAD_VALSIZE) {
-        c->unreadable++; /* out of order: no record of ours */
+        c->unreadable++; /* out of order: not written by a recorder */
         rc = 0;
     }
     return c->rc = recording_failed(r, rc);
@@ -101,10 +102,10 @@ copy_database(struct copying *c, const struct snapshot *s, int db)
 
     c->db = db;
     c->unreadable = 0;
-    rc = pages_walk_whole(s, recording_database(db), NULL, 0, copy_one, c,
+    rc = pages_walk_whole(s, recording_database(db), NULL, 0, copy_record, c,
                           &c->unreadable);
     if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
-        c->unreadable++; /* the whole of it */
+        c->unreadable++; /* the whole database */
         rc = c->rc;
     }
     c->recording->result.unreadable += c->unreadable;
@@ -114,7 +115,7 @@ copy_database(struct copying *c, const struct snapshot *s, int db)
 }
 
 static void
-set_state(struct copying *c, bool bases_lost)
+restore_state(struct copying *c, bool bases_lost)
 {
     struct history_state *s = &c->recording->state;
 
@@ -132,7 +133,7 @@ set_state(struct copying *c, bool bases_lost)
 }
 
 static int
-fill(struct recording *r)
+fill_from_damaged(struct recording *r)
 {
     struct copying c = {.recording = r};
     struct snapshot s;
@@ -153,12 +154,13 @@ fill(struct recording *r)
                          r->path, r->state.format, HISTORY_FORMAT);
     }
     if (!rc) {
-        set_state(&c, bases_lost);
+        restore_state(&c, bases_lost);
     }
     return rc;
 }
 
-/* Another name for it, so that there is a history at every instant. */
+/* Links the damaged file to a second name, so that history.mdb always exists.
+ */
 static int
 keep_damaged(struct recording *r)
 {
@@ -178,7 +180,7 @@ keep_damaged(struct recording *r)
 int
 recording_rescue(struct recording *r)
 {
-    int rc = recording_make(r, fill, keep_damaged);
+    int rc = recording_make(r, fill_from_damaged, keep_damaged);
 
     r->result.rescued = rc == 0;
     return rc;

@@ -1,6 +1,5 @@
-/* Recording, and reading what was recorded.  Time is a number, counts are made
- * up, and recorders are killed before each of their steps: write and its like
- * are replaced by symbols of this program. */
+/* Recording and reading a history.  Recorders are killed before each of their
+ * steps: this program replaces write and similar functions. */
 #include "recorded.h"
 #include "unit/store/policies/seen.h"
 
@@ -10,11 +9,11 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-static long steps_left; /* to the one before which this process dies */
-static int full;        /* the disk: nothing can be written */
+static long steps_left; /* before which step this process dies; 0: none */
+static int full;        /* the disk is full: every write fails */
 
 static void
-step(void)
+count_step(void)
 {
     if (steps_left && !--steps_left) {
         kill(getpid(), SIGKILL);
@@ -24,7 +23,7 @@ step(void)
 SEEN ssize_t
 pwrite(int fd, const void *bytes, size_t length, off_t at)
 {
-    step();
+    count_step();
     if (full) {
         errno = ENOSPC;
         return -1;
@@ -35,14 +34,14 @@ pwrite(int fd, const void *bytes, size_t length, off_t at)
 SEEN ssize_t
 write(int fd, const void *bytes, size_t length)
 {
-    step();
+    count_step();
     return syscall(SYS_write, fd, bytes, length);
 }
 
 SEEN ssize_t
 pwritev(int fd, const struct iovec *list, int count, off_t at)
 {
-    step();
+    count_step();
     if (full) {
         errno = ENOSPC;
         return -1;
@@ -53,7 +52,7 @@ pwritev(int fd, const struct iovec *list, int count, off_t at)
 SEEN ssize_t
 writev(int fd, const struct iovec *list, int count)
 {
-    step();
+    count_step();
     if (full) {
         errno = ENOSPC;
         return -1;
@@ -65,26 +64,26 @@ SEEN int
 fdatasync(int fd)
 {
     (void)fd;
-    step();
+    count_step();
     return 0;
 }
 
 SEEN int
 rename(const char *from, const char *to)
 {
-    step();
+    count_step();
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 /* ---- recording ---- */
 
 static void
-what_was_counted_is_what_was_recorded(void **state)
+recordings_add_up_to_the_counts(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
 
     for (int i = 0; i < 200; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     assert_all_recorded(t, h);
@@ -100,15 +99,15 @@ an_hour_without_a_recorder_is_one_long_interval(void **state)
     struct seen *s;
     uint64_t before;
 
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     count_calls(h, 0, 1);
     assert_int_equal(record(t, h), 0);
     before = h->now_ns;
-    pass(h, 90 * MINUTE);
+    pass_time(h, 90 * MINUTE);
     count_calls(h, 0, 1);
     assert_int_equal(record(t, h), 0);
     late = (struct history_range){"pay", before, h->now_ns, false};
-    s = look(t, late, 0);
+    s = read_sums(t, late, 0);
     assert_int_equal(s->first_ns, before);
     assert_int_equal(s->last_ns, h->now_ns);
     free(s);
@@ -125,7 +124,7 @@ the_first_interval_begins_with_the_live_state(void **state)
 
     count_calls(h, 1, 3);
     assert_int_equal(record(t, h), 0);
-    s = look(t, everything, 0);
+    s = read_sums(t, everything, 0);
     assert_int_equal(s->count, 1);
     assert_int_equal(s->first_ns, h->live.begun_ns);
     free(s);
@@ -133,16 +132,16 @@ the_first_interval_begins_with_the_live_state(void **state)
 }
 
 static void
-a_second_recorder_finds_the_minute_recorded(void **state)
+a_second_recording_in_a_minute_is_refused_as_done(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
 
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     assert_int_equal(record(t, h), 0);
-    pass(h, SECOND);
+    pass_time(h, SECOND);
     assert_int_equal(record(t, h), RECORDING_DONE);
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     assert_int_equal(record(t, h), 0);
     assert_all_recorded(t, h);
     free(h);
@@ -160,7 +159,7 @@ a_new_live_state_starts_from_zero(void **state)
             h->live.begun_ns = h->now_ns + SECOND;
             h->live.boot[0]++;
         }
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     assert_all_recorded(t, h);
@@ -188,9 +187,9 @@ record_outcomes(const struct scratch *t, struct host *h, uint32_t ours,
     recording_end(r);
 }
 
-/* Somebody spoils its name for a while. */
+/* Its count is 0 in some recordings, as if its name could not be read. */
 static void
-an_outcome_that_cannot_be_read_for_a_while_is_counted_once(void **state)
+an_outcome_missing_from_some_recordings_is_counted_once(void **state)
 {
     static const uint32_t ours[] = {5, 7, 0, 0, 8, 0, 9};
     struct scratch *t = *state;
@@ -200,7 +199,7 @@ an_outcome_that_cannot_be_read_for_a_while_is_counted_once(void **state)
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
         record_outcomes(t, h, ours[i], 3);
     }
-    s = look(t, everything, 0);
+    s = read_sums(t, everything, 0);
     assert_int_equal(s->sum[0].outcome_count, 1);
     assert_int_equal(s->sum[0].outcome[0].count, 9 + 3);
     free(s);
@@ -220,10 +219,10 @@ a_cell_without_change_writes_nothing(void **state)
         h->now_ns += MINUTE;
         assert_int_equal(record(t, h), 0);
     }
-    s = look(t, (struct history_range){NULL, 0, UINT64_MAX, true}, 0);
+    s = read_sums(t, (struct history_range){NULL, 0, UINT64_MAX, true}, 0);
     assert_int_equal(s->count, 1);
     free(s);
-    s = look(t, everything, 0);
+    s = read_sums(t, everything, 0);
     assert_int_equal(s->count, 1);
     assert_int_equal(s->hours, 1);
     free(s);
@@ -231,7 +230,7 @@ a_cell_without_change_writes_nothing(void **state)
 }
 
 static void
-a_clock_that_is_set_back_loses_nothing(void **state)
+a_clock_set_back_loses_no_counts(void **state)
 {
     static const int64_t jumps[] = {-10 * 60, -3 * 3600, 7200, -86400 * 30, 5};
     struct scratch *t = *state;
@@ -239,19 +238,19 @@ a_clock_that_is_set_back_loses_nothing(void **state)
 
     for (size_t i = 0; i < sizeof(jumps) / sizeof(*jumps); i++) {
         for (int k = 0; k < 3; k++) {
-            pass(h, MINUTE);
+            pass_time(h, MINUTE);
             assert_int_equal(record(t, h), 0);
         }
         h->now_ns += (uint64_t)(jumps[i] * (int64_t)SECOND);
     }
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     assert_int_equal(record(t, h), 0);
     {
         struct history_range minutes = {NULL, 0, UINT64_MAX, true};
-        struct seen *s = look(t, minutes, 0);
+        struct seen *s = read_sums(t, minutes, 0);
 
         for (unsigned i = 0; i < CELLS; i++) {
-            assert_true(same(&s->sum[i], &h->all[i]));
+            assert_true(figures_equal(&s->sum[i], &h->all[i]));
         }
         free(s);
     }
@@ -259,7 +258,7 @@ a_clock_that_is_set_back_loses_nothing(void **state)
 }
 
 static void
-versions_are_kept_apart_also_within_an_hour(void **state)
+counts_of_versions_are_separate_even_within_an_hour(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
@@ -268,18 +267,18 @@ versions_are_kept_apart_also_within_an_hour(void **state)
     memset(upto, 0, sizeof(upto));
     for (int i = 0; i < 90; i++) {
         h->version = 1 + (uint32_t)i / 30;
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
         memcpy(upto[h->version], h->all, sizeof(h->all));
     }
-    h->now_ns += 2 * HOUR; /* so that all is in hours */
+    h->now_ns += 2 * HOUR; /* then hours hold all counts */
     assert_int_equal(record(t, h), 0);
     for (uint32_t v = 1; v <= 3; v++) {
-        struct seen *s = look(t, everything, v);
+        struct seen *s = read_sums(t, everything, v);
 
         for (unsigned c = 0; c < CELLS; c++) {
             figures_between(&upto[v - 1][c], &upto[v][c], &want);
-            assert_true(same(&s->sum[c], &want));
+            assert_true(figures_equal(&s->sum[c], &want));
         }
         assert_int_equal(s->hours, s->count);
         free(s);
@@ -288,7 +287,7 @@ versions_are_kept_apart_also_within_an_hour(void **state)
 }
 
 static void
-ranges_that_meet_add_up(void **state)
+adjacent_ranges_add_up(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
@@ -296,23 +295,23 @@ ranges_that_meet_add_up(void **state)
 
     h->now_ns = MORNING; /* some end on the full hour */
     for (int i = 0; i < 400; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     begin = MORNING;
     for (int i = 0; i < 50; i++) {
         uint64_t cut = begin + below(&h->seed, h->now_ns - begin);
 
-        if (i % 5 == 0) { /* full hours, and beside them */
+        if (i % 5 == 0) { /* full hours, and 1 ns before and after */
             cut = cut / HOUR * HOUR + below(&h->seed, 3) - 1;
         }
         struct history_range a = {NULL, 0, cut, i % 2};
         struct history_range b = {NULL, cut, UINT64_MAX, i % 2};
-        struct seen *x = look(t, a, 0), *y = look(t, b, 0);
+        struct seen *x = read_sums(t, a, 0), *y = read_sums(t, b, 0);
 
         for (unsigned c = 0; c < CELLS; c++) {
             figures_add(&x->sum[c], &y->sum[c]);
-            assert_true(same(&x->sum[c], &h->all[c]));
+            assert_true(figures_equal(&x->sum[c], &h->all[c]));
         }
         free(x);
         free(y);
@@ -322,7 +321,8 @@ ranges_that_meet_add_up(void **state)
 
 /* ---- killed ---- */
 
-/* Gives whether it was killed. */
+/* Records in a child that dies before the step `steps`; returns whether it was
+ * killed. */
 static bool
 record_in_child(const struct scratch *t, struct host *h, long steps)
 {
@@ -349,7 +349,7 @@ a_recorder_killed_at_any_step_counts_nothing_twice(void **state)
     unsigned killed = 0;
 
     for (int i = 0; i < 300; i++) {
-        pass(h, 2 * MINUTE);
+        pass_time(h, 2 * MINUTE);
         killed += record_in_child(t, h, 1 + i % 11);
         if (i % 3 == 0) {
             h->now_ns += MINUTE;
@@ -357,7 +357,7 @@ a_recorder_killed_at_any_step_counts_nothing_twice(void **state)
             assert_all_recorded(t, h);
         }
     }
-    assert_in_range(killed, 100, 299); /* some came through */
+    assert_in_range(killed, 100, 299); /* not all: some need fewer steps */
     h->now_ns += MINUTE;
     assert_int_equal(record(t, h), 0);
     assert_all_recorded(t, h);
@@ -365,15 +365,15 @@ a_recorder_killed_at_any_step_counts_nothing_twice(void **state)
 }
 
 static void
-a_full_disk_delays_and_loses_nothing(void **state)
+a_full_disk_delays_counts_but_loses_none(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
 
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     assert_int_equal(record(t, h), 0);
     for (int i = 0; i < 5; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         full = 1;
         assert_int_equal(record(t, h), BIDE_EFULL);
         full = 0;
@@ -388,18 +388,18 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(what_was_counted_is_what_was_recorded),
+        SCRATCH(recordings_add_up_to_the_counts),
         SCRATCH(an_hour_without_a_recorder_is_one_long_interval),
         SCRATCH(the_first_interval_begins_with_the_live_state),
-        SCRATCH(a_second_recorder_finds_the_minute_recorded),
+        SCRATCH(a_second_recording_in_a_minute_is_refused_as_done),
         SCRATCH(a_new_live_state_starts_from_zero),
-        SCRATCH(an_outcome_that_cannot_be_read_for_a_while_is_counted_once),
+        SCRATCH(an_outcome_missing_from_some_recordings_is_counted_once),
         SCRATCH(a_cell_without_change_writes_nothing),
-        SCRATCH(a_clock_that_is_set_back_loses_nothing),
-        SCRATCH(versions_are_kept_apart_also_within_an_hour),
-        SCRATCH(ranges_that_meet_add_up),
+        SCRATCH(a_clock_set_back_loses_no_counts),
+        SCRATCH(counts_of_versions_are_separate_even_within_an_hour),
+        SCRATCH(adjacent_ranges_add_up),
         SCRATCH(a_recorder_killed_at_any_step_counts_nothing_twice),
-        SCRATCH(a_full_disk_delays_and_loses_nothing),
+        SCRATCH(a_full_disk_delays_counts_but_loses_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
-/* Bits that flipped and pages that are gone: what is damaged is passed over,
- * nothing is counted twice. */
+/* Flipped bits and damaged pages: damage is skipped, and nothing is counted
+ * twice. */
 #include "recorded.h"
 
 /* ---- damage ---- */
 
 static void
-a_damaged_record_is_passed_over_and_counted(void **state)
+a_damaged_record_is_skipped_and_counted(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
@@ -15,10 +15,10 @@ a_damaged_record_is_passed_over_and_counted(void **state)
     unsigned hit = 0;
 
     for (int i = 0; i < 200; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
-    s = look(t, (struct history_range){NULL, 0, UINT64_MAX, true}, 0);
+    s = read_sums(t, (struct history_range){NULL, 0, UINT64_MAX, true}, 0);
     sound = s->count;
     free(s);
     snprintf(path, sizeof(path), "%s/history.mdb", t->dir);
@@ -38,7 +38,8 @@ a_damaged_record_is_passed_over_and_counted(void **state)
             s = calloc(1, sizeof(*s));
             assert_non_null(s);
             assert_int_equal(
-                history_each(open_history, &all, see, s, &s->damaged), 0);
+                history_each(open_history, &all, add_interval, s, &s->damaged),
+                0);
             hit += s->damaged > 0;
             assert_true(s->damaged || s->count == sound);
             free(s);
@@ -74,7 +75,7 @@ take_copy(const struct scratch *t, struct copy *c)
     close(fd);
 }
 
-/* The file as it was, with one page that is not (SIZE_MAX: none). */
+/* Writes the copy back with one page damaged (SIZE_MAX: none). */
 static void
 put_copy(const struct copy *c, size_t page)
 {
@@ -107,21 +108,21 @@ none_is_above(const struct seen *s, const struct host *h)
 
 static const struct history_range each_minute = {NULL, 0, UINT64_MAX, true};
 
-/* What is recorded after a rescue is what was counted since. */
+/* Asserts that the next recording has the counts since the one before. */
 static void
 assert_counting_goes_on(const struct scratch *t, struct host *h)
 {
     struct figures before[CELLS], brought, counted;
-    struct seen *a = look(t, each_minute, 0), *b;
+    struct seen *a = read_sums(t, each_minute, 0), *b;
 
     memcpy(before, h->all, sizeof(before));
-    pass(h, MINUTE);
+    pass_time(h, MINUTE);
     assert_int_equal(record(t, h), 0);
-    b = look(t, each_minute, 0);
+    b = read_sums(t, each_minute, 0);
     for (unsigned c = 0; c < CELLS; c++) {
         figures_between(&a->sum[c], &b->sum[c], &brought);
         figures_between(&before[c], &h->all[c], &counted);
-        assert_true(same(&brought, &counted));
+        assert_true(figures_equal(&brought, &counted));
     }
     assert_true(none_is_above(b, h));
     free(a);
@@ -129,7 +130,7 @@ assert_counting_goes_on(const struct scratch *t, struct host *h)
 }
 
 static void
-of_a_file_with_a_damaged_page_the_rest_goes_on(void **state)
+a_file_with_a_damaged_page_is_rescued(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host(), *now = new_host();
@@ -138,7 +139,7 @@ of_a_file_with_a_damaged_page_the_rest_goes_on(void **state)
     struct seen *s;
 
     for (int i = 0; i < 400; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     take_copy(t, &copy);
@@ -150,7 +151,7 @@ of_a_file_with_a_damaged_page_the_rest_goes_on(void **state)
         put_copy(&copy, page);
         if (history_open(t->dir, &reader) == 0) {
             history_close(reader);
-            s = look(t, each_minute, 0);
+            s = read_sums(t, each_minute, 0);
             assert_true(none_is_above(s, h));
             assert_true(s->count > 0 || s->damaged > 0);
             read += s->damaged > 0 && s->count > 1000;
@@ -158,7 +159,7 @@ of_a_file_with_a_damaged_page_the_rest_goes_on(void **state)
         }
         snprintf(aside, sizeof(aside), "%s.damaged", copy.path);
         unlink(aside);
-        pass(now, MINUTE);
+        pass_time(now, MINUTE);
         assert_int_equal(record(t, now), 0);
         rescued += access(aside, F_OK) == 0;
         assert_counting_goes_on(t, now);
@@ -170,7 +171,7 @@ of_a_file_with_a_damaged_page_the_rest_goes_on(void **state)
     free(h);
 }
 
-/* Names, bases, blocks, events, lists of pages: whatever it hits. */
+/* The bit may be in names, bases, blocks, events or lists of pages. */
 static void
 after_a_flipped_bit_nothing_is_counted_twice(void **state)
 {
@@ -179,7 +180,7 @@ after_a_flipped_bit_nothing_is_counted_twice(void **state)
     struct copy copy;
 
     for (int i = 0; i < 30; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     take_copy(t, &copy);
@@ -192,9 +193,9 @@ after_a_flipped_bit_nothing_is_counted_twice(void **state)
         copy.bytes[at] ^= bit;
         put_copy(&copy, SIZE_MAX);
         copy.bytes[at] ^= bit;
-        pass(now, MINUTE);
+        pass_time(now, MINUTE);
         assert_int_equal(record(t, now), 0);
-        s = look(t, each_minute, 0);
+        s = read_sums(t, each_minute, 0);
         assert_true(none_is_above(s, now));
         free(s);
         assert_counting_goes_on(t, now);
@@ -205,7 +206,7 @@ after_a_flipped_bit_nothing_is_counted_twice(void **state)
 }
 
 static void
-a_truncated_file_is_an_error_and_no_crash(void **state)
+a_truncated_file_gives_an_error_and_no_crash(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
@@ -215,7 +216,7 @@ a_truncated_file_is_an_error_and_no_crash(void **state)
     unsigned damaged = 0;
 
     for (int i = 0; i < 20; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
     snprintf(path, sizeof(path), "%s/history.mdb", t->dir);
@@ -224,8 +225,8 @@ a_truncated_file_is_an_error_and_no_crash(void **state)
         int rc;
 
         assert_int_equal(truncate(path, size), 0);
-        pass(h, MINUTE);
-        rc = record(t, h); /* what was cut off may have been unused */
+        pass_time(h, MINUTE);
+        rc = record(t, h); /* may succeed: the end may have been unused */
         damaged += rc == BIDE_EDAMAGED;
         assert_true(rc == 0 || rc == BIDE_EDAMAGED);
         if (history_open(t->dir, &reader) == 0) {
@@ -240,10 +241,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH(a_damaged_record_is_passed_over_and_counted),
-        SCRATCH(of_a_file_with_a_damaged_page_the_rest_goes_on),
+        SCRATCH(a_damaged_record_is_skipped_and_counted),
+        SCRATCH(a_file_with_a_damaged_page_is_rescued),
         SCRATCH(after_a_flipped_bit_nothing_is_counted_twice),
-        SCRATCH(a_truncated_file_is_an_error_and_no_crash),
+        SCRATCH(a_truncated_file_gives_an_error_and_no_crash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

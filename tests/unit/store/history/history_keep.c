@@ -1,4 +1,4 @@
-/* What is kept how long, how exactly, and beside counts. */
+/* Retention, the exactness of figures, and events and levels. */
 #include "recorded.h"
 
 #include <math.h>
@@ -6,7 +6,7 @@
 /* ---- figures ---- */
 
 static void
-figures_survive_the_way_through_bits(void **state)
+written_figures_are_read_back(void **state)
 {
     static const uint64_t numbers[] = {
         0, 1, 2, 3, 127, UINT32_MAX, UINT64_MAX - 1};
@@ -59,7 +59,7 @@ the_largest_figures_fit(void **state)
 }
 
 static void
-garbage_is_no_figures_or_some_but_never_harm(void **state)
+random_bytes_are_read_without_harm(void **state)
 {
     uint64_t seed = 7;
     uint8_t bytes[64];
@@ -79,7 +79,7 @@ garbage_is_no_figures_or_some_but_never_harm(void **state)
 }
 
 static void
-what_became_less_counts_as_nothing(void **state)
+a_count_that_decreased_has_difference_0(void **state)
 {
     struct figures before = {.counter = {5}}, now = {.counter = {3, 4}}, d;
 
@@ -92,7 +92,7 @@ what_became_less_counts_as_nothing(void **state)
 /* ---- percentiles ---- */
 
 static int
-by_size(const void *a, const void *b)
+compare_sizes(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
 
@@ -120,8 +120,8 @@ percentiles_of_merged_minutes_are_within_3_percent(void **state)
             assert_int_equal(record(t, h), 0);
         }
     }
-    s = look(t, everything, 0);
-    qsort(exact, CALLS, sizeof(*exact), by_size);
+    s = read_sums(t, everything, 0);
+    qsort(exact, CALLS, sizeof(*exact), compare_sizes);
     for (size_t i = 0; i < sizeof(shares) / sizeof(*shares); i++) {
         double want = exact[(size_t)(shares[i] * CALLS) - 1];
         double got = (double)histogram_at_ns(s->sum[0].succeeded, shares[i]);
@@ -158,7 +158,7 @@ record_and_prune(const struct scratch *t, struct host *h,
 }
 
 static void
-old_minutes_go_and_their_hours_stay(void **state)
+old_minutes_are_removed_and_their_hours_kept(void **state)
 {
     static const struct recording_keep keep = {3 * HOUR, 100 * DAY, UINT64_MAX};
     struct scratch *t = *state;
@@ -167,17 +167,17 @@ old_minutes_go_and_their_hours_stay(void **state)
     struct seen *s;
 
     for (int i = 0; i < 600; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         record_and_prune(t, h, &keep, 2, &result);
         assert_true(result.pruned <= 2);
     }
     assert_all_recorded(t, h);
-    s = look(t, (struct history_range){"pay", 0, UINT64_MAX, true}, 0);
+    s = read_sums(t, (struct history_range){"pay", 0, UINT64_MAX, true}, 0);
     assert_in_range(s->hours, 1, 20);
     assert_in_range(s->count - s->hours, 120, 500);
     free(s);
-    /* From within an hour whose minutes are gone: all of that hour. */
-    s = look(t,
+    /* A range that begins within an hour without minutes has all of it. */
+    s = read_sums(t,
              (struct history_range){"pay", MORNING + 100 * MINUTE,
                                     MORNING + 2 * HOUR, false},
              0);
@@ -188,7 +188,7 @@ old_minutes_go_and_their_hours_stay(void **state)
 }
 
 static void
-old_hours_go_too(void **state)
+old_hours_are_removed_too(void **state)
 {
     static const struct recording_keep keep = {HOUR, 5 * HOUR, UINT64_MAX};
     struct scratch *t = *state;
@@ -197,10 +197,10 @@ old_hours_go_too(void **state)
     struct seen *s;
 
     for (int i = 0; i < 120; i++) {
-        pass(h, 10 * MINUTE);
+        pass_time(h, 10 * MINUTE);
         record_and_prune(t, h, &keep, 100, &result);
     }
-    s = look(t, everything, 0);
+    s = read_sums(t, everything, 0);
     assert_true(s->first_ns >= h->now_ns - 7 * HOUR);
     assert_true(s->first_ns <= h->now_ns - 4 * HOUR);
     free(s);
@@ -208,7 +208,7 @@ old_hours_go_too(void **state)
 }
 
 static uint32_t
-names_of(const struct scratch *t)
+count_names(const struct scratch *t)
 {
     struct history_known known;
     struct history *reader;
@@ -219,9 +219,9 @@ names_of(const struct scratch *t)
     return known.cells;
 }
 
-/* Scopes that come and go would else make it grow for ever. */
+/* Otherwise short-lived scopes would let the file grow without end. */
 static void
-names_of_which_no_record_is_left_go_too(void **state)
+names_without_records_are_removed(void **state)
 {
     static const struct recording_keep keep = {HOUR, 2 * DAY, UINT64_MAX};
     struct scratch *t = *state;
@@ -236,9 +236,9 @@ names_of_which_no_record_is_left_go_too(void **state)
             uint64_t turned;
             char scope[16];
 
-            /* A new live state each time: what was in the old one is gone. */
+            /* A new live state each time, so the old scope has no base. */
             h->live.begun_ns = h->now_ns;
-            pass(h, 4 * HOUR);
+            pass_time(h, 4 * HOUR);
             assert_int_equal(
                 recording_begin(t->dir, &h->live, h->now_ns, MINUTE, &r), 0);
             snprintf(scope, sizeof(scope), "d%d", day);
@@ -249,25 +249,26 @@ names_of_which_no_record_is_left_go_too(void **state)
             recording_result(r, &result);
             recording_end(r);
         }
-        assert_in_range(names_of(t), 1, 5);
+        assert_in_range(count_names(t), 1, 5);
     }
-    s = look(t, everything, 0);
+    s = read_sums(t, everything, 0);
     assert_int_equal(s->damaged, 0);
     free(s);
-    assert_in_range(names_of(t), 3, 5);
+    assert_in_range(count_names(t), 3, 5);
     free(h);
 }
 
-/* The largest size in use, of so many minutes. */
+/* Records `minutes` recordings; returns the largest size in use. */
 static uint64_t
-largest(const struct scratch *t, struct host *h, uint64_t bytes, int minutes)
+largest_size(const struct scratch *t, struct host *h, uint64_t bytes,
+             int minutes)
 {
     const struct recording_keep keep = {900 * DAY, 900 * DAY, bytes};
     struct recording_result result;
     uint64_t most = 0;
 
     for (int i = 0; i < minutes; i++) {
-        pass(h, MINUTE);
+        pass_time(h, MINUTE);
         record_and_prune(t, h, &keep, 1000, &result);
         most = result.bytes > most ? result.bytes : most;
     }
@@ -275,21 +276,22 @@ largest(const struct scratch *t, struct host *h, uint64_t bytes, int minutes)
 }
 
 static void
-the_size_bounds_the_time(void **state)
+minutes_are_removed_when_the_file_is_too_large(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
-    uint64_t unbounded = largest(t, h, UINT64_MAX, 700), before;
+    uint64_t unbounded = largest_size(t, h, UINT64_MAX, 700), before;
     struct history_known known;
     struct history *reader;
 
     before = unbounded * 3 / 4;
-    (void)largest(t, h, before, 100); /* down to it, an hour at a time */
-    assert_in_range(largest(t, h, before, 900), before / 2, before * 5 / 4);
+    (void)largest_size(t, h, before, 100); /* shrinks an hour at a time */
+    assert_in_range(largest_size(t, h, before, 900), before / 2,
+                    before * 5 / 4);
     assert_int_equal(history_open(t->dir, &reader), 0);
     assert_int_equal(history_known(reader, &known), 0);
     history_close(reader);
-    /* Minutes went, hours stay. */
+    /* Minutes were removed, hours were kept. */
     assert_in_range(known.minutes_from_ns, MORNING, h->now_ns);
     assert_true(known.hours_from_ns < MORNING);
     assert_all_but_minutes_recorded(t, h);
@@ -320,7 +322,7 @@ count_level(void *arg, const char *name, const struct history_level *level)
 }
 
 static void
-a_change_of_level_is_kept_once(void **state)
+a_change_of_level_is_recorded_once(void **state)
 {
     struct scratch *t = *state;
     struct host *h = new_host();
@@ -377,16 +379,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_survive_the_way_through_bits),
+        cmocka_unit_test(written_figures_are_read_back),
         cmocka_unit_test(the_largest_figures_fit),
-        cmocka_unit_test(garbage_is_no_figures_or_some_but_never_harm),
-        cmocka_unit_test(what_became_less_counts_as_nothing),
+        cmocka_unit_test(random_bytes_are_read_without_harm),
+        cmocka_unit_test(a_count_that_decreased_has_difference_0),
         SCRATCH(percentiles_of_merged_minutes_are_within_3_percent),
-        SCRATCH(old_minutes_go_and_their_hours_stay),
-        SCRATCH(old_hours_go_too),
-        SCRATCH(names_of_which_no_record_is_left_go_too),
-        SCRATCH(the_size_bounds_the_time),
-        SCRATCH(a_change_of_level_is_kept_once),
+        SCRATCH(old_minutes_are_removed_and_their_hours_kept),
+        SCRATCH(old_hours_are_removed_too),
+        SCRATCH(names_without_records_are_removed),
+        SCRATCH(minutes_are_removed_when_the_file_is_too_large),
+        SCRATCH(a_change_of_level_is_recorded_once),
         SCRATCH(without_a_recording_there_is_no_history),
     };
 

@@ -1,5 +1,4 @@
-/* A host whose calls are counted, and what is recorded of it.  Time is a number,
- * counts are made up. */
+/* A host with random call counts, and its recordings.  Time is a number. */
 #ifndef TESTS_STORE_RECORDED_H
 #define TESTS_STORE_RECORDED_H
 
@@ -16,7 +15,7 @@
 #define MORNING (UINT64_C(20000) * DAY)
 
 enum { CELLS = 5 };
-/* ---- a host whose calls are counted ---- */
+/* ---- a host with calls ---- */
 
 static const struct {
     const char *name, *scope;
@@ -28,7 +27,7 @@ struct host {
     uint64_t seed, now_ns;
     struct recording_source live;
     struct figures total[CELLS]; /* of this live state */
-    struct figures all[CELLS];   /* of all of them */
+    struct figures all[CELLS];   /* of all live states */
     uint32_t version;
 };
 
@@ -70,7 +69,7 @@ count_calls(struct host *h, unsigned cell, unsigned calls)
 }
 
 UNUSED static void
-pass(struct host *h, uint64_t ns)
+pass_time(struct host *h, uint64_t ns)
 {
     h->now_ns += ns;
     for (unsigned i = 0; i < CELLS; i++) {
@@ -95,7 +94,7 @@ record(const struct scratch *t, struct host *h)
     for (unsigned i = 0; i < CELLS && !rc; i++) {
         struct figures total = h->total[i];
 
-        total.outcome[0].id = outcome; /* there is one at most */
+        total.outcome[0].id = outcome; /* the only one, if any */
         rc = recording_put(r, cells[i].name, cells[i].scope, h->version, &total,
                            &turned);
     }
@@ -106,16 +105,16 @@ record(const struct scratch *t, struct host *h)
     return rc;
 }
 
-/* ---- looking ---- */
+/* ---- reading ---- */
 
 struct seen {
     struct figures sum[CELLS];
     uint64_t count, hours, first_ns, last_ns, damaged;
-    uint32_t version; /* only that one; 0: all */
+    uint32_t version; /* sums this version only; 0: all */
 };
 
 UNUSED static int
-see(void *arg, const struct history_interval *i)
+add_interval(void *arg, const struct history_interval *i)
 {
     struct seen *s = arg;
 
@@ -127,7 +126,7 @@ see(void *arg, const struct history_interval *i)
             !strcmp(cells[c].scope, i->scope)) {
             struct figures f = *i->figures;
 
-            f.outcome_count = 0; /* all of them under one number */
+            f.outcome_count = 0; /* all outcomes under one id */
             for (uint32_t k = 0; k < i->figures->outcome_count; k++) {
                 figures_add_outcome(&f, 0, i->figures->outcome[k].count);
             }
@@ -143,7 +142,7 @@ see(void *arg, const struct history_interval *i)
 }
 
 UNUSED static struct seen *
-look(const struct scratch *t, struct history_range range, uint32_t version)
+read_sums(const struct scratch *t, struct history_range range, uint32_t version)
 {
     struct seen *s = calloc(1, sizeof(*s));
     struct history *h;
@@ -151,7 +150,7 @@ look(const struct scratch *t, struct history_range range, uint32_t version)
     assert_non_null(s);
     s->version = version;
     assert_int_equal(history_open(t->dir, &h), 0);
-    assert_int_equal(history_each(h, &range, see, s, &s->damaged), 0);
+    assert_int_equal(history_each(h, &range, add_interval, s, &s->damaged), 0);
     history_close(h);
     return s;
 }
@@ -159,7 +158,7 @@ look(const struct scratch *t, struct history_range range, uint32_t version)
 UNUSED static const struct history_range everything = {NULL, 0, UINT64_MAX, false};
 
 UNUSED static bool
-same(const struct figures *a, const struct figures *b)
+figures_equal(const struct figures *a, const struct figures *b)
 {
     uint8_t *x = malloc(FIGURES_BYTES), *y = malloc(FIGURES_BYTES);
     size_t n, m;
@@ -179,11 +178,11 @@ UNUSED static void
 assert_all_recorded(const struct scratch *t, const struct host *h)
 {
     struct history_range minutes = {NULL, 0, UINT64_MAX, true};
-    struct seen *a = look(t, everything, 0), *b = look(t, minutes, 0);
+    struct seen *a = read_sums(t, everything, 0), *b = read_sums(t, minutes, 0);
 
     for (unsigned i = 0; i < CELLS; i++) {
-        assert_true(same(&a->sum[i], &h->all[i]));
-        assert_true(same(&b->sum[i], &h->all[i]));
+        assert_true(figures_equal(&a->sum[i], &h->all[i]));
+        assert_true(figures_equal(&b->sum[i], &h->all[i]));
     }
     assert_int_equal(a->damaged + b->damaged, 0);
     free(a);
@@ -193,10 +192,10 @@ assert_all_recorded(const struct scratch *t, const struct host *h)
 UNUSED static void
 assert_all_but_minutes_recorded(const struct scratch *t, const struct host *h)
 {
-    struct seen *a = look(t, everything, 0);
+    struct seen *a = read_sums(t, everything, 0);
 
     for (unsigned i = 0; i < CELLS; i++) {
-        assert_true(same(&a->sum[i], &h->all[i]));
+        assert_true(figures_equal(&a->sum[i], &h->all[i]));
     }
     free(a);
 }
