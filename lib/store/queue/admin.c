@@ -1,11 +1,12 @@
-/* What operators look at and do by hand.  Long walks are done in pieces, so
- * that services get their turn in between. */
+/* Reads work and counts, for operators.  A long walk is a sequence of short
+ * transactions, so that services are not kept waiting. */
 #include "tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "store/file/place.h"
 
 enum { PIECE = 64 };
@@ -16,24 +17,23 @@ deferred_refuse(struct change *c, int rc, uint64_t id)
     c->rc = place_say(rc,
                       rc == BIDE_ENOWORK
                           ? "there is no work %llu"
-                          : "work %llu is damaged\nit is set aside, and can be "
-                            "dropped",
+                          : "work %llu is damaged\nit can only be dropped",
                       (unsigned long long)id);
     return 0;
 }
 
-/* ---- one ---- */
+/* ---- one piece of work ---- */
 
-struct one {
+struct get_change {
     struct change change;
     uint64_t id;
     struct deferred_item *out;
 };
 
 static int
-get(struct work *w, struct change *c)
+read_work(struct work *w, struct change *c)
 {
-    struct one *o = (struct one *)c;
+    struct get_change *o = (struct get_change *)c;
     struct tree_item item;
     bool damaged = false;
     void *bytes;
@@ -63,49 +63,45 @@ get(struct work *w, struct change *c)
 int
 deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
 {
-    struct one o = {.id = id, .out = out};
+    struct get_change o = {.id = id, .out = out};
 
-    o.change.apply = get;
+    o.change.apply = read_work;
     return deferred_submit(d, &o.change);
 }
 
-/* ---- all of a policy ---- */
+/* ---- all work of a policy ---- */
 
-struct ids {
+struct ids_change {
     struct change change;
     char policy[BIDE_NAME_MAX + 1];
     uint64_t *list;
-    size_t count, room;
+    size_t count;
 };
 
 static int
 add_id(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct ids *ids = arg;
+    struct ids_change *ids = arg;
     struct deferred_place p;
+    uint64_t *list;
 
     (void)value;
     if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
         return DEFERRED_REPAIR;
     }
-    if (ids->count == ids->room) {
-        size_t room = ids->room ? 2 * ids->room : 256;
-        uint64_t *list = realloc(ids->list, room * sizeof(*list));
-
-        if (!list) {
-            return ENOMEM;
-        }
-        ids->list = list;
-        ids->room = room;
+    list = array_more(ids->list, ids->count, sizeof(*list));
+    if (!list) {
+        return ENOMEM;
     }
-    ids->list[ids->count++] = p.id;
+    ids->list = list;
+    list[ids->count++] = p.id;
     return 0;
 }
 
 static int
 list_ids(struct work *w, struct change *c)
 {
-    struct ids *ids = (struct ids *)c;
+    struct ids_change *ids = (struct ids_change *)c;
     uint8_t key[DEFERRED_KEY_ROOM];
     size_t length = deferred_name_key(DEFERRED_INDEX, ids->policy, key);
 
@@ -115,14 +111,14 @@ list_ids(struct work *w, struct change *c)
 }
 
 static int
-by_number(const void *a, const void *b)
+compare_ids(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
     return x < y ? -1 : x > y;
 }
 
-struct piece {
+struct piece_change {
     struct change change;
     const char *policy;
     const uint64_t *ids;
@@ -133,19 +129,18 @@ struct piece {
 static int
 read_piece(struct work *w, struct change *c)
 {
-    struct piece *p = (struct piece *)c;
+    struct piece_change *p = (struct piece_change *)c;
     struct tree_item item;
-    size_t i;
     int rc = 0;
 
     p->found = 0;
-    for (i = 0; i < p->count && !rc; i++) {
+    for (size_t i = 0; i < p->count && !rc; i++) {
         struct deferred_item *out = &p->items[p->found];
         bool damaged = false;
 
         rc = tree_head(w, p->ids[i], &item, &damaged);
         if (rc == MDB_NOTFOUND) {
-            rc = 0; /* done or dropped meanwhile */
+            rc = 0; /* completed or dropped meanwhile */
             continue;
         }
         if (!rc && damaged) {
@@ -161,20 +156,19 @@ read_piece(struct work *w, struct change *c)
 }
 
 static int
-visit_ids(struct deferred *d, const struct ids *ids,
+visit_ids(struct deferred *d, const struct ids_change *ids,
           int (*visit)(void *arg, const struct deferred_item *item), void *arg)
 {
-    struct piece *p = calloc(1, sizeof(*p));
-    size_t at, i;
+    struct piece_change *p = calloc(1, sizeof(*p));
     int rc = p ? 0 : place_failed(d->path, ENOMEM);
 
-    for (at = 0; at < ids->count && !rc; at += p->count) {
+    for (size_t at = 0; at < ids->count && !rc; at += p->count) {
         p->change.apply = read_piece;
         p->policy = ids->policy;
         p->ids = ids->list + at;
         p->count = ids->count - at < PIECE ? ids->count - at : PIECE;
         rc = deferred_submit(d, &p->change);
-        for (i = 0; !rc && i < p->found; i++) {
+        for (size_t i = 0; !rc && i < p->found; i++) {
             rc = visit(arg, &p->items[i]);
         }
     }
@@ -183,17 +177,18 @@ visit_ids(struct deferred *d, const struct ids *ids,
 }
 
 static int
-each_of(struct deferred *d, const char *policy,
-        int (*visit)(void *arg, const struct deferred_item *item), void *arg)
+visit_policy(struct deferred *d, const char *policy,
+             int (*visit)(void *arg, const struct deferred_item *item),
+             void *arg)
 {
-    struct ids ids = {0};
+    struct ids_change ids = {0};
     int rc;
 
     ids.change.apply = list_ids;
     strcpy(ids.policy, policy);
     rc = deferred_submit(d, &ids.change);
     if (!rc && ids.count) {
-        qsort(ids.list, ids.count, sizeof(*ids.list), by_number);
+        qsort(ids.list, ids.count, sizeof(*ids.list), compare_ids);
         rc = visit_ids(d, &ids, visit, arg);
     }
     free(ids.list);
@@ -202,7 +197,7 @@ each_of(struct deferred *d, const char *policy,
 
 /* ---- all policies ---- */
 
-struct names {
+struct names_change {
     struct change change;
     char (*list)[BIDE_NAME_MAX + 1];
     size_t count;
@@ -211,7 +206,7 @@ struct names {
 static int
 add_name(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct names *n = arg;
+    struct names_change *n = arg;
     size_t length = key->mv_size - 1;
     void *more;
 
@@ -219,7 +214,7 @@ add_name(void *arg, const MDB_val *key, const MDB_val *value)
     if (length > BIDE_NAME_MAX) {
         return DEFERRED_REPAIR;
     }
-    more = realloc(n->list, (n->count + 1) * sizeof(*n->list));
+    more = array_more(n->list, n->count, sizeof(*n->list));
     if (!more) {
         return ENOMEM;
     }
@@ -232,7 +227,7 @@ add_name(void *arg, const MDB_val *key, const MDB_val *value)
 static int
 list_names(struct work *w, struct change *c)
 {
-    struct names *n = (struct names *)c;
+    struct names_change *n = (struct names_change *)c;
     const uint8_t all = DEFERRED_COUNTS;
 
     n->count = 0;
@@ -244,19 +239,18 @@ deferred_each(struct deferred *d, const char *policy,
               int (*visit)(void *arg, const struct deferred_item *item),
               void *arg)
 {
-    struct names names = {0};
-    size_t i;
+    struct names_change names = {0};
     int rc;
 
     if (policy) {
         return strnlen(policy, BIDE_NAME_MAX + 1) <= BIDE_NAME_MAX
-                   ? each_of(d, policy, visit, arg)
+                   ? visit_policy(d, policy, visit, arg)
                    : place_say(BIDE_ENAME, "not the name of a policy");
     }
     names.change.apply = list_names;
     rc = deferred_submit(d, &names.change);
-    for (i = 0; i < names.count && !rc; i++) {
-        rc = each_of(d, names.list[i], visit, arg);
+    for (size_t i = 0; i < names.count && !rc; i++) {
+        rc = visit_policy(d, names.list[i], visit, arg);
     }
     free(names.list);
     return rc;
@@ -264,7 +258,7 @@ deferred_each(struct deferred *d, const char *policy,
 
 /* ---- counts ---- */
 
-struct counting {
+struct counts_change {
     struct change change;
     const char *policy;
     uint64_t lowest;
@@ -272,9 +266,9 @@ struct counting {
 };
 
 static int
-see_lowest(void *arg, const MDB_val *key, const MDB_val *value)
+note_lowest_id(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct counting *c = arg;
+    struct counts_change *c = arg;
     struct deferred_place p;
 
     (void)value;
@@ -285,9 +279,9 @@ see_lowest(void *arg, const MDB_val *key, const MDB_val *value)
     return 0;
 }
 
-/* Ids grow with the time they are stored at. */
+/* The oldest work has the lowest id. */
 static int
-find_oldest(struct work *w, struct counting *c)
+find_oldest(struct work *w, struct counts_change *c)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
     size_t length = deferred_name_key(DEFERRED_INDEX, c->policy, key);
@@ -297,7 +291,7 @@ find_oldest(struct work *w, struct counting *c)
 
     key[length++] = '\0';
     c->lowest = UINT64_MAX;
-    rc = tree_each(w, key, length, see_lowest, c);
+    rc = tree_each(w, key, length, note_lowest_id, c);
     if (rc || c->lowest == UINT64_MAX) {
         return rc;
     }
@@ -309,9 +303,9 @@ find_oldest(struct work *w, struct counting *c)
 }
 
 static int
-count(struct work *w, struct change *change)
+read_counts(struct work *w, struct change *change)
 {
-    struct counting *c = (struct counting *)change;
+    struct counts_change *c = (struct counts_change *)change;
     struct tree_counts t;
     int rc = tree_counts(w, c->policy, &t);
 
@@ -337,16 +331,15 @@ deferred_counts(struct deferred *d,
                 int (*visit)(void *arg, const struct deferred_counts *c),
                 void *arg)
 {
-    struct names names = {0};
-    size_t i;
+    struct names_change names = {0};
     int rc;
 
     names.change.apply = list_names;
     rc = deferred_submit(d, &names.change);
-    for (i = 0; i < names.count && !rc; i++) {
-        struct counting c = {.policy = names.list[i]};
+    for (size_t i = 0; i < names.count && !rc; i++) {
+        struct counts_change c = {.policy = names.list[i]};
 
-        c.change.apply = count;
+        c.change.apply = read_counts;
         rc = deferred_submit(d, &c.change);
         rc = rc ? rc : visit(arg, &c.out);
     }

@@ -1,10 +1,20 @@
-/* Whether deferred.mdb may be let at by LMDB, and whether there is room.
+/* Decides whether LMDB may open deferred.mdb: all pages verified, enough disk
+ * space.
  *
  * deferred.checked, 0660, little-endian, 64 bytes: the state of deferred.mdb
- * that was found whole.  Who may write it may write deferred.mdb as well.
- *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
- *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
- *   48 boot u64 | 56 in_flight u64: 1: or the commit after it */
+ * that was found whole.  Every user who can write it can write deferred.mdb
+ * too. 0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 | 16 inode
+ * u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 | 48 boot u64 | 56
+ * in_flight u64: 1: the commit after it is whole too
+ *
+ * States of d->check:
+ *
+ *            deferred_check             deferred_check_commit
+ *   UNKNOWN ----------------> WHOLE -----------------------> COMMITTING
+ *      ^                        ^                                |
+ *      |                        +--------------------------------+
+ *      |                          deferred_check_committed, deferred_check
+ *      `-- deferred_check_close, from each state */
 #include "check.h"
 
 #include <assert.h>
@@ -21,7 +31,7 @@
 
 enum {
     MAGIC = 0x6b686364, /* "dchk" */
-    STEP = 1 << 20,
+    RESERVE_STEP = 1 << 20,
 };
 
 struct checked {
@@ -33,7 +43,7 @@ _Static_assert(offsetof(struct checked, stamp) == 8, "stamp");
 _Static_assert(offsetof(struct checked, boot) == 48, "boot");
 _Static_assert(sizeof(struct checked) == 64, "nothing follows");
 
-/* ---- what has been checked ---- */
+/* ---- the verified state ---- */
 
 int
 deferred_make_checked(const char *dir)
@@ -57,12 +67,14 @@ deferred_make_checked(const char *dir)
 }
 
 static bool
-same(const struct pages_stamp *a, const struct pages_stamp *b, bool or_next)
+is_same_state(const struct pages_stamp *a, const struct pages_stamp *b,
+              bool or_next)
 {
     if (!memcmp(a, b, sizeof(*a))) {
         return true;
     }
-    /* A commit in flight, whose process was killed: LMDB's own work. */
+    /* A process was killed during a commit.  LMDB wrote the pages, so they are
+     * whole. */
     return or_next && a->device == b->device && a->inode == b->inode &&
            b->size >= a->size && b->txn - a->txn <= 1;
 }
@@ -73,7 +85,8 @@ is_checked_file(const struct deferred *d, const struct stat *st)
     return st->st_ino == d->check.inode && st->st_dev == d->check.device;
 }
 
-/* Where the program closed it, the number may be another file's. */
+/* If the program closed the descriptor, its number may belong to another file
+ * now. */
 static void
 close_checked(struct deferred *d)
 {
@@ -94,7 +107,7 @@ deferred_check_close(struct deferred *d)
 }
 
 static bool
-checked_open(struct deferred *d)
+open_checked(struct deferred *d)
 {
     const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     struct stat st;
@@ -117,18 +130,19 @@ checked_open(struct deferred *d)
 }
 
 static bool
-checked_before(struct deferred *d, const struct pages_stamp *now)
+was_checked_before(struct deferred *d, const struct pages_stamp *now)
 {
     struct checked c;
 
     if (d->check.state != CHECK_UNKNOWN &&
-        same(&d->check.stamp, now, d->check.state == CHECK_COMMITTING)) {
+        is_same_state(&d->check.stamp, now,
+                      d->check.state == CHECK_COMMITTING)) {
         return true;
     }
-    return checked_open(d) &&
+    return open_checked(d) &&
            pread(d->check.fd, &c, sizeof(c), 0) == sizeof(c) &&
            c.magic == MAGIC && c.crc == crc32c(0, &c.stamp, sizeof(c) - 8) &&
-           c.boot == d->boot && same(&c.stamp, now, c.in_flight == 1);
+           c.boot == d->boot && is_same_state(&c.stamp, now, c.in_flight == 1);
 }
 
 static void
@@ -140,8 +154,8 @@ set_checked(struct deferred *d, enum check_state state)
     assert(state != CHECK_UNKNOWN);
     d->check.state = state;
     c.crc = crc32c(0, &c.stamp, sizeof(c) - 8);
-    /* Without it, the next process checks again. */
-    if (checked_open(d) && pwrite(d->check.fd, &c, sizeof(c), 0) != sizeof(c)) {
+    /* If this fails, the next process verifies the pages again. */
+    if (open_checked(d) && pwrite(d->check.fd, &c, sizeof(c), 0) != sizeof(c)) {
         errno = 0;
     }
 }
@@ -167,23 +181,23 @@ deferred_check_committed(struct deferred *d)
 void
 deferred_check_touched(struct deferred *d)
 {
-    bool same =
+    bool current =
         !memcmp(&d->journal.base, &d->check.stamp, sizeof(d->check.stamp));
 
     deferred_check_committed(d);
-    if (same) {
+    if (current) {
         d->journal.base = d->check.stamp;
     }
 }
 
-/* LMDB believes what it reads: see pages_check. */
+/* LMDB trusts each page that it reads: see pages_check. */
 int
 deferred_check(struct deferred *d)
 {
     struct pages_stamp now;
     int rc = pages_look(d->file.pages, &now);
 
-    if (!rc && !checked_before(d, &now)) {
+    if (!rc && !was_checked_before(d, &now)) {
         rc = pages_check(d->file.pages);
         if (!rc) {
             d->check.stamp = now;
@@ -196,9 +210,9 @@ deferred_check(struct deferred *d)
     return rc;
 }
 
-/* ---- room ---- */
+/* ---- disk space ---- */
 
-/* Pages within the file that are free. */
+/* Returns the size of the free pages within the file. */
 static uint64_t
 free_bytes(struct deferred *d, uint64_t page_size)
 {
@@ -207,7 +221,7 @@ free_bytes(struct deferred *d, uint64_t page_size)
     MDB_txn *txn;
     MDB_val k, v;
 
-    /* To others LMDB does not show the list. */
+    /* LMDB shows the list of free pages only as database 0. */
     if (mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn)) {
         return 0;
     }
@@ -222,9 +236,9 @@ free_bytes(struct deferred *d, uint64_t page_size)
     return pages * page_size;
 }
 
-/* Blocks behind the end of the file, whose length stays. */
+/* Allocates disk blocks beyond the end of the file; its length stays. */
 static int
-allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
+allocate_blocks(struct deferred *d, int fd, uint64_t from, uint64_t to)
 {
     int rc;
 
@@ -237,15 +251,16 @@ allocate(struct deferred *d, int fd, uint64_t from, uint64_t to)
     if (!rc) {
         d->file.reserved = to;
     } else if (rc == EOPNOTSUPP || rc == ENOSYS || rc == EINVAL) {
-        d->file.reserved = UINT64_MAX; /* not to be had here */
+        d->file.reserved = UINT64_MAX; /* this file system cannot */
         rc = 0;
     }
     return rc;
 }
 
-/* Where a file may not be so large, writing would send SIGXFSZ. */
+/* Reports whether the file may have `to` bytes.  Writing beyond RLIMIT_FSIZE
+ * would raise SIGXFSZ. */
 static bool
-may_be(uint64_t to)
+is_size_allowed(uint64_t to)
 {
     struct rlimit limit;
 
@@ -260,7 +275,7 @@ deferred_may_grow(const struct deferred *d, size_t bytes)
 
     return d->file.env && !mdb_env_info(d->file.env, &env) &&
            !mdb_env_stat(d->file.env, &st) &&
-           may_be((env.me_last_pgno + 1) * st.ms_psize + bytes);
+           is_size_allowed((env.me_last_pgno + 1) * st.ms_psize + bytes);
 }
 
 int
@@ -276,15 +291,15 @@ deferred_reserve(struct deferred *d, size_t bytes)
     mdb_env_get_fd(d->file.env, &fd);
     end = (env.me_last_pgno + 1) * st.ms_psize;
     need = end + bytes + (bytes ? DEFERRED_KEPT : DEFERRED_KEPT / 2);
-    if (!may_be(need)) {
+    if (!is_size_allowed(need)) {
         return place_failed(d->path, EFBIG);
     }
     if (!bytes || need <= d->file.reserved) {
         return 0;
     }
-    rc = allocate(d, fd, end, need + STEP);
+    rc = allocate_blocks(d, fd, end, need + RESERVE_STEP);
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
-        rc = allocate(d, fd, end, need);
+        rc = allocate_blocks(d, fd, end, need);
     }
     if (rc && free_bytes(d, st.ms_psize) >= 2 * (uint64_t)bytes) {
         return 0;

@@ -1,10 +1,12 @@
-/* deferred.mdb itself.  Nothing is read or written but under an exclusive lock
- * (flock) on the file, so LMDB needs none of its own (MDB_NOLOCK): no lock
- * file, no slots of readers, and nothing that a killed process leaves behind.
+/* deferred.mdb itself.
  *
- * MDB_NOMETASYNC: a commit waits for its pages, but not for the page that makes
- * them count; who promised durability waits for that after the lock is given
- * back, when others are at work already.  LMDB's next commit waits for it in
+ * Everything is read and written under an exclusive lock (flock) on the file,
+ * so LMDB needs no lock of its own (MDB_NOLOCK): there is no lock file, no
+ * table of readers, and nothing that a killed process leaves behind.
+ *
+ * MDB_NOMETASYNC: a commit waits for its pages, but not for the meta page that
+ * makes them valid.  A durable change waits for that page after the lock is
+ * released, while the next leader works.  LMDB's next commit waits for it in
  * any case, so the file is whole at each moment. */
 #include "file.h"
 
@@ -33,7 +35,7 @@ enum {
 #define NS_PER_MS UINT64_C(1000000)
 #define YIELD_NS UINT64_C(60000)
 
-/* ---- words ---- */
+/* ---- results and their words ---- */
 
 static int
 say_damaged(const struct deferred *d, const char *what)
@@ -42,8 +44,8 @@ say_damaged(const struct deferred *d, const char *what)
     bool named = !strncmp(what, d->path, length) && what[length] == ':';
 
     return place_say(BIDE_EDAMAGED,
-                     "%s%s%s\nmove it away: a new one is made, and what was "
-                     "in it is not",
+                     "%s%s%s\nmove it away: a new one is made, without the "
+                     "work that was in it",
                      named ? "" : d->path, named ? "" : ": ", what);
 }
 
@@ -70,15 +72,15 @@ deferred_from_lmdb(const struct deferred *d, int rc)
 }
 
 static int
-from_pages(const struct deferred *d, int rc)
+from_pages_result(const struct deferred *d, int rc)
 {
     switch (rc) {
     case BIDE_EDAMAGED:
         return say_damaged(d, pages_why());
     case BIDE_EPERM:
         return place_say(rc,
-                         "%s\nonly members of its group can put work off or "
-                         "do it",
+                         "%s\nonly members of its group can defer work or "
+                         "take it",
                          pages_why());
     case BIDE_ENOMEM:
         return place_say(rc, "out of memory");
@@ -98,7 +100,8 @@ fill_work_file(void *arg, MDB_txn *txn)
     return lmdb_failed(dir, mdb_dbi_open(txn, "work", MDB_CREATE, &dbi));
 }
 
-/* As soon as deferred.mdb is there, others make what is missing. */
+/* Makes deferred.checked and the journal before deferred.mdb has its name,
+ * because other processes make missing ones from then on. */
 static int
 make_companions(void *arg)
 {
@@ -106,13 +109,14 @@ make_companions(void *arg)
     int rc = deferred_make_checked(dir);
 
     if (!rc && !deferred_journal_make(dir)) {
-        /* Else it goes without one, until there is room. */
+        /* Without a journal it works as well; it is made when there is space.
+         */
     }
     return rc;
 }
 
 static int
-make(const char *dir, const char *path)
+make_work_file(const char *dir, const char *path)
 {
     const struct lmdb_new new_file = {.dir = dir,
                                       .path = path,
@@ -139,7 +143,7 @@ make_file(const char *dir, bool locked)
         rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
     }
     if (!rc) {
-        rc = make(dir, path);
+        rc = make_work_file(dir, path);
     }
     if (lock >= 0) {
         place_unlock(lock);
@@ -154,7 +158,7 @@ deferred_create(const char *dir)
     return make_file(dir, true);
 }
 
-/* A registry of before there was postponed work. */
+/* For a registry that was made before bide could defer work. */
 static int
 make_missing(struct deferred *d)
 {
@@ -172,8 +176,8 @@ make_missing(struct deferred *d)
     }
     if (rc == BIDE_EPERM) {
         rc = place_say(rc,
-                       "%s is missing, and we may not make it\nbide deferred "
-                       "stats makes it, by who may write that directory",
+                       "%s is missing, and this user cannot make it\nrun bide "
+                       "deferred stats as a user who can write that directory",
                        d->path);
     }
     return rc;
@@ -190,15 +194,16 @@ is_our_file(const struct deferred *d, int fd)
            st.st_ino == d->file.inode;
 }
 
-/* Environments that can not be closed, chained by what LMDB keeps for us: lost,
- * but not forgotten. */
-static _Atomic(MDB_env *) lost;
+/* Environments that cannot be closed, linked by their LMDB user context: still
+ * reachable, so that they are no leak. */
+static _Atomic(MDB_env *) abandoned;
 
 static void
 abandon_env(struct deferred *d)
 {
     if (d->file.env) {
-        mdb_env_set_userctx(d->file.env, atomic_exchange(&lost, d->file.env));
+        mdb_env_set_userctx(d->file.env,
+                            atomic_exchange(&abandoned, d->file.env));
     }
     d->file.env = NULL;
 }
@@ -303,12 +308,12 @@ env_close(struct deferred *d)
         return;
     }
     deferred_wait_flushed(d);
-    /* Where the program closed the descriptors, and may have been given them
-     * for other files since, LMDB would close those. */
+    /* If the program closed the descriptors, their numbers may belong to other
+     * files now, which LMDB would close. */
     if (!mdb_env_get_fd(d->file.env, &fd) && is_our_file(d, fd)) {
         MDB_env *env = d->file.env;
 
-        d->file.env = NULL; /* first: a child may be forked meanwhile */
+        d->file.env = NULL; /* first: a forked child must not use it */
         mdb_env_close(env);
     }
     abandon_env(d);
@@ -326,8 +331,8 @@ deferred_file_close(struct deferred *d)
     d->file.reserved = 0;
 }
 
-/* A child that is forked has to know of a descriptor that may carry the lock.
- */
+/* No fork meanwhile: the child must know each descriptor that can carry the
+ * lock. */
 static int
 open_pages(struct deferred *d)
 {
@@ -345,7 +350,7 @@ open_pages(struct deferred *d)
 }
 
 static int
-file_open(struct deferred *d)
+open_for_writing(struct deferred *d)
 {
     int rc = open_pages(d);
 
@@ -357,7 +362,7 @@ file_open(struct deferred *d)
         rc = open_pages(d);
     }
     if (rc) {
-        return from_pages(d, rc);
+        return from_pages_result(d, rc);
     }
     if (faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
@@ -365,14 +370,14 @@ file_open(struct deferred *d)
         pages_close(d->file.pages);
         d->file.pages = NULL;
         return place_say(BIDE_EPERM,
-                         "%s: %s\nonly members of its group can put work off "
-                         "or do it",
+                         "%s: %s\nonly members of its group can defer work or "
+                         "take it",
                          d->path, strerror(rc));
     }
     return 0;
 }
 
-/* LMDB's own descriptor and map, and the database. */
+/* Opens LMDB's own descriptor and map, and the database. */
 static int
 env_open(struct deferred *d)
 {
@@ -384,7 +389,8 @@ env_open(struct deferred *d)
         return 0;
     }
     env_close(d);
-    /* Whoever was told of a failure may be gone, and we would not be. */
+    /* A failed sync may have been reported to a process that has ended, and is
+     * not reported to us. */
     atomic_store(&d->file.failed, true);
     rc = lmdb_open(d->path, FLAGS, &d->file.env);
     if (rc) {
@@ -421,7 +427,7 @@ deferred_reopen(struct deferred *d)
 /* ---- the lock ---- */
 
 static int
-locked_by_others(const struct deferred *d)
+say_locked(const struct deferred *d)
 {
     char line[256];
     unsigned long long inode;
@@ -447,9 +453,10 @@ locked_by_others(const struct deferred *d)
                            d->wait_ms);
 }
 
-/* Others hold it for some 20 us: the longer it lasts, the seldomer we ask. */
+/* Others hold the lock for about 20 us.  The longer the wait, the longer the
+ * pause. */
 static void
-pause_for(uint64_t waited_ns)
+pause_before_retry(uint64_t waited_ns)
 {
     const struct timespec pause = {0, waited_ns < 20 * NS_PER_MS    ? 30000
                                       : waited_ns < 500 * NS_PER_MS ? 300000
@@ -463,7 +470,7 @@ pause_for(uint64_t waited_ns)
 }
 
 static int
-wait_for(struct deferred *d, uint64_t since)
+wait_for_lock(struct deferred *d, uint64_t since)
 {
     while (flock(d->file.pages->fd, LOCK_EX | LOCK_NB)) {
         uint64_t waited = clock_monotonic_ns() - since;
@@ -472,15 +479,15 @@ wait_for(struct deferred *d, uint64_t since)
             return place_failed(d->path, errno);
         }
         if (waited >= d->wait_ms * NS_PER_MS) {
-            return locked_by_others(d);
+            return say_locked(d);
         }
-        pause_for(waited);
+        pause_before_retry(waited);
     }
     return 0;
 }
 
 static int
-follow(struct deferred *d)
+read_changes(struct deferred *d)
 {
     int rc = deferred_follow(d);
 
@@ -493,30 +500,30 @@ int
 deferred_lock(struct deferred *d)
 {
     uint64_t since = clock_monotonic_ns();
-    int tries, rc = BIDE_EMISSING;
+    int rc = BIDE_EMISSING;
 
-    for (tries = 0; tries < OPEN_TRIES && rc == BIDE_EMISSING; tries++) {
+    for (int tries = 0; tries < OPEN_TRIES && rc == BIDE_EMISSING; tries++) {
         if (d->file.pages && !is_our_file(d, d->file.pages->fd)) {
-            deferred_file_close(d); /* the program closed it */
+            deferred_file_close(d); /* the program closed the descriptor */
         }
-        rc = d->file.pages ? 0 : file_open(d);
+        rc = d->file.pages ? 0 : open_for_writing(d);
         if (rc) {
             return rc;
         }
-        rc = wait_for(d, since);
+        rc = wait_for_lock(d, since);
         if (rc) {
             return rc;
         }
         rc = deferred_check(d);
-        rc = rc ? from_pages(d, rc) : env_open(d);
+        rc = rc ? from_pages_result(d, rc) : env_open(d);
         if (!rc) {
-            rc = follow(d);
+            rc = read_changes(d);
         }
         if (rc) {
             deferred_unlock(d);
         }
         if (rc == BIDE_EMISSING) {
-            deferred_file_close(d); /* another file is there now */
+            deferred_file_close(d); /* another file has the name now */
         }
     }
     return rc;
@@ -525,7 +532,7 @@ deferred_lock(struct deferred *d)
 void
 deferred_unlock(struct deferred *d)
 {
-    /* Explicitly: a child that we forked may hold the same open file. */
+    /* Explicitly, because a forked child may hold the same open file. */
     if (d->file.pages && is_our_file(d, d->file.pages->fd)) {
         flock(d->file.pages->fd, LOCK_UN);
     }

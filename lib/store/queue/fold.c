@@ -1,8 +1,7 @@
-/* What is in the journal goes into deferred.mdb: in one commit, or where there
- * is no room for the pages that takes, a few records at a time, so that pages
- * are freed in between.  While only a part is there, the journal covers it: it
- * is read again from its beginning until the mark is there, which comes last.
- */
+/* Moves the records of the journal into deferred.mdb, in one commit.  Without
+ * disk space for its pages, moves a few records at a time, because each commit
+ * frees pages for the next.  The mark comes last: without it the journal is
+ * read from its beginning and replaces the part that was moved. */
 #include "journal.h"
 
 #include <errno.h>
@@ -15,7 +14,7 @@
 #include "sync.h"
 #include "tree.h"
 
-enum { FEW = 4 };
+enum { FOLD_FEW = 4 };
 
 int
 deferred_commit(struct deferred *d, MDB_txn *txn)
@@ -32,10 +31,10 @@ deferred_commit(struct deferred *d, MDB_txn *txn)
     deferred_check_committed(d);
     d->journal.base = d->check.stamp;
     if (rc) {
-        atomic_store(&d->file.failed, true); /* it may have been the disk */
+        atomic_store(&d->file.failed, true); /* the disk may have failed */
         deferred_journal_set_state(d, JOURNAL_UNREAD);
         if (deferred_reopen(d)) {
-            return MDB_PANIC; /* LMDB does not go on after some failures */
+            return MDB_PANIC; /* some failures end an LMDB environment */
         }
     }
     return rc;
@@ -45,8 +44,8 @@ struct fold {
     struct deferred *d;
     MDB_txn *txn;
     const struct recent_node *at;
-    bool deletes; /* those come first: they free pages */
-    bool marks;   /* ends with the mark: the journal is whole */
+    bool deletes; /* deletes now, then puts: deletes free pages */
+    bool marks;   /* writes the mark at the end; not for an unsound journal */
 };
 
 static int
@@ -67,7 +66,7 @@ fold_one(struct fold *f)
     return rc;
 }
 
-/* Up to so many records, and the mark after the last of them. */
+/* Moves up to `count` records in one commit, and the mark after the last. */
 static int
 fold_some(struct fold *f, size_t count)
 {
@@ -117,9 +116,10 @@ needs_room(int rc)
            rc == MDB_MAP_FULL || rc == MDB_TXN_FULL;
 }
 
-/* Pages that are touched are written anew, at the end where none are free. */
+/* LMDB writes changed pages to new places, at the end of the file if no page is
+ * free. */
 static bool
-may_grow(struct deferred *d)
+may_grow_by_recent(struct deferred *d)
 {
     size_t bytes = recent_bytes(d->recent) +
                    3 * (size_t)sysconf(_SC_PAGESIZE) * recent_count(d->recent);
@@ -151,15 +151,15 @@ deferred_fold(struct deferred *d)
     }
     state = d->journal.state; /* a commit that fails forgets it */
     rc = ENOSPC;
-    if (may_grow(d)) {
+    if (may_grow_by_recent(d)) {
         rc = fold_all(d, SIZE_MAX, state == JOURNAL_READY);
     }
     if (needs_room(rc)) {
-        /* On the disk must not be a part of the batches that only deferred.mdb
-         * has. */
+        /* The journal must be on the disk before a part of it is in
+         * deferred.mdb. */
         rc = d->file.env ? deferred_journal_rewrite(d) : MDB_PANIC;
         rc = rc ? rc : deferred_flush_journal(d);
-        rc = rc ? rc : fold_all(d, FEW, state == JOURNAL_READY);
+        rc = rc ? rc : fold_all(d, FOLD_FEW, state == JOURNAL_READY);
     }
     deferred_journal_set_state(d, JOURNAL_UNREAD);
     if (rc) {

@@ -1,4 +1,5 @@
-/* Reading what others have written into the journal. */
+/* Reads the batches that other processes have added to the journal into
+ * d->recent. */
 #include "journal.h"
 
 #include <errno.h>
@@ -67,16 +68,16 @@ follow_from(struct deferred *d, MDB_txn *txn)
 }
 
 static void
-keep_place(struct deferred *d, const struct scan *s)
+keep_position(struct deferred *d, const struct scan *s)
 {
     d->journal.id = s->id;
     d->journal.next = s->next;
-    /* Nothing is to be written among what can not be read. */
+    /* Nothing may be written between batches that cannot be read. */
     d->journal.at = s->unsound ? JOURNAL_SIZE : s->at;
     deferred_journal_set_state(d, s->unsound ? JOURNAL_UNSOUND : JOURNAL_READY);
 }
 
-/* ---- what has come ---- */
+/* ---- new batches ---- */
 
 static int
 read_tail(struct deferred *d, MDB_txn *txn)
@@ -89,11 +90,11 @@ read_tail(struct deferred *d, MDB_txn *txn)
     while (!rc && there) {
         rc = scan_next(&f.scan, &there);
     }
-    keep_place(d, &f.scan);
+    keep_position(d, &f.scan);
     return rc;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole journal ---- */
 
 void
 deferred_forget_recent(struct deferred *d)
@@ -105,7 +106,7 @@ deferred_forget_recent(struct deferred *d)
     d->recent = recent_new();
 }
 
-/* What deferred.mdb knows of the journal; DEFERRED_REPAIR. */
+/* Reads the mark of deferred.mdb.  MDB_NOTFOUND; DEFERRED_REPAIR: damaged. */
 static int
 read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
 {
@@ -119,11 +120,11 @@ read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
     return scan_read_mark(v.mv_data, v.mv_size, out) ? 0 : DEFERRED_REPAIR;
 }
 
-/* The journal of another deferred.mdb, or one that this one does not know of
- * yet: with its next commit it will, and what the journal held before does not
- * count.  Until then it stays as it is: the other one may come back. */
+/* The journal belongs to another deferred.mdb, or this one has no mark yet. The
+ * next commit adopts the journal, and its old batches do not count.  Until then
+ * it stays unchanged, because the other deferred.mdb may come back. */
 static int
-adopt(struct deferred *d, struct scan *s)
+note_foreign(struct deferred *d, struct scan *s)
 {
     int rc = scan_past(s);
 
@@ -147,13 +148,13 @@ read_all(struct deferred *d, MDB_txn *txn)
     f.scan.arg = &f;
     f.scan.next = mark.last + 1;
     if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {
-        return adopt(d, &f.scan);
+        return note_foreign(d, &f.scan);
     }
-    /* Where it can not be known what counts, all does. */
+    /* Without a readable mark all batches count. */
     f.scan.unsound = rc == DEFERRED_REPAIR;
     f.scan.id = rc ? id : mark.id;
     rc = scan_journal(&f.scan);
-    keep_place(d, &f.scan);
+    keep_position(d, &f.scan);
     d->journal.slow = f.scan.at > JOURNAL_SLOW;
     return rc;
 }
@@ -177,7 +178,7 @@ read_from_start(struct deferred *d, MDB_txn *txn)
     return read_all(d, txn);
 }
 
-/* A look that costs little. */
+/* Reports whether the next batch may be there: one short read. */
 static bool
 has_grown(const struct deferred *d)
 {

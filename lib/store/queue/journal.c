@@ -1,16 +1,17 @@
-/* A commit of LMDB waits for the disk twice, the first time for half a dozen
- * pages here and there (measured: 230 us; one wait for all of them, 150 us; for
- * one page that was written before, 80 us).  So a change of postponed work is
+/* Why there is a journal: a commit of LMDB waits for the disk twice, first for
+ * about six pages in different places (measured: 230 us; one wait for all of
+ * them 150 us; for one page that was written before 80 us).  So a change is
  * written into a journal instead, with one short write and one wait.
  *
- * State is deferred.mdb plus what the journal says since.  Who holds the lock
- * reads what others have added to the journal (deferred_follow) into memory
- * (`recent`), looks things up there first and in deferred.mdb then
- * (deferred_view), and adds a batch of its own.  When the journal is full, all
- * of it goes into deferred.mdb in one commit, with the number of the last batch
- * in it (deferred_fold), and the journal begins anew.  What is too large for
- * the journal, or where there is none, goes into deferred.mdb at once, after
- * all that is in the journal.
+ * The state of the queue is deferred.mdb plus the journal.  The process that
+ * holds the file lock
+ *   - reads what others have added to the journal into d->recent (follow.c);
+ *   - looks for a record in d->recent first, then in deferred.mdb (view.c);
+ *   - adds a batch of its own.
+ * When the journal is full, all of it goes into deferred.mdb in one commit,
+ * together with the number of its last batch (fold.c), and the journal begins
+ * again.  A change that is too large for the journal, or has none, goes into
+ * deferred.mdb directly, after all that is in the journal.
  *
  *   deferred.journal, 0660, 256 KiB of blocks that were written before, so that
  *   a write changes no metadata; little-endian:
@@ -20,25 +21,25 @@
  *      0 magic u32 "batc" | 4 crc u32 | 8 length u32 | 12 zero | 16 number u64
  *     24 entries: key_length u16 | gone u16 | value_length u32 | key | value
  *
- * Example: deferred.mdb says that it holds batches up to 41.  At 64 stands a
- * batch 42 that puts the records of work 7, behind it 43 that takes it, behind
- * that an old 12: the journal ends there, and 44 will be written over it.
+ * Example: deferred.mdb includes the batches up to 41.  At 64 is batch 42,
+ * which stores the records of work 7; behind it 43, which takes it; behind that
+ * an old batch 12.  The journal ends there, and 44 will be written over 12.
  *
- * What is promised:
- * - Each kind of change is there for all processes as soon as it is written,
- *   whoever is killed: the kernel has it.
- * - Put, ack, nack, drop and requeue answer when they are on the disk.  Take
- *   and extend do not wait: a loss of power makes them undone, and ends all
+ * Promises:
+ * - A change is visible to all processes as soon as it is written, even if the
+ *   writer is killed: the kernel has it.
+ * - Put, ack, nack, drop and requeue return when the change is on the disk.
+ *   Take and extend do not wait: a loss of power undoes them, and ends all
  *   leases anyway.
- * - A batch that was half written (power, a kill) ends the journal: neither it
- *   nor what comes after was promised.  A flush covers all before it.
- * - Power may also keep a later batch and lose the one before it, where neither
- *   was promised; or a batch is spoiled later.  Then what can be read counts,
- *   and index and counts are made anew.
+ * - A batch that was written in part (loss of power, a kill) ends the journal.
+ *   Neither it nor a later one was promised: a sync covers all before it.
+ * - A loss of power can keep a batch and lose the one before it, if neither was
+ *   promised; or a batch is damaged later.  Then all readable batches count,
+ * and index and counts are made again.
  * - deferred.mdb is on the disk, its last commit included, before the beginning
- *   of the journal is written over.
- * - Where a wait for the disk fails, nobody is told that it is there, and all
- *   goes into deferred.mdb next, with waits of its own.
+ *   of the journal is overwritten.
+ * - If a sync fails, all changes that waited for it fail, and the next leader
+ *   moves everything into deferred.mdb, with syncs of its own.
  *
  * States of the journal in a process.  Every state goes back to UNREAD: after a
  * commit of other records than the journal's, a failure, or a fork.
@@ -114,7 +115,8 @@ write_at(int fd, const void *bytes, size_t length, size_t at)
     return 0;
 }
 
-/* Where a file may not be so large, writing would send SIGXFSZ. */
+/* Reports whether the file may have `to` bytes.  Writing beyond RLIMIT_FSIZE
+ * would raise SIGXFSZ. */
 static bool
 may_write(size_t to)
 {
@@ -144,7 +146,7 @@ fill_new_journal(int fd)
 }
 
 static int
-make(const char *dir, const char *path, const char *fresh)
+make_new_journal(const char *dir, const char *path, const char *fresh)
 {
     struct stat st;
     int fd, rc;
@@ -170,7 +172,8 @@ deferred_journal_make(const char *dir)
 {
     char *path = place_path(dir, "deferred.journal");
     char *fresh = place_path(dir, "deferred.journal.new");
-    int rc = path && fresh ? make(dir, path, fresh) : place_failed(dir, ENOMEM);
+    int rc = path && fresh ? make_new_journal(dir, path, fresh)
+                           : place_failed(dir, ENOMEM);
 
     free(path);
     free(fresh);
@@ -179,48 +182,50 @@ deferred_journal_make(const char *dir)
 
 /* ---- opening ---- */
 
-/* Who asks for a file's times makes Linux (6.13) note the next write's to the
- * nanosecond, and then each wait for the disk takes half as long again. */
+/* Compares with statx, which asks for no times: after fstat, Linux (6.13)
+ * records the time of the next write in ns, and each sync takes 1.5 times as
+ * long. */
 static bool
-is_it(const struct deferred *d, const struct statx *st)
+is_same_inode(const struct deferred *d, const struct statx *st)
 {
     return st->stx_ino == d->journal.inode &&
            makedev(st->stx_dev_major, st->stx_dev_minor) == d->journal.device;
 }
 
 static bool
-is_same_file(const struct deferred *d)
+is_open_file_ours(const struct deferred *d)
 {
     struct statx st;
 
     return d->journal.fd >= 0 &&
            !statx(d->journal.fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO,
                   &st) &&
-           is_it(d, &st);
+           is_same_inode(d, &st);
 }
 
-/* Not where the program closed it, or somebody removed it or moved it away:
- * those who come now find another one there.  A service that gave up its rights
- * may no longer get there by name; what it holds open is still good. */
+/* False if the program closed the descriptor, or the file was removed or moved:
+ * other processes will use another file.  A service that has given up its
+ * rights may be unable to look up the name (EACCES); the open file is still
+ * right. */
 bool
 deferred_journal_is_ours(const struct deferred *d)
 {
     struct statx st;
 
-    if (!is_same_file(d)) {
+    if (!is_open_file_ours(d)) {
         return false;
     }
     return statx(AT_FDCWD, d->journal_path, AT_SYMLINK_NOFOLLOW,
                  STATX_TYPE | STATX_INO, &st)
                ? errno == EACCES
-               : is_it(d, &st);
+               : is_same_inode(d, &st);
 }
 
 void
 deferred_journal_close(struct deferred *d)
 {
     deferred_wait_flushed(d);
-    if (is_same_file(d)) {
+    if (is_open_file_ours(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
@@ -230,12 +235,12 @@ deferred_journal_close(struct deferred *d)
 void
 deferred_journal_abandon(struct deferred *d)
 {
-    if (is_same_file(d)) {
+    if (is_open_file_ours(d)) {
         close(d->journal.fd);
     }
     d->journal.fd = -1;
     deferred_journal_set_state(d, JOURNAL_UNREAD);
-    recent_lose(d->recent);
+    recent_abandon(d->recent);
     d->recent = NULL;
 }
 
@@ -295,7 +300,7 @@ deferred_journal_take_over(struct deferred *d)
     }
 }
 
-/* ---- adding to it ---- */
+/* ---- writing ---- */
 
 static size_t
 batch_length(const struct recent *r)
@@ -312,7 +317,7 @@ batch_length(const struct recent *r)
 }
 
 static uint8_t *
-put(uint8_t *to, const void *bytes, size_t length)
+append_to_batch(uint8_t *to, const void *bytes, size_t length)
 {
     if (length) {
         memcpy(to, bytes, length);
@@ -321,12 +326,12 @@ put(uint8_t *to, const void *bytes, size_t length)
 }
 
 static void
-fill_batch(struct journal *journal, const struct recent *r, size_t length)
+encode_batch(struct journal *journal, const struct recent *r, size_t length)
 {
     struct journal_batch b = {.magic = BATCH_MAGIC,
                               .length = (uint32_t)length,
                               .number = journal->next};
-    uint8_t *to = put(journal->buffer, &b, sizeof(b));
+    uint8_t *to = append_to_batch(journal->buffer, &b, sizeof(b));
     size_t i;
 
     for (i = 0; i < recent_changes(r); i++) {
@@ -334,9 +339,9 @@ fill_batch(struct journal *journal, const struct recent *r, size_t length)
         struct journal_entry e = {n->key_length, n->value->kind != RECENT_HERE,
                                   n->value->length};
 
-        to = put(to, &e, sizeof(e));
-        to = put(to, n->key, n->key_length);
-        to = put(to, n->value->bytes, n->value->length);
+        to = append_to_batch(to, &e, sizeof(e));
+        to = append_to_batch(to, n->key, n->key_length);
+        to = append_to_batch(to, n->value->bytes, n->value->length);
     }
     b.crc = scan_batch_crc(journal->id, journal->buffer, length);
     memcpy(journal->buffer, &b, sizeof(b));
@@ -355,16 +360,16 @@ deferred_journal_append(struct deferred *d)
         return DEFERRED_DIRECT;
     }
     if (journal->at == JOURNAL_START) {
-        /* What it said before is in deferred.mdb: on the disk too. */
+        /* This overwrites batches: deferred.mdb must have them on the disk. */
         rc = deferred_sync_commits(d);
     }
     if (rc) {
         return rc;
     }
-    fill_batch(journal, d->recent, length);
+    encode_batch(journal, d->recent, length);
     rc = write_at(journal->fd, journal->buffer, length, journal->at);
     if (rc) {
-        journal->next++; /* whatever is there, it shall never count */
+        journal->next++; /* a part of the batch must never count */
         if (journal->at == JOURNAL_START) {
             /* Others continue from the number in deferred.mdb. */
             deferred_journal_set_state(d, JOURNAL_UNUSABLE);
@@ -377,8 +382,8 @@ deferred_journal_append(struct deferred *d)
     return 0;
 }
 
-/* Linux may take what it could not write for written, and says so once only:
- * it is given all of it again. */
+/* After a failed sync Linux may mark pages clean, so everything is written
+ * again. */
 int
 deferred_journal_rewrite(struct deferred *d)
 {

@@ -1,5 +1,5 @@
-/* What operators change by hand, and the log of it: who dropped what, and why,
- * is committed together with the change.
+/* Changes by hand, and the log of them: author, note and change are committed
+ * together.
  *
  * A record of the log, little-endian, sealed with its key:
  *
@@ -7,7 +7,7 @@
  *    8 id u64
  *   16 attempts u32
  *   20 did u8             enum deferred_did
- *   21 policy_length u8   0: nobody could read it any more
+ *   21 policy_length u8   0: its record was damaged
  *   22 who_length u8
  *   23 zero u8
  *   24 note_length u16
@@ -15,7 +15,7 @@
  *   28 zero u32
  *   32 policy, who, note
  *
- * Numbers grow by 1, so that the oldest are found by them. */
+ * Numbers grow by 1, so the oldest record is found by its number. */
 #include "tree.h"
 
 #include <errno.h>
@@ -48,15 +48,16 @@ enum {
 /* ---- writing ---- */
 
 static uint8_t *
-put(uint8_t *to, const char *text, size_t length)
+append_text(uint8_t *to, const char *text, size_t length)
 {
     memcpy(to, text, length);
     return to + length;
 }
 
-/* As much as there is room for, and no half character at the end. */
+/* Returns the length of text cut to `max` bytes, at the end of a UTF-8
+ * character. */
 static size_t
-cut(const char *text, size_t max)
+cut_length(const char *text, size_t max)
 {
     size_t length = text ? strnlen(text, max + 1) : 0;
 
@@ -70,8 +71,8 @@ cut(const char *text, size_t max)
 }
 
 static size_t
-write_event(const struct deferred_event *e, const struct deferred_by *by,
-            uint8_t *out)
+encode_event(const struct deferred_event *e, const struct deferred_by *by,
+             uint8_t *out)
 {
     const char *who = by && by->who ? by->who : "";
     const char *note = by && by->note ? by->note : "";
@@ -81,19 +82,19 @@ write_event(const struct deferred_event *e, const struct deferred_by *by,
         .attempts = e->attempts,
         .did = (uint8_t)e->did,
         .policy_length = (uint8_t)strlen(e->policy),
-        .who_length = (uint8_t)cut(who, DEFERRED_WHO_MAX),
-        .note_length = (uint16_t)cut(note, DEFERRED_NOTE_MAX),
+        .who_length = (uint8_t)cut_length(who, DEFERRED_WHO_MAX),
+        .note_length = (uint16_t)cut_length(note, DEFERRED_NOTE_MAX),
     };
-    uint8_t *to = put(out, (const char *)&l, sizeof(l));
+    uint8_t *to = append_text(out, (const char *)&l, sizeof(l));
 
-    to = put(to, e->policy, l.policy_length);
-    to = put(to, who, l.who_length);
-    return (size_t)(put(to, note, l.note_length) - out);
+    to = append_text(to, e->policy, l.policy_length);
+    to = append_text(to, who, l.who_length);
+    return (size_t)(append_text(to, note, l.note_length) - out);
 }
 
-/* 0: there is none. */
+/* Stores the number of the last record; 0: there is none. */
 static int
-find_last(struct work *w, uint64_t *out_number)
+find_last_number(struct work *w, uint64_t *out_number)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
     size_t length;
@@ -104,14 +105,14 @@ find_last(struct work *w, uint64_t *out_number)
 }
 
 static int
-add_event(struct work *w, const struct deferred_event *e,
+log_event(struct work *w, const struct deferred_event *e,
           const struct deferred_by *by)
 {
     uint8_t key[DEFERRED_KEY_ROOM], value[VALUE_ROOM],
         sealed[SEAL + VALUE_ROOM];
     uint64_t last = 0;
     size_t length;
-    int rc = find_last(w, &last);
+    int rc = find_last_number(w, &last);
 
     if (rc) {
         return rc;
@@ -119,7 +120,7 @@ add_event(struct work *w, const struct deferred_event *e,
     length = deferred_id_key(DEFERRED_LOG, last + 1, key);
     rc = tree_put(
         w, key, length, sealed,
-        seal_write(key, length, value, write_event(e, by, value), sealed));
+        seal_write(key, length, value, encode_event(e, by, value), sealed));
     if (!rc && last >= DEFERRED_LOGGED) {
         length = deferred_id_key(DEFERRED_LOG, last + 1 - DEFERRED_LOGGED, key);
         rc = tree_delete(w, key, length);
@@ -130,7 +131,7 @@ add_event(struct work *w, const struct deferred_event *e,
 
 /* ---- one piece of work ---- */
 
-struct by_hand {
+struct hand_change {
     struct change change;
     enum deferred_did did;
     const struct deferred_by *by;
@@ -139,7 +140,7 @@ struct by_hand {
 };
 
 static int
-requeue(struct work *w, struct tree_item *item)
+requeue_item(struct work *w, struct tree_item *item)
 {
     struct deferred_place was = deferred_place_of(&item->head);
     struct deferred_item *head = &item->head;
@@ -147,7 +148,7 @@ requeue(struct work *w, struct tree_item *item)
     uint64_t now = w->now.realtime_ns;
 
     if (head->state == DEFERRED_DEAD) {
-        head->attempts = 0; /* else it would be dead again at once */
+        head->attempts = 0; /* otherwise it would be dead again at once */
     }
     if (head->expires_ns != UINT64_MAX) {
         head->expires_ns = life > UINT64_MAX - now ? UINT64_MAX : now + life;
@@ -158,9 +159,9 @@ requeue(struct work *w, struct tree_item *item)
     return tree_move(w, item, &was);
 }
 
-/* *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED where there is nothing to do. */
+/* *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED if nothing was changed. */
 static int
-change_one(struct work *w, const struct by_hand *b, uint64_t id, int *out_rc)
+change_id(struct work *w, const struct hand_change *b, uint64_t id, int *out_rc)
 {
     struct deferred_event e = {
         .when_ns = w->now.realtime_ns, .id = id, .did = b->did};
@@ -180,20 +181,19 @@ change_one(struct work *w, const struct by_hand *b, uint64_t id, int *out_rc)
     }
     rc = damaged                      ? tree_remove_damaged(w, id, e.policy)
          : b->did == DEFERRED_DROPPED ? tree_remove(w, &item, true)
-                                      : requeue(w, &item);
-    return rc ? rc : add_event(w, &e, b->by);
+                                      : requeue_item(w, &item);
+    return rc ? rc : log_event(w, &e, b->by);
 }
 
 static int
-change_all(struct work *w, struct change *c)
+change_ids(struct work *w, struct change *c)
 {
-    struct by_hand *b = (struct by_hand *)c;
-    size_t i;
+    struct hand_change *b = (struct hand_change *)c;
     int rc = 0, one = 0;
 
     b->changed = 0;
-    for (i = 0; i < b->count && !rc; i++) {
-        rc = change_one(w, b, b->ids[i], &one);
+    for (size_t i = 0; i < b->count && !rc; i++) {
+        rc = change_id(w, b, b->ids[i], &one);
         b->changed += !rc && !one;
     }
     if (!rc && b->count == 1 && one) {
@@ -203,15 +203,15 @@ change_all(struct work *w, struct change *c)
 }
 
 static int
-by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
-        size_t count, const struct deferred_by *by, size_t *out_count)
+change_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
+               size_t count, const struct deferred_by *by, size_t *out_count)
 {
-    struct by_hand b = {.did = did, .by = by, .ids = ids, .count = count};
+    struct hand_change b = {.did = did, .by = by, .ids = ids, .count = count};
     int rc;
 
-    b.change.apply = change_all;
+    b.change.apply = change_ids;
     b.change.durable = true;
-    /* On a full disk there is room for dropping: that makes some. */
+    /* Dropping works on a full disk, because it frees space. */
     b.change.grows = did == DEFERRED_DROPPED ? 0 : count * VALUE_ROOM;
     rc = deferred_submit(d, &b.change);
     *out_count += rc ? 0 : b.changed;
@@ -221,8 +221,9 @@ by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
 /* ---- many ---- */
 
 static int
-each_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
-             size_t count, const struct deferred_by *by, size_t *out_count)
+change_each_by_hand(struct deferred *d, enum deferred_did did,
+                    const uint64_t *ids, size_t count,
+                    const struct deferred_by *by, size_t *out_count)
 {
     size_t at, length;
     int rc = 0;
@@ -230,7 +231,7 @@ each_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
     *out_count = 0;
     for (at = 0; at < count && !rc; at += length) {
         length = count - at < PIECE ? count - at : PIECE;
-        rc = by_hand(d, did, ids + at, length, by, out_count);
+        rc = change_by_hand(d, did, ids + at, length, by, out_count);
         rc =
             rc == BIDE_ENOWORK || (rc == BIDE_EDAMAGED && length == 1) ? 0 : rc;
     }
@@ -242,7 +243,7 @@ deferred_requeue(struct deferred *d, uint64_t id, const struct deferred_by *by)
 {
     size_t count = 0;
 
-    return by_hand(d, DEFERRED_REQUEUED, &id, 1, by, &count);
+    return change_by_hand(d, DEFERRED_REQUEUED, &id, 1, by, &count);
 }
 
 int
@@ -250,27 +251,27 @@ deferred_drop(struct deferred *d, uint64_t id, const struct deferred_by *by)
 {
     size_t count = 0;
 
-    return by_hand(d, DEFERRED_DROPPED, &id, 1, by, &count);
+    return change_by_hand(d, DEFERRED_DROPPED, &id, 1, by, &count);
 }
 
 int
 deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
                       const struct deferred_by *by, size_t *out_count)
 {
-    return each_by_hand(d, DEFERRED_REQUEUED, ids, count, by, out_count);
+    return change_each_by_hand(d, DEFERRED_REQUEUED, ids, count, by, out_count);
 }
 
 int
 deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
                    const struct deferred_by *by, size_t *out_count)
 {
-    return each_by_hand(d, DEFERRED_DROPPED, ids, count, by, out_count);
+    return change_each_by_hand(d, DEFERRED_DROPPED, ids, count, by, out_count);
 }
 
 /* ---- reading ---- */
 
 static const uint8_t *
-take(const uint8_t *from, char *to, size_t length)
+read_event_text(const uint8_t *from, char *to, size_t length)
 {
     memcpy(to, from, length);
     to[length] = '\0';
@@ -278,7 +279,8 @@ take(const uint8_t *from, char *to, size_t length)
 }
 
 static bool
-read_event(const MDB_val *key, const MDB_val *value, struct deferred_event *out)
+decode_event(const MDB_val *key, const MDB_val *value,
+             struct deferred_event *out)
 {
     struct logged l;
     size_t length;
@@ -298,29 +300,30 @@ read_event(const MDB_val *key, const MDB_val *value, struct deferred_event *out)
                                    .id = l.id,
                                    .did = (enum deferred_did)l.did,
                                    .attempts = l.attempts};
-    from = take(from + sizeof(l), out->policy, l.policy_length);
-    from = take(from, out->who, l.who_length);
-    take(from, out->note, l.note_length);
+    from = read_event_text(from + sizeof(l), out->policy, l.policy_length);
+    from = read_event_text(from, out->who, l.who_length);
+    read_event_text(from, out->note, l.note_length);
     return true;
 }
 
-struct reading {
+struct events_change {
     struct change change;
-    uint64_t from, next, damaged; /* numbers */
+    uint64_t from, next; /* numbers of records */
+    uint64_t damaged;
     size_t count;
     struct deferred_event events[PIECE];
 };
 
 static int
-read_one(void *arg, const MDB_val *key, const MDB_val *value)
+read_one_event(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct reading *r = arg;
+    struct events_change *r = arg;
     bool whole;
 
     if (r->count + r->damaged == PIECE) {
-        return MDB_KEYEXIST; /* enough */
+        return MDB_KEYEXIST; /* ends the walk */
     }
-    whole = read_event(key, value, &r->events[r->count]);
+    whole = decode_event(key, value, &r->events[r->count]);
     r->count += whole;
     r->damaged += !whole;
     r->next = deferred_key_id(key->mv_data, key->mv_size) + 1;
@@ -328,9 +331,9 @@ read_one(void *arg, const MDB_val *key, const MDB_val *value)
 }
 
 static int
-read_some(struct work *w, struct change *c)
+read_some_events(struct work *w, struct change *c)
 {
-    struct reading *r = (struct reading *)c;
+    struct events_change *r = (struct events_change *)c;
     const uint8_t all = DEFERRED_LOG;
     uint8_t from[DEFERRED_KEY_ROOM];
     int rc;
@@ -338,8 +341,8 @@ read_some(struct work *w, struct change *c)
     r->count = 0;
     r->damaged = 0;
     rc = tree_each_from(w, &all, 1, from,
-                        deferred_id_key(DEFERRED_LOG, r->from, from), read_one,
-                        r);
+                        deferred_id_key(DEFERRED_LOG, r->from, from),
+                        read_one_event, r);
     return rc == MDB_KEYEXIST ? 0 : rc;
 }
 
@@ -348,15 +351,14 @@ deferred_events(struct deferred *d,
                 int (*visit)(void *arg, const struct deferred_event *event),
                 void *arg, uint64_t *out_damaged)
 {
-    struct reading *r = calloc(1, sizeof(*r));
-    size_t i;
+    struct events_change *r = calloc(1, sizeof(*r));
     int rc = r ? 0 : place_failed(d->path, ENOMEM);
 
     *out_damaged = 0;
     while (!rc) {
-        r->change.apply = read_some;
+        r->change.apply = read_some_events;
         rc = deferred_submit(d, &r->change);
-        for (i = 0; !rc && i < r->count; i++) {
+        for (size_t i = 0; !rc && i < r->count; i++) {
             rc = visit(arg, &r->events[i]);
         }
         *out_damaged += rc < 0 ? 0 : r->damaged;

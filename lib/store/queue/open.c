@@ -1,4 +1,4 @@
-/* Opening and closing a queue, its clock, and what a fork changes. */
+/* Opens and closes a queue; its clock. */
 #include "file.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ deferred_set_clock(struct deferred *d,
     d->now_arg = arg;
 }
 
-/* Returns the FNV-1a hash of the boot's id and its newline; 0: not known. */
+/* Returns the FNV-1a hash of the boot id and a newline; 0: unknown. */
 static uint64_t
 hash_boot_id(void)
 {
@@ -60,9 +60,10 @@ deferred_why(void)
     return place_why();
 }
 
-/* The program may change its directory. */
+/* Returns a malloc'ed absolute path: the program may change its directory.
+ */
 static char *
-absolute(const char *dir)
+absolute_path(const char *dir)
 {
     char *here, *path = NULL;
 
@@ -78,14 +79,14 @@ absolute(const char *dir)
 }
 
 static int
-prepare(struct deferred *d, const char *dir)
+prepare_queue(struct deferred *d, const char *dir)
 {
     d->file.lock_fd = d->journal.fd = -1;
     d->check.fd = -1;
     d->wait_ms = LOCK_WAIT_MS;
     d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
-    d->dir = absolute(dir);
+    d->dir = absolute_path(dir);
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
     d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
     d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
@@ -101,14 +102,14 @@ check_files(struct deferred *d)
     unsigned wait_ms = d->wait_ms;
     int rc;
 
-    /* Whoever opens it waits when there is something to do, and not twice. */
+    /* Opening does not wait for the lock: the first change will. */
     d->wait_ms = 0;
     rc = deferred_lock(d);
     d->wait_ms = wait_ms;
     if (!rc) {
         deferred_unlock(d);
     }
-    /* Others are at work: so it is there. */
+    /* Another process holds the lock, so the files are there. */
     return rc == BIDE_ELOCKED ? 0 : rc;
 }
 
@@ -123,7 +124,7 @@ deferred_open(const char *dir, struct deferred **out)
     }
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->flush.done, NULL);
-    rc = prepare(d, dir);
+    rc = prepare_queue(d, dir);
     if (!deferred_register(d) && !rc) {
         rc = place_failed(dir, ENOMEM);
     }

@@ -1,4 +1,4 @@
-/* Putting work off. */
+/* Stores work. */
 #include "tree.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
-/* ---- for taking as well ---- */
+/* ---- also used by take.c ---- */
 
 uint64_t
 deferred_later(uint64_t time_ns, uint64_t by_ns)
@@ -23,9 +23,9 @@ deferred_check_policy(const char *policy)
                : place_say(BIDE_ENAME, "not the name of a policy");
 }
 
-/* ---- putting ---- */
+/* ---- storing ---- */
 
-struct put {
+struct put_change {
     struct change change;
     const struct deferred_rules *rules;
     const struct bide_work *work;
@@ -34,7 +34,7 @@ struct put {
     bool found;
 };
 
-/* MDB_NOTFOUND: no such work is there. */
+/* Finds work of the same policy with the same key.  MDB_NOTFOUND. */
 static int
 find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
 {
@@ -56,9 +56,9 @@ find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
 }
 
 static int
-put(struct work *w, struct change *c)
+store_work(struct work *w, struct change *c)
 {
-    struct put *p = (struct put *)c;
+    struct put_change *p = (struct put_change *)c;
     struct deferred_item *head = &p->item.head;
     const struct deferred_rules *r = p->rules;
     struct tree_counts counts;
@@ -98,7 +98,7 @@ static int
 check_work(const struct bide_work *work)
 {
     if (!work || (work->length && !work->bytes)) {
-        return place_say(BIDE_EINVAL, "there is no work");
+        return place_say(BIDE_EINVAL, "no work was given");
     }
     if (work->length > BIDE_WORK_MAX) {
         return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
@@ -121,14 +121,14 @@ deferred_put_or_find(struct deferred *d, const char *policy,
                      const struct bide_work *work, uint64_t *out_id,
                      bool *out_found)
 {
-    struct put p = {.rules = r, .work = work};
+    struct put_change p = {.rules = r, .work = work};
     int rc = deferred_check_policy(policy);
 
     rc = rc ? rc : check_work(work);
     if (rc) {
         return rc;
     }
-    p.change.apply = put;
+    p.change.apply = store_work;
     p.change.durable = true;
     p.change.grows = work->length + 1;
     strcpy(p.item.head.policy, policy);

@@ -1,11 +1,16 @@
-/* deferred.mdb and deferred.journal: postponed work, durable.  Services write
- * them as well as operators (mode 0660 root:bide), so each change first takes a
- * lock of its own with a time limit; what several threads of a process store at
- * once is committed together.  What is put, given back, done or changed by hand
- * is on the disk when the call returns; that something was taken need not be,
- * since a loss of power ends all leases.  All times in records are
- * CLOCK_REALTIME but for leases, which are CLOCK_BOOTTIME with the boot's id:
- * that clock does not jump, and a lease of an earlier boot has run out. */
+/* Deferred work on disk: deferred.mdb and deferred.journal.
+ *
+ * Services write it as well as operators (mode 0660 root:bide), so each change
+ * takes a lock of its own, with a time limit.  Changes that several threads of
+ * a process make at once are committed together.  A function that stores, gives
+ * back, completes, requeues or drops work returns when the change is on the
+ * disk.  Taking and extending do not wait for the disk, because a loss of power
+ * ends all leases.
+ *
+ * Results: 0 or a count; else a BIDE_E code, with words in deferred_why.
+ * Outputs stay untouched on failure unless a comment says otherwise.  Times are
+ * CLOCK_REALTIME in ns.  Leases use CLOCK_BOOTTIME and the boot id: that clock
+ * does not jump, and a lease of an earlier boot has expired. */
 #ifndef BIDE_STORE_DEFERRED_H
 #define BIDE_STORE_DEFERRED_H
 
@@ -17,23 +22,24 @@
 
 struct deferred; /* an open queue; thread-safe */
 
-/* Opens DIR/deferred.mdb, made where it is missing (and the registry is not).
- * BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM ... */
+/* Opens DIR/deferred.mdb.  Makes it if it is missing but the registry is not.
+ * Close with deferred_close.  BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED,
+ * BIDE_EFORMAT, BIDE_ENOMEM ... */
 int deferred_open(const char *dir, struct deferred **out);
-/* Makes DIR/deferred.mdb unless it exists; for the maker of a registry, who
- * holds the writers' lock.  Services may lack the right to make it. */
+/* Makes DIR/deferred.mdb unless it exists.  For the maker of a registry, which
+ * holds the writers' lock; services may lack the right to make it. */
 int deferred_create(const char *dir);
 void deferred_close(struct deferred *d); /* NULL: does nothing */
-/* This thread's last failure in words, "" if none. */
+/* Returns the words of this thread's last failure, "" if none. */
 const char *deferred_why(void);
 
 enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
 
-/* What a change of an item needs to know of its policy. */
+/* The rules of a policy that apply to its deferred work. */
 struct deferred_rules {
     uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
-    uint32_t max; /* waiting, leased and dead of this policy together; 0: any */
-    uint32_t attempts; /* so often tried, it is dead; 0, UINT32_MAX: any */
+    uint32_t max;      /* waiting + leased + dead of this policy; 0: no limit */
+    uint32_t attempts; /* dead after these; 0, UINT32_MAX: no limit */
 };
 
 struct deferred_item {
@@ -46,74 +52,92 @@ struct deferred_item {
     char type[BIDE_WORK_TYPE_MAX + 1], key[BIDE_WORK_KEY_MAX + 1];
     char last_error[128];
     size_t length;
-    void *bytes; /* malloc'ed; NULL where only the head was asked for */
+    void *bytes; /* malloc'ed; NULL if only the head was read */
 };
-void deferred_item_free(struct deferred_item *item); /* what is inside */
+/* Frees item->bytes, not the item. */
+void deferred_item_free(struct deferred_item *item);
 
+/* Stores work under a policy, durably.  Work of that policy with the same key
+ * stays as it is, and *out_id is its id.  BIDE_EFULL: r->max is reached;
+ * BIDE_ENAME, BIDE_EINVAL. */
 int deferred_put(struct deferred *d, const char *policy,
                  const struct deferred_rules *r, const struct bide_work *work,
                  uint64_t *out_id);
-/* The same; *out_found: work of that key was there, and was left as it is. */
+/* As deferred_put; *out_found tells whether work with that key existed. */
 int deferred_put_or_find(struct deferred *d, const char *policy,
                          const struct deferred_rules *r,
                          const struct bide_work *work, uint64_t *out_id,
                          bool *out_found);
-/* Up to `room` that are due at now_ns, after giving back leases that ran out
- * and moving to the dead what has expired.  Returns how many, or BIDE_E. */
+/* Leases up to `room` pieces of work that are due and stores them in `out`;
+ * free each with deferred_item_free.  First ends expired leases, and marks work
+ * dead that is too old or was tried too often.  Returns the count, or BIDE_E.
+ */
 int deferred_take(struct deferred *d, const char *policy,
                   const struct deferred_rules *r, struct deferred_item *out,
                   int room);
-/* One kind of work, by its type; for one policy. */
+/* A search for work of one type, for one policy.  The caller keeps it between
+ * calls. */
 struct deferred_kind {
     const char *type;
-    bool others; /* all but that type */
-    /* The queue's: up to there, what waits is not of that kind.  At 0 it looks
-     * at all of it again. */
+    bool others; /* all types but that one */
+    /* Written by the queue: waiting work up to this place is not of this kind.
+     * Set both to 0 to search from the start. */
     uint64_t passed_ns, passed_id;
 };
-/* The same; when nothing was due, *out_next_ns is as of deferred_next_ns.
- * What is not of that kind stays as it is, unless it has expired; NULL: any. */
+/* As deferred_take, for work of that kind (NULL: any).  If nothing was due,
+ * *out_next_ns is that of deferred_next_ns.  Work of other kinds is left alone,
+ * unless it is too old. */
 int deferred_take_or_when(struct deferred *d, const char *policy,
                           const struct deferred_rules *r,
                           struct deferred_kind *kind, struct deferred_item *out,
                           int room, uint64_t *out_next_ns);
-/* When to look again: the next due time of that kind (NULL: any) or end of a
- * lease of that policy, as CLOCK_MONOTONIC; UINT64_MAX: nothing waits.  It can
- * be too early where much is of other kinds, but then it is not now. */
+/* Stores the time of the next event of that policy: work of that kind (NULL:
+ * any) is due, or a lease ends.  CLOCK_MONOTONIC; UINT64_MAX: none.  With much
+ * work of other kinds the time can be too early, but it is in the future. */
 int deferred_next_ns(struct deferred *d, const char *policy,
                      struct deferred_kind *kind, uint64_t *out_monotonic_ns);
-/* BIDE_ELEASE: the lease is no longer this one, or ended: at lease_ends_ns, by
- * the clock when this is called, whether anybody took the work since or not.
- * BIDE_ENOWORK: no such id.  Nothing is changed then. */
+/* Completes leased work: deletes it, durably.  BIDE_ELEASE: it has another
+ * lease, or this lease ended before the call, even if nobody has taken the work
+ * since; BIDE_ENOWORK: no such id. */
 int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
-/* Without rules: it was not tried, which does not count; it is due at once. */
+/* Gives leased work back after a failed attempt, durably: it is due after a
+ * wait, or dead.  r is NULL if the work was not tried: the attempt does not
+ * count and the work is due at once.  Fails as deferred_ack. */
 int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
                   const struct deferred_rules *r, const char *reason);
+/* Makes the lease end lease_ns from now.  Fails as deferred_ack. */
 int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
                     uint64_t lease_ns, uint64_t *out_ends_ns);
 
 /* ---- for operators ---- */
 
-/* With its bytes.  BIDE_ENOWORK: no such id. */
+/* Reads one piece of work with its bytes.  BIDE_ENOWORK: no such id;
+ * BIDE_EDAMAGED. */
 int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
-/* In order of policy, then id; NULL: all policies.  A damaged record gives
- * length SIZE_MAX and its id only. */
+/* Calls `visit` for each piece of work of a policy (NULL: all), in order of
+ * policy, then id, until it returns another result than 0, which is returned.
+ * Without bytes.  A damaged record has its policy, its id and length SIZE_MAX.
+ */
 int deferred_each(struct deferred *d, const char *policy,
                   int (*visit)(void *arg, const struct deferred_item *item),
                   void *arg);
-/* Who does it, and why; "" or NULL: not said.  Cut where it is too long. */
+/* The author of a change by hand and a note; "" or NULL: none.  Text that is
+ * too long is cut. */
 struct deferred_by {
     const char *who, *note;
 };
-/* Due now: waiting ones, leased ones (whose lease ends), dead ones.  Who and
- * why is logged, in the same transaction.  BIDE_ENOWORK; BIDE_EDAMAGED: it can
- * only be dropped; BIDE_EFULL: no room for the log (dropping has it). */
+/* Makes work due now, whether it is waiting, leased (the lease ends) or dead.
+ * Author and note are logged in the same transaction.  BIDE_ENOWORK;
+ * BIDE_EDAMAGED: it can only be dropped; BIDE_EFULL: no disk space for the
+ * log. */
 int deferred_requeue(struct deferred *d, uint64_t id,
                      const struct deferred_by *by);
+/* Deletes work, and logs that likewise.  Works on a full disk. */
 int deferred_drop(struct deferred *d, uint64_t id,
                   const struct deferred_by *by);
-/* Many, a few at a time; what is gone or damaged is passed over.  *out_count
- * were changed, also when it fails. */
+/* Requeue or drop many, a few in each transaction.  Ids that are missing or
+ * damaged are skipped.  *out_count is the number of changes, also on failure.
+ */
 int deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
                           const struct deferred_by *by, size_t *out_count);
 int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
@@ -121,7 +145,7 @@ int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
 
 enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
 
-/* One change by hand.  The newest DEFERRED_LOGGED are kept. */
+/* A change by hand.  The newest DEFERRED_LOGGED are kept. */
 enum {
     DEFERRED_WHO_MAX = 64,
     DEFERRED_NOTE_MAX = 500,
@@ -134,44 +158,49 @@ struct deferred_event {
     char policy[BIDE_NAME_MAX + 1]; /* "": its record was damaged */
     char who[DEFERRED_WHO_MAX + 1], note[DEFERRED_NOTE_MAX + 1];
 };
-/* In the order they were made; *out_damaged records are passed over. */
+/* Calls `visit` for each change, the oldest first, until it returns another
+ * result than 0, which is returned.  *out_damaged counts unreadable records. */
 int deferred_events(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_event *event),
                     void *arg, uint64_t *out_damaged);
 
-/* Ever, and now: stored = done + dropped + waiting + leased + dead.  Beside
- * that, how often work became dead (too old, too often tried, damaged). */
+/* Counts of a policy.  Since the queue was made: stored, done, dropped, died;
+ * now: the others.  stored = done + dropped + waiting + leased + dead.  `died`
+ * counts how often work became dead: too old, tried too often, damaged. */
 struct deferred_counts {
     char policy[BIDE_NAME_MAX + 1];
     uint64_t stored, done, dropped, died;
     uint64_t waiting, leased, dead, bytes;
-    uint64_t oldest_ns; /* stored first of those that are there; 0: none */
+    uint64_t oldest_ns; /* when the oldest work was stored; 0: none */
 };
+/* Calls `visit` for each policy, until it returns another result than 0, which
+ * is returned. */
 int deferred_counts(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_counts *c),
                     void *arg);
 
-/* What is in DIR/deferred.mdb, every record looked at and checked; without
- * LMDB, a lock or a change.  BIDE_EMISSING: there is none; BIDE_EDAMAGED:
- * pages are (pages_why); BIDE_EPERM, BIDE_ENOMEM ... */
+/* The content of DIR/deferred.mdb. */
 struct deferred_survey {
-    uint64_t bytes; /* of the file */
+    uint64_t bytes; /* size of the file */
     uint64_t waiting, leased, dead;
-    uint64_t damaged;   /* records: of all kinds */
-    uint64_t oldest_ns; /* stored first of those that are there; 0: none */
-    uint64_t due_ns;    /* due first of those that wait; 0: none */
+    uint64_t damaged;   /* records of all kinds */
+    uint64_t oldest_ns; /* when the oldest work was stored; 0: none */
+    uint64_t due_ns;    /* the earliest due time of waiting work; 0: none */
 };
+/* Reads and verifies every record, without LMDB, a lock or a change.
+ * BIDE_EMISSING: no such file; BIDE_EDAMAGED: damaged pages (pages_why);
+ * BIDE_EPERM, BIDE_ENOMEM ... */
 int deferred_survey(const char *dir, struct deferred_survey *out);
 
 /* ---- time ---- */
 
-/* For tests, and programs with a clock of their own; `boot` is any number that
+/* For tests, and programs with a clock of their own.  `boot` is any number that
  * changes with each boot. */
 struct deferred_now {
     uint64_t realtime_ns, boottime_ns, monotonic_ns, boot;
 };
-/* It is given the system's times, to put others in their place; NULL: none.
- * Not while anybody is at work. */
+/* Sets a function that replaces the system's times in *out; NULL: none.  Not
+ * while another thread uses d. */
 void deferred_set_clock(struct deferred *d,
                         void (*now)(void *arg, struct deferred_now *out),
                         void *arg);

@@ -1,5 +1,5 @@
-/* A skip list.  Nodes are taken out only when a trial is kept, so whoever holds
- * one within a transaction may go on from it. */
+/* A skip list.  Nodes are removed only when trials are kept or undone, so a
+ * pointer to a node is valid within a transaction. */
 #include "recent.h"
 
 #include <endian.h>
@@ -11,8 +11,8 @@
 enum {
     HEIGHT = 10,
     PAGE = 4096,
-    IN_LEAF = 2000, /* larger values get pages of their own */
-    NODE = 32,      /* what a record takes beside key and value */
+    IN_LEAF = 2000, /* LMDB gives larger values pages of their own */
+    NODE = 32,      /* bytes of a record beside key and value */
 };
 
 struct trial {
@@ -26,11 +26,11 @@ struct recent {
     size_t trial_count, trial_room;
     size_t count, gone, bytes;
     uint32_t random;
-    struct recent *lost;
+    struct recent *abandoned;
 };
 
-/* Lost, but not forgotten. */
-static _Atomic(struct recent *) lost;
+/* Lists that were abandoned: still reachable, so that they are no leak. */
+static _Atomic(struct recent *) abandoned;
 
 struct recent *
 recent_new(void)
@@ -44,7 +44,7 @@ recent_new(void)
 }
 
 static void
-node_free(struct recent_node *n)
+free_node(struct recent_node *n)
 {
     free(n->value);
     free(n);
@@ -61,24 +61,24 @@ recent_free(struct recent *r)
     recent_undo(r);
     for (n = r->first[0]; n; n = next) {
         next = n->next[0];
-        node_free(n);
+        free_node(n);
     }
     free(r->trials);
     free(r);
 }
 
 void
-recent_lose(struct recent *r)
+recent_abandon(struct recent *r)
 {
     if (r) {
-        r->lost = atomic_exchange(&lost, r);
+        r->abandoned = atomic_exchange(&abandoned, r);
     }
 }
 
 /* ---- order ---- */
 
 static uint64_t
-eight(const uint8_t *bytes)
+read_be64(const uint8_t *bytes)
 {
     uint64_t be;
 
@@ -86,7 +86,7 @@ eight(const uint8_t *bytes)
     return be64toh(be);
 }
 
-/* Keys are short, and compared all the time. */
+/* Eight bytes at a time: keys are short and compared often. */
 int
 recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
 {
@@ -94,7 +94,7 @@ recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
     const uint8_t *p = a, *q = b;
 
     for (; left >= 8; left -= 8, p += 8, q += 8) {
-        uint64_t x = eight(p), y = eight(q);
+        uint64_t x = read_be64(p), y = read_be64(q);
 
         if (x != y) {
             return x < y ? -1 : 1;
@@ -108,10 +108,11 @@ recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
     return (a_length > b_length) - (a_length < b_length);
 }
 
-/* The links that lead to the first node that is not below, top down. */
+/* Finds on each level the link to the first node that is not below the key, and
+ * returns the last of these nodes. */
 static struct recent_node *
-look(struct recent *r, const void *key, size_t length,
-     struct recent_node **links[HEIGHT])
+find_links(struct recent *r, const void *key, size_t length,
+           struct recent_node **links[HEIGHT])
 {
     struct recent_node **next = r->first, *n = NULL;
     int level;
@@ -159,7 +160,7 @@ recent_before(const struct recent *r, const void *key, size_t length)
 }
 
 static bool
-is(const struct recent_node *n, const void *key, size_t length)
+has_key(const struct recent_node *n, const void *key, size_t length)
 {
     return n && !recent_compare(n->key, n->key_length, key, length);
 }
@@ -169,13 +170,14 @@ recent_find(const struct recent *r, const void *key, size_t length)
 {
     const struct recent_node *n = recent_seek(r, key, length);
 
-    return is(n, key, length) && n->value ? n : NULL;
+    return has_key(n, key, length) && n->value ? n : NULL;
 }
 
 /* ---- changing ---- */
 
+/* Adds the bytes of a node to the totals, or subtracts them. */
 static void
-weigh(struct recent *r, const struct recent_node *n, bool add)
+weigh_node(struct recent *r, const struct recent_node *n, bool add)
 {
     const struct recent_value *v = n->value;
     size_t bytes = 2 * (n->key_length + (size_t)NODE);
@@ -194,14 +196,14 @@ weigh(struct recent *r, const struct recent_node *n, bool add)
 }
 
 static void
-replace(struct recent *r, struct recent_node *n, struct recent_value *v)
+replace_value(struct recent *r, struct recent_node *n, struct recent_value *v)
 {
-    weigh(r, n, false);
+    weigh_node(r, n, false);
     n->value = v;
-    weigh(r, n, true);
+    weigh_node(r, n, true);
 }
 
-/* Three of four nodes are as low as can be. */
+/* Three of four nodes have height 1, three of four others 2, and so on. */
 static uint8_t
 draw_height(struct recent *r)
 {
@@ -218,7 +220,7 @@ draw_height(struct recent *r)
 }
 
 static struct recent_node *
-add(struct recent *r, const void *key, size_t length)
+insert_node(struct recent *r, const void *key, size_t length)
 {
     uint8_t height = draw_height(r);
     size_t links_size = height * sizeof(struct recent_node *);
@@ -233,7 +235,7 @@ add(struct recent *r, const void *key, size_t length)
     n->key_length = (uint16_t)length;
     n->key = (const uint8_t *)(n->next + height);
     memcpy(n->next + height, key, length);
-    look(r, key, length, links);
+    find_links(r, key, length, links);
     for (level = 0; level < height; level++) {
         n->next[level] = *links[level];
         *links[level] = n;
@@ -243,7 +245,7 @@ add(struct recent *r, const void *key, size_t length)
 }
 
 static bool
-room_for_trial(struct recent *r)
+grow_trials(struct recent *r)
 {
     size_t room = r->trial_room ? 2 * r->trial_room : 64;
     struct trial *more;
@@ -260,7 +262,7 @@ room_for_trial(struct recent *r)
 }
 
 static struct recent_value *
-value_new(enum recent_kind kind, const void *bytes, size_t length)
+new_value(enum recent_kind kind, const void *bytes, size_t length)
 {
     struct recent_value *v = malloc(sizeof(*v) + length);
 
@@ -279,21 +281,21 @@ recent_set(struct recent *r, const void *key, size_t length,
            enum recent_kind kind, const void *value, size_t value_length)
 {
     struct recent_node *n = (struct recent_node *)recent_seek(r, key, length);
-    struct recent_value *v = value_new(kind, value, value_length), *before;
+    struct recent_value *v = new_value(kind, value, value_length), *before;
 
-    if (!v || !room_for_trial(r)) {
+    if (!v || !grow_trials(r)) {
         free(v);
         return ENOMEM;
     }
-    if (!is(n, key, length)) {
-        n = add(r, key, length);
+    if (!has_key(n, key, length)) {
+        n = insert_node(r, key, length);
         if (!n) {
             free(v);
             return ENOMEM;
         }
     }
     before = n->value;
-    replace(r, n, v);
+    replace_value(r, n, v);
     if (n->changed) {
         free(before);
         return 0;
@@ -318,21 +320,21 @@ recent_change(const struct recent *r, size_t index)
 }
 
 static void
-take_out(struct recent *r, struct recent_node *n)
+remove_node(struct recent *r, struct recent_node *n)
 {
     struct recent_node **links[HEIGHT];
     int level;
 
-    look(r, n->key, n->key_length, links);
+    find_links(r, n->key, n->key_length, links);
     for (level = 0; level < n->height; level++) {
         *links[level] = n->next[level];
     }
     r->count--;
-    node_free(n);
+    free_node(n);
 }
 
 static bool
-is_nothing(const struct recent_node *n)
+is_deleted_everywhere(const struct recent_node *n)
 {
     return !n->value || n->value->kind == RECENT_NOWHERE;
 }
@@ -340,14 +342,12 @@ is_nothing(const struct recent_node *n)
 static void
 end_trials(struct recent *r)
 {
-    size_t i;
-
-    for (i = 0; i < r->trial_count; i++) {
+    for (size_t i = 0; i < r->trial_count; i++) {
         struct recent_node *n = r->trials[i].node;
 
         n->changed = false;
-        if (is_nothing(n)) {
-            take_out(r, n);
+        if (is_deleted_everywhere(n)) {
+            remove_node(r, n);
         }
     }
     r->trial_count = 0;
@@ -356,9 +356,7 @@ end_trials(struct recent *r)
 void
 recent_keep(struct recent *r)
 {
-    size_t i;
-
-    for (i = 0; i < r->trial_count; i++) {
+    for (size_t i = 0; i < r->trial_count; i++) {
         free(r->trials[i].before);
     }
     end_trials(r);
@@ -367,18 +365,16 @@ recent_keep(struct recent *r)
 void
 recent_undo(struct recent *r)
 {
-    size_t i;
-
-    for (i = r->trial_count; i-- > 0;) {
+    for (size_t i = r->trial_count; i-- > 0;) {
         struct recent_value *v = r->trials[i].node->value;
 
-        replace(r, r->trials[i].node, r->trials[i].before);
+        replace_value(r, r->trials[i].node, r->trials[i].before);
         free(v);
     }
     end_trials(r);
 }
 
-/* ---- how much ---- */
+/* ---- sizes ---- */
 
 size_t
 recent_count(const struct recent *r)

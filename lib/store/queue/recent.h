@@ -1,7 +1,6 @@
-/* What changed since deferred.mdb was last brought up to date: records in
- * memory, in order of their keys as LMDB orders them, over those in the file.
- * Changes are made on trial until they are kept or undone.  One thread at a
- * time. */
+/* The records that changed since deferred.mdb was last brought up to date, in
+ * memory, in LMDB's order of keys.  A record here replaces the one in the file.
+ * A change is on trial until it is kept or undone.  One thread at a time. */
 #ifndef BIDE_STORE_DEFERRED_RECENT_H
 #define BIDE_STORE_DEFERRED_RECENT_H
 
@@ -10,9 +9,9 @@
 #include <stdint.h>
 
 enum recent_kind {
-    RECENT_HERE,    /* with this value, whatever the file says */
-    RECENT_GONE,    /* the file has it still */
-    RECENT_NOWHERE, /* the file has none either: forgotten when kept */
+    RECENT_HERE,    /* the record has this value */
+    RECENT_GONE,    /* deleted; the file still has it */
+    RECENT_NOWHERE, /* deleted; the file has none: forgotten when kept */
 };
 
 struct recent_value {
@@ -27,41 +26,42 @@ struct recent_node {
     uint8_t height;
     uint16_t key_length;
     const uint8_t *key;
-    struct recent_node *next[]; /* the first of them: in order */
+    struct recent_node *next[]; /* `height` of them; next[0]: the next key */
 };
 
 struct recent;
 
-struct recent *recent_new(void); /* NULL: no memory */
-/* All of it.  NULL: does nothing. */
-void recent_free(struct recent *r);
-/* One that a thread of a parent may have been at: not to be touched again. */
-void recent_lose(struct recent *r);
+struct recent *recent_new(void);    /* NULL: no memory */
+void recent_free(struct recent *r); /* NULL: does nothing */
+/* Abandons r in a forked child: a thread of the parent may have been changing
+ * it.  It stays reachable, so that it is no leak. */
+void recent_abandon(struct recent *r);
 
-/* NULL: the file's record holds. */
+/* Returns the node of that key; NULL: the record is as in the file. */
 const struct recent_node *recent_find(const struct recent *r, const void *key,
                                       size_t length);
-/* The first whose key is not below, NOWHERE included. */
+/* Returns the first node whose key is not below; it may be RECENT_NOWHERE. */
 const struct recent_node *recent_seek(const struct recent *r, const void *key,
                                       size_t length);
-/* The last whose key is below. */
+/* Returns the last node whose key is below. */
 const struct recent_node *recent_before(const struct recent *r, const void *key,
                                         size_t length);
-/* 0 or ENOMEM, and then nothing has changed. */
+/* Sets a record, on trial.  0, or ENOMEM: nothing has changed. */
 int recent_set(struct recent *r, const void *key, size_t length,
                enum recent_kind kind, const void *value, size_t value_length);
+/* Compares two keys: below 0, 0 or above 0. */
 int recent_compare(const void *a, size_t a_length, const void *b,
                    size_t b_length);
 
-/* What is on trial: each once. */
+/* The nodes on trial, each once. */
 size_t recent_changes(const struct recent *r);
 const struct recent_node *recent_change(const struct recent *r, size_t index);
 void recent_keep(struct recent *r);
 void recent_undo(struct recent *r);
 
-size_t recent_count(const struct recent *r); /* nodes */
-size_t recent_gone(const struct recent *r);  /* of them: RECENT_GONE */
-/* How much the file may grow by them. */
+size_t recent_count(const struct recent *r); /* all nodes */
+size_t recent_gone(const struct recent *r);  /* RECENT_GONE nodes */
+/* Returns an upper bound of the bytes that they need in the file. */
 size_t recent_bytes(const struct recent *r);
 
 #endif

@@ -1,4 +1,5 @@
-/* A head in bytes, little-endian; sealed with its key, payload excepted:
+/* The value of a head, little-endian; its checksum covers its key, not the
+ * payload:
  *
  *    0 crc u32          of the key and of all up to the payload
  *    4 state u8         enum deferred_state
@@ -73,7 +74,7 @@ _Static_assert(sizeof(struct deferred_meta) == 24, "no holes");
 /* ---- keys ---- */
 
 static uint8_t *
-put(uint8_t *to, const void *bytes, size_t length)
+append_bytes(uint8_t *to, const void *bytes, size_t length)
 {
     if (length) {
         memcpy(to, bytes, length);
@@ -82,11 +83,11 @@ put(uint8_t *to, const void *bytes, size_t length)
 }
 
 static uint8_t *
-put_number(uint8_t *to, uint64_t n)
+append_number(uint8_t *to, uint64_t n)
 {
     uint64_t be = htobe64(n);
 
-    return put(to, &be, sizeof(be));
+    return append_bytes(to, &be, sizeof(be));
 }
 
 static uint64_t
@@ -102,7 +103,7 @@ size_t
 deferred_id_key(int kind, uint64_t id, uint8_t *out)
 {
     *out = (uint8_t)kind;
-    put_number(out + 1, id);
+    append_number(out + 1, id);
     return 1 + sizeof(id);
 }
 
@@ -110,7 +111,7 @@ size_t
 deferred_name_key(int kind, const char *policy, uint8_t *out)
 {
     *out = (uint8_t)kind;
-    return (size_t)(put(out + 1, policy, strlen(policy)) - out);
+    return (size_t)(append_bytes(out + 1, policy, strlen(policy)) - out);
 }
 
 size_t
@@ -119,8 +120,8 @@ deferred_work_key(const char *policy, const char *key, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_BY_KEY;
-    to = put(to, policy, strlen(policy) + 1);
-    return (size_t)(put(to, key, strlen(key)) - out);
+    to = append_bytes(to, policy, strlen(policy) + 1);
+    return (size_t)(append_bytes(to, key, strlen(key)) - out);
 }
 
 size_t
@@ -129,10 +130,10 @@ deferred_place_key(const struct deferred_place *p, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_INDEX;
-    to = put(to, p->policy, strlen(p->policy) + 1);
+    to = append_bytes(to, p->policy, strlen(p->policy) + 1);
     *to++ = (uint8_t)p->state;
-    to = put_number(to, p->time_ns);
-    return (size_t)(put_number(to, p->id) - out);
+    to = append_number(to, p->time_ns);
+    return (size_t)(append_number(to, p->id) - out);
 }
 
 bool
@@ -205,22 +206,22 @@ deferred_head_write(const struct deferred_item *item,
     };
     uint8_t *to = out + sizeof(h);
 
-    to = put(to, item->policy, h.policy_length);
-    to = put(to, item->type, h.type_length);
-    to = put(to, item->key, h.key_length);
-    to = put(to, item->last_error, h.error_length);
+    to = append_bytes(to, item->policy, h.policy_length);
+    to = append_bytes(to, item->type, h.type_length);
+    to = append_bytes(to, item->key, h.key_length);
+    to = append_bytes(to, item->last_error, h.error_length);
     memcpy(out, &h, sizeof(h));
     h.crc = head_crc(item->id, out, (size_t)(to - out));
     memcpy(out, &h.crc, CRC);
     if (p->bytes) {
-        to = put(to, p->bytes, item->length);
+        to = append_bytes(to, p->bytes, item->length);
     }
     return (size_t)(to - out);
 }
 
-/* Whether the numbers can be, and the length is theirs. */
+/* Reports whether all numbers are in range and `length` follows from them. */
 static bool
-whole(const struct head *h, size_t strings, size_t length)
+is_valid_head(const struct head *h, size_t strings, size_t length)
 {
     return h->state <= DEFERRED_DEAD && h->policy_length &&
            h->policy_length <= BIDE_NAME_MAX &&
@@ -232,7 +233,7 @@ whole(const struct head *h, size_t strings, size_t length)
 }
 
 static const uint8_t *
-take(const uint8_t *from, char *to, size_t length)
+read_head_text(const uint8_t *from, char *to, size_t length)
 {
     memcpy(to, from, length);
     to[length] = '\0';
@@ -253,7 +254,7 @@ deferred_head_read(uint64_t id, const void *bytes, size_t length,
     memcpy(&h, bytes, sizeof(h));
     strings =
         (size_t)h.policy_length + h.type_length + h.key_length + h.error_length;
-    if (!whole(&h, strings, length) ||
+    if (!is_valid_head(&h, strings, length) ||
         h.crc != head_crc(id, bytes, sizeof(h) + strings) ||
         memchr(from + sizeof(h), '\0', strings)) {
         return false;
@@ -269,10 +270,10 @@ deferred_head_read(uint64_t id, const void *bytes, size_t length,
         .lease_ends_ns = h.lease_ends_ns,
         .length = h.length,
     };
-    from = take(from + sizeof(h), out->policy, h.policy_length);
-    from = take(from, out->type, h.type_length);
-    from = take(from, out->key, h.key_length);
-    from = take(from, out->last_error, h.error_length);
+    from = read_head_text(from + sizeof(h), out->policy, h.policy_length);
+    from = read_head_text(from, out->type, h.type_length);
+    from = read_head_text(from, out->key, h.key_length);
+    from = read_head_text(from, out->last_error, h.error_length);
     p->crc = h.payload_crc;
     p->bytes = h.with_payload ? from : NULL;
     return policy_name_ok(out->policy);

@@ -1,55 +1,51 @@
-/* Index, keys, counts and meta made anew from the heads, after one of them was
- * found damaged.  What was ever counted stays where it can be read.  A head
- * that can not be read is filed as dead, under the policy that the old index
- * knows, else under "". */
+/* Makes the index, the keys, the counts and meta again from the heads, after
+ * one of those records was found damaged.  Total counts stay if they are
+ * readable. Work whose head is unreadable is filed as dead, under its policy in
+ * the old index, else under "". */
 #include "tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
-enum { ID_JUMP = 1000000 /* past whatever may have been given out */ };
+enum { ID_JUMP = 1000000 /* beyond all ids that may have been used */ };
 
 struct repair {
     struct work *w;
     uint64_t *ids; /* of all heads */
-    size_t count, room;
-    struct deferred_place *places; /* of those that can not be read */
+    size_t count;
+    struct deferred_place *places; /* of unreadable heads */
     size_t place_count;
 };
 
-/* ---- what there is ---- */
+/* ---- finding all work ---- */
 
 static int
 collect_id(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct repair *r = arg;
-    uint64_t id = deferred_key_id(key->mv_data, key->mv_size);
+    uint64_t id = deferred_key_id(key->mv_data, key->mv_size), *ids;
 
     (void)value;
     if (!id) {
         return MDB_CORRUPTED;
     }
-    if (r->count == r->room) {
-        size_t room = r->room ? 2 * r->room : 1024;
-        uint64_t *ids = realloc(r->ids, room * sizeof(*ids));
-
-        if (!ids) {
-            return ENOMEM;
-        }
-        r->ids = ids;
-        r->room = room;
+    ids = array_more(r->ids, r->count, sizeof(*ids));
+    if (!ids) {
+        return ENOMEM;
     }
-    r->ids[r->count++] = id;
+    r->ids = ids;
+    ids[r->count++] = id;
     return 0;
 }
 
-/* Beginning with what is known of the unreadable one. */
+/* Copies the policy of an unreadable head from the old index. */
 static int
-recall(void *arg, const MDB_val *key, const MDB_val *value)
+copy_policy(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct deferred_place *wanted = arg, p;
     size_t length;
@@ -65,19 +61,19 @@ recall(void *arg, const MDB_val *key, const MDB_val *value)
 }
 
 static int
-remember(struct repair *r, uint64_t id)
+note_unreadable(struct repair *r, uint64_t id)
 {
     const uint8_t all = DEFERRED_INDEX;
     struct deferred_place place = {.state = DEFERRED_DEAD, .id = id};
     struct deferred_place *more =
-        realloc(r->places, (r->place_count + 1) * sizeof(*more));
+        array_more(r->places, r->place_count, sizeof(*more));
     int rc;
 
     if (!more) {
         return ENOMEM;
     }
     r->places = more;
-    rc = tree_each(r->w, &all, 1, recall, &place);
+    rc = tree_each(r->w, &all, 1, copy_policy, &place);
     r->places[r->place_count++] = place;
     return rc == MDB_KEYEXIST ? 0 : rc;
 }
@@ -86,21 +82,20 @@ static int
 find_unreadable(struct repair *r)
 {
     struct tree_item item;
-    size_t i;
     int rc = 0;
 
-    for (i = 0; i < r->count && !rc; i++) {
+    for (size_t i = 0; i < r->count && !rc; i++) {
         bool damaged = false;
 
         rc = tree_head(r->w, r->ids[i], &item, &damaged);
         if (!rc && damaged) {
-            rc = remember(r, r->ids[i]);
+            rc = note_unreadable(r, r->ids[i]);
         }
     }
     return rc;
 }
 
-/* ---- away with the old ---- */
+/* ---- deleting the old records ---- */
 
 static int
 copy_key(void *arg, const MDB_val *key, const MDB_val *value)
@@ -132,7 +127,7 @@ delete_kind(struct work *w, uint8_t kind)
     return rc;
 }
 
-struct names {
+struct policy_names {
     char (*list)[BIDE_NAME_MAX + 1];
     size_t count;
 };
@@ -140,9 +135,9 @@ struct names {
 static int
 collect_name(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct names *n = arg;
+    struct policy_names *n = arg;
     size_t length = key->mv_size - 1;
-    void *more = realloc(n->list, (n->count + 1) * sizeof(*n->list));
+    void *more = array_more(n->list, n->count, sizeof(*n->list));
 
     (void)value;
     if (!more) {
@@ -156,16 +151,15 @@ collect_name(void *arg, const MDB_val *key, const MDB_val *value)
     return 0;
 }
 
-/* What was ever counted stays; what there is now is counted again. */
+/* Keeps the total counts and sets the current ones to 0. */
 static int
 reset_counts(struct work *w)
 {
     const uint8_t all = DEFERRED_COUNTS;
-    struct names names = {0};
-    size_t i;
+    struct policy_names names = {0};
     int rc = tree_each(w, &all, 1, collect_name, &names);
 
-    for (i = 0; i < names.count && !rc; i++) {
+    for (size_t i = 0; i < names.count && !rc; i++) {
         struct tree_counts c = {0};
 
         rc = tree_counts(w, names.list[i], &c);
@@ -181,10 +175,10 @@ reset_counts(struct work *w)
     return rc;
 }
 
-/* ---- the new ---- */
+/* ---- writing the new records ---- */
 
 static int
-file_place(struct work *w, const struct deferred_place *p)
+write_place(struct work *w, const struct deferred_place *p)
 {
     uint8_t key[DEFERRED_KEY_ROOM], seal[4];
     size_t length = deferred_place_key(p, key);
@@ -194,7 +188,7 @@ file_place(struct work *w, const struct deferred_place *p)
 }
 
 static int
-file_key(struct work *w, const struct deferred_item *item)
+write_key(struct work *w, const struct deferred_item *item)
 {
     uint8_t key[DEFERRED_KEY_ROOM], value[4 + sizeof(item->id)];
     size_t length = deferred_work_key(item->policy, item->key, key);
@@ -205,7 +199,7 @@ file_key(struct work *w, const struct deferred_item *item)
 }
 
 static int
-count_one(struct work *w, const struct deferred_place *p, size_t bytes)
+count_again(struct work *w, const struct deferred_place *p, size_t bytes)
 {
     struct tree_counts c;
     int rc = tree_counts(w, p->policy, &c);
@@ -219,7 +213,7 @@ count_one(struct work *w, const struct deferred_place *p, size_t bytes)
 }
 
 static int
-file_head(struct work *w, uint64_t id)
+index_head(struct work *w, uint64_t id)
 {
     struct deferred_place place;
     struct tree_item item;
@@ -230,27 +224,26 @@ file_head(struct work *w, uint64_t id)
         return rc;
     }
     place = deferred_place_of(&item.head);
-    rc = file_place(w, &place);
+    rc = write_place(w, &place);
     if (!rc && *item.head.key) {
-        rc = file_key(w, &item.head);
+        rc = write_key(w, &item.head);
     }
-    return rc ? rc : count_one(w, &place, item.head.length);
+    return rc ? rc : count_again(w, &place, item.head.length);
 }
 
 static int
-file_all(struct repair *r)
+index_all(struct repair *r)
 {
     struct work *w = r->w;
     uint64_t last = r->count ? r->ids[r->count - 1] : 0;
-    size_t i;
     int rc = 0;
 
-    for (i = 0; i < r->count && !rc; i++) {
-        rc = file_head(w, r->ids[i]);
+    for (size_t i = 0; i < r->count && !rc; i++) {
+        rc = index_head(w, r->ids[i]);
     }
-    for (i = 0; i < r->place_count && !rc; i++) {
-        rc = file_place(w, &r->places[i]);
-        rc = rc ? rc : count_one(w, &r->places[i], 0);
+    for (size_t i = 0; i < r->place_count && !rc; i++) {
+        rc = write_place(w, &r->places[i]);
+        rc = rc ? rc : count_again(w, &r->places[i], 0);
     }
     if (w->meta.next <= last) {
         w->meta.next = last + ID_JUMP;
@@ -267,7 +260,7 @@ tree_repair(struct work *w)
 
     w->changed = true;
     if (w->meta.format != DEFERRED_FORMAT && tree_meta(w)) {
-        /* Leases are taken for this boot's: they end by themselves. */
+        /* Leases count as those of this boot: they expire. */
         w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 0};
     }
     if (!rc) {
@@ -283,7 +276,7 @@ tree_repair(struct work *w)
         rc = reset_counts(w);
     }
     if (!rc) {
-        rc = file_all(&r);
+        rc = index_all(&r);
     }
     free(r.places);
     free(r.ids);
@@ -293,7 +286,7 @@ tree_repair(struct work *w)
 /* ---- removing damaged work ---- */
 
 static int
-find_id(void *arg, const MDB_val *key, const MDB_val *value)
+find_place_of_id(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct deferred_place *wanted = arg, p;
 
@@ -315,7 +308,7 @@ tree_remove_damaged(struct work *w, uint64_t id,
     const uint8_t all = DEFERRED_INDEX;
     struct deferred_place place = {.id = id};
     struct tree_counts counts;
-    int rc = tree_each(w, &all, 1, find_id, &place);
+    int rc = tree_each(w, &all, 1, find_place_of_id, &place);
 
     if (rc != MDB_KEYEXIST) {
         return rc ? rc : DEFERRED_REPAIR;
@@ -329,6 +322,6 @@ tree_remove_damaged(struct work *w, uint64_t id,
     if (!rc) {
         rc = tree_delete_records(w, id);
     }
-    /* How many bytes it had, and which key, nobody knows. */
+    /* Its size and key are unknown, so counts and keys are made again. */
     return rc ? rc : tree_repair(w);
 }

@@ -1,4 +1,5 @@
-/* A window of the file is in memory, which moves on as it is read. */
+/* Reads a journal through a window of JOURNAL_BATCH_MAX bytes that moves over
+ * the file. */
 #include "scan.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ has_batch_magic(const uint8_t *bytes)
 /* ---- the window ---- */
 
 static void
-fill(struct scan *s, size_t at)
+fill_window(struct scan *s, size_t at)
 {
     s->from = at;
     s->size = 0;
@@ -92,26 +93,26 @@ fill(struct scan *s, size_t at)
     }
 }
 
-/* NULL: the file ends before. */
+/* Returns `length` bytes at an offset; NULL: the file ends before. */
 static const uint8_t *
-look(struct scan *s, size_t at, size_t length)
+bytes_at(struct scan *s, size_t at, size_t length)
 {
     if (at + length > JOURNAL_SIZE) {
         return NULL;
     }
     if (at < s->from || at + length > s->from + s->size) {
-        fill(s, at);
+        fill_window(s, at);
     }
     return at + length <= s->from + s->size ? s->buffer + (at - s->from) : NULL;
 }
 
 /* ---- a batch ---- */
 
-/* What may be the head of one. */
+/* Reads what may be the head of a batch. */
 static bool
-head_at(struct scan *s, size_t at, struct journal_batch *out)
+read_batch_head(struct scan *s, size_t at, struct journal_batch *out)
 {
-    const uint8_t *bytes = look(s, at, sizeof(*out));
+    const uint8_t *bytes = bytes_at(s, at, sizeof(*out));
 
     if (bytes) {
         memcpy(out, bytes, sizeof(*out));
@@ -119,19 +120,19 @@ head_at(struct scan *s, size_t at, struct journal_batch *out)
     return bytes && scan_may_be_batch(out, at);
 }
 
-/* Its entries, or NULL: it is not whole. */
+/* Returns the entries of a batch; NULL: its checksum is wrong. */
 static const uint8_t *
-entries_of(struct scan *s, size_t at, const struct journal_batch *b)
+whole_entries(struct scan *s, size_t at, const struct journal_batch *b)
 {
-    const uint8_t *bytes = look(s, at, b->length);
+    const uint8_t *bytes = bytes_at(s, at, b->length);
 
     return bytes && is_whole_batch(s->id, bytes, b->length) ? bytes + sizeof(*b)
                                                             : NULL;
 }
 
 static int
-pass_on(struct scan *s, size_t at, const struct journal_batch *b,
-        const uint8_t *entries)
+report_batch(struct scan *s, size_t at, const struct journal_batch *b,
+             const uint8_t *entries)
 {
     int rc = s->batch(s->arg, entries, b->length - sizeof(*b));
 
@@ -148,7 +149,7 @@ pass_on(struct scan *s, size_t at, const struct journal_batch *b,
 uint64_t
 scan_id(struct scan *s)
 {
-    const uint8_t *bytes = look(s, 0, JOURNAL_START);
+    const uint8_t *bytes = bytes_at(s, 0, JOURNAL_START);
     struct journal_head head;
 
     if (!bytes) {
@@ -167,20 +168,20 @@ scan_next(struct scan *s, bool *out_there)
     const uint8_t *entries = NULL;
     struct journal_batch b;
 
-    if (head_at(s, s->at, &b) && b.number == s->next) {
-        entries = entries_of(s, s->at, &b);
+    if (read_batch_head(s, s->at, &b) && b.number == s->next) {
+        entries = whole_entries(s, s->at, &b);
     }
     *out_there = entries != NULL;
-    return entries ? pass_on(s, s->at, &b, entries) : s->failed;
+    return entries ? report_batch(s, s->at, &b, entries) : s->failed;
 }
 
-/* The next place that begins as a batch does, or JOURNAL_SIZE. */
+/* Returns the next offset with the magic of a batch, or JOURNAL_SIZE. */
 static size_t
 find_batch(struct scan *s, size_t at)
 {
     const size_t least = sizeof(struct journal_batch);
 
-    while (look(s, at, least)) {
+    while (bytes_at(s, at, least)) {
         for (; at + least <= s->from + s->size; at += JOURNAL_STEP) {
             if (has_batch_magic(s->buffer + (at - s->from))) {
                 return at;
@@ -190,8 +191,9 @@ find_batch(struct scan *s, size_t at)
     return JOURNAL_SIZE;
 }
 
-/* One after the other, up to one that does not fit.  Then those behind it that
- * are whole and later: there are none unless one in the middle was lost. */
+/* Reads the batches in order, up to one that is not the next.  Then those after
+ * it that are whole and have a later number: there are none unless a batch in
+ * the middle was lost. */
 int
 scan_journal(struct scan *s)
 {
@@ -202,15 +204,15 @@ scan_journal(struct scan *s)
         const uint8_t *entries = NULL;
         struct journal_batch b;
 
-        if (head_at(s, at, &b) && b.number >= s->next) {
-            entries = entries_of(s, at, &b);
+        if (read_batch_head(s, at, &b) && b.number >= s->next) {
+            entries = whole_entries(s, at, &b);
         }
         if (!entries) {
             at += JOURNAL_STEP;
             continue;
         }
         s->unsound |= at != s->at || b.number != s->next;
-        rc = pass_on(s, at, &b, entries);
+        rc = report_batch(s, at, &b, entries);
         at = s->at;
     }
     return rc ? rc : s->failed;
@@ -224,7 +226,7 @@ scan_past(struct scan *s)
 
     for (at = JOURNAL_START; (at = find_batch(s, at)) < JOURNAL_SIZE;
          at += JOURNAL_STEP) {
-        if (head_at(s, at, &b) && b.number >= s->next &&
+        if (read_batch_head(s, at, &b) && b.number >= s->next &&
             b.number < UINT64_MAX / 2) {
             s->next = b.number + 1;
         }

@@ -1,6 +1,6 @@
-/* Looking at postponed work without touching it, for doctors: deferred.mdb, and
- * over it what its journal says.  Without a lock: when deferred.mdb has changed
- * meanwhile, it is done again. */
+/* Reads deferred work without changing anything, for bide doctor: deferred.mdb
+ * and its journal.  Takes no lock; if deferred.mdb changes meanwhile, it starts
+ * again. */
 #include "store/file/place.h"
 #include "store/pages/pages.h"
 #include "recent.h"
@@ -23,7 +23,7 @@ struct survey {
     int rc;
 };
 
-/* 1: it is whole; 0: it is not; or BIDE_E. */
+/* Returns 1 if the payload is whole, 0 if it is damaged, or BIDE_E. */
 static int
 payload_is_whole(const struct survey *s, const struct deferred_item *item,
                  const struct deferred_payload *p)
@@ -51,7 +51,7 @@ payload_is_whole(const struct survey *s, const struct deferred_item *item,
 }
 
 static void
-add(struct deferred_survey *out, const struct deferred_item *item)
+count_work(struct deferred_survey *out, const struct deferred_item *item)
 {
     out->waiting += item->state == DEFERRED_WAITING;
     out->leased += item->state == DEFERRED_LEASED;
@@ -66,8 +66,8 @@ add(struct deferred_survey *out, const struct deferred_item *item)
 }
 
 static int
-see_head(struct survey *s, const void *key, size_t key_length,
-         const void *value, size_t length)
+survey_head(struct survey *s, const void *key, size_t key_length,
+            const void *value, size_t length)
 {
     struct deferred_item item;
     struct deferred_payload payload;
@@ -81,7 +81,7 @@ see_head(struct survey *s, const void *key, size_t key_length,
         return s->rc = whole;
     }
     if (whole) {
-        add(s->out, &item);
+        count_work(s->out, &item);
     } else {
         s->out->damaged++;
     }
@@ -89,46 +89,46 @@ see_head(struct survey *s, const void *key, size_t key_length,
 }
 
 static int
-see_record(struct survey *s, const void *key, size_t key_length,
-           const void *value, size_t length)
+survey_record(struct survey *s, const void *key, size_t key_length,
+              const void *value, size_t length)
 {
     size_t unsealed;
 
     switch (key_length > 0 ? *(const uint8_t *)key : 0) {
     case DEFERRED_HEAD:
-        return see_head(s, key, key_length, value, length);
+        return survey_head(s, key, key_length, value, length);
     case DEFERRED_META:
     case DEFERRED_COUNTS:
     case DEFERRED_BY_KEY:
         s->out->damaged +=
             !seal_read(key, key_length, value, length, &unsealed);
         return 0;
-    default: /* an index; a payload, which its head has told of */
+    default: /* an index; a payload, which is checked with its head */
         return 0;
     }
 }
 
 static int
-see(void *arg, const void *key, size_t key_length, const void *value,
-    size_t length)
+survey_file_record(void *arg, const void *key, size_t key_length,
+                   const void *value, size_t length)
 {
     struct survey *s = arg;
 
     return recent_find(s->recent, key, key_length)
                ? 0
-               : see_record(s, key, key_length, value, length);
+               : survey_record(s, key, key_length, value, length);
 }
 
 static int
-see_recent(struct survey *s)
+survey_recent(struct survey *s)
 {
     const struct recent_node *n = recent_seek(s->recent, NULL, 0);
     int rc = 0;
 
     for (; n && !rc; n = n->next[0]) {
         if (n->value && n->value->kind == RECENT_HERE) {
-            rc = see_record(s, n->key, n->key_length, n->value->bytes,
-                            n->value->length);
+            rc = survey_record(s, n->key, n->key_length, n->value->bytes,
+                               n->value->length);
         }
     }
     return rc;
@@ -137,7 +137,7 @@ see_recent(struct survey *s)
 /* ---- the journal ---- */
 
 static int
-add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
+add_journal_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
 {
     return recent_set(arg, key, e->key_length,
                       e->gone ? RECENT_GONE : RECENT_HERE, key + e->key_length,
@@ -145,15 +145,15 @@ add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
 }
 
 static int
-add_batch(void *arg, const uint8_t *entries, size_t length)
+add_journal_batch(void *arg, const uint8_t *entries, size_t length)
 {
-    int rc = scan_entries(entries, length, add_entry, arg);
+    int rc = scan_entries(entries, length, add_journal_entry, arg);
 
     recent_keep(arg);
     return rc;
 }
 
-/* PAGES_AGAIN: a batch is missing, which may be on its way. */
+/* PAGES_AGAIN: a batch is missing; it may be just being written. */
 static int
 read_journal(struct survey *s, const char *path, const struct journal_mark *m)
 {
@@ -162,7 +162,7 @@ read_journal(struct survey *s, const char *path, const struct journal_mark *m)
                         .id = m->id,
                         .next = m->last + 1,
                         .at = JOURNAL_START,
-                        .batch = add_batch,
+                        .batch = add_journal_batch,
                         .arg = s->recent};
     int rc = 0;
 
@@ -204,10 +204,10 @@ read_recent(struct survey *s, const char *path)
     return rc;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole survey ---- */
 
 static int
-look_with(struct survey *s, struct pages *p, const char *path, bool last)
+survey_snapshot(struct survey *s, struct pages *p, const char *path, bool last)
 {
     struct pages_stamp stamp;
     int rc, end;
@@ -219,26 +219,27 @@ look_with(struct survey *s, struct pages *p, const char *path, bool last)
         rc = 0;
     }
     if (!rc) {
-        rc = pages_walk_whole(s->snapshot, "work", NULL, 0, see, s,
-                              &s->out->damaged);
+        rc = pages_walk_whole(s->snapshot, "work", NULL, 0, survey_file_record,
+                              s, &s->out->damaged);
     }
     rc = rc == BIDE_ENOPOLICY ? 0 : rc;
-    rc = rc ? rc : see_recent(s);
+    rc = rc ? rc : survey_recent(s);
     end = pages_end(s->snapshot);
     if (!end && !pages_look(p, &stamp) && stamp.txn != s->snapshot->txn) {
-        end = PAGES_AGAIN; /* the journal may be another since */
+        end = PAGES_AGAIN; /* the journal may have been emptied */
     }
     return end ? end : rc;
 }
 
 static int
-look(struct pages *p, const char *path, bool last, struct deferred_survey *out)
+survey_once(struct pages *p, const char *path, bool last,
+            struct deferred_survey *out)
 {
     struct snapshot snapshot;
     struct survey s = {&snapshot, recent_new(), out, 0};
     int rc = s.recent ? pages_begin(p, &snapshot) : BIDE_ENOMEM;
 
-    rc = rc ? rc : look_with(&s, p, path, last);
+    rc = rc ? rc : survey_snapshot(&s, p, path, last);
     recent_free(s.recent);
     return rc;
 }
@@ -257,7 +258,7 @@ deferred_survey(const char *dir, struct deferred_survey *out)
         rc = pages_check(p);
     }
     for (int i = 0; i < TRIES && !rc; i++) {
-        rc = look(p, journal, i + 1 == TRIES, out);
+        rc = survey_once(p, journal, i + 1 == TRIES, out);
         if (rc != PAGES_AGAIN) {
             break;
         }

@@ -1,4 +1,4 @@
-/* Taking work, and giving it back. */
+/* Takes work under a lease, completes it, gives it back. */
 #include "tree.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include "store/file/place.h"
 
 enum {
-    TIDY_MAX = 1000,  /* leases and dead ones seen to in one take */
-    AHEAD_MAX = 1000, /* of other kinds, passed over to see what is due next */
+    TIDY_MAX = 1000,  /* expired leases and dead work handled in one take */
+    AHEAD_MAX = 1000, /* work of other kinds skipped in find_waiting */
 };
 
 void
@@ -21,7 +21,7 @@ deferred_item_free(struct deferred_item *item)
     item->bytes = NULL;
 }
 
-/* ---- the dead ---- */
+/* ---- states of work ---- */
 
 static bool
 tried_enough(const struct deferred_item *head, const struct deferred_rules *r)
@@ -30,7 +30,7 @@ tried_enough(const struct deferred_item *head, const struct deferred_rules *r)
 }
 
 static void
-set_error(struct deferred_item *head, const char *text)
+set_last_error(struct deferred_item *head, const char *text)
 {
     char *to = head->last_error;
     size_t i;
@@ -55,35 +55,35 @@ set_waiting(struct deferred_item *head, uint64_t due_ns)
 {
     head->state = DEFERRED_WAITING;
     head->lease = head->lease_ends_ns = 0;
-    /* Not past its end: then it is dead, and somebody shall see it. */
+    /* At expires_ns a take must find it, to mark it dead. */
     head->due_ns = due_ns < head->expires_ns ? due_ns : head->expires_ns;
 }
 
-/* ---- of one kind ---- */
+/* ---- searching for one kind ---- */
 
-struct look {
+struct search {
     const char *policy;
     struct deferred_kind *kind; /* NULL: any */
-    struct deferred_place at;   /* up to there all that is due was seen */
+    struct deferred_place at;   /* due work up to this place was handled */
 };
 
 static void
-begin_look(struct look *l, const struct work *w)
+begin_search(struct search *l, const struct work *w)
 {
     const struct deferred_kind *k = l->kind;
 
     l->at = (struct deferred_place){.state = DEFERRED_WAITING};
     strcpy(l->at.policy, l->policy);
-    /* Where the clock was set back, more may stand before that. */
+    /* If the clock was set back, work can be due before that place. */
     if (k && k->passed_ns <= w->now.realtime_ns) {
         l->at.time_ns = k->passed_ns;
         l->at.id = k->passed_id;
     }
 }
 
-/* To be called when the change is made: it may be tried twice. */
+/* Called when the change is committed, because `apply` can run twice. */
 static void
-end_look(struct look *l)
+end_search(struct search *l)
 {
     if (l->kind) {
         l->kind->passed_ns = l->at.time_ns;
@@ -91,10 +91,10 @@ end_look(struct look *l)
     }
 }
 
-/* What expired is dead, whoever sees it. */
+/* Work that is too old is never skipped: each take marks it dead. */
 static bool
-is_passed_over(const struct look *l, const struct deferred_item *head,
-               uint64_t now_ns)
+is_skipped(const struct search *l, const struct deferred_item *head,
+           uint64_t now_ns)
 {
     return l->kind && head->expires_ns > now_ns &&
            (strcmp(head->type, l->kind->type) == 0) == l->kind->others;
@@ -102,19 +102,20 @@ is_passed_over(const struct look *l, const struct deferred_item *head,
 
 /* ---- taking ---- */
 
-struct take {
+struct take_change {
     struct change change;
-    struct look look;
+    struct search search;
     const struct deferred_rules *rules;
     struct deferred_item *out;
     int room, taken, tidied;
     uint64_t next_ns;
 };
 
-/* The item at a place; false in *out_usable: set aside. */
+/* Reads the item at a place.  If it is damaged, files it as dead and sets
+ * *out_usable to false. */
 static int
-fetch(struct work *w, const struct deferred_place *place,
-      struct tree_item *item, bool *out_usable)
+read_or_set_aside(struct work *w, const struct deferred_place *place,
+                  struct tree_item *item, bool *out_usable)
 {
     bool damaged = false;
     int rc = tree_head(w, place->id, item, &damaged);
@@ -126,9 +127,9 @@ fetch(struct work *w, const struct deferred_place *place,
     return damaged ? tree_set_aside(w, place) : 0;
 }
 
-/* Leases that ran out. */
+/* Ends expired leases. */
 static int
-take_back(struct work *w, struct take *t)
+end_expired_leases(struct work *w, struct take_change *t)
 {
     struct deferred_place place;
     struct tree_item item;
@@ -136,13 +137,13 @@ take_back(struct work *w, struct take *t)
     int rc;
 
     while (t->tidied++ < TIDY_MAX) {
-        rc = tree_first(w, t->look.policy, DEFERRED_LEASED, &place);
+        rc = tree_first(w, t->search.policy, DEFERRED_LEASED, &place);
         if (rc || place.time_ns > w->now.boottime_ns) {
             return rc == MDB_NOTFOUND ? 0 : rc;
         }
-        rc = fetch(w, &place, &item, &usable);
+        rc = read_or_set_aside(w, &place, &item, &usable);
         if (!rc && usable) {
-            set_error(&item.head, "its lease ran out");
+            set_last_error(&item.head, "its lease expired");
             if (tried_enough(&item.head, t->rules) ||
                 item.head.expires_ns <= w->now.realtime_ns) {
                 set_dead(&item.head);
@@ -159,8 +160,8 @@ take_back(struct work *w, struct take *t)
 }
 
 static int
-die(struct work *w, struct take *t, struct tree_item *item,
-    const struct deferred_place *was)
+mark_dead(struct work *w, struct take_change *t, struct tree_item *item,
+          const struct deferred_place *was)
 {
     t->tidied++;
     set_dead(&item->head);
@@ -168,7 +169,7 @@ die(struct work *w, struct take *t, struct tree_item *item,
 }
 
 static uint64_t
-fresh_lease(void)
+draw_lease(void)
 {
     uint64_t lease = 0;
 
@@ -181,21 +182,22 @@ fresh_lease(void)
 }
 
 static int
-lease(struct work *w, struct take *t, struct tree_item *item,
-      const struct deferred_place *was)
+lease_item(struct work *w, struct take_change *t, struct tree_item *item,
+           const struct deferred_place *was)
 {
     void *bytes;
     int rc = tree_payload(w, item, &bytes);
 
     if (rc == MDB_NOTFOUND) {
-        set_error(&item->head, "damaged: its bytes are not what was stored");
-        return die(w, t, item, was);
+        set_last_error(&item->head,
+                       "damaged: its bytes are not what was stored");
+        return mark_dead(w, t, item, was);
     }
     if (rc) {
         return rc;
     }
     item->head.state = DEFERRED_LEASED;
-    item->head.lease = fresh_lease();
+    item->head.lease = draw_lease();
     item->head.lease_ends_ns =
         deferred_later(w->now.boottime_ns, t->rules->lease_ns);
     item->head.attempts += item->head.attempts < UINT32_MAX;
@@ -210,7 +212,7 @@ lease(struct work *w, struct take *t, struct tree_item *item,
 }
 
 static void
-give_up_taken(struct take *t)
+free_taken(struct take_change *t)
 {
     while (t->taken) {
         deferred_item_free(&t->out[--t->taken]);
@@ -218,7 +220,7 @@ give_up_taken(struct take *t)
 }
 
 static int
-take_due(struct work *w, struct take *t)
+lease_due_work(struct work *w, struct take_change *t)
 {
     struct deferred_place place;
     struct tree_item item;
@@ -226,42 +228,43 @@ take_due(struct work *w, struct take *t)
     int rc = 0;
 
     while (!rc && t->taken < t->room && t->tidied < TIDY_MAX) {
-        place = t->look.at;
+        place = t->search.at;
         rc = tree_next(w, &place);
         if (rc || place.time_ns > w->now.realtime_ns) {
             return rc == MDB_NOTFOUND ? 0 : rc;
         }
-        rc = fetch(w, &place, &item, &usable);
+        rc = read_or_set_aside(w, &place, &item, &usable);
         if (rc) {
             return rc;
         }
         if (!usable) {
             t->tidied++;
-        } else if (!is_passed_over(&t->look, &item.head, w->now.realtime_ns)) {
+        } else if (!is_skipped(&t->search, &item.head, w->now.realtime_ns)) {
             rc = item.head.expires_ns <= w->now.realtime_ns ||
                          tried_enough(&item.head, t->rules)
-                     ? die(w, t, &item, &place)
-                     : lease(w, t, &item, &place);
+                     ? mark_dead(w, t, &item, &place)
+                     : lease_item(w, t, &item, &place);
         }
-        t->look.at = rc ? t->look.at : place;
+        t->search.at = rc ? t->search.at : place;
     }
-    /* Without memory for more there is enough. */
+    /* Without memory for more, what was taken is the result. */
     return rc == ENOMEM && t->taken ? 0 : rc;
 }
 
-/* ---- when to look again ---- */
+/* ---- the next event ---- */
 
 static uint64_t
-until(uint64_t time_ns, uint64_t clock_ns, uint64_t monotonic_ns)
+to_monotonic(uint64_t time_ns, uint64_t clock_ns, uint64_t monotonic_ns)
 {
     return time_ns <= clock_ns
                ? monotonic_ns
                : deferred_later(monotonic_ns, time_ns - clock_ns);
 }
 
-/* The first that is not passed over, or one before it that is not due yet. */
+/* Finds the first waiting work that is not skipped, or one before it that is
+ * not due yet. */
 static int
-find_waiting(struct work *w, struct look *l, struct deferred_place *out)
+find_waiting(struct work *w, struct search *l, struct deferred_place *out)
 {
     uint64_t now = w->now.realtime_ns;
     struct tree_item item;
@@ -274,7 +277,7 @@ find_waiting(struct work *w, struct look *l, struct deferred_place *out)
         if (rc) {
             return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
         }
-        if (damaged || !is_passed_over(l, &item.head, now)) {
+        if (damaged || !is_skipped(l, &item.head, now)) {
             return 0;
         }
         if (out->time_ns > now) {
@@ -287,20 +290,22 @@ find_waiting(struct work *w, struct look *l, struct deferred_place *out)
 }
 
 static int
-find_next(struct work *w, struct look *l, uint64_t *out_ns)
+find_next_ns(struct work *w, struct search *l, uint64_t *out_ns)
 {
     struct deferred_place place;
     uint64_t next = UINT64_MAX, end;
     int rc = find_waiting(w, l, &place);
 
     if (!rc) {
-        next = until(place.time_ns, w->now.realtime_ns, w->now.monotonic_ns);
+        next = to_monotonic(place.time_ns, w->now.realtime_ns,
+                            w->now.monotonic_ns);
     } else if (rc != MDB_NOTFOUND) {
         return rc;
     }
     rc = tree_first(w, l->policy, DEFERRED_LEASED, &place);
     if (!rc) {
-        end = until(place.time_ns, w->now.boottime_ns, w->now.monotonic_ns);
+        end = to_monotonic(place.time_ns, w->now.boottime_ns,
+                           w->now.monotonic_ns);
         next = end < next ? end : next;
     } else if (rc != MDB_NOTFOUND) {
         return rc;
@@ -310,20 +315,20 @@ find_next(struct work *w, struct look *l, uint64_t *out_ns)
 }
 
 static int
-take(struct work *w, struct change *c)
+take_work(struct work *w, struct change *c)
 {
-    struct take *t = (struct take *)c;
+    struct take_change *t = (struct take_change *)c;
     int rc;
 
-    give_up_taken(t);
+    free_taken(t);
     t->tidied = 0;
-    rc = take_back(w, t);
-    begin_look(&t->look, w);
+    rc = end_expired_leases(w, t);
+    begin_search(&t->search, w);
     if (!rc) {
-        rc = take_due(w, t);
+        rc = lease_due_work(w, t);
     }
     if (!rc && !t->taken) {
-        rc = find_next(w, &t->look, &t->next_ns);
+        rc = find_next_ns(w, &t->search, &t->next_ns);
     }
     return rc;
 }
@@ -334,22 +339,24 @@ deferred_take_or_when(struct deferred *d, const char *policy,
                       struct deferred_kind *kind, struct deferred_item *out,
                       int room, uint64_t *out_next_ns)
 {
-    struct take t = {.look = {.policy = policy, .kind = kind},
-                     .rules = r,
-                     .out = out,
-                     .room = room};
+    struct take_change t = {.search = {.policy = policy, .kind = kind},
+                            .rules = r,
+                            .out = out,
+                            .room = room};
     int rc = deferred_check_policy(policy);
 
     if (rc || room < 1 || !out) {
-        return rc ? rc : place_say(BIDE_EINVAL, "no room to take anything");
+        return rc ? rc
+                  : place_say(BIDE_EINVAL,
+                              "room for at least one piece of work is needed");
     }
-    t.change.apply = take;
+    t.change.apply = take_work;
     rc = deferred_submit(d, &t.change);
     if (rc < 0) {
-        give_up_taken(&t);
+        free_taken(&t);
         return rc;
     }
-    end_look(&t.look);
+    end_search(&t.search);
     if (!t.taken && out_next_ns) {
         *out_next_ns = t.next_ns;
     }
@@ -364,40 +371,40 @@ deferred_take(struct deferred *d, const char *policy,
     return deferred_take_or_when(d, policy, r, NULL, out, room, NULL);
 }
 
-struct when {
+struct next_change {
     struct change change;
-    struct look look;
+    struct search search;
     uint64_t ns;
 };
 
 static int
-when(struct work *w, struct change *c)
+find_next_event(struct work *w, struct change *c)
 {
-    struct when *a = (struct when *)c;
+    struct next_change *a = (struct next_change *)c;
 
-    begin_look(&a->look, w);
-    return find_next(w, &a->look, &a->ns);
+    begin_search(&a->search, w);
+    return find_next_ns(w, &a->search, &a->ns);
 }
 
 int
 deferred_next_ns(struct deferred *d, const char *policy,
                  struct deferred_kind *kind, uint64_t *out_monotonic_ns)
 {
-    struct when a = {.look = {.policy = policy, .kind = kind}};
+    struct next_change a = {.search = {.policy = policy, .kind = kind}};
     int rc = deferred_check_policy(policy);
 
-    a.change.apply = when;
+    a.change.apply = find_next_event;
     rc = rc ? rc : deferred_submit(d, &a.change);
     if (!rc) {
-        end_look(&a.look);
+        end_search(&a.search);
         *out_monotonic_ns = a.ns;
     }
     return rc;
 }
 
-/* ---- giving back ---- */
+/* ---- changing leased work ---- */
 
-struct leased {
+struct lease_change {
     struct change change;
     uint64_t id, lease;
     const struct deferred_rules *rules;
@@ -406,40 +413,40 @@ struct leased {
 };
 
 static bool
-holds(const struct leased *l, const struct deferred_item *item)
+has_lease(const struct lease_change *l, const struct deferred_item *item)
 {
     return item->state == DEFERRED_LEASED && item->lease == l->lease &&
            item->lease_ends_ns > l->change.boottime_ns;
 }
 
-/* What is leased by this lease.  In c->rc: BIDE_ELEASE, BIDE_ENOWORK,
+/* Reads the work of this lease, or sets c->rc to BIDE_ELEASE, BIDE_ENOWORK or
  * BIDE_EDAMAGED. */
 static int
-find_leased(struct work *w, struct leased *l, struct tree_item *item)
+find_leased(struct work *w, struct lease_change *l, struct tree_item *item)
 {
     unsigned long long id = l->id;
     bool damaged = false;
     int rc = tree_head(w, id, item, &damaged);
 
     if (rc == MDB_NOTFOUND) {
-        l->change.rc =
-            place_say(BIDE_ENOWORK, "work %llu is done, or was dropped", id);
+        l->change.rc = place_say(BIDE_ENOWORK,
+                                 "work %llu is completed or was dropped", id);
         return 0;
     }
     if (!rc && damaged) {
         l->change.rc = place_say(BIDE_EDAMAGED, "work %llu is damaged", id);
-    } else if (!rc && !holds(l, &item->head)) {
-        l->change.rc = place_say(
-            BIDE_ELEASE, "the lease of work %llu ran out: it went back", id);
+    } else if (!rc && !has_lease(l, &item->head)) {
+        l->change.rc =
+            place_say(BIDE_ELEASE, "the lease of work %llu has expired", id);
     }
     return rc;
 }
 
 static int
-ack(struct work *w, struct change *c)
+complete_work(struct work *w, struct change *c)
 {
     struct tree_item item;
-    int rc = find_leased(w, (struct leased *)c, &item);
+    int rc = find_leased(w, (struct lease_change *)c, &item);
 
     return rc || c->rc ? rc : tree_remove(w, &item, false);
 }
@@ -447,30 +454,29 @@ ack(struct work *w, struct change *c)
 int
 deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
 {
-    struct leased l = {.id = id, .lease = lease};
+    struct lease_change l = {.id = id, .lease = lease};
 
-    l.change.apply = ack;
+    l.change.apply = complete_work;
     l.change.durable = true;
     return deferred_submit(d, &l.change);
 }
 
-/* wait, twice that, four times ... */
+/* Returns the wait after that many attempts: wait, 2 * wait, 4 * wait ... */
 static uint64_t
-wait_after(uint32_t attempts, const struct deferred_rules *r)
+wait_after_attempts(uint32_t attempts, const struct deferred_rules *r)
 {
     uint64_t wait = r->wait_ns;
-    uint32_t i;
 
-    for (i = 1; i < attempts && wait < r->wait_max_ns && wait; i++) {
+    for (uint32_t i = 1; i < attempts && wait < r->wait_max_ns && wait; i++) {
         wait = wait > UINT64_MAX / 2 ? UINT64_MAX : 2 * wait;
     }
     return wait < r->wait_max_ns ? wait : r->wait_max_ns;
 }
 
 static int
-nack(struct work *w, struct change *c)
+give_work_back(struct work *w, struct change *c)
 {
-    struct leased *l = (struct leased *)c;
+    struct lease_change *l = (struct lease_change *)c;
     const struct deferred_rules *r = l->rules;
     uint64_t now = w->now.realtime_ns;
     struct deferred_place was;
@@ -481,15 +487,16 @@ nack(struct work *w, struct change *c)
         return rc;
     }
     was = deferred_place_of(&item.head);
-    set_error(&item.head, l->reason);
+    set_last_error(&item.head, l->reason);
     if (!r) {
         item.head.attempts -= item.head.attempts > 0;
         set_waiting(&item.head, now);
     } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
         set_dead(&item.head);
     } else {
-        set_waiting(&item.head,
-                    deferred_later(now, wait_after(item.head.attempts, r)));
+        set_waiting(
+            &item.head,
+            deferred_later(now, wait_after_attempts(item.head.attempts, r)));
     }
     return tree_move(w, &item, &was);
 }
@@ -498,18 +505,18 @@ int
 deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
               const struct deferred_rules *r, const char *reason)
 {
-    struct leased l = {
+    struct lease_change l = {
         .id = id, .lease = lease, .rules = r, .reason = reason ? reason : ""};
 
-    l.change.apply = nack;
+    l.change.apply = give_work_back;
     l.change.durable = true;
     return deferred_submit(d, &l.change);
 }
 
 static int
-extend(struct work *w, struct change *c)
+extend_lease(struct work *w, struct change *c)
 {
-    struct leased *l = (struct leased *)c;
+    struct lease_change *l = (struct lease_change *)c;
     struct deferred_place was;
     struct tree_item item;
     int rc = find_leased(w, l, &item);
@@ -530,10 +537,10 @@ int
 deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
                 uint64_t lease_ns, uint64_t *out_ends_ns)
 {
-    struct leased l = {.id = id, .lease = lease, .lease_ns = lease_ns};
+    struct lease_change l = {.id = id, .lease = lease, .lease_ns = lease_ns};
     int rc;
 
-    l.change.apply = extend;
+    l.change.apply = extend_lease;
     rc = deferred_submit(d, &l.change);
     if (!rc) {
         *out_ends_ns = l.ends_ns;

@@ -1,15 +1,15 @@
-/* The records of deferred.mdb within a transaction.
+/* Reads and writes the records of deferred.mdb within a transaction.
  *
- * Example, after "mail" stored works 1 and 2 (key "order-9"), of which 1 was
- * taken and is leased until 5000:
+ * Example, after "mail" stored works 1 and 2 (key "order-9"), of which 1 is
+ * leased until 5000:
  *   'a'                            -> crc, format 1, boot, next id 3
  *   'c' mail                       -> crc, stored 2, waiting 1, leased 1 ...
  *   'h' ...01                      -> head: leased
  *   'h' ...02                      -> head: waiting
  *   'i' mail 00 00 <due> ...02     -> crc
  *   'i' mail 00 01 <5000> ...01    -> crc
- *   'j'                            -> crc, id of the journal, 7: what its
- *                                     batches up to the seventh say is here
+ *   'j'                            -> crc, id of the journal, 7: its batches
+ *                                     up to 7 are included
  *   'k' mail 00 order-9            -> crc, 2 */
 #include "tree.h"
 
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "store/file/seal.h"
 #include "scan.h"
@@ -35,7 +36,7 @@ put_sealed(struct work *w, const void *key, size_t length, const void *value,
                     seal_write(key, length, value, value_length, sealed));
 }
 
-/* MDB_NOTFOUND; DEFERRED_REPAIR. */
+/* MDB_NOTFOUND; DEFERRED_REPAIR: damaged. */
 static int
 get_sealed(struct work *w, const void *key, size_t length, void *out,
            size_t size)
@@ -83,7 +84,7 @@ tree_put_counts(struct work *w, const char *policy,
 }
 
 static uint64_t *
-count_of(struct tree_counts *c, enum deferred_state state)
+count_for_state(struct tree_counts *c, enum deferred_state state)
 {
     return state == DEFERRED_WAITING  ? &c->waiting
            : state == DEFERRED_LEASED ? &c->leased
@@ -110,7 +111,7 @@ delete_place(struct work *w, const struct deferred_place *p)
 }
 
 static int
-read_first(void *arg, const MDB_val *key, const MDB_val *value)
+read_first_place(void *arg, const MDB_val *key, const MDB_val *value)
 {
     size_t length;
 
@@ -119,7 +120,7 @@ read_first(void *arg, const MDB_val *key, const MDB_val *value)
         !deferred_place_read(key->mv_data, key->mv_size, arg)) {
         return DEFERRED_REPAIR;
     }
-    return MDB_KEYEXIST; /* enough */
+    return MDB_KEYEXIST; /* ends the walk */
 }
 
 int
@@ -133,7 +134,7 @@ tree_next(struct work *w, struct deferred_place *place)
     from.id++;
     length = deferred_place_key(&from, key);
     rc = tree_each_from(w, key, length - 2 * sizeof(uint64_t), key, length,
-                        read_first, place);
+                        read_first_place, place);
     return rc == MDB_KEYEXIST ? 0 : rc ? rc : MDB_NOTFOUND;
 }
 
@@ -160,7 +161,7 @@ tree_head(struct work *w, uint64_t id, struct tree_item *out, bool *out_damaged)
                                            &out->payload);
     }
     if (!rc && !*out_damaged && out->payload.bytes) {
-        /* In the map it would change under us when the head is put anew. */
+        /* LMDB overwrites the map when the head is written again. */
         memcpy(out->kept, out->payload.bytes, out->head.length);
         out->payload.bytes = out->kept;
     }
@@ -188,7 +189,7 @@ tree_payload(struct work *w, struct tree_item *item, void **out)
     if (crc32c(0, bytes, length) != item->payload.crc) {
         return MDB_NOTFOUND;
     }
-    copy = malloc(length + 1); /* with a NUL, for those who print it */
+    copy = malloc(length + 1); /* with a NUL, for printing */
     if (!copy) {
         return ENOMEM;
     }
@@ -211,7 +212,7 @@ put_head(struct work *w, struct tree_item *item)
 /* ---- work ---- */
 
 static int
-add_key(struct work *w, const struct deferred_item *item)
+put_key(struct work *w, const struct deferred_item *item)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
 
@@ -241,11 +242,11 @@ tree_add(struct work *w, struct tree_item *item)
         rc = put_place(w, &place);
     }
     if (!rc && *head->key) {
-        rc = add_key(w, head);
+        rc = put_key(w, head);
     }
     counts.stored++;
     counts.bytes += head->length;
-    ++*count_of(&counts, head->state);
+    ++*count_for_state(&counts, head->state);
     return rc ? rc : tree_put_counts(w, head->policy, &counts);
 }
 
@@ -263,11 +264,11 @@ count_move(struct work *w, const char *policy, enum deferred_state from,
     if (rc) {
         return rc;
     }
-    if (!*count_of(&counts, from)) {
+    if (!*count_for_state(&counts, from)) {
         return DEFERRED_REPAIR;
     }
-    --*count_of(&counts, from);
-    ++*count_of(&counts, to);
+    --*count_for_state(&counts, from);
+    ++*count_for_state(&counts, to);
     counts.died += to == DEFERRED_DEAD;
     return tree_put_counts(w, policy, &counts);
 }
@@ -332,8 +333,8 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
     struct tree_counts counts;
     int rc = tree_counts(w, head->policy, &counts);
 
-    if (!rc &&
-        (!*count_of(&counts, head->state) || counts.bytes < head->length)) {
+    if (!rc && (!*count_for_state(&counts, head->state) ||
+                counts.bytes < head->length)) {
         rc = DEFERRED_REPAIR;
     }
     if (!rc) {
@@ -347,7 +348,7 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
     if (!rc) {
         rc = tree_delete_records(w, head->id);
     }
-    --*count_of(&counts, head->state);
+    --*count_for_state(&counts, head->state);
     counts.bytes -= head->length;
     counts.dropped += dropped;
     counts.done += !dropped;
@@ -358,16 +359,17 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
 
 static const uint8_t meta_key = DEFERRED_META;
 
-struct leased {
+struct leased_ids {
     uint64_t *ids;
-    size_t count, room;
+    size_t count;
 };
 
 static int
 collect_leased(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct leased *l = arg;
+    struct leased_ids *l = arg;
     struct deferred_place p;
+    uint64_t *ids;
 
     (void)value;
     if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
@@ -376,22 +378,17 @@ collect_leased(void *arg, const MDB_val *key, const MDB_val *value)
     if (p.state != DEFERRED_LEASED) {
         return 0;
     }
-    if (l->count == l->room) {
-        size_t room = l->room ? 2 * l->room : 64;
-        uint64_t *ids = realloc(l->ids, room * sizeof(*ids));
-
-        if (!ids) {
-            return ENOMEM;
-        }
-        l->ids = ids;
-        l->room = room;
+    ids = array_more(l->ids, l->count, sizeof(*ids));
+    if (!ids) {
+        return ENOMEM;
     }
-    l->ids[l->count++] = p.id;
+    l->ids = ids;
+    ids[l->count++] = p.id;
     return 0;
 }
 
 static int
-give_back(struct work *w, uint64_t id)
+end_lease(struct work *w, uint64_t id)
 {
     struct deferred_place was;
     struct tree_item item;
@@ -408,17 +405,17 @@ give_back(struct work *w, uint64_t id)
     return tree_move(w, &item, &was);
 }
 
-/* Who held them is gone, and the clock they end by began anew. */
+/* Ends all leases of an earlier boot: their holders and their clock are gone.
+ */
 static int
 end_leases(struct work *w)
 {
     const uint8_t all = DEFERRED_INDEX;
-    struct leased leased = {0};
-    size_t i;
+    struct leased_ids leased = {0};
     int rc = tree_each(w, &all, 1, collect_leased, &leased);
 
-    for (i = 0; i < leased.count && !rc; i++) {
-        rc = give_back(w, leased.ids[i]);
+    for (size_t i = 0; i < leased.count && !rc; i++) {
+        rc = end_lease(w, leased.ids[i]);
     }
     free(leased.ids);
     return rc;
@@ -430,7 +427,7 @@ tree_meta(struct work *w)
     return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 }
 
-/* Who can not read the boot's id must not end the leases of those who can. */
+/* A process that cannot read the boot id must not end the leases of others. */
 static bool
 is_this_boot(const struct work *w)
 {
@@ -449,12 +446,12 @@ tree_begin(struct work *w)
     int rc = tree_meta(w);
 
     if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_current(w)))) {
-        return DEFERRED_DIRECT; /* much may change */
+        return DEFERRED_DIRECT; /* may be too much for the journal */
     }
     if (rc == MDB_NOTFOUND) {
         MDB_stat st;
 
-        /* The first thing ever, unless there is something. */
+        /* A new file is empty; otherwise meta was lost. */
         rc = mdb_stat(w->txn, w->d->file.dbi, &st);
         w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 1};
         return rc ? rc : st.ms_entries ? DEFERRED_REPAIR : 0;
@@ -463,8 +460,7 @@ tree_begin(struct work *w)
         return rc;
     }
     if (w->meta.format == DEFERRED_FORMAT_1) {
-        w->meta.format =
-            DEFERRED_FORMAT; /* as it was before there was a journal */
+        w->meta.format = DEFERRED_FORMAT; /* adds the journal */
         w->changed = true;
     }
     if (w->meta.format != DEFERRED_FORMAT) {

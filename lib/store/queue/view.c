@@ -1,5 +1,5 @@
-/* Records as they are: those in memory over those in deferred.mdb, or within a
- * transaction that writes there, its own. */
+/* Reads and writes single records.  With w->direct in deferred.mdb; else a
+ * record in memory (d->recent) replaces the one in deferred.mdb. */
 #include "tree.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "recent.h"
 
 static bool
-begins(const MDB_val *key, const void *prefix, size_t length)
+has_prefix(const MDB_val *key, const void *prefix, size_t length)
 {
     return key->mv_size >= length && !memcmp(key->mv_data, prefix, length);
 }
@@ -60,15 +60,16 @@ tree_delete(struct work *w, const void *key, size_t length)
                       rc ? RECENT_NOWHERE : RECENT_GONE, NULL, 0);
 }
 
-/* ---- in order ---- */
+/* ---- walking in order of keys ---- */
 
-/* Two walks side by side; where both have a key, memory's holds. */
+/* A walk over file and memory side by side.  If both have a key, the record in
+ * memory counts. */
 struct walk {
     const void *prefix;
     size_t length;
     MDB_cursor *cursor;
-    const struct recent_node *node; /* NULL: no more */
-    bool in_file;                   /* key and value are of the file */
+    const struct recent_node *node; /* the next in memory; NULL: none */
+    bool in_file;                   /* key and value: the next in the file */
     MDB_val key, value;
 };
 
@@ -77,12 +78,12 @@ step_file(struct walk *walk, MDB_cursor_op op)
 {
     int rc = mdb_cursor_get(walk->cursor, &walk->key, &walk->value, op);
 
-    walk->in_file = !rc && begins(&walk->key, walk->prefix, walk->length);
+    walk->in_file = !rc && has_prefix(&walk->key, walk->prefix, walk->length);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static void
-settle_node(struct walk *walk, const struct recent_node *n)
+set_node(struct walk *walk, const struct recent_node *n)
 {
     MDB_val k = {0};
 
@@ -90,12 +91,12 @@ settle_node(struct walk *walk, const struct recent_node *n)
         n = n->next[0];
     }
     k = n ? lmdb_val(n->key, n->key_length) : k;
-    walk->node = n && begins(&k, walk->prefix, walk->length) ? n : NULL;
+    walk->node = n && has_prefix(&k, walk->prefix, walk->length) ? n : NULL;
 }
 
-/* Below 0: the file's key comes first; 0: both have it. */
+/* Below 0: the key of the file comes first; 0: both have it. */
 static int
-which_first(const struct walk *walk)
+compare_next(const struct walk *walk)
 {
     if (!walk->node) {
         return -1;
@@ -107,13 +108,13 @@ which_first(const struct walk *walk)
 }
 
 static int
-walk_on(struct walk *walk, tree_visit_fn *visit, void *arg)
+walk_records(struct walk *walk, tree_visit_fn *visit, void *arg)
 {
     int rc = 0;
 
     while (!rc && (walk->in_file || walk->node)) {
         const struct recent_node *n = walk->node;
-        int first = which_first(walk);
+        int first = compare_next(walk);
 
         if (first < 0) {
             rc = visit(arg, &walk->key, &walk->value);
@@ -124,7 +125,7 @@ walk_on(struct walk *walk, tree_visit_fn *visit, void *arg)
             rc = visit(arg, &k, &v);
         }
         if (first >= 0) {
-            settle_node(walk, n->next[0]);
+            set_node(walk, n->next[0]);
         }
         if (!rc && first <= 0) {
             rc = step_file(walk, MDB_NEXT);
@@ -147,9 +148,9 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
     walk.key = lmdb_val(from, from_length);
     rc = step_file(&walk, MDB_SET_RANGE);
     if (!rc && !w->direct) {
-        settle_node(&walk, recent_seek(w->d->recent, from, from_length));
+        set_node(&walk, recent_seek(w->d->recent, from, from_length));
     }
-    rc = rc ? rc : walk_on(&walk, visit, arg);
+    rc = rc ? rc : walk_records(&walk, visit, arg);
     mdb_cursor_close(walk.cursor);
     return rc;
 }
@@ -161,9 +162,9 @@ tree_each(struct work *w, const void *prefix, size_t length,
     return tree_each_from(w, prefix, length, prefix, length, visit, arg);
 }
 
-/* ---- the last ---- */
+/* ---- the last key ---- */
 
-/* In the file, below `key`: of whichever kind. */
+/* Finds the last key in the file below `key`, of any kind. */
 static int
 last_in_file(struct work *w, const uint8_t *key, size_t length, MDB_val *out)
 {

@@ -112,7 +112,7 @@ a_lease_that_ran_out_is_no_longer_ours(void **state)
     queue_pass(q, 1);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 2);
-    assert_string_equal(q->taken[0].last_error, "its lease ran out");
+    assert_string_equal(q->taken[0].last_error, "its lease expired");
     assert_int_equal(deferred_ack(q->d, first.id, first.lease), BIDE_ELEASE);
     assert_int_equal(
         deferred_nack(q->d, first.id, first.lease, &q->rules, "no"),
