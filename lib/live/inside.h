@@ -66,7 +66,7 @@ struct body *live_map_body(struct live *l, uint32_t index);
 /* Reserves space for the pages of a range.  0 or BIDE_E. */
 int live_reserve(struct live *l, uint64_t offset, uint64_t size);
 
-/* Reports whether the page at `offset` has space. */
+/* Reports whether the page at `offset` was ever written. */
 bool live_has(struct live *l, uint64_t offset);
 
 /* Reads from the file: touching its pages in memory would take space. */

@@ -59,7 +59,7 @@ struct live_header {
     uint64_t tick_mult;             /* F: clock.h */
     uint64_t begun_ns;              /* F: CLOCK_REALTIME */
     _Atomic uint32_t cells_used;    /* S: next free index */
-    _Atomic uint32_t cells_refused; /* S: cells not made because it was full */
+    _Atomic uint32_t cells_refused; /* S: cells without index or space */
     _Atomic uint32_t rings;         /* S, O: number of calls of live_ring */
     _Atomic uint32_t trouble;       /* S: negated BIDE_E code of the last failed
                                        reading of the registry; 0: none */

@@ -140,12 +140,16 @@ free_retries_come_before_the_first_wait(void **state)
 }
 
 static void
-a_waiting_call_can_be_cancelled(void **state)
+cancelling_ends_a_call_in_any_state(void **state)
 {
     (void)state;
     PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
          {0, FAIL, MACHINE_WAIT, 100, 0},
          {1, CANCEL, MACHINE_DONE, 0, BIDE_BY_CANCELLED});
+    PLAY(FIXED "attempts=2", {0, START, MACHINE_GO, 0, 0},
+         {1, CANCEL, MACHINE_DONE, 0, BIDE_BY_CANCELLED},
+         {2, CANCEL, MACHINE_DONE, 0, BIDE_BY_CANCELLED});
+    PLAY(FIXED "attempts=2", {0, CANCEL, MACHINE_DONE, 0, BIDE_BY_CANCELLED});
 }
 
 /* ---- changes in flight ---- */
@@ -295,7 +299,7 @@ main(void)
         cmocka_unit_test(
             an_attempt_longer_than_reset_after_counts_as_the_first),
         cmocka_unit_test(free_retries_come_before_the_first_wait),
-        cmocka_unit_test(a_waiting_call_can_be_cancelled),
+        cmocka_unit_test(cancelling_ends_a_call_in_any_state),
         cmocka_unit_test(a_waiting_call_is_decided_again_with_the_same_draw),
         cmocka_unit_test(a_change_does_not_affect_a_call_that_does_not_wait),
         cmocka_unit_test(outcomes_are_classified_in_order),
