@@ -154,7 +154,7 @@ write_state(struct recording *r)
 }
 
 static int
-read_state(struct recording *r)
+get_state(struct recording *r)
 {
     const uint8_t *value = NULL;
     size_t length;
@@ -190,7 +190,7 @@ open_databases(struct recording *r, unsigned flags)
 }
 
 static void
-close_file(struct recording *r)
+close_history_file(struct recording *r)
 {
     mdb_txn_abort(r->txn);
     r->txn = NULL;
@@ -265,7 +265,7 @@ fill_nothing(struct recording *r)
 /* Checks the file unless its stamp shows that only recorders have changed it
  * since the last check: LMDB trusts the file it opens. */
 static int
-check_file(struct recording *r)
+check_history_file(struct recording *r)
 {
     struct pages_stamp stamp;
     int rc;
@@ -292,7 +292,7 @@ check_file(struct recording *r)
 static int
 open_checked(struct recording *r)
 {
-    int rc = check_file(r);
+    int rc = check_history_file(r);
 
     if (!rc) {
         rc = recording_failed(
@@ -304,11 +304,11 @@ open_checked(struct recording *r)
     if (!rc) {
         rc = open_databases(r, 0);
     }
-    return rc ? rc : read_state(r);
+    return rc ? rc : get_state(r);
 }
 
 static int
-open_file(struct recording *r)
+open_history_file(struct recording *r)
 {
     int rc = 0;
 
@@ -320,7 +320,7 @@ open_file(struct recording *r)
         rc = open_checked(r);
     }
     if (rc == BIDE_EDAMAGED && r->pages && !r->quick) {
-        close_file(r);
+        close_history_file(r);
         rc = recording_rescue(r);
         rc = rc ? rc : open_checked(r);
     }
@@ -348,7 +348,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
         rc = take_history_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
     }
     if (!rc) {
-        rc = open_file(r);
+        rc = open_history_file(r);
     }
     if (rc) {
         recording_end(r);
@@ -544,7 +544,7 @@ recording_end(struct recording *r)
         return;
     }
     if (r->pid == getpid()) {
-        close_file(r);
+        close_history_file(r);
         pages_close(r->pages);
     }
     if (r->lock >= 0) {

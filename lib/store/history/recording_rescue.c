@@ -42,7 +42,7 @@ note_block(struct copying *c, const void *key, size_t key_length,
 }
 
 static void
-note_id(struct copying *c, const uint8_t *bytes)
+note_record_id(struct copying *c, const uint8_t *bytes)
 {
     uint32_t id;
 
@@ -81,9 +81,9 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
     if (c->db == MINUTES || c->db == HOURS) {
         note_block(c, key, key_length, value, length);
     } else if (c->db == NAMES && length == sizeof(struct form_name)) {
-        note_id(c, value);
+        note_record_id(c, value);
     } else if (c->db == BASE && key_length == sizeof(uint32_t)) {
-        note_id(c, key);
+        note_record_id(c, key);
     }
     k = lmdb_val(key, key_length);
     v = lmdb_val(bytes, size);

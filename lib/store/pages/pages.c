@@ -240,7 +240,7 @@ fd_is_ours(const struct pages *f)
 }
 
 static int
-open_file(struct pages *f)
+open_pages_file(struct pages *f)
 {
     struct meta metas[2];
     const struct meta *newer;
@@ -283,7 +283,7 @@ pages_open(const char *path, struct pages **out)
     if (!f->path) {
         rc = pages_failed(path, errno);
     } else {
-        rc = open_file(f);
+        rc = open_pages_file(f);
     }
     if (rc) {
         pages_close(f);

@@ -35,7 +35,7 @@ map_pages_result(int rc)
 /* Checks the file unless its stamp shows that only writers have changed it
  * since the last check: LMDB trusts the file it opens. */
 static int
-check_file(struct writer *w, const char *path)
+check_registry_file(struct writer *w, const char *path)
 {
     struct pages_stamp stamp;
     int rc = pages_open(path, &w->pages);
@@ -54,8 +54,8 @@ check_file(struct writer *w, const char *path)
 
 /* Reads a value of "meta"; *out stays LMDB's memory. */
 static int
-read_meta_value(struct writer *w, const char *key, const uint8_t **out,
-                size_t *out_length)
+get_meta_value(struct writer *w, const char *key, const uint8_t **out,
+               size_t *out_length)
 {
     MDB_val k = lmdb_val(key, strlen(key)), v;
     int rc = mdb_get(w->txn, w->dbi[META], &k, &v);
@@ -68,11 +68,11 @@ read_meta_value(struct writer *w, const char *key, const uint8_t **out,
 }
 
 static int
-read_meta_fixed(struct writer *w, const char *key, void *out, size_t size)
+get_meta_fixed(struct writer *w, const char *key, void *out, size_t size)
 {
     const uint8_t *value;
     size_t length;
-    int rc = read_meta_value(w, key, &value, &length);
+    int rc = get_meta_value(w, key, &value, &length);
 
     if (rc) {
         return rc;
@@ -85,13 +85,13 @@ read_meta_fixed(struct writer *w, const char *key, void *out, size_t size)
 }
 
 static int
-read_meta(struct writer *w)
+get_meta(struct writer *w)
 {
     const uint8_t *value;
     uint32_t format = 0;
     uint64_t commit = 0;
     size_t length;
-    int rc = read_meta_fixed(w, "format", &format, sizeof(format));
+    int rc = get_meta_fixed(w, "format", &format, sizeof(format));
 
     if (rc) {
         return rc;
@@ -102,16 +102,16 @@ read_meta(struct writer *w)
                          "use the bide that wrote it",
                          w->dir, format, STORE_FORMAT);
     }
-    rc = read_meta_fixed(w, "commit", &commit, sizeof(commit));
+    rc = get_meta_fixed(w, "commit", &commit, sizeof(commit));
     /* See check_commit in reader.c. */
     if (!rc && w->number > 2 && commit != w->number - 1) {
         rc = writer_damaged(w, "its last transaction");
     }
     if (!rc) {
-        rc = read_meta_fixed(w, "id", w->id, sizeof(w->id));
+        rc = get_meta_fixed(w, "id", w->id, sizeof(w->id));
     }
     if (!rc) {
-        rc = read_meta_value(w, "live", &value, &length);
+        rc = get_meta_value(w, "live", &value, &length);
     }
     if (!rc) {
         w->live = strndup((const char *)value, length);
@@ -124,7 +124,7 @@ static int
 begin_locked(struct writer *w, const char *path)
 {
     char *lock_file;
-    int dead, rc = check_file(w, path);
+    int dead, rc = check_registry_file(w, path);
 
     if (rc) {
         return rc;
@@ -149,7 +149,7 @@ begin_locked(struct writer *w, const char *path)
         w->number = mdb_txn_id(w->txn);
         rc = writer_databases(w->txn, 0, w->dbi);
     }
-    return rc ? lmdb_failed(w->dir, rc) : read_meta(w);
+    return rc ? lmdb_failed(w->dir, rc) : get_meta(w);
 }
 
 /* Checks the permission before the lock is taken, so that a user without it

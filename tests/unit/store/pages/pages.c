@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "store/pages/pages.h"
 
 struct pair {
@@ -15,7 +16,7 @@ struct pair {
 
 struct pairs {
     struct pair *list;
-    size_t count, room;
+    size_t count;
 };
 
 static int
@@ -25,11 +26,8 @@ collect_pair(void *arg, const void *key, size_t key_length, const void *value,
     struct pairs *p = arg;
     struct pair *to;
 
-    if (p->count == p->room) {
-        p->room = p->room ? p->room * 2 : 64;
-        p->list = realloc(p->list, p->room * sizeof(*p->list));
-        assert_non_null(p->list);
-    }
+    p->list = array_more(p->list, p->count, sizeof(*p->list));
+    assert_non_null(p->list);
     to = &p->list[p->count++];
     assert_true(key_length <= sizeof(to->key));
     memcpy(to->key, key, key_length);
