@@ -14,10 +14,10 @@ enum { ADDRESS_MAX = 64, BACKLOG = 4096 };
 
 /* ---- text ---- */
 
-/* "ADDRESS:PORT" or "ADDRESS" in two; an address with colons is in brackets.
- * *port is NULL where there is none. */
+/* Splits "ADDRESS:PORT" or "ADDRESS"; an address with colons is in brackets.
+ * *port points into `text`, or is NULL if absent. */
 static bool
-split(const char *text, char address[ADDRESS_MAX], const char **port)
+split_address(const char *text, char address[ADDRESS_MAX], const char **port)
 {
     bool brackets = *text == '[';
     const char *begin = text + brackets;
@@ -35,7 +35,7 @@ split(const char *text, char address[ADDRESS_MAX], const char **port)
 }
 
 static bool
-port_ok(const char *port)
+is_port(const char *port)
 {
     size_t digits = strspn(port, "0123456789");
 
@@ -55,7 +55,7 @@ listen_read(const char *text, struct listen_address *out)
     char address[ADDRESS_MAX];
     const char *port;
 
-    if (!split(text, address, &port) || !port || !port_ok(port)) {
+    if (!split_address(text, address, &port) || !port || !is_port(port)) {
         return false;
     }
     if (*text != '[' && strcasecmp(address, "localhost") == 0) {
@@ -141,9 +141,9 @@ listen_host_ok(const char *host)
     struct in_addr four;
 
     if (!host) {
-        return true; /* HTTP/1.0: no browser */
+        return true; /* HTTP/1.0, which browsers do not speak */
     }
-    if (!split(host, name, &port) || (port && !port_ok(port))) {
+    if (!split_address(host, name, &port) || (port && !is_port(port))) {
         return false;
     }
     if (*host == '[') {
@@ -156,7 +156,7 @@ listen_host_ok(const char *host)
 /* ---- the socket ---- */
 
 static int
-bind_to(int fd, struct listen_address *a)
+bind_and_listen(int fd, struct listen_address *a)
 {
     const int on = 1;
 
@@ -179,7 +179,7 @@ listen_open(struct listen_address *a)
     int error, fd = socket(a->at.ss_family,
                            SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd >= 0 && bind_to(fd, a) != 0) {
+    if (fd >= 0 && bind_and_listen(fd, a) != 0) {
         error = errno;
         close(fd);
         errno = error;

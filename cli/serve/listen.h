@@ -1,4 +1,4 @@
-/* Where to listen, and to whom to answer. */
+/* Addresses to listen on, and the check of a request's Host header. */
 #ifndef BIDE_CLI_LISTEN_H
 #define BIDE_CLI_LISTEN_H
 
@@ -11,22 +11,25 @@ struct listen_address {
     socklen_t length;
 };
 
-/* "127.0.0.1:9747", "[::1]:9747", "localhost:9747"; port 0 is any that is free.
- * Names other than localhost are not looked up.  False: it is no such thing. */
+/* Reads "127.0.0.1:9747", "[::1]:9747" or "localhost:9747"; port 0 means any
+ * free port.  Other names are not looked up.  Returns false if `text` is not
+ * an address and a port. */
 bool listen_read(const char *text, struct listen_address *out);
 
-/* Nobody on another host can reach it. */
+/* Reports whether only this host can reach the address. */
 bool listen_is_loopback(const struct listen_address *a);
 
-/* "127.0.0.1:9747".  Needs 64 bytes; returns the buffer. */
+/* Writes "127.0.0.1:9747".  Needs 64 bytes; returns the buffer. */
 char *listen_write(const struct listen_address *a, char *buffer, size_t size);
 
-/* A socket that listens, and `a` as it came to be; or -1 and errno. */
+/* Returns a listening socket and stores its real address in `a`, or returns -1
+ * with errno. */
 int listen_open(struct listen_address *a);
 
-/* Whether a request's Host header (NULL: it had none) names this host itself.
- * On a loopback address others come from web pages whose name was made to point
- * here (DNS rebinding), which must not read what is for this host. */
+/* Reports whether a request's Host header (NULL: none) names this host itself.
+ * On a loopback address, other names come from web pages whose DNS name was
+ * made to point here (DNS rebinding); they must not read this host's answers.
+ */
 bool listen_host_ok(const char *host);
 
 #endif

@@ -1,4 +1,4 @@
-/* The host by HTTP: bide serve. */
+/* bide serve: a web page, an API and metrics over HTTP. */
 #include "serve.h"
 
 #include <errno.h>
@@ -14,30 +14,31 @@
 #include "cli/command/signals.h"
 #include "listen.h"
 
-/* Answers that are on their way get so long at the end. */
+/* At the end, answers in progress have this long to be sent. */
 #define END_NS UINT64_C(2000000000)
 
+/* Returns the milliseconds until the trend has to be read again; 0: now. */
 static int
-until_step(const struct serve_api *api, uint64_t now_ns)
+ms_until_step(const struct serve_api *api, uint64_t now_ns)
 {
-    uint64_t due = api->looked_ns + TREND_STEP_NS;
+    uint64_t due = api->read_ns + TREND_STEP_NS;
 
     return due > now_ns ? (int)((due - now_ns) / 1000000) + 1 : 0;
 }
 
-/* Until a signal asks for the end.  0, or -1 and errno. */
+/* Serves until a signal arrives.  Returns 0, or -1 with errno. */
 static int
-serve(struct serve_api *api, struct serve_http *http, int signals)
+serve_until_signal(struct serve_api *api, struct serve_http *http, int signals)
 {
     struct pollfd fds[] = {{.fd = serve_http_fd(http), .events = POLLIN},
                            {.fd = signals, .events = POLLIN}};
 
     for (;;) {
         uint64_t now = clock_monotonic_ns();
-        int wait = serve_http_run(http, now), step = until_step(api, now);
+        int wait = serve_http_run(http, now), step = ms_until_step(api, now);
 
         if (step == 0) {
-            serve_look(api, now);
+            serve_read_trend(api, now);
             continue;
         }
         if (poll(fds, 2, wait < step ? wait : step) < 0 && errno != EINTR) {
@@ -49,13 +50,14 @@ serve(struct serve_api *api, struct serve_http *http, int signals)
     }
 }
 
+/* Waits until the answers in progress are sent, at most END_NS. */
 static void
-end_politely(struct serve_http *http)
+finish_answers(struct serve_http *http)
 {
     struct pollfd fd = {.fd = serve_http_fd(http), .events = POLLIN};
     uint64_t begin = clock_monotonic_ns(), now = begin;
 
-    serve_http_close_door(http);
+    serve_http_stop_accepting(http);
     while (!serve_http_is_idle(http) && now - begin < END_NS) {
         poll(&fd, 1, 20);
         now = clock_monotonic_ns();
@@ -63,8 +65,9 @@ end_politely(struct serve_http *http)
     }
 }
 
+/* Serves on `fd`, which it closes.  Returns the exit status. */
 static int
-serve_from(struct command_line *line, int fd, int signals, bool loopback)
+serve_on(struct command_line *line, int fd, int signals, bool loopback)
 {
     struct serve_api api = {.dir = line->option[OPTION_DIR],
                             .trend = trend_new()};
@@ -75,12 +78,13 @@ serve_from(struct command_line *line, int fd, int signals, bool loopback)
         close(fd);
         say_no_memory();
     } else {
-        serve_look(&api, clock_monotonic_ns());
+        serve_read_trend(&api, clock_monotonic_ns());
         http = serve_http_new(&api, fd, loopback);
     }
     if (http) {
-        status = serve(&api, http, signals) ? say_errno("poll") : STATUS_DONE;
-        end_politely(http);
+        status = serve_until_signal(&api, http, signals) ? say_errno("poll")
+                                                         : STATUS_DONE;
+        finish_answers(http);
         serve_http_free(http);
     }
     trend_free(api.trend);
@@ -99,10 +103,11 @@ serve_command(struct command_line *line)
     text = text ? text : "127.0.0.1:9747";
     if (!listen_read(text, &address)) {
         return say_usage(
-            line, "--listen %s: an address and a port, as in 127.0.0.1:9747",
+            line,
+            "--listen %s: not an address and a port, such as 127.0.0.1:9747",
             text);
     }
-    admin_close(line->registry); /* each answer opens it anew */
+    admin_close(line->registry); /* each answer opens it again */
     line->registry = NULL;
     if (!line->option[OPTION_DIR]) {
         return say_failure(BIDE_EMISSING, "registry");
@@ -120,13 +125,13 @@ serve_command(struct command_line *line)
     loopback = listen_is_loopback(&address);
     listen_write(&address, where, sizeof(where));
     if (!loopback) {
-        say("%s can be reached from other hosts: whoever does sees all of "
-            "this, without a password",
+        say("warning: %s can be reached from other hosts: anybody there can "
+            "read everything, without a password",
             where);
     }
     printf("http://%s/\n", where);
     fflush(stdout);
-    status = serve_from(line, fd, signals, loopback);
+    status = serve_on(line, fd, signals, loopback);
     close(signals);
     return status;
 }

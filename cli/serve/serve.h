@@ -1,11 +1,11 @@
-/* The pieces of `bide serve`, all in one thread:
+/* The parts of `bide serve`, which runs in one thread:
  *
- *   serve.c       the command: the loop, signals, where to listen
+ *   serve.c       the command: the loop, signals, the address to listen on
  *   serve_http.c  connections and their limits, requests (libmicrohttpd)
- *   serve_api.c   the texts: /metrics, /api/...
- *   trend.c       the last minutes of each policy
+ *   serve_api.c   the answers: /metrics, /api/...
+ *   trend.c       rates and latencies of each policy in the last minutes
  *   listen.c      addresses
- *   page/         the page, in one file, made part of the program */
+ *   page/         the web page, one file that is built into the program */
 #ifndef BIDE_CLI_SERVE_H
 #define BIDE_CLI_SERVE_H
 
@@ -22,40 +22,46 @@
 struct serve_api {
     const char *dir;
     struct trend *trend;
-    bool begun;         /* the trend has its past */
-    uint64_t looked_ns; /* the last reading */
+    bool begun;       /* the trend has the recorded past */
+    uint64_t read_ns; /* time of the last reading, CLOCK_MONOTONIC */
 };
 
 /* An answer; `text` is malloc'ed, or NULL without memory. */
 struct serve_text {
-    unsigned status; /* of HTTP */
+    unsigned status; /* HTTP status */
     const char *type;
     char *text;
     size_t length;
-    bool keep; /* the same for all who ask within a second */
+    bool cacheable; /* valid for every request within a second */
 };
 
-/* What is at that path.  Opens the registry anew each time: it may have been
- * replaced, or have come back.  `now_ns`: CLOCK_MONOTONIC. */
+/* Answers the request for `path`.  Opens the registry each time, because it may
+ * have been replaced or restored.  `now_ns` is CLOCK_MONOTONIC. */
 void serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
                   struct serve_text *out);
+/* Fills `out` with an error.  The first line of `why` is the reason, the second
+ * one, if any, says what to do. */
 void serve_refuse(unsigned status, const char *why, struct serve_text *out);
 
-/* For the trend: to be called at every step. */
-void serve_look(struct serve_api *api, uint64_t now_ns);
+/* Reads the counters for the trend.  To be called every TREND_STEP_NS. */
+void serve_read_trend(struct serve_api *api, uint64_t now_ns);
 
 /* ---- serve_http.c ---- */
 
 struct serve_http;
 
-/* `fd` listens, and is closed with it.  NULL: said why. */
+/* Returns a server on the listening socket `fd`, which it owns from then on,
+ * also on failure: then the result is NULL and the error is printed. */
 struct serve_http *serve_http_new(struct serve_api *api, int fd,
                                   bool only_this_host);
-int serve_http_fd(const struct serve_http *h); /* readable: there is work */
-/* Does what there is to do; milliseconds after which to come again. */
+/* Returns a descriptor that is readable when serve_http_run has work. */
+int serve_http_fd(const struct serve_http *h);
+/* Handles all pending events.  Returns the milliseconds after which to call it
+ * again at the latest. */
 int serve_http_run(struct serve_http *h, uint64_t now_ns);
-/* No new connections; then, when those that are answered are done, or not. */
-void serve_http_close_door(struct serve_http *h);
+/* Accepts no more connections. */
+void serve_http_stop_accepting(struct serve_http *h);
+/* Reports whether no request is being answered. */
 bool serve_http_is_idle(const struct serve_http *h);
 void serve_http_free(struct serve_http *h);
 

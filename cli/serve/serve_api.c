@@ -1,4 +1,4 @@
-/* What bide serve has to say: the texts of the commands, with --json. */
+/* The answers of bide serve: most are what a command prints with --json. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +19,12 @@
 #include "serve.h"
 
 #define JSON "application/json; charset=utf-8"
-#define LONGEST_PAST_NS \
-    (15 * TREND_STEP_NS) /* longer intervals show no trend */
+/* Longer recorded intervals are too coarse for the trend. */
+#define LONGEST_PAST_NS (15 * TREND_STEP_NS)
 
-enum { OPTIONS_MOST = 3, HOST = 65 };
+enum { OPTIONS_MOST = 3, HOST_SIZE = 65 };
 
-/* A command line that a path stands for; * is the name of a policy. */
+/* A path and the command that answers it; * is the name of a policy. */
 struct route {
     const char *path, *command;
     struct {
@@ -49,7 +49,7 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-/* The parts of what the page shows, and their names there. */
+/* The parts of /api/now, and their names in it. */
 static const struct route parts[] = {
     {"list", "list", {{0}}},
     {"calls", "calls", {{OPTION_MOST, "100"}}},
@@ -58,9 +58,9 @@ static const struct route parts[] = {
     {"deferred", "deferred stats", {{0}}},
 };
 
-/* ---- texts ---- */
+/* ---- answers ---- */
 
-/* A text in memory that is being written. */
+/* A text that is being written in memory. */
 struct draft {
     FILE *out; /* NULL: no memory */
     char *text;
@@ -75,7 +75,7 @@ draft_open(struct draft *d)
     return d->out != NULL;
 }
 
-/* The text, or NULL without memory. */
+/* Returns the text, malloc'ed, or NULL without memory. */
 static char *
 draft_close(struct draft *d)
 {
@@ -88,7 +88,7 @@ draft_close(struct draft *d)
     return d->text;
 }
 
-/* Prints and frees it.  0 or BIDE_ENOMEM. */
+/* Writes `j` to `out` and frees it.  Returns 0 or BIDE_ENOMEM. */
 static int
 write_json(struct json *j, FILE *out)
 {
@@ -107,9 +107,9 @@ set_json(unsigned status, struct draft *d, struct serve_text *out)
     out->length = out->text ? d->length : 0;
 }
 
-/* {"error": the first line, "next": the others}. */
+/* Fills `out` with {"error": the first line, "next": the second line}. */
 static void
-fail(unsigned status, const char *words, struct serve_text *out)
+answer_error(unsigned status, const char *words, struct serve_text *out)
 {
     const char *newline = strchr(words, '\n');
     size_t first = newline ? (size_t)(newline - words) : strlen(words);
@@ -123,7 +123,7 @@ fail(unsigned status, const char *words, struct serve_text *out)
             next[strcspn(next, "\n")] = '\0';
         }
     }
-    json_put_text(j, "error", why && *why ? why : "it failed");
+    json_put_text(j, "error", why && *why ? why : "the command failed");
     if (next) {
         json_put_text(j, "next", next);
     }
@@ -141,29 +141,29 @@ fail(unsigned status, const char *words, struct serve_text *out)
 void
 serve_refuse(unsigned status, const char *why, struct serve_text *out)
 {
-    fail(status, why, out);
-    out->keep = false;
+    answer_error(status, why, out);
+    out->cacheable = false;
 }
 
-/* As a failed command would have said it. */
+/* Fills `out` with the message of a command that cannot open the registry. */
 static void
-fail_registry(int rc, struct serve_text *out)
+answer_no_registry(int rc, struct serve_text *out)
 {
     struct explained e;
     char words[sizeof(e.why) + sizeof(e.to_do)];
 
     explain_last(rc, &e);
     snprintf(words, sizeof(words), "%s\n%s", e.why, e.to_do);
-    fail(rc == BIDE_ENOMEM ? 500 : 503, words, out);
+    answer_error(rc == BIDE_ENOMEM ? 500 : 503, words, out);
 }
 
 /* ---- commands ---- */
 
-/* Runs it as on a command line with --json: what it prints goes to one draft,
- * what it says to the other.  The exit status. */
+/* Runs the command with --json: `printed` gets its standard output, `said` its
+ * messages.  Returns the exit status. */
 static int
-run(const struct route *r, struct admin *registry, const char *dir,
-    const char *name, struct draft *printed, struct draft *said)
+run_command(const struct route *r, struct admin *registry, const char *dir,
+            const char *name, struct draft *printed, struct draft *said)
 {
     char *operands[] = {(char *)(uintptr_t)name, NULL};
     struct command_line line = {
@@ -194,7 +194,7 @@ http_status(int status)
 {
     switch (status) {
     case STATUS_ABSENT:
-    case STATUS_INPUT: /* not even a name */
+    case STATUS_INPUT: /* not a valid name */
         return 404;
     case STATUS_REGISTRY:
         return 503;
@@ -211,7 +211,7 @@ answer_command(const struct route *r, struct admin *registry, const char *dir,
     int status = STATUS_NO;
 
     if (draft_open(&printed) && draft_open(&said)) {
-        status = run(r, registry, dir, name, &printed, &said);
+        status = run_command(r, registry, dir, name, &printed, &said);
     }
     if (printed.length > 0 && (status == STATUS_DONE || said.length == 0)) {
         set_json(200, &printed, out);
@@ -220,24 +220,19 @@ answer_command(const struct route *r, struct admin *registry, const char *dir,
         char *words = draft_close(&said);
 
         free(draft_close(&printed));
-        fail(http_status(status), words ? words : "", out);
+        answer_error(http_status(status), words ? words : "", out);
         free(words);
     }
-    out->keep = name == NULL;
+    out->cacheable = name == NULL;
 }
 
-/* ---- the page's figures ---- */
+/* ---- /api/now ---- */
 
+/* Rounds to three digits after the point. */
 static double
-round_to(double value, double step)
+round_3(double value)
 {
-    return (double)(int64_t)(value / step + 0.5) * step;
-}
-
-static double
-shown(double value)
-{
-    return value < 1e12 ? round_to(value * 1000, 1) / 1000 : value;
+    return value < 1e12 ? (double)(int64_t)(value * 1000 + 0.5) / 1000 : value;
 }
 
 struct rate_row {
@@ -252,7 +247,7 @@ static const struct rate_row rate_rows[] = {
 };
 
 static void
-put_series(struct json *j, const struct trend_view *v, size_t known)
+put_trend_series(struct json *j, const struct trend_view *v, size_t known)
 {
     for (size_t k = 0; k < sizeof(rate_rows) / sizeof(rate_rows[0]); k++) {
         struct json *array = json_in_array(j, rate_rows[k].name);
@@ -262,32 +257,32 @@ put_series(struct json *j, const struct trend_view *v, size_t known)
 
             memcpy(&value, (const char *)&v->point[i] + rate_rows[k].offset,
                    sizeof(value));
-            json_add_number(array, value < 0 ? -1 : shown((double)value));
+            json_add_number(array, value < 0 ? -1 : round_3((double)value));
         }
     }
 }
 
 static void
-put_policy(struct json *policies, const struct trend *t, size_t i)
+put_trend_policy(struct json *policies, const struct trend *t, size_t i)
 {
     struct trend_view v;
     struct json *j, *inside;
 
-    trend_look(t, i, &v);
+    trend_get(t, i, &v);
     j = json_in_object(policies, v.name);
     inside = json_in_object(j, "now");
     json_put_ms(inside, "over_ms", v.over_ns / 1000000 * 1000000);
-    json_put_number(inside, "calls_per_s", shown(v.calls));
-    json_put_number(inside, "retries_per_s", shown(v.retries));
-    json_put_number(inside, "given_up_per_s", shown(v.given_up));
-    json_put_number(inside, "refused_per_s", shown(v.refused));
+    json_put_number(inside, "calls_per_s", round_3(v.calls));
+    json_put_number(inside, "retries_per_s", round_3(v.retries));
+    json_put_number(inside, "given_up_per_s", round_3(v.given_up));
+    json_put_number(inside, "refused_per_s", round_3(v.refused));
     inside = json_in_object(j, "latency_ms");
     json_put_ms(inside, "over_ms", v.window_ns / 1000000 * 1000000);
     json_put_count(inside, "count", v.window_succeeded);
-    json_put_number(inside, "p50", shown(v.p50_ms));
-    json_put_number(inside, "p95", shown(v.p95_ms));
-    json_put_number(inside, "p99", shown(v.p99_ms));
-    put_series(json_in_object(j, "trend"), &v, trend_known(t));
+    json_put_number(inside, "p50", round_3(v.p50_ms));
+    json_put_number(inside, "p95", round_3(v.p95_ms));
+    json_put_number(inside, "p99", round_3(v.p99_ms));
+    put_trend_series(json_in_object(j, "trend"), &v, trend_known(t));
 }
 
 static void
@@ -302,7 +297,7 @@ put_trend(FILE *out, const struct trend *t)
     json_put_count(j, "left_out", trend_left_out(t));
     policies = json_in_object(j, "policies");
     for (size_t i = 0; i < trend_count(t); i++) {
-        put_policy(policies, t, i);
+        put_trend_policy(policies, t, i);
     }
     if (write_json(j, out)) {
         fputs("null", out);
@@ -316,7 +311,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     struct past_known past = {0};
     uint64_t trouble_ns = 0;
     int trouble = admin_trouble(registry, &trouble_ns);
-    char host[HOST] = "";
+    char host[HOST_SIZE] = "";
 
     gethostname(host, sizeof(host) - 1);
     json_put_text(j, "name", host);
@@ -338,7 +333,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     }
 }
 
-/* One part; what fails of it comes under its name with "_error". */
+/* Writes one part of /api/now.  A part that failed is named "NAME_error". */
 static void
 put_part(FILE *out, const struct serve_text *t, const char *name)
 {
@@ -366,7 +361,7 @@ answer_now(struct serve_api *api, struct admin *registry,
         struct serve_text part;
 
         answer_command(&parts[i], registry, api->dir, NULL, &part);
-        if (i == 0 && part.status != 200) { /* there is nothing to show */
+        if (i == 0 && part.status != 200) { /* without the list, no page */
             free(draft_close(&d));
             *out = part;
             return;
@@ -393,7 +388,7 @@ answer_metrics(struct admin *registry, struct serve_text *out)
     out->type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
-/* What there is to ask for. */
+/* Lists all paths. */
 static void
 answer_index(struct serve_text *out)
 {
@@ -416,20 +411,20 @@ answer_index(struct serve_text *out)
 /* ---- the trend ---- */
 
 static int
-add_cell(void *arg, const struct admin_cell *c)
+add_trend_cell(void *arg, const struct admin_cell *c)
 {
     return trend_add(arg, c);
 }
 
-struct before {
+struct trend_start {
     struct trend *trend;
-    uint64_t now_ns;
+    uint64_t now_ns; /* wall clock of the first reading */
 };
 
 static int
-add_interval(void *arg, const struct history_interval *i)
+add_recorded_interval(void *arg, const struct history_interval *i)
 {
-    const struct before *b = arg;
+    const struct trend_start *b = arg;
     uint64_t end = i->end_ns < b->now_ns ? i->end_ns : b->now_ns;
     struct bide_stats stats;
 
@@ -442,45 +437,48 @@ add_interval(void *arg, const struct history_interval *i)
     return 0;
 }
 
+/* Reads all cells; the first time also what was recorded before. */
 static void
-look(struct serve_api *api, struct admin *registry, uint64_t now_ns)
+read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
 {
     struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
-    struct before before = {api->trend, 0};
+    struct trend_start start = {api->trend, 0};
     struct past_known past;
 
     trend_begin(api->trend);
-    if (admin_each_cell(registry, NULL, add_cell, api->trend) != 0) {
+    if (admin_each_cell(registry, NULL, add_trend_cell, api->trend) != 0) {
         return;
     }
     trend_end(api->trend, now_ns);
     if (!api->begun) {
         api->begun = true;
-        before.now_ns = clock_realtime_ns();
-        range.since_ns = before.now_ns - TREND_POINTS * TREND_STEP_NS;
-        /* Without it the trend begins now. */
-        past_each_interval(admin_past(registry), &range, add_interval, &before,
-                           &past);
+        start.now_ns = clock_realtime_ns();
+        range.since_ns = start.now_ns - TREND_POINTS * TREND_STEP_NS;
+        /* If this fails, the trend begins now. */
+        past_each_interval(admin_past(registry), &range, add_recorded_interval,
+                           &start, &past);
     }
 }
 
 void
-serve_look(struct serve_api *api, uint64_t now_ns)
+serve_read_trend(struct serve_api *api, uint64_t now_ns)
 {
     struct admin *registry;
 
-    api->looked_ns = now_ns;
+    api->read_ns = now_ns;
     if (admin_open(api->dir, &registry) == 0) {
-        look(api, registry, now_ns);
+        read_trend(api, registry, now_ns);
         admin_close(registry);
     }
 }
 
 /* ---- paths ---- */
 
-/* Whether the path is the route's; then the name in it, "" if there is none. */
+/* Reports whether the path fits the route, and copies the policy's name in it
+ * to `name`: "" if the route has none. */
 static bool
-matches(const struct route *r, const char *path, char name[BIDE_NAME_MAX + 1])
+match_route(const struct route *r, const char *path,
+            char name[BIDE_NAME_MAX + 1])
 {
     const char *star = strchr(r->path, '*');
     size_t before = star ? (size_t)(star - r->path) : strlen(r->path), length;
@@ -499,26 +497,27 @@ matches(const struct route *r, const char *path, char name[BIDE_NAME_MAX + 1])
     return true;
 }
 
+/* Answers a path below /api/. */
 static void
-answer_open(struct serve_api *api, struct admin *registry, const char *path,
-            uint64_t now_ns, struct serve_text *out)
+answer_api(struct serve_api *api, struct admin *registry, const char *path,
+           uint64_t now_ns, struct serve_text *out)
 {
     char name[BIDE_NAME_MAX + 1];
 
     if (strcmp(path, "/api/now") == 0) {
-        api->looked_ns = now_ns;
-        look(api, registry, now_ns);
+        api->read_ns = now_ns;
+        read_trend(api, registry, now_ns);
         answer_now(api, registry, out);
         return;
     }
     for (size_t i = 0; i < ROUTES; i++) {
-        if (matches(&routes[i], path, name)) {
+        if (match_route(&routes[i], path, name)) {
             answer_command(&routes[i], registry, api->dir, *name ? name : NULL,
                            out);
             return;
         }
     }
-    serve_refuse(404, "there is nothing here\nsee: /api", out);
+    serve_refuse(404, "no such path\nsee: /api", out);
 }
 
 void
@@ -534,16 +533,16 @@ serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
         return;
     }
     if (!metrics && strncmp(path, "/api/", 5) != 0) {
-        serve_refuse(404, "there is nothing here\nsee: /api", out);
+        serve_refuse(404, "no such path\nsee: /api", out);
         return;
     }
     rc = admin_open(api->dir, &registry);
     if (metrics) {
         answer_metrics(registry, out);
     } else if (rc) {
-        fail_registry(rc, out);
+        answer_no_registry(rc, out);
     } else {
-        answer_open(api, registry, path, now_ns, out);
+        answer_api(api, registry, path, now_ns, out);
     }
     admin_close(registry);
 }

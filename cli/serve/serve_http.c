@@ -1,11 +1,13 @@
-/* Connections and requests.  The only user of libmicrohttpd, which is driven
- * from one thread.
+/* Connections and requests.  The only user of libmicrohttpd (MHD), which runs
+ * in this one thread.
  *
- * Nobody can keep others out: there are places for CONNECTIONS; who has not
- * sent a whole request within WAIT_NS, or not taken the answer within
- * ANSWER_NS, is shut out, and when all places are taken those who have waited
- * longest are, almost at once. */
+ * No client can lock others out.  There are slots for CONNECTIONS.  A client
+ * that has not sent a whole request within WAIT_NS, or has not read the answer
+ * within ANSWER_NS, is disconnected.  When nearly all slots are taken, the
+ * limits are CROWDED_WAIT_NS and CROWDED_ANSWER_NS, and the clients that are
+ * above them longest are disconnected first. */
 
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,23 +28,23 @@
 
 enum {
     CONNECTIONS = 256,
-    SPARE = 8,         /* places that are kept free */
-    RESERVED_FDS = 32, /* the registry's files, and what a program has */
+    SPARE = 8,         /* with fewer free slots, the crowded limits apply */
+    RESERVED_FDS = 32, /* for the registry's files and standard streams */
     CONNECTION_MEMORY = 16 * 1024,
-    KEPT = 8, /* answers that are given again */
-    KEPT_PATH = 64,
+    CACHED = 8, /* answers */
+    CACHED_PATH = 64,
     SWEEP_MS = 50,
 };
 
-struct place {
+struct slot {
     bool used, answering, shut;
     int fd;
-    uint64_t since_ns; /* it connected, asked, or was answered last */
+    uint64_t since_ns; /* last time it connected, asked, or was answered */
 };
 
-struct kept {
-    char path[KEPT_PATH];
-    uint64_t until_ns; /* good enough */
+struct cached_answer {
+    char path[CACHED_PATH];
+    uint64_t until_ns; /* fresh until then */
     struct MHD_Response *response;
     unsigned status;
 };
@@ -51,25 +53,25 @@ struct serve_http {
     struct serve_api *api;
     struct MHD_Daemon *daemon;
     bool only_this_host, closing;
-    int listening; /* -1: it is MHD's */
+    int listening; /* the listening socket; -1: MHD still has it */
     int fd;
     uint64_t now_ns;
     uint32_t limit, used;
-    bool freed; /* a place: MHD lets the next one in when it runs again */
-    struct place place[CONNECTIONS];
-    struct kept kept[KEPT];
+    bool freed; /* a slot: MHD accepts the next client when it runs again */
+    struct slot slot[CONNECTIONS];
+    struct cached_answer cached[CACHED];
 };
 
-/* ---- places ---- */
+/* ---- slots ---- */
 
-static struct place *
-take_place(struct serve_http *h, int fd)
+static struct slot *
+take_slot(struct serve_http *h, int fd)
 {
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        if (!h->place[i].used) {
-            h->place[i] = (struct place){true, false, false, fd, h->now_ns};
+        if (!h->slot[i].used) {
+            h->slot[i] = (struct slot){true, false, false, fd, h->now_ns};
             h->used++;
-            return &h->place[i];
+            return &h->slot[i];
         }
     }
     return NULL;
@@ -80,22 +82,23 @@ on_connection(void *arg, struct MHD_Connection *c, void **context,
               enum MHD_ConnectionNotificationCode what)
 {
     struct serve_http *h = arg;
-    struct place *p = *context;
+    struct slot *s = *context;
 
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-        *context = info ? take_place(h, info->connect_fd) : NULL;
-    } else if (p) {
-        p->used = false;
+        *context = info ? take_slot(h, info->connect_fd) : NULL;
+    } else if (s) {
+        assert(s->used && h->used > 0);
+        s->used = false;
         h->used--;
         h->freed = true;
     }
 }
 
-static struct place *
-place_of(struct MHD_Connection *c)
+static struct slot *
+slot_of(struct MHD_Connection *c)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -106,11 +109,11 @@ place_of(struct MHD_Connection *c)
 static void
 set_answering(struct serve_http *h, struct MHD_Connection *c, bool answering)
 {
-    struct place *p = place_of(c);
+    struct slot *s = slot_of(c);
 
-    if (p) {
-        p->answering = answering;
-        p->since_ns = h->now_ns;
+    if (s) {
+        s->answering = answering;
+        s->since_ns = h->now_ns;
     }
 }
 
@@ -123,59 +126,60 @@ on_completed(void *arg, struct MHD_Connection *c, void **request,
     set_answering(arg, c, false);
 }
 
-/* MHD sees the end of the stream, and gives it up. */
+/* Disconnects a client: MHD reads the end of the stream and closes it. */
 static void
-shut(struct place *p)
+shut_down(struct slot *s)
 {
-    shutdown(p->fd, SHUT_RDWR);
-    p->shut = true;
+    shutdown(s->fd, SHUT_RDWR);
+    s->shut = true;
 }
 
 static int
-by_age(const void *a, const void *b)
+compare_since(const void *a, const void *b)
 {
-    const struct place *const *x = a, *const *y = b;
+    const struct slot *const *x = a, *const *y = b;
 
     return ((*x)->since_ns > (*y)->since_ns) -
            ((*x)->since_ns < (*y)->since_ns);
 }
 
-/* Half of the places at a time, the longest waiting ones first. */
+/* Disconnects clients above the crowded limits, the oldest first and at most
+ * half of all. */
 static void
-make_room(struct serve_http *h)
+shut_oldest(struct serve_http *h)
 {
-    struct place *old[CONNECTIONS];
+    struct slot *old[CONNECTIONS];
     size_t count = 0;
 
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        struct place *p = &h->place[i];
-        uint64_t limit = p->answering ? CROWDED_ANSWER_NS : CROWDED_WAIT_NS;
+        struct slot *s = &h->slot[i];
+        uint64_t limit = s->answering ? CROWDED_ANSWER_NS : CROWDED_WAIT_NS;
 
-        if (p->used && !p->shut && h->now_ns - p->since_ns > limit) {
-            old[count++] = p;
+        if (s->used && !s->shut && h->now_ns - s->since_ns > limit) {
+            old[count++] = s;
         }
     }
-    qsort(old, count, sizeof(struct place *), by_age);
+    qsort(old, count, sizeof(struct slot *), compare_since);
     for (size_t i = 0; i < count && i < h->limit / 2 + 1; i++) {
-        shut(old[i]);
+        shut_down(old[i]);
     }
 }
 
 static void
-sweep(struct serve_http *h)
+shut_expired(struct serve_http *h)
 {
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        struct place *p = &h->place[i];
-        uint64_t limit = p->answering ? ANSWER_NS : WAIT_NS;
+        struct slot *s = &h->slot[i];
+        uint64_t limit = s->answering ? ANSWER_NS : WAIT_NS;
 
-        if (p->used && !p->shut &&
-            (h->now_ns - p->since_ns > limit ||
-             (h->closing && !p->answering))) {
-            shut(p);
+        if (s->used && !s->shut &&
+            (h->now_ns - s->since_ns > limit ||
+             (h->closing && !s->answering))) {
+            shut_down(s);
         }
     }
     if (h->used + SPARE >= h->limit) {
-        make_room(h);
+        shut_oldest(h);
     }
 }
 
@@ -195,9 +199,9 @@ add_headers(struct MHD_Response *r, const char *type, bool page)
                                 : "default-src 'none'; frame-ancestors 'none'");
 }
 
-/* NULL: no memory.  Takes the text over. */
+/* Returns a response with the text, which it frees, or NULL without memory. */
 static struct MHD_Response *
-response_of(struct serve_text *t)
+make_response(struct serve_text *t)
 {
     struct MHD_Response *r =
         t->text ? MHD_create_response_from_buffer(t->length, t->text,
@@ -213,7 +217,7 @@ response_of(struct serve_text *t)
 }
 
 static struct MHD_Response *
-page_response(void)
+make_page_response(void)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(
         serve_page_length, (void *)(uintptr_t)serve_page,
@@ -225,10 +229,11 @@ page_response(void)
     return r;
 }
 
-/* Sends it and lets it go; NULL, out of memory, ends the connection. */
+/* Queues the response and releases it.  NULL (no memory) closes the
+ * connection. */
 static enum MHD_Result
-give(struct serve_http *h, struct MHD_Connection *c, unsigned status,
-     struct MHD_Response *r)
+send_response(struct serve_http *h, struct MHD_Connection *c, unsigned status,
+              struct MHD_Response *r)
 {
     enum MHD_Result sent = MHD_NO;
 
@@ -243,27 +248,31 @@ give(struct serve_http *h, struct MHD_Connection *c, unsigned status,
 }
 
 static enum MHD_Result
-refuse(struct serve_http *h, struct MHD_Connection *c, unsigned status,
-       const char *why)
+send_error(struct serve_http *h, struct MHD_Connection *c, unsigned status,
+           const char *why)
 {
     struct serve_text text;
     struct MHD_Response *r;
 
     serve_refuse(status, why, &text);
-    r = response_of(&text);
+    r = make_response(&text);
     if (r && status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
-    return give(h, c, status, r);
+    return send_response(h, c, status, r);
 }
 
-/* Many may ask for the same: what was made a moment ago will do; and what took
- * long to make does for longer, or a crowd would have it made all the time. */
-static struct kept *
-find_kept(struct serve_http *h, const char *path)
+/* ---- the cache ----
+ *
+ * Many clients may ask for the same path, so an answer is sent again for
+ * FRESH_NS.  An answer that was slow to make is kept for four times as long as
+ * that took: otherwise many clients could keep the server busy with it. */
+
+static struct cached_answer *
+find_cached(struct serve_http *h, const char *path)
 {
-    for (size_t i = 0; i < KEPT; i++) {
-        struct kept *k = &h->kept[i];
+    for (size_t i = 0; i < CACHED; i++) {
+        struct cached_answer *k = &h->cached[i];
 
         if (k->response && strcmp(k->path, path) == 0) {
             return k;
@@ -272,18 +281,20 @@ find_kept(struct serve_http *h, const char *path)
     return NULL;
 }
 
+/* Keeps the response, which began to be made at `begun_ns`, and owns it then;
+ * does nothing if the path is too long or the cache is full. */
 static void
-keep(struct serve_http *h, const char *path, uint64_t begun_ns, unsigned status,
-     struct MHD_Response *r)
+cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
+               unsigned status, struct MHD_Response *r)
 {
-    struct kept *k = find_kept(h, path);
+    struct cached_answer *k = find_cached(h, path);
     uint64_t now = clock_monotonic_ns(), took = now - begun_ns;
 
-    if (strlen(path) >= KEPT_PATH) {
+    if (strlen(path) >= CACHED_PATH) {
         return;
     }
-    for (size_t i = 0; i < KEPT && !k; i++) {
-        k = h->kept[i].response ? NULL : &h->kept[i];
+    for (size_t i = 0; i < CACHED && !k; i++) {
+        k = h->cached[i].response ? NULL : &h->cached[i];
     }
     if (!k) {
         return;
@@ -298,9 +309,9 @@ keep(struct serve_http *h, const char *path, uint64_t begun_ns, unsigned status,
 }
 
 static enum MHD_Result
-answer(struct serve_http *h, struct MHD_Connection *c, const char *path)
+answer_path(struct serve_http *h, struct MHD_Connection *c, const char *path)
 {
-    const struct kept *k = find_kept(h, path);
+    const struct cached_answer *k = find_cached(h, path);
     uint64_t begun = clock_monotonic_ns();
     struct serve_text text;
     struct MHD_Response *r;
@@ -309,14 +320,14 @@ answer(struct serve_http *h, struct MHD_Connection *c, const char *path)
         return MHD_queue_response(c, k->status, k->response);
     }
     serve_answer(h->api, path, begun, &text);
-    r = response_of(&text);
-    if (!r || !text.keep) {
-        return give(h, c, text.status, r);
+    r = make_response(&text);
+    if (!r || !text.cacheable) {
+        return send_response(h, c, text.status, r);
     }
-    keep(h, path, begun, text.status, r);
-    k = find_kept(h, path);
+    cache_response(h, path, begun, text.status, r);
+    k = find_cached(h, path);
     if (!k || k->response != r) {
-        return give(h, c, text.status, r);
+        return send_response(h, c, text.status, r);
     }
     return MHD_queue_response(c, text.status, r);
 }
@@ -337,29 +348,31 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
         strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        return refuse(h, c, MHD_HTTP_METHOD_NOT_ALLOWED,
-                      "this can only be read: GET and HEAD");
+        return send_error(h, c, MHD_HTTP_METHOD_NOT_ALLOWED,
+                          "only GET and HEAD are allowed");
     }
     if (h->only_this_host && !listen_host_ok(host)) {
-        return refuse(h, c, MHD_HTTP_FORBIDDEN,
-                      "this is for programs that ask for localhost");
+        return send_error(h, c, MHD_HTTP_FORBIDDEN,
+                          "the Host header must be localhost or a loopback "
+                          "address");
     }
     if (!*request || *upload_length > 0) {
-        /* The head has come; what may follow it is of no interest.  An answer
-         * before the end would close the connection. */
+        /* The head is complete; the body is ignored.  An answer before the end
+         * of the body would close the connection. */
         *request = h;
         *upload_length = 0;
         return MHD_YES;
     }
     if (strcmp(path, "/") == 0) {
-        return give(h, c, MHD_HTTP_OK, page_response());
+        return send_response(h, c, MHD_HTTP_OK, make_page_response());
     }
-    return answer(h, c, path);
+    return answer_path(h, c, path);
 }
 
 /* ---- the daemon ---- */
 
-/* What is wrong with a request is its sender's business. */
+/* Drops MHD's messages: they are about faulty requests, and the client gets
+ * an error for these. */
 static void
 on_message(void *arg, const char *format, va_list args)
 {
@@ -368,8 +381,10 @@ on_message(void *arg, const char *format, va_list args)
     (void)args;
 }
 
+/* Returns the number of connections that the limit of descriptors allows,
+ * after raising that limit as far as allowed, up to 4096. */
 static uint32_t
-places(void)
+connection_limit(void)
 {
     struct rlimit limit;
 
@@ -390,7 +405,7 @@ places(void)
 }
 
 static bool
-start(struct serve_http *h, int fd)
+start_daemon(struct serve_http *h, int fd)
 {
     const union MHD_DaemonInfo *info = NULL;
 
@@ -421,10 +436,10 @@ serve_http_new(struct serve_api *api, int fd, bool only_this_host)
     }
     h->api = api;
     h->only_this_host = only_this_host;
-    h->limit = places();
+    h->limit = connection_limit();
     h->listening = -1;
-    if (!start(h, fd)) {
-        say("the HTTP server does not start");
+    if (!start_daemon(h, fd)) {
+        say("cannot start the HTTP server");
         if (h->daemon) {
             MHD_stop_daemon(h->daemon);
         } else {
@@ -451,7 +466,7 @@ serve_http_run(struct serve_http *h, uint64_t now_ns)
     h->now_ns = now_ns;
     h->freed = false;
     MHD_run(h->daemon);
-    sweep(h);
+    shut_expired(h);
     if (h->freed) {
         return 0;
     }
@@ -465,7 +480,7 @@ serve_http_run(struct serve_http *h, uint64_t now_ns)
 }
 
 void
-serve_http_close_door(struct serve_http *h)
+serve_http_stop_accepting(struct serve_http *h)
 {
     h->closing = true;
     h->listening = MHD_quiesce_daemon(h->daemon);
@@ -475,7 +490,7 @@ bool
 serve_http_is_idle(const struct serve_http *h)
 {
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        if (h->place[i].used && h->place[i].answering) {
+        if (h->slot[i].used && h->slot[i].answering) {
             return false;
         }
     }
@@ -489,9 +504,9 @@ serve_http_free(struct serve_http *h)
     if (h->listening >= 0) {
         close(h->listening);
     }
-    for (size_t i = 0; i < KEPT; i++) {
-        if (h->kept[i].response) {
-            MHD_destroy_response(h->kept[i].response);
+    for (size_t i = 0; i < CACHED; i++) {
+        if (h->cached[i].response) {
+            MHD_destroy_response(h->cached[i].response);
         }
     }
     free(h);

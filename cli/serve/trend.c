@@ -1,21 +1,23 @@
 #include "trend.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bide.h>
 #include "admin/live.h"
+#include "base/array.h"
 #include "cli/view/count.h"
 #include "rule/histogram.h"
 
-/* Totals at some time.  The histogram's counts are kept modulo 2^32: of two
- * readings only the difference matters. */
+/* Totals at one time.  The histogram's counts are kept modulo 2^32, because
+ * only differences between two readings are used. */
 struct reading {
     uint64_t calls, retries, given_up, refused, succeeded;
     uint32_t histogram[HISTOGRAM_BUCKETS];
 };
 
-struct followed {
+struct trend_policy {
     char name[BIDE_NAME_MAX + 1];
     struct trend_rates point[TREND_POINTS];
     struct reading now;
@@ -25,11 +27,11 @@ struct followed {
 
 struct trend {
     size_t count, left_out;
-    struct followed **list; /* by name */
-    bool begun;             /* there was a first reading */
-    size_t known;           /* points */
+    struct trend_policy **list; /* by name */
+    bool begun;                 /* the first reading has ended */
+    size_t known;               /* points, the newest ones */
     uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
-    size_t window_steps; /* since window_ns */
+    size_t window_steps; /* steps since window_ns */
 };
 
 struct trend *
@@ -51,10 +53,12 @@ trend_free(struct trend *t)
     free(t);
 }
 
-/* ---- a reading ---- */
+/* ---- one reading ---- */
+
+/* Returns the index of `name`, or the index at which to insert it. */
 
 static size_t
-place_of(const struct trend *t, const char *name)
+find_place(const struct trend *t, const char *name)
 {
     size_t low = 0, high = t->count;
 
@@ -70,22 +74,22 @@ place_of(const struct trend *t, const char *name)
     return low;
 }
 
-static struct followed *
-find(const struct trend *t, const char *name)
+static struct trend_policy *
+find_policy(const struct trend *t, const char *name)
 {
-    size_t at = place_of(t, name);
+    size_t at = find_place(t, name);
 
     return at < t->count && strcmp(t->list[at]->name, name) == 0 ? t->list[at]
                                                                  : NULL;
 }
 
-static struct followed *
-follow(struct trend *t, const char *name)
+static struct trend_policy *
+insert_policy(struct trend *t, const char *name)
 {
-    struct followed **longer, *one;
-    size_t at = place_of(t, name);
+    struct trend_policy **longer, *one;
+    size_t at = find_place(t, name);
 
-    longer = realloc(t->list, (t->count + 1) * sizeof(struct followed *));
+    longer = array_more(t->list, t->count, sizeof(*t->list));
     if (!longer) {
         return NULL;
     }
@@ -99,7 +103,7 @@ follow(struct trend *t, const char *name)
         one->point[i].p95_ms = -1;
     }
     memmove(&longer[at + 1], &longer[at],
-            (t->count - at) * sizeof(struct followed *));
+            (t->count - at) * sizeof(struct trend_policy *));
     longer[at] = one;
     t->count++;
     return one;
@@ -117,14 +121,14 @@ trend_begin(struct trend *t)
 int
 trend_add(struct trend *t, const struct admin_cell *c)
 {
-    struct followed *one = find(t, c->name);
+    struct trend_policy *one = find_policy(t, c->name);
     struct reading *r;
 
     if (!one && t->count >= TREND_MOST) {
         t->left_out++;
         return 0;
     }
-    one = one ? one : follow(t, c->name);
+    one = one ? one : insert_policy(t, c->name);
     if (!one) {
         return BIDE_ENOMEM;
     }
@@ -142,20 +146,22 @@ trend_add(struct trend *t, const struct admin_cell *c)
 
 /* ---- differences ---- */
 
-/* Less than before: counting began anew, with a new live file. */
+/* Returns how much a counter grew.  If it is less than before, counting began
+ * again at 0 in a new live file. */
 static uint64_t
-between(uint64_t before, uint64_t now)
+counted_between(uint64_t before, uint64_t now)
 {
     return now >= before ? now - before : now;
 }
 
 static double
-rate(uint64_t before, uint64_t now, uint64_t ns)
+rate_per_s(uint64_t before, uint64_t now, uint64_t ns)
 {
-    return ns > 0 ? (double)between(before, now) * 1e9 / (double)ns : 0;
+    return ns > 0 ? (double)counted_between(before, now) * 1e9 / (double)ns : 0;
 }
 
-/* What succeeded between two readings, by its time; how many. */
+/* Fills `out` with the latencies of attempts that succeeded between two
+ * readings.  Returns how many there are. */
 static uint64_t
 histogram_between(const struct reading *before, const struct reading *now,
                   uint64_t out[HISTOGRAM_BUCKETS])
@@ -172,29 +178,32 @@ histogram_between(const struct reading *before, const struct reading *now,
 }
 
 static double
-at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
+percentile_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
 {
     return (double)histogram_at_ns(counts, share) / 1e6;
 }
 
-/* ---- time passes ---- */
+/* ---- steps ---- */
 
-/* Steps that nobody looked at share what happened in them. */
+/* Appends `steps` points.  If several steps have passed since the last reading,
+ * all of them get the average rates. */
 static void
-add_points(struct followed *one, size_t steps, uint64_t ns)
+add_points(struct trend_policy *one, size_t steps, uint64_t ns)
 {
     size_t n = steps < TREND_POINTS ? steps : TREND_POINTS;
     uint64_t histogram[HISTOGRAM_BUCKETS];
     struct trend_rates rates = {
-        .calls = (float)rate(one->step.calls, one->now.calls, ns),
-        .retries = (float)rate(one->step.retries, one->now.retries, ns),
-        .given_up = (float)rate(one->step.given_up, one->now.given_up, ns),
+        .calls = (float)rate_per_s(one->step.calls, one->now.calls, ns),
+        .retries = (float)rate_per_s(one->step.retries, one->now.retries, ns),
+        .given_up =
+            (float)rate_per_s(one->step.given_up, one->now.given_up, ns),
         .p95_ms = -1,
     };
 
+    assert(steps > 0);
     if (one->now.succeeded != one->step.succeeded &&
         histogram_between(&one->step, &one->now, histogram) > 0) {
-        rates.p95_ms = (float)at_ms(histogram, 0.95);
+        rates.p95_ms = (float)percentile_ms(histogram, 0.95);
     }
     memmove(one->point, one->point + n,
             (TREND_POINTS - n) * sizeof(*one->point));
@@ -204,13 +213,13 @@ add_points(struct followed *one, size_t steps, uint64_t ns)
 }
 
 static void
-first_reading(struct trend *t, uint64_t now_ns)
+keep_first_reading(struct trend *t, uint64_t now_ns)
 {
     t->begun = true;
     t->step_ns = t->step_before_ns = now_ns;
     t->window_ns = t->window_before_ns = now_ns;
     for (size_t i = 0; i < t->count; i++) {
-        struct followed *one = t->list[i];
+        struct trend_policy *one = t->list[i];
 
         one->step = one->step_before = one->now;
         one->window = one->window_before = one->now;
@@ -224,7 +233,7 @@ end_step(struct trend *t, size_t steps)
     bool turn = t->window_steps + steps >= TREND_WINDOW;
 
     for (size_t i = 0; i < t->count; i++) {
-        struct followed *one = t->list[i];
+        struct trend_policy *one = t->list[i];
 
         add_points(one, steps, ns);
         one->step_before = one->step;
@@ -253,17 +262,17 @@ trend_end(struct trend *t, uint64_t now_ns)
 
     t->now_ns = now_ns > t->now_ns ? now_ns : t->now_ns;
     if (!t->begun) {
-        first_reading(t, now_ns);
+        keep_first_reading(t, now_ns);
     } else if (passed >= TREND_STEP_NS) {
         end_step(t, (size_t)(passed / TREND_STEP_NS));
     }
 }
 
-/* ---- what was before ---- */
+/* ---- recorded history ---- */
 
-/* The share of one point that an interval covers. */
+/* Returns the share (0 to 1) of a point that an interval covers. */
 static double
-covered(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
+covered_share(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
 {
     uint64_t until = (TREND_POINTS - 1 - point) * TREND_STEP_NS;
     uint64_t from = until + TREND_STEP_NS; /* both: ago */
@@ -277,23 +286,23 @@ void
 trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
            uint64_t end_ago_ns, const struct bide_stats *s)
 {
-    struct followed *one = find(t, name);
+    struct trend_policy *one = find_policy(t, name);
     uint64_t ns = begin_ago_ns - end_ago_ns;
 
     if (!one || begin_ago_ns <= end_ago_ns) {
         return;
     }
     for (size_t i = 0; i < TREND_POINTS; i++) {
-        float share = (float)covered(i, begin_ago_ns, end_ago_ns);
+        float share = (float)covered_share(i, begin_ago_ns, end_ago_ns);
         struct trend_rates *p = &one->point[i];
         float p95 = (float)s->latency_succeeded.p95_ms;
 
         if (share <= 0) {
             continue;
         }
-        p->calls += share * (float)rate(0, count_calls(s), ns);
-        p->retries += share * (float)rate(0, s->retries, ns);
-        p->given_up += share * (float)rate(0, s->exhausted, ns);
+        p->calls += share * (float)rate_per_s(0, count_calls(s), ns);
+        p->retries += share * (float)rate_per_s(0, s->retries, ns);
+        p->given_up += share * (float)rate_per_s(0, s->exhausted, ns);
         if (s->latency_succeeded.count > 0 && p95 > p->p95_ms) {
             p->p95_ms = p95;
         }
@@ -301,7 +310,7 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
     }
 }
 
-/* ---- looking ---- */
+/* ---- results ---- */
 
 size_t
 trend_known(const struct trend *t)
@@ -322,9 +331,9 @@ trend_left_out(const struct trend *t)
 }
 
 void
-trend_look(const struct trend *t, size_t i, struct trend_view *out)
+trend_get(const struct trend *t, size_t i, struct trend_view *out)
 {
-    const struct followed *one = t->list[i];
+    const struct trend_policy *one = t->list[i];
     const struct reading *before = &one->step_before;
     uint64_t over = t->now_ns - t->step_before_ns;
     uint64_t histogram[HISTOGRAM_BUCKETS];
@@ -332,18 +341,18 @@ trend_look(const struct trend *t, size_t i, struct trend_view *out)
     *out = (struct trend_view){
         .name = one->name,
         .over_ns = over,
-        .calls = rate(before->calls, one->now.calls, over),
-        .retries = rate(before->retries, one->now.retries, over),
-        .given_up = rate(before->given_up, one->now.given_up, over),
-        .refused = rate(before->refused, one->now.refused, over),
+        .calls = rate_per_s(before->calls, one->now.calls, over),
+        .retries = rate_per_s(before->retries, one->now.retries, over),
+        .given_up = rate_per_s(before->given_up, one->now.given_up, over),
+        .refused = rate_per_s(before->refused, one->now.refused, over),
         .window_ns = t->now_ns - t->window_before_ns,
     };
     memcpy(out->point, one->point, sizeof(out->point));
     out->window_succeeded =
         histogram_between(&one->window_before, &one->now, histogram);
     if (out->window_succeeded > 0) {
-        out->p50_ms = at_ms(histogram, 0.50);
-        out->p95_ms = at_ms(histogram, 0.95);
-        out->p99_ms = at_ms(histogram, 0.99);
+        out->p50_ms = percentile_ms(histogram, 0.50);
+        out->p95_ms = percentile_ms(histogram, 0.95);
+        out->p99_ms = percentile_ms(histogram, 0.99);
     }
 }

@@ -1,6 +1,6 @@
-/* The last minutes of each policy, all scopes together, as seen by whoever
- * looks every few seconds.  Counters only grow: a rate is the difference of two
- * readings, whether or not anything is recorded.  No clock and no I/O. */
+/* Rates and latencies of each policy over the last ten minutes, all its scopes
+ * together.  They are differences between readings of the live counters, so no
+ * history has to be recorded.  No clock and no I/O. */
 #ifndef BIDE_CLI_TREND_H
 #define BIDE_CLI_TREND_H
 
@@ -13,27 +13,29 @@ struct bide_stats;
 #define TREND_STEP_NS UINT64_C(10000000000)
 enum {
     TREND_POINTS = 60, /* ten minutes */
-    TREND_WINDOW = 6,  /* percentiles are of one to two times so many steps */
-    TREND_MOST = 2000, /* policies; 10 KiB each */
+    TREND_WINDOW = 6,  /* steps; percentiles cover one to two windows */
+    TREND_MOST = 2000, /* policies; each takes 10 KiB */
 };
 
 struct trend;
 
-struct trend *trend_new(void); /* NULL: no memory */
+struct trend *trend_new(void); /* NULL without memory */
 void trend_free(struct trend *t);
 
-/* A reading: every cell between begin and end.  0 or BIDE_ENOMEM; then the
- * reading is not to be ended. */
+/* One reading: trend_begin, trend_add for every cell, trend_end.  trend_add
+ * returns 0 or BIDE_ENOMEM; after BIDE_ENOMEM trend_end must not be called.
+ * `now_ns` is monotonic. */
 void trend_begin(struct trend *t);
 int trend_add(struct trend *t, const struct admin_cell *c);
 void trend_end(struct trend *t, uint64_t now_ns);
 
-/* After the first reading: what was recorded before it.  `ago` is how long
- * before that reading the interval began and ended. */
+/* Adds a recorded interval from before the first reading; to be called after
+ * that reading.  The interval began and ended `begin_ago_ns` and `end_ago_ns`
+ * before it. */
 void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
                 uint64_t end_ago_ns, const struct bide_stats *s);
 
-/* How a policy does.  Rates are by the second. */
+/* One point of a policy's lines.  Rates are per second. */
 struct trend_rates {
     float calls, retries, given_up;
     float p95_ms; /* negative: no attempt succeeded */
@@ -41,16 +43,21 @@ struct trend_rates {
 struct trend_view {
     const char *name;
     struct trend_rates point[TREND_POINTS]; /* the oldest first */
-    uint64_t over_ns; /* of the next: the last step or two; 0: not known yet */
+    /* Rates over the last over_ns (one or two steps); 0: not known yet. */
+    uint64_t over_ns;
     double calls, retries, given_up, refused;
-    uint64_t window_ns;        /* of the next: the last minute or two */
-    uint64_t window_succeeded; /* attempts */
+    /* Succeeded attempts and their latency over the last window_ns (a minute
+     * or two). */
+    uint64_t window_ns;
+    uint64_t window_succeeded;
     double p50_ms, p95_ms, p99_ms;
 };
-/* Points that are known; the others, before them, are none. */
+/* Returns how many of the newest points are known. */
 size_t trend_known(const struct trend *t);
-size_t trend_count(const struct trend *t);
-size_t trend_left_out(const struct trend *t); /* more than TREND_MOST */
-void trend_look(const struct trend *t, size_t i, struct trend_view *out);
+size_t trend_count(const struct trend *t);    /* policies */
+size_t trend_left_out(const struct trend *t); /* cells above TREND_MOST */
+/* Fills `out` with policy `i`, in order of names; its name is valid as long as
+ * `t`. */
+void trend_get(const struct trend *t, size_t i, struct trend_view *out);
 
 #endif

@@ -1,7 +1,7 @@
-# Makes page.html, with page.css and page.js in it, part of the program:
+# Writes page.c, which holds page.html with page.css and page.js inserted:
 #   cmake -DFROM=FOLDER -DTO=page.c -P embed.cmake
-# together with the policy by which a browser runs the one script and takes the
-# one style that are in it, known by their hashes, and nothing else.
+# page.c also holds the Content-Security-Policy.  It names the hashes of the one
+# script and the one style, so that a browser runs and loads nothing else.
 file(READ "${FROM}/page.html" page)
 file(READ "${FROM}/page.css" style)
 file(READ "${FROM}/page.js" script)
@@ -13,7 +13,7 @@ file(SIZE "${TO}.html" size)
 
 set(alphabet "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
-# The base64 of 32 bytes in hex.
+# Sets `out` to the base64 of 32 bytes that are given in hex.
 function(base64 hex out)
   set(result "")
   foreach(at RANGE 0 60 6)
@@ -25,11 +25,11 @@ function(base64 hex out)
       string(APPEND result "${letter}")
     endforeach()
   endforeach()
-  string(SUBSTRING "${result}" 0 43 result) # what the padding gave goes
+  string(SUBSTRING "${result}" 0 43 result) # without the padding's digit
   set(${out} "${result}=" PARENT_SCOPE)
 endfunction()
 
-# The hash of what is between <tag> and </tag>.
+# Sets `out` to the hash of the text between <tag> and </tag>.
 function(hash_of tag out)
   string(FIND "${page}" "<${tag}>" begin)
   string(FIND "${page}" "</${tag}>" end)

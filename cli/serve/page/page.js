@@ -1,6 +1,6 @@
 "use strict";
-/* Names, notes and outcomes come from users and programs: whatever is shown goes
- * through textContent, nothing is ever parsed as HTML. */
+/* Names, notes and outcomes come from users and programs: every text is set as
+ * textContent and never parsed as HTML. */
 
 const EVERY_MS = 2000, PATIENCE_MS = 5000, ROWS_MOST = 200;
 const SVG = "http://www.w3.org/2000/svg";
@@ -81,6 +81,8 @@ function budget(b) {
 
 /* ---- lines over the last minutes ---- */
 
+/* Returns an SVG path through `values`, the newest of `points` points; a
+ * negative value is a gap.  `top` is the value at the upper edge. */
 function path(values, points, height, top) {
   const step = 100 / (points - 1), first = points - values.length;
   let d = "", pen = false;
@@ -98,10 +100,10 @@ function svg(tag, attributes) {
   for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
   return e;
 }
-/* So many points are drawn: in the first minutes less than all. */
+/* The number of points to draw: fewer than all in the first minutes. */
 const drawn = (now) => Math.min(now.trend.points, Math.max(18, now.trend.known));
 const minutes = (now) => Math.round(drawn(now) * now.trend.step_s / 60);
-/* lines: [{values, name, area}], all to one scale. */
+/* Draws `lines`, [{values, name, area}], with one scale for all. */
 function draw(box, lines, points, height, label) {
   const top = Math.max(1e-9, ...lines.flatMap((l) => l.values));
   const parts = [];
@@ -126,7 +128,7 @@ const COLUMNS = [
   {key: "name", title: "Policy", by: (p) => p.name, first: "ascending"},
   {key: "calls", title: "Calls/s", by: (p) => p.rates ? p.rates.calls_per_s : -1, number: true},
   {key: "retries", title: "Retries", by: (p) => p.retryShare, number: true},
-  {key: "lost", title: "Given up/s", by: (p) => p.rates ? p.rates.given_up_per_s + p.rates.refused_per_s : -1, number: true},
+  {key: "lost", title: "Failed/s", by: (p) => p.rates ? p.rates.given_up_per_s + p.rates.refused_per_s : -1, number: true},
   {key: "p95", title: "p50 · p95 · p99", by: (p) => p.latency ? p.latency.p95 : -1, number: true},
   {key: "breaker", title: "Breaker", by: (p) => p.breaker.rank},
   {key: "budget", title: "Budget", by: (p) => p.level == null ? 2 : p.level, first: "ascending"},
@@ -134,7 +136,7 @@ const COLUMNS = [
 ];
 let sorted = {key: "name", order: "ascending"};
 const rows = new Map(); /* by name */
-let seen = null;        /* the last answer */
+let seen = null;        /* the last answer of /api/now */
 
 function sortBy(key, order) {
   const c = COLUMNS.find((x) => x.key === key);
@@ -164,8 +166,8 @@ function makeHeads() {
   sortBy("name", "ascending");
 }
 
-/* What is known of each policy, from all parts of the answer. */
-function gather(now) {
+/* Returns the policies, each with its figures from all parts of the answer. */
+function joinParts(now) {
   const levels = new Map(((now.check || {}).policies || []).map((c) => [c.policy, c]));
   return now.list.policies.map((p) => {
     const t = now.trend.policies[p.policy];
@@ -199,7 +201,7 @@ function makeRow(name) {
     el("td", {role: "cell", class: "full"}, r.button, r.about),
     cell("Calls/s", "number full", el("span", {class: "pair"}, r.spark, r.calls)),
     cell("Retries", "number", r.retries),
-    cell("Given up/s", "number", r.lost),
+    cell("Failed/s", "number", r.lost),
     cell("p50 · p95 · p99", "number full", el("span", {class: "pair"}, r.slow, el("span", {class: "latency"}, ...r.p))),
     cell("Breaker", "", r.breaker),
     cell("Budget", "", r.budget),
@@ -211,7 +213,7 @@ function makeRow(name) {
 function about(p, now) {
   const d = p.data;
   if (!p.defined) {
-    return "not defined" + (d.asked_by ? ": asked for by pid " + d.asked_by + " " + (d.program || "") : "");
+    return "not defined" + (d.asked_by ? ": used by pid " + d.asked_by + " " + (d.program || "") : "");
   }
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
   return (d.paused ? "PAUSED · " : "") + "v" + d.version + " · " + d.importance + " · " + d.rules +
@@ -224,7 +226,7 @@ function updateRow(r, p, now) {
     : p.alarm && p.alarm.level === "warning" || p.data.paused || !p.defined || p.data.rules === null ? "warn" : "";
   r.row.className = "row " + level;
   text(r.about, about(p, now));
-  const yet = t ? "…" : "–"; /* known in a moment; never used */
+  const yet = t ? "…" : "–"; /* known soon; the policy was never used */
   text(r.calls, p.rates ? rate(p.rates.calls_per_s) : yet);
   text(r.retries, p.rates ? share(p.rates.retries_per_s, p.rates.calls_per_s - p.rates.refused_per_s) : yet);
   r.retries.className = p.retryShare > 0.2 ? "hot" : "";
@@ -243,13 +245,13 @@ function updateRow(r, p, now) {
   const none = {calls: [], retries: [], p95_ms: []}, s = t || none;
   const top = (a) => Math.max(0, ...a);
   draw(r.spark, [{values: s.calls, name: "", area: true}, {values: s.retries, name: "retry"}], points, 30,
-    `calls in the last ${minutes(now)} minutes: up to ${rate(top(s.calls))} a second, retries up to ${rate(top(s.retries))}`);
+    `calls in the last ${minutes(now)} minutes: up to ${rate(top(s.calls))} per second, retries up to ${rate(top(s.retries))}`);
   draw(r.slow, [{values: s.p95_ms, name: ""}], points, 30,
     `p95 in the last ${minutes(now)} minutes: up to ${top(s.p95_ms) > 0 ? time(top(s.p95_ms)) : "nothing"}`);
 }
 
 function showPolicies(now) {
-  const all = gather(now), wanted = $("filter").value.trim().toLowerCase();
+  const all = joinParts(now), wanted = $("filter").value.trim().toLowerCase();
   const by = COLUMNS.find((c) => c.key === sorted.key).by, sign = sorted.order === "ascending" ? 1 : -1;
   const found = all.filter((p) => p.name.includes(wanted)).sort((a, b) => {
     const x = by(a), y = by(b);
@@ -270,9 +272,9 @@ function showPolicies(now) {
   for (const name of rows.keys()) if (!names.has(name)) rows.delete(name);
   text($("n-list"), (wanted ? found.length + " of " : "") + many(all.length, "policy", "policies") +
     (found.length > ROWS_MOST ? `, the first ${ROWS_MOST} shown: filter for others` : "") +
-    (now.trend.known ? "" : " · lines begin after 10 seconds"));
-  text($("e-list"), all.length === 0 ? "There are no policies yet. Next: bide apply FILE"
-    : found.length === 0 ? "No policy has that in its name." : "");
+    (now.trend.known ? "" : " · lines appear after 10 seconds"));
+  text($("e-list"), all.length === 0 ? "There are no policies yet. Add some with bide apply FILE"
+    : found.length === 0 ? "No policy name contains this text." : "");
   $("list").hidden = found.length === 0;
   $("e-list").hidden = found.length > 0;
   return all;
@@ -291,9 +293,9 @@ function toggle(name) {
     r.ago = [el("span"), el("span")];
     const axis = (i) => el("div", {class: "axis"}, r.ago[i], el("span", {}, "now"));
     r.more = el("tr", {class: "more", role: "row"}, el("td", {role: "cell", colspan: COLUMNS.length}, el("div", {class: "cols"},
-      el("div", {}, el("h3", {}, "By the second, ", r.chartTop), r.chart, axis(0),
+      el("div", {}, el("h3", {}, "Per second, ", r.chartTop), r.chart, axis(0),
         el("div", {class: "key"}, el("span", {}, "calls"), el("span", {class: "k-retry"}, "retries"), el("span", {class: "k-lost"}, "given up"))),
-      el("div", {}, el("h3", {}, "p95 of what succeeded, ", r.slowTop), r.slowChart, axis(1)),
+      el("div", {}, el("h3", {}, "p95 of succeeded attempts, ", r.slowTop), r.slowChart, axis(1)),
       r.scopes, r.outcomes)));
   }
   if (r.open) { fetchMore(name, r); } else if (r.more) { r.more.remove(); }
@@ -305,18 +307,18 @@ function updateMore(r, p, now) {
   const top = Math.max(0, ...t.calls, ...t.retries), slow = Math.max(0, ...t.p95_ms);
   for (const ago of r.ago) text(ago, minutes(now) + " minutes ago");
   text(r.chartTop, "up to " + rate(top));
-  text(r.slowTop, slow > 0 ? "up to " + time(slow) : "nothing yet");
+  text(r.slowTop, slow > 0 ? "up to " + time(slow) : "none yet");
   draw(r.chart, [{values: t.calls, name: "", area: false}, {values: t.retries, name: "retry"}, {values: t.given_up, name: "lost"}],
-    points, 90, "calls, retries and given up by the second, up to " + rate(top));
+    points, 90, "calls, retries and calls given up per second, up to " + rate(top));
   draw(r.slowChart, [{values: t.p95_ms, name: ""}], points, 90, "p95, " + r.slowTop.textContent);
 }
 
 async function fetchMore(name, r) {
   let answer;
   try {
-    answer = await ask("/api/policies/" + encodeURIComponent(name));
+    answer = await fetchJson("/api/policies/" + encodeURIComponent(name));
   } catch (e) {
-    return; /* the next one of /api/now says what is wrong */
+    return; /* the next request of /api/now reports the error */
   }
   if (!answer.ok) { fill(r.scopes, el("p", {class: "muted"}, answer.body.error || "no figures")); return; }
   const all = answer.body.policies, outcomes = new Map();
@@ -331,21 +333,21 @@ async function fetchMore(name, r) {
       el("td", {class: "number"}, c.latency_ms.succeeded.count ? time(c.latency_ms.succeeded.p95) : "–"),
       el("td", {}, el("span", {class: "badge " + b.level}, b.word)), el("td", {}, ...budget(c.budget))));
   }
-  const heads = ["Scope", "Calls", "Ok", "Retries", "p95", "Breaker", "Budget"];
+  const heads = ["Scope", "Calls", "Succeeded", "Retries", "p95", "Breaker", "Budget"];
   const titled = (i) => el("th", {scope: "col", class: i > 0 && i < 5 ? "number" : null}, heads[i]);
-  fill(r.scopes, el("h3", {}, "By scope, since the live state began" + (all.length > 50 ? ", the first 50" : "")),
+  fill(r.scopes, el("h3", {}, "By scope, since the live file was created" + (all.length > 50 ? ", the first 50" : "")),
     all.length ? el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Scopes of " + name},
       el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((_, i) => titled(i)))), body)) : el("p", {class: "muted"}, "No calls yet."));
   const ranked = [...outcomes].sort((a, b) => b[1] - a[1]), sum = ranked.reduce((s, o) => s + o[1], 0);
-  fill(r.outcomes, ranked.length ? el("h3", {}, "What failed attempts came to") : null,
+  fill(r.outcomes, ranked.length ? el("h3", {}, "Outcomes of failed attempts") : null,
     ranked.length ? el("ul", {class: "bars"}, ...ranked.slice(0, 8).map(([o, n]) =>
       el("li", {}, el("span", {class: "name"}, o), meterOf(n / sum), el("span", {class: "number"}, share(n, sum))))) : null);
 }
 const meterOf = (x) => { const m = meter(x); m.className = "meter"; return m; };
 
-/* ---- what is unusual ---- */
+/* ---- alerts ---- */
 
-function findUnusual(all, now) {
+function findAlerts(all, now) {
   const found = [], add = (level, word, what, next) => found.push({level, word, what, next});
   const h = now.host;
   if (h.trouble && h.time - h.trouble_at < 600) {
@@ -363,21 +365,21 @@ function findUnusual(all, now) {
     }
     if (p.breaker.rank > 1) add(p.breaker.level, "breaker", `${p.name}: ${p.breaker.word}`, `bide breaker ${p.name}`);
     if (d.paused) add("warn", "paused", `${p.name}: new calls are refused`, `bide resume ${p.name}`);
-    if (d.budget && d.budget.damaged) add("crit", "budget", `${p.name}: its state is damaged; calls go on`, `bide budget ${p.name} reset`);
+    if (d.budget && d.budget.damaged) add("crit", "budget", `${p.name}: its live state is damaged; calls continue`, `bide budget ${p.name} reset`);
     else if (p.level != null && p.level < 0.2) add("warn", "budget", `${p.name}: ${percent(p.level)}% left for retries`, `bide budget ${p.name}`);
     if (!p.defined) add("warn", "undefined", `${p.name}: ${about(p, now)}; one attempt, no retries`, "bide apply FILE");
     else if (d.rules === null) add("crit", "not valid", `${p.name}: version ${d.version} is not valid`, `bide show ${p.name}`);
   }
-  for (const d of postponed(now)) {
-    if (d.dead) add("warn", "postponed", `${d.policy}: ${many(d.dead, "piece is", "pieces are")} not tried any more`, `bide deferred list ${d.policy} --dead`);
+  for (const d of deferredPolicies(now)) {
+    if (d.dead) add("warn", "deferred", `${d.policy}: ${many(d.dead, "item is", "items are")} dead`, `bide deferred list ${d.policy} --dead`);
   }
   return found.sort((a, b) => (a.level === "crit" ? 0 : 1) - (b.level === "crit" ? 0 : 1));
 }
 
-function showUnusual(all, now) {
-  const found = findUnusual(all, now);
-  text($("n-unusual"), found.length ? String(found.length) : now.host.live ? "nothing" : "no call was made yet");
-  fill($("unusual"), ...found.slice(0, 30).map((f) => el("li", {}, el("span", {}, el("span", {class: "badge " + f.level}, f.word)),
+function showAlerts(all, now) {
+  const found = findAlerts(all, now);
+  text($("n-alerts"), found.length ? String(found.length) : now.host.live ? "none" : "none: no calls yet");
+  fill($("alerts"), ...found.slice(0, 30).map((f) => el("li", {}, el("span", {}, el("span", {class: "badge " + f.level}, f.word)),
     el("span", {}, f.what), el("code", {}, f.next))),
     found.length > 30 ? el("li", {}, el("span"), el("span", {}, `and ${found.length - 30} more`), el("span")) : null);
   return found;
@@ -392,11 +394,11 @@ function showSums(all, found, now) {
   const one = (title, big, small, cls) => el("div", {}, el("dt", {}, title), el("dd", {class: cls}, big, " ", el("small", {}, small || "")));
   const left = (now.calls || {}).left_out || 0, waiting = ((now.calls || {}).calls || []).length + left;
   fill($("sums"),
-    one("Calls", known ? rate(calls) : "…", "a second"),
-    one("Retries", known ? share(retries, calls - sum("refused_per_s")) : "…", "on top"),
-    one("Given up or refused", known ? rate(lost) : "…", "a second", lost > 0 ? "lost" : null),
+    one("Calls", known ? rate(calls) : "…", "per second"),
+    one("Retries", known ? share(retries, calls - sum("refused_per_s")) : "…", "extra load"),
+    one("Failed calls", known ? rate(lost) : "…", "per second", lost > 0 ? "lost" : null),
     one("Waiting calls", String(waiting), "now"),
-    one("Unusual", String(found.length), found.some((f) => f.level === "crit") ? "look below" : "", found.length ? (found.some((f) => f.level === "crit") ? "lost" : "hot") : null));
+    one("Alerts", String(found.length), found.some((f) => f.level === "crit") ? "critical" : "", found.length ? (found.some((f) => f.level === "crit") ? "lost" : "hot") : null));
 }
 
 function item(name, beside, right, what, who, note) {
@@ -407,12 +409,12 @@ function item(name, beside, right, what, who, note) {
 function showCalls(now) {
   const calls = ((now.calls || {}).calls || []).slice().sort((a, b) => a.wakes_in_ms - b.wakes_in_ms);
   const all = calls.length + ((now.calls || {}).left_out || 0);
-  text($("n-calls"), calls.length ? many(all, "call sleeps", "calls sleep") + " between two attempts" : "");
+  text($("n-calls"), calls.length ? many(all, "call waits", "calls wait") + " for the next attempt" : "");
   $("e-calls").hidden = calls.length > 0;
   text($("e-calls"), "No calls are waiting.");
   fill($("calls"), ...calls.slice(0, 20).map((c) => item(c.policy + (c.scope ? " / " + c.scope : ""), "",
     "in " + time(Math.max(1, c.wakes_in_ms)),
-    "attempt " + c.attempts + (c.allowed ? " of " + c.allowed : "") + (c.outcome ? " came to " + c.outcome : ""),
+    "attempt " + c.attempts + (c.allowed ? " of " + c.allowed : "") + (c.outcome ? ": " + c.outcome : ""),
     c.pid + (c.program ? " " + c.program : ""))),
     all > 20 ? el("li", {class: "muted"}, `and ${all - Math.min(20, calls.length)} more: bide calls`) : null);
 }
@@ -420,42 +422,42 @@ function showCalls(now) {
 function showLog(now) {
   const changes = (now.log || {}).changes || [];
   $("e-log").hidden = changes.length > 0;
-  text($("e-log"), "Nothing was changed yet.");
+  text($("e-log"), "No changes yet.");
   fill($("log"), ...changes.slice(0, 10).map((c) => item(c.policy, "v" + c.version,
     el("time", {datetime: new Date(c.when * 1000).toISOString()}, clock(c.when, now.host.time)),
     (c.what || "nothing") + (c.until ? ", until " + clock(c.until, now.host.time) : ""), "by " + c.who,
     c.note ? el("div", {class: "note"}, c.note) : null)));
 }
 
-/* Policies under which something is there. */
-function postponed(now) {
+/* Returns the policies that have deferred work. */
+function deferredPolicies(now) {
   return ((now.deferred || {}).policies || []).filter((d) => d.waiting + d.leased + d.dead > 0);
 }
 
 function showDeferred(now) {
-  const all = postponed(now), sum = all.reduce((s, d) => s + d.waiting + d.leased + d.dead, 0);
+  const all = deferredPolicies(now), sum = all.reduce((s, d) => s + d.waiting + d.leased + d.dead, 0);
   const one = (n, what) => n ? n.toLocaleString("en") + " " + what : null;
-  text($("n-deferred"), sum ? many(sum, "piece", "pieces") : "");
+  text($("n-deferred"), sum ? many(sum, "item", "items") : "");
   $("e-deferred").hidden = all.length > 0;
-  text($("e-deferred"), now.deferred_error ? "It cannot be read here: " + now.deferred_error.error
-    : "Nothing is waiting to be done.");
+  text($("e-deferred"), now.deferred_error ? "Deferred work cannot be read: " + now.deferred_error.error
+    : "There is no deferred work.");
   all.sort((a, b) => b.dead - a.dead || b.oldest_ms - a.oldest_ms);
   fill($("deferred"), ...all.slice(0, 20).map((d) => item(d.policy, "", "oldest " + time(d.oldest_ms),
-    [one(d.waiting, "waiting"), one(d.leased, "being done"), one(d.dead, "not tried any more")].filter(Boolean).join(", "),
+    [one(d.waiting, "waiting"), one(d.leased, "leased"), one(d.dead, "dead")].filter(Boolean).join(", "),
     d.done.toLocaleString("en") + " done")),
     all.length > 20 ? el("li", {class: "muted"}, `and ${all.length - 20} more: bide deferred stats`) : null);
 }
 
 function showFoot(now) {
   fill($("foot"), el("span", {}, "bide " + now.host.version), el("span", {}, "registry " + now.host.registry),
-    el("span", {}, now.host.recorded ? "recorded " + clock(now.host.recorded, now.host.time) : "nothing recorded: bide record --every 1m"),
-    el("span", {}, "rates: the last 10 to 20 seconds; percentiles: the last minute or two"),
-    now.trend.left_out ? el("span", {}, "too many policies for lines of all") : null);
+    el("span", {}, now.host.recorded ? "recorded " + clock(now.host.recorded, now.host.time) : "no history: start bide record --every 1m"),
+    el("span", {}, "rates cover the last 10 to 20 seconds, percentiles the last one to two minutes"),
+    now.trend.left_out ? el("span", {}, "too many policies: some have no lines") : null);
 }
 
 function show(now) {
   seen = now;
-  const all = showPolicies(now), found = showUnusual(all, now);
+  const all = showPolicies(now), found = showAlerts(all, now);
   showSums(all, found, now);
   showCalls(now);
   showLog(now);
@@ -466,11 +468,11 @@ function show(now) {
   for (const [name, r] of rows) if (r.open && r.row.isConnected) fetchMore(name, r);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 let answered = 0, held = false, asking = false;
 
-async function ask(from) {
+async function fetchJson(from) {
   const stop = new AbortController(), timer = setTimeout(() => stop.abort(), PATIENCE_MS);
   try {
     const r = await fetch(from, {signal: stop.signal, cache: "no-store"});
@@ -480,7 +482,7 @@ async function ask(from) {
   }
 }
 
-function complain(title, words) {
+function showBanner(title, words) {
   const said = title + "\n" + words;
   if ($("banner").dataset.said !== said) {
     $("banner").dataset.said = said;
@@ -492,33 +494,33 @@ function complain(title, words) {
   document.title = "⚠ bide " + $("host").textContent;
 }
 
-function calm() {
+function hideBanner() {
   $("banner").className = "";
   delete $("banner").dataset.said;
   fill($("banner"));
   document.body.classList.remove("stale");
 }
 
-async function look() {
+async function update() {
   if (asking || held || document.hidden) return;
   asking = true;
   try {
-    const answer = await ask("/api/now");
+    const answer = await fetchJson("/api/now");
     if (answer.ok) {
       answered = Date.now();
-      calm();
+      hideBanner();
       $("state").className = "state";
       text($("state"), "live, every 2 seconds");
       show(answer.body);
     } else {
       text($("state"), "the registry cannot be read");
-      complain("The registry cannot be read.", (answer.body.error || "HTTP " + answer.status) +
-        (answer.body.next ? ": " + answer.body.next : "") + (seen ? " What is shown is from before." : ""));
+      showBanner("The registry cannot be read.", (answer.body.error || "HTTP " + answer.status) +
+        (answer.body.next ? ": " + answer.body.next : "") + (seen ? " The figures below are old." : ""));
     }
   } catch (e) {
     text($("state"), "no answer");
-    complain("bide serve does not answer any more.", (answered
-      ? "What is shown is from " + clock(answered / 1000, Date.now() / 1000) + "." : "Nothing was heard of it yet.") +
+    showBanner("bide serve does not answer.", (answered
+      ? "The figures below are from " + clock(answered / 1000, Date.now() / 1000) + "." : "It has not answered yet.") +
       " This page tries again every 2 seconds.");
   } finally {
     asking = false;
@@ -528,10 +530,10 @@ async function look() {
 $("hold").addEventListener("click", () => {
   held = !held;
   $("hold").setAttribute("aria-pressed", String(held));
-  text($("hold"), held ? "Go on" : "Hold still");
-  if (held) { $("state").className = "state held"; text($("state"), "held still"); } else look();
+  text($("hold"), held ? "Resume updates" : "Pause updates");
+  if (held) { $("state").className = "state held"; text($("state"), "updates paused"); } else update();
 });
-document.addEventListener("visibilitychange", look);
+document.addEventListener("visibilitychange", update);
 makeHeads();
-look();
-setInterval(look, EVERY_MS);
+update();
+setInterval(update, EVERY_MS);

@@ -1,5 +1,5 @@
-"""A headless Chromium, driven over a pipe by its DevTools protocol: nothing but
-Python is needed."""
+"""A headless Chromium, driven over a pipe with the DevTools protocol; needs only
+Python."""
 import base64
 import json
 import os
@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE = 120  # seconds; a limit, nothing that is measured
+PATIENCE = 120  # seconds: an upper limit for each wait
 
 
 class Trouble(Exception):
@@ -31,8 +31,7 @@ class Browser:
         to_read, self.to = os.pipe()
         self.back, to_write = os.pipe()
 
-        # The browser has its ends as 3 and 4; high first, so that neither is in
-        # the other's way.
+        # The browser expects its ends of the pipes as descriptors 3 and 4.
         script = f'exec {find()} "$@" 3<&{to_read} 4>&{to_write}'
         self.process = subprocess.Popen(
             ["bash", "-c", script, "chromium", "--headless", "--remote-debugging-pipe",
@@ -92,8 +91,8 @@ class Browser:
             self.events.append(got)
 
     def complaints(self):
-        """Errors and warnings of the console so far, those of the network and of
-        the Content-Security-Policy included."""
+        """Returns the errors and warnings of the console so far, including those
+        of the network and the Content-Security-Policy."""
         self.ask("Runtime.evaluate", expression="0")
         found = []
         for e in self.events:
@@ -107,7 +106,7 @@ class Browser:
         return found
 
     def requested(self):
-        """Every address that was asked for."""
+        """Returns every address that the page requested."""
         return [e["params"]["request"]["url"] for e in self.events
                 if e.get("method") == "Network.requestWillBeSent"]
 
@@ -119,7 +118,7 @@ class Browser:
         return got["result"].get("value")
 
     def until(self, expression):
-        """Waits for it to be true."""
+        """Waits until the JavaScript expression is true."""
         end = time.monotonic() + PATIENCE
         while not self.js(expression):
             if time.monotonic() > end:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What must not stop bide serve, nor make it grow: argv[1] is its URL, argv[2] its
-pid, argv[3] one of the cases below.  After each, an honest scrape is answered."""
+"""Clients that must not stop bide serve, nor make its memory grow.  argv[1] is its
+URL, argv[2] its pid, argv[3] one of the cases below.  After each case a normal
+scrape must be answered."""
 import os
 import random
 import resource
@@ -12,7 +13,7 @@ import urllib.parse
 
 URL, PID, CASE = urllib.parse.urlsplit(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 WHERE = (URL.hostname, URL.port)
-PATIENCE = 100  # seconds; a limit, nothing that is measured
+PATIENCE = 100  # seconds: an upper limit for each wait
 MANY = 1000
 GROWTH_KIB = 64 * 1024
 
@@ -37,7 +38,7 @@ def read_all(s):
 
 
 def scrape():
-    """As Prometheus would, with another try when it was shut out."""
+    """Scrapes as Prometheus does, and again if the server disconnects it."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -48,7 +49,7 @@ def scrape():
                 break
         except OSError:
             pass
-        assert time.monotonic() < until, "nobody answers"
+        assert time.monotonic() < until, "the server does not answer"
         time.sleep(0.05)
     assert got.startswith(b"HTTP/1.1 200 "), got[:200]
     assert b"\nbide_up 1\n" in got, got[:200]
@@ -62,7 +63,7 @@ def of_process(what):
 
 
 def settled(fds):
-    """Waits until every connection is gone again."""
+    """Waits until the server has closed every connection."""
     until = time.monotonic() + PATIENCE
     while of_process("fds") > fds + 2:
         assert time.monotonic() < until, "connections stay"
@@ -70,7 +71,7 @@ def settled(fds):
 
 
 def crowd(begin):
-    """MANY connections at once, each of which sends that and then nothing."""
+    """Opens MANY connections at once; each sends `begin` and then nothing."""
     all_of_them = []
     for _ in range(MANY):
         s = socket.socket()
@@ -108,17 +109,17 @@ def half():
 
 
 def unread():
-    """Asks for much, and reads nothing of it."""
+    """Requests a large answer and never reads it."""
     hang(request())
 
 
 def body():
-    """Announces more than ever comes."""
+    """Announces a body that never comes."""
     hang(request(more="Content-Length: 1000000000\r\n") + b"x")
 
 
 def trickle():
-    """A byte now and then keeps no place for ever."""
+    """Sends a byte now and then: the connection must end all the same."""
     slow = [connect() for _ in range(300)]
     begin, sent = request(more="X-Slow: " + 4000 * "x" + "\r\n"), 0
     shut = set()
@@ -143,7 +144,7 @@ def trickle():
 
 
 def thousand():
-    """All of them honest: all are answered."""
+    """Sends MANY valid requests at once: all must be answered."""
     paths = ["/metrics", "/", "/api/now", "/api/policies", "/api/policies/pay", "/none"]
     waiting, answers, tries = selectors.DefaultSelector(), {}, {}
 
@@ -178,7 +179,7 @@ def thousand():
             if parts:
                 answers[i] = b"".join(parts)
             else:
-                ask(i)  # shut out: once more
+                ask(i)  # disconnected: try again
     for i, got in answers.items():
         expected = b" 404 " if paths[i % len(paths)] == "/none" else b" 200 "
         assert expected in got[:20], got[:100]
@@ -229,7 +230,7 @@ def garbage():
             s.sendall(bytes_)
             s.shutdown(socket.SHUT_WR)
         except OSError:
-            s.close()  # it did not want to hear all of that
+            s.close()  # the server closed it early
             continue
         waiting.register(s, selectors.EVENT_READ, (bytes_, []))
     until = time.monotonic() + PATIENCE
@@ -248,7 +249,7 @@ def garbage():
             key.fileobj.close()
             answer = b"".join(parts)
             assert answer == b"" or answer.startswith(b"HTTP/1."), (bytes_[:100], answer[:100])
-            if b"<script>" in answer:  # what was asked for, said back: as text
+            if b"<script>" in answer:  # the path is echoed only as text
                 assert b"text/html" in answer or b"nosniff" in answer, bytes_[:100]
     scrape()
 
@@ -258,7 +259,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
 scrape()
 fds_before = of_process("fds")
 cases = {f.__name__: f for f in (silent, half, unread, body, trickle, thousand, garbage)}
-cases[CASE]()  # what grows by being used once has grown
+cases[CASE]()  # the first time allocates what is kept
 settled(fds_before)
 memory = of_process("memory")
 if CASE not in ("trickle", "garbage"):

@@ -56,7 +56,7 @@ def start(*words):
     return started[-1]
 
 
-def scene():
+def make_registry():
     bide("init", "--live", os.path.join(TOP, "live"))
     assert bide("apply", "-", "--note", EVIL, input=POLICIES).returncode == 0
     for scope in ("one.example.com", "two.example.com"):
@@ -83,7 +83,7 @@ def stop(process):
     assert process.wait(60) == 0
 
 
-# What is visible with less than 4.5 to 1 between the text and what is behind it.
+# Visible texts with a contrast below 4.5 to 1.
 PALE = """(() => {
   const parse = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return [m[0], m[1], m[2], m[3] ?? 1]; };
   const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
@@ -104,7 +104,7 @@ PALE = """(() => {
   return found;
 })()"""
 
-# What sticks out of its panel, or of the window.
+# Elements that reach beyond their panel or the window.
 OUTSIDE = """[...document.querySelectorAll('body *')].filter((e) => !e.closest('svg, .scroll, .unseen, .skip, script') &&
   getComputedStyle(e).visibility !== 'hidden' && e.getClientRects().length &&
   (e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1 ||
@@ -116,7 +116,7 @@ NAMES = "[...document.querySelectorAll('.row .open')].map((b) => b.textContent)"
 ACTIVE = "document.activeElement"
 
 
-def look_at_it(b, url):
+def check_layouts(b, url):
     for name, (width, height, phone) in SIZES.items():
         for scheme in ("light", "dark"):
             b.size(width, height, phone)
@@ -138,27 +138,27 @@ def look_at_it(b, url):
     assert b.js("getComputedStyle(document.body).backgroundColor") != dark
 
 
-def read_it(b, url):
+def check_texts(b, url):
     b.size(*SIZES["desk"])
     b.go(url)
     b.until("document.querySelectorAll('#rows .row').length === 5")
     assert b.js(NAMES) == sorted(b.js(NAMES)) and "pay" in b.js(NAMES)
-    unusual = b.js("document.getElementById('unusual').innerText")
+    alerts = b.js("document.getElementById('alerts').innerText")
     for words in ("pay: OPEN", "pay: retries", "mail: new calls are refused", "inventory: not defined",
                   "bide breaker pay", "bide resume mail"):
-        assert words in unusual, (words, unusual)
+        assert words in alerts, (words, alerts)
     row = b.js("[...document.querySelectorAll('.row')].find((r) => r.innerText.startsWith('pay')).innerText")
     for words in ("v1", "mandatory", "OPEN", "%"):
         assert words in row, (words, row)
     calls = b.js("document.getElementById('calls').innerText")
-    assert "stock" in calls and "attempt 1 of 4 came to exit.1" in calls and "bide" in calls, calls
+    assert "stock" in calls and "attempt 1 of 4: exit.1" in calls and "bide" in calls, calls
     deferred = b.js("document.getElementById('deferred').innerText")
     assert "mail" in deferred and "2 waiting" in deferred and "oldest" in deferred, deferred
-    assert b.js("document.getElementById('n-deferred').innerText") == "2 pieces"
-    dead = b.js("findUnusual([], {...seen, deferred: {policies: [{policy: 'mail', waiting: 0, leased: 0, dead: 2}]}})"
+    assert b.js("document.getElementById('n-deferred').innerText") == "2 items"
+    dead = b.js("findAlerts([], {...seen, deferred: {policies: [{policy: 'mail', waiting: 0, leased: 0, dead: 2}]}})"
                 ".map((f) => f.what + ' ' + f.next).join()")
-    assert "mail: 2 pieces are not tried any more bide deferred list mail --dead" in dead, dead
-    # What somebody wrote is shown, letter by letter, and is nothing else.
+    assert "mail: 2 items are dead bide deferred list mail --dead" in dead, dead
+    # A note is shown literally and never interpreted.
     log = b.js("document.getElementById('log').innerText")
     assert EVIL in log and "created" in log, log
     assert b.js("document.querySelectorAll('main img').length") == 0
@@ -183,7 +183,7 @@ def next_answer(b):
     b.until(f"{asked} > {before}")
 
 
-def type_at_it(b, url):
+def check_keyboard(b, url):
     b.go(url)
     b.until("document.querySelectorAll('#rows .row').length === 5")
     names = b.js(NAMES)
@@ -195,7 +195,7 @@ def type_at_it(b, url):
     for _ in range(3):
         b.key("Backspace", number=8)
     b.until("document.querySelectorAll('#rows .row').length === 5")
-    tab_to(b, "th button")  # by name: the other way round
+    tab_to(b, "th button")  # by name, in descending order
     b.enter()
     assert b.js(NAMES) == names[::-1]
     assert b.js("document.querySelector('[data-key=name]').getAttribute('aria-sort')") == "descending"
@@ -219,29 +219,29 @@ def type_at_it(b, url):
     b.js("document.querySelector('.row:last-child .open').focus()")
     last = b.js(f"{ACTIVE}.textContent")
     b.js("sortBy('name', 'ascending'); sortBy('name', 'descending'); sortBy('breaker', 'ascending')")
-    assert b.js(f"{ACTIVE}.textContent") == last, "another order took the focus away"
+    assert b.js(f"{ACTIVE}.textContent") == last, "sorting took the focus away"
     b.js("document.getElementById('hold').focus()")
     b.enter()
-    assert b.js("document.getElementById('state').textContent") == "held still"
+    assert b.js("document.getElementById('state').textContent") == "updates paused"
     b.enter()
     b.until("document.getElementById('state').textContent.startsWith('live')")
 
 
-def new_calls_show(b):
+def check_new_calls(b):
     for _ in range(3):
         bide("exec", "pay", "--scope", "one.example.com", "--", "true")
     b.until("parseFloat(document.querySelector('#sums dd').textContent.replace('<', '')) > 0")
 
 
-def break_it(b, server, url):
+def check_failures(b, server, url):
     before = b.complaints()
     assert before == [], before
     assert all(u.startswith((url, "data:", "about:")) for u in b.requested()), set(b.requested())
     where = url[len("http://"):-1]
     stop(server)
-    b.until("document.getElementById('banner').innerText.includes('does not answer any more')")
-    assert "shown is from today" in b.js("document.getElementById('banner').innerText")
-    assert b.js("document.querySelectorAll('#rows .row').length") == 5, "what was known stays"
+    b.until("document.getElementById('banner').innerText.includes('does not answer.')")
+    assert "are from today" in b.js("document.getElementById('banner').innerText")
+    assert b.js("document.querySelectorAll('#rows .row').length") == 5, "the last figures stay"
     assert b.js(PALE) == [], b.js(PALE)
     if PICTURES:
         b.picture(f"{PICTURES}/gone.png")
@@ -256,15 +256,15 @@ def break_it(b, server, url):
     stop(server)
 
 
-scene()
+make_registry()
 SERVER, WHERE = serve("127.0.0.1:0")
 CHROMIUM = browser.Browser()
 try:
-    look_at_it(CHROMIUM, f"http://{WHERE}/")
-    read_it(CHROMIUM, f"http://{WHERE}/")
-    type_at_it(CHROMIUM, f"http://{WHERE}/")
-    new_calls_show(CHROMIUM)
-    break_it(CHROMIUM, SERVER, f"http://{WHERE}/")
+    check_layouts(CHROMIUM, f"http://{WHERE}/")
+    check_texts(CHROMIUM, f"http://{WHERE}/")
+    check_keyboard(CHROMIUM, f"http://{WHERE}/")
+    check_new_calls(CHROMIUM)
+    check_failures(CHROMIUM, SERVER, f"http://{WHERE}/")
 finally:
     CHROMIUM.close()
     for one in started:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# The host by HTTP: bide serve.
+# bide serve: the page, the API and metrics over HTTP.
 load ../registry
 load serving
 
-# get PATH OPTION...: the body is in $output, the status in $code.
+# get PATH OPTION...: requests it; the body is in $output, the status in $code.
 get() {
     local path=$1
     shift
@@ -14,7 +14,7 @@ get() {
     output=$(tr -d '\0' <body)
 }
 
-@test "metrics, the API and the page are there, by GET and HEAD only" {
+@test "metrics, the API and the page answer only GET and HEAD" {
     shop
     bide exec pay -- true
     serve
@@ -44,7 +44,7 @@ get() {
     done
 }
 
-@test "the API says what the commands say with --json" {
+@test "the API answers with the commands' --json output" {
     shop
     bide exec pay -- true
     bide exec pay --scope api.example.com -- true
@@ -76,7 +76,7 @@ get() {
     json "j['error'].startswith('A\"<b>: not a name')"
 }
 
-@test "rates are there although nothing is recorded" {
+@test "rates are shown although nothing is recorded" {
     shop
     serve
     get /api/now
@@ -92,7 +92,7 @@ get() {
     [ ! -e "$DIR/history.mdb" ]
 }
 
-@test "what was recorded before it began is in its lines" {
+@test "the lines include history from before the server started" {
     shop
     bide exec pay -- true
     bide record # begins
@@ -102,7 +102,7 @@ get() {
     json 'j["trend"]["known"] >= 1 and sum(j["trend"]["policies"]["pay"]["trend"]["calls"]) > 0'
 }
 
-@test "other web pages cannot ask through a name of their own" {
+@test "other web pages cannot read answers by DNS rebinding" {
     serve
     port=${URL##*:}
     for host in evil.example "evil.example:$port" 10.0.0.1 "localhost.evil.example:$port" ""; do
@@ -119,7 +119,7 @@ get() {
     says "Cross-Origin-Resource-Policy: same-origin" "X-Content-Type-Options: nosniff" "Cache-Control: no-store"
 }
 
-@test "the page's policy knows its one script and its one style, and no other source" {
+@test "the Content-Security-Policy allows only the page's own script and style" {
     serve
     run curl --silent --include "$URL/"
     python3 - "$output" <<'END'
@@ -136,7 +136,7 @@ assert "innerHTML" not in page and "style=" not in page and "insertAdjacent" not
 END
 }
 
-@test "other hosts reach it only when asked, and that is said" {
+@test "other hosts can connect only with --listen, after a warning" {
     serve
     [ ! -s said ]
     [[ $URL == http://127.0.0.1:* ]]
@@ -148,7 +148,7 @@ END
     [ "$code" = 200 ]
 }
 
-@test "IPv6" {
+@test "the server listens on IPv6 addresses" {
     run python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))'
     [ "$status" -eq 0 ] || skip "needs IPv6"
     serve --listen '[::1]:0'
@@ -158,10 +158,10 @@ END
     [ "$code" = 200 ]
 }
 
-@test "a place that is no place, or taken" {
+@test "invalid addresses and addresses in use are refused" {
     for listen in '' 9747 :9747 127.0.0.1 localhost example.com:80 127.0.0.1:70000 ::1:9747; do
         gives 2 bide serve --listen "$listen"
-        says "an address and a port, as in 127.0.0.1:9747"
+        says "not an address and a port, such as 127.0.0.1:9747"
     done
     serve
     gives 1 bide serve --listen "${URL#http://}"
@@ -171,7 +171,7 @@ END
     gives 2 bide serve extra
 }
 
-@test "it ends politely, by each signal, also with clients that hang" {
+@test "each signal ends the server, also while a client hangs" {
     shop
     for signal in TERM INT HUP; do
         serve
@@ -182,7 +182,7 @@ END
     done
 }
 
-@test "without a registry it says so, and goes on when there is one" {
+@test "without a registry the server reports it, and works once there is one" {
     mv "$DIR" "$DIR.away"
     serve
     get /metrics
@@ -208,7 +208,7 @@ END
     until_it is_up
 }
 
-@test "a registry that is damaged while it runs, and comes back" {
+@test "the server reports a damaged registry, and works once it is restored" {
     shop
     serve
     get /api/policies
@@ -233,7 +233,7 @@ END
     until_it is_up
 }
 
-@test "a damaged history leaves the rest as it is" {
+@test "a damaged history does not affect the other answers" {
     shop
     bide exec pay -- true
     bide set pay warn_p95=1us >/dev/null
@@ -247,7 +247,7 @@ END
     says "bide_history_up 0" "bide_up 1"
 }
 
-@test "a real Prometheus scrapes it" {
+@test "a real Prometheus scrapes the server" {
     command -v prometheus >/dev/null || skip "needs the package prometheus"
     shop
     for i in 1 2 3; do bide exec pay -- true; done
@@ -281,7 +281,7 @@ END
     until_it has 'bide_calls_total{policy="pay",verdict="succeeded"}' 4
 }
 
-@test "the page in a real browser" {
+@test "the page works in a real browser" {
     python3 -c "import sys; sys.path.insert(0, '$BATS_TEST_DIRNAME'); import browser; sys.exit(not browser.find())" ||
         skip "needs the package chromium"
     python3 "$BATS_TEST_DIRNAME/page.py" "$BIDE" "$T/page"

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
 # bide serve in the background of a test, see registry.bash.
 
-# Whatever was done to it, the server ends as it should.
+# The server must end with status 0 after every test.
 teardown() {
     [ -z "$OTHER" ] || kill "$OTHER" 2>/dev/null || true
     [ -z "$SERVER" ] || end TERM
 }
 
-# Of until_it.
+# The patience of until_it, in tries.
 # shellcheck disable=SC2034
 PATIENCE=1200
 
-# serve OPTION...: in the background; then URL and SERVER are set.
+# serve OPTION...: starts the server in the background, sets URL and SERVER.
 serve() {
     [ $# -gt 0 ] || set -- --listen 127.0.0.1:0
     rm -f where
@@ -21,7 +21,7 @@ serve() {
     URL=$(sed -n 's,/$,,p' where)
 }
 
-# end SIGNAL: the server ends by it, and says 0.
+# end SIGNAL: sends it to the server, which must end with status 0.
 end() {
     local status=0
     kill "-$1" "$SERVER"

@@ -1,4 +1,4 @@
-/* Where to listen, and to whom to answer. */
+/* Listening addresses and the check of the Host header. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@ static void
 addresses_are_read_and_written(void **state)
 {
     static const struct {
-        const char *text, *written; /* NULL: it is none */
+        const char *text, *written; /* NULL: not an address */
         bool loopback;
     } rows[] = {
         {"127.0.0.1:9747", "127.0.0.1:9747", true},
@@ -66,7 +66,7 @@ addresses_are_read_and_written(void **state)
 }
 
 static void
-only_names_of_this_host_are_answered(void **state)
+only_host_headers_that_name_this_host_are_accepted(void **state)
 {
     static const struct {
         const char *host;
@@ -109,7 +109,7 @@ only_names_of_this_host_are_answered(void **state)
 }
 
 static void
-port_0_becomes_the_one_that_was_free(void **state)
+port_0_becomes_a_free_port(void **state)
 {
     struct listen_address a, again;
     char text[64];
@@ -122,7 +122,7 @@ port_0_becomes_the_one_that_was_free(void **state)
     listen_write(&a, text, sizeof(text));
     assert_string_not_equal(text, "127.0.0.1:0");
     assert_true(listen_read(text, &again));
-    assert_int_equal(listen_open(&again), -1); /* taken */
+    assert_int_equal(listen_open(&again), -1); /* in use */
     close(fd);
 }
 
@@ -131,8 +131,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
-        cmocka_unit_test(only_names_of_this_host_are_answered),
-        cmocka_unit_test(port_0_becomes_the_one_that_was_free),
+        cmocka_unit_test(only_host_headers_that_name_this_host_are_accepted),
+        cmocka_unit_test(port_0_becomes_a_free_port),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
