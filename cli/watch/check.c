@@ -1,6 +1,6 @@
-/* Early warning for monitors: bide check, as a plugin of Nagios and its like.
- * The first line says it all, figures follow a "|", and the exit status is 0
- * ok, 1 warning, 2 critical, 3 unknown. */
+/* bide check: early warnings, in the format of a Nagios plugin.  The first line
+ * is the summary, with performance data after a "|".  The exit status is 0 ok,
+ * 1 warning, 2 critical, 3 unknown. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,23 +19,24 @@
 #include "record/past.h"
 #include "rule/alarm.h"
 
-enum { UNKNOWN = 3, WORDS = 512 };
+enum { UNKNOWN = 3, WORDS_SIZE = 512 };
 
 struct check {
     struct command_line *line;
-    size_t count, judged; /* policies; those with keys and enough calls */
-    size_t on[3];         /* by level */
+    size_t count;  /* policies */
+    size_t judged; /* policies with keys and enough calls */
+    size_t on[3];  /* policies by level */
     enum alarm_level worst;
     uint64_t now_ns, damaged;
-    FILE *perf, *more; /* figures; a line for each that is not fine */
-    char first[WORDS]; /* the worst one */
+    FILE *perf, *more;      /* performance data; a line for each alarm */
+    char first[WORDS_SIZE]; /* describes the worst policy */
     struct json *object, *array;
 };
 
 /* ---- one policy ---- */
 
 static void
-put_limit(FILE *out, double warn, double crit)
+put_perf_limits(FILE *out, double warn, double crit)
 {
     char text[2][32] = {"", ""};
 
@@ -61,34 +62,35 @@ milliseconds(uint64_t ns)
 }
 
 static void
-put_share(FILE *out, const char *name, const char *what, uint64_t part,
-          uint64_t whole, double warn, double crit)
+put_perf_share(FILE *out, const char *name, const char *what, uint64_t part,
+               uint64_t whole, double warn, double crit)
 {
     fprintf(out, " '%s_%s'=%.6g%%", name, what,
             whole > 0 ? 100 * (double)part / (double)whole : 0.0);
-    put_limit(out, percent(warn), percent(crit));
+    put_perf_limits(out, percent(warn), percent(crit));
     fputs(";100", out);
 }
 
 static void
-put_figures(FILE *out, const struct past_alarm *a)
+put_perf(FILE *out, const struct past_alarm *a)
 {
     const struct policy *p = a->policy;
 
     fprintf(out, " '%s_calls'=%llu;;;0", a->name,
             (unsigned long long)a->seen.calls);
-    put_share(out, a->name, "retries", a->seen.retries, a->seen.attempts,
-              p->warn.retry_rate, p->crit.retry_rate);
-    put_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
-              p->warn.exhausted_rate, p->crit.exhausted_rate);
+    put_perf_share(out, a->name, "retries", a->seen.retries, a->seen.attempts,
+                   p->warn.retry_rate, p->crit.retry_rate);
+    put_perf_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
+                   p->warn.exhausted_rate, p->crit.exhausted_rate);
     fprintf(out, " '%s_p95'=%.6gms", a->name, (double)a->seen.p95_ns / 1e6);
-    put_limit(out, milliseconds(p->warn.p95_ns), milliseconds(p->crit.p95_ns));
+    put_perf_limits(out, milliseconds(p->warn.p95_ns),
+                    milliseconds(p->crit.p95_ns));
 }
 
-/* "pay: p95 240ms above 200ms, since today 14:02:11". */
+/* Writes "pay: p95 240ms above 200ms, since today 14:02:11". */
 static void
-describe(const struct check *c, const struct past_alarm *a, char *out,
-         size_t size)
+describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
+               size_t size)
 {
     char when[64];
 
@@ -105,13 +107,14 @@ describe(const struct check *c, const struct past_alarm *a, char *out,
         snprintf(out, size, "%s: %llu calls, too few to judge", a->name,
                  (unsigned long long)a->seen.calls);
     } else {
-        snprintf(out, size, "%s: fine", a->name);
+        snprintf(out, size, "%s: within its limits", a->name);
     }
 }
 
-/* Where nobody records there is nothing newer to look at than all of it. */
+/* Without a recorder, figures cover more than the policy's window: appends over
+ * how long they were taken. */
 static void
-add_time(const struct past_alarm *a, char *out, size_t size)
+append_period(const struct past_alarm *a, char *out, size_t size)
 {
     uint64_t looked = a->end_ns - a->begin_ns;
     size_t length = strlen(out);
@@ -119,14 +122,13 @@ add_time(const struct past_alarm *a, char *out, size_t size)
 
     if (looked > a->policy->warn_window_ns + a->policy->warn_window_ns / 4 &&
         looked > a->policy->warn_window_ns + 60000000000) {
-        snprintf(out + length, size - length,
-                 " (over %s: nobody recorded in time)",
+        snprintf(out + length, size - length, " (over %s: no recent history)",
                  duration_round(looked, text, sizeof(text)));
     }
 }
 
 static void
-put_object(const struct check *c, const struct past_alarm *a)
+put_alarm(const struct check *c, const struct past_alarm *a)
 {
     struct json *j = json_add_object(c->array);
 
@@ -150,10 +152,10 @@ put_object(const struct check *c, const struct past_alarm *a)
 }
 
 static int
-check_one(void *arg, const struct past_alarm *a)
+add_alarm(void *arg, const struct past_alarm *a)
 {
     struct check *c = arg;
-    char words[WORDS];
+    char words[WORDS_SIZE];
 
     c->count++;
     c->damaged = a->damaged;
@@ -161,11 +163,11 @@ check_one(void *arg, const struct past_alarm *a)
     c->on[a->verdict.level]++;
     if (c->object) {
         c->worst = a->verdict.level > c->worst ? a->verdict.level : c->worst;
-        put_object(c, a);
+        put_alarm(c, a);
         return 0;
     }
-    describe(c, a, words, sizeof(words));
-    add_time(a, words, sizeof(words));
+    describe_alarm(c, a, words, sizeof(words));
+    append_period(a, words, sizeof(words));
     if (c->count == 1 || a->verdict.level > c->worst) {
         c->worst = a->verdict.level;
         memcpy(c->first, words, sizeof(words));
@@ -173,11 +175,11 @@ check_one(void *arg, const struct past_alarm *a)
     if (a->verdict.level != ALARM_OK || c->line->count > 0) {
         fprintf(c->more, "%s %s\n", level_word(a->verdict.level), words);
     }
-    put_figures(c->perf, a);
+    put_perf(c->perf, a);
     return 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all policies ---- */
 
 static const char *
 status_word(int status)
@@ -187,9 +189,10 @@ status_word(int status)
     return words[status];
 }
 
-/* Whatever fails, a monitor reads standard output. */
+/* Prints an error to standard output, which is what monitors read.  Returns the
+ * exit status. */
 static int
-unknown(const char *why)
+print_unknown(const char *why)
 {
     printf("BIDE %s - ", status_word(UNKNOWN));
     text_put(stdout, why, false);
@@ -198,12 +201,12 @@ unknown(const char *why)
 }
 
 static int
-unknown_failure(int rc)
+print_unknown_failure(int rc)
 {
     struct explained e;
 
     explain_last(rc, &e);
-    return unknown(e.why);
+    return print_unknown(e.why);
 }
 
 static void
@@ -229,13 +232,13 @@ print_all(struct check *c, char **perf, char **more)
     bool failed = fclose(c->perf) != 0;
 
     if (fclose(c->more) != 0 || failed) {
-        return unknown("out of memory");
+        return print_unknown("out of memory");
     }
     print_first(c);
     if (c->damaged > 0) {
-        printf("; %llu damaged %s of history passed over",
+        printf("; %llu damaged history %s skipped",
                (unsigned long long)c->damaged,
-               text_plural(c->damaged, "piece", "pieces"));
+               text_plural(c->damaged, "record", "records"));
     }
     printf(" |%s\n", *perf);
     if (c->count > 1) {
@@ -260,16 +263,16 @@ check_people(struct check *c)
         if (c->more) {
             fclose(c->more);
         }
-        status = unknown("out of memory");
+        status = print_unknown("out of memory");
     } else {
         rc = admin_each_alarm(c->line->registry, c->line->operands,
-                              (size_t)c->line->count, check_one, c);
+                              (size_t)c->line->count, add_alarm, c);
         if (rc || c->count == 0) {
             fclose(c->perf);
             fclose(c->more);
-            status = rc ? unknown_failure(rc)
-                        : unknown("no policy has warn_ or crit_ keys: "
-                                  "bide help keys");
+            status = rc ? print_unknown_failure(rc)
+                        : print_unknown("no policy has warn_ or crit_ keys, "
+                                        "see: bide help keys");
         } else {
             status = print_all(c, &perf, &more);
         }
@@ -287,7 +290,7 @@ check_json(struct check *c)
     c->object = json_object_new();
     c->array = json_in_array(c->object, "policies");
     rc = admin_each_alarm(c->line->registry, c->line->operands,
-                          (size_t)c->line->count, check_one, c);
+                          (size_t)c->line->count, add_alarm, c);
     status = rc || c->count == 0 ? UNKNOWN : (int)c->worst;
     json_put_text(c->object, "status", status_word(status));
     json_put_count(c->object, "damaged", c->damaged);
@@ -306,11 +309,15 @@ check_command(struct command_line *line)
     struct check c = {.line = line, .now_ns = clock_realtime_ns()};
 
     if (!line->registry) {
-        return unknown_failure(BIDE_EMISSING);
+        return print_unknown_failure(BIDE_EMISSING);
     }
     for (int i = 0; i < line->count; i++) {
         if (!policy_name_ok(line->operands[i])) {
-            return unknown("that is not the name of a policy");
+            char why[WORDS_SIZE];
+
+            snprintf(why, sizeof(why), "%s: not a valid policy name",
+                     line->operands[i]);
+            return print_unknown(why);
         }
     }
     return line->option[OPTION_JSON] ? check_json(&c) : check_people(&c);

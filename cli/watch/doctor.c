@@ -1,4 +1,4 @@
-/* Is all well? bide doctor. */
+/* bide doctor: checks everything, changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ level_word(enum doctor_level level)
 }
 
 static uint64_t
-count_of(const struct doctor_report *r, enum doctor_level level)
+count_findings(const struct doctor_report *r, enum doctor_level level)
 {
     uint64_t count = 0;
 
@@ -51,14 +51,14 @@ write_size(uint64_t bytes, char *out, size_t size)
 }
 
 static void
-registry_line(struct table *t, const struct doctor_report *r)
+add_registry_row(struct table *t, const struct doctor_report *r)
 {
     char size[32];
 
     table_row(t);
     table_cell(t, 0, "registry");
     if (r->rc && r->policies == 0) {
-        table_cell(t, 1, "%s: it can not be read", r->dir);
+        table_cell(t, 1, "%s: cannot be read", r->dir);
         return;
     }
     table_cell(t, 1, "%s: %llu %s, %llu %s, %s", r->dir,
@@ -70,7 +70,7 @@ registry_line(struct table *t, const struct doctor_report *r)
 }
 
 static void
-live_line(struct table *t, const struct doctor_report *r)
+add_live_row(struct table *t, const struct doctor_report *r)
 {
     char size[32];
 
@@ -83,15 +83,15 @@ live_line(struct table *t, const struct doctor_report *r)
         table_cell(t, 1, "%s: none", r->live);
         return;
     }
-    table_cell(t, 1, "%s: %u of %u places, %u %s waiting, %s", r->live,
-               r->cells, r->cells_max, r->sleeping,
+    table_cell(t, 1, "%s: %u of %u cells, %u %s waiting, %s", r->live, r->cells,
+               r->cells_max, r->sleeping,
                text_plural(r->sleeping, "call", "calls"),
                write_size(r->live_bytes, size, sizeof(size)));
 }
 
-/* The oldest that is there. */
+/* Returns the time of the oldest record, 0 if there is none. */
 static uint64_t
-history_begin(const struct history_survey *h)
+oldest_record_ns(const struct history_survey *h)
 {
     uint64_t minute = h->minute_first_ns, hour = h->hour_first_ns;
 
@@ -99,7 +99,7 @@ history_begin(const struct history_survey *h)
 }
 
 static void
-history_line(struct table *t, const struct doctor_report *r, uint64_t now_ns)
+add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
 {
     char first[64], last[64], size[32], keep[32];
     uint64_t records =
@@ -112,11 +112,11 @@ history_line(struct table *t, const struct doctor_report *r, uint64_t now_ns)
         return;
     }
     write_size(r->known.bytes, size, sizeof(size));
-    if (history_begin(&r->history) == 0) {
+    if (oldest_record_ns(&r->history) == 0) {
         table_cell(t, 1, "no records, %s", size);
         return;
     }
-    when_write(history_begin(&r->history), now_ns, first, sizeof(first));
+    when_write(oldest_record_ns(&r->history), now_ns, first, sizeof(first));
     when_write(r->known.last_ns, now_ns, last, sizeof(last));
     table_cell(
         t, 1, "%s to %s, %llu %s of %u %s, %s of %s", first, last,
@@ -127,7 +127,7 @@ history_line(struct table *t, const struct doctor_report *r, uint64_t now_ns)
 }
 
 static void
-deferred_line(struct table *t, const struct doctor_report *r)
+add_deferred_row(struct table *t, const struct doctor_report *r)
 {
     char size[32];
 
@@ -145,7 +145,7 @@ deferred_line(struct table *t, const struct doctor_report *r)
 }
 
 static void
-space_line(struct table *t, const char *name, const struct doctor_space *s)
+add_space_row(struct table *t, const char *name, const struct doctor_space *s)
 {
     char free[32], size[32];
 
@@ -176,19 +176,19 @@ print_findings(const struct doctor_report *r)
 }
 
 static int
-print(const struct doctor_report *r)
+print_report(const struct doctor_report *r)
 {
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
-    uint64_t wrong = count_of(r, DOCTOR_WRONG);
+    uint64_t wrong = count_findings(r, DOCTOR_WRONG);
     uint64_t now_ns = clock_realtime_ns();
 
-    registry_line(t, r);
-    live_line(t, r);
-    history_line(t, r, now_ns);
-    deferred_line(t, r);
-    space_line(t, "disk", &r->disk);
-    space_line(t, "memory", &r->memory);
+    add_registry_row(t, r);
+    add_live_row(t, r);
+    add_history_row(t, r, now_ns);
+    add_deferred_row(t, r);
+    add_space_row(t, "disk", &r->disk);
+    add_space_row(t, "memory", &r->memory);
     if (table_print_bare(t)) {
         return BIDE_ENOMEM;
     }
@@ -196,8 +196,8 @@ print(const struct doctor_report *r)
     if (wrong == 0) {
         puts("\nNothing is wrong.");
     } else {
-        printf("\n%llu %s wrong.\n", (unsigned long long)wrong,
-               text_plural(wrong, "thing is", "things are"));
+        printf("\n%llu %s found.\n", (unsigned long long)wrong,
+               text_plural(wrong, "fault", "faults"));
     }
     return 0;
 }
@@ -292,7 +292,7 @@ print_json(const struct doctor_report *r)
 {
     struct json *all = json_object_new(), *array;
 
-    json_put_count(all, "wrong", count_of(r, DOCTOR_WRONG));
+    json_put_count(all, "wrong", count_findings(r, DOCTOR_WRONG));
     put_registry(all, r);
     put_live(all, r);
     put_history(all, r);
@@ -355,12 +355,13 @@ doctor_command(struct command_line *line)
         return say_failure(report.rc, dir);
     }
     if (!rc) {
-        rc = line->option[OPTION_JSON] ? print_json(&report) : print(&report);
+        rc = line->option[OPTION_JSON] ? print_json(&report)
+                                       : print_report(&report);
     }
-    status = rc                                    ? say_no_memory()
-             : report.rc                           ? STATUS_REGISTRY
-             : count_of(&report, DOCTOR_WRONG) > 0 ? STATUS_NO
-                                                   : STATUS_DONE;
+    status = rc                                          ? say_no_memory()
+             : report.rc                                 ? STATUS_REGISTRY
+             : count_findings(&report, DOCTOR_WRONG) > 0 ? STATUS_NO
+                                                         : STATUS_DONE;
     doctor_free(&report);
     return status;
 }

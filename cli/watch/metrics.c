@@ -1,4 +1,4 @@
-/* For monitoring systems: bide metrics. */
+/* bide metrics: Prometheus text, to standard output or a file. */
 #include "metrics.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 
 #include "cli/command/say.h"
 
-/* 0 or errno's code.  The file is on the disk before it gets its name. */
+/* Writes the metrics to `fd` and syncs it, so that the file is complete before
+ * it gets its name.  Closes `fd`.  Returns 0 or an errno code. */
 static int
 write_draft(const struct metrics *m, int fd)
 {
@@ -34,10 +35,11 @@ write_draft(const struct metrics *m, int fd)
     return error;
 }
 
-/* Who reads the file, as node_exporter's textfile collector does, sees the old
- * one or the new one; and the old one stays when this fails. */
+/* Replaces the file at `path` atomically: a reader such as node_exporter's
+ * textfile collector sees the old file or the new one.  On failure the old file
+ * stays.  Returns the exit status. */
 static int
-replace(const struct metrics *m, const char *path)
+replace_file(const struct metrics *m, const char *path)
 {
     char *draft = NULL;
     int error = 0, fd;
@@ -79,7 +81,7 @@ metrics_command(struct command_line *line)
     if (rc) {
         status = say_failure(rc, "live state");
     } else if (path) {
-        status = replace(&m, path);
+        status = replace_file(&m, path);
     } else {
         metrics_write(&m, stdout);
     }

@@ -1,5 +1,5 @@
-/* The live state as Prometheus text: read once, so that all figures of a scrape
- * are of one moment, then written family by family. */
+/* The live state as Prometheus text.  Everything is read first, so that all
+ * figures of a scrape are from one moment, then written family by family. */
 #ifndef BIDE_CLI_METRICS_H
 #define BIDE_CLI_METRICS_H
 
@@ -15,27 +15,27 @@
 
 struct admin_outcome;
 
-/* What was read of one policy and scope. */
+/* The live state of one policy and scope. */
 struct metrics_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     struct bide_stats stats;
     struct exposition_histogram succeeded, failed;
     size_t outcome_count;
     struct admin_outcome *outcomes; /* each name once */
-    bool guarded;                   /* then: */
+    bool guarded;                   /* has a breaker or a budget: */
     struct admin_guard guard;
-    bool own_budget; /* else it is shown once, as its group's */
+    bool own_budget; /* false: none, or the group's, which is shown once */
     uint32_t sleeping;
 };
 
 struct metrics_policy {
     char name[BIDE_NAME_MAX + 1];
-    uint32_t version; /* 0: services ask for it, nobody defined it */
-    bool valid;       /* then: */
+    uint32_t version; /* 0: used by services but not defined */
+    bool valid;       /* false: the next four are unset */
     int importance, breaker_mode;
     bool paused;
     char group[BIDE_NAME_MAX + 1]; /* "none", "own" */
-    int level;                     /* enum alarm_level; -1: no such keys */
+    int level; /* enum alarm_level; -1: no warn_ or crit_ keys */
 };
 
 struct metrics_group {
@@ -50,18 +50,21 @@ struct metrics {
     struct metrics_policy *policies; /* by name; undefined ones last */
     struct metrics_group *groups;
     struct deferred_counts *deferred; /* by policy */
-    bool queue;                       /* postponed work can be read */
-    bool live;    /* there is a live state, and it can be read */
-    bool history; /* recordings could be read, or there are none */
+    bool queue;                       /* deferred work can be read */
+    bool live;    /* the live state exists and can be read */
+    bool history; /* history can be read, or there is none */
     struct past_known past;
-    uint64_t trouble_ns; /* a service could not read the registry; 0: never */
+    uint64_t trouble_ns; /* last time a service could not read the registry; 0:
+                            never */
 };
 
-/* 0 or a BIDE_E code (admin_why); metrics_free in any case. */
+/* Reads everything into `out`.  Returns 0 or a BIDE_E code (with admin_why).
+ * Release with metrics_free in both cases. */
 int metrics_read(struct admin *registry, struct metrics *out);
 void metrics_free(struct metrics *m);
 
-/* Everything; NULL: only that the registry cannot be read. */
+/* Writes all families; with NULL only those that tell that the registry cannot
+ * be read. */
 void metrics_write(const struct metrics *m, FILE *out);
 
 #endif

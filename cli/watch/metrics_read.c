@@ -1,4 +1,4 @@
-/* What bide metrics and bide serve show of a moment. */
+/* Reads everything that bide metrics and bide serve show. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "admin/read.h"
+#include "base/array.h"
 #include "cli/view/guard.h"
 #include "policy/policy.h"
 #include "record/past.h"
@@ -15,20 +16,17 @@
 #include "store/queue/queue.h"
 #include "metrics.h"
 
-/* A place at the end, for arrays that double.  NULL: no memory. */
+/* Appends a zeroed element to an array.  Returns it, or NULL without memory. */
 static void *
-place(void *array, size_t *count, size_t size)
+append_zeroed(void *array, size_t *count, size_t size)
 {
     void **list = array;
-    char *longer = *list;
+    char *longer = array_more(*list, *count, size);
 
-    if ((*count & (*count - 1)) == 0) {
-        longer = realloc(longer, (*count ? 2 * *count : 1) * size);
-        if (!longer) {
-            return NULL;
-        }
-        *list = longer;
+    if (!longer) {
+        return NULL;
     }
+    *list = longer;
     return memset(longer + (*count)++ * size, 0, size);
 }
 
@@ -47,7 +45,7 @@ add_outcome(struct metrics_cell *to, const struct admin_outcome *o)
 }
 
 static int
-add_cell(void *arg, const struct admin_cell *c)
+add_metrics_cell(void *arg, const struct admin_cell *c)
 {
     struct metrics *m = arg;
     struct metrics_cell *to;
@@ -55,7 +53,7 @@ add_cell(void *arg, const struct admin_cell *c)
     if (c->only_scopes) {
         return 0;
     }
-    to = place(&m->cells, &m->cell_count, sizeof(*to));
+    to = append_zeroed(&m->cells, &m->cell_count, sizeof(*to));
     if (!to) {
         return BIDE_ENOMEM;
     }
@@ -83,8 +81,8 @@ compare_cells(const void *a, const void *b)
     return order ? order : strcmp(x->scope, y->scope);
 }
 
-/* A live file with garbage in it may have a name twice, and a scrape with the
- * same series twice is thrown away whole. */
+/* Sorts the cells and drops duplicates: a damaged live file may have a name
+ * twice, and Prometheus rejects a scrape that has a series twice. */
 static void
 sort_cells(struct metrics *m)
 {
@@ -105,7 +103,7 @@ sort_cells(struct metrics *m)
 }
 
 static int
-add_sleeper(void *arg, const struct admin_sleeper *s)
+count_sleeper(void *arg, const struct admin_sleeper *s)
 {
     struct metrics *m = arg;
     struct metrics_cell key, *cell = NULL;
@@ -122,7 +120,8 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
     return 0;
 }
 
-/* The first cell of that name, or of what comes after it. */
+/* Returns the index of the first cell of `name`, or the index where it would
+ * be. */
 static size_t
 first_cell(const struct metrics *m, const char *name)
 {
@@ -152,7 +151,7 @@ add_group(struct metrics *m, const struct policy *p)
             return 0;
         }
     }
-    g = place(&m->groups, &m->group_count, sizeof(*g));
+    g = append_zeroed(&m->groups, &m->group_count, sizeof(*g));
     if (!g) {
         return BIDE_ENOMEM;
     }
@@ -161,8 +160,9 @@ add_group(struct metrics *m, const struct policy *p)
     return 0;
 }
 
+/* Reads the breakers and budgets of a policy's cells. */
 static int
-look(struct metrics *m, const struct policy *p)
+read_guards(struct metrics *m, const struct policy *p)
 {
     bool own = strcmp(p->budget.group, "own") == 0;
 
@@ -185,7 +185,7 @@ add_policy(void *arg, const struct record *r)
 {
     struct metrics *m = arg;
     struct metrics_policy *to =
-        place(&m->policies, &m->policy_count, sizeof(*to));
+        append_zeroed(&m->policies, &m->policy_count, sizeof(*to));
     struct policy *p;
     int rc;
 
@@ -204,7 +204,7 @@ add_policy(void *arg, const struct record *r)
     to->breaker_mode = p->breaker.mode;
     to->paused = p->paused;
     memcpy(to->group, p->budget.group, sizeof(to->group));
-    rc = look(m, p);
+    rc = read_guards(m, p);
     policy_free(p);
     return rc;
 }
@@ -228,7 +228,7 @@ find_policy(const struct metrics *m, size_t count, const char *name)
     return bsearch(&key, m->policies, count, sizeof(key), compare_policies);
 }
 
-/* Names that services ask for, and nobody has defined. */
+/* Adds the names that services use although they are not defined. */
 static int
 add_undefined(struct metrics *m)
 {
@@ -241,7 +241,7 @@ add_undefined(struct metrics *m)
             find_policy(m, defined, m->cells[i].name)) {
             continue;
         }
-        to = place(&m->policies, &m->policy_count, sizeof(*to));
+        to = append_zeroed(&m->policies, &m->policy_count, sizeof(*to));
         if (!to) {
             return BIDE_ENOMEM;
         }
@@ -263,14 +263,14 @@ keep_level(void *arg, const struct past_alarm *alarm)
     return 0;
 }
 
-/* ---- postponed work ---- */
+/* ---- deferred work ---- */
 
 static int
 add_deferred(void *arg, const struct deferred_counts *c)
 {
     struct metrics *m = arg;
     struct deferred_counts *to =
-        place(&m->deferred, &m->deferred_count, sizeof(*to));
+        append_zeroed(&m->deferred, &m->deferred_count, sizeof(*to));
 
     if (!to) {
         return BIDE_ENOMEM;
@@ -279,7 +279,7 @@ add_deferred(void *arg, const struct deferred_counts *c)
     return 0;
 }
 
-/* Only members of its group may look at it. */
+/* Reads the deferred work, which only members of its group may read. */
 static void
 read_deferred(struct metrics *m)
 {
@@ -289,7 +289,7 @@ read_deferred(struct metrics *m)
                deferred_counts(d, add_deferred, m) == 0;
 }
 
-/* ---- all of it ---- */
+/* ---- everything ---- */
 
 int
 metrics_read(struct admin *registry, struct metrics *out)
@@ -298,10 +298,10 @@ metrics_read(struct admin *registry, struct metrics *out)
 
     *out = (struct metrics){.registry = registry};
     out->live = admin_has_live(registry);
-    rc = admin_each_cell(registry, NULL, add_cell, out);
+    rc = admin_each_cell(registry, NULL, add_metrics_cell, out);
     sort_cells(out);
     if (!rc) {
-        rc = admin_each_sleeper(registry, add_sleeper, out);
+        rc = admin_each_sleeper(registry, count_sleeper, out);
     }
     if (!rc) {
         rc = admin_each_policy(registry, add_policy, out);
@@ -309,7 +309,7 @@ metrics_read(struct admin *registry, struct metrics *out)
     if (rc) {
         return rc;
     }
-    /* What is wrong with the history does not hide the rest. */
+    /* A damaged history does not hide the rest. */
     out->history = admin_each_alarm(registry, NULL, 0, keep_level, out) == 0 &&
                    past_known(admin_past(registry), &out->past) == 0;
     read_deferred(out);

@@ -1,5 +1,4 @@
-/* The families of bide metrics: rows of one table, each written by a walk over
- * what was read. */
+/* Writes the metric families of bide metrics, which are rows of one table. */
 
 #include <ctype.h>
 #include <stddef.h>
@@ -14,7 +13,7 @@
 #include "store/queue/queue.h"
 #include "metrics.h"
 
-/* One that is being written. */
+/* The family that is being written. */
 struct family {
     FILE *out;
     const char *name;
@@ -22,9 +21,11 @@ struct family {
 
 /* ---- one sample ---- */
 
-/* Labels come in pairs, up to a NULL. */
+/* Writes a sample up to its value.  `labels` are pairs of name and value, ended
+ * by NULL. */
 static void
-begin(const struct family *f, const char *suffix, const char *const *labels)
+begin_sample(const struct family *f, const char *suffix,
+             const char *const *labels)
 {
     fprintf(f->out, "%s%s", f->name, suffix);
     for (size_t i = 0; labels[i]; i += 2) {
@@ -41,7 +42,7 @@ begin(const struct family *f, const char *suffix, const char *const *labels)
 static void
 put_count(const struct family *f, const char *const *labels, uint64_t count)
 {
-    begin(f, "", labels);
+    begin_sample(f, "", labels);
     fprintf(f->out, "%llu\n", (unsigned long long)count);
 }
 
@@ -51,7 +52,7 @@ put_number(const struct family *f, const char *suffix,
 {
     char text[32];
 
-    begin(f, suffix, labels);
+    begin_sample(f, suffix, labels);
     fprintf(f->out, "%s\n", exposition_number(number, text, sizeof(text)));
 }
 
@@ -61,41 +62,41 @@ put_time(const struct family *f, const char *const *labels, uint64_t ns)
     put_number(f, "", labels, (double)(ns / 1000000) / 1000);
 }
 
-/* ---- of the whole ---- */
+/* ---- the registry ---- */
 
 static void
-up(const struct family *f, const struct metrics *m)
+write_up(const struct family *f, const struct metrics *m)
 {
     put_count(f, NO_LABELS, m != NULL);
 }
 
 static void
-version(const struct family *f, const struct metrics *m)
+write_version(const struct family *f, const struct metrics *m)
 {
     (void)m;
     put_count(f, LABELS("version", BIDE_VERSION), 1);
 }
 
 static void
-live_up(const struct family *f, const struct metrics *m)
+write_live_up(const struct family *f, const struct metrics *m)
 {
     put_count(f, NO_LABELS, m->live);
 }
 
 static void
-history_up(const struct family *f, const struct metrics *m)
+write_history_up(const struct family *f, const struct metrics *m)
 {
     put_count(f, NO_LABELS, m->history);
 }
 
 static void
-queue_up(const struct family *f, const struct metrics *m)
+write_queue_up(const struct family *f, const struct metrics *m)
 {
     put_count(f, NO_LABELS, m->queue);
 }
 
 static void
-recorded(const struct family *f, const struct metrics *m)
+write_recorded(const struct family *f, const struct metrics *m)
 {
     if (m->history && m->past.recorded_ns > 0) {
         put_time(f, NO_LABELS, m->past.recorded_ns);
@@ -103,17 +104,17 @@ recorded(const struct family *f, const struct metrics *m)
 }
 
 static void
-trouble(const struct family *f, const struct metrics *m)
+write_trouble(const struct family *f, const struct metrics *m)
 {
     if (m->trouble_ns > 0) {
         put_time(f, NO_LABELS, m->trouble_ns);
     }
 }
 
-/* ---- of policies ---- */
+/* ---- policies ---- */
 
 static void
-policy_version(const struct family *f, const struct metrics *m)
+write_policy_version(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->policy_count; i++) {
         put_count(f, LABELS("policy", m->policies[i].name),
@@ -122,7 +123,7 @@ policy_version(const struct family *f, const struct metrics *m)
 }
 
 static void
-policy_info(const struct family *f, const struct metrics *m)
+write_policy_info(const struct family *f, const struct metrics *m)
 {
     static const char *const words[] = {
         [MANDATORY] = "mandatory",
@@ -144,7 +145,7 @@ policy_info(const struct family *f, const struct metrics *m)
 }
 
 static void
-policy_paused(const struct family *f, const struct metrics *m)
+write_policy_paused(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->policy_count; i++) {
         if (m->policies[i].valid) {
@@ -155,7 +156,7 @@ policy_paused(const struct family *f, const struct metrics *m)
 }
 
 static void
-policy_level(const struct family *f, const struct metrics *m)
+write_policy_level(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->policy_count; i++) {
         if (m->policies[i].level >= 0) {
@@ -165,10 +166,10 @@ policy_level(const struct family *f, const struct metrics *m)
     }
 }
 
-/* ---- of policies and scopes ---- */
+/* ---- policies and scopes ---- */
 
 static void
-calls(const struct family *f, const struct metrics *m)
+write_calls(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
@@ -185,7 +186,7 @@ calls(const struct family *f, const struct metrics *m)
 }
 
 static void
-failures(const struct family *f, const struct metrics *m)
+write_failures(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
@@ -208,17 +209,18 @@ put_histogram(const struct family *f, const struct metrics_cell *c,
         if (!last) {
             exposition_bound(exposition_bounds[i], bound, sizeof(bound));
         }
-        begin(f, "_bucket", LABELS(OF_CELL(c), "result", result, "le", bound));
+        begin_sample(f, "_bucket",
+                     LABELS(OF_CELL(c), "result", result, "le", bound));
         fprintf(f->out, "%llu\n",
                 (unsigned long long)(last ? h->count : h->at_most[i]));
     }
     put_number(f, "_sum", LABELS(OF_CELL(c), "result", result), h->sum);
-    begin(f, "_count", LABELS(OF_CELL(c), "result", result));
+    begin_sample(f, "_count", LABELS(OF_CELL(c), "result", result));
     fprintf(f->out, "%llu\n", (unsigned long long)h->count);
 }
 
 static void
-durations(const struct family *f, const struct metrics *m)
+write_durations(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
@@ -229,7 +231,7 @@ durations(const struct family *f, const struct metrics *m)
 }
 
 static void
-sleeping(const struct family *f, const struct metrics *m)
+write_sleeping(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         put_count(f, LABELS(OF_CELL(&m->cells[i])), m->cells[i].sleeping);
@@ -244,9 +246,10 @@ has_breaker(const struct metrics_cell *c)
     return c->guarded && c->guard.mode != BREAKER_OFF;
 }
 
-/* A state set: of the three one is 1.  Forced ones are open or closed. */
+/* Writes a state set: one of the three states is 1.  A forced breaker is open
+ * or closed. */
 static void
-breaker_state(const struct family *f, const struct metrics *m)
+write_breaker_state(const struct family *f, const struct metrics *m)
 {
     static const char *const words[] = {
         [STATE_CLOSED] = "closed",
@@ -265,7 +268,7 @@ breaker_state(const struct family *f, const struct metrics *m)
 }
 
 static void
-breaker_opened(const struct family *f, const struct metrics *m)
+write_breaker_opened(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         if (has_breaker(&m->cells[i])) {
@@ -276,7 +279,7 @@ breaker_opened(const struct family *f, const struct metrics *m)
 }
 
 static void
-budget_level(const struct family *f, const struct metrics *m)
+write_budget_level(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
@@ -295,7 +298,7 @@ budget_level(const struct family *f, const struct metrics *m)
 }
 
 static void
-budget_refused(const struct family *f, const struct metrics *m)
+write_budget_refused(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
@@ -312,10 +315,10 @@ budget_refused(const struct family *f, const struct metrics *m)
     }
 }
 
-/* ---- postponed work ---- */
+/* ---- deferred work ---- */
 
 static void
-deferred_work(const struct family *f, const struct metrics *m)
+write_deferred_work(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->deferred_count; i++) {
         const struct deferred_counts *c = &m->deferred[i];
@@ -333,7 +336,7 @@ deferred_work(const struct family *f, const struct metrics *m)
 }
 
 static void
-deferred_oldest(const struct family *f, const struct metrics *m)
+write_deferred_oldest(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->deferred_count; i++) {
         const struct deferred_counts *c = &m->deferred[i];
@@ -390,65 +393,66 @@ put_work(const struct family *f, const struct metrics *m, size_t offset)
 
 static const struct {
     const char *name, *type, *help;
-    /* One of the two. */
+    /* Exactly one of these two is set. */
     void (*write)(const struct family *f, const struct metrics *m);
     void (*put)(const struct family *f, const struct metrics *m, size_t offset);
     size_t offset;
-    bool always; /* also when nothing could be read */
+    bool always; /* also when the registry cannot be read */
 } families[] = {
-    {"bide_up", "gauge", "1 when the registry can be read.", ALWAYS(up)},
-    {"bide_build_info", "gauge", "The version of bide.", ALWAYS(version)},
+    {"bide_up", "gauge", "1 when the registry can be read.", ALWAYS(write_up)},
+    {"bide_build_info", "gauge", "The version of bide.", ALWAYS(write_version)},
     {"bide_live_up", "gauge",
      "1 when the live state can be read; 0 also before the first call.",
-     EACH(live_up)},
+     EACH(write_live_up)},
     {"bide_history_up", "gauge",
-     "1 when what was recorded can be read, or nothing was yet.",
-     EACH(history_up)},
+     "1 when the history can be read or does not exist yet.",
+     EACH(write_history_up)},
     {"bide_history_recorded_timestamp_seconds", "gauge",
-     "When bide record recorded last.", EACH(recorded)},
+     "When bide record last recorded.", EACH(write_recorded)},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
-     "When a service last failed to read the registry.", EACH(trouble)},
+     "When a service last failed to read the registry.", EACH(write_trouble)},
     {"bide_policy_version", "gauge",
-     "The version in force; 0: services ask for it, nobody defined it.",
-     EACH(policy_version)},
-    {"bide_policy_info", "gauge", "What kind of policy it is.",
-     EACH(policy_info)},
+     "The version in force; 0: used by services but not defined.",
+     EACH(write_policy_version)},
+    {"bide_policy_info", "gauge",
+     "Importance, breaker and budget of the policy.", EACH(write_policy_info)},
     {"bide_policy_paused", "gauge", "1 while new calls are refused.",
-     EACH(policy_paused)},
+     EACH(write_policy_paused)},
     {"bide_policy_warning_level", "gauge",
-     "By its warn_ and crit_ keys: 0 ok, 1 warning, 2 critical.",
-     EACH(policy_level)},
+     "Level by the warn_ and crit_ keys: 0 ok, 1 warning, 2 critical.",
+     EACH(write_policy_level)},
     {"bide_calls_total", "counter", "Calls that ended, by verdict.",
-     EACH(calls)},
+     EACH(write_calls)},
     {"bide_attempt_failures_total", "counter",
-     "Attempts that failed, by outcome.", EACH(failures)},
+     "Attempts that failed, by outcome.", EACH(write_failures)},
     {"bide_attempt_duration_seconds", "histogram",
-     "How long attempts took, within 3 %.", EACH(durations)},
-    {"bide_sleeping_calls", "gauge", "Calls asleep between two attempts.",
-     EACH(sleeping)},
+     "How long attempts took, within 3 %.", EACH(write_durations)},
+    {"bide_sleeping_calls", "gauge", "Calls that wait for their next attempt.",
+     EACH(write_sleeping)},
     {"bide_breaker_state", "gauge",
-     "1 for the state that the circuit breaker is in.", EACH(breaker_state)},
+     "1 for the state of the circuit breaker, else 0.",
+     EACH(write_breaker_state)},
     {"bide_breaker_opened_total", "counter",
-     "Times that the circuit breaker opened.", EACH(breaker_opened)},
-    {"bide_budget_level_ratio", "gauge", "How full the retry budget is.",
-     EACH(budget_level)},
-    {"bide_budget_refused_total", "counter",
-     "Retries that the budget did not let out.", EACH(budget_refused)},
-    {"bide_deferred_up", "gauge", "1 when postponed work can be read.",
-     EACH(queue_up)},
-    {"bide_deferred_work", "gauge", "Pieces of postponed work, by state.",
-     EACH(deferred_work)},
-    {"bide_deferred_bytes", "gauge", "Their size.", WORK(bytes)},
+     "Times that the circuit breaker opened.", EACH(write_breaker_opened)},
+    {"bide_budget_level_ratio", "gauge", "Level of the retry budget, 0 to 1.",
+     EACH(write_budget_level)},
+    {"bide_budget_refused_total", "counter", "Retries that the budget refused.",
+     EACH(write_budget_refused)},
+    {"bide_deferred_up", "gauge", "1 when deferred work can be read.",
+     EACH(write_queue_up)},
+    {"bide_deferred_work", "gauge", "Items of deferred work, by state.",
+     EACH(write_deferred_work)},
+    {"bide_deferred_bytes", "gauge", "Size of deferred work.", WORK(bytes)},
     {"bide_deferred_oldest_timestamp_seconds", "gauge",
-     "When the one that was stored first was stored.", EACH(deferred_oldest)},
-    {"bide_deferred_stored_total", "counter", "Pieces that were stored.",
+     "When the oldest item was stored.", EACH(write_deferred_oldest)},
+    {"bide_deferred_stored_total", "counter", "Items that were stored.",
      WORK(stored)},
-    {"bide_deferred_done_total", "counter", "Pieces that were done.",
+    {"bide_deferred_done_total", "counter", "Items that were done.",
      WORK(done)},
-    {"bide_deferred_dropped_total", "counter", "Pieces that somebody dropped.",
-     WORK(dropped)},
+    {"bide_deferred_dropped_total", "counter",
+     "Items that an operator dropped.", WORK(dropped)},
     {"bide_deferred_died_total", "counter",
-     "Times that a piece became dead: too old, tried too often, or damaged.",
+     "Times that an item became dead: too old, tried too often, or damaged.",
      WORK(died)},
 };
 
@@ -463,8 +467,8 @@ metrics_write(const struct metrics *m, FILE *out)
         }
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f.name, families[i].help,
                 f.name, families[i].type);
-        if (families[i].write == calls) {
-            calls(&f, m);
+        if (families[i].write == write_calls) {
+            write_calls(&f, m);
             write_counters(out, m);
         } else if (families[i].write) {
             families[i].write(&f, m);

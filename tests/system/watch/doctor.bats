@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# doctor: looks at everything, changes nothing.
+# doctor: checks everything, changes nothing.
 load ../registry
 
-# found AREA WORDS: there is such a finding.
+# found AREA WORDS: succeeds if doctor reports such a finding.
 found() {
     bide doctor --json >doctor.json || true
     python3 - "$1" "$2" <<'END'
@@ -14,7 +14,7 @@ sys.exit(0 if found else f"not found: {area}: {words}: {j['findings']}")
 END
 }
 
-# poke FILE OFFSET HEX: bytes that somebody else has written there.
+# poke FILE OFFSET HEX: overwrites bytes of the file.
 poke() {
     python3 - "$1" "$2" "$3" <<'END'
 import sys
@@ -29,7 +29,7 @@ all_files() {
         sort && find registry -type f -exec sha256sum {} + | sort)
 }
 
-@test "a registry without fault: nothing wrong, nothing changed" {
+@test "doctor finds no fault in a sound registry, and changes nothing" {
     shop
     bide exec pay -- true
     bide record
@@ -45,7 +45,7 @@ all_files() {
     gives 2 bide doctor pay
 }
 
-@test "what is not there yet is no fault" {
+@test "missing files of a new registry are no fault" {
     gives 0 bide doctor
     says "no policies yet" "no service has begun" "nothing was recorded yet"
     [ ! -e "$DIR/history.mdb" ]
@@ -54,7 +54,7 @@ all_files() {
     says "there is no registry"
 }
 
-@test "a registry that is cut off is said once" {
+@test "a truncated registry is reported once" {
     shop
     truncate -s 5000 "$DIR/registry.mdb"
     gives 6 bide doctor
@@ -62,7 +62,7 @@ all_files() {
     says_not "bide export"
 }
 
-@test "a damaged registry: where, and the exit status says it" {
+@test "a damaged registry is reported with its place and exit status 6" {
     shop
     local pages=$(($(stat -c %s "$DIR/registry.mdb") / 4096)) page seen=0
     cp "$DIR/registry.mdb" whole
@@ -80,7 +80,7 @@ all_files() {
     says "wrong registry"
 }
 
-@test "live: numbers that cannot be, names nobody defined, the dead" {
+@test "doctor reports impossible counters, undefined names and dead waiters" {
     shop
     bide exec pay -- true
     bide exec nobody -- true
@@ -111,7 +111,7 @@ all_files() {
     gives 0 bide doctor
 }
 
-@test "a change that was stored and not announced" {
+@test "doctor reports a change that was stored but not announced" {
     shop
     bide exec pay -- true
     found live "not announced" && return 1
@@ -127,7 +127,7 @@ all_files() {
     true
 }
 
-@test "a live file of an earlier boot, or of another registry" {
+@test "doctor reports a live file of an earlier boot or another registry" {
     shop
     bide exec pay -- true
     local file
@@ -143,7 +143,7 @@ all_files() {
     gives 1 bide doctor
 }
 
-@test "history: damage, and a recorder that stopped" {
+@test "doctor reports damaged history and a recorder that stopped" {
     shop
     bide exec pay -- true
     bide record
@@ -164,7 +164,7 @@ all_files() {
     found history "nobody has recorded for"
 }
 
-@test "postponed work: dead, damaged, due for long" {
+@test "doctor reports damaged deferred work" {
     shop
     echo x | bide deferred put mail >/dev/null
     gives 0 bide doctor --json
@@ -181,7 +181,7 @@ all_files() {
     [ "$seen" -ge 1 ]
 }
 
-@test "who may do what" {
+@test "doctor reports wrong file permissions" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     shop
     bide exec pay -- true
@@ -207,7 +207,7 @@ all_files() {
     gives 0 bide doctor
 }
 
-@test "no room" {
+@test "doctor reports a lack of disk space" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
     unshare -m true 2>/dev/null || skip "needs mount namespaces"
     mkdir small
@@ -217,5 +217,5 @@ mount -t tmpfs -o size=6m tmpfs small
 "$BIDE" --dir small/r doctor
 END
     gives 1 unshare -m bash full.sh
-    says "wrong space" "MiB are free" "wrong."
+    says "wrong space" "MiB are free" "found."
 }

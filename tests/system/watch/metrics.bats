@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# For monitoring systems: bide metrics.
+# bide metrics: Prometheus text.
 load ../registry
 
-# Calls of all kinds: succeeded, recovered, aborted; with a breaker, a budget of
-# its own, one that is shared, and warnings.
+# Makes succeeded, recovered and aborted calls under policies with a breaker, an
+# own budget, a shared budget and warnings.
 traffic() {
     cat >traffic.ini <<'END'
 [pay]
@@ -47,7 +47,7 @@ checked() {
     promtool check metrics <"$1"
 }
 
-# is SERIES VALUE
+# is SERIES VALUE: succeeds if the series in $text has that value.
 is() {
     run awk -v "name=$1" 'index($0, name " ") == 1 { print $NF }' <<<"$text"
     [ "$output" = "$2" ] || {
@@ -56,7 +56,7 @@ is() {
     }
 }
 
-@test "before the first call there is something to collect" {
+@test "there are metrics before the first call" {
     bide metrics >empty
     checked empty
     text=$(cat empty)
@@ -65,7 +65,7 @@ is() {
     is bide_history_up 1
 }
 
-@test "promtool finds nothing to say about all of it" {
+@test "promtool accepts all metrics without a remark" {
     traffic
     bide record
     bide metrics >all
@@ -75,7 +75,7 @@ is() {
     [ -z "$output" ]
 }
 
-@test "the figures are those of stats" {
+@test "metrics have the figures of stats" {
     traffic
     text=$(bide metrics)
     is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 2
@@ -96,13 +96,13 @@ is() {
     is 'bide_breaker_state{policy="pay",scope="",state="closed"}' 1
     is 'bide_breaker_state{policy="pay",scope="",state="open"}' 0
     is 'bide_breaker_state{policy="forced",scope="",state="open"}' 1
-    # A budget that policies share is there once, under its own name.
+    # A shared budget is shown once, with the name of its group.
     run grep '^bide_budget_level_ratio' <<<"$text"
     [ "${#lines[@]}" -eq 2 ]
     says 'policy="pay",scope="",group=""' 'policy="",scope="",group="shared"'
 }
 
-@test "every histogram has the same bounds, canonical, and counts that only rise" {
+@test "all histograms have the same canonical bounds and rising counts" {
     traffic
     bide metrics >all
     python3 - <<'END'
@@ -125,7 +125,7 @@ assert [float(le) for le in bounds] == sorted(float(le) for le in bounds)
 END
 }
 
-@test "a breaker that opens, and a call that sleeps, show" {
+@test "metrics show an open breaker and a waiting call" {
     traffic
     for i in 1 2 3 4; do bide exec --quiet pay -- sh -c 'exit 9' || true; done
     bide set stock wait=fixed wait_initial=10m wait_max=10m >/dev/null
@@ -142,11 +142,11 @@ END
     is 'bide_breaker_opened_total{policy="pay",scope=""}' 1
 }
 
-@test "postponed work is counted as in deferred stats" {
+@test "deferred work is counted as in deferred stats" {
     printf '[mail]\nimportance = postponable\ndefer_attempts = 1\nwait = none\n' >mail.ini
     bide apply mail.ini >/dev/null
     for i in 1 2 3 4; do printf "letter $i" | bide deferred put mail; done
-    # The second can not be done, and is dead after one try; the third is done.
+    # The second item fails and is dead after one try; the third is done.
     bide deferred replay mail --until-empty --exec 'grep -q "letter [134]"' || true
     printf "letter 5" | bide deferred put mail
     bide deferred drop "$(bide deferred put mail <mail.ini)"
@@ -167,7 +167,7 @@ END
     [ -z "$output" ] || says "no promtool"
 }
 
-@test "who may not read postponed work, or cannot, still gets the rest" {
+@test "unreadable deferred work does not hide the other metrics" {
     traffic
     printf letter | bide deferred put later
     head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
@@ -177,12 +177,12 @@ END
     is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 2
 }
 
-@test "--output replaces the file, readable for all" {
+@test "--output replaces the file and makes it readable for all" {
     traffic
     (umask 077 && bide metrics --output out.prom)
     [ "$(stat -c %a out.prom)" = 644 ]
     before=$(stat -c %i out.prom)
-    ln out.prom kept # or the number could be used again
+    ln out.prom kept # keeps the inode number from being used again
     gives 0 bide metrics --output out.prom
     [ -z "$output" ]
     [ "$(stat -c %i out.prom)" != "$before" ]
@@ -190,10 +190,10 @@ END
     checked out.prom
 }
 
-@test "what fails leaves the old file whole, and nothing beside it" {
+@test "a failed --output keeps the old file and leaves no other" {
     traffic
     echo old >out.prom
-    # Writing fails beyond a size.
+    # Writing fails at the limit of the file's size.
     run bash -c 'trap "" XFSZ; ulimit -f 1; exec "$BIDE" --dir "$DIR" metrics --output out.prom'
     [ "$status" -eq 1 ]
     says "out.prom: File too large"
@@ -206,12 +206,12 @@ END
     [ "$(echo folder*)" = folder ]
     gives 2 bide metrics --output ''
     gives 2 bide metrics --output
-    # No registry: the old figures stay, with their age.
+    # Without a registry the old file stays.
     gives 6 "$BIDE" --dir "$T/none" metrics --output out.prom
     [ "$(cat out.prom)" = old ]
 }
 
-@test "a reader never sees half of it" {
+@test "a reader never sees a partial file" {
     traffic
     bide metrics --output out.prom
     lines=$(grep -c . out.prom)
@@ -222,7 +222,7 @@ END
     wait $!
 }
 
-@test "a damaged history hides its own figures only" {
+@test "a damaged history does not hide the other metrics" {
     traffic
     bide record
     head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
@@ -231,7 +231,7 @@ END
     is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 2
 }
 
-@test "with a live file of garbage counting begins anew" {
+@test "counting starts again after garbage in the live file" {
     traffic
     head -c 65536 /dev/urandom | dd of="$(echo live/*.live)" conv=notrunc status=none
     bide metrics >all
@@ -244,7 +244,7 @@ END
     is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 1
 }
 
-@test "a full disk is told" {
+@test "metrics reports a full disk" {
     traffic
     run bash -c '"$BIDE" --dir "$DIR" metrics >/dev/full'
     [ "$status" -eq 1 ]
