@@ -1,5 +1,5 @@
-/* Gathering what is told: changes from the log, events and counts from the
- * history, and what is not recorded yet from the live state. */
+/* Collects the entries: changes from the log, events and counts from history,
+ * and counts that are not recorded yet from the live state. */
 #include "audit.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "admin/open.h"
 #include "admin/read.h"
+#include "base/array.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -30,18 +31,13 @@ struct audit_entry *
 audit_new_entry(struct audit *a, enum audit_kind kind, const char *name,
                 const char *scope, uint64_t when_ns)
 {
-    struct audit_entry *e;
+    struct audit_entry *e, *longer;
 
-    if (a->count == a->room) {
-        size_t room = a->room ? 2 * a->room : 64;
-        struct audit_entry *longer = realloc(a->list, room * sizeof(*longer));
-
-        if (!longer) {
-            return NULL;
-        }
-        a->list = longer;
-        a->room = room;
+    longer = array_more(a->list, a->count, sizeof(*longer));
+    if (!longer) {
+        return NULL;
     }
+    a->list = longer;
     e = &a->list[a->count++];
     *e = (struct audit_entry){
         .kind = kind, .when_ns = when_ns, .end_ns = when_ns};
@@ -107,17 +103,19 @@ audit_words(const struct audit_entry *e)
 
 /* ---- changes ---- */
 
-/* Whether a change takes the decision away from the rules, or gives it back. */
+/* Reports whether a change overrides the rules (pauses the policy, forces its
+ * breaker) or ends that. */
 static bool
-is_forced(const char *words)
+is_override(const char *words)
 {
     return strstr(words, "paused ") || strstr(words, "-> open") ||
            strstr(words, "-> closed") || strstr(words, "breaker open ->") ||
            strstr(words, "breaker closed ->");
 }
 
+/* Adds the end of a temporary change. */
 static int
-add_end(struct audit *a, const struct record *r)
+add_planned_end(struct audit *a, const struct record *r)
 {
     struct audit_entry *e;
     uint32_t back;
@@ -134,8 +132,8 @@ add_end(struct audit *a, const struct record *r)
     }
     e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
     return !e ? BIDE_ENOMEM
-           : asprintf(&e->what, "v%u is over, as planned: back to v%u",
-                      r->version, back) < 0
+           : asprintf(&e->what, "v%u ended as planned: back to v%u", r->version,
+                      back) < 0
                ? (e->what = NULL, BIDE_ENOMEM)
                : 0;
 }
@@ -146,7 +144,7 @@ add_change(void *arg, const struct record *r)
     struct audit *a = arg;
     struct audit_entry *e;
     char *words, until[64] = "", when[48];
-    int rc = add_end(a, r);
+    int rc = add_planned_end(a, r);
 
     if (rc || r->when_ns < a->since_ns || r->when_ns > a->until_ns) {
         return rc;
@@ -155,7 +153,7 @@ add_change(void *arg, const struct record *r)
     if (rc) {
         return rc;
     }
-    e = audit_new_entry(a, is_forced(words) ? AUDIT_FORCED : AUDIT_CHANGE,
+    e = audit_new_entry(a, is_override(words) ? AUDIT_FORCED : AUDIT_CHANGE,
                         r->name, "", r->when_ns);
     if (r->until_ns > 0) {
         snprintf(until, sizeof(until), "%suntil %s",
@@ -183,14 +181,14 @@ add_changes(struct audit *a)
     return rc == BIDE_ENOPOLICY ? 0 : rc;
 }
 
-/* ---- what happened ---- */
+/* ---- events and calls ---- */
 
 static const char *
-state_words(uint8_t to)
+breaker_words(uint8_t to)
 {
-    return to == STATE_OPEN     ? "breaker opens: no calls go out"
-           : to == STATE_CLOSED ? "breaker closes: all calls go out again"
-                                : "breaker is half open: a few calls try";
+    return to == STATE_OPEN     ? "breaker opens: calls are refused"
+           : to == STATE_CLOSED ? "breaker closes: calls are allowed again"
+                                : "breaker is half open: only probe calls";
 }
 
 static int
@@ -202,7 +200,7 @@ add_event(void *arg, const char *name, const char *scope,
     char text[256];
 
     if (event->kind == HISTORY_BREAKER) {
-        snprintf(text, sizeof(text), "%s", state_words(event->to));
+        snprintf(text, sizeof(text), "%s", breaker_words(event->to));
         a->opened += event->to == STATE_OPEN;
     } else if (event->kind == HISTORY_LEVEL) {
         static const char *const words[] = {"ok", "warning", "critical"};
@@ -212,7 +210,7 @@ add_event(void *arg, const char *name, const char *scope,
                  event->to <= ALARM_CRIT ? words[event->to] : "?",
                  *event->words ? ": " : "", event->words);
     } else {
-        return 0; /* of a later version of bide */
+        return 0; /* written by a later version of bide */
     }
     e = audit_new_entry(
         a, event->kind == HISTORY_BREAKER ? AUDIT_BREAKER : AUDIT_LEVEL, name,
@@ -223,7 +221,7 @@ add_event(void *arg, const char *name, const char *scope,
     return 0;
 }
 
-/* The last entry of the same cell that this interval goes on from. */
+/* Returns the entry of the same cell that this interval continues, or NULL. */
 static struct audit_entry *
 find_span(struct audit *a, const struct history_interval *i)
 {
@@ -231,7 +229,7 @@ find_span(struct audit *a, const struct history_interval *i)
         struct audit_entry *e = &a->list[k - 1];
 
         if (e->kind != AUDIT_CALLS || e->end_ns + 2 * DAY_NS < i->begin_ns) {
-            break; /* further ones ended earlier still */
+            break; /* earlier entries ended even earlier */
         }
         if (strcmp(e->name, i->name) == 0 && strcmp(e->scope, i->scope) == 0) {
             return e->end_ns >= i->begin_ns ? e : NULL;
@@ -241,12 +239,13 @@ find_span(struct audit *a, const struct history_interval *i)
 }
 
 static uint64_t
-audited(const struct figures *f, const struct counter_row *row)
+audited_count(const struct figures *f, const struct counter_row *row)
 {
     return row->flags & COUNTER_IS_AUDITED ? f->counter[row->counter] : 0;
 }
 
-/* Minutes without a gap are one line. */
+/* Adds an interval with failed calls.  Intervals without a gap between them are
+ * one entry. */
 static int
 add_calls(void *arg, const struct history_interval *i)
 {
@@ -255,7 +254,7 @@ add_calls(void *arg, const struct history_interval *i)
     uint64_t all = 0;
 
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
-        all += audited(i->figures, &counter_rows[k]);
+        all += audited_count(i->figures, &counter_rows[k]);
     }
     if (all == 0 || *i->name == '@') {
         return 0;
@@ -270,13 +269,13 @@ add_calls(void *arg, const struct history_interval *i)
     e->end_ns = i->end_ns;
     e->calls += figures_calls(i->figures);
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
-        e->count[k] += audited(i->figures, &counter_rows[k]);
+        e->count[k] += audited_count(i->figures, &counter_rows[k]);
     }
     return 0;
 }
 
 static int
-gather(struct audit *a)
+collect_entries(struct audit *a)
 {
     uint64_t until = a->until_ns < a->now_ns ? a->until_ns : a->now_ns;
     struct history_range range = {
@@ -301,7 +300,7 @@ gather(struct audit *a)
 /* ---- the command ---- */
 
 static int
-by_time(const void *x, const void *y)
+compare_entries(const void *x, const void *y)
 {
     const struct audit_entry *a = x, *b = y;
 
@@ -315,7 +314,7 @@ by_time(const void *x, const void *y)
 }
 
 static int
-print(struct audit *a)
+print_audit(struct audit *a)
 {
     if (a->damaged > 0) {
         history_say_damaged(&a->past, a->damaged);
@@ -336,21 +335,21 @@ audit_command(struct command_line *line)
         return say_no_policy(line->registry, a.name);
     }
     if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
-        return say_usage(line, "--csv or --json");
+        return say_usage(line, "--csv and --json exclude each other");
     }
     status = history_times(line, a.now_ns, &a.since_ns, &a.until_ns);
     if (status) {
         return status;
     }
-    rc = gather(&a);
+    rc = collect_entries(&a);
     if (!rc && a.count > 0) {
-        qsort(a.list, a.count, sizeof(*a.list), by_time);
+        qsort(a.list, a.count, sizeof(*a.list), compare_entries);
     }
     if (!rc && a.count == 0 && a.name) {
         status = say_unless_policy(line->registry, a.name);
     }
     if (!rc && !status) {
-        rc = print(&a);
+        rc = print_audit(&a);
     }
     audit_free(&a);
     return rc == BIDE_ENOMEM ? say_no_memory()

@@ -1,4 +1,4 @@
-/* One time line of what was changed and what happened: bide audit. */
+/* bide audit: one time line of changes, breakers, warnings and failed calls. */
 #ifndef BIDE_CLI_AUDIT_H
 #define BIDE_CLI_AUDIT_H
 
@@ -21,11 +21,11 @@ enum audit_kind {
 
 struct audit_entry {
     enum audit_kind kind;
-    uint64_t when_ns, end_ns; /* the same for what has no length */
+    uint64_t when_ns, end_ns; /* equal if the entry is a moment */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: by
                                             counter_rows, audited ones */
-    uint64_t dropped, requeued;          /* AUDIT_WORK: pieces of work */
+    uint64_t dropped, requeued;          /* AUDIT_WORK: items */
     char *what;                          /* NULL for AUDIT_CALLS */
     char *who, *note;                    /* may be NULL */
 };
@@ -34,26 +34,27 @@ struct audit {
     struct command_line *line;
     const char *name; /* NULL: all */
     uint64_t since_ns, until_ns, now_ns;
-    size_t count, room;
+    size_t count;
     struct audit_entry *list; /* by time */
     struct past_known past;
     uint64_t damaged;
-    uint64_t opened; /* breakers, times */
+    uint64_t opened; /* how often breakers opened */
 };
 
 const char *audit_kind_word(enum audit_kind kind);
-/* "aborted 12, dropped 3".  malloc'ed, or NULL. */
+/* Returns the entry's text, for calls "12 aborted, 3 dropped of 40 calls".
+ * malloc'ed; NULL without memory. */
 char *audit_words(const struct audit_entry *e);
 
-/* audit_work.c: what was done to deferred work by hand.  Where that can not be
- * read it says so, and the rest goes on.  0 or BIDE_ENOMEM. */
+/* audit_work.c: adds the operators' changes of deferred work.  If those cannot
+ * be read, prints a message and succeeds.  Returns 0 or BIDE_ENOMEM. */
 int audit_add_work(struct audit *a);
-/* audit.c: NULL without memory. */
+/* audit.c: Appends an entry.  Returns NULL without memory. */
 struct audit_entry *audit_new_entry(struct audit *a, enum audit_kind kind,
                                     const char *name, const char *scope,
                                     uint64_t when_ns);
 
-/* audit_show.c: 0 or BIDE_ENOMEM. */
+/* audit_show.c: these return 0 or BIDE_ENOMEM. */
 int audit_table(const struct audit *a);
 int audit_json(const struct audit *a);
 int audit_csv(const struct audit *a);

@@ -1,3 +1,4 @@
+/* Prints the audit as a table, JSON and CSV. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,10 @@
 
 /* ---- for people ---- */
 
-/* A span of calls as "08:00:00 for 7m"; dates are said in full, since the
- * paper may be read another day. */
+/* Adds "2026-01-31 08:00:00, 7m".  Dates are complete, because the table may be
+ * read on another day. */
 static void
-time_cell(struct table *t, const struct audit_entry *e)
+add_time_cell(struct table *t, const struct audit_entry *e)
 {
     char when[64], length[32];
 
@@ -33,7 +34,7 @@ time_cell(struct table *t, const struct audit_entry *e)
 }
 
 static int
-fill(struct table *t, const struct audit *a)
+add_entry_rows(struct table *t, const struct audit *a)
 {
     for (size_t i = 0; i < a->count; i++) {
         const struct audit_entry *e = &a->list[i];
@@ -43,7 +44,7 @@ fill(struct table *t, const struct audit *a)
             return BIDE_ENOMEM;
         }
         table_row(t);
-        time_cell(t, e);
+        add_time_cell(t, e);
         table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
         table_cell(t, 2, "%s", audit_kind_word(e->kind));
         table_cell(t, 3, "%s", words);
@@ -79,7 +80,7 @@ print_sums(const struct audit *a)
             sum.count[k] += e->count[k];
         }
     }
-    printf("\n%s %s, %llu of them forced a state; breakers opened %s %s",
+    printf("\n%s %s, %llu of them forced; breakers opened %s %s",
            text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], number,
                       sizeof(number)),
            text_plural(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], "change",
@@ -88,14 +89,15 @@ print_sums(const struct audit *a)
            text_count(a->opened, times, sizeof(times)),
            text_plural(a->opened, "time", "times"));
     if (dropped > 0) {
-        printf("; %s of deferred work dropped",
-               text_count(dropped, number, sizeof(number)));
+        printf("; %s deferred %s dropped",
+               text_count(dropped, number, sizeof(number)),
+               text_plural(dropped, "item", "items"));
     }
     words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
-    printf("%s%s.\n", words ? "; in these times " : "", words ? words : "");
+    printf("%s%s.\n", words ? "; in total " : "", words ? words : "");
     free(words);
     if (a->damaged > 0) {
-        printf("%llu damaged %s passed over.\n", (unsigned long long)a->damaged,
+        printf("%llu damaged %s skipped.\n", (unsigned long long)a->damaged,
                text_plural(a->damaged, "record or page was",
                            "records or pages were"));
     }
@@ -118,11 +120,11 @@ audit_table(const struct audit *a)
            when_write_iso(a->until_ns < a->now_ns ? a->until_ns : a->now_ns,
                           until, sizeof(until)));
     if (a->count == 0) {
-        puts("Nothing was changed, and no calls were given up.");
+        puts("No changes and no failed calls.");
         return 0;
     }
     t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    rc = fill(t, a);
+    rc = add_entry_rows(t, a);
     if (rc) {
         table_free(t);
         return rc;

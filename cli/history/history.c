@@ -1,4 +1,4 @@
-/* Adding up what was recorded, by policy, scope, version or time. */
+/* Adds up recorded intervals by policy, scope, version or time. */
 #include "history.h"
 
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include <bide.h>
 #include "admin/open.h"
+#include "base/array.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -16,13 +17,11 @@
 #define HOUR_NS (60 * MINUTE_NS)
 #define DAY_NS (24 * HOUR_NS)
 
-/* A row for each minute of five weeks is more than anybody reads. */
-enum { ROWS_MAX = 60000 };
+enum { ROWS_MAX = 60000 }; /* about the minutes of six weeks */
 
-struct adding {
+struct row_builder {
     struct admin *registry;
     struct history_rows *rows;
-    size_t room;
     int rc;
 };
 
@@ -35,7 +34,7 @@ history_step_ns(enum history_by by)
 }
 
 static uint64_t
-slot_of(enum history_by by, uint64_t end_ns)
+slot_end_ns(enum history_by by, uint64_t end_ns)
 {
     uint64_t step = history_step_ns(by);
 
@@ -43,8 +42,8 @@ slot_of(enum history_by by, uint64_t end_ns)
 }
 
 static void
-set_key(struct history_row *row, enum history_by by,
-        const struct history_interval *i)
+set_row_key(struct history_row *row, enum history_by by,
+            const struct history_interval *i)
 {
     memset(row, 0, sizeof(*row));
     strcpy(row->name, i->name);
@@ -52,11 +51,11 @@ set_key(struct history_row *row, enum history_by by,
         strcpy(row->scope, i->scope);
     }
     row->version = by == BY_VERSION ? i->version : 0;
-    row->slot_ns = slot_of(by, i->end_ns);
+    row->slot_ns = slot_end_ns(by, i->end_ns);
 }
 
 static int
-compare(const struct history_row *a, const struct history_row *b)
+compare_rows(const struct history_row *a, const struct history_row *b)
 {
     int order = strcmp(a->name, b->name);
 
@@ -68,16 +67,16 @@ compare(const struct history_row *a, const struct history_row *b)
                  : (a->slot_ns > b->slot_ns) - (a->slot_ns < b->slot_ns);
 }
 
-/* Where it is, or where it belongs. */
+/* Returns the index of the row with that key, or the index to insert it at. */
 static size_t
-place_of(const struct history_rows *rows, const struct history_row *key)
+find_place(const struct history_rows *rows, const struct history_row *key)
 {
     size_t low = 0, high = rows->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare(&rows->list[middle], key) < 0) {
+        if (compare_rows(&rows->list[middle], key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -87,25 +86,20 @@ place_of(const struct history_rows *rows, const struct history_row *key)
 }
 
 static struct history_row *
-row_for(struct adding *a, const struct history_row *key)
+find_or_insert_row(struct row_builder *b, const struct history_row *key)
 {
-    struct history_rows *rows = a->rows;
-    size_t at = place_of(rows, key);
+    struct history_rows *rows = b->rows;
+    struct history_row *longer;
+    size_t at = find_place(rows, key);
 
-    if (at < rows->count && compare(&rows->list[at], key) == 0) {
+    if (at < rows->count && compare_rows(&rows->list[at], key) == 0) {
         return &rows->list[at];
     }
-    if (rows->count == a->room) {
-        size_t room = a->room ? 2 * a->room : 16;
-        struct history_row *longer =
-            realloc(rows->list, room * sizeof(*longer));
-
-        if (!longer) {
-            return NULL;
-        }
-        rows->list = longer;
-        a->room = room;
+    longer = array_more(rows->list, rows->count, sizeof(*longer));
+    if (!longer) {
+        return NULL;
     }
+    rows->list = longer;
     memmove(&rows->list[at + 1], &rows->list[at],
             (rows->count - at) * sizeof(*rows->list));
     rows->list[at] = *key;
@@ -115,7 +109,7 @@ row_for(struct adding *a, const struct history_row *key)
 }
 
 static int
-more_frequent(const void *x, const void *y)
+compare_outcomes(const void *x, const void *y)
 {
     const struct history_outcome_count *a = x, *b = y;
 
@@ -125,9 +119,10 @@ more_frequent(const void *x, const void *y)
     return strcmp(a->name, b->name);
 }
 
-/* Figures are large: a row that is complete keeps what is shown of them. */
+/* Replaces the figures of a complete row, which are large, by the statistics
+ * that are shown.  Returns 0 or BIDE_ENOMEM. */
 static int
-finish(struct adding *a, struct history_row *row)
+finish_row(struct row_builder *b, struct history_row *row)
 {
     const struct figures *f = row->figures;
 
@@ -142,42 +137,44 @@ finish(struct adding *a, struct history_row *row)
     for (uint32_t i = 0; i < f->outcome_count; i++) {
         struct history_outcome_count *to = &row->outcomes[i];
         const char *name =
-            past_outcome(admin_past(a->registry), f->outcome[i].id);
+            past_outcome(admin_past(b->registry), f->outcome[i].id);
 
         strncpy(to->name, name, sizeof(to->name) - 1);
         to->count = f->outcome[i].count;
     }
     row->outcome_count = f->outcome_count;
     qsort(row->outcomes, row->outcome_count, sizeof(*row->outcomes),
-          more_frequent);
+          compare_outcomes);
     free(row->figures);
     row->figures = NULL;
     return 0;
 }
 
-/* Of rows by time, those before this one are complete: intervals come in the
- * order of their ends. */
+/* Finishes all rows before `row` if rows are by time: intervals come in the
+ * order of their ends, so that those rows are complete. */
 static int
-finish_before(struct adding *a, const struct history_row *row)
+finish_rows_before(struct row_builder *b, const struct history_row *row)
 {
     int rc = 0;
 
-    if (row->slot_ns == 0 || !a->rows->name) {
+    if (row->slot_ns == 0 || !b->rows->name) {
         return 0;
     }
-    for (size_t i = (size_t)(row - a->rows->list); i > 0 && rc == 0; i--) {
-        if (!a->rows->list[i - 1].figures) {
+    for (size_t i = (size_t)(row - b->rows->list); i > 0 && rc == 0; i--) {
+        if (!b->rows->list[i - 1].figures) {
             break;
         }
-        rc = finish(a, &a->rows->list[i - 1]);
+        rc = finish_row(b, &b->rows->list[i - 1]);
     }
     return rc;
 }
 
 /* ---- the plot's bins ---- */
 
+/* Chooses the shortest step with which the bins cover first_ns to last_ns. */
+
 static void
-bins_begin(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
+begin_bins(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
 {
     static const uint64_t steps[] = {
         MINUTE_NS,      2 * MINUTE_NS, 5 * MINUTE_NS, 10 * MINUTE_NS,
@@ -197,30 +194,30 @@ bins_begin(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
     rows->bins.first_ns = first_ns / rows->bins.step_ns * rows->bins.step_ns;
 }
 
-/* The first of all intervals has come: so much may follow. */
+/* Sets up the bins when the first interval comes, for all that may follow. */
 static void
-bins_prepare(struct history_rows *rows, const struct history_interval *i)
+begin_bins_for(struct history_rows *rows, const struct history_interval *i)
 {
     uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
     uint64_t last =
         rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
 
     first = first > 0 && i->end_ns - first < 730 * DAY_NS ? first : i->begin_ns;
-    bins_begin(rows, first, last);
+    begin_bins(rows, first, last);
 }
 
 static size_t
-bin_of(const struct history_bins *b, uint64_t ns)
+find_bin(const struct history_bins *b, uint64_t ns)
 {
     uint64_t at = ns > b->first_ns ? (ns - b->first_ns) / b->step_ns : 0;
 
     return at < HISTORY_BINS ? (size_t)at : HISTORY_BINS - 1;
 }
 
-/* How much of an interval lies within a bin. */
+/* Returns the share (0 to 1) of an interval that lies within a bin. */
 static double
-share_of(const struct history_bins *b, const struct history_interval *i,
-         size_t at)
+share_in_bin(const struct history_bins *b, const struct history_interval *i,
+             size_t at)
 {
     uint64_t begin = b->first_ns + at * b->step_ns, end = begin + b->step_ns;
 
@@ -232,8 +229,8 @@ share_of(const struct history_bins *b, const struct history_interval *i,
 }
 
 static int
-spread(struct history_bins *b, const struct history_interval *i, size_t at,
-       bool all)
+add_to_bin(struct history_bins *b, const struct history_interval *i, size_t at,
+           bool all)
 {
     const struct figures *f = i->figures;
     const double amounts[HISTORY_AMOUNTS] = {
@@ -242,7 +239,7 @@ spread(struct history_bins *b, const struct history_interval *i, size_t at,
         [AMOUNT_GIVEN_UP] = (double)figures_exhausted(f),
         [AMOUNT_REFUSED] = (double)f->counter[COUNTER_REFUSED],
     };
-    double share = all ? 1 : share_of(b, i, at);
+    double share = all ? 1 : share_in_bin(b, i, at);
 
     if (!b->bin[at]) {
         b->bin[at] = calloc(1, sizeof(*b->bin[at]));
@@ -264,12 +261,12 @@ add_to_bins(struct history_rows *rows, const struct history_interval *i)
     size_t first, last, at;
 
     if (b->step_ns == 0) {
-        bins_prepare(rows, i);
+        begin_bins_for(rows, i);
     }
-    first = bin_of(b, i->begin_ns);
-    last = bin_of(b, i->end_ns > 0 ? i->end_ns - 1 : 0);
+    first = find_bin(b, i->begin_ns);
+    last = find_bin(b, i->end_ns > 0 ? i->end_ns - 1 : 0);
     for (at = first < last ? first : last; at <= last; at++) {
-        int rc = spread(b, i, at, first == last);
+        int rc = add_to_bin(b, i, at, first == last);
 
         if (rc) {
             return rc;
@@ -284,24 +281,24 @@ add_to_bins(struct history_rows *rows, const struct history_interval *i)
 static int
 add_interval(void *arg, const struct history_interval *i)
 {
-    struct adding *a = arg;
-    struct history_rows *rows = a->rows;
+    struct row_builder *b = arg;
+    struct history_rows *rows = b->rows;
     struct history_row key, *row;
     int rc = rows->name ? add_to_bins(rows, i) : 0;
 
     if (*i->name == '@') {
         return 0; /* a budget's group */
     }
-    set_key(&key, rows->by, i);
-    row = rc ? NULL : row_for(a, &key);
+    set_row_key(&key, rows->by, i);
+    row = rc ? NULL : find_or_insert_row(b, &key);
     if (row && !row->figures && !row->outcomes) {
         row->figures = calloc(1, sizeof(*row->figures));
     }
-    if (!row || !row->figures || finish_before(a, row)) {
-        return a->rc = BIDE_ENOMEM;
+    if (!row || !row->figures || finish_rows_before(b, row)) {
+        return b->rc = BIDE_ENOMEM;
     }
     if (rows->count > ROWS_MAX) {
-        return a->rc = BIDE_EFULL;
+        return b->rc = BIDE_EFULL;
     }
     figures_add(row->figures, i->figures);
     row->begin_ns = i->begin_ns < row->begin_ns ? i->begin_ns : row->begin_ns;
@@ -324,8 +321,8 @@ history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
 
         if (text && when_read(text, now_ns, &times[i])) {
             return say_usage(line,
-                             "--%s %s: a date, a time, -2h, today, "
-                             "yesterday",
+                             "--%s %s: not a time, such as 2026-01-31, 14:00, "
+                             "-2h, today or yesterday",
                              option_rows[options[i]].name, text);
         }
     }
@@ -333,7 +330,7 @@ history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
         return say_usage(line, "--since is not before --until");
     }
     if (times[0] > now_ns) {
-        return say_usage(line, "--since %s: that is still to come",
+        return say_usage(line, "--since %s: this time is in the future",
                          line->option[OPTION_SINCE]);
     }
     *out_since = times[0];
@@ -360,21 +357,22 @@ read_by(struct command_line *line, struct history_rows *rows)
     }
     if (text) {
         return say_usage(line,
-                         "--by %s: minute, hour, version, scope or "
+                         "--by %s: not one of minute, hour, version, scope, "
                          "policy",
                          text);
     }
     if (!rows->name && rows->by != BY_POLICY) {
-        return say_usage(line, "--by %s: of which policy?",
+        return say_usage(line, "--by %s: needs the name of a policy",
                          line->option[OPTION_BY]);
     }
     rows->beside = rows->by == BY_VERSION && line->option[OPTION_BY];
     return 0;
 }
 
-/* Up to two days minutes are read as such, so that the plot is exact. */
+/* Returns the range to read.  Up to two days it is read by minutes, so that the
+ * plot is exact. */
 static struct history_range
-range_of(const struct history_rows *rows)
+make_range(const struct history_rows *rows)
 {
     uint64_t until =
         rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
@@ -392,7 +390,7 @@ range_of(const struct history_rows *rows)
 int
 history_read_rows(struct command_line *line, struct history_rows *out)
 {
-    struct adding a = {.registry = line->registry, .rows = out};
+    struct row_builder b = {.registry = line->registry, .rows = out};
     struct history_range range;
     int rc, status;
 
@@ -407,17 +405,18 @@ history_read_rows(struct command_line *line, struct history_rows *out)
     if (status) {
         return status;
     }
-    range = range_of(out);
+    range = make_range(out);
     rc = past_each_interval(admin_past(line->registry), &range, add_interval,
-                            &a, &out->past);
+                            &b, &out->past);
     for (size_t i = 0; i < out->count && !rc; i++) {
-        rc = a.rc = finish(&a, &out->list[i]);
+        rc = b.rc = finish_row(&b, &out->list[i]);
     }
-    if (a.rc == BIDE_EFULL) {
-        say("more than %d rows: ask for less time, or --by hour", ROWS_MAX);
+    if (b.rc == BIDE_EFULL) {
+        say("history: more than %d rows", ROWS_MAX);
+        say("choose a shorter time, or --by hour");
         return STATUS_NO;
     }
-    return a.rc ? say_no_memory() : rc ? say_failure(rc, "history") : 0;
+    return b.rc ? say_no_memory() : rc ? say_failure(rc, "history") : 0;
 }
 
 void

@@ -1,4 +1,4 @@
-/* What was recorded, in rows: stats --since. */
+/* Recorded statistics in rows: stats --since. */
 #ifndef BIDE_CLI_HISTORY_H
 #define BIDE_CLI_HISTORY_H
 
@@ -15,19 +15,19 @@ struct history_outcome_count {
     uint64_t count;
 };
 
-/* What is added up, of the first interval's begin to the last one's end. */
+/* The sum of intervals, from the first one's begin to the last one's end. */
 struct history_row {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint32_t version; /* 0 where several may be in it */
-    uint64_t slot_ns; /* BY_MINUTE, BY_HOUR: its end */
+    uint32_t version; /* BY_VERSION, else 0 */
+    uint64_t slot_ns; /* BY_MINUTE, BY_HOUR: the end of the slot, else 0 */
     uint64_t begin_ns, end_ns;
-    uint64_t force_ns; /* BY_VERSION: how long it was in force */
+    uint64_t force_ns; /* BY_VERSION: how long the version was in force */
     struct bide_stats stats;
     size_t outcome_count; /* most frequent first */
     struct history_outcome_count *outcomes;
     struct figures *figures; /* NULL once stats holds them */
-    char *who, *note;        /* BY_VERSION; may be NULL */
-    uint64_t when_ns;        /* BY_VERSION: when it was made */
+    char *who, *note;        /* BY_VERSION: the author; may be NULL */
+    uint64_t when_ns;        /* BY_VERSION: when the version was made */
 };
 
 enum { HISTORY_BINS = 60 };
@@ -40,49 +40,50 @@ enum history_amount {
     HISTORY_AMOUNTS,
 };
 
-/* What happened when, for the plots.  What is known of a long time only is
- * spread over it. */
+/* Amounts over time, for plots.  Long intervals are spread over their bins. */
 struct history_bins {
     uint64_t step_ns, first_ns; /* the first bin's begin */
     size_t count;
-    struct figures *bin[HISTORY_BINS]; /* all that touches it; NULL: nothing */
+    struct figures *bin[HISTORY_BINS]; /* intervals that overlap it, or NULL */
     double amount[HISTORY_AMOUNTS][HISTORY_BINS];
 };
 
 struct history_rows {
     const char *name; /* NULL: all policies */
     enum history_by by;
-    bool beside; /* versions: beside each other, not one below the other */
+    bool beside; /* versions side by side, one column for each */
     uint64_t since_ns, until_ns, now_ns;
-    uint64_t begin_ns, end_ns; /* covered by what was found */
+    uint64_t begin_ns, end_ns; /* of all rows together */
     size_t count;
-    struct history_row *list;
+    struct history_row *list; /* by name, scope, version and slot */
     struct history_bins bins;
     struct past_known past;
 };
 
-/* 0 or the exit status, and said why.  history_free in any case. */
+/* Reads what the command line asks for.  Returns 0, or the exit status after
+ * printing the error.  Release with history_free in both cases. */
 int history_read_rows(struct command_line *line, struct history_rows *out);
 void history_free(struct history_rows *rows);
-uint64_t history_step_ns(enum history_by by); /* 0: not by time */
+/* Returns the length of a slot, 0 if rows are not by time. */
+uint64_t history_step_ns(enum history_by by);
 
-/* history_version.c: fills in who, note, when and force_ns. */
+/* Fills who, note, when_ns and force_ns.  Returns like history_read_rows. */
 int history_versions(struct command_line *line, struct history_rows *rows);
 
-/* 0 or BIDE_ENOMEM. */
+/* Both return 0 or BIDE_ENOMEM. */
 int history_json(const struct history_rows *rows);
-void history_csv(const struct history_rows *rows);
 int history_print(const struct history_rows *rows);
+void history_csv(const struct history_rows *rows);
 void history_plot(const struct history_rows *rows); /* history_plot.c */
 
-/* On stderr, where something could not be read. */
+/* Prints on stderr that `count` records or pages are damaged. */
 void history_say_damaged(const struct past_known *past, uint64_t count);
 
-/* Whether this command line asks for the past, and does what it asks for. */
+/* Reports whether the command line asks for history; if so, run the command. */
 bool history_asked(const struct command_line *line);
 int history_command(struct command_line *line);
 
-/* Reads --since and --until.  0 or the exit status. */
+/* Reads --since, else 0, and --until, else UINT64_MAX.  Returns as above. */
 int history_times(struct command_line *line, uint64_t now_ns,
                   uint64_t *out_since, uint64_t *out_until);
 

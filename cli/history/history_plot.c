@@ -1,4 +1,4 @@
-/* What happened when, in a line of blocks each. */
+/* Plots amounts over time: one line of blocks for each. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "record/past.h"
 #include "history.h"
 
-/* By the minute, but for the last. */
+/* All lines but the last are rates per minute. */
 static const struct {
     const char *title;
     enum history_amount amount; /* HISTORY_AMOUNTS: the 95th percentile */
@@ -30,7 +30,7 @@ is_rate(size_t line)
 }
 
 static const char *
-block(double share)
+block_for(double share)
 {
     static const char *const blocks[] = {"▁", "▂", "▃", "▄",
                                          "▅", "▆", "▇", "█"};
@@ -42,7 +42,7 @@ block(double share)
 }
 
 static double
-value_of(const struct history_bins *b, size_t line, size_t i)
+bin_value(const struct history_bins *b, size_t line, size_t i)
 {
     if (is_rate(line)) {
         return b->amount[lines[line].amount][i] * 60e9 / (double)b->step_ns;
@@ -57,7 +57,7 @@ plot_line(const struct history_bins *b, size_t line)
     char text[32];
 
     for (size_t i = 0; i < b->count; i++) {
-        double v = value_of(b, line, i);
+        double v = bin_value(b, line, i);
 
         most = v > most ? v : most;
     }
@@ -66,10 +66,11 @@ plot_line(const struct history_bins *b, size_t line)
     }
     printf("%-13s", lines[line].title);
     for (size_t i = 0; i < b->count; i++) {
-        /* Where nothing was, there is no latency either. */
-        bool gap = !is_rate(line) && value_of(b, line, i) <= 0;
+        /* A bin without succeeded attempts has no latency. */
+        bool gap = !is_rate(line) && bin_value(b, line, i) <= 0;
 
-        fputs(gap ? " " : block(most > 0 ? value_of(b, line, i) / most : 0),
+        fputs(gap ? " "
+                  : block_for(most > 0 ? bin_value(b, line, i) / most : 0),
               stdout);
     }
     if (is_rate(line)) {

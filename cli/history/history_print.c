@@ -1,4 +1,4 @@
-/* Rows of history for programs: as JSON and as CSV. */
+/* Prints rows of history as JSON and as CSV. */
 
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 /* ---- JSON ---- */
 
 static void
-put_row(struct json *array, const struct history_rows *rows,
-        const struct history_row *row)
+put_history_row(struct json *array, const struct history_rows *rows,
+                const struct history_row *row)
 {
     struct json *j = json_add_object(array), *outcomes;
 
@@ -57,7 +57,7 @@ history_json(const struct history_rows *rows)
     json_put_count(j, "damaged", rows->past.damaged);
     array = json_in_array(j, "rows");
     for (size_t i = 0; i < rows->count; i++) {
-        put_row(array, rows, &rows->list[i]);
+        put_history_row(array, rows, &rows->list[i]);
     }
     return json_out(j);
 }
@@ -74,7 +74,7 @@ static const struct {
 enum { LATENCIES = sizeof(latencies) / sizeof(latencies[0]) };
 
 static void
-csv_head(void)
+print_csv_head(void)
 {
     fputs("policy,scope,version,begin,end", stdout);
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
@@ -92,7 +92,7 @@ csv_head(void)
 }
 
 static void
-csv_figures(const struct bide_stats *s)
+print_csv_figures(const struct bide_stats *s)
 {
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         const struct counter_row *row = &counter_rows[i];
@@ -118,7 +118,7 @@ csv_figures(const struct bide_stats *s)
 void
 history_csv(const struct history_rows *rows)
 {
-    csv_head();
+    print_csv_head();
     for (size_t i = 0; i < rows->count; i++) {
         const struct history_row *row = &rows->list[i];
 
@@ -130,7 +130,7 @@ history_csv(const struct history_rows *rows)
         csv_time(row->begin_ns);
         putchar(',');
         csv_time(row->end_ns);
-        csv_figures(&row->stats);
+        print_csv_figures(&row->stats);
         putchar(',');
         csv_text(row->who ? row->who : "");
         putchar(',');

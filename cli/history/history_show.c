@@ -1,4 +1,4 @@
-/* Rows of history for people, and the command itself. */
+/* Prints rows of history as tables; bide stats --since. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
 
 static bool
-is_shown(const struct history_rows *rows, size_t figure)
+has_figure(const struct history_rows *rows, size_t figure)
 {
     bool any = figures[figure].title && !figures[figure].if_any;
 
@@ -28,11 +28,13 @@ is_shown(const struct history_rows *rows, size_t figure)
     return any;
 }
 
-/* ---- a row for each ---- */
+/* ---- one row below the other ---- */
 
-/* Nobody recorded in between. */
+/* Reports whether a row covers more than its slot: nothing was recorded in
+ * between. */
 static bool
-is_long(const struct history_rows *rows, const struct history_row *row)
+is_longer_than_slot(const struct history_rows *rows,
+                    const struct history_row *row)
 {
     uint64_t usual = history_step_ns(rows->by);
 
@@ -40,8 +42,8 @@ is_long(const struct history_rows *rows, const struct history_row *row)
 }
 
 static void
-row_label(struct table *t, const struct history_rows *rows,
-          const struct history_row *row)
+add_row_label(struct table *t, const struct history_rows *rows,
+              const struct history_row *row)
 {
     char text[64], length[32];
 
@@ -65,7 +67,7 @@ row_label(struct table *t, const struct history_rows *rows,
     case BY_MINUTE:
     case BY_HOUR:
         when_write(row->begin_ns, rows->now_ns, text, sizeof(text));
-        if (is_long(rows, row)) {
+        if (is_longer_than_slot(rows, row)) {
             table_cell(t, 0, "%s, %s", text,
                        duration_round(row->end_ns - row->begin_ns, length,
                                       sizeof(length)));
@@ -96,7 +98,8 @@ make_table(const struct history_rows *rows, bool calls, bool attempts)
     struct table *t;
 
     for (size_t i = 0; i < FIGURES; i++) {
-        if ((figures[i].of_attempts ? attempts : calls) && is_shown(rows, i)) {
+        if ((figures[i].of_attempts ? attempts : calls) &&
+            has_figure(rows, i)) {
             which[count++] = i;
             columns[count] =
                 (struct table_column){figures[i].title, TABLE_RIGHT};
@@ -105,7 +108,7 @@ make_table(const struct history_rows *rows, bool calls, bool attempts)
     t = table_new(columns, count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         table_row(t);
-        row_label(t, rows, &rows->list[i]);
+        add_row_label(t, rows, &rows->list[i]);
         for (size_t k = 0; k < count; k++) {
             table_cell(t, k + 1, "%s",
                        figure_write(&rows->list[i].stats, &figures[which[k]],
@@ -134,18 +137,19 @@ print_rows(const struct history_rows *rows)
 /* ---- versions side by side ---- */
 
 static void
-beside_line(struct table *t, const char *title)
+begin_beside_row(struct table *t, const char *title)
 {
     table_row(t);
     table_cell(t, 0, "%s", title);
 }
 
 static void
-beside_change(struct table *t, const struct history_rows *rows, size_t first)
+add_beside_changes(struct table *t, const struct history_rows *rows,
+                   size_t first)
 {
     char text[64];
 
-    beside_line(t, "made");
+    begin_beside_row(t, "made");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].who) {
             table_cell(t, i - first + 1, "%s",
@@ -153,19 +157,19 @@ beside_change(struct table *t, const struct history_rows *rows, size_t first)
                                   sizeof(text)));
         }
     }
-    beside_line(t, "by");
+    begin_beside_row(t, "by");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].who) {
             table_cell(t, i - first + 1, "%s", rows->list[i].who);
         }
     }
-    beside_line(t, "note");
+    begin_beside_row(t, "note");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].note && *rows->list[i].note) {
             table_cell(t, i - first + 1, "%s", rows->list[i].note);
         }
     }
-    beside_line(t, "in force");
+    begin_beside_row(t, "in force");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].force_ns > 0) {
             table_cell(
@@ -203,13 +207,13 @@ print_beside(const struct history_rows *rows)
             (struct table_column){titles[i - first], TABLE_WRAP};
     }
     t = table_new(columns, rows->count - first + 1);
-    beside_change(t, rows, first);
+    add_beside_changes(t, rows, first);
     for (size_t k = 0; k < FIGURES; k++) {
-        if (!is_shown(rows, k)) {
+        if (!has_figure(rows, k)) {
             continue;
         }
         write_lower(figures[k].title, lower);
-        beside_line(t, lower);
+        begin_beside_row(t, lower);
         for (size_t i = first; i < rows->count; i++) {
             table_cell(t, i - first + 1, "%s",
                        figure_write(&rows->list[i].stats, &figures[k], text,
@@ -220,7 +224,7 @@ print_beside(const struct history_rows *rows)
         return BIDE_ENOMEM;
     }
     if (first > 0) {
-        printf("%zu earlier %s not shown: --json has them\n", first,
+        printf("%zu earlier %s not shown; use --json to see all\n", first,
                text_plural(first, "version is", "versions are"));
     }
     return 0;
@@ -242,7 +246,7 @@ print_title(const struct history_rows *rows)
            when_write(rows->end_ns, rows->now_ns, end, sizeof(end)));
 }
 
-/* The sum over rows: a name once. */
+/* Prints the most frequent outcomes of all rows together. */
 static void
 print_outcomes(const struct history_rows *rows)
 {
@@ -298,26 +302,26 @@ print_source(const struct history_rows *rows)
 
     if (rows->past.recorded_ns == 0 &&
         (rows->past.damaged > 0 || rows->past.pending_unknown)) {
-        puts("\nWhat was recorded last cannot be read any more: see bide "
-             "doctor.");
+        puts("\nThe last recording cannot be read: see bide doctor.");
     } else if (rows->past.recorded_ns == 0) {
-        puts("\nNothing was recorded yet: these are the counts since the live "
-             "state began.\nbide record --every 1m keeps history.");
+        puts("\nThere is no history yet: these are the totals since the live "
+             "file was created.\nTo keep history, run bide record --every "
+             "1m.");
     } else if (rows->now_ns > rows->past.recorded_ns &&
                rows->now_ns - rows->past.recorded_ns > 600000000000) {
-        printf("\nLast recorded %s: what came later is one interval.\n",
+        printf("\nLast recorded %s: everything later is one interval.\n",
                when_write(rows->past.recorded_ns, rows->now_ns, when,
                           sizeof(when)));
     }
     if (rows->since_ns > 0 && rows->since_ns < rows->past.hours_from_ns) {
-        printf("\nHistory begins %s: what was before has been removed.\n",
+        printf("\nHistory begins %s: older records were removed.\n",
                when_write(rows->past.hours_from_ns, rows->now_ns, when,
                           sizeof(when)));
     }
 }
 
 static void
-print_nothing(const struct history_rows *rows)
+print_no_calls(const struct history_rows *rows)
 {
     char since[64], until[64];
 
@@ -326,6 +330,7 @@ print_nothing(const struct history_rows *rows)
         fputs(" of ", stdout);
         text_put(stdout, rows->name, false);
     }
+    fputs(" were recorded", stdout);
     if (rows->since_ns > 0) {
         printf(" since %s",
                when_write(rows->since_ns, rows->now_ns, since, sizeof(since)));
@@ -334,7 +339,7 @@ print_nothing(const struct history_rows *rows)
         printf(" until %s",
                when_write(rows->until_ns, rows->now_ns, until, sizeof(until)));
     }
-    puts(" were recorded.");
+    puts(".");
 }
 
 int
@@ -343,7 +348,7 @@ history_print(const struct history_rows *rows)
     int rc;
 
     if (rows->count == 0) {
-        print_nothing(rows);
+        print_no_calls(rows);
         print_source(rows);
         return 0;
     }
@@ -372,16 +377,16 @@ history_asked(const struct command_line *line)
 void
 history_say_damaged(const struct past_known *past, uint64_t count)
 {
-    say("history: %llu damaged %s passed over", (unsigned long long)count,
+    say("history: %llu damaged %s skipped", (unsigned long long)count,
         text_plural(count, "record or page was", "records or pages were"));
     if (past->pending_unknown) {
-        say("history: what was counted since the last recording is not known: "
-            "bide record goes on from now");
+        say("history: the counts since the last recording are lost; bide "
+            "record continues from now");
     }
 }
 
 static int
-print(struct command_line *line, struct history_rows *rows)
+print_history(struct command_line *line, struct history_rows *rows)
 {
     int rc = 0;
 
@@ -404,7 +409,7 @@ history_command(struct command_line *line)
     int status;
 
     if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
-        return say_usage(line, "--csv or --json");
+        return say_usage(line, "--csv and --json exclude each other");
     }
     status = history_read_rows(line, &rows);
     if (status == 0 && rows.name && rows.count == 0) {
@@ -414,7 +419,7 @@ history_command(struct command_line *line)
         status = history_versions(line, &rows);
     }
     if (status == 0) {
-        status = print(line, &rows);
+        status = print_history(line, &rows);
     }
     history_free(&rows);
     return status;

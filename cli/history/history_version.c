@@ -1,4 +1,4 @@
-/* Who made a version and why, and how long it was in force. */
+/* Adds to rows by version their author, note and time in force. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "store/policies/record.h"
 #include "history.h"
 
-struct force {
+struct version_walk {
     struct history_rows *rows;
     uint64_t next_ns; /* when the version after this one was made */
     int rc;
 };
 
 static struct history_row *
-row_of(struct history_rows *rows, uint32_t version)
+find_version_row(struct history_rows *rows, uint32_t version)
 {
     for (size_t i = 0; i < rows->count; i++) {
         if (rows->list[i].version == version) {
@@ -25,12 +25,12 @@ row_of(struct history_rows *rows, uint32_t version)
     return NULL;
 }
 
-/* What of the time from `from` to `to` lies within what is shown. */
+/* Adds to the version's row the part of `from` to `to` that the rows cover. */
 static void
-add_force(struct history_rows *rows, uint32_t version, uint64_t from,
-          uint64_t to)
+add_time_in_force(struct history_rows *rows, uint32_t version, uint64_t from,
+                  uint64_t to)
 {
-    struct history_row *row = row_of(rows, version);
+    struct history_row *row = find_version_row(rows, version);
     uint64_t begin = rows->begin_ns, end = rows->end_ns;
 
     begin = begin > from ? begin : from;
@@ -40,39 +40,40 @@ add_force(struct history_rows *rows, uint32_t version, uint64_t from,
     }
 }
 
-/* Newest first.  What was changed for a time gives way to another version when
- * that is over. */
+/* Called with the newest version first.  When a temporary version ends, another
+ * version is in force again. */
 static int
-add_version(void *arg, const struct record *r)
+add_version_facts(void *arg, const struct record *r)
 {
-    struct force *f = arg;
-    struct history_row *row = row_of(f->rows, r->version);
-    uint64_t end = f->next_ns;
+    struct version_walk *w = arg;
+    struct history_row *row = find_version_row(w->rows, r->version);
+    uint64_t end = w->next_ns;
 
     if (r->until_ns > 0 && r->until_ns < end) {
-        add_force(f->rows, r->back_to, r->until_ns, end);
+        add_time_in_force(w->rows, r->back_to, r->until_ns, end);
         end = r->until_ns;
     }
-    add_force(f->rows, r->version, r->when_ns, end);
-    f->next_ns = r->when_ns;
+    add_time_in_force(w->rows, r->version, r->when_ns, end);
+    w->next_ns = r->when_ns;
     if (row) {
         row->when_ns = r->when_ns;
         row->who = strdup(r->who);
         row->note = strdup(r->note);
-        f->rc = row->who && row->note ? 0 : BIDE_ENOMEM;
+        w->rc = row->who && row->note ? 0 : BIDE_ENOMEM;
     }
-    return f->rc;
+    return w->rc;
 }
 
 int
 history_versions(struct command_line *line, struct history_rows *rows)
 {
-    struct force f = {rows, UINT64_MAX, 0};
-    int rc = admin_each_version(line->registry, rows->name, add_version, &f);
+    struct version_walk w = {rows, UINT64_MAX, 0};
+    int rc =
+        admin_each_version(line->registry, rows->name, add_version_facts, &w);
 
-    if (f.rc) {
+    if (w.rc) {
         return say_no_memory();
     }
-    /* Services may count for a name that nobody defined. */
+    /* Services may count calls under a name that is not defined. */
     return rc && rc != BIDE_ENOPOLICY ? say_failure(rc, rows->name) : 0;
 }

@@ -1,4 +1,4 @@
-/* Keeping history: bide record, once or again and again. */
+/* bide record: records history, once or with --every again and again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,16 +25,16 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 enum {
-    RUNNING_MAX = 16, /* commands of --on-change at a time */
+    RUNNING_MAX = 16, /* commands of --on-change at the same time */
     VARIABLE_MAX = 256,
 };
 
 struct recorder {
     struct command_line *line;
     struct recorder_options how;
-    bool again;            /* --every */
+    bool again;            /* --every is given */
     const char *on_change; /* NULL: none */
-    char said[1536];       /* the last failure, not to be said twice */
+    char said[1536];       /* the last failure, to print it only once */
     int running;           /* commands of --on-change */
 };
 
@@ -43,8 +43,8 @@ extern char **environ;
 /* ---- options ---- */
 
 static int
-read_time(struct command_line *line, enum option option, uint64_t least_ns,
-          uint64_t preset_ns, uint64_t *out)
+read_duration(struct command_line *line, enum option option, uint64_t least_ns,
+              uint64_t preset_ns, uint64_t *out)
 {
     const char *text = line->option[option], *why = NULL;
     char hint[64] = "", least[32];
@@ -73,14 +73,16 @@ read_options(struct command_line *line, struct recorder *r)
     r->line = line;
     r->again = line->option[OPTION_EVERY] != NULL;
     r->on_change = line->option[OPTION_ON_CHANGE];
-    status = read_time(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
+    status =
+        read_duration(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
     if (status == 0) {
-        status = read_time(line, OPTION_KEEP_MINUTES, hour,
-                           RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
+        status =
+            read_duration(line, OPTION_KEEP_MINUTES, hour,
+                          RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
     }
     if (status == 0) {
-        status = read_time(line, OPTION_KEEP_HOURS, 24 * hour,
-                           RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
+        status = read_duration(line, OPTION_KEEP_HOURS, 24 * hour,
+                               RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
     }
     return status ? status : setting_size(line, &r->how.keep.bytes);
 }
@@ -93,36 +95,39 @@ struct variables {
 };
 
 static void
-set(struct variables *v, const char *name, const char *value)
+set_variable(struct variables *v, const char *name, const char *value)
 {
     snprintf(v->text[v->count++], VARIABLE_MAX, "%s=%s", name, value);
 }
 
 static void
-set_share(struct variables *v, const char *name, uint64_t part, uint64_t whole)
+set_share_variable(struct variables *v, const char *name, uint64_t part,
+                   uint64_t whole)
 {
     char text[32];
 
     snprintf(text, sizeof(text), "%.3f",
              whole > 0 ? 100 * (double)part / (double)whole : 0.0);
-    set(v, name, text);
+    set_variable(v, name, text);
 }
 
 static void
-set_all(struct variables *v, const struct level_change *c)
+set_all_variables(struct variables *v, const struct level_change *c)
 {
     char text[32];
 
-    set(v, "BIDE_POLICY", c->name);
-    set(v, "BIDE_OLD_LEVEL", level_word(c->before));
-    set(v, "BIDE_LEVEL", level_word(c->now));
-    set(v, "BIDE_WHY", c->words);
+    set_variable(v, "BIDE_POLICY", c->name);
+    set_variable(v, "BIDE_OLD_LEVEL", level_word(c->before));
+    set_variable(v, "BIDE_LEVEL", level_word(c->now));
+    set_variable(v, "BIDE_WHY", c->words);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);
-    set(v, "BIDE_CALLS", text);
-    set_share(v, "BIDE_RETRIES_PCT", c->seen.retries, c->seen.attempts);
-    set_share(v, "BIDE_GIVEN_UP_PCT", c->seen.exhausted, c->seen.calls);
+    set_variable(v, "BIDE_CALLS", text);
+    set_share_variable(v, "BIDE_RETRIES_PCT", c->seen.retries,
+                       c->seen.attempts);
+    set_share_variable(v, "BIDE_GIVEN_UP_PCT", c->seen.exhausted,
+                       c->seen.calls);
     snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
-    set(v, "BIDE_P95_MS", text);
+    set_variable(v, "BIDE_P95_MS", text);
 }
 
 static bool
@@ -138,9 +143,10 @@ is_replaced(const struct variables *v, const char *variable)
     return false;
 }
 
-/* What this process has, and ours.  NULL: no memory.  Free the array only. */
+/* Returns this process's environment with `v` added, or NULL without memory.
+ * The caller frees only the array. */
 static char **
-environment(struct variables *v)
+make_environment(struct variables *v)
 {
     size_t count = 0, n = 0;
     char **all;
@@ -160,9 +166,10 @@ environment(struct variables *v)
     return all;
 }
 
-/* The command gets signals as a program expects them, and no input. */
+/* Starts the shell command with default signal handling and no input.  Returns
+ * 0 or an errno code. */
 static int
-spawn(const char *command, char **variables, pid_t *out)
+spawn_command(const char *command, char **variables, pid_t *out)
 {
     char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
     posix_spawn_file_actions_t actions;
@@ -192,24 +199,25 @@ spawn(const char *command, char **variables, pid_t *out)
     return rc;
 }
 
-/* It is not waited for: a slow one must not keep the next minute from being
- * recorded. */
+/* Starts the command and does not wait for it: a slow command must not delay
+ * the next recording. */
 static void
-run_command(struct recorder *r, const struct level_change *change)
+run_on_change(struct recorder *r, const struct level_change *change)
 {
-    struct variables v = {.count = 0};
+    struct variables v = {0};
     char **all;
     pid_t child;
     int error;
 
     if (r->running >= RUNNING_MAX) {
-        say("--on-change: %d commands are still running: not run for %s",
+        say("--on-change: %d commands are still running, so it was not run "
+            "for %s",
             RUNNING_MAX, change->name);
         return;
     }
-    set_all(&v, change);
-    all = environment(&v);
-    error = all ? spawn(r->on_change, all, &child) : ENOMEM;
+    set_all_variables(&v, change);
+    all = make_environment(&v);
+    error = all ? spawn_command(r->on_change, all, &child) : ENOMEM;
     free(all);
     if (error) {
         say("--on-change: %s", strerror(error));
@@ -218,8 +226,9 @@ run_command(struct recorder *r, const struct level_change *change)
     }
 }
 
+/* Collects ended commands and prints failures; waits for all with `wait`. */
 static void
-reap(struct recorder *r, bool wait)
+reap_commands(struct recorder *r, bool wait)
 {
     int status;
 
@@ -236,14 +245,14 @@ reap(struct recorder *r, bool wait)
 /* ---- one recording ---- */
 
 static void
-print_recorded(const struct recorded *done)
+print_recording(const struct recorded *done)
 {
     char begin[64], end[64];
 
     if (done->nothing) {
-        puts("nothing to record: no service has begun yet");
+        puts("nothing to record: no service has used the registry yet");
     } else if (done->done) {
-        puts("recorded already");
+        puts("already recorded");
     } else {
         printf("%s to %s: %u %s, history of %.1f MiB",
                when_write_iso(done->result.begin_ns, begin, sizeof(begin)),
@@ -266,9 +275,10 @@ print_recorded(const struct recorded *done)
     fflush(stdout);
 }
 
-/* Again and again: a trouble that lasts is said once. */
+/* Prints the failure; with --every only if it differs from the last one.
+ * Returns the exit status. */
 static int
-fail(struct recorder *r, int rc)
+say_recording_failure(struct recorder *r, int rc)
 {
     struct explained e;
 
@@ -289,10 +299,10 @@ say_rescued(const struct recording_result *done)
     if (!done->rescued) {
         return;
     }
-    say("history: it was damaged: %llu %s could not be read",
+    say("history: history.mdb was damaged: %llu %s could not be read",
         (unsigned long long)done->unreadable,
         text_plural(done->unreadable, "record or page", "records and pages"));
-    say("the rest goes on in a new file; the damaged one is kept as "
+    say("the rest was copied to a new file; the damaged file is kept as "
         "history.mdb.damaged");
 }
 
@@ -303,36 +313,37 @@ record_once(struct recorder *r, struct admin *registry)
     int rc = past_record(admin_past(registry), &r->how, &done);
 
     if (rc) {
-        return fail(r, rc);
+        return say_recording_failure(r, rc);
     }
     r->said[0] = '\0';
     say_rescued(&done.result);
     if (r->line->option[OPTION_VERBOSE]) {
-        print_recorded(&done);
+        print_recording(&done);
     }
     for (size_t i = 0; r->on_change && i < done.change_count; i++) {
-        run_command(r, &done.changes[i]);
+        run_on_change(r, &done.changes[i]);
     }
     recorded_free(&done);
     return STATUS_DONE;
 }
 
-/* The registry and its live file may have been replaced meanwhile. */
+/* Opens the registry again, because it and its live file may have been
+ * replaced, and records. */
 static void
-record_anew(struct recorder *r)
+reopen_and_record(struct recorder *r)
 {
     struct admin *registry;
     int rc = admin_open(r->line->option[OPTION_DIR], &registry);
 
     if (rc) {
-        fail(r, rc);
+        say_recording_failure(r, rc);
         return;
     }
     record_once(r, registry);
     admin_close(registry);
 }
 
-/* ---- again ---- */
+/* ---- again and again ---- */
 
 /* Sleeps to the next step of the wall clock; reports whether a signal asks to
  * stop. */
@@ -356,8 +367,8 @@ record_again(struct recorder *r)
     }
     record_once(r, r->line->registry);
     while (!wait_for_step(r, signals)) {
-        reap(r, false);
-        record_anew(r);
+        reap_commands(r, false);
+        reopen_and_record(r);
     }
     return STATUS_DONE;
 }
@@ -365,7 +376,7 @@ record_again(struct recorder *r)
 int
 record_command(struct command_line *line)
 {
-    struct recorder r = {.running = 0};
+    struct recorder r = {0};
     int status = read_options(line, &r);
 
     if (status) {
@@ -375,6 +386,6 @@ record_command(struct command_line *line)
         return record_again(&r);
     }
     status = record_once(&r, line->registry);
-    reap(&r, true);
+    reap_commands(&r, true);
     return status;
 }

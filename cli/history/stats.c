@@ -1,10 +1,11 @@
-/* What calls came to, since the live state began: bide stats. */
+/* bide stats: call statistics since the live file was created. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/guard.h"
 #include "admin/live.h"
+#include "base/array.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
@@ -16,14 +17,14 @@
 #include "policy/policy.h"
 #include "history.h"
 
-/* Outcomes shown to people; --json has them all. */
+/* Outcomes in the text output; --json has all. */
 enum { OUTCOMES_SHOWN = 8 };
 
 struct stats_cell {
     struct admin_cell live;
     struct admin_outcome *outcomes;
-    struct policy *policy; /* NULL: not defined, or not valid; the first one of
-                              a name owns it */
+    struct policy *policy; /* NULL: not defined or not valid; owned by the first
+                              cell of a name */
     struct admin_guard guard;
 };
 
@@ -32,9 +33,9 @@ struct stats_cells {
     struct stats_cell *list; /* by name and scope */
 };
 
-/* Of its name. */
+/* Reports whether cell `i` is the first one of its name. */
 static bool
-is_first(const struct stats_cells *cells, size_t i)
+is_first_of_name(const struct stats_cells *cells, size_t i)
 {
     return i == 0 ||
            strcmp(cells->list[i - 1].live.name, cells->list[i].live.name) != 0;
@@ -45,7 +46,7 @@ cells_free(struct stats_cells *cells)
 {
     for (size_t i = 0; i < cells->count; i++) {
         free(cells->list[i].outcomes);
-        if (is_first(cells, i)) {
+        if (is_first_of_name(cells, i)) {
             policy_free(cells->list[i].policy);
         }
     }
@@ -53,21 +54,18 @@ cells_free(struct stats_cells *cells)
 }
 
 static int
-add_cell(void *arg, const struct admin_cell *c)
+add_stats_cell(void *arg, const struct admin_cell *c)
 {
     struct stats_cells *cells = arg;
     struct admin_outcome *outcomes =
         calloc(c->outcome_count + 1, sizeof(*outcomes));
-    struct stats_cell *grown = cells->list;
+    struct stats_cell *longer =
+        array_more(cells->list, cells->count, sizeof(*longer));
 
-    if ((cells->count & (cells->count - 1)) == 0) {
-        grown = realloc(cells->list,
-                        (cells->count ? 2 * cells->count : 1) * sizeof(*grown));
+    if (longer) {
+        cells->list = longer;
     }
-    if (grown) {
-        cells->list = grown;
-    }
-    if (!grown || !outcomes) {
+    if (!longer || !outcomes) {
         free(outcomes);
         return BIDE_ENOMEM;
     }
@@ -82,7 +80,7 @@ add_cell(void *arg, const struct admin_cell *c)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_cells(const void *a, const void *b)
 {
     const struct stats_cell *x = a, *y = b;
     int order = strcmp(x->live.name, y->live.name);
@@ -90,19 +88,19 @@ compare(const void *a, const void *b)
     return order ? order : strcmp(x->live.scope, y->live.scope);
 }
 
-/* Sorts them, and sees what their breakers and budgets do. */
+/* Sorts the cells and reads their breakers and budgets. */
 static int
-look(struct admin *registry, struct stats_cells *cells)
+sort_and_read_guards(struct admin *registry, struct stats_cells *cells)
 {
     int rc = 0;
 
     if (cells->count > 0) {
-        qsort(cells->list, cells->count, sizeof(*cells->list), compare);
+        qsort(cells->list, cells->count, sizeof(*cells->list), compare_cells);
     }
     for (size_t i = 0; i < cells->count && rc == 0; i++) {
         struct stats_cell *c = &cells->list[i];
 
-        if (!is_first(cells, i)) {
+        if (!is_first_of_name(cells, i)) {
             c->policy = cells->list[i - 1].policy;
         } else {
             rc = guard_policy(registry, c->live.name, &c->policy);
@@ -118,7 +116,7 @@ look(struct admin *registry, struct stats_cells *cells)
 /* ---- as JSON ---- */
 
 static void
-cell_object(struct json *array, const struct stats_cell *cell)
+put_cell(struct json *array, const struct stats_cell *cell)
 {
     const struct admin_cell *c = &cell->live;
     const struct bide_stats *s = &c->stats;
@@ -144,7 +142,7 @@ print_json(const struct stats_cells *cells)
 
     for (size_t i = 0; i < cells->count; i++) {
         if (!cells->list[i].live.only_scopes) {
-            cell_object(array, &cells->list[i]);
+            put_cell(array, &cells->list[i]);
         }
     }
     return json_out(object);
@@ -153,8 +151,8 @@ print_json(const struct stats_cells *cells)
 /* ---- for people ---- */
 
 /* Columns, in order: NAME, SCOPE, the figures of calls and of attempts,
- * BREAKER, BUDGET.  Where all of it is too wide it becomes two tables: of calls
- * with the last two, and of attempts. */
+ * BREAKER, BUDGET.  If they are too wide for the terminal, there are two
+ * tables: calls with BREAKER and BUDGET, and attempts. */
 enum { NAME, SCOPE, FIRST_FIGURE, BREAKER = FIRST_FIGURE + FIGURES, BUDGET };
 enum { COLUMNS = BUDGET + 1 };
 enum part { BOTH, CALLS, ATTEMPTS };
@@ -214,8 +212,8 @@ is_shown(const struct stats_cells *cells, size_t column)
 }
 
 static void
-guard_cell(struct table *t, size_t at, size_t column,
-           const struct admin_guard *g)
+add_guard_cell(struct table *t, size_t at, size_t column,
+               const struct admin_guard *g)
 {
     char text[32];
 
@@ -230,8 +228,8 @@ guard_cell(struct table *t, size_t at, size_t column,
 }
 
 static void
-fill_cell(struct table *t, size_t at, size_t column,
-          const struct stats_cell *cell)
+add_column_cell(struct table *t, size_t at, size_t column,
+                const struct stats_cell *cell)
 {
     const struct admin_cell *c = &cell->live;
     const struct figure *figure;
@@ -249,7 +247,7 @@ fill_cell(struct table *t, size_t at, size_t column,
         break;
     case BREAKER:
     case BUDGET:
-        guard_cell(t, at, column, &cell->guard);
+        add_guard_cell(t, at, column, &cell->guard);
         break;
     default:
         figure = &figures[column - FIRST_FIGURE];
@@ -261,7 +259,7 @@ fill_cell(struct table *t, size_t at, size_t column,
     }
 }
 
-/* One of the parts, or with BOTH all of it. */
+/* Makes the table of one part, or with BOTH of both. */
 static struct table *
 make_table(const struct stats_cells *cells, enum part part)
 {
@@ -286,7 +284,7 @@ make_table(const struct stats_cells *cells, enum part part)
         }
         table_row(t);
         for (size_t k = 0; k < count; k++) {
-            fill_cell(t, k, which[k], &cells->list[i]);
+            add_column_cell(t, k, which[k], &cells->list[i]);
         }
     }
     return t;
@@ -380,7 +378,7 @@ static int
 print_people(const struct stats_cells *cells, const char *name)
 {
     if (cells->count == 0) {
-        puts(name ? "No calls yet." : "No calls yet, of any policy.");
+        puts("No calls yet.");
         return 0;
     }
     if (print_table(cells)) {
@@ -393,8 +391,8 @@ print_people(const struct stats_cells *cells, const char *name)
         for (size_t i = 0; i < cells->count; i++) {
             print_outcomes(&cells->list[i].live);
         }
-        puts("Totals since the live state began; P50 to P99 are attempts "
-             "that succeeded.");
+        puts("Totals since the live file was created. P50 to P99 are of "
+             "succeeded attempts.");
     }
     return 0;
 }
@@ -412,13 +410,13 @@ stats_command(struct command_line *line)
     if (history_asked(line)) {
         return history_command(line);
     }
-    rc = admin_each_cell(line->registry, name, add_cell, &cells);
-    /* A name without any calls may still be one. */
+    rc = admin_each_cell(line->registry, name, add_stats_cell, &cells);
+    /* A policy without calls has no cell. */
     if (rc == 0 && name && cells.count == 0) {
         status = say_unless_policy(line->registry, name);
     }
     if (rc == 0 && status == 0) {
-        rc = look(line->registry, &cells);
+        rc = sort_and_read_guards(line->registry, &cells);
     }
     if (rc == 0 && status == 0) {
         rc = line->option[OPTION_JSON] ? print_json(&cells)

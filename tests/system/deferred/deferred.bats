@@ -141,7 +141,7 @@ load deferred
     json 'sum(e.get("requeued", 0) for e in j["entries"]) == 1'
     json 'all(e["note"] == "buyer called" and e["who"] for e in j["entries"] if e.get("dropped"))'
     gives 0 bide audit
-    says "2 pieces of deferred work dropped: 2 to 4" "buyer called" "deferred work 6 made due again" "2 of deferred work dropped"
+    says "2 deferred items dropped: 2 to 4" "buyer called" "deferred item 6 requeued" "2 deferred items dropped"
     gives 0 bide audit --csv
     says ",work,"
     gives 0 bide deferred stats mail --json
@@ -154,7 +154,7 @@ load deferred
     put mail a >/dev/null
     printf 'not a database at all' >"$DIR/deferred.mdb"
     gives 0 bide audit --json
-    says "without what was done to deferred work"
+    says "changes of deferred work are missing"
 }
 
 @test "work is found by age, error and being dead" {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# What was recorded: record, stats --since.
+# History: record, stats --since, check, audit.
 load ../registry
 
-# failing NAME TIMES, working NAME TIMES: calls that do.
+# failing NAME TIMES, working NAME TIMES: makes calls that fail or succeed.
 failing() {
     local i
     for ((i = 0; i < $2; i++)); do
@@ -21,43 +21,43 @@ pay() {
     bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
 }
 
-# stop PID: ends a recorder of ours, which then says 0.
+# stop PID: ends a recorder, which must exit with status 0.
 stop() {
     kill "$1"
     wait "$1"
 }
 
-# recorder OPTION...: in the background; its pid is $!.
+# recorder OPTION...: starts a recorder in the background; its pid is $!.
 recorder() {
     "$BIDE" --dir "$DIR" record "$@" 3>&- &
 }
 
-# recorded_after SECONDS: whether somebody has recorded since then.
+# recorded_after SECONDS: succeeds if something was recorded since then.
 recorded_after() {
     bide stats --since -1h --json | python3 -c "import json, sys
 sys.exit(0 if (json.load(sys.stdin)['recorded'] or 0) > $1 else 1)"
 }
 
-# a_recording: waits for one that has all of what was done until now.
+# a_recording: waits for a recording that begins after now.
 a_recording() {
     until_it recorded_after "$(date +%s.%N)"
 }
 
-@test "record says nothing, and nothing to record is fine" {
+@test "record prints nothing, and succeeds with nothing to record" {
     gives 0 bide record
     [ -z "$output" ]
     gives 0 bide record --verbose
-    says "no service has begun yet"
+    says "no service has used the registry yet"
     [ ! -e "$DIR/history.mdb" ]
 }
 
-@test "the minute is recorded once, by whoever comes first" {
+@test "several recorders record each minute once" {
     pay
     working pay 2
     for i in 1 2 3 4 5 6; do "$BIDE" --dir "$DIR" record --verbose >"r$i" 3>&- & done
     wait
-    [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # a minute may turn
-    grep -q 'recorded already' r?
+    [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # two minutes at most
+    grep -q 'already recorded' r?
     [ "$(stat -c %a "$DIR/history.mdb")" = 640 ]
     gives 0 bide stats pay --since -1h --json
     json 'j["rows"][0]["calls"]["succeeded"] == 2 and j["damaged"] == 0'
@@ -78,7 +78,7 @@ a_recording() {
     json 'j["rows"][0]["latency_ms"]["succeeded"]["count"] == 3'
 }
 
-@test "nothing is counted twice by recorders that are killed" {
+@test "killed recorders count nothing twice" {
     pay
     for i in $(seq 30); do
         recorder --every 1s
@@ -91,7 +91,7 @@ a_recording() {
     json 'j["rows"][0]["calls"]["succeeded"] == 30'
 }
 
-@test "a new live state goes on where the old one ended" {
+@test "history continues with a new live file" {
     pay
     working pay 2
     recorder --every 1s
@@ -106,7 +106,7 @@ a_recording() {
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
 }
 
-@test "versions beside each other, with who and why" {
+@test "stats --by version shows versions side by side, with author and note" {
     pay
     failing pay 2
     bide record
@@ -119,7 +119,7 @@ a_recording() {
     json 'j["rows"][1]["note"] == "INC-311 less load" and j["rows"][1]["in_force_s"] > 0'
 }
 
-@test "what was counted before a change is the old version's, recorded or not" {
+@test "counts from before a change belong to the old version, recorded or not" {
     pay
     working pay 1
     bide record
@@ -129,14 +129,14 @@ a_recording() {
     bide apply shop.ini >/dev/null
     gives 0 bide stats pay --by version --json
     json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 7), (3, 3, 6)]'
-    # A stopped recorder keeps nobody from changing anything.
+    # A recorder that hangs does not block a change.
     flock "$DIR/history.lock" sleep 5 3>&- &
     sleep 0.2
     gives 0 timeout 3 "$BIDE" --dir "$DIR" set pay attempts=7
     kill $!
 }
 
-@test "by minute, hour and scope, as CSV" {
+@test "stats adds up by minute, hour and scope, also as CSV" {
     pay
     working pay 2
     bide exec --scope bank pay -- true
@@ -151,20 +151,20 @@ a_recording() {
     says POLICY pay
 }
 
-@test "impossible times are refused, and no data is said" {
+@test "invalid times are refused, and missing data is reported" {
     pay
     for bad in 'x' '-1' '2026-02-31' '25:00' '99999-01-01' '-1000000d' '' '12:60'; do
         gives 2 bide stats pay --since "$bad"
         gives 2 bide stats pay --until "$bad"
     done
     gives 2 bide stats pay --since 2200-01-01
-    says "still to come"
+    says "in the future"
     gives 2 bide stats pay --since today --until yesterday
     says "not before"
     gives 2 bide stats pay --by week
     gives 2 bide stats --by minute
     gives 0 bide stats pay --since -5m
-    says "No calls of pay since"
+    says "No calls of pay were recorded since"
     gives 3 bide stats nobody --since -5m
     gives 0 bide stats pay --since -5m --json
     json 'j["rows"] == []'
@@ -174,7 +174,7 @@ a_recording() {
     gives 2 bide record --keep-minutes 5
 }
 
-@test "a damaged history is told, and services do not care" {
+@test "a damaged history is reported and does not affect services" {
     pay
     working pay 2
     bide record
@@ -191,7 +191,7 @@ a_recording() {
     json 'j["rows"][0]["calls"]["succeeded"] == 3'
 }
 
-@test "what is damaged in history is passed over, counted and told" {
+@test "damaged records of history are skipped, counted and reported" {
     pay
     bide set pay warn_retry_rate=90% warn_min_calls=1 >/dev/null
     working pay 2
@@ -204,7 +204,7 @@ a_recording() {
             seek=$((page * 4096 + 4080)) conv=notrunc 2>/dev/null
         bide stats pay --since -1h >out 2>err || grep -q "it away" err
         bide audit pay --since -1h >out 2>>err || grep -q "it away" err
-        grep -q "passed over" err && told=$((told + 1))
+        grep -q "skipped" err && told=$((told + 1))
         run bide check --json
         [ "$status" -eq 0 ] || [ "$status" -eq 3 ]
         bide record 2>said
@@ -226,7 +226,7 @@ a_recording() {
     gives 0 bide stats pay --since -1h
 }
 
-@test "a directory that can not be written: recorders say so, services go on" {
+@test "recorders report a read-only directory, and services continue" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to mount"
     unshare -m true 2>/dev/null || skip "needs mount namespaces"
     pay
@@ -250,11 +250,11 @@ END
     grep -q "can record history" said
 }
 
-@test "after a reboot it goes on, and counts nothing twice" {
+@test "after a reboot history continues and counts nothing twice" {
     pay
     working pay 3
     bide record
-    # The boot's id in the live file: of another boot.
+    # Writes another boot's id into the live file.
     printf 'otherboot' | dd of="$(echo "$T"/live/*.live)" bs=1 seek=56 conv=notrunc 2>/dev/null
     working pay 4
     bide record
@@ -263,7 +263,7 @@ END
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
 }
 
-@test "a full disk: the recorder says so, services never notice" {
+@test "a full disk is reported by the recorder and does not affect services" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
     shop
     mkdir small
@@ -306,7 +306,7 @@ END
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 21'
 }
 
-@test "a change of level runs the command, once, with figures" {
+@test "a change of level runs the --on-change command once, with figures" {
     pay
     bide set pay warn_retry_rate=10% crit_retry_rate=90% warn_min_calls=4 >/dev/null
     working pay 3
@@ -328,7 +328,7 @@ END
     stop $second
 }
 
-@test "check: levels, figures and exit statuses for a monitor" {
+@test "check prints levels, performance data and exit statuses for a monitor" {
     pay
     gives 3 bide check
     says "BIDE UNKNOWN - no policy has warn_ or crit_ keys"
@@ -354,7 +354,7 @@ END
     json 'j["policies"][0]["since"] > 0'
 }
 
-@test "check: what cannot be known is unknown" {
+@test "check is UNKNOWN when it cannot judge" {
     pay
     gives 3 bide check nobody
     says "BIDE UNKNOWN - nobody"
@@ -366,7 +366,7 @@ END
     gives 3 "$BIDE" --dir "$T/empty" check
 }
 
-@test "audit: changes, forced states, breakers and calls in one time line" {
+@test "audit shows changes, forced states, breakers and calls in one time line" {
     pay
     bide set pay breaker=on breaker_consecutive=2 breaker_open_for=1h breaker_open_max=1h attempts=1 --note "to be safe" >/dev/null
     failing pay 3
@@ -385,7 +385,7 @@ END
     json 'sum(e.get("aborted", 0) for e in j["entries"]) == 2'
     json 'sum(e.get("refused", 0) for e in j["entries"]) == 2'
     json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
-    recorder --every 1s # what was pending is told once, recorded or not
+    recorder --every 1s # each event is shown once, recorded or not
     local pid=$!
     a_recording
     stop $pid
@@ -396,7 +396,7 @@ END
     [ "${lines[0]}" = when,end,policy,scope,kind,what,who,note ]
     says '"gateway, INC-311"'
     gives 0 bide audit pay --until yesterday
-    says "Nothing was changed"
+    says "No changes"
     gives 3 bide audit nobody
     gives 2 bide audit --since nonsense
 }

@@ -63,7 +63,7 @@ lapsed() {
     shop
     lapsed pay attempts=9 1
     gives 0 bide audit pay
-    says "v2 is over, as planned: back to v1"
+    says "v2 ended as planned: back to v1"
 }
 
 # ends NAME VERSION: it is past the time at which that was to end.
@@ -91,7 +91,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "v2 -> v3"
     until_it in_force pay 1
     gives 0 bide audit pay
-    says "v3 is over, as planned: back to v2" "v2 is over, as planned: back to v1"
+    says "v3 ended as planned: back to v2" "v2 ended as planned: back to v1"
 }
 
 # ---- rollback ----
