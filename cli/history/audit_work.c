@@ -1,5 +1,6 @@
 /* The operators' changes of deferred work, for bide audit. */
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ end_group(struct work_group *g)
     if (g->at == SIZE_MAX) {
         return 0;
     }
+    assert(g->at < g->audit->count);
     e = &g->audit->list[g->at];
     e->dropped = last->did == DEFERRED_DROPPED ? g->count : 0;
     e->requeued = last->did == DEFERRED_REQUEUED ? g->count : 0;

@@ -172,7 +172,6 @@ finish_rows_before(struct row_builder *b, const struct history_row *row)
 /* ---- the plot's bins ---- */
 
 /* Chooses the shortest step with which the bins cover first_ns to last_ns. */
-
 static void
 begin_bins(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
 {
@@ -258,14 +257,14 @@ static int
 add_to_bins(struct history_rows *rows, const struct history_interval *i)
 {
     struct history_bins *b = &rows->bins;
-    size_t first, last, at;
+    size_t first, last;
 
     if (b->step_ns == 0) {
         begin_bins_for(rows, i);
     }
     first = find_bin(b, i->begin_ns);
     last = find_bin(b, i->end_ns > 0 ? i->end_ns - 1 : 0);
-    for (at = first < last ? first : last; at <= last; at++) {
+    for (size_t at = first < last ? first : last; at <= last; at++) {
         int rc = add_to_bin(b, i, at, first == last);
 
         if (rc) {

@@ -402,6 +402,22 @@ print_history(struct command_line *line, struct history_rows *rows)
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
+/* Reads the rows and everything that they are printed with.  Returns 0, or the
+ * exit status after printing the error. */
+static int
+read_history(struct command_line *line, struct history_rows *rows)
+{
+    int status = history_read_rows(line, rows);
+
+    if (status == 0 && rows->name && rows->count == 0) {
+        status = say_unless_policy(line->registry, rows->name);
+    }
+    if (status == 0 && rows->by == BY_VERSION) {
+        status = history_versions(line, rows);
+    }
+    return status;
+}
+
 int
 history_command(struct command_line *line)
 {
@@ -411,13 +427,7 @@ history_command(struct command_line *line)
     if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
         return say_usage(line, "--csv and --json exclude each other");
     }
-    status = history_read_rows(line, &rows);
-    if (status == 0 && rows.name && rows.count == 0) {
-        status = say_unless_policy(line->registry, rows.name);
-    }
-    if (status == 0 && rows.by == BY_VERSION) {
-        status = history_versions(line, &rows);
-    }
+    status = read_history(line, &rows);
     if (status == 0) {
         status = print_history(line, &rows);
     }

@@ -1,4 +1,5 @@
 /* bide record: records history, once or with --every again and again. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 
 enum {
     RUNNING_MAX = 16, /* commands of --on-change at the same time */
+    VARIABLES = 8,    /* of the command's environment */
     VARIABLE_MAX = 256,
 };
 
@@ -75,15 +77,16 @@ read_options(struct command_line *line, struct recorder *r)
     r->on_change = line->option[OPTION_ON_CHANGE];
     status =
         read_duration(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
-    if (status == 0) {
-        status =
-            read_duration(line, OPTION_KEEP_MINUTES, hour,
-                          RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
+    if (status) {
+        return status;
     }
-    if (status == 0) {
-        status = read_duration(line, OPTION_KEEP_HOURS, 24 * hour,
-                               RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
+    status = read_duration(line, OPTION_KEEP_MINUTES, hour,
+                           RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
+    if (status) {
+        return status;
     }
+    status = read_duration(line, OPTION_KEEP_HOURS, 24 * hour,
+                           RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
     return status ? status : setting_size(line, &r->how.keep.bytes);
 }
 
@@ -91,12 +94,13 @@ read_options(struct command_line *line, struct recorder *r)
 
 struct variables {
     size_t count;
-    char text[8][VARIABLE_MAX];
+    char text[VARIABLES][VARIABLE_MAX];
 };
 
 static void
 set_variable(struct variables *v, const char *name, const char *value)
 {
+    assert(v->count < VARIABLES);
     snprintf(v->text[v->count++], VARIABLE_MAX, "%s=%s", name, value);
 }
 

@@ -177,9 +177,10 @@ simulate_script_file(struct command_line *line)
                                "script, not both");
     }
     status = read_draw(line, &draw);
-    if (status == 0) {
-        status = source_policy(&source, line, &text);
+    if (status) {
+        return status;
     }
+    status = source_policy(&source, line, &text);
     if (status == 0) {
         status = read_script(line, &script);
     }

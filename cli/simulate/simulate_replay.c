@@ -1,4 +1,5 @@
 /* bide simulate --replay: recorded traffic, run again under other rules. */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,12 +53,11 @@ assume(struct replay *r, const char *format, ...)
 {
     va_list args;
 
-    if (r->assumed_count < ASSUMED_MAX) {
-        va_start(args, format);
-        vsnprintf(r->assumed[r->assumed_count++], sizeof(r->assumed[0]), format,
-                  args);
-        va_end(args);
-    }
+    assert(r->assumed_count < ASSUMED_MAX);
+    va_start(args, format);
+    vsnprintf(r->assumed[r->assumed_count++], sizeof(r->assumed[0]), format,
+              args);
+    va_end(args);
 }
 
 static void
@@ -508,9 +508,11 @@ simulate_replay(struct command_line *line)
     r->line = line;
     r->now_ns = clock_realtime_ns();
     status = read_options(r);
-    if (status == 0) {
-        status = simulate_rules(line, &rules);
+    if (status) {
+        free(r);
+        return status;
     }
+    status = simulate_rules(line, &rules);
     if (status == 0) {
         r->simulated = (struct simulated){
             .name = rules.policy[0]->name,

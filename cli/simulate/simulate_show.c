@@ -1,4 +1,5 @@
 /* Prints a simulation of many calls: figures, and a plot over time. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -87,6 +88,7 @@ simulated_json_run(struct json *run, const struct simulated *s, int number)
 {
     const struct traffic_report *r = &s->report[number];
 
+    assert(number < s->runs);
     json_put_text(run, "rules", number ? "changed" : "present");
     json_put_count(run, "calls", r->calls);
     json_put_count(run, "attempts", r->attempts);
