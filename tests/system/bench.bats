@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
-# tests/bench/run works and says what it found.  Its times are looked at by
-# people, not here: they depend on what else the machine does.
+# tests/bench/run works and reports its results.  The times themselves are not
+# checked: they depend on the load of the machine.
 
 setup() {
-    # Times under a sanitizer say nothing.
+    # Times under a sanitizer mean nothing.
     if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
         skip "measured without sanitizers only"
     fi
 }
 
-@test "a quick run gives a row for each thing that is promised" {
+@test "a quick run reports a row for each promise" {
     "$TOP/tests/bench/run" --quick --json --build "$(dirname "$BIDE")" \
         >"$BATS_TEST_TMPDIR/report.json"
     python3 - "$BATS_TEST_TMPDIR/report.json" <<'END'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs a build (argument 1) into a folder of its own and uses it from there
-# as somebody else's project would: by pkg-config, by CMake, from C++; and looks
-# at what the library shows.
+# Installs a build (argument 1) into a new folder and uses it from there as other
+# projects do: with pkg-config, with CMake, from C++.  Checks which symbols the
+# library exports.
 set -euo pipefail
 build=$1
 work=$(mktemp -d)
@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/usr" >/dev/null
 libdir=$(dirname "$(find "$work/usr" -name libbide.so)")
 
-echo "1. nothing but bide_ is visible, and all of it with its version"
+echo "1. the library exports only bide_ symbols, each with a version"
 nm -D --defined-only --with-symbol-versions "$libdir/libbide.so" | awk '$2 != "A" {print $3}' >"$work/symbols"
 if grep -v '^bide_[a-z_]*@@BIDE_0$' "$work/symbols"; then
     exit 1
@@ -33,8 +33,8 @@ main(void)
     return bide_open("/nonexistent", 0, &b) || bide_close(b);
 }
 C
-# No `| grep -q`: it stops reading at the first match, nm dies of SIGPIPE, and
-# pipefail turns the match into a failure, now and then.
+# Not `| grep -q`: it stops reading at the first match, nm may die of SIGPIPE, and
+# pipefail then turns the match into a failure.
 nm -D "$libdir/libbide.so" >"$work/undefined"
 if grep -qE '__(asan|tsan|ubsan)' "$work/undefined"; then
     echo "   (built with sanitizers: not linked with)"

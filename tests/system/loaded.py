@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The shared library loaded by dlopen, as plugins and other languages do:
-argv[1] is its path."""
+"""Loads the shared library (argv[1]) with dlopen, as plugins and other languages
+do."""
 import ctypes
 import sys
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs what README.md shows: each `$ ` line of its console blocks, in order, in
-one scratch directory; a line ends with `# exit N` where it must not exit with
-0; and what is shown below a command must be in its output.  The C program is
+"""Runs the examples of README.md: each `$ ` line of its console blocks, in order,
+in one scratch directory.  A line ends with `# exit N` if it must exit with N
+instead of 0.  The lines below a command must be in its output.  The C program is
 compiled against the build and run.
 
 argv: README.md, the directory of the built command and library, include/, and
@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as work:
             for line in shown:
                 if line.rstrip() not in [x.rstrip() for x in done.stdout.splitlines()]:
                     fault(f"{command}: does not print: {line}\n{done.stdout}")
-        if number == 0:  # the policy is there: the program may ask for it
+        if number == 0:  # the policy exists now, so the program can use it
             done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} first.c "
                        f"-L{shlex.quote(build)} -lbide && ./a.out")
             ran += 1

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Keeps the house in order, where the compiler cannot: sizes of files, functions
-and folders, one owner for each foreign header and for the clock.  argv[1] is the top of the tree."""
+"""Checks rules that the compiler cannot check: the sizes of files, functions and
+folders, and one owner for each foreign header and for the clock.  argv[1] is the
+top of the tree."""
 import os
 import re
 import subprocess
@@ -73,11 +74,11 @@ def check_includes(path, lines):
         if owner and not re.fullmatch(owner, path):
             fault(path, number, f"<{name}> belongs to {owner}")
         if "../" in name:
-            fault(path, number, "a header is named from its room, not by ..")
+            fault(path, number, "a header's path must not contain ..")
 
 
 def check_clock(path, lines):
-    """The library and the command have one owner of the clock."""
+    """Checks that only one file reads the clock."""
     for number, line in enumerate(lines, 1):
         if re.search(r"\b(clock_gettime|gettimeofday)\(", line) and path != "lib/base/clock.c":
             fault(path, number, "the clock belongs to lib/base/clock.c")
@@ -93,8 +94,8 @@ def check_folders(paths):
 
 
 def check_others(paths):
-    """Tests, scripts, pages; not what is copied, nor a manual, which is read from
-    top to bottom."""
+    """Checks the size of tests, scripts and pages; not of copied files and of
+    manual pages, which are read from top to bottom."""
     for path in paths:
         if path.startswith(("tests/vectors/", "cli/man/")) or not os.path.isfile(os.path.join(TOP, path)):
             continue
@@ -108,7 +109,7 @@ def check_top(paths):
     names = {n.split("/")[0] for n in paths}
     for name in sorted(names - TOP_NAMES):
         if not name.startswith("."):
-            fault(name, 1, "not wanted at the top")
+            fault(name, 1, "not allowed at the top of the tree")
 
 
 for each in files():
