@@ -379,7 +379,6 @@ check_line(struct reading *r, struct span *line, size_t limit)
     bool too_long = line->length > limit;
     bool good;
 
-    *line = trim_end(*line);
     if (too_long) {
         FAULT(r, "continue a long value on the next line, indented",
               "a line of %zu bytes: the maximum is %zu", line->length, limit);
@@ -387,7 +386,7 @@ check_line(struct reading *r, struct span *line, size_t limit)
     if (text.length == 0 || text.start[0] == ';' || text.start[0] == '#') {
         return false;
     }
-    *line = without_comment(*line);
+    *line = without_comment(trim_end(*line));
     if (line->start[0] == '[') {
         return read_section_line(r, *line) && !too_long;
     }

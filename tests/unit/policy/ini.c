@@ -298,6 +298,20 @@ the_rest_of_a_long_line_is_not_read_as_a_line(void **state)
 }
 
 static void
+spaces_at_the_end_count_for_the_length_of_a_line(void **state)
+{
+    char text[256], *all;
+
+    (void)state;
+    snprintf(text, sizeof(text), "[a]\nattempts = 3%*s\n", 190, "");
+    all = faults_of(text, strlen(text));
+    assert_string_equal(all, "2: a line of 202 bytes: the maximum is 198 "
+                             "(continue a long value on the next line, "
+                             "indented)\n");
+    free(all);
+}
+
+static void
 a_value_has_at_most_16384_bytes(void **state)
 {
     char *text = calloc(1, 40000), *all;
@@ -467,6 +481,7 @@ main(void)
         cmocka_unit_test(a_binary_file_has_one_fault_with_its_line),
         cmocka_unit_test(a_line_has_at_most_198_bytes),
         cmocka_unit_test(the_rest_of_a_long_line_is_not_read_as_a_line),
+        cmocka_unit_test(spaces_at_the_end_count_for_the_length_of_a_line),
         cmocka_unit_test(a_value_has_at_most_16384_bytes),
         cmocka_unit_test(a_file_has_at_most_64_mib),
         cmocka_unit_test(keys_and_sections_know_their_lines),
