@@ -16,16 +16,16 @@ static const char *const type_words[] = {
     [KEY_SWITCH] = "yes or no",
     [KEY_COUNT] = "a whole number",
     [KEY_NUMBER] = "a number",
-    [KEY_DURATION] = "a duration, as 250ms or 1.5s",
-    [KEY_SHARE] = "a share, as 20%",
-    [KEY_RATE] = "a rate, as 10/s",
+    [KEY_DURATION] = "a duration such as 250ms or 1.5s",
+    [KEY_SHARE] = "a share such as 20%",
+    [KEY_RATE] = "a rate such as 10/s",
     [KEY_TOKENS] = "a number, to 0.001",
-    [KEY_WINDOW] = "a duration, or as 100 calls",
+    [KEY_WINDOW] = "a duration, or a number of calls such as 100 calls",
     [KEY_OUTCOMES] = "outcomes: bide help outcomes",
-    [KEY_CHAIN] = "waits, as 1s x3, 2s x5, 5s",
+    [KEY_CHAIN] = "waits such as 1s x3, 2s x5, 5s",
     [KEY_JITTER] = "none, full, equal, a share (20%), or more (+1s)",
     [KEY_GROUP] = "none, own, or the name of a group",
-    [KEY_REFILL] = "a rate, as 0.5/s",
+    [KEY_REFILL] = "a rate such as 0.5/s",
 };
 
 char *
