@@ -18,7 +18,7 @@ enum {
 
 #define TXN_MASK 0xffffffffffffull
 
-struct identity {
+struct cell_identity {
     const char *name, *scope;
     uint64_t hash;
 };
@@ -64,7 +64,7 @@ cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
 }
 
 static bool
-has_identity(const struct cell *c, const struct identity *id)
+has_identity(const struct cell *c, const struct cell_identity *id)
 {
     char name[TEXT], scope[TEXT];
 
@@ -143,8 +143,8 @@ directory_word(struct live *l, uint64_t position)
  * *position is that of the free word that ended the search.  BIDE_EFULL: no
  * free word within PROBES steps. */
 static int
-search_directory(struct live *l, const struct identity *id, uint64_t *position,
-                 uint32_t *out)
+search_directory(struct live *l, const struct cell_identity *id,
+                 uint64_t *position, uint32_t *out)
 {
     for (uint32_t i = 0; i < PROBES; i++) {
         uint64_t word = atomic_load_explicit(directory_word(l, id->hash + i),
@@ -208,7 +208,7 @@ reserve_cell(struct live *l, struct cell **out, uint32_t *out_index)
 /* Makes a cell and enters it in the directory.  *out_made is false if it failed
  * or another process made the same cell first. */
 static int
-make_cell(struct live *l, const struct identity *id, uint32_t *out,
+make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
           bool *out_made)
 {
     struct cell *c;
@@ -242,9 +242,9 @@ make_cell(struct live *l, const struct identity *id, uint32_t *out,
 }
 
 static int
-fill_identity(const char *name, const char *scope, struct identity *out)
+fill_identity(const char *name, const char *scope, struct cell_identity *out)
 {
-    *out = (struct identity){name, scope ? scope : "", 0};
+    *out = (struct cell_identity){name, scope ? scope : "", 0};
     if (!are_names_valid(name, out->scope)) {
         return BIDE_ENAME;
     }
@@ -262,7 +262,7 @@ count_refusal(struct live *l, int rc)
 }
 
 static int
-find_or_make_cell(struct live *l, const struct identity *id, uint32_t *out,
+find_or_make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
                   bool *out_made)
 {
     uint64_t position;
@@ -279,7 +279,7 @@ int
 cell_find(struct live *l, const char *name, const char *scope, bool create,
           uint32_t *out)
 {
-    struct identity id;
+    struct cell_identity id;
     uint64_t position;
     bool made;
     int rc = fill_identity(name, scope, &id);
@@ -312,7 +312,7 @@ claim_scope(struct cell *policy)
 }
 
 static int
-take_scope_cell(struct live *l, const struct identity *id, uint32_t *out)
+take_scope_cell(struct live *l, const struct cell_identity *id, uint32_t *out)
 {
     struct cell *policy;
     uint32_t index;
@@ -340,7 +340,7 @@ take_scope_cell(struct live *l, const struct identity *id, uint32_t *out)
 int
 cell_take(struct live *l, const char *name, const char *scope, uint32_t *out)
 {
-    struct identity id;
+    struct cell_identity id;
     uint64_t position;
     bool made;
     int rc = fill_identity(name, scope, &id);

@@ -29,7 +29,7 @@ enum {
     STALE = LIVE_STALE, /* not a BIDE_E code: the file must be replaced */
 };
 
-struct draft {
+struct file_draft {
     int fd;
     char name[PATH_MAX]; /* "": made without a name */
 };
@@ -280,7 +280,7 @@ write_draft(int fd, const char *directory, const uint8_t id[16])
 }
 
 static int
-open_draft(const char *path, const char *directory, struct draft *d)
+open_draft(const char *path, const char *directory, struct file_draft *d)
 {
     d->name[0] = '\0';
     /* Linking a file without a name requires /proc. */
@@ -303,7 +303,7 @@ open_draft(const char *path, const char *directory, struct draft *d)
 
 /* Gives the draft its name.  BIDE_EEXIST if that name exists. */
 static int
-link_draft(const struct draft *d, const char *to)
+link_draft(const struct file_draft *d, const char *to)
 {
     char from[64];
 
@@ -320,7 +320,7 @@ link_draft(const struct draft *d, const char *to)
  * temporary name is enough.  If a process is killed here, the next one removes
  * the temporary file. */
 static int
-rename_draft(const struct draft *d, const char *to)
+rename_draft(const struct file_draft *d, const char *to)
 {
     char between[PATH_MAX];
     int rc;
@@ -338,13 +338,13 @@ rename_draft(const struct draft *d, const char *to)
     return rc;
 }
 
-typedef int publish_fn(const struct draft *d, const char *to);
+typedef int publish_fn(const struct file_draft *d, const char *to);
 
 static int
 make_file(const char *path, const char *directory, const uint8_t id[16],
           publish_fn *publish, struct live_header *out, int *out_fd)
 {
-    struct draft d;
+    struct file_draft d;
     uint64_t inode;
     int rc = open_draft(path, directory, &d);
 

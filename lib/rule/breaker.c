@@ -29,18 +29,18 @@ enum probe_what {
 };
 enum { GROWTH_MAX = 63, AHEAD_MS = 1000 };
 
-struct state {
+struct unpacked_state {
     enum breaker_state is;
     uint32_t round, growth;
     uint64_t since_ms;
 };
 
-static struct state
+static struct unpacked_state
 unpack_state(uint64_t word)
 {
-    struct state s = {(enum breaker_state)(word >> 62),
-                      (uint32_t)(word >> 40 & MASK(10)),
-                      (uint32_t)(word >> 34 & MASK(6)), word & MASK(34)};
+    struct unpacked_state s = {
+        (enum breaker_state)(word >> 62), (uint32_t)(word >> 40 & MASK(10)),
+        (uint32_t)(word >> 34 & MASK(6)), word & MASK(34)};
 
     if (s.is > STATE_HALF_OPEN) {
         s.is = STATE_CLOSED; /* garbage */
@@ -49,7 +49,7 @@ unpack_state(uint64_t word)
 }
 
 static uint64_t
-pack_state(const struct state *s)
+pack_state(const struct unpacked_state *s)
 {
     return (uint64_t)s->is << 62 | (uint64_t)(s->round & MASK(10)) << 40 |
            (uint64_t)s->growth << 34 | (s->since_ms & MASK(34));
@@ -94,7 +94,7 @@ open_for_ns(const struct breaker_rules *b, uint32_t growth)
 }
 
 static uint64_t
-open_until_ns(const struct breaker_rules *b, const struct state *s,
+open_until_ns(const struct breaker_rules *b, const struct unpacked_state *s,
               uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
@@ -134,7 +134,7 @@ static bool
 change_state(struct guard *g, uint64_t old, enum breaker_state to,
              uint32_t growth, uint64_t now_ns)
 {
-    struct state s = unpack_state(old);
+    struct unpacked_state s = unpack_state(old);
     uint64_t fresh;
 
     s.is = to;
@@ -269,7 +269,7 @@ static void
 decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
                  uint64_t now_ns)
 {
-    struct state s = unpack_state(word);
+    struct unpacked_state s = unpack_state(word);
     uint32_t failed = 0, slow = 0;
 
     for (uint32_t i = 0; i < probe_places(b); i++) {
@@ -295,7 +295,7 @@ report_probe(const struct breaker_rules *b, struct guard *g,
              enum probe_what what, struct probe probe, uint64_t now_ns)
 {
     uint64_t word = load_state_word(g->breaker);
-    struct state s = unpack_state(word);
+    struct unpacked_state s = unpack_state(word);
 
     if (probe.place == 0 || probe.place > PROBES_MAX ||
         round_of(probe.word) != s.round) {
@@ -337,7 +337,7 @@ breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
               struct probe *out_probe, uint64_t *out_until_ns)
 {
     uint64_t word;
-    struct state s;
+    struct unpacked_state s;
 
     *out_probe = (struct probe){0};
     *out_until_ns = DURATION_NONE;
@@ -373,7 +373,7 @@ bool
 breaker_still_open(const struct breaker_rules *b, const struct guard *g,
                    uint64_t now_ns, uint64_t then_ns)
 {
-    struct state s;
+    struct unpacked_state s;
 
     if (b->mode == BREAKER_OPEN) {
         return true;
@@ -537,7 +537,7 @@ enum breaker_state
 breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
              uint64_t now_ns, uint64_t *out_until_ns)
 {
-    struct state s = unpack_state(load_state_word(w));
+    struct unpacked_state s = unpack_state(load_state_word(w));
 
     *out_until_ns = 0;
     if (s.is == STATE_OPEN) {
@@ -554,7 +554,7 @@ bool
 breaker_is_sound(const struct breaker_words *w, uint64_t now_ns)
 {
     uint64_t word = load_state_word(w);
-    struct state s = unpack_state(word);
+    struct unpacked_state s = unpack_state(word);
 
     return word >> 62 <= STATE_HALF_OPEN && (word >> 50 & MASK(12)) == 0 &&
            (s.is != STATE_OPEN || age_ms(now_ns, s.since_ms) <= MASK(34) / 2);

@@ -50,7 +50,7 @@ struct bucket {
     uint64_t time_ms; /* modulo 2^34 */
 };
 
-struct size {
+struct bucket_size {
     uint32_t serial, rounds;
     int64_t before, now;
 };
@@ -69,19 +69,19 @@ pack_bucket(const struct bucket *b)
            (b->time_ms & BITS34);
 }
 
-static struct size
+static struct bucket_size
 unpack_size(uint64_t word)
 {
-    return (struct size){word >> 62, (word >> 56) & 63,
-                         (int64_t)((word >> 28) & BITS28),
-                         (int64_t)(word & BITS28)};
+    return (struct bucket_size){word >> 62, (word >> 56) & 63,
+                                (int64_t)((word >> 28) & BITS28),
+                                (int64_t)(word & BITS28)};
 }
 
 /* ---- the size ---- */
 
 /* Does the second step of a size change on a copy of the tokens. */
 static void
-scale_to_size(struct bucket *b, const struct size *s)
+scale_to_size(struct bucket *b, const struct bucket_size *s)
 {
     if (b->serial != s->serial) {
         b->missing = s->before ? b->missing * s->now / s->before : 0;
@@ -91,7 +91,7 @@ scale_to_size(struct bucket *b, const struct size *s)
 
 /* Reads size and tokens as they were at one moment, so they are at most one
  * step apart. */
-static struct size
+static struct bucket_size
 read_size_and_tokens(struct budget_words *w, uint64_t *out_tokens)
 {
     uint64_t size, after = atomic_load(&w->size);
@@ -106,11 +106,11 @@ read_size_and_tokens(struct budget_words *w, uint64_t *out_tokens)
 
 /* Does the second step, if it is due.  Returns the current size, and the tokens
  * counted in it. */
-static struct size
+static struct bucket_size
 settle_tokens(struct budget_words *w, uint64_t *out_tokens)
 {
     uint64_t old, fresh;
-    struct size s;
+    struct bucket_size s;
     struct bucket b;
 
     do {
@@ -142,13 +142,13 @@ record_commit(struct budget_words *w, uint64_t txn)
 
 /* Sets the size to the capacity of the rules, if they are the newest.  Returns
  * the current size, and the tokens counted in it. */
-static struct size
+static struct bucket_size
 settle_size(const struct budget_rules *r, const struct guard *g,
             uint64_t *out_tokens)
 {
     struct budget_words *w = g->budget;
     uint64_t old = atomic_load(&w->size), wanted;
-    struct size s = settle_tokens(w, out_tokens);
+    struct bucket_size s = settle_tokens(w, out_tokens);
 
     if (s.now == r->capacity || (s.now && !record_commit(w, g->txn)) ||
         s.serial != unpack_size(old).serial ||
@@ -214,7 +214,7 @@ price_in_tokens(const struct budget_rules *r, enum budget_price price)
 /* Reports whether the level is above budget_threshold, which retries
  * require. */
 static bool
-is_above_threshold(const struct budget_rules *r, const struct size *s,
+is_above_threshold(const struct budget_rules *r, const struct bucket_size *s,
                    int64_t missing)
 {
     return (double)(s->now - missing) > r->threshold * (double)s->now;
@@ -229,7 +229,7 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
 {
     uint64_t now_ms = now_ns / 1000000, old;
     int64_t more, missing;
-    struct size s;
+    struct bucket_size s;
     struct bucket b;
 
     do {
@@ -397,7 +397,7 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         return 1;
     }
     if (b->kind == BUDGET_TOKENS) {
-        struct size s = unpack_size(atomic_load(&g->budget->size));
+        struct bucket_size s = unpack_size(atomic_load(&g->budget->size));
         struct bucket k = unpack_bucket(atomic_load(&g->budget->tokens));
         int64_t all = k.serial == s.serial ? s.now : s.before;
 
@@ -426,7 +426,7 @@ budget_level(const struct budget_rules *b, const struct guard *g,
 bool
 budget_is_sound(const struct budget_words *w)
 {
-    struct size s = unpack_size(atomic_load(&w->size));
+    struct bucket_size s = unpack_size(atomic_load(&w->size));
     struct bucket k = unpack_bucket(atomic_load(&w->tokens));
     int64_t all = k.serial == s.serial ? s.now : s.before;
 

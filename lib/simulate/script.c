@@ -8,7 +8,7 @@
 
 enum { SCRIPT_LINES_MAX = 1000000, WORDS_MAX = 10000 };
 
-struct parse {
+struct script_place {
     const char *file;
     int line;
     struct faults *faults;
@@ -17,7 +17,7 @@ struct parse {
 /* ---- one word: OUTCOME+TOOK[;after=HINT] ---- */
 
 static int
-add_fault(const struct parse *at, const char *word, const char *why,
+add_fault(const struct script_place *at, const char *word, const char *why,
           const char *hint)
 {
     fault_add(at->faults, at->file, at->line, hint && *hint ? hint : NULL,
@@ -26,7 +26,7 @@ add_fault(const struct parse *at, const char *word, const char *why,
 }
 
 static int
-read_hint(const struct parse *at, const char *word, const char *text,
+read_hint(const struct script_place *at, const char *word, const char *text,
           struct bide_outcome *o)
 {
     const char *why;
@@ -54,7 +54,8 @@ read_hint(const struct parse *at, const char *word, const char *text,
 
 /* Reads one word, which it changes. */
 static int
-read_outcome(const struct parse *at, char *word, struct script_outcome *out)
+read_outcome(const struct script_place *at, char *word,
+             struct script_outcome *out)
 {
     char whole[128], hint[64] = "";
     const char *why;
@@ -121,7 +122,7 @@ append_zeroed(void **list, uint32_t count, size_t size)
 /* Reads the rest of `set KEY=VALUE ...`.  Only lists contain blanks, so a word
  * without `=` belongs to the value before it. */
 static int
-read_settings(const struct parse *at, char *text, struct script_line *l)
+read_settings(const struct script_place *at, char *text, struct script_line *l)
 {
     char *word;
 
@@ -159,7 +160,7 @@ read_settings(const struct parse *at, char *text, struct script_line *l)
 }
 
 static int
-read_outcomes(const struct parse *at, char *text, struct script_line *l)
+read_outcomes(const struct script_place *at, char *text, struct script_line *l)
 {
     char *word;
     int worst = 0;
@@ -186,7 +187,7 @@ read_outcomes(const struct parse *at, char *text, struct script_line *l)
 }
 
 static int
-read_line(const struct parse *at, char *text, struct script_line *l)
+read_line(const struct script_place *at, char *text, struct script_line *l)
 {
     char *time = next_word(&text), *name = next_word(&text);
     char hint[64] = "";
@@ -228,7 +229,7 @@ compare_times(const void *a, const void *b)
 }
 
 static int
-read_next_line(struct script *s, const struct parse *at, char *text)
+read_next_line(struct script *s, const struct script_place *at, char *text)
 {
     struct script_line *l;
 
@@ -248,7 +249,7 @@ read_next_line(struct script *s, const struct parse *at, char *text)
 }
 
 static int
-read_lines(struct script *s, char *text, struct parse *at)
+read_lines(struct script *s, char *text, struct script_place *at)
 {
     int worst = 0;
 
@@ -274,7 +275,7 @@ int
 script_read(const char *file, const char *bytes, size_t length,
             struct script **out, struct faults *faults)
 {
-    struct parse at = {file, 0, faults};
+    struct script_place at = {file, 0, faults};
     struct script *s;
     char *text;
     int rc;

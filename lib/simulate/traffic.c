@@ -24,7 +24,7 @@ struct traffic_call {
     uint32_t next_free;
 };
 
-struct stream {
+struct traffic_stream {
     const struct policy *p;
     const struct traffic *t;
     struct traffic_report *out;
@@ -46,7 +46,7 @@ enum draw { DRAW_FAILS, DRAW_TAKES, DRAW_WAIT, DRAW_SPREAD, DRAW_OUTCOME };
 /* Returns a draw for an attempt, 0 <= u < 1, which does not depend on the
  * rules. */
 static double
-draw_for_attempt(const struct stream *s, const struct traffic_call *r,
+draw_for_attempt(const struct traffic_stream *s, const struct traffic_call *r,
                  enum draw what)
 {
     uint64_t call = draw_bits(s->t->seed, r->number, 0);
@@ -54,10 +54,11 @@ draw_for_attempt(const struct stream *s, const struct traffic_call *r,
     return draw_unit(draw_bits(call, r->m.attempts, what));
 }
 
-/* Returns -ln(1 - u) for 0 <= u < 1, by the series of the area hyperbolic
- * tangent.  The last bit of log() differs between C libraries. */
+/* Returns -ln(1 - u) for 0 <= u < 1, which is distributed exponentially with
+ * mean 1.  It uses the series of the area hyperbolic tangent, because the last
+ * bit of log() differs between C libraries. */
 static double
-minus_log_of_rest(double u)
+draw_exponential(double u)
 {
     int power;
     double x = frexp(1 - u, &power), z, sum = 0;
@@ -80,7 +81,7 @@ draw_time(const struct traffic_time *t, double u)
     case TRAFFIC_BETWEEN:
         return t->ns + (uint64_t)(u * (double)(t->to_ns - t->ns));
     case TRAFFIC_EXPONENTIAL:
-        return (uint64_t)(minus_log_of_rest(u) * (double)t->ns);
+        return (uint64_t)(draw_exponential(u) * (double)t->ns);
     default:
         return t->ns;
     }
@@ -98,7 +99,7 @@ failure_share_at(const struct traffic *t, uint64_t now_ns)
 }
 
 static const struct profile_period *
-current_period(struct stream *s)
+current_period(struct traffic_stream *s)
 {
     const struct profile *p = s->t->profile;
 
@@ -112,7 +113,7 @@ current_period(struct stream *s)
 /* Draws the outcome of the attempt that starts now, and returns its
  * duration. */
 static uint64_t
-draw_attempt(struct stream *s, struct traffic_call *r)
+draw_attempt(struct traffic_stream *s, struct traffic_call *r)
 {
     double fails = draw_for_attempt(s, r, DRAW_FAILS),
            takes = draw_for_attempt(s, r, DRAW_TAKES);
@@ -136,7 +137,7 @@ draw_attempt(struct stream *s, struct traffic_call *r)
 /* ---- the report ---- */
 
 static struct traffic_slice *
-current_slice(const struct stream *s)
+current_slice(const struct traffic_stream *s)
 {
     uint64_t i = s->now_ns / s->out->slice_ns;
 
@@ -144,7 +145,7 @@ current_slice(const struct stream *s)
 }
 
 static void
-report_end(struct stream *s, const struct machine *m)
+report_end(struct traffic_stream *s, const struct machine *m)
 {
     struct traffic_report *out = s->out;
     struct traffic_slice *slice = current_slice(s);
@@ -171,7 +172,7 @@ report_end(struct stream *s, const struct machine *m)
 /* ---- running calls ---- */
 
 static int
-grow_calls(struct stream *s)
+grow_calls(struct traffic_stream *s)
 {
     uint32_t room = s->room ? 2 * s->room : 1024;
     struct traffic_call *grown;
@@ -195,7 +196,7 @@ grow_calls(struct stream *s)
 }
 
 static void
-end_call(struct stream *s, struct traffic_call *r)
+end_call(struct traffic_stream *s, struct traffic_call *r)
 {
     report_end(s, &r->m);
     r->number = 0;
@@ -205,13 +206,14 @@ end_call(struct stream *s, struct traffic_call *r)
 }
 
 static void
-schedule_call(struct stream *s, const struct traffic_call *r, uint64_t due_ns)
+schedule_call(struct traffic_stream *s, const struct traffic_call *r,
+              uint64_t due_ns)
 {
     queue_put(&s->due, (uint32_t)(r - s->running), due_ns, r->number);
 }
 
 static int
-start_attempt(struct stream *s, struct traffic_call *r)
+start_attempt(struct traffic_stream *s, struct traffic_call *r)
 {
     uint64_t limit = machine_limit_ns(&r->m, s->p, s->now_ns), takes;
 
@@ -231,7 +233,8 @@ start_attempt(struct stream *s, struct traffic_call *r)
 }
 
 static int
-after_decision(struct stream *s, struct traffic_call *r, enum machine_says says)
+after_decision(struct traffic_stream *s, struct traffic_call *r,
+               enum machine_says says)
 {
     if (says == MACHINE_GO) {
         return start_attempt(s, r);
@@ -247,14 +250,14 @@ after_decision(struct stream *s, struct traffic_call *r, enum machine_says says)
 
 /* Returns the guard, with the call as one of 16 processes. */
 static struct guard *
-guard_of_call(struct stream *s, const struct traffic_call *r)
+guard_of_call(struct traffic_stream *s, const struct traffic_call *r)
 {
     s->shared.guard.process = (uint32_t)(r->number % PROCESSES_MAX) + 1;
     return &s->shared.guard;
 }
 
 static int
-end_attempt(struct stream *s, struct traffic_call *r)
+end_attempt(struct traffic_stream *s, struct traffic_call *r)
 {
     struct bide_outcome o = r->times_out ? bide_errno(ETIMEDOUT)
                             : r->fails   ? r->failure
@@ -272,7 +275,7 @@ end_attempt(struct stream *s, struct traffic_call *r)
 }
 
 static int
-advance_call(struct stream *s, struct traffic_call *r)
+advance_call(struct traffic_stream *s, struct traffic_call *r)
 {
     queue_take(&s->due, (uint32_t)(r - s->running));
     if (r->in_attempt) {
@@ -284,7 +287,7 @@ advance_call(struct stream *s, struct traffic_call *r)
 
 /* Decides all waiting calls again, after the breaker has changed its state. */
 static void
-decide_waiting_calls(struct stream *s)
+decide_waiting_calls(struct traffic_stream *s)
 {
     for (uint32_t i = 0; i < s->room; i++) {
         struct traffic_call *r = &s->running[i];
@@ -305,7 +308,7 @@ decide_waiting_calls(struct stream *s)
 /* Plans the next recorded call: the n-th of N calls of a period begins at a
  * random time in the n-th of N equal parts of that period. */
 static void
-plan_recorded(struct stream *s)
+plan_recorded(struct traffic_stream *s)
 {
     const struct profile *p = s->t->profile;
     const struct profile_period *at;
@@ -328,7 +331,7 @@ plan_recorded(struct stream *s)
 }
 
 static void
-plan_next(struct stream *s)
+plan_next(struct traffic_stream *s)
 {
     double gap_ns = s->t->profile ? 0 : 1e9 / s->t->calls_per_s;
     uint64_t number = s->out->calls; /* of calls begun */
@@ -340,12 +343,12 @@ plan_next(struct stream *s)
     } else {
         double u = draw_unit(draw_bits(s->t->seed, number + 1, 1));
 
-        s->next_ns += (uint64_t)(minus_log_of_rest(u) * gap_ns);
+        s->next_ns += (uint64_t)(draw_exponential(u) * gap_ns);
     }
 }
 
 static int
-begin_call(struct stream *s)
+begin_call(struct traffic_stream *s)
 {
     struct traffic_call *r;
     int rc = s->first_free == UINT32_MAX ? grow_calls(s) : 0;
@@ -368,7 +371,7 @@ begin_call(struct stream *s)
 /* ---- the loop ---- */
 
 static int
-run_stream(struct stream *s)
+run_stream(struct traffic_stream *s)
 {
     uint64_t for_ns = s->t->for_ns;
     int rc = 0;
@@ -412,7 +415,7 @@ traffic_run(const struct policy *p, const struct traffic *t,
     struct traffic_report report = {
         .slice_ns = (t->for_ns + TRAFFIC_SLICES - 1) / TRAFFIC_SLICES,
     };
-    struct stream s = {
+    struct traffic_stream s = {
         .p = p, .t = t, .out = &report, .first_free = UINT32_MAX};
     int rc = BIDE_EINPUT;
 
