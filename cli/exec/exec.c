@@ -1,4 +1,4 @@
-/* bide exec: any command, run under a policy. */
+/* bide exec: runs any command under a policy. */
 #include "exec.h"
 
 #include <errno.h>
@@ -26,9 +26,9 @@ struct exec {
     const char *dir, *name;
     char *const *command;
     bool quiet, verbose;
-    bool defer;            /* keep it for later when it gives up */
-    struct bide_work work; /* then that; bytes NULL: it cannot be kept */
-    int defer_error;       /* for that errno */
+    bool defer;            /* store the command as deferred work if it fails */
+    struct bide_work work; /* that work; bytes NULL: it cannot be stored */
+    int defer_error;       /* the errno that prevents it */
     struct bide *registry;
     struct bide_call call;
     struct exec_signals signals;
@@ -36,8 +36,8 @@ struct exec {
     struct exec_guard guard;
     struct exec_terminal terminal;
     int status;         /* of the last attempt */
-    int ended_by;       /* the signal that ends the call; 0: none did */
-    bool from_terminal; /* and it was the terminal's, to the child alone */
+    int ended_by;       /* the signal that ended the call; 0: none */
+    bool from_terminal; /* only the child got that signal: Ctrl-C */
     bool cannot_run;
 };
 
@@ -48,10 +48,10 @@ pass_signals_on(struct exec *e, struct exec_child *c)
 {
     for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
         if (sig == SIGCHLD) {
-            continue; /* the caller looks in any case */
+            continue; /* the caller asks waitpid in any case */
         }
         if (signals_ask_end(sig)) {
-            e->ended_by = sig; /* no further attempt, however this one ends */
+            e->ended_by = sig; /* no attempt follows, whatever the outcome */
         }
         exec_child_signal(c, sig);
     }
@@ -68,7 +68,7 @@ shell_status(const struct exec_child *c)
 }
 
 static struct bide_outcome
-cannot_run(struct exec *e, int error)
+report_cannot_run(struct exec *e, int error)
 {
     say("exec %s: cannot run %s: %s", e->name, e->command[0], strerror(error));
     e->cannot_run = true;
@@ -78,7 +78,7 @@ cannot_run(struct exec *e, int error)
 }
 
 static int
-set_environment(const struct exec *e)
+set_attempt_variables(const struct exec *e)
 {
     char number[16];
 
@@ -99,12 +99,12 @@ run_attempt(struct exec *e)
     uint64_t next;
     int error;
 
-    if (input < 0 || set_environment(e) < 0) {
-        return cannot_run(e, errno);
+    if (input < 0 || set_attempt_variables(e) < 0) {
+        return report_cannot_run(e, errno);
     }
     error = exec_child_start(&c, e->command, input, &e->signals);
     if (error) {
-        return cannot_run(e, error);
+        return report_cannot_run(e, error);
     }
     for (;;) {
         pass_signals_on(e, &c);
@@ -119,7 +119,7 @@ run_attempt(struct exec *e)
     e->status = shell_status(&c);
     if (c.had_terminal && WIFSIGNALED(c.status) &&
         WTERMSIG(c.status) == SIGINT && !c.timed_out) {
-        /* Ctrl-C: it would have reached us, had we kept the terminal. */
+        /* Ctrl-C: only the foreground of the terminal gets it, so not us. */
         e->ended_by = SIGINT;
         e->from_terminal = true;
     }
@@ -129,7 +129,7 @@ run_attempt(struct exec *e)
 /* ---- between attempts ---- */
 
 static void
-say_wait(const struct exec *e, struct bide_outcome last)
+say_retry(const struct exec *e, struct bide_outcome last)
 {
     uint64_t until = bide_step_deadline_ns(&e->call),
              now = clock_monotonic_ns();
@@ -137,19 +137,20 @@ say_wait(const struct exec *e, struct bide_outcome last)
 
     bide_outcome_name(last, outcome, sizeof(outcome));
     duration_round(until > now ? until - now : 0, wait, sizeof(wait));
-    say("exec %s: attempt %" PRIu32 ": %s, next in %s", e->name,
+    say("exec %s: attempt %" PRIu32 " failed: %s; retry in %s", e->name,
         e->call.attempt.number, outcome, wait);
 }
 
-/* Until it is time to ask again: the wait is over, or a policy changed. */
+/* Sleeps until the wait may be over, a policy may have changed, or a signal is
+ * pending; handles signals. */
 static void
-sleep_a_while(struct exec *e)
+sleep_between_attempts(struct exec *e)
 {
     uint64_t until = bide_step_deadline_ns(&e->call);
-    uint64_t look = clock_monotonic_ns() + LOOK_EVERY_NS;
+    uint64_t check = clock_monotonic_ns() + LOOK_EVERY_NS;
 
     if (signals_wait(e->signals.fd, bide_fd(e->registry), POLLIN,
-                     until < look ? until : look)) {
+                     until < check ? until : check)) {
         bide_fd_clear(e->registry);
     }
     for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
@@ -163,13 +164,13 @@ sleep_a_while(struct exec *e)
 }
 
 static enum bide_next
-after_attempt(struct exec *e)
+make_attempt(struct exec *e)
 {
     struct bide_outcome outcome = run_attempt(e);
     enum bide_next next;
 
     if (e->cannot_run) {
-        /* The command is wrong, not its work: there is nothing to count. */
+        /* The command line is wrong, so this is no outcome of the service. */
         bide_call_abandon(&e->call);
         return BIDE_DONE;
     }
@@ -178,7 +179,7 @@ after_attempt(struct exec *e)
     }
     next = bide_step_ended(&e->call, outcome);
     if (next == BIDE_WAIT && e->verbose) {
-        say_wait(e, outcome);
+        say_retry(e, outcome);
     }
     return next;
 }
@@ -193,10 +194,10 @@ run_call(struct exec *e, struct bide_policy *policy)
     }
     while (next == BIDE_GO || next == BIDE_WAIT) {
         if (next == BIDE_GO) {
-            next = after_attempt(e);
+            next = make_attempt(e);
             continue;
         }
-        sleep_a_while(e);
+        sleep_between_attempts(e);
         if (e->ended_by) {
             bide_call_cancel(&e->call);
         }
@@ -226,9 +227,10 @@ say_refused(const struct exec *e)
     return EXEC_REFUSED;
 }
 
-/* Whether the rules are those of the policy at all. */
+/* Returns 0 if the registry has the policy, so that its own rules were used;
+ * else the BIDE_E code. */
 static int
-policy_status(const struct exec *e)
+check_policy_exists(const struct exec *e)
 {
     struct record r;
     struct admin *a;
@@ -246,33 +248,34 @@ policy_status(const struct exec *e)
 }
 
 static void
-say_not_kept(const struct exec *e)
+say_not_deferred(const struct exec *e)
 {
     const struct bide_result *r = &e->call.result;
     char what[BIDE_NAME_MAX + 40];
     const char *why;
     int rc;
 
-    snprintf(what, sizeof(what), "exec %s: not kept for later", e->name);
+    snprintf(what, sizeof(what), "exec %s: not deferred", e->name);
     if (r->end == BIDE_NOT_STORED) {
         why = deferred_why();
         say_why(what, *why ? why : bide_strerror(r->defer_error));
     } else if (r->end == BIDE_DEFERRED && e->defer_error == EFBIG) {
-        say_why(what, "with its input it is larger than 1 MiB");
+        say_why(what, "command and input together are larger than 1 MiB");
     } else if (r->end == BIDE_DEFERRED) {
         say_why(what, strerror(e->defer_error));
-    } else if ((rc = policy_status(e)) != 0) {
+    } else if ((rc = check_policy_exists(e)) != 0) {
         say_why(what, bide_strerror(rc));
     } else {
         say_why(what, r->verdict == BIDE_REJECTED
-                          ? "such an outcome is never retried"
-                          : "the policy is not postponable");
+                          ? "the policy never retries this outcome"
+                          : "the policy's importance is not postponable");
     }
 }
 
-/* Whether it is kept for later; says so, or why not. */
+/* Reports whether the command is now deferred work, and prints that, or why
+ * not. */
 static bool
-is_kept(const struct exec *e)
+report_deferred(const struct exec *e)
 {
     const struct bide_result *r = &e->call.result;
 
@@ -282,19 +285,19 @@ is_kept(const struct exec *e)
     }
     if (r->end == BIDE_DEFERRED && r->deferred_id > 0) {
         if (!e->quiet) {
-            say("exec %s: kept for later as %" PRIu64 ": %s after %" PRIu32
-                " %s",
+            say("exec %s: deferred as %" PRIu64 ": %s after %" PRIu32 " %s",
                 e->name, r->deferred_id, bide_verdict_name(r->verdict),
                 r->attempts, r->attempts == 1 ? "attempt" : "attempts");
         }
         return true;
     }
-    say_not_kept(e);
+    say_not_deferred(e);
     return false;
 }
 
+/* Prints how the call ended.  Returns the exit status. */
 static int
-finish(struct exec *e)
+report_end(struct exec *e)
 {
     const struct bide_result *r = &e->call.result;
     char outcome[80];
@@ -302,7 +305,7 @@ finish(struct exec *e)
     if (e->cannot_run) {
         return e->status;
     }
-    if (is_kept(e)) {
+    if (report_deferred(e)) {
         return 0;
     }
     if (r->verdict == BIDE_REFUSED) {
@@ -311,16 +314,16 @@ finish(struct exec *e)
     if (r->verdict != BIDE_SUCCEEDED && r->verdict != BIDE_CANCELLED &&
         r->attempts > 1 && !e->quiet) {
         bide_outcome_name(r->outcome, outcome, sizeof(outcome));
-        say("exec %s: gave up after %" PRIu32 " attempts: %s (last: %s)",
-            e->name, r->attempts, bide_reason_name(r->reason), outcome);
+        say("exec %s: gave up after %" PRIu32 " attempts, last %s (reason: %s)",
+            e->name, r->attempts, outcome, bide_reason_name(r->reason));
     }
     return e->status;
 }
 
-/* Dies of the signal that ended the call, so that a script that waits for us
- * ends as well; the status is the same for whoever only looks at that. */
+/* Ends this process by the signal that ended the call, so that a script that
+ * called us ends too.  Returns `status` if no signal did. */
 static int
-end_process(const struct exec *e, int status)
+end_by_signal(const struct exec *e, int status)
 {
     if (e->ended_by == 0 || status != EXEC_SIGNAL + e->ended_by) {
         return status;
@@ -369,14 +372,15 @@ run_under_policy(struct exec *e, const struct command_line *line)
     }
     rc = bide_registry_status(e->registry);
     if (rc && e->verbose) {
-        say("exec %s: %s: a single attempt", e->name, bide_strerror(rc));
+        say("exec %s: %s: the command runs once, without retries", e->name,
+            bide_strerror(rc));
     }
     run_call(e, policy);
-    return finish(e);
+    return report_end(e);
 }
 
 static int
-with_registry(struct exec *e, const struct command_line *line)
+run_with_registry(struct exec *e, const struct command_line *line)
 {
     int rc = bide_open(line->option[OPTION_DIR], 0, &e->registry);
     int status;
@@ -391,7 +395,7 @@ with_registry(struct exec *e, const struct command_line *line)
 }
 
 static int
-with_input(struct exec *e, const struct command_line *line)
+run_with_input(struct exec *e, const struct command_line *line)
 {
     bool keep = line->option[OPTION_STDIN] != NULL || e->defer;
     int rc = exec_input_open(&e->input, keep, &e->signals);
@@ -410,15 +414,16 @@ with_input(struct exec *e, const struct command_line *line)
             &e->input, e->command, line->option[OPTION_KEEP_ENV], &e->work);
     }
     exec_terminal_open(&e->terminal);
-    status = with_registry(e, line);
+    status = run_with_registry(e, line);
     exec_terminal_close(&e->terminal);
     exec_defer_close(&e->work);
     exec_input_close(&e->input);
     return status;
 }
 
-/* What is closed (<&-) stays closed for the child, but its number must not be
- * given to something of ours. */
+/* Opens /dev/null at those of the descriptors 0 to 2 that are closed (<&-), so
+ * that no file of ours gets such a number.  The child still finds them closed.
+ */
 static void
 occupy_standard_streams(void)
 {
@@ -444,7 +449,7 @@ exec_command(struct command_line *line)
     int status;
 
     if (line->option[OPTION_KEEP_ENV] && !e.defer) {
-        return say_usage(line, "--keep-env is for --defer");
+        return say_usage(line, "--keep-env: only with --defer");
     }
     occupy_standard_streams();
     exec_guard_start(&e.guard);
@@ -453,8 +458,8 @@ exec_command(struct command_line *line)
         exec_guard_stop(&e.guard);
         return EXEC_FAILED;
     }
-    status = with_input(&e, line);
+    status = run_with_input(&e, line);
     exec_guard_stop(&e.guard);
     exec_signals_close(&e.signals);
-    return end_process(&e, status);
+    return end_by_signal(&e, status);
 }

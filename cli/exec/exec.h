@@ -1,11 +1,12 @@
-/* The pieces of `bide exec`: a command that is run, killed and run again while
- * signals, the terminal and standard input do what people expect of them.
+/* The parts of `bide exec`, which runs a command, kills it at its time limit
+ * and runs it again.  Signals, the terminal and standard input behave as if the
+ * command had been started directly.
  *
  *   exec.c        the command: a call through the step API of bide.h
  *   exec_child.c  one attempt: process group, time limit, stops, terminal
  *   exec_signal.c the signals that bide exec itself receives
  *   exec_input.c  standard input, for the first attempt or for all
- *   exec_defer.c  keeps the command for later
+ *   exec_defer.c  stores the command as deferred work
  *   exec_guard.c  ends the children when bide exec (or replay) is killed */
 #ifndef BIDE_CLI_EXEC_H
 #define BIDE_CLI_EXEC_H
@@ -26,54 +27,59 @@ enum exec_status {
     EXEC_FAILED = 125,
     EXEC_CANNOT_RUN = 126,
     EXEC_NOT_FOUND = 127,
-    EXEC_SIGNAL = 128, /* and its number */
+    EXEC_SIGNAL = 128, /* plus the signal's number */
 };
 
 /* ---- signals ---- */
 
 struct exec_signals {
-    int fd;                 /* a signalfd: readable when one came */
+    int fd;                 /* for signals_next and signals_wait */
     sigset_t before;        /* the mask that children start with */
-    struct sigaction child; /* what was done at SIGCHLD before */
+    struct sigaction child; /* the disposition of SIGCHLD before */
 };
 
-/* From here on signals wait to be read.  What was ignored (nohup) stays
- * ignored, by bide exec and by its child.  -1: errno. */
+/* Blocks the signals that bide exec passes on to its child, so that they are
+ * read from `fd`.  Signals that were ignored (nohup) stay ignored, here and in
+ * the child.  Returns 0; -1 with errno. */
 int exec_signals_open(struct exec_signals *s);
 void exec_signals_close(struct exec_signals *s);
 
-/* In the forked child: as if bide exec had never been there. */
+/* Restores mask and dispositions, in the forked child: it starts as if bide
+ * exec had not been there. */
 void exec_signals_restore(const struct exec_signals *s);
 
-/* Ends this process by the signal, as whoever waits for it expects; returns
- * where that is not to be done. */
+/* Ends this process by `sig`, so that its parent sees the same as without bide.
+ * Returns only if that is not possible. */
 void exec_signals_die(int sig);
 
 /* ---- standard input ---- */
 
 struct exec_input {
     int fd;      /* for further attempts; -1: /dev/null */
-    off_t start; /* where they begin; -1: it cannot be rewound */
+    off_t start; /* where attempts begin to read; -1: it cannot be rewound */
 };
 
-/* With `keep`, what comes through a pipe is read to its end first.  0; a
- * signal that ended this; or -1: errno. */
+/* Prepares standard input.  With `keep`, a pipe is first read to its end.
+ * Returns 0; the signal that ended the reading; -1 with errno. */
 int exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s);
 void exec_input_close(struct exec_input *in);
 
-/* The descriptor an attempt is to read from, at its beginning.  -1: errno. */
+/* Returns the descriptor that attempt number `attempt` reads, at its start; -1
+ * with errno. */
 int exec_input_for(struct exec_input *in, uint32_t attempt);
-/* The same file read-only, and with a place of its own, where the kernel lets
- * us; `fd` is closed then, else given back. */
+
+/* Opens the file of `fd` again, read-only and with an offset of its own, and
+ * closes `fd`.  Returns the new descriptor, or `fd` where the kernel refuses
+ * that. */
 int exec_reopen(int fd);
 
-/* ---- for later ---- */
+/* ---- deferring ---- */
 
 struct bide_work;
 
-/* The command, PATH and the variables of `names` ("A,B", NULL: none), and the
- * input from where attempts begin to read it, as work to be deferred.  0, or
- * the errno that keeps it from being kept. */
+/* Makes work of the command, its directory, PATH, the variables of `names`
+ * ("A,B"; NULL: none) and the input that attempts read.  Returns 0, or the
+ * errno that prevents it; release with exec_defer_close. */
 int exec_defer_open(const struct exec_input *in, char *const *command,
                     const char *names, struct bide_work *out);
 void exec_defer_close(struct bide_work *work);
@@ -82,40 +88,44 @@ void exec_defer_close(struct bide_work *work);
 
 struct exec_guard {
     pid_t pid;
-    int fd; /* -1: there is none */
+    int fd; /* -1: no guard runs */
 };
 
-/* So many process groups can be watched over; it does not know of more. */
+/* The process groups that a guard watches at most; it ignores further ones. */
 enum { EXEC_GUARDED = 256 };
 
-/* A process of its own that waits for the end of this one, and ends the
- * children if that was sudden.  To be called before anything else is opened. */
+/* Starts a process that waits for the end of this one and then ends the process
+ * groups that are still registered.  Call it before anything else is opened:
+ * the guard inherits descriptors.  Without a guard, g->fd is -1. */
 void exec_guard_start(struct exec_guard *g);
-/* A process group to watch over, and one that has ended.  A child adds itself,
- * before it becomes the command. */
-void exec_guard_add(const struct exec_guard *g, pid_t group);
-void exec_guard_remove(const struct exec_guard *g, pid_t group);
 void exec_guard_stop(struct exec_guard *g);
 
-/* SIGTERM to the whole process group, also to what is stopped. */
+/* Registers a process group; a child registers its own before it becomes the
+ * command.  The second function removes a group that has ended. */
+void exec_guard_add(const struct exec_guard *g, pid_t group);
+void exec_guard_remove(const struct exec_guard *g, pid_t group);
+
+/* Sends SIGTERM to the process group, and SIGCONT so that stopped processes
+ * receive it. */
 void exec_group_ask(pid_t group);
 bool exec_group_is_empty(pid_t group);
 
-/* How long a process group that was asked to end has for that. */
+/* The time between SIGTERM and SIGKILL. */
 #define EXEC_GRACE_NS UINT64_C(2000000000)
-/* Nobody tells us that a process group is empty: how often to look. */
+/* The kernel does not report that a process group is empty, so it is checked at
+ * this interval. */
 #define EXEC_LOOK_NS UINT64_C(20000000)
 
 /* ---- the terminal ---- */
 
 /* A child in a process group of its own is in the terminal's background: it
- * may not read, and Ctrl-C does not reach it.  So the terminal is lent to it,
- * by whoever is in the foreground: at once when standard input is the
- * terminal, else when the child is stopped for touching it. */
+ * cannot read, and Ctrl-C does not reach it.  So the process group in the
+ * foreground lends the terminal to the child: at once if standard input is the
+ * terminal, else when the child is stopped because it used the terminal. */
 struct exec_terminal {
     int fd; /* /dev/tty; -1: none */
     bool at_once;
-    pid_t lent; /* to that process group; 0: it is ours */
+    pid_t lent; /* the process group that has the terminal; 0: ours */
     struct termios modes;
     bool have_modes;
 };
@@ -126,39 +136,39 @@ void exec_terminal_close(struct exec_terminal *t);
 /* ---- one attempt ---- */
 
 struct exec_child {
-    pid_t pid;  /* and its process group */
-    int status; /* as waitpid gave it */
-    bool ended; /* status holds; others of its group may still run */
+    pid_t pid;  /* also its process group */
+    int status; /* from waitpid */
+    bool ended; /* `status` is valid; others of its group may still run */
     bool timed_out;
-    bool killed;
+    bool killed;       /* SIGKILL was sent, or the group was empty before */
     bool had_terminal; /* when it ended */
-    uint64_t limit_ns; /* UINT64_MAX: none */
-    uint64_t kill_ns;
+    uint64_t limit_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
+    uint64_t kill_ns;  /* when SIGKILL is due, once `timed_out` */
     struct exec_terminal *terminal;
     const struct exec_guard *guard;
-    /* What else to do in the forked child, before the command takes its place;
-     * -1: errno, it cannot be run.  NULL: nothing. */
+    /* Called in the forked child before exec; -1 with errno: the command cannot
+     * run.  NULL: nothing to do. */
     int (*prepare)(void *arg);
     void *prepare_arg;
 };
 
-/* Starts `command` with `input` as its standard input.  Returns 0, or the
- * errno that kept it from running. */
+/* Starts `command` with `input` as its standard input.  Returns 0, or the errno
+ * because of which it does not run. */
 int exec_child_start(struct exec_child *c, char *const *command, int input,
                      const struct exec_signals *s);
 
-/* What has become of it; call at each SIGCHLD. */
+/* Reads the child's state from waitpid; call it at each SIGCHLD. */
 void exec_child_look(struct exec_child *c);
 
-/* Does what time has made due, and says when to call again (UINT64_MAX: at
- * the next signal). */
+/* Sends the signals that are due at `now_ns`.  Returns when to call it again;
+ * UINT64_MAX: at the next signal. */
 uint64_t exec_child_tick(struct exec_child *c, uint64_t now_ns);
 bool exec_child_is_over(const struct exec_child *c);
 
-/* Passes a signal on to its process group. */
+/* Passes `sig` on to the child's process group. */
 void exec_child_signal(struct exec_child *c, int sig);
 
-/* Stops this process, and with it its job, as Ctrl-Z does. */
+/* Stops this process and its job, as Ctrl-Z does. */
 void exec_stop_self(void);
 
 #endif

@@ -1,4 +1,5 @@
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -27,7 +28,8 @@ exec_terminal_close(struct exec_terminal *t)
     t->fd = -1;
 }
 
-/* Only who is in the foreground may give it away. */
+/* Gives the terminal to `group`, if this process is in its foreground; reports
+ * whether it did. */
 static bool
 lend_terminal(struct exec_terminal *t, pid_t group)
 {
@@ -42,7 +44,8 @@ lend_terminal(struct exec_terminal *t, pid_t group)
 static void
 take_terminal(struct exec_terminal *t)
 {
-    /* If it is no longer there, a shell has taken it: not ours to move. */
+    /* If another group is in the foreground, a shell has taken the terminal
+     * back, and we must not change that. */
     if (t->lent > 0 && tcgetpgrp(t->fd) == t->lent) {
         tcsetpgrp(t->fd, getpgrp());
     }
@@ -51,11 +54,11 @@ take_terminal(struct exec_terminal *t)
 
 /* ---- starting ---- */
 
-/* In the forked child.  `failed` gets the errno when there is nothing to run;
- * it closes by itself when there is. */
+/* Runs in the forked child: replaces it by the command.  On failure the errno
+ * is written to `failed`; on success exec closes that descriptor. */
 static _Noreturn void
-become(const struct exec_child *c, char *const *command, int input, int failed,
-       pid_t parent, const struct exec_signals *s)
+become_command(const struct exec_child *c, char *const *command, int input,
+               int failed, pid_t parent, const struct exec_signals *s)
 {
     const struct exec_terminal *t = c->terminal;
     int error;
@@ -64,7 +67,7 @@ become(const struct exec_child *c, char *const *command, int input, int failed,
     exec_guard_add(c->guard, getpid());
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) {
-        _exit(EXEC_FAILED); /* it died before the line above */
+        _exit(EXEC_FAILED); /* the parent died before prctl() */
     }
     if (t->at_once && tcgetpgrp(t->fd) == getpgid(parent)) {
         tcsetpgrp(t->fd, getpid());
@@ -84,9 +87,9 @@ fail:
     _exit(EXEC_NOT_FOUND);
 }
 
-/* The errno that a child sent before it went away, 0: it runs. */
+/* Returns the errno that the child sent before it ended; 0 if it runs. */
 static int
-start_error(int fd)
+read_start_error(int fd)
 {
     int error = 0;
     ssize_t n;
@@ -98,7 +101,7 @@ start_error(int fd)
 }
 
 static void
-reap(pid_t pid)
+reap_failed_child(pid_t pid)
 {
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
@@ -117,23 +120,23 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     }
     c->pid = fork();
     if (c->pid == 0) {
-        become(c, command, input, ends[1], parent, s);
+        become_command(c, command, input, ends[1], parent, s);
     }
     error = c->pid < 0 ? errno : 0;
     close(ends[1]);
     if (c->pid > 0) {
-        /* Both sides do this: neither may act before it is done. */
+        /* Parent and child both do this, as either may run first. */
         setpgid(c->pid, c->pid);
         if (t->at_once) {
             lend_terminal(t, c->pid);
-            /* The child may have been first. */
+            /* The child may have taken the terminal before us. */
             t->lent = tcgetpgrp(t->fd) == c->pid ? c->pid : t->lent;
         }
-        error = start_error(ends[0]);
+        error = read_start_error(ends[0]);
     }
     close(ends[0]);
     if (c->pid > 0 && error) {
-        reap(c->pid);
+        reap_failed_child(c->pid);
         exec_guard_remove(c->guard, c->pid);
         take_terminal(t);
     }
@@ -147,13 +150,13 @@ exec_stop_self(void)
 {
     sigset_t stop, before;
 
-    /* SIGTSTP and not SIGSTOP: in a job that no shell would continue, the
-     * kernel ignores it. */
+    /* SIGTSTP, not SIGSTOP: the kernel ignores it in an orphaned process
+     * group, which no shell would continue. */
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
     kill(0, SIGTSTP);
     sigprocmask(SIG_UNBLOCK, &stop, &before);
-    /* Stopped here, until SIGCONT. */
+    /* The process is stopped at this point, until SIGCONT. */
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -166,15 +169,16 @@ continue_child(struct exec_child *c)
     kill(-c->pid, SIGCONT);
 }
 
-/* A stopped child stops the job, so that the shell sees it.  One that was only
- * stopped for touching the terminal gets it, if it is ours to give. */
+/* Handles a child that was stopped by `sig`: stops the job, so that the shell
+ * sees it.  If the child was stopped because it used the terminal and we have
+ * the terminal, lends it instead. */
 static void
 follow_stop(struct exec_child *c, int sig)
 {
     struct exec_terminal *t = c->terminal;
 
     if (t->fd < 0 || sig == SIGSTOP) {
-        return; /* no job control, or somebody else's wish */
+        return; /* no job control, or another process stopped it */
     }
     if ((sig == SIGTTIN || sig == SIGTTOU) && lend_terminal(t, c->pid)) {
         t->at_once = true;
@@ -183,7 +187,7 @@ follow_stop(struct exec_child *c, int sig)
     }
     take_terminal(t);
     exec_stop_self();
-    /* Still in the background, it would only be stopped again at once. */
+    /* In the background it would be stopped again at once. */
     if (sig == SIGTSTP || lend_terminal(t, c->pid)) {
         continue_child(c);
     }
@@ -192,6 +196,7 @@ follow_stop(struct exec_child *c, int sig)
 void
 exec_child_signal(struct exec_child *c, int sig)
 {
+    assert(c->pid > 0); /* kill(-1) would reach every process */
     if (sig == SIGCONT) {
         continue_child(c);
     } else {
@@ -224,7 +229,7 @@ exec_child_look(struct exec_child *c)
         c->had_terminal = c->terminal->lent == c->pid;
         take_terminal(c->terminal);
         if (c->had_terminal && WIFSIGNALED(status) && c->terminal->have_modes) {
-            /* It had no chance to turn the echo back on. */
+            /* It could not restore the modes, such as echo, itself. */
             tcsetattr(c->terminal->fd, TCSADRAIN, &c->terminal->modes);
         }
     }
@@ -233,6 +238,7 @@ exec_child_look(struct exec_child *c)
 uint64_t
 exec_child_tick(struct exec_child *c, uint64_t now_ns)
 {
+    assert(c->pid > 0);
     if (!c->timed_out) {
         if (c->ended || now_ns < c->limit_ns) {
             return c->limit_ns;
@@ -245,7 +251,7 @@ exec_child_tick(struct exec_child *c, uint64_t now_ns)
     if (c->killed) {
         return UINT64_MAX;
     }
-    /* The first of its group is gone, others may still be tidying up. */
+    /* The command has ended; other processes of its group may still run. */
     if (c->ended && exec_group_is_empty(c->pid)) {
         c->killed = true;
     } else if (now_ns >= c->kill_ns) {

@@ -1,4 +1,4 @@
-/* bide exec --defer: keeps the command for later when it gives up. */
+/* bide exec --defer: makes deferred work of a command whose call failed. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +16,9 @@ extern char **environ;
 
 /* ---- the environment ---- */
 
+/* Returns the entry "NAME=VALUE" of the environment; NULL if it is not set. */
 static const char *
-variable(const char *name, size_t length)
+find_variable(const char *name, size_t length)
 {
     for (char **e = environ; *e; e++) {
         if (strncmp(*e, name, length) == 0 && (*e)[length] == '=') {
@@ -27,9 +28,10 @@ variable(const char *name, size_t length)
     return NULL;
 }
 
-/* PATH and those of the list that are set. */
+/* Returns PATH and those variables of the list "A,B" that are set, ended by
+ * NULL; NULL without memory.  The caller frees the array only. */
 static char **
-kept_environment(const char *names)
+select_environment(const char *names)
 {
     size_t most = 2, count = 0;
     char **kept;
@@ -41,12 +43,12 @@ kept_environment(const char *names)
     if (!kept) {
         return NULL;
     }
-    kept[count] = (char *)variable("PATH", 4);
+    kept[count] = (char *)find_variable("PATH", 4);
     count += kept[count] != NULL;
     while (names && *names) {
         size_t length = strcspn(names, ",");
 
-        kept[count] = length > 0 ? (char *)variable(names, length) : NULL;
+        kept[count] = length > 0 ? (char *)find_variable(names, length) : NULL;
         count += kept[count] != NULL;
         names += length;
         names += *names == ',';
@@ -56,16 +58,17 @@ kept_environment(const char *names)
 
 /* ---- standard input ---- */
 
-/* All that attempts read; they have had it already, or will from the start. */
+/* Reads the input of an attempt, from where attempts begin.  *out stays NULL if
+ * it cannot be read twice, as from a terminal.  Returns 0; -1 with errno. */
 static int
-read_input(const struct exec_input *in, void **out, size_t *out_length)
+copy_input(const struct exec_input *in, void **out, size_t *out_length)
 {
     size_t size = BIDE_WORK_MAX + 1, used = 0;
     struct stat st;
     char *bytes;
 
     if (in->fd < 0 || in->start < 0 || fstat(in->fd, &st) < 0) {
-        return 0; /* a terminal: nobody will be there later */
+        return 0;
     }
     bytes = malloc(size);
     if (!bytes) {
@@ -92,11 +95,12 @@ read_input(const struct exec_input *in, void **out, size_t *out_length)
     return 0;
 }
 
-/* ---- both, and the command ---- */
+/* ---- the work ---- */
 
+/* Encodes the command as work.  Returns 0; -1 with errno, which may be 0. */
 static int
-make(const struct exec_input *in, char *const *command, const char *names,
-     struct bide_work *out)
+encode_command(const struct exec_input *in, char *const *command,
+               const char *names, struct bide_work *out)
 {
     struct exec_work w = {.arguments = (char **)command};
     void *input = NULL, *bytes;
@@ -104,9 +108,9 @@ make(const struct exec_input *in, char *const *command, const char *names,
 
     errno = 0;
     w.directory = getcwd(NULL, 0);
-    w.environment = kept_environment(names);
+    w.environment = select_environment(names);
     if (w.directory && w.environment &&
-        read_input(in, &input, &w.input_length) == 0) {
+        copy_input(in, &input, &w.input_length) == 0) {
         w.input = input;
         rc = exec_work_write(&w, &bytes, &out->length);
     }
@@ -125,7 +129,7 @@ exec_defer_open(const struct exec_input *in, char *const *command,
                 const char *names, struct bide_work *out)
 {
     *out = (struct bide_work){0};
-    if (make(in, command, names, out) < 0) {
+    if (encode_command(in, command, names, out) < 0) {
         return errno ? errno : ENOMEM;
     }
     if (out->length > BIDE_WORK_MAX) {

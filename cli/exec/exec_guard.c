@@ -1,4 +1,5 @@
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -22,13 +23,14 @@ exec_group_is_empty(pid_t group)
     return kill(-group, 0) < 0 && errno == ESRCH;
 }
 
-/* Those that are watched over; 0: a free place. */
-struct groups {
+/* The process groups that the guard watches; 0: a free place. */
+struct guarded_groups {
     pid_t list[EXEC_GUARDED];
 };
 
+/* Replaces the first entry `old` by `group`; does nothing without one. */
 static void
-put_in_place_of(struct groups *g, pid_t old, pid_t group)
+replace_group(struct guarded_groups *g, pid_t old, pid_t group)
 {
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
         if (g->list[i] == old) {
@@ -38,23 +40,23 @@ put_in_place_of(struct groups *g, pid_t old, pid_t group)
     }
 }
 
-/* How many are not empty. */
+/* Forgets groups that are empty.  Returns how many are left. */
 static size_t
-look_at(struct groups *g)
+forget_empty_groups(struct guarded_groups *g)
 {
-    size_t there = 0;
+    size_t left = 0;
 
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
         if (g->list[i] > 0 && exec_group_is_empty(g->list[i])) {
             g->list[i] = 0;
         }
-        there += g->list[i] > 0;
+        left += g->list[i] > 0;
     }
-    return there;
+    return left;
 }
 
 static void
-end_groups(struct groups *g)
+end_groups(struct guarded_groups *g)
 {
     const struct timespec look = {0, (long)EXEC_LOOK_NS};
 
@@ -63,7 +65,7 @@ end_groups(struct groups *g)
             exec_group_ask(g->list[i]);
         }
     }
-    for (uint64_t ns = 0; look_at(g) && ns < EXEC_GRACE_NS;
+    for (uint64_t ns = 0; forget_empty_groups(g) && ns < EXEC_GRACE_NS;
          ns += EXEC_LOOK_NS) {
         nanosleep(&look, NULL);
     }
@@ -74,10 +76,10 @@ end_groups(struct groups *g)
     }
 }
 
-/* Holds on to nothing of what it inherited: a pipe whose other end waits for
- * its last writer must not wait for us. */
+/* Closes all inherited descriptors except `keep`: a reader that waits for the
+ * last writer of a pipe must not wait for the guard. */
 static void
-let_go(int keep)
+close_inherited(int keep)
 {
     int null = open("/dev/null", O_RDWR);
 
@@ -92,25 +94,27 @@ let_go(int keep)
     close_range((unsigned)keep + 1, ~0u, 0);
 }
 
+/* The guard process: keeps the list of groups up to date from `fd` until its
+ * other end is closed, then ends the groups that are left. */
 static _Noreturn void
-guard(int fd)
+run_guard(int fd)
 {
     sigset_t all;
-    struct groups groups = {{0}};
-    pid_t told;
+    struct guarded_groups groups = {{0}};
+    pid_t message;
     ssize_t n;
 
     setsid();
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "bide-guard");
-    let_go(fd);
+    close_inherited(fd);
     do {
-        n = read(fd, &told, sizeof(told));
-        if (n == (ssize_t)sizeof(told) && told > 0) {
-            put_in_place_of(&groups, 0, told);
-        } else if (n == (ssize_t)sizeof(told) && told < 0) {
-            put_in_place_of(&groups, -told, 0);
+        n = read(fd, &message, sizeof(message));
+        if (n == (ssize_t)sizeof(message) && message > 0) {
+            replace_group(&groups, 0, message);
+        } else if (n == (ssize_t)sizeof(message) && message < 0) {
+            replace_group(&groups, -message, 0);
         }
     } while (n > 0 || (n < 0 && errno == EINTR));
     end_groups(&groups);
@@ -123,17 +127,18 @@ exec_guard_start(struct exec_guard *g)
     int ends[2];
 
     *g = (struct exec_guard){.pid = -1, .fd = -1};
-    /* A socket, not a pipe: a guard that died must not cost us a SIGPIPE. */
+    /* A socket, not a pipe: with MSG_NOSIGNAL a dead guard causes no SIGPIPE.
+     */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        return; /* the child's own parent-death signal has to do */
+        return; /* only the child's parent-death signal is left */
     }
     g->pid = fork();
     if (g->pid == 0) {
         close(ends[1]);
-        /* Out of the way of 0 to 2, which may have been closed. */
-        guard(ends[0] > STDERR_FILENO
-                  ? ends[0]
-                  : fcntl(ends[0], F_DUPFD, STDERR_FILENO + 1));
+        /* Not 0 to 2: close_inherited opens /dev/null there. */
+        run_guard(ends[0] > STDERR_FILENO
+                      ? ends[0]
+                      : fcntl(ends[0], F_DUPFD, STDERR_FILENO + 1));
     }
     close(ends[0]);
     if (g->pid < 0) {
@@ -143,9 +148,9 @@ exec_guard_start(struct exec_guard *g)
     g->fd = ends[1];
 }
 
-/* A group, or what is to be forgotten: minus that. */
+/* Sends `message`: a process group to add, or minus one to remove. */
 static void
-tell(const struct exec_guard *g, pid_t what)
+send_to_guard(const struct exec_guard *g, pid_t message)
 {
     ssize_t n;
 
@@ -153,20 +158,22 @@ tell(const struct exec_guard *g, pid_t what)
         return;
     }
     do {
-        n = send(g->fd, &what, sizeof(what), MSG_NOSIGNAL);
+        n = send(g->fd, &message, sizeof(message), MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
 }
 
 void
 exec_guard_add(const struct exec_guard *g, pid_t group)
 {
-    tell(g, group);
+    assert(group > 0);
+    send_to_guard(g, group);
 }
 
 void
 exec_guard_remove(const struct exec_guard *g, pid_t group)
 {
-    tell(g, -group);
+    assert(group > 0);
+    send_to_guard(g, -group);
 }
 
 void

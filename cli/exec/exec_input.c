@@ -9,9 +9,10 @@
 
 #include "cli/command/signals.h"
 
-/* A signal that is to end the wait for input; 0: none came. */
+/* Returns a pending signal that asks us to end; 0 if there is none.  Stops this
+ * process at SIGTSTP. */
 static int
-ending_signal(struct exec_signals *s)
+next_ending_signal(struct exec_signals *s)
 {
     for (int sig; (sig = signals_next(s->fd)) > 0;) {
         if (signals_ask_end(sig)) {
@@ -25,7 +26,7 @@ ending_signal(struct exec_signals *s)
 }
 
 static int
-write_all(int fd, const char *bytes, size_t length)
+write_whole(int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);
@@ -41,14 +42,15 @@ write_all(int fd, const char *bytes, size_t length)
     return 0;
 }
 
-/* Copies standard input to its end.  0, a signal, or -1. */
+/* Copies standard input to `to` until its end.  Returns 0; the signal that
+ * asked us to end; -1 with errno. */
 static int
-read_all(int to, struct exec_signals *s)
+copy_stdin(int to, struct exec_signals *s)
 {
     char buffer[65536];
 
     for (;;) {
-        int sig = ending_signal(s);
+        int sig = next_ending_signal(s);
         ssize_t n;
 
         if (sig) {
@@ -64,7 +66,7 @@ read_all(int to, struct exec_signals *s)
         if (n < 0 && errno != EINTR && errno != EAGAIN) {
             return -1;
         }
-        if (n > 0 && write_all(to, buffer, (size_t)n) < 0) {
+        if (n > 0 && write_whole(to, buffer, (size_t)n) < 0) {
             return -1;
         }
     }
@@ -85,8 +87,9 @@ exec_reopen(int fd)
     return again;
 }
 
+/* Reads standard input into a file in memory.  Results as copy_stdin. */
 static int
-keep_stream(struct exec_input *in, struct exec_signals *s)
+keep_stdin(struct exec_input *in, struct exec_signals *s)
 {
     int fd = memfd_create("bide-input", MFD_CLOEXEC);
     int rc;
@@ -94,7 +97,7 @@ keep_stream(struct exec_input *in, struct exec_signals *s)
     if (fd < 0) {
         return -1;
     }
-    rc = read_all(fd, s);
+    rc = copy_stdin(fd, s);
     if (rc) {
         int saved = errno;
 
@@ -113,16 +116,16 @@ exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s)
     struct stat st;
 
     *in = (struct exec_input){.fd = -1, .start = -1};
-    /* Closed input (<&-) is handed on as it is. */
+    /* The child gets a closed standard input (<&-) as it is. */
     if (!keep || fstat(STDIN_FILENO, &st) < 0) {
         return 0;
     }
     if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
-        return keep_stream(in, s);
+        return keep_stdin(in, s);
     }
     in->fd = STDIN_FILENO;
     if (S_ISREG(st.st_mode)) {
-        /* Not always 0: a script may have read a part of it before. */
+        /* Not always 0: a script may have read a part of the file before. */
         in->start = lseek(STDIN_FILENO, 0, SEEK_CUR);
     }
     return 0;
@@ -144,7 +147,8 @@ exec_input_for(struct exec_input *in, uint32_t attempt)
         return STDIN_FILENO;
     }
     if (in->fd < 0) {
-        /* Given away once, it may be half read: nobody else gets the rest. */
+        /* The first attempt may have read a part of it; further attempts must
+         * not get the rest. */
         in->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         in->start = -1;
         return in->fd;

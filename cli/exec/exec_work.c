@@ -1,6 +1,6 @@
-/* The bytes begin with "bide-exec 1\n"; then fields, to the last byte:
+/* The bytes begin with "bide-exec 1\n".  Fields follow, up to the last byte:
  *
- *   tag, one byte   length, 4 bytes, little-endian   that many bytes, one 0
+ *   tag, 1 byte   length, 4 bytes, little-endian   `length` bytes, one 0
  *
  *   d   working directory, once, first     "/srv/shop"
  *   a   an argument, in order, at least 1  "sendmail"  "-t"
@@ -11,10 +11,12 @@
  *   62 69 64 65 2d 65 78 65 63 20 31 0a
  *   64 01 00 00 00 2f 00   61 04 00 00 00 74 72 75 65 00
  *
- * The 0 is not counted; it makes a text of what is read, in its place.  Another
- * number after the name is another format, which we refuse. */
+ * The length does not count the final 0, which makes each field a string that
+ * can be used in place.  A number other than 1 means another format, which is
+ * refused. */
 #include "exec_work.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,14 +24,14 @@
 #include <string.h>
 
 static const char magic[] = "bide-exec 1\n";
-enum { MAGIC = sizeof(magic) - 1, HEAD = 5 };
+enum { MAGIC_LENGTH = sizeof(magic) - 1, HEAD_LENGTH = 5 };
 
 /* ---- writing ---- */
 
 static void
-put_field(FILE *out, char tag, const void *bytes, size_t length)
+write_field(FILE *out, char tag, const void *bytes, size_t length)
 {
-    unsigned char head[HEAD] = {(unsigned char)tag};
+    unsigned char head[HEAD_LENGTH] = {(unsigned char)tag};
 
     for (int i = 0; i < 4; i++) {
         head[1 + i] = (unsigned char)(length >> 8 * i);
@@ -42,10 +44,10 @@ put_field(FILE *out, char tag, const void *bytes, size_t length)
 }
 
 static void
-put_texts(FILE *out, char tag, char *const *texts)
+write_fields(FILE *out, char tag, char *const *texts)
 {
     for (; *texts; texts++) {
-        put_field(out, tag, *texts, strlen(*texts));
+        write_field(out, tag, *texts, strlen(*texts));
     }
 }
 
@@ -61,12 +63,12 @@ exec_work_write(const struct exec_work *w, void **out_bytes, size_t *out_length)
         !(out = open_memstream(&bytes, &length))) {
         return -1;
     }
-    fwrite(magic, 1, MAGIC, out);
-    put_field(out, 'd', w->directory, strlen(w->directory));
-    put_texts(out, 'a', w->arguments);
-    put_texts(out, 'e', w->environment);
+    fwrite(magic, 1, MAGIC_LENGTH, out);
+    write_field(out, 'd', w->directory, strlen(w->directory));
+    write_fields(out, 'a', w->arguments);
+    write_fields(out, 'e', w->environment);
     if (w->input) {
-        put_field(out, 'i', w->input, w->input_length);
+        write_field(out, 'i', w->input, w->input_length);
     }
     failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
@@ -82,13 +84,14 @@ exec_work_write(const struct exec_work *w, void **out_bytes, size_t *out_length)
 
 struct field {
     char tag;
-    const char *bytes; /* ended by a 0 that is not counted */
+    const char *bytes; /* followed by a 0 that `length` does not count */
     size_t length;
 };
 
-/* 1: there is one; 0: the end; -1: it is not whole. */
+/* Reads the field at *at and moves on past it.  Returns 1; 0 at the end; -1 if
+ * the field is not complete. */
 static int
-next_field(const char **at, size_t *left, struct field *out)
+read_field(const char **at, size_t *left, struct field *out)
 {
     const unsigned char *head = (const unsigned char *)*at;
     size_t length;
@@ -96,21 +99,22 @@ next_field(const char **at, size_t *left, struct field *out)
     if (*left == 0) {
         return 0;
     }
-    if (*left < HEAD + 1) {
+    if (*left < HEAD_LENGTH + 1) {
         return -1;
     }
     length = (size_t)head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 |
              (size_t)head[4] << 24;
-    if (length > *left - HEAD - 1 || (*at)[HEAD + length] != '\0') {
+    if (length > *left - HEAD_LENGTH - 1 ||
+        (*at)[HEAD_LENGTH + length] != '\0') {
         return -1;
     }
-    *out = (struct field){(*at)[0], *at + HEAD, length};
-    *at += HEAD + length + 1;
-    *left -= HEAD + length + 1;
+    *out = (struct field){(*at)[0], *at + HEAD_LENGTH, length};
+    *at += HEAD_LENGTH + length + 1;
+    *left -= HEAD_LENGTH + length + 1;
     return 1;
 }
 
-struct counts {
+struct field_counts {
     size_t arguments, variables;
 };
 
@@ -121,9 +125,10 @@ is_variable(const struct field *f)
            memchr(f->bytes, '=', f->length) != NULL;
 }
 
-/* Whether it may stand here. */
+/* Reports whether the field is valid at its place, and counts it. */
 static bool
-field_ok(const struct field *f, bool first, bool last, struct counts *c)
+check_field(const struct field *f, bool first, bool last,
+            struct field_counts *c)
 {
     bool text = memchr(f->bytes, '\0', f->length) == NULL;
 
@@ -131,7 +136,7 @@ field_ok(const struct field *f, bool first, bool last, struct counts *c)
     case 'd':
         return first && text && *f->bytes == '/';
     case 'a':
-        /* Nothing can be run that has no name. */
+        /* The first argument is the name of a program, so it is not empty. */
         return !first && text && (c->arguments++ > 0 || f->length > 0);
     case 'e':
         c->variables++;
@@ -143,15 +148,16 @@ field_ok(const struct field *f, bool first, bool last, struct counts *c)
     }
 }
 
+/* Reports whether all fields are valid, and counts them. */
 static bool
-check(const char *at, size_t left, struct counts *out)
+check_fields(const char *at, size_t left, struct field_counts *out)
 {
     bool first = true;
     struct field f;
     int rc;
 
-    while ((rc = next_field(&at, &left, &f)) > 0) {
-        if (!field_ok(&f, first, left == 0, out)) {
+    while ((rc = read_field(&at, &left, &f)) > 0) {
+        if (!check_field(&f, first, left == 0, out)) {
             return false;
         }
         first = false;
@@ -159,13 +165,14 @@ check(const char *at, size_t left, struct counts *out)
     return rc == 0 && !first && out->arguments > 0;
 }
 
+/* Sets the members of `w` to point to the fields, which are valid. */
 static void
-fill(const char *at, size_t left, struct exec_work *w)
+point_to_fields(const char *at, size_t left, struct exec_work *w)
 {
     size_t arguments = 0, variables = 0;
     struct field f;
 
-    while (next_field(&at, &left, &f) > 0) {
+    while (read_field(&at, &left, &f) > 0) {
         switch (f.tag) {
         case 'd':
             w->directory = (char *)f.bytes;
@@ -188,10 +195,10 @@ exec_work_read(const void *bytes, size_t length, struct exec_work *out)
 {
     const char *at = bytes;
     struct exec_work w = {0};
-    struct counts c = {0};
+    struct field_counts c = {0};
 
-    if (length < MAGIC || memcmp(at, magic, MAGIC) != 0 ||
-        !check(at + MAGIC, length - MAGIC, &c)) {
+    if (length < MAGIC_LENGTH || memcmp(at, magic, MAGIC_LENGTH) != 0 ||
+        !check_fields(at + MAGIC_LENGTH, length - MAGIC_LENGTH, &c)) {
         return -1;
     }
     w.arguments = calloc(c.arguments + 1, sizeof(*w.arguments));
@@ -200,7 +207,8 @@ exec_work_read(const void *bytes, size_t length, struct exec_work *out)
         exec_work_free(&w);
         return -2;
     }
-    fill(at + MAGIC, length - MAGIC, &w);
+    assert(c.arguments > 0);
+    point_to_fields(at + MAGIC_LENGTH, length - MAGIC_LENGTH, &w);
     *out = w;
     return 0;
 }

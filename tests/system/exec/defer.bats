@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Commands that are put off: bide exec --defer, and deferred work.
+# Deferred commands: bide exec --defer, and bide deferred work.
 load ../deferred/deferred
 
 @test "exec --defer keeps arguments, directory, environment and input" {
@@ -17,7 +17,7 @@ SH
     PATH=$T:$PATH KEPT=$'a\nb = c' LEFT=x run bide exec --defer --keep-env KEPT,UNSET mail -- \
         'do' "one two" "" $'new\nline' '--dead' '*' <"$T/bytes"
     [ "$status" -eq 0 ]
-    says "exec mail: kept for later as "
+    says "exec mail: deferred as "
     cd "$T"
     gives 0 bide deferred list --json
     json 'j["deferred"][0]["type"] == "application/x-bide-exec"'
@@ -30,7 +30,7 @@ SH
     cmp bytes input
 }
 
-@test "exec --defer keeps what comes through a pipe, and an empty input" {
+@test "exec --defer keeps the input of a pipe, and an empty input" {
     later
     printf 'a\0b' | bide exec --quiet --defer mail -- sh -c 'cat >/dev/null; exit 1'
     bide exec --quiet --defer mail -- sh -c 'exit 1' </dev/null
@@ -40,53 +40,53 @@ SH
     says "input       0 bytes"
 }
 
-@test "exec --defer of a refused call keeps it as well" {
+@test "exec --defer keeps the command of a refused call too" {
     later
     bide set mail paused=yes >/dev/null
     gives 0 bide exec --defer mail -- touch ran
-    says "kept for later as" "refused"
+    says "deferred as" "refused"
     [ ! -e ran ]
     bide set mail paused=no >/dev/null
     gives 0 bide deferred work mail --until-empty
     [ -e ran ]
 }
 
-@test "exec --defer keeps nothing when all is well, or nobody may" {
+@test "exec --defer stores nothing on success or if the policy is not postponable" {
     later
     gives 0 bide exec --defer mail -- true
     gives 7 bide exec --defer sale -- sh -c 'exit 7'
-    says "not kept for later: the policy is not postponable"
+    says "not deferred: the policy's importance is not postponable"
     gives 0 bide deferred list
     [ "$output" = "Nothing is deferred." ]
     gives 125 bide exec --keep-env A mail -- true
 }
 
-@test "exec --defer says when it is too large or the queue is full" {
+@test "exec --defer reports that the work is too large or the queue is full" {
     later
     head -c 1048577 /dev/zero >large
     gives 3 bide exec --defer mail -- sh -c 'exit 3' <large
-    says "exec mail: not kept for later: with its input it is larger than 1 MiB"
+    says "exec mail: not deferred: command and input together are larger than 1 MiB"
     gives 0 bide exec --defer mail -- true <large
     [ -z "$output" ]
     bide set mail defer_max=1 >/dev/null
     gives 0 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
     gives 3 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
-    says "not kept for later: mail keeps 1 piece of work already" "bide: defer_max is the limit"
+    says "not deferred: mail keeps 1 piece of work already" "bide: defer_max is the limit"
 }
 
-@test "exec --defer says when it is the policy that is not there" {
+@test "exec --defer reports that the policy does not exist" {
     later
     gives 3 bide exec --defer nobody -- sh -c 'exit 3'
-    says "exec nobody: not kept for later: no such policy"
+    says "exec nobody: not deferred: no such policy"
     gives 3 "$BIDE" --dir "$T/none" exec --defer mail -- sh -c 'exit 3'
-    says "exec mail: not kept for later: "
+    says "exec mail: not deferred: "
     says_not "never retried"
     bide set mail never_on=exit.4 >/dev/null
     gives 4 bide exec --defer mail -- sh -c 'exit 4'
-    says "not kept for later: such an outcome is never retried"
+    says "not deferred: the policy never retries this outcome"
 }
 
-@test "work takes commands only, and says what it left" {
+@test "work takes commands only, and reports the pieces that it skipped" {
     later
     put soon "touch ran" >/dev/null
     put soon "touch ran" >/dev/null
@@ -103,14 +103,14 @@ SH
     says_not "left alone"
 }
 
-@test "a command that cannot be read is not run" {
+@test "a damaged command is not run" {
     later
     put mail $'bide-exec 1\nxxxx' --type application/x-bide-exec >/dev/null
     gives 1 bide deferred work mail --until-empty
     says "0 done, 1 failed" "not a command of bide exec --defer"
 }
 
-@test "root does not run what others may store" {
+@test "root does not run commands that others can store" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     later
     put mail a >/dev/null

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2016,SC2030,SC2031 # the command expands; tests are subshells
-# bide exec: any command under a policy.  BIDE is the path of the command.
-# Nothing here sleeps to be right: fifos say when something has happened.
+# bide exec: runs any command under a policy.  BIDE is the path of the command.
+# No test relies on sleeping: fifos tell when something has happened.
 
 bats_require_minimum_version 1.5.0
 
@@ -43,7 +43,7 @@ END
 }
 
 teardown() {
-    # Only what a failed test left behind.
+    # A failed test may have left a process behind.
     if [ -n "${CALL:-}" ]; then
         kill -KILL "$CALL" 2>/dev/null || true
     fi
@@ -53,27 +53,27 @@ bide() {
     "$BIDE" --dir "$DIR" "$@"
 }
 
-# Starts `bide exec --verbose ARGS` and returns once its call is asleep, as it
-# says itself.  CALL is its process; its later words go to $T/said.
+# Starts `bide exec --verbose ARGS` and returns once its call waits, which it
+# prints.  CALL is its process; its further messages go to $T/said.
 start_and_fall_asleep() {
     mkfifo "$T/words"
     "$BIDE" --dir "$DIR" exec --verbose "$@" 2>"$T/words" 3>&- &
     CALL=$!
     exec 5<"$T/words"
     read -r line <&5
-    [[ $line == *"next in"* ]]
+    [[ $line == *"retry in"* ]]
     cat <&5 >"$T/said" 3>&- &
     exec 5<&-
 }
 
-# Not with run: its subshell has no children to wait for.
+# Cannot be called with run: a subshell has no children to wait for.
 status_of_call() {
     status=0
     wait "$CALL" || status=$?
     CALL=
 }
 
-# How often the command was run: it adds a line to $T/runs each time.
+# Prints how often the command was run: it adds a line to $T/runs each time.
 runs() {
     wc -l <"$T/runs"
 }
@@ -85,51 +85,51 @@ runs() {
     [ "$(runs)" -eq 1 ]
 }
 
-@test "the status is that of the last attempt, and giving up is said once" {
+@test "the status is that of the last attempt, and giving up is reported once" {
     run bide exec quick sh -c 'echo >>"$T/runs"; exit 75'
     [ "$status" -eq 75 ]
-    [ "$output" = "bide: exec quick: gave up after 3 attempts: attempts (last: exit.75)" ]
+    [ "$output" = "bide: exec quick: gave up after 3 attempts, last exit.75 (reason: attempts)" ]
     [ "$(runs)" -eq 3 ]
 }
 
-@test "a retry that succeeds makes the whole a success, and says nothing" {
+@test "a call whose retry succeeds is a success and prints nothing" {
     run bide exec quick sh -c '[ "$BIDE_ATTEMPT" = 2 ] || exit 75'
     [ "$status" -eq 0 ]
     [ -z "$output" ]
 }
 
-@test "a status that the policy does not retry ends it at once, without a word" {
+@test "a status that the policy does not retry ends the call at once and prints nothing" {
     run bide exec quick sh -c 'echo >>"$T/runs"; exit 1'
     [ "$status" -eq 1 ]
     [ -z "$output" ]
     [ "$(runs)" -eq 1 ]
 }
 
-@test "the command knows its attempt and its policy" {
+@test "the environment has the number of the attempt and the policy" {
     run bide exec --quiet quick sh -c 'echo "$BIDE_ATTEMPT of $BIDE_POLICY"; exit 9'
     [ "$status" -eq 9 ]
     [ "$output" = $'1 of quick\n2 of quick\n3 of quick' ]
 }
 
-@test "--verbose has a line for each failed attempt that is followed by another" {
+@test "--verbose prints a line for each failed attempt that is retried" {
     run bide exec --verbose quick sh -c 'exit 9'
     [ "${#lines[@]}" -eq 3 ]
-    [[ ${lines[0]} == "bide: exec quick: attempt 1: exit.9, next in "* ]]
-    [[ ${lines[1]} == "bide: exec quick: attempt 2: exit.9, next in "* ]]
+    [[ ${lines[0]} == "bide: exec quick: attempt 1 failed: exit.9; retry in "* ]]
+    [[ ${lines[1]} == "bide: exec quick: attempt 2 failed: exit.9; retry in "* ]]
 }
 
-@test "options of the command are not ours" {
+@test "options of the command are not options of bide" {
     run bide exec quick printf '%s %s\n' --quiet --scope
     [ "$status" -eq 0 ]
     [ "$output" = "--quiet --scope" ]
 }
 
-@test "a signal that ends the command gives 128 and its number" {
+@test "a signal that ends the command gives the status 128 plus its number" {
     run bide exec once sh -c 'kill -KILL $$'
     [ "$status" -eq 137 ]
 }
 
-@test "a command that is not there is 127, one that cannot be run 126, and neither is repeated" {
+@test "a missing command gives 127, one that cannot run gives 126, and neither is retried" {
     run -127 bide exec --verbose stubborn "$T/nothing"
     [ "$output" = "bide: exec stubborn: cannot run $T/nothing: No such file or directory" ]
     echo data >"$T/file"
@@ -138,7 +138,7 @@ runs() {
     [ "${#lines[@]}" -eq 1 ]
 }
 
-@test "what is no policy name is a failure of our own" {
+@test "an invalid policy name gives 125" {
     run bide exec 'No Name' true
     [ "$status" -eq 125 ]
     [[ $output == *"not a name"* ]]
@@ -152,19 +152,19 @@ runs() {
     [ ! -e "$T/runs" ]
 }
 
-@test "at its time limit the command is asked to end, and the limit is an outcome" {
-    # Long enough for a shell to set its trap on a machine that is busy.
+@test "at its time limit the command gets SIGTERM, and the outcome is a timeout" {
+    # Long enough for a shell to set its trap on a busy machine.
     bide set bounded attempt_timeout=2s >/dev/null
     run bide exec bounded sh -c 'trap "echo asked; exit 0" TERM; sleep 1000 & wait'
     [ "$status" -eq 124 ]
     [ "${lines[0]}" = asked ]
     [ "${lines[1]}" = asked ]
-    [ "${lines[2]}" = "bide: exec bounded: gave up after 2 attempts: attempts (last: errno.ETIMEDOUT)" ]
+    [ "${lines[2]}" = "bide: exec bounded: gave up after 2 attempts, last errno.ETIMEDOUT (reason: attempts)" ]
 }
 
-@test "what does not end when asked is killed, with all that it started" {
+@test "a command that ignores SIGTERM is killed, with all that it started" {
     bide set bounded attempts=1 >/dev/null
-    # The locks go when the last who holds them is gone.
+    # The lock is released when the last process that holds it has ended.
     run bide exec bounded flock "$T/lock" sh -c 'trap "" TERM; sleep 1000 & sleep 1000'
     [ "$status" -eq 124 ]
     flock --nonblock "$T/lock" true
@@ -176,18 +176,18 @@ runs() {
     [ "$output" = $'hello\nend\nend\nend' ]
 }
 
-@test "--stdin gives what comes through a pipe to each attempt" {
+@test "--stdin gives the input of a pipe to each attempt" {
     run bash -c 'echo hello | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat; exit 9"' - "$DIR"
     [ "$output" = $'hello\nhello\nhello' ]
 }
 
-@test "--stdin keeps more than a pipe holds" {
+@test "--stdin keeps more input than a pipe can buffer" {
     head -c 1000000 /dev/zero >"$T/zeros"
     run bash -c 'cat "$2" | "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat | wc -c; exit 9"' - "$DIR" "$T/zeros"
     [ "$output" = $'1000000\n1000000\n1000000' ]
 }
 
-@test "--stdin goes back to where a file stood, not to its beginning" {
+@test "--stdin rewinds a file to its offset at the start, not to its beginning" {
     printf 'one\ntwo\n' >"$T/file"
     run bash -c '{ read -r first; "$BIDE" --dir "$1" exec --quiet --stdin quick sh -c "cat; exit 9"; } <"$2"' - "$DIR" "$T/file"
     [ "$output" = $'two\ntwo\ntwo' ]
@@ -215,7 +215,7 @@ runs() {
     [ "$status" -eq 3 ]
 }
 
-@test "no attempt follows one that ended after SIGTERM" {
+@test "after SIGTERM no further attempt is made" {
     mkfifo "$T/up" "$T/never"
     "$BIDE" --dir "$DIR" exec stubborn sh -c \
         'echo >>"$T/runs"; trap "exit 3" TERM
@@ -229,7 +229,7 @@ runs() {
     [ "$(runs)" -eq 1 ]
 }
 
-@test "a signal while the call sleeps ends it" {
+@test "a signal ends a waiting call" {
     start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 1'
     kill -TERM "$CALL"
     status_of_call
@@ -237,7 +237,7 @@ runs() {
     [ "$(runs)" -eq 1 ]
 }
 
-@test "when bide exec is killed, so is the command with all that it started" {
+@test "when bide exec is killed, the command and all that it started end too" {
     mkfifo "$T/up"
     "$BIDE" --dir "$DIR" exec once flock "$T/lock" sh -c \
         'sleep 1000 & echo >"$T/up"; sleep 1000' 3>&- &
@@ -248,11 +248,11 @@ runs() {
     kill -KILL "$CALL"
     status_of_call
     [ "$status" -eq 137 ]
-    # Waits until the last of them is gone; does not return otherwise.
+    # Waits until the last of them has ended.
     flock --timeout 20 "$T/lock" true
 }
 
-@test "a call that sleeps for hours goes on when its wait is shortened" {
+@test "a call that waits for hours retries when its wait is shortened" {
     start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; [ "$BIDE_ATTEMPT" = 2 ]'
     bide set asleep wait_initial=1ms >/dev/null
     status_of_call
@@ -260,7 +260,7 @@ runs() {
     [ "$(runs)" -eq 2 ]
 }
 
-@test "a call that sleeps gives up when its attempts are cut" {
+@test "a waiting call gives up when the limit of attempts is lowered" {
     start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 7'
     bide set asleep attempts=1 >/dev/null
     status_of_call
@@ -268,7 +268,7 @@ runs() {
     [ "$(runs)" -eq 1 ]
 }
 
-@test "a call that sleeps gives up when its policy is deleted" {
+@test "a waiting call gives up when its policy is deleted" {
     start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; exit 7'
     bide delete asleep >/dev/null
     status_of_call
@@ -276,7 +276,7 @@ runs() {
     [ "$(runs)" -eq 1 ]
 }
 
-@test "a change of another policy does not wake a call" {
+@test "a change of another policy does not wake a waiting call" {
     start_and_fall_asleep asleep sh -c 'echo >>"$T/runs"; [ "$BIDE_ATTEMPT" = 2 ]'
     bide set quick wait_initial=2ms >/dev/null
     [ "$(runs)" -eq 1 ]
@@ -294,16 +294,16 @@ runs() {
     [ "$(runs)" -eq 1 ]
     run bide exec --verbose quick true
     [ "$status" -eq 0 ]
-    [[ $output == "bide: exec quick: there is no registry: a single attempt" ]]
+    [[ $output == "bide: exec quick: there is no registry: the command runs once, without retries" ]]
 }
 
-@test "a policy that nobody defined means a single attempt" {
+@test "an undefined policy means a single attempt" {
     run bide exec nobody sh -c 'echo >>"$T/runs"; exit 75'
     [ "$status" -eq 75 ]
     [ "$(runs)" -eq 1 ]
 }
 
-@test "what exec did is counted, by scope" {
+@test "the attempts of exec are counted, by scope" {
     bide exec --quiet --scope here quick sh -c 'exit 75' || true
     bide exec --scope here quick true
     run bide stats quick --json
@@ -311,8 +311,7 @@ runs() {
     [[ $(tr -d ' \n' <<<"$output") == *'"attempts":4,"attempts_failed":3,"retries":2'* ]]
 }
 
-# Runs bide exec once with $1 as its command line's end at a terminal, where
-# "typed" is typed.
+# Runs `bide exec once sh -c $1` at a terminal, where "typed" is typed.
 at_a_terminal() {
     command -v script >/dev/null || skip "needs the package bsdutils"
     mkfifo "$T/keys"
@@ -325,13 +324,13 @@ at_a_terminal() {
     exec 5>&-
 }
 
-@test "at a terminal the command gets it, and what is typed" {
+@test "at a terminal the command gets the terminal and its input" {
     at_a_terminal "'read -r x && echo got \$x'"
     [ "$status" -eq 0 ]
     grep -q 'got typed' "$T/screen"
 }
 
-@test "a command whose input is elsewhere gets the terminal when it asks" {
+@test "a command with other input gets the terminal when it opens it" {
     at_a_terminal "'read -r x </dev/tty && echo got \$x' </dev/null"
     [ "$status" -eq 0 ]
     grep -q 'got typed' "$T/screen"

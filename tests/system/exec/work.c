@@ -1,6 +1,5 @@
-/* The bytes in which `bide exec --defer` keeps a command: what is written is
- * read again, and whatever else anybody stores under that type is refused or
- * read within its bounds. */
+/* The bytes in which `bide exec --defer` stores a command: written bytes can be
+ * read, and any other bytes of that type are refused or read within bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* The command is no library: its file is taken as it is. */
+/* The command is not a library, so its source file is included. */
 #include "cli/exec/exec_work.c"
 
 static char *arguments[] = {(char *)"sendmail", (char *)"", (char *)"a b\n",
@@ -20,7 +19,7 @@ static char *environment[] = {(char *)"PATH=/bin",
 static const char input[] = "1\0002\n";
 
 static unsigned char *
-written(size_t *out_length)
+encode_example(size_t *out_length)
 {
     struct exec_work w = {.directory = (char *)"/srv/a b",
                           .arguments = arguments,
@@ -33,9 +32,10 @@ written(size_t *out_length)
     return bytes;
 }
 
-/* In memory of its own, so that a sanitizer sees a byte too many. */
+/* Decodes a copy in memory of its own, so that a sanitizer sees any access
+ * beyond its end.  Returns the result of exec_work_read. */
 static int
-read_copy(const void *bytes, size_t length)
+decode_copy(const void *bytes, size_t length)
 {
     struct exec_work w = {0};
     void *copy = malloc(length > 0 ? length : 1);
@@ -77,11 +77,11 @@ assert_texts(char **texts, char **expected)
 }
 
 static void
-what_is_written_is_read_again(void **state)
+an_encoded_command_decodes_to_the_same(void **state)
 {
     struct exec_work w;
     size_t length;
-    unsigned char *bytes = written(&length);
+    unsigned char *bytes = encode_example(&length);
 
     (void)state;
     assert_int_equal(exec_work_read(bytes, length, &w), 0);
@@ -95,7 +95,7 @@ what_is_written_is_read_again(void **state)
 }
 
 static void
-no_input_is_not_an_empty_one(void **state)
+no_input_differs_from_empty_input(void **state)
 {
     char *command[] = {(char *)"true", NULL}, *none[] = {NULL};
     struct exec_work w = {
@@ -116,26 +116,26 @@ no_input_is_not_an_empty_one(void **state)
 }
 
 static void
-each_piece_that_is_cut_off_is_refused(void **state)
+truncated_bytes_are_refused(void **state)
 {
     size_t length;
-    unsigned char *bytes = written(&length);
+    unsigned char *bytes = encode_example(&length);
 
     (void)state;
     for (size_t n = 0; n < length; n++) {
-        int rc = read_copy(bytes, n);
+        int rc = decode_copy(bytes, n);
 
-        /* Between two fields it may end, once there is an argument. */
+        /* Only a cut between two fields, after an argument, is valid. */
         assert_true(rc == -1 || (rc == 0 && bytes[n - 1] == '\0'));
     }
     free(bytes);
 }
 
 static void
-any_byte_may_be_another(void **state)
+any_changed_byte_is_read_within_bounds(void **state)
 {
     size_t length;
-    unsigned char *bytes = written(&length);
+    unsigned char *bytes = encode_example(&length);
 
     (void)state;
     for (size_t i = 0; i < length; i++) {
@@ -143,7 +143,7 @@ any_byte_may_be_another(void **state)
 
         for (int value = 0; value < 256; value++) {
             bytes[i] = (unsigned char)value;
-            read_copy(bytes, length);
+            decode_copy(bytes, length);
         }
         bytes[i] = was;
     }
@@ -151,7 +151,7 @@ any_byte_may_be_another(void **state)
 }
 
 static void
-anything_may_be_stored(void **state)
+random_bytes_are_read_within_bounds(void **state)
 {
     unsigned char bytes[256];
     uint64_t draw = 1;
@@ -172,7 +172,7 @@ anything_may_be_stored(void **state)
                 break;
             }
         }
-        read_copy(bytes, length);
+        decode_copy(bytes, length);
     }
 }
 
@@ -181,7 +181,7 @@ anything_may_be_stored(void **state)
 #define LS "a\2\0\0\0ls\0"
 
 static void
-what_breaks_a_rule_is_refused(void **state)
+bytes_that_break_a_rule_are_refused(void **state)
 {
     static const struct {
         const char *bytes;
@@ -194,15 +194,15 @@ what_breaks_a_rule_is_refused(void **state)
         CASE("", -1),
         CASE(HEAD_TEXT, -1),
         CASE("bide-exec 2\n" ROOT LS, -1),
-        CASE(HEAD_TEXT ROOT, -1),                    /* nothing to run */
-        CASE(HEAD_TEXT LS, -1),                      /* nowhere */
-        CASE(HEAD_TEXT LS ROOT, -1),                 /* in another order */
-        CASE(HEAD_TEXT ROOT ROOT LS, -1),            /* twice */
-        CASE(HEAD_TEXT "d\1\0\0\0x\0" LS, -1),       /* not from the root */
-        CASE(HEAD_TEXT ROOT "a\0\0\0\0\0", -1),      /* no name */
-        CASE(HEAD_TEXT ROOT "a\2\0\0\0l\0\0", -1),   /* a 0 within */
+        CASE(HEAD_TEXT ROOT, -1),                    /* no argument */
+        CASE(HEAD_TEXT LS, -1),                      /* no directory */
+        CASE(HEAD_TEXT LS ROOT, -1),                 /* wrong order */
+        CASE(HEAD_TEXT ROOT ROOT LS, -1),            /* two directories */
+        CASE(HEAD_TEXT "d\1\0\0\0x\0" LS, -1),       /* a relative path */
+        CASE(HEAD_TEXT ROOT "a\0\0\0\0\0", -1),      /* an empty program name */
+        CASE(HEAD_TEXT ROOT "a\2\0\0\0l\0\0", -1),   /* a 0 inside */
         CASE(HEAD_TEXT ROOT "a\2\0\0\0lsx", -1),     /* no 0 at its end */
-        CASE(HEAD_TEXT ROOT LS "e\1\0\0\0A\0", -1),  /* no variable */
+        CASE(HEAD_TEXT ROOT LS "e\1\0\0\0A\0", -1),  /* not a variable */
         CASE(HEAD_TEXT ROOT LS "e\2\0\0\0=A\0", -1), /* without a name */
         CASE(HEAD_TEXT ROOT LS "i\0\0\0\0\0" LS, -1),
         CASE(HEAD_TEXT ROOT LS "x\0\0\0\0\0", -1), /* an unknown field */
@@ -212,7 +212,7 @@ what_breaks_a_rule_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (read_copy(cases[i].bytes, cases[i].length) != cases[i].rc) {
+        if (decode_copy(cases[i].bytes, cases[i].length) != cases[i].rc) {
             fail_msg("case %zu", i);
         }
     }
@@ -222,12 +222,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read_again),
-        cmocka_unit_test(no_input_is_not_an_empty_one),
-        cmocka_unit_test(each_piece_that_is_cut_off_is_refused),
-        cmocka_unit_test(any_byte_may_be_another),
-        cmocka_unit_test(anything_may_be_stored),
-        cmocka_unit_test(what_breaks_a_rule_is_refused),
+        cmocka_unit_test(an_encoded_command_decodes_to_the_same),
+        cmocka_unit_test(no_input_differs_from_empty_input),
+        cmocka_unit_test(truncated_bytes_are_refused),
+        cmocka_unit_test(any_changed_byte_is_read_within_bounds),
+        cmocka_unit_test(random_bytes_are_read_within_bounds),
+        cmocka_unit_test(bytes_that_break_a_rule_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
