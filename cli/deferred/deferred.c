@@ -1,4 +1,4 @@
-/* Work that was put off, as it lies there: bide deferred list, show. */
+/* bide deferred list, show: prints deferred work without changing it. */
 #include "deferred.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include "store/policies/record.h"
 #include "store/queue/queue.h"
 
-/* ---- common to all of them ---- */
+/* ---- shared by the commands ---- */
 
 int
 work_failed(int rc, const char *what)
@@ -53,7 +53,7 @@ work_id(const char *text, uint64_t *out)
     errno = 0;
     id = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno || id == 0) {
-        say("%s: not the number of a piece of work", text);
+        say("%s: not an ID of deferred work", text);
         say("see: bide deferred list");
         return STATUS_INPUT;
     }
@@ -64,13 +64,14 @@ work_id(const char *text, uint64_t *out)
 int
 work_no_id(const char *text)
 {
-    say("%s: no such piece of work", text);
-    say("it is done, was dropped, or never was; see: bide deferred list");
+    say("%s: no such deferred work", text);
+    say("it was done, dropped, or never stored; see: bide deferred list");
     return STATUS_ABSENT;
 }
 
+/* Ends deferred_counts at the policy `arg`. */
 static int
-stop(void *arg, const struct deferred_counts *c)
+match_counted_policy(void *arg, const struct deferred_counts *c)
 {
     return strcmp(arg, c->policy) == 0;
 }
@@ -86,7 +87,7 @@ work_name(struct command_line *line, struct deferred *d, const char *name)
         return say_no_policy(line->registry, name);
     }
     snprintf(wanted, sizeof(wanted), "%s", name);
-    rc = deferred_counts(d, stop, wanted);
+    rc = deferred_counts(d, match_counted_policy, wanted);
     if (rc < 0) {
         return work_failed(rc, "deferred work");
     }
@@ -102,7 +103,7 @@ work_name(struct command_line *line, struct deferred *d, const char *name)
                                 : say_failure(rc, name);
 }
 
-/* ---- which ---- */
+/* ---- the filter ---- */
 
 bool
 work_filter_asked(const struct command_line *line)
@@ -117,8 +118,8 @@ work_filter_read(struct command_line *line, struct work_filter *out)
     const char *error = line->option[OPTION_ERROR];
 
     if (error && !*error) {
-        /* A variable that is not set; each error holds that text. */
-        return say_usage(line, "--error: there is no text");
+        /* Probably an unset variable; every error contains "". */
+        return say_usage(line, "--error: the text is empty");
     }
     *out = (struct work_filter){.error = error,
                                 .only_dead = line->option[OPTION_DEAD] != NULL};
@@ -135,7 +136,8 @@ work_filter_holds(const struct work_filter *f, const struct deferred_item *item)
            (!f->only_dead || item->state == DEFERRED_DEAD);
 }
 
-/* It is too old, and will be dead when somebody next looks for work. */
+/* Reports whether the work is too old.  It becomes dead when a worker next
+ * takes work of its policy. */
 static bool
 is_expired(const struct deferred_item *item, uint64_t now_ns)
 {
@@ -161,7 +163,7 @@ is_damaged(const struct deferred_item *item)
 }
 
 static char *
-write_size(size_t bytes, char *buffer, size_t size)
+format_work_size(size_t bytes, char *buffer, size_t size)
 {
     if (bytes < 10240) {
         snprintf(buffer, size, "%zu B", bytes);
@@ -172,7 +174,7 @@ write_size(size_t bytes, char *buffer, size_t size)
 }
 
 static char *
-write_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
+format_work_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
 {
     return duration_round(now_ns > since_ns ? now_ns - since_ns : 0, buffer,
                           size);
@@ -188,11 +190,11 @@ struct listing {
     bool filtered;
     size_t shown, dead, damaged;
     struct table *table;
-    struct json *array; /* NULL: for people */
+    struct json *array; /* NULL: print a table */
 };
 
 static void
-due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
+add_due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
 {
     char left[32];
 
@@ -208,7 +210,7 @@ due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
 }
 
 static void
-item_row(struct listing *l, const struct deferred_item *item)
+add_item_row(struct listing *l, const struct deferred_item *item)
 {
     struct table *t = l->table;
     char text[32];
@@ -223,11 +225,12 @@ item_row(struct listing *l, const struct deferred_item *item)
     }
     table_cell(t, POLICY, "%s", item->policy);
     table_cell(t, AGE, "%s",
-               write_age(item->stored_ns, l->now_ns, text, sizeof(text)));
-    due_cell(t, item, l->now_ns);
+               format_work_age(item->stored_ns, l->now_ns, text, sizeof(text)));
+    add_due_cell(t, item, l->now_ns);
     table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
     table_cell(t, STATE, "%s", state_name(item, l->now_ns));
-    table_cell(t, SIZE, "%s", write_size(item->length, text, sizeof(text)));
+    table_cell(t, SIZE, "%s",
+               format_work_size(item->length, text, sizeof(text)));
     if (*item->last_error) {
         table_cell(t, LAST_ERROR, "%s", item->last_error);
     }
@@ -237,7 +240,7 @@ item_row(struct listing *l, const struct deferred_item *item)
 }
 
 static void
-item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
+put_item(struct json *j, const struct deferred_item *item, uint64_t now_ns)
 {
     json_put_count(j, "id", item->id);
     json_put_text(j, "policy", item->policy);
@@ -263,19 +266,19 @@ item_object(struct json *j, const struct deferred_item *item, uint64_t now_ns)
 }
 
 static int
-add_item(void *arg, const struct deferred_item *item)
+list_item(void *arg, const struct deferred_item *item)
 {
     struct listing *l = arg;
     bool damaged = is_damaged(item);
 
-    /* What is damaged is never left out: somebody is to see it. */
+    /* Damaged items pass every filter, so that they are noticed. */
     if (!damaged && !work_filter_holds(&l->filter, item)) {
         return 0;
     }
     if (l->array) {
-        item_object(json_add_object(l->array), item, l->now_ns);
+        put_item(json_add_object(l->array), item, l->now_ns);
     } else {
-        item_row(l, item);
+        add_item_row(l, item);
     }
     l->shown++;
     l->damaged += damaged;
@@ -288,17 +291,18 @@ print_list(struct listing *l)
 {
     if (l->shown == 0) {
         table_free(l->table);
-        puts(l->filter.only_dead ? "Nothing is dead."
-             : l->filtered       ? "Nothing deferred is such."
-                                 : "Nothing is deferred.");
+        puts(l->filter.only_dead ? "No deferred work is dead."
+             : l->filtered       ? "No deferred work matches."
+                                 : "There is no deferred work.");
         return 0;
     }
     if (table_print(l->table)) {
         return BIDE_ENOMEM;
     }
     if (l->dead > 0) {
-        printf("\n%zu %s dead. To send back: bide deferred requeue ID\n",
-               l->dead, text_plural(l->dead, "is", "are"));
+        printf("\n%zu %s dead. To make it due again: bide deferred requeue "
+               "ID\n",
+               l->dead, text_plural(l->dead, "piece is", "pieces are"));
     }
     return 0;
 }
@@ -329,7 +333,7 @@ list_items(struct command_line *line, struct deferred *d,
     } else {
         l.table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
     }
-    rc = deferred_each(d, line->operands[0], add_item, &l);
+    rc = deferred_each(d, line->operands[0], list_item, &l);
     if (rc < 0) {
         table_free(l.table);
         json_free(object);
@@ -368,7 +372,7 @@ deferred_list_command(struct command_line *line)
 /* ---- show ---- */
 
 static void
-show_text(const char *what, const char *text)
+print_field(const char *what, const char *text)
 {
     if (*text) {
         printf("%-11s ", what);
@@ -377,9 +381,9 @@ show_text(const char *what, const char *text)
     }
 }
 
-/* The command line that `bide exec --defer` kept. */
+/* Prints the command that `bide exec --defer` stored, if it is one. */
 static void
-show_exec(const struct deferred_item *item)
+print_deferred_command(const struct deferred_item *item)
 {
     struct exec_work w;
 
@@ -387,7 +391,7 @@ show_exec(const struct deferred_item *item)
         return;
     }
     if (exec_work_read(item->bytes, item->length, &w) != 0) {
-        show_text("command", "(it cannot be read)");
+        print_field("command", "(cannot be read)");
         return;
     }
     printf("%-11s", "command");
@@ -396,16 +400,16 @@ show_exec(const struct deferred_item *item)
         text_put(stdout, *a, false);
     }
     putchar('\n');
-    show_text("directory", w.directory);
+    print_field("directory", w.directory);
     for (char **e = w.environment; *e; e++) {
-        show_text("environment", *e);
+        print_field("environment", *e);
     }
     printf("%-11s %zu bytes\n", "input", w.input_length);
     exec_work_free(&w);
 }
 
 static void
-show_times(const struct deferred_item *item, uint64_t now)
+print_item_times(const struct deferred_item *item, uint64_t now)
 {
     char text[96];
 
@@ -422,7 +426,7 @@ show_times(const struct deferred_item *item, uint64_t now)
                    ? "now"
                    : when_write_until(item->due_ns, now, text, sizeof(text)));
     }
-    /* Without an end it is far away, whatever stands there. */
+    /* Work that never expires has an end in the far future. */
     if (item->state != DEFERRED_DEAD &&
         item->expires_ns < now + DURATION_MAX / 2) {
         printf("%-11s %s\n", "expires",
@@ -431,20 +435,20 @@ show_times(const struct deferred_item *item, uint64_t now)
 }
 
 static void
-show_head(const struct deferred_item *item)
+print_item(const struct deferred_item *item)
 {
     uint64_t now = clock_realtime_ns();
 
     printf("%-11s %" PRIu64 "\n", "id", item->id);
-    show_text("policy", item->policy);
-    show_text("state", state_name(item, now));
+    print_field("policy", item->policy);
+    print_field("state", state_name(item, now));
     printf("%-11s %" PRIu32 "\n", "attempts", item->attempts);
-    show_text("last error", item->last_error);
-    show_times(item, now);
-    show_text("type", item->type);
-    show_text("key", item->key);
+    print_field("last error", item->last_error);
+    print_item_times(item, now);
+    print_field("type", item->type);
+    print_field("key", item->key);
     printf("%-11s %zu bytes\n", "size", item->length);
-    show_exec(item);
+    print_deferred_command(item);
 }
 
 static int
@@ -458,10 +462,10 @@ show_item(struct command_line *line, const struct deferred_item *item)
     }
     if (line->option[OPTION_JSON]) {
         j = json_object_new();
-        item_object(j, item, clock_realtime_ns());
+        put_item(j, item, clock_realtime_ns());
         return json_out(j) ? say_no_memory() : STATUS_DONE;
     }
-    show_head(item);
+    print_item(item);
     return STATUS_DONE;
 }
 

@@ -1,5 +1,5 @@
-/* What people do to deferred work: bide deferred put, requeue, drop; and
- * replay without a command, which only makes it due. */
+/* bide deferred put, requeue, drop; and replay without a command, which only
+ * makes work due. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 #include "admin/change.h"
 #include "admin/deferred.h"
 #include "admin/read.h"
+#include "base/array.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
@@ -20,82 +21,79 @@
 #include "store/queue/queue.h"
 #include "deferred.h"
 
-/* ---- several at once ---- */
+/* ---- all that a filter finds ---- */
 
-struct ids {
+struct work_ids {
     size_t count;
     uint64_t *list;
 };
 
 static int
-add_id(struct ids *ids, uint64_t id)
+add_work_id(struct work_ids *ids, uint64_t id)
 {
-    uint64_t *grown = ids->list;
+    uint64_t *list = array_more(ids->list, ids->count, sizeof(*list));
 
-    if ((ids->count & (ids->count - 1)) == 0) {
-        grown = realloc(ids->list,
-                        (ids->count ? 2 * ids->count : 1) * sizeof(*grown));
-        if (!grown) {
-            return BIDE_ENOMEM;
-        }
-        ids->list = grown;
+    if (!list) {
+        return BIDE_ENOMEM;
     }
+    ids->list = list;
     ids->list[ids->count++] = id;
     return 0;
 }
 
-/* What a filter finds, but for what somebody is doing just now. */
-struct found {
+/* The IDs that a filter finds.  Leased work is left out: a worker is processing
+ * it. */
+struct found_work {
     struct work_filter filter;
     bool also_dead;
-    struct ids ids;
+    struct work_ids ids;
 };
 
 static int
-find(void *arg, const struct deferred_item *item)
+collect_id(void *arg, const struct deferred_item *item)
 {
-    struct found *f = arg;
+    struct found_work *f = arg;
 
     return work_filter_holds(&f->filter, item) &&
                    (item->state == DEFERRED_WAITING ||
                     (item->state == DEFERRED_DEAD && f->also_dead))
-               ? add_id(&f->ids, item->id)
+               ? add_work_id(&f->ids, item->id)
                : 0;
 }
 
 static int
-wake_one(void *arg, const struct deferred_counts *c)
+wake_worker_of(void *arg, const struct deferred_counts *c)
 {
     admin_deferred_arrived(arg, c->policy);
     return 0;
 }
 
-/* Who waits for work has something to do now. */
+/* Wakes the workers that wait for work of `name` (NULL: of any policy). */
 static void
-wake(struct command_line *line, struct deferred *d, const char *name)
+wake_workers(struct command_line *line, struct deferred *d, const char *name)
 {
     if (name) {
         admin_deferred_arrived(line->registry, name);
     } else {
-        deferred_counts(d, wake_one, line->registry);
+        deferred_counts(d, wake_worker_of, line->registry);
     }
 }
 
-/* What is done by hand: to one piece, and to many. */
-struct by_hand {
+/* A change that an operator makes: to one piece, and to many. */
+struct work_change {
     int (*one)(struct deferred *d, uint64_t id, const struct deferred_by *by);
     int (*each)(struct deferred *d, const uint64_t *ids, size_t count,
                 const struct deferred_by *by, size_t *out_count);
-    const char *did, *are; /* "dropped", "3 are dropped" */
+    const char *did, *now; /* "dropped 7 of ...", "3 pieces are dropped" */
 };
-static const struct by_hand requeueing = {
+static const struct work_change requeueing = {
     deferred_requeue, deferred_requeue_each, "requeued", "due now"};
-static const struct by_hand dropping = {deferred_drop, deferred_drop_each,
-                                        "dropped", "dropped"};
+static const struct work_change dropping = {deferred_drop, deferred_drop_each,
+                                            "dropped", "dropped"};
 
 static int
-change_ids(struct command_line *line, struct deferred *d,
-           const struct by_hand *hand, const struct ids *ids)
+change_listed(struct command_line *line, struct deferred *d,
+              const struct work_change *change, const struct work_ids *ids)
 {
     struct setting_change by;
     int status = setting_change(line, &by), rc;
@@ -104,23 +102,23 @@ change_ids(struct command_line *line, struct deferred *d,
     if (status == 0) {
         struct deferred_by who = {by.change.who, by.change.note};
 
-        rc = hand->each(d, ids->list, ids->count, &who, &count);
+        rc = change->each(d, ids->list, ids->count, &who, &count);
         status = rc ? work_failed(rc, "deferred work") : 0;
     }
     setting_done(&by);
     if (status == 0 || count > 0) {
-        printf("%zu %s %s\n", count, text_plural(count, "is", "are"),
-               hand->are);
+        printf("%zu %s %s\n", count,
+               text_plural(count, "piece is", "pieces are"), change->now);
     }
     return status;
 }
 
 static int
-change_found(struct command_line *line, const struct by_hand *hand,
+change_found(struct command_line *line, const struct work_change *change,
              bool also_dead)
 {
     const char *name = line->operands[0];
-    struct found f = {.also_dead = also_dead};
+    struct found_work f = {.also_dead = also_dead};
     struct deferred *d;
     int status = work_filter_read(line, &f.filter), rc;
 
@@ -129,10 +127,10 @@ change_found(struct command_line *line, const struct by_hand *hand,
     if (status) {
         return status;
     }
-    rc = deferred_each(d, name, find, &f);
+    rc = deferred_each(d, name, collect_id, &f);
     status = rc < 0 ? work_failed(rc, "deferred work")
-                    : change_ids(line, d, hand, &f.ids);
-    wake(line, d, name);
+                    : change_listed(line, d, change, &f.ids);
+    wake_workers(line, d, name);
     free(f.ids.list);
     return status;
 }
@@ -143,12 +141,12 @@ work_all_due(struct command_line *line)
     return change_found(line, &requeueing, false);
 }
 
-/* ---- requeue, drop: by number ---- */
+/* ---- requeue, drop: by ID ---- */
 
-/* What is said of a piece that is changed: it is no more there afterwards. */
+/* Prints the change of a piece, from the item as it was before. */
 static void
-say_item(const char *did, const struct deferred_item *item, const char *who,
-         const char *note)
+print_changed(const char *did, const struct deferred_item *item,
+              const char *who, const char *note)
 {
     printf("%s %" PRIu64 " of ", did, item->id);
     text_put(stdout, *item->policy ? item->policy : "(damaged)", false);
@@ -165,7 +163,7 @@ say_item(const char *did, const struct deferred_item *item, const char *who,
 
 static int
 change_one(struct admin *a, struct deferred *d, const char *text,
-           const struct by_hand *hand, const struct admin_change *by)
+           const struct work_change *change, const struct admin_change *by)
 {
     struct deferred_by who = {by->who, by->note};
     struct deferred_item item = {0};
@@ -177,14 +175,14 @@ change_one(struct admin *a, struct deferred *d, const char *text,
     }
     rc = deferred_get(d, id, &item);
     if (rc == BIDE_EDAMAGED) {
-        rc = 0; /* what cannot be read can still be dropped */
+        rc = 0; /* a damaged piece can still be dropped */
         item.id = id;
     }
     if (rc == 0) {
-        rc = hand->one(d, id, &who);
+        rc = change->one(d, id, &who);
     }
     if (rc == 0) {
-        say_item(hand->did, &item, by->who, by->note);
+        print_changed(change->did, &item, by->who, by->note);
         if (*item.policy) {
             admin_deferred_arrived(a, item.policy);
         }
@@ -198,22 +196,24 @@ change_one(struct admin *a, struct deferred *d, const char *text,
 }
 
 static int
-check_id(const char *text)
+check_work_id(const char *text)
 {
     uint64_t id;
 
     if (*text >= 'a' && policy_name_ok(text)) {
-        say("%s: not the number of a piece of work", text);
-        say("with --dead, --error, --since or --until: those of the policy %s",
+        say("%s: not an ID of deferred work", text);
+        say("to choose work of the policy %s, add --dead, --error, --since or "
+            "--until",
             text);
         return STATUS_INPUT;
     }
     return work_id(text, &id);
 }
 
-/* All of them, whatever becomes of one; the first failure is the status. */
+/* Changes each piece of the line, also after one fails.  Returns the status of
+ * the first failure.  An invalid ID changes nothing. */
 static int
-change_each(struct command_line *line, const struct by_hand *hand)
+change_each(struct command_line *line, const struct work_change *change)
 {
     struct setting_change by;
     struct deferred *d;
@@ -224,12 +224,11 @@ change_each(struct command_line *line, const struct by_hand *hand)
     }
     status = setting_change(line, &by);
     for (int i = 0; i < line->count && status == 0; i++) {
-        /* A typing mistake changes nothing. */
-        status = check_id(line->operands[i]);
+        status = check_work_id(line->operands[i]);
     }
     if (status == 0) {
         for (int i = 0; i < line->count; i++) {
-            int one = change_one(line->registry, d, line->operands[i], hand,
+            int one = change_one(line->registry, d, line->operands[i], change,
                                  &by.change);
 
             status = status ? status : one;
@@ -239,38 +238,40 @@ change_each(struct command_line *line, const struct by_hand *hand)
     return status;
 }
 
+/* Makes the change by ID, or by filter. */
 static int
-change(struct command_line *line, const struct by_hand *hand)
+change_chosen(struct command_line *line, const struct work_change *change)
 {
     if (!work_filter_asked(line)) {
         return line->count > 0
-                   ? change_each(line, hand)
-                   : say_usage(line, "which? a number, or --dead, --error, "
-                                     "--since, --until");
+                   ? change_each(line, change)
+                   : say_usage(line, "which work? give IDs, or --dead, "
+                                     "--error, --since, --until");
     }
     return line->count > 1
-               ? say_usage(line, "--dead, --error, --since, --until are for "
-                                 "all of one policy")
-               : change_found(line, hand, true);
+               ? say_usage(line, "--dead, --error, --since, --until: give at "
+                                 "most one policy, and no IDs")
+               : change_found(line, change, true);
 }
 
 int
 deferred_requeue_command(struct command_line *line)
 {
-    return change(line, &requeueing);
+    return change_chosen(line, &requeueing);
 }
 
 int
 deferred_drop_command(struct command_line *line)
 {
-    return change(line, &dropping);
+    return change_chosen(line, &dropping);
 }
 
 /* ---- put ---- */
 
-/* Standard input, one byte more than there may be at most. */
+/* Reads standard input, which is refused if it is longer than BIDE_WORK_MAX.
+ * Returns 0, or the exit status after an error message. */
 static int
-read_work(void **out_bytes, size_t *out_length)
+read_work_stdin(void **out_bytes, size_t *out_length)
 {
     size_t size = BIDE_WORK_MAX + 1, used = 0;
     char *bytes = malloc(size);
@@ -304,7 +305,7 @@ read_work(void **out_bytes, size_t *out_length)
 }
 
 static int
-check_text(const char *option, const char *text, size_t most)
+check_text_length(const char *option, const char *text, size_t most)
 {
     if (text && strlen(text) > most) {
         say("--%s: longer than %zu bytes", option, most);
@@ -314,7 +315,7 @@ check_text(const char *option, const char *text, size_t most)
 }
 
 static int
-put(struct command_line *line, const struct bide_work *work)
+store_work(struct command_line *line, const struct bide_work *work)
 {
     const char *name = line->operands[0];
     struct bide_policy *policy;
@@ -336,8 +337,8 @@ put(struct command_line *line, const struct bide_work *work)
     }
     printf("%" PRIu64 "\n", id);
     if (found) {
-        say("%s: work with the key %s is there already: left as it was", name,
-            work->key);
+        say("%s: work with the key %s is already deferred: nothing was changed",
+            name, work->key);
     }
     return STATUS_DONE;
 }
@@ -357,12 +358,13 @@ deferred_put_command(struct command_line *line)
                    : say_failure(rc, line->operands[0]);
     }
     record_free(&r);
-    status = check_text("type", work.type, BIDE_WORK_TYPE_MAX);
-    status = status ? status : check_text("key", work.key, BIDE_WORK_KEY_MAX);
-    status = status ? status : read_work(&bytes, &work.length);
+    status = check_text_length("type", work.type, BIDE_WORK_TYPE_MAX);
+    status =
+        status ? status : check_text_length("key", work.key, BIDE_WORK_KEY_MAX);
+    status = status ? status : read_work_stdin(&bytes, &work.length);
     if (status == 0) {
         work.bytes = bytes;
-        status = put(line, &work);
+        status = store_work(line, &work);
     }
     free(bytes);
     return status;

@@ -1,4 +1,4 @@
-/* How much was put off, and what became of it: bide deferred stats. */
+/* bide deferred stats: how much work was deferred, and how it ended. */
 
 #include <stddef.h>
 #include <stdio.h>
@@ -15,44 +15,44 @@
 #include "deferred.h"
 
 struct totals {
-    const char *name; /* NULL: all */
+    const char *name; /* NULL: all policies */
     uint64_t now_ns;
     size_t shown;
     struct table *table;
-    struct json *array; /* NULL: for people */
+    struct json *array; /* NULL: print a table */
 };
 
-static const struct number {
+static const struct count_column {
     const char *title, *key;
     size_t offset; /* of a uint64_t in struct deferred_counts */
-} numbers[] = {
-#define NUMBER(title, field)                                   \
+} counters[] = {
+#define COUNTER(title, field)                                  \
     {                                                          \
         title, #field, offsetof(struct deferred_counts, field) \
     }
-    NUMBER("WAITING", waiting), NUMBER("LEASED", leased),
-    NUMBER("DEAD", dead),       NUMBER("STORED", stored),
-    NUMBER("DONE", done),       NUMBER("DROPPED", dropped),
-    NUMBER("DIED", died),       NUMBER("BYTES", bytes),
-#undef NUMBER
+    COUNTER("WAITING", waiting), COUNTER("LEASED", leased),
+    COUNTER("DEAD", dead),       COUNTER("STORED", stored),
+    COUNTER("DONE", done),       COUNTER("DROPPED", dropped),
+    COUNTER("DIED", died),       COUNTER("BYTES", bytes),
+#undef COUNTER
 };
-enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+enum { COUNTERS = sizeof(counters) / sizeof(counters[0]) };
 
 static uint64_t
-number_of(const struct deferred_counts *c, size_t i)
+counter_value(const struct deferred_counts *c, size_t i)
 {
     uint64_t value;
 
-    memcpy(&value, (const char *)c + numbers[i].offset, sizeof(value));
+    memcpy(&value, (const char *)c + counters[i].offset, sizeof(value));
     return value;
 }
 
 static void
-counts_object(struct json *j, const struct deferred_counts *c, uint64_t now_ns)
+put_counts(struct json *j, const struct deferred_counts *c, uint64_t now_ns)
 {
     json_put_text(j, "policy", c->policy);
-    for (size_t i = 0; i < NUMBERS; i++) {
-        json_put_count(j, numbers[i].key, number_of(c, i));
+    for (size_t i = 0; i < COUNTERS; i++) {
+        json_put_count(j, counters[i].key, counter_value(c, i));
     }
     if (c->oldest_ns == 0) {
         json_put_null(j, "oldest_ms");
@@ -63,19 +63,20 @@ counts_object(struct json *j, const struct deferred_counts *c, uint64_t now_ns)
 }
 
 static void
-counts_row(struct table *t, const struct deferred_counts *c, uint64_t now_ns)
+add_counts_row(struct table *t, const struct deferred_counts *c,
+               uint64_t now_ns)
 {
     char text[32];
 
     table_row(t);
     table_cell(t, 0, "%s", c->policy);
-    for (size_t i = 0; i < NUMBERS; i++) {
+    for (size_t i = 0; i < COUNTERS; i++) {
         table_cell(t, 1 + i, "%s",
-                   text_count(number_of(c, i), text, sizeof(text)));
+                   text_count(counter_value(c, i), text, sizeof(text)));
     }
     if (c->oldest_ns > 0) {
         table_cell(
-            t, 1 + NUMBERS, "%s",
+            t, 1 + COUNTERS, "%s",
             duration_round(now_ns > c->oldest_ns ? now_ns - c->oldest_ns : 0,
                            text, sizeof(text)));
     }
@@ -85,7 +86,7 @@ counts_row(struct table *t, const struct deferred_counts *c, uint64_t now_ns)
 }
 
 static int
-add_counts(void *arg, const struct deferred_counts *c)
+show_counts(void *arg, const struct deferred_counts *c)
 {
     struct totals *totals = arg;
 
@@ -93,9 +94,9 @@ add_counts(void *arg, const struct deferred_counts *c)
         return 0;
     }
     if (totals->array) {
-        counts_object(json_add_object(totals->array), c, totals->now_ns);
+        put_counts(json_add_object(totals->array), c, totals->now_ns);
     } else {
-        counts_row(totals->table, c, totals->now_ns);
+        add_counts_row(totals->table, c, totals->now_ns);
     }
     totals->shown++;
     return 0;
@@ -109,33 +110,33 @@ print_totals(struct totals *totals, struct json *object)
     }
     if (totals->shown == 0) {
         table_free(totals->table);
-        puts("Nothing was deferred.");
+        puts("No work was deferred.");
         return 0;
     }
     return table_print(totals->table);
 }
 
 static int
-total_up(struct command_line *line, struct deferred *d)
+show_totals(struct command_line *line, struct deferred *d)
 {
-    struct table_column columns[NUMBERS + 2] = {{"POLICY", TABLE_NAME}};
+    struct table_column columns[COUNTERS + 2] = {{"POLICY", TABLE_NAME}};
     struct totals totals = {.name = line->operands[0],
                             .now_ns = clock_realtime_ns()};
     struct deferred_counts none = {0};
     struct json *object = NULL;
     int rc;
 
-    for (size_t i = 0; i < NUMBERS; i++) {
-        columns[1 + i] = (struct table_column){numbers[i].title, TABLE_RIGHT};
+    for (size_t i = 0; i < COUNTERS; i++) {
+        columns[1 + i] = (struct table_column){counters[i].title, TABLE_RIGHT};
     }
-    columns[1 + NUMBERS] = (struct table_column){"OLDEST", TABLE_RIGHT};
+    columns[1 + COUNTERS] = (struct table_column){"OLDEST", TABLE_RIGHT};
     if (line->option[OPTION_JSON]) {
         object = json_object_new();
         totals.array = json_in_array(object, "policies");
     } else {
-        totals.table = table_new(columns, NUMBERS + 2);
+        totals.table = table_new(columns, COUNTERS + 2);
     }
-    rc = deferred_counts(d, add_counts, &totals);
+    rc = deferred_counts(d, show_counts, &totals);
     if (rc < 0) {
         table_free(totals.table);
         json_free(object);
@@ -143,7 +144,7 @@ total_up(struct command_line *line, struct deferred *d)
     }
     if (totals.name && totals.shown == 0) {
         snprintf(none.policy, sizeof(none.policy), "%s", totals.name);
-        add_counts(&totals, &none);
+        show_counts(&totals, &none);
     }
     return print_totals(&totals, object) ? say_no_memory() : STATUS_DONE;
 }
@@ -161,7 +162,7 @@ deferred_stats_command(struct command_line *line)
         status = work_name(line, d, line->operands[0]);
     }
     if (status == 0) {
-        status = total_up(line, d);
+        status = show_totals(line, d);
     }
     return status;
 }

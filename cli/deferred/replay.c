@@ -1,5 +1,12 @@
-/* bide deferred replay, work: takes deferred work with leases and does it,
- * under the rules of its policy, until told to stop or nothing is due. */
+/* bide deferred replay, work: takes deferred work under leases and processes it
+ * under the rules of its policy, until a signal asks to stop or (--until-empty)
+ * nothing is due.
+ *
+ * Newly stored work wakes this process, and it sleeps until the next work is
+ * due.  It also checks every LOOK_EVERY_NS, as bide_deferred_take does, since
+ * some changes wake nobody: the process that stored work was killed before it
+ * announced that, the wall clock was set, or this process has a private live
+ * state. */
 #include "replay.h"
 
 #include <inttypes.h>
@@ -11,6 +18,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
@@ -22,16 +30,13 @@
 #include "deferred.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-/* Work that arrives wakes us, and we know when the next is due.  What nobody
- * tells: who stored some was killed before saying so, the wall clock was set,
- * this process has a live state of its own.  As in bide_deferred_take. */
 #define SHOW_EVERY_NS (SECOND_NS / 5)
 enum { JOBS_MAX = EXEC_GUARDED };
 
-/* ---- what people see ---- */
+/* ---- output ---- */
 
 static void
-clear_line(struct replay *r)
+clear_progress(struct replay *r)
 {
     if (r->on_line) {
         fputs("\r\033[K", stderr);
@@ -42,58 +47,59 @@ clear_line(struct replay *r)
 void
 replay_say(struct replay *r, const struct piece *p, const char *text)
 {
-    clear_line(r);
+    clear_progress(r);
     say("deferred %" PRIu64 " of %s: %s", p->work.id, p->queue->name, text);
 }
 
-struct there {
+/* What is left in the queues that we take from. */
+struct remaining {
     const struct replay *r;
     uint64_t waiting, leased, dead;
-    uint64_t others; /* of those that wait, not of the kind we take */
+    uint64_t others; /* waiting, but not of the kind that we take */
 };
 
 static int
-add_there(void *arg, const struct deferred_counts *c)
+count_remaining(void *arg, const struct deferred_counts *c)
 {
-    struct there *there = arg;
+    struct remaining *left = arg;
 
-    for (size_t i = 0; i < there->r->queue_count; i++) {
-        if (strcmp(there->r->queues[i].name, c->policy) == 0) {
-            there->waiting += c->waiting;
-            there->leased += c->leased;
-            there->dead += c->dead;
+    for (size_t i = 0; i < left->r->queue_count; i++) {
+        if (strcmp(left->r->queues[i]->name, c->policy) == 0) {
+            left->waiting += c->waiting;
+            left->leased += c->leased;
+            left->dead += c->dead;
         }
     }
     return 0;
 }
 
 static int
-add_other(void *arg, const struct deferred_item *item)
+count_other_kind(void *arg, const struct deferred_item *item)
 {
-    struct there *there = arg;
+    struct remaining *left = arg;
     bool command = strcmp(item->type, EXEC_WORK_TYPE) == 0;
 
-    there->others += item->length != SIZE_MAX &&
-                     item->state == DEFERRED_WAITING &&
-                     command == (there->r->shell != NULL);
+    left->others += item->length != SIZE_MAX &&
+                    item->state == DEFERRED_WAITING &&
+                    command == (left->r->shell != NULL);
     return 0;
 }
 
-/* What there is of the queues that we take from. */
+/* Fills in `left`.  Returns 0 or a BIDE_E code. */
 static int
-look_around(struct deferred *d, struct there *there)
+read_remaining(struct deferred *d, struct remaining *left)
 {
-    const struct replay *r = there->r;
-    int rc = deferred_counts(d, add_there, there);
+    const struct replay *r = left->r;
+    int rc = deferred_counts(d, count_remaining, left);
 
     for (size_t i = 0; i < r->queue_count && rc >= 0; i++) {
-        rc = deferred_each(d, r->queues[i].name, add_other, there);
+        rc = deferred_each(d, r->queues[i]->name, count_other_kind, left);
     }
     return rc;
 }
 
 static uint32_t
-active(const struct replay *r)
+count_active(const struct replay *r)
 {
     uint32_t count = 0;
 
@@ -106,95 +112,93 @@ active(const struct replay *r)
 static void
 show_progress(struct replay *r, struct deferred *d)
 {
-    struct there there = {.r = r};
+    struct remaining left = {.r = r};
     uint64_t now = clock_monotonic_ns();
 
     if (r->shown_ns == UINT64_MAX || now < r->shown_ns + SHOW_EVERY_NS) {
         return;
     }
     r->shown_ns = now;
-    if (deferred_counts(d, add_there, &there) < 0) {
+    if (deferred_counts(d, count_remaining, &left) < 0) {
         return;
     }
     fprintf(stderr,
             "\r\033[K%" PRIu64 " done, %" PRIu64 " failed, %" PRIu32
             " running, %" PRIu64 " waiting",
-            r->done, r->failed, active(r), there.waiting);
+            r->done, r->failed, count_active(r), left.waiting);
     fflush(stderr);
     r->on_line = true;
 }
 
 static int
-print_json(const struct replay *r, const struct there *there)
+print_json(const struct replay *r, const struct remaining *left)
 {
     struct json *j = json_object_new();
 
     json_put_count(j, "done", r->done);
     json_put_count(j, "failed", r->failed);
-    json_put_count(j, "not_let_out", r->not_let_out);
+    json_put_count(j, "not_let_out", r->refused);
     json_put_count(j, "given_back", r->untried);
     json_put_count(j, "lost", r->lost);
-    json_put_count(j, "waiting", there->waiting);
-    json_put_count(j, "leased", there->leased);
-    json_put_count(j, "dead", there->dead);
-    json_put_count(j, "other_kind", there->others);
+    json_put_count(j, "waiting", left->waiting);
+    json_put_count(j, "leased", left->leased);
+    json_put_count(j, "dead", left->dead);
+    json_put_count(j, "other_kind", left->others);
     json_put_text(j, "last_error", r->last_reason);
     return json_out(j) ? say_no_memory() : 0;
 }
 
-/* What was left alone: the other command does it. */
+/* Prints how many waiting pieces only the other command takes. */
 static void
-print_others(const struct replay *r, uint64_t count)
+print_skipped(const struct replay *r, uint64_t count)
 {
-    const char *name = r->queue_count == 1 ? r->queues[0].name : "NAME";
+    const char *name = r->queue_count == 1 ? r->queues[0]->name : "NAME";
 
     if (r->shell) {
-        printf("left alone: %" PRIu64 " %s; to run %s: "
+        printf("skipped: %" PRIu64 " %s of exec --defer; to run %s: "
                "bide deferred work %s\n",
-               count,
-               text_plural(count, "command that exec --defer kept",
-                           "commands that exec --defer kept"),
+               count, text_plural(count, "command", "commands"),
                text_plural(count, "it", "them"), name);
     } else {
-        printf("left alone: %" PRIu64 " %s; to do %s: "
+        printf("skipped: %" PRIu64 " %s; to process %s: "
                "bide deferred replay %s --exec CMD\n",
                count,
-               text_plural(count, "piece that is no command",
-                           "pieces that are no commands"),
+               text_plural(count, "piece that is not a command",
+                           "pieces that are not commands"),
                text_plural(count, "it", "them"), name);
     }
 }
 
 static void
-print_people(const struct replay *r, const struct there *there)
+print_summary(const struct replay *r, const struct remaining *left)
 {
     printf("%" PRIu64 " done, %" PRIu64 " failed", r->done, r->failed);
-    if (r->not_let_out > 0) {
-        printf(", %" PRIu64 " not let out", r->not_let_out);
+    if (r->refused > 0) {
+        printf(", %" PRIu64 " refused", r->refused);
     }
     if (r->untried > 0) {
-        printf(", %" PRIu64 " given back", r->untried);
+        printf(", %" PRIu64 " returned", r->untried);
     }
     if (r->lost > 0) {
-        printf(", %" PRIu64 " given up: no longer ours", r->lost);
+        printf(", %" PRIu64 " lost", r->lost);
     }
-    printf("; still there: %" PRIu64 " waiting, %" PRIu64 " leased, %" PRIu64
+    printf("; remaining: %" PRIu64 " waiting, %" PRIu64 " leased, %" PRIu64
            " dead\n",
-           there->waiting, there->leased, there->dead);
+           left->waiting, left->leased, left->dead);
     if (*r->last_reason) {
-        fputs(r->failed > 0 ? "last failure: " : "why: ", stdout);
+        fputs(r->failed > 0 ? "last failure: " : "reason: ", stdout);
         text_put(stdout, r->last_reason, false);
         putchar('\n');
     }
-    if (there->others > 0) {
-        print_others(r, there->others);
+    if (left->others > 0) {
+        print_skipped(r, left->others);
     }
 }
 
-/* ---- taking ---- */
+/* ---- taking work ---- */
 
 static struct piece *
-free_piece(struct replay *r)
+find_free_piece(struct replay *r)
 {
     for (uint32_t i = 0; i < r->jobs; i++) {
         if (r->pieces[i].state == PIECE_NONE) {
@@ -205,7 +209,7 @@ free_piece(struct replay *r)
 }
 
 static bool
-is_due(struct deferred *d, struct replay_queue *q)
+has_due_work(struct deferred *d, struct replay_queue *q)
 {
     uint64_t next;
 
@@ -213,14 +217,16 @@ is_due(struct deferred *d, struct replay_queue *q)
            next <= clock_monotonic_ns();
 }
 
-/* 1: something was taken; 0: nothing; else a BIDE_E code. */
+/* Takes a piece of the queue and begins its call.  Returns 1; 0 if nothing can
+ * be taken; else a BIDE_E code. */
 static int
-take_one(struct replay *r, struct deferred *d, struct replay_queue *q)
+take_from_queue(struct replay *r, struct deferred *d, struct replay_queue *q)
 {
-    struct piece *p = free_piece(r);
+    struct piece *p = find_free_piece(r);
     int rc;
 
-    if (!p || q->closed || q->held_ns > clock_monotonic_ns() || !is_due(d, q)) {
+    if (!p || q->closed || q->held_ns > clock_monotonic_ns() ||
+        !has_due_work(d, q)) {
         return 0;
     }
     rc = defer_take_now(q->policy, &q->kind, &p->work);
@@ -231,16 +237,17 @@ take_one(struct replay *r, struct deferred *d, struct replay_queue *q)
     return rc;
 }
 
-/* One of each policy in turn, so that none waits for another to be empty. */
+/* Takes one piece of each policy in turn while pieces are free, so that no
+ * policy waits until another has no more work.  Returns 0 or a BIDE_E code. */
 static int
-take(struct replay *r, struct deferred *d)
+take_in_turn(struct replay *r, struct deferred *d)
 {
     bool more = true;
 
     while (more && !r->stop) {
         more = false;
         for (size_t i = 0; i < r->queue_count && !r->stop; i++) {
-            int rc = take_one(r, d, &r->queues[i]);
+            int rc = take_from_queue(r, d, r->queues[i]);
 
             if (rc < 0) {
                 return rc;
@@ -252,39 +259,41 @@ take(struct replay *r, struct deferred *d)
     return 0;
 }
 
-/* Whether --until-empty has come to its end. */
+/* Reports whether no queue has due work, which ends --until-empty. */
 static bool
-nothing_due(const struct replay *r, struct deferred *d)
+is_nothing_due(const struct replay *r, struct deferred *d)
 {
     for (size_t i = 0; i < r->queue_count; i++) {
-        if (!r->queues[i].closed && is_due(d, &r->queues[i])) {
+        if (!r->queues[i]->closed && has_due_work(d, r->queues[i])) {
             return false;
         }
     }
     return true;
 }
 
-/* ---- until the end ---- */
+/* ---- the loop ---- */
 
 static void
-heed_signals(struct replay *r)
+handle_signals(struct replay *r)
 {
     for (int sig; (sig = signals_next(r->signals.fd)) > 0;) {
         if (signals_ask_end(sig)) {
-            if (r->stop == 0 && active(r) > 0) {
-                clear_line(r);
-                say("stopping when what runs has ended; once more ends it");
+            if (r->stop == 0 && count_active(r) > 0) {
+                clear_progress(r);
+                say("stopping after the running commands; a second signal ends "
+                    "them");
             }
             r->stop += r->stop < 2;
         } else if (sig == SIGTSTP) {
-            clear_line(r);
+            clear_progress(r);
             exec_stop_self();
         }
     }
 }
 
+/* Returns when the loop has something to do next. */
 static uint64_t
-next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
+next_turn_ns(const struct replay *r, struct deferred *d, uint32_t running)
 {
     uint64_t next = clock_monotonic_ns() + LOOK_EVERY_NS, due;
 
@@ -297,7 +306,7 @@ next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
         return next;
     }
     for (size_t i = 0; i < r->queue_count; i++) {
-        struct replay_queue *q = &r->queues[i];
+        struct replay_queue *q = r->queues[i];
 
         if (!q->closed && deferred_next_ns(d, q->name, &q->kind, &due) == 0) {
             due = due > q->held_ns ? due : q->held_ns;
@@ -308,27 +317,29 @@ next_look_ns(const struct replay *r, struct deferred *d, uint32_t running)
 }
 
 static void
-wait_a_while(struct replay *r, struct deferred *d, uint32_t running)
+wait_for_turn(struct replay *r, struct deferred *d, uint32_t running)
 {
     r->changed = signals_wait(r->signals.fd, bide_fd(r->bide), POLLIN,
-                              next_look_ns(r, d, running));
+                              next_turn_ns(r, d, running));
     if (r->changed) {
         bide_fd_clear(r->bide);
     }
 }
 
+/* Asks each policy again after a change: it may no longer refuse calls. */
 static void
-reopen_queues(struct replay *r)
+clear_holds(struct replay *r)
 {
     for (size_t i = 0; r->changed && i < r->queue_count; i++) {
-        r->queues[i].held_ns = 0;
+        r->queues[i]->held_ns = 0;
     }
 }
 
-/* What was passed over is, now and then, looked at as well: something of ours
- * can stand before it where the clock was set back meanwhile. */
+/* Forgets, every LOOK_EVERY_NS, which pieces of the other kind were passed
+ * over: after the clock was set back, a piece of our kind can stand before
+ * them. */
 static void
-look_at_all(struct replay *r)
+rewind_queues(struct replay *r)
 {
     uint64_t now = clock_monotonic_ns();
 
@@ -337,53 +348,55 @@ look_at_all(struct replay *r)
     }
     r->look_ns = now + LOOK_EVERY_NS;
     for (size_t i = 0; i < r->queue_count; i++) {
-        r->queues[i].kind.passed_ns = r->queues[i].kind.passed_id = 0;
+        r->queues[i]->kind.passed_ns = r->queues[i]->kind.passed_id = 0;
     }
 }
 
 static int add_queues(struct replay *r, struct deferred *d);
 
+/* Processes work until the end.  `all`: of every policy that has work.  Returns
+ * 0 or a BIDE_E code. */
 static int
-do_work(struct replay *r, struct deferred *d, bool all)
+run_pieces(struct replay *r, struct deferred *d, bool all)
 {
     int rc = 0;
 
     for (;;) {
         uint32_t running;
 
-        heed_signals(r);
-        reopen_queues(r);
-        look_at_all(r);
+        handle_signals(r);
+        clear_holds(r);
+        rewind_queues(r);
         for (uint32_t i = 0; i < r->jobs; i++) {
             piece_turn(r, &r->pieces[i]);
         }
         r->stop = (r->cannot_run || rc < 0) && r->stop == 0 ? 1 : r->stop;
         if (r->stop == 0) {
             rc = all ? add_queues(r, d) : 0;
-            rc = rc == 0 ? take(r, d) : rc;
+            rc = rc == 0 ? take_in_turn(r, d) : rc;
             r->stop = rc < 0 ? 1 : r->stop;
         }
-        running = active(r);
+        running = count_active(r);
         if (running == 0 &&
-            (r->stop || (r->until_empty && nothing_due(r, d)))) {
+            (r->stop || (r->until_empty && is_nothing_due(r, d)))) {
             return rc;
         }
         show_progress(r, d);
-        wait_a_while(r, d, running);
+        wait_for_turn(r, d, running);
     }
 }
 
-/* ---- beginning ---- */
+/* ---- queues ---- */
 
 static int
 add_queue(struct replay *r, const char *name)
 {
-    struct replay_queue *grown;
+    struct replay_queue **list, *queue;
     struct bide_policy *policy;
     int rc;
 
     for (size_t i = 0; i < r->queue_count; i++) {
-        if (strcmp(r->queues[i].name, name) == 0) {
+        if (strcmp(r->queues[i]->name, name) == 0) {
             return 0;
         }
     }
@@ -391,29 +404,34 @@ add_queue(struct replay *r, const char *name)
     if (rc) {
         return rc;
     }
-    grown = calloc(r->queue_count + 1, sizeof(*grown));
-    if (!grown) {
+    list = array_more(r->queues, r->queue_count, sizeof(*list));
+    if (!list) {
         return BIDE_ENOMEM;
     }
-    if (r->queue_count > 0) {
-        memcpy(grown, r->queues, r->queue_count * sizeof(*grown));
+    r->queues = list;
+    queue = calloc(1, sizeof(*queue)); /* pieces point to it: it never moves */
+    if (!queue) {
+        return BIDE_ENOMEM;
     }
-    for (uint32_t i = 0; i < r->jobs; i++) {
-        struct piece *p = &r->pieces[i];
-
-        p->queue = p->queue ? &grown[p->queue - r->queues] : NULL;
-    }
-    free(r->queues);
-    r->queues = grown;
-    strncpy(grown[r->queue_count].name, name, BIDE_NAME_MAX);
-    grown[r->queue_count].kind = (struct deferred_kind){
-        .type = EXEC_WORK_TYPE, .others = r->shell != NULL};
-    grown[r->queue_count++].policy = policy;
+    strncpy(queue->name, name, BIDE_NAME_MAX);
+    queue->kind = (struct deferred_kind){.type = EXEC_WORK_TYPE,
+                                         .others = r->shell != NULL};
+    queue->policy = policy;
+    r->queues[r->queue_count++] = queue;
     return 0;
 }
 
+static void
+free_queues(struct replay *r)
+{
+    for (size_t i = 0; i < r->queue_count; i++) {
+        free(r->queues[i]);
+    }
+    free(r->queues);
+}
+
 static int
-add_counted(void *arg, const struct deferred_counts *c)
+add_queue_with_work(void *arg, const struct deferred_counts *c)
 {
     return c->waiting + c->leased > 0 ? add_queue(arg, c->policy) : 0;
 }
@@ -421,33 +439,35 @@ add_counted(void *arg, const struct deferred_counts *c)
 static int
 add_queues(struct replay *r, struct deferred *d)
 {
-    return deferred_counts(d, add_counted, r);
+    return deferred_counts(d, add_queue_with_work, r);
 }
 
+/* Prints the summary.  Returns the exit status. */
 static int
-finish(struct replay *r, struct deferred *d, bool as_json, int rc)
+report_replay(struct replay *r, struct deferred *d, bool as_json, int rc)
 {
-    struct there there = {.r = r};
-    int counted = look_around(d, &there), status = 0;
+    struct remaining left = {.r = r};
+    int counted = read_remaining(d, &left), status = 0;
 
-    clear_line(r);
+    clear_progress(r);
     if (rc < 0 || counted < 0) {
         return work_failed(rc < 0 ? rc : counted, "deferred work");
     }
     if (as_json) {
-        status = print_json(r, &there);
+        status = print_json(r, &left);
     } else {
-        print_people(r, &there);
+        print_summary(r, &left);
     }
     if (r->cannot_run ||
-        (r->until_empty && there.waiting + there.leased + there.dead > 0)) {
+        (r->until_empty && left.waiting + left.leased + left.dead > 0)) {
         return STATUS_NO;
     }
     return status;
 }
 
 static int
-with_queue(struct replay *r, struct command_line *line, struct deferred *d)
+replay_with_queue(struct replay *r, struct command_line *line,
+                  struct deferred *d)
 {
     const char *name = line->operands[0];
     int rc = bide_open(line->option[OPTION_DIR], 0, &r->bide), status;
@@ -457,16 +477,17 @@ with_queue(struct replay *r, struct command_line *line, struct deferred *d)
         rc = add_queue(r, name);
     }
     if (rc == 0) {
-        rc = do_work(r, d, name == NULL);
+        rc = run_pieces(r, d, name == NULL);
     }
-    status = finish(r, d, line->option[OPTION_JSON] != NULL, rc);
+    status = report_replay(r, d, line->option[OPTION_JSON] != NULL, rc);
     bide_close(r->bide);
-    free(r->queues);
+    free_queues(r);
     return status;
 }
 
 static int
-with_signals(struct replay *r, struct command_line *line, struct deferred *d)
+replay_with_signals(struct replay *r, struct command_line *line,
+                    struct deferred *d)
 {
     int status;
 
@@ -480,15 +501,16 @@ with_signals(struct replay *r, struct command_line *line, struct deferred *d)
     if (exec_signals_open(&r->signals) < 0) {
         status = say_errno("signals");
     } else {
-        status = with_queue(r, line, d);
+        status = replay_with_queue(r, line, d);
         exec_signals_close(&r->signals);
     }
     free(r->pieces);
     return status;
 }
 
+/* Runs `shell` for each piece; NULL: runs the commands of exec --defer. */
 static int
-replay(struct command_line *line, const char *shell)
+replay_work(struct command_line *line, const char *shell)
 {
     struct replay r = {.shell = shell,
                        .verbose = line->option[OPTION_VERBOSE] != NULL,
@@ -513,7 +535,7 @@ replay(struct command_line *line, const char *shell)
         status = work_name(line, d, line->operands[0]);
     }
     if (status == 0) {
-        status = with_signals(&r, line, d);
+        status = replay_with_signals(&r, line, d);
     }
     exec_guard_stop(&r.guard);
     return status;
@@ -526,23 +548,26 @@ deferred_replay_command(struct command_line *line)
 
     if (!shell &&
         (line->option[OPTION_UNTIL_EMPTY] || line->option[OPTION_JOBS])) {
-        return say_usage(line, "what is to be done? --exec 'CMD'");
+        return say_usage(line,
+                         "--until-empty and --jobs: only with --exec CMD");
     }
     if (shell && !shell[strspn(shell, " \t\n")]) {
-        /* The shell would do nothing, and all work would be done. */
-        return say_usage(line, "--exec: there is no command");
+        /* The shell would succeed at nothing, and all work would be lost. */
+        return say_usage(line, "--exec: the command is empty");
     }
     if (shell && (work_filter_asked(line) || line->option[OPTION_NOTE])) {
-        return say_usage(line, "--exec takes what is due, all of it: "
-                               "first make due what is meant, without --exec");
+        return say_usage(line,
+                         "--exec processes all due work and takes no filter "
+                         "or note; to choose work, first make it due: "
+                         "replay without --exec");
     }
-    return shell ? replay(line, shell) : work_all_due(line);
+    return shell ? replay_work(line, shell) : work_all_due(line);
 }
 
-/* Whoever may defer says here what is run, so root does it only where nobody
- * but root may. */
+/* Refuses to run as root if other users can write to the queue: each process
+ * that can defer work chooses the commands.  Returns 0 or the exit status. */
 static int
-check_trust(const struct command_line *line)
+check_queue_owner(const struct command_line *line)
 {
     char path[4096 + 16];
     struct stat st;
@@ -553,8 +578,9 @@ check_trust(const struct command_line *line)
     }
     if (st.st_uid != 0 || st.st_mode & S_IWOTH ||
         (st.st_mode & S_IWGRP && st.st_gid != 0)) {
-        say("deferred work: as root it would run what others have stored");
-        say("run it as the user who is to do it: setpriv --reuid USER ...");
+        say("deferred work: root would run commands that other users can "
+            "store");
+        say("run it as the user of that service: setpriv --reuid USER ...");
         return STATUS_NO;
     }
     return 0;
@@ -563,7 +589,7 @@ check_trust(const struct command_line *line)
 int
 deferred_work_command(struct command_line *line)
 {
-    int status = check_trust(line);
+    int status = check_queue_owner(line);
 
-    return status ? status : replay(line, NULL);
+    return status ? status : replay_work(line, NULL);
 }

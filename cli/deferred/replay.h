@@ -1,4 +1,4 @@
-/* Doing what was deferred: many pieces at a time, in one thread. */
+/* Processes deferred work: many pieces at a time, in one thread. */
 #ifndef BIDE_CLI_REPLAY_H
 #define BIDE_CLI_REPLAY_H
 
@@ -12,30 +12,30 @@
 #include "cli/exec/exec_work.h"
 #include "store/queue/queue.h"
 
-/* A policy whose work is taken. */
+/* A policy from which work is taken. */
 struct replay_queue {
     char name[BIDE_NAME_MAX + 1];
     struct bide_policy *policy;
-    struct deferred_kind kind; /* commands, or all else */
-    uint64_t held_ns;          /* nothing is let out before; 0: as usual */
-    bool closed; /* nothing is let out, and nobody knows how long */
+    struct deferred_kind kind; /* only commands, or all but commands */
+    uint64_t held_ns;          /* take nothing before; 0: no limit */
+    bool closed;               /* the policy refuses, with no known end */
 };
 
 enum piece_state {
     PIECE_NONE,
-    PIECE_RUNNING, /* an attempt */
-    PIECE_WAITING, /* for the next attempt */
-    PIECE_HELD,    /* the policy lets nothing out yet */
-    PIECE_ENDED,   /* it is to be given back */
+    PIECE_RUNNING, /* an attempt runs */
+    PIECE_WAITING, /* waits for its next attempt */
+    PIECE_HELD,    /* the policy refuses calls at present */
+    PIECE_ENDED,   /* its result is not stored yet */
 };
 
-/* What it is given back as. */
-enum piece_fate {
+/* The result that is stored for a piece. */
+enum piece_result {
     PIECE_FAILED,
     PIECE_DONE,
-    /* These do not count as tried. */
-    PIECE_NOT_LET_OUT,
-    PIECE_UNTRIED, /* it could not be run, or not to its end */
+    /* The next two do not count as tried. */
+    PIECE_REFUSED,
+    PIECE_UNTRIED, /* the command could not run, or was interrupted */
 };
 
 struct piece {
@@ -44,13 +44,13 @@ struct piece {
     struct bide_deferred work;
     struct bide_call call;
     struct exec_child child;
-    struct exec_work command; /* without --exec; arguments NULL: none */
-    int input;                /* the work, to be read; -1: none */
-    uint64_t again_ns;        /* when to look at it again, unless it waits */
+    struct exec_work command; /* without --exec; arguments NULL: unused */
+    int input;                /* a file with the work; -1: none */
+    uint64_t again_ns;        /* when piece_turn is due, except if waiting */
     uint64_t extend_ns, lease_end_ns; /* CLOCK_MONOTONIC */
-    enum piece_fate fate;             /* when it has ended */
-    bool stopped;     /* its command was ended since we are to stop */
-    bool said;        /* that it can not be given back */
+    enum piece_result result;         /* in PIECE_ENDED */
+    bool stopped;     /* its command was interrupted: replay stops */
+    bool said;        /* the error of storing the result was printed */
     char reason[128]; /* why it is not done */
 };
 
@@ -61,29 +61,30 @@ struct replay {
     struct deferred *deferred; /* the same registry's */
     struct exec_signals signals;
     struct exec_guard guard;
-    struct exec_terminal terminal; /* none: they run in the background */
+    struct exec_terminal terminal; /* none: commands run in the background */
     struct piece *pieces;
     uint32_t jobs;
     size_t queue_count;
-    struct replay_queue *queues;
-    int stop;         /* 1: nothing new; 2: and what runs is to end */
-    bool cannot_run;  /* there is no such command: no piece would be done */
-    uint64_t look_ns; /* when to look at all of the queues again */
-    bool changed;     /* a policy, perhaps: each waiting call looks again */
-    uint64_t done, failed, lost, not_let_out, untried;
-    char last_reason[128]; /* a failure's, if there was one */
-    uint64_t shown_ns;     /* progress, on a terminal */
-    bool on_line;          /* of it, the cursor is */
+    struct replay_queue **queues;
+    int stop;         /* 1: take nothing new; 2: also end what runs */
+    bool cannot_run;  /* the command of --exec does not exist */
+    uint64_t look_ns; /* when all queues are due for a check */
+    bool changed;     /* a policy may have changed: waiting calls check it */
+    uint64_t done, failed, lost, refused, untried;
+    char last_reason[128]; /* of a failure if there was one, else of another */
+    uint64_t shown_ns;     /* when progress was printed; UINT64_MAX: never */
+    bool on_line;          /* the cursor is on the line of progress */
 };
 
-/* Something was taken: begins its call. */
+/* Begins the call of a piece that was just taken. */
 void piece_begin(struct replay *r, struct piece *p);
-/* Moves it on as far as it goes now. */
+/* Does what is due for the piece now. */
 void piece_turn(struct replay *r, struct piece *p);
-/* When to call that again, if nothing comes before. */
+/* Returns when piece_turn is due next, on CLOCK_MONOTONIC. */
 uint64_t piece_next_ns(const struct piece *p);
 
-/* A line on stderr that does not run into the one of progress. */
+/* Prints "deferred ID of POLICY: TEXT" on stderr, in place of the line of
+ * progress. */
 void replay_say(struct replay *r, const struct piece *p, const char *text);
 
 #endif

@@ -1,7 +1,8 @@
-/* One piece of deferred work, while it is ours: a call through the step API,
- * whose attempts are a command that reads the work.  Its lease is extended
- * until the end, when it is given back as done or not. */
+/* One piece of deferred work that we hold under a lease: a call through the
+ * step API.  Each attempt is a command that reads the work.  The lease is
+ * extended until the call ends and its result is stored. */
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,10 +24,10 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* ---- giving it back ---- */
+/* ---- storing the result ---- */
 
 static void
-clear(struct piece *p)
+clear_piece(struct piece *p)
 {
     if (p->input >= 0) {
         close(p->input);
@@ -36,43 +37,45 @@ clear(struct piece *p)
     *p = (struct piece){.input = -1};
 }
 
-static const char ran_out[] =
-    "its lease ran out: somebody else may do it again";
+static const char lease_expired[] =
+    "its lease expired: another worker may do it again";
 
+/* Drops a piece that is no longer ours. */
 static void
-gone(struct replay *r, struct piece *p, const char *why)
+lose_piece(struct replay *r, struct piece *p, const char *why)
 {
     r->lost++;
     replay_say(r, p, why);
-    clear(p);
+    clear_piece(p);
 }
 
 static void
-given_back(struct replay *r, struct piece *p)
+count_result(struct replay *r, struct piece *p)
 {
     uint64_t *const counts[] = {
         [PIECE_FAILED] = &r->failed,
         [PIECE_DONE] = &r->done,
-        [PIECE_NOT_LET_OUT] = &r->not_let_out,
+        [PIECE_REFUSED] = &r->refused,
         [PIECE_UNTRIED] = &r->untried,
     };
 
-    ++*counts[p->fate];
-    if (p->fate == PIECE_FAILED || (p->fate != PIECE_DONE && r->failed == 0)) {
+    ++*counts[p->result];
+    if (p->result == PIECE_FAILED ||
+        (p->result != PIECE_DONE && r->failed == 0)) {
         memcpy(r->last_reason, p->reason, sizeof(r->last_reason));
     }
     if (r->verbose) {
-        replay_say(r, p, p->fate == PIECE_DONE ? "done" : p->reason);
+        replay_say(r, p, p->result == PIECE_DONE ? "done" : p->reason);
     }
-    clear(p);
+    clear_piece(p);
 }
 
 static int
-nack_or_ack(struct replay *r, struct piece *p)
+store_result(struct replay *r, struct piece *p)
 {
     const struct bide_deferred *w = &p->work;
 
-    switch (p->fate) {
+    switch (p->result) {
     case PIECE_DONE:
         return bide_deferred_ack(p->queue->policy, w);
     case PIECE_FAILED:
@@ -82,27 +85,28 @@ nack_or_ack(struct replay *r, struct piece *p)
     }
 }
 
-/* Says what became of it.  A full disk can have room again: until the lease
- * ends, what is done is not done again. */
+/* Stores the result and frees the piece.  If that fails, as on a full disk, it
+ * is tried again until the lease expires: else the work would be done twice. */
 static void
-give_back(struct replay *r, struct piece *p)
+give_back_piece(struct replay *r, struct piece *p)
 {
     uint64_t now = clock_monotonic_ns();
-    int rc = nack_or_ack(r, p);
+    int rc = store_result(r, p);
 
     if (rc == 0) {
-        given_back(r, p);
+        count_result(r, p);
     } else if (rc == BIDE_ENOWORK) {
-        gone(r, p, "it is gone: done by somebody else, or dropped");
+        lose_piece(r, p,
+                   "no longer deferred: done by another worker, or dropped");
     } else if (rc == BIDE_ELEASE || now >= p->lease_end_ns) {
-        gone(r, p, ran_out);
+        lose_piece(r, p, lease_expired);
     } else {
         if (!p->said) {
             replay_say(r, p, bide_strerror(rc));
             p->said = true;
         }
         if (r->stop > 1) {
-            gone(r, p, ran_out);
+            lose_piece(r, p, lease_expired);
             return;
         }
         p->again_ns = now + SECOND_NS;
@@ -110,12 +114,12 @@ give_back(struct replay *r, struct piece *p)
 }
 
 static void
-end(struct replay *r, struct piece *p, enum piece_fate fate)
+end_piece(struct replay *r, struct piece *p, enum piece_result result)
 {
     p->state = PIECE_ENDED;
-    p->fate = fate;
+    p->result = result;
     p->again_ns = 0;
-    give_back(r, p);
+    give_back_piece(r, p);
 }
 
 /* ---- the lease ---- */
@@ -131,17 +135,18 @@ note_lease(struct piece *p)
     p->extend_ns = now + left / 3;
 }
 
-/* Nobody may do what somebody else does. */
+/* Gives up a piece whose lease has expired: another worker may have it.  A
+ * running command is ended first. */
 static void
-let_go(struct replay *r, struct piece *p)
+release_piece(struct replay *r, struct piece *p)
 {
     if (p->state == PIECE_RUNNING) {
-        p->child.limit_ns = 0; /* given back when that has ended */
+        p->child.limit_ns = 0; /* handle_child drops it at its end */
         p->extend_ns = UINT64_MAX;
         return;
     }
     bide_call_abandon(&p->call);
-    gone(r, p, ran_out);
+    lose_piece(r, p, lease_expired);
 }
 
 static void
@@ -158,7 +163,7 @@ keep_lease(struct replay *r, struct piece *p)
         note_lease(p);
     } else if (rc == BIDE_ELEASE || rc == BIDE_ENOWORK ||
                now >= p->lease_end_ns) {
-        let_go(r, p);
+        release_piece(r, p);
     } else {
         p->extend_ns = now + SECOND_NS;
     }
@@ -167,7 +172,7 @@ keep_lease(struct replay *r, struct piece *p)
 /* ---- an attempt ---- */
 
 static int
-set_number(const char *name, uint64_t number)
+set_number_variable(const char *name, uint64_t number)
 {
     char text[24];
 
@@ -175,9 +180,10 @@ set_number(const char *name, uint64_t number)
     return setenv(name, text, 1);
 }
 
-/* In the forked child. */
+/* Runs in the forked child: sets directory and environment.  Returns 0; -1 with
+ * errno. */
 static int
-prepare(void *arg)
+prepare_child(void *arg)
 {
     const struct piece *p = arg;
 
@@ -192,8 +198,9 @@ prepare(void *arg)
             }
         }
     }
-    return set_number("BIDE_ID", p->work.id) < 0 ||
-                   set_number("BIDE_ATTEMPT", p->call.attempt.number) < 0 ||
+    return set_number_variable("BIDE_ID", p->work.id) < 0 ||
+                   set_number_variable("BIDE_ATTEMPT", p->call.attempt.number) <
+                       0 ||
                    setenv("BIDE_POLICY", p->queue->name, 1) < 0 ||
                    setenv("BIDE_TYPE", p->work.type, 1) < 0 ||
                    setenv("BIDE_KEY", p->work.key, 1) < 0
@@ -209,7 +216,7 @@ start_child(struct replay *r, struct piece *p)
     p->child = (struct exec_child){.limit_ns = p->call.attempt.deadline_ns,
                                    .terminal = &r->terminal,
                                    .guard = &r->guard,
-                                   .prepare = prepare,
+                                   .prepare = prepare_child,
                                    .prepare_arg = p};
     p->again_ns = p->child.limit_ns;
     if (lseek(p->input, 0, SEEK_SET) < 0) {
@@ -220,19 +227,19 @@ start_child(struct replay *r, struct piece *p)
 }
 
 static void
-cannot_run(struct replay *r, struct piece *p, const char *why)
+fail_to_run(struct replay *r, struct piece *p, const char *why)
 {
     snprintf(p->reason, sizeof(p->reason), "cannot run %s: %s",
              r->shell ? r->shell : p->command.arguments[0], why);
     if (r->shell) {
-        /* As it would be with every other piece: none of them is to wait. */
+        /* Every piece would fail so: stop, and count no attempt. */
         if (!r->cannot_run) {
             replay_say(r, p, p->reason);
         }
         r->cannot_run = true;
     }
     bide_call_abandon(&p->call);
-    end(r, p, r->shell ? PIECE_UNTRIED : PIECE_FAILED);
+    end_piece(r, p, r->shell ? PIECE_UNTRIED : PIECE_FAILED);
 }
 
 /* ---- the call ---- */
@@ -248,13 +255,14 @@ write_reason(struct piece *p)
     }
     switch (result->verdict) {
     case BIDE_EXHAUSTED:
-        snprintf(p->reason, sizeof(p->reason), "%s, %" PRIu32 " %s: %s",
-                 outcome, result->attempts,
-                 text_plural(result->attempts, "try", "tries"),
+        snprintf(p->reason, sizeof(p->reason),
+                 "%s after %" PRIu32 " %s (reason: %s)", outcome,
+                 result->attempts,
+                 text_plural(result->attempts, "attempt", "attempts"),
                  bide_reason_name(result->reason));
         break;
     case BIDE_REJECTED:
-        snprintf(p->reason, sizeof(p->reason), "%s: not retried", outcome);
+        snprintf(p->reason, sizeof(p->reason), "%s: never retried", outcome);
         break;
     default:
         snprintf(p->reason, sizeof(p->reason), "%s: %s",
@@ -262,10 +270,10 @@ write_reason(struct piece *p)
     }
 }
 
-/* Whether a piece of the same policy is out: when it ends, more may be let
- * out, as by a breaker that waits for its probes. */
+/* Reports whether another piece of the same policy runs: its end may let more
+ * calls pass, as with a breaker that waits for its probes. */
 static bool
-others_run(const struct replay *r, const struct piece *p)
+is_other_running(const struct replay *r, const struct piece *p)
 {
     for (uint32_t i = 0; i < r->jobs; i++) {
         if (r->pieces[i].state == PIECE_RUNNING &&
@@ -276,19 +284,20 @@ others_run(const struct replay *r, const struct piece *p)
     return false;
 }
 
-/* The policy lets nothing out: the piece stays ours, for it was not tried. */
+/* The policy refuses the call, so nothing was tried: keeps the piece until the
+ * policy may allow it, or gives it back if that has no known end. */
 static void
-hold(struct replay *r, struct piece *p)
+hold_piece(struct replay *r, struct piece *p)
 {
     const struct bide_result *result = &p->call.result;
     uint64_t now = clock_monotonic_ns();
     uint64_t until = result->ask_again_ns;
 
-    if (r->stop || (r->until_empty && until == 0 && !others_run(r, p))) {
+    if (r->stop || (r->until_empty && until == 0 && !is_other_running(r, p))) {
         p->queue->closed = true;
         snprintf(p->reason, sizeof(p->reason), "refused: %s",
                  bide_reason_name(result->reason));
-        end(r, p, PIECE_NOT_LET_OUT);
+        end_piece(r, p, PIECE_REFUSED);
         return;
     }
     if (until <= now || until > now + LOOK_EVERY_NS) {
@@ -299,7 +308,7 @@ hold(struct replay *r, struct piece *p)
 }
 
 static void
-go_on(struct replay *r, struct piece *p, enum bide_next next)
+follow_next(struct replay *r, struct piece *p, enum bide_next next)
 {
     int error;
 
@@ -308,7 +317,7 @@ go_on(struct replay *r, struct piece *p, enum bide_next next)
         p->state = PIECE_RUNNING;
         error = start_child(r, p);
         if (error) {
-            cannot_run(r, p, strerror(error));
+            fail_to_run(r, p, strerror(error));
         }
         break;
     case BIDE_WAIT:
@@ -316,26 +325,27 @@ go_on(struct replay *r, struct piece *p, enum bide_next next)
         break;
     default:
         if (p->call.result.verdict == BIDE_REFUSED) {
-            hold(r, p);
+            hold_piece(r, p);
             break;
         }
         write_reason(p);
-        end(r, p,
-            p->call.result.verdict == BIDE_SUCCEEDED ? PIECE_DONE
-                                                     : PIECE_FAILED);
+        end_piece(r, p,
+                  p->call.result.verdict == BIDE_SUCCEEDED ? PIECE_DONE
+                                                           : PIECE_FAILED);
     }
 }
 
 static void
-begin_call(struct replay *r, struct piece *p)
+begin_piece_call(struct replay *r, struct piece *p)
 {
     p->queue->held_ns = 0;
-    go_on(r, p, bide_step_begin(&p->call, p->queue->policy));
+    follow_next(r, p, bide_step_begin(&p->call, p->queue->policy));
 }
 
-/* The shell says so when there is nothing it could run. */
+/* Reports whether the exit status means that the shell found no command that it
+ * can run. */
 static bool
-is_missing(const struct replay *r, int status)
+is_command_missing(const struct replay *r, int status)
 {
     return r->shell && WIFEXITED(status) &&
            (WEXITSTATUS(status) == EXEC_NOT_FOUND ||
@@ -343,7 +353,7 @@ is_missing(const struct replay *r, int status)
 }
 
 static void
-look_at_child(struct replay *r, struct piece *p)
+handle_child(struct replay *r, struct piece *p)
 {
     struct exec_child *c = &p->child;
 
@@ -359,34 +369,37 @@ look_at_child(struct replay *r, struct piece *p)
     exec_guard_remove(&r->guard, c->pid);
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);
-        gone(r, p, ran_out);
+        lose_piece(r, p, lease_expired);
         return;
     }
     if (p->stopped && c->timed_out) {
-        /* Whatever it ended with: that tells nothing about the work. */
-        snprintf(p->reason, sizeof(p->reason), "ended: bide was told to stop");
+        /* The exit status of an interrupted command tells nothing. */
+        snprintf(p->reason, sizeof(p->reason),
+                 "interrupted: bide was told to stop");
         bide_call_abandon(&p->call);
-        end(r, p, PIECE_UNTRIED);
+        end_piece(r, p, PIECE_UNTRIED);
         return;
     }
-    if (is_missing(r, c->status)) {
-        cannot_run(r, p,
-                   WEXITSTATUS(c->status) == EXEC_NOT_FOUND ? "not found"
-                                                            : "not to be run");
+    if (is_command_missing(r, c->status)) {
+        fail_to_run(r, p,
+                    WEXITSTATUS(c->status) == EXEC_NOT_FOUND
+                        ? "not found"
+                        : "not executable");
         return;
     }
     if (r->stop) {
         bide_call_cancel(&p->call);
     }
-    go_on(r, p,
-          bide_step_ended(&p->call, c->timed_out ? bide_errno(ETIMEDOUT)
-                                                 : bide_exit(c->status)));
+    follow_next(r, p,
+                bide_step_ended(&p->call, c->timed_out ? bide_errno(ETIMEDOUT)
+                                                       : bide_exit(c->status)));
 }
 
-/* ---- from outside ---- */
+/* ---- called by replay.c ---- */
 
+/* Returns a file in memory that holds the bytes; -1 with errno. */
 static int
-open_input(const void *bytes, size_t length)
+open_work_input(const void *bytes, size_t length)
 {
     int fd = memfd_create("bide-work", MFD_CLOEXEC);
 
@@ -399,7 +412,7 @@ open_input(const void *bytes, size_t length)
         }
         at += n > 0 ? (size_t)n : 0;
     }
-    /* No attempt is to change what the next one reads. */
+    /* Read-only, so that no attempt can change the input of the next. */
     return fd < 0 ? fd : exec_reopen(fd);
 }
 
@@ -409,6 +422,7 @@ piece_begin(struct replay *r, struct piece *p)
     const void *input = p->work.bytes;
     size_t length = p->work.length;
 
+    assert(p->state == PIECE_NONE && p->queue);
     note_lease(p);
     if (!r->shell) {
         int rc = exec_work_read(p->work.bytes, p->work.length, &p->command);
@@ -417,39 +431,38 @@ piece_begin(struct replay *r, struct piece *p)
             snprintf(p->reason, sizeof(p->reason), "%s",
                      rc == -1 ? "not a command of bide exec --defer"
                               : "out of memory");
-            end(r, p, PIECE_FAILED);
+            end_piece(r, p, PIECE_FAILED);
             return;
         }
         input = p->command.input;
         length = p->command.input_length;
     }
-    p->input = open_input(input, length);
+    p->input = open_work_input(input, length);
     if (p->input < 0) {
-        snprintf(p->reason, sizeof(p->reason), "its input: %s",
-                 strerror(errno));
-        end(r, p, PIECE_FAILED);
+        snprintf(p->reason, sizeof(p->reason), "input: %s", strerror(errno));
+        end_piece(r, p, PIECE_FAILED);
         return;
     }
-    begin_call(r, p);
+    begin_piece_call(r, p);
 }
 
 static void
-turn_held(struct replay *r, struct piece *p)
+check_held(struct replay *r, struct piece *p)
 {
     if (r->stop) {
-        hold(r, p);
+        hold_piece(r, p);
     } else if (r->changed || clock_monotonic_ns() >= p->again_ns) {
-        begin_call(r, p);
+        begin_piece_call(r, p);
     }
 }
 
 static void
-turn_waiting(struct replay *r, struct piece *p)
+resume_waiting(struct replay *r, struct piece *p)
 {
     if (r->stop) {
         bide_call_cancel(&p->call);
     }
-    go_on(r, p, bide_step_resume(&p->call));
+    follow_next(r, p, bide_step_resume(&p->call));
 }
 
 void
@@ -462,24 +475,24 @@ piece_turn(struct replay *r, struct piece *p)
     case PIECE_NONE:
         break;
     case PIECE_RUNNING:
-        look_at_child(r, p);
+        handle_child(r, p);
         break;
     case PIECE_WAITING:
-        turn_waiting(r, p);
+        resume_waiting(r, p);
         break;
     case PIECE_HELD:
-        turn_held(r, p);
+        check_held(r, p);
         break;
     case PIECE_ENDED:
         if (r->stop > 1 || clock_monotonic_ns() >= p->again_ns) {
-            give_back(r, p);
+            give_back_piece(r, p);
         }
         break;
     }
 }
 
 static uint64_t
-earlier(uint64_t a, uint64_t b)
+earlier_ns(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
@@ -489,11 +502,12 @@ piece_next_ns(const struct piece *p)
 {
     switch (p->state) {
     case PIECE_WAITING:
-        return earlier(earlier(p->extend_ns, bide_step_deadline_ns(&p->call)),
-                       clock_monotonic_ns() + LOOK_EVERY_NS);
+        return earlier_ns(
+            earlier_ns(p->extend_ns, bide_step_deadline_ns(&p->call)),
+            clock_monotonic_ns() + LOOK_EVERY_NS);
     case PIECE_RUNNING:
     case PIECE_HELD:
-        return earlier(p->extend_ns, p->again_ns);
+        return earlier_ns(p->extend_ns, p->again_ns);
     case PIECE_ENDED:
         return p->again_ns;
     default:

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # tests use what is set here
-# Work that is put off, for tests of it.
+# Deferred work, for its tests.
 load ../registry
 
 later() {
@@ -24,28 +24,29 @@ INI
     bide apply later.ini >/dev/null
 }
 
-# What a test that failed has left running.
+# Ends a process that a failed test left running.
 teardown() {
     if [ -n "${pid:-}" ]; then
         kill -KILL "$pid" 2>/dev/null || true
     fi
 }
 
-# put NAME TEXT [OPTION...]: stores it.
+# put NAME TEXT [OPTION...]: stores TEXT as work of the policy NAME.
 put() {
     local name=$1 text=$2
     shift 2
     printf %s "$text" | bide deferred put "$name" "$@"
 }
 
-# count STATE [NAME]: how many there are.
+# count STATE [NAME]: prints how many pieces are in STATE.
 count() {
     bide deferred stats "${2:-mail}" --json |
         python3 -c "import json, sys
 print(json.load(sys.stdin)['policies'][0]['$1'])"
 }
 
-# replay ARGUMENT...: in the background, as process $pid; it says things in out.
+# replay ARGUMENT...: in the background, as process $pid, with its output in the
+# file $out ("out").
 replay() {
     "$BIDE" --dir "$DIR" deferred replay mail "$@" >"${out:-out}" 2>&1 3>&- &
     pid=$!

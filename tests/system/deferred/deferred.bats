@@ -1,23 +1,23 @@
 #!/usr/bin/env bats
-# Work that is put off: bide deferred, by hand.
+# bide deferred: the commands that list and change deferred work.
 load deferred
 
-# ---- looking ----
+# ---- list, show, stats ----
 
-@test "an empty queue says so" {
+@test "an empty queue is reported as empty" {
     later
     gives 0 bide deferred list
-    [ "$output" = "Nothing is deferred." ]
+    [ "$output" = "There is no deferred work." ]
     gives 0 bide deferred list --dead
     gives 0 bide deferred stats
-    [ "$output" = "Nothing was deferred." ]
+    [ "$output" = "No work was deferred." ]
     gives 0 bide deferred list --json
     json 'j == {"deferred": []}'
     gives 0 bide deferred stats mail --json
     json 'j["policies"] == [dict(policy="mail", waiting=0, leased=0, dead=0, stored=0, done=0, dropped=0, died=0, bytes=0, oldest_ms=None)]'
 }
 
-@test "list and show say what a piece is" {
+@test "list and show print the properties of a piece" {
     later
     id=$(put mail "hello" --type text/plain --key k1)
     gives 0 bide deferred list
@@ -29,14 +29,14 @@ load deferred
     json "abs(j['deferred'][0]['stored'] - $(date +%s)) < 60"
     json "j['deferred'][0]['id'] == $id and j['deferred'][0]['key'] == 'k1' and j['deferred'][0]['due_in_ms'] == 0"
     gives 0 bide deferred list soon
-    [ "$output" = "Nothing is deferred." ]
+    [ "$output" = "There is no deferred work." ]
     gives 0 bide deferred show "$id"
     says "policy      mail" "state       waiting" "type        text/plain" "size        5 bytes"
     gives 0 bide deferred show "$id" --raw
     [ "$output" = hello ]
 }
 
-@test "raw bytes are the ones that were put" {
+@test "--raw prints exactly the bytes that were stored" {
     later
     head -c 100000 /dev/urandom >bytes
     id=$(bide deferred put mail <bytes)
@@ -45,25 +45,25 @@ load deferred
     [ -z "$(bide deferred show "$(cat empty)" --raw)" ]
 }
 
-@test "the same key is the same work" {
+@test "work with the same key is stored once" {
     later
     first=$(put mail a --key order-1 2>said)
     [ ! -s said ]
     [ "$(put mail b --key order-1 2>said)" = "$first" ]
-    [ "$(cat said)" = "bide: mail: work with the key order-1 is there already: left as it was" ]
+    [ "$(cat said)" = "bide: mail: work with the key order-1 is already deferred: nothing was changed" ]
     [ "$(bide deferred show "$first" --raw)" = a ]
     [ "$(put mail b --key order-2)" != "$first" ]
     [ "$(count waiting)" -eq 2 ]
 }
 
-@test "what is wrong is refused, with its status" {
+@test "mistakes are refused, with their exit status" {
     later
     gives 3 bide deferred list nobody
     says "nobody: no such policy"
     gives 3 bide deferred stats nobody
     gives 3 bide deferred put nobody
     gives 3 bide deferred show 999
-    says "999: no such piece of work" "it is done, was dropped, or never was"
+    says "999: no such deferred work" "it was done, dropped, or never stored"
     gives 3 bide deferred drop 999
     gives 3 bide deferred requeue 999
     for id in 0 1x 18446744073709551616 "" " 1" +1; do
@@ -72,8 +72,8 @@ load deferred
     done
     for command in drop requeue; do
         gives 5 bide deferred "$command" mail
-        says "mail: not the number of a piece of work" \
-            "with --dead, --error, --since or --until: those of the policy mail"
+        says "mail: not an ID of deferred work" \
+            "to choose work of the policy mail, add --dead, --error, --since or --until"
     done
     gives 2 bide deferred
     says "deferred: which command?"
@@ -95,7 +95,7 @@ load deferred
     says "usage: bide deferred replay [NAME]" "--until-empty"
 }
 
-@test "as much as defer_max, then it is full" {
+@test "a queue takes defer_max pieces, then it is full" {
     later
     bide set mail defer_max=2 >/dev/null
     put mail a >/dev/null
@@ -107,7 +107,7 @@ load deferred
     [ "$(count waiting)" -eq 2 ]
 }
 
-@test "the largest work goes through, one byte more does not" {
+@test "work of the maximum size is stored, one byte more is refused" {
     later
     head -c 1048576 /dev/urandom >large
     id=$(bide deferred put mail <large)
@@ -117,7 +117,7 @@ load deferred
 
 # ---- changing ----
 
-@test "drop says what, who and why" {
+@test "drop prints the piece, the author and the note" {
     later
     id=$(put mail a)
     put mail b >/dev/null
@@ -128,7 +128,7 @@ load deferred
     json 'j["policies"][0]["dropped"] == 1 and j["policies"][0]["waiting"] == 1 and j["policies"][0]["stored"] == 2'
 }
 
-@test "who dropped what and why is on record, and the numbers add up" {
+@test "each change is in the audit with author and note, and the counters add up" {
     later
     for i in 1 2 3 4 5; do put mail "$i"; done >/dev/null
     put soon other >/dev/null
@@ -149,7 +149,7 @@ load deferred
     json 'j["policies"][0]["dropped"] == 2 and j["policies"][0]["done"] == 3'
 }
 
-@test "an audit goes on without the queue" {
+@test "audit works without the queue" {
     later
     put mail a >/dev/null
     printf 'not a database at all' >"$DIR/deferred.mdb"
@@ -157,7 +157,7 @@ load deferred
     says "changes of deferred work are missing"
 }
 
-@test "work is found by age, error and being dead" {
+@test "filters choose work by age, by error and by being dead" {
     later
     bide set soon defer_attempts=1 >/dev/null
     put mail old >/dev/null
@@ -168,60 +168,60 @@ load deferred
     gives 0 bide deferred list --error exit.9 --json
     json '[d["id"] for d in j["deferred"]] == [1]'
     gives 0 bide deferred list --dead --error exit.9
-    [ "$output" = "Nothing is dead." ]
+    [ "$output" = "No deferred work is dead." ]
     gives 0 bide deferred list --until -1h
-    [ "$output" = "Nothing deferred is such." ]
+    [ "$output" = "No deferred work matches." ]
     gives 0 bide deferred list --since -1h --json
     json 'len(j["deferred"]) == 3'
     gives 0 bide deferred requeue --until -1h
-    [ "$output" = "0 are due now" ]
+    [ "$output" = "0 pieces are due now" ]
     gives 0 bide deferred replay mail --error exit.9 --note "the server is back"
-    [ "$output" = "1 is due now" ]
+    [ "$output" = "1 piece is due now" ]
     gives 0 bide deferred drop --dead --note "nobody wants it"
-    [ "$output" = "1 is dropped" ]
+    [ "$output" = "1 piece is dropped" ]
     gives 0 bide deferred drop mail --since -1h
-    [ "$output" = "2 are dropped" ]
+    [ "$output" = "2 pieces are dropped" ]
     gives 2 bide deferred drop
     gives 2 bide deferred requeue --error x mail soon
     gives 2 bide deferred list --since tomorrow-ish
     gives 2 bide deferred replay mail --exec true --error x
 }
 
-@test "what somebody does just now is dropped by its number only" {
+@test "leased work is dropped only by its ID" {
     later
     put mail a >/dev/null
     replay --exec ': >begun; while [ ! -e go ]; do sleep 0.05; done'
     until_it test -e begun
     gives 0 bide deferred drop mail --since -1h
-    [ "$output" = "0 are dropped" ]
+    [ "$output" = "0 pieces are dropped" ]
     gives 0 bide deferred drop 1
     : >go
-    until_it grep -q "it is gone: done by somebody else, or dropped" out
+    until_it grep -q "no longer deferred: done by another worker, or dropped" out
     kill -TERM "$pid"
     wait "$pid"
-    grep -q "0 done, 0 failed, 1 given up" out
+    grep -q "0 done, 0 failed, 1 lost" out
 }
 
-@test "an error without text is a mistake, and not every error" {
+@test "an empty text for --error is refused" {
     later
     put mail a >/dev/null
     for command in "drop mail" drop "requeue mail" "list mail" "replay mail"; do
         # shellcheck disable=SC2086 # words of a command
         gives 2 bide deferred $command --error ""
-        says "--error: there is no text" "usage: bide deferred "
+        says "--error: the text is empty" "usage: bide deferred "
     done
     gives 2 bide deferred drop --dead --error=
     [ "$(count waiting)" -eq 1 ]
 }
 
-@test "one mistake among several numbers drops none" {
+@test "one invalid ID among several drops nothing" {
     later
     id=$(put mail a)
     gives 5 bide deferred drop "$id" x
     [ "$(count waiting)" -eq 1 ]
 }
 
-@test "requeue makes due what was postponed" {
+@test "requeue makes waiting work due" {
     later
     id=$(put mail a)
     gives 1 bide deferred replay mail --until-empty --exec 'exit 3'
@@ -229,25 +229,25 @@ load deferred
     json 'j["deferred"][0]["due_in_ms"] > 1800000 and j["deferred"][0]["attempts"] == 1'
     json '"exit.3" in j["deferred"][0]["last_error"]'
     gives 1 bide deferred replay mail --until-empty --exec true
-    says "0 done, 0 failed; still there: 1 waiting"
+    says "0 done, 0 failed; remaining: 1 waiting"
     gives 0 bide deferred requeue "$id"
     says "requeued $id of mail"
     gives 0 bide deferred replay mail --until-empty --exec true
-    says "1 done, 0 failed; still there: 0 waiting, 0 leased, 0 dead"
+    says "1 done, 0 failed; remaining: 0 waiting, 0 leased, 0 dead"
 }
 
-@test "replay without a command makes all of it due" {
+@test "replay without a command makes all work of a policy due" {
     later
     put mail a >/dev/null
     put soon b >/dev/null
     gives 1 bide deferred replay --until-empty --exec false --jobs 1 mail
     gives 0 bide deferred replay mail
-    [ "$output" = "1 is due now" ]
+    [ "$output" = "1 piece is due now" ]
     gives 0 bide deferred list mail --json
     json 'j["deferred"][0]["due_in_ms"] == 0'
 }
 
-@test "what is too old is dead" {
+@test "work that is too old becomes dead" {
     later
     bide set mail defer_expire=1ms defer_wait=1ms defer_wait_max=1ms >/dev/null
     id=$(put mail a)
@@ -260,7 +260,7 @@ load deferred
     [ "$(count dead)" -eq 1 ]
 }
 
-@test "what is too old is expired before anybody looks for work" {
+@test "work that is too old is shown as expired before a worker takes work" {
     later
     bide set mail defer_expire=1ms >/dev/null
     id=$(put mail a)
@@ -279,7 +279,7 @@ load deferred
     says "state       waiting" "expires     "
 }
 
-@test "what was tried too often is dead, and can be sent back" {
+@test "work that was tried too often is dead, and can be made due again" {
     later
     bide set mail defer_attempts=1 >/dev/null
     id=$(put mail a)
@@ -288,7 +288,7 @@ load deferred
     says "2 dead"
     gives 0 bide deferred requeue "$id"
     gives 0 bide deferred requeue mail --dead
-    [ "$output" = "1 is due now" ]
+    [ "$output" = "1 piece is due now" ]
     gives 0 bide deferred replay mail --until-empty --exec true
     [ "$(count "done")" -eq 2 ]
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# Work that was put off is done: bide deferred replay, and work.
+# bide deferred replay and work: processing deferred work.
 load deferred
 
-@test "a piece is given on standard input, with its words" {
+@test "a command gets the piece on standard input, and its properties as variables" {
     later
     id=$(put mail "to: you" --type text/plain --key k9)
     # shellcheck disable=SC2016 # for the command
@@ -15,7 +15,7 @@ load deferred
     [ "$(count "done")" -eq 1 ]
 }
 
-@test "the policy says how often it is tried each time" {
+@test "the attempts of a piece follow its policy" {
     later
     put mail x >/dev/null
     # shellcheck disable=SC2016 # for the command
@@ -27,23 +27,23 @@ load deferred
     json 'j["policies"][0]["calls"]["recovered"] == 1 and j["policies"][0]["retries"] == 1'
 }
 
-@test "a command that fails leaves it there, with the reason" {
+@test "a piece whose command fails stays, with the reason" {
     later
     put mail a >/dev/null
     put mail b >/dev/null
     gives 1 bide deferred replay mail --until-empty --exec 'exit 9'
-    says "0 done, 2 failed; still there: 2 waiting" "last failure: exit.9, 2 tries: attempts"
+    says "0 done, 2 failed; remaining: 2 waiting" "last failure: exit.9 after 2 attempts (reason: attempts)"
     gives 1 bide deferred replay mail --until-empty --exec true --json
     json 'j == {"done": 0, "failed": 0, "not_let_out": 0, "given_back": 0, "lost": 0, "waiting": 2, "leased": 0, "dead": 0, "other_kind": 0, "last_error": ""}'
 }
 
-@test "a command that is killed is one that failed" {
+@test "a command that is killed has failed" {
     later
     put mail a >/dev/null
     # shellcheck disable=SC2016 # for the command
     gives 1 bide deferred replay mail --until-empty --exec 'kill -9 $$'
     says "signal.SIGKILL"
-    # What we ignore ourselves is not ignored by it.
+    # bide ignores SIGPIPE, the command does not.
     bide deferred replay mail >/dev/null
     # shellcheck disable=SC2016 # for the command
     gives 1 bide deferred replay mail --until-empty --exec 'kill -PIPE $$; :'
@@ -51,28 +51,28 @@ load deferred
     [ "$(count waiting)" -eq 1 ]
 }
 
-@test "a command that does not exist stops it, and the rest is not touched" {
+@test "a missing command stops replay, and no work is changed" {
     later
     for i in 1 2 3 4 5; do put mail "$i" >/dev/null; done
     gives 1 bide deferred replay mail --exec 'no-such-command-here'
-    says "not found" "0 done, 0 failed, 1 given back" "why: cannot run no-such-command-here: not found"
-    # Nor does it kill what several jobs had taken already.
+    says "not found" "0 done, 0 failed, 1 returned" "reason: cannot run no-such-command-here: not found"
+    # The pieces that several jobs had already taken do not become dead.
     bide set mail defer_attempts=1 >/dev/null
     gives 1 bide deferred replay mail --exec 'sleep 0.3; no-such-command-here' --until-empty --jobs 4
-    says "0 done, 0 failed, 4 given back; still there: 5 waiting, 0 leased, 0 dead"
+    says "0 done, 0 failed, 4 returned; remaining: 5 waiting, 0 leased, 0 dead"
     [ "$(grep -c "bide: deferred .*: cannot run" <<<"$output")" -eq 1 ]
     gives 0 bide deferred list --json
     json 'sum(d["attempts"] for d in j["deferred"]) == 0 and len(j["deferred"]) == 5'
 }
 
-@test "replay leaves the commands of exec --defer alone" {
+@test "replay skips the commands of exec --defer" {
     later
     bide exec --quiet --defer mail -- sh -c 'cat >saw; [ -e up ]' <<<letter
     put mail plain >/dev/null
     bide deferred requeue mail --until now >/dev/null
     gives 1 bide deferred replay mail --until-empty --exec 'cat >>got'
-    says "1 done, 0 failed; still there: 1 waiting" \
-        "left alone: 1 command that exec --defer kept; to run it: bide deferred work mail"
+    says "1 done, 0 failed; remaining: 1 waiting" \
+        "skipped: 1 command of exec --defer; to run it: bide deferred work mail"
     [ "$(cat got)" = plain ]
     gives 1 bide deferred replay --until-empty --exec 'cat >>got' --json
     json 'j["done"] == 0 and j["waiting"] == 1 and j["other_kind"] == 1'
@@ -84,7 +84,7 @@ load deferred
     [ "$(cat saw)" = letter ]
 }
 
-@test "what is left alone makes nobody wait busily" {
+@test "skipped work causes no busy waiting" {
     later
     bide exec --quiet --defer mail -- false </dev/null
     bide deferred requeue mail --until now >/dev/null
@@ -101,10 +101,10 @@ load deferred
     until_it grep -qs second got
     kill -TERM "$pid"
     wait "$pid"
-    grep -q "2 done, 0 failed; still there: 1 waiting" out
+    grep -q "2 done, 0 failed; remaining: 1 waiting" out
 }
 
-@test "an attempt that takes too long is ended" {
+@test "an attempt is ended at its time limit" {
     later
     bide set mail attempt_timeout=100ms attempts=1 >/dev/null
     put mail a >/dev/null
@@ -112,10 +112,10 @@ load deferred
     says "errno.ETIMEDOUT"
 }
 
-@test "many at a time, none twice" {
+@test "jobs run at the same time, and no piece is done twice" {
     later
     for i in $(seq 40); do put mail "$i"; done >/dev/null
-    # Each waits until four are there at once.
+    # The commands wait until four of them run at once.
     mkdir now
     # shellcheck disable=SC2016 # for the command
     gives 0 bide deferred replay mail --until-empty --jobs 4 --exec '
@@ -132,7 +132,7 @@ load deferred
     [ "$(sort -n all | tr '\n' ' ')" = "$(seq 40 | tr '\n' ' ')" ]
 }
 
-@test "all policies, when none is named" {
+@test "without a name, the work of all policies is done" {
     later
     put mail a >/dev/null
     put soon b >/dev/null
@@ -141,7 +141,7 @@ load deferred
     [ "$(sort all | tr '\n' ' ')" = "mail soon " ]
 }
 
-@test "it waits for what is to come, and stops politely" {
+@test "replay waits for new work, and stops at SIGTERM" {
     later
     replay --exec 'cat >>got; echo >>got'
     put mail first >/dev/null
@@ -154,7 +154,7 @@ load deferred
     [ "$(count "done")" -eq 2 ]
 }
 
-@test "it is woken by what arrives, and does not only look now and then" {
+@test "new work wakes replay at once" {
     later
     replay --exec 'cat >>got; echo >>got'
     begun=$SECONDS
@@ -162,13 +162,13 @@ load deferred
         put mail "piece $i." >/dev/null
         until_it grep -qs "piece $i\\." got
     done
-    # Looks every 5 s alone would need half a minute.
+    # Checking only every 5 s would take half a minute.
     [ $((SECONDS - begun)) -lt 15 ]
     kill -TERM "$pid"
     wait "$pid"
 }
 
-@test "told to stop, it lets what runs end and takes nothing new" {
+@test "at the first signal, running commands end and nothing new is taken" {
     later
     for i in 1 2 3; do put mail "$i"; done >/dev/null
     replay --exec ': >begun; while [ ! -e go ]; do sleep 0.05; done'
@@ -177,10 +177,10 @@ load deferred
     until_it grep -q stopping out
     : >go
     wait "$pid"
-    grep -q "1 done, 0 failed; still there: 2 waiting, 0 leased" out
+    grep -q "1 done, 0 failed; remaining: 2 waiting, 0 leased" out
 }
 
-@test "told twice, it ends what runs and gives it back" {
+@test "at the second signal, running commands are ended and their work is returned" {
     later
     put mail 1 >/dev/null
     replay --until-empty --exec ': >begun; exec sleep 1000'
@@ -191,15 +191,15 @@ load deferred
     status=0
     wait "$pid" || status=$?
     [ "$status" -eq 1 ]
-    grep -q "0 done, 0 failed, 1 given back; still there: 1 waiting, 0 leased" out
+    grep -q "0 done, 0 failed, 1 returned; remaining: 1 waiting, 0 leased" out
     gives 0 bide deferred list --json
     json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] == 0'
-    says "ended: bide was told to stop"
+    says "interrupted: bide was told to stop"
     gives 0 bide stats mail --json
     says_not TIMEDOUT
 }
 
-@test "a worker that is killed loses nothing: its lease runs out" {
+@test "a killed worker loses no work: its lease expires" {
     later
     bide set mail defer_lease=300ms >/dev/null
     put mail precious >/dev/null
@@ -215,14 +215,14 @@ load deferred
     [ "$(count "done")" -eq 1 ]
 }
 
-@test "on a full disk what is done waits until that can be written" {
+@test "on a full disk a result waits until it can be stored" {
     later
     put mail a >/dev/null
     put mail b >/dev/null
     replay --jobs 2 --exec 'n=$(cat); echo >>did; : >begun$n; while [ ! -e go ]; do sleep 0.05; done; [ $n = a ]'
     until_it test -e beguna
     until_it test -e begunb
-    # The limit is seen by what writes as a full disk is.
+    # For a process that writes, the limit is like a full disk.
     prlimit --pid "$pid" --fsize=1000:
     : >go
     are_two() { [ "$(grep -c "no space left" out)" -eq 2 ]; }
@@ -233,15 +233,15 @@ load deferred
     until_it none_leased
     kill -TERM "$pid"
     wait "$pid"
-    grep -q "1 done, 1 failed; still there: 1 waiting" out
-    # No attempt was made anew for it: one of a, two of b.
+    grep -q "1 done, 1 failed; remaining: 1 waiting" out
+    # No attempt was repeated: one of a, two of b.
     [ "$(wc -l <did)" -eq 3 ]
 }
 
-@test "when a worker is killed, what it ran ends with it, grandchildren too" {
+@test "when a worker is killed, its commands end too, with their children" {
     later
     for i in 1 2 3; do put mail "$i"; done >/dev/null
-    # Deaf to SIGTERM, and each with one more process, on a lock of its own.
+    # Each ignores SIGTERM, has one more process, and holds a lock of its own.
     # shellcheck disable=SC2016 # for the command
     replay --jobs 3 --exec 'n=$(cat); exec flock "lock$n" sh -c "
         trap : TERM; (trap : TERM; while :; do sleep 1000; done) &
@@ -251,12 +251,12 @@ load deferred
     [ "$status" -eq 1 ]
     kill -KILL "$pid"
     wait "$pid" || true
-    # Each waits until the last of them is gone.
+    # Each waits until the last process of its group has ended.
     for i in 1 2 3; do flock --timeout 20 "lock$i" true; done
     [ "$(count leased)" -eq 3 ]
 }
 
-@test "a lease is extended as long as the command runs" {
+@test "a lease is extended while the command runs" {
     later
     bide set mail defer_lease=300ms >/dev/null
     put mail slow >/dev/null
@@ -275,7 +275,7 @@ load deferred
     grep -q "1 done" out
 }
 
-@test "what is not let out is held, and goes on at once when it is" {
+@test "a refused piece is held, and runs at once when the policy allows it" {
     later
     put mail a >/dev/null
     bide set mail paused=yes >/dev/null
@@ -289,22 +289,22 @@ load deferred
     grep -q "1 done, 0 failed" out
 }
 
-@test "a breaker that waits for its probes ends no replay" {
+@test "a breaker that waits for its probes does not end --until-empty" {
     later
     bide set mail attempts=1 breaker=on breaker_consecutive=2 breaker_open_for=100ms breaker_probes=1 defer_wait=1ms defer_wait_max=1ms defer_attempts=100 >/dev/null
     for i in $(seq 12); do put mail "$i"; done >/dev/null
-    # Up after the fourth try.
+    # The service works after the fourth attempt.
     gives 0 timeout 60 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --jobs 4 --exec \
         'echo >>tries; sleep 0.1; [ "$(wc -l <tries)" -gt 4 ]'
     says "12 done"
 }
 
-@test "a paused policy lets nothing out" {
+@test "under a paused policy no command runs" {
     later
     put mail a >/dev/null
     bide set mail paused=yes >/dev/null
     gives 1 timeout 20 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --exec ': >ran'
-    says "0 done, 0 failed, 1 not let out; still there" "why: refused: paused"
+    says "0 done, 0 failed, 1 refused; remaining" "reason: refused: paused"
     says_not "last failure"
     [ ! -e ran ]
     gives 0 bide deferred list --json
@@ -313,7 +313,7 @@ load deferred
     gives 0 bide deferred replay mail --until-empty --exec true
 }
 
-@test "progress is for terminals only" {
+@test "progress is shown on terminals only" {
     later
     put mail a >/dev/null
     bide deferred replay mail --until-empty --exec true >out 2>err
@@ -321,11 +321,11 @@ load deferred
     [ "$(wc -l <out)" -eq 1 ]
 }
 
-@test "what is said is written a line at a time" {
+@test "messages are written a line at a time" {
     later
     put mail a >/dev/null
     put mail b >/dev/null
-    # Of such a pipe, each read gives what one write wrote.
+    # Each read of such a pipe returns the bytes of one write.
     python3 - "$BIDE" --dir "$DIR" deferred replay mail --until-empty --verbose --exec true <<'PY'
 import os, subprocess, sys
 end, stderr = os.pipe2(os.O_DIRECT)

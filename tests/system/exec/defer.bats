@@ -57,7 +57,7 @@ SH
     gives 7 bide exec --defer sale -- sh -c 'exit 7'
     says "not deferred: the policy's importance is not postponable"
     gives 0 bide deferred list
-    [ "$output" = "Nothing is deferred." ]
+    [ "$output" = "There is no deferred work." ]
     gives 125 bide exec --keep-env A mail -- true
 }
 
@@ -93,14 +93,14 @@ SH
     bide exec --quiet --defer soon -- sh -c '[ -e up ]' </dev/null
     : >up
     gives 1 bide deferred work soon --until-empty
-    says "1 done, 0 failed; still there: 2 waiting" \
-        "left alone: 2 pieces that are no commands; to do them: bide deferred replay soon --exec CMD"
+    says "1 done, 0 failed; remaining: 2 waiting" \
+        "skipped: 2 pieces that are not commands; to process them: bide deferred replay soon --exec CMD"
     [ ! -e ran ]
     gives 0 bide deferred list --json
     json '[(d["attempts"], d["due_in_ms"], d["last_error"]) for d in j["deferred"]] == [(0, 0, "")] * 2'
     gives 0 bide deferred replay soon --until-empty --exec true
     says "2 done"
-    says_not "left alone"
+    says_not "skipped"
 }
 
 @test "a damaged command is not run" {
@@ -116,5 +116,5 @@ SH
     put mail a >/dev/null
     chown nobody "$DIR/deferred.mdb"
     gives 1 bide deferred work mail --until-empty
-    says "as root it would run what others have stored"
+    says "root would run commands that other users can store"
 }
