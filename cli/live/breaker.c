@@ -1,4 +1,4 @@
-/* The circuit breaker of a policy, to be looked at, forced and set back. */
+/* bide breaker: shows the circuit breaker of a policy, forces or resets it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +14,13 @@
 #include "policy/policy.h"
 #include "rule/guard.h"
 
-enum { TURNS_SHOWN = 16 };
+enum { TRANSITIONS_SHOWN = 16 };
 
-/* The words, and what the key `breaker` becomes. */
+/* The actions, and the value that each gives to the key `breaker`: "" is the
+ * value before it was forced; with NULL only the live state changes. */
 static const struct {
-    const char *word, *value; /* NULL: live state, no key; "": as it was */
-} words[] = {
+    const char *word, *value;
+} actions[] = {
     {"open", "open"},
     {"closed", "closed"},
     {"auto", ""},
@@ -29,31 +30,32 @@ static const struct {
 /* ---- the rules in a line ---- */
 
 static void
-write_rates(FILE *out, const struct breaker_rules *b)
+write_opening_rules(FILE *out, const struct breaker_rules *b)
 {
     char text[32];
 
     fprintf(out, "opens when %.15g%% of ", b->failure_rate * 100);
     if (b->window.calls > 0) {
-        fprintf(out, "the last %u (at least %u) fail", b->window.calls,
+        fprintf(out, "the last %u attempts (at least %u) fail", b->window.calls,
                 b->min_calls < b->window.calls ? b->min_calls
                                                : b->window.calls);
     } else {
-        fprintf(out, "at least %u fail within %s", b->min_calls,
+        fprintf(out, "at least %u attempts fail within %s", b->min_calls,
                 duration_round(b->window.ns, text, sizeof(text)));
     }
     if (b->consecutive != UINT32_MAX) {
-        fprintf(out, ", or %u in a row", b->consecutive);
+        fprintf(out, ", or %u in a row fail", b->consecutive);
     }
     if (b->slow_after_ns != DURATION_NONE) {
-        fprintf(out, ", or %.15g%% take over %s", b->slow_rate * 100,
+        fprintf(out, ", or %.15g%% take longer than %s", b->slow_rate * 100,
                 duration_round(b->slow_after_ns, text, sizeof(text)));
     }
 }
 
-/* "opens when 50% of at least 20 fail within 10s; for 30s; then 3 probes". */
+/* Returns "opens when 50% of at least 20 attempts fail within 10s; stays open
+ * for 30s; then 3 probes", malloc'ed; NULL without memory. */
 static char *
-write_rules(const struct breaker_rules *b)
+describe_breaker(const struct breaker_rules *b)
 {
     char *text = NULL, time[32];
     size_t length;
@@ -62,14 +64,14 @@ write_rules(const struct breaker_rules *b)
     if (!out) {
         return NULL;
     }
-    write_rates(out, b);
+    write_opening_rules(out, b);
     if (b->min_processes > 1) {
-        fprintf(out, ", in %u processes", b->min_processes);
+        fprintf(out, ", in at least %u processes", b->min_processes);
     }
-    fprintf(out, "; for %s",
+    fprintf(out, "; stays open for %s",
             duration_round(b->open_for_ns, time, sizeof(time)));
     if (b->open_factor > 1) {
-        fprintf(out, " x%.15g up to %s", b->open_factor,
+        fprintf(out, ", x%.15g each time, up to %s", b->open_factor,
                 duration_round(b->open_max_ns, time, sizeof(time)));
     }
     fprintf(out, "; then %u %s", b->probes,
@@ -81,11 +83,12 @@ write_rules(const struct breaker_rules *b)
     return text;
 }
 
-/* ---- for people ---- */
+/* ---- tables ---- */
 
-/* When it came into the state that is shown, 0: not known. */
+/* Returns when the breaker entered its present state, in ns since 1970; 0 if
+ * that is not known. */
 static uint64_t
-since(const struct admin_guard *g)
+state_since_ns(const struct admin_guard *g)
 {
     return g->mode == BREAKER_ON && g->transitions > 0 &&
                    g->transition[0].to == g->state
@@ -110,10 +113,10 @@ print_states(const struct guard_parts *parts)
         table_cell(t, 0, "%s", guard_scope(parts->list[i].scope));
         table_cell(t, 1, "%s%s", guard_state(g, text, sizeof(text)),
                    g->damaged ? " (damaged)" : "");
-        if (since(g) > 0) {
-            table_cell(
-                t, 2, "%s",
-                when_write(since(g), clock_realtime_ns(), text, sizeof(text)));
+        if (state_since_ns(g) > 0) {
+            table_cell(t, 2, "%s",
+                       when_write(state_since_ns(g), clock_realtime_ns(), text,
+                                  sizeof(text)));
         }
         table_cell(t, 3, "%s", text_count(g->opened, text, sizeof(text)));
         if (!guard_is_closed(g)) {
@@ -123,17 +126,17 @@ print_states(const struct guard_parts *parts)
     return table_print(t);
 }
 
-struct turn {
+struct transition_row {
     uint64_t when_ns;
-    size_t order; /* as they were found: the newest of a scope first */
+    size_t order; /* as found: within a scope, the newest first */
     const char *scope;
     int to;
 };
 
 static int
-newest_first(const void *a, const void *b)
+order_newest_first(const void *a, const void *b)
 {
-    const struct turn *x = a, *y = b;
+    const struct transition_row *x = a, *y = b;
 
     if (x->when_ns != y->when_ns) {
         return x->when_ns < y->when_ns ? 1 : -1;
@@ -142,7 +145,7 @@ newest_first(const void *a, const void *b)
 }
 
 static size_t
-gather_turns(const struct guard_parts *parts, struct turn *out)
+collect_transitions(const struct guard_parts *parts, struct transition_row *out)
 {
     size_t count = 0;
 
@@ -150,82 +153,82 @@ gather_turns(const struct guard_parts *parts, struct turn *out)
         const struct admin_guard *g = &parts->list[i].guard;
 
         for (uint32_t k = 0; k < g->transitions; k++, count++) {
-            out[count] =
-                (struct turn){g->transition[k].realtime_ns, count,
-                              parts->list[i].scope, g->transition[k].to};
+            out[count] = (struct transition_row){g->transition[k].realtime_ns,
+                                                 count, parts->list[i].scope,
+                                                 g->transition[k].to};
         }
     }
-    qsort(out, count, sizeof(*out), newest_first);
+    qsort(out, count, sizeof(*out), order_newest_first);
     return count;
 }
 
 static int
-print_turns(const struct guard_parts *parts)
+print_transitions(const struct guard_parts *parts)
 {
     static const struct table_column columns[] = {
-        {"WHEN", 0}, {"SCOPE", TABLE_NAME}, {"TURNED", 0}};
-    struct turn *turns = calloc(parts->count * TRANSITIONS, sizeof(*turns));
-    size_t count = turns ? gather_turns(parts, turns) : 0;
+        {"WHEN", 0}, {"SCOPE", TABLE_NAME}, {"NEW STATE", 0}};
+    struct transition_row *rows =
+        calloc(parts->count * TRANSITIONS, sizeof(*rows));
+    size_t count = rows ? collect_transitions(parts, rows) : 0;
     struct table *t;
     char when[64];
 
-    if (!turns) {
+    if (!rows) {
         return BIDE_ENOMEM;
     }
     if (count == 0) {
-        free(turns);
+        free(rows);
         return 0;
     }
     putchar('\n');
     t = table_new(columns, 3);
-    for (size_t i = 0; i < count && i < TURNS_SHOWN; i++) {
+    for (size_t i = 0; i < count && i < TRANSITIONS_SHOWN; i++) {
         table_row(t);
         table_cell(t, 0, "%s",
-                   when_write(turns[i].when_ns, clock_realtime_ns(), when,
+                   when_write(rows[i].when_ns, clock_realtime_ns(), when,
                               sizeof(when)));
-        table_cell(t, 1, "%s", guard_scope(turns[i].scope));
-        table_cell(t, 2, "%s", guard_word(turns[i].to));
+        table_cell(t, 1, "%s", guard_scope(rows[i].scope));
+        table_cell(t, 2, "%s", guard_word(rows[i].to));
     }
-    free(turns);
+    free(rows);
     return table_print(t);
 }
 
 static int
-print_people(const struct policy *p, const struct guard_parts *parts,
-             const char *rules)
+print_breaker(const struct policy *p, const struct guard_parts *parts,
+              const char *rules)
 {
     printf("%s: breaker %s", p->name, guard_mode(p->breaker.mode));
     if (p->breaker.mode == BREAKER_ON) {
         printf("; %s\n\n", rules);
     } else {
-        printf(" (forced); to let the rules decide: bide breaker %s auto\n\n",
-               p->name);
+        printf(" (forced); to end that: bide breaker %s auto\n\n", p->name);
     }
-    return print_states(parts) ? BIDE_ENOMEM : print_turns(parts);
+    return print_states(parts) ? BIDE_ENOMEM : print_transitions(parts);
 }
 
 /* ---- JSON ---- */
 
 static void
-put_part(struct json *array, const struct policy *p,
-         const struct guard_part *part)
+put_scope(struct json *array, const struct policy *p,
+          const struct guard_part *part)
 {
     const struct admin_guard *g = &part->guard;
-    struct json *j = json_add_object(array), *turns;
+    struct json *j = json_add_object(array), *transitions;
 
     json_put_text(j, "scope", part->scope);
     guard_put(j, p, g);
-    if (since(g) > 0) {
-        json_put_s(j, "since", since(g));
+    if (state_since_ns(g) > 0) {
+        json_put_s(j, "since", state_since_ns(g));
     } else {
         json_put_null(j, "since");
     }
-    turns = json_in_array(j, "transitions");
+    transitions = json_in_array(j, "transitions");
     for (uint32_t i = 0; i < g->transitions; i++) {
-        struct json *turn = json_add_object(turns);
+        struct json *one = json_add_object(transitions);
 
-        json_put_text(turn, "to", guard_word(g->transition[i].to));
-        json_put_number(turn, "when",
+        json_put_text(one, "to", guard_word(g->transition[i].to));
+        json_put_number(one, "when",
                         (double)(g->transition[i].realtime_ns / 1000000) /
                             1000);
     }
@@ -242,31 +245,31 @@ print_json(const struct policy *p, const struct guard_parts *parts,
     json_put_text(j, "rules", rules);
     array = json_in_array(j, "scopes");
     for (size_t i = 0; i < parts->count; i++) {
-        put_part(array, p, &parts->list[i]);
+        put_scope(array, p, &parts->list[i]);
     }
     return json_out(j);
 }
 
-/* ---- showing and setting back ---- */
+/* ---- show and reset ---- */
 
 static int
-show(struct command_line *line, const struct policy *p,
-     const struct guard_parts *parts)
+show_breaker(struct command_line *line, const struct policy *p,
+             const struct guard_parts *parts)
 {
-    char *rules = write_rules(&p->breaker);
+    char *rules = describe_breaker(&p->breaker);
     int rc = BIDE_ENOMEM;
 
     if (rules) {
         rc = line->option[OPTION_JSON] ? print_json(p, parts, rules)
-                                       : print_people(p, parts, rules);
+                                       : print_breaker(p, parts, rules);
     }
     free(rules);
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
 static int
-reset(struct command_line *line, const struct policy *p,
-      const struct guard_parts *parts)
+reset_breaker(struct command_line *line, const struct policy *p,
+              const struct guard_parts *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
         const struct guard_part *part = &parts->list[i];
@@ -274,7 +277,7 @@ reset(struct command_line *line, const struct policy *p,
         int rc;
 
         if (!part->used) {
-            printf("%s: nobody uses it yet, there is nothing to reset\n",
+            printf("%s: no process has used it yet: nothing to reset\n",
                    p->name);
             break;
         }
@@ -287,14 +290,14 @@ reset(struct command_line *line, const struct policy *p,
                guard_state(&part->guard, state, sizeof(state)));
     }
     if (p->breaker.mode != BREAKER_ON) {
-        printf("It stays forced %s: bide breaker %s auto\n",
+        printf("It is still forced %s. To end that: bide breaker %s auto\n",
                guard_mode(p->breaker.mode), p->name);
     }
     return STATUS_DONE;
 }
 
 static int
-say_off(struct command_line *line, const struct policy *p)
+report_off(struct command_line *line, const struct policy *p)
 {
     struct guard_parts none = {0};
 
@@ -319,7 +322,7 @@ use_live_state(struct command_line *line, bool to_reset)
         return status;
     }
     if (!guard_has_breaker(p)) {
-        status = say_off(line, p);
+        status = report_off(line, p);
         policy_free(p);
         return status;
     }
@@ -329,7 +332,8 @@ use_live_state(struct command_line *line, bool to_reset)
     } else if (scope && !parts.list[0].used) {
         status = guard_no_scope(p, scope);
     } else {
-        status = to_reset ? reset(line, p, &parts) : show(line, p, &parts);
+        status = to_reset ? reset_breaker(line, p, &parts)
+                          : show_breaker(line, p, &parts);
     }
     guard_parts_free(&parts);
     policy_free(p);
@@ -338,9 +342,10 @@ use_live_state(struct command_line *line, bool to_reset)
 
 /* ---- the command ---- */
 
-/* Options that go with a change of the key only, and with the others only. */
+/* Refuses options that do not fit the action.  `changes`: it changes the key.
+ * `shows`: it shows the state.  Returns 0 or the exit status. */
 static int
-check_options(struct command_line *line, bool changes, bool shows)
+check_action_options(struct command_line *line, bool changes, bool shows)
 {
     static const enum option of_change[] = {OPTION_NOTE, OPTION_IF_VERSION,
                                             OPTION_FOR, OPTION_DRY_RUN};
@@ -353,11 +358,13 @@ check_options(struct command_line *line, bool changes, bool shows)
         }
     }
     if (changes && line->option[OPTION_SCOPE]) {
-        return say_usage(line, "--scope: only with reset, or to look: what is "
-                               "forced is so in all scopes");
+        return say_usage(line,
+                         "--scope: only with reset, or to show the state; "
+                         "%s applies to all scopes",
+                         line->operands[1]);
     }
     return !shows && line->option[OPTION_JSON]
-               ? say_usage(line, "--json: only to look")
+               ? say_usage(line, "--json: only to show the state")
                : 0;
 }
 
@@ -365,21 +372,22 @@ int
 breaker_command(struct command_line *line)
 {
     const char *word = line->count > 1 ? line->operands[1] : NULL;
-    size_t i = 0, count = sizeof(words) / sizeof(words[0]);
+    size_t i = 0, count = sizeof(actions) / sizeof(actions[0]);
     bool changes;
     int status;
 
-    while (word && i < count && strcmp(words[i].word, word) != 0) {
+    while (word && i < count && strcmp(actions[i].word, word) != 0) {
         i++;
     }
     if (i == count) {
-        return say_usage(line, "%s: one of open, closed, auto, reset", word);
+        return say_usage(line, "%s: not one of open, closed, auto, reset",
+                         word);
     }
-    changes = word && words[i].value;
-    status = check_options(line, changes, !word);
+    changes = word && actions[i].value;
+    status = check_action_options(line, changes, !word);
     if (status) {
         return status;
     }
-    return changes ? force_breaker(line, words[i].value)
+    return changes ? force_breaker(line, actions[i].value)
                    : use_live_state(line, word != NULL);
 }

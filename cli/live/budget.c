@@ -1,4 +1,4 @@
-/* The retry budget of a policy, to be looked at and filled. */
+/* bide budget: shows the retry budget of a policy, or fills it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +13,18 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* ---- who shares it ---- */
+/* ---- the policies that share it ---- */
 
-struct members {
+struct budget_members {
     struct admin *registry;
     const struct policy *of;
-    FILE *out;          /* for people */
-    struct json *array; /* or this */
+    FILE *out;          /* where names are printed, unless as JSON */
+    struct json *array; /* NULL: print to `out` */
     size_t count;
 };
 
 static void
-add_member(struct members *m, const char *name)
+add_member(struct budget_members *m, const char *name)
 {
     if (m->array) {
         json_add_text(m->array, name);
@@ -35,9 +35,9 @@ add_member(struct members *m, const char *name)
 }
 
 static int
-visit(void *arg, const struct record *r)
+add_if_member(void *arg, const struct record *r)
 {
-    struct members *m = arg;
+    struct budget_members *m = arg;
     struct policy *p;
     int rc = guard_compile(m->registry, r, &p);
 
@@ -49,45 +49,48 @@ visit(void *arg, const struct record *r)
 }
 
 static bool
-is_own(const struct policy *p)
+has_own_budget(const struct policy *p)
 {
     return strcmp(p->budget.group, "own") == 0;
 }
 
+/* Adds each policy of a shared budget; none if the budget is not shared. */
 static int
-each_member(struct members *m)
+add_members(struct budget_members *m)
 {
-    return is_own(m->of) ? 0 : admin_each_policy(m->registry, visit, m);
+    return has_own_budget(m->of)
+               ? 0
+               : admin_each_policy(m->registry, add_if_member, m);
 }
 
-/* ---- for people ---- */
+/* ---- the table ---- */
 
 static void
-print_rules(const struct policy *p)
+print_budget_rules(const struct policy *p)
 {
     const struct budget_rules *b = &p->budget;
     char text[32];
 
-    if (is_own(p)) {
+    if (has_own_budget(p)) {
         printf("%s: a budget of its own", p->name);
     } else {
         printf("%s: budget %s", p->name, b->group);
     }
     if (b->kind == BUDGET_RATIO) {
-        printf("; retries up to %.15g%% of the calls and %.15g/s, within %s\n",
+        printf("; retries up to %.15g%% of the calls plus %.15g/s, over %s\n",
                b->ratio * 100, b->min_rate,
                duration_round(b->window_ns, text, sizeof(text)));
         return;
     }
-    printf("; %.15g tokens, a %s costs %.15g, a success gives %.15g",
+    printf("; %.15g tokens, a %s costs %.15g, a success returns %.15g",
            (double)b->capacity / 1000,
            b->charge == CHARGE_RETRY ? "retry" : "failure",
            (double)b->cost / 1000, (double)b->deposit / 1000);
     if (b->refill_per_s > 0) {
-        printf(", and %.15g/s come back", (double)b->refill_per_s / 1000);
+        printf("; refilled at %.15g/s", (double)b->refill_per_s / 1000);
     }
     if (b->threshold > 0) {
-        printf("; retries above %.15g%%", b->threshold * 100);
+        printf("; retries only above %.15g%%", b->threshold * 100);
     }
     putchar('\n');
 }
@@ -95,14 +98,14 @@ print_rules(const struct policy *p)
 static int
 print_members(struct command_line *line, const struct policy *p)
 {
-    struct members m = {line->registry, p, stdout, NULL, 0};
+    struct budget_members m = {line->registry, p, stdout, NULL, 0};
     int rc;
 
-    if (is_own(p)) {
+    if (has_own_budget(p)) {
         return 0;
     }
     fputs("shared by ", stdout);
-    rc = each_member(&m);
+    rc = add_members(&m);
     putchar('\n');
     return rc;
 }
@@ -138,12 +141,12 @@ print_levels(const struct policy *p, const struct guard_parts *parts)
 }
 
 static int
-print_people(struct command_line *line, const struct policy *p,
+print_budget(struct command_line *line, const struct policy *p,
              const struct guard_parts *parts)
 {
     int rc;
 
-    print_rules(p);
+    print_budget_rules(p);
     rc = print_members(line, p);
     if (rc) {
         return rc;
@@ -151,7 +154,7 @@ print_people(struct command_line *line, const struct policy *p,
     putchar('\n');
     rc = print_levels(p, parts);
     if (rc == 0) {
-        puts("REFUSED counts retries, since the live state began.");
+        puts("REFUSED counts retries since the live state was created.");
     }
     return rc;
 }
@@ -163,16 +166,16 @@ print_json(struct command_line *line, const struct policy *p,
            const struct guard_parts *parts)
 {
     struct json *j = json_object_new(), *array;
-    struct members m = {line->registry, p, NULL, NULL, 0};
+    struct budget_members m = {line->registry, p, NULL, NULL, 0};
     int rc;
 
     json_put_text(j, "policy", p->name);
     json_put_text(j, "group", p->budget.group);
     m.array = json_in_array(j, "members");
-    if (is_own(p)) {
+    if (has_own_budget(p)) {
         json_add_text(m.array, p->name);
     }
-    rc = m.array ? each_member(&m) : 0;
+    rc = m.array ? add_members(&m) : 0;
     if (rc) {
         json_free(j);
         return rc;
@@ -190,8 +193,8 @@ print_json(struct command_line *line, const struct policy *p,
 /* ---- the command ---- */
 
 static int
-fill(struct command_line *line, const struct policy *p,
-     const struct guard_parts *parts)
+fill_budget(struct command_line *line, const struct policy *p,
+            const struct guard_parts *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
         const struct guard_part *part = &parts->list[i];
@@ -199,7 +202,7 @@ fill(struct command_line *line, const struct policy *p,
         int rc = admin_reset_budget(line->registry, p, p->name, part->scope);
 
         if (rc == BIDE_ENOPOLICY) {
-            printf("%s: nobody uses it yet, it is full\n", p->name);
+            printf("%s: no process has used it yet: it is full\n", p->name);
             break;
         }
         if (rc) {
@@ -213,7 +216,7 @@ fill(struct command_line *line, const struct policy *p,
 }
 
 static int
-say_none(struct command_line *line, const struct policy *p)
+report_no_budget(struct command_line *line, const struct policy *p)
 {
     struct guard_parts none = {0};
     int rc = line->option[OPTION_JSON] ? print_json(line, p, &none) : 0;
@@ -221,29 +224,29 @@ say_none(struct command_line *line, const struct policy *p)
     if (rc) {
         return say_failure(rc, p->name);
     }
-    say("%s: it has no budget", p->name);
+    say("%s: the policy has no budget", p->name);
     say("to give it one: bide set %s budget=own", p->name);
     return STATUS_NO;
 }
 
 static int
-use_budget(struct command_line *line, const struct policy *p, bool to_fill)
+show_or_fill(struct command_line *line, const struct policy *p, bool to_fill)
 {
-    /* A group's is one, whatever the scopes of its members. */
+    /* A shared budget is one for all scopes of its members. */
     const char *scope =
-        is_own(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
+        has_own_budget(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
     struct guard_parts parts = {0};
     int status, rc = guard_parts_read(line->registry, p, scope, &parts);
 
     if (rc) {
         status = say_failure(rc, p->name);
-    } else if (is_own(p) && scope && !parts.list[0].used) {
+    } else if (has_own_budget(p) && scope && !parts.list[0].used) {
         status = guard_no_scope(p, scope);
     } else if (to_fill) {
-        status = fill(line, p, &parts);
+        status = fill_budget(line, p, &parts);
     } else {
         rc = line->option[OPTION_JSON] ? print_json(line, p, &parts)
-                                       : print_people(line, p, &parts);
+                                       : print_budget(line, p, &parts);
         status = rc ? say_failure(rc, p->name) : STATUS_DONE;
     }
     guard_parts_free(&parts);
@@ -258,10 +261,11 @@ budget_command(struct command_line *line)
     int status;
 
     if (word && strcmp(word, "reset") != 0) {
-        return say_usage(line, "%s: only reset", word);
+        return say_usage(line, "%s: not an action; the only one is reset",
+                         word);
     }
     if (word && line->option[OPTION_JSON]) {
-        return say_usage(line, "--json: only to look");
+        return say_usage(line, "--json: only to show the state");
     }
     status = guard_scope_check(line);
     status = status ? status : guard_find(line, &p);
@@ -269,12 +273,12 @@ budget_command(struct command_line *line)
         return status;
     }
     if (!guard_has_budget(p)) {
-        status = say_none(line, p);
-    } else if (line->option[OPTION_SCOPE] && !is_own(p)) {
-        status = say_usage(line, "--scope: budget %s is shared, by all scopes",
+        status = report_no_budget(line, p);
+    } else if (line->option[OPTION_SCOPE] && !has_own_budget(p)) {
+        status = say_usage(line, "--scope: budget %s is shared by all scopes",
                            p->budget.group);
     } else {
-        status = use_budget(line, p, word != NULL);
+        status = show_or_fill(line, p, word != NULL);
     }
     policy_free(p);
     return status;

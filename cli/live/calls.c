@@ -1,4 +1,4 @@
-/* Who sleeps now, between two attempts: bide calls. */
+/* bide calls: the calls that wait for their next attempt. */
 #include <stdio.h>
 
 #include <bide.h>
@@ -10,17 +10,17 @@
 #include "cli/policy/setting.h"
 #include "policy/rules.h"
 
-struct waiting {
+struct waiting_calls {
     size_t count, left_out;
     uint32_t most;
     struct table *table;
-    struct json *array; /* NULL: for people */
+    struct json *array; /* NULL: print a table */
 };
 
 enum column { POLICY, SCOPE, ATTEMPTS, WAKES_IN, LAST_OUTCOME, PROCESS };
 
 static void
-sleeper_row(struct table *t, const struct admin_sleeper *s)
+add_sleeper_row(struct table *t, const struct admin_sleeper *s)
 {
     double seconds = (double)s->wakes_in_ns / 1e9;
 
@@ -43,7 +43,7 @@ sleeper_row(struct table *t, const struct admin_sleeper *s)
 }
 
 static void
-sleeper_object(struct json *j, const struct admin_sleeper *s)
+put_sleeper(struct json *j, const struct admin_sleeper *s)
 {
     json_put_text(j, "policy", s->name);
     json_put_text(j, "scope", s->scope);
@@ -60,25 +60,25 @@ sleeper_object(struct json *j, const struct admin_sleeper *s)
 }
 
 static int
-add_sleeper(void *arg, const struct admin_sleeper *s)
+list_sleeper(void *arg, const struct admin_sleeper *s)
 {
-    struct waiting *waiting = arg;
+    struct waiting_calls *waiting = arg;
 
     if (waiting->count >= waiting->most) {
         waiting->left_out++;
         return 0;
     }
     if (waiting->array) {
-        sleeper_object(json_add_object(waiting->array), s);
+        put_sleeper(json_add_object(waiting->array), s);
     } else {
-        sleeper_row(waiting->table, s);
+        add_sleeper_row(waiting->table, s);
     }
     waiting->count++;
     return 0;
 }
 
 static int
-print_people(struct waiting *waiting)
+print_waiting(struct waiting_calls *waiting)
 {
     if (waiting->count + waiting->left_out == 0) {
         table_free(waiting->table);
@@ -107,7 +107,7 @@ calls_command(struct command_line *line)
     };
     bool as_json = line->option[OPTION_JSON] != NULL;
     struct json *object = NULL;
-    struct waiting waiting = {.most = UINT32_MAX};
+    struct waiting_calls waiting = {.most = UINT32_MAX};
     int rc, status = 0;
 
     if (line->option[OPTION_MOST]) {
@@ -122,7 +122,7 @@ calls_command(struct command_line *line)
     } else {
         waiting.table = table_new(columns, 6);
     }
-    rc = admin_each_sleeper(line->registry, add_sleeper, &waiting);
+    rc = admin_each_sleeper(line->registry, list_sleeper, &waiting);
     if (rc < 0) {
         table_free(waiting.table);
         json_free(object);
@@ -131,6 +131,6 @@ calls_command(struct command_line *line)
     if (as_json && waiting.left_out > 0) {
         json_put_count(object, "left_out", waiting.left_out);
     }
-    rc = as_json ? json_out(object) : print_people(&waiting);
+    rc = as_json ? json_out(object) : print_waiting(&waiting);
     return rc ? say_no_memory() : STATUS_DONE;
 }

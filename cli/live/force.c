@@ -1,5 +1,5 @@
-/* Breakers taken away from their rules, and given back: bide breaker NAME open,
- * closed, auto. */
+/* bide breaker NAME open, closed, auto: forces a breaker, and ends that. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-enum { NAMED_MAX = 5 }; /* of those that are forced with it */
+enum { NAMED_MAX = 5 }; /* policies printed that are forced with it */
 
 static const struct key *
 breaker_key(void)
@@ -27,12 +27,12 @@ is_forced(const char *value)
            (strcmp(value, "open") == 0 || strcmp(value, "closed") == 0);
 }
 
-/* ---- what it was ---- */
+/* ---- the value before ---- */
 
-/* Whether a version says something else than that it is forced; then *out is
- * what, NULL for nothing. */
+/* Reports whether the version `r` does not force the breaker; then *out is its
+ * value, "on" or "off", or NULL if it has none. */
 static bool
-is_before(const struct record *r, const char **out)
+read_unforced(const struct record *r, const char **out)
 {
     struct policy_text *t = NULL;
     const char *value;
@@ -47,43 +47,45 @@ is_before(const struct record *r, const char **out)
     return found;
 }
 
-/* The value before it was forced.  Where none is known, and where it is not
- * forced here, the rules are to decide. */
+/* Returns the value before the breaker was forced; NULL: the key was not set.
+ * It is "on" if no such value is known, or if the breaker is not forced. */
 static const char *
-value_before(struct admin *registry, const char *name)
+find_value_before(struct admin *registry, const char *name)
 {
     const char *value = "on";
     struct record r, older;
     bool found;
 
     if (admin_policy(registry, name, &r)) {
-        return "on"; /* the change will say why */
+        return "on"; /* the change will report the error */
     }
-    found = is_before(&r, &value);
+    found = read_unforced(&r, &value);
     if (found) {
         value = "on";
     }
     while (!found && admin_before(registry, &r, &older) == 0) {
         record_free(&r);
         r = older;
-        found = is_before(&r, &value);
+        found = read_unforced(&r, &value);
     }
     record_free(&r);
     return found ? value : "on";
 }
 
-/* ---- what is forced with it ---- */
+/* ---- policies that inherit it ---- */
 
-struct forced {
+struct forced_policies {
     struct admin *registry;
     const char *name;
     size_t count;
     char names[NAMED_MAX][BIDE_NAME_MAX + 1];
 };
 
+/* Reports whether the policy inherits its breaker from f->name.  `origins` is
+ * work space. */
 static bool
-is_from(struct forced *f, const struct policy_text *t,
-        struct policy_origin *origins)
+inherits_breaker(struct forced_policies *f, const struct policy_text *t,
+                 struct policy_origin *origins)
 {
     const struct key *key = breaker_key();
     struct faults faults = {0};
@@ -95,9 +97,9 @@ is_from(struct forced *f, const struct policy_text *t,
 }
 
 static int
-look_at(void *arg, const struct record *r)
+add_forced(void *arg, const struct record *r)
 {
-    struct forced *f = arg;
+    struct forced_policies *f = arg;
     struct policy_origin *origins;
     struct policy_text *t = NULL;
     int rc;
@@ -107,7 +109,7 @@ look_at(void *arg, const struct record *r)
     }
     origins = calloc(policy_key_count, sizeof(*origins));
     rc = origins ? admin_text(r, &t) : BIDE_ENOMEM;
-    if (rc == 0 && is_from(f, t, origins)) {
+    if (rc == 0 && inherits_breaker(f, t, origins)) {
         if (f->count < NAMED_MAX) {
             strcpy(f->names[f->count], r->name);
         }
@@ -118,20 +120,21 @@ look_at(void *arg, const struct record *r)
     return rc;
 }
 
-/* Policies that inherit it: people force one, and do not think of those. */
+/* Names the policies that inherit the breaker and so are forced too, since
+ * operators may not think of them.  Returns the exit status. */
 static int
-print_with_it(struct admin *registry, const char *name)
+print_inheriting(struct admin *registry, const char *name)
 {
-    struct forced f = {.registry = registry, .name = name};
-    int rc = admin_each_policy(registry, look_at, &f);
+    struct forced_policies f = {.registry = registry, .name = name};
+    int rc = admin_each_policy(registry, add_forced, &f);
 
     if (rc) {
         return say_failure(rc, name);
     }
     if (f.count == 1) {
-        printf("So is what extends it: ");
+        printf("It also applies to the policy that extends it: ");
     } else if (f.count > 1) {
-        printf("So are %zu policies that extend it: ", f.count);
+        printf("It also applies to %zu policies that extend it: ", f.count);
     }
     for (size_t i = 0; i < f.count && i < NAMED_MAX; i++) {
         printf("%s%s", i > 0 ? ", " : "", f.names[i]);
@@ -149,15 +152,16 @@ force_breaker(struct command_line *line, const char *value)
     struct admin_setting setting = {"breaker", value};
     int status;
 
+    assert(!*value || is_forced(value));
     if (!*value) {
-        setting.value = value_before(line->registry, name);
+        setting.value = find_value_before(line->registry, name);
     }
     status =
         edit_keys(line, (const char *const *)line->operands, 1, &setting, 1);
     if (status || !*value || line->option[OPTION_DRY_RUN]) {
         return status;
     }
-    printf("Every call is %s until: bide breaker %s auto\n",
-           strcmp(value, "open") == 0 ? "refused" : "let out", name);
-    return print_with_it(line->registry, name);
+    printf("Every call is now %s. To end that: bide breaker %s auto\n",
+           strcmp(value, "open") == 0 ? "refused" : "allowed", name);
+    return print_inheriting(line->registry, name);
 }

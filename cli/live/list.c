@@ -1,4 +1,4 @@
-/* What there is and how it does: bide list, calls. */
+/* bide list: each policy with its rules and its live state. */
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,16 +20,17 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* Temporary versions explained below the table; more are only counted. */
+/* Notes below the table, of each kind; further ones are only counted, or left
+ * out. */
 enum { NOTES_MAX = 8 };
 
-/* Scopes of a policy that get rows of their own: those out of the ordinary
- * first; bide stats has them all. */
+/* The rows of a policy's scopes, those with an open breaker or a used budget
+ * first.  `bide stats` shows all scopes. */
 enum { SCOPES_SHOWN = 16 };
 
 struct list {
     struct admin *registry;
-    const char *pattern; /* NULL: all */
+    const char *pattern; /* NULL: all policies */
     struct counts counts;
     bool as_json;
     struct table *table;
@@ -37,9 +38,9 @@ struct list {
     size_t shown;
     uint64_t now_ns;
     size_t temporary;
-    char *notes[NOTES_MAX];
-    size_t odd_count;
-    char *odd[NOTES_MAX]; /* notes of what is wrong, or left out */
+    char *temporary_notes[NOTES_MAX]; /* an entry may be NULL */
+    size_t note_count;
+    char *notes[NOTES_MAX]; /* of damage, or of left out rows */
 };
 
 enum column {
@@ -55,15 +56,15 @@ enum column {
     SLEEPING,
 };
 
-/* What a policy's breaker and budget do now. */
+/* The state of a policy's breaker and budget. */
 struct guarded {
-    struct admin_guard worst; /* of all scopes together */
-    size_t count, scopes;     /* of the parts; those with a scope */
+    struct admin_guard worst; /* of all scopes */
+    size_t count, scopes;     /* all parts; those with a scope */
     struct guard_part *parts; /* by scope */
 };
 
 static bool
-matches(const struct list *list, const char *name)
+matches_pattern(const struct list *list, const char *name)
 {
     return !list->pattern || fnmatch(list->pattern, name, 0) == 0;
 }
@@ -80,10 +81,10 @@ importance_word(const struct policy *p)
     return words[p->importance];
 }
 
-/* ---- rows for people ---- */
+/* ---- rows of the table ---- */
 
 static void
-count_cells(struct table *t, const struct count *c)
+add_count_cells(struct table *t, const struct count *c)
 {
     char text[32];
     uint64_t firsts = c ? count_firsts(&c->stats) : 0;
@@ -105,12 +106,12 @@ count_cells(struct table *t, const struct count *c)
         table_cell(t, SLEEPING, "%u", c->sleeping);
     }
     if (firsts > 0 && c->stats.retries * 5 > firsts) {
-        table_mark_cell(t, RETRIES); /* more than 20 % on top */
+        table_mark_cell(t, RETRIES); /* more than 20 % of the calls */
     }
 }
 
 static void
-note_temporary(struct list *list, const struct record *r)
+add_temporary_note(struct list *list, const struct record *r)
 {
     char until[64];
     char *note = NULL;
@@ -123,24 +124,25 @@ note_temporary(struct list *list, const struct record *r)
         0) {
         note = NULL;
     }
-    list->notes[list->temporary - 1] = note;
+    list->temporary_notes[list->temporary - 1] = note;
 }
 
+/* Takes ownership of `note`, which may be NULL. */
 static void
-keep_odd(struct list *list, char *note)
+add_note(struct list *list, char *note)
 {
-    if (list->odd_count < NOTES_MAX) {
-        list->odd[list->odd_count++] = note;
+    if (list->note_count < NOTES_MAX) {
+        list->notes[list->note_count++] = note;
     } else {
         free(note);
     }
 }
 
-static void note_odd(struct list *list, const char *format, ...)
+static void add_printed_note(struct list *list, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-note_odd(struct list *list, const char *format, ...)
+add_printed_note(struct list *list, const char *format, ...)
 {
     va_list args;
     char *note = NULL;
@@ -150,11 +152,11 @@ note_odd(struct list *list, const char *format, ...)
         note = NULL;
     }
     va_end(args);
-    keep_odd(list, note);
+    add_note(list, note);
 }
 
 static void
-guard_cells(struct table *t, const struct admin_guard *g)
+add_guard_cells(struct table *t, const struct admin_guard *g)
 {
     char text[32];
 
@@ -172,10 +174,10 @@ guard_cells(struct table *t, const struct admin_guard *g)
     }
 }
 
-/* One row for each scope, as far as there is room. */
+/* Adds a row for each scope, SCOPES_SHOWN at most. */
 static void
-scope_rows(struct list *list, const struct policy *p,
-           const struct guarded *guarded)
+add_scope_rows(struct list *list, const struct policy *p,
+               const struct guarded *guarded)
 {
     size_t shown = 0;
 
@@ -192,39 +194,42 @@ scope_rows(struct list *list, const struct policy *p,
             table_cell(list->table, POLICY, "%s/%s", p->name,
                        guard_scope(part->scope));
             table_cell(list->table, VER, " ");
-            guard_cells(list->table, &part->guard);
+            add_guard_cells(list->table, &part->guard);
         }
     }
     if (guarded->scopes > shown) {
-        note_odd(list, "%s has %zu scopes more: bide stats %s", p->name,
-                 guarded->scopes - shown, p->name);
+        add_printed_note(list, "note: %s has %zu more scopes: bide stats %s",
+                         p->name, guarded->scopes - shown, p->name);
     }
 }
 
 static void
-note_guard(struct list *list, const char *name, const struct admin_guard *g,
-           const struct count *c)
+add_guard_notes(struct list *list, const char *name,
+                const struct admin_guard *g, const struct count *c)
 {
     if (g->damaged) {
-        note_odd(list,
-                 "note: %s: the state of its breaker is damaged; calls go on: "
-                 "bide breaker %s reset",
-                 name, name);
+        add_printed_note(
+            list,
+            "note: %s: the state of its breaker is damaged, calls continue; "
+            "to repair it: bide breaker %s reset",
+            name, name);
     }
     if (g->budget_damaged) {
-        note_odd(list,
-                 "note: %s: the state of its budget is damaged; calls go on: "
-                 "bide budget %s reset",
-                 name, name);
+        add_printed_note(
+            list,
+            "note: %s: the state of its budget is damaged, calls continue; "
+            "to repair it: bide budget %s reset",
+            name, name);
     }
     if (c && c->scopes_refused > 0) {
-        keep_odd(list, guard_scopes_note(name, c->scopes, c->scopes_refused));
+        add_note(list, guard_scopes_note(name, c->scopes, c->scopes_refused));
     }
 }
 
 static void
-policy_row(struct list *list, const struct record *r, const struct policy *p,
-           const struct count *c, const struct guarded *guarded)
+add_policy_row(struct list *list, const struct record *r,
+               const struct policy *p, const struct count *c,
+               const struct guarded *guarded)
 {
     struct table *t = list->table;
     char rules[128];
@@ -242,19 +247,20 @@ policy_row(struct list *list, const struct record *r, const struct policy *p,
     if (!p || p->paused) {
         table_mark_row(t);
     }
-    count_cells(t, c);
-    guard_cells(t, &guarded->worst);
-    note_guard(list, r->name, &guarded->worst, c);
+    add_count_cells(t, c);
+    add_guard_cells(t, &guarded->worst);
+    add_guard_notes(list, r->name, &guarded->worst, c);
     if (r->until_ns > 0) {
-        note_temporary(list, r);
+        add_temporary_note(list, r);
     }
     if (guarded->scopes > 0) {
-        scope_rows(list, p, guarded);
+        add_scope_rows(list, p, guarded);
     }
 }
 
+/* Adds a row for a name that services use and nobody defined. */
 static void
-missing_row(struct list *list, const struct count *c)
+add_missing_row(struct list *list, const struct count *c)
 {
     struct table *t = list->table;
 
@@ -268,13 +274,13 @@ missing_row(struct list *list, const struct count *c)
         table_cell(t, RULES, "(asked for, not defined)");
     }
     table_mark_row(t);
-    count_cells(t, c);
+    add_count_cells(t, c);
 }
 
 /* ---- rows as JSON ---- */
 
 static void
-count_members(struct json *j, const struct count *c)
+put_counts(struct json *j, const struct count *c)
 {
     static const struct count none;
     const struct bide_stats *s = c ? &c->stats : &none.stats;
@@ -291,8 +297,8 @@ count_members(struct json *j, const struct count *c)
 }
 
 static void
-guard_members(struct json *j, const struct policy *p,
-              const struct guarded *guarded)
+put_guards(struct json *j, const struct policy *p,
+           const struct guarded *guarded)
 {
     struct json *array;
 
@@ -310,8 +316,8 @@ guard_members(struct json *j, const struct policy *p,
 }
 
 static void
-policy_object(struct list *list, const struct record *r, const struct policy *p,
-              const struct count *c, const struct guarded *guarded)
+put_policy(struct list *list, const struct record *r, const struct policy *p,
+           const struct count *c, const struct guarded *guarded)
 {
     struct json *j = json_add_object(list->array);
     char rules[128];
@@ -329,15 +335,15 @@ policy_object(struct list *list, const struct record *r, const struct policy *p,
         json_put_s(j, "until", r->until_ns);
         json_put_count(j, "back_to", r->back_to);
     }
-    count_members(j, c);
-    guard_members(j, p, guarded);
+    put_counts(j, c);
+    put_guards(j, p, guarded);
     if (c && c->scopes_refused > 0) {
         json_put_count(j, "scopes_refused", c->scopes_refused);
     }
 }
 
 static void
-missing_object(struct list *list, const struct count *c)
+put_missing(struct list *list, const struct count *c)
 {
     struct json *j = json_add_object(list->array);
 
@@ -347,14 +353,15 @@ missing_object(struct list *list, const struct count *c)
         json_put_count(j, "asked_by", c->asked_by);
         json_put_text(j, "program", c->program);
     }
-    count_members(j, c);
+    put_counts(j, c);
 }
 
-/* ---- the walk ---- */
+/* ---- all policies ---- */
 
-/* Looks at the breaker and the budget in each scope, where there is one. */
+/* Reads the state of the breaker and the budget in each scope; `p` may be NULL.
+ * The caller frees out->parts.  Returns 0 or BIDE_ENOMEM. */
 static int
-look(struct list *list, const struct policy *p, struct guarded *out)
+read_guards(struct list *list, const struct policy *p, struct guarded *out)
 {
     const struct scope *scopes = NULL;
     size_t i;
@@ -398,15 +405,15 @@ list_policy(void *arg, const struct record *r)
     struct policy *p;
     int rc;
 
-    if (!matches(list, r->name)) {
+    if (!matches_pattern(list, r->name)) {
         return 0;
     }
     rc = guard_compile(list->registry, r, &p);
     if (rc == 0) {
-        rc = look(list, p, &guarded);
+        rc = read_guards(list, p, &guarded);
     }
     if (rc == 0) {
-        (list->as_json ? policy_object : policy_row)(
+        (list->as_json ? put_policy : add_policy_row)(
             list, r, p, counts_find(&list->counts, r->name), &guarded);
         list->shown++;
         free(guarded.parts);
@@ -421,8 +428,8 @@ list_missing(struct list *list)
     for (size_t i = 0; i < list->counts.count; i++) {
         const struct count *c = &list->counts.list[i];
 
-        if (c->missing && matches(list, c->name)) {
-            (list->as_json ? missing_object : missing_row)(list, c);
+        if (c->missing && matches_pattern(list, c->name)) {
+            (list->as_json ? put_missing : add_missing_row)(list, c);
             list->shown++;
         }
     }
@@ -433,19 +440,23 @@ print_notes(const struct list *list)
 {
     for (size_t i = 0; i < list->temporary && i < NOTES_MAX; i++) {
         printf("%s* ", i == 0 ? "\n" : "");
-        text_put(stdout, list->notes[i] ? list->notes[i] : "temporary", false);
+        text_put(stdout,
+                 list->temporary_notes[i] ? list->temporary_notes[i]
+                                          : "temporary",
+                 false);
         putchar('\n');
     }
     if (list->temporary > NOTES_MAX) {
         printf("* and %zu more are temporary\n", list->temporary - NOTES_MAX);
     }
-    for (size_t i = 0; i < list->odd_count; i++) {
+    for (size_t i = 0; i < list->note_count; i++) {
         printf("%s", i == 0 ? "\n" : "");
-        text_put(stdout, list->odd[i] ? list->odd[i] : "note", false);
+        text_put(stdout, list->notes[i] ? list->notes[i] : "note", false);
         putchar('\n');
     }
 }
 
+/* Prints the last failure of a service to read the registry, if any. */
 static void
 print_trouble(struct list *list)
 {
@@ -461,7 +472,7 @@ print_trouble(struct list *list)
 }
 
 static int
-list_end(struct list *list)
+print_list(struct list *list)
 {
     int rc;
 
@@ -484,7 +495,7 @@ list_end(struct list *list)
 }
 
 static void
-list_begin(struct command_line *line, struct list *list)
+init_list(struct command_line *line, struct list *list)
 {
     static const struct table_column columns[] = {
         [POLICY] = {"POLICY", TABLE_NAME},
@@ -522,20 +533,20 @@ list_command(struct command_line *line)
         counts_free(&list.counts);
         return say_failure(rc, "live state");
     }
-    list_begin(line, &list);
+    init_list(line, &list);
     rc = admin_each_policy(line->registry, list_policy, &list);
     list_missing(&list);
-    printed = list_end(&list);
+    printed = print_list(&list);
     status = rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
     if (printed) {
         status = say_no_memory();
     } else if (status == 0 && list.shown == 0 && list.pattern) {
-        say("%s: no policy has such a name", list.pattern);
+        say("%s: no policy matches", list.pattern);
         status = STATUS_ABSENT;
     }
     for (size_t i = 0; i < NOTES_MAX; i++) {
+        free(list.temporary_notes[i]);
         free(list.notes[i]);
-        free(list.odd[i]);
     }
     counts_free(&list.counts);
     return status;

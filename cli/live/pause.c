@@ -1,4 +1,4 @@
-/* Calls refused for a while, whole policies at a time: bide pause, resume. */
+/* bide pause, resume: refuses all calls of policies, and allows them again. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +10,8 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* All of them, or none: the first name that is wrong ends it. */
+/* Changes the key in all policies, or in none after an error.  Returns the exit
+ * status. */
 static int
 set_paused(struct command_line *line, const char *const *names, size_t count,
            const char *value)
@@ -21,7 +22,7 @@ set_paused(struct command_line *line, const char *const *names, size_t count,
 }
 
 static int
-check_names(struct command_line *line)
+check_policies(struct command_line *line)
 {
     const char *name = edit_absent(line);
 
@@ -31,10 +32,12 @@ check_names(struct command_line *line)
     return name ? say_no_policy(line->registry, name) : 0;
 }
 
-/* Those that are not yet as they are to be, or only for a time.  Invalid ones
- * are left to the change, which says what is wrong. */
+/* Stores in `out` the policies that need the change: not yet paused (or not yet
+ * resumed), or only for a time.  Invalid policies are included, so that the
+ * change reports their faults.  Returns 0 or BIDE_ENOMEM. */
 static int
-choose(struct command_line *line, bool paused, const char **out, size_t *count)
+choose_policies(struct command_line *line, bool paused, const char **out,
+                size_t *count)
 {
     for (int i = 0; i < line->count; i++) {
         struct policy *p = NULL;
@@ -51,8 +54,8 @@ choose(struct command_line *line, bool paused, const char **out, size_t *count)
             }
         }
         if (p && p->paused == paused && !ends && !line->option[OPTION_FOR]) {
-            printf("%s: %s already, nothing was changed\n", line->operands[i],
-                   paused ? "paused" : "not paused");
+            printf("%s: %s: nothing was changed\n", line->operands[i],
+                   paused ? "already paused" : "not paused");
         } else {
             out[(*count)++] = line->operands[i];
         }
@@ -62,11 +65,11 @@ choose(struct command_line *line, bool paused, const char **out, size_t *count)
 }
 
 static int
-turn(struct command_line *line, bool paused)
+pause_or_resume(struct command_line *line, bool paused)
 {
     const char **names;
     size_t count = 0;
-    int status = check_names(line);
+    int status = check_policies(line);
 
     if (status) {
         return status;
@@ -75,7 +78,7 @@ turn(struct command_line *line, bool paused)
     if (!names) {
         return say_no_memory();
     }
-    status = choose(line, paused, names, &count)
+    status = choose_policies(line, paused, names, &count)
                  ? say_no_memory()
                  : set_paused(line, names, count, paused ? "yes" : "no");
     free(names);
@@ -85,11 +88,11 @@ turn(struct command_line *line, bool paused)
 int
 pause_command(struct command_line *line)
 {
-    return turn(line, true);
+    return pause_or_resume(line, true);
 }
 
 int
 resume_command(struct command_line *line)
 {
-    return turn(line, false);
+    return pause_or_resume(line, false);
 }

@@ -3,7 +3,7 @@
 # and reset them.
 load ../registry
 
-# guarded [KEY=VALUE...]: a policy `pay` whose attempts fail with status 9.
+# guarded [KEY=VALUE...]: defines a policy `pay` that retries exit status 9.
 guarded() {
     cat >pay.ini <<'END'
 [pay]
@@ -19,8 +19,8 @@ END
     [ $# -eq 0 ] || bide set pay "$@" >/dev/null
 }
 
-# work STATUS [SCOPE]: a call of pay that ends so, in a process of its own; adds a
-# line to the file `ran` when it is let out.
+# work STATUS [SCOPE]: a call of pay whose attempt ends with STATUS, in a process
+# of its own; each attempt adds a line to the file `ran`.
 work() {
     # shellcheck disable=SC2016 # for the inner shell
     bide exec --quiet ${2:+--scope "$2"} pay -- sh -c 'echo >>ran; exit "$1"' - "$1"
@@ -36,7 +36,7 @@ trip() {
     done
 }
 
-# spoil OFFSET VALUE: a word of every cell that has a name.
+# spoil OFFSET VALUE: overwrites a word of every cell that has a name.
 spoil() {
     python3 - "$T"/live/*.live "$1" "$2" <<'END'
 import sys
@@ -52,7 +52,7 @@ END
 
 # ---- the breaker ----
 
-@test "a breaker that one process trips is open for all" {
+@test "a breaker that one process opens is open for all processes" {
     guarded
     trip
     ran 4
@@ -62,7 +62,7 @@ END
     done
     ran 4
     gives 0 bide breaker pay
-    says "pay: breaker on; opens when 50% of at least 4 fail within 10s; for 1h; then 1 probe"
+    says "pay: breaker on; opens when 50% of at least 4 attempts fail within 10s; stays open for 1h; then 1 probe"
     [[ ${lines[2]} =~ ^-\ +OPEN\ 1h\ +today\ [0-9:]+\ +1$ ]]
     [[ ${lines[4]} =~ ^today\ [0-9:]+\ +-\ +open$ ]]
     gives 0 bide breaker pay --json
@@ -72,13 +72,13 @@ END
     json '[t["to"] for t in j["scopes"][0]["transitions"]] == ["open"]'
 }
 
-@test "40 processes against a dead server: the breaker stops them all" {
+@test "the breaker stops 40 processes that call a dead server" {
     guarded
     for _ in {1..40}; do
         work 9 &
     done
     wait
-    # 4 fail before it opens; those that were on their way then arrive as well.
+    # 4 attempts fail before it opens; attempts that had begun then run too.
     gives 0 bide stats pay --json
     json 'j["policies"][0]["calls"]["aborted"] + j["policies"][0]["calls"]["refused"] == 40'
     json "4 <= j['policies'][0]['attempts'] == $(wc -l <ran)"
@@ -86,7 +86,7 @@ END
     [ "$status" -ne 0 ]
 }
 
-@test "list, show and stats say that it is open" {
+@test "list, show and stats show an open breaker" {
     guarded
     gives 0 bide list
     [[ ${lines[1]} =~ \ closed\ +-\ +-$ ]]
@@ -107,7 +107,7 @@ END
     json 'j["policies"][0]["breaker"]["opened"] == 1'
 }
 
-@test "half open lets one probe out, and its success closes it" {
+@test "a half open breaker allows one probe, and its success closes it" {
     guarded breaker_open_for=1ms
     trip
     until bide breaker pay | grep -q 'half open'; do :; done
@@ -117,10 +117,10 @@ END
     json '[t["to"] for t in j["scopes"][0]["transitions"]] == ["closed", "half open", "open"]'
 }
 
-@test "forced open refuses at once, everywhere, and survives everything" {
+@test "a breaker forced open refuses in all scopes, also without its live state" {
     guarded
     gives 0 bide breaker pay open --note "INC-7"
-    says "pay v1 -> v2" "breaker  on  ->  open" "Every call is refused until: bide breaker pay auto"
+    says "pay v1 -> v2" "breaker  on  ->  open" "Every call is now refused. To end that: bide breaker pay auto"
     for scope in "" a b; do
         run work 0 "$scope"
         [ "$status" -ne 0 ]
@@ -142,10 +142,10 @@ END
     ran 1
 }
 
-@test "forced closed lets everything out, although it fails" {
+@test "a breaker forced closed allows every call, also if all fail" {
     guarded
     gives 0 bide breaker pay closed
-    says "Every call is let out"
+    says "Every call is now allowed"
     for _ in {1..8}; do
         run work 9
     done
@@ -156,7 +156,7 @@ END
     json 'j["policies"][0]["breaker"] == {"mode": "closed", "state": "closed", "open_for_ms": 0, "opened": 0}'
 }
 
-@test "a forced breaker reaches a call that sleeps" {
+@test "a forced breaker ends a waiting call" {
     guarded attempts=2 wait=fixed wait_initial=6h wait_max=6h wait_jitter=none
     work 9 &
     until bide calls | grep -q '^pay'; do :; done
@@ -167,7 +167,7 @@ END
     ran 1
 }
 
-@test "forcing can end by itself" {
+@test "a forced breaker can end after a time" {
     guarded
     gives 0 bide breaker pay open --for 1h
     says "until" "then again as v1"
@@ -175,7 +175,7 @@ END
     says "temporary until"
 }
 
-@test "reset closes it, in one scope or in all" {
+@test "reset closes the breaker, in one scope or in all" {
     guarded
     trip a
     trip b
@@ -194,15 +194,15 @@ END
     gives 3 bide breaker pay --scope c
 }
 
-@test "reset before anybody used it is no failure" {
+@test "reset succeeds before the first call" {
     guarded
     gives 0 bide breaker pay reset
-    says "nobody uses it yet"
+    says "no process has used it yet"
     gives 0 bide breaker pay
     [[ ${lines[2]} =~ ^-\ +closed\ +-\ +0$ ]]
 }
 
-@test "scopes have state and rows of their own" {
+@test "each scope has its own state and row" {
     guarded budget=own budget_capacity=10
     trip eu
     gives 0 work 0 us
@@ -222,10 +222,10 @@ END
     says "# breaker of eu: OPEN"
 }
 
-@test "a breaker that is off: 1, and what to do" {
+@test "a breaker that is off gives status 1 and advice" {
     guarded breaker=off
     for word in "" reset; do
-        # shellcheck disable=SC2086 # none is none
+        # shellcheck disable=SC2086 # an empty word is none
         gives 1 bide breaker pay $word
         says "pay: the breaker is off" "to switch it on: bide breaker pay auto"
     done
@@ -236,7 +236,7 @@ END
     says "breaker  off  ->  on"
 }
 
-@test "auto brings back what was there before it was forced" {
+@test "auto restores the value from before the breaker was forced" {
     guarded breaker=off
     bide breaker pay open >/dev/null
     bide breaker pay closed >/dev/null
@@ -255,30 +255,30 @@ END
     says "breaker  open  ->  off (default)"
 }
 
-@test "auto turns it on where nothing is known from before" {
+@test "auto switches the breaker on if no earlier value is known" {
     printf '[pay]\nbreaker = open\n' >pay.ini
     bide apply pay.ini >/dev/null
     gives 0 bide breaker pay auto
     says "breaker  open  ->  on"
 }
 
-@test "what is forced with it, by inheritance, is named" {
+@test "policies that inherit a forced breaker are named" {
     printf '[base]\n\n[mail]\nextends = base\n\n[own]\nextends = base\nbreaker = on\n' >base.ini
     bide apply base.ini >/dev/null
     gives 0 bide breaker base open
-    says "Every call is refused until: bide breaker base auto" "So is what extends it: mail"
+    says "Every call is now refused. To end that: bide breaker base auto" "It also applies to the policy that extends it: mail"
     says_not own
     printf '[post]\nextends = mail\n' >post.ini
     bide apply post.ini >/dev/null
     gives 0 bide breaker base closed
-    says "let out until" "So are 2 policies that extend it: mail, post"
+    says "Every call is now allowed" "It also applies to 2 policies that extend it: mail, post"
     gives 0 bide breaker base auto
-    says_not "So "
+    says_not "It also"
     gives 1 bide breaker mail
     says "the breaker is off"
 }
 
-@test "a scope that cannot be one is what is wrong, not the policy" {
+@test "an invalid scope is reported as such, not as an invalid policy" {
     guarded budget=own
     gives 125 bide exec pay --scope 'BAD SCOPE' -- true
     says "bide: --scope BAD SCOPE: not a name: small letters"
@@ -293,27 +293,27 @@ END
     says "nobody uses scope -"
 }
 
-@test "names, words and options that are wrong" {
+@test "wrong names, actions and options are refused" {
     guarded
     gives 3 bide breaker pau
     says "pau: no such policy (pay?)"
     gives 3 bide breaker pau open
     gives 5 bide breaker PAY
     gives 2 bide breaker pay ajar
-    says "ajar: one of open, closed, auto, reset"
+    says "ajar: not one of open, closed, auto, reset"
     gives 2 bide breaker pay open --scope a
     says "--scope: only with reset"
     gives 2 bide breaker pay reset --note x
     says "--note: only with open, closed and auto"
     gives 2 bide breaker pay reset --json
     gives 2 bide budget pay fill
-    says "fill: only reset"
+    says "fill: not an action"
     gives 3 bide budget pau
     gives 4 bide breaker pay open --if-version 7
     unchanged gives 0 bide breaker pay open --dry-run
 }
 
-@test "the state outlives the services, and a change of the rules" {
+@test "the state outlives the processes and a change of the policy" {
     guarded
     trip
     bide set pay description="still open" >/dev/null
@@ -326,12 +326,12 @@ END
 
 # ---- the budget ----
 
-@test "processes pay from one budget; reset fills it" {
+@test "processes share one budget, and reset fills it" {
     guarded breaker=off attempts=2 budget=own budget_capacity=10 budget_cost=5
     work 9 || true
     ran 2
     gives 0 bide budget pay
-    says "pay: a budget of its own; 10 tokens, a retry costs 5, a success gives 1"
+    says "pay: a budget of its own; 10 tokens, a retry costs 5, a success returns 1"
     [[ ${lines[2]} =~ ^-\ +50%\ +5\ of\ 10\ +0$ ]]
     work 9 || true
     work 9 || true
@@ -352,7 +352,7 @@ END
     [[ ${lines[1]} =~ \ 100%\ +-$ ]]
 }
 
-@test "a budget that several policies share is one, whatever their scopes" {
+@test "policies that share a budget share it in all scopes" {
     cat >group.ini <<'END'
 [pay]
 attempts = 2
@@ -380,10 +380,10 @@ END
     gives 0 bide budget refund reset
     says "refund: full, was at 75%"
     gives 1 bide budget other
-    says "other: it has no budget" "bide set other budget=own"
+    says "other: the policy has no budget" "bide set other budget=own"
 }
 
-@test "reset of a ratio forgets the retries of its window" {
+@test "reset of a ratio budget forgets the retries in its window" {
     guarded breaker=off attempts=2 budget=own budget_kind=ratio budget_ratio=0% budget_min_rate=1/s budget_window=1h
     bide set pay budget_min_rate=0.001/s >/dev/null
     for _ in 1 2 3 4; do
@@ -391,7 +391,7 @@ END
     done
     ran 7
     gives 0 bide budget pay
-    says "retries up to 0% of the calls and 0.001/s, within 1h"
+    says "retries up to 0% of the calls plus 0.001/s, over 1h"
     gives 0 bide budget pay reset
     gives 0 bide budget pay --json
     json 'j["scopes"][0]["budget"]["level"] == 1'
@@ -401,7 +401,7 @@ END
 
 # ---- pausing ----
 
-@test "pause refuses new calls of several policies, resume lets them out" {
+@test "pause refuses new calls of several policies, resume allows them" {
     guarded
     printf '[mail]\n' >mail.ini
     bide apply mail.ini >/dev/null
@@ -415,15 +415,15 @@ END
     gives 0 bide log mail
     says "move of the data centre"
     gives 0 bide pause pay
-    says "pay: paused already, nothing was changed"
+    says "pay: already paused: nothing was changed"
     gives 0 bide resume pay mail
     says "paused  yes  ->  no"
     gives 0 work 0
     gives 0 bide resume pay
-    says "pay: not paused already"
+    says "pay: not paused: nothing was changed"
 }
 
-@test "a pause can end by itself" {
+@test "a pause can end after a time" {
     guarded
     gives 0 bide pause pay --for 10m
     says "then again as v1"
@@ -431,7 +431,7 @@ END
     says "PAUSED" "temporary until"
 }
 
-@test "pause is all or nothing" {
+@test "pause changes all policies or none" {
     guarded
     unchanged gives 3 bide pause pay nope
     says "nope: no such policy"
@@ -446,7 +446,7 @@ END
 
 # ---- too many scopes ----
 
-@test "scopes beyond 1,024 share one, and list and stats say so" {
+@test "scopes beyond 1,024 share one, and list and stats report that" {
     guarded
     work 0
     python3 - "$T"/live/*.live <<'END'
@@ -501,7 +501,7 @@ END
     gives 5 bide validate bad.ini window.ini
 }
 
-@test "members of a budget that disagree on its size are refused, naming both" {
+@test "policies that give a shared budget different sizes are refused, with both names" {
     printf '[a]\nbudget = g\nbudget_capacity = 100\n\n[b]\nbudget = g\nbudget_capacity = 200\n' >group.ini
     unchanged gives 5 bide apply group.ini
     says "group.ini:7: budget_capacity = 200 in b: budget g has 100 in a, line 3"
@@ -527,7 +527,7 @@ END
 
 # ---- damage ----
 
-@test "impossible numbers: calls go on, list says so, reset repairs" {
+@test "with impossible values calls continue, list reports damage, reset repairs it" {
     guarded budget=own attempts=2
     work 0
     spoil 128 18446744073709551615 # the breaker's state
@@ -553,7 +553,7 @@ END
     gives 0 work 0
 }
 
-@test "an open breaker with a time far ahead holds nobody for months" {
+@test "an end far in the future does not keep a breaker open" {
     guarded
     work 0
     # open, in a year
@@ -561,7 +561,7 @@ END
     gives 0 work 0
 }
 
-@test "a live file of garbage: calls go on, and list works" {
+@test "with garbage in the live file, calls continue and list works" {
     guarded
     trip
     for seed in 1 2 3 4; do

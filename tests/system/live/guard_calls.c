@@ -1,4 +1,4 @@
-/* One budget and one breaker for all processes of the host. */
+/* All processes of a host share one budget and one breaker. */
 #include <bide.h>
 #include "rule/breaker.h"
 #include "guarding.h"
@@ -7,20 +7,20 @@
     "retry_on = any\nattempts = " #attempts "\nwait = fixed\n" \
     "wait_jitter = none\nwait_max = 2h\n"
 
-/* ---- calls of other processes, one after the other ---- */
+/* ---- calls in other processes, one process after the other ---- */
 
-struct asked {
+struct call_order {
     const struct scene *s;
     const char *name, *scope;
     bide_attempt_fn *attempt;
     unsigned calls;
-    struct bide_result *last; /* shared */
+    struct bide_result *last; /* in shared memory */
 };
 
 static void
-ask(void *arg)
+make_ordered_calls(void *arg)
 {
-    const struct asked *a = arg;
+    const struct call_order *a = arg;
     struct bide_policy *p = guarding_policy(a->s, a->name, a->scope);
     unsigned i;
 
@@ -29,15 +29,16 @@ ask(void *arg)
     }
 }
 
-/* In a process of its own, which has ended when this comes back. */
+/* Makes the calls in a process of its own, which has ended on return.  Returns
+ * the result of the last one. */
 static struct bide_result
 call_elsewhere(struct scene *s, const char *name, const char *scope,
                bide_attempt_fn *attempt, unsigned calls)
 {
     struct bide_result *last = guarding_share(sizeof(*last)), copy;
-    struct asked a = {s, name, scope, attempt, calls, last};
+    struct call_order a = {s, name, scope, attempt, calls, last};
 
-    guarding_end(guarding_start(ask, &a));
+    guarding_end(guarding_start(make_ordered_calls, &a));
     copy = *last;
     munmap(last, sizeof(*last));
     return copy;
@@ -52,7 +53,7 @@ assert_refused(struct bide_result r)
 }
 
 static void
-state_survives_every_process(void **state)
+state_outlives_the_processes_that_made_it(void **state)
 {
     struct scene *s = *state;
 
@@ -65,7 +66,8 @@ state_survives_every_process(void **state)
     call_elsewhere(s, "shop", "", guarding_fails, 2);
     assert_true(guarding_look(s, "shop", "").budget_level == 0.8);
     assert_int_equal(guarding_look(s, "shop", "").state, STATE_CLOSED);
-    call_elsewhere(s, "shop", "", guarding_fails, 1); /* six in a row */
+    call_elsewhere(s, "shop", "", guarding_fails,
+                   1); /* six failures in a row */
     assert_int_equal(guarding_look(s, "shop", "").state, STATE_OPEN);
     assert_true(guarding_look(s, "shop", "").budget_level == 0.7);
     assert_refused(call_elsewhere(s, "shop", "", guarding_succeeds, 1));
@@ -73,7 +75,7 @@ state_survives_every_process(void **state)
 }
 
 static void
-two_policies_of_a_group_draw_from_one_budget(void **state)
+two_policies_with_one_budget_share_its_tokens(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
@@ -94,14 +96,14 @@ two_policies_of_a_group_draw_from_one_budget(void **state)
     assert_int_equal(r.reason, BIDE_BY_BUDGET);
     assert_true(guarding_look(s, "one", "").budget_level == 0);
     assert_true(guarding_look(s, "three", "").budget_level == 1);
-    /* What one deposits the other may spend. */
+    /* A policy can spend what the other one deposits. */
     call_elsewhere(s, "one", "", guarding_succeeds, 1);
     r = call_elsewhere(s, "two", "", guarding_fails, 1);
     assert_int_equal(r.attempts, 2);
 }
 
 static void
-a_group_counts_the_calls_of_all_its_policies(void **state)
+a_shared_ratio_budget_counts_the_calls_of_all_its_policies(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
@@ -114,7 +116,7 @@ a_group_counts_the_calls_of_all_its_policies(void **state)
                             "budget_window = 1h\n"
                             "[one]\nextends = base\n[two]\nextends = base\n");
     call_elsewhere(s, "one", "", guarding_succeeds, 19);
-    r = call_elsewhere(s, "two", "", guarding_fails, 1); /* 20 calls: 2 */
+    r = call_elsewhere(s, "two", "", guarding_fails, 1); /* 20 calls allow 2 */
     assert_int_equal(r.attempts, 2);
     r = call_elsewhere(s, "two", "", guarding_fails, 1);
     assert_int_equal(r.attempts, 2);
@@ -123,7 +125,7 @@ a_group_counts_the_calls_of_all_its_policies(void **state)
 }
 
 static void
-two_scopes_have_breakers_of_their_own(void **state)
+each_scope_has_its_own_breaker(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
@@ -183,7 +185,7 @@ call_in_threads(void *arg)
 }
 
 static void
-threads_share_it_and_each_attempt_is_counted_once(void **state)
+threads_share_a_breaker_and_each_attempt_is_counted_once(void **state)
 {
     struct scene *s = *state;
     pid_t one, two;
@@ -203,20 +205,20 @@ threads_share_it_and_each_attempt_is_counted_once(void **state)
     assert_int_equal(guarding_look(s, "shop", "").state, STATE_CLOSED);
 }
 
-/* ---- changes while they run ---- */
+/* ---- changes while processes run ---- */
 
-struct served {
+struct caller {
     const struct scene *s;
-    _Atomic uint32_t calls; /* to make, one at a time */
+    _Atomic uint32_t calls; /* how many to make */
     _Atomic uint32_t made;
     _Atomic uint32_t ready;
     struct bide_result last;
 };
 
 static void
-serve(void *arg)
+call_on_request(void *arg)
 {
-    struct served *v = arg;
+    struct caller *v = arg;
     struct bide_policy *p = guarding_policy(v->s, "shop", NULL);
     const struct timespec pause = {0, 200000};
 
@@ -233,30 +235,30 @@ serve(void *arg)
 static bool
 is_ready(void *arg)
 {
-    return atomic_load(&((struct served *)arg)->ready);
+    return atomic_load(&((struct caller *)arg)->ready);
 }
 
 static bool
 has_made_all(void *arg)
 {
-    struct served *v = arg;
+    struct caller *v = arg;
 
     return atomic_load(&v->made) == atomic_load(&v->calls);
 }
 
 static void
-let_call(struct served *v)
+request_call(struct caller *v)
 {
     atomic_fetch_add(&v->calls, 1);
     assert_true(scene_until(has_made_all, v));
 }
 
 static void
-a_raised_capacity_keeps_the_share_while_all_run(void **state)
+a_changed_capacity_keeps_the_filled_share(void **state)
 {
     struct scene *s = *state;
-    struct served *a = guarding_share(sizeof(*a));
-    struct served *b = guarding_share(sizeof(*b));
+    struct caller *a = guarding_share(sizeof(*a));
+    struct caller *b = guarding_share(sizeof(*b));
     pid_t one, two;
     int i;
 
@@ -265,25 +267,25 @@ a_raised_capacity_keeps_the_share_while_all_run(void **state)
                                "budget = own\nbudget_capacity = 100\n"
                                "budget_cost = 10\nbudget_deposit = 0\n");
     a->s = b->s = s;
-    one = guarding_start(serve, a);
-    two = guarding_start(serve, b);
+    one = guarding_start(call_on_request, a);
+    two = guarding_start(call_on_request, b);
     for (i = 0; i < 5; i++) {
-        let_call(i % 2 ? a : b);
+        request_call(i % 2 ? a : b);
     }
     assert_true(guarding_look(s, "shop", "").budget_level == 0.5);
     BIDE(s, "set", "shop", "budget_capacity=1000");
-    let_call(a);
+    request_call(a);
     assert_true(guarding_look(s, "shop", "").budget_level == 0.49);
-    let_call(b);
+    request_call(b);
     assert_true(guarding_look(s, "shop", "").budget_level == 0.48);
     BIDE(s, "set", "shop", "budget_capacity=100");
-    let_call(b);
+    request_call(b);
     assert_true(guarding_look(s, "shop", "").budget_level == 0.38);
     guarding_kill(one);
     guarding_kill(two);
 }
 
-/* ---- calls that sleep ---- */
+/* ---- waiting calls ---- */
 
 enum { SLEEPING = 6 };
 
@@ -335,7 +337,7 @@ start_sleeping(struct scene *s, pid_t *pids)
            "breaker_consecutive = 7\nbreaker_failure_rate = 100%\n" \
            "breaker_min_calls = 1000\n"
 
-/* The seventh failure in a row, its process gone at once. */
+/* Causes the seventh failure in a row, in a process that then ends. */
 static void
 trip(struct scene *s)
 {
@@ -346,7 +348,7 @@ trip(struct scene *s)
 }
 
 static void
-calls_asleep_elsewhere_are_told_when_it_opens(void **state)
+waiting_calls_of_other_processes_end_when_the_breaker_opens(void **state)
 {
     struct scene *s = *state;
     pid_t pids[SLEEPING];
@@ -367,12 +369,12 @@ calls_asleep_elsewhere_are_told_when_it_opens(void **state)
     }
 }
 
-/* Rules that cannot be read anew stay the same; the breaker does not. */
+/* Processes keep the last rules that they read, but follow the breaker. */
 static void
-they_are_told_though_the_registry_is_damaged(void **state)
+waiting_calls_end_also_if_the_registry_is_damaged(void **state)
 {
     struct scene *s = *state;
-    struct served *v = guarding_share(sizeof(*v));
+    struct caller *v = guarding_share(sizeof(*v));
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
     char path[400];
@@ -380,12 +382,12 @@ they_are_told_though_the_registry_is_damaged(void **state)
 
     process_registry(s, TRIPS "breaker_open_for = 2h\nbreaker_open_max = 2h\n");
     v->s = s;
-    other = guarding_start(serve, v);
+    other = guarding_start(call_on_request, v);
     assert_true(scene_until(is_ready, v));
     z = start_sleeping(s, pids);
     snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
     assert_int_equal(truncate(path, 100), 0);
-    let_call(v);
+    request_call(v);
     assert_int_equal(v->last.reason, BIDE_BY_BREAKER);
     for (i = 0; i < SLEEPING; i++) {
         guarding_end(pids[i]);
@@ -409,19 +411,20 @@ all_decided_again(void *arg)
 }
 
 static void
-calls_that_wake_after_the_open_time_sleep_on(void **state)
+waiting_calls_whose_retry_is_after_the_open_time_go_on_waiting(void **state)
 {
     struct scene *s = *state;
-    struct asked last_straw = {s,    "shop",
-                               NULL, guarding_fails,
-                               1,    guarding_share(sizeof(*last_straw.last))};
+    struct call_order last_failure = {
+        s,    "shop",
+        NULL, guarding_fails,
+        1,    guarding_share(sizeof(*last_failure.last))};
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
     int i;
 
     process_registry(s, TRIPS "breaker_open_for = 1ms\nbreaker_probes = 32\n");
     z = start_sleeping(s, pids);
-    other = guarding_start(ask, &last_straw);
+    other = guarding_start(make_ordered_calls, &last_failure);
     assert_true(scene_until(has_opened, s));
     guarding_kill(other);
     assert_true(scene_until(all_decided_again, s));
@@ -438,29 +441,29 @@ calls_that_wake_after_the_open_time_sleep_on(void **state)
 
 /* ---- half open ---- */
 
-enum { CALLERS = 40, OUTSIDE_MAX = 3 };
+enum { CALLERS = 40, PROBES = 3 };
 
 struct crowd {
     const struct scene *s;
-    _Atomic uint32_t outside; /* attempts begun */
-    _Atomic uint32_t prober;  /* the last one's process */
-    _Atomic uint32_t answer;  /* they may come back */
+    _Atomic uint32_t begun;  /* attempts */
+    _Atomic uint32_t prober; /* the process of the last one */
+    _Atomic uint32_t answer; /* set: attempts end */
     _Atomic uint32_t begin;
-    _Atomic uint32_t refused[CALLERS]; /* times */
+    _Atomic uint32_t refused[CALLERS]; /* how often */
     _Atomic uint32_t succeeded[CALLERS];
     _Atomic uint32_t next;
-    uint32_t kept_in; /* how many must be */
+    uint32_t expected; /* callers that must be refused */
 };
 
 static struct bide_outcome
-reach_outside(const struct bide_attempt *attempt, void *arg)
+probe_until_answer(const struct bide_attempt *attempt, void *arg)
 {
     struct crowd *c = arg;
     const struct timespec pause = {0, 1000000};
 
     (void)attempt;
     atomic_store(&c->prober, (uint32_t)getpid());
-    atomic_fetch_add(&c->outside, 1);
+    atomic_fetch_add(&c->begun, 1);
     while (!atomic_load(&c->answer)) {
         nanosleep(&pause, NULL);
     }
@@ -479,7 +482,7 @@ keep_calling(void *arg)
         nanosleep(&pause, NULL);
     }
     while (!atomic_load(&c->succeeded[me])) {
-        if (bide_run(p, reach_outside, c, NULL) == BIDE_SUCCEEDED) {
+        if (bide_run(p, probe_until_answer, c, NULL) == BIDE_SUCCEEDED) {
             atomic_fetch_add(&c->succeeded[me], 1);
         } else {
             atomic_fetch_add(&c->refused[me], 1);
@@ -488,9 +491,9 @@ keep_calling(void *arg)
     }
 }
 
-/* All that are not outside have been refused a few times more. */
+/* Reports whether every caller without a probe was refused three times. */
 static bool
-the_others_are_kept_in(void *arg)
+are_others_refused(void *arg)
 {
     struct crowd *c = arg;
     uint32_t i, n = 0;
@@ -498,17 +501,17 @@ the_others_are_kept_in(void *arg)
     for (i = 0; i < CALLERS; i++) {
         n += atomic_load(&c->refused[i]) >= 3;
     }
-    return n >= c->kept_in;
+    return n >= c->expected;
 }
 
 static bool
-one_more_is_outside(void *arg)
+has_one_more_begun(void *arg)
 {
-    return atomic_load(&((struct crowd *)arg)->outside) > OUTSIDE_MAX;
+    return atomic_load(&((struct crowd *)arg)->begun) > PROBES;
 }
 
 static void
-exactly_the_probes_get_out_of_forty_processes(void **state)
+of_forty_processes_exactly_the_probes_make_attempts(void **state)
 {
     struct scene *s = *state;
     struct crowd *c = guarding_share(sizeof(*c));
@@ -525,20 +528,20 @@ exactly_the_probes_get_out_of_forty_processes(void **state)
     for (i = 0; i < CALLERS; i++) {
         pids[i] = guarding_start(keep_calling, c);
     }
-    c->kept_in = CALLERS - OUTSIDE_MAX;
+    c->expected = CALLERS - PROBES;
     atomic_store(&c->begin, 1);
-    assert_true(scene_until(the_others_are_kept_in, c));
-    assert_int_equal(atomic_load(&c->outside), OUTSIDE_MAX);
+    assert_true(scene_until(are_others_refused, c));
+    assert_int_equal(atomic_load(&c->begun), PROBES);
 
     killed = (pid_t)atomic_load(&c->prober);
     guarding_kill(killed);
-    assert_true(scene_until(one_more_is_outside, c));
+    assert_true(scene_until(has_one_more_begun, c));
     for (i = 0; i < CALLERS; i++) {
         atomic_store(&c->refused[i], 0);
     }
-    c->kept_in = CALLERS - 1 - OUTSIDE_MAX;
-    assert_true(scene_until(the_others_are_kept_in, c));
-    assert_int_equal(atomic_load(&c->outside), OUTSIDE_MAX + 1);
+    c->expected = CALLERS - 1 - PROBES;
+    assert_true(scene_until(are_others_refused, c));
+    assert_int_equal(atomic_load(&c->begun), PROBES + 1);
 
     atomic_store(&c->answer, 1);
     for (i = 0; i < CALLERS; i++) {
@@ -554,16 +557,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(state_survives_every_process),
-        SCENE(two_policies_of_a_group_draw_from_one_budget),
-        SCENE(a_group_counts_the_calls_of_all_its_policies),
-        SCENE(two_scopes_have_breakers_of_their_own),
-        SCENE(threads_share_it_and_each_attempt_is_counted_once),
-        SCENE(a_raised_capacity_keeps_the_share_while_all_run),
-        SCENE(calls_asleep_elsewhere_are_told_when_it_opens),
-        SCENE(they_are_told_though_the_registry_is_damaged),
-        SCENE(calls_that_wake_after_the_open_time_sleep_on),
-        SCENE(exactly_the_probes_get_out_of_forty_processes),
+        SCENE(state_outlives_the_processes_that_made_it),
+        SCENE(two_policies_with_one_budget_share_its_tokens),
+        SCENE(a_shared_ratio_budget_counts_the_calls_of_all_its_policies),
+        SCENE(each_scope_has_its_own_breaker),
+        SCENE(threads_share_a_breaker_and_each_attempt_is_counted_once),
+        SCENE(a_changed_capacity_keeps_the_filled_share),
+        SCENE(waiting_calls_of_other_processes_end_when_the_breaker_opens),
+        SCENE(waiting_calls_end_also_if_the_registry_is_damaged),
+        SCENE(waiting_calls_whose_retry_is_after_the_open_time_go_on_waiting),
+        SCENE(of_forty_processes_exactly_the_probes_make_attempts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Forty callers against a server that is dead: what arrives there, with and
+/* Forty processes call a dead server: how many attempts arrive there, with and
  * without budget and breaker. */
 
 #include <netinet/in.h>
@@ -63,12 +63,12 @@ struct load {
     const struct scene *s;
     const char *name;
     struct server *server;
-    _Atomic uint32_t warm; /* callers that have made their first calls */
+    _Atomic uint32_t warm; /* callers that made their first calls */
     _Atomic uint32_t begin;
     _Atomic uint64_t calls, attempts;
 };
 
-/* One connection; it is over when the server has broken it. */
+/* Connects, and waits until the server resets the connection. */
 static struct bide_outcome
 call_server(const struct bide_attempt *attempt, void *arg)
 {
@@ -102,7 +102,7 @@ make_calls(struct bide_policy *p, struct load *l, int count)
 }
 
 static void
-call_on_and_on(void *arg)
+call_until_done(void *arg)
 {
     struct load *l = arg;
     struct bide_policy *p = guarding_policy(l->s, l->name, NULL);
@@ -122,7 +122,7 @@ all_are_warm(void *arg)
     return atomic_load(&((struct load *)arg)->warm) == CALLERS;
 }
 
-/* Attempts that arrived, by calls that were made, once all is as it stays. */
+/* Returns the attempts that arrived per call, after a warm-up. */
 static double
 amplification(struct scene *s, struct server *v, const char *name)
 {
@@ -137,7 +137,7 @@ amplification(struct scene *s, struct server *v, const char *name)
     l->server = v;
     atomic_store(&v->arrived, 0);
     for (i = 0; i < CALLERS; i++) {
-        pids[i] = guarding_start(call_on_and_on, l);
+        pids[i] = guarding_start(call_until_done, l);
     }
     assert_true(scene_until(all_are_warm, l));
     arrived = atomic_load(&v->arrived);
@@ -146,7 +146,7 @@ amplification(struct scene *s, struct server *v, const char *name)
     for (i = 0; i < CALLERS; i++) {
         guarding_end(pids[i]);
     }
-    /* Each attempt came back by the server's doing: all have arrived. */
+    /* The server ended each attempt, so all have arrived. */
     assert_int_equal(atomic_load(&v->arrived), atomic_load(&l->attempts));
     arrived = atomic_load(&v->arrived) - arrived;
     calls = atomic_load(&l->calls) - calls;
@@ -159,7 +159,7 @@ amplification(struct scene *s, struct server *v, const char *name)
 }
 
 static void
-with_budget_and_breaker_a_dead_server_is_left_alone(void **state)
+budget_and_breaker_limit_the_attempts_at_a_dead_server(void **state)
 {
     struct scene *s = *state;
     pid_t servers[SERVERS];
@@ -191,7 +191,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(with_budget_and_breaker_a_dead_server_is_left_alone),
+        SCENE(budget_and_breaker_limit_the_attempts_at_a_dead_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

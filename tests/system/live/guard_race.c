@@ -1,5 +1,5 @@
-/* Eight threads in four processes on one budget, as fast as they can, and
- * killed: no token is lost or made. */
+/* Eight threads in four processes use one budget as fast as they can, and are
+ * killed: no token is lost or created. */
 
 #include <sched.h>
 
@@ -12,7 +12,7 @@
 
 enum { PROCESSES = 4, THREADS = 2, ALL = PROCESSES * THREADS };
 
-/* What a thread holds of the budget; a line each. */
+/* The tokens that a thread holds, in a cache line of its own. */
 struct holder {
     _Atomic int64_t held;
     _Atomic uint64_t operations;
@@ -21,17 +21,17 @@ struct holder {
 
 struct arena {
     struct budget_words words;
-    _Atomic int64_t capacity; /* thousandths, and the commit that it is from */
+    _Atomic int64_t capacity; /* in thousandths, as set by transaction `txn` */
     _Atomic uint64_t txn;
     _Atomic uint32_t stop;
-    uint64_t operations; /* that each thread makes; 0: until it is stopped */
+    uint64_t operations; /* of each thread; 0: until `stop` */
     struct budget_rules rules;
     struct holder holder[ALL];
 };
 
 struct start {
     struct arena *a;
-    uint32_t place; /* of its holder */
+    uint32_t place; /* index of its holder */
 };
 
 static uint64_t
@@ -43,7 +43,7 @@ draw(uint64_t *seed)
     return *seed;
 }
 
-/* Takes at random prices; what it holds, it gives back in pieces. */
+/* Takes tokens at a random price, or returns a part of those it holds. */
 static void
 operate(struct arena *a, struct holder *mine, uint64_t *seed)
 {
@@ -104,7 +104,7 @@ start_process(struct arena *a, uint32_t i)
     return guarding_start(run_threads, &s);
 }
 
-/* A small bucket, so that it is often empty and often full. */
+/* A small budget, so that it is often empty and often full. */
 static struct arena *
 arena_new(uint64_t operations)
 {
@@ -190,7 +190,7 @@ struct progress {
 };
 
 static bool
-has_got_so_far(void *arg)
+has_made_progress(void *arg)
 {
     const struct progress *p = arg;
 
@@ -199,7 +199,7 @@ has_got_so_far(void *arg)
 }
 
 static void
-each_kill_costs_at_most_an_operation_of_each_of_its_threads(void **state)
+a_kill_loses_at_most_one_operation_of_each_thread(void **state)
 {
     enum { KILLS = 100 };
     struct arena *a = arena_new(0);
@@ -216,7 +216,7 @@ each_kill_costs_at_most_an_operation_of_each_of_its_threads(void **state)
         int k = (int)(draw(&seed) % PROCESSES);
         struct progress p = {a, k, operations_of(a, k) + draw(&seed) % 300 + 1};
 
-        assert_true(scene_until(has_got_so_far, &p));
+        assert_true(scene_until(has_made_progress, &p));
         guarding_kill(pids[k]);
         pids[k] = start_process(a, (uint32_t)k);
     }
@@ -229,17 +229,17 @@ each_kill_costs_at_most_an_operation_of_each_of_its_threads(void **state)
     print_message("         %d kills, off by %lld thousandths\n", KILLS,
                   (long long)off);
     assert_true(off <= most && off >= -most);
-    /* And all goes on as ever. */
+    /* The budget still works. */
     a->operations = 1000;
     guarding_end(start_process(a, 0));
     assert_bounds(a);
     assert_int_equal(missing(a) - held_by_all(a), off);
 }
 
-/* ---- the size changes under them ---- */
+/* ---- changes of the capacity ---- */
 
 static void *
-settle_all_the_time(void *arg)
+settle_until_stopped(void *arg)
 {
     struct arena *a = arg;
 
@@ -251,7 +251,7 @@ settle_all_the_time(void *arg)
 
         r.capacity = atomic_load(&a->capacity);
         r.cost = 0;
-        if (atomic_load(&a->txn) == txn) { /* they belong together */
+        if (atomic_load(&a->txn) == txn) { /* capacity and txn match */
             MUST(budget_take(&r, &g, PRICE_USUAL, TIME, &paid));
         }
         atomic_fetch_add(&a->holder[0].operations, 1);
@@ -266,7 +266,7 @@ settle_in_threads(void *arg)
     int i;
 
     for (i = 0; i < THREADS; i++) {
-        MUST(pthread_create(&threads[i], NULL, settle_all_the_time, arg) == 0);
+        MUST(pthread_create(&threads[i], NULL, settle_until_stopped, arg) == 0);
     }
     for (i = 0; i < THREADS; i++) {
         MUST(pthread_join(threads[i], NULL) == 0);
@@ -278,14 +278,14 @@ change_size(struct arena *a, int64_t capacity)
 {
     uint64_t txn = atomic_load(&a->txn);
 
-    atomic_store(&a->txn, 0); /* nobody's, meanwhile */
+    atomic_store(&a->txn, 0); /* no thread uses it meanwhile */
     atomic_store(&a->capacity, capacity);
     atomic_store(&a->txn, txn + 1);
 }
 
-/* Twice as large and half as large again, exactly: nothing is rounded. */
+/* The capacity is doubled and halved in turn, so nothing is rounded. */
 static void
-a_change_of_the_size_is_done_once_whoever_takes_part(void **state)
+a_change_of_capacity_is_applied_once_by_many_processes(void **state)
 {
     struct arena *a = arena_new(0);
     struct guard g = {.budget = &a->words, .txn = 1};
@@ -309,7 +309,7 @@ a_change_of_the_size_is_done_once_whoever_takes_part(void **state)
         while (atomic_load(&a->holder[0].operations) < seen + 5) {
             sched_yield();
         }
-        if (i % 20 == 0) { /* now and then one is killed on the way */
+        if (i % 20 == 0) { /* sometimes kill a process meanwhile */
             guarding_kill(pids[i / 20 % PROCESSES]);
             pids[i / 20 % PROCESSES] = guarding_start(settle_in_threads, a);
         }
@@ -330,9 +330,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_kills_the_count_is_exact),
+        cmocka_unit_test(a_kill_loses_at_most_one_operation_of_each_thread),
         cmocka_unit_test(
-            each_kill_costs_at_most_an_operation_of_each_of_its_threads),
-        cmocka_unit_test(a_change_of_the_size_is_done_once_whoever_takes_part),
+            a_change_of_capacity_is_applied_once_by_many_processes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

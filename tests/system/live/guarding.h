@@ -1,4 +1,4 @@
-/* Many processes under one budget and one breaker. */
+/* Helpers for tests in which many processes share a budget and a breaker. */
 #ifndef TESTS_SYSTEM_GUARDING_H
 #define TESTS_SYSTEM_GUARDING_H
 
@@ -15,7 +15,7 @@
 #include "rule/budget.h"
 #include "store/policies/record.h"
 
-/* Memory that children share with the test. */
+/* Returns zeroed memory that the test shares with its children. */
 UNUSED static void *
 guarding_share(size_t size)
 {
@@ -26,7 +26,7 @@ guarding_share(size_t size)
     return p;
 }
 
-/* Forks; the child runs `work` and ends, together with the test. */
+/* Forks a child that runs `work` and ends, at the latest after 240 s. */
 UNUSED static pid_t
 guarding_start(void (*work)(void *arg), void *arg)
 {
@@ -57,7 +57,8 @@ guarding_kill(pid_t child)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-/* In a child: its handle of a policy.  The registry is closed by its end. */
+/* Opens the registry in a child and returns its handle of a policy.  Both are
+ * released when the child ends. */
 UNUSED static struct bide_policy *
 guarding_policy(const struct scene *s, const char *name, const char *scope)
 {
@@ -85,7 +86,7 @@ guarding_succeeds(const struct bide_attempt *attempt, void *arg)
     return bide_ok();
 }
 
-/* As an operator sees it. */
+/* Returns the state of breaker and budget as an operator sees it. */
 UNUSED static struct admin_guard
 guarding_look(struct scene *s, const char *name, const char *scope)
 {

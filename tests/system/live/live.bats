@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
-# What goes on: list, stats, calls.
+# bide list, stats and calls.
 load ../registry
 
-@test "list of nothing says what is next" {
+@test "list without policies names the next command" {
     gives 0 bide list
     says "There are no policies yet" "bide apply"
     gives 0 bide list --json
     json 'j == {"policies": []}'
 }
 
-@test "list shows rules, and those that match a pattern" {
+@test "list shows rules, and only the policies that match a pattern" {
     shop
     gives 0 bide list
     [[ ${lines[0]} =~ ^POLICY\ +VER\ +IMPORTANCE\ +RULES\ +CALLS\ +RETRIES\ +P95\ +BREAKER\ +BUDGET\ +SLEEPING$ ]]
@@ -24,14 +24,14 @@ load ../registry
     json 'j["policies"][2]["version"] == 1 and j["policies"][2]["calls"] == 0'
 }
 
-@test "list marks what is paused" {
+@test "list marks paused policies" {
     shop
     bide set pay paused=yes >/dev/null
     gives 0 bide list
     says "PAUSED"
 }
 
-@test "list counts what exec did" {
+@test "list counts the calls of exec" {
     shop
     bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
     bide exec pay -- true
@@ -42,7 +42,7 @@ load ../registry
     json 'j["policies"][2]["calls"] == 2 and j["policies"][2]["retries"] == 2'
 }
 
-@test "list shows names that services ask for and nobody defined" {
+@test "list shows names that services use and nobody defined" {
     shop
     bide exec ghost -- true
     gives 0 bide list
@@ -53,7 +53,7 @@ load ../registry
     json 'any(p["policy"] == "ghost" and p["version"] is None for p in j["policies"])'
 }
 
-@test "stats has the promised shape" {
+@test "stats --json has the documented members" {
     shop
     bide set pay retry_on=exit.9 wait=fixed wait_initial=1ms wait_jitter=none attempts=2 >/dev/null
     bide exec pay -- true
@@ -69,7 +69,7 @@ load ../registry
     json 'j["policies"][1]["outcomes"] == {"exit.9": 2} and j["policies"][1]["slept_ms"] >= 1'
 }
 
-@test "stats for people: a row for each scope, outcomes in percent" {
+@test "stats prints a row for each scope, and outcomes in percent" {
     shop
     bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
     bide exec pay -- true
@@ -81,7 +81,7 @@ load ../registry
     says "outcomes of bank   exit.9 100%"
 }
 
-@test "stats without calls, and what it does not do yet" {
+@test "stats without calls says so" {
     shop
     gives 0 bide stats
     says "No calls yet"
@@ -91,7 +91,7 @@ load ../registry
     says "No calls since" "were recorded"
 }
 
-@test "calls shows who sleeps, and the change that wakes it" {
+@test "calls shows a waiting call, until a change wakes it" {
     shop
     bide set pay retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h wait_jitter=none attempts=2 >/dev/null
     gives 0 bide calls
