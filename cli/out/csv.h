@@ -4,9 +4,10 @@
 
 #include <stdint.h>
 
-/* In quotes; what a spreadsheet would take for a formula gets one more before
- * it, and what is no text becomes a space. */
+/* Print a field on standard output.  Text is quoted; a control character
+ * becomes a space, and an apostrophe keeps a spreadsheet from reading text that
+ * begins with = + - @ as a formula. */
 void csv_text(const char *text);
-void csv_time(uint64_t ns); /* UTC: 2026-01-31T14:02:11Z */
+void csv_time(uint64_t ns); /* in UTC: 2026-01-31T14:02:11Z */
 
 #endif

@@ -6,21 +6,21 @@
 
 #include "rule/histogram.h"
 
-/* What Prometheus' own libraries have, from 5 ms to 10 s, and on to both sides:
- * calls on the same host, and calls that are waited for. */
+/* The bounds of Prometheus' own libraries, from 5 ms to 10 s, extended to both
+ * sides for calls within the host and for slow calls. */
 const double exposition_bounds[EXPOSITION_BOUNDS] = {
     0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25,   0.5,    1,     2.5,    5,     10,   30,    60,   300};
 
 static uint64_t
-add(uint64_t a, uint64_t b)
+add_saturating(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
 void
-exposition_sort(const uint64_t counts[HISTOGRAM_BUCKETS],
-                struct exposition_histogram *out)
+exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
+                   struct exposition_histogram *out)
 {
     size_t bound = 0;
 
@@ -31,7 +31,7 @@ exposition_sort(const uint64_t counts[HISTOGRAM_BUCKETS],
         while (bound < EXPOSITION_BOUNDS && middle > exposition_bounds[bound]) {
             out->at_most[bound++] = out->count;
         }
-        out->count = add(out->count, counts[i]);
+        out->count = add_saturating(out->count, counts[i]);
         out->sum += (double)counts[i] * middle;
     }
     while (bound < EXPOSITION_BOUNDS) {
@@ -69,9 +69,9 @@ exposition_bound(double bound, char *buffer, size_t size)
     return buffer;
 }
 
-/* Bytes of the UTF-8 character that begins there; 0: none does. */
+/* Returns the length of the UTF-8 character at `s`; 0 if it is not valid. */
 static size_t
-character(const unsigned char *s)
+utf8_length(const unsigned char *s)
 {
     static const struct {
         unsigned char first, last, low, high; /* of the second byte */
@@ -107,7 +107,7 @@ exposition_label(FILE *out, const char *value)
     const unsigned char *s = (const unsigned char *)value;
 
     while (*s) {
-        size_t length = character(s);
+        size_t length = utf8_length(s);
 
         if (*s == '\\' || *s == '"') {
             fprintf(out, "\\%c", *s);

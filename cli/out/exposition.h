@@ -1,5 +1,5 @@
-/* Prometheus text, its spelling: numbers, label values, and how the live
- * state's fine buckets become a classic histogram. */
+/* The syntax of Prometheus text: numbers, label values, and classic histograms
+ * made from the fine buckets of the live state. */
 #ifndef BIDE_CLI_EXPOSITION_H
 #define BIDE_CLI_EXPOSITION_H
 
@@ -9,28 +9,31 @@
 #include "rule/histogram.h"
 
 enum { EXPOSITION_BOUNDS = 18 };
-/* The `le` of every histogram, in seconds, ascending; +Inf comes after them. */
+/* The `le` bounds of every histogram, in seconds, ascending, without +Inf. */
 extern const double exposition_bounds[EXPOSITION_BOUNDS];
 
 struct exposition_histogram {
-    uint64_t at_most[EXPOSITION_BOUNDS]; /* cumulative */
-    uint64_t count;                      /* all of them: le="+Inf" */
-    double sum; /* seconds; each value as its bucket's middle, within 3 % */
+    uint64_t at_most[EXPOSITION_BOUNDS]; /* cumulative counts */
+    uint64_t count;                      /* of all values: le="+Inf" */
+    double sum; /* in s, from the middle of each bucket: within 3 % */
 };
 
-/* A bucket goes, whole, to the bounds that its middle is not above. */
-void exposition_sort(const uint64_t counts[HISTOGRAM_BUCKETS],
-                     struct exposition_histogram *out);
+/* Converts the counts.  A fine bucket counts as a whole for each bound that is
+ * at or above its middle. */
+void exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
+                        struct exposition_histogram *out);
 
-/* As few digits as give the same double back; "+Inf", "-Inf", "NaN".  Needs 32
- * bytes, as the next does.  Return the buffer. */
+/* Writes `number` with as few digits as give the same double when read; "+Inf",
+ * "-Inf" and "NaN".  Both functions need 32 bytes and return the buffer. */
 char *exposition_number(double number, char *buffer, size_t size);
-/* The canonical spelling of OpenMetrics for a bound: never without a point or
- * an exponent, "1.0". */
+/* Writes a bound as OpenMetrics prescribes: with a point or an exponent, "1.0".
+ */
 char *exposition_bound(double bound, char *buffer, size_t size);
 
-/* Between the quotes of a label: escaped; what is no UTF-8 as \xNN, for a
- * scrape with anything else is thrown away whole. */
+/* Writes a label value without its quotes, escaped.  Bytes that are not UTF-8
+ * are written as \xNN, since one of them makes Prometheus drop the whole
+ * scrape.
+ */
 void exposition_label(FILE *out, const char *value);
 
 #endif

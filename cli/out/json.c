@@ -9,64 +9,70 @@
 #include <bide.h>
 #include "text.h"
 
-/* A struct json is never made: its pointers are jansson's own values, and what
- * was put into an object is freed with it.  `failed` is set by any failure,
- * looked at and cleared by json_out. */
+/* A struct json * is a json_t * of jansson; the type is never defined.  A value
+ * is freed with the object that owns it.  Any failure sets `failed`; json_out
+ * and json_free clear it. */
 static bool failed;
 static FILE *diverted; /* NULL: standard output */
 
 static struct json *
-as_json(json_t *value)
+from_jansson(json_t *value)
 {
     failed = failed || !value;
     return (struct json *)value;
 }
 
 static json_t *
-as_value(struct json *j)
+to_jansson(struct json *j)
 {
     return (json_t *)j;
 }
 
-/* Takes the reference to `value`, whatever comes of it. */
+/* Adds a member; takes ownership of `value` also on failure.  Returns it; NULL
+ * on failure. */
 static struct json *
-put(struct json *j, const char *key, json_t *value)
+put_member(struct json *j, const char *key, json_t *value)
 {
-    if (!j || !value || json_object_set_new(as_value(j), key, value) != 0) {
+    if (!j || !value || json_object_set_new(to_jansson(j), key, value) != 0) {
         failed = true;
         return NULL;
     }
-    return as_json(value);
+    return from_jansson(value);
+}
+
+/* Appends an element; as put_member. */
+static struct json *
+append_value(struct json *array, json_t *value)
+{
+    if (!array || !value || json_array_append_new(to_jansson(array), value)) {
+        failed = true;
+        return NULL;
+    }
+    return from_jansson(value);
 }
 
 struct json *
 json_object_new(void)
 {
-    return as_json(json_object());
+    return from_jansson(json_object());
 }
 
 struct json *
 json_in_object(struct json *j, const char *key)
 {
-    return put(j, key, json_object());
+    return put_member(j, key, json_object());
 }
 
 struct json *
 json_in_array(struct json *j, const char *key)
 {
-    return put(j, key, json_array());
+    return put_member(j, key, json_array());
 }
 
 struct json *
 json_add_object(struct json *array)
 {
-    json_t *value = json_object();
-
-    if (!array || !value || json_array_append_new(as_value(array), value)) {
-        failed = true;
-        return NULL;
-    }
-    return as_json(value);
+    return append_value(array, json_object());
 }
 
 static json_t *
@@ -74,7 +80,7 @@ text_value(const char *text)
 {
     json_t *value = json_string(text);
 
-    if (!value) { /* not UTF-8: then as it is shown to people */
+    if (!value) { /* not UTF-8: use the text that terminals get */
         char *safe = text_safe(text);
 
         value = safe ? json_string(safe) : NULL;
@@ -86,24 +92,20 @@ text_value(const char *text)
 void
 json_add_text(struct json *array, const char *text)
 {
-    json_t *value = text_value(text);
-
-    if (!array || !value || json_array_append_new(as_value(array), value)) {
-        failed = true;
-    }
+    append_value(array, text_value(text));
 }
 
 void
 json_put_text(struct json *j, const char *key, const char *text)
 {
-    put(j, key, text_value(text));
+    put_member(j, key, text_value(text));
 }
 
 void
 json_put_count(struct json *j, const char *key, uint64_t count)
 {
-    put(j, key,
-        json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
+    put_member(j, key,
+               json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
 }
 
 static json_t *
@@ -118,17 +120,13 @@ number_value(double number)
 void
 json_add_number(struct json *array, double number)
 {
-    json_t *value = number_value(number);
-
-    if (!array || !value || json_array_append_new(as_value(array), value)) {
-        failed = true;
-    }
+    append_value(array, number_value(number));
 }
 
 void
 json_put_number(struct json *j, const char *key, double number)
 {
-    put(j, key, number_value(number));
+    put_member(j, key, number_value(number));
 }
 
 void
@@ -150,23 +148,23 @@ json_put_ms(struct json *j, const char *key, uint64_t ns)
 void
 json_put_truth(struct json *j, const char *key, int truth)
 {
-    put(j, key, json_boolean(truth));
+    put_member(j, key, json_boolean(truth));
 }
 
 void
 json_put_null(struct json *j, const char *key)
 {
-    put(j, key, json_null());
+    put_member(j, key, json_null());
 }
 
 int
 json_out(struct json *j)
 {
-    /* 15 digits are what a double holds of any decimal: 0.1 stays 0.1. */
+    /* A double keeps 15 digits of any decimal number, so 0.1 stays 0.1. */
     size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
-    char *text = failed || !j ? NULL : json_dumps(as_value(j), flags);
+    char *text = failed || !j ? NULL : json_dumps(to_jansson(j), flags);
 
-    json_decref(as_value(j));
+    json_decref(to_jansson(j));
     failed = false;
     if (!text) {
         return BIDE_ENOMEM;
@@ -185,6 +183,6 @@ json_divert(FILE *out)
 void
 json_free(struct json *j)
 {
-    json_decref(as_value(j));
+    json_decref(to_jansson(j));
     failed = false;
 }

@@ -1,37 +1,38 @@
-/* JSON, by jansson (the only user): objects are built, then printed on a line.
- * Counts are exact to 2^63, decimals are written as short as they are. */
+/* JSON, by jansson (the only user): objects are built, then printed as a line.
+ * Counts are exact up to 2^63; numbers have as few digits as they need. */
 #ifndef BIDE_CLI_JSON_H
 #define BIDE_CLI_JSON_H
 
 #include <stdint.h>
 #include <stdio.h>
 
-/* All of these take NULL for a value that could not be made, and do nothing
- * with it: a failure shows at json_out, once. */
+/* A value that cannot be allocated is NULL.  All functions accept NULL and then
+ * do nothing, so only the result of json_out needs a check. */
 struct json;
 
 struct json *json_object_new(void);
 
-/* A new object or array inside of it, that stays its own. */
+/* Add a new object or array as a member, or at the end of `array`.  The parent
+ * owns it. */
 struct json *json_in_object(struct json *j, const char *key);
 struct json *json_in_array(struct json *j, const char *key);
-struct json *json_add_object(struct json *array); /* at its end */
+struct json *json_add_object(struct json *array);
 void json_add_text(struct json *array, const char *text);
 void json_add_number(struct json *array, double number);
 
 void json_put_text(struct json *j, const char *key, const char *text);
 void json_put_count(struct json *j, const char *key, uint64_t count);
 void json_put_number(struct json *j, const char *key, double number);
-void json_put_ms(struct json *j, const char *key, uint64_t ns); /* as ms */
-void json_put_s(struct json *j, const char *key, uint64_t ns);  /* as s, to the
-                                                                   ms; also of
-                                                                   times */
+/* In ms; in s with three decimals, for times since 1970. */
+void json_put_ms(struct json *j, const char *key, uint64_t ns);
+void json_put_s(struct json *j, const char *key, uint64_t ns);
 void json_put_truth(struct json *j, const char *key, int truth);
 void json_put_null(struct json *j, const char *key);
 
-/* Prints it as one line on standard output, and frees.  0 or BIDE_ENOMEM. */
+/* Prints the value as a line on standard output and frees it.  Returns 0 or
+ * BIDE_ENOMEM. */
 int json_out(struct json *j);
-void json_divert(FILE *out);    /* from now on to there; NULL: as before */
-void json_free(struct json *j); /* unprinted; NULL: does nothing */
+void json_divert(FILE *out);    /* later output goes there; NULL: to stdout */
+void json_free(struct json *j); /* frees without printing */
 
 #endif

@@ -6,8 +6,7 @@
 #include "base/duration.h"
 #include "text.h"
 
-/* The ends that a scale may have: whole seconds and minutes are read more
- * easily than 1.07 of them. */
+/* The possible ends of a scale. */
 static const uint64_t round_ms[] = {
     1,        2,        5,        10,        20,       50,
     100,      200,      500,      1000,      2000,     5000,
@@ -24,7 +23,7 @@ plot_for(uint64_t last_ns, size_t width)
         uint64_t end_ns = round_ms[i] * 1000000;
 
         if (end_ns >= last_ns) {
-            /* A nearly empty plot says less than an odd end. */
+            /* If half of the plot would be empty, keep the odd end. */
             if (last_ns > end_ns / 2) {
                 p.end_ns = end_ns;
             }
@@ -35,7 +34,7 @@ plot_for(uint64_t last_ns, size_t width)
 }
 
 static size_t
-column(const struct plot *p, uint64_t ns)
+column_of(const struct plot *p, uint64_t ns)
 {
     double share = (double)ns / (double)p->end_ns;
     size_t at = (size_t)(share * (double)(p->width - 1) + 0.5);
@@ -64,18 +63,18 @@ plot_axis(const struct plot *p)
     return axis;
 }
 
-struct signs {
+struct span_signs {
     const char *first, *between, *last, *dot;
 };
 
 char *
 plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
 {
-    static const struct signs lines = {"├", "─", "┤", "●"},
-                              plain = {"|", "-", "|", "*"};
-    const struct signs *sign = text_is_utf8() ? &lines : &plain;
-    size_t from = column(p, from_ns), to = column(p, to_ns);
-    char *span = malloc(p->width * 3 + 1), *at = span; /* 3 bytes a sign */
+    static const struct span_signs lines = {"├", "─", "┤", "●"},
+                                   plain = {"|", "-", "|", "*"};
+    const struct span_signs *sign = text_is_utf8() ? &lines : &plain;
+    size_t from = column_of(p, from_ns), to = column_of(p, to_ns);
+    char *span = malloc(p->width * 3 + 1), *at = span; /* 3 bytes per sign */
 
     if (!span) {
         return NULL;
@@ -94,10 +93,10 @@ plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
     return span;
 }
 
-/* The average of what the column stands for, from `from` to `to` (in values,
- * with fractions). */
+/* Returns the average of the values from position `from` to `to`; fractions
+ * count as parts of a value. */
 static double
-average(const double *values, size_t count, double from, double to)
+average_between(const double *values, size_t count, double from, double to)
 {
     double sum = 0;
 
@@ -120,7 +119,7 @@ plot_series(const double *values, size_t count, double top, size_t width)
                                               "+", "*", "#", "@"};
     const char *const *signs = text_is_utf8() ? blocks : plain;
     size_t columns = count < width ? count : width;
-    char *series = malloc(columns * 3 + 1), *at = series; /* 3 bytes a sign */
+    char *series = malloc(columns * 3 + 1), *at = series; /* 3 bytes per sign */
 
     if (!series) {
         return NULL;
@@ -128,9 +127,9 @@ plot_series(const double *values, size_t count, double top, size_t width)
     *at = '\0';
     for (size_t i = 0; i < columns; i++) {
         double each = (double)count / (double)columns;
-        double value =
-            average(values, count, each * (double)i,
-                    i + 1 == columns ? (double)count : each * (double)(i + 1));
+        double value = average_between(
+            values, count, each * (double)i,
+            i + 1 == columns ? (double)count : each * (double)(i + 1));
         double level = top > 0 ? value / top * LEVELS : 0;
         size_t sign = level < LEVELS ? (size_t)level : LEVELS - 1;
 

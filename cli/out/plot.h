@@ -1,29 +1,33 @@
-/* Spans of time, drawn in one line of text each. */
+/* Lines of text that show spans of time and series of values. */
 #ifndef BIDE_CLI_PLOT_H
 #define BIDE_CLI_PLOT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* What `width` columns stand for. */
+/* A scale of `width` columns. */
 struct plot {
-    uint64_t end_ns;
+    uint64_t end_ns; /* of the last column; the first is 0 */
     size_t width;
 };
 
-/* A scale for 0 to `last_ns`, ended by a round number. */
+/* Returns a scale that includes `last_ns` and ends at a round number. */
 struct plot plot_for(uint64_t last_ns, size_t width);
 
-/* "0        0.5s       1s".  malloc'ed, NULL without memory; so are the others.
- */
+/* The functions below return a string for the caller to free; NULL without
+ * memory. */
+
+/* Draws the axis: "0        0.5s       1s". */
 char *plot_axis(const struct plot *p);
 
-/* "▁▁▂▅█▇": values one after the other, `top` being the height of a line; what
- * does not fit in `width` columns is averaged.  Nothing is blank, and a little
- * is never nothing. */
+/* Draws the values in order, "▁▁▂▅█▇"; `top` is the value of a full column.  If
+ * there are more than `width` values, columns show averages.  Only a value of 0
+ * is a blank. */
 char *plot_series(const double *values, size_t count, double top, size_t width);
 
-/* "   |------|" from `from_ns` to `to_ns`; a dot where they meet. */
+/* Draws "   |------|" from `from_ns` to `to_ns`, or a dot if both share a
+ * column.
+ */
 char *plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns);
 
 #endif

@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #define CELL_COLOUR "\033[31m"
 #define ROW_COLOUR "\033[33m"
 
-/* No column is folded to less: what is left would not be read. */
+/* No column is folded to fewer characters, as it would be unreadable. */
 enum { NARROWEST = 12, NARROWEST_NAME = 24 };
 
 struct cell {
@@ -25,14 +26,14 @@ struct table {
     size_t columns, rows;
     char **titles;
     unsigned *flags;
-    size_t *widths;     /* of the longest cell, or the title */
-    bool *filled;       /* columns with anything in them */
-    bool dropped;       /* the others were left out */
-    bool close;         /* then: columns stand closer */
-    bool spared;        /* then: those that are spare were left out */
-    struct cell *cells; /* row after row */
+    size_t *widths;     /* of the longest cell, or of the title */
+    bool *filled;       /* columns with a filled cell */
+    bool dropped;       /* columns without one are left out */
+    bool close;         /* columns stand closer */
+    bool spared;        /* TABLE_SPARE columns are left out */
+    struct cell *cells; /* row by row */
     bool *marked;       /* rows */
-    bool failed;        /* something did not fit into memory */
+    bool failed;        /* out of memory */
 };
 
 void
@@ -84,9 +85,10 @@ table_new(const struct table_column *columns, size_t count)
 
 /* ---- filling ---- */
 
-/* Room grows at the powers of two. */
+/* Makes room for one more row: doubles the arrays at each power of two, as
+ * array_more does for a list.  Reports whether there was memory. */
 static bool
-has_room(struct table *t)
+grow_rows(struct table *t)
 {
     size_t rows = t->rows ? 2 * t->rows : 1;
     struct cell *cells;
@@ -112,7 +114,7 @@ table_row(struct table *t)
     if (!t || t->failed) {
         return;
     }
-    if (!has_room(t)) {
+    if (!grow_rows(t)) {
         t->failed = true;
         return;
     }
@@ -123,6 +125,7 @@ table_row(struct table *t)
 static struct cell *
 last_cell(struct table *t, size_t column)
 {
+    assert(t->rows > 0 && column < t->columns);
     return &t->cells[(t->rows - 1) * t->columns + column];
 }
 
@@ -170,9 +173,9 @@ table_mark_row(struct table *t)
 
 /* ---- fitting ---- */
 
-/* Between columns. */
+/* Returns the space between two columns. */
 static const char *
-gap(const struct table *t)
+column_gap(const struct table *t)
 {
     return t->close ? " " : "  ";
 }
@@ -191,13 +194,13 @@ total_width(const struct table *t)
 
     for (size_t i = 0; i < t->columns; i++) {
         if (is_shown(t, i)) {
-            total += t->widths[i] + (total > 0 ? strlen(gap(t)) : 0);
+            total += t->widths[i] + (total > 0 ? strlen(column_gap(t)) : 0);
         }
     }
     return total;
 }
 
-/* 0: as it is. */
+/* Returns the least width to which the column may be folded; 0: not folded. */
 static size_t
 narrowest(const struct table *t, size_t column)
 {
@@ -212,7 +215,7 @@ table_fits(const struct table *t)
     return !t || !text_to_terminal() || total_width(t) <= text_width();
 }
 
-/* With each column as narrow as it may be. */
+/* Returns the width of the table with each column as narrow as it may be. */
 static size_t
 least_width(const struct table *t)
 {
@@ -228,10 +231,10 @@ least_width(const struct table *t)
     return total;
 }
 
-/* Narrows the widest column that may be, again and again; what does not fit
- * even so is left to the terminal. */
+/* Narrows the widest column that may be folded, step by step, until the table
+ * fits.  If it never fits, the terminal wraps the lines. */
 static void
-narrow(struct table *t)
+fit_to_terminal(struct table *t)
 {
     t->dropped = true;
     t->close = least_width(t) > text_width();
@@ -253,10 +256,10 @@ narrow(struct table *t)
     }
 }
 
-/* Where a line of at most `width` columns ends: at a blank, else anywhere
- * between two characters. */
+/* Returns the length in bytes of a line of at most `width` columns, which ends
+ * at a blank if there is one, else between two characters. */
 static size_t
-line_end(const char *text, size_t width)
+line_length(const char *text, size_t width)
 {
     size_t end = 0, blank = 0, columns = 0;
 
@@ -280,14 +283,14 @@ line_end(const char *text, size_t width)
     return end;
 }
 
-/* The text with line ends, as libsmartcols takes it.  malloc'ed. */
+/* Returns the text with line ends for libsmartcols, malloc'ed. */
 static char *
-folded(const char *text, size_t width)
+fold_text(const char *text, size_t width)
 {
     char *lines = malloc(2 * strlen(text) + 1), *at = lines;
 
     while (lines && *text) {
-        size_t length = line_end(text, width);
+        size_t length = line_length(text, width);
 
         at = mempcpy(at, text, length);
         text += length;
@@ -310,13 +313,13 @@ add_column(const struct table *t, struct libscols_table *scols, size_t column)
     bool wraps = narrowest(t, column) > 0;
     int flags = (t->flags[column] & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
                 (wraps ? SCOLS_FL_WRAP : 0);
-    struct libscols_column *made =
+    struct libscols_column *added =
         scols_table_new_column(scols, t->titles[column], 0, flags);
 
-    if (!made) {
+    if (!added) {
         return -1;
     }
-    return wraps ? scols_column_set_wrapfunc(made, scols_wrapnl_chunksize,
+    return wraps ? scols_column_set_wrapfunc(added, scols_wrapnl_chunksize,
                                              scols_wrapnl_nextchunk, NULL)
                  : 0;
 }
@@ -326,7 +329,7 @@ add_cell(const struct table *t, struct libscols_line *line, size_t at,
          size_t column, const struct cell *cell, bool colour)
 {
     const char *text = cell->text ? cell->text : "-";
-    char *own = narrowest(t, column) > 0 ? folded(text, t->widths[column])
+    char *own = narrowest(t, column) > 0 ? fold_text(text, t->widths[column])
                                          : strdup(text);
 
     if (!own || scols_line_refer_data(line, at, own) != 0) {
@@ -363,14 +366,14 @@ add_row(const struct table *t, struct libscols_table *scols, size_t row,
 }
 
 static int
-fill(const struct table *t, struct libscols_table *scols)
+fill_scols(const struct table *t, struct libscols_table *scols)
 {
     bool colour = text_in_colour();
 
-    if (scols_table_set_column_separator(scols, gap(t)) != 0) {
+    if (scols_table_set_column_separator(scols, column_gap(t)) != 0) {
         return -1;
     }
-    scols_table_enable_noencoding(scols, 1); /* text_safe has done it */
+    scols_table_enable_noencoding(scols, 1); /* text_safe did that */
     scols_table_enable_colors(scols, colour);
     scols_table_set_termforce(scols, text_to_terminal()
                                          ? SCOLS_TERMFORCE_ALWAYS
@@ -389,8 +392,8 @@ fill(const struct table *t, struct libscols_table *scols)
     return 0;
 }
 
-/* Without the blanks that fill an empty last column: they are noise in a diff,
- * and break lines on a narrow terminal. */
+/* Prints the text without the blanks at the ends of lines: they disturb a diff,
+ * and wrap on a narrow terminal. */
 static void
 print_trimmed(const char *text)
 {
@@ -407,7 +410,7 @@ print_trimmed(const char *text)
 }
 
 static int
-print(struct table *t, bool titles)
+print_table(struct table *t, bool titles)
 {
     struct libscols_table *scols;
     char *text = NULL;
@@ -418,10 +421,10 @@ print(struct table *t, bool titles)
         return BIDE_ENOMEM;
     }
     if (!table_fits(t)) {
-        narrow(t);
+        fit_to_terminal(t);
     }
     scols = scols_new_table();
-    rc = scols && fill(t, scols) == 0 ? 0 : BIDE_ENOMEM;
+    rc = scols && fill_scols(t, scols) == 0 ? 0 : BIDE_ENOMEM;
     table_free(t);
     if (rc == 0) {
         scols_table_enable_noheadings(scols, !titles);
@@ -438,11 +441,11 @@ print(struct table *t, bool titles)
 int
 table_print(struct table *t)
 {
-    return print(t, true);
+    return print_table(t, true);
 }
 
 int
 table_print_bare(struct table *t)
 {
-    return print(t, false);
+    return print_table(t, false);
 }

@@ -1,7 +1,7 @@
-/* Tables for people, by libsmartcols (the only user).  They fit the terminal:
- * where it is narrow, columns without any entry are left out and long cells
- * folded; then columns stand closer, and some are spared.  Piped they are plain
- * and whole, and every row is a line. */
+/* Tables, by libsmartcols (the only user).  On a terminal that is too narrow,
+ * empty columns are left out and long cells are folded; if that is not enough,
+ * the gap between columns shrinks, and TABLE_SPARE columns are left out.  In a
+ * pipe or file a table is complete and plain, and each row is one line. */
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 
@@ -10,9 +10,9 @@
 
 enum table_flags {
     TABLE_RIGHT = 1,
-    TABLE_WRAP = 2,  /* goes on below where the terminal is too narrow */
-    TABLE_NAME = 4,  /* as TABLE_WRAP, but only what is very long */
-    TABLE_SPARE = 8, /* left out where the terminal is too narrow even so */
+    TABLE_WRAP = 2,  /* folded if the terminal is too narrow */
+    TABLE_NAME = 4,  /* as TABLE_WRAP, but only if it is very long */
+    TABLE_SPARE = 8, /* left out if folding is not enough */
 };
 
 struct table_column {
@@ -22,24 +22,25 @@ struct table_column {
 
 struct table;
 
-/* Copies the titles.  NULL without memory: the functions below then do nothing,
- * and table_print says BIDE_ENOMEM. */
+/* Returns a new table; copies the titles.  NULL without memory: the functions
+ * below then do nothing, and table_print returns BIDE_ENOMEM. */
 struct table *table_new(const struct table_column *columns, size_t count);
-void table_row(struct table *t);
+void table_row(struct table *t); /* begins a new row */
 
-/* Printf-like, into the last row; what is never filled is "-". */
+/* Fills a cell of the last row, as printf does.  An unfilled cell is "-". */
 void table_cell(struct table *t, size_t column, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The cell, or the whole row, is out of the ordinary: in colour, if any. */
+/* Mark the cell, or the last row, as unusual: shown in colour. */
 void table_mark_cell(struct table *t, size_t column);
 void table_mark_row(struct table *t);
 
-/* Whether no cell needs to be folded, or more. */
+/* Reports whether the table fits the terminal as it is. */
 bool table_fits(const struct table *t);
-void table_free(struct table *t); /* unprinted; NULL: does nothing */
+void table_free(struct table *t); /* frees without printing */
 
-/* Prints on standard output and frees.  0 or BIDE_ENOMEM. */
+/* Prints the table on standard output and frees it.  Returns 0 or BIDE_ENOMEM.
+ */
 int table_print(struct table *t);
 int table_print_bare(struct table *t); /* without titles */
 

@@ -16,8 +16,8 @@ text_locale(void)
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     if (!utf8) {
-        /* Policies are UTF-8 wherever they are read: without this each letter
-         * that is not English would be taken for several broken ones. */
+        /* Policies are UTF-8 in every locale: else a non-ASCII character would
+         * count as several invalid ones. */
         setlocale(LC_CTYPE, "C.UTF-8");
     }
 }
@@ -28,20 +28,20 @@ text_is_utf8(void)
     return utf8;
 }
 
-/* Characters that change how others are shown: controls (C0, DEL, C1), line
- * separators, and those that turn the direction of writing. */
+/* Reports whether a character changes how others are shown: controls (C0, DEL,
+ * C1), line separators, and marks of writing direction. */
 static bool
-is_steering(unsigned long c)
+is_control(unsigned long c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
            (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
            c == 0x200e || c == 0x200f || c == 0xfeff;
 }
 
-/* How many bytes of `text` are one character fit to be shown; 0: the first is
- * not. */
+/* Returns the length of the character at `text`; 0 if it is not valid UTF-8 or
+ * must not be shown. */
 static size_t
-shown(const char *text)
+printable_length(const char *text)
 {
     static const unsigned long lowest[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *t = (const unsigned char *)text;
@@ -65,14 +65,14 @@ shown(const char *text)
             return 0;
         }
     }
-    return length == 0 || is_steering(c) ? 0 : length;
+    return length == 0 || is_control(c) ? 0 : length;
 }
 
 void
 text_put(FILE *out, const char *text, bool newlines)
 {
     while (*text) {
-        size_t length = shown(text);
+        size_t length = printable_length(text);
 
         if (length > 0) {
             fwrite(text, 1, length, out);
@@ -85,7 +85,8 @@ text_put(FILE *out, const char *text, bool newlines)
     }
 }
 
-/* Our own signs, for terminals without them. */
+/* Returns the ASCII form of a sign that bide uses, for a locale without UTF-8;
+ * else NULL. */
 static const char *
 plain_sign(const char *text, size_t length)
 {
@@ -111,7 +112,7 @@ text_safe(const char *text)
         return NULL;
     }
     while (*text) {
-        size_t length = shown(text);
+        size_t length = printable_length(text);
         const char *plain = plain_sign(text, length);
 
         if (plain) {

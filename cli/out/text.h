@@ -1,6 +1,6 @@
-/* Text on its way to a person.  Names, notes and messages can hold anything
- * that a file or another process put there: what could steer a terminal is
- * shown as \xNN.  Also what kind of place the text goes to. */
+/* Text for terminals.  Names, notes and messages come from files and other
+ * processes and can hold any byte: characters that could control a terminal are
+ * shown as \xNN. */
 #ifndef BIDE_CLI_TEXT_H
 #define BIDE_CLI_TEXT_H
 
@@ -9,36 +9,39 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Takes the locale's characters, never its numbers.  Once, first of all. */
+/* Uses the character set of the locale, but not its format of numbers.  Call it
+ * once, before the other functions. */
 void text_locale(void);
 
-/* Writes it; `newlines`: these are its own, and stay. */
+/* Writes `text`; `newlines`: line breaks in it are written as they are. */
 void text_put(FILE *out, const char *text, bool newlines);
 
-/* The same as a string (malloc'ed, NULL without memory).  Where the locale has
- * no "±" and "≤" they become "+-" and "<=". */
+/* Returns the text so written, malloc'ed; NULL without memory.  If the locale
+ * is not UTF-8, "±" and "≤" become "+-" and "<=". */
 char *text_safe(const char *text);
 
-/* Columns that it takes on a terminal. */
+/* Returns how many columns the text takes on a terminal. */
 size_t text_columns(const char *text);
 
 bool text_is_utf8(void);
-bool text_to_terminal(void); /* standard output is one */
-bool text_in_colour(void);   /* and wants colours: NO_COLOR, TERM */
-size_t text_width(void);     /* of the terminal; 80 when there is none */
+bool text_to_terminal(void); /* standard output is a terminal */
+bool text_in_colour(void);   /* ... with colours, by NO_COLOR and TERM */
+size_t text_width(void);     /* of the terminal; 80 without one */
 
-/* Words to standard output from column `at` on, folded at the width, the next
- * lines indented, and a line break; "[--note TEXT]" stays in one piece. */
+/* Prints the words of `text` on standard output from column `at` on, and a line
+ * break.  Lines are folded at `width` and the next ones indented; "[--note
+ * TEXT]" stays in one piece. */
 void text_put_folded(const char *text, size_t at, size_t indent, size_t width);
 
-/* 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
+/* Writes 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
 char *text_count(uint64_t count, char *buffer, size_t size);
 
-/* "99.91%"; all only for all, none only for none; "-" of nothing. */
+/* Writes "99.91%"; "100%" only if part = whole, "0%" only if part = 0, and "-"
+ * if whole = 0.  Returns the buffer. */
 char *text_share(uint64_t part, uint64_t whole, int decimals, char *buffer,
                  size_t size);
 
-/* "1 policy", "2 policies": the word for so many. */
+/* Returns the word that fits the count: "1 policy", "2 policies". */
 const char *text_plural(uint64_t count, const char *one, const char *many);
 
 #endif

@@ -60,8 +60,8 @@ add_metrics_cell(void *arg, const struct admin_cell *c)
     memcpy(to->name, c->name, sizeof(to->name));
     memcpy(to->scope, c->scope, sizeof(to->scope));
     to->stats = c->stats;
-    exposition_sort(c->succeeded, &to->succeeded);
-    exposition_sort(c->failed, &to->failed);
+    exposition_convert(c->succeeded, &to->succeeded);
+    exposition_convert(c->failed, &to->failed);
     to->outcomes = calloc(c->outcome_count + 1, sizeof(*to->outcomes));
     if (!to->outcomes) {
         return BIDE_ENOMEM;

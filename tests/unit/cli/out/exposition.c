@@ -1,4 +1,4 @@
-/* The spelling of Prometheus text. */
+/* The syntax of Prometheus text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ numbers_have_as_few_digits_as_they_need(void **state)
 }
 
 static void
-labels_are_escaped_and_always_utf_8(void **state)
+labels_are_escaped_and_valid_utf_8(void **state)
 {
     static const char *const rows[][2] = {
         {"", ""},
@@ -55,8 +55,8 @@ labels_are_escaped_and_always_utf_8(void **state)
         {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
          "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
         {"\xff", "\\\\xff"},
-        {"a\xc3", "a\\\\xc3"},                     /* cut short */
-        {"\xc0\xaf", "\\\\xc0\\\\xaf"},            /* too long a form */
+        {"a\xc3", "a\\\\xc3"},                     /* truncated */
+        {"\xc0\xaf", "\\\\xc0\\\\xaf"},            /* overlong */
         {"\xed\xa0\x80", "\\\\xed\\\\xa0\\\\x80"}, /* a surrogate */
         {"\xe2\x82", "\\\\xe2\\\\x82"},
         {"\xf4\x90\x80\x80", "\\\\xf4\\\\x90\\\\x80\\\\x80"},
@@ -87,14 +87,14 @@ bounds_ascend(void **state)
 }
 
 static void
-nothing_gives_zeros(void **state)
+no_values_give_zeros(void **state)
 {
     uint64_t counts[HISTOGRAM_BUCKETS] = {0};
     struct exposition_histogram h;
 
     (void)state;
     memset(&h, 1, sizeof(h));
-    exposition_sort(counts, &h);
+    exposition_convert(counts, &h);
     for (size_t i = 0; i < EXPOSITION_BOUNDS; i++) {
         assert_true(h.at_most[i] == 0);
     }
@@ -102,9 +102,9 @@ nothing_gives_zeros(void **state)
     assert_true(h.sum == 0);
 }
 
-/* A value that is 3 % or more away from a bound is on its right side. */
+/* The error of a bucket is below 3 %. */
 static void
-a_value_counts_below_every_bound_that_it_is_clearly_under(void **state)
+a_value_counts_for_every_bound_that_it_is_clearly_below(void **state)
 {
     (void)state;
     for (double ns = 1500; ns < 1e13; ns *= 1.09) {
@@ -112,7 +112,7 @@ a_value_counts_below_every_bound_that_it_is_clearly_under(void **state)
         struct exposition_histogram h;
 
         counts[histogram_bucket((uint64_t)ns)] = 7;
-        exposition_sort(counts, &h);
+        exposition_convert(counts, &h);
         assert_true(h.count == 7);
         for (size_t i = 0; i < EXPOSITION_BOUNDS; i++) {
             double bound = exposition_bounds[i] * 1e9;
@@ -123,14 +123,14 @@ a_value_counts_below_every_bound_that_it_is_clearly_under(void **state)
                 assert_true(h.at_most[i] == 0);
             }
         }
-        if (ns < 4e12) { /* what is longer has no bucket of its own */
+        if (ns < 4e12) { /* longer times share the last bucket */
             assert_true(fabs(h.sum - 7 * ns / 1e9) <= 0.03 * 7 * ns / 1e9);
         }
     }
 }
 
 static void
-what_is_longer_than_any_bound_is_in_inf_only(void **state)
+a_value_above_all_bounds_counts_for_inf_only(void **state)
 {
     uint64_t counts[HISTOGRAM_BUCKETS] = {0};
     struct exposition_histogram h;
@@ -138,14 +138,14 @@ what_is_longer_than_any_bound_is_in_inf_only(void **state)
     (void)state;
     counts[HISTOGRAM_BUCKETS - 1] = 3;
     counts[0] = 1;
-    exposition_sort(counts, &h);
+    exposition_convert(counts, &h);
     assert_true(h.at_most[0] == 1);
     assert_true(h.at_most[EXPOSITION_BOUNDS - 1] == 1);
     assert_true(h.count == 4);
 }
 
 static void
-counts_are_cumulative_and_garbage_does_not_wrap(void **state)
+counts_are_cumulative_and_do_not_overflow(void **state)
 {
     uint64_t counts[HISTOGRAM_BUCKETS];
     struct exposition_histogram h;
@@ -154,7 +154,7 @@ counts_are_cumulative_and_garbage_does_not_wrap(void **state)
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         counts[i] = UINT64_MAX / 3;
     }
-    exposition_sort(counts, &h);
+    exposition_convert(counts, &h);
     for (size_t i = 1; i < EXPOSITION_BOUNDS; i++) {
         assert_true(h.at_most[i] >= h.at_most[i - 1]);
     }
@@ -167,13 +167,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_as_few_digits_as_they_need),
-        cmocka_unit_test(labels_are_escaped_and_always_utf_8),
+        cmocka_unit_test(labels_are_escaped_and_valid_utf_8),
         cmocka_unit_test(bounds_ascend),
-        cmocka_unit_test(nothing_gives_zeros),
+        cmocka_unit_test(no_values_give_zeros),
         cmocka_unit_test(
-            a_value_counts_below_every_bound_that_it_is_clearly_under),
-        cmocka_unit_test(what_is_longer_than_any_bound_is_in_inf_only),
-        cmocka_unit_test(counts_are_cumulative_and_garbage_does_not_wrap),
+            a_value_counts_for_every_bound_that_it_is_clearly_below),
+        cmocka_unit_test(a_value_above_all_bounds_counts_for_inf_only),
+        cmocka_unit_test(counts_are_cumulative_and_do_not_overflow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
