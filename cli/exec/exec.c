@@ -222,7 +222,7 @@ say_refused(const struct exec *e)
         duration_round(r->ask_again_ns - now, wait, sizeof(wait));
         say("try again in %s", wait);
     } else if (r->reason == BIDE_BY_PAUSED) {
-        say("to let calls out again: bide set %s paused=no", e->name);
+        say("to allow calls again: bide resume %s", e->name);
     }
     return EXEC_REFUSED;
 }

@@ -88,7 +88,7 @@ load ../registry
     gives 0 bide stats pay --json
     json 'j == {"policies": []}'
     gives 0 bide stats --since -1h
-    says "No calls since" "were recorded"
+    says "No calls were recorded since"
 }
 
 @test "calls shows a waiting call, until a change wakes it" {
