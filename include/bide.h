@@ -6,20 +6,23 @@
  *                failure.
  *   Units        are in the names: _ns, _ms, _pct.  Points in time are
  *                nanoseconds of CLOCK_MONOTONIC.
- *   Ownership    what bide_open gives is given back by bide_close.  A policy
- *                handle belongs to its registry and lives as long; asking
- *                twice gives the same handle.  Strings passed in are copied.
- *   Threads      everything may be called from any thread, but a call (struct
- *                bide_call) belongs to one thread at a time; only
- *                bide_call_cancel reaches it from others.
- *   Fork         a child may go on with what its parent opened: it notices by
- *                itself, draws other random numbers, and has a bide_fd of its
- *                own.  Calls of the parent's other threads do not exist there.
- *   Outages      a missing, damaged or unreadable registry is never the reason
- *                for a call to fail: rules then come from the last good
- *                reading, or from bide_declare.  bide_registry_status tells.
- *   The library never prints, exits or touches signals, and starts no
- *   thread but the one of bide_record_every. */
+ *   Ownership    bide_close frees the result of bide_open.  A policy handle
+ *                belongs to its registry and is valid until bide_close; two
+ *                look-ups of one name return the same handle.  Strings passed
+ *                in are copied, with the exception of struct bide_work.
+ *   Threads      all functions are thread-safe.  A call (struct bide_call)
+ *                belongs to one thread at a time; only bide_call_cancel may
+ *                be used on it from others.  bide_close: no other thread may
+ *                be using the registry or its handles.
+ *   Fork         a child may use a registry that its parent opened.  It draws
+ *                other random numbers, has a bide_fd of its own and no
+ *                recorder.  Calls of the parent's other threads do not exist
+ *                there.
+ *   Outages      a missing, damaged or unreadable registry never makes a call
+ *                fail: the rules of the last good reading stay in force, else
+ *                those of bide_declare.  bide_registry_status reports it.
+ *   The library never prints or exits, changes no signal handlers, and starts
+ *   no thread except that of bide_record_every. */
 #ifndef BIDE_H
 #define BIDE_H
 
@@ -69,7 +72,8 @@ enum bide_error {
 #undef X
 };
 
-/* What a result code means, in English; never NULL. */
+/* Returns the meaning of a result code in English; never NULL.  The string is
+ * static. */
 BIDE_API const char *bide_strerror(int rc);
 
 /* ---- the registry ---- */
@@ -78,46 +82,52 @@ struct bide;
 struct bide_policy;
 
 /* Opens the registry in `dir`; NULL: $BIDE_DIR, else /var/lib/bide for root,
- * $XDG_STATE_HOME/bide (~/.local/state/bide) for others.  Succeeds also when
- * there is none: calls then run under declared rules, and follow the registry
- * as soon as it appears.  `flags` is 0.  BIDE_ENOMEM, BIDE_EINVAL. */
+ * $XDG_STATE_HOME/bide (~/.local/state/bide) for others.  Succeeds also if no
+ * registry exists: calls then run under declared rules, and follow the registry
+ * as soon as it appears.  `flags` is 0.  The caller frees *out with bide_close.
+ * BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_open(const char *dir, unsigned flags, struct bide **out);
 
-/* Gives everything back, handles included.  BIDE_EBUSY, and nothing done,
- * while a call of this registry is running.  NULL: does nothing. */
+/* Closes the registry and frees its handles.  Returns BIDE_EBUSY, and does
+ * nothing, while a call of this registry is running.  NULL: does nothing. */
 BIDE_API int bide_close(struct bide *b);
 
-/* The rules to use where the registry has none: the text of a policy file.
- * May be called again; a section replaces the earlier one of its name.  A
- * section may extend others that are declared.  BIDE_EINPUT, and nothing
- * declared, when the text is wrong: bide_declare_error says where. */
+/* Declares the rules for policies that the registry does not define.  `ini` is
+ * the text of a policy file.  May be called again: a section replaces the
+ * earlier one of its name.  A section may extend other declared ones.  If the
+ * text is wrong, nothing is declared, the result is BIDE_EINPUT, and
+ * bide_declare_error has the place.  BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_declare(struct bide *b, const char *ini);
 
-/* The fault of this thread's last bide_declare that failed, as "declared:LINE:
- * WHAT: WHY"; "" when there was none.  Valid until the thread's next. */
+/* Returns the fault found by this thread's last bide_declare, as
+ * "declared:LINE: WHAT: WHY"; "" if that succeeded.  Valid until the thread
+ * calls bide_declare again. */
 BIDE_API const char *bide_declare_error(void);
 
-/* The handle for a policy, made on first use.  `scope` may be NULL: same
- * rules, own live state.  The policy need not exist (then: what was declared,
- * else the registry's `default`, else one attempt), and the handle follows
- * when somebody defines it.  Costs tens of ns when it was asked for before;
- * keep the handle all the same.  BIDE_ENAME, BIDE_ENOMEM. */
+/* Returns the handle of a policy in *out; it belongs to the registry.  A scope
+ * has the rules of the policy and a live state of its own; NULL: no scope.  The
+ * policy need not exist: its rules are then those declared, else those of the
+ * registry's `default`, else one attempt; the handle follows when the policy is
+ * defined.  The first look-up of a name reads the registry, later ones cost
+ * tens of ns.  BIDE_EINVAL, BIDE_ENAME, BIDE_ENOMEM. */
 BIDE_API int bide_lookup(struct bide *b, const char *name, const char *scope,
                          struct bide_policy **out);
 
-/* How the last look at the registry went: 0, or why rules come from
- * elsewhere (BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED ...). */
+/* Looks at the registry.  Returns 0 if the policies in use could be read from
+ * it and live state is shared; else the error because of which the last good
+ * or declared rules are in force, or live state is private to this process
+ * (BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED ...). */
 BIDE_API int bide_registry_status(struct bide *b);
 
 /* ---- outcomes ---- */
 
-/* What an attempt came to.  16 bytes; make it with one of the functions. */
+/* The result of an attempt, 16 bytes.  Made by the functions below. */
 struct bide_outcome {
     uint8_t domain;    /* enum bide_domain */
-    uint8_t hint;      /* enum bide_hint: what the server asked for */
-    uint16_t reserved;
+    uint8_t hint;      /* enum bide_hint: the request of the server */
+    uint16_t reserved; /* 0 */
     int32_t code;      /* within its domain */
-    uint64_t after_ns; /* with BIDE_HINT_AFTER */
+    uint64_t after_ns; /* BIDE_HINT_AFTER: the wait the server asks for */
 };
 
 enum bide_domain {
@@ -133,37 +143,39 @@ enum bide_domain {
 
 enum bide_hint { BIDE_HINT_NONE = 0, BIDE_HINT_AFTER, BIDE_HINT_NEVER };
 
+/* Success, whatever the policy says about codes. */
 BIDE_API struct bide_outcome bide_ok(void);
 
-/* 0 is success. */
+/* An errno value, also negated (-EIO); 0 is success. */
 BIDE_API struct bide_outcome bide_errno(int error);
 
-/* 100 to 399 is success unless the policy says otherwise; 0, or anything else
- * that is no status, counts as http.0: no answer.  `retry_after` is the
- * header's value or NULL: seconds or an HTTP date (RFC 9110, 10.2.3); what
- * cannot be read is no hint. */
+/* An HTTP status; 100 to 399 is success unless the policy says otherwise.  A
+ * number outside of 100 to 999 becomes http.0: no answer.  `retry_after` is the
+ * value of the header Retry-After, seconds or an HTTP date (RFC 9110, 10.2.3),
+ * or NULL.  A value that cannot be read is ignored. */
 BIDE_API struct bide_outcome bide_http(int status, const char *retry_after);
 
-/* A gRPC status code; 0 is success. */
+/* A gRPC status code; 0 is success.  Other numbers become UNKNOWN. */
 BIDE_API struct bide_outcome bide_grpc(int status);
 
 /* A status from waitpid(2): an exit status (0 is success) or a signal. */
 BIDE_API struct bide_outcome bide_exit(int wait_status);
 
-/* A CURLcode; 0 is success. */
+/* A CURLcode; 0 is success.  A negative number becomes CURLE_FAILED_INIT. */
 BIDE_API struct bide_outcome bide_curl(int code);
 
-/* A failure of the program's own, as app.NAME; the name obeys BIDE_NAME_MAX
- * but may hold capitals and `_`.  Anything else, and names past the first
- * 1,000 of a process, become app.other. */
+/* A failure that only the program knows: app.NAME.  NAME has 1 to BIDE_NAME_MAX
+ * letters, digits and `.`, `_`, `-`.  Any other name, and each new name after
+ * the first 1,000 of a process, becomes app.other. */
 BIDE_API struct bide_outcome bide_app(const char *name);
 
-/* The same outcome with the server's wish to be asked again after `after_ns`;
- * UINT64_MAX: never. */
+/* Returns `o` with the hint of the server: retry after `after_ns`, or, with
+ * UINT64_MAX, never. */
 BIDE_API struct bide_outcome bide_outcome_after(struct bide_outcome o,
                                                 uint64_t after_ns);
 
-/* Writes its name ("http.503") and returns its length, as snprintf does. */
+/* Writes the name of `o` ("http.503") to `buffer` of `size` bytes.  Returns its
+ * length, as snprintf does. */
 BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
                                size_t size);
 
@@ -176,7 +188,7 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
     X(BIDE_REJECTED, "rejected")                                              \
     X(BIDE_CANCELLED, "cancelled")
 
-/* Why: what stopped a call that did not succeed. */
+/* The rule or event that ended a call that did not succeed. */
 #define BIDE_REASONS(X)                                                       \
     X(BIDE_BY_NONE, "none")                                                   \
     X(BIDE_BY_ATTEMPTS, "attempts")                                           \
@@ -189,11 +201,11 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
     X(BIDE_BY_REJECTED, "rejected")                                           \
     X(BIDE_BY_CANCELLED, "cancelled")
 
-/* What exhausted means to the caller, from the policy's importance: a
- * mandatory step aborts its whole, a postponable one is to be done later, an
- * optional one is let go.  A call that carries its work (bide_run_work) says
- * deferred only when that is stored and durable; else not_stored: the caller
- * still has it, and result.defer_error says why. */
+/* The consequence of a failed call for the caller, from the importance of the
+ * policy.  mandatory: the caller aborts.  postponable: the work is deferred.
+ * optional: the work is dropped.  A call with work (bide_run_work) ends as
+ * deferred only if its work is stored durably; else as not_stored: the work is
+ * still only with the caller, and result.defer_error is the error. */
 #define BIDE_ENDS(X)                                                          \
     X(BIDE_END_NONE, "none")                                                  \
     X(BIDE_ABORTED, "aborted")                                                \
@@ -207,226 +219,262 @@ enum bide_reason { BIDE_REASONS(X) };
 enum bide_end { BIDE_ENDS(X) };
 #undef X
 
+/* Return the name of a value, a static string; "unknown" for other numbers. */
 BIDE_API const char *bide_verdict_name(enum bide_verdict verdict);
 BIDE_API const char *bide_reason_name(enum bide_reason reason);
 BIDE_API const char *bide_end_name(enum bide_end end);
 
+/* How a call ended. */
 struct bide_result {
     enum bide_verdict verdict;
     enum bide_reason reason;
     enum bide_end end;            /* with BIDE_EXHAUSTED and BIDE_REFUSED */
-    uint32_t attempts;            /* made; 0 when refused */
+    uint32_t attempts;            /* attempts made; 0 if refused at the begin */
     struct bide_outcome outcome;  /* of the last attempt */
-    uint64_t elapsed_ns;          /* from the call's begin to its end; with
-                                     one attempt, its duration */
-    uint64_t slept_ns;            /* of that, between attempts */
-    uint64_t ask_again_ns;        /* refused: when to try again (monotonic);
-                                     0: not known */
-    uint64_t deferred_id;         /* with work, BIDE_DEFERRED: its id */
-    int defer_error;              /* BIDE_NOT_STORED: a BIDE_E code */
+    uint64_t elapsed_ns;          /* from begin to end of the call; with one
+                                     attempt, the latency of that */
+    uint64_t slept_ns;            /* the part of it between attempts */
+    uint64_t ask_again_ns;        /* BIDE_REFUSED: time from which a call may
+                                     be allowed again; 0: not known */
+    uint64_t deferred_id;         /* BIDE_DEFERRED with work: its id; else 0 */
+    int defer_error;              /* BIDE_NOT_STORED: a BIDE_E code; else 0 */
 };
 
 /* ---- blocking ---- */
 
-/* What an attempt is told. */
+/* The attempt in progress. */
 struct bide_attempt {
     uint32_t number;      /* 1 is the first */
-    uint32_t timeout_ms;  /* how long it may take; 0: no limit */
+    uint32_t timeout_ms;  /* its time limit, for the caller to keep; 0: none */
     uint64_t deadline_ns; /* the same as a point in time; UINT64_MAX: none */
 };
 
+/* Makes one attempt and returns its outcome.  `arg` is the caller's. */
 typedef struct bide_outcome bide_attempt_fn(const struct bide_attempt *attempt,
                                             void *arg);
 
-/* Runs `fn` until it succeeds or the policy says stop; sleeps in between.
- * A call that succeeds at once costs two clock readings and little else.
- * `out` may be NULL. */
+/* Runs `fn` until it succeeds or the rules of the policy end the call; sleeps
+ * between attempts.  A call that succeeds at once costs two clock readings and
+ * little else.  Returns out->verdict; `out` may be NULL. */
 BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
                                     void *arg, struct bide_result *out);
 
 /* ---- around the caller's own code ---- */
 
+/* A call that the caller runs itself.  The memory is the caller's and needs no
+ * initialisation; nothing has to be freed once the call has ended. */
 struct bide_call {
     struct bide_result result;   /* valid once the call has ended */
     struct bide_attempt attempt; /* the attempt in progress */
     uint64_t opaque[40];
 };
 
-/* The block runs once for each attempt and says with bide_call_outcome how it
- * went; one that says nothing is an app.no_outcome.  After the loop call.result
- * is filled in.  To leave by break, goto or return, bide_call_abandon first. */
+/* Runs the block that follows once for each attempt, and sleeps in between.
+ * The block passes its outcome to bide_call_outcome; without that the outcome
+ * is app.no_outcome.  After the loop, call->result is valid.  Before leaving
+ * the loop by break, goto or return, call bide_call_abandon. */
 #define BIDE_TRY(call, policy)                                                \
     for (bide_call_begin((call), (policy)); bide_call_next((call));)
 
+/* Begins a call of `p`.  If it is refused it ends at once. */
 BIDE_API void bide_call_begin(struct bide_call *c, struct bide_policy *p);
+
+/* Sleeps if the call waits.  Returns 1 if an attempt (c->attempt) has started,
+ * 0 if the call has ended. */
 BIDE_API int bide_call_next(struct bide_call *c);
+
+/* Ends the attempt in progress with outcome `o`.  Without an attempt in
+ * progress it does nothing, so the first outcome of an attempt counts. */
 BIDE_API void bide_call_outcome(struct bide_call *c, struct bide_outcome o);
 
-/* Ends a call of any kind without an outcome, as cancelled.  On one that has
- * ended: does nothing. */
+/* Ends a call of any kind as cancelled.  Does nothing if it has ended. */
 BIDE_API void bide_call_abandon(struct bide_call *c);
 
-/* Makes a call stop at its next decision, and a sleeping one at once.  From
- * any thread, while the call's memory is valid and bide_run or its like has
- * been entered; an attempt in progress is not interrupted. */
+/* Cancels a call: a sleeping one ends at once, another one at the end of its
+ * attempt, which is not interrupted.  Allowed from any thread once the call has
+ * begun and as long as its memory is valid. */
 BIDE_API void bide_call_cancel(struct bide_call *c);
 
-/* As bide_run, on a call of the caller's, so that it can be cancelled. */
+/* As bide_run, with the caller's `c`, so that the call can be cancelled. */
 BIDE_API enum bide_verdict bide_call_run(struct bide_call *c,
                                          struct bide_policy *p,
                                          bide_attempt_fn *fn, void *arg);
 
 /* ---- for event loops: nothing blocks ---- */
 
+/* The next step of the caller. */
 enum bide_next {
     BIDE_GO,         /* start an attempt (call->attempt) */
     BIDE_WAIT,       /* until bide_step_deadline_ns, or bide_fd is readable */
-    BIDE_NOT_LET_OUT, /* ended before the first attempt: call->result */
+    BIDE_NOT_LET_OUT, /* refused before the first attempt: call->result */
     BIDE_DONE,       /* ended: call->result */
 };
 
+/* Begins a call.  Returns BIDE_GO or BIDE_NOT_LET_OUT. */
 BIDE_API enum bide_next bide_step_begin(struct bide_call *c,
                                         struct bide_policy *p);
+
+/* Ends the attempt in progress with outcome `o`.  Returns BIDE_WAIT or
+ * BIDE_DONE. */
 BIDE_API enum bide_next bide_step_ended(struct bide_call *c,
                                         struct bide_outcome o);
 
-/* At the deadline, or when the descriptor is readable.  Too early is fine:
- * says BIDE_WAIT again.  Ask at least every 5 s: a change whose writer was
- * killed while announcing it is found by looking. */
+/* Decides a waiting call again.  To be called at bide_step_deadline_ns, when
+ * bide_fd is readable, and at least every 5 s: a change whose writer was killed
+ * before announcing it is found by looking.  Earlier is allowed and returns
+ * BIDE_WAIT again.  Returns BIDE_GO also while an attempt is in progress. */
 BIDE_API enum bide_next bide_step_resume(struct bide_call *c);
+
+/* Returns the end of the wait, or the deadline of the attempt in progress
+ * (UINT64_MAX: none); 0 if the call has ended. */
 BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 
-/* A descriptor that becomes readable when any policy may have changed, for
- * poll and its like; stays readable until bide_fd_clear.  Belongs to the
- * registry.  Negative: a BIDE_E code. */
+/* Returns a descriptor for poll(2) and its like that becomes readable when any
+ * policy may have changed, and stays readable until bide_fd_clear.  It belongs
+ * to the registry.  Negative: BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_fd(struct bide *b);
+
+/* Makes bide_fd unreadable until the next change.  To be called before the
+ * calls are resumed. */
 BIDE_API void bide_fd_clear(struct bide *b);
 
-/* ---- postponed work ---- */
+/* ---- deferred work ---- */
 
 enum {
-    BIDE_WORK_MAX = 1 << 20, /* bytes */
-    BIDE_WORK_TYPE_MAX = 63,
-    BIDE_WORK_KEY_MAX = 200,
+    BIDE_WORK_MAX = 1 << 20, /* bytes of work */
+    BIDE_WORK_TYPE_MAX = 63, /* bytes of its type, without the 0 */
+    BIDE_WORK_KEY_MAX = 200, /* bytes of its key, without the 0 */
 };
 
-/* What is to be done later.  Read, never kept. */
+/* Work to do later.  Owned by the caller; the library copies it when it stores
+ * it. */
 struct bide_work {
     const void *bytes;
     size_t length;
-    const char *type; /* a content type for those who do it, or NULL */
-    const char *key;  /* against duplicates: while work of this policy with the
-                         same key waits, is being done, or is dead, this is the
-                         same work, whose id is given; or NULL */
-    uint64_t delay_ns; /* not before that time has passed */
+    const char *type; /* a content type for consumers, or NULL */
+    const char *key;  /* against duplicates, or NULL: if the policy has work of
+                         this key (waiting, leased or dead), nothing is stored
+                         and the id is that of the existing work */
+    uint64_t delay_ns; /* due after this time, counted from storing */
 };
 
-/* Runs as bide_run.  When the call is exhausted or refused and the policy is
- * postponable, the work is stored durably before the verdict is given. */
+/* As bide_run, with work.  If the call is exhausted or refused and the policy
+ * is postponable, the work is stored durably before this returns.  `work` may
+ * be NULL, as `out`. */
 BIDE_API enum bide_verdict bide_run_work(struct bide_policy *p,
                                          bide_attempt_fn *fn, void *arg,
                                          const struct bide_work *work,
                                          struct bide_result *out);
 
-/* The same for a call of the caller's, right after bide_call_begin or
- * bide_step_begin: it ends with its work stored, or says why not.  One that was
- * refused is stored at once.  The work stays the caller's, and unchanged until
- * the call has ended; NULL: none after all.  Storing waits for the disk, event
- * loops included. */
+/* Gives a call its work, right after bide_call_begin or bide_step_begin.  The
+ * work of a call that was refused is stored at once, that of others when the
+ * call ends as deferred; see bide_end for the result.  `work` must stay valid
+ * and unchanged until the call has ended; NULL removes it.  Storing waits for
+ * the disk, in an event loop as well. */
 BIDE_API void bide_call_work(struct bide_call *c,
                              const struct bide_work *work);
 
-/* Stores at once, durably; waits for other writers 5 s at most.  *out_id is
- * never 0.  BIDE_EINVAL (too large, a text too long), BIDE_EFULL (disk, or the
- * policy's defer_max), BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED,
- * BIDE_ENOMEM, BIDE_ESYS. */
+/* Stores work durably, without a call.  Waits for other writers at most 5 s.
+ * *out_id is never 0; `out_id` may be NULL.  BIDE_EINVAL (too large, or a text
+ * too long), BIDE_EFULL (disk, or the policy's defer_max), BIDE_EMISSING,
+ * BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_defer(struct bide_policy *p, const void *work, size_t length,
                         uint64_t *out_id);
+
+/* As bide_defer, with type, key and delay. */
 BIDE_API int bide_defer_work(struct bide_policy *p,
                              const struct bide_work *work, uint64_t *out_id);
 
-/* Work that was taken: this consumer's until its lease runs out. */
+/* Work that was taken: leased to this consumer until its lease expires. */
 struct bide_deferred {
     uint64_t id;
-    uint64_t lease;       /* proves that it is ours */
+    uint64_t lease;       /* identifies the lease */
     uint64_t lease_ends_ns; /* CLOCK_BOOTTIME */
-    void *bytes;
+    void *bytes;          /* freed by bide_deferred_free */
     size_t length;
     char type[BIDE_WORK_TYPE_MAX + 1];
     char key[BIDE_WORK_KEY_MAX + 1];
-    uint32_t attempts;    /* times it was taken, this one included */
-    uint64_t deferred_realtime_ns; /* when it was stored */
-    char last_error[128]; /* of the attempt before, "" if none */
+    uint32_t attempts;    /* number of times it was taken, with this one */
+    uint64_t deferred_realtime_ns; /* CLOCK_REALTIME at which it was stored */
+    char last_error[128]; /* reason given to the last nack; "": none */
 };
 
-/* Takes up to `room` pieces of a policy's work that are due, longest due first,
- * each leased for defer_lease; waits until there is one or wait_until_ns
- * (CLOCK_MONOTONIC; 0: not at all).  Returns how many, or a BIDE_E code.  Give
- * each back with ack or nack, or let its lease run out: then it returns by
- * itself.  Free what was taken with bide_deferred_free. */
+/* Takes up to `room` pieces (at most 256) of a policy's work that are due, the
+ * longest due first, and leases each for defer_lease.  If none is due, waits
+ * for one until wait_until_ns (CLOCK_MONOTONIC; 0: does not wait).  Returns the
+ * number of pieces in out[], or a BIDE_E code as bide_defer.  End each lease
+ * with ack or nack; a piece whose lease expires is due again.  Free each piece
+ * with bide_deferred_free. */
 BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
                                 struct bide_deferred *out, int room);
 
-/* Done: it is gone, durably.  BIDE_ELEASE: it is not, for the lease ran out (at
- * lease_ends_ns, by the clock of the moment of this call) or somebody made it
- * due anew, whether anybody else came for it or not: the work stays, and is
- * done again.  BIDE_ENOWORK: there is no such work any more: it was done, or an
- * operator dropped it.  Otherwise as bide_defer; the work then stays this
- * consumer's until the lease ends, and the call may be repeated (an earlier one
- * whose answer was BIDE_ESYS may then turn out to be done: BIDE_ENOWORK). */
+/* Reports that the work is done, and removes it durably.
+ * BIDE_ELEASE: the lease has expired (at lease_ends_ns, compared when this is
+ * called) or an operator made the work due again; the work stays and will be
+ * done again, even if nobody else has taken it.  BIDE_ENOWORK: the work does
+ * not exist any more: it was done, or an operator dropped it.  Other errors as
+ * bide_defer: the lease goes on, and this may be called again.  After BIDE_ESYS
+ * the work may have been removed all the same: BIDE_ENOWORK then. */
 BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 
-/* Not done: due again after the policy's defer_wait, doubled with each attempt
- * up to defer_wait_max; after defer_expire it is dead.  Fails as ack does; with
- * BIDE_ELEASE the work is due at once, and the reason is not kept. */
+/* Reports that the work could not be done.  It is due again after the policy's
+ * defer_wait, doubled with each attempt up to defer_wait_max; after
+ * defer_expire it is dead.  `reason` becomes last_error; NULL: none.  Errors as
+ * ack; with BIDE_ELEASE the work is due at once and `reason` is not stored. */
 BIDE_API int bide_deferred_nack(struct bide_policy *p,
                                 const struct bide_deferred *d,
                                 const char *reason);
 
-/* The lease lasts defer_lease from now.  Fails as ack does: one that ran out is
- * not had back but by taking the work again. */
+/* Extends the lease to defer_lease from now and updates d->lease_ends_ns.
+ * Errors as ack; an expired lease cannot be extended. */
 BIDE_API int bide_deferred_extend(struct bide_policy *p,
                                   struct bide_deferred *d);
+
+/* Frees d->bytes, not *d.  Does not end the lease.  NULL: does nothing. */
 BIDE_API void bide_deferred_free(struct bide_deferred *d);
 
-/* ---- what happened ---- */
+/* ---- statistics ---- */
 
 struct bide_latency {
-    uint64_t count;
-    double p50_ms, p95_ms, p99_ms, max_ms; /* within 3 %; 0 without any */
+    uint64_t count;                        /* attempts */
+    double p50_ms, p95_ms, p99_ms, max_ms; /* within 3 %; 0 if count is 0 */
 };
 
-/* Totals of one policy and scope since its live state began, all processes of
- * the host together. */
+/* Totals of one policy and scope since its live state began, of all processes
+ * of the host together. */
 struct bide_stats {
-    uint32_t version;           /* in force; 0: not defined */
-    uint64_t succeeded;         /* calls, recovered ones included */
+    uint32_t version;           /* in force; 0: the policy is not defined */
+    uint64_t succeeded;         /* calls, with the recovered ones */
     uint64_t recovered;         /* calls that succeeded after a failure */
     uint64_t exhausted;         /* calls: aborted + deferred + dropped */
     uint64_t aborted, deferred, dropped;
     uint64_t refused, rejected, cancelled; /* calls */
     uint64_t not_stored;        /* aborted or refused calls whose work could not
-                                   be put off */
+                                   be stored */
     uint64_t attempts, attempts_failed, retries;
-    uint64_t slept_ns;          /* between attempts */
+    uint64_t slept_ns;          /* sum of all waits between attempts */
     struct bide_latency latency_succeeded, latency_failed; /* of attempts */
 };
 
+/* Reads the totals of `p`.  BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_read_stats(struct bide_policy *p, struct bide_stats *out);
 
-/* Keeps history as `bide record --every` does, in a thread of its own, which
- * gets no signals: for hosts where nobody runs the command.  Any number may do
- * so, each minute is recorded once.  0 stops it, and so does bide_close; a
- * forked child has none.  BIDE_EPERM: this process may not write the registry's
- * directory; BIDE_EINVAL: less than a second.  What fails later shows where
- * operators look, never here. */
+/* Records history as `bide record --every` does, in a thread that this starts
+ * and that gets no signals: for hosts where nobody runs the command.  Any
+ * number of processes may record; each minute is recorded once.  `every_ns` is
+ * at least 1 s; 0 stops recording, as bide_close does.  A forked child does not
+ * record. Errors of later recordings are not reported here; `bide doctor` shows
+ * them. BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write in
+ * the registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_record_every(struct bide *b, uint64_t every_ns);
 
 /* ---- hooks, clock, seed ---- */
 
-/* Each may be NULL; they run in the thread of the call, which waits for them.
- * They may not use the call. */
+/* Functions that run in the thread of each call, at the moment that their name
+ * says.  Each may be NULL.  They must not use the call.  Strings and structures
+ * are valid until they return.  With hooks a call that succeeds at once costs
+ * more. */
 struct bide_hooks {
     void *arg;
     void (*before_attempt)(void *arg, const char *policy,
@@ -439,22 +487,25 @@ struct bide_hooks {
                        const struct bide_result *result);
 };
 
-/* Copied; NULL removes them.  Not while calls are running (BIDE_EBUSY). */
+/* Sets the hooks of all calls of this registry; they are copied.  NULL removes
+ * them.  BIDE_EBUSY while a call is running; BIDE_EINVAL. */
 BIDE_API int bide_set_hooks(struct bide *b, const struct bide_hooks *hooks);
 
-/* The caller's time instead of CLOCK_MONOTONIC.  now_ns never goes back;
- * sleep_until_ns returns when that time has come, or earlier. */
+/* A clock that replaces CLOCK_MONOTONIC, for tests.  now_ns never goes back.
+ * sleep_until_ns returns at that time, or earlier. */
 struct bide_clock {
     void *arg;
     uint64_t (*now_ns)(void *arg);
     void (*sleep_until_ns)(void *arg, uint64_t until_ns);
 };
 
-/* Copied; NULL: the system's.  Not while calls are running (BIDE_EBUSY). */
+/* Sets the clock of this registry; it is copied.  NULL: that of the system.
+ * BIDE_EBUSY while a call is running; BIDE_EINVAL: a function is missing. */
 BIDE_API int bide_set_clock(struct bide *b, const struct bide_clock *clock);
 
-/* Same seed, same clock, same outcomes in the same order: same waits, on every
- * machine. */
+/* Sets the seed of the random part of waits, and starts its sequence again.
+ * With the same seed, clock and outcomes in the same order, waits are the same
+ * on every machine.  BIDE_EINVAL. */
 BIDE_API int bide_set_seed(struct bide *b, uint64_t seed);
 
 #ifdef __cplusplus
