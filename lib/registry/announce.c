@@ -1,3 +1,6 @@
+/* Announcing a change.  All cells are woken first, under a gate that makes
+ * calls read the rules themselves (GATE_UNKNOWN): so nobody waits while this
+ * process reads the registry for the gates proper, which are written last. */
 #include "announce.h"
 
 #include <sched.h>
@@ -8,7 +11,7 @@
 
 struct gate_reading {
     const char *name;
-    struct loaded loaded; /* policy NULL: nobody defined it */
+    struct loaded loaded; /* policy NULL: the name is not defined */
 };
 
 static int
@@ -18,7 +21,7 @@ read_gate(void *arg, const struct snapshot *s)
     uint64_t now = clock_realtime_ns();
     int rc;
 
-    policy_free(g->loaded.policy); /* of a reading that was not whole */
+    policy_free(g->loaded.policy); /* of a reading that is repeated */
     g->loaded = (struct loaded){0};
     rc = load_policy(s, g->name, now, &g->loaded);
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
@@ -28,10 +31,9 @@ read_gate(void *arg, const struct snapshot *s)
     return rc;
 }
 
-/* First everybody is woken, under a gate that makes calls look for themselves;
- * the gate itself can wait for the reading it needs. */
+/* Returns the number of threads woken. */
 static uint32_t
-wake(struct live *l, struct cell *c, uint64_t txn)
+wake_cell(struct live *l, struct cell *c, uint64_t txn)
 {
     uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
 
@@ -40,7 +42,7 @@ wake(struct live *l, struct cell *c, uint64_t txn)
 }
 
 static void
-set_gate(struct reader *r, struct cell *c, const char *name)
+publish_gate(struct reader *r, struct cell *c, const char *name)
 {
     struct gate_reading g = {.name = name};
     uint64_t txn;
@@ -52,7 +54,7 @@ set_gate(struct reader *r, struct cell *c, const char *name)
 }
 
 static int
-compare(const void *key, const void *element)
+compare_name(const void *key, const void *element)
 {
     return strcmp(key, *(const char *const *)element);
 }
@@ -61,7 +63,7 @@ static bool
 is_touched(const struct touched *t, const char *name)
 {
     return !t || (t->count && bsearch(name, t->names, t->count,
-                                      sizeof(*t->names), compare));
+                                      sizeof(*t->names), compare_name));
 }
 
 static bool
@@ -70,8 +72,8 @@ is_missing(const struct cell *c)
     return atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING;
 }
 
-/* Most often one policy without scopes was touched: it is told before the
- * others are looked through. */
+/* Wakes the only touched policy before all cells are searched: the most
+ * frequent change is that of one policy without scopes. */
 static uint32_t
 wake_first(struct live *l, const struct touched *t, uint64_t txn)
 {
@@ -81,7 +83,7 @@ wake_first(struct live *l, const struct touched *t, uint64_t txn)
         cell_find(l, t->names[0], "", false, &index) != 0) {
         return 0;
     }
-    return wake(l, cell_at(l, index), txn);
+    return wake_cell(l, cell_at(l, index), txn);
 }
 
 uint64_t
@@ -96,13 +98,13 @@ set_announced(struct live *l, uint64_t txn)
     _Atomic uint64_t *told = &live_header(l)->told;
     uint64_t old = atomic_load_explicit(told, memory_order_relaxed);
 
-    /* Backwards too: what is there may be garbage; at worst somebody announces
-     * once more. */
+    /* Also to a lower number: the word may be garbage, and a change announced
+     * twice does no harm. */
     while (old != txn && !atomic_compare_exchange_weak(told, &old, txn)) {
     }
 }
 
-struct telling {
+struct announcement {
     struct live *live;
     struct reader *reader;
     const struct touched *touched;
@@ -112,13 +114,14 @@ struct telling {
 };
 
 static void
-each_touched(struct telling *t,
-             void (*visit)(struct telling *t, struct cell *c, const char *name))
+each_touched_cell(struct announcement *t,
+                  void (*visit)(struct announcement *t, struct cell *c,
+                                const char *name))
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint32_t i, count = cell_count(t->live);
+    uint32_t count = cell_count(t->live);
 
-    for (i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct cell *c = cell_at(t->live, i);
 
         if (c && cell_names(c, name, scope) &&
@@ -129,29 +132,29 @@ each_touched(struct telling *t,
     }
 }
 
-/* The first one was woken already, which shows by its gate. */
+/* A cell that wake_first has woken has the gate of `txn` already. */
 static void
-wake_one(struct telling *t, struct cell *c, const char *name)
+wake_touched(struct announcement *t, struct cell *c, const char *name)
 {
     uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
 
     (void)name;
     if (GATE_TXN(gate) < t->txn) {
-        t->woken += wake(t->live, c, t->txn);
+        t->woken += wake_cell(t->live, c, t->txn);
     }
 }
 
 static void
-set_one(struct telling *t, struct cell *c, const char *name)
+publish_touched(struct announcement *t, struct cell *c, const char *name)
 {
-    set_gate(t->reader, c, name);
+    publish_gate(t->reader, c, name);
 }
 
 uint32_t
 announce(struct live *l, struct reader *r, const struct touched *touched,
          uint64_t txn)
 {
-    struct telling t = {
+    struct announcement t = {
         .live = l,
         .reader = r,
         .touched = touched,
@@ -161,13 +164,13 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
 
     t.woken = wake_first(l, touched, txn);
     if (t.woken) {
-        /* Who was woken may be queued on this CPU, behind us: what is left
-         * to do here can wait. */
+        /* The woken thread may be queued on this CPU: it goes first, since the
+         * rest of the announcement is less urgent. */
         sched_yield();
     }
-    each_touched(&t, wake_one);
+    each_touched_cell(&t, wake_touched);
     live_ring(l);
     set_announced(l, txn);
-    each_touched(&t, set_one);
+    each_touched_cell(&t, publish_touched);
     return t.woken;
 }

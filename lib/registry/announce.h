@@ -1,26 +1,26 @@
-/* Telling all processes of a change, after its commit: write the gate, bump the
- * generation, wake; at last ring for event loops. */
+/* Announces a committed change of policies to all processes: writes the gates
+ * of the cells, moves their generations, wakes waiting calls, and rings the
+ * bell of event loops.  Not thread-safe for one `l` and `r`. */
 #ifndef BIDE_ANNOUNCE_H
 #define BIDE_ANNOUNCE_H
 
 #include "live/live.h"
 #include "store/policies/reader.h"
 
-/* The policies that a commit touched: their names, in order of strcmp.  NULL:
- * any may have changed (a writer was killed before it could tell). */
+/* The names of the policies that a commit changed, in order of strcmp. */
 struct touched {
     const char *const *names;
     size_t count;
 };
 
-/* Tells the cells of the touched policies, in all scopes; those of names that
- * nobody defined too when `default` is touched; and keeps that everything up
- * to commit `txn` has been told.  Returns how many sleeping threads were
- * woken. */
+/* Announces commit `txn` to the cells of the touched policies, in all scopes,
+ * and of undefined names if `default` is touched; then marks `txn` as
+ * announced. `touched` NULL: any policy may have changed (a writer was killed
+ * before it announced).  Returns the number of threads that were woken. */
 uint32_t announce(struct live *l, struct reader *r,
                   const struct touched *touched, uint64_t txn);
 
-/* The last commit that was announced. */
+/* Returns the last commit that was announced. */
 uint64_t announced(struct live *l);
 
 #endif

@@ -1,5 +1,5 @@
-/* Following the registry and its live file as they come and go.  Everything
- * here runs under b->lock. */
+/* Opens the registry and its live file, and follows them when they appear, are
+ * replaced or disappear.  Everything here runs under b->lock. */
 #include "registry.h"
 
 #include <stdlib.h>
@@ -8,18 +8,20 @@
 #include "announce.h"
 #include "bell.h"
 
-/* How long a commit may stay untold before its writer counts as dead. */
+/* A commit that is not announced for longer has a dead writer. */
 #define UNTOLD_NS 200000000ull
 
-/* Commits between two looks; more is garbage in shared memory. */
+/* Most commits that the announced one may be ahead of ours; more is garbage in
+ * shared memory. */
 #define FAR_AHEAD 1000000ull
 
 /* ---- handles and cells ---- */
 
-/* Thousands of names in a process without a live file share one cell, which
- * must be there before the others take all the place. */
+/* The cell of private live state that all names share which find no cell of
+ * their own.  It is made first, while there is space. */
 #define OVERFLOW "bide.overflow"
 
+/* Opens b->own. */
 static int
 open_own(struct bide *b)
 {
@@ -43,8 +45,8 @@ open_own(struct bide *b)
     return 0;
 }
 
-/* A cell in this process's own memory: while there is no live file, or when it
- * has no place left. */
+/* Finds a cell in the private live state: for when the registry has no live
+ * file, or that has no free cell. */
 static int
 find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 {
@@ -61,12 +63,12 @@ find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
     return cell_find(b->own, OVERFLOW, "", false, out_index);
 }
 
+/* Makes `index` of `l` the cell of `p`. */
 static int
-move_to(struct bide_policy *p, struct live *l, uint32_t index)
+move_to_cell(struct bide_policy *p, struct live *l, uint32_t index)
 {
     struct home *h = malloc(sizeof(*h));
     struct cell *c = cell_at(l, index);
-    int i;
 
     if (!h || !c) {
         free(h);
@@ -76,7 +78,7 @@ move_to(struct bide_policy *p, struct live *l, uint32_t index)
     atomic_store_explicit(&p->home, h, memory_order_release);
     atomic_store_explicit(&p->stripe_mask, live_stripes(l) - 1,
                           memory_order_relaxed);
-    for (i = 0; i < STRIPE_MAX; i++) {
+    for (int i = 0; i < STRIPE_MAX; i++) {
         atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
     }
     atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
@@ -112,7 +114,7 @@ attach_policy(struct bide *b, struct bide_policy *p)
         rc = find_own(b, p, &index);
         l = b->own;
     }
-    return rc ? rc : move_to(p, l, index);
+    return rc ? rc : move_to_cell(p, l, index);
 }
 
 bool
@@ -137,7 +139,7 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
     if (s) {
         atomic_store_explicit(&p->stripe[stripe], s, memory_order_release);
     } else {
-        s = live_scrap(h->live); /* no space: asked again next time */
+        s = live_scrap(h->live); /* no space now: the next call asks again */
     }
     pthread_mutex_unlock(&b->lock);
     return s;
@@ -145,7 +147,7 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
 
 /* ---- the live file ---- */
 
-/* What this process counted by itself joins what all have counted. */
+/* Adds the counts of the private live state to the shared one. */
 static void
 fold_own(struct bide *b)
 {
@@ -160,9 +162,10 @@ fold_own(struct bide *b)
     }
 }
 
-/* Calls in progress still use the old one: it stays until the end. */
+/* Keeps the live file in use open until bide_close: calls in progress may still
+ * use it. */
 static int
-retire(struct bide *b)
+retire_live(struct bide *b)
 {
     struct retired *r;
 
@@ -185,9 +188,9 @@ move_policy(struct bide *b, struct bide_policy *p)
     struct live *old = atomic_load(&p->home)->live;
     struct cell *cell = atomic_load(&p->cell);
 
-    /* Without memory the old cell goes on to serve. */
+    /* Without memory the old cell stays in use. */
     if (attach_policy(b, p) == 0) {
-        cell_announce(old, cell); /* who sleeps there moves over */
+        cell_announce(old, cell); /* its sleepers move to the new one */
     }
 }
 
@@ -195,7 +198,7 @@ static int
 use_live(struct bide *b, struct live *l)
 {
     struct bide_policy *p;
-    int rc = retire(b);
+    int rc = retire_live(b);
 
     if (rc) {
         return rc;
@@ -221,7 +224,7 @@ use_own(struct bide *b)
 }
 
 static bool
-live_serves(const struct bide *b)
+live_is_usable(const struct bide *b)
 {
     return b->live && b->live != b->own && live_is_current(b->live) &&
            memcmp(b->id, reader_id(b->reader), sizeof(b->id)) == 0;
@@ -233,7 +236,7 @@ attach_live(struct bide *b)
     struct live *l;
     int rc;
 
-    if (live_serves(b)) {
+    if (live_is_usable(b)) {
         return 0;
     }
     rc = live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
@@ -253,10 +256,10 @@ attach_live(struct bide *b)
 
 /* ---- the registry ---- */
 
-/* The writer announces in a moment; if it does not, it was killed between its
- * commit and that, and whoever notices does it in its place. */
+/* Announces commit `txn` if its writer has not done so within UNTOLD_NS: it was
+ * killed between its commit and the announcement. */
 static void
-finish_untold(struct bide *b, uint64_t txn)
+announce_for_dead_writer(struct bide *b, uint64_t txn)
 {
     uint64_t now, told;
 
@@ -276,8 +279,10 @@ finish_untold(struct bide *b, uint64_t txn)
     }
 }
 
+/* Opens b->reader if necessary and sets *out_txn to the last commit.  A
+ * registry that was replaced is opened anew. */
 static int
-look(struct bide *b, uint64_t *out_txn)
+look_at_registry(struct bide *b, uint64_t *out_txn)
 {
     struct pages_stamp stamp;
     int rc = BIDE_EMISSING;
@@ -285,7 +290,7 @@ look(struct bide *b, uint64_t *out_txn)
     if (b->reader) {
         rc = reader_look(b->reader, &stamp);
     }
-    if (rc == BIDE_EMISSING) { /* or replaced */
+    if (rc == BIDE_EMISSING) { /* not open yet, or replaced */
         reader_close(b->reader);
         b->reader = NULL;
         rc = reader_open(b->dir, &b->reader);
@@ -303,7 +308,7 @@ int
 attach_registry(struct bide *b, uint64_t *out_txn)
 {
     uint64_t txn = 0;
-    int rc = look(b, &txn), live_rc = 0;
+    int rc = look_at_registry(b, &txn), live_rc = 0;
     int before = atomic_load(&b->status);
 
     if (b->reader) {
@@ -312,7 +317,7 @@ attach_registry(struct bide *b, uint64_t *out_txn)
         live_rc = use_own(b);
     }
     if (rc == 0) {
-        finish_untold(b, txn);
+        announce_for_dead_writer(b, txn);
         *out_txn = txn;
     } else if (b->live != b->own) {
         live_note_trouble(b->live, rc);
@@ -328,7 +333,7 @@ void
 attach_close(struct bide *b)
 {
     if (b->own && b->live != b->own) {
-        fold_own(b); /* stragglers */
+        fold_own(b); /* counted there by calls that ended late */
     }
     while (b->retired) {
         struct retired *r = b->retired;

@@ -9,7 +9,7 @@
 #include "bell.h"
 
 static int
-hang(struct bide *b)
+add_bell(struct bide *b)
 {
     struct epoll_event e = {.events = EPOLLIN};
     int bell = live_bell(b->live);
@@ -32,11 +32,11 @@ bell_move(struct bide *b)
         return;
     }
     if (b->bell >= 0) {
-        close(b->bell); /* leaves the epoll by that */
+        close(b->bell); /* removes it from the epoll */
         b->bell = -1;
     }
-    /* Without one, event loops still look every 5 s. */
-    (void)hang(b);
+    /* Without a bell, event loops still look every 5 s. */
+    (void)add_bell(b);
 }
 
 void
@@ -52,7 +52,7 @@ bell_close(struct bide *b)
 }
 
 static int
-make(struct bide *b)
+make_fd(struct bide *b)
 {
     int rc;
 
@@ -60,7 +60,7 @@ make(struct bide *b)
     if (b->fd < 0) {
         return errno == ENOMEM ? BIDE_ENOMEM : BIDE_ESYS;
     }
-    rc = hang(b);
+    rc = add_bell(b);
     if (rc) {
         bell_close(b);
         return rc;
@@ -78,7 +78,7 @@ bide_fd(struct bide *b)
     }
     registry_revive(b);
     pthread_mutex_lock(&b->lock);
-    fd = b->fd >= 0 ? b->fd : make(b);
+    fd = b->fd >= 0 ? b->fd : make_fd(b);
     pthread_mutex_unlock(&b->lock);
     return fd;
 }

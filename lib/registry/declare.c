@@ -1,4 +1,5 @@
-/* The rules that a program brings along, for where the registry has none. */
+/* Rules that a program declares for policies that the registry does not define.
+ */
 #include "registry.h"
 
 #include <stdio.h>
@@ -55,10 +56,10 @@ declared_free(struct bide *b)
     }
 }
 
-/* Puts all of them in front, where they are found first.  Takes the texts out
- * of the list. */
+/* Moves the texts of `list` to the front of *head, where they are found first.
+ */
 static int
-push_all(struct declared **head, struct policy_list *list)
+push_declared(struct declared **head, struct policy_list *list)
 {
     size_t i;
 
@@ -77,7 +78,7 @@ push_all(struct declared **head, struct policy_list *list)
 }
 
 static void
-pop_until(struct declared **head, const struct declared *end)
+pop_declared_until(struct declared **head, const struct declared *end)
 {
     while (*head != end) {
         struct declared *d = *head;
@@ -88,8 +89,10 @@ pop_until(struct declared **head, const struct declared *end)
     }
 }
 
+/* Compiles the declarations before `end`, to find their faults. */
 static int
-check_all(struct bide *b, const struct declared *end, struct faults *faults)
+check_declared(struct bide *b, const struct declared *end,
+               struct faults *faults)
 {
     const struct declared *d;
     int worst = 0;
@@ -108,8 +111,7 @@ check_all(struct bide *b, const struct declared *end, struct faults *faults)
     return worst;
 }
 
-/* What an earlier declaration of the same name left behind is unreachable, but
- * for calls that never see it again: freed. */
+/* Frees earlier declarations of the same names: nothing finds them any more. */
 static void
 drop_shadowed(struct bide *b)
 {
@@ -130,9 +132,10 @@ drop_shadowed(struct bide *b)
     }
 }
 
-/* Handles look again, those asleep at once. */
+/* Makes the handles of this process take their rules again; wakes waiting
+ * calls. */
 static void
-announce_here(struct bide *b)
+announce_declared(struct bide *b)
 {
     struct bide_policy *p;
 
@@ -141,21 +144,22 @@ announce_here(struct bide *b)
     }
 }
 
+/* Declares all of `list` or nothing. */
 static int
-declare_all(struct bide *b, struct policy_list *list, struct faults *faults)
+declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
 {
     struct declared *end = b->declared;
-    int rc = push_all(&b->declared, list);
+    int rc = push_declared(&b->declared, list);
 
     if (rc == 0) {
-        rc = check_all(b, end, faults);
+        rc = check_declared(b, end, faults);
     }
     if (rc) {
-        pop_until(&b->declared, end);
+        pop_declared_until(&b->declared, end);
         return rc;
     }
     drop_shadowed(b);
-    announce_here(b);
+    announce_declared(b);
     return 0;
 }
 
@@ -190,7 +194,7 @@ bide_declare(struct bide *b, const char *ini)
     rc = policy_read("declared", ini, strlen(ini), &list, &faults);
     if (rc == 0) {
         pthread_mutex_lock(&b->lock);
-        rc = declare_all(b, &list, &faults);
+        rc = declare_list(b, &list, &faults);
         pthread_mutex_unlock(&b->lock);
     }
     if (rc) {

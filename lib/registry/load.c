@@ -5,7 +5,7 @@
 
 #include "live/live.h"
 
-/* Texts live as long as the compilation. */
+/* The texts of a policy and its parents, kept until it is compiled. */
 struct texts {
     const struct snapshot *snapshot;
     uint64_t realtime_ns, until_ns;
@@ -14,7 +14,7 @@ struct texts {
 };
 
 static int
-text_of(const struct record *r, struct policy_text **out)
+parse_record(const struct record *r, struct policy_text **out)
 {
     struct faults faults = {0};
     struct policy_list list = {0};
@@ -30,13 +30,13 @@ text_of(const struct record *r, struct policy_text **out)
     }
     policy_list_free(&list);
     faults_free(&faults);
-    /* It was checked when it was stored. */
+    /* Only valid texts are stored. */
     return rc == BIDE_EINPUT ? BIDE_EDAMAGED : rc;
 }
 
 static int
-fetch(struct texts *t, const char *name, struct policy_text **out,
-      uint32_t *out_version)
+fetch_text(struct texts *t, const char *name, struct policy_text **out,
+           uint32_t *out_version)
 {
     struct record r;
     int rc;
@@ -51,7 +51,7 @@ fetch(struct texts *t, const char *name, struct policy_text **out,
     if (r.deleted) {
         rc = BIDE_ENOVERSION;
     } else {
-        rc = text_of(&r, &t->text[t->count]);
+        rc = parse_record(&r, &t->text[t->count]);
     }
     if (rc == 0) {
         *out = t->text[t->count++];
@@ -69,7 +69,7 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
 {
     struct policy_text *found;
     uint32_t version;
-    int rc = fetch(arg, name, &found, &version);
+    int rc = fetch_text(arg, name, &found, &version);
 
     if (rc == 0) {
         *out = found;
@@ -86,7 +86,7 @@ load_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     struct policy_text *text;
     struct policy *p = NULL;
     uint32_t version;
-    int rc = fetch(&t, name, &text, &version);
+    int rc = fetch_text(&t, name, &text, &version);
 
     if (rc == 0) {
         rc = policy_compile(text, find_parent, &t, name, &p, NULL);
@@ -103,8 +103,9 @@ load_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     return rc;
 }
 
-/* Nobody announces the end of a temporary change: where other things hold at
- * the gate from then on, calls look at the rules, and so at the time. */
+/* Adds GATE_UNKNOWN if the gate will be another one after a temporary change:
+ * its end is not announced, so calls must take the rules, which check the
+ * time. */
 static void
 look_ahead(const struct snapshot *s, const char *name, struct loaded *l)
 {

@@ -1,4 +1,4 @@
-/* From a reading of the registry to compiled rules. */
+/* Reads and compiles the rules of a policy.  Thread-safe. */
 #ifndef BIDE_LOAD_H
 #define BIDE_LOAD_H
 
@@ -7,32 +7,32 @@
 #include "store/policies/reader.h"
 
 struct loaded {
-    struct policy *policy;   /* the caller's: policy_free */
-    uint64_t until_ns;       /* CLOCK_REALTIME at which it, or what it extends,
-                                changes by itself; 0: never */
-    uint32_t gate, limit_ms; /* what calls must know without looking at the
-                                rules: GATE_ bits, and the time limit of a
-                                first attempt (0: none) */
+    struct policy *policy;   /* the caller frees it with policy_free */
+    uint64_t until_ns;       /* CLOCK_REALTIME at which a temporary change of it
+                                or of a parent ends; 0: never */
+    uint32_t gate, limit_ms; /* what calls must know without the rules: GATE_
+                                bits, and the time limit of a first attempt in
+                                ms (0: none) */
 };
 
-/* The rules of `name` that hold at `realtime_ns`.  BIDE_ENOPOLICY: never
- * defined; BIDE_ENOVERSION: deleted; BIDE_EDAMAGED, BIDE_ENOMEM. */
+/* Loads the rules of `name` that are in force at `realtime_ns`. BIDE_ENOPOLICY:
+ * never defined; BIDE_ENOVERSION: deleted; BIDE_EDAMAGED, BIDE_ENOMEM. */
 int load_policy(const struct snapshot *s, const char *name,
                 uint64_t realtime_ns, struct loaded *out);
 
-/* The gate of a name that nobody defined: calls must look at the rules where
- * the registry's `default` has something to say before a first attempt. */
+/* Returns the gate of a name that is not defined: with GATE_UNKNOWN if the
+ * registry's `default` limits first attempts. */
 uint32_t load_missing_gate(const struct snapshot *s, uint64_t realtime_ns);
 
-/* Writes a gate as of commit `txn`, and beside it what else the success path
- * must know.  `p` is what it was made from, NULL: nobody defined it. */
+/* Writes the gate of commit `txn` to a cell, with the other words that the
+ * success path reads.  `p` are the rules; NULL: the name is not defined. */
 void load_publish(struct cell *c, uint64_t txn, uint32_t gate,
                   uint32_t limit_ms, const struct policy *p);
 
-/* What the success path must know of a breaker, and that it must look anew. */
+/* Writes the words that the success path reads about budget and breaker. */
 void load_publish_guard(struct cell *c, const struct policy *p);
 
-/* The gate of rules that are not the registry's. */
+/* Returns the gate of `p`, and its time limit as in struct loaded. */
 uint32_t load_gate(const struct policy *p, uint32_t *out_limit_ms);
 
 #endif

@@ -1,9 +1,9 @@
-/* Handles by name and scope: open addressing, read without a lock; name and
- * scope stand beside the handle, in one cache line, so that a look-up among
- * 100,000 fetches that line and no other.  A table that became too small is
- * replaced; lookups in progress still use the old one, so it is kept until the
- * registry is closed (all of them together are no larger than the one in
- * use). */
+/* A table of handles by name and scope, with open addressing, read without a
+ * lock.  Name and scope are stored beside the handle, in one cache line: a
+ * look-up among 100,000 reads that line and no other.
+ * A table that became too small is replaced by one twice as large.  Look-ups in
+ * progress may still read the old one, so it is kept until bide_close; all old
+ * tables together are no larger than the one in use. */
 #include "registry.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct name_slot {
     _Atomic(struct bide_policy *) policy; /* written last */
     uint32_t hash;
     uint8_t name_length, scope_length;
-    char text[TEXT]; /* name and scope, as far as there is room for both */
+    char text[TEXT]; /* name and scope; unused if both do not fit */
 };
 _Static_assert(sizeof(struct name_slot) == LINE, "one cache line");
 _Static_assert(BIDE_NAME_MAX + 1 <= UINT8_MAX, "lengths fit");
@@ -28,9 +28,9 @@ struct name_table {
     _Alignas(LINE) struct name_slot slot[];
 };
 
-/* Eight bytes at a time, multiplied and folded (as wyhash does). */
+/* Multiplies and folds, as wyhash does. */
 static uint64_t
-mix(uint64_t a, uint64_t b)
+mix_words(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;
 
@@ -44,22 +44,22 @@ hash_bytes(uint64_t h, const char *bytes, size_t length)
 
     for (; length >= 8; length -= 8, bytes += 8) {
         memcpy(&word, bytes, 8);
-        h = mix(h ^ word, 0x9e3779b97f4a7c15ull);
+        h = mix_words(h ^ word, 0x9e3779b97f4a7c15ull);
     }
     word = 0;
     memcpy(&word, bytes, length);
-    return mix(h ^ word ^ (uint64_t)length << 56, 0xd6e8feb86659fd93ull);
+    return mix_words(h ^ word ^ (uint64_t)length << 56, 0xd6e8feb86659fd93ull);
 }
 
-struct question {
+struct name_query {
     const char *name, *scope;
     size_t name_length, scope_length;
     uint32_t hash;
 };
 
 static bool
-is_answer(const struct name_slot *s, const struct bide_policy *p,
-          const struct question *q)
+slot_matches(const struct name_slot *s, const struct bide_policy *p,
+             const struct name_query *q)
 {
     const char *name = p->name, *scope = p->scope;
 
@@ -79,12 +79,11 @@ struct bide_policy *
 names_find(struct bide *b, const char *name, const char *scope,
            uint32_t *out_hash)
 {
-    struct question q = {name, scope, strlen(name), strlen(scope), 0};
+    struct name_query q = {name, scope, strlen(name), strlen(scope), 0};
     const struct name_table *t =
         atomic_load_explicit(&b->names, memory_order_acquire);
     uint64_t h = hash_bytes(0x2545f4914f6cdd1dull, name, q.name_length);
     struct bide_policy *p;
-    uint32_t i;
 
     if (q.scope_length) {
         h = hash_bytes(h, scope, q.scope_length);
@@ -93,19 +92,19 @@ names_find(struct bide *b, const char *name, const char *scope,
     if (!t) {
         return NULL;
     }
-    for (i = q.hash & t->mask;; i = (i + 1) & t->mask) {
+    for (uint32_t i = q.hash & t->mask;; i = (i + 1) & t->mask) {
         p = atomic_load_explicit(&t->slot[i].policy, memory_order_acquire);
         if (!p) {
-            return NULL; /* there is one: a table is at most half full */
+            return NULL; /* an empty slot exists: at most half are in use */
         }
-        if (is_answer(&t->slot[i], p, &q)) {
+        if (slot_matches(&t->slot[i], p, &q)) {
             return p;
         }
     }
 }
 
 static void
-put(struct name_table *t, struct bide_policy *p)
+put_in_table(struct name_table *t, struct bide_policy *p)
 {
     uint32_t i = p->hash & t->mask;
     struct name_slot *s;
@@ -125,10 +124,10 @@ put(struct name_table *t, struct bide_policy *p)
     t->used++;
 }
 
-/* A large one in huge pages, where there are: most random look-ups would
- * otherwise also wait for the page tables. */
+/* Returns an empty table, a large one in huge pages if possible: otherwise most
+ * random look-ups would also wait for the page tables. */
 static struct name_table *
-allocate(uint32_t size)
+allocate_table(uint32_t size)
 {
     size_t bytes = sizeof(struct name_table) + size * sizeof(struct name_slot);
     size_t unit = bytes < HUGE_PAGE ? LINE : HUGE_PAGE;
@@ -148,20 +147,20 @@ allocate(uint32_t size)
 }
 
 static int
-enlarge(struct bide *b, struct name_table *old)
+enlarge_table(struct bide *b, struct name_table *old)
 {
-    uint32_t size = old ? (old->mask + 1) * 2 : FIRST_SIZE, i;
-    struct name_table *t = allocate(size);
+    uint32_t size = old ? (old->mask + 1) * 2 : FIRST_SIZE;
+    struct name_table *t = allocate_table(size);
 
     if (!t) {
         return BIDE_ENOMEM;
     }
     t->older = old;
-    for (i = 0; old && i <= old->mask; i++) {
+    for (uint32_t i = 0; old && i <= old->mask; i++) {
         struct bide_policy *p = atomic_load(&old->slot[i].policy);
 
         if (p) {
-            put(t, p);
+            put_in_table(t, p);
         }
     }
     atomic_store_explicit(&b->names, t, memory_order_release);
@@ -174,12 +173,12 @@ names_add(struct bide *b, struct bide_policy *p)
     struct name_table *t = atomic_load(&b->names);
 
     if (!t || t->used * 2 > t->mask) {
-        if (enlarge(b, t) != 0) {
+        if (enlarge_table(b, t) != 0) {
             return BIDE_ENOMEM;
         }
         t = atomic_load(&b->names);
     }
-    put(t, p);
+    put_in_table(t, p);
     return 0;
 }
 

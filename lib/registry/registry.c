@@ -1,12 +1,11 @@
-/* Opening, closing, and what a fork changes. */
+/* Opening and closing a registry, look-up of handles, and forked children. */
 #include "registry.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -25,14 +24,14 @@ fresh_seed(void)
     uint64_t seed;
 
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
-        /* Early in boot: time and pid are enough to spread retries. */
+        /* Early in the boot: time and pid suffice to spread retries. */
         seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid()
                                                                  << 32;
     }
     return seed;
 }
 
-/* One page that the kernel clears in each child (Linux 4.14). */
+/* Maps a page that the kernel clears in each forked child (Linux 4.14). */
 static int
 map_alive(struct bide *b)
 {
@@ -52,16 +51,17 @@ map_alive(struct bide *b)
     return 0;
 }
 
-/* Once and for all: an attempt must not begin under one scale and end under
- * another when the live file is replaced meanwhile. */
+/* Sets the scale of ticks, which a later live file does not change: an attempt
+ * must not begin under one scale and end under another. */
 static void
 set_scale(struct bide *b)
 {
     b->scale = b->own_clock ? (struct tick_scale){0} : live_scale(b->live);
 }
 
+/* Fills a new registry; the caller frees it if this fails. */
 static int
-prepare(struct bide *b, const char *dir)
+open_registry(struct bide *b, const char *dir)
 {
     char place[PATH_MAX];
     uint64_t txn;
@@ -111,7 +111,7 @@ static void
 free_registry(struct bide *b)
 {
     deferred_close(b->deferred);
-    attach_close(b); /* looks at the policies once more */
+    attach_close(b); /* reads the handles, so before they are freed */
     free_policies(b);
     names_free(b);
     declared_free(b);
@@ -145,7 +145,7 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
         free(b);
         return BIDE_ENOMEM;
     }
-    rc = prepare(b, dir);
+    rc = open_registry(b, dir);
     if (rc) {
         free_registry(b);
         return rc;
@@ -173,22 +173,20 @@ bide_close(struct bide *b)
 
 /* ---- fork ---- */
 
-/* The thread that forked is the only one in the child, so nobody holds a lock
- * there, whatever its memory says. */
+/* The child has only the thread that forked, so no lock is held there, whatever
+ * its memory contains. */
 static void
-revive(struct bide *b)
+revive_in_child(struct bide *b)
 {
-    struct bide_policy *p;
-
     pthread_mutex_init(&b->lock, NULL);
     pthread_mutex_init(&b->defer_lock, NULL);
-    for (p = b->policies; p; p = p->next) {
+    for (struct bide_policy *p = b->policies; p; p = p->next) {
         pthread_mutex_init(&p->lock, NULL);
     }
     b->seed = fresh_seed();
     running_clear(b);
-    /* The descriptions are the parent's as well: closing ours takes nothing
-     * away from it. */
+    /* The parent keeps its own descriptors: closing the child's does not
+     * change them. */
     bell_close(b);
 }
 
@@ -202,11 +200,11 @@ registry_revive(struct bide *b)
     }
     state = FORKED;
     if (atomic_compare_exchange_strong(b->alive, &state, REVIVING)) {
-        revive(b);
+        revive_in_child(b);
         atomic_store_explicit(b->alive, ALIVE, memory_order_release);
         return;
     }
-    /* Another thread of the child is at it; that takes microseconds. */
+    /* Another thread of the child does it now; that takes microseconds. */
     while (atomic_load_explicit(b->alive, memory_order_acquire) != ALIVE) {
         sched_yield();
     }
@@ -214,6 +212,7 @@ registry_revive(struct bide *b)
 
 /* ---- handles ---- */
 
+/* Makes a handle.  Under b->lock. */
 static int
 make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
             struct bide_policy **out)
@@ -228,6 +227,8 @@ make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
         free(p);
         return BIDE_ENOMEM;
     }
+    assert(strlen(name) < sizeof(p->name));
+    assert(strlen(scope) < sizeof(p->scope));
     p->bide = b;
     p->hash = hash;
     p->private_index = UINT32_MAX;
@@ -260,10 +261,10 @@ registry_group(struct bide *b, const char *name)
     return p;
 }
 
-/* So that a paused policy, or a limit of its first attempt, is known from the
- * first call on; costs a reading of the registry, once for each handle. */
+/* Reads the rules once for a new handle, so that the first call already knows
+ * that a policy is paused or limits its first attempt. */
 static void
-first_look(struct bide_policy *p)
+read_first_rules(struct bide_policy *p)
 {
     struct rules *r = rules_take(p);
 
@@ -304,7 +305,7 @@ bide_lookup(struct bide *b, const char *name, const char *scope,
     if (rc) {
         return rc;
     }
-    first_look(p);
+    read_first_rules(p);
     *out = p;
     return 0;
 }

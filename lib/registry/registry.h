@@ -1,4 +1,4 @@
-/* The face's own structures: an opened registry and its handles. */
+/* An opened registry (struct bide) and its handles (struct bide_policy). */
 #ifndef BIDE_REGISTRY_H
 #define BIDE_REGISTRY_H
 
@@ -13,26 +13,26 @@
 
 enum { RUNNING_SLOTS = 1024 };
 
-/* Calls in progress, begun minus ended, by the thread that did it.  A thread
- * owns its slot, so the success path pays no locked instruction. */
+/* Calls in progress, begun minus ended, as counted by one thread.  A thread
+ * owns its slot, so the success path needs no locked instruction. */
 struct running {
     _Atomic int64_t calls;
     uint64_t spare[7];
 };
 
-/* Compiled rules, shared by the calls that work with them. */
+/* Compiled rules, shared by the calls that use them. */
 struct rules {
     struct policy *policy;
     _Atomic uint32_t refs;
-    uint32_t generation; /* of the cell, when the look began */
-    uint64_t txn;        /* registry's commit it was read from; 0: none */
-    uint64_t until_ns;   /* CLOCK_REALTIME: stale afterwards; 0: never */
-    bool registered;     /* from the registry, under its own name */
-    bool stored;         /* from the registry: so, or its `default` */
+    uint32_t generation; /* of the cell, before the rules were read */
+    uint64_t txn;        /* commit of the registry they are from; 0: none */
+    uint64_t until_ns;   /* CLOCK_REALTIME: stale from then on; 0: never */
+    bool registered;     /* from the registry, under the policy's own name */
+    bool stored;         /* registered, or from the registry's `default` */
 };
 
-/* Where a handle's live state is.  Replaced as a whole; earlier ones stay until
- * the registry is closed, since calls in progress may look at them. */
+/* The place of a handle's live state.  Replaced as a whole; earlier ones are
+ * kept until bide_close, because calls in progress may read them. */
 struct home {
     struct live *live;
     uint32_t index; /* of the cell */
@@ -40,28 +40,28 @@ struct home {
 };
 
 struct bide_policy {
-    /* line 0: what each call loads */
+    /* cache line 0: read by each call */
     struct bide *bide;
     _Atomic(struct cell *) cell;
-    _Atomic uint32_t local_gate; /* gate bits of rules that are not the
-                                    registry's, so not in the shared cell */
+    _Atomic uint32_t local_gate; /* gate bits of declared rules, which other
+                                    processes must not see in the cell */
     _Atomic uint32_t stripe_mask;
     uint32_t hash;
     _Atomic(struct home *) home;         /* changed under bide->lock */
     uint32_t private_index;              /* in bide->own; UINT32_MAX: none */
     _Atomic(struct guard_rings *) rings; /* NULL: not used yet */
-    _Atomic(struct bide_policy *) pool;  /* whose budget it pays from; NULL:
-                                            nobody's */
-    /* line 1 */
+    _Atomic(struct bide_policy *) pool;  /* the handle whose budget it pays
+                                            from; NULL: no budget */
+    /* cache line 1 */
     _Atomic(struct stripe *) stripe[STRIPE_MAX]; /* NULL: not used yet */
     /* the rest */
     pthread_mutex_t lock; /* of rules */
     struct rules *rules;
-    uint8_t registry_id[REGISTRY_ID_SIZE]; /* that they are from */
+    uint8_t registry_id[REGISTRY_ID_SIZE]; /* of the registry of `rules` */
     uint32_t name_length, scope_length;
     char name[BIDE_NAME_MAX + 2]; /* a group's begins with @ */
     char scope[BIDE_NAME_MAX + 1];
-    struct bide_policy *next; /* all of the registry's */
+    struct bide_policy *next; /* list of all handles */
 };
 _Static_assert(offsetof(struct bide_policy, stripe) == 64, "line 1");
 
@@ -76,88 +76,101 @@ struct retired {
 
 struct bide {
     char *dir;
-    pthread_mutex_t lock; /* of everything that has no lock of its own */
+    pthread_mutex_t lock; /* of all fields without a lock of their own */
     struct reader *reader;
-    struct live *live;       /* the registry's, else `own`; never NULL */
-    struct live *own;        /* private, made when it is needed */
-    struct retired *retired; /* still pointed at by calls in progress */
+    struct live *live;       /* that of the registry, else `own`; not NULL */
+    struct live *own;        /* private to this process; NULL: not needed */
+    struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
-    uint64_t untold_txn;        /* a commit nobody has announced ... */
-    uint64_t untold_ns;         /* ... and since when we know */
-    _Atomic int status;         /* of the last look */
-    _Atomic int read_status;    /* why a policy could not be read ... */
-    struct bide_policy *unread; /* ... this one; NULL: all could */
-    _Atomic uint64_t looked_ns;
-    struct tick_scale scale; /* ns where the clock is the caller's */
+    uint64_t untold_txn;     /* a commit that is not announced, first ... */
+    uint64_t untold_ns;      /* ... seen at this CLOCK_MONOTONIC */
+    _Atomic int status;      /* result of the last look at the registry */
+    _Atomic int read_status; /* error of the last policy that could not ... */
+    struct bide_policy *unread; /* ... be read; NULL: all could */
+    _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last look */
+    struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
     bool own_clock, hooked;
     struct bide_clock clock;
     struct bide_hooks hooks;
     uint64_t seed;
-    _Atomic uint64_t calls; /* that failed once: numbers their draws */
-    int fd, bell;           /* epoll around the live file's bell; -1 */
+    _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
+    int fd, bell; /* bide_fd: an epoll, and the bell in it; -1: none */
     struct declared *declared;
     _Atomic(struct name_table *) names;
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */
     void (*recorder_end)(struct recorder *r);
-    _Atomic uint32_t *alive;    /* a page that is zero in a forked child */
-    struct running *running;    /* RUNNING_SLOTS */
-    pthread_mutex_t defer_lock; /* of opening the next */
-    struct deferred *deferred;  /* NULL until it is needed */
+    _Atomic uint32_t *alive; /* in a page that the kernel clears in a child */
+    struct running *running; /* RUNNING_SLOTS */
+    pthread_mutex_t defer_lock; /* of the next two */
+    struct deferred *deferred;  /* the queue; NULL until it is needed */
     bool deferred_own_clock;
 };
 
 /* ---- registry.c ---- */
 
-/* To be called first by everything but the success path: a child that was
- * forked since gets locks, draws and descriptors of its own. */
+/* To be called first by all functions except the success path: in a forked
+ * child it makes new locks, a new seed and new descriptors, once. */
 void registry_revive(struct bide *b);
+
+/* Returns CLOCK_MONOTONIC, or the time of the caller's clock, in ns. */
 uint64_t registry_now_ns(const struct bide *b);
 
-/* What the success path reads instead: the counter of the CPU, or the time. */
+/* Returns the time in ticks of b->scale, which the success path reads instead:
+ * the counter of the CPU, or the caller's clock. */
 static inline uint64_t
 registry_ticks(const struct bide *b)
 {
     return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_ticks(b->scale);
 }
 
+/* Sleeps until `until_ns`, or until the generation of `c` differs from `seen`.
+ */
 void registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
                           uint64_t until_ns);
 
-/* The handle that stands for a budget's group ("@name"), made on first use;
- * NULL without memory.  Under b->lock. */
+/* Returns the handle of the budget group "@name", made on first use; NULL
+ * without memory.  Under b->lock. */
 struct bide_policy *registry_group(struct bide *b, const char *name);
 
 /* ---- attach.c: under b->lock ---- */
 
-/* Opens what can be opened, follows what was replaced, and finishes what a
- * writer that was killed left untold.  0 and the registry's commit, or why
- * there is none; b->live is there in any case, but for BIDE_ENOMEM. */
+/* Looks at the registry: opens it and its live file if necessary, follows files
+ * that were replaced, and announces a commit whose writer was killed.  Returns
+ * 0 and the last commit, or an error.  Sets b->live in any case, except without
+ * memory. */
 int attach_registry(struct bide *b, uint64_t *out_txn);
-/* Gives a handle its cell in b->live. */
+/* Sets the cell of a handle: in b->live, or in b->own without space there. */
 int attach_policy(struct bide *b, struct bide_policy *p);
-/* Whether its cell is one for all that found no place. */
+/* Reports whether the handle uses the cell of all names without a cell. */
 bool attach_is_shared(const struct bide_policy *p);
+/* Closes all live states, the reader and the descriptors. */
 void attach_close(struct bide *b);
+/* Frees the places of a handle that is about to be freed. */
 void attach_leave(struct bide_policy *p);
-/* The handle's stripe for this CPU; never NULL. */
+/* Returns the handle's stripe of number `stripe`; never NULL.  Takes b->lock.
+ */
 struct stripe *attach_stripe(struct bide_policy *p, uint32_t stripe);
 
 /* ---- rules.c ---- */
 
-/* The rules in force now, as far as they can be known; NULL only without
- * memory.  Give back with rules_drop. */
+/* Returns the rules in force now, else the last good ones; NULL only without
+ * memory.  Release with rules_drop (NULL: does nothing).  Takes p->lock and
+ * b->lock. */
 struct rules *rules_take(struct bide_policy *p);
 void rules_drop(struct rules *r);
 
 /* ---- running.c ---- */
 
+/* Adds `change` to the number of calls in progress. */
 void running_add(struct bide *b, int64_t change);
 int64_t running_total(const struct bide *b);
-void running_clear(struct bide *b); /* in a forked child */
+/* In a forked child: removes the calls of the parent's other threads. */
+void running_clear(struct bide *b);
 
 /* ---- names.c ---- */
 
+/* Returns the handle, or NULL and the hash for a new one.  Takes no lock. */
 struct bide_policy *names_find(struct bide *b, const char *name,
                                const char *scope, uint32_t *out_hash);
 int names_add(struct bide *b, struct bide_policy *p); /* under b->lock */
@@ -165,6 +178,7 @@ void names_free(struct bide *b);
 
 /* ---- declare.c: under b->lock ---- */
 
+/* Returns the declared text of `name`, owned by `b`; NULL: none. */
 const struct policy_text *declared_find(const struct bide *b, const char *name);
 policy_find_fn declared_finder; /* arg: struct bide */
 void declared_free(struct bide *b);

@@ -1,5 +1,6 @@
-/* The rules in force for a handle: compiled once, shared by its calls, made
- * anew when its generation has moved or the registry was committed to. */
+/* The rules in force for a handle.  They are compiled once and shared by its
+ * calls, and read again when the generation of the cell has moved, when the
+ * registry has a new commit, or when a temporary change ends. */
 #include "registry.h"
 
 #include <stdio.h>
@@ -8,8 +9,8 @@
 
 #include "load.h"
 
-/* A failed attempt looks at the registry again when the last look is older; so
- * a change whose writer was killed before it could tell is seen as well. */
+/* A failed attempt looks at the registry if the last look is older than this.
+ * So a change whose writer was killed before announcing it is seen as well. */
 #define FRESH_FOR_NS 1000000ull
 
 void
@@ -23,14 +24,15 @@ rules_drop(struct rules *r)
 }
 
 static struct rules *
-hold(struct rules *r)
+hold_rules(struct rules *r)
 {
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     return r;
 }
 
+/* Returns rules with one reference, which own `policy`; NULL without memory. */
 static struct rules *
-make(struct policy *policy, uint32_t generation)
+make_rules(struct policy *policy, uint32_t generation)
 {
     struct rules *r = calloc(1, sizeof(*r));
 
@@ -44,8 +46,8 @@ make(struct policy *policy, uint32_t generation)
     return r;
 }
 
-/* Decides which handle has the budget that `r` names, under bide->lock.  Names
- * of groups are kept apart from those of policies. */
+/* Sets p->pool to the handle of the budget that `r` names.  The `@` keeps names
+ * of groups apart from those of policies.  Under bide->lock. */
 static void
 choose_pool(struct bide_policy *p, const struct budget_rules *r)
 {
@@ -63,22 +65,22 @@ choose_pool(struct bide_policy *p, const struct budget_rules *r)
 
 /* ---- from the registry ---- */
 
-struct reading {
+struct rules_reading {
     const struct bide_policy *p;
     struct loaded loaded;
     bool registered;
-    uint32_t missing_gate; /* when it is not */
+    uint32_t missing_gate; /* the gate if not registered */
 };
 
-/* Its own name, else `default`. */
+/* Loads the rules of the policy, else those of `default` unless declared. */
 static int
 read_rules(void *arg, const struct snapshot *s)
 {
-    struct reading *r = arg;
+    struct rules_reading *r = arg;
     uint64_t now = clock_realtime_ns();
     int rc;
 
-    policy_free(r->loaded.policy); /* of a reading that was not whole */
+    policy_free(r->loaded.policy); /* of a reading that is repeated */
     r->loaded = (struct loaded){0};
     rc = load_policy(s, r->p->name, now, &r->loaded);
     r->registered = rc == 0;
@@ -97,7 +99,7 @@ read_rules(void *arg, const struct snapshot *s)
 }
 
 static void
-publish_gate(struct bide_policy *p, const struct reading *r, uint64_t txn)
+publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
 {
     struct cell *c = atomic_load(&p->cell);
     uint32_t limit_ms = 0, bits = r->missing_gate;
@@ -107,20 +109,21 @@ publish_gate(struct bide_policy *p, const struct reading *r, uint64_t txn)
         limit_ms = r->loaded.limit_ms;
     }
     if (attach_is_shared(p)) {
-        bits |= GATE_UNKNOWN; /* others write their gates there too */
+        bits |= GATE_UNKNOWN; /* other names write their gates there too */
     }
     load_publish(c, txn, bits, limit_ms,
                  r->registered ? r->loaded.policy : NULL);
 }
 
-/* Rules that are this program's own are kept out of the shared cell. */
+/* Sets the gate of declared rules in the handle, since other processes must not
+ * see it in the cell.  NULL: no such rules. */
 static void
 publish_local(struct bide_policy *p, const struct policy *policy)
 {
     uint32_t limit_ms = 0, bits = policy ? load_gate(policy, &limit_ms) : 0;
 
     if (limit_ms) {
-        bits |= GATE_UNKNOWN; /* makes the call look */
+        bits |= GATE_UNKNOWN; /* the limit is not in the cell */
     }
     if (policy) {
         load_publish_guard(atomic_load(&p->cell), policy);
@@ -128,8 +131,9 @@ publish_local(struct bide_policy *p, const struct policy *policy)
     atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
 }
 
+/* Returns the declared rules, else one attempt; NULL without memory. */
 static struct rules *
-from_program(struct bide_policy *p, uint32_t generation)
+rules_from_program(struct bide_policy *p, uint32_t generation)
 {
     const struct policy_text *t = declared_find(p->bide, p->name);
     struct policy *policy;
@@ -137,10 +141,11 @@ from_program(struct bide_policy *p, uint32_t generation)
                                 &policy, NULL)
                : policy_builtin(p->name, &policy);
 
-    return rc ? NULL : make(policy, generation);
+    return rc ? NULL : make_rules(policy, generation);
 }
 
-/* Trouble with one policy is shown until that one can be read again. */
+/* Notes the result of reading a policy.  An error is shown until the same
+ * policy can be read again. */
 static void
 note_reading(struct bide_policy *p, int rc)
 {
@@ -159,20 +164,21 @@ note_reading(struct bide_policy *p, int rc)
     }
 }
 
-/* The last good policy stays; one that was only the registry's `default` makes
- * place for what the program declares meanwhile. */
+/* Reports whether the rules in use stay when the registry cannot be read.  The
+ * last good policy stays; the registry's `default` gives way to declared
+ * rules. */
 static bool
-keeps(const struct bide_policy *p)
+keeps_last_good(const struct bide_policy *p)
 {
     return p->rules && (p->rules->registered ||
                         (p->rules->stored && !declared_find(p->bide, p->name)));
 }
 
-/* Straight from the file that is open, when there is one: who is woken by a
- * change should not first ask whether it is still the right file.  That is
- * looked at soon enough, by overtaken. */
+/* Reads the file that is already open, if one is: a woken call need not check
+ * first that the file is still current; has_newer_commit() checks it later. */
 static int
-read_now(struct bide_policy *p, struct reading *reading, uint64_t *out_txn)
+read_registry(struct bide_policy *p, struct rules_reading *reading,
+              uint64_t *out_txn)
 {
     struct bide *b = p->bide;
     int rc = BIDE_EMISSING;
@@ -193,10 +199,10 @@ read_now(struct bide_policy *p, struct reading *reading, uint64_t *out_txn)
 }
 
 static struct rules *
-from_reading(struct bide_policy *p, const struct reading *reading,
-             uint32_t generation, uint64_t txn)
+rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
+                   uint32_t generation, uint64_t txn)
 {
-    struct rules *r = make(reading->loaded.policy, generation);
+    struct rules *r = make_rules(reading->loaded.policy, generation);
 
     if (!r) {
         return NULL;
@@ -212,26 +218,27 @@ from_reading(struct bide_policy *p, const struct reading *reading,
     return r;
 }
 
-/* Under b->lock.  NULL: keep what there is. */
+/* Returns new rules, and publishes their gate; NULL: those in use stay, or no
+ * memory.  Under b->lock. */
 static struct rules *
-fresh(struct bide_policy *p, uint32_t generation)
+read_new_rules(struct bide_policy *p, uint32_t generation)
 {
-    struct reading reading = {.p = p};
+    struct rules_reading reading = {.p = p};
     struct rules *r;
     uint64_t txn = 0;
-    int rc = read_now(p, &reading, &txn);
+    int rc = read_registry(p, &reading, &txn);
 
     if (rc == 0) {
-        return from_reading(p, &reading, generation, txn);
+        return rules_from_reading(p, &reading, generation, txn);
     }
     policy_free(reading.loaded.policy);
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
         reading.registered = false;
         publish_gate(p, &reading, txn);
-    } else if (keeps(p)) {
+    } else if (keeps_last_good(p)) {
         return NULL;
     }
-    r = from_program(p, generation);
+    r = rules_from_program(p, generation);
     if (r) {
         r->txn = txn;
         publish_local(p, r->policy);
@@ -242,9 +249,9 @@ fresh(struct bide_policy *p, uint32_t generation)
 
 /* ---- taking ---- */
 
-/* Cheap, and never wrong about a change that was announced. */
+/* Reports whether a change was announced or a temporary change has ended. */
 static bool
-stale(struct bide_policy *p, const struct rules *r)
+is_stale(struct bide_policy *p, const struct rules *r)
 {
     struct cell *c = atomic_load_explicit(&p->cell, memory_order_acquire);
 
@@ -253,10 +260,10 @@ stale(struct bide_policy *p, const struct rules *r)
            (r->until_ns && clock_realtime_ns() >= r->until_ns);
 }
 
-/* Whether the registry has another commit than these rules are from, or has
- * come or gone. */
+/* Reports whether the registry has another commit than that of the rules, or
+ * has appeared or disappeared.  Looks at most once per FRESH_FOR_NS. */
 static bool
-overtaken(struct bide_policy *p, const struct rules *r)
+has_newer_commit(struct bide_policy *p, const struct rules *r)
 {
     struct bide *b = p->bide;
     uint64_t now = clock_monotonic_ns(), txn = 0;
@@ -270,7 +277,7 @@ overtaken(struct bide_policy *p, const struct rules *r)
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
     }
-    /* Without a registry, what came from one stays. */
+    /* Without a registry, rules from one stay. */
     yes = txn != r->txn && !(txn == 0 && r->stored);
     pthread_mutex_unlock(&b->lock);
     return yes;
@@ -284,11 +291,11 @@ rules_take(struct bide_policy *p)
 
     pthread_mutex_lock(&p->lock);
     r = p->rules;
-    if (!r || stale(p, r) || overtaken(p, r)) {
+    if (!r || is_stale(p, r) || has_newer_commit(p, r)) {
         generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
                                           memory_order_acquire);
         pthread_mutex_lock(&p->bide->lock);
-        r = fresh(p, generation);
+        r = read_new_rules(p, generation);
         pthread_mutex_unlock(&p->bide->lock);
         old = p->rules;
         if (r) {
@@ -302,7 +309,7 @@ rules_take(struct bide_policy *p)
         }
     }
     if (r) {
-        hold(r);
+        hold_rules(r);
     }
     pthread_mutex_unlock(&p->lock);
     return r;

@@ -1,32 +1,32 @@
-/* Which calls are in progress, at the cost of a thread-local load and two plain
- * memory accesses each.  Threads take a slot on first use and give it back when
- * they end; the last slot is shared by those that found none. */
+/* Counts the calls in progress, for a thread-local load and two plain memory
+ * accesses each.  A thread takes a slot on first use and frees it when it ends;
+ * the last slot is shared by the threads that found none free. */
 #include "registry.h"
 
 #include <unistd.h>
 
 static _Atomic uint64_t taken[RUNNING_SLOTS / 64];
-static _Atomic pid_t owner[RUNNING_SLOTS]; /* the process that took it */
+static _Atomic pid_t owner[RUNNING_SLOTS]; /* the process that took the slot */
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
 
 enum { SHARED_SLOT = RUNNING_SLOTS - 1 };
 
-/* Slot + 1; 0: none yet.  Not initial-exec, although that would be a load and
- * no call: a library with such variables cannot be loaded by dlopen once the
- * little room for them is used up. */
+/* The slot of this thread + 1; 0: none yet.  Not initial-exec, although that
+ * would be a load instead of a call: dlopen cannot load a library with such
+ * variables once the small space for them is used up. */
 static __thread uint32_t slot_plus_1;
 
 static void
-give_back(void *value)
+free_slot(void *value)
 {
     uint32_t slot = (uint32_t)(uintptr_t)value - 1;
 
     atomic_fetch_and(&taken[slot / 64], ~(1ull << slot % 64));
 }
 
-/* The thread that forked is the child's, with the calls it is in. */
+/* In a forked child: its only thread keeps its slot and its calls. */
 static void
 keep_slot(void)
 {
@@ -38,9 +38,9 @@ keep_slot(void)
 static void
 make_key(void)
 {
-    /* Without memory for it: see running_clear. */
+    /* If this fails, running_clear keeps the slot of its own thread only. */
     (void)pthread_atfork(NULL, NULL, keep_slot);
-    have_key = pthread_key_create(&at_thread_exit, give_back) == 0;
+    have_key = pthread_key_create(&at_thread_exit, free_slot) == 0;
 }
 
 static __attribute__((cold, noinline)) uint32_t
@@ -93,25 +93,23 @@ int64_t
 running_total(const struct bide *b)
 {
     int64_t total = 0;
-    int i;
 
-    for (i = 0; i < RUNNING_SLOTS; i++) {
+    for (int i = 0; i < RUNNING_SLOTS; i++) {
         total +=
             atomic_load_explicit(&b->running[i].calls, memory_order_relaxed);
     }
     return total;
 }
 
-/* The calls of the parent's other threads do not exist in the child.  Those of
- * the thread that forked go on, as do those of threads that the child started
- * before it noticed. */
+/* The calls of the parent's other threads do not exist in the child.  The calls
+ * of the thread that forked continue, and so do those of threads that the child
+ * started before this was called. */
 void
 running_clear(struct bide *b)
 {
     pid_t self = getpid();
-    uint32_t i;
 
-    for (i = 0; i < RUNNING_SLOTS; i++) {
+    for (uint32_t i = 0; i < RUNNING_SLOTS; i++) {
         if (i + 1 != slot_plus_1 && atomic_load(&owner[i]) != self) {
             atomic_store_explicit(&b->running[i].calls, 0,
                                   memory_order_relaxed);

@@ -1,24 +1,24 @@
-/* Totals of one policy and scope. */
+/* Call statistics of one policy and scope. */
 #include "registry.h"
 #include "stats.h"
 
 #include <stdlib.h>
 
 static double
-at_ms(const uint64_t *histogram, double share)
+percentile_ms(const uint64_t *histogram, double share)
 {
     return (double)histogram_at_ns(histogram, share) / 1e6;
 }
 
 static struct bide_latency
-latency(const uint64_t *histogram)
+latency_of(const uint64_t *histogram)
 {
     return (struct bide_latency){
         .count = histogram_count(histogram),
-        .p50_ms = at_ms(histogram, 0.50),
-        .p95_ms = at_ms(histogram, 0.95),
-        .p99_ms = at_ms(histogram, 0.99),
-        .max_ms = at_ms(histogram, 1),
+        .p50_ms = percentile_ms(histogram, 0.50),
+        .p95_ms = percentile_ms(histogram, 0.95),
+        .p99_ms = percentile_ms(histogram, 0.99),
+        .max_ms = percentile_ms(histogram, 1),
     };
 }
 
@@ -29,8 +29,8 @@ stats_from(const struct cell_reading *r, uint32_t version,
     const uint64_t *n = r->counter;
 
     *out = (struct bide_stats){.version = version,
-                               .latency_succeeded = latency(r->succeeded),
-                               .latency_failed = latency(r->failed),
+                               .latency_succeeded = latency_of(r->succeeded),
+                               .latency_failed = latency_of(r->failed),
 #define DERIVED(...)
 #define STORED(ID, field, ...) .field = n[COUNTER_##ID],
                                COUNTERS(DERIVED, STORED, DERIVED)};
