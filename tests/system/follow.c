@@ -1,6 +1,6 @@
-/* A change made by the real command reaches calls that sleep in another
- * process.  Their waits are of an hour, and none may still be asleep at one of
- * the looks at the registry that a call takes each 5 s: it must be told. */
+/* A change made by the real command reaches calls that wait in another process.
+ * They wait for an hour.  A waiting call also reads the registry every 5 s, so
+ * each must continue sooner than that: it must have been woken. */
 #include <bide.h>
 #include "admin/live.h"
 #include "admin/open.h"
@@ -36,7 +36,7 @@ first_fails(const struct bide_attempt *attempt, void *arg)
 }
 
 static void
-run_by_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
+run_with_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
 {
     struct pollfd fd = {bide_fd(b), POLLIN, 0};
     struct bide_call c;
@@ -48,7 +48,7 @@ run_by_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
             next = bide_step_ended(&c, first_fails(&c.attempt, NULL));
             continue;
         }
-        /* Nothing but the descriptor wakes it. */
+        /* Only the descriptor wakes it. */
         if (poll(&fd, 1,
                  bide_step_deadline_ns(&c) > scene_monotonic() ? 60000 : 0)) {
             bide_fd_clear(b);
@@ -59,8 +59,8 @@ run_by_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
 }
 
 static void
-run_by(enum driver driver, struct bide *b, struct bide_policy *p,
-       struct bide_result *out)
+run_with_driver(enum driver driver, struct bide *b, struct bide_policy *p,
+                struct bide_result *out)
 {
     struct bide_call c;
 
@@ -76,12 +76,12 @@ run_by(enum driver driver, struct bide *b, struct bide_policy *p,
         *out = c.result;
         break;
     default:
-        run_by_steps(b, p, out);
+        run_with_steps(b, p, out);
     }
 }
 
 static void
-serve(struct scene *s, enum driver driver, const char *name, int results)
+run_service(struct scene *s, enum driver driver, const char *name, int results)
 {
     struct bide_result r;
     struct bide_policy *p;
@@ -90,19 +90,19 @@ serve(struct scene *s, enum driver driver, const char *name, int results)
     MUST(bide_open(s->dir, 0, &b) == 0);
     MUST(bide_declare(b, "[declared]\n" LONG_RULES) == 0);
     MUST(bide_lookup(b, name, NULL, &p) == 0);
-    run_by(driver, b, p, &r);
+    run_with_driver(driver, b, p, &r);
     MUST(write(results, &r, sizeof(r)) == sizeof(r));
     MUST(bide_close(b) == 0);
     _exit(0);
 }
 
 static bool
-somebody_sleeps(void *arg)
+any_call_waits(void *arg)
 {
     return scene_sleepers(arg) > 0;
 }
 
-/* Comes back once its call sleeps. */
+/* Starts a service and returns once its call waits. */
 static struct service
 service_start(struct scene *s, enum driver driver, const char *name)
 {
@@ -113,11 +113,11 @@ service_start(struct scene *s, enum driver driver, const char *name)
     v.pid = fork();
     if (v.pid == 0) {
         close(pipes[0]);
-        serve(s, driver, name, pipes[1]);
+        run_service(s, driver, name, pipes[1]);
     }
     close(pipes[1]);
     v.results = pipes[0];
-    assert_true(scene_until(somebody_sleeps, s));
+    assert_true(scene_until(any_call_waits, s));
     return v;
 }
 
@@ -127,9 +127,9 @@ service_end(struct service v)
     struct bide_result r;
     int status;
 
-    if (!process_hear(v.results, &r, sizeof(r))) {
+    if (!process_read_all(v.results, &r, sizeof(r))) {
         kill(v.pid, SIGKILL);
-        fail_msg("it did not go on");
+        fail_msg("the call did not continue");
     }
     close(v.results);
     assert_int_equal(waitpid(v.pid, &status, 0), v.pid);
@@ -137,7 +137,7 @@ service_end(struct service v)
     return r;
 }
 
-/* ---- what is changed ---- */
+/* ---- changes ---- */
 
 struct change {
     const char *what, *name;
@@ -191,7 +191,7 @@ static const struct change changes[] = {
 static const char *const drivers[] = {"run", "try", "step"};
 
 static void
-change_under(struct scene *s, const struct change *c, enum driver driver)
+check_change(struct scene *s, const struct change *c, enum driver driver)
 {
     struct service v;
     struct bide_result r;
@@ -207,22 +207,20 @@ change_under(struct scene *s, const struct change *c, enum driver driver)
     r = service_end(v);
     assert_int_equal(r.verdict, c->verdict);
     assert_int_equal(r.attempts, c->attempts);
-    assert_true(r.slept_ns < 4500 * MS); /* told, not found by a look */
+    assert_true(r.slept_ns < 4500 * MS); /* woken, not by its own reading */
     assert_int_equal(scene_sleepers(s), 0);
 }
 
 static void
-a_change_reaches_a_call_asleep_in_another_process(void **state)
+a_change_reaches_a_waiting_call_in_another_process(void **state)
 {
     struct scene *s = *state;
-    enum driver driver;
-    size_t i;
 
     /* Version 1 of shop waits for 1 ms, for the rollback. */
     process_registry(s, "[shop]\nattempts = 2\nwait_initial = 1ms\n");
-    for (i = 0; i < COUNT(changes); i++) {
-        for (driver = RUN; driver < DRIVERS; driver++) {
-            change_under(s, &changes[i], driver);
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        for (enum driver driver = RUN; driver < DRIVERS; driver++) {
+            check_change(s, &changes[i], driver);
         }
     }
 }
@@ -246,13 +244,12 @@ wakes_later(void *arg)
 }
 
 static void
-a_raised_wait_keeps_the_call_asleep_for_longer(void **state)
+a_raised_wait_makes_the_call_wait_longer(void **state)
 {
     struct scene *s = *state;
-    enum driver driver;
 
     process_registry(s, shop);
-    for (driver = RUN; driver < DRIVERS; driver++) {
+    for (enum driver driver = RUN; driver < DRIVERS; driver++) {
         struct service v = service_start(s, driver, "shop");
         struct bide_result r;
 
@@ -266,7 +263,8 @@ a_raised_wait_keeps_the_call_asleep_for_longer(void **state)
     }
 }
 
-/* Nobody announces its end: calls that block look each 5 s. */
+/* The end of a temporary change is not announced: blocking calls find it when
+ * they read the registry, every 5 s. */
 static void
 a_temporary_change_ends_by_itself(void **state)
 {
@@ -288,38 +286,37 @@ a_temporary_change_ends_by_itself(void **state)
     assert_int_equal(r.verdict, BIDE_EXHAUSTED);
 }
 
-/* ---- fifty ---- */
+/* ---- fifty waiting threads ---- */
 
 enum { MANY = 50 };
 
 static void *
-sleep_once(void *arg)
+run_waiting_call(void *arg)
 {
     bide_run(arg, first_fails, NULL, NULL);
     return NULL;
 }
 
 static bool
-all_sleep(void *arg)
+all_calls_wait(void *arg)
 {
     return scene_sleepers(arg) == MANY;
 }
 
 static void
-serve_many(struct scene *s, int results)
+run_service_with_threads(struct scene *s, int results)
 {
     pthread_t threads[MANY];
     struct bide_policy *p;
     struct bide_stats stats;
     struct bide *b;
-    int i;
 
     MUST(bide_open(s->dir, 0, &b) == 0);
     MUST(bide_lookup(b, "shop", NULL, &p) == 0);
-    for (i = 0; i < MANY; i++) {
-        MUST(pthread_create(&threads[i], NULL, sleep_once, p) == 0);
+    for (int i = 0; i < MANY; i++) {
+        MUST(pthread_create(&threads[i], NULL, run_waiting_call, p) == 0);
     }
-    for (i = 0; i < MANY; i++) {
+    for (int i = 0; i < MANY; i++) {
         pthread_join(threads[i], NULL);
     }
     MUST(bide_read_stats(p, &stats) == 0);
@@ -329,7 +326,7 @@ serve_many(struct scene *s, int results)
 }
 
 static void
-fifty_threads_asleep_all_follow(void **state)
+a_change_reaches_fifty_waiting_threads(void **state)
 {
     struct scene *s = *state;
     struct bide_stats stats;
@@ -340,12 +337,12 @@ fifty_threads_asleep_all_follow(void **state)
     assert_int_equal(pipe(pipes), 0);
     child = fork();
     if (child == 0) {
-        serve_many(s, pipes[1]);
+        run_service_with_threads(s, pipes[1]);
     }
     close(pipes[1]);
-    assert_true(scene_until(all_sleep, s));
+    assert_true(scene_until(all_calls_wait, s));
     BIDE(s, "set", "shop", "wait_initial=1ms");
-    assert_true(process_hear(pipes[0], &stats, sizeof(stats)));
+    assert_true(process_read_all(pipes[0], &stats, sizeof(stats)));
     close(pipes[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -359,10 +356,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(a_change_reaches_a_call_asleep_in_another_process),
-        SCENE(a_raised_wait_keeps_the_call_asleep_for_longer),
+        SCENE(a_change_reaches_a_waiting_call_in_another_process),
+        SCENE(a_raised_wait_makes_the_call_wait_longer),
         SCENE(a_temporary_change_ends_by_itself),
-        SCENE(fifty_threads_asleep_all_follow),
+        SCENE(a_change_reaches_fifty_waiting_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* kill -9 of anyone at any moment loses nothing, and leaves nothing to
+/* kill -9 of any process at any moment loses nothing and leaves nothing to
  * repair. */
 #include "admin/open.h"
 #include "admin/read.h"
@@ -21,7 +21,7 @@ must_be_killed(pid_t child)
     assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
-/* ---- between the commit and the telling ---- */
+/* ---- between the commit and the announcement ---- */
 
 static void
 commit_and_die(struct scene *s, const char *name, const char *text)
@@ -93,7 +93,7 @@ end_sleeper(pid_t child, int results)
     struct bide_result r;
     int status;
 
-    if (!process_hear(results, &r, sizeof(r))) {
+    if (!process_read_all(results, &r, sizeof(r))) {
         kill(child, SIGKILL);
         fail_msg("it did not go on");
     }
@@ -106,7 +106,7 @@ end_sleeper(pid_t child, int results)
 static const char quicker[] = "[shop]\nattempts = 2\nwait = none\n";
 
 static void
-a_sleeping_call_finds_out_by_itself(void **state)
+a_waiting_call_finds_an_unannounced_change(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
@@ -123,48 +123,47 @@ a_sleeping_call_finds_out_by_itself(void **state)
 }
 
 static void
-the_next_failed_attempt_of_anyone_sees_it(void **state)
+the_next_failed_attempt_finds_an_unannounced_change(void **state)
 {
     const struct bide_outcome bad = bide_http(503, NULL);
     struct scene *s = *state;
-    int i;
 
     process_registry(s, shop);
     scene_open(s);
     scene_run(s, "quick", &bad, 1, NULL);
     assert_int_equal(s->made, 2);
-    for (i = 3; i < 8; i++) {
+    for (int i = 3; i < 8; i++) {
         char text[64];
 
-        snprintf(text, sizeof(text), "[quick]\nattempts = %d\nwait = none\n", i);
+        snprintf(text, sizeof(text), "[quick]\nattempts = %d\nwait = none\n",
+                 i);
         kill_after_commit(s, "quick", text);
         scene_run(s, "quick", &bad, 1, NULL);
         assert_int_equal(s->made, i);
     }
 }
 
-/* Who notices tells those who sleep in the dead writer's place. */
+/* The process that finds the change announces it for the dead writer. */
 static void
-who_notices_tells_the_others(void **state)
+a_process_that_finds_the_change_wakes_the_others(void **state)
 {
     const struct bide_outcome bad = bide_http(503, NULL);
     struct scene *s = *state;
     struct pollfd done = {.events = POLLIN};
     struct bide_result r;
     pid_t child;
-    int i;
 
     process_registry(s, shop);
     scene_open(s);
     child = start_sleeper(s, &done.fd);
     assert_true(scene_until(one_sleeps, s));
     kill_after_commit(s, "shop", quicker);
-    for (i = 0; i < 6000 && poll(&done, 1, 10) == 0; i++) {
+    for (int i = 0; i < 6000 && poll(&done, 1, 10) == 0; i++) {
         scene_run(s, "quick", &bad, 1, NULL);
     }
     r = end_sleeper(child, done.fd);
     assert_int_equal(r.verdict, BIDE_SUCCEEDED);
-    /* Told, so before its own look. */
+    /* It was woken, so it continued before it read the registry itself. */
     assert_true(r.slept_ns < 4500 * MS);
 }
 
@@ -172,7 +171,7 @@ who_notices_tells_the_others(void **state)
 
 struct round {
     struct scene *s;
-    unsigned confirmed; /* the last value whose command said it is done */
+    unsigned confirmed; /* the last value that a command reported as set */
     unsigned tried;
 };
 
@@ -191,7 +190,8 @@ attempts_in_registry(struct scene *s, const char *name)
     return n;
 }
 
-/* Half of them set one policy, half apply a file of three. */
+/* Starts a writer: every other one sets one policy, the others apply a file of
+ * three. */
 static pid_t
 start_writer(struct round *r)
 {
@@ -222,7 +222,7 @@ check_round(struct round *r, bool done)
         assert_int_equal(a, r->confirmed);
     }
     r->confirmed = a;
-    /* What was applied together is there together. */
+    /* A file is applied atomically. */
     assert_int_equal(attempts_in_registry(r->s, "c"), b);
     if (r->tried % 2 == 0 && a == r->tried) {
         assert_int_equal(b, a);
@@ -256,7 +256,7 @@ killed_writers_lose_and_block_nothing(void **state)
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
         killed += WIFSIGNALED(status);
-        /* How long it takes changes with what else the host has to do. */
+        /* The time that it takes depends on the load of the host. */
         whole += WIFSIGNALED(status) ? whole / 16 : -(whole / 16);
         assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
         check_round(&r, WIFEXITED(status));
@@ -270,7 +270,7 @@ killed_writers_lose_and_block_nothing(void **state)
 /* ---- services that count ---- */
 
 static void
-count_for_ever(struct scene *s, int told)
+count_until_killed(struct scene *s, int reported)
 {
     struct bide_policy *p;
     struct bide *b;
@@ -280,14 +280,14 @@ count_for_ever(struct scene *s, int told)
     MUST(bide_lookup(b, "quick", NULL, &p) == 0);
     for (;;) {
         bide_run(p, first_fails, NULL, NULL);
-        if (write(told, &byte, 1) != 1) {
+        if (write(reported, &byte, 1) != 1) {
             _exit(0);
         }
     }
 }
 
 static uint64_t
-drain(int fd)
+count_reports(int fd)
 {
     char bytes[65536];
     uint64_t total = 0;
@@ -306,12 +306,11 @@ killed_services_lose_no_count(void **state)
 {
     struct scene *s = *state;
     struct bide_stats stats;
-    uint64_t told = 0;
-    int round, i;
+    uint64_t reported = 0;
 
     process_registry(s, shop);
     srandom(12);
-    for (round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         struct timespec pause = {0, random() % 20000000};
         pid_t child[SERVICES];
         int pipes[2];
@@ -319,34 +318,34 @@ killed_services_lose_no_count(void **state)
 
         assert_int_equal(pipe(pipes), 0);
         fcntl(pipes[1], F_SETPIPE_SZ, 1048576);
-        for (i = 0; i < SERVICES; i++) {
+        for (int i = 0; i < SERVICES; i++) {
             child[i] = fork();
             if (child[i] == 0) {
                 close(pipes[0]);
-                count_for_ever(s, pipes[1]);
+                count_until_killed(s, pipes[1]);
             }
         }
         close(pipes[1]);
-        assert_true(process_hear(pipes[0], &byte, 1));
+        assert_true(process_read_all(pipes[0], &byte, 1));
         nanosleep(&pause, NULL);
-        for (i = 0; i < SERVICES; i++) {
+        for (int i = 0; i < SERVICES; i++) {
             kill(child[i], SIGKILL);
             must_be_killed(child[i]);
         }
-        told += 1 + drain(pipes[0]);
+        reported += 1 + count_reports(pipes[0]);
         close(pipes[0]);
     }
     scene_open(s);
     stats = scene_stats(s, "quick");
-    print_message("         %llu calls told, %llu counted\n",
-                  (unsigned long long)told,
+    print_message("         %llu calls reported, %llu counted\n",
+                  (unsigned long long)reported,
                   (unsigned long long)stats.succeeded);
-    /* A call that was counted but not told of any more: one each at most. */
-    assert_true(stats.succeeded >= told);
-    assert_true(stats.succeeded <= told + ROUNDS * SERVICES);
-    assert_true(stats.recovered >= told);
+    /* Each service may have counted one call that it did not report. */
+    assert_true(stats.succeeded >= reported);
+    assert_true(stats.succeeded <= reported + ROUNDS * SERVICES);
+    assert_true(stats.recovered >= reported);
     assert_true(stats.attempts_failed >= stats.succeeded);
-    assert_true(stats.attempts_failed <= told + ROUNDS * SERVICES);
+    assert_true(stats.attempts_failed <= reported + ROUNDS * SERVICES);
     assert_int_equal(scene_sleepers(s), 0);
 }
 
@@ -354,9 +353,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(a_sleeping_call_finds_out_by_itself),
-        SCENE(the_next_failed_attempt_of_anyone_sees_it),
-        SCENE(who_notices_tells_the_others),
+        SCENE(a_waiting_call_finds_an_unannounced_change),
+        SCENE(the_next_failed_attempt_finds_an_unannounced_change),
+        SCENE(a_process_that_finds_the_change_wakes_the_others),
         SCENE(killed_writers_lose_and_block_nothing),
         SCENE(killed_services_lose_no_count),
     };

@@ -1,4 +1,4 @@
-/* Real processes: the command, and services that sleep. */
+/* Real processes: the command, and services with waiting calls. */
 #ifndef TESTS_SYSTEM_PROCESS_H
 #define TESTS_SYSTEM_PROCESS_H
 
@@ -14,10 +14,9 @@ process_start(const struct scene *s, const char *const words[])
     char *argv[WORDS_MAX + 4] = {(char *)"bide", (char *)"--dir",
                                  (char *)s->dir};
     pid_t child;
-    int i;
 
     assert_non_null(bide);
-    for (i = 0; words[i]; i++) {
+    for (int i = 0; words[i]; i++) {
         assert_true(i < WORDS_MAX);
         argv[3 + i] = (char *)words[i];
     }
@@ -33,7 +32,7 @@ process_start(const struct scene *s, const char *const words[])
     return child;
 }
 
-/* Runs it to its end; its exit status. */
+/* Runs `bide --dir DIR WORDS...` and returns its exit status. */
 UNUSED static int
 process_run(const struct scene *s, const char *const words[])
 {
@@ -49,7 +48,7 @@ process_run(const struct scene *s, const char *const words[])
     assert_int_equal( \
         process_run((s), (const char *const[]){__VA_ARGS__, NULL}), 0)
 
-/* A file of policies beside the registry. */
+/* Writes a policy file beside the registry and returns its path. */
 UNUSED static const char *
 process_file(struct scene *s, const char *text)
 {
@@ -71,9 +70,9 @@ process_registry(struct scene *s, const char *text)
     BIDE(s, "apply", process_file(s, text));
 }
 
-/* Reads all, or says that it did not come within a minute. */
+/* Reads `length` bytes.  Returns false if they do not come within a minute. */
 UNUSED static bool
-process_hear(int fd, void *out, size_t length)
+process_read_all(int fd, void *out, size_t length)
 {
     struct pollfd p = {fd, POLLIN, 0};
     char *to = out;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # run sets status and output
-# A fresh registry for each test, and words to say what is expected.
-# BIDE is the path of the command.
+# A new registry for each test, and functions that check expectations.  BIDE is
+# the path of the command.
 
 bats_require_minimum_version 1.5.0
 
@@ -16,7 +16,8 @@ bide() {
     "$BIDE" --dir "$DIR" "$@"
 }
 
-# gives STATUS COMMAND...: its exit status; what it printed is in $output.
+# gives STATUS COMMAND...: fails unless the command exits with STATUS; its output
+# is in $output.
 gives() {
     local expected=$1
     shift
@@ -28,12 +29,12 @@ gives() {
     }
 }
 
-# says TEXT...: each of them is in $output.
+# says TEXT...: fails unless each text is in $output.
 says() {
     local text
     for text; do
         [[ $output == *"$text"* ]] || {
-            echo "not said: $text"
+            echo "missing in the output: $text"
             echo "$output"
             return 1
         }
@@ -44,7 +45,8 @@ says_not() {
     [[ $output != *"$1"* ]]
 }
 
-# json EXPRESSION: true of the parsed output, which is called j.
+# json EXPRESSION: fails unless the Python expression is true; j is the parsed
+# $output.
 json() {
     python3 -c "import json, sys
 j = json.load(sys.stdin)
@@ -69,18 +71,19 @@ END
     bide apply shop.ini >/dev/null
 }
 
-# until_it COMMAND...: tried again until it succeeds, PATIENCE times at most.
+# until_it COMMAND...: repeats the command until it succeeds, at most PATIENCE
+# times.
 until_it() {
     local i
     for ((i = 0; i < ${PATIENCE:-800}; i++)); do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
     done
-    echo "not in time: $*"
+    echo "did not succeed in time: $*"
     return 1
 }
 
-# unchanged COMMAND...: whatever it does, not to the policies.
+# unchanged COMMAND...: fails if the command changes the policies.
 unchanged() {
     local before after
     before=$(bide export)

@@ -319,7 +319,7 @@ children_of_the_killed_do_not_keep_the_lock(void **state)
         fork_and_die(s, pipes[1]);
     }
     close(pipes[1]);
-    assert_true(process_hear(pipes[0], children, sizeof(children)));
+    assert_true(process_read_all(pipes[0], children, sizeof(children)));
     close(pipes[0]);
     assert_int_equal(waitpid(parent, &status, 0), parent);
     assert_true(WIFSIGNALED(status));
@@ -369,7 +369,7 @@ one_arrival_is_for_one_of_those_who_wait(void **state)
         waiters[i] = start_waiter(s, pipes[1]);
     }
     for (i = 0; i < 2; i++) {
-        assert_true(process_hear(pipes[0], &heard, 1));
+        assert_true(process_read_all(pipes[0], &heard, 1));
         assert_int_equal(heard, 'w');
     }
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
@@ -378,7 +378,7 @@ one_arrival_is_for_one_of_those_who_wait(void **state)
         char text = (char)('1' + i);
 
         assert_int_equal(bide_defer(p, &text, 1, &id), 0);
-        assert_true(process_hear(pipes[0], &heard, 1));
+        assert_true(process_read_all(pipes[0], &heard, 1));
         assert_int_equal(heard, text);
     }
     for (i = 0; i < 2; i++) {
