@@ -305,7 +305,7 @@ print_source(const struct history_rows *rows)
         puts("\nThe last recording cannot be read: see bide doctor.");
     } else if (rows->past.recorded_ns == 0) {
         puts("\nThere is no history yet: these are the totals since the live "
-             "file was created.\nTo keep history, run bide record --every "
+             "state was created.\nTo keep history, run bide record --every "
              "1m.");
     } else if (rows->now_ns > rows->past.recorded_ns &&
                rows->now_ns - rows->past.recorded_ns > 600000000000) {

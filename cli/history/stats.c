@@ -1,4 +1,4 @@
-/* bide stats: call statistics since the live file was created. */
+/* bide stats: call statistics since the live state was created. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -391,7 +391,7 @@ print_people(const struct stats_cells *cells, const char *name)
         for (size_t i = 0; i < cells->count; i++) {
             print_outcomes(&cells->list[i].live);
         }
-        puts("Totals since the live file was created. P50 to P99 are of "
+        puts("Totals since the live state was created. P50 to P99 are of "
              "succeeded attempts.");
     }
     return 0;

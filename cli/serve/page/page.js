@@ -335,7 +335,7 @@ async function fetchMore(name, r) {
   }
   const heads = ["Scope", "Calls", "Succeeded", "Retries", "p95", "Breaker", "Budget"];
   const titled = (i) => el("th", {scope: "col", class: i > 0 && i < 5 ? "number" : null}, heads[i]);
-  fill(r.scopes, el("h3", {}, "By scope, since the live file was created" + (all.length > 50 ? ", the first 50" : "")),
+  fill(r.scopes, el("h3", {}, "By scope, since the live state was created" + (all.length > 50 ? ", the first 50" : "")),
     all.length ? el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Scopes of " + name},
       el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((_, i) => titled(i)))), body)) : el("p", {class: "muted"}, "No calls yet."));
   const ranked = [...outcomes].sort((a, b) => b[1] - a[1]), sum = ranked.reduce((s, o) => s + o[1], 0);
