@@ -69,7 +69,7 @@ compare_rows(const struct history_row *a, const struct history_row *b)
 
 /* Returns the index of the row with that key, or the index to insert it at. */
 static size_t
-find_place(const struct history_rows *rows, const struct history_row *key)
+find_row_place(const struct history_rows *rows, const struct history_row *key)
 {
     size_t low = 0, high = rows->count;
 
@@ -90,7 +90,7 @@ find_or_insert_row(struct row_builder *b, const struct history_row *key)
 {
     struct history_rows *rows = b->rows;
     struct history_row *longer;
-    size_t at = find_place(rows, key);
+    size_t at = find_row_place(rows, key);
 
     if (at < rows->count && compare_rows(&rows->list[at], key) == 0) {
         return &rows->list[at];

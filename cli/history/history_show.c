@@ -89,7 +89,7 @@ label_title(enum history_by by)
 
 /* Makes a table of the figures of calls, of attempts, or of both. */
 static struct table *
-make_table(const struct history_rows *rows, bool calls, bool attempts)
+make_rows_table(const struct history_rows *rows, bool calls, bool attempts)
 {
     struct table_column columns[FIGURES + 1] = {
         {label_title(rows->by), TABLE_NAME}};
@@ -121,17 +121,17 @@ make_table(const struct history_rows *rows, bool calls, bool attempts)
 static int
 print_rows(const struct history_rows *rows)
 {
-    struct table *t = make_table(rows, true, true);
+    struct table *t = make_rows_table(rows, true, true);
 
     if (table_fits(t)) {
         return table_print(t);
     }
     table_free(t);
-    if (table_print(make_table(rows, true, false))) {
+    if (table_print(make_rows_table(rows, true, false))) {
         return BIDE_ENOMEM;
     }
     putchar('\n');
-    return table_print(make_table(rows, false, true));
+    return table_print(make_rows_table(rows, false, true));
 }
 
 /* ---- versions side by side ---- */
@@ -233,7 +233,7 @@ print_beside(const struct history_rows *rows)
 /* ---- around the table ---- */
 
 static void
-print_title(const struct history_rows *rows)
+print_history_title(const struct history_rows *rows)
 {
     char begin[64], end[64];
 
@@ -248,7 +248,7 @@ print_title(const struct history_rows *rows)
 
 /* Prints the most frequent outcomes of all rows together. */
 static void
-print_outcomes(const struct history_rows *rows)
+print_all_outcomes(const struct history_rows *rows)
 {
     struct history_outcome_count *sums = NULL;
     size_t count = 0, all = 0;
@@ -352,14 +352,14 @@ history_print(const struct history_rows *rows)
         print_source(rows);
         return 0;
     }
-    print_title(rows);
+    print_history_title(rows);
     rc = rows->beside ? print_beside(rows) : print_rows(rows);
     if (rc) {
         return rc;
     }
     if (rows->name) {
         history_plot(rows);
-        print_outcomes(rows);
+        print_all_outcomes(rows);
     }
     print_source(rows);
     return 0;
@@ -405,7 +405,7 @@ print_history(struct command_line *line, struct history_rows *rows)
 /* Reads the rows and everything that they are printed with.  Returns 0, or the
  * exit status after printing the error. */
 static int
-read_history(struct command_line *line, struct history_rows *rows)
+read_rows_and_versions(struct command_line *line, struct history_rows *rows)
 {
     int status = history_read_rows(line, rows);
 
@@ -427,7 +427,7 @@ history_command(struct command_line *line)
     if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
         return say_usage(line, "--csv and --json exclude each other");
     }
-    status = read_history(line, &rows);
+    status = read_rows_and_versions(line, &rows);
     if (status == 0) {
         status = print_history(line, &rows);
     }

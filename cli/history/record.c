@@ -67,7 +67,7 @@ read_duration(struct command_line *line, enum option option, uint64_t least_ns,
 }
 
 static int
-read_options(struct command_line *line, struct recorder *r)
+read_recorder_options(struct command_line *line, struct recorder *r)
 {
     const uint64_t minute = 60 * SECOND_NS, hour = 60 * minute;
     int status;
@@ -381,7 +381,7 @@ int
 record_command(struct command_line *line)
 {
     struct recorder r = {0};
-    int status = read_options(line, &r);
+    int status = read_recorder_options(line, &r);
 
     if (status) {
         return status;

@@ -80,7 +80,7 @@ add_stats_cell(void *arg, const struct admin_cell *c)
 }
 
 static int
-compare_cells(const void *a, const void *b)
+compare_stats_cells(const void *a, const void *b)
 {
     const struct stats_cell *x = a, *y = b;
     int order = strcmp(x->live.name, y->live.name);
@@ -95,7 +95,8 @@ sort_and_read_guards(struct admin *registry, struct stats_cells *cells)
     int rc = 0;
 
     if (cells->count > 0) {
-        qsort(cells->list, cells->count, sizeof(*cells->list), compare_cells);
+        qsort(cells->list, cells->count, sizeof(*cells->list),
+              compare_stats_cells);
     }
     for (size_t i = 0; i < cells->count && rc == 0; i++) {
         struct stats_cell *c = &cells->list[i];
@@ -135,7 +136,7 @@ put_cell(struct json *array, const struct stats_cell *cell)
 }
 
 static int
-print_json(const struct stats_cells *cells)
+print_stats_json(const struct stats_cells *cells)
 {
     struct json *object = json_object_new();
     struct json *array = json_in_array(object, "policies");
@@ -261,7 +262,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
 
 /* Makes the table of one part, or with BOTH of both. */
 static struct table *
-make_table(const struct stats_cells *cells, enum part part)
+make_stats_table(const struct stats_cells *cells, enum part part)
 {
     struct table_column columns[COLUMNS];
     size_t which[COLUMNS], count = 0;
@@ -291,23 +292,23 @@ make_table(const struct stats_cells *cells, enum part part)
 }
 
 static int
-print_table(const struct stats_cells *cells)
+print_stats_table(const struct stats_cells *cells)
 {
-    struct table *t = make_table(cells, BOTH);
+    struct table *t = make_stats_table(cells, BOTH);
 
     if (table_fits(t)) {
         return table_print(t);
     }
     table_free(t);
-    if (table_print(make_table(cells, CALLS))) {
+    if (table_print(make_stats_table(cells, CALLS))) {
         return BIDE_ENOMEM;
     }
     putchar('\n');
-    return table_print(make_table(cells, ATTEMPTS));
+    return table_print(make_stats_table(cells, ATTEMPTS));
 }
 
 static void
-print_outcomes(const struct admin_cell *c)
+print_cell_outcomes(const struct admin_cell *c)
 {
     uint64_t all = 0, left = 0;
     char share[32];
@@ -381,7 +382,7 @@ print_people(const struct stats_cells *cells, const char *name)
         puts("No calls yet.");
         return 0;
     }
-    if (print_table(cells)) {
+    if (print_stats_table(cells)) {
         return BIDE_ENOMEM;
     }
     print_missing(cells);
@@ -389,7 +390,7 @@ print_people(const struct stats_cells *cells, const char *name)
     if (name) {
         putchar('\n');
         for (size_t i = 0; i < cells->count; i++) {
-            print_outcomes(&cells->list[i].live);
+            print_cell_outcomes(&cells->list[i].live);
         }
         puts("Totals since the live state was created. P50 to P99 are of "
              "succeeded attempts.");
@@ -419,7 +420,7 @@ stats_command(struct command_line *line)
         rc = sort_and_read_guards(line->registry, &cells);
     }
     if (rc == 0 && status == 0) {
-        rc = line->option[OPTION_JSON] ? print_json(&cells)
+        rc = line->option[OPTION_JSON] ? print_stats_json(&cells)
                                        : print_people(&cells, name);
     }
     cells_free(&cells);

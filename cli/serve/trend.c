@@ -58,7 +58,7 @@ trend_free(struct trend *t)
 /* Returns the index of `name`, or the index at which to insert it. */
 
 static size_t
-find_place(const struct trend *t, const char *name)
+find_name_place(const struct trend *t, const char *name)
 {
     size_t low = 0, high = t->count;
 
@@ -75,9 +75,9 @@ find_place(const struct trend *t, const char *name)
 }
 
 static struct trend_policy *
-find_policy(const struct trend *t, const char *name)
+find_trend_policy(const struct trend *t, const char *name)
 {
-    size_t at = find_place(t, name);
+    size_t at = find_name_place(t, name);
 
     return at < t->count && strcmp(t->list[at]->name, name) == 0 ? t->list[at]
                                                                  : NULL;
@@ -87,7 +87,7 @@ static struct trend_policy *
 insert_policy(struct trend *t, const char *name)
 {
     struct trend_policy **longer, *one;
-    size_t at = find_place(t, name);
+    size_t at = find_name_place(t, name);
 
     longer = array_more(t->list, t->count, sizeof(*t->list));
     if (!longer) {
@@ -121,7 +121,7 @@ trend_begin(struct trend *t)
 int
 trend_add(struct trend *t, const struct admin_cell *c)
 {
-    struct trend_policy *one = find_policy(t, c->name);
+    struct trend_policy *one = find_trend_policy(t, c->name);
     struct reading *r;
 
     if (!one && t->count >= TREND_MOST) {
@@ -286,7 +286,7 @@ void
 trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
            uint64_t end_ago_ns, const struct bide_stats *s)
 {
-    struct trend_policy *one = find_policy(t, name);
+    struct trend_policy *one = find_trend_policy(t, name);
     uint64_t ns = begin_ago_ns - end_ago_ns;
 
     if (!one || begin_ago_ns <= end_ago_ns) {

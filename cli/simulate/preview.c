@@ -28,7 +28,7 @@ struct forecast {
 };
 
 static int
-print_json(const struct forecast *f)
+print_preview_json(const struct forecast *f)
 {
     struct json *j = json_object_new(), *waits;
 
@@ -99,7 +99,7 @@ add_plot_cell(struct table *t, const struct plot *plot, uint64_t from,
 }
 
 static int
-print_table(const struct forecast *f)
+print_preview_table(const struct forecast *f)
 {
     uint64_t last_ns = f->count ? f->rows[f->count - 1].total_max_ns : 0;
     struct plot plot = plot_for(last_ns, plot_width(f));
@@ -206,7 +206,8 @@ show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
         return say_no_memory();
     }
     f.count = preview(p, f.rows, room, &f.ends);
-    rc = line->option[OPTION_JSON] ? print_json(&f) : print_table(&f);
+    rc = line->option[OPTION_JSON] ? print_preview_json(&f)
+                                   : print_preview_table(&f);
     free(f.rows);
     if (rc) {
         return say_no_memory();

@@ -45,11 +45,11 @@ struct replay {
 
 /* ---- assumptions ---- */
 
-static void assume(struct replay *r, const char *format, ...)
+static void add_assumption(struct replay *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-assume(struct replay *r, const char *format, ...)
+add_assumption(struct replay *r, const char *format, ...)
 {
     va_list args;
 
@@ -61,7 +61,7 @@ assume(struct replay *r, const char *format, ...)
 }
 
 static void
-assume_versions(struct replay *r)
+add_version_assumption(struct replay *r)
 {
     const struct admin_replay *h = &r->history;
 
@@ -70,57 +70,67 @@ assume_versions(struct replay *r)
         return;
     }
     if (h->first_version == h->last_version) {
-        assume(r,
-               "The calls were recorded under version %u, which is not the "
-               "present one.",
-               h->first_version);
+        add_assumption(
+            r,
+            "The calls were recorded under version %u, which is not the "
+            "present one.",
+            h->first_version);
     } else {
-        assume(r,
-               "The calls were recorded under versions %u to %u. The present "
-               "rules are simulated for all of them.",
-               h->first_version, h->last_version);
+        add_assumption(
+            r,
+            "The calls were recorded under versions %u to %u. The present "
+            "rules are simulated for all of them.",
+            h->first_version, h->last_version);
     }
 }
 
 static void
-assume_all(struct replay *r)
+add_assumptions(struct replay *r)
 {
     const struct admin_replay *h = &r->history;
     char text[64], outcome[64];
 
-    assume(r, "In each interval, attempts fail at the recorded rate, with the "
-              "recorded outcomes and latencies. First attempts and retries "
-              "have separate rates. The load does not change these rates.");
-    assume(r, "Within an interval every retry has the same chance of success, "
-              "regardless of earlier failures and waits. If some calls can "
-              "never succeed, additional attempts help less than shown here.");
-    assume(r, "The recorded number of calls begins, spread over each interval. "
-              "There are no Retry-After hints: they are not recorded.");
-    assume_versions(r);
+    add_assumption(
+        r, "In each interval, attempts fail at the recorded rate, with the "
+           "recorded outcomes and latencies. First attempts and retries "
+           "have separate rates. The load does not change these rates.");
+    add_assumption(
+        r, "Within an interval every retry has the same chance of success, "
+           "regardless of earlier failures and waits. If some calls can "
+           "never succeed, additional attempts help less than shown here.");
+    add_assumption(
+        r, "The recorded number of calls begins, spread over each interval. "
+           "There are no Retry-After hints: they are not recorded.");
+    add_version_assumption(r);
     if (h->longest_ns > COARSE_NS) {
-        assume(r,
-               "The longest interval is %s. Calls are spread evenly within "
-               "it; its peaks are unknown.",
-               duration_round(h->longest_ns, text, sizeof(text)));
+        add_assumption(
+            r,
+            "The longest interval is %s. Calls are spread evenly within "
+            "it; its peaks are unknown.",
+            duration_round(h->longest_ns, text, sizeof(text)));
     }
     if (h->scope_count > 1) {
-        assume(r, "There are %zu scopes. Each has its own budget and breaker.",
-               h->scope_count);
+        add_assumption(
+            r, "There are %zu scopes. Each has its own budget and breaker.",
+            h->scope_count);
     }
     if (r->recorded.refused > 0) {
-        assume(r, "Refused calls made no attempt, so their outcomes are "
-                  "unknown: they get those of other calls at that time.");
+        add_assumption(r,
+                       "Refused calls made no attempt, so their outcomes are "
+                       "unknown: they get those of other calls at that time.");
     }
     if (r->recorded.cancelled > 0) {
-        assume(r, "%llu cancelled calls are not cancelled in the simulation.",
-               (unsigned long long)r->recorded.cancelled);
+        add_assumption(
+            r, "%llu cancelled calls are not cancelled in the simulation.",
+            (unsigned long long)r->recorded.cancelled);
     }
     if (h->unknown > 0) {
         bide_outcome_name(r->traffic.failure, outcome, sizeof(outcome));
-        assume(r,
-               "%llu failed attempts have no recorded outcome. They get the "
-               "outcomes of others, or %s if there are none.",
-               (unsigned long long)h->unknown, outcome);
+        add_assumption(
+            r,
+            "%llu failed attempts have no recorded outcome. They get the "
+            "outcomes of others, or %s if there are none.",
+            (unsigned long long)h->unknown, outcome);
     }
 }
 
@@ -167,7 +177,8 @@ write_figure(const struct replay *r, const struct figure *f, int column,
 }
 
 static void
-add_figure(struct table *t, const struct replay *r, const struct figure *f)
+add_compared_figure(struct table *t, const struct replay *r,
+                    const struct figure *f)
 {
     char text[32];
     bool any = f->always;
@@ -221,7 +232,7 @@ add_counts(struct table *t, const struct replay *r)
     };
 
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_figure(t, r, &figures[i]);
+        add_compared_figure(t, r, &figures[i]);
     }
 }
 
@@ -236,7 +247,7 @@ static const struct {
 enum { SHARES = sizeof(shares) / sizeof(shares[0]) };
 
 static void
-add_times(struct table *t, const struct replay *r)
+add_latencies(struct table *t, const struct replay *r)
 {
     for (size_t i = 0; i < SHARES; i++) {
         struct figure f = {shares[i].attempt, TIME, {0}, false, true};
@@ -246,7 +257,7 @@ add_times(struct table *t, const struct replay *r)
             f.value[k + 1] =
                 traffic_at_ns(&r->simulated.report[k].took, shares[i].share);
         }
-        add_figure(t, r, &f);
+        add_compared_figure(t, r, &f);
     }
     for (size_t i = 0; i < SHARES; i++) {
         struct figure f = {shares[i].answer, TIME, {0}, true, true};
@@ -255,14 +266,14 @@ add_times(struct table *t, const struct replay *r)
             f.value[k + 1] =
                 traffic_at_ns(&r->simulated.report[k].answer, shares[i].share);
         }
-        add_figure(t, r, &f);
+        add_compared_figure(t, r, &f);
     }
 }
 
 /* ---- for people ---- */
 
 static void
-print_title(const struct replay *r)
+print_replay_title(const struct replay *r)
 {
     const struct simulated *s = &r->simulated;
     char begin[64], end[64];
@@ -291,7 +302,7 @@ print_assumptions(const struct replay *r)
 }
 
 static int
-print_report(const struct replay *r)
+print_replay(const struct replay *r)
 {
     static const struct table_column columns[COLUMNS + 1] = {
         {"", 0},
@@ -300,10 +311,10 @@ print_report(const struct replay *r)
         {"CHANGED", TABLE_RIGHT}};
     struct table *t;
 
-    print_title(r);
+    print_replay_title(r);
     t = table_new(columns, (size_t)r->simulated.runs + 2);
     add_counts(t, r);
-    add_times(t, r);
+    add_latencies(t, r);
     if (table_print(t)) {
         return BIDE_ENOMEM;
     }
@@ -349,7 +360,7 @@ put_recorded_figures(struct json *j, const struct replay *r)
 }
 
 static int
-print_json(const struct replay *r)
+print_replay_json(const struct replay *r)
 {
     struct json *j = json_object_new(), *array;
 
@@ -421,7 +432,7 @@ run_all(struct replay *r)
     for (int i = 0; i < r->simulated.runs && status == 0; i++) {
         status = run_scopes(r, i);
     }
-    if (status == 0 && (as_json ? print_json(r) : print_report(r))) {
+    if (status == 0 && (as_json ? print_replay_json(r) : print_replay(r))) {
         status = say_no_memory();
     }
     free(r->simulated.report);
@@ -443,7 +454,7 @@ say_no_calls(const struct replay *r)
 }
 
 static int
-read_history(struct replay *r, const struct policy *present)
+read_recorded_calls(struct replay *r, const struct policy *present)
 {
     struct command_line *line = r->line;
     struct record now;
@@ -469,12 +480,12 @@ read_history(struct replay *r, const struct policy *present)
     past_figures(&r->history.recorded, 0, &r->recorded);
     r->traffic.for_ns = r->history.end_ns - r->history.begin_ns;
     r->traffic.failure = traffic_failure(present);
-    assume_all(r);
+    add_assumptions(r);
     return 0;
 }
 
 static int
-read_options(struct replay *r)
+read_replay_options(struct replay *r)
 {
     struct command_line *line = r->line;
     uint32_t seed = 1;
@@ -507,7 +518,7 @@ simulate_replay(struct command_line *line)
     }
     r->line = line;
     r->now_ns = clock_realtime_ns();
-    status = read_options(r);
+    status = read_replay_options(r);
     if (status) {
         free(r);
         return status;
@@ -521,7 +532,7 @@ simulate_replay(struct command_line *line)
             .policy = {rules.policy[0], rules.policy[1]},
             .runs = rules.runs,
         };
-        status = read_history(r, rules.policy[0]);
+        status = read_recorded_calls(r, rules.policy[0]);
     }
     if (status == 0) {
         status = run_all(r);

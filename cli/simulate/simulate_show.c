@@ -182,7 +182,8 @@ struct figure {
 };
 
 static void
-add_figure(struct table *t, const struct simulated *s, const struct figure *f)
+add_traffic_figure(struct table *t, const struct simulated *s,
+                   const struct figure *f)
 {
     char text[32];
 
@@ -232,7 +233,7 @@ add_load(struct table *t, const struct simulated *s)
     };
 
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_figure(t, s, &figures[i]);
+        add_traffic_figure(t, s, &figures[i]);
     }
 }
 
@@ -253,7 +254,7 @@ add_verdicts(struct table *t, const struct simulated *s)
     };
 
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_figure(t, s, &figures[i]);
+        add_traffic_figure(t, s, &figures[i]);
     }
     for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "gave up" */
         char name[40];
@@ -261,15 +262,15 @@ add_verdicts(struct table *t, const struct simulated *s)
 
         snprintf(name, sizeof(name), "  by %s",
                  bide_reason_name((enum bide_reason)i));
-        add_figure(t, s, &f);
+        add_traffic_figure(t, s, &f);
     }
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        add_figure(t, s, &others[i]);
+        add_traffic_figure(t, s, &others[i]);
     }
 }
 
 static void
-add_times(struct table *t, const struct simulated *s)
+add_answer_times(struct table *t, const struct simulated *s)
 {
     static const struct {
         const char *name;
@@ -284,7 +285,7 @@ add_times(struct table *t, const struct simulated *s)
         for (int k = 0; k < s->runs; k++) {
             f.value[k] = traffic_at_ns(&s->report[k].answer, rows[i].share);
         }
-        add_figure(t, s, &f);
+        add_traffic_figure(t, s, &f);
     }
 }
 
@@ -297,7 +298,7 @@ print_figures(const struct simulated *s)
 
     add_load(t, s);
     add_verdicts(t, s);
-    add_times(t, s);
+    add_answer_times(t, s);
     return s->runs == 1 ? table_print_bare(t) : table_print(t);
 }
 

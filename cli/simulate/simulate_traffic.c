@@ -28,7 +28,8 @@ refuse_option(enum option option, const char *why)
 }
 
 static int
-read_options(struct command_line *line, struct simulated *s, struct traffic *t)
+read_traffic_options(struct command_line *line, struct simulated *s,
+                     struct traffic *t)
 {
     char why[200];
     uint32_t seed = 1;
@@ -189,7 +190,7 @@ simulate_traffic(struct command_line *line)
     struct traffic traffic = {0};
     struct simulated s = {.traffic = &traffic};
     struct simulate_rules rules = {0};
-    int status = read_options(line, &s, &traffic);
+    int status = read_traffic_options(line, &s, &traffic);
 
     if (status == 0) {
         status = simulate_rules(line, &rules);

@@ -50,13 +50,13 @@ put_perf_limits(FILE *out, double warn, double crit)
 }
 
 static double
-percent(double share)
+to_percent(double share)
 {
     return share < 0 ? -1 : share * 100;
 }
 
 static double
-milliseconds(uint64_t ns)
+to_ms(uint64_t ns)
 {
     return ns == DURATION_NONE ? -1 : (double)ns / 1e6;
 }
@@ -67,7 +67,7 @@ put_perf_share(FILE *out, const char *name, const char *what, uint64_t part,
 {
     fprintf(out, " '%s_%s'=%.6g%%", name, what,
             whole > 0 ? 100 * (double)part / (double)whole : 0.0);
-    put_perf_limits(out, percent(warn), percent(crit));
+    put_perf_limits(out, to_percent(warn), to_percent(crit));
     fputs(";100", out);
 }
 
@@ -83,8 +83,7 @@ put_perf(FILE *out, const struct past_alarm *a)
     put_perf_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
                    p->warn.exhausted_rate, p->crit.exhausted_rate);
     fprintf(out, " '%s_p95'=%.6gms", a->name, (double)a->seen.p95_ns / 1e6);
-    put_perf_limits(out, milliseconds(p->warn.p95_ns),
-                    milliseconds(p->crit.p95_ns));
+    put_perf_limits(out, to_ms(p->warn.p95_ns), to_ms(p->crit.p95_ns));
 }
 
 /* Writes "pay: p95 240ms above 200ms, since today 14:02:11". */

@@ -176,7 +176,7 @@ print_findings(const struct doctor_report *r)
 }
 
 static int
-print_report(const struct doctor_report *r)
+print_doctor_report(const struct doctor_report *r)
 {
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
@@ -205,7 +205,7 @@ print_report(const struct doctor_report *r)
 /* ---- for programs ---- */
 
 static void
-put_time(struct json *j, const char *key, uint64_t ns)
+put_time_or_null(struct json *j, const char *key, uint64_t ns)
 {
     if (ns == 0) {
         json_put_null(j, key);
@@ -235,7 +235,7 @@ put_live(struct json *all, const struct doctor_report *r)
     json_put_text(j, "path", r->live);
     json_put_truth(j, "there", r->has_live);
     json_put_truth(j, "tmpfs", r->on_tmpfs);
-    put_time(j, "begun", r->begun_ns);
+    put_time_or_null(j, "begun", r->begun_ns);
     json_put_count(j, "places", r->cells);
     json_put_count(j, "places_max", r->cells_max);
     json_put_count(j, "waiting", r->sleeping);
@@ -257,11 +257,11 @@ put_history(struct json *all, const struct doctor_report *r)
     json_put_count(j, "damaged", r->history.damaged);
     json_put_count(j, "lost_pages", r->known.unreadable);
     json_put_count(j, "lost_intervals", r->known.lost);
-    put_time(j, "first_minute", r->history.minute_first_ns);
-    put_time(j, "last_minute", r->history.minute_last_ns);
-    put_time(j, "first_hour", r->history.hour_first_ns);
-    put_time(j, "last_hour", r->history.hour_last_ns);
-    put_time(j, "recorded", r->known.last_ns);
+    put_time_or_null(j, "first_minute", r->history.minute_first_ns);
+    put_time_or_null(j, "last_minute", r->history.minute_last_ns);
+    put_time_or_null(j, "first_hour", r->history.hour_first_ns);
+    put_time_or_null(j, "last_hour", r->history.hour_last_ns);
+    put_time_or_null(j, "recorded", r->known.last_ns);
 }
 
 static void
@@ -275,7 +275,7 @@ put_deferred(struct json *all, const struct doctor_report *r)
     json_put_count(j, "dead", r->deferred.dead);
     json_put_count(j, "damaged", r->deferred.damaged);
     json_put_count(j, "bytes", r->deferred.bytes);
-    put_time(j, "oldest", r->deferred.oldest_ns);
+    put_time_or_null(j, "oldest", r->deferred.oldest_ns);
 }
 
 static void
@@ -288,7 +288,7 @@ put_space(struct json *all, const char *key, const struct doctor_space *s)
 }
 
 static int
-print_json(const struct doctor_report *r)
+print_doctor_json(const struct doctor_report *r)
 {
     struct json *all = json_object_new(), *array;
 
@@ -355,8 +355,8 @@ doctor_command(struct command_line *line)
         return say_failure(report.rc, dir);
     }
     if (!rc) {
-        rc = line->option[OPTION_JSON] ? print_json(&report)
-                                       : print_report(&report);
+        rc = line->option[OPTION_JSON] ? print_doctor_json(&report)
+                                       : print_doctor_report(&report);
     }
     status = rc                                          ? say_no_memory()
              : report.rc                                 ? STATUS_REGISTRY

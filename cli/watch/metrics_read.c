@@ -73,7 +73,7 @@ add_metrics_cell(void *arg, const struct admin_cell *c)
 }
 
 static int
-compare_cells(const void *a, const void *b)
+compare_metrics_cells(const void *a, const void *b)
 {
     const struct metrics_cell *x = a, *y = b;
     int order = strcmp(x->name, y->name);
@@ -91,9 +91,9 @@ sort_cells(struct metrics *m)
     if (m->cell_count == 0) {
         return;
     }
-    qsort(m->cells, m->cell_count, sizeof(*m->cells), compare_cells);
+    qsort(m->cells, m->cell_count, sizeof(*m->cells), compare_metrics_cells);
     for (size_t i = 1; i < m->cell_count; i++) {
-        if (compare_cells(&m->cells[kept], &m->cells[i]) == 0) {
+        if (compare_metrics_cells(&m->cells[kept], &m->cells[i]) == 0) {
             free(m->cells[i].outcomes);
         } else {
             m->cells[++kept] = m->cells[i];
@@ -112,7 +112,7 @@ count_sleeper(void *arg, const struct admin_sleeper *s)
     memcpy(key.scope, s->scope, sizeof(key.scope));
     if (m->cell_count > 0) {
         cell = bsearch(&key, m->cells, m->cell_count, sizeof(*m->cells),
-                       compare_cells);
+                       compare_metrics_cells);
     }
     if (cell) {
         cell->sleeping++;
@@ -217,7 +217,7 @@ compare_policies(const void *a, const void *b)
 }
 
 static struct metrics_policy *
-find_policy(const struct metrics *m, size_t count, const char *name)
+find_metrics_policy(const struct metrics *m, size_t count, const char *name)
 {
     struct metrics_policy key;
 
@@ -238,7 +238,7 @@ add_undefined(struct metrics *m)
         struct metrics_policy *to;
 
         if ((i > 0 && strcmp(m->cells[i - 1].name, m->cells[i].name) == 0) ||
-            find_policy(m, defined, m->cells[i].name)) {
+            find_metrics_policy(m, defined, m->cells[i].name)) {
             continue;
         }
         to = append_zeroed(&m->policies, &m->policy_count, sizeof(*to));
@@ -255,7 +255,8 @@ static int
 keep_level(void *arg, const struct past_alarm *alarm)
 {
     struct metrics *m = arg;
-    struct metrics_policy *p = find_policy(m, m->policy_count, alarm->name);
+    struct metrics_policy *p =
+        find_metrics_policy(m, m->policy_count, alarm->name);
 
     if (p) {
         p->level = (int)alarm->verdict.level;

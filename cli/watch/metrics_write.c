@@ -57,7 +57,7 @@ put_number(const struct family *f, const char *suffix,
 }
 
 static void
-put_time(const struct family *f, const char *const *labels, uint64_t ns)
+put_timestamp(const struct family *f, const char *const *labels, uint64_t ns)
 {
     put_number(f, "", labels, (double)(ns / 1000000) / 1000);
 }
@@ -99,7 +99,7 @@ static void
 write_recorded(const struct family *f, const struct metrics *m)
 {
     if (m->history && m->past.recorded_ns > 0) {
-        put_time(f, NO_LABELS, m->past.recorded_ns);
+        put_timestamp(f, NO_LABELS, m->past.recorded_ns);
     }
 }
 
@@ -107,7 +107,7 @@ static void
 write_trouble(const struct family *f, const struct metrics *m)
 {
     if (m->trouble_ns > 0) {
-        put_time(f, NO_LABELS, m->trouble_ns);
+        put_timestamp(f, NO_LABELS, m->trouble_ns);
     }
 }
 
@@ -342,7 +342,7 @@ write_deferred_oldest(const struct family *f, const struct metrics *m)
         const struct deferred_counts *c = &m->deferred[i];
 
         if (c->oldest_ns > 0) {
-            put_time(f, LABELS("policy", c->policy), c->oldest_ns);
+            put_timestamp(f, LABELS("policy", c->policy), c->oldest_ns);
         }
     }
 }
