@@ -364,7 +364,6 @@ static int
 read_guards(struct list *list, const struct policy *p, struct guarded *out)
 {
     const struct scope *scopes = NULL;
-    size_t i;
 
     memset(out, 0, sizeof(*out));
     if (!guard_has_breaker(p) && !guard_has_budget(p)) {
@@ -381,7 +380,7 @@ read_guards(struct list *list, const struct policy *p, struct guarded *out)
     if (!out->parts) {
         return BIDE_ENOMEM;
     }
-    for (i = 0; i < out->count; i++) {
+    for (size_t i = 0; i < out->count; i++) {
         struct guard_part *part = &out->parts[i];
 
         memcpy(part->scope, scopes[i].scope, sizeof(part->scope));

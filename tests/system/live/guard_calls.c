@@ -22,9 +22,8 @@ make_ordered_calls(void *arg)
 {
     const struct call_order *a = arg;
     struct bide_policy *p = guarding_policy(a->s, a->name, a->scope);
-    unsigned i;
 
-    for (i = 0; i < a->calls; i++) {
+    for (unsigned i = 0; i < a->calls; i++) {
         bide_run(p, a->attempt, NULL, a->last);
     }
 }
@@ -174,12 +173,11 @@ call_in_threads(void *arg)
 {
     struct bide_policy *p = guarding_policy(arg, "shop", NULL);
     pthread_t threads[CALLING];
-    int i;
 
-    for (i = 0; i < CALLING; i++) {
+    for (int i = 0; i < CALLING; i++) {
         MUST(pthread_create(&threads[i], NULL, call_in_thread, p) == 0);
     }
-    for (i = 0; i < CALLING; i++) {
+    for (int i = 0; i < CALLING; i++) {
         MUST(pthread_join(threads[i], NULL) == 0);
     }
 }
@@ -260,7 +258,6 @@ a_changed_capacity_keeps_the_filled_share(void **state)
     struct caller *a = guarding_share(sizeof(*a));
     struct caller *b = guarding_share(sizeof(*b));
     pid_t one, two;
-    int i;
 
     process_registry(
         s, "[shop]\n" RULES(2) "wait_initial = 1ms\n"
@@ -269,7 +266,7 @@ a_changed_capacity_keeps_the_filled_share(void **state)
     a->s = b->s = s;
     one = guarding_start(call_on_request, a);
     two = guarding_start(call_on_request, b);
-    for (i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++) {
         request_call(i % 2 ? a : b);
     }
     assert_true(guarding_look(s, "shop", "").budget_level == 0.5);
@@ -321,10 +318,9 @@ static struct sleeping *
 start_sleeping(struct scene *s, pid_t *pids)
 {
     struct sleeping *z = guarding_share(sizeof(*z));
-    int i;
 
     z->s = s;
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         pids[i] = guarding_start(sleep_once, z);
     }
     assert_true(scene_until(all_sleep, s));
@@ -353,16 +349,15 @@ waiting_calls_of_other_processes_end_when_the_breaker_opens(void **state)
     struct scene *s = *state;
     pid_t pids[SLEEPING];
     struct sleeping *z;
-    int i;
 
     process_registry(s, TRIPS "breaker_open_for = 2h\nbreaker_open_max = 2h\n");
     z = start_sleeping(s, pids);
     trip(s);
     assert_refused(call_elsewhere(s, "shop", NULL, guarding_succeeds, 1));
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         guarding_end(pids[i]);
     }
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         assert_int_equal(z->result[i].verdict, BIDE_EXHAUSTED);
         assert_int_equal(z->result[i].reason, BIDE_BY_BREAKER);
         assert_int_equal(z->result[i].attempts, 1);
@@ -378,7 +373,6 @@ waiting_calls_end_also_if_the_registry_is_damaged(void **state)
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
     char path[400];
-    int i;
 
     process_registry(s, TRIPS "breaker_open_for = 2h\nbreaker_open_max = 2h\n");
     v->s = s;
@@ -389,10 +383,10 @@ waiting_calls_end_also_if_the_registry_is_damaged(void **state)
     assert_int_equal(truncate(path, 100), 0);
     request_call(v);
     assert_int_equal(v->last.reason, BIDE_BY_BREAKER);
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         guarding_end(pids[i]);
     }
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         assert_int_equal(z->result[i].reason, BIDE_BY_BREAKER);
     }
     guarding_kill(other);
@@ -420,7 +414,6 @@ waiting_calls_whose_retry_is_after_the_open_time_go_on_waiting(void **state)
         1,    guarding_share(sizeof(*last_failure.last))};
     pid_t pids[SLEEPING], other;
     struct sleeping *z;
-    int i;
 
     process_registry(s, TRIPS "breaker_open_for = 1ms\nbreaker_probes = 32\n");
     z = start_sleeping(s, pids);
@@ -430,10 +423,10 @@ waiting_calls_whose_retry_is_after_the_open_time_go_on_waiting(void **state)
     assert_true(scene_until(all_decided_again, s));
     assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
     BIDE(s, "set", "shop", "wait_initial=1ms");
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         guarding_end(pids[i]);
     }
-    for (i = 0; i < SLEEPING; i++) {
+    for (int i = 0; i < SLEEPING; i++) {
         assert_int_equal(z->result[i].verdict, BIDE_SUCCEEDED);
         assert_int_equal(z->result[i].attempts, 2);
     }
@@ -496,9 +489,9 @@ static bool
 are_others_refused(void *arg)
 {
     struct crowd *c = arg;
-    uint32_t i, n = 0;
+    uint32_t n = 0;
 
-    for (i = 0; i < CALLERS; i++) {
+    for (uint32_t i = 0; i < CALLERS; i++) {
         n += atomic_load(&c->refused[i]) >= 3;
     }
     return n >= c->expected;
@@ -516,7 +509,6 @@ of_forty_processes_exactly_the_probes_make_attempts(void **state)
     struct scene *s = *state;
     struct crowd *c = guarding_share(sizeof(*c));
     pid_t pids[CALLERS], killed;
-    int i;
 
     process_registry(
         s,
@@ -525,7 +517,7 @@ of_forty_processes_exactly_the_probes_make_attempts(void **state)
                             "breaker_probes = 3\nbreaker_probe_timeout = 1h\n");
     c->s = s;
     call_elsewhere(s, "shop", NULL, guarding_fails, 1);
-    for (i = 0; i < CALLERS; i++) {
+    for (int i = 0; i < CALLERS; i++) {
         pids[i] = guarding_start(keep_calling, c);
     }
     c->expected = CALLERS - PROBES;
@@ -536,7 +528,7 @@ of_forty_processes_exactly_the_probes_make_attempts(void **state)
     killed = (pid_t)atomic_load(&c->prober);
     guarding_kill(killed);
     assert_true(scene_until(has_one_more_begun, c));
-    for (i = 0; i < CALLERS; i++) {
+    for (int i = 0; i < CALLERS; i++) {
         atomic_store(&c->refused[i], 0);
     }
     c->expected = CALLERS - 1 - PROBES;
@@ -544,7 +536,7 @@ of_forty_processes_exactly_the_probes_make_attempts(void **state)
     assert_int_equal(atomic_load(&c->begun), PROBES + 1);
 
     atomic_store(&c->answer, 1);
-    for (i = 0; i < CALLERS; i++) {
+    for (int i = 0; i < CALLERS; i++) {
         if (pids[i] != killed) {
             guarding_end(pids[i]);
         }

@@ -42,7 +42,6 @@ server_start(pid_t *pids)
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(at);
-    int i;
 
     v->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(v->listening >= 0);
@@ -51,7 +50,7 @@ server_start(pid_t *pids)
     assert_int_equal(getsockname(v->listening, (struct sockaddr *)&at, &length),
                      0);
     v->port = at.sin_port;
-    for (i = 0; i < SERVERS; i++) {
+    for (int i = 0; i < SERVERS; i++) {
         pids[i] = guarding_start(serve, v);
     }
     return v;
@@ -93,9 +92,8 @@ call_server(const struct bide_attempt *attempt, void *arg)
 static void
 make_calls(struct bide_policy *p, struct load *l, int count)
 {
-    int i;
 
-    for (i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++) {
         atomic_fetch_add(&l->calls, 1);
         MUST(bide_run(p, call_server, l, NULL) != BIDE_SUCCEEDED);
     }
@@ -130,20 +128,19 @@ amplification(struct scene *s, struct server *v, const char *name)
     pid_t pids[CALLERS];
     uint64_t arrived, calls;
     double factor;
-    int i;
 
     l->s = s;
     l->name = name;
     l->server = v;
     atomic_store(&v->arrived, 0);
-    for (i = 0; i < CALLERS; i++) {
+    for (int i = 0; i < CALLERS; i++) {
         pids[i] = guarding_start(call_until_done, l);
     }
     assert_true(scene_until(all_are_warm, l));
     arrived = atomic_load(&v->arrived);
     calls = atomic_load(&l->calls);
     atomic_store(&l->begin, 1);
-    for (i = 0; i < CALLERS; i++) {
+    for (int i = 0; i < CALLERS; i++) {
         guarding_end(pids[i]);
     }
     /* The server ended each attempt, so all have arrived. */
@@ -164,7 +161,6 @@ budget_and_breaker_limit_the_attempts_at_a_dead_server(void **state)
     struct scene *s = *state;
     pid_t servers[SERVERS];
     struct server *v = server_start(servers);
-    int i;
 
     process_registry(
         s, "[off]\nattempts = 3\nwait = fixed\nwait_initial = 1ms\n"
@@ -182,7 +178,7 @@ budget_and_breaker_limit_the_attempts_at_a_dead_server(void **state)
     assert_true(amplification(s, v, "ratio") <= 1.1);
     assert_true(amplification(s, v, "breaker") < 3);
     assert_true(amplification(s, v, "both") <= 1.1);
-    for (i = 0; i < SERVERS; i++) {
+    for (int i = 0; i < SERVERS; i++) {
         guarding_kill(servers[i]);
     }
 }

@@ -84,14 +84,13 @@ run_threads(void *arg)
 {
     struct start s[THREADS];
     pthread_t threads[THREADS];
-    uint32_t i;
 
-    for (i = 0; i < THREADS; i++) {
+    for (uint32_t i = 0; i < THREADS; i++) {
         s[i] = *(const struct start *)arg;
         s[i].place += i;
         MUST(pthread_create(&threads[i], NULL, take_and_give, &s[i]) == 0);
     }
-    for (i = 0; i < THREADS; i++) {
+    for (uint32_t i = 0; i < THREADS; i++) {
         MUST(pthread_join(threads[i], NULL) == 0);
     }
 }
@@ -134,9 +133,8 @@ static int64_t
 held_by_all(const struct arena *a)
 {
     int64_t sum = 0;
-    int i;
 
-    for (i = 0; i < ALL; i++) {
+    for (int i = 0; i < ALL; i++) {
         sum += atomic_load(&a->holder[i].held);
     }
     return sum;
@@ -154,10 +152,10 @@ static void
 without_kills_the_count_is_exact(void **state)
 {
     struct arena *a = arena_new(200000);
-    int i, running = PROCESSES;
+    int running = PROCESSES;
 
     (void)state;
-    for (i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         start_process(a, (uint32_t)i);
     }
     while (running) {
@@ -170,7 +168,7 @@ without_kills_the_count_is_exact(void **state)
             running--;
         }
     }
-    for (i = 0; i < ALL; i++) {
+    for (int i = 0; i < ALL; i++) {
         assert_int_equal(a->holder[i].operations, 200000);
     }
     assert_int_equal(missing(a), held_by_all(a));
@@ -206,13 +204,12 @@ a_kill_loses_at_most_one_operation_of_each_thread(void **state)
     pid_t pids[PROCESSES];
     uint64_t seed = 4711;
     int64_t most = KILLS * THREADS * a->rules.capacity, off;
-    int i;
 
     (void)state;
-    for (i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         pids[i] = start_process(a, (uint32_t)i);
     }
-    for (i = 0; i < KILLS; i++) {
+    for (int i = 0; i < KILLS; i++) {
         int k = (int)(draw(&seed) % PROCESSES);
         struct progress p = {a, k, operations_of(a, k) + draw(&seed) % 300 + 1};
 
@@ -221,7 +218,7 @@ a_kill_loses_at_most_one_operation_of_each_thread(void **state)
         pids[k] = start_process(a, (uint32_t)k);
     }
     atomic_store(&a->stop, 1);
-    for (i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         guarding_end(pids[i]);
     }
     assert_bounds(a);
@@ -263,12 +260,11 @@ static void
 settle_in_threads(void *arg)
 {
     pthread_t threads[THREADS];
-    int i;
 
-    for (i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++) {
         MUST(pthread_create(&threads[i], NULL, settle_until_stopped, arg) == 0);
     }
-    for (i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++) {
         MUST(pthread_join(threads[i], NULL) == 0);
     }
 }
@@ -291,7 +287,6 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
     struct guard g = {.budget = &a->words, .txn = 1};
     pid_t pids[PROCESSES];
     int64_t paid;
-    int i;
 
     (void)state;
     a->rules.capacity = 1000000;
@@ -299,10 +294,10 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
     a->txn = 1;
     a->rules.cost = 400000;
     assert_true(budget_take(&a->rules, &g, PRICE_USUAL, TIME, &paid));
-    for (i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         pids[i] = guarding_start(settle_in_threads, a);
     }
-    for (i = 0; i < 500; i++) {
+    for (int i = 0; i < 500; i++) {
         uint64_t seen = atomic_load(&a->holder[0].operations);
 
         change_size(a, i % 2 ? 1000000 : 2000000);
@@ -315,7 +310,7 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
         }
     }
     atomic_store(&a->stop, 1);
-    for (i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < PROCESSES; i++) {
         guarding_end(pids[i]);
     }
     a->rules.capacity = a->capacity;
