@@ -363,21 +363,9 @@ AT(stamp.changed_ns, 32);
 AT(stamp.txn, 40);
 _Static_assert(sizeof(struct checked) == 48, "nothing follows");
 
-bool
-place_checked(const char *dir, const struct pages_stamp *stamp)
-{
-    return place_checked_as(dir, "registry.checked", stamp);
-}
-
-void
-place_set_checked(const char *dir, const struct pages_stamp *stamp)
-{
-    place_set_checked_as(dir, "registry.checked", stamp);
-}
-
-bool
-place_checked_as(const char *dir, const char *name,
-                 const struct pages_stamp *stamp)
+/* Reports whether the file `name` has this stamp. */
+static bool
+has_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 {
     char *path = place_path(dir, name);
     struct checked c;
@@ -398,9 +386,8 @@ place_checked_as(const char *dir, const char *name,
     return same;
 }
 
-void
-place_set_checked_as(const char *dir, const char *name,
-                     const struct pages_stamp *stamp)
+static void
+write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 {
     struct checked c = {MAGIC, crc32c(0, stamp, sizeof(*stamp)), *stamp};
     char *path = place_path(dir, name), *fresh = NULL;
@@ -424,4 +411,34 @@ place_set_checked_as(const char *dir, const char *name,
     }
     free(path);
     free(fresh);
+}
+
+int
+place_open_checked(const char *dir, const char *path, const char *name,
+                   bool quick, struct pages **out)
+{
+    struct pages_stamp stamp;
+    int rc = pages_open(path, out);
+
+    if (!rc) {
+        rc = pages_look(*out, &stamp);
+    }
+    if (rc || has_stamp(dir, name, &stamp)) {
+        return rc;
+    }
+    rc = quick ? BIDE_ELOCKED : pages_check(*out);
+    if (!rc) {
+        write_stamp(dir, name, &stamp);
+    }
+    return rc;
+}
+
+void
+place_set_checked(const char *dir, const char *name, struct pages *f)
+{
+    struct pages_stamp stamp;
+
+    if (!pages_look(f, &stamp)) {
+        write_stamp(dir, name, &stamp);
+    }
 }

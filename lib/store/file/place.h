@@ -53,15 +53,15 @@ void place_unlock(int fd);
  * raise SIGBUS. */
 int place_reserve(const char *path, size_t size);
 
-/* Reports whether registry.mdb was found whole at `stamp`. */
-bool place_checked(const char *dir, const struct pages_stamp *stamp);
-/* Stores the stamp at which it was found whole.  A failure is ignored: the next
- * writer checks again. */
-void place_set_checked(const char *dir, const struct pages_stamp *stamp);
-/* The same for another file; `name` is the file that keeps its stamp. */
-bool place_checked_as(const char *dir, const char *name,
-                      const struct pages_stamp *stamp);
-void place_set_checked_as(const char *dir, const char *name,
-                          const struct pages_stamp *stamp);
+/* Opens the LMDB file `path` and checks it (pages_check), because LMDB trusts
+ * the file it opens.  Skips the check if the file `name` in `dir` has the
+ * present stamp, which means that only writers have changed it since the last
+ * check.  With `quick` returns BIDE_ELOCKED instead.  If *out is not NULL after
+ * a failure, the caller closes it too.  The message is pages_why. */
+int place_open_checked(const char *dir, const char *path, const char *name,
+                       bool quick, struct pages **out);
+/* Stores the present stamp of a file as checked, after a commit.  A failure is
+ * ignored: the next writer checks again. */
+void place_set_checked(const char *dir, const char *name, struct pages *f);
 
 #endif

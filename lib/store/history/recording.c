@@ -18,6 +18,8 @@
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
+#define CHECKED_FILE "history.checked"
+
 enum { QUICK_WAIT_MS = 200, LOCK_POLL_MS = 10 };
 
 static const char *const names[RECORDING_DATABASES] = {
@@ -262,27 +264,14 @@ fill_nothing(struct recording *r)
     return 0;
 }
 
-/* Checks the file unless its stamp shows that only recorders have changed it
- * since the last check: LMDB trusts the file it opens. */
 static int
 check_history_file(struct recording *r)
 {
-    struct pages_stamp stamp;
     int rc;
 
     pages_close(r->pages);
     r->pages = NULL;
-    rc = pages_open(r->path, &r->pages);
-
-    if (!rc) {
-        rc = pages_look(r->pages, &stamp);
-    }
-    if (!rc && !place_checked_as(r->dir, "history.checked", &stamp)) {
-        rc = r->quick ? BIDE_ELOCKED : pages_check(r->pages);
-        if (!rc) {
-            place_set_checked_as(r->dir, "history.checked", &stamp);
-        }
-    }
+    rc = place_open_checked(r->dir, r->path, CHECKED_FILE, r->quick, &r->pages);
     if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
         return place_say(rc, "%s\n" ASIDE, pages_why());
     }
@@ -518,7 +507,6 @@ write_rest(struct recording *r)
 int
 recording_commit(struct recording *r)
 {
-    struct pages_stamp stamp;
     int rc;
 
     if (r->pid != getpid() || !r->txn) {
@@ -531,8 +519,8 @@ recording_commit(struct recording *r)
         rc = recording_failed(r, mdb_txn_commit(r->txn));
     }
     r->txn = NULL;
-    if (!rc && !pages_look(r->pages, &stamp)) {
-        place_set_checked_as(r->dir, "history.checked", &stamp);
+    if (!rc) {
+        place_set_checked(r->dir, CHECKED_FILE, r->pages);
     }
     return rc;
 }

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CHECKED_FILE "registry.checked"
+
 enum { LOCK_FILE_SIZE = 8192 /* bytes, as LMDB makes it */ };
 
 const char *
@@ -30,26 +32,6 @@ map_pages_result(int rc)
                ? place_say(rc, "%s\nbide init makes a registry", pages_why())
            : rc == BIDE_ENOMEM ? place_say(rc, "out of memory")
                                : place_say(rc, "%s", pages_why());
-}
-
-/* Checks the file unless its stamp shows that only writers have changed it
- * since the last check: LMDB trusts the file it opens. */
-static int
-check_registry_file(struct writer *w, const char *path)
-{
-    struct pages_stamp stamp;
-    int rc = pages_open(path, &w->pages);
-
-    if (!rc) {
-        rc = pages_look(w->pages, &stamp);
-    }
-    if (!rc && !place_checked(w->dir, &stamp)) {
-        rc = pages_check(w->pages);
-        if (!rc) {
-            place_set_checked(w->dir, &stamp);
-        }
-    }
-    return rc ? map_pages_result(rc) : 0;
 }
 
 /* Reads a value of "meta"; *out stays LMDB's memory. */
@@ -124,10 +106,11 @@ static int
 begin_locked(struct writer *w, const char *path)
 {
     char *lock_file;
-    int dead, rc = check_registry_file(w, path);
+    int dead,
+        rc = place_open_checked(w->dir, path, CHECKED_FILE, false, &w->pages);
 
     if (rc) {
-        return rc;
+        return map_pages_result(rc);
     }
     lock_file = place_path(w->dir, "registry.mdb-lock");
     if (!lock_file) {
@@ -205,7 +188,6 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
 int
 writer_commit(struct writer *w)
 {
-    struct pages_stamp stamp;
     int rc = w->failed;
 
     if (w->pid != getpid() || !w->txn) {
@@ -229,9 +211,7 @@ writer_commit(struct writer *w)
         w->number--;
         return lmdb_failed(w->dir, rc);
     }
-    if (!pages_look(w->pages, &stamp)) {
-        place_set_checked(w->dir, &stamp);
-    }
+    place_set_checked(w->dir, CHECKED_FILE, w->pages);
     return 0;
 }
 
