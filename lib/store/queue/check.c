@@ -3,9 +3,11 @@
  *
  * deferred.checked, 0660, little-endian, 64 bytes: the state of deferred.mdb
  * that was found whole.  Every user who can write it can write deferred.mdb
- * too. 0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 | 16 inode
- * u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 | 48 boot u64 | 56
- * in_flight u64: 1: the commit after it is whole too
+ * too.
+ *
+ *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
+ *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
+ *   48 boot u64 | 56 in_flight u64: 1: the commit after it is whole too
  *
  * States of d->check:
  *
@@ -221,7 +223,8 @@ free_bytes(struct deferred *d, uint64_t page_size)
     MDB_txn *txn;
     MDB_val k, v;
 
-    /* LMDB shows the list of free pages only as database 0. */
+    /* LMDB shows the list of free pages, database 0, to read-only transactions
+     * only. */
     if (mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn)) {
         return 0;
     }

@@ -109,8 +109,7 @@ make_companions(void *arg)
     int rc = deferred_make_checked(dir);
 
     if (!rc && !deferred_journal_make(dir)) {
-        /* Without a journal it works as well; it is made when there is space.
-         */
+        /* Works without a journal too; it is made when there is space. */
     }
     return rc;
 }
@@ -127,7 +126,7 @@ make_work_file(const char *dir, const char *path)
                                       .arg = (void *)(uintptr_t)dir};
     struct stat st;
 
-    /* Another process was faster, or it is an earlier one's. */
+    /* If it exists, another process was faster. */
     return lstat(path, &st) ? lmdb_make_file(&new_file) : 0;
 }
 

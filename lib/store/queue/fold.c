@@ -127,8 +127,7 @@ may_grow_by_recent(struct deferred *d)
     return deferred_may_grow(d, bytes);
 }
 
-/* Reports whether there is something to fold; everything else is in
- * deferred.mdb already. */
+/* Reports whether the journal holds records that deferred.mdb lacks. */
 static bool
 has_batches(const struct deferred *d)
 {

@@ -193,7 +193,7 @@ has_grown(const struct deferred *d)
 /* Reports whether d->recent still belongs to the files as they are, apart from
  * batches that have been added. */
 static bool
-is_current(const struct deferred *d)
+is_recent_current(const struct deferred *d)
 {
     const struct journal *journal = &d->journal;
 
@@ -206,7 +206,7 @@ is_current(const struct deferred *d)
 int
 deferred_follow(struct deferred *d)
 {
-    bool current = is_current(d);
+    bool current = is_recent_current(d);
     MDB_txn *txn;
     int rc;
 

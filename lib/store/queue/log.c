@@ -54,8 +54,8 @@ append_text(uint8_t *to, const char *text, size_t length)
     return to + length;
 }
 
-/* Returns the length of text cut to `max` bytes, at the end of a UTF-8
- * character. */
+/* Returns the length of text, cut to at most `max` bytes between two UTF-8
+ * characters. */
 static size_t
 cut_length(const char *text, size_t max)
 {

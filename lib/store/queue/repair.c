@@ -1,7 +1,7 @@
 /* Makes the index, the keys, the counts and meta again from the heads, after
  * one of those records was found damaged.  Total counts stay if they are
- * readable. Work whose head is unreadable is filed as dead, under its policy in
- * the old index, else under "". */
+ * readable.  Work whose head is unreadable is filed as dead, under its policy
+ * in the old index, else under "". */
 #include "tree.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  *
  * Example, after "mail" stored works 1 and 2 (key "order-9"), of which 1 is
  * leased until 5000:
- *   'a'                            -> crc, format 1, boot, next id 3
+ *   'a'                            -> crc, format 2, boot, next id 3
  *   'c' mail                       -> crc, stored 2, waiting 1, leased 1 ...
  *   'h' ...01                      -> head: leased
  *   'h' ...02                      -> head: waiting
@@ -161,7 +161,7 @@ tree_head(struct work *w, uint64_t id, struct tree_item *out, bool *out_damaged)
                                            &out->payload);
     }
     if (!rc && !*out_damaged && out->payload.bytes) {
-        /* LMDB overwrites the map when the head is written again. */
+        /* Copied: writing the head again can change these bytes in the map. */
         memcpy(out->kept, out->payload.bytes, out->head.length);
         out->payload.bytes = out->kept;
     }
@@ -435,7 +435,7 @@ is_this_boot(const struct work *w)
 }
 
 static bool
-is_current(const struct work *w)
+is_meta_current(const struct work *w)
 {
     return w->meta.format == DEFERRED_FORMAT && is_this_boot(w);
 }
@@ -445,7 +445,7 @@ tree_begin(struct work *w)
 {
     int rc = tree_meta(w);
 
-    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_current(w)))) {
+    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_meta_current(w)))) {
         return DEFERRED_DIRECT; /* may be too much for the journal */
     }
     if (rc == MDB_NOTFOUND) {

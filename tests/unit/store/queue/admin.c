@@ -1,4 +1,4 @@
-/* What operators see and do by hand. */
+/* Listing and counting work, and changing it by hand. */
 #include "queue.h"
 
 struct seen {
@@ -8,7 +8,7 @@ struct seen {
 };
 
 static int
-see(void *arg, const struct deferred_item *item)
+keep_listed(void *arg, const struct deferred_item *item)
 {
     struct seen *s = arg;
 
@@ -33,7 +33,7 @@ all_work_is_listed_by_policy_then_id(void **state)
         assert_int_equal(
             deferred_put(q->d, i % 2 ? "b" : "a", &q->rules, &work, &id), 0);
     }
-    assert_int_equal(deferred_each(q->d, NULL, see, &s), 0);
+    assert_int_equal(deferred_each(q->d, NULL, keep_listed, &s), 0);
     assert_int_equal(s.count, 150);
     for (i = 1; i < 150; i++) {
         int order = strcmp(s.policies[i - 1], s.policies[i]);
@@ -41,13 +41,13 @@ all_work_is_listed_by_policy_then_id(void **state)
         assert_true(order < 0 || (order == 0 && s.ids[i - 1] < s.ids[i]));
     }
     s.count = 0;
-    assert_int_equal(deferred_each(q->d, "b", see, &s), 0);
+    assert_int_equal(deferred_each(q->d, "b", keep_listed, &s), 0);
     assert_int_equal(s.count, 75);
     s = (struct seen){.stop_at = 7};
-    assert_int_equal(deferred_each(q->d, NULL, see, &s), 5);
+    assert_int_equal(deferred_each(q->d, NULL, keep_listed, &s), 5);
     assert_int_equal(s.count, 7);
     s.count = 0;
-    assert_int_equal(deferred_each(q->d, "unknown", see, &s), 0);
+    assert_int_equal(deferred_each(q->d, "unknown", keep_listed, &s), 0);
     assert_int_equal(s.count, 0);
 }
 
@@ -79,14 +79,14 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_int_equal(c.bytes, 2);
     assert_int_equal(c.oldest_ns, q->now.realtime_ns);
     assert_true(first < second);
-    /* Sent back while somebody has it: that one's lease is over. */
+    /* Requeued while it is leased: the lease has ended. */
     assert_int_equal(deferred_requeue(q->d, q->taken[0].id, NULL), 0);
     assert_int_equal(queue_ack(q), BIDE_ELEASE);
     assert_int_equal(queue_counts(q).waiting, 2);
 }
 
 static void
-ids_are_never_given_twice(void **state)
+an_id_is_never_used_twice(void **state)
 {
     struct queue *q = *state;
     uint64_t id, last = 0;
@@ -107,7 +107,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         QUEUE(all_work_is_listed_by_policy_then_id),
         QUEUE(every_piece_is_in_exactly_one_count),
-        QUEUE(ids_are_never_given_twice),
+        QUEUE(an_id_is_never_used_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The host's clocks move under a queue that reads them itself. */
+/* The clocks of the host are changed while a queue reads them. */
 #include "queue.h"
 #include "unit/store/policies/seen.h"
 
@@ -7,7 +7,7 @@
 
 #define HOUR (3600 * SECOND)
 
-/* By how much each is ahead of the kernel's. */
+/* How far each clock is ahead of the kernel's. */
 static int64_t realtime, boottime;
 
 SEEN int
@@ -25,7 +25,7 @@ clock_gettime(clockid_t id, struct timespec *out)
 }
 
 static int
-setup(void **state)
+setup_shifted_clock(void **state)
 {
     struct queue *q;
 
@@ -64,9 +64,9 @@ a_clock_set_back_lengthens_no_lease(void **state)
     assert_string_equal(queue_take_text(q), "x");
 }
 
-/* CLOCK_MONOTONIC stands still then. */
+/* CLOCK_MONOTONIC does not count that time, CLOCK_BOOTTIME does. */
 static void
-time_that_the_host_was_asleep_counts(void **state)
+time_while_the_host_is_suspended_counts(void **state)
 {
     struct queue *q = *state;
 
@@ -79,7 +79,7 @@ time_that_the_host_was_asleep_counts(void **state)
     assert_int_equal(queue_ack(q), 0);
 }
 
-/* Due times are told to people: they are by the clock that people read. */
+/* Due times are shown to people, so they use CLOCK_REALTIME. */
 static void
 a_clock_set_forward_makes_work_due(void **state)
 {
@@ -93,7 +93,7 @@ a_clock_set_forward_makes_work_due(void **state)
 }
 
 static void
-a_clock_set_back_loses_nothing(void **state)
+a_clock_set_back_loses_no_work(void **state)
 {
     struct deferred_by by = {.who = "ann", .note = "the clock was set back"};
     struct queue *q = *state;
@@ -106,9 +106,9 @@ a_clock_set_back_loses_nothing(void **state)
     assert_int_equal(queue_ack(q), 0);
 }
 
-/* What expired by a clock that was wrong is dead, and can be sent back. */
+/* Work that is too old by a wrong clock is dead, and can be requeued. */
 static void
-a_clock_set_too_far_forward_loses_nothing(void **state)
+a_clock_set_too_far_forward_loses_no_work(void **state)
 {
     struct deferred_by by = {.who = "ann", .note = "the clock was wrong"};
     struct queue *q = *state;
@@ -123,9 +123,9 @@ a_clock_set_too_far_forward_loses_nothing(void **state)
     assert_int_equal(queue_ack(q), 0);
 }
 
-/* As without /proc. */
+/* For example without /proc. */
 static void
-who_does_not_know_the_boot_ends_no_lease(void **state)
+a_process_that_cannot_read_the_boot_id_ends_no_lease(void **state)
 {
     struct queue *q = *state;
     struct deferred *knows = q->d, *other;
@@ -146,7 +146,7 @@ who_does_not_know_the_boot_ends_no_lease(void **state)
     deferred_close(other);
 }
 
-/* Each look at the clock is a second later. */
+/* Each read of the clock is one second later. */
 static void
 slow_clock(void *arg, struct deferred_now *out)
 {
@@ -156,9 +156,10 @@ slow_clock(void *arg, struct deferred_now *out)
     queue_pass(q, SECOND);
 }
 
-/* Else it would stand before what somebody has already looked past. */
+/* Otherwise its place would be before the place up to which another search has
+ * come. */
 static void
-work_is_due_from_when_it_is_there_not_from_when_it_was_asked_for(void **state)
+work_is_due_from_the_time_it_is_stored_not_from_the_call(void **state)
 {
     struct queue *q = *state;
     struct deferred_item item;
@@ -171,7 +172,7 @@ work_is_due_from_when_it_is_there_not_from_when_it_was_asked_for(void **state)
     deferred_item_free(&item);
 }
 
-#define MOVED(test) cmocka_unit_test_setup_teardown(test, setup, queue_teardown)
+#define MOVED(test) cmocka_unit_test_setup_teardown(test, setup_shifted_clock, queue_teardown)
 
 int
 main(void)
@@ -179,12 +180,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         MOVED(a_clock_set_forward_ends_no_lease),
         MOVED(a_clock_set_back_lengthens_no_lease),
-        MOVED(time_that_the_host_was_asleep_counts),
+        MOVED(time_while_the_host_is_suspended_counts),
         MOVED(a_clock_set_forward_makes_work_due),
-        MOVED(a_clock_set_back_loses_nothing),
-        MOVED(a_clock_set_too_far_forward_loses_nothing),
-        MOVED(work_is_due_from_when_it_is_there_not_from_when_it_was_asked_for),
-        MOVED(who_does_not_know_the_boot_ends_no_lease),
+        MOVED(a_clock_set_back_loses_no_work),
+        MOVED(a_clock_set_too_far_forward_loses_no_work),
+        MOVED(work_is_due_from_the_time_it_is_stored_not_from_the_call),
+        MOVED(a_process_that_cannot_read_the_boot_id_ends_no_lease),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Damaged records are set aside and the rest goes on; a damaged file is an
+/* Damaged records are set aside and the rest is served; a damaged file is an
  * error.  Nothing crashes. */
 #include "queue.h"
 
@@ -6,7 +6,7 @@
 
 static const char dear[] = "dear customer number %d, this is a letter";
 
-/* ---- the file as bytes ---- */
+/* ---- changing bytes of the file ---- */
 
 static uint8_t *
 file_read(struct queue *q, size_t *out_length)
@@ -39,9 +39,9 @@ file_write(struct queue *q, const uint8_t *bytes, size_t length)
     close(fd);
 }
 
-/* Flips a bit `ahead` bytes after each place that holds these bytes. */
+/* Flips a bit `ahead` bytes after each occurrence of these bytes. */
 static void
-spoil(struct queue *q, const void *pattern, size_t size, size_t ahead)
+flip_bits(struct queue *q, const void *pattern, size_t size, size_t ahead)
 {
     size_t length;
     uint8_t *bytes = file_read(q, &length), *at = bytes;
@@ -99,13 +99,13 @@ the_others_are_taken(struct queue *q, int count)
 /* ---- records ---- */
 
 static void
-spoiled_bytes_are_set_aside(void **state)
+damaged_payloads_are_set_aside(void **state)
 {
     struct queue *q = *state;
     struct deferred_item item;
 
     put_letters(q, 5);
-    spoil(q, "number 2,", 9, 3);
+    flip_bits(q, "number 2,", 9, 3);
     queue_reopen(q);
     the_others_are_taken(q, 4);
     assert_int_equal(queue_counts(q).dead, 1);
@@ -116,7 +116,7 @@ spoiled_bytes_are_set_aside(void **state)
 }
 
 static void
-long_spoiled_bytes_are_set_aside(void **state)
+long_damaged_payloads_are_set_aside(void **state)
 {
     static char bytes[3 * 4096];
     struct queue *q = *state;
@@ -127,7 +127,7 @@ long_spoiled_bytes_are_set_aside(void **state)
     memcpy(bytes + 9000, "needle", 6);
     assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
     queue_put(q, "next");
-    spoil(q, "needle", 6, 0);
+    flip_bits(q, "needle", 6, 0);
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "next");
     assert_int_equal(queue_counts(q).dead, 1);
@@ -142,7 +142,7 @@ keep_event(void *arg, const struct deferred_event *event)
 }
 
 static void
-a_spoiled_head_is_set_aside_and_listed(void **state)
+a_damaged_head_is_set_aside_and_listed(void **state)
 {
     struct deferred_event event = {.id = 0};
     struct queue *q = *state;
@@ -150,7 +150,7 @@ a_spoiled_head_is_set_aside_and_listed(void **state)
     struct deferred_item item;
 
     put_letters(q, 5);
-    spoil(q, "mailtext/plainkey 2", 19, 7);
+    flip_bits(q, "mailtext/plainkey 2", 19, 7);
     queue_reopen(q);
     the_others_are_taken(q, 4);
     assert_int_equal(deferred_each(q->d, NULL, keep_damaged, seen), 0);
@@ -168,14 +168,14 @@ a_spoiled_head_is_set_aside_and_listed(void **state)
     assert_int_equal(queue_counts(q).dead, 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
-    /* Its key is free again. */
+    /* Its key can be used again. */
     assert_int_equal(queue_try_put(q, "x", "key 2", 0, &again), 0);
     assert_true(again > 5);
 }
 
-/* What can be made from the heads is made anew. */
+/* The index, the keys and the current counts are made from the heads. */
 static void
-a_spoiled_index_is_made_anew(void **state)
+a_damaged_index_is_made_again(void **state)
 {
     static const struct {
         const char *bytes;
@@ -196,7 +196,7 @@ a_spoiled_index_is_made_anew(void **state)
         q->rules.max = 0;
         id = queue_put(q, "one");
         assert_int_equal(queue_try_put(q, "two", "key", 0, &id), 0);
-        spoil(q, rows[i].bytes, rows[i].size, rows[i].ahead);
+        flip_bits(q, rows[i].bytes, rows[i].size, rows[i].ahead);
         queue_reopen(q);
         assert_int_equal(queue_take(q, 5), 2);
         assert_int_equal(deferred_ack(q->d, q->taken[0].id, q->taken[0].lease),
@@ -213,10 +213,10 @@ a_spoiled_index_is_made_anew(void **state)
 }
 
 static void
-a_lease_survives_that_the_meta_is_spoiled(void **state)
+a_lease_survives_damaged_meta(void **state)
 {
     struct queue *q = *state;
-    uint64_t next = 3; /* after two were put: id 3 comes next */
+    uint64_t next = 3; /* two were stored, so the next id is 3 */
     uint8_t meta[24] = {DEFERRED_FORMAT};
 
     queue_put(q, "one");
@@ -224,7 +224,7 @@ a_lease_survives_that_the_meta_is_spoiled(void **state)
     assert_string_equal(queue_take_text(q), "one");
     memcpy(meta + 8, &q->now.boot, 8);
     memcpy(meta + 16, &next, 8);
-    spoil(q, meta, sizeof(meta), 1);
+    flip_bits(q, meta, sizeof(meta), 1);
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "two");
     assert_string_equal(queue_take_text(q), "");
@@ -235,7 +235,7 @@ a_lease_survives_that_the_meta_is_spoiled(void **state)
 /* ---- the file ---- */
 
 static void
-a_cut_off_file_is_damaged_and_says_so(void **state)
+a_truncated_file_is_reported_as_damaged(void **state)
 {
     struct queue *q = *state;
     size_t length;
@@ -257,7 +257,7 @@ a_cut_off_file_is_damaged_and_says_so(void **state)
 }
 
 static void
-garbage_in_checked_makes_another_check(void **state)
+garbage_in_deferred_checked_causes_a_new_check(void **state)
 {
     static const char garbage[100] = "dchk and so on";
     struct queue *q = *state;
@@ -279,9 +279,10 @@ garbage_in_checked_makes_another_check(void **state)
     queue_put(q, "x");
 }
 
-/* One bit anywhere: an answer, and never more than there was. */
+/* One bit anywhere: every call returns, and there is never more work than was
+ * stored. */
 static void
-any_flipped_bit_is_survived(void **state)
+any_flipped_bit_is_an_answer_not_a_crash(void **state)
 {
     struct queue *q = *state;
     uint64_t seed = 3, seen[2];
@@ -304,7 +305,7 @@ any_flipped_bit_is_survived(void **state)
         bytes[at] ^= bit;
         q->d = NULL;
         if (deferred_open(q->scratch->dir, &q->d)) {
-            continue; /* which can free a NULL */
+            continue;
         }
         deferred_set_clock(q->d, queue_now, q);
         n = queue_take(q, TAKEN);
@@ -327,14 +328,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(spoiled_bytes_are_set_aside),
-        QUEUE(long_spoiled_bytes_are_set_aside),
-        QUEUE(a_spoiled_head_is_set_aside_and_listed),
-        QUEUE(a_spoiled_index_is_made_anew),
-        QUEUE(a_lease_survives_that_the_meta_is_spoiled),
-        QUEUE(a_cut_off_file_is_damaged_and_says_so),
-        QUEUE(garbage_in_checked_makes_another_check),
-        QUEUE(any_flipped_bit_is_survived),
+        QUEUE(damaged_payloads_are_set_aside),
+        QUEUE(long_damaged_payloads_are_set_aside),
+        QUEUE(a_damaged_head_is_set_aside_and_listed),
+        QUEUE(a_damaged_index_is_made_again),
+        QUEUE(a_lease_survives_damaged_meta),
+        QUEUE(a_truncated_file_is_reported_as_damaged),
+        QUEUE(garbage_in_deferred_checked_causes_a_new_check),
+        QUEUE(any_flipped_bit_is_an_answer_not_a_crash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* The disk fails once, and power fails later: what was promised meanwhile is
- * there.  Linux takes what it could not write for written and says so once, to
- * each open file that asks; here, what was written since the last wait is not
- * on the disk then. */
+/* A sync fails once, and power fails later: everything promised in between is on
+ * the disk.  After a failed fsync Linux marks the pages clean and reports the
+ * failure once to each open file; in this model the writes since the last
+ * successful sync are lost. */
 #include "queue.h"
 #include "unit/store/policies/seen.h"
 
@@ -16,17 +16,17 @@ static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint64_t inode;
-    uint8_t cache[DISK], disk[DISK]; /* as Linux has it; as it is there */
+    uint8_t cache[DISK], disk[DISK]; /* in the page cache; on the disk */
     bool dirty[DISK];
     size_t length;
 } files[FILES];
 
-/* What fails. */
+/* The calls that fail. */
 static bool (*_Atomic sync_fails)(int file);
 static _Atomic bool write_fails_once; /* to the journal's beginning */
-static _Atomic bool pages_fail;       /* to deferred.mdb, but for its metas */
+static _Atomic bool pages_fail;       /* to deferred.mdb, except its meta pages */
 static _Atomic unsigned opens,
-    opens_fail; /* of deferred.mdb, by LMDB; a bit each */
+    opens_fail; /* opens of deferred.mdb by LMDB, a bit each */
 static _Thread_local int my_syncs, me; /* me: 0, or the number of a thread */
 
 static int
@@ -69,7 +69,7 @@ pwrite(int fd, const void *bytes, size_t size, off_t offset)
     return syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 
-/* LMDB writes pages that lie together so, after a seek. */
+/* LMDB writes adjacent pages this way, after a seek. */
 SEEN ssize_t
 writev(int fd, const struct iovec *parts, int count)
 {
@@ -141,17 +141,17 @@ open_any(const char *path, int flags, mode_t mode)
 OPEN(open)
 OPEN(open64)
 
-/* ---- power ---- */
+/* ---- loss of power ---- */
 
 static void
-path_of(const char *dir, int file, char path[400])
+disk_path(const char *dir, int file, char path[400])
 {
     snprintf(path, 400, "%s/%s", dir, names[file]);
 }
 
 /* The journal is in use, and empty. */
 static void
-begin(struct queue *q)
+empty_journal(struct queue *q)
 {
     char path[400];
     struct stat st;
@@ -164,7 +164,7 @@ begin(struct queue *q)
     queue_fold(q);
     assert_int_equal(q->d->journal.state, JOURNAL_READY);
     for (i = 0; i < FILES; i++) {
-        path_of(q->scratch->dir, i, path);
+        disk_path(q->scratch->dir, i, path);
         bytes = slurp(path, &files[i].length);
         memcpy(files[i].cache, bytes, files[i].length);
         memcpy(files[i].disk, bytes, files[i].length);
@@ -175,7 +175,7 @@ begin(struct queue *q)
     }
 }
 
-/* What is there afterwards, by its first letter; nothing twice. */
+/* Lists the work that is left, by its first letter; nothing may be there twice. */
 static const char *
 lose_power(struct queue *q)
 {
@@ -190,7 +190,7 @@ lose_power(struct queue *q)
     assert_int_equal(scratch_setup(&scratch), 0);
     after.scratch = scratch;
     for (i = 0; i < FILES; i++) {
-        path_of(after.scratch->dir, i, path);
+        disk_path(after.scratch->dir, i, path);
         files[i].inode = 0;
         spill(path, files[i].disk, files[i].length);
     }
@@ -212,20 +212,20 @@ lose_power(struct queue *q)
 }
 
 static bool
-is_there(const char *seen, char letter)
+is_listed(const char *seen, char letter)
 {
     return strchr(seen, letter) != NULL;
 }
 
 /* ---- a disk that fails once ---- */
 
-/* Another one must see it as well, and not write over it. */
+/* Another process must notice the part of a batch, and not continue there. */
 static void
-a_write_to_the_beginning_may_fail(void **state)
+a_failed_write_to_the_beginning_is_not_used_by_others(void **state)
 {
     struct queue *q = *state, other = *q;
 
-    begin(q);
+    empty_journal(q);
     queue_open(&other);
     assert_int_equal(queue_counts(&other).waiting, 0);
     write_fails_once = true;
@@ -250,16 +250,16 @@ all_of_the_file(int file)
     return file == MDB;
 }
 
-/* What is in the journal may not be in deferred.mdb then. */
+/* Until then the journal has the only copy on the disk. */
 static void
-the_journal_is_not_written_over_too_soon(void **state)
+the_journal_is_not_overwritten_before_deferred_mdb_is_synced(void **state)
 {
     struct queue *q = *state;
     const char *seen;
     uint64_t id;
     int rc;
 
-    begin(q);
+    empty_journal(q);
     queue_put(q, "a");
     queue_put(q, "b");
     queue_fold(q);
@@ -269,20 +269,20 @@ the_journal_is_not_written_over_too_soon(void **state)
     assert_true(my_syncs > 0);
     queue_put(q, "d");
     seen = lose_power(q);
-    assert_true(is_there(seen, 'a') && is_there(seen, 'b'));
-    assert_true(rc || is_there(seen, 'c'));
-    assert_true(is_there(seen, 'd'));
+    assert_true(is_listed(seen, 'a') && is_listed(seen, 'b'));
+    assert_true(rc || is_listed(seen, 'c'));
+    assert_true(is_listed(seen, 'd'));
 }
 
-/* Nobody tells those who come later. */
+/* Linux does not report the failure to processes that open the file later. */
 static void
-who_was_told_may_be_gone(void **state)
+a_failure_that_an_ended_process_was_told_of_is_repaired(void **state)
 {
     struct queue *q = *state;
     const char *seen;
     uint64_t id;
 
-    begin(q);
+    empty_journal(q);
     queue_put(q, "a");
     queue_put(q, "b");
     queue_fold(q);
@@ -293,8 +293,8 @@ who_was_told_may_be_gone(void **state)
     queue_reopen(q);
     queue_put(q, "d");
     seen = lose_power(q);
-    assert_true(is_there(seen, 'a') && is_there(seen, 'b'));
-    assert_true(is_there(seen, 'd'));
+    assert_true(is_listed(seen, 'a') && is_listed(seen, 'b'));
+    assert_true(is_listed(seen, 'd'));
 }
 
 static int
@@ -312,25 +312,25 @@ put_large(struct queue *q, char letter)
     return rc;
 }
 
-/* The first makes the pages safe, the second what makes them count. */
+/* The first sync is for the pages, the second for the meta page. */
 static bool
 second_of_the_file(int file)
 {
     return file == MDB && ++my_syncs == 2;
 }
 
-/* Else the two pages that make commits count would not fit each other. */
+/* Otherwise the two meta pages would contradict each other. */
 static void
-a_commit_that_is_not_there_is_mended(void **state)
+a_commit_that_is_not_on_the_disk_is_written_again(void **state)
 {
     struct queue *q = *state;
 
-    begin(q);
+    empty_journal(q);
     my_syncs = 0;
     sync_fails = second_of_the_file;
     assert_int_equal(put_large(q, 'a'), BIDE_ESYS);
     assert_int_equal(put_large(q, 'b'), 0);
-    assert_true(is_there(lose_power(q), 'b'));
+    assert_true(is_listed(lose_power(q), 'b'));
 }
 
 /* ---- several threads ---- */
@@ -357,17 +357,17 @@ put_one(void *arg)
 }
 
 static void
-start(struct putter *p, struct queue *q, int number, bool large)
+start_putter(struct putter *p, struct queue *q, int number, bool large)
 {
     *p = (struct putter){.q = q, .number = number, .large = large};
     assert_int_equal(pthread_create(&p->thread, NULL, put_one, p), 0);
 }
 
 static struct deferred *watched;
-static _Atomic int waits; /* 1: the first thread; 2: it was told */
+static _Atomic int waits; /* 1: the first thread waits; 2: it has its result */
 
 static void
-nap(void)
+sleep_20_ms(void)
 {
     const struct timespec moment = {0, 20000000};
 
@@ -385,10 +385,10 @@ count_syncing(void)
     return count;
 }
 
-/* The wait of the first fails with what the second has written; who asks then
- * is told nothing. */
+/* The sync of the first thread fails for what the second has written; a later
+ * sync reports nothing. */
 static bool
-both_wait(int file)
+fail_when_both_wait(int file)
 {
     if (file != MDB || !me || ++my_syncs != 2) {
         return false;
@@ -396,61 +396,62 @@ both_wait(int file)
     if (me == 1) {
         atomic_store(&waits, 1);
         while (count_syncing() < 2) {
-            nap();
+            sleep_20_ms();
         }
-        nap();
+        sleep_20_ms();
         write_back(MDB, false);
         atomic_store(&waits, 2);
         return true;
     }
     while (atomic_load(&waits) < 2) {
-        nap();
+        sleep_20_ms();
     }
     return false;
 }
 
 static void
-all_who_wait_are_told(void **state)
+every_thread_that_waits_gets_the_failure(void **state)
 {
     struct queue *q = *state;
     struct putter one, two;
     const char *seen;
 
-    begin(q);
+    empty_journal(q);
     watched = q->d;
     atomic_store(&waits, 0);
-    sync_fails = both_wait;
-    start(&one, q, 1, true);
+    sync_fails = fail_when_both_wait;
+    start_putter(&one, q, 1, true);
     while (!atomic_load(&waits)) {
-        nap();
+        sleep_20_ms();
     }
-    start(&two, q, 2, true);
+    start_putter(&two, q, 2, true);
     pthread_join(one.thread, NULL);
     pthread_join(two.thread, NULL);
     seen = lose_power(q);
     assert_int_equal(one.rc, BIDE_ESYS);
-    assert_true(two.rc || is_there(seen, '2'));
+    assert_true(two.rc || is_listed(seen, '2'));
 }
 
-/* Done together: one in the journal; then LMDB fails, and can not be opened. */
+/* In one batch, one change goes into the journal; then LMDB fails and cannot be
+ * opened. */
 static void
-without_lmdb_the_journal_is_waited_for(void **state)
+without_lmdb_the_journal_is_still_synced(void **state)
 {
     struct queue *q = *state;
     struct putter one, two;
     int fd = open(q->scratch->file, O_RDONLY | O_CLOEXEC);
     const char *seen;
 
-    begin(q);
+    empty_journal(q);
     queue_put(q, "a");
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    start(&one, q, 1, false);
-    nap();
-    start(&two, q, 2, true);
-    nap();
+    start_putter(&one, q, 1, false);
+    sleep_20_ms();
+    start_putter(&two, q, 2, true);
+    sleep_20_ms();
     pages_fail = true;
     opens = 0;
-    opens_fail = ~2u; /* for the first it can */
+    opens_fail = ~2u; /* the first open succeeds */
     assert_int_equal(flock(fd, LOCK_UN), 0);
     close(fd);
     pthread_join(one.thread, NULL);
@@ -459,20 +460,20 @@ without_lmdb_the_journal_is_waited_for(void **state)
     opens_fail = 0;
     assert_true(two.rc < 0);
     seen = lose_power(q);
-    assert_true(is_there(seen, 'a'));
-    assert_true(one.rc || is_there(seen, '1'));
+    assert_true(is_listed(seen, 'a'));
+    assert_true(one.rc || is_listed(seen, '1'));
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(a_write_to_the_beginning_may_fail),
-        QUEUE(the_journal_is_not_written_over_too_soon),
-        QUEUE(who_was_told_may_be_gone),
-        QUEUE(a_commit_that_is_not_there_is_mended),
-        QUEUE(all_who_wait_are_told),
-        QUEUE(without_lmdb_the_journal_is_waited_for),
+        QUEUE(a_failed_write_to_the_beginning_is_not_used_by_others),
+        QUEUE(the_journal_is_not_overwritten_before_deferred_mdb_is_synced),
+        QUEUE(a_failure_that_an_ended_process_was_told_of_is_repaired),
+        QUEUE(a_commit_that_is_not_on_the_disk_is_written_again),
+        QUEUE(every_thread_that_waits_gets_the_failure),
+        QUEUE(without_lmdb_the_journal_is_still_synced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

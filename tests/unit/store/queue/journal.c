@@ -1,5 +1,5 @@
-/* The journal beside deferred.mdb: cut off, spoiled, removed, exchanged, or
- * none at all; and several processes at it in turn. */
+/* The journal beside deferred.mdb: truncated, damaged, removed, replaced or
+ * missing; and several processes that use it in turn. */
 #include "queue.h"
 
 #include "store/queue/scan.h"
@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 static void
-path_of(struct queue *q, char path[400])
+journal_path(struct queue *q, char path[400])
 {
     snprintf(path, 400, "%s/deferred.journal", q->scratch->dir);
 }
@@ -17,21 +17,21 @@ read_journal(struct queue *q, size_t *out_length)
 {
     char path[400];
 
-    path_of(q, path);
+    journal_path(q, path);
     return slurp(path, out_length);
 }
 
-/* In place: it stays the same file. */
+/* Writes in place: it stays the same file. */
 static void
 write_journal(struct queue *q, const uint8_t *bytes, size_t length)
 {
     char path[400];
 
-    path_of(q, path);
+    journal_path(q, path);
     spill(path, bytes, length);
 }
 
-/* Works from here on are in the journal. */
+/* Makes sure that changes from now on go into the journal. */
 static void
 journal_is_in_use(struct queue *q)
 {
@@ -43,7 +43,7 @@ journal_is_in_use(struct queue *q)
     assert_int_equal(q->d->journal.at, JOURNAL_START);
 }
 
-/* All that is there, by its first letter; nothing twice. */
+/* Lists all work by its first letter; nothing may be there twice. */
 static const char *
 drain(struct queue *q)
 {
@@ -61,9 +61,9 @@ drain(struct queue *q)
     return seen;
 }
 
-/* Spoils what is there from a byte on, in one of several ways. */
+/* Damages the bytes from an offset on, in one of several ways. */
 static size_t
-tear(uint8_t *bytes, size_t at, size_t length)
+damage_bytes(uint8_t *bytes, size_t at, size_t length)
 {
     size_t i, rest = length - at < 600 ? length - at : 600;
 
@@ -80,13 +80,13 @@ tear(uint8_t *bytes, size_t at, size_t length)
         }
         break;
     default:
-        return at; /* it ends here */
+        return at; /* the journal ends here */
     }
     return length;
 }
 
 static void
-the_last_batch_may_be_torn_at_any_byte(void **state)
+a_last_batch_torn_at_any_byte_ends_the_journal(void **state)
 {
     struct queue *q = *state;
     size_t length, from, at;
@@ -108,7 +108,7 @@ the_last_batch_may_be_torn_at_any_byte(void **state)
         bool whole;
 
         memcpy(copy, bytes, length);
-        left = tear(copy, at, length);
+        left = damage_bytes(copy, at, length);
         whole = left == length && !memcmp(copy + from, bytes + from, b.length);
         write_journal(q, copy, left);
         queue_open(q);
@@ -122,9 +122,9 @@ the_last_batch_may_be_torn_at_any_byte(void **state)
     assert_string_equal(drain(q), "abc");
 }
 
-/* What was promised after it is there, and the index is made anew. */
+/* Later batches are read, and the index is made again. */
 static void
-a_batch_lost_in_the_middle_is_all_that_is_lost(void **state)
+a_lost_batch_in_the_middle_loses_no_other(void **state)
 {
     static const char *const letters[] = {"a", "b", "c", "d", "e"};
     struct queue *q = *state;
@@ -157,7 +157,7 @@ a_batch_lost_in_the_middle_is_all_that_is_lost(void **state)
 }
 
 static void
-a_spoiled_mark_loses_nothing(void **state)
+a_damaged_mark_loses_nothing(void **state)
 {
     struct queue *q = *state;
     size_t length;
@@ -187,7 +187,7 @@ a_spoiled_mark_loses_nothing(void **state)
 }
 
 static void
-a_spoiled_head_of_the_journal_is_no_matter(void **state)
+a_damaged_head_of_the_journal_loses_nothing(void **state)
 {
     struct queue *q = *state;
     size_t length;
@@ -206,7 +206,7 @@ a_spoiled_head_of_the_journal_is_no_matter(void **state)
 }
 
 static void
-garbage_for_a_journal_is_survived(void **state)
+garbage_in_the_journal_is_survived(void **state)
 {
     struct queue *q = *state;
     uint64_t seed = 5;
@@ -219,7 +219,7 @@ garbage_for_a_journal_is_survived(void **state)
     for (round = 0; round < 20; round++) {
         bytes = read_journal(q, &length);
         for (i = 0; i < length; i++) {
-            /* Often what begins like a batch. */
+            /* Often with the magic of a batch. */
             bytes[i] = below(&seed, 3) ? (uint8_t)draw(&seed) : bytes[i % 200];
         }
         write_journal(q, bytes, (size_t)below(&seed, length + 1));
@@ -236,7 +236,7 @@ garbage_for_a_journal_is_survived(void **state)
 }
 
 static void
-a_journal_that_was_cut_short_grows_again(void **state)
+a_truncated_journal_grows_again(void **state)
 {
     struct queue *q = *state;
     size_t length, at, left;
@@ -260,7 +260,7 @@ a_journal_that_was_cut_short_grows_again(void **state)
 }
 
 static void
-without_a_journal_it_goes_on(void **state)
+a_queue_works_without_a_journal(void **state)
 {
     struct queue *q = *state;
     char path[400], fresh[450];
@@ -268,10 +268,10 @@ without_a_journal_it_goes_on(void **state)
     journal_is_in_use(q);
     queue_put(q, "a");
     queue_fold(q);
-    path_of(q, path);
+    journal_path(q, path);
     snprintf(fresh, sizeof(fresh), "%s.new", path);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(mkdir(fresh, 0700), 0); /* none can be made */
+    assert_int_equal(mkdir(fresh, 0700), 0); /* so that none can be made */
     queue_put(q, "b");
     assert_int_not_equal(q->d->journal.state, JOURNAL_READY);
     queue_reopen(q);
@@ -285,7 +285,7 @@ without_a_journal_it_goes_on(void **state)
 }
 
 static void
-a_journal_of_another_queue_does_not_count(void **state)
+batches_of_another_queue_do_not_count(void **state)
 {
     struct queue *q = *state;
     char path[400], kept[450];
@@ -293,7 +293,7 @@ a_journal_of_another_queue_does_not_count(void **state)
     journal_is_in_use(q);
     queue_put(q, "a");
     queue_put(q, "b");
-    path_of(q, path);
+    journal_path(q, path);
     snprintf(kept, sizeof(kept), "%s/kept", q->scratch->dir);
     deferred_close(q->d);
     assert_int_equal(rename(q->scratch->file, kept), 0);
@@ -305,9 +305,9 @@ a_journal_of_another_queue_does_not_count(void **state)
     assert_string_equal(drain(q), "cd");
 }
 
-/* The other one may come back. */
+/* The other deferred.mdb may come back. */
 static void
-a_journal_in_use_elsewhere_is_not_taken_for_ones_own(void **state)
+a_journal_that_another_queue_uses_is_not_adopted(void **state)
 {
     struct queue *q = *state;
     char kept[450];
@@ -336,13 +336,13 @@ a_journal_in_use_elsewhere_is_not_taken_for_ones_own(void **state)
 }
 
 static void
-a_journal_that_was_moved_away_is_left(void **state)
+a_journal_that_was_moved_away_is_not_used(void **state)
 {
     struct queue *q = *state, other = *q;
     char path[400], kept[450];
 
     journal_is_in_use(q);
-    path_of(q, path);
+    journal_path(q, path);
     snprintf(kept, sizeof(kept), "%s/kept", q->scratch->dir);
     assert_int_equal(rename(path, kept), 0);
     queue_open(&other);
@@ -358,7 +358,7 @@ a_journal_that_was_moved_away_is_left(void **state)
 }
 
 static void
-copy(const char *from, const char *to)
+copy_file(const char *from, const char *to)
 {
     size_t length;
     uint8_t *bytes = slurp(from, &length);
@@ -367,24 +367,24 @@ copy(const char *from, const char *to)
     free(bytes);
 }
 
-/* In place, while it is open. */
+/* Restores them in place, while they are open. */
 static void
-both_files_may_be_restored(void **state)
+both_files_can_be_restored_while_open(void **state)
 {
     struct queue *q = *state, other = *q;
     char path[400], kept[2][450];
 
     journal_is_in_use(q);
     queue_put(q, "a");
-    path_of(q, path);
+    journal_path(q, path);
     snprintf(kept[0], sizeof(kept[0]), "%s/kept", q->scratch->dir);
     snprintf(kept[1], sizeof(kept[1]), "%s.kept", path);
-    copy(q->scratch->file, kept[0]);
-    copy(path, kept[1]);
+    copy_file(q->scratch->file, kept[0]);
+    copy_file(path, kept[1]);
     queue_put(q, "b");
     queue_put(q, "c");
-    copy(kept[0], q->scratch->file);
-    copy(kept[1], path);
+    copy_file(kept[0], q->scratch->file);
+    copy_file(kept[1], path);
     queue_open(&other);
     assert_string_equal(queue_take_text(&other), "a");
     assert_string_equal(queue_take_text(q), "");
@@ -394,7 +394,7 @@ both_files_may_be_restored(void **state)
 }
 
 static struct deferred_survey
-survey(struct queue *q)
+survey_queue(struct queue *q)
 {
     struct deferred_survey s;
 
@@ -403,7 +403,7 @@ survey(struct queue *q)
 }
 
 static void
-who_only_looks_sees_what_is_in_the_journal(void **state)
+a_survey_includes_the_journal(void **state)
 {
     static char bytes[3000] = "x";
     struct queue *q = *state;
@@ -420,32 +420,32 @@ who_only_looks_sees_what_is_in_the_journal(void **state)
     queue_put(q, "b");
     at = q->d->journal.at;
     assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
-    s = survey(q);
+    s = survey_queue(q);
     assert_int_equal(s.waiting, 2);
     assert_int_equal(s.leased, 1);
     assert_int_equal(s.damaged, 0);
     assert_int_equal(queue_ack(q), 0);
-    s = survey(q);
+    s = survey_queue(q);
     assert_int_equal(s.waiting, 2);
     assert_int_equal(s.leased + s.dead + s.damaged, 0);
     log = read_journal(q, &length);
     log[at + 1000] ^= 1;
     write_journal(q, log, length);
     free(log);
-    s = survey(q);
+    s = survey_queue(q);
     assert_int_equal(s.waiting, 1);
     assert_true(s.damaged > 0);
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "b");
-    s = survey(q);
+    s = survey_queue(q);
     assert_int_equal(s.leased, 1);
     assert_int_equal(s.damaged, 0);
 }
 
-/* ---- as much as one likes ---- */
+/* ---- much work ---- */
 
 static void
-when_the_journal_is_full_it_begins_anew(void **state)
+a_full_journal_is_folded_and_begins_again(void **state)
 {
     static char bytes[9000];
     struct queue *q = *state;
@@ -477,7 +477,7 @@ when_the_journal_is_full_it_begins_anew(void **state)
 }
 
 static void
-work_too_large_for_the_journal_keeps_its_turn(void **state)
+work_too_large_for_the_journal_keeps_its_order(void **state)
 {
     static char bytes[BIDE_WORK_MAX];
     struct queue *q = *state;
@@ -497,11 +497,11 @@ work_too_large_for_the_journal_keeps_its_turn(void **state)
     assert_string_equal(queue_take_text(q), "c");
 }
 
-/* ---- several ---- */
+/* ---- several processes ---- */
 
-/* Two that know nothing of each other, as two processes do. */
+/* Two queues in one process, which do not know of each other. */
 static void
-what_one_writes_the_other_sees(void **state)
+two_queues_see_each_others_changes(void **state)
 {
     struct queue *q = *state, other = *q;
     uint64_t seed = 3;
@@ -548,7 +548,7 @@ what_one_writes_the_other_sees(void **state)
 }
 
 static void
-a_forked_child_goes_on_with_the_journal(void **state)
+a_forked_child_continues_the_journal(void **state)
 {
     struct queue *q = *state;
     int status;
@@ -574,22 +574,22 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(the_last_batch_may_be_torn_at_any_byte),
-        QUEUE(a_batch_lost_in_the_middle_is_all_that_is_lost),
-        QUEUE(a_spoiled_mark_loses_nothing),
-        QUEUE(a_spoiled_head_of_the_journal_is_no_matter),
-        QUEUE(garbage_for_a_journal_is_survived),
-        QUEUE(a_journal_that_was_cut_short_grows_again),
-        QUEUE(without_a_journal_it_goes_on),
-        QUEUE(a_journal_of_another_queue_does_not_count),
-        QUEUE(a_journal_in_use_elsewhere_is_not_taken_for_ones_own),
-        QUEUE(a_journal_that_was_moved_away_is_left),
-        QUEUE(both_files_may_be_restored),
-        QUEUE(who_only_looks_sees_what_is_in_the_journal),
-        QUEUE(when_the_journal_is_full_it_begins_anew),
-        QUEUE(work_too_large_for_the_journal_keeps_its_turn),
-        QUEUE(what_one_writes_the_other_sees),
-        QUEUE(a_forked_child_goes_on_with_the_journal),
+        QUEUE(a_last_batch_torn_at_any_byte_ends_the_journal),
+        QUEUE(a_lost_batch_in_the_middle_loses_no_other),
+        QUEUE(a_damaged_mark_loses_nothing),
+        QUEUE(a_damaged_head_of_the_journal_loses_nothing),
+        QUEUE(garbage_in_the_journal_is_survived),
+        QUEUE(a_truncated_journal_grows_again),
+        QUEUE(a_queue_works_without_a_journal),
+        QUEUE(batches_of_another_queue_do_not_count),
+        QUEUE(a_journal_that_another_queue_uses_is_not_adopted),
+        QUEUE(a_journal_that_was_moved_away_is_not_used),
+        QUEUE(both_files_can_be_restored_while_open),
+        QUEUE(a_survey_includes_the_journal),
+        QUEUE(a_full_journal_is_folded_and_begins_again),
+        QUEUE(work_too_large_for_the_journal_keeps_its_order),
+        QUEUE(two_queues_see_each_others_changes),
+        QUEUE(a_forked_child_continues_the_journal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

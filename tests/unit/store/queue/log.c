@@ -1,5 +1,5 @@
-/* What is changed by hand: who did it and why is on record, and every piece is
- * accounted for. */
+/* Changes by hand are logged with author and note, and all work is accounted
+ * for. */
 #include "queue.h"
 
 #include <lmdb.h>
@@ -14,7 +14,7 @@ struct log {
 };
 
 static int
-note(void *arg, const struct deferred_event *event)
+keep_logged(void *arg, const struct deferred_event *event)
 {
     struct log *l = arg;
 
@@ -31,12 +31,12 @@ read_log(struct queue *q)
 {
     struct log l = {.count = 0};
 
-    assert_int_equal(deferred_events(q->d, note, &l, &l.damaged), 0);
+    assert_int_equal(deferred_events(q->d, keep_logged, &l, &l.damaged), 0);
     return l;
 }
 
 static void
-what_is_dropped_or_sent_back_is_on_record(void **state)
+dropped_and_requeued_work_is_logged(void **state)
 {
     struct queue *q = *state;
     uint64_t first = queue_put(q, "x"), second = queue_put(q, "y");
@@ -67,7 +67,7 @@ what_is_dropped_or_sent_back_is_on_record(void **state)
 }
 
 static void
-what_does_not_happen_is_not_on_record(void **state)
+a_change_that_fails_is_not_logged(void **state)
 {
     struct queue *q = *state;
 
@@ -77,7 +77,7 @@ what_does_not_happen_is_not_on_record(void **state)
 }
 
 static void
-long_words_are_cut_between_characters(void **state)
+long_text_is_cut_between_characters(void **state)
 {
     char who[200], why[2 * DEFERRED_NOTE_MAX];
     const struct deferred_by by = {who, why};
@@ -100,7 +100,7 @@ long_words_are_cut_between_characters(void **state)
 }
 
 static void
-many_are_changed_at_once_and_the_gone_are_passed_over(void **state)
+many_are_changed_at_once_and_missing_ones_are_skipped(void **state)
 {
     struct queue *q = *state;
     uint64_t ids[200];
@@ -126,7 +126,7 @@ many_are_changed_at_once_and_the_gone_are_passed_over(void **state)
 }
 
 static void
-the_log_does_not_grow_for_ever(void **state)
+the_log_does_not_grow_without_limit(void **state)
 {
     static uint64_t ids[DEFERRED_LOGGED + 100];
     struct queue *q = *state;
@@ -149,9 +149,9 @@ the_log_does_not_grow_for_ever(void **state)
     assert_string_equal(l.events[0].who, "");
 }
 
-/* Every piece ends as done, dropped by somebody, or is still there. */
+/* Each piece of work is completed, dropped or still there. */
 static void
-whatever_is_done_the_counts_add_up(void **state)
+the_counts_add_up_after_any_change(void **state)
 {
     struct queue *q = *state;
     uint64_t seed = 3, dropped = 0, requeued = 0;
@@ -202,7 +202,7 @@ whatever_is_done_the_counts_add_up(void **state)
 /* ---- damage ---- */
 
 static void
-spoil(struct queue *q, uint64_t number)
+damage_record(struct queue *q, uint64_t number)
 {
     uint8_t bytes[9] = {'l', 0, 0, 0, 0, 0, 0, 0, (uint8_t)number};
     MDB_val key = {sizeof(bytes), bytes}, value;
@@ -232,7 +232,7 @@ spoil(struct queue *q, uint64_t number)
 }
 
 static void
-a_damaged_record_of_the_log_is_passed_over_and_counted(void **state)
+a_damaged_record_of_the_log_is_skipped_and_counted(void **state)
 {
     struct queue *q = *state;
     struct log l;
@@ -241,7 +241,7 @@ a_damaged_record_of_the_log_is_passed_over_and_counted(void **state)
     for (i = 0; i < 3; i++) {
         assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &anna), 0);
     }
-    spoil(q, 2);
+    damage_record(q, 2);
     l = read_log(q);
     assert_int_equal(l.count, 2);
     assert_int_equal(l.damaged, 1);
@@ -255,13 +255,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(what_is_dropped_or_sent_back_is_on_record),
-        QUEUE(what_does_not_happen_is_not_on_record),
-        QUEUE(long_words_are_cut_between_characters),
-        QUEUE(many_are_changed_at_once_and_the_gone_are_passed_over),
-        QUEUE(the_log_does_not_grow_for_ever),
-        QUEUE(whatever_is_done_the_counts_add_up),
-        QUEUE(a_damaged_record_of_the_log_is_passed_over_and_counted),
+        QUEUE(dropped_and_requeued_work_is_logged),
+        QUEUE(a_change_that_fails_is_not_logged),
+        QUEUE(long_text_is_cut_between_characters),
+        QUEUE(many_are_changed_at_once_and_missing_ones_are_skipped),
+        QUEUE(the_log_does_not_grow_without_limit),
+        QUEUE(the_counts_add_up_after_any_change),
+        QUEUE(a_damaged_record_of_the_log_is_skipped_and_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

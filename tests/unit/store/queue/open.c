@@ -1,4 +1,4 @@
-/* The file, and who has it open: threads, children. */
+/* The file, and the threads and children that use it. */
 #include "queue.h"
 
 #include <stdatomic.h>
@@ -38,7 +38,7 @@ fill_and_drain(struct queue *q, int count, const struct bide_work *work)
 }
 
 static void
-space_is_used_again(void **state)
+space_of_completed_work_is_used_again(void **state)
 {
     static char bytes[20000];
     struct queue *q = *state;
@@ -67,7 +67,7 @@ a_missing_file_is_made_only_beside_a_registry(void **state)
     assert_int_equal(stat(q->scratch->file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0660);
     assert_int_equal(unlink(q->scratch->file), 0);
-    queue_put(q, "x"); /* notices, and makes it again */
+    queue_put(q, "x"); /* notices that it is gone, and makes it again */
     assert_int_equal(stat(q->scratch->file, &st), 0);
     assert_int_equal(unlink(q->scratch->file), 0);
     snprintf(path, sizeof(path), "%s/registry.mdb", q->scratch->dir);
@@ -79,7 +79,7 @@ a_missing_file_is_made_only_beside_a_registry(void **state)
 }
 
 static void
-a_program_may_close_all_descriptors(void **state)
+a_queue_works_after_the_program_closed_all_descriptors(void **state)
 {
     struct queue *q = *state;
     int fd, own[64];
@@ -171,7 +171,7 @@ threads_share_commits_and_lose_nothing(void **state)
 }
 
 static void
-a_child_goes_on_and_so_does_its_parent(void **state)
+a_child_and_its_parent_both_continue(void **state)
 {
     struct queue *q = *state;
     uint64_t id;
@@ -201,11 +201,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(space_is_used_again),
+        QUEUE(space_of_completed_work_is_used_again),
         QUEUE(a_missing_file_is_made_only_beside_a_registry),
-        QUEUE(a_program_may_close_all_descriptors),
+        QUEUE(a_queue_works_after_the_program_closed_all_descriptors),
         QUEUE(threads_share_commits_and_lose_nothing),
-        QUEUE(a_child_goes_on_and_so_does_its_parent),
+        QUEUE(a_child_and_its_parent_both_continue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* Power fails at any moment: what had been promised is there.  All writes to
- * deferred.mdb and deferred.journal are noted; for a moment in between, both
- * files are made as a disk may have them: what was waited for is there, of the
- * rest any sectors. */
+/* Power fails at any moment, and everything promised before is on the disk.  All
+ * writes to deferred.mdb and deferred.journal are recorded.  For a moment, both
+ * files are made as a disk can have them: all writes before the last sync, and
+ * any sectors of the later ones. */
 #include "queue.h"
 #include "unit/store/policies/seen.h"
 
@@ -14,13 +14,13 @@ enum { FILES = 2, SECTOR = 512, OPS_MAX = 20000, ITEMS = 400, STEPS = 260 };
 static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};
 
 struct op {
-    int file; /* -1: an item's state */
+    int file; /* -1: the state of an item */
     size_t at, length;
-    uint8_t *bytes; /* NULL: waited for the disk */
+    uint8_t *bytes; /* NULL: a sync */
     int item, state;
 };
 
-/* Of an item, as the caller may rely on. */
+/* The state of an item that the caller can rely on. */
 enum { UNKNOWN, MAYBE_PUT, PUT, MAYBE_DONE, DONE };
 
 static struct op ops[OPS_MAX];
@@ -32,10 +32,10 @@ static struct {
     size_t length;
 } files[FILES];
 
-/* ---- noting ---- */
+/* ---- recording ---- */
 
 static struct op *
-note(int fd)
+record_op(int fd)
 {
     struct stat st;
     int i;
@@ -56,7 +56,7 @@ note(int fd)
 SEEN ssize_t
 pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {
-    struct op *op = note(fd);
+    struct op *op = record_op(fd);
 
     if (op) {
         op->at = (size_t)offset;
@@ -67,7 +67,7 @@ pwrite(int fd, const void *bytes, size_t size, off_t offset)
     return syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 
-/* LMDB writes pages that lie together so, after a seek. */
+/* LMDB writes adjacent pages this way, after a seek. */
 SEEN ssize_t
 writev(int fd, const struct iovec *parts, int count)
 {
@@ -87,25 +87,25 @@ writev(int fd, const struct iovec *parts, int count)
 SEEN int
 fdatasync(int fd)
 {
-    note(fd); /* nobody writes meanwhile */
+    record_op(fd); /* no other thread writes meanwhile */
     return 0;
 }
 
 static void
-promise(int item, int state)
+set_promise(int item, int state)
 {
     assert_true(op_count < OPS_MAX);
     ops[op_count++] = (struct op){.file = -1, .item = item, .state = state};
 }
 
 static void
-path_of(const char *dir, const char *name, char path[400])
+file_path(const char *dir, const char *name, char path[400])
 {
     snprintf(path, 400, "%s/%s", dir, name);
 }
 
 static void
-begin_noting(struct queue *q)
+begin_recording(struct queue *q)
 {
     char path[400];
     int i;
@@ -114,7 +114,7 @@ begin_noting(struct queue *q)
         struct stat st;
         int fd;
 
-        path_of(q->scratch->dir, names[i], path);
+        file_path(q->scratch->dir, names[i], path);
         fd = open(path, O_RDONLY);
         assert_true(fd >= 0 && !fstat(fd, &st));
         files[i].inode = st.st_ino;
@@ -129,7 +129,7 @@ begin_noting(struct queue *q)
 }
 
 static void
-end_noting(void)
+end_recording(void)
 {
     size_t i;
 
@@ -160,10 +160,10 @@ put_item(struct queue *q, int item)
 
     memset(bytes, item, sizeof(bytes));
     memcpy(bytes, &item, sizeof(item));
-    promise(item, MAYBE_PUT);
+    set_promise(item, MAYBE_PUT);
     rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
     assert_true(!rc || rc == BIDE_EFULL);
-    promise(item, rc ? UNKNOWN : PUT);
+    set_promise(item, rc ? UNKNOWN : PUT);
 }
 
 static int
@@ -190,9 +190,9 @@ end_item(struct queue *q, const struct deferred_item *taken, bool well)
             deferred_nack(q->d, taken->id, taken->lease, &q->rules, "no"), 0);
         return;
     }
-    promise(item, MAYBE_DONE);
+    set_promise(item, MAYBE_DONE);
     assert_int_equal(deferred_ack(q->d, taken->id, taken->lease), 0);
-    promise(item, DONE);
+    set_promise(item, DONE);
 }
 
 static void
@@ -218,7 +218,7 @@ work_at_random(struct queue *q, uint64_t seed, int puts)
     }
 }
 
-/* ---- a moment ---- */
+/* ---- the disk at a moment ---- */
 
 struct disk {
     uint8_t *bytes;
@@ -226,7 +226,7 @@ struct disk {
 };
 
 static void
-place(struct disk *d, const struct op *op, size_t from, size_t to)
+apply_write(struct disk *d, const struct op *op, size_t from, size_t to)
 {
     if (op->at + to > d->length) {
         d->bytes = realloc(d->bytes, op->at + to);
@@ -236,9 +236,9 @@ place(struct disk *d, const struct op *op, size_t from, size_t to)
     memcpy(d->bytes + op->at + from, op->bytes + from, to - from);
 }
 
-/* Sector by sector; `kept` of four are there. */
+/* Sector by sector; `kept` of four are on the disk. */
 static void
-place_some(struct disk *d, const struct op *op, uint64_t *seed, unsigned kept)
+apply_some_sectors(struct disk *d, const struct op *op, uint64_t *seed, unsigned kept)
 {
     size_t from = 0, to;
 
@@ -246,7 +246,7 @@ place_some(struct disk *d, const struct op *op, uint64_t *seed, unsigned kept)
         to = ((op->at + from) / SECTOR + 1) * SECTOR - op->at;
         to = to < op->length ? to : op->length;
         if (below(seed, 4) < kept) {
-            place(d, op, from, to);
+            apply_write(d, op, from, to);
         }
     }
 }
@@ -257,7 +257,7 @@ write_disk(const char *dir, const char *name, const struct disk *d)
     char path[400];
     int fd;
 
-    path_of(dir, name, path);
+    file_path(dir, name, path);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, d->bytes, d->length), d->length);
@@ -280,19 +280,19 @@ make_disk(const char *dir, int file, size_t moment, uint64_t *seed)
             continue;
         }
         if (i < waited) {
-            place(&d, &ops[i], 0, ops[i].length);
+            apply_write(&d, &ops[i], 0, ops[i].length);
         } else {
-            place_some(&d, &ops[i], seed, kept);
+            apply_some_sectors(&d, &ops[i], seed, kept);
         }
     }
     write_disk(dir, names[file], &d);
     free(d.bytes);
 }
 
-/* ---- what is there afterwards ---- */
+/* ---- checking what is left ---- */
 
 static void
-look_at_all(struct queue *q, uint8_t found[ITEMS])
+list_all_items(struct queue *q, uint8_t found[ITEMS])
 {
     int n, i;
 
@@ -311,7 +311,7 @@ look_at_all(struct queue *q, uint8_t found[ITEMS])
 }
 
 static void
-hold_to_promises(const uint8_t found[ITEMS], size_t moment)
+check_promises(const uint8_t found[ITEMS], size_t moment)
 {
     int state[ITEMS] = {UNKNOWN}, item;
     size_t i;
@@ -350,8 +350,8 @@ lose_power_at(struct queue *q, size_t moment, uint64_t *seed)
     }
     q->now.boot++;
     deferred_set_clock(q->d, queue_now, q);
-    look_at_all(q, found);
-    hold_to_promises(found, moment);
+    list_all_items(q, found);
+    check_promises(found, moment);
     c = queue_counts(q);
     assert_int_equal(c.waiting + c.leased + c.bytes, 0);
     queue_put(q, "and on it goes");
@@ -367,21 +367,21 @@ lose_power(struct queue *q, uint64_t seed, int puts)
 {
     int i;
 
-    /* The first change makes the journal known. */
+    /* The first change writes the mark of the journal. */
     queue_put(q, "x");
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(queue_ack(q), 0);
-    begin_noting(q);
+    begin_recording(q);
     work_at_random(q, seed, puts);
     noting = false;
     for (i = 0; i < 120; i++) {
         lose_power_at(q, (size_t)below(&seed, op_count + 1), &seed);
     }
-    end_noting();
+    end_recording();
 }
 
 static void
-power_may_fail_at_any_moment(void **state)
+power_can_fail_at_any_moment(void **state)
 {
     uint64_t seed;
 
@@ -392,9 +392,9 @@ power_may_fail_at_any_moment(void **state)
     }
 }
 
-/* With no room to write many pages anew, the journal is emptied bit by bit. */
+/* Without space for many pages, the journal is folded a few records at a time. */
 static void
-power_may_fail_while_there_is_little_room(void **state)
+power_can_fail_while_there_is_little_space(void **state)
 {
     struct rlimit before, small = {1 << 20, RLIM_INFINITY};
     uint64_t seed;
@@ -414,8 +414,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(power_may_fail_at_any_moment),
-        QUEUE(power_may_fail_while_there_is_little_room),
+        QUEUE(power_can_fail_at_any_moment),
+        QUEUE(power_can_fail_while_there_is_little_space),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* What a process does beside the queue: it forks at any moment, closes
- * descriptors that it does not know, makes a queue while others come. */
+/* A process forks at any moment, closes descriptors that it does not know, or
+ * makes a queue while others open it. */
 #include "queue.h"
 #include "unit/store/policies/seen.h"
 
@@ -9,18 +9,18 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* ---- a fork while something is freed ---- */
+/* ---- a fork while memory is freed ---- */
 
 enum { NOT_SEEN = -1, TRIES = 500 };
 
 static void *watched;
 static size_t watched_size;
-static int child_wrote = NOT_SEEN; /* into what belongs to somebody else */
+static int child_wrote = NOT_SEEN; /* into memory that is not the queue's any more */
 
 #if OWN_MALLOC
 extern void __libc_free(void *p);
 
-/* As another thread may: takes that memory, and forks. */
+/* As another thread can: allocates the freed memory, and forks. */
 static void
 take_and_fork(const void *freed)
 {
@@ -64,7 +64,7 @@ free(void *p)
 #endif
 
 static void
-watch(void *p)
+watch_free(void *p)
 {
     watched = p;
     watched_size = malloc_usable_size(p);
@@ -72,7 +72,7 @@ watch(void *p)
 }
 
 static void
-a_child_leaves_alone_what_was_just_freed(void **state)
+a_child_does_not_touch_memory_that_was_just_freed(void **state)
 {
     struct queue *q = *state;
 
@@ -81,24 +81,24 @@ a_child_leaves_alone_what_was_just_freed(void **state)
     }
     queue_put(q, "a");
     queue_put(q, "b");
-    watch(q->d->recent);
+    watch_free(q->d->recent);
     queue_fold(q);
     assert_int_equal(child_wrote, false);
     queue_put(q, "c");
-    watch(q->d->recent);
+    watch_free(q->d->recent);
     queue_put(q, "d");
-    q->d->journal.state = JOURNAL_UNREAD; /* reads all of it again */
+    q->d->journal.state = JOURNAL_UNREAD; /* the whole journal is read again */
     queue_put(q, "e");
     assert_int_equal(child_wrote, false);
     assert_int_equal(deferred_lock(q->d), 0);
-    watch(q->d->file.env);
+    watch_free(q->d->file.env);
     assert_int_equal(deferred_reopen(q->d), 0);
     deferred_unlock(q->d);
     assert_int_equal(child_wrote, false);
     assert_int_equal(queue_counts(q).waiting, 5);
 }
 
-/* ---- a fork while it is opened ---- */
+/* ---- a fork while a queue is opened ---- */
 
 static bool forks;
 static pid_t grandchild;
@@ -119,7 +119,7 @@ faccessat(int dir, const char *path, int mode, int flags)
 }
 
 static void
-a_child_of_the_killed_does_not_keep_the_lock(void **state)
+a_child_of_a_killed_process_does_not_keep_the_lock(void **state)
 {
     struct queue *q = *state;
     struct deferred *d;
@@ -165,7 +165,7 @@ count_open(void)
 }
 
 static void
-files_may_be_exchanged_as_often_as_one_likes(void **state)
+files_can_be_replaced_any_number_of_times(void **state)
 {
     struct queue *q = *state;
     char path[400];
@@ -195,16 +195,16 @@ a_child_keeps_none_of_its_parents_descriptors(void **state)
     count = count_open();
     child = fork();
     if (child == 0) {
-        /* LMDB's own can not be closed. */
+        /* LMDB's own descriptors cannot be closed. */
         _exit(count - count_open() != 3);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
 
-/* As programs do that become daemons. */
+/* Programs that become daemons do this. */
 static void
-what_has_the_numbers_now_stays_open(void **state)
+files_that_reuse_our_descriptors_stay_open(void **state)
 {
     struct queue *q = *state;
     struct stat st;
@@ -227,14 +227,14 @@ what_has_the_numbers_now_stays_open(void **state)
     assert_int_equal(queue_counts(q).waiting, 2);
 }
 
-/* ---- a queue that is made ---- */
+/* ---- making a queue ---- */
 
 static int to_maker[2], to_other[2];
-static bool makes, others; /* which of them we are */
+static bool makes, others; /* which of the two processes this is */
 static int stops;
 
 static void
-hand_over(const int to[2], const int from[2])
+pass_turn(const int to[2], const int from[2])
 {
     char c = 0;
 
@@ -243,9 +243,9 @@ hand_over(const int to[2], const int from[2])
     assert_int_equal(read(from[0], &c, 1), 1);
 }
 
-/* Whether others may be at a queue already. */
+/* Reports whether others can use the queue already. */
 static bool
-is_seen(const char *journal)
+is_visible(const char *journal)
 {
     const char *end = strrchr(journal, '/');
     char path[400];
@@ -260,8 +260,8 @@ SEEN int
 unlink(const char *path)
 {
     if (makes && !stops && strstr(path, "deferred.journal.new") &&
-        is_seen(path)) {
-        hand_over(to_other, to_maker);
+        is_visible(path)) {
+        pass_turn(to_other, to_maker);
     }
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
@@ -275,24 +275,24 @@ pwrite(int fd, const void *bytes, size_t size, off_t offset)
     if ((makes || others) && readlink(link, path, sizeof(path) - 1) > 0 &&
         strstr(path, "deferred.journal.new")) {
         if (others && !stops) {
-            hand_over(to_maker, to_other);
+            pass_turn(to_maker, to_other);
         }
         if (makes && stops == 1) {
-            hand_over(to_other, to_maker);
+            pass_turn(to_other, to_maker);
         }
     }
     return syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 
 static void
-give_way(const int to[2])
+give_all_turns(const int to[2])
 {
     assert_int_equal(write(to[1], "xxx", 3), 3);
 }
 
-/* The journal is there before anybody can put work into it. */
+/* The journal exists before anybody can store work. */
 static void
-two_may_make_it_at_once(void **state)
+two_processes_can_make_a_queue_at_once(void **state)
 {
     struct queue *q = *state;
     char path[400], c;
@@ -309,7 +309,7 @@ two_may_make_it_at_once(void **state)
     if (maker == 0) {
         makes = true;
         status = deferred_open(q->scratch->dir, &q->d);
-        give_way(to_other);
+        give_all_turns(to_other);
         _exit(status != 0);
     }
     assert_int_equal(read(to_other[0], &c, 1), 1);
@@ -319,7 +319,7 @@ two_may_make_it_at_once(void **state)
     queue_put(q, "b");
     queue_put(q, "c");
     others = false;
-    give_way(to_maker);
+    give_all_turns(to_maker);
     assert_int_equal(waitpid(maker, &status, 0), maker);
     assert_int_equal(status, 0);
     queue_reopen(q);
@@ -331,12 +331,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(a_child_leaves_alone_what_was_just_freed),
-        QUEUE(a_child_of_the_killed_does_not_keep_the_lock),
-        QUEUE(files_may_be_exchanged_as_often_as_one_likes),
+        QUEUE(a_child_does_not_touch_memory_that_was_just_freed),
+        QUEUE(a_child_of_a_killed_process_does_not_keep_the_lock),
+        QUEUE(files_can_be_replaced_any_number_of_times),
         QUEUE(a_child_keeps_none_of_its_parents_descriptors),
-        QUEUE(what_has_the_numbers_now_stays_open),
-        QUEUE(two_may_make_it_at_once),
+        QUEUE(files_that_reuse_our_descriptors_stay_open),
+        QUEUE(two_processes_can_make_a_queue_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

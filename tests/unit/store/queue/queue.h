@@ -1,4 +1,4 @@
-/* A registry with a queue in it, and a clock that stands still. */
+/* A registry with a queue, and a clock that the test moves. */
 #ifndef TESTS_STORE_QUEUE_H
 #define TESTS_STORE_QUEUE_H
 
@@ -39,7 +39,7 @@ queue_reopen(struct queue *q)
     queue_open(q);
 }
 
-/* All that was changed is in deferred.mdb then, not in the journal. */
+/* Moves all changes from the journal into deferred.mdb. */
 UNUSED static void
 queue_fold(struct queue *q)
 {
@@ -86,7 +86,7 @@ queue_teardown(void **state)
 #define QUEUE(test) \
     cmocka_unit_test_setup_teardown(test, queue_setup, queue_teardown)
 
-/* All clocks. */
+/* Moves all clocks forward. */
 UNUSED static void
 queue_pass(struct queue *q, uint64_t ns)
 {
@@ -132,7 +132,8 @@ queue_free(struct queue *q, int count)
     }
 }
 
-/* The one that is due, "" if none; its item is q->taken[0]. */
+/* Takes the next due work and returns its text, "" if none; q->taken[0] is its
+ * item. */
 UNUSED static const char *
 queue_take_text(struct queue *q)
 {
@@ -172,7 +173,7 @@ queue_keep_counts(void *arg, const struct deferred_counts *c)
     return 0;
 }
 
-/* Of "mail"; held against each other. */
+/* Returns the counts of "mail", and checks that they add up. */
 UNUSED static struct deferred_counts
 queue_counts(struct queue *q)
 {

@@ -1,4 +1,4 @@
-/* Records in memory, held against a plain list. */
+/* Records in memory, compared with a plain array. */
 #include "unit/store/file/scratch.h"
 
 #include <errno.h>
@@ -8,13 +8,13 @@
 enum { KEYS = 60 };
 
 struct model {
-    int value[KEYS]; /* -1: gone; 0: nothing */
+    int value[KEYS]; /* -1: deleted; 0: none */
 };
 
 static void
 key_of(int number, char key[8])
 {
-    /* Some are the beginning of others. */
+    /* Some keys are a prefix of others. */
     snprintf(key, 8, "%.*s", 1 + number % 6, "kkkkkkk");
     key[number % 6] = (char)('a' + number / 6);
 }
@@ -26,7 +26,7 @@ key_length(int number)
 }
 
 static void
-hold_against(const struct recent *r, const struct model *m)
+compare_with_model(const struct recent *r, const struct model *m)
 {
     const struct recent_node *n, *before = NULL;
     size_t count = 0, gone = 0;
@@ -99,7 +99,7 @@ trials_are_kept_or_undone(void **state)
                 now.value[number] = value;
             }
         }
-        hold_against(r, &now);
+        compare_with_model(r, &now);
         if (below(&seed, 2)) {
             recent_keep(r);
             kept = now;
@@ -108,13 +108,13 @@ trials_are_kept_or_undone(void **state)
             now = kept;
         }
         assert_int_equal(recent_changes(r), 0);
-        hold_against(r, &now);
+        compare_with_model(r, &now);
     }
     recent_free(r);
 }
 
 static void
-what_is_not_there_weighs_nothing(void **state)
+deleted_records_take_no_bytes(void **state)
 {
     struct recent *r = recent_new();
     static uint8_t bytes[10000];
@@ -143,7 +143,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trials_are_kept_or_undone),
-        cmocka_unit_test(what_is_not_there_weighs_nothing),
+        cmocka_unit_test(deleted_records_take_no_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

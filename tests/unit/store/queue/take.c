@@ -3,7 +3,7 @@
 /* ---- order ---- */
 
 static void
-what_is_due_first_is_taken_first_then_what_came_first(void **state)
+work_is_taken_by_due_time_then_by_id(void **state)
 {
     struct queue *q = *state;
     uint64_t id;
@@ -25,7 +25,7 @@ what_is_due_first_is_taken_first_then_what_came_first(void **state)
 }
 
 static void
-an_item_comes_back_as_it_was_put(void **state)
+an_item_is_read_as_it_was_stored(void **state)
 {
     static uint8_t bytes[BIDE_WORK_MAX];
     static const size_t lengths[] = {0,    1,    1023,         1024,
@@ -98,7 +98,7 @@ many_are_taken_at_once(void **state)
 /* ---- leases ---- */
 
 static void
-a_lease_that_ran_out_is_no_longer_ours(void **state)
+an_expired_lease_is_no_longer_valid(void **state)
 {
     struct queue *q = *state;
     struct deferred_item first;
@@ -128,9 +128,9 @@ a_lease_that_ran_out_is_no_longer_ours(void **state)
     assert_int_equal(queue_counts(q).done, 1);
 }
 
-/* Nobody came for it meanwhile. */
+/* Nobody has taken the work since. */
 static void
-an_answer_after_the_end_of_the_lease_changes_nothing(void **state)
+a_result_after_the_end_of_the_lease_changes_nothing(void **state)
 {
     static const struct {
         uint64_t after_ns;
@@ -215,7 +215,7 @@ a_reboot_ends_all_leases(void **state)
     assert_int_equal(queue_counts(q).leased, 2);
 }
 
-/* ---- waits, and the end of patience ---- */
+/* ---- waits and dead work ---- */
 
 static void
 waits_double_up_to_the_maximum(void **state)
@@ -261,7 +261,7 @@ extreme_waits_do_not_overflow(void **state)
 }
 
 static void
-work_too_old_is_dead_and_can_be_sent_back(void **state)
+work_too_old_is_dead_and_can_be_requeued(void **state)
 {
     struct queue *q = *state;
     uint64_t id = queue_put(q, "x");
@@ -283,7 +283,7 @@ work_too_old_is_dead_and_can_be_sent_back(void **state)
 }
 
 static void
-work_that_is_too_old_when_it_would_be_taken_is_dead(void **state)
+work_that_is_too_old_at_a_take_is_dead(void **state)
 {
     struct queue *q = *state;
     uint64_t id = queue_put(q, "x");
@@ -308,7 +308,7 @@ work_tried_too_often_is_dead(void **state)
     assert_int_equal(queue_nack(q, "two"), 0);
     assert_int_equal(queue_get(q, id).state, DEFERRED_DEAD);
     assert_string_equal(queue_get(q, id).last_error, "two");
-    /* A consumer that dies counts as well. */
+    /* An attempt of a consumer that dies counts as well. */
     queue_pass(q, 300 * SECOND);
     assert_string_equal(queue_take_text(q), "y");
     queue_pass(q, 300 * SECOND);
@@ -318,7 +318,7 @@ work_tried_too_often_is_dead(void **state)
 }
 
 static void
-what_was_not_tried_does_not_count_as_tried(void **state)
+work_given_back_untried_does_not_count_an_attempt(void **state)
 {
     struct queue *q = *state;
     uint64_t id = queue_put(q, "x");
@@ -337,10 +337,10 @@ what_was_not_tried_does_not_count_as_tried(void **state)
                      BIDE_ELEASE);
 }
 
-/* ---- when to look again ---- */
+/* ---- the next event ---- */
 
 static void
-the_next_look_is_at_the_first_due_time_or_end_of_a_lease(void **state)
+the_next_event_is_the_first_due_time_or_end_of_a_lease(void **state)
 {
     struct queue *q = *state;
     uint64_t next = 1, id;
@@ -360,7 +360,7 @@ the_next_look_is_at_the_first_due_time_or_end_of_a_lease(void **state)
     assert_int_equal(next, q->now.monotonic_ns + 300 * SECOND);
 }
 
-/* ---- of one kind ---- */
+/* ---- one kind of work ---- */
 
 static uint64_t
 put_kind(struct queue *q, const char *type, uint64_t delay_ns)
@@ -387,7 +387,7 @@ take_kind(struct queue *q, struct deferred_kind *kind, uint64_t *out_next)
 }
 
 static void
-of_one_kind_only_that_is_taken(void **state)
+a_take_of_one_kind_takes_only_that_kind(void **state)
 {
     struct queue *q = *state;
     struct deferred_kind a = {.type = "a"}, not_a = {"a", true, 0, 0};
@@ -400,19 +400,19 @@ of_one_kind_only_that_is_taken(void **state)
     assert_int_equal(queue_get(q, first).attempts, 0);
     assert_int_equal(queue_get(q, first).state, DEFERRED_WAITING);
     assert_int_equal(take_kind(q, &a, NULL), first);
-    /* What comes later is found behind what was passed over. */
+    /* Work that is stored later is found after the skipped work. */
     put_kind(q, "a", 0);
     queue_pass(q, SECOND);
     second = put_kind(q, "b", 0);
     assert_int_equal(take_kind(q, &not_a, NULL), second);
-    /* And before that, where the clock was set back. */
+    /* And before it, if the clock was set back. */
     q->now.realtime_ns -= 500 * SECOND;
     second = put_kind(q, "b", 0);
     assert_int_equal(take_kind(q, &not_a, NULL), second);
 }
 
 static void
-another_kind_is_no_reason_to_look_now(void **state)
+due_work_of_another_kind_is_not_the_next_event(void **state)
 {
     struct queue *q = *state;
     struct deferred_kind a = {.type = "a"}, not_a = {"a", true, 0, 0};
@@ -432,7 +432,7 @@ another_kind_is_no_reason_to_look_now(void **state)
 }
 
 static void
-among_many_of_another_kind_the_look_is_never_now(void **state)
+with_much_work_of_another_kind_the_next_event_is_never_now(void **state)
 {
     struct queue *q = *state;
     struct deferred_kind not_a = {"a", true, 0, 0};
@@ -453,7 +453,7 @@ among_many_of_another_kind_the_look_is_never_now(void **state)
 }
 
 static void
-what_expired_is_dead_of_whatever_kind(void **state)
+work_too_old_is_dead_whatever_its_kind(void **state)
 {
     struct queue *q = *state;
     struct deferred_kind not_a = {"a", true, 0, 0};
@@ -469,7 +469,7 @@ what_expired_is_dead_of_whatever_kind(void **state)
 /* ---- keys and limits ---- */
 
 static void
-the_same_key_is_the_same_work_until_it_is_gone(void **state)
+the_same_key_is_the_same_work_until_it_is_deleted(void **state)
 {
     struct queue *q = *state;
     uint64_t id, again = 0;
@@ -493,7 +493,7 @@ the_same_key_is_the_same_work_until_it_is_gone(void **state)
 }
 
 static void
-a_full_policy_takes_no_more_until_one_is_gone(void **state)
+a_full_policy_stores_no_more_until_one_is_deleted(void **state)
 {
     struct queue *q = *state;
     uint64_t id = 77;
@@ -514,7 +514,7 @@ a_full_policy_takes_no_more_until_one_is_gone(void **state)
 }
 
 static void
-what_can_not_be_stored_is_refused(void **state)
+work_that_cannot_be_stored_is_refused(void **state)
 {
     static char bytes[BIDE_WORK_MAX + 1], text[300];
     struct queue *q = *state;
@@ -549,29 +549,29 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(what_is_due_first_is_taken_first_then_what_came_first),
-        QUEUE(an_item_comes_back_as_it_was_put),
+        QUEUE(work_is_taken_by_due_time_then_by_id),
+        QUEUE(an_item_is_read_as_it_was_stored),
         QUEUE(policies_do_not_see_each_other),
         QUEUE(many_are_taken_at_once),
-        QUEUE(a_lease_that_ran_out_is_no_longer_ours),
-        QUEUE(an_answer_after_the_end_of_the_lease_changes_nothing),
+        QUEUE(an_expired_lease_is_no_longer_valid),
+        QUEUE(a_result_after_the_end_of_the_lease_changes_nothing),
         QUEUE(an_extended_lease_lasts_longer),
         QUEUE(the_wall_clock_does_not_move_a_lease),
         QUEUE(a_reboot_ends_all_leases),
         QUEUE(waits_double_up_to_the_maximum),
         QUEUE(extreme_waits_do_not_overflow),
-        QUEUE(work_too_old_is_dead_and_can_be_sent_back),
-        QUEUE(work_that_is_too_old_when_it_would_be_taken_is_dead),
+        QUEUE(work_too_old_is_dead_and_can_be_requeued),
+        QUEUE(work_that_is_too_old_at_a_take_is_dead),
         QUEUE(work_tried_too_often_is_dead),
-        QUEUE(what_was_not_tried_does_not_count_as_tried),
-        QUEUE(the_next_look_is_at_the_first_due_time_or_end_of_a_lease),
-        QUEUE(of_one_kind_only_that_is_taken),
-        QUEUE(another_kind_is_no_reason_to_look_now),
-        QUEUE(among_many_of_another_kind_the_look_is_never_now),
-        QUEUE(what_expired_is_dead_of_whatever_kind),
-        QUEUE(the_same_key_is_the_same_work_until_it_is_gone),
-        QUEUE(a_full_policy_takes_no_more_until_one_is_gone),
-        QUEUE(what_can_not_be_stored_is_refused),
+        QUEUE(work_given_back_untried_does_not_count_an_attempt),
+        QUEUE(the_next_event_is_the_first_due_time_or_end_of_a_lease),
+        QUEUE(a_take_of_one_kind_takes_only_that_kind),
+        QUEUE(due_work_of_another_kind_is_not_the_next_event),
+        QUEUE(with_much_work_of_another_kind_the_next_event_is_never_now),
+        QUEUE(work_too_old_is_dead_whatever_its_kind),
+        QUEUE(the_same_key_is_the_same_work_until_it_is_deleted),
+        QUEUE(a_full_policy_stores_no_more_until_one_is_deleted),
+        QUEUE(work_that_cannot_be_stored_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* A full disk, a stopped process, no memory, a disk that fails: an error that
- * fits, nothing is lost, and afterwards all works. */
+/* A full disk, a stopped process, no memory, a failing disk: the right error,
+ * nothing is lost, and afterwards everything works. */
 #include "queue.h"
 #include "unit/store/policies/seen.h"
 
@@ -17,14 +17,14 @@
 enum failing { NOTHING, MEMORY, WRITES, SYNCS, DISK };
 
 static enum failing failing;
-static long countdown; /* to the call that fails; 0: none does */
+static long countdown; /* calls until one fails; 0: none fails */
 
 static bool
 fails_now(enum failing kind)
 {
     if (failing == DISK && (kind == WRITES || kind == SYNCS)) {
         countdown -= countdown > 0;
-        return !countdown; /* from that one on */
+        return !countdown; /* that call and all later ones */
     }
     return failing == kind && countdown && !--countdown;
 }
@@ -104,9 +104,9 @@ nanosleep(const struct timespec *time, struct timespec *left)
     return (int)syscall(SYS_nanosleep, time, left);
 }
 
-/* ---- one call after the other fails ---- */
+/* ---- each system call fails in turn ---- */
 
-/* All kinds of change; 0, or the first failure. */
+/* Makes all kinds of change.  Returns 0 or the first failure. */
 static int
 do_everything(struct queue *q)
 {
@@ -134,7 +134,7 @@ do_everything(struct queue *q)
     return rc;
 }
 
-/* How many works are there: each put that succeeded is there or done. */
+/* Counts the work: each put that succeeded is there or completed. */
 static long
 each_call_fails_once(struct queue *q, enum failing kind)
 {
@@ -148,7 +148,7 @@ each_call_fails_once(struct queue *q, enum failing kind)
         rc = do_everything(q);
         failing = NOTHING;
         if (countdown) {
-            break; /* there were not so many */
+            break; /* fewer calls than that were made */
         }
         if (rc) {
             failed++;
@@ -164,7 +164,7 @@ each_call_fails_once(struct queue *q, enum failing kind)
 }
 
 static void
-memory_may_run_out_at_any_time(void **state)
+any_allocation_can_fail(void **state)
 {
     if (!OWN_MALLOC) {
         skip();
@@ -172,33 +172,33 @@ memory_may_run_out_at_any_time(void **state)
     assert_true(each_call_fails_once(*state, MEMORY) > 0);
 }
 
-/* What the journal can not take, goes into the file. */
+/* A change that cannot be written to the journal goes into deferred.mdb. */
 static void
-any_write_may_fail(void **state)
+any_write_can_fail(void **state)
 {
     each_call_fails_once(*state, WRITES);
 }
 
 static void
-the_disk_may_fail_from_any_time_on(void **state)
+all_writes_can_fail_from_any_time_on(void **state)
 {
     assert_true(each_call_fails_once(*state, DISK) > 0);
 }
 
 static void
-any_sync_may_fail(void **state)
+any_sync_can_fail(void **state)
 {
     assert_true(each_call_fails_once(*state, SYNCS) > 0);
 }
 
 static void
-what_is_not_on_the_disk_is_not_stored(void **state)
+work_that_is_not_on_the_disk_is_reported_as_not_stored(void **state)
 {
     struct queue *q = *state;
     uint64_t id = 7;
 
     failing = SYNCS;
-    countdown = 3; /* what was there, its pages, what makes it count */
+    countdown = 3; /* the earlier state, the pages, the meta page */
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_ESYS);
     failing = NOTHING;
     assert_int_equal(countdown, 0);
@@ -209,7 +209,7 @@ what_is_not_on_the_disk_is_not_stored(void **state)
 /* ---- another process ---- */
 
 static void
-a_stopped_process_is_an_error_and_no_hang(void **state)
+a_stopped_process_is_an_error_not_a_hang(void **state)
 {
     struct queue *q = *state;
     struct deferred *other;
@@ -236,7 +236,7 @@ a_stopped_process_is_an_error_and_no_hang(void **state)
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_ELOCKED);
     snprintf(text, sizeof(text), "pid %d", child);
     assert_true(strstr(deferred_why(), text) != NULL);
-    /* Opening waits for nobody: a call would wait twice. */
+    /* Opening does not wait for the lock; otherwise a call would wait twice. */
     assert_true(naps > 0);
     naps = 0;
     assert_int_equal(deferred_open(q->scratch->dir, &other), 0);
@@ -252,7 +252,7 @@ a_stopped_process_is_an_error_and_no_hang(void **state)
 /* ---- a full disk ---- */
 
 static int
-put_till_full(struct queue *q, uint32_t *out_stored)
+store_until_full(struct queue *q, uint32_t *out_stored)
 {
     static char bytes[3000];
     struct bide_work work = {.bytes = bytes, .length = sizeof(bytes)};
@@ -282,7 +282,7 @@ leave_no_room(const char *dir)
 }
 
 static bool
-drain(struct queue *q, uint32_t count)
+complete_all(struct queue *q, uint32_t count)
 {
     while (count) {
         if (queue_take(q, 1) != 1 || queue_nack(q, "once more")) {
@@ -326,7 +326,8 @@ drop_some(struct queue *q, uint32_t count)
     return true;
 }
 
-/* In a child with mounts of its own; 0: as it should be, 77: may not mount. */
+/* Runs in a child with mounts of its own.  0: passed; 77: mounting is not
+ * allowed. */
 static int
 fill_a_file_system(struct queue *q)
 {
@@ -346,11 +347,11 @@ fill_a_file_system(struct queue *q)
         return 1;
     }
     deferred_set_clock(q->d, queue_now, q);
-    if (put_till_full(q, &stored) != BIDE_EFULL || stored < 100 ||
+    if (store_until_full(q, &stored) != BIDE_EFULL || stored < 100 ||
         !strstr(deferred_why(), "make room")) {
         return 2;
     }
-    /* Not a byte left for anybody, and all can be taken, tried and done. */
+    /* No byte is free, and all work can be taken, given back and completed. */
     if (!leave_no_room(q->scratch->dir)) {
         return 3;
     }
@@ -365,18 +366,18 @@ fill_a_file_system(struct queue *q)
         return 7;
     }
     q->now.boot++; /* ends all leases at once */
-    if (!drain(q, stored)) {
+    if (!complete_all(q, stored)) {
         return 4;
     }
-    /* What they held is there for others. */
-    if (put_till_full(q, &again) != BIDE_EFULL || again < stored / 2) {
+    /* Their work can be taken again. */
+    if (store_until_full(q, &again) != BIDE_EFULL || again < stored / 2) {
         return 5;
     }
-    return drain(q, again) ? 0 : 6;
+    return complete_all(q, again) ? 0 : 6;
 }
 
 static void
-on_a_full_disk_nothing_is_put_and_all_is_done(void **state)
+on_a_full_disk_nothing_is_stored_but_all_can_be_completed(void **state)
 {
     struct queue *q = *state;
     pid_t child = fork();
@@ -394,7 +395,7 @@ on_a_full_disk_nothing_is_put_and_all_is_done(void **state)
 }
 
 static void
-a_limit_on_files_is_an_error_and_no_signal(void **state)
+a_limit_on_file_size_is_an_error_not_a_signal(void **state)
 {
     struct queue *q = *state;
     struct rlimit before, small = {300000, RLIM_INFINITY};
@@ -403,7 +404,7 @@ a_limit_on_files_is_an_error_and_no_signal(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small.rlim_max = before.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    assert_int_equal(put_till_full(q, &stored), BIDE_EFULL);
+    assert_int_equal(store_until_full(q, &stored), BIDE_EFULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     queue_put(q, "x");
 }
@@ -412,14 +413,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(memory_may_run_out_at_any_time),
-        QUEUE(any_write_may_fail),
-        QUEUE(any_sync_may_fail),
-        QUEUE(the_disk_may_fail_from_any_time_on),
-        QUEUE(what_is_not_on_the_disk_is_not_stored),
-        QUEUE(a_stopped_process_is_an_error_and_no_hang),
-        QUEUE(on_a_full_disk_nothing_is_put_and_all_is_done),
-        QUEUE(a_limit_on_files_is_an_error_and_no_signal),
+        QUEUE(any_allocation_can_fail),
+        QUEUE(any_write_can_fail),
+        QUEUE(any_sync_can_fail),
+        QUEUE(all_writes_can_fail_from_any_time_on),
+        QUEUE(work_that_is_not_on_the_disk_is_reported_as_not_stored),
+        QUEUE(a_stopped_process_is_an_error_not_a_hang),
+        QUEUE(on_a_full_disk_nothing_is_stored_but_all_can_be_completed),
+        QUEUE(a_limit_on_file_size_is_an_error_not_a_signal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
