@@ -182,7 +182,7 @@ const struct key policy_keys[] = {
     COUNT("defer_attempts", "unlimited", 1, MILLION, "unlimited",
           defer.attempts, "deferred work is dead after this many attempts"),
     COUNT("defer_max", "100000", 1, 100000000, NULL, defer.max,
-          "deferred work: maximum number of items per policy"),
+          "deferred work: maximum number of pieces per policy"),
     TIME("defer_lease", "5m", MILLION, NULL, defer.lease_ns,
          "length of a lease; then the work can be taken again"),
 
