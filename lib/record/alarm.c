@@ -1,10 +1,12 @@
-/* Every policy's last minutes, held against its warn_ and crit_ keys. */
+/* Early warning: compares the last minutes of each policy with its warn_ and
+ * crit_ keys. */
 #include "past_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/failure.h"
 #include "registry/load.h"
@@ -12,19 +14,19 @@
 struct judged {
     char name[BIDE_NAME_MAX + 1];
     struct policy *policy;
-    struct figures *seen; /* NULL: nothing yet */
+    struct figures *seen; /* NULL: no counts */
     uint64_t begin_ns;
     struct history_level recorded;
 };
 
 struct judging {
     struct past *past;
-    char *const *names; /* those that are asked for */
+    char *const *names; /* the policies to judge, unless `all` */
     size_t name_count;
     const struct snapshot *snapshot;
     bool said;                  /* why it failed */
-    bool all;                   /* else also those without keys */
-    uint64_t now_ns, window_ns; /* the longest */
+    bool all;                   /* each policy with warn_ or crit_ keys */
+    uint64_t now_ns, window_ns; /* the longest warn_window */
     uint64_t damaged;
     size_t count;
     struct judged *list; /* by name */
@@ -36,24 +38,21 @@ no_memory(void)
     return failure_plain(BIDE_ENOMEM);
 }
 
-/* ---- which ---- */
+/* ---- choosing the policies ---- */
 
 static int
 keep_policy(struct judging *j, struct policy *p, const char *name)
 {
-    struct judged *longer = j->list;
+    struct judged *list = array_more(j->list, j->count, sizeof(*list));
+    struct judged *added;
 
-    if ((j->count & (j->count - 1)) == 0) {
-        longer =
-            realloc(j->list, (j->count ? 2 * j->count : 1) * sizeof(*longer));
-        if (!longer) {
-            return no_memory();
-        }
-        j->list = longer;
+    if (!list) {
+        return no_memory();
     }
-    longer[j->count] = (struct judged){.policy = p, .begin_ns = UINT64_MAX};
-    snprintf(longer[j->count].name, sizeof(longer->name), "%s", name);
-    j->count++;
+    j->list = list;
+    added = &list[j->count++];
+    *added = (struct judged){.policy = p, .begin_ns = UINT64_MAX};
+    snprintf(added->name, sizeof(added->name), "%s", name);
     j->window_ns =
         p->warn_window_ns > j->window_ns ? p->warn_window_ns : j->window_ns;
     return 0;
@@ -84,7 +83,7 @@ add_policy(struct judging *j, const char *name)
 }
 
 static int
-add_each(void *arg, const struct record *r)
+add_undeleted(void *arg, const struct record *r)
 {
     int rc = add_policy(arg, r->name);
 
@@ -104,7 +103,7 @@ forget_policies(struct judging *j)
     j->window_ns = 0;
 }
 
-/* Reads them as of one commit. */
+/* Reads all policies from one commit; may be repeated. */
 static int
 read_policies(void *arg, const struct snapshot *s)
 {
@@ -115,7 +114,7 @@ read_policies(void *arg, const struct snapshot *s)
     j->said = false;
     j->snapshot = s;
     if (j->all) {
-        return reader_each_policy(s, add_each, j);
+        return reader_each_policy(s, add_undeleted, j);
     }
     for (size_t i = 0; i < j->name_count && !rc; i++) {
         rc = add_policy(j, j->names[i]);
@@ -124,14 +123,14 @@ read_policies(void *arg, const struct snapshot *s)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_judged(const void *a, const void *b)
 {
     return strcmp(((const struct judged *)a)->name,
                   ((const struct judged *)b)->name);
 }
 
 static int
-choose(struct judging *j)
+choose_policies(struct judging *j)
 {
     size_t kept = 0;
     uint64_t txn;
@@ -143,9 +142,9 @@ choose(struct judging *j)
     if (j->count == 0) {
         return 0;
     }
-    qsort(j->list, j->count, sizeof(*j->list), compare);
+    qsort(j->list, j->count, sizeof(*j->list), compare_judged);
     for (size_t i = 1; i < j->count; i++) { /* named twice */
-        if (compare(&j->list[kept], &j->list[i]) == 0) {
+        if (compare_judged(&j->list[kept], &j->list[i]) == 0) {
             policy_free(j->list[i].policy);
         } else {
             j->list[++kept] = j->list[i];
@@ -156,7 +155,7 @@ choose(struct judging *j)
 }
 
 static struct judged *
-find(const struct judging *j, const char *name)
+find_judged(const struct judging *j, const char *name)
 {
     struct judged key;
 
@@ -164,16 +163,16 @@ find(const struct judging *j, const char *name)
         return NULL;
     }
     strcpy(key.name, name);
-    return bsearch(&key, j->list, j->count, sizeof(*j->list), compare);
+    return bsearch(&key, j->list, j->count, sizeof(*j->list), compare_judged);
 }
 
-/* ---- what they did ---- */
+/* ---- judging ---- */
 
 static int
 add_interval(void *arg, const struct history_interval *i)
 {
     struct judging *j = arg;
-    struct judged *one = find(j, i->name);
+    struct judged *one = find_judged(j, i->name);
     uint64_t window = one ? one->policy->warn_window_ns : 0;
 
     if (!one || (window < j->now_ns && i->end_ns <= j->now_ns - window)) {
@@ -191,9 +190,10 @@ add_interval(void *arg, const struct history_interval *i)
 }
 
 static int
-add_level(void *arg, const char *name, const struct history_level *level)
+set_recorded_level(void *arg, const char *name,
+                   const struct history_level *level)
 {
-    struct judged *one = find(arg, name);
+    struct judged *one = find_judged(arg, name);
 
     if (one) {
         one->recorded = *level;
@@ -202,11 +202,10 @@ add_level(void *arg, const char *name, const struct history_level *level)
 }
 
 static int
-tell(const struct judging *j, const struct judged *one,
-     int (*visit)(void *arg, const struct past_alarm *alarm), void *arg)
+judge_policy(const struct judging *j, const struct judged *one,
+             int (*visit)(void *arg, const struct past_alarm *alarm), void *arg)
 {
-    static const struct figures none;
-    const struct figures *f = one->seen ? one->seen : &none;
+    const struct figures *f = one->seen;
     uint64_t window = one->policy->warn_window_ns;
     uint64_t begin = j->now_ns > window ? j->now_ns - window : 0;
     struct past_alarm alarm = {
@@ -216,16 +215,17 @@ tell(const struct judging *j, const struct judged *one,
         .end_ns = j->now_ns,
         .recorded = one->recorded,
         .damaged = j->damaged,
-        .seen =
-            {
-                .calls = figures_calls(f),
-                .exhausted = figures_exhausted(f),
-                .attempts = figures_attempts(f),
-                .retries = f->counter[COUNTER_RETRIES],
-                .p95_ns = figures_at_ns(f, 0.95),
-            },
     };
 
+    if (f) {
+        alarm.seen = (struct alarm_seen){
+            .calls = figures_calls(f),
+            .exhausted = figures_exhausted(f),
+            .attempts = figures_attempts(f),
+            .retries = f->counter[COUNTER_RETRIES],
+            .p95_ns = figures_at_ns(f, 0.95),
+        };
+    }
     alarm_judge(one->policy, &alarm.seen, &alarm.verdict);
     return visit(arg, &alarm);
 }
@@ -244,7 +244,7 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
                                   .until_ns = UINT64_MAX,
                                   .minutes = true};
     struct past_known known = {.damaged = 0};
-    int rc = choose(&j);
+    int rc = choose_policies(&j);
 
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
     if (!rc && j.count > 0) {
@@ -252,10 +252,10 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
         j.damaged = known.damaged;
     }
     if (!rc && p->history) {
-        rc = history_each_level(p->history, add_level, &j);
+        rc = history_each_level(p->history, set_recorded_level, &j);
     }
     for (size_t i = 0; i < j.count && !rc; i++) {
-        rc = tell(&j, &j.list[i], visit, arg);
+        rc = judge_policy(&j, &j.list[i], visit, arg);
     }
     forget_policies(&j);
     return rc;

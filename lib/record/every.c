@@ -1,5 +1,5 @@
-/* A recorder inside of a service: the only thread that the library starts, and
- * only where it was asked for. */
+/* bide_record_every: a thread inside of a service that records history.  The
+ * library starts no other thread. */
 #include "registry/registry.h"
 
 #include <errno.h>
@@ -15,19 +15,19 @@
 
 struct recorder {
     pthread_t thread;
-    pid_t pid; /* whose thread it is */
+    pid_t pid; /* the process that has the thread */
     uint64_t every_ns;
     pthread_mutex_t lock;
-    pthread_cond_t turned;
-    bool stop;
+    pthread_cond_t stopping;
+    bool stop; /* under lock */
     char dir[];
 };
 
-/* What fails here fails again in a minute, or does not; the command and
- * doctors tell of it.  Everything is opened anew: registry and live file may
- * have been replaced. */
+/* Records once.  All files are opened again each time, because they may have
+ * been replaced.  Errors are ignored: `bide doctor` shows them, and the next
+ * recording tries again. */
 static void
-record(const struct recorder *r)
+record_once(const struct recorder *r)
 {
     struct recorder_options how = {r->every_ns,
                                    {RECORDING_KEEP_MINUTES_NS,
@@ -45,9 +45,10 @@ record(const struct recorder *r)
     past_close(&past);
 }
 
-/* Until the next step of the clock; true: to stop. */
+/* Sleeps until the next multiple of every_ns of CLOCK_REALTIME.  Returns true
+ * if the thread must end. */
 static bool
-wait_for_step(struct recorder *r)
+wait_for_interval(struct recorder *r)
 {
     uint64_t left = r->every_ns - clock_realtime_ns() % r->every_ns;
     uint64_t until = clock_monotonic_ns() + left;
@@ -57,7 +58,7 @@ wait_for_step(struct recorder *r)
 
     pthread_mutex_lock(&r->lock);
     while (!r->stop && rc != ETIMEDOUT) {
-        rc = pthread_cond_timedwait(&r->turned, &r->lock, &at);
+        rc = pthread_cond_timedwait(&r->stopping, &r->lock, &at);
     }
     rc = r->stop;
     pthread_mutex_unlock(&r->lock);
@@ -65,32 +66,32 @@ wait_for_step(struct recorder *r)
 }
 
 static void *
-run(void *arg)
+run_recorder(void *arg)
 {
     struct recorder *r = arg;
 
-    while (!wait_for_step(r)) {
-        record(r);
+    while (!wait_for_interval(r)) {
+        record_once(r);
     }
     return NULL;
 }
 
-/* Its signals stay the service's. */
+/* Starts the thread with all signals blocked: they are for the service. */
 static int
-start(struct recorder *r)
+start_recorder(struct recorder *r)
 {
     sigset_t all, before;
     int error;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&r->thread, NULL, run, r);
+    error = pthread_create(&r->thread, NULL, run_recorder, r);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error ? BIDE_ESYS : 0;
 }
 
 static int
-make(const char *dir, uint64_t every_ns, struct recorder **out)
+make_recorder(const char *dir, uint64_t every_ns, struct recorder **out)
 {
     size_t length = strlen(dir) + 1;
     struct recorder *r = calloc(1, sizeof(*r) + length);
@@ -106,9 +107,9 @@ make(const char *dir, uint64_t every_ns, struct recorder **out)
     pthread_mutex_init(&r->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->turned, &attributes);
+    pthread_cond_init(&r->stopping, &attributes);
     pthread_condattr_destroy(&attributes);
-    rc = start(r);
+    rc = start_recorder(r);
     if (rc) {
         free(r);
         return rc;
@@ -117,16 +118,17 @@ make(const char *dir, uint64_t every_ns, struct recorder **out)
     return 0;
 }
 
+/* Ends the thread and frees `r`.  NULL: does nothing. */
 static void
 recorder_end(struct recorder *r)
 {
     if (!r) {
         return;
     }
-    if (r->pid == getpid()) { /* in a forked child there is no such thread */
+    if (r->pid == getpid()) { /* a forked child has no such thread */
         pthread_mutex_lock(&r->lock);
         r->stop = true;
-        pthread_cond_signal(&r->turned);
+        pthread_cond_signal(&r->stopping);
         pthread_mutex_unlock(&r->lock);
         pthread_join(r->thread, NULL);
     }
@@ -147,7 +149,7 @@ bide_record_every(struct bide *b, uint64_t every_ns)
         if (access(b->dir, W_OK)) {
             return errno == ENOENT ? BIDE_EMISSING : BIDE_EPERM;
         }
-        rc = make(b->dir, every_ns, &now);
+        rc = make_recorder(b->dir, every_ns, &now);
         if (rc) {
             return rc;
         }

@@ -1,4 +1,6 @@
-/* What was recorded, together with what was counted since. */
+/* Reads the history together with the counts since the last recording, which
+ * are called pending: the totals of the cells minus those at the last
+ * recording. */
 #include "past_inside.h"
 
 #include <stdio.h>
@@ -6,21 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/failure.h"
 #include "registry/stats.h"
 #include "rule/breaker.h"
 
-/* Outcomes that no recording has named yet get numbers from here on. */
+/* Outcomes whose names are not in the history get numbers from here on. */
 #define UNNAMED 0x80000000u
 
 /* ---- opening ---- */
 
 static int
-fail_history(struct past *a, int rc)
+fail_history(struct past *p, int rc)
 {
     struct failure *f = failure_begin(FAILURE_HISTORY, rc, NULL);
 
-    snprintf(f->path, sizeof(f->path), "%s/history.mdb", a->dir);
+    snprintf(f->path, sizeof(f->path), "%s/history.mdb", p->dir);
     snprintf(f->words, sizeof(f->words), "%s", pages_why());
     return rc;
 }
@@ -54,40 +57,40 @@ past_live(struct past *p, bool create)
     return p->live;
 }
 
-/* Anew each time: a recorder may have made or replaced it.  No history is an
- * empty one: a->history stays NULL. */
+/* Opens the history again each time: a recorder may have made or replaced it.
+ * Without one, p->history is NULL, which counts as an empty history. */
 static int
-open_history(struct past *a)
+open_history(struct past *p)
 {
     int rc;
 
-    history_close(a->history);
-    a->history = NULL;
-    rc = history_open(a->dir, &a->history);
-    return rc == BIDE_EMISSING ? 0 : rc ? fail_history(a, rc) : 0;
+    history_close(p->history);
+    p->history = NULL;
+    rc = history_open(p->dir, &p->history);
+    return rc == BIDE_EMISSING ? 0 : rc ? fail_history(p, rc) : 0;
 }
 
 void
-past_close(struct past *a)
+past_close(struct past *p)
 {
-    history_close(a->history);
-    for (size_t i = 0; i < a->unnamed_count; i++) {
-        free(a->unnamed[i]);
+    history_close(p->history);
+    for (size_t i = 0; i < p->unnamed_count; i++) {
+        free(p->unnamed[i]);
     }
-    free(a->unnamed);
-    live_close(a->live);
-    reader_close(a->reader);
-    free(a->dir);
+    free(p->unnamed);
+    live_close(p->live);
+    reader_close(p->reader);
+    free(p->dir);
 }
 
 static int
-known(struct past *a, struct past_known *out)
+read_known(struct past *p, struct past_known *out)
 {
     struct history_known k = {.last_ns = 0};
-    int rc = a->history ? history_known(a->history, &k) : 0;
+    int rc = p->history ? history_known(p->history, &k) : 0;
 
     if (rc) {
-        return fail_history(a, rc);
+        return fail_history(p, rc);
     }
     *out = (struct past_known){
         .recorded_ns = k.last_ns,
@@ -102,54 +105,54 @@ known(struct past *a, struct past_known *out)
 }
 
 int
-past_known(struct past *a, struct past_known *out)
+past_known(struct past *p, struct past_known *out)
 {
-    int rc = open_history(a);
+    int rc = open_history(p);
 
-    return rc ? rc : known(a, out);
+    return rc ? rc : read_known(p, out);
 }
 
 /* ---- a cell's totals ---- */
 
 static uint32_t
-unnamed_id(struct past *a, const char *name)
+unnamed_id(struct past *p, const char *name)
 {
-    char **longer;
+    char **list;
     size_t i = 0;
 
-    while (i < a->unnamed_count && strcmp(a->unnamed[i], name) != 0) {
+    while (i < p->unnamed_count && strcmp(p->unnamed[i], name) != 0) {
         i++;
     }
-    if (i < a->unnamed_count) {
+    if (i < p->unnamed_count) {
         return UNNAMED + (uint32_t)i;
     }
-    longer = realloc(a->unnamed, (i + 1) * sizeof(*longer));
-    if (!longer) {
+    list = array_more(p->unnamed, i, sizeof(*list));
+    if (!list) {
         return 0;
     }
-    a->unnamed = longer;
-    a->unnamed[i] = strdup(name);
-    a->unnamed_count += a->unnamed[i] != NULL;
-    return a->unnamed[i] ? UNNAMED + (uint32_t)i : 0;
+    p->unnamed = list;
+    p->unnamed[i] = strdup(name);
+    p->unnamed_count += p->unnamed[i] != NULL;
+    return p->unnamed[i] ? UNNAMED + (uint32_t)i : 0;
 }
 
 static uint32_t
 outcome_id(void *arg, const char *name)
 {
-    struct past *a = arg;
-    uint32_t id = a->history ? history_outcome_id(a->history, name) : 0;
+    struct past *p = arg;
+    uint32_t id = p->history ? history_outcome_id(p->history, name) : 0;
 
-    return id || strcmp(name, "other") == 0 ? id : unnamed_id(a, name);
+    return id || strcmp(name, "other") == 0 ? id : unnamed_id(p, name);
 }
 
 const char *
-past_outcome(struct past *a, uint32_t id)
+past_outcome(struct past *p, uint32_t id)
 {
     if (id >= UNNAMED) {
-        return id - UNNAMED < a->unnamed_count ? a->unnamed[id - UNNAMED]
+        return id - UNNAMED < p->unnamed_count ? p->unnamed[id - UNNAMED]
                                                : "other";
     }
-    return a->history ? history_outcome(a->history, id) : "other";
+    return p->history ? history_outcome(p->history, id) : "other";
 }
 
 void
@@ -170,8 +173,8 @@ past_total(const struct cell_reading *reading, struct guard_rings *rings,
         const struct cell_outcome *o = &reading->outcome[i];
         bool other = strcmp(o->name, "other") == 0;
 
-        /* What has no name yet waits for it: else it would be counted once
-         * without, and once with. */
+        /* "other" also counts outcomes whose name is about to be published:
+         * they are left out until then, else they would be counted twice. */
         figures_add_outcome(out, outcome(arg, o->name),
                             other && o->count >= reading->unnamed
                                 ? o->count - reading->unnamed
@@ -183,7 +186,7 @@ bool
 past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
                char scope[BIDE_NAME_MAX + 1])
 {
-    /* The name of a group may be cut short, and then stand for another's. */
+    /* The longest names of groups may be cut, and so mean another group. */
     return c && cell_names(c, name, scope) &&
            !(*name == '@' && strlen(name) == BIDE_NAME_MAX);
 }
@@ -192,18 +195,19 @@ past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
 
 struct pending {
     size_t length, room;
-    uint8_t *bytes; /* head and figures, one after the other */
+    uint8_t *bytes; /* pending_head and figures, in turn; freed by the caller */
     uint64_t begin_ns, end_ns;
-    uint64_t damaged; /* cells of which that is not known */
+    uint64_t damaged; /* cells without a readable last recording */
 };
 
-struct head {
+struct pending_head {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint32_t version;
-    uint32_t length;
+    uint32_t length; /* of the figures that follow, in bytes */
 };
 
-struct room {
+/* Working space for one cell, too large for the stack. */
+struct pending_space {
     struct cell_reading reading;
     struct guard_rings rings;
     struct figures now, before, between;
@@ -211,7 +215,8 @@ struct room {
 };
 
 static int
-keep(struct pending *p, const struct head *head, const uint8_t *bytes)
+append_pending(struct pending *p, const struct pending_head *head,
+               const uint8_t *bytes)
 {
     size_t need = sizeof(*head) + head->length;
 
@@ -232,11 +237,11 @@ keep(struct pending *p, const struct head *head, const uint8_t *bytes)
 }
 
 static int
-pending_cell(struct past *a, struct live *l, uint32_t index, const char *name,
-             struct room *r, struct pending *out)
+pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
+             struct pending_space *r, struct pending *out)
 {
     const struct cell *c = cell_at(l, index);
-    struct head head = {.version = 0};
+    struct pending_head head = {.version = 0};
     int rc = 0;
 
     if (!past_cell_name(c, head.name, head.scope) ||
@@ -245,10 +250,10 @@ pending_cell(struct past *a, struct live *l, uint32_t index, const char *name,
     }
     cell_read(l, index, &r->reading);
     cell_guard_read(l, index, &r->rings);
-    past_total(&r->reading, &r->rings, outcome_id, a, &r->now);
+    past_total(&r->reading, &r->rings, outcome_id, p, &r->now);
     memset(&r->before, 0, sizeof(r->before));
-    if (a->history) {
-        rc = history_base(a->history, live_header(l)->begun_ns, head.name,
+    if (p->history) {
+        rc = history_base(p->history, live_header(l)->begun_ns, head.name,
                           head.scope, &r->before);
     }
     if (rc == BIDE_EDAMAGED) {
@@ -261,15 +266,15 @@ pending_cell(struct past *a, struct live *l, uint32_t index, const char *name,
     }
     head.version = atomic_load_explicit(&c->version, memory_order_relaxed);
     head.length = (uint32_t)figures_write(&r->between, r->bytes);
-    return keep(out, &head, r->bytes);
+    return append_pending(out, &head, r->bytes);
 }
 
 static int
-collect_pending(struct past *a, const char *name, const struct past_known *past,
-                struct pending *out)
+collect_pending(struct past *p, const char *name,
+                const struct past_known *known, struct pending *out)
 {
-    struct live *l = past_live(a, false);
-    struct room *r;
+    struct live *l = past_live(p, false);
+    struct pending_space *r;
     uint64_t begun;
     uint32_t count;
     int rc = 0;
@@ -277,7 +282,7 @@ collect_pending(struct past *a, const char *name, const struct past_known *past,
     out->length = 0;
     out->damaged = 0;
     out->begin_ns = out->end_ns = 0;
-    if (!l || past->pending_unknown) {
+    if (!l || known->pending_unknown) {
         return 0;
     }
     r = malloc(sizeof(*r));
@@ -286,36 +291,38 @@ collect_pending(struct past *a, const char *name, const struct past_known *past,
     }
     count = cell_count(l);
     for (uint32_t i = 0; i < count && !rc; i++) {
-        rc = pending_cell(a, l, i, name, r, out);
+        rc = pending_cell(p, l, i, name, r, out);
     }
     free(r);
     begun = live_header(l)->begun_ns;
     out->end_ns = clock_realtime_ns();
-    out->begin_ns = past->recorded_ns > begun ? past->recorded_ns : begun;
+    out->begin_ns = known->recorded_ns > begun ? known->recorded_ns : begun;
     if (out->begin_ns > out->end_ns) { /* the clock was set back */
         out->end_ns = out->begin_ns;
     }
     return rc;
 }
 
-/* Again when somebody recorded meanwhile: bases must be of one recording. */
+/* Reads the pending counts, again if a recording ended meanwhile: all must be
+ * relative to the same recording. */
 static int
-read_pending(struct past *a, const char *name, struct past_known *past,
+read_pending(struct past *p, const char *name, struct past_known *known,
              struct pending *out)
 {
     enum { TRIES = 10 };
     struct past_known before;
-    int rc = known(a, past), tries = 0;
+    int rc = read_known(p, known), tries = 0;
 
     do {
-        before = *past;
+        before = *known;
         if (!rc) {
-            rc = collect_pending(a, name, &before, out);
+            rc = collect_pending(p, name, &before, out);
             rc = rc == BIDE_ENOMEM ? failure_plain(rc)
-                 : rc              ? fail_history(a, rc)
-                                   : known(a, past);
+                 : rc              ? fail_history(p, rc)
+                                   : read_known(p, known);
         }
-    } while (!rc && past->recorded_ns != before.recorded_ns && ++tries < TRIES);
+    } while (!rc && known->recorded_ns != before.recorded_ns &&
+             ++tries < TRIES);
     return rc;
 }
 
@@ -327,7 +334,7 @@ visit_pending(const struct pending *p, history_visit_fn *visit, void *arg)
     int rc = f ? 0 : BIDE_ENOMEM;
 
     while (!rc && at < p->length) {
-        struct head head;
+        struct pending_head head;
         struct history_interval i = {
             .begin_ns = p->begin_ns, .end_ns = p->end_ns, .figures = f};
 
@@ -345,33 +352,33 @@ visit_pending(const struct pending *p, history_visit_fn *visit, void *arg)
     return rc;
 }
 
-/* A visit's own result is handed through, whatever it is. */
-struct through {
+/* Keeps the result of `visit`, to tell it from an error of the history. */
+struct visiting {
     history_visit_fn *visit;
     void *arg;
     int result;
 };
 
 static int
-pass_on(void *arg, const struct history_interval *i)
+visit_recorded(void *arg, const struct history_interval *i)
 {
-    struct through *t = arg;
+    struct visiting *t = arg;
 
     t->result = t->visit(t->arg, i);
     return t->result;
 }
 
 int
-past_each_interval(struct past *a, const struct history_range *range,
+past_each_interval(struct past *p, const struct history_range *range,
                    history_visit_fn *visit, void *arg, struct past_known *out)
 {
     struct pending pending = {.bytes = NULL};
-    struct through t = {visit, arg, 0};
+    struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
-    int rc = open_history(a);
+    int rc = open_history(p);
 
     if (!rc) {
-        rc = read_pending(a, range->name, out, &pending);
+        rc = read_pending(p, range->name, out, &pending);
     }
     if (rc) {
         free(pending.bytes);
@@ -379,12 +386,13 @@ past_each_interval(struct past *a, const struct history_range *range,
     }
     out->damaged += pending.damaged;
     if (recorded.until_ns > out->recorded_ns) {
-        recorded.until_ns = out->recorded_ns; /* what comes later is pending */
+        recorded.until_ns = out->recorded_ns; /* later counts are pending */
     }
-    if (a->history) {
-        rc = history_each(a->history, &recorded, pass_on, &t, &out->damaged);
+    if (p->history) {
+        rc = history_each(p->history, &recorded, visit_recorded, &t,
+                          &out->damaged);
         if (rc && !t.result) {
-            rc = fail_history(a, rc);
+            rc = fail_history(p, rc);
         }
     }
     if (!rc && pending.end_ns > range->since_ns &&
@@ -395,12 +403,12 @@ past_each_interval(struct past *a, const struct history_range *range,
     return rc;
 }
 
-/* What breakers did since the last recording: as much of it as their rings
- * still know. */
+/* Visits the transitions of a breaker since the last recording, those that its
+ * ring still holds. */
 static int
-visit_turns(struct past *a, struct live *l, uint32_t index,
-            const struct history_range *range, history_event_fn *visit,
-            void *arg)
+visit_transitions(struct past *p, struct live *l, uint32_t index,
+                  const struct history_range *range, history_event_fn *visit,
+                  void *arg)
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     struct guard_rings rings;
@@ -414,7 +422,7 @@ visit_turns(struct past *a, struct live *l, uint32_t index,
     }
     cell_guard_read(l, index, &rings);
     count = atomic_load(&rings.transitions);
-    if (a->history && history_base(a->history, live_header(l)->begun_ns, name,
+    if (p->history && history_base(p->history, live_header(l)->begun_ns, name,
                                    scope, &before)) {
         return 0; /* damaged: the next recording finds out */
     }
@@ -435,26 +443,26 @@ visit_turns(struct past *a, struct live *l, uint32_t index,
 }
 
 int
-past_each_event(struct past *a, const struct history_range *range,
+past_each_event(struct past *p, const struct history_range *range,
                 history_event_fn *visit, void *arg, uint64_t *out_damaged)
 {
-    struct live *l = past_live(a, false);
+    struct live *l = past_live(p, false);
     uint32_t count = l ? cell_count(l) : 0;
-    int rc = open_history(a);
+    int rc = open_history(p);
 
-    if (!rc && a->history) {
-        rc = history_each_event(a->history, range, visit, arg, out_damaged);
+    if (!rc && p->history) {
+        rc = history_each_event(p->history, range, visit, arg, out_damaged);
         if (rc == BIDE_EDAMAGED || rc == BIDE_ESYS || rc == BIDE_EMISSING) {
-            rc = fail_history(a, rc);
+            rc = fail_history(p, rc);
         }
     }
     for (uint32_t i = 0; i < count && !rc; i++) {
-        rc = visit_turns(a, l, i, range, visit, arg);
+        rc = visit_transitions(p, l, i, range, visit, arg);
     }
     return rc;
 }
 
-/* ---- figures for people ---- */
+/* ---- statistics ---- */
 
 void
 past_figures(const struct figures *f, uint32_t version, struct bide_stats *out)

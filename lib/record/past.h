@@ -1,7 +1,7 @@
-/* What was recorded, recording it, and early warning.  Failures: BIDE_E codes;
- * base/failure.h then has the facts.  Not thread-safe.
- * Without a single recording there is one interval: from the beginning of the
- * live state till now. */
+/* Reading the history, recording it, and early warning.  Functions return 0 or
+ * a BIDE_E code; base/failure.h then has the facts.  Not thread-safe.  Before
+ * the first recording there is one interval: from the begin of the live state
+ * until now.  Times are CLOCK_REALTIME. */
 #ifndef BIDE_RECORD_PAST_H
 #define BIDE_RECORD_PAST_H
 
@@ -12,79 +12,84 @@
 #include "store/history/recording.h"
 #include "store/policies/reader.h"
 
+/* A registry opened for its history.  The caller owns the struct; the struct
+ * owns all it points to, until past_close. */
 struct past {
     char *dir;
     struct reader *reader;
-    struct live *live;       /* NULL until it is needed */
-    struct history *history; /* NULL: nothing was recorded, or not looked yet */
-    char **unnamed;          /* outcomes that the history has no names for */
+    struct live *live;       /* NULL: not needed yet */
+    struct history *history; /* NULL: not opened yet, or nothing was recorded */
+    char **unnamed;          /* names of outcomes that the history lacks */
     size_t unnamed_count;
 };
 
-/* Opens the registry in `dir` for reading.  past_close frees what is inside. */
+/* Opens the registry in `dir` for reading.  The caller ends with past_close. */
 int past_open(const char *dir, struct past *out);
 void past_close(struct past *p);
 
-/* The live state, attached on first use; NULL when that fails, and, unless
- * `create`, when there is none. */
+/* Returns the live state, opened on first use and owned by `p`; NULL if that
+ * fails, or if none exists and `create` is false. */
 struct live *past_live(struct past *p, bool create);
 
-/* ---- looking back ---- */
+/* ---- reading the history ---- */
 
 struct past_known {
-    uint64_t recorded_ns;                    /* the last recording; 0: never */
+    uint64_t recorded_ns;                    /* the last recording; 0: none */
     uint64_t minutes_from_ns, hours_from_ns; /* earlier ones were removed */
-    uint64_t damaged;     /* records and pages that were passed over */
-    bool pending_unknown; /* since then: the history's own state is damaged */
-    uint64_t lost;        /* cells that could not be recorded once */
-    uint64_t bytes;       /* of the file */
+    uint64_t damaged;     /* records and pages that were skipped */
+    bool pending_unknown; /* damage hides the counts since the last recording */
+    uint64_t lost;        /* cells whose counts were lost once by damage */
+    uint64_t bytes;       /* size of the file */
 };
-/* BIDE_EDAMAGED, BIDE_EPERM ...; without a recording: zeros. */
-int past_known(struct past *a, struct past_known *out);
+/* Fills *out; all zero without a recording.  BIDE_EDAMAGED, BIDE_EPERM ... */
+int past_known(struct past *p, struct past_known *out);
 
-/* As history_each; what has been counted since the last recording comes last,
- * as an interval till now, unless until_ns lies before that. */
-int past_each_interval(struct past *a, const struct history_range *range,
+/* Visits intervals as history_each.  The counts since the last recording come
+ * last, as an interval until now, unless range->until_ns is earlier. */
+int past_each_interval(struct past *p, const struct history_range *range,
                        history_visit_fn *visit, void *arg,
                        struct past_known *out);
-/* The name of an outcome in such figures. */
-const char *past_outcome(struct past *a, uint32_t id);
-/* The same figures as bide stats has, percentiles and all. */
+/* Returns the name of an outcome in such figures, owned by `p`. */
+const char *past_outcome(struct past *p, uint32_t id);
+/* Fills *out with the statistics that `bide stats` shows, from `f`. */
 void past_figures(const struct figures *f, uint32_t version,
                   struct bide_stats *out);
-/* What stands for a value at a share of them (0.5: the median). */
+/* Returns the latency in ms at a share of the attempts (0.5: the median). */
 double past_at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share);
 
-/* In order of time; then what is not recorded yet. */
-int past_each_event(struct past *a, const struct history_range *range,
+/* Visits events in order of time; then those not recorded yet, in order of
+ * cells. */
+int past_each_event(struct past *p, const struct history_range *range,
                     history_event_fn *visit, void *arg, uint64_t *out_damaged);
 
 /* ---- early warning ---- */
 
-/* One policy against its warn_ and crit_ keys, all scopes together. */
+/* The verdict on one policy by its warn_ and crit_ keys, for all its scopes. */
 struct past_alarm {
     const char *name;
     const struct policy *policy;
     struct alarm_seen seen;
     struct alarm_verdict verdict;
-    uint64_t begin_ns, end_ns; /* what was looked at: the last warn_window, or
-                                  longer where nobody records */
-    struct history_level recorded; /* level, and since when */
-    uint64_t damaged; /* pieces of history that could not be looked at */
+    uint64_t begin_ns, end_ns; /* of `seen`: the last warn_window, or longer if
+                                  nobody records */
+    struct history_level recorded; /* the level in force, and its begin */
+    uint64_t damaged;              /* records and pages that were skipped */
 };
-/* Every policy that has such keys, by name; or those that are named, with or
- * without.  BIDE_ENOPOLICY. */
-int past_each_alarm(struct past *a, char *const *names, size_t count,
+/* Visits each policy that has such keys, by name; with `count` names, those
+ * policies, even without such keys.  Stops if `visit` does not return 0, and
+ * returns that.  BIDE_ENOPOLICY. */
+int past_each_alarm(struct past *p, char *const *names, size_t count,
                     int (*visit)(void *arg, const struct past_alarm *alarm),
                     void *arg);
 
 /* ---- recording ---- */
 
 struct recorder_options {
-    uint64_t every_ns; /* 60 s: each minute is recorded once */
+    uint64_t every_ns; /* length of an interval; each is recorded once */
     struct recording_keep keep;
 };
 
+/* A policy whose level has changed. */
 struct level_change {
     char name[BIDE_NAME_MAX + 1];
     enum alarm_level before, now;
@@ -93,20 +98,20 @@ struct level_change {
 };
 
 struct recorded {
-    bool nothing; /* no live state: no service has begun yet */
-    bool done;    /* somebody else has recorded this minute */
+    bool nothing; /* no live state exists: no service has started yet */
+    bool done;    /* another recorder has recorded this interval */
     struct recording_result result;
     size_t change_count;
-    struct level_change *changes;
+    struct level_change *changes; /* freed by recorded_free */
 };
-/* Records once, judges every policy, and keeps changes of level. */
-int past_record(struct past *a, const struct recorder_options *how,
+/* Records once, judges each policy, and stores changes of level. */
+int past_record(struct past *p, const struct recorder_options *how,
                 struct recorded *out);
 void recorded_free(struct recorded *r);
 
-/* Before versions change, where history is kept: what was counted until now is
- * recorded under the old ones.  What fails here is no reason not to change
- * anything. */
-void past_record_until_now(struct past *a);
+/* Records the counts until now under the present versions, if a history exists.
+ * To be called before versions change.  Errors are ignored: they must not
+ * prevent the change. */
+void past_record_until_now(struct past *p);
 
 #endif

@@ -1,14 +1,15 @@
-/* Recording: every cell's totals, and then every policy's level. */
+/* Records the totals of each cell, and then the level of each policy. */
 #include "past_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/failure.h"
 #include "rule/breaker.h"
 
-/* Records removed in one recording: a little more than one adds. */
+/* Most records that one recording removes: a little more than one adds. */
 enum { PRUNE_MOST = 2000 };
 
 static int
@@ -22,13 +23,14 @@ fail_recording(int rc)
 
 /* ---- cells ---- */
 
-struct room {
+/* Working space for one cell, too large for the stack. */
+struct cell_space {
     struct cell_reading reading;
     struct guard_rings rings;
     struct figures total;
 };
 
-struct naming {
+struct outcome_naming {
     struct recording *recording;
     int rc;
 };
@@ -36,7 +38,7 @@ struct naming {
 static uint32_t
 outcome_id(void *arg, const char *name)
 {
-    struct naming *n = arg;
+    struct outcome_naming *n = arg;
     uint32_t id = 0;
 
     if (!n->rc) {
@@ -45,18 +47,19 @@ outcome_id(void *arg, const char *name)
     return id;
 }
 
-/* What the breaker did since the recording before; times are other processes'
- * words, and stay within the interval. */
+/* Records the transitions of the breaker since the last recording, of which
+ * `before` had happened then.  Times come from shared memory, so they are kept
+ * within the interval. */
 static int
-put_turns(struct recording *r, const char *name, const char *scope,
-          const struct room *room, uint64_t before)
+record_transitions(struct recording *r, const char *name, const char *scope,
+                   const struct cell_space *space, uint64_t before)
 {
     struct recording_result times;
-    uint64_t count = room->total.turned - before;
+    uint64_t count = space->total.turned - before;
     int rc = 0;
 
     recording_result(r, &times);
-    if (room->total.turned < before) {
+    if (space->total.turned < before) {
         return 0;
     }
     count = count < TRANSITIONS ? count : TRANSITIONS;
@@ -64,7 +67,7 @@ put_turns(struct recording *r, const char *name, const char *scope,
         struct history_event event = {.kind = HISTORY_BREAKER};
         enum breaker_state to;
 
-        if (!breaker_transition(&room->rings, (uint32_t)count, &to,
+        if (!breaker_transition(&space->rings, (uint32_t)count, &to,
                                 &event.when_ns)) {
             continue;
         }
@@ -78,10 +81,11 @@ put_turns(struct recording *r, const char *name, const char *scope,
 }
 
 static int
-put_cell(struct recording *r, struct live *l, uint32_t index, struct room *room)
+record_cell(struct recording *r, struct live *l, uint32_t index,
+            struct cell_space *space)
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    struct naming naming = {r, 0};
+    struct outcome_naming naming = {r, 0};
     const struct cell *c = cell_at(l, index);
     uint64_t before = 0;
     int rc;
@@ -89,29 +93,30 @@ put_cell(struct recording *r, struct live *l, uint32_t index, struct room *room)
     if (!past_cell_name(c, name, scope)) {
         return 0;
     }
-    cell_read(l, index, &room->reading);
-    cell_guard_read(l, index, &room->rings);
-    past_total(&room->reading, &room->rings, outcome_id, &naming, &room->total);
-    if (naming.rc || figures_none(&room->total)) {
+    cell_read(l, index, &space->reading);
+    cell_guard_read(l, index, &space->rings);
+    past_total(&space->reading, &space->rings, outcome_id, &naming,
+               &space->total);
+    if (naming.rc || figures_none(&space->total)) {
         return naming.rc;
     }
     rc = recording_put(r, name, scope,
                        atomic_load_explicit(&c->version, memory_order_relaxed),
-                       &room->total, &before);
-    return rc ? rc : put_turns(r, name, scope, room, before);
+                       &space->total, &before);
+    return rc ? rc : record_transitions(r, name, scope, space, before);
 }
 
 static int
-put_cells(struct recording *r, struct live *l)
+record_all_cells(struct recording *r, struct live *l)
 {
-    struct room *room = malloc(sizeof(*room));
+    struct cell_space *space = malloc(sizeof(*space));
     uint32_t count = cell_count(l);
-    int rc = room ? 0 : BIDE_ENOMEM;
+    int rc = space ? 0 : BIDE_ENOMEM;
 
     for (uint32_t i = 0; i < count && !rc; i++) {
-        rc = put_cell(r, l, i, room);
+        rc = record_cell(r, l, i, space);
     }
-    free(room);
+    free(space);
     return rc;
 }
 
@@ -125,13 +130,13 @@ source_of(struct live *l)
 }
 
 static int
-record_cells(struct past *a, struct live *l, const struct recorder_options *how,
+record_cells(struct past *p, struct live *l, const struct recorder_options *how,
              struct recorded *out)
 {
     struct recording_source from = source_of(l);
     struct recording *r;
     int rc =
-        recording_begin(a->dir, &from, clock_realtime_ns(), how->every_ns, &r);
+        recording_begin(p->dir, &from, clock_realtime_ns(), how->every_ns, &r);
 
     if (rc == RECORDING_DONE) {
         out->done = true;
@@ -140,7 +145,7 @@ record_cells(struct past *a, struct live *l, const struct recorder_options *how,
     if (rc) {
         return fail_recording(rc);
     }
-    rc = put_cells(r, l);
+    rc = record_all_cells(r, l);
     if (!rc) {
         rc = recording_prune(r, &how->keep, PRUNE_MOST);
     }
@@ -153,9 +158,9 @@ record_cells(struct past *a, struct live *l, const struct recorder_options *how,
 }
 
 void
-past_record_until_now(struct past *a)
+past_record_until_now(struct past *p)
 {
-    struct live *l = past_live(a, false);
+    struct live *l = past_live(p, false);
     struct recording_source from;
     struct recording *r;
 
@@ -163,10 +168,10 @@ past_record_until_now(struct past *a)
         return;
     }
     from = source_of(l);
-    if (recording_begin_now(a->dir, &from, clock_realtime_ns(), &r)) {
+    if (recording_begin_now(p->dir, &from, clock_realtime_ns(), &r)) {
         return;
     }
-    if (put_cells(r, l) == 0) {
+    if (record_all_cells(r, l) == 0) {
         recording_commit(r);
     }
     recording_end(r);
@@ -174,33 +179,34 @@ past_record_until_now(struct past *a)
 
 /* ---- levels ---- */
 
-/* Policies on a level, of which those that are gone, or have no such keys any
- * more, come down from it. */
+/* The policies that are on a level.  Those that are not judged any more,
+ * because they were deleted or lost their keys, leave it. */
 struct levels {
     struct recorded *out;
     size_t count;
-    char (*list)[BIDE_NAME_MAX + 1]; /* "": was judged */
+    char (*list)[BIDE_NAME_MAX + 1]; /* "": judged */
 };
 
 static struct level_change *
 new_change(struct recorded *out, const char *name)
 {
-    struct level_change *longer =
-        realloc(out->changes, (out->change_count + 1) * sizeof(*longer));
+    struct level_change *list =
+        array_more(out->changes, out->change_count, sizeof(*list));
+    struct level_change *added;
 
-    if (!longer) {
+    if (!list) {
         failure_plain(BIDE_ENOMEM);
         return NULL;
     }
-    out->changes = longer;
-    longer += out->change_count++;
-    memset(longer, 0, sizeof(*longer));
-    strcpy(longer->name, name);
-    return longer;
+    out->changes = list;
+    added = &list[out->change_count++];
+    *added = (struct level_change){.before = ALARM_OK};
+    strcpy(added->name, name);
+    return added;
 }
 
 static int
-judge_one(void *arg, const struct past_alarm *alarm)
+add_if_changed(void *arg, const struct past_alarm *alarm)
 {
     struct levels *l = arg;
     struct level_change *change;
@@ -228,33 +234,33 @@ static int
 add_level(void *arg, const char *name, const struct history_level *level)
 {
     struct levels *l = arg;
-    void *longer;
+    void *list;
 
     if (level->level == ALARM_OK) {
         return 0;
     }
-    longer = realloc(l->list, (l->count + 1) * sizeof(*l->list));
-    if (!longer) {
+    list = array_more(l->list, l->count, sizeof(*l->list));
+    if (!list) {
         return BIDE_ENOMEM;
     }
-    l->list = longer;
+    l->list = list;
     strcpy(l->list[l->count++], name);
     return 0;
 }
 
-/* What has changed, as far as this recorder sees it. */
+/* Fills out->changes with the changes of level that this recorder sees. */
 static int
-find_changes(struct past *a, struct recorded *out)
+find_changes(struct past *p, struct recorded *out)
 {
     struct levels l = {.out = out};
     struct past_known past;
-    int rc = past_known(a, &past);
+    int rc = past_known(p, &past);
 
-    if (!rc && a->history) {
-        rc = history_each_level(a->history, add_level, &l);
+    if (!rc && p->history) {
+        rc = history_each_level(p->history, add_level, &l);
     }
     if (!rc) {
-        rc = past_each_alarm(a, NULL, 0, judge_one, &l);
+        rc = past_each_alarm(p, NULL, 0, add_if_changed, &l);
     }
     for (size_t i = 0; i < l.count && !rc; i++) {
         struct level_change *change =
@@ -270,7 +276,8 @@ find_changes(struct past *a, struct recorded *out)
     return rc;
 }
 
-/* Of several recorders that see a change, one keeps it, and tells of it. */
+/* Stores the changes.  Of several recorders that see a change only one stores
+ * it; the others remove it from `out`. */
 static int
 keep_changes(struct recording *r, struct recorded *out, uint64_t now_ns)
 {
@@ -296,39 +303,39 @@ keep_changes(struct recording *r, struct recorded *out, uint64_t now_ns)
 }
 
 static int
-judge_levels(struct past *a, struct recorded *out)
+judge_levels(struct past *p, struct recorded *out)
 {
     struct recording *r;
-    int rc = find_changes(a, out);
+    int rc = find_changes(p, out);
 
     if (rc || out->change_count == 0) {
         return rc;
     }
-    rc = recording_begin_levels(a->dir, clock_realtime_ns(), &r);
+    rc = recording_begin_levels(p->dir, clock_realtime_ns(), &r);
     if (!rc) {
         rc = keep_changes(r, out, clock_realtime_ns());
         recording_end(r);
     }
     if (rc) {
-        out->change_count = 0; /* seen again at the next recording */
+        out->change_count = 0; /* the next recording sees them again */
     }
     return rc ? fail_recording(rc) : 0;
 }
 
 int
-past_record(struct past *a, const struct recorder_options *how,
+past_record(struct past *p, const struct recorder_options *how,
             struct recorded *out)
 {
-    struct live *l = past_live(a, false);
+    struct live *l = past_live(p, false);
     int rc;
 
     *out = (struct recorded){.nothing = l == NULL};
     if (!l) {
         return 0;
     }
-    rc = record_cells(a, l, how, out);
+    rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
-        rc = judge_levels(a, out);
+        rc = judge_levels(p, out);
     }
     if (rc) {
         recorded_free(out);
