@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Bounds the next operation on `fd` by what is left until the deadline. */
+/* Limits the next operation on `fd` to the time left until the deadline. */
 static int
 set_limit(int fd, uint64_t deadline_ns)
 {
@@ -37,7 +37,7 @@ set_limit(int fd, uint64_t deadline_ns)
     return 0;
 }
 
-/* What a socket says when its time limit is reached. */
+/* Maps the error of a socket whose time limit has passed. */
 static int
 error_of(int error)
 {
@@ -75,7 +75,7 @@ send_request(int fd, const char *path, uint64_t deadline_ns)
     if (length < 0 || (size_t)length >= sizeof(request)) {
         return ENAMETOOLONG;
     }
-    /* So short a request always fits into a new connection's buffer. */
+    /* A request this short always fits into the buffer of a new connection. */
     if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length) {
         return error_of(errno);
     }

@@ -1,5 +1,5 @@
-/* One HTTP exchange over a TCP connection of its own, to 127.0.0.1.  As much of
- * HTTP as these examples need; a real service takes libcurl or its like. */
+/* One HTTP exchange over a new TCP connection to 127.0.0.1.  Only the part of
+ * HTTP that these examples need; a real service uses libcurl or its like. */
 #ifndef EXAMPLES_HTTP_H
 #define EXAMPLES_HTTP_H
 
@@ -12,8 +12,8 @@ struct http_answer {
 };
 
 /* Posts to `path` and reads the answer.  `deadline_ns` is a time of
- * CLOCK_MONOTONIC, UINT64_MAX for none.  0, or the errno of what went wrong:
- * ETIMEDOUT at the deadline, ECONNRESET when the server hung up. */
+ * CLOCK_MONOTONIC, UINT64_MAX for none.  Returns 0 or an errno: ETIMEDOUT at
+ * the deadline, ECONNRESET if the server closed the connection. */
 int http_post(int port, const char *path, uint64_t deadline_ns,
               struct http_answer *out);
 

@@ -1,17 +1,18 @@
-/* A service that sells things, and what bide does for it.
+/* An example: a service that sells things and runs its steps under policies.
  *
  * A sale has seven steps, each a request to another server.  Any of them may
- * fail; how often to try again, how long to wait and when to give up stands in
- * the policy of the step (policies/purchase.ini), not here.  What giving up
- * means depends on the step: without a payment there is no sale, the
- * confirmation can be mailed later, and nobody misses a number in a statistic.
+ * fail.  The policy of the step (policies/purchase.ini), not this program, says
+ * how often to retry, how long to wait and when to stop.  The consequence of a
+ * failed step depends on its importance: without a payment the sale is aborted,
+ * the confirmation is deferred, and the number for a statistic is dropped.
  *
  *   purchase --port N [--sales 20] [--rate 5] [--workers 4] [--say] [--json]
  *   purchase --port N --later < WORK
  *
- * --say prints a line a sale while it goes, --json one JSON object a sale at
- * the end instead of the table.  --later does a step that was put off, as
- * `bide deferred replay STEP --exec 'purchase --port N --later'` wants it. */
+ * --say prints a line for each sale while the program runs; --json prints one
+ * JSON object for each sale at the end instead of the table.  --later does one
+ * deferred step:
+ * `bide deferred replay STEP --exec 'purchase --port N --later'`. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -26,8 +27,8 @@
 #include "http.h"
 
 static const struct step {
-    const char *policy; /* whose rules it follows */
-    const char *path;   /* whom it asks */
+    const char *policy; /* its rules */
+    const char *path;   /* of the request */
 } steps[] = {
     {"check_user_auth", "auth"},       {"check_goods_availability", "goods"},
     {"do_transaction", "payment"},     {"place_order", "order"},
@@ -36,8 +37,8 @@ static const struct step {
 };
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
 
-/* What the program asks for where nobody has defined the policies: with no
- * registry at all, sales go on. */
+/* The rules for policies that the registry does not define: without a registry
+ * sales go on. */
 static const char declared[] = "[default]\n"
                                "attempts = 2\n"
                                "attempt_timeout = 1s\n"
@@ -62,13 +63,13 @@ static struct shop {
 
 /* ---- a sale ---- */
 
-/* What there is to ask for: "/payment/17".  The sale's number makes it the same
- * payment however often it is sent. */
+/* Writes the path of a request: "/payment/17".  With the number of the sale it
+ * is the same payment however often it is sent. */
 struct request {
     char path[64];
 };
 
-/* One attempt at one step; bide calls it as often as the policy wants. */
+/* Makes one attempt at a step; bide calls it as often as the policy allows. */
 static struct bide_outcome
 attempt_step(const struct bide_attempt *attempt, void *arg)
 {
@@ -94,7 +95,7 @@ tell(struct sale *sale, const char *format, ...)
     va_end(args);
 }
 
-/* Whether the sale can go on. */
+/* Runs a step.  Returns whether the sale can go on. */
 static int
 do_step(struct sale *sale, int i)
 {
@@ -106,25 +107,24 @@ do_step(struct sale *sale, int i)
     snprintf(request.path, sizeof(request.path), "/%s/%d", steps[i].path,
              sale->number);
     work.length = strlen(request.path);
-    /* A step that may be done later leaves its work with bide when it gives
-     * up; of the others this does nothing but run them. */
+    /* The work of a failed step is stored if its policy is postponable. */
     bide_run_work(shop.policy[i], attempt_step, &request, &work, &result);
     sale->retries += result.attempts > 1 ? (int)result.attempts - 1 : 0;
     if (result.verdict == BIDE_SUCCEEDED) {
         return 1;
     }
     switch (result.end) {
-    case BIDE_DEFERRED: /* it is on the disk, and somebody does it later */
+    case BIDE_DEFERRED: /* it is stored, and will be done later */
         tell(sale, ", %s later", steps[i].policy);
         return 1;
-    case BIDE_NOT_STORED: /* it is still ours; a real shop would not lose it */
+    case BIDE_NOT_STORED: /* a real shop would keep it elsewhere */
         tell(sale, ", %s lost (%s)", steps[i].policy,
              bide_strerror(result.defer_error));
         return 1;
     case BIDE_DROPPED:
         tell(sale, ", without %s", steps[i].policy);
         return 1;
-    default: /* aborted, or an answer that no retry makes better */
+    default: /* aborted, or rejected */
         bide_outcome_name(result.outcome, outcome, sizeof(outcome));
         snprintf(sale->story, sizeof(sale->story), "aborted at %s: %s (%s)",
                  steps[i].policy, bide_reason_name(result.reason),
@@ -190,7 +190,7 @@ sell_all(void)
     return started > 0 ? 0 : -1;
 }
 
-/* ---- what came of it ---- */
+/* ---- results ---- */
 
 static void
 print_json(void)
@@ -207,7 +207,7 @@ print_json(void)
     }
 }
 
-/* Sales that ended alike share a row; each sale is in one. */
+/* Sales with the same end share a row of the table. */
 static void
 print_table(void)
 {
@@ -235,11 +235,11 @@ print_table(void)
     free(shown);
 }
 
-/* ---- what was put off ---- */
+/* ---- deferred steps ---- */
 
 enum { LATER_FAILED = 75 }; /* EX_TEMPFAIL: exit.75 for the policy */
 
-/* Its policy says how often to try that, and when. */
+/* The policy says how often and when a deferred step is tried. */
 static int
 do_later(void)
 {
@@ -258,7 +258,7 @@ do_later(void)
                : LATER_FAILED;
 }
 
-/* ---- beginning and end ---- */
+/* ---- main ---- */
 
 static int
 open_policies(struct bide **bide)

@@ -1,13 +1,13 @@
-/* The servers behind a shop, in one: an endpoint for each step of a purchase,
- * and each can be made to fail, to be slow, or to hang up while it runs.
+/* The servers behind a shop in one program: an endpoint for each step of a
+ * purchase.  While it runs each can be set to fail, be slow, or hang up.
  *
  *   shop_server --port-file FILE           serves, and writes its port there
  *   shop_server --port N --set payment fail=50% slow=300ms
- *   shop_server --port N --report          what was asked of it
+ *   shop_server --port N --report          prints the requests it got
  *
- * Settings of a step: fail=N% of its answers; status=N, what it then says
- * (503); retry_after=Ns, what it then asks for; slow=Nms before each answer;
- * off=yes to hang up without one. */
+ * Settings of a step: fail=N% of its answers; status=N of those (503);
+ * retry_after=Ns in those; slow=Nms before each answer; off=yes closes the
+ * connection without an answer. */
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
@@ -81,7 +81,7 @@ static void
 do_step(int fd, struct step *step)
 {
     char header[64] = "";
-    struct step now; /* as it is set at this moment */
+    struct step now; /* a copy of its present settings */
     struct timespec pause;
     bool fails;
 
@@ -108,7 +108,7 @@ do_step(int fd, struct step *step)
            header, fails ? "not now\n" : "done\n");
 }
 
-/* "fail=50%": whether there is such a setting. */
+/* Applies a setting, "fail=50%".  Returns false if it is not valid. */
 static bool
 set_step(struct step *step, const char *setting)
 {
@@ -144,7 +144,7 @@ set_step(struct step *step, const char *setting)
     return false;
 }
 
-/* "payment/fail=50%/slow=300ms": all of it, or nothing. */
+/* Applies all of "payment/fail=50%/slow=300ms", or nothing. */
 static bool
 set_all(char *path)
 {
@@ -227,7 +227,7 @@ write_port(const char *path, int fd)
     char part[512];
     FILE *file;
 
-    /* Renamed when complete: whoever waits for the file reads all of it. */
+    /* Renamed when complete, so that no reader sees a part of it. */
     snprintf(part, sizeof(part), "%s.part", path);
     if (getsockname(fd, (struct sockaddr *)&at, &size) < 0 ||
         !(file = fopen(part, "w"))) {
@@ -264,7 +264,7 @@ run_server(const char *port_file)
     }
 }
 
-/* ---- asking a server that runs ---- */
+/* ---- requests to a running server ---- */
 
 static int
 ask(int port, const char *path)

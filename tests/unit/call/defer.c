@@ -106,7 +106,7 @@ a_refused_call_is_deferred_too(void **state)
 }
 
 static void
-work_that_can_not_be_stored_stays_with_the_caller(void **state)
+work_that_cannot_be_stored_stays_with_the_caller(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
@@ -153,7 +153,7 @@ without_a_registry_nothing_is_deferred(void **state)
 }
 
 static void
-a_full_disk_is_no_deferral(void **state)
+a_full_disk_does_not_defer(void **state)
 {
     const struct rlimit none = {100000, RLIM_INFINITY};
     struct scene *s = *state;
@@ -171,10 +171,10 @@ a_full_disk_is_no_deferral(void **state)
     assert_int_equal(r.end, BIDE_DEFERRED);
 }
 
-/* ---- calls of the caller's ---- */
+/* ---- BIDE_TRY and steps ---- */
 
 static void
-a_try_loop_may_carry_work(void **state)
+a_try_loop_may_have_work(void **state)
 {
     struct scene *s = *state;
     struct bide_call c;
@@ -190,7 +190,7 @@ a_try_loop_may_carry_work(void **state)
     assert_int_equal(take_now(s, "mail", &d), 1);
     assert_int_equal(d.id, c.result.deferred_id);
     bide_deferred_free(&d);
-    /* The next one carries none. */
+    /* The next call has no work. */
     BIDE_TRY(&c, scene_policy(s, "mail"))
     {
         bide_call_outcome(&c, bide_errno(ECONNREFUSED));
@@ -201,7 +201,7 @@ a_try_loop_may_carry_work(void **state)
 }
 
 static void
-a_step_that_is_not_let_out_stores_when_it_gets_its_work(void **state)
+a_refused_step_stores_its_work_at_once(void **state)
 {
     struct scene *s = *state;
     struct bide_call c;
@@ -220,7 +220,7 @@ a_step_that_is_not_let_out_stores_when_it_gets_its_work(void **state)
     assert_int_equal(take_now(s, "mail", &d), 0);
 }
 
-/* ---- putting off and doing ---- */
+/* ---- storing and taking ---- */
 
 static void
 scopes_share_their_policys_work(void **state)
@@ -239,7 +239,7 @@ scopes_share_their_policys_work(void **state)
 }
 
 static void
-waits_and_leases_are_the_policys_as_it_is_now(void **state)
+waits_and_leases_follow_the_present_policy(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -258,7 +258,7 @@ waits_and_leases_are_the_policys_as_it_is_now(void **state)
     scene_set(s, "mail", "defer_wait", "2s");
     assert_int_equal(bide_deferred_nack(p, &d, "mail server down"), 0);
     assert_int_equal(take_now(s, "mail", &d), 0);
-    /* Sleeps until it is due, in one go. */
+    /* Sleeps once, until the work is due. */
     s->sleeps = 0;
     assert_int_equal(bide_deferred_take(p, UINT64_MAX, &d, 1), 1);
     assert_int_equal(s->sleeps, 1);
@@ -270,7 +270,7 @@ waits_and_leases_are_the_policys_as_it_is_now(void **state)
 }
 
 static void
-a_lease_that_ran_out_is_told_by_the_callers_clock(void **state)
+a_lease_expires_by_the_callers_clock(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -297,7 +297,7 @@ a_lease_that_ran_out_is_told_by_the_callers_clock(void **state)
 }
 
 static void
-a_wait_ends_when_it_shall(void **state)
+a_wait_for_work_ends_at_its_time(void **state)
 {
     struct scene *s = *state;
     struct bide_deferred d;
@@ -309,11 +309,11 @@ a_wait_ends_when_it_shall(void **state)
     assert_int_equal(bide_deferred_take(scene_policy(s, "mail"), end, &d, 1),
                      0);
     assert_int_equal(s->now, end);
-    assert_int_equal(s->sleeps, 3); /* no longer than 5 s without a look */
+    assert_int_equal(s->sleeps, 3); /* at most 5 s without a look */
 }
 
 static void
-what_makes_no_sense_is_refused(void **state)
+invalid_arguments_are_refused(void **state)
 {
     struct scene *s = *state;
     struct bide_deferred d = {0};
@@ -357,9 +357,9 @@ wait_for_work(void *arg)
     return NULL;
 }
 
-/* Who is not woken looks every 5 s. */
+/* A consumer that is not woken looks every 5 s. */
 static void
-arrivals_wake_who_waits(void **state)
+arriving_work_wakes_a_waiting_consumer(void **state)
 {
     struct scene *s = *state;
     const struct timespec moment = {0, 5000000};
@@ -375,7 +375,7 @@ arrivals_wake_who_waits(void **state)
     begun = scene_monotonic();
     for (i = 0; i < 20; i++) {
         assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
-        nanosleep(&moment, NULL); /* most often it sleeps by now */
+        nanosleep(&moment, NULL); /* it most probably sleeps now */
         assert_int_equal(bide_defer(scene_policy(s, "mail"), "hi", 2, &id), 0);
         pthread_join(thread, NULL);
         assert_int_equal(w.taken, 1);
@@ -387,7 +387,7 @@ arrivals_wake_who_waits(void **state)
 }
 
 static void
-an_operator_wakes_who_waits_and_event_loops(void **state)
+an_operators_change_wakes_consumers_and_event_loops(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -427,7 +427,7 @@ an_operator_wakes_who_waits_and_event_loops(void **state)
 }
 
 static void
-a_forked_child_goes_on(void **state)
+a_forked_child_takes_work_as_well(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -459,19 +459,19 @@ main(void)
         SCENE(an_exhausted_call_is_deferred_once_its_work_is_stored),
         SCENE(a_call_that_succeeds_or_is_rejected_stores_nothing),
         SCENE(a_refused_call_is_deferred_too),
-        SCENE(work_that_can_not_be_stored_stays_with_the_caller),
+        SCENE(work_that_cannot_be_stored_stays_with_the_caller),
         SCENE(without_a_registry_nothing_is_deferred),
-        SCENE(a_full_disk_is_no_deferral),
-        SCENE(a_try_loop_may_carry_work),
-        SCENE(a_step_that_is_not_let_out_stores_when_it_gets_its_work),
+        SCENE(a_full_disk_does_not_defer),
+        SCENE(a_try_loop_may_have_work),
+        SCENE(a_refused_step_stores_its_work_at_once),
         SCENE(scopes_share_their_policys_work),
-        SCENE(waits_and_leases_are_the_policys_as_it_is_now),
-        SCENE(a_lease_that_ran_out_is_told_by_the_callers_clock),
-        SCENE(a_wait_ends_when_it_shall),
-        SCENE(what_makes_no_sense_is_refused),
-        SCENE(arrivals_wake_who_waits),
-        SCENE(an_operator_wakes_who_waits_and_event_loops),
-        SCENE(a_forked_child_goes_on),
+        SCENE(waits_and_leases_follow_the_present_policy),
+        SCENE(a_lease_expires_by_the_callers_clock),
+        SCENE(a_wait_for_work_ends_at_its_time),
+        SCENE(invalid_arguments_are_refused),
+        SCENE(arriving_work_wakes_a_waiting_consumer),
+        SCENE(an_operators_change_wakes_consumers_and_event_loops),
+        SCENE(a_forked_child_takes_work_as_well),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

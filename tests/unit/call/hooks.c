@@ -1,4 +1,4 @@
-/* Hooks: what a program is told while a call goes on. */
+/* Hooks: the events of a call that a program can observe. */
 #include "unit/registry/scene.h"
 
 static const char shop[] = "[shop]\n"
@@ -56,7 +56,7 @@ at_verdict(void *arg, const char *policy, const struct bide_result *r)
 }
 
 static void
-hooks_tell_the_story_in_order(void **state)
+hooks_run_in_the_order_of_events(void **state)
 {
     const struct bide_outcome script[] = {bide_http(503, NULL), bide_ok()};
     const struct bide_outcome ok = bide_ok();
@@ -115,7 +115,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(hooks_tell_the_story_in_order),
+        SCENE(hooks_run_in_the_order_of_events),
         SCENE(hooks_clock_and_closing_wait_for_calls_to_end),
     };
 

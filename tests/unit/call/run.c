@@ -1,4 +1,4 @@
-/* Blocking calls: how they end, what they say of it, what is counted. */
+/* Blocking calls: their verdicts, results and counters. */
 #include "unit/registry/scene.h"
 
 static const char shop[] = "[shop]\n"
@@ -385,7 +385,7 @@ latencies_are_within_three_percent(void **state)
     assert_true(stats.latency_failed.p99_ms < 206);
 }
 
-/* ---- being told how long ---- */
+/* ---- time limits ---- */
 
 struct limit {
     const char *rules;
@@ -393,7 +393,7 @@ struct limit {
 };
 
 static void
-attempts_are_told_their_limit(void **state)
+attempts_get_their_time_limit(void **state)
 {
     static const struct limit limits[] = {
         {"", {0, 0, 0}},
@@ -437,7 +437,7 @@ main(void)
         SCENE(verdicts_do_not_depend_on_the_clock),
         SCENE(every_verdict_is_counted_once),
         SCENE(latencies_are_within_three_percent),
-        SCENE(attempts_are_told_their_limit),
+        SCENE(attempts_get_their_time_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

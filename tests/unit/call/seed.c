@@ -10,8 +10,8 @@ static const char rules[] =
 
 enum { CALLS = 2, RETRIES = 7 };
 
-/* Made once, by these rules with seed 42; a difference means that a version or
- * a machine waits otherwise than before. */
+/* Made once from these rules with seed 42.  A difference means that this
+ * version or machine waits differently. */
 static const struct {
     const char *name;
     uint64_t slept_ns[CALLS][RETRIES];
@@ -71,7 +71,7 @@ the_same_seed_gives_the_same_waits(void **state)
         assert_int_equal(a.count, CALLS * RETRIES);
         assert_memory_equal(&a, &b, sizeof(a));
         assert_memory_not_equal(&a, &c, sizeof(a));
-        /* The two calls differ too. */
+        /* The two calls differ as well. */
         assert_memory_not_equal(a.ns, a.ns + RETRIES, RETRIES * sizeof(*a.ns));
     }
 }
@@ -101,7 +101,7 @@ waits_are_those_of_the_table(void **state)
 }
 
 static void
-a_registry_opened_anew_draws_others(void **state)
+a_registry_opened_again_draws_other_waits(void **state)
 {
     struct scene *s = *state;
     struct bide_clock clock = {s, scene_now, scene_sleep};
@@ -135,7 +135,7 @@ next_wait(struct scene *s)
 }
 
 static void
-a_forked_child_draws_others(void **state)
+a_forked_child_draws_other_waits(void **state)
 {
     struct scene *s = *state;
     uint64_t theirs[2], ours;
@@ -175,7 +175,7 @@ seeded_in_an_attempt(const struct bide_attempt *attempt, void *arg)
     return bide_http(503, NULL);
 }
 
-/* Hooks and how an attempt is driven have no part in it. */
+/* Neither hooks nor the driver of a call change the draws. */
 static void
 every_driver_draws_the_same(void **state)
 {
@@ -212,8 +212,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCENE(the_same_seed_gives_the_same_waits),
         SCENE(waits_are_those_of_the_table),
-        SCENE(a_registry_opened_anew_draws_others),
-        SCENE(a_forked_child_draws_others),
+        SCENE(a_registry_opened_again_draws_other_waits),
+        SCENE(a_forked_child_draws_other_waits),
         SCENE(every_driver_draws_the_same),
     };
 

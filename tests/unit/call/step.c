@@ -24,7 +24,7 @@ the_block_runs_once_for_each_attempt(void **state)
         assert_int_equal(call.attempt.number, times);
         s->now += 5 * MS;
         bide_call_outcome(&call, times < 3 ? bide_http(503, NULL) : bide_ok());
-        bide_call_outcome(&call, bide_http(404, NULL)); /* too late */
+        bide_call_outcome(&call, bide_http(404, NULL)); /* ignored */
     }
     assert_int_equal(times, 3);
     assert_int_equal(call.result.verdict, BIDE_SUCCEEDED);
@@ -36,7 +36,7 @@ the_block_runs_once_for_each_attempt(void **state)
 }
 
 static void
-a_block_that_says_nothing_failed(void **state)
+a_block_without_an_outcome_has_failed(void **state)
 {
     struct scene *s = *state;
     struct bide_call call;
@@ -80,7 +80,7 @@ a_refused_block_never_runs(void **state)
 }
 
 static void
-leaving_the_block_is_cancelling(void **state)
+abandoning_a_call_cancels_it(void **state)
 {
     struct scene *s = *state;
     struct bide_call call;
@@ -99,7 +99,7 @@ leaving_the_block_is_cancelling(void **state)
     stats = scene_stats(s, "shop");
     assert_int_equal(stats.cancelled, 1);
     assert_int_equal(stats.succeeded, 0);
-    /* Begun, and not even tried; and while it waits. */
+    /* Abandoned before its first attempt, and while it waits. */
     bide_call_begin(&call, scene_policy(s, "shop"));
     assert_int_equal(bide_close(s->b), BIDE_EBUSY);
     bide_call_abandon(&call);
@@ -118,7 +118,7 @@ leaving_the_block_is_cancelling(void **state)
 /* ---- steps ---- */
 
 static void
-steps_tell_when_to_go_on(void **state)
+steps_return_the_time_of_the_next_attempt(void **state)
 {
     struct scene *s = *state;
     struct bide_call c;
@@ -128,7 +128,7 @@ steps_tell_when_to_go_on(void **state)
     t0 = s->now;
     assert_int_equal(bide_step_begin(&c, scene_policy(s, "shop")), BIDE_GO);
     assert_int_equal(c.attempt.number, 1);
-    assert_int_equal(bide_step_resume(&c), BIDE_GO); /* under way */
+    assert_int_equal(bide_step_resume(&c), BIDE_GO); /* in progress */
     s->now += 3 * MS;
     assert_int_equal(bide_step_ended(&c, bide_http(503, NULL)), BIDE_WAIT);
     assert_int_equal(bide_step_deadline_ns(&c), t0 + 103 * MS);
@@ -150,7 +150,7 @@ steps_tell_when_to_go_on(void **state)
 }
 
 static void
-a_paused_policy_lets_no_step_out(void **state)
+a_paused_policy_refuses_steps(void **state)
 {
     struct scene *s = *state;
     struct bide_call c;
@@ -181,8 +181,8 @@ a_change_decides_a_waiting_step_again(void **state)
         {"attempts", "1", BIDE_DONE, 0},
         {"deadline", "100ms", BIDE_DONE, 0},
         {"deadline", "101ms", BIDE_WAIT, 100},
-        {"max_elapsed", "1ms", BIDE_WAIT, 100},    /* as of the attempt's end */
-        {"retry_on", "errno.EIO", BIDE_WAIT, 100}, /* its kind stays */
+        {"max_elapsed", "1ms", BIDE_WAIT, 100},    /* as of its end */
+        {"retry_on", "errno.EIO", BIDE_WAIT, 100}, /* not judged again */
         {"paused", "yes", BIDE_WAIT, 100},         /* new calls only */
     };
     struct scene *s = *state;
@@ -265,7 +265,7 @@ the_descriptor_works_without_a_registry(void **state)
     scene_policy(s, "shop");
     scene_init(s);
     scene_apply(s, shop);
-    /* It looks by itself: at the latest when asked. */
+    /* The call looks at the registry when it is resumed. */
     assert_int_equal(bide_registry_status(s->b), 0);
     bide_fd_clear(s->b);
     scene_set(s, "shop", "attempts", "7");
@@ -343,18 +343,18 @@ cancelling_wakes_a_sleeping_call_at_once(void **state)
     assert_true(scene_until(one_sleeps, s));
     assert_int_equal(bide_close(s->b), BIDE_EBUSY);
     bide_call_cancel(&t.call);
-    pthread_join(thread, NULL); /* in an hour, else */
+    pthread_join(thread, NULL); /* else after an hour */
     assert_int_equal(t.call.result.verdict, BIDE_CANCELLED);
     assert_int_equal(t.call.result.reason, BIDE_BY_CANCELLED);
     assert_int_equal(t.attempts, 1);
-    /* At once: not at one of the looks every 5 s. */
+    /* Earlier than its next look, which is due every 5 s. */
     assert_true(t.call.result.slept_ns < 4500 * MS);
     assert_int_equal(scene_stats(s, "shop").cancelled, 1);
     assert_int_equal(scene_sleepers(s), 0);
 }
 
 static void
-cancelling_one_leaves_others_asleep(void **state)
+cancelling_one_call_leaves_others_asleep(void **state)
 {
     struct scene *s = *state;
     struct sleeper_thread t = {.s = s};
@@ -375,7 +375,7 @@ cancelling_one_leaves_others_asleep(void **state)
     assert_int_equal(bide_step_deadline_ns(&other), until);
     assert_int_equal(bide_step_resume(&other), BIDE_DONE);
     assert_int_equal(other.result.verdict, BIDE_CANCELLED);
-    assert_true(scene_until(one_sleeps, s)); /* the thread's */
+    assert_true(scene_until(one_sleeps, s)); /* the call of the thread */
     assert_int_equal(scene_stats(s, "shop").cancelled, 1);
     bide_call_cancel(&t.call);
     pthread_join(thread, NULL);
@@ -394,7 +394,7 @@ cancel_itself(const struct bide_attempt *attempt, void *arg)
 }
 
 static void
-cancelled_in_an_attempt_it_does_not_try_again(void **state)
+a_call_cancelled_in_an_attempt_makes_no_other(void **state)
 {
     struct scene *s = *state;
     struct sleeper_thread t = {.s = s};
@@ -404,7 +404,7 @@ cancelled_in_an_attempt_it_does_not_try_again(void **state)
         bide_call_run(&t.call, scene_policy(s, "shop"), cancel_itself, &t),
         BIDE_CANCELLED);
     assert_int_equal(t.attempts, 1);
-    /* One that succeeded has. */
+    /* A call that succeeded has ended. */
     assert_int_equal(
         bide_call_run(&t.call, scene_policy(s, "shop"), cancel_itself, &t),
         BIDE_SUCCEEDED);
@@ -430,19 +430,19 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE(the_block_runs_once_for_each_attempt),
-        SCENE(a_block_that_says_nothing_failed),
+        SCENE(a_block_without_an_outcome_has_failed),
         SCENE(a_refused_block_never_runs),
-        SCENE(leaving_the_block_is_cancelling),
-        SCENE(steps_tell_when_to_go_on),
-        SCENE(a_paused_policy_lets_no_step_out),
+        SCENE(abandoning_a_call_cancels_it),
+        SCENE(steps_return_the_time_of_the_next_attempt),
+        SCENE(a_paused_policy_refuses_steps),
         SCENE(a_change_decides_a_waiting_step_again),
         SCENE(the_same_rules_again_keep_a_random_wait),
         SCENE(the_descriptor_rings_at_a_change),
         SCENE(the_descriptor_works_without_a_registry),
         SCENE(a_step_in_progress_keeps_the_registry_open),
         SCENE(cancelling_wakes_a_sleeping_call_at_once),
-        SCENE(cancelling_one_leaves_others_asleep),
-        SCENE(cancelled_in_an_attempt_it_does_not_try_again),
+        SCENE(cancelling_one_call_leaves_others_asleep),
+        SCENE(a_call_cancelled_in_an_attempt_makes_no_other),
         SCENE(an_abandoned_call_may_be_cancelled_late),
     };
 

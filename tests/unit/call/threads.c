@@ -1,5 +1,5 @@
-/* Many threads under a few policies that are turned all the time: every call
- * ends, and all are counted.  Made for ThreadSanitizer. */
+/* Many threads run calls under a few policies that change all the time: each
+ * call ends, and all are counted.  Made for ThreadSanitizer. */
 #include "unit/registry/scene.h"
 
 enum { THREADS = 8, POLICIES = 3, CHANGES = 500, CALLS_AT_LEAST = 200 };
@@ -20,7 +20,7 @@ struct worker {
     uint32_t call;
 };
 
-/* Every third call fails for good, every third once. */
+/* A third of the calls always fails, a third fails once. */
 static struct bide_outcome
 by_number(const struct bide_attempt *attempt, void *arg)
 {
@@ -169,7 +169,7 @@ check_counts(struct scene *s, const struct worker *workers)
 }
 
 static void
-turned_all_the_time_every_call_is_counted(void **state)
+every_call_is_counted_while_policies_change(void **state)
 {
     struct scene *s = *state;
     static struct worker workers[THREADS];
@@ -210,7 +210,7 @@ turned_all_the_time_every_call_is_counted(void **state)
     assert_int_equal(scene_sleepers(s), 0);
 }
 
-/* ---- the live file comes and goes meanwhile ---- */
+/* ---- the live file is replaced meanwhile ---- */
 
 static void
 losing_the_live_file_ends_no_call(void **state)
@@ -283,7 +283,7 @@ has_entered(void *arg)
     return atomic_load(&((struct cancelled *)arg)->entered);
 }
 
-/* Whether it is in its attempt, decides, or sleeps. */
+/* The call may be in its attempt, deciding, or asleep. */
 static void
 cancelling_at_any_moment_ends_the_call(void **state)
 {
@@ -303,7 +303,7 @@ cancelling_at_any_moment_ends_the_call(void **state)
         pthread_join(thread, NULL);
         assert_int_equal(c.call.result.verdict, BIDE_CANCELLED);
         assert_int_equal(c.call.result.attempts, 1);
-        /* Not found out at a look each 5 s. */
+        /* Not noticed only at its look every 5 s. */
         assert_true(c.call.result.slept_ns < 4500 * MS);
     }
     assert_int_equal(scene_stats(s, "a").cancelled, 200);
@@ -313,7 +313,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(turned_all_the_time_every_call_is_counted),
+        SCENE(every_call_is_counted_while_policies_change),
         SCENE(losing_the_live_file_ends_no_call),
         SCENE(cancelling_at_any_moment_ends_the_call),
     };

@@ -1,4 +1,4 @@
-/* Recording: by the administration, and by a thread inside of a service. */
+/* Recording, by a command and by a thread inside of a service. */
 #include "admin/read.h"
 #include "record/past.h"
 #include "rule/alarm.h"
@@ -9,7 +9,7 @@
 static const struct recorder_options how = {1,
                                         {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 
-/* ---- what was counted since ---- */
+/* ---- pending counts ---- */
 
 static int
 add(void *arg, const struct history_interval *i)
@@ -54,7 +54,7 @@ record(struct scene *s, struct recorded *out)
 }
 
 static void
-the_sum_is_exact_before_between_and_after_recordings(void **state)
+totals_are_exact_before_between_and_after_recordings(void **state)
 {
     struct scene *s = *state;
     const struct bide_outcome bad[] = {bide_http(503, NULL), bide_ok()};
@@ -103,7 +103,7 @@ see_alarm(void *arg, const struct past_alarm *alarm)
 }
 
 static void
-a_level_comes_is_kept_once_and_goes_with_its_keys(void **state)
+a_level_is_stored_once_and_ends_when_its_keys_are_removed(void **state)
 {
     struct scene *s = *state;
     const struct bide_outcome bad = bide_http(503, NULL);
@@ -153,7 +153,7 @@ count_turn(void *arg, const char *name, const char *scope,
 }
 
 static void
-what_a_breaker_did_is_told_once_recorded_or_not(void **state)
+each_transition_of_a_breaker_is_shown_once_recorded_or_not(void **state)
 {
     struct scene *s = *state;
     const struct bide_outcome bad = bide_http(503, NULL);
@@ -194,7 +194,7 @@ is_recorded(void *arg)
 }
 
 static void
-a_service_can_keep_history_itself(void **state)
+a_service_can_record_history_itself(void **state)
 {
     struct scene *s = *state;
     const struct bide_outcome ok = bide_ok();
@@ -211,7 +211,7 @@ a_service_can_keep_history_itself(void **state)
 }
 
 static void
-nonsense_starts_nothing(void **state)
+invalid_arguments_start_no_recorder(void **state)
 {
     struct scene *s = *state;
 
@@ -247,11 +247,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(the_sum_is_exact_before_between_and_after_recordings),
-        SCENE(a_level_comes_is_kept_once_and_goes_with_its_keys),
-        SCENE(what_a_breaker_did_is_told_once_recorded_or_not),
-        SCENE(a_service_can_keep_history_itself),
-        SCENE(nonsense_starts_nothing),
+        SCENE(totals_are_exact_before_between_and_after_recordings),
+        SCENE(a_level_is_stored_once_and_ends_when_its_keys_are_removed),
+        SCENE(each_transition_of_a_breaker_is_shown_once_recorded_or_not),
+        SCENE(a_service_can_record_history_itself),
+        SCENE(invalid_arguments_start_no_recorder),
         SCENE(a_forked_child_has_no_recorder_and_can_close),
     };
 

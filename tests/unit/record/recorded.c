@@ -1,5 +1,5 @@
-/* Callers and recorders that are killed at any instant, for ten minutes of
- * virtual time: what history holds is what was counted outside. */
+/* Callers and recorders are killed at any instant, for ten minutes of virtual
+ * time: the history must equal the counts that the test keeps outside. */
 
 #include <sys/mman.h>
 
@@ -12,7 +12,7 @@ enum { CALLERS = 3, RECORDERS = 2, CHILDREN = CALLERS + RECORDERS };
 
 #define ALL_OF_IT (600 * SECOND)
 
-/* Counted before and after each step: in between one may be killed. */
+/* Counted before and after each step: a process may be killed in between. */
 struct outside {
     _Atomic uint64_t now_ns;
     _Atomic uint64_t attempts, attempts_ended;
@@ -39,7 +39,7 @@ virtual_sleep(void *arg, uint64_t until_ns)
     }
 }
 
-/* Every third fails; time passes. */
+/* Every third attempt fails; time passes. */
 static struct bide_outcome
 attempt(const struct bide_attempt *a, void *arg)
 {
@@ -130,7 +130,7 @@ reap(pid_t pid)
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 }
 
-/* Gives how many were killed. */
+/* Returns the number of processes that were killed. */
 static unsigned
 live_through_it(const struct scene *s, struct outside *o)
 {
@@ -189,7 +189,7 @@ assert_recorded(const struct figures *f, const struct outside *o)
 }
 
 static void
-history_is_what_was_counted_outside_whoever_is_killed(void **state)
+history_equals_the_outside_count_whoever_is_killed(void **state)
 {
     static const struct recorder_options last = {
         1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
@@ -226,7 +226,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(history_is_what_was_counted_outside_whoever_is_killed),
+        SCENE(history_equals_the_outside_count_whoever_is_killed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

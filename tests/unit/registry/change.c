@@ -1,5 +1,5 @@
-/* A change reaches calls that sleep, without any real time passing: the
- * caller's clock changes the registry while it is asked to sleep. */
+/* A change reaches waiting calls.  No real time passes: the caller's clock
+ * changes the registry in the middle of its sleep. */
 #include "scene.h"
 
 static const char shop[] = "[base]\n"
@@ -13,16 +13,16 @@ static const char shop[] = "[base]\n"
 
 struct change {
     const char *what;
-    const char *name, *key, *value; /* set, in the first sleep */
-    const char *text;               /* or applied */
-    bool deleted;                   /* or deleted */
+    const char *name, *key, *value; /* the key to set in the first sleep */
+    const char *text;               /* or a text to apply */
+    bool deleted;                   /* or delete the policy */
     enum bide_verdict verdict;
     enum bide_reason reason;
     uint32_t attempts;
     uint64_t slept_s;
 };
 
-/* Two attempts fail; the first sleep is changed after 5 s. */
+/* Two attempts fail; the policy changes 5 s into the first sleep. */
 static const struct change changes[] = {
     {.what = "raised",
      .name = "shop",
@@ -113,7 +113,7 @@ change_it(struct scene *s)
     if (s->sleeps != 1) {
         return;
     }
-    s->now += 5 * SECOND; /* the slice it was asked for */
+    s->now += 5 * SECOND; /* the longest sleep without a look */
     if (c->deleted) {
         scene_delete(s, c->name);
     } else if (c->text) {
@@ -231,7 +231,7 @@ a_change_during_an_attempt_holds_at_its_end(void **state)
 }
 
 static void
-told_counts_those_who_slept(void **state)
+an_announcement_counts_the_sleepers_it_wakes(void **state)
 {
     struct scene *s = *state;
 
@@ -248,7 +248,8 @@ limit_told(struct scene *s)
     return s->told[0].timeout_ms;
 }
 
-/* The cell of a name is shared by all: an older reader must not undo it. */
+/* All processes share the cell of a name: a reader of an older commit must not
+ * overwrite its gate. */
 static void
 each_first_attempt_knows_the_limit_of_the_last_change(void **state)
 {
@@ -275,9 +276,10 @@ is_refused(void *arg)
     return scene_run(arg, "shop", &ok, 1, NULL) == BIDE_REFUSED;
 }
 
-/* No attempt fails and nobody announces: the gate itself makes calls look. */
+/* No attempt fails and nobody announces the end: the gate itself makes calls
+ * read the rules. */
 static void
-a_pause_lifted_for_a_while_comes_back(void **state)
+a_pause_lifted_for_a_time_returns_at_its_end(void **state)
 {
     struct scene *s = *state;
     struct admin_change change = scene_change;
@@ -307,8 +309,8 @@ main(void)
         SCENE(a_policy_made_while_its_call_sleeps_takes_over),
         SCENE(declaring_again_reaches_a_sleeping_call),
         SCENE(a_change_during_an_attempt_holds_at_its_end),
-        SCENE(told_counts_those_who_slept),
-        SCENE(a_pause_lifted_for_a_while_comes_back),
+        SCENE(an_announcement_counts_the_sleepers_it_wakes),
+        SCENE(a_pause_lifted_for_a_time_returns_at_its_end),
         SCENE(each_first_attempt_knows_the_limit_of_the_last_change),
     };
 

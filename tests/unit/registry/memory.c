@@ -1,6 +1,6 @@
-/* Every allocation, and every system call that may fail, fails once, and then
- * for ever: no crash, no leak, and what can go on does.  The linker puts these
- * in the place of the real ones (tests/CMakeLists.txt). */
+/* Each allocation and each system call that can fail fails once, then always:
+ * no crash, no leak, and calls go on.  The linker replaces the real functions
+ * by these (tests/CMakeLists.txt). */
 #include "scene.h"
 
 #include <sched.h>
@@ -10,8 +10,8 @@
 
 enum kind { ALLOCATIONS, CALLS };
 
-static long countdown; /* to the one that fails; 0: none does */
-static bool for_ever;  /* and all after it */
+static long countdown; /* calls until the one that fails; 0: none fails */
+static bool for_ever;  /* the later ones fail as well */
 static enum kind failing;
 static _Atomic long happened[CALLS + 1];
 
@@ -119,7 +119,7 @@ expect(int rc)
     }
 }
 
-/* Calls go on, whatever could not be had: only how often may differ. */
+/* Calls go on whatever has failed; only the number of attempts may differ. */
 static void
 use(struct bide_policy *p)
 {
@@ -141,7 +141,7 @@ use(struct bide_policy *p)
 }
 
 static void
-without_memory_for_rules_what_happens_is_still_counted(void **state)
+without_memory_for_rules_calls_are_still_counted(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -150,7 +150,7 @@ without_memory_for_rules_what_happens_is_still_counted(void **state)
     scene_open(s);
     failing = ALLOCATIONS;
     for_ever = true;
-    /* The handle and its cell are there, then no memory is left. */
+    /* Memory is exhausted once the handle and its cell exist. */
     for (long n = 1; n < 100; n++) {
         countdown = n;
         if (bide_lookup(s->b, "shop", NULL, &p) == 0) {
@@ -213,7 +213,7 @@ lowest_free(void)
     return fd;
 }
 
-/* How many there were to fail. */
+/* Returns the number of calls that could have failed. */
 static long
 fail_each(enum kind kind, bool all_after, const char *dir)
 {
@@ -243,11 +243,11 @@ start(struct scene *s)
 {
     scene_init(s);
     scene_apply(s, shop);
-    live_once(s->dir); /* what is made once per process is there */
+    live_once(s->dir); /* makes the objects that exist once per process */
 }
 
 static void
-each_allocation_may_fail(void **state)
+a_single_failed_allocation_crashes_nothing(void **state)
 {
     struct scene *s = *state;
 
@@ -256,7 +256,7 @@ each_allocation_may_fail(void **state)
 }
 
 static void
-all_allocations_may_fail_from_any_on(void **state)
+memory_that_stays_exhausted_crashes_nothing(void **state)
 {
     struct scene *s = *state;
 
@@ -265,7 +265,7 @@ all_allocations_may_fail_from_any_on(void **state)
 }
 
 static void
-each_system_call_may_fail(void **state)
+a_single_failed_system_call_crashes_nothing(void **state)
 {
     struct scene *s = *state;
 
@@ -274,7 +274,7 @@ each_system_call_may_fail(void **state)
 }
 
 static void
-all_system_calls_may_fail_from_any_on(void **state)
+system_calls_that_keep_failing_crash_nothing(void **state)
 {
     struct scene *s = *state;
 
@@ -283,7 +283,7 @@ all_system_calls_may_fail_from_any_on(void **state)
 }
 
 static void
-it_holds_without_a_registry_too(void **state)
+failures_without_a_registry_crash_nothing(void **state)
 {
     struct scene *s = *state;
 
@@ -314,7 +314,7 @@ rules_stay_while_there_is_no_memory_for_new_ones(void **state)
             break;
         }
         countdown = 0;
-        assert_in_range(s->made, 4, 5); /* the old ones or the new */
+        assert_in_range(s->made, 4, 5); /* the old or the new rules */
         seen_old += s->made == (n % 2 ? 4 : 5);
         scene_run(s, "shop", &bad, 1, NULL);
         assert_int_equal(s->made, n % 2 ? 5 : 4); /* it recovers */
@@ -352,10 +352,10 @@ succeed_by_each_driver(struct bide_policy *p, struct bide_outcome o)
     assert_int_equal(c.result.verdict, BIDE_SUCCEEDED);
 }
 
-/* Promise 1.  A look at the registry is due each millisecond, so for a while
- * longer than that there would be some. */
+/* Runs for longer than the 1 ms after which a failure would look at the
+ * registry: successes must not. */
 static void
-a_success_looks_at_nothing_whatever_it_is_called(void **state)
+a_success_makes_no_system_call_under_any_policy_name(void **state)
 {
     const struct bide_outcome successes[] = {
         bide_ok(),     bide_http(200, NULL), bide_http(304, NULL), bide_grpc(0),
@@ -364,7 +364,7 @@ a_success_looks_at_nothing_whatever_it_is_called(void **state)
     struct bide_policy *p;
     cpu_set_t all, one;
 
-    /* On one CPU: each has counters of its own, mapped on first use. */
+    /* On one CPU: each CPU maps counters of its own on first use. */
     assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
@@ -385,7 +385,7 @@ a_success_looks_at_nothing_whatever_it_is_called(void **state)
         }
     }
     sched_setaffinity(0, sizeof(all), &all);
-    /* Some natural success is none here: the gate says so. */
+    /* A successful outcome is a failure under this policy (GATE_CLASSIFY). */
     scene_set(s, "base", "retry_on", "http.304, exit.0");
     assert_int_equal(bide_run(p, as_told, (void *)&successes[2], NULL),
                      BIDE_EXHAUSTED);
@@ -399,13 +399,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(each_allocation_may_fail),
-        SCENE(all_allocations_may_fail_from_any_on),
-        SCENE(each_system_call_may_fail),
-        SCENE(all_system_calls_may_fail_from_any_on),
-        SCENE(it_holds_without_a_registry_too),
-        SCENE(without_memory_for_rules_what_happens_is_still_counted),
-        SCENE(a_success_looks_at_nothing_whatever_it_is_called),
+        SCENE(a_single_failed_allocation_crashes_nothing),
+        SCENE(memory_that_stays_exhausted_crashes_nothing),
+        SCENE(a_single_failed_system_call_crashes_nothing),
+        SCENE(system_calls_that_keep_failing_crash_nothing),
+        SCENE(failures_without_a_registry_crash_nothing),
+        SCENE(without_memory_for_rules_calls_are_still_counted),
+        SCENE(a_success_makes_no_system_call_under_any_policy_name),
         SCENE(rules_stay_while_there_is_no_memory_for_new_ones),
     };
 

@@ -1,5 +1,5 @@
-/* No registry, a damaged one, no space, no permission: calls go on, and it can
- * be seen why. */
+/* No registry, a damaged one, no space, no permission: calls go on, and the
+ * reason is visible. */
 #include "scene.h"
 
 #include <limits.h>
@@ -15,7 +15,7 @@ registry_path(const struct scene *s, char path[PATH_MAX])
     snprintf(path, PATH_MAX, "%s/registry.mdb", s->dir);
 }
 
-/* ---- it goes away, and comes back ---- */
+/* ---- the registry disappears and returns ---- */
 
 static void
 calls_go_on_while_the_registry_is_away(void **state)
@@ -33,11 +33,11 @@ calls_go_on_while_the_registry_is_away(void **state)
     assert_int_equal(scene_attempts(s, "nobody"), 3);
     assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
     assert_int_equal(scene_attempts(s, "new"), 1);
-    /* Made to look again, they still have nothing better ... */
+    /* After another look these are still the best rules ... */
     assert_int_equal(bide_declare(s->b, "[other]\nattempts = 9\n"), 0);
     assert_int_equal(scene_attempts(s, "shop"), 4);
     assert_int_equal(scene_attempts(s, "nobody"), 3);
-    /* ... until the program itself says more than `default` did. */
+    /* ... until the program declares rules: they replace those of `default`. */
     assert_int_equal(
         bide_declare(s->b, "[nobody]\nattempts = 5\nwait = none\n"), 0);
     assert_int_equal(scene_attempts(s, "nobody"), 5);
@@ -49,7 +49,7 @@ calls_go_on_while_the_registry_is_away(void **state)
 }
 
 static void
-a_registry_made_anew_is_followed(void **state)
+a_recreated_registry_is_followed(void **state)
 {
     struct scene *s = *state;
     int i;
@@ -63,7 +63,7 @@ a_registry_made_anew_is_followed(void **state)
         scene_remove(s->dir);
         assert_int_equal(scene_attempts(s, "shop"), 7);
         assert_int_equal(bide_registry_status(s->b), BIDE_EMISSING);
-        scene_init(s); /* another id, other commits, the name unknown */
+        scene_init(s); /* another id and commits; the name is not defined */
         assert_int_equal(scene_attempts(s, "shop"), 2);
         assert_int_equal(bide_registry_status(s->b), 0);
         scene_apply(s, shop);
@@ -84,9 +84,9 @@ a_registry_that_appears_is_followed(void **state)
     assert_int_equal(bide_registry_status(s->b), 0);
 }
 
-/* Successes never look: the next failure of anyone does. */
+/* Successes never look at the registry: the next failure of any call does. */
 static void
-what_was_counted_without_a_registry_is_kept(void **state)
+counts_made_without_a_registry_are_kept(void **state)
 {
     const struct bide_outcome ok = bide_ok();
     struct scene *s = *state;
@@ -112,12 +112,12 @@ what_was_counted_without_a_registry_is_kept(void **state)
     assert_int_equal(scene_stats(s, "still").succeeded, 5);
     assert_int_equal(bide_close(s->b), 0);
     s->b = NULL;
-    scene_open(s); /* in the live file: another process sees the same */
+    scene_open(s); /* a new handle reads the shared live file */
     assert_int_equal(scene_stats(s, "shop").aborted, 6);
     assert_int_equal(scene_stats(s, "still").succeeded, 5);
 }
 
-/* ---- it is damaged ---- */
+/* ---- the registry is damaged ---- */
 
 static void
 write_over(const char *path, off_t from, const void *bytes, size_t length)
@@ -214,7 +214,7 @@ a_link_to_itself(const char *path)
 struct damage {
     const char *what;
     void (*does)(const char *path);
-    bool unread; /* who has read the rules has no reason to look there */
+    bool unread; /* this page is not read again once the rules are known */
 };
 
 static const struct damage damages[] = {
@@ -277,7 +277,7 @@ attempts_when_opened_now(struct scene *s)
 }
 
 static void
-damage_is_seen_survived_and_recovered_from(void **state)
+damage_is_reported_survived_and_recovered_from(void **state)
 {
     struct scene *s = *state;
     char path[PATH_MAX];
@@ -319,7 +319,7 @@ live_path(struct scene *s, char path[PATH_MAX])
 }
 
 static void
-a_live_file_that_is_removed_is_made_anew(void **state)
+a_removed_live_file_is_made_again(void **state)
 {
     struct scene *s = *state;
     char path[PATH_MAX];
@@ -360,7 +360,7 @@ a_live_file_replaced_by_garbage_is_replaced(void **state)
     assert_int_equal(bide_registry_status(s->b), 0);
 }
 
-/* Whoever may write there can spoil numbers, nothing else. */
+/* A process that may write there can falsify numbers, nothing else. */
 static void
 garbage_written_into_the_live_file_is_survived(void **state)
 {
@@ -408,7 +408,7 @@ without_a_live_directory_calls_go_on(void **state)
     char blocked[300];
     int fd;
 
-    /* What should be a directory is a file. */
+    /* A file is in the place of the directory. */
     snprintf(blocked, sizeof(blocked), "%s/blocked", s->top);
     fd = open(blocked, O_WRONLY | O_CREAT, 0600);
     close(fd);
@@ -420,7 +420,7 @@ without_a_live_directory_calls_go_on(void **state)
     scene_set(s, "shop", "attempts", "6");
     assert_int_equal(scene_attempts(s, "shop"), 6);
     assert_int_equal(scene_stats(s, "shop").attempts_failed, 10);
-    /* It can be made: then it is used, and told what was counted so far. */
+    /* Now it can be made: it is used, and gets the counts so far. */
     assert_int_equal(unlink(blocked), 0);
     assert_int_equal(scene_attempts(s, "shop"), 6);
     assert_int_equal(bide_registry_status(s->b), 0);
@@ -460,11 +460,11 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE(calls_go_on_while_the_registry_is_away),
-        SCENE(a_registry_made_anew_is_followed),
+        SCENE(a_recreated_registry_is_followed),
         SCENE(a_registry_that_appears_is_followed),
-        SCENE(what_was_counted_without_a_registry_is_kept),
-        SCENE(damage_is_seen_survived_and_recovered_from),
-        SCENE(a_live_file_that_is_removed_is_made_anew),
+        SCENE(counts_made_without_a_registry_are_kept),
+        SCENE(damage_is_reported_survived_and_recovered_from),
+        SCENE(a_removed_live_file_is_made_again),
         SCENE(a_live_file_replaced_by_garbage_is_replaced),
         SCENE(garbage_written_into_the_live_file_is_survived),
         SCENE(without_a_live_directory_calls_go_on),

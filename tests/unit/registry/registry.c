@@ -15,7 +15,7 @@ attempts_of(struct scene *s, const char *name)
 /* ---- open, status, close ---- */
 
 static void
-opening_without_a_registry_works_and_says_so(void **state)
+opening_without_a_registry_succeeds_and_reports_it(void **state)
 {
     struct scene *s = *state;
 
@@ -26,7 +26,7 @@ opening_without_a_registry_works_and_says_so(void **state)
 }
 
 static void
-opening_refuses_nonsense(void **state)
+opening_refuses_invalid_arguments(void **state)
 {
     struct scene *s = *state;
     struct bide *b = (struct bide *)(void *)s;
@@ -94,7 +94,7 @@ opening_and_closing_leaves_no_descriptor(void **state)
 /* ---- declare ---- */
 
 static void
-wrong_declarations_change_nothing_and_say_where(void **state)
+wrong_declarations_change_nothing_and_report_the_line(void **state)
 {
     static const struct {
         const char *text, *says;
@@ -145,7 +145,7 @@ a_later_declaration_replaces_its_name_only(void **state)
 }
 
 static void
-declared_ones_may_extend_each_other(void **state)
+declared_policies_may_extend_each_other(void **state)
 {
     struct scene *s = *state;
 
@@ -156,16 +156,16 @@ declared_ones_may_extend_each_other(void **state)
     assert_int_equal(attempts_of(s, "child"), 4);
     assert_int_equal(bide_declare(s->b, "[grandchild]\nextends = child\n"), 0);
     assert_int_equal(attempts_of(s, "grandchild"), 4);
-    /* A parent that is replaced reaches those who extend it. */
+    /* The replacement of a parent changes the policies that extend it. */
     assert_int_equal(bide_declare(s->b, "[base]\nattempts = 6\nwait = none\n"),
                      0);
     assert_int_equal(attempts_of(s, "child"), 6);
     assert_int_equal(attempts_of(s, "grandchild"), 6);
 }
 
-/* A replacement that would break those already declared. */
+/* A replacement that would make declared policies invalid. */
 static void
-a_declaration_can_not_close_a_circle(void **state)
+a_declaration_cannot_extend_itself_in_a_circle(void **state)
 {
     struct scene *s = *state;
 
@@ -201,7 +201,7 @@ a_declared_policy_can_be_paused_and_limited(void **state)
 /* ---- lookup ---- */
 
 static void
-names_that_are_none_are_refused(void **state)
+invalid_names_are_refused(void **state)
 {
     static const char *const bad[] = {
         "",     "-a",
@@ -231,7 +231,7 @@ names_that_are_none_are_refused(void **state)
 }
 
 static void
-asking_twice_gives_the_same_handle(void **state)
+two_lookups_return_the_same_handle(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *a, *b, *c;
@@ -243,7 +243,7 @@ asking_twice_gives_the_same_handle(void **state)
     assert_int_equal(bide_lookup(s->b, "shop", "", &a), 0);
     assert_int_equal(bide_lookup(s->b, "shop", NULL, &b), 0);
     assert_ptr_equal(a, b);
-    /* Where one ends and the other begins matters. */
+    /* The border between name and scope is part of the key. */
     assert_int_equal(bide_lookup(s->b, "ab", "c", &a), 0);
     assert_int_equal(bide_lookup(s->b, "a", "bc", &b), 0);
     assert_int_equal(bide_lookup(s->b, "abc", NULL, &c), 0);
@@ -299,7 +299,7 @@ ten_thousand_names_are_fine_without_a_registry(void **state)
 
     scene_open(s);
     look_up_many(s);
-    /* They still get the rules that are declared. */
+    /* They still have the declared rules. */
     assert_int_equal(
         bide_declare(s->b, "[policy-9999]\nattempts = 7\nwait = none\n"), 0);
     assert_int_equal(attempts_of(s, "policy-9999"), 7);
@@ -308,7 +308,7 @@ ten_thousand_names_are_fine_without_a_registry(void **state)
 /* ---- fork ---- */
 
 static void
-parent_and_child_both_go_on_after_a_fork(void **state)
+parent_and_child_both_continue_after_a_fork(void **state)
 {
     const struct bide_outcome script[] = {bide_http(503, NULL), bide_ok()};
     struct scene *s = *state;
@@ -357,7 +357,7 @@ fork_in_an_attempt(const struct bide_attempt *attempt, void *arg)
     return bide_ok();
 }
 
-/* Both end the attempt, so both count it. */
+/* Parent and child both end the attempt, so both count it. */
 static void
 a_fork_within_an_attempt_ends_in_both(void **state)
 {
@@ -442,8 +442,8 @@ always_failing(const struct bide_attempt *attempt, void *arg)
     return bide_http(503, NULL);
 }
 
-/* Nothing noticed the fork before A's attempt began; B's failure does, while
- * A is still in it. */
+/* The attempt of thread A begins before the child has noticed the fork; the
+ * failure of thread B makes it notice, while A is still in its attempt. */
 static void
 a_childs_threads_are_counted_when_another_notices_the_fork(void **state)
 {
@@ -495,7 +495,7 @@ look_all_the_time(void *arg)
     return NULL;
 }
 
-/* From then on it holds the lock nearly always. */
+/* Holds the lock nearly all the time from then on. */
 static void
 until_it_looks(struct looker *l)
 {
@@ -514,7 +514,7 @@ succeed(const struct bide_attempt *attempt, void *arg)
     return bide_ok();
 }
 
-/* The child has no thread that would ever give it back. */
+/* The child has no thread that would release the lock. */
 static void
 a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
 {
@@ -534,7 +534,7 @@ a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
         int status;
 
         snprintf(name, sizeof(name), "p%d", i);
-        p = scene_policy(s, name); /* has mapped no counters yet */
+        p = scene_policy(s, name); /* its counters are not mapped yet */
         until_it_looks(&l);
         child = fork();
         if (child == 0) {
@@ -554,21 +554,21 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(opening_without_a_registry_works_and_says_so),
-        SCENE(opening_refuses_nonsense),
+        SCENE(opening_without_a_registry_succeeds_and_reports_it),
+        SCENE(opening_refuses_invalid_arguments),
         SCENE(closing_nothing_does_nothing),
         SCENE(many_registries_open_at_once),
         SCENE(opening_and_closing_leaves_no_descriptor),
-        SCENE(wrong_declarations_change_nothing_and_say_where),
+        SCENE(wrong_declarations_change_nothing_and_report_the_line),
         SCENE(a_later_declaration_replaces_its_name_only),
-        SCENE(declared_ones_may_extend_each_other),
-        SCENE(a_declaration_can_not_close_a_circle),
+        SCENE(declared_policies_may_extend_each_other),
+        SCENE(a_declaration_cannot_extend_itself_in_a_circle),
         SCENE(a_declared_policy_can_be_paused_and_limited),
-        SCENE(names_that_are_none_are_refused),
-        SCENE(asking_twice_gives_the_same_handle),
+        SCENE(invalid_names_are_refused),
+        SCENE(two_lookups_return_the_same_handle),
         SCENE(ten_thousand_names_are_fine),
         SCENE(ten_thousand_names_are_fine_without_a_registry),
-        SCENE(parent_and_child_both_go_on_after_a_fork),
+        SCENE(parent_and_child_both_continue_after_a_fork),
         SCENE(a_fork_within_an_attempt_ends_in_both),
         SCENE(calls_of_the_parents_threads_do_not_exist_in_the_child),
         SCENE(a_lock_held_at_the_fork_does_not_stop_the_child),

@@ -10,7 +10,7 @@ static const char shop[] = "[shop]\nattempts = 4\nwait = none\n"
 static const char declared[] = "[shop]\nattempts = 2\nwait = none\n";
 
 static void
-no_permission_is_survived_and_said(void **state)
+no_permission_is_survived_and_reported(void **state)
 {
     struct scene *s = *state;
     char path[PATH_MAX];
@@ -83,9 +83,9 @@ without_descriptors_calls_go_on(void **state)
     scene_wait_for(child);
 }
 
-/* A file size limit sends SIGXFSZ to who exceeds it. */
+/* A process that exceeds its file size limit gets SIGXFSZ. */
 static void
-a_file_size_limit_kills_nobody(void **state)
+a_file_size_limit_ends_no_process(void **state)
 {
     struct scene *s = *state;
     struct rlimit none = {0, 0};
@@ -106,7 +106,7 @@ a_file_size_limit_kills_nobody(void **state)
     scene_wait_for(child);
 }
 
-/* As daemons do. */
+/* Closes all descriptors, as daemons do. */
 static void
 closing_every_descriptor_is_survived(void **state)
 {
@@ -123,7 +123,7 @@ closing_every_descriptor_is_survived(void **state)
         MUST(scene_attempts(s, "shop") == 4);
         MUST(scene_attempts(s, "other") == 3);
         MUST(close_range(3, ~0u, 0) == 0);
-        /* The numbers are the program's own now. */
+        /* Other files may have these numbers now. */
         for (int i = 3; i < 20; i++) {
             MUST(open("/dev/null", O_RDONLY) == i);
         }
@@ -142,9 +142,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(no_permission_is_survived_and_said),
+        SCENE(no_permission_is_survived_and_reported),
         SCENE(without_descriptors_calls_go_on),
-        SCENE(a_file_size_limit_kills_nobody),
+        SCENE(a_file_size_limit_ends_no_process),
         SCENE(closing_every_descriptor_is_survived),
     };
 

@@ -197,7 +197,7 @@ scene_sleep(void *arg, uint64_t until_ns)
     }
 }
 
-/* Under the scene's clock. */
+/* Opens the registry under the clock of the scene. */
 UNUSED static void
 scene_open(struct scene *s)
 {
@@ -261,9 +261,9 @@ scene_stats(struct scene *s, const char *name)
     return stats;
 }
 
-/* ---- waiting for what must come ---- */
+/* ---- waiting for a condition ---- */
 
-/* True as soon as `yes` is; false after a minute without. */
+/* Returns true as soon as `yes` does, false after a minute. */
 UNUSED static bool
 scene_until(bool (*yes)(void *arg), void *arg)
 {
@@ -296,7 +296,7 @@ scene_count_one(void *arg, const struct admin_sleeper *sleeper)
     return 0;
 }
 
-/* How many calls sleep now, of any process. */
+/* Returns the number of waiting calls in all processes. */
 UNUSED static unsigned
 scene_sleepers(struct scene *s)
 {
@@ -308,7 +308,7 @@ scene_sleepers(struct scene *s)
     return n;
 }
 
-/* How many attempts a call makes that always gets a 503. */
+/* Returns the number of attempts of a call that always gets a 503. */
 UNUSED static uint32_t
 scene_attempts(struct scene *s, const char *name)
 {
@@ -320,7 +320,8 @@ scene_attempts(struct scene *s, const char *name)
 
 /* ---- children ---- */
 
-/* In a child asserts would print twice: it says the line instead. */
+/* A check in a child, where an assert of cmocka would print twice: prints the
+ * line. */
 #define MUST(condition)                                                     \
     do {                                                                    \
         if (!(condition)) {                                                 \

@@ -1,4 +1,4 @@
-/* Scopes: live state of their own under the same rules, and not too many. */
+/* Scopes have a live state of their own under the same rules, up to a limit. */
 #include "scene.h"
 
 enum { MANY = 1024 /* SCOPES_MAX */ };
@@ -62,7 +62,7 @@ run_once(struct scene *s, struct bide_policy *p, struct bide_outcome o)
 }
 
 static void
-up_to_the_most_each_scope_has_a_cell_of_its_own(void **state)
+each_scope_up_to_the_limit_has_its_own_cell(void **state)
 {
     struct scene *s = *state;
     struct counted n;
@@ -80,7 +80,7 @@ up_to_the_most_each_scope_has_a_cell_of_its_own(void **state)
 }
 
 static void
-further_scopes_share_one_cell_and_are_counted(void **state)
+scopes_above_the_limit_share_one_cell_and_are_counted(void **state)
 {
     struct scene *s = *state;
     struct counted n;
@@ -123,7 +123,7 @@ scopes_that_have_a_cell_keep_it_for_every_process(void **state)
 }
 
 static void
-the_policy_without_a_scope_is_none_of_them(void **state)
+the_policy_without_a_scope_keeps_its_own_cell(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -177,7 +177,7 @@ a_breaker_is_open_in_its_scope_only(void **state)
 }
 
 static void
-those_that_share_a_cell_share_its_breaker(void **state)
+scopes_that_share_a_cell_share_its_breaker(void **state)
 {
     struct scene *s = *state;
     unsigned i;
@@ -206,7 +206,7 @@ handle(struct scene *s, const char *text, size_t name, size_t scope)
     return p;
 }
 
-/* The same letters, cut in two at every place. */
+/* The same letters, divided into name and scope at each place. */
 static void
 names_and_scopes_of_every_length_have_handles_of_their_own(void **state)
 {
@@ -232,7 +232,7 @@ names_and_scopes_of_every_length_have_handles_of_their_own(void **state)
 }
 
 static void
-without_a_registry_the_most_holds_as_well(void **state)
+the_limit_of_scopes_holds_without_a_registry(void **state)
 {
     struct scene *s = *state;
     struct bide_stats stats;
@@ -253,16 +253,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(up_to_the_most_each_scope_has_a_cell_of_its_own),
-        SCENE(further_scopes_share_one_cell_and_are_counted),
+        SCENE(each_scope_up_to_the_limit_has_its_own_cell),
+        SCENE(scopes_above_the_limit_share_one_cell_and_are_counted),
         SCENE(scopes_that_have_a_cell_keep_it_for_every_process),
-        SCENE(the_policy_without_a_scope_is_none_of_them),
+        SCENE(the_policy_without_a_scope_keeps_its_own_cell),
         SCENE(the_cell_without_a_scope_is_shown_only_when_it_is_used),
         SCENE(no_service_can_ask_for_the_shared_scope),
         SCENE(a_breaker_is_open_in_its_scope_only),
-        SCENE(those_that_share_a_cell_share_its_breaker),
+        SCENE(scopes_that_share_a_cell_share_its_breaker),
         SCENE(names_and_scopes_of_every_length_have_handles_of_their_own),
-        SCENE(without_a_registry_the_most_holds_as_well),
+        SCENE(the_limit_of_scopes_holds_without_a_registry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,7 @@ declared_rules_come_before_default_and_after_the_registry(void **state)
 }
 
 static void
-pausing_refuses_and_resuming_lets_go(void **state)
+pausing_refuses_calls_and_resuming_allows_them(void **state)
 {
     const struct bide_outcome ok = bide_ok();
     struct scene *s = *state;
@@ -111,7 +111,7 @@ main(void)
         SCENE(an_undefined_name_gets_the_registrys_default),
         SCENE(a_default_made_later_serves_names_already_looked_up),
         SCENE(declared_rules_come_before_default_and_after_the_registry),
-        SCENE(pausing_refuses_and_resuming_lets_go),
+        SCENE(pausing_refuses_calls_and_resuming_allows_them),
         SCENE(scopes_share_rules_and_count_apart),
     };
 
