@@ -20,13 +20,13 @@
 int
 admin_default_dir(char *buffer, size_t size)
 {
-    return place_registry(buffer, size);
+    return paths_registry(buffer, size);
 }
 
 int
 admin_default_live_dir(char *buffer, size_t size)
 {
-    return place_live(buffer, size);
+    return paths_live(buffer, size);
 }
 
 int

@@ -41,7 +41,7 @@ write_home_path(char *buffer, size_t size)
 }
 
 int
-place_registry(char *buffer, size_t size)
+paths_registry(char *buffer, size_t size)
 {
     const char *dir = read_variable("BIDE_DIR"),
                *state = read_variable("XDG_STATE_HOME");
@@ -59,7 +59,7 @@ place_registry(char *buffer, size_t size)
 }
 
 int
-place_live(char *buffer, size_t size)
+paths_live(char *buffer, size_t size)
 {
     const char *runtime = read_variable("XDG_RUNTIME_DIR");
 

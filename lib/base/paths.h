@@ -7,10 +7,10 @@
 /* Writes the registry's directory: $BIDE_DIR, else /var/lib/bide for root, else
  * $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns BIDE_EINVAL if it is
  * too long or there is no home. */
-int place_registry(char *buffer, size_t size);
+int paths_registry(char *buffer, size_t size);
 
 /* Writes the directory of live files: /run/bide for root, else
  * $XDG_RUNTIME_DIR/bide, else /dev/shm/bide-UID.  All are on tmpfs. */
-int place_live(char *buffer, size_t size);
+int paths_live(char *buffer, size_t size);
 
 #endif

@@ -75,7 +75,7 @@ is_in_domain(const struct outcome_domain *d, const struct outcome_range *r)
 
 /* Reads "503", "500-504" or "5xx". */
 static bool
-read_codes(const char *text, struct outcome_range *r)
+read_code_range(const char *text, struct outcome_range *r)
 {
     if (r->domain == BIDE_DOMAIN_HTTP && text[0] >= '1' && text[0] <= '9' &&
         strcmp(text + 1, "xx") == 0) {
@@ -97,7 +97,8 @@ read_codes(const char *text, struct outcome_range *r)
 }
 
 static int
-read_app(const char *name, struct outcome_range *r, struct item_fault *fault)
+read_app_name(const char *name, struct outcome_range *r,
+              struct item_fault *fault)
 {
     size_t length = strlen(name);
     int32_t code;
@@ -165,14 +166,14 @@ suggest_name(unsigned domain, const char *name, struct item_fault *fault)
 }
 
 static int
-read_coded(const char *rest, struct outcome_item *item,
-           struct item_fault *fault)
+read_domain_code(const char *rest, struct outcome_item *item,
+                 struct item_fault *fault)
 {
     unsigned domain = item->range.domain;
     const struct outcome_domain *d = outcome_domain(domain);
     const struct outcome_row *row;
 
-    if (read_codes(rest, &item->range) && is_in_domain(d, &item->range)) {
+    if (read_code_range(rest, &item->range) && is_in_domain(d, &item->range)) {
         return 0;
     }
     row = outcome_row_named(item->range.domain, rest);
@@ -195,7 +196,7 @@ suggest_domain_and_code(const char *text, struct item_fault *fault)
     struct outcome_range r = {.domain = BIDE_DOMAIN_HTTP};
     const struct outcome_class_row *row;
 
-    if (read_codes(text, &r) && r.low >= 100 && r.high <= 599) {
+    if (read_code_range(text, &r) && r.low >= 100 && r.high <= 599) {
         snprintf(fault->meant, sizeof(fault->meant), "http.%s", text);
         return;
     }
@@ -266,9 +267,9 @@ read_outcome_item(const char *text, struct outcome_item *item,
         suggest_domain(text, (size_t)(dot - text), fault);
         return BIDE_EINPUT;
     case BIDE_DOMAIN_APP:
-        return read_app(dot + 1, &item->range, fault);
+        return read_app_name(dot + 1, &item->range, fault);
     default:
-        return read_coded(dot + 1, item, fault);
+        return read_domain_code(dot + 1, item, fault);
     }
 }
 

@@ -1,4 +1,5 @@
 /* Follows `extends`, and finds the value of each key and its origin. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,10 @@ struct extends_chain {
 static const struct key *
 extends_key(void)
 {
-    return &policy_keys[1];
+    const struct key *key = &policy_keys[1];
+
+    assert(strcmp(key->name, "extends") == 0);
+    return key;
 }
 
 /* Writes "a -> b -> c". */

@@ -288,7 +288,7 @@ add_item_faults(struct faults *faults, const char *file, int line,
 }
 
 static bool
-is_list(const struct key *key)
+is_list_key(const struct key *key)
 {
     return key->type == KEY_OUTCOMES || key->type == KEY_CHAIN;
 }
@@ -302,7 +302,7 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
 
     rc = key_canonical(key, value, &canonical, &why, &meant);
     if (rc == BIDE_EINPUT) {
-        int added = is_list(key) && strchr(value, ',')
+        int added = is_list_key(key) && strchr(value, ',')
                         ? add_item_faults(faults, file, line, key, value)
                         : 0;
 

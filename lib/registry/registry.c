@@ -68,7 +68,7 @@ open_registry(struct bide *b, const char *dir)
     int rc = 0;
 
     if (!dir) {
-        rc = place_registry(place, sizeof(place));
+        rc = paths_registry(place, sizeof(place));
         dir = place;
     }
     if (rc) {
