@@ -8,6 +8,7 @@
 
 #include "admin/open.h"
 #include "admin/read.h"
+#include "base/failure.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
@@ -230,6 +231,24 @@ say_unless_policy(struct admin *registry, const char *name)
     }
     return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
                                 : say_failure(rc, name);
+}
+
+int
+say_no_version(struct admin *registry, const char *name, uint32_t version)
+{
+    struct record r;
+
+    if (admin_policy(registry, name, &r)) {
+        return say_no_policy(registry, name);
+    }
+    if (version > 0) {
+        say("%s: no such version: %u (it is at %u)", name, version, r.version);
+    } else {
+        say("%s: no version before this one (%u)", name, r.version);
+    }
+    say("see: bide log %s", name);
+    record_free(&r);
+    return STATUS_ABSENT;
 }
 
 /* Faults of a command's own settings have no file to be named. */

@@ -3,6 +3,7 @@
 #ifndef BIDE_CLI_SAY_H
 #define BIDE_CLI_SAY_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "command.h"
@@ -53,6 +54,9 @@ int say_no_name(const char *before, const char *name);
 int say_no_policy(struct admin *registry, const char *name);
 /* The same unless there is one: then 0. */
 int say_unless_policy(struct admin *registry, const char *name);
+
+/* There is no such version (0: none before the present one). */
+int say_no_version(struct admin *registry, const char *name, uint32_t version);
 
 /* Every fault with its place, then for each file how many, and `outcome`
  * ("nothing was changed"; NULL: nothing to add). */

@@ -15,7 +15,7 @@
 #include "call/defer.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
+#include "cli/policy/change.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 #include "store/queue/queue.h"
@@ -95,8 +95,8 @@ static int
 change_listed(struct command_line *line, struct deferred *d,
               const struct work_change *change, const struct work_ids *ids)
 {
-    struct setting_change by;
-    int status = setting_change(line, &by), rc;
+    struct change by;
+    int status = change_begin(line, &by), rc;
     size_t count = 0;
 
     if (status == 0) {
@@ -105,7 +105,7 @@ change_listed(struct command_line *line, struct deferred *d,
         rc = change->each(d, ids->list, ids->count, &who, &count);
         status = rc ? work_failed(rc, "deferred work") : 0;
     }
-    setting_done(&by);
+    change_end(&by);
     if (status == 0 || count > 0) {
         printf("%zu %s %s\n", count,
                text_plural(count, "piece is", "pieces are"), change->now);
@@ -215,14 +215,14 @@ check_work_id(const char *text)
 static int
 change_each(struct command_line *line, const struct work_change *change)
 {
-    struct setting_change by;
+    struct change by;
     struct deferred *d;
     int status = work_queue(line, &d);
 
     if (status) {
         return status;
     }
-    status = setting_change(line, &by);
+    status = change_begin(line, &by);
     for (int i = 0; i < line->count && status == 0; i++) {
         status = check_work_id(line->operands[i]);
     }
@@ -234,7 +234,7 @@ change_each(struct command_line *line, const struct work_change *change)
             status = status ? status : one;
         }
     }
-    setting_done(&by);
+    change_end(&by);
     return status;
 }
 

@@ -21,11 +21,11 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "call/defer.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/json.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "store/queue/queue.h"
 #include "deferred.h"
 
@@ -522,7 +522,7 @@ replay_work(struct command_line *line, const char *shell)
     int status = 0;
 
     if (line->option[OPTION_JOBS]) {
-        status = setting_count(line, OPTION_JOBS, 1, &r.jobs);
+        status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
     }
     if (status == 0 && r.jobs > JOBS_MAX) {
         return say_usage(line, "--jobs: at most %d", JOBS_MAX);

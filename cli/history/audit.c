@@ -13,7 +13,7 @@
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
-#include "cli/policy/change.h"
+#include "cli/policy/difference.h"
 #include "policy/policy.h"
 #include "record/past.h"
 #include "rule/alarm.h"
@@ -149,7 +149,7 @@ add_change(void *arg, const struct record *r)
     if (rc || r->when_ns < a->since_ns || r->when_ns > a->until_ns) {
         return rc;
     }
-    rc = change_words(a->line->registry, r, &words);
+    rc = difference_words(a->line->registry, r, &words);
     if (rc) {
         return rc;
     }

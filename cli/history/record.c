@@ -13,13 +13,14 @@
 #include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/failure.h"
 #include "cli/command/explain.h"
 #include "cli/command/level.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "record/past.h"
 #include "store/history/recording.h"
 
@@ -87,7 +88,7 @@ read_recorder_options(struct command_line *line, struct recorder *r)
     }
     status = read_duration(line, OPTION_KEEP_HOURS, 24 * hour,
                            RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
-    return status ? status : setting_size(line, &r->how.keep.bytes);
+    return status ? status : number_read_size(line, &r->how.keep.bytes);
 }
 
 /* ---- --on-change ---- */

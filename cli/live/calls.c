@@ -3,11 +3,11 @@
 
 #include <bide.h>
 #include "admin/live.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "policy/rules.h"
 
 struct waiting_calls {
@@ -111,7 +111,7 @@ calls_command(struct command_line *line)
     int rc, status = 0;
 
     if (line->option[OPTION_MOST]) {
-        status = setting_count(line, OPTION_MOST, 1, &waiting.most);
+        status = number_read_option(line, OPTION_MOST, 1, &waiting.most);
     }
     if (status) {
         return status;

@@ -10,8 +10,8 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
+#include "change.h"
 #include "difference.h"
-#include "setting.h"
 #include "source.h"
 #include "stay.h"
 
@@ -176,7 +176,7 @@ print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
 }
 
 static int
-report(struct command_line *line, const struct setting_change *c,
+report(struct command_line *line, const struct change *c,
        const struct admin_results *results, size_t policies)
 {
     bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
@@ -193,7 +193,7 @@ report(struct command_line *line, const struct setting_change *c,
         return say_no_memory();
     }
     print_summary(counts, policies, dry_run);
-    setting_print_told(c, results);
+    change_print_told(c, results);
     return stay_say(results, dry_run) ? say_no_memory() : STATUS_DONE;
 }
 
@@ -219,8 +219,7 @@ say_apply_failure(struct source *s, int rc, struct faults *faults,
 }
 
 static int
-apply(struct command_line *line, struct source *s,
-      const struct setting_change *c)
+apply(struct command_line *line, struct source *s, const struct change *c)
 {
     const struct admin_change *change = &c->change;
     const char *file = s->file_count == 1 ? s->files[0].path : "these files";
@@ -243,9 +242,9 @@ int
 apply_command(struct command_line *line)
 {
     struct source s = {.registry = line->registry};
-    struct setting_change change;
+    struct change change;
     struct faults faults = {0};
-    int status = setting_change(line, &change), rc;
+    int status = change_begin(line, &change), rc;
 
     if (status) {
         return status;
@@ -261,7 +260,7 @@ apply_command(struct command_line *line)
     } else {
         status = apply(line, &s, &change);
     }
-    setting_done(&change);
+    change_end(&change);
     source_free(&s);
     return status;
 }

@@ -1,65 +1,119 @@
 #include "change.h"
 
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "admin/read.h"
-#include "policy/policy.h"
-#include "store/policies/record.h"
-#include "difference.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "cli/command/number.h"
+#include "cli/command/say.h"
+#include "cli/out/text.h"
 
-/* What was in force before `r`; NULL: nothing.  `ended`: only for a time. */
-static int
-before(struct admin *registry, const struct record *r, struct policy_text **out,
-       bool *ended)
+/* Who is behind it: sudo's user, for "root" says nothing. */
+static void
+who(char *buffer, size_t size)
 {
-    struct record older;
-    int rc = admin_before(registry, r, &older);
+    const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
+    struct passwd *user;
 
-    *out = NULL;
-    *ended = false;
-    if (rc) {
-        return rc == BIDE_ENOVERSION ? 0 : rc;
+    if (sudo && *sudo) {
+        snprintf(buffer, size, "%s", sudo);
+        return;
     }
-    *ended = older.until_ns > 0;
-    rc = older.deleted ? 0 : admin_text(&older, out);
-    record_free(&older);
-    return rc;
+    user = getpwuid(getuid());
+    if (user) {
+        snprintf(buffer, size, "%s", user->pw_name);
+    } else {
+        snprintf(buffer, size, "%u", (unsigned)getuid());
+    }
 }
 
-static char *
-words(const struct policy_text *old, const struct policy_text *now)
+/* A note is one line of the log. */
+static int
+check_note(const char *note)
 {
-    return old ? difference_line(old, now) : strdup("created");
+    if (strlen(note) > RECORD_NOTE_MAX) {
+        say("--note: at most %d bytes, this has %zu", RECORD_NOTE_MAX,
+            strlen(note));
+        return STATUS_INPUT;
+    }
+    for (; *note; note++) {
+        if ((unsigned char)*note < 0x20 || *note == 0x7f) {
+            say("--note: one line of text, without control characters");
+            return STATUS_INPUT;
+        }
+    }
+    return 0;
+}
+
+static int
+read_for(struct command_line *line, uint64_t *out)
+{
+    const char *text = line->option[OPTION_FOR], *why = "";
+    char hint[64] = "";
+    uint64_t ns;
+
+    if (duration_read(text, &ns, &why, hint, sizeof(hint))) {
+        say("--for %s: %s%s%s%s", text, why, *hint ? " (" : "", hint,
+            *hint ? "?)" : "");
+        return STATUS_INPUT;
+    }
+    if (ns == 0 || ns > DURATION_MAX) {
+        say("--for %s: more than nothing, and an end", text);
+        return STATUS_INPUT;
+    }
+    *out = ns;
+    return 0;
 }
 
 int
-change_words(struct admin *registry, const struct record *r, char **out)
+change_begin(struct command_line *line, struct change *out)
 {
-    struct policy_text *old, *now = NULL;
-    char *what;
-    bool ended;
-    int rc;
+    struct admin_change *change = &out->change;
+    int status = 0;
 
-    if (r->deleted) {
-        *out = strdup("deleted");
-        return *out ? 0 : BIDE_ENOMEM;
+    memset(out, 0, sizeof(*out));
+    who(out->who, sizeof(out->who));
+    snprintf(out->command, sizeof(out->command), "bide %s",
+             line->command->name);
+    change->who = out->who;
+    change->command = out->command;
+    change->note = line->option[OPTION_NOTE];
+    change->wait_ms = LOCK_WAIT_MS;
+    change->dry_run = line->option[OPTION_DRY_RUN] != NULL;
+    if (change->note) {
+        status = check_note(change->note);
     }
-    rc = before(registry, r, &old, &ended);
-    if (rc == 0) {
-        rc = admin_text(r, &now);
+    if (status == 0 && line->option[OPTION_IF_VERSION]) {
+        status =
+            number_read_option(line, OPTION_IF_VERSION, 1, &change->if_version);
     }
-    if (rc) {
-        policy_text_free(old);
-        return rc;
+    if (status == 0 && line->option[OPTION_FOR]) {
+        status = read_for(line, &change->for_ns);
     }
-    what = words(old, now);
-    policy_text_free(old);
-    policy_text_free(now);
-    if (what && !*what && ended && r->until_ns == 0) {
-        free(what);
-        what = strdup("the end: none"); /* what was for a time is for good */
+    if (status == 0) {
+        /* Without live state nobody waits: no reason not to change. */
+        counts_sleeping(line->registry, &out->before);
     }
-    *out = what;
-    return what ? 0 : BIDE_ENOMEM;
+    return status;
+}
+
+void
+change_end(struct change *c)
+{
+    counts_free(&c->before);
+}
+
+void
+change_print_told(const struct change *c, const struct admin_results *results)
+{
+    uint32_t told = c->change.dry_run ? 0 : counts_told(&c->before, results);
+
+    if (told > 0) {
+        printf("%u waiting %s decided again\n", told,
+               text_plural(told, "call", "calls"));
+    }
 }

@@ -1,12 +1,28 @@
-/* What a version changed about what was in force, for log and audit. */
+/* A change as the options of a command ask for it. */
 #ifndef BIDE_CLI_CHANGE_H
 #define BIDE_CLI_CHANGE_H
 
-struct admin;
-struct record;
+#include "admin/change.h"
+#include "cli/view/count.h"
+#include "store/policies/record.h"
 
-/* "created", "deleted", or what is different; "" for nothing but the end, if it
- * has one.  malloc'ed.  0 or a BIDE_E code. */
-int change_words(struct admin *registry, const struct record *r, char **out);
+struct command_line;
+
+struct change {
+    struct admin_change change;
+    char who[RECORD_WHO_MAX + 1];
+    char command[32];
+    struct counts before; /* the calls that wait when the change is made */
+};
+
+/* Reads --note, --if-version, --for and --dry-run, and finds out the author.
+ * Returns 0, or the exit status after it has said what is wrong.  `out` must
+ * not move; change_end() frees what it holds. */
+int change_begin(struct command_line *line, struct change *out);
+void change_end(struct change *c);
+
+/* Prints "2 waiting calls decided again" if there were any. */
+void change_print_told(const struct change *c,
+                       const struct admin_results *results);
 
 #endif

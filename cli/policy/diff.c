@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 #include "admin/read.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 #include "difference.h"
-#include "setting.h"
 #include "source.h"
 
 static void
@@ -62,7 +62,7 @@ text_of(struct command_line *line, uint32_t version, struct policy_text **out)
 
     *out = NULL;
     if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
-        return setting_no_version(line, name, version);
+        return say_no_version(line->registry, name, version);
     }
     if (rc) {
         return say_failure(rc, name);
@@ -82,10 +82,10 @@ choose(struct command_line *line, uint32_t *old, uint32_t *now)
 
     *old = 0;
     if (line->count > 1) {
-        status = setting_version(line, line->operands[1], old);
+        status = number_read_version(line, line->operands[1], old);
     }
     if (status == 0 && line->count > 2) {
-        return setting_version(line, line->operands[2], now);
+        return number_read_version(line, line->operands[2], now);
     }
     if (status) {
         return status;
@@ -105,7 +105,7 @@ choose(struct command_line *line, uint32_t *old, uint32_t *now)
         *old = before.version;
         record_free(&before);
     }
-    return rc == BIDE_ENOVERSION ? setting_no_version(line, name, 0)
+    return rc == BIDE_ENOVERSION ? say_no_version(line->registry, name, 0)
            : rc                  ? say_failure(rc, name)
                                  : 0;
 }

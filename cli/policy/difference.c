@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
 #include "policy/policy.h"
+#include "store/policies/record.h"
 
 size_t
 difference_of(const struct policy_text *old, const struct policy_text *now,
@@ -100,4 +102,63 @@ difference_line(const struct policy_text *old, const struct policy_text *now)
         return NULL;
     }
     return text;
+}
+
+/* ---- what a version changed ---- */
+
+/* Reads the text that was in force before `r`; NULL: none.  Sets `ended` when
+ * it was a temporary change. */
+static int
+read_before(struct admin *registry, const struct record *r,
+            struct policy_text **out, bool *ended)
+{
+    struct record older;
+    int rc = admin_before(registry, r, &older);
+
+    *out = NULL;
+    *ended = false;
+    if (rc) {
+        return rc == BIDE_ENOVERSION ? 0 : rc;
+    }
+    *ended = older.until_ns > 0;
+    rc = older.deleted ? 0 : admin_text(&older, out);
+    record_free(&older);
+    return rc;
+}
+
+static char *
+line_or_created(const struct policy_text *old, const struct policy_text *now)
+{
+    return old ? difference_line(old, now) : strdup("created");
+}
+
+int
+difference_words(struct admin *registry, const struct record *r, char **out)
+{
+    struct policy_text *old, *now = NULL;
+    char *what;
+    bool ended;
+    int rc;
+
+    if (r->deleted) {
+        *out = strdup("deleted");
+        return *out ? 0 : BIDE_ENOMEM;
+    }
+    rc = read_before(registry, r, &old, &ended);
+    if (rc == 0) {
+        rc = admin_text(r, &now);
+    }
+    if (rc) {
+        policy_text_free(old);
+        return rc;
+    }
+    what = line_or_created(old, now);
+    policy_text_free(old);
+    policy_text_free(now);
+    if (what && !*what && ended && r->until_ns == 0) {
+        free(what);
+        what = strdup("the end: none"); /* what was for a time is for good */
+    }
+    *out = what;
+    return what ? 0 : BIDE_ENOMEM;
 }

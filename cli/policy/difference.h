@@ -6,6 +6,9 @@
 
 #include "policy/policy.h"
 
+struct admin;
+struct record;
+
 struct key;
 
 struct difference {
@@ -28,5 +31,11 @@ char *difference_silent(const struct policy_text *t, const struct key *key,
  * extend; "" when they are the same.  malloc'ed, NULL without memory. */
 char *difference_line(const struct policy_text *old,
                       const struct policy_text *now);
+
+/* Writes what version `r` changed about what was in force: "created",
+ * "deleted", or the differences; "" when only its end differs.  malloc'ed.
+ * Returns 0 or a BIDE_E code. */
+int difference_words(struct admin *registry, const struct record *r,
+                     char **out);
 
 #endif

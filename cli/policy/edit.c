@@ -8,6 +8,7 @@
 #include "admin/change.h"
 #include "admin/read.h"
 #include "base/clock.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/table.h"
@@ -15,6 +16,7 @@
 #include "policy/fault.h"
 #include "policy/key.h"
 #include "store/policies/record.h"
+#include "change.h"
 #include "difference.h"
 #include "setting.h"
 #include "stay.h"
@@ -103,7 +105,7 @@ print_ending(const struct admin_result *r)
 }
 
 static int
-report(struct command_line *line, const struct setting_change *c,
+report(struct command_line *line, const struct change *c,
        struct admin_results *results)
 {
     int rc = 0;
@@ -112,7 +114,7 @@ report(struct command_line *line, const struct setting_change *c,
         rc = print_result(line, &results->list[i]);
         print_ending(&results->list[i]);
     }
-    setting_print_told(c, results);
+    change_print_told(c, results);
     if (c->change.dry_run) {
         puts("--dry-run: nothing was changed");
     }
@@ -146,24 +148,24 @@ struct keys {
     const struct admin_setting *settings;
     size_t count;
 };
-typedef int change_fn(struct command_line *line, const struct setting_change *c,
+typedef int change_fn(struct command_line *line, const struct change *c,
                       const struct keys *keys);
 
 static int
 change(struct command_line *line, change_fn *make, const struct keys *keys)
 {
-    struct setting_change c;
-    int status = setting_change(line, &c);
+    struct change c;
+    int status = change_begin(line, &c);
 
     if (status == 0) {
         status = make(line, &c, keys);
     }
-    setting_done(&c);
+    change_end(&c);
     return status;
 }
 
 static int
-change_keys(struct command_line *line, const struct setting_change *c,
+change_keys(struct command_line *line, const struct change *c,
             const struct keys *k)
 {
     struct admin_results results = {0};
@@ -248,7 +250,7 @@ edit_absent(struct command_line *line)
 }
 
 static int
-delete_policies(struct command_line *line, const struct setting_change *c,
+delete_policies(struct command_line *line, const struct change *c,
                 const struct keys *keys)
 {
     struct admin_results results = {0};
@@ -282,7 +284,7 @@ delete_command(struct command_line *line)
 }
 
 static int
-roll_back(struct command_line *line, const struct setting_change *c,
+roll_back(struct command_line *line, const struct change *c,
           const struct keys *keys)
 {
     const char *name = line->operands[0];
@@ -293,7 +295,7 @@ roll_back(struct command_line *line, const struct setting_change *c,
 
     (void)keys;
     if (line->count > 1) {
-        int status = setting_version(line, line->operands[1], &version);
+        int status = number_read_version(line, line->operands[1], &version);
 
         if (status) {
             return status;
@@ -303,7 +305,7 @@ roll_back(struct command_line *line, const struct setting_change *c,
                         &faults);
     if (rc == BIDE_ENOVERSION) {
         faults_free(&faults);
-        return version > 0 ? setting_no_version(line, name, version)
+        return version > 0 ? say_no_version(line->registry, name, version)
                            : say_failure(rc, name);
     }
     if (rc) {

@@ -5,14 +5,14 @@
 
 #include "admin/read.h"
 #include "base/clock.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
-#include "change.h"
-#include "setting.h"
+#include "difference.h"
 
 struct log {
     struct admin *registry;
@@ -79,7 +79,7 @@ log_one(void *arg, const struct record *r)
          * was set back must not hide what came before. */
         return 0;
     }
-    rc = change_words(log->registry, r, &what);
+    rc = difference_words(log->registry, r, &what);
     if (rc) {
         return rc;
     }
@@ -108,7 +108,7 @@ log_begin(struct command_line *line, struct log *log)
     }
     log->most = UINT32_MAX;
     if (line->option[OPTION_MOST]) {
-        status = setting_count(line, OPTION_MOST, 1, &log->most);
+        status = number_read_option(line, OPTION_MOST, 1, &log->most);
     }
     if (status) {
         return status;

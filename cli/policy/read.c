@@ -5,6 +5,7 @@
 
 #include "admin/guard.h"
 #include "admin/read.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -13,7 +14,6 @@
 #include "cli/view/guard.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
-#include "setting.h"
 
 /* Comment lines stay far below what a line of a policy file may hold. */
 enum { COMMENT_WIDTH = 76 };
@@ -37,14 +37,14 @@ static int
 find_version(struct command_line *line, const char *name, struct record *out)
 {
     uint32_t version;
-    int rc, status = setting_count(line, OPTION_VERSION, 1, &version);
+    int rc, status = number_read_option(line, OPTION_VERSION, 1, &version);
 
     if (status) {
         return status;
     }
     rc = admin_version(line->registry, name, version, out);
     if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
-        return setting_no_version(line, name, version);
+        return say_no_version(line->registry, name, version);
     }
     return rc ? say_failure(rc, name) : 0;
 }

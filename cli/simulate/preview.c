@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/plot.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "cli/policy/source.h"
 #include "policy/policy.h"
 #include "simulate/preview.h"
@@ -245,7 +245,7 @@ preview_command(struct command_line *line)
     int status = 0;
 
     if (line->option[OPTION_ATTEMPTS]) {
-        status = setting_count(line, OPTION_ATTEMPTS, 1, &asked);
+        status = number_read_option(line, OPTION_ATTEMPTS, 1, &asked);
     }
     if (status == 0) {
         status = source_policy(&source, line, &text);

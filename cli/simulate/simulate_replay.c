@@ -9,13 +9,13 @@
 #include "admin/replay.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/history/history.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "cli/view/guard.h"
 #include "live/counters.h"
 #include "policy/rules.h"
@@ -497,7 +497,7 @@ read_replay_options(struct replay *r)
         line->option[OPTION_SINCE] = "-1h";
     }
     if (line->option[OPTION_SEED] &&
-        setting_count(line, OPTION_SEED, 0, &seed)) {
+        number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
     }
     r->traffic.seed = seed;

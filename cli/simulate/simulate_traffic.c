@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/policy/setting.h"
 #include "cli/policy/source.h"
@@ -61,7 +62,7 @@ read_traffic_options(struct command_line *line, struct simulated *s,
         return refuse_option(OPTION_OUTCOME, why);
     }
     if (line->option[OPTION_SEED] &&
-        setting_count(line, OPTION_SEED, 0, &seed)) {
+        number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
     }
     t->seed = seed;

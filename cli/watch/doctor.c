@@ -8,12 +8,12 @@
 #include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/explain.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
-#include "cli/policy/setting.h"
 #include "store/history/history.h"
 
 static const char *
@@ -336,7 +336,7 @@ doctor_command(struct command_line *line)
     struct doctor_report report;
     char standard[4096];
     uint64_t keep;
-    int rc = 0, status = setting_size(line, &keep);
+    int rc = 0, status = number_read_size(line, &keep);
 
     if (status) {
         return status;

@@ -1,0 +1,77 @@
+#include "number.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/history/recording.h"
+#include "command.h"
+#include "say.h"
+
+/* Reads a whole number from `least` on, below UINT32_MAX.  -1: it is none. */
+static int
+parse_count(const char *text, uint32_t least, uint32_t *out)
+{
+    char *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value < least ||
+        value >= UINT32_MAX) {
+        return -1;
+    }
+    *out = (uint32_t)value;
+    return 0;
+}
+
+int
+number_read_option(struct command_line *line, enum option option,
+                   uint32_t least, uint32_t *out)
+{
+    const char *text = line->option[option];
+
+    if (parse_count(text, least, out)) {
+        return say_usage(line, "--%s %s: a whole number from %u on",
+                         option_rows[option].name, text, least);
+    }
+    return 0;
+}
+
+int
+number_read_version(struct command_line *line, const char *text, uint32_t *out)
+{
+    if (parse_count(text + (*text == 'v'), 1, out)) {
+        return say_usage(line, "%s: a version is a number, as in bide log",
+                         text);
+    }
+    return 0;
+}
+
+int
+number_read_size(struct command_line *line, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        unsigned shift;
+    } units[] = {{"MiB", 20}, {"GiB", 30}, {"M", 20}, {"G", 30}};
+    const char *text = line->option[OPTION_KEEP_SIZE];
+    unsigned long long number;
+    char *end;
+
+    *out = RECORDING_KEEP_BYTES;
+    if (!text) {
+        return 0;
+    }
+    errno = 0;
+    number = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+    for (size_t i = 0; number > 0 && number < 1u << 20 && !errno &&
+                       i < sizeof(units) / sizeof(units[0]);
+         i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            *out = (uint64_t)number << units[i].shift;
+            return 0;
+        }
+    }
+    return say_usage(line, "--keep-size %s: a size, as 500MiB or 2GiB", text);
+}
