@@ -7,6 +7,8 @@
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
+#include "check.h"
+#include "commit.h"
 #include "edit.h"
 #include "read.h"
 
@@ -16,10 +18,10 @@ static int
 apply_one(struct edit *e, const struct policy_text *t)
 {
     const char *name = policy_text_name(t);
-    struct before b = {0};
+    struct edit_old old = {0};
     struct policy_text *now;
     struct failure *f;
-    int rc = edit_before(e, name, &b);
+    int rc = edit_read_old(e, name, &old);
 
     if (rc != 0 && rc != BIDE_ENOPOLICY) {
         return rc;
@@ -31,14 +33,14 @@ apply_one(struct edit *e, const struct policy_text *t)
     }
     now = policy_text_copy(t);
     if (!now) {
-        policy_text_free(b.text);
-        return edit_no_memory();
+        policy_text_free(old.text);
+        return failure_plain(BIDE_ENOMEM);
     }
-    return edit_replace(e, name, &b, now);
+    return commit_replace(e, name, &old, now);
 }
 
 static int
-gather(void *arg, const struct record *r)
+add_existing_name(void *arg, const struct record *r)
 {
     return r->deleted ? 0 : names_put(arg, r->name);
 }
@@ -48,18 +50,18 @@ prune_others(struct edit *e, const struct policy_list *texts)
 {
     struct names all = {0}, kept = {0};
     size_t i;
-    int rc = writer_each_policy(e->writer, gather, &all);
+    int rc = writer_each_policy(e->writer, add_existing_name, &all);
 
     for (i = 0; i < texts->count && rc == 0; i++) {
         rc = names_put(&kept, policy_text_name(texts->list[i]));
     }
     names_sort(&kept);
     for (i = 0; i < all.count && rc == 0; i++) {
-        struct before b = {0};
+        struct edit_old old = {0};
 
         if (!names_have(&kept, all.list[i])) {
-            rc = edit_before(e, all.list[i], &b);
-            rc = rc ? rc : edit_replace(e, all.list[i], &b, NULL);
+            rc = edit_read_old(e, all.list[i], &old);
+            rc = rc ? rc : commit_replace(e, all.list[i], &old, NULL);
         }
     }
     names_clear(&all);
@@ -87,23 +89,23 @@ admin_apply(struct admin *a, const struct admin_change *change,
     if (rc == 0 && prune) {
         rc = prune_others(&e, texts);
     }
-    /* Only now is everything there that they may extend. */
+    /* Only now every policy that they may extend is stored. */
     for (i = 0; i < texts->count && rc == 0; i++) {
-        rc = edit_check_text(&e, texts->list[i], file);
+        rc = check_text(&e, texts->list[i], file);
     }
-    return edit_finish(&e, rc, out);
+    return commit_end(&e, rc, out);
 }
 
 /* ---- set, delete, rollback ---- */
 
 static int
-no_such(struct edit *e, const char *name, const struct before *b)
+fail_no_policy(struct edit *e, const char *name, const struct edit_old *old)
 {
     struct failure *f;
 
-    if (b && b->deleted) {
+    if (old && old->deleted) {
         f = failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
-        f->version = b->newest;
+        f->version = old->newest;
     } else {
         f = failure_begin(FAILURE_NO_POLICY, BIDE_ENOPOLICY, name);
         snprintf(f->near, sizeof(f->near), "%s", admin_near(e->a, name));
@@ -112,19 +114,19 @@ no_such(struct edit *e, const char *name, const struct before *b)
 }
 
 static int
-look_for_existing(struct edit *e, const char *name, struct before *out)
+read_existing(struct edit *e, const char *name, struct edit_old *out)
 {
-    int rc = edit_before(e, name, out);
+    int rc = edit_read_old(e, name, out);
 
     if (rc == BIDE_ENOPOLICY || (rc == 0 && out->deleted)) {
-        return no_such(e, name, rc ? NULL : out);
+        return fail_no_policy(e, name, rc ? NULL : out);
     }
     return rc;
 }
 
 static int
-set_all(struct edit *e, const char *name, struct policy_text *t,
-        const struct admin_setting *settings, size_t count)
+set_keys(struct edit *e, const char *name, struct policy_text *t,
+         const struct admin_setting *settings, size_t count)
 {
     size_t i;
 
@@ -138,28 +140,29 @@ set_all(struct edit *e, const char *name, struct policy_text *t,
             return failure_plain(rc);
         }
     }
-    return faults_any(e->faults) ? 0 : edit_check_text(e, t, name);
+    return faults_any(e->faults) ? 0 : check_text(e, t, name);
 }
 
 static int
 set_one(struct edit *e, const char *name, const struct admin_setting *settings,
         size_t count)
 {
-    struct before b = {0};
+    struct edit_old old = {0};
     struct policy_text *now;
-    int rc = look_for_existing(e, name, &b);
+    int rc = read_existing(e, name, &old);
 
     if (rc) {
         return rc;
     }
-    now = policy_text_copy(b.text);
-    rc = now ? set_all(e, name, now, settings, count) : edit_no_memory();
+    now = policy_text_copy(old.text);
+    rc = now ? set_keys(e, name, now, settings, count)
+             : failure_plain(BIDE_ENOMEM);
     if (rc || faults_any(e->faults)) {
         policy_text_free(now);
-        policy_text_free(b.text);
+        policy_text_free(old.text);
         return rc;
     }
-    return edit_replace(e, name, &b, now);
+    return commit_replace(e, name, &old, now);
 }
 
 int
@@ -180,7 +183,7 @@ admin_set_each(struct admin *a, const struct admin_change *change,
     for (i = 0; i < name_count && rc == 0; i++) {
         rc = set_one(&e, names[i], settings, count);
     }
-    return edit_finish(&e, rc, out);
+    return commit_end(&e, rc, out);
 }
 
 int
@@ -204,28 +207,29 @@ admin_delete(struct admin *a, const struct admin_change *change,
         return rc;
     }
     for (i = 0; i < count && rc == 0; i++) {
-        struct before b = {0};
+        struct edit_old old = {0};
 
-        rc = look_for_existing(&e, names[i], &b);
-        rc = rc ? rc : edit_replace(&e, names[i], &b, NULL);
+        rc = read_existing(&e, names[i], &old);
+        rc = rc ? rc : commit_replace(&e, names[i], &old, NULL);
     }
-    return edit_finish(&e, rc, out);
+    return commit_end(&e, rc, out);
 }
 
-/* What to go back to: that version, or (0) what was in force before. */
+/* Reads the version to restore; 0 is the one in force before the present one.
+ */
 static int
-find_earlier(struct edit *e, const char *name, const struct before *b,
+find_earlier(struct edit *e, const char *name, const struct edit_old *old,
              uint32_t version, struct record *out)
 {
     struct failure *f;
     int rc;
 
-    if (!version && b->version <= 1) {
+    if (!version && old->version <= 1) {
         f = failure_begin(FAILURE_FIRST_VERSION, BIDE_ENOVERSION, name);
-        f->version = b->version;
+        f->version = old->version;
         return f->rc;
     }
-    rc = writer_version(e->writer, name, version ? version : b->version - 1,
+    rc = writer_version(e->writer, name, version ? version : old->version - 1,
                         out);
     if (rc == 0 && !version) {
         rc = edit_give_way(e, e->now_ns, out);
@@ -241,29 +245,29 @@ find_earlier(struct edit *e, const char *name, const struct before *b,
 static int
 roll_back(struct edit *e, const char *name, uint32_t version)
 {
-    struct before b = {0};
+    struct edit_old old = {0};
     struct record r;
     struct policy_text *now = NULL;
-    int rc = edit_before(e, name, &b);
+    int rc = edit_read_old(e, name, &old);
 
     if (rc) {
-        return rc == BIDE_ENOPOLICY ? no_such(e, name, NULL) : rc;
+        return rc == BIDE_ENOPOLICY ? fail_no_policy(e, name, NULL) : rc;
     }
-    rc = find_earlier(e, name, &b, version, &r);
+    rc = find_earlier(e, name, &old, version, &r);
     if (rc) {
-        policy_text_free(b.text);
+        policy_text_free(old.text);
         return rc;
     }
     rc = r.deleted ? 0 : admin_text(&r, &now);
     if (rc) {
-        policy_text_free(b.text);
+        policy_text_free(old.text);
     } else {
         e->as = &r;
-        rc = edit_replace(e, name, &b, now);
+        rc = commit_replace(e, name, &old, now);
         e->as = NULL;
     }
     record_free(&r);
-    return rc ? rc : edit_check_name(e, name);
+    return rc ? rc : check_name(e, name);
 }
 
 int
@@ -274,5 +278,5 @@ admin_rollback(struct admin *a, const struct admin_change *change,
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
 
-    return rc ? rc : edit_finish(&e, roll_back(&e, name, version), out);
+    return rc ? rc : commit_end(&e, roll_back(&e, name, version), out);
 }

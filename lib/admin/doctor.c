@@ -9,6 +9,7 @@
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "store/pages/pages.h"
+#include "store/pages/pages_file.h"
 #include "store/policies/record.h"
 #include "doctor_inside.h"
 #include "open.h"

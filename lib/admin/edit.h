@@ -1,4 +1,11 @@
-/* One change in progress: between taking the writers' lock and telling. */
+/* A change in progress: from the writers' lock to the announcement.  Each file
+ * calls only those below it:
+ *
+ *   change.c                       the kinds of change
+ *   commit.c                       stores policies; the end of a change
+ *   temporary.c  check.c           ends of temporary changes; validity
+ *   edit.c                         the beginning of a change; reading in it
+ */
 #ifndef BIDE_ADMIN_EDIT_H
 #define BIDE_ADMIN_EDIT_H
 
@@ -6,6 +13,7 @@
 #include "change.h"
 #include "names.h"
 
+struct admin;
 struct record;
 struct writer;
 
@@ -15,73 +23,50 @@ struct edit {
     struct writer *writer;
     struct admin_results results;
     struct faults *faults;
-    struct names touched; /* stored, and later what extends that */
+    struct names touched; /* policies stored, later also those that extend one
+                             of them */
     uint64_t now_ns;
-    const struct policy_list *texts; /* that are applied; or NULL */
-    const char *file;
-    const struct admin_setting *settings; /* what is asked for; or NULL: all */
+    const struct policy_list *texts;      /* apply: the policies; else NULL */
+    const char *file;                     /* apply: their file */
+    const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
-    const struct record *as; /* that is gone back to; or NULL */
-    bool grouped;            /* something that was checked shares a budget */
+    const struct record *as; /* rollback: the version restored; else NULL */
+    bool grouped;            /* a policy that was checked shares a budget */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
 };
 
-/* What there is before the change. */
-struct before {
+/* A policy as it is before the change. */
+struct edit_old {
     uint32_t newest, version; /* stored last; in force */
-    uint64_t until_ns;        /* of what is in force; 0: for good */
+    uint64_t until_ns;        /* end of the version in force; 0: none */
     uint32_t back_to;
     bool deleted;
     struct policy_text *text; /* NULL: none, or deleted */
 };
 
+/* Takes the writers' lock.  After success edit_end() is due. */
 int edit_begin(struct edit *e, struct admin *a,
                const struct admin_change *change, struct faults *faults);
-/* Checks, commits and tells when rc is 0; else everything is undone. */
-int edit_finish(struct edit *e, int rc, struct admin_results *out);
+/* Releases the lock and frees everything but the results. */
+void edit_end(struct edit *e);
 
-/* BIDE_ENOPOLICY: the name was never used.  BIDE_EVERSION: if_version does not
- * hold. */
-int edit_before(struct edit *e, const char *name, struct before *out);
-/* Stores `now` (NULL: deletes) where it differs from what was.  Takes b->text
- * and `now` over, also when it fails. */
-int edit_replace(struct edit *e, const char *name, struct before *b,
-                 struct policy_text *now);
+/* Keeps the writer's words as those of a failure; returns rc. */
+int edit_fail_store(const struct edit *e, int rc);
+
+/* Appends a result.  Takes over its texts, also when it fails. */
+int edit_add_result(struct edit *e, const struct admin_result *result);
+/* Frees the texts of a result that was not appended. */
+void edit_free_texts(const struct admin_result *r);
+
+/* Replaces a temporary version that has ended at `at_ns` by the one in force
+ * after it, repeatedly.  On failure `r` is empty. */
+int edit_give_way(struct edit *e, uint64_t at_ns, struct record *r);
+/* Reads the version in force; `out_newest` is the version stored last. */
 int edit_in_force(struct edit *e, const char *name, struct record *out,
                   uint32_t *out_newest);
-int edit_fail_store(const struct edit *e, int rc);
-int edit_no_memory(void);
-
-/* ---- temporary.c ---- */
-
-/* Puts what a version has given way to by then in its place; when that fails,
- * nothing. */
-int edit_give_way(struct edit *e, uint64_t at_ns, struct record *r);
-/* Whether what is asked for, and holds now, holds as well when the temporary
- * changes that are in force have ended. */
-int edit_remains(struct edit *e, const struct admin_result *r,
-                 const struct before *b, bool *out);
-/* Fills until_ns and back_to.  `same`: all that changes is the end. */
-int edit_end(struct edit *e, struct admin_result *r, const struct before *b,
-             bool same);
-/* Fills what is told of a temporary change that outlasts its end. */
-int edit_stay(struct edit *e, struct admin_result *r, const struct before *b);
-
-/* ---- check.c: faults are added; other failures are returned ---- */
-
-int edit_check_text(struct edit *e, const struct policy_text *t,
-                    const char *file);
-int edit_check_name(struct edit *e, const char *name);
-/* All that extends what was touched is touched too, and must still be valid. */
-int edit_check_descendants(struct edit *e);
-/* Without faults: BIDE_EINPUT when it is not valid. */
-int edit_compile(struct edit *e, const struct policy_text *t,
-                 struct policy **out);
-
-/* ---- group.c ---- */
-
-/* Policies that share a budget must agree on its size.  After the above. */
-int edit_check_groups(struct edit *e);
+/* Reads a policy before its change.  BIDE_ENOPOLICY: the name was never used.
+ * BIDE_EVERSION: change->if_version does not hold. */
+int edit_read_old(struct edit *e, const char *name, struct edit_old *out);
 
 #endif

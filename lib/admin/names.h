@@ -1,4 +1,4 @@
-/* Lists of names, sorted and without repetition when that is asked for. */
+/* Lists of names. */
 #ifndef BIDE_ADMIN_NAMES_H
 #define BIDE_ADMIN_NAMES_H
 
@@ -6,13 +6,15 @@
 #include <stddef.h>
 
 struct names {
-    size_t count, room;
+    size_t count;
     char **list;
 };
 
-/* Copies the name.  BIDE_ENOMEM. */
+/* Appends a copy of the name.  BIDE_ENOMEM. */
 int names_put(struct names *n, const char *name);
-void names_sort(struct names *n); /* by strcmp; drops repetitions */
+/* Sorts the list by strcmp and removes repetitions. */
+void names_sort(struct names *n);
+/* Reports whether a sorted list has the name. */
 bool names_have(const struct names *sorted, const char *name);
 void names_clear(struct names *n);
 

@@ -1,38 +1,20 @@
-/* Changes for a time: when they end, what is in force then, and what of them
- * remains all the same. */
+#include "temporary.h"
 
 #include <string.h>
 
+#include "base/failure.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
 #include "change.h"
-#include "edit.h"
 #include "read.h"
 
 #define FOR_GOOD UINT64_MAX
 
-int
-edit_give_way(struct edit *e, uint64_t at_ns, struct record *r)
-{
-    while (r->until_ns && r->until_ns <= at_ns) {
-        struct record before = *r;
-        int rc = before.back_to < before.version
-                     ? writer_version(e->writer, before.name, before.back_to, r)
-                     : BIDE_EDAMAGED;
-
-        record_free(&before);
-        if (rc) {
-            *r = (struct record){0};
-            return rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
-        }
-    }
-    return 0;
-}
-
-/* What that version has given way to at that time; NULL: a deletion. */
+/* Reads the version in force at `at_ns`, were `version` the newest; the text is
+ * NULL for a deletion. */
 static int
-text_at(struct edit *e, const char *name, uint32_t version, uint64_t at_ns,
-        struct record *out, struct policy_text **out_text)
+read_text_at(struct edit *e, const char *name, uint32_t version, uint64_t at_ns,
+             struct record *out, struct policy_text **out_text)
 {
     int rc = writer_version(e->writer, name, version, out);
 
@@ -56,9 +38,10 @@ same_value(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Reports whether `later` has the values that the change asks for. */
 static bool
-holds_in(const struct edit *e, const struct policy_text *now,
-         const struct policy_text *later)
+has_wanted_values(const struct edit *e, const struct policy_text *now,
+                  const struct policy_text *later)
 {
     size_t i;
 
@@ -80,22 +63,22 @@ holds_in(const struct edit *e, const struct policy_text *now,
 }
 
 int
-edit_remains(struct edit *e, const struct admin_result *r,
-             const struct before *b, bool *out)
+temporary_remains(struct edit *e, const struct admin_result *r,
+                  const struct edit_old *old, bool *out)
 {
-    uint64_t until_ns = b->until_ns;
-    uint32_t version = b->back_to;
+    uint64_t until_ns = old->until_ns;
+    uint32_t version = old->back_to;
 
     *out = true;
     while (*out && until_ns) {
         struct policy_text *later;
         struct record next;
-        int rc = text_at(e, r->name, version, until_ns, &next, &later);
+        int rc = read_text_at(e, r->name, version, until_ns, &next, &later);
 
         if (rc) {
             return rc;
         }
-        *out = holds_in(e, r->now, later);
+        *out = has_wanted_values(e, r->now, later);
         until_ns = next.until_ns;
         version = next.back_to;
         policy_text_free(later);
@@ -104,8 +87,9 @@ edit_remains(struct edit *e, const struct admin_result *r,
     return 0;
 }
 
-/* A policy is linked to the one that it extends, so that nobody deletes that:
- * to one, and it would be the wrong one afterwards. */
+/* Refuses a temporary change of `extends`.  A policy is linked to the one that
+ * it extends, so that it is not deleted: after the end that link would be to
+ * the wrong policy. */
 static int
 check_parent(struct edit *e, const struct policy_text *now,
              const struct policy_text *then)
@@ -123,21 +107,22 @@ check_parent(struct edit *e, const struct policy_text *now,
 }
 
 int
-edit_end(struct edit *e, struct admin_result *r, const struct before *b,
-         bool same)
+temporary_set_end(struct edit *e, struct admin_result *r,
+                  const struct edit_old *old, bool same)
 {
     struct policy_text *text;
     struct record then;
     int rc;
 
-    if (!e->change->for_ns || !b->version) {
+    if (!e->change->for_ns || !old->version) {
         return 0;
     }
     r->until_ns = e->now_ns + e->change->for_ns;
-    /* Another end of the same: what it gave way to does not change.  Else it is
-     * what is in force now, unless that has ended by then. */
-    rc = text_at(e, r->name, same && b->until_ns ? b->back_to : b->version,
-                 r->until_ns, &then, &text);
+    /* When only the end changes, the version after it stays the same.  Else
+     * that is the version in force now, unless it has ended by then. */
+    rc = read_text_at(e, r->name,
+                      same && old->until_ns ? old->back_to : old->version,
+                      r->until_ns, &then, &text);
     if (rc == 0) {
         r->back_to = then.version;
         rc = check_parent(e, r->now, text);
@@ -147,39 +132,44 @@ edit_end(struct edit *e, struct admin_result *r, const struct before *b,
     return rc;
 }
 
-/* ---- what outlasts its end ---- */
+/* ---- values that outlast the end ---- */
 
-/* What a temporary version set, and what is in force when it has ended: with
- * it, and had this change not been made. */
+/* Texts that tell which values of a temporary version outlast it. */
 struct stay {
-    struct policy_text *set, *unset, *otherwise;
+    struct policy_text *set;       /* the temporary version */
+    struct policy_text *unset;     /* in force after its end */
+    struct policy_text *otherwise; /* in force then without this change */
 };
 
 static int
-stay_texts(struct edit *e, const struct admin_result *r, const struct before *b,
-           struct stay *out)
+read_stay_texts(struct edit *e, const struct admin_result *r,
+                const struct edit_old *old, struct stay *out)
 {
     uint64_t end_ns = r->until_ns ? r->until_ns : FOR_GOOD;
     struct record record;
-    int rc = text_at(e, r->name, r->temporary, 0, &record, &out->set);
+    int rc = read_text_at(e, r->name, r->temporary, 0, &record, &out->set);
 
-    if (rc == 0) {
-        record_free(&record);
-        rc = text_at(e, r->name, r->temporary, end_ns, &record, &out->unset);
+    if (rc) {
+        return rc;
     }
-    if (rc == 0) {
-        record_free(&record);
-        rc = text_at(e, r->name, b->version, end_ns, &record, &out->otherwise);
+    record_free(&record);
+    rc = read_text_at(e, r->name, r->temporary, end_ns, &record, &out->unset);
+    if (rc) {
+        return rc;
     }
+    record_free(&record);
+    rc = read_text_at(e, r->name, old->version, end_ns, &record,
+                      &out->otherwise);
     if (rc == 0) {
         record_free(&record);
     }
     return rc;
 }
 
-/* Who names a key in what is for a time as well means that time. */
+/* Reports whether a change that is temporary itself names the key: then its
+ * value has the end that was asked for. */
 static bool
-is_meant(const struct edit *e, const struct key *key)
+names_key(const struct edit *e, const struct key *key)
 {
     size_t i;
 
@@ -191,8 +181,11 @@ is_meant(const struct edit *e, const struct key *key)
     return false;
 }
 
+/* Gives `without` the value of the key that holds after the end of the
+ * temporary version, if the present value is that version's. */
 static int
-take_out(struct admin_result *r, const struct stay *s, const struct key *key)
+take_out_value(struct admin_result *r, const struct stay *s,
+               const struct key *key)
 {
     const char *now = policy_text_get(r->now, key);
     const char *unset = policy_text_get(s->unset, key);
@@ -211,30 +204,31 @@ take_out(struct admin_result *r, const struct stay *s, const struct key *key)
                                  &faults)
                : policy_text_unset(r->without, key->name, r->name, &faults);
     faults_free(&faults);
-    /* What an earlier bide took and this one refuses is not told. */
+    /* A value that only an earlier version of bide accepted is not reported. */
     return rc == BIDE_EINPUT ? 0 : rc;
 }
 
 int
-edit_stay(struct edit *e, struct admin_result *r, const struct before *b)
+temporary_find_stay(struct edit *e, struct admin_result *r,
+                    const struct edit_old *old)
 {
     const struct record *as = e->as && e->as->until_ns ? e->as : NULL;
     struct stay s = {0};
     size_t i;
     int rc;
 
-    r->temporary = as ? as->version : b->version;
-    r->temporary_until_ns = as ? as->until_ns : b->until_ns;
+    r->temporary = as ? as->version : old->version;
+    r->temporary_until_ns = as ? as->until_ns : old->until_ns;
     if (!r->now || !r->temporary_until_ns ||
         (r->until_ns && r->until_ns <= r->temporary_until_ns)) {
         return 0;
     }
-    rc = stay_texts(e, r, b, &s);
+    rc = read_stay_texts(e, r, old, &s);
     for (i = 0; i < policy_key_count && rc == 0 && s.set && s.unset; i++) {
         const struct key *key = &policy_keys[i];
 
-        if (!is_meant(e, key)) {
-            rc = take_out(r, &s, key) ? edit_no_memory() : 0;
+        if (!names_key(e, key)) {
+            rc = take_out_value(r, &s, key) ? failure_plain(BIDE_ENOMEM) : 0;
         }
     }
     policy_text_free(s.set);

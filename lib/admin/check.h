@@ -1,0 +1,19 @@
+/* Validity of what is about to be committed.  Faults are added to those of the
+ * change; other failures are returned. */
+#ifndef BIDE_ADMIN_CHECK_H
+#define BIDE_ADMIN_CHECK_H
+
+#include "edit.h"
+
+/* Compiles a text of `file`. */
+int check_text(struct edit *e, const struct policy_text *t, const char *file);
+/* Compiles the version in force of a policy, unless it is deleted. */
+int check_name(struct edit *e, const char *name);
+/* Adds every policy that extends a touched one, at any depth, to those touched,
+ * and compiles it. */
+int check_descendants(struct edit *e);
+/* Adds a fault where policies that share a budget give it different sizes.  To
+ * be called after the functions above. */
+int check_groups(struct edit *e);
+
+#endif
