@@ -290,13 +290,13 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide pause order
     says "stays now: paused no (default) -> yes" "bide unset order paused"
     gives 0 bide pause order
-    says "paused already"
+    says "already paused"
     bide resume order >/dev/null
     bide pause order --for 1h >/dev/null
     gives 0 bide resume order
     says_not stays
     gives 0 bide resume order
-    says "not paused already"
+    says "not paused: nothing was changed"
 }
 
 @test "a breaker forced for a time is forced for good by the same without --for" {
