@@ -1,12 +1,12 @@
-/* Any batches in the journal of a queue, with checksums that are right, or any
- * bytes: looking, taking, giving back, dropping and putting neither crash nor
+/* The journal of a queue holds any batches with correct checksums, or any bytes.
+ * Reading, taking, giving back, dropping and storing work neither crash nor
  * hang.
  *
- * An input of an odd first byte is the journal from its first batch on.  Else
- * entries follow: flags | key length | value length u16 | key | value; SEALED:
- * the value is given the checksum that records have; CLOSES: this entry is the
- * last of its batch; SKIPS: and the batch after it is missing; LIES: the entry
- * says that its value is as long as its first bytes tell. */
+ * An input with an odd first byte is the journal from its first batch on.
+ * Otherwise entries follow: flags | key length | value length u16 | key | value; SEALED:
+ * the value gets the checksum of a record; CLOSES: this entry is the last of its
+ * batch; SKIPS: the batch after it is missing too; LIES: the entry takes the
+ * length of its value from the first bytes of the value. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,9 +27,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static char dir[] = "/tmp/bide-fuzz-XXXXXX", mdb_path[64], journal_path[64];
-static uint8_t *mdb, *journal; /* as they are before each input */
+static uint8_t *mdb, *journal; /* the files before each input */
 static size_t mdb_length, journal_length;
-static uint64_t first; /* number of a batch */
+static uint64_t first; /* number of the first batch */
 
 /* ---- files ---- */
 
@@ -95,7 +95,7 @@ close_batch(struct making *m, bool skip)
     m->end = m->at + sizeof(b);
 }
 
-/* How many bytes of the input it took; 0: the end. */
+/* Returns the number of input bytes that it used; 0: the end. */
 static size_t
 add_entry(struct making *m, const uint8_t *from, size_t left)
 {
@@ -165,7 +165,7 @@ make_journal(const uint8_t *bytes, size_t length)
     free(m.bytes);
 }
 
-/* ---- what is done with it ---- */
+/* ---- using the queue ---- */
 
 static const struct deferred_rules rules = {.wait_ns = 1,
                                             .wait_max_ns = 1,
@@ -225,7 +225,7 @@ work_through(struct deferred *d)
     deferred_put(d, "mail", &rules, &work, &id);
 }
 
-/* What was put when all was well again is there. */
+/* Aborts if work that could be stored cannot be read again. */
 static void
 must_serve(struct deferred *d)
 {
@@ -234,7 +234,7 @@ must_serve(struct deferred *d)
     uint64_t id;
 
     if (deferred_put(d, "sound", &rules, &work, &id)) {
-        return; /* it says why */
+        return; /* the damage is reported */
     }
     if (deferred_get(d, id, &item) || item.length != 5 ||
         memcmp(item.bytes, "sound", 5)) {
@@ -264,7 +264,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     return 0;
 }
 
-/* ---- a queue to begin with, and seeds ---- */
+/* ---- the first queue, and seeds ---- */
 
 static void
 begin(struct deferred *d)
@@ -285,7 +285,7 @@ begin(struct deferred *d)
     deferred_unlock(d);
 }
 
-/* Batches as they were written, as entries of an input. */
+/* Writes the batches of a journal as the entries of an input. */
 static void
 write_seed(const char *seeds, const uint8_t *from)
 {

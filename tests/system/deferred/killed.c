@@ -1,5 +1,5 @@
-/* Postponed work under kill -9: a ledger outside of bide shows that each piece
- * that was accepted is done, and by no two within a lease. */
+/* Deferred work under kill -9.  A ledger outside of bide shows that each accepted
+ * piece is completed, and that no two leases of a piece overlap. */
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,7 +20,7 @@ static const char rules[] = "[mail]\nimportance = postponable\n"
 /* Shared by all processes. */
 struct ledger {
     _Atomic uint32_t accepted[ITEMS], done[ITEMS];
-    _Atomic uint64_t lease_ends[ITEMS]; /* of who does it; 0: nobody */
+    _Atomic uint64_t lease_ends[ITEMS]; /* end of the current lease; 0: none */
     _Atomic uint32_t overlaps, strangers, late;
 };
 
@@ -28,7 +28,7 @@ static struct ledger *ledger;
 
 /* ---- the workers ---- */
 
-/* What the work itself takes, so that many are killed meanwhile. */
+/* The time of the work itself, so that many workers are killed during it. */
 static void
 toil(void)
 {
@@ -48,8 +48,8 @@ open_mail(const struct scene *s)
     return p;
 }
 
-/* One that was killed before it could note the answer asks again: the key makes
- * it the same work, unless that is done already. */
+/* A producer that was killed before it recorded the result stores the work again.
+ * The key makes it the same work, unless that is completed already. */
 static void
 produce(const struct scene *s, int number)
 {
@@ -178,7 +178,7 @@ end(pid_t child)
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 }
 
-/* How many it killed. */
+/* Returns the number of workers that it killed. */
 static unsigned
 kill_at_random(const struct scene *s, pid_t workers[WORKERS])
 {
@@ -229,7 +229,7 @@ nothing_is_left(void *arg)
 }
 
 static void
-what_was_accepted_is_done_whoever_is_killed(void **state)
+accepted_work_is_completed_whichever_process_is_killed(void **state)
 {
     struct scene *s = *state;
     struct deferred_counts c;
@@ -237,7 +237,7 @@ what_was_accepted_is_done_whoever_is_killed(void **state)
     unsigned killed;
     int i;
 
-    /* In memory: more happens between two kills. */
+    /* In memory, so that more happens between two kills. */
     snprintf(s->dir, sizeof(s->dir), "%s/registry", s->live);
     scene_init(s);
     scene_apply(s, rules);
@@ -264,7 +264,7 @@ what_was_accepted_is_done_whoever_is_killed(void **state)
     munmap(ledger, sizeof(*ledger));
 }
 
-/* ---- a child of one that was killed ---- */
+/* ---- children of a killed process ---- */
 
 static void *
 put_for_ever(void *arg)
@@ -277,7 +277,7 @@ put_for_ever(void *arg)
     return NULL;
 }
 
-/* Children stay, and must not keep the lock that was held when they began. */
+/* The children live on, and must not keep the lock that their parent held. */
 static void
 fork_and_die(const struct scene *s, int out)
 {
@@ -304,7 +304,7 @@ fork_and_die(const struct scene *s, int out)
 }
 
 static void
-children_of_the_killed_do_not_keep_the_lock(void **state)
+children_of_a_killed_process_do_not_keep_the_lock(void **state)
 {
     struct scene *s = *state;
     int pipes[2], i, status;
@@ -330,7 +330,7 @@ children_of_the_killed_do_not_keep_the_lock(void **state)
     }
 }
 
-/* ---- who waits ---- */
+/* ---- waiting consumers ---- */
 
 static pid_t
 start_waiter(const struct scene *s, int out)
@@ -353,7 +353,7 @@ start_waiter(const struct scene *s, int out)
 }
 
 static void
-one_arrival_is_for_one_of_those_who_wait(void **state)
+one_piece_of_work_wakes_one_waiting_consumer(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
@@ -393,9 +393,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCENE(what_was_accepted_is_done_whoever_is_killed),
-        SCENE(children_of_the_killed_do_not_keep_the_lock),
-        SCENE(one_arrival_is_for_one_of_those_who_wait),
+        SCENE(accepted_work_is_completed_whichever_process_is_killed),
+        SCENE(children_of_a_killed_process_do_not_keep_the_lock),
+        SCENE(one_piece_of_work_wakes_one_waiting_consumer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
