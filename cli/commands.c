@@ -1,8 +1,8 @@
 /* The table of commands.  main, help, usage errors, the completion and the
  * manual page are loops over it.
  *
- * The lines of .examples are run by tests/system/command/examples.py, in the
- * order of this table, on the registry that it describes. */
+ * tests/system/command/examples.py runs each line of .examples, in the order of
+ * this table, on the registry that its POLICIES define. */
 #include "cli/command/command.h"
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* bide help, version: loops over the tables. */
+/* bide help and bide version: text made from the tables of commands, options,
+ * keys and outcomes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,10 @@ version_command(struct command_line *line)
     return STATUS_DONE;
 }
 
-/* ---- all of it ---- */
+/* ---- bide help ---- */
 
 static void
-print_command(const struct command *command)
+print_command_row(const struct command *command)
 {
     printf("  %-16s  ", command->name);
     text_put_folded(command->help, 20, 20, HELP_WIDTH);
@@ -39,7 +40,7 @@ help_all(void)
         printf("\n%s\n", section_titles[section]);
         for (int i = 0; i < command_count; i++) {
             if ((int)commands[i].section == section) {
-                print_command(&commands[i]);
+                print_command_row(&commands[i]);
             }
         }
     }
@@ -52,10 +53,10 @@ help_all(void)
     return STATUS_DONE;
 }
 
-/* ---- a command ---- */
+/* ---- bide help COMMAND ---- */
 
 static void
-print_option(const struct command *command, int option)
+print_option_row(const struct command *command, int option)
 {
     const struct option_row *row = &option_rows[option];
     char name[64];
@@ -92,11 +93,11 @@ help_on_command(const struct command *command)
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & UINT64_C(1) << i && option_rows[i].help) {
-            print_option(command, i);
+            print_option_row(command, i);
         }
     }
-    print_option(command, OPTION_DIR);
-    print_option(command, OPTION_HELP);
+    print_option_row(command, OPTION_DIR);
+    print_option_row(command, OPTION_HELP);
     print_examples(command->examples);
     free(usage);
     return STATUS_DONE;
@@ -108,14 +109,14 @@ help_on_group(const char *group)
     printf("usage: bide %s COMMAND ...\n\n", group);
     for (int i = 0; i < command_count; i++) {
         if (command_is_group(group, &commands[i])) {
-            print_command(&commands[i]);
+            print_command_row(&commands[i]);
         }
     }
     printf("\nMore help: bide help %s COMMAND.\n", group);
     return STATUS_DONE;
 }
 
-/* ---- keys ---- */
+/* ---- bide help keys, bide help KEY ---- */
 
 static int
 help_keys(void)
@@ -148,17 +149,18 @@ help_on_key(const struct key *key)
     return STATUS_DONE;
 }
 
-/* ---- outcomes ---- */
+/* ---- bide help outcomes ---- */
 
-static const char *const domains[] = {
+static const char *const domain_names[] = {
     [BIDE_DOMAIN_OK] = "ok",     [BIDE_DOMAIN_ERRNO] = "errno",
     [BIDE_DOMAIN_HTTP] = "http", [BIDE_DOMAIN_GRPC] = "grpc",
     [BIDE_DOMAIN_EXIT] = "exit", [BIDE_DOMAIN_SIGNAL] = "signal",
     [BIDE_DOMAIN_CURL] = "curl", [BIDE_DOMAIN_APP] = "app",
 };
 
+/* Writes the names of `classes` into the buffer: "connect, transient". */
 static void
-class_words(uint32_t classes, char *buffer, size_t size)
+join_class_names(uint32_t classes, char *buffer, size_t size)
 {
     const struct outcome_class_row *row;
     size_t used = 0;
@@ -192,11 +194,11 @@ help_outcomes(void)
     for (size_t i = 0; (row = outcome_row(i)); i++) {
         table_row(t);
         if (row->name) {
-            table_cell(t, 0, "%s.%s", domains[row->domain], row->name);
+            table_cell(t, 0, "%s.%s", domain_names[row->domain], row->name);
         } else {
-            table_cell(t, 0, "%s.%d", domains[row->domain], row->code);
+            table_cell(t, 0, "%s.%d", domain_names[row->domain], row->code);
         }
-        class_words(row->classes, classes, sizeof(classes));
+        join_class_names(row->classes, classes, sizeof(classes));
         table_cell(t, 1, "%s", *classes ? classes : "-");
         table_cell(t, 2, "%s", row->note ? row->note : "");
     }
@@ -229,7 +231,7 @@ help_command(struct command_line *line)
         return help_on_group(topic);
     }
     if (second && !command) {
-        return say_usage(line, "%s %s: no help on that", topic, second);
+        return say_usage(line, "%s %s: no such command", topic, second);
     }
     if (strcmp(topic, "keys") == 0) {
         return help_keys();
@@ -243,5 +245,5 @@ help_command(struct command_line *line)
     if (key) {
         return help_on_key(key);
     }
-    return say_usage(line, "%s: no help on that", topic);
+    return say_usage(line, "%s: no such command, key or subject", topic);
 }

@@ -1,4 +1,5 @@
-/* bide: takes the command line apart and calls the command. */
+/* bide: parses the command line and runs the command. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,10 @@ enum { GO_ON = -1 }; /* no exit status yet */
 
 /* ---- names that do not exist ---- */
 
-/* The names that could have been meant: first words, or the second ones of a
- * group. */
+/* Stores the names of commands in `names`: all names without a group, else the
+ * second words of the group's commands.  Returns their number. */
 static size_t
-candidates(const char *group, const char **names)
+collect_names(const char *group, const char **names)
 {
     size_t count = 0;
 
@@ -34,7 +35,7 @@ candidates(const char *group, const char **names)
 }
 
 static int
-unknown_command(const struct command_line *line, const char *name)
+say_unknown_command(const struct command_line *line, const char *name)
 {
     const char **names = calloc((size_t)command_count, sizeof(*names));
     const char *near, *group = line->group ? line->group : "";
@@ -42,15 +43,16 @@ unknown_command(const struct command_line *line, const char *name)
     if (!names) {
         return say_no_memory();
     }
-    near = name_near(name, names, candidates(line->group, names));
+    near = name_near(name, names, collect_names(line->group, names));
     free(names);
     return say_usage(line, "%s%s%s: no such command%s%s%s", group,
                      *group ? " " : "", name, near ? " (" : "",
                      near ? near : "", near ? "?)" : "");
 }
 
+/* Reports whether a command accepts an option; NULL: before the command. */
 static bool
-takes(const struct command *command, int option)
+takes_option(const struct command *command, int option)
 {
     return option == OPTION_DIR || option == OPTION_HELP ||
            (command && (command->options & UINT64_C(1) << option)) ||
@@ -58,14 +60,15 @@ takes(const struct command *command, int option)
 }
 
 static int
-unknown_option(const struct command_line *line, const char *name, size_t length)
+say_unknown_option(const struct command_line *line, const char *name,
+                   size_t length)
 {
     const char *names[OPTION_COUNT], *near;
     size_t count = 0;
     char typed[64];
 
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (takes(line->command, i) && option_rows[i].help) {
+        if (takes_option(line->command, i) && option_rows[i].help) {
             names[count++] = option_rows[i].name;
         }
     }
@@ -78,9 +81,10 @@ unknown_option(const struct command_line *line, const char *name, size_t length)
 
 /* ---- options ---- */
 
-/* "--name=value" or "--name value"; moves on past the value. */
+/* Reads the option at `*at`, "--name=value" or "--name value", into `line`.
+ * Leaves `*at` at its last word.  Returns GO_ON or an exit status. */
 static int
-read_long(struct command_line *line, char ***at)
+read_long_option(struct command_line *line, char ***at)
 {
     const char *name = **at + 2, *value = strchr(name, '=');
     size_t length = value ? (size_t)(value - name) : strlen(name);
@@ -91,12 +95,12 @@ read_long(struct command_line *line, char ***at)
              strncmp(option_rows[i].name, name, length) == 0)) {
         i++;
     }
-    if (i == OPTION_VERSION && !takes(line->command, i) && !value) {
-        line->option[i] = ""; /* bide list --version: of bide */
+    if (i == OPTION_VERSION && !takes_option(line->command, i) && !value) {
+        line->option[i] = ""; /* bide list --version: the version of bide */
         return GO_ON;
     }
-    if (i == OPTION_COUNT || !takes(line->command, i)) {
-        return unknown_option(line, name, length);
+    if (i == OPTION_COUNT || !takes_option(line->command, i)) {
+        return say_unknown_option(line, name, length);
     }
     if (!option_rows[i].value || (i == OPTION_VERSION && !line->command)) {
         line->option[i] = "";
@@ -122,7 +126,7 @@ read_option(struct command_line *line, char ***at)
     const char *arg = **at;
 
     if (arg[1] == '-') {
-        return read_long(line, at);
+        return read_long_option(line, at);
     }
     if (strcmp(arg, "-h") == 0) {
         line->option[OPTION_HELP] = "";
@@ -141,15 +145,16 @@ read_operand(struct command_line *line, char *arg)
     if (!line->command) {
         line->command = line->group ? command_in_group(line->group, arg)
                                     : command_find(arg);
-        return line->command ? GO_ON : unknown_command(line, arg);
+        return line->command ? GO_ON : say_unknown_command(line, arg);
     }
     line->operands[line->count++] = arg;
     return GO_ON;
 }
 
-/* Whether from here on nothing is an option of ours. */
+/* Reports whether the words that follow belong to another program (exec), so
+ * that none of them is an option of bide. */
 static bool
-is_rest(const struct command_line *line)
+options_have_ended(const struct command_line *line)
 {
     return line->command && line->command->rest_from > 0 &&
            line->count > line->command->rest_from;
@@ -162,9 +167,10 @@ read_line(struct command_line *line, char **at)
     int status = GO_ON;
 
     for (; *at && status == GO_ON; at++) {
-        if (options && !is_rest(line) && strcmp(*at, "--") == 0) {
+        options = options && !options_have_ended(line);
+        if (options && strcmp(*at, "--") == 0) {
             options = false;
-        } else if (options && !is_rest(line) && **at == '-' && (*at)[1]) {
+        } else if (options && **at == '-' && (*at)[1]) {
             status = read_option(line, &at);
             if (!*at) {
                 break;
@@ -177,26 +183,26 @@ read_line(struct command_line *line, char **at)
 }
 
 static int
-check_line(struct command_line *line)
+check_operand_count(struct command_line *line)
 {
     const struct command *command = line->command;
 
     if (line->count < command->least) {
-        return say_usage(line, "%s: something is missing", command->name);
+        return say_usage(line, "%s: an operand is missing", command->name);
     }
     if (command->most >= 0 && line->count > command->most) {
-        return say_usage(line, "%s: that is one too many: %s", command->name,
+        return say_usage(line, "%s: unexpected operand: %s", command->name,
                          line->operands[command->most]);
     }
     return GO_ON;
 }
 
-/* ---- running it ---- */
+/* ---- running the command ---- */
 
 static int
 open_registry(struct command_line *line)
 {
-    static char standard[4096]; /* the line points to it to the end */
+    static char standard[4096]; /* `line` points to it until the process ends */
     int rc = 0;
 
     if (!line->option[OPTION_DIR]) {
@@ -212,9 +218,10 @@ run_command(struct command_line *line)
     const struct command *command = line->command;
     int rc = 0, status;
 
+    assert(command && command->run); /* each row of the table has .run */
     if (command->rest_from == 0) {
-        /* A reader that has gone is an error to be said, not a death; the
-         * programs that exec runs get it as it was. */
+        /* Writing to a closed pipe is an error to report, not a signal that
+         * kills.  exec leaves SIGPIPE as it is, for the program it runs. */
         signals_ignore_pipe();
     }
     if (command->registry != REGISTRY_NONE) {
@@ -229,12 +236,12 @@ run_command(struct command_line *line)
 }
 
 static int
-choose(struct command_line *line)
+dispatch_command(struct command_line *line)
 {
     int status;
 
     if (line->option[OPTION_HELP]) {
-        /* Whatever else is on the line, it was a question. */
+        /* --help has priority over everything else on the line. */
         line->operands[0] =
             line->command ? (char *)line->command->name : (char *)line->group;
         line->operands[1] = NULL;
@@ -243,25 +250,26 @@ choose(struct command_line *line)
         return run_command(line);
     }
     if (line->option[OPTION_VERSION] && !*line->option[OPTION_VERSION] &&
-        !(line->command && takes(line->command, OPTION_VERSION))) {
+        !(line->command && takes_option(line->command, OPTION_VERSION))) {
         line->command = command_find("version");
         line->count = 0;
     }
     if (!line->command) {
-        return say_usage(line, "%s%swhich command?",
+        return say_usage(line, "%s%sno command given",
                          line->group ? line->group : "",
                          line->group ? ": " : "");
     }
-    status = check_line(line);
+    status = check_operand_count(line);
     return status == GO_ON ? run_command(line) : status;
 }
 
-/* What is printed and does not arrive is no success. */
+/* Flushes standard output and returns the exit status: `status`, or a failure
+ * if the output could not be written. */
 static int
-finish(int status)
+flush_output(int status)
 {
     if (ferror(stdout)) {
-        /* Why it failed is forgotten since: once more, to hear it. */
+        /* errno is gone; write again to get it back. */
         clearerr(stdout);
         fputc('\n', stdout);
     }
@@ -286,8 +294,8 @@ main(int argc, char **argv)
     }
     status = argc > 0 ? read_line(&line, argv + 1) : GO_ON;
     if (status == GO_ON) {
-        status = choose(&line);
+        status = dispatch_command(&line);
     }
     free(line.operands);
-    return finish(status);
+    return flush_output(status);
 }

@@ -7,9 +7,9 @@
 
 #include "policy/key.h"
 
-/* ---- what a key takes ---- */
+/* ---- the values of a key ---- */
 
-static const char *const type_words[] = {
+static const char *const value_descriptions[] = {
     [KEY_TEXT] = "one line of text",
     [KEY_NAME] = "the name of a policy",
     [KEY_CHOICE] = "one of",
@@ -33,7 +33,7 @@ manual_values(const struct key *key, char *buffer, size_t size)
 {
     size_t used = 0;
 
-    snprintf(buffer, size, "%s", type_words[key->type]);
+    snprintf(buffer, size, "%s", value_descriptions[key->type]);
     if (key->type == KEY_CHOICE) {
         snprintf(buffer, size, "one of: %s", key->choices);
     } else if (key->type == KEY_COUNT || key->type == KEY_NUMBER) {
@@ -48,9 +48,9 @@ manual_values(const struct key *key, char *buffer, size_t size)
     return buffer;
 }
 
-/* ---- man ---- */
+/* ---- manual pages ---- */
 
-/* In roff a hyphen is a dash and a leading dot a command. */
+/* Writes text as roff, where a plain '-' is a hyphen and must be "\-". */
 static void
 put_roff(const char *text)
 {
@@ -90,7 +90,7 @@ manual_keys(void)
 }
 
 static void
-manual_command(const struct command *command)
+write_manual_entry(const struct command *command)
 {
     char *usage = command_usage(command);
     const struct option_note *note = command->notes;
@@ -119,7 +119,7 @@ manual_commands(void)
         printf(".SS %s\n", section_titles[section]);
         for (int i = 0; i < command_count; i++) {
             if ((int)commands[i].section == section) {
-                manual_command(&commands[i]);
+                write_manual_entry(&commands[i]);
             }
         }
     }
@@ -137,17 +137,12 @@ manual_commands(void)
     }
 }
 
-/* ---- bash ---- */
+/* ---- completion in bash ---- */
 
-static bool
-has(const char *usage, const char *word)
-{
-    return strstr(usage, word) != NULL;
-}
-
-/* The words that may follow a command, by what its usage says. */
+/* Returns the shell function that completes a command's operands.  It is chosen
+ * by the usage: the first row whose text the usage contains. */
 static const char *
-follows(const struct command *command)
+operand_completer(const struct command *command)
 {
     static const struct {
         const char *in_usage, *shell;
@@ -167,16 +162,17 @@ follows(const struct command *command)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (has(command->usage, rows[i].in_usage)) {
+        if (strstr(command->usage, rows[i].in_usage)) {
             return rows[i].shell;
         }
     }
     return ":";
 }
 
-/* The pattern of a command's name: a blank in it must be quoted. */
+/* Returns a command's name as a pattern of `case`, quoted if it has a blank.
+ * The result is valid until the next call. */
 static const char *
-case_of(const char *name)
+case_pattern(const char *name)
 {
     static char quoted[64];
 
@@ -187,9 +183,10 @@ case_of(const char *name)
     return quoted;
 }
 
-/* The first words of commands that have two, each with those that follow. */
+/* Writes a case for each first word of commands with two words, with the second
+ * words that may follow it. */
 static void
-completion_groups(void)
+write_group_cases(void)
 {
     char group[32];
 
@@ -214,21 +211,21 @@ completion_groups(void)
 }
 
 static void
-completion_commands(void)
+write_command_cases(void)
 {
     for (int i = 0; i < command_count; i++) {
-        printf("    %s)\n        options='", case_of(commands[i].name));
+        printf("    %s)\n        options='", case_pattern(commands[i].name));
         for (int k = 0; k < OPTION_COUNT; k++) {
             if (commands[i].options & UINT64_C(1) << k && option_rows[k].help) {
                 printf("--%s ", option_rows[k].name);
             }
         }
         printf("--dir --help'\n        operands=%s\n        ;;\n",
-               follows(&commands[i]));
+               operand_completer(&commands[i]));
     }
 }
 
-/* The part that is the same whatever the tables say. */
+/* The parts that do not depend on the tables. */
 static const char completion_head[] =
     "# bash completion for bide, made by: bide help --completion\n"
     "# shellcheck shell=bash\n\n"
@@ -318,8 +315,10 @@ static const char completion_line[] =
     "    done\n"
     "    case $command in\n";
 
+/* Writes the first words of all commands; with `groups` only those of commands
+ * with two words, each followed by a blank. */
 static void
-completion_first_words(bool groups)
+write_first_words(bool groups)
 {
     char first[32];
     bool any = false;
@@ -343,16 +342,16 @@ manual_completion(void)
 {
     fputs(completion_head, stdout);
     fputs("_bide_commands='", stdout);
-    completion_first_words(false);
+    write_first_words(false);
     fputs("'\n_bide_groups=' ", stdout);
-    completion_first_words(true);
+    write_first_words(true);
     fputs("'\n_bide_keys='", stdout);
     for (size_t i = 0; i < policy_key_count; i++) {
         printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
     }
     puts("'\n");
     fputs(completion_line, stdout);
-    completion_groups();
-    completion_commands();
+    write_group_cases();
+    write_command_cases();
     fputs(completion_tail, stdout);
 }

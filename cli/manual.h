@@ -1,4 +1,4 @@
-/* Texts for other programs, made from the tables: man, and bash. */
+/* Text for man and bash, made from the tables of commands, options and keys. */
 #ifndef BIDE_CLI_MANUAL_H
 #define BIDE_CLI_MANUAL_H
 
@@ -8,16 +8,16 @@
 
 struct key;
 
-/* What may stand behind a key: "one of none, fixed, linear".  Returns the
- * buffer, which needs 256 bytes. */
+/* Writes the values that a key accepts, such as "one of: none fixed linear".
+ * Returns `buffer`, which needs 256 bytes. */
 char *manual_values(const struct key *key, char *buffer, size_t size);
 
-/* The table of keys for bide.5, those of commands and options for bide.1, in
- * roff. */
+/* Print roff: the table of keys of bide.5; those of commands and options of
+ * bide.1. */
 void manual_keys(void);
 void manual_commands(void);
 
-/* cli/dist/bide.bash. */
+/* Prints cli/dist/bide.bash. */
 void manual_completion(void);
 
 #endif

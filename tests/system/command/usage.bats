@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# The command line itself, its help, and registries that are not well.
+# The command line, help, output, and registries that cannot be used.
 load ../registry
 
 # ---- usage ----
 
-@test "mistakes in the command line are 2, with the usage and a near word" {
+@test "a mistake in the command line exits 2, with the usage and a similar word" {
     gives 2 "$BIDE"
-    says "which command?" "see: bide help"
+    says "no command given" "see: bide help"
     gives 2 bide lst
     says "lst: no such command (list?)"
     gives 2 bide list --jsn
@@ -17,10 +17,10 @@ load ../registry
     gives 2 bide list --json=1
     says "--json takes no value"
     gives 2 bide apply
-    says "something is missing" "usage: bide apply"
+    says "an operand is missing" "usage: bide apply"
     gives 2 bide get pay
     gives 2 bide calls extra
-    says "one too many: extra"
+    says "unexpected operand: extra"
     gives 2 bide log --since
     says "--since needs a value: TIME"
     gives 2 bide list --dir
@@ -28,7 +28,7 @@ load ../registry
     says "given twice"
 }
 
-@test "what is mistaken can not steer the terminal" {
+@test "error messages escape control characters of the command line" {
     for args in $'\033[2J' $'list \033[2J \033x' $'list --\033[2J' $'show \033[2J' $'get a \033[2J'; do
         # shellcheck disable=SC2086 # several words are meant
         run bide $args
@@ -38,13 +38,13 @@ load ../registry
     done
 }
 
-@test "usage mistakes of exec are 125, as with env and timeout" {
+@test "a usage error of exec exits 125, as with env and timeout" {
     gives 125 bide exec
     gives 125 bide exec pay
     gives 125 bide exec --no-such pay -- true
 }
 
-@test "--dir stands before or after, with or without equals sign, or in BIDE_DIR" {
+@test "--dir is accepted before and after the command, with = or a blank, or as BIDE_DIR" {
     shop
     gives 0 "$BIDE" --dir "$DIR" get pay attempts
     gives 0 "$BIDE" get pay attempts --dir "$DIR"
@@ -53,13 +53,13 @@ load ../registry
     gives 6 env BIDE_DIR="$T/none" "$BIDE" get pay attempts
 }
 
-@test "after -- nothing is an option" {
+@test "words after -- are never options" {
     shop
     gives 5 bide show -- --version
     says "--version: not a name"
 }
 
-@test "version" {
+@test "--version and bide version print the version" {
     gives 0 "$BIDE" --version
     [[ $output =~ ^bide\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
     gives 0 "$BIDE" version
@@ -69,7 +69,7 @@ load ../registry
 
 # ---- help ----
 
-@test "help names every command, and each has help of its own" {
+@test "help lists every command, and each command has its own help" {
     gives 0 "$BIDE" help
     local commands
     commands=$(sed -n 's/^  \([a-z]*\)  .*/\1/p' <<<"$output")
@@ -88,7 +88,7 @@ load ../registry
     gives 2 "$BIDE" help nonsense
 }
 
-@test "help of everything fits 80 columns" {
+@test "all help fits 80 columns when piped" {
     gives 0 "$BIDE" help
     for line in "${lines[@]}"; do
         [ "${#line}" -le 80 ]
@@ -101,35 +101,35 @@ load ../registry
     done
 }
 
-@test "help keys has every key, help KEY one of them" {
+@test "help keys lists the keys, help KEY explains one" {
     gives 0 "$BIDE" help keys
     [[ $output =~ wait_initial\ +100ms\ +the\ first\ wait ]]
     gives 0 "$BIDE" help importance
     says "default  mandatory" "mandatory postponable optional"
 }
 
-@test "help outcomes has names and classes" {
+@test "help outcomes lists names and classes" {
     gives 0 "$BIDE" help outcomes
     [[ $output =~ http.503\ +transient ]]
     says "errno.ECONNREFUSED" "grpc.UNAVAILABLE" "connect" "app.NAME"
 }
 
-@test "the completion in the tree is the one the tables make" {
+@test "cli/dist/bide.bash equals the output of help --completion" {
     "$BIDE" help --completion | cmp - "$BATS_TEST_DIRNAME/../../../cli/dist/bide.bash"
 }
 
-# table PAGE WORD: what a manual page has between its marks.
+# table PAGE WORD: prints the part of a manual page between the marks of WORD.
 table() {
     sed -n "/^\.\\\\\" $2 begin/,/^\.\\\\\" $2 end/p" \
         "$BATS_TEST_DIRNAME/../../../cli/man/$1" | sed '1d;$d'
 }
 
-@test "the tables of the manual pages are those that the command has" {
+@test "the tables of the manual pages equal the output of help --man" {
     "$BIDE" help keys --man | diff - <(table bide.5 keys)
     "$BIDE" help --man | diff - <(table bide.1 commands)
 }
 
-# completes WORD...: what bash would offer for the last word, in $output.
+# completes WORD...: sets $output to the completions of the last word.
 completes() {
     run bash -c '
         source "$1"; shift
@@ -160,7 +160,7 @@ completes() {
 
 # ---- output ----
 
-@test "a full disk is told" {
+@test "output to a full disk is an error" {
     shop
     for command in list export "show pay" "preview pay" help log "stats --json" "list --json"; do
         run bash -c '"$BIDE" --dir "$DIR" '"$command"' >/dev/full'
@@ -169,14 +169,14 @@ completes() {
     done
 }
 
-@test "a reader that has gone is told" {
+@test "output to a closed pipe is an error" {
     for i in $(seq 3000); do echo "[p$i]"; done >many.ini
     bide apply many.ini >/dev/null
     run bash -c '("$BIDE" --dir "$DIR" export; echo "status $?" >&2) | :'
     says "standard output: Broken pipe" "status 1"
 }
 
-@test "a closed standard output is told" {
+@test "a closed standard output is an error" {
     shop
     run bash -c '"$BIDE" --dir "$DIR" list >&-'
     [ "$status" -eq 1 ]
@@ -197,8 +197,9 @@ completes() {
     says "$(printf 'long%.0s' $(seq 12))"
 }
 
-# on_terminal COLUMNS COMMAND...: what a terminal of that width shows.  Each has
-# a server of its own: one that is ending would take the next terminal with it.
+# on_terminal COLUMNS COMMAND...: sets $output to the screen of a terminal of that
+# width.  Each call starts its own tmux server, because a server that is ending
+# would also end the next terminal.
 on_terminal() {
     local columns=$1
     shift
@@ -214,7 +215,7 @@ terminal() { timeout 60 tmux -S "$T/terminal-$terminals" -f /dev/null "$@"; }
 
 has_shown() { terminal capture-pane -p | grep '^# shown'; }
 
-@test "on a terminal tables fit, and only what is unusual has colour" {
+@test "on a terminal tables fit the width, and only unusual values have colour" {
     command -v tmux >/dev/null || skip "needs the package tmux"
     shop
     on_terminal 80 env LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
@@ -225,10 +226,10 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     says $'\033[33m' "unlimited"
     on_terminal 60 env NO_COLOR=1 LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
     says_not $'\033[33m'
-    # What is too long goes on below itself, not at the left edge.
+    # A long cell continues in its own column, not at the left edge.
     local nl=$'\n'
     [[ $output =~ ${nl}mail[^${nl}]*${nl}(order|\ ) ]]
-    # What can be spared is left out, and long names are folded, before it breaks.
+    # A narrow terminal: some columns are left out and long names are folded.
     bide set pay breaker=on budget=own paused=no >/dev/null
     bide exec pay -- true
     printf '[%s]\n' "$(printf 'long%.0s' $(seq 12))" | bide apply - >/dev/null
@@ -239,7 +240,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
 
 # ---- the registry ----
 
-@test "without a registry: 6, and how to make one" {
+@test "without a registry commands exit 6 and say how to create one" {
     for command in "apply -" export list "show a" "get a attempts" "set a attempts=1" \
         "unset a attempts" "delete a" log "rollback a" "diff a" "preview a" \
         "simulate a --script -" stats calls; do
@@ -249,7 +250,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     done
 }
 
-@test "a damaged registry: 6" {
+@test "commands exit 6 if the registry is damaged" {
     shop
     head -c 8192 /dev/urandom | dd of="$DIR/registry.mdb" conv=notrunc status=none
     gives 6 bide list
@@ -262,7 +263,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     gives 6 bide list
 }
 
-@test "a registry that somebody else writes: 6, and who" {
+@test "set exits 6 while another process holds the write lock" {
     shop
     exec 9<"$DIR/registry.lock"
     flock 9
@@ -272,7 +273,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     gives 0 bide set pay attempts=9
 }
 
-@test "a full disk under the registry: 6, nothing changed" {
+@test "if the registry's disk is full, apply exits 6 and changes nothing" {
     shop
     for i in $(seq 5000); do echo "[p$i]"; done >many.ini
     before=$(bide export)
@@ -282,7 +283,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     gives 0 bide apply many.ini
 }
 
-@test "no permission: 6, and what to do" {
+@test "without permission commands exit 6 and say so" {
     shop
     chmod 700 "$T" 2>/dev/null
     if [ "$(id -u)" -eq 0 ]; then
@@ -312,7 +313,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     done
 }
 
-@test "an error names its place once" {
+@test "an error names its file exactly once" {
     mkdir "$T/other"
     : >"$T/other/registry.mdb"
     gives 6 "$BIDE" --dir "$T/other" list

@@ -76,7 +76,7 @@ load deferred
             "to choose work of the policy mail, add --dead, --error, --since or --until"
     done
     gives 2 bide deferred
-    says "deferred: which command?"
+    says "deferred: no command given"
     gives 2 bide deferred lst
     says "deferred lst: no such command (list?)"
     gives 2 bide deferred list --raw
