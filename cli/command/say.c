@@ -59,7 +59,7 @@ say_divert(FILE *out)
 }
 
 static void
-put_line(FILE *out, const char *text)
+write_line(FILE *out, const char *text)
 {
     if (!diverted) {
         fputs("bide: ", out);
@@ -78,12 +78,12 @@ say_text(const char *text)
 
     memory = open_memstream(&line, &length);
     if (memory) {
-        put_line(memory, text);
+        write_line(memory, text);
     }
     if (memory && fclose(memory) == 0) {
         fwrite(line, 1, length, out);
     } else {
-        put_line(out, text);
+        write_line(out, text);
     }
     free(line);
 }
@@ -177,9 +177,9 @@ say_usage(const struct command_line *line, const char *format, ...)
     return command->misused ? command->misused : STATUS_USAGE;
 }
 
-/* Whether the name was deleted: the newest version says so. */
+/* Keeps whether the newest version, visited first, is a deletion. */
 static int
-newest(void *arg, const struct record *r)
+keep_deleted(void *arg, const struct record *r)
 {
     *(bool *)arg = r->deleted;
     return 1;
@@ -203,7 +203,7 @@ say_no_policy(struct admin *registry, const char *name)
     if (!policy_name_ok(name)) {
         return say_no_name("", name);
     }
-    admin_each_version(registry, name, newest, &deleted);
+    admin_each_version(registry, name, keep_deleted, &deleted);
     if (deleted) {
         say("%s: this policy was deleted", name);
         say("to bring it back: bide rollback %s", name);
@@ -272,7 +272,7 @@ say_place(const struct fault *f, const char *text)
 
 /* Its faults counted at the first of them, for files are not in groups. */
 static size_t
-faults_of(const struct faults *faults, size_t first)
+count_faults_of(const struct faults *faults, size_t first)
 {
     const char *file = faults->list[first].file;
     size_t count = 0;
@@ -305,10 +305,10 @@ say_faults(const struct faults *faults, const char *outcome)
         say_no_memory();
     }
     for (size_t i = 0; i < faults->count; i++) {
-        last = faults_of(faults, i) > 0 ? i : last;
+        last = count_faults_of(faults, i) > 0 ? i : last;
     }
     for (size_t i = 0; i < faults->count; i++) {
-        size_t count = faults_of(faults, i);
+        size_t count = count_faults_of(faults, i);
         bool end = i == last && outcome;
 
         if (count > 0 && is_file(faults->list[i].file)) {

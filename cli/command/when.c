@@ -9,7 +9,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 static struct tm
-local(uint64_t ns)
+local_time(uint64_t ns)
 {
     time_t seconds = (time_t)(ns / SECOND_NS);
     struct tm tm = {0};
@@ -36,8 +36,8 @@ days_between(struct tm from, struct tm to)
 char *
 when_write(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 {
-    struct tm when = local(when_ns);
-    int days = days_between(when, local(now_ns));
+    struct tm when = local_time(when_ns);
+    int days = days_between(when, local_time(now_ns));
 
     strftime(buffer, size,
              days == 0   ? "today %H:%M:%S"
@@ -50,13 +50,13 @@ when_write(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 char *
 when_write_iso(uint64_t when_ns, char *buffer, size_t size)
 {
-    struct tm when = local(when_ns);
+    struct tm when = local_time(when_ns);
 
     strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &when);
     return buffer;
 }
 
-/* "12m": as exact as people want to know what is to come. */
+/* Writes the time left as people say it: "12m". */
 static void
 write_left(uint64_t ns, char *buffer, size_t size)
 {
@@ -79,8 +79,8 @@ write_left(uint64_t ns, char *buffer, size_t size)
 char *
 when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 {
-    struct tm when = local(when_ns);
-    int days = days_between(local(now_ns), when);
+    struct tm when = local_time(when_ns);
+    int days = days_between(local_time(now_ns), when);
     char at[40], in[32];
 
     strftime(at, sizeof(at),
@@ -94,7 +94,7 @@ when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 }
 
 static int
-to_ns(struct tm tm, uint64_t *out)
+local_to_ns(struct tm tm, uint64_t *out)
 {
     time_t seconds;
 
@@ -121,10 +121,10 @@ read_calendar(const char *text, const char *format, struct tm start,
         return -1;
     }
     day = start.tm_mday;
-    if (to_ns(start, out)) {
+    if (local_to_ns(start, out)) {
         return -1;
     }
-    again = local(*out);
+    again = local_time(*out);
     return again.tm_mday == day ? 0 : -1;
 }
 
@@ -140,7 +140,7 @@ when_read(const char *text, uint64_t now_ns, uint64_t *out)
         "%H:%M:%S",
         "%H:%M",
     };
-    struct tm midnight = local(now_ns);
+    struct tm midnight = local_time(now_ns);
     uint64_t ago;
     const char *why;
     char hint[64];
@@ -151,11 +151,11 @@ when_read(const char *text, uint64_t now_ns, uint64_t *out)
         return 0;
     }
     if (strcmp(text, "today") == 0) {
-        return to_ns(midnight, out);
+        return local_to_ns(midnight, out);
     }
     if (strcmp(text, "yesterday") == 0) {
         midnight.tm_mday--;
-        return to_ns(midnight, out);
+        return local_to_ns(midnight, out);
     }
     if (*text == '-') {
         if (duration_read(text + 1, &ago, &why, hint, sizeof(hint)) ||

@@ -1,4 +1,4 @@
-/* Policies from files: bide init, apply, validate. */
+/* Policies from files: bide init, apply_source, validate. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 /* More changes than a screen holds are counted, not listed. */
 enum { LISTED_MAX = 40 };
 
-/* "~/.local/..." for what is in the home directory. */
+/* Prints a path, "~/.local/..." when it is in the home directory. */
 static void
 print_path(const char *path)
 {
@@ -33,7 +33,7 @@ print_path(const char *path)
 }
 
 static int
-init_done(struct command_line *line, const char *dir, bool existed)
+print_registry(struct command_line *line, const char *dir, bool existed)
 {
     int rc = admin_open(dir, &line->registry);
 
@@ -52,9 +52,10 @@ init_done(struct command_line *line, const char *dir, bool existed)
     return STATUS_DONE;
 }
 
-/* Services run elsewhere: the path must mean the same to all of them. */
+/* Makes a path absolute: services run in other directories.  0 or the exit
+ * status. */
 static int
-from_root(const char *path, char *buffer, size_t size)
+make_absolute(const char *path, char *buffer, size_t size)
 {
     size_t length = 0;
 
@@ -81,7 +82,7 @@ init_command(struct command_line *line)
     int rc = 0;
 
     if (live) {
-        int status = from_root(live, live_buffer, sizeof(live_buffer));
+        int status = make_absolute(live, live_buffer, sizeof(live_buffer));
 
         if (status) {
             return status;
@@ -108,7 +109,7 @@ init_command(struct command_line *line)
     if (rc && rc != BIDE_EEXIST) {
         return say_failure(rc, dir);
     }
-    return init_done(line, dir, rc == BIDE_EEXIST);
+    return print_registry(line, dir, rc == BIDE_EEXIST);
 }
 
 /* ---- what apply did ---- */
@@ -124,7 +125,7 @@ static const struct did_row {
 enum { DID_COUNT = sizeof(did_rows) / sizeof(did_rows[0]) };
 
 static void
-result_row(struct table *t, const struct admin_result *r, const char *word)
+add_result_row(struct table *t, const struct admin_result *r, const char *word)
 {
     char *what =
         r->did == ADMIN_CHANGED ? difference_line(r->old, r->now) : strdup("");
@@ -153,7 +154,7 @@ print_results(const struct admin_results *results, bool dry_run, bool all)
         const struct did_row *did = &did_rows[r->did];
 
         if (r->did != ADMIN_UNCHANGED || all) {
-            result_row(t, r, dry_run ? did->would : did->word);
+            add_result_row(t, r, dry_run ? did->would : did->word);
         }
     }
     return table_print_bare(t);
@@ -176,8 +177,8 @@ print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
 }
 
 static int
-report(struct command_line *line, const struct change *c,
-       const struct admin_results *results, size_t policies)
+report_apply(struct command_line *line, const struct change *c,
+             const struct admin_results *results, size_t policies)
 {
     bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
     bool all = line->option[OPTION_VERBOSE] != NULL;
@@ -199,8 +200,8 @@ report(struct command_line *line, const struct change *c,
 
 /* ---- apply ---- */
 
-/* Faults of several files: the registry was told one name for all of them. So
- * they are looked for once more, each under its own. */
+/* Reports why nothing was applied.  Several files had one name in common for
+ * their faults, so their policies are checked again, each under its own. */
 static int
 say_apply_failure(struct source *s, int rc, struct faults *faults,
                   const char *what)
@@ -219,7 +220,8 @@ say_apply_failure(struct source *s, int rc, struct faults *faults,
 }
 
 static int
-apply(struct command_line *line, struct source *s, const struct change *c)
+apply_source(struct command_line *line, struct source *s,
+             const struct change *c)
 {
     const struct admin_change *change = &c->change;
     const char *file = s->file_count == 1 ? s->files[0].path : "these files";
@@ -233,7 +235,7 @@ apply(struct command_line *line, struct source *s, const struct change *c)
         return say_apply_failure(s, rc, &faults, file);
     }
     faults_free(&faults);
-    status = report(line, c, &results, s->all.count);
+    status = report_apply(line, c, &results, s->all.count);
     admin_results_free(&results);
     return status;
 }
@@ -258,7 +260,7 @@ apply_command(struct command_line *line)
                            "there are %zu",
                            s.all.count);
     } else {
-        status = apply(line, &s, &change);
+        status = apply_source(line, &s, &change);
     }
     change_end(&change);
     source_free(&s);

@@ -12,9 +12,9 @@
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 
-/* Who is behind it: sudo's user, for "root" says nothing. */
+/* Writes the author: $SUDO_USER if set, because "root" identifies nobody. */
 static void
-who(char *buffer, size_t size)
+find_author(char *buffer, size_t size)
 {
     const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
     struct passwd *user;
@@ -76,7 +76,7 @@ change_begin(struct command_line *line, struct change *out)
     int status = 0;
 
     memset(out, 0, sizeof(*out));
-    who(out->who, sizeof(out->who));
+    find_author(out->who, sizeof(out->who));
     snprintf(out->command, sizeof(out->command), "bide %s",
              line->command->name);
     change->who = out->who;
@@ -95,7 +95,7 @@ change_begin(struct command_line *line, struct change *out)
         status = read_for(line, &change->for_ns);
     }
     if (status == 0) {
-        /* Without live state nobody waits: no reason not to change. */
+        /* A failure means that nobody is known to wait: change all the same. */
         counts_sleeping(line->registry, &out->before);
     }
     return status;

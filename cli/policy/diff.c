@@ -26,8 +26,8 @@ print_line(char sign, const struct key *key, const char *value)
     putchar('\n');
 }
 
-/* How many keys differ; prints the title only when some do.  Negative: no
- * memory. */
+/* Prints the keys that differ, under a title if there are any; returns 1 if
+ * there are, 0, or BIDE_ENOMEM. */
 static int
 print_differences(const char *title, const struct policy_text *old,
                   const struct policy_text *now)
@@ -52,9 +52,10 @@ print_differences(const char *title, const struct policy_text *old,
 
 /* ---- versions ---- */
 
-/* A version's text, NULL when it is a deletion.  0 or the exit status. */
+/* Reads the text of a version, NULL for a deletion.  0 or the exit status. */
 static int
-text_of(struct command_line *line, uint32_t version, struct policy_text **out)
+read_version_text(struct command_line *line, uint32_t version,
+                  struct policy_text **out)
 {
     const char *name = line->operands[0];
     struct record r;
@@ -72,9 +73,9 @@ text_of(struct command_line *line, uint32_t version, struct policy_text **out)
     return rc ? say_failure(rc, name) : 0;
 }
 
-/* Which two versions were asked for. */
+/* Finds out the two versions to compare.  0 or the exit status. */
 static int
-choose(struct command_line *line, uint32_t *old, uint32_t *now)
+choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
 {
     const char *name = line->operands[0];
     struct record r, before;
@@ -116,14 +117,14 @@ diff_versions(struct command_line *line)
     struct policy_text *old = NULL, *now = NULL;
     uint32_t from, to;
     char title[128];
-    int differ = 0, status = choose(line, &from, &to);
+    int differ = 0, status = choose_versions(line, &from, &to);
 
     if (status) {
         return status;
     }
-    status = text_of(line, from, &old);
+    status = read_version_text(line, from, &old);
     if (status == 0) {
-        status = text_of(line, to, &now);
+        status = read_version_text(line, to, &now);
     }
     if (status == 0) {
         snprintf(title, sizeof(title), "%.*s v%u -> v%u%s", BIDE_NAME_MAX,
@@ -143,7 +144,8 @@ diff_versions(struct command_line *line)
 
 /* ---- a file ---- */
 
-/* What applying one of its policies would change: 1, 0, or a BIDE_E code. */
+/* Prints what applying one policy of a file would change.  Returns 1 if
+ * anything, 0, or a BIDE_E code. */
 static int
 diff_one(struct admin *registry, const struct policy_text *now,
          const char *file)

@@ -28,7 +28,7 @@ difference_of(const struct policy_text *old, const struct policy_text *now,
 }
 
 static char *
-words(const char *value, const char *from)
+value_from(const char *value, const char *from)
 {
     char *text = NULL;
 
@@ -51,14 +51,14 @@ difference_silent(const struct policy_text *t, const struct key *key,
     char *text = NULL;
 
     if (!parent || key == extends) {
-        return words(key->preset ? key->preset : "", "");
+        return value_from(key->preset ? key->preset : "", "");
     }
     if (!find) {
         return strdup("(inherited)");
     }
     origins = calloc(policy_key_count, sizeof(*origins));
     if (origins && policy_resolve(t, find, arg, "", origins, &faults) == 0) {
-        text = words(origins[index].value, origins[index].from);
+        text = value_from(origins[index].value, origins[index].from);
     } else if (origins) {
         text = strdup("(inherited)");
     }

@@ -21,11 +21,11 @@
 #include "setting.h"
 #include "stay.h"
 
-/* ---- what was done ---- */
+/* ---- results ---- */
 
 static char *
-side(struct command_line *line, const struct policy_text *t,
-     const struct key *key, const char *own)
+value_or_inherited(struct command_line *line, const struct policy_text *t,
+                   const struct key *key, const char *own)
 {
     return own ? strdup(own)
                : difference_silent(t, key, admin_find, line->registry);
@@ -49,8 +49,8 @@ print_keys(struct command_line *line, const struct admin_result *r)
     }
     t = table_new(columns, 4);
     for (size_t i = 0; i < count; i++) {
-        char *old = side(line, r->old, all[i].key, all[i].old);
-        char *now = side(line, r->now, all[i].key, all[i].now);
+        char *old = value_or_inherited(line, r->old, all[i].key, all[i].old);
+        char *now = value_or_inherited(line, r->now, all[i].key, all[i].now);
 
         table_row(t);
         table_cell(t, 0, "  %s", all[i].key->name);
@@ -105,8 +105,8 @@ print_ending(const struct admin_result *r)
 }
 
 static int
-report(struct command_line *line, const struct change *c,
-       struct admin_results *results)
+report_edit(struct command_line *line, const struct change *c,
+            struct admin_results *results)
 {
     int rc = 0;
 
@@ -125,7 +125,7 @@ report(struct command_line *line, const struct change *c,
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
-/* ---- why it was not ---- */
+/* ---- failures ---- */
 
 static int
 say_edit_failure(struct command_line *line, int rc, struct faults *faults)
@@ -141,7 +141,7 @@ say_edit_failure(struct command_line *line, int rc, struct faults *faults)
 
 /* ---- the commands ---- */
 
-/* What set and unset are to do; NULL for the others. */
+/* The keys and policies that set and unset change; NULL for the others. */
 struct keys {
     const char *const *names;
     size_t name_count;
@@ -152,7 +152,7 @@ typedef int change_fn(struct command_line *line, const struct change *c,
                       const struct keys *keys);
 
 static int
-change(struct command_line *line, change_fn *make, const struct keys *keys)
+run_change(struct command_line *line, change_fn *make, const struct keys *keys)
 {
     struct change c;
     int status = change_begin(line, &c);
@@ -177,7 +177,7 @@ change_keys(struct command_line *line, const struct change *c,
         return say_edit_failure(line, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, c, &results);
+    return report_edit(line, c, &results);
 }
 
 int
@@ -186,7 +186,7 @@ edit_keys(struct command_line *line, const char *const *names,
 {
     struct keys k = {names, name_count, settings, count};
 
-    return change(line, change_keys, &k);
+    return run_change(line, change_keys, &k);
 }
 
 /* Of the policy that is the first operand. */
@@ -268,7 +268,7 @@ delete_policies(struct command_line *line, const struct change *c,
         return say_edit_failure(line, rc, &faults);
     }
     faults_free(&faults);
-    return report(line, c, &results);
+    return report_edit(line, c, &results);
 }
 
 int
@@ -280,7 +280,7 @@ delete_command(struct command_line *line)
         return say_usage(line, "--if-version: only with one policy");
     }
     return name ? say_no_policy(line->registry, name)
-                : change(line, delete_policies, NULL);
+                : run_change(line, delete_policies, NULL);
 }
 
 static int
@@ -319,11 +319,11 @@ roll_back(struct command_line *line, const struct change *c,
         admin_results_free(&results);
         return STATUS_NO;
     }
-    return report(line, c, &results);
+    return report_edit(line, c, &results);
 }
 
 int
 rollback_command(struct command_line *line)
 {
-    return change(line, roll_back, NULL);
+    return run_change(line, roll_back, NULL);
 }

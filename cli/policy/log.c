@@ -1,4 +1,4 @@
-/* What was changed, when, by whom and why: bide log. */
+/* Lists changes with time, author and note: bide log. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +68,7 @@ log_object(struct log *log, const struct record *r, const char *what)
 }
 
 static int
-log_one(void *arg, const struct record *r)
+log_change(void *arg, const struct record *r)
 {
     struct log *log = arg;
     char *what = NULL;
@@ -123,7 +123,7 @@ log_begin(struct command_line *line, struct log *log)
     return 0;
 }
 
-/* Prints what there is, also in front of an error. */
+/* Prints what was collected, also before an error. */
 static int
 log_end(struct log *log)
 {
@@ -146,8 +146,8 @@ log_command(struct command_line *line)
     if (status) {
         return status;
     }
-    rc = name ? admin_each_version(line->registry, name, log_one, &log)
-              : admin_each_change(line->registry, log_one, &log);
+    rc = name ? admin_each_version(line->registry, name, log_change, &log)
+              : admin_each_change(line->registry, log_change, &log);
     if (log.shown == 0 && (rc == BIDE_ENOPOLICY || rc == 0) && name &&
         !log.since_ns) {
         table_free(log.table);

@@ -51,7 +51,7 @@ find_version(struct command_line *line, const char *name, struct record *out)
 
 /* ---- as text ---- */
 
-/* What was stored is text already; on a terminal it is looked at once more. */
+/* Prints a stored text; on a terminal without control characters. */
 static void
 print_text(const char *text)
 {
@@ -62,7 +62,7 @@ print_text(const char *text)
     }
 }
 
-/* A note as comment lines, folded where there is a blank. */
+/* Prints a note as comment lines, folded at blanks. */
 static void
 print_note(const char *note)
 {
@@ -92,7 +92,7 @@ print_note(const char *note)
     }
 }
 
-/* What its rules do at this moment, where that is out of the ordinary. */
+/* Prints the state of breaker and budget where it is not the usual one. */
 static void
 print_guard(const struct policy *p, const struct guard_part *part)
 {
@@ -196,11 +196,11 @@ json_record(const struct record *r, const struct policy_origin *origins)
     return json_out(j);
 }
 
-/* What holds for each key.  0, or the exit status, and said why; the values
- * live as long as `out_text`. */
+/* Finds the value in force of every key.  The values live as long as
+ * `out_text`.  Returns 0, or the exit status after it has said why. */
 static int
-resolve(struct command_line *line, const struct record *r,
-        struct policy_text **out_text, struct policy_origin **out)
+resolve_record(struct command_line *line, const struct record *r,
+               struct policy_text **out_text, struct policy_origin **out)
 {
     struct policy_origin *origins = calloc(policy_key_count, sizeof(*origins));
     struct policy_text *text = NULL;
@@ -227,7 +227,7 @@ show_resolved(struct command_line *line, const struct record *r)
 {
     struct policy_origin *origins;
     struct policy_text *text;
-    int rc, status = resolve(line, r, &text, &origins);
+    int rc, status = resolve_record(line, r, &text, &origins);
 
     if (status) {
         return status;
@@ -283,7 +283,7 @@ get_command(struct command_line *line)
     if (status) {
         return status;
     }
-    status = resolve(line, &r, &text, &origins);
+    status = resolve_record(line, &r, &text, &origins);
     if (status == 0) {
         print_text(origins[key - policy_keys].value);
         putchar('\n');
@@ -297,7 +297,7 @@ get_command(struct command_line *line)
 /* ---- export ---- */
 
 static int
-export_one(void *arg, const struct record *r)
+export_record(void *arg, const struct record *r)
 {
     bool *first = arg;
 
@@ -309,8 +309,8 @@ export_one(void *arg, const struct record *r)
     return ferror(stdout) ? 1 : 0; /* the rest would go nowhere */
 }
 
-/* All of them are looked for before anything is printed: half an export reads
- * as a whole one. */
+/* Reads all of them before it prints any: half an export looks like a whole
+ * one. */
 static int
 export_named(struct command_line *line)
 {
@@ -327,7 +327,7 @@ export_named(struct command_line *line)
     }
     for (int i = 0; i < found; i++) {
         if (status == 0) {
-            export_one(&first, &records[i]);
+            export_record(&first, &records[i]);
         }
         record_free(&records[i]);
     }
@@ -344,6 +344,6 @@ export_command(struct command_line *line)
     if (line->count > 0) {
         return export_named(line);
     }
-    rc = admin_each_policy(line->registry, export_one, &first);
+    rc = admin_each_policy(line->registry, export_record, &first);
     return rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
 }

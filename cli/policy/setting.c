@@ -8,7 +8,7 @@
 #include "policy/policy.h"
 
 static char *
-trimmed(char *text)
+trim_blanks(char *text)
 {
     size_t length;
 
@@ -22,8 +22,8 @@ trimmed(char *text)
 }
 
 static bool
-is_among(const char *key, const struct admin_setting *from,
-         const struct admin_setting *to)
+has_key(const char *key, const struct admin_setting *from,
+        const struct admin_setting *to)
 {
     for (; from < to; from++) {
         if (strcmp(from->key, key) == 0) {
@@ -46,9 +46,9 @@ setting_read(struct command_line *line, char **operands,
             return say_usage(line, "%s: a setting is KEY=VALUE", *operands);
         }
         *equals = '\0';
-        out->key = trimmed(*operands);
-        out->value = trimmed(equals + 1);
-        if (is_among(out->key, first, out)) {
+        out->key = trim_blanks(*operands);
+        out->value = trim_blanks(equals + 1);
+        if (has_key(out->key, first, out)) {
             return say_usage(line, "%s is given twice", out->key);
         }
     }
@@ -56,7 +56,7 @@ setting_read(struct command_line *line, char **operands,
 }
 
 static int
-try_all(const struct admin_setting *s, size_t count, struct policy_text *t)
+set_in_text(const struct admin_setting *s, size_t count, struct policy_text *t)
 {
     struct faults faults = {0};
     int rc = 0;
@@ -89,7 +89,7 @@ setting_try(struct command_line *line, char **operands, struct policy_text *t)
     }
     status = setting_read(line, operands, settings);
     if (status == 0) {
-        status = try_all(settings, count, t);
+        status = set_in_text(settings, count, t);
     }
     free(settings);
     return status;

@@ -1,4 +1,4 @@
-/* KEY=VALUE operands, and what is common to all commands that change. */
+/* KEY=VALUE operands. */
 #ifndef BIDE_CLI_SETTING_H
 #define BIDE_CLI_SETTING_H
 
@@ -11,12 +11,12 @@
 
 struct policy_text;
 
-/* Takes "KEY=VALUE" operands apart, in place; blanks around either are not
- * part of it.  0, or the exit status, and said why. */
+/* Splits "KEY=VALUE" operands in place, without the blanks around either part.
+ * Returns 0, or the exit status after it has said why. */
 int setting_read(struct command_line *line, char **operands,
                  struct admin_setting *out);
 
-/* Sets them in a policy; says the faults.  0 or the exit status. */
+/* Sets them in a policy and reports the faults.  0 or the exit status. */
 int setting_try(struct command_line *line, char **operands,
                 struct policy_text *t);
 

@@ -164,16 +164,16 @@ is_ini(const struct dirent *entry)
            strcmp(entry->d_name + length - 4, ".ini") == 0;
 }
 
-/* Names in a directory are sorted by bytes: the same order everywhere. */
+/* Sorts names in a directory by bytes: the order is the same everywhere. */
 static int
-by_bytes(const struct dirent **a, const struct dirent **b)
+compare_entries(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* The first failure counts, but the other files are read all the same. */
+/* Keeps the first failure, or BIDE_ENOMEM; the other files are read anyway. */
 static int
-worse(int rc, int next)
+first_failure(int rc, int next)
 {
     return next == BIDE_ENOMEM || rc == 0 ? next : rc;
 }
@@ -182,7 +182,7 @@ static int
 read_directory(struct source *s, const char *path, struct faults *faults)
 {
     struct dirent **entries;
-    int count = scandir(path, &entries, is_ini, by_bytes), rc = 0;
+    int count = scandir(path, &entries, is_ini, compare_entries), rc = 0;
 
     if (count < 0) {
         fault_add(faults, path, 0, NULL, "cannot be read: %s", strerror(errno));
@@ -199,7 +199,8 @@ read_directory(struct source *s, const char *path, struct faults *faults)
         if (asprintf(&whole, "%s%s%s", path, slash, entries[i]->d_name) < 0) {
             whole = NULL;
         }
-        rc = worse(rc, whole ? read_file(s, whole, faults) : BIDE_ENOMEM);
+        rc = first_failure(rc,
+                           whole ? read_file(s, whole, faults) : BIDE_ENOMEM);
         free(whole);
         free(entries[i]);
     }
@@ -210,7 +211,7 @@ read_directory(struct source *s, const char *path, struct faults *faults)
 /* ---- names ---- */
 
 static int
-compare_names(const void *a, const void *b, void *arg)
+compare_policy_names(const void *a, const void *b, void *arg)
 {
     const struct source *s = arg;
     size_t i = *(const size_t *)a, k = *(const size_t *)b;
@@ -232,7 +233,8 @@ sort_names(struct source *s, struct faults *faults)
     for (size_t i = 0; i < s->all.count; i++) {
         s->by_name[i] = i;
     }
-    qsort_r(s->by_name, s->all.count, sizeof(*s->by_name), compare_names, s);
+    qsort_r(s->by_name, s->all.count, sizeof(*s->by_name), compare_policy_names,
+            s);
     for (size_t i = 1; i < s->all.count; i++) {
         size_t first = s->by_name[i - 1], again = s->by_name[i];
         const char *name = policy_text_name(s->all.list[again]);
@@ -259,10 +261,10 @@ source_read(struct source *s, char *const *paths, struct faults *faults)
         bool directory = strcmp(*paths, "-") != 0 && stat(*paths, &st) == 0 &&
                          S_ISDIR(st.st_mode);
 
-        rc = worse(rc, directory ? read_directory(s, *paths, faults)
-                                 : read_file(s, *paths, faults));
+        rc = first_failure(rc, directory ? read_directory(s, *paths, faults)
+                                         : read_file(s, *paths, faults));
     }
-    return worse(rc, sort_names(s, faults));
+    return first_failure(rc, sort_names(s, faults));
 }
 
 void
@@ -323,9 +325,9 @@ source_find(void *arg, const char *name, const struct policy_text **out)
     return s->registry ? admin_find(s->registry, name, out) : BIDE_ENOPOLICY;
 }
 
-/* Of the key, or of the policy that inherits it. */
+/* Returns the place of the key, or of the policy that inherits it. */
 static struct group_place
-place_of(const struct source *s, const char *name, const char *key)
+place_of_key(const struct source *s, const char *name, const char *key)
 {
     const struct policy_text *t = source_named(s, name);
     int line = policy_text_line(t, key_find(key));
@@ -345,8 +347,8 @@ check_group(const struct source *s, struct groups *groups,
     int rc = groups_join(groups, p, &c);
 
     if (rc == BIDE_EINPUT) {
-        group_fault(faults, &c, p, place_of(s, p->name, c.key),
-                    place_of(s, c.with->name, c.key));
+        group_fault(faults, &c, p, place_of_key(s, p->name, c.key),
+                    place_of_key(s, c.with->name, c.key));
     }
     return rc;
 }
@@ -365,7 +367,7 @@ source_check(struct source *s, struct faults *faults)
         if (one == 0) {
             one = check_group(s, &groups, compiled, faults);
         }
-        rc = worse(rc, one);
+        rc = first_failure(rc, one);
         policy_free(compiled);
     }
     groups_free(&groups);
@@ -375,8 +377,8 @@ source_check(struct source *s, struct faults *faults)
 /* ---- the one policy of a command ---- */
 
 static int
-of_file(struct source *s, struct command_line *line,
-        const struct policy_text **out)
+pick_from_file(struct source *s, struct command_line *line,
+               const struct policy_text **out)
 {
     const char *wanted = line->option[OPTION_POLICY];
     const char *path = line->operands[0];
@@ -407,8 +409,8 @@ of_file(struct source *s, struct command_line *line,
 }
 
 static int
-of_registry(struct source *s, struct command_line *line,
-            const struct policy_text **out)
+pick_from_registry(struct source *s, struct command_line *line,
+                   const struct policy_text **out)
 {
     const char *name = line->operands[0];
     int rc = 0;
@@ -442,8 +444,9 @@ source_policy(struct source *s, struct command_line *line,
     int rc;
 
     s->registry = line->registry;
-    rc = source_is_file(line->operands[0]) ? of_file(s, line, &found)
-                                           : of_registry(s, line, &found);
+    rc = source_is_file(line->operands[0])
+             ? pick_from_file(s, line, &found)
+             : pick_from_registry(s, line, &found);
     if (rc) {
         return rc;
     }

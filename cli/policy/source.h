@@ -1,5 +1,5 @@
-/* Policies out of files: what apply, validate, diff, preview and simulate are
- * given.  Looks for what they extend among themselves, then in the registry. */
+/* Policies read from files, for apply, validate, diff, preview and simulate.  A
+ * policy that they extend is searched in the files, then in the registry. */
 #ifndef BIDE_CLI_SOURCE_H
 #define BIDE_CLI_SOURCE_H
 
@@ -24,17 +24,17 @@ struct source {
     struct admin *registry; /* NULL: only among themselves */
 };
 
-/* Operands that are files, not names: they hold a slash, end in .ini, or are
- * "-" for standard input. */
+/* Reports whether an operand is a file, not a name: it has a slash, ends in
+ * .ini, or is "-" for standard input. */
 bool source_is_file(const char *operand);
 
-/* All bytes of a file ("-": standard input), and a NUL.  0, BIDE_EINPUT with
- * a fault, or BIDE_ENOMEM. */
+/* Reads a whole file ("-": standard input) and adds a NUL; the caller frees it.
+ * Returns 0, BIDE_EINPUT with a fault, or BIDE_ENOMEM. */
 int source_bytes(const char *path, char **out, size_t *out_length,
                  struct faults *faults);
 
-/* Reads files and directories (their *.ini, by name).  Nothing is looked at
- * twice, and every fault of every file is reported.  0, BIDE_EINPUT,
+/* Reads files and directories (their *.ini, by name).  Every fault of
+ * every file is reported.  0, BIDE_EINPUT,
  * BIDE_ENOMEM; source_free in any case. */
 int source_read(struct source *s, char *const *paths, struct faults *faults);
 void source_free(struct source *s);
@@ -46,13 +46,14 @@ const struct policy_text *source_named(const struct source *s,
 /* arg: struct source *. */
 policy_find_fn source_find;
 
-/* Compiles them all, for the faults only.  0, BIDE_EINPUT, or another failure
+/* Compiles every policy, to find faults.  0, BIDE_EINPUT, or another failure
  * of the registry. */
 int source_check(struct source *s, struct faults *faults);
 
-/* The policy that a command works on: of a file (the only one, or `wanted`)
- * or of the registry, with KEY=VALUE changes tried on top.  `out` is the
- * caller's; `s` holds what it extends.  0, or the exit status, and said why. */
+/* Finds the policy that a command works on: in a file (the only one, or that of
+ * --policy) or in the registry, and applies the KEY=VALUE operands to a copy.
+ * `out` is the caller's; `s` holds what it extends.  Returns 0, or the exit
+ * status after it has said why. */
 struct command_line;
 int source_policy(struct source *s, struct command_line *line,
                   struct policy_text **out);

@@ -12,7 +12,7 @@
 #include "policy/key.h"
 #include "difference.h"
 
-/* As one word of a shell. */
+/* Writes a text as one word of a shell. */
 static void
 write_word(FILE *out, const char *text)
 {
@@ -27,7 +27,7 @@ write_word(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-/* "bide set p attempts=3 && bide unset p wait_max". */
+/* Says how to undo it: "bide set p attempts=3 && bide unset p wait_max". */
 static int
 say_undo(const char *name, const struct difference *all, size_t count)
 {

@@ -1,5 +1,5 @@
-/* What a temporary change set, and a later one keeps: said, for people think
- * that it ends. */
+/* Warns of values that a temporary change set and a later change keeps: they
+ * outlast the end of the temporary one. */
 #ifndef BIDE_CLI_STAY_H
 #define BIDE_CLI_STAY_H
 
@@ -7,8 +7,8 @@
 
 struct admin_results;
 
-/* On stderr, of each policy of which that is so: what stays, and what to do.
- * 0 or BIDE_ENOMEM. */
+/* Says on stderr, for each policy with such values, which they are and what to
+ * do.  0 or BIDE_ENOMEM. */
 int stay_say(const struct admin_results *results, bool dry_run);
 
 #endif

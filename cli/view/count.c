@@ -28,7 +28,7 @@ count_firsts(const struct bide_stats *s)
 }
 
 static struct count *
-add(struct counts *c, const char *name)
+append_count(struct counts *c, const char *name)
 {
     struct count *grown;
 
@@ -67,7 +67,7 @@ add_scope(struct counts *c, const struct admin_cell *cell)
 static int
 add_cell(void *arg, const struct admin_cell *cell)
 {
-    struct count *one = add(arg, cell->name);
+    struct count *one = append_count(arg, cell->name);
 
     if (!one || (!cell->only_scopes && add_scope(arg, cell))) {
         return BIDE_ENOMEM;
@@ -85,7 +85,7 @@ add_cell(void *arg, const struct admin_cell *cell)
 static int
 add_sleeper(void *arg, const struct admin_sleeper *s)
 {
-    struct count *one = add(arg, s->name);
+    struct count *one = append_count(arg, s->name);
 
     if (!one) {
         return BIDE_ENOMEM;
@@ -95,7 +95,7 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
 }
 
 static int
-compare(const void *a, const void *b)
+compare_counts(const void *a, const void *b)
 {
     const struct count *x = a, *y = b;
 
@@ -127,7 +127,7 @@ add_stats(struct bide_stats *to, const struct bide_stats *from)
 }
 
 static void
-merge(struct count *to, const struct count *from)
+merge_count(struct count *to, const struct count *from)
 {
     to->missing = to->missing || from->missing;
     if (from->asked_by) {
@@ -149,10 +149,10 @@ merge_names(struct counts *c)
     if (c->count == 0) {
         return;
     }
-    qsort(c->list, c->count, sizeof(*c->list), compare);
+    qsort(c->list, c->count, sizeof(*c->list), compare_counts);
     for (size_t i = 1; i < c->count; i++) {
         if (strcmp(c->list[kept].name, c->list[i].name) == 0) {
-            merge(&c->list[kept], &c->list[i]);
+            merge_count(&c->list[kept], &c->list[i]);
         } else {
             c->list[++kept] = c->list[i];
         }
@@ -231,9 +231,9 @@ counts_find(const struct counts *c, const char *name)
 
     memset(&wanted, 0, sizeof(wanted));
     strncpy(wanted.name, name, BIDE_NAME_MAX);
-    return c->count
-               ? bsearch(&wanted, c->list, c->count, sizeof(wanted), compare)
-               : NULL;
+    return c->count ? bsearch(&wanted, c->list, c->count, sizeof(wanted),
+                              compare_counts)
+                    : NULL;
 }
 
 uint32_t

@@ -11,15 +11,15 @@
 struct admin;
 struct admin_results;
 
-/* Calls that have ended, however. */
+/* Returns the number of calls that have ended, with any verdict. */
 uint64_t count_calls(const struct bide_stats *s);
 
-/* First attempts: every retry comes on top of one.  Retries are shown as a
- * share of these, the load that trying again adds. */
+/* Returns the number of first attempts.  Retries are shown as a share of these:
+ * the load that retrying adds. */
 uint64_t count_firsts(const struct bide_stats *s);
 
-/* What one name came to, its scopes together.  The latencies are those of the
- * slowest scope: percentiles do not add up. */
+/* The statistics of one name, all scopes together.  The latencies are those of
+ * the slowest scope, because percentiles cannot be added. */
 struct count {
     char name[BIDE_NAME_MAX + 1];
     bool missing;
@@ -49,13 +49,14 @@ int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
 const struct count *counts_find(const struct counts *c, const char *name);
 
-/* The scopes of a name: so many from the one returned on. */
+/* Returns the first scope of a name, followed by the others; NULL: none. */
 const struct scope *counts_scopes(const struct counts *c, const char *name,
                                   size_t *out_count);
 
-/* How many waiting calls a change concerned: those that were woken, or that
- * waited `before` it for a policy that it changed.  Calls of event loops and of
- * bide exec are not woken, they see the change by themselves. */
+/* Returns the number of waiting calls that a change affected: those that were
+ * woken, or those that waited `before` it under a policy that it changed. Calls
+ * of event loops and of bide exec are not woken, they see the change by
+ * themselves. */
 uint32_t counts_told(const struct counts *before,
                      const struct admin_results *results);
 

@@ -184,7 +184,7 @@ guard_level(const struct admin_guard *g, char *buffer, size_t size)
     return buffer;
 }
 
-/* To thousandths, as they are counted. */
+/* Rounds to thousandths, the unit in which tokens are counted. */
 double
 guard_tokens(const struct policy *p, const struct admin_guard *g)
 {
@@ -277,7 +277,7 @@ add_part(struct guard_parts *parts, const char *scope, bool used)
 }
 
 static int
-gather(void *arg, const struct admin_cell *c)
+add_cell_part(void *arg, const struct admin_cell *c)
 {
     struct gathering *g = arg;
 
@@ -292,7 +292,7 @@ gather(void *arg, const struct admin_cell *c)
 }
 
 static int
-by_scope(const void *a, const void *b)
+compare_part_scopes(const void *a, const void *b)
 {
     const struct guard_part *x = a, *y = b;
 
@@ -307,14 +307,14 @@ guard_parts_read(struct admin *registry, const struct policy *p,
     int rc;
 
     memset(out, 0, sizeof(*out));
-    rc = admin_each_cell(registry, p->name, gather, &g);
+    rc = admin_each_cell(registry, p->name, add_cell_part, &g);
     if (rc == 0 && out->count == 0) {
         rc = add_part(out, scope ? scope : "", false);
     }
     if (rc) {
         return rc;
     }
-    qsort(out->list, out->count, sizeof(*out->list), by_scope);
+    qsort(out->list, out->count, sizeof(*out->list), compare_part_scopes);
     for (size_t i = 0; i < out->count; i++) {
         admin_guard(registry, p, p->name, out->list[i].scope,
                     &out->list[i].guard);

@@ -14,16 +14,16 @@
 struct policy;
 struct record;
 
-/* A policy compiled; *out is NULL when it is not valid, or not there.  0 or
+/* Compile a policy; *out is NULL when it is not valid or does not exist.  0 or
  * BIDE_ENOMEM. */
 int guard_compile(struct admin *registry, const struct record *r,
                   struct policy **out);
 int guard_policy(struct admin *registry, const char *name, struct policy **out);
 
-/* The policy that is the first operand.  0, or the exit status. */
+/* Compiles the policy that the first operand names.  0, or the exit status. */
 int guard_find(struct command_line *line, struct policy **out);
 
-/* "pay: nobody uses scope SCOPE"; returns the exit status. */
+/* Says "pay: nobody uses scope SCOPE"; returns the exit status. */
 int guard_no_scope(const struct policy *p, const char *scope);
 
 bool guard_has_breaker(const struct policy *p); /* it is not off */
@@ -47,14 +47,14 @@ const char *guard_word(int state);                 /* "half open" */
 const char *guard_scope(const char *scope);
 /* The same from the command line, where "" is none and NULL all. */
 const char *guard_scope_read(const char *scope);
-/* Whether --scope can be one.  0, or the exit status, and said why. */
+/* Checks the name in --scope.  0, or the exit status after it has said why. */
 int guard_scope_check(const struct command_line *line);
 
 /* "note: pay has 1,024 scopes, ...", malloc'ed; NULL without memory. */
 char *guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused);
 
-/* What the live state has of a policy, by scope: what was used first, then by
- * name.  Without any: one, as it would begin. */
+/* The live state of a policy by scope, sorted.  A policy that nobody uses has
+ * one part, with the state it would begin with. */
 struct guard_part {
     char scope[BIDE_NAME_MAX + 1];
     bool used;
@@ -69,7 +69,8 @@ int guard_parts_read(struct admin *registry, const struct policy *p,
                      const char *scope, struct guard_parts *out);
 void guard_parts_free(struct guard_parts *parts);
 
-/* Of two, the one that people should see; the lower budget of both. */
+/* Merges two guards into the one to be shown: the worse breaker, the lower
+ * budget. */
 void guard_worse(struct admin_guard *to, const struct admin_guard *from);
 
 /* Makes the first operand's breaker "open" or "closed", or ("") what it was

@@ -1,11 +1,12 @@
-/* Looking at all of it, part by part: what one part lacks keeps none of the
- * others from being looked at. */
+/* Checks a registry part by part; a part that is missing or damaged does not
+ * keep the others from being checked. */
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "store/pages/pages.h"
@@ -23,7 +24,7 @@ doctor_find(struct doctor *d, enum doctor_level level, const char *area,
 {
     struct doctor_report *r = d->out;
     struct doctor_finding *longer =
-        realloc(r->findings, (r->count + 1) * sizeof(*longer));
+        array_more(r->findings, r->count, sizeof(*longer));
     va_list args;
 
     if (!longer) {
@@ -85,7 +86,7 @@ check_pages(struct doctor *d)
     }
     pages_close(p);
     if (rc == BIDE_EDAMAGED && !d->admin) {
-        return; /* it has been said why it can not be opened */
+        return; /* the finding says already why it cannot be opened */
     }
     if (rc == BIDE_EDAMAGED) {
         d->out->rc = rc;
@@ -101,7 +102,7 @@ check_pages(struct doctor *d)
 }
 
 static int
-count_one(void *arg, const struct record *r)
+count_record(void *arg, const struct record *r)
 {
     uint64_t *count = arg;
 
@@ -110,7 +111,7 @@ count_one(void *arg, const struct record *r)
     return 0;
 }
 
-/* A policy that does not compile is one that services do not follow. */
+/* Services do not follow a policy that does not compile. */
 static int
 check_policy(void *arg, const struct record *r)
 {
@@ -140,7 +141,7 @@ check_policy(void *arg, const struct record *r)
     policy_text_free(text);
     policy_free(p);
     faults_free(&faults);
-    if (!rc && admin_each_version(d->admin, r->name, count_one, versions)) {
+    if (!rc && admin_each_version(d->admin, r->name, count_record, versions)) {
         d->out->rc = BIDE_EDAMAGED;
         doctor_find_failure(d, "registry");
     }
@@ -158,7 +159,7 @@ doctor_registry(struct doctor *d)
         return;
     }
     rc = admin_each_policy(d->admin, check_policy, d);
-    rc = rc ? rc : admin_each_change(d->admin, count_one, changes);
+    rc = rc ? rc : admin_each_change(d->admin, count_record, changes);
     if (rc) {
         d->out->rc = rc;
         doctor_find_failure(d, "registry");

@@ -1,5 +1,5 @@
-/* What is wrong with a registry and all that belongs to it, and what to do
- * about it.  Changes nothing. */
+/* Finds out what is wrong with a registry and its files, and what to do.
+ * Changes nothing. */
 #ifndef BIDE_ADMIN_DOCTOR_H
 #define BIDE_ADMIN_DOCTOR_H
 
@@ -19,7 +19,7 @@ struct doctor_finding {
     enum doctor_level level;
     const char *area; /* "registry", "live", "history", "deferred", "space",
                          "rights" */
-    char what[400], todo[400]; /* todo: "" where nothing is to be done */
+    char what[400], todo[400]; /* todo: "" where there is nothing to do */
     struct failure *failure;   /* not NULL: what failed, in place of `what` */
 };
 
@@ -29,7 +29,7 @@ struct doctor_space {
 };
 
 struct doctor_report {
-    int rc; /* why the registry can not be read, or 0 */
+    int rc; /* why the registry cannot be read, or 0 */
     char dir[400], live[400];
     /* registry.mdb */
     uint64_t bytes, commit;
@@ -53,7 +53,7 @@ struct doctor_report {
 };
 
 /* keep_bytes: what recorders keep at most (--keep-size).  Always fills `out`;
- * what can not be read is a finding.  BIDE_ENOMEM. */
+ * what cannot be read is a finding.  BIDE_ENOMEM. */
 int admin_doctor(const char *dir, uint64_t keep_bytes,
                  struct doctor_report *out);
 void doctor_free(struct doctor_report *r);

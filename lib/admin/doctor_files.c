@@ -1,4 +1,4 @@
-/* The other files: history, postponed work, who may do what, and room. */
+/* The other files: history, deferred work, rights, and space. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -126,8 +126,9 @@ doctor_deferred(struct doctor *d)
     char text[32];
 
     if (rc == BIDE_EMISSING) {
-        doctor_find(d, DOCTOR_NOTE, "deferred", NULL,
-                    "deferred.mdb is missing: it is made when work is put off");
+        doctor_find(
+            d, DOCTOR_NOTE, "deferred", NULL,
+            "deferred.mdb is missing: it is made when work is deferred");
         return;
     }
     if (rc) {
@@ -160,7 +161,7 @@ doctor_deferred(struct doctor *d)
     }
 }
 
-/* ---- who may do what ---- */
+/* ---- rights ---- */
 
 static const struct {
     const char *name; /* "": the directory itself; NULL: the live file */
@@ -178,9 +179,9 @@ static const struct {
     {"history.lock", 077, "chmod 600",
      "others than its owner can keep recorders waiting"},
     {"deferred.mdb", 007, "chmod o-rwx",
-     "anybody can read or change postponed work"},
+     "anybody can read or change deferred work"},
     {"deferred.journal", 007, "chmod o-rwx",
-     "anybody can read or change postponed work"},
+     "anybody can read or change deferred work"},
     {NULL, 007, "chmod o-rwx", "anybody can change what is counted"},
 };
 
@@ -235,7 +236,7 @@ check_group(struct doctor *d, const struct stat *dir)
                  "g+x .",
                  (unsigned)dir->st_gid);
         doctor_find(d, DOCTOR_WRONG, "rights", todo,
-                    "services of the group can not read %s", path);
+                    "services of the group cannot read %s", path);
     }
 }
 
@@ -255,11 +256,11 @@ doctor_rights(struct doctor *d)
     check_group(d, &dir);
 }
 
-/* ---- room ---- */
+/* ---- space ---- */
 
 static void
-look_at_space(struct doctor *d, const char *path, const char *what,
-              const char *todo, struct doctor_space *out)
+check_space(struct doctor *d, const char *path, const char *what,
+            const char *todo, struct doctor_space *out)
 {
     struct statvfs fs;
     uint64_t unit;
@@ -302,13 +303,13 @@ doctor_space(struct doctor *d)
 
     live_directory(r, live);
 
-    look_at_space(d, r->dir, r->dir,
-                  "make room: changes, history and postponed work need it",
-                  &d->out->disk);
-    look_at_space(d, live, live, "make room: without it, calls are not counted",
-                  &d->out->memory);
+    check_space(d, r->dir, r->dir,
+                "make room: changes, history and deferred work need it",
+                &d->out->disk);
+    check_space(d, live, live, "make room: without it, calls are not counted",
+                &d->out->memory);
     if (statvfs(r->dir, &fs) == 0 && fs.f_flag & ST_RDONLY) {
         doctor_find(d, DOCTOR_WRONG, "space", "mount it for writing",
-                    "%s is on a file system that can not be written", r->dir);
+                    "%s is on a file system that cannot be written", r->dir);
     }
 }

@@ -10,18 +10,18 @@
 struct admin;
 
 struct doctor {
-    struct admin *admin; /* NULL: the registry can not be read */
+    struct admin *admin; /* NULL: the registry cannot be read */
     struct doctor_report *out;
 };
 
-/* A finding; `todo` may be NULL. */
+/* Adds a finding; `todo` may be NULL. */
 void doctor_find(struct doctor *d, enum doctor_level level, const char *area,
                  const char *todo, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 /* Adds this thread's last failure as a finding. */
 void doctor_find_failure(struct doctor *d, const char *area);
 
-/* DIR/NAME, of the registry.  False: too long. */
+/* Writes the path of a file of the registry.  False: too long. */
 bool doctor_path(const struct doctor *d, const char *name, char *out,
                  size_t size);
 

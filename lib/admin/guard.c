@@ -1,4 +1,3 @@
-/* Budgets and breakers, as operators see them and set them back. */
 #include "guard.h"
 
 #include <stdio.h>
@@ -15,7 +14,7 @@
 #include "rule/budget.h"
 #include "inside.h"
 
-/* A cell's shared words, together with the totals they are judged by. */
+/* The shared words of a cell and the counters that they are judged by. */
 struct seen {
     struct live *live;
     uint32_t index;
@@ -24,7 +23,7 @@ struct seen {
 };
 
 static void
-tally(void *arg, struct tally *out)
+fill_tally(void *arg, struct tally *out)
 {
     const struct seen *s = arg;
     uint64_t again = s->counter[COUNTER_GUARDED_AGAIN];
@@ -38,7 +37,8 @@ tally(void *arg, struct tally *out)
 }
 
 static int
-look(struct admin *a, const char *name, const char *scope, struct seen *out)
+read_seen_cell(struct admin *a, const char *name, const char *scope,
+               struct seen *out)
 {
     struct live *l = past_live(&a->past, false);
     struct cell_reading reading;
@@ -58,7 +58,7 @@ look(struct admin *a, const char *name, const char *scope, struct seen *out)
 }
 
 static const char *
-group_of(const struct policy *p, const char *name, char *buffer, size_t size)
+budget_name(const struct policy *p, const char *name, char *buffer, size_t size)
 {
     if (strcmp(p->budget.group, "own") == 0) {
         return name;
@@ -97,12 +97,12 @@ view_budget(struct admin *a, const struct policy *p, const char *name,
             const char *scope, uint64_t now_ns, struct admin_guard *out)
 {
     char buffer[BIDE_NAME_MAX + 2];
-    const char *group = group_of(p, name, buffer, sizeof(buffer));
+    const char *group = budget_name(p, name, buffer, sizeof(buffer));
     struct seen s = {0};
-    struct guard g = {.budget_tally = tally, .arg = &s};
+    struct guard g = {.budget_tally = fill_tally, .arg = &s};
 
     out->budget_level = 1;
-    if (look(a, group, *group == '@' ? "" : scope, &s) != 0) {
+    if (read_seen_cell(a, group, *group == '@' ? "" : scope, &s) != 0) {
         return;
     }
     g.budget = &s.cell->budget;
@@ -123,7 +123,8 @@ admin_guard(struct admin *a, const struct policy *p, const char *name,
 
     *out = (struct admin_guard){.mode = p->breaker.mode};
     out->has_budget = strcmp(p->budget.group, "none") != 0;
-    if (p->breaker.mode != BREAKER_OFF && look(a, name, scope, &s) == 0) {
+    if (p->breaker.mode != BREAKER_OFF &&
+        read_seen_cell(a, name, scope, &s) == 0) {
         view_breaker(p, &s, now, out);
     }
     if (out->has_budget) {
@@ -144,8 +145,8 @@ int
 admin_reset_breaker(struct admin *a, const char *name, const char *scope)
 {
     struct seen s = {0};
-    struct guard g = {.tally = tally, .arg = &s};
-    int rc = look(a, name, scope, &s);
+    struct guard g = {.tally = fill_tally, .arg = &s};
+    int rc = read_seen_cell(a, name, scope, &s);
 
     if (rc == 0) {
         g.breaker = &s.cell->breaker;
@@ -168,10 +169,10 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
                    const char *scope)
 {
     char buffer[BIDE_NAME_MAX + 2];
-    const char *group = group_of(p, name, buffer, sizeof(buffer));
+    const char *group = budget_name(p, name, buffer, sizeof(buffer));
     struct seen s = {0};
     struct guard g = {0};
-    int rc = look(a, group, *group == '@' ? "" : scope, &s);
+    int rc = read_seen_cell(a, group, *group == '@' ? "" : scope, &s);
 
     if (rc) {
         return fail_reset(rc, name, "");

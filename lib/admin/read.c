@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/near.h"
@@ -21,7 +22,7 @@ admin_each_alarm(struct admin *a, char *const *names, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         struct record r;
-        int rc = admin_policy(a, names[i], &r); /* has better words */
+        int rc = admin_policy(a, names[i], &r); /* has more facts */
 
         if (rc) {
             return rc;
@@ -33,17 +34,17 @@ admin_each_alarm(struct admin *a, char *const *names, size_t count,
 
 /* ---- one record ---- */
 
-struct wanted {
+struct record_query {
     const char *name;
     uint32_t version; /* 0: the one in force */
-    uint64_t at_ns;   /* of a version: what it has given way to by then */
+    uint64_t at_ns;   /* not 0: the version in force then, were it the newest */
     struct record *out;
 };
 
 static int
-read_one(void *arg, const struct snapshot *s)
+read_queried_record(void *arg, const struct snapshot *s)
 {
-    struct wanted *w = arg;
+    struct record_query *w = arg;
 
     if (w->at_ns) {
         return reader_of_version(s, w->name, w->version, w->at_ns, w->out);
@@ -73,10 +74,10 @@ fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
 }
 
 static int
-fetch(struct admin *a, struct wanted *w)
+fetch_record(struct admin *a, struct record_query *w)
 {
     uint64_t txn;
-    int rc = reader_read(a->past.reader, read_one, w, &txn);
+    int rc = reader_read(a->past.reader, read_queried_record, w, &txn);
 
     return rc ? fail_read(a, w->name, w->version, rc) : 0;
 }
@@ -85,8 +86,8 @@ int
 admin_policy(struct admin *a, const char *name, struct record *out)
 {
     struct record r;
-    struct wanted w = {.name = name, .out = &r};
-    int rc = fetch(a, &w);
+    struct record_query w = {.name = name, .out = &r};
+    int rc = fetch_record(a, &w);
 
     if (rc) {
         return rc;
@@ -108,17 +109,17 @@ int
 admin_version(struct admin *a, const char *name, uint32_t version,
               struct record *out)
 {
-    struct wanted w = {name, version, 0, out};
+    struct record_query w = {name, version, 0, out};
 
-    return fetch(a, &w);
+    return fetch_record(a, &w);
 }
 
 int
 admin_before(struct admin *a, const struct record *r, struct record *out)
 {
-    struct wanted w = {r->name, r->version - 1, r->when_ns, out};
+    struct record_query w = {r->name, r->version - 1, r->when_ns, out};
 
-    return r->version > 1 ? fetch(a, &w) : BIDE_ENOVERSION;
+    return r->version > 1 ? fetch_record(a, &w) : BIDE_ENOVERSION;
 }
 
 /* ---- the end of a temporary change ---- */
@@ -129,7 +130,7 @@ struct ending {
     uint32_t back;
 };
 
-/* The last version that was there when the temporary one was to end. */
+/* Finds the last version made before the end of the temporary version `of`. */
 static int
 last_before_end(const struct snapshot *s, const struct record *of,
                 uint32_t *out)
@@ -193,7 +194,8 @@ admin_ended(struct admin *a, const struct record *r, bool *out_ended,
 
 /* ---- many records ---- */
 
-/* Policies are shown as of one commit, so they are collected first. */
+/* Policies are shown as of one commit, so they are collected before the visits.
+ */
 struct collected {
     size_t count;
     struct record *records;
@@ -212,20 +214,16 @@ collected_free(struct collected *c)
 }
 
 static int
-collect_one(void *arg, const struct record *r)
+collect_policy(void *arg, const struct record *r)
 {
     struct collected *c = arg;
-    struct record *longer = c->records;
+    struct record *longer = array_more(c->records, c->count, sizeof(*longer));
     int rc;
 
-    if ((c->count & (c->count - 1)) == 0) {
-        longer = realloc(c->records,
-                         (c->count ? c->count * 2 : 1) * sizeof(*longer));
-        if (!longer) {
-            return BIDE_ENOMEM;
-        }
-        c->records = longer;
+    if (!longer) {
+        return BIDE_ENOMEM;
     }
+    c->records = longer;
     rc = reader_in_force(c->snapshot, r->name, c->now_ns, &longer[c->count]);
     if (rc) {
         return rc;
@@ -239,13 +237,13 @@ collect_one(void *arg, const struct record *r)
 }
 
 static int
-collect(void *arg, const struct snapshot *s)
+collect_policies(void *arg, const struct snapshot *s)
 {
     struct collected *c = arg;
 
     collected_free(c);
     c->snapshot = s;
-    return reader_each_policy(s, collect_one, c);
+    return reader_each_policy(s, collect_policy, c);
 }
 
 int
@@ -254,7 +252,7 @@ admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
     struct collected c = {.now_ns = clock_realtime_ns()};
     uint64_t txn;
     size_t i;
-    int rc = reader_read(a->past.reader, collect, &c, &txn);
+    int rc = reader_read(a->past.reader, collect_policies, &c, &txn);
 
     if (rc) {
         collected_free(&c);
@@ -267,18 +265,19 @@ admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
     return rc;
 }
 
-/* Versions and changes may be many: they are visited as they are read, and
- * after a writer got in between those that were visited are passed over. */
+/* There may be many versions and changes, so they are visited while they are
+ * read.  When a writer interferes the reading begins again, and those visited
+ * already are skipped. */
 struct stream {
     const char *name; /* NULL: the log */
     admin_visit_fn *visit;
     void *arg;
-    uint64_t next; /* only what is below has not been visited */
+    uint64_t next; /* those below it have not been visited */
     int result;    /* of the visit that ended it */
 };
 
 static int
-stream_one(void *arg, const struct record *r)
+stream_record(void *arg, const struct record *r)
 {
     struct stream *s = arg;
     uint64_t place = s->name ? r->version : r->sequence;
@@ -292,7 +291,7 @@ stream_one(void *arg, const struct record *r)
 }
 
 static int
-stream_body(void *arg, const struct snapshot *snapshot)
+stream_records(void *arg, const struct snapshot *snapshot)
 {
     struct stream *s = arg;
     int rc;
@@ -300,8 +299,8 @@ stream_body(void *arg, const struct snapshot *snapshot)
     if (s->result) {
         return s->result;
     }
-    rc = s->name ? reader_each_version(snapshot, s->name, stream_one, s)
-                 : reader_each_change(snapshot, stream_one, s);
+    rc = s->name ? reader_each_version(snapshot, s->name, stream_record, s)
+                 : reader_each_change(snapshot, stream_record, s);
     return s->result ? s->result : rc;
 }
 
@@ -309,7 +308,7 @@ static int
 stream_all(struct admin *a, struct stream *s)
 {
     uint64_t txn;
-    int rc = reader_read(a->past.reader, stream_body, s, &txn);
+    int rc = reader_read(a->past.reader, stream_records, s, &txn);
 
     if (s->result || rc == 0) {
         return s->result;
@@ -398,7 +397,7 @@ struct nearness {
 };
 
 static int
-try_name(void *arg, const struct record *r)
+keep_near_name(void *arg, const struct record *r)
 {
     struct nearness *n = arg;
     const char *candidate = r->name;
@@ -411,9 +410,9 @@ try_name(void *arg, const struct record *r)
 }
 
 static int
-look_for_near(void *arg, const struct snapshot *s)
+find_near_name(void *arg, const struct snapshot *s)
 {
-    return reader_each_policy(s, try_name, arg);
+    return reader_each_policy(s, keep_near_name, arg);
 }
 
 const char *
@@ -423,6 +422,6 @@ admin_near(struct admin *a, const char *name)
     uint64_t txn;
 
     a->near[0] = '\0';
-    reader_read(a->past.reader, look_for_near, &n, &txn);
+    reader_read(a->past.reader, find_near_name, &n, &txn);
     return a->near;
 }

@@ -12,8 +12,8 @@
 
 enum { OUTCOMES = FIGURES_OUTCOMES + 1 };
 
-/* A scope's interval that may still get more: versions that changed within it
- * have records of their own. */
+/* The interval of a scope that is being added up: versions that were replaced
+ * within it have records of their own. */
 struct open_interval {
     bool is_open;
     uint64_t begin_ns, end_ns;
@@ -120,7 +120,7 @@ find_scope(const struct collecting *c, const char *scope)
 }
 
 static void
-see_whole(struct admin_replay *r, const struct history_interval *i)
+widen_replay(struct admin_replay *r, const struct history_interval *i)
 {
     uint64_t length = i->end_ns - i->begin_ns;
 
@@ -151,7 +151,7 @@ add_interval(void *arg, const struct history_interval *i)
     if (c->rc) {
         return c->rc;
     }
-    see_whole(c->out, i);
+    widen_replay(c->out, i);
     o = c->open[scope];
     if (o->is_open && i->end_ns > o->end_ns) {
         c->rc = close_interval(c, scope);
@@ -179,7 +179,7 @@ move_to_zero(struct profile *p, uint64_t begin_ns)
 }
 
 static int
-finish(struct collecting *c)
+fill_profiles(struct collecting *c)
 {
     struct admin_replay *r = c->out;
     int rc = 0;
@@ -211,7 +211,7 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     c->scope = scope;
     c->out = out;
     rc = past_each_interval(&a->past, &range, add_interval, c, &out->past);
-    rc = rc ? rc : finish(c);
+    rc = rc ? rc : fill_profiles(c);
     for (size_t i = 0; i < out->scope_count; i++) {
         free(c->open[i]);
     }

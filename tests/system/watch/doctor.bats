@@ -196,13 +196,13 @@ all_files() {
     found rights "can replace policies"
     chmod 2750 "$DIR"
     chmod o+rw "$DIR/deferred.mdb"
-    found rights "postponed work"
+    found rights "deferred work"
     chmod 660 "$DIR/deferred.mdb"
     chown 12345 "$DIR/history.mdb"
     found rights "belongs to user 12345"
     chown 0 "$DIR/history.mdb"
     chmod g-r "$DIR/registry.mdb"
-    found rights "services of the group can not read"
+    found rights "services of the group cannot read"
     chmod g+r "$DIR/registry.mdb"
     gives 0 bide doctor
 }
