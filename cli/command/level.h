@@ -1,4 +1,4 @@
-/* Levels of early warning in words. */
+/* The names of the levels of early warning. */
 #ifndef BIDE_CLI_LEVEL_H
 #define BIDE_CLI_LEVEL_H
 

@@ -21,49 +21,51 @@ enum exit_status {
     STATUS_REGISTRY = 6, /* missing, locked, damaged, no permission, full */
 };
 
-/* What a BIDE_E code means for the exit status. */
+/* Returns the exit status for a BIDE_E code. */
 int say_status(int rc);
 
-/* One line on stderr, "bide: " before it; what is no printable text in it is
- * shown as \xNN. */
+/* Writes one line to stderr, after "bide: "; bytes that are not printable text
+ * are shown as \xNN. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says this thread's last failure (explain.h); without one, "WHAT: " and the
  * text of the code.  Returns the exit status. */
 int say_failure(int rc, const char *what);
 
-/* "WHAT: WHY"; what stands behind a line break in WHY is a line of its own. */
+/* Says "WHAT: WHY"; text after a line break in WHY becomes a line of its own.
+ */
 void say_why(const char *what, const char *why);
 
-/* The exit status of a failed system call, said as "WHAT: " and errno's. */
+/* Says "WHAT: " and the text of errno; returns the exit status. */
 int say_errno(const char *what);
 
 int say_no_memory(void);
 
-/* From now on lines go there, without "bide: "; NULL: to stderr, as before. */
+/* Sends later lines to `out`, without "bide: "; NULL: to stderr again. */
 void say_divert(FILE *out);
 
-/* A mistake on the command line, and the command's usage. */
+/* Says a mistake on the command line, and the command's usage; returns the exit
+ * status. */
 int say_usage(const struct command_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What `name` cannot be, `before` being put before it ("--scope ", ""). */
+/* Says that `name` cannot be a name, after `before` ("--scope ", ""). */
 int say_no_name(const char *before, const char *name);
 
-/* "NAME: no such policy (NEAR?)". */
+/* Says "NAME: no such policy (NEAR?)", or that it was deleted. */
 int say_no_policy(struct admin *registry, const char *name);
-/* The same unless there is one: then 0. */
+/* Returns 0 if there is such a policy; otherwise as say_no_policy(). */
 int say_unless_policy(struct admin *registry, const char *name);
 
-/* There is no such version (0: none before the present one). */
+/* Says that there is no such version (0: none before the present one). */
 int say_no_version(struct admin *registry, const char *name, uint32_t version);
 
-/* Every fault with its place, then for each file how many, and `outcome`
- * ("nothing was changed"; NULL: nothing to add). */
+/* Says every fault with its place, then the number of faults of each file, and
+ * `outcome` ("nothing was changed"; NULL: none). */
 int say_faults(const struct faults *faults, const char *outcome);
 
-/* One of the two: the faults if that is what `rc` means, else say_failure.
- * Frees the faults. */
+/* Says the faults if `rc` is BIDE_EINPUT and there are any, otherwise as
+ * say_failure().  Frees the faults. */
 int say_refusal(int rc, struct faults *faults, const char *what,
                 const char *outcome);
 

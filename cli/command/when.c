@@ -18,7 +18,8 @@ local_time(uint64_t ns)
     return tm;
 }
 
-/* Midnights between two days, by the calendar: a day can have 23 hours. */
+/* Returns the number of midnights between two days, by the calendar: a day can
+ * have 23 hours. */
 static int
 days_between(struct tm from, struct tm to)
 {
@@ -107,7 +108,7 @@ local_to_ns(struct tm tm, uint64_t *out)
     return 0;
 }
 
-/* mktime takes the 31st of February for the 3rd of March: we do not. */
+/* Refuses the 31st of February, which mktime takes for the 3rd of March. */
 static int
 read_calendar(const char *text, const char *format, struct tm start,
               uint64_t *out)

@@ -1,19 +1,19 @@
-/* Points in time as people say them.  All in ns of CLOCK_REALTIME; shown and
- * read in the local time zone. */
+/* Writes and reads times as people say them.  All in ns of CLOCK_REALTIME;
+ * shown and read in the local time zone. */
 #ifndef BIDE_CLI_WHEN_H
 #define BIDE_CLI_WHEN_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* "today 14:02:11", "yesterday 13:42:00", "2026-01-31 08:00:00".  Needs 64
- * bytes; so do the others.  Return the buffer. */
+/* Writes "today 14:02:11", "yesterday 13:42:00", "2026-01-31 08:00:00".  These
+ * functions need 64 bytes and return the buffer. */
 char *when_write(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size);
 
-/* Always "2026-01-31 08:00:00". */
+/* Always writes "2026-01-31 08:00:00". */
 char *when_write_iso(uint64_t when_ns, char *buffer, size_t size);
 
-/* A time to come: "14:05 (in 12m)", "tomorrow 08:00 (in 10h)". */
+/* Writes a future time: "14:05 (in 12m)", "tomorrow 08:00 (in 10h)". */
 char *when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer,
                        size_t size);
 

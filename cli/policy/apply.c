@@ -1,4 +1,4 @@
-/* Policies from files: bide init, apply_source, validate. */
+/* Policies from files: bide init, apply, validate. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -49,14 +49,13 @@ static int
 prune_others(struct edit *e, const struct policy_list *texts)
 {
     struct names all = {0}, kept = {0};
-    size_t i;
     int rc = writer_each_policy(e->writer, add_existing_name, &all);
 
-    for (i = 0; i < texts->count && rc == 0; i++) {
+    for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = names_put(&kept, policy_text_name(texts->list[i]));
     }
     names_sort(&kept);
-    for (i = 0; i < all.count && rc == 0; i++) {
+    for (size_t i = 0; i < all.count && rc == 0; i++) {
         struct edit_old old = {0};
 
         if (!names_have(&kept, all.list[i])) {
@@ -75,7 +74,6 @@ admin_apply(struct admin *a, const struct admin_change *change,
             struct admin_results *out, struct faults *faults)
 {
     struct edit e;
-    size_t i;
     int rc = edit_begin(&e, a, change, faults);
 
     if (rc) {
@@ -83,14 +81,14 @@ admin_apply(struct admin *a, const struct admin_change *change,
     }
     e.texts = texts;
     e.file = file;
-    for (i = 0; i < texts->count && rc == 0; i++) {
+    for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = apply_one(&e, texts->list[i]);
     }
     if (rc == 0 && prune) {
         rc = prune_others(&e, texts);
     }
     /* Only now every policy that they may extend is stored. */
-    for (i = 0; i < texts->count && rc == 0; i++) {
+    for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = check_text(&e, texts->list[i], file);
     }
     return commit_end(&e, rc, out);
@@ -128,9 +126,8 @@ static int
 set_keys(struct edit *e, const char *name, struct policy_text *t,
          const struct admin_setting *settings, size_t count)
 {
-    size_t i;
 
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct admin_setting *s = &settings[i];
         int rc = s->value
                      ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
@@ -172,7 +169,6 @@ admin_set_each(struct admin *a, const struct admin_change *change,
                struct admin_results *out, struct faults *faults)
 {
     struct edit e;
-    size_t i;
     int rc = edit_begin(&e, a, change, faults);
 
     if (rc) {
@@ -180,7 +176,7 @@ admin_set_each(struct admin *a, const struct admin_change *change,
     }
     e.settings = settings;
     e.setting_count = count;
-    for (i = 0; i < name_count && rc == 0; i++) {
+    for (size_t i = 0; i < name_count && rc == 0; i++) {
         rc = set_one(&e, names[i], settings, count);
     }
     return commit_end(&e, rc, out);
@@ -200,13 +196,12 @@ admin_delete(struct admin *a, const struct admin_change *change,
              struct faults *faults)
 {
     struct edit e;
-    size_t i;
     int rc = edit_begin(&e, a, change, faults);
 
     if (rc) {
         return rc;
     }
-    for (i = 0; i < count && rc == 0; i++) {
+    for (size_t i = 0; i < count && rc == 0; i++) {
         struct edit_old old = {0};
 
         rc = read_existing(&e, names[i], &old);

@@ -1,5 +1,6 @@
 #include "edit.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
 void
 edit_end(struct edit *e)
 {
+    assert(e->writer);
+    assert(e->parent_count == 0); /* each compilation frees its own */
     writer_end(e->writer);
     names_clear(&e->touched);
 }

@@ -251,14 +251,13 @@ admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
 {
     struct collected c = {.now_ns = clock_realtime_ns()};
     uint64_t txn;
-    size_t i;
     int rc = reader_read(a->past.reader, collect_policies, &c, &txn);
 
     if (rc) {
         collected_free(&c);
         return failure_of_store(rc, a->past.dir, pages_why());
     }
-    for (i = 0; i < c.count && rc == 0; i++) {
+    for (size_t i = 0; i < c.count && rc == 0; i++) {
         rc = visit(arg, &c.records[i]);
     }
     collected_free(&c);

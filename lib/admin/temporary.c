@@ -43,7 +43,6 @@ static bool
 has_wanted_values(const struct edit *e, const struct policy_text *now,
                   const struct policy_text *later)
 {
-    size_t i;
 
     if (!later) {
         return false;
@@ -51,7 +50,7 @@ has_wanted_values(const struct edit *e, const struct policy_text *now,
     if (!e->settings) {
         return policy_text_same(now, later);
     }
-    for (i = 0; i < e->setting_count; i++) {
+    for (size_t i = 0; i < e->setting_count; i++) {
         const struct key *key = key_find(e->settings[i].key);
 
         if (!same_value(policy_text_get(now, key),
@@ -171,9 +170,8 @@ read_stay_texts(struct edit *e, const struct admin_result *r,
 static bool
 names_key(const struct edit *e, const struct key *key)
 {
-    size_t i;
 
-    for (i = 0; i < e->setting_count && e->change->for_ns; i++) {
+    for (size_t i = 0; i < e->setting_count && e->change->for_ns; i++) {
         if (key_find(e->settings[i].key) == key) {
             return true;
         }
@@ -214,7 +212,6 @@ temporary_find_stay(struct edit *e, struct admin_result *r,
 {
     const struct record *as = e->as && e->as->until_ns ? e->as : NULL;
     struct stay s = {0};
-    size_t i;
     int rc;
 
     r->temporary = as ? as->version : old->version;
@@ -224,7 +221,8 @@ temporary_find_stay(struct edit *e, struct admin_result *r,
         return 0;
     }
     rc = read_stay_texts(e, r, old, &s);
-    for (i = 0; i < policy_key_count && rc == 0 && s.set && s.unset; i++) {
+    for (size_t i = 0; i < policy_key_count && rc == 0 && s.set && s.unset;
+         i++) {
         const struct key *key = &policy_keys[i];
 
         if (!names_key(e, key)) {
