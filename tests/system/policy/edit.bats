@@ -2,7 +2,7 @@
 # Single policies: show, get, set, unset, delete, log, rollback, diff.
 load ../registry
 
-@test "show gives the text, under a comment that says whose it is" {
+@test "show prints the text after a comment with version and author" {
     shop
     gives 0 bide show pay
     [[ ${lines[0]} == "# version 1, by "* ]]
@@ -21,7 +21,7 @@ load ../registry
     says "0 changed"
 }
 
-@test "show --version gives what was" {
+@test "show --version prints an earlier version" {
     shop
     bide set pay attempts=9 >/dev/null
     gives 0 bide show pay --version 1
@@ -50,7 +50,7 @@ load ../registry
     says "attemps: no such key (attempts?)"
 }
 
-@test "names that do not exist are 3, names that are none are 5" {
+@test "an unknown name is status 3, an invalid name is status 5" {
     shop
     for command in show log rollback diff preview "get pax attempts" "set pax attempts=1" \
         "unset pax attempts" delete stats export; do
@@ -79,7 +79,7 @@ load ../registry
     says "attempts 4 -> 3" "gateway overloaded, INC-311"
 }
 
-@test "set of what is inherited names the parent" {
+@test "set of an inherited key names the parent" {
     shop
     gives 0 bide set mail wait_initial=3s
     says "1s (order)"
@@ -88,13 +88,13 @@ load ../registry
     [ "$(bide get mail wait_initial)" = 1s ]
 }
 
-@test "blanks around the equals sign are no part of it" {
+@test "blanks around the equals sign are ignored" {
     shop
     gives 0 bide set pay 'attempts = 8'
     [ "$(bide get pay attempts)" = 8 ]
 }
 
-@test "setting what is set changes nothing" {
+@test "setting the same value again changes nothing" {
     shop
     gives 0 bide set pay attempts=4
     says "pay v1" "nothing was changed"
@@ -104,7 +104,7 @@ load ../registry
     [ "${#lines[@]}" -eq 2 ]
 }
 
-@test "bad settings are refused, all of them, and nothing is half done" {
+@test "one bad setting refuses them all" {
     shop
     unchanged gives 5 bide set pay attempts=9 wait_initial=100 wait_maxx=1s
     says "wait_initial = 100: a duration needs its unit" "100ms?" wait_maxx "nothing was changed"
@@ -139,7 +139,7 @@ load ../registry
     says mail
 }
 
-@test "--if-version lets through only what it knows" {
+@test "--if-version refuses a change to another version" {
     shop
     bide set pay attempts=5 >/dev/null
     unchanged gives 4 bide set pay attempts=9 --if-version 1
@@ -151,7 +151,7 @@ load ../registry
     unchanged gives 2 bide set pay attempts=9 --if-version 0
 }
 
-@test "--for is a change that ends by itself" {
+@test "--for reverts the change at its end" {
     shop
     gives 0 bide set pay attempts=9 --for 10m
     says "until" "then again as v1"
@@ -164,7 +164,7 @@ load ../registry
     unchanged gives 5 bide set pay attempts=9 --for none
 }
 
-@test "--dry-run of a set says it and does not do it" {
+@test "set --dry-run prints the change and does not make it" {
     shop
     unchanged gives 0 bide set pay attempts=9 --dry-run
     says "v1 -> v2" "nothing was changed"
@@ -177,7 +177,7 @@ load ../registry
     gives 0 bide set pay attempts=9 --note "$(printf 'x%.0s' $(seq 500))"
 }
 
-@test "who: the user, and sudo's user of root" {
+@test "the author is the user, for root the user of sudo" {
     shop
     bide set pay attempts=5 >/dev/null
     gives 0 bide log pay
@@ -190,7 +190,7 @@ load ../registry
 
 # ---- delete ----
 
-@test "delete is a version, and rollback takes it back" {
+@test "a deletion is a version, and rollback reverts it" {
     shop
     gives 0 bide delete pay
     says "pay v1 deleted" "bide rollback pay"
@@ -203,7 +203,7 @@ load ../registry
     [ "$(bide get pay attempts)" = 4 ]
 }
 
-@test "what others extend stays" {
+@test "a policy that others extend cannot be deleted" {
     shop
     unchanged gives 5 bide delete order
     says "mail" "cannot be deleted"

@@ -4,7 +4,7 @@ load ../registry
 
 # ---- init ----
 
-@test "init says where it is and what is next, and twice is no harm" {
+@test "init prints the place and the next step, and can be repeated" {
     gives 0 "$BIDE" --dir "$T/other" init --live "$T/live2"
     says "Registry ready in" "$T/live2/" "bide apply"
     gives 0 "$BIDE" --dir "$T/other" init
@@ -16,7 +16,7 @@ load ../registry
     says "there is a registry already"
 }
 
-@test "init makes the path of the live file whole" {
+@test "init makes the path of the live file absolute" {
     gives 0 "$BIDE" --dir "$T/other" init --live nearby
     says "$T/nearby/"
 }
@@ -162,7 +162,7 @@ bad() {
     bad "$(printf 'k%.0s' $(seq 60)) = 1" 'no such key'
 }
 
-@test "all faults of a file are told at once" {
+@test "all faults of a file are reported at once" {
     printf '[a]\nattempts = 0\nattemps = 1\n[A]\n[a]\n[b]\nx = 1\nattempts = 2\nattempts = 2\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says bad.ini:2: bad.ini:3: bad.ini:4: bad.ini:5: bad.ini:7: bad.ini:9:
@@ -174,7 +174,7 @@ bad() {
     says "bad.ini:" wait_min wait_max
 }
 
-@test "circles are told however long they are" {
+@test "a circle of extends is reported, however long it is" {
     printf '[a]\nextends = b\n[b]\nextends = c\n[c]\nextends = a\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says "a -> b -> c -> a"
@@ -226,7 +226,7 @@ bad() {
     [ "$(bide get a attempts)$(bide get b attempts)$(bide get c attempts)" = 234 ]
 }
 
-@test "what a file says can not steer the terminal" {
+@test "text of a file cannot control the terminal" {
     printf '[a]\n\033[31mred = 1\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says_not $'\033'
@@ -265,7 +265,7 @@ bide: two.ini: 1 error" ] || { echo "$output"; false; }
 
 # ---- export ----
 
-@test "export gives what apply takes, byte for byte" {
+@test "apply reproduces an export byte for byte" {
     cat >all.ini <<'END'
 [a]
 description = größer ≤ 5 "quoted" # not a comment
@@ -286,7 +286,7 @@ END
     says "0 changed"
 }
 
-@test "export of names gives these, or none at all" {
+@test "export of names prints all of them, or nothing" {
     shop
     gives 0 bide export pay
     says "[pay]"

@@ -19,7 +19,7 @@ lapsed() {
     until_it in_force "$1" "$3"
 }
 
-@test "what a change changed is the difference to what was in force" {
+@test "a change is reported as the difference to the version in force" {
     shop
     lapsed pay attempts=9 1
     gives 0 bide pause pay --note x
@@ -37,7 +37,7 @@ lapsed() {
     [ "${#lines[@]}" -eq 2 ]
 }
 
-@test "the same of apply, and of what one change after the other left" {
+@test "apply and consecutive changes are reported the same way" {
     shop
     lapsed pay attempts=9 1
     lapsed pay attempts=8 1
@@ -50,7 +50,7 @@ lapsed() {
     says "pay v1 -> v4" "- attempts = 4"
 }
 
-@test "a change in the time of another one is a change to that" {
+@test "a change during a temporary one builds on it" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     bide set pay attempts=6 >/dev/null
@@ -59,7 +59,7 @@ lapsed() {
     says "pay v2 -> v3" "- attempts = 9" "+ attempts = 6"
 }
 
-@test "audit tells the end of what came to its end" {
+@test "audit shows the end of a temporary change" {
     shop
     lapsed pay attempts=9 1
     gives 0 bide audit pay
@@ -73,7 +73,7 @@ j = json.load(sys.stdin)['changes']
 sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
 }
 
-@test "audit invents no end of what a later change replaced" {
+@test "audit shows no end for a temporary change that was replaced" {
     shop
     bide set pay attempts=9 --for 3s >/dev/null
     gives 0 bide set pay wait_initial=20ms
@@ -84,7 +84,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says_not "is over"
 }
 
-@test "audit tells both ends of a change within another" {
+@test "audit shows both ends of nested temporary changes" {
     shop
     bide set pay attempts=9 --for 3s >/dev/null
     gives 0 bide set pay wait_initial=20ms --for 1ms
@@ -96,7 +96,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
 
 # ---- rollback ----
 
-@test "rollback goes to what was in force before, past what is over" {
+@test "rollback restores the version in force before, not one that has ended" {
     shop
     bide set pay attempts=5 >/dev/null
     bide set pay attempts=6 >/dev/null
@@ -106,7 +106,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     [ "$(bide get pay attempts)" = 5 ]
 }
 
-@test "rollback passes over a temporary change in between" {
+@test "rollback skips a temporary change in between" {
     shop
     lapsed pay attempts=9 1
     bide set pay attempts=5 >/dev/null
@@ -138,7 +138,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
 
 # ---- what is changed for a time, and then kept ----
 
-@test "a change in the time of another one keeps that, and says so" {
+@test "a change during a temporary one keeps its values, with a warning" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     bide set pay wait_initial=30ms >/dev/null 2>said
@@ -148,7 +148,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says_not stays
 }
 
-@test "what is kept is undone as it was: set again, or unset" {
+@test "the warning has the command that undoes what is kept" {
     shop
     bide set pay wait_initial=50ms retry_on=timeout --for 1h >/dev/null
     gives 0 bide set pay attempts=5 wait_max=3s
@@ -159,7 +159,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "bide set order description='a b' && bide unset order wait_max"
 }
 
-@test "--dry-run says what would stay" {
+@test "--dry-run warns of values that would stay" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     unchanged gives 0 bide set pay wait_initial=30ms --dry-run
@@ -184,7 +184,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "(as v2)" "what v2 changed until" "stays now: attempts 4 -> 9"
 }
 
-@test "what is over when it was deleted is not brought back" {
+@test "rollback of a deletion does not restore a change that had ended" {
     shop
     bide set pay attempts=9 --for 10ms >/dev/null
     bide delete pay >/dev/null
@@ -195,7 +195,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     [ "$(bide get pay attempts)" = 4 ]
 }
 
-@test "set to what holds for a time makes it stay" {
+@test "set to a temporary value makes it permanent" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay attempts=9
@@ -205,7 +205,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "nothing was changed"
 }
 
-@test "what holds now and after is not a change" {
+@test "setting a value that holds now and later changes nothing" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     for setting in wait_max=2s; do
@@ -216,7 +216,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     done
 }
 
-@test "a shorter change goes back to the one it is within" {
+@test "a shorter temporary change reverts to the longer one around it" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay wait_initial=30ms --for 1ms
@@ -226,7 +226,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     [ "$(bide get pay attempts)" = 9 ]
 }
 
-@test "a longer change goes back to what is in force then, and says what it keeps" {
+@test "a longer temporary change reverts to what is in force then, and warns" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay wait_initial=30ms --for 3h
@@ -236,7 +236,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "then version 1 again"
 }
 
-@test "the same for another time moves the end" {
+@test "the same change with another --for moves the end" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay attempts=9 --for 2h
@@ -252,7 +252,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     until_it in_force pay 1
 }
 
-@test "--for of what is so already changes nothing" {
+@test "--for with the value in force changes nothing" {
     shop
     bide set pay attempts=9 >/dev/null
     unchanged gives 0 bide set pay attempts=9 --for 3s
@@ -261,7 +261,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 3 bide show pay --version 3
 }
 
-@test "apply in the time of a change is for good: it ends it, or keeps it" {
+@test "apply during a temporary change is permanent: it replaces or keeps it" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     bide export >held.ini
@@ -279,7 +279,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "0 changed"
 }
 
-@test "pause in the time of a change keeps that, and pauses for good" {
+@test "pause during a temporary change keeps it, and is permanent" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide pause pay
@@ -299,7 +299,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "not paused: nothing was changed"
 }
 
-@test "a breaker forced for a time is forced for good by the same without --for" {
+@test "forcing a breaker without --for makes a temporary forcing permanent" {
     shop
     bide set pay breaker=on >/dev/null
     bide breaker pay open --for 1h >/dev/null
@@ -307,7 +307,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "stays now: breaker on -> open" "bide set pay breaker=on"
 }
 
-@test "what a policy extends is not changed for a time: its parent could be deleted" {
+@test "extends cannot be changed temporarily: the parent could be deleted" {
     printf '[a]\nattempts=4\n[b]\nattempts=6\n[p]\nextends=a\n' | bide apply - >/dev/null
     gives 5 bide set p extends=b --for 1h
     says "p: extends cannot be changed for a time only" "set it without --for"
