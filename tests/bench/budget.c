@@ -1,7 +1,8 @@
-/* budget ROUNDS N: what it costs to take from one retry budget and to give
- * back, by threads and by processes at once, against adding to one atomic
- * word.  Prints ns for one of them by the clock on the wall: of eight threads
- * that do N each, the time from first to last over 8 N. */
+/* budget ROUNDS N: measures taking tokens from one retry budget and returning
+ * them, by threads and by processes at the same time, against adding to one
+ * atomic word.  N is the number of operations of all workers together.  Prints
+ * wall-clock ns per operation: the time from the common start to the end of the
+ * last worker, divided by the number of operations. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 
 enum { WORKERS_MAX = 8 };
 
-/* In memory that processes share. */
+/* Shared memory of all workers. */
 struct arena {
     _Alignas(64) struct budget_words words;
     _Alignas(64) _Atomic uint64_t counter;
@@ -40,7 +41,7 @@ struct team {
     struct arena *arena;
     void (*work)(struct arena *a, long n);
     int workers;
-    long n; /* of each */
+    long n; /* operations of each worker */
 };
 
 static void
@@ -58,16 +59,16 @@ take_and_give(struct arena *a, long n)
 }
 
 static void
-add(struct arena *a, long n)
+add_atomically(struct arena *a, long n)
 {
     while (n-- > 0) {
         atomic_fetch_add(&a->counter, 1);
     }
 }
 
-/* All begin at once, and only when each is there. */
+/* Waits until start_workers() lets all workers begin, then does the work. */
 static void
-join_in(const struct team *t)
+work_when_started(const struct team *t)
 {
     atomic_fetch_add(&t->arena->ready, 1);
     while (!atomic_load(&t->arena->go)) {
@@ -76,8 +77,9 @@ join_in(const struct team *t)
     t->work(t->arena, t->n);
 }
 
+/* Waits until every worker is ready, lets all begin, and returns the time. */
 static uint64_t
-let_go(const struct team *t)
+start_workers(const struct team *t)
 {
     while (atomic_load(&t->arena->ready) < t->workers) {
         sched_yield();
@@ -87,24 +89,24 @@ let_go(const struct team *t)
 }
 
 static void *
-in_thread(void *arg)
+run_thread(void *arg)
 {
-    join_in(arg);
+    work_when_started(arg);
     return NULL;
 }
 
 static double
-by_threads(struct team *t)
+measure_threads(struct team *t)
 {
     pthread_t id[WORKERS_MAX];
     uint64_t begin;
 
     for (int i = 0; i < t->workers; i++) {
-        if (pthread_create(&id[i], NULL, in_thread, t)) {
+        if (pthread_create(&id[i], NULL, run_thread, t)) {
             race_stop("pthread_create", "failed");
         }
     }
-    begin = let_go(t);
+    begin = start_workers(t);
     for (int i = 0; i < t->workers; i++) {
         pthread_join(id[i], NULL);
     }
@@ -112,7 +114,7 @@ by_threads(struct team *t)
 }
 
 static double
-by_processes(struct team *t)
+measure_processes(struct team *t)
 {
     uint64_t begin;
 
@@ -123,11 +125,11 @@ by_processes(struct team *t)
             race_stop("fork", strerror(errno));
         }
         if (pid == 0) {
-            join_in(t);
+            work_when_started(t);
             _exit(0);
         }
     }
-    begin = let_go(t);
+    begin = start_workers(t);
     for (int i = 0; i < t->workers; i++) {
         int status;
 
@@ -138,14 +140,17 @@ by_processes(struct team *t)
     return (double)(race_now_ns() - begin);
 }
 
+/* Measures one round; returns ns per operation. */
 static double
-once(struct arena *arena, int workers, bool processes, bool budget, long n)
+measure_round(struct arena *arena, int workers, bool processes, bool budget,
+              long n)
 {
-    struct team t = {arena, budget ? take_and_give : add, workers, n / workers};
+    struct team t = {arena, budget ? take_and_give : add_atomically, workers,
+                     n / workers};
     double ns;
 
     memset(arena, 0, sizeof(*arena));
-    ns = processes ? by_processes(&t) : by_threads(&t);
+    ns = processes ? measure_processes(&t) : measure_threads(&t);
     return ns / (double)(t.n * workers);
 }
 
@@ -172,8 +177,8 @@ main(int argc, char **argv)
     }
     for (long i = 0; i < rounds * 2; i++) {
         for (size_t k = 0; k < sizeof(with) / sizeof(*with); k++) {
-            double ns =
-                once(arena, with[k].workers, with[k].processes, i & 1, n);
+            double ns = measure_round(arena, with[k].workers, with[k].processes,
+                                      i & 1, n);
 
             if (best[k][i & 1] <= 0 || ns < best[k][i & 1]) {
                 best[k][i & 1] = ns;

@@ -1,6 +1,6 @@
-/* calls DIR ROUNDS N: what a call costs that succeeds at once, and what a
- * failed attempt costs that need not wait.  The registry in DIR has the
- * policies of run's CALLS_INI. */
+/* calls DIR ROUNDS N: measures a call that succeeds at once, and a failed
+ * attempt without a wait.  The registry in DIR has the policies of CALLS_INI in
+ * `run`. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static struct bide_policy *many[MANY];
 static volatile uint64_t sink;
 
 static struct bide_outcome
-nothing(const struct bide_attempt *attempt, void *arg)
+succeed(const struct bide_attempt *attempt, void *arg)
 {
     (void)attempt;
     (void)arg;
@@ -23,7 +23,7 @@ nothing(const struct bide_attempt *attempt, void *arg)
 }
 
 static struct bide_outcome
-failure(const struct bide_attempt *attempt, void *arg)
+refuse_connection(const struct bide_attempt *attempt, void *arg)
 {
     (void)attempt;
     (void)arg;
@@ -31,20 +31,20 @@ failure(const struct bide_attempt *attempt, void *arg)
 }
 
 static struct bide_outcome
-third_time_lucky(const struct bide_attempt *attempt, void *arg)
+succeed_third_time(const struct bide_attempt *attempt, void *arg)
 {
     (void)arg;
     return attempt->number < 3 ? bide_errno(ECONNREFUSED) : bide_ok();
 }
 
-/* As a library would call it: by a pointer that the compiler cannot see
- * through. */
-static bide_attempt_fn *volatile attempt_fn = nothing;
+/* Called through a volatile pointer, so that the compiler cannot inline it; a
+ * library calls an attempt in the same way. */
+static bide_attempt_fn *volatile attempt_fn = succeed;
 
-/* ---- what we are measured against ---- */
+/* ---- the baseline: two clock readings ---- */
 
 static void
-empty_function(void *arg, long n)
+call_directly(void *arg, long n)
 {
     const struct bide_attempt attempt = {1, 0, UINT64_MAX};
 
@@ -54,7 +54,7 @@ empty_function(void *arg, long n)
 }
 
 static void
-two_clock_readings(void *arg, long n)
+call_with_clock(void *arg, long n)
 {
     const struct bide_attempt attempt = {1, 0, UINT64_MAX};
 
@@ -69,10 +69,10 @@ two_clock_readings(void *arg, long n)
 /* ---- success at once ---- */
 
 static void
-run(void *arg, long n)
+run_plain(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, nothing, NULL, NULL);
+        bide_run(arg, succeed, NULL, NULL);
     }
 }
 
@@ -82,7 +82,7 @@ run_with_result(void *arg, long n)
     struct bide_result result;
 
     while (n-- > 0) {
-        bide_run(arg, nothing, NULL, &result);
+        bide_run(arg, succeed, NULL, &result);
         sink = result.elapsed_ns;
     }
 }
@@ -92,12 +92,12 @@ run_in_turn(void *arg, long n)
 {
     (void)arg;
     for (long i = 0; i < n; i++) {
-        bide_run(many[i % MANY], nothing, NULL, NULL);
+        bide_run(many[i % MANY], succeed, NULL, NULL);
     }
 }
 
 static void
-try_loop(void *arg, long n)
+run_try(void *arg, long n)
 {
     struct bide_call call;
 
@@ -110,7 +110,7 @@ try_loop(void *arg, long n)
 }
 
 static void
-steps(void *arg, long n)
+run_steps(void *arg, long n)
 {
     struct bide_call call;
 
@@ -131,7 +131,7 @@ struct thread {
 };
 
 static void *
-in_thread(void *arg)
+run_thread(void *arg)
 {
     struct thread *t = arg;
 
@@ -139,14 +139,15 @@ in_thread(void *arg)
     return NULL;
 }
 
+/* Runs `body` n times in each of the threads. */
 static void
-in_threads(void (*body)(void *, long), void *arg, long n)
+run_threads(void (*body)(void *, long), void *arg, long n)
 {
     struct thread t[THREADS];
 
     for (int i = 0; i < THREADS; i++) {
         t[i] = (struct thread){.run = body, .arg = arg, .n = n};
-        if (pthread_create(&t[i].id, NULL, in_thread, &t[i])) {
+        if (pthread_create(&t[i].id, NULL, run_thread, &t[i])) {
             race_stop("pthread_create", "failed");
         }
     }
@@ -158,23 +159,23 @@ in_threads(void (*body)(void *, long), void *arg, long n)
 static void
 run_in_threads(void *arg, long n)
 {
-    in_threads(run, arg, n);
+    run_threads(run_plain, arg, n);
 }
 
 static void
 clocks_in_threads(void *arg, long n)
 {
-    in_threads(two_clock_readings, arg, n);
+    run_threads(call_with_clock, arg, n);
 }
 
 /* ---- failures ---- */
 
-/* Of a policy with 1,000 attempts. */
+/* The policy allows 1,000 attempts, so each call makes 1,000 failures. */
 static void
-fail_on_and_on(void *arg, long n)
+fail_always(void *arg, long n)
 {
     for (; n > 0; n -= MANY) {
-        bide_run(arg, failure, NULL, NULL);
+        bide_run(arg, refuse_connection, NULL, NULL);
     }
 }
 
@@ -182,7 +183,7 @@ static void
 fail_once(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, failure, NULL, NULL);
+        bide_run(arg, refuse_connection, NULL, NULL);
     }
 }
 
@@ -190,23 +191,24 @@ static void
 fail_twice(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, third_time_lucky, NULL, NULL);
+        bide_run(arg, succeed_third_time, NULL, NULL);
     }
 }
 
-/* Empties its budget so far that the successes to come do not fill it. */
+/* Takes tokens from the policy's budget, so many that the successes of the
+ * measurement do not fill it. */
 static void
-drain(struct bide_policy *p)
+drain_budget(struct bide_policy *p)
 {
     for (int i = 0; i < 20000; i++) {
-        bide_run(p, failure, NULL, NULL);
+        bide_run(p, refuse_connection, NULL, NULL);
     }
 }
 
 /* ---- main ---- */
 
 static struct bide_policy *
-policy(struct bide *b, const char *name)
+lookup_policy(struct bide *b, const char *name)
 {
     struct bide_policy *p;
     int rc = bide_lookup(b, name, NULL, &p);
@@ -218,7 +220,7 @@ policy(struct bide *b, const char *name)
 }
 
 static struct bide *
-opened(const char *dir)
+open_registry(const char *dir)
 {
     struct bide *b;
     int rc = bide_open(dir, 0, &b);
@@ -243,45 +245,45 @@ main(int argc, char **argv)
     }
     rounds = (int)race_number(argv[2]);
     n = race_number(argv[3]);
-    b = opened(argv[1]);
-    none = opened("/nonexistent/registry");
+    b = open_registry(argv[1]);
+    none = open_registry("/nonexistent/registry");
     if (bide_declare(none, "[plain]\nattempts = 5\n")) {
         race_stop("bide_declare", bide_declare_error());
     }
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof(name), "turn-%d", i);
-        many[i] = policy(b, name);
+        many[i] = lookup_policy(b, name);
     }
-    plain = policy(b, "plain");
-    drained = policy(b, "drained");
-    drain(drained);
+    plain = lookup_policy(b, "plain");
+    drained = lookup_policy(b, "drained");
+    drain_budget(drained);
     struct racer success[] = {
-        {.id = "empty", .run = empty_function},
-        {.id = "clocks", .run = two_clock_readings},
-        {.id = "run", .run = run, .arg = plain},
+        {.id = "empty", .run = call_directly},
+        {.id = "clocks", .run = call_with_clock},
+        {.id = "run", .run = run_plain, .arg = plain},
         {.id = "run_result", .run = run_with_result, .arg = plain},
-        {.id = "try", .run = try_loop, .arg = plain},
-        {.id = "step", .run = steps, .arg = plain},
+        {.id = "try", .run = run_try, .arg = plain},
+        {.id = "step", .run = run_steps, .arg = plain},
         {.id = "run_1000", .run = run_in_turn},
-        {.id = "run_declared", .run = run, .arg = policy(none, "plain")},
-        {.id = "run_missing", .run = run, .arg = policy(b, "undefined")},
-        {.id = "run_limit", .run = run, .arg = policy(b, "limited")},
-        {.id = "run_breaker", .run = run, .arg = policy(b, "breaker")},
-        {.id = "run_budget", .run = run, .arg = policy(b, "budget")},
-        {.id = "run_both", .run = run, .arg = policy(b, "both")},
-        {.id = "run_group", .run = run, .arg = policy(b, "grouped")},
-        {.id = "run_drained", .run = run, .arg = drained},
+        {"run_declared", run_plain, lookup_policy(none, "plain"), 0, 0},
+        {"run_missing", run_plain, lookup_policy(b, "undefined"), 0, 0},
+        {"run_limit", run_plain, lookup_policy(b, "limited"), 0, 0},
+        {"run_breaker", run_plain, lookup_policy(b, "breaker"), 0, 0},
+        {"run_budget", run_plain, lookup_policy(b, "budget"), 0, 0},
+        {"run_both", run_plain, lookup_policy(b, "both"), 0, 0},
+        {"run_group", run_plain, lookup_policy(b, "grouped"), 0, 0},
+        {.id = "run_drained", .run = run_plain, .arg = drained},
         {.id = "clocks_threads", .run = clocks_in_threads},
         {.id = "run_threads", .run = run_in_threads, .arg = plain},
     };
     struct racer failing[] = {
         {.id = "fail_1000",
-         .run = fail_on_and_on,
-         .arg = policy(b, "stubborn")},
-        {.id = "fail_once", .run = fail_once, .arg = policy(b, "once")},
+         .run = fail_always,
+         .arg = lookup_policy(b, "stubborn")},
+        {.id = "fail_once", .run = fail_once, .arg = lookup_policy(b, "once")},
         {.id = "fail_twice",
          .run = fail_twice,
-         .arg = policy(b, "stubborn"),
+         .arg = lookup_policy(b, "stubborn"),
          .divide = 2},
     };
     race(success, sizeof(success) / sizeof(*success), rounds, n);

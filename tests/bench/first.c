@@ -1,5 +1,5 @@
-/* first DIR: opens the registry, makes one call that fails, and tells when
- * main began and when the failure was decided on. */
+/* first DIR: opens the registry and makes one call that fails.  Writes two
+ * times, as uint64_t: when main began, and when the call had ended. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include "race.h"
 
 static struct bide_outcome
-failure(const struct bide_attempt *attempt, void *arg)
+refuse_connection(const struct bide_attempt *attempt, void *arg)
 {
     (void)attempt;
     (void)arg;
@@ -23,7 +23,7 @@ main(int argc, char **argv)
 
     if (argc != 2 || bide_open(argv[1], 0, &b) ||
         bide_lookup(b, "once", NULL, &p) ||
-        bide_run(p, failure, NULL, NULL) != BIDE_EXHAUSTED) {
+        bide_run(p, refuse_connection, NULL, NULL) != BIDE_EXHAUSTED) {
         return 1;
     }
     times[1] = race_now_ns();

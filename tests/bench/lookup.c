@@ -1,6 +1,6 @@
-/* lookup FEW_DIR FEW_NAMES MANY_DIR MANY_NAMES ROUNDS N: bide_lookup of names
- * that were asked for before, in random order, in a registry of few and in one
- * of many policies; and what the first look at each costs. */
+/* lookup FEW_DIR FEW_NAMES MANY_DIR MANY_NAMES ROUNDS N: measures bide_lookup
+ * in a registry of few and in one of many policies: the first look-up of each
+ * name, then repeated look-ups in random order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +10,16 @@
 
 enum { ORDER = 65536, SOME = 1000 };
 
-/* Names in the order in which they are asked for, one after the other in
- * memory, as they would come with requests: what is measured is our look-up,
- * not the fetching of its question. */
-struct questions {
+/* The names in the order of their look-ups.  They are contiguous in memory, as
+ * names in requests would be, so that reading them costs little. */
+struct queries {
     struct bide *bide;
     long next;
     char name[ORDER][BIDE_NAME_MAX + 1];
 };
 
 static void
-ask(struct questions *q, const char *name, struct bide_policy **out)
+lookup_one(struct queries *q, const char *name, struct bide_policy **out)
 {
     int rc = bide_lookup(q->bide, name, NULL, out);
 
@@ -30,21 +29,22 @@ ask(struct questions *q, const char *name, struct bide_policy **out)
 }
 
 static void
-look_up(void *arg, long n)
+lookup_in_turn(void *arg, long n)
 {
-    struct questions *q = arg;
+    struct queries *q = arg;
     struct bide_policy *p;
 
     while (n-- > 0) {
-        ask(q, q->name[q->next++ % ORDER], &p);
+        lookup_one(q, q->name[q->next++ % ORDER], &p);
     }
 }
 
-/* Asks once for each of the first `used` names. */
-static struct questions *
-prepare(struct bide *b, char **names, long used, const char *first_id)
+/* Looks up each of the first `used` names once, and prints the cost of that as
+ * `first_id` unless it is NULL.  Returns random queries for the same names. */
+static struct queries *
+make_queries(struct bide *b, char **names, long used, const char *first_id)
 {
-    struct questions *q = calloc(1, sizeof(*q));
+    struct queries *q = calloc(1, sizeof(*q));
     struct bide_policy *p;
     uint64_t begin;
 
@@ -54,7 +54,7 @@ prepare(struct bide *b, char **names, long used, const char *first_id)
     q->bide = b;
     begin = race_now_ns();
     for (long i = 0; i < used; i++) {
-        ask(q, names[i], &p);
+        lookup_one(q, names[i], &p);
     }
     if (first_id) {
         race_say(first_id, (double)(race_now_ns() - begin) / (double)used);
@@ -67,7 +67,7 @@ prepare(struct bide *b, char **names, long used, const char *first_id)
 }
 
 static struct bide *
-opened(const char *dir)
+open_registry(const char *dir)
 {
     struct bide *b;
     int rc = bide_open(dir, 0, &b);
@@ -91,17 +91,19 @@ main(int argc, char **argv)
     few_names = race_lines(argv[2], &few);
     many_names = race_lines(argv[4], &many);
     some = many < SOME ? many : SOME;
-    /* A process that uses all, and one that uses some of the many. */
+    /* The large registry is opened twice: once to use some names, once all. */
     struct racer racers[] = {
         {.id = "lookup_few",
-         .run = look_up,
-         .arg = prepare(opened(argv[1]), few_names, few, "first_few")},
+         .run = lookup_in_turn,
+         .arg =
+             make_queries(open_registry(argv[1]), few_names, few, "first_few")},
         {.id = "lookup_some",
-         .run = look_up,
-         .arg = prepare(opened(argv[3]), many_names, some, NULL)},
+         .run = lookup_in_turn,
+         .arg = make_queries(open_registry(argv[3]), many_names, some, NULL)},
         {.id = "lookup_many",
-         .run = look_up,
-         .arg = prepare(opened(argv[3]), many_names, many, "first_many")},
+         .run = lookup_in_turn,
+         .arg = make_queries(open_registry(argv[3]), many_names, many,
+                             "first_many")},
     };
     race(racers, sizeof(racers) / sizeof(*racers), (int)race_number(argv[5]),
          race_number(argv[6]));

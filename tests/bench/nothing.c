@@ -1,5 +1,5 @@
-/* nothing: what a process costs that does nothing but tell when its main
- * began. */
+/* nothing: writes when its main began, and does nothing else: the cost of an
+ * empty process.  Writes two times, as `first` does. */
 #include <unistd.h>
 
 #include "race.h"

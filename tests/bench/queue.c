@@ -1,6 +1,7 @@
-/* queue ROUNDS N ID=PLACE...: work put into a queue, each piece on the disk
- * before the next, then taken and done one by one, by a thread, by 8 threads
- * and by 4 processes.  Prints "ID_put_1", "ID_done_1", ..., in ns a piece. */
+/* queue ROUNDS N ID=PLACE...: puts work into each queue, each piece on the disk
+ * before the next, then takes and acknowledges it piece by piece.  One thread,
+ * 8 threads and 4 processes do so.  Prints "ID_put_1", "ID_done_1" and so on,
+ * in ns per piece. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 char queue_bytes[QUEUE_BYTES];
 
-/* ---- ours ---- */
+/* ---- bide ---- */
 
 static void *
 bide_enter(const char *place)
@@ -28,7 +29,8 @@ bide_enter(const char *place)
     if (rc == 0) {
         rc = bide_lookup(bide, "later", NULL, &policy);
     }
-    /* The others are connected now; ours opens its files when it is used. */
+    /* bide opens its files at the first use.  The other queues are connected by
+     * now, so bide's first use is not measured either. */
     if (rc == 0) {
         rc = bide_deferred_take(policy, 0, &none, 1);
     }
@@ -87,11 +89,11 @@ struct crew {
     int threads;
     long n; /* of each thread */
     void *process;
-    pthread_barrier_t *barrier; /* shared with the one who looks at the clock */
+    pthread_barrier_t *barrier; /* shared with measure_queue() */
 };
 
 static void *
-work(void *arg)
+run_worker(void *arg)
 {
     struct crew *crew = arg;
     void *thread = crew->kind->open(crew->process);
@@ -109,13 +111,13 @@ work(void *arg)
 }
 
 static _Noreturn void
-be_process(struct crew *crew)
+run_process(struct crew *crew)
 {
     pthread_t thread[8];
 
     crew->process = crew->kind->enter(crew->place);
     for (int i = 0; i < crew->threads; i++) {
-        if (pthread_create(&thread[i], NULL, work, crew)) {
+        if (pthread_create(&thread[i], NULL, run_worker, crew)) {
             race_stop("queue", "no thread");
         }
     }
@@ -126,7 +128,7 @@ be_process(struct crew *crew)
 }
 
 static pthread_barrier_t *
-shared_barrier(unsigned count)
+make_shared_barrier(unsigned count)
 {
     pthread_barrierattr_t attr;
     pthread_barrier_t *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
@@ -140,7 +142,8 @@ shared_barrier(unsigned count)
     return b;
 }
 
-/* Who dies before the barrier would leave us waiting for ever. */
+/* Ends the program if a process has failed: the others would wait for it at the
+ * barrier for ever. */
 static void
 stop_when_one_fails(int sig)
 {
@@ -163,7 +166,7 @@ struct entry {
 };
 
 static void
-keep(double *best, uint64_t ns, long pieces)
+keep_best(double *best, uint64_t ns, long pieces)
 {
     double one = (double)ns / (double)pieces;
 
@@ -171,14 +174,14 @@ keep(double *best, uint64_t ns, long pieces)
 }
 
 static void
-measure(struct entry *e, int m, long n)
+measure_queue(struct entry *e, int m, long n)
 {
     int workers = modes[m].processes * modes[m].threads;
     struct crew crew = {.kind = e->kind,
                         .place = e->place,
                         .threads = modes[m].threads,
                         .n = n / workers + 1,
-                        .barrier = shared_barrier((unsigned)workers + 1)};
+                        .barrier = make_shared_barrier((unsigned)workers + 1)};
     uint64_t begin, put, done;
 
     signal(SIGCHLD, stop_when_one_fails);
@@ -187,7 +190,7 @@ measure(struct entry *e, int m, long n)
 
         if (pid == 0) {
             signal(SIGCHLD, SIG_DFL);
-            be_process(&crew);
+            run_process(&crew);
         }
         if (pid < 0) {
             race_stop("queue", "no process");
@@ -199,8 +202,8 @@ measure(struct entry *e, int m, long n)
     put = race_now_ns();
     pthread_barrier_wait(crew.barrier);
     done = race_now_ns();
-    keep(&e->put[m], put - begin, crew.n * workers);
-    keep(&e->done[m], done - put, crew.n * workers);
+    keep_best(&e->put[m], put - begin, crew.n * workers);
+    keep_best(&e->done[m], done - put, crew.n * workers);
     while (waitpid(-1, NULL, 0) > 0) {
     }
     munmap(crew.barrier, sizeof(*crew.barrier));
@@ -245,7 +248,7 @@ main(int argc, char **argv)
     for (long round = 0; round < rounds; round++) {
         for (int m = 0; m < MODES; m++) {
             for (size_t i = 0; i < count; i++) {
-                measure(&entries[i], m, n);
+                measure_queue(&entries[i], m, n);
             }
         }
     }

@@ -1,5 +1,5 @@
-/* A queue that keeps what it accepted: one of those that queue.c sets against
- * each other.  What must not fail stops the program (race_stop). */
+/* A durable queue: the interface of the queues that queue.c compares.  If an
+ * operation fails, the program ends (race_stop). */
 #ifndef BENCH_QUEUE_H
 #define BENCH_QUEUE_H
 
@@ -8,15 +8,17 @@ extern char queue_bytes[QUEUE_BYTES];
 
 struct queue_kind {
     const char *id;
-    /* Once in each process: what its threads share.  `place` is a directory, or
-     * the socket of a server. */
+    /* Called once in each process; returns the state that its threads share.
+     * `place` is a directory, or the socket or port of a server.  NULL if the
+     * program was built without this queue. */
     void *(*enter)(const char *place);
-    void *(*open)(void *process); /* once in each thread */
-    void (*put)(void *thread);    /* returns when it is on the disk */
-    void (*do_one)(void *thread); /* take one, and say that it is done */
+    /* Called once in each thread with that state; returns its connection. */
+    void *(*open)(void *process);
+    void (*put)(void *thread);    /* returns when the work is on the disk */
+    void (*do_one)(void *thread); /* takes one piece and acknowledges it */
 };
 
 extern const struct queue_kind queue_bide, queue_sqlite, queue_redis,
-    queue_beanstalkd; /* enter NULL: built without */
+    queue_beanstalkd;
 
 #endif

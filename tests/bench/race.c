@@ -42,7 +42,7 @@ race_number(const char *text)
 }
 
 static void
-race_one(struct racer *r, long n)
+run_round(struct racer *r, long n)
 {
     uint64_t begin = race_now_ns();
     double ns;
@@ -60,7 +60,7 @@ race(struct racer *racers, size_t count, int rounds, long n)
 {
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < count; i++) {
-            race_one(&racers[i], n);
+            run_round(&racers[i], n);
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -1,10 +1,10 @@
-/* record DIR LIVE POLICIES CALLS HOURS: what it costs to record so many
- * policies each minute, each with about so many calls a minute of which a tenth
- * fails once.  DIR holds a registry whose live file is LIVE.  The calls are
- * counted as a call counts them, the clock is moved on by a minute each time,
- * and the recording is the one of `bide record`.  Prints the CPU time of a
- * recording, and how large history.mdb is after a year at that rate, in bytes.
- */
+/* record DIR LIVE POLICIES CALLS HOURS: measures recording the statistics of
+ * POLICIES policies each minute, for HOURS hours of virtual time.  Each policy
+ * has about CALLS calls a minute; a tenth of them fail once.  DIR is a
+ * registry, LIVE its live file.  The counters are changed as a call changes
+ * them, the clock is advanced by a minute each time, and the recording is that
+ * of `bide record`. Prints the CPU time of one recording in ns, and the size of
+ * history.mdb after a year at that rate, in bytes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 
 #define MINUTE UINT64_C(60000000000)
 
-static uint64_t virtual_ns; /* 0: the clock's own */
+static uint64_t virtual_ns; /* 0: use the real clock */
 
 uint64_t __real_clock_realtime_ns(void);
 uint64_t __wrap_clock_realtime_ns(void);
@@ -35,7 +35,7 @@ __wrap_clock_realtime_ns(void)
 }
 
 static void
-check(const char *what, int rc)
+stop_on_error(const char *what, int rc)
 {
     if (rc) {
         race_stop(what, bide_strerror(rc));
@@ -51,69 +51,65 @@ cpu_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static double
-uniform(void)
-{
-    return drand48();
-}
-
-/* Log-normal around `median_ns`, as latencies are. */
+/* Returns a random latency: log-normal with this median. */
 static uint64_t
-latency(double median_ns)
+draw_latency(double median_ns)
 {
-    double u = sqrt(-2 * log(1 - uniform())) * cos(6.283185307 * uniform());
+    double u = sqrt(-2 * log(1 - drand48())) * cos(6.283185307 * drand48());
 
     return (uint64_t)(median_ns * exp(0.5 * u));
 }
 
 static void
-count(_Atomic uint64_t *word, uint64_t n)
+add_to_counter(_Atomic uint64_t *word, uint64_t n)
 {
     atomic_fetch_add_explicit(word, n, memory_order_relaxed);
 }
 
+/* Counts one call; a tenth of the calls fail once and then succeed. */
 static void
-call(struct live *l, uint32_t cell, double median_ns)
+count_call(struct live *l, uint32_t cell, double median_ns)
 {
-    struct stripe *s = cell_stripe(l, cell, (uint32_t)(uniform() * 2));
+    struct stripe *s = cell_stripe(l, cell, (uint32_t)(drand48() * 2));
 
     if (!s) {
         race_stop("live", "no space");
     }
-    if (uniform() < 0.1) {
-        count(&s->failed[histogram_bucket(latency(median_ns))], 1);
-        count(&s->counter[COUNTER_RETRIES], 1);
-        count(&s->counter[COUNTER_TRANSIENT], 1);
-        count(&s->counter[COUNTER_RECOVERED], 1);
-        count(&s->counter[COUNTER_SLEPT_NS], 50000000);
+    if (drand48() < 0.1) {
+        add_to_counter(&s->failed[histogram_bucket(draw_latency(median_ns))],
+                       1);
+        add_to_counter(&s->counter[COUNTER_RETRIES], 1);
+        add_to_counter(&s->counter[COUNTER_TRANSIENT], 1);
+        add_to_counter(&s->counter[COUNTER_RECOVERED], 1);
+        add_to_counter(&s->counter[COUNTER_SLEPT_NS], 50000000);
         cell_count_outcome(l, cell, bide_http(503, NULL));
     }
-    count(&s->succeeded[histogram_bucket(latency(median_ns))], 1);
+    add_to_counter(&s->succeeded[histogram_bucket(draw_latency(median_ns))], 1);
 }
 
 static void
-pass_minute(struct live *l, const uint32_t *cells, long policies, double calls)
+count_minute(struct live *l, const uint32_t *cells, long policies, double calls)
 {
     for (long i = 0; i < policies; i++) {
         double median = 2e6 * (double)(1 + i % 50);
-        long n = (long)(calls * (0.5 + uniform()) + uniform());
+        long n = (long)(calls * (0.5 + drand48()) + drand48());
 
         for (long k = 0; k < n; k++) {
-            call(l, cells[i], median);
+            count_call(l, cells[i], median);
         }
     }
 }
 
 static struct recording_result
-record(const char *dir)
+record_minute(const char *dir)
 {
     static const struct recorder_options how = {
         MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
     struct recorded done;
     struct admin *a;
 
-    check("open", admin_open(dir, &a));
-    check("record", past_record(admin_past(a), &how, &done));
+    stop_on_error("open", admin_open(dir, &a));
+    stop_on_error("record", past_record(admin_past(a), &how, &done));
     recorded_free(&done);
     admin_close(a);
     return done.result;
@@ -129,9 +125,9 @@ add_length(void *arg, const void *key, size_t key_length, const void *value,
     return 0;
 }
 
-/* What the records of a database take, without the pages' own room. */
+/* Returns the bytes of a database's records, without the overhead of pages. */
 static double
-bytes_of(const char *dir, const char *db)
+record_bytes(const char *dir, const char *db)
 {
     char path[4096];
     struct pages *f;
@@ -139,9 +135,9 @@ bytes_of(const char *dir, const char *db)
     double bytes = 0;
 
     snprintf(path, sizeof(path), "%s/history.mdb", dir);
-    check(path, pages_open(path, &f));
-    check(path, pages_begin(f, &s));
-    check(path, pages_walk(&s, db, NULL, 0, false, add_length, &bytes));
+    stop_on_error(path, pages_open(path, &f));
+    stop_on_error(path, pages_begin(f, &s));
+    stop_on_error(path, pages_walk(&s, db, NULL, 0, false, add_length, &bytes));
     pages_close(f);
     return bytes;
 }
@@ -163,22 +159,22 @@ main(int argc, char **argv)
     policies = race_number(argv[3]);
     hours = race_number(argv[5]);
     cells = calloc((size_t)policies, sizeof(*cells));
-    check("reader", reader_open(argv[1], &reader));
-    check("live", live_open(argv[2], reader_id(reader), &l));
+    stop_on_error("reader", reader_open(argv[1], &reader));
+    stop_on_error("live", live_open(argv[2], reader_id(reader), &l));
     for (long i = 0; cells && i < policies; i++) {
         char name[32];
 
         snprintf(name, sizeof(name), "policy-%ld", i);
-        check(name, cell_find(l, name, "", true, &cells[i]));
+        stop_on_error(name, cell_find(l, name, "", true, &cells[i]));
     }
     virtual_ns = __real_clock_realtime_ns() / (60 * MINUTE) * (60 * MINUTE);
     for (long i = 0; i < hours * 60; i++) {
         uint64_t begin;
 
-        pass_minute(l, cells, policies, strtod(argv[4], NULL));
+        count_minute(l, cells, policies, strtod(argv[4], NULL));
         virtual_ns += MINUTE;
         begin = cpu_ns();
-        r = record(argv[1]);
+        r = record_minute(argv[1]);
         cpu += cpu_ns() - begin;
         runs++;
         if (r.cells != policies) {
@@ -186,13 +182,13 @@ main(int argc, char **argv)
         }
     }
     race_say("record_cpu", (double)cpu / (double)runs);
-    minutes = bytes_of(argv[1], "minutes") / (double)hours;
-    whole = bytes_of(argv[1], "hours") / (double)(hours - 1);
-    /* How full its pages are; bases do not become more, and are counted once.
-     */
-    base = bytes_of(argv[1], "base");
+    minutes = record_bytes(argv[1], "minutes") / (double)hours;
+    whole = record_bytes(argv[1], "hours") / (double)(hours - 1);
+    /* `full` is the ratio of the file's bytes to the bytes of its records.  The
+     * number of bases does not grow, so they are counted once. */
+    base = record_bytes(argv[1], "base");
     full = ((double)r.bytes - base) /
-           (bytes_of(argv[1], "minutes") + bytes_of(argv[1], "hours"));
+           (record_bytes(argv[1], "minutes") + record_bytes(argv[1], "hours"));
     minutes *= 24 * 35 * full;
     whole *= 24 * 365 * full;
     printf("record_minutes %.0f\nrecord_hours %.0f\nrecord_year %.0f\n",

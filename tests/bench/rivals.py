@@ -1,4 +1,4 @@
-"""Servers that bide is measured against, each started for one measurement."""
+"""The servers that bide is compared with, each started for one measurement."""
 import os
 import shutil
 import socket
@@ -8,15 +8,16 @@ import time
 
 
 class Server:
-    """A server of our own that ends with the block; process None without one."""
+    """A server process that ends with the `with` block.  `process` is None if the
+    server is not installed."""
 
     def __init__(self):
         self.process = None
 
-    def start(self, argv, is_there):
+    def start(self, argv, is_ready):
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
         for _ in range(500):
-            if is_there():
+            if is_ready():
                 return
             time.sleep(0.01)
         sys.exit(f"bench: {argv[0]} does not start")
@@ -31,7 +32,7 @@ class Server:
 
 
 class Redis(Server):
-    """On a socket in the folder; "-" without one."""
+    """Listens on a socket in the folder.  `socket` is "-" if it is not installed."""
 
     def __init__(self, bench, durable=False):
         super().__init__()
@@ -48,7 +49,8 @@ class Redis(Server):
 
 
 class Beanstalkd(Server):
-    """It listens to the network only, so on a port that was free just now."""
+    """Listens on a TCP port, since it has no unix sockets.  The port was free a
+    moment before."""
 
     def __init__(self, bench):
         super().__init__()

@@ -1,5 +1,6 @@
-/* spawn ROUNDS NOTHING FIRST DIR: starts both programs in turn; the time from
- * their main, and from the start of the process, to what they tell. */
+/* spawn ROUNDS NOTHING FIRST DIR: starts the programs `nothing` and `first` in
+ * turn.  Prints the median time from the start of the process, and from its
+ * main, to the second time that the program writes. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +17,10 @@ struct times {
 };
 
 static struct times
-start(char **argv)
+run_program(char **argv)
 {
     posix_spawn_file_actions_t actions;
-    uint64_t told[2], begin;
+    uint64_t times[2], begin;
     int ends[2], status, rc;
     pid_t pid;
 
@@ -36,17 +37,17 @@ start(char **argv)
     if (rc) {
         race_stop(argv[0], strerror(rc));
     }
-    if (read(ends[0], told, sizeof(told)) != sizeof(told)) {
+    if (read(ends[0], times, sizeof(times)) != sizeof(times)) {
         race_stop(argv[0], "failed");
     }
     close(ends[0]);
     waitpid(pid, &status, 0);
-    return (struct times){(double)(told[1] - begin),
-                          (double)(told[1] - told[0])};
+    return (struct times){(double)(times[1] - begin),
+                          (double)(times[1] - times[0])};
 }
 
 static int
-compare(const void *a, const void *b)
+compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
 
@@ -56,7 +57,7 @@ compare(const void *a, const void *b)
 static void
 say_median(const char *id, double *values, long n)
 {
-    qsort(values, (size_t)n, sizeof(*values), compare);
+    qsort(values, (size_t)n, sizeof(*values), compare_doubles);
     race_say(id, values[n / 2]);
 }
 
@@ -79,8 +80,8 @@ main(int argc, char **argv)
     for (long i = 0; i < rounds; i++) {
         struct times t;
 
-        empty[i] = start((char *[]){argv[2], NULL}).from_start;
-        t = start((char *[]){argv[3], argv[4], NULL});
+        empty[i] = run_program((char *[]){argv[2], NULL}).from_start;
+        t = run_program((char *[]){argv[3], argv[4], NULL});
         whole[i] = t.from_start;
         inside[i] = t.from_main;
     }

@@ -1,6 +1,7 @@
-/* wake DIR SLEEPERS ROUNDS [BIDE]: from a change to what sleeping calls in
- * other processes do about it, and a bare futex among the same processes, in
- * turn.  DIR has the policy "asleep".  With BIDE also by the command itself. */
+/* wake DIR SLEEPERS ROUNDS [BIDE]: measures the time from a change of a policy
+ * to the next attempt of waiting calls in other processes, in turn with a bare
+ * futex in the same processes.  DIR has the policy "asleep".  BIDE is the path
+ * of the command; with it, changes by `bide set` are measured too. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -30,12 +31,12 @@ extern char **environ;
 
 enum kind { FUTEX, SET, COMMAND };
 
-/* One mapping for all processes. */
+/* Memory that all processes share. */
 struct board {
-    _Atomic uint32_t round, kind; /* the round in progress, from 1 */
-    _Atomic uint32_t bare;        /* what the bare futex sleeps on */
-    _Atomic uint32_t asleep, done;
-    _Atomic uint64_t woke_ns[]; /* by sleeper, in this round */
+    _Atomic uint32_t round, kind;  /* the round in progress, from 1 */
+    _Atomic uint32_t bare;         /* the word of the bare futex */
+    _Atomic uint32_t asleep, done; /* numbers of sleepers, in this round */
+    _Atomic uint64_t woke_ns[];    /* of each sleeper, in this round */
 };
 
 static struct board *board;
@@ -54,10 +55,10 @@ futex_wake(_Atomic uint32_t *word)
 
 /* ---- the sleepers ---- */
 
-/* The first attempt fails and sleeps for an hour; the second one starts when
- * the change has been decided on. */
+/* The first attempt fails, and the call waits for an hour.  The second attempt
+ * starts when the call follows the change, and stores the time. */
 static struct bide_outcome
-attempt(const struct bide_attempt *a, void *arg)
+attempt_twice(const struct bide_attempt *a, void *arg)
 {
     if (a->number == 1) {
         atomic_fetch_add(&board->asleep, 1);
@@ -80,7 +81,7 @@ sleep_bare(_Atomic uint64_t *out_ns)
 }
 
 static void
-sleeper(const char *dir, int number)
+run_sleeper(const char *dir, int number)
 {
     _Atomic uint64_t *woke_ns = &board->woke_ns[number];
     struct bide_policy *p;
@@ -98,7 +99,8 @@ sleeper(const char *dir, int number)
         round++;
         if (atomic_load(&board->kind) == FUTEX) {
             sleep_bare(woke_ns);
-        } else if (bide_run(p, attempt, woke_ns, NULL) != BIDE_SUCCEEDED) {
+        } else if (bide_run(p, attempt_twice, woke_ns, NULL) !=
+                   BIDE_SUCCEEDED) {
             _exit(1);
         }
         atomic_fetch_add(&board->done, 1);
@@ -107,31 +109,33 @@ sleeper(const char *dir, int number)
 
 /* ---- the change ---- */
 
-static uint64_t committed_ns, told_ns;
+static uint64_t committed_ns, woken_ns;
 
 uint32_t __real_announce(struct live *, struct reader *, const struct touched *,
                          uint64_t);
 uint32_t __wrap_announce(struct live *, struct reader *, const struct touched *,
                          uint64_t);
 
-/* The library calls announce() right after a commit: that is the moment. */
+/* Stores the time of the commit: the library calls announce() right after it.
+ */
 uint32_t
 __wrap_announce(struct live *l, struct reader *r, const struct touched *t,
                 uint64_t txn)
 {
     committed_ns = race_now_ns();
-    told_ns = 0;
+    woken_ns = 0;
     return __real_announce(l, r, t, txn);
 }
 
 uint32_t __real_cell_announce(struct live *, struct cell *);
 uint32_t __wrap_cell_announce(struct live *, struct cell *);
 
-/* And this to wake who sleeps, once it has read the new gate. */
+/* Stores the time of the wake: the library calls cell_announce() right before
+ * the first futex wake. */
 uint32_t
 __wrap_cell_announce(struct live *l, struct cell *c)
 {
-    told_ns = told_ns ? told_ns : race_now_ns();
+    woken_ns = woken_ns ? woken_ns : race_now_ns();
     return __real_cell_announce(l, c);
 }
 
@@ -179,7 +183,7 @@ struct results {
 };
 
 static void
-wait_for_all(_Atomic uint32_t *word, uint32_t n)
+wait_for_sleepers(_Atomic uint32_t *word, uint32_t n)
 {
     while (atomic_load(word) < n) {
         usleep(500);
@@ -197,12 +201,13 @@ begin_round(enum kind kind, uint32_t n)
     atomic_store(&board->kind, kind);
     atomic_fetch_add(&board->round, 1);
     futex_wake(&board->round);
-    wait_for_all(&board->asleep, n);
-    usleep(n > 100 ? 200000 : 5000); /* from there into the kernel */
+    wait_for_sleepers(&board->asleep, n);
+    usleep(n > 100 ? 200000 : 5000); /* until they sleep in the kernel */
 }
 
+/* Appends the latency of each sleeper since `since_ns`. */
 static void
-take(struct results *r, uint32_t n, uint64_t since_ns)
+collect_latencies(struct results *r, uint32_t n, uint64_t since_ns)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint64_t woke = atomic_load(&board->woke_ns[i]);
@@ -211,9 +216,10 @@ take(struct results *r, uint32_t n, uint64_t since_ns)
     }
 }
 
-/* Since the commit, since the begin, and since the sleepers were told. */
+/* Changes the policy by the library.  Collects the latencies since the commit,
+ * since the begin of the change, and since the wake. */
 static void
-change(struct admin *a, uint32_t n, struct results out[3])
+measure_set(struct admin *a, uint32_t n, struct results out[3])
 {
     uint64_t begin;
 
@@ -222,29 +228,29 @@ change(struct admin *a, uint32_t n, struct results out[3])
     if (set_wait(a, "0") != n) {
         race_stop("wake", "not all were asleep; try again");
     }
-    wait_for_all(&board->done, n);
-    take(&out[0], n, committed_ns);
-    take(&out[1], n, begin);
-    take(&out[2], n, told_ns);
+    wait_for_sleepers(&board->done, n);
+    collect_latencies(&out[0], n, committed_ns);
+    collect_latencies(&out[1], n, begin);
+    collect_latencies(&out[2], n, woken_ns);
     set_wait(a, "1h");
 }
 
 static void
-change_by_command(struct admin *a, char *bide, char *dir, uint32_t n,
-                  struct results *out)
+measure_command(struct admin *a, char *bide, char *dir, uint32_t n,
+                struct results *out)
 {
     uint64_t begin;
 
     begin_round(COMMAND, n);
     begin = race_now_ns();
     set_by_command(bide, dir);
-    wait_for_all(&board->done, n);
-    take(out, n, begin);
+    wait_for_sleepers(&board->done, n);
+    collect_latencies(out, n, begin);
     set_wait(a, "1h");
 }
 
 static void
-change_bare(uint32_t n, struct results *out)
+measure_futex(uint32_t n, struct results *out)
 {
     uint64_t begin;
 
@@ -252,14 +258,14 @@ change_bare(uint32_t n, struct results *out)
     begin = race_now_ns();
     atomic_fetch_add(&board->bare, 1);
     futex_wake(&board->bare);
-    wait_for_all(&board->done, n);
-    take(out, n, begin);
+    wait_for_sleepers(&board->done, n);
+    collect_latencies(out, n, begin);
 }
 
-/* ---- what came of it ---- */
+/* ---- results ---- */
 
 static int
-compare(const void *a, const void *b)
+compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
 
@@ -267,14 +273,14 @@ compare(const void *a, const void *b)
 }
 
 static void
-say(const char *what, uint32_t n, struct results *r)
+say_percentiles(const char *what, uint32_t n, struct results *r)
 {
     char id[64];
 
     if (!r->count) {
         return;
     }
-    qsort(r->value, r->count, sizeof(*r->value), compare);
+    qsort(r->value, r->count, sizeof(*r->value), compare_doubles);
     snprintf(id, sizeof(id), "%s_%u_p50", what, n);
     race_say(id, r->value[r->count / 2]);
     snprintf(id, sizeof(id), "%s_%u_p99", what, n);
@@ -296,7 +302,7 @@ start_sleepers(const char *dir, uint32_t n)
             race_stop("fork", strerror(errno));
         }
         if (pid == 0) {
-            sleeper(dir, (int)i);
+            run_sleeper(dir, (int)i);
         }
     }
 }
@@ -304,7 +310,7 @@ start_sleepers(const char *dir, uint32_t n)
 int
 main(int argc, char **argv)
 {
-    enum { BARE, COMMIT, BEGIN, TOLD, WHOLE, RESULTS };
+    enum { BARE, COMMIT, BEGIN, WAKE, WHOLE, RESULTS };
     struct results r[RESULTS] = {0};
     uint32_t n, rounds;
     struct admin *a;
@@ -325,17 +331,17 @@ main(int argc, char **argv)
         race_stop("wake", failure_last()->words);
     }
     for (uint32_t i = 0; i < rounds; i++) {
-        change_bare(n, &r[BARE]);
-        change(a, n, &r[COMMIT]);
+        measure_futex(n, &r[BARE]);
+        measure_set(a, n, &r[COMMIT]); /* also BEGIN and WAKE */
         if (argc == 5) {
-            change_by_command(a, argv[4], argv[1], n, &r[WHOLE]);
+            measure_command(a, argv[4], argv[1], n, &r[WHOLE]);
         }
     }
-    say("futex", n, &r[BARE]);
-    say("commit", n, &r[COMMIT]);
-    say("set", n, &r[BEGIN]);
-    say("told", n, &r[TOLD]);
-    say("command", n, &r[WHOLE]);
+    say_percentiles("futex", n, &r[BARE]);
+    say_percentiles("commit", n, &r[COMMIT]);
+    say_percentiles("set", n, &r[BEGIN]);
+    say_percentiles("wake", n, &r[WAKE]);
+    say_percentiles("command", n, &r[WHOLE]);
     admin_close(a);
-    return 0; /* and the sleepers with us: PR_SET_PDEATHSIG */
+    return 0; /* the sleepers end with this process: PR_SET_PDEATHSIG */
 }

@@ -1,6 +1,7 @@
-/* peer_lookup NAMES DIR SOCKET ROUNDS N: one record of 500 bytes by name, from
- * what others would keep it in; DIR is for its files, SOCKET is of a redis
- * server ("-": none). */
+/* peer_lookup NAMES DIR SOCKET ROUNDS N: measures other ways to read a record
+ * of 500 bytes by name: SQLite, redis, reading an INI file again, stat() of a
+ * file. DIR is for the files; SOCKET is that of a redis server, "-" for none.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +26,13 @@ static struct racer racers[8];
 static size_t racer_count;
 
 static const char *
-any_name(void)
+random_name(void)
 {
     return names[random() % name_count];
 }
 
 static void
-enter(const char *id, void (*run)(void *, long), void *arg, double divide)
+add_racer(const char *id, void (*run)(void *, long), void *arg, double divide)
 {
     racers[racer_count++] =
         (struct racer){.id = id, .run = run, .arg = arg, .divide = divide};
@@ -42,7 +43,7 @@ static void
 sqlite_get(void *arg, long n)
 {
     while (n-- > 0) {
-        sqlite3_bind_text(arg, 1, any_name(), -1, SQLITE_STATIC);
+        sqlite3_bind_text(arg, 1, random_name(), -1, SQLITE_STATIC);
         if (sqlite3_step(arg) != SQLITE_ROW) {
             race_stop("sqlite", "a record is missing");
         }
@@ -51,7 +52,7 @@ sqlite_get(void *arg, long n)
 }
 
 static sqlite3_stmt *
-prepared(sqlite3 *db, const char *sql)
+prepare_statement(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *s;
 
@@ -62,7 +63,7 @@ prepared(sqlite3 *db, const char *sql)
 }
 
 static void
-enter_sqlite(const char *path)
+add_sqlite(const char *path)
 {
     sqlite3_stmt *put;
     sqlite3 *db;
@@ -75,7 +76,7 @@ enter_sqlite(const char *path)
                      NULL, NULL, NULL) != SQLITE_OK) {
         race_stop("sqlite", "cannot make the table");
     }
-    put = prepared(db, "insert into policy values(?, ?)");
+    put = prepare_statement(db, "insert into policy values(?, ?)");
     for (long i = 0; i < name_count; i++) {
         sqlite3_bind_text(put, 1, names[i], -1, SQLITE_STATIC);
         sqlite3_bind_text(put, 2, value, -1, SQLITE_STATIC);
@@ -84,8 +85,9 @@ enter_sqlite(const char *path)
     }
     sqlite3_finalize(put);
     sqlite3_exec(db, "commit", NULL, NULL, NULL);
-    enter("sqlite", sqlite_get,
-          prepared(db, "select rules from policy where name = ?"), 1);
+    add_racer("sqlite", sqlite_get,
+              prepare_statement(db, "select rules from policy where name = ?"),
+              1);
 }
 #endif
 
@@ -94,7 +96,7 @@ static void
 redis_get(void *arg, long n)
 {
     for (n = n / 20 + 1; n > 0; n--) {
-        redisReply *r = redisCommand(arg, "GET %s", any_name());
+        redisReply *r = redisCommand(arg, "GET %s", random_name());
 
         if (!r || r->type != REDIS_REPLY_STRING) {
             race_stop("redis", "a record is missing");
@@ -104,7 +106,7 @@ redis_get(void *arg, long n)
 }
 
 static void
-enter_redis(const char *path, long n)
+add_redis(const char *path, long n)
 {
     redisContext *c = redisConnectUnix(path);
     void *reply;
@@ -121,13 +123,14 @@ enter_redis(const char *path, long n)
         }
         freeReplyObject(reply);
     }
-    enter("redis", redis_get, c, (double)(n / 20 + 1) / (double)n);
+    add_racer("redis", redis_get, c, (double)(n / 20 + 1) / (double)n);
 }
 #endif
 
 #ifdef HAVE_inih
 static int
-look_at(void *user, const char *section, const char *key, const char *text)
+add_value_length(void *user, const char *section, const char *key,
+                 const char *text)
 {
     (void)section;
     (void)key;
@@ -135,21 +138,21 @@ look_at(void *user, const char *section, const char *key, const char *text)
     return 1;
 }
 
-/* The whole file again; what a service does that has no registry. */
+/* Reads the whole file again, as a service without a registry would. */
 static void
-ini_again(void *arg, long n)
+read_ini(void *arg, long n)
 {
     size_t seen = 0;
 
     for (n = n / 100 + 1; n > 0; n--) {
-        if (ini_parse(arg, look_at, &seen)) {
+        if (ini_parse(arg, add_value_length, &seen)) {
             race_stop(arg, "cannot be read");
         }
     }
 }
 
 static void
-enter_ini(const char *id, char *path, long sections, long n)
+add_ini(const char *id, char *path, long sections, long n)
 {
     FILE *f = fopen(path, "w");
 
@@ -163,7 +166,7 @@ enter_ini(const char *id, char *path, long sections, long n)
                 names[i]);
     }
     fclose(f);
-    enter(id, ini_again, path, (double)(n / 100 + 1) / (double)n);
+    add_racer(id, read_ini, path, (double)(n / 100 + 1) / (double)n);
 }
 #endif
 
@@ -193,18 +196,18 @@ main(int argc, char **argv)
     if (chdir(argv[2])) {
         race_stop(argv[2], "no such directory");
     }
-    enter("stat", stat_file, argv[1], 1);
+    add_racer("stat", stat_file, argv[1], 1);
 #ifdef HAVE_sqlite3
-    enter_sqlite("peer.sqlite");
+    add_sqlite("peer.sqlite");
 #endif
 #ifdef HAVE_hiredis
     if (strcmp(argv[3], "-")) {
-        enter_redis(argv[3], n);
+        add_redis(argv[3], n);
     }
 #endif
 #ifdef HAVE_inih
-    enter_ini("ini_10", "10.ini", 10, n);
-    enter_ini("ini_1000", "1000.ini", 1000, n);
+    add_ini("ini_10", "10.ini", 10, n);
+    add_ini("ini_1000", "1000.ini", 1000, n);
 #endif
     race(racers, racer_count, (int)race_number(argv[4]), n);
     return 0;

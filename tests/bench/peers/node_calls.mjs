@@ -1,4 +1,4 @@
-// A call that succeeds at once, under what npm has for it.
+// Retry libraries of npm: a call that succeeds at once.
 import { ExponentialBackoff, SamplingBreaker, circuitBreaker, handleAll,
          retry, wrap } from 'cockatiel';
 import asyncRetry from 'async-retry';
@@ -38,4 +38,4 @@ const peers = {
 for (const [id, [call, n]] of Object.entries(peers)) {
   console.log(id, (await best(call, n)).toFixed(2));
 }
-process.exit(0); // opossum keeps a timer
+process.exit(0); // opossum's timer would keep the process alive

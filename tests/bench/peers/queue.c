@@ -1,5 +1,5 @@
-/* What others would keep postponed work in, each told to have every piece on
- * the disk before it answers, as we do. */
+/* Other queues for deferred work.  Each is configured to write every piece to
+ * the disk before it answers, as bide does. */
 #include "queue.h"
 
 #include <arpa/inet.h>
@@ -25,13 +25,13 @@
 /* ---- a table of SQLite ---- */
 
 #ifdef HAVE_sqlite3
-struct table {
+struct sqlite_table {
     sqlite3 *db;
     sqlite3_stmt *put, *take, *done;
 };
 
 static sqlite3_stmt *
-prepared(sqlite3 *db, const char *sql)
+prepare_statement(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *s;
 
@@ -42,7 +42,7 @@ prepared(sqlite3 *db, const char *sql)
 }
 
 static sqlite3 *
-sqlite_db(const char *place)
+open_sqlite_db(const char *place)
 {
     char path[4096];
     sqlite3 *db;
@@ -64,30 +64,32 @@ sqlite_db(const char *place)
 static void *
 sqlite_enter(const char *place)
 {
-    sqlite3_close(sqlite_db(place));
+    sqlite3_close(open_sqlite_db(place));
     return (void *)(uintptr_t)place;
 }
 
 static void *
 sqlite_open_table(void *process)
 {
-    struct table *t = calloc(1, sizeof(*t));
+    struct sqlite_table *t = calloc(1, sizeof(*t));
 
     if (!t) {
         race_stop("sqlite", "out of memory");
     }
-    t->db = sqlite_db(process);
-    t->put = prepared(t->db, "insert into queue(due, work) values(?1, ?2)");
-    /* A lease of 5 minutes: it is due again then. */
-    t->take = prepared(t->db, "update queue set due = ?1 + 300 where id = "
-                              "(select id from queue where due <= ?1"
-                              " order by due, id limit 1) returning id, work");
-    t->done = prepared(t->db, "delete from queue where id = ?1");
+    t->db = open_sqlite_db(process);
+    t->put =
+        prepare_statement(t->db, "insert into queue(due, work) values(?1, ?2)");
+    /* A lease of 5 minutes: the work is due again after that. */
+    t->take = prepare_statement(
+        t->db, "update queue set due = ?1 + 300 where id = "
+               "(select id from queue where due <= ?1"
+               " order by due, id limit 1) returning id, work");
+    t->done = prepare_statement(t->db, "delete from queue where id = ?1");
     return t;
 }
 
 static void
-step(struct table *t, sqlite3_stmt *s, int expected)
+step_statement(struct sqlite_table *t, sqlite3_stmt *s, int expected)
 {
     if (sqlite3_step(s) != expected) {
         race_stop("sqlite", sqlite3_errmsg(t->db));
@@ -97,27 +99,27 @@ step(struct table *t, sqlite3_stmt *s, int expected)
 static void
 sqlite_put(void *thread)
 {
-    struct table *t = thread;
+    struct sqlite_table *t = thread;
 
     sqlite3_bind_int64(t->put, 1, time(NULL));
     sqlite3_bind_blob(t->put, 2, queue_bytes, QUEUE_BYTES, SQLITE_STATIC);
-    step(t, t->put, SQLITE_DONE);
+    step_statement(t, t->put, SQLITE_DONE);
     sqlite3_reset(t->put);
 }
 
 static void
 sqlite_do_one(void *thread)
 {
-    struct table *t = thread;
+    struct sqlite_table *t = thread;
     sqlite3_int64 id;
 
     sqlite3_bind_int64(t->take, 1, time(NULL));
-    step(t, t->take, SQLITE_ROW);
+    step_statement(t, t->take, SQLITE_ROW);
     id = sqlite3_column_int64(t->take, 0);
-    step(t, t->take, SQLITE_DONE); /* committed */
+    step_statement(t, t->take, SQLITE_DONE); /* commits */
     sqlite3_reset(t->take);
     sqlite3_bind_int64(t->done, 1, id);
-    step(t, t->done, SQLITE_DONE);
+    step_statement(t, t->done, SQLITE_DONE);
     sqlite3_reset(t->done);
 }
 
@@ -130,8 +132,9 @@ const struct queue_kind queue_sqlite = {"sqlite", NULL, NULL, NULL, NULL};
 /* ---- a stream of redis ---- */
 
 #ifdef HAVE_hiredis
+/* Returns `r`; ends the program if it does not have that type. */
 static redisReply *
-checked(redisReply *r, int type)
+check_reply(redisReply *r, int type)
 {
     if (!r || r->type != type) {
         race_stop("redis",
@@ -148,7 +151,7 @@ redis_open(void *process)
     if (!c || c->err) {
         race_stop("redis", "cannot connect");
     }
-    /* An error where it is there already: as it should be. */
+    /* The reply is an error if the group exists; that is fine. */
     freeReplyObject(redisCommand(c, "XGROUP CREATE q g 0 MKSTREAM"));
     return c;
 }
@@ -163,7 +166,7 @@ redis_enter(const char *place)
 static void
 redis_put(void *thread)
 {
-    freeReplyObject(checked(
+    freeReplyObject(check_reply(
         redisCommand(thread, "XADD q * w %b", queue_bytes, (size_t)QUEUE_BYTES),
         REDIS_REPLY_STRING));
 }
@@ -171,10 +174,10 @@ redis_put(void *thread)
 static void
 redis_do_one(void *thread)
 {
-    redisReply *r = checked(
+    redisReply *r = check_reply(
         redisCommand(thread, "XREADGROUP GROUP g c COUNT 1 STREAMS q >"),
         REDIS_REPLY_ARRAY);
-    /* The first stream's entries, the first of these, its id. */
+    /* The first stream, its entries, the first entry, its id. */
     const char *id = r->element[0]->element[1]->element[0]->element[0]->str;
     void *reply;
 
@@ -185,7 +188,7 @@ redis_do_one(void *thread)
         if (redisGetReply(thread, &reply) != REDIS_OK) {
             race_stop("redis", "no answer");
         }
-        freeReplyObject(checked(reply, REDIS_REPLY_INTEGER));
+        freeReplyObject(check_reply(reply, REDIS_REPLY_INTEGER));
     }
 }
 
@@ -197,7 +200,7 @@ const struct queue_kind queue_redis = {"redis", NULL, NULL, NULL, NULL};
 
 /* ---- beanstalkd ---- */
 
-struct talk {
+struct beanstalkd_connection {
     FILE *in, *out;
 };
 
@@ -207,7 +210,7 @@ beanstalkd_open(void *process)
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)race_number(process)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct talk *t = calloc(1, sizeof(*t));
+    struct beanstalkd_connection *t = calloc(1, sizeof(*t));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     if (!t || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
@@ -224,9 +227,10 @@ beanstalkd_enter(const char *place)
     return (void *)(uintptr_t)place;
 }
 
-/* Its answer begins with a word, and a number. */
+/* Sends the buffered request and reads an answer that must begin with the word
+ * `expected`.  Returns the number after that word. */
 static unsigned long
-ask(struct talk *t, const char *expected)
+read_answer(struct beanstalkd_connection *t, const char *expected)
 {
     size_t length = strlen(expected);
     char line[128];
@@ -234,7 +238,7 @@ ask(struct talk *t, const char *expected)
     fflush(t->out);
     if (!fgets(line, sizeof(line), t->in) ||
         strncmp(line, expected, length) != 0) {
-        race_stop("beanstalkd", "another answer");
+        race_stop("beanstalkd", "unexpected answer");
     }
     return strtoul(line + length, NULL, 10);
 }
@@ -242,28 +246,28 @@ ask(struct talk *t, const char *expected)
 static void
 beanstalkd_put(void *thread)
 {
-    struct talk *t = thread;
+    struct beanstalkd_connection *t = thread;
 
     fprintf(t->out, "put 0 0 300 %d\r\n", QUEUE_BYTES);
     fwrite(queue_bytes, 1, QUEUE_BYTES, t->out);
     fputs("\r\n", t->out);
-    ask(t, "INSERTED");
+    read_answer(t, "INSERTED");
 }
 
 static void
 beanstalkd_do_one(void *thread)
 {
     char work[QUEUE_BYTES + 2];
-    struct talk *t = thread;
+    struct beanstalkd_connection *t = thread;
     unsigned long id;
 
     fputs("reserve\r\n", t->out);
-    id = ask(t, "RESERVED");
+    id = read_answer(t, "RESERVED");
     if (fread(work, 1, sizeof(work), t->in) != sizeof(work)) {
-        race_stop("beanstalkd", "the work is cut");
+        race_stop("beanstalkd", "the work is truncated");
     }
     fprintf(t->out, "delete %lu\r\n", id);
-    ask(t, "DELETED");
+    read_answer(t, "DELETED");
 }
 
 const struct queue_kind queue_beanstalkd = {"beanstalkd", beanstalkd_enter,

@@ -1,4 +1,4 @@
-"""Tenacity: a call that succeeds at once, a failed attempt without wait."""
+"""Tenacity: a call that succeeds at once, and a failed attempt without a wait."""
 import time
 
 from tenacity import (retry, stop_after_attempt, wait_none,
@@ -6,7 +6,7 @@ from tenacity import (retry, stop_after_attempt, wait_none,
 
 
 def best(function, n, rounds=60):
-    """The ns of one, of the best round."""
+    """Returns the ns of one call, in the best of all rounds."""
     lowest = float("inf")
     for _ in range(rounds):
         begin = time.perf_counter_ns()
@@ -25,7 +25,7 @@ calls = 0
 
 
 @retry(stop=stop_after_attempt(4), wait=wait_none())
-def third_time_lucky():
+def succeed_third_time():
     global calls
     calls += 1
     if calls % 3:
@@ -33,4 +33,4 @@ def third_time_lucky():
 
 
 print(f"tenacity {best(fine, 500):.2f}")
-print(f"tenacity_fail {best(third_time_lucky, 30) / 2:.2f}")
+print(f"tenacity_fail {best(succeed_third_time, 30) / 2:.2f}")

@@ -1,5 +1,5 @@
-// Go's retry libraries: a call that succeeds at once, a failed attempt without
-// wait.
+// Retry libraries of Go: a call that succeeds at once, and a failed attempt without
+// a wait.
 package main
 
 import (
@@ -17,7 +17,7 @@ var calls int
 //go:noinline
 func fine() error { return nil }
 
-func thirdTimeLucky() error {
+func succeedThirdTime() error {
 	calls++
 	if calls%3 != 0 {
 		return errRefused
@@ -49,5 +49,5 @@ func main() {
 	fmt.Printf("go_retry %.2f\n",
 		best(func() { _ = retry.Do(fine) }, 20000))
 	fmt.Printf("go_backoff_fail %.2f\n",
-		best(func() { _ = backoff.Retry(thirdTimeLucky, zero) }, 3000)/2)
+		best(func() { _ = backoff.Retry(succeedThirdTime, zero) }, 3000)/2)
 }

@@ -1,4 +1,4 @@
-// Rust's retry libraries: a call that succeeds at once.
+// Retry libraries of Rust: a call that succeeds at once.
 use std::hint::black_box;
 use std::time::Instant;
 
