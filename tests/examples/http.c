@@ -39,7 +39,7 @@ set_limit(int fd, uint64_t deadline_ns)
 
 /* Maps the error of a socket whose time limit has passed. */
 static int
-error_of(int error)
+map_socket_error(int error)
 {
     return error == EAGAIN || error == EINPROGRESS ? ETIMEDOUT : error;
 }
@@ -55,8 +55,9 @@ connect_to(int fd, int port, uint64_t deadline_ns)
     if (error) {
         return error;
     }
-    return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? error_of(errno)
-                                                               : 0;
+    return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0
+               ? map_socket_error(errno)
+               : 0;
 }
 
 static int
@@ -77,14 +78,14 @@ send_request(int fd, const char *path, uint64_t deadline_ns)
     }
     /* A request this short always fits into the buffer of a new connection. */
     if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length) {
-        return error_of(errno);
+        return map_socket_error(errno);
     }
     return 0;
 }
 
 /* Reads until the server closes the connection. */
 static int
-receive(int fd, char *buffer, size_t size, uint64_t deadline_ns)
+receive_answer(int fd, char *buffer, size_t size, uint64_t deadline_ns)
 {
     size_t length = 0;
 
@@ -97,7 +98,7 @@ receive(int fd, char *buffer, size_t size, uint64_t deadline_ns)
         }
         n = recv(fd, buffer + length, size - 1 - length, 0);
         if (n < 0 && errno != EINTR) {
-            return error_of(errno);
+            return map_socket_error(errno);
         }
         if (n == 0) {
             break;
@@ -109,7 +110,7 @@ receive(int fd, char *buffer, size_t size, uint64_t deadline_ns)
 }
 
 static int
-parse(char *text, struct http_answer *out)
+parse_answer(char *text, struct http_answer *out)
 {
     char *body = strstr(text, "\r\n\r\n"), *line, *rest;
 
@@ -142,7 +143,7 @@ http_post(int port, const char *path, uint64_t deadline_ns,
     }
     error = connect_to(fd, port, deadline_ns);
     error = error ? error : send_request(fd, path, deadline_ns);
-    error = error ? error : receive(fd, text, sizeof(text), deadline_ns);
+    error = error ? error : receive_answer(fd, text, sizeof(text), deadline_ns);
     close(fd);
-    return error ? error : parse(text, out);
+    return error ? error : parse_answer(text, out);
 }

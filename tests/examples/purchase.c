@@ -85,7 +85,7 @@ attempt_step(const struct bide_attempt *attempt, void *arg)
 }
 
 static void __attribute__((format(printf, 2, 3)))
-tell(struct sale *sale, const char *format, ...)
+append_story(struct sale *sale, const char *format, ...)
 {
     size_t length = strlen(sale->story);
     va_list args;
@@ -115,14 +115,14 @@ do_step(struct sale *sale, int i)
     }
     switch (result.end) {
     case BIDE_DEFERRED: /* it is stored, and will be done later */
-        tell(sale, ", %s later", steps[i].policy);
+        append_story(sale, ", %s later", steps[i].policy);
         return 1;
     case BIDE_NOT_STORED: /* a real shop would keep it elsewhere */
-        tell(sale, ", %s lost (%s)", steps[i].policy,
-             bide_strerror(result.defer_error));
+        append_story(sale, ", %s lost (%s)", steps[i].policy,
+                     bide_strerror(result.defer_error));
         return 1;
     case BIDE_DROPPED:
-        tell(sale, ", without %s", steps[i].policy);
+        append_story(sale, ", without %s", steps[i].policy);
         return 1;
     default: /* aborted, or rejected */
         bide_outcome_name(result.outcome, outcome, sizeof(outcome));
@@ -135,7 +135,7 @@ do_step(struct sale *sale, int i)
 }
 
 static void
-sell(struct sale *sale)
+make_sale(struct sale *sale)
 {
     snprintf(sale->story, sizeof(sale->story), "confirmed");
     for (int i = 0; i < STEPS && do_step(sale, i); i++) {
@@ -162,26 +162,26 @@ sleep_until_sale(int i)
 }
 
 static void *
-work(void *arg)
+run_worker(void *arg)
 {
     (void)arg;
     for (int i; (i = atomic_fetch_add(&shop.next, 1)) < shop.sales;) {
         shop.sale[i].number = i + 1;
         sleep_until_sale(i);
-        sell(&shop.sale[i]);
+        make_sale(&shop.sale[i]);
     }
     return NULL;
 }
 
 static int
-sell_all(void)
+make_all_sales(void)
 {
     pthread_t worker[64];
     int started = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &shop.start);
     while (started < shop.workers &&
-           pthread_create(&worker[started], NULL, work, NULL) == 0) {
+           pthread_create(&worker[started], NULL, run_worker, NULL) == 0) {
         started++;
     }
     for (int i = 0; i < started; i++) {
@@ -241,7 +241,7 @@ enum { LATER_FAILED = 75 }; /* EX_TEMPFAIL: exit.75 for the policy */
 
 /* The policy says how often and when a deferred step is tried. */
 static int
-do_later(void)
+do_deferred_step(void)
 {
     struct request request;
     struct http_answer answer;
@@ -249,7 +249,7 @@ do_later(void)
 
     request.path[length] = '\0';
     if (*request.path != '/') {
-        fprintf(stderr, "purchase: this is no work of mine\n");
+        fprintf(stderr, "purchase: standard input is not a deferred step\n");
         return 1;
     }
     return http_post(shop.port, request.path, UINT64_MAX, &answer) == 0 &&
@@ -329,10 +329,10 @@ main(int argc, char **argv)
         return 2;
     }
     if (shop.later) {
-        return do_later();
+        return do_deferred_step();
     }
     shop.sale = calloc((size_t)shop.sales, sizeof(*shop.sale));
-    if (shop.sale && open_policies(&bide) == 0 && sell_all() == 0) {
+    if (shop.sale && open_policies(&bide) == 0 && make_all_sales() == 0) {
         if (shop.json) {
             print_json();
         } else {

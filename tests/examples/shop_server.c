@@ -41,11 +41,11 @@ static pthread_mutex_t steps_lock = PTHREAD_MUTEX_INITIALIZER;
 /* ---- answering ---- */
 
 static double
-percent_drawn(void)
+draw_percent(void)
 {
     uint32_t bits = 0;
 
-    /* Without randomness (it never happens) everything fails: harmless. */
+    /* If getrandom fails, the result is 0 and a request can fail. */
     (void)!getrandom(&bits, sizeof(bits), 0);
     return bits / 4294967296.0 * 100;
 }
@@ -63,7 +63,7 @@ find_step(const char *name, size_t length)
 }
 
 static void
-answer(int fd, int status, const char *headers, const char *body)
+send_answer(int fd, int status, const char *headers, const char *body)
 {
     char text[2048];
     int length = snprintf(text, sizeof(text),
@@ -87,7 +87,7 @@ do_step(int fd, struct step *step)
 
     pthread_mutex_lock(&steps_lock);
     now = *step;
-    fails = now.off || percent_drawn() < now.fail_pct;
+    fails = now.off || draw_percent() < now.fail_pct;
     step->asked++;
     step->failed += fails;
     pthread_mutex_unlock(&steps_lock);
@@ -101,11 +101,11 @@ do_step(int fd, struct step *step)
         snprintf(header, sizeof(header), "Retry-After: %.0f\r\n",
                  now.retry_after_s);
     }
-    answer(fd,
-           !fails           ? 200
-           : now.status > 0 ? (int)now.status
-                            : 503,
-           header, fails ? "not now\n" : "done\n");
+    send_answer(fd,
+                !fails           ? 200
+                : now.status > 0 ? (int)now.status
+                                 : 503,
+                header, fails ? "not now\n" : "done\n");
 }
 
 /* Applies a setting, "fail=50%".  Returns false if it is not valid. */
@@ -146,7 +146,7 @@ set_step(struct step *step, const char *setting)
 
 /* Applies all of "payment/fail=50%/slow=300ms", or nothing. */
 static bool
-set_all(char *path)
+apply_settings(char *path)
 {
     char *rest, *name = strtok_r(path, "/", &rest);
     struct step *step = name ? find_step(name, strlen(name)) : NULL;
@@ -166,7 +166,7 @@ set_all(char *path)
 }
 
 static void
-report(int fd)
+send_report(int fd)
 {
     char text[1024] = "";
     size_t length = 0;
@@ -179,12 +179,12 @@ report(int fd)
                              steps[i].name, steps[i].asked, steps[i].failed);
     }
     pthread_mutex_unlock(&steps_lock);
-    answer(fd, 200, "", text);
+    send_answer(fd, 200, "", text);
 }
 
 /* Paths: /STEP/SALE, /set/STEP/SETTING..., /report. */
 static void *
-serve(void *arg)
+serve_client(void *arg)
 {
     char text[1024], path[256];
     int fd = (int)(long)arg;
@@ -197,13 +197,13 @@ serve(void *arg)
         if (step) {
             do_step(fd, step);
         } else if (strncmp(path, "/set/", 5) == 0) {
-            bool ok = set_all(path + 5);
+            bool ok = apply_settings(path + 5);
 
-            answer(fd, ok ? 200 : 400, "", ok ? "" : "no such setting\n");
+            send_answer(fd, ok ? 200 : 400, "", ok ? "" : "no such setting\n");
         } else if (strcmp(path, "/report") == 0) {
-            report(fd);
+            send_report(fd);
         } else {
-            answer(fd, 404, "", "no such step\n");
+            send_answer(fd, 404, "", "no such step\n");
         }
     }
     close(fd);
@@ -213,7 +213,7 @@ serve(void *arg)
 /* ---- serving ---- */
 
 static int
-fail(const char *what)
+say_errno(const char *what)
 {
     fprintf(stderr, "shop_server: %s: %s\n", what, strerror(errno));
     return 1;
@@ -246,17 +246,17 @@ run_server(const char *port_file)
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
         listen(fd, 128) < 0) {
-        return fail("listen");
+        return say_errno("listen");
     }
     if (write_port(port_file, fd) < 0) {
-        return fail(port_file);
+        return say_errno(port_file);
     }
     for (;;) {
         pthread_t thread;
         int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
-        if (client >= 0 &&
-            pthread_create(&thread, NULL, serve, (void *)(long)client) == 0) {
+        if (client >= 0 && pthread_create(&thread, NULL, serve_client,
+                                          (void *)(long)client) == 0) {
             pthread_detach(thread);
         } else if (client >= 0) {
             close(client);
@@ -267,21 +267,21 @@ run_server(const char *port_file)
 /* ---- requests to a running server ---- */
 
 static int
-ask(int port, const char *path)
+post_and_print(int port, const char *path)
 {
     struct http_answer a;
     int error = http_post(port, path, UINT64_MAX, &a);
 
     if (error) {
         errno = error;
-        return fail("no server");
+        return say_errno("no server");
     }
     fputs(a.body, a.status == 200 ? stdout : stderr);
     return a.status == 200 ? 0 : 1;
 }
 
 static int
-ask_to_set(int port, char **words)
+post_settings(int port, char **words)
 {
     char path[256] = "/set";
     size_t length = strlen(path);
@@ -290,7 +290,7 @@ ask_to_set(int port, char **words)
         length += (size_t)snprintf(path + length, sizeof(path) - length, "/%s",
                                    *words);
     }
-    return ask(port, path);
+    return post_and_print(port, path);
 }
 
 int
@@ -323,10 +323,10 @@ main(int argc, char **argv)
         }
     }
     if (mode == 's') {
-        return ask_to_set(port, argv + optind);
+        return post_settings(port, argv + optind);
     }
     if (mode == 'r') {
-        return ask(port, "/report");
+        return post_and_print(port, "/report");
     }
     if (!port_file) {
         fputs("usage: shop_server --port-file FILE\n"

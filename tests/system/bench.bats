@@ -3,13 +3,13 @@
 # checked: they depend on the load of the machine.
 
 setup() {
-    # Times under a sanitizer mean nothing.
+    # Times under a sanitizer are meaningless.
     if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
-        skip "measured without sanitizers only"
+        skip "needs a build without sanitizers"
     fi
 }
 
-@test "a quick run reports a row for each promise" {
+@test "a quick run reports a row for each goal" {
     "$TOP/tests/bench/run" --quick --json --build "$(dirname "$BIDE")" \
         >"$BATS_TEST_TMPDIR/report.json"
     python3 - "$BATS_TEST_TMPDIR/report.json" <<'END'

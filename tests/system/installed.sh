@@ -22,7 +22,7 @@ done
 readelf -d "$libdir/libbide.so" >"$work/dynamic"
 grep -q 'SONAME.*libbide.so.0' "$work/dynamic"
 
-echo "2. a program by pkg-config"
+echo "2. a program builds with pkg-config"
 cat >"$work/one.c" <<'C'
 #include <bide.h>
 int
@@ -33,11 +33,11 @@ main(void)
     return bide_open("/nonexistent", 0, &b) || bide_close(b);
 }
 C
-# Not `| grep -q`: it stops reading at the first match, nm may die of SIGPIPE, and
-# pipefail then turns the match into a failure.
+# The output goes to a file, because `nm | grep -q` fails with pipefail: grep stops
+# reading at the first match, and SIGPIPE kills nm.
 nm -D "$libdir/libbide.so" >"$work/undefined"
 if grep -qE '__(asan|tsan|ubsan)' "$work/undefined"; then
-    echo "   (built with sanitizers: not linked with)"
+    echo "   (skipped: the library is built with sanitizers)"
     exit 0
 fi
 export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
@@ -45,13 +45,13 @@ export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
 cc "$work/one.c" -o "$work/one" $(pkg-config --cflags --libs bide)
 "$work/one"
 
-echo "3. the header alone, as C++ and as strict C"
+echo "3. the header compiles alone, as C++ and as strict C"
 if command -v c++ >/dev/null; then
     c++ -std=c++11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c++ "$work/usr/include/bide.h"
 fi
 cc -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c "$work/usr/include/bide.h"
 
-echo "4. a project by CMake"
+echo "4. a project builds with CMake"
 cat >"$work/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.25)
 project(other C)

@@ -1,4 +1,4 @@
-/* Real processes: the command, and services with waiting calls. */
+/* Functions to run the command `bide`, and to read from other processes. */
 #ifndef TESTS_SYSTEM_PROCESS_H
 #define TESTS_SYSTEM_PROCESS_H
 
@@ -6,7 +6,8 @@
 
 enum { WORDS_MAX = 12 };
 
-/* Starts `bide --dir DIR WORDS...`, with its output thrown away. */
+/* Starts `bide --dir DIR WORDS...` with standard output to /dev/null.  Returns
+ * its process id. */
 UNUSED static pid_t
 process_start(const struct scene *s, const char *const words[])
 {
@@ -44,6 +45,7 @@ process_run(const struct scene *s, const char *const words[])
     return WEXITSTATUS(status);
 }
 
+/* Runs `bide --dir DIR WORDS...`, which must succeed. */
 #define BIDE(s, ...)  \
     assert_int_equal( \
         process_run((s), (const char *const[]){__VA_ARGS__, NULL}), 0)
@@ -63,6 +65,7 @@ process_file(struct scene *s, const char *text)
     return path;
 }
 
+/* Creates the registry with the policies of `text`. */
 UNUSED static void
 process_registry(struct scene *s, const char *text)
 {

@@ -18,14 +18,14 @@ text = open(readme, encoding="utf-8").read()
 failed, ran = 0, 0
 
 
-def fault(what):
+def report_failure(what):
     global failed
     failed += 1
     print("FAILED", what)
 
 
 def commands(block):
-    """Pairs of a command (with its here-document) and the lines shown below."""
+    """Returns pairs of a command (with its here-document) and the lines below it."""
     lines, found = block.splitlines(), []
     while lines:
         line = lines.pop(0)
@@ -59,15 +59,15 @@ with tempfile.TemporaryDirectory() as work:
             done = run(command)
             ran += 1
             if done.returncode != int(wanted.group(1) if wanted else 0):
-                fault(f"{command}: exit {done.returncode}\n{done.stdout}")
+                report_failure(f"{command}: exit {done.returncode}\n{done.stdout}")
             for line in shown:
                 if line.rstrip() not in [x.rstrip() for x in done.stdout.splitlines()]:
-                    fault(f"{command}: does not print: {line}\n{done.stdout}")
+                    report_failure(f"{command}: does not print: {line}\n{done.stdout}")
         if number == 0:  # the policy exists now, so the program can use it
             done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} first.c "
                        f"-L{shlex.quote(build)} -lbide && ./a.out")
             ran += 1
             if done.stdout.splitlines()[-1:] != ["succeeded after 3 attempts"]:
-                fault(f"the first program\n{done.stdout}")
+                report_failure(f"the first program\n{done.stdout}")
 print(f"readme: {ran - failed} passed, {failed} failed")
 sys.exit(1 if failed or not ran else 0)

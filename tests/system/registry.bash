@@ -16,8 +16,8 @@ bide() {
     "$BIDE" --dir "$DIR" "$@"
 }
 
-# gives STATUS COMMAND...: fails unless the command exits with STATUS; its output
-# is in $output.
+# gives STATUS COMMAND...: runs the command and fails unless it exits with STATUS.
+# Sets $output to what the command prints.
 gives() {
     local expected=$1
     shift
@@ -41,6 +41,7 @@ says() {
     done
 }
 
+# says_not TEXT: fails if the text is in $output.
 says_not() {
     [[ $output != *"$1"* ]]
 }
@@ -53,6 +54,7 @@ j = json.load(sys.stdin)
 sys.exit(0 if ($1) else repr(j))" <<<"$output"
 }
 
+# shop: applies three policies: pay, order, and mail, which extends order.
 shop() {
     cat >shop.ini <<'END'
 [pay]
@@ -71,8 +73,8 @@ END
     bide apply shop.ini >/dev/null
 }
 
-# until_it COMMAND...: repeats the command until it succeeds, at most PATIENCE
-# times.
+# until_it COMMAND...: repeats the command every 50 ms until it succeeds, at most
+# PATIENCE times.
 until_it() {
     local i
     for ((i = 0; i < ${PATIENCE:-800}; i++)); do

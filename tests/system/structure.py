@@ -9,7 +9,7 @@ import sys
 
 TOP = sys.argv[1]
 FILE_LINES, HEADER_LINES, FUNCTION_LINES, COLUMNS = 600, 90, 80, 80
-LONG_HEADERS = {  # contracts, or tables
+LONG_HEADERS = {  # the API between rooms, or tables
     "lib/policy/policy.h", "lib/policy/rules.h",
     "lib/registry/registry.h", "lib/rule/guard.h", "cli/exec/exec.h", "cli/command/command.h",
     "lib/store/history/history_form.h", "lib/store/queue/queue.h",
@@ -74,7 +74,7 @@ def check_includes(path, lines):
         if owner and not re.fullmatch(owner, path):
             fault(path, number, f"<{name}> belongs to {owner}")
         if "../" in name:
-            fault(path, number, "a header's path must not contain ..")
+            fault(path, number, "the path of an include must not contain ..")
 
 
 def check_clock(path, lines):
@@ -94,8 +94,8 @@ def check_folders(paths):
 
 
 def check_others(paths):
-    """Checks the size of tests, scripts and pages; not of copied files and of
-    manual pages, which are read from top to bottom."""
+    """Checks the size of tests, scripts and pages, but not of test vectors and manual
+    pages."""
     for path in paths:
         if path.startswith(("tests/vectors/", "cli/man/")) or not os.path.isfile(os.path.join(TOP, path)):
             continue

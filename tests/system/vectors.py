@@ -13,7 +13,7 @@ TOLERANCE_MS = 0.001
 passed, failed = 0, 0
 
 
-def say(ok, case, why=""):
+def count_result(ok, case, why=""):
     global passed, failed
     if ok:
         passed += 1
@@ -31,13 +31,13 @@ def section(keys):
     return "[case]\n" + "".join(key.strip() + "\n" for key in keys)
 
 
-def waits(folder):
+def check_waits(folder):
     for row in csv.DictReader(open(os.path.join(VECTORS, "tenacity_waits.csv"))):
         path = os.path.join(folder, "case.ini")
         open(path, "w").write(section(row["policy"].split("; ")))
         status, out, err = bide(["preview", path, "--json"], "")
         if status != 0:
-            say(False, row["case"], err)
+            count_result(False, row["case"], err)
             continue
         found = json.loads(out)["waits"]
         for field in ("min_ms", "max_ms"):
@@ -45,10 +45,10 @@ def waits(folder):
             got = [w[field] for w in found]
             near = len(got) == len(wanted) and all(
                 abs(a - b) <= TOLERANCE_MS for a, b in zip(got, wanted))
-            say(near, f"{row['case']} {field}", f"wanted {wanted}, got {got}")
+            count_result(near, f"{row['case']} {field}", f"wanted {wanted}, got {got}")
 
 
-def simulate(folder, policy, script, draw):
+def run_script(folder, policy, script, draw):
     path = os.path.join(folder, "case.ini")
     open(path, "w").write(policy)
     status, out, err = bide(
@@ -58,18 +58,18 @@ def simulate(folder, policy, script, draw):
     return [json.loads(line) for line in out.splitlines()], ""
 
 
-def stops(folder):
+def check_stops(folder):
     for row in csv.DictReader(open(os.path.join(VECTORS, "tenacity_stops.csv"))):
         script = "0 a" + f" app.x+{row['attempt_took']}" * 1000 + "\n"
-        events, err = simulate(folder, section(row["policy"].split("; ")), script, 1)
+        events, err = run_script(folder, section(row["policy"].split("; ")), script, 1)
         if events is None:
-            say(False, row["case"], err)
+            count_result(False, row["case"], err)
             continue
         end = events[-1]
         wanted = (int(row["attempts"]), float(row["ended_ms"]), row["reason"])
         got = (end["attempt"], end["t_ms"], end.get("reason"))
         near = got[0] == wanted[0] and abs(got[1] - wanted[1]) <= TOLERANCE_MS and got[2] == wanted[2]
-        say(near and end["says"] == "done", row["case"], f"wanted {wanted}, got {end}")
+        count_result(near and end["says"] == "done", row["case"], f"wanted {wanted}, got {end}")
 
 
 def matches(event, wanted):
@@ -84,14 +84,14 @@ def matches(event, wanted):
     return True
 
 
-def scripts(folder):
+def check_scripts(folder):
     for line in open(os.path.join(VECTORS, "scripts.jsonl")):
         case = json.loads(line)
         name = f"{case['system']}: {case['case']}"
-        events, err = simulate(
+        events, err = run_script(
             folder, "[case]\n" + case["policy"] + "\n", "\n".join(case["script"]) + "\n", case["draw"])
         if events is None:
-            say(False, name, err)
+            count_result(False, name, err)
             continue
         at, missing = {}, None
         for wanted in case["expect"]:
@@ -103,12 +103,12 @@ def scripts(folder):
                 missing = wanted
                 break
             at[wanted["call"]] = i + 1
-        say(missing is None, name, f"never said {missing}; said {events}")
+        count_result(missing is None, name, f"expected {missing}, got {events}")
 
 
-with tempfile.TemporaryDirectory() as where:
-    waits(where)
-    stops(where)
-    scripts(where)
+with tempfile.TemporaryDirectory() as folder:
+    check_waits(folder)
+    check_stops(folder)
+    check_scripts(folder)
 print(f"vectors: {passed} passed, {failed} failed")
 sys.exit(1 if failed or not passed else 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every example of `bide help COMMAND`, in the order of `bide help`, and
-those of the manual page bide(1), each on a registry of its own.
+"""Runs every example of `bide help COMMAND`, in the order of `bide help`, on one
+registry, and the examples of the manual page bide(1) on another one.
 
 argv: the command bide, and the top of the tree."""
 import os
@@ -34,9 +34,10 @@ importance = postponable
 [newsletter]
 importance = postponable
 """
-# What else than 0 is an answer: the versions differ, a warning, work remains.
+# Exit statuses other than 0 that are no failure: the versions differ, there is a
+# warning, work remains.
 ANSWERS = {"diff": {1}, "check": {1, 2, 3}, "deferred replay": {1}, "deferred work": {1}}
-# These go on until a signal ends them.
+# Commands that run until a signal ends them.
 ENDLESS = re.compile(r"bide (serve|record .*--every|deferred (work|replay) (?!.*--until-empty).*--jobs)|ssh ")
 failed = ran = 0
 
@@ -47,9 +48,9 @@ def fault(what):
     print("FAILED", what)
 
 
-def place(work):
-    """An environment with the command in front of everything else, and stand-ins
-    for programs that examples name."""
+def make_environment(work):
+    """Returns environment variables whose PATH begins with `bide` and stand-ins for
+    the other programs of the examples."""
     programs = os.path.join(work, "bin")
     os.mkdir(programs)
     os.symlink(bide, os.path.join(programs, "bide"))
@@ -84,19 +85,19 @@ def run(line, work, environment, name=""):
         fault(f"{line}: exit status {status}\n{output}")
 
 
-def ask(*words):
+def output_of(*words):
     return subprocess.run([bide, *words], text=True, stdout=subprocess.PIPE).stdout
 
 
 with tempfile.TemporaryDirectory() as work:
-    environment = place(work)
+    environment = make_environment(work)
     with open(os.path.join(work, "shop.ini"), "w") as file:
         file.write(POLICIES)
     os.mkdir(os.path.join(work, "policies"))
     shutil.copy(file.name, os.path.join(work, "policies"))
-    names = [n.strip() for n in re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", ask("help"), re.M)]
+    names = [n.strip() for n in re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", output_of("help"), re.M)]
     for name in names:
-        examples = re.findall(r"^  (.+)$", ask("help", *name.split()).partition("\nExamples:\n")[2], re.M)
+        examples = re.findall(r"^  (.+)$", output_of("help", *name.split()).partition("\nExamples:\n")[2], re.M)
         if not 2 <= len(examples) <= 3:
             fault(f"bide help {name} has {len(examples)} examples")
         for line in examples:
@@ -105,7 +106,7 @@ with tempfile.TemporaryDirectory() as work:
         fault(f"bide help names {len(names)} commands")
 
 with tempfile.TemporaryDirectory() as work:
-    environment = place(work)
+    environment = make_environment(work)
     shutil.copy(os.path.join(top, "policies", "purchase.ini"), work)
     page = open(os.path.join(top, "cli", "man", "bide.1"), encoding="utf-8").read()
     blocks = re.findall(r"^\.nf\n(.*?)\n\.fi$", page.partition(".SH EXAMPLES")[2], re.S | re.M)
