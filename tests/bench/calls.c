@@ -195,8 +195,8 @@ fail_twice(void *arg, long n)
     }
 }
 
-/* Takes tokens from the policy's budget, so many that the successes of the
- * measurement do not fill it. */
+/* Takes 20,000 retries from the policy's budget: the successes of the
+ * measurement do not fill it again. */
 static void
 drain_budget(struct bide_policy *p)
 {

@@ -112,14 +112,14 @@ receive_answer(int fd, char *buffer, size_t size, uint64_t deadline_ns)
 static int
 parse_answer(char *text, struct http_answer *out)
 {
-    char *body = strstr(text, "\r\n\r\n"), *line, *rest;
+    char *body = strstr(text, "\r\n\r\n"), *rest;
 
     if (sscanf(text, "HTTP/1.%*d %d", &out->status) != 1 || !body) {
         return EPROTO;
     }
     *body = '\0';
     snprintf(out->body, sizeof(out->body), "%s", body + 4);
-    for (line = strtok_r(text, "\r\n", &rest); line;
+    for (char *line = strtok_r(text, "\r\n", &rest); line;
          line = strtok_r(NULL, "\r\n", &rest)) {
         if (strncasecmp(line, "Retry-After: ", 13) == 0) {
             snprintf(out->retry_after, sizeof(out->retry_after), "%s",

@@ -42,7 +42,7 @@ load ../registry
     json 'j["policies"][2]["calls"] == 2 and j["policies"][2]["retries"] == 2'
 }
 
-@test "list shows names that services use and nobody defined" {
+@test "list shows names that services use without a definition" {
     shop
     bide exec ghost -- true
     gives 0 bide list

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Single policies: show, get, set, unset, delete, log, rollback, diff.
+# Commands on single policies: show, get, set, unset, delete, log, rollback, diff.
 load ../registry
 
 @test "show prints the text after a comment with version and author" {
@@ -12,7 +12,7 @@ load ../registry
     says "0 changed"
 }
 
-@test "show of a long note is still a file that apply takes" {
+@test "show prints a long note as a comment that apply accepts" {
     shop
     bide set pay attempts=5 --note "$(printf 'word%.0s ' $(seq 60))" >/dev/null
     bide show pay >pay.ini
@@ -31,7 +31,7 @@ load ../registry
     gives 2 bide show pay --version x
 }
 
-@test "show --resolved says where each value is from" {
+@test "show --resolved prints the origin of each value" {
     shop
     gives 0 bide show mail --resolved
     [[ $output =~ wait_initial\ +1s\ +order ]]
@@ -41,7 +41,7 @@ load ../registry
     json 'j["policy"] == "mail" and j["keys"]["wait_initial"] == {"value": "1s", "from": "order"}'
 }
 
-@test "get prints the value that holds: own, inherited, default" {
+@test "get prints the value in force: own, inherited or default" {
     shop
     [ "$(bide get mail attempts)" = unlimited ]
     [ "$(bide get mail wait_initial)" = 1s ]
@@ -50,7 +50,7 @@ load ../registry
     says "attemps: no such key (attempts?)"
 }
 
-@test "an unknown name is status 3, an invalid name is status 5" {
+@test "an unknown name exits 3, an invalid name exits 5" {
     shop
     for command in show log rollback diff preview "get pax attempts" "set pax attempts=1" \
         "unset pax attempts" delete stats export; do
@@ -69,7 +69,7 @@ load ../registry
 
 # ---- set and unset ----
 
-@test "set says the versions, and each key old and new" {
+@test "set prints both versions, and each key with old and new value" {
     shop
     gives 0 bide set pay wait_initial=250ms attempts=3 --note "gateway overloaded, INC-311"
     [ "${lines[0]}" = "pay v1 -> v2" ]
@@ -79,7 +79,7 @@ load ../registry
     says "attempts 4 -> 3" "gateway overloaded, INC-311"
 }
 
-@test "set of an inherited key names the parent" {
+@test "set of an inherited key prints the name of the parent" {
     shop
     gives 0 bide set mail wait_initial=3s
     says "1s (order)"
@@ -104,7 +104,7 @@ load ../registry
     [ "${#lines[@]}" -eq 2 ]
 }
 
-@test "one bad setting refuses them all" {
+@test "one invalid setting refuses the whole change" {
     shop
     unchanged gives 5 bide set pay attempts=9 wait_initial=100 wait_maxx=1s
     says "wait_initial = 100: a duration needs its unit" "100ms?" wait_maxx "nothing was changed"
@@ -120,7 +120,7 @@ load ../registry
     unchanged gives 2 bide unset pay
 }
 
-@test "a key that is given twice is refused, as in a file" {
+@test "a key that is given twice is refused" {
     shop
     unchanged gives 2 bide set pay attempts=2 wait_max=1s "attempts =4"
     says "attempts is given twice"
@@ -130,7 +130,7 @@ load ../registry
     says "attempts is given twice"
 }
 
-@test "a set that breaks a child is refused, and names it" {
+@test "set is refused if it makes a child invalid, and names the child" {
     shop
     bide set mail wait_max=2s wait_min=1s >/dev/null
     bide set order wait_max=5s >/dev/null
@@ -177,7 +177,7 @@ load ../registry
     gives 0 bide set pay attempts=9 --note "$(printf 'x%.0s' $(seq 500))"
 }
 
-@test "the author is the user, for root the user of sudo" {
+@test "the author is the user; for root it is the user of sudo" {
     shop
     bide set pay attempts=5 >/dev/null
     gives 0 bide log pay
@@ -211,7 +211,7 @@ load ../registry
     says "order v1 deleted" "mail v1 deleted"
 }
 
-@test "delete of several is all or nothing" {
+@test "delete of several policies is atomic" {
     shop
     unchanged gives 3 bide delete pay nobody
     unchanged gives 2 bide delete pay mail --if-version 1
@@ -219,7 +219,7 @@ load ../registry
 
 # ---- rollback ----
 
-@test "rollback goes back to the version before, or to that one" {
+@test "rollback restores the previous version, or the one that is given" {
     shop
     bide set pay attempts=5 >/dev/null
     bide set pay attempts=6 >/dev/null
@@ -237,7 +237,7 @@ load ../registry
 
 # ---- log ----
 
-@test "log is newest first, of one or of all" {
+@test "log lists changes of one or all policies, newest first" {
     shop
     bide set pay attempts=5 --note why >/dev/null
     gives 0 bide log pay
@@ -250,7 +250,7 @@ load ../registry
     json '[c["what"] for c in j["changes"]] == ["attempts 4 -> 5", "created"]'
 }
 
-@test "log --since takes dates, times and how long ago" {
+@test "log --since accepts dates, times and durations" {
     shop
     for since in today yesterday -2h 2020-01-31 2020-01-31T08:00 "2020-01-31 08:00:30" 00:00; do
         gives 0 bide log pay --since "$since"
@@ -265,7 +265,7 @@ load ../registry
 
 # ---- diff ----
 
-@test "diff is key by key; 0 the same, 1 different" {
+@test "diff compares keys, and exits 0 if they are equal, else 1" {
     shop
     bide set pay attempts=3 wait_initial=250ms >/dev/null
     gives 1 bide diff pay
@@ -282,7 +282,7 @@ load ../registry
     gives 2 bide diff pay x
 }
 
-@test "diff FILE is what apply would change" {
+@test "diff FILE prints what apply would change" {
     shop
     gives 0 bide diff shop.ini
     sed -i 's/attempts = 4/attempts = 6/; s/\[mail\]/[post]/' shop.ini

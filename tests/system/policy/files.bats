@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# Policies out of files, and what bad files get: init, apply, validate, export.
+# Policies in files: init, apply, validate, export.
 load ../registry
 
 # ---- init ----
 
-@test "init prints the place and the next step, and can be repeated" {
+@test "init prints the directory and the next step, and can be repeated" {
     gives 0 "$BIDE" --dir "$T/other" init --live "$T/live2"
     says "Registry ready in" "$T/live2/" "bide apply"
     gives 0 "$BIDE" --dir "$T/other" init
@@ -21,7 +21,7 @@ load ../registry
     says "$T/nearby/"
 }
 
-@test "the home directory is a tilde" {
+@test "messages print the home directory as a tilde" {
     gives 0 env HOME="$T" "$BIDE" --dir "$T/other" init --live "$T/live2"
     # shellcheck disable=SC2088 # that sign is what is meant
     says "~/other" "~/live2/"
@@ -29,7 +29,7 @@ load ../registry
 
 # ---- apply ----
 
-@test "apply creates, then says that nothing changed" {
+@test "apply creates policies, and reports no change the second time" {
     printf '[a]\nattempts = 2\n[b]\n' >two.ini
     gives 0 bide apply two.ini
     says "created  a  v1" "created  b  v1" "2 policies, 2 created"
@@ -37,7 +37,7 @@ load ../registry
     [ "$output" = "2 policies, 0 changed" ]
 }
 
-@test "apply names what it changed" {
+@test "apply names the policies that it changed" {
     shop
     sed -i 's/attempts = 4/attempts = 6/' shop.ini
     gives 0 bide apply shop.ini --note "more patience"
@@ -46,7 +46,7 @@ load ../registry
     says "more patience"
 }
 
-@test "apply --verbose also lists what stayed" {
+@test "apply --verbose also lists unchanged policies" {
     shop
     gives 0 bide apply shop.ini --verbose
     says "unchanged  pay"
@@ -87,21 +87,21 @@ load ../registry
     [ "$(bide get child attempts)" = 7 ]
 }
 
-@test "faults of several files are named each with its own" {
+@test "each error is reported with its own file" {
     printf '[a]\nextends = nobody\n' >1.ini
     printf '[b]\n' >2.ini
     unchanged gives 5 bide apply 2.ini 1.ini
     says "1.ini:2: extends = nobody: no such policy" "1.ini: 1 error"
 }
 
-@test "a policy that is in two files is a fault with both places" {
+@test "a policy in two files is an error that names both lines" {
     printf '[a]\n' >1.ini
     printf '\n[a]\n' >2.ini
     unchanged gives 5 bide apply 1.ini 2.ini
     says "2.ini:2: [a]: this policy is already in 1.ini:1"
 }
 
-@test "--prune deletes what the files do not have" {
+@test "--prune deletes policies that are not in the files" {
     shop
     echo '[pay]' >pay.ini
     gives 0 bide apply --prune --dry-run pay.ini
@@ -113,17 +113,17 @@ load ../registry
     gives 3 bide show order
 }
 
-@test "--prune keeps what a policy of the files needs" {
+@test "--prune is refused if the files need a policy that it would delete" {
     shop
     printf '[mail]\nextends = order\n' >mail.ini
     unchanged gives 5 bide apply --prune mail.ini
 }
 
-@test "--dry-run refuses what would be refused" {
+@test "--dry-run refuses the same input as apply" {
     unchanged gives 5 bide apply --dry-run - <<<'[a'
 }
 
-@test "--if-version is for one policy" {
+@test "--if-version is refused with several policies" {
     shop
     echo '[pay]' >pay.ini
     unchanged gives 2 bide apply shop.ini --if-version 1
@@ -132,9 +132,10 @@ load ../registry
     gives 0 bide apply pay.ini --if-version 1
 }
 
-# ---- what bad input gets ----
+# ---- invalid input ----
 
-# bad LINE TEXT...: a file with this line is refused, with its place.
+# bad LINE TEXT...: fails unless a file with this line is refused, with its place
+# and each text.
 bad() {
     local line=$1
     shift
@@ -143,7 +144,7 @@ bad() {
         "bad.ini: 1 error, nothing was changed"
 }
 
-@test "bad keys and values are named with place, reason and a near word" {
+@test "invalid keys and values are reported with line, reason and a similar word" {
     bad 'attemps = 3' 'attemps: no such key' 'attempts?'
     bad 'wait_initial = 100' 'a duration needs its unit' '100ms?'
     bad 'wait_initial = 1.5x' 'wait_initial = 1.5x'
@@ -162,25 +163,25 @@ bad() {
     bad "$(printf 'k%.0s' $(seq 60)) = 1" 'no such key'
 }
 
-@test "all faults of a file are reported at once" {
+@test "all errors of a file are reported at once" {
     printf '[a]\nattempts = 0\nattemps = 1\n[A]\n[a]\n[b]\nx = 1\nattempts = 2\nattempts = 2\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says bad.ini:2: bad.ini:3: bad.ini:4: bad.ini:5: bad.ini:7: bad.ini:9:
 }
 
-@test "keys that do not fit each other are refused" {
+@test "contradictory keys are refused" {
     printf '[a]\nwait_min = 2s\nwait_max = 1s\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says "bad.ini:" wait_min wait_max
 }
 
-@test "a circle of extends is reported, however long it is" {
+@test "a cycle of extends is reported, also a long one" {
     printf '[a]\nextends = b\n[b]\nextends = c\n[c]\nextends = a\n' >bad.ini
     unchanged gives 5 bide apply bad.ini
     says "a -> b -> c -> a"
 }
 
-@test "a directory without policies, an empty, missing or binary file" {
+@test "directories without policies and empty, missing or binary files are refused" {
     mkdir empty
     : >empty.ini
     printf '[a]\nattempts = 3\0\n' >binary.ini
@@ -196,7 +197,7 @@ bad() {
     unchanged gives 5 bide apply random.ini
 }
 
-@test "a file that may not be read" {
+@test "a file without read permission is reported" {
     echo '[a]' >secret.ini
     chmod 0 secret.ini
     if [ "$(id -u)" -eq 0 ]; then # who may read it; another user may not
@@ -218,7 +219,7 @@ bad() {
     says "d/deep.ini: cannot be read: it is a directory"
 }
 
-@test "no final newline, CRLF and a byte order mark are fine" {
+@test "files without final newline, with CRLF or with a byte order mark are accepted" {
     printf '[a]\nattempts = 2' >1.ini
     printf '[b]\r\nattempts = 3\r\n' >2.ini
     printf '\xef\xbb\xbf[c]\nattempts = 4\n' >3.ini
@@ -236,7 +237,7 @@ bad() {
 
 # ---- validate ----
 
-@test "validate counts what is right and needs no registry" {
+@test "validate counts valid policies and needs no registry" {
     printf '[a]\nextends = b\n[b]\n' >good.ini
     gives 0 "$BIDE" --dir "$T/none" validate good.ini
     [ "$output" = "2 policies in 1 file: no errors" ]
@@ -245,14 +246,14 @@ bad() {
     says "bad.ini:2: attempts = 0" "bad.ini: 1 error"
 }
 
-@test "validate knows the registry's policies where there is one" {
+@test "validate uses the policies of the registry if there is one" {
     shop
     printf '[a]\nextends = pay\n' >child.ini
     unchanged gives 0 bide validate child.ini
     gives 5 "$BIDE" --dir "$T/none" validate child.ini
 }
 
-@test "validate finds two that share a budget and disagree, in two files" {
+@test "validate reports contradictory rules of a shared budget in two files" {
     printf '[a]\nbudget = shared\nbudget_capacity = 100\n' >one.ini
     printf '[top]\nbudget_capacity = 200\n[b]\nextends = top\nbudget = shared\n' >two.ini
     gives 5 "$BIDE" --dir "$T/none" validate one.ini two.ini
@@ -286,7 +287,7 @@ END
     says "0 changed"
 }
 
-@test "export of names prints all of them, or nothing" {
+@test "export of several names prints all of them or nothing" {
     shop
     gives 0 bide export pay
     says "[pay]"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
-# The ready policies: valid, and with the numbers of the systems they are named
-# after doing what those do.
+# The policies of policies/: each is valid and behaves as the system that it is
+# named after.
 load ../registry
 
-# plays FILE NAME: the script on standard input; what was said is in $output.
+# plays FILE NAME: simulates the script on standard input; sets $output.
 plays() {
     run bide simulate "$TOP/policies/$1" --policy "$2" --script - --random 1 --json
     [ "$status" -eq 0 ] || {
@@ -12,14 +12,15 @@ plays() {
     }
 }
 
-# said FILTER: how many events are so; `e` is one of them.
+# said FILTER: prints the number of events for which FILTER is true; `e` is the
+# event.
 said() {
     python3 -c "import json, sys
 print(sum(1 for e in map(json.loads, sys.stdin) if $1))" <<<"$output"
 }
 
-# calls COUNT EVERY-MS OUTCOMES [FROM-MS [NAME]]: so many lines of a script; an
-# outcome takes no time where it does not say.
+# calls COUNT EVERY-MS OUTCOMES [FROM-MS [NAME]]: prints COUNT lines of a script.
+# An outcome without a duration takes no time.
 calls() {
     local i word outcomes=
     for word in $3; do
@@ -31,7 +32,7 @@ calls() {
     done
 }
 
-@test "every ready policy is valid, and says where its numbers are from" {
+@test "every policy of policies/ is valid and names the source of its numbers" {
     for file in "$TOP"/policies/*.ini; do
         gives 0 bide validate "$file"
         [[ $(head -1 "$file") == "# "* ]]
@@ -42,7 +43,7 @@ calls() {
     says "0 changed"
 }
 
-@test "the vectors hold on top of the ready policies" {
+@test "the test vectors hold for the policies of policies/" {
     gives 0 python3 "$BATS_TEST_DIRNAME/ready.py" "$BIDE" "$TOP"
     says ' 0 failures'
 }
@@ -114,7 +115,7 @@ calls() {
     [ "$(said 'e["call"][0] == "p" and e["says"] == "go"')" -eq 1 ]
 }
 
-@test "purchase: a payment server that is gone is left alone, an ailing one is not" {
+@test "purchase: the breaker opens if the payment server is down, not if some attempts fail" {
     plays purchase.ini do_transaction < <(calls 40 100 "http.503 http.503 http.503 http.503")
     [ "$(said 'e["says"] == "refused" and e["reason"] == "breaker"')" -gt 0 ]
     plays purchase.ini do_transaction < <(calls 60 100 "http.503 http.503 ok")

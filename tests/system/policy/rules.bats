@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# What rules do, before anybody runs under them: preview, simulate.
+# The effect of rules before they are used: preview, simulate.
 load ../registry
 
 # ---- preview ----
 
-@test "preview is a table, a plot, and what the end means" {
+@test "preview prints a table, a plot, and the consequence of giving up" {
     shop
     gives 0 bide preview pay
     says "ATTEMPT  WAIT BEFORE" "0 .. 100ms" "0 .. 700ms" "●" "├" "┤" \
@@ -13,7 +13,7 @@ load ../registry
     says 'Postponable: the caller gets "deferred".'
 }
 
-@test "preview without the signs of UTF-8" {
+@test "preview without UTF-8 prints ASCII only" {
     shop
     gives 0 env LC_ALL=C "$BIDE" --dir "$DIR" preview pay
     says "|--" "*"
@@ -22,7 +22,7 @@ load ../registry
     says "+-full, <=2s"
 }
 
-@test "preview --json has the promised shape" {
+@test "preview --json has the documented members" {
     shop
     gives 0 bide preview pay attempts=3 wait_jitter=none --json
     [ "$output" = '{"policy":"pay","waits":[{"attempt":2,"min_ms":100,"max_ms":100,"total_min_ms":100,"total_max_ms":100},{"attempt":3,"min_ms":200,"max_ms":200,"total_min_ms":300,"total_max_ms":300}],"ends":"attempts"}' ]
@@ -32,7 +32,7 @@ load ../registry
     says '"max_ms":0.1,'
 }
 
-@test "preview of policies without end shows some, or --attempts" {
+@test "preview of unlimited attempts shows some attempts, or as many as --attempts" {
     shop
     gives 0 bide preview mail --json
     json 'len(j["waits"]) == 9 and j["ends"] == "none"'
@@ -44,7 +44,7 @@ load ../registry
     gives 2 bide preview mail --attempts few
 }
 
-@test "preview tries changes on top, and keeps none" {
+@test "preview applies KEY=VALUE and stores nothing" {
     shop
     unchanged gives 0 bide preview pay attempts=2 max_elapsed=50ms
     says "at most 2"
@@ -54,7 +54,7 @@ load ../registry
     unchanged gives 2 bide preview pay attempts
 }
 
-@test "preview says which limit ends a call" {
+@test "preview names the limit that ends the call" {
     printf '[a]\nattempts = unlimited\ndeadline = 1s\nwait_jitter = none\n' >a.ini
     gives 0 bide preview a.ini
     says "Then the call gives up: deadline"
@@ -76,7 +76,7 @@ load ../registry
     gives 6 "$BIDE" --dir "$T/none" preview a
 }
 
-@test "preview FILE may extend what the registry has" {
+@test "preview FILE can extend a policy of the registry" {
     shop
     gives 0 bide preview - --json <<<$'[a]\nextends = pay'
     json 'len(j["waits"]) == 3'
@@ -91,7 +91,7 @@ script() {
 END
 }
 
-@test "simulate gives an object a line, in order of time" {
+@test "simulate --json prints one object per line, in order of time" {
     shop
     script >script
     gives 0 bide simulate pay --script script --random 1 --json
@@ -101,7 +101,7 @@ END
         '{"t_ms":313,"call":"a","attempt":3,"says":"done","verdict":"succeeded"}'
 }
 
-@test "simulate says who gave up, why, and what it means" {
+@test "simulate prints which call gave up, why, and the consequence" {
     shop
     gives 0 bide simulate order attempts=1 --script - --json <<<'0 a errno.ECONNRESET+1.5ms'
     [ "${lines[1]}" = '{"t_ms":1.5,"call":"a","attempt":1,"says":"done","verdict":"exhausted","reason":"attempts","end":"deferred"}' ]
@@ -109,14 +109,14 @@ END
     json 'j["says"] == "refused" and j["reason"] == "paused" and j["attempt"] == 0'
 }
 
-@test "simulate for people is a table" {
+@test "simulate prints a table" {
     shop
     script >script
     gives 0 bide simulate pay --script script
     says "AT  CALL  ATTEMPT  SAYS" "until 55ms" "succeeded"
 }
 
-@test "simulate --random is 0.5 unless told" {
+@test "simulate --random is 0.5 by default" {
     shop
     script >script
     bide simulate pay --script script --json >half
@@ -126,14 +126,14 @@ END
     done
 }
 
-@test "simulate follows changes in flight" {
+@test "simulated calls follow changes of the policy" {
     shop
     printf '0 a errno.ETIMEDOUT+0ms ok+0ms\n10ms set wait_initial=20ms\n' >script
     gives 0 bide simulate pay wait_jitter=none --script script --json
     says '"until_ms":100' '{"t_ms":20,"call":"a","attempt":2,"says":"done","verdict":"succeeded"}'
 }
 
-@test "simulate refuses scripts that are wrong, with every place" {
+@test "simulate refuses invalid scripts and names each line" {
     shop
     printf '0 a ok+1ms\nx b ok\n5 c nonsense+1ms\n' >script
     gives 5 bide simulate pay --script script
@@ -143,7 +143,7 @@ END
     gives 5 bide simulate pay --script - <<<$'0 a errno.ETIMEDOUT+0ms\n1ms set attempts=0'
 }
 
-@test "simulate needs a script, and one standard input is not two" {
+@test "simulate needs a script, and reads standard input only once" {
     shop
     gives 2 bide simulate pay
     says "use --script FILE"

@@ -7,7 +7,7 @@ drawn() {
     bide simulate pay --calls "100/s even" --for 10s "$@"
 }
 
-@test "simulate --calls without failures adds nothing" {
+@test "simulate --calls without failures makes no retries" {
     shop
     gives 0 drawn --fail 0% --json
     json 'j["runs"][0]["calls"] == j["runs"][0]["attempts"] == 1000'
@@ -15,7 +15,7 @@ drawn() {
     json 'j["runs"][0]["answer_ms"] == {"p50": 20, "p95": 20, "p99": 20}'
 }
 
-@test "simulate --fail 100% makes every attempt that the rules allow" {
+@test "simulate --fail 100% makes all attempts that the rules allow" {
     shop
     gives 0 drawn --fail 100% --json
     json 'j["runs"][0]["attempts"] == 4000 and j["runs"][0]["amplification"] == 4'
@@ -23,7 +23,7 @@ drawn() {
     json 'j["outcome"] == "http.503" and len(j["runs"]) == 1'
 }
 
-@test "simulate with KEY=VALUE shows both rules, with the same draws" {
+@test "simulate KEY=VALUE compares both rules with the same random numbers" {
     shop
     gives 0 drawn --fail 100% budget=own budget_capacity=100 --json
     json 'j["changes"] == "budget=own budget_capacity=100"'
@@ -35,7 +35,7 @@ drawn() {
         "attempts/s, changed" "PEAK  0" "█"
 }
 
-@test "simulate with a breaker says how often it opened" {
+@test "simulate with a breaker prints how often it opened" {
     shop
     gives 0 drawn --fail "0% until 2s, 100% until 6s, 0%" \
         breaker=on breaker_window=1s breaker_open_for=1s --json
@@ -47,7 +47,7 @@ drawn() {
     says "times the breaker opened" "calls refused"
 }
 
-@test "simulate repeats its output for the same seed, and only for it" {
+@test "simulate repeats its output for the same seed only" {
     shop
     bide simulate pay --fail 30% --latency "exponential 20ms" budget=own --json >one
     bide simulate pay --fail 30% --latency "exponential 20ms" budget=own --json --seed 1 |

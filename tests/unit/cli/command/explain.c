@@ -1,4 +1,4 @@
-/* The words for the facts of a failure. */
+/* The message and the advice for each kind of failure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static const struct {
 };
 
 static void
-each_failure_has_a_reason_and_the_remedy_that_is_known(void **state)
+each_failure_has_its_message_and_advice(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -120,7 +120,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_failure_has_a_reason_and_the_remedy_that_is_known),
+        cmocka_unit_test(each_failure_has_its_message_and_advice),
         cmocka_unit_test(a_conflict_names_both_versions_and_the_author),
         cmocka_unit_test(without_a_failure_the_code_is_explained),
     };

@@ -28,7 +28,7 @@ a_pending_signal_ends_the_wait_and_is_read_once(void **state)
 }
 
 static void
-a_wait_ends_at_its_time_also_if_that_is_past(void **state)
+a_wait_ends_at_its_time_even_if_that_has_passed(void **state)
 {
     int signals = signals_open_stop();
     uint64_t until = clock_monotonic_ns() + 5 * MS;
@@ -74,7 +74,7 @@ only_the_listed_signals_are_blocked_and_the_old_mask_is_returned(void **state)
 }
 
 static void
-the_signals_that_ask_to_end_are_four(void **state)
+term_int_hup_and_quit_ask_the_program_to_end(void **state)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
     static const int others[] = {SIGCHLD, SIGTSTP, SIGCONT, SIGUSR1, SIGPIPE};
@@ -89,7 +89,7 @@ the_signals_that_ask_to_end_are_four(void **state)
 }
 
 static void
-an_ignored_pipe_gives_an_error(void **state)
+writing_to_a_closed_pipe_fails_if_sigpipe_is_ignored(void **state)
 {
     int ends[2];
 
@@ -107,12 +107,12 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pending_signal_ends_the_wait_and_is_read_once),
-        cmocka_unit_test(a_wait_ends_at_its_time_also_if_that_is_past),
+        cmocka_unit_test(a_wait_ends_at_its_time_even_if_that_has_passed),
         cmocka_unit_test(a_wait_reports_the_other_descriptor),
         cmocka_unit_test(
             only_the_listed_signals_are_blocked_and_the_old_mask_is_returned),
-        cmocka_unit_test(the_signals_that_ask_to_end_are_four),
-        cmocka_unit_test(an_ignored_pipe_gives_an_error),
+        cmocka_unit_test(term_int_hup_and_quit_ask_the_program_to_end),
+        cmocka_unit_test(writing_to_a_closed_pipe_fails_if_sigpipe_is_ignored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

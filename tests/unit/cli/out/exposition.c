@@ -46,7 +46,7 @@ numbers_have_as_few_digits_as_they_need(void **state)
 }
 
 static void
-labels_are_escaped_and_valid_utf_8(void **state)
+labels_are_escaped_to_valid_utf_8(void **state)
 {
     static const char *const rows[][2] = {
         {"", ""},
@@ -78,7 +78,7 @@ labels_are_escaped_and_valid_utf_8(void **state)
 }
 
 static void
-bounds_ascend(void **state)
+bounds_are_in_ascending_order(void **state)
 {
     (void)state;
     for (size_t i = 1; i < EXPOSITION_BOUNDS; i++) {
@@ -167,8 +167,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_as_few_digits_as_they_need),
-        cmocka_unit_test(labels_are_escaped_and_valid_utf_8),
-        cmocka_unit_test(bounds_ascend),
+        cmocka_unit_test(labels_are_escaped_to_valid_utf_8),
+        cmocka_unit_test(bounds_are_in_ascending_order),
         cmocka_unit_test(no_values_give_zeros),
         cmocka_unit_test(
             a_value_counts_for_every_bound_that_it_is_clearly_below),
