@@ -15,8 +15,8 @@ enum { GO_ON = -1 }; /* no exit status yet */
 
 /* ---- names that do not exist ---- */
 
-/* Stores the names of commands in `names`: all names without a group, else the
- * second words of the group's commands.  Returns their number. */
+/* Stores names of commands in `names`: all names if `group` is NULL, otherwise
+ * the second words of the commands of `group`.  Returns their number. */
 static size_t
 collect_names(const char *group, const char **names)
 {
@@ -50,7 +50,8 @@ say_unknown_command(const struct command_line *line, const char *name)
                      near ? near : "", near ? "?)" : "");
 }
 
-/* Reports whether a command accepts an option; NULL: before the command. */
+/* Reports whether `command` accepts `option`. `command` is NULL while no
+ * command was read. */
 static bool
 takes_option(const struct command *command, int option)
 {
@@ -82,7 +83,8 @@ say_unknown_option(const struct command_line *line, const char *name,
 /* ---- options ---- */
 
 /* Reads the option at `*at`, "--name=value" or "--name value", into `line`.
- * Leaves `*at` at its last word.  Returns GO_ON or an exit status. */
+ * Moves `*at` to the last word of the option.  Returns GO_ON or an exit status.
+ */
 static int
 read_long_option(struct command_line *line, char ***at)
 {
@@ -96,7 +98,7 @@ read_long_option(struct command_line *line, char ***at)
         i++;
     }
     if (i == OPTION_VERSION && !takes_option(line->command, i) && !value) {
-        line->option[i] = ""; /* bide list --version: the version of bide */
+        line->option[i] = ""; /* after any command: print the version of bide */
         return GO_ON;
     }
     if (i == OPTION_COUNT || !takes_option(line->command, i)) {

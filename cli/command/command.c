@@ -89,7 +89,7 @@ write_options(FILE *out, const struct command *command)
 char *
 command_usage(const struct command *command)
 {
-    /* What is ours comes before what is not. */
+    /* Options of bide stand before the other program's command line. */
     size_t before = command->rest_from > 0 ? strcspn(command->usage, " ")
                                            : strlen(command->usage);
     char *text = NULL;

@@ -9,20 +9,21 @@
 
 struct admin;
 
-/* What the person typed, taken apart.  Strings are argv's own. */
+/* The command line, split into its parts.  Strings are those of argv. */
 struct command_line {
     const struct command *command;
-    const char *group;      /* the first word, where a command has two */
-    struct admin *registry; /* open when the command asks for it, else NULL */
-    const char *option[OPTION_COUNT]; /* NULL: not given; "" if it takes none */
+    const char *group;      /* the first of two words, "deferred"; else NULL */
+    struct admin *registry; /* NULL: the command does not use it, or
+                               (REGISTRY_IF_THERE) it cannot be opened */
+    const char *option[OPTION_COUNT]; /* NULL: not given; "": no value */
     int count;
-    char **operands; /* without options, ended by NULL: execvp takes its tail */
+    char **operands; /* without options; NULL-terminated for execvp */
 };
 
-/* Returns the exit status; has said what went wrong. */
+/* Runs a command and prints its errors.  Returns the exit status. */
 typedef int command_fn(struct command_line *line);
 
-/* The groups of help, in its order. */
+/* The sections of bide help, in this order. */
 #define SECTIONS(X)                \
     X(POLICIES, "Policies")        \
     X(TRYING, "Trying rules")      \
@@ -42,10 +43,10 @@ enum section {
 
 extern const char *const section_titles[SECTION_COUNT];
 
-/* The help of an option where this command gives it a meaning of its own. */
+/* The help of an option that has a meaning of its own in a command. */
 struct option_note {
     int option;
-    const char *help; /* NULL ends a list of these */
+    const char *help; /* NULL: end of the list */
 };
 
 enum registry_need {
@@ -59,27 +60,31 @@ struct command {
     const char *usage; /* its operands; options come from the table */
     const char *help;  /* one line; NULL: not shown */
     command_fn *run;
-    uint64_t options; /* TAKES(...); --dir and --help are everybody's */
+    uint64_t options; /* TAKES(...); all commands take --dir and --help */
     enum registry_need registry;
     int least, most; /* operands; most -1: any number */
-    int rest_from;   /* after so many operands somebody else's command line
-                        begins, with no option of ours in it.  0: never */
-    int misused;     /* exit status of usage errors; 0: STATUS_USAGE */
+    int rest_from; /* number of operands before another program's command line,
+                      in which nothing is an option of bide; 0: none */
+    int misused;   /* exit status of usage errors; 0: STATUS_USAGE */
     enum section section;
     const struct option_note *notes; /* NULL: none */
-    const char *examples;            /* each line is one */
+    const char *examples;            /* one per line */
 };
 extern const struct command commands[];
 extern const int command_count;
-const struct command *command_find(const char *name); /* NULL: no such */
-/* Of commands with two words: whether it begins with that word; the first that
- * does; and the one with that second word.  NULL: none. */
+const struct command *command_find(const char *name); /* NULL if not found */
+/* Commands of two words.  command_is_group() reports whether the first word of
+ * `c` is `word`.  command_group() returns the first such command.
+ * command_in_group() returns the command "GROUP WORD".  Both return NULL if
+ * there is none. */
 bool command_is_group(const char *word, const struct command *c);
 const struct command *command_group(const char *word);
 const struct command *command_in_group(const char *group, const char *word);
-/* Returns the help of an option, as this command means it; NULL: hidden. */
+/* Returns the help of an option of this command; NULL if the option is hidden.
+ */
 const char *command_option_help(const struct command *command, int option);
-/* "bide set NAME KEY=VALUE... [--note TEXT]".  malloc'ed, or NULL. */
+/* Returns "bide set NAME KEY=VALUE... [--note TEXT]", malloc'ed; NULL without
+ * memory. */
 char *command_usage(const struct command *command);
 
 command_fn init_command, apply_command, validate_command, export_command,

@@ -13,7 +13,7 @@
 
 /* ---- what the store says ---- */
 
-/* Returns what to do where the store does not say it. */
+/* Returns the remedy for `rc`, for failures whose words contain none. */
 static const char *
 usual_remedy(int rc)
 {
@@ -36,8 +36,8 @@ usual_remedy(int rc)
     }
 }
 
-/* Writes "PATH: WORDS" and the line after them; words that begin with a path
- * name their place themselves. */
+/* Writes the failure as "PATH: WORDS", without PATH if the words begin with a
+ * path.  The remedy is the second line of the words, or else `remedy`. */
 static void
 explain_store(const struct failure *f, const char *remedy,
               struct explained *out)

@@ -1,5 +1,4 @@
-/* Failures in words: a line that says what failed and why, and a line with what
- * to do. */
+/* Describes failures in two lines: the error with its reason, and a remedy. */
 #ifndef BIDE_CLI_EXPLAIN_H
 #define BIDE_CLI_EXPLAIN_H
 
@@ -7,13 +6,13 @@
 
 struct explained {
     char why[1536];  /* "" for FAILURE_NONE */
-    char to_do[512]; /* "" where it is not known */
+    char to_do[512]; /* the remedy; "" if none is known */
 };
 
-/* Puts the facts of a failure into words. */
+/* Describes the failure `f` in `out`. */
 void explain(const struct failure *f, struct explained *out);
 
-/* Puts this thread's last failure into words; without one, those of `rc`. */
+/* Describes this thread's last failure, or `rc` if there is none. */
 void explain_last(int rc, struct explained *out);
 
 #endif

@@ -8,7 +8,8 @@
 #include "command.h"
 #include "say.h"
 
-/* Reads a whole number from `least` on, below UINT32_MAX.  -1: it is none. */
+/* Reads a whole number of at least `least` and below UINT32_MAX. Returns 0; -1
+ * if `text` is not such a number. */
 static int
 parse_count(const char *text, uint32_t least, uint32_t *out)
 {

@@ -1,5 +1,5 @@
-/* Options and operands that are numbers.  The functions return 0, or the exit
- * status after they have said what is wrong. */
+/* Reads options and operands that are numbers.  The functions return 0, or the
+ * exit status after an error message. */
 #ifndef BIDE_CLI_NUMBER_H
 #define BIDE_CLI_NUMBER_H
 
@@ -9,7 +9,7 @@
 
 struct command_line;
 
-/* Reads the whole number, at least `least`, that an option was given. */
+/* Reads the value of `option`, a whole number of at least `least`. */
 int number_read_option(struct command_line *line, enum option option,
                        uint32_t least, uint32_t *out);
 
@@ -17,7 +17,8 @@ int number_read_option(struct command_line *line, enum option option,
 int number_read_version(struct command_line *line, const char *text,
                         uint32_t *out);
 
-/* Reads --keep-size, "500MiB" or "2GiB", in bytes; without it, the default. */
+/* Reads --keep-size, such as "500MiB" or "2GiB", into `out` in bytes; stores
+ * the default if the option is absent. */
 int number_read_size(struct command_line *line, uint64_t *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* The options: one table, for main, help and the completion. */
+/* The table of options, for main, help and the completion. */
 #ifndef BIDE_CLI_OPTION_H
 #define BIDE_CLI_OPTION_H
 
@@ -72,8 +72,8 @@ enum option {
 
 struct option_row {
     const char *name;
-    const char *value; /* NULL: it takes none */
-    const char *help;  /* NULL: not shown to people */
+    const char *value; /* NULL: the option has no value */
+    const char *help;  /* NULL: hidden */
 };
 extern const struct option_row option_rows[OPTION_COUNT];
 

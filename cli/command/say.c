@@ -68,7 +68,8 @@ write_line(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-/* In one piece: commands that we run may write to the same place. */
+/* Writes the line with one call, since commands that bide runs may write to the
+ * same file. */
 static void
 say_text(const char *text)
 {
@@ -93,7 +94,7 @@ say_list(const char *format, va_list args)
 {
     char *text = NULL;
 
-    /* What was printed so far comes first, where both go to one place. */
+    /* Keeps the order of output if both streams go to the same file. */
     fflush(stdout);
     if (vasprintf(&text, format, args) < 0) {
         text = NULL;
@@ -177,7 +178,8 @@ say_usage(const struct command_line *line, const char *format, ...)
     return command->misused ? command->misused : STATUS_USAGE;
 }
 
-/* Keeps whether the newest version, visited first, is a deletion. */
+/* Stores in `arg` whether the newest version, which is visited first, is a
+ * deletion. */
 static int
 keep_deleted(void *arg, const struct record *r)
 {
@@ -251,7 +253,8 @@ say_no_version(struct admin *registry, const char *name, uint32_t version)
     return STATUS_ABSENT;
 }
 
-/* Faults of a command's own settings have no file to be named. */
+/* Reports whether `file` is a file; faults in KEY=VALUE operands have "set"
+ * instead. */
 static bool
 is_file(const char *file)
 {
@@ -270,7 +273,8 @@ say_place(const struct fault *f, const char *text)
     }
 }
 
-/* Its faults counted at the first of them, for files are not in groups. */
+/* Returns the number of faults in the file of fault `first`; 0 if an earlier
+ * fault is in the same file, so that each file is counted once. */
 static size_t
 count_faults_of(const struct faults *faults, size_t first)
 {

@@ -1,5 +1,5 @@
-/* Errors and exit statuses.  An error is a line "bide: WHAT: WHY" on stderr
- * and, where it is known, a second one with what to do. */
+/* Error messages and exit statuses.  An error is a line "bide: WHAT: WHY" on
+ * stderr, followed by a line with the remedy if one is known. */
 #ifndef BIDE_CLI_SAY_H
 #define BIDE_CLI_SAY_H
 
@@ -13,7 +13,7 @@ struct faults;
 
 enum exit_status {
     STATUS_DONE = 0,
-    STATUS_NO = 1, /* the answer is no, or it failed */
+    STATUS_NO = 1, /* the command failed, or its answer is no */
     STATUS_USAGE = 2,
     STATUS_ABSENT = 3,   /* no such policy or version */
     STATUS_VERSION = 4,  /* --if-version does not hold */
@@ -28,44 +28,49 @@ int say_status(int rc);
  * are shown as \xNN. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says this thread's last failure (explain.h); without one, "WHAT: " and the
- * text of the code.  Returns the exit status. */
+/* Prints this thread's last failure (explain.h), or "WHAT: " and the text of
+ * `rc` if there is none.  Returns the exit status. */
 int say_failure(int rc, const char *what);
 
-/* Says "WHAT: WHY"; text after a line break in WHY becomes a line of its own.
- */
+/* Prints "WHAT: WHY"; text after a line break in `why` is a second line. */
 void say_why(const char *what, const char *why);
 
-/* Says "WHAT: " and the text of errno; returns the exit status. */
+/* Prints "WHAT: " and the text of errno.  Returns the exit status. */
 int say_errno(const char *what);
 
 int say_no_memory(void);
 
-/* Sends later lines to `out`, without "bide: "; NULL: to stderr again. */
+/* Writes later messages to `out`, without "bide: "; NULL: to stderr again. */
 void say_divert(FILE *out);
 
-/* Says a mistake on the command line, and the command's usage; returns the exit
- * status. */
+/* Prints a usage error and the usage of the command.  Returns the exit status.
+ */
 int say_usage(const struct command_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Says that `name` cannot be a name, after `before` ("--scope ", ""). */
+/* Prints "BEFORE NAME: not a name"; `before` is "--scope " or "".  Returns the
+ * exit status. */
 int say_no_name(const char *before, const char *name);
 
-/* Says "NAME: no such policy (NEAR?)", or that it was deleted. */
+/* Prints "NAME: no such policy (NEAR?)", or that the policy was deleted.
+ * Returns the exit status. */
 int say_no_policy(struct admin *registry, const char *name);
-/* Returns 0 if there is such a policy; otherwise as say_no_policy(). */
+/* Returns 0 if the policy exists; otherwise the exit status after an error
+ * message. */
 int say_unless_policy(struct admin *registry, const char *name);
 
-/* Says that there is no such version (0: none before the present one). */
+/* Prints that the policy has no version `version`; 0: none before the version
+ * in force.  Returns the exit status. */
 int say_no_version(struct admin *registry, const char *name, uint32_t version);
 
-/* Says every fault with its place, then the number of faults of each file, and
- * `outcome` ("nothing was changed"; NULL: none). */
+/* Prints each fault with its file and line, then the number of faults in each
+ * file, and `outcome` ("nothing was changed"; NULL: none).  Returns the exit
+ * status. */
 int say_faults(const struct faults *faults, const char *outcome);
 
-/* Says the faults if `rc` is BIDE_EINPUT and there are any, otherwise as
- * say_failure().  Frees the faults. */
+/* Prints the faults if `rc` is BIDE_EINPUT and `faults` has any, otherwise the
+ * last failure as say_failure() does.  Frees the faults.  Returns the exit
+ * status. */
 int say_refusal(int rc, struct faults *faults, const char *what,
                 const char *outcome);
 

@@ -18,8 +18,9 @@ local_time(uint64_t ns)
     return tm;
 }
 
-/* Returns the number of midnights between two days, by the calendar: a day can
- * have 23 hours. */
+/* Returns how many calendar days `to` is after `from`; negative if it is
+ * before.  Exact within a year and from December to January; else 366 or -366.
+ * Days are not divided by 24 hours, because a day can have 23. */
 static int
 days_between(struct tm from, struct tm to)
 {
@@ -57,7 +58,8 @@ when_write_iso(uint64_t when_ns, char *buffer, size_t size)
     return buffer;
 }
 
-/* Writes the time left as people say it: "12m". */
+/* Writes a duration, rounded to the largest unit of which it has at least two:
+ * "12m". */
 static void
 write_left(uint64_t ns, char *buffer, size_t size)
 {
@@ -108,7 +110,9 @@ local_to_ns(struct tm tm, uint64_t *out)
     return 0;
 }
 
-/* Refuses the 31st of February, which mktime takes for the 3rd of March. */
+/* Reads `text` as a local time in `format`; `start` has the fields that the
+ * format omits.  Returns 0; -1 if it does not fit or the date does not exist
+ * (mktime takes the 31st of February for the 3rd of March). */
 static int
 read_calendar(const char *text, const char *format, struct tm start,
               uint64_t *out)

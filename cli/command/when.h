@@ -1,13 +1,13 @@
-/* Writes and reads times as people say them.  All in ns of CLOCK_REALTIME;
- * shown and read in the local time zone. */
+/* Writes and reads times in the local time zone.  All times are ns of
+ * CLOCK_REALTIME. */
 #ifndef BIDE_CLI_WHEN_H
 #define BIDE_CLI_WHEN_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes "today 14:02:11", "yesterday 13:42:00", "2026-01-31 08:00:00".  These
- * functions need 64 bytes and return the buffer. */
+/* Writes "today 14:02:11", "yesterday 13:42:00" or "2026-01-31 08:00:00".  The
+ * writing functions need 64 bytes and return the buffer. */
 char *when_write(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size);
 
 /* Always writes "2026-01-31 08:00:00". */
@@ -18,7 +18,8 @@ char *when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer,
                        size_t size);
 
 /* Reads "2026-01-31", "2026-01-31 08:00[:00]" (or with a T), "08:00", "-2h",
- * "today", "yesterday", "now".  -1: it is none of these. */
+ * "today", "yesterday", "now".  Returns 0; -1 if `text` has none of these
+ * forms. */
 int when_read(const char *text, uint64_t now_ns, uint64_t *out);
 
 #endif

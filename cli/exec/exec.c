@@ -26,9 +26,10 @@ struct exec {
     const char *dir, *name;
     char *const *command;
     bool quiet, verbose;
-    bool defer;            /* store the command as deferred work if it fails */
-    struct bide_work work; /* that work; bytes NULL: it cannot be stored */
-    int defer_error;       /* the errno that prevents it */
+    bool defer; /* store the command as deferred work if it fails */
+    struct bide_work
+        work;        /* the command as work; bytes NULL: it cannot be stored */
+    int defer_error; /* errno if the command cannot be stored */
     struct bide *registry;
     struct bide_call call;
     struct exec_signals signals;
@@ -37,7 +38,7 @@ struct exec {
     struct exec_terminal terminal;
     int status;         /* of the last attempt */
     int ended_by;       /* the signal that ended the call; 0: none */
-    bool from_terminal; /* only the child got that signal: Ctrl-C */
+    bool from_terminal; /* Ctrl-C: only the child received ended_by */
     bool cannot_run;
 };
 
@@ -48,7 +49,7 @@ pass_signals_on(struct exec *e, struct exec_child *c)
 {
     for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
         if (sig == SIGCHLD) {
-            continue; /* the caller asks waitpid in any case */
+            continue; /* the caller calls waitpid in any case */
         }
         if (signals_ask_end(sig)) {
             e->ended_by = sig; /* no attempt follows, whatever the outcome */
@@ -119,7 +120,8 @@ run_attempt(struct exec *e)
     e->status = shell_status(&c);
     if (c.had_terminal && WIFSIGNALED(c.status) &&
         WTERMSIG(c.status) == SIGINT && !c.timed_out) {
-        /* Ctrl-C: only the foreground of the terminal gets it, so not us. */
+        /* Ctrl-C: the terminal sends SIGINT only to the foreground group, which
+         * bide exec is not in. */
         e->ended_by = SIGINT;
         e->from_terminal = true;
     }
@@ -141,8 +143,8 @@ say_retry(const struct exec *e, struct bide_outcome last)
         e->call.attempt.number, outcome, wait);
 }
 
-/* Sleeps until the wait may be over, a policy may have changed, or a signal is
- * pending; handles signals. */
+/* Sleeps until the wait may have ended, a policy may have changed, or a signal
+ * is pending.  Handles the pending signals. */
 static void
 sleep_between_attempts(struct exec *e)
 {
@@ -170,7 +172,8 @@ make_attempt(struct exec *e)
     enum bide_next next;
 
     if (e->cannot_run) {
-        /* The command line is wrong, so this is no outcome of the service. */
+        /* The command cannot run at all: this is not an outcome of the service.
+         */
         bide_call_abandon(&e->call);
         return BIDE_DONE;
     }
@@ -227,8 +230,8 @@ say_refused(const struct exec *e)
     return EXEC_REFUSED;
 }
 
-/* Returns 0 if the registry has the policy, so that its own rules were used;
- * else the BIDE_E code. */
+/* Returns 0 if the registry defines the policy; else the BIDE_E code, and then
+ * the call did not use the policy's own rules. */
 static int
 check_policy_exists(const struct exec *e)
 {
@@ -272,8 +275,8 @@ say_not_deferred(const struct exec *e)
     }
 }
 
-/* Reports whether the command is now deferred work, and prints that, or why
- * not. */
+/* Reports whether the command was stored as deferred work.  Prints a message if
+ * it was, or the reason if it was not. */
 static bool
 report_deferred(const struct exec *e)
 {
@@ -320,8 +323,8 @@ report_end(struct exec *e)
     return e->status;
 }
 
-/* Ends this process by the signal that ended the call, so that a script that
- * called us ends too.  Returns `status` if no signal did. */
+/* Ends this process by the signal that ended the call, so that a calling script
+ * ends too.  Returns `status` if no signal ended the call. */
 static int
 end_by_signal(const struct exec *e, int status)
 {
@@ -421,9 +424,9 @@ run_with_input(struct exec *e, const struct command_line *line)
     return status;
 }
 
-/* Opens /dev/null at those of the descriptors 0 to 2 that are closed (<&-), so
- * that no file of ours gets such a number.  The child still finds them closed.
- */
+/* Opens /dev/null as each of the descriptors 0 to 2 that is closed (<&-), so
+ * that bide opens no file with such a number.  The child still gets them
+ * closed. */
 static void
 occupy_standard_streams(void)
 {

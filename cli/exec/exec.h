@@ -19,7 +19,7 @@
 
 #include "cli/command/when.h"
 
-/* The exit statuses of `bide exec` that are not the command's: those of
+/* Exit statuses of `bide exec` itself, not of the command.  They are those of
  * timeout(1) and env(1), and EX_TEMPFAIL. */
 enum exec_status {
     EXEC_REFUSED = 75,
@@ -34,8 +34,8 @@ enum exec_status {
 
 struct exec_signals {
     int fd;                 /* for signals_next and signals_wait */
-    sigset_t before;        /* the mask that children start with */
-    struct sigaction child; /* the disposition of SIGCHLD before */
+    sigset_t before;        /* the previous mask, which children start with */
+    struct sigaction child; /* the previous disposition of SIGCHLD */
 };
 
 /* Blocks the signals that bide exec passes on to its child, so that they are
@@ -44,23 +44,23 @@ struct exec_signals {
 int exec_signals_open(struct exec_signals *s);
 void exec_signals_close(struct exec_signals *s);
 
-/* Restores mask and dispositions, in the forked child: it starts as if bide
- * exec had not been there. */
+/* Restores mask and dispositions in the forked child, so that the command
+ * starts with those that bide exec was started with. */
 void exec_signals_restore(const struct exec_signals *s);
 
-/* Ends this process by `sig`, so that its parent sees the same as without bide.
- * Returns only if that is not possible. */
+/* Ends this process by `sig`, so that its parent sees that signal.  Returns
+ * only if that is not possible. */
 void exec_signals_die(int sig);
 
 /* ---- standard input ---- */
 
 struct exec_input {
     int fd;      /* for further attempts; -1: /dev/null */
-    off_t start; /* where attempts begin to read; -1: it cannot be rewound */
+    off_t start; /* where attempts begin to read; -1: it cannot seek */
 };
 
 /* Prepares standard input.  With `keep`, a pipe is first read to its end.
- * Returns 0; the signal that ended the reading; -1 with errno. */
+ * Returns 0; the number of the signal that ended the reading; -1 with errno. */
 int exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s);
 void exec_input_close(struct exec_input *in);
 
@@ -69,17 +69,18 @@ void exec_input_close(struct exec_input *in);
 int exec_input_for(struct exec_input *in, uint32_t attempt);
 
 /* Opens the file of `fd` again, read-only and with an offset of its own, and
- * closes `fd`.  Returns the new descriptor, or `fd` where the kernel refuses
- * that. */
+ * closes `fd`.  Returns the new descriptor, or `fd` if the kernel refuses to
+ * open it again. */
 int exec_reopen(int fd);
 
 /* ---- deferring ---- */
 
 struct bide_work;
 
-/* Makes work of the command, its directory, PATH, the variables of `names`
- * ("A,B"; NULL: none) and the input that attempts read.  Returns 0, or the
- * errno that prevents it; release with exec_defer_close. */
+/* Encodes as work in `out`: the command, its directory, PATH, the variables of
+ * `names` ("A,B"; NULL: none), and the standard input of attempts.  Returns 0;
+ * EFBIG if the work is too large, or another errno.  Release with
+ * exec_defer_close. */
 int exec_defer_open(const struct exec_input *in, char *const *command,
                     const char *names, struct bide_work *out);
 void exec_defer_close(struct bide_work *work);
@@ -91,17 +92,17 @@ struct exec_guard {
     int fd; /* -1: no guard runs */
 };
 
-/* The process groups that a guard watches at most; it ignores further ones. */
+/* Maximum of process groups that a guard watches; it ignores further ones. */
 enum { EXEC_GUARDED = 256 };
 
 /* Starts a process that waits for the end of this one and then ends the process
- * groups that are still registered.  Call it before anything else is opened:
- * the guard inherits descriptors.  Without a guard, g->fd is -1. */
+ * groups that are still registered.  Call it before any other file is opened:
+ * the guard inherits descriptors.  If no guard can be started, g->fd is -1. */
 void exec_guard_start(struct exec_guard *g);
 void exec_guard_stop(struct exec_guard *g);
 
-/* Registers a process group; a child registers its own before it becomes the
- * command.  The second function removes a group that has ended. */
+/* exec_guard_add registers a process group; each child registers its own before
+ * it executes the command.  exec_guard_remove removes a group that has ended. */
 void exec_guard_add(const struct exec_guard *g, pid_t group);
 void exec_guard_remove(const struct exec_guard *g, pid_t group);
 
@@ -112,20 +113,20 @@ bool exec_group_is_empty(pid_t group);
 
 /* The time between SIGTERM and SIGKILL. */
 #define EXEC_GRACE_NS UINT64_C(2000000000)
-/* The kernel does not report that a process group is empty, so it is checked at
- * this interval. */
+/* The interval of checks whether a process group is empty: the kernel does not
+ * report it. */
 #define EXEC_LOOK_NS UINT64_C(20000000)
 
 /* ---- the terminal ---- */
 
 /* A child in a process group of its own is in the terminal's background: it
- * cannot read, and Ctrl-C does not reach it.  So the process group in the
- * foreground lends the terminal to the child: at once if standard input is the
- * terminal, else when the child is stopped because it used the terminal. */
+ * cannot read, and Ctrl-C does not reach it.  So bide exec lends the terminal
+ * to the child: at once if standard input is the terminal, else when the child
+ * is stopped because it used the terminal. */
 struct exec_terminal {
     int fd; /* /dev/tty; -1: none */
     bool at_once;
-    pid_t lent; /* the process group that has the terminal; 0: ours */
+    pid_t lent; /* the process group that the terminal is lent to; 0: none */
     struct termios modes;
     bool have_modes;
 };
@@ -138,37 +139,37 @@ void exec_terminal_close(struct exec_terminal *t);
 struct exec_child {
     pid_t pid;  /* also its process group */
     int status; /* from waitpid */
-    bool ended; /* `status` is valid; others of its group may still run */
+    bool ended; /* `status` is valid; its group may still run */
     bool timed_out;
-    bool killed;       /* SIGKILL was sent, or the group was empty before */
-    bool had_terminal; /* when it ended */
+    bool killed; /* SIGKILL was sent, or is not needed: the group is empty */
+    bool had_terminal; /* the child had the terminal when it ended */
     uint64_t limit_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
-    uint64_t kill_ns;  /* when SIGKILL is due, once `timed_out` */
+    uint64_t kill_ns;  /* when SIGKILL is due; valid if `timed_out` */
     struct exec_terminal *terminal;
     const struct exec_guard *guard;
-    /* Called in the forked child before exec; -1 with errno: the command cannot
-     * run.  NULL: nothing to do. */
+    /* Called in the forked child before exec.  Returns 0; -1 with errno, and
+     * then the command does not run.  NULL: nothing to do. */
     int (*prepare)(void *arg);
     void *prepare_arg;
 };
 
-/* Starts `command` with `input` as its standard input.  Returns 0, or the errno
- * because of which it does not run. */
+/* Starts `command` with `input` as its standard input.  Returns 0, or an errno
+ * if the command cannot run. */
 int exec_child_start(struct exec_child *c, char *const *command, int input,
                      const struct exec_signals *s);
 
 /* Reads the child's state from waitpid; call it at each SIGCHLD. */
 void exec_child_look(struct exec_child *c);
 
-/* Sends the signals that are due at `now_ns`.  Returns when to call it again;
- * UINT64_MAX: at the next signal. */
+/* Sends the signals that are due at `now_ns`.  Returns the time of the next
+ * call; UINT64_MAX: at the next signal. */
 uint64_t exec_child_tick(struct exec_child *c, uint64_t now_ns);
 bool exec_child_is_over(const struct exec_child *c);
 
 /* Passes `sig` on to the child's process group. */
 void exec_child_signal(struct exec_child *c, int sig);
 
-/* Stops this process and its job, as Ctrl-Z does. */
+/* Stops this process and its process group, as Ctrl-Z does. */
 void exec_stop_self(void);
 
 #endif

@@ -28,8 +28,8 @@ exec_terminal_close(struct exec_terminal *t)
     t->fd = -1;
 }
 
-/* Gives the terminal to `group`, if this process is in its foreground; reports
- * whether it did. */
+/* Gives the terminal to `group` if this process is in its foreground.  Reports
+ * whether the terminal was given. */
 static bool
 lend_terminal(struct exec_terminal *t, pid_t group)
 {
@@ -45,7 +45,7 @@ static void
 take_terminal(struct exec_terminal *t)
 {
     /* If another group is in the foreground, a shell has taken the terminal
-     * back, and we must not change that. */
+     * back; then it stays with that group. */
     if (t->lent > 0 && tcgetpgrp(t->fd) == t->lent) {
         tcsetpgrp(t->fd, getpgrp());
     }
@@ -187,7 +187,7 @@ follow_stop(struct exec_child *c, int sig)
     }
     take_terminal(t);
     exec_stop_self();
-    /* In the background it would be stopped again at once. */
+    /* In the background the child would be stopped again at once. */
     if (sig == SIGTSTP || lend_terminal(t, c->pid)) {
         continue_child(c);
     }
@@ -229,7 +229,8 @@ exec_child_look(struct exec_child *c)
         c->had_terminal = c->terminal->lent == c->pid;
         take_terminal(c->terminal);
         if (c->had_terminal && WIFSIGNALED(status) && c->terminal->have_modes) {
-            /* It could not restore the modes, such as echo, itself. */
+            /* A killed child could not restore the terminal's modes, such as
+             * echo. */
             tcsetattr(c->terminal->fd, TCSADRAIN, &c->terminal->modes);
         }
     }

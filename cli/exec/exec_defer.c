@@ -1,4 +1,5 @@
-/* bide exec --defer: makes deferred work of a command whose call failed. */
+/* bide exec --defer: encodes the command as work before the call, so that it
+ * can be stored if the call fails. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,8 +29,9 @@ find_variable(const char *name, size_t length)
     return NULL;
 }
 
-/* Returns PATH and those variables of the list "A,B" that are set, ended by
- * NULL; NULL without memory.  The caller frees the array only. */
+/* Returns PATH and the variables of the list "A,B" that are set, as a
+ * NULL-terminated array; NULL without memory.  The caller frees only the array.
+ */
 static char **
 select_environment(const char *names)
 {
@@ -58,8 +60,9 @@ select_environment(const char *names)
 
 /* ---- standard input ---- */
 
-/* Reads the input of an attempt, from where attempts begin.  *out stays NULL if
- * it cannot be read twice, as from a terminal.  Returns 0; -1 with errno. */
+/* Reads the standard input of attempts, from in->start to its end or one byte
+ * more than BIDE_WORK_MAX. *out stays NULL if the input cannot be rewound, such
+ * as a terminal.  Returns 0; -1 with errno. */
 static int
 copy_input(const struct exec_input *in, void **out, size_t *out_length)
 {

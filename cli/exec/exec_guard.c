@@ -23,12 +23,13 @@ exec_group_is_empty(pid_t group)
     return kill(-group, 0) < 0 && errno == ESRCH;
 }
 
-/* The process groups that the guard watches; 0: a free place. */
+/* The process groups that the guard watches; 0: a free entry. */
 struct guarded_groups {
     pid_t list[EXEC_GUARDED];
 };
 
-/* Replaces the first entry `old` by `group`; does nothing without one. */
+/* Replaces the first entry that equals `old` by `group`; if there is none, does
+ * nothing. */
 static void
 replace_group(struct guarded_groups *g, pid_t old, pid_t group)
 {
@@ -40,7 +41,7 @@ replace_group(struct guarded_groups *g, pid_t old, pid_t group)
     }
 }
 
-/* Forgets groups that are empty.  Returns how many are left. */
+/* Removes the groups that are empty.  Returns the number of groups left. */
 static size_t
 forget_empty_groups(struct guarded_groups *g)
 {
@@ -94,8 +95,8 @@ close_inherited(int keep)
     close_range((unsigned)keep + 1, ~0u, 0);
 }
 
-/* The guard process: keeps the list of groups up to date from `fd` until its
- * other end is closed, then ends the groups that are left. */
+/* Runs the guard process: updates the list of groups from `fd` until the other
+ * end of `fd` is closed, then ends the remaining groups. */
 static _Noreturn void
 run_guard(int fd)
 {
@@ -130,12 +131,14 @@ exec_guard_start(struct exec_guard *g)
     /* A socket, not a pipe: with MSG_NOSIGNAL a dead guard causes no SIGPIPE.
      */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        return; /* only the child's parent-death signal is left */
+        return; /* without a guard, only the parent-death signal ends the child
+                 */
     }
     g->pid = fork();
     if (g->pid == 0) {
         close(ends[1]);
-        /* Not 0 to 2: close_inherited opens /dev/null there. */
+        /* The descriptor must not be 0 to 2: close_inherited opens /dev/null
+         * there. */
         run_guard(ends[0] > STDERR_FILENO
                       ? ends[0]
                       : fcntl(ends[0], F_DUPFD, STDERR_FILENO + 1));
@@ -148,7 +151,8 @@ exec_guard_start(struct exec_guard *g)
     g->fd = ends[1];
 }
 
-/* Sends `message`: a process group to add, or minus one to remove. */
+/* Sends `message` to the guard: a process group to add, or its negative to
+ * remove it. */
 static void
 send_to_guard(const struct exec_guard *g, pid_t message)
 {

@@ -9,8 +9,8 @@
 
 #include "cli/command/signals.h"
 
-/* Returns a pending signal that asks us to end; 0 if there is none.  Stops this
- * process at SIGTSTP. */
+/* Returns a pending signal that ends the command; 0 if none is pending.  Stops
+ * this process at SIGTSTP. */
 static int
 next_ending_signal(struct exec_signals *s)
 {
@@ -42,8 +42,8 @@ write_whole(int fd, const char *bytes, size_t length)
     return 0;
 }
 
-/* Copies standard input to `to` until its end.  Returns 0; the signal that
- * asked us to end; -1 with errno. */
+/* Copies standard input to `to` until its end.  Returns 0; the number of the
+ * signal that ended the reading; -1 with errno. */
 static int
 copy_stdin(int to, struct exec_signals *s)
 {
@@ -87,7 +87,7 @@ exec_reopen(int fd)
     return again;
 }
 
-/* Reads standard input into a file in memory.  Results as copy_stdin. */
+/* Reads standard input into a file in memory.  Returns like copy_stdin. */
 static int
 keep_stdin(struct exec_input *in, struct exec_signals *s)
 {
@@ -116,7 +116,7 @@ exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s)
     struct stat st;
 
     *in = (struct exec_input){.fd = -1, .start = -1};
-    /* The child gets a closed standard input (<&-) as it is. */
+    /* If standard input is closed (<&-), it stays closed for the child. */
     if (!keep || fstat(STDIN_FILENO, &st) < 0) {
         return 0;
     }
@@ -125,7 +125,8 @@ exec_input_open(struct exec_input *in, bool keep, struct exec_signals *s)
     }
     in->fd = STDIN_FILENO;
     if (S_ISREG(st.st_mode)) {
-        /* Not always 0: a script may have read a part of the file before. */
+        /* The offset may not be 0: a script may have read a part of the file
+         * before. */
         in->start = lseek(STDIN_FILENO, 0, SEEK_CUR);
     }
     return 0;
@@ -147,8 +148,8 @@ exec_input_for(struct exec_input *in, uint32_t attempt)
         return STDIN_FILENO;
     }
     if (in->fd < 0) {
-        /* The first attempt may have read a part of it; further attempts must
-         * not get the rest. */
+        /* The first attempt may have read a part of the input; further attempts
+         * must not get the rest. */
         in->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         in->start = -1;
         return in->fd;

@@ -88,8 +88,8 @@ struct field {
     size_t length;
 };
 
-/* Reads the field at *at and moves on past it.  Returns 1; 0 at the end; -1 if
- * the field is not complete. */
+/* Reads the field at *at and moves *at and *left past it.  Returns 1; 0 at the
+ * end; -1 if the field is not complete. */
 static int
 read_field(const char **at, size_t *left, struct field *out)
 {
@@ -125,7 +125,7 @@ is_variable(const struct field *f)
            memchr(f->bytes, '=', f->length) != NULL;
 }
 
-/* Reports whether the field is valid at its place, and counts it. */
+/* Reports whether the field is valid at its position, and counts it. */
 static bool
 check_field(const struct field *f, bool first, bool last,
             struct field_counts *c)

@@ -1,6 +1,6 @@
-/* A command as bytes, in a piece of deferred work: `bide exec --defer` writes
- * them, `bide deferred work` reads them.  Any process that may defer work can
- * write them, so reading checks every bound. */
+/* Encodes a command as a piece of deferred work: `bide exec --defer` writes the
+ * bytes, `bide deferred work` reads them.  Any process that may defer work can
+ * write such bytes, so reading checks every bound. */
 #ifndef BIDE_CLI_EXEC_WORK_H
 #define BIDE_CLI_EXEC_WORK_H
 
@@ -10,8 +10,8 @@
 
 struct exec_work {
     char *directory;
-    char **arguments;   /* at least one, ended by NULL */
-    char **environment; /* each "NAME=VALUE", ended by NULL */
+    char **arguments;   /* at least one; NULL-terminated */
+    char **environment; /* each "NAME=VALUE"; NULL-terminated */
     const void *input;  /* standard input; NULL: none */
     size_t input_length;
 };
@@ -20,9 +20,11 @@ struct exec_work {
 int exec_work_write(const struct exec_work *w, void **out_bytes,
                     size_t *out_length);
 
-/* Decodes `bytes`.  Returns 0; -1 if they are not valid; -2 without memory. The
- * members of *out point into `bytes` and are valid as long as those. */
+/* Decodes `bytes`.  Returns 0; -1 if they are not valid; -2 without memory.  The
+ * members of *out point into `bytes`, which must stay valid as long as *out is
+ * used. */
 int exec_work_read(const void *bytes, size_t length, struct exec_work *out);
-void exec_work_free(struct exec_work *w); /* the arrays of exec_work_read */
+void exec_work_free(
+    struct exec_work *w); /* frees the arrays that exec_work_read allocated */
 
 #endif
