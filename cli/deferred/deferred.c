@@ -69,7 +69,8 @@ work_no_id(const char *text)
     return STATUS_ABSENT;
 }
 
-/* Ends deferred_counts at the policy `arg`. */
+/* Reports whether the counts are those of the policy `arg`, which ends
+ * deferred_counts. */
 static int
 match_counted_policy(void *arg, const struct deferred_counts *c)
 {
@@ -271,7 +272,7 @@ list_item(void *arg, const struct deferred_item *item)
     struct listing *l = arg;
     bool damaged = is_damaged(item);
 
-    /* Damaged items pass every filter, so that they are noticed. */
+    /* Damaged items pass every filter, so that operators notice them. */
     if (!damaged && !work_filter_holds(&l->filter, item)) {
         return 0;
     }

@@ -33,14 +33,14 @@ int work_no_id(const char *text);
  * after an error message. */
 int work_name(struct command_line *line, struct deferred *d, const char *name);
 
-/* The filter of --dead, --error, and --since and --until, which compare the
- * time when the work was stored. */
+/* The filter of --dead, --error, --since and --until.  The times are compared
+ * with the time when the work was stored. */
 struct work_filter {
     uint64_t since_ns, until_ns;
-    const char *error; /* NULL: any */
+    const char *error; /* NULL: any error */
     bool only_dead;
 };
-/* Reports whether the line has any option of the filter. */
+/* Reports whether the command line has an option of the filter. */
 bool work_filter_asked(const struct command_line *line);
 /* Returns 0, or the exit status after an error message. */
 int work_filter_read(struct command_line *line, struct work_filter *out);
@@ -48,7 +48,7 @@ int work_filter_read(struct command_line *line, struct work_filter *out);
 bool work_filter_holds(const struct work_filter *f,
                        const struct deferred_item *item);
 
-/* Makes all waiting work due at once: replay without a command.  Returns the
+/* Makes all waiting work due now, for replay without a command.  Returns the
  * exit status. */
 int work_all_due(struct command_line *line);
 

@@ -41,8 +41,8 @@ add_work_id(struct work_ids *ids, uint64_t id)
     return 0;
 }
 
-/* The IDs that a filter finds.  Leased work is left out: a worker is processing
- * it. */
+/* The IDs of the work that a filter selects.  Leased work is left out, because
+ * a worker is processing it. */
 struct found_work {
     struct work_filter filter;
     bool also_dead;
@@ -68,7 +68,8 @@ wake_worker_of(void *arg, const struct deferred_counts *c)
     return 0;
 }
 
-/* Wakes the workers that wait for work of `name` (NULL: of any policy). */
+/* Wakes the workers that wait for work of the policy `name` (NULL: of any
+ * policy). */
 static void
 wake_workers(struct command_line *line, struct deferred *d, const char *name)
 {
@@ -79,12 +80,12 @@ wake_workers(struct command_line *line, struct deferred *d, const char *name)
     }
 }
 
-/* A change that an operator makes: to one piece, and to many. */
+/* A change by an operator: `one` makes it to one piece, `each` to many. */
 struct work_change {
     int (*one)(struct deferred *d, uint64_t id, const struct deferred_by *by);
     int (*each)(struct deferred *d, const uint64_t *ids, size_t count,
                 const struct deferred_by *by, size_t *out_count);
-    const char *did, *now; /* "dropped 7 of ...", "3 pieces are dropped" */
+    const char *did, *now; /* "dropped 7 of mail ...", "3 pieces are dropped" */
 };
 static const struct work_change requeueing = {
     deferred_requeue, deferred_requeue_each, "requeued", "due now"};
@@ -143,7 +144,7 @@ work_all_due(struct command_line *line)
 
 /* ---- requeue, drop: by ID ---- */
 
-/* Prints the change of a piece, from the item as it was before. */
+/* Prints the change of a piece; `item` is its state before the change. */
 static void
 print_changed(const char *did, const struct deferred_item *item,
               const char *who, const char *note)
@@ -210,8 +211,9 @@ check_work_id(const char *text)
     return work_id(text, &id);
 }
 
-/* Changes each piece of the line, also after one fails.  Returns the status of
- * the first failure.  An invalid ID changes nothing. */
+/* Changes each piece that the command line names; an error does not stop it.
+ * Returns the exit status of the first error.  If an ID is invalid, changes
+ * nothing. */
 static int
 change_each(struct command_line *line, const struct work_change *change)
 {
@@ -238,7 +240,7 @@ change_each(struct command_line *line, const struct work_change *change)
     return status;
 }
 
-/* Makes the change by ID, or by filter. */
+/* Changes the work with the given IDs, or the work that the filter selects. */
 static int
 change_chosen(struct command_line *line, const struct work_change *change)
 {
@@ -268,8 +270,8 @@ deferred_drop_command(struct command_line *line)
 
 /* ---- put ---- */
 
-/* Reads standard input, which is refused if it is longer than BIDE_WORK_MAX.
- * Returns 0, or the exit status after an error message. */
+/* Reads standard input and refuses more than BIDE_WORK_MAX bytes.  Returns 0,
+ * or the exit status after an error message. */
 static int
 read_work_stdin(void **out_bytes, size_t *out_length)
 {

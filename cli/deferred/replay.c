@@ -51,11 +51,11 @@ replay_say(struct replay *r, const struct piece *p, const char *text)
     say("deferred %" PRIu64 " of %s: %s", p->work.id, p->queue->name, text);
 }
 
-/* What is left in the queues that we take from. */
+/* Counts of the work that is left in the queues of this process. */
 struct remaining {
     const struct replay *r;
     uint64_t waiting, leased, dead;
-    uint64_t others; /* waiting, but not of the kind that we take */
+    uint64_t others; /* waiting, but of the kind that the other command takes */
 };
 
 static int
@@ -85,7 +85,7 @@ count_other_kind(void *arg, const struct deferred_item *item)
     return 0;
 }
 
-/* Fills in `left`.  Returns 0 or a BIDE_E code. */
+/* Counts into `left`. Returns 0 or a BIDE_E code. */
 static int
 read_remaining(struct deferred *d, struct remaining *left)
 {
@@ -148,7 +148,7 @@ print_json(const struct replay *r, const struct remaining *left)
     return json_out(j) ? say_no_memory() : 0;
 }
 
-/* Prints how many waiting pieces only the other command takes. */
+/* Prints that `count` waiting pieces are taken only by the other command. */
 static void
 print_skipped(const struct replay *r, uint64_t count)
 {
@@ -291,7 +291,7 @@ handle_signals(struct replay *r)
     }
 }
 
-/* Returns when the loop has something to do next. */
+/* Returns the time when the loop must run next. */
 static uint64_t
 next_turn_ns(const struct replay *r, struct deferred *d, uint32_t running)
 {
@@ -326,7 +326,7 @@ wait_for_turn(struct replay *r, struct deferred *d, uint32_t running)
     }
 }
 
-/* Asks each policy again after a change: it may no longer refuse calls. */
+/* After a policy change, tries each policy again: it may now allow calls. */
 static void
 clear_holds(struct replay *r)
 {
@@ -335,9 +335,9 @@ clear_holds(struct replay *r)
     }
 }
 
-/* Forgets, every LOOK_EVERY_NS, which pieces of the other kind were passed
- * over: after the clock was set back, a piece of our kind can stand before
- * them. */
+/* Every LOOK_EVERY_NS, resets the position up to which pieces of the other kind
+ * were passed over: after the clock was set back, a piece of our kind can be
+ * before it. */
 static void
 rewind_queues(struct replay *r)
 {
@@ -354,8 +354,8 @@ rewind_queues(struct replay *r)
 
 static int add_queues(struct replay *r, struct deferred *d);
 
-/* Processes work until the end.  `all`: of every policy that has work.  Returns
- * 0 or a BIDE_E code. */
+/* Processes work until it is told to stop or, with --until-empty, nothing is
+ * due.  `all`: of every policy that has work.  Returns 0 or a BIDE_E code. */
 static int
 run_pieces(struct replay *r, struct deferred *d, bool all)
 {
@@ -409,7 +409,7 @@ add_queue(struct replay *r, const char *name)
         return BIDE_ENOMEM;
     }
     r->queues = list;
-    queue = calloc(1, sizeof(*queue)); /* pieces point to it: it never moves */
+    queue = calloc(1, sizeof(*queue)); /* must never move: pieces point to it */
     if (!queue) {
         return BIDE_ENOMEM;
     }
@@ -552,7 +552,8 @@ deferred_replay_command(struct command_line *line)
                          "--until-empty and --jobs: only with --exec CMD");
     }
     if (shell && !shell[strspn(shell, " \t\n")]) {
-        /* The shell would succeed at nothing, and all work would be lost. */
+        /* An empty command succeeds and does nothing, so all work would be
+         * lost. */
         return say_usage(line, "--exec: the command is empty");
     }
     if (shell && (work_filter_asked(line) || line->option[OPTION_NOTE])) {

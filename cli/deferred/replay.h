@@ -17,8 +17,8 @@ struct replay_queue {
     char name[BIDE_NAME_MAX + 1];
     struct bide_policy *policy;
     struct deferred_kind kind; /* only commands, or all but commands */
-    uint64_t held_ns;          /* take nothing before; 0: no limit */
-    bool closed;               /* the policy refuses, with no known end */
+    uint64_t held_ns;          /* take no work before this time; 0: no limit */
+    bool closed; /* the policy refuses calls until an unknown time */
 };
 
 enum piece_state {
@@ -26,14 +26,14 @@ enum piece_state {
     PIECE_RUNNING, /* an attempt runs */
     PIECE_WAITING, /* waits for its next attempt */
     PIECE_HELD,    /* the policy refuses calls at present */
-    PIECE_ENDED,   /* its result is not stored yet */
+    PIECE_ENDED,   /* the call has ended; its result is not stored yet */
 };
 
-/* The result that is stored for a piece. */
+/* The result of a piece, which is stored in the queue. */
 enum piece_result {
     PIECE_FAILED,
     PIECE_DONE,
-    /* The next two do not count as tried. */
+    /* The next two do not count as an attempt to do the work. */
     PIECE_REFUSED,
     PIECE_UNTRIED, /* the command could not run, or was interrupted */
 };
@@ -46,45 +46,44 @@ struct piece {
     struct exec_child child;
     struct exec_work command; /* without --exec; arguments NULL: unused */
     int input;                /* a file with the work; -1: none */
-    uint64_t again_ns;        /* when piece_turn is due, except if waiting */
+    uint64_t again_ns; /* when piece_turn is due, except in PIECE_WAITING */
     uint64_t extend_ns, lease_end_ns; /* CLOCK_MONOTONIC */
-    enum piece_result result;         /* in PIECE_ENDED */
-    bool stopped;     /* its command was interrupted: replay stops */
-    bool said;        /* the error of storing the result was printed */
-    char reason[128]; /* why it is not done */
+    enum piece_result result;         /* valid in PIECE_ENDED */
+    bool stopped;     /* its command was interrupted, because replay stops */
+    bool said;        /* the error from storing the result was printed */
+    char reason[128]; /* the reason why the work is not done */
 };
 
 struct replay {
     const char *shell; /* the command of --exec; NULL: each has its own */
     bool verbose, until_empty;
     struct bide *bide;
-    struct deferred *deferred; /* the same registry's */
+    struct deferred *deferred; /* the queue of the registry */
     struct exec_signals signals;
     struct exec_guard guard;
-    struct exec_terminal terminal; /* none: commands run in the background */
+    struct exec_terminal terminal; /* unused: commands get none */
     struct piece *pieces;
     uint32_t jobs;
     size_t queue_count;
     struct replay_queue **queues;
-    int stop;         /* 1: take nothing new; 2: also end what runs */
+    int stop;         /* 1: take no new work; 2: also end running commands */
     bool cannot_run;  /* the command of --exec does not exist */
     uint64_t look_ns; /* when all queues are due for a check */
     bool changed;     /* a policy may have changed: waiting calls check it */
     uint64_t done, failed, lost, refused, untried;
-    char last_reason[128]; /* of a failure if there was one, else of another */
+    char last_reason[128]; /* the last failure, or else another reason */
     uint64_t shown_ns;     /* when progress was printed; UINT64_MAX: never */
-    bool on_line;          /* the cursor is on the line of progress */
+    bool on_line;          /* the cursor is on the progress line */
 };
 
 /* Begins the call of a piece that was just taken. */
 void piece_begin(struct replay *r, struct piece *p);
-/* Does what is due for the piece now. */
+/* Makes the step that is due for the piece. */
 void piece_turn(struct replay *r, struct piece *p);
 /* Returns when piece_turn is due next, on CLOCK_MONOTONIC. */
 uint64_t piece_next_ns(const struct piece *p);
 
-/* Prints "deferred ID of POLICY: TEXT" on stderr, in place of the line of
- * progress. */
+/* Prints "deferred ID of POLICY: TEXT" on stderr, over the progress line. */
 void replay_say(struct replay *r, const struct piece *p, const char *text);
 
 #endif

@@ -1,6 +1,6 @@
-/* One piece of deferred work that we hold under a lease: a call through the
- * step API.  Each attempt is a command that reads the work.  The lease is
- * extended until the call ends and its result is stored. */
+/* Processes one leased piece of deferred work as a call through the step API.
+ * Each attempt runs a command that reads the work.  The lease is extended until
+ * the call has ended and its result is stored. */
 
 #include <assert.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ clear_piece(struct piece *p)
 static const char lease_expired[] =
     "its lease expired: another worker may do it again";
 
-/* Drops a piece that is no longer ours. */
+/* Frees a piece that another worker may have, and prints `why`. */
 static void
 lose_piece(struct replay *r, struct piece *p, const char *why)
 {
@@ -85,8 +85,9 @@ store_result(struct replay *r, struct piece *p)
     }
 }
 
-/* Stores the result and frees the piece.  If that fails, as on a full disk, it
- * is tried again until the lease expires: else the work would be done twice. */
+/* Stores the result and frees the piece.  After an error, such as a full disk,
+ * tries again until the lease expires; otherwise the work would be done twice.
+ */
 static void
 give_back_piece(struct replay *r, struct piece *p)
 {
@@ -135,13 +136,13 @@ note_lease(struct piece *p)
     p->extend_ns = now + left / 3;
 }
 
-/* Gives up a piece whose lease has expired: another worker may have it.  A
- * running command is ended first. */
+/* Gives up a piece after its lease was lost: another worker may take it.  A
+ * running command is told to end first; handle_child then frees the piece. */
 static void
 release_piece(struct replay *r, struct piece *p)
 {
     if (p->state == PIECE_RUNNING) {
-        p->child.limit_ns = 0; /* handle_child drops it at its end */
+        p->child.limit_ns = 0; /* end the command */
         p->extend_ns = UINT64_MAX;
         return;
     }
@@ -232,7 +233,7 @@ fail_to_run(struct replay *r, struct piece *p, const char *why)
     snprintf(p->reason, sizeof(p->reason), "cannot run %s: %s",
              r->shell ? r->shell : p->command.arguments[0], why);
     if (r->shell) {
-        /* Every piece would fail so: stop, and count no attempt. */
+        /* Every piece would fail in this way: stop, and count no attempt. */
         if (!r->cannot_run) {
             replay_say(r, p, p->reason);
         }
@@ -270,8 +271,9 @@ write_reason(struct piece *p)
     }
 }
 
-/* Reports whether another piece of the same policy runs: its end may let more
- * calls pass, as with a breaker that waits for its probes. */
+/* Reports whether a command runs for another piece of the same policy.  When it
+ * ends, the policy may allow more calls: its breaker may be waiting for probes.
+ */
 static bool
 is_other_running(const struct replay *r, const struct piece *p)
 {
@@ -284,8 +286,9 @@ is_other_running(const struct replay *r, const struct piece *p)
     return false;
 }
 
-/* The policy refuses the call, so nothing was tried: keeps the piece until the
- * policy may allow it, or gives it back if that has no known end. */
+/* Handles a call that the policy refused before any attempt.  Keeps the piece
+ * until the policy may allow the call, or gives it back if that time is unknown
+ * and no other piece is running. */
 static void
 hold_piece(struct replay *r, struct piece *p)
 {
@@ -342,8 +345,8 @@ begin_piece_call(struct replay *r, struct piece *p)
     follow_next(r, p, bide_step_begin(&p->call, p->queue->policy));
 }
 
-/* Reports whether the exit status means that the shell found no command that it
- * can run. */
+/* Reports whether `status` is that of a shell that could not run the command.
+ */
 static bool
 is_command_missing(const struct replay *r, int status)
 {
@@ -373,7 +376,7 @@ handle_child(struct replay *r, struct piece *p)
         return;
     }
     if (p->stopped && c->timed_out) {
-        /* The exit status of an interrupted command tells nothing. */
+        /* The exit status of an interrupted command has no meaning. */
         snprintf(p->reason, sizeof(p->reason),
                  "interrupted: bide was told to stop");
         bide_call_abandon(&p->call);
@@ -397,7 +400,8 @@ handle_child(struct replay *r, struct piece *p)
 
 /* ---- called by replay.c ---- */
 
-/* Returns a file in memory that holds the bytes; -1 with errno. */
+/* Returns the descriptor of a file in memory that contains the bytes; -1 with
+ * errno. */
 static int
 open_work_input(const void *bytes, size_t length)
 {

@@ -104,7 +104,7 @@ audit_words(const struct audit_entry *e)
 /* ---- changes ---- */
 
 /* Reports whether a change overrides the rules (pauses the policy, forces its
- * breaker) or ends that. */
+ * breaker) or ends such an override. */
 static bool
 is_override(const char *words)
 {
@@ -221,7 +221,7 @@ add_event(void *arg, const char *name, const char *scope,
     return 0;
 }
 
-/* Returns the entry of the same cell that this interval continues, or NULL. */
+/* Returns the entry that interval `i` continues: same cell, no gap; or NULL. */
 static struct audit_entry *
 find_span(struct audit *a, const struct history_interval *i)
 {
@@ -244,8 +244,8 @@ audited_count(const struct figures *f, const struct counter_row *row)
     return row->flags & COUNTER_IS_AUDITED ? f->counter[row->counter] : 0;
 }
 
-/* Adds an interval with failed calls.  Intervals without a gap between them are
- * one entry. */
+/* Adds an interval with failed calls; an interval that continues an entry
+ * extends it. */
 static int
 add_calls(void *arg, const struct history_interval *i)
 {

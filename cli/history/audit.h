@@ -21,35 +21,34 @@ enum audit_kind {
 
 struct audit_entry {
     enum audit_kind kind;
-    uint64_t when_ns, end_ns; /* equal if the entry is a moment */
+    uint64_t when_ns, end_ns; /* equal if the entry has no duration */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: by
-                                            counter_rows, audited ones */
-    uint64_t dropped, requeued;          /* AUDIT_WORK: items */
+    uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: of audited rows */
+    uint64_t dropped, requeued;          /* AUDIT_WORK: number of items */
     char *what;                          /* NULL for AUDIT_CALLS */
     char *who, *note;                    /* may be NULL */
 };
 
 struct audit {
     struct command_line *line;
-    const char *name; /* NULL: all */
+    const char *name; /* NULL: all policies */
     uint64_t since_ns, until_ns, now_ns;
     size_t count;
     struct audit_entry *list; /* by time */
     struct past_known past;
     uint64_t damaged;
-    uint64_t opened; /* how often breakers opened */
+    uint64_t opened; /* number of times that breakers opened */
 };
 
 const char *audit_kind_word(enum audit_kind kind);
-/* Returns the entry's text, for calls "12 aborted, 3 dropped of 40 calls".
+/* Returns the text of the entry, such as "12 aborted, 3 dropped of 40 calls",
  * malloc'ed; NULL without memory. */
 char *audit_words(const struct audit_entry *e);
 
-/* audit_work.c: adds the operators' changes of deferred work.  If those cannot
- * be read, prints a message and succeeds.  Returns 0 or BIDE_ENOMEM. */
+/* audit_work.c: adds the operators' changes of deferred work.  If these cannot
+ * be read, prints a message.  Returns 0 or BIDE_ENOMEM. */
 int audit_add_work(struct audit *a);
-/* audit.c: Appends an entry.  Returns NULL without memory. */
+/* audit.c: appends an entry and returns it; NULL without memory. */
 struct audit_entry *audit_new_entry(struct audit *a, enum audit_kind kind,
                                     const char *name, const char *scope,
                                     uint64_t when_ns);

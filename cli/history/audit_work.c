@@ -1,4 +1,4 @@
-/* The operators' changes of deferred work, for bide audit. */
+/* Adds the operators' changes of deferred work to the entries of bide audit. */
 
 #include <assert.h>
 #include <inttypes.h>
@@ -15,13 +15,13 @@
 
 #define MINUTE_NS UINT64_C(60000000000)
 
-/* Changes of the same kind, policy, author and note within a minute of each
- * other are one entry. */
+/* One entry for consecutive changes of the same kind, policy, author and note,
+ * each less than a minute after the previous one. */
 struct work_group {
     struct audit *audit;
-    size_t at; /* the open entry; SIZE_MAX: none */
+    size_t at; /* index of the entry; SIZE_MAX: none */
     uint64_t first, last, count;
-    struct deferred_event event; /* the last one */
+    struct deferred_event event; /* the latest change */
 };
 
 static bool
@@ -111,8 +111,7 @@ audit_add_work(struct audit *a)
         a->damaged += damaged;
     }
     if (rc && rc != BIDE_ENOMEM) {
-        /* The reason is the thread's last failure; the other entries are
-         * complete. */
+        /* The other entries are complete, so the audit is still printed. */
         say_why("audit: changes of deferred work are missing",
                 *deferred_why() ? deferred_why() : bide_strerror(rc));
         rc = 0;

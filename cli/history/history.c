@@ -17,7 +17,7 @@
 #define HOUR_NS (60 * MINUTE_NS)
 #define DAY_NS (24 * HOUR_NS)
 
-enum { ROWS_MAX = 60000 }; /* about the minutes of six weeks */
+enum { ROWS_MAX = 60000 }; /* one per minute for about six weeks */
 
 struct row_builder {
     struct admin *registry;
@@ -67,7 +67,8 @@ compare_rows(const struct history_row *a, const struct history_row *b)
                  : (a->slot_ns > b->slot_ns) - (a->slot_ns < b->slot_ns);
 }
 
-/* Returns the index of the row with that key, or the index to insert it at. */
+/* Returns the index of the row with the name, scope, version and slot of `key`,
+ * or the index at which to insert it. */
 static size_t
 find_row_place(const struct history_rows *rows, const struct history_row *key)
 {
@@ -119,8 +120,8 @@ compare_outcomes(const void *x, const void *y)
     return strcmp(a->name, b->name);
 }
 
-/* Replaces the figures of a complete row, which are large, by the statistics
- * that are shown.  Returns 0 or BIDE_ENOMEM. */
+/* Converts the figures of a complete row to the statistics that are shown, and
+ * frees them, because they are large.  Returns 0 or BIDE_ENOMEM. */
 static int
 finish_row(struct row_builder *b, struct history_row *row)
 {
@@ -193,7 +194,7 @@ begin_bins(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
     rows->bins.first_ns = first_ns / rows->bins.step_ns * rows->bins.step_ns;
 }
 
-/* Sets up the bins when the first interval comes, for all that may follow. */
+/* At the first interval, sets up the bins for the rest of the range. */
 static void
 begin_bins_for(struct history_rows *rows, const struct history_interval *i)
 {
@@ -286,7 +287,7 @@ add_interval(void *arg, const struct history_interval *i)
     int rc = rows->name ? add_to_bins(rows, i) : 0;
 
     if (*i->name == '@') {
-        return 0; /* a budget's group */
+        return 0; /* the interval is of a budget's group */
     }
     set_row_key(&key, rows->by, i);
     row = rc ? NULL : find_or_insert_row(b, &key);
@@ -368,7 +369,7 @@ read_by(struct command_line *line, struct history_rows *rows)
     return 0;
 }
 
-/* Returns the range to read.  Up to two days it is read by minutes, so that the
+/* Returns the range to read.  Up to two days, minutes are read, so that the
  * plot is exact. */
 static struct history_range
 make_range(const struct history_rows *rows)

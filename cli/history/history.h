@@ -1,4 +1,4 @@
-/* Recorded statistics in rows: stats --since. */
+/* stats --since: recorded statistics, added up in rows. */
 #ifndef BIDE_CLI_HISTORY_H
 #define BIDE_CLI_HISTORY_H
 
@@ -18,16 +18,16 @@ struct history_outcome_count {
 /* The sum of intervals, from the first one's begin to the last one's end. */
 struct history_row {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint32_t version; /* BY_VERSION, else 0 */
-    uint64_t slot_ns; /* BY_MINUTE, BY_HOUR: the end of the slot, else 0 */
+    uint32_t version; /* with BY_VERSION; else 0 */
+    uint64_t slot_ns; /* with BY_MINUTE and BY_HOUR: end of the slot; else 0 */
     uint64_t begin_ns, end_ns;
-    uint64_t force_ns; /* BY_VERSION: how long the version was in force */
+    uint64_t force_ns; /* with BY_VERSION: time that the version was in force */
     struct bide_stats stats;
     size_t outcome_count; /* most frequent first */
     struct history_outcome_count *outcomes;
-    struct figures *figures; /* NULL once stats holds them */
-    char *who, *note;        /* BY_VERSION: the author; may be NULL */
-    uint64_t when_ns;        /* BY_VERSION: when the version was made */
+    struct figures *figures; /* sums while reading; NULL after finish_row */
+    char *who, *note;        /* with BY_VERSION: the author and note, or NULL */
+    uint64_t when_ns;        /* with BY_VERSION: when the version was made */
 };
 
 enum { HISTORY_BINS = 60 };
@@ -40,11 +40,13 @@ enum history_amount {
     HISTORY_AMOUNTS,
 };
 
-/* Amounts over time, for plots.  Long intervals are spread over their bins. */
+/* Amounts over time, for plots.  A long interval is divided among the bins that
+ * it covers. */
 struct history_bins {
     uint64_t step_ns, first_ns; /* the first bin's begin */
     size_t count;
-    struct figures *bin[HISTORY_BINS]; /* intervals that overlap it, or NULL */
+    struct figures
+        *bin[HISTORY_BINS]; /* of intervals that overlap it, or NULL */
     double amount[HISTORY_AMOUNTS][HISTORY_BINS];
 };
 
@@ -60,17 +62,18 @@ struct history_rows {
     struct past_known past;
 };
 
-/* Reads what the command line asks for.  Returns 0, or the exit status after
- * printing the error.  Release with history_free in both cases. */
+/* Reads the rows that the command line selects.  Returns 0, or the exit status
+ * after an error message.  Release with history_free in both cases. */
 int history_read_rows(struct command_line *line, struct history_rows *out);
 void history_free(struct history_rows *rows);
 /* Returns the length of a slot, 0 if rows are not by time. */
 uint64_t history_step_ns(enum history_by by);
 
-/* Fills who, note, when_ns and force_ns.  Returns like history_read_rows. */
+/* Sets who, note, when_ns and force_ns of all rows.  Returns like
+ * history_read_rows. */
 int history_versions(struct command_line *line, struct history_rows *rows);
 
-/* Both return 0 or BIDE_ENOMEM. */
+/* These two return 0 or BIDE_ENOMEM. */
 int history_json(const struct history_rows *rows);
 int history_print(const struct history_rows *rows);
 void history_csv(const struct history_rows *rows);
@@ -79,11 +82,13 @@ void history_plot(const struct history_rows *rows); /* history_plot.c */
 /* Prints on stderr that `count` records or pages are damaged. */
 void history_say_damaged(const struct past_known *past, uint64_t count);
 
-/* Reports whether the command line asks for history; if so, run the command. */
+/* Reports whether the command line is for history.  If so, history_command runs
+ * it. */
 bool history_asked(const struct command_line *line);
 int history_command(struct command_line *line);
 
-/* Reads --since, else 0, and --until, else UINT64_MAX.  Returns as above. */
+/* Reads --since (default 0) and --until (default UINT64_MAX).  Returns 0, or
+ * the exit status after an error message. */
 int history_times(struct command_line *line, uint64_t now_ns,
                   uint64_t *out_since, uint64_t *out_until);
 

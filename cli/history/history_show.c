@@ -30,8 +30,8 @@ has_figure(const struct history_rows *rows, size_t figure)
 
 /* ---- one row below the other ---- */
 
-/* Reports whether a row covers more than its slot: nothing was recorded in
- * between. */
+/* Reports whether a row covers more than its slot, because nothing was recorded
+ * for a time. */
 static bool
 is_longer_than_slot(const struct history_rows *rows,
                     const struct history_row *row)
@@ -87,7 +87,7 @@ label_title(enum history_by by)
                               : "FROM";
 }
 
-/* Makes a table of the figures of calls, of attempts, or of both. */
+/* Returns a table of the figures of calls, of attempts, or of both. */
 static struct table *
 make_rows_table(const struct history_rows *rows, bool calls, bool attempts)
 {
@@ -402,8 +402,8 @@ print_history(struct command_line *line, struct history_rows *rows)
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
-/* Reads the rows and everything that they are printed with.  Returns 0, or the
- * exit status after printing the error. */
+/* Reads the rows and the data of their versions.  Returns 0, or the exit status
+ * after an error message. */
 static int
 read_rows_and_versions(struct command_line *line, struct history_rows *rows)
 {

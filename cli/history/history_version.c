@@ -40,8 +40,9 @@ add_time_in_force(struct history_rows *rows, uint32_t version, uint64_t from,
     }
 }
 
-/* Called with the newest version first.  When a temporary version ends, another
- * version is in force again. */
+/* Adds author, note and time in force of a version to its row; visits the
+ * newest version first.  When a temporary version ends, another version is in
+ * force again. */
 static int
 add_version_facts(void *arg, const struct record *r)
 {

@@ -1,4 +1,4 @@
-/* bide record: records history, once or with --every again and again. */
+/* bide record: records history, once, or periodically with --every. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 enum {
-    RUNNING_MAX = 16, /* commands of --on-change at the same time */
-    VARIABLES = 8,    /* of the command's environment */
+    RUNNING_MAX = 16, /* limit of running --on-change commands */
+    VARIABLES = 8,    /* added to the environment of such a command */
     VARIABLE_MAX = 256,
 };
 
@@ -37,8 +37,8 @@ struct recorder {
     struct recorder_options how;
     bool again;            /* --every is given */
     const char *on_change; /* NULL: none */
-    char said[1536];       /* the last failure, to print it only once */
-    int running;           /* commands of --on-change */
+    char said[1536]; /* the last failure, so that it is printed only once */
+    int running;     /* number of --on-change commands that run */
 };
 
 extern char **environ;
@@ -148,8 +148,8 @@ is_replaced(const struct variables *v, const char *variable)
     return false;
 }
 
-/* Returns this process's environment with `v` added, or NULL without memory.
- * The caller frees only the array. */
+/* Returns this process's environment with the variables of `v` added or
+ * replaced; NULL without memory.  The caller frees only the array. */
 static char **
 make_environment(struct variables *v)
 {
@@ -204,8 +204,8 @@ spawn_command(const char *command, char **variables, pid_t *out)
     return rc;
 }
 
-/* Starts the command and does not wait for it: a slow command must not delay
- * the next recording. */
+/* Starts the command and does not wait for its end: a slow command must not
+ * delay the next recording. */
 static void
 run_on_change(struct recorder *r, const struct level_change *change)
 {
@@ -231,7 +231,8 @@ run_on_change(struct recorder *r, const struct level_change *change)
     }
 }
 
-/* Collects ended commands and prints failures; waits for all with `wait`. */
+/* Collects the exit statuses of ended commands and prints failures.  With
+ * `wait`, waits until all have ended. */
 static void
 reap_commands(struct recorder *r, bool wait)
 {
@@ -280,7 +281,7 @@ print_recording(const struct recorded *done)
     fflush(stdout);
 }
 
-/* Prints the failure; with --every only if it differs from the last one.
+/* Prints the failure; with --every, only if it differs from the previous one.
  * Returns the exit status. */
 static int
 say_recording_failure(struct recorder *r, int rc)
@@ -332,8 +333,8 @@ record_once(struct recorder *r, struct admin *registry)
     return STATUS_DONE;
 }
 
-/* Opens the registry again, because it and its live file may have been
- * replaced, and records. */
+/* Opens the registry and records.  The registry and its live file may have been
+ * replaced since they were last opened. */
 static void
 reopen_and_record(struct recorder *r)
 {
@@ -350,8 +351,8 @@ reopen_and_record(struct recorder *r)
 
 /* ---- again and again ---- */
 
-/* Sleeps to the next step of the wall clock; reports whether a signal asks to
- * stop. */
+/* Sleeps until the wall clock reaches the next multiple of --every.  Reports
+ * whether a signal ended the command. */
 static bool
 wait_for_step(const struct recorder *r, int signals)
 {

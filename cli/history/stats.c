@@ -17,7 +17,7 @@
 #include "policy/policy.h"
 #include "history.h"
 
-/* Outcomes in the text output; --json has all. */
+/* Limit of outcomes in the text output; --json prints all. */
 enum { OUTCOMES_SHOWN = 8 };
 
 struct stats_cell {
@@ -33,7 +33,7 @@ struct stats_cells {
     struct stats_cell *list; /* by name and scope */
 };
 
-/* Reports whether cell `i` is the first one of its name. */
+/* Reports whether cell `i` is the first one with its name. */
 static bool
 is_first_of_name(const struct stats_cells *cells, size_t i)
 {
@@ -260,7 +260,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
     }
 }
 
-/* Makes the table of one part, or with BOTH of both. */
+/* Returns the table of one part, or of both parts (BOTH). */
 static struct table *
 make_stats_table(const struct stats_cells *cells, enum part part)
 {

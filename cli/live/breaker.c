@@ -16,8 +16,8 @@
 
 enum { TRANSITIONS_SHOWN = 16 };
 
-/* The actions, and the value that each gives to the key `breaker`: "" is the
- * value before it was forced; with NULL only the live state changes. */
+/* The actions, and the value that each sets for the key `breaker`. "" restores
+ * the value before it was forced; with NULL, only the live state changes. */
 static const struct {
     const char *word, *value;
 } actions[] = {
@@ -85,8 +85,8 @@ describe_breaker(const struct breaker_rules *b)
 
 /* ---- tables ---- */
 
-/* Returns when the breaker entered its present state, in ns since 1970; 0 if
- * that is not known. */
+/* Returns the time when the breaker entered its present state, in ns since
+ * 1970; 0 if unknown. */
 static uint64_t
 state_since_ns(const struct admin_guard *g)
 {
@@ -128,7 +128,7 @@ print_states(const struct guard_parts *parts)
 
 struct transition_row {
     uint64_t when_ns;
-    size_t order; /* as found: within a scope, the newest first */
+    size_t order; /* order of reading: in a scope, the newest is first */
     const char *scope;
     int to;
 };
@@ -342,8 +342,8 @@ use_live_state(struct command_line *line, bool to_reset)
 
 /* ---- the command ---- */
 
-/* Refuses options that do not fit the action.  `changes`: it changes the key.
- * `shows`: it shows the state.  Returns 0 or the exit status. */
+/* Refuses options that do not fit the action.  `changes`: the action changes
+ * the key.  `shows`: it shows the state.  Returns 0 or the exit status. */
 static int
 check_action_options(struct command_line *line, bool changes, bool shows)
 {

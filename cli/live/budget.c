@@ -18,7 +18,7 @@
 struct budget_members {
     struct admin *registry;
     const struct policy *of;
-    FILE *out;          /* where names are printed, unless as JSON */
+    FILE *out;          /* the output for names, if `array` is NULL */
     struct json *array; /* NULL: print to `out` */
     size_t count;
 };
@@ -54,7 +54,7 @@ has_own_budget(const struct policy *p)
     return strcmp(p->budget.group, "own") == 0;
 }
 
-/* Adds each policy of a shared budget; none if the budget is not shared. */
+/* Adds each policy that shares the budget; adds none if it is not shared. */
 static int
 add_members(struct budget_members *m)
 {
@@ -232,7 +232,7 @@ report_no_budget(struct command_line *line, const struct policy *p)
 static int
 show_or_fill(struct command_line *line, const struct policy *p, bool to_fill)
 {
-    /* A shared budget is one for all scopes of its members. */
+    /* All scopes of its members have one shared budget. */
     const char *scope =
         has_own_budget(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
     struct guard_parts parts = {0};

@@ -1,4 +1,4 @@
-/* bide calls: the calls that wait for their next attempt. */
+/* bide calls: lists the calls that wait for their next attempt. */
 #include <stdio.h>
 
 #include <bide.h>

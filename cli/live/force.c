@@ -1,4 +1,5 @@
-/* bide breaker NAME open, closed, auto: forces a breaker, and ends that. */
+/* bide breaker NAME open, closed, auto: forces a breaker, or ends the forcing.
+ */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-enum { NAMED_MAX = 5 }; /* policies printed that are forced with it */
+enum { NAMED_MAX = 5 }; /* limit of inheriting policies that are printed */
 
 static const struct key *
 breaker_key(void)
@@ -29,8 +30,9 @@ is_forced(const char *value)
 
 /* ---- the value before ---- */
 
-/* Reports whether the version `r` does not force the breaker; then *out is its
- * value, "on" or "off", or NULL if it has none. */
+/* Reports whether version `r` can be read and does not force the breaker.  If
+ * so, stores in *out the value of the key: "on" or "off", or NULL if it is not
+ * set. */
 static bool
 read_unforced(const struct record *r, const char **out)
 {
@@ -47,8 +49,8 @@ read_unforced(const struct record *r, const char **out)
     return found;
 }
 
-/* Returns the value before the breaker was forced; NULL: the key was not set.
- * It is "on" if no such value is known, or if the breaker is not forced. */
+/* Returns the value before the breaker was forced; NULL if the key was not set.
+ * Returns "on" if that value is unknown, or if the breaker is not forced. */
 static const char *
 find_value_before(struct admin *registry, const char *name)
 {
@@ -57,7 +59,7 @@ find_value_before(struct admin *registry, const char *name)
     bool found;
 
     if (admin_policy(registry, name, &r)) {
-        return "on"; /* the change will report the error */
+        return "on"; /* edit_keys() will report the error */
     }
     found = read_unforced(&r, &value);
     if (found) {
@@ -81,8 +83,8 @@ struct forced_policies {
     char names[NAMED_MAX][BIDE_NAME_MAX + 1];
 };
 
-/* Reports whether the policy inherits its breaker from f->name.  `origins` is
- * work space. */
+/* Reports whether the policy with the text `t` inherits its breaker from
+ * f->name.  `origins` is scratch memory for policy_key_count elements. */
 static bool
 inherits_breaker(struct forced_policies *f, const struct policy_text *t,
                  struct policy_origin *origins)
@@ -120,8 +122,8 @@ add_forced(void *arg, const struct record *r)
     return rc;
 }
 
-/* Names the policies that inherit the breaker and so are forced too, since
- * operators may not think of them.  Returns the exit status. */
+/* Prints the policies that inherit the breaker, because they are forced too and
+ * operators may overlook them.  Returns the exit status. */
 static int
 print_inheriting(struct admin *registry, const char *name)
 {

@@ -1,4 +1,4 @@
-/* bide list: each policy with its rules and its live state. */
+/* bide list: lists each policy with its rules and its live state. */
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,12 +20,12 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* Notes below the table, of each kind; further ones are only counted, or left
- * out. */
+/* Limit of notes of each kind below the table; further ones are only counted,
+ * or left out. */
 enum { NOTES_MAX = 8 };
 
-/* The rows of a policy's scopes, those with an open breaker or a used budget
- * first.  `bide stats` shows all scopes. */
+/* Limit of rows for the scopes of a policy; scopes with an open breaker or a
+ * used budget come first.  `bide stats` shows all scopes. */
 enum { SCOPES_SHOWN = 16 };
 
 struct list {
@@ -40,7 +40,7 @@ struct list {
     size_t temporary;
     char *temporary_notes[NOTES_MAX]; /* an entry may be NULL */
     size_t note_count;
-    char *notes[NOTES_MAX]; /* of damage, or of left out rows */
+    char *notes[NOTES_MAX]; /* about damage, or about rows that were left out */
 };
 
 enum column {
@@ -58,8 +58,8 @@ enum column {
 
 /* The state of a policy's breaker and budget. */
 struct guarded {
-    struct admin_guard worst; /* of all scopes */
-    size_t count, scopes;     /* all parts; those with a scope */
+    struct admin_guard worst; /* the worst state of all scopes */
+    size_t count, scopes;     /* all parts; parts with a scope */
     struct guard_part *parts; /* by scope */
 };
 
@@ -174,7 +174,7 @@ add_guard_cells(struct table *t, const struct admin_guard *g)
     }
 }
 
-/* Adds a row for each scope, SCOPES_SHOWN at most. */
+/* Adds a row for each scope, at most SCOPES_SHOWN. */
 static void
 add_scope_rows(struct list *list, const struct policy *p,
                const struct guarded *guarded)
@@ -258,7 +258,7 @@ add_policy_row(struct list *list, const struct record *r,
     }
 }
 
-/* Adds a row for a name that services use and nobody defined. */
+/* Adds a row for a name that services use but that is not defined. */
 static void
 add_missing_row(struct list *list, const struct count *c)
 {
@@ -455,7 +455,7 @@ print_notes(const struct list *list)
     }
 }
 
-/* Prints the last failure of a service to read the registry, if any. */
+/* If a service failed to read the registry, prints its last failure. */
 static void
 print_trouble(struct list *list)
 {

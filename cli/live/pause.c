@@ -10,8 +10,8 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* Changes the key in all policies, or in none after an error.  Returns the exit
- * status. */
+/* Sets the key `paused` in all policies or, after an error, in none.  Returns
+ * the exit status. */
 static int
 set_paused(struct command_line *line, const char *const *names, size_t count,
            const char *value)
@@ -32,9 +32,10 @@ check_policies(struct command_line *line)
     return name ? say_no_policy(line->registry, name) : 0;
 }
 
-/* Stores in `out` the policies that need the change: not yet paused (or not yet
- * resumed), or only for a time.  Invalid policies are included, so that the
- * change reports their faults.  Returns 0 or BIDE_ENOMEM. */
+/* Stores in `out` the policies to change.  Leaves out, and prints, a policy
+ * that already is as wanted, unless its present version is temporary or --for
+ * is given.  Includes invalid policies, so that the change reports their
+ * faults.  Returns 0 or BIDE_ENOMEM. */
 static int
 choose_policies(struct command_line *line, bool paused, const char **out,
                 size_t *count)

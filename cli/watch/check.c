@@ -24,11 +24,11 @@ enum { UNKNOWN = 3, WORDS_SIZE = 512 };
 struct check {
     struct command_line *line;
     size_t count;  /* policies */
-    size_t judged; /* policies with keys and enough calls */
+    size_t judged; /* policies that have warn_ or crit_ keys and enough calls */
     size_t on[3];  /* policies by level */
     enum alarm_level worst;
     uint64_t now_ns, damaged;
-    FILE *perf, *more;      /* performance data; a line for each alarm */
+    FILE *perf, *more;      /* the performance data; one line for each alarm */
     char first[WORDS_SIZE]; /* describes the worst policy */
     struct json *object, *array;
 };
@@ -110,8 +110,8 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
     }
 }
 
-/* Without a recorder, figures cover more than the policy's window: appends over
- * how long they were taken. */
+/* Appends the period of the figures if it is longer than the policy's window,
+ * which happens when nothing was recorded recently. */
 static void
 append_period(const struct past_alarm *a, char *out, size_t size)
 {
@@ -188,8 +188,8 @@ status_word(int status)
     return words[status];
 }
 
-/* Prints an error to standard output, which is what monitors read.  Returns the
- * exit status. */
+/* Prints an error on standard output, because monitors read only that.  Returns
+ * the exit status. */
 static int
 print_unknown(const char *why)
 {

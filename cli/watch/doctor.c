@@ -1,4 +1,4 @@
-/* bide doctor: checks everything, changes nothing. */
+/* bide doctor: checks the registry and its live state; changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +89,7 @@ add_live_row(struct table *t, const struct doctor_report *r)
                write_size(r->live_bytes, size, sizeof(size)));
 }
 
-/* Returns the time of the oldest record, 0 if there is none. */
+/* Returns the time of the oldest record; 0 if there are no records. */
 static uint64_t
 oldest_record_ns(const struct history_survey *h)
 {
@@ -313,7 +313,7 @@ print_doctor_json(const struct doctor_report *r)
 
 /* ---- the command ---- */
 
-/* Puts the failures among the findings into words. */
+/* Describes each finding that is a failure in words. */
 static void
 explain_findings(struct doctor_report *r)
 {

@@ -21,21 +21,22 @@ struct metrics_cell {
     struct bide_stats stats;
     struct exposition_histogram succeeded, failed;
     size_t outcome_count;
-    struct admin_outcome *outcomes; /* each name once */
-    bool guarded;                   /* has a breaker or a budget: */
+    struct admin_outcome *outcomes; /* without duplicate names */
+    bool guarded; /* has a breaker or a budget; else `guard` is unset */
     struct admin_guard guard;
-    bool own_budget; /* false: none, or the group's, which is shown once */
+    bool own_budget; /* false: has no budget, or shares the budget of a group,
+                        which is written once */
     uint32_t sleeping;
 };
 
 struct metrics_policy {
     char name[BIDE_NAME_MAX + 1];
     uint32_t version; /* 0: used by services but not defined */
-    bool valid;       /* false: the next four are unset */
+    bool valid;       /* false: the next four members are unset */
     int importance, breaker_mode;
     bool paused;
     char group[BIDE_NAME_MAX + 1]; /* "none", "own" */
-    int level; /* enum alarm_level; -1: no warn_ or crit_ keys */
+    int level; /* enum alarm_level; -1: has no warn_ or crit_ keys */
 };
 
 struct metrics_group {
@@ -52,10 +53,10 @@ struct metrics {
     struct deferred_counts *deferred; /* by policy */
     bool queue;                       /* deferred work can be read */
     bool live;    /* the live state exists and can be read */
-    bool history; /* history can be read, or there is none */
+    bool history; /* history can be read, or does not exist yet */
     struct past_known past;
-    uint64_t trouble_ns; /* last time a service could not read the registry; 0:
-                            never */
+    uint64_t trouble_ns; /* last time that a service could not read the
+                            registry; 0: never */
 };
 
 /* Reads everything into `out`.  Returns 0 or a BIDE_E code (with admin_why).
@@ -63,8 +64,8 @@ struct metrics {
 int metrics_read(struct admin *registry, struct metrics *out);
 void metrics_free(struct metrics *m);
 
-/* Writes all families; with NULL only those that tell that the registry cannot
- * be read. */
+/* Writes all families.  NULL: the registry cannot be read; writes only bide_up,
+ * which is then 0, and the version. */
 void metrics_write(const struct metrics *m, FILE *out);
 
 #endif

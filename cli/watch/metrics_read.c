@@ -120,8 +120,8 @@ count_sleeper(void *arg, const struct admin_sleeper *s)
     return 0;
 }
 
-/* Returns the index of the first cell of `name`, or the index where it would
- * be. */
+/* Returns the index of the first cell of `name`, or the index at which it would
+ * be inserted. */
 static size_t
 first_cell(const struct metrics *m, const char *name)
 {

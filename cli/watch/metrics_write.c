@@ -1,4 +1,5 @@
-/* Writes the metric families of bide metrics, which are rows of one table. */
+/* Writes the metric families: those of the table below, and one for each
+ * counter of live/counters.h that has a metric. */
 
 #include <ctype.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 #include "store/queue/queue.h"
 #include "metrics.h"
 
-/* The family that is being written. */
+/* The metric family that is being written. */
 struct family {
     FILE *out;
     const char *name;
@@ -21,8 +22,8 @@ struct family {
 
 /* ---- one sample ---- */
 
-/* Writes a sample up to its value.  `labels` are pairs of name and value, ended
- * by NULL. */
+/* Writes the name and labels of a sample, without its value.  `labels` is a
+ * NULL-terminated list of names and values in turn. */
 static void
 begin_sample(const struct family *f, const char *suffix,
              const char *const *labels)
@@ -393,11 +394,11 @@ put_work(const struct family *f, const struct metrics *m, size_t offset)
 
 static const struct {
     const char *name, *type, *help;
-    /* Exactly one of these two is set. */
+    /* The function that writes the samples.  Exactly one of the two is set. */
     void (*write)(const struct family *f, const struct metrics *m);
     void (*put)(const struct family *f, const struct metrics *m, size_t offset);
     size_t offset;
-    bool always; /* also when the registry cannot be read */
+    bool always; /* written even if the registry cannot be read */
 } families[] = {
     {"bide_up", "gauge", "1 when the registry can be read.", ALWAYS(write_up)},
     {"bide_build_info", "gauge", "The version of bide.", ALWAYS(write_version)},
