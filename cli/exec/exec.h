@@ -101,8 +101,8 @@ enum { EXEC_GUARDED = 256 };
 void exec_guard_start(struct exec_guard *g);
 void exec_guard_stop(struct exec_guard *g);
 
-/* exec_guard_add registers a process group; each child registers its own before
- * it executes the command.  exec_guard_remove removes a group that has ended. */
+/* Registers a process group; each child registers its own before it executes
+ * the command.  exec_guard_remove removes a group that has ended. */
 void exec_guard_add(const struct exec_guard *g, pid_t group);
 void exec_guard_remove(const struct exec_guard *g, pid_t group);
 

@@ -20,9 +20,9 @@ struct exec_work {
 int exec_work_write(const struct exec_work *w, void **out_bytes,
                     size_t *out_length);
 
-/* Decodes `bytes`.  Returns 0; -1 if they are not valid; -2 without memory.  The
- * members of *out point into `bytes`, which must stay valid as long as *out is
- * used. */
+/* Decodes `bytes`.  Returns 0; -1 if they are not valid; -2 without memory.
+ * The members of *out point into `bytes`, which must stay valid as long as *out
+ * is used. */
 int exec_work_read(const void *bytes, size_t length, struct exec_work *out);
 void exec_work_free(
     struct exec_work *w); /* frees the arrays that exec_work_read allocated */

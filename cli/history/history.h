@@ -40,13 +40,11 @@ enum history_amount {
     HISTORY_AMOUNTS,
 };
 
-/* Amounts over time, for plots.  A long interval is divided among the bins that
- * it covers. */
+/* Amounts over time, for plots.  Intervals are divided among their bins. */
 struct history_bins {
     uint64_t step_ns, first_ns; /* the first bin's begin */
     size_t count;
-    struct figures
-        *bin[HISTORY_BINS]; /* of intervals that overlap it, or NULL */
+    struct figures *bin[HISTORY_BINS]; /* of overlapping intervals, or NULL */
     double amount[HISTORY_AMOUNTS][HISTORY_BINS];
 };
 
@@ -62,15 +60,14 @@ struct history_rows {
     struct past_known past;
 };
 
-/* Reads the rows that the command line selects.  Returns 0, or the exit status
- * after an error message.  Release with history_free in both cases. */
+/* Reads the rows that the command line selects.  Returns 0 or, after an error
+ * message, the exit status.  Release with history_free in both cases. */
 int history_read_rows(struct command_line *line, struct history_rows *out);
 void history_free(struct history_rows *rows);
 /* Returns the length of a slot, 0 if rows are not by time. */
 uint64_t history_step_ns(enum history_by by);
 
-/* Sets who, note, when_ns and force_ns of all rows.  Returns like
- * history_read_rows. */
+/* Sets who, note, when_ns, force_ns.  Returns like history_read_rows. */
 int history_versions(struct command_line *line, struct history_rows *rows);
 
 /* These two return 0 or BIDE_ENOMEM. */
@@ -82,8 +79,7 @@ void history_plot(const struct history_rows *rows); /* history_plot.c */
 /* Prints on stderr that `count` records or pages are damaged. */
 void history_say_damaged(const struct past_known *past, uint64_t count);
 
-/* Reports whether the command line is for history.  If so, history_command runs
- * it. */
+/* Reports whether history_command has to run the command line. */
 bool history_asked(const struct command_line *line);
 int history_command(struct command_line *line);
 
