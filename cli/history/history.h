@@ -75,7 +75,6 @@ int history_json(const struct history_rows *rows);
 int history_print(const struct history_rows *rows);
 void history_csv(const struct history_rows *rows);
 void history_plot(const struct history_rows *rows); /* history_plot.c */
-
 /* Prints on stderr that `count` records or pages are damaged. */
 void history_say_damaged(const struct past_known *past, uint64_t count);
 
