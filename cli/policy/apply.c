@@ -47,7 +47,8 @@ print_registry(struct command_line *line, const char *dir, bool existed)
     print_path(admin_live_path(line->registry));
     fputs(")\n", stdout);
     if (!existed) {
-        puts("Next: bide apply FILE (bide help keys: what it may say)");
+        puts("Next: bide apply FILE (bide help keys lists what a policy can "
+             "contain)");
     }
     return STATUS_DONE;
 }
