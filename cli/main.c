@@ -43,7 +43,7 @@ say_unknown_command(const struct command_line *line, const char *name)
     if (!names) {
         return say_no_memory();
     }
-    near = name_near(name, names, collect_names(line->group, names));
+    near = near_name(name, names, collect_names(line->group, names));
     free(names);
     return say_usage(line, "%s%s%s: no such command%s%s%s", group,
                      *group ? " " : "", name, near ? " (" : "",
@@ -75,7 +75,7 @@ say_unknown_option(const struct command_line *line, const char *name,
     }
     snprintf(typed, sizeof(typed), "%.*s", (int)(length < 60 ? length : 60),
              name);
-    near = name_near(typed, names, count);
+    near = near_name(typed, names, count);
     return say_usage(line, "--%s: no such option%s%s%s", typed,
                      near ? " (--" : "", near ? near : "", near ? "?)" : "");
 }

@@ -401,7 +401,7 @@ keep_near_name(void *arg, const struct record *r)
     struct nearness *n = arg;
     const char *candidate = r->name;
 
-    if (!r->deleted && name_near(n->name, &candidate, 1)) {
+    if (!r->deleted && near_name(n->name, &candidate, 1)) {
         snprintf(n->a->near, sizeof(n->a->near), "%s", candidate);
         return 1;
     }

@@ -1,7 +1,7 @@
 /* CRC-32C (Castagnoli, 0x1EDC6F41, bit-reversed 0x82F63B78), computed eight
  * bytes at a time from eight tables ("slicing by 8").  Table k holds the
- * checksum of each byte value followed by k zero bytes.  The tables are made on
- * first use. */
+ * checksum of each byte value followed by k zero bytes.  The tables are filled
+ * on first use. */
 #include <pthread.h>
 #include <string.h>
 

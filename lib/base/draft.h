@@ -12,7 +12,7 @@ struct draft {
     bool failed;
 };
 
-/* Appends `length` bytes, or a text. */
+/* Append `length` bytes, or a NUL-terminated text. */
 void draft_add(struct draft *d, const char *bytes, size_t length);
 void draft_text(struct draft *d, const char *text);
 /* Appends an item of a list: ", " before all but the first. */

@@ -13,7 +13,8 @@ struct unit {
     uint64_t ns;
 };
 
-/* Largest first: of two texts of equal length the first one is used. */
+/* The largest unit comes first: if two texts have the same length,
+ * duration_write uses the one with the larger unit. */
 static const struct unit units[] = {
     {"d", 86400000000000},
     {"h", 3600000000000},
@@ -203,7 +204,7 @@ duration_round(uint64_t ns, char *buffer, size_t size)
         struct decimal d;
 
         n = (n + units[i].ns / 2) / units[i].ns;
-        /* 999.9ms rounds to 1s, and is written in that unit. */
+        /* 999.9ms rounds to 1000ms, which is written as 1s. */
         if (i > 0 &&
             n * units[i].ns >= (unsigned __int128)units[i - 1].ns * scale) {
             continue;

@@ -138,8 +138,8 @@ date_ok(const struct date *d)
            d->second <= 60;
 }
 
-/* Returns the days since 1970 in the Gregorian calendar.  Years are counted
- * from March, so that the leap day is the last one. */
+/* Returns the days since 1970 in the Gregorian calendar.  Each year starts in
+ * March, so that the leap day is its last day. */
 static int64_t
 days_since_1970(const struct date *d)
 {

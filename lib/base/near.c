@@ -70,7 +70,7 @@ near_limit(const char *name)
 }
 
 const char *
-name_near(const char *name, const char *const *names, size_t count)
+near_name(const char *name, const char *const *names, size_t count)
 {
     const char *best = NULL;
     int best_distance = near_limit(name) + 1;

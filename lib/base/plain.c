@@ -12,7 +12,8 @@ is_continuation_byte(unsigned char c)
 
 /* Returns the length of the UTF-8 character of several bytes at `s`.  Returns 0
  * for a control character (U+0080 to U+009F; some terminals obey them) and for
- * bytes that are no character: overlong forms, surrogates, above U+10FFFF. */
+ * bytes that do not encode a character: overlong forms, surrogates, values
+ * above U+10FFFF. */
 static size_t
 character_length(const unsigned char *s, size_t left)
 {

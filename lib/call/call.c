@@ -1,9 +1,8 @@
 /* Runs a call: passes events to the machine of lib/rule and does what the
  * machine answers.  The drivers (run.c, step.c) choose how to wait.
  *
- * A call that succeeds at once reads no rules and no time, only ticks.  At its
- * first failure, or if the gate of its cell asks for the rules, it becomes
- * "exact": it takes the rules and keeps times in its machine. */
+ * A call whose first attempt succeeds reads only ticks, unless its gate asks
+ * for rules.  Others become "exact": they take the rules and keep times. */
 #include "call.h"
 
 #include <assert.h>
@@ -28,8 +27,8 @@ become_exact(struct call *k)
     k->exact = true;
 }
 
-/* Returns the time now.  Makes the call exact if it is not yet: the times of
- * its begin and of its attempt are derived from ticks. */
+/* Returns the time now.  Makes the call exact, with its start times computed
+ * from ticks. */
 static uint64_t
 settle_times(struct call *k, uint64_t end_ticks)
 {
@@ -92,15 +91,14 @@ fill_result(struct bide_call *c, uint64_t now_ns)
     }
 }
 
-/* Stores the work of a deferred call, before hooks, counters and the caller see
- * the result. */
+/* Stores the work of a deferred call, before others see the result. */
 static void
 defer_work(struct bide_call *c)
 {
     struct call *k = call_of(c);
 
     if (k->work && c->result.end == BIDE_DEFERRED) {
-        assert(k->rules); /* without rules no machine defers */
+        assert(k->rules); /* the machine defers only under rules */
         defer_call_work(k->policy, &k->rules->policy->defer, k->work,
                         &c->result);
         k->machine.end = c->result.end;
@@ -157,7 +155,7 @@ clear_call(struct call *k, struct bide_policy *p)
     atomic_store_explicit(&k->policy, p, memory_order_release);
 }
 
-/* Reports whether the process with this id is gone. */
+/* Reports whether no process has the id `process`. */
 static bool
 process_is_gone(uint32_t process)
 {
@@ -165,7 +163,7 @@ process_is_gone(uint32_t process)
 }
 
 /* Asks the machine whether the call may begin.  If all probes of a half-open
- * breaker are out, those of processes that are gone are released first. */
+ * breaker are held, frees those of dead processes, then asks again. */
 static enum machine_says
 ask_to_begin(struct call *k, uint64_t now_ns)
 {
@@ -182,7 +180,7 @@ ask_to_begin(struct call *k, uint64_t now_ns)
     return says;
 }
 
-/* Begins a call whose gate asks for the rules before the first attempt. */
+/* Begins a call that must read the rules before its first attempt. */
 static __attribute__((cold, noinline)) enum bide_next
 begin_by_rules(struct bide_call *c)
 {
@@ -228,7 +226,7 @@ call_begin(struct bide_call *c, struct bide_policy *p)
 
 /* Returns the time limit of the next attempt in ms, at least 1; 0: none. */
 static uint32_t
-limit_ms(const struct call *k, uint64_t now_ns)
+attempt_limit_ms(const struct call *k, uint64_t now_ns)
 {
     uint64_t limit = machine_limit_ns(&k->machine, k->rules->policy, now_ns);
 
@@ -239,8 +237,8 @@ limit_ms(const struct call *k, uint64_t now_ns)
     return limit < 1 ? 1 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
 }
 
-/* Sets the time limit in c->attempt: that of a first attempt is in the cell, a
- * later one depends on the time left until the deadline. */
+/* Sets the time limit in c->attempt.  Without rules the limit is in the cell;
+ * with rules it depends on the time until the deadline. */
 static void
 set_attempt_limit(struct bide_call *c)
 {
@@ -252,7 +250,7 @@ set_attempt_limit(struct bide_call *c)
     c->attempt.deadline_ns = UINT64_MAX;
     if (k->rules) {
         now = registry_now_ns(b);
-        c->attempt.timeout_ms = limit_ms(k, now);
+        c->attempt.timeout_ms = attempt_limit_ms(k, now);
     } else {
         c->attempt.timeout_ms = atomic_load_explicit(
             &atomic_load_explicit(&k->policy->cell, memory_order_acquire)
@@ -314,7 +312,7 @@ start_wait(struct bide_call *c, uint64_t now_ns)
     return BIDE_WAIT;
 }
 
-/* Ends a call that has no memory for its rules: one attempt is all it gets. */
+/* Ends a call after one attempt, because there is no memory for its rules. */
 static enum bide_next
 end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
                   uint64_t took_ns)
@@ -337,8 +335,8 @@ end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
 }
 
 /* Reports whether a change of the policy or its breaker was announced since the
- * last time the call asked.  The rules alone do not show that: they stay the
- * same when the breaker turns while they cannot be read. */
+ * last call of this.  Comparing rules is not enough: the breaker may change
+ * state while they cannot be read. */
 static bool
 saw_announcement(struct call *k)
 {
@@ -350,7 +348,7 @@ saw_announcement(struct call *k)
     return yes;
 }
 
-/* Takes the rules in force now: they may have changed during the attempt. */
+/* Replaces k->rules if they changed during the attempt. */
 static void
 refresh_rules(struct call *k)
 {
@@ -415,8 +413,8 @@ run_after_hook(struct bide_call *c, struct bide_outcome o, uint64_t took_ns)
     }
 }
 
-/* Ends an attempt that did not simply succeed.  Cold and not inlined, so that a
- * success does not save the registers that only this needs: 3 of 31 ns. */
+/* Ends an attempt that is not a plain success.  Cold and not inlined: otherwise
+ * a plain success saves registers that only this uses, 3 of 31 ns. */
 static __attribute__((cold, noinline)) enum bide_next
 end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
 {
@@ -432,8 +430,8 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
     return decide_after_attempt(c, o, now, took);
 }
 
-/* Ends a call whose first attempt succeeded, without its rules: the gate has no
- * GATE_CLASSIFY, so every successful outcome is a success under this policy.
+/* Ends a call whose first attempt succeeded, without its rules: the gate lacks
+ * GATE_CLASSIFY, so each successful outcome is a success under this policy.
  * Adds to one counter, or two if a breaker or a budget is on.  Returns false,
  * and changes nothing, if the machine must decide. */
 static bool
@@ -501,8 +499,8 @@ end_wait(struct bide_call *c, uint64_t now_ns, bool go)
     return BIDE_DONE;
 }
 
-/* Decides the wait again if the rules or the state of the breaker changed (both
- * make the generation of the cell move). */
+/* Decides the wait again if the rules or the state of the breaker changed.
+ * Both change the generation of the cell. */
 static void
 follow_change(struct call *k, uint64_t now_ns)
 {
@@ -589,8 +587,8 @@ call_wait(struct bide_call *c)
             return next;
         }
         now = registry_now_ns(b);
-        /* No sleep is longer than LOOK_EVERY_NS without a look at the registry:
-         * a writer may have been killed between its commit and announcing. */
+        /* Checks the registry every LOOK_EVERY_NS: a writer may have been
+         * killed between its commit and its announcement. */
         until =
             k->machine.wake_ns - now > LOOK_EVERY_NS && k->machine.wake_ns > now
                 ? now + LOOK_EVERY_NS

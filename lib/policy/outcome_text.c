@@ -226,7 +226,7 @@ suggest_domain(const char *text, size_t prefix, struct item_fault *fault)
         names[i] = outcome_domain(i)->name;
     }
     snprintf(written, sizeof(written), "%.*s", (int)prefix, text);
-    near = name_near(written, names + 1, BIDE_DOMAIN_APP);
+    near = near_name(written, names + 1, BIDE_DOMAIN_APP);
     if (near) {
         snprintf(fault->meant, sizeof(fault->meant), "%s%s", near,
                  text + prefix);

@@ -276,7 +276,7 @@ static void
 suggest_jitter(const char *text, struct complaint *c)
 {
     static const char *const words[] = {"none", "full", "equal"};
-    const char *near = name_near(text, words, 3);
+    const char *near = near_name(text, words, 3);
     const char *at = text + strspn(text, "+-\xc2\xb1");
     const char *why;
     char ignored[64];

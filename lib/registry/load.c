@@ -5,7 +5,8 @@
 
 #include "live/live.h"
 
-/* The texts of a policy and its parents, kept until it is compiled. */
+/* The texts of a policy and its parents, kept until the policy is compiled.
+ */
 struct texts {
     const struct snapshot *snapshot;
     uint64_t realtime_ns, until_ns;
@@ -30,7 +31,7 @@ parse_record(const struct record *r, struct policy_text **out)
     }
     policy_list_free(&list);
     faults_free(&faults);
-    /* Only valid texts are stored. */
+    /* Only valid texts are stored, so an invalid one is damage. */
     return rc == BIDE_EINPUT ? BIDE_EDAMAGED : rc;
 }
 
@@ -79,8 +80,8 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
 }
 
 static int
-load_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
-        struct loaded *out)
+load_rules_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
+              struct loaded *out)
 {
     struct texts t = {.snapshot = s, .realtime_ns = realtime_ns};
     struct policy_text *text;
@@ -103,18 +104,19 @@ load_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     return rc;
 }
 
-/* Adds GATE_UNKNOWN if the gate will be another one after a temporary change:
- * its end is not announced, so calls must take the rules, which check the
- * time. */
+/* Adds GATE_UNKNOWN to l->gate if the gate or the time limit will change when
+ * the temporary change ends.  No process announces that end, so calls must read
+ * the rules, which check the time. */
 static void
-look_ahead(const struct snapshot *s, const char *name, struct loaded *l)
+check_gate_at_revert(const struct snapshot *s, const char *name,
+                     struct loaded *l)
 {
     struct loaded then;
 
     if (!l->until_ns) {
         return;
     }
-    if (load_at(s, name, l->until_ns, &then) != 0) {
+    if (load_rules_at(s, name, l->until_ns, &then) != 0) {
         l->gate |= GATE_UNKNOWN;
         return;
     }
@@ -128,10 +130,10 @@ int
 load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
             struct loaded *out)
 {
-    int rc = load_at(s, name, realtime_ns, out);
+    int rc = load_rules_at(s, name, realtime_ns, out);
 
     if (rc == 0) {
-        look_ahead(s, name, out);
+        check_gate_at_revert(s, name, out);
     }
     return rc;
 }

@@ -7,12 +7,12 @@
 #include "store/policies/reader.h"
 
 struct loaded {
-    struct policy *policy;   /* the caller frees it with policy_free */
-    uint64_t until_ns;       /* CLOCK_REALTIME at which a temporary change of it
-                                or of a parent ends; 0: never */
-    uint32_t gate, limit_ms; /* what calls must know without the rules: GATE_
-                                bits, and the time limit of a first attempt in
-                                ms (0: none) */
+    struct policy *policy; /* the caller frees it with policy_free */
+    uint64_t until_ns;     /* CLOCK_REALTIME at which a temporary change of it
+                              or of a parent ends; 0: never */
+    /* For calls that do not read the rules: GATE_ bits, and the time limit of a
+     * first attempt in ms (0: none). */
+    uint32_t gate, limit_ms;
 };
 
 /* Loads the rules of `name` that are in force at `realtime_ns`. BIDE_ENOPOLICY:
@@ -20,8 +20,9 @@ struct loaded {
 int load_policy(const struct snapshot *s, const char *name,
                 uint64_t realtime_ns, struct loaded *out);
 
-/* Returns the gate of a name that is not defined: with GATE_UNKNOWN if the
- * registry's `default` limits first attempts. */
+/* Returns the gate of a name that is not defined.  Includes GATE_UNKNOWN if the
+ * rules of the registry's `default` need a gate or a time limit, or cannot be
+ * loaded. */
 uint32_t load_missing_gate(const struct snapshot *s, uint64_t realtime_ns);
 
 /* Writes the gate of commit `txn` to a cell, with the other words that the

@@ -28,7 +28,7 @@ the_nearest_name_within_two_edits_is_found(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const char *near = name_near(rows[i].written, names, 5);
+        const char *near = near_name(rows[i].written, names, 5);
 
         if (!near || !rows[i].near) {
             if (near != rows[i].near) {
@@ -38,7 +38,7 @@ the_nearest_name_within_two_edits_is_found(void **state)
             assert_string_equal(near, rows[i].near);
         }
     }
-    assert_null(name_near("payments", names, 0));
+    assert_null(near_name("payments", names, 0));
 }
 
 static void
@@ -50,8 +50,8 @@ very_long_names_get_no_suggestion(void **state)
     (void)state;
     memset(longer, 'x', sizeof(longer) - 1);
     longer[sizeof(longer) - 1] = '\0';
-    assert_null(name_near(longer, &one, 1));
-    assert_null(name_near(longer, names, 5));
+    assert_null(near_name(longer, &one, 1));
+    assert_null(near_name(longer, names, 5));
     longer[64] = '\0';
     assert_int_equal(near_distance(longer, longer), 0);
     assert_int_equal(near_distance(longer, ""), 64);
