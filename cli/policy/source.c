@@ -11,6 +11,7 @@
 
 #include "admin/open.h"
 #include "admin/read.h"
+#include "base/array.h"
 #include "cli/command/say.h"
 #include "policy/group.h"
 #include "policy/policy.h"
@@ -96,7 +97,7 @@ static int
 add_file(struct source *s, const char *path)
 {
     struct source_file *grown =
-        realloc(s->files, (s->file_count + 1) * sizeof(*grown));
+        array_more(s->files, s->file_count, sizeof(*grown));
     char *copy = strdup(path);
 
     if (grown) {

@@ -6,6 +6,7 @@
 
 #include "admin/change.h"
 #include "admin/live.h"
+#include "base/array.h"
 #include "live/counters.h"
 
 uint64_t
@@ -30,16 +31,12 @@ count_firsts(const struct bide_stats *s)
 static struct count *
 append_count(struct counts *c, const char *name)
 {
-    struct count *grown;
+    struct count *grown = array_more(c->list, c->count, sizeof(*grown));
 
-    if ((c->count & (c->count - 1)) == 0) {
-        grown =
-            realloc(c->list, (c->count ? 2 * c->count : 1) * sizeof(*grown));
-        if (!grown) {
-            return NULL;
-        }
-        c->list = grown;
+    if (!grown) {
+        return NULL;
     }
+    c->list = grown;
     memset(&c->list[c->count], 0, sizeof(*c->list));
     snprintf(c->list[c->count].name, BIDE_NAME_MAX + 1, "%s", name);
     return &c->list[c->count++];
@@ -48,12 +45,8 @@ append_count(struct counts *c, const char *name)
 static int
 add_scope(struct counts *c, const struct admin_cell *cell)
 {
-    struct scope *grown = c->scopes;
+    struct scope *grown = array_more(c->scopes, c->scope_count, sizeof(*grown));
 
-    if ((c->scope_count & (c->scope_count - 1)) == 0) {
-        grown = realloc(grown, (c->scope_count ? 2 * c->scope_count : 1) *
-                                   sizeof(*grown));
-    }
     if (!grown) {
         return BIDE_ENOMEM;
     }

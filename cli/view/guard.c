@@ -7,6 +7,7 @@
 #include "admin/guard.h"
 #include "admin/live.h"
 #include "admin/read.h"
+#include "base/array.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
@@ -260,12 +261,9 @@ struct gathering {
 static int
 add_part(struct guard_parts *parts, const char *scope, bool used)
 {
-    struct guard_part *grown = parts->list;
+    struct guard_part *grown =
+        array_more(parts->list, parts->count, sizeof(*grown));
 
-    if ((parts->count & (parts->count - 1)) == 0) {
-        grown = realloc(grown,
-                        (parts->count ? 2 * parts->count : 1) * sizeof(*grown));
-    }
     if (!grown) {
         return BIDE_ENOMEM;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "base/failure.h"
 #include "policy/outcome.h"
 #include "rule/histogram.h"
@@ -84,15 +85,14 @@ add_scope(struct collecting *c, const char *scope)
 {
     struct admin_replay *r = c->out;
     struct admin_replay_scope *longer =
-        realloc(r->scopes, (r->scope_count + 1) * sizeof(*longer));
+        array_more(r->scopes, r->scope_count, sizeof(*longer));
     struct open_interval **open;
 
     if (!longer) {
         return BIDE_ENOMEM;
     }
     r->scopes = longer;
-    open =
-        realloc(c->open, (r->scope_count + 1) * sizeof(struct open_interval *));
+    open = array_more(c->open, r->scope_count, sizeof(*open));
     if (!open) {
         return BIDE_ENOMEM;
     }
