@@ -20,9 +20,9 @@
  *                there.
  *   Outages      a missing, damaged or unreadable registry never makes a call
  *                fail: the rules of the last good reading stay in force, else
- *                those of bide_declare.  bide_registry_status reports it.
+ *                the rules of bide_declare.  bide_registry_status reports it.
  *   The library never prints or exits, changes no signal handlers, and starts
- *   no thread except that of bide_record_every. */
+ *   no thread except the recorder of bide_record_every. */
 #ifndef BIDE_H
 #define BIDE_H
 
@@ -106,17 +106,17 @@ BIDE_API const char *bide_declare_error(void);
 
 /* Returns the handle of a policy in *out; it belongs to the registry.  A scope
  * has the rules of the policy and a live state of its own; NULL: no scope.  The
- * policy need not exist: its rules are then those declared, else those of the
+ * policy need not exist: it then has the declared rules, else the rules of the
  * registry's `default`, else one attempt; the handle follows when the policy is
  * defined.  The first look-up of a name reads the registry, later ones cost
  * tens of ns.  BIDE_EINVAL, BIDE_ENAME, BIDE_ENOMEM. */
 BIDE_API int bide_lookup(struct bide *b, const char *name, const char *scope,
                          struct bide_policy **out);
 
-/* Looks at the registry.  Returns 0 if the policies in use could be read from
- * it and live state is shared; else the error because of which the last good
- * or declared rules are in force, or live state is private to this process
- * (BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED ...). */
+/* Checks the registry.  Returns 0 if the policies in use could be read from it
+ * and live state is shared.  Otherwise the last good or declared rules are in
+ * force, or live state is private to this process; returns the error that
+ * caused it (BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED ...). */
 BIDE_API int bide_registry_status(struct bide *b);
 
 /* ---- outcomes ---- */
@@ -229,10 +229,10 @@ struct bide_result {
     enum bide_verdict verdict;
     enum bide_reason reason;
     enum bide_end end;            /* with BIDE_EXHAUSTED and BIDE_REFUSED */
-    uint32_t attempts;            /* attempts made; 0 if refused at the begin */
+    uint32_t attempts;            /* attempts made; 0 if refused at the start */
     struct bide_outcome outcome;  /* of the last attempt */
-    uint64_t elapsed_ns;          /* from begin to end of the call; with one
-                                     attempt, the latency of that */
+    uint64_t elapsed_ns;          /* from start to end of the call; with one
+                                     attempt, its latency */
     uint64_t slept_ns;            /* the part of it between attempts */
     uint64_t ask_again_ns;        /* BIDE_REFUSED: time from which a call may
                                      be allowed again; 0: not known */
@@ -319,9 +319,9 @@ BIDE_API enum bide_next bide_step_begin(struct bide_call *c,
 BIDE_API enum bide_next bide_step_ended(struct bide_call *c,
                                         struct bide_outcome o);
 
-/* Decides a waiting call again.  To be called at bide_step_deadline_ns, when
- * bide_fd is readable, and at least every 5 s: a change whose writer was killed
- * before announcing it is found by looking.  Earlier is allowed and returns
+/* Decides a waiting call again.  Call it at bide_step_deadline_ns, when bide_fd
+ * is readable, and at least every 5 s, because a writer may have been killed
+ * before it announced its change.  An earlier call is allowed and returns
  * BIDE_WAIT again.  Returns BIDE_GO also while an attempt is in progress. */
 BIDE_API enum bide_next bide_step_resume(struct bide_call *c);
 
@@ -334,8 +334,8 @@ BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
  * to the registry.  Negative: BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_fd(struct bide *b);
 
-/* Makes bide_fd unreadable until the next change.  To be called before the
- * calls are resumed. */
+/* Makes bide_fd unreadable until the next change.  Call it before the calls are
+ * resumed. */
 BIDE_API void bide_fd_clear(struct bide *b);
 
 /* ---- deferred work ---- */
@@ -352,25 +352,25 @@ struct bide_work {
     const void *bytes;
     size_t length;
     const char *type; /* a content type for consumers, or NULL */
-    const char *key;  /* against duplicates, or NULL: if the policy has work of
-                         this key (waiting, leased or dead), nothing is stored
-                         and the id is that of the existing work */
+    const char *key;  /* against duplicates, or NULL: if the policy has work
+                         with this key (waiting, leased or dead), nothing is
+                         stored and the existing work's id is returned */
     uint64_t delay_ns; /* due after this time, counted from storing */
 };
 
 /* As bide_run, with work.  If the call is exhausted or refused and the policy
- * is postponable, the work is stored durably before this returns.  `work` may
- * be NULL, as `out`. */
+ * is postponable, the work is stored durably before this returns.  `work` and
+ * `out` may be NULL. */
 BIDE_API enum bide_verdict bide_run_work(struct bide_policy *p,
                                          bide_attempt_fn *fn, void *arg,
                                          const struct bide_work *work,
                                          struct bide_result *out);
 
-/* Gives a call its work, right after bide_call_begin or bide_step_begin.  The
- * work of a call that was refused is stored at once, that of others when the
- * call ends as deferred; see bide_end for the result.  `work` must stay valid
- * and unchanged until the call has ended; NULL removes it.  Storing waits for
- * the disk, in an event loop as well. */
+/* Gives a call its work, right after bide_call_begin or bide_step_begin.  If
+ * the call was refused, its work is stored at once; otherwise the work is
+ * stored when the call ends as deferred.  See bide_end for the result.  `work`
+ * must stay valid and unchanged until the call has ended; NULL removes it.
+ * Storing waits for the disk, also in an event loop. */
 BIDE_API void bide_call_work(struct bide_call *c,
                              const struct bide_work *work);
 
@@ -408,13 +408,13 @@ struct bide_deferred {
 BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
                                 struct bide_deferred *out, int room);
 
-/* Reports that the work is done, and removes it durably.
- * BIDE_ELEASE: the lease has expired (at lease_ends_ns, compared when this is
- * called) or an operator made the work due again; the work stays and will be
- * done again, even if nobody else has taken it.  BIDE_ENOWORK: the work does
- * not exist any more: it was done, or an operator dropped it.  Other errors as
- * bide_defer: the lease goes on, and this may be called again.  After BIDE_ESYS
- * the work may have been removed all the same: BIDE_ENOWORK then. */
+/* Reports that the work is done, and removes it durably.  BIDE_ELEASE: the
+ * lease has expired (at lease_ends_ns, compared when this is called) or an
+ * operator made the work due again; the work stays and will be done again, even
+ * if nobody else has taken it.  BIDE_ENOWORK: the work does not exist any more:
+ * it was done, or an operator dropped it.  Other errors as bide_defer: the
+ * lease continues, and this may be called again.  After BIDE_ESYS the work may
+ * have been removed nevertheless; the next call then returns BIDE_ENOWORK. */
 BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 
@@ -460,21 +460,21 @@ struct bide_stats {
 /* Reads the totals of `p`.  BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_read_stats(struct bide_policy *p, struct bide_stats *out);
 
-/* Records history as `bide record --every` does, in a thread that this starts
- * and that gets no signals: for hosts where nobody runs the command.  Any
- * number of processes may record; each minute is recorded once.  `every_ns` is
- * at least 1 s; 0 stops recording, as bide_close does.  A forked child does not
- * record. Errors of later recordings are not reported here; `bide doctor` shows
- * them. BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write in
- * the registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
+/* Records history as `bide record --every` does, in a new thread that receives
+ * no signals.  For hosts where nobody runs the command.  Any number of
+ * processes may record; each minute is recorded once.  `every_ns` is at least
+ * 1 s; 0 stops recording, as bide_close does.  A forked child does not record.
+ * Errors of later recordings are not reported here; `bide doctor` shows them.
+ * BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write in the
+ * registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_record_every(struct bide *b, uint64_t every_ns);
 
 /* ---- hooks, clock, seed ---- */
 
-/* Functions that run in the thread of each call, at the moment that their name
- * says.  Each may be NULL.  They must not use the call.  Strings and structures
- * are valid until they return.  With hooks a call that succeeds at once costs
- * more. */
+/* Functions that run in the thread of each call, at the moment in their name.
+ * Each may be NULL.  They must not use the call.  Strings and structures are
+ * valid until they return.  With hooks a call that succeeds at once costs more.
+ */
 struct bide_hooks {
     void *arg;
     void (*before_attempt)(void *arg, const char *policy,
@@ -499,7 +499,7 @@ struct bide_clock {
     void (*sleep_until_ns)(void *arg, uint64_t until_ns);
 };
 
-/* Sets the clock of this registry; it is copied.  NULL: that of the system.
+/* Sets the clock of this registry; it is copied.  NULL: the system's clock.
  * BIDE_EBUSY while a call is running; BIDE_EINVAL: a function is missing. */
 BIDE_API int bide_set_clock(struct bide *b, const struct bide_clock *clock);
 

@@ -1,5 +1,5 @@
 /* Keeps the facts of this thread's last failure.  The rooms record and admin
- * fill them in; the program that reports the failure has the words. */
+ * fill them in; the program that reports the failure writes the message. */
 #ifndef BIDE_FAILURE_H
 #define BIDE_FAILURE_H
 

@@ -44,8 +44,8 @@ call_of(struct bide_call *c)
     return (struct call *)(void *)c->opaque;
 }
 
-/* Returns the GATE_ bits that hold for a call of `p` before and after an
- * attempt: those of the cell and those of declared rules. */
+/* Returns the GATE_ bits for a call of `p`, before and after an attempt: the
+ * bits of the cell and the bits of declared rules. */
 static inline uint32_t
 call_gate(const struct bide_policy *p, const struct cell *cell)
 {

@@ -154,7 +154,7 @@ bide_call_work(struct bide_call *c, const struct bide_work *work)
         c->result.deferred_id) {
         return;
     }
-    /* The call was refused at its begin. */
+    /* The call was refused at its start. */
     r = rules_take(p);
     if (r) {
         defer_call_work(p, &r->policy->defer, work, &c->result);

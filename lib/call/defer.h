@@ -1,5 +1,6 @@
-/* Deferred work: storing that of a call before its verdict is given, and the
- * functions of bide.h with the details that the command needs.  Thread-safe. */
+/* Deferred work: stores the work of a call before its verdict is returned, and
+ * implements the functions of bide.h with the details that the command needs.
+ * Thread-safe. */
 #ifndef BIDE_DEFER_H
 #define BIDE_DEFER_H
 

@@ -9,13 +9,13 @@
 
 /* Fills *storage for one event of a call under `r`, and returns it.  Returns
  * NULL if there are no rules, if budget and breaker are off, or if the live
- * state has no space for them; the call then goes on without them. */
+ * state has no space for them; the call then runs without them. */
 struct guard *guard_use(struct bide_policy *p, const struct rules *r,
                         struct guard *storage);
 
-/* To be called after the machine has used `g`: wakes waiting calls if the
- * breaker turned, and sets the ticks at which the success path must give way to
- * the machine again.  `g` may be NULL. */
+/* Wakes waiting calls if the breaker changed state, and sets the ticks at which
+ * the success path must ask the machine again.  Call it after the machine has
+ * used `g`.  `g` may be NULL. */
 void guard_used(struct bide_policy *p, const struct rules *r,
                 const struct guard *g, uint64_t now_ns);
 

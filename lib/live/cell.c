@@ -140,8 +140,8 @@ directory_word(struct live *l, uint64_t position)
 }
 
 /* Stores the index of the cell in *out.  BIDE_ENOPOLICY: there is no cell, and
- * *position is that of the free word that ended the search.  BIDE_EFULL: no
- * free word within PROBES steps. */
+ * *position is the free word that ended the search.  BIDE_EFULL: no free word
+ * within PROBES steps. */
 static int
 search_directory(struct live *l, const struct cell_identity *id,
                  uint64_t *position, uint32_t *out)

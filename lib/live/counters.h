@@ -13,8 +13,8 @@
  *   metric   its Prometheus name, NULL: none of its own
  *   help     what it counts
  *
- * The order is that of JSON and of tables.  The order of STORED and INNER rows
- * is that of the live file and of history: append only, never move. */
+ * JSON and tables use this order.  The live file and history use the order of
+ * STORED and INNER rows: append only, never move. */
 #ifndef BIDE_LIVE_COUNTERS_H
 #define BIDE_LIVE_COUNTERS_H
 

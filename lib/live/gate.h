@@ -16,7 +16,7 @@ enum gate {
     GATE_EACH = 8,         /* breaker with a window of calls: every answer must
                               be recorded in it */
     GATE_BUDGET_ON = 16,   /* a success is fast while the budget is full */
-    GATE_MISSING = 32,     /* the policy is not defined; calls go on as usual */
+    GATE_MISSING = 32,     /* the policy is not defined; calls run as usual */
     GATE_CLASSIFY = 64,    /* the policy makes some success a failure */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,

@@ -53,8 +53,8 @@ void sleeper_leave(struct live *l, int slot);
  * dead. */
 uint32_t sleeper_dead(struct live *l, uint64_t now_ns);
 
-/* Visits each call waiting at now_ns, without those of dead processes.  Stops
- * at the first visit that returns nonzero, and returns that value; else 0. */
+/* Visits each call of a live process that waits at now_ns.  Stops at the first
+ * visit that returns nonzero, and returns that value; else 0. */
 int sleeper_each(struct live *l, uint64_t now_ns,
                  int (*visit)(void *arg, const struct sleeper *s), void *arg);
 

@@ -124,7 +124,7 @@ live_ring(struct live *l)
     /* Setting the times takes no space, so it works on a full filesystem
      * too. */
     if (futimens(fd, NULL) && is_byte_allowed() && pwrite(fd, "", 1, 0) != 1) {
-        errno = 0; /* nothing left to try: all processes look every 5 s */
+        errno = 0; /* nothing left to try: all processes check every 5 s */
     }
     close(fd);
 }

@@ -1,6 +1,7 @@
-/* Announcing changes and deferred work to other processes: by futexes (the only
- * ones) for waiting calls, and by the bell for event loops.  The bell is an
- * empty file beside the live file; each announcement touches it. */
+/* Announces changes and deferred work to other processes: with futexes (no
+ * other file uses them) to waiting calls, and with the bell to event loops.
+ * The bell is an empty file beside the live file; each announcement touches it.
+ */
 #ifndef BIDE_LIVE_WAKE_H
 #define BIDE_LIVE_WAKE_H
 

@@ -1,7 +1,7 @@
 /* Reads policy files.  The only file that knows inih.
  *
- * inih splits a line into a key and its value, and what it returns is used as
- * it is.  But inih 55 loses or changes what it does not expect:
+ * inih splits a line into a key and its value, and its result is used
+ * unchanged.  But inih 55 loses or changes unexpected text:
  *
  *   - the rest of a line over 198 bytes becomes a line of its own;
  *   - " ;" begins a comment, except on an indented line;
@@ -511,7 +511,8 @@ policy_read(const char *file, const char *bytes, size_t length,
     }
     draft_free(&r.value);
     if (faults) {
-        /* The faults of a value were added after those of its last line. */
+        /* The faults of a value were added after the faults of its last line.
+         */
         faults_sort(faults, first);
     }
     if (r.no_memory || (faults && faults->out_of_memory)) {

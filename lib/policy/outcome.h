@@ -8,7 +8,7 @@
 
 #include <bide.h>
 
-/* Classes are bits.  Connect, timeout and throttle are transient as well. */
+/* Classes are bits.  Connect, timeout and throttle are transient too. */
 enum outcome_class {
     OUTCOME_CONNECT = 1,
     OUTCOME_TIMEOUT = 2,

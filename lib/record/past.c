@@ -195,7 +195,7 @@ past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
 
 struct pending {
     size_t length, room;
-    uint8_t *bytes; /* pending_head and figures, in turn; freed by the caller */
+    uint8_t *bytes; /* pairs of pending_head and figures; freed by the caller */
     uint64_t begin_ns, end_ns;
     uint64_t damaged; /* cells without a readable last recording */
 };

@@ -1,6 +1,6 @@
 /* Reading the history, recording it, and early warning.  Functions return 0 or
  * a BIDE_E code; base/failure.h then has the facts.  Not thread-safe.  Before
- * the first recording there is one interval: from the begin of the live state
+ * the first recording there is one interval: from the start of the live state
  * until now.  Times are CLOCK_REALTIME. */
 #ifndef BIDE_RECORD_PAST_H
 #define BIDE_RECORD_PAST_H
@@ -72,7 +72,7 @@ struct past_alarm {
     struct alarm_verdict verdict;
     uint64_t begin_ns, end_ns; /* of `seen`: the last warn_window, or longer if
                                   nobody records */
-    struct history_level recorded; /* the level in force, and its begin */
+    struct history_level recorded; /* the level in force, and its start */
     uint64_t damaged;              /* records and pages that were skipped */
 };
 /* Visits each policy that has such keys, by name; with `count` names, those
@@ -110,8 +110,8 @@ int past_record(struct past *p, const struct recorder_options *how,
 void recorded_free(struct recorded *r);
 
 /* Records the counts until now under the present versions, if a history exists.
- * To be called before versions change.  Errors are ignored: they must not
- * prevent the change. */
+ * Call it before versions change.  Errors are ignored: they must not prevent
+ * the change. */
 void past_record_until_now(struct past *p);
 
 #endif

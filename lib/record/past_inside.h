@@ -12,7 +12,7 @@ void past_total(const struct cell_reading *reading, struct guard_rings *rings,
                 struct figures *out);
 
 /* Reports whether a cell is recorded, and under which name and scope.  Budget
- * groups are recorded as well, as "@group". */
+ * groups are recorded too, as "@group". */
 bool past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
                     char scope[BIDE_NAME_MAX + 1]);
 

@@ -1,6 +1,7 @@
-/* Announcing a change.  All cells are woken first, under a gate that makes
- * calls read the rules themselves (GATE_UNKNOWN): so nobody waits while this
- * process reads the registry for the gates proper, which are written last. */
+/* Announces a change.  First sets GATE_UNKNOWN in all cells and wakes their
+ * calls, which then read the rules themselves.  So no call waits while this
+ * process reads the registry to compute the final gates, which are written
+ * last. */
 #include "announce.h"
 
 #include <sched.h>
@@ -72,8 +73,8 @@ is_missing(const struct cell *c)
     return atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING;
 }
 
-/* Wakes the only touched policy before all cells are searched: the most
- * frequent change is that of one policy without scopes. */
+/* Wakes the only touched policy before all cells are searched: most changes are
+ * of one policy without scopes. */
 static uint32_t
 wake_first(struct live *l, const struct touched *t, uint64_t txn)
 {

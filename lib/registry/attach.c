@@ -280,7 +280,7 @@ announce_for_dead_writer(struct bide *b, uint64_t txn)
 }
 
 /* Opens b->reader if necessary and sets *out_txn to the last commit.  A
- * registry that was replaced is opened anew. */
+ * registry that was replaced is opened again. */
 static int
 look_at_registry(struct bide *b, uint64_t *out_txn)
 {

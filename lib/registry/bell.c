@@ -35,7 +35,7 @@ bell_move(struct bide *b)
         close(b->bell); /* removes it from the epoll */
         b->bell = -1;
     }
-    /* Without a bell, event loops still look every 5 s. */
+    /* Without a bell, event loops still check every 5 s. */
     (void)add_bell(b);
 }
 

@@ -132,7 +132,7 @@ drop_shadowed(struct bide *b)
     }
 }
 
-/* Makes the handles of this process take their rules again; wakes waiting
+/* Makes the handles of this process load their rules again; wakes waiting
  * calls. */
 static void
 announce_declared(struct bide *b)

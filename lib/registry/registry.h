@@ -78,16 +78,16 @@ struct bide {
     char *dir;
     pthread_mutex_t lock; /* of all fields without a lock of their own */
     struct reader *reader;
-    struct live *live;       /* that of the registry, else `own`; not NULL */
+    struct live *live;       /* the registry's, else `own`; not NULL */
     struct live *own;        /* private to this process; NULL: not needed */
     struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
     uint64_t untold_txn;     /* a commit that is not announced, first ... */
     uint64_t untold_ns;      /* ... seen at this CLOCK_MONOTONIC */
-    _Atomic int status;      /* result of the last look at the registry */
+    _Atomic int status;      /* result of the last check of the registry */
     _Atomic int read_status; /* error of the last policy that could not ... */
     struct bide_policy *unread; /* ... be read; NULL: all could */
-    _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last look */
+    _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last check */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
     bool own_clock, hooked;
     struct bide_clock clock;
@@ -109,8 +109,8 @@ struct bide {
 
 /* ---- registry.c ---- */
 
-/* To be called first by all functions except the success path: in a forked
- * child it makes new locks, a new seed and new descriptors, once. */
+/* Makes new locks, a new seed and new descriptors once in a forked child.  All
+ * functions except the success path call it first. */
 void registry_revive(struct bide *b);
 
 /* Returns CLOCK_MONOTONIC, or the time of the caller's clock, in ns. */
@@ -135,7 +135,7 @@ struct bide_policy *registry_group(struct bide *b, const char *name);
 
 /* ---- attach.c: under b->lock ---- */
 
-/* Looks at the registry: opens it and its live file if necessary, follows files
+/* Checks the registry: opens it and its live file if necessary, follows files
  * that were replaced, and announces a commit whose writer was killed.  Returns
  * 0 and the last commit, or an error.  Sets b->live in any case, except without
  * memory. */

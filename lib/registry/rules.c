@@ -1,5 +1,5 @@
 /* The rules in force for a handle.  They are compiled once and shared by its
- * calls, and read again when the generation of the cell has moved, when the
+ * calls, and read again when the generation of the cell has changed, when the
  * registry has a new commit, or when a temporary change ends. */
 #include "registry.h"
 
@@ -9,8 +9,8 @@
 
 #include "load.h"
 
-/* A failed attempt looks at the registry if the last look is older than this.
- * So a change whose writer was killed before announcing it is seen as well. */
+/* A failed attempt checks the registry if the last check is older than this,
+ * because a writer may have been killed before it announced its change. */
 #define FRESH_FOR_NS 1000000ull
 
 void
@@ -46,8 +46,8 @@ make_rules(struct policy *policy, uint32_t generation)
     return r;
 }
 
-/* Sets p->pool to the handle of the budget that `r` names.  The `@` keeps names
- * of groups apart from those of policies.  Under bide->lock. */
+/* Sets p->pool to the handle of the budget that `r` names.  The `@` separates
+ * names of groups from names of policies.  Under bide->lock. */
 static void
 choose_pool(struct bide_policy *p, const struct budget_rules *r)
 {
@@ -72,7 +72,8 @@ struct rules_reading {
     uint32_t missing_gate; /* the gate if not registered */
 };
 
-/* Loads the rules of the policy, else those of `default` unless declared. */
+/* Loads the rules of the policy, else of `default` unless rules are declared.
+ */
 static int
 read_rules(void *arg, const struct snapshot *s)
 {
@@ -260,8 +261,8 @@ is_stale(struct bide_policy *p, const struct rules *r)
            (r->until_ns && clock_realtime_ns() >= r->until_ns);
 }
 
-/* Reports whether the registry has another commit than that of the rules, or
- * has appeared or disappeared.  Looks at most once per FRESH_FOR_NS. */
+/* Reports whether the registry has a different commit than the rules, or has
+ * appeared or disappeared.  Checks at most once per FRESH_FOR_NS. */
 static bool
 has_newer_commit(struct bide_policy *p, const struct rules *r)
 {

@@ -102,8 +102,8 @@ running_total(const struct bide *b)
 }
 
 /* The calls of the parent's other threads do not exist in the child.  The calls
- * of the thread that forked continue, and so do those of threads that the child
- * started before this was called. */
+ * of the thread that forked continue, and so do the calls of threads that the
+ * child started before this was called. */
 void
 running_clear(struct bide *b)
 {

@@ -279,8 +279,8 @@ allowed_retries(const struct budget_rules *r, const struct tally *window)
            r->min_rate * ((double)r->window_ns / 1e9);
 }
 
-/* Takes one retry by a compare-and-swap on their total, so that of two
- * processes that ask for the last one, only one gets it. */
+/* Takes one retry by a compare-and-swap on the total of retries.  If two
+ * processes ask for the last retry, only one gets it. */
 static bool
 take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
                     uint64_t now_ns)

@@ -48,7 +48,7 @@ double budget_level(const struct budget_rules *b, const struct guard *g,
 /* Fills the bucket; for a ratio, discards the retries counted in the window. */
 void budget_reset(const struct guard *g);
 
-/* Returns false if the words are impossible; calls then go on as if the budget
+/* Returns false if the words are impossible; calls then run as if the budget
  * were off. */
 bool budget_is_sound(const struct budget_words *w);
 

@@ -36,7 +36,7 @@ struct machine {
     int64_t paid;      /* for the last retry, in thousandths; -1: no retry */
     bool has_paid;     /* the wait in progress was charged to the budget */
     uint32_t attempts; /* number of attempts started */
-    uint32_t counted;  /* the same, counted anew after reset_after */
+    uint32_t counted;  /* the same, but 1 again after reset_after */
     enum machine_says state;
     enum bide_verdict verdict;
     enum bide_reason reason;

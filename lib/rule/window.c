@@ -1,8 +1,8 @@
 /* Time is divided into slices of 1/16 of the window, numbered from 0.  The
  * first event of a slice stores the totals before it.  Slices without an event
- * store nothing: the totals at their beginning are those of the next slice that
- * has one.  So the totals at the beginning of slice s are in the first slot
- * whose number is at least s.
+ * store nothing: the totals at their start equal the totals of the next slice
+ * with an event.  So the totals at the start of slice s are in the first slot
+ * with a number of at least s.
  *
  *   events      x xx      |         |   x
  *   slice       7         8         9            (8: no event)

@@ -222,7 +222,7 @@ earliest_call(const struct simulation *s)
     return first;
 }
 
-/* Runs one event: what is due comes before a new line of the script. */
+/* Runs one event: due events come before a new line of the script. */
 static int
 run_next_event(struct simulation *s, struct script_call *r,
                const struct script_line *l, uint32_t *line)

@@ -20,7 +20,7 @@ struct traffic_call {
     bool in_attempt;
     bool fails, times_out;       /* the attempt in progress */
     struct bide_outcome failure; /* its outcome if it fails */
-    uint64_t begun_ns;           /* its begin */
+    uint64_t begun_ns;           /* its start */
     uint32_t next_free;
 };
 

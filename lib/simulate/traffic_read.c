@@ -168,8 +168,8 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
     return read_duration(at, DURATION_MAX, &out->until_ns, why, size);
 }
 
-/* Checks that each part but the last has an end, later than that of the part
- * before it. */
+/* Checks that each part except the last has an end, later than the end of the
+ * part before it. */
 static int
 check_end_of_share(const char *text, const struct traffic_share *part,
                    int count, bool last, char *why, size_t size)

@@ -1,5 +1,5 @@
-/* Makes an LMDB file under another name first, so that one whose making was
- * interrupted never has the name that others open. */
+/* Makes an LMDB file under a temporary name first, so that an incomplete file
+ * never has the name that others open. */
 #include "env.h"
 
 #include <assert.h>

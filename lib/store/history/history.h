@@ -35,7 +35,7 @@ struct history_interval {
 /* Visits, in order, the intervals that end after since_ns and not after
  * until_ns, of one policy or (name NULL) all.  Whole hours are visited as
  * hours; with `minutes` as they were recorded, if these records are still kept.
- * Skips damage and adds it to *out_damaged.  Visits return 0 to go on. */
+ * Skips damage and adds it to *out_damaged.  Visits return 0 to continue. */
 struct history_range {
     const char *name;
     uint64_t since_ns, until_ns;

@@ -81,8 +81,8 @@ remove_until(struct recording *r, int db, const void *first,
         if (!rc) {
             r->result.pruned++;
             (*most)--;
-            /* Begins anew: LMDB does not document the cursor's position after
-             * a deletion, and in an empty tree it has none. */
+            /* Searches again: LMDB does not document the cursor's position
+             * after a deletion, and in an empty tree it has none. */
             key = lmdb_val(first, first_length);
             rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         }

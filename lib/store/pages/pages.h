@@ -43,8 +43,8 @@ struct snapshot {
 int pages_begin(struct pages *f, struct snapshot *out);
 
 /* Returns 0 if everything that was read belongs to the snapshot, PAGES_AGAIN if
- * a writer may have overwritten some of it: begin again then, whatever the
- * reading returned, BIDE_EDAMAGED included. */
+ * a writer may have overwritten some of it.  After PAGES_AGAIN begin again,
+ * even if the reading returned BIDE_EDAMAGED. */
 #define PAGES_AGAIN 1
 int pages_end(const struct snapshot *s);
 
@@ -56,7 +56,7 @@ int pages_get(const struct snapshot *s, const char *db, const void *key,
 
 /* Walks a database in order of keys, from the first key >= `from` (NULL: the
  * first), or backwards from the last key < `from` (NULL: the last).  `visit`
- * returns 0 to go on, anything else to end the walk with that result; its
+ * returns 0 to continue, anything else to end the walk with that result; its
  * arguments are valid during the visit only.  A walk without `from` also
  * compares the number of records with the number in the tree's header, and
  * returns BIDE_EDAMAGED if they differ.  BIDE_ENOPOLICY: no such database;

@@ -23,9 +23,9 @@ const char *reader_live_path(const struct reader *r);
 int reader_look(struct reader *r, struct pages_stamp *out);
 
 /* Reads any number of records of one commit: calls `body` with a snapshot, and
- * again if a writer overwrote some of it meanwhile, so `body` must start anew
- * each time.  Returns the result of `body`, or BIDE_ELOCKED after 100 tries.
- * out_txn (may be NULL) is the number of the commit. */
+ * again if a writer overwrote some of it meanwhile, so `body` must start from
+ * the beginning each time.  Returns the result of `body`, or BIDE_ELOCKED after
+ * 100 tries. out_txn (may be NULL) is the number of the commit. */
 typedef int reader_body_fn(void *arg, const struct snapshot *s);
 int reader_read(struct reader *r, reader_body_fn *body, void *arg,
                 uint64_t *out_txn);
@@ -47,7 +47,7 @@ int reader_of_version(const struct snapshot *s, const char *name,
                       uint32_t version, uint64_t realtime_ns,
                       struct record *out);
 
-/* Visits return 0 to go on; any other value ends the walk and is its result.
+/* Visits return 0 to continue; any other value ends the walk and is its result.
  * The record is valid during the visit only. */
 typedef int reader_visit_fn(void *arg, const struct record *r);
 int reader_each_policy(const struct snapshot *s, reader_visit_fn *visit,

@@ -31,15 +31,15 @@ int writer_begin(const char *dir, const char *command, unsigned wait_ms,
 
 /* Commits the transaction durably and ends it; does nothing without a change.
  * BIDE_EFULL, BIDE_ESYS, or the code of an earlier writer_put that failed
- * halfway: nothing has changed then.  Keeps the lock until writer_end, so that
- * changes are announced in the order of their commits. */
+ * halfway; after these nothing has changed.  Keeps the lock until writer_end,
+ * so that changes are announced in the order of their commits. */
 int writer_commit(struct writer *w);
 /* Ends the writer; an uncommitted transaction is undone.  NULL: does nothing.
  */
 void writer_end(struct writer *w);
 
 /* Read within the transaction, its own changes included.  A deleted policy
- * gives its tombstone.  Visits return 0 to go on.  BIDE_ENOPOLICY,
+ * gives its tombstone.  Visits return 0 to continue.  BIDE_ENOPOLICY,
  * BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL (after writer_commit). */
 int writer_policy(struct writer *w, const char *name, struct record *out);
 int writer_version(struct writer *w, const char *name, uint32_t version,
@@ -53,8 +53,8 @@ int writer_each_child(struct writer *w, const char *parent,
 /* Stores r as the next version of its name; sets its version and sequence, the
  * other fields are the caller's.  `parent` is the policy that it extends ("" or
  * NULL: none), kept for writer_each_child.  BIDE_EINVAL: a field is too long or
- * invalid (record_write), nothing is stored and the transaction goes on.  After
- * any other failure it cannot be committed. */
+ * invalid (record_write), nothing is stored and the transaction can continue.
+ * After any other failure it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
 /* Returns the number of the transaction once it is committed; without a change,

@@ -36,9 +36,9 @@ enum {
 /* ---- one transaction ---- */
 
 /* Whether a lease has expired is decided by the time of the call.  Everything
- * else uses the leader's time, which is later than that of all changes before:
- * a search for work continues from the last due time, and work stored now must
- * not be due before that. */
+ * else uses the leader's time, which is later than the time of all earlier
+ * changes: a search for work continues from the last due time, and work stored
+ * now must not be due before that. */
 static int
 apply_list(struct work *w, struct change *list)
 {

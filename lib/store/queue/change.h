@@ -28,7 +28,7 @@ struct change {
     int rc;
     bool done;
     pthread_cond_t turn; /* signalled when done, or when this may lead */
-    char why[300];       /* the words for a negative rc */
+    char why[300];       /* the message for a negative rc */
     struct change *next;
 };
 
@@ -36,13 +36,13 @@ struct change {
  * c->rc. */
 int deferred_submit(struct deferred *d, struct change *c);
 
-/* Sets c->rc to rc, BIDE_ENOWORK or BIDE_EDAMAGED, with words about work `id`.
- * Returns 0. */
+/* Sets c->rc to rc, BIDE_ENOWORK or BIDE_EDAMAGED, with a message about work
+ * `id`.  Returns 0. */
 int deferred_refuse(struct change *c, int rc, uint64_t id);
 
 /* Returns time_ns + by_ns, at most UINT64_MAX. */
 uint64_t deferred_later(uint64_t time_ns, uint64_t by_ns);
-/* Returns 0, or BIDE_ENAME with words unless `policy` is a valid name. */
+/* Returns 0, or BIDE_ENAME with a message if `policy` is not a valid name. */
 int deferred_check_policy(const char *policy);
 
 #endif

@@ -18,7 +18,7 @@
 #include "journal.h"
 #include "queue.h"
 
-/* Results beside those of LMDB. */
+/* Results in addition to the results of LMDB. */
 enum {
     DEFERRED_REPAIR = 1000000, /* damaged, but the heads tell the rest */
     DEFERRED_DIRECT, /* the change must go into deferred.mdb, not the journal */
@@ -30,7 +30,7 @@ struct change;
 struct flush;
 struct recent;
 
-/* What is known about the pages of deferred.mdb; see check.c. */
+/* The verified state of the pages of deferred.mdb; see check.c. */
 enum check_state {
     CHECK_UNKNOWN,    /* nothing */
     CHECK_WHOLE,      /* `stamp` is a state that was found whole */

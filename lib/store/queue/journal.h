@@ -1,6 +1,6 @@
-/* deferred.journal: the changes since deferred.mdb was last brought up to date,
- * so that a change needs one short write and one wait for the disk.  journal.c
- * tells how.  All with the file lock held; results are those of LMDB, errno or
+/* deferred.journal: the changes since the last update of deferred.mdb, so that
+ * a change needs one short write and one wait for the disk; see journal.c.
+ * Hold the file lock for all functions; they return a code of LMDB, errno or
  * inside.h. */
 #ifndef BIDE_STORE_DEFERRED_JOURNAL_H
 #define BIDE_STORE_DEFERRED_JOURNAL_H
@@ -45,10 +45,11 @@ struct journal {
     uint8_t *buffer;         /* JOURNAL_BATCH_MAX bytes */
 };
 
-/* Makes DIR/deferred.journal unless it exists.  0 or BIDE_E, with words. */
+/* Makes DIR/deferred.journal unless it exists.  Returns 0 or BIDE_E, with a
+ * message. */
 int deferred_journal_make(const char *dir);
-/* Opens the journal, or makes it.  0 without an open file: there is none and
- * none can be made. */
+/* Opens the journal, or makes it.  Returns 0 and opens no file if there is none
+ * and none can be made. */
 int deferred_journal_open(struct deferred *d);
 void deferred_journal_close(struct deferred *d);
 void deferred_journal_abandon(struct deferred *d); /* in a forked child */
@@ -58,13 +59,14 @@ void deferred_journal_set_state(struct deferred *d, enum journal_state to);
 /* Writes a fresh id into a JOURNAL_FOREIGN one, so that the other deferred.mdb
  * does not use later batches; journal.id stays 0 if the write fails. */
 void deferred_journal_take_over(struct deferred *d);
-/* Adds what is on trial in d->recent and keeps it.  DEFERRED_DIRECT: it does
- * not fit or cannot be written, and nothing has changed. */
+/* Appends the records on trial in d->recent and keeps them.  Returns
+ * DEFERRED_DIRECT, with nothing changed, if they do not fit or cannot be
+ * written. */
 int deferred_journal_append(struct deferred *d);
 /* Writes the content again, after a failed sync.  Does not sync. */
 int deferred_journal_rewrite(struct deferred *d);
 
-/* Brings d->recent up to what others have written.  Defined in follow.c. */
+/* Reads the batches of other processes into d->recent.  Defined in follow.c. */
 int deferred_follow(struct deferred *d);
 /* Replaces d->recent by an empty one; NULL without memory.  In follow.c. */
 void deferred_forget_recent(struct deferred *d);

@@ -1,13 +1,13 @@
 /* Deferred work on disk: deferred.mdb and deferred.journal.
  *
- * Services write it as well as operators (mode 0660 root:bide), so each change
- * takes a lock of its own, with a time limit.  Changes that several threads of
- * a process make at once are committed together.  A function that stores, gives
+ * Services and operators write it (mode 0660 root:bide), so each change takes a
+ * lock of its own, with a time limit.  Changes that several threads of a
+ * process make at once are committed together.  A function that stores, gives
  * back, completes, requeues or drops work returns when the change is on the
  * disk.  Taking and extending do not wait for the disk, because a loss of power
  * ends all leases.
  *
- * Results: 0 or a count; else a BIDE_E code, with words in deferred_why.
+ * Results: 0 or a count; else a BIDE_E code, with a message in deferred_why.
  * Outputs stay untouched on failure unless a comment says otherwise.  Times are
  * CLOCK_REALTIME in ns.  Leases use CLOCK_BOOTTIME and the boot id: that clock
  * does not jump, and a lease of an earlier boot has expired. */
@@ -26,11 +26,11 @@ struct deferred; /* an open queue; thread-safe */
  * Close with deferred_close.  BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED,
  * BIDE_EFORMAT, BIDE_ENOMEM ... */
 int deferred_open(const char *dir, struct deferred **out);
-/* Makes DIR/deferred.mdb unless it exists.  For the maker of a registry, which
- * holds the writers' lock; services may lack the right to make it. */
+/* Makes DIR/deferred.mdb unless it exists.  Called by writer_create under the
+ * writers' lock, because services may lack the right to make it. */
 int deferred_create(const char *dir);
 void deferred_close(struct deferred *d); /* NULL: does nothing */
-/* Returns the words of this thread's last failure, "" if none. */
+/* Returns the message of this thread's last failure, "" if none. */
 const char *deferred_why(void);
 
 enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
@@ -85,8 +85,8 @@ struct deferred_kind {
     uint64_t passed_ns, passed_id;
 };
 /* As deferred_take, for work of that kind (NULL: any).  If nothing was due,
- * *out_next_ns is that of deferred_next_ns.  Work of other kinds is left alone,
- * unless it is too old. */
+ * sets *out_next_ns as deferred_next_ns does.  Work of other kinds is left
+ * alone, unless it is too old. */
 int deferred_take_or_when(struct deferred *d, const char *policy,
                           const struct deferred_rules *r,
                           struct deferred_kind *kind, struct deferred_item *out,
@@ -114,10 +114,9 @@ int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
 /* Reads one piece of work with its bytes.  BIDE_ENOWORK: no such id;
  * BIDE_EDAMAGED. */
 int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
-/* Calls `visit` for each piece of work of a policy (NULL: all), in order of
- * policy, then id, until it returns another result than 0, which is returned.
- * Without bytes.  A damaged record has its policy, its id and length SIZE_MAX.
- */
+/* Calls `visit` for each piece of work of a policy (NULL: all), without bytes,
+ * in order of policy, then id.  Stops when `visit` returns nonzero, and returns
+ * that.  A damaged record has its policy, its id and length SIZE_MAX. */
 int deferred_each(struct deferred *d, const char *policy,
                   int (*visit)(void *arg, const struct deferred_item *item),
                   void *arg);
@@ -132,7 +131,8 @@ struct deferred_by {
  * log. */
 int deferred_requeue(struct deferred *d, uint64_t id,
                      const struct deferred_by *by);
-/* Deletes work, and logs that likewise.  Works on a full disk. */
+/* Deletes work, and logs author and note in the same transaction.  Works on a
+ * full disk. */
 int deferred_drop(struct deferred *d, uint64_t id,
                   const struct deferred_by *by);
 /* Requeue or drop many, a few in each transaction.  Ids that are missing or
@@ -158,23 +158,24 @@ struct deferred_event {
     char policy[BIDE_NAME_MAX + 1]; /* "": its record was damaged */
     char who[DEFERRED_WHO_MAX + 1], note[DEFERRED_NOTE_MAX + 1];
 };
-/* Calls `visit` for each change, the oldest first, until it returns another
- * result than 0, which is returned.  *out_damaged counts unreadable records. */
+/* Calls `visit` for each change, the oldest first.  Stops when `visit` returns
+ * nonzero, and returns that.  *out_damaged counts unreadable records. */
 int deferred_events(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_event *event),
                     void *arg, uint64_t *out_damaged);
 
-/* Counts of a policy.  Since the queue was made: stored, done, dropped, died;
- * now: the others.  stored = done + dropped + waiting + leased + dead.  `died`
- * counts how often work became dead: too old, tried too often, damaged. */
+/* Counts of a policy.  `stored`, `done`, `dropped` and `died` count events
+ * since the queue was created; the others are the current state.  stored = done
+ * + dropped + waiting + leased + dead.  `died` counts how often work became
+ * dead: too old, tried too often, damaged. */
 struct deferred_counts {
     char policy[BIDE_NAME_MAX + 1];
     uint64_t stored, done, dropped, died;
     uint64_t waiting, leased, dead, bytes;
     uint64_t oldest_ns; /* when the oldest work was stored; 0: none */
 };
-/* Calls `visit` for each policy, until it returns another result than 0, which
- * is returned. */
+/* Calls `visit` for each policy.  Stops when `visit` returns nonzero, and
+ * returns that. */
 int deferred_counts(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_counts *c),
                     void *arg);

@@ -63,7 +63,7 @@ size_t deferred_id_key(int kind, uint64_t id, uint8_t *out);
 size_t deferred_name_key(int kind, const char *policy, uint8_t *out);
 size_t deferred_work_key(const char *policy, const char *key, uint8_t *out);
 size_t deferred_place_key(const struct deferred_place *p, uint8_t *out);
-/* Returns false if the key is not that of a place. */
+/* Returns false if the key does not belong to a place. */
 bool deferred_place_read(const void *key, size_t length,
                          struct deferred_place *out);
 /* Returns the place of an item in its current state. */

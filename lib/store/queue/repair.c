@@ -1,7 +1,7 @@
-/* Makes the index, the keys, the counts and meta again from the heads, after
- * one of those records was found damaged.  Total counts stay if they are
- * readable.  Work whose head is unreadable is filed as dead, under its policy
- * in the old index, else under "". */
+/* Rebuilds the index, the keys, the counts and meta from the heads, after one
+ * of those records was found damaged.  Total counts stay if they are readable.
+ * Work whose head is unreadable is filed as dead, under its policy in the old
+ * index, else under "". */
 #include "tree.h"
 
 #include <errno.h>
@@ -260,7 +260,7 @@ tree_repair(struct work *w)
 
     w->changed = true;
     if (w->meta.format != DEFERRED_FORMAT && tree_meta(w)) {
-        /* Leases count as those of this boot: they expire. */
+        /* Leases are treated as leases of this boot: they expire. */
         w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 0};
     }
     if (!rc) {
@@ -322,6 +322,6 @@ tree_remove_damaged(struct work *w, uint64_t id,
     if (!rc) {
         rc = tree_delete_records(w, id);
     }
-    /* Its size and key are unknown, so counts and keys are made again. */
+    /* Its size and key are unknown, so counts and keys are rebuilt. */
     return rc ? rc : tree_repair(w);
 }

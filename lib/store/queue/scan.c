@@ -108,7 +108,7 @@ bytes_at(struct scan *s, size_t at, size_t length)
 
 /* ---- a batch ---- */
 
-/* Reads what may be the head of a batch. */
+/* Reads bytes that may be the head of a batch. */
 static bool
 read_batch_head(struct scan *s, size_t at, struct journal_batch *out)
 {

@@ -25,7 +25,7 @@ deferred_sync_fd(int fd)
 
 /* ---- together with other threads ---- */
 
-/* A thread that waits until what was written before is on the disk. */
+/* A thread that waits until its earlier writes are on the disk. */
 struct flush {
     int journal_fd, file_fd; /* -1: not this one */
     struct flush *next;
@@ -55,8 +55,8 @@ finish_flushes(struct flush *list, int rc)
     }
 }
 
-/* Syncs for all threads in the list.  Threads that come meanwhile wait for the
- * next turn. */
+/* Syncs for all threads in the list.  Threads that arrive meanwhile wait for
+ * the next sync. */
 static void
 lead_flush(struct deferred *d)
 {
@@ -71,7 +71,8 @@ lead_flush(struct deferred *d)
     d->flush.running = false;
     finish_flushes(list, rc);
     if (rc) {
-        /* The failure may be of what they wrote: it is reported only once. */
+        /* The failure may concern their data too, and the kernel reports it
+         * only once. */
         finish_flushes(d->flush.first, rc);
         d->flush.first = NULL;
     }

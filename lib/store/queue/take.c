@@ -247,7 +247,7 @@ lease_due_work(struct work *w, struct take_change *t)
         }
         t->search.at = rc ? t->search.at : place;
     }
-    /* Without memory for more, what was taken is the result. */
+    /* If there is no memory for more, the result is the work taken so far. */
     return rc == ENOMEM && t->taken ? 0 : rc;
 }
 
