@@ -7,7 +7,6 @@
 #include "admin/doctor.h"
 #include "admin/open.h"
 #include "base/clock.h"
-#include "cli/command/explain.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -15,6 +14,7 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "store/history/history.h"
+#include "findings.h"
 
 static const char *
 level_word(enum doctor_level level)
@@ -163,13 +163,15 @@ print_findings(const struct doctor_report *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct doctor_finding *f = &r->findings[i];
+        struct explained e;
 
+        findings_explain(f, &e);
         printf("%s%-6s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
-        text_put(stdout, f->what, false);
+        text_put(stdout, e.why, false);
         putchar('\n');
-        if (*f->todo) {
+        if (*e.to_do) {
             fputs("      -> ", stdout);
-            text_put(stdout, f->todo, false);
+            text_put(stdout, e.to_do, false);
             putchar('\n');
         }
     }
@@ -301,33 +303,20 @@ print_doctor_json(const struct doctor_report *r)
     put_space(all, "memory", &r->memory);
     array = json_in_array(all, "findings");
     for (size_t i = 0; i < r->count; i++) {
+        const struct doctor_finding *f = &r->findings[i];
         struct json *j = json_add_object(array);
+        struct explained e;
 
-        json_put_text(j, "level", level_word(r->findings[i].level));
-        json_put_text(j, "area", r->findings[i].area);
-        json_put_text(j, "what", r->findings[i].what);
-        json_put_text(j, "todo", r->findings[i].todo);
+        findings_explain(f, &e);
+        json_put_text(j, "level", level_word(f->level));
+        json_put_text(j, "area", f->area);
+        json_put_text(j, "what", e.why);
+        json_put_text(j, "todo", e.to_do);
     }
     return json_out(all);
 }
 
 /* ---- the command ---- */
-
-/* Describes each finding that is a failure in words. */
-static void
-explain_findings(struct doctor_report *r)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        struct doctor_finding *f = &r->findings[i];
-        struct explained e;
-
-        if (f->failure) {
-            explain(f->failure, &e);
-            snprintf(f->what, sizeof(f->what), "%.399s", e.why);
-            snprintf(f->todo, sizeof(f->todo), "%.399s", e.to_do);
-        }
-    }
-}
 
 int
 doctor_command(struct command_line *line)
@@ -349,7 +338,6 @@ doctor_command(struct command_line *line)
         return say_failure(rc, "registry");
     }
     rc = admin_doctor(dir, keep, &report);
-    explain_findings(&report);
     if (report.rc == BIDE_EMISSING) {
         doctor_free(&report);
         return say_failure(report.rc, dir);

@@ -1,7 +1,6 @@
 /* Checks a registry part by part; a part that is missing or damaged does not
  * keep the others from being checked. */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,43 +17,71 @@
 
 /* ---- findings ---- */
 
-void
-doctor_find(struct doctor *d, enum doctor_level level, const char *area,
-            const char *todo, const char *format, ...)
+static const struct {
+    enum doctor_level level;
+    const char *area;
+} kinds[FINDING_COUNT] = {
+#define KIND(id, level, area) [FINDING_##id] = {DOCTOR_##level, #area},
+    FINDINGS(KIND)
+#undef KIND
+};
+
+struct doctor_finding *
+doctor_find(struct doctor *d, enum finding_id id)
 {
     struct doctor_report *r = d->out;
+    struct doctor_finding *f = &d->lost;
     struct doctor_finding *longer =
         array_more(r->findings, r->count, sizeof(*longer));
-    va_list args;
 
-    if (!longer) {
+    if (longer) {
+        r->findings = longer;
+        f = longer + r->count++;
+    } else {
         r->out_of_memory = true;
-        return;
     }
-    r->findings = longer;
-    longer += r->count++;
-    *longer = (struct doctor_finding){.level = level, .area = area};
-    va_start(args, format);
-    vsnprintf(longer->what, sizeof(longer->what), format, args);
-    va_end(args);
-    snprintf(longer->todo, sizeof(longer->todo), "%s", todo ? todo : "");
+    *f = (struct doctor_finding){
+        .id = id, .level = kinds[id].level, .area = kinds[id].area};
+    return f;
 }
 
 void
-doctor_find_failure(struct doctor *d, const char *area)
+doctor_find_path(struct doctor *d, enum finding_id id, const char *path)
 {
-    struct doctor_report *r = d->out;
-    size_t before = r->count;
-    struct failure *copy = malloc(sizeof(*copy));
+    struct doctor_finding *f = doctor_find(d, id);
 
-    doctor_find(d, DOCTOR_WRONG, area, NULL, "%s", "");
-    if (!copy || r->count == before) {
-        r->out_of_memory = true;
+    snprintf(f->path, sizeof(f->path), "%s", path);
+}
+
+void
+doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count)
+{
+    doctor_find(d, id)->count = count;
+}
+
+void
+doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
+                   const char *words)
+{
+    struct doctor_finding *f = doctor_find(d, id);
+
+    f->rc = rc;
+    snprintf(f->words, sizeof(f->words), "%s", words ? words : "");
+}
+
+void
+doctor_find_failure(struct doctor *d)
+{
+    struct failure *copy = malloc(sizeof(*copy));
+    struct doctor_finding *f = doctor_find(d, FINDING_FAILED);
+
+    if (!copy || f == &d->lost) {
+        d->out->out_of_memory = true;
         free(copy);
         return;
     }
     *copy = *failure_last();
-    r->findings[before].failure = copy;
+    f->failure = copy;
 }
 
 bool
@@ -90,14 +117,9 @@ check_pages(struct doctor *d)
     }
     if (rc == BIDE_EDAMAGED) {
         d->out->rc = rc;
-        doctor_find(d, DOCTOR_WRONG, "registry",
-                    "services go on under their last good rules, and nothing "
-                    "can be changed; bide export what can be read, move it "
-                    "away, then bide init and bide apply",
-                    "%s", pages_why());
+        doctor_find_reason(d, FINDING_PAGES_DAMAGED, rc, pages_why());
     } else if (rc == BIDE_ELOCKED) {
-        doctor_find(d, DOCTOR_NOTE, "registry", "look again",
-                    "it was changed all the time: its pages are not checked");
+        doctor_find(d, FINDING_PAGES_BUSY);
     }
 }
 
@@ -109,6 +131,20 @@ count_record(void *arg, const struct record *r)
     (void)r;
     *count += 1;
     return 0;
+}
+
+static void
+find_invalid_policy(struct doctor *d, const struct record *r, int rc,
+                    const struct faults *faults)
+{
+    struct doctor_finding *f = doctor_find(d, FINDING_POLICY_INVALID);
+
+    snprintf(f->name, sizeof(f->name), "%s", r->name);
+    f->version = r->version;
+    f->rc = rc;
+    if (faults->count > 0) {
+        snprintf(f->words, sizeof(f->words), "%s", faults->list[0].what);
+    }
 }
 
 /* Services do not follow a policy that does not compile. */
@@ -124,18 +160,13 @@ check_policy(void *arg, const struct record *r)
 
     d->out->policies++;
     if (rc == BIDE_EDAMAGED) {
-        doctor_find_failure(d, "registry");
+        doctor_find_failure(d);
         rc = 0;
     } else if (!rc) {
         rc = policy_compile(text, admin_find, d->admin, r->name, &p, &faults);
     }
     if (rc == BIDE_EINPUT) {
-        char todo[100];
-
-        snprintf(todo, sizeof(todo), "bide rollback %s, or bide set", r->name);
-        doctor_find(d, DOCTOR_WRONG, "registry", todo,
-                    "%s: version %u is not valid: %s", r->name, r->version,
-                    faults.count > 0 ? faults.list[0].what : "?");
+        find_invalid_policy(d, r, rc, &faults);
         rc = 0;
     }
     policy_text_free(text);
@@ -143,7 +174,7 @@ check_policy(void *arg, const struct record *r)
     faults_free(&faults);
     if (!rc && admin_each_version(d->admin, r->name, count_record, versions)) {
         d->out->rc = BIDE_EDAMAGED;
-        doctor_find_failure(d, "registry");
+        doctor_find_failure(d);
     }
     return rc == BIDE_ENOMEM ? rc : 0;
 }
@@ -162,11 +193,10 @@ doctor_registry(struct doctor *d)
     rc = rc ? rc : admin_each_change(d->admin, count_record, changes);
     if (rc) {
         d->out->rc = rc;
-        doctor_find_failure(d, "registry");
+        doctor_find_failure(d);
     }
     if (d->out->policies == 0 && d->out->count == 0) {
-        doctor_find(d, DOCTOR_NOTE, "registry", "bide apply FILE",
-                    "there are no policies yet");
+        doctor_find(d, FINDING_NO_POLICIES);
     }
 }
 
@@ -182,7 +212,7 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     snprintf(out->dir, sizeof(out->dir), "%s", dir);
     out->rc = admin_open(dir, &d.admin);
     if (out->rc) {
-        doctor_find_failure(&d, "registry");
+        doctor_find_failure(&d);
     }
     if (out->rc != BIDE_EMISSING) {
         doctor_registry(&d);

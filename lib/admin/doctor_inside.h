@@ -12,14 +12,21 @@ struct admin;
 struct doctor {
     struct admin *admin; /* NULL: the registry cannot be read */
     struct doctor_report *out;
+    struct doctor_finding lost; /* takes the facts if there is no memory */
 };
 
-/* Adds a finding; `todo` may be NULL. */
-void doctor_find(struct doctor *d, enum doctor_level level, const char *area,
-                 const char *todo, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+/* Adds a finding and returns it, so that the caller can set its facts; never
+ * NULL.  It is valid until the next finding is added. */
+struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id);
+
+/* Add a finding with these facts; `words` may be NULL. */
+void doctor_find_path(struct doctor *d, enum finding_id id, const char *path);
+void doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count);
+void doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
+                        const char *words);
+
 /* Adds this thread's last failure as a finding. */
-void doctor_find_failure(struct doctor *d, const char *area);
+void doctor_find_failure(struct doctor *d);
 
 /* Writes the path of a file of the registry.  False: too long. */
 bool doctor_path(const struct doctor *d, const char *name, char *out,

@@ -1,4 +1,5 @@
-/* The live file: numbers that cannot be, and what services could not do. */
+/* Checks the live file: impossible counters, and requests of services that were
+ * refused. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,18 +24,22 @@
 
 enum { TMPFS = 0x01021994, RAMFS = 0x858458f6 };
 
-/* Readings are not of one instant: a little more here than there is no sign. */
+/* The counters are not read at one instant: a small excess is no fault. */
 #define SLACK 1000
 
-#define SO_MUCH (UINT64_C(1) << 56)
+#define COUNT_LIMIT (UINT64_C(1) << 56) /* no counter gets this far */
+
+struct policies_seen {
+    uint32_t count;
+    char first[BIDE_NAME_MAX + 1];
+};
 
 struct seen {
     struct doctor *d;
     struct live *live;
     uint64_t now_ns;
-    uint32_t nameless, missing, untold, full;
-    char untold_name[BIDE_NAME_MAX + 1], missing_name[BIDE_NAME_MAX + 1];
-    char full_name[BIDE_NAME_MAX + 1];
+    uint32_t nameless;
+    struct policies_seen unannounced, undefined, full;
     struct cell_reading reading;
 };
 
@@ -57,64 +62,70 @@ more_than(uint64_t part, uint64_t whole)
     return part > whole + whole / 100 + SLACK;
 }
 
-/* What of a cell's numbers cannot be, or NULL. */
-static const char *
-impossible(const struct cell_reading *r)
+/* Finds counters of a cell that cannot be right; false: there are none. */
+static bool
+find_impossible_count(const struct cell_reading *r, enum finding_id *out)
 {
     uint64_t succeeded = sum(r->succeeded, HISTOGRAM_BUCKETS);
     uint64_t failed = sum(r->failed, HISTOGRAM_BUCKETS);
-    uint64_t attempts =
-        succeeded < SO_MUCH && failed < SO_MUCH ? succeeded + failed : SO_MUCH;
+    uint64_t attempts = succeeded < COUNT_LIMIT && failed < COUNT_LIMIT
+                            ? succeeded + failed
+                            : COUNT_LIMIT;
 
     for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-        if (i != COUNTER_SLEPT_NS && r->counter[i] >= SO_MUCH) {
-            return "more than can ever have been counted";
+        if (i != COUNTER_SLEPT_NS && r->counter[i] >= COUNT_LIMIT) {
+            *out = FINDING_COUNTER_TOO_LARGE;
+            return true;
         }
     }
-    return attempts >= SO_MUCH ? "more attempts than can ever have been made"
-           : more_than(r->counter[COUNTER_RECOVERED], succeeded)
-               ? "more calls recovered than succeeded"
-           : more_than(r->counter[COUNTER_RETRIES], attempts)
-               ? "more retries than attempts"
-               : NULL;
+    if (attempts >= COUNT_LIMIT) {
+        *out = FINDING_ATTEMPTS_TOO_MANY;
+    } else if (more_than(r->counter[COUNTER_RECOVERED], succeeded)) {
+        *out = FINDING_RECOVERED_TOO_MANY;
+    } else if (more_than(r->counter[COUNTER_RETRIES], attempts)) {
+        *out = FINDING_RETRIES_TOO_MANY;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void
+find_cell_fault(struct doctor *d, enum finding_id id, const char *name,
+                const char *scope)
+{
+    struct doctor_finding *f = doctor_find(d, id);
+
+    snprintf(f->name, sizeof(f->name), "%s", name);
+    snprintf(f->scope, sizeof(f->scope), "%s", scope);
 }
 
 static void
 check_numbers(struct seen *s, const struct cell *c, const char *name,
               const char *scope)
 {
-    const char *fault = impossible(&s->reading), *of = *scope ? "/" : "";
+    enum finding_id fault;
 
-    if (fault) {
-        doctor_find(s->d, DOCTOR_WRONG, "live",
-                    "a process has written there that should not: counts of "
-                    "this policy are void until the live file is new (remove "
-                    "it while no service runs)",
-                    "%s%s%s: %s", name, of, scope, fault);
+    if (find_impossible_count(&s->reading, &fault)) {
+        find_cell_fault(s->d, fault, name, scope);
     }
     if (!breaker_is_sound(&c->breaker, s->now_ns) ||
         !budget_is_sound(&c->budget)) {
-        char todo[160];
-
-        snprintf(todo, sizeof(todo),
-                 "calls go on without it; bide breaker %s reset, bide budget "
-                 "%s reset",
-                 name, name);
-        doctor_find(s->d, DOCTOR_WRONG, "live", todo,
-                    "%s%s%s: the breaker's or the budget's state cannot be",
-                    name, of, scope);
+        find_cell_fault(s->d, FINDING_STATE_INVALID, name, scope);
     }
 }
 
+/* Counts a policy, and keeps its name if it is the first one. */
 static void
-note(uint32_t *count, char *first, const char *name)
+count_policy(struct policies_seen *p, const char *name)
 {
-    if ((*count)++ == 0) {
-        strcpy(first, name);
+    if (p->count++ == 0) {
+        strcpy(p->first, name);
     }
 }
 
-/* A change whose author died before telling: calls find it when they fail. */
+/* Finds a change whose author died before announcing it.  Calls notice it when
+ * they fail. */
 static void
 check_version(struct seen *s, const struct cell *c, const char *name)
 {
@@ -123,14 +134,14 @@ check_version(struct seen *s, const struct cell *c, const char *name)
 
     if (version && admin_policy(s->d->admin, name, &r) == 0) {
         if (r.version != version) {
-            note(&s->untold, s->untold_name, name);
+            count_policy(&s->unannounced, name);
         }
         record_free(&r);
     }
 }
 
 static void
-check_cell(struct seen *s, uint32_t index, bool told)
+check_cell(struct seen *s, uint32_t index, bool announced)
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     const struct cell *c = cell_at(s->live, index);
@@ -145,21 +156,22 @@ check_cell(struct seen *s, uint32_t index, bool told)
         return;
     }
     if (atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING) {
-        note(&s->missing, s->missing_name, name);
+        count_policy(&s->undefined, name);
     }
     if (atomic_load_explicit(&c->scopes_refused, memory_order_relaxed)) {
-        note(&s->full, s->full_name, name);
+        count_policy(&s->full, name);
     }
-    if (!told) {
+    if (!announced) {
         check_version(s, c, name);
     }
 }
 
 /* ---- all cells ---- */
 
-/* A writer tells right after its commit: it gets a moment. */
+/* Reports whether the last change was announced.  A writer announces right
+ * after its commit, so waits for that up to 300 ms. */
 static bool
-is_told(struct doctor *d, struct live *l)
+is_announced(struct doctor *d, struct live *l)
 {
     static const struct timespec moment = {0, 20000000};
     struct pages_stamp stamp;
@@ -175,37 +187,28 @@ is_told(struct doctor *d, struct live *l)
 }
 
 static void
-tell_cells(struct seen *s)
+find_policies(struct doctor *d, enum finding_id id,
+              const struct policies_seen *p)
+{
+    struct doctor_finding *f;
+
+    if (p->count > 0) {
+        f = doctor_find(d, id);
+        f->count = p->count;
+        strcpy(f->name, p->first);
+    }
+}
+
+static void
+find_cells(struct seen *s)
 {
     struct doctor *d = s->d;
 
-    if (s->untold) {
-        doctor_find(d, DOCTOR_NOTE, "live",
-                    "the next call that fails tells all others; at once: bide "
-                    "set or bide apply anything",
-                    "a change was stored, and not announced: %s%s",
-                    s->untold_name, s->untold > 1 ? " and others" : "");
-    }
-    if (s->missing) {
-        doctor_find(d, DOCTOR_NOTE, "live",
-                    "define it: bide apply FILE; bide list tells who asks",
-                    "services ask for %s%s, which nobody has defined",
-                    s->missing_name, s->missing > 1 ? " and others" : "");
-    }
-    if (s->full) {
-        doctor_find(d, DOCTOR_NOTE, "live",
-                    "is the scope a host's name, and not a customer's?",
-                    "%s%s: more scopes than get a place of their own; the rest "
-                    "share %s",
-                    s->full_name, s->full > 1 ? " and others" : "",
-                    SCOPE_OTHERS);
-    }
+    find_policies(d, FINDING_CHANGE_UNANNOUNCED, &s->unannounced);
+    find_policies(d, FINDING_POLICY_UNDEFINED, &s->undefined);
+    find_policies(d, FINDING_SCOPES_TOO_MANY, &s->full);
     if (s->nameless) {
-        doctor_find(d, DOCTOR_NOTE, "live", NULL,
-                    "%u %s of a process that was killed while it made %s: it "
-                    "costs half a KiB each",
-                    s->nameless, s->nameless > 1 ? "places" : "place",
-                    s->nameless > 1 ? "them" : "it");
+        doctor_find_count(d, FINDING_CELLS_NAMELESS, s->nameless);
     }
 }
 
@@ -213,7 +216,7 @@ static void
 check_cells(struct doctor *d, struct live *l)
 {
     struct seen *s = calloc(1, sizeof(*s));
-    bool told = is_told(d, l);
+    bool announced = is_announced(d, l);
     uint32_t count = cell_count(l);
 
     if (!s) {
@@ -225,13 +228,13 @@ check_cells(struct doctor *d, struct live *l)
     s->now_ns = clock_monotonic_ns();
     d->out->cells = count;
     for (uint32_t i = 0; i < count; i++) {
-        check_cell(s, i, told);
+        check_cell(s, i, announced);
     }
-    tell_cells(s);
+    find_cells(s);
     free(s);
 }
 
-/* ---- what was refused, and who died ---- */
+/* ---- refused requests, dead processes ---- */
 
 static void
 check_refused(struct doctor *d, struct live *l)
@@ -242,27 +245,17 @@ check_refused(struct doctor *d, struct live *l)
     int trouble = admin_trouble(d->admin, &when);
 
     if (cells) {
-        doctor_find(d, DOCTOR_WRONG, "live",
-                    "fewer policies and scopes, or more room on its file "
-                    "system",
-                    "%u times there was no place for a policy or scope", cells);
+        doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
     }
     if (pages) {
-        doctor_find(d, DOCTOR_WRONG, "live", "make room on its file system",
-                    "%llu times there was no memory to count in: counts are "
-                    "missing",
-                    (unsigned long long)pages);
+        doctor_find_count(d, FINDING_MEMORY_REFUSED, pages);
     }
     if (trouble) {
+        struct doctor_finding *f = doctor_find(d, FINDING_SERVICE_CANNOT_READ);
         uint64_t now = clock_realtime_ns();
 
-        doctor_find(
-            d, DOCTOR_WRONG, "registry",
-            "may the service read registry.mdb? It says so when all "
-            "is well again",
-            "a service could not read it %llu s ago: %s",
-            (unsigned long long)(now > when ? (now - when) / 1000000000 : 0),
-            bide_strerror(trouble));
+        f->age_ns = now > when ? now - when : 0;
+        f->rc = trouble;
     }
 }
 
@@ -282,10 +275,7 @@ check_sleepers(struct doctor *d, struct live *l)
 
     sleeper_each(l, now, count_sleeper, &d->out->sleeping);
     if (dead) {
-        doctor_find(d, DOCTOR_NOTE, "live",
-                    "nothing: they free themselves, and keep nobody",
-                    "%u %s of processes that died while they waited", dead,
-                    dead > 1 ? "calls" : "call");
+        doctor_find_count(d, FINDING_WAITING_CALLS_DEAD, dead);
     }
 }
 
@@ -303,12 +293,7 @@ check_place(struct doctor *d)
     if (statfs(d->out->live, &fs) == 0) {
         d->out->on_tmpfs = fs.f_type == TMPFS || fs.f_type == RAMFS;
         if (!d->out->on_tmpfs) {
-            doctor_find(d, DOCTOR_NOTE, "live",
-                        "put it on a tmpfs: bide init --live /run/bide (a new "
-                        "registry)",
-                        "%s is not on a tmpfs: calls may stall while the disk "
-                        "is written",
-                        d->out->live);
+            doctor_find_path(d, FINDING_LIVE_ON_DISK, d->out->live);
         }
     }
 }
@@ -317,31 +302,25 @@ static bool
 can_attach(struct doctor *d, struct live_header *h)
 {
     int rc = live_look(d->out->live, reader_id(d->admin->past.reader), h);
+    struct doctor_finding *f;
 
     switch (rc) {
     case 0:
         return true;
     case BIDE_EMISSING:
-        doctor_find(d, DOCTOR_NOTE, "live", NULL,
-                    "no service has begun yet: nothing was counted");
+        doctor_find(d, FINDING_LIVE_NONE);
         return false;
     case LIVE_STALE:
-        doctor_find(d, DOCTOR_NOTE, "live",
-                    "nothing: the next service makes a new one",
-                    "%s is of an earlier boot, or was cut short", d->out->live);
+        doctor_find_path(d, FINDING_LIVE_STALE, d->out->live);
         return false;
     case BIDE_EDAMAGED:
-        doctor_find(d, DOCTOR_WRONG, "live", "move it away",
-                    "%s is no live file of this registry: services count for "
-                    "themselves",
-                    d->out->live);
+        doctor_find_path(d, FINDING_LIVE_FOREIGN, d->out->live);
         return false;
     default:
-        doctor_find(d, DOCTOR_WRONG, "live",
-                    rc == BIDE_EPERM ? "look as root, or as a member of the "
-                                       "group that owns it"
-                                     : NULL,
-                    "%s: %s", d->out->live, bide_strerror(rc));
+        f = doctor_find(d, rc == BIDE_EPERM ? FINDING_LIVE_FORBIDDEN
+                                            : FINDING_LIVE_UNREADABLE);
+        snprintf(f->path, sizeof(f->path), "%s", d->out->live);
+        f->rc = rc;
         return false;
     }
 }
@@ -366,8 +345,7 @@ doctor_live(struct doctor *d)
     check_place(d);
     l = past_live(&d->admin->past, false);
     if (!l) {
-        doctor_find(d, DOCTOR_WRONG, "live", NULL, "%s: it cannot be mapped",
-                    d->out->live);
+        doctor_find_path(d, FINDING_LIVE_UNMAPPED, d->out->live);
         return;
     }
     check_cells(d, l);

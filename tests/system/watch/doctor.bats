@@ -47,7 +47,7 @@ all_files() {
 
 @test "missing files of a new registry are no fault" {
     gives 0 bide doctor
-    says "no policies yet" "no service has begun" "nothing was recorded yet"
+    says "no policies yet" "no service has started" "nothing was recorded yet"
     [ ! -e "$DIR/history.mdb" ]
     [ -z "$(ls "$T/live" 2>/dev/null)" ]
     gives 6 "$BIDE" --dir "$T/nowhere" doctor
@@ -87,15 +87,15 @@ all_files() {
     local file
     file=$(echo "$T"/live/*.live)
     gives 0 bide doctor
-    says "services ask for nobody"
+    says "services ask for a policy that is not defined: nobody"
     # The first counter of the first stripe of the first cell.
     poke "$file" $((69795840)) ffffffffffffffff
-    found live "pay: more attempts than can ever"
+    found live "pay: the number of attempts is larger than possible"
     gives 1 bide doctor
     poke "$file" $((69795840)) 0100000000000000
     gives 0 bide doctor
     poke "$file" $((2686976 + 128)) ffffffffffffffff
-    found live "pay: the breaker's or the budget's state"
+    found live "pay: the state of the breaker or of the budget is not valid"
     bide set pay wait_initial=60s wait_max=60s wait_jitter=none retry_on=any breaker=off >/dev/null
     poke "$file" $((2686976 + 128)) 0000000000000000
     "$BIDE" --dir "$DIR" exec pay -- false 3>&- &
@@ -107,7 +107,7 @@ all_files() {
     found live "" || true
     kill -9 $pid
     wait $pid 2>/dev/null || true
-    found live "died while they waited"
+    found live "of processes that died"
     gives 0 bide doctor
 }
 
@@ -119,7 +119,7 @@ all_files() {
     bide set pay attempts=9 >/dev/null
     rm -rf "$T/live"
     mv "$T/away" "$T/live"
-    found live "a change was stored, and not announced: pay"
+    found live "a change was stored but not announced: pay"
     gives 0 bide doctor
     bide exec --quiet pay -- true
     bide set order attempts=9 >/dev/null
@@ -134,12 +134,12 @@ all_files() {
     file=$(echo "$T"/live/*.live)
     poke "$file" 56 ffffffffffffffffffffffffffffffff # the boot's id
     all_files >before
-    found live "of an earlier boot"
+    found live "from an earlier boot"
     gives 0 bide doctor
     all_files >after
     diff before after
     poke "$file" 40 ffffffffffffffffffffffffffffffff # the registry's
-    found live "no live file of this registry"
+    found live "not a live file of this registry"
     gives 1 bide doctor
 }
 
@@ -156,12 +156,12 @@ all_files() {
     [ "$status" -eq 1 ]
     says "wrong history"
     bide record
-    found history "is kept from when it was damaged"
+    found history "is the old file, kept because it was damaged"
     found history "records and pages were lost"
     rm "$DIR"/history.mdb*
     command -v faketime >/dev/null || return 0
     faketime -f -2h "$BIDE" --dir "$DIR" record
-    found history "nobody has recorded for"
+    found history "nothing was recorded for"
 }
 
 @test "doctor reports damaged deferred work" {
@@ -190,7 +190,7 @@ all_files() {
     found rights "can change policies"
     chmod 640 "$DIR/registry.mdb"
     chmod o+r "$DIR/registry.lock"
-    found rights "can keep changes from being made"
+    found rights "can block changes"
     chmod 600 "$DIR/registry.lock"
     chmod o+w "$DIR"
     found rights "can replace policies"
