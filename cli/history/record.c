@@ -35,7 +35,7 @@ enum {
 struct recorder {
     struct command_line *line;
     struct recorder_options how;
-    bool again;            /* --every is given */
+    bool periodic;         /* --every is given */
     const char *on_change; /* NULL: none */
     char said[1536]; /* the last failure, so that it is printed only once */
     int running;     /* number of --on-change commands that run */
@@ -74,7 +74,7 @@ read_recorder_options(struct command_line *line, struct recorder *r)
     int status;
 
     r->line = line;
-    r->again = line->option[OPTION_EVERY] != NULL;
+    r->periodic = line->option[OPTION_EVERY] != NULL;
     r->on_change = line->option[OPTION_ON_CHANGE];
     status =
         read_duration(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
@@ -215,9 +215,8 @@ run_on_change(struct recorder *r, const struct level_change *change)
     int error;
 
     if (r->running >= RUNNING_MAX) {
-        say("--on-change: %d commands are still running, so it was not run "
-            "for %s",
-            RUNNING_MAX, change->name);
+        say("--on-change: not run for %s: %d commands are still running",
+            change->name, RUNNING_MAX);
         return;
     }
     set_all_variables(&v, change);
@@ -288,7 +287,7 @@ say_recording_failure(struct recorder *r, int rc)
 {
     struct explained e;
 
-    if (!r->again) {
+    if (!r->periodic) {
         return say_failure(rc, "history");
     }
     explain(failure_last(), &e);
@@ -349,7 +348,7 @@ reopen_and_record(struct recorder *r)
     admin_close(registry);
 }
 
-/* ---- again and again ---- */
+/* ---- periodically ---- */
 
 /* Sleeps until the wall clock reaches the next multiple of --every.  Reports
  * whether a signal ended the command. */
@@ -364,7 +363,7 @@ wait_for_step(const struct recorder *r, int signals)
 }
 
 static int
-record_again(struct recorder *r)
+record_periodically(struct recorder *r)
 {
     int signals = signals_open_stop();
 
@@ -388,8 +387,8 @@ record_command(struct command_line *line)
     if (status) {
         return status;
     }
-    if (r.again) {
-        return record_again(&r);
+    if (r.periodic) {
+        return record_periodically(&r);
     }
     status = record_once(&r, line->registry);
     reap_commands(&r, true);

@@ -134,9 +134,10 @@ print_inheriting(struct admin *registry, const char *name)
         return say_failure(rc, name);
     }
     if (f.count == 1) {
-        printf("It also applies to the policy that extends it: ");
+        printf("The breaker is also forced in the policy that inherits it: ");
     } else if (f.count > 1) {
-        printf("It also applies to %zu policies that extend it: ", f.count);
+        printf("The breaker is also forced in %zu policies that inherit it: ",
+               f.count);
     }
     for (size_t i = 0; i < f.count && i < NAMED_MAX; i++) {
         printf("%s%s", i > 0 ? ", " : "", f.names[i]);

@@ -117,7 +117,8 @@ add_assumptions(struct replay *r)
     if (r->recorded.refused > 0) {
         add_assumption(r,
                        "Refused calls made no attempt, so their outcomes are "
-                       "unknown: they get those of other calls at that time.");
+                       "unknown. They get the outcomes of other calls at that "
+                       "time.");
     }
     if (r->recorded.cancelled > 0) {
         add_assumption(
@@ -129,7 +130,8 @@ add_assumptions(struct replay *r)
         add_assumption(
             r,
             "%llu failed attempts have no recorded outcome. They get the "
-            "outcomes of others, or %s if there are none.",
+            "outcomes of other attempts, or %s if no other "
+            "outcome is known.",
             (unsigned long long)h->unknown, outcome);
     }
 }

@@ -22,7 +22,7 @@ for path in glob.glob(f"{build}/rooms/*.room"):
 
 
 def named(header):
-    """A header's folder and its name in an include from another room."""
+    """Returns the folder of a header, and its name in an #include of another room."""
     name = header[len("lib/"):] if header.startswith("lib/") else header
     return os.path.dirname(name), name
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What libbide.so holds: only what its public functions reach, no functions of
-operators, and no large constants.  Arguments: libbide.so, the libbide.a made of
+"""Checks the symbols of libbide.so: all are reachable from its public functions,
+no function of operators is among them, and no constant is large.  Arguments: libbide.so, the libbide.a made of
 the same objects, the version script, and the compiler.
 
 A function is reachable if a second link, of all objects of libbide.a with
@@ -32,7 +32,7 @@ def output(*argv):
 
 
 def symbols(path, kinds, *options):
-    """(name, size) of each symbol of these kinds, as nm has them."""
+    """Yields (name, size) of each symbol of the given kinds of nm."""
     for line in output("nm", "-t", "d", "-S", *options, path).splitlines():
         fields = line.split()
         if len(fields) >= 3 and fields[-2] in kinds:
@@ -40,7 +40,7 @@ def symbols(path, kinds, *options):
 
 
 def functions_by_section():
-    """The functions of libbide.a, by the name of their section."""
+    """Returns the functions of libbide.a, by the name of their section."""
     found = collections.defaultdict(list)
     for line in output("objdump", "-t", STATIC).splitlines():
         match = re.match(r"\S+ .{6}F (\.text\S*)\s+\S+\s+(?:\.hidden )?(\S+)$", line)

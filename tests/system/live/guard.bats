@@ -266,12 +266,12 @@ END
     printf '[base]\n\n[mail]\nextends = base\n\n[own]\nextends = base\nbreaker = on\n' >base.ini
     bide apply base.ini >/dev/null
     gives 0 bide breaker base open
-    says "Every call is now refused. To end that: bide breaker base auto" "It also applies to the policy that extends it: mail"
+    says "Every call is now refused. To end that: bide breaker base auto" "The breaker is also forced in the policy that inherits it: mail"
     says_not own
     printf '[post]\nextends = mail\n' >post.ini
     bide apply post.ini >/dev/null
     gives 0 bide breaker base closed
-    says "Every call is now allowed" "It also applies to 2 policies that extend it: mail, post"
+    says "Every call is now allowed" "The breaker is also forced in 2 policies that inherit it: mail, post"
     gives 0 bide breaker base auto
     says_not "It also"
     gives 1 bide breaker mail

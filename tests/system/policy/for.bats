@@ -1,19 +1,20 @@
 #!/usr/bin/env bats
-# Changes for a time (--for): what they change, what they leave, and their end.
+# Temporary changes (--for): their effect, their end, and changes during them.
 load ../registry
 
-# in_force NAME VERSION: that version holds now.
+# in_force NAME VERSION: succeeds if this version is in force.
 in_force() {
     bide show "$1" | grep -q "^# version $2,"
 }
 
-# what NAME VERSION: what the log says it changed.
+# what NAME VERSION: prints the changes of this version in the log.
 what() {
     bide log "$1" --json | python3 -c "import json, sys
 print([c['what'] for c in json.load(sys.stdin)['changes'] if c['version'] == $2][0])"
 }
 
-# lapsed NAME SETTING: changed for so short that it is over.
+# lapsed NAME SETTING VERSION: makes a temporary change and waits until VERSION is
+# in force again.
 lapsed() {
     bide set "$1" "$2" --for 1ms >/dev/null
     until_it in_force "$1" "$3"
@@ -66,7 +67,7 @@ lapsed() {
     says "v2 ended as planned: back to v1"
 }
 
-# ends NAME VERSION: it is past the time at which that was to end.
+# ends NAME VERSION: succeeds if the end of this temporary version is past.
 ends() {
     bide log "$1" --json | python3 -c "import json, sys, time
 j = json.load(sys.stdin)['changes']
@@ -136,7 +137,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "pay: nothing to undo: v4 is the same as v1 before it"
 }
 
-# ---- what is changed for a time, and then kept ----
+# ---- temporary changes that a later change keeps ----
 
 @test "a change during a temporary one keeps its values, with a warning" {
     shop
@@ -314,7 +315,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide get p attempts
     [ "$output" = 4 ]
     gives 5 bide delete a
-    # Together with what is changed for a time, it may be changed for good.
+    # A key can be changed permanently together with temporarily changed keys.
     bide set p wait_initial=30ms --for 1h >/dev/null
     gives 0 bide set p extends=b
     gives 0 bide delete a

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The ready policies of policies/ against the cases of tests/vectors: argv[1] is
-the path of the command, argv[2] the top of the tree.
+"""Runs the cases of tests/vectors with the policies of policies/: argv[1] is the
+path of the command, argv[2] the top of the tree.
 
-A case speaks of a ready policy as it is where all its keys of budget and breaker
-have the policy's own values; the other keys (attempts, waits) are set as the case
-has them.  Every case of the system is run on top of the ready text as well, with
-all of its keys set: what the text adds or leaves out must not matter."""
+A case describes a policy of policies/ unchanged if all budget and breaker keys of
+the case have the values of that policy.  The other keys (attempts, waits) are then
+set to the values of the case.  In addition, every case of the system is run with
+the policy and all keys of the case set: keys that only the policy has must not
+change the result."""
 import json
 import os
 import subprocess
@@ -81,7 +82,7 @@ def run(directory, name, case, keys, how):
 
 
 def same_numbers(directory, name, keys):
-    """Whether setting the keys would change nothing of what holds."""
+    """Reports whether the keys already have these values in force."""
     before = {k: bide(directory, ["get", name, k])[1] for k in keys}
     status, _, _ = bide(directory, ["set", name, *(f"{k}={v}" for k, v in keys.items())])
     after = {k: bide(directory, ["get", name, k])[1] for k in keys}
