@@ -225,7 +225,7 @@ write_command_cases(void)
     }
 }
 
-/* The parts that do not depend on the tables. */
+/* The parts of the completion that do not depend on the tables. */
 static const char completion_head[] =
     "# bash completion for bide, made by: bide help --completion\n"
     "# shellcheck shell=bash\n\n"

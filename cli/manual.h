@@ -12,8 +12,8 @@ struct key;
  * Returns `buffer`, which needs 256 bytes. */
 char *manual_values(const struct key *key, char *buffer, size_t size);
 
-/* Print roff: the table of keys of bide.5; those of commands and options of
- * bide.1. */
+/* Print roff: manual_keys the table of keys of bide.5, manual_commands the
+ * commands and options of bide.1. */
 void manual_keys(void);
 void manual_commands(void);
 

@@ -11,7 +11,7 @@
 #define TO_DO(out, ...) \
     snprintf((out)->to_do, sizeof((out)->to_do), __VA_ARGS__)
 
-/* ---- what the store says ---- */
+/* ---- failures of the store ---- */
 
 /* Returns the remedy for `rc`, for failures whose words contain none. */
 static const char *

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Every option of every command: X(ID, "name", "VALUE" or NULL, "help").
- * A command whose meaning differs has an option_note. */
+/* All options: X(ID, "name", "VALUE" or NULL, "help").  A command can replace
+ * the help of an option by an option_note. */
 #define OPTIONS(X)                                                             \
     X(DIR, "dir", "DIR", "directory of the registry")                          \
     X(HELP, "help", NULL, "show this help")                                    \

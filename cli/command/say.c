@@ -90,7 +90,7 @@ say_text(const char *text)
 }
 
 static void
-say_list(const char *format, va_list args)
+say_formatted(const char *format, va_list args)
 {
     char *text = NULL;
 
@@ -109,7 +109,7 @@ say(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say_list(format, args);
+    say_formatted(format, args);
     va_end(args);
 }
 
@@ -166,7 +166,7 @@ say_usage(const struct command_line *line, const char *format, ...)
     char *usage;
 
     va_start(args, format);
-    say_list(format, args);
+    say_formatted(format, args);
     va_end(args);
     if (!command) {
         say("see: bide help");

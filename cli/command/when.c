@@ -61,7 +61,7 @@ when_write_iso(uint64_t when_ns, char *buffer, size_t size)
 /* Writes a duration, rounded to the largest unit of which it has at least two:
  * "12m". */
 static void
-write_left(uint64_t ns, char *buffer, size_t size)
+write_time_left(uint64_t ns, char *buffer, size_t size)
 {
     static const struct {
         uint64_t seconds;
@@ -91,7 +91,7 @@ when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
              : days == 1 ? "tomorrow %H:%M"
                          : "%Y-%m-%d %H:%M",
              &when);
-    write_left(when_ns > now_ns ? when_ns - now_ns : 0, in, sizeof(in));
+    write_time_left(when_ns > now_ns ? when_ns - now_ns : 0, in, sizeof(in));
     snprintf(buffer, size, "%s (in %s)", at, in);
     return buffer;
 }

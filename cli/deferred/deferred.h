@@ -1,7 +1,7 @@
 /* The parts of `bide deferred`.
  *
  *   deferred.c         list, show
- *   deferred_stats.c   stats: how much there is, and how the rest ended
+ *   deferred_stats.c   stats: counts of waiting, dead and ended work
  *   deferred_change.c  put, requeue, drop; replay without a command
  *   replay.c           replay, work: process many pieces at a time
  *   replay_piece.c     one piece: a call whose attempts are a command */

@@ -4,8 +4,8 @@
  *
  * Newly stored work wakes this process, and it sleeps until the next work is
  * due.  It also checks every LOOK_EVERY_NS, as bide_deferred_take does, since
- * some changes wake nobody: the process that stored work was killed before it
- * announced that, the wall clock was set, or this process has a private live
+ * some changes wake no process: the one that stored work was killed before it
+ * announced it, the wall clock was set, or this process has a private live
  * state. */
 #include "replay.h"
 

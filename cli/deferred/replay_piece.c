@@ -345,8 +345,7 @@ begin_piece_call(struct replay *r, struct piece *p)
     follow_next(r, p, bide_step_begin(&p->call, p->queue->policy));
 }
 
-/* Reports whether `status` is that of a shell that could not run the command.
- */
+/* Reports whether `status` means that the shell could not run the command. */
 static bool
 is_command_missing(const struct replay *r, int status)
 {

@@ -19,8 +19,8 @@
 
 #include "cli/command/when.h"
 
-/* Exit statuses of `bide exec` itself, not of the command.  They are those of
- * timeout(1) and env(1), and EX_TEMPFAIL. */
+/* Exit statuses of `bide exec` itself, as timeout(1), env(1) and EX_TEMPFAIL
+ * define them; other statuses are the command's. */
 enum exec_status {
     EXEC_REFUSED = 75,
     EXEC_TIMED_OUT = 124,

@@ -129,7 +129,7 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
         setpgid(c->pid, c->pid);
         if (t->at_once) {
             lend_terminal(t, c->pid);
-            /* The child may have taken the terminal before us. */
+            /* The child may have taken the terminal before this process. */
             t->lent = tcgetpgrp(t->fd) == c->pid ? c->pid : t->lent;
         }
         error = read_start_error(ends[0]);
@@ -170,8 +170,8 @@ continue_child(struct exec_child *c)
 }
 
 /* Handles a child that was stopped by `sig`: stops the job, so that the shell
- * sees it.  If the child was stopped because it used the terminal and we have
- * the terminal, lends it instead. */
+ * notices it.  But if the child was stopped because it used the terminal, lends
+ * it the terminal if this process has it. */
 static void
 follow_stop(struct exec_child *c, int sig)
 {

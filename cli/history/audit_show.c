@@ -14,7 +14,7 @@
 #include "cli/out/text.h"
 #include "audit.h"
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 /* Adds "2026-01-31 08:00:00, 7m".  Dates are complete, because the table may be
  * read on another day. */

@@ -339,7 +339,7 @@ history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
 }
 
 static int
-read_by(struct command_line *line, struct history_rows *rows)
+read_grouping(struct command_line *line, struct history_rows *rows)
 {
     static const char *const words[] = {[BY_POLICY] = "policy",
                                         [BY_SCOPE] = "scope",
@@ -397,7 +397,7 @@ history_read_rows(struct command_line *line, struct history_rows *out)
     *out = (struct history_rows){.name = line->operands[0],
                                  .now_ns = clock_realtime_ns(),
                                  .begin_ns = UINT64_MAX};
-    status = read_by(line, out);
+    status = read_grouping(line, out);
     if (status == 0) {
         status =
             history_times(line, out->now_ns, &out->since_ns, &out->until_ns);

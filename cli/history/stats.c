@@ -149,7 +149,7 @@ print_stats_json(const struct stats_cells *cells)
     return json_out(object);
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 /* Columns, in order: NAME, SCOPE, the figures of calls and of attempts,
  * BREAKER, BUDGET.  If they are too wide for the terminal, there are two
@@ -376,7 +376,7 @@ print_scopes(const struct stats_cells *cells)
 }
 
 static int
-print_people(const struct stats_cells *cells, const char *name)
+print_stats_text(const struct stats_cells *cells, const char *name)
 {
     if (cells->count == 0) {
         puts("No calls yet.");
@@ -421,7 +421,7 @@ stats_command(struct command_line *line)
     }
     if (rc == 0 && status == 0) {
         rc = line->option[OPTION_JSON] ? print_stats_json(&cells)
-                                       : print_people(&cells, name);
+                                       : print_stats_text(&cells, name);
     }
     cells_free(&cells);
     return rc ? say_failure(rc, "live state") : status;

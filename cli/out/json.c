@@ -40,7 +40,7 @@ put_member(struct json *j, const char *key, json_t *value)
     return from_jansson(value);
 }
 
-/* Appends an element; as put_member. */
+/* Appends an element; takes ownership and returns like put_member(). */
 static struct json *
 append_value(struct json *array, json_t *value)
 {

@@ -6,7 +6,7 @@
 #include "base/duration.h"
 #include "text.h"
 
-/* The possible ends of a scale. */
+/* The possible ends of a scale, in ms. */
 static const uint64_t round_ms[] = {
     1,        2,        5,        10,        20,       50,
     100,      200,      500,      1000,      2000,     5000,
@@ -23,7 +23,7 @@ plot_for(uint64_t last_ns, size_t width)
         uint64_t end_ns = round_ms[i] * 1000000;
 
         if (end_ns >= last_ns) {
-            /* If half of the plot would be empty, keep the odd end. */
+            /* If half of the plot would be empty, do not round the end. */
             if (last_ns > end_ns / 2) {
                 p.end_ns = end_ns;
             }

@@ -14,7 +14,7 @@
 #define CELL_COLOUR "\033[31m"
 #define ROW_COLOUR "\033[33m"
 
-/* No column is folded to fewer characters, as it would be unreadable. */
+/* Limits of folding, in columns: narrower text would be unreadable. */
 enum { NARROWEST = 12, NARROWEST_NAME = 24 };
 
 struct cell {
@@ -28,7 +28,7 @@ struct table {
     unsigned *flags;
     size_t *widths;     /* of the longest cell, or of the title */
     bool *filled;       /* columns with a filled cell */
-    bool dropped;       /* columns without one are left out */
+    bool dropped;       /* columns without a filled cell are left out */
     bool close;         /* columns stand closer */
     bool spared;        /* TABLE_SPARE columns are left out */
     struct cell *cells; /* row by row */
@@ -231,7 +231,7 @@ least_width(const struct table *t)
     return total;
 }
 
-/* Narrows the widest column that may be folded, step by step, until the table
+/* Narrows the widest of the foldable columns, step by step, until the table
  * fits.  If it never fits, the terminal wraps the lines. */
 static void
 fit_to_terminal(struct table *t)
@@ -373,7 +373,7 @@ fill_scols(const struct table *t, struct libscols_table *scols)
     if (scols_table_set_column_separator(scols, column_gap(t)) != 0) {
         return -1;
     }
-    scols_table_enable_noencoding(scols, 1); /* text_safe did that */
+    scols_table_enable_noencoding(scols, 1); /* text_safe did the encoding */
     scols_table_enable_colors(scols, colour);
     scols_table_set_termforce(scols, text_to_terminal()
                                          ? SCOLS_TERMFORCE_ALWAYS

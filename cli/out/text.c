@@ -28,7 +28,7 @@ text_is_utf8(void)
     return utf8;
 }
 
-/* Reports whether a character changes how others are shown: controls (C0, DEL,
+/* Reports whether a character changes the display of others: controls (C0, DEL,
  * C1), line separators, and marks of writing direction. */
 static bool
 is_control(unsigned long c)

@@ -13,11 +13,11 @@
  * once, before the other functions. */
 void text_locale(void);
 
-/* Writes `text`; `newlines`: line breaks in it are written as they are. */
+/* Writes `text`. With `newlines`, line breaks in it are written unchanged. */
 void text_put(FILE *out, const char *text, bool newlines);
 
-/* Returns the text so written, malloc'ed; NULL without memory.  If the locale
- * is not UTF-8, "±" and "≤" become "+-" and "<=". */
+/* Returns the text that text_put() would write, malloc'ed; NULL without memory.
+ * If the locale is not UTF-8, "±" and "≤" become "+-" and "<=". */
 char *text_safe(const char *text);
 
 /* Returns how many columns the text takes on a terminal. */
@@ -25,8 +25,9 @@ size_t text_columns(const char *text);
 
 bool text_is_utf8(void);
 bool text_to_terminal(void); /* standard output is a terminal */
-bool text_in_colour(void);   /* ... with colours, by NO_COLOR and TERM */
-size_t text_width(void);     /* of the terminal; 80 without one */
+bool
+text_in_colour(void);    /* the terminal shows colours, by NO_COLOR and TERM */
+size_t text_width(void); /* columns of the terminal; 80 without a terminal */
 
 /* Prints the words of `text` on standard output from column `at` on, and a line
  * break.  Lines are folded at `width` and the next ones indented; "[--note

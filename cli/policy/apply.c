@@ -1,4 +1,5 @@
-/* Policies from files: bide init, apply, validate. */
+/* bide init, apply, validate: creates a registry, and reads policies from
+ * files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,10 @@
 #include "source.h"
 #include "stay.h"
 
-/* More changes than a screen holds are counted, not listed. */
+/* Limit of changes that are listed; further ones are only counted. */
 enum { LISTED_MAX = 40 };
 
-/* Prints a path, "~/.local/..." when it is in the home directory. */
+/* Prints a path, as "~/.local/..." if it is in the home directory. */
 static void
 print_path(const char *path)
 {
@@ -53,8 +54,8 @@ print_registry(struct command_line *line, const char *dir, bool existed)
     return STATUS_DONE;
 }
 
-/* Makes a path absolute: services run in other directories.  0 or the exit
- * status. */
+/* Writes the absolute form of `path` to `buffer`, because services run in other
+ * directories.  Returns 0 or the exit status. */
 static int
 make_absolute(const char *path, char *buffer, size_t size)
 {
@@ -113,7 +114,7 @@ init_command(struct command_line *line)
     return print_registry(line, dir, rc == BIDE_EEXIST);
 }
 
-/* ---- what apply did ---- */
+/* ---- the result of apply ---- */
 
 static const struct did_row {
     const char *word, *would;
@@ -201,8 +202,9 @@ report_apply(struct command_line *line, const struct change *c,
 
 /* ---- apply ---- */
 
-/* Reports why nothing was applied.  Several files had one name in common for
- * their faults, so their policies are checked again, each under its own. */
+/* Prints why nothing was applied.  The faults of several files carry one common
+ * name, so each policy is checked again with the name of its own file.  Returns
+ * the exit status. */
 static int
 say_apply_failure(struct source *s, int rc, struct faults *faults,
                   const char *what)

@@ -12,7 +12,7 @@
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 
-/* Writes the author: $SUDO_USER if set, because "root" identifies nobody. */
+/* Writes the author: $SUDO_USER if set, because "root" identifies no person. */
 static void
 find_author(char *buffer, size_t size)
 {
@@ -31,7 +31,8 @@ find_author(char *buffer, size_t size)
     }
 }
 
-/* A note is one line of the log. */
+/* Checks that the note fits in one line of the log.  Returns 0 or the exit
+ * status. */
 static int
 check_note(const char *note)
 {
@@ -95,7 +96,8 @@ change_begin(struct command_line *line, struct change *out)
         status = read_for(line, &change->for_ns);
     }
     if (status == 0) {
-        /* A failure means that nobody is known to wait: change all the same. */
+        /* A failure only means that no waiting calls are known; the change is
+         * still made. */
         counts_sleeping(line->registry, &out->before);
     }
     return status;

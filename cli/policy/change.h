@@ -1,4 +1,4 @@
-/* A change as the options of a command ask for it. */
+/* The options of a command that makes a change. */
 #ifndef BIDE_CLI_CHANGE_H
 #define BIDE_CLI_CHANGE_H
 
@@ -12,16 +12,16 @@ struct change {
     struct admin_change change;
     char who[RECORD_WHO_MAX + 1];
     char command[32];
-    struct counts before; /* the calls that wait when the change is made */
+    struct counts before; /* waiting calls when the change is made */
 };
 
-/* Reads --note, --if-version, --for and --dry-run, and finds out the author.
- * Returns 0, or the exit status after it has said what is wrong.  `out` must
- * not move; change_end() frees what it holds. */
+/* Reads --note, --if-version, --for and --dry-run, and finds the author.
+ * Returns 0, or the exit status after an error message.  `out` must not be
+ * moved. change_end() frees its contents. */
 int change_begin(struct command_line *line, struct change *out);
 void change_end(struct change *c);
 
-/* Prints "2 waiting calls decided again" if there were any. */
+/* Prints "2 waiting calls decided again"; nothing if there were none. */
 void change_print_told(const struct change *c,
                        const struct admin_results *results);
 

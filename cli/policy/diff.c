@@ -1,4 +1,4 @@
-/* Two states of a policy, key by key: bide diff. */
+/* bide diff: compares two states of a policy, key by key. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,8 +26,8 @@ print_line(char sign, const struct key *key, const char *value)
     putchar('\n');
 }
 
-/* Prints the keys that differ, under a title if there are any; returns 1 if
- * there are, 0, or BIDE_ENOMEM. */
+/* Prints the keys that differ, below `title`. Returns 1; 0 if no key differs,
+ * and then prints nothing; or BIDE_ENOMEM. */
 static int
 print_differences(const char *title, const struct policy_text *old,
                   const struct policy_text *now)
@@ -52,7 +52,8 @@ print_differences(const char *title, const struct policy_text *old,
 
 /* ---- versions ---- */
 
-/* Reads the text of a version, NULL for a deletion.  0 or the exit status. */
+/* Reads the text of a version; NULL if it is a deletion.  Returns 0 or the exit
+ * status. */
 static int
 read_version_text(struct command_line *line, uint32_t version,
                   struct policy_text **out)
@@ -73,7 +74,7 @@ read_version_text(struct command_line *line, uint32_t version,
     return rc ? say_failure(rc, name) : 0;
 }
 
-/* Finds out the two versions to compare.  0 or the exit status. */
+/* Chooses the two versions to compare.  Returns 0 or the exit status. */
 static int
 choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
 {
@@ -144,11 +145,11 @@ diff_versions(struct command_line *line)
 
 /* ---- a file ---- */
 
-/* Prints what applying one policy of a file would change.  Returns 1 if
- * anything, 0, or a BIDE_E code. */
+/* Prints the changes that applying one policy of a file would make.  Returns 1;
+ * 0 if there are none; or a BIDE_E code. */
 static int
-diff_one(struct admin *registry, const struct policy_text *now,
-         const char *file)
+diff_policy(struct admin *registry, const struct policy_text *now,
+            const char *file)
 {
     const char *name = policy_text_name(now);
     struct policy_text *old = NULL;
@@ -196,7 +197,7 @@ diff_file(struct command_line *line)
         status = say_refusal(rc, &faults, line->operands[0], NULL);
     }
     for (size_t i = 0; i < s.all.count && rc >= 0; i++) {
-        rc = diff_one(line->registry, s.all.list[i], source_file_of(&s, i));
+        rc = diff_policy(line->registry, s.all.list[i], source_file_of(&s, i));
         if (rc > 0) {
             status = STATUS_NO;
         } else if (rc < 0) {

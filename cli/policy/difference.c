@@ -104,10 +104,10 @@ difference_line(const struct policy_text *old, const struct policy_text *now)
     return text;
 }
 
-/* ---- what a version changed ---- */
+/* ---- the changes of a version ---- */
 
-/* Reads the text that was in force before `r`; NULL: none.  Sets `ended` when
- * it was a temporary change. */
+/* Reads the text that was in force before `r`; NULL if there was none.  Stores
+ * in `ended` whether it was a temporary change. */
 static int
 read_before(struct admin *registry, const struct record *r,
             struct policy_text **out, bool *ended)

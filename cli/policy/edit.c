@@ -1,4 +1,4 @@
-/* Changes to single policies: bide set, unset, delete, rollback. */
+/* bide set, unset, delete, rollback: changes single policies. */
 #include "edit.h"
 
 #include <stdio.h>
@@ -141,7 +141,7 @@ say_edit_failure(struct command_line *line, int rc, struct faults *faults)
 
 /* ---- the commands ---- */
 
-/* The keys and policies that set and unset change; NULL for the others. */
+/* The policies and settings of set and unset. */
 struct keys {
     const char *const *names;
     size_t name_count;
@@ -189,9 +189,11 @@ edit_keys(struct command_line *line, const char *const *names,
     return run_change(line, change_keys, &k);
 }
 
-/* Of the policy that is the first operand. */
+/* Changes keys of the policy that is the first operand.  Returns the exit
+ * status. */
 static int
-edit_own(struct command_line *line, const struct admin_setting *settings)
+edit_first_operand(struct command_line *line,
+                   const struct admin_setting *settings)
 {
     return edit_keys(line, (const char *const *)line->operands, 1, settings,
                      (size_t)line->count - 1);
@@ -209,7 +211,7 @@ set_command(struct command_line *line)
     }
     status = setting_read(line, line->operands + 1, settings);
     if (status == 0) {
-        status = edit_own(line, settings);
+        status = edit_first_operand(line, settings);
     }
     free(settings);
     return status;
@@ -228,7 +230,7 @@ unset_command(struct command_line *line)
     for (int i = 1; i < line->count; i++) {
         settings[i - 1].key = line->operands[i];
     }
-    status = edit_own(line, settings);
+    status = edit_first_operand(line, settings);
     free(settings);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Changes keys as bide set does, for other commands. */
+/* Changes keys like bide set, for other commands. */
 #ifndef BIDE_CLI_EDIT_H
 #define BIDE_CLI_EDIT_H
 
@@ -8,14 +8,15 @@
 
 struct admin_setting;
 
-/* Sets the keys in every policy, or in none, and prints the result.  The
- * options of the command line apply: --note, --for, ...  Returns 0, or the exit
- * status after it has said why. */
+/* Sets the keys in all policies or, after an error, in none, and prints the
+ * result.  Applies --note, --for and the other options of the command line.
+ * Returns 0, or the exit status after an error message. */
 int edit_keys(struct command_line *line, const char *const *names,
               size_t name_count, const struct admin_setting *settings,
               size_t count);
 
-/* Returns the first operand that is not the name of a policy; NULL: all are. */
+/* Returns the first operand that is not the name of a policy; NULL if all are.
+ */
 const char *edit_absent(struct command_line *line);
 
 #endif

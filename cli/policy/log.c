@@ -1,4 +1,4 @@
-/* Lists changes with time, author and note: bide log. */
+/* bide log: lists changes with time, author and note. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 
 struct log {
     struct admin *registry;
-    bool all; /* of every policy */
+    bool all; /* the log of all policies, not of one */
     bool as_json;
     uint64_t now_ns, since_ns;
     struct table *table;
@@ -75,8 +75,8 @@ log_change(void *arg, const struct record *r)
     int rc;
 
     if (r->when_ns < log->since_ns) {
-        /* The log is in order of writing, its times are a clock's: one that
-         * was set back must not hide what came before. */
+        /* Continue: entries are in the order of writing.  If the clock was set
+         * back, an earlier entry can have a later time. */
         return 0;
     }
     rc = difference_words(log->registry, r, &what);
@@ -123,7 +123,7 @@ log_begin(struct command_line *line, struct log *log)
     return 0;
 }
 
-/* Prints what was collected, also before an error. */
+/* Prints the collected entries, also before an error. */
 static int
 log_end(struct log *log)
 {

@@ -1,4 +1,4 @@
-/* Policies as they are written: bide show, get, export. */
+/* bide show, get, export: prints policies in the form of policy files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* Comment lines stay far below what a line of a policy file may hold. */
+/* The width of comment lines, well below the limit of lines in policy files. */
 enum { COMMENT_WIDTH = 76 };
 
 static int
@@ -51,7 +51,7 @@ find_version(struct command_line *line, const char *name, struct record *out)
 
 /* ---- as text ---- */
 
-/* Prints a stored text; on a terminal without control characters. */
+/* Prints a stored text; on a terminal, without control characters. */
 static void
 print_text(const char *text)
 {
@@ -74,7 +74,8 @@ print_note(const char *note)
             while (length > 1 && note[length] != ' ') {
                 length--;
             }
-            if (length == 1) { /* one endless word: not within a character */
+            if (length ==
+                1) { /* no blank: cut the word, but not within a character */
                 length = COMMENT_WIDTH;
                 while (length > 1 && (note[length] & 0xc0) == 0x80) {
                     length--;
@@ -83,7 +84,7 @@ print_note(const char *note)
         }
         fputs("# ", stdout);
         for (size_t i = 0; i < length; i++) {
-            /* A control character would end the comment, or worse. */
+            /* A line break would end the comment. */
             putchar((unsigned char)note[i] < 0x20 ? ' ' : note[i]);
         }
         putchar('\n');
@@ -92,7 +93,7 @@ print_note(const char *note)
     }
 }
 
-/* Prints the state of breaker and budget where it is not the usual one. */
+/* Prints the state of breaker and budget if it is not the usual one. */
 static void
 print_guard(const struct policy *p, const struct guard_part *part)
 {
@@ -196,8 +197,8 @@ json_record(const struct record *r, const struct policy_origin *origins)
     return json_out(j);
 }
 
-/* Finds the value in force of every key.  The values live as long as
- * `out_text`.  Returns 0, or the exit status after it has said why. */
+/* Finds the values in force of all keys; they are valid until `out_text` is
+ * freed.  Returns 0, or the exit status after an error message. */
 static int
 resolve_record(struct command_line *line, const struct record *r,
                struct policy_text **out_text, struct policy_origin **out)
@@ -306,11 +307,11 @@ export_record(void *arg, const struct record *r)
     }
     *first = false;
     print_text(r->text);
-    return ferror(stdout) ? 1 : 0; /* the rest would go nowhere */
+    return ferror(stdout) ? 1 : 0; /* stop: the output cannot be written */
 }
 
-/* Reads all of them before it prints any: half an export looks like a whole
- * one. */
+/* Reads all policies before it prints any, because an incomplete export looks
+ * like a complete one. */
 static int
 export_named(struct command_line *line)
 {

@@ -1,4 +1,4 @@
-/* KEY=VALUE operands. */
+/* Reads KEY=VALUE operands. */
 #ifndef BIDE_CLI_SETTING_H
 #define BIDE_CLI_SETTING_H
 
@@ -11,12 +11,13 @@
 
 struct policy_text;
 
-/* Splits "KEY=VALUE" operands in place, without the blanks around either part.
- * Returns 0, or the exit status after it has said why. */
+/* Splits "KEY=VALUE" operands in place, without the blanks around key and
+ * value.  Returns 0, or the exit status after an error message. */
 int setting_read(struct command_line *line, char **operands,
                  struct admin_setting *out);
 
-/* Sets them in a policy and reports the faults.  0 or the exit status. */
+/* Sets the operands in a policy and prints the faults.  Returns 0 or the exit
+ * status. */
 int setting_try(struct command_line *line, char **operands,
                 struct policy_text *t);
 

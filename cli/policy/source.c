@@ -17,7 +17,7 @@
 #include "policy/policy.h"
 #include "setting.h"
 
-/* 100,000 policies of 500 bytes are 50 MB. */
+/* Enough for a million policies of 500 bytes. */
 enum { SOURCE_BYTES_MAX = 512 << 20 };
 
 bool
@@ -128,7 +128,7 @@ add_policies(struct source *s, struct policy_list *read)
     memcpy(grown + s->all.count, read->list, read->count * sizeof(*grown));
     s->all.list = grown;
     s->all.count = count;
-    free(read->list); /* the texts have moved */
+    free(read->list); /* the texts are now in the source */
     return 0;
 }
 
@@ -165,14 +165,16 @@ is_ini(const struct dirent *entry)
            strcmp(entry->d_name + length - 4, ".ini") == 0;
 }
 
-/* Sorts names in a directory by bytes: the order is the same everywhere. */
+/* Orders names in a directory by bytes, so that the order does not depend on
+ * the locale. */
 static int
 compare_entries(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Keeps the first failure, or BIDE_ENOMEM; the other files are read anyway. */
+/* Returns BIDE_ENOMEM if one of the two is that, else the first failure; after
+ * a failure, the other files are still read. */
 static int
 first_failure(int rc, int next)
 {
@@ -326,7 +328,7 @@ source_find(void *arg, const char *name, const struct policy_text **out)
     return s->registry ? admin_find(s->registry, name, out) : BIDE_ENOPOLICY;
 }
 
-/* Returns the place of the key, or of the policy that inherits it. */
+/* Returns the file and line of the key, or of the policy that inherits it. */
 static struct group_place
 place_of_key(const struct source *s, const char *name, const char *key)
 {
@@ -420,7 +422,8 @@ pick_from_registry(struct source *s, struct command_line *line,
         return say_no_policy(line->registry, name);
     }
     if (!line->registry && line->option[OPTION_DIR]) {
-        /* main tried already, in silence: once more, for the reason. */
+        /* main() failed to open it and printed nothing; open it again to get
+         * the reason. */
         rc = admin_open(line->option[OPTION_DIR], &line->registry);
     } else if (!line->registry) {
         rc = BIDE_EMISSING;

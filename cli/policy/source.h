@@ -1,5 +1,5 @@
-/* Policies read from files, for apply, validate, diff, preview and simulate.  A
- * policy that they extend is searched in the files, then in the registry. */
+/* Reads policies from files, for apply, validate, diff, preview and simulate.
+ * Policies that they extend are searched in the files, then in the registry. */
 #ifndef BIDE_CLI_SOURCE_H
 #define BIDE_CLI_SOURCE_H
 
@@ -12,16 +12,16 @@ struct admin;
 struct faults;
 
 struct source_file {
-    char *path;   /* as it is shown: "-" for standard input */
-    size_t first; /* of its policies in `all` */
+    char *path;   /* as it is printed; "-" for standard input */
+    size_t first; /* index of its first policy in `all` */
 };
 
 struct source {
-    struct policy_list all; /* in order of the files and of their lines */
+    struct policy_list all; /* in the order of the files and their lines */
     size_t file_count;
     struct source_file *files;
     size_t *by_name;        /* indexes into `all`, sorted */
-    struct admin *registry; /* NULL: only among themselves */
+    struct admin *registry; /* NULL: policies can extend only each other */
 };
 
 /* Reports whether an operand is a file, not a name: it has a slash, ends in
@@ -33,9 +33,9 @@ bool source_is_file(const char *operand);
 int source_bytes(const char *path, char **out, size_t *out_length,
                  struct faults *faults);
 
-/* Reads files and directories (their *.ini, by name).  Every fault of
- * every file is reported.  0, BIDE_EINPUT,
- * BIDE_ENOMEM; source_free in any case. */
+/* Reads files, and the *.ini files of directories in order of their names.
+ * Reports every fault of every file.  Returns 0, BIDE_EINPUT or BIDE_ENOMEM.
+ * Release with source_free() in all cases. */
 int source_read(struct source *s, char *const *paths, struct faults *faults);
 void source_free(struct source *s);
 
@@ -43,17 +43,17 @@ const char *source_file_of(const struct source *s, size_t policy);
 const struct policy_text *source_named(const struct source *s,
                                        const char *name);
 
-/* arg: struct source *. */
+/* Finds a policy; `arg` is a struct source *. */
 policy_find_fn source_find;
 
-/* Compiles every policy, to find faults.  0, BIDE_EINPUT, or another failure
- * of the registry. */
+/* Compiles every policy to find faults.  Returns 0, BIDE_EINPUT, or another
+ * failure of the registry. */
 int source_check(struct source *s, struct faults *faults);
 
 /* Finds the policy that a command works on: in a file (the only one, or that of
- * --policy) or in the registry, and applies the KEY=VALUE operands to a copy.
- * `out` is the caller's; `s` holds what it extends.  Returns 0, or the exit
- * status after it has said why. */
+ * --policy) or in the registry.  Applies the KEY=VALUE operands to a copy,
+ * *out, which the caller frees.  `s` holds the policies that it extends.
+ * Returns 0, or the exit status after an error message. */
 struct command_line;
 int source_policy(struct source *s, struct command_line *line,
                   struct policy_text **out);

@@ -12,7 +12,7 @@
 #include "policy/key.h"
 #include "difference.h"
 
-/* Writes a text as one word of a shell. */
+/* Writes `text` quoted as one word of a shell command. */
 static void
 write_word(FILE *out, const char *text)
 {
@@ -27,7 +27,8 @@ write_word(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-/* Says how to undo it: "bide set p attempts=3 && bide unset p wait_max". */
+/* Prints the command that undoes the change: "bide set p attempts=3 && bide
+ * unset p wait_max". */
 static int
 say_undo(const char *name, const struct difference *all, size_t count)
 {
@@ -68,7 +69,7 @@ say_undo(const char *name, const struct difference *all, size_t count)
 }
 
 static int
-say_one(const struct admin_result *r, bool dry_run)
+say_kept_values(const struct admin_result *r, bool dry_run)
 {
     struct difference *all = calloc(policy_key_count, sizeof(*all));
     char *line = difference_line(r->without, r->now), ended[64], until[64];
@@ -102,7 +103,7 @@ stay_say(const struct admin_results *results, bool dry_run)
 
     for (size_t i = 0; i < results->count && rc == 0; i++) {
         if (results->list[i].without) {
-            rc = say_one(&results->list[i], dry_run);
+            rc = say_kept_values(&results->list[i], dry_run);
         }
     }
     return rc;

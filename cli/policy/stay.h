@@ -1,5 +1,5 @@
 /* Warns of values that a temporary change set and a later change keeps: they
- * outlast the end of the temporary one. */
+ * stay after the temporary change has ended. */
 #ifndef BIDE_CLI_STAY_H
 #define BIDE_CLI_STAY_H
 
@@ -7,8 +7,8 @@
 
 struct admin_results;
 
-/* Says on stderr, for each policy with such values, which they are and what to
- * do.  0 or BIDE_ENOMEM. */
+/* For each policy with such values, prints on stderr the values and the command
+ * that undoes them.  Returns 0 or BIDE_ENOMEM. */
 int stay_say(const struct admin_results *results, bool dry_run);
 
 #endif

@@ -15,7 +15,8 @@ enum { ADDRESS_MAX = 64, BACKLOG = 4096 };
 /* ---- text ---- */
 
 /* Splits "ADDRESS:PORT" or "ADDRESS"; an address with colons is in brackets.
- * *port points into `text`, or is NULL if absent. */
+ * *port points into `text`; NULL if `text` has no port.  Reports whether `text`
+ * has this form. */
 static bool
 split_address(const char *text, char address[ADDRESS_MAX], const char **port)
 {

@@ -11,9 +11,9 @@ struct listen_address {
     socklen_t length;
 };
 
-/* Reads "127.0.0.1:9747", "[::1]:9747" or "localhost:9747"; port 0 means any
- * free port.  Other names are not looked up.  Returns false if `text` is not
- * an address and a port. */
+/* Reads "127.0.0.1:9747", "[::1]:9747" or "localhost:9747" into `out`; port 0
+ * means any free port.  Other names are not resolved.  Reports whether `text`
+ * is an address and a port. */
 bool listen_read(const char *text, struct listen_address *out);
 
 /* Reports whether only this host can reach the address. */
@@ -27,9 +27,8 @@ char *listen_write(const struct listen_address *a, char *buffer, size_t size);
 int listen_open(struct listen_address *a);
 
 /* Reports whether a request's Host header (NULL: none) names this host itself.
- * On a loopback address, other names come from web pages whose DNS name was
- * made to point here (DNS rebinding); they must not read this host's answers.
- */
+ * On a loopback address, other names come from web pages that made their DNS
+ * name point to this host (DNS rebinding); they must not read its answers. */
 bool listen_host_ok(const char *host);
 
 #endif

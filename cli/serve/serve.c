@@ -14,10 +14,10 @@
 #include "cli/command/signals.h"
 #include "listen.h"
 
-/* At the end, answers in progress have this long to be sent. */
+/* At the end, the time limit for sending the answers in progress. */
 #define END_NS UINT64_C(2000000000)
 
-/* Returns the milliseconds until the trend has to be read again; 0: now. */
+/* Returns the milliseconds until the trend must be read again; 0: now. */
 static int
 ms_until_step(const struct serve_api *api, uint64_t now_ns)
 {
@@ -107,7 +107,7 @@ serve_command(struct command_line *line)
             "--listen %s: not an address and a port, such as 127.0.0.1:9747",
             text);
     }
-    admin_close(line->registry); /* each answer opens it again */
+    admin_close(line->registry); /* each answer opens the registry itself */
     line->registry = NULL;
     if (!line->option[OPTION_DIR]) {
         return say_failure(BIDE_EMISSING, "registry");

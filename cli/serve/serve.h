@@ -39,25 +39,26 @@ struct serve_text {
  * have been replaced or restored.  `now_ns` is CLOCK_MONOTONIC. */
 void serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
                   struct serve_text *out);
-/* Fills `out` with an error.  The first line of `why` is the reason, the second
- * one, if any, says what to do. */
+/* Fills `out` with an error.  The first line of `why` is the reason; the second
+ * line, if any, is the remedy. */
 void serve_refuse(unsigned status, const char *why, struct serve_text *out);
 
-/* Reads the counters for the trend.  To be called every TREND_STEP_NS. */
+/* Reads the counters for the trend.  The caller must call it every
+ * TREND_STEP_NS. */
 void serve_read_trend(struct serve_api *api, uint64_t now_ns);
 
 /* ---- serve_http.c ---- */
 
 struct serve_http;
 
-/* Returns a server on the listening socket `fd`, which it owns from then on,
- * also on failure: then the result is NULL and the error is printed. */
+/* Returns a server on the listening socket `fd`, which it then owns.  On
+ * failure, prints the error, closes `fd` and returns NULL. */
 struct serve_http *serve_http_new(struct serve_api *api, int fd,
                                   bool only_this_host);
 /* Returns a descriptor that is readable when serve_http_run has work. */
 int serve_http_fd(const struct serve_http *h);
-/* Handles all pending events.  Returns the milliseconds after which to call it
- * again at the latest. */
+/* Handles all pending events.  Returns the number of milliseconds after which
+ * it must be called again. */
 int serve_http_run(struct serve_http *h, uint64_t now_ns);
 /* Accepts no more connections. */
 void serve_http_stop_accepting(struct serve_http *h);

@@ -1,4 +1,5 @@
-/* The answers of bide serve: most are what a command prints with --json. */
+/* Makes the answers of bide serve.  Most are the output of a command with
+ * --json. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-/* The parts of /api/now, and their names in it. */
+/* The parts of /api/now, with their names. */
 static const struct route parts[] = {
     {"list", "list", {{0}}},
     {"calls", "calls", {{OPTION_MOST, "100"}}},
@@ -60,7 +61,7 @@ static const struct route parts[] = {
 
 /* ---- answers ---- */
 
-/* A text that is being written in memory. */
+/* A text that is written in memory. */
 struct draft {
     FILE *out; /* NULL: no memory */
     char *text;
@@ -361,7 +362,7 @@ answer_now(struct serve_api *api, struct admin *registry,
         struct serve_text part;
 
         answer_command(&parts[i], registry, api->dir, NULL, &part);
-        if (i == 0 && part.status != 200) { /* without the list, no page */
+        if (i == 0 && part.status != 200) { /* the page needs the list */
             free(draft_close(&d));
             *out = part;
             return;
@@ -437,7 +438,7 @@ add_recorded_interval(void *arg, const struct history_interval *i)
     return 0;
 }
 
-/* Reads all cells; the first time also what was recorded before. */
+/* Reads all cells; at the first time, also the recorded past. */
 static void
 read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
 {
@@ -454,7 +455,7 @@ read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
         api->begun = true;
         start.now_ns = clock_realtime_ns();
         range.since_ns = start.now_ns - TREND_POINTS * TREND_STEP_NS;
-        /* If this fails, the trend begins now. */
+        /* On failure, the trend begins now. */
         past_each_interval(admin_past(registry), &range, add_recorded_interval,
                            &start, &past);
     }
@@ -474,8 +475,8 @@ serve_read_trend(struct serve_api *api, uint64_t now_ns)
 
 /* ---- paths ---- */
 
-/* Reports whether the path fits the route, and copies the policy's name in it
- * to `name`: "" if the route has none. */
+/* Reports whether the path matches the route, and copies the policy's name in
+ * the path to `name`; "" if the route has none. */
 static bool
 match_route(const struct route *r, const char *path,
             char name[BIDE_NAME_MAX + 1])

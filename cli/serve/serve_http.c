@@ -39,12 +39,13 @@ enum {
 struct slot {
     bool used, answering, shut;
     int fd;
-    uint64_t since_ns; /* last time it connected, asked, or was answered */
+    uint64_t since_ns; /* the last time that it connected, sent a request, or
+                          received an answer */
 };
 
 struct cached_answer {
     char path[CACHED_PATH];
-    uint64_t until_ns; /* fresh until then */
+    uint64_t until_ns; /* valid until this time */
     struct MHD_Response *response;
     unsigned status;
 };
@@ -53,11 +54,12 @@ struct serve_http {
     struct serve_api *api;
     struct MHD_Daemon *daemon;
     bool only_this_host, closing;
-    int listening; /* the listening socket; -1: MHD still has it */
+    int listening; /* the listening socket, after MHD has released it; else -1
+                    */
     int fd;
     uint64_t now_ns;
     uint32_t limit, used;
-    bool freed; /* a slot: MHD accepts the next client when it runs again */
+    bool freed; /* a slot was freed: MHD must run to accept the next client */
     struct slot slot[CONNECTIONS];
     struct cached_answer cached[CACHED];
 };
@@ -126,7 +128,8 @@ on_completed(void *arg, struct MHD_Connection *c, void **request,
     set_answering(arg, c, false);
 }
 
-/* Disconnects a client: MHD reads the end of the stream and closes it. */
+/* Disconnects a client: MHD then reads the end of the stream and closes the
+ * socket. */
 static void
 shut_down(struct slot *s)
 {
@@ -281,8 +284,9 @@ find_cached(struct serve_http *h, const char *path)
     return NULL;
 }
 
-/* Keeps the response, which began to be made at `begun_ns`, and owns it then;
- * does nothing if the path is too long or the cache is full. */
+/* Stores the response in the cache, which then owns it.  `begun_ns` is when the
+ * response was begun.  Does nothing if the path is too long or the cache is
+ * full. */
 static void
 cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
                unsigned status, struct MHD_Response *r)
@@ -371,8 +375,8 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
 
 /* ---- the daemon ---- */
 
-/* Drops MHD's messages: they are about faulty requests, and the client gets
- * an error for these. */
+/* Drops the messages of MHD: they are about faulty requests, and the client
+ * gets an error for those. */
 static void
 on_message(void *arg, const char *format, va_list args)
 {
@@ -381,8 +385,8 @@ on_message(void *arg, const char *format, va_list args)
     (void)args;
 }
 
-/* Returns the number of connections that the limit of descriptors allows,
- * after raising that limit as far as allowed, up to 4096. */
+/* Raises the limit of descriptors to 4096 or the highest value allowed, and
+ * returns the number of connections that it leaves. */
 static uint32_t
 connection_limit(void)
 {

@@ -28,8 +28,8 @@ struct trend_policy {
 struct trend {
     size_t count, left_out;
     struct trend_policy **list; /* by name */
-    bool begun;                 /* the first reading has ended */
-    size_t known;               /* points, the newest ones */
+    bool begun;                 /* the first reading is complete */
+    size_t known;               /* number of known points, the newest ones */
     uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
     size_t window_steps; /* steps since window_ns */
 };
@@ -275,7 +275,7 @@ static double
 covered_share(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
 {
     uint64_t until = (TREND_POINTS - 1 - point) * TREND_STEP_NS;
-    uint64_t from = until + TREND_STEP_NS; /* both: ago */
+    uint64_t from = until + TREND_STEP_NS; /* times before the first reading */
 
     from = from < begin_ago_ns ? from : begin_ago_ns;
     until = until > end_ago_ns ? until : end_ago_ns;

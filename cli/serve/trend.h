@@ -29,9 +29,9 @@ void trend_begin(struct trend *t);
 int trend_add(struct trend *t, const struct admin_cell *c);
 void trend_end(struct trend *t, uint64_t now_ns);
 
-/* Adds a recorded interval from before the first reading; to be called after
- * that reading.  The interval began and ended `begin_ago_ns` and `end_ago_ns`
- * before it. */
+/* Adds a recorded interval from before the first reading; call it after that
+ * reading.  The interval began `begin_ago_ns` and ended `end_ago_ns` before the
+ * reading. */
 void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
                 uint64_t end_ago_ns, const struct bide_stats *s);
 

@@ -1,4 +1,5 @@
-/* bide preview: the wait before each retry of a call that always fails. */
+/* bide preview: shows the wait before each retry of a call that always fails.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,9 @@
 #include "simulate/preview.h"
 
 enum {
-    ROWS_OF_UNLIMITED = 10, /* shown when attempts are unlimited */
+    ROWS_OF_UNLIMITED = 10, /* number of rows if attempts are unlimited */
     ROWS_MAX = 100000,
-    PLOTTED_MAX = 60, /* more rows are shown without a plot */
+    PLOTTED_MAX = 60, /* limit of rows with a plot */
 };
 
 struct forecast {
@@ -48,7 +49,7 @@ print_preview_json(const struct forecast *f)
     return json_out(j);
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 static char *
 write_range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)

@@ -193,7 +193,7 @@ simulate_script_file(struct command_line *line)
     return status;
 }
 
-/* Options that choose a kind of simulation. */
+/* The options of each kind of simulation. */
 static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
 static const enum option of_traffic[] = {
     OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,

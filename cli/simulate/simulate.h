@@ -11,9 +11,9 @@ struct policy;
 struct traffic;
 struct traffic_report;
 
-/* --calls, --fail: the outcomes of many calls are drawn. */
+/* --calls, --fail: draws the outcomes of many calls. */
 command_fn simulate_traffic;
-/* --replay: the outcomes are those in history. */
+/* --replay: takes the outcomes from history. */
 command_fn simulate_replay;
 
 /* The rules to simulate: the present ones and, if KEY=VALUE is given, the

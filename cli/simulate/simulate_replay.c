@@ -1,4 +1,4 @@
-/* bide simulate --replay: recorded traffic, run again under other rules. */
+/* bide simulate --replay: repeats recorded traffic under other rules. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +26,8 @@
 #include "store/policies/record.h"
 #include "simulate.h"
 
-/* Longer intervals are named in the assumptions: peaks within them are lost. */
+/* Intervals that are longer than this are mentioned in the assumptions: their
+ * peaks are unknown. */
 #define COARSE_NS (5 * UINT64_C(60000000000))
 
 enum { ASSUMED_MAX = 10, COLUMNS = 3 };
@@ -272,7 +273,7 @@ add_latencies(struct table *t, const struct replay *r)
     }
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 static void
 print_replay_title(const struct replay *r)
@@ -348,7 +349,8 @@ put_recorded_figures(struct json *j, const struct replay *r)
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         const struct counter_row *row = &counter_rows[i];
 
-        /* The simulation knows no importance, by which exhausted is divided. */
+        /* The simulation does not know the importance, which divides
+         * `exhausted`. */
         if (row->name && row->unit == COUNTER_OF_CALLS &&
             !(row->flags & COUNTER_IS_FAILED)) {
             json_put_count(j, row->name, counter_of(s, row));
@@ -392,8 +394,8 @@ print_replay_json(const struct replay *r)
 
 /* ---- running ---- */
 
-/* Runs every scope separately under the rules number `run`, and adds up the
- * reports.  Returns 0, or the exit status after printing the error. */
+/* Runs every scope separately under the rules of run `run`, and adds up the
+ * reports.  Returns 0, or the exit status after an error message. */
 static int
 run_scopes(struct replay *r, int run)
 {

@@ -1,4 +1,4 @@
-/* bide simulate --calls, --fail: many calls with drawn outcomes. */
+/* bide simulate --calls, --fail: simulates many calls with drawn outcomes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -128,7 +128,7 @@ merge_count(struct count *to, const struct count *from)
         memcpy(to->program, from->program, sizeof(to->program));
     }
     to->sleeping += from->sleeping;
-    /* Only the cell without a scope has these. */
+    /* Only the cell without a scope has these two. */
     to->scopes = from->scopes > to->scopes ? from->scopes : to->scopes;
     to->scopes_refused += from->scopes_refused;
     add_stats(&to->stats, &from->stats);

@@ -26,11 +26,11 @@ struct count {
     uint32_t asked_by;
     char program[16];
     struct bide_stats stats;
-    uint32_t sleeping;               /* calls that wait now */
+    uint32_t sleeping;               /* number of waiting calls */
     uint32_t scopes, scopes_refused; /* as in struct admin_cell */
 };
 
-/* A scope that a name is used with; "" is none. */
+/* A scope that a name is used with; "": no scope. */
 struct scope {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
 };
@@ -42,20 +42,22 @@ struct counts {
     struct scope *scopes; /* by name and scope */
 };
 
-/* 0 or a BIDE_E code; counts_free in any case.  counts_sleeping has only the
- * calls that wait. */
+/* counts_read reads everything, counts_sleeping only the number of waiting
+ * calls.  Both return 0 or a BIDE_E code.  Release with counts_free in all
+ * cases. */
 int counts_read(struct admin *registry, struct counts *out);
 int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
 const struct count *counts_find(const struct counts *c, const char *name);
 
-/* Returns the first scope of a name, followed by the others; NULL: none. */
+/* Returns the scopes of a name, as an array of *out_count; NULL if there are
+ * none. */
 const struct scope *counts_scopes(const struct counts *c, const char *name,
                                   size_t *out_count);
 
 /* Returns the number of waiting calls that a change affected: those that were
- * woken, or those that waited `before` it under a policy that it changed. Calls
- * of event loops and of bide exec are not woken, they see the change by
+ * woken, or those that waited `before` it under a policy that it changed.
+ * Calls of event loops and of bide exec are not woken; they notice the change
  * themselves. */
 uint32_t counts_told(const struct counts *before,
                      const struct admin_results *results);

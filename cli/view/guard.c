@@ -131,7 +131,7 @@ guard_word(int state)
     return words[state];
 }
 
-/* Whole seconds, rounded up: "0s" would look as if it were over. */
+/* Rounds up to whole seconds, because "0s" would mean that the time is over. */
 static void
 write_open(uint64_t left_ns, char *buffer, size_t size)
 {
@@ -185,7 +185,8 @@ guard_level(const struct admin_guard *g, char *buffer, size_t size)
     return buffer;
 }
 
-/* Rounds to thousandths, the unit in which tokens are counted. */
+/* Returns the tokens in the budget, rounded to thousandths, the unit in which
+ * they are counted. */
 double
 guard_tokens(const struct policy *p, const struct admin_guard *g)
 {
@@ -255,7 +256,7 @@ guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
 
 struct gathering {
     struct guard_parts *parts;
-    const char *scope; /* NULL: all */
+    const char *scope; /* NULL: all scopes */
 };
 
 static int
@@ -327,8 +328,8 @@ guard_parts_free(struct guard_parts *parts)
     memset(parts, 0, sizeof(*parts));
 }
 
-/* Open before half open before closed; among those that are open, the one that
- * stays so the longest. */
+/* Reports whether `a` is worse than `b`: open is worse than half open, half
+ * open than closed, and of two open breakers the one that stays open longer. */
 static bool
 is_worse(const struct admin_guard *a, const struct admin_guard *b)
 {

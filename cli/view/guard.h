@@ -1,4 +1,4 @@
-/* A policy's breaker and budget, as all commands show them. */
+/* The breaker and budget of a policy, as all commands show them. */
 #ifndef BIDE_CLI_GUARD_H
 #define BIDE_CLI_GUARD_H
 
@@ -14,47 +14,53 @@
 struct policy;
 struct record;
 
-/* Compile a policy; *out is NULL when it is not valid or does not exist.  0 or
- * BIDE_ENOMEM. */
+/* Compile a policy; *out is NULL if it is not valid or does not exist.  Return
+ * 0 or BIDE_ENOMEM. */
 int guard_compile(struct admin *registry, const struct record *r,
                   struct policy **out);
 int guard_policy(struct admin *registry, const char *name, struct policy **out);
 
-/* Compiles the policy that the first operand names.  0, or the exit status. */
+/* Compiles the policy of the first operand.  Returns 0 or the exit status. */
 int guard_find(struct command_line *line, struct policy **out);
 
-/* Says "pay: nobody uses scope SCOPE"; returns the exit status. */
+/* Prints that the scope was never used.  Returns the exit status. */
 int guard_no_scope(const struct policy *p, const char *scope);
 
-bool guard_has_breaker(const struct policy *p); /* it is not off */
+bool guard_has_breaker(const struct policy *p); /* the breaker is not off */
 bool guard_has_budget(const struct policy *p);
-bool guard_by_scope(const struct policy *p); /* not only a group's budget */
+/* Reports whether the policy has a breaker, or a budget for each scope. */
+bool guard_by_scope(const struct policy *p);
 
-/* "closed", "OPEN 12s", "half open", "forced open", "forced closed"; "-" when
- * it is off.  Needs 32 bytes; so does the next.  Return the buffer. */
+/* Writes the state of the breaker: "closed", "OPEN 12s", "half open", "forced
+ * open", "forced closed"; "-" if it is off.  Both functions need 32 bytes and
+ * return the buffer. */
 char *guard_state(const struct admin_guard *g, char *buffer, size_t size);
-/* "98%": all only for all, none only for none; "-" without a budget. */
+/* Writes the level of the budget: "100%" only if full, "0%" only if empty; "-"
+ * if there is no budget. */
 char *guard_level(const struct admin_guard *g, char *buffer, size_t size);
 
 double guard_tokens(const struct policy *p, const struct admin_guard *g);
 
-bool guard_is_closed(const struct admin_guard *g); /* lets all calls out */
-bool guard_is_usual(const struct admin_guard *g);  /* and its budget is full */
-const char *guard_mode(int mode);                  /* as the key has it: "on" */
-const char *guard_word(int state);                 /* "half open" */
+bool guard_is_closed(const struct admin_guard *g); /* allows all calls */
+bool guard_is_usual(
+    const struct admin_guard *g);  /* closed, and the budget is full */
+const char *guard_mode(int mode);  /* a value of the key breaker: "on" */
+const char *guard_word(int state); /* "half open" */
 
-/* How a scope is shown: "-" is none, "(others)" the one that many share. */
+/* Returns the name of a scope for output: "-" for no scope, "(others)" for the
+ * one that further scopes share. */
 const char *guard_scope(const char *scope);
-/* The same from the command line, where "" is none and NULL all. */
+/* Returns the scope that --scope names: "" is no scope; NULL: all scopes. */
 const char *guard_scope_read(const char *scope);
-/* Checks the name in --scope.  0, or the exit status after it has said why. */
+/* Checks the name in --scope.  Returns 0, or the exit status after an error
+ * message. */
 int guard_scope_check(const struct command_line *line);
 
-/* "note: pay has 1,024 scopes, ...", malloc'ed; NULL without memory. */
+/* Returns a note on too many scopes, malloc'ed; NULL without memory. */
 char *guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused);
 
-/* The live state of a policy by scope, sorted.  A policy that nobody uses has
- * one part, with the state it would begin with. */
+/* The live state of a policy in one scope.  A policy that was never used has
+ * one part, with the initial state. */
 struct guard_part {
     char scope[BIDE_NAME_MAX + 1];
     bool used;
@@ -69,15 +75,14 @@ int guard_parts_read(struct admin *registry, const struct policy *p,
                      const char *scope, struct guard_parts *out);
 void guard_parts_free(struct guard_parts *parts);
 
-/* Merges two guards into the one to be shown: the worse breaker, the lower
- * budget. */
+/* Merges `from` into `to` for output: the worse breaker, the lower budget. */
 void guard_worse(struct admin_guard *to, const struct admin_guard *from);
 
-/* Makes the first operand's breaker "open" or "closed", or ("") what it was
- * before it was forced.  0, or the exit status. */
+/* Forces the breaker of the first operand to `value`, "open" or "closed"; ""
+ * restores the value before it was forced.  Returns 0 or the exit status. */
 int force_breaker(struct command_line *line, const char *value);
 
-/* Adds "breaker" and "budget"; p may be NULL. */
+/* Adds "breaker" and "budget" to `j`; `p` may be NULL. */
 void guard_put(struct json *j, const struct policy *p,
                const struct admin_guard *g);
 

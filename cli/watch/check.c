@@ -247,7 +247,7 @@ print_all(struct check *c, char **perf, char **more)
 }
 
 static int
-check_people(struct check *c)
+print_check_text(struct check *c)
 {
     char *perf = NULL, *more = NULL;
     size_t perf_size, more_size;
@@ -282,7 +282,7 @@ check_people(struct check *c)
 }
 
 static int
-check_json(struct check *c)
+print_check_json(struct check *c)
 {
     int rc, status;
 
@@ -319,5 +319,6 @@ check_command(struct command_line *line)
             return print_unknown(why);
         }
     }
-    return line->option[OPTION_JSON] ? check_json(&c) : check_people(&c);
+    return line->option[OPTION_JSON] ? print_check_json(&c)
+                                     : print_check_text(&c);
 }

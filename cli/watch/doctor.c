@@ -33,7 +33,7 @@ count_findings(const struct doctor_report *r, enum doctor_level level)
     return count;
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 static const char *
 write_size(uint64_t bytes, char *out, size_t size)

@@ -163,7 +163,8 @@ a_process_that_finds_the_change_wakes_the_others(void **state)
     }
     r = end_sleeper(child, done.fd);
     assert_int_equal(r.verdict, BIDE_SUCCEEDED);
-    /* It was woken, so it continued before it read the registry itself. */
+    /* The call was woken, so it continued before it read the registry itself.
+     */
     assert_true(r.slept_ns < 4500 * MS);
 }
 
