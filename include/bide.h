@@ -85,7 +85,7 @@ struct bide_policy;
  * $XDG_STATE_HOME/bide (~/.local/state/bide) for others.  Succeeds also if no
  * registry exists: calls then run under declared rules, and follow the registry
  * as soon as it appears.  `flags` is 0.  The caller frees *out with bide_close.
- * BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
+ * Fails with BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_open(const char *dir, unsigned flags, struct bide **out);
 
 /* Closes the registry and frees its handles.  Returns BIDE_EBUSY, and does
@@ -96,7 +96,7 @@ BIDE_API int bide_close(struct bide *b);
  * the text of a policy file.  May be called again: a section replaces the
  * earlier one of its name.  A section may extend other declared ones.  If the
  * text is wrong, nothing is declared, the result is BIDE_EINPUT, and
- * bide_declare_error has the place.  BIDE_EINVAL, BIDE_ENOMEM. */
+ * bide_declare_error has the place.  Fails with BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_declare(struct bide *b, const char *ini);
 
 /* Returns the fault found by this thread's last bide_declare, as
@@ -109,7 +109,7 @@ BIDE_API const char *bide_declare_error(void);
  * policy need not exist: it then has the declared rules, else the rules of the
  * registry's `default`, else one attempt; the handle follows when the policy is
  * defined.  The first look-up of a name reads the registry, later ones cost
- * tens of ns.  BIDE_EINVAL, BIDE_ENAME, BIDE_ENOMEM. */
+ * tens of ns.  Fails with BIDE_EINVAL, BIDE_ENAME, BIDE_ENOMEM. */
 BIDE_API int bide_lookup(struct bide *b, const char *name, const char *scope,
                          struct bide_policy **out);
 
@@ -375,9 +375,10 @@ BIDE_API void bide_call_work(struct bide_call *c,
                              const struct bide_work *work);
 
 /* Stores work durably, without a call.  Waits for other writers at most 5 s.
- * *out_id is never 0; `out_id` may be NULL.  BIDE_EINVAL (too large, or a text
- * too long), BIDE_EFULL (disk, or the policy's defer_max), BIDE_EMISSING,
- * BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_ENOMEM, BIDE_ESYS. */
+ * *out_id is never 0; `out_id` may be NULL.  Fails with BIDE_EINVAL (too large,
+ * or a text too long), BIDE_EFULL (disk, or the policy's defer_max),
+ * BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_ENOMEM,
+ * BIDE_ESYS. */
 BIDE_API int bide_defer(struct bide_policy *p, const void *work, size_t length,
                         uint64_t *out_id);
 
@@ -457,16 +458,17 @@ struct bide_stats {
     struct bide_latency latency_succeeded, latency_failed; /* of attempts */
 };
 
-/* Reads the totals of `p`.  BIDE_EINVAL, BIDE_ENOMEM. */
+/* Reads the totals of `p`.  Fails with BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_read_stats(struct bide_policy *p, struct bide_stats *out);
 
 /* Records history as `bide record --every` does, in a new thread that receives
  * no signals.  For hosts where nobody runs the command.  Any number of
- * processes may record; each minute is recorded once.  `every_ns` is at least
- * 1 s; 0 stops recording, as bide_close does.  A forked child does not record.
- * Errors of later recordings are not reported here; `bide doctor` shows them.
- * BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write in the
- * registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
+ * processes may record; each minute is recorded once.  `every_ns` is 1 s
+ * or more; 0 stops recording, as bide_close does.  A forked child does not
+ * record.  Errors of later recordings are not reported here; `bide doctor`
+ * shows them.
+ * Fails with BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write
+ * in the registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_record_every(struct bide *b, uint64_t every_ns);
 
 /* ---- hooks, clock, seed ---- */
@@ -488,7 +490,7 @@ struct bide_hooks {
 };
 
 /* Sets the hooks of all calls of this registry; they are copied.  NULL removes
- * them.  BIDE_EBUSY while a call is running; BIDE_EINVAL. */
+ * them.  Fails with BIDE_EBUSY while a call is running; BIDE_EINVAL. */
 BIDE_API int bide_set_hooks(struct bide *b, const struct bide_hooks *hooks);
 
 /* A clock that replaces CLOCK_MONOTONIC, for tests.  now_ns never goes back.
@@ -500,12 +502,13 @@ struct bide_clock {
 };
 
 /* Sets the clock of this registry; it is copied.  NULL: the system's clock.
- * BIDE_EBUSY while a call is running; BIDE_EINVAL: a function is missing. */
+ * Fails with BIDE_EBUSY while a call is running; BIDE_EINVAL: a function is
+ * missing. */
 BIDE_API int bide_set_clock(struct bide *b, const struct bide_clock *clock);
 
 /* Sets the seed of the random part of waits, and starts its sequence again.
  * With the same seed, clock and outcomes in the same order, waits are the same
- * on every machine.  BIDE_EINVAL. */
+ * on every machine.  Fails with BIDE_EINVAL. */
 BIDE_API int bide_set_seed(struct bide *b, uint64_t seed);
 
 #ifdef __cplusplus

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* Returns `list` with room for one more element after its `count` elements of
- * `size` bytes, or NULL without memory; `list` is valid and unchanged then.
+ * `size` bytes, or NULL if out of memory; `list` is valid and unchanged then.
  * NULL is an empty list.  The caller frees with free.  Room is doubled whenever
  * `count` is a power of two, so no capacity has to be kept.  Elements after the
  * first `count` are not initialised.  Only for a list that array_more itself

@@ -19,8 +19,8 @@ void draft_text(struct draft *d, const char *text);
 void draft_item(struct draft *d, const char *text);
 void draft_clear(struct draft *d); /* empties it, keeps the memory */
 
-/* Returns the text ("" if nothing was added), which the caller frees; NULL
- * without memory.  The draft is empty afterwards. */
+/* Returns the text ("" if nothing was added), which the caller frees; NULL if
+ * out of memory.  The draft is empty afterwards. */
 char *draft_take(struct draft *d);
 void draft_free(struct draft *d);
 

@@ -17,9 +17,9 @@ enum { SCOPES_MAX = 1024 };
 #define SCOPE_OTHERS "@others"
 
 /* Finds the cell of a policy and scope ("": no scope) and stores its index;
- * with `create`, makes the cell if there is none.  BIDE_ENOPOLICY (there is no
- * cell), BIDE_EFULL, BIDE_ENAME, BIDE_ENOMEM, BIDE_ESYS.  Processes and threads
- * may call it concurrently. */
+ * with `create`, makes the cell if there is none.  Fails with BIDE_ENOPOLICY
+ * (there is no cell), BIDE_EFULL, BIDE_ENAME, BIDE_ENOMEM, BIDE_ESYS.
+ * Processes and threads may call it concurrently. */
 int cell_find(struct live *l, const char *name, const char *scope, bool create,
               uint32_t *out);
 

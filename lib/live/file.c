@@ -301,7 +301,7 @@ open_draft(const char *path, const char *directory, struct file_draft *d)
     return d->fd < 0 ? live_error(errno) : 0;
 }
 
-/* Gives the draft its name.  BIDE_EEXIST if that name exists. */
+/* Gives the draft its name.  Fails with BIDE_EEXIST if that name exists. */
 static int
 link_draft(const struct file_draft *d, const char *to)
 {
@@ -418,8 +418,8 @@ make_file_and_directory(const char *path, const char *directory,
     return make_file(path, directory, id, link_draft, out, out_fd);
 }
 
-/* Locks the directory.  BIDE_ELOCKED after a quarter of a second, because the
- * process that holds the lock may be stopped. */
+/* Locks the directory.  Fails with BIDE_ELOCKED after a quarter of a second,
+ * because the process that holds the lock may be stopped. */
 static int
 lock_directory(const char *directory, int *out)
 {

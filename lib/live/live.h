@@ -31,10 +31,10 @@ struct live;
 
 /* Attaches to the live file at `path`.  Makes the file if it is missing, from
  * an earlier boot or of an older format, and its directory if that is missing.
- * BIDE_EPERM, BIDE_EFULL, BIDE_ENOMEM, BIDE_EFORMAT (of a newer format),
- * BIDE_EDAMAGED (it belongs to another registry), BIDE_ELOCKED (another process
- * is replacing it: try later), BIDE_ESYS (or its filesystem cannot reserve
- * space).  Close with live_close. */
+ * Fails with BIDE_EPERM, BIDE_EFULL, BIDE_ENOMEM, BIDE_EFORMAT (of a newer
+ * format), BIDE_EDAMAGED (it belongs to another registry), BIDE_ELOCKED
+ * (another process is replacing it: try later), BIDE_ESYS (or its filesystem
+ * cannot reserve space).  Close with live_close. */
 int live_open(const char *path, const uint8_t id[16], struct live **out);
 
 /* Checks the file at `path` and changes nothing.  Returns 0, LIVE_STALE (from
@@ -45,7 +45,7 @@ int live_open(const char *path, const uint8_t id[16], struct live **out);
 int live_look(const char *path, const uint8_t id[16], struct live_header *out);
 
 /* Opens a live state with fewer cells in the memory of this process and its
- * children, for use without a file.  BIDE_ENOMEM. */
+ * children, for use without a file.  Fails with BIDE_ENOMEM. */
 int live_open_private(struct live **out);
 void live_close(struct live *l); /* NULL: does nothing */
 

@@ -31,7 +31,7 @@ struct group_conflict {
 bool group_has(const struct policy *p);
 
 /* Adds a policy to its group.  BIDE_EINPUT: it disagrees with the first policy
- * of the group, and `out` is filled.  BIDE_ENOMEM. */
+ * of the group, and `out` is filled.  Also fails with BIDE_ENOMEM. */
 int groups_join(struct groups *g, const struct policy *p,
                 struct group_conflict *out);
 void groups_free(struct groups *g);

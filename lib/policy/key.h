@@ -51,8 +51,8 @@ const struct key *key_find(const char *name);
 const char *key_near(const char *name);
 
 /* Checks a value and sets *out to its canonical text.  BIDE_EINPUT: *why is the
- * reason, *hint what was probably meant, or NULL.  BIDE_ENOMEM.  The caller
- * frees all three. */
+ * reason, *hint what was probably meant, or NULL.  Also fails with BIDE_ENOMEM.
+ * The caller frees all three. */
 int key_canonical(const struct key *key, const char *value, char **out,
                   char **why, char **hint);
 

@@ -59,11 +59,11 @@ int outcome_read(const char *text, struct bide_outcome *out, const char **why,
 
 /* Reads a list; "none" or "" is the empty set.  Release *out with
  * outcome_set_free.  BIDE_EINPUT: `bad` is the bad item, *why and `hint` as
- * above. BIDE_ENOMEM. */
+ * above.  Also fails with BIDE_ENOMEM. */
 int outcome_set_read(const char *text, struct outcome_set *out, char *bad,
                      size_t bad_size, const char **why, char *hint,
                      size_t hint_size);
-/* Returns the canonical list, which the caller frees; NULL without memory. */
+/* Returns the canonical list, which the caller frees; NULL if out of memory. */
 char *outcome_set_write(const struct outcome_set *set);
 void outcome_set_free(struct outcome_set *set);
 

@@ -27,7 +27,7 @@ bool policy_name_ok(const char *name);
 struct policy_text;
 
 /* Make a text without keys (NULL also if the name is not valid), and a copy.
- * NULL without memory.  Release with policy_text_free, which accepts NULL. */
+ * NULL if out of memory.  Release with policy_text_free, which accepts NULL. */
 struct policy_text *policy_text_new(const char *name);
 struct policy_text *policy_text_copy(const struct policy_text *t);
 void policy_text_free(struct policy_text *t);
@@ -45,7 +45,7 @@ int policy_text_line(const struct policy_text *t, const struct key *key);
 
 /* Checks a value and sets the key.  Refuses a value that could be written to a
  * file but not read back.  BIDE_EINPUT: a fault was added, at `file` and
- * `line`. BIDE_ENOMEM. */
+ * `line`.  Also fails with BIDE_ENOMEM. */
 int policy_text_set(struct policy_text *t, const char *key, const char *value,
                     const char *file, int line, struct faults *faults);
 /* Removes a key; one that is not set is no error.  BIDE_EINPUT: there is no
@@ -53,8 +53,8 @@ int policy_text_set(struct policy_text *t, const char *key, const char *value,
 int policy_text_unset(struct policy_text *t, const char *key, const char *file,
                       struct faults *faults);
 
-/* Writes the canonical text: "[name]\n", then the keys in the table's order. No
- * line is longer than POLICY_LINE_MAX.  The caller frees it; NULL without
+/* Writes the canonical text: "[name]\n", then the keys in the table's order.
+ * No line is longer than POLICY_LINE_MAX.  The caller frees it; NULL if out of
  * memory. */
 char *policy_text_write(const struct policy_text *t);
 /* Reports whether names, keys and values are equal. */
@@ -69,7 +69,8 @@ struct policy_list {
 
 /* Reads the bytes of a whole file and reports every fault in it.  `file` is the
  * name in the faults.  Does not check that extended policies exist.  On failure
- * `out` is unchanged.  BIDE_EINPUT: faults were added.  BIDE_ENOMEM. */
+ * `out` is unchanged.  BIDE_EINPUT: faults were added.  Also fails with
+ * BIDE_ENOMEM. */
 int policy_read(const char *file, const char *bytes, size_t length,
                 struct policy_list *out, struct faults *faults);
 void policy_list_free(struct policy_list *list);
@@ -104,7 +105,7 @@ int policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
 void policy_free(struct policy *p);
 
 /* Makes the policy for a name that is not defined: all defaults, one attempt.
- * BIDE_ENAME, BIDE_ENOMEM. */
+ * Fails with BIDE_ENAME, BIDE_ENOMEM. */
 int policy_builtin(const char *name, struct policy **out);
 
 /* Writes a short form for tables: "4 tries, 100ms x2 ±full, ≤2s".  Returns

@@ -13,7 +13,8 @@ struct sections {
 
 /* Adds a section and sets *out to its text, which `s` owns.  A section whose
  * name is NULL is not in the index.  BIDE_EEXIST: the name exists, *first is
- * the line of the first section; *out is set nevertheless.  BIDE_ENOMEM. */
+ * the line of the first section; *out is set nevertheless.  Also fails with
+ * BIDE_ENOMEM. */
 int sections_add(struct sections *s, const char *name, int line,
                  struct policy_text **out, int *first);
 

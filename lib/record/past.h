@@ -41,7 +41,8 @@ struct past_known {
     uint64_t lost;        /* cells whose counts were lost once by damage */
     uint64_t bytes;       /* size of the file */
 };
-/* Fills *out; all zero without a recording.  BIDE_EDAMAGED, BIDE_EPERM ... */
+/* Fills *out; all zero without a recording.  Fails with BIDE_EDAMAGED,
+ * BIDE_EPERM ... */
 int past_known(struct past *p, struct past_known *out);
 
 /* Visits intervals as history_each.  The counts since the last recording come
@@ -77,7 +78,7 @@ struct past_alarm {
 };
 /* Visits each policy that has such keys, by name; with `count` names, those
  * policies, even without such keys.  Stops if `visit` does not return 0, and
- * returns that.  BIDE_ENOPOLICY. */
+ * returns that.  Fails with BIDE_ENOPOLICY. */
 int past_each_alarm(struct past *p, char *const *names, size_t count,
                     int (*visit)(void *arg, const struct past_alarm *alarm),
                     void *arg);

@@ -188,7 +188,7 @@ move_policy(struct bide *b, struct bide_policy *p)
     struct live *old = atomic_load(&p->home)->live;
     struct cell *cell = atomic_load(&p->cell);
 
-    /* Without memory the old cell stays in use. */
+    /* If out of memory, keeps the old cell. */
     if (attach_policy(b, p) == 0) {
         cell_announce(old, cell); /* its sleepers move to the new one */
     }

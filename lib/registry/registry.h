@@ -129,8 +129,8 @@ registry_ticks(const struct bide *b)
 void registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
                           uint64_t until_ns);
 
-/* Returns the handle of the budget group "@name", made on first use; NULL
- * without memory.  Under b->lock. */
+/* Returns the handle of the budget group "@name", made on first use; NULL if
+ * out of memory.  Under b->lock. */
 struct bide_policy *registry_group(struct bide *b, const char *name);
 
 /* ---- attach.c: under b->lock ---- */
@@ -154,7 +154,7 @@ struct stripe *attach_stripe(struct bide_policy *p, uint32_t stripe);
 
 /* ---- rules.c ---- */
 
-/* Returns the rules in force now, else the last good ones; NULL only without
+/* Returns the rules in force now, else the last good ones; NULL only if out of
  * memory.  Release with rules_drop (NULL: does nothing).  Takes p->lock and
  * b->lock. */
 struct rules *rules_take(struct bide_policy *p);

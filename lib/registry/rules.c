@@ -30,7 +30,8 @@ hold_rules(struct rules *r)
     return r;
 }
 
-/* Returns rules with one reference, which own `policy`; NULL without memory. */
+/* Returns rules with one reference, which own `policy`; NULL if out of memory.
+ */
 static struct rules *
 make_rules(struct policy *policy, uint32_t generation)
 {
@@ -132,7 +133,7 @@ publish_local(struct bide_policy *p, const struct policy *policy)
     atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
 }
 
-/* Returns the declared rules, else one attempt; NULL without memory. */
+/* Returns the declared rules, else one attempt; NULL if out of memory. */
 static struct rules *
 rules_from_program(struct bide_policy *p, uint32_t generation)
 {

@@ -46,13 +46,14 @@ struct profile {
     struct profile_period *period; /* in order of time, without overlap */
 };
 
-/* Appends a period. Periods must be added in order of their ends; a period that
- * overlaps with the one before begins at the end of that one. BIDE_ENOMEM. */
+/* Appends a period.  Periods must be added in order of their ends; a period
+ * that overlaps with the one before begins at the end of that one.  Fails with
+ * BIDE_ENOMEM. */
 int profile_add(struct profile *p, const struct profile_counts *c);
 
 /* Completes periods without attempts, or without attempts that succeeded or
  * failed: copies the missing rates and distributions from the period before or,
- * if that has none, after.  BIDE_ENOMEM. */
+ * if that has none, after.  Fails with BIDE_ENOMEM. */
 int profile_fill(struct profile *p);
 void profile_free(struct profile *p); /* leaves an empty one */
 

@@ -105,7 +105,7 @@ next_word(char **text)
     return start;
 }
 
-/* Appends a zeroed element of `size` bytes and returns it; NULL without
+/* Appends a zeroed element of `size` bytes and returns it; NULL if out of
  * memory. */
 static void *
 append_zeroed(void **list, uint32_t count, size_t size)

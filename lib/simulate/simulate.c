@@ -1,5 +1,5 @@
 /* A discrete-event loop.  At the same instant, ends of attempts and waits come
- * before new lines of the script, and calls are in the order of their begin.
+ * before new lines of the script, and calls are in the order of their start.
  * Few calls are running at once, so all of them are searched for the next
  * event. */
 #include "simulate.h"
@@ -29,7 +29,7 @@ struct simulation {
     simulate_visit_fn *visit;
     void *arg;
     struct faults *faults;
-    struct script_call *running; /* in the order of their begin */
+    struct script_call *running; /* in the order of their start */
     uint64_t now_ns;
     struct virtual_guard shared;
 };

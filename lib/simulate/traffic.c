@@ -1,6 +1,6 @@
-/* A discrete-event loop.  An event is the begin of a call, or the end of an
- * attempt or wait.  At the same instant, begins come last, and calls are in the
- * order of their begin. */
+/* A discrete-event loop.  An event is the start of a call, or the end of an
+ * attempt or wait.  At the same instant, starts come last, and calls are in the
+ * order of their start. */
 #include "traffic.h"
 
 #include <assert.h>

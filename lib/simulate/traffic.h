@@ -26,7 +26,7 @@ struct traffic_time {
 };
 
 struct traffic_share {
-    double share;      /* of attempts that fail, by the time of their begin */
+    double share;      /* of attempts that fail, by the time of their start */
     uint64_t until_ns; /* end, not included; of the last one: DURATION_NONE */
 };
 
@@ -45,9 +45,9 @@ struct traffic {
 };
 
 /* Runs the simulation.  An attempt ends with errno.ETIMEDOUT at the time limit
- * of the policy.  Calls come from 16 processes in turn.  BIDE_ENOMEM;
- * BIDE_EINPUT if one of the limits above is exceeded, and *out_why is then the
- * reason. */
+ * of the policy.  Calls come from 16 processes in turn.  Fails with
+ * BIDE_ENOMEM; BIDE_EINPUT if one of the limits above is exceeded, and *out_why
+ * is then the reason. */
 int traffic_run(const struct policy *p, const struct traffic *t,
                 struct traffic_report *out, const char **out_why);
 

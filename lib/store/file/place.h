@@ -28,7 +28,7 @@ const char *place_why(void);
 /* Reports whether the file system of `dir` has less than about 1 MiB free. */
 bool place_full(const char *dir);
 
-/* Returns "DIR/NAME", malloc'ed; NULL without memory, without a message. */
+/* Returns "DIR/NAME", malloc'ed; NULL if out of memory, without a message. */
 char *place_path(const char *dir, const char *name);
 
 /* Makes the directory and its parents unless it exists.  A new one has mode
@@ -43,7 +43,8 @@ int place_sync(const char *dir);
 int place_install(const char *dir, const char *fresh, const char *path, int rc);
 
 /* Takes the writers' lock of `dir`; `command` is shown to processes that wait.
- * BIDE_ELOCKED after wait_ms, with a message that names the holder. */
+ * Fails with BIDE_ELOCKED after wait_ms, with a message that names the holder.
+ */
 int place_lock(const char *dir, const char *command, unsigned wait_ms,
                int *out_fd);
 void place_unlock(int fd);

@@ -24,8 +24,8 @@ struct history {
 };
 
 /* Calls `body` with a snapshot, and again if a writer overwrote some of it:
- * `body` must start from the beginning each time.  BIDE_ELOCKED after 100
- * tries. */
+ * `body` must start from the beginning each time.  Fails with BIDE_ELOCKED
+ * after 100 tries. */
 typedef int history_body_fn(void *arg, const struct snapshot *s);
 int history_read(struct history *h, history_body_fn *body, void *arg);
 

@@ -210,7 +210,7 @@ read_metas(const struct pages *f, struct meta metas[2], const struct meta **out)
 
 /* ---- opening ---- */
 
-/* Returns the path from the root, malloc'ed; NULL without memory or if the
+/* Returns the path from the root, malloc'ed; NULL if out of memory or if the
  * working directory has no path (errno). */
 static char *
 absolute_path(const char *path)

@@ -11,7 +11,7 @@
 
 struct pages;
 
-/* Opens a file and reads its meta pages.  BIDE_EMISSING, BIDE_EPERM,
+/* Opens a file and reads its meta pages.  Fails with BIDE_EMISSING, BIDE_EPERM,
  * BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM, BIDE_ESYS. */
 int pages_open(const char *path, struct pages **out);
 void pages_close(struct pages *f); /* NULL: does nothing */
@@ -22,7 +22,8 @@ struct pages_stamp {
 };
 
 /* Reads the stamp of the file as it is now: stat and both meta pages, about a
- * microsecond.  BIDE_EMISSING if the file was removed or replaced. */
+ * microsecond.  Fails with BIDE_EMISSING if the file was removed or replaced.
+ */
 int pages_look(struct pages *f, struct pages_stamp *out);
 
 /* One commit of the file.  Its pages may be overwritten after two further
@@ -49,7 +50,7 @@ int pages_begin(struct pages *f, struct snapshot *out);
 int pages_end(const struct snapshot *s);
 
 /* Reads a record of a named database; the value is malloc'ed, never NULL.
- * BIDE_ENOPOLICY if there is no such key or database, BIDE_EDAMAGED,
+ * Fails with BIDE_ENOPOLICY if there is no such key or database, BIDE_EDAMAGED,
  * BIDE_ENOMEM. */
 int pages_get(const struct snapshot *s, const char *db, const void *key,
               size_t key_length, void **out, size_t *out_length);

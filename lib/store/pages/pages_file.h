@@ -60,8 +60,8 @@ void path_close(struct path *p);
 
 /* Moves to the first node whose key is not below `key` (NULL: the first), or
  * with `backwards` to the last one whose key is below it (NULL: the last).  If
- * there is none, p->on is false afterwards.  BIDE_EDAMAGED, BIDE_ENOMEM,
- * BIDE_ESYS. */
+ * there is none, p->on is false afterwards.  Fails with BIDE_EDAMAGED,
+ * BIDE_ENOMEM, BIDE_ESYS. */
 int path_seek(struct path *p, const void *key, size_t key_length,
               bool backwards);
 /* Moves to the next or the previous node; sets p->on as path_seek. */

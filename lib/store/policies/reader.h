@@ -11,8 +11,8 @@
 
 struct reader;
 
-/* Opens DIR/registry.mdb and reads its meta.  BIDE_EMISSING, BIDE_EPERM,
- * BIDE_EFORMAT, BIDE_EDAMAGED, BIDE_ENOMEM, BIDE_ESYS. */
+/* Opens DIR/registry.mdb and reads its meta.  Fails with BIDE_EMISSING,
+ * BIDE_EPERM, BIDE_EFORMAT, BIDE_EDAMAGED, BIDE_ENOMEM, BIDE_ESYS. */
 int reader_open(const char *dir, struct reader **out);
 void reader_close(struct reader *r);
 
@@ -33,13 +33,14 @@ int reader_read(struct reader *r, reader_body_fn *body, void *arg,
 /* The functions below are called by a `body`.
  *
  * Read the newest or a given version of a policy.  A deleted policy gives its
- * tombstone.  BIDE_ENOPOLICY: the name was never used.  BIDE_ENOVERSION. */
+ * tombstone.  BIDE_ENOPOLICY: the name was never used.  Also fails with
+ * BIDE_ENOVERSION. */
 int reader_policy(const struct snapshot *s, const char *name,
                   struct record *out);
 int reader_version(const struct snapshot *s, const char *name, uint32_t version,
                    struct record *out);
 /* Reads the version in force at a time: follows until_ns and back_to, 100 times
- * at most.  BIDE_ENOPOLICY also if none is in force. */
+ * at most.  Fails with BIDE_ENOPOLICY also if none is in force. */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
 /* The same as if `version` were the newest; 0: the newest version. */

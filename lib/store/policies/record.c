@@ -148,7 +148,7 @@ is_whole(const struct header *h, const uint8_t *bytes, size_t length)
 }
 
 /* Returns a copy of `length` bytes, malloc'ed with a NUL, and moves *from past
- * them; NULL without memory. */
+ * them; NULL if out of memory. */
 static char *
 copy_string(const uint8_t **from, size_t length)
 {

@@ -42,12 +42,12 @@ struct record {
 };
 
 /* Encodes a record as malloc'ed bytes with a checksum (CRC-32C) over all of
- * them.  BIDE_EINVAL if a string is too long or NULL, the name is empty,
- * version is 0, or a deletion has a text; BIDE_ENOMEM. */
+ * them.  Fails with BIDE_EINVAL if a string is too long or NULL, the name is
+ * empty, version is 0, or a deletion has a text; BIDE_ENOMEM. */
 int record_write(const struct record *r, void **out, size_t *out_length);
-/* Decodes a record; release it with record_free.  BIDE_EDAMAGED if record_write
- * did not make these bytes, or the name is not `name` (NULL: any name).
- * BIDE_ENOMEM. */
+/* Decodes a record; release it with record_free.  Fails with BIDE_EDAMAGED if
+ * record_write did not make these bytes, or the name is not `name` (NULL: any
+ * name).  Also fails with BIDE_ENOMEM. */
 int record_read(const void *bytes, size_t length, const char *name,
                 struct record *out);
 void record_free(struct record *r); /* frees the strings, not r */

@@ -15,7 +15,7 @@ struct writer;
  * The path of the live file will be LIVE_DIR/<id>.live; live_dir is absolute
  * and is not made here.  An interrupted call leaves no registry.  `make_others`
  * (may be NULL) makes the other files of a registry; it is called under the
- * writers' lock, before registry.mdb gets its name.  BIDE_EEXIST if
+ * writers' lock, before registry.mdb gets its name.  Fails with BIDE_EEXIST if
  * registry.mdb exists, in any state. */
 int writer_create(const char *dir, const char *live_dir,
                   int (*make_others)(const char *dir),
@@ -23,24 +23,25 @@ int writer_create(const char *dir, const char *live_dir,
 
 /* Takes the writers' lock (waits for wait_ms at most), checks the file unless
  * it was checked since it last changed, opens LMDB and begins a transaction.
- * `command` is shown to waiting processes.  BIDE_ELOCKED, also if the same
- * process holds the lock; the message then contains, for example, "being
- * written by pid 815 (bide apply, for 12 s)". */
+ * `command` is shown to waiting processes.  Fails with BIDE_ELOCKED, also if
+ * the same process holds the lock; the message then contains, for example,
+ * "being written by pid 815 (bide apply, for 12 s)". */
 int writer_begin(const char *dir, const char *command, unsigned wait_ms,
                  struct writer **out);
 
 /* Commits the transaction durably and ends it; does nothing without a change.
- * BIDE_EFULL, BIDE_ESYS, or the code of an earlier writer_put that failed
- * halfway; after these nothing has changed.  Keeps the lock until writer_end,
- * so that changes are announced in the order of their commits. */
+ * Fails with BIDE_EFULL, BIDE_ESYS, or the code of an earlier writer_put that
+ * failed halfway; after these nothing has changed.  Keeps the lock until
+ * writer_end, so that changes are announced in the order of their commits. */
 int writer_commit(struct writer *w);
 /* Ends the writer; an uncommitted transaction is undone.  NULL: does nothing.
  */
 void writer_end(struct writer *w);
 
 /* Read within the transaction, its own changes included.  A deleted policy
- * gives its tombstone.  Visits return 0 to continue.  BIDE_ENOPOLICY,
- * BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL (after writer_commit). */
+ * gives its tombstone.  Visits return 0 to continue.  Fails with
+ * BIDE_ENOPOLICY, BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL (after
+ * writer_commit). */
 int writer_policy(struct writer *w, const char *name, struct record *out);
 int writer_version(struct writer *w, const char *name, uint32_t version,
                    struct record *out);

@@ -68,7 +68,7 @@ int deferred_journal_rewrite(struct deferred *d);
 
 /* Reads the batches of other processes into d->recent.  Defined in follow.c. */
 int deferred_follow(struct deferred *d);
-/* Replaces d->recent by an empty one; NULL without memory.  In follow.c. */
+/* Replaces d->recent by an empty one; NULL if out of memory.  In follow.c. */
 void deferred_forget_recent(struct deferred *d);
 
 /* Brings deferred.mdb up to date; the journal is empty after that.  Defined in

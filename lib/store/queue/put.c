@@ -34,7 +34,7 @@ struct put_change {
     bool found;
 };
 
-/* Finds work of the same policy with the same key.  MDB_NOTFOUND. */
+/* Finds work of the same policy with the same key.  Fails with MDB_NOTFOUND. */
 static int
 find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
 {

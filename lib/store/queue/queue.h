@@ -23,8 +23,8 @@
 struct deferred; /* an open queue; thread-safe */
 
 /* Opens DIR/deferred.mdb.  Makes it if it is missing but the registry is not.
- * Close with deferred_close.  BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED,
- * BIDE_EFORMAT, BIDE_ENOMEM ... */
+ * Close with deferred_close.  Fails with BIDE_EMISSING, BIDE_EPERM,
+ * BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM ... */
 int deferred_open(const char *dir, struct deferred **out);
 /* Makes DIR/deferred.mdb unless it exists.  Called by writer_create under the
  * writers' lock, because services may lack the right to make it. */
@@ -126,9 +126,9 @@ struct deferred_by {
     const char *who, *note;
 };
 /* Makes work due now, whether it is waiting, leased (the lease ends) or dead.
- * Author and note are logged in the same transaction.  BIDE_ENOWORK;
- * BIDE_EDAMAGED: it can only be dropped; BIDE_EFULL: no disk space for the
- * log. */
+ * Author and note are logged in the same transaction.  Fails with BIDE_ENOWORK;
+ * BIDE_EDAMAGED: it can only be dropped; BIDE_EFULL: no disk space for the log.
+ */
 int deferred_requeue(struct deferred *d, uint64_t id,
                      const struct deferred_by *by);
 /* Deletes work, and logs author and note in the same transaction.  Works on a
