@@ -63,7 +63,7 @@ extern "C" {
     X(BIDE_EBUSY, -14, "calls are still running")                             \
     X(BIDE_ESYS, -15, "a system call failed")                                 \
     X(BIDE_EEXIST, -16, "it exists already")                                  \
-    X(BIDE_ELEASE, -17, "the lease ran out")                                  \
+    X(BIDE_ELEASE, -17, "the lease has expired")                              \
     X(BIDE_ENOWORK, -18, "no such work: it is done, or was dropped")
 
 enum bide_error {

@@ -45,7 +45,7 @@
            "exhausted calls of an optional policy")                          \
     STORED(REFUSED, refused, "refused", CALLS, "REFUSED",                    \
            IF_ANY | VERDICT | AUDITED, NULL,                                 \
-           "calls that were not let out")                                    \
+           "calls that were refused before an attempt")                      \
     STORED(REJECTED, rejected, "rejected", CALLS, "REJECTED",                \
            IF_ANY | VERDICT, NULL,                                           \
            "calls with an outcome that is never retried")                    \

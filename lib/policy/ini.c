@@ -78,7 +78,7 @@ trim_end(struct span s)
 }
 
 static struct span
-trim(struct span s)
+trim_span(struct span s)
 {
     while (s.length && is_blank(s.start[0])) {
         s.start++;
@@ -150,7 +150,7 @@ report_bad_name(struct reading *r, struct span name)
 {
     char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], hint[SHOWN_MAX + 32];
 
-    policy_name_near(write_excerpt(trim(name), text), near);
+    policy_name_near(write_excerpt(trim_span(name), text), near);
     snprintf(hint, sizeof(hint), "did you mean [%s]?", near);
     FAULT(r, near[0] ? hint : NULL,
           "[%s]: not a name: [a-z0-9][a-z0-9._-]{0,47}",
@@ -279,7 +279,7 @@ report_misread(struct reading *r)
 static bool
 inih_would_change(struct span line)
 {
-    if (strchr(ini_start_comment_prefixes, trim(line).start[0])) {
+    if (strchr(ini_start_comment_prefixes, trim_span(line).start[0])) {
         return true;
     }
     if (is_blank(line.start[0])) {
@@ -304,7 +304,7 @@ check_separator(struct reading *r, struct span line, struct span *name)
     while (at < line.length && line.start[at] != '=' && line.start[at] != ':') {
         at++;
     }
-    *name = trim((struct span){line.start, at});
+    *name = trim_span((struct span){line.start, at});
     if (at == line.length) {
         FAULT(r, "a key is written as KEY = VALUE",
               "%s: there is no = in this line", write_excerpt(line, text));
@@ -320,7 +320,7 @@ check_separator(struct reading *r, struct span line, struct span *name)
 
         snprintf(hint, sizeof(hint), "did you mean %s = %s?",
                  write_excerpt(*name, text),
-                 write_excerpt(trim(value), value_text));
+                 write_excerpt(trim_span(value), value_text));
         FAULT(r, hint, "%s: a key and its value have = between them",
               write_excerpt(line, text));
         return false;
@@ -350,7 +350,7 @@ check_key_line(struct reading *r, struct span line, bool too_long)
 static bool
 check_indented_line(struct reading *r, struct span line)
 {
-    struct span part = trim(line);
+    struct span part = trim_span(line);
     char text[SHOWN_MAX];
 
     if (!wrap_continues(part.start, part.length)) {
@@ -375,7 +375,7 @@ check_indented_line(struct reading *r, struct span line)
 static bool
 check_line(struct reading *r, struct span *line, size_t limit)
 {
-    struct span text = trim(*line);
+    struct span text = trim_span(*line);
     bool too_long = line->length > limit;
     bool good;
 

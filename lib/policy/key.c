@@ -108,7 +108,7 @@ const struct key policy_keys[] = {
     OTHER("success_on", KEY_OUTCOMES, "none", 0, success_on,
           "outcomes that count as success"),
     OTHER("throttle_on", KEY_OUTCOMES, "throttle", 0, throttle_on,
-          "outcomes that mean too many requests; own waits and price"),
+          "outcomes that mean too many requests; own waits and cost"),
     TIME("throttle_wait_initial", "as wait_initial", 0, NULL,
          wait.throttle_initial_ns, "the first wait after a throttle outcome"),
     TIME("throttle_wait_max", "as wait_max", 0, NULL,

@@ -39,8 +39,8 @@ text_read(const struct key *key, const char *text, struct value *out,
     }
     if (!wrap_possible(key->name, text)) {
         return complain(c, NULL,
-                        "contains too long a word: a line of a policy file has "
-                        "at most %d bytes",
+                        "contains a word that is too long: a line of a policy "
+                        "file has at most %d bytes",
                         POLICY_LINE_MAX);
     }
     *out = (struct value){.text = text};

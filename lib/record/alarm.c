@@ -33,7 +33,7 @@ struct judging {
 };
 
 static int
-no_memory(void)
+fail_no_memory(void)
 {
     return failure_plain(BIDE_ENOMEM);
 }
@@ -47,7 +47,7 @@ keep_policy(struct judging *j, struct policy *p, const char *name)
     struct judged *added;
 
     if (!list) {
-        return no_memory();
+        return fail_no_memory();
     }
     j->list = list;
     added = &list[j->count++];
@@ -181,7 +181,7 @@ add_interval(void *arg, const struct history_interval *i)
     if (!one->seen) {
         one->seen = calloc(1, sizeof(*one->seen));
         if (!one->seen) {
-            return no_memory();
+            return fail_no_memory();
         }
     }
     figures_add(one->seen, i->figures);

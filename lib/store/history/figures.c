@@ -31,7 +31,7 @@ sum_of(uint64_t a, uint64_t b)
 /* ---- adding ---- */
 
 static void
-add_all(uint64_t *sums, const uint64_t *counts, size_t count)
+add_counts(uint64_t *sums, const uint64_t *counts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         sums[i] = sum_of(sums[i], counts[i]);
@@ -62,9 +62,9 @@ figures_add_outcome(struct figures *f, uint32_t id, uint64_t count)
 void
 figures_add(struct figures *sum, const struct figures *f)
 {
-    add_all(sum->counter, f->counter, COUNTER_ROOM);
-    add_all(sum->succeeded, f->succeeded, HISTOGRAM_BUCKETS);
-    add_all(sum->failed, f->failed, HISTOGRAM_BUCKETS);
+    add_counts(sum->counter, f->counter, COUNTER_ROOM);
+    add_counts(sum->succeeded, f->succeeded, HISTOGRAM_BUCKETS);
+    add_counts(sum->failed, f->failed, HISTOGRAM_BUCKETS);
 #define X(field, name) sum->field = sum_of(sum->field, f->field);
     FIGURES_GUARD(X)
 #undef X
@@ -495,6 +495,6 @@ figures_at_ns(const struct figures *f, double share)
     uint64_t both[HISTOGRAM_BUCKETS];
 
     memcpy(both, f->succeeded, sizeof(both));
-    add_all(both, f->failed, HISTOGRAM_BUCKETS);
+    add_counts(both, f->failed, HISTOGRAM_BUCKETS);
     return histogram_at_ns(both, share);
 }

@@ -228,7 +228,7 @@ read_names(struct history *h, const struct snapshot *s)
 }
 
 static int
-refresh(void *arg, const struct snapshot *s)
+refresh_in_snapshot(void *arg, const struct snapshot *s)
 {
     struct history *h = arg;
     struct history_state state;
@@ -256,7 +256,7 @@ refresh(void *arg, const struct snapshot *s)
 int
 history_refresh(struct history *h)
 {
-    return history_read(h, refresh, h);
+    return history_read(h, refresh_in_snapshot, h);
 }
 
 /* ---- opening ---- */
@@ -373,7 +373,7 @@ read_base(void *arg, const struct snapshot *s)
     size_t length;
     void *bytes;
     uint32_t id;
-    int rc = refresh(w->history, s);
+    int rc = refresh_in_snapshot(w->history, s);
 
     if (!rc && w->history->state_lost) {
         return pages_damaged("the history's state is damaged");

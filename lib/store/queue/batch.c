@@ -241,7 +241,7 @@ reserve_space(struct deferred *d, const struct change *list)
 
 /* Makes one change in a transaction of its own. */
 static void
-make_one(struct deferred *d, struct change *c)
+make_change_alone(struct deferred *d, struct change *c)
 {
     struct change *next = c->next;
     int rc = d->file.env ? 0 : deferred_reopen(d);
@@ -268,7 +268,7 @@ make_batch(struct deferred *d, struct change *list)
         return;
     }
     for (struct change *c = list; c; c = c->next) {
-        make_one(d, c);
+        make_change_alone(d, c);
     }
 }
 

@@ -49,7 +49,7 @@ struct fold {
 };
 
 static int
-fold_one(struct fold *f)
+fold_record(struct fold *f)
 {
     const struct recent_node *n = f->at;
     MDB_val k = lmdb_val(n->key, n->key_length), v;
@@ -68,7 +68,7 @@ fold_one(struct fold *f)
 
 /* Moves up to `count` records in one commit, and the mark after the last. */
 static int
-fold_some(struct fold *f, size_t count)
+fold_records(struct fold *f, size_t count)
 {
     struct deferred *d = f->d;
     int rc = mdb_txn_begin(d->file.env, NULL, 0, &f->txn);
@@ -77,7 +77,7 @@ fold_some(struct fold *f, size_t count)
         return rc;
     }
     while (!rc && f->at && count--) {
-        rc = fold_one(f);
+        rc = fold_record(f);
         f->at = f->at->next[0];
         if (!f->at && f->deletes) {
             f->deletes = false;
@@ -104,7 +104,7 @@ fold_all(struct deferred *d, size_t count, bool marks)
 
     f.at = recent_seek(d->recent, NULL, 0);
     do {
-        rc = fold_some(&f, count);
+        rc = fold_records(&f, count);
     } while (!rc && f.at);
     return rc;
 }

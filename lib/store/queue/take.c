@@ -189,8 +189,9 @@ lease_item(struct work *w, struct take_change *t, struct tree_item *item,
     int rc = tree_payload(w, item, &bytes);
 
     if (rc == MDB_NOTFOUND) {
-        set_last_error(&item->head,
-                       "damaged: its bytes are not what was stored");
+        set_last_error(
+            &item->head,
+            "damaged: its payload is missing or has another checksum");
         return mark_dead(w, t, item, was);
     }
     if (rc) {

@@ -286,7 +286,7 @@ a_lease_expires_by_the_callers_clock(void **state)
     assert_int_equal(bide_deferred_nack(p, &d, "late"), BIDE_ELEASE);
     assert_int_equal(bide_deferred_extend(p, &d), BIDE_ELEASE);
     assert_int_equal(d.lease_ends_ns, s->now);
-    assert_string_equal(bide_strerror(BIDE_ELEASE), "the lease ran out");
+    assert_string_equal(bide_strerror(BIDE_ELEASE), "the lease has expired");
     bide_deferred_free(&d);
     assert_int_equal(take_now(s, "mail", &d), 1);
     assert_int_equal(d.id, id);
