@@ -504,14 +504,14 @@ end_wait(struct bide_call *c, uint64_t now_ns, bool go)
 static void
 follow_change(struct call *k, uint64_t now_ns)
 {
-    bool told = saw_announcement(k);
+    bool was_announced = saw_announcement(k);
     struct rules *r = rules_take(k->policy);
     struct guard storage, *g;
 
     if (!r) {
         return;
     }
-    if (r == k->rules && !told) {
+    if (r == k->rules && !was_announced) {
         rules_drop(r);
         return;
     }

@@ -217,7 +217,7 @@ turn_is_due(const _Atomic uint64_t *turn, uint64_t ticks)
     return ticks >= atomic_load_explicit(turn, memory_order_relaxed);
 }
 
-/* Reports whether a success leaves a breaker as it is. */
+/* Reports whether a success changes nothing in a breaker. */
 static bool
 breaker_ignores_success(const struct breaker_words *w, uint64_t took_ns,
                         uint64_t end_ticks)
@@ -233,7 +233,7 @@ breaker_ignores_success(const struct breaker_words *w, uint64_t took_ns,
            !turn_is_due(&w->next_turn, end_ticks);
 }
 
-/* Reports whether a success leaves the budget of `pool` as it is. */
+/* Reports whether a success changes nothing in the budget of `pool`. */
 static bool
 budget_ignores_success(struct bide_policy *pool, uint64_t end_ticks)
 {

@@ -30,8 +30,8 @@ guard_lets_out(const struct cell *c, uint32_t gate)
 }
 
 /* Counts the success of a first attempt, and returns true, if it changes
- * neither budget nor breaker; returns false, uncounted, if the machine must
- * decide. */
+ * neither budget nor breaker; returns false and counts nothing if the machine
+ * must decide. */
 bool guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
                   uint64_t took_ns, uint64_t end_ticks);
 

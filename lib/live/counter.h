@@ -1,4 +1,4 @@
-/* Counting in cells, and reading the counters. */
+/* Counts in cells, and reads the counters. */
 #ifndef BIDE_LIVE_COUNTER_H
 #define BIDE_LIVE_COUNTER_H
 

@@ -44,7 +44,7 @@ AT(live_header, rings, 96);
 AT(live_header, trouble, 100);
 AT(live_header, trouble_ns, 104);
 AT(live_header, pages_refused, 112);
-AT(live_header, told, 120);
+AT(live_header, announced_txn, 120);
 AT(live_header, inode, 128);
 SIZE(live_header, 136);
 

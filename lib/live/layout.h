@@ -66,7 +66,7 @@ struct live_header {
     _Atomic uint64_t trouble_ns;    /* S: its time (CLOCK_REALTIME) */
     _Atomic uint64_t pages_refused; /* S: stripes and other parts not reserved
                                        because there was no space */
-    _Atomic uint64_t told;          /* S, O: the last commit announced */
+    _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */
 };

@@ -1,4 +1,4 @@
-/* Attaching to a live file, mapping its segments and reserving its pages. */
+/* Attaches to a live file, maps its segments and reserves its pages. */
 #include "inside.h"
 
 #include <assert.h>

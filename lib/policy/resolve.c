@@ -152,7 +152,8 @@ policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
     for (size_t i = 0; i < chain.count; i++) {
         fill_own_values(chain.links[i], i > 0, out);
     }
-    /* In the table's order: a default follows only a key above it. */
+    /* In the table's order, because a default is the value of an earlier key.
+     */
     for (size_t i = 0; i < policy_key_count; i++) {
         if (!out[i].value) {
             out[i].value = find_default(&policy_keys[i], out);

@@ -73,7 +73,7 @@ struct hint_rules {
 struct budget_rules {
     char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
     int32_t kind, charge;
-    /* In thousandths.  A refund of -1 is the price that the retry paid. */
+    /* In thousandths.  A refund of -1 is the charge of the retry. */
     int64_t capacity, cost, timeout_cost, throttle_cost;
     int64_t deposit, refund, refill_per_s;
     double threshold, ratio, min_rate;

@@ -1,7 +1,7 @@
-/* Reading the history, recording it, and early warning.  Functions return 0 or
- * a BIDE_E code; base/failure.h then has the facts.  Not thread-safe.  Before
- * the first recording there is one interval: from the start of the live state
- * until now.  Times are CLOCK_REALTIME. */
+/* Reads the history, records it, and warns early.  Functions return 0 or a
+ * BIDE_E code; base/failure.h then has the facts.  Not thread-safe.  Before the
+ * first recording there is one interval: from the start of the live state until
+ * now.  Times are CLOCK_REALTIME. */
 #ifndef BIDE_RECORD_PAST_H
 #define BIDE_RECORD_PAST_H
 

@@ -9,7 +9,8 @@
 #include "base/failure.h"
 #include "rule/breaker.h"
 
-/* Most records that one recording removes: a little more than one adds. */
+/* Upper bound on the records that one recording removes: a little more than it
+ * adds. */
 enum { PRUNE_MOST = 2000 };
 
 static int

@@ -90,18 +90,19 @@ wake_first(struct live *l, const struct touched *t, uint64_t txn)
 uint64_t
 announced(struct live *l)
 {
-    return atomic_load_explicit(&live_header(l)->told, memory_order_acquire);
+    return atomic_load_explicit(&live_header(l)->announced_txn,
+                                memory_order_acquire);
 }
 
 static void
 set_announced(struct live *l, uint64_t txn)
 {
-    _Atomic uint64_t *told = &live_header(l)->told;
-    uint64_t old = atomic_load_explicit(told, memory_order_relaxed);
+    _Atomic uint64_t *word = &live_header(l)->announced_txn;
+    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
 
-    /* Also to a lower number: the word may be garbage, and a change announced
-     * twice does no harm. */
-    while (old != txn && !atomic_compare_exchange_weak(told, &old, txn)) {
+    /* The number may become lower: the word may be garbage, and it does no harm
+     * to announce a change twice. */
+    while (old != txn && !atomic_compare_exchange_weak(word, &old, txn)) {
     }
 }
 

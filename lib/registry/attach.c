@@ -8,17 +8,17 @@
 #include "announce.h"
 #include "bell.h"
 
-/* A commit that is not announced for longer has a dead writer. */
-#define UNTOLD_NS 200000000ull
+/* If a commit is not announced within this time, its writer is dead. */
+#define ANNOUNCE_WITHIN_NS 200000000ull
 
-/* Most commits that the announced one may be ahead of ours; more is garbage in
- * shared memory. */
+/* The announced commit may be newer than the one read.  If it is newer by this
+ * number or more, the shared memory is damaged. */
 #define FAR_AHEAD 1000000ull
 
 /* ---- handles and cells ---- */
 
-/* The cell of private live state that all names share which find no cell of
- * their own.  It is made first, while there is space. */
+/* The cell in private live state for all names that get no cell of their own.
+ * It is made first, while there is space. */
 #define OVERFLOW "bide.overflow"
 
 /* Opens b->own. */
@@ -45,8 +45,8 @@ open_own(struct bide *b)
     return 0;
 }
 
-/* Finds a cell in the private live state: for when the registry has no live
- * file, or that has no free cell. */
+/* Finds a cell in the private live state.  Used if the registry has no live
+ * file, or if that file has no free cell. */
 static int
 find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 {
@@ -256,25 +256,25 @@ attach_live(struct bide *b)
 
 /* ---- the registry ---- */
 
-/* Announces commit `txn` if its writer has not done so within UNTOLD_NS: it was
- * killed between its commit and the announcement. */
+/* Announces commit `txn` if its writer was killed before it could: the commit
+ * was not announced within ANNOUNCE_WITHIN_NS. */
 static void
 announce_for_dead_writer(struct bide *b, uint64_t txn)
 {
-    uint64_t now, told;
+    uint64_t now, newest;
 
     if (b->live == b->own) {
         return;
     }
-    told = announced(b->live);
-    if (told >= txn && told - txn < FAR_AHEAD) {
+    newest = announced(b->live);
+    if (newest >= txn && newest - txn < FAR_AHEAD) {
         return;
     }
     now = clock_monotonic_ns();
-    if (b->untold_txn != txn) {
-        b->untold_txn = txn;
-        b->untold_ns = now;
-    } else if (now - b->untold_ns > UNTOLD_NS) {
+    if (b->unannounced_txn != txn) {
+        b->unannounced_txn = txn;
+        b->unannounced_ns = now;
+    } else if (now - b->unannounced_ns > ANNOUNCE_WITHIN_NS) {
         announce(b->live, b->reader, NULL, txn);
     }
 }
@@ -282,7 +282,7 @@ announce_for_dead_writer(struct bide *b, uint64_t txn)
 /* Opens b->reader if necessary and sets *out_txn to the last commit.  A
  * registry that was replaced is opened again. */
 static int
-look_at_registry(struct bide *b, uint64_t *out_txn)
+find_last_commit(struct bide *b, uint64_t *out_txn)
 {
     struct pages_stamp stamp;
     int rc = BIDE_EMISSING;
@@ -308,7 +308,7 @@ int
 attach_registry(struct bide *b, uint64_t *out_txn)
 {
     uint64_t txn = 0;
-    int rc = look_at_registry(b, &txn), live_rc = 0;
+    int rc = find_last_commit(b, &txn), live_rc = 0;
     int before = atomic_load(&b->status);
 
     if (b->reader) {
@@ -333,7 +333,7 @@ void
 attach_close(struct bide *b)
 {
     if (b->own && b->live != b->own) {
-        fold_own(b); /* counted there by calls that ended late */
+        fold_own(b); /* counts of calls that ended late */
     }
     while (b->retired) {
         struct retired *r = b->retired;

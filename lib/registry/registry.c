@@ -1,4 +1,5 @@
-/* Opening and closing a registry, look-up of handles, and forked children. */
+/* Opens and closes a registry, finds handles, and resets them in a forked
+ * child. */
 #include "registry.h"
 
 #include <assert.h>
@@ -24,7 +25,8 @@ fresh_seed(void)
     uint64_t seed;
 
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
-        /* Early in the boot: time and pid suffice to spread retries. */
+        /* Early in the boot there is no random data; time and pid are enough to
+         * spread retries. */
         seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid()
                                                                  << 32;
     }

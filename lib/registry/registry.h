@@ -82,10 +82,10 @@ struct bide {
     struct live *own;        /* private to this process; NULL: not needed */
     struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
-    uint64_t untold_txn;     /* a commit that is not announced, first ... */
-    uint64_t untold_ns;      /* ... seen at this CLOCK_MONOTONIC */
-    _Atomic int status;      /* result of the last check of the registry */
-    _Atomic int read_status; /* error of the last policy that could not ... */
+    uint64_t unannounced_txn; /* a commit that is not announced, first ... */
+    uint64_t unannounced_ns;  /* ... seen at this CLOCK_MONOTONIC */
+    _Atomic int status;       /* result of the last check of the registry */
+    _Atomic int read_status;  /* error of the last policy that could not ... */
     struct bide_policy *unread; /* ... be read; NULL: all could */
     _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last check */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */

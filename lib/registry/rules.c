@@ -167,8 +167,7 @@ note_reading(struct bide_policy *p, int rc)
 }
 
 /* Reports whether the rules in use stay when the registry cannot be read.  The
- * last good policy stays; the registry's `default` gives way to declared
- * rules. */
+ * last good policy stays; declared rules replace the registry's `default`. */
 static bool
 keeps_last_good(const struct bide_policy *p)
 {
@@ -220,8 +219,8 @@ rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
     return r;
 }
 
-/* Returns new rules, and publishes their gate; NULL: those in use stay, or no
- * memory.  Under b->lock. */
+/* Returns new rules, and publishes their gate.  Returns NULL if the rules in
+ * use stay, or if out of memory.  Under b->lock. */
 static struct rules *
 read_new_rules(struct bide_policy *p, uint32_t generation)
 {

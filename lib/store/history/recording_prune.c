@@ -109,7 +109,7 @@ hour_before(uint64_t now_ns, uint64_t ago_ns)
     return then / HOUR_NS * HOUR_NS;
 }
 
-/* If the file is too large, moves the limit of what is kept: by an hour of
+/* If the file is too large, moves the limit of the records kept: by an hour of
  * minutes, or a day of hours when no old minutes are left. */
 static int
 bound_size(struct recording *r, uint64_t bytes)

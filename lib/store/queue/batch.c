@@ -340,13 +340,13 @@ lead_batch(struct deferred *d)
         deferred_unlock(d);
     }
     sync = !rc && needs_sync(list);
-    /* If nothing was written, both are synced: what this batch read may not be
-     * on the disk yet. */
+    /* If nothing was written, syncs both: the data that this batch read may not
+     * be on the disk yet. */
     if (sync && (d->leader.wrote_journal || !d->leader.wrote_file)) {
         journal_fd = d->journal.fd;
     }
-    /* Not LMDB's own descriptor: a failure would be reported to LMDB's next
-     * commit instead of us. */
+    /* Not LMDB's own descriptor: LMDB's next commit would get the failure
+     * instead of this sync. */
     if (sync && (d->leader.wrote_file || !d->leader.wrote_journal)) {
         file_fd = d->file.pages->fd;
     }

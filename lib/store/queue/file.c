@@ -157,7 +157,7 @@ deferred_create(const char *dir)
     return make_file(dir, true);
 }
 
-/* For a registry that was made before bide could defer work. */
+/* Makes the file for a registry that is older than deferred work. */
 static int
 make_missing(struct deferred *d)
 {
@@ -330,8 +330,8 @@ deferred_file_close(struct deferred *d)
     d->file.reserved = 0;
 }
 
-/* No fork meanwhile: the child must know each descriptor that can carry the
- * lock. */
+/* Opens the file with forks held back: a child must know each descriptor that
+ * can carry the lock. */
 static int
 open_pages(struct deferred *d)
 {

@@ -20,7 +20,7 @@ void deferred_file_close(struct deferred *d);
 int deferred_from_lmdb(const struct deferred *d, int rc);
 
 /* Adds d to the queues that a forked child resets.  Returns false if the
- * process cannot be told of forks. */
+ * process cannot handle forks. */
 bool deferred_register(struct deferred *d);
 void deferred_unregister(struct deferred *d);
 

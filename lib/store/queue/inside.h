@@ -34,7 +34,7 @@ struct recent;
 enum check_state {
     CHECK_UNKNOWN,    /* nothing */
     CHECK_WHOLE,      /* `stamp` is a state that was found whole */
-    CHECK_COMMITTING, /* so is the state after it, by a commit of ours */
+    CHECK_COMMITTING, /* also the state after it, from our own commit */
 };
 
 struct deferred {

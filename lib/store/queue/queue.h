@@ -195,13 +195,13 @@ int deferred_survey(const char *dir, struct deferred_survey *out);
 
 /* ---- time ---- */
 
-/* For tests, and programs with a clock of their own.  `boot` is any number that
- * changes with each boot. */
+/* The times used by a queue, replaceable for tests and programs with a clock of
+ * their own.  `boot` is any number that changes with each boot. */
 struct deferred_now {
     uint64_t realtime_ns, boottime_ns, monotonic_ns, boot;
 };
-/* Sets a function that replaces the system's times in *out; NULL: none.  Not
- * while another thread uses d. */
+/* Sets a function that replaces the system's times in *out; NULL: none.  No
+ * other thread may use `d` meanwhile. */
 void deferred_set_clock(struct deferred *d,
                         void (*now)(void *arg, struct deferred_now *out),
                         void *arg);

@@ -1,7 +1,7 @@
 /* Rebuilds the index, the keys, the counts and meta from the heads, after one
  * of those records was found damaged.  Total counts stay if they are readable.
- * Work whose head is unreadable is filed as dead, under its policy in the old
- * index, else under "". */
+ * Work with an unreadable head becomes dead, under its policy in the old index,
+ * else under "". */
 #include "tree.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Waiting for the disk: one thread syncs for all that came before it began, and
- * a failed sync is repaired.
+/* Waits for the disk: one thread syncs for all threads that arrived before it
+ * began, and a failed sync is repaired.
  *
  * After a failed fdatasync Linux may mark the pages clean, and it reports the
  * failure once.  So every thread that waited gets the failure, and the pages

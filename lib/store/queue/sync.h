@@ -1,4 +1,4 @@
-/* Waiting for the disk. */
+/* Waits for the disk. */
 #ifndef BIDE_STORE_DEFERRED_SYNC_H
 #define BIDE_STORE_DEFERRED_SYNC_H
 

@@ -55,7 +55,8 @@ set_waiting(struct deferred_item *head, uint64_t due_ns)
 {
     head->state = DEFERRED_WAITING;
     head->lease = head->lease_ends_ns = 0;
-    /* At expires_ns a take must find it, to mark it dead. */
+    /* Due at expires_ns at the latest, so that a take finds it and marks it
+     * dead. */
     head->due_ns = due_ns < head->expires_ns ? due_ns : head->expires_ns;
 }
 
