@@ -63,8 +63,8 @@ enum bide_next call_begin_with(struct bide_call *c, struct bide_policy *p,
 void call_start_attempt(struct bide_call *c);
 /* Ends the attempt in progress with `o`.  Returns BIDE_WAIT or BIDE_DONE. */
 enum bide_next call_end_attempt(struct bide_call *c, struct bide_outcome o);
-/* For bide_run: begins a call after its first attempt, which ran from `ticks`
- * to `end_ticks`, and ends that with `o`.  Returns as call_end_attempt. */
+/* Begins a call of bide_run after its first attempt, which ran from `ticks` to
+ * `end_ticks`, and ends that attempt with `o`.  Returns as call_end_attempt. */
 enum bide_next call_adopt(struct bide_call *c, struct bide_policy *p,
                           struct bide_outcome o, uint64_t ticks,
                           uint64_t end_ticks);

@@ -17,7 +17,7 @@ enum { TAKE_MAX = 256 }; /* pieces that one bide_deferred_take takes */
 
 /* ---- the queue ---- */
 
-/* The clock of the queue where the caller's clock replaces the system's. */
+/* Reads the caller's clock for the queue. */
 static void
 read_own_clock(void *arg, struct deferred_now *out)
 {

@@ -70,7 +70,7 @@ fill_tally(struct bide_policy *p, struct tally *out)
     out->calls = out->answers > again ? out->answers - again : 0;
 }
 
-/* guard.tally */
+/* Implements guard.tally. */
 static void
 tally_policy(void *arg, struct tally *out)
 {
@@ -84,7 +84,7 @@ pool_of(struct bide_policy *p)
     return atomic_load_explicit(&p->pool, memory_order_acquire);
 }
 
-/* guard.budget_tally */
+/* Implements guard.budget_tally. */
 static void
 tally_budget(void *arg, struct tally *out)
 {
@@ -108,7 +108,7 @@ count_guarded(struct bide_policy *p, bool failed, bool slow, bool first)
     }
 }
 
-/* guard.count */
+/* Implements guard.count. */
 static void
 count_attempt_guarded(void *arg, bool failed, bool slow, bool first)
 {

@@ -72,7 +72,7 @@ bool live_has(struct live *l, uint64_t offset);
 /* Reads from the file: touching its pages in memory would take space. */
 bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 
-/* file.c: opens or makes the file; *out is its checked header. */
+/* Opens or makes the file; *out is its checked header.  In file.c. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
 /* Fills in the header of a new file. */
@@ -80,10 +80,10 @@ void file_header(const uint8_t id[16], struct live_header *out);
 /* Opens a regular file for reading and writing; -1 for anything else. */
 int file_open(const char *path);
 
-/* wake.c: opens the bell, the file that live_ring touches; -1 on failure. */
+/* Opens the bell, which live_ring touches; -1 on failure.  In wake.c. */
 int bell_open(struct live *l, bool create);
 
-/* who.c: the name and the PID namespace of this process. */
+/* Write the name and the PID namespace of this process.  In who.c. */
 void who_program(char program[16]);
 uint32_t who_pid_space(void);
 

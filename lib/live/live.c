@@ -112,8 +112,8 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
     return 0;
 }
 
-/* In a private live state, the bodies follow the cells without a gap, and the
- * parts follow the bodies. */
+/* Returns the offset of the bodies in a private live state.  They follow the
+ * cells without a gap, and the parts follow the bodies. */
 static size_t
 private_bodies_offset(uint32_t cells)
 {

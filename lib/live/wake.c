@@ -20,7 +20,7 @@ enum {
 
 /* ---- the futex ---- */
 
-/* Not FUTEX_PRIVATE: the word is shared between processes. */
+/* Calls futex(2), without FUTEX_PRIVATE because processes share the word. */
 static long
 call_futex(_Atomic uint32_t *word, int operation, uint32_t value,
            const struct timespec *until)

@@ -20,7 +20,7 @@ uint32_t cell_announce(struct live *l, struct cell *c);
  * (monotonic; UINT64_MAX: no limit).  May return earlier. */
 void cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns);
 
-/* The same two for deferred work, counted in c->arrivals. */
+/* As cell_announce and cell_sleep, for deferred work and c->arrivals. */
 void cell_arrived(struct cell *c);
 void cell_await(struct cell *c, uint32_t seen, uint64_t until_ns);
 

@@ -238,8 +238,8 @@ begin_key(struct reading *r, const char *name)
     draft_clear(&r->value);
 }
 
-/* inih's handler: called for each key, and again with the same name for each
- * line that continues its value. */
+/* Stores a part of a value.  inih calls it for each key, and again with the
+ * same name for each line that continues its value. */
 static int
 take_value(void *arg, const char *section, const char *name, const char *value)
 {
@@ -419,8 +419,8 @@ take_next_line(struct reading *r)
     return line;
 }
 
-/* inih's reader, like fgets: writes the next good line to `out`, which has room
- * for `size` bytes.  Returns NULL at the end. */
+/* Writes the next good line to `out`, which has room for `size` bytes.  inih
+ * calls it instead of fgets.  Returns NULL at the end. */
 static char *
 read_line(char *out, int size, void *arg)
 {

@@ -34,7 +34,7 @@ enum { OUTCOME_SET_MAX = 256 };
  * for a natural success. */
 uint32_t outcome_classes(struct bide_outcome o);
 
-/* The slow part of outcome_is_success(). */
+/* Does the slow part of outcome_is_success(). */
 bool outcome_is_success_by_table(struct bide_outcome o);
 
 /* Reports whether an outcome is a natural success, that is success in its own

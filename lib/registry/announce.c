@@ -134,7 +134,7 @@ each_touched_cell(struct announcement *t,
     }
 }
 
-/* A cell that wake_first has woken has the gate of `txn` already. */
+/* Wakes a cell, unless wake_first did: it then has the gate of `txn`. */
 static void
 wake_touched(struct announcement *t, struct cell *c, const char *name)
 {

@@ -175,8 +175,8 @@ bide_close(struct bide *b)
 
 /* ---- fork ---- */
 
-/* The child has only the thread that forked, so no lock is held there, whatever
- * its memory contains. */
+/* Resets a registry in a forked child.  No lock is held there, even if the
+ * memory says so, because the child has only the thread that forked. */
 static void
 revive_in_child(struct bide *b)
 {

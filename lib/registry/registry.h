@@ -165,7 +165,7 @@ void rules_drop(struct rules *r);
 /* Adds `change` to the number of calls in progress. */
 void running_add(struct bide *b, int64_t change);
 int64_t running_total(const struct bide *b);
-/* In a forked child: removes the calls of the parent's other threads. */
+/* Removes the calls of the parent's other threads, in a forked child. */
 void running_clear(struct bide *b);
 
 /* ---- names.c ---- */

@@ -26,7 +26,7 @@ free_slot(void *value)
     atomic_fetch_and(&taken[slot / 64], ~(1ull << slot % 64));
 }
 
-/* In a forked child: its only thread keeps its slot and its calls. */
+/* Keeps the slot and the calls of the only thread of a forked child. */
 static void
 keep_slot(void)
 {
@@ -101,9 +101,9 @@ running_total(const struct bide *b)
     return total;
 }
 
-/* The calls of the parent's other threads do not exist in the child.  The calls
- * of the thread that forked continue, and so do the calls of threads that the
- * child started before this was called. */
+/* Clears the slots of the parent's other threads, whose calls do not exist in
+ * the child.  The calls of the thread that forked continue, and so do the calls
+ * of threads that the child started before this was called. */
 void
 running_clear(struct bide *b)
 {

@@ -2,8 +2,8 @@
 
 enum { SHORTEST_NS = 1000 };
 
-/* The bound is 2^octave * (1 + step / 17), rounded up to the first value for
- * which histogram_bucket returns this bucket. */
+/* Computes the bound 2^octave * (1 + step / 17), rounded up to the first value
+ * for which histogram_bucket returns this bucket. */
 uint64_t
 histogram_low_ns(uint32_t bucket)
 {

@@ -143,7 +143,7 @@ window_forget_retries(struct series *r, uint64_t retries)
 
 /* ---- windows of calls ---- */
 
-/* A ring with two bits for each call, failed and slow.  Usually both the old
+/* Stores two bits of a call, failed and slow, in a ring.  Usually both the old
  * and the new bits are 0, and no word is written. */
 void
 window_keep_call(struct guard_rings *r, uint64_t call, bool failed, bool slow)

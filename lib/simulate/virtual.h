@@ -15,7 +15,7 @@ struct virtual_guard {
     struct guard guard; /* passed to the machine of each call */
 };
 
-/* Initialises: the budget is full, the breaker closed, all counts are 0. */
+/* Starts with a full budget, a closed breaker and all counts 0. */
 void virtual_begin(struct virtual_guard *v, const struct policy *p);
 
 /* Applies changed rules. */

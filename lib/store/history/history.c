@@ -32,7 +32,8 @@ history_read(struct history *h, history_body_fn *body, void *arg)
 
 /* ---- state ---- */
 
-/* BIDE_EDAMAGED: the state is lost, but other records may be whole. */
+/* Reads the state.  BIDE_EDAMAGED: it is lost, but other records may be whole.
+ */
 static int
 read_state(const struct snapshot *s, struct history_state *out)
 {

@@ -8,7 +8,7 @@
 
 struct history;
 
-/* BIDE_EMISSING: nothing was recorded yet. */
+/* Opens the history.  BIDE_EMISSING: nothing was recorded yet. */
 int history_open(const char *dir, struct history **out);
 void history_close(struct history *h); /* NULL: does nothing */
 

@@ -30,10 +30,10 @@ struct recording_source {
 #define RECORDING_DONE 1
 int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns, struct recording **out);
-/* The same even if this step was recorded before.  Call it before versions
- * change, so that the counts until then belong to the old version.  Does not
- * take long: waits for 200 ms at most, and fails instead of making, checking or
- * rescuing a file. */
+/* As recording_begin, even if this step was recorded before.  Call it before
+ * versions change, so that the counts until then belong to the old version.
+ * Waits for 200 ms at most; fails if a file must be made, checked or rescued.
+ */
 int recording_begin_now(const char *dir, const struct recording_source *from,
                         uint64_t now_ns, struct recording **out);
 /* As recording_begin, to change levels only: it ends no interval. */

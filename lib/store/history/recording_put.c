@@ -384,7 +384,7 @@ put_difference(struct recording *r, uint32_t id, uint32_t version,
     return append_entry(r, &r->minute, &e);
 }
 
-/* The version has changed: appends the hour's counts so far under the old one.
+/* Appends the hour's counts under the old version, because the version changed.
  */
 static int
 split_hour(struct recording *r, uint32_t id, struct form_base *b)

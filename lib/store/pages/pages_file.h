@@ -30,7 +30,7 @@ int pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
 
 /* ---- a position in a tree ---- */
 
-/* Called for each run of pages that is used; returns false if one of them was
+/* Receives each run of pages that is used; returns false if one of them was
  * used before. */
 typedef bool path_claim_fn(void *arg, uint64_t first, uint64_t count);
 

@@ -43,7 +43,8 @@ int reader_version(const struct snapshot *s, const char *name, uint32_t version,
  * at most.  Fails with BIDE_ENOPOLICY also if none is in force. */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
-/* The same as if `version` were the newest; 0: the newest version. */
+/* As reader_in_force, as if `version` were the newest; 0: the newest version.
+ */
 int reader_of_version(const struct snapshot *s, const char *name,
                       uint32_t version, uint64_t realtime_ns,
                       struct record *out);

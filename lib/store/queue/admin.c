@@ -279,7 +279,7 @@ note_lowest_id(void *arg, const MDB_val *key, const MDB_val *value)
     return 0;
 }
 
-/* The oldest work has the lowest id. */
+/* Finds the oldest work of a policy: the work with the lowest id. */
 static int
 find_oldest(struct work *w, struct counts_change *c)
 {

@@ -35,10 +35,10 @@ enum {
 
 /* ---- one transaction ---- */
 
-/* Whether a lease has expired is decided by the time of the call.  Everything
- * else uses the leader's time, which is later than the time of all earlier
- * changes: a search for work continues from the last due time, and work stored
- * now must not be due before that. */
+/* Applies all changes of a list.  A lease expires by the time of the call.
+ * Everything else uses the leader's time, which is later than the time of all
+ * earlier changes: a search for work continues from the last due time, and work
+ * stored now must not be due before that. */
 static int
 apply_list(struct work *w, struct change *list)
 {
@@ -301,8 +301,8 @@ needs_sync(const struct change *list)
     return list != NULL;
 }
 
-/* If the sync fails, every durable change of the batch fails with that error.
- * Called with d->mutex held, which is released while it waits. */
+/* Syncs a batch.  If that fails, every durable change of the batch fails with
+ * its error.  Called with d->mutex held, which is released while it waits. */
 static void
 sync_batch(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 {

@@ -87,8 +87,8 @@ is_checked_file(const struct deferred *d, const struct stat *st)
     return st->st_ino == d->check.inode && st->st_dev == d->check.device;
 }
 
-/* If the program closed the descriptor, its number may belong to another file
- * now. */
+/* Closes deferred.checked.  If the program closed the descriptor itself, its
+ * number may now belong to another file. */
 static void
 close_checked(struct deferred *d)
 {

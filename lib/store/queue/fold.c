@@ -116,8 +116,8 @@ needs_room(int rc)
            rc == MDB_MAP_FULL || rc == MDB_TXN_FULL;
 }
 
-/* LMDB writes changed pages to new places, at the end of the file if no page is
- * free. */
+/* Reports whether the file may grow by d->recent.  LMDB writes changed pages to
+ * new places, at the end of the file if no page is free. */
 static bool
 may_grow_by_recent(struct deferred *d)
 {

@@ -120,9 +120,9 @@ read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
     return scan_read_mark(v.mv_data, v.mv_size, out) ? 0 : DEFERRED_REPAIR;
 }
 
-/* The journal belongs to another deferred.mdb, or this one has no mark yet. The
- * next commit adopts the journal, and its old batches do not count.  Until then
- * it stays unchanged, because the other deferred.mdb may come back. */
+/* Handles a journal of another deferred.mdb, or a deferred.mdb without a mark.
+ * The next commit adopts the journal, and its old batches do not count.  Until
+ * then it stays unchanged, because the other deferred.mdb may come back. */
 static int
 note_foreign(struct deferred *d, struct scan *s)
 {

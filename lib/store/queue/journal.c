@@ -203,10 +203,10 @@ is_open_file_ours(const struct deferred *d)
            is_same_inode(d, &st);
 }
 
-/* False if the program closed the descriptor, or the file was removed or moved:
- * other processes will use another file.  A service that has given up its
- * rights may be unable to look up the name (EACCES); the open file is still
- * right. */
+/* Returns false if the program closed the descriptor, or if the file was
+ * removed or moved: other processes will use another file.  A service that has
+ * given up its rights may be unable to look up the name (EACCES); the open file
+ * is still right. */
 bool
 deferred_journal_is_ours(const struct deferred *d)
 {
@@ -382,8 +382,8 @@ deferred_journal_append(struct deferred *d)
     return 0;
 }
 
-/* After a failed sync Linux may mark pages clean, so everything is written
- * again. */
+/* Writes everything again, because after a failed sync Linux may mark pages
+ * clean. */
 int
 deferred_journal_rewrite(struct deferred *d)
 {

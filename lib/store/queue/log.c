@@ -159,7 +159,8 @@ requeue_item(struct work *w, struct tree_item *item)
     return tree_move(w, item, &was);
 }
 
-/* *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED if nothing was changed. */
+/* Requeues or drops work `id`.  *out_rc is BIDE_ENOWORK or BIDE_EDAMAGED if
+ * nothing was changed. */
 static int
 change_id(struct work *w, const struct hand_change *b, uint64_t id, int *out_rc)
 {

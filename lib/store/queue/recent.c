@@ -86,7 +86,7 @@ read_be64(const uint8_t *bytes)
     return be64toh(be);
 }
 
-/* Eight bytes at a time: keys are short and compared often. */
+/* Compares eight bytes at a time: keys are short and compared often. */
 int
 recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
 {
@@ -203,7 +203,8 @@ replace_value(struct recent *r, struct recent_node *n, struct recent_value *v)
     weigh_node(r, n, true);
 }
 
-/* Three of four nodes have height 1, three of four others 2, and so on. */
+/* Draws a height: 1 for three of four nodes, 2 for three of four others, and so
+ * on. */
 static uint8_t
 draw_height(struct recent *r)
 {

@@ -53,7 +53,7 @@ int recent_set(struct recent *r, const void *key, size_t length,
 int recent_compare(const void *a, size_t a_length, const void *b,
                    size_t b_length);
 
-/* The nodes on trial, each once. */
+/* Returns the number of nodes on trial, each counted once. */
 size_t recent_changes(const struct recent *r);
 const struct recent_node *recent_change(const struct recent *r, size_t index);
 void recent_keep(struct recent *r);

@@ -57,8 +57,7 @@ struct deferred_place {
     uint64_t time_ns, id;
 };
 
-/* These write a key of at most DEFERRED_KEY_ROOM bytes and return its length.
- */
+/* Write a key of at most DEFERRED_KEY_ROOM bytes and return its length. */
 size_t deferred_id_key(int kind, uint64_t id, uint8_t *out);
 size_t deferred_name_key(int kind, const char *policy, uint8_t *out);
 size_t deferred_work_key(const char *policy, const char *key, uint8_t *out);

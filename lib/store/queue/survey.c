@@ -153,7 +153,8 @@ add_journal_batch(void *arg, const uint8_t *entries, size_t length)
     return rc;
 }
 
-/* PAGES_AGAIN: a batch is missing; it may be just being written. */
+/* Reads the journal.  PAGES_AGAIN: a batch is missing; another process may be
+ * writing it now. */
 static int
 read_journal(struct survey *s, const char *path, const struct journal_mark *m)
 {

@@ -126,7 +126,8 @@ deferred_wait_flushed(struct deferred *d)
 
 /* ---- deferred.mdb ---- */
 
-/* LMDB waited for all pages of a commit but the two meta pages. */
+/* Writes the two meta pages again.  LMDB waited for all other pages of a
+ * commit. */
 static int
 rewrite_metas(struct deferred *d)
 {

@@ -21,7 +21,8 @@ void deferred_wait_flushed(struct deferred *d);
 int deferred_sync_commits(struct deferred *d);
 /* After a failed sync of deferred.mdb, writes its meta pages again and syncs
  * them; else does nothing.  For the leader, before anything relies on the last
- * commit.  0, errno or a result of LMDB: it still is not on the disk. */
+ * commit.  Returns 0, or errno or a result of LMDB if the commit is still not
+ * on the disk. */
 int deferred_retry_sync(struct deferred *d);
 
 #endif

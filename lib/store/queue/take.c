@@ -82,7 +82,8 @@ begin_search(struct search *l, const struct work *w)
     }
 }
 
-/* Called when the change is committed, because `apply` can run twice. */
+/* Keeps the end of the search.  Called only after the commit, because `apply`
+ * can run twice. */
 static void
 end_search(struct search *l)
 {
@@ -92,7 +93,8 @@ end_search(struct search *l)
     }
 }
 
-/* Work that is too old is never skipped: each take marks it dead. */
+/* Reports whether a search skips work of other kinds.  It never skips work that
+ * is too old, because each take marks that dead. */
 static bool
 is_skipped(const struct search *l, const struct deferred_item *head,
            uint64_t now_ns)

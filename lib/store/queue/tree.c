@@ -36,7 +36,8 @@ put_sealed(struct work *w, const void *key, size_t length, const void *value,
                     seal_write(key, length, value, value_length, sealed));
 }
 
-/* MDB_NOTFOUND; DEFERRED_REPAIR: damaged. */
+/* Reads a sealed record.  Returns DEFERRED_REPAIR if it is damaged, or
+ * MDB_NOTFOUND. */
 static int
 get_sealed(struct work *w, const void *key, size_t length, void *out,
            size_t size)
@@ -427,7 +428,8 @@ tree_meta(struct work *w)
     return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 }
 
-/* A process that cannot read the boot id must not end the leases of others. */
+/* Reports whether meta is of this boot.  Returns true without a boot id,
+ * because such a process must not end the leases of others. */
 static bool
 is_this_boot(const struct work *w)
 {

@@ -94,7 +94,8 @@ set_node(struct walk *walk, const struct recent_node *n)
     walk->node = n && has_prefix(&k, walk->prefix, walk->length) ? n : NULL;
 }
 
-/* Below 0: the key of the file comes first; 0: both have it. */
+/* Compares the next keys.  Below 0: the file's key comes first; 0: both have
+ * it. */
 static int
 compare_next(const struct walk *walk)
 {
