@@ -122,7 +122,8 @@ cell_at(struct live *l, uint32_t index)
     }
     if (!is_page_known(l, index)) {
         if (!live_has(l, cell_offset(index))) {
-            return NULL; /* not yet made, or garbage in cells_used */
+            return NULL; /* the cell is not made yet, or cells_used is garbage
+                          */
         }
         mark_page_known(l, index);
     }

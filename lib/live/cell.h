@@ -1,4 +1,4 @@
-/* Cells: finding them by policy and scope, and their gates. */
+/* Finds cells by policy and scope, and sets their gates. */
 #ifndef BIDE_LIVE_CELL_H
 #define BIDE_LIVE_CELL_H
 

@@ -1,4 +1,4 @@
-/* Making, checking and replacing the live file.
+/* Makes, checks and replaces the live file.
  *
  * A new file is complete before it has a name: it is made without one
  * (O_TMPFILE, so that a killed process leaves nothing) and then linked to its
@@ -118,7 +118,7 @@ check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
         return BIDE_EDAMAGED; /* of another registry: never replaced by us */
     }
     /* A process that cannot read the boot id must accept the file of a process
-     * that can, else both would replace it in turn. */
+     * that can, else the two would replace it again and again. */
     boot_id(boot);
     if (memcmp(boot, unknown, 16) && memcmp(boot, h->boot_id, 16)) {
         return STALE;

@@ -6,7 +6,7 @@
 
 #include "text.h"
 
-enum { WINDOW_CALLS = 4096 }; /* a breaker keeps no more, rule/guard.h */
+enum { WINDOW_CALLS = 4096 }; /* a breaker cannot keep more: rule/guard.h */
 
 /* The state of checking keys against each other. */
 struct key_check {
@@ -90,8 +90,8 @@ check_pair(struct key_check *c, const char *low, const char *high,
     }
 }
 
-/* Reports whether a key has its default, and that is the value of another key.
- * Its pair is the pair of that key, and would be reported twice. */
+/* Reports whether a key is not set and takes the value of another key.  Its
+ * pair is the pair of that key, and would be reported twice. */
 static bool
 follows_other_key(const struct key_check *c, const char *key)
 {

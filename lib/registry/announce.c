@@ -1,7 +1,7 @@
-/* Announces a change.  First sets GATE_UNKNOWN in all cells and wakes their
- * calls, which then read the rules themselves.  So no call waits while this
- * process reads the registry to compute the final gates, which are written
- * last. */
+/* Announces a change.  First sets GATE_UNKNOWN in all cells of the changed
+ * policies and wakes their calls, which then read the rules themselves.  So no
+ * call waits while this process reads the registry to compute the final gates,
+ * which are written last. */
 #include "announce.h"
 
 #include <sched.h>
@@ -73,8 +73,8 @@ is_missing(const struct cell *c)
     return atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING;
 }
 
-/* Wakes the only touched policy before all cells are searched: most changes are
- * of one policy without scopes. */
+/* Wakes the changed policy, if it is only one, before all cells are searched:
+ * most changes are of one policy without scopes. */
 static uint32_t
 wake_first(struct live *l, const struct touched *t, uint64_t txn)
 {

@@ -201,8 +201,8 @@ round_of(uint64_t probe)
     return (uint32_t)(probe >> 52 & MASK(10));
 }
 
-/* Returns the time a probe has to report, at most half the range of its
- * word. */
+/* Returns the time within which a probe must report, at most half the range of
+ * its word. */
 static uint64_t
 timeout_ms(const struct breaker_rules *b)
 {
@@ -256,7 +256,7 @@ claim_probe(const struct breaker_rules *b, const struct guard *g,
     return false;
 }
 
-/* Reports whether part / whole is at least share.  No part never reaches it. */
+/* Reports whether part / whole is at least share; false if part is 0. */
 static bool
 reaches_rate(uint64_t part, uint64_t whole, double share)
 {

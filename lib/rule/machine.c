@@ -215,8 +215,9 @@ decide_retry(struct machine *m, const struct policy *p, struct guard *g,
 
 /* ---- after an attempt ---- */
 
-/* Adds the attempt to the counters of breaker and budget.  A window turns
- * before that, because a slice keeps the totals without the new attempt. */
+/* Adds the attempt to the counters of breaker and budget.  First moves the
+ * window to its next slice if it is time, because a slice keeps the totals
+ * without the new attempt. */
 static void
 count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
               bool failed, uint64_t now_ns)

@@ -10,7 +10,7 @@
 
 /* ---- blocks ---- */
 
-/* Finds the number of the next part.  An hour may have parts before: a version
+/* Finds the number of the next part.  An hour has earlier parts if a version
  * ended within it. */
 static int
 find_part(struct recording *r, struct block *b)
@@ -285,7 +285,7 @@ recording_outcome(struct recording *r, const char *name, uint32_t *out)
     return rc;
 }
 
-/* Sets the count before of each outcome with a new id to its total, because
+/* Sets the earlier count of each outcome with a new id to its total, because
  * the base has none under that id and all of it would be counted again.
  * Returns false if there were too many to remember. */
 static bool
@@ -349,9 +349,8 @@ restart_cell(struct recording *r, uint32_t id, uint32_t version,
 }
 
 /* Writes the totals to r->bytes.  An outcome whose name cannot be read now
- * keeps its count before, so that it is not counted again once the name is
- * readable.
- */
+ * keeps its earlier count, so that it is not counted again once the name is
+ * readable. */
 static size_t
 write_total(struct recording *r, const struct figures *total)
 {

@@ -1,6 +1,6 @@
-/* Why there is a journal: a commit of LMDB waits for the disk twice, first for
- * about six pages in different places (measured: 230 us; one wait for all of
- * them 150 us; for one page that was written before 80 us).  So a change is
+/* The journal exists because a commit of LMDB waits for the disk twice, first
+ * for about six pages in different places (measured: 230 us; one wait for all
+ * of them 150 us; for one page that was written before 80 us).  So a change is
  * written into a journal instead, with one short write and one wait.
  *
  * The state of the queue is deferred.mdb plus the journal.  The process that

@@ -1,4 +1,4 @@
-/* Changes by hand, and the log of them: author, note and change are committed
+/* Makes changes by hand, and logs them: author, note and change are committed
  * together.
  *
  * A record of the log, little-endian, sealed with its key:
