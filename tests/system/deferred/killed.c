@@ -100,15 +100,14 @@ consume_one(struct bide_policy *p, struct bide_deferred *d, unsigned *seed)
     }
     enter(i, d->lease_ends_ns);
     toil();
+    /* Before the answer: whoever is killed after an ack that succeeded must not
+     * leave an entry, because the producer may store this work once more. */
+    atomic_store(&ledger->lease_ends[i], 0);
     if (rand_r(seed) % 8 == 0) {
-        atomic_store(&ledger->lease_ends[i], 0);
         rc = bide_deferred_nack(p, d, "not now");
     } else {
         atomic_fetch_add(&ledger->done[i], 1);
         rc = bide_deferred_ack(p, d);
-        if (rc == 0) {
-            atomic_store(&ledger->lease_ends[i], 0);
-        }
     }
     MUST(rc == 0 || rc == BIDE_ELEASE || rc == BIDE_ENOWORK);
     if (rc) {
