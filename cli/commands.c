@@ -34,7 +34,7 @@ static const struct option_note simulate_notes[] = {
     {OPTION_SCOPE, "with --replay: only calls of this scope"},
     {OPTION_SINCE, "with --replay: since TIME; default -1h"},
     {OPTION_UNTIL, "with --replay: until TIME"},
-    {OPTION_SEED, "draw other random numbers; default 1"}, {0}};
+    {OPTION_SEED, "use other random numbers; default 1"}, {0}};
 
 const struct command commands[] = {
     /* ---- policies ---- */
@@ -194,7 +194,7 @@ const struct command commands[] = {
                  "bide record --every 1m --on-change 'logger \"$BIDE_POLICY "
                  "$BIDE_LEVEL\"'\n"},
     {.name = "audit", .usage = "[NAME]", .section = SECTION_STATISTICS,
-     .help = "one time line of changes, breakers, warnings, failed calls",
+     .help = "list changes, breakers, warnings and failed calls by time",
      .run = audit_command, .registry = REGISTRY_NEEDED, .most = 1,
      .options = TAKES(SINCE) | TAKES(UNTIL) | TAKES(CSV) | TAKES(JSON),
      .examples = "bide audit --since today\n"
@@ -265,7 +265,7 @@ const struct command commands[] = {
                  "bide deferred drop mail --dead\n"},
     {.name = "deferred replay", .usage = "[NAME]",
      .section = SECTION_DEFERRED,
-     .help = "process due work with a command, or make all work due",
+     .help = "process due work with a command; without it, make work due",
      .run = deferred_replay_command, .registry = REGISTRY_NEEDED, .most = 1,
      .notes = work_notes,
      .options = TAKES(EXEC) | TAKES(JOBS) | TAKES(UNTIL_EMPTY) |

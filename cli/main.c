@@ -46,8 +46,8 @@ say_unknown_command(const struct command_line *line, const char *name)
     near = near_name(name, names, collect_names(line->group, names));
     free(names);
     return say_usage(line, "%s%s%s: no such command%s%s%s", group,
-                     *group ? " " : "", name, near ? " (" : "",
-                     near ? near : "", near ? "?)" : "");
+                     *group ? " " : "", name, near ? "; did you mean " : "",
+                     near ? near : "", near ? "?" : "");
 }
 
 /* Reports whether `command` accepts `option`. `command` is NULL while no
@@ -77,7 +77,8 @@ say_unknown_option(const struct command_line *line, const char *name,
              name);
     near = near_name(typed, names, count);
     return say_usage(line, "--%s: no such option%s%s%s", typed,
-                     near ? " (--" : "", near ? near : "", near ? "?)" : "");
+                     near ? "; did you mean --" : "", near ? near : "",
+                     near ? "?" : "");
 }
 
 /* ---- options ---- */
@@ -190,10 +191,10 @@ check_operand_count(struct command_line *line)
     const struct command *command = line->command;
 
     if (line->count < command->least) {
-        return say_usage(line, "%s: an operand is missing", command->name);
+        return say_usage(line, "%s: an argument is missing", command->name);
     }
     if (command->most >= 0 && line->count > command->most) {
-        return say_usage(line, "%s: unexpected operand: %s", command->name,
+        return say_usage(line, "%s: unexpected argument: %s", command->name,
                          line->operands[command->most]);
     }
     return GO_ON;

@@ -19,18 +19,19 @@ usual_remedy(int rc)
 {
     switch (rc) {
     case BIDE_EMISSING:
-        return "make one with bide init, or name another with --dir";
+        return "create one with bide init, or name another directory with "
+               "--dir";
     case BIDE_EPERM:
         return "try again as root, or as a member of the group that owns it";
     case BIDE_EDAMAGED:
-        return "services go on under their last good rules; move it away, then "
+        return "services keep their last good rules; move the file away, then "
                "bide init and bide apply the policies again";
     case BIDE_EFORMAT:
-        return "it was made by another version of bide: use that one";
+        return "it was created by another version of bide: use that version";
     case BIDE_EFULL:
         return "free some space there and try again: nothing was changed";
     case BIDE_ELOCKED:
-        return "try again when it is done";
+        return "try again when that process has finished";
     default:
         return "";
     }
@@ -59,8 +60,8 @@ static const char *
 history_remedy(int rc)
 {
     return rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
-               ? "bide record keeps what can be read; else move it away, and a "
-                 "new one is made"
+               ? "run bide record: it keeps everything that can be read; if "
+                 "that fails, move the file away"
                : "";
 }
 
@@ -72,7 +73,7 @@ explain_policy(const struct failure *f, struct explained *out)
     if (f->kind == FAILURE_DELETED) {
         WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
             f->version, *f->who ? ", by " : "", f->who);
-        TO_DO(out, "bide rollback %s brings it back", f->name);
+        TO_DO(out, "to restore it: bide rollback %s", f->name);
         return;
     }
     WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
@@ -87,12 +88,12 @@ explain_conflict(const struct failure *f, struct explained *out)
     char when[64];
 
     if (f->version == 0) {
-        WHY(out, "%s: there is no such policy, and version %u was expected",
+        WHY(out, "%s: no such policy, but --if-version expects version %u",
             f->name, f->wanted);
         return;
     }
-    WHY(out, "%s is at version %u, not %u: changed by %s %s", f->name,
-        f->version, f->wanted, f->who,
+    WHY(out, "%s: the version in force is %u, not %u: changed by %s %s",
+        f->name, f->version, f->wanted, f->who,
         when_write(f->when_ns, clock_realtime_ns(), when, sizeof(when)));
     if (f->wanted < f->version) {
         TO_DO(out, "see: bide diff %s %u %u", f->name, f->wanted, f->version);
@@ -108,14 +109,14 @@ explain_version(const struct failure *f, struct explained *out)
         TO_DO(out, "see: bide log %s", f->name);
         break;
     case FAILURE_FIRST_VERSION:
-        WHY(out, "%s: nothing to undo: no version before this one (%u)",
-            f->name, f->version);
+        WHY(out, "%s: nothing to undo: no version is before %u", f->name,
+            f->version);
         break;
     case FAILURE_TEXT:
-        WHY(out, "%s: version %u is not a policy's text", f->name, f->version);
+        WHY(out, "%s: the text of version %u is damaged", f->name, f->version);
         break;
     default:
-        WHY(out, "%s: its version in force is not valid", f->name);
+        WHY(out, "%s: the version in force is not valid", f->name);
     }
 }
 
@@ -144,12 +145,13 @@ explain(const struct failure *f, struct explained *out)
         }
         break;
     case FAILURE_EXISTS:
-        WHY(out, "%s: there is a registry already", f->path);
-        TO_DO(out, "bide list shows what is in it");
+        WHY(out, "%s: a registry already exists", f->path);
+        TO_DO(out, "bide list shows its policies");
         break;
     case FAILURE_CREATE:
         WHY(out, "%.*s", (int)strcspn(f->words, "\n"), f->words);
-        TO_DO(out, "it cannot be made there: name another place with --dir");
+        TO_DO(out, "the registry cannot be created there: name another "
+                   "directory with --dir");
         break;
     case FAILURE_NO_POLICY:
     case FAILURE_DELETED:
@@ -166,7 +168,7 @@ explain(const struct failure *f, struct explained *out)
         break;
     case FAILURE_UNUSED:
         WHY(out, "%s%s%s: %s", f->name, *f->scope ? " " : "", f->scope,
-            f->rc == BIDE_ENOPOLICY ? "nobody uses it yet"
+            f->rc == BIDE_ENOPOLICY ? "no process has used it yet"
                                     : bide_strerror(f->rc));
         break;
     }

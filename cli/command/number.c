@@ -33,7 +33,7 @@ number_read_option(struct command_line *line, enum option option,
     const char *text = line->option[option];
 
     if (parse_count(text, least, out)) {
-        return say_usage(line, "--%s %s: a whole number from %u on",
+        return say_usage(line, "--%s %s: must be a whole number, %u or more",
                          option_rows[option].name, text, least);
     }
     return 0;
@@ -43,8 +43,9 @@ int
 number_read_version(struct command_line *line, const char *text, uint32_t *out)
 {
     if (parse_count(text + (*text == 'v'), 1, out)) {
-        return say_usage(line, "%s: a version is a number, as in bide log",
-                         text);
+        return say_usage(
+            line, "%s: not a version; a version is a number, as in bide log",
+            text);
     }
     return 0;
 }
@@ -74,5 +75,6 @@ number_read_size(struct command_line *line, uint64_t *out)
             return 0;
         }
     }
-    return say_usage(line, "--keep-size %s: a size, as 500MiB or 2GiB", text);
+    return say_usage(line, "--keep-size %s: not a size, such as 500MiB or 2GiB",
+                     text);
 }

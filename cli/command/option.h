@@ -12,16 +12,17 @@
     X(VERSION, "version", "N", "use version N instead of the one in force")    \
     X(LIVE, "live", "DIR", "directory of the live file; by default /run/bide") \
     X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
-    X(DRY_RUN, "dry-run", NULL, "show what would change, change nothing")      \
+    X(DRY_RUN, "dry-run", NULL, "show what would change; change nothing")      \
     X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \
     X(IF_VERSION, "if-version", "N", "change only if version N is in force")   \
     X(FOR, "for", "DURATION", "revert the change after DURATION")              \
     X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
     X(RESOLVED, "resolved", NULL,                                              \
       "show every key, and where its value comes from")                        \
-    X(SINCE, "since", "TIME", "only what is newer: -2h, today, 2026-01-31")    \
-    X(UNTIL, "until", "TIME", "only what is older")                            \
-    X(BY, "by", "WHAT", "one row per minute, hour, version or scope")          \
+    X(SINCE, "since", "TIME",                                                  \
+      "only after TIME: -2h, today, 2026-01-31, 14:00")                        \
+    X(UNTIL, "until", "TIME", "only before TIME")                              \
+    X(BY, "by", "WHAT", "one row per minute, hour, version, scope or policy")  \
     X(CSV, "csv", NULL, "print comma-separated values")                        \
     X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
     X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \
@@ -32,15 +33,16 @@
     X(KEEP_SIZE, "keep-size", "SIZE", "limit the history file; default 1GiB")  \
     X(ATTEMPTS, "attempts", "N", "show at most N attempts")                    \
     X(JSON, "json", NULL, "print JSON")                                        \
-    X(POLICY, "policy", "NAME", "choose a policy of a file that has several")  \
+    X(POLICY, "policy", "NAME", "choose one policy of a file")                 \
     X(SCRIPT, "script", "FILE", "read outcomes from FILE, or - for stdin")     \
-    X(RANDOM, "random", "X", "use X, 0 to 1, for every random draw")           \
+    X(RANDOM, "random", "X", "use X, from 0 to 1, as every random number")     \
     X(CALLS, "calls", "N/s", "rate of calls: 200/s, or \"200/s even\"")        \
     X(FAIL, "fail", "SHARE",                                                   \
       "failing attempts: 30%, or \"5% until 20s, 90%\"")                       \
     X(OUTCOME, "outcome", "OUTCOME", "outcome of failed attempts: http.503")   \
-    X(LATENCY, "latency", "TIME", "20ms, 10ms..50ms or \"exponential 20ms\"")  \
-    X(FAIL_LATENCY, "fail-latency", "TIME", "latency of failed attempts")      \
+    X(LATENCY, "latency", "LATENCY",                                           \
+      "20ms, 10ms..50ms or \"exponential 20ms\"")                              \
+    X(FAIL_LATENCY, "fail-latency", "LATENCY", "latency of failed attempts")   \
     X(REPLAY, "replay", NULL, "repeat recorded calls instead of random ones")  \
     X(SCOPE, "scope", "NAME", "only this scope")                               \
     X(STDIN, "stdin", NULL, "give standard input to every attempt")            \
@@ -55,7 +57,8 @@
     X(TYPE, "type", "TYPE", "content type, stored with the work")              \
     X(KEY, "key", "KEY", "store nothing if work with this key exists")         \
     X(DEFER, "defer", NULL, "store the command for later if it gives up")      \
-    X(KEEP_ENV, "keep-env", "NAMES", "environment to store with it: A,B")      \
+    X(KEEP_ENV, "keep-env", "NAMES",                                           \
+      "also store these environment variables: A,B")                           \
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \

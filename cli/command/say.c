@@ -190,8 +190,8 @@ keep_deleted(void *arg, const struct record *r)
 int
 say_no_name(const char *before, const char *name)
 {
-    say("%s%s: not a name: small letters, digits, and . _ - within, "
-        "at most %d",
+    say("%s%s: not a name: use lower-case letters, digits and, after the first "
+        "character, . _ -; at most %d characters",
         before, name, BIDE_NAME_MAX);
     return STATUS_INPUT;
 }
@@ -208,12 +208,12 @@ say_no_policy(struct admin *registry, const char *name)
     admin_each_version(registry, name, keep_deleted, &deleted);
     if (deleted) {
         say("%s: this policy was deleted", name);
-        say("to bring it back: bide rollback %s", name);
+        say("to restore it: bide rollback %s", name);
         return STATUS_ABSENT;
     }
     near = admin_near(registry, name);
     if (near && *near) {
-        say("%s: no such policy (%s?)", name, near);
+        say("%s: no such policy; did you mean %s?", name, near);
     } else {
         say("%s: no such policy", name);
         say("see: bide list");
@@ -244,9 +244,9 @@ say_no_version(struct admin *registry, const char *name, uint32_t version)
         return say_no_policy(registry, name);
     }
     if (version > 0) {
-        say("%s: no such version: %u (it is at %u)", name, version, r.version);
+        say("%s: no such version: %u (in force: %u)", name, version, r.version);
     } else {
-        say("%s: no version before this one (%u)", name, r.version);
+        say("%s: no version is before %u", name, r.version);
     }
     say("see: bide log %s", name);
     record_free(&r);

@@ -52,8 +52,8 @@ int say_usage(const struct command_line *line, const char *format, ...)
  * exit status. */
 int say_no_name(const char *before, const char *name);
 
-/* Prints "NAME: no such policy (NEAR?)", or that the policy was deleted.
- * Returns the exit status. */
+/* Prints "NAME: no such policy; did you mean NEAR?", or that the policy was
+ * deleted.  Returns the exit status. */
 int say_no_policy(struct admin *registry, const char *name);
 /* Returns 0 if the policy exists; otherwise the exit status after an error
  * message. */

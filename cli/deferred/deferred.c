@@ -301,8 +301,8 @@ print_list(struct listing *l)
         return BIDE_ENOMEM;
     }
     if (l->dead > 0) {
-        printf("\n%zu %s dead. To make it due again: bide deferred requeue "
-               "ID\n",
+        printf("\n%zu %s dead. To make dead work due again: bide deferred "
+               "requeue ID\n",
                l->dead, text_plural(l->dead, "piece is", "pieces are"));
     }
     return 0;

@@ -247,12 +247,12 @@ change_chosen(struct command_line *line, const struct work_change *change)
     if (!work_filter_asked(line)) {
         return line->count > 0
                    ? change_each(line, change)
-                   : say_usage(line, "which work? give IDs, or --dead, "
-                                     "--error, --since, --until");
+                   : say_usage(line, "no work was chosen: give IDs, or --dead, "
+                                     "--error, --since or --until");
     }
     return line->count > 1
-               ? say_usage(line, "--dead, --error, --since, --until: give at "
-                                 "most one policy, and no IDs")
+               ? say_usage(line, "with --dead, --error, --since or --until, "
+                                 "give at most one policy, and no IDs")
                : change_found(line, change, true);
 }
 
@@ -298,7 +298,7 @@ read_work_stdin(void **out_bytes, size_t *out_length)
     }
     if (used > BIDE_WORK_MAX) {
         free(bytes);
-        say("standard input: more than %d bytes", BIDE_WORK_MAX);
+        say("standard input: at most %d bytes can be deferred", BIDE_WORK_MAX);
         return STATUS_INPUT;
     }
     *out_bytes = bytes;

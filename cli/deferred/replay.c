@@ -525,7 +525,7 @@ replay_work(struct command_line *line, const char *shell)
         status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
     }
     if (status == 0 && r.jobs > JOBS_MAX) {
-        return say_usage(line, "--jobs: at most %d", JOBS_MAX);
+        return say_usage(line, "--jobs: must be at most %d", JOBS_MAX);
     }
     exec_guard_start(&r.guard);
     if (status == 0) {

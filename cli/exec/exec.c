@@ -226,6 +226,8 @@ say_refused(const struct exec *e)
         say("try again in %s", wait);
     } else if (r->reason == BIDE_BY_PAUSED) {
         say("to allow calls again: bide resume %s", e->name);
+    } else if (r->reason == BIDE_BY_BREAKER) {
+        say("see: bide breaker %s", e->name);
     }
     return EXEC_REFUSED;
 }

@@ -157,7 +157,7 @@ add_change(void *arg, const struct record *r)
                         r->name, "", r->when_ns);
     if (r->until_ns > 0) {
         snprintf(until, sizeof(until), "%suntil %s",
-                 *words ? ", " : "the end: ",
+                 *words ? ", " : "same rules, ",
                  when_write_iso(r->until_ns, when, sizeof(when)));
     }
     if (e && asprintf(&e->what, "v%u: %s%s", r->version, words, until) < 0) {

@@ -89,9 +89,9 @@ print_sums(const struct audit *a)
            text_count(a->opened, times, sizeof(times)),
            text_plural(a->opened, "time", "times"));
     if (dropped > 0) {
-        printf("; %s deferred %s dropped",
+        printf("; %s %s of deferred work dropped",
                text_count(dropped, number, sizeof(number)),
-               text_plural(dropped, "item", "items"));
+               text_plural(dropped, "piece", "pieces"));
     }
     words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
     printf("%s%s.\n", words ? "; in total " : "", words ? words : "");

@@ -53,12 +53,13 @@ end_group(struct work_group *g)
     e->requeued = last->did == DEFERRED_REQUEUED ? g->count : 0;
     if (g->count > 1) {
         n = asprintf(&e->what,
-                     "%" PRIu64 " deferred items %s: %" PRIu64 " to %" PRIu64,
+                     "%" PRIu64 " pieces of deferred work %s: %" PRIu64
+                     " to %" PRIu64,
                      g->count, did, g->first, g->last);
     } else {
         n = asprintf(
             &e->what,
-            "deferred item %" PRIu64 " %s, after %" PRIu32 " attempt%s%s",
+            "deferred work %" PRIu64 " %s, after %" PRIu32 " attempt%s%s",
             last->id, did, last->attempts, last->attempts == 1 ? "" : "s",
             *last->policy ? "" : ": it was damaged");
     }

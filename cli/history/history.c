@@ -413,7 +413,7 @@ history_read_rows(struct command_line *line, struct history_rows *out)
     }
     if (b.rc == BIDE_EFULL) {
         say("history: more than %d rows", ROWS_MAX);
-        say("choose a shorter time, or --by hour");
+        say("choose a shorter period, or --by hour");
         return STATUS_NO;
     }
     return b.rc ? say_no_memory() : rc ? say_failure(rc, "history") : 0;

@@ -61,8 +61,9 @@ read_duration(struct command_line *line, enum option option, uint64_t least_ns,
                          why);
     }
     if (*out < least_ns || *out == DURATION_NONE) {
-        return say_usage(line, "--%s %s: at least %s", option_rows[option].name,
-                         text, duration_write(least_ns, least, sizeof(least)));
+        return say_usage(line, "--%s %s: must be at least %s",
+                         option_rows[option].name, text,
+                         duration_write(least_ns, least, sizeof(least)));
     }
     return 0;
 }

@@ -261,7 +261,7 @@ budget_command(struct command_line *line)
     int status;
 
     if (word && strcmp(word, "reset") != 0) {
-        return say_usage(line, "%s: not an action; the only one is reset",
+        return say_usage(line, "%s: no such action; the only action is reset",
                          word);
     }
     if (word && line->option[OPTION_JSON]) {

@@ -268,10 +268,10 @@ add_missing_row(struct list *list, const struct count *c)
     table_cell(t, POLICY, "%s", c->name);
     table_cell(t, VER, "- ");
     if (c->asked_by > 0) {
-        table_cell(t, RULES, "(not defined: asked for by pid %u%s%s)",
-                   c->asked_by, *c->program ? " " : "", c->program);
+        table_cell(t, RULES, "(not defined: used by pid %u%s%s)", c->asked_by,
+                   *c->program ? " " : "", c->program);
     } else {
-        table_cell(t, RULES, "(asked for, not defined)");
+        table_cell(t, RULES, "(used, but not defined)");
     }
     table_mark_row(t);
     add_count_cells(t, c);

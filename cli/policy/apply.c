@@ -41,7 +41,7 @@ print_registry(struct command_line *line, const char *dir, bool existed)
     if (rc) {
         return say_failure(rc, dir);
     }
-    fputs(existed ? "There is a registry already in " : "Registry ready in ",
+    fputs(existed ? "A registry already exists in " : "Registry ready in ",
           stdout);
     print_path(dir);
     fputs(" (live state in ", stdout);
@@ -104,7 +104,8 @@ init_command(struct command_line *line)
     }
     rc = admin_init(dir, live);
     if (rc == BIDE_EEXIST && line->option[OPTION_LIVE]) {
-        say("%s: there is a registry already; its live file stays where it is",
+        say("%s: a registry already exists; the place of its live file cannot "
+            "be changed",
             dir);
         return STATUS_NO;
     }

@@ -37,7 +37,7 @@ static int
 check_note(const char *note)
 {
     if (strlen(note) > RECORD_NOTE_MAX) {
-        say("--note: at most %d bytes, this has %zu", RECORD_NOTE_MAX,
+        say("--note: at most %d bytes, but it has %zu", RECORD_NOTE_MAX,
             strlen(note));
         return STATUS_INPUT;
     }
@@ -63,7 +63,7 @@ read_for(struct command_line *line, uint64_t *out)
         return STATUS_INPUT;
     }
     if (ns == 0 || ns > DURATION_MAX) {
-        say("--for %s: more than nothing, and an end", text);
+        say("--for %s: must be longer than 0, and not none", text);
         return STATUS_INPUT;
     }
     *out = ns;

@@ -157,7 +157,7 @@ difference_words(struct admin *registry, const struct record *r, char **out)
     policy_text_free(now);
     if (what && !*what && ended && r->until_ns == 0) {
         free(what);
-        what = strdup("the end: none"); /* what was for a time is for good */
+        what = strdup("made permanent"); /* what was for a time is for good */
     }
     *out = what;
     return what ? 0 : BIDE_ENOMEM;

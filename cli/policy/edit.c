@@ -69,11 +69,10 @@ print_result(struct command_line *line, const struct admin_result *r)
 {
     switch (r->did) {
     case ADMIN_UNCHANGED:
-        printf("%s v%u: that is how it is, nothing was changed\n", r->name,
-               r->after);
+        printf("%s v%u: already so, nothing was changed\n", r->name, r->after);
         return 0;
     case ADMIN_DELETED:
-        printf("%s v%u deleted; to bring it back: bide rollback %s\n", r->name,
+        printf("%s v%u deleted; to restore it: bide rollback %s\n", r->name,
                r->before, r->name);
         return 0;
     default:
@@ -98,7 +97,7 @@ print_ending(const struct admin_result *r)
     char buffer[64];
 
     if (r->until_ns > 0) {
-        printf("until %s, then again as v%u\n",
+        printf("until %s, then v%u is in force again\n",
                when_write_until(r->until_ns, now_ns, buffer, sizeof(buffer)),
                r->back_to);
     }
@@ -263,7 +262,7 @@ delete_policies(struct command_line *line, const struct change *c,
 
     (void)keys;
     if (rc == BIDE_EINPUT && faults_any(&faults)) {
-        say("%s: cannot be deleted, there are others that extend it",
+        say("%s: cannot be deleted: other policies extend it",
             line->operands[0]);
     }
     if (rc) {

@@ -41,7 +41,7 @@ log_row(struct log *log, const struct record *r, const char *what)
     table_cell(log->table, i++, "%s", r->who);
     if (r->until_ns > 0) {
         table_cell(log->table, i++, "%s%suntil %s", what,
-                   *what ? ", " : "the end: ",
+                   *what ? ", " : "same rules, ",
                    when_write(r->until_ns, log->now_ns, until, sizeof(until)));
         table_mark_row(log->table);
     } else {
@@ -103,8 +103,10 @@ log_begin(struct command_line *line, struct log *log)
     log->as_json = line->option[OPTION_JSON] != NULL;
     log->now_ns = clock_realtime_ns();
     if (since && when_read(since, log->now_ns, &log->since_ns)) {
-        return say_usage(
-            line, "--since %s: a date, a time, -2h, today, yesterday", since);
+        return say_usage(line,
+                         "--since %s: not a time, such as 2026-01-31, 14:00, "
+                         "-2h, today or yesterday",
+                         since);
     }
     log->most = UINT32_MAX;
     if (line->option[OPTION_MOST]) {

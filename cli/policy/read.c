@@ -275,8 +275,8 @@ get_command(struct command_line *line)
     if (!key) {
         const char *near = key_near(line->operands[1]);
 
-        say("%s: no such key%s%s%s", line->operands[1], near ? " (" : "",
-            near ? near : "", near ? "?)" : "");
+        say("%s: no such key%s%s%s", line->operands[1],
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
         say("see: bide help keys");
         return STATUS_INPUT;
     }

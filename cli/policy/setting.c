@@ -43,7 +43,8 @@ setting_read(struct command_line *line, char **operands,
         char *equals = strchr(*operands, '=');
 
         if (!equals || equals == *operands) {
-            return say_usage(line, "%s: a setting is KEY=VALUE", *operands);
+            return say_usage(line, "%s: write a setting as KEY=VALUE",
+                             *operands);
         }
         *equals = '\0';
         out->key = trim_blanks(*operands);

@@ -82,7 +82,7 @@ source_bytes(const char *path, char **out, size_t *out_length,
 
     if (rc == BIDE_ESYS) {
         fault_add(faults, path, 0, NULL, "cannot be read: %s",
-                  errno == EISDIR ? "it is a directory" : strerror(errno));
+                  errno == EISDIR ? "this is a directory" : strerror(errno));
         rc = BIDE_EINPUT;
     }
     if (fd >= 0 && !standard) {
@@ -401,9 +401,9 @@ pick_from_file(struct source *s, struct command_line *line,
         return 0;
     }
     if (wanted) {
-        say("%s: there is no [%s] in it", path, wanted);
+        say("%s: it has no section [%s]", path, wanted);
     } else {
-        say("%s: holds %zu policies: which one?", path, s->all.count);
+        say("%s: contains %zu policies; choose one:", path, s->all.count);
     }
     for (size_t i = 0; i < s->all.count && i < 20; i++) {
         say("  --policy %s", policy_text_name(s->all.list[i]));

@@ -238,8 +238,8 @@ check_kind(struct command_line *line)
     }
     if ((script && traffic) || (replay && (script || traffic))) {
         return say_usage(line,
-                         "--%s and --%s exclude each other: outcomes are "
-                         "scripted, drawn or recorded",
+                         "--%s and --%s exclude each other: choose scripted, "
+                         "random or recorded calls",
                          script ? script : replay, traffic ? traffic : replay);
     }
     if (!traffic && !line->option[OPTION_SCRIPT] && !replay) {

@@ -416,7 +416,7 @@ run_scopes(struct replay *r, int run)
     free(one);
     if (rc == BIDE_EINPUT) {
         say("%s: %s", r->simulated.name, why);
-        say("choose a shorter time with --since and --until");
+        say("choose a shorter period with --since and --until");
         return STATUS_INPUT;
     }
     return rc ? say_no_memory() : 0;

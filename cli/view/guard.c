@@ -81,7 +81,7 @@ guard_find(struct command_line *line, struct policy **out)
 int
 guard_no_scope(const struct policy *p, const char *scope)
 {
-    say("%s: nobody uses scope %s", p->name, guard_scope(scope));
+    say("%s: no process has used scope %s", p->name, guard_scope(scope));
     say("see: bide stats %s", p->name);
     return STATUS_ABSENT;
 }
@@ -244,8 +244,8 @@ guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
     char most[32], times[32], *note = NULL;
 
     if (asprintf(&note,
-                 "note: %s has %s scopes, more have no place; asked for %s "
-                 "%s, they share one: (others)",
+                 "note: %s has the maximum of %s scopes; %s %s further ones "
+                 "were used: they share (others)",
                  name, text_count(scopes, most, sizeof(most)),
                  text_count(refused, times, sizeof(times)),
                  text_plural(refused, "time", "times")) < 0) {

@@ -65,7 +65,7 @@ fault_add(struct faults *faults, const char *file, int line, const char *hint,
     }
     if (faults->count == FAULTS_MAX - 1) {
         hint = NULL;
-        format = "more faults follow, which are not shown";
+        format = "more errors follow; they are not shown";
     }
     longer = array_more(faults->list, faults->count, sizeof(*longer));
     if (!longer) {
@@ -89,7 +89,7 @@ faults_sort(struct faults *faults, size_t first)
     size_t end = faults->count;
 
     if (end == FAULTS_MAX) {
-        end--; /* "more faults follow" stays the last one */
+        end--; /* "more errors follow" stays the last one */
     }
     for (size_t i = first + 1; i < end; i++) {
         struct fault moved = faults->list[i];

@@ -223,8 +223,8 @@ begin_key(struct reading *r, const char *name)
         return;
     }
     if (!r->text) {
-        FAULT(r, "a policy begins with [its-name]",
-              "%s: stands before the first section", key->name);
+        FAULT(r, "begin a policy with [NAME]",
+              "%s: this key is before the first section", key->name);
         return;
     }
     seen = &r->seen[key - policy_keys];
@@ -490,7 +490,7 @@ parse_lines(struct reading *r)
     finish_key(r);
     if (!r->bad && !r->no_memory && r->sections.list.count == 0) {
         r->line = 0;
-        FAULT(r, "a policy begins with [its-name]", "contains no policy");
+        FAULT(r, "begin a policy with [NAME]", "contains no policy");
     }
 }
 

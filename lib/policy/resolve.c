@@ -78,8 +78,9 @@ follow_extends(struct extends_chain *chain, policy_find_fn *find, void *arg,
             return 0;
         }
         if (is_in_chain(chain, parent)) {
-            return report_chain_fault(chain, parent, file, faults,
-                                      "goes in a circle");
+            return report_chain_fault(
+                chain, parent, file, faults,
+                "is a circle: a policy would extend itself");
         }
         if (chain->count > POLICY_CHAIN_MAX) {
             return report_chain_fault(chain, parent, file, faults,

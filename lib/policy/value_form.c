@@ -268,8 +268,8 @@ chain_release(struct value *v)
 
 /* ---- none, full, equal, "20%", "+1s" ---- */
 
-static const char jitter_rule[] =
-    "must be none, full, equal, a percentage such as 20%, or +1s";
+static const char jitter_rule[] = "must be none, full, equal, a percentage "
+                                  "such as 20%, or an addition such as +1s";
 
 /* Suggests "20%" for "20" and "±20%", and "+1s" for "1s". */
 static void

@@ -44,7 +44,7 @@ struct recording {
     struct figures before, difference;
 };
 
-#define ASIDE "move it away: a new one is made, and counting continues"
+#define ASIDE "move it away: a new file is created, and counting continues"
 
 const char *recording_database(int db); /* its name */
 

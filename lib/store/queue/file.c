@@ -44,8 +44,8 @@ say_damaged(const struct deferred *d, const char *what)
     bool named = !strncmp(what, d->path, length) && what[length] == ':';
 
     return place_say(BIDE_EDAMAGED,
-                     "%s%s%s\nmove it away: a new one is made, without the "
-                     "work that was in it",
+                     "%s%s%s\nmove it away: a new file is created; the work in "
+                     "this one is lost",
                      named ? "" : d->path, named ? "" : ": ", what);
 }
 

@@ -75,9 +75,9 @@ store_work(struct work *w, struct change *c)
     if (r->max && counts.waiting + counts.leased + counts.dead >= r->max) {
         c->rc =
             place_say(BIDE_EFULL,
-                      "%s keeps %u %s of work already\n"
-                      "defer_max is the limit",
-                      head->policy, r->max, r->max == 1 ? "piece" : "pieces");
+                      "the limit of %u %s of deferred work is reached\n"
+                      "to raise it: bide set %s defer_max=N",
+                      r->max, r->max == 1 ? "piece" : "pieces", head->policy);
         return 0;
     }
     p->id = head->id = w->meta.next++;

@@ -8,19 +8,19 @@ load ../registry
     gives 2 "$BIDE"
     says "no command given" "see: bide help"
     gives 2 bide lst
-    says "lst: no such command (list?)"
+    says "lst: no such command; did you mean list?"
     gives 2 bide list --jsn
-    says "--jsn: no such option (--json?)" "usage: bide list [PATTERN]"
+    says "--jsn: no such option; did you mean --json?" "usage: bide list [PATTERN]"
     gives 2 bide list --prune
     says "--prune: no such option"
     gives 2 bide list -x
     gives 2 bide list --json=1
     says "--json takes no value"
     gives 2 bide apply
-    says "an operand is missing" "usage: bide apply"
+    says "an argument is missing" "usage: bide apply"
     gives 2 bide get pay
     gives 2 bide calls extra
-    says "unexpected operand: extra"
+    says "unexpected argument: extra"
     gives 2 bide log --since
     says "--since needs a value: TIME"
     gives 2 bide list --dir

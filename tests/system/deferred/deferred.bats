@@ -78,7 +78,7 @@ load deferred
     gives 2 bide deferred
     says "deferred: no command given"
     gives 2 bide deferred lst
-    says "deferred lst: no such command (list?)"
+    says "deferred lst: no such command; did you mean list?"
     gives 2 bide deferred list --raw
     gives 2 bide deferred replay mail --jobs 2
     says "--exec"
@@ -102,8 +102,8 @@ load deferred
     put mail b >/dev/null
     run put mail c
     [ "$status" -eq 6 ]
-    [ "${lines[0]}" = "bide: mail: mail keeps 2 pieces of work already" ]
-    [ "${lines[1]}" = "bide: defer_max is the limit" ]
+    [ "${lines[0]}" = "bide: mail: the limit of 2 pieces of deferred work is reached" ]
+    [ "${lines[1]}" = "bide: to raise it: bide set mail defer_max=N" ]
     [ "$(count waiting)" -eq 2 ]
 }
 
@@ -141,7 +141,7 @@ load deferred
     json 'sum(e.get("requeued", 0) for e in j["entries"]) == 1'
     json 'all(e["note"] == "buyer called" and e["who"] for e in j["entries"] if e.get("dropped"))'
     gives 0 bide audit
-    says "2 deferred items dropped: 2 to 4" "buyer called" "deferred item 6 requeued" "2 deferred items dropped"
+    says "2 pieces of deferred work dropped: 2 to 4" "buyer called" "deferred work 6 requeued" "2 pieces of deferred work dropped"
     gives 0 bide audit --csv
     says ",work,"
     gives 0 bide deferred stats mail --json

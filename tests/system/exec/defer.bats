@@ -71,7 +71,7 @@ SH
     bide set mail defer_max=1 >/dev/null
     gives 0 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
     gives 3 bide exec --quiet --defer mail -- sh -c 'exit 3' </dev/null
-    says "not deferred: mail keeps 1 piece of work already" "bide: defer_max is the limit"
+    says "not deferred: the limit of 1 piece of deferred work is reached" "bide: to raise it: bide set mail defer_max=N"
 }
 
 @test "exec --defer reports that the policy does not exist" {

@@ -170,7 +170,7 @@ END
 @test "a forced breaker can end after a time" {
     guarded
     gives 0 bide breaker pay open --for 1h
-    says "until" "then again as v1"
+    says "until" "then v1 is in force again"
     gives 0 bide list
     says "temporary until"
 }
@@ -190,7 +190,7 @@ END
     gives 0 bide breaker pay
     says "closed"
     gives 3 bide breaker pay reset --scope c
-    says "pay: nobody uses scope c" "see: bide stats pay"
+    says "pay: no process has used scope c" "see: bide stats pay"
     gives 3 bide breaker pay --scope c
 }
 
@@ -281,22 +281,22 @@ END
 @test "an invalid scope is reported as such, not as an invalid policy" {
     guarded budget=own
     gives 125 bide exec pay --scope 'BAD SCOPE' -- true
-    says "bide: --scope BAD SCOPE: not a name: small letters"
+    says "bide: --scope BAD SCOPE: not a name: use lower-case letters"
     for command in "breaker pay" "breaker pay reset" "budget pay" "simulate pay --replay"; do
         # shellcheck disable=SC2086 # words
         gives 5 bide $command --scope 'BAD SCOPE'
-        says "bide: --scope BAD SCOPE: not a name: small letters"
+        says "bide: --scope BAD SCOPE: not a name: use lower-case letters"
     done
     gives 125 bide exec PAY --scope 'BAD SCOPE' -- true
     says "exec PAY"
-    gives 3 bide breaker pay --scope - # nobody uses it yet
+    gives 3 bide breaker pay --scope - # no process has used it yet
     says "nobody uses scope -"
 }
 
 @test "wrong names, actions and options are refused" {
     guarded
     gives 3 bide breaker pau
-    says "pau: no such policy (pay?)"
+    says "pau: no such policy; did you mean pay?"
     gives 3 bide breaker pau open
     gives 5 bide breaker PAY
     gives 2 bide breaker pay ajar
@@ -307,7 +307,7 @@ END
     says "--note: only with open, closed and auto"
     gives 2 bide breaker pay reset --json
     gives 2 bide budget pay fill
-    says "fill: not an action"
+    says "fill: no such action"
     gives 3 bide budget pau
     gives 4 bide breaker pay open --if-version 7
     unchanged gives 0 bide breaker pay open --dry-run
@@ -426,7 +426,7 @@ END
 @test "a pause can end after a time" {
     guarded
     gives 0 bide pause pay --for 10m
-    says "then again as v1"
+    says "then v1 is in force again"
     gives 0 bide list
     says "PAUSED" "temporary until"
 }
@@ -458,9 +458,9 @@ END
     work 0 one
     work 0 two
     gives 0 bide stats pay
-    says "(others)" "note: pay has 1,024 scopes, more have no place; asked for 2 times"
+    says "(others)" "note: pay has the maximum of 1,024 scopes; 2 times further ones were used: they share (others)"
     gives 0 bide list
-    says "pay/(others)" "note: pay has 1,024 scopes"
+    says "pay/(others)" "note: pay has the maximum of 1,024 scopes"
     gives 0 bide list --json
     json 'j["policies"][0]["scopes_refused"] == 2'
     gives 0 bide breaker pay --scope "(others)"

@@ -46,7 +46,7 @@ load ../registry
     shop
     bide exec ghost -- true
     gives 0 bide list
-    says "ghost" "not defined: asked for by pid"
+    says "ghost" "not defined: used by pid"
     gives 0 bide stats ghost
     says "ghost" "not defined: ghost"
     gives 0 bide list --json

@@ -27,7 +27,7 @@ load ../registry
     gives 0 bide show pay --version 1
     says "attempts = 4"
     gives 3 bide show pay --version 7
-    says "pay: no such version: 7 (it is at 2)"
+    says "pay: no such version: 7 (in force: 2)"
     gives 2 bide show pay --version x
 }
 
@@ -47,7 +47,7 @@ load ../registry
     [ "$(bide get mail wait_initial)" = 1s ]
     [ "$(bide get mail wait_max)" = 10s ]
     gives 5 bide get mail attemps
-    says "attemps: no such key (attempts?)"
+    says "attemps: no such key; did you mean attempts?"
 }
 
 @test "an unknown name exits 3, an invalid name exits 5" {
@@ -60,7 +60,7 @@ load ../registry
         says "pax: no such policy"
     done
     gives 3 bide show paz
-    says "(pay?)"
+    says "did you mean pay?"
     for command in show log delete preview; do
         gives 5 bide "$command" Pay
         says "Pay: not a name"
@@ -143,7 +143,7 @@ load ../registry
     shop
     bide set pay attempts=5 >/dev/null
     unchanged gives 4 bide set pay attempts=9 --if-version 1
-    says "pay is at version 2, not 1: changed by" "today" "see: bide diff pay 1 2"
+    says "pay: the version in force is 2, not 1: changed by" "today" "see: bide diff pay 1 2"
     unchanged gives 4 bide unset pay attempts --if-version 3
     unchanged gives 4 bide delete pay --if-version 1
     unchanged gives 4 bide rollback pay --if-version 1
@@ -154,7 +154,7 @@ load ../registry
 @test "--for reverts the change at its end" {
     shop
     gives 0 bide set pay attempts=9 --for 10m
-    says "until" "then again as v1"
+    says "until" "then v1 is in force again"
     gives 0 bide list pay
     says "2*" "* temporary until" "bide log pay"
     gives 0 bide show pay
@@ -232,7 +232,7 @@ load ../registry
     says "no such version: 77"
     unchanged gives 2 bide rollback pay seven
     unchanged gives 3 bide rollback order
-    says "no version before this one"
+    says "no version is before"
 }
 
 # ---- log ----

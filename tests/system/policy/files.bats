@@ -8,12 +8,12 @@ load ../registry
     gives 0 "$BIDE" --dir "$T/other" init --live "$T/live2"
     says "Registry ready in" "$T/live2/" "bide apply"
     gives 0 "$BIDE" --dir "$T/other" init
-    says "There is a registry already" "$T/live2/"
+    says "A registry already exists" "$T/live2/"
 }
 
 @test "init does not move the live file of a registry" {
     gives 1 bide init --live "$T/elsewhere"
-    says "there is a registry already"
+    says "a registry already exists"
 }
 
 @test "init makes the path of the live file absolute" {
@@ -128,7 +128,7 @@ load ../registry
     echo '[pay]' >pay.ini
     unchanged gives 2 bide apply shop.ini --if-version 1
     unchanged gives 4 bide apply pay.ini --if-version 2
-    says "pay is at version 1, not 2"
+    says "pay: the version in force is 1, not 2"
     gives 0 bide apply pay.ini --if-version 1
 }
 
@@ -216,7 +216,7 @@ bad() {
     mkdir -p d/deep.ini
     echo '[a]' >d/a.ini
     unchanged gives 5 bide apply d
-    says "d/deep.ini: cannot be read: it is a directory"
+    says "d/deep.ini: cannot be read: this is a directory"
 }
 
 @test "files without final newline, with CRLF or with a byte order mark are accepted" {

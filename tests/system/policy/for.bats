@@ -129,7 +129,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     shop
     lapsed pay attempts=9 1
     unchanged gives 3 bide rollback pay
-    says "pay: nothing to undo: no version before this one (1)"
+    says "pay: nothing to undo: no version is before 1"
     bide set pay attempts=8 --for 3s >/dev/null
     bide set pay attempts=4 >/dev/null
     until_it ends pay 3
@@ -201,7 +201,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay attempts=9
     says "pay v2 -> v3" "stays now: attempts 4 -> 9"
-    [ "$(what pay 3)" = "the end: none" ]
+    [ "$(what pay 3)" = "made permanent" ]
     unchanged gives 0 bide set pay attempts=9
     says "nothing was changed"
 }
@@ -221,7 +221,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay wait_initial=30ms --for 1ms
-    says "then again as v2"
+    says "then v2 is in force again"
     says_not "stays"
     until_it in_force pay 2
     [ "$(bide get pay attempts)" = 9 ]
@@ -231,7 +231,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay wait_initial=30ms --for 3h
-    says "then again as v1" "what v2 changed until" "stays until" "attempts 4 -> 9"
+    says "then v1 is in force again" "what v2 changed until" "stays until" "attempts 4 -> 9"
     says_not "to undo"
     gives 0 bide show pay
     says "then version 1 again"
@@ -241,15 +241,15 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     gives 0 bide set pay attempts=9 --for 2h
-    says "pay v2 -> v3" "then again as v1"
+    says "pay v2 -> v3" "then v1 is in force again"
     says_not stays
     gives 0 bide log pay
-    says "the end: until"
+    says "same rules, until"
     says_not " , until"
     gives 0 bide audit pay
-    says "v3: the end: until"
+    says "v3: same rules, until"
     gives 0 bide set pay attempts=9 --for 10ms
-    says "then again as v1"
+    says "then v1 is in force again"
     until_it in_force pay 1
 }
 
@@ -258,7 +258,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     bide set pay attempts=9 >/dev/null
     unchanged gives 0 bide set pay attempts=9 --for 3s
     says "pay v2" "nothing was changed"
-    says_not "then again"
+    says_not "in force again"
     gives 3 bide show pay --version 3
 }
 

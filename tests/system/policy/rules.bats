@@ -68,7 +68,7 @@ load ../registry
     gives 0 "$BIDE" --dir "$T/none" preview two.ini --policy a
     says "at most 2"
     gives 2 "$BIDE" --dir "$T/none" preview ./two.ini
-    says "holds 2 policies" "--policy a" "--policy b"
+    says "contains 2 policies" "--policy a" "--policy b"
     gives 3 "$BIDE" --dir "$T/none" preview two.ini --policy c
     gives 0 "$BIDE" --dir "$T/none" preview - <<<'[a]'
     gives 5 "$BIDE" --dir "$T/none" preview - <<<'[a'

@@ -70,7 +70,7 @@ get() {
     [ "$code" = 404 ]
     json 'j["error"].startswith("none: no such policy")'
     get /api/policies/pya
-    json '"(pay?)" in j["error"]'
+    json '"did you mean pay?" in j["error"]'
     get '/api/policies/A%22%3Cb%3E'
     [ "$code" = 404 ]
     json "j['error'].startswith('A\"<b>: not a name')"

@@ -199,11 +199,13 @@ a_fault_of_extends_has_the_line_of_extends(void **state)
     (void)state;
     assert_fault("[a]\nattempts = 2\nextends = b\n", 3,
                  "extends = b: no such policy");
-    assert_fault("[a]\nextends = a\n", 2, "extends = a: goes in a circle");
+    assert_fault("[a]\nextends = a\n", 2,
+                 "extends = a: is a circle: a policy would extend itself");
     assert_fault("[a]\nextends = b\n[b]\nextends = c\n", 2,
                  "extends = b: no such policy (a -> b -> c)");
     assert_fault("[a]\nextends = b\n[b]\nextends = c\n[c]\nextends = b\n", 2,
-                 "extends = b: goes in a circle (a -> b -> c -> b)");
+                 "extends = b: is a circle: a policy would extend itself (a -> "
+                 "b -> c -> b)");
 }
 
 static void

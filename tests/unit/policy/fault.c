@@ -75,7 +75,7 @@ at_most_a_thousand_faults_are_kept(void **state)
     faults_sort(&faults, 0);
     assert_int_equal(faults.count, 1000);
     assert_string_equal(faults.list[999].what,
-                        "more faults follow, which are not shown");
+                        "more errors follow; they are not shown");
     assert_false(faults.out_of_memory);
     faults_free(&faults);
 }

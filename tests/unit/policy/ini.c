@@ -127,8 +127,8 @@ static const struct {
      "1: [0123456789012345678901234567890123456789012345678]: not a name: "
      "[a-z0-9][a-z0-9._-]{0,47}\n"},
     {"attempts = 3\n[a]\n",
-     "1: attempts: stands before the first section (a policy begins with "
-     "[its-name])\n"},
+     "1: attempts: this key is before the first section (begin a policy with "
+     "[NAME])\n"},
     {"[a]\n  attempts = 3\n",
      "2: attempts = 3: an indented line continues the value above it; keys and "
      "sections are not indented\n"},
@@ -165,11 +165,9 @@ static const struct {
      "4: colour: no such key\n"},
     {"[a]\ndefer_wait = 1\n",
      "2: defer_wait = 1: a duration needs its unit (did you mean 1ms?)\n"},
-    {"", "0: contains no policy (a policy begins with [its-name])\n"},
-    {"\n; nothing\n",
-     "0: contains no policy (a policy begins with [its-name])\n"},
-    {"\xef\xbb\xbf",
-     "0: contains no policy (a policy begins with [its-name])\n"},
+    {"", "0: contains no policy (begin a policy with [NAME])\n"},
+    {"\n; nothing\n", "0: contains no policy (begin a policy with [NAME])\n"},
+    {"\xef\xbb\xbf", "0: contains no policy (begin a policy with [NAME])\n"},
 };
 
 static void

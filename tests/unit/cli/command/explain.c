@@ -20,7 +20,7 @@ static const struct {
     {{FAILURE_PLAIN, .rc = BIDE_EINPUT}, "the input is invalid", ""},
     {{FAILURE_STORE, BIDE_EMISSING, .path = "/r"},
      "/r: there is no registry",
-     "make one with bide init, or name another with --dir"},
+     "create one with bide init, or name another directory with --dir"},
     {{FAILURE_STORE, BIDE_EBUSY, .path = "/r", .words = "it is in use"},
      "/r: it is in use",
      ""},
@@ -32,17 +32,17 @@ static const struct {
      "free some space there and try again: nothing was changed"},
     {{FAILURE_HISTORY, BIDE_EDAMAGED, .path = "/r/history.mdb", .words = "bad"},
      "/r/history.mdb: bad",
-     "bide record keeps what can be read; else move it away, and a new one is "
-     "made"},
+     "run bide record: it keeps everything that can be read; if that fails, "
+     "move the file away"},
     {{FAILURE_RECORDING, BIDE_EPERM, .words = "/r: no\nask root"},
      "/r: no",
      "only a user who may write there can record history"},
     {{FAILURE_EXISTS, BIDE_EEXIST, .path = "/r"},
-     "/r: there is a registry already",
-     "bide list shows what is in it"},
+     "/r: a registry already exists",
+     "bide list shows its policies"},
     {{FAILURE_CREATE, BIDE_EMISSING, .words = "/x/r: no\nsomething"},
      "/x/r: no",
-     "it cannot be made there: name another place with --dir"},
+     "the registry cannot be created there: name another directory with --dir"},
     {{FAILURE_NO_POLICY, BIDE_ENOPOLICY, .name = "pax", .near = "pay"},
      "pax: no such policy",
      "did you mean pay?"},
@@ -51,24 +51,24 @@ static const struct {
      ""},
     {{FAILURE_DELETED, BIDE_ENOPOLICY, 3, .name = "pay", .who = "ann"},
      "pay: no such policy: version 3 deleted it, by ann",
-     "bide rollback pay brings it back"},
+     "to restore it: bide rollback pay"},
     {{FAILURE_NO_VERSION, BIDE_ENOVERSION, .wanted = 7, .name = "pay"},
      "pay: no such version",
      "see: bide log pay"},
     {{FAILURE_FIRST_VERSION, BIDE_ENOVERSION, 1, .name = "pay"},
-     "pay: nothing to undo: no version before this one (1)",
+     "pay: nothing to undo: no version is before 1",
      ""},
     {{FAILURE_VERSION, BIDE_EVERSION, 0, 4, .name = "pay"},
-     "pay: there is no such policy, and version 4 was expected",
+     "pay: no such policy, but --if-version expects version 4",
      ""},
     {{FAILURE_TEXT, BIDE_EDAMAGED, 2, .name = "pay"},
-     "pay: version 2 is not a policy's text",
+     "pay: the text of version 2 is damaged",
      ""},
     {{FAILURE_RULES, BIDE_EDAMAGED, .name = "pay"},
-     "pay: its version in force is not valid",
+     "pay: the version in force is not valid",
      ""},
     {{FAILURE_UNUSED, BIDE_ENOPOLICY, .name = "pay", .scope = "api"},
-     "pay api: nobody uses it yet",
+     "pay api: no process has used it yet",
      ""},
 };
 
@@ -89,14 +89,15 @@ each_failure_has_its_message_and_advice(void **state)
 static void
 a_conflict_names_both_versions_and_the_author(void **state)
 {
-    struct failure f = {FAILURE_VERSION, BIDE_EVERSION, 5, 3, .name = "pay",
-                        .who = "ann"};
+    struct failure f = {FAILURE_VERSION, BIDE_EVERSION, 5, 3,
+                        .name = "pay",   .who = "ann"};
     struct explained e;
 
     (void)state;
     explain(&f, &e);
-    assert_ptr_equal(strstr(e.why, "pay is at version 5, not 3: changed by ann "),
-                     e.why);
+    assert_ptr_equal(
+        strstr(e.why, "pay: the version in force is 5, not 3: changed by ann "),
+        e.why);
     assert_string_equal(e.to_do, "see: bide diff pay 3 5");
     f.wanted = 6; /* a version that does not exist yet has no differences */
     explain(&f, &e);
@@ -113,7 +114,7 @@ without_a_failure_the_code_is_explained(void **state)
     assert_string_equal(e.why, bide_strerror(BIDE_ENOMEM));
     failure_begin(FAILURE_RULES, BIDE_EDAMAGED, "pay");
     explain_last(BIDE_ENOMEM, &e);
-    assert_string_equal(e.why, "pay: its version in force is not valid");
+    assert_string_equal(e.why, "pay: the version in force is not valid");
 }
 
 int
