@@ -290,7 +290,7 @@ END
     gives 125 bide exec PAY --scope 'BAD SCOPE' -- true
     says "exec PAY"
     gives 3 bide breaker pay --scope - # no process has used it yet
-    says "nobody uses scope -"
+    says "no process has used scope -"
 }
 
 @test "wrong names, actions and options are refused" {
