@@ -1,6 +1,7 @@
 /* Opens a registry, or makes one. */
 #include "open.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,14 @@ int
 admin_open(const char *dir, struct admin **out)
 {
     struct admin *a = calloc(1, sizeof(*a));
-    int rc = a ? past_open(dir, &a->past) : BIDE_ENOMEM;
+    char standard[PATH_MAX] = "";
+    int rc = a ? 0 : BIDE_ENOMEM;
 
+    if (!dir) {
+        rc = rc ? rc : admin_default_dir(standard, sizeof(standard));
+        dir = standard;
+    }
+    rc = rc ? rc : past_open(dir, &a->past);
     if (rc) {
         free(a);
         return rc == BIDE_ENOMEM

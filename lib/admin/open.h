@@ -19,6 +19,7 @@ int admin_default_live_dir(char *buffer, size_t size);
  * there is one already. */
 int admin_init(const char *dir, const char *live_dir);
 
+/* Opens the registry in `dir`, NULL: in the default directory. */
 int admin_open(const char *dir, struct admin **out);
 void admin_close(struct admin *a); /* NULL: does nothing */
 /* Returns the path of the live file; it lives until admin_close(). */

@@ -53,6 +53,8 @@ SH
 
 @test "exec --defer stores nothing on success or if the policy is not postponable" {
     later
+    gives 1 env BIDE_DIR="$DIR" "$BIDE" exec --defer sale -- false
+    says "not deferred: the policy's importance is not postponable"
     gives 0 bide exec --defer mail -- true
     gives 7 bide exec --defer sale -- sh -c 'exit 7'
     says "not deferred: the policy's importance is not postponable"
