@@ -1,5 +1,5 @@
-/* Validity of what is about to be committed.  Faults are added to those of the
- * change; other failures are returned. */
+/* Checks that the policies are valid before the commit.  Faults are added to
+ * the list of the change; other failures are returned. */
 #ifndef BIDE_ADMIN_CHECK_H
 #define BIDE_ADMIN_CHECK_H
 
@@ -12,8 +12,8 @@ int check_name(struct edit *e, const char *name);
 /* Adds every policy that extends a touched one, at any depth, to those touched,
  * and compiles it. */
 int check_descendants(struct edit *e);
-/* Adds a fault where policies that share a budget give it different sizes.  To
- * be called after the functions above. */
+/* Adds a fault where policies that share a budget give it different sizes. Call
+ * it after the functions above. */
 int check_groups(struct edit *e);
 
 #endif

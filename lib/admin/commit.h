@@ -10,8 +10,8 @@ int commit_replace(struct edit *e, const char *name, struct edit_old *old,
                    struct policy_text *now);
 
 /* Ends the change.  With rc 0 it checks, commits, announces and moves the
- * results to `out`; otherwise nothing is changed.  Returns rc, or the failure.
- */
+ * results to `out`; otherwise nothing is changed.  Returns rc or a BIDE_E
+ * code. */
 int commit_end(struct edit *e, int rc, struct admin_results *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Finds faults of a registry and its files.  Changes nothing. */
+/* Finds faults in a registry and its files.  Changes nothing. */
 #ifndef BIDE_ADMIN_DOCTOR_H
 #define BIDE_ADMIN_DOCTOR_H
 
@@ -123,11 +123,12 @@ struct doctor_report {
     struct doctor_space disk, memory; /* of the directory, of the live file */
     size_t count;
     struct doctor_finding *findings;
-    bool out_of_memory; /* findings got lost */
+    bool out_of_memory; /* some findings are missing */
 };
 
-/* keep_bytes: what recorders keep at most (--keep-size).  Always fills `out`;
- * what cannot be read is a finding.  0 or BIDE_ENOMEM. */
+/* Checks the registry in `dir`.  `keep_bytes` is the limit of the history that
+ * recorders use (--keep-size).  Always fills `out`: a file that cannot be read
+ * is a finding.  Fails with BIDE_ENOMEM. */
 int admin_doctor(const char *dir, uint64_t keep_bytes,
                  struct doctor_report *out);
 void doctor_free(struct doctor_report *r);

@@ -1,4 +1,4 @@
-/* What the files of doctor.h share. */
+/* Declarations shared by the files that implement doctor.h. */
 #ifndef BIDE_ADMIN_DOCTOR_INSIDE_H
 #define BIDE_ADMIN_DOCTOR_INSIDE_H
 

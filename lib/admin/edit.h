@@ -1,5 +1,5 @@
 /* A change in progress: from the writers' lock to the announcement.  Each file
- * calls only those below it:
+ * calls only the files below it:
  *
  *   change.c                       the kinds of change
  *   commit.c                       stores policies; the end of a change
@@ -45,13 +45,13 @@ struct edit_old {
     struct policy_text *text; /* NULL: none, or deleted */
 };
 
-/* Takes the writers' lock.  After success edit_end() is due. */
+/* Takes the writers' lock.  After success the caller ends with edit_end(). */
 int edit_begin(struct edit *e, struct admin *a,
                const struct admin_change *change, struct faults *faults);
 /* Releases the lock and frees everything but the results. */
 void edit_end(struct edit *e);
 
-/* Keeps the writer's words as those of a failure; returns rc. */
+/* Keeps a failure of the store, with the text of writer_why().  Returns rc. */
 int edit_fail_store(const struct edit *e, int rc);
 
 /* Appends a result.  Takes over its texts, also when it fails. */

@@ -1,4 +1,4 @@
-/* What the files of admin share. */
+/* Declarations shared by the files of this room. */
 #ifndef BIDE_ADMIN_INSIDE_H
 #define BIDE_ADMIN_INSIDE_H
 

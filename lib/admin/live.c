@@ -1,4 +1,4 @@
-/* What an operator sees of the live state. */
+/* Reads the live state for operators. */
 #include "live.h"
 
 #include <stdlib.h>

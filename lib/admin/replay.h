@@ -1,4 +1,4 @@
-/* What history holds of one policy, as the input of a simulation. */
+/* Reads the history of one policy, as the input of a simulation. */
 #ifndef BIDE_ADMIN_REPLAY_H
 #define BIDE_ADMIN_REPLAY_H
 
