@@ -257,7 +257,7 @@ accepted_work_is_completed_whichever_process_is_killed(void **state)
     assert_int_equal(c.dead + c.dropped + c.bytes, 0);
     assert_int_equal(atomic_load(&ledger->overlaps), 0);
     assert_int_equal(atomic_load(&ledger->strangers), 0);
-    assert_true(killed > 20); /* a loaded host kills fewer */
+    assert_true(killed > 50);
     printf("           %u killed, %u answers came too late\n", killed,
            atomic_load(&ledger->late));
     munmap(ledger, sizeof(*ledger));
