@@ -84,8 +84,8 @@ def matches(event, wanted):
     return True
 
 
-def check_scripts(folder):
-    for line in open(os.path.join(VECTORS, "scripts.jsonl")):
+def check_scripts(folder, name):
+    for line in open(os.path.join(VECTORS, name)):
         case = json.loads(line)
         name = f"{case['system']}: {case['case']}"
         events, err = run_script(
@@ -109,6 +109,7 @@ def check_scripts(folder):
 with tempfile.TemporaryDirectory() as folder:
     check_waits(folder)
     check_stops(folder)
-    check_scripts(folder)
+    check_scripts(folder, "scripts.jsonl")
+    check_scripts(folder, "peers.jsonl")
 print(f"vectors: {passed} passed, {failed} failed")
 sys.exit(1 if failed or not passed else 0)
