@@ -264,17 +264,40 @@ is_file(const char *file)
 static void
 say_place(const struct fault *f, const char *text)
 {
+    const char *kind = f->warning ? "warning: " : "";
+
     if (!is_file(f->file)) {
-        say("%s", text);
+        say("%s%s", kind, text);
     } else if (f->line > 0) {
-        say("%s:%d: %s", f->file, f->line, text);
+        say("%s:%d: %s%s", f->file, f->line, kind, text);
     } else {
-        say("%s: %s", f->file, text);
+        say("%s: %s%s", f->file, kind, text);
     }
 }
 
-/* Returns the number of faults in the file of fault `first`; 0 if an earlier
- * fault is in the same file, so that each file is counted once. */
+static void
+say_each_place(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        const struct fault *f = &faults->list[i];
+
+        say_place(f, f->what);
+        if (f->hint) {
+            say_place(f, f->hint);
+        }
+    }
+}
+
+void
+say_warnings(struct faults *faults)
+{
+    say_each_place(faults);
+    faults_free(faults);
+}
+
+/* Returns the number of faults, without warnings, in the file of fault `first`;
+ * 0 if an earlier one is in the same file, so that each file is counted once.
+ */
 static size_t
 count_faults_of(const struct faults *faults, size_t first)
 {
@@ -286,7 +309,7 @@ count_faults_of(const struct faults *faults, size_t first)
             if (i < first) {
                 return 0;
             }
-            count++;
+            count += !faults->list[i].warning;
         }
     }
     return count;
@@ -297,14 +320,7 @@ say_faults(const struct faults *faults, const char *outcome)
 {
     size_t last = 0;
 
-    for (size_t i = 0; i < faults->count; i++) {
-        const struct fault *f = &faults->list[i];
-
-        say_place(f, f->what);
-        if (f->hint) {
-            say_place(f, f->hint);
-        }
-    }
+    say_each_place(faults);
     if (faults->out_of_memory) {
         say_no_memory();
     }

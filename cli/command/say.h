@@ -68,6 +68,9 @@ int say_no_version(struct admin *registry, const char *name, uint32_t version);
  * status. */
 int say_faults(const struct faults *faults, const char *outcome);
 
+/* Prints the warnings of something that was accepted, and frees them. */
+void say_warnings(struct faults *faults);
+
 /* Prints the faults if `rc` is BIDE_EINPUT and `faults` has any, otherwise the
  * last failure as say_failure() does.  Frees the faults.  Returns the exit
  * status. */

@@ -203,42 +203,30 @@ report_apply(struct command_line *line, const struct change *c,
 
 /* ---- apply ---- */
 
-/* Prints why nothing was applied.  The faults of several files carry one common
- * name, so each policy is checked again with the name of its own file.  Returns
- * the exit status. */
-static int
-say_apply_failure(struct source *s, int rc, struct faults *faults,
-                  const char *what)
-{
-    if (rc == BIDE_EINPUT && s->file_count > 1) {
-        struct faults own = {0};
-
-        if (source_check(s, &own) == BIDE_EINPUT && faults_any(&own)) {
-            faults_free(faults);
-            *faults = own;
-        } else {
-            faults_free(&own);
-        }
-    }
-    return say_refusal(rc, faults, what, "nothing was changed");
-}
-
 static int
 apply_source(struct command_line *line, struct source *s,
              const struct change *c)
 {
-    const struct admin_change *change = &c->change;
-    const char *file = s->file_count == 1 ? s->files[0].path : "these files";
+    const char **files = calloc(s->all.count + 1, sizeof(*files));
     struct admin_results results = {0};
     struct faults faults = {0};
     int rc, status;
 
-    rc = admin_apply(line->registry, change, &s->all, file,
-                     line->option[OPTION_PRUNE] != NULL, &results, &faults);
-    if (rc) {
-        return say_apply_failure(s, rc, &faults, file);
+    if (!files) {
+        return say_no_memory();
     }
-    faults_free(&faults);
+    for (size_t i = 0; i < s->all.count; i++) {
+        files[i] = source_file_of(s, i);
+    }
+    rc = admin_apply(line->registry, &c->change, &s->all, files,
+                     line->option[OPTION_PRUNE] != NULL, &results, &faults);
+    free(files);
+    if (rc) {
+        return say_refusal(
+            rc, &faults, s->file_count == 1 ? s->files[0].path : "these files",
+            "nothing was changed");
+    }
+    say_warnings(&faults);
     status = report_apply(line, c, &results, s->all.count);
     admin_results_free(&results);
     return status;
@@ -284,10 +272,15 @@ validate_command(struct command_line *line)
     if (rc) {
         status = say_refusal(rc, &faults, "files", NULL);
     } else {
-        printf("%zu %s in %zu %s: no errors\n", s.all.count,
+        printf("%zu %s in %zu %s: no errors", s.all.count,
                text_plural(s.all.count, "policy", "policies"), s.file_count,
                text_plural(s.file_count, "file", "files"));
-        faults_free(&faults);
+        if (faults.warnings > 0) {
+            printf(", %zu %s", faults.warnings,
+                   text_plural(faults.warnings, "warning", "warnings"));
+        }
+        putchar('\n');
+        say_warnings(&faults);
     }
     source_free(&s);
     return status;

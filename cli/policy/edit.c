@@ -175,7 +175,7 @@ change_keys(struct command_line *line, const struct change *c,
     if (rc) {
         return say_edit_failure(line, rc, &faults);
     }
-    faults_free(&faults);
+    say_warnings(&faults);
     return report_edit(line, c, &results);
 }
 
@@ -268,7 +268,7 @@ delete_policies(struct command_line *line, const struct change *c,
     if (rc) {
         return say_edit_failure(line, rc, &faults);
     }
-    faults_free(&faults);
+    say_warnings(&faults);
     return report_edit(line, c, &results);
 }
 
@@ -312,7 +312,7 @@ roll_back(struct command_line *line, const struct change *c,
     if (rc) {
         return say_edit_failure(line, rc, &faults);
     }
-    faults_free(&faults);
+    say_warnings(&faults);
     if (version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
         say("%s: nothing to undo: v%u is the same as v%u before it", name,
             results.list[0].after, results.list[0].as);

@@ -231,7 +231,7 @@ compile_and_show(struct command_line *line, struct source *source,
     if (rc) {
         return say_refusal(rc, &faults, line->operands[0], NULL);
     }
-    faults_free(&faults);
+    say_warnings(&faults);
     status = show_forecast(line, policy, asked);
     policy_free(policy);
     return status;

@@ -70,8 +70,8 @@ prune_others(struct edit *e, const struct policy_list *texts)
 
 int
 admin_apply(struct admin *a, const struct admin_change *change,
-            const struct policy_list *texts, const char *file, bool prune,
-            struct admin_results *out, struct faults *faults)
+            const struct policy_list *texts, const char *const *files,
+            bool prune, struct admin_results *out, struct faults *faults)
 {
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
@@ -80,7 +80,7 @@ admin_apply(struct admin *a, const struct admin_change *change,
         return rc;
     }
     e.texts = texts;
-    e.file = file;
+    e.files = files;
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = apply_one(&e, texts->list[i]);
     }
@@ -89,7 +89,7 @@ admin_apply(struct admin *a, const struct admin_change *change,
     }
     /* Only now every policy that they may extend is stored. */
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
-        rc = check_text(&e, texts->list[i], file);
+        rc = check_text(&e, texts->list[i], files[i]);
     }
     return commit_end(&e, rc, out);
 }

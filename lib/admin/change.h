@@ -57,11 +57,11 @@ struct admin_results {
 };
 void admin_results_free(struct admin_results *r);
 
-/* Stores the policies of `texts`, read from `file`.  `prune` deletes the
- * policies that are not among them. */
+/* Stores the policies of `texts`; files[i] is the file of the i-th.  `prune`
+ * deletes the policies that are not among them. */
 int admin_apply(struct admin *a, const struct admin_change *change,
-                const struct policy_list *texts, const char *file, bool prune,
-                struct admin_results *out, struct faults *faults);
+                const struct policy_list *texts, const char *const *files,
+                bool prune, struct admin_results *out, struct faults *faults);
 
 struct admin_setting {
     const char *key;

@@ -167,7 +167,7 @@ place_of_key(const struct edit *e, const char *name, const char *key)
         if (strcmp(policy_text_name(t), name) == 0) {
             line = policy_text_line(t, key_find(key));
             return (struct group_place){
-                e->file, line ? line : policy_text_line(t, NULL)};
+                e->files[i], line ? line : policy_text_line(t, NULL)};
         }
     }
     return (struct group_place){name, 0};

@@ -138,12 +138,13 @@ find_invalid_policy(struct doctor *d, const struct record *r, int rc,
                     const struct faults *faults)
 {
     struct doctor_finding *f = doctor_find(d, FINDING_POLICY_INVALID);
+    const struct fault *fault = faults_first(faults);
 
     snprintf(f->name, sizeof(f->name), "%s", r->name);
     f->version = r->version;
     f->rc = rc;
-    if (faults->count > 0) {
-        snprintf(f->words, sizeof(f->words), "%s", faults->list[0].what);
+    if (fault) {
+        snprintf(f->words, sizeof(f->words), "%s", fault->what);
     }
 }
 

@@ -27,7 +27,7 @@ struct edit {
                              of them */
     uint64_t now_ns;
     const struct policy_list *texts;      /* apply: the policies; else NULL */
-    const char *file;                     /* apply: their file */
+    const char *const *files;             /* apply: the file of each */
     const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
     const struct record *as; /* rollback: the version restored; else NULL */

@@ -90,6 +90,19 @@ check_pair(struct key_check *c, const char *low, const char *high,
     }
 }
 
+static uint64_t
+chain_longest_ns(const struct chain *chain)
+{
+    uint64_t longest = 0;
+
+    for (uint32_t i = 0; i < chain->count; i++) {
+        if (chain->steps[i].wait_ns > longest) {
+            longest = chain->steps[i].wait_ns;
+        }
+    }
+    return longest;
+}
+
 /* Reports whether a key is not set and takes the value of another key.  Its
  * pair is the pair of that key, and would be reported twice. */
 static bool
@@ -155,6 +168,55 @@ check_alarm_limits(struct key_check *c, const struct policy *p)
     }
 }
 
+/* ---- warnings ---- */
+
+/* Warns of a limit that cuts a wait which the policy asks for. */
+static void
+warn_cut(struct key_check *c, const char *limit, const char *wait)
+{
+    char limit_source[80], wait_source[80];
+
+    write_source(c, limit, limit_source, sizeof(limit_source));
+    write_source(c, wait, wait_source, sizeof(wait_source));
+    warning_add(c->faults, c->file, find_line(c, limit, wait), NULL,
+                "%s = %s%s: shorter than %s = %s%s, which is cut", limit,
+                find_origin(c, limit)->value, limit_source, wait,
+                find_origin(c, wait)->value, wait_source);
+}
+
+static bool
+is_set(const struct key_check *c, const char *key)
+{
+    return find_origin(c, key)->from[0] != '\0';
+}
+
+/* Warns of waits that the policy never makes in full.  A maximum that is left
+ * out is never below them. */
+static void
+warn_of_cut_waits(struct key_check *c, const struct policy *p)
+{
+    const struct wait_rules *w = &p->wait;
+    bool chain = w->form == WAIT_CHAIN;
+    uint64_t first = chain ? chain_longest_ns(&w->chain) : w->initial_ns;
+    uint64_t throttled = chain ? first : w->throttle_initial_ns;
+    bool throttle_max = is_set(c, "throttle_wait_max");
+
+    if (p->defer.wait_max_ns < p->defer.wait_ns) {
+        warn_cut(c, "defer_wait_max", "defer_wait");
+    }
+    if (w->form == WAIT_NONE) {
+        return;
+    }
+    if (w->max_ns < first) {
+        warn_cut(c, "wait_max", chain ? "wait_chain" : "wait_initial");
+    }
+    if (w->throttle_max_ns < throttled &&
+        (throttle_max || (!chain && is_set(c, "throttle_wait_initial")))) {
+        warn_cut(c, throttle_max ? "throttle_wait_max" : "wait_max",
+                 chain ? "wait_chain" : "throttle_wait_initial");
+    }
+}
+
 static int
 check_key_pairs(struct key_check *c, const struct policy *p)
 {
@@ -174,6 +236,9 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     }
     check_budget_and_breaker(c, p);
     check_alarm_limits(c, p);
+    if (c->rc == 0) {
+        warn_of_cut_waits(c, p);
+    }
     return c->rc;
 }
 

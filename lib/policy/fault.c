@@ -7,7 +7,8 @@
 
 #include "base/array.h"
 
-/* Limits the memory that a file full of mistakes can take. */
+/* Limits the memory that a file full of mistakes can take: the most faults, and
+ * the most warnings. */
 enum { FAULTS_MAX = 1000 };
 
 static void
@@ -52,35 +53,76 @@ fill_fault(struct fault *f, const char *file, int line, const char *hint,
     return true;
 }
 
+/* Appends to the list.  Returns false if out of memory. */
+static bool
+append_fault(struct faults *faults, const char *file, int line,
+             const char *hint, const char *format, va_list args)
+{
+    struct fault *longer =
+        array_more(faults->list, faults->count, sizeof(*longer));
+
+    if (!longer) {
+        return false;
+    }
+    faults->list = longer;
+    if (!fill_fault(&longer[faults->count], file, line, hint, format, args)) {
+        return false;
+    }
+    faults->count++;
+    return true;
+}
+
 void
 fault_add(struct faults *faults, const char *file, int line, const char *hint,
           const char *format, ...)
 {
-    struct fault *longer;
     va_list args;
-    bool added;
+    size_t count = faults ? faults->count - faults->warnings : FAULTS_MAX;
 
-    if (!faults || faults->count >= FAULTS_MAX) {
+    if (count >= FAULTS_MAX) {
         return;
     }
-    if (faults->count == FAULTS_MAX - 1) {
+    if (count == FAULTS_MAX - 1) {
         hint = NULL;
         format = "more errors follow; they are not shown";
     }
-    longer = array_more(faults->list, faults->count, sizeof(*longer));
-    if (!longer) {
+    va_start(args, format);
+    if (!append_fault(faults, file, line, hint, format, args)) {
         faults->out_of_memory = true;
+    }
+    va_end(args);
+}
+
+void
+warning_add(struct faults *faults, const char *file, int line, const char *hint,
+            const char *format, ...)
+{
+    va_list args;
+
+    if (!faults || faults->warnings >= FAULTS_MAX) {
         return;
     }
-    faults->list = longer;
-    va_start(args, format);
-    added = fill_fault(&longer[faults->count], file, line, hint, format, args);
-    va_end(args);
-    if (added) {
-        faults->count++;
-    } else {
-        faults->out_of_memory = true;
+    if (faults->warnings == FAULTS_MAX - 1) {
+        hint = NULL;
+        format = "more warnings follow; they are not shown";
     }
+    va_start(args, format);
+    if (append_fault(faults, file, line, hint, format, args)) {
+        faults->list[faults->count - 1].warning = true;
+        faults->warnings++;
+    }
+    va_end(args);
+}
+
+const struct fault *
+faults_first(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        if (!faults->list[i].warning) {
+            return &faults->list[i];
+        }
+    }
+    return NULL;
 }
 
 void
@@ -88,7 +130,7 @@ faults_sort(struct faults *faults, size_t first)
 {
     size_t end = faults->count;
 
-    if (end == FAULTS_MAX) {
+    if (end - faults->warnings == FAULTS_MAX) {
         end--; /* "more errors follow" stays the last one */
     }
     for (size_t i = first + 1; i < end; i++) {
@@ -107,7 +149,7 @@ faults_sort(struct faults *faults, size_t first)
 bool
 faults_any(const struct faults *faults)
 {
-    return faults->count || faults->out_of_memory;
+    return faults->count > faults->warnings || faults->out_of_memory;
 }
 
 void

@@ -33,7 +33,8 @@ enum { POLICY_KEY_MAX = 96 }; /* most rows; sizes arrays on the stack */
 struct key {
     const char *name;
     enum key_type type;
-    const char *preset;  /* the default; "as KEY": the value of that key */
+    const char *preset;  /* the default; "as KEY": the value of that key;
+                            "1h, or longer": resolve.c raises it */
     const char *choices; /* KEY_CHOICE: "none fixed linear"; else NULL */
     double low, high;    /* bounds in the key's unit (durations: ns) */
     const char *open;    /* the word for no limit ("none"), or NULL */

@@ -87,6 +87,7 @@ typedef int policy_find_fn(void *arg, const char *name,
 struct policy_origin {
     const char *value;            /* canonical */
     char from[BIDE_NAME_MAX + 1]; /* the policy that sets it; "": the default */
+    char room[32];                /* for a default that is computed */
 };
 
 /* Follows `extends` and fills `out[policy_key_count]`.  Faults: no such policy,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "text.h"
 
 /* The policy itself, then the policies that it extends, in order. */
@@ -121,10 +122,77 @@ resolved_value(const char *key, const struct policy_origin *out)
     return out[key_find(key) - policy_keys].value;
 }
 
-/* Returns the default of a key, which may be the value of another key. */
-static const char *
-find_default(const struct key *key, const struct policy_origin *out)
+/* Keys whose default is raised to the waits of other keys, so that a default
+ * never cuts what the policy asks for. */
+static const struct {
+    const char *key, *other;
+} raised[] = {
+    {"wait_max", "wait_initial"},     {"wait_max", "throttle_wait_initial"},
+    {"wait_max", "wait_chain"},       {"breaker_open_max", "breaker_open_for"},
+    {"defer_wait_max", "defer_wait"},
+};
+
+/* Reports whether the policy's form of waiting uses the key. */
+static bool
+is_used(const char *key, const struct policy_origin *out)
 {
+    const char *wait = resolved_value("wait", out);
+    bool chain = strcmp(wait, "chain") == 0;
+
+    if (strcmp(key, "wait_chain") == 0) {
+        return chain;
+    }
+    return !strstr(key, "wait_initial") ||
+           !(chain || strcmp(wait, "none") == 0);
+}
+
+/* Returns the longest duration of a canonical value: "30s", "1s x3, 5s". */
+static uint64_t
+find_longest(const char *value)
+{
+    uint64_t longest = 0, ns;
+    char one[32], hint[64];
+    const char *why;
+
+    while (value && *value) {
+        size_t length = strcspn(value, " ,");
+
+        snprintf(one, sizeof(one), "%.*s", (int)length, value);
+        if (duration_read(one, &ns, &why, hint, sizeof(hint)) == 0 &&
+            ns > longest) {
+            longest = ns;
+        }
+        value += strcspn(value, ",");
+        value += strspn(value, ", ");
+    }
+    return longest;
+}
+
+/* Returns the default "10s, or longer" of key `at`, written to its `room`. */
+static const char *
+find_raised_default(size_t at, struct policy_origin *out)
+{
+    uint64_t longest = find_longest(policy_keys[at].preset), ns;
+
+    for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
+        if (strcmp(raised[i].key, policy_keys[at].name) == 0 &&
+            is_used(raised[i].other, out)) {
+            ns = find_longest(resolved_value(raised[i].other, out));
+            longest = ns > longest ? ns : longest;
+        }
+    }
+    return duration_write(longest, out[at].room, sizeof(out[at].room));
+}
+
+/* Returns the default of key `at`, which may be the value of another key. */
+static const char *
+find_default(size_t at, struct policy_origin *out)
+{
+    const struct key *key = &policy_keys[at];
+
+    if (strstr(key->preset, ", or longer")) {
+        return find_raised_default(at, out);
+    }
     if (strncmp(key->preset, "as ", 3) == 0) {
         return resolved_value(key->preset + 3, out);
     }
@@ -157,7 +225,7 @@ policy_resolve(const struct policy_text *t, policy_find_fn *find, void *arg,
      */
     for (size_t i = 0; i < policy_key_count; i++) {
         if (!out[i].value) {
-            out[i].value = find_default(&policy_keys[i], out);
+            out[i].value = find_default(i, out);
         }
     }
     return 0;

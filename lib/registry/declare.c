@@ -166,9 +166,9 @@ declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
 static void
 keep_error(const struct faults *faults, int rc)
 {
-    const struct fault *f = faults->list;
+    const struct fault *f = faults_first(faults);
 
-    if (faults->count == 0) {
+    if (!f) {
         snprintf(last_error, sizeof(last_error), "%s", bide_strerror(rc));
     } else if (f->hint) {
         snprintf(last_error, sizeof(last_error), "%s:%d: %s; %s", f->file,

@@ -246,6 +246,25 @@ bad() {
     says "bad.ini:2: attempts = 0" "bad.ini: 1 error"
 }
 
+@test "a warning is printed and changes no status" {
+    printf '[a]\nwait_max = 1s\n[b]\nextends = a\nwait_initial = 5s\n' >w.ini
+    printf '[c]\nwait_initial = 30s\n' >c.ini
+    gives 0 bide validate w.ini c.ini
+    says "3 policies in 2 files: no errors, 1 warning"
+    says "bide: w.ini:5: warning: wait_max = 1s (from a)"
+    gives 0 bide apply w.ini c.ini
+    [ "$(grep -c warning <<<"$output")" = 1 ]
+    says "bide: w.ini:5: warning: wait_max"
+    gives 0 bide set a wait_max=2s # judges b too
+    says "bide: b:3: warning: wait_max = 2s (from a)"
+    gives 0 bide set b wait_initial=2s
+    says_not warning
+    gives 0 bide rollback b
+    says "warning: wait_max = 2s (from a)"
+    gives 0 bide set c description=x
+    says_not warning
+}
+
 @test "validate uses the policies of the registry if there is one" {
     shop
     printf '[a]\nextends = pay\n' >child.ini

@@ -288,7 +288,7 @@ keys_that_only_look_contradictory_are_accepted(void **state)
 {
     struct policy_list list =
         read_good("[a]\nwait_min = 10s\n"      /* equal bounds */
-                  "[b]\nwait_initial = 1h\n"   /* cut to wait_max */
+                  "[b]\nwait_initial = 1h\n"   /* raises wait_max */
                   "[c]\nwait_chain = 1s, 2s\n" /* for policies below */
                   "[d]\nextends = c\nwait = chain\n"
                   "[e]\nwait_min = 0\nwait_max = 0\n"
@@ -299,6 +299,120 @@ keys_that_only_look_contradictory_are_accepted(void **state)
         policy_free(compiled(&list, i));
     }
     policy_list_free(&list);
+}
+
+static void
+a_default_never_cuts_what_the_policy_asks_for(void **state)
+{
+    static const struct {
+        const char *keys, *key, *value;
+    } rows[] = {
+        {"", "wait_max", "10s"},
+        {"wait_initial = 10s", "wait_max", "10s"},
+        {"wait_initial = 30s", "wait_max", "30s"},
+        {"wait_initial = 30s", "throttle_wait_max", "30s"},
+        {"wait_initial = 30s\nwait_max = 20s", "wait_max", "20s"},
+        {"throttle_wait_initial = 90s", "wait_max", "90s"},
+        {"throttle_wait_initial = 90s", "throttle_wait_max", "90s"},
+        {"wait = chain\nwait_chain = 1m x3, 5m, 2m", "wait_max", "5m"},
+        {"wait = chain\nwait_chain = 1s", "wait_max", "10s"},
+        {"wait = chain\nwait_initial = 1h\nwait_chain = 1s", "wait_max",
+         "10s"}, /* wait_initial is not in use */
+        {"wait_chain = 1h", "wait_max", "10s"},
+        {"wait = none\nwait_initial = 1h", "wait_max", "10s"},
+        {"wait = fixed\nwait_initial = 1h", "wait_max", "1h"},
+        {"wait_initial = 30s\nwait_min = 20s", "wait_max", "30s"},
+        {"defer_wait = 2h", "defer_wait_max", "2h"},
+        {"defer_wait = 2h\ndefer_wait_max = 1h", "defer_wait_max", "1h"},
+        {"breaker_open_for = 6m", "breaker_open_max", "6m"},
+        {"breaker_open_for = 4m", "breaker_open_max", "5m"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct policy_origin origins[POLICY_KEY_MAX];
+        size_t at = (size_t)(key_find(rows[i].key) - policy_keys);
+        char text[256];
+        struct policy_list list;
+        struct policy *p;
+
+        snprintf(text, sizeof(text), "[a]\n%s\n", rows[i].keys);
+        list = read_good(text);
+        assert_int_equal(
+            policy_resolve(list.list[0], NULL, NULL, "t", origins, NULL), 0);
+        assert_string_equal(origins[at].value, rows[i].value);
+        p = compiled(&list, 0);
+        policy_free(p);
+        policy_list_free(&list);
+    }
+}
+
+/* Each row: a text, and the warnings of its first policy. */
+static void
+a_maximum_below_the_first_wait_is_a_warning(void **state)
+{
+    static const struct {
+        const char *text;
+        int line;
+        const char *what, *more;
+    } rows[] = {
+        {"[a]\nwait_initial = 30s\n", 0, NULL, NULL},
+        {"[a]\nwait_initial = 5s\nwait_max = 1s\n", 3,
+         "wait_max = 1s: shorter than wait_initial = 5s, which is cut", NULL},
+        {"[a]\nwait_initial = 1s\nwait_max = 1s\n", 0, NULL, NULL},
+        {"[a]\nwait_max = 50ms\n", 2,
+         "wait_max = 50ms: shorter than wait_initial = 100ms (the default), "
+         "which is cut",
+         NULL},
+        {"[a]\nwait = none\nwait_max = 0\n", 0, NULL, NULL},
+        {"[a]\nwait_max = 1s\nthrottle_wait_initial = 5s\n", 2,
+         "wait_max = 1s: shorter than throttle_wait_initial = 5s, which is cut",
+         NULL},
+        {"[a]\nthrottle_wait_initial = 5s\nthrottle_wait_max = 1s\n", 3,
+         "throttle_wait_max = 1s: shorter than throttle_wait_initial = 5s, "
+         "which is cut",
+         NULL},
+        {"[a]\nwait_max = 1s\nthrottle_wait_max = 9s\n"
+         "throttle_wait_initial = 5s\n",
+         0, NULL, NULL},
+        {"[a]\nwait = chain\nwait_max = 9s\nwait_chain = 1s, 10s, 2s\n", 3,
+         "wait_max = 9s: shorter than wait_chain = 1s, 10s, 2s, which is cut",
+         NULL},
+        {"[a]\nextends = b\nwait_initial = 5s\n[b]\nwait_max = 1s\n"
+         "defer_wait = 2h\ndefer_wait_max = 1h\n",
+         1,
+         "defer_wait_max = 1h (from b): shorter than defer_wait = 2h (from b), "
+         "which is cut",
+         "wait_max = 1s (from b): shorter than wait_initial = 5s, which is "
+         "cut"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct policy_list list = read_good(rows[i].text);
+        struct faults f = {0};
+        struct policy *p = NULL;
+        size_t count = !!rows[i].what + !!rows[i].more;
+
+        assert_int_equal(
+            policy_compile(list.list[0], find_in_list, &list, "t.ini", &p, &f),
+            0);
+        assert_false(faults_any(&f));
+        assert_null(faults_first(&f));
+        assert_int_equal(f.count, count);
+        assert_int_equal(f.warnings, count);
+        if (count > 0) {
+            assert_string_equal(f.list[0].what, rows[i].what);
+            assert_string_equal(f.list[0].file, "t.ini");
+            assert_int_equal(f.list[0].line, rows[i].line);
+        }
+        if (count > 1) {
+            assert_string_equal(f.list[1].what, rows[i].more);
+        }
+        policy_free(p);
+        faults_free(&f);
+        policy_list_free(&list);
+    }
 }
 
 static void
@@ -314,7 +428,7 @@ a_summary_is_short_and_exact(void **state)
         {"wait = none", "3 tries, no wait"},
         {"wait = fixed\nwait_jitter = none", "3 tries, 100ms"},
         {"wait = fixed\nwait_initial = 1m\nwait_jitter = 12.5%",
-         "3 tries, 10s ±12.5%"},
+         "3 tries, 1m ±12.5%"},
         {"wait = fixed\nwait_jitter = +1s", "3 tries, 100ms +0..1s"},
         {"wait = linear\nwait_increment = 50ms\nwait_jitter = equal",
          "3 tries, 100ms +50ms ±equal, ≤10s"},
@@ -357,6 +471,8 @@ main(void)
         cmocka_unit_test(an_error_of_the_finder_ends_the_compilation),
         cmocka_unit_test(a_fault_of_two_keys_quotes_both_values),
         cmocka_unit_test(keys_that_only_look_contradictory_are_accepted),
+        cmocka_unit_test(a_default_never_cuts_what_the_policy_asks_for),
+        cmocka_unit_test(a_maximum_below_the_first_wait_is_a_warning),
         cmocka_unit_test(a_summary_is_short_and_exact),
     };
 

@@ -80,6 +80,32 @@ at_most_a_thousand_faults_are_kept(void **state)
     faults_free(&faults);
 }
 
+static void
+warnings_are_in_the_list_and_are_no_faults(void **state)
+{
+    struct faults faults = {0};
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        warning_add(&faults, "-", i, "hint", "%d", i);
+    }
+    warning_add(NULL, "-", 1, NULL, "x");
+    assert_false(faults_any(&faults));
+    assert_null(faults_first(&faults));
+    assert_int_equal(faults.count, 1000);
+    assert_int_equal(faults.warnings, 1000);
+    assert_string_equal(faults.list[999].what,
+                        "more warnings follow; they are not shown");
+    for (int i = 0; i < 5000; i++) {
+        fault_add(&faults, "-", i, NULL, "%d", i); /* not pushed out by them */
+    }
+    assert_true(faults_any(&faults));
+    assert_string_equal(faults_first(&faults)->what, "0");
+    assert_int_equal(faults.count, 2000);
+    faults_free(&faults);
+    assert_int_equal(faults.warnings, 0);
+}
+
 int
 main(void)
 {
@@ -89,6 +115,7 @@ main(void)
         cmocka_unit_test(faults_without_a_list_are_ignored),
         cmocka_unit_test(faults_are_sorted_by_line_from_an_index_on),
         cmocka_unit_test(at_most_a_thousand_faults_are_kept),
+        cmocka_unit_test(warnings_are_in_the_list_and_are_no_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ every_key_has_a_canonical_default_and_help(void **state)
         assert_int_equal(key->type == KEY_CHOICE, key->choices != NULL);
         if (strncmp(key->preset, "as ", 3) == 0) {
             assert_true(key_find(key->preset + 3) < key);
-        } else if (*key->preset) {
+        } else if (*key->preset && !strstr(key->preset, ", or longer")) {
             assert_int_equal(key_canonical(key, key->preset, &out, &why, &hint),
                              0);
             assert_string_equal(out, key->preset);

@@ -125,14 +125,19 @@ scene_apply(struct scene *s, const char *text)
 {
     struct admin *a = scene_admin(s);
     struct policy_list list = {0};
+    const char *files[64];
     struct admin_results results = {0};
     struct faults faults = {0};
 
+    for (size_t i = 0; i < 64; i++) {
+        files[i] = "t";
+    }
     if (policy_read("t", text, strlen(text), &list, &faults) != 0) {
         fail_msg("%s", faults.count ? faults.list[0].what : "no memory");
     }
     assert_int_equal(
-        admin_apply(a, &scene_change, &list, "t", false, &results, &faults), 0);
+        admin_apply(a, &scene_change, &list, files, false, &results, &faults),
+        0);
     assert_false(faults_any(&faults));
     admin_results_free(&results);
     policy_list_free(&list);
