@@ -411,6 +411,14 @@ write_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
 }
 
 void
+cell_discard_gate(struct cell *c, uint64_t seen)
+{
+    if (atomic_compare_exchange_strong(&c->gate, &seen, GATE_UNKNOWN)) {
+        atomic_store(&c->limit, 0);
+    }
+}
+
+void
 cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits, uint32_t limit_ms)
 {
     uint64_t seen = atomic_load(&c->gate);
@@ -421,7 +429,7 @@ cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits, uint32_t limit_ms)
             return;
         }
         if (atomic_compare_exchange_weak(&c->gate, &seen,
-                                         txn << 16 | GATE_BITS(bits))) {
+                                         GATE_WORD(txn, bits))) {
             write_limit(c, txn, limit_ms);
             return;
         }

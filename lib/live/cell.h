@@ -54,4 +54,8 @@ bool cell_asked(const struct cell *c, uint32_t *pid, char program[16]);
 void cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits,
                    uint32_t limit_ms);
 
+/* Discards the gate `seen`, if it is still there: it is from a commit that does
+ * not exist.  Calls read the rules until the gate is set again. */
+void cell_discard_gate(struct cell *c, uint64_t seen);
+
 #endif

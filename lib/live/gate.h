@@ -25,6 +25,7 @@ enum gate {
 };
 #define GATE_BITS(word) ((uint32_t)((word)&0xffff))
 #define GATE_TXN(word) ((word) >> 16)
+#define GATE_WORD(txn, bits) ((uint64_t)(txn) << 16 | GATE_BITS(bits))
 
 struct cell {
     /* line 0: loaded by every call */

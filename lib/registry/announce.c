@@ -34,10 +34,12 @@ read_gate(void *arg, const struct snapshot *s)
 
 /* Returns the number of threads woken. */
 static uint32_t
-wake_cell(struct live *l, struct cell *c, uint64_t txn)
+wake_cell(struct live *l, struct reader *r, struct cell *c, uint64_t txn)
 {
-    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+    uint64_t gate;
 
+    load_drop_lost_gate(r, c, txn);
+    gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
     cell_set_gate(c, txn, GATE_UNKNOWN | (GATE_BITS(gate) & GATE_MISSING), 0);
     return cell_announce(l, c);
 }
@@ -49,7 +51,8 @@ publish_gate(struct reader *r, struct cell *c, const char *name)
     uint64_t txn;
 
     if (reader_read(r, read_gate, &g, &txn) == 0) {
-        load_publish(c, txn, g.loaded.gate, g.loaded.limit_ms, g.loaded.policy);
+        load_publish(r, c, txn, g.loaded.gate, g.loaded.limit_ms,
+                     g.loaded.policy);
     }
     policy_free(g.loaded.policy);
 }
@@ -76,7 +79,8 @@ is_missing(const struct cell *c)
 /* Wakes the changed policy, if it is only one, before all cells are searched:
  * most changes are of one policy without scopes. */
 static uint32_t
-wake_first(struct live *l, const struct touched *t, uint64_t txn)
+wake_first(struct live *l, struct reader *r, const struct touched *t,
+           uint64_t txn)
 {
     uint32_t index;
 
@@ -84,7 +88,7 @@ wake_first(struct live *l, const struct touched *t, uint64_t txn)
         cell_find(l, t->names[0], "", false, &index) != 0) {
         return 0;
     }
-    return wake_cell(l, cell_at(l, index), txn);
+    return wake_cell(l, r, cell_at(l, index), txn);
 }
 
 uint64_t
@@ -141,8 +145,8 @@ wake_touched(struct announcement *t, struct cell *c, const char *name)
     uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
 
     (void)name;
-    if (GATE_TXN(gate) < t->txn) {
-        t->woken += wake_cell(t->live, c, t->txn);
+    if (GATE_TXN(gate) != t->txn) {
+        t->woken += wake_cell(t->live, t->reader, c, t->txn);
     }
 }
 
@@ -164,7 +168,7 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
         .txn = txn,
     };
 
-    t.woken = wake_first(l, touched, txn);
+    t.woken = wake_first(l, r, touched, txn);
     if (t.woken) {
         /* The woken thread may be queued on this CPU: it goes first, since the
          * rest of the announcement is less urgent. */

@@ -11,10 +11,6 @@
 /* If a commit is not announced within this time, its writer is dead. */
 #define ANNOUNCE_WITHIN_NS 200000000ull
 
-/* The announced commit may be newer than the one read.  If it is newer by this
- * number or more, the shared memory is damaged. */
-#define FAR_AHEAD 1000000ull
-
 /* ---- handles and cells ---- */
 
 /* The cell in private live state for all names that get no cell of their own.
@@ -256,18 +252,16 @@ attach_live(struct bide *b)
 
 /* ---- the registry ---- */
 
-/* Announces commit `txn` if its writer was killed before it could: the commit
- * was not announced within ANNOUNCE_WITHIN_NS. */
+/* Announces commit `txn` if it was not announced within ANNOUNCE_WITHIN_NS: its
+ * writer was killed before it could, or an older registry was put back.
+ * `before` is the commit that was announced before `txn` was read: it is above
+ * `txn` only if it was lost. */
 static void
-announce_for_dead_writer(struct bide *b, uint64_t txn)
+announce_for_others(struct bide *b, uint64_t txn, uint64_t before)
 {
-    uint64_t now, newest;
+    uint64_t now;
 
-    if (b->live == b->own) {
-        return;
-    }
-    newest = announced(b->live);
-    if (newest >= txn && newest - txn < FAR_AHEAD) {
+    if (b->live == b->own || (before <= txn && announced(b->live) >= txn)) {
         return;
     }
     now = clock_monotonic_ns();
@@ -277,6 +271,20 @@ announce_for_dead_writer(struct bide *b, uint64_t txn)
     } else if (now - b->unannounced_ns > ANNOUNCE_WITHIN_NS) {
         announce(b->live, b->reader, NULL, txn);
     }
+}
+
+/* Notes the stamp of the registry.  A file that was written without a new
+ * commit has other contents: a copy was put in its place. */
+static void
+note_stamp(struct bide *b, const struct pages_stamp *now)
+{
+    const struct pages_stamp *before = &b->stamp;
+
+    if (now->device != before->device || now->inode != before->inode ||
+        (now->changed_ns != before->changed_ns && now->txn <= before->txn)) {
+        b->replaced++;
+    }
+    b->stamp = *now;
 }
 
 /* Opens b->reader if necessary and sets *out_txn to the last commit.  A
@@ -299,6 +307,7 @@ find_last_commit(struct bide *b, uint64_t *out_txn)
         }
     }
     if (rc == 0) {
+        note_stamp(b, &stamp);
         *out_txn = stamp.txn;
     }
     return rc;
@@ -308,6 +317,7 @@ int
 attach_registry(struct bide *b, uint64_t *out_txn)
 {
     uint64_t txn = 0;
+    uint64_t newest = b->live && b->live != b->own ? announced(b->live) : 0;
     int rc = find_last_commit(b, &txn), live_rc = 0;
     int before = atomic_load(&b->status);
 
@@ -317,7 +327,7 @@ attach_registry(struct bide *b, uint64_t *out_txn)
         live_rc = use_own(b);
     }
     if (rc == 0) {
-        announce_for_dead_writer(b, txn);
+        announce_for_others(b, txn, newest);
         *out_txn = txn;
     } else if (b->live != b->own) {
         live_note_trouble(b->live, rc);

@@ -171,9 +171,22 @@ load_publish_guard(struct cell *c, const struct policy *p)
 }
 
 void
-load_publish(struct cell *c, uint64_t txn, uint32_t gate, uint32_t limit_ms,
-             const struct policy *p)
+load_drop_lost_gate(struct reader *r, struct cell *c, uint64_t txn)
 {
+    uint64_t seen = atomic_load(&c->gate);
+    struct pages_stamp now;
+
+    if (GATE_TXN(seen) > txn && r && reader_look(r, &now) == 0 &&
+        GATE_TXN(seen) > now.txn) {
+        cell_discard_gate(c, seen);
+    }
+}
+
+void
+load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
+             uint32_t limit_ms, const struct policy *p)
+{
+    load_drop_lost_gate(r, c, txn);
     if (p) {
         load_publish_guard(c, p);
     }

@@ -26,9 +26,14 @@ int load_policy(const struct snapshot *s, const char *name,
 uint32_t load_missing_gate(const struct snapshot *s, uint64_t realtime_ns);
 
 /* Writes the gate of commit `txn` to a cell, with the other words that the
- * success path reads.  `p` are the rules; NULL: the name is not defined. */
-void load_publish(struct cell *c, uint64_t txn, uint32_t gate,
+ * success path reads.  `p` are the rules; NULL: the name is not defined.  `r`
+ * is the registry. */
+void load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
                   uint32_t limit_ms, const struct policy *p);
+
+/* Discards the gate of a cell if it is from a commit after `txn` that the
+ * registry does not have: an older registry was put back, or it is garbage. */
+void load_drop_lost_gate(struct reader *r, struct cell *c, uint64_t txn);
 
 /* Writes the words that the success path reads about budget and breaker. */
 void load_publish_guard(struct cell *c, const struct policy *p);

@@ -25,7 +25,10 @@ struct rules {
     struct policy *policy;
     _Atomic uint32_t refs;
     uint32_t generation; /* of the cell, before the rules were read */
-    uint64_t txn;        /* commit of the registry they are from; 0: none */
+    uint64_t txn;        /* commit of the registry they are from; 0: none, or
+                            it could not be read */
+    uint64_t replaced;   /* value of bide->replaced when they were read */
+    uint64_t gate;       /* the gate word published with them; 0: not checked */
     uint64_t until_ns;   /* CLOCK_REALTIME: stale from then on; 0: never */
     bool registered;     /* from the registry, under the policy's own name */
     bool stored;         /* registered, or from the registry's `default` */
@@ -82,6 +85,8 @@ struct bide {
     struct live *own;        /* private to this process; NULL: not needed */
     struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
+    struct pages_stamp stamp; /* of the registry, at the last check */
+    uint64_t replaced;        /* how often its file was replaced by another */
     uint64_t unannounced_txn; /* a commit that is not announced, first ... */
     uint64_t unannounced_ns;  /* ... seen at this CLOCK_MONOTONIC */
     _Atomic int status;       /* result of the last check of the registry */

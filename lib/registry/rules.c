@@ -100,7 +100,9 @@ read_rules(void *arg, const struct snapshot *s)
     return rc;
 }
 
-static void
+/* Returns the gate word of these rules, which stays in the cell until the next
+ * commit; 0 if other names share the cell. */
+static uint64_t
 publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
 {
     struct cell *c = atomic_load(&p->cell);
@@ -113,8 +115,9 @@ publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
     if (attach_is_shared(p)) {
         bits |= GATE_UNKNOWN; /* other names write their gates there too */
     }
-    load_publish(c, txn, bits, limit_ms,
+    load_publish(p->bide->reader, c, txn, bits, limit_ms,
                  r->registered ? r->loaded.policy : NULL);
+    return attach_is_shared(p) ? 0 : GATE_WORD(txn, bits);
 }
 
 /* Sets the gate of declared rules in the handle, since other processes must not
@@ -209,10 +212,11 @@ rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
         return NULL;
     }
     r->txn = txn;
+    r->replaced = p->bide->replaced;
     r->until_ns = reading->loaded.until_ns;
     r->registered = reading->registered;
     r->stored = true;
-    publish_gate(p, reading, txn);
+    r->gate = publish_gate(p, reading, txn);
     publish_local(p, reading->registered ? NULL : r->policy);
     choose_pool(p, &r->policy->budget);
     memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
@@ -226,7 +230,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
 {
     struct rules_reading reading = {.p = p};
     struct rules *r;
-    uint64_t txn = 0;
+    uint64_t txn = 0, gate = 0;
     int rc = read_registry(p, &reading, &txn);
 
     if (rc == 0) {
@@ -235,13 +239,17 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     policy_free(reading.loaded.policy);
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
         reading.registered = false;
-        publish_gate(p, &reading, txn);
+        gate = publish_gate(p, &reading, txn);
     } else if (keeps_last_good(p)) {
         return NULL;
+    } else {
+        txn = 0; /* so that has_newer_commit() reads it again */
     }
     r = rules_from_program(p, generation);
     if (r) {
         r->txn = txn;
+        r->gate = gate;
+        r->replaced = p->bide->replaced;
         publish_local(p, r->policy);
         choose_pool(p, &r->policy->budget);
     }
@@ -261,8 +269,10 @@ is_stale(struct bide_policy *p, const struct rules *r)
            (r->until_ns && clock_realtime_ns() >= r->until_ns);
 }
 
-/* Reports whether the registry has a different commit than the rules, or has
- * appeared or disappeared.  Checks at most once per FRESH_FOR_NS. */
+/* Reports whether the registry has a different commit than the rules, or was
+ * replaced (by one that may have the same number of commits), or has appeared
+ * or disappeared, or whether the gate of the cell is not the one of the rules.
+ * Checks at most once per FRESH_FOR_NS. */
 static bool
 has_newer_commit(struct bide_policy *p, const struct rules *r)
 {
@@ -279,7 +289,9 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
         txn = 0;
     }
     /* Without a registry, rules from one stay. */
-    yes = txn != r->txn && !(txn == 0 && r->stored);
+    yes = (txn != r->txn || b->replaced != r->replaced ||
+           (r->gate && atomic_load(&atomic_load(&p->cell)->gate) != r->gate)) &&
+          !(txn == 0 && r->stored);
     pthread_mutex_unlock(&b->lock);
     return yes;
 }

@@ -302,7 +302,6 @@ damage_is_reported_survived_and_recovered_from(void **state)
         assert_int_equal(scene_attempts(s, "shop"), 5);
         scene_set(s, "shop", "attempts", "4");
         put_back(s, path, good, length);
-        scene_remove(s->live);
     }
     free(good);
 }
