@@ -70,6 +70,7 @@ AT(budget_words, size, 8);
 AT(budget_words, size_txn, 16);
 AT(budget_words, retries, 24);
 AT(budget_words, next_turn, 32);
+AT(budget_words, refill, 40);
 AT(breaker_words, state, 0);
 AT(breaker_words, run, 8);
 AT(breaker_words, watched, 12);

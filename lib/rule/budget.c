@@ -15,17 +15,28 @@
  * All zeros is a full bucket without a size.  The word holds the missing tokens
  * and not the level, so an untouched bucket is full whatever its size.
  *
- * Example: 3 of 10 tokens taken at 5000 ms, first size: missing 3000, serial 1,
- * time 5000; size has serial 1, before 10000, now 10000.
+ * refill[serial] is the rate that belongs to a size, in thousandths per second.
+ * A size of 0 has none: the budget is off, or a ratio (RATIO_IN_FORCE).
+ *
+ * Example: 3 of 10 tokens taken at 5000 ms, first size, 2 tokens per second:
+ * missing 3000, serial 1, time 5000; size has serial 1, before 10000, now
+ * 10000; refill[1] is 2000.
  *
  * Refilled tokens are stored for whole seconds only.  The rest of a second is
  * computed at each reading, so no fraction is lost or gained.
  *
- * The size changes in two steps, each a compare-and-swap.  First, `size` gets
- * the next serial with the sizes before and now.  Second, the first process
- * that finds tokens of the previous serial scales them.  If a process dies
- * between the two steps, the next one does the second step.  `size` does not
- * change again before that.
+ * A change of the size, the rate or the kind is done in two steps, each a
+ * compare-and-swap.  First, `size` gets the next serial with the sizes before
+ * and now; the rate of that serial has been written just before.  Second, the
+ * first process that finds tokens of the previous serial refills them up to
+ * now, under the rate of that serial, and scales them.  A size of 0 on either
+ * side makes a full bucket.  If a process dies between the two steps, the next
+ * one does the second step.  `size` does not change again before that.
+ *
+ * Two processes with different rules may write the rate of the next serial at
+ * once, and the slower one may even write it after the size has changed.  The
+ * rate in force is then that of other rules, until the next process with the
+ * newest rules finds the difference and changes it as above.
  *
  * A thread may be stopped between its reading and its compare-and-swap while
  * four changes happen and the serial wraps.  For `size`, the rounds make the
@@ -42,7 +53,8 @@
 #define BITS34 ((1ull << 34) - 1)
 
 #define FAR_AHEAD 1000000ull
-enum { AHEAD_MS = 1000 }; /* clocks of two cores differ by far less */
+enum { AHEAD_MS = 1000 };         /* clocks of two cores differ by far less */
+#define RATIO_IN_FORCE UINT32_MAX /* in `refill`, beside a size of 0 */
 
 struct bucket {
     int64_t missing;
@@ -77,16 +89,62 @@ unpack_size(uint64_t word)
                                 (int64_t)(word & BITS28)};
 }
 
+/* ---- refill ---- */
+
+static void
+set_missing(struct bucket *b, int64_t missing, uint64_t now_ms)
+{
+    b->missing = missing;
+    b->time_ms = now_ms & BITS34;
+}
+
+/* Returns the time since the last refill; 0 if a core whose clock is slightly
+ * ahead did it. */
+static uint64_t
+since_refill_ms(const struct bucket *b, uint64_t now_ms)
+{
+    uint64_t elapsed = (now_ms - b->time_ms) & BITS34;
+
+    return elapsed > BITS34 - AHEAD_MS ? 0 : elapsed;
+}
+
+/* Adds the tokens refilled in whole seconds to *b.  Returns those refilled
+ * since then, always fewer than are missing. */
+static int64_t
+refill_bucket(uint64_t rate, uint64_t now_ms, struct bucket *b)
+{
+    uint64_t elapsed = since_refill_ms(b, now_ms);
+    uint64_t more = elapsed % 1000 * rate / 1000;
+
+    if (rate == 0 || elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
+        set_missing(b, rate ? 0 : b->missing, now_ms);
+        return 0;
+    }
+    set_missing(b, b->missing - (int64_t)(elapsed / 1000 * rate),
+                b->time_ms + elapsed / 1000 * 1000);
+    return (int64_t)more;
+}
+
 /* ---- the size ---- */
 
-/* Does the second step of a size change on a copy of the tokens. */
-static void
-scale_to_size(struct bucket *b, const struct bucket_size *s)
+static uint64_t
+rate_of(const struct budget_words *w, uint32_t serial)
 {
-    if (b->serial != s->serial) {
-        b->missing = s->before ? b->missing * s->now / s->before : 0;
-        b->serial = s->serial;
+    return atomic_load(&w->refill[serial]);
+}
+
+/* Does the second step of a change on a copy of the tokens. */
+static void
+follow_size(struct bucket *b, const struct bucket_size *s, uint64_t rate,
+            uint64_t now_ms)
+{
+    int64_t more = refill_bucket(rate, now_ms, b);
+
+    if (since_refill_ms(b, now_ms)) {
+        set_missing(b, b->missing - more, now_ms);
     }
+    b->missing = s->before ? b->missing * s->now / s->before : 0;
+    b->serial = s->serial;
 }
 
 /* Reads size and tokens as they were at one moment, so they are at most one
@@ -107,20 +165,22 @@ read_size_and_tokens(struct budget_words *w, uint64_t *out_tokens)
 /* Does the second step, if it is due.  Returns the current size, and the tokens
  * counted in it. */
 static struct bucket_size
-settle_tokens(struct budget_words *w, uint64_t *out_tokens)
+settle_tokens(struct budget_words *w, uint64_t now_ms, uint64_t *out_tokens)
 {
-    uint64_t old, fresh;
+    uint64_t old;
     struct bucket_size s;
     struct bucket b;
 
     do {
         s = read_size_and_tokens(w, &old);
         b = unpack_bucket(old);
-        scale_to_size(&b, &s);
-        fresh = pack_bucket(&b);
-    } while (fresh != old &&
-             !atomic_compare_exchange_weak(&w->tokens, &old, fresh));
-    *out_tokens = fresh;
+        *out_tokens = old;
+        if (b.serial == s.serial) {
+            return s;
+        }
+        follow_size(&b, &s, rate_of(w, b.serial), now_ms);
+        *out_tokens = pack_bucket(&b);
+    } while (!atomic_compare_exchange_weak(&w->tokens, &old, *out_tokens));
     return s;
 }
 
@@ -140,63 +200,39 @@ record_commit(struct budget_words *w, uint64_t txn)
     return seen == txn;
 }
 
-/* Sets the size to the capacity of the rules, if they are the newest.  Returns
- * the current size, and the tokens counted in it. */
+/* Applies the size and the rate of the rules (NULL: off), if they are the
+ * newest.  Returns the current size, and the tokens counted in it. */
 static struct bucket_size
 settle_size(const struct budget_rules *r, const struct guard *g,
-            uint64_t *out_tokens)
+            uint64_t now_ms, uint64_t *out_tokens)
 {
     struct budget_words *w = g->budget;
+    bool tokens = r && r->kind == BUDGET_TOKENS;
+    int64_t capacity = tokens ? r->capacity : 0;
+    uint32_t rate = tokens ? (uint32_t)r->refill_per_s : r ? RATIO_IN_FORCE : 0;
     uint64_t old = atomic_load(&w->size), wanted;
-    struct bucket_size s = settle_tokens(w, out_tokens);
+    struct bucket_size s = settle_tokens(w, now_ms, out_tokens);
+    uint32_t serial = (s.serial + 1) & 3;
 
-    if (s.now == r->capacity || (s.now && !record_commit(w, g->txn)) ||
+    if ((s.now == capacity && rate_of(w, s.serial) == rate) ||
         s.serial != unpack_size(old).serial ||
-        s.rounds != unpack_size(old).rounds) {
+        s.rounds != unpack_size(old).rounds || !record_commit(w, g->txn)) {
         return s;
     }
-    wanted = (uint64_t)((s.serial + 1) & 3) << 62 |
+    if (rate == RATIO_IN_FORCE && !capacity && g->budget_rings) {
+        window_clear(&g->budget_rings->budget);
+    }
+    atomic_store(&w->refill[serial], rate);
+    wanted = (uint64_t)serial << 62 |
              (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
-             (uint64_t)(s.now ? s.now : r->capacity) << 28 |
-             ((uint64_t)r->capacity & BITS28);
+             (uint64_t)(s.now ? s.now : capacity) << 28 |
+             ((uint64_t)capacity & BITS28);
     /* If another process was faster, its size is used. */
     atomic_compare_exchange_strong(&w->size, &old, wanted);
-    return settle_tokens(w, out_tokens);
+    return settle_tokens(w, now_ms, out_tokens);
 }
 
 /* ---- tokens ---- */
-
-static void
-set_missing(struct bucket *b, int64_t missing, uint64_t now_ms)
-{
-    b->missing = missing;
-    b->time_ms = now_ms & BITS34;
-}
-
-/* Adds the tokens refilled in whole seconds to *b.  Returns those refilled
- * since then, always fewer than are missing. */
-static int64_t
-refill_bucket(const struct budget_rules *r, uint64_t now_ms, struct bucket *b)
-{
-    uint64_t elapsed = (now_ms - b->time_ms) & BITS34, rate, more;
-
-    if (elapsed > BITS34 - AHEAD_MS) {
-        return 0; /* written by a core whose clock is slightly ahead */
-    }
-    if (b->missing == 0 || r->refill_per_s <= 0) {
-        set_missing(b, b->missing, now_ms);
-        return 0;
-    }
-    rate = (uint64_t)r->refill_per_s;
-    more = elapsed % 1000 * rate / 1000;
-    if (elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
-        set_missing(b, 0, now_ms);
-        return 0;
-    }
-    set_missing(b, b->missing - (int64_t)(elapsed / 1000 * rate),
-                b->time_ms + elapsed / 1000 * 1000);
-    return (int64_t)more;
-}
 
 static int64_t
 price_in_tokens(const struct budget_rules *r, enum budget_price price)
@@ -233,12 +269,15 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
     struct bucket b;
 
     do {
-        s = settle_size(r, g, &old);
+        s = settle_size(r, g, now_ms, &old);
+        if (s.now == 0 && r->capacity) {
+            return true; /* newer rules have switched it off */
+        }
         b = unpack_bucket(old);
         if (b.missing > s.now) {
             b.missing = 0; /* garbage: as if the budget were off */
         }
-        more = refill_bucket(r, now_ms, &b);
+        more = refill_bucket(rate_of(g->budget, s.serial), now_ms, &b);
         missing = b.missing - more;
         if (whole && (!is_above_threshold(r, &s, missing) ||
                       s.now - missing < -change)) {
@@ -260,14 +299,14 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
 static bool
 take_retry_by_tokens(const struct budget_rules *r, const struct guard *g,
                      enum budget_price price, uint64_t now_ns,
-                     int64_t *out_paid)
+                     struct budget_paid *out_paid)
 {
+    out_paid->price = (int32_t)price_in_tokens(r, price);
     if (r->charge == CHARGE_FAILURE) {
-        *out_paid = 0; /* the failure was charged */
         return move_tokens(r, g, 0, true, now_ns);
     }
-    *out_paid = price_in_tokens(r, price);
-    return move_tokens(r, g, -*out_paid, true, now_ns);
+    out_paid->with = PAID_TOKENS;
+    return move_tokens(r, g, -out_paid->price, true, now_ns);
 }
 
 /* ---- ratio ---- */
@@ -320,21 +359,37 @@ is_off(const struct guard *g)
     return !g || !g->budget;
 }
 
+void
+budget_follow(const struct budget_rules *b, const struct guard *g,
+              uint64_t now_ns)
+{
+    uint64_t tokens;
+
+    if (!is_off(g)) {
+        settle_size(b, g, now_ns / 1000000, &tokens);
+    }
+}
+
 bool
 budget_take(const struct budget_rules *b, const struct guard *g,
-            enum budget_price price, uint64_t now_ns, int64_t *out_paid)
+            enum budget_price price, uint64_t now_ns,
+            struct budget_paid *out_paid)
 {
-    bool granted;
+    bool granted = true;
 
-    *out_paid = 0;
+    *out_paid = (struct budget_paid){0};
     if (is_off(g)) {
         return true;
     }
+    out_paid->to = g->budget;
     if (b->kind == BUDGET_TOKENS) {
         granted = take_retry_by_tokens(b, g, price, now_ns, out_paid);
-    } else {
-        granted = !g->budget_rings || take_retry_by_ratio(b, g, now_ns);
-        *out_paid = granted && g->budget_rings;
+    } else if (g->budget_rings) {
+        out_paid->with = PAID_RETRY;
+        granted = take_retry_by_ratio(b, g, now_ns);
+    }
+    if (!granted) {
+        out_paid->with = PAID_NOTHING;
     }
     if (!granted && g->budget_rings) {
         atomic_fetch_add_explicit(&g->budget_rings->budget_refused, 1,
@@ -353,16 +408,18 @@ budget_pay(const struct budget_rules *b, const struct guard *g,
 }
 
 void
-budget_give(const struct budget_rules *b, const struct guard *g, int64_t paid,
-            uint64_t now_ns)
+budget_give(const struct budget_rules *b, const struct guard *g,
+            const struct budget_paid *paid, uint64_t now_ns)
 {
     int64_t back = b->deposit;
 
     if (is_off(g) || b->kind != BUDGET_TOKENS) {
         return;
     }
-    if (paid >= 0) {
-        back = b->refund >= 0 ? b->refund : paid;
+    if (paid && b->refund >= 0) {
+        back = b->refund;
+    } else if (paid) {
+        back = paid->to == g->budget ? paid->price : 0;
     }
     if (back > 0 && !budget_is_full(g->budget)) {
         move_tokens(b, g, back, false, now_ns);
@@ -370,15 +427,15 @@ budget_give(const struct budget_rules *b, const struct guard *g, int64_t paid,
 }
 
 void
-budget_return(const struct budget_rules *b, const struct guard *g, int64_t paid,
-              uint64_t now_ns)
+budget_return(const struct budget_rules *b, const struct guard *g,
+              const struct budget_paid *paid, uint64_t now_ns)
 {
-    if (is_off(g) || paid <= 0) {
+    if (is_off(g) || paid->to != g->budget) {
         return;
     }
-    if (b->kind == BUDGET_TOKENS) {
-        move_tokens(b, g, paid, false, now_ns);
-    } else {
+    if (paid->with == PAID_TOKENS && b->kind == BUDGET_TOKENS) {
+        move_tokens(b, g, paid->price, false, now_ns);
+    } else if (paid->with == PAID_RETRY && b->kind == BUDGET_RATIO) {
         return_retry_of_ratio(g);
     }
 }
@@ -400,11 +457,12 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         struct bucket_size s = unpack_size(atomic_load(&g->budget->size));
         struct bucket k = unpack_bucket(atomic_load(&g->budget->tokens));
         int64_t all = k.serial == s.serial ? s.now : s.before;
+        uint64_t rate = rate_of(g->budget, k.serial);
 
         if (all == 0 || k.missing > all) {
             return 1; /* not used yet, or garbage */
         }
-        k.missing -= refill_bucket(b, now_ns / 1000000, &k);
+        k.missing -= refill_bucket(rate, now_ns / 1000000, &k);
         return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {

@@ -17,10 +17,32 @@ enum { BUDGET_CAPACITY_MAX = 200000 }; /* tokens */
 
 enum budget_price { PRICE_USUAL, PRICE_TIMEOUT, PRICE_THROTTLE };
 
-/* Asks for a retry.  Returns true if it is granted; *out_paid is the charge: in
- * thousandths of a token, or 1 for a retry of a ratio. */
+/* The charge for a retry. */
+struct budget_paid {
+    int32_t price; /* of the retry, or of the failure before it, in thousandths
+                      of a token */
+    enum {
+        PAID_NOTHING, /* no budget, or the failure was charged */
+        PAID_TOKENS,
+        PAID_RETRY, /* one retry of a ratio */
+    } with;
+    const struct budget_words *to; /* the budget that was charged.  Only
+                                      compared: it may be gone */
+};
+
+/* Applies rules that have changed, or NULL for a budget that is switched off.
+ * Tokens: refills the bucket up to now under the rate before, then keeps the
+ * share that is filled.  A budget that is switched on, or that changes its
+ * kind, starts full, or with an empty window.  Does nothing if newer rules have
+ * been applied.  The other functions do the same, so that a change is also
+ * applied if its author was killed. */
+void budget_follow(const struct budget_rules *b, const struct guard *g,
+                   uint64_t now_ns);
+
+/* Asks for a retry.  Returns true if it is granted; *out_paid is the charge. */
 bool budget_take(const struct budget_rules *b, const struct guard *g,
-                 enum budget_price price, uint64_t now_ns, int64_t *out_paid);
+                 enum budget_price price, uint64_t now_ns,
+                 struct budget_paid *out_paid);
 
 /* Charges a retryable failure, under budget_charge = failure; takes at most the
  * tokens left.  Does nothing under other rules. */
@@ -28,13 +50,14 @@ void budget_pay(const struct budget_rules *b, const struct guard *g,
                 enum budget_price price, uint64_t now_ns);
 
 /* Puts tokens back after a success: the deposit if the first attempt succeeded
- * (paid < 0), else the refund for a retry that was charged `paid`. */
+ * (`paid` is NULL), else the refund for a retry that was charged `paid`. */
 void budget_give(const struct budget_rules *b, const struct guard *g,
-                 int64_t paid, uint64_t now_ns);
+                 const struct budget_paid *paid, uint64_t now_ns);
 
-/* Returns the whole charge of a retry that does not happen. */
+/* Returns the whole charge of a retry that does not happen.  What a failure
+ * was charged stays charged. */
 void budget_return(const struct budget_rules *b, const struct guard *g,
-                   int64_t paid, uint64_t now_ns);
+                   const struct budget_paid *paid, uint64_t now_ns);
 
 /* Reports whether the bucket is full, so that a success need not call
  * budget_give. */

@@ -24,11 +24,12 @@ enum {
 struct budget_words {
     _Atomic uint64_t tokens;    /* budget.c: tokens, size's serial, time */
     _Atomic uint64_t size;      /* budget.c: serial, size before, size now */
-    _Atomic uint64_t size_txn;  /* the commit that set the size */
+    _Atomic uint64_t size_txn;  /* the commit that set size and refill */
     _Atomic uint64_t retries;   /* ratio: total of granted retries */
     _Atomic uint64_t next_turn; /* ticks at which the success path must call
                                    window_turn; 0: at once */
-    uint64_t spare[3];
+    _Atomic uint32_t refill[4]; /* budget.c: one for each serial of the size */
+    uint64_t spare;
 };
 
 /* One cache line. */

@@ -98,7 +98,6 @@ machine_begin(struct machine *m, const struct policy *p, struct guard *g,
 
     memset(m, 0, sizeof(*m));
     m->begun_ns = now_ns;
-    m->paid = -1;
     if (p->paused) {
         return finish_refused(m, p, BIDE_BY_PAUSED, DURATION_NONE);
     }
@@ -156,7 +155,7 @@ return_charge(struct machine *m, const struct policy *p, struct guard *g,
               uint64_t now_ns)
 {
     if (m->has_paid) {
-        budget_return(&p->budget, g, m->paid, now_ns);
+        budget_return(&p->budget, g, &m->paid, now_ns);
         m->has_paid = false;
     }
 }
@@ -234,9 +233,17 @@ count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
     if (g->budget_rings && p->budget.kind == BUDGET_RATIO) {
         g->budget_tally(g->arg, &t);
         t.retries = atomic_load(&g->budget->retries);
+        budget_follow(&p->budget, g, now_ns);
         window_turn(&g->budget_rings->budget, p->budget.window_ns, now_ns, &t);
     }
     g->count(g->arg, failed, slow, m->attempts == 1);
+}
+
+/* Reports whether the server asks for no retry, and the policy heeds hints. */
+static bool
+forbids_retry(const struct policy *p, struct bide_outcome o)
+{
+    return p->hint.mode != RETRY_AFTER_IGNORE && o.hint == BIDE_HINT_NEVER;
 }
 
 static void
@@ -253,8 +260,8 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
     breaker_report(&p->breaker, g, kind == KIND_RETRY, now_ns - m->attempt_ns,
                    probe, now_ns);
     if (kind == KIND_SUCCESS) {
-        budget_give(&p->budget, g, m->attempts > 1 ? m->paid : -1, now_ns);
-    } else if (kind == KIND_RETRY) {
+        budget_give(&p->budget, g, m->attempts > 1 ? &m->paid : NULL, now_ns);
+    } else if (kind == KIND_RETRY || forbids_retry(p, m->last)) {
         budget_pay(&p->budget, g, retry_price(m, p), now_ns);
     }
 }

@@ -33,7 +33,7 @@ struct machine {
     double u, v;          /* draws of the wait in progress: wait, spread */
     struct bide_outcome last; /* of the last attempt */
     struct probe probe;       /* the place held while in GO */
-    int64_t paid;      /* for the last retry, in thousandths; -1: no retry */
+    struct budget_paid paid;  /* for the last retry */
     bool has_paid;     /* the wait in progress was charged to the budget */
     uint32_t attempts; /* number of attempts started */
     uint32_t counted;  /* the same, but 1 again after reset_after */

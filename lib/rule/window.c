@@ -141,6 +141,14 @@ window_forget_retries(struct series *r, uint64_t retries)
     }
 }
 
+void
+window_clear(struct series *r)
+{
+    for (int i = 0; i < SLICE_SLOTS; i++) {
+        atomic_store_explicit(&r->slot[i].number, 0, memory_order_relaxed);
+    }
+}
+
 /* ---- windows of calls ---- */
 
 /* Stores two bits of a call, failed and slow, in a ring.  Usually both the old

@@ -21,6 +21,9 @@ struct tally window_since(const struct series *r, uint64_t window_ns,
  * retries count in any window. */
 void window_forget_retries(struct series *r, uint64_t retries);
 
+/* Discards every stored slice: the window is empty. */
+void window_clear(struct series *r);
+
 /* Stores the result of call number `call` in a window of calls. */
 void window_keep_call(struct guard_rings *r, uint64_t call, bool failed,
                       bool slow);

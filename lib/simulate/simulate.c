@@ -203,7 +203,7 @@ apply_settings(struct simulation *s, const struct script_line *l)
     }
     policy_free(s->rules);
     s->rules = rules;
-    virtual_follow(&s->shared, s->rules);
+    virtual_follow(&s->shared, s->rules, s->now_ns);
     return decide_waiting_calls(s);
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "rule/budget.h"
+
 static void
 read_total(void *arg, struct tally *out)
 {
@@ -35,15 +37,24 @@ virtual_begin(struct virtual_guard *v, const struct policy *p)
         .arg = v,
         .process = 1,
     };
-    virtual_follow(v, p);
+    virtual_follow(v, p, 0);
 }
 
 void
-virtual_follow(struct virtual_guard *v, const struct policy *p)
+virtual_follow(struct virtual_guard *v, const struct policy *p, uint64_t now_ns)
 {
-    bool budget = strcmp(p->budget.group, "none") != 0;
+    bool has = strcmp(p->budget.group, "none") != 0;
 
-    v->guard.budget = budget ? &v->budget : NULL;
-    v->guard.budget_rings = budget ? &v->rings : NULL;
+    v->guard.budget = &v->budget;
+    v->guard.budget_rings = &v->rings;
     v->guard.txn++;
+    if (strcmp(p->budget.group, v->group) != 0) {
+        budget_follow(NULL, &v->guard, now_ns); /* another budget */
+        strcpy(v->group, p->budget.group);
+    }
+    budget_follow(has ? &p->budget : NULL, &v->guard, now_ns);
+    if (!has) {
+        v->guard.budget = NULL;
+        v->guard.budget_rings = NULL;
+    }
 }

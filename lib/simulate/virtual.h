@@ -12,13 +12,15 @@ struct virtual_guard {
     struct breaker_words breaker;
     struct guard_rings rings;
     struct tally total;
-    struct guard guard; /* passed to the machine of each call */
+    char group[BIDE_NAME_MAX + 1]; /* of the budget in `budget` */
+    struct guard guard;            /* passed to the machine of each call */
 };
 
 /* Starts with a full budget, a closed breaker and all counts 0. */
 void virtual_begin(struct virtual_guard *v, const struct policy *p);
 
-/* Applies changed rules. */
-void virtual_follow(struct virtual_guard *v, const struct policy *p);
+/* Applies changed rules at now_ns. */
+void virtual_follow(struct virtual_guard *v, const struct policy *p,
+                    uint64_t now_ns);
 
 #endif

@@ -48,13 +48,13 @@ static void
 take_and_give(struct arena *a, long n)
 {
     const struct guard g = {.budget = &a->words, .txn = 1};
-    int64_t paid;
+    struct budget_paid paid;
 
     while (n-- > 0) {
         if (!budget_take(&rules, &g, PRICE_USUAL, 0, &paid)) {
             race_stop("budget_take", "refused");
         }
-        budget_give(&rules, &g, paid, 0);
+        budget_give(&rules, &g, &paid, 0);
     }
 }
 

@@ -48,17 +48,18 @@ static void
 operate(struct arena *a, struct holder *mine, uint64_t *seed)
 {
     struct guard g = {.budget = &a->words, .txn = 1};
-    int64_t held = atomic_load(&mine->held), paid;
+    struct budget_paid paid = {0, PAID_TOKENS, &a->words};
+    int64_t held = atomic_load(&mine->held);
 
     if (draw(seed) % 2) {
         if (budget_take(&a->rules, &g, (enum budget_price)(draw(seed) % 3),
                         TIME, &paid)) {
-            atomic_fetch_add(&mine->held, paid);
+            atomic_fetch_add(&mine->held, paid.price);
         }
     } else if (held > 0) {
-        paid = 1 + (int64_t)(draw(seed) % (uint64_t)held);
-        budget_return(&a->rules, &g, paid, TIME);
-        atomic_fetch_sub(&mine->held, paid);
+        paid.price = 1 + (int32_t)(draw(seed) % (uint64_t)held);
+        budget_return(&a->rules, &g, &paid, TIME);
+        atomic_fetch_sub(&mine->held, paid.price);
     }
     atomic_fetch_add(&mine->operations, 1);
 }
@@ -244,9 +245,10 @@ settle_until_stopped(void *arg)
         uint64_t txn = atomic_load(&a->txn);
         struct budget_rules r = a->rules;
         struct guard g = {.budget = &a->words, .txn = txn};
-        int64_t paid;
+        struct budget_paid paid;
 
         r.capacity = atomic_load(&a->capacity);
+        r.refill_per_s = r.capacity / 1000;
         r.cost = 0;
         if (atomic_load(&a->txn) == txn) { /* capacity and txn match */
             MUST(budget_take(&r, &g, PRICE_USUAL, TIME, &paid));
@@ -286,7 +288,7 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
     struct arena *a = arena_new(0);
     struct guard g = {.budget = &a->words, .txn = 1};
     pid_t pids[PROCESSES];
-    int64_t paid;
+    struct budget_paid paid;
 
     (void)state;
     a->rules.capacity = 1000000;
@@ -314,10 +316,13 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
         guarding_end(pids[i]);
     }
     a->rules.capacity = a->capacity;
+    a->rules.refill_per_s = a->rules.capacity / 1000;
     g.txn = a->txn;
     a->rules.cost = 0;
     assert_true(budget_take(&a->rules, &g, PRICE_USUAL, TIME, &paid));
     assert_int_equal(missing(a), 400000);
+    assert_int_equal(a->words.refill[a->words.size >> 62],
+                     a->rules.refill_per_s);
 }
 
 int

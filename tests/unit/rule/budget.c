@@ -13,10 +13,10 @@ tokens(struct guarded *s, uint64_t now_ns)
 static void
 drain(struct guarded *s, uint64_t now_ns)
 {
-    int64_t paid;
+    struct budget_paid paid;
 
     while (guarded_take(s, PRICE_USUAL, now_ns, &paid)) {
-        assert_true(paid > 0);
+        assert_true(paid.price > 0);
     }
 }
 
@@ -40,7 +40,7 @@ struct step {
 };
 
 static bool
-send_event(struct guarded *s, const struct step *step, int64_t *paid)
+send_event(struct guarded *s, const struct step *step, struct budget_paid *paid)
 {
     uint64_t now = TIME0 + step->at_ms * MS;
     const struct budget_rules *b = &s->p->budget;
@@ -50,13 +50,13 @@ send_event(struct guarded *s, const struct step *step, int64_t *paid)
         budget_pay(b, &s->g, PRICE_USUAL, now);
         return true;
     case FIRST_OK:
-        budget_give(b, &s->g, -1, now);
+        budget_give(b, &s->g, NULL, now);
         return true;
     case RETRY_OK:
-        budget_give(b, &s->g, *paid, now);
+        budget_give(b, &s->g, paid, now);
         return true;
     case UNDO:
-        budget_return(b, &s->g, *paid, now);
+        budget_return(b, &s->g, paid, now);
         return true;
     case RESET:
         budget_reset(&s->g);
@@ -70,7 +70,7 @@ static void
 play_steps(const char *keys, const struct step *steps, size_t count)
 {
     struct guarded *s = guarded_new(keys);
-    int64_t paid = 0;
+    struct budget_paid paid = {0};
 
     for (size_t i = 0; i < count; i++) {
         bool yes = send_event(s, &steps[i], &paid);
@@ -182,13 +182,14 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
     struct guarded *s =
         guarded_new("budget=own\nbudget_capacity=1000\nbudget_cost=0.001\n"
                     "budget_deposit=0\nbudget_refill=0.777/s");
-    int64_t paid, taken = 0;
+    struct budget_paid paid;
+    int64_t taken = 0;
 
     (void)state;
     for (uint64_t ms = 0; ms <= 3600000; ms += 1) {
         /* Two per millisecond is more than the refill. */
         assert_true(guarded_take(s, PRICE_USUAL, TIME0 + ms * MS, &paid) || ms);
-        taken += paid;
+        taken += paid.with == PAID_TOKENS ? paid.price : 0;
         if (ms % 997 == 0) {
             int64_t came = (int64_t)(ms * 777 / 1000);
             int64_t missing = taken - came;
@@ -214,7 +215,7 @@ any_time_works(void **state)
             guarded_new("budget=own\nbudget_capacity=10\nbudget_cost=5\n"
                         "budget_refill=1/s");
         uint64_t now = days[i] * 86400 * SECOND;
-        int64_t paid;
+        struct budget_paid paid;
 
         drain(s, now);
         assert_int_equal(tokens(s, now), 0);
@@ -283,125 +284,38 @@ static void
 a_budget_that_is_off_grants_every_retry(void **state)
 {
     struct guarded *s = guarded_new("budget_capacity=1\nbudget_cost=1");
-    int64_t paid = 77;
+    struct budget_paid paid = {77, PAID_TOKENS, NULL};
 
     (void)state;
     s->g.budget = NULL;
     for (int i = 0; i < 3; i++) {
         assert_true(guarded_take(s, PRICE_USUAL, 0, &paid));
-        assert_int_equal(paid, 0);
+        assert_int_equal(paid.price, 0);
         assert_true(budget_take(&s->p->budget, NULL, 0, 0, &paid));
     }
     budget_pay(&s->p->budget, NULL, PRICE_USUAL, 0);
-    budget_give(&s->p->budget, &s->g, 5, 0);
-    budget_return(&s->p->budget, NULL, 5, 0);
+    budget_give(&s->p->budget, &s->g, &paid, 0);
+    budget_return(&s->p->budget, NULL, &paid, 0);
     assert_true(budget_level(&s->p->budget, NULL, 0) == 1);
     guarded_free(s);
 }
 
-/* ---- changes of the size ---- */
-
-#define SIZED(capacity)                             \
-    "budget=own\nbudget_cost=5\nbudget_deposit=0\n" \
-    "budget_capacity=" capacity
+/* ---- the refund ---- */
 
 static void
-a_change_of_the_size_keeps_the_share(void **state)
+the_refund_is_what_the_failure_was_charged(void **state)
 {
-    struct guarded *s = guarded_new(SIZED("100"));
-    int64_t paid;
-
     (void)state;
-    for (int i = 0; i < 5; i++) {
-        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    }
-    assert_int_equal(tokens(s, TIME0), 75000);
-    guarded_change(s, SIZED("1000"));
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 745000);
-    guarded_change(s, SIZED("10"));
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 2450);
-    guarded_change(s, SIZED("200000")); /* the maximum */
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 48995000);
-    drain(s, TIME0);
-    assert_int_equal(tokens(s, TIME0), 0);
-    guarded_free(s);
-}
-
-static void
-an_empty_bucket_stays_empty_and_a_full_one_stays_full(void **state)
-{
-    struct guarded *s = guarded_new(SIZED("100"));
-    int64_t paid;
-
-    (void)state;
-    drain(s, TIME0);
-    guarded_change(s, SIZED("7000"));
-    assert_false(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    budget_reset(&s->g);
-    guarded_change(s, SIZED("20"));
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 15000);
-    guarded_free(s);
-}
-
-static void
-rules_of_an_older_commit_do_not_restore_their_size(void **state)
-{
-    struct guarded *s = guarded_new(SIZED("100"));
-    struct policy *old = compiled(SIZED("100"));
-    struct guard older = s->g;
-    int64_t paid;
-
-    (void)state;
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    guarded_change(s, SIZED("1000"));
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 945000);
-    assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 940000);
-    guarded_change(s, SIZED("100")); /* a newer commit does */
-    assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 89000);
-    policy_free(old);
-    guarded_free(s);
-}
-
-/* Killed between the two steps: `size` has the next serial, the tokens have the
- * old one. */
-static void
-a_process_killed_between_the_two_steps_leaves_no_damage(void **state)
-{
-    struct guarded *s = guarded_new(SIZED("100"));
-    uint64_t serial;
-    int64_t paid;
-
-    (void)state;
-    for (int round = 0; round < 9; round++) { /* all serials */
-        guarded_change(s, SIZED("100"));
-        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-        budget_reset(&s->g);
-        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-        assert_int_equal(tokens(s, TIME0), 95000);
-        serial = (s->budget.size >> 62) + 1;
-        s->budget.size = serial << 62 | 100000ull << 28 | 1000000;
-        s->budget.size_txn = s->g.txn + 1;
-        /* Read before the second step: the same level. */
-        assert_int_equal(tokens(s, TIME0), 95000);
-        if (round % 2) {
-            /* A process with the old rules comes first. */
-            assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-            guarded_change(s, SIZED("1000"));
-            assert_int_equal(tokens(s, TIME0), 945000);
-        } else {
-            guarded_change(s, SIZED("1000"));
-            assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-            assert_int_equal(tokens(s, TIME0), 945000);
-        }
-    }
-    guarded_free(s);
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_timeout_cost=10\n"
+         "budget_charge=failure",
+         {0, FAILS, true, 95000}, {0, TAKE, true, 95000},
+         {0, RETRY_OK, true, 100000}, {0, FAILS, true, 95000},
+         {0, FAILS, true, 90000}, {0, TAKE_TIMEOUT, true, 90000},
+         {0, RETRY_OK, true, 100000});
+    /* The failure stays charged. */
+    PLAY("budget_capacity=100\nbudget_cost=5\nbudget_charge=failure",
+         {0, FAILS, true, 95000}, {0, TAKE, true, 95000},
+         {0, UNDO, true, 95000});
 }
 
 int
@@ -424,11 +338,7 @@ main(void)
         cmocka_unit_test(under_charge_retry_a_failure_pays_nothing),
         cmocka_unit_test(reset_fills_the_bucket),
         cmocka_unit_test(a_budget_that_is_off_grants_every_retry),
-        cmocka_unit_test(a_change_of_the_size_keeps_the_share),
-        cmocka_unit_test(an_empty_bucket_stays_empty_and_a_full_one_stays_full),
-        cmocka_unit_test(rules_of_an_older_commit_do_not_restore_their_size),
-        cmocka_unit_test(
-            a_process_killed_between_the_two_steps_leaves_no_damage),
+        cmocka_unit_test(the_refund_is_what_the_failure_was_charged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

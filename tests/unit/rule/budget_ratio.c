@@ -17,10 +17,10 @@ static unsigned
 take_all_retries(struct guarded *s, uint64_t now)
 {
     unsigned n = 0;
-    int64_t paid;
+    struct budget_paid paid;
 
     while (n < 100000 && guarded_take(s, PRICE_USUAL, now, &paid)) {
-        assert_int_equal(paid, 1);
+        assert_int_equal(paid.with, PAID_RETRY);
         n++;
     }
     return n;
@@ -100,7 +100,7 @@ the_level_of_a_ratio_is_its_unused_share(void **state)
 {
     struct guarded *s =
         guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
-    int64_t paid;
+    struct budget_paid paid;
 
     (void)state;
     for (int i = 0; i < 8; i++) {
@@ -120,20 +120,20 @@ a_retry_that_does_not_happen_is_not_counted(void **state)
 {
     struct guarded *s =
         guarded_new(RATIO "budget_ratio=50%\nbudget_min_rate=0/s");
-    int64_t paid, refused;
+    struct budget_paid paid, refused;
 
     (void)state;
     count_attempt(s, TIME0, true);
     count_attempt(s, TIME0, true);
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_false(guarded_take(s, PRICE_USUAL, TIME0, &refused));
-    budget_return(&s->p->budget, &s->g, refused, TIME0);
+    budget_return(&s->p->budget, &s->g, &refused, TIME0);
     assert_int_equal(take_all_retries(s, TIME0), 0);
-    budget_return(&s->p->budget, &s->g, paid, TIME0);
+    budget_return(&s->p->budget, &s->g, &paid, TIME0);
     assert_int_equal(take_all_retries(s, TIME0), 1);
     /* More returns than retries. */
     s->budget.retries = 0;
-    budget_return(&s->p->budget, &s->g, paid, TIME0);
+    budget_return(&s->p->budget, &s->g, &paid, TIME0);
     assert_int_equal(s->budget.retries, 0);
     guarded_free(s);
 }
@@ -159,7 +159,7 @@ garbage_causes_no_crash_and_does_not_last(void **state)
         RATIO "budget_ratio=20%\nbudget_min_rate=1/s",
     };
     uint64_t seed = 88172645463325252ull;
-    int64_t paid;
+    struct budget_paid paid;
 
     (void)state;
     for (int trial = 0; trial < 30000; trial++) {
@@ -175,8 +175,8 @@ garbage_causes_no_crash_and_does_not_last(void **state)
             guarded_take(s, (enum budget_price)(i % 3), now, &paid);
             budget_pay(&s->p->budget, &s->g, PRICE_TIMEOUT, now);
             count_attempt(s, now, true);
-            budget_give(&s->p->budget, &s->g, i % 2 ? -1 : paid, now);
-            budget_return(&s->p->budget, &s->g, paid, now);
+            budget_give(&s->p->budget, &s->g, i % 2 ? NULL : &paid, now);
+            budget_return(&s->p->budget, &s->g, &paid, now);
             check_bounds(s, now + (uint64_t)i * SECOND);
         }
         if (s->p->budget.kind == BUDGET_RATIO) {

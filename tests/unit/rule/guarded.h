@@ -106,7 +106,7 @@ guarded_garbage(void *words, size_t bytes, uint64_t *seed)
 
 static inline bool
 guarded_take(struct guarded *s, enum budget_price price, uint64_t now_ns,
-             int64_t *out_paid)
+             struct budget_paid *out_paid)
 {
     return budget_take(&s->p->budget, &s->g, price, now_ns, out_paid);
 }

@@ -121,7 +121,7 @@ the_rules_stop_a_call_in_order(void **state)
         char keys[600];
         struct guarded *s;
         struct machine m;
-        int64_t paid;
+        struct budget_paid paid;
 
         snprintf(keys, sizeof(keys), CALL BUDGET BREAKER "%s", rows[i].keys);
         s = guarded_new(CALL BUDGET BREAKER);

@@ -151,7 +151,7 @@ static void
 more_missing_than_fits_is_a_full_bucket(void **state)
 {
     struct scene *s = *state;
-    int64_t paid;
+    struct budget_paid paid;
 
     assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));
     atomic_fetch_or(&s->budget.tokens, 0xfffffffull << 36);
@@ -167,7 +167,7 @@ a_commit_far_ahead_does_not_block_a_new_size(void **state)
 {
     struct scene *s = *state;
     struct budget_rules smaller = tokens;
-    int64_t paid;
+    struct budget_paid paid;
     int taken = 0;
 
     smaller.capacity = 2000;
@@ -185,7 +185,7 @@ a_time_far_ahead_does_not_stop_the_refill(void **state)
 {
     struct scene *s = *state;
     struct budget_rules refilled = tokens;
-    int64_t paid;
+    struct budget_paid paid;
 
     refilled.refill_per_s = 1000;
     for (int i = 0; i < 10; i++) {
@@ -200,7 +200,7 @@ static void
 reset_fills_any_bucket(void **state)
 {
     struct scene *s = *state;
-    int64_t paid;
+    struct budget_paid paid;
 
     memset(&s->budget, 0xff, sizeof(s->budget));
     budget_reset(&s->g);
@@ -220,7 +220,7 @@ reset_of_a_ratio_discards_its_retries(void **state)
         .window_ns = 3 * SECOND,
     };
     struct scene *s = *state;
-    int64_t paid;
+    struct budget_paid paid;
 
     for (int i = 0; i < 4; i++) {
         s->tally.retries = atomic_load(&s->budget.retries);
