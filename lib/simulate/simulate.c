@@ -1,7 +1,6 @@
-/* A discrete-event loop.  At the same instant, ends of attempts and waits come
- * before new lines of the script, and calls are in the order of their start.
- * Few calls are running at once, so all of them are searched for the next
- * event. */
+/* A discrete-event loop.  At the same instant, attempts that end come first,
+ * then attempts that begin and settings, each in the order of the script.  Few
+ * calls are running at once, so all of them are searched for the next event. */
 #include "simulate.h"
 
 #include <stdlib.h>
@@ -29,7 +28,7 @@ struct simulation {
     simulate_visit_fn *visit;
     void *arg;
     struct faults *faults;
-    struct script_call *running; /* in the order of their start */
+    struct script_call *running; /* in the order of the script */
     uint64_t now_ns;
     struct virtual_guard shared;
 };
@@ -118,9 +117,10 @@ begin_call(struct simulation *s, const struct script_line *l)
     if (!r) {
         return BIDE_ENOMEM;
     }
-    while (*at) {
+    while (*at && (*at)->line->line < l->line) {
         at = &(*at)->next;
     }
+    r->next = *at;
     *at = r;
     r->line = l;
     says = machine_begin(&r->m, s->rules, &s->shared.guard, s->now_ns);
@@ -215,19 +215,30 @@ earliest_call(const struct simulation *s)
     struct script_call *r, *first = NULL;
 
     for (r = s->running; r; r = r->next) {
-        if (!first || r->due_ns < first->due_ns) {
+        if (!first || r->due_ns < first->due_ns ||
+            (r->due_ns == first->due_ns && r->in_attempt &&
+             !first->in_attempt)) {
             first = r;
         }
     }
     return first;
 }
 
-/* Runs one event: due events come before a new line of the script. */
+/* Reports that the next event of the call comes before the line. */
+static bool
+comes_before(const struct script_call *r, const struct script_line *l)
+{
+    if (r->due_ns != l->at_ns) {
+        return r->due_ns < l->at_ns;
+    }
+    return r->in_attempt || r->line->line < l->line;
+}
+
 static int
 run_next_event(struct simulation *s, struct script_call *r,
                const struct script_line *l, uint32_t *line)
 {
-    if (r && (!l || r->due_ns <= l->at_ns)) {
+    if (r && (!l || comes_before(r, l))) {
         s->now_ns = r->due_ns;
         return advance_call(s, r);
     }
