@@ -7,6 +7,7 @@
 #include "store/history/recording.h"
 #include "command.h"
 #include "say.h"
+#include "when.h"
 
 /* Reads a whole number of at least `least` and below UINT32_MAX. Returns 0; -1
  * if `text` is not such a number. */
@@ -35,6 +36,21 @@ number_read_option(struct command_line *line, enum option option,
     if (parse_count(text, least, out)) {
         return say_usage(line, "--%s %s: must be a whole number, %u or more",
                          option_rows[option].name, text, least);
+    }
+    return 0;
+}
+
+int
+number_read_time(struct command_line *line, enum option option, uint64_t now_ns,
+                 uint64_t *out)
+{
+    const char *text = line->option[option];
+
+    if (text && when_read(text, now_ns, out)) {
+        return say_usage(line,
+                         "--%s %s: not a time, such as 2h, today 14:00, "
+                         "yesterday or 2026-01-31 08:00",
+                         option_rows[option].name, text);
     }
     return 0;
 }

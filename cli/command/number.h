@@ -1,5 +1,5 @@
-/* Reads options and operands that are numbers.  The functions return 0, or the
- * exit status after an error message. */
+/* Reads options and operands that are numbers or times.  The functions return
+ * 0, or the exit status after an error message. */
 #ifndef BIDE_CLI_NUMBER_H
 #define BIDE_CLI_NUMBER_H
 
@@ -12,6 +12,11 @@ struct command_line;
 /* Reads the value of `option`, a whole number of at least `least`. */
 int number_read_option(struct command_line *line, enum option option,
                        uint32_t least, uint32_t *out);
+
+/* Reads the value of `option`, a time such as "2h"; if the option is absent,
+ * *out stays unchanged. */
+int number_read_time(struct command_line *line, enum option option,
+                     uint64_t now_ns, uint64_t *out);
 
 /* Reads a version: "5" or "v5". */
 int number_read_version(struct command_line *line, const char *text,

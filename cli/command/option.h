@@ -20,7 +20,7 @@
     X(RESOLVED, "resolved", NULL,                                              \
       "show every key, and where its value comes from")                        \
     X(SINCE, "since", "TIME",                                                  \
-      "only after TIME: -2h, today, 2026-01-31, 14:00")                        \
+      "only after TIME: 2h (ago), today 14:00, 2026-01-31")                    \
     X(UNTIL, "until", "TIME", "only before TIME")                              \
     X(BY, "by", "WHAT", "one row per minute, hour, version, scope or policy")  \
     X(CSV, "csv", NULL, "print comma-separated values")                        \

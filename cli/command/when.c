@@ -1,5 +1,6 @@
 #include "when.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -7,6 +8,7 @@
 #include "base/duration.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+#define MINUTE_NS (60 * SECOND_NS)
 
 static struct tm
 local_time(uint64_t ns)
@@ -58,32 +60,13 @@ when_write_iso(uint64_t when_ns, char *buffer, size_t size)
     return buffer;
 }
 
-/* Writes a duration, rounded to the largest unit of which it has at least two:
- * "12m". */
-static void
-write_time_left(uint64_t ns, char *buffer, size_t size)
-{
-    static const struct {
-        uint64_t seconds;
-        const char *unit;
-    } units[] = {{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}};
-    uint64_t seconds = ns / SECOND_NS;
-    size_t i = 0;
-
-    while (units[i].seconds > 1 && seconds < 2 * units[i].seconds) {
-        i++;
-    }
-    snprintf(buffer, size, "%llu%s",
-             (unsigned long long)((seconds + units[i].seconds / 2) /
-                                  units[i].seconds),
-             units[i].unit);
-}
-
 char *
 when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
 {
     struct tm when = local_time(when_ns);
     int days = days_between(local_time(now_ns), when);
+    uint64_t left = when_ns > now_ns ? when_ns - now_ns : 0;
+    uint64_t step = left < 2 * MINUTE_NS ? SECOND_NS : MINUTE_NS;
     char at[40], in[32];
 
     strftime(at, sizeof(at),
@@ -91,89 +74,98 @@ when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
              : days == 1 ? "tomorrow %H:%M"
                          : "%Y-%m-%d %H:%M",
              &when);
-    write_time_left(when_ns > now_ns ? when_ns - now_ns : 0, in, sizeof(in));
-    snprintf(buffer, size, "%s (in %s)", at, in);
+    snprintf(buffer, size, "%s (in %s)", at,
+             duration_round((left + step / 2) / step * step, in, sizeof(in)));
     return buffer;
 }
 
-static int
-local_to_ns(struct tm tm, uint64_t *out)
-{
-    time_t seconds;
-
-    tm.tm_isdst = -1;
-    seconds = mktime(&tm);
-    if (seconds < 0) {
-        return -1;
-    }
-    *out = (uint64_t)seconds * SECOND_NS;
-    return 0;
-}
-
-/* Reads `text` as a local time in `format`; `start` has the fields that the
- * format omits.  Returns 0; -1 if it does not fit or the date does not exist
+/* Reads `text` in one of the formats, the last of which is NULL, as a local
+ * time or, after "%z", with its offset from UTC; `start` has the fields that
+ * the format omits.  Returns 0; -1 if no format fits or the date does not exist
  * (mktime takes the 31st of February for the 3rd of March). */
 static int
-read_calendar(const char *text, const char *format, struct tm start,
+read_calendar(const char *text, const char *const *formats, struct tm start,
               uint64_t *out)
 {
-    const char *end;
-    struct tm again;
-    int day;
+    for (; *formats; formats++) {
+        struct tm tm = start, again;
+        const char *end = strptime(text, *formats, &tm);
+        bool offset = strstr(*formats, "%z") != NULL;
+        time_t seconds;
 
-    end = strptime(text, format, &start);
-    if (!end || *end) {
+        if (!end || *end) {
+            continue;
+        }
+        again = tm;
+        again.tm_isdst = -1;
+        seconds = offset ? timegm(&again) - tm.tm_gmtoff : mktime(&again);
+        if (seconds < 0 || again.tm_mday != tm.tm_mday) {
+            return -1;
+        }
+        *out = (uint64_t)seconds * SECOND_NS;
+        return 0;
+    }
+    return -1;
+}
+
+/* Reads "-2h", "2h" or "2h ago". */
+static int
+read_ago(const char *text, uint64_t now_ns, uint64_t *out)
+{
+    size_t length = strlen(text);
+    char number[40], hint[64];
+    const char *why;
+    uint64_t ago;
+
+    if (*text == '-') {
+        text++;
+    } else if (length > 4 && strcmp(text + length - 4, " ago") == 0) {
+        length -= 4;
+    }
+    snprintf(number, sizeof(number), "%.*s", (int)length, text);
+    if (length >= sizeof(number) ||
+        duration_read(number, &ago, &why, hint, sizeof(hint)) || ago > now_ns) {
         return -1;
     }
-    day = start.tm_mday;
-    if (local_to_ns(start, out)) {
-        return -1;
-    }
-    again = local_time(*out);
-    return again.tm_mday == day ? 0 : -1;
+    *out = now_ns - ago;
+    return 0;
 }
 
 int
 when_read(const char *text, uint64_t now_ns, uint64_t *out)
 {
-    static const char *const formats[] = {
-        "%Y-%m-%dT%H:%M:%S",
-        "%Y-%m-%d %H:%M:%S",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%d",
-        "%H:%M:%S",
-        "%H:%M",
-    };
-    struct tm midnight = local_time(now_ns);
-    uint64_t ago;
-    const char *why;
-    char hint[64];
+    static const char *const times[] = {"%H:%M:%S", "%H:%M", NULL};
+    static const char *const dates[] = {"%Y-%m-%dT%H:%M:%S%z",
+                                        "%Y-%m-%dT%H:%M:%S",
+                                        "%Y-%m-%d %H:%M:%S",
+                                        "%Y-%m-%dT%H:%M%z",
+                                        "%Y-%m-%dT%H:%M",
+                                        "%Y-%m-%d %H:%M",
+                                        "%Y-%m-%d",
+                                        NULL};
+    static const char *const days[] = {"today", "yesterday"};
+    struct tm day = local_time(now_ns);
 
-    midnight.tm_hour = midnight.tm_min = midnight.tm_sec = 0;
+    day.tm_hour = day.tm_min = day.tm_sec = 0;
     if (strcmp(text, "now") == 0) {
         *out = now_ns;
         return 0;
     }
-    if (strcmp(text, "today") == 0) {
-        return local_to_ns(midnight, out);
-    }
-    if (strcmp(text, "yesterday") == 0) {
-        midnight.tm_mday--;
-        return local_to_ns(midnight, out);
-    }
-    if (*text == '-') {
-        if (duration_read(text + 1, &ago, &why, hint, sizeof(hint)) ||
-            ago > now_ns) {
-            return -1;
-        }
-        *out = now_ns - ago;
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (read_calendar(text, formats[i], midnight, out) == 0) {
-            return 0;
+    for (int i = 0; i < 2; i++) {
+        size_t length = strlen(days[i]);
+
+        if (strncmp(text, days[i], length) == 0 && strchr(" ", text[length])) {
+            day.tm_mday -= i;
+            day.tm_hour = 12; /* exists on every day, unlike midnight */
+            day.tm_isdst = -1;
+            mktime(&day);
+            day.tm_hour = 0;
+            return read_calendar(text[length] ? text + length + 1 : "0:00",
+                                 times, day, out);
         }
     }
-    return -1;
+    return read_ago(text, now_ns, out) == 0 ||
+                   read_calendar(text, dates, day, out) == 0
+               ? 0
+               : read_calendar(text, times, day, out);
 }

@@ -17,9 +17,10 @@ char *when_write_iso(uint64_t when_ns, char *buffer, size_t size);
 char *when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer,
                        size_t size);
 
-/* Reads "2026-01-31", "2026-01-31 08:00[:00]" (or with a T), "08:00", "-2h",
- * "today", "yesterday", "now".  Returns 0; -1 if `text` has none of these
- * forms. */
+/* Reads "2026-01-31", "2026-01-31 08:00[:00]" (or with a T and then perhaps
+ * with Z or +01:00), "08:00", "today", "yesterday 08:00", "now"; and "-2h",
+ * "2h" and "2h ago", which mean the same.  Returns 0; -1 if `text` has none of
+ * these forms. */
 int when_read(const char *text, uint64_t now_ns, uint64_t *out);
 
 #endif

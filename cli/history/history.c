@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "cli/command/say.h"
+#include "cli/command/number.h"
 #include "cli/command/when.h"
 #include "record/past.h"
 #include "store/history/history.h"
@@ -317,13 +318,10 @@ history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
     uint64_t times[] = {0, UINT64_MAX};
 
     for (size_t i = 0; i < 2; i++) {
-        const char *text = line->option[options[i]];
+        int status = number_read_time(line, options[i], now_ns, &times[i]);
 
-        if (text && when_read(text, now_ns, &times[i])) {
-            return say_usage(line,
-                             "--%s %s: not a time, such as 2026-01-31, 14:00, "
-                             "-2h, today or yesterday",
-                             option_rows[options[i]].name, text);
+        if (status) {
+            return status;
         }
     }
     if (times[0] >= times[1]) {

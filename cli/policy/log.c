@@ -95,21 +95,15 @@ log_begin(struct command_line *line, struct log *log)
     static const struct table_column columns[] = {
         {"POLICY", TABLE_NAME}, {"VER", TABLE_RIGHT}, {"WHEN", 0},
         {"WHO", TABLE_WRAP},    {"WHAT", TABLE_WRAP}, {"NOTE", TABLE_WRAP}};
-    const char *since = line->option[OPTION_SINCE];
-    int status = 0;
+    int status;
 
     log->registry = line->registry;
     log->all = line->count == 0;
     log->as_json = line->option[OPTION_JSON] != NULL;
     log->now_ns = clock_realtime_ns();
-    if (since && when_read(since, log->now_ns, &log->since_ns)) {
-        return say_usage(line,
-                         "--since %s: not a time, such as 2026-01-31, 14:00, "
-                         "-2h, today or yesterday",
-                         since);
-    }
+    status = number_read_time(line, OPTION_SINCE, log->now_ns, &log->since_ns);
     log->most = UINT32_MAX;
-    if (line->option[OPTION_MOST]) {
+    if (!status && line->option[OPTION_MOST]) {
         status = number_read_option(line, OPTION_MOST, 1, &log->most);
     }
     if (status) {

@@ -24,6 +24,7 @@ static const struct unit units[] = {
     {"us", 1000},
     {"ns", 1},
 };
+#define SECOND_NS UINT64_C(1000000000)
 enum { UNITS = sizeof(units) / sizeof(units[0]) };
 
 /* Other spellings of the units, for the hint. */
@@ -187,34 +188,63 @@ duration_write(uint64_t ns, char *buffer, size_t size)
     return buffer;
 }
 
+/* Writes "2m 52s": a whole number of units `i` and of the next smaller one.
+ * Returns false if the rounded duration is a unit of the next larger kind. */
+static bool
+write_two_units(uint64_t ns, int i, char *buffer, size_t size)
+{
+    uint64_t small = units[i + 1].ns, each = units[i].ns / small;
+    uint64_t n = ns / small + (ns % small >= small / 2);
+    int used;
+
+    if (i > 0 && n >= units[i - 1].ns / small) {
+        return false;
+    }
+    used = snprintf(buffer, size, "%" PRIu64 "%s", n / each, units[i].name);
+    if (n % each) {
+        snprintf(buffer + used, size - (size_t)used, " %" PRIu64 "%s", n % each,
+                 units[i + 1].name);
+    }
+    return true;
+}
+
+/* Writes "12.3s": three digits of units `i`, without zeros at the end.  Returns
+ * false if the rounded duration is a unit of the next larger kind. */
+static bool
+write_three_digits(uint64_t ns, int i, char *buffer, size_t size)
+{
+    uint64_t whole = ns / units[i].ns;
+    int places = whole >= 100 ? 0 : whole >= 10 ? 1 : 2;
+    uint64_t scale = places == 2 ? 100 : places == 1 ? 10 : 1;
+    uint64_t n = (ns * scale + units[i].ns / 2) / units[i].ns;
+    char number[32];
+
+    if (n * units[i].ns >= units[i - 1].ns * scale) {
+        return false; /* 999.9ms rounds to 1000ms, which is written as 1s */
+    }
+    for (; places && n % 10 == 0; places--) {
+        n /= 10;
+    }
+    snprintf(buffer, size, "%s%s",
+             decimal_write((struct decimal){n, places}, number, sizeof(number)),
+             units[i].name);
+    return true;
+}
+
 char *
 duration_round(uint64_t ns, char *buffer, size_t size)
 {
-    char number[32];
     int i = UNITS - 1;
 
     if (ns == 0 || ns == DURATION_NONE) {
         return duration_write(ns, buffer, size);
     }
-    for (;; i--) {
-        uint64_t whole = ns / units[i].ns;
-        int places = whole >= 100 ? 0 : whole >= 10 ? 1 : 2;
-        uint64_t scale = places == 2 ? 100 : places == 1 ? 10 : 1;
-        unsigned __int128 n = (unsigned __int128)ns * scale;
-        struct decimal d;
-
-        n = (n + units[i].ns / 2) / units[i].ns;
-        /* 999.9ms rounds to 1000ms, which is written as 1s. */
-        if (i > 0 &&
-            n * units[i].ns >= (unsigned __int128)units[i - 1].ns * scale) {
-            continue;
-        }
-        for (; places && n % 10 == 0; places--) {
-            n /= 10;
-        }
-        d = (struct decimal){(uint64_t)n, places};
-        snprintf(buffer, size, "%s%s", decimal_write(d, number, sizeof(number)),
-                 units[i].name);
-        return buffer;
+    while (i > 0 && ns >= units[i - 1].ns) {
+        i--;
     }
+    while (!(units[i].ns > SECOND_NS ? write_two_units : write_three_digits)(
+        ns, i, buffer, size)) {
+        i--;
+    }
+    return buffer;
 }

@@ -19,8 +19,9 @@ int duration_read(const char *text, uint64_t *out, const char **why, char *hint,
  * is "none".  Returns `buffer`, which needs 32 bytes. */
 char *duration_write(uint64_t ns, char *buffer, size_t size);
 
-/* Writes a rounded text for people: at most three digits ("1.23s", "18ms",
- * "27m"), more only from 1000d on.  Returns `buffer`, which needs 32 bytes. */
+/* Writes a rounded text for people: three digits below a minute ("1.23s",
+ * "18ms"), from there on two units ("2m 52s", "27m", "1d 12h").  Returns
+ * `buffer`, which needs 32 bytes. */
 char *duration_round(uint64_t ns, char *buffer, size_t size);
 
 #endif

@@ -112,7 +112,7 @@ no_limit_is_written_as_none(void **state)
 }
 
 static void
-rounded_durations_have_three_digits(void **state)
+rounded_durations_have_three_digits_or_two_units(void **state)
 {
     static const struct {
         uint64_t ns;
@@ -130,7 +130,15 @@ rounded_durations_have_three_digits(void **state)
         {999500000, "1s"},
         {59990000000, "1m"},
         {59940000000, "59.9s"},
+        {60499999999, "1m"},
+        {60500000000, "1m 1s"},
+        {172200000000, "2m 52s"},
         {1620000000000, "27m"},
+        {3599499999999, "59m 59s"},
+        {3599500000000, "1h"},
+        {5400000000000, "1h 30m"},
+        {86370000000000, "1d"},
+        {129600000000000, "1d 12h"},
         {12345 * UINT64_C(86400000000000), "12345d"},
         {DURATION_MAX, "36500d"},
     };
@@ -173,7 +181,7 @@ main(void)
         cmocka_unit_test(durations_are_written_in_the_shortest_exact_form),
         cmocka_unit_test(a_bad_duration_is_refused_with_a_suggestion),
         cmocka_unit_test(no_limit_is_written_as_none),
-        cmocka_unit_test(rounded_durations_have_three_digits),
+        cmocka_unit_test(rounded_durations_have_three_digits_or_two_units),
         cmocka_unit_test(every_duration_reads_back_as_written),
     };
 
