@@ -223,7 +223,7 @@ run_command(struct command_line *line)
 
     assert(command && command->run); /* each row of the table has .run */
     if (command->rest_from == 0) {
-        /* Writing to a closed pipe is an error to report, not a signal that
+        /* Writing to a closed pipe is an error to ignore, not a signal that
          * kills.  exec leaves SIGPIPE as it is, for the program it runs. */
         signals_ignore_pipe();
     }
@@ -267,7 +267,8 @@ dispatch_command(struct command_line *line)
 }
 
 /* Flushes standard output and returns the exit status: `status`, or a failure
- * if the output could not be written. */
+ * if the output could not be written.  A reader that has seen enough and closed
+ * the pipe (bide list | head -1) is no failure. */
 static int
 flush_output(int status)
 {
@@ -277,7 +278,7 @@ flush_output(int status)
         fputc('\n', stdout);
     }
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) {
         return status;
     }
     say("standard output: %s", errno ? strerror(errno) : "cannot be written");

@@ -165,6 +165,10 @@ say_usage(const struct command_line *line, const char *format, ...)
     va_list args;
     char *usage;
 
+    if (command && command->run == check_command) {
+        fputs("BIDE UNKNOWN - ", stdout); /* monitors read only this */
+        say_divert(stdout);
+    }
     va_start(args, format);
     say_formatted(format, args);
     va_end(args);

@@ -28,11 +28,14 @@ int
 signals_open_stop(void)
 {
     sigset_t watched, before;
+    struct sigaction hangup;
 
     sigemptyset(&watched);
     sigaddset(&watched, SIGINT);
     sigaddset(&watched, SIGTERM);
-    sigaddset(&watched, SIGHUP);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+        sigaddset(&watched, SIGHUP);
+    }
     return signals_open(&watched, &before);
 }
 

@@ -14,8 +14,9 @@
  */
 int signals_open(const sigset_t *watched, sigset_t *before);
 
-/* Blocks SIGINT, SIGTERM and SIGHUP, which stop a command in the background,
- * until the process ends.  Returns a descriptor like signals_open(). */
+/* Blocks SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP, which stop
+ * a command in the background, until the process ends.  Returns a descriptor
+ * like signals_open(). */
 int signals_open_stop(void);
 
 /* Reads the next pending signal.  Returns its number; 0 if none is pending. */
@@ -31,8 +32,9 @@ bool signals_wait(int signals, int fd, short events, uint64_t until_ns);
 bool signals_ask_end(int sig);
 
 /* signals_ignore_pipe() makes a write to a closed pipe fail with EPIPE, so that
- * it is reported as an error.  signals_default_pipe(), in a forked child, lets
- * SIGPIPE end the process again, as programs expect. */
+ * the command goes on and its exit status is as without the pipe.
+ * signals_default_pipe(), in a forked child, lets SIGPIPE end the process
+ * again, as programs expect. */
 void signals_ignore_pipe(void);
 void signals_default_pipe(void);
 

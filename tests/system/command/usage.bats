@@ -169,11 +169,11 @@ completes() {
     done
 }
 
-@test "output to a closed pipe is an error" {
+@test "a reader that closes the pipe is no error" {
     for i in $(seq 3000); do echo "[p$i]"; done >many.ini
     bide apply many.ini >/dev/null
     run bash -c '("$BIDE" --dir "$DIR" export; echo "status $?" >&2) | :'
-    says "standard output: Broken pipe" "status 1"
+    [ "$output" = "status 0" ]
 }
 
 @test "a closed standard output is an error" {

@@ -359,7 +359,8 @@ END
     gives 3 bide check nobody
     says "BIDE UNKNOWN - nobody"
     gives 3 bide check ../pay
-    gives 3 bide check --nonsense
+    gives 3 bide check --nonsense 2>/dev/null
+    [ "${lines[0]}" = "BIDE UNKNOWN - --nonsense: no such option" ]
     gives 3 "$BIDE" --dir "$T/nowhere" check
     [[ $output == "BIDE UNKNOWN - "* ]]
     mkdir "$T/empty"

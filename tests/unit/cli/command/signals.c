@@ -13,6 +13,21 @@
 #define MS UINT64_C(1000000)
 
 static void
+a_hangup_that_is_ignored_stays_ignored(void **state)
+{
+    int signals;
+
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    signals = signals_open_stop();
+    assert_true(signals >= 0);
+    assert_int_equal(raise(SIGHUP), 0);
+    assert_int_equal(signals_next(signals), 0);
+    close(signals);
+    signal(SIGHUP, SIG_DFL);
+}
+
+static void
 a_pending_signal_ends_the_wait_and_is_read_once(void **state)
 {
     int signals = signals_open_stop();
@@ -106,6 +121,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hangup_that_is_ignored_stays_ignored),
         cmocka_unit_test(a_pending_signal_ends_the_wait_and_is_read_once),
         cmocka_unit_test(a_wait_ends_at_its_time_even_if_that_has_passed),
         cmocka_unit_test(a_wait_reports_the_other_descriptor),
