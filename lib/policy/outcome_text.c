@@ -247,8 +247,8 @@ find_domain(const char *text, size_t length)
 }
 
 static int
-read_outcome_item(const char *text, struct outcome_item *item,
-                  struct item_fault *fault)
+read_good_item(const char *text, struct outcome_item *item,
+               struct item_fault *fault)
 {
     const char *dot = strchr(text, '.');
 
@@ -271,6 +271,45 @@ read_outcome_item(const char *text, struct outcome_item *item,
     default:
         return read_domain_code(dot + 1, item, fault);
     }
+}
+
+/* Improves the fault of `text` if it is several items without commas, or a good
+ * item in brackets or quotes.  Drops a suggestion that is no outcome. */
+static void
+improve_fault(const char *text, struct item_fault *fault)
+{
+    static const char around[] = "[](){}<>\"'`";
+    const char *start = text + strspn(text, around);
+    struct outcome_item item;
+    struct item_fault ignored;
+    char inner[ITEM_MAX];
+    size_t length = strcspn(text, " \t;|");
+
+    snprintf(inner, sizeof(inner), "%.*s", (int)length, text);
+    if (text[length] && read_good_item(inner, &item, &ignored) == 0) {
+        *fault = (struct item_fault){.why = "commas separate outcomes"};
+        return;
+    }
+    snprintf(inner, sizeof(inner), "%.*s", (int)strcspn(start, around), start);
+    if (strcmp(inner, text) != 0 &&
+        read_good_item(inner, &item, &ignored) == 0) {
+        memcpy(fault->meant, inner, sizeof(inner));
+    } else if (*fault->meant &&
+               read_good_item(fault->meant, &item, &ignored) != 0) {
+        fault->meant[0] = '\0';
+    }
+}
+
+static int
+read_outcome_item(const char *text, struct outcome_item *item,
+                  struct item_fault *fault)
+{
+    int rc = read_good_item(text, item, fault);
+
+    if (rc == BIDE_EINPUT) {
+        improve_fault(text, fault);
+    }
+    return rc;
 }
 
 int

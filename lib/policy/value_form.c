@@ -186,7 +186,9 @@ read_chain_step(const char *start, size_t length, bool several,
     snprintf(shown, sizeof(shown), "%s%s", several ? text : "",
              several ? ": " : "");
     if (length >= sizeof(text) || !split_step(text, &out->times)) {
-        return complain(c, NULL, "%sa step is a wait such as 1s or 1s x3",
+        return complain(c, NULL,
+                        "%sa step is a wait such as 1s or 1s x3; "
+                        "commas separate steps",
                         shown);
     }
     if (duration_read(text, &out->wait_ns, &why, hint, sizeof(hint)) != 0) {

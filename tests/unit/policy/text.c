@@ -311,6 +311,23 @@ a_list_has_a_fault_for_each_bad_item(void **state)
     assert_int_equal(faults.count, 1);
     assert_non_null(strstr(faults.list[0].what, "none cannot be in a list"));
     faults_free(&faults);
+    assert_int_equal(policy_text_set(t, "retry_on",
+                                     "http.503 http.502, any;EIO", "set", 0,
+                                     &faults),
+                     BIDE_EINPUT);
+    assert_int_equal(faults.count, 2);
+    assert_non_null(strstr(faults.list[0].what, ": commas separate outcomes"));
+    assert_non_null(strstr(faults.list[1].what, ": commas separate outcomes"));
+    faults_free(&faults);
+    assert_int_equal(policy_text_set(t, "retry_on",
+                                     "[http.503], [http.9], \"any\"", "set", 0,
+                                     &faults),
+                     BIDE_EINPUT);
+    assert_int_equal(faults.count, 3);
+    assert_string_equal(faults.list[0].hint, "did you mean http.503?");
+    assert_null(faults.list[1].hint);
+    assert_string_equal(faults.list[2].hint, "did you mean any?");
+    faults_free(&faults);
     policy_text_free(t);
 }
 
