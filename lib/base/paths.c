@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <bide.h>
@@ -30,13 +31,15 @@ write_home_path(char *buffer, size_t size)
 
     if (!home &&
         getpwuid_r(getuid(), &entry, names, sizeof(names), &found) == 0 &&
-        found) {
+        found && *found->pw_dir) {
         home = found->pw_dir;
     }
     if (!home) {
         return BIDE_EINVAL;
     }
-    return check_length(snprintf(buffer, size, "%s/.local/state/bide", home),
+    /* The home of a user without one is "/". */
+    return check_length(snprintf(buffer, size, "%s%s.local/state/bide", home,
+                                 home[strlen(home) - 1] == '/' ? "" : "/"),
                         size);
 }
 

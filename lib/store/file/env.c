@@ -38,7 +38,7 @@ lmdb_code(const char *dir, int *rc)
 }
 
 int
-lmdb_failed(const char *dir, int rc)
+lmdb_failed_file(const char *dir, const char *file, int rc)
 {
     const int code = lmdb_code(dir, &rc);
 
@@ -52,11 +52,17 @@ lmdb_failed(const char *dir, int rc)
         return place_say(code, "%s: %s\nmake room there and try again", dir,
                          mdb_strerror(rc));
     case BIDE_EDAMAGED:
-        return place_say(code, "%s/registry.mdb: %s\nrestore it from a backup",
-                         dir, mdb_strerror(rc));
+        return place_say(code, "%s/%s: %s\nrestore it from a backup", dir, file,
+                         mdb_strerror(rc));
     default:
-        return place_say(code, "%s/registry.mdb: %s", dir, mdb_strerror(rc));
+        return place_say(code, "%s/%s: %s", dir, file, mdb_strerror(rc));
     }
+}
+
+int
+lmdb_failed(const char *dir, int rc)
+{
+    return lmdb_failed_file(dir, "registry.mdb", rc);
 }
 
 MDB_val

@@ -17,8 +17,9 @@ enum {
  * codes.  Changes EIO to ENOSPC if the file system of `dir` is full. */
 int lmdb_code(const char *dir, int *rc);
 
-/* Maps `rc`, a result of LMDB about registry.mdb in `dir`, to a BIDE_E code and
- * keeps its message (place_why). */
+/* Maps `rc`, a result of LMDB about `file` in `dir`, to a BIDE_E code and keeps
+ * its message (place_why).  lmdb_failed is for registry.mdb. */
+int lmdb_failed_file(const char *dir, const char *file, int rc);
 int lmdb_failed(const char *dir, int rc);
 
 /* Opens the environment at `path`.  Returns LMDB's result. */

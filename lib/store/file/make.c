@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "place.h"
@@ -13,7 +14,8 @@
 static int
 map_result(const struct lmdb_new *n, int rc)
 {
-    return n->failed ? n->failed(n->arg, rc) : lmdb_failed(n->dir, rc);
+    return n->failed ? n->failed(n->arg, rc)
+                     : lmdb_failed_file(n->dir, strrchr(n->path, '/') + 1, rc);
 }
 
 /* Writes the only transaction of the file `fresh`. */

@@ -275,6 +275,7 @@ pages_open(const char *path, struct pages **out)
     struct pages *f = calloc(1, sizeof(*f));
     int rc;
 
+    why[0] = '\0'; /* no words of an earlier failure */
     if (!f) {
         return BIDE_ENOMEM;
     }

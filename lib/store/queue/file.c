@@ -67,7 +67,7 @@ deferred_from_lmdb(const struct deferred *d, int rc)
         return say_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
                                                     : mdb_strerror(rc));
     default:
-        return lmdb_failed(d->dir, rc);
+        return lmdb_failed_file(d->dir, "deferred.mdb", rc);
     }
 }
 
@@ -97,7 +97,8 @@ fill_work_file(void *arg, MDB_txn *txn)
     const char *dir = arg;
     MDB_dbi dbi;
 
-    return lmdb_failed(dir, mdb_dbi_open(txn, "work", MDB_CREATE, &dbi));
+    return lmdb_failed_file(dir, "deferred.mdb",
+                            mdb_dbi_open(txn, "work", MDB_CREATE, &dbi));
 }
 
 /* Makes deferred.checked and the journal before deferred.mdb has its name,
