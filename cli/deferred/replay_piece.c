@@ -200,8 +200,9 @@ prepare_child(void *arg)
         }
     }
     return set_number_variable("BIDE_ID", p->work.id) < 0 ||
-                   set_number_variable("BIDE_ATTEMPT", p->call.attempt.number) <
-                       0 ||
+                   set_number_variable("BIDE_ATTEMPT",
+                                       p->work.attempts - 1 +
+                                           p->call.attempt.number) < 0 ||
                    setenv("BIDE_POLICY", p->queue->name, 1) < 0 ||
                    setenv("BIDE_TYPE", p->work.type, 1) < 0 ||
                    setenv("BIDE_KEY", p->work.key, 1) < 0

@@ -139,8 +139,9 @@ say_retry(const struct exec *e, struct bide_outcome last)
 
     bide_outcome_name(last, outcome, sizeof(outcome));
     duration_round(until > now ? until - now : 0, wait, sizeof(wait));
-    say("exec %s: attempt %" PRIu32 " failed: %s; retry in %s", e->name,
-        e->call.attempt.number, outcome, wait);
+    say("exec %s: attempt %" PRIu32 " failed: %s; retry %s%s", e->name,
+        e->call.attempt.number, outcome, until > now ? "in " : "at once",
+        until > now ? wait : "");
 }
 
 /* Sleeps until the wait may have ended, a policy may have changed, or a signal
@@ -232,10 +233,9 @@ say_refused(const struct exec *e)
     return EXEC_REFUSED;
 }
 
-/* Returns 0 if the registry defines the policy; else the BIDE_E code, and then
- * the call did not use the policy's own rules. */
+/* Returns 0 if the registry defines the policy `name`, else the BIDE_E code. */
 static int
-check_policy_exists(const struct exec *e)
+check_policy_exists(const struct exec *e, const char *name)
 {
     struct record r;
     struct admin *a;
@@ -243,7 +243,7 @@ check_policy_exists(const struct exec *e)
 
     rc = rc ? rc : admin_open(e->dir, &a);
     if (rc == 0) {
-        rc = admin_policy(a, e->name, &r);
+        rc = admin_policy(a, name, &r);
         if (rc == 0) {
             record_free(&r);
         }
@@ -268,7 +268,7 @@ say_not_deferred(const struct exec *e)
         say_why(what, "command and input together are larger than 1 MiB");
     } else if (r->end == BIDE_DEFERRED) {
         say_why(what, strerror(e->defer_error));
-    } else if ((rc = check_policy_exists(e)) != 0) {
+    } else if ((rc = check_policy_exists(e, e->name)) != 0) {
         say_why(what, bide_strerror(rc));
     } else {
         say_why(what, r->verdict == BIDE_REJECTED
@@ -356,6 +356,27 @@ set_seed(struct exec *e, const char *text)
     return bide_set_seed(e->registry, seed) ? EXEC_FAILED : 0;
 }
 
+/* Says which rules apply if those of the policy cannot. */
+static void
+say_other_rules(const struct exec *e, struct bide_policy *policy)
+{
+    struct bide_stats stats;
+    int rc = bide_registry_status(e->registry);
+    bool standard;
+
+    if (rc && e->verbose) {
+        say("exec %s: %s: the command runs once, without retries", e->name,
+            bide_strerror(rc));
+    } else if (!rc && !e->quiet && !bide_read_stats(policy, &stats) &&
+               stats.version == 0 &&
+               check_policy_exists(e, e->name) == BIDE_ENOPOLICY) {
+        standard = check_policy_exists(e, "default") == 0;
+        say("exec %s: %s: %s", e->name, bide_strerror(BIDE_ENOPOLICY),
+            standard ? "the rules of the policy default apply"
+                     : "the command runs once, without retries");
+    }
+}
+
 static int
 run_under_policy(struct exec *e, const struct command_line *line)
 {
@@ -375,11 +396,7 @@ run_under_policy(struct exec *e, const struct command_line *line)
         set_seed(e, line->option[OPTION_SEED]) != 0) {
         return EXEC_FAILED;
     }
-    rc = bide_registry_status(e->registry);
-    if (rc && e->verbose) {
-        say("exec %s: %s: the command runs once, without retries", e->name,
-            bide_strerror(rc));
-    }
+    say_other_rules(e, policy);
     run_call(e, policy);
     return report_end(e);
 }
@@ -455,6 +472,13 @@ exec_command(struct command_line *line)
 
     if (line->option[OPTION_KEEP_ENV] && !e.defer) {
         return say_usage(line, "--keep-env: only with --defer");
+    }
+    if (e.defer && line->option[OPTION_KEEP_ENV] &&
+        !exec_defer_names_ok(line->option[OPTION_KEEP_ENV])) {
+        return say_usage(line,
+                         "--keep-env %s: must be names of variables; "
+                         "commas separate them",
+                         line->option[OPTION_KEEP_ENV]);
     }
     occupy_standard_streams();
     exec_guard_start(&e.guard);

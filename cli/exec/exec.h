@@ -77,6 +77,9 @@ int exec_reopen(int fd);
 
 struct bide_work;
 
+/* Reports whether `names` ("A,B") are names of variables. */
+bool exec_defer_names_ok(const char *names);
+
 /* Encodes as work in `out`: the command, its directory, PATH, the variables of
  * `names` ("A,B"; NULL: none), and the standard input of attempts.  Returns 0;
  * EFBIG if the work is too large, or another errno.  Release with

@@ -29,6 +29,22 @@ find_variable(const char *name, size_t length)
     return NULL;
 }
 
+bool
+exec_defer_names_ok(const char *names)
+{
+    for (;; names++) {
+        size_t length = strcspn(names, ",");
+
+        if (length == 0 || strcspn(names, "= \t;:") < length) {
+            return false;
+        }
+        names += length;
+        if (!*names) {
+            return true;
+        }
+    }
+}
+
 /* Returns PATH and the variables of the list "A,B" that are set, as a
  * NULL-terminated array; NULL without memory.  The caller frees only the array.
  */

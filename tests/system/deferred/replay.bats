@@ -27,6 +27,17 @@ load deferred
     json 'j["policies"][0]["calls"]["recovered"] == 1 and j["policies"][0]["retries"] == 1'
 }
 
+@test "a command knows how often its piece was tried before" {
+    later
+    put mail x >/dev/null
+    for _ in 1 2; do
+        # shellcheck disable=SC2016 # for the command
+        gives 1 bide deferred replay mail --until-empty --exec 'echo "$BIDE_ATTEMPT" >>tries; exit 9'
+        bide deferred replay mail >/dev/null
+    done
+    [ "$(tr '\n' ' ' <tries)" = "1 2 2 3 " ]
+}
+
 @test "a piece whose command fails stays, with the reason" {
     later
     put mail a >/dev/null

@@ -76,6 +76,15 @@ SH
     says "not deferred: the limit of 1 piece of deferred work is reached" "bide: to raise it: bide set mail defer_max=N"
 }
 
+@test "exec --keep-env refuses what can name no variable" {
+    later
+    for names in "A B" "" A,,B A=1 "A;B"; do
+        gives 125 bide exec --defer --keep-env "$names" mail -- touch ran
+        says "commas separate them"
+    done
+    [ ! -e ran ]
+}
+
 @test "exec --defer reports that the policy does not exist" {
     later
     gives 3 bide exec --defer nobody -- sh -c 'exit 3'

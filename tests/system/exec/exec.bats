@@ -301,6 +301,13 @@ runs() {
     run bide exec nobody sh -c 'echo >>"$T/runs"; exit 75'
     [ "$status" -eq 75 ]
     [ "$(runs)" -eq 1 ]
+    [ "$output" = "bide: exec nobody: no such policy: the command runs once, without retries" ]
+    run bide exec --quiet nobody true
+    [ -z "$output" ]
+    printf '[default]\nattempts = 2\nwait_initial = 0\n' | bide apply - >/dev/null
+    run bide exec --verbose nobody sh -c 'exit 75'
+    [ "${lines[0]}" = "bide: exec nobody: no such policy: the rules of the policy default apply" ]
+    [ "${lines[1]}" = "bide: exec nobody: attempt 1 failed: exit.75; retry at once" ]
 }
 
 @test "the attempts of exec are counted, by scope" {
