@@ -5,9 +5,12 @@
 #include "announce.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/group.h"
+#include "rule/budget.h"
 #include "load.h"
 
 struct gate_reading {
@@ -42,19 +45,6 @@ wake_cell(struct live *l, struct reader *r, struct cell *c, uint64_t txn)
     gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
     cell_set_gate(c, txn, GATE_UNKNOWN | (GATE_BITS(gate) & GATE_MISSING), 0);
     return cell_announce(l, c);
-}
-
-static void
-publish_gate(struct reader *r, struct cell *c, const char *name)
-{
-    struct gate_reading g = {.name = name};
-    uint64_t txn;
-
-    if (reader_read(r, read_gate, &g, &txn) == 0) {
-        load_publish(r, c, txn, g.loaded.gate, g.loaded.limit_ms,
-                     g.loaded.policy);
-    }
-    policy_free(g.loaded.policy);
 }
 
 static int
@@ -117,6 +107,7 @@ struct announcement {
     bool undefined_too;
     uint64_t txn;
     uint32_t woken;
+    uint32_t index; /* of the cell that is visited */
 };
 
 static void
@@ -133,6 +124,7 @@ each_touched_cell(struct announcement *t,
         if (c && cell_names(c, name, scope) &&
             (is_touched(t->touched, name) ||
              (t->undefined_too && is_missing(c)))) {
+            t->index = i;
             visit(t, c, name);
         }
     }
@@ -150,10 +142,63 @@ wake_touched(struct announcement *t, struct cell *c, const char *name)
     }
 }
 
+/* Applies changed rules to the budget of a cell, if it was ever used, so that
+ * it is refilled under the rules before up to now, and not up to its next use.
+ * NULL: the policy does not use it. */
+static void
+follow_budget(struct announcement *t, uint32_t index,
+              const struct budget_rules *r, uint64_t txn)
+{
+    struct cell *c = cell_at(t->live, index);
+    struct guard g = {.txn = txn};
+    struct pages_stamp now;
+
+    if (!c || !atomic_load(&c->budget.size)) {
+        return;
+    }
+    if (atomic_load(&c->budget.size_txn) > txn &&
+        reader_look(t->reader, &now) == 0 && now.txn == txn) {
+        atomic_store(&c->budget.size_txn, 0); /* an older registry was put back
+                                               */
+    }
+    g.budget = &c->budget;
+    g.budget_rings = cell_guard(t->live, index);
+    budget_follow(r, &g, clock_monotonic_ns());
+}
+
+static void
+follow_budgets(struct announcement *t, const struct policy *p, uint64_t txn)
+{
+    char group[BIDE_NAME_MAX + 2];
+    uint32_t index;
+
+    follow_budget(t, t->index,
+                  p && strcmp(p->budget.group, "own") == 0 ? &p->budget : NULL,
+                  txn);
+    if (p && group_has(p)) {
+        snprintf(group, sizeof(group), "@%s", p->budget.group);
+        if (cell_find(t->live, group, "", false, &index) == 0) {
+            follow_budget(t, index, &p->budget, txn);
+        }
+    }
+}
+
 static void
 publish_touched(struct announcement *t, struct cell *c, const char *name)
 {
-    publish_gate(t->reader, c, name);
+    struct gate_reading g = {.name = name};
+    uint64_t txn;
+
+    if (reader_read(t->reader, read_gate, &g, &txn) == 0) {
+        load_publish(t->reader, c, txn, g.loaded.gate, g.loaded.limit_ms,
+                     g.loaded.policy);
+        /* Undefined names may use other rules: those of `default`, or of the
+         * program.  The first call that uses them applies them. */
+        if (g.loaded.policy || (t->touched && is_touched(t->touched, name))) {
+            follow_budgets(t, g.loaded.policy, txn);
+        }
+    }
+    policy_free(g.loaded.policy);
 }
 
 uint32_t
