@@ -1,5 +1,6 @@
 /* bide init, apply, validate: creates a registry, and reads policies from
  * files. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include "admin/change.h"
 #include "admin/open.h"
+#include "base/safe.h"
 #include "cli/command/say.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
@@ -75,6 +77,27 @@ make_absolute(const char *path, char *buffer, size_t size)
     return 0;
 }
 
+/* Refuses a place for live files where something else is.  Returns the exit
+ * status. */
+static int
+check_live_directory(char *path)
+{
+    size_t length = strlen(path);
+
+    while (length > 1 && path[length - 1] == '/') {
+        path[--length] = '\0'; /* after which a link would be followed */
+    }
+    if (!safe_directory(path) || !(safe_refused(errno) || errno == ENOTDIR)) {
+        return STATUS_DONE;
+    }
+    say("%s: %s", path,
+        errno == ELOOP           ? "this is a symbolic link"
+        : errno == SAFE_STRANGER ? "this directory belongs to another user"
+                                 : strerror(errno));
+    say("name a directory for live files with --live");
+    return STATUS_NO;
+}
+
 int
 init_command(struct command_line *line)
 {
@@ -101,6 +124,9 @@ init_command(struct command_line *line)
     }
     if (rc) {
         return say_failure(rc, "where the registry goes");
+    }
+    if (check_live_directory(live_buffer)) {
+        return STATUS_NO;
     }
     rc = admin_init(dir, live);
     if (rc == BIDE_EEXIST && line->option[OPTION_LIVE]) {

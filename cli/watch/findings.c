@@ -143,8 +143,8 @@ static const struct {
          ""},
     [FINDING_DEFERRED_DAMAGED] =
         {"deferred.mdb: {why}",
-         "bide deferred list repairs the file if possible; if not, move it "
-         "away: the work in it will not be done"},
+         "restore it from a backup, or start anew: mv {path} {path}.damaged; "
+         "the work in it will not be done"},
     [FINDING_DEFERRED_UNREADABLE] = {"deferred.mdb: {why}", ""},
     [FINDING_DEFERRED_RECORDS_DAMAGED] =
         {"damaged records: {count}",
@@ -178,8 +178,7 @@ static const struct {
          "chmod o-rwx {path}"},
     [FINDING_LIVE_OPEN] = {"{path}: all users can change statistics",
                            "chmod o-rwx {path}"},
-    [FINDING_FILE_IS_LINK] = {"{path} is a link",
-                              "put the file itself in its place"},
+    [FINDING_FILE_REFUSED] = {"{path}: {why}", ""},
     [FINDING_FILE_OWNER] =
         {"{path} belongs to user {user}, its directory to user {owner}",
          "chown {owner} {path}"},
@@ -275,6 +274,7 @@ void
 findings_explain(const struct doctor_finding *f, struct explained *out)
 {
     struct fact facts[FACTS];
+    char *rest;
 
     if (f->failure) {
         explain(f->failure, out);
@@ -283,4 +283,9 @@ findings_explain(const struct doctor_finding *f, struct explained *out)
     write_facts(f, facts);
     fill_template(words[f->id].what, facts, out->why, sizeof(out->why));
     fill_template(words[f->id].to_do, facts, out->to_do, sizeof(out->to_do));
+    rest = strchr(out->why, '\n');
+    if (rest) { /* the remedy is the second line of {why} */
+        *rest = '\0';
+        snprintf(out->to_do, sizeof(out->to_do), "%s", rest + 1);
+    }
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/safe.h"
 #include "cli/command/say.h"
 
 /* Writes the metrics to `fd` and syncs it, so that the file is complete before
@@ -37,7 +38,7 @@ write_draft(const struct metrics *m, int fd)
 
 /* Replaces the file at `path` atomically: a reader such as node_exporter's
  * textfile collector sees the old file or the new one.  On failure the old file
- * stays.  Returns the exit status. */
+ * stays, and so does anything else at `path`.  Returns the exit status. */
 static int
 replace_file(const struct metrics *m, const char *path)
 {
@@ -47,7 +48,7 @@ replace_file(const struct metrics *m, const char *path)
     if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
         return say_no_memory();
     }
-    fd = mkstemp(draft);
+    fd = safe_replaceable(path) ? -1 : mkstemp(draft);
     if (fd < 0) {
         error = errno;
     } else {
@@ -61,10 +62,12 @@ replace_file(const struct metrics *m, const char *path)
     }
     free(draft);
     if (error) {
-        errno = error;
-        return say_errno(path);
+        say_why(path, safe_why(error));
     }
-    return STATUS_DONE;
+    if (safe_refused(error)) {
+        say("without --output the metrics go to standard output");
+    }
+    return error ? STATUS_NO : STATUS_DONE;
 }
 
 int

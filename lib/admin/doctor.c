@@ -59,7 +59,7 @@ doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count)
     doctor_find(d, id)->count = count;
 }
 
-void
+struct doctor_finding *
 doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
                    const char *words)
 {
@@ -67,6 +67,7 @@ doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
 
     f->rc = rc;
     snprintf(f->words, sizeof(f->words), "%s", words ? words : "");
+    return f;
 }
 
 void

@@ -68,7 +68,7 @@ enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
     X(HISTORY_LOCK_OPEN, WRONG, rights)          /* path */                   \
     X(DEFERRED_OPEN, WRONG, rights)              /* path */                   \
     X(LIVE_OPEN, WRONG, rights)                  /* path */                   \
-    X(FILE_IS_LINK, WRONG, rights)               /* path */                   \
+    X(FILE_REFUSED, WRONG, rights)               /* path, why */              \
     X(FILE_OWNER, WRONG, rights)                 /* path, user, owner */      \
     X(GROUP_CANNOT_READ, WRONG, rights)          /* path, owner: the group */ \
     X(DISK_FULL, WRONG, space)                   /* path, bytes */            \

@@ -8,6 +8,7 @@
 
 #include <bide.h>
 #include "base/clock.h"
+#include "base/safe.h"
 #include "store/history/history.h"
 #include "store/history/history_form.h"
 #include "store/pages/pages.h"
@@ -106,10 +107,13 @@ doctor_deferred(struct doctor *d)
         return;
     }
     if (rc) {
-        doctor_find_reason(d,
-                           rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
-                                               : FINDING_DEFERRED_UNREADABLE,
-                           rc, pages_why());
+        struct doctor_finding *f = doctor_find_reason(
+            d,
+            rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
+                                : FINDING_DEFERRED_UNREADABLE,
+            rc, pages_why());
+
+        doctor_path(d, "deferred.mdb", f->path, sizeof(f->path));
         return;
     }
     d->out->has_deferred = true;
@@ -155,15 +159,20 @@ check_rights(struct doctor *d, size_t i, uid_t owner)
     if (!*path || lstat(path, &st)) {
         return; /* the other checks report missing files */
     }
-    if (S_ISLNK(st.st_mode)) {
-        doctor_find_path(d, FINDING_FILE_IS_LINK, path);
+    if ((!rights[i].name || *rights[i].name) && safe_look(path) &&
+        safe_refused(errno) && errno != SAFE_STRANGER) {
+        const char *why = safe_why(errno);
+        struct doctor_finding *f = doctor_find(d, FINDING_FILE_REFUSED);
+
+        snprintf(f->path, sizeof(f->path), "%s", path);
+        snprintf(f->words, sizeof(f->words), "%s", why);
         return;
     }
     if (st.st_mode & rights[i].never) {
         doctor_find_path(d, rights[i].finding, path);
     }
     if (rights[i].name && st.st_uid != owner &&
-        strncmp(rights[i].name, "deferred.", 9) != 0) {
+        (strncmp(rights[i].name, "deferred.", 9) != 0 || safe_look(path))) {
         struct doctor_finding *f = doctor_find(d, FINDING_FILE_OWNER);
 
         snprintf(f->path, sizeof(f->path), "%s", path);

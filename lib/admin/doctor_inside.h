@@ -22,8 +22,8 @@ struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id);
 /* Add a finding with these facts; `words` may be NULL. */
 void doctor_find_path(struct doctor *d, enum finding_id id, const char *path);
 void doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count);
-void doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
-                        const char *words);
+struct doctor_finding *doctor_find_reason(struct doctor *d, enum finding_id id,
+                                          int rc, const char *words);
 
 /* Adds this thread's last failure as a finding. */
 void doctor_find_failure(struct doctor *d);

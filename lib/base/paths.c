@@ -1,5 +1,6 @@
 #include "paths.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,4 +75,17 @@ paths_live(char *buffer, size_t size)
     }
     return check_length(snprintf(buffer, size, "/dev/shm/bide-%u", geteuid()),
                         size);
+}
+
+gid_t
+paths_group(void)
+{
+    char names[4096];
+    struct group group, *found = NULL;
+
+    if (geteuid() || getgrnam_r("bide", &group, names, sizeof(names), &found) ||
+        !found) {
+        return (gid_t)-1;
+    }
+    return found->gr_gid;
 }

@@ -3,6 +3,7 @@
 #define BIDE_PATHS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Writes the registry's directory: $BIDE_DIR, else /var/lib/bide for root, else
  * $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns BIDE_EINVAL if it is
@@ -12,5 +13,9 @@ int paths_registry(char *buffer, size_t size);
 /* Writes the directory of live files: /run/bide for root, else
  * $XDG_RUNTIME_DIR/bide, else /dev/shm/bide-UID.  All are on tmpfs. */
 int paths_live(char *buffer, size_t size);
+
+/* Returns the group `bide`, or -1 if the caller is not root or there is no such
+ * group: a new file keeps its group then. */
+gid_t paths_group(void);
 
 #endif

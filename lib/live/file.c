@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -21,6 +20,8 @@
 #include <unistd.h>
 
 #include "base/boot.h"
+#include "base/paths.h"
+#include "base/safe.h"
 
 enum {
     ATTACH_TRIES = 10,
@@ -53,11 +54,8 @@ live_error(int error)
         return BIDE_EFULL;
     case EEXIST:
         return BIDE_EEXIST;
-    case ELOOP:
-    case EISDIR:
-        return BIDE_EDAMAGED;
     default:
-        return BIDE_ESYS;
+        return safe_refused(error) ? BIDE_EDAMAGED : BIDE_ESYS;
     }
 }
 
@@ -175,35 +173,13 @@ reserve_front(int fd, uint64_t inode)
                : BIDE_ESYS;
 }
 
-int
-file_open(const char *path)
-{
-    struct statx st;
-    /* Links are not followed and a FIFO does not block: members of the group
-     * may have put anything there. */
-    int fd =
-        open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-
-    /* statx without times, not fstat: after a process has asked for the times
-     * of the bell, touching it makes Linux 6.13 give finer timestamps to all
-     * files. Waiting for the data of another file (fdatasync) then also waits
-     * for its inode. */
-    if (fd >= 0 && (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) ||
-                    !S_ISREG(st.stx_mode))) {
-        close(fd);
-        errno = ELOOP;
-        return -1;
-    }
-    return fd;
-}
-
 /* Opens and checks the file.  Returns 0, STALE, BIDE_EMISSING or another BIDE_E
  * code. */
 static int
 open_checked(const char *path, const uint8_t id[16], struct live_header *out,
              int *out_fd)
 {
-    int rc, fd = file_open(path);
+    int rc, fd = safe_open(path);
     uint64_t inode;
 
     if (fd < 0) {
@@ -224,7 +200,7 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
 int
 live_look(const char *path, const uint8_t id[16], struct live_header *out)
 {
-    int rc, fd = file_open(path);
+    int rc, fd = safe_open(path);
     uint64_t inode;
 
     if (fd < 0) {
@@ -371,34 +347,16 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
 
 /* ---- the directory ---- */
 
-static bool
-find_bide_group(gid_t *out)
-{
-    char buffer[4096];
-    struct group group, *found = NULL;
-
-    if (getgrnam_r("bide", &group, buffer, sizeof(buffer), &found) || !found) {
-        return false;
-    }
-    *out = group.gr_gid;
-    return true;
-}
-
 static int
 make_directory(const char *directory)
 {
-    gid_t group;
+    gid_t group = paths_group();
 
-    if (mkdir(directory, 0700)) {
-        return errno == EEXIST ? 0 : live_error(errno);
-    }
-    if (geteuid() != 0 || !find_bide_group(&group)) {
-        return 0;
-    }
-    if (chown(directory, (uid_t)-1, group) || chmod(directory, 02770)) {
-        return live_error(errno);
-    }
-    return 0;
+    return safe_make_directory(directory, group == (gid_t)-1 ? 0700 : 02770,
+                               group) &&
+                   errno != EEXIST
+               ? live_error(errno)
+               : 0;
 }
 
 static int
@@ -473,6 +431,9 @@ file_attach(const char *path, const uint8_t id[16], struct live_header *out,
     }
     strcpy(copy, path);
     directory = dirname(copy);
+    if (safe_directory(directory) && errno != ENOENT) {
+        return live_error(errno);
+    }
     for (int i = 0; i < ATTACH_TRIES; i++) {
         rc = open_checked(path, id, out, out_fd);
         if (rc == BIDE_EMISSING) {

@@ -77,8 +77,6 @@ int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
 /* Fills in the header of a new file. */
 void file_header(const uint8_t id[16], struct live_header *out);
-/* Opens a regular file for reading and writing; -1 for anything else. */
-int file_open(const char *path);
 
 /* Opens the bell, which live_ring touches; -1 on failure.  In wake.c. */
 int bell_open(struct live *l, bool create);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+
 /* ---- opening and closing ---- */
 
 /* Allocates zeroed memory by mmap, because it is large and mostly unused: only
@@ -257,7 +259,7 @@ live_fd(struct live *l)
     if (old >= 0 && !fstat(old, &st) && is_attached_file(l, &st)) {
         return old;
     }
-    fd = file_open(l->path);
+    fd = safe_open(l->path);
     if (fd < 0) {
         return -1;
     }

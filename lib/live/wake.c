@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+
 enum {
     BELL_TIMER_NS = 100000000,
     CLEAR_READS = 64, /* of 4 KiB each; it stays readable if more is left */
@@ -89,12 +91,12 @@ bell_open(struct live *l, bool create)
     if (!bell_path(l, path)) {
         return -1;
     }
-    fd = file_open(path);
+    fd = safe_open(path);
     if (fd >= 0 || errno != ENOENT || !create) {
         return fd;
     }
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
-    if (fd >= 0 && fchmod(fd, 0660)) {
+    fd = safe_make(path);
+    if (fd >= 0 && safe_own(fd, 0660, (gid_t)-1)) {
         close(fd);
         return -1;
     }
@@ -155,7 +157,8 @@ live_bell(struct live *l)
     if (fd < 0) {
         return open_bell_timer();
     }
-    if (inotify_add_watch(fd, path, IN_ATTRIB | IN_MODIFY) < 0) {
+    if (inotify_add_watch(fd, path, IN_ATTRIB | IN_MODIFY | IN_DONT_FOLLOW) <
+        0) {
         close(fd);
         return open_bell_timer();
     }

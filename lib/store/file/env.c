@@ -2,7 +2,12 @@
 #include "env.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <bide.h>
 #include "place.h"
 
@@ -71,11 +76,28 @@ lmdb_val(const void *bytes, size_t length)
     return (MDB_val){.mv_size = length, .mv_data = (void *)(uintptr_t)bytes};
 }
 
-int
-lmdb_open(const char *path, unsigned flags, MDB_env **out)
+/* Reports whether LMDB opened the file of `fd`: it opens by name. */
+static bool
+opened_same_file(MDB_env *env, int fd)
 {
+    struct stat ours, theirs;
+    int opened;
+
+    return !mdb_env_get_fd(env, &opened) && !fstat(fd, &ours) &&
+           !fstat(opened, &theirs) && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
+}
+
+int
+lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out)
+{
+    char name[32];
     int rc = ENOMEM;
 
+    /* By this name LMDB opens the file that was checked, whatever has its name
+     * now. */
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    path = access(name, F_OK) ? path : name;
     for (size_t i = 0; i < sizeof(map_sizes) / sizeof(*map_sizes); i++) {
         MDB_env *env;
 
@@ -88,7 +110,10 @@ lmdb_open(const char *path, unsigned flags, MDB_env **out)
             rc = mdb_env_set_mapsize(env, map_sizes[i]);
         }
         if (!rc) {
-            rc = mdb_env_open(env, path, flags, 0640);
+            rc = mdb_env_open(env, path, flags | LMDB_FLAGS, 0600);
+        }
+        if (!rc && !opened_same_file(env, fd)) {
+            rc = ENOENT;
         }
         if (!rc) {
             *out = env;

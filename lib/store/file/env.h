@@ -8,7 +8,9 @@
 #include <lmdb.h>
 
 enum {
-    LMDB_FLAGS = MDB_NOSUBDIR | MDB_NOTLS,
+    /* No lock file of LMDB: each writer holds a lock of its own, and readers
+     * need none (pages.h). */
+    LMDB_FLAGS = MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
     LMDB_DATABASES_MAX = 5, /* named databases in one file */
 };
 
@@ -22,8 +24,10 @@ int lmdb_code(const char *dir, int *rc);
 int lmdb_failed_file(const char *dir, const char *file, int rc);
 int lmdb_failed(const char *dir, int rc);
 
-/* Opens the environment at `path`.  Returns LMDB's result. */
-int lmdb_open(const char *path, unsigned flags, MDB_env **out);
+/* Opens the environment in the file `fd`, which is at `path` and passed
+ * safe_check; more `flags` than LMDB_FLAGS, or 0.  Returns LMDB's result;
+ * ENOENT if another file has the name now. */
+int lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out);
 
 /* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/safe.h"
 #include "place.h"
 
 static int
@@ -20,12 +21,11 @@ map_result(const struct lmdb_new *n, int rc)
 
 /* Writes the only transaction of the file `fresh`. */
 static int
-fill_file(const struct lmdb_new *n, const char *fresh)
+fill_file(const struct lmdb_new *n, const char *fresh, int fd)
 {
     MDB_env *env;
     MDB_txn *txn;
-    /* No lock: no other process knows the file. */
-    int rc = map_result(n, lmdb_open(fresh, LMDB_FLAGS | MDB_NOLOCK, &env));
+    int rc = map_result(n, lmdb_open(fresh, fd, 0, &env));
 
     if (rc) {
         return rc;
@@ -47,24 +47,26 @@ int
 lmdb_make_file(const struct lmdb_new *n)
 {
     char *fresh;
-    int rc;
+    int fd, rc;
 
     assert(n->fill);
     if (asprintf(&fresh, "%s.new", n->path) < 0) {
         return place_failed(n->dir, ENOMEM);
     }
-    if (unlink(fresh) && errno != ENOENT) {
+    fd = safe_make_anew(fresh);
+    if (fd < 0) {
         rc = place_failed(fresh, errno);
         free(fresh);
         return rc;
     }
-    rc = fill_file(n, fresh);
+    rc = fill_file(n, fresh, fd);
     if (!rc && n->reserve) {
-        rc = place_reserve(fresh, n->reserve);
+        rc = place_reserve(fd, fresh, n->reserve);
     }
     if (!rc) {
-        rc = place_own(fresh, n->mode);
+        rc = place_own(fd, fresh, n->mode);
     }
+    close(fd);
     if (!rc && n->before) {
         rc = n->before(n->arg);
     }

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,9 @@
 #include <bide.h>
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/paths.h"
+#include "base/safe.h"
+#include "store/pages/pages_file.h"
 
 enum {
     POLL_MS = 10,
@@ -83,7 +85,8 @@ place_failed(const char *path, int error)
     case ENOMEM:
         return place_say(BIDE_ENOMEM, "%s", strerror(error));
     default:
-        return place_say(BIDE_ESYS, "%s: %s", path, strerror(error));
+        return place_say(safe_refused(error) ? BIDE_EPERM : BIDE_ESYS, "%s: %s",
+                         path, safe_why(error));
     }
 }
 
@@ -106,31 +109,10 @@ place_path(const char *dir, const char *name)
     return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
-/* Returns the group `bide`, or -1 if we are not root or there is no such group:
- * the group of the file is not changed then. */
-static gid_t
-services_group(void)
-{
-    char names[4096];
-    struct group group, *found = NULL;
-
-    if (geteuid() || getgrnam_r("bide", &group, names, sizeof(names), &found) ||
-        !found) {
-        return (gid_t)-1;
-    }
-    return found->gr_gid;
-}
-
 int
-place_own(const char *path, mode_t mode)
+place_own(int fd, const char *path, mode_t mode)
 {
-    gid_t group = services_group();
-
-    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group)) {
-        return place_failed(path, errno);
-    }
-    /* After chown, which may clear the set-group-id bit. */
-    return chmod(path, mode) ? place_failed(path, errno) : 0;
+    return safe_own(fd, mode, paths_group()) ? place_failed(path, errno) : 0;
 }
 
 /* Makes all directories of `path` but the last; `path` is changed meanwhile. */
@@ -171,16 +153,16 @@ place_make(const char *dir)
     if (!path) {
         return place_failed(dir, ENOMEM);
     }
+    for (char *end = path + strlen(path); end > path + 1 && end[-1] == '/';) {
+        *--end = '\0';
+    }
     rc = *path ? make_parents(path) : place_failed(dir, ENOENT);
+    if (!rc && safe_make_directory(path, 02750, paths_group()) &&
+        errno != EEXIST) {
+        rc = place_failed(dir, errno);
+    }
     free(path);
-    if (rc) {
-        return rc;
-    }
-    /* A name with a slash at its end was just made as a parent. */
-    if (mkdir(dir, 0750) && errno != EEXIST) {
-        return place_failed(dir, errno);
-    }
-    return place_own(dir, 02750);
+    return rc;
 }
 
 int
@@ -211,18 +193,13 @@ place_install(const char *dir, const char *fresh, const char *path, int rc)
 }
 
 int
-place_reserve(const char *path, size_t size)
+place_reserve(int fd, const char *path, size_t size)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error;
 
-    if (fd < 0) {
-        return place_failed(path, errno);
-    }
     do {
         error = posix_fallocate(fd, 0, (off_t)size);
     } while (error == EINTR);
-    close(fd);
     return error && error != EINVAL && error != EOPNOTSUPP
                ? place_failed(path, error)
                : 0;
@@ -316,7 +293,7 @@ place_lock(const char *dir, const char *command, unsigned wait_ms, int *out_fd)
         return place_failed(dir, ENOMEM);
     }
     do {
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = safe_open_or_make(path);
         if (fd < 0) {
             rc = place_failed(path, errno);
             break;
@@ -375,7 +352,7 @@ has_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
     if (!path) {
         return false;
     }
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    fd = safe_open(path);
     if (fd >= 0) {
         same = read(fd, &c, sizeof(c)) == sizeof(c) && c.magic == MAGIC &&
                c.crc == crc32c(0, &c.stamp, sizeof(c.stamp)) &&
@@ -398,15 +375,14 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
         fresh = NULL;
     }
     if (path && fresh) {
-        fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                  0600);
+        fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
             ok = write(fd, &c, sizeof(c)) == sizeof(c);
             ok = !close(fd) && ok;
-        }
-        if (!ok || rename(fresh, path)) {
-            unlink(fresh);
-            unlink(path);
+            if (!ok || rename(fresh, path)) {
+                unlink(fresh);
+                unlink(path);
+            }
         }
     }
     free(path);

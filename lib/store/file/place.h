@@ -34,8 +34,9 @@ char *place_path(const char *dir, const char *name);
 /* Makes the directory and its parents unless it exists.  A new one has mode
  * 2750 and, if root makes it, the group `bide` if that exists. */
 int place_make(const char *dir);
-/* Sets the mode of a file, whatever the umask, and the group as above. */
-int place_own(const char *path, mode_t mode);
+/* Sets the mode of the open file, whatever the umask, and the group as above.
+ */
+int place_own(int fd, const char *path, mode_t mode);
 /* Makes the names in `dir` durable (fsync). */
 int place_sync(const char *dir);
 /* Renames `fresh` to `path` durably if `rc`, the result of making it, is 0;
@@ -49,10 +50,8 @@ int place_lock(const char *dir, const char *command, unsigned wait_ms,
                int *out_fd);
 void place_unlock(int fd);
 
-/* Allocates disk space for the first `size` bytes of a file, which it makes if
- * missing: LMDB writes to its lock file by mmap, and on a full disk that would
- * raise SIGBUS. */
-int place_reserve(const char *path, size_t size);
+/* Allocates disk space for the first `size` bytes of the open file. */
+int place_reserve(int fd, const char *path, size_t size);
 
 /* Opens the LMDB file `path` and checks it (pages_check), because LMDB trusts
  * the file it opens.  Skips the check if the file `name` in `dir` has the

@@ -15,8 +15,10 @@
 
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
+#include "store/pages/pages_file.h"
 
 #define CHECKED_FILE "history.checked"
 
@@ -81,7 +83,7 @@ take_history_lock(struct recording *r, int wait_ms)
     if (!path) {
         return place_failed(r->dir, ENOMEM);
     }
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    r->lock = safe_open_or_make(path);
     if (r->lock < 0) {
         int rc = place_failed(path, errno);
 
@@ -283,9 +285,11 @@ open_checked(struct recording *r)
 {
     int rc = check_history_file(r);
 
+    if (!rc && safe_check(r->pages->fd, r->path)) {
+        rc = place_failed(r->path, errno);
+    }
     if (!rc) {
-        rc = recording_failed(
-            r, lmdb_open(r->path, MDB_NOSUBDIR | MDB_NOLOCK, &r->env));
+        rc = recording_failed(r, lmdb_open(r->path, r->pages->fd, 0, &r->env));
     }
     if (!rc) {
         rc = recording_failed(r, mdb_txn_begin(r->env, NULL, 0, &r->txn));

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
+#include "store/pages/pages_file.h"
 
 struct copying {
     struct recording *recording;
@@ -180,8 +182,13 @@ keep_damaged(struct recording *r)
 int
 recording_rescue(struct recording *r)
 {
-    int rc = recording_make(r, fill_from_damaged, keep_damaged);
+    int rc;
 
+    /* It has a second name if a rescue was killed after keep_damaged. */
+    if (safe_check(r->pages->fd, r->path) && errno != EMLINK) {
+        return place_failed(r->path, errno);
+    }
+    rc = recording_make(r, fill_from_damaged, keep_damaged);
     r->result.rescued = rc == 0;
     return rc;
 }

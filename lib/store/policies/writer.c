@@ -9,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHECKED_FILE "registry.checked"
+#include "base/safe.h"
+#include "store/pages/pages_file.h"
 
-enum { LOCK_FILE_SIZE = 8192 /* bytes, as LMDB makes it */ };
+#define CHECKED_FILE "registry.checked"
 
 const char *
 writer_why(void)
@@ -105,26 +106,15 @@ get_meta(struct writer *w)
 static int
 begin_locked(struct writer *w, const char *path)
 {
-    char *lock_file;
-    int dead,
-        rc = place_open_checked(w->dir, path, CHECKED_FILE, false, &w->pages);
+    int rc = place_open_checked(w->dir, path, CHECKED_FILE, false, &w->pages);
 
     if (rc) {
         return map_pages_result(rc);
     }
-    lock_file = place_path(w->dir, "registry.mdb-lock");
-    if (!lock_file) {
-        return place_failed(w->dir, ENOMEM);
+    if (safe_check(w->pages->fd, path)) {
+        return place_failed(path, errno);
     }
-    rc = place_reserve(lock_file, LOCK_FILE_SIZE);
-    free(lock_file);
-    if (rc) {
-        return rc;
-    }
-    rc = lmdb_open(path, LMDB_FLAGS, &w->env);
-    if (!rc) {
-        rc = mdb_reader_check(w->env, &dead);
-    }
+    rc = lmdb_open(path, w->pages->fd, 0, &w->env);
     if (!rc) {
         rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
     }

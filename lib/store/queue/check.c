@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/safe.h"
 #include "store/file/place.h"
 
 enum {
@@ -56,13 +57,13 @@ deferred_make_checked(const char *dir)
     if (!path) {
         return place_failed(dir, ENOMEM);
     }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = safe_open_or_make(path);
     if (fd < 0) {
         rc = place_failed(path, errno);
     } else {
+        rc = place_reserve(fd, path, sizeof(struct checked));
+        rc = rc ? rc : place_own(fd, path, DEFERRED_MODE);
         close(fd);
-        rc = place_reserve(path, sizeof(struct checked));
-        rc = rc ? rc : place_own(path, DEFERRED_MODE);
     }
     free(path);
     return rc;
@@ -111,7 +112,6 @@ deferred_check_close(struct deferred *d)
 static bool
 open_checked(struct deferred *d)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     struct stat st;
 
     if (d->check.fd >= 0 && !fstat(d->check.fd, &st) &&
@@ -120,9 +120,9 @@ open_checked(struct deferred *d)
         return true;
     }
     close_checked(d);
-    d->check.fd = open(d->check.path, flags);
+    d->check.fd = safe_open(d->check.path);
     if (d->check.fd < 0 && errno == ENOENT && !deferred_make_checked(d->dir)) {
-        d->check.fd = open(d->check.path, flags);
+        d->check.fd = safe_open(d->check.path);
     }
     if (d->check.fd >= 0 && !fstat(d->check.fd, &st)) {
         d->check.device = st.st_dev;

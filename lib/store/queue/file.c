@@ -22,13 +22,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
 #include "check.h"
 #include "sync.h"
 
 enum {
-    FLAGS = LMDB_FLAGS | MDB_NOLOCK | MDB_NOMETASYNC,
     OPEN_TRIES = 8,
 };
 
@@ -364,15 +364,18 @@ open_for_writing(struct deferred *d)
     if (rc) {
         return from_pages_result(d, rc);
     }
-    if (faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
+    if (safe_check(d->file.pages->fd, d->path) ||
+        faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
         atomic_store(&d->file.lock_fd, -1);
         pages_close(d->file.pages);
         d->file.pages = NULL;
-        return place_say(BIDE_EPERM,
-                         "%s: %s\nonly members of its group can defer work or "
-                         "take it",
-                         d->path, strerror(rc));
+        return safe_refused(rc)
+                   ? place_failed(d->path, rc)
+                   : place_say(BIDE_EPERM,
+                               "%s: %s\nonly members of its group can defer "
+                               "work or take it",
+                               d->path, strerror(rc));
     }
     return 0;
 }
@@ -392,7 +395,7 @@ env_open(struct deferred *d)
     /* A failed sync may have been reported to a process that has ended, and is
      * not reported to us. */
     atomic_store(&d->file.failed, true);
-    rc = lmdb_open(d->path, FLAGS, &d->file.env);
+    rc = lmdb_open(d->path, d->file.pages->fd, MDB_NOMETASYNC, &d->file.env);
     if (rc) {
         d->file.env = NULL;
         return deferred_from_lmdb(d, rc);
@@ -491,9 +494,9 @@ read_changes(struct deferred *d)
 {
     int rc = deferred_follow(d);
 
-    return rc == EACCES || rc == EPERM ? place_failed(d->journal_path, rc)
-           : rc                        ? deferred_from_lmdb(d, rc)
-                                       : 0;
+    return rc > 0 && rc < DEFERRED_REPAIR ? place_failed(d->journal_path, rc)
+           : rc                           ? deferred_from_lmdb(d, rc)
+                                          : 0;
 }
 
 int

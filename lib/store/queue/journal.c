@@ -66,6 +66,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "inside.h"
@@ -154,16 +155,13 @@ make_new_journal(const char *dir, const char *path, const char *fresh)
     if (!lstat(path, &st)) {
         return 0;
     }
-    if (unlink(fresh) && errno != ENOENT) {
-        return place_failed(fresh, errno);
-    }
-    fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = safe_make_anew(fresh);
     if (fd < 0) {
         return place_failed(fresh, errno);
     }
     rc = fill_new_journal(fd);
+    rc = rc ? place_failed(fresh, rc) : place_own(fd, fresh, DEFERRED_MODE);
     close(fd);
-    rc = rc ? place_failed(fresh, rc) : place_own(fresh, DEFERRED_MODE);
     return place_install(dir, fresh, path, rc);
 }
 
@@ -247,24 +245,23 @@ deferred_journal_abandon(struct deferred *d)
 int
 deferred_journal_open(struct deferred *d)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     struct stat st;
 
     if (deferred_journal_is_ours(d)) {
         return 0;
     }
     deferred_journal_close(d);
-    d->journal.fd = open(d->journal_path, flags);
+    d->journal.fd = safe_open(d->journal_path);
     if (d->journal.fd < 0 && errno == ENOENT) {
         if (deferred_journal_make(d->dir)) {
             return 0;
         }
-        d->journal.fd = open(d->journal_path, flags);
+        d->journal.fd = safe_open(d->journal_path);
     }
     if (d->journal.fd < 0) {
         return errno;
     }
-    if (fstat(d->journal.fd, &st) || !S_ISREG(st.st_mode)) {
+    if (fstat(d->journal.fd, &st)) {
         close(d->journal.fd);
         d->journal.fd = -1;
         return MDB_INVALID;
