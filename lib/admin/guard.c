@@ -22,18 +22,22 @@ struct seen {
     uint64_t counter[COUNTER_COUNT];
 };
 
-static void
-fill_tally(void *arg, struct tally *out)
+static uint64_t
+read_counter(void *arg, enum counter which)
 {
-    const struct seen *s = arg;
-    uint64_t again = s->counter[COUNTER_GUARDED_AGAIN];
+    return ((const struct seen *)arg)->counter[which];
+}
 
-    *out = (struct tally){
-        .answers = s->counter[COUNTER_GUARDED],
-        .failed = s->counter[COUNTER_GUARDED_FAILED],
-        .slow = s->counter[COUNTER_GUARDED_SLOW],
-    };
-    out->calls = out->answers > again ? out->answers - again : 0;
+static void
+fill_breaker_tally(void *arg, struct tally *out)
+{
+    tally_of_breaker(read_counter, arg, out);
+}
+
+static void
+fill_budget_tally(void *arg, struct tally *out)
+{
+    tally_of_budget(read_counter, arg, out);
 }
 
 static int
@@ -99,7 +103,7 @@ view_budget(struct admin *a, const struct policy *p, const char *name,
     char buffer[BIDE_NAME_MAX + 2];
     const char *group = budget_name(p, name, buffer, sizeof(buffer));
     struct seen s = {0};
-    struct guard g = {.budget_tally = fill_tally, .arg = &s};
+    struct guard g = {.budget_tally = fill_budget_tally, .arg = &s};
 
     out->budget_level = 1;
     if (read_seen_cell(a, group, *group == '@' ? "" : scope, &s) != 0) {
@@ -145,7 +149,7 @@ int
 admin_reset_breaker(struct admin *a, const char *name, const char *scope)
 {
     struct seen s = {0};
-    struct guard g = {.tally = fill_tally, .arg = &s};
+    struct guard g = {.tally = fill_breaker_tally, .arg = &s};
     int rc = read_seen_cell(a, name, scope, &s);
 
     if (rc == 0) {

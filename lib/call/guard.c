@@ -41,8 +41,9 @@ attach_rings(struct bide_policy *p)
 }
 
 static uint64_t
-sum_stripes(struct bide_policy *p, enum counter which)
+sum_stripes(void *arg, enum counter which)
 {
+    struct bide_policy *p = arg;
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < STRIPE_MAX; i++) {
@@ -57,24 +58,11 @@ sum_stripes(struct bide_policy *p, enum counter which)
     return total;
 }
 
-static void
-fill_tally(struct bide_policy *p, struct tally *out)
-{
-    uint64_t again = sum_stripes(p, COUNTER_GUARDED_AGAIN);
-
-    *out = (struct tally){
-        .answers = sum_stripes(p, COUNTER_GUARDED),
-        .failed = sum_stripes(p, COUNTER_GUARDED_FAILED),
-        .slow = sum_stripes(p, COUNTER_GUARDED_SLOW),
-    };
-    out->calls = out->answers > again ? out->answers - again : 0;
-}
-
 /* Implements guard.tally. */
 static void
 tally_policy(void *arg, struct tally *out)
 {
-    fill_tally(arg, out);
+    tally_of_breaker(sum_stripes, arg, out);
 }
 
 /* Returns the handle whose budget `p` pays from; NULL: none. */
@@ -90,33 +78,39 @@ tally_budget(void *arg, struct tally *out)
 {
     struct bide_policy *pool = pool_of(arg);
 
-    fill_tally(pool ? pool : arg, out);
+    tally_of_budget(sum_stripes, pool ? pool : arg, out);
 }
 
 static void
-count_guarded(struct bide_policy *p, bool failed, bool slow, bool first)
+count_guarded(struct bide_policy *p, uint32_t how)
 {
+    bool ignored = how & ENDED_IGNORED, failed = how & ENDED_FAILED;
+
     count_add(p, COUNTER_GUARDED, 1);
-    if (!first) {
+    if (how & ENDED_AGAIN) {
         count_add(p, COUNTER_GUARDED_AGAIN, 1);
     }
-    if (failed) {
-        count_add(p, COUNTER_GUARDED_FAILED, 1);
-    }
-    if (slow) {
+    if (ignored) {
+        count_add(p, COUNTER_GUARDED_IGNORED, 1);
+    } else if (how & ENDED_SLOW) {
         count_add(p, COUNTER_GUARDED_SLOW, 1);
+    }
+    if (failed && !ignored) {
+        count_add(p, COUNTER_GUARDED_FAILED, 1);
+    } else if (failed || how & ENDED_REJECTED) {
+        count_add(p, COUNTER_GUARDED_REJECTED, 1);
     }
 }
 
 /* Implements guard.count. */
 static void
-count_attempt_guarded(void *arg, bool failed, bool slow, bool first)
+count_attempt_guarded(void *arg, uint32_t how)
 {
     struct bide_policy *p = arg, *pool = pool_of(p);
 
-    count_guarded(p, failed, slow, first);
+    count_guarded(p, how);
     if (pool && pool != p) {
-        count_guarded(pool, failed, slow, first);
+        count_guarded(pool, how);
     }
 }
 

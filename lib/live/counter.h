@@ -45,6 +45,12 @@ struct cell_reading {
 /* Reads the counters of a cell, zeros if it has none.  Takes no space. */
 void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
 
+/* Fill in the totals of a breaker and of a budget, from the guarded counters
+ * that `read` returns. */
+typedef uint64_t counter_read(void *arg, enum counter which);
+void tally_of_breaker(counter_read *read, void *arg, struct tally *out);
+void tally_of_budget(counter_read *read, void *arg, struct tally *out);
+
 /* Moves the counts of a cell to a cell of another live state, for the moment
  * when a registry appears.  Each count is moved exactly once.  Counts for which
  * the target has no space stay. */

@@ -76,7 +76,10 @@
     INNER(GUARDED_SLOW, "guarded attempts that were slow")                   \
     STORED(NOT_STORED, not_stored, NULL, CALLS, NULL,                        \
            0, NULL,                                                          \
-           "calls whose work could not be deferred")
+           "calls whose work could not be deferred")                         \
+    INNER(GUARDED_IGNORED, "guarded attempts that the breaker ignores")      \
+    INNER(GUARDED_REJECTED, "guarded attempts that earn no retry and are "   \
+                            "not in GUARDED_FAILED")
 /* clang-format on */
 
 enum counter {

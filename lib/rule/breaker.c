@@ -163,9 +163,9 @@ discard_counts(struct guard *g)
     }
 
     g->tally(g->arg, &t);
-    atomic_store(&base->answers, t.answers);
-    atomic_store(&base->failed, t.failed);
-    atomic_store(&base->slow, t.slow);
+    for (uint32_t i = 0; i < TOTALS; i++) {
+        atomic_store(&base->total[i], t.total[i]);
+    }
     atomic_store(&base->number, atomic_load(&g->breaker->calls));
     atomic_store(&g->breaker->run, 0);
     atomic_store(&g->breaker->watched, 0);
@@ -456,9 +456,9 @@ tally_last_time(const struct breaker_rules *b, const struct guard *g,
 
     g->tally(g->arg, &now);
     since = window_since(&g->rings->breaker, b->window.ns, now_ns, &now);
-    closed = (struct tally){.answers = atomic_load(&base->answers),
-                            .failed = atomic_load(&base->failed),
-                            .slow = atomic_load(&base->slow)};
+    for (uint32_t i = 0; i < TOTALS; i++) {
+        closed.total[i] = atomic_load(&base->total[i]);
+    }
     if (closed.answers > now.answers) {
         return since; /* garbage */
     }

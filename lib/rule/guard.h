@@ -45,19 +45,37 @@ struct breaker_words {
     uint64_t spare[3];
 };
 
+enum { TOTALS = 3, TOTAL_RETRIES = 2 };
+
 /* Totals that only grow; a window is the difference of two readings. */
 struct tally {
-    uint64_t answers; /* attempts that ended while the guard was on */
-    uint64_t failed, slow;
-    uint64_t calls;   /* first attempts among the answers */
-    uint64_t retries; /* granted by the budget */
+    union {
+        uint64_t total[TOTALS];
+        struct { /* of a breaker: attempts that ended, and that count for it */
+            uint64_t answers, failed, slow;
+        };
+        struct {              /* of a budget */
+            uint64_t calls;   /* first attempts that ended */
+            uint64_t earned;  /* calls that succeeded */
+            uint64_t retries; /* granted */
+        };
+    };
+};
+
+/* How an attempt ended, as a set of bits. */
+enum ended {
+    ENDED_AGAIN = 1,    /* it was a retry */
+    ENDED_FAILED = 2,   /* it may be retried */
+    ENDED_REJECTED = 4, /* it is never retried */
+    ENDED_SLOW = 8,
+    ENDED_IGNORED = 16, /* by the breaker */
 };
 
 /* The totals at the beginning of a slice of time. */
 struct slice {
     _Atomic uint64_t number; /* 0: none; top bit: being written */
     _Atomic uint64_t length_ns;
-    _Atomic uint64_t answers, failed, slow, calls, retries;
+    _Atomic uint64_t total[TOTALS];
 };
 struct series {
     struct slice slot[SLICE_SLOTS];
@@ -72,6 +90,7 @@ struct transition {
 struct guard_rings {
     struct series breaker, budget; /* each with its own window */
     struct slice base;             /* totals when the breaker last closed */
+    _Atomic uint64_t round;        /* probe.c: reports of a half-open state */
     _Atomic uint64_t probe[PROBES_MAX];
     _Atomic uint64_t process[PROCESSES_MAX];
     struct transition transition[TRANSITIONS];
@@ -92,12 +111,12 @@ struct guard {
     struct guard_rings *budget_rings;
     struct breaker_words *breaker;
     struct guard_rings *rings;
-    /* Reads the current totals of the policy's own cell, and of the
-     * budget's. */
+    /* Reads the current totals of the policy's own breaker, and of its
+     * budget except the retries. */
     void (*tally)(void *arg, struct tally *out);
     void (*budget_tally)(void *arg, struct tally *out);
-    /* Adds one attempt to both totals. */
-    void (*count)(void *arg, bool failed, bool slow, bool first);
+    /* Adds one attempt to both totals; `how` are bits of enum ended. */
+    void (*count)(void *arg, uint32_t how);
     void *arg;
     uint64_t txn;     /* the commit of the rules */
     uint32_t process; /* pid of the caller */

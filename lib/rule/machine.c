@@ -219,13 +219,18 @@ decide_retry(struct machine *m, const struct policy *p, struct guard *g,
  * without the new attempt. */
 static void
 count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
-              bool failed, uint64_t now_ns)
+              enum machine_kind kind, uint64_t now_ns)
 {
     uint64_t took = now_ns - m->attempt_ns;
-    bool slow = p->breaker.slow_after_ns != DURATION_NONE &&
-                took > p->breaker.slow_after_ns;
+    uint32_t how = (m->attempts > 1 ? ENDED_AGAIN : 0) |
+                   (kind == KIND_RETRY ? ENDED_FAILED : 0) |
+                   (kind == KIND_REJECT ? ENDED_REJECTED : 0);
     struct tally t;
 
+    if (p->breaker.slow_after_ns != DURATION_NONE &&
+        took > p->breaker.slow_after_ns) {
+        how |= ENDED_SLOW;
+    }
     if (g->rings && p->breaker.mode == BREAKER_ON && p->breaker.window.ns) {
         g->tally(g->arg, &t);
         window_turn(&g->rings->breaker, p->breaker.window.ns, now_ns, &t);
@@ -236,7 +241,7 @@ count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
         budget_follow(&p->budget, g, now_ns);
         window_turn(&g->budget_rings->budget, p->budget.window_ns, now_ns, &t);
     }
-    g->count(g->arg, failed, slow, m->attempts == 1);
+    g->count(g->arg, how);
 }
 
 /* Reports whether the server asks for no retry, and the policy heeds hints. */
@@ -256,7 +261,7 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
     if (!g) {
         return;
     }
-    count_attempt(m, p, g, kind == KIND_RETRY, now_ns);
+    count_attempt(m, p, g, kind, now_ns);
     breaker_report(&p->breaker, g, kind == KIND_RETRY, now_ns - m->attempt_ns,
                    probe, now_ns);
     if (kind == KIND_SUCCESS) {

@@ -2,14 +2,24 @@
  * first event of a slice stores the totals before it.  Slices without an event
  * store nothing: the totals at their start equal the totals of the next slice
  * with an event.  So the totals at the start of slice s are in the first slot
- * with a number of at least s.
+ * that begins there or later.
  *
  *   events      x xx      |         |   x
  *   slice       7         8         9            (8: no event)
  *   stored      7: 0                9: 3         -> at the beginning of 8: 3
  *
- * A slot holds the number of its slice plus 1, so that 0 is an empty slot. */
+ * A slot holds the number of its slice plus 1, so that 0 is an empty slot, and
+ * the length of its slice.  If the length of the window changes, older slots
+ * keep their lengths and stay usable, because only the time at which a slot
+ * begins matters.
+ *
+ * A window has at most 17 slices, so of 20 slots at least 3 are not needed:
+ * they are empty, begin before the window, or begin in the same slice of the
+ * present length as an earlier slot.  A slot that begins far ahead is garbage.
+ */
 #include "window.h"
+
+#include <stddef.h>
 
 #define WRITING (1ull << 63)
 
@@ -27,63 +37,108 @@ window_next_ns(uint64_t window_ns, uint64_t now_ns)
     return (now_ns / length + 1) * length;
 }
 
-static void
-fill_slice(struct slice *s, uint64_t length, const struct tally *t)
+/* Returns the time at which a slot begins; UINT64_MAX: it is empty, or holds
+ * impossible numbers. */
+static uint64_t
+begin_of(const struct slice *s)
 {
-    atomic_store_explicit(&s->length_ns, length, memory_order_relaxed);
-    atomic_store_explicit(&s->answers, t->answers, memory_order_relaxed);
-    atomic_store_explicit(&s->failed, t->failed, memory_order_relaxed);
-    atomic_store_explicit(&s->slow, t->slow, memory_order_relaxed);
-    atomic_store_explicit(&s->calls, t->calls, memory_order_relaxed);
-    atomic_store_explicit(&s->retries, t->retries, memory_order_relaxed);
+    uint64_t number =
+        atomic_load_explicit(&s->number, memory_order_acquire) & ~WRITING;
+    uint64_t length = atomic_load_explicit(&s->length_ns, memory_order_relaxed);
+    uint64_t begin;
+
+    return number == 0 || length == 0 ||
+                   __builtin_mul_overflow(number - 1, length, &begin)
+               ? UINT64_MAX
+               : begin;
 }
 
-/* Reports whether slot `s`, whose number is `found`, already holds a later
- * slice than `number`.  A number far ahead is garbage. */
-static bool
-is_later_slice(const struct slice *s, uint64_t found, uint64_t number,
-               uint64_t length)
+/* Returns the beginning of the first slice that is entirely within the window.
+ */
+static uint64_t
+begin_of_window(uint64_t window_ns, uint64_t now_ns)
 {
-    return found > number && found - number <= 1000 * SLICE_SLOTS &&
-           atomic_load_explicit(&s->length_ns, memory_order_relaxed) == length;
+    uint64_t length = slice_ns(window_ns);
+    uint64_t begin = now_ns > window_ns ? now_ns - window_ns : 0;
+
+    return begin + (length - begin % length) % length;
+}
+
+/* Reports whether slot number i begins in the same slice as an earlier one. */
+static bool
+shares_slice(const uint64_t begin[SLICE_SLOTS], uint32_t i, uint64_t length)
+{
+    uint64_t slice = begin[i] - begin[i] % length;
+
+    for (uint32_t k = 0; k < SLICE_SLOTS; k++) {
+        if (begin[k] >= slice &&
+            (begin[k] < begin[i] || (begin[k] == begin[i] && k < i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns a slot that is not needed for the window that ends at now_ns; NULL if
+ * a slot begins in the slice of now_ns already, or if every slot is needed
+ * (this process was stopped since it read the time). */
+static struct slice *
+find_slot(struct series *r, uint64_t window_ns, uint64_t now_ns)
+{
+    uint64_t length = slice_ns(window_ns), slice = now_ns - now_ns % length;
+    uint64_t oldest = begin_of_window(window_ns, now_ns);
+    uint64_t begin[SLICE_SLOTS], latest = 0;
+    uint32_t found = SLICE_SLOTS;
+
+    for (uint32_t i = 0; i < SLICE_SLOTS; i++) {
+        begin[i] = begin_of(&r->slot[i]);
+        if (begin[i] >= slice && begin[i] - slice < length) {
+            return NULL;
+        }
+    }
+    for (uint32_t k = 1; k <= SLICE_SLOTS; k++) {
+        uint32_t i = (uint32_t)((now_ns / length + k) % SLICE_SLOTS);
+
+        if (begin[i] == UINT64_MAX || begin[i] < oldest ||
+            shares_slice(begin, i, length)) {
+            return &r->slot[i];
+        }
+        if (begin[i] > now_ns && begin[i] - now_ns > window_ns &&
+            begin[i] > latest) {
+            latest = begin[i];
+            found = i;
+        }
+    }
+    return found < SLICE_SLOTS ? &r->slot[found] : NULL;
 }
 
 void
 window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
             const struct tally *now)
 {
-    uint64_t length = slice_ns(window_ns), number = now_ns / length + 1;
+    uint64_t length = slice_ns(window_ns), number = now_ns / length + 1, old;
     struct slice *s = &r->slot[number % SLICE_SLOTS];
-    uint64_t old = atomic_load_explicit(&s->number, memory_order_acquire);
 
-    if (old == number &&
+    if (atomic_load_explicit(&s->number, memory_order_acquire) == number &&
         atomic_load_explicit(&s->length_ns, memory_order_relaxed) == length) {
         return;
     }
-    if (old == (number | WRITING)) {
+    s = find_slot(r, window_ns, now_ns);
+    if (!s) {
+        return;
+    }
+    old = atomic_load_explicit(&s->number, memory_order_relaxed);
+    if (old == (number | WRITING) ||
+        !atomic_compare_exchange_strong(&s->number, &old, number | WRITING)) {
         return; /* another process writes it, or died doing so: the next slice
                    will be written */
     }
-    if (is_later_slice(s, old & ~WRITING, number, length)) {
-        return; /* this process was stopped since it read the time */
+    atomic_store_explicit(&s->length_ns, length, memory_order_relaxed);
+    for (uint32_t i = 0; i < TOTALS; i++) {
+        atomic_store_explicit(&s->total[i], now->total[i],
+                              memory_order_relaxed);
     }
-    if (!atomic_compare_exchange_strong(&s->number, &old, number | WRITING)) {
-        return;
-    }
-    fill_slice(s, length, now);
     atomic_store_explicit(&s->number, number, memory_order_release);
-}
-
-static struct tally
-read_totals(const struct slice *s)
-{
-    return (struct tally){
-        .answers = atomic_load_explicit(&s->answers, memory_order_relaxed),
-        .failed = atomic_load_explicit(&s->failed, memory_order_relaxed),
-        .slow = atomic_load_explicit(&s->slow, memory_order_relaxed),
-        .calls = atomic_load_explicit(&s->calls, memory_order_relaxed),
-        .retries = atomic_load_explicit(&s->retries, memory_order_relaxed),
-    };
 }
 
 static uint64_t
@@ -95,39 +150,64 @@ subtract_to_zero(uint64_t a, uint64_t b)
 struct tally
 tally_minus(const struct tally *a, const struct tally *b)
 {
-    return (struct tally){
-        .answers = subtract_to_zero(a->answers, b->answers),
-        .failed = subtract_to_zero(a->failed, b->failed),
-        .slow = subtract_to_zero(a->slow, b->slow),
-        .calls = subtract_to_zero(a->calls, b->calls),
-        .retries = subtract_to_zero(a->retries, b->retries),
-    };
+    struct tally t;
+
+    for (uint32_t i = 0; i < TOTALS; i++) {
+        t.total[i] = subtract_to_zero(a->total[i], b->total[i]);
+    }
+    return t;
+}
+
+/* Copies the totals of a slot and the time at which it begins.  Returns false
+ * if it is empty, garbage or being written. */
+static bool
+read_slot(const struct slice *s, uint64_t *out_begin, struct tally *out)
+{
+    uint64_t number = atomic_load_explicit(&s->number, memory_order_acquire);
+
+    *out_begin = begin_of(s);
+    for (uint32_t i = 0; i < TOTALS; i++) {
+        out->total[i] =
+            atomic_load_explicit(&s->total[i], memory_order_relaxed);
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return *out_begin != UINT64_MAX && !(number & WRITING) &&
+           atomic_load_explicit(&s->number, memory_order_relaxed) == number;
+}
+
+/* Finds the totals at `begin`: those of the slot that begins first, but not
+ * before that.  Returns false if there is none until now_ns. */
+static bool
+find_totals(const struct series *r, uint64_t begin, uint64_t now_ns,
+            struct tally *out)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (uint32_t i = 0; i < SLICE_SLOTS; i++) {
+        struct tally t;
+        uint64_t at;
+
+        if (read_slot(&r->slot[i], &at, &t) && at >= begin && at <= now_ns &&
+            at < first) {
+            first = at;
+            *out = t;
+        }
+    }
+    return first != UINT64_MAX;
 }
 
 struct tally
 window_since(const struct series *r, uint64_t window_ns, uint64_t now_ns,
              const struct tally *now)
 {
-    uint64_t length = slice_ns(window_ns);
-    uint64_t begin = now_ns > window_ns ? now_ns - window_ns : 0;
-    /* The first slice that is entirely within the window. */
-    uint64_t first = (begin + length - 1) / length + 1;
-    uint64_t last = now_ns / length + 1;
+    uint64_t begin = begin_of_window(window_ns, now_ns), at;
+    uint64_t number = begin / slice_ns(window_ns) + 1;
+    struct tally then;
 
-    for (uint64_t n = first; n <= last && n - first < SLICE_SLOTS; n++) {
-        const struct slice *s = &r->slot[n % SLICE_SLOTS];
-        struct tally then;
-
-        if (atomic_load_explicit(&s->number, memory_order_acquire) != n ||
-            atomic_load_explicit(&s->length_ns, memory_order_relaxed) !=
-                length) {
-            continue;
-        }
-        then = read_totals(s);
-        atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&s->number, memory_order_relaxed) == n) {
-            return tally_minus(now, &then);
-        }
+    if ((read_slot(&r->slot[number % SLICE_SLOTS], &at, &then) &&
+         at == begin) ||
+        find_totals(r, begin, now_ns, &then)) {
+        return tally_minus(now, &then);
     }
     return (struct tally){0}; /* no event within the window */
 }
@@ -136,7 +216,7 @@ void
 window_forget_retries(struct series *r, uint64_t retries)
 {
     for (int i = 0; i < SLICE_SLOTS; i++) {
-        atomic_store_explicit(&r->slot[i].retries, retries,
+        atomic_store_explicit(&r->slot[i].total[TOTAL_RETRIES], retries,
                               memory_order_relaxed);
     }
 }

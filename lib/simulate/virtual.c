@@ -5,23 +5,29 @@
 #include "rule/budget.h"
 
 static void
-read_total(void *arg, struct tally *out)
+read_breaker_total(void *arg, struct tally *out)
 {
-    const struct virtual_guard *v = arg;
-
-    *out = v->total;
-    out->retries = atomic_load(&v->budget.retries);
+    *out = ((const struct virtual_guard *)arg)->breaker_total;
 }
 
 static void
-add_to_total(void *arg, bool failed, bool slow, bool first)
+read_budget_total(void *arg, struct tally *out)
+{
+    *out = ((const struct virtual_guard *)arg)->budget_total;
+}
+
+static void
+add_to_totals(void *arg, uint32_t how)
 {
     struct virtual_guard *v = arg;
 
-    v->total.answers++;
-    v->total.failed += failed;
-    v->total.slow += slow;
-    v->total.calls += first;
+    if (!(how & ENDED_IGNORED)) {
+        v->breaker_total.answers++;
+        v->breaker_total.failed += (how & ENDED_FAILED) != 0;
+        v->breaker_total.slow += (how & ENDED_SLOW) != 0;
+    }
+    v->budget_total.calls += !(how & ENDED_AGAIN);
+    v->budget_total.earned += !(how & (ENDED_FAILED | ENDED_REJECTED));
 }
 
 void
@@ -31,9 +37,9 @@ virtual_begin(struct virtual_guard *v, const struct policy *p)
     v->guard = (struct guard){
         .breaker = &v->breaker,
         .rings = &v->rings,
-        .tally = read_total,
-        .budget_tally = read_total,
-        .count = add_to_total,
+        .tally = read_breaker_total,
+        .budget_tally = read_budget_total,
+        .count = add_to_totals,
         .arg = v,
         .process = 1,
     };

@@ -11,7 +11,7 @@ struct virtual_guard {
     struct budget_words budget;
     struct breaker_words breaker;
     struct guard_rings rings;
-    struct tally total;
+    struct tally breaker_total, budget_total;
     char group[BIDE_NAME_MAX + 1]; /* of the budget in `budget` */
     struct guard guard;            /* passed to the machine of each call */
 };

@@ -32,7 +32,7 @@ report_attempt(struct guarded *s, bool failed, uint64_t took_ns,
     if (b->window.ns) {
         window_turn(&s->rings.breaker, b->window.ns, now, &s->total);
     }
-    guarded_count(s, failed, slow, true);
+    guarded_count(s, (failed ? ENDED_FAILED : 0) | (slow ? ENDED_SLOW : 0));
     breaker_report(b, &s->g, failed, took_ns, probe, now);
 }
 

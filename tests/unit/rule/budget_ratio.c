@@ -6,11 +6,11 @@
 static void
 count_attempt(struct guarded *s, uint64_t now, bool first)
 {
-    struct tally t = s->total;
+    struct tally t = s->budget_total;
 
     t.retries = s->budget.retries;
     window_turn(&s->rings.budget, s->p->budget.window_ns, now, &t);
-    guarded_count(s, true, false, first);
+    guarded_count(s, ENDED_FAILED | (first ? 0 : ENDED_AGAIN));
 }
 
 static unsigned

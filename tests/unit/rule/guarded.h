@@ -10,7 +10,7 @@ struct guarded {
     struct budget_words budget;
     struct breaker_words breaker;
     struct guard_rings rings;
-    struct tally total;
+    struct tally total, budget_total;
     struct guard g;
     struct policy *p;
 };
@@ -22,14 +22,23 @@ guarded_tally(void *arg, struct tally *out)
 }
 
 static void
-guarded_count(void *arg, bool failed, bool slow, bool first)
+guarded_budget_tally(void *arg, struct tally *out)
 {
-    struct tally *t = &((struct guarded *)arg)->total;
+    *out = ((struct guarded *)arg)->budget_total;
+}
 
-    t->answers++;
-    t->failed += failed;
-    t->slow += slow;
-    t->calls += first;
+static void
+guarded_count(void *arg, uint32_t how)
+{
+    struct guarded *s = arg;
+
+    if (!(how & ENDED_IGNORED)) {
+        s->total.answers++;
+        s->total.failed += (how & ENDED_FAILED) != 0;
+        s->total.slow += (how & ENDED_SLOW) != 0;
+    }
+    s->budget_total.calls += !(how & ENDED_AGAIN);
+    s->budget_total.earned += !(how & (ENDED_FAILED | ENDED_REJECTED));
 }
 
 /* Replaces the rules with those of a later commit; the words stay. */
@@ -53,7 +62,7 @@ guarded_new(const char *keys)
         .breaker = &s->breaker,
         .rings = &s->rings,
         .tally = guarded_tally,
-        .budget_tally = guarded_tally,
+        .budget_tally = guarded_budget_tally,
         .count = guarded_count,
         .arg = s,
         .process = 1,

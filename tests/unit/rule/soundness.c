@@ -225,7 +225,7 @@ reset_of_a_ratio_discards_its_retries(void **state)
     for (int i = 0; i < 4; i++) {
         s->tally.retries = atomic_load(&s->budget.retries);
         window_turn(&s->rings.budget, ratio.window_ns, s->now, &s->tally);
-        s->tally.answers++;
+        s->tally.calls++;
         assert_int_equal(budget_take(&ratio, &s->g, PRICE_USUAL, s->now, &paid),
                          i < 3);
     }
