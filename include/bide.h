@@ -291,7 +291,9 @@ BIDE_API void bide_call_outcome(struct bide_call *c, struct bide_outcome o);
 BIDE_API void bide_call_abandon(struct bide_call *c);
 
 /* Cancels a call: a sleeping one ends at once, another one at the end of its
- * attempt, which is not interrupted.  Allowed from any thread once the call has
+ * attempt, which is not interrupted.  If that attempt succeeds, so does the
+ * call; with any other outcome the call ends as cancelled, and neither breaker
+ * nor budget counts the attempt.  Allowed from any thread once the call has
  * begun and as long as its memory is valid. */
 BIDE_API void bide_call_cancel(struct bide_call *c);
 

@@ -46,6 +46,12 @@ settle_times(struct call *k, uint64_t end_ticks)
     return now;
 }
 
+static bool
+is_cancelled(const struct call *k)
+{
+    return atomic_load_explicit(&k->cancelled, memory_order_acquire);
+}
+
 static void
 cancel_machine(struct call *k, uint64_t now_ns)
 {
@@ -246,7 +252,6 @@ set_attempt_limit(struct bide_call *c)
     struct bide *b = k->policy->bide;
     uint64_t now = 0;
 
-    c->attempt.timeout_ms = 0;
     c->attempt.deadline_ns = UINT64_MAX;
     if (k->rules) {
         now = registry_now_ns(b);
@@ -265,25 +270,30 @@ set_attempt_limit(struct bide_call *c)
     }
 }
 
-void
+bool
 call_start_attempt(struct bide_call *c)
 {
     struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
 
+    if (is_cancelled(k)) {
+        call_stop(c);
+        return false;
+    }
     c->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
     set_attempt_limit(c);
     if (b->hooked && b->hooks.before_attempt) {
         b->hooks.before_attempt(b->hooks.arg, k->policy->name, &c->attempt);
     }
-    if (c->attempt.number > 1) {
-        count_add(k->policy, COUNTER_RETRIES, 1);
-    }
     if (k->exact) {
+        if (c->attempt.number > 1) {
+            count_add(k->policy, COUNTER_RETRIES, 1);
+        }
         machine_started(&k->machine, registry_now_ns(b));
     }
     k->state = CALL_ATTEMPT;
     k->ticks = registry_ticks(b);
+    return true;
 }
 
 /* ---- after an attempt ---- */
@@ -313,25 +323,20 @@ start_wait(struct bide_call *c, uint64_t now_ns)
 }
 
 /* Ends a call after one attempt, because there is no memory for its rules. */
-static enum bide_next
-end_without_rules(struct bide_call *c, struct bide_outcome o, uint64_t now_ns,
-                  uint64_t took_ns)
+static enum machine_says
+end_without_rules(struct machine *m, struct bide_outcome o)
 {
-    struct call *k = call_of(c);
-    struct machine *m = &k->machine;
     bool fine = outcome_is_success(o);
 
     m->last = o;
+    if (m->cancelled && !fine) {
+        return machine_cancel(m, NULL, NULL, 0);
+    }
     m->verdict = fine ? BIDE_SUCCEEDED : BIDE_EXHAUSTED;
     m->reason = fine ? BIDE_BY_NONE : BIDE_BY_ATTEMPTS;
     m->end = fine ? BIDE_END_NONE : BIDE_ABORTED;
     m->state = MACHINE_DONE;
-    count_attempt(k->policy, fine, took_ns);
-    if (!fine) {
-        count_failure(k->policy, o);
-    }
-    finish_call(c, now_ns);
-    return BIDE_DONE;
+    return m->state;
 }
 
 /* Reports whether a change of the policy or its breaker was announced since the
@@ -375,27 +380,25 @@ decide_after_attempt(struct bide_call *c, struct bide_outcome o,
     uint64_t seed = k->policy->bide->seed;
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
     enum machine_says says;
+    bool fine;
 
-    if (!k->rules) {
-        return end_without_rules(c, o, now_ns, took_ns);
+    m->cancelled = is_cancelled(k);
+    if (k->rules) {
+        says = machine_ended(
+            m, k->rules->policy, g, o, now_ns,
+            draw_unit(draw_bits(seed, k->number, 2 * m->attempts)),
+            draw_unit(draw_bits(seed, k->number, 2 * m->attempts + 1)));
+    } else {
+        says = end_without_rules(m, o);
     }
-    says = machine_ended(
-        m, k->rules->policy, g, o, now_ns,
-        draw_unit(draw_bits(seed, k->number, 2 * m->attempts)),
-        draw_unit(draw_bits(seed, k->number, 2 * m->attempts + 1)));
     guard_used(k->policy, k->rules, g, now_ns);
-    count_attempt(k->policy,
-                  m->verdict == BIDE_SUCCEEDED && says == MACHINE_DONE,
-                  took_ns);
-    if (says == MACHINE_WAIT || m->verdict != BIDE_SUCCEEDED) {
+    fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
+    count_attempt(k->policy, fine, took_ns);
+    if (!fine) {
         count_failure(k->policy, o);
     }
-    if (says == MACHINE_WAIT &&
-        !atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
+    if (says == MACHINE_WAIT) {
         return start_wait(c, now_ns);
-    }
-    if (says == MACHINE_WAIT) { /* cancelled during the attempt */
-        cancel_machine(k, now_ns);
     }
     finish_call(c, now_ns);
     return BIDE_DONE;
@@ -552,7 +555,7 @@ call_resume(struct bide_call *c)
 
     registry_revive(k->policy->bide);
     now = registry_now_ns(k->policy->bide);
-    if (atomic_load_explicit(&k->cancelled, memory_order_acquire)) {
+    if (is_cancelled(k)) {
         cancel_machine(k, now);
         return end_wait(c, now, false);
     }
@@ -567,32 +570,5 @@ call_resume(struct bide_call *c)
         return BIDE_WAIT;
     default:
         return end_wait(c, now, false);
-    }
-}
-
-enum bide_next
-call_wait(struct bide_call *c)
-{
-    struct call *k = call_of(c);
-    struct bide *b = k->policy->bide;
-    enum bide_next next;
-
-    for (;;) {
-        struct cell *cell = atomic_load(&k->policy->cell);
-        uint32_t seen = atomic_load(&cell->generation);
-        uint64_t until, now;
-
-        next = call_resume(c);
-        if (next != BIDE_WAIT) {
-            return next;
-        }
-        now = registry_now_ns(b);
-        /* Checks the registry every LOOK_EVERY_NS: a writer may have been
-         * killed between its commit and its announcement. */
-        until =
-            k->machine.wake_ns - now > LOOK_EVERY_NS && k->machine.wake_ns > now
-                ? now + LOOK_EVERY_NS
-                : k->machine.wake_ns;
-        registry_sleep_until(b, cell, seen, until);
     }
 }

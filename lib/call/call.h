@@ -59,8 +59,9 @@ enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
 /* As call_begin; `work` (NULL: none) is stored if the call ends as deferred. */
 enum bide_next call_begin_with(struct bide_call *c, struct bide_policy *p,
                                const struct bide_work *work);
-/* Fills c->attempt and starts an attempt of a call in CALL_READY. */
-void call_start_attempt(struct bide_call *c);
+/* Fills c->attempt and starts an attempt of a call in CALL_READY.  Returns
+ * false if the call was cancelled; then it has ended. */
+bool call_start_attempt(struct bide_call *c);
 /* Ends the attempt in progress with `o`.  Returns BIDE_WAIT or BIDE_DONE. */
 enum bide_next call_end_attempt(struct bide_call *c, struct bide_outcome o);
 /* Begins a call of bide_run after its first attempt, which ran from `ticks` to

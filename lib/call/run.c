@@ -3,6 +3,33 @@
 #include "call.h"
 #include "guard.h"
 
+enum bide_next
+call_wait(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    enum bide_next next;
+
+    for (;;) {
+        struct cell *cell = atomic_load(&k->policy->cell);
+        uint32_t seen = atomic_load(&cell->generation);
+        uint64_t until, now;
+
+        next = call_resume(c);
+        if (next != BIDE_WAIT) {
+            return next;
+        }
+        now = registry_now_ns(b);
+        /* Checks the registry every LOOK_EVERY_NS: a writer may have been
+         * killed between its commit and its announcement. */
+        until =
+            k->machine.wake_ns - now > LOOK_EVERY_NS && k->machine.wake_ns > now
+                ? now + LOOK_EVERY_NS
+                : k->machine.wake_ns;
+        registry_sleep_until(b, cell, seen, until);
+    }
+}
+
 /* Runs attempts and sleeps until the call has ended. */
 static enum bide_verdict
 run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
@@ -13,8 +40,8 @@ run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
             next = call_wait(c);
             continue;
         }
-        call_start_attempt(c);
-        next = call_end_attempt(c, fn(&c->attempt, arg));
+        next = call_start_attempt(c) ? call_end_attempt(c, fn(&c->attempt, arg))
+                                     : BIDE_DONE;
     }
     return c->result.verdict;
 }

@@ -21,11 +21,7 @@ bide_call_next(struct bide_call *c)
     if (k->state == CALL_WAITING) {
         call_wait(c);
     }
-    if (k->state != CALL_READY) {
-        return 0;
-    }
-    call_start_attempt(c);
-    return 1;
+    return k->state == CALL_READY && call_start_attempt(c);
 }
 
 void
@@ -64,8 +60,8 @@ bide_call_cancel(struct bide_call *c)
 static enum bide_next
 start_if_go(struct bide_call *c, enum bide_next next)
 {
-    if (next == BIDE_GO) {
-        call_start_attempt(c);
+    if (next == BIDE_GO && !call_start_attempt(c)) {
+        return BIDE_DONE;
     }
     return next;
 }

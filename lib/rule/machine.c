@@ -3,7 +3,8 @@
  *   event    legal in               next state
  *   begin    (a new machine)        GO, or REFUSED: paused, or breaker open
  *   started  GO                     GO, and an attempt runs
- *   ended    GO, an attempt runs    DONE: succeeded, rejected or exhausted;
+ *   ended    GO, an attempt runs    DONE: succeeded, rejected, exhausted, or
+ *                                   cancelled during the attempt;
  *                                   else WAIT
  *   changed  any                    WAIT: WAIT or DONE; else unchanged
  *   due      any                    WAIT, from wake_ns on: GO, or DONE if the
@@ -22,7 +23,9 @@
  *
  * A retry is charged to the budget when it is decided, before its wait.  If the
  * retry does not happen (the rules change, the breaker refuses, the call is
- * cancelled), the charge is returned.  machine_started makes it final.
+ * cancelled), the charge is returned.  machine_started makes it final, unless
+ * the call is cancelled during the attempt: that attempt counts for neither
+ * breaker nor budget.
  *
  * A call holds the place of a probe only while it is in GO. */
 #include "machine.h"
@@ -282,6 +285,9 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
     m->ended_ns = now_ns;
     m->u = u;
     m->v = v;
+    if (m->cancelled && kind != KIND_SUCCESS) {
+        return machine_cancel(m, p, g, now_ns);
+    }
     report_to_guard(m, p, g, kind, now_ns);
     switch (kind) {
     case KIND_SUCCESS:
@@ -330,6 +336,7 @@ machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
 {
     breaker_release(g, m->probe);
     m->probe = (struct probe){0};
+    m->has_paid |= m->state == MACHINE_GO && m->attempts > 1;
     if (p) {
         return_charge(m, p, g, now_ns);
     }

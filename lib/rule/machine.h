@@ -35,6 +35,8 @@ struct machine {
     struct probe probe;       /* the place held while in GO */
     struct budget_paid paid;  /* for the last retry */
     bool has_paid;     /* the wait in progress was charged to the budget */
+    bool cancelled;    /* set by the caller during an attempt: unless that
+                          succeeds, the call ends as cancelled */
     uint32_t attempts; /* number of attempts started */
     uint32_t counted;  /* the same, but 1 again after reset_after */
     enum machine_says state;
@@ -74,7 +76,8 @@ enum machine_says machine_changed(struct machine *m, const struct policy *p,
 enum machine_says machine_due(struct machine *m, const struct policy *p,
                               struct guard *g, uint64_t now_ns);
 
-/* Cancels the call, in any state.  `p` may be NULL for a call without rules. */
+/* Cancels the call, in any state; an attempt in progress counts for neither
+ * breaker nor budget.  `p` may be NULL for a call without rules. */
 enum machine_says machine_cancel(struct machine *m, const struct policy *p,
                                  struct guard *g, uint64_t now_ns);
 

@@ -140,12 +140,20 @@ use(struct bide_policy *p)
     expect(bide_read_stats(p, &stats));
 }
 
+static struct bide_outcome
+cancel_and_fail(const struct bide_attempt *attempt, void *call)
+{
+    bide_call_cancel(call);
+    return refused_connection(attempt, NULL);
+}
+
 static void
 without_memory_for_rules_calls_are_still_counted(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
     struct bide_stats stats;
+    struct bide_call c;
 
     scene_open(s);
     failing = ALLOCATIONS;
@@ -160,10 +168,13 @@ without_memory_for_rules_calls_are_still_counted(void **state)
     countdown = 1;
     assert_int_equal(bide_run(p, refused_connection, NULL, NULL),
                      BIDE_EXHAUSTED);
+    assert_int_equal(bide_call_run(&c, p, cancel_and_fail, &c), BIDE_CANCELLED);
+    assert_int_equal(c.result.outcome.code, ECONNREFUSED);
     countdown = 0;
     assert_int_equal(bide_read_stats(p, &stats), 0);
     assert_int_equal(stats.aborted, 1);
-    assert_int_equal(stats.attempts_failed, 1);
+    assert_int_equal(stats.cancelled, 1);
+    assert_int_equal(stats.attempts_failed, 2);
 }
 
 static void

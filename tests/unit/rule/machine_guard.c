@@ -291,12 +291,23 @@ cancelling_returns_tokens_and_place(void **state)
     assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(tokens(s), 10000);
-    /* A retry that has started: its charge stays. */
+    /* A retry that has started: the attempt does not count. */
     begin_call(s, &m, 0);
     start_attempt(&m, 0);
     fail_attempt(s, &m, 0);
     assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     start_attempt(&m, 100);
+    machine_cancel(&m, s->p, &s->g, TIME0);
+    assert_int_equal(tokens(s), 10000);
+    machine_cancel(&m, s->p, &s->g, TIME0);
+    assert_int_equal(tokens(s), 10000);
+    /* A retry that has failed as well: the first one stays charged. */
+    begin_call(s, &m, 0);
+    start_attempt(&m, 0);
+    fail_attempt(s, &m, 0);
+    assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
+    start_attempt(&m, 100);
+    fail_attempt(s, &m, 100);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(tokens(s), 5000);
 

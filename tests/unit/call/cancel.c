@@ -1,0 +1,371 @@
+/* A call that is cancelled while its attempt runs: such an attempt counts for
+ * neither breaker nor budget, in each driver. */
+#include "unit/registry/scene.h"
+
+/* Two failures, or one failed probe, open the breaker; a retry costs half of
+ * the budget, and so does each failure. */
+static const char shop[] = "[shop]\n"
+                           "retry_on = transient\n"
+                           "attempts = 3\n"
+                           "wait = fixed\n"
+                           "wait_initial = 100ms\n"
+                           "wait_jitter = none\n"
+                           "importance = postponable\n"
+                           "breaker = on\n"
+                           "breaker_consecutive = 2\n"
+                           "breaker_open_for = 30s\n"
+                           "breaker_probes = 1\n"
+                           "budget = own\n"
+                           "budget_capacity = 10\n"
+                           "budget_cost = 5\n"
+                           "budget_refill = 0/s\nbudget_deposit = 0\n";
+
+struct cancelling {
+    struct scene *s;
+    struct bide_call call;
+    struct bide_outcome outcome;
+    uint32_t at; /* the attempt that is cancelled; earlier ones fail */
+    unsigned attempts;
+    bool from_thread;
+};
+
+static void *
+cancel_in_thread(void *call)
+{
+    bide_call_cancel(call);
+    return NULL;
+}
+
+static void
+cancel(struct cancelling *t)
+{
+    pthread_t thread;
+
+    if (!t->from_thread) {
+        bide_call_cancel(&t->call);
+        return;
+    }
+    assert_int_equal(pthread_create(&thread, NULL, cancel_in_thread, &t->call),
+                     0);
+    pthread_join(thread, NULL);
+}
+
+static struct bide_outcome
+attempt(const struct bide_attempt *a, void *arg)
+{
+    struct cancelling *t = arg;
+
+    t->attempts++;
+    t->s->now += MS;
+    if (a->number < t->at) {
+        return bide_http(503, NULL);
+    }
+    cancel(t);
+    return t->outcome;
+}
+
+/* ---- the drivers: each runs a call that `attempt` cancels ---- */
+
+static void
+drive_run(struct cancelling *t, struct bide_policy *p)
+{
+    bide_call_run(&t->call, p, attempt, t);
+}
+
+static void
+drive_block(struct cancelling *t, struct bide_policy *p)
+{
+    BIDE_TRY(&t->call, p)
+    {
+        bide_call_outcome(&t->call, attempt(&t->call.attempt, t));
+    }
+}
+
+static void
+drive_steps(struct cancelling *t, struct bide_policy *p)
+{
+    enum bide_next next = bide_step_begin(&t->call, p);
+
+    while (next != BIDE_DONE && next != BIDE_NOT_LET_OUT) {
+        if (next == BIDE_GO) {
+            next = bide_step_ended(&t->call, attempt(&t->call.attempt, t));
+            continue;
+        }
+        t->s->now = bide_step_deadline_ns(&t->call);
+        next = bide_step_resume(&t->call);
+    }
+}
+
+static void
+drive_work(struct cancelling *t, struct bide_policy *p)
+{
+    const struct bide_work work = {.bytes = "x", .length = 1};
+    enum bide_next next = bide_step_begin(&t->call, p);
+
+    bide_call_work(&t->call, &work);
+    while (next == BIDE_GO) {
+        next = bide_step_ended(&t->call, attempt(&t->call.attempt, t));
+    }
+}
+
+static void
+drive_abandon(struct cancelling *t, struct bide_policy *p)
+{
+    BIDE_TRY(&t->call, p)
+    {
+        t->attempts++;
+        if (t->call.attempt.number < t->at) {
+            bide_call_outcome(&t->call, bide_http(503, NULL));
+            continue;
+        }
+        bide_call_abandon(&t->call);
+        break;
+    }
+}
+
+typedef void driver(struct cancelling *t, struct bide_policy *p);
+static driver *const drivers[] = {drive_run, drive_block, drive_steps,
+                                  drive_work};
+
+/* Cancels attempt `at` of a call, which ends with `o`. */
+static struct bide_result
+cancel_attempt(struct scene *s, driver *drive, uint32_t at,
+               struct bide_outcome o, bool from_thread)
+{
+    struct cancelling t = {
+        .s = s, .outcome = o, .at = at, .from_thread = from_thread};
+
+    drive(&t, scene_policy(s, "shop"));
+    assert_int_equal(t.attempts, at);
+    return t.call.result;
+}
+
+static void
+assert_cancelled(const struct bide_result *r, uint32_t attempts)
+{
+    assert_int_equal(r->verdict, BIDE_CANCELLED);
+    assert_int_equal(r->reason, BIDE_BY_CANCELLED);
+    assert_int_equal(r->end, BIDE_END_NONE);
+    assert_int_equal(r->deferred_id, 0);
+    assert_int_equal(r->attempts, attempts);
+}
+
+/* The verdicts count each call once, and each attempt is in one histogram. */
+static void
+assert_counted(struct scene *s, uint64_t calls, uint64_t attempts)
+{
+    struct bide_stats n = scene_stats(s, "shop");
+
+    assert_int_equal(n.succeeded + n.exhausted + n.refused + n.rejected +
+                         n.cancelled,
+                     calls);
+    assert_int_equal(n.attempts, attempts);
+}
+
+/* ---- the breaker ---- */
+
+static void
+cancelled_attempts_do_not_open_the_breaker(void **state)
+{
+    struct scene *s = *state;
+    uint64_t calls = 0;
+
+    scene_start(s, shop);
+    for (int thread = 0; thread < 2; thread++) {
+        for (size_t i = 0; i < COUNT(drivers); i++) {
+            struct bide_result r =
+                cancel_attempt(s, drivers[i], 1, bide_http(503, NULL), thread);
+
+            assert_cancelled(&r, 1);
+            assert_int_equal(r.outcome.code, 503);
+            r = cancel_attempt(s, drivers[i], 1, bide_http(404, NULL), thread);
+            assert_cancelled(&r, 1);
+            calls += 2;
+        }
+    }
+    assert_int_equal(scene_stats(s, "shop").cancelled, calls);
+    assert_counted(s, calls, calls);
+    assert_int_equal(cancel_attempt(s, drive_run, 1, bide_ok(), false).verdict,
+                     BIDE_SUCCEEDED);
+    assert_counted(s, calls + 1, calls + 1);
+}
+
+static void
+a_cancelled_attempt_ends_no_row_of_failures(void **state)
+{
+    struct scene *s = *state;
+    const struct bide_outcome bad = bide_http(503, NULL);
+
+    scene_start(s, shop);
+    scene_set(s, "shop", "attempts", "1");
+    assert_int_equal(scene_run(s, "shop", &bad, 1, NULL), BIDE_EXHAUSTED);
+    cancel_attempt(s, drive_run, 1, bide_http(404, NULL), false);
+    assert_int_equal(scene_run(s, "shop", &bad, 1, NULL), BIDE_EXHAUSTED);
+    assert_int_equal(scene_run(s, "shop", &bad, 1, NULL), BIDE_REFUSED);
+}
+
+static void
+a_cancelled_probe_leaves_its_place_to_the_next(void **state)
+{
+    struct scene *s = *state;
+    const struct bide_outcome bad = bide_http(503, NULL), ok = bide_ok();
+
+    scene_start(s, shop);
+    scene_set(s, "shop", "attempts", "1");
+    scene_run(s, "shop", &bad, 1, NULL);
+    scene_run(s, "shop", &bad, 1, NULL);
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_REFUSED);
+    s->now += 30 * SECOND;
+    for (size_t i = 0; i < COUNT(drivers); i++) {
+        /* Counted, a 404 closes the breaker and a 503 opens it. */
+        struct bide_result r = cancel_attempt(
+            s, drivers[i], 1, bide_http(i % 2 ? 404 : 503, NULL), false);
+
+        assert_cancelled(&r, 1);
+        r = cancel_attempt(s, drive_abandon, 1, ok, false);
+        assert_cancelled(&r, 1);
+    }
+    /* Still half open: one failed probe opens it. */
+    assert_int_equal(scene_run(s, "shop", &bad, 1, NULL), BIDE_EXHAUSTED);
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_REFUSED);
+    s->now += 30 * SECOND;
+    /* A probe that succeeded closes it, cancelled or not. */
+    assert_int_equal(cancel_attempt(s, drive_run, 1, ok, false).verdict,
+                     BIDE_SUCCEEDED);
+    assert_int_equal(scene_run(s, "shop", &bad, 1, NULL), BIDE_EXHAUSTED);
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_SUCCEEDED);
+}
+
+/* ---- the budget ---- */
+
+static void
+a_cancelled_retry_costs_nothing(void **state)
+{
+    static driver *const all[] = {drive_run, drive_block, drive_steps,
+                                  drive_abandon};
+    struct scene *s = *state;
+
+    scene_start(s, shop);
+    scene_set(s, "shop", "breaker", "off");
+    for (int i = 0; i < 12; i++) {
+        struct bide_result r = cancel_attempt(s, all[i % COUNT(all)], 2,
+                                              bide_http(503, NULL), i % 3);
+
+        assert_cancelled(&r, 2);
+    }
+    assert_int_equal(scene_attempts(s, "shop"), 3); /* both are paid */
+    assert_int_equal(scene_attempts(s, "shop"), 1);
+}
+
+static void
+a_cancelled_failure_costs_nothing(void **state)
+{
+    struct scene *s = *state;
+
+    scene_start(s, shop);
+    scene_set(s, "shop", "breaker", "off");
+    scene_set(s, "shop", "budget_charge", "failure");
+    for (size_t i = 0; i < COUNT(drivers); i++) {
+        cancel_attempt(s, drivers[i], 1, bide_http(503, NULL), false);
+    }
+    assert_int_equal(scene_attempts(s, "shop"), 2); /* with half of it left */
+}
+
+/* ---- other moments ---- */
+
+static void
+a_call_cancelled_before_an_attempt_makes_none(void **state)
+{
+    struct scene *s = *state;
+    struct bide_call c;
+
+    scene_start(s, shop);
+    bide_call_begin(&c, scene_policy(s, "shop"));
+    bide_call_cancel(&c);
+    assert_int_equal(bide_call_next(&c), 0);
+    assert_cancelled(&c.result, 0);
+    bide_step_begin(&c, scene_policy(s, "shop"));
+    bide_step_ended(&c, bide_http(503, NULL));
+    s->now += 100 * MS;
+    bide_call_cancel(&c);
+    assert_int_equal(bide_step_resume(&c), BIDE_DONE);
+    assert_cancelled(&c.result, 1);
+    assert_counted(s, 2, 1);
+    assert_int_equal(scene_attempts(s, "shop"), 1); /* the second failure */
+    assert_int_equal(bide_close(s->b), 0);
+    s->b = NULL;
+}
+
+/* ---- hooks: each may cancel the call ---- */
+
+static void
+cancel_before_attempt(void *arg, const char *policy,
+                      const struct bide_attempt *a)
+{
+    (void)policy;
+    (void)a;
+    bide_call_cancel(arg);
+}
+
+static void
+cancel_after_attempt(void *arg, const char *policy, uint32_t number,
+                     struct bide_outcome o, uint64_t took_ns)
+{
+    (void)policy;
+    (void)number;
+    (void)o;
+    (void)took_ns;
+    bide_call_cancel(arg);
+}
+
+static void
+cancel_before_wait(void *arg, const char *policy, uint32_t attempts,
+                   struct bide_outcome o, uint64_t wait_ns)
+{
+    (void)policy;
+    (void)attempts;
+    (void)o;
+    (void)wait_ns;
+    bide_call_cancel(arg);
+}
+
+static void
+a_hook_may_cancel_the_call(void **state)
+{
+    struct scene *s = *state;
+    const struct bide_outcome bad = bide_http(503, NULL);
+    struct bide_call c;
+    const struct bide_hooks hooks[] = {
+        {.arg = &c, .before_attempt = cancel_before_attempt},
+        {.arg = &c, .after_attempt = cancel_after_attempt},
+        {.arg = &c, .before_wait = cancel_before_wait},
+    };
+
+    scene_start(s, shop);
+    for (size_t i = 0; i < COUNT(hooks); i++) {
+        assert_int_equal(bide_set_hooks(s->b, &hooks[i]), 0);
+        s->outcomes = &bad;
+        s->outcome_count = 1;
+        bide_call_run(&c, scene_policy(s, "shop"), scene_attempt, s);
+        assert_cancelled(&c.result, 1);
+    }
+    /* Only the last one cancelled after the attempt had failed. */
+    assert_int_equal(bide_set_hooks(s->b, NULL), 0);
+    assert_int_equal(scene_attempts(s, "shop"), 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(cancelled_attempts_do_not_open_the_breaker),
+        SCENE(a_cancelled_attempt_ends_no_row_of_failures),
+        SCENE(a_cancelled_probe_leaves_its_place_to_the_next),
+        SCENE(a_cancelled_retry_costs_nothing),
+        SCENE(a_cancelled_failure_costs_nothing),
+        SCENE(a_call_cancelled_before_an_attempt_makes_none),
+        SCENE(a_hook_may_cancel_the_call),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
