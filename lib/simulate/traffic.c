@@ -1,6 +1,5 @@
-/* A discrete-event loop.  An event is the start of a call, or the end of an
- * attempt or wait.  At the same instant, starts come last, and calls are in the
- * order of their start. */
+/* A discrete-event loop.  At the same instant, attempts that end come first,
+ * then retries, then calls that begin, each in the order of the calls' start. */
 #include "traffic.h"
 
 #include <assert.h>
@@ -209,7 +208,10 @@ static void
 schedule_call(struct traffic_stream *s, const struct traffic_call *r,
               uint64_t due_ns)
 {
-    queue_put(&s->due, (uint32_t)(r - s->running), due_ns, r->number);
+    uint64_t after_attempts = r->in_attempt ? 0 : UINT64_MAX / 2;
+
+    queue_put(&s->due, (uint32_t)(r - s->running), due_ns,
+              after_attempts + r->number);
 }
 
 static int
