@@ -111,5 +111,6 @@ with tempfile.TemporaryDirectory() as folder:
     check_stops(folder)
     check_scripts(folder, "scripts.jsonl")
     check_scripts(folder, "peers.jsonl")
+    check_scripts(folder, "disputed.jsonl")
 print(f"vectors: {passed} passed, {failed} failed")
 sys.exit(1 if failed or not passed else 0)

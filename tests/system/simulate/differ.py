@@ -300,7 +300,8 @@ def check_vectors(name):
 
 
 def main():
-    failed = sum(check_vectors(name) for name in ("scripts.jsonl", "peers.jsonl"))
+    failed = sum(check_vectors(name) for name in (
+        "scripts.jsonl", "peers.jsonl", "disputed.jsonl"))
     with multiprocessing.Pool() as pool:
         different = [d for d in pool.imap(check_case, range(CASES), chunksize=50) if d]
     for d in different[:SHOWN]:
