@@ -1,5 +1,6 @@
 /* A discrete-event loop.  At the same instant, attempts that end come first,
- * then retries, then calls that begin, each in the order of the calls' start. */
+ * then retries, then calls that begin, each in the order in which the calls
+ * began. */
 #include "traffic.h"
 
 #include <assert.h>
