@@ -52,6 +52,9 @@ static const struct {
         {"{path} is not a live file of this registry, so services share no "
          "live state",
          "move the file away"},
+    [FINDING_LIVE_OF_COPY] =
+        {"this registry is a copy of {path}, so it has live state of its own",
+         ""},
     [FINDING_LIVE_FORBIDDEN] =
         {"{path}: {why}",
          "run bide doctor as root, or as a member of the group that owns the "

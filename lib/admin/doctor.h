@@ -27,6 +27,7 @@ enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
     X(LIVE_NONE, NOTE, live)                                                  \
     X(LIVE_STALE, NOTE, live)          /* path */                             \
     X(LIVE_FOREIGN, WRONG, live)       /* path */                             \
+    X(LIVE_OF_COPY, NOTE, live)        /* path: of the original */            \
     X(LIVE_FORBIDDEN, WRONG, live)     /* path, why */                        \
     X(LIVE_UNREADABLE, WRONG, live)    /* path, why */                        \
     X(LIVE_UNMAPPED, WRONG, live)      /* path */                             \

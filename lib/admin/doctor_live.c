@@ -328,6 +328,7 @@ can_attach(struct doctor *d, struct live_header *h)
 void
 doctor_live(struct doctor *d)
 {
+    const char *original;
     struct live_header h;
     struct live *l;
 
@@ -336,6 +337,10 @@ doctor_live(struct doctor *d)
     }
     snprintf(d->out->live, sizeof(d->out->live), "%s",
              reader_live_path(d->admin->past.reader));
+    original = reader_original(d->admin->past.reader);
+    if (original) {
+        doctor_find_path(d, FINDING_LIVE_OF_COPY, original);
+    }
     if (!can_attach(d, &h)) {
         return;
     }

@@ -14,7 +14,8 @@
 #include "base/clock.h"
 
 static int
-fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live)
+fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live,
+          const char *dir)
 {
     const uint32_t format = STORE_FORMAT;
     const uint64_t commit = mdb_txn_id(txn), created = clock_realtime_ns();
@@ -26,6 +27,7 @@ fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live)
         {"format", &format, sizeof(format)},
         {"id", id, REGISTRY_ID_SIZE},
         {"live", live, strlen(live)},
+        {"dir", dir, strlen(dir)},
         {"created", &created, sizeof(created)},
         {"commit", &commit, sizeof(commit)},
     };
@@ -49,10 +51,13 @@ fill_registry(void *arg, MDB_txn *txn)
 {
     const struct creation *c = arg;
     MDB_dbi dbi[DATABASES];
+    char dir[PATH_MAX];
     int rc = writer_databases(txn, MDB_CREATE, dbi);
 
     if (!rc) {
-        rc = fill_meta(txn, dbi[META], c->id, c->live);
+        rc = realpath(c->dir, dir)
+                 ? fill_meta(txn, dbi[META], c->id, c->live, dir)
+                 : errno;
     }
     return lmdb_failed(c->dir, rc);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include "base/safe.h"
 #include "store/pages/pages_file.h"
+#include "reader.h"
 
 #define CHECKED_FILE "registry.checked"
 
@@ -175,6 +177,38 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
 
 /* ---- ending ---- */
 
+/* Stores the directory of the registry, if it was moved.  A copy of a registry
+ * that still exists keeps the directory of that one.  Returns LMDB's results.
+ */
+static int
+note_directory(struct writer *w)
+{
+    MDB_val k = lmdb_val("dir", strlen("dir")), v;
+    const uint8_t *known = NULL;
+    char here[PATH_MAX];
+    struct reader *r;
+    size_t length;
+    bool is_copy;
+
+    if (!realpath(w->dir, here)) {
+        return 0;
+    }
+    if (!mdb_get(w->txn, w->dbi[META], &k, &v)) {
+        known = seal_read("dir", strlen("dir"), v.mv_data, v.mv_size, &length);
+    }
+    if (known && length == strlen(here) && memcmp(known, here, length) == 0) {
+        return 0;
+    }
+    if (reader_open(w->dir, &r)) {
+        return 0; /* the next change tries again */
+    }
+    is_copy = reader_original(r) != NULL;
+    reader_close(r);
+    return is_copy ? 0
+                   : writer_put_meta(w->txn, w->dbi[META], "dir", here,
+                                     strlen(here));
+}
+
 int
 writer_commit(struct writer *w)
 {
@@ -189,8 +223,11 @@ writer_commit(struct writer *w)
         w->number--;
         return rc;
     }
-    rc = writer_put_meta(w->txn, w->dbi[META], "commit", &w->number,
-                         sizeof(w->number));
+    rc = note_directory(w);
+    if (!rc) {
+        rc = writer_put_meta(w->txn, w->dbi[META], "commit", &w->number,
+                             sizeof(w->number));
+    }
     if (rc) {
         mdb_txn_abort(w->txn);
     } else {

@@ -54,6 +54,36 @@ all_files() {
     says "there is no registry"
 }
 
+@test "a copy of a registry has live state of its own" {
+    shop
+    bide exec pay -- true
+    cp -a "$DIR" "$T/copy"
+    copy() { "$BIDE" --dir "$T/copy" "$@"; }
+    for _ in 1 2 3; do
+        gives 1 copy exec pay -- false
+    done
+    gives 0 copy pause pay
+    gives 0 bide exec pay -- true
+    gives 0 bide stats pay --json
+    json 'j["policies"][0]["attempts"] == 2'
+    gives 0 copy stats pay --json
+    json 'j["policies"][0]["attempts"] == 3'
+    gives 0 copy doctor
+    says "a copy of $DIR" "Nothing is wrong"
+    gives 0 bide doctor
+    says_not "a copy of"
+    # Without the original, the copy takes its place, and a change says so.
+    rm -r "$DIR"
+    gives 0 copy resume pay
+    gives 0 copy doctor
+    says_not "a copy of"
+    gives 0 copy stats pay --json
+    json 'j["policies"][0]["attempts"] == 2'
+    cp -a "$T/copy" "$T/second"
+    gives 0 "$BIDE" --dir "$T/second" doctor
+    says "a copy of $T/copy"
+}
+
 @test "a truncated registry is reported once" {
     shop
     truncate -s 5000 "$DIR/registry.mdb"

@@ -1,0 +1,307 @@
+/* Opens a registry for reading, and finds out whether it is a copy. */
+#include "reader.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/crc32c.h"
+#include "store/file/seal.h"
+#include "store/pages/pages_file.h"
+
+enum { READ_TRIES = 100 };
+
+struct reader {
+    struct pages *pages;
+    uint8_t id[REGISTRY_ID_SIZE];
+    char *live;
+    char *dir;      /* the directory that the registry was made or last changed
+                       in; NULL: unknown */
+    char *original; /* the same if that is another registry with this id */
+};
+
+/* ---- meta ---- */
+
+/* Reads a value of "meta", malloc'ed with a NUL after it.  BIDE_ENOPOLICY:
+ * there is none. */
+static int
+read_meta_value(const struct snapshot *s, const char *key, char **out,
+                size_t *out_length)
+{
+    const uint8_t *value;
+    size_t length;
+    char *copy;
+    void *bytes;
+    int rc = pages_get(s, "meta", key, strlen(key), &bytes, &length);
+
+    if (rc) {
+        return rc;
+    }
+    value = seal_read(key, strlen(key), bytes, length, &length);
+    if (!value) {
+        free(bytes);
+        return pages_damaged("the registry's %s is damaged", key);
+    }
+    copy = malloc(length + 1);
+    if (copy) {
+        memcpy(copy, value, length);
+        copy[length] = '\0';
+        *out = copy;
+        *out_length = length;
+    }
+    free(bytes);
+    return copy ? 0 : BIDE_ENOMEM;
+}
+
+static int
+require_meta_value(const struct snapshot *s, const char *key, char **out,
+                   size_t *out_length)
+{
+    int rc = read_meta_value(s, key, out, out_length);
+
+    return rc == BIDE_ENOPOLICY
+               ? pages_damaged("the registry's %s is missing", key)
+               : rc;
+}
+
+static int
+read_meta_fixed(const struct snapshot *s, const char *key, void *out,
+                size_t size)
+{
+    size_t length;
+    char *bytes;
+    int rc = require_meta_value(s, key, &bytes, &length);
+
+    if (rc) {
+        return rc;
+    }
+    if (length == size) {
+        memcpy(out, bytes, size);
+    } else {
+        rc = pages_damaged("the registry's %s has a wrong length", key);
+    }
+    free(bytes);
+    return rc;
+}
+
+/* Compares the stored number of the transaction with the meta page's.  A copy
+ * that LMDB compacted begins again at transaction 1. */
+static int
+check_commit(const struct snapshot *s)
+{
+    uint64_t commit = 0;
+    int rc = read_meta_fixed(s, "commit", &commit, sizeof(commit));
+
+    if (!rc && s->txn > 1 && commit != s->txn) {
+        rc = pages_damaged("%s: transaction %llu has the data of %llu",
+                           s->file->path, (unsigned long long)s->txn,
+                           (unsigned long long)commit);
+    }
+    return rc;
+}
+
+static int
+read_meta(void *arg, const struct snapshot *s)
+{
+    struct reader *r = arg;
+    uint32_t format = 0;
+    size_t length;
+    char *live, *dir = NULL;
+    int rc = read_meta_fixed(s, "format", &format, sizeof(format));
+
+    if (rc) {
+        return rc;
+    }
+    if (format != STORE_FORMAT) {
+        pages_damaged("%s: its format is %u, this bide knows %u", s->file->path,
+                      format, STORE_FORMAT);
+        return BIDE_EFORMAT;
+    }
+    rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
+    if (!rc) {
+        rc = require_meta_value(s, "live", &live, &length);
+    }
+    if (rc) {
+        return rc;
+    }
+    if (live[0] != '/' || strlen(live) != length || length >= PATH_MAX) {
+        free(live);
+        return pages_damaged("the registry's live is not a path");
+    }
+    rc = read_meta_value(s, "dir", &dir, &length);
+    if (rc && rc != BIDE_ENOPOLICY) { /* earlier versions did not store it */
+        free(live);
+        return rc;
+    }
+    free(r->live);
+    free(r->dir);
+    r->live = live;
+    r->dir = dir;
+    return 0;
+}
+
+/* ---- copies ---- */
+
+static int
+read_id(void *arg, const struct snapshot *s)
+{
+    return read_meta_fixed(s, "id", arg, REGISTRY_ID_SIZE);
+}
+
+/* Reports whether the registry at `path` has this id, or cannot be read. */
+static bool
+may_have_id(const char *path, const uint8_t id[REGISTRY_ID_SIZE])
+{
+    uint8_t other[REGISTRY_ID_SIZE];
+    struct reader r = {.pages = NULL};
+    int rc = pages_open(path, &r.pages);
+
+    if (!rc) {
+        rc = reader_read(&r, read_id, other, NULL);
+        pages_close(r.pages);
+    }
+    return rc ? rc != BIDE_EMISSING : memcmp(other, id, sizeof(other)) == 0;
+}
+
+/* Reports whether `there`/registry.mdb is another file than `path`, with the
+ * same id. */
+static bool
+is_other_registry(const char *there, const char *path,
+                  const uint8_t id[REGISTRY_ID_SIZE])
+{
+    struct stat here, other;
+    char *its_path;
+    bool yes;
+
+    if (asprintf(&its_path, "%s/registry.mdb", there) < 0) {
+        return false;
+    }
+    yes = !stat(path, &here) && !stat(its_path, &other) &&
+          (here.st_dev != other.st_dev || here.st_ino != other.st_ino) &&
+          may_have_id(its_path, id);
+    free(its_path);
+    return yes;
+}
+
+/* Gives a copy of a registry that still exists a live file of its own: calls
+ * under the copy must not open the breakers of the original. */
+static int
+separate_copy(struct reader *r, const char *dir, const char *path)
+{
+    char here[PATH_MAX], *live;
+
+    if (!r->dir || !realpath(dir, here) || strcmp(here, r->dir) == 0 ||
+        !is_other_registry(r->dir, path, r->id)) {
+        return 0;
+    }
+    if (asprintf(&live, "%s.%08x", r->live, crc32c(0, here, strlen(here))) <
+        0) {
+        return BIDE_ENOMEM;
+    }
+    free(r->live);
+    r->live = live;
+    r->original = r->dir;
+    r->dir = NULL;
+    return 0;
+}
+
+const char *
+reader_original(const struct reader *r)
+{
+    return r->original;
+}
+
+/* ---- opening ---- */
+
+int
+reader_open(const char *dir, struct reader **out)
+{
+    struct reader *r = calloc(1, sizeof(*r));
+    char *path = NULL;
+    int rc;
+
+    if (!r || asprintf(&path, "%s/registry.mdb", dir) < 0) {
+        free(r);
+        return BIDE_ENOMEM;
+    }
+    rc = pages_open(path, &r->pages);
+    if (!rc) {
+        rc = reader_read(r, read_meta, r, NULL);
+    }
+    if (!rc) {
+        rc = separate_copy(r, dir, path);
+    }
+    free(path);
+    if (rc) {
+        reader_close(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+void
+reader_close(struct reader *r)
+{
+    if (!r) {
+        return;
+    }
+    pages_close(r->pages);
+    free(r->live);
+    free(r->dir);
+    free(r->original);
+    free(r);
+}
+
+const uint8_t *
+reader_id(const struct reader *r)
+{
+    return r->id;
+}
+
+const char *
+reader_live_path(const struct reader *r)
+{
+    return r->live;
+}
+
+int
+reader_look(struct reader *r, struct pages_stamp *out)
+{
+    return pages_look(r->pages, out);
+}
+
+int
+reader_read(struct reader *r, reader_body_fn *body, void *arg,
+            uint64_t *out_txn)
+{
+    struct snapshot s;
+    int rc, end;
+
+    for (int tries = 0; tries < READ_TRIES; tries++) {
+        struct tree_cache cache = {0};
+
+        rc = pages_begin(r->pages, &s);
+        if (rc) {
+            return rc;
+        }
+        s.cache = &cache;
+        rc = check_commit(&s);
+        if (!rc) {
+            rc = body(arg, &s);
+        }
+        /* Also after an error: pages that are being overwritten look damaged.
+         */
+        end = pages_end(&s);
+        if (end != PAGES_AGAIN) {
+            if (!end && out_txn) {
+                *out_txn = s.txn;
+            }
+            return end ? end : rc;
+        }
+    }
+    return BIDE_ELOCKED;
+}
