@@ -77,9 +77,9 @@ print_budget_rules(const struct policy *p)
         printf("%s: budget %s", p->name, b->group);
     }
     if (b->kind == BUDGET_RATIO) {
-        printf("; retries up to %.15g%% of the calls plus %.15g/s, over %s\n",
-               b->ratio * 100, b->min_rate,
-               duration_round(b->window_ns, text, sizeof(text)));
+        printf("; retries up to %.15g%% of the calls%s plus %.15g/s, over %s\n",
+               b->ratio * 100, b->earn == EARN_SUCCESS ? " that succeed" : "",
+               b->min_rate, duration_round(b->window_ns, text, sizeof(text)));
         return;
     }
     printf("; %.15g tokens, a %s costs %.15g, a success returns %.15g",

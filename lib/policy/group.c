@@ -48,6 +48,12 @@ write_rate(const struct budget_rules *b, char *out, size_t size)
 }
 
 static void
+write_earn(const struct budget_rules *b, char *out, size_t size)
+{
+    snprintf(out, size, "%s", b->earn == EARN_ALL ? "all" : "success");
+}
+
+static void
 write_kind(const struct budget_rules *b, char *out, size_t size)
 {
     snprintf(out, size, "%s", b->kind == BUDGET_TOKENS ? "tokens" : "ratio");
@@ -66,6 +72,7 @@ static const struct size_key {
     {"budget_window", BUDGET_RATIO, write_window},
     {"budget_ratio", BUDGET_RATIO, write_ratio},
     {"budget_min_rate", BUDGET_RATIO, write_rate},
+    {"budget_earn", BUDGET_RATIO, write_earn},
 };
 enum { SIZE_KEYS = sizeof(size_keys) / sizeof(size_keys[0]) };
 

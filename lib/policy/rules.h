@@ -32,6 +32,7 @@ enum jitter_form {
 enum retry_after { RETRY_AFTER_HONOR, RETRY_AFTER_CLAMP, RETRY_AFTER_IGNORE };
 enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
 enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
+enum budget_earn { EARN_ALL, EARN_SUCCESS };
 enum breaker_mode { BREAKER_OFF, BREAKER_ON, BREAKER_OPEN, BREAKER_CLOSED };
 
 struct jitter {
@@ -72,7 +73,7 @@ struct hint_rules {
 
 struct budget_rules {
     char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
-    int32_t kind, charge;
+    int32_t kind, charge, earn; /* the enums above */
     /* In thousandths.  A refund of -1 is the charge of the retry. */
     int64_t capacity, cost, timeout_cost, throttle_cost;
     int64_t deposit, refund, refill_per_s;

@@ -314,7 +314,9 @@ take_retry_by_tokens(const struct budget_rules *r, const struct guard *g,
 static double
 allowed_retries(const struct budget_rules *r, const struct tally *window)
 {
-    return r->ratio * (double)window->calls +
+    uint64_t earning = r->earn == EARN_ALL ? window->calls : window->earned;
+
+    return r->ratio * (double)earning +
            r->min_rate * ((double)r->window_ns / 1e9);
 }
 
@@ -341,14 +343,13 @@ take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
     return true;
 }
 
+/* Takes a retry granted at granted_ns off the total, and off the totals at the
+ * beginning of each later slice, so that it counts in no window. */
 static void
-return_retry_of_ratio(const struct guard *g)
+return_retry_of_ratio(const struct guard *g, uint64_t granted_ns)
 {
-    uint64_t seen = atomic_load(&g->budget->retries);
-
-    while (seen && !atomic_compare_exchange_weak(&g->budget->retries, &seen,
-                                                 seen - 1)) {
-    }
+    window_decrement(&g->budget->retries);
+    window_return_retry(&g->budget_rings->budget, granted_ns);
 }
 
 /* ---- called by the machine ---- */
@@ -428,7 +429,8 @@ budget_give(const struct budget_rules *b, const struct guard *g,
 
 void
 budget_return(const struct budget_rules *b, const struct guard *g,
-              const struct budget_paid *paid, uint64_t now_ns)
+              const struct budget_paid *paid, uint64_t granted_ns,
+              uint64_t now_ns)
 {
     if (is_off(g) || paid->to != g->budget) {
         return;
@@ -436,7 +438,7 @@ budget_return(const struct budget_rules *b, const struct guard *g,
     if (paid->with == PAID_TOKENS && b->kind == BUDGET_TOKENS) {
         move_tokens(b, g, paid->price, false, now_ns);
     } else if (paid->with == PAID_RETRY && b->kind == BUDGET_RATIO) {
-        return_retry_of_ratio(g);
+        return_retry_of_ratio(g, granted_ns);
     }
 }
 

@@ -54,10 +54,11 @@ void budget_pay(const struct budget_rules *b, const struct guard *g,
 void budget_give(const struct budget_rules *b, const struct guard *g,
                  const struct budget_paid *paid, uint64_t now_ns);
 
-/* Returns the whole charge of a retry that does not happen.  What a failure
- * was charged stays charged. */
+/* Returns the whole charge of a retry that was granted at granted_ns and does
+ * not happen.  What a failure was charged stays charged. */
 void budget_return(const struct budget_rules *b, const struct guard *g,
-                   const struct budget_paid *paid, uint64_t now_ns);
+                   const struct budget_paid *paid, uint64_t granted_ns,
+                   uint64_t now_ns);
 
 /* Reports whether the bucket is full, so that a success need not call
  * budget_give. */

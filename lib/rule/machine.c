@@ -158,7 +158,7 @@ return_charge(struct machine *m, const struct policy *p, struct guard *g,
               uint64_t now_ns)
 {
     if (m->has_paid) {
-        budget_return(&p->budget, g, &m->paid, now_ns);
+        budget_return(&p->budget, g, &m->paid, m->ended_ns, now_ns);
         m->has_paid = false;
     }
 }

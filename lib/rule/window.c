@@ -222,6 +222,27 @@ window_forget_retries(struct series *r, uint64_t retries)
 }
 
 void
+window_decrement(_Atomic uint64_t *total)
+{
+    uint64_t seen = atomic_load(total);
+
+    while (seen && !atomic_compare_exchange_weak(total, &seen, seen - 1)) {
+    }
+}
+
+void
+window_return_retry(struct series *r, uint64_t granted_ns)
+{
+    for (int i = 0; i < SLICE_SLOTS; i++) {
+        uint64_t begin = begin_of(&r->slot[i]);
+
+        if (begin > granted_ns && begin != UINT64_MAX) {
+            window_decrement(&r->slot[i].total[TOTAL_RETRIES]);
+        }
+    }
+}
+
+void
 window_clear(struct series *r)
 {
     for (int i = 0; i < SLICE_SLOTS; i++) {

@@ -21,6 +21,13 @@ struct tally window_since(const struct series *r, uint64_t window_ns,
  * retries count in any window. */
 void window_forget_retries(struct series *r, uint64_t retries);
 
+/* Takes a retry that was counted at granted_ns off the stored slices that begin
+ * later. */
+void window_return_retry(struct series *r, uint64_t granted_ns);
+
+/* Subtracts 1 from a total, unless it is 0. */
+void window_decrement(_Atomic uint64_t *total);
+
 /* Discards every stored slice: the window is empty. */
 void window_clear(struct series *r);
 

@@ -1,4 +1,4 @@
-/* Changes of the rules of a budget that processes share. */
+/* A budget that processes share: changes of its rules, and calls that earn. */
 #include <bide.h>
 #include "rule/breaker.h"
 #include "guarding.h"
@@ -112,6 +112,36 @@ a_budget_that_is_not_used_for_a_while_starts_full(void **state)
     }
 }
 
+static void
+make_calls(void *arg)
+{
+    const struct scene *s = arg;
+    struct bide_policy *p = guarding_policy(s, "pay", "");
+    struct bide_result r;
+
+    for (int i = 0; i < 10; i++) {
+        MUST(bide_run(p, guarding_fails, NULL, &r) == BIDE_EXHAUSTED);
+        MUST(r.reason == BIDE_BY_BUDGET); /* nothing is earned yet */
+    }
+    MUST(bide_run(p, guarding_succeeds, NULL, NULL) == BIDE_SUCCEEDED);
+    MUST(bide_run(p, guarding_succeeds, NULL, NULL) == BIDE_SUCCEEDED);
+    for (uint32_t i = 0; i < 3; i++) {
+        bide_run(p, guarding_fails, NULL, &r);
+        MUST(r.attempts == (i < 2 ? 2 : 1));
+    }
+}
+
+static void
+calls_that_succeed_earn_retries(void **state)
+{
+    struct scene *s = *state;
+
+    process_registry(s, "[pay]\n" RULES "budget = own\nbudget_kind = ratio\n"
+                        "budget_ratio = 100%\nbudget_min_rate = 0/s\n"
+                        "budget_window = 1h\nbudget_earn = success\n");
+    guarding_end(guarding_start(make_calls, s));
+}
+
 int
 main(void)
 {
@@ -119,6 +149,7 @@ main(void)
         SCENE(the_command_that_changes_the_refill_settles_the_budget),
         SCENE(it_settles_the_budget_of_a_group_too),
         SCENE(raising_the_capacity_keeps_the_share_of_now),
+        SCENE(calls_that_succeed_earn_retries),
         SCENE(a_budget_that_is_not_used_for_a_while_starts_full),
     };
 

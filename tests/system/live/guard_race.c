@@ -58,7 +58,7 @@ operate(struct arena *a, struct holder *mine, uint64_t *seed)
         }
     } else if (held > 0) {
         paid.price = 1 + (int32_t)(draw(seed) % (uint64_t)held);
-        budget_return(&a->rules, &g, &paid, TIME);
+        budget_return(&a->rules, &g, &paid, TIME, TIME);
         atomic_fetch_sub(&mine->held, paid.price);
     }
     atomic_fetch_add(&mine->operations, 1);

@@ -161,7 +161,7 @@ static const struct {
     {"budget_capacity", "200001", "must be 0 to 200000", NULL},
     {"budget_refill", "5", "must be a rate per second", "5/s"},
     {"budget_ratio", "20", "must be a percentage", "20%"},
-    {"budget_ratio", "100.5%", "must be 0% to 100%", NULL},
+    {"budget_ratio", "100000.5%", "must be 0% to 100000%", NULL},
     {"breaker_window", "0 calls", "must be a time, or 1 to", NULL},
     {"breaker_window", "0",
      "must be 1ms to 36500d, or a number of calls such as 100 calls", NULL},
@@ -243,6 +243,10 @@ values_are_loaded_into_their_fields(void **state)
     assert_true(p.budget.min_rate == 1.5);
     LOAD("budget_ratio", "20%");
     assert_true(p.budget.ratio == 0.2);
+    LOAD("budget_ratio", "1000%");
+    assert_true(p.budget.ratio == 10);
+    LOAD("budget_earn", "success");
+    assert_int_equal(p.budget.earn, EARN_SUCCESS);
     LOAD("breaker", "closed");
     assert_int_equal(p.breaker.mode, BREAKER_CLOSED);
     LOAD("breaker_consecutive", "none");

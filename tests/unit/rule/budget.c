@@ -56,7 +56,7 @@ send_event(struct guarded *s, const struct step *step, struct budget_paid *paid)
         budget_give(b, &s->g, paid, now);
         return true;
     case UNDO:
-        budget_return(b, &s->g, paid, now);
+        budget_return(b, &s->g, paid, now, now);
         return true;
     case RESET:
         budget_reset(&s->g);
@@ -295,7 +295,7 @@ a_budget_that_is_off_grants_every_retry(void **state)
     }
     budget_pay(&s->p->budget, NULL, PRICE_USUAL, 0);
     budget_give(&s->p->budget, &s->g, &paid, 0);
-    budget_return(&s->p->budget, NULL, &paid, 0);
+    budget_return(&s->p->budget, NULL, &paid, 0, 0);
     assert_true(budget_level(&s->p->budget, NULL, 0) == 1);
     guarded_free(s);
 }

@@ -296,7 +296,7 @@ a_charge_is_returned_only_to_the_budget_that_has_it(void **state)
         if (s->budget.retries) { /* that of the ratio */
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &other));
         }
-        budget_return(&s->p->budget, &s->g, &paid, TIME0);
+        budget_return(&s->p->budget, &s->g, &paid, TIME0, TIME0);
         assert_int_equal(tokens(s, TIME0), rows[i].left);
         guarded_free(s);
     }
@@ -312,7 +312,7 @@ a_charge_of_tokens_is_not_returned_to_a_ratio(void **state)
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     s->budget.retries = 3;
     guarded_change(s, "budget=own\nbudget_kind=ratio");
-    budget_return(&s->p->budget, &s->g, &paid, TIME0);
+    budget_return(&s->p->budget, &s->g, &paid, TIME0, TIME0);
     assert_int_equal(s->budget.retries, 3);
     guarded_free(s);
 }

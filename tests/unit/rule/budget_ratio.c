@@ -127,14 +127,109 @@ a_retry_that_does_not_happen_is_not_counted(void **state)
     count_attempt(s, TIME0, true);
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_false(guarded_take(s, PRICE_USUAL, TIME0, &refused));
-    budget_return(&s->p->budget, &s->g, &refused, TIME0);
+    budget_return(&s->p->budget, &s->g, &refused, TIME0, TIME0);
     assert_int_equal(take_all_retries(s, TIME0), 0);
-    budget_return(&s->p->budget, &s->g, &paid, TIME0);
+    budget_return(&s->p->budget, &s->g, &paid, TIME0, TIME0);
     assert_int_equal(take_all_retries(s, TIME0), 1);
     /* More returns than retries. */
     s->budget.retries = 0;
-    budget_return(&s->p->budget, &s->g, &paid, TIME0);
+    budget_return(&s->p->budget, &s->g, &paid, TIME0, TIME0);
     assert_int_equal(s->budget.retries, 0);
+    guarded_free(s);
+}
+
+static void
+a_retry_that_is_returned_makes_room_only_once(void **state)
+{
+    struct guarded *s =
+        guarded_new(RATIO "budget_ratio=0%\nbudget_min_rate=1.25/s");
+    struct budget_paid paid[20];
+
+    (void)state;
+    count_attempt(s, TIME0, true);
+    for (int i = 0; i < 20; i++) {
+        assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid[i]));
+    }
+    assert_int_equal(take_all_retries(s, TIME0), 0);
+    for (uint64_t second = 1; second <= 4; second++) {
+        count_attempt(s, TIME0 + second * SECOND, true);
+    }
+    for (int i = 0; i < 20; i++) {
+        budget_return(&s->p->budget, &s->g, &paid[i], TIME0,
+                      TIME0 + 4 * SECOND);
+    }
+    /* This window begins after the retries were granted, and before they were
+     * returned. */
+    count_attempt(s, TIME0 + 17 * SECOND, true);
+    assert_int_equal(take_all_retries(s, TIME0 + 17 * SECOND), 20);
+    guarded_free(s);
+}
+
+static void
+a_returned_retry_leaves_earlier_slices_alone(void **state)
+{
+    struct guarded *s =
+        guarded_new(RATIO "budget_ratio=0%\nbudget_min_rate=1.25/s");
+    struct budget_paid paid;
+    uint64_t now = TIME0;
+
+    (void)state;
+    count_attempt(s, now, true);
+    assert_int_equal(take_all_retries(s, now), 20);
+    now += 16 * SECOND; /* the first slice is still in the window */
+    count_attempt(s, now, true);
+    assert_int_equal(take_all_retries(s, now), 0);
+    now += SECOND;
+    count_attempt(s, now, true);
+    for (int i = 0; i < 3; i++) {
+        assert_true(guarded_take(s, PRICE_USUAL, now, &paid));
+        budget_return(&s->p->budget, &s->g, &paid, now, now);
+    }
+    assert_int_equal(take_all_retries(s, now), 20);
+    guarded_free(s);
+}
+
+static void
+a_ratio_that_is_switched_on_starts_with_an_empty_window(void **state)
+{
+    static const char *const others[] = {"budget=own\nbudget_kind=tokens",
+                                         "budget=none", NULL};
+    const char *ratio = RATIO "budget_ratio=50%\nbudget_min_rate=0/s";
+
+    (void)state;
+    for (int i = 0; others[i]; i++) {
+        struct guarded *s = guarded_new(ratio);
+
+        budget_follow(&s->p->budget, &s->g, TIME0);
+        for (int k = 0; k < 8; k++) {
+            count_attempt(s, TIME0, true);
+        }
+        guarded_change(s, others[i]);
+        budget_follow(i ? NULL : &s->p->budget, &s->g, TIME0);
+        guarded_change(s, ratio);
+        budget_follow(&s->p->budget, &s->g, TIME0);
+        count_attempt(s, TIME0, true);
+        count_attempt(s, TIME0, true);
+        assert_int_equal(take_all_retries(s, TIME0), 1);
+        guarded_free(s);
+    }
+}
+
+static void
+a_budget_that_is_earned_by_successes_ignores_other_calls(void **state)
+{
+    struct guarded *s = guarded_new(
+        RATIO "budget_ratio=50%\nbudget_min_rate=0/s\nbudget_earn=success");
+    struct tally t = {0};
+
+    (void)state;
+    window_turn(&s->rings.budget, s->p->budget.window_ns, TIME0, &t);
+    guarded_count(s, ENDED_FAILED);
+    guarded_count(s, ENDED_REJECTED);
+    guarded_count(s, 0);
+    assert_int_equal(take_all_retries(s, TIME0), 0);
+    guarded_count(s, ENDED_AGAIN); /* a retry that succeeds */
+    assert_int_equal(take_all_retries(s, TIME0), 1);
     guarded_free(s);
 }
 
@@ -176,7 +271,7 @@ garbage_causes_no_crash_and_does_not_last(void **state)
             budget_pay(&s->p->budget, &s->g, PRICE_TIMEOUT, now);
             count_attempt(s, now, true);
             budget_give(&s->p->budget, &s->g, i % 2 ? NULL : &paid, now);
-            budget_return(&s->p->budget, &s->g, &paid, now);
+            budget_return(&s->p->budget, &s->g, &paid, now, now);
             check_bounds(s, now + (uint64_t)i * SECOND);
         }
         if (s->p->budget.kind == BUDGET_RATIO) {
@@ -200,6 +295,12 @@ main(void)
         cmocka_unit_test(a_ratio_ignores_calls_older_than_its_window),
         cmocka_unit_test(the_level_of_a_ratio_is_its_unused_share),
         cmocka_unit_test(a_retry_that_does_not_happen_is_not_counted),
+        cmocka_unit_test(a_retry_that_is_returned_makes_room_only_once),
+        cmocka_unit_test(a_returned_retry_leaves_earlier_slices_alone),
+        cmocka_unit_test(
+            a_ratio_that_is_switched_on_starts_with_an_empty_window),
+        cmocka_unit_test(
+            a_budget_that_is_earned_by_successes_ignores_other_calls),
         cmocka_unit_test(garbage_causes_no_crash_and_does_not_last),
     };
 
