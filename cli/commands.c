@@ -58,6 +58,7 @@ const struct command commands[] = {
                  "bide validate policies/\n"},
     {.name = "export", .usage = "[NAME...]", .section = SECTION_POLICIES,
      .help = "print policies as text that apply accepts",
+     .verbatim = true,
      .run = export_command, .registry = REGISTRY_NEEDED, .most = -1,
      .examples = "bide export > backup.ini\n"
                  "bide export payments mail\n"},
@@ -69,6 +70,7 @@ const struct command commands[] = {
                  "bide list 'pay*'\n"},
     {.name = "show", .usage = "NAME", .section = SECTION_POLICIES,
      .help = "show the text of a policy",
+     .verbatim = true,
      .run = show_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
      .options = TAKES(RESOLVED) | TAKES(VERSION) | TAKES(JSON),
      .examples = "bide show payments\n"
@@ -76,6 +78,7 @@ const struct command commands[] = {
                  "bide show payments --version 1\n"},
     {.name = "get", .usage = "NAME KEY", .section = SECTION_POLICIES,
      .help = "print the value in force of one key",
+     .verbatim = true,
      .run = get_command, .registry = REGISTRY_NEEDED, .least = 2, .most = 2,
      .examples = "bide get payments attempts\n"
                  "bide get mail wait_max\n"},
@@ -208,6 +211,7 @@ const struct command commands[] = {
                  "bide check payments --json\n"},
     {.name = "metrics", .usage = "", .section = SECTION_MONITORING,
      .help = "print all metrics as Prometheus text",
+     .verbatim = true,
      .run = metrics_command, .registry = REGISTRY_NEEDED,
      .options = TAKES(OUTPUT),
      .examples = "bide metrics\n"
@@ -285,6 +289,7 @@ const struct command commands[] = {
     {.name = "exec", .usage = "NAME [--] COMMAND...",
      .section = SECTION_RUNNING,
      .help = "run a program under a policy",
+     .verbatim = true,
      .run = exec_command, .least = 2, .most = -1, .rest_from = 1,
      .misused = 125, .notes = exec_notes,
      .options = TAKES(SCOPE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |

@@ -9,6 +9,7 @@
 #include "base/near.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
+#include "cli/out/fold.h"
 #include "cli/out/text.h"
 
 enum { GO_ON = -1 }; /* no exit status yet */
@@ -215,6 +216,21 @@ open_registry(struct command_line *line)
     return rc ? rc : admin_open(line->option[OPTION_DIR], &line->registry);
 }
 
+/* Reports whether the output is for programs or files, also at a terminal. */
+static bool
+is_for_programs(const struct command_line *line)
+{
+    static const enum option options[] = {OPTION_JSON, OPTION_CSV, OPTION_RAW,
+                                          OPTION_MAN, OPTION_COMPLETION};
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (line->option[options[i]]) {
+            return true;
+        }
+    }
+    return line->command->verbatim;
+}
+
 static int
 run_command(struct command_line *line)
 {
@@ -222,6 +238,9 @@ run_command(struct command_line *line)
     int rc = 0, status;
 
     assert(command && command->run); /* each row of the table has .run */
+    if (!is_for_programs(line)) {
+        fold_output();
+    }
     if (command->rest_from == 0) {
         /* Writing to a closed pipe is an error to ignore, not a signal that
          * kills.  exec leaves SIGPIPE as it is, for the program it runs. */
@@ -279,6 +298,7 @@ flush_output(int status)
     }
     errno = 0;
     if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE) {
+        fold_end();
         return status;
     }
     say("standard output: %s", errno ? strerror(errno) : "cannot be written");

@@ -164,17 +164,6 @@ is_damaged(const struct deferred_item *item)
 }
 
 static char *
-format_work_size(size_t bytes, char *buffer, size_t size)
-{
-    if (bytes < 10240) {
-        snprintf(buffer, size, "%zu B", bytes);
-    } else {
-        snprintf(buffer, size, "%zu KiB", bytes / 1024);
-    }
-    return buffer;
-}
-
-static char *
 format_work_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
 {
     return duration_round(now_ns > since_ns ? now_ns - since_ns : 0, buffer,
@@ -230,8 +219,7 @@ add_item_row(struct listing *l, const struct deferred_item *item)
     add_due_cell(t, item, l->now_ns);
     table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
     table_cell(t, STATE, "%s", state_name(item, l->now_ns));
-    table_cell(t, SIZE, "%s",
-               format_work_size(item->length, text, sizeof(text)));
+    table_cell(t, SIZE, "%s", text_bytes(item->length, text, sizeof(text)));
     if (*item->last_error) {
         table_cell(t, LAST_ERROR, "%s", item->last_error);
     }

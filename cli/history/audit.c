@@ -218,6 +218,7 @@ add_event(void *arg, const char *name, const char *scope,
     if (!e || !(e->what = strdup(text))) {
         return BIDE_ENOMEM;
     }
+    e->to = event->to;
     return 0;
 }
 

@@ -24,9 +24,10 @@ struct audit_entry {
     uint64_t when_ns, end_ns; /* equal if the entry has no duration */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: of audited rows */
-    uint64_t dropped, requeued;          /* AUDIT_WORK: number of items */
-    char *what;                          /* NULL for AUDIT_CALLS */
-    char *who, *note;                    /* may be NULL */
+    uint8_t to;                 /* AUDIT_BREAKER: the new state, STATE_* */
+    uint64_t dropped, requeued; /* AUDIT_WORK: number of items */
+    char *what;                 /* NULL for AUDIT_CALLS */
+    char *who, *note;           /* may be NULL */
 };
 
 struct audit {

@@ -12,42 +12,131 @@
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "rule/breaker.h"
 #include "audit.h"
 
 /* ---- as text ---- */
 
-/* Adds "2026-01-31 08:00:00, 7m".  Dates are complete, because the table may be
- * read on another day. */
-static void
-add_time_cell(struct table *t, const struct audit_entry *e)
-{
-    char when[64], length[32];
+/* A breaker that changes again within this time flaps. */
+#define FLAP_NS UINT64_C(1800000000000)
 
-    when_write_iso(e->when_ns, when, sizeof(when));
-    if (e->end_ns > e->when_ns) {
-        table_cell(
-            t, 0, "%s, %s", when,
-            duration_round(e->end_ns - e->when_ns, length, sizeof(length)));
-    } else {
-        table_cell(t, 0, "%s", when);
+/* Consecutive changes of one breaker. */
+struct flapping {
+    size_t count;
+    uint64_t opened, closed, end_ns;
+    uint8_t last; /* state */
+};
+
+/* Collects the changes that follow entry `first` and are not `shown` yet, up to
+ * a change of the policy or a longer pause.  Marks them as shown if the breaker
+ * opened more than once. */
+static struct flapping
+collect_flapping(const struct audit *a, size_t first, bool *shown)
+{
+    const struct audit_entry *from = &a->list[first];
+    struct flapping f = {0};
+    size_t end;
+
+    for (end = first; end < a->count; end++) {
+        const struct audit_entry *e = &a->list[end];
+        bool same = strcmp(e->name, from->name) == 0;
+
+        if (same && (e->kind == AUDIT_CHANGE || e->kind == AUDIT_FORCED)) {
+            break;
+        }
+        if (!same || e->kind != AUDIT_BREAKER ||
+            strcmp(e->scope, from->scope) != 0) {
+            continue;
+        }
+        if (f.count > 0 && e->when_ns > f.end_ns + FLAP_NS) {
+            break;
+        }
+        f.count++;
+        f.opened += e->to == STATE_OPEN;
+        f.closed += e->to == STATE_CLOSED;
+        f.end_ns = e->when_ns;
+        f.last = e->to;
     }
+    for (size_t i = first; i < end && f.opened > 1; i++) {
+        const struct audit_entry *e = &a->list[i];
+
+        shown[i] = shown[i] || (e->kind == AUDIT_BREAKER &&
+                                strcmp(e->name, from->name) == 0 &&
+                                strcmp(e->scope, from->scope) == 0);
+    }
+    return f;
+}
+
+/* Adds "breaker opened and closed 41 times, 10:02 to 10:31". */
+static void
+add_flapping_cell(struct table *t, const struct audit_entry *e,
+                  const struct flapping *f)
+{
+    char opened[32], closed[32], from[64], to[64];
+    size_t date = 11; /* "2026-01-31 " */
+
+    when_write_iso(e->when_ns, from, sizeof(from));
+    when_write_iso(f->end_ns, to, sizeof(to));
+    date = strncmp(from, to, date) == 0 ? date : 0;
+    from[16] = to[16] = '\0'; /* without seconds */
+    text_count(f->opened, opened, sizeof(opened));
+    text_count(f->closed, closed, sizeof(closed));
+    table_cell(t, 3, "breaker opened%s%s%s %s times, %s to %s%s",
+               f->closed == f->opened ? "" : " ",
+               f->closed == f->opened ? "" : opened, " and closed", closed,
+               from + date, to + date,
+               f->last == STATE_OPEN     ? ", now open"
+               : f->last == STATE_CLOSED ? ""
+                                         : ", now half open");
 }
 
 static int
-add_entry_rows(struct table *t, const struct audit *a)
+add_what_cell(struct table *t, const struct audit_entry *e)
 {
-    for (size_t i = 0; i < a->count; i++) {
-        const struct audit_entry *e = &a->list[i];
-        char *words = audit_words(e);
+    char *words = audit_words(e), length[32];
 
-        if (!words) {
-            return BIDE_ENOMEM;
+    if (!words) {
+        return BIDE_ENOMEM;
+    }
+    if (e->end_ns > e->when_ns) {
+        duration_round(e->end_ns - e->when_ns, length, sizeof(length));
+        table_cell(t, 3, "%s in %s", words, length);
+    } else {
+        table_cell(t, 3, "%s", words);
+    }
+    free(words);
+    return 0;
+}
+
+/* Sets *folded to the number of changes of breakers that are not listed. */
+static int
+add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
+{
+    bool *shown = calloc(a->count, sizeof(*shown));
+    int rc = shown ? 0 : BIDE_ENOMEM;
+
+    for (size_t i = 0; i < a->count && rc == 0; i++) {
+        const struct audit_entry *e = &a->list[i];
+        struct flapping f = {0};
+        char when[64];
+
+        if (shown[i]) {
+            continue;
+        }
+        if (e->kind == AUDIT_BREAKER) {
+            f = collect_flapping(a, i, shown);
         }
         table_row(t);
-        add_time_cell(t, e);
+        /* Complete, because the table may be read on another day. */
+        table_cell(t, 0, "%s", when_write_iso(e->when_ns, when, sizeof(when)));
         table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
         table_cell(t, 2, "%s", audit_kind_word(e->kind));
-        table_cell(t, 3, "%s", words);
+        if (f.opened > 1) {
+            add_flapping_cell(t, e, &f);
+            *folded += f.count;
+        } else {
+            rc = add_what_cell(t, e);
+        }
         if (e->who) {
             table_cell(t, 4, "%s", e->who);
         }
@@ -57,9 +146,9 @@ add_entry_rows(struct table *t, const struct audit *a)
         if (e->kind == AUDIT_FORCED) {
             table_mark_row(t);
         }
-        free(words);
     }
-    return 0;
+    free(shown);
+    return rc;
 }
 
 static void
@@ -110,6 +199,7 @@ audit_table(const struct audit *a)
         {"WHEN", 0},          {"POLICY", TABLE_NAME}, {"KIND", 0},
         {"WHAT", TABLE_WRAP}, {"WHO", TABLE_WRAP},    {"NOTE", TABLE_WRAP}};
     char since[64], until[64];
+    size_t folded = 0;
     struct table *t;
     int rc;
 
@@ -124,12 +214,18 @@ audit_table(const struct audit *a)
         return 0;
     }
     t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    rc = add_entry_rows(t, a);
+    rc = add_entry_rows(t, a, &folded);
     if (rc) {
         table_free(t);
         return rc;
     }
     rc = table_print(t);
+    if (!rc && folded > 0) {
+        printf(
+            "\n%zu changes of breakers are summed up. To see each: --json or "
+            "--csv.\n",
+            folded);
+    }
     if (!rc) {
         print_sums(a);
     }

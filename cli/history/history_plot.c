@@ -50,14 +50,33 @@ bin_value(const struct history_bins *b, size_t line, size_t i)
     return b->bin[i] ? past_at_ms(b->bin[i]->succeeded, 0.95) : 0;
 }
 
-static void
-plot_line(const struct history_bins *b, size_t line)
+/* Returns the value of a column, which shows `each` bins: the mean of rates,
+ * the greatest of latencies. */
+static double
+column_value(const struct history_bins *b, size_t line, size_t column,
+             size_t each)
 {
+    size_t end =
+        (column + 1) * each < b->count ? (column + 1) * each : b->count;
+    double value = 0;
+
+    for (size_t i = column * each; i < end; i++) {
+        double v = bin_value(b, line, i);
+
+        value = is_rate(line) ? value + v : v > value ? v : value;
+    }
+    return is_rate(line) ? value / (double)(end - column * each) : value;
+}
+
+static void
+plot_line(const struct history_bins *b, size_t line, size_t each)
+{
+    size_t columns = (b->count + each - 1) / each;
     double most = 0;
     char text[32];
 
-    for (size_t i = 0; i < b->count; i++) {
-        double v = bin_value(b, line, i);
+    for (size_t i = 0; i < columns; i++) {
+        double v = column_value(b, line, i, each);
 
         most = v > most ? v : most;
     }
@@ -65,16 +84,16 @@ plot_line(const struct history_bins *b, size_t line)
         return;
     }
     printf("%-13s", lines[line].title);
-    for (size_t i = 0; i < b->count; i++) {
-        /* A bin without succeeded attempts has no latency. */
-        bool gap = !is_rate(line) && bin_value(b, line, i) <= 0;
+    for (size_t i = 0; i < columns; i++) {
+        double v = column_value(b, line, i, each);
 
-        fputs(gap ? " "
-                  : block_for(most > 0 ? bin_value(b, line, i) / most : 0),
+        /* A bin without succeeded attempts has no latency. */
+        fputs(!is_rate(line) && v <= 0 ? " "
+                                       : block_for(most > 0 ? v / most : 0),
               stdout);
     }
     if (is_rate(line)) {
-        printf("  up to %.3g\n", most);
+        printf("  up to %s\n", text_number(most, text, sizeof(text)));
     } else {
         printf("  up to %s\n",
                duration_round((uint64_t)(most * 1e6), text, sizeof(text)));
@@ -85,6 +104,8 @@ void
 history_plot(const struct history_rows *rows)
 {
     const struct history_bins *b = &rows->bins;
+    size_t width = text_width(), room = width > 40 ? width - 13 - 16 : 12;
+    size_t each = text_to_terminal() ? (b->count + room - 1) / room : 1;
     char from[64], step[32];
 
     if (b->count < 2) {
@@ -92,9 +113,9 @@ history_plot(const struct history_rows *rows)
     }
     putchar('\n');
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        plot_line(b, i);
+        plot_line(b, i, each);
     }
     printf("%-13sfrom %s, %s each\n", "",
            when_write(b->first_ns, rows->now_ns, from, sizeof(from)),
-           duration_write(b->step_ns, step, sizeof(step)));
+           duration_round(b->step_ns * each, step, sizeof(step)));
 }

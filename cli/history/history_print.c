@@ -7,6 +7,7 @@
 #include <bide.h>
 #include "cli/out/csv.h"
 #include "cli/out/json.h"
+#include "cli/out/text.h"
 #include "cli/view/figure.h"
 #include "history.h"
 
@@ -94,6 +95,8 @@ print_csv_head(void)
 static void
 print_csv_figures(const struct bide_stats *s)
 {
+    char text[32];
+
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         const struct counter_row *row = &counter_rows[i];
 
@@ -101,7 +104,8 @@ print_csv_figures(const struct bide_stats *s)
             continue;
         }
         if (row->unit == COUNTER_OF_SLEPT) {
-            printf(",%.6g", (double)counter_of(s, row) / 1e6);
+            printf(",%s", text_plain((double)counter_of(s, row) / 1e6, text,
+                                     sizeof(text)));
         } else {
             printf(",%llu", (unsigned long long)counter_of(s, row));
         }
@@ -110,8 +114,12 @@ print_csv_figures(const struct bide_stats *s)
         struct bide_latency l;
 
         memcpy(&l, (const char *)s + latencies[i].offset, sizeof(l));
-        printf(",%llu,%.6g,%.6g,%.6g,%.6g", (unsigned long long)l.count,
-               l.p50_ms, l.p95_ms, l.p99_ms, l.max_ms);
+        printf(",%llu", (unsigned long long)l.count);
+        for (size_t k = 0; k < 4; k++) {
+            const double ms[] = {l.p50_ms, l.p95_ms, l.p99_ms, l.max_ms};
+
+            printf(",%s", text_plain(ms[k], text, sizeof(text)));
+        }
     }
 }
 

@@ -87,9 +87,8 @@ label_title(enum history_by by)
                               : "FROM";
 }
 
-/* Returns a table of the figures of calls, of attempts, or of both. */
-static struct table *
-make_rows_table(const struct history_rows *rows, bool calls, bool attempts)
+static int
+print_rows(const struct history_rows *rows)
 {
     struct table_column columns[FIGURES + 1] = {
         {label_title(rows->by), TABLE_NAME}};
@@ -98,8 +97,7 @@ make_rows_table(const struct history_rows *rows, bool calls, bool attempts)
     struct table *t;
 
     for (size_t i = 0; i < FIGURES; i++) {
-        if ((figures[i].of_attempts ? attempts : calls) &&
-            has_figure(rows, i)) {
+        if (has_figure(rows, i)) {
             which[count++] = i;
             columns[count] =
                 (struct table_column){figures[i].title, TABLE_RIGHT};
@@ -115,23 +113,7 @@ make_rows_table(const struct history_rows *rows, bool calls, bool attempts)
                                     text, sizeof(text)));
         }
     }
-    return t;
-}
-
-static int
-print_rows(const struct history_rows *rows)
-{
-    struct table *t = make_rows_table(rows, true, true);
-
-    if (table_fits(t)) {
-        return table_print(t);
-    }
-    table_free(t);
-    if (table_print(make_rows_table(rows, true, false))) {
-        return BIDE_ENOMEM;
-    }
-    putchar('\n');
-    return table_print(make_rows_table(rows, false, true));
+    return table_print(t);
 }
 
 /* ---- versions side by side ---- */

@@ -253,20 +253,20 @@ reap_commands(struct recorder *r, bool wait)
 static void
 print_recording(const struct recorded *done)
 {
-    char begin[64], end[64];
+    char begin[64], end[64], size[32];
 
     if (done->nothing) {
         puts("nothing to record: no service has used the registry yet");
     } else if (done->done) {
         puts("already recorded");
     } else {
-        printf("%s to %s: %u %s, history of %.1f MiB",
+        printf("%s to %s: %u %s, history of %s",
                when_write_iso(done->result.begin_ns, begin, sizeof(begin)),
                when_write_iso(done->result.end_ns, end, sizeof(end)),
                done->result.cells,
                text_plural(done->result.cells, "policy or scope",
                            "policies and scopes"),
-               (double)done->result.bytes / (1 << 20));
+               text_bytes(done->result.bytes, size, sizeof(size)));
         if (done->result.pruned > 0) {
             printf(", %u old records removed", done->result.pruned);
         }

@@ -152,11 +152,9 @@ print_stats_json(const struct stats_cells *cells)
 /* ---- as text ---- */
 
 /* Columns, in order: NAME, SCOPE, the figures of calls and of attempts,
- * BREAKER, BUDGET.  If they are too wide for the terminal, there are two
- * tables: calls with BREAKER and BUDGET, and attempts. */
+ * BREAKER, BUDGET. */
 enum { NAME, SCOPE, FIRST_FIGURE, BREAKER = FIRST_FIGURE + FIGURES, BUDGET };
 enum { COLUMNS = BUDGET + 1 };
-enum part { BOTH, CALLS, ATTEMPTS };
 
 static const char *
 column_title(size_t column)
@@ -173,17 +171,6 @@ column_title(size_t column)
     default:
         return figures[column - FIRST_FIGURE].title;
     }
-}
-
-static enum part
-column_part(size_t column)
-{
-    if (column < FIRST_FIGURE) {
-        return BOTH;
-    }
-    return column < BREAKER && figures[column - FIRST_FIGURE].of_attempts
-               ? ATTEMPTS
-               : CALLS;
 }
 
 static bool
@@ -260,21 +247,17 @@ add_column_cell(struct table *t, size_t at, size_t column,
     }
 }
 
-/* Returns the table of one part, or of both parts (BOTH). */
-static struct table *
-make_stats_table(const struct stats_cells *cells, enum part part)
+static int
+print_stats_table(const struct stats_cells *cells)
 {
     struct table_column columns[COLUMNS];
     size_t which[COLUMNS], count = 0;
     struct table *t;
 
     for (size_t i = 0; i < COLUMNS; i++) {
-        enum part of = column_part(i);
-        bool left = of == BOTH;
-
-        if ((part == BOTH || of == BOTH || of == part) && is_shown(cells, i)) {
+        if (is_shown(cells, i)) {
             columns[count] = (struct table_column){
-                column_title(i), left ? TABLE_NAME : TABLE_RIGHT};
+                column_title(i), i < FIRST_FIGURE ? TABLE_NAME : TABLE_RIGHT};
             which[count++] = i;
         }
     }
@@ -288,23 +271,7 @@ make_stats_table(const struct stats_cells *cells, enum part part)
             add_column_cell(t, k, which[k], &cells->list[i]);
         }
     }
-    return t;
-}
-
-static int
-print_stats_table(const struct stats_cells *cells)
-{
-    struct table *t = make_stats_table(cells, BOTH);
-
-    if (table_fits(t)) {
-        return table_print(t);
-    }
-    table_free(t);
-    if (table_print(make_stats_table(cells, CALLS))) {
-        return BIDE_ENOMEM;
-    }
-    putchar('\n');
-    return table_print(make_stats_table(cells, ATTEMPTS));
+    return table_print(t);
 }
 
 static void

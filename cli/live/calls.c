@@ -22,7 +22,7 @@ enum column { POLICY, SCOPE, ATTEMPTS, WAKES_IN, LAST_OUTCOME, PROCESS };
 static void
 add_sleeper_row(struct table *t, const struct admin_sleeper *s)
 {
-    double seconds = (double)s->wakes_in_ns / 1e9;
+    char left[32];
 
     table_row(t);
     table_cell(t, POLICY, "%s", s->name);
@@ -34,7 +34,9 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
     } else {
         table_cell(t, ATTEMPTS, "%u of %u", s->attempts, s->allowed);
     }
-    table_cell(t, WAKES_IN, "%.2fs", seconds > 0 ? seconds : 0);
+    table_cell(t, WAKES_IN, "%s",
+               duration_round(s->wakes_in_ns > 0 ? (uint64_t)s->wakes_in_ns : 0,
+                              left, sizeof(left)));
     if (*s->outcome) {
         table_cell(t, LAST_OUTCOME, "%s", s->outcome);
     }

@@ -28,9 +28,9 @@ struct table {
     unsigned *flags;
     size_t *widths;     /* of the longest cell, or of the title */
     bool *filled;       /* columns with a filled cell */
-    bool dropped;       /* columns without a filled cell are left out */
+    bool *hidden;       /* columns that are not printed */
     bool close;         /* columns stand closer */
-    bool spared;        /* TABLE_SPARE columns are left out */
+    bool narrow;        /* names are folded like other text */
     struct cell *cells; /* row by row */
     bool *marked;       /* rows */
     bool failed;        /* out of memory */
@@ -52,6 +52,7 @@ table_free(struct table *t)
     free(t->flags);
     free(t->widths);
     free(t->filled);
+    free(t->hidden);
     free(t->cells);
     free(t->marked);
     free(t);
@@ -70,7 +71,8 @@ table_new(const struct table_column *columns, size_t count)
     t->flags = calloc(count, sizeof(*t->flags));
     t->widths = calloc(count, sizeof(*t->widths));
     t->filled = calloc(count, sizeof(*t->filled));
-    if (!t->titles || !t->flags || !t->widths || !t->filled) {
+    t->hidden = calloc(count, sizeof(*t->hidden));
+    if (!t->titles || !t->flags || !t->widths || !t->filled || !t->hidden) {
         table_free(t);
         return NULL;
     }
@@ -180,20 +182,13 @@ column_gap(const struct table *t)
     return t->close ? " " : "  ";
 }
 
-static bool
-is_shown(const struct table *t, size_t column)
-{
-    return (!t->dropped || t->filled[column]) &&
-           !(t->spared && t->flags[column] & TABLE_SPARE);
-}
-
 static size_t
 total_width(const struct table *t)
 {
     size_t total = 0;
 
     for (size_t i = 0; i < t->columns; i++) {
-        if (is_shown(t, i)) {
+        if (!t->hidden[i]) {
             total += t->widths[i] + (total > 0 ? strlen(column_gap(t)) : 0);
         }
     }
@@ -204,46 +199,36 @@ total_width(const struct table *t)
 static size_t
 narrowest(const struct table *t, size_t column)
 {
-    return t->flags[column] & TABLE_NAME   ? NARROWEST_NAME
-           : t->flags[column] & TABLE_WRAP ? NARROWEST
-                                           : 0;
+    return t->flags[column] & TABLE_NAME && !t->narrow    ? NARROWEST_NAME
+           : t->flags[column] & (TABLE_NAME | TABLE_WRAP) ? NARROWEST
+                                                          : 0;
 }
 
-bool
-table_fits(const struct table *t)
-{
-    return !t || !text_to_terminal() || total_width(t) <= text_width();
-}
-
-/* Returns the width of the table with each column as narrow as it may be. */
-static size_t
-least_width(const struct table *t)
+/* Reports whether the table fits if each column is as narrow as it may be. */
+static bool
+can_fit(const struct table *t)
 {
     size_t total = total_width(t);
 
     for (size_t i = 0; i < t->columns; i++) {
         size_t least = narrowest(t, i);
 
-        if (is_shown(t, i) && least > 0 && t->widths[i] > least) {
+        if (!t->hidden[i] && least > 0 && t->widths[i] > least) {
             total -= t->widths[i] - least;
         }
     }
-    return total;
+    return total <= text_width();
 }
 
-/* Narrows the widest of the foldable columns, step by step, until the table
- * fits.  If it never fits, the terminal wraps the lines. */
+/* Narrows the widest of the foldable columns, step by step, to `width`. */
 static void
-fit_to_terminal(struct table *t)
+fold_columns(struct table *t, size_t width)
 {
-    t->dropped = true;
-    t->close = least_width(t) > text_width();
-    t->spared = least_width(t) > text_width();
-    for (size_t total = total_width(t); total > text_width(); total--) {
+    for (size_t total = total_width(t); total > width; total--) {
         size_t widest = t->columns;
 
         for (size_t i = 0; i < t->columns; i++) {
-            if (is_shown(t, i) && narrowest(t, i) > 0 &&
+            if (!t->hidden[i] && narrowest(t, i) > 0 &&
                 t->widths[i] > narrowest(t, i) &&
                 (widest == t->columns || t->widths[i] > t->widths[widest])) {
                 widest = i;
@@ -256,31 +241,25 @@ fit_to_terminal(struct table *t)
     }
 }
 
-/* Returns the length in bytes of a line of at most `width` columns, which ends
- * at a blank if there is one, else between two characters. */
-static size_t
-line_length(const char *text, size_t width)
+/* Makes the table fit the terminal, in this order: leaves out empty columns,
+ * brings columns together, leaves out TABLE_SPARE columns, folds names.
+ * Reports whether it fits. */
+static bool
+fit_to_terminal(struct table *t)
 {
-    size_t end = 0, blank = 0, columns = 0;
-
-    while (text[end]) {
-        char one[8] = "";
-        size_t length = 1;
-
-        while ((text[end + length] & 0xc0) == 0x80 && length < 4) {
-            length++;
-        }
-        memcpy(one, text + end, length);
-        columns += text_columns(one);
-        if (columns > width) {
-            return blank > 0 ? blank : end > 0 ? end : length;
-        }
-        if (text[end] == ' ') {
-            blank = end;
-        }
-        end += length;
+    for (size_t i = 0; i < t->columns; i++) {
+        t->hidden[i] = !t->filled[i];
     }
-    return end;
+    t->close = !can_fit(t);
+    for (size_t i = 0; i < t->columns && !can_fit(t); i++) {
+        t->hidden[i] = t->hidden[i] || t->flags[i] & TABLE_SPARE;
+    }
+    t->narrow = !can_fit(t);
+    if (!can_fit(t)) {
+        return false;
+    }
+    fold_columns(t, text_width());
+    return true;
 }
 
 /* Returns the text with line ends for libsmartcols, malloc'ed. */
@@ -290,7 +269,7 @@ fold_text(const char *text, size_t width)
     char *lines = malloc(2 * strlen(text) + 1), *at = lines;
 
     while (lines && *text) {
-        size_t length = line_length(text, width);
+        size_t length = text_line_length(text, 0, width);
 
         at = mempcpy(at, text, length);
         text += length;
@@ -358,7 +337,7 @@ add_row(const struct table *t, struct libscols_table *scols, size_t row,
     for (size_t i = 0; i < t->columns; i++) {
         const struct cell *cell = &t->cells[row * t->columns + i];
 
-        if (is_shown(t, i) && add_cell(t, line, at++, i, cell, colour)) {
+        if (!t->hidden[i] && add_cell(t, line, at++, i, cell, colour)) {
             return -1;
         }
     }
@@ -380,7 +359,7 @@ fill_scols(const struct table *t, struct libscols_table *scols)
                                          : SCOLS_TERMFORCE_NEVER);
     scols_table_set_termwidth(scols, text_width());
     for (size_t i = 0; i < t->columns; i++) {
-        if (is_shown(t, i) && add_column(t, scols, i)) {
+        if (!t->hidden[i] && add_column(t, scols, i)) {
             return -1;
         }
     }
@@ -409,23 +388,14 @@ print_trimmed(const char *text)
     }
 }
 
+/* Prints the columns that are not hidden. */
 static int
-print_table(struct table *t, bool titles)
+print_columns(const struct table *t, bool titles)
 {
-    struct libscols_table *scols;
+    struct libscols_table *scols = scols_new_table();
     char *text = NULL;
-    int rc;
+    int rc = scols && fill_scols(t, scols) == 0 ? 0 : BIDE_ENOMEM;
 
-    if (!t || t->failed) {
-        table_free(t);
-        return BIDE_ENOMEM;
-    }
-    if (!table_fits(t)) {
-        fit_to_terminal(t);
-    }
-    scols = scols_new_table();
-    rc = scols && fill_scols(t, scols) == 0 ? 0 : BIDE_ENOMEM;
-    table_free(t);
     if (rc == 0) {
         scols_table_enable_noheadings(scols, !titles);
         rc = scols_print_table_to_string(scols, &text) ? BIDE_ENOMEM : 0;
@@ -435,6 +405,132 @@ print_table(struct table *t, bool titles)
     }
     free(text);
     scols_unref_table(scols);
+    return rc;
+}
+
+/* Returns the number of columns before the first figure; 0 if text follows a
+ * figure, or if there is no room for a figure. */
+static size_t
+count_labels(const struct table *t)
+{
+    size_t labels = 0, widest = 0;
+
+    while (labels < t->columns && !(t->flags[labels] & TABLE_RIGHT)) {
+        labels++;
+    }
+    for (size_t i = labels; i < t->columns; i++) {
+        if (!(t->flags[i] & TABLE_RIGHT)) {
+            return 0;
+        }
+        widest = t->widths[i] > widest ? t->widths[i] : widest;
+    }
+    return labels * (NARROWEST + 2) + widest <= text_width() ? labels : 0;
+}
+
+/* Prints the figures in as many tables as they need, each with the first
+ * columns, `labels`. */
+static int
+print_parts(struct table *t, size_t labels)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < t->columns; i++) {
+        t->hidden[i] = i >= labels || !t->filled[i];
+    }
+    t->close = false;
+    fold_columns(t, text_width() / 2);
+    for (size_t from = labels, to; from < t->columns && !rc; from = to) {
+        for (to = from; to < t->columns; to++) {
+            t->hidden[to] = !t->filled[to];
+            if (total_width(t) > text_width() && to > from) {
+                break;
+            }
+        }
+        memset(t->hidden + to, true, t->columns - to);
+        if (from > labels) {
+            putchar('\n');
+        }
+        rc = print_columns(t, true);
+        memset(t->hidden + from, true, to - from);
+    }
+    return rc;
+}
+
+/* Prints each row as lines "TITLE  cell", which the output folds. */
+static void
+print_blocks(const struct table *t, bool titles)
+{
+    size_t widest = 0;
+
+    for (size_t i = 0; i < t->columns && titles; i++) {
+        size_t width = text_columns(t->titles[i]);
+
+        widest = t->filled[i] && width > widest ? width : widest;
+    }
+    for (size_t i = 0; i < t->rows * t->columns; i++) {
+        const char *title = titles ? t->titles[i % t->columns] : "";
+
+        if (i > 0 && i % t->columns == 0 && titles) {
+            putchar('\n');
+        }
+        if (t->cells[i].text &&
+            strspn(t->cells[i].text, " ") < strlen(t->cells[i].text)) {
+            printf("%s%*s%s\n", title,
+                   (int)(widest - text_columns(title)) + (widest ? 2 : 0), "",
+                   t->cells[i].text);
+        }
+    }
+}
+
+/* Says which columns are not printed. */
+static void
+print_hidden(const struct table *t)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    for (size_t i = 0; out && i < t->columns; i++) {
+        if (t->hidden[i] && *t->titles[i]) {
+            fprintf(out, "%s%s%s", ftell(out) > 0 ? ", " : "", t->titles[i],
+                    t->filled[i] ? "" : " (empty)");
+        }
+    }
+    if (out && fclose(out) == 0 && *text) {
+        printf("Not shown: %s. To see all: --json or a wider terminal.\n",
+               text);
+    }
+    free(text);
+}
+
+static int
+print_table(struct table *t, bool titles)
+{
+    size_t labels;
+    int rc = 0;
+
+    if (!t || t->failed) {
+        table_free(t);
+        return BIDE_ENOMEM;
+    }
+    if (!text_to_terminal() || total_width(t) <= text_width()) {
+        rc = print_columns(t, titles);
+    } else if (fit_to_terminal(t)) {
+        rc = print_columns(t, titles);
+        print_hidden(t);
+    } else {
+        if (titles && (labels = count_labels(t)) > 0) {
+            rc = print_parts(t, labels);
+        } else {
+            print_blocks(t, titles);
+        }
+        for (size_t i = 0; i < t->columns; i++) {
+            t->hidden[i] = !t->filled[i];
+        }
+        putchar('\n');
+        print_hidden(t);
+    }
+    table_free(t);
     return rc;
 }
 

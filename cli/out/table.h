@@ -1,7 +1,10 @@
 /* Tables, by libsmartcols (the only user).  On a terminal that is too narrow,
  * empty columns are left out and long cells are folded; if that is not enough,
- * the gap between columns shrinks, and TABLE_SPARE columns are left out.  In a
- * pipe or file a table is complete and plain, and each row is one line. */
+ * the gap between columns shrinks, and TABLE_SPARE columns are left out.  A
+ * line below the table names the columns that are left out.  If the table does
+ * not fit even so, columns of figures are printed in several tables, and any
+ * other table as lines "TITLE  cell".  In a pipe or file a table is complete
+ * and plain, and each row is one line. */
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 
@@ -35,8 +38,6 @@ void table_cell(struct table *t, size_t column, const char *format, ...)
 void table_mark_cell(struct table *t, size_t column);
 void table_mark_row(struct table *t);
 
-/* Reports whether the table fits the terminal as it is. */
-bool table_fits(const struct table *t);
 void table_free(struct table *t); /* frees without printing */
 
 /* Prints the table on standard output and frees it.  Returns 0 or BIDE_ENOMEM.

@@ -177,10 +177,46 @@ text_width(void)
     if (!text_to_terminal()) {
         return 80;
     }
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    asked = asked > 0 && asked < 10000 ? asked : 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+        (asked == 0 || size.ws_col < asked)) {
         return size.ws_col;
     }
-    return asked > 0 && asked < 10000 ? (size_t)asked : 80;
+    return asked > 0 ? (size_t)asked : 80;
+}
+
+size_t
+text_line_length(const char *text, size_t least, size_t width)
+{
+    size_t end = 0, blank = 0, apart = 0, columns = 0;
+
+    while (text[end]) {
+        char one[8] = "";
+        size_t length = 1;
+
+        if (text[end] == '\033') { /* a colour takes no columns */
+            end += strcspn(text + end, "m");
+            end += text[end] == 'm';
+            continue;
+        }
+        while ((text[end + length] & 0xc0) == 0x80 && length < 4) {
+            length++;
+        }
+        memcpy(one, text + end, length);
+        columns += text_columns(one);
+        if (columns > width && text[end] != ' ') {
+            return apart > 0   ? apart
+                   : blank > 0 ? blank
+                   : end > 0   ? end
+                               : length;
+        }
+        if (text[end] == ' ' && end > least && text[end - 1] != ' ') {
+            blank = end;
+            apart = strncmp(text + end, "   ", 3) == 0 ? end : apart;
+        }
+        end += length;
+    }
+    return end;
 }
 
 void
@@ -225,6 +261,55 @@ text_count(uint64_t count, char *buffer, size_t size)
     }
     buffer[at] = '\0';
     return buffer;
+}
+
+char *
+text_bytes(uint64_t bytes, char *buffer, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double number = (double)bytes;
+    size_t i = 0;
+    char text[32];
+
+    for (; i < 4 && number >= 1023.95; i++) {
+        number /= 1024;
+    }
+    text_number(number, text, sizeof(text));
+    snprintf(buffer, size, "%s %s", text, units[i]);
+    return buffer;
+}
+
+/* Writes the number with at most `decimals` decimals, without zeros at the end.
+ */
+static char *
+write_decimals(double number, int decimals, char *buffer, size_t size)
+{
+    char *end = buffer + snprintf(buffer, size, "%.*f", decimals, number);
+
+    while (decimals > 0 && (end[-1] == '0' || end[-1] == '.')) {
+        decimals = *--end == '.' ? 0 : decimals;
+        *end = '\0';
+    }
+    return buffer;
+}
+
+char *
+text_number(double number, char *buffer, size_t size)
+{
+    if (number >= 100) {
+        return text_count((uint64_t)(number + 0.5), buffer, size);
+    }
+    return write_decimals(number,
+                          number >= 10    ? 1
+                          : number >= 0.1 ? 2
+                                          : 4,
+                          buffer, size);
+}
+
+char *
+text_plain(double number, char *buffer, size_t size)
+{
+    return write_decimals(number, 6, buffer, size);
 }
 
 char *

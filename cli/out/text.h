@@ -25,9 +25,15 @@ size_t text_columns(const char *text);
 
 bool text_is_utf8(void);
 bool text_to_terminal(void); /* standard output is a terminal */
-bool
-text_in_colour(void);    /* the terminal shows colours, by NO_COLOR and TERM */
-size_t text_width(void); /* columns of the terminal; 80 without a terminal */
+/* The terminal shows colours, by NO_COLOR and TERM. */
+bool text_in_colour(void);
+/* The columns of the terminal, or COLUMNS if that is less; 80 without one. */
+size_t text_width(void);
+
+/* Returns the length in bytes of a line of at most `width` columns: it ends
+ * before three blanks, else before a blank, after `least` bytes, else between
+ * two characters. */
+size_t text_line_length(const char *text, size_t least, size_t width);
 
 /* Prints the words of `text` on standard output from column `at` on, and a line
  * break.  Lines are folded at `width` and the next ones indented; "[--note
@@ -36,6 +42,16 @@ void text_put_folded(const char *text, size_t at, size_t indent, size_t width);
 
 /* Writes 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
 char *text_count(uint64_t count, char *buffer, size_t size);
+
+/* Writes a number of at least 0 for people: "3,510", "12.3", "0.25".  Needs 32
+ * bytes; returns the buffer. */
+char *text_number(double number, char *buffer, size_t size);
+
+/* Writes a number for programs, with six decimals at most and no exponent. */
+char *text_plain(double number, char *buffer, size_t size);
+
+/* Writes "631 B", "2.71 MiB".  Needs 32 bytes; returns the buffer. */
+char *text_bytes(uint64_t bytes, char *buffer, size_t size);
 
 /* Writes "99.91%"; "100%" only if part = whole, "0%" only if part = 0, and "-"
  * if whole = 0.  Returns the buffer. */

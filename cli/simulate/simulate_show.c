@@ -341,12 +341,7 @@ add_plot_row(struct table *t, const struct traffic_report *r,
         values[i] = per_second(r, i, line);
     }
     drawn = plot_series(values, TRAFFIC_SLICES, top, width);
-    if (peak > 0 && peak < 10) {
-        table_cell(t, 1, "%.2g", peak);
-    } else {
-        table_cell(t, 1, "%s",
-                   text_count((uint64_t)(peak + 0.5), text, sizeof(text)));
-    }
+    table_cell(t, 1, "%s", text_number(peak, text, sizeof(text)));
     table_cell(t, 2, "%s", drawn ? drawn : "");
     free(drawn);
 }

@@ -19,15 +19,15 @@ enum {
 
 /* clang-format off */
 const struct figure figures[FIGURES] = {
-    {"CALLS", FIGURE_CALLS, false, false, 0},
+    {"CALLS", FIGURE_CALLS, false, 0},
 #define ROW(ID, field, name, unit, title, flags, metric, help)            \
     {title, (enum figure_shape)SHAPE_##unit,                              \
-     COUNTER_OF_##unit != COUNTER_OF_CALLS, ((flags) & IF_ANY) != 0,      \
+     ((flags) & IF_ANY) != 0,                                             \
      offsetof(struct bide_stats, field)},
 #define INNER(...)
     COUNTERS(ROW, ROW, INNER)
 #define LATENCY(title, field)                                             \
-    {title, FIGURE_LATENCY, true, false,                                  \
+    {title, FIGURE_LATENCY, false,                                  \
      offsetof(struct bide_stats, latency_succeeded.field)}
     LATENCY("P50", p50_ms),
     LATENCY("P95", p95_ms),

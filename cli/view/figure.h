@@ -21,9 +21,8 @@ enum figure_shape {
 struct figure {
     const char *title; /* NULL: not in tables */
     enum figure_shape shape;
-    bool of_attempts; /* false: of calls */
-    bool if_any;      /* shown only if it is not 0 */
-    size_t offset;    /* in struct bide_stats; unused by FIGURE_CALLS */
+    bool if_any;   /* shown only if it is not 0 */
+    size_t offset; /* in struct bide_stats; unused by FIGURE_CALLS */
 };
 
 enum { FIGURES = 1 + COUNTER_ROWS + 3 };

@@ -41,10 +41,10 @@ put_perf_limits(FILE *out, double warn, double crit)
     char text[2][32] = {"", ""};
 
     if (warn >= 0) {
-        snprintf(text[0], sizeof(text[0]), "%.6g", warn);
+        text_plain(warn, text[0], sizeof(text[0]));
     }
     if (crit >= 0) {
-        snprintf(text[1], sizeof(text[1]), "%.6g", crit);
+        text_plain(crit, text[1], sizeof(text[1]));
     }
     fprintf(out, ";%s;%s;0", text[0], text[1]);
 }
@@ -65,8 +65,11 @@ static void
 put_perf_share(FILE *out, const char *name, const char *what, uint64_t part,
                uint64_t whole, double warn, double crit)
 {
-    fprintf(out, " '%s_%s'=%.6g%%", name, what,
-            whole > 0 ? 100 * (double)part / (double)whole : 0.0);
+    char text[32];
+
+    fprintf(out, " '%s_%s'=%s%%", name, what,
+            text_plain(whole > 0 ? 100 * (double)part / (double)whole : 0, text,
+                       sizeof(text)));
     put_perf_limits(out, to_percent(warn), to_percent(crit));
     fputs(";100", out);
 }
@@ -75,6 +78,7 @@ static void
 put_perf(FILE *out, const struct past_alarm *a)
 {
     const struct policy *p = a->policy;
+    char text[32];
 
     fprintf(out, " '%s_calls'=%llu;;;0", a->name,
             (unsigned long long)a->seen.calls);
@@ -82,7 +86,8 @@ put_perf(FILE *out, const struct past_alarm *a)
                    p->warn.retry_rate, p->crit.retry_rate);
     put_perf_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
                    p->warn.exhausted_rate, p->crit.exhausted_rate);
-    fprintf(out, " '%s_p95'=%.6gms", a->name, (double)a->seen.p95_ns / 1e6);
+    fprintf(out, " '%s_p95'=%sms", a->name,
+            text_plain((double)a->seen.p95_ns / 1e6, text, sizeof(text)));
     put_perf_limits(out, to_ms(p->warn.p95_ns), to_ms(p->crit.p95_ns));
 }
 

@@ -35,21 +35,6 @@ count_findings(const struct doctor_report *r, enum doctor_level level)
 
 /* ---- as text ---- */
 
-static const char *
-write_size(uint64_t bytes, char *out, size_t size)
-{
-    double kib = (double)bytes / 1024;
-
-    if (kib < 1024) {
-        snprintf(out, size, "%.0f KiB", kib);
-    } else if (kib < 10240.0 * 1024) {
-        snprintf(out, size, "%.1f MiB", kib / 1024);
-    } else {
-        snprintf(out, size, "%.0f GiB", kib / 1024 / 1024);
-    }
-    return out;
-}
-
 static void
 add_registry_row(struct table *t, const struct doctor_report *r)
 {
@@ -66,7 +51,7 @@ add_registry_row(struct table *t, const struct doctor_report *r)
                text_plural(r->policies, "policy", "policies"),
                (unsigned long long)r->versions,
                text_plural(r->versions, "version", "versions"),
-               write_size(r->bytes, size, sizeof(size)));
+               text_bytes(r->bytes, size, sizeof(size)));
 }
 
 static void
@@ -86,7 +71,7 @@ add_live_row(struct table *t, const struct doctor_report *r)
     table_cell(t, 1, "%s: %u of %u cells, %u %s waiting, %s", r->live, r->cells,
                r->cells_max, r->sleeping,
                text_plural(r->sleeping, "call", "calls"),
-               write_size(r->live_bytes, size, sizeof(size)));
+               text_bytes(r->live_bytes, size, sizeof(size)));
 }
 
 /* Returns the time of the oldest record; 0 if there are no records. */
@@ -111,7 +96,7 @@ add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
         table_cell(t, 1, "none");
         return;
     }
-    write_size(r->known.bytes, size, sizeof(size));
+    text_bytes(r->known.bytes, size, sizeof(size));
     if (oldest_record_ns(&r->history) == 0) {
         table_cell(t, 1, "no records, %s", size);
         return;
@@ -123,7 +108,7 @@ add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
         (unsigned long long)records, text_plural(records, "record", "records"),
         r->known.cells,
         text_plural(r->known.cells, "policy or scope", "policies and scopes"),
-        size, write_size(r->keep_bytes, keep, sizeof(keep)));
+        size, text_bytes(r->keep_bytes, keep, sizeof(keep)));
 }
 
 static void
@@ -138,7 +123,7 @@ add_deferred_row(struct table *t, const struct doctor_report *r)
                    (unsigned long long)r->deferred.waiting,
                    (unsigned long long)r->deferred.leased,
                    (unsigned long long)r->deferred.dead,
-                   write_size(r->deferred.bytes, size, sizeof(size)));
+                   text_bytes(r->deferred.bytes, size, sizeof(size)));
     } else {
         table_cell(t, 1, "none");
     }
@@ -153,8 +138,8 @@ add_space_row(struct table *t, const char *name, const struct doctor_space *s)
         table_row(t);
         table_cell(t, 0, "%s", name);
         table_cell(t, 1, "%s free of %s",
-                   write_size(s->free, free, sizeof(free)),
-                   write_size(s->size, size, sizeof(size)));
+                   text_bytes(s->free, free, sizeof(free)),
+                   text_bytes(s->size, size, sizeof(size)));
     }
 }
 

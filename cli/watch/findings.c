@@ -16,6 +16,7 @@
 
 #include <bide.h>
 #include "base/duration.h"
+#include "cli/out/text.h"
 
 #define RECORD_EVERY_MINUTE \
     "enable bide-record.service, or run bide record --every 1m"
@@ -230,7 +231,7 @@ write_facts(const struct doctor_finding *f, struct fact facts[FACTS])
     FACT("s", "%s", f->count == 1 ? "" : "s");
     FACT("user", "%u", f->user);
     FACT("owner", "%u", f->owner);
-    FACT("size", "%.1f MiB", (double)f->bytes / 1048576);
+    FACT("size", "%s", text_bytes(f->bytes, age, sizeof(age)));
     FACT("age", "%s", duration_round(f->age_ns, age, sizeof(age)));
     FACT("why", "%s", *f->words ? f->words : bide_strerror(f->rc));
 #undef FACT

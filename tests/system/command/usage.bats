@@ -235,7 +235,8 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     printf '[%s]\n' "$(printf 'long%.0s' $(seq 12))" | bide apply - >/dev/null
     on_terminal 80 env LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
     says " BREAKER BUDGET" "${nl}longlonglonglonglonglong"
-    says_not "IMPORTANCE"
+    says "Not shown: VER, IMPORTANCE" "--json or a wider"
+    says_not " IMPORTANCE   RULES"
 }
 
 # ---- the registry ----
