@@ -9,6 +9,14 @@
 #define DURATION_NONE UINT64_MAX /* "none": no limit */
 #define DURATION_MAX (36500ull * 86400 * 1000000000)
 
+/* Returns a + b, for two durations, or a time and a duration; DURATION_NONE
+ * instead of an overflow. */
+static inline uint64_t
+duration_add(uint64_t a, uint64_t b)
+{
+    return b > DURATION_NONE - a ? DURATION_NONE : a + b;
+}
+
 /* Reads "250ms" as ns.  Units: ns us ms s m h d; up to 9 decimals; only 0 needs
  * no unit.  On failure returns -1, sets *why to a constant sentence, and writes
  * a suggestion to `hint` ("" if there is none). */

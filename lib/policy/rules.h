@@ -29,7 +29,15 @@ enum jitter_form {
     JITTER_SHARE, /* w-share*w..w+share*w */
     JITTER_PLUS,  /* w..w+plus_ns */
 };
-enum retry_after { RETRY_AFTER_HONOR, RETRY_AFTER_CLAMP, RETRY_AFTER_IGNORE };
+enum wait_max_holds { MAX_OF_RESULT, MAX_OF_BASE };
+enum retry_after {
+    RETRY_AFTER_HONOR,
+    RETRY_AFTER_CLAMP,
+    RETRY_AFTER_CAP,
+    RETRY_AFTER_IGNORE,
+};
+/* What a retry after a hint is for the growth of the policy's own wait. */
+enum hint_growth { GROWTH_COUNTS, GROWTH_SKIPS, GROWTH_RESETS };
 enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
 enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
 enum budget_earn { EARN_ALL, EARN_SUCCESS };
@@ -57,7 +65,8 @@ struct window {
 };
 
 struct wait_rules {
-    int32_t form; /* enum wait_form */
+    int32_t form;      /* enum wait_form */
+    int32_t max_holds; /* enum wait_max_holds */
     uint32_t free_retries;
     uint64_t initial_ns, min_ns, max_ns, increment_ns;
     double factor, power;
@@ -67,7 +76,8 @@ struct wait_rules {
 };
 
 struct hint_rules {
-    int32_t mode; /* enum retry_after */
+    int32_t mode;   /* enum retry_after */
+    int32_t growth; /* enum hint_growth */
     uint64_t max_ns, spread_ns;
 };
 

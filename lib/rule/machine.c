@@ -8,7 +8,8 @@
  *                                   else WAIT
  *   changed  any                    WAIT: WAIT or DONE; else unchanged
  *   due      any                    WAIT, from wake_ns on: GO, or DONE if the
- *                                   breaker refuses; else unchanged
+ *                                   deadline has passed or the breaker
+ *                                   refuses; else unchanged
  *   cancel   any                    DONE
  *
  * Example, with attempts = 2 and wait_initial = 100ms (times in ms):
@@ -33,7 +34,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "wait.h"
 #include "window.h"
 
 static enum bide_end
@@ -111,22 +111,27 @@ machine_begin(struct machine *m, const struct policy *p, struct guard *g,
     return m->state;
 }
 
+/* Makes the next wait of the policy's own the first one again. */
+static void
+restart_growth(struct machine *m, bool free_used)
+{
+    m->growth = (struct growth){.free_used = free_used};
+}
+
 void
 machine_started(struct machine *m, uint64_t now_ns)
 {
     assert(m->state == MACHINE_GO);
     m->attempt_ns = now_ns;
+    if (m->attempts > 0 && m->growth.next == GROWTH_COUNTS) {
+        m->growth.retries++;
+        m->growth.previous_ns = m->own_ns;
+    } else if (m->attempts > 0 && m->growth.next == GROWTH_RESETS) {
+        restart_growth(m, true);
+    }
     m->attempts++;
     m->counted++;
-    m->previous_ns = m->own_ns;
     m->has_paid = false;
-}
-
-/* Returns time_ns + by_ns, or UINT64_MAX instead of an overflow. */
-static uint64_t
-add_time(uint64_t time_ns, uint64_t by_ns)
-{
-    return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
 }
 
 /* ---- the budget ---- */
@@ -165,6 +170,14 @@ return_charge(struct machine *m, const struct policy *p, struct guard *g,
 
 /* ---- deciding ---- */
 
+static bool
+is_past_deadline(const struct machine *m, const struct policy *p,
+                 uint64_t at_ns)
+{
+    return p->deadline_ns != DURATION_NONE &&
+           at_ns - m->begun_ns >= p->deadline_ns;
+}
+
 /* Asks the rules in their fixed order and returns the first that stops the
  * call, or BIDE_BY_NONE after it has set wake_ns and charged the budget.  Time
  * limits are measured at ended_ns, not at now_ns, so deciding again under the
@@ -175,27 +188,33 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
                uint64_t now_ns)
 {
     bool throttled = outcome_in(&p->throttle_on, m->last);
-    uint32_t free_retries = p->wait.free_retries;
-    uint32_t retry = m->counted > free_retries ? m->counted - free_retries : 0;
+    uint32_t free_left = m->growth.free_used ? 0 : p->wait.free_retries;
+    uint32_t retry =
+        m->growth.retries >= free_left ? m->growth.retries + 1 - free_left : 0;
+    uint64_t from = m->reset_ns > m->begun_ns ? m->reset_ns : m->begun_ns;
     uint64_t wait;
 
     if (p->attempts != ATTEMPTS_UNLIMITED && m->counted >= p->attempts) {
         return BIDE_BY_ATTEMPTS;
     }
-    if (m->ended_ns - m->begun_ns >= p->max_elapsed_ns) {
+    if (m->ended_ns - from >= p->max_elapsed_ns) {
         return BIDE_BY_MAX_ELAPSED;
     }
-    m->own_ns = wait_own_ns(&p->wait, retry, m->previous_ns, throttled, m->u);
-    if (!wait_with_hint(&p->hint, m->last, m->own_ns, m->v, &wait)) {
+    m->own_ns =
+        wait_own_ns(&p->wait, retry, m->growth.previous_ns, throttled, m->u);
+    m->growth.next =
+        wait_follows_hint(&p->hint, m->last) ? p->hint.growth : GROWTH_COUNTS;
+    if (!wait_with_hint(p, m->last, m->own_ns, m->v, &wait)) {
         return BIDE_BY_RETRY_AFTER;
     }
-    m->wake_ns = add_time(m->ended_ns, wait);
-    if (p->deadline_ns != DURATION_NONE &&
-        m->wake_ns - m->begun_ns >= p->deadline_ns) {
+    m->wake_ns = duration_add(m->ended_ns, wait);
+    if (is_past_deadline(m, p, m->wake_ns)) {
         return BIDE_BY_DEADLINE;
     }
-    if (breaker_still_open(&p->breaker, g, now_ns,
-                           m->wake_ns > now_ns ? m->wake_ns : now_ns)) {
+    if (m->wake_ns < now_ns) {
+        m->wake_ns = now_ns;
+    }
+    if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
         return BIDE_BY_BREAKER;
     }
     return charge_retry(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;
@@ -300,7 +319,8 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
     if (p->reset_after_ns != DURATION_NONE &&
         now_ns - m->attempt_ns >= p->reset_after_ns) {
         m->counted = 1;
-        m->previous_ns = 0;
+        m->reset_ns = now_ns;
+        restart_growth(m, false);
     }
     return decide_retry(m, p, g, now_ns);
 }
@@ -322,6 +342,10 @@ machine_due(struct machine *m, const struct policy *p, struct guard *g,
         return m->state;
     }
     assert(!m->probe.place);
+    if (is_past_deadline(m, p, now_ns)) {
+        return_charge(m, p, g, now_ns);
+        return finish_exhausted(m, p, BIDE_BY_DEADLINE);
+    }
     if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
         return_charge(m, p, g, now_ns);
         return finish_exhausted(m, p, BIDE_BY_BREAKER);

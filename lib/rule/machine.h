@@ -12,6 +12,7 @@
 #include "policy/policy.h"
 #include "breaker.h"
 #include "budget.h"
+#include "wait.h"
 
 enum machine_says {
     MACHINE_GO,      /* start an attempt; stays until that attempt has ended */
@@ -29,14 +30,14 @@ struct machine {
     uint64_t wake_ns;     /* WAIT: the end of the wait.  REFUSED: when to ask
                              again, DURATION_NONE if unknown */
     uint64_t own_ns;      /* the policy's own wait now in progress */
-    uint64_t previous_ns; /* the policy's own wait before the last attempt */
+    uint64_t reset_ns;    /* when reset_after applied last; 0: never */
+    struct growth growth; /* of the own waits */
     double u, v;          /* draws of the wait in progress: wait, spread */
     struct bide_outcome last; /* of the last attempt */
     struct probe probe;       /* the place held while in GO */
     struct budget_paid paid;  /* for the last retry */
     bool has_paid;     /* the wait in progress was charged to the budget */
-    bool cancelled;    /* set by the caller during an attempt: unless that
-                          succeeds, the call ends as cancelled */
+    bool cancelled;    /* set by the caller: the attempt is the last one */
     uint32_t attempts; /* number of attempts started */
     uint32_t counted;  /* the same, but 1 again after reset_after */
     enum machine_says state;
@@ -66,13 +67,13 @@ enum machine_says machine_ended(struct machine *m, const struct policy *p,
 
 /* Decides a waiting call again, after the rules or the breaker have changed: as
  * of the end of its last attempt, with the same draws, without charging the
- * budget twice.  Returns WAIT (wake_ns may be in the past) or DONE.  Does
+ * budget twice.  Returns WAIT (wake_ns is now_ns or later) or DONE.  Does
  * nothing in any other state. */
 enum machine_says machine_changed(struct machine *m, const struct policy *p,
                                   struct guard *g, uint64_t now_ns);
 
-/* Reports that time has passed.  Returns GO when the wait is over, DONE when
- * the breaker refuses the retry, else the unchanged state. */
+/* Reports that time has passed.  Returns GO when the wait is over, DONE if the
+ * deadline or the breaker stops the retry, else the unchanged state. */
 enum machine_says machine_due(struct machine *m, const struct policy *p,
                               struct guard *g, uint64_t now_ns);
 

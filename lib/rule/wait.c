@@ -85,7 +85,7 @@ static double
 decorrelated_ns(const struct wait_rules *w, double initial,
                 uint64_t previous_ns, double u)
 {
-    double previous = previous_ns ? (double)previous_ns : initial;
+    double previous = fmax((double)previous_ns, initial);
 
     return initial + u * (w->factor * previous - initial);
 }
@@ -121,31 +121,40 @@ wait_own_ns(const struct wait_rules *w, uint32_t retry, uint64_t previous_ns,
                             w->min_ns, high);
     }
     wait = fmin(formula_ns(w, retry, initial), (double)high);
-    return round_within(apply_jitter(&w->jitter, wait, u), w->min_ns, high);
+    return round_within(apply_jitter(&w->jitter, wait, u), w->min_ns,
+                        w->max_holds == MAX_OF_BASE ? DURATION_NONE : high);
 }
 
 bool
-wait_with_hint(const struct hint_rules *h, struct bide_outcome o,
-               uint64_t own_ns, double u, uint64_t *out_ns)
+wait_follows_hint(const struct hint_rules *h, struct bide_outcome o)
 {
-    uint64_t wait = o.after_ns;
+    return o.hint != BIDE_HINT_NONE && h->mode != RETRY_AFTER_IGNORE;
+}
 
-    if (o.hint == BIDE_HINT_NONE || h->mode == RETRY_AFTER_IGNORE) {
+bool
+wait_with_hint(const struct policy *p, struct bide_outcome o, uint64_t own_ns,
+               double v, uint64_t *out_ns)
+{
+    const struct hint_rules *h = &p->hint;
+    uint64_t wait, limit;
+
+    if (!wait_follows_hint(h, o)) {
         *out_ns = own_ns;
         return true;
     }
-    if (o.hint == BIDE_HINT_NEVER) {
+    if (o.hint == BIDE_HINT_NEVER ||
+        (h->mode == RETRY_AFTER_HONOR && o.after_ns > h->max_ns)) {
         return false;
     }
-    if (h->mode == RETRY_AFTER_CLAMP) {
-        uint64_t limit = own_ns + h->max_ns; /* each below 2^62: no overflow */
-
-        *out_ns = wait < own_ns ? own_ns : wait > limit ? limit : wait;
-        return true;
+    wait = duration_add(o.after_ns, (uint64_t)((double)h->spread_ns * v));
+    if (h->mode == RETRY_AFTER_CLAMP && wait < own_ns) {
+        wait = own_ns;
     }
-    if (wait > h->max_ns) {
-        return false;
+    if (h->mode != RETRY_AFTER_HONOR) {
+        limit = h->mode == RETRY_AFTER_CLAMP ? own_ns : 0;
+        limit = duration_add(limit, h->max_ns);
+        wait = wait < limit ? wait : limit;
     }
-    *out_ns = wait + (uint64_t)((double)h->spread_ns * u);
+    *out_ns = wait > p->wait.min_ns ? wait : p->wait.min_ns;
     return true;
 }

@@ -102,6 +102,23 @@ a_wait_that_would_end_at_the_deadline_does_not_begin(void **state)
 }
 
 static void
+a_call_that_wakes_after_its_deadline_makes_no_attempt(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=9\ndeadline=3s", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0},
+         {61105, RESUME, MACHINE_DONE, 0, BIDE_BY_DEADLINE});
+    PLAY(FIXED "attempts=9\ndeadline=3s", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0},
+         {4000, RESUME, MACHINE_DONE, 0, BIDE_BY_DEADLINE}); /* exactly */
+    PLAY(FIXED "attempts=9\ndeadline=3s", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0}, {3999, RESUME, MACHINE_GO, 0, 0});
+    PLAY(FIXED "attempts=9", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0},
+         {99999, RESUME, MACHINE_GO, 0, 0});
+}
+
+static void
 the_rules_are_asked_in_order(void **state)
 {
     (void)state;
@@ -123,6 +140,19 @@ an_attempt_longer_than_reset_after_counts_as_the_first(void **state)
          {1110, FAIL, MACHINE_WAIT, 1210, 0}, /* exactly long enough */
          {1210, RESUME, MACHINE_GO, 0, 0}, {1210, START, MACHINE_GO, 0, 0},
          {2209, FAIL, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS});
+    /* max_elapsed starts again too; the deadline does not */
+    PLAY(FIXED "attempts=2\nreset_after=1s\nmax_elapsed=1200ms",
+         {0, START, MACHINE_GO, 0, 0}, {1500, FAIL, MACHINE_WAIT, 1600, 0},
+         {1600, RESUME, MACHINE_GO, 0, 0}, {1600, START, MACHINE_GO, 0, 0},
+         {2600, FAIL, MACHINE_WAIT, 2700, 0});
+    PLAY(FIXED "attempts=9\nreset_after=1s\nmax_elapsed=100ms",
+         {0, START, MACHINE_GO, 0, 0}, {1500, FAIL, MACHINE_WAIT, 1600, 0},
+         {1600, RESUME, MACHINE_GO, 0, 0}, {1600, START, MACHINE_GO, 0, 0},
+         {1600, FAIL, MACHINE_DONE, 0, BIDE_BY_MAX_ELAPSED});
+    PLAY(FIXED "attempts=9\nreset_after=1s\ndeadline=2700ms",
+         {0, START, MACHINE_GO, 0, 0}, {1500, FAIL, MACHINE_WAIT, 1600, 0},
+         {1600, RESUME, MACHINE_GO, 0, 0}, {1600, START, MACHINE_GO, 0, 0},
+         {2600, FAIL, MACHINE_DONE, 0, BIDE_BY_DEADLINE});
 }
 
 static void
@@ -137,6 +167,70 @@ free_retries_come_before_the_first_wait(void **state)
          {0, START, MACHINE_GO, 0, 0}, {0, FAIL, MACHINE_WAIT, 100, 0},
          {100, RESUME, MACHINE_GO, 0, 0}, {100, START, MACHINE_GO, 0, 0},
          {100, FAIL, MACHINE_WAIT, 300, 0});
+}
+
+/* Outcomes of a call without jitter; each wait must be as expected, also when
+ * it is decided a second time. */
+static void
+play_growth(const char *keys, const char *outcomes, const uint64_t *waits_ms)
+{
+    struct policy *p = compiled(keys);
+    struct bide_outcome o = bide_app("x");
+    struct machine m;
+    uint64_t now = 7 * MS;
+
+    machine_begin(&m, p, NULL, now);
+    for (; *outcomes; outcomes++, waits_ms++) {
+        machine_started(&m, now);
+        now += *outcomes == 'L' ? 3600 * SECOND : 0; /* long: reset_after */
+        assert_int_equal(machine_ended(&m, p, NULL,
+                                       *outcomes == 'h'
+                                           ? bide_outcome_after(o, 7 * SECOND)
+                                           : o,
+                                       now, 1, 0),
+                         MACHINE_WAIT);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(m.wake_ns - now, *waits_ms * MS);
+            assert_int_equal(machine_changed(&m, p, NULL, now), MACHINE_WAIT);
+        }
+        now = m.wake_ns;
+        assert_int_equal(machine_due(&m, p, NULL, now), MACHINE_GO);
+    }
+    policy_free(p);
+}
+#define GROWTH(keys, outcomes, ...)                                     \
+    do {                                                                \
+        static const uint64_t waits[] = {__VA_ARGS__};                  \
+        play_growth("retry_on=any\nwait_jitter=none\nwait_initial=1s\n" \
+                    "attempts=unlimited\nwait_max=1h\n" keys,           \
+                    outcomes, waits);                                   \
+    } while (0)
+
+static void
+a_retry_after_a_hint_counts_is_skipped_or_resets(void **state)
+{
+    (void)state;
+    GROWTH("", "xhxx", 1000, 7000, 4000, 8000);
+    GROWTH("retry_after_growth=skips", "xhxx", 1000, 7000, 2000, 4000);
+    GROWTH("retry_after_growth=skips", "hhx", 7000, 7000, 1000);
+    GROWTH("retry_after_growth=resets", "xxhhxx", 1000, 2000, 7000, 7000, 1000,
+           2000);
+    GROWTH("retry_after_growth=resets\nretry_after=ignore", "xhx", 1000, 2000,
+           4000);
+    /* free retries: skipped ones remain, and do not come again */
+    GROWTH("free_retries=2", "xhxx", 0, 7000, 1000, 2000);
+    GROWTH("free_retries=2\nretry_after_growth=skips", "xhxx", 0, 7000, 0,
+           1000);
+    GROWTH("free_retries=2\nretry_after_growth=resets", "xhxx", 0, 7000, 1000,
+           2000);
+    GROWTH("free_retries=1\nretry_after_growth=resets\nreset_after=1h", "xhxLx",
+           0, 7000, 1000, 0, 1000);
+    /* the wait before, for decorrelated: times 3 at the largest draw */
+    GROWTH("wait=decorrelated", "xhxx", 3000, 7000, 27000, 81000);
+    GROWTH("wait=decorrelated\nretry_after_growth=skips", "xhxx", 3000, 7000,
+           9000, 27000);
+    GROWTH("wait=decorrelated\nretry_after_growth=resets", "xhxx", 3000, 7000,
+           3000, 9000);
 }
 
 static void
@@ -165,7 +259,7 @@ in_flight(const char *before, const char *after, double u,
     machine_started(&m, 0);
     assert_int_equal(machine_ended(&m, p, NULL, bide_app("x"), 1000 * MS, u, 0),
                      MACHINE_WAIT);
-    assert_int_equal(machine_changed(&m, q, NULL, 1000 * MS), says);
+    assert_int_equal(machine_changed(&m, q, NULL, 2000 * MS), says);
     if (says == MACHINE_WAIT) {
         assert_int_equal(m.wake_ns, until_ms * MS);
     } else {
@@ -184,7 +278,7 @@ a_waiting_call_is_decided_again_with_the_same_draw(void **state)
     in_flight(LONG, LONG "wait_initial=4s", 0.5, MACHINE_WAIT, 3000, 0);
     in_flight(LONG, LONG "wait_max=4s", 0.5, MACHINE_WAIT, 3000, 0);
     in_flight(LONG, LONG "wait_initial=20s", 0.25, MACHINE_WAIT, 6000, 0);
-    in_flight(LONG, LONG "wait_max=0", 0.5, MACHINE_WAIT, 1000, 0);
+    in_flight(LONG, LONG "wait_max=0", 0.5, MACHINE_WAIT, 2000, 0); /* now */
     in_flight(LONG, LONG "attempts=1", 1, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS);
     in_flight(LONG, LONG "max_elapsed=1s", 1, MACHINE_DONE, 0,
               BIDE_BY_MAX_ELAPSED);
@@ -295,6 +389,8 @@ main(void)
         cmocka_unit_test(
             max_elapsed_runs_from_the_begin_of_the_call_to_the_end_of_the_attempt),
         cmocka_unit_test(a_wait_that_would_end_at_the_deadline_does_not_begin),
+        cmocka_unit_test(a_call_that_wakes_after_its_deadline_makes_no_attempt),
+        cmocka_unit_test(a_retry_after_a_hint_counts_is_skipped_or_resets),
         cmocka_unit_test(the_rules_are_asked_in_order),
         cmocka_unit_test(
             an_attempt_longer_than_reset_after_counts_as_the_first),

@@ -423,6 +423,21 @@ the_breaker_is_asked_as_of_now_if_the_wake_is_past(void **state)
 }
 
 static void
+a_wait_that_ends_after_the_deadline_returns_its_charge(void **state)
+{
+    struct machine m;
+    struct guarded *s = failed_once(&m, CALL BUDGET "deadline=3s\nbreaker=on");
+
+    (void)state;
+    assert_int_equal(tokens(s), 5000);
+    s->p->breaker.mode = BREAKER_OPEN;
+    assert_int_equal(resume_call(s, &m, 3000), MACHINE_DONE);
+    assert_exhausted(&m, BIDE_BY_DEADLINE); /* asked before the breaker */
+    assert_int_equal(tokens(s), 10000);
+    guarded_free(s);
+}
+
+static void
 a_retry_can_be_a_probe(void **state)
 {
     struct machine m;
@@ -523,6 +538,8 @@ main(void)
             a_waiting_call_ends_if_the_breaker_stays_open_past_its_wake),
         cmocka_unit_test(a_retry_refused_by_the_breaker_is_not_charged),
         cmocka_unit_test(the_breaker_is_asked_as_of_now_if_the_wake_is_past),
+        cmocka_unit_test(
+            a_wait_that_ends_after_the_deadline_returns_its_charge),
         cmocka_unit_test(a_retry_can_be_a_probe),
         cmocka_unit_test(an_outcome_that_is_never_retried_counts_as_an_answer),
         cmocka_unit_test(retries_do_not_count_as_calls_of_a_ratio),

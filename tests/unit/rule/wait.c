@@ -153,6 +153,36 @@ decorrelated_depends_on_the_wait_before(void **state)
     assert_int_equal(wait_own_ns(&w, 1, 0, false, 1), 300 * MS);
     assert_int_equal(wait_own_ns(&w, 2, 200 * MS, false, 0.5), 350 * MS);
     assert_int_equal(wait_own_ns(&w, 3, 900 * MS, false, 1), 1 * S);
+    w.max_holds = MAX_OF_BASE; /* no effect: the formula is the draw */
+    assert_int_equal(wait_own_ns(&w, 3, 900 * MS, false, 1), 1 * S);
+    /* after a throttle it never goes below the throttle's initial wait */
+    w.initial_ns = 10 * MS;
+    w.throttle_initial_ns = 1 * S;
+    w.throttle_max_ns = 20 * S;
+    assert_int_equal(wait_own_ns(&w, 2, 30 * MS, true, 0), 1 * S);
+    assert_int_equal(wait_own_ns(&w, 2, 30 * MS, true, 1), 3 * S);
+    assert_int_equal(wait_own_ns(&w, 2, 2 * S, true, 1), 6 * S);
+}
+
+static void
+wait_max_holds_for_the_result_or_its_base(void **state)
+{
+    struct wait_rules w = make_wait_rules(WAIT_EXPONENTIAL, 4 * S, 5 * S);
+
+    (void)state;
+    w.factor = 2;
+    w.jitter = (struct jitter){JITTER_SHARE, 0.2, 0};
+    assert_int_equal(wait_own_ns(&w, 2, 0, false, 1), 5 * S);
+    assert_int_equal(wait_own_ns(&w, 2, 0, false, 0), 4 * S);
+    w.max_holds = MAX_OF_BASE;
+    assert_int_equal(wait_own_ns(&w, 2, 0, false, 1), 6 * S);
+    assert_int_equal(wait_own_ns(&w, 2, 0, false, 0), 4 * S);
+    w.min_ns = 5 * S;
+    assert_int_equal(wait_own_ns(&w, 2, 0, false, 0), 5 * S);
+    w.max_ns = DURATION_MAX;
+    w.jitter = (struct jitter){JITTER_PLUS, 0, DURATION_MAX};
+    assert_int_equal(wait_own_ns(&w, UINT32_MAX, 0, false, 1),
+                     2 * DURATION_MAX);
 }
 
 static void
@@ -178,56 +208,79 @@ free_retries_do_not_wait_even_with_a_minimum(void **state)
     assert_int_equal(wait_own_ns(&w, 0, 0, false, 1), 0);
 }
 
+/* Durations in s.  NONE is retry_after_max = none. */
 static void
-hints_are_honored_clamped_or_ignored(void **state)
+a_hint_is_used_as_the_rules_say(void **state)
 {
+    enum { NONE = -1, STOP = -1 };
     static const struct {
         enum retry_after mode;
         enum bide_hint hint;
-        uint64_t after, own;
-        bool goes_on;
-        uint64_t wait;
+        int after, spread, max, min, own, wait;
     } rows[] = {
-        {RETRY_AFTER_HONOR, BIDE_HINT_NONE, 0, 3, true, 3},
-        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 0, 3, true, 0},
-        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 60, 3, true, 60},
-        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 61, 3, false, 0},
-        {RETRY_AFTER_HONOR, BIDE_HINT_NEVER, 0, 3, false, 0},
-        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 1, 3, true, 3},
-        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 10, 3, true, 10},
-        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 90, 3, true, 63},
-        {RETRY_AFTER_CLAMP, BIDE_HINT_NEVER, 0, 3, false, 0},
-        {RETRY_AFTER_IGNORE, BIDE_HINT_AFTER, 10, 3, true, 3},
-        {RETRY_AFTER_IGNORE, BIDE_HINT_NEVER, 0, 3, true, 3},
+        {RETRY_AFTER_HONOR, BIDE_HINT_NONE, 0, 0, 60, 5, 3, 3},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 0, 0, 60, 0, 3, 0},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 0, 0, 60, 2, 3, 2},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 60, 0, 60, 0, 3, 60},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 60, 10, 60, 0, 3, 65},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 61, 0, 60, 0, 3, STOP},
+        {RETRY_AFTER_HONOR, BIDE_HINT_AFTER, 61, 10, NONE, 0, 3, 66},
+        {RETRY_AFTER_HONOR, BIDE_HINT_NEVER, 0, 0, NONE, 0, 3, STOP},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 1, 0, 60, 0, 3, 3},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 10, 0, 60, 0, 3, 10},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 10, 4, 60, 0, 3, 12},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 62, 8, 60, 0, 3, 63},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 90, 0, 60, 0, 3, 63},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 90, 0, NONE, 0, 3, 90},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 1, 0, NONE, 0, 3, 3},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_AFTER, 1, 0, 60, 7, 0, 7},
+        {RETRY_AFTER_CLAMP, BIDE_HINT_NEVER, 0, 0, 60, 0, 3, STOP},
+        {RETRY_AFTER_CAP, BIDE_HINT_AFTER, 1, 0, 60, 0, 3, 1},
+        {RETRY_AFTER_CAP, BIDE_HINT_AFTER, 59, 4, 60, 0, 3, 60},
+        {RETRY_AFTER_CAP, BIDE_HINT_AFTER, 90, 0, 60, 0, 3, 60},
+        {RETRY_AFTER_CAP, BIDE_HINT_AFTER, 90, 0, 1, 2, 3, 2},
+        {RETRY_AFTER_CAP, BIDE_HINT_AFTER, 90, 2, NONE, 0, 3, 91},
+        {RETRY_AFTER_CAP, BIDE_HINT_NEVER, 0, 0, 60, 0, 3, STOP},
+        {RETRY_AFTER_IGNORE, BIDE_HINT_AFTER, 10, 0, 60, 0, 3, 3},
+        {RETRY_AFTER_IGNORE, BIDE_HINT_NEVER, 0, 0, 60, 0, 3, 3},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct hint_rules h = {rows[i].mode, 60 * S, 0};
+        uint64_t max =
+            rows[i].max == NONE ? DURATION_NONE : (uint64_t)rows[i].max * S;
+        struct policy p = {
+            .hint = {rows[i].mode, 0, max, (uint64_t)rows[i].spread * S},
+            .wait.min_ns = (uint64_t)rows[i].min * S,
+        };
         struct bide_outcome o = {.domain = BIDE_DOMAIN_HTTP,
                                  .code = 503,
-                                 .hint = rows[i].hint,
-                                 .after_ns = rows[i].after * S};
+                                 .hint = (uint8_t)rows[i].hint,
+                                 .after_ns = (uint64_t)rows[i].after * S};
         uint64_t wait = 12345;
+        bool goes_on =
+            wait_with_hint(&p, o, (uint64_t)rows[i].own * S, 0.5, &wait);
 
-        assert_int_equal(wait_with_hint(&h, o, rows[i].own * S, 0.5, &wait),
-                         rows[i].goes_on);
-        assert_int_equal(wait, rows[i].goes_on ? rows[i].wait * S : 12345);
+        assert_int_equal(goes_on, rows[i].wait != STOP);
+        assert_int_equal(wait, goes_on ? (uint64_t)rows[i].wait * S : 12345);
     }
 }
 
 static void
-an_honored_hint_is_spread_but_never_shortened(void **state)
+a_hint_that_is_too_long_for_a_number_is_no_limit(void **state)
 {
-    struct hint_rules h = {RETRY_AFTER_HONOR, 60 * S, 10 * S};
-    struct bide_outcome o = {.hint = BIDE_HINT_AFTER, .after_ns = 5 * S};
-    uint64_t wait;
+    struct policy p = {
+        .hint = {RETRY_AFTER_HONOR, 0, DURATION_NONE, DURATION_MAX}};
+    struct bide_outcome o = {.hint = BIDE_HINT_AFTER,
+                             .after_ns = UINT64_MAX - 5};
+    uint64_t wait = 0;
 
     (void)state;
-    assert_true(wait_with_hint(&h, o, 0, 0, &wait));
-    assert_int_equal(wait, 5 * S);
-    assert_true(wait_with_hint(&h, o, 0, 1, &wait));
-    assert_int_equal(wait, 15 * S);
+    for (p.hint.mode = RETRY_AFTER_HONOR; p.hint.mode < RETRY_AFTER_IGNORE;
+         p.hint.mode++) {
+        assert_true(wait_with_hint(&p, o, UINT64_MAX - 9, 1, &wait));
+        assert_true(wait == DURATION_NONE);
+    }
 }
 
 static void
@@ -262,8 +315,9 @@ main(void)
         cmocka_unit_test(decorrelated_depends_on_the_wait_before),
         cmocka_unit_test(a_throttled_retry_has_its_own_bounds),
         cmocka_unit_test(free_retries_do_not_wait_even_with_a_minimum),
-        cmocka_unit_test(hints_are_honored_clamped_or_ignored),
-        cmocka_unit_test(an_honored_hint_is_spread_but_never_shortened),
+        cmocka_unit_test(a_hint_is_used_as_the_rules_say),
+        cmocka_unit_test(a_hint_that_is_too_long_for_a_number_is_no_limit),
+        cmocka_unit_test(wait_max_holds_for_the_result_or_its_base),
         cmocka_unit_test(draws_are_the_same_everywhere_and_fill_their_range),
     };
 
