@@ -136,7 +136,7 @@ def random_policy(r):
 
 # Changing these during a script has no exact meaning: what the windows still hold
 # depends on their slices.
-FIXED = ("budget_kind", "budget_window", "breaker_window", "budget_charge",
+FIXED = ("budget_kind", "budget_charge",
          "budget_earn", "reset_after", "throttle_on", "never_on", "success_on")
 
 
@@ -148,7 +148,7 @@ def random_settings(r, policy):
         kinds.append((ratio if policy.get("budget_kind") == "ratio" else tokens)(r))
     if "breaker" in policy:
         kinds += [breaker(r), {"breaker": r.choice(["on", "on", "off", "open", "closed"])}]
-    keys = {k: v for k, v in r.choice(kinds).items() if k not in FIXED and " " not in v}
+    keys = {k: v for k, v in r.choice(kinds).items() if k not in FIXED}
     return "set " + " ".join(
         f"{key}={keys[key]}" for key in r.sample(sorted(keys), min(len(keys), r.choice([1, 1, 2]))))
 

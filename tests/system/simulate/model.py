@@ -5,6 +5,7 @@ prints.  At one instant, attempts that end come first; then come the lines of th
 script and the attempts that begin, in the order of the script.
 """
 import heapq
+import re
 from fractions import Fraction
 
 from model_rules import (NONE, Breaker, Budget, Policy, TIMEOUT, duration,
@@ -50,7 +51,7 @@ class Simulation:
         for line, text in enumerate(script):
             at, what, *rest = text.split()
             if what == "set":
-                settings = dict(setting.split("=", 1) for setting in rest)
+                settings = dict(re.findall(r"(\w+)=(.*?)(?= \w+=|$)", " ".join(rest)))
                 action = lambda now, settings=settings: self.change(now, settings)
             else:
                 call = Call(line, what, [read_outcome(text) for text in rest])
@@ -240,7 +241,7 @@ class Simulation:
         if new.breaker == "on" and old.breaker != "on":
             self.breaker = Breaker()
         elif new.breaker == "on":
-            self.breaker.change(old, new)
+            self.breaker.change(old, new, now)
         if new.budget != old.budget or new.budget_kind != old.budget_kind:
             self.budget = Budget(new, now)
             for call in self.waiting:
