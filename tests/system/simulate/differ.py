@@ -134,10 +134,10 @@ def random_policy(r):
     return policy
 
 
-# Changing these during a script has no exact meaning: what the windows still hold
-# depends on their slices.
-FIXED = ("budget_kind", "budget_charge",
-         "budget_earn", "reset_after", "throttle_on", "never_on", "success_on")
+# Keys that a settings line does not change: an attempt that has ended keeps its
+# class, and what is left of a window of time depends on its slices.
+FIXED = ("budget_kind", "budget_charge", "budget_window", "budget_earn",
+         "reset_after", "throttle_on", "never_on", "success_on")
 
 
 def random_settings(r, policy):
@@ -147,7 +147,10 @@ def random_settings(r, policy):
     if "budget" in policy:
         kinds.append((ratio if policy.get("budget_kind") == "ratio" else tokens)(r))
     if "breaker" in policy:
-        kinds += [breaker(r), {"breaker": r.choice(["on", "on", "off", "open", "closed"])}]
+        window = policy["breaker_window"]
+        other = "80ms" if "calls" in window else "5 calls"
+        kinds += [{**breaker(r), "breaker_window": r.choice([window, other])},
+                  {"breaker": r.choice(["on", "on", "off", "open", "closed"])}]
     keys = {k: v for k, v in r.choice(kinds).items() if k not in FIXED}
     return "set " + " ".join(
         f"{key}={keys[key]}" for key in r.sample(sorted(keys), min(len(keys), r.choice([1, 1, 2]))))

@@ -241,7 +241,7 @@ class Simulation:
         if new.breaker == "on" and old.breaker != "on":
             self.breaker = Breaker()
         elif new.breaker == "on":
-            self.breaker.change(old, new, now)
+            self.breaker.change(old, new)
         if new.budget != old.budget or new.budget_kind != old.budget_kind:
             self.budget = Budget(new, now)
             for call in self.waiting:

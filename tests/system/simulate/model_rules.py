@@ -242,16 +242,14 @@ def hinted_wait(policy, own, hint, draw):
 
 class TimeWindow:
     """Sums over a window of time, which is made of 16 slices.  A slice begins at a
-    multiple of its length, or when the length changes, and counts until a whole
-    window has passed since then."""
+    multiple of its length, and counts until a whole window has passed since then."""
 
     def __init__(self):
         self.slices = {}
-        self.changed = 0
 
     def add(self, now, length, what, amount=1):
         """Adds to the slice of now; returns it, so that the amount can be taken off."""
-        start = max(now // (length // SLICES) * (length // SLICES), self.changed)
+        start = now // (length // SLICES) * (length // SLICES)
         counts = self.slices.setdefault(start, {})
         counts[what] = counts.get(what, 0) + amount
         return counts
@@ -284,8 +282,6 @@ class Budget:
     def change(self, old, new, now):
         """Settles under the old rules; keeps the share that is filled."""
         self.settle(old, now)
-        if old.budget_window != new.budget_window:
-            self.window.changed = now
         if old.budget_capacity:
             self.level = self.level * new.budget_capacity / old.budget_capacity
 
@@ -360,12 +356,10 @@ class Breaker:
         self.calls = []
         self.run = 0
 
-    def change(self, old, new, now):
+    def change(self, old, new):
         """A window of another kind starts empty; one of calls keeps the last ones."""
         if old.breaker_window[0] != new.breaker_window[0]:
             self.window, self.calls = TimeWindow(), []
-        if old.breaker_window != new.breaker_window:
-            self.window.changed = now
 
     def open(self, policy, now):
         self.growth = self.growth + 1 if self.state == "half open" else 0
