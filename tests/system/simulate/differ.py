@@ -86,6 +86,7 @@ def ratio(r):
         "budget_min_rate": r.choice(["0/s", "10/s", "25/s"]),
         "budget_window": r.choice(["80ms", "160ms", "1600ms"]),
         "budget_earn": r.choice(["all", "success"]),
+        "budget_charge": r.choice(["retry", "failure"]),
     }
 
 
@@ -145,7 +146,8 @@ def random_settings(r, policy):
     keys = waits(r)
     kinds = [keys, {"paused": r.choice(["yes", "no", "no"])}]
     if "budget" in policy:
-        kinds.append((ratio if policy.get("budget_kind") == "ratio" else tokens)(r))
+        kinds += [(ratio if policy.get("budget_kind") == "ratio" else tokens)(r),
+                  {"budget": r.choice(["own", "own", "none", "group"])}]
     if "breaker" in policy:
         window = policy["breaker_window"]
         other = "80ms" if "calls" in window else "5 calls"
