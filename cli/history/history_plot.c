@@ -10,6 +10,8 @@
 #include "record/past.h"
 #include "history.h"
 
+enum { TITLE_WIDTH = 14 };
+
 /* All lines but the last are rates per minute. */
 static const struct {
     const char *title;
@@ -18,7 +20,7 @@ static const struct {
 } lines[] = {
     {"calls/min", AMOUNT_CALLS, false},
     {"retries/min", AMOUNT_RETRIES, false},
-    {"given up/min", AMOUNT_GIVEN_UP, true},
+    {"exhausted/min", AMOUNT_EXHAUSTED, true},
     {"refused/min", AMOUNT_REFUSED, true},
     {"p95", HISTORY_AMOUNTS, false},
 };
@@ -83,7 +85,7 @@ plot_line(const struct history_bins *b, size_t line, size_t each)
     if (most <= 0 && lines[line].if_any) {
         return;
     }
-    printf("%-13s", lines[line].title);
+    printf("%-*s", TITLE_WIDTH, lines[line].title);
     for (size_t i = 0; i < columns; i++) {
         double v = column_value(b, line, i, each);
 
@@ -104,7 +106,8 @@ void
 history_plot(const struct history_rows *rows)
 {
     const struct history_bins *b = &rows->bins;
-    size_t width = text_width(), room = width > 40 ? width - 13 - 16 : 12;
+    size_t width = text_width(),
+           room = width > 40 ? width - TITLE_WIDTH - 16 : 10;
     size_t each = text_to_terminal() ? (b->count + room - 1) / room : 1;
     char from[64], step[32];
 
@@ -115,7 +118,7 @@ history_plot(const struct history_rows *rows)
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         plot_line(b, i, each);
     }
-    printf("%-13sfrom %s, %s each\n", "",
+    printf("%-*sfrom %s, %s each\n", TITLE_WIDTH, "",
            when_write(b->first_ns, rows->now_ns, from, sizeof(from)),
            duration_round(b->step_ns * each, step, sizeof(step)));
 }

@@ -130,7 +130,7 @@ set_all_variables(struct variables *v, const struct level_change *c)
     set_variable(v, "BIDE_CALLS", text);
     set_share_variable(v, "BIDE_RETRIES_PCT", c->seen.retries,
                        c->seen.attempts);
-    set_share_variable(v, "BIDE_GIVEN_UP_PCT", c->seen.exhausted,
+    set_share_variable(v, "BIDE_EXHAUSTED_PCT", c->seen.exhausted,
                        c->seen.calls);
     snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
     set_variable(v, "BIDE_P95_MS", text);

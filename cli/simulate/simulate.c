@@ -46,6 +46,8 @@ static void
 add_detail_cell(struct table *t, const struct simulate_event *e)
 {
     char until[32];
+    const char *verdict, *reason;
+    bool same;
 
     duration_write(e->until_ns, until, sizeof(until));
     switch (e->says) {
@@ -65,12 +67,15 @@ add_detail_cell(struct table *t, const struct simulate_event *e)
         table_mark_row(t);
         break;
     case SAYS_DONE:
+        verdict = bide_verdict_name(e->verdict);
+        reason = bide_reason_name(e->reason);
         if (e->verdict == BIDE_SUCCEEDED) {
-            table_cell(t, 4, "%s", bide_verdict_name(e->verdict));
+            table_cell(t, 4, "%s", verdict);
             break;
         }
-        table_cell(t, 4, "%s: %s%s%s", bide_verdict_name(e->verdict),
-                   bide_reason_name(e->reason),
+        same = strcmp(verdict, reason) == 0;
+        table_cell(t, 4, "%s%s%s%s%s", verdict, same ? "" : ": ",
+                   same ? "" : reason,
                    e->end == BIDE_END_NONE ? "" : ", the call is ",
                    e->end == BIDE_END_NONE ? "" : bide_end_name(e->end));
         table_mark_row(t);

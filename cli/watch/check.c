@@ -84,7 +84,7 @@ put_perf(FILE *out, const struct past_alarm *a)
             (unsigned long long)a->seen.calls);
     put_perf_share(out, a->name, "retries", a->seen.retries, a->seen.attempts,
                    p->warn.retry_rate, p->crit.retry_rate);
-    put_perf_share(out, a->name, "given_up", a->seen.exhausted, a->seen.calls,
+    put_perf_share(out, a->name, "exhausted", a->seen.exhausted, a->seen.calls,
                    p->warn.exhausted_rate, p->crit.exhausted_rate);
     fprintf(out, " '%s_p95'=%sms", a->name,
             text_plain((double)a->seen.p95_ns / 1e6, text, sizeof(text)));
@@ -148,7 +148,7 @@ put_alarm(const struct check *c, const struct past_alarm *a)
     json_put_truth(j, "enough_calls", !a->verdict.too_few);
     json_put_truth(j, "has_keys", alarm_has_rules(a->policy));
     json_put_count(j, "calls", a->seen.calls);
-    json_put_count(j, "given_up", a->seen.exhausted);
+    json_put_count(j, "exhausted", a->seen.exhausted);
     json_put_count(j, "attempts", a->seen.attempts);
     json_put_count(j, "retries", a->seen.retries);
     json_put_ms(j, "p95_ms", a->seen.p95_ns);

@@ -35,6 +35,16 @@ is_above(double share, double limit)
     return limit >= 0 && share > limit;
 }
 
+/* Writes three digits; the least share is 0.0001%, as %g would write 1e-05. */
+static void
+write_percent(double share, char *out, size_t size)
+{
+    double percent = share * 100;
+
+    snprintf(out, size, "%.3g%%",
+             percent > 0 && percent < 0.0001 ? 0.0001 : percent);
+}
+
 static void
 judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
            uint64_t whole, double warn, double crit)
@@ -49,8 +59,8 @@ judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
     v->level = critical                ? ALARM_CRIT
                : v->level > ALARM_WARN ? v->level
                                        : ALARM_WARN;
-    snprintf(seen, sizeof(seen), "%.3g%%", share * 100);
-    snprintf(limit, sizeof(limit), "%.3g%%", (critical ? crit : warn) * 100);
+    write_percent(share, seen, sizeof(seen));
+    write_percent(critical ? crit : warn, limit, sizeof(limit));
     append_warning(v, what, seen, limit);
 }
 
@@ -83,7 +93,7 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
     }
     judge_rate(out, "retries", seen->retries, seen->attempts,
                p->warn.retry_rate, p->crit.retry_rate);
-    judge_rate(out, "given up", seen->exhausted, seen->calls,
+    judge_rate(out, "exhausted", seen->exhausted, seen->calls,
                p->warn.exhausted_rate, p->crit.exhausted_rate);
     judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
 }

@@ -341,10 +341,10 @@ END
     failing pay 3
     gives 1 bide check
     [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%" ]
-    says "'pay_retries'=50%;20;;0;100" "'pay_given_up'=50%;;60;0;100" "'pay_calls'=6;;;0"
+    says "'pay_retries'=50%;20;;0;100" "'pay_exhausted'=50%;;60;0;100" "'pay_calls'=6;;;0"
     failing pay 5
     gives 2 bide check pay mail order
-    says "BIDE CRITICAL - pay: retries 59.3% above 20%, given up 72.7% above 60%; 1 critical, 0 warnings, of 3 policies"
+    says "BIDE CRITICAL - pay: retries 59.3% above 20%, exhausted 72.7% above 60%; 1 critical, 0 warnings, of 3 policies"
     gives 2 bide check --json
     json 'j["status"] == "CRITICAL" and j["policies"][0]["level"] == "critical" and j["policies"][0]["since"] is None'
     bide record

@@ -114,6 +114,9 @@ END
     script >script
     gives 0 bide simulate pay --script script
     says "AT  CALL  ATTEMPT  SAYS" "until 55ms" "succeeded"
+    gives 0 bide simulate pay never_on=http.404 --script - <<<'0 a http.404+1ms'
+    says "  rejected"
+    says_not "rejected: rejected"
 }
 
 @test "simulate --random is 0.5 by default" {

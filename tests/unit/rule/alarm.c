@@ -48,19 +48,24 @@ static const struct {
      {-1, 0.05, DURATION_NONE},
      {100, 6, 100, 0, 0},
      ALARM_CRIT,
-     "given up 6% above 5%"},
+     "exhausted 6% above 5%"},
     /* a limit of 0 */
     {{-1, 0, DURATION_NONE},
      {-1, -1, DURATION_NONE},
      {1000, 1, 1000, 0, 0},
      ALARM_WARN,
-     "given up 0.1% above 0%"},
+     "exhausted 0.1% above 0%"},
+    {{-1, 0, DURATION_NONE},
+     {-1, -1, DURATION_NONE},
+     {4000000, 1, 4000000, 0, 0},
+     ALARM_WARN,
+     "exhausted 0.0001% above 0%"},
     /* the worst level wins, all warnings are listed */
     {{0.1, -1, 100},
      {-1, 0.5, DURATION_NONE},
      {100, 60, 200, 100, 200},
      ALARM_CRIT,
-     "retries 50% above 10%, given up 60% above 50%, p95 200ns above 100ns"},
+     "retries 50% above 10%, exhausted 60% above 50%, p95 200ns above 100ns"},
     /* only refused calls: no attempts */
     {{0.1, 0.1, 100}, {-1, -1, DURATION_NONE}, {100, 0, 0, 0, 0}, ALARM_OK, ""},
 };

@@ -18,7 +18,7 @@
 
 /* The counters of a policy's cell; each success took took_ns. */
 struct cell_counts {
-    uint64_t succeeded, retries, given_up, took_ns;
+    uint64_t succeeded, retries, exhausted, took_ns;
 };
 
 static uint64_t histogram[HISTOGRAM_BUCKETS], none[HISTOGRAM_BUCKETS];
@@ -31,7 +31,7 @@ add_cell(struct trend *t, const char *name, struct cell_counts counts)
     strcpy(c.name, name);
     c.stats.succeeded = counts.succeeded;
     c.stats.retries = counts.retries;
-    c.stats.exhausted = c.stats.aborted = counts.given_up;
+    c.stats.exhausted = c.stats.aborted = counts.exhausted;
     memset(histogram, 0, sizeof(histogram));
     histogram[histogram_bucket(counts.took_ns)] = counts.succeeded;
     assert_int_equal(trend_add(t, &c), 0);
@@ -88,9 +88,9 @@ a_rate_is_a_difference_divided_by_time(void **state)
     read_one(t, 100, (struct cell_counts){1000, 0, 0, 1000000});
     read_one(t, 104, (struct cell_counts){1040, 20, 4, 1000000});
     v = view(t);
-    assert_near(v.calls, 11); /* including the calls that were given up */
+    assert_near(v.calls, 11); /* including the exhausted calls */
     assert_near(v.retries, 5);
-    assert_near(v.given_up, 1);
+    assert_near(v.exhausted, 1);
     assert_true(v.window_succeeded == 40);
     assert_near(v.p95_ms, 1);
     assert_int_equal(trend_known(t), 0); /* no step has ended */

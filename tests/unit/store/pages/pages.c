@@ -293,6 +293,7 @@ databases_with_other_flags_are_damage(void **state)
         assert_int_equal(mdb_txn_commit(txn), 0);
         mdb_env_close(env);
         assert_int_equal(pages_open(t->file, &f), 0);
+        assert_string_equal(pages_why(), ""); /* not of an earlier file */
         assert_int_equal(pages_begin(f, &s), 0);
         assert_int_equal(
             pages_walk(&s, "x", NULL, 0, false, collect_pair, &none),
