@@ -150,11 +150,6 @@ check_descendants(struct edit *e)
  * Policies may inherit a shared budget, so every policy is checked, but only
  * when a changed one shares a budget. */
 
-struct members {
-    struct edit *e;
-    struct groups groups;
-};
-
 /* Returns the place of a key, for a fault: its line in the file that is
  * applied; for a policy that is not in it, the policy. */
 static struct group_place
@@ -184,18 +179,18 @@ compile_member(struct edit *e, const struct policy_text *t, struct policy **out)
 }
 
 static int
-join_group(struct members *m, const struct policy *p)
+join_group(struct edit *e, const struct policy *p)
 {
     struct group_conflict conflict;
-    int rc = groups_join(&m->groups, p, &conflict);
+    int rc = groups_join(&e->groups, p, &conflict);
 
     if (rc == BIDE_ENOMEM) {
         return failure_plain(BIDE_ENOMEM);
     }
     if (rc == BIDE_EINPUT) {
-        group_fault(m->e->faults, &conflict, p,
-                    place_of_key(m->e, p->name, conflict.key),
-                    place_of_key(m->e, conflict.with->name, conflict.key));
+        group_fault(e->faults, &conflict, p,
+                    place_of_key(e, p->name, conflict.key),
+                    place_of_key(e, conflict.with->name, conflict.key));
     }
     return 0;
 }
@@ -210,7 +205,7 @@ may_share(const struct record *r)
 }
 
 static int
-check_member_text(struct members *m, const struct record *r)
+check_member_text(struct edit *e, const struct record *r)
 {
     struct policy_text *t;
     struct policy *p;
@@ -219,12 +214,12 @@ check_member_text(struct members *m, const struct record *r)
     if (rc) {
         return rc;
     }
-    rc = compile_member(m->e, t, &p);
+    rc = compile_member(e, t, &p);
     policy_text_free(t);
     if (rc) {
-        return rc == BIDE_EINPUT ? 0 : edit_fail_store(m->e, rc);
+        return rc == BIDE_EINPUT ? 0 : edit_fail_store(e, rc);
     }
-    rc = join_group(m, p);
+    rc = join_group(e, p);
     policy_free(p);
     return rc;
 }
@@ -232,19 +227,19 @@ check_member_text(struct members *m, const struct record *r)
 static int
 check_member(void *arg, const struct record *stored)
 {
-    struct members *m = arg;
+    struct edit *e = arg;
     struct record r;
     uint32_t newest;
     int rc;
 
     if (!stored->until_ns) {
-        return may_share(stored) ? check_member_text(m, stored) : 0;
+        return may_share(stored) ? check_member_text(e, stored) : 0;
     }
-    rc = edit_in_force(m->e, stored->name, &r, &newest);
+    rc = edit_in_force(e, stored->name, &r, &newest);
     if (rc) {
-        return edit_fail_store(m->e, rc);
+        return edit_fail_store(e, rc);
     }
-    rc = may_share(&r) ? check_member_text(m, &r) : 0;
+    rc = may_share(&r) ? check_member_text(e, &r) : 0;
     record_free(&r);
     return rc;
 }
@@ -252,13 +247,7 @@ check_member(void *arg, const struct record *stored)
 int
 check_groups(struct edit *e)
 {
-    struct members m = {.e = e};
-    int rc;
-
-    if (!e->grouped || faults_any(e->faults)) {
-        return 0;
-    }
-    rc = writer_each_policy(e->writer, check_member, &m);
-    groups_free(&m.groups);
-    return rc;
+    return e->grouped && !faults_any(e->faults)
+               ? writer_each_policy(e->writer, check_member, e)
+               : 0;
 }

@@ -47,6 +47,24 @@ store_result(struct edit *e, const struct admin_result *result,
     return names_put(&e->touched, r.name);
 }
 
+/* Reports whether a policy may have left a group. */
+static bool
+may_leave_group(const struct admin_result *r)
+{
+    static const char *const keys[] = {"budget", "extends"};
+
+    for (size_t i = 0; r->old && i < sizeof(keys) / sizeof(*keys); i++) {
+        const struct key *k = key_find(keys[i]);
+        const char *old = policy_text_get(r->old, k);
+        const char *now = r->now ? policy_text_get(r->now, k) : NULL;
+
+        if ((old || now) && (!old || !now || strcmp(old, now) != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Stores `r` unless it has nothing new: `now` is what is in force already, and
  * remains so. */
 static int
@@ -60,6 +78,7 @@ store_difference(struct edit *e, struct admin_result *r,
     if (rc || remains) {
         return rc;
     }
+    e->grouped |= may_leave_group(r);
     r->did = !r->now ? ADMIN_DELETED : r->old ? ADMIN_CHANGED : ADMIN_CREATED;
     rc = temporary_set_end(e, r, old, same);
     if (rc) {
@@ -122,6 +141,10 @@ announce_change(struct edit *e)
     if (l) {
         e->results.woken =
             announce(l, e->a->past.reader, &t, writer_txn(e->writer));
+        if (e->grouped) {
+            announce_groups(l, e->a->past.reader, &e->groups,
+                            writer_txn(e->writer));
+        }
     }
 }
 

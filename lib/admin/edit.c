@@ -38,6 +38,7 @@ edit_end(struct edit *e)
     assert(e->parent_count == 0); /* each compilation frees its own */
     writer_end(e->writer);
     names_clear(&e->touched);
+    groups_free(&e->groups);
 }
 
 int

@@ -9,6 +9,7 @@
 #ifndef BIDE_ADMIN_EDIT_H
 #define BIDE_ADMIN_EDIT_H
 
+#include "policy/group.h"
 #include "policy/policy.h"
 #include "change.h"
 #include "names.h"
@@ -31,7 +32,9 @@ struct edit {
     const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
     const struct record *as; /* rollback: the version restored; else NULL */
-    bool grouped;            /* a policy that was checked shares a budget */
+    bool grouped;            /* a policy that was checked shares a budget, or
+                                one that was stored may have left a group */
+    struct groups groups; /* after check_groups: those in use, if `grouped` */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
 };

@@ -137,6 +137,17 @@ groups_join(struct groups *g, const struct policy *p,
     return add_group(g, p);
 }
 
+bool
+groups_have(const struct groups *g, const char *group)
+{
+    size_t i = 0;
+
+    while (i < g->count && strcmp(g->first[i].budget.group, group) != 0) {
+        i++;
+    }
+    return i < g->count;
+}
+
 void
 groups_free(struct groups *g)
 {

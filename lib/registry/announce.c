@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/group.h"
 #include "rule/budget.h"
 #include "load.h"
 
@@ -224,4 +223,22 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
     set_announced(l, txn);
     each_touched_cell(&t, publish_touched);
     return t.woken;
+}
+
+void
+announce_groups(struct live *l, struct reader *r, const struct groups *used,
+                uint64_t txn)
+{
+    struct announcement t = {.live = l, .reader = r};
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint32_t count = cell_count(l);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct cell *c = cell_at(l, i);
+
+        if (c && cell_names(c, name, scope) && *name == '@' &&
+            !groups_have(used, name + 1)) {
+            follow_budget(&t, i, NULL, txn);
+        }
+    }
 }

@@ -5,6 +5,7 @@
 #define BIDE_ANNOUNCE_H
 
 #include "live/live.h"
+#include "policy/group.h"
 #include "store/policies/reader.h"
 
 /* The names of the policies that a commit changed, in order of strcmp. */
@@ -19,6 +20,11 @@ struct touched {
  * before it announced).  Returns the number of threads that were woken. */
 uint32_t announce(struct live *l, struct reader *r,
                   const struct touched *touched, uint64_t txn);
+
+/* Switches off the budgets of groups that are not in `used`, so that they start
+ * full when a policy joins them again. */
+void announce_groups(struct live *l, struct reader *r,
+                     const struct groups *used, uint64_t txn);
 
 /* Returns the last commit that was announced. */
 uint64_t announced(struct live *l);

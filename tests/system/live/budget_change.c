@@ -113,6 +113,29 @@ a_budget_that_is_not_used_for_a_while_starts_full(void **state)
 }
 
 static void
+a_group_that_nobody_uses_starts_full_when_it_is_used_again(void **state)
+{
+    struct scene *s = *state;
+
+    process_registry(s, "[base]\n" RULES "budget = all\n"
+                        "[pay]\nextends = base\n" RULES "[refund]\n" RULES);
+    empty_budget(s);
+    BIDE(s, "set", "base", "budget=none"); /* also that of pay */
+    BIDE(s, "set", "refund", "budget=all");
+    assert_true(guarding_look(s, "refund", "").budget_level == 1);
+    BIDE(s, "set", "pay", "budget=all");
+    empty_budget(s);
+    BIDE(s, "set", "pay", "budget=own"); /* refund still uses it */
+    BIDE(s, "set", "pay", "budget=all");
+    assert_true(level(s) < 0.5);
+    BIDE(s, "delete", "refund");
+    assert_true(level(s) < 0.5);
+    BIDE(s, "set", "pay", "budget=own");
+    BIDE(s, "set", "pay", "budget=all");
+    assert_true(level(s) == 1);
+}
+
+static void
 make_calls(void *arg)
 {
     const struct scene *s = arg;
@@ -149,6 +172,7 @@ main(void)
         SCENE(the_command_that_changes_the_refill_settles_the_budget),
         SCENE(it_settles_the_budget_of_a_group_too),
         SCENE(raising_the_capacity_keeps_the_share_of_now),
+        SCENE(a_group_that_nobody_uses_starts_full_when_it_is_used_again),
         SCENE(calls_that_succeed_earn_retries),
         SCENE(a_budget_that_is_not_used_for_a_while_starts_full),
     };
