@@ -334,8 +334,9 @@ follow_next(struct replay *r, struct piece *p, enum bide_next next)
         }
         write_reason(p);
         end_piece(r, p,
-                  p->call.result.verdict == BIDE_SUCCEEDED ? PIECE_DONE
-                                                           : PIECE_FAILED);
+                  p->call.result.verdict == BIDE_SUCCEEDED   ? PIECE_DONE
+                  : p->call.result.verdict == BIDE_CANCELLED ? PIECE_UNTRIED
+                                                             : PIECE_FAILED);
     }
 }
 

@@ -38,7 +38,7 @@ struct exec {
     struct exec_terminal terminal;
     int status;         /* of the last attempt */
     int ended_by;       /* the signal that ended the call; 0: none */
-    bool from_terminal; /* Ctrl-C: only the child received ended_by */
+    bool from_terminal; /* a key: only the child received ended_by */
     bool cannot_run;
 };
 
@@ -54,7 +54,9 @@ pass_signals_on(struct exec *e, struct exec_child *c)
         if (signals_ask_end(sig)) {
             e->ended_by = sig; /* no attempt follows, whatever the outcome */
         }
-        exec_child_signal(c, sig);
+        if (!c->ended) {
+            exec_child_signal(c, sig);
+        }
     }
 }
 
@@ -117,12 +119,11 @@ run_attempt(struct exec *e)
         signals_wait(e->signals.fd, -1, 0, next);
     }
     exec_guard_remove(&e->guard, c.pid);
+    /* One signal may have ended the command and be for bide exec as well. */
+    pass_signals_on(e, &c);
     e->status = shell_status(&c);
-    if (c.had_terminal && WIFSIGNALED(c.status) &&
-        WTERMSIG(c.status) == SIGINT && !c.timed_out) {
-        /* Ctrl-C: the terminal sends SIGINT only to the foreground group, which
-         * bide exec is not in. */
-        e->ended_by = SIGINT;
+    if (c.key && !e->ended_by) {
+        e->ended_by = c.key;
         e->from_terminal = true;
     }
     return c.timed_out ? bide_errno(ETIMEDOUT) : bide_exit(c.status);
@@ -144,18 +145,10 @@ say_retry(const struct exec *e, struct bide_outcome last)
         until > now ? wait : "");
 }
 
-/* Sleeps until the wait may have ended, a policy may have changed, or a signal
- * is pending.  Handles the pending signals. */
+/* Handles the pending signals while no command runs. */
 static void
-sleep_between_attempts(struct exec *e)
+take_signals(struct exec *e)
 {
-    uint64_t until = bide_step_deadline_ns(&e->call);
-    uint64_t check = clock_monotonic_ns() + LOOK_EVERY_NS;
-
-    if (signals_wait(e->signals.fd, bide_fd(e->registry), POLLIN,
-                     until < check ? until : check)) {
-        bide_fd_clear(e->registry);
-    }
     for (int sig; (sig = signals_next(e->signals.fd)) > 0;) {
         if (signals_ask_end(sig)) {
             e->ended_by = sig;
@@ -166,12 +159,33 @@ sleep_between_attempts(struct exec *e)
     }
 }
 
+/* Sleeps until the wait may have ended, a policy may have changed, or a signal
+ * is pending. */
+static void
+sleep_between_attempts(struct exec *e)
+{
+    uint64_t until = bide_step_deadline_ns(&e->call);
+    uint64_t check = clock_monotonic_ns() + LOOK_EVERY_NS;
+
+    if (signals_wait(e->signals.fd, bide_fd(e->registry), POLLIN,
+                     until < check ? until : check)) {
+        bide_fd_clear(e->registry);
+    }
+    take_signals(e);
+}
+
 static enum bide_next
 make_attempt(struct exec *e)
 {
-    struct bide_outcome outcome = run_attempt(e);
+    struct bide_outcome outcome;
     enum bide_next next;
 
+    take_signals(e);
+    if (e->ended_by) {
+        bide_call_abandon(&e->call); /* the command has not started */
+        return BIDE_DONE;
+    }
+    outcome = run_attempt(e);
     if (e->cannot_run) {
         /* The command cannot run at all: this is not an outcome of the service.
          */

@@ -4,6 +4,7 @@
  *
  *   exec.c        the command: a call through the step API of bide.h
  *   exec_child.c  one attempt: process group, time limit, stops, terminal
+ *   exec_keys.c   finds out that Ctrl-C or Ctrl-\ was pressed
  *   exec_signal.c the signals that bide exec itself receives
  *   exec_input.c  standard input, for the first attempt or for all
  *   exec_defer.c  stores the command as deferred work
@@ -132,10 +133,21 @@ struct exec_terminal {
     pid_t lent; /* the process group that the terminal is lent to; 0: none */
     struct termios modes;
     bool have_modes;
+    pid_t keys; /* the process of exec_keys_start; 0: none */
 };
 
 void exec_terminal_open(struct exec_terminal *t);
 void exec_terminal_close(struct exec_terminal *t);
+
+/* Starts a process in `group`, which is or becomes the terminal's foreground:
+ * the terminal sends the signals of Ctrl-C and Ctrl-\ only to that group, and
+ * the command may handle them and exit like at any failure.  Returns its pid; 0
+ * if it cannot be started. */
+pid_t exec_keys_start(pid_t group);
+
+/* Ends that process (0: none).  Returns SIGINT or SIGQUIT if the terminal has
+ * sent it to the group, else 0. */
+int exec_keys_end(pid_t keys);
 
 /* ---- one attempt ---- */
 
@@ -145,7 +157,7 @@ struct exec_child {
     bool ended; /* `status` is valid; its group may still run */
     bool timed_out;
     bool killed; /* SIGKILL was sent, or is not needed: the group is empty */
-    bool had_terminal; /* the child had the terminal when it ended */
+    int key; /* the signal of Ctrl-C or Ctrl-\, if the child got it; else 0 */
     uint64_t limit_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
     uint64_t kill_ns;  /* when SIGKILL is due; valid if `timed_out` */
     struct exec_terminal *terminal;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,8 +34,11 @@ exec_terminal_close(struct exec_terminal *t)
 static bool
 lend_terminal(struct exec_terminal *t, pid_t group)
 {
-    if (t->fd < 0 || tcgetpgrp(t->fd) != getpgrp() ||
-        tcsetpgrp(t->fd, group) < 0) {
+    if (t->fd < 0 || tcgetpgrp(t->fd) != getpgrp()) {
+        return false;
+    }
+    t->keys = t->keys ? t->keys : exec_keys_start(group);
+    if (tcsetpgrp(t->fd, group) < 0) {
         return false;
     }
     t->lent = group;
@@ -54,23 +58,22 @@ take_terminal(struct exec_terminal *t)
 
 /* ---- starting ---- */
 
-/* Runs in the forked child: replaces it by the command.  On failure the errno
- * is written to `failed`; on success exec closes that descriptor. */
+/* Runs in the forked child: replaces it by the command as soon as a byte
+ * arrives from `start`.  On failure the errno is written there; on success exec
+ * closes that descriptor. */
 static _Noreturn void
 become_command(const struct exec_child *c, char *const *command, int input,
-               int failed, pid_t parent, const struct exec_signals *s)
+               int start, pid_t parent, const struct exec_signals *s)
 {
-    const struct exec_terminal *t = c->terminal;
     int error;
 
     setpgid(0, 0);
+    while (read(start, &error, 1) < 0 && errno == EINTR) {
+    }
     exec_guard_add(c->guard, getpid());
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) {
         _exit(EXEC_FAILED); /* the parent died before prctl() */
-    }
-    if (t->at_once && tcgetpgrp(t->fd) == getpgid(parent)) {
-        tcsetpgrp(t->fd, getpid());
     }
     if (input != STDIN_FILENO && dup2(input, STDIN_FILENO) < 0) {
         goto fail;
@@ -82,7 +85,7 @@ become_command(const struct exec_child *c, char *const *command, int input,
     execvp(command[0], command);
 fail:
     error = errno;
-    while (write(failed, &error, sizeof(error)) < 0 && errno == EINTR) {
+    while (write(start, &error, sizeof(error)) < 0 && errno == EINTR) {
     }
     _exit(EXEC_NOT_FOUND);
 }
@@ -115,11 +118,12 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     pid_t parent = getpid();
     int ends[2], error;
 
-    if (pipe2(ends, O_CLOEXEC) < 0) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
         return errno;
     }
     c->pid = fork();
     if (c->pid == 0) {
+        close(ends[0]);
         become_command(c, command, input, ends[1], parent, s);
     }
     error = c->pid < 0 ? errno : 0;
@@ -129,9 +133,8 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
         setpgid(c->pid, c->pid);
         if (t->at_once) {
             lend_terminal(t, c->pid);
-            /* The child may have taken the terminal before this process. */
-            t->lent = tcgetpgrp(t->fd) == c->pid ? c->pid : t->lent;
         }
+        send(ends[0], "", 1, MSG_NOSIGNAL);
         error = read_start_error(ends[0]);
     }
     close(ends[0]);
@@ -139,6 +142,8 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
         reap_failed_child(c->pid);
         exec_guard_remove(c->guard, c->pid);
         take_terminal(t);
+        exec_keys_end(t->keys);
+        t->keys = 0;
     }
     return error;
 }
@@ -206,6 +211,27 @@ exec_child_signal(struct exec_child *c, int sig)
 
 /* ---- until it ends ---- */
 
+/* Takes the terminal back from a child that has ended. */
+static void
+give_terminal_back(struct exec_child *c)
+{
+    struct exec_terminal *t = c->terminal;
+    bool had_terminal = t->lent == c->pid;
+    int sig = WIFSIGNALED(c->status) ? WTERMSIG(c->status) : 0;
+
+    c->key = exec_keys_end(t->keys);
+    t->keys = 0;
+    take_terminal(t);
+    if (had_terminal && (sig == SIGINT || sig == SIGQUIT)) {
+        c->key = sig;
+    }
+    if (had_terminal && sig && t->have_modes) {
+        /* A killed child could not restore the terminal's modes, such as
+         * echo. */
+        tcsetattr(t->fd, TCSADRAIN, &t->modes);
+    }
+}
+
 void
 exec_child_look(struct exec_child *c)
 {
@@ -226,13 +252,7 @@ exec_child_look(struct exec_child *c)
         }
         c->status = status;
         c->ended = true;
-        c->had_terminal = c->terminal->lent == c->pid;
-        take_terminal(c->terminal);
-        if (c->had_terminal && WIFSIGNALED(status) && c->terminal->have_modes) {
-            /* A killed child could not restore the terminal's modes, such as
-             * echo. */
-            tcsetattr(c->terminal->fd, TCSADRAIN, &c->terminal->modes);
-        }
+        give_terminal_back(c);
     }
 }
 

@@ -52,6 +52,11 @@ replay() {
     pid=$!
 }
 
+# Succeeds while a call of mail waits for its next attempt.
+waits() {
+    bide list mail --json | grep -q '"sleeping":1'
+}
+
 is_leased() {
     [ "$(count leased)" -eq 1 ]
 }

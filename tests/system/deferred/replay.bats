@@ -191,6 +191,36 @@ load deferred
     grep -q "1 done, 0 failed; remaining: 2 waiting, 0 leased" out
 }
 
+@test "a failure after the first signal does not count as tried, nor for the breaker" {
+    later
+    bide set mail breaker=on breaker_consecutive=1 >/dev/null
+    put mail 1 >/dev/null
+    replay --exec ': >begun; while [ ! -e go ]; do sleep 0.05; done; exit 9'
+    until_it test -e begun
+    kill -TERM "$pid"
+    until_it grep -q stopping out
+    : >go
+    wait "$pid"
+    grep -q "0 done, 0 failed, 1 returned; remaining: 1 waiting, 0 leased" out
+    gives 0 bide deferred list mail --json
+    json 'j["deferred"][0]["attempts"] == 0'
+    gives 0 bide deferred replay mail --until-empty --exec true
+}
+
+@test "a signal between two attempts returns the piece" {
+    later
+    bide set mail wait=fixed wait_initial=1h wait_max=1h >/dev/null
+    put mail 1 >/dev/null
+    replay --exec ': >begun; exit 9'
+    until_it test -e begun
+    until_it waits
+    kill -TERM "$pid"
+    wait "$pid"
+    grep -q "0 done, 0 failed, 1 returned; remaining: 1 waiting, 0 leased" out
+    gives 0 bide deferred list mail --json
+    json 'j["deferred"][0]["attempts"] == 0'
+}
+
 @test "at the second signal, running commands are ended and their work is returned" {
     later
     put mail 1 >/dev/null
