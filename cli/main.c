@@ -321,5 +321,5 @@ main(int argc, char **argv)
         status = dispatch_command(&line);
     }
     free(line.operands);
-    return flush_output(status);
+    return say_end(flush_output(status));
 }

@@ -120,6 +120,24 @@ say_no_memory(void)
     return STATUS_NO;
 }
 
+static bool changed;
+
+void
+say_changed(void)
+{
+    changed = true;
+}
+
+int
+say_end(int status)
+{
+    if (!changed || !status) {
+        return status;
+    }
+    say_text("the change was made");
+    return STATUS_DONE;
+}
+
 int
 say_failure(int rc, const char *what)
 {

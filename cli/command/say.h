@@ -40,6 +40,11 @@ int say_errno(const char *what);
 
 int say_no_memory(void);
 
+/* Notes that the change was made.  A later failure, for instance to print it,
+ * is only a note.  say_end() returns the exit status of the process then. */
+void say_changed(void);
+int say_end(int status);
+
 /* Writes later messages to `out`, without "bide: "; NULL: to stderr again. */
 void say_divert(FILE *out);
 

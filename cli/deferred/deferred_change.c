@@ -107,6 +107,9 @@ change_listed(struct command_line *line, struct deferred *d,
         status = rc ? work_failed(rc, "deferred work") : 0;
     }
     change_end(&by);
+    if (status == 0 && count > 0) {
+        say_changed();
+    }
     if (status == 0 || count > 0) {
         printf("%zu %s %s\n", count,
                text_plural(count, "piece is", "pieces are"), change->now);
@@ -235,6 +238,9 @@ change_each(struct command_line *line, const struct work_change *change)
 
             status = status ? status : one;
         }
+        if (status == 0) {
+            say_changed();
+        }
     }
     change_end(&by);
     return status;
@@ -337,6 +343,7 @@ store_work(struct command_line *line, const struct bide_work *work)
     if (rc) {
         return work_failed(rc, name);
     }
+    say_changed();
     printf("%" PRIu64 "\n", id);
     if (found) {
         say("%s: work with the key %s is already deferred: nothing was changed",

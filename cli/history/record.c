@@ -321,7 +321,14 @@ record_once(struct recorder *r, struct admin *registry)
     if (rc) {
         return say_recording_failure(r, rc);
     }
-    r->said[0] = '\0';
+    if (!done.nothing && !done.done) {
+        say_changed();
+    }
+    if (done.unjudged) {
+        rc = say_recording_failure(r, done.unjudged);
+    } else {
+        r->said[0] = '\0';
+    }
     say_rescued(&done.result);
     if (r->line->option[OPTION_VERBOSE]) {
         print_recording(&done);
@@ -330,7 +337,7 @@ record_once(struct recorder *r, struct admin *registry)
         run_on_change(r, &done.changes[i]);
     }
     recorded_free(&done);
-    return STATUS_DONE;
+    return rc;
 }
 
 /* Opens the registry and records.  The registry and its live file may have been

@@ -9,10 +9,14 @@
 #include <wchar.h>
 
 static bool utf8;
+static bool wide; /* libc can read characters beyond ASCII */
 
 void
 text_locale(void)
 {
+    mbstate_t state = {0};
+    wchar_t c;
+
     setlocale(LC_CTYPE, "");
     utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     if (!utf8) {
@@ -20,6 +24,9 @@ text_locale(void)
          * count as several invalid ones. */
         setlocale(LC_CTYPE, "C.UTF-8");
     }
+    /* Without memory, or such a locale, libc cannot: libsmartcols loops then.
+     */
+    wide = mbrtowc(&c, "µ", 2, &state) == 2;
 }
 
 bool
@@ -115,6 +122,9 @@ text_safe(const char *text)
         size_t length = printable_length(text);
         const char *plain = plain_sign(text, length);
 
+        if (length > 1 && !wide && !plain) {
+            length = 0;
+        }
         if (plain) {
             to = stpcpy(to, plain);
         } else if (length > 0) {

@@ -138,6 +138,9 @@ init_command(struct command_line *line)
     if (rc && rc != BIDE_EEXIST) {
         return say_failure(rc, dir);
     }
+    if (rc == 0) {
+        say_changed();
+    }
     return print_registry(line, dir, rc == BIDE_EEXIST);
 }
 
@@ -218,6 +221,9 @@ report_apply(struct command_line *line, const struct change *c,
         counts[results->list[i].did]++;
     }
     changes = results->count - counts[ADMIN_UNCHANGED];
+    if (!dry_run) {
+        say_changed();
+    }
     if ((all || (changes > 0 && changes <= LISTED_MAX)) &&
         print_results(results, dry_run, all)) {
         return say_no_memory();

@@ -1,5 +1,6 @@
 #include "change.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,18 +13,37 @@
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 
+/* Looks in /etc/passwd first: glibc's other look-ups crash without memory. */
+static const struct passwd *
+find_user(uid_t id)
+{
+    FILE *f = fopen("/etc/passwd", "re");
+    const struct passwd *user = NULL;
+
+    do {
+        user = f ? fgetpwent(f) : NULL;
+    } while (user && user->pw_uid != id);
+    if (!user && errno != ENOMEM) {
+        user = getpwuid(id);
+    }
+    if (f) {
+        fclose(f);
+    }
+    return user;
+}
+
 /* Writes the author: $SUDO_USER if set, because "root" identifies no person. */
 static void
 find_author(char *buffer, size_t size)
 {
     const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
-    struct passwd *user;
+    const struct passwd *user;
 
     if (sudo && *sudo) {
         snprintf(buffer, size, "%s", sudo);
         return;
     }
-    user = getpwuid(getuid());
+    user = find_user(getuid());
     if (user) {
         snprintf(buffer, size, "%s", user->pw_name);
     } else {

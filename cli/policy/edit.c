@@ -109,6 +109,9 @@ report_edit(struct command_line *line, const struct change *c,
 {
     int rc = 0;
 
+    if (!c->change.dry_run) {
+        say_changed();
+    }
     for (size_t i = 0; i < results->count && rc == 0; i++) {
         rc = print_result(line, &results->list[i]);
         print_ending(&results->list[i]);

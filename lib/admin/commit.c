@@ -133,9 +133,8 @@ check_all(struct edit *e)
 /* Tells every process.  Without a live file services see the change when they
  * look at the registry next. */
 static void
-announce_change(struct edit *e)
+announce_change(struct edit *e, struct live *l)
 {
-    struct live *l = past_live(&e->a->past, true);
     struct touched t = {(const char *const *)e->touched.list, e->touched.count};
 
     if (l) {
@@ -155,10 +154,13 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         rc = check_all(e);
     }
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
+        /* First: after the commit, a failure could not be reported. */
+        struct live *l = past_live(&e->a->past, true);
+
         past_record_until_now(&e->a->past);
         rc = edit_fail_store(e, writer_commit(e->writer));
         if (rc == 0) {
-            announce_change(e);
+            announce_change(e, l);
         }
     }
     edit_end(e);

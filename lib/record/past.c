@@ -3,6 +3,7 @@
  * recording. */
 #include "past_inside.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,9 +51,8 @@ past_live(struct past *p, bool create)
 {
     const char *path = reader_live_path(p->reader);
 
-    if (!p->live && (create || access(path, F_OK) == 0) &&
-        live_open(path, reader_id(p->reader), &p->live) != 0) {
-        p->live = NULL;
+    if (!p->live && (create || access(path, F_OK) == 0 || errno != ENOENT)) {
+        p->live_rc = live_open(path, reader_id(p->reader), &p->live);
     }
     return p->live;
 }

@@ -18,6 +18,7 @@ struct past {
     char *dir;
     struct reader *reader;
     struct live *live;       /* NULL: not needed yet */
+    int live_rc;             /* why it cannot be opened; 0: there is none */
     struct history *history; /* NULL: not opened yet, or nothing was recorded */
     char **unnamed;          /* names of outcomes that the history lacks */
     size_t unnamed_count;
@@ -102,6 +103,9 @@ struct recorded {
     bool nothing; /* no live state exists: no service has started yet */
     bool done;    /* another recorder has recorded this interval */
     struct recording_result result;
+    /* 0, or why the levels could not be judged after the counts were recorded:
+     * the next recording judges them. */
+    int unjudged;
     size_t change_count;
     struct level_change *changes; /* freed by recorded_free */
 };

@@ -22,6 +22,15 @@ fail_recording(int rc)
     return rc;
 }
 
+static int
+fail_live(const struct past *p)
+{
+    struct failure *f = failure_begin(FAILURE_RECORDING, p->live_rc, NULL);
+
+    snprintf(f->path, sizeof(f->path), "%s", reader_live_path(p->reader));
+    return f->rc;
+}
+
 /* ---- cells ---- */
 
 /* Working space for one cell, too large for the stack. */
@@ -317,9 +326,6 @@ judge_levels(struct past *p, struct recorded *out)
         rc = keep_changes(r, out, clock_realtime_ns());
         recording_end(r);
     }
-    if (rc) {
-        out->change_count = 0; /* the next recording sees them again */
-    }
     return rc ? fail_recording(rc) : 0;
 }
 
@@ -332,13 +338,13 @@ past_record(struct past *p, const struct recorder_options *how,
 
     *out = (struct recorded){.nothing = l == NULL};
     if (!l) {
-        return 0;
+        return p->live_rc ? fail_live(p) : 0;
     }
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
-        rc = judge_levels(p, out);
+        out->unjudged = judge_levels(p, out);
     }
-    if (rc) {
+    if (rc || out->unjudged) {
         recorded_free(out);
     }
     return rc;

@@ -252,15 +252,18 @@ refuse_locked(int fd, unsigned wait_ms)
         gave);
 }
 
-/* Reports whether `path` still names the open file.  A file that was removed
- * while we waited would be a lock that no other process sees. */
-static bool
-is_same_file(int fd, const char *path)
+/* Returns 0 if `path` still names the open file, 1 if not, or a BIDE_E code.  A
+ * file that was removed while we waited would be a lock that no other process
+ * sees. */
+static int
+compare_files(int fd, const char *path)
 {
     struct stat ours, there;
 
-    return !fstat(fd, &ours) && !stat(path, &there) &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    if (fstat(fd, &ours) || stat(path, &there)) {
+        return errno == ENOENT ? 1 : place_failed(path, errno);
+    }
+    return ours.st_dev != there.st_dev || ours.st_ino != there.st_ino;
 }
 
 /* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0
@@ -279,7 +282,7 @@ wait_for_lock(int fd, const char *path, unsigned wait_ms, uint64_t until)
         }
         nanosleep(&pause, NULL);
     }
-    return is_same_file(fd, path) ? 0 : 1;
+    return compare_files(fd, path);
 }
 
 int

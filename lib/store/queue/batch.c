@@ -80,7 +80,14 @@ end_direct(struct work *w, int rc)
     }
     d->leader.wrote_file = true;
     deferred_journal_set_state(d, JOURNAL_UNREAD);
-    return deferred_commit(d, w->txn);
+    /* LMDB syncs the meta page too: if that fails, it takes the commit back,
+     * which is impossible later. */
+    mdb_env_set_flags(d->file.env, MDB_NOMETASYNC, 0);
+    rc = deferred_commit(d, w->txn);
+    if (d->file.env) {
+        mdb_env_set_flags(d->file.env, MDB_NOMETASYNC, 1);
+    }
+    return rc;
 }
 
 /* Changes deferred.mdb.  The journal must be empty. */
@@ -150,6 +157,26 @@ needs_fold(const struct deferred *d)
            recent_gone(d->recent) > GONE_MAX;
 }
 
+static bool
+needs_sync(const struct change *list)
+{
+    while (list && (!list->durable || list->rc < 0)) {
+        list = list->next;
+    }
+    return list != NULL;
+}
+
+/* Adds changes that need no sync to a journal that cannot be folded.  Returns
+ * 0, or `rc`: why it cannot be. */
+static int
+change_unfolded(struct deferred *d, struct change *list, int rc)
+{
+    return !needs_sync(list) && !deferred_follow(d) &&
+                   d->journal.state == JOURNAL_READY && !change_journal(d, list)
+               ? 0
+               : rc;
+}
+
 /* Makes all changes, or none and returns why. */
 static int
 change_all(struct deferred *d, struct change *list)
@@ -169,7 +196,7 @@ change_all(struct deferred *d, struct change *list)
     }
     rc = empty_journal(d);
     if (rc) {
-        return rc;
+        return journal ? change_unfolded(d, list, rc) : rc;
     }
     rc = journal && d->journal.state == JOURNAL_READY ? change_journal(d, list)
                                                       : DEFERRED_DIRECT;
@@ -292,17 +319,8 @@ take_batch(struct deferred *d)
     return list;
 }
 
-static bool
-needs_sync(const struct change *list)
-{
-    while (list && (!list->durable || list->rc < 0)) {
-        list = list->next;
-    }
-    return list != NULL;
-}
-
-/* Syncs a batch.  If that fails, every durable change of the batch fails with
- * its error.  Called with d->mutex held, which is released while it waits. */
+/* Syncs a batch.  A failure is noted in every durable change.  Called with
+ * d->mutex held, which is released while it waits. */
 static void
 sync_batch(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 {
@@ -310,7 +328,8 @@ sync_batch(struct deferred *d, struct change *list, int journal_fd, int file_fd)
 
     for (; rc && list; list = list->next) {
         if (list->durable && list->rc >= 0) {
-            fail_change(list, place_failed(d->path, rc));
+            list->disk = place_failed(d->path, rc);
+            snprintf(list->why, sizeof(list->why), "%s", place_why());
         }
     }
 }
@@ -347,7 +366,7 @@ lead_batch(struct deferred *d)
     }
     /* Not LMDB's own descriptor: LMDB's next commit would get the failure
      * instead of this sync. */
-    if (sync && (d->leader.wrote_file || !d->leader.wrote_journal)) {
+    if (sync && !d->leader.wrote_file && !d->leader.wrote_journal) {
         file_fd = d->file.pages->fd;
     }
     pthread_mutex_lock(&d->mutex);
@@ -379,6 +398,7 @@ deferred_submit(struct deferred *d, struct change *c)
     deferred_time(d, &now);
     c->boottime_ns = now.boottime_ns;
     c->done = false;
+    c->disk = 0;
     c->next = NULL;
     c->why[0] = c->why[sizeof(c->why) - 1] = '\0';
     pthread_cond_init(&c->turn, NULL);

@@ -26,9 +26,11 @@ struct change {
     bool durable;         /* return when the change is on the disk */
     size_t grows; /* upper bound on file growth, in bytes; 0: no growth */
     int rc;
+    int disk; /* 0, or why the sync failed: the change was made, and a loss of
+                 power may undo it.  `why` has the message. */
     bool done;
     pthread_cond_t turn; /* signalled when done, or when this may lead */
-    char why[300];       /* the message for a negative rc */
+    char why[300];       /* the message for a negative rc, or for `disk` */
     struct change *next;
 };
 

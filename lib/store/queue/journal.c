@@ -38,8 +38,9 @@
  * and index and counts are made again.
  * - deferred.mdb is on the disk, its last commit included, before the beginning
  *   of the journal is overwritten.
- * - If a sync fails, all changes that waited for it fail, and the next leader
- *   moves everything into deferred.mdb, with syncs of its own.
+ * - If a sync fails, each put that waited for it is undone and fails; the other
+ *   changes stay (queue.h).  The next leader moves everything into
+ *   deferred.mdb, with syncs of its own.
  *
  * States of the journal in a process.  Every state goes back to UNREAD: after a
  * commit of other records than the journal's, a failure, or a fork.

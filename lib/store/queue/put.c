@@ -88,6 +88,45 @@ store_work(struct work *w, struct change *c)
     return tree_add(w, &p->item);
 }
 
+/* Removes work as if it had not been stored.  c->rc is 1 if it was taken since:
+ * then it stays. */
+static int
+take_work_back(struct work *w, struct change *c)
+{
+    struct put_change *p = (struct put_change *)c;
+    struct deferred_item *head = &p->item.head;
+    struct tree_counts counts;
+    bool damaged = false;
+    int rc = tree_head(w, p->id, &p->item, &damaged);
+
+    if (rc || damaged) {
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    if (head->state != DEFERRED_WAITING || head->attempts) {
+        c->rc = 1;
+        return 0;
+    }
+    rc = tree_remove(w, &p->item, false);
+    rc = rc ? rc : tree_counts(w, head->policy, &counts);
+    counts.stored--;
+    counts.done--;
+    return rc ? rc : tree_put_counts(w, head->policy, &counts);
+}
+
+/* Undoes a put that did not reach the disk, so that a caller who repeats it
+ * does not store the work twice.  Returns 0 if the work was taken since, else
+ * why the sync failed. */
+static int
+undo_put(struct deferred *d, const struct put_change *p)
+{
+    struct put_change undo = {.change.apply = take_work_back, .id = p->id};
+
+    if (!p->found && deferred_submit(d, &undo.change) > 0) {
+        return 0;
+    }
+    return place_say(p->change.disk, "%s", p->change.why);
+}
+
 static bool
 text_fits(const char *text, size_t max)
 {
@@ -136,7 +175,8 @@ deferred_put_or_find(struct deferred *d, const char *policy,
     strcpy(p.item.head.key, work->key ? work->key : "");
     p.item.head.length = work->length;
     rc = deferred_submit(d, &p.change);
-    if (rc < 0) {
+    rc = !rc && p.change.disk ? undo_put(d, &p) : rc;
+    if (rc) {
         return rc;
     }
     *out_id = p.id;

@@ -4,8 +4,10 @@
  * lock of its own, with a time limit.  Changes that several threads of a
  * process make at once are committed together.  A function that stores, gives
  * back, completes, requeues or drops work returns when the change is on the
- * disk.  Taking and extending do not wait for the disk, because a loss of power
- * ends all leases.
+ * disk.  If the disk fails, storing fails and leaves nothing; the others
+ * succeed, because all processes see the change, and a loss of power may undo
+ * it: the work is done again.  Taking and extending do not wait for the disk,
+ * because a loss of power ends all leases.
  *
  * Results: 0 or a count; else a BIDE_E code, with a message in deferred_why.
  * Outputs stay untouched on failure unless a comment says otherwise.  Times are

@@ -72,6 +72,10 @@ pwrite(int fd, const void *bytes, size_t size, off_t offset)
         errno = ENOSPC;
         return -1;
     }
+    if (fcntl(fd, F_GETFL) & O_DSYNC && fails_now(SYNCS)) { /* a meta page */
+        errno = EIO;
+        return -1;
+    }
     return syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 
@@ -204,6 +208,31 @@ work_that_is_not_on_the_disk_is_reported_as_not_stored(void **state)
     assert_int_equal(countdown, 0);
     assert_int_equal(id, 7);
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), 0);
+}
+
+/* A caller who repeats the put would store the work twice. */
+static void
+a_put_that_fails_leaves_nothing_and_an_ack_is_made(void **state)
+{
+    struct queue *q = *state;
+    uint64_t id, stored;
+
+    queue_put(q, "first");
+    stored = queue_counts(q).stored;
+    failing = SYNCS;
+    countdown = 1;
+    assert_int_equal(queue_try_put(q, "second", NULL, 0, &id), BIDE_ESYS);
+    assert_int_equal(queue_counts(q).waiting, 1);
+    assert_int_equal(queue_counts(q).stored, stored);
+    failing = NOTHING;
+    assert_int_equal(queue_take(q, 1), 1);
+    failing = SYNCS;
+    countdown = 1;
+    assert_int_equal(queue_ack(q), 0);
+    failing = NOTHING;
+    assert_int_equal(countdown, 0);
+    assert_int_equal(queue_counts(q).done, 1);
+    queue_free(q, 1);
 }
 
 /* ---- another process ---- */
@@ -414,6 +443,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         QUEUE(any_allocation_can_fail),
+        QUEUE(a_put_that_fails_leaves_nothing_and_an_ack_is_made),
         QUEUE(any_write_can_fail),
         QUEUE(any_sync_can_fail),
         QUEUE(all_writes_can_fail_from_any_time_on),
