@@ -152,7 +152,8 @@ BIDE_API struct bide_outcome bide_errno(int error);
 /* An HTTP status; 100 to 399 is success unless the policy says otherwise.  A
  * number outside of 100 to 999 becomes http.0: no answer.  `retry_after` is the
  * value of the header Retry-After, seconds or an HTTP date (RFC 9110, 10.2.3),
- * or NULL.  A value that cannot be read is ignored. */
+ * or NULL.  A value that cannot be read is ignored; so are 0 and a date that is
+ * not in the future, which leave the wait to the policy. */
 BIDE_API struct bide_outcome bide_http(int status, const char *retry_after);
 
 /* A gRPC status code; 0 is success.  Other numbers become UNKNOWN. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/duration.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
@@ -17,8 +18,8 @@
 
 enum {
     ROWS_OF_UNLIMITED = 10, /* number of rows if attempts are unlimited */
-    ROWS_MAX = 100000,
-    PLOTTED_MAX = 60, /* limit of rows with a plot */
+    ROWS_MAX = 1000000,     /* as many as a limited policy can have */
+    PLOTTED_MAX = 60,       /* limit of rows with a plot */
 };
 
 struct forecast {
@@ -184,31 +185,40 @@ print_end(const struct forecast *f)
 /* ---- the command ---- */
 
 /* Returns the number of retries to show; `asked` is --attempts, 0 if absent. */
-static size_t
+static uint32_t
 retries_to_show(const struct policy *p, uint32_t asked)
 {
     uint32_t attempts = asked                               ? asked
                         : p->attempts == ATTEMPTS_UNLIMITED ? ROWS_OF_UNLIMITED
                                                             : p->attempts;
 
-    attempts = attempts > ROWS_MAX ? ROWS_MAX : attempts;
-    return attempts > 0 ? attempts - 1 : 0;
+    return attempts - 1;
+}
+
+static int
+keep_row(void *arg, const struct preview_row *row)
+{
+    struct forecast *f = arg;
+    struct preview_row *more = array_more(f->rows, f->count, sizeof(*more));
+
+    if (!more) {
+        return BIDE_ENOMEM;
+    }
+    f->rows = more;
+    f->rows[f->count++] = *row;
+    return 0;
 }
 
 static int
 show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
 {
-    size_t room = retries_to_show(p, asked);
     struct forecast f = {.policy = p};
-    int rc;
+    int rc = preview(p, retries_to_show(p, asked), keep_row, &f, &f.ends);
 
-    f.rows = calloc(room + 1, sizeof(*f.rows));
-    if (!f.rows) {
-        return say_no_memory();
+    if (rc == 0) {
+        rc = line->option[OPTION_JSON] ? print_preview_json(&f)
+                                       : print_preview_table(&f);
     }
-    f.count = preview(p, f.rows, room, &f.ends);
-    rc = line->option[OPTION_JSON] ? print_preview_json(&f)
-                                   : print_preview_table(&f);
     free(f.rows);
     if (rc) {
         return say_no_memory();
@@ -247,6 +257,9 @@ preview_command(struct command_line *line)
 
     if (line->option[OPTION_ATTEMPTS]) {
         status = number_read_option(line, OPTION_ATTEMPTS, 1, &asked);
+    }
+    if (status == 0 && asked > ROWS_MAX) {
+        status = say_usage(line, "--attempts: at most %d", ROWS_MAX);
     }
     if (status == 0) {
         status = source_policy(&source, line, &text);

@@ -49,10 +49,12 @@ bide_http(int status, const char *retry_after)
     if (!retry_after) {
         return o;
     }
-    /* A date is a time of the wall clock, which callers do not pass. */
+    /* A date is a time of the wall clock, which callers do not pass.  No time
+     * to wait is no hint: the policy's own wait holds. */
     if (http_retry_after(retry_after,
                          (int64_t)(clock_realtime_ns() / UINT64_C(1000000000)),
-                         &after_ns) != 0) {
+                         &after_ns) != 0 ||
+        after_ns == 0) {
         return o;
     }
     return bide_outcome_after(o, after_ns);

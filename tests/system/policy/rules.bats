@@ -40,6 +40,11 @@ load ../registry
     json 'len(j["waits"]) == 30 and j["waits"][-1]["attempt"] == 31'
     gives 0 bide preview mail --attempts 3
     says "More attempts follow"
+    gives 0 bide preview mail --json --attempts 1501
+    json 'len(j["waits"]) == 1500 and j["ends"] == "none"'
+    gives 0 bide preview mail --json attempts=5000
+    json 'len(j["waits"]) == 4999 and j["ends"] == "attempts"'
+    gives 2 bide preview mail --attempts 1000001
     gives 2 bide preview mail --attempts 0
     gives 2 bide preview mail --attempts few
 }
