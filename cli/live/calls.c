@@ -35,8 +35,7 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
         table_cell(t, ATTEMPTS, "%u of %u", s->attempts, s->allowed);
     }
     table_cell(t, WAKES_IN, "%s",
-               duration_round(s->wakes_in_ns > 0 ? (uint64_t)s->wakes_in_ns : 0,
-                              left, sizeof(left)));
+               duration_round(s->wakes_in_ns, left, sizeof(left)));
     if (*s->outcome) {
         table_cell(t, LAST_OUTCOME, "%s", s->outcome);
     }

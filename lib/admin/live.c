@@ -92,7 +92,7 @@ visit_sleeper(void *arg, const struct sleeper *s)
         .pid = s->pid,
         .attempts = s->attempts,
         .allowed = s->allowed,
-        .wakes_in_ns = (int64_t)(s->wake_ns - v->now_ns),
+        .wakes_in_ns = s->wake_ns > v->now_ns ? s->wake_ns - v->now_ns : 0,
     };
 
     if (!c || !cell_names(c, out.name, out.scope)) {

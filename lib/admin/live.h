@@ -44,7 +44,7 @@ int admin_each_cell(struct admin *a, const char *name,
 struct admin_sleeper {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint32_t pid, attempts, allowed; /* allowed UINT32_MAX: no limit */
-    int64_t wakes_in_ns;
+    uint64_t wakes_in_ns;            /* 0: the wait is over */
     char outcome[64], program[16];
 };
 /* Visits every waiting call; returns 0, or what a visit returned. */

@@ -116,7 +116,7 @@ temporary_set_end(struct edit *e, struct admin_result *r,
     if (!e->change->for_ns || !old->version) {
         return 0;
     }
-    r->until_ns = e->now_ns + e->change->for_ns;
+    r->until_ns = duration_add(e->now_ns, e->change->for_ns);
     /* When only the end changes, the version after it stays the same.  Else
      * that is the version in force now, unless it has ended by then. */
     rc = read_text_at(e, r->name,

@@ -266,7 +266,8 @@ set_attempt_limit(struct bide_call *c)
         }
     }
     if (c->attempt.timeout_ms) {
-        c->attempt.deadline_ns = now + c->attempt.timeout_ms * 1000000ull;
+        c->attempt.deadline_ns =
+            duration_add(now, c->attempt.timeout_ms * 1000000ull);
     }
 }
 

@@ -102,7 +102,7 @@ open_until_ns(const struct breaker_rules *b, const struct unpacked_state *s,
     uint64_t open_ns = open_for_ns(b, s->growth), before_ns;
 
     if (age <= now_ms) {
-        return (now_ms - age) * MS + open_ns;
+        return duration_add((now_ms - age) * MS, open_ns);
     }
     /* It opened before the clock began: the word is garbage. */
     before_ns = (age - now_ms) * MS;

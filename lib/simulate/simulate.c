@@ -75,7 +75,7 @@ start_attempt(struct simulation *s, struct script_call *r)
     r->in_attempt = true;
     r->due_ns = s->now_ns;
     if (i < r->line->count) {
-        r->due_ns += r->line->outcomes[i].took_ns;
+        r->due_ns = duration_add(s->now_ns, r->line->outcomes[i].took_ns);
     }
     return report_event(s, r, SAYS_GO);
 }

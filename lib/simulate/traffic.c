@@ -231,7 +231,7 @@ start_attempt(struct traffic_stream *s, struct traffic_call *r)
     r->begun_ns = s->now_ns;
     takes = draw_attempt(s, r);
     r->times_out = takes > limit;
-    schedule_call(s, r, s->now_ns + (r->times_out ? limit : takes));
+    schedule_call(s, r, duration_add(s->now_ns, r->times_out ? limit : takes));
     return 0;
 }
 

@@ -42,8 +42,6 @@ int deferred_submit(struct deferred *d, struct change *c);
  * `id`.  Returns 0. */
 int deferred_refuse(struct change *c, int rc, uint64_t id);
 
-/* Returns time_ns + by_ns, at most UINT64_MAX. */
-uint64_t deferred_later(uint64_t time_ns, uint64_t by_ns);
 /* Returns 0, or BIDE_ENAME with a message if `policy` is not a valid name. */
 int deferred_check_policy(const char *policy);
 

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
@@ -151,7 +152,7 @@ requeue_item(struct work *w, struct tree_item *item)
         head->attempts = 0; /* otherwise it would be dead again at once */
     }
     if (head->expires_ns != UINT64_MAX) {
-        head->expires_ns = life > UINT64_MAX - now ? UINT64_MAX : now + life;
+        head->expires_ns = duration_add(now, life);
     }
     head->state = DEFERRED_WAITING;
     head->due_ns = now;

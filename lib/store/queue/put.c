@@ -3,17 +3,12 @@
 
 #include <string.h>
 
+#include "base/duration.h"
 #include "policy/policy.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
 /* ---- also used by take.c ---- */
-
-uint64_t
-deferred_later(uint64_t time_ns, uint64_t by_ns)
-{
-    return by_ns > UINT64_MAX - time_ns ? UINT64_MAX : time_ns + by_ns;
-}
 
 int
 deferred_check_policy(const char *policy)
@@ -82,8 +77,8 @@ store_work(struct work *w, struct change *c)
     }
     p->id = head->id = w->meta.next++;
     head->stored_ns = w->now.realtime_ns;
-    head->due_ns = deferred_later(head->stored_ns, p->work->delay_ns);
-    head->expires_ns = deferred_later(head->stored_ns, r->expire_ns);
+    head->due_ns = duration_add(head->stored_ns, p->work->delay_ns);
+    head->expires_ns = duration_add(head->stored_ns, r->expire_ns);
     p->item.payload.bytes = head->length ? p->work->bytes : "";
     return tree_add(w, &p->item);
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "store/file/place.h"
 
 enum {
@@ -203,7 +204,7 @@ lease_item(struct work *w, struct take_change *t, struct tree_item *item,
     item->head.state = DEFERRED_LEASED;
     item->head.lease = draw_lease();
     item->head.lease_ends_ns =
-        deferred_later(w->now.boottime_ns, t->rules->lease_ns);
+        duration_add(w->now.boottime_ns, t->rules->lease_ns);
     item->head.attempts += item->head.attempts < UINT32_MAX;
     rc = tree_move(w, item, was);
     if (rc) {
@@ -260,9 +261,8 @@ lease_due_work(struct work *w, struct take_change *t)
 static uint64_t
 to_monotonic(uint64_t time_ns, uint64_t clock_ns, uint64_t monotonic_ns)
 {
-    return time_ns <= clock_ns
-               ? monotonic_ns
-               : deferred_later(monotonic_ns, time_ns - clock_ns);
+    return time_ns <= clock_ns ? monotonic_ns
+                               : duration_add(monotonic_ns, time_ns - clock_ns);
 }
 
 /* Finds the first waiting work that is not skipped, or one before it that is
@@ -498,9 +498,8 @@ give_work_back(struct work *w, struct change *c)
     } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
         set_dead(&item.head);
     } else {
-        set_waiting(
-            &item.head,
-            deferred_later(now, wait_after_attempts(item.head.attempts, r)));
+        set_waiting(&item.head, duration_add(now, wait_after_attempts(
+                                                      item.head.attempts, r)));
     }
     return tree_move(w, &item, &was);
 }
@@ -529,7 +528,7 @@ extend_lease(struct work *w, struct change *c)
         return rc;
     }
     was = deferred_place_of(&item.head);
-    l->ends_ns = deferred_later(w->now.boottime_ns, l->lease_ns);
+    l->ends_ns = duration_add(w->now.boottime_ns, l->lease_ns);
     if (l->ends_ns == item.head.lease_ends_ns) {
         return 0;
     }
