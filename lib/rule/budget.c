@@ -67,6 +67,11 @@ struct bucket_size {
     int64_t before, now;
 };
 
+/* The words of size and tokens, as they were at one moment. */
+struct both {
+    uint64_t size, tokens;
+};
+
 static struct bucket
 unpack_bucket(uint64_t word)
 {
@@ -113,11 +118,16 @@ since_refill_ms(const struct bucket *b, uint64_t now_ms)
 static int64_t
 refill_bucket(uint64_t rate, uint64_t now_ms, struct bucket *b)
 {
-    uint64_t elapsed = since_refill_ms(b, now_ms);
-    uint64_t more = elapsed % 1000 * rate / 1000;
+    uint64_t elapsed, more;
 
-    if (rate == 0 || elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
-        set_missing(b, rate ? 0 : b->missing, now_ms);
+    if (b->missing == 0 || rate == 0) {
+        set_missing(b, b->missing, now_ms);
+        return 0;
+    }
+    elapsed = since_refill_ms(b, now_ms);
+    more = elapsed % 1000 * rate / 1000;
+    if (elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
+        set_missing(b, 0, now_ms);
         return 0;
     }
     set_missing(b, b->missing - (int64_t)(elapsed / 1000 * rate),
@@ -147,41 +157,44 @@ follow_size(struct bucket *b, const struct bucket_size *s, uint64_t rate,
     b->serial = s->serial;
 }
 
-/* Reads size and tokens as they were at one moment, so they are at most one
- * step apart. */
-static struct bucket_size
-read_size_and_tokens(struct budget_words *w, uint64_t *out_tokens)
+/* Reads both words as they were at one moment, so they are at most one step
+ * apart. */
+static struct both
+read_both(const struct budget_words *w)
 {
-    uint64_t size, after = atomic_load(&w->size);
+    uint64_t after = atomic_load(&w->size);
+    struct both b;
 
     do {
-        size = after;
-        *out_tokens = atomic_load(&w->tokens);
+        b.size = after;
+        b.tokens = atomic_load(&w->tokens);
         after = atomic_load(&w->size);
-    } while (size != after);
-    return unpack_size(size);
+    } while (b.size != after);
+    return b;
 }
 
-/* Does the second step, if it is due.  Returns the current size, and the tokens
- * counted in it. */
-static struct bucket_size
-settle_tokens(struct budget_words *w, uint64_t now_ms, uint64_t *out_tokens)
+static bool
+is_second_step_due(struct both b)
 {
-    uint64_t old;
-    struct bucket_size s;
-    struct bucket b;
+    return unpack_bucket(b.tokens).serial != unpack_size(b.size).serial;
+}
 
-    do {
-        s = read_size_and_tokens(w, &old);
-        b = unpack_bucket(old);
-        *out_tokens = old;
-        if (b.serial == s.serial) {
-            return s;
+/* Does the second step, if it is due.  Returns both words as they are then. */
+static struct both
+settle_tokens(struct budget_words *w, uint64_t now_ms)
+{
+    for (;;) {
+        struct both both = read_both(w);
+        struct bucket_size s = unpack_size(both.size);
+        struct bucket b = unpack_bucket(both.tokens);
+
+        if (!is_second_step_due(both)) {
+            return both;
         }
         follow_size(&b, &s, rate_of(w, b.serial), now_ms);
-        *out_tokens = pack_bucket(&b);
-    } while (!atomic_compare_exchange_weak(&w->tokens, &old, *out_tokens));
-    return s;
+        atomic_compare_exchange_strong(&w->tokens, &both.tokens,
+                                       pack_bucket(&b));
+    }
 }
 
 /* Records commit `txn` as the one that set the size.  Returns false if a newer
@@ -200,36 +213,67 @@ record_commit(struct budget_words *w, uint64_t txn)
     return seen == txn;
 }
 
-/* Applies the size and the rate of the rules (NULL: off), if they are the
- * newest.  Returns the current size, and the tokens counted in it. */
-static struct bucket_size
-settle_size(const struct budget_rules *r, const struct guard *g,
-            uint64_t now_ms, uint64_t *out_tokens)
+/* The size and the rate that rules ask for; NULL: the budget is off. */
+struct wanted {
+    int64_t capacity;
+    uint32_t rate;
+};
+
+static struct wanted
+wanted_by(const struct budget_rules *r)
+{
+    if (r && r->kind == BUDGET_TOKENS) {
+        return (struct wanted){r->capacity, (uint32_t)r->refill_per_s};
+    }
+    return (struct wanted){0, r ? RATIO_IN_FORCE : 0};
+}
+
+static bool
+is_wanted(const struct budget_words *w, struct bucket_size s, struct wanted to)
+{
+    return s.now == to.capacity && rate_of(w, s.serial) == to.rate;
+}
+
+/* Does the step that is due, or both if the rules are the newest.  Returns both
+ * words as they are then. */
+static __attribute__((cold, noinline)) struct both
+change_size(struct wanted to, const struct guard *g, uint64_t now_ms)
 {
     struct budget_words *w = g->budget;
-    bool tokens = r && r->kind == BUDGET_TOKENS;
-    int64_t capacity = tokens ? r->capacity : 0;
-    uint32_t rate = tokens ? (uint32_t)r->refill_per_s : r ? RATIO_IN_FORCE : 0;
-    uint64_t old = atomic_load(&w->size), wanted;
-    struct bucket_size s = settle_tokens(w, now_ms, out_tokens);
+    struct both both = settle_tokens(w, now_ms);
+    struct bucket_size s = unpack_size(both.size);
     uint32_t serial = (s.serial + 1) & 3;
+    uint64_t fresh;
 
-    if ((s.now == capacity && rate_of(w, s.serial) == rate) ||
-        s.serial != unpack_size(old).serial ||
-        s.rounds != unpack_size(old).rounds || !record_commit(w, g->txn)) {
-        return s;
+    if (is_wanted(w, s, to) || !record_commit(w, g->txn)) {
+        return both;
     }
-    if (rate == RATIO_IN_FORCE && !capacity && g->budget_rings) {
+    if (to.rate == RATIO_IN_FORCE && g->budget_rings) {
         window_clear(&g->budget_rings->budget);
     }
-    atomic_store(&w->refill[serial], rate);
-    wanted = (uint64_t)serial << 62 |
-             (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
-             (uint64_t)(s.now ? s.now : capacity) << 28 |
-             ((uint64_t)capacity & BITS28);
+    atomic_store(&w->refill[serial], to.rate);
+    fresh = (uint64_t)serial << 62 |
+            (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
+            (uint64_t)(s.now ? s.now : to.capacity) << 28 |
+            ((uint64_t)to.capacity & BITS28);
     /* If another process was faster, its size is used. */
-    atomic_compare_exchange_strong(&w->size, &old, wanted);
-    return settle_tokens(w, now_ms, out_tokens);
+    atomic_compare_exchange_strong(&w->size, &both.size, fresh);
+    return settle_tokens(w, now_ms);
+}
+
+/* Applies the size and the rate of the rules (NULL: off), if they are the
+ * newest.  Returns both words as they are then. */
+static struct both
+settle_size(const struct budget_rules *r, const struct guard *g,
+            uint64_t now_ms)
+{
+    struct both both = read_both(g->budget);
+    struct wanted to = wanted_by(r);
+
+    return is_second_step_due(both) ||
+                   !is_wanted(g->budget, unpack_size(both.size), to)
+               ? change_size(to, g, now_ms)
+               : both;
 }
 
 /* ---- tokens ---- */
@@ -263,17 +307,19 @@ static bool
 move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
             bool whole, uint64_t now_ns)
 {
-    uint64_t now_ms = now_ns / 1000000, old;
+    uint64_t now_ms = now_ns / 1000000;
     int64_t more, missing;
+    struct both both;
     struct bucket_size s;
     struct bucket b;
 
     do {
-        s = settle_size(r, g, now_ms, &old);
+        both = settle_size(r, g, now_ms);
+        s = unpack_size(both.size);
         if (s.now == 0 && r->capacity) {
             return true; /* newer rules have switched it off */
         }
-        b = unpack_bucket(old);
+        b = unpack_bucket(both.tokens);
         if (b.missing > s.now) {
             b.missing = 0; /* garbage: as if the budget were off */
         }
@@ -291,7 +337,7 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
         } else {
             b.missing = missing + more;
         }
-    } while (!atomic_compare_exchange_weak(&g->budget->tokens, &old,
+    } while (!atomic_compare_exchange_weak(&g->budget->tokens, &both.tokens,
                                            pack_bucket(&b)));
     return true;
 }
@@ -364,10 +410,8 @@ void
 budget_follow(const struct budget_rules *b, const struct guard *g,
               uint64_t now_ns)
 {
-    uint64_t tokens;
-
     if (!is_off(g)) {
-        settle_size(b, g, now_ns / 1000000, &tokens);
+        settle_size(b, g, now_ns / 1000000);
     }
 }
 
