@@ -17,7 +17,8 @@ enum gate {
                               be recorded in it */
     GATE_BUDGET_ON = 16,   /* a success is fast while the budget is full */
     GATE_MISSING = 32,     /* the policy is not defined; calls run as usual */
-    GATE_CLASSIFY = 64,    /* the policy makes some success a failure */
+    GATE_CLASSIFY = 64,    /* some success is a failure for the policy, or is
+                              ignored by its breaker */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
     /* With one of these bits, a call must read the rules first. */

@@ -42,6 +42,7 @@ enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
 enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
 enum budget_earn { EARN_ALL, EARN_SUCCESS };
 enum breaker_mode { BREAKER_OFF, BREAKER_ON, BREAKER_OPEN, BREAKER_CLOSED };
+enum breaker_judge { JUDGE_ALWAYS, JUDGE_FAILURE };
 
 struct jitter {
     enum jitter_form form;
@@ -91,10 +92,13 @@ struct budget_rules {
     uint64_t window_ns;
 };
 
+#define PROBE_FAILURES_NONE UINT32_MAX
 struct breaker_rules {
-    int32_t mode;         /* enum breaker_mode */
+    int32_t mode, judge;  /* enum breaker_mode, breaker_judge */
     uint32_t consecutive; /* UINT32_MAX: none */
     uint32_t min_calls, min_processes, probes;
+    uint32_t probe_failures; /* PROBE_FAILURES_NONE: judged by rates */
+    struct outcome_set ignore;
     double failure_rate, slow_rate;
     uint64_t slow_after_ns;
     struct window window;

@@ -215,7 +215,9 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
         bits |= GATE_BUDGET_ON;
     }
     if (outcome_set_has_success(&p->retry_on) ||
-        outcome_set_has_success(&p->never_on)) {
+        outcome_set_has_success(&p->never_on) ||
+        (p->breaker.mode == BREAKER_ON &&
+         outcome_set_has_success(&p->breaker.ignore))) {
         bits |= GATE_CLASSIFY;
     }
     if (limit == DURATION_NONE) {

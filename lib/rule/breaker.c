@@ -1,33 +1,21 @@
-/* Layout of the words, by bit numbers:
+/* Layout of the state word, by bit numbers; those of the half-open state are in
+ * breaker_probes.c:
  *
  * state   63.62 61....50 49......40 39....34 33......0
  *         state unused   round      growth   since      ms, modulo 2^34
- * probe   63.62 61.......52 51.......30 29......0
- *         what  round       process     until            ms, modulo 2^30
  *
  * All zeros is a closed breaker.  "growth" counts how often a half-open breaker
  * has opened again; each time the open state lasts longer.  "round" counts the
  * half-open states.
  *
- * The place of a probe is free if its round is not the current one, if it has
- * not reported within its time, or if its process is dead.
- *
  * Example: opened at 5000 ms for the first time: state 1, round 0, growth 0,
  * since 5000, which is 0x4000000000001388. */
 #include "breaker.h"
 
+#include "breaker_probes.h"
 #include "window.h"
 
-#define MASK(bits) ((1ull << (bits)) - 1)
-#define MS 1000000ull
-
-enum probe_what {
-    PROBE_OUT, /* has not reported */
-    PROBE_WELL,
-    PROBE_FAILED,
-    PROBE_SLOW,
-};
-enum { GROWTH_MAX = 63, AHEAD_MS = 1000 };
+enum { GROWTH_MAX = 63 };
 
 struct unpacked_state {
     enum breaker_state is;
@@ -39,7 +27,7 @@ static struct unpacked_state
 unpack_state(uint64_t word)
 {
     struct unpacked_state s = {
-        (enum breaker_state)(word >> 62), (uint32_t)(word >> 40 & MASK(10)),
+        (enum breaker_state)(word >> 62), round_of_state(word),
         (uint32_t)(word >> 34 & MASK(6)), word & MASK(34)};
 
     if (s.is > STATE_HALF_OPEN) {
@@ -53,12 +41,6 @@ pack_state(const struct unpacked_state *s)
 {
     return (uint64_t)s->is << 62 | (uint64_t)(s->round & MASK(10)) << 40 |
            (uint64_t)s->growth << 34 | (s->since_ms & MASK(34));
-}
-
-static uint64_t
-load_state_word(const struct breaker_words *w)
-{
-    return atomic_load_explicit(&w->state, memory_order_acquire);
 }
 
 /* Returns the time from then_ms to now_ns, in ms.  Clocks of two cores differ
@@ -144,6 +126,9 @@ change_state(struct guard *g, uint64_t old, enum breaker_state to,
         s.round++;
     }
     fresh = pack_state(&s);
+    if (to == STATE_HALF_OPEN && load_state_word(g->breaker) == old) {
+        probes_clear(g, fresh); /* the word may be garbage */
+    }
     if (!atomic_compare_exchange_strong(&g->breaker->state, &old, fresh)) {
         return false;
     }
@@ -185,152 +170,26 @@ close_breaker(struct guard *g, uint64_t old, uint64_t now_ns)
     return change_state(g, old, STATE_CLOSED, 0, now_ns);
 }
 
-/* ---- probes ---- */
+/* ---- admitting attempts ---- */
 
-static uint64_t
-probe_word(enum probe_what what, uint32_t round, uint32_t process,
-           uint64_t until_ms)
-{
-    return (uint64_t)what << 62 | (uint64_t)(round & MASK(10)) << 52 |
-           (uint64_t)(process & MASK(22)) << 30 | (until_ms & MASK(30));
-}
-
-static uint32_t
-round_of(uint64_t probe)
-{
-    return (uint32_t)(probe >> 52 & MASK(10));
-}
-
-/* Returns the time within which a probe must report, at most half the range of
- * its word. */
-static uint64_t
-timeout_ms(const struct breaker_rules *b)
-{
-    uint64_t ms = b->probe_timeout_ns / MS;
-
-    return ms < MASK(29) ? ms : MASK(29);
-}
-
-/* Reports whether the place of a probe is free.  A probe with more time left
- * than probe_timeout is garbage, or the policy was changed to a shorter one. */
+/* Closes or opens a half-open breaker if its reports require that.  Returns
+ * true if it did, or if another process was faster. */
 static bool
-is_free(const struct breaker_rules *b, uint64_t probe, uint32_t round,
-        uint64_t now_ms)
-{
-    uint64_t left;
-
-    if (probe == 0 || round_of(probe) != round) {
-        return true;
-    }
-    if ((enum probe_what)(probe >> 62) != PROBE_OUT) {
-        return false;
-    }
-    left = (probe - now_ms) & MASK(30);
-    return left == 0 || left > timeout_ms(b) + AHEAD_MS;
-}
-
-static uint32_t
-probe_places(const struct breaker_rules *b)
-{
-    return b->probes < PROBES_MAX ? b->probes : PROBES_MAX;
-}
-
-static bool
-claim_probe(const struct breaker_rules *b, const struct guard *g,
-            uint32_t round, uint64_t now_ns, struct probe *out)
-{
-    uint64_t now_ms = now_ns / MS;
-    uint64_t until_ms = now_ms + timeout_ms(b);
-
-    for (uint32_t i = 0; i < probe_places(b); i++) {
-        _Atomic uint64_t *place = &g->rings->probe[i];
-        uint64_t old = atomic_load(place);
-        uint64_t mine = probe_word(PROBE_OUT, round, g->process, until_ms);
-
-        if (is_free(b, old, round, now_ms) &&
-            atomic_compare_exchange_strong(place, &old, mine)) {
-            *out = (struct probe){i + 1, mine};
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Reports whether part / whole is at least share; false if part is 0. */
-static bool
-reaches_rate(uint64_t part, uint64_t whole, double share)
-{
-    return part > 0 && (double)part >= share * (double)whole - 1e-9;
-}
-
-/* Closes or opens the breaker by the rates of the probes, once all places have
- * reported. */
-static void
 decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
                  uint64_t now_ns)
 {
-    struct unpacked_state s = unpack_state(word);
-    uint32_t failed = 0, slow = 0;
-
-    for (uint32_t i = 0; i < probe_places(b); i++) {
-        uint64_t probe = atomic_load(&g->rings->probe[i]);
-        enum probe_what what = (enum probe_what)(probe >> 62);
-
-        if (probe == 0 || round_of(probe) != s.round || what == PROBE_OUT) {
-            return;
-        }
-        failed += what == PROBE_FAILED;
-        slow += what == PROBE_SLOW;
-    }
-    if (reaches_rate(failed, probe_places(b), b->failure_rate) ||
-        reaches_rate(slow, probe_places(b), b->slow_rate)) {
-        change_state(g, word, STATE_OPEN, s.growth + 1, now_ns);
-    } else {
+    switch (probes_decide(b, g, word)) {
+    case STATE_OPEN:
+        change_state(g, word, STATE_OPEN, unpack_state(word).growth + 1,
+                     now_ns);
+        return true;
+    case STATE_CLOSED:
         close_breaker(g, word, now_ns);
+        return true;
+    default:
+        return false;
     }
 }
-
-static void
-report_probe(const struct breaker_rules *b, struct guard *g,
-             enum probe_what what, struct probe probe, uint64_t now_ns)
-{
-    uint64_t word = load_state_word(g->breaker);
-    struct unpacked_state s = unpack_state(word);
-
-    if (probe.place == 0 || probe.place > PROBES_MAX ||
-        round_of(probe.word) != s.round) {
-        return; /* from an earlier round, or admitted before it opened */
-    }
-    if (atomic_compare_exchange_strong(
-            &g->rings->probe[probe.place - 1], &probe.word,
-            probe_word(what, s.round, g->process, 0))) {
-        decide_half_open(b, g, word, now_ns);
-    }
-}
-
-void
-breaker_release(const struct guard *g, struct probe probe)
-{
-    if (g && g->rings && probe.place && probe.place <= PROBES_MAX) {
-        atomic_compare_exchange_strong(&g->rings->probe[probe.place - 1],
-                                       &probe.word, 0);
-    }
-}
-
-void
-breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
-{
-    for (uint32_t i = 0; i < PROBES_MAX; i++) {
-        uint64_t old = atomic_load(&r->probe[i]);
-
-        if (old && old >> 62 == PROBE_OUT &&
-            is_dead((uint32_t)(old >> 30 & MASK(22)))) {
-            atomic_compare_exchange_strong(&r->probe[i], &old, 0);
-        }
-    }
-}
-
-/* ---- admitting attempts ---- */
 
 bool
 breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
@@ -347,26 +206,25 @@ breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
     if (is_off(b, g)) {
         return true;
     }
-    word = load_state_word(g->breaker);
-    s = unpack_state(word);
-    if (s.is == STATE_OPEN) {
-        *out_until_ns = open_until_ns(b, &s, now_ns);
-        if (now_ns < *out_until_ns) {
-            return false;
-        }
-        *out_until_ns = DURATION_NONE;
-        change_state(g, word, STATE_HALF_OPEN, s.growth, now_ns);
+    for (;;) {
         word = load_state_word(g->breaker);
         s = unpack_state(word);
+        if (s.is == STATE_CLOSED) {
+            return true;
+        }
+        if (s.is == STATE_OPEN) {
+            *out_until_ns = open_until_ns(b, &s, now_ns);
+            if (now_ns < *out_until_ns) {
+                return false;
+            }
+            *out_until_ns = DURATION_NONE;
+            change_state(g, word, STATE_HALF_OPEN, s.growth, now_ns);
+        } else if (!decide_half_open(b, g, word, now_ns)) {
+            /* Asked here too: the process that reported last may have been
+             * killed before it decided, or the rules may have changed. */
+            return probes_claim(b, g, word, now_ns, out_probe);
+        }
     }
-    if (s.is == STATE_HALF_OPEN &&
-        !claim_probe(b, g, s.round, now_ns, out_probe)) {
-        /* The process that reported last may have been killed before it
-         * decided, or the number of probes was lowered since. */
-        decide_half_open(b, g, word, now_ns);
-        s = unpack_state(load_state_word(g->breaker));
-    }
-    return s.is == STATE_CLOSED || out_probe->place;
 }
 
 bool
@@ -484,7 +342,7 @@ decide_closed(const struct breaker_rules *b, struct guard *g, uint64_t word,
 
     if ((rates || run >= b->consecutive) && enough_processes(b, g, now_ns)) {
         change_state(g, word, STATE_OPEN, 0, now_ns);
-    } else {
+    } else if (b->judge == JUDGE_ALWAYS) {
         /* With enough calls in the window, a success raises no rate, so it is
          * judged again only at the next failure or the next slice of the
          * window. */
@@ -517,14 +375,13 @@ breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
     word = load_state_word(g->breaker);
     switch (unpack_state(word).is) {
     case STATE_CLOSED:
-        decide_closed(b, g, word, now_ns);
+        if (failed || b->judge == JUDGE_ALWAYS) {
+            decide_closed(b, g, word, now_ns);
+        }
         break;
     case STATE_HALF_OPEN:
-        report_probe(b, g,
-                     failed ? PROBE_FAILED
-                     : slow ? PROBE_SLOW
-                            : PROBE_WELL,
-                     probe, now_ns);
+        probes_report(g, word, failed, slow, probe);
+        decide_half_open(b, g, word, now_ns);
         break;
     default:
         break; /* admitted before it opened */

@@ -90,7 +90,8 @@ struct transition {
 struct guard_rings {
     struct series breaker, budget; /* each with its own window */
     struct slice base;             /* totals when the breaker last closed */
-    _Atomic uint64_t round;        /* probe.c: reports of a half-open state */
+    /* Of the half-open state, breaker_probes.c. */
+    _Atomic uint64_t round, longest;
     _Atomic uint64_t probe[PROBES_MAX];
     _Atomic uint64_t process[PROCESSES_MAX];
     struct transition transition[TRANSITIONS];

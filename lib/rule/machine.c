@@ -241,12 +241,13 @@ decide_retry(struct machine *m, const struct policy *p, struct guard *g,
  * without the new attempt. */
 static void
 count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
-              enum machine_kind kind, uint64_t now_ns)
+              enum machine_kind kind, bool ignored, uint64_t now_ns)
 {
     uint64_t took = now_ns - m->attempt_ns;
     uint32_t how = (m->attempts > 1 ? ENDED_AGAIN : 0) |
                    (kind == KIND_RETRY ? ENDED_FAILED : 0) |
-                   (kind == KIND_REJECT ? ENDED_REJECTED : 0);
+                   (kind == KIND_REJECT ? ENDED_REJECTED : 0) |
+                   (ignored ? ENDED_IGNORED : 0);
     struct tally t;
 
     if (p->breaker.slow_after_ns != DURATION_NONE &&
@@ -278,14 +279,20 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
                 enum machine_kind kind, uint64_t now_ns)
 {
     struct probe probe = m->probe;
+    bool ignored = p->breaker.mode == BREAKER_ON &&
+                   outcome_in(&p->breaker.ignore, m->last);
 
     m->probe = (struct probe){0};
     if (!g) {
         return;
     }
-    count_attempt(m, p, g, kind, now_ns);
-    breaker_report(&p->breaker, g, kind == KIND_RETRY, now_ns - m->attempt_ns,
-                   probe, now_ns);
+    count_attempt(m, p, g, kind, ignored, now_ns);
+    if (ignored) {
+        breaker_release(g, probe);
+    } else {
+        breaker_report(&p->breaker, g, kind == KIND_RETRY,
+                       now_ns - m->attempt_ns, probe, now_ns);
+    }
     if (kind == KIND_SUCCESS) {
         budget_give(&p->budget, g, m->attempts > 1 ? &m->paid : NULL, now_ns);
     } else if (kind == KIND_RETRY || forbids_retry(p, m->last)) {

@@ -53,6 +53,22 @@ the_rates_of_the_probes_decide(void **state)
         {SOON "breaker_probes=2\nbreaker_slow_after=1s", "SS", STATE_OPEN},
         {SOON "breaker_probes=2\nbreaker_slow_after=1s", "Ss", STATE_CLOSED},
         {SOON "breaker_probes=2", "SS", STATE_CLOSED},
+        /* B: failed and slow, which counts for both rates. */
+        {SOON "breaker_probes=4\nbreaker_slow_after=1s\n"
+              "breaker_slow_rate=50%\nbreaker_failure_rate=100%",
+         "BSss", STATE_OPEN},
+        {SOON "breaker_probes=2\nbreaker_slow_after=1s\n"
+              "breaker_failure_rate=100%",
+         "BS", STATE_OPEN},
+        /* The rate of failures is not asked. */
+        {SOON "breaker_probes=4\nbreaker_probe_failures=3", "FFss",
+         STATE_CLOSED},
+        {SOON "breaker_probes=4\nbreaker_probe_failures=3", "FsFF", STATE_OPEN},
+        {SOON "breaker_probes=2\nbreaker_probe_failures=3", "FF",
+         STATE_CLOSED},
+        {SOON "breaker_probes=2\nbreaker_probe_failures=2\n"
+              "breaker_slow_after=1s",
+         "SB", STATE_OPEN},
     };
 
     (void)state;
@@ -70,8 +86,9 @@ the_rates_of_the_probes_decide(void **state)
             char c = rows[i].probes[n];
 
             assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
-            report_attempt(s, c == 'F', c == 'S' ? SECOND + 1 : SECOND,
-                           probe[n], now);
+            report_attempt(s, c == 'F' || c == 'B',
+                           c == 'S' || c == 'B' ? SECOND + 1 : SECOND, probe[n],
+                           now);
         }
         if (state_at(s, now) != rows[i].to) {
             fail_msg("row %zu", i);
@@ -94,14 +111,88 @@ a_lost_probe_frees_its_place_exactly_at_its_time(void **state)
     assert_false(admit(s, now + 10 * SECOND - MS, &second));
     assert_true(admit(s, now + 10 * SECOND, &second));
     assert_int_equal(second.place, 1);
-    /* The first one reports late: it is ignored. */
-    report_attempt(s, true, 0, lost, now + 11 * SECOND);
-    assert_int_equal(state_at(s, now + 11 * SECOND), STATE_HALF_OPEN);
-    breaker_release(&s->g, lost);
+    breaker_release(&s->g, lost); /* no longer its place */
     assert_false(admit(s, now + 11 * SECOND, &lost));
     report_attempt(s, false, 0, second, now + 11 * SECOND);
     assert_int_equal(state_at(s, now + 11 * SECOND), STATE_CLOSED);
     guarded_free(s);
+}
+
+/* Probes that all outlast probe_timeout: the first reports decide, although
+ * their places were taken. */
+static void
+the_first_reports_of_a_round_decide_whenever_they_come(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        struct guarded *s =
+            guarded_new(SOON "breaker_probes=3\nbreaker_probe_timeout=10s");
+        struct probe first[3], second[3], none;
+        uint64_t now = TIME0;
+
+        half_open(s, &now);
+        for (int i = 0; i < 3; i++) {
+            assert_true(admit(s, now, &first[i]));
+        }
+        now += 10 * SECOND;
+        for (int i = 0; i < 3; i++) {
+            assert_true(admit(s, now, &second[i]));
+        }
+        assert_false(admit(s, now, &none));
+        now += SECOND;
+        report_attempt(s, fails, 0, first[0], now);
+        report_attempt(s, fails, 0, second[1], now);
+        assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
+        report_attempt(s, fails, 0, first[2], now);
+        assert_int_equal(state_at(s, now), fails ? STATE_OPEN : STATE_CLOSED);
+        guarded_free(s);
+    }
+}
+
+static void
+enough_failed_probes_open_it_without_waiting_for_the_others(void **state)
+{
+    struct guarded *s =
+        guarded_new(SOON "breaker_probes=8\nbreaker_probe_failures=1");
+    struct probe a, b;
+    uint64_t now = TIME0;
+
+    (void)state;
+    half_open(s, &now);
+    assert_true(admit(s, now, &a));
+    assert_true(admit(s, now, &b));
+    report_attempt(s, true, 0, b, now);
+    assert_int_equal(state_at(s, now), STATE_OPEN);
+    guarded_free(s);
+}
+
+/* Rules that decide on the reports that are in apply at the next attempt, which
+ * is told how long the breaker stays open. */
+static void
+lower_limits_decide_at_the_next_attempt(void **state)
+{
+    static const char *const keys[] = {
+        SOON "breaker_probes=2",
+        SOON "breaker_probes=8\nbreaker_probe_failures=2",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        struct guarded *s = guarded_new(SOON "breaker_probes=8");
+        struct probe a, b;
+        uint64_t now = TIME0, until;
+
+        half_open(s, &now);
+        assert_true(admit(s, now, &a));
+        assert_true(admit(s, now, &b));
+        report_attempt(s, true, 0, a, now);
+        report_attempt(s, true, 0, b, now);
+        guarded_change(s, keys[i]);
+        assert_false(breaker_admit(&s->p->breaker, &s->g, now, &a, &until));
+        assert_int_equal(until / MS * MS, until);
+        assert_int_equal(until, now + s->p->breaker.open_for_ns);
+        guarded_free(s);
+    }
 }
 
 static void
@@ -215,9 +306,10 @@ static void
 the_next_process_makes_the_decision_of_a_killed_one(void **state)
 {
     static const struct {
-        uint64_t what; /* 1 well, 2 failed */
+        uint64_t reports; /* breaker_probes.c: reported 1, failed 0 or 1 */
         enum breaker_state to;
-    } rows[] = {{1, STATE_CLOSED}, {2, STATE_OPEN}};
+    } rows[] = {{1ull << 48, STATE_CLOSED},
+                {1ull << 48 | 1ull << 42, STATE_OPEN}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -227,7 +319,7 @@ the_next_process_makes_the_decision_of_a_killed_one(void **state)
 
         half_open(s, &now);
         assert_true(admit(s, now, &a));
-        s->rings.probe[0] = rows[i].what << 62 | (a.word & (1023ull << 52));
+        s->rings.round = rows[i].reports | 1ull << 54;
         assert_int_equal(admit(s, now, &b), rows[i].to == STATE_CLOSED);
         assert_int_equal(b.place, 0);
         assert_int_equal(state_at(s, now), rows[i].to);
@@ -256,7 +348,7 @@ fewer_probes_in_flight_do_not_leave_it_half_open(void **state)
 }
 
 static void
-a_shorter_probe_timeout_applies_to_running_probes(void **state)
+a_probe_has_the_timeout_under_which_it_was_let_out(void **state)
 {
     struct guarded *s =
         guarded_new(SOON "breaker_probes=1\nbreaker_probe_timeout=1h");
@@ -267,7 +359,12 @@ a_shorter_probe_timeout_applies_to_running_probes(void **state)
     half_open(s, &now);
     assert_true(admit(s, now, &a));
     guarded_change(s, SOON "breaker_probes=1\nbreaker_probe_timeout=1s");
+    assert_false(admit(s, now + 3600 * SECOND - MS, &a));
+    now += 3600 * SECOND;
     assert_true(admit(s, now, &a));
+    guarded_change(s, SOON "breaker_probes=1\nbreaker_probe_timeout=1h");
+    assert_false(admit(s, now + SECOND - MS, &a));
+    assert_true(admit(s, now + SECOND, &a));
     guarded_free(s);
 }
 
@@ -285,7 +382,12 @@ main(void)
         cmocka_unit_test(the_places_of_dead_processes_are_free),
         cmocka_unit_test(the_next_process_makes_the_decision_of_a_killed_one),
         cmocka_unit_test(fewer_probes_in_flight_do_not_leave_it_half_open),
-        cmocka_unit_test(a_shorter_probe_timeout_applies_to_running_probes),
+        cmocka_unit_test(a_probe_has_the_timeout_under_which_it_was_let_out),
+        cmocka_unit_test(
+            the_first_reports_of_a_round_decide_whenever_they_come),
+        cmocka_unit_test(
+            enough_failed_probes_open_it_without_waiting_for_the_others),
+        cmocka_unit_test(lower_limits_decide_at_the_next_attempt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ static const struct breaker_rules breaker = {
     .consecutive = UINT32_MAX,
     .min_calls = 1,
     .probes = 1,
+    .probe_failures = PROBE_FAILURES_NONE,
     .failure_rate = 0.5,
     .slow_rate = 1,
     .slow_after_ns = DURATION_NONE,
