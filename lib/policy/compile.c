@@ -217,6 +217,29 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
     }
 }
 
+/* Warns of attempts that may outlast the time of a probe: more of them are then
+ * let out than breaker_probes says. */
+static void
+warn_of_long_probes(struct key_check *c, const struct policy *p)
+{
+    char source[80], probe_source[80];
+
+    if (p->breaker.mode != BREAKER_ON ||
+        p->attempt_timeout_ns == DURATION_NONE ||
+        p->attempt_timeout_ns <= p->breaker.probe_timeout_ns) {
+        return;
+    }
+    write_source(c, "attempt_timeout", source, sizeof(source));
+    write_source(c, "breaker_probe_timeout", probe_source,
+                 sizeof(probe_source));
+    warning_add(c->faults, c->file,
+                find_line(c, "breaker_probe_timeout", "attempt_timeout"), NULL,
+                "breaker_probe_timeout = %s%s: shorter than attempt_timeout = "
+                "%s%s: more probes than breaker_probes may run at once",
+                find_origin(c, "breaker_probe_timeout")->value, probe_source,
+                find_origin(c, "attempt_timeout")->value, source);
+}
+
 static int
 check_key_pairs(struct key_check *c, const struct policy *p)
 {
@@ -238,6 +261,7 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     check_alarm_limits(c, p);
     if (c->rc == 0) {
         warn_of_cut_waits(c, p);
+        warn_of_long_probes(c, p);
     }
     return c->rc;
 }

@@ -194,6 +194,7 @@ publish_touched(struct announcement *t, struct cell *c, const char *name)
         /* Undefined names may use other rules: those of `default`, or of the
          * program.  The first call that uses them applies them. */
         if (g.loaded.policy || (t->touched && is_touched(t->touched, name))) {
+            load_follow_breaker(t->live, t->index, g.loaded.policy);
             follow_budgets(t, g.loaded.policy, txn);
         }
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "live/live.h"
+#include "rule/breaker.h"
 
 /* The texts of a policy and its parents, kept until the policy is compiled.
  */
@@ -169,6 +170,48 @@ load_publish_guard(struct cell *c, const struct policy *p)
     atomic_store_explicit(&c->breaker.next_turn, 0, memory_order_relaxed);
     atomic_store_explicit(&c->budget.next_turn, 0, memory_order_relaxed);
 }
+
+/* ---- the breaker ---- */
+
+struct place {
+    struct live *live;
+    uint32_t index;
+};
+
+static uint64_t
+read_counter(void *arg, enum counter which)
+{
+    return ((const struct cell_reading *)arg)->counter[which];
+}
+
+/* Implements guard.tally. */
+static void
+tally_place(void *arg, struct tally *out)
+{
+    const struct place *at = arg;
+    struct cell_reading reading;
+
+    cell_read(at->live, at->index, &reading);
+    tally_of_breaker(read_counter, &reading, out);
+}
+
+void
+load_follow_breaker(struct live *l, uint32_t index, const struct policy *p)
+{
+    struct place at = {l, index};
+    struct guard g = {
+        .tally = tally_place, .arg = &at, .realtime_ns = clock_realtime_ns()};
+    struct cell *c = cell_at(l, index);
+
+    if (c && ((p && p->breaker.mode == BREAKER_ON) ||
+              atomic_load(&c->breaker.use))) {
+        g.breaker = &c->breaker;
+        g.rings = cell_guard(l, index);
+        breaker_follow(p ? &p->breaker : NULL, &g, clock_monotonic_ns());
+    }
+}
+
+/* ---- gates ---- */
 
 void
 load_drop_lost_gate(struct reader *r, struct cell *c, uint64_t txn)

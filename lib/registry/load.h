@@ -35,6 +35,11 @@ void load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
  * registry does not have: an older registry was put back, or it is garbage. */
 void load_drop_lost_gate(struct reader *r, struct cell *c, uint64_t txn);
 
+/* Applies the rules `p` (NULL: none) to the breaker of a cell.  Takes no space
+ * for a breaker that was never used. */
+void load_follow_breaker(struct live *l, uint32_t index,
+                         const struct policy *p);
+
 /* Writes the words that the success path reads about budget and breaker. */
 void load_publish_guard(struct cell *c, const struct policy *p);
 

@@ -202,6 +202,20 @@ read_registry(struct bide_policy *p, struct rules_reading *reading,
     return rc;
 }
 
+/* Applies new rules to the breaker.  Those of an undefined name switch it off
+ * only if this process had it on: other programs may declare other rules. */
+static void
+follow_breaker(struct bide_policy *p, const struct rules *r)
+{
+    const struct home *h = atomic_load(&p->home);
+    bool was_on = p->rules && p->rules->policy->breaker.mode == BREAKER_ON;
+
+    if (!attach_is_shared(p) &&
+        (r->registered || was_on || r->policy->breaker.mode == BREAKER_ON)) {
+        load_follow_breaker(h->live, h->index, r->policy);
+    }
+}
+
 static struct rules *
 rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
                    uint32_t generation, uint64_t txn)
@@ -218,6 +232,7 @@ rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
     r->stored = true;
     r->gate = publish_gate(p, reading, txn);
     publish_local(p, reading->registered ? NULL : r->policy);
+    follow_breaker(p, r);
     choose_pool(p, &r->policy->budget);
     memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
     return r;
@@ -251,6 +266,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
         r->gate = gate;
         r->replaced = p->bide->replaced;
         publish_local(p, r->policy);
+        follow_breaker(p, r);
         choose_pool(p, &r->policy->budget);
     }
     return r;

@@ -432,6 +432,26 @@ breaker_reset(struct guard *g, uint64_t now_ns)
     } while (!close_breaker(g, word, now_ns));
 }
 
+void
+breaker_follow(const struct breaker_rules *b, struct guard *g, uint64_t now_ns)
+{
+    enum { USE_UNKNOWN, USE_OFF, USE_TIME, USE_CALLS } use = USE_OFF;
+    uint64_t old = atomic_load(&g->breaker->use);
+
+    if (b && b->mode == BREAKER_ON) {
+        use = b->window.calls ? USE_CALLS : USE_TIME;
+    }
+    if (old == use) {
+        return;
+    }
+    /* Reset before the word changes: if this process is killed in between, the
+     * next one does both. */
+    if (use != USE_OFF && old != USE_UNKNOWN && g->rings) {
+        breaker_reset(g, now_ns);
+    }
+    atomic_compare_exchange_strong(&g->breaker->use, &old, use);
+}
+
 bool
 breaker_transition(const struct guard_rings *r, uint32_t number,
                    enum breaker_state *out_to, uint64_t *out_realtime_ns)

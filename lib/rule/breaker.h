@@ -53,6 +53,11 @@ bool breaker_is_sound(const struct breaker_words *w, uint64_t now_ns);
 void breaker_release_dead(struct guard_rings *r,
                           bool (*is_dead)(uint32_t process));
 
+/* Applies changed rules (NULL: the policy has none).  Resets a breaker that is
+ * switched on, or whose window changes between time and calls. */
+void breaker_follow(const struct breaker_rules *b, struct guard *g,
+                    uint64_t now_ns);
+
 /* Closes the breaker and discards what it has counted. */
 void breaker_reset(struct guard *g, uint64_t now_ns);
 

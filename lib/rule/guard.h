@@ -42,7 +42,8 @@ struct breaker_words {
     _Atomic uint64_t slow_after_ns; /* copy of the policy's, for the success
                                        path; 0: nothing is slow */
     _Atomic uint64_t calls;         /* window of calls: total of answers */
-    uint64_t spare[3];
+    _Atomic uint64_t use; /* breaker.c: whether the rules use it, 0: unknown */
+    uint64_t spare[2];
 };
 
 enum { TOTALS = 3, TOTAL_RETRIES = 2 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "rule/breaker.h"
 #include "rule/budget.h"
 
 static void
@@ -54,6 +55,7 @@ virtual_follow(struct virtual_guard *v, const struct policy *p, uint64_t now_ns)
     v->guard.budget = &v->budget;
     v->guard.budget_rings = &v->rings;
     v->guard.txn++;
+    breaker_follow(&p->breaker, &v->guard, now_ns);
     if (strcmp(p->budget.group, v->group) != 0) {
         budget_follow(NULL, &v->guard, now_ns); /* another budget */
         strcpy(v->group, p->budget.group);

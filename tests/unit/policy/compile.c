@@ -349,7 +349,7 @@ a_default_never_cuts_what_the_policy_asks_for(void **state)
 
 /* Each row: a text, and the warnings of its first policy. */
 static void
-a_maximum_below_the_first_wait_is_a_warning(void **state)
+limits_that_do_not_hold_in_full_are_warnings(void **state)
 {
     static const struct {
         const char *text;
@@ -385,6 +385,13 @@ a_maximum_below_the_first_wait_is_a_warning(void **state)
          "which is cut",
          "wait_max = 1s (from b): shorter than wait_initial = 5s, which is "
          "cut"},
+        {"[a]\nbreaker = on\nattempt_timeout = 10s\n", 0, NULL, NULL},
+        {"[a]\nattempt_timeout = 11s\n", 0, NULL, NULL},
+        {"[a]\nbreaker = on\nattempt_timeout = 11s\n", 3,
+         "breaker_probe_timeout = 10s (the default): shorter than "
+         "attempt_timeout = 11s: more probes than breaker_probes may run at "
+         "once",
+         NULL},
     };
 
     (void)state;
@@ -472,7 +479,7 @@ main(void)
         cmocka_unit_test(a_fault_of_two_keys_quotes_both_values),
         cmocka_unit_test(keys_that_only_look_contradictory_are_accepted),
         cmocka_unit_test(a_default_never_cuts_what_the_policy_asks_for),
-        cmocka_unit_test(a_maximum_below_the_first_wait_is_a_warning),
+        cmocka_unit_test(limits_that_do_not_hold_in_full_are_warnings),
         cmocka_unit_test(a_summary_is_short_and_exact),
     };
 
