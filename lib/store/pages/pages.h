@@ -30,10 +30,12 @@ int pages_look(struct pages *f, struct pages_stamp *out);
  * commits; pages_end reports this.  A snapshot is the caller's memory; any
  * number of threads may each have their own. */
 struct tree_cache;
+struct page_cache;
 struct snapshot {
     struct pages *file;
     struct tree_cache *cache; /* the caller's, or NULL: the named databases
                                  found so far, pages_file.h */
+    struct page_cache *pages; /* the same, for pages: pages_view.h */
     uint64_t txn, last_page, main_root, main_entries;
     uint64_t main_branches, main_leaves;
     uint32_t page_size;

@@ -16,8 +16,7 @@ struct pages {
 /* Keeps a message for pages_why and returns BIDE_EDAMAGED. */
 int pages_damaged(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
-/* Maps an errno about `path` to BIDE_EMISSING, BIDE_EPERM, BIDE_ENOMEM,
- * BIDE_EDAMAGED (a loop of links) or BIDE_ESYS; keeps a message. */
+/* Maps an errno about `path` to a BIDE_E code; keeps a message. */
 int pages_failed(const char *path, int error);
 
 /* Reads all of `length` bytes.  BIDE_EDAMAGED: the file is too short. */
@@ -30,8 +29,7 @@ int pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
 
 /* ---- a position in a tree ---- */
 
-/* Receives each run of pages that is used; returns false if one of them was
- * used before. */
+/* Receives each run of pages in use; false: one of them was used before. */
 typedef bool path_claim_fn(void *arg, uint64_t first, uint64_t count);
 
 struct level {
@@ -53,7 +51,7 @@ struct path {
     struct level level[PAGE_DEPTH_MAX];
 };
 
-/* Begins a path of a snapshot that outlives it; always path_close it. */
+/* Begins a path of a snapshot that outlives it; path_close it. */
 void path_open(struct path *p, const struct snapshot *s,
                const struct tree *tree);
 void path_close(struct path *p);
@@ -64,7 +62,7 @@ void path_close(struct path *p);
  * BIDE_ENOMEM, BIDE_ESYS. */
 int path_seek(struct path *p, const void *key, size_t key_length,
               bool backwards);
-/* Moves to the next or the previous node; sets p->on as path_seek. */
+/* Moves to the next or previous node; sets p->on as path_seek. */
 int path_step(struct path *p, bool backwards);
 /* Return the current node and leaf; p->on must be true. */
 struct node path_node(const struct path *p);
@@ -83,8 +81,10 @@ struct tree_cache {
     } known[TREES_MAX];
 };
 
-/* Reads the named tree that a node of the main tree describes. */
+/* Read a named tree: the one that a node of the main tree describes, or by
+ * name (BIDE_ENOPOLICY: there is none). */
 int path_named(const struct snapshot *s, const struct node *n,
                struct tree *out);
+int path_database(const struct snapshot *s, const char *db, struct tree *out);
 
 #endif

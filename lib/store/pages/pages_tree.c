@@ -3,7 +3,7 @@
  * must lie in the range that its parent allows).  The number of pages and the
  * depth are bounded by the tree's header.  A page number that leads back up or
  * into another tree is therefore detected and not followed. */
-#include "pages_file.h"
+#include "pages_view.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -75,6 +75,36 @@ range_fault(const struct path *p, unsigned depth)
     return NULL;
 }
 
+/* Reads a page and checks it by itself. */
+static int
+read_page(const struct path *p, uint64_t number, unsigned kind, uint8_t *out)
+{
+    const struct snapshot *s = p->snapshot;
+    struct page_cache *c = s->page_size == PAGE_KEPT_SIZE ? s->pages : NULL;
+    const uint64_t at = number % PAGES_KEPT;
+    const char *fault;
+    int rc;
+
+    if (c && c->known[at].number == number && c->known[at].kind == kind) {
+        memcpy(out, c->bytes[at], PAGE_KEPT_SIZE);
+        return 0;
+    }
+    rc = pages_read(s->file, number * s->page_size, out, s->page_size);
+    if (rc) {
+        return rc;
+    }
+    fault = page_fault(out, s->page_size, number, kind, p->numbers);
+    if (fault) {
+        return tree_damaged(p, number, fault);
+    }
+    if (c) {
+        c->known[at].number = number;
+        c->known[at].kind = kind;
+        memcpy(c->bytes[at], out, PAGE_KEPT_SIZE);
+    }
+    return 0;
+}
+
 /* Reads page `number` into the path at `depth` and checks it. */
 static int
 load_page(struct path *p, unsigned depth, uint64_t number)
@@ -99,15 +129,11 @@ load_page(struct path *p, unsigned depth, uint64_t number)
         return tree_damaged(p, number, "its tree has too many pages");
     }
     p->pages_left--;
-    rc = pages_read(s->file, number * s->page_size, l->page, s->page_size);
+    rc = read_page(p, number, leaf ? PAGE_LEAF : PAGE_BRANCH, l->page);
     if (rc) {
         return rc;
     }
-    fault = page_fault(l->page, s->page_size, number,
-                       leaf ? PAGE_LEAF : PAGE_BRANCH, p->numbers);
-    if (!fault) {
-        fault = range_fault(p, depth);
-    }
+    fault = range_fault(p, depth);
     if (!fault && p->claim && !p->claim(p->claim_arg, number, 1)) {
         fault = "it is used twice";
     }
@@ -360,8 +386,8 @@ cache_leaf(const struct snapshot *s, const struct path *p)
     }
 }
 
-static int
-find_database(const struct snapshot *s, const char *db, struct tree *out)
+int
+path_database(const struct snapshot *s, const char *db, struct tree *out)
 {
     struct tree top = {.depth = s->main_depth,
                        .root = s->main_root,
@@ -395,7 +421,7 @@ pages_get(const struct snapshot *s, const char *db, const void *key,
     struct path p;
     struct node n;
     void *value = NULL;
-    int rc = find_database(s, db, &tree);
+    int rc = path_database(s, db, &tree);
 
     if (rc) {
         return rc;
@@ -449,7 +475,7 @@ pages_walk(const struct snapshot *s, const char *db, const void *from,
     uint64_t visited = 0;
     struct tree tree;
     struct path p;
-    int rc = find_database(s, db, &tree);
+    int rc = path_database(s, db, &tree);
 
     if (rc) {
         return rc;
@@ -477,7 +503,7 @@ pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
 {
     struct tree tree;
     struct path p;
-    int rc = find_database(s, db, &tree);
+    int rc = path_database(s, db, &tree);
 
     if (rc) {
         return rc;

@@ -95,7 +95,7 @@ static int
 change_file(struct deferred *d, struct change *list)
 {
     struct work w = {.d = d, .now = d->leader.since, .direct = true};
-    int rc = mdb_txn_begin(d->file.env, NULL, 0, &w.txn);
+    int rc = deferred_begin(d, &w.txn);
 
     return rc ? rc : end_direct(&w, apply_changes(&w, list));
 }
@@ -105,7 +105,7 @@ static int
 change_journal(struct deferred *d, struct change *list)
 {
     struct work w = {.d = d, .now = d->leader.since};
-    int rc = mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &w.txn);
+    int rc = deferred_view(d);
 
     if (rc) {
         return rc;
@@ -116,7 +116,6 @@ change_journal(struct deferred *d, struct change *list)
         d->leader.wrote_journal |= !rc;
     }
     recent_undo(d->recent); /* does nothing after deferred_journal_append */
-    mdb_txn_abort(w.txn);
     return rc;
 }
 
@@ -209,7 +208,7 @@ repair_file(struct deferred *d)
     struct work w = {.d = d, .now = d->leader.since, .direct = true};
     int rc = deferred_fold(d);
 
-    rc = rc ? rc : mdb_txn_begin(d->file.env, NULL, 0, &w.txn);
+    rc = rc ? rc : deferred_begin(d, &w.txn);
     if (rc) {
         return rc;
     }

@@ -11,8 +11,8 @@ struct work {
     MDB_txn *txn;
     struct deferred_now now;
     struct deferred_meta meta;
-    bool direct;  /* writes through txn; else txn reads and d->recent is written
-                   */
+    bool direct;  /* reads and writes through txn; else reads d->view and writes
+                     d->recent */
     bool changed; /* something was written */
 };
 

@@ -31,6 +31,7 @@
 #include "base/crc32c.h"
 #include "base/safe.h"
 #include "store/file/place.h"
+#include "file.h"
 
 enum {
     MAGIC = 0x6b686364, /* "dchk" */
@@ -212,6 +213,57 @@ deferred_check(struct deferred *d)
     return rc;
 }
 
+int
+deferred_begin(struct deferred *d, MDB_txn **out)
+{
+    struct pages_stamp now;
+
+    if (pages_look(d->file.pages, &now) ||
+        memcmp(&now, &d->check.stamp, sizeof(now))) {
+        return MDB_CORRUPTED;
+    }
+    return mdb_txn_begin(d->file.env, NULL, 0, out);
+}
+
+/* ---- reading without LMDB ---- */
+
+int
+deferred_from_pages(int rc)
+{
+    switch (rc) {
+    case 0:
+        return 0;
+    case BIDE_ENOPOLICY:
+        return MDB_NOTFOUND;
+    case BIDE_EDAMAGED:
+    case BIDE_EFORMAT:
+        return MDB_CORRUPTED;
+    default:
+        return rc == BIDE_ENOMEM ? ENOMEM : EIO;
+    }
+}
+
+int
+deferred_view(struct deferred *d)
+{
+    return deferred_from_pages(
+        pages_view(&d->view, d->file.pages, &d->check.stamp));
+}
+
+int
+deferred_view_get(struct deferred *d, const MDB_val *key, MDB_val *out)
+{
+    const void *value;
+    size_t length;
+    int rc = pages_view_get(&d->view, "work", key->mv_data, key->mv_size,
+                            &value, &length);
+
+    if (!rc) {
+        *out = lmdb_val(value, length);
+    }
+    return deferred_from_pages(rc);
+}
+
 /* ---- disk space ---- */
 
 /* Returns the size of the free pages within the file. */
@@ -241,10 +293,13 @@ free_bytes(struct deferred *d, uint64_t page_size)
 
 /* Allocates disk blocks beyond the end of the file; its length stays. */
 static int
-allocate_blocks(struct deferred *d, int fd, uint64_t from, uint64_t to)
+allocate_blocks(struct deferred *d, uint64_t from, uint64_t to)
 {
-    int rc;
+    int fd, rc = mdb_env_get_fd(d->file.env, &fd);
 
+    if (rc) {
+        return rc;
+    }
     do {
         rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from))
                  ? errno
@@ -270,29 +325,33 @@ is_size_allowed(uint64_t to)
     return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= to;
 }
 
-bool
-deferred_may_grow(const struct deferred *d, size_t bytes)
+/* Returns the size of the part of the file that is in use; 0 if it cannot be
+ * read. */
+static uint64_t
+used_bytes(struct deferred *d)
 {
-    MDB_envinfo env;
-    MDB_stat st;
+    const struct snapshot *s = &d->view.snapshot;
 
-    return d->file.env && !mdb_env_info(d->file.env, &env) &&
-           !mdb_env_stat(d->file.env, &st) &&
-           is_size_allowed((env.me_last_pgno + 1) * st.ms_psize + bytes);
+    return deferred_view(d) ? 0 : (s->last_page + 1) * s->page_size;
+}
+
+bool
+deferred_may_grow(struct deferred *d, size_t bytes)
+{
+    uint64_t used = used_bytes(d);
+
+    return used && is_size_allowed(used + bytes);
 }
 
 int
 deferred_reserve(struct deferred *d, size_t bytes)
 {
-    MDB_envinfo env;
-    MDB_stat st;
-    uint64_t end, need;
-    int fd, rc;
+    uint64_t end = used_bytes(d), need;
+    int rc;
 
-    mdb_env_info(d->file.env, &env);
-    mdb_env_stat(d->file.env, &st);
-    mdb_env_get_fd(d->file.env, &fd);
-    end = (env.me_last_pgno + 1) * st.ms_psize;
+    if (!end) {
+        return deferred_from_lmdb(d, deferred_view(d));
+    }
     need = end + bytes + (bytes ? DEFERRED_KEPT : DEFERRED_KEPT / 2);
     if (!is_size_allowed(need)) {
         return place_failed(d->path, EFBIG);
@@ -300,11 +359,12 @@ deferred_reserve(struct deferred *d, size_t bytes)
     if (!bytes || need <= d->file.reserved) {
         return 0;
     }
-    rc = allocate_blocks(d, fd, end, need + RESERVE_STEP);
+    rc = allocate_blocks(d, end, need + RESERVE_STEP);
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
-        rc = allocate_blocks(d, fd, end, need);
+        rc = allocate_blocks(d, end, need);
     }
-    if (rc && free_bytes(d, st.ms_psize) >= 2 * (uint64_t)bytes) {
+    if (rc &&
+        free_bytes(d, d->view.snapshot.page_size) >= 2 * (uint64_t)bytes) {
         return 0;
     }
     return rc ? place_failed(d->path, rc) : 0;

@@ -16,6 +16,18 @@ void deferred_check_close(struct deferred *d);
  * verified before.  Returns 0 or BIDE_E, with a message from pages_why. */
 int deferred_check(struct deferred *d);
 
+/* Makes d->view the present commit.  Returns 0 or a result of LMDB. */
+int deferred_view(struct deferred *d);
+/* Reads a record of d->view; valid until the next call.  May return
+ * MDB_NOTFOUND. */
+int deferred_view_get(struct deferred *d, const MDB_val *key, MDB_val *out);
+/* Maps a result of pages.h to one of LMDB. */
+int deferred_from_pages(int rc);
+
+/* Begins a transaction of LMDB that writes.  Returns a result of LMDB;
+ * MDB_CORRUPTED also if another program has changed the file since it was
+ * checked. */
+int deferred_begin(struct deferred *d, MDB_txn **out);
 /* Notes that a commit begins. */
 void deferred_check_commit(struct deferred *d);
 /* Notes the state of the file after a commit. */
@@ -27,6 +39,6 @@ void deferred_check_touched(struct deferred *d);
  * BIDE_E, with a message. */
 int deferred_reserve(struct deferred *d, size_t bytes);
 /* Reports whether the limit on file size lets the file grow by `bytes`. */
-bool deferred_may_grow(const struct deferred *d, size_t bytes);
+bool deferred_may_grow(struct deferred *d, size_t bytes);
 
 #endif

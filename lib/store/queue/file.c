@@ -244,6 +244,8 @@ reset_in_child(struct deferred *d)
     abandon_env(d);
     deferred_journal_abandon(d);
     deferred_check_close(d);
+    d->view.value = NULL; /* may be in use by a thread of the parent */
+    pages_view_reset(&d->view);
     d->file.reserved = 0;
     d->wanted.first = NULL;
     d->wanted.end = &d->wanted.first;
@@ -328,6 +330,7 @@ deferred_file_close(struct deferred *d)
     pages_close(d->file.pages);
     d->file.pages = NULL;
     deferred_check_close(d);
+    pages_view_reset(&d->view);
     d->file.reserved = 0;
 }
 

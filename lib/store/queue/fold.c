@@ -28,6 +28,7 @@ deferred_commit(struct deferred *d, MDB_txn *txn)
     }
     deferred_check_commit(d);
     rc = mdb_txn_commit(txn);
+    pages_view_reset(&d->view);
     deferred_check_committed(d);
     d->journal.base = d->check.stamp;
     if (rc) {
@@ -71,7 +72,7 @@ static int
 fold_records(struct fold *f, size_t count)
 {
     struct deferred *d = f->d;
-    int rc = mdb_txn_begin(d->file.env, NULL, 0, &f->txn);
+    int rc = deferred_begin(d, &f->txn);
 
     if (rc) {
         return rc;

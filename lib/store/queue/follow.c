@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "inside.h"
+#include "check.h"
 #include "recent.h"
 #include "record.h"
 #include "scan.h"
@@ -14,7 +14,6 @@
 struct follow {
     struct scan scan;
     struct deferred *d;
-    MDB_txn *txn;
 };
 
 /* ---- a batch ---- */
@@ -28,7 +27,7 @@ add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
     int rc;
 
     if (e->gone) {
-        rc = mdb_get(f->txn, f->d->file.dbi, &k, &v);
+        rc = deferred_view_get(f->d, &k, &v);
         if (rc && rc != MDB_NOTFOUND) {
             return rc;
         }
@@ -53,7 +52,7 @@ add_batch(void *arg, const uint8_t *entries, size_t length)
 }
 
 static struct follow
-follow_from(struct deferred *d, MDB_txn *txn)
+follow_from(struct deferred *d)
 {
     return (struct follow){
         .scan = {.fd = d->journal.fd,
@@ -63,7 +62,6 @@ follow_from(struct deferred *d, MDB_txn *txn)
                  .at = d->journal.at,
                  .batch = add_batch},
         .d = d,
-        .txn = txn,
     };
 }
 
@@ -80,9 +78,9 @@ keep_position(struct deferred *d, const struct scan *s)
 /* ---- new batches ---- */
 
 static int
-read_tail(struct deferred *d, MDB_txn *txn)
+read_tail(struct deferred *d)
 {
-    struct follow f = follow_from(d, txn);
+    struct follow f = follow_from(d);
     bool there = true;
     int rc = 0;
 
@@ -108,11 +106,11 @@ deferred_forget_recent(struct deferred *d)
 
 /* Reads the mark of deferred.mdb.  MDB_NOTFOUND; DEFERRED_REPAIR: damaged. */
 static int
-read_mark(struct deferred *d, MDB_txn *txn, struct journal_mark *out)
+read_mark(struct deferred *d, struct journal_mark *out)
 {
     const uint8_t key = DEFERRED_JOURNAL;
     MDB_val k = lmdb_val(&key, 1), v;
-    int rc = mdb_get(txn, d->file.dbi, &k, &v);
+    int rc = deferred_view_get(d, &k, &v);
 
     if (rc) {
         return rc;
@@ -135,12 +133,12 @@ note_foreign(struct deferred *d, struct scan *s)
 }
 
 static int
-read_all(struct deferred *d, MDB_txn *txn)
+read_all(struct deferred *d)
 {
-    struct follow f = follow_from(d, txn);
+    struct follow f = follow_from(d);
     struct journal_mark mark = {0};
     uint64_t id = scan_id(&f.scan);
-    int rc = read_mark(d, txn, &mark);
+    int rc = read_mark(d, &mark);
 
     if (rc && rc != MDB_NOTFOUND && rc != DEFERRED_REPAIR) {
         return rc;
@@ -160,7 +158,7 @@ read_all(struct deferred *d, MDB_txn *txn)
 }
 
 static int
-read_from_start(struct deferred *d, MDB_txn *txn)
+read_from_start(struct deferred *d)
 {
     int rc = deferred_journal_open(d);
 
@@ -175,7 +173,7 @@ read_from_start(struct deferred *d, MDB_txn *txn)
         deferred_journal_set_state(d, JOURNAL_UNUSABLE);
         return 0;
     }
-    return read_all(d, txn);
+    return read_all(d);
 }
 
 /* Reports whether the next batch may be there: one short read. */
@@ -207,7 +205,6 @@ int
 deferred_follow(struct deferred *d)
 {
     bool current = is_recent_current(d);
-    MDB_txn *txn;
     int rc;
 
     if (current && !has_grown(d)) {
@@ -216,12 +213,10 @@ deferred_follow(struct deferred *d)
     if (!current) {
         deferred_journal_set_state(d, JOURNAL_UNREAD);
     }
-    rc = mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn);
-    if (rc) {
-        return rc;
+    rc = deferred_view(d);
+    if (!rc) {
+        rc = current ? read_tail(d) : read_from_start(d);
     }
-    rc = current ? read_tail(d, txn) : read_from_start(d, txn);
-    mdb_txn_abort(txn);
     if (rc) {
         deferred_journal_set_state(d, JOURNAL_UNREAD);
     }

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "store/file/env.h"
+#include "store/pages/pages_view.h"
 #include "journal.h"
 #include "queue.h"
 
@@ -78,6 +79,7 @@ struct deferred {
         enum check_state state;
         struct pages_stamp stamp;
     } check;
+    struct pages_view view; /* leader: deferred.mdb, read without LMDB */
     struct journal journal; /* leader */
     struct recent *recent;  /* leader: the records that the journal holds */
 };

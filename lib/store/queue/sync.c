@@ -132,12 +132,10 @@ static int
 rewrite_metas(struct deferred *d)
 {
     uint8_t meta[PAGE_META_SIZE];
-    MDB_stat st;
     int fd, rc = d->file.env ? mdb_env_get_fd(d->file.env, &fd) : MDB_PANIC;
 
-    rc = rc ? rc : mdb_env_stat(d->file.env, &st);
     for (int i = 0; i < 2 && !rc; i++) {
-        const off_t at = (off_t)st.ms_psize * i;
+        const off_t at = (off_t)d->file.pages->page_size * i;
 
         if (pread(fd, meta, sizeof(meta), at) != sizeof(meta) ||
             pwrite(fd, meta, sizeof(meta), at) != sizeof(meta)) {

@@ -1,15 +1,25 @@
-/* Reads and writes single records.  With w->direct in deferred.mdb; else a
- * record in memory (d->recent) replaces the one in deferred.mdb. */
+/* Reads and writes single records.  With w->direct by LMDB in deferred.mdb;
+ * else a record in memory (d->recent) replaces the one in deferred.mdb, which
+ * is read without LMDB (d->view). */
 #include "tree.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "recent.h"
 
 static bool
 has_prefix(const MDB_val *key, const void *prefix, size_t length)
 {
     return key->mv_size >= length && !memcmp(key->mv_data, prefix, length);
+}
+
+static int
+get_from_file(struct work *w, MDB_val *key, MDB_val *out)
+{
+    return w->direct ? mdb_get(w->txn, w->d->file.dbi, key, out)
+                     : deferred_view_get(w->d, key, out);
 }
 
 int
@@ -20,7 +30,7 @@ tree_get(struct work *w, const void *key, size_t length, MDB_val *out)
     MDB_val k = lmdb_val(key, length);
 
     if (!n) {
-        return mdb_get(w->txn, w->d->file.dbi, &k, out);
+        return get_from_file(w, &k, out);
     }
     *out = lmdb_val(n->value->bytes, n->value->length);
     return n->value->kind == RECENT_HERE ? 0 : MDB_NOTFOUND;
@@ -52,7 +62,7 @@ tree_delete(struct work *w, const void *key, size_t length)
     if (rc) {
         return rc;
     }
-    rc = mdb_get(w->txn, w->d->file.dbi, &k, &v);
+    rc = get_from_file(w, &k, &v);
     if (rc && rc != MDB_NOTFOUND) {
         return rc;
     }
@@ -62,24 +72,110 @@ tree_delete(struct work *w, const void *key, size_t length)
 
 /* ---- walking in order of keys ---- */
 
+/* A position in the file. */
+struct place_in_file {
+    MDB_cursor *cursor; /* NULL: path is used */
+    struct path path;
+    void *big; /* the value at path, if it is a long one */
+};
+
+static int
+open_place(struct work *w, struct place_in_file *p)
+{
+    struct tree tree;
+    int rc;
+
+    *p = (struct place_in_file){.big = NULL};
+    if (w->direct) {
+        return mdb_cursor_open(w->txn, w->d->file.dbi, &p->cursor);
+    }
+    rc = path_database(&w->d->view.snapshot, "work", &tree);
+    if (!rc) {
+        path_open(&p->path, &w->d->view.snapshot, &tree);
+    }
+    return deferred_from_pages(rc);
+}
+
+static void
+close_place(struct place_in_file *p)
+{
+    if (p->cursor) {
+        mdb_cursor_close(p->cursor);
+        return;
+    }
+    free(p->big);
+    path_close(&p->path);
+}
+
+/* Reads the node at p->path. */
+static int
+read_node(struct place_in_file *p, MDB_val *key, MDB_val *value)
+{
+    struct node n;
+    int rc = 0;
+
+    free(p->big);
+    p->big = NULL;
+    if (!p->path.on) {
+        return MDB_NOTFOUND;
+    }
+    n = path_node(&p->path);
+    if (n.flags == NODE_BIG) {
+        rc = path_big(&p->path, &n, &p->big);
+    } else if (n.flags == NODE_TREE) {
+        rc = BIDE_EDAMAGED;
+    }
+    *key = lmdb_val(n.key, n.key_length);
+    *value = lmdb_val(p->big ? p->big : n.value, n.value_length);
+    return deferred_from_pages(rc);
+}
+
+/* Moves to the first record from *key on, or MDB_NOTFOUND. */
+static int
+seek_in_file(struct place_in_file *p, MDB_val *key, MDB_val *value)
+{
+    int rc;
+
+    if (p->cursor) {
+        return mdb_cursor_get(p->cursor, key, value, MDB_SET_RANGE);
+    }
+    rc = path_seek(&p->path, key->mv_data, key->mv_size, false);
+    return rc ? deferred_from_pages(rc) : read_node(p, key, value);
+}
+
 /* A walk over file and memory side by side.  If both have a key, the record in
  * memory counts. */
 struct walk {
     const void *prefix;
     size_t length;
-    MDB_cursor *cursor;
+    struct place_in_file place;
     const struct recent_node *node; /* the next in memory; NULL: none */
     bool in_file;                   /* key and value: the next in the file */
     MDB_val key, value;
 };
 
+/* Takes the record in the file with the result `rc` as the next. */
 static int
-step_file(struct walk *walk, MDB_cursor_op op)
+set_file(struct walk *walk, int rc)
 {
-    int rc = mdb_cursor_get(walk->cursor, &walk->key, &walk->value, op);
-
     walk->in_file = !rc && has_prefix(&walk->key, walk->prefix, walk->length);
     return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int
+step_file(struct walk *walk)
+{
+    struct place_in_file *p = &walk->place;
+    int rc;
+
+    if (p->cursor) {
+        rc = mdb_cursor_get(p->cursor, &walk->key, &walk->value, MDB_NEXT);
+    } else {
+        rc = path_step(&p->path, false);
+        rc = rc ? deferred_from_pages(rc)
+                : read_node(p, &walk->key, &walk->value);
+    }
+    return set_file(walk, rc);
 }
 
 static void
@@ -129,7 +225,7 @@ walk_records(struct walk *walk, tree_visit_fn *visit, void *arg)
             set_node(walk, n->next[0]);
         }
         if (!rc && first <= 0) {
-            rc = step_file(walk, MDB_NEXT);
+            rc = step_file(walk);
         }
     }
     return rc;
@@ -141,18 +237,18 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
                void *arg)
 {
     struct walk walk = {.prefix = prefix, .length = length};
-    int rc = mdb_cursor_open(w->txn, w->d->file.dbi, &walk.cursor);
+    int rc = open_place(w, &walk.place);
 
     if (rc) {
         return rc;
     }
     walk.key = lmdb_val(from, from_length);
-    rc = step_file(&walk, MDB_SET_RANGE);
+    rc = set_file(&walk, seek_in_file(&walk.place, &walk.key, &walk.value));
     if (!rc && !w->direct) {
         set_node(&walk, recent_seek(w->d->recent, from, from_length));
     }
     rc = rc ? rc : walk_records(&walk, visit, arg);
-    mdb_cursor_close(walk.cursor);
+    close_place(&walk.place);
     return rc;
 }
 
@@ -165,51 +261,68 @@ tree_each(struct work *w, const void *prefix, size_t length,
 
 /* ---- the last key ---- */
 
-/* Finds the last key in the file below `key`, of any kind. */
+/* Copies the last key in the file below key[*length], of any kind, to `key`. */
 static int
-last_in_file(struct work *w, const uint8_t *key, size_t length, MDB_val *out)
+last_in_file(struct work *w, uint8_t key[DEFERRED_KEY_ROOM], size_t *length)
 {
-    MDB_val v;
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(w->txn, w->d->file.dbi, &cursor);
+    struct place_in_file p;
+    MDB_val k = lmdb_val(key, *length), v;
+    int rc = open_place(w, &p);
 
     if (rc) {
         return rc;
     }
-    *out = lmdb_val(key, length);
-    rc = mdb_cursor_get(cursor, out, &v, MDB_SET_RANGE);
-    rc = mdb_cursor_get(cursor, out, &v, rc ? MDB_LAST : MDB_PREV);
-    mdb_cursor_close(cursor);
+    if (p.cursor) {
+        rc = mdb_cursor_get(p.cursor, &k, &v, MDB_SET_RANGE);
+        rc = mdb_cursor_get(p.cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
+    } else {
+        rc = path_seek(&p.path, key, *length, true);
+        rc = rc ? deferred_from_pages(rc) : read_node(&p, &k, &v);
+    }
+    if (!rc && k.mv_size > DEFERRED_KEY_ROOM) {
+        rc = MDB_CORRUPTED;
+    }
+    if (!rc) {
+        *length = k.mv_size;
+        memmove(key, k.mv_data, k.mv_size);
+    }
+    close_place(&p);
     return rc;
 }
 
 int
 tree_last(struct work *w, uint8_t kind, uint8_t *key, size_t *out_length)
 {
-    size_t length = 1;
+    uint8_t last[DEFERRED_KEY_ROOM];
+    size_t length = 1, last_length;
 
     key[0] = (uint8_t)(kind + 1);
     for (;;) {
         const struct recent_node *n =
             w->direct ? NULL : recent_before(w->d->recent, key, length);
-        MDB_val k;
-        int rc = last_in_file(w, key, length, &k);
+        int rc;
 
+        last_length = length;
+        memcpy(last, key, length);
+        rc = last_in_file(w, last, &last_length);
         if (rc && (rc != MDB_NOTFOUND || !n)) {
             return rc;
         }
-        if (rc || (n && recent_compare(n->key, n->key_length, k.mv_data,
-                                       k.mv_size) >= 0)) {
-            k = lmdb_val(n->key, n->key_length);
+        if (rc || (n && recent_compare(n->key, n->key_length, last,
+                                       last_length) >= 0)) {
+            last_length = n->key_length;
+            if (last_length > sizeof(last)) {
+                return MDB_CORRUPTED;
+            }
+            memcpy(last, n->key, last_length);
         } else {
             n = NULL;
         }
-        if (k.mv_size > DEFERRED_KEY_ROOM ||
-            *(const uint8_t *)k.mv_data != kind) {
-            return k.mv_size > DEFERRED_KEY_ROOM ? MDB_CORRUPTED : MDB_NOTFOUND;
+        if (*last != kind) {
+            return MDB_NOTFOUND;
         }
-        memcpy(key, k.mv_data, k.mv_size);
-        length = *out_length = k.mv_size;
+        memcpy(key, last, last_length);
+        length = *out_length = last_length;
         if (!n || (n->value && n->value->kind == RECENT_HERE)) {
             return 0;
         }

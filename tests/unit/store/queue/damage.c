@@ -324,6 +324,91 @@ any_flipped_bit_is_an_answer_not_a_crash(void **state)
     free(bytes);
 }
 
+/* ---- a file that is cut short while it is read ---- */
+
+struct cut {
+    struct queue *queue;
+    int calls; /* of the clock, before it cuts the file */
+    off_t to;
+};
+
+/* Called by the queue with the file checked and locked, before it reads. */
+static void
+cut_now(void *arg, struct deferred_now *out)
+{
+    struct cut *c = arg;
+
+    if (c->calls-- == 0) {
+        assert_int_equal(truncate(c->queue->scratch->file, c->to), 0);
+    }
+    *out = c->queue->now;
+}
+
+static int
+do_one(struct queue *q, int what)
+{
+    struct deferred_counts c;
+    struct deferred_item item;
+    uint64_t id;
+    int n;
+
+    switch (what) {
+    case 0:
+        return queue_try_put(q, "short", "key 31", 0, &id);
+    case 1:
+        n = queue_take(q, TAKEN);
+        queue_free(q, n > 0 ? n : 0);
+        return n > 0 ? 0 : n;
+    case 2:
+        n = deferred_get(q->d, 33, &item);
+        if (!n) {
+            deferred_item_free(&item);
+        }
+        return n;
+    case 3:
+        return deferred_requeue(q->d, 57, NULL);
+    case 4:
+        return deferred_drop(q->d, 12, NULL);
+    default:
+        return deferred_counts(q->d, queue_keep_counts, &c);
+    }
+}
+
+static void
+a_file_cut_while_it_is_read_is_an_error_and_no_crash(void **state)
+{
+    static const off_t sizes[] = {0, 100, 4096, 5000, 8192, 20000};
+    struct queue *q = *state;
+    int failed = 0, what, calls;
+    uint8_t *bytes;
+    size_t length, i;
+
+    put_letters(q, 60);
+    bytes = file_read(q, &length);
+    assert_true(length > 20000);
+    for (what = 0; what < 6; what++) {
+        for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+            for (calls = 0; calls < 3; calls++) {
+                struct cut cut = {q, calls, sizes[i]};
+                int rc;
+
+                queue_reopen(q);
+                deferred_set_clock(q->d, cut_now, &cut);
+                rc = do_one(q, what);
+                assert_true(rc == 0 || rc == BIDE_EDAMAGED ||
+                            rc == BIDE_ENOWORK); /* dropped by an earlier one */
+                failed += rc != 0;
+                deferred_set_clock(q->d, queue_now, q);
+                /* The same process goes on when the file is whole again. */
+                file_write(q, bytes, length);
+                assert_int_equal(do_one(q, 5), 0);
+            }
+        }
+    }
+    assert_true(failed > 60);
+    free(bytes);
+}
+
 int
 main(void)
 {
@@ -336,6 +421,7 @@ main(void)
         QUEUE(a_truncated_file_is_reported_as_damaged),
         QUEUE(garbage_in_deferred_checked_causes_a_new_check),
         QUEUE(any_flipped_bit_is_an_answer_not_a_crash),
+        QUEUE(a_file_cut_while_it_is_read_is_an_error_and_no_crash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
