@@ -147,8 +147,8 @@ static const struct {
          ""},
     [FINDING_DEFERRED_DAMAGED] =
         {"deferred.mdb: {why}",
-         "restore it from a backup, or start anew: mv {path} {path}.damaged; "
-         "the work in it will not be done"},
+         "mv {path} {path}.damaged; the work in it will not be done, but new "
+         "work can be deferred"},
     [FINDING_DEFERRED_UNREADABLE] = {"deferred.mdb: {why}", ""},
     [FINDING_DEFERRED_RECORDS_DAMAGED] =
         {"damaged records: {count}",

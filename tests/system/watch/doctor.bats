@@ -211,6 +211,42 @@ all_files() {
     [ "$seen" -ge 1 ]
 }
 
+@test "the remedy for deferred work that was cut short works" {
+    shop
+    local i
+    for i in 1 2 3; do
+        echo $i | bide deferred put mail >/dev/null
+    done
+    truncate -s 5000 "$DIR/deferred.mdb"
+    gives 6 bide deferred list
+    gives 1 bide doctor --json
+    says_not "bide deferred list"
+    json '[f["area"] for f in j["findings"] if f["level"] == "wrong"] == ["deferred"]'
+    # The command is the text up to the semicolon.
+    python3 -c 'import json, sys
+print([f["todo"] for f in json.load(sys.stdin)["findings"] if f["level"] == "wrong"][0].split(";")[0])' \
+        <<<"$output" >remedy
+    grep -q '^mv ' remedy
+    bash remedy
+    gives 0 bash -c 'echo new | "$BIDE" --dir "$DIR" deferred put mail'
+    gives 0 bide deferred list
+    gives 0 bide doctor
+}
+
+@test "doctor names files that no command would write" {
+    bide exec pay -- true
+    ln "$DIR/registry.mdb" second
+    gives 1 bide doctor
+    says "$DIR/registry.mdb: the file has a second name" "move it away"
+    rm second
+    mv "$DIR/registry.lock" kept
+    mkfifo "$DIR/registry.lock"
+    gives 1 timeout 20 "$BIDE" --dir "$DIR" doctor
+    says "$DIR/registry.lock: this is a device, pipe or socket"
+    rm "$DIR/registry.lock"
+    gives 0 bide doctor
+}
+
 @test "doctor reports wrong file permissions" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     shop
