@@ -28,7 +28,7 @@ static void
 print_command_row(const struct command *command)
 {
     printf("  %-16s  ", command->name);
-    text_put_folded(command->help, 20, 20, HELP_WIDTH);
+    text_put_folded(stdout, command->help, 20, 20, HELP_WIDTH);
 }
 
 static int
@@ -64,7 +64,8 @@ print_option_row(const struct command *command, int option)
     snprintf(name, sizeof(name), "--%s%s%s", row->name, row->value ? " " : "",
              row->value ? row->value : "");
     printf("  %-24s  ", name);
-    text_put_folded(command_option_help(command, option), 28, 28, HELP_WIDTH);
+    text_put_folded(stdout, command_option_help(command, option), 28, 28,
+                    HELP_WIDTH);
 }
 
 static void
@@ -88,7 +89,7 @@ help_on_command(const struct command *command)
         return say_no_memory();
     }
     printf("usage: ");
-    text_put_folded(usage, 7, 7 + 5 + (int)strlen(command->name) + 1,
+    text_put_folded(stdout, usage, 7, 7 + 5 + (int)strlen(command->name) + 1,
                     HELP_WIDTH);
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {

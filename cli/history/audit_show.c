@@ -27,42 +27,48 @@ struct flapping {
     uint8_t last; /* state */
 };
 
-/* Collects the changes that follow entry `first` and are not `shown` yet, up to
- * a change of the policy or a longer pause.  Marks them as shown if the breaker
- * opened more than once. */
-static struct flapping
-collect_flapping(const struct audit *a, size_t first, bool *shown)
+/* Returns the next change of the breaker of entry `i`; 0 if it does not flap: a
+ * change of the policy or a longer pause follows. */
+static size_t
+next_flap(const struct audit *a, size_t i)
 {
-    const struct audit_entry *from = &a->list[first];
-    struct flapping f = {0};
-    size_t end;
+    const struct audit_entry *from = &a->list[i], *e;
 
-    for (end = first; end < a->count; end++) {
-        const struct audit_entry *e = &a->list[end];
-        bool same = strcmp(e->name, from->name) == 0;
-
-        if (same && (e->kind == AUDIT_CHANGE || e->kind == AUDIT_FORCED)) {
+    while (++i < a->count) {
+        e = &a->list[i];
+        if (e->when_ns > from->when_ns + FLAP_NS) {
             break;
         }
-        if (!same || e->kind != AUDIT_BREAKER ||
-            strcmp(e->scope, from->scope) != 0) {
+        if (strcmp(e->name, from->name) != 0) {
             continue;
         }
-        if (f.count > 0 && e->when_ns > f.end_ns + FLAP_NS) {
+        if (e->kind == AUDIT_CHANGE || e->kind == AUDIT_FORCED) {
             break;
         }
-        f.count++;
-        f.opened += e->to == STATE_OPEN;
-        f.closed += e->to == STATE_CLOSED;
-        f.end_ns = e->when_ns;
-        f.last = e->to;
+        if (e->kind == AUDIT_BREAKER && strcmp(e->scope, from->scope) == 0) {
+            return i;
+        }
     }
-    for (size_t i = first; i < end && f.opened > 1; i++) {
-        const struct audit_entry *e = &a->list[i];
+    return 0;
+}
 
-        shown[i] = shown[i] || (e->kind == AUDIT_BREAKER &&
-                                strcmp(e->name, from->name) == 0 &&
-                                strcmp(e->scope, from->scope) == 0);
+/* Sums up the changes from entry `first` on.  Marks those after it as shown if
+ * the breaker opened more than once. */
+static struct flapping
+sum_flapping(const struct audit *a, size_t first, bool *shown)
+{
+    struct flapping f = {0};
+    size_t i = first;
+
+    do {
+        f.count++;
+        f.opened += a->list[i].to == STATE_OPEN;
+        f.closed += a->list[i].to == STATE_CLOSED;
+        f.end_ns = a->list[i].when_ns;
+        f.last = a->list[i].to;
+    } while ((i = next_flap(a, i)) > 0);
+    for (i = first; f.opened > 1 && (i = next_flap(a, i)) > 0;) {
+        shown[i] = true;
     }
     return f;
 }
@@ -124,7 +130,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
             continue;
         }
         if (e->kind == AUDIT_BREAKER) {
-            f = collect_flapping(a, i, shown);
+            f = sum_flapping(a, i, shown);
         }
         table_row(t);
         /* Complete, because the table may be read on another day. */

@@ -9,6 +9,7 @@
 #include <libsmartcols.h>
 
 #include <bide.h>
+#include "base/draft.h"
 #include "text.h"
 
 #define CELL_COLOUR "\033[31m"
@@ -482,25 +483,23 @@ print_blocks(const struct table *t, bool titles)
     }
 }
 
-/* Says which columns are not printed. */
+/* Says, after `before`, which columns are not printed. */
 static void
-print_hidden(const struct table *t)
+print_hidden(const struct table *t, const char *before)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    struct draft names = {0};
 
-    for (size_t i = 0; out && i < t->columns; i++) {
+    for (size_t i = 0; i < t->columns; i++) {
         if (t->hidden[i] && *t->titles[i]) {
-            fprintf(out, "%s%s%s", ftell(out) > 0 ? ", " : "", t->titles[i],
-                    t->filled[i] ? "" : " (empty)");
+            draft_item(&names, t->titles[i]);
+            draft_text(&names, t->filled[i] ? "" : " (empty)");
         }
     }
-    if (out && fclose(out) == 0 && *text) {
-        printf("Not shown: %s. To see all: --json or a wider terminal.\n",
-               text);
+    if (names.used > 0 && !names.failed) {
+        printf("%sNot shown: %s. To see all: --json or a wider terminal.\n",
+               before, names.bytes);
     }
-    free(text);
+    draft_free(&names);
 }
 
 static int
@@ -517,7 +516,7 @@ print_table(struct table *t, bool titles)
         rc = print_columns(t, titles);
     } else if (fit_to_terminal(t)) {
         rc = print_columns(t, titles);
-        print_hidden(t);
+        print_hidden(t, "");
     } else {
         if (titles && (labels = count_labels(t)) > 0) {
             rc = print_parts(t, labels);
@@ -527,8 +526,7 @@ print_table(struct table *t, bool titles)
         for (size_t i = 0; i < t->columns; i++) {
             t->hidden[i] = !t->filled[i];
         }
-        putchar('\n');
-        print_hidden(t);
+        print_hidden(t, "\n");
     }
     table_free(t);
     return rc;

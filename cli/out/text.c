@@ -199,6 +199,7 @@ size_t
 text_line_length(const char *text, size_t least, size_t width)
 {
     size_t end = 0, blank = 0, apart = 0, columns = 0;
+    bool option = false;
 
     while (text[end]) {
         char one[8] = "";
@@ -220,7 +221,13 @@ text_line_length(const char *text, size_t least, size_t width)
                    : end > 0   ? end
                                : length;
         }
-        if (text[end] == ' ' && end > least && text[end - 1] != ' ') {
+        if (text[end] == '[' && text[end + 1] == '-') {
+            option = true; /* "[--note TEXT]" stays in one piece */
+        } else if (text[end] == ']') {
+            option = false;
+        }
+        if (text[end] == ' ' && end > least && text[end - 1] != ' ' &&
+            !option) {
             blank = end;
             apart = strncmp(text + end, "   ", 3) == 0 ? end : apart;
         }
@@ -230,29 +237,21 @@ text_line_length(const char *text, size_t least, size_t width)
 }
 
 void
-text_put_folded(const char *text, size_t at, size_t indent, size_t width)
+text_put_folded(FILE *out, const char *text, size_t at, size_t indent,
+                size_t width)
 {
-    bool first = true;
+    size_t length = text_line_length(text, at > 0 ? 0 : indent, width - at);
 
-    while (*text) {
-        /* "[--note TEXT]" stays in one piece. */
-        size_t length = *text == '[' ? strcspn(text, "]") : strcspn(text, " ");
-
-        length += strcspn(text + length, " ");
-        if (!first && at + 1 + length > width) {
-            printf("\n%*s", (int)indent, "");
-            at = indent;
-        } else if (!first) {
-            putchar(' ');
-            at++;
-        }
-        first = false;
-        printf("%.*s", (int)length, text);
-        at += length;
+    for (;;) {
+        fprintf(out, "%.*s\n", (int)length, text);
         text += length;
         text += strspn(text, " ");
+        if (!*text) {
+            return;
+        }
+        fprintf(out, "%*s", (int)indent, "");
+        length = text_line_length(text, 0, width - indent);
     }
-    putchar('\n');
 }
 
 char *

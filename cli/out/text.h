@@ -35,10 +35,11 @@ size_t text_width(void);
  * two characters. */
 size_t text_line_length(const char *text, size_t least, size_t width);
 
-/* Prints the words of `text` on standard output from column `at` on, and a line
- * break.  Lines are folded at `width` and the next ones indented; "[--note
- * TEXT]" stays in one piece. */
-void text_put_folded(const char *text, size_t at, size_t indent, size_t width);
+/* Prints `text` from column `at` on, and a line break.  Lines are folded at
+ * `width` and the next ones indented, below a label of `indent` bytes if `at`
+ * is 0; "[--note TEXT]" stays in one piece. */
+void text_put_folded(FILE *out, const char *text, size_t at, size_t indent,
+                     size_t width);
 
 /* Writes 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
 char *text_count(uint64_t count, char *buffer, size_t size);

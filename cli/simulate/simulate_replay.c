@@ -299,8 +299,7 @@ print_assumptions(const struct replay *r)
 {
     puts("\nAssumed:");
     for (size_t i = 0; i < r->assumed_count; i++) {
-        fputs("- ", stdout);
-        text_put_folded(r->assumed[i], 2, 2, text_width());
+        printf("- %s\n", r->assumed[i]);
     }
 }
 
