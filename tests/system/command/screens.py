@@ -24,7 +24,7 @@ assert len(LONG) == len(SCOPE) == 48
 POLICIES = f"""[{LONG}]
 description = 支付网关的重试规则，所有服务共用；说明文字很宽，一行放不下 and some words in English after it
 importance = postponable
-attempts = 1000000
+attempts = 300
 retry_on = any, http.500-504, errno.ECONNRESET, errno.ETIMEDOUT
 wait_initial = 1ms
 wait_max = 90m
