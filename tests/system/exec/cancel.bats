@@ -145,6 +145,52 @@ END
     says "no deferred work"
 }
 
+@test "stopped until after the deadline, exec makes no further attempt" {
+    bide apply - >/dev/null <<'END'
+[late]
+attempts = 3
+wait = fixed
+wait_initial = 1500ms
+wait_jitter = none
+deadline = 2s
+retry_on = any
+END
+    mkfifo words
+    "$BIDE" --dir "$DIR" exec --verbose late sh -c 'echo >>"$T/runs"; exit 9' \
+        2>words 3>&- &
+    CALL=$!
+    exec 5<words
+    read -r line <&5
+    [[ $line == *"retry in"* ]]
+    kill -STOP "$CALL"
+    sleep 2 # the deadline passes
+    kill -CONT "$CALL"
+    status=0
+    wait "$CALL" || status=$?
+    CALL=
+    [ "$status" -eq 9 ] # of the last attempt
+    [ "$(wc -l <runs)" -eq 1 ]
+    gives 0 bide stats late --json
+    json 'j["policies"][0]["attempts"] == 1'
+    json 'j["policies"][0]["calls"]["exhausted"] == 1'
+
+    # Stopped while the attempt runs, which ends before its time limit.
+    mkfifo up go
+    "$BIDE" --dir "$DIR" exec late sh -c 'echo >>"$T/runs"; echo >"$T/up"
+        read -r x <"$T/go"; exit 7' 3>&- &
+    CALL=$!
+    read -r _ <up
+    kill -STOP "$CALL"
+    echo >go
+    sleep 2
+    kill -CONT "$CALL"
+    status=0
+    wait "$CALL" || status=$?
+    CALL=
+    [ "$status" -eq 7 ]
+    [ "$(wc -l <runs)" -eq 2 ]
+}
+
 # ---- at a terminal ----
 
 # at_terminal KEY POLICY SCRIPT: runs `bide exec POLICY sh -c SCRIPT` at a
@@ -154,9 +200,9 @@ at_terminal() {
     command -v script >/dev/null || skip "needs the package bsdutils"
     rm -f up keys
     mkfifo up keys
-    printf '%s\n' "$3" >command
+    printf '%s\n' "$3" >script
     env --default-signal=INT,QUIT script -qec \
-        "${ENV:-} $BIDE --dir $DIR exec $2 sh $T/command" \
+        "${ENV:-} $BIDE --dir $DIR exec $2 sh $T/script" \
         /dev/null <keys >>screen 3>&- &
     CALL=$!
     exec 5>keys
