@@ -53,7 +53,7 @@ def waits(r):
         "wait_jitter": r.choice(["none", "none", "full", "equal", "20%", "50%", "+8ms"]),
         "free_retries": r.choice(["0", "1", "2"]),
         "retry_after": r.choice(["honor", "clamp", "cap", "ignore"]),
-        "retry_after_max": r.choice(["0", "5ms", "20ms", "100ms", "none"]),
+        "retry_after_max": r.choice(["0", "5ms", "20ms", "100ms", "36500d", "none"]),
         "retry_after_spread": r.choice(["0", "4ms", "20ms"]),
         "retry_after_growth": r.choice(["counts", "skips", "resets"]),
         "never_on": r.choice(["none", "http.404", "http.4xx"]),
@@ -163,7 +163,7 @@ def random_outcome(r, success, took):
         return f"ok+{r.choice(took)}ms"
     text = f"{r.choice(FAILED if r.random() < 0.9 else OTHERS)}+{r.choice(took)}ms"
     if r.random() < 0.12:
-        text += ";after=" + r.choice(["0", "1ms", "5ms", "20ms", "100ms", "never"])
+        text += ";after=" + r.choice(["0", "1ms", "5ms", "20ms", "100ms", "36500d", "never"])
     return text
 
 

@@ -339,9 +339,9 @@ class Budget:
 class Breaker:
     """Closed, open or half open.  Each half-open state is a round with a number.
 
-    A ticket says how an attempt was let out: (round, place) as a probe, else None.
-    A place is None (free), ["out", number of the probe, when it expires], or
-    ["reported"].
+    A ticket says how an attempt was let out: (round, place, number) as a probe, else
+    None.  A place that is taken has the number of its probe and the time from which
+    another probe may take it: NONE once the probe has reported.
     """
 
     def __init__(self):
@@ -392,10 +392,10 @@ class Breaker:
             return True, None
         for i in range(policy.breaker_probes):
             place = self.places.get(i)
-            if place is None or (place[0] == "out" and now >= place[2]):
+            if place is None or now >= place[1]:
                 self.probes += 1
-                expires = total(now // MS * MS, policy.breaker_probe_timeout)
-                self.places[i] = ["out", self.probes, expires]
+                self.places[i] = (
+                    self.probes, total(now // MS * MS, policy.breaker_probe_timeout))
                 return True, (self.round, i, self.probes)
         return False, None
 
@@ -404,8 +404,8 @@ class Breaker:
         if ticket is not None:
             if self.state != "half open" or ticket[0] != self.round:
                 return False
-            if self.places[ticket[1]][1:2] == [ticket[2]]:
-                self.places[ticket[1]] = ["reported"]
+            if self.holds_place(ticket):
+                self.places[ticket[1]] = (ticket[2], NONE)
             self.reports += 1
             self.failures += failed
             self.slow += slow
@@ -418,11 +418,14 @@ class Breaker:
             return False
         return self.state == "open"
 
+    def holds_place(self, ticket):
+        return self.places.get(ticket[1], (0,))[0] == ticket[2]
+
     def forget(self, ticket):
         """An attempt is no call for the breaker: its place is free again."""
         if ticket and self.state == "half open" and ticket[0] == self.round:
-            if self.places[ticket[1]][1:2] == [ticket[2]]:
-                self.places[ticket[1]] = None
+            if self.holds_place(ticket):
+                del self.places[ticket[1]]
 
     def count(self, policy, now, failed, slow):
         kind, length = policy.breaker_window
