@@ -31,6 +31,10 @@ bool breaker_admit(const struct breaker_rules *b, struct guard *g,
 void breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,
                     uint64_t took_ns, struct probe probe, uint64_t now_ns);
 
+/* Reports whether the round of a probe was decided without it.  Such an attempt
+ * is no call for the breaker. */
+bool breaker_round_is_over(const struct guard *g, struct probe probe);
+
 /* Frees the place of a probe that will not report. */
 void breaker_release(const struct guard *g, struct probe probe);
 

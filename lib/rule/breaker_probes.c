@@ -200,6 +200,19 @@ breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
 
 /* ---- reports ---- */
 
+bool
+breaker_round_is_over(const struct guard *g, struct probe probe)
+{
+    uint64_t state;
+
+    if (!g->rings || !probe.place) {
+        return false;
+    }
+    state = atomic_load(&g->breaker->state);
+    return state >> 62 != STATE_HALF_OPEN ||
+           round_of_probe(probe.word) != round_of_state(state);
+}
+
 void
 probes_clear(const struct guard *g, uint64_t state)
 {

@@ -279,13 +279,15 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
                 enum machine_kind kind, uint64_t now_ns)
 {
     struct probe probe = m->probe;
-    bool ignored = p->breaker.mode == BREAKER_ON &&
-                   outcome_in(&p->breaker.ignore, m->last);
+    bool ignored;
 
     m->probe = (struct probe){0};
     if (!g) {
         return;
     }
+    ignored = p->breaker.mode == BREAKER_ON &&
+              (outcome_in(&p->breaker.ignore, m->last) ||
+               breaker_round_is_over(g, probe));
     count_attempt(m, p, g, kind, ignored, now_ns);
     if (ignored) {
         breaker_release(g, probe);

@@ -238,10 +238,7 @@ class Simulation:
     def change(self, now, settings):
         old, new = self.policy, self.policy.changed(settings)
         self.policy = new
-        if new.breaker == "on" and old.breaker != "on":
-            self.breaker = Breaker()
-        elif new.breaker == "on":
-            self.breaker.change(old, new)
+        self.breaker.change(old, new)
         if new.budget != old.budget or new.budget_kind != old.budget_kind:
             self.budget = Budget(new, now)
             for call in self.waiting:

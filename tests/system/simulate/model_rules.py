@@ -13,6 +13,7 @@ SLICES = 16  # parts of a window of time
 UNITS = {"ns": 1, "us": 10**3, "ms": MS, "s": 10**9, "m": 60 * 10**9,
          "h": 3600 * 10**9, "d": 86400 * 10**9, "": 0}
 
+SUCCESS = re.compile(r"ok|exit\.0|curl\.0|grpc\.OK|http\.[123]\d\d")
 TIMEOUT = ("errno.ETIMEDOUT", "errno.ETIME", "http.408", "http.504",
            "grpc.DEADLINE_EXCEEDED", "curl.28")
 THROTTLE = ("http.429", "grpc.RESOURCE_EXHAUSTED")
@@ -156,7 +157,7 @@ class Policy:
 
     def result_of(self, outcome):
         """ok, rejected (never retried), or failed."""
-        if outcome == "ok" or matches(outcome, self.success_on):
+        if SUCCESS.fullmatch(outcome) or matches(outcome, self.success_on):
             return "ok"
         if matches(outcome, self.never_on) or not matches(outcome, self.retry_on):
             return "rejected"
@@ -357,9 +358,11 @@ class Breaker:
         self.run = 0
 
     def change(self, old, new):
-        """A window of another kind starts empty; one of calls keeps the last ones."""
-        if old.breaker_window[0] != new.breaker_window[0]:
-            self.window, self.calls = TimeWindow(), []
+        """Starts closed and empty if it is switched on, or if its window changes
+        between time and calls."""
+        if new.breaker == "on" and (
+                old.breaker != "on" or old.breaker_window[0] != new.breaker_window[0]):
+            self.close()
 
     def open(self, policy, now):
         self.growth = self.growth + 1 if self.state == "half open" else 0
