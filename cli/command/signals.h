@@ -31,10 +31,10 @@ bool signals_wait(int signals, int fd, short events, uint64_t until_ns);
  * SIGHUP or SIGQUIT. */
 bool signals_ask_end(int sig);
 
-/* signals_ignore_pipe() makes a write to a closed pipe fail with EPIPE, so that
- * the command goes on and its exit status is as without the pipe.
- * signals_default_pipe(), in a forked child, lets SIGPIPE end the process
- * again, as programs expect. */
+/* signals_ignore_pipe() makes a write to a closed pipe fail with EPIPE, and one
+ * beyond RLIMIT_FSIZE with EFBIG, so that the command goes on and its exit
+ * status is as without the pipe.  signals_default_pipe(), in a forked child,
+ * lets SIGPIPE and SIGXFSZ end the process again, as programs expect. */
 void signals_ignore_pipe(void);
 void signals_default_pipe(void);
 

@@ -186,6 +186,7 @@ spawn_command(const char *command, char **variables, pid_t *out)
     sigemptyset(&none);
     sigemptyset(&usual);
     sigaddset(&usual, SIGPIPE);
+    sigaddset(&usual, SIGXFSZ);
     if (posix_spawn_file_actions_init(&actions)) {
         return ENOMEM;
     }

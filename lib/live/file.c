@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -213,16 +212,6 @@ live_look(const char *path, const uint8_t id[16], struct live_header *out)
 
 /* ---- a new file ---- */
 
-/* Reports whether a file may have this size.  A file above the limit would
- * cause SIGXFSZ, which ends the program. */
-static bool
-is_file_size_allowed(void)
-{
-    struct rlimit limit;
-
-    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= LIVE_SIZE;
-}
-
 static int
 write_draft(int fd, const char *directory, const uint8_t id[16])
 {
@@ -231,9 +220,6 @@ write_draft(int fd, const char *directory, const uint8_t id[16])
     struct stat st;
     int rc;
 
-    if (!is_file_size_allowed()) {
-        return BIDE_EFULL;
-    }
     /* The file gets the group of its directory, if that is allowed, even if the
      * directory has no set-group-ID bit. */
     if (!stat(directory, &st) && fchown(fd, (uid_t)-1, st.st_gid)) {

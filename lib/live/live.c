@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_limit.h"
 #include "base/safe.h"
 
 /* ---- opening and closing ---- */
@@ -99,12 +100,15 @@ int
 live_open(const char *path, const uint8_t id[16], struct live **out)
 {
     struct live *l = allocate_live();
+    struct file_limit limit;
     int rc;
 
     if (!l) {
         return BIDE_ENOMEM;
     }
+    file_limit_begin(&limit);
     rc = attach_file(l, path, id);
+    file_limit_end(&limit);
     if (rc) {
         live_close(l);
         return rc;
@@ -341,6 +345,7 @@ live_reserve(struct live *l, uint64_t offset, uint64_t size)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t end = (offset + size + page - 1) / page * page;
+    struct file_limit limit;
     int fd, rc, tries = 0;
 
     if (live_is_private(l)) {
@@ -351,10 +356,12 @@ live_reserve(struct live *l, uint64_t offset, uint64_t size)
         return BIDE_ESYS;
     }
     offset = offset / page * page;
+    file_limit_begin(&limit);
     do { /* on tmpfs, any signal interrupts it */
         rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
                        (off_t)(end - offset));
     } while (rc && errno == EINTR && ++tries < 1000);
+    file_limit_end(&limit);
     return rc ? live_error(errno) : 0;
 }
 

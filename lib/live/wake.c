@@ -6,13 +6,13 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_limit.h"
 #include "base/safe.h"
 
 enum {
@@ -103,19 +103,10 @@ bell_open(struct live *l, bool create)
     return fd;
 }
 
-/* Reports whether files may have at least one byte; with a limit of 0, writing
- * one would cause SIGXFSZ. */
-static bool
-is_byte_allowed(void)
-{
-    struct rlimit limit;
-
-    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur > 0;
-}
-
 void
 live_ring(struct live *l)
 {
+    struct file_limit limit;
     int fd;
 
     atomic_fetch_add(&live_header(l)->rings, 1);
@@ -125,8 +116,12 @@ live_ring(struct live *l)
     }
     /* Setting the times takes no space, so it works on a full filesystem
      * too. */
-    if (futimens(fd, NULL) && is_byte_allowed() && pwrite(fd, "", 1, 0) != 1) {
-        errno = 0; /* nothing left to try: all processes check every 5 s */
+    if (futimens(fd, NULL)) {
+        file_limit_begin(&limit);
+        if (pwrite(fd, "", 1, 0) != 1) {
+            errno = 0; /* nothing left to try: all processes check every 5 s */
+        }
+        file_limit_end(&limit);
     }
     close(fd);
 }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file_limit.h"
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
 #include "check.h"
@@ -391,6 +392,7 @@ finish_batch(struct change *list)
 int
 deferred_submit(struct deferred *d, struct change *c)
 {
+    struct file_limit limit;
     struct deferred_now now;
     int state;
 
@@ -403,6 +405,7 @@ deferred_submit(struct deferred *d, struct change *c)
     pthread_cond_init(&c->turn, NULL);
     /* Other threads hold a pointer to this stack: no cancellation. */
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    file_limit_begin(&limit);
     pthread_mutex_lock(&d->mutex);
     *d->wanted.end = c;
     d->wanted.end = &c->next;
@@ -415,6 +418,7 @@ deferred_submit(struct deferred *d, struct change *c)
     }
     pthread_mutex_unlock(&d->mutex);
     pthread_cond_destroy(&c->turn);
+    file_limit_end(&limit);
     pthread_setcancelstate(state, NULL);
     if (c->rc < 0) {
         place_say(c->rc, "%s", c->why);

@@ -61,7 +61,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -117,16 +116,6 @@ write_at(int fd, const void *bytes, size_t length, size_t at)
     return 0;
 }
 
-/* Reports whether the file may have `to` bytes.  Writing beyond RLIMIT_FSIZE
- * would raise SIGXFSZ. */
-static bool
-may_write(size_t to)
-{
-    struct rlimit limit;
-
-    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= to;
-}
-
 static int
 fill_new_journal(int fd)
 {
@@ -134,9 +123,6 @@ fill_new_journal(int fd)
     uint8_t *zeros = calloc(1, JOURNAL_SIZE);
     int rc = zeros ? 0 : ENOMEM;
 
-    if (!rc && !may_write(JOURNAL_SIZE)) {
-        rc = EFBIG;
-    }
     if (!rc) {
         rc = write_at(fd, zeros, JOURNAL_SIZE, 0);
     }
@@ -292,8 +278,7 @@ deferred_journal_take_over(struct deferred *d)
         return;
     }
     deferred_journal_set_state(d, JOURNAL_UNUSABLE);
-    if (may_write(JOURNAL_SIZE) &&
-        !write_at(d->journal.fd, &head, sizeof(head), 0)) {
+    if (!write_at(d->journal.fd, &head, sizeof(head), 0)) {
         d->journal.id = head.id;
     }
 }
@@ -353,8 +338,7 @@ deferred_journal_append(struct deferred *d)
     int rc = 0;
 
     assert(journal->state == JOURNAL_READY);
-    if (length > JOURNAL_BATCH_MAX || length > JOURNAL_SIZE - journal->at ||
-        !may_write(journal->at + length)) {
+    if (length > JOURNAL_BATCH_MAX || length > JOURNAL_SIZE - journal->at) {
         return DEFERRED_DIRECT;
     }
     if (journal->at == JOURNAL_START) {
@@ -389,7 +373,7 @@ deferred_journal_rewrite(struct deferred *d)
     size_t at = 0;
     int rc = 0;
 
-    while (!rc && at < journal->at && may_write(journal->at)) {
+    while (!rc && at < journal->at) {
         size_t left = journal->at - at;
         ssize_t n = pread(journal->fd, journal->buffer,
                           left < JOURNAL_BATCH_MAX ? left : JOURNAL_BATCH_MAX,
@@ -401,5 +385,5 @@ deferred_journal_rewrite(struct deferred *d)
         rc = write_at(journal->fd, journal->buffer, (size_t)n, at);
         at += (size_t)n;
     }
-    return rc;
+    return rc == EFBIG ? 0 : rc; /* RLIMIT_FSIZE forbids it */
 }

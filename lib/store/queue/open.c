@@ -11,6 +11,7 @@
 
 #include "base/boot.h"
 #include "base/clock.h"
+#include "base/file_limit.h"
 #include "store/file/place.h"
 #include "recent.h"
 
@@ -117,6 +118,7 @@ int
 deferred_open(const char *dir, struct deferred **out)
 {
     struct deferred *d = calloc(1, sizeof(*d));
+    struct file_limit limit;
     int rc;
 
     if (!d) {
@@ -128,7 +130,9 @@ deferred_open(const char *dir, struct deferred **out)
     if (!deferred_register(d) && !rc) {
         rc = place_failed(dir, ENOMEM);
     }
+    file_limit_begin(&limit);
     rc = rc ? rc : check_files(d);
+    file_limit_end(&limit);
     if (rc) {
         deferred_close(d);
         return rc;

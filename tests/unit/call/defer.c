@@ -171,6 +171,42 @@ a_full_disk_does_not_defer(void **state)
     assert_int_equal(r.end, BIDE_DEFERRED);
 }
 
+/* Each write of the library can be the first beyond the limit. */
+static void
+no_limit_on_file_size_ends_a_service(void **state)
+{
+    static const rlim_t limits[] = {0, 1, 100, 4096, 100000, 262144, 300000};
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct rlimit before;
+    struct bide_deferred d;
+    int stored = 0, taken = 0;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        const struct rlimit limit = {limits[i], before.rlim_max};
+        int rc, n;
+
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        rc = bide_defer(p, "x", 1, NULL);
+        n = bide_deferred_take(p, 0, &d, 1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(rc == 0 || rc == BIDE_EFULL);
+        stored += rc == 0;
+        if (n > 0) {
+            bide_deferred_free(&d);
+            taken++;
+        }
+    }
+    while (bide_deferred_take(p, 0, &d, 1) == 1) {
+        bide_deferred_free(&d);
+        taken++;
+    }
+    assert_int_equal(taken, stored);
+}
+
 /* ---- BIDE_TRY and steps ---- */
 
 static void
@@ -462,6 +498,7 @@ main(void)
         SCENE(work_that_cannot_be_stored_stays_with_the_caller),
         SCENE(without_a_registry_nothing_is_deferred),
         SCENE(a_full_disk_does_not_defer),
+        SCENE(no_limit_on_file_size_ends_a_service),
         SCENE(a_try_loop_may_have_work),
         SCENE(a_refused_step_stores_its_work_at_once),
         SCENE(scopes_share_their_policys_work),
