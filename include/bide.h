@@ -381,7 +381,7 @@ BIDE_API void bide_call_work(struct bide_call *c,
  * *out_id is never 0; `out_id` may be NULL.  Fails with BIDE_EINVAL (too large,
  * or a text too long), BIDE_EFULL (disk, or the policy's defer_max),
  * BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_ENOMEM,
- * BIDE_ESYS. */
+ * BIDE_ESYS; then nothing is stored. */
 BIDE_API int bide_defer(struct bide_policy *p, const void *work, size_t length,
                         uint64_t *out_id);
 
@@ -417,8 +417,9 @@ BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
  * operator made the work due again; the work stays and will be done again, even
  * if nobody else has taken it.  BIDE_ENOWORK: the work does not exist any more:
  * it was done, or an operator dropped it.  Other errors as bide_defer: the
- * lease continues, and this may be called again.  After BIDE_ESYS the work may
- * have been removed nevertheless; the next call then returns BIDE_ENOWORK. */
+ * lease continues, and this may be called again.  If only the last wait for the
+ * disk fails, the work is removed: all processes see that, and a loss of power
+ * may bring it back. */
 BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 
