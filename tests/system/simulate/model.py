@@ -66,6 +66,9 @@ class Simulation:
         while self.queue:
             time, _, _, _, action = heapq.heappop(self.queue)
             action(time)
+            if self.breaker.has_opened:
+                self.breaker.has_opened = False
+                self.decide_again(time)
         return self.events
 
     def tell(self, now, call, says, **fields):
@@ -148,7 +151,7 @@ class Simulation:
     def end(self, now, call, outcome, took, hint):
         policy = self.policy
         result = policy.result_of(outcome)
-        opened = self.report(now, call, outcome, took, result)
+        self.report(now, call, outcome, took, result)
         if policy.budget != "none" and call.attempt == 1:
             self.budget.first_attempt_ended(policy, now)
         if took >= policy.reset_after:
@@ -167,18 +170,16 @@ class Simulation:
                 self.decide(now, call)
             else:
                 self.tell(now, call, "done", verdict="rejected", reason="rejected")
-        if opened:
-            self.decide_again(now)
 
     def report(self, now, call, outcome, took, result):
         policy = self.policy
         if policy.breaker != "on":
-            return False
+            return
         if matches(outcome, policy.breaker_ignore):
             self.breaker.forget(call.ticket)
-            return False
-        return self.breaker.report(policy, now, call.ticket, result == "failed",
-                                   took > policy.breaker_slow_after)
+        else:
+            self.breaker.report(policy, now, call.ticket, result == "failed",
+                                took > policy.breaker_slow_after)
 
     # ---- what comes after a failure ----
 

@@ -350,6 +350,7 @@ class Breaker:
         self.opened = 0
         self.growth = 0  # failed rounds in succession
         self.round = 0
+        self.has_opened = False  # since it was last asked
         self.reset_counts()
 
     def reset_counts(self):
@@ -367,6 +368,7 @@ class Breaker:
     def open(self, policy, now):
         self.growth = self.growth + 1 if self.state == "half open" else 0
         self.state, self.opened = "open", now // MS * MS
+        self.has_opened = True
 
     def until(self, policy):
         """When an open breaker lets the first probe out, under the present rules."""
@@ -403,10 +405,10 @@ class Breaker:
         return False, None
 
     def report(self, policy, now, ticket, failed, slow):
-        """Counts an attempt that has ended; True: the breaker has just opened."""
+        """Counts an attempt that has ended.  A report of an earlier round is ignored."""
         if ticket is not None:
             if self.state != "half open" or ticket[0] != self.round:
-                return False
+                return
             if self.holds_place(ticket):
                 self.places[ticket[1]] = (ticket[2], NONE)
             self.reports += 1
@@ -417,9 +419,6 @@ class Breaker:
             self.count(policy, now, failed, slow)
             if failed or policy.breaker_judge == "always":
                 self.judge(policy, now)
-        else:
-            return False
-        return self.state == "open"
 
     def holds_place(self, ticket):
         return self.places.get(ticket[1], (0,))[0] == ticket[2]
