@@ -447,7 +447,11 @@ breaker_follow(const struct breaker_rules *b, struct guard *g, uint64_t now_ns)
     /* Reset before the word changes: if this process is killed in between, the
      * next one does both. */
     if (use != USE_OFF && old != USE_UNKNOWN && g->rings) {
-        breaker_reset(g, now_ns);
+        if (old == USE_OFF) {
+            breaker_reset(g, now_ns);
+        } else {
+            discard_counts(g);
+        }
     }
     atomic_compare_exchange_strong(&g->breaker->use, &old, use);
 }

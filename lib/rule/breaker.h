@@ -58,7 +58,8 @@ void breaker_release_dead(struct guard_rings *r,
                           bool (*is_dead)(uint32_t process));
 
 /* Applies changed rules (NULL: the policy has none).  Resets a breaker that is
- * switched on, or whose window changes between time and calls. */
+ * switched on.  A window that changes between time and calls starts empty, and
+ * the breaker keeps its state. */
 void breaker_follow(const struct breaker_rules *b, struct guard *g,
                     uint64_t now_ns);
 

@@ -50,7 +50,9 @@ run_commands(struct scene *s, const char *const commands[][WORDS_MAX])
     }
 }
 
-/* Pairs of commands that switch the breaker off, and on again. */
+/* Pairs of commands after which the breaker has counted nothing.  The first ones
+ * switch it off, and on again; the last pair changes only its window. */
+enum { WINDOW_CHANGES = 1 };
 static const char *const switches[][3][WORDS_MAX] = {
     {{"set", "pay", "breaker=off"}, {"set", "pay", "breaker=on"}},
     {{"breaker", "pay", "open"}, {"breaker", "pay", "auto"}},
@@ -66,7 +68,7 @@ a_breaker_that_is_switched_on_is_closed(void **state)
     struct scene *s = *state;
 
     process_registry(s, ON);
-    for (size_t i = 0; i < COUNT(switches); i++) {
+    for (size_t i = 0; i < COUNT(switches) - WINDOW_CHANGES; i++) {
         assert_int_equal(fail_elsewhere(s, 6), 2);
         assert_int_equal(guarding_look(s, "pay", "").state, STATE_OPEN);
         run_commands(s, switches[i]);

@@ -359,11 +359,12 @@ class Breaker:
         self.run = 0
 
     def change(self, old, new):
-        """Starts closed and empty if it is switched on, or if its window changes
-        between time and calls."""
-        if new.breaker == "on" and (
-                old.breaker != "on" or old.breaker_window[0] != new.breaker_window[0]):
+        """Starts closed if it is switched on.  A window that changes between time and
+        calls starts empty, in whatever state."""
+        if new.breaker == "on" and old.breaker != "on":
             self.close()
+        elif old.breaker_window[0] != new.breaker_window[0]:
+            self.reset_counts()
 
     def open(self, policy, now):
         self.growth = self.growth + 1 if self.state == "half open" else 0
