@@ -424,9 +424,10 @@ BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 
 /* Reports that the work could not be done.  It is due again after the policy's
- * defer_wait, doubled with each attempt up to defer_wait_max; after
- * defer_expire it is dead.  `reason` becomes last_error; NULL: none.  Errors as
- * ack; with BIDE_ELEASE the work is due at once and `reason` is not stored. */
+ * defer_wait, doubled with each attempt up to defer_wait_max, with
+ * defer_jitter, at least 1 s; after defer_expire it is dead.  `reason` becomes
+ * last_error; NULL: none.  Errors as ack; with BIDE_ELEASE the work is due at
+ * once and `reason` is not stored. */
 BIDE_API int bide_deferred_nack(struct bide_policy *p,
                                 const struct bide_deferred *d,
                                 const char *reason);

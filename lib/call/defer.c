@@ -58,6 +58,7 @@ queue_rules(const struct defer_rules *r)
         .wait_max_ns = r->wait_max_ns,
         .expire_ns = r->expire_ns,
         .lease_ns = r->lease_ns,
+        .jitter = r->jitter,
         .max = r->max,
         .attempts = r->attempts,
     };

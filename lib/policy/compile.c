@@ -204,6 +204,16 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
     if (p->defer.wait_max_ns < p->defer.wait_ns) {
         warn_cut(c, "defer_wait_max", "defer_wait");
     }
+    if (p->defer.wait_ns < DEFER_WAIT_MIN_NS) {
+        char source[80];
+
+        write_source(c, "defer_wait", source, sizeof(source));
+        warning_add(
+            c->faults, c->file, find_line(c, "defer_wait", "defer_wait"), NULL,
+            "defer_wait = %s%s: shorter than 1s, the least wait between "
+            "two tries",
+            find_origin(c, "defer_wait")->value, source);
+    }
     if (w->form == WAIT_NONE) {
         return;
     }

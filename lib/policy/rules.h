@@ -106,8 +106,10 @@ struct breaker_rules {
     double open_factor;
 };
 
+enum { DEFER_WAIT_MIN_NS = 1000000000 }; /* the least wait between two tries */
 struct defer_rules {
     uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
+    struct jitter jitter;
     uint32_t max, attempts; /* attempts: ATTEMPTS_UNLIMITED */
 };
 

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "policy/rules.h"
 
 struct deferred; /* an open queue; thread-safe */
 
@@ -40,6 +41,7 @@ enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
 /* The rules of a policy that apply to its deferred work. */
 struct deferred_rules {
     uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
+    struct jitter jitter;
     uint32_t max;      /* waiting + leased + dead of this policy; 0: no limit */
     uint32_t attempts; /* dead after these; 0, UINT32_MAX: no limit */
 };

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "rule/draw.h"
+#include "rule/wait.h"
 #include "store/file/place.h"
 
 enum {
@@ -465,16 +467,22 @@ deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
     return deferred_submit(d, &l.change);
 }
 
-/* Returns the wait after that many attempts: wait, 2 * wait, 4 * wait ... */
+/* Returns the wait after the last attempt: wait, 2 * wait, 4 * wait ... with
+ * jitter.  The draw depends only on the piece and its attempts, so that pieces
+ * that failed together are not due together. */
 static uint64_t
-wait_after_attempts(uint32_t attempts, const struct deferred_rules *r)
+wait_after_attempts(const struct deferred_item *head,
+                    const struct deferred_rules *r)
 {
-    uint64_t wait = r->wait_ns;
+    const struct wait_rules w = {.form = WAIT_EXPONENTIAL,
+                                 .initial_ns = r->wait_ns,
+                                 .min_ns = DEFER_WAIT_MIN_NS,
+                                 .max_ns = r->wait_max_ns,
+                                 .factor = 2,
+                                 .jitter = r->jitter};
+    uint64_t bits = draw_bits(head->stored_ns, head->id, head->attempts);
 
-    for (uint32_t i = 1; i < attempts && wait < r->wait_max_ns && wait; i++) {
-        wait = wait > UINT64_MAX / 2 ? UINT64_MAX : 2 * wait;
-    }
-    return wait < r->wait_max_ns ? wait : r->wait_max_ns;
+    return wait_own_ns(&w, head->attempts, 0, false, draw_unit(bits));
 }
 
 static int
@@ -498,8 +506,8 @@ give_work_back(struct work *w, struct change *c)
     } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
         set_dead(&item.head);
     } else {
-        set_waiting(&item.head, duration_add(now, wait_after_attempts(
-                                                      item.head.attempts, r)));
+        set_waiting(&item.head,
+                    duration_add(now, wait_after_attempts(&item.head, r)));
     }
     return tree_move(w, &item, &was);
 }

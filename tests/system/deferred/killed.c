@@ -13,8 +13,8 @@
 enum { ITEMS = 2000, PRODUCERS = 4, CONSUMERS = 4, WORKERS = 8, EACH = 500 };
 
 static const char rules[] = "[mail]\nimportance = postponable\n"
-                            "defer_lease = 200ms\ndefer_wait = 1ms\n"
-                            "defer_wait_max = 2ms\n";
+                            "defer_lease = 200ms\ndefer_wait = 1s\n"
+                            "defer_wait_max = 1s\n";
 #define LEASE_NS 200000000ull
 
 /* Shared by all processes. */

@@ -332,12 +332,26 @@ load deferred
 
 @test "a breaker that waits for its probes does not end --until-empty" {
     later
-    bide set mail attempts=1 breaker=on breaker_consecutive=2 breaker_open_for=100ms breaker_probes=1 defer_wait=1ms defer_wait_max=1ms defer_attempts=100 >/dev/null
+    bide set mail attempts=1 breaker=on breaker_consecutive=2 breaker_open_for=100ms breaker_probes=1 >/dev/null
     for i in $(seq 12); do put mail "$i"; done >/dev/null
     # The service works after the fourth attempt.
-    gives 0 timeout 60 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --jobs 4 --exec \
+    gives 1 timeout 60 "$BIDE" --dir "$DIR" deferred replay mail --until-empty --jobs 4 --exec \
         'echo >>tries; sleep 0.1; [ "$(wc -l <tries)" -gt 4 ]'
-    says "12 done"
+    says "8 done, 4 failed; remaining: 4 waiting"
+}
+
+@test "a piece that fails is not tried again at once" {
+    later
+    bide set mail attempts=1 defer_wait=1ms defer_wait_max=1ms 2>err
+    grep -q "defer_wait = 1ms: shorter than 1s, the least wait between two tries" err
+    put mail a >/dev/null
+    gives 1 bide deferred replay mail --until-empty --exec 'echo >>tries; exit 1'
+    says "0 done, 1 failed; remaining: 1 waiting"
+    [ "$(wc -l <tries)" -eq 1 ]
+    gives 0 bide deferred list mail --json
+    json '0 < j["deferred"][0]["due_in_ms"] <= 1000'
+    gives 5 bide set mail defer_wait=0
+    says "defer_wait = 0:"
 }
 
 @test "under a paused policy no command runs" {

@@ -1,4 +1,4 @@
-/* Power fails at any moment, and everything promised before is on the disk.  All
+/* Power fails at any moment, and everything promised before is on the disk. All
  * writes to deferred.mdb and deferred.journal are recorded.  For a moment, both
  * files are made as a disk can have them: all writes before the last sync, and
  * any sectors of the later ones. */
@@ -200,10 +200,11 @@ work_at_random(struct queue *q, uint64_t seed, int puts)
 {
     int step, item = 0, i, n;
 
-    q->rules.wait_ns = q->rules.wait_max_ns = 0;
+    q->rules.wait_ns = q->rules.wait_max_ns = SECOND;
     for (step = 0; step < STEPS; step++) {
         uint64_t what = below(&seed, 10);
 
+        q->now.realtime_ns += SECOND; /* work that was given back is due */
         if (what < (uint64_t)puts) {
             put_item(q, item++);
         } else if (what < 9) {
@@ -216,6 +217,7 @@ work_at_random(struct queue *q, uint64_t seed, int puts)
             queue_fold(q);
         }
     }
+    q->now.realtime_ns += SECOND;
 }
 
 /* ---- the disk at a moment ---- */
@@ -238,7 +240,8 @@ apply_write(struct disk *d, const struct op *op, size_t from, size_t to)
 
 /* Sector by sector; `kept` of four are on the disk. */
 static void
-apply_some_sectors(struct disk *d, const struct op *op, uint64_t *seed, unsigned kept)
+apply_some_sectors(struct disk *d, const struct op *op, uint64_t *seed,
+                   unsigned kept)
 {
     size_t from = 0, to;
 
@@ -392,7 +395,8 @@ power_can_fail_at_any_moment(void **state)
     }
 }
 
-/* Without space for many pages, the journal is folded a few records at a time. */
+/* Without space for many pages, the journal is folded a few records at a time.
+ */
 static void
 power_can_fail_while_there_is_little_space(void **state)
 {
