@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/live.h"
 #include "admin/open.h"
 #include "base/near.h"
 #include "cli/command/say.h"
@@ -253,6 +254,11 @@ run_command(struct command_line *line)
         return say_failure(rc, "registry");
     }
     status = command->run(line);
+    rc = line->registry && !status ? admin_live_failed(line->registry) : 0;
+    if (rc) {
+        say("%s: %s: the live state was left out",
+            admin_live_path(line->registry), bide_strerror(rc));
+    }
     admin_close(line->registry);
     return status;
 }

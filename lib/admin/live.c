@@ -16,6 +16,12 @@ admin_has_live(struct admin *a)
     return past_live(&a->past, false) != NULL;
 }
 
+int
+admin_live_failed(const struct admin *a)
+{
+    return a->past.live_rc;
+}
+
 static void
 fill_cell(const struct cell *c, const struct cell_reading *r,
           struct admin_cell *out)

@@ -13,6 +13,9 @@ struct admin;
 /* Reports whether there is a live file that can be read; without one nothing
  * was counted. */
 bool admin_has_live(struct admin *a);
+/* Returns why the live file that is there could not be opened once; 0: it
+ * could, or was not needed. */
+int admin_live_failed(const struct admin *a);
 
 struct admin_outcome {
     char name[64];

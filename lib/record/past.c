@@ -52,7 +52,9 @@ past_live(struct past *p, bool create)
     const char *path = reader_live_path(p->reader);
 
     if (!p->live && (create || access(path, F_OK) == 0 || errno != ENOENT)) {
-        p->live_rc = live_open(path, reader_id(p->reader), &p->live);
+        int rc = live_open(path, reader_id(p->reader), &p->live);
+
+        p->live_rc = rc ? rc : p->live_rc;
     }
     return p->live;
 }

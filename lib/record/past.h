@@ -17,8 +17,8 @@
 struct past {
     char *dir;
     struct reader *reader;
-    struct live *live;       /* NULL: not needed yet */
-    int live_rc;             /* why it cannot be opened; 0: there is none */
+    struct live *live; /* NULL: not needed yet */
+    int live_rc; /* the last failure to open it; 0: none, or no such file */
     struct history *history; /* NULL: not opened yet, or nothing was recorded */
     char **unnamed;          /* names of outcomes that the history lacks */
     size_t unnamed_count;
