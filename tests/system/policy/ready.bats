@@ -68,12 +68,28 @@ calls() {
     [ "$(said 'e["says"] == "wait"')" -eq 100 ]
 }
 
-@test "finagle and linkerd: 10 a second for 10 s, and a fifth of the calls" {
-    plays finagle.ini finagle < <(calls 200 0 "errno.ECONNREFUSED errno.ECONNREFUSED errno.ECONNREFUSED")
-    # 100 and a fifth of the calls that had begun: the last retry is let out at 100 + 200/5.
-    [ "$(said 'e["says"] == "wait"')" -eq 140 ]
-    plays linkerd.ini linkerd < <(calls 50 0 "http.500 http.500 http.500 http.500 ok")
+@test "finagle and linkerd: 10 a second for 10 s, and a fifth of the calls that end well" {
+    local refused="errno.ECONNREFUSED errno.ECONNREFUSED errno.ECONNREFUSED"
+    plays finagle.ini finagle < <(calls 200 0 "$refused")
+    [ "$(said 'e["says"] == "wait"')" -eq 100 ]
+    plays finagle.ini finagle < <(calls 50 0 ok 0 s; calls 200 0 "$refused" 1)
     [ "$(said 'e["says"] == "wait"')" -eq 110 ]
+    # All calls earn: 100 and a fifth of the calls whose first attempt had ended.
+    plays finagle.ini finagle-retryfilter < <(calls 200 0 "$refused")
+    [ "$(said 'e["says"] == "wait"')" -eq 140 ]
+    # 100 for the first 25 calls, whose success earns 5.
+    plays linkerd.ini linkerd < <(calls 50 0 "http.500 http.500 http.500 http.500 ok")
+    [ "$(said 'e["says"] == "wait"')" -eq 105 ]
+    plays linkerd.ini linkerd < <(calls 50 0 ok 0 s; calls 50 0 "http.500 http.500 http.500 ok" 1)
+    [ "$(said 'e["says"] == "wait"')" -eq 110 ]
+}
+
+@test "curl and grpc: the waits after one that the server asked for" {
+    plays curl.ini curl <<<"0 a http.503+0ms http.503+0ms;after=7s http.503+0ms ok+0ms"
+    [ "$(said 'e["says"] == "wait" and e["until_ms"] in (1000, 8000, 10000)')" -eq 3 ]
+    plays grpc.ini grpc <<<"0 a grpc.UNAVAILABLE+0ms grpc.UNAVAILABLE+0ms;after=5s grpc.UNAVAILABLE+0ms ok+0ms"
+    # 0.1 s and 20 %, the pushback, and the first wait again.
+    [ "$(said 'e["says"] == "wait" and e["until_ms"] in (120, 5120, 5240)')" -eq 3 ]
 }
 
 @test "envoy: a fifth of the requests and 3, and out after 5 failures in a row" {
@@ -96,6 +112,8 @@ calls() {
     plays resilience4j.ini resilience4j < <(calls 50 10 ok; calls 50 10 app.x 500 f; calls 11 0 ok+1s 60991 p)
     [ "$(said 'e["call"][0] == "p" and e["says"] == "go"')" -eq 10 ]
     [ "$(said 'e["call"] == "p10" and e["says"] == "refused"')" -eq 1 ]
+    plays resilience4j.ini resilience4j-ignore < <(calls 99 10 app.business; calls 60 10 app.x 1000 f)
+    [ "$(said 'e["says"] == "refused"')" -eq 0 ]
 }
 
 @test "polly: opens at 10 of 100 within 30 s, and one call decides after 5 s" {
@@ -105,6 +123,10 @@ calls() {
     [ "$(said 'e["call"] == "g0" and e["says"] == "refused"')" -eq 1 ]
     [ "$(said 'e["call"] == "p0" and e["says"] == "go"')" -eq 1 ]
     [ "$(said 'e["call"] == "p1" and e["says"] == "refused"')" -eq 1 ]
+    # The hundredth call meets the ratio, but it succeeds: only the next failure opens.
+    plays polly.ini polly < <(calls 89 10 ok; calls 10 10 app.x 890 f; calls 2 10 ok 990 g; calls 2 10 app.x 1010 h)
+    [ "$(said 'e["call"] in ("g0", "g1", "h0") and e["says"] == "go"')" -eq 3 ]
+    [ "$(said 'e["call"] == "h1" and e["says"] == "refused"')" -eq 1 ]
 }
 
 @test "hystrix: opens at 10 of 20 within 10 s, for 5 s" {

@@ -6,7 +6,8 @@ A case describes a policy of policies/ unchanged if all budget and breaker keys 
 the case have the values of that policy.  The other keys (attempts, waits) are then
 set to the values of the case.  In addition, every case of the system is run with
 the policy and all keys of the case set: keys that only the policy has must not
-change the result."""
+change the result.  DEFAULTS are keys of a policy by which other cases of its system
+differ: RetryFilter's calls all earn."""
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ READY = {  # system: policy, the fewest cases that must have its numbers
     "polly": ("polly", 0),
     "envoy": ("envoy-outlier", 0),
 }
+DEFAULTS = {"finagle": {"budget_earn": "all"}}
 failures = []
 
 
@@ -102,7 +104,7 @@ with tempfile.TemporaryDirectory() as where:
             if case["system"] not in READY or not ("budget" in case["policy"] or "breaker" in case["policy"]):
                 continue
             name = READY[case["system"]][0]
-            keys = keys_of(case["policy"])
+            keys = {**DEFAULTS.get(case["system"], {}), **keys_of(case["policy"])}
             guard = {k: v for k, v in keys.items() if is_guard(k)}
             cases += 1
             run(registry, name, case, keys, "all keys of the case")
