@@ -80,7 +80,7 @@ calls() {
     # 100 for the first 25 calls, whose success earns 5.
     plays linkerd.ini linkerd < <(calls 50 0 "http.500 http.500 http.500 http.500 ok")
     [ "$(said 'e["says"] == "wait"')" -eq 105 ]
-    plays linkerd.ini linkerd < <(calls 50 0 ok 0 s; calls 50 0 "http.500 http.500 http.500 ok" 1)
+    plays linkerd.ini linkerd < <(calls 50 0 ok 0 s; calls 1 0 "$(printf "http.500 %.0s" {1..120})" 1)
     [ "$(said 'e["says"] == "wait"')" -eq 110 ]
 }
 
