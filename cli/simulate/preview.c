@@ -19,13 +19,14 @@
 enum {
     ROWS_OF_UNLIMITED = 10, /* number of rows if attempts are unlimited */
     ROWS_MAX = 1000000,     /* as many as a limited policy can have */
-    PLOTTED_MAX = 60,       /* limit of rows with a plot */
+    TABLE_ROWS = 1000, /* of one table; without --attempts, of the output */
+    PLOTTED_MAX = 60,  /* limit of rows with a plot */
 };
 
 struct forecast {
     const struct policy *policy;
     struct preview_row *rows;
-    size_t count;
+    size_t most, count, left_out; /* of rows */
     enum bide_reason ends;
 };
 
@@ -100,38 +101,71 @@ add_plot_cell(struct table *t, const struct plot *plot, uint64_t from,
     free(span);
 }
 
-static int
-print_preview_table(const struct forecast *f)
+static void
+add_preview_row(struct table *t, const struct preview_row *row,
+                const struct plot *plot)
 {
+    char buffer[80];
+
+    table_row(t);
+    table_cell(t, 0, "%u", row->attempt);
+    if (row->attempt > 1) {
+        table_cell(
+            t, 1, "%s",
+            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
+    }
+    table_cell(t, 2, "%s",
+               write_range(row->total_min_ns, row->total_max_ns, buffer,
+                           sizeof(buffer)));
+    add_plot_cell(t, plot, row->total_min_ns, row->total_max_ns);
+}
+
+/* Prints rows `from` to `to`, and the first attempt if `from` is 0. */
+static int
+print_preview_rows(const struct forecast *f, size_t from, size_t to)
+{
+    static const struct preview_row first = {.attempt = 1};
     uint64_t last_ns = f->count ? f->rows[f->count - 1].total_max_ns : 0;
-    struct plot plot = plot_for(last_ns, plot_width(f));
-    char *axis = plot_axis(&plot), buffer[80];
+    bool plotted = last_ns > 0 && f->count <= PLOTTED_MAX;
+    struct plot plot =
+        plotted ? plot_for(last_ns, plot_width(f)) : (struct plot){0};
+    char *axis = plotted ? plot_axis(&plot) : NULL;
     struct table_column columns[] = {{"ATTEMPT", 0},
                                      {"WAIT BEFORE", 0},
                                      {"TOTAL WAIT", 0},
                                      {axis ? axis : "", 0}};
-    struct table *t;
+    struct table *t = table_new(columns, plotted ? 4 : 3);
 
-    t = table_new(columns, last_ns > 0 && f->count <= PLOTTED_MAX ? 4 : 3);
-    table_row(t);
-    table_cell(t, 0, "1");
-    table_cell(t, 2, "0");
-    add_plot_cell(t, &plot, 0, 0);
-    for (size_t i = 0; i < f->count; i++) {
-        const struct preview_row *row = &f->rows[i];
-
-        table_row(t);
-        table_cell(t, 0, "%u", row->attempt);
-        table_cell(
-            t, 1, "%s",
-            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
-        table_cell(t, 2, "%s",
-                   write_range(row->total_min_ns, row->total_max_ns, buffer,
-                               sizeof(buffer)));
-        add_plot_cell(t, &plot, row->total_min_ns, row->total_max_ns);
-    }
     free(axis);
+    if (from == 0) {
+        add_preview_row(t, &first, &plot);
+    }
+    for (size_t i = from; i < to; i++) {
+        add_preview_row(t, &f->rows[i], &plot);
+    }
     return table_print(t);
+}
+
+/* Prints many rows as several tables, because a table needs much memory. */
+static int
+print_preview(const struct forecast *f)
+{
+    char left[32];
+    size_t from = 0, to;
+    int rc;
+
+    do {
+        to = f->count - from > TABLE_ROWS ? from + TABLE_ROWS : f->count;
+        rc = print_preview_rows(f, from, to);
+        from = to;
+    } while (rc == 0 && from < f->count && !ferror(stdout));
+    if (rc == 0 && f->left_out > 0) {
+        printf("Not shown: %s more %s. To see all: --attempts %zu or --json.\n",
+               text_count(f->left_out, left, sizeof(left)),
+               text_plural(f->left_out, "attempt", "attempts"),
+               1 + f->count + f->left_out);
+    }
+    return rc;
 }
 
 /* Prints why the call ends: "attempts (at most 3)". */
@@ -199,8 +233,13 @@ static int
 keep_row(void *arg, const struct preview_row *row)
 {
     struct forecast *f = arg;
-    struct preview_row *more = array_more(f->rows, f->count, sizeof(*more));
+    struct preview_row *more;
 
+    if (f->count == f->most) {
+        f->left_out++;
+        return 0;
+    }
+    more = array_more(f->rows, f->count, sizeof(*more));
     if (!more) {
         return BIDE_ENOMEM;
     }
@@ -212,18 +251,19 @@ keep_row(void *arg, const struct preview_row *row)
 static int
 show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
 {
-    struct forecast f = {.policy = p};
+    bool as_json = line->option[OPTION_JSON] != NULL;
+    struct forecast f = {.policy = p,
+                         .most = as_json || asked ? ROWS_MAX : TABLE_ROWS - 1};
     int rc = preview(p, retries_to_show(p, asked), keep_row, &f, &f.ends);
 
     if (rc == 0) {
-        rc = line->option[OPTION_JSON] ? print_preview_json(&f)
-                                       : print_preview_table(&f);
+        rc = as_json ? print_preview_json(&f) : print_preview(&f);
     }
     free(f.rows);
     if (rc) {
         return say_no_memory();
     }
-    if (!line->option[OPTION_JSON]) {
+    if (!as_json) {
         print_end(&f);
     }
     return STATUS_DONE;

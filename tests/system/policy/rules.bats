@@ -44,6 +44,14 @@ load ../registry
     json 'len(j["waits"]) == 1500 and j["ends"] == "none"'
     gives 0 bide preview mail --json attempts=5000
     json 'len(j["waits"]) == 4999 and j["ends"] == "attempts"'
+    gives 0 bide preview mail attempts=1000000
+    says "Not shown: 999,000 more attempts. To see all: --attempts 1000000 or --json."
+    [ "$(grep -c '^[0-9]' <<<"$output")" = 1000 ]
+    gives 0 bide preview mail attempts=1000
+    says_not "Not shown"
+    gives 0 bide preview mail attempts=1000000 --attempts 2500
+    [ "$(grep -c '^[0-9]' <<<"$output")" = 2500 ]
+    says_not "Not shown"
     gives 2 bide preview mail --attempts 1000001
     gives 2 bide preview mail --attempts 0
     gives 2 bide preview mail --attempts few
