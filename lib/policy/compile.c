@@ -6,7 +6,11 @@
 
 #include "text.h"
 
-enum { WINDOW_CALLS = 4096 }; /* a breaker cannot keep more: rule/guard.h */
+enum {
+    WINDOW_CALLS = 4096, /* a breaker cannot keep more: rule/guard.h */
+    /* Size of "wait_chain = 1s x3, 5s (from base)". */
+    DESCRIBED = CHAIN_MAX * 48 + BIDE_NAME_MAX + 64,
+};
 
 /* The state of checking keys against each other. */
 struct key_check {
@@ -15,14 +19,6 @@ struct key_check {
     const char *file;
     struct faults *faults;
     int rc;
-};
-
-/* Pairs of durations: the first must not be above the second. */
-static const struct {
-    const char *low, *high;
-} ordered[] = {
-    {"wait_min", "wait_max"},
-    {"wait_min", "throttle_wait_max"},
 };
 
 static const struct policy_origin *
@@ -47,47 +43,52 @@ find_line(const struct key_check *c, const char *key, const char *other)
     return line ? line : policy_text_line(c->text, NULL);
 }
 
-/* Writes " (the default)", " (from base)", or "" for a key of the policy
- * itself. */
-static void
-write_source(const struct key_check *c, const char *key, char *out, size_t size)
+static bool
+is_set(const struct key_check *c, const char *key)
 {
-    const char *from = find_origin(c, key)->from;
-
-    if (from[0] == '\0') {
-        snprintf(out, size, " (the default)");
-    } else if (strcmp(from, policy_text_name(c->text)) == 0) {
-        out[0] = '\0';
-    } else {
-        snprintf(out, size, " (from %s)", from);
-    }
+    return find_origin(c, key)->from[0] != '\0';
 }
 
-static void
-report_above(struct key_check *c, const char *low, const char *high)
+/* Writes "wait_max = 5s", for a key that is not the policy's own also its
+ * source: " (the default)", " (from base)". */
+static const char *
+describe_key(const struct key_check *c, const char *key, char out[DESCRIBED])
 {
-    char low_source[80], high_source[80];
+    const struct policy_origin *o = find_origin(c, key);
+    char source[BIDE_NAME_MAX + 16] = "";
 
-    write_source(c, low, low_source, sizeof(low_source));
-    write_source(c, high, high_source, sizeof(high_source));
-    fault_add(c->faults, c->file, find_line(c, low, high), NULL,
-              "%s = %s%s: above %s = %s%s", low, find_origin(c, low)->value,
-              low_source, high, find_origin(c, high)->value, high_source);
+    if (!is_set(c, key)) {
+        strcpy(source, " (the default)");
+    } else if (strcmp(o->from, policy_text_name(c->text)) != 0) {
+        snprintf(source, sizeof(source), " (from %s)", o->from);
+    }
+    snprintf(out, DESCRIBED, "%s = %s%s", key, o->value, source);
+    return out;
+}
+
+/* Warns that `key` is RELATION `other`. */
+static void
+warn_pair(struct key_check *c, const char *key, const char *relation,
+          const char *other, const char *effect)
+{
+    char text[DESCRIBED], other_text[DESCRIBED];
+
+    warning_add(c->faults, c->file, find_line(c, key, other), NULL,
+                "%s: %s %s%s", describe_key(c, key, text), relation,
+                describe_key(c, other, other_text), effect);
+}
+
+/* Refuses a key that is above `other`. */
+static void
+refuse_above(struct key_check *c, const char *key, const char *other,
+             const char *effect)
+{
+    char text[DESCRIBED], other_text[DESCRIBED];
+
+    fault_add(c->faults, c->file, find_line(c, key, other), NULL,
+              "%s: above %s%s", describe_key(c, key, text),
+              describe_key(c, other, other_text), effect);
     c->rc = BIDE_EINPUT;
-}
-
-static void
-check_pair(struct key_check *c, const char *low, const char *high,
-           const struct policy *p)
-{
-    const char *base = (const char *)p;
-    uint64_t low_ns, high_ns;
-
-    memcpy(&low_ns, base + key_find(low)->offset, sizeof(low_ns));
-    memcpy(&high_ns, base + key_find(high)->offset, sizeof(high_ns));
-    if (low_ns > high_ns) {
-        report_above(c, low, high);
-    }
 }
 
 static uint64_t
@@ -101,15 +102,6 @@ chain_longest_ns(const struct chain *chain)
         }
     }
     return longest;
-}
-
-/* Reports whether a key is not set and takes the value of another key.  Its
- * pair is the pair of that key, and would be reported twice. */
-static bool
-follows_other_key(const struct key_check *c, const char *key)
-{
-    return find_origin(c, key)->from[0] == '\0' &&
-           strncmp(key_find(key)->preset, "as ", 3) == 0;
 }
 
 /* Checks the limits of the shared words of budget and breaker, and refuses a
@@ -133,17 +125,8 @@ check_budget_and_breaker(struct key_check *c, const struct policy *p)
         p->budget.cost > p->budget.capacity &&
         p->budget.timeout_cost > p->budget.capacity &&
         p->budget.throttle_cost > p->budget.capacity) {
-        char cost[80], capacity[80];
-
-        write_source(c, "budget_cost", cost, sizeof(cost));
-        write_source(c, "budget_capacity", capacity, sizeof(capacity));
-        fault_add(c->faults, c->file,
-                  find_line(c, "budget_cost", "budget_capacity"), NULL,
-                  "budget_cost = %s%s: above budget_capacity = %s%s: no retry "
-                  "would ever be allowed",
-                  find_origin(c, "budget_cost")->value, cost,
-                  find_origin(c, "budget_capacity")->value, capacity);
-        c->rc = BIDE_EINPUT;
+        refuse_above(c, "budget_cost", "budget_capacity",
+                     ": no retry would ever be allowed");
     }
 }
 
@@ -151,20 +134,17 @@ check_budget_and_breaker(struct key_check *c, const struct policy *p)
 static void
 check_alarm_limits(struct key_check *c, const struct policy *p)
 {
-    static const char *const shares[][2] = {
-        {"warn_retry_rate", "crit_retry_rate"},
-        {"warn_exhausted_rate", "crit_exhausted_rate"},
-    };
-    const double warn[] = {p->warn.retry_rate, p->warn.exhausted_rate};
-    const double crit[] = {p->crit.retry_rate, p->crit.exhausted_rate};
+    const struct alarm_rules *warn = &p->warn, *crit = &p->crit;
 
-    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-        if (warn[i] >= 0 && crit[i] >= 0 && warn[i] > crit[i]) {
-            report_above(c, shares[i][0], shares[i][1]);
-        }
+    if (crit->retry_rate >= 0 && warn->retry_rate > crit->retry_rate) {
+        refuse_above(c, "warn_retry_rate", "crit_retry_rate", "");
     }
-    if (p->warn.p95_ns != DURATION_NONE && p->warn.p95_ns > p->crit.p95_ns) {
-        report_above(c, "warn_p95", "crit_p95");
+    if (crit->exhausted_rate >= 0 &&
+        warn->exhausted_rate > crit->exhausted_rate) {
+        refuse_above(c, "warn_exhausted_rate", "crit_exhausted_rate", "");
+    }
+    if (warn->p95_ns != DURATION_NONE && warn->p95_ns > crit->p95_ns) {
+        refuse_above(c, "warn_p95", "crit_p95", "");
     }
 }
 
@@ -174,20 +154,7 @@ check_alarm_limits(struct key_check *c, const struct policy *p)
 static void
 warn_cut(struct key_check *c, const char *limit, const char *wait)
 {
-    char limit_source[80], wait_source[80];
-
-    write_source(c, limit, limit_source, sizeof(limit_source));
-    write_source(c, wait, wait_source, sizeof(wait_source));
-    warning_add(c->faults, c->file, find_line(c, limit, wait), NULL,
-                "%s = %s%s: shorter than %s = %s%s, which is cut", limit,
-                find_origin(c, limit)->value, limit_source, wait,
-                find_origin(c, wait)->value, wait_source);
-}
-
-static bool
-is_set(const struct key_check *c, const char *key)
-{
-    return find_origin(c, key)->from[0] != '\0';
+    warn_pair(c, limit, "shorter than", wait, ", which is cut");
 }
 
 /* Warns of waits that the policy never makes in full.  A maximum that is left
@@ -205,14 +172,12 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
         warn_cut(c, "defer_wait_max", "defer_wait");
     }
     if (p->defer.wait_ns < DEFER_WAIT_MIN_NS) {
-        char source[80];
+        char text[DESCRIBED];
 
-        write_source(c, "defer_wait", source, sizeof(source));
-        warning_add(
-            c->faults, c->file, find_line(c, "defer_wait", "defer_wait"), NULL,
-            "defer_wait = %s%s: shorter than 1s, the least wait between "
-            "two tries",
-            find_origin(c, "defer_wait")->value, source);
+        warning_add(c->faults, c->file,
+                    find_line(c, "defer_wait", "defer_wait"), NULL,
+                    "%s: shorter than 1s, the least wait between two tries",
+                    describe_key(c, "defer_wait", text));
     }
     if (w->form == WAIT_NONE) {
         return;
@@ -232,39 +197,31 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
 static void
 warn_of_long_probes(struct key_check *c, const struct policy *p)
 {
-    char source[80], probe_source[80];
-
-    if (p->breaker.mode != BREAKER_ON ||
-        p->attempt_timeout_ns == DURATION_NONE ||
-        p->attempt_timeout_ns <= p->breaker.probe_timeout_ns) {
-        return;
+    if (p->breaker.mode == BREAKER_ON &&
+        p->attempt_timeout_ns != DURATION_NONE &&
+        p->attempt_timeout_ns > p->breaker.probe_timeout_ns) {
+        warn_pair(c, "breaker_probe_timeout", "shorter than", "attempt_timeout",
+                  ": more probes than breaker_probes may run at once");
     }
-    write_source(c, "attempt_timeout", source, sizeof(source));
-    write_source(c, "breaker_probe_timeout", probe_source,
-                 sizeof(probe_source));
-    warning_add(c->faults, c->file,
-                find_line(c, "breaker_probe_timeout", "attempt_timeout"), NULL,
-                "breaker_probe_timeout = %s%s: shorter than attempt_timeout = "
-                "%s%s: more probes than breaker_probes may run at once",
-                find_origin(c, "breaker_probe_timeout")->value, probe_source,
-                find_origin(c, "attempt_timeout")->value, source);
 }
 
 static int
 check_key_pairs(struct key_check *c, const struct policy *p)
 {
-    for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++) {
-        if (!follows_other_key(c, ordered[i].high)) {
-            check_pair(c, ordered[i].low, ordered[i].high, p);
-        }
+    if (p->wait.min_ns > p->wait.max_ns) {
+        refuse_above(c, "wait_min", "wait_max", "");
+    }
+    /* If not set, it is wait_max: not reported twice. */
+    if (p->wait.min_ns > p->wait.throttle_max_ns &&
+        is_set(c, "throttle_wait_max")) {
+        refuse_above(c, "wait_min", "throttle_wait_max", "");
     }
     if (p->wait.form == WAIT_CHAIN && p->wait.chain.count == 0) {
-        char source[80];
+        char text[DESCRIBED];
 
-        write_source(c, "wait", source, sizeof(source));
         fault_add(c->faults, c->file, find_line(c, "wait", "wait_chain"),
                   "set wait_chain, for example 1s x3, 2s x5, 5s",
-                  "wait = chain%s: there is no wait_chain", source);
+                  "%s: there is no wait_chain", describe_key(c, "wait", text));
         c->rc = BIDE_EINPUT;
     }
     check_budget_and_breaker(c, p);
@@ -311,7 +268,7 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
     }
     strcpy(p->name, policy_text_name(t));
     rc = load_keys(origins, p);
-    if (rc == 0 && find_origin(&c, "budget_refund")->from[0] == '\0') {
+    if (rc == 0 && !is_set(&c, "budget_refund")) {
         p->budget.refund = -1; /* the price that the retry paid */
     }
     if (rc == 0) {

@@ -53,23 +53,33 @@ fill_fault(struct fault *f, const char *file, int line, const char *hint,
     return true;
 }
 
-/* Appends to the list.  Returns false if out of memory. */
-static bool
-append_fault(struct faults *faults, const char *file, int line,
+/* Appends to the list; does nothing if it has FAULTS_MAX of the kind. */
+static void
+append_fault(struct faults *faults, bool warning, const char *file, int line,
              const char *hint, const char *format, va_list args)
 {
-    struct fault *longer =
-        array_more(faults->list, faults->count, sizeof(*longer));
+    size_t count = !faults   ? FAULTS_MAX
+                   : warning ? faults->warnings
+                             : faults->count - faults->warnings;
+    struct fault *longer;
 
-    if (!longer) {
-        return false;
+    if (count >= FAULTS_MAX) {
+        return;
     }
-    faults->list = longer;
-    if (!fill_fault(&longer[faults->count], file, line, hint, format, args)) {
-        return false;
+    if (count == FAULTS_MAX - 1) {
+        hint = NULL;
+        format = warning ? "more warnings follow; they are not shown"
+                         : "more errors follow; they are not shown";
     }
-    faults->count++;
-    return true;
+    longer = array_more(faults->list, faults->count, sizeof(*longer));
+    faults->list = longer ? longer : faults->list;
+    if (!longer ||
+        !fill_fault(&longer[faults->count], file, line, hint, format, args)) {
+        faults->out_of_memory |= !warning;
+        return;
+    }
+    longer[faults->count++].warning = warning;
+    faults->warnings += warning;
 }
 
 void
@@ -77,19 +87,9 @@ fault_add(struct faults *faults, const char *file, int line, const char *hint,
           const char *format, ...)
 {
     va_list args;
-    size_t count = faults ? faults->count - faults->warnings : FAULTS_MAX;
 
-    if (count >= FAULTS_MAX) {
-        return;
-    }
-    if (count == FAULTS_MAX - 1) {
-        hint = NULL;
-        format = "more errors follow; they are not shown";
-    }
     va_start(args, format);
-    if (!append_fault(faults, file, line, hint, format, args)) {
-        faults->out_of_memory = true;
-    }
+    append_fault(faults, false, file, line, hint, format, args);
     va_end(args);
 }
 
@@ -99,18 +99,8 @@ warning_add(struct faults *faults, const char *file, int line, const char *hint,
 {
     va_list args;
 
-    if (!faults || faults->warnings >= FAULTS_MAX) {
-        return;
-    }
-    if (faults->warnings == FAULTS_MAX - 1) {
-        hint = NULL;
-        format = "more warnings follow; they are not shown";
-    }
     va_start(args, format);
-    if (append_fault(faults, file, line, hint, format, args)) {
-        faults->list[faults->count - 1].warning = true;
-        faults->warnings++;
-    }
+    append_fault(faults, true, file, line, hint, format, args);
     va_end(args);
 }
 

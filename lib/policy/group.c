@@ -17,80 +17,50 @@ group_has(const struct policy *p)
 
 /* ---- comparing two policies ---- */
 
-static void
-write_tokens(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%.15g", (double)b->capacity / 1000);
-}
-
-static void
-write_refill(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%.15g/s", (double)b->refill_per_s / 1000);
-}
-
-static void
-write_window(const struct budget_rules *b, char *out, size_t size)
-{
-    duration_write(b->window_ns, out, size);
-}
-
-static void
-write_ratio(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%.15g%%", b->ratio * 100);
-}
-
-static void
-write_rate(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%.15g/s", b->min_rate);
-}
-
-static void
-write_earn(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%s", b->earn == EARN_ALL ? "all" : "success");
-}
-
-static void
-write_kind(const struct budget_rules *b, char *out, size_t size)
-{
-    snprintf(out, size, "%s", b->kind == BUDGET_TOKENS ? "tokens" : "ratio");
-}
-
-/* The keys on which the members of a group must agree.  Values are compared as
- * text, which is exact. */
-static const struct size_key {
+/* The keys on which the members of a group must agree. */
+enum { KIND, CAPACITY, REFILL, WINDOW, RATIO, MIN_RATE, EARN, SIZE_KEYS };
+static const struct {
     const char *key;
     int kind; /* enum budget_kind, or -1: both */
-    void (*write)(const struct budget_rules *b, char *out, size_t size);
-} size_keys[] = {
-    {"budget_kind", -1, write_kind},
-    {"budget_capacity", BUDGET_TOKENS, write_tokens},
-    {"budget_refill", BUDGET_TOKENS, write_refill},
-    {"budget_window", BUDGET_RATIO, write_window},
-    {"budget_ratio", BUDGET_RATIO, write_ratio},
-    {"budget_min_rate", BUDGET_RATIO, write_rate},
-    {"budget_earn", BUDGET_RATIO, write_earn},
+} size_keys[SIZE_KEYS] = {
+    [KIND] = {"budget_kind", -1},
+    [CAPACITY] = {"budget_capacity", BUDGET_TOKENS},
+    [REFILL] = {"budget_refill", BUDGET_TOKENS},
+    [WINDOW] = {"budget_window", BUDGET_RATIO},
+    [RATIO] = {"budget_ratio", BUDGET_RATIO},
+    [MIN_RATE] = {"budget_min_rate", BUDGET_RATIO},
+    [EARN] = {"budget_earn", BUDGET_RATIO},
 };
-enum { SIZE_KEYS = sizeof(size_keys) / sizeof(size_keys[0]) };
 
-/* Returns the first key that differs, and writes both values; NULL: none. */
-static const struct size_key *
+/* Writes the values as text, in which a comparison is exact. */
+static void
+write_values(const struct budget_rules *b, char out[SIZE_KEYS][GROUP_VALUE])
+{
+    strcpy(out[KIND], b->kind == BUDGET_TOKENS ? "tokens" : "ratio");
+    snprintf(out[CAPACITY], GROUP_VALUE, "%.15g", (double)b->capacity / 1000);
+    snprintf(out[REFILL], GROUP_VALUE, "%.15g/s",
+             (double)b->refill_per_s / 1000);
+    duration_write(b->window_ns, out[WINDOW], GROUP_VALUE);
+    snprintf(out[RATIO], GROUP_VALUE, "%.15g%%", b->ratio * 100);
+    snprintf(out[MIN_RATE], GROUP_VALUE, "%.15g/s", b->min_rate);
+    strcpy(out[EARN], b->earn == EARN_ALL ? "all" : "success");
+}
+
+/* Returns the first key that differs, and copies both values; NULL: none. */
+static const char *
 find_difference(const struct budget_rules *a, const struct budget_rules *b,
                 char in_a[GROUP_VALUE], char in_b[GROUP_VALUE])
 {
-    for (size_t i = 0; i < SIZE_KEYS; i++) {
-        const struct size_key *k = &size_keys[i];
+    char of_a[SIZE_KEYS][GROUP_VALUE], of_b[SIZE_KEYS][GROUP_VALUE];
 
-        if (k->kind >= 0 && k->kind != a->kind) {
-            continue;
-        }
-        k->write(a, in_a, GROUP_VALUE);
-        k->write(b, in_b, GROUP_VALUE);
-        if (strcmp(in_a, in_b) != 0) {
-            return k;
+    write_values(a, of_a);
+    write_values(b, of_b);
+    for (size_t i = 0; i < SIZE_KEYS; i++) {
+        if ((size_keys[i].kind < 0 || size_keys[i].kind == a->kind) &&
+            strcmp(of_a[i], of_b[i]) != 0) {
+            memcpy(in_a, of_a[i], GROUP_VALUE);
+            memcpy(in_b, of_b[i], GROUP_VALUE);
+            return size_keys[i].key;
         }
     }
     return NULL;
@@ -118,7 +88,6 @@ int
 groups_join(struct groups *g, const struct policy *p,
             struct group_conflict *out)
 {
-    const struct size_key *key;
 
     if (!group_has(p)) {
         return 0;
@@ -128,10 +97,9 @@ groups_join(struct groups *g, const struct policy *p,
 
         if (strcmp(m->budget.group, p->budget.group) == 0) {
             out->with = m;
-            key = find_difference(&m->budget, &p->budget, out->in_with,
-                                  out->in_own);
-            out->key = key ? key->key : NULL;
-            return key ? BIDE_EINPUT : 0;
+            out->key = find_difference(&m->budget, &p->budget, out->in_with,
+                                       out->in_own);
+            return out->key ? BIDE_EINPUT : 0;
         }
     }
     return add_group(g, p);

@@ -13,42 +13,28 @@
 
 /* Columns: name, type, default; words; lowest, highest, word for no limit;
  * field; help. */
-#define TEXT(name, type, preset, help)                       \
-    {                                                        \
-        name, type, preset, NULL, 0, 0, NULL, NO_FIELD, help \
-    }
-#define CHOICE(name, preset, words, field, help)                     \
+#define ROW(name, type, preset, words, low, high, open, field, help) \
     {                                                                \
-        name, KEY_CHOICE, preset, words, 0, 0, NULL, AT(field), help \
+        name, type, preset, words, low, high, open, field, help      \
     }
-#define COUNT(name, preset, low, high, open, field, help)               \
-    {                                                                   \
-        name, KEY_COUNT, preset, NULL, low, high, open, AT(field), help \
-    }
-#define NUMBER(name, preset, low, high, field, help)                     \
-    {                                                                    \
-        name, KEY_NUMBER, preset, NULL, low, high, NULL, AT(field), help \
-    }
-#define TIME(name, preset, low, open, field, help)                       \
-    {                                                                    \
-        name, KEY_DURATION, preset, NULL, low, NS, open, AT(field), help \
-    }
-#define SHARE(name, preset, open, field, help)                       \
-    {                                                                \
-        name, KEY_SHARE, preset, NULL, 0, 100, open, AT(field), help \
-    }
-#define TOKENS(name, preset, field, help)                                    \
-    {                                                                        \
-        name, KEY_TOKENS, preset, NULL, 0, TOKENS_MAX, NULL, AT(field), help \
-    }
-#define WINDOW(name, preset, field, help)                                  \
-    {                                                                      \
-        name, KEY_WINDOW, preset, NULL, MILLION, NS, NULL, AT(field), help \
-    }
-#define OTHER(name, type, preset, high, field, help)             \
-    {                                                            \
-        name, type, preset, NULL, 0, high, NULL, AT(field), help \
-    }
+#define TEXT(name, type, preset, help) \
+    ROW(name, type, preset, NULL, 0, 0, NULL, NO_FIELD, help)
+#define CHOICE(name, preset, words, field, help) \
+    ROW(name, KEY_CHOICE, preset, words, 0, 0, NULL, AT(field), help)
+#define COUNT(name, preset, low, high, open, field, help) \
+    ROW(name, KEY_COUNT, preset, NULL, low, high, open, AT(field), help)
+#define NUMBER(name, preset, low, high, field, help) \
+    ROW(name, KEY_NUMBER, preset, NULL, low, high, NULL, AT(field), help)
+#define TIME(name, preset, low, open, field, help) \
+    ROW(name, KEY_DURATION, preset, NULL, low, NS, open, AT(field), help)
+#define SHARE(name, preset, open, field, help) \
+    ROW(name, KEY_SHARE, preset, NULL, 0, 100, open, AT(field), help)
+#define TOKENS(name, preset, field, help) \
+    OTHER(name, KEY_TOKENS, preset, TOKENS_MAX, field, help)
+#define WINDOW(name, preset, field, help) \
+    ROW(name, KEY_WINDOW, preset, NULL, MILLION, NS, NULL, AT(field), help)
+#define OTHER(name, type, preset, high, field, help) \
+    ROW(name, type, preset, NULL, 0, high, NULL, AT(field), help)
 
 /* clang-format off */
 const struct key policy_keys[] = {

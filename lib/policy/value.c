@@ -351,73 +351,62 @@ time_write(const struct key *key, const struct value *v, struct draft *d)
 }
 
 static void
-count_store(const struct key *key, struct value *v, void *field)
+count_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     *(uint32_t *)field = v->open ? UINT32_MAX : (uint32_t)v->whole;
 }
 
 static void
-time_store(const struct key *key, struct value *v, void *field)
+time_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     *(uint64_t *)field = v->open ? DURATION_NONE : v->whole;
 }
 
 static void
-tokens_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(int64_t *)field = (int64_t)v->whole;
-}
-
-static void
-number_store(const struct key *key, struct value *v, void *field)
+number_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     *(double *)field = decimal_value(v->number);
 }
 
 static void
-share_store(const struct key *key, struct value *v, void *field)
+share_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     *(double *)field = v->open ? -1.0 : decimal_value(v->number) / 100.0;
 }
 
 static void
-switch_store(const struct key *key, struct value *v, void *field)
+switch_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     *(bool *)field = v->choice != 0;
 }
 
-static void
-choice_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(int32_t *)field = v->choice;
-}
+#define COPIED(member) NULL, sizeof(((struct value *)0)->member)
 
 const struct value_type value_types[] = {
-    [KEY_TEXT] = {text_read, text_write, NULL, NULL},
-    [KEY_NAME] = {name_read, text_write, NULL, NULL},
-    [KEY_CHOICE] = {choice_read, choice_write, choice_store, NULL},
-    [KEY_SWITCH] = {switch_read, switch_write, switch_store, NULL},
-    [KEY_COUNT] = {count_read, count_write, count_store, NULL},
-    [KEY_NUMBER] = {number_read, number_write, number_store, NULL},
-    [KEY_DURATION] = {time_read, time_write, time_store, NULL},
-    [KEY_SHARE] = {number_read, number_write, share_store, NULL},
-    [KEY_RATE] = {number_read, number_write, number_store, NULL},
-    [KEY_TOKENS] = {tokens_read, tokens_write, tokens_store, NULL},
-    [KEY_WINDOW] = {window_read, window_write, window_store, NULL},
-    [KEY_OUTCOMES] = {outcomes_read, outcomes_write, outcomes_store,
+    [KEY_TEXT] = {text_read, text_write, NULL, 0, NULL},
+    [KEY_NAME] = {name_read, text_write, NULL, 0, NULL},
+    [KEY_CHOICE] = {choice_read, choice_write, COPIED(choice), NULL},
+    [KEY_SWITCH] = {switch_read, switch_write, switch_store, 0, NULL},
+    [KEY_COUNT] = {count_read, count_write, count_store, 0, NULL},
+    [KEY_NUMBER] = {number_read, number_write, number_store, 0, NULL},
+    [KEY_DURATION] = {time_read, time_write, time_store, 0, NULL},
+    [KEY_SHARE] = {number_read, number_write, share_store, 0, NULL},
+    [KEY_RATE] = {number_read, number_write, number_store, 0, NULL},
+    [KEY_TOKENS] = {tokens_read, tokens_write, COPIED(whole), NULL},
+    [KEY_WINDOW] = {window_read, window_write, COPIED(window), NULL},
+    [KEY_OUTCOMES] = {outcomes_read, outcomes_write, COPIED(outcomes),
                       outcomes_release},
-    [KEY_CHAIN] = {chain_read, chain_write, chain_store, chain_release},
-    [KEY_JITTER] = {jitter_read, jitter_write, jitter_store, NULL},
-    [KEY_GROUP] = {group_read, text_write, group_store, NULL},
-    [KEY_REFILL] = {tokens_read, tokens_write, tokens_store, NULL},
+    [KEY_CHAIN] = {chain_read, chain_write, COPIED(chain), chain_release},
+    [KEY_JITTER] = {jitter_read, jitter_write, COPIED(jitter), NULL},
+    [KEY_GROUP] = {group_read, text_write, group_store, 0, NULL},
+    [KEY_REFILL] = {tokens_read, tokens_write, COPIED(whole), NULL},
 };
+_Static_assert(offsetof(struct value, jitter) == 0, "all members are first");
 
 /* Copies a value without the spaces around it.  The caller frees it. */
 static char *
@@ -508,16 +497,19 @@ int
 key_load(const struct key *key, const char *value, struct policy *p)
 {
     const struct value_type *type = &value_types[key->type];
+    void *field = (char *)p + key->offset;
     struct complaint c;
     struct value v;
     int rc;
 
-    if (!type->store) {
+    if (!type->store && !type->size) {
         return 0;
     }
     rc = type->read(key, value, &v, &c);
-    if (rc == 0) {
-        type->store(key, &v, (char *)p + key->offset);
+    if (rc == 0 && type->store) {
+        type->store(key, &v, field);
+    } else if (rc == 0) {
+        memcpy(field, &v, type->size);
     }
     return rc;
 }

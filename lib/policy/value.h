@@ -37,8 +37,9 @@ struct value_type {
                 struct complaint *c);
     void (*write)(const struct key *key, const struct value *v,
                   struct draft *d);
-    /* takes over the memory of the value; NULL: no field */
-    void (*store)(const struct key *key, struct value *v, void *field);
+    /* NULL: copies `size` bytes of the value, with its memory; 0: no field */
+    void (*store)(const struct key *key, const struct value *v, void *field);
+    size_t size;
     void (*release)(struct value *v); /* NULL: no memory to free */
 };
 
@@ -63,28 +64,24 @@ int name_read(const struct key *, const char *, struct value *,
 int group_read(const struct key *, const char *, struct value *,
                struct complaint *);
 void text_write(const struct key *, const struct value *, struct draft *);
-void group_store(const struct key *, struct value *, void *);
+void group_store(const struct key *, const struct value *, void *);
 
 int window_read(const struct key *, const char *, struct value *,
                 struct complaint *);
 void window_write(const struct key *, const struct value *, struct draft *);
-void window_store(const struct key *, struct value *, void *);
 
 int chain_read(const struct key *, const char *, struct value *,
                struct complaint *);
 void chain_write(const struct key *, const struct value *, struct draft *);
-void chain_store(const struct key *, struct value *, void *);
 void chain_release(struct value *);
 
 int jitter_read(const struct key *, const char *, struct value *,
                 struct complaint *);
 void jitter_write(const struct key *, const struct value *, struct draft *);
-void jitter_store(const struct key *, struct value *, void *);
 
 int outcomes_read(const struct key *, const char *, struct value *,
                   struct complaint *);
 void outcomes_write(const struct key *, const struct value *, struct draft *);
-void outcomes_store(const struct key *, struct value *, void *);
 void outcomes_release(struct value *);
 
 #endif

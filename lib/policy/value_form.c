@@ -85,7 +85,7 @@ group_read(const struct key *key, const char *text, struct value *out,
 }
 
 void
-group_store(const struct key *key, struct value *v, void *field)
+group_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
     snprintf(field, BIDE_NAME_MAX + 1, "%s", v->text);
@@ -132,13 +132,6 @@ window_write(const struct key *key, const struct value *v, struct draft *d)
         duration_write(v->window.ns, text, sizeof(text));
     }
     draft_text(d, text);
-}
-
-void
-window_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(struct window *)field = v->window;
 }
 
 /* ---- "1s x3, 2s x5, 5s" ---- */
@@ -256,13 +249,6 @@ chain_write(const struct key *key, const struct value *v, struct draft *d)
 }
 
 void
-chain_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(struct chain *)field = v->chain;
-}
-
-void
 chain_release(struct value *v)
 {
     free(v->chain.steps);
@@ -365,13 +351,6 @@ jitter_write(const struct key *key, const struct value *v, struct draft *d)
     }
 }
 
-void
-jitter_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(struct jitter *)field = v->jitter;
-}
-
 /* ---- outcomes ---- */
 
 int
@@ -410,13 +389,6 @@ outcomes_write(const struct key *key, const struct value *v, struct draft *d)
         d->failed = true;
     }
     free(text);
-}
-
-void
-outcomes_store(const struct key *key, struct value *v, void *field)
-{
-    (void)key;
-    *(struct outcome_set *)field = v->outcomes;
 }
 
 void
