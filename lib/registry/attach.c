@@ -11,6 +11,10 @@
 /* If a commit is not announced within this time, its writer is dead. */
 #define ANNOUNCE_WITHIN_NS 200000000ull
 
+/* A live file that cannot be opened is tried again after this time, because an
+ * attempt to make it takes as long as thousands of calls. */
+#define OPEN_AGAIN_NS 100000000ull
+
 /* ---- handles and cells ---- */
 
 /* The cell in private live state for all names that get no cell of their own.
@@ -235,6 +239,10 @@ attach_live(struct bide *b)
     if (live_is_usable(b)) {
         return 0;
     }
+    if (b->live_rc && !b->own_clock &&
+        clock_monotonic_ns() < b->live_again_ns) {
+        return b->live_rc;
+    }
     rc = live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
     if (rc == 0) {
         rc = use_live(b, l);
@@ -247,6 +255,8 @@ attach_live(struct bide *b)
     if (rc && (!b->live || b->live == b->own)) {
         use_own(b);
     }
+    b->live_rc = rc;
+    b->live_again_ns = clock_monotonic_ns() + OPEN_AGAIN_NS;
     return rc;
 }
 

@@ -83,6 +83,8 @@ struct bide {
     struct reader *reader;
     struct live *live;       /* the registry's, else `own`; not NULL */
     struct live *own;        /* private to this process; NULL: not needed */
+    int live_rc;             /* why the live file could not be opened ... */
+    uint64_t live_again_ns;  /* ... and when to try again, CLOCK_MONOTONIC */
     struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
     struct pages_stamp stamp; /* of the registry, at the last check */
