@@ -206,8 +206,8 @@ begin_by_rules(struct bide_call *c)
 }
 
 enum bide_next
-call_begin_with(struct bide_call *c, struct bide_policy *p,
-                const struct bide_work *work)
+call_begin(struct bide_call *c, struct bide_policy *p,
+           const struct bide_work *work)
 {
     struct call *k = call_of(c);
     const struct cell *cell =
@@ -222,12 +222,6 @@ call_begin_with(struct bide_call *c, struct bide_policy *p,
         return begin_by_rules(c);
     }
     return BIDE_GO;
-}
-
-enum bide_next
-call_begin(struct bide_call *c, struct bide_policy *p)
-{
-    return call_begin_with(c, p, NULL);
 }
 
 /* Returns the time limit of the next attempt in ms, at least 1; 0: none. */
@@ -405,18 +399,6 @@ decide_after_attempt(struct bide_call *c, struct bide_outcome o,
     return BIDE_DONE;
 }
 
-static void
-run_after_hook(struct bide_call *c, struct bide_outcome o, uint64_t took_ns)
-{
-    const struct call *k = call_of(c);
-    const struct bide *b = k->policy->bide;
-
-    if (b->hooked && b->hooks.after_attempt) {
-        b->hooks.after_attempt(b->hooks.arg, k->policy->name, c->attempt.number,
-                               o, took_ns);
-    }
-}
-
 /* Ends an attempt that is not a plain success.  Cold and not inlined: otherwise
  * a plain success saves registers that only this uses, 3 of 31 ns. */
 static __attribute__((cold, noinline)) enum bide_next
@@ -427,7 +409,10 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
     uint64_t now;
 
-    run_after_hook(c, o, took);
+    if (b->hooked && b->hooks.after_attempt) {
+        b->hooks.after_attempt(b->hooks.arg, k->policy->name, c->attempt.number,
+                               o, took);
+    }
     registry_revive(b);
     now = settle_times(k, end_ticks);
     refresh_rules(k);
@@ -488,21 +473,6 @@ call_adopt(struct bide_call *c, struct bide_policy *p, struct bide_outcome o,
 
 /* ---- waiting ---- */
 
-static enum bide_next
-end_wait(struct bide_call *c, uint64_t now_ns, bool go)
-{
-    struct call *k = call_of(c);
-
-    assert(k->state == CALL_WAITING);
-    stop_waiting(k, now_ns);
-    if (go) {
-        k->state = CALL_READY;
-        return BIDE_GO;
-    }
-    finish_call(c, now_ns);
-    return BIDE_DONE;
-}
-
 /* Decides the wait again if the rules or the state of the breaker changed.
  * Both change the generation of the cell. */
 static void
@@ -531,45 +501,36 @@ follow_change(struct call *k, uint64_t now_ns)
     }
 }
 
-/* Asks the machine whether the wait is over and the next attempt may start (the
- * breaker may have opened, the deadline may have passed). */
-static enum machine_says
-ask_to_go(struct call *k, uint64_t now_ns)
-{
-    struct guard storage, *g;
-    enum machine_says says;
-
-    if (now_ns < k->machine.wake_ns) {
-        return MACHINE_WAIT;
-    }
-    g = guard_use(k->policy, k->rules, &storage);
-    says = machine_due(&k->machine, k->rules->policy, g, now_ns);
-    guard_used(k->policy, k->rules, g, now_ns);
-    return says;
-}
-
 enum bide_next
 call_resume(struct bide_call *c)
 {
     struct call *k = call_of(c);
+    struct machine *m = &k->machine;
+    struct guard storage, *g;
     uint64_t now;
 
+    assert(k->state == CALL_WAITING);
     registry_revive(k->policy->bide);
     now = registry_now_ns(k->policy->bide);
     if (is_cancelled(k)) {
         cancel_machine(k, now);
-        return end_wait(c, now, false);
+    } else {
+        follow_change(k, now);
     }
-    follow_change(k, now);
-    if (k->machine.state == MACHINE_DONE) {
-        return end_wait(c, now, false);
+    if (m->state == MACHINE_WAIT) {
+        if (now < m->wake_ns) {
+            return BIDE_WAIT;
+        }
+        /* The breaker may have opened, the deadline may have passed. */
+        g = guard_use(k->policy, k->rules, &storage);
+        machine_due(m, k->rules->policy, g, now);
+        guard_used(k->policy, k->rules, g, now);
     }
-    switch (ask_to_go(k, now)) {
-    case MACHINE_GO:
-        return end_wait(c, now, true);
-    case MACHINE_WAIT:
-        return BIDE_WAIT;
-    default:
-        return end_wait(c, now, false);
+    stop_waiting(k, now);
+    if (m->state == MACHINE_GO) {
+        k->state = CALL_READY;
+        return BIDE_GO;
     }
+    finish_call(c, now);
+    return BIDE_DONE;
 }

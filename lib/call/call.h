@@ -53,12 +53,11 @@ call_gate(const struct bide_policy *p, const struct cell *cell)
            atomic_load_explicit(&p->local_gate, memory_order_relaxed);
 }
 
-/* Begins a call of `p`.  Returns BIDE_GO (CALL_READY), or BIDE_NOT_LET_OUT if
- * it was refused and has ended. */
-enum bide_next call_begin(struct bide_call *c, struct bide_policy *p);
-/* As call_begin; `work` (NULL: none) is stored if the call ends as deferred. */
-enum bide_next call_begin_with(struct bide_call *c, struct bide_policy *p,
-                               const struct bide_work *work);
+/* Begins a call of `p`; `work` (NULL: none) is stored if the call ends as
+ * deferred.  Returns BIDE_GO (CALL_READY), or BIDE_NOT_LET_OUT if it was
+ * refused and has ended. */
+enum bide_next call_begin(struct bide_call *c, struct bide_policy *p,
+                          const struct bide_work *work);
 /* Fills c->attempt and starts an attempt of a call in CALL_READY.  Returns
  * false if the call was cancelled; then it has ended. */
 bool call_start_attempt(struct bide_call *c);

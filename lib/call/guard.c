@@ -157,12 +157,18 @@ ns_to_ticks(const struct bide *b, uint64_t ns)
     return (uint64_t)(((unsigned __int128)ns << 32) / b->scale.mult);
 }
 
-/* Returns the ticks at which the window moves on to its next slice. */
-static uint64_t
-next_slice_ticks(const struct bide *b, uint64_t window_ns, uint64_t now_ns,
-                 uint64_t ticks)
+/* Sets the ticks at which a window moves on to its next slice; window_ns 0: it
+ * has none. */
+static void
+set_next_turn(const struct bide *b, _Atomic uint64_t *turn, uint64_t window_ns,
+              uint64_t now_ns, uint64_t ticks)
 {
-    return ticks + ns_to_ticks(b, window_next_ns(window_ns, now_ns) - now_ns);
+    uint64_t wait_ns =
+        window_ns ? window_next_ns(window_ns, now_ns) - now_ns : 0;
+
+    atomic_store_explicit(
+        turn, window_ns ? ticks + ns_to_ticks(b, wait_ns) : UINT64_MAX,
+        memory_order_relaxed);
 }
 
 void
@@ -180,20 +186,13 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
     budget = &r->policy->budget;
     ticks = registry_ticks(p->bide);
     if (breaker->mode == BREAKER_ON) {
-        atomic_store_explicit(
-            &g->breaker->next_turn,
-            breaker->window.calls
-                ? UINT64_MAX
-                : next_slice_ticks(p->bide, breaker->window.ns, now_ns, ticks),
-            memory_order_relaxed);
+        set_next_turn(p->bide, &g->breaker->next_turn, breaker->window.ns,
+                      now_ns, ticks);
     }
     if (g->budget) {
-        atomic_store_explicit(
-            &g->budget->next_turn,
-            budget->kind == BUDGET_TOKENS
-                ? UINT64_MAX
-                : next_slice_ticks(p->bide, budget->window_ns, now_ns, ticks),
-            memory_order_relaxed);
+        set_next_turn(p->bide, &g->budget->next_turn,
+                      budget->kind == BUDGET_RATIO ? budget->window_ns : 0,
+                      now_ns, ticks);
     }
     if (g->turned) {
         struct live *l = atomic_load(&p->home)->live;

@@ -30,10 +30,10 @@ call_wait(struct bide_call *c)
     }
 }
 
-/* Runs attempts and sleeps until the call has ended. */
+/* Runs attempts and sleeps until the call has ended.  `out` may be NULL. */
 static enum bide_verdict
 run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
-           void *arg)
+           void *arg, struct bide_result *out)
 {
     while (next == BIDE_WAIT || next == BIDE_GO) {
         if (next == BIDE_WAIT) {
@@ -43,6 +43,9 @@ run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
         next = call_start_attempt(c) ? call_end_attempt(c, fn(&c->attempt, arg))
                                      : BIDE_DONE;
     }
+    if (out) {
+        *out = c->result;
+    }
     return c->result.verdict;
 }
 
@@ -50,7 +53,7 @@ enum bide_verdict
 bide_call_run(struct bide_call *c, struct bide_policy *p, bide_attempt_fn *fn,
               void *arg)
 {
-    return run_to_end(c, call_begin(c, p), fn, arg);
+    return run_to_end(c, call_begin(c, p, NULL), fn, arg, NULL);
 }
 
 enum bide_verdict
@@ -59,26 +62,7 @@ bide_run_work(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 {
     struct bide_call c;
 
-    run_to_end(&c, call_begin_with(&c, p, work), fn, arg);
-    if (out) {
-        *out = c.result;
-    }
-    return c.result.verdict;
-}
-
-/* Runs a call that needs its rules before the first attempt, hooks, or the
- * caller's clock. */
-static enum bide_verdict
-run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
-          struct bide_result *out)
-{
-    struct bide_call c;
-
-    bide_call_run(&c, p, fn, arg);
-    if (out) {
-        *out = c.result;
-    }
-    return c.result.verdict;
+    return run_to_end(&c, call_begin(&c, p, work), fn, arg, out);
 }
 
 /* Runs the rest of a call after its first attempt. */
@@ -89,13 +73,12 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 {
     struct bide_call c;
 
-    run_to_end(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg);
-    if (out) {
-        *out = c.result;
-    }
-    return c.result.verdict;
+    return run_to_end(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg,
+                      out);
 }
 
+/* Reports whether the call needs its rules before the first attempt, hooks, or
+ * the caller's clock. */
 static bool
 needs_whole_call(const struct bide *b, const struct cell *cell, uint32_t gate)
 {
@@ -117,7 +100,7 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     uint64_t ticks[2], took;
 
     if (__builtin_expect(needs_whole_call(b, cell, gate), 0)) {
-        return run_whole(p, fn, arg, out);
+        return bide_run_work(p, fn, arg, NULL, out);
     }
     running_add(b, 1);
     ticks[0] = clock_ticks(b->scale);

@@ -7,7 +7,7 @@
 void
 bide_call_begin(struct bide_call *c, struct bide_policy *p)
 {
-    call_begin(c, p);
+    call_begin(c, p, NULL);
 }
 
 int
@@ -69,7 +69,7 @@ start_if_go(struct bide_call *c, enum bide_next next)
 enum bide_next
 bide_step_begin(struct bide_call *c, struct bide_policy *p)
 {
-    return start_if_go(c, call_begin(c, p));
+    return start_if_go(c, call_begin(c, p, NULL));
 }
 
 enum bide_next

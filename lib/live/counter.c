@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rule/window.h"
 #include "words.h"
 
 /* The parts of a body (its stripes, its outcomes, its guard) are reserved one
@@ -412,12 +413,6 @@ cell_fold(struct live *from, uint32_t from_index, struct live *to,
 }
 
 /* ---- totals ---- */
-
-static uint64_t
-subtract_to_zero(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
 
 /* An attempt is added to GUARDED first, so that is read last: a part is never
  * more than the whole. */

@@ -19,11 +19,16 @@ alarm_has_rules(const struct policy *p)
 }
 
 static void
-append_warning(struct alarm_verdict *v, const char *what, const char *seen,
-               const char *limit)
+append_warning(struct alarm_verdict *v, bool critical, const char *what,
+               const char *seen, const char *limit)
 {
     size_t length = strlen(v->words);
 
+    if (critical) {
+        v->level = ALARM_CRIT;
+    } else if (v->level < ALARM_WARN) {
+        v->level = ALARM_WARN;
+    }
     snprintf(v->words + length, sizeof(v->words) - length, "%s%s %s above %s",
              length > 0 ? ", " : "", what, seen, limit);
 }
@@ -56,12 +61,9 @@ judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
     if (!critical && !is_above(share, warn)) {
         return;
     }
-    v->level = critical                ? ALARM_CRIT
-               : v->level > ALARM_WARN ? v->level
-                                       : ALARM_WARN;
     write_percent(share, seen, sizeof(seen));
     write_percent(critical ? crit : warn, limit, sizeof(limit));
-    append_warning(v, what, seen, limit);
+    append_warning(v, critical, what, seen, limit);
 }
 
 static void
@@ -74,11 +76,8 @@ judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
     if (!critical && p95_ns <= warn) {
         return;
     }
-    v->level = critical                ? ALARM_CRIT
-               : v->level > ALARM_WARN ? v->level
-                                       : ALARM_WARN;
     append_warning(
-        v, "p95", duration_round(p95_ns, seen, sizeof(seen)),
+        v, critical, "p95", duration_round(p95_ns, seen, sizeof(seen)),
         duration_write(critical ? crit : warn, limit, sizeof(limit)));
 }
 

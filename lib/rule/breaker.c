@@ -13,7 +13,6 @@
 #include "breaker.h"
 
 #include "breaker_probes.h"
-#include "window.h"
 
 enum { GROWTH_MAX = 63 };
 
@@ -43,17 +42,6 @@ pack_state(const struct unpacked_state *s)
            (uint64_t)s->growth << 34 | (s->since_ms & MASK(34));
 }
 
-/* Returns the time from then_ms to now_ns, in ms.  Clocks of two cores differ
- * by far less than AHEAD_MS, so a time slightly ahead counts as now.  A time
- * further ahead counts as long past: it is garbage, or older than 2^34 ms. */
-static uint64_t
-age_ms(uint64_t now_ns, uint64_t then_ms)
-{
-    uint64_t age = (now_ns / MS - then_ms) & MASK(34);
-
-    return age > MASK(34) - AHEAD_MS ? 0 : age;
-}
-
 static bool
 is_off(const struct breaker_rules *b, const struct guard *g)
 {
@@ -80,7 +68,7 @@ open_until_ns(const struct breaker_rules *b, const struct unpacked_state *s,
               uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
-    uint64_t age = age_ms(now_ns, s->since_ms);
+    uint64_t age = age_ms(now_ns / MS, s->since_ms);
     uint64_t open_ns = open_for_ns(b, s->growth), before_ns;
 
     if (age <= now_ms) {
@@ -262,8 +250,8 @@ record_failed_process(const struct guard *g, uint64_t now_ns)
             place = i;
             break;
         }
-        if (age_ms(now_ns, entry) > oldest) {
-            oldest = age_ms(now_ns, entry);
+        if (age_ms(now_ns / MS, entry) > oldest) {
+            oldest = age_ms(now_ns / MS, entry);
             place = i;
         }
     }
@@ -287,7 +275,7 @@ enough_processes(const struct breaker_rules *b, const struct guard *g,
         uint64_t entry =
             atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
 
-        n += entry && age_ms(now_ns, entry) <= window_ms;
+        n += entry && age_ms(now_ns / MS, entry) <= window_ms;
     }
     return n >= b->min_processes;
 }
@@ -414,7 +402,8 @@ breaker_is_sound(const struct breaker_words *w, uint64_t now_ns)
     struct unpacked_state s = unpack_state(word);
 
     return word >> 62 <= STATE_HALF_OPEN && (word >> 50 & MASK(12)) == 0 &&
-           (s.is != STATE_OPEN || age_ms(now_ns, s.since_ms) <= MASK(34) / 2);
+           (s.is != STATE_OPEN ||
+            age_ms(now_ns / MS, s.since_ms) <= MASK(34) / 2);
 }
 
 void

@@ -4,10 +4,7 @@
 #define BIDE_RULE_BREAKER_PROBES_H
 
 #include "breaker.h"
-
-#define MASK(bits) ((1ull << (bits)) - 1)
-#define MS 1000000ull
-enum { AHEAD_MS = 1000 }; /* clocks of two cores differ by far less */
+#include "window.h"
 
 static inline uint32_t
 round_of_state(uint64_t word)

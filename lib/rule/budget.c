@@ -49,11 +49,7 @@
 
 #include "window.h"
 
-#define BITS28 ((1ull << 28) - 1)
-#define BITS34 ((1ull << 34) - 1)
-
 #define FAR_AHEAD 1000000ull
-enum { AHEAD_MS = 1000 };         /* clocks of two cores differ by far less */
 #define RATIO_IN_FORCE UINT32_MAX /* in `refill`, beside a size of 0 */
 
 struct bucket {
@@ -76,22 +72,22 @@ static struct bucket
 unpack_bucket(uint64_t word)
 {
     return (struct bucket){(int64_t)(word >> 36), (word >> 34) & 3,
-                           word & BITS34};
+                           word & MASK(34)};
 }
 
 static uint64_t
 pack_bucket(const struct bucket *b)
 {
     return (uint64_t)b->missing << 36 | (uint64_t)b->serial << 34 |
-           (b->time_ms & BITS34);
+           (b->time_ms & MASK(34));
 }
 
 static struct bucket_size
 unpack_size(uint64_t word)
 {
     return (struct bucket_size){word >> 62, (word >> 56) & 63,
-                                (int64_t)((word >> 28) & BITS28),
-                                (int64_t)(word & BITS28)};
+                                (int64_t)((word >> 28) & MASK(28)),
+                                (int64_t)(word & MASK(28))};
 }
 
 /* ---- refill ---- */
@@ -100,17 +96,7 @@ static void
 set_missing(struct bucket *b, int64_t missing, uint64_t now_ms)
 {
     b->missing = missing;
-    b->time_ms = now_ms & BITS34;
-}
-
-/* Returns the time since the last refill; 0 if a core whose clock is slightly
- * ahead did it. */
-static uint64_t
-since_refill_ms(const struct bucket *b, uint64_t now_ms)
-{
-    uint64_t elapsed = (now_ms - b->time_ms) & BITS34;
-
-    return elapsed > BITS34 - AHEAD_MS ? 0 : elapsed;
+    b->time_ms = now_ms & MASK(34);
 }
 
 /* Adds the tokens refilled in whole seconds to *b.  Returns those refilled
@@ -124,7 +110,7 @@ refill_bucket(uint64_t rate, uint64_t now_ms, struct bucket *b)
         set_missing(b, b->missing, now_ms);
         return 0;
     }
-    elapsed = since_refill_ms(b, now_ms);
+    elapsed = age_ms(now_ms, b->time_ms);
     more = elapsed % 1000 * rate / 1000;
     if (elapsed / 1000 * rate + more >= (uint64_t)b->missing) {
         set_missing(b, 0, now_ms);
@@ -150,7 +136,7 @@ follow_size(struct bucket *b, const struct bucket_size *s, uint64_t rate,
 {
     int64_t more = refill_bucket(rate, now_ms, b);
 
-    if (since_refill_ms(b, now_ms)) {
+    if (age_ms(now_ms, b->time_ms)) {
         set_missing(b, b->missing - more, now_ms);
     }
     b->missing = s->before ? b->missing * s->now / s->before : 0;
@@ -255,7 +241,7 @@ change_size(struct wanted to, const struct guard *g, uint64_t now_ms)
     fresh = (uint64_t)serial << 62 |
             (uint64_t)((s.rounds + (s.serial == 3)) & 63) << 56 |
             (uint64_t)(s.now ? s.now : to.capacity) << 28 |
-            ((uint64_t)to.capacity & BITS28);
+            ((uint64_t)to.capacity & MASK(28));
     /* If another process was faster, its size is used. */
     atomic_compare_exchange_strong(&w->size, &both.size, fresh);
     return settle_tokens(w, now_ms);
@@ -307,7 +293,7 @@ static bool
 move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
             bool whole, uint64_t now_ns)
 {
-    uint64_t now_ms = now_ns / 1000000;
+    uint64_t now_ms = now_ns / MS;
     int64_t more, missing;
     struct both both;
     struct bucket_size s;
@@ -340,19 +326,6 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
     } while (!atomic_compare_exchange_weak(&g->budget->tokens, &both.tokens,
                                            pack_bucket(&b)));
     return true;
-}
-
-static bool
-take_retry_by_tokens(const struct budget_rules *r, const struct guard *g,
-                     enum budget_price price, uint64_t now_ns,
-                     struct budget_paid *out_paid)
-{
-    out_paid->price = (int32_t)price_in_tokens(r, price);
-    if (r->charge == CHARGE_FAILURE) {
-        return move_tokens(r, g, 0, true, now_ns);
-    }
-    out_paid->with = PAID_TOKENS;
-    return move_tokens(r, g, -out_paid->price, true, now_ns);
 }
 
 /* ---- ratio ---- */
@@ -389,15 +362,6 @@ take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
     return true;
 }
 
-/* Takes a retry granted at granted_ns off the total, and off the totals at the
- * beginning of each later slice, so that it counts in no window. */
-static void
-return_retry_of_ratio(const struct guard *g, uint64_t granted_ns)
-{
-    window_decrement(&g->budget->retries);
-    window_return_retry(&g->budget_rings->budget, granted_ns);
-}
-
 /* ---- called by the machine ---- */
 
 static bool
@@ -411,7 +375,7 @@ budget_follow(const struct budget_rules *b, const struct guard *g,
               uint64_t now_ns)
 {
     if (!is_off(g)) {
-        settle_size(b, g, now_ns / 1000000);
+        settle_size(b, g, now_ns / MS);
     }
 }
 
@@ -428,19 +392,25 @@ budget_take(const struct budget_rules *b, const struct guard *g,
     }
     out_paid->to = g->budget;
     if (b->kind == BUDGET_TOKENS) {
-        granted = take_retry_by_tokens(b, g, price, now_ns, out_paid);
+        bool charged = b->charge == CHARGE_RETRY;
+
+        out_paid->price = (int32_t)price_in_tokens(b, price);
+        out_paid->with = charged ? PAID_TOKENS : PAID_NOTHING;
+        granted =
+            move_tokens(b, g, charged ? -out_paid->price : 0, true, now_ns);
     } else if (g->budget_rings) {
         out_paid->with = PAID_RETRY;
         granted = take_retry_by_ratio(b, g, now_ns);
     }
-    if (!granted) {
-        out_paid->with = PAID_NOTHING;
+    if (granted) {
+        return true;
     }
-    if (!granted && g->budget_rings) {
+    out_paid->with = PAID_NOTHING;
+    if (g->budget_rings) {
         atomic_fetch_add_explicit(&g->budget_rings->budget_refused, 1,
                                   memory_order_relaxed);
     }
-    return granted;
+    return false;
 }
 
 void
@@ -482,7 +452,10 @@ budget_return(const struct budget_rules *b, const struct guard *g,
     if (paid->with == PAID_TOKENS && b->kind == BUDGET_TOKENS) {
         move_tokens(b, g, paid->price, false, now_ns);
     } else if (paid->with == PAID_RETRY && b->kind == BUDGET_RATIO) {
-        return_retry_of_ratio(g, granted_ns);
+        /* Also off the totals at the beginning of each later slice, so that it
+         * counts in no window. */
+        window_decrement(&g->budget->retries);
+        window_return_retry(&g->budget_rings->budget, granted_ns);
     }
 }
 
@@ -508,7 +481,7 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         if (all == 0 || k.missing > all) {
             return 1; /* not used yet, or garbage */
         }
-        k.missing -= refill_bucket(rate, now_ns / 1000000, &k);
+        k.missing -= refill_bucket(rate, now_ns / MS, &k);
         return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {
@@ -537,27 +510,23 @@ budget_is_sound(const struct budget_words *w)
     return all <= BUDGET_CAPACITY_MAX * 1000ll && k.missing <= all;
 }
 
-static void
-fill_bucket(struct budget_words *w)
-{
-    uint64_t old = atomic_load(&w->tokens);
-    struct bucket b;
-
-    do {
-        b = unpack_bucket(old);
-        b.missing = 0;
-    } while (!atomic_compare_exchange_weak(&w->tokens, &old, pack_bucket(&b)));
-}
-
 void
 budget_reset(const struct guard *g)
 {
+    uint64_t old;
+    struct bucket b;
+
     if (!budget_is_sound(g->budget)) {
         atomic_store(&g->budget->tokens, 0);
         atomic_store(&g->budget->size, 0);
         atomic_store(&g->budget->size_txn, 0);
     }
-    fill_bucket(g->budget);
+    old = atomic_load(&g->budget->tokens);
+    do {
+        b = unpack_bucket(old);
+        b.missing = 0;
+    } while (!atomic_compare_exchange_weak(&g->budget->tokens, &old,
+                                           pack_bucket(&b)));
     if (g->budget_rings) {
         window_forget_retries(&g->budget_rings->budget,
                               atomic_load(&g->budget->retries));

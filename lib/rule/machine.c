@@ -36,36 +36,23 @@
 
 #include "window.h"
 
-static enum bide_end
-end_by_importance(const struct policy *p)
-{
-    switch (p->importance) {
-    case POSTPONABLE:
-        return BIDE_DEFERRED;
-    case OPTIONAL:
-        return BIDE_DROPPED;
-    default:
-        return BIDE_ABORTED;
-    }
-}
-
 static enum machine_says
-finish_call(struct machine *m, enum bide_verdict verdict,
-            enum bide_reason reason, enum bide_end end)
+finish_call(struct machine *m, const struct policy *p,
+            enum bide_verdict verdict, enum bide_reason reason)
 {
+    static const enum bide_end ends[] = {
+        [MANDATORY] = BIDE_ABORTED,
+        [POSTPONABLE] = BIDE_DEFERRED,
+        [OPTIONAL] = BIDE_DROPPED,
+    };
+    bool gave_up = verdict == BIDE_EXHAUSTED || verdict == BIDE_REFUSED;
+
     assert(m->state != MACHINE_DONE || verdict == BIDE_CANCELLED);
     m->verdict = verdict;
     m->reason = reason;
-    m->end = end;
+    m->end = gave_up ? ends[p->importance] : BIDE_END_NONE;
     m->state = MACHINE_DONE;
     return m->state;
-}
-
-static enum machine_says
-finish_exhausted(struct machine *m, const struct policy *p,
-                 enum bide_reason reason)
-{
-    return finish_call(m, BIDE_EXHAUSTED, reason, end_by_importance(p));
 }
 
 enum machine_kind
@@ -83,31 +70,23 @@ machine_classify(const struct policy *p, struct bide_outcome o)
     return outcome_is_success(o) ? KIND_SUCCESS : KIND_REJECT;
 }
 
-static enum machine_says
-finish_refused(struct machine *m, const struct policy *p,
-               enum bide_reason reason, uint64_t until_ns)
-{
-    finish_call(m, BIDE_REFUSED, reason, end_by_importance(p));
-    m->wake_ns = until_ns;
-    m->state = MACHINE_REFUSED;
-    return m->state;
-}
-
 enum machine_says
 machine_begin(struct machine *m, const struct policy *p, struct guard *g,
               uint64_t now_ns)
 {
-    uint64_t until;
+    uint64_t until = DURATION_NONE;
 
     memset(m, 0, sizeof(*m));
     m->begun_ns = now_ns;
-    if (p->paused) {
-        return finish_refused(m, p, BIDE_BY_PAUSED, DURATION_NONE);
+    if (!p->paused &&
+        breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
+        m->state = MACHINE_GO;
+        return m->state;
     }
-    if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        return finish_refused(m, p, BIDE_BY_BREAKER, until);
-    }
-    m->state = MACHINE_GO;
+    finish_call(m, p, BIDE_REFUSED,
+                p->paused ? BIDE_BY_PAUSED : BIDE_BY_BREAKER);
+    m->wake_ns = until;
+    m->state = MACHINE_REFUSED;
     return m->state;
 }
 
@@ -166,6 +145,14 @@ return_charge(struct machine *m, const struct policy *p, struct guard *g,
         budget_return(&p->budget, g, &m->paid, m->ended_ns, now_ns);
         m->has_paid = false;
     }
+}
+
+static enum machine_says
+stop_retry(struct machine *m, const struct policy *p, struct guard *g,
+           enum bide_reason reason, uint64_t now_ns)
+{
+    return_charge(m, p, g, now_ns);
+    return finish_call(m, p, BIDE_EXHAUSTED, reason);
 }
 
 /* ---- deciding ---- */
@@ -227,8 +214,7 @@ decide_retry(struct machine *m, const struct policy *p, struct guard *g,
     enum bide_reason reason = reason_to_stop(m, p, g, now_ns);
 
     if (reason != BIDE_BY_NONE) {
-        return_charge(m, p, g, now_ns);
-        return finish_exhausted(m, p, reason);
+        return stop_retry(m, p, g, reason, now_ns);
     }
     m->state = MACHINE_WAIT;
     return m->state;
@@ -317,13 +303,11 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
         return machine_cancel(m, p, g, now_ns);
     }
     report_to_guard(m, p, g, kind, now_ns);
-    switch (kind) {
-    case KIND_SUCCESS:
-        return finish_call(m, BIDE_SUCCEEDED, BIDE_BY_NONE, BIDE_END_NONE);
-    case KIND_REJECT:
-        return finish_call(m, BIDE_REJECTED, BIDE_BY_REJECTED, BIDE_END_NONE);
-    default:
-        break;
+    if (kind == KIND_SUCCESS) {
+        return finish_call(m, p, BIDE_SUCCEEDED, BIDE_BY_NONE);
+    }
+    if (kind == KIND_REJECT) {
+        return finish_call(m, p, BIDE_REJECTED, BIDE_BY_REJECTED);
     }
     if (p->reset_after_ns != DURATION_NONE &&
         now_ns - m->attempt_ns >= p->reset_after_ns) {
@@ -352,12 +336,10 @@ machine_due(struct machine *m, const struct policy *p, struct guard *g,
     }
     assert(!m->probe.place);
     if (is_past_deadline(m, p, now_ns)) {
-        return_charge(m, p, g, now_ns);
-        return finish_exhausted(m, p, BIDE_BY_DEADLINE);
+        return stop_retry(m, p, g, BIDE_BY_DEADLINE, now_ns);
     }
     if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        return_charge(m, p, g, now_ns);
-        return finish_exhausted(m, p, BIDE_BY_BREAKER);
+        return stop_retry(m, p, g, BIDE_BY_BREAKER, now_ns);
     }
     m->state = MACHINE_GO;
     return m->state;
@@ -373,7 +355,7 @@ machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
     if (p) {
         return_charge(m, p, g, now_ns);
     }
-    return finish_call(m, BIDE_CANCELLED, BIDE_BY_CANCELLED, BIDE_END_NONE);
+    return finish_call(m, p, BIDE_CANCELLED, BIDE_BY_CANCELLED);
 }
 
 uint64_t

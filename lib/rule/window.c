@@ -141,12 +141,6 @@ window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,
     atomic_store_explicit(&s->number, number, memory_order_release);
 }
 
-static uint64_t
-subtract_to_zero(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 struct tally
 tally_minus(const struct tally *a, const struct tally *b)
 {

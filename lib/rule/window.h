@@ -1,8 +1,29 @@
-/* Windows of time over totals that only grow. */
+/* Windows of time over totals that only grow, and the times in shared words. */
 #ifndef BIDE_RULE_WINDOW_H
 #define BIDE_RULE_WINDOW_H
 
 #include "guard.h"
+
+#define MASK(bits) ((1ull << (bits)) - 1)
+#define MS 1000000ull
+enum { AHEAD_MS = 1000 }; /* clocks of two cores differ by far less */
+
+/* Returns the time from then_ms to now_ms.  Words keep 34 bits of it, 198 days.
+ * A time slightly ahead counts as now, one further ahead as long past: it is
+ * garbage, or older than 2^34 ms. */
+static inline uint64_t
+age_ms(uint64_t now_ms, uint64_t then_ms)
+{
+    uint64_t age = (now_ms - then_ms) & MASK(34);
+
+    return age > MASK(34) - AHEAD_MS ? 0 : age;
+}
+
+static inline uint64_t
+subtract_to_zero(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
 
 /* Stores the totals at the beginning of a slice of time.  Must be called before
  * an event at `now_ns` is counted; `now` are the totals without that event. */
