@@ -61,7 +61,7 @@ read_state(const struct snapshot *s, struct history_state *out)
                       found.format, HISTORY_FORMAT);
         rc = BIDE_EFORMAT;
     }
-    if (!rc && s->txn > 1 && found.commit != s->txn) {
+    if (!rc && s->meta.txn > 1 && found.commit != s->meta.txn) {
         rc = pages_damaged("the history's state is of another transaction");
     }
     if (!rc) {
@@ -236,7 +236,7 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
     int rc = read_state(s, &state);
     bool lost = rc == BIDE_EDAMAGED;
 
-    if (lost && h->state_lost && h->txn == s->txn) {
+    if (lost && h->state_lost && h->txn == s->meta.txn) {
         return 0;
     }
     if (lost) {
@@ -250,7 +250,7 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
     }
     h->state = state;
     h->state_lost = lost;
-    h->txn = s->txn;
+    h->txn = s->meta.txn;
     return state.next_id == h->names && h->name ? 0 : read_names(h, s);
 }
 

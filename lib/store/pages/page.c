@@ -39,6 +39,9 @@ enum {
     TREE_MASK = 0x7e,
 };
 
+_Static_assert(sizeof(struct tree) == 48, "tree");
+_Static_assert(sizeof(struct meta) == 136, "meta");
+
 static uint16_t
 load_u16(const uint8_t *p)
 {
@@ -286,18 +289,6 @@ page_run(const uint8_t *header, uint64_t number)
     return load_u32(header + 12);
 }
 
-void
-page_tree(const uint8_t *bytes, struct tree *out)
-{
-    out->flags = load_u16(bytes + 4);
-    out->depth = load_u16(bytes + 6);
-    out->branch_pages = load_u64(bytes + 8);
-    out->leaf_pages = load_u64(bytes + 16);
-    out->overflow_pages = load_u64(bytes + 24);
-    out->entries = load_u64(bytes + 32);
-    out->root = load_u64(bytes + 40);
-}
-
 const char *
 page_tree_fault(const struct tree *t, uint64_t last_page)
 {
@@ -322,21 +313,15 @@ const char page_other_version[] = "its LMDB format has another version";
 const char *
 page_meta(const uint8_t *page, uint64_t number, struct meta *out)
 {
-    const uint8_t *p = page + PAGE_HEADER;
+    uint32_t size;
 
-    out->magic = load_u32(p);
-    out->version = load_u32(p + 4);
-    out->page_size = load_u32(p + 24);
-    page_tree(p + 24, &out->free);
-    page_tree(p + 72, &out->main);
-    out->last_page = load_u64(p + 120);
-    out->txn = load_u64(p + 128);
+    memcpy(out, page + PAGE_HEADER, sizeof(*out));
+    size = out->free.page_size;
     if (load_u64(page) != number || load_u16(page + 10) != PAGE_META ||
         out->magic != MAGIC) {
         return "it is not an LMDB file";
     }
-    if (out->page_size < PAGE_SIZE_MIN || out->page_size > PAGE_SIZE_MAX ||
-        out->page_size & (out->page_size - 1)) {
+    if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX || size & (size - 1)) {
         return "its page size is impossible";
     }
     if (out->version != VERSION) {

@@ -16,26 +16,28 @@ enum page_kind {
 
 enum {
     PAGE_HEADER = 16,
-    PAGE_META_SIZE = PAGE_HEADER + 136, /* header included */
     PAGE_SIZE_MIN = 512,
     PAGE_SIZE_MAX = 32768,
     PAGE_KEY_MAX = 511,
     PAGE_DEPTH_MAX = 32, /* LMDB's cursors are no deeper */
-    PAGE_TREE_SIZE = 48,
 };
 
 #define PAGE_NONE UINT64_MAX /* the root of an empty tree */
-/* A tree as its parent describes it (LMDB: MDB_db). */
+/* A tree as its parent describes it, as in the file (LMDB: MDB_db). */
 struct tree {
+    uint32_t page_size; /* only in the list of free pages */
     uint16_t flags, depth;
     uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
 };
 
+/* A meta page after its header, as in the file (LMDB: MDB_meta). */
 struct meta {
-    uint32_t magic, version, page_size;
+    uint32_t magic, version;
+    uint64_t address, map_size;
     struct tree free, main;
     uint64_t last_page, txn;
 };
+enum { PAGE_META_SIZE = PAGE_HEADER + sizeof(struct meta) };
 
 enum { NODE_BIG = 1, NODE_TREE = 2 };
 
@@ -77,7 +79,6 @@ const char *page_tight(const uint8_t *page, uint32_t size);
  * the first; 0 if it is not such a header. */
 uint32_t page_run(const uint8_t *header, uint64_t number);
 
-void page_tree(const uint8_t *bytes, struct tree *out); /* PAGE_TREE_SIZE */
 /* Returns NULL if the tree can be walked in a file with this last page,
  * otherwise the fault. */
 const char *page_tree_fault(const struct tree *t, uint64_t last_page);

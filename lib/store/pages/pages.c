@@ -111,7 +111,7 @@ metas_fault(const struct meta metas[2], const struct meta **out)
     uint64_t older = metas[newer == &metas[0]].txn;
     const char *fault;
 
-    if (metas[0].page_size != metas[1].page_size) {
+    if (metas[0].free.page_size != metas[1].free.page_size) {
         return "they disagree on the page size";
     }
     /* A new file has 0 and 0.  LMDB itself uses the meta page with the higher
@@ -124,7 +124,7 @@ metas_fault(const struct meta metas[2], const struct meta **out)
         return "they claim the same transaction";
     }
     if (newer->last_page < 1 ||
-        newer->last_page > (uint64_t)INT64_MAX / newer->page_size - 1) {
+        newer->last_page > (uint64_t)INT64_MAX / newer->free.page_size - 1) {
         return "the last page is impossible";
     }
     fault = page_tree_fault(&newer->main, newer->last_page);
@@ -167,7 +167,7 @@ read_metas_once(const struct pages *f, struct meta metas[2])
         return one;
     }
     if (!together) {
-        rc = pages_read(f, metas[0].page_size, second, PAGE_META_SIZE);
+        rc = pages_read(f, metas[0].free.page_size, second, PAGE_META_SIZE);
         if (rc) {
             return rc;
         }
@@ -197,7 +197,7 @@ read_metas(const struct pages *f, struct meta metas[2], const struct meta **out)
             return rc;
         }
         fault = metas_fault(metas, out);
-        if (!fault && f->page_size && (*out)->page_size != f->page_size) {
+        if (!fault && f->page_size && (*out)->free.page_size != f->page_size) {
             fault = "the page size has changed";
         }
         if (!fault) {
@@ -264,7 +264,7 @@ open_pages_file(struct pages *f)
     }
     rc = read_metas(f, metas, &newer);
     if (!rc) {
-        f->page_size = newer->page_size;
+        f->page_size = newer->free.page_size;
     }
     return rc;
 }
@@ -345,57 +345,29 @@ pages_look(struct pages *f, struct pages_stamp *out)
 }
 
 int
-pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
-                  struct tree *list)
-{
-    struct meta metas[2];
-    const struct meta *m;
-    int rc = read_metas(f, metas, &m);
-
-    if (rc) {
-        return rc;
-    }
-    *out = (struct snapshot){
-        .file = f,
-        .txn = m->txn,
-        .last_page = m->last_page,
-        .page_size = m->page_size,
-        .main_root = m->main.root,
-        .main_depth = m->main.depth,
-        .main_entries = m->main.entries,
-        .main_branches = m->main.branch_pages,
-        .main_leaves = m->main.leaf_pages,
-    };
-    *main = m->main;
-    *list = m->free;
-    return 0;
-}
-
-int
 pages_begin(struct pages *f, struct snapshot *out)
 {
-    struct tree main, list;
+    struct meta metas[2];
+    const struct meta *newer;
+    int rc = read_metas(f, metas, &newer);
 
-    return pages_begin_trees(f, out, &main, &list);
+    if (!rc) {
+        *out = (struct snapshot){.file = f, .meta = *newer};
+    }
+    return rc;
 }
 
 int
 pages_end(const struct snapshot *s)
 {
     struct meta metas[2];
-    const struct meta *newer, *ours = &metas[s->txn & 1];
+    const struct meta *newer, *ours = &metas[s->meta.txn & 1];
     int rc = read_metas(s->file, metas, &newer);
 
     if (rc) {
         return rc;
     }
-    if (newer->txn > s->txn + 1 || ours->txn != s->txn ||
-        ours->last_page != s->last_page || ours->main.root != s->main_root ||
-        ours->main.depth != s->main_depth ||
-        ours->main.entries != s->main_entries ||
-        ours->main.branch_pages != s->main_branches ||
-        ours->main.leaf_pages != s->main_leaves) {
-        return PAGES_AGAIN;
-    }
-    return 0;
+    return newer->txn > s->meta.txn + 1 || memcmp(ours, &s->meta, sizeof(*ours))
+               ? PAGES_AGAIN
+               : 0;
 }

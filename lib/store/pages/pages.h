@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "page.h"
+
 struct pages;
 
 /* Opens a file and reads its meta pages.  Fails with BIDE_EMISSING, BIDE_EPERM,
@@ -36,10 +38,7 @@ struct snapshot {
     struct tree_cache *cache; /* the caller's, or NULL: the named databases
                                  found so far, pages_file.h */
     struct page_cache *pages; /* the same, for pages: pages_view.h */
-    uint64_t txn, last_page, main_root, main_entries;
-    uint64_t main_branches, main_leaves;
-    uint32_t page_size;
-    uint16_t main_depth;
+    struct meta meta;
 };
 
 /* Makes a snapshot of the newest commit. */

@@ -49,27 +49,27 @@ claim_pages(void *arg, uint64_t first, uint64_t count)
 /* Checks one record of the list: the number of pages, then the pages in
  * descending order, u64 each.  The record may be longer. */
 static int
-check_free_list(struct check *c, const struct node *n, const void *value)
+check_free_list(struct check *c, const struct node *n)
 {
     uint64_t txn, count, page, before = UINT64_MAX;
 
     assert(n->key_length == sizeof(txn)); /* page_fault */
     memcpy(&txn, n->key, sizeof(txn));
-    if (!txn || txn > c->snapshot->txn) {
+    if (!txn || txn > c->snapshot->meta.txn) {
         return report_fault(c, "free pages",
                             "a list has the number of no transaction");
     }
     if (n->value_length < 8 || n->value_length % 8) {
         return report_fault(c, "free pages", "a list has a wrong length");
     }
-    memcpy(&count, value, sizeof(count));
+    memcpy(&count, n->value, sizeof(count));
     if (count > n->value_length / 8 - 1) {
         return report_fault(c, "free pages",
                             "a list is longer than its record");
     }
     for (uint64_t i = 1; i <= count; i++) {
-        memcpy(&page, (const uint8_t *)value + i * 8, sizeof(page));
-        if (page < 2 || page > c->snapshot->last_page || page >= before) {
+        memcpy(&page, n->value + i * 8, sizeof(page));
+        if (page < 2 || page > c->snapshot->meta.last_page || page >= before) {
             return report_fault(c, "free pages", "a list is out of order");
         }
         before = page;
@@ -100,56 +100,39 @@ check_named(struct check *c, const struct node *n)
 }
 
 static int
-check_node(struct check *c, struct path *p, const char *name, bool top,
-           struct tree *seen)
+check_node(struct check *c, struct path *p, const char *name, bool top)
 {
     struct node n = path_node(p);
-    void *big = NULL;
-    int rc = 0;
+    void *big;
+    int rc;
 
-    seen->entries++;
+    p->seen.entries++;
     if (top) {
         return check_named(c, &n);
     }
     if (n.flags == NODE_TREE) {
         return report_fault(c, name, "a record is a tree");
     }
-    if (n.flags == NODE_BIG) {
-        uint8_t header[PAGE_HEADER];
-
-        rc = path_big(p, &n, &big);
-        if (!rc) {
-            rc = pages_read(c->snapshot->file, n.page * c->snapshot->page_size,
-                            header, sizeof(header));
-        }
-        if (!rc) {
-            seen->overflow_pages += page_run(header, n.page);
-        }
-    }
+    rc = path_value(p, &n, &big);
     if (!rc && p->numbers) {
-        rc = check_free_list(c, &n, big ? big : n.value);
+        rc = check_free_list(c, &n);
     }
     free(big);
     return rc;
 }
 
-/* Checks the pages of a path for overlaps and gaps, and counts them.  Call at
+/* Checks the pages of a path for overlaps and gaps.  Call at
  * the first node of each leaf: a page is checked once, namely when all pages
  * below it are at their first node. */
 static int
-check_tight(struct check *c, const struct path *p, const char *name,
-            struct tree *seen)
+check_tight(struct check *c, const struct path *p, const char *name)
 {
     for (unsigned d = p->tree.depth; d-- > 0;) {
-        const char *what = page_tight(p->level[d].page, c->snapshot->page_size);
+        const char *what =
+            page_tight(p->level[d].page, c->snapshot->file->page_size);
 
         if (what) {
             return report_fault(c, name, what);
-        }
-        if (d + 1u == p->tree.depth) {
-            seen->leaf_pages++;
-        } else {
-            seen->branch_pages++;
         }
         if (d && p->level[d - 1].index) {
             break;
@@ -162,7 +145,6 @@ static int
 check_tree(struct check *c, const char *name, const struct tree *tree,
            bool free_list, bool top)
 {
-    struct tree seen = {0};
     struct path p;
     int rc;
 
@@ -173,40 +155,39 @@ check_tree(struct check *c, const char *name, const struct tree *tree,
     rc = path_seek(&p, NULL, 0, false);
     while (!rc && p.on) {
         if (!p.level[tree->depth - 1].index) {
-            rc = check_tight(c, &p, name, &seen);
+            rc = check_tight(c, &p, name);
         }
         if (!rc) {
-            rc = check_node(c, &p, name, top, &seen);
+            rc = check_node(c, &p, name, top);
         }
         if (!rc) {
             rc = path_step(&p, false);
         }
     }
     path_close(&p);
-    if (!rc &&
-        (seen.entries != tree->entries || seen.leaf_pages != tree->leaf_pages ||
-         seen.branch_pages != tree->branch_pages ||
-         seen.overflow_pages != tree->overflow_pages)) {
+    if (!rc && (p.seen.entries != tree->entries ||
+                p.seen.leaf_pages != tree->leaf_pages ||
+                p.seen.branch_pages != tree->branch_pages ||
+                p.seen.overflow_pages != tree->overflow_pages)) {
         rc = report_fault(c, name, "its tree does not have the stated sizes");
     }
     return rc;
 }
 
 static int
-check_all(struct check *c, const struct tree *main, const struct tree *list)
+check_all(struct check *c)
 {
+    const struct meta *meta = &c->snapshot->meta;
     uint64_t past;
     int rc;
 
     c->used[0] |= 3; /* the meta pages */
-    rc = check_tree(c, "names", main, false, true);
+    rc = check_tree(c, "names", &meta->main, false, true);
     if (!rc) {
-        rc = check_tree(c, "free pages", list, true, false);
+        rc = check_tree(c, "free pages", &meta->free, true, false);
     }
     /* LMDB does not write a page that one transaction allocated and freed. */
-    past = c->snapshot->last_page + 1 > c->pages
-               ? c->snapshot->last_page + 1 - c->pages
-               : 0;
+    past = meta->last_page + 1 > c->pages ? meta->last_page + 1 - c->pages : 0;
     if (!rc && past > c->free_past) {
         rc = report_fault(c, "file", "pages in use lie past its end");
     }
@@ -218,26 +199,24 @@ check_once(struct pages *f)
 {
     struct snapshot s;
     struct check c = {.snapshot = &s};
-    struct tree main, list;
     struct stat st;
-    int rc, end;
+    int rc = pages_begin(f, &s), end;
 
-    rc = pages_begin_trees(f, &s, &main, &list);
     if (rc) {
         return rc;
     }
     if (fstat(f->fd, &st)) {
         return BIDE_ESYS;
     }
-    c.pages = (uint64_t)st.st_size / s.page_size;
-    if (c.pages > s.last_page + 1) {
-        c.pages = s.last_page + 1; /* a failed transaction left the rest */
+    c.pages = (uint64_t)st.st_size / f->page_size;
+    if (c.pages > s.meta.last_page + 1) {
+        c.pages = s.meta.last_page + 1; /* a failed transaction left the rest */
     }
     c.used = calloc(c.pages / 8 + 1, 1);
     if (!c.used) {
         return BIDE_ENOMEM;
     }
-    rc = check_all(&c, &main, &list);
+    rc = check_all(&c);
     free(c.used);
     end = pages_end(&s);
     return end ? end : rc;

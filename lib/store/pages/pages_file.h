@@ -2,7 +2,6 @@
 #ifndef BIDE_STORE_PAGES_FILE_H
 #define BIDE_STORE_PAGES_FILE_H
 
-#include "page.h"
 #include "pages.h"
 
 /* Immutable once open. */
@@ -23,10 +22,6 @@ int pages_failed(const char *path, int error);
 int pages_read(const struct pages *f, uint64_t offset, void *out,
                size_t length);
 
-/* As pages_begin; also returns the main tree and the list of free pages. */
-int pages_begin_trees(struct pages *f, struct snapshot *out, struct tree *main,
-                      struct tree *list);
-
 /* ---- a position in a tree ---- */
 
 /* Receives each run of pages in use; false: one of them was used before. */
@@ -43,9 +38,9 @@ struct path {
     const struct snapshot *snapshot;
     struct tree tree;
     bool numbers;
-    bool on;             /* at a node; otherwise past the first or last one */
-    uint64_t pages_left; /* the tree's pages that were not read yet */
-    unsigned failed;     /* the depth of the page that was read last */
+    bool on;          /* at a node; otherwise past the first or last one */
+    struct tree seen; /* the numbers of pages that were read */
+    unsigned failed;  /* the depth of the page that was read last */
     path_claim_fn *claim;
     void *claim_arg;
     struct level level[PAGE_DEPTH_MAX];
@@ -67,8 +62,9 @@ int path_step(struct path *p, bool backwards);
 /* Return the current node and leaf; p->on must be true. */
 struct node path_node(const struct path *p);
 const uint8_t *path_leaf(const struct path *p);
-/* Reads the value of a NODE_BIG node, malloc'ed. */
-int path_big(struct path *p, const struct node *n, void **out);
+/* Reads the current node with its value; a long value is *out_big, which the
+ * caller frees, even after a failure. */
+int path_value(struct path *p, struct node *out, void **out_big);
 
 /* The trees of a snapshot's named databases: few, and needed for every record.
  * Begins as zeros. */

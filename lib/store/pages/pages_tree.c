@@ -24,7 +24,6 @@ path_open(struct path *p, const struct snapshot *s, const struct tree *tree)
     memset(p, 0, sizeof(*p));
     p->snapshot = s;
     p->tree = *tree;
-    p->pages_left = tree->branch_pages + tree->leaf_pages;
 }
 
 void
@@ -80,7 +79,8 @@ static int
 read_page(const struct path *p, uint64_t number, unsigned kind, uint8_t *out)
 {
     const struct snapshot *s = p->snapshot;
-    struct page_cache *c = s->page_size == PAGE_KEPT_SIZE ? s->pages : NULL;
+    struct page_cache *c =
+        s->file->page_size == PAGE_KEPT_SIZE ? s->pages : NULL;
     const uint64_t at = number % PAGES_KEPT;
     const char *fault;
     int rc;
@@ -89,11 +89,12 @@ read_page(const struct path *p, uint64_t number, unsigned kind, uint8_t *out)
         memcpy(out, c->bytes[at], PAGE_KEPT_SIZE);
         return 0;
     }
-    rc = pages_read(s->file, number * s->page_size, out, s->page_size);
+    rc = pages_read(s->file, number * s->file->page_size, out,
+                    s->file->page_size);
     if (rc) {
         return rc;
     }
-    fault = page_fault(out, s->page_size, number, kind, p->numbers);
+    fault = page_fault(out, s->file->page_size, number, kind, p->numbers);
     if (fault) {
         return tree_damaged(p, number, fault);
     }
@@ -117,18 +118,20 @@ load_page(struct path *p, unsigned depth, uint64_t number)
 
     p->failed = depth;
     if (!l->page) {
-        l->page = malloc(s->page_size);
+        l->page = malloc(s->file->page_size);
         if (!l->page) {
             return BIDE_ENOMEM;
         }
     }
-    if (number < 2 || number > s->last_page) {
+    if (number < 2 || number > s->meta.last_page) {
         return tree_damaged(p, number, "it is outside the file");
     }
-    if (!p->pages_left) {
+    if (p->seen.leaf_pages + p->seen.branch_pages >=
+        p->tree.leaf_pages + p->tree.branch_pages) {
         return tree_damaged(p, number, "its tree has too many pages");
     }
-    p->pages_left--;
+    p->seen.leaf_pages += leaf;
+    p->seen.branch_pages += !leaf;
     rc = read_page(p, number, leaf ? PAGE_LEAF : PAGE_BRANCH, l->page);
     if (rc) {
         return rc;
@@ -214,7 +217,7 @@ path_step(struct path *p, bool backwards)
 int
 path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
 {
-    const char *fault = page_tree_fault(&p->tree, p->snapshot->last_page);
+    const char *fault = page_tree_fault(&p->tree, p->snapshot->meta.last_page);
     unsigned d, i;
     int rc;
 
@@ -264,8 +267,9 @@ path_node(const struct path *p)
     return page_node(path_leaf(p), p->level[p->tree.depth - 1].index);
 }
 
-int
-path_big(struct path *p, const struct node *n, void **out)
+/* Reads the value of a NODE_BIG node, malloc'ed. */
+static int
+read_long_value(struct path *p, const struct node *n, void **out)
 {
     const struct snapshot *s = p->snapshot;
     uint8_t header[PAGE_HEADER];
@@ -273,24 +277,27 @@ path_big(struct path *p, const struct node *n, void **out)
     void *bytes;
     int rc;
 
-    if (n->page < 2 || n->page > s->last_page) {
+    if (n->page < 2 || n->page > s->meta.last_page) {
         return tree_damaged(p, n->page, "it is outside the file");
     }
-    rc = pages_read(s->file, n->page * s->page_size, header, sizeof(header));
+    rc = pages_read(s->file, n->page * s->file->page_size, header,
+                    sizeof(header));
     if (rc) {
         return rc;
     }
     run = page_run(header, n->page);
-    if (!run || run > s->last_page - n->page + 1 ||
-        PAGE_HEADER + n->value_length > run * s->page_size) {
+    if (!run || run > s->meta.last_page - n->page + 1 ||
+        PAGE_HEADER + n->value_length > run * s->file->page_size) {
         return tree_damaged(p, n->page, "it does not begin a long value");
     }
     if (p->claim && !p->claim(p->claim_arg, n->page, run)) {
         return tree_damaged(p, n->page, "it is used twice");
     }
+    p->seen.overflow_pages += run;
     /* Reads the last byte before it allocates memory, because the length may
      * be damaged. */
-    rc = pages_read(s->file, (n->page + run) * s->page_size - 1, header, 1);
+    rc = pages_read(s->file, (n->page + run) * s->file->page_size - 1, header,
+                    1);
     if (rc) {
         return rc;
     }
@@ -298,7 +305,7 @@ path_big(struct path *p, const struct node *n, void **out)
     if (!bytes) {
         return BIDE_ENOMEM;
     }
-    rc = pages_read(s->file, n->page * s->page_size + PAGE_HEADER, bytes,
+    rc = pages_read(s->file, n->page * s->file->page_size + PAGE_HEADER, bytes,
                     n->value_length);
     if (rc) {
         free(bytes);
@@ -308,6 +315,23 @@ path_big(struct path *p, const struct node *n, void **out)
     return 0;
 }
 
+int
+path_value(struct path *p, struct node *out, void **out_big)
+{
+    int rc = 0;
+
+    *out = path_node(p);
+    *out_big = NULL;
+    if (out->flags == NODE_TREE) {
+        return tree_damaged(p, p->tree.root, "a record is a tree");
+    }
+    if (out->flags == NODE_BIG) {
+        rc = read_long_value(p, out, out_big);
+        out->value = *out_big;
+    }
+    return rc;
+}
+
 /* ---- named databases ---- */
 
 int
@@ -315,12 +339,12 @@ path_named(const struct snapshot *s, const struct node *n, struct tree *out)
 {
     const char *fault;
 
-    if (n->flags != NODE_TREE || n->value_length != PAGE_TREE_SIZE) {
+    if (n->flags != NODE_TREE || n->value_length != sizeof(*out)) {
         return pages_damaged("%s: its main tree holds a record", s->file->path);
     }
-    page_tree(n->value, out);
+    memcpy(out, n->value, sizeof(*out));
     fault = out->flags ? "a database is not one of bide's"
-                       : page_tree_fault(out, s->last_page);
+                       : page_tree_fault(out, s->meta.last_page);
     return fault ? pages_damaged("%s: %s", s->file->path, fault) : 0;
 }
 
@@ -389,11 +413,6 @@ cache_leaf(const struct snapshot *s, const struct path *p)
 int
 path_database(const struct snapshot *s, const char *db, struct tree *out)
 {
-    struct tree top = {.depth = s->main_depth,
-                       .root = s->main_root,
-                       .entries = s->main_entries,
-                       .branch_pages = s->main_branches,
-                       .leaf_pages = s->main_leaves};
     struct path p;
     struct node n;
     int rc;
@@ -401,7 +420,7 @@ path_database(const struct snapshot *s, const char *db, struct tree *out)
     if (find_cached_tree(s, db, out)) {
         return 0;
     }
-    path_open(&p, s, &top);
+    path_open(&p, s, &s->meta.main);
     rc = seek_exact(&p, db, strlen(db), &n);
     if (!rc) {
         rc = path_named(s, &n, out);
@@ -428,11 +447,8 @@ pages_get(const struct snapshot *s, const char *db, const void *key,
     }
     path_open(&p, s, &tree);
     rc = seek_exact(&p, key, key_length, &n);
-    if (!rc && n.flags == NODE_TREE) {
-        rc = tree_damaged(&p, tree.root, "a record is a tree");
-    } else if (!rc && n.flags == NODE_BIG) {
-        rc = path_big(&p, &n, &value);
-    } else if (!rc) {
+    rc = rc ? rc : path_value(&p, &n, &value);
+    if (!rc && !value) {
         value = malloc(n.value_length ? n.value_length : 1);
         rc = value ? 0 : BIDE_ENOMEM;
         if (value && n.value_length) {
@@ -450,27 +466,22 @@ pages_get(const struct snapshot *s, const char *db, const void *key,
 static int
 visit_node(struct path *p, pages_visit_fn *visit, void *arg)
 {
-    struct node n = path_node(p);
-    void *big = NULL;
-    int rc = 0;
+    struct node n;
+    void *big;
+    int rc = path_value(p, &n, &big);
 
-    if (n.flags == NODE_TREE) {
-        return tree_damaged(p, p->tree.root, "a record is a tree");
-    }
-    if (n.flags == NODE_BIG) {
-        rc = path_big(p, &n, &big);
-    }
     if (!rc) {
-        rc = visit(arg, n.key, n.key_length, big ? big : n.value,
-                   n.value_length);
+        rc = visit(arg, n.key, n.key_length, n.value, n.value_length);
     }
     free(big);
     return rc;
 }
 
-int
-pages_walk(const struct snapshot *s, const char *db, const void *from,
-           size_t from_length, bool backwards, pages_visit_fn *visit, void *arg)
+/* As pages_walk; if `damaged` is not NULL, as pages_walk_whole. */
+static int
+walk_tree(const struct snapshot *s, const char *db, const void *from,
+          size_t from_length, bool backwards, pages_visit_fn *visit, void *arg,
+          uint64_t *damaged)
 {
     uint64_t visited = 0;
     struct tree tree;
@@ -482,14 +493,23 @@ pages_walk(const struct snapshot *s, const char *db, const void *from,
     }
     path_open(&p, s, &tree);
     rc = path_seek(&p, from, from_length, backwards);
-    while (!rc && p.on) {
-        visited++;
-        rc = visit_node(&p, visit, arg);
-        if (!rc) {
-            rc = path_step(&p, backwards);
+    do {
+        while (!rc && p.on) {
+            visited++;
+            rc = visit_node(&p, visit, arg);
+            if (damaged && rc == BIDE_EDAMAGED) {
+                *damaged += 1; /* only this value */
+                rc = 0;
+            }
+            rc = rc ? rc : path_step(&p, backwards);
         }
-    }
-    if (!rc && !from && visited != tree.entries) {
+        if (damaged && rc == BIDE_EDAMAGED) {
+            *damaged += 1;
+        }
+    } while (damaged && rc == BIDE_EDAMAGED && skip_damage(&p, &rc));
+    if (damaged) {
+        rc = rc == BIDE_EDAMAGED ? 0 : rc;
+    } else if (!rc && !from && visited != tree.entries) {
         rc = tree_damaged(&p, tree.root, "its tree has lost records");
     }
     path_close(&p);
@@ -497,30 +517,16 @@ pages_walk(const struct snapshot *s, const char *db, const void *from,
 }
 
 int
+pages_walk(const struct snapshot *s, const char *db, const void *from,
+           size_t from_length, bool backwards, pages_visit_fn *visit, void *arg)
+{
+    return walk_tree(s, db, from, from_length, backwards, visit, arg, NULL);
+}
+
+int
 pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
                  size_t from_length, pages_visit_fn *visit, void *arg,
                  uint64_t *damaged)
 {
-    struct tree tree;
-    struct path p;
-    int rc = path_database(s, db, &tree);
-
-    if (rc) {
-        return rc;
-    }
-    path_open(&p, s, &tree);
-    rc = path_seek(&p, from, from_length, false);
-    do {
-        while (!rc && p.on) {
-            rc = visit_node(&p, visit, arg);
-            if (rc == BIDE_EDAMAGED) {
-                *damaged += 1; /* only this value */
-                rc = 0;
-            }
-            rc = rc ? rc : path_step(&p, false);
-        }
-        *damaged += rc == BIDE_EDAMAGED;
-    } while (rc == BIDE_EDAMAGED && skip_damage(&p, &rc));
-    path_close(&p);
-    return rc == BIDE_EDAMAGED ? 0 : rc;
+    return walk_tree(s, db, from, from_length, false, visit, arg, damaged);
 }

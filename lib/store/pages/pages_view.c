@@ -26,7 +26,7 @@ pages_view(struct pages_view *v, struct pages *f,
     }
     pages_view_reset(v);
     rc = pages_begin(f, &v->snapshot);
-    if (!rc && v->snapshot.txn != stamp->txn) {
+    if (!rc && v->snapshot.meta.txn != stamp->txn) {
         rc = pages_damaged("%s: changed by another program", f->path);
     }
     if (!rc) {

@@ -95,9 +95,9 @@ check_commit(const struct snapshot *s)
     uint64_t commit = 0;
     int rc = read_meta_fixed(s, "commit", &commit, sizeof(commit));
 
-    if (!rc && s->txn > 1 && commit != s->txn) {
+    if (!rc && s->meta.txn > 1 && commit != s->meta.txn) {
         rc = pages_damaged("%s: transaction %llu has the data of %llu",
-                           s->file->path, (unsigned long long)s->txn,
+                           s->file->path, (unsigned long long)s->meta.txn,
                            (unsigned long long)commit);
     }
     return rc;
@@ -298,7 +298,7 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
         end = pages_end(&s);
         if (end != PAGES_AGAIN) {
             if (!end && out_txn) {
-                *out_txn = s.txn;
+                *out_txn = s.meta.txn;
             }
             return end ? end : rc;
         }

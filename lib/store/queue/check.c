@@ -332,7 +332,7 @@ used_bytes(struct deferred *d)
 {
     const struct snapshot *s = &d->view.snapshot;
 
-    return deferred_view(d) ? 0 : (s->last_page + 1) * s->page_size;
+    return deferred_view(d) ? 0 : (s->meta.last_page + 1) * s->file->page_size;
 }
 
 bool
@@ -363,8 +363,7 @@ deferred_reserve(struct deferred *d, size_t bytes)
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
         rc = allocate_blocks(d, end, need);
     }
-    if (rc &&
-        free_bytes(d, d->view.snapshot.page_size) >= 2 * (uint64_t)bytes) {
+    if (rc && free_bytes(d, d->file.pages->page_size) >= 2 * (uint64_t)bytes) {
         return 0;
     }
     return rc ? place_failed(d->path, rc) : 0;

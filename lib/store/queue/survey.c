@@ -226,7 +226,7 @@ survey_snapshot(struct survey *s, struct pages *p, const char *path, bool last)
     rc = rc == BIDE_ENOPOLICY ? 0 : rc;
     rc = rc ? rc : survey_recent(s);
     end = pages_end(s->snapshot);
-    if (!end && !pages_look(p, &stamp) && stamp.txn != s->snapshot->txn) {
+    if (!end && !pages_look(p, &stamp) && stamp.txn != s->snapshot->meta.txn) {
         end = PAGES_AGAIN; /* the journal may have been emptied */
     }
     return end ? end : rc;

@@ -112,34 +112,39 @@ static int
 read_node(struct place_in_file *p, MDB_val *key, MDB_val *value)
 {
     struct node n;
-    int rc = 0;
+    int rc;
 
     free(p->big);
     p->big = NULL;
     if (!p->path.on) {
         return MDB_NOTFOUND;
     }
-    n = path_node(&p->path);
-    if (n.flags == NODE_BIG) {
-        rc = path_big(&p->path, &n, &p->big);
-    } else if (n.flags == NODE_TREE) {
-        rc = BIDE_EDAMAGED;
-    }
+    rc = path_value(&p->path, &n, &p->big);
     *key = lmdb_val(n.key, n.key_length);
-    *value = lmdb_val(p->big ? p->big : n.value, n.value_length);
+    *value = lmdb_val(n.value, n.value_length);
     return deferred_from_pages(rc);
 }
 
-/* Moves to the first record from *key on, or MDB_NOTFOUND. */
+/* Moves to the first record from *key on, to the last one before *key, or to
+ * the next one.  May return MDB_NOTFOUND. */
+enum move { MOVE_FROM, MOVE_BEFORE, MOVE_NEXT };
+
 static int
-seek_in_file(struct place_in_file *p, MDB_val *key, MDB_val *value)
+move_in_file(struct place_in_file *p, enum move move, MDB_val *key,
+             MDB_val *value)
 {
     int rc;
 
     if (p->cursor) {
-        return mdb_cursor_get(p->cursor, key, value, MDB_SET_RANGE);
+        rc = mdb_cursor_get(p->cursor, key, value,
+                            move == MOVE_NEXT ? MDB_NEXT : MDB_SET_RANGE);
+        return move != MOVE_BEFORE ? rc
+                                   : mdb_cursor_get(p->cursor, key, value,
+                                                    rc ? MDB_LAST : MDB_PREV);
     }
-    rc = path_seek(&p->path, key->mv_data, key->mv_size, false);
+    rc = move == MOVE_NEXT ? path_step(&p->path, false)
+                           : path_seek(&p->path, key->mv_data, key->mv_size,
+                                       move == MOVE_BEFORE);
     return rc ? deferred_from_pages(rc) : read_node(p, key, value);
 }
 
@@ -154,28 +159,13 @@ struct walk {
     MDB_val key, value;
 };
 
-/* Takes the record in the file with the result `rc` as the next. */
 static int
-set_file(struct walk *walk, int rc)
+step_file(struct walk *walk, enum move move)
 {
+    int rc = move_in_file(&walk->place, move, &walk->key, &walk->value);
+
     walk->in_file = !rc && has_prefix(&walk->key, walk->prefix, walk->length);
     return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int
-step_file(struct walk *walk)
-{
-    struct place_in_file *p = &walk->place;
-    int rc;
-
-    if (p->cursor) {
-        rc = mdb_cursor_get(p->cursor, &walk->key, &walk->value, MDB_NEXT);
-    } else {
-        rc = path_step(&p->path, false);
-        rc = rc ? deferred_from_pages(rc)
-                : read_node(p, &walk->key, &walk->value);
-    }
-    return set_file(walk, rc);
 }
 
 static void
@@ -225,7 +215,7 @@ walk_records(struct walk *walk, tree_visit_fn *visit, void *arg)
             set_node(walk, n->next[0]);
         }
         if (!rc && first <= 0) {
-            rc = step_file(walk);
+            rc = step_file(walk, MOVE_NEXT);
         }
     }
     return rc;
@@ -243,7 +233,7 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
         return rc;
     }
     walk.key = lmdb_val(from, from_length);
-    rc = set_file(&walk, seek_in_file(&walk.place, &walk.key, &walk.value));
+    rc = step_file(&walk, MOVE_FROM);
     if (!rc && !w->direct) {
         set_node(&walk, recent_seek(w->d->recent, from, from_length));
     }
@@ -272,13 +262,7 @@ last_in_file(struct work *w, uint8_t key[DEFERRED_KEY_ROOM], size_t *length)
     if (rc) {
         return rc;
     }
-    if (p.cursor) {
-        rc = mdb_cursor_get(p.cursor, &k, &v, MDB_SET_RANGE);
-        rc = mdb_cursor_get(p.cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
-    } else {
-        rc = path_seek(&p.path, key, *length, true);
-        rc = rc ? deferred_from_pages(rc) : read_node(&p, &k, &v);
-    }
+    rc = move_in_file(&p, MOVE_BEFORE, &k, &v);
     if (!rc && k.mv_size > DEFERRED_KEY_ROOM) {
         rc = MDB_CORRUPTED;
     }

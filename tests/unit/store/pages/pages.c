@@ -496,11 +496,12 @@ an_uncommitted_transaction_does_not_overwrite_the_snapshot(void **state)
         }
         assert_int_equal(mdb_txn_commit(txn), 0);
         mdb_env_close(env);
-        meta = bytes + (s.txn & 1) * 4096;
+        meta = bytes + (s.meta.txn & 1) * 4096;
         {
             int fd = open(t->file, O_WRONLY);
 
-            assert_int_equal(pwrite(fd, meta, 4096, (s.txn & 1) * 4096), 4096);
+            assert_int_equal(pwrite(fd, meta, 4096, (s.meta.txn & 1) * 4096),
+                             4096);
             close(fd);
         }
         free(bytes);
