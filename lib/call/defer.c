@@ -118,8 +118,7 @@ store_work(struct bide_policy *p, struct deferred *queue,
            const struct deferred_rules *rules, const struct bide_work *work,
            uint64_t *out_id, bool *out_found)
 {
-    int rc =
-        deferred_put_or_find(queue, p->name, rules, work, out_id, out_found);
+    int rc = deferred_put(queue, p->name, rules, work, out_id, out_found);
 
     if (!rc) {
         announce_arrival(p);
@@ -244,8 +243,8 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
     if (taken < 0) {
         return taken;
     }
-    taken = deferred_take_or_when(queue, p->name, &rules, kind, items, room,
-                                  out_next_ns);
+    taken =
+        deferred_take(queue, p->name, &rules, kind, items, room, out_next_ns);
     for (int i = 0; i < taken; i++) {
         fill_deferred(&items[i], &out[i]);
     }

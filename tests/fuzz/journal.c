@@ -1,12 +1,12 @@
-/* The journal of a queue holds any batches with correct checksums, or any bytes.
- * Reading, taking, giving back, dropping and storing work neither crash nor
- * hang.
+/* The journal of a queue holds any batches with correct checksums, or any
+ * bytes. Reading, taking, giving back, dropping and storing work neither crash
+ * nor hang.
  *
  * An input with an odd first byte is the journal from its first batch on.
- * Otherwise entries follow: flags | key length | value length u16 | key | value; SEALED:
- * the value gets the checksum of a record; CLOSES: this entry is the last of its
- * batch; SKIPS: the batch after it is missing too; LIES: the entry takes the
- * length of its value from the first bytes of the value. */
+ * Otherwise entries follow: flags | key length | value length u16 | key |
+ * value; SEALED: the value gets the checksum of a record; CLOSES: this entry is
+ * the last of its batch; SKIPS: the batch after it is missing too; LIES: the
+ * entry takes the length of its value from the first bytes of the value. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -206,7 +206,7 @@ work_through(struct deferred *d)
     deferred_each(d, NULL, touch, &sum);
     deferred_counts(d, touch_counts, &sum);
     deferred_events(d, touch_event, &sum, &id);
-    n = deferred_take(d, "mail", &rules, taken, 4);
+    n = deferred_take(d, "mail", &rules, NULL, taken, 4, NULL);
     for (i = 0; i < n; i++) {
         if (i % 2) {
             deferred_nack(d, taken[i].id, taken[i].lease, &rules, "no");
@@ -222,7 +222,7 @@ work_through(struct deferred *d)
             deferred_drop(d, id, &by);
         }
     }
-    deferred_put(d, "mail", &rules, &work, &id);
+    deferred_put(d, "mail", &rules, &work, &id, NULL);
 }
 
 /* Aborts if work that could be stored cannot be read again. */
@@ -233,7 +233,7 @@ must_serve(struct deferred *d)
     struct deferred_item item;
     uint64_t id;
 
-    if (deferred_put(d, "sound", &rules, &work, &id)) {
+    if (deferred_put(d, "sound", &rules, &work, &id, NULL)) {
         return; /* the damage is reported */
     }
     if (deferred_get(d, id, &item) || item.length != 5 ||
@@ -273,8 +273,8 @@ begin(struct deferred *d)
     struct deferred_item item;
     uint64_t id;
 
-    if (deferred_put(d, "mail", &rules, &work, &id) ||
-        deferred_take(d, "mail", &rules, &item, 1) != 1) {
+    if (deferred_put(d, "mail", &rules, &work, &id, NULL) ||
+        deferred_take(d, "mail", &rules, NULL, &item, 1, NULL) != 1) {
         abort();
     }
     deferred_item_free(&item);

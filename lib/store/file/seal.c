@@ -38,3 +38,16 @@ seal_read(const void *key, size_t key_length, const void *bytes, size_t length,
     *out_length = length - CRC;
     return value;
 }
+
+bool
+seal_copy(const void *key, size_t key_length, const void *bytes, size_t length,
+          void *out, size_t size)
+{
+    const uint8_t *value = seal_read(key, key_length, bytes, length, &length);
+
+    if (!value || length != size) {
+        return false;
+    }
+    memcpy(out, value, size);
+    return true;
+}

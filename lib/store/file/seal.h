@@ -4,6 +4,7 @@
 #ifndef BIDE_STORE_SEAL_H
 #define BIDE_STORE_SEAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,5 +17,9 @@ size_t seal_write(const void *key, size_t key_length, const void *value,
  * `out_length` is unchanged then. */
 const uint8_t *seal_read(const void *key, size_t key_length, const void *bytes,
                          size_t length, size_t *out_length);
+/* Copies the value to `out`.  Returns false, and leaves `out` as it is, if the
+ * checksum is wrong or the value does not have `size` bytes. */
+bool seal_copy(const void *key, size_t key_length, const void *bytes,
+               size_t length, void *out, size_t size);
 
 #endif

@@ -38,7 +38,6 @@ static int
 read_state(const struct snapshot *s, struct history_state *out)
 {
     struct history_state found;
-    const uint8_t *value;
     size_t length;
     void *bytes;
     int rc = pages_get(s, "state", "m", 1, &bytes, &length);
@@ -49,10 +48,7 @@ read_state(const struct snapshot *s, struct history_state *out)
     if (rc) {
         return rc;
     }
-    value = seal_read("m", 1, bytes, length, &length);
-    if (value && length == sizeof(found)) {
-        memcpy(&found, value, sizeof(found));
-    } else {
+    if (!seal_copy("m", 1, bytes, length, &found, sizeof(found))) {
         rc = pages_damaged("the history's state is damaged");
     }
     free(bytes);
@@ -75,16 +71,12 @@ note_id(void *arg, const void *key, size_t key_length, const void *value,
         size_t value_length)
 {
     struct history_state *state = arg;
-    const uint8_t *bytes;
-    uint32_t id;
-    size_t length;
+    struct form_name found;
 
-    bytes = seal_read(key, key_length, value, value_length, &length);
-    if (bytes && length == sizeof(struct form_name)) {
-        memcpy(&id, bytes, sizeof(id));
-        if (id >= state->next_id && id < NAMES_MAX) {
-            state->next_id = id + 1;
-        }
+    if (seal_copy(key, key_length, value, value_length, &found,
+                  sizeof(found)) &&
+        found.id >= state->next_id && found.id < NAMES_MAX) {
+        state->next_id = found.id + 1;
     }
     return 0;
 }
@@ -159,17 +151,12 @@ store_name(void *arg, const void *key, size_t key_length, const void *value,
 {
     struct history *h = arg;
     struct history_name name;
-    const uint8_t *bytes;
-    uint32_t id;
-    size_t length;
+    struct form_name found;
 
-    bytes = seal_read(key, key_length, value, value_length, &length);
-    id = h->names;
-    if (bytes && length == sizeof(struct form_name)) {
-        memcpy(&id, bytes, sizeof(id));
-    }
-    if (id < h->names && parse_name(key, key_length, &name)) {
-        h->name[id] = name;
+    if (seal_copy(key, key_length, value, value_length, &found,
+                  sizeof(found)) &&
+        found.id < h->names && parse_name(key, key_length, &name)) {
+        h->name[found.id] = name;
     } else {
         h->unreadable++;
     }

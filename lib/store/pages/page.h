@@ -79,8 +79,7 @@ const char *page_tight(const uint8_t *page, uint32_t size);
  * the first; 0 if it is not such a header. */
 uint32_t page_run(const uint8_t *header, uint64_t number);
 
-/* Returns NULL if the tree can be walked in a file with this last page,
- * otherwise the fault. */
+/* Returns NULL, or why the tree cannot be walked with this last page. */
 const char *page_tree_fault(const struct tree *t, uint64_t last_page);
 
 /* Reads the PAGE_META_SIZE bytes of a meta page.  Returns NULL or the fault,

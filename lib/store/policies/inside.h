@@ -16,7 +16,7 @@
 enum { POLICIES, VERSIONS, LOG, CHILDREN, META, DATABASES };
 
 struct writer {
-    char *dir, *live;
+    char *dir;
     int lock;
     pid_t pid;
     MDB_env *env;
@@ -27,7 +27,6 @@ struct writer {
     uint64_t sequence; /* the last of the log; 0: not looked up yet */
     bool changed;
     int failed; /* the BIDE_E code after which it cannot be committed */
-    uint8_t id[REGISTRY_ID_SIZE];
 };
 
 /* Keeps the message that `what` is damaged and returns BIDE_EDAMAGED. */

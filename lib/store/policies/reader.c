@@ -208,7 +208,6 @@ reader_in_force(const struct snapshot *s, const char *name,
 struct walk {
     const struct snapshot *snapshot;
     reader_visit_fn *visit;
-    int (*visit_name)(void *arg, const char *name);
     void *arg;
     const char *name;
     bool begun;
@@ -361,37 +360,4 @@ reader_each_change(const struct snapshot *s, reader_visit_fn *visit, void *arg)
     struct walk e = {.snapshot = s, .visit = visit, .arg = arg};
 
     return walk_database(s, "log", NULL, 0, true, visit_change, &e);
-}
-
-static int
-visit_child(void *arg, const void *key, size_t key_length, const void *value,
-            size_t value_length)
-{
-    struct walk *e = arg;
-    size_t before = strlen(e->name) + 1, length;
-    char name[BIDE_NAME_MAX + 1] = "";
-
-    if (key_length < before || memcmp(key, e->name, before)) {
-        return WALK_END; /* another parent begins */
-    }
-    if (key_length == before || key_length - before > BIDE_NAME_MAX ||
-        !seal_read(key, key_length, value, value_length, &length)) {
-        return pages_damaged("the policies that extend %s are damaged",
-                             e->name);
-    }
-    memcpy(name, (const uint8_t *)key + before, key_length - before);
-    return keep_result(e, e->visit_name(e->arg, name));
-}
-
-int
-reader_each_child(const struct snapshot *s, const char *parent,
-                  int (*visit)(void *arg, const char *name), void *arg)
-{
-    struct walk e = {.visit_name = visit, .arg = arg, .name = parent};
-
-    if (!record_name_fits(parent)) {
-        return BIDE_ENAME;
-    }
-    return walk_database(s, "children", parent, strlen(parent) + 1, false,
-                         visit_child, &e);
 }

@@ -61,8 +61,5 @@ int reader_each_version(const struct snapshot *s, const char *name,
                         reader_visit_fn *visit, void *arg); /* newest first */
 int reader_each_change(const struct snapshot *s, reader_visit_fn *visit,
                        void *arg); /* the log, newest first */
-/* Visits the names of the policies that extend `parent` directly. */
-int reader_each_child(const struct snapshot *s, const char *parent,
-                      int (*visit)(void *arg, const char *name), void *arg);
 
 #endif

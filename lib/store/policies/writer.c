@@ -72,6 +72,7 @@ get_meta_fixed(struct writer *w, const char *key, void *out, size_t size)
 static int
 get_meta(struct writer *w)
 {
+    uint8_t id[REGISTRY_ID_SIZE];
     const uint8_t *value;
     uint32_t format = 0;
     uint64_t commit = 0;
@@ -92,17 +93,12 @@ get_meta(struct writer *w)
     if (!rc && w->number > 2 && commit != w->number - 1) {
         rc = writer_damaged(w, "its last transaction");
     }
+    /* Only readers use these values, but nothing is added to a registry that
+     * they cannot read. */
     if (!rc) {
-        rc = get_meta_fixed(w, "id", w->id, sizeof(w->id));
+        rc = get_meta_fixed(w, "id", id, sizeof(id));
     }
-    if (!rc) {
-        rc = get_meta_value(w, "live", &value, &length);
-    }
-    if (!rc) {
-        w->live = strndup((const char *)value, length);
-        rc = w->live ? 0 : place_failed(w->dir, ENOMEM);
-    }
-    return rc;
+    return rc ? rc : get_meta_value(w, "live", &value, &length);
 }
 
 static int
@@ -264,7 +260,6 @@ writer_end(struct writer *w)
     if (w->lock >= 0) {
         place_unlock(w->lock);
     }
-    free(w->live);
     free(w->dir);
     free(w);
 }
@@ -273,16 +268,4 @@ uint64_t
 writer_txn(const struct writer *w)
 {
     return w->number;
-}
-
-const uint8_t *
-writer_id(const struct writer *w)
-{
-    return w->id;
-}
-
-const char *
-writer_live_path(const struct writer *w)
-{
-    return w->live;
 }

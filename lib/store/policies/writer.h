@@ -61,8 +61,6 @@ int writer_put(struct writer *w, struct record *r, const char *parent);
 /* Returns the number of the transaction once it is committed; without a change,
  * the number of the last one. */
 uint64_t writer_txn(const struct writer *w);
-const uint8_t *writer_id(const struct writer *w);
-const char *writer_live_path(const struct writer *w);
 
 /* Returns the message of this thread's last failure ("" if none): what failed
  * and, where known, a second line that says what to do. */

@@ -45,4 +45,11 @@ int deferred_refuse(struct change *c, int rc, uint64_t id);
 /* Returns 0, or BIDE_ENAME with a message if `policy` is not a valid name. */
 int deferred_check_policy(const char *policy);
 
+/* ---- repair.c ---- */
+/* Rebuilds the index, the keys and the current counts from the heads. */
+int tree_repair(struct work *w);
+/* Deletes work whose head is damaged; gets its policy from the index. */
+int tree_remove_damaged(struct work *w, uint64_t id,
+                        char out_policy[BIDE_NAME_MAX + 1]);
+
 #endif

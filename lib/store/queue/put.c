@@ -6,7 +6,6 @@
 #include "base/duration.h"
 #include "policy/policy.h"
 #include "store/file/place.h"
-#include "store/file/seal.h"
 
 /* ---- also used by take.c ---- */
 
@@ -34,20 +33,12 @@ static int
 find_same(struct work *w, const struct deferred_item *item, uint64_t *out_id)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length = deferred_work_key(item->policy, item->key, key), size;
-    const uint8_t *value;
-    MDB_val v;
-    int rc = *item->key ? tree_get(w, key, length, &v) : MDB_NOTFOUND;
 
-    if (rc) {
-        return rc;
-    }
-    value = seal_read(key, length, v.mv_data, v.mv_size, &size);
-    if (!value || size != sizeof(*out_id)) {
-        return DEFERRED_REPAIR;
-    }
-    memcpy(out_id, value, size);
-    return 0;
+    return *item->key
+               ? tree_get_sealed(
+                     w, key, deferred_work_key(item->policy, item->key, key),
+                     out_id, sizeof(*out_id))
+               : MDB_NOTFOUND;
 }
 
 static int
@@ -150,10 +141,9 @@ check_work(const struct bide_work *work)
 }
 
 int
-deferred_put_or_find(struct deferred *d, const char *policy,
-                     const struct deferred_rules *r,
-                     const struct bide_work *work, uint64_t *out_id,
-                     bool *out_found)
+deferred_put(struct deferred *d, const char *policy,
+             const struct deferred_rules *r, const struct bide_work *work,
+             uint64_t *out_id, bool *out_found)
 {
     struct put_change p = {.rules = r, .work = work};
     int rc = deferred_check_policy(policy);
@@ -175,16 +165,8 @@ deferred_put_or_find(struct deferred *d, const char *policy,
         return rc;
     }
     *out_id = p.id;
-    *out_found = p.found;
+    if (out_found) {
+        *out_found = p.found;
+    }
     return 0;
-}
-
-int
-deferred_put(struct deferred *d, const char *policy,
-             const struct deferred_rules *r, const struct bide_work *work,
-             uint64_t *out_id)
-{
-    bool found;
-
-    return deferred_put_or_find(d, policy, r, work, out_id, &found);
 }

@@ -62,23 +62,11 @@ struct deferred_item {
 void deferred_item_free(struct deferred_item *item);
 
 /* Stores work under a policy, durably.  Work of that policy with the same key
- * stays as it is, and *out_id is its id.  BIDE_EFULL: r->max is reached;
- * BIDE_ENAME, BIDE_EINVAL. */
+ * stays as it is, *out_id is its id, and *out_found is true (may be NULL).
+ * BIDE_EFULL: r->max is reached; BIDE_ENAME, BIDE_EINVAL. */
 int deferred_put(struct deferred *d, const char *policy,
                  const struct deferred_rules *r, const struct bide_work *work,
-                 uint64_t *out_id);
-/* As deferred_put; *out_found tells whether work with that key existed. */
-int deferred_put_or_find(struct deferred *d, const char *policy,
-                         const struct deferred_rules *r,
-                         const struct bide_work *work, uint64_t *out_id,
-                         bool *out_found);
-/* Leases up to `room` pieces of work that are due and stores them in `out`;
- * free each with deferred_item_free.  First ends expired leases, and marks work
- * dead that is too old or was tried too often.  Returns the count, or BIDE_E.
- */
-int deferred_take(struct deferred *d, const char *policy,
-                  const struct deferred_rules *r, struct deferred_item *out,
-                  int room);
+                 uint64_t *out_id, bool *out_found);
 /* A search for work of one type, for one policy.  The caller keeps it between
  * calls. */
 struct deferred_kind {
@@ -88,13 +76,14 @@ struct deferred_kind {
      * Set both to 0 to search from the start. */
     uint64_t passed_ns, passed_id;
 };
-/* As deferred_take, for work of that kind (NULL: any).  If nothing was due,
- * sets *out_next_ns as deferred_next_ns does.  Work of other kinds is left
- * alone, unless it is too old. */
-int deferred_take_or_when(struct deferred *d, const char *policy,
-                          const struct deferred_rules *r,
-                          struct deferred_kind *kind, struct deferred_item *out,
-                          int room, uint64_t *out_next_ns);
+/* Leases up to `room` pieces of work of that kind (NULL: any) that are due and
+ * stores them in `out`; free each with deferred_item_free.  First ends expired
+ * leases, and marks work dead that is too old or was tried too often; other
+ * work of other kinds is left alone.  If nothing was due, sets *out_next_ns
+ * (may be NULL) as deferred_next_ns does.  Returns the count, or BIDE_E. */
+int deferred_take(struct deferred *d, const char *policy,
+                  const struct deferred_rules *r, struct deferred_kind *kind,
+                  struct deferred_item *out, int room, uint64_t *out_next_ns);
 /* Stores the time of the next event of that policy: work of that kind (NULL:
  * any) is due, or a lease ends.  CLOCK_MONOTONIC; UINT64_MAX: none.  With much
  * work of other kinds the time can be too early, but it is in the future. */

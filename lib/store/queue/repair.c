@@ -178,27 +178,6 @@ reset_counts(struct work *w)
 /* ---- writing the new records ---- */
 
 static int
-write_place(struct work *w, const struct deferred_place *p)
-{
-    uint8_t key[DEFERRED_KEY_ROOM], seal[4];
-    size_t length = deferred_place_key(p, key);
-
-    return tree_put(w, key, length, seal,
-                    seal_write(key, length, NULL, 0, seal));
-}
-
-static int
-write_key(struct work *w, const struct deferred_item *item)
-{
-    uint8_t key[DEFERRED_KEY_ROOM], value[4 + sizeof(item->id)];
-    size_t length = deferred_work_key(item->policy, item->key, key);
-
-    return tree_put(
-        w, key, length, value,
-        seal_write(key, length, &item->id, sizeof(item->id), value));
-}
-
-static int
 count_again(struct work *w, const struct deferred_place *p, size_t bytes)
 {
     struct tree_counts c;
@@ -224,9 +203,9 @@ index_head(struct work *w, uint64_t id)
         return rc;
     }
     place = deferred_place_of(&item.head);
-    rc = write_place(w, &place);
+    rc = tree_put_place(w, &place);
     if (!rc && *item.head.key) {
-        rc = write_key(w, &item.head);
+        rc = tree_put_key(w, &item.head);
     }
     return rc ? rc : count_again(w, &place, item.head.length);
 }
@@ -242,7 +221,7 @@ index_all(struct repair *r)
         rc = index_head(w, r->ids[i]);
     }
     for (size_t i = 0; i < r->place_count && !rc; i++) {
-        rc = write_place(w, &r->places[i]);
+        rc = tree_put_place(w, &r->places[i]);
         rc = rc ? rc : count_again(w, &r->places[i], 0);
     }
     if (w->meta.next <= last) {

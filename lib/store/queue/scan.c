@@ -44,14 +44,8 @@ bool
 scan_read_mark(const void *value, size_t length, struct journal_mark *out)
 {
     const uint8_t key = DEFERRED_JOURNAL;
-    size_t size;
-    const uint8_t *mark = seal_read(&key, 1, value, length, &size);
 
-    if (!mark || size != sizeof(*out)) {
-        return false;
-    }
-    memcpy(out, mark, size);
-    return true;
+    return seal_copy(&key, 1, value, length, out, sizeof(*out));
 }
 
 static bool

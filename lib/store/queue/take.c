@@ -340,10 +340,9 @@ take_work(struct work *w, struct change *c)
 }
 
 int
-deferred_take_or_when(struct deferred *d, const char *policy,
-                      const struct deferred_rules *r,
-                      struct deferred_kind *kind, struct deferred_item *out,
-                      int room, uint64_t *out_next_ns)
+deferred_take(struct deferred *d, const char *policy,
+              const struct deferred_rules *r, struct deferred_kind *kind,
+              struct deferred_item *out, int room, uint64_t *out_next_ns)
 {
     struct take_change t = {.search = {.policy = policy, .kind = kind},
                             .rules = r,
@@ -367,14 +366,6 @@ deferred_take_or_when(struct deferred *d, const char *policy,
         *out_next_ns = t.next_ns;
     }
     return t.taken;
-}
-
-int
-deferred_take(struct deferred *d, const char *policy,
-              const struct deferred_rules *r, struct deferred_item *out,
-              int room)
-{
-    return deferred_take_or_when(d, policy, r, NULL, out, room, NULL);
 }
 
 struct next_change {

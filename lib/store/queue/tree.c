@@ -26,9 +26,9 @@ _Static_assert(sizeof(struct tree_counts) == 64, "no holes");
 
 /* ---- sealed records ---- */
 
-static int
-put_sealed(struct work *w, const void *key, size_t length, const void *value,
-           size_t value_length)
+int
+tree_put_sealed(struct work *w, const void *key, size_t length,
+                const void *value, size_t value_length)
 {
     uint8_t sealed[4 + sizeof(struct tree_counts)];
 
@@ -36,26 +36,19 @@ put_sealed(struct work *w, const void *key, size_t length, const void *value,
                     seal_write(key, length, value, value_length, sealed));
 }
 
-/* Reads a sealed record.  Returns DEFERRED_REPAIR if it is damaged, or
- * MDB_NOTFOUND. */
-static int
-get_sealed(struct work *w, const void *key, size_t length, void *out,
-           size_t size)
+int
+tree_get_sealed(struct work *w, const void *key, size_t length, void *out,
+                size_t size)
 {
-    const uint8_t *value;
-    size_t value_length;
     MDB_val v;
     int rc = tree_get(w, key, length, &v);
 
     if (rc) {
         return rc;
     }
-    value = seal_read(key, length, v.mv_data, v.mv_size, &value_length);
-    if (!value || value_length != size) {
-        return DEFERRED_REPAIR;
-    }
-    memcpy(out, value, size);
-    return 0;
+    return seal_copy(key, length, v.mv_data, v.mv_size, out, size)
+               ? 0
+               : DEFERRED_REPAIR;
 }
 
 /* ---- counts ---- */
@@ -64,7 +57,8 @@ int
 tree_counts(struct work *w, const char *policy, struct tree_counts *out)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
-    int rc = get_sealed(w, key, deferred_name_key(DEFERRED_COUNTS, policy, key),
+    int rc =
+        tree_get_sealed(w, key, deferred_name_key(DEFERRED_COUNTS, policy, key),
                         out, sizeof(*out));
 
     if (rc == MDB_NOTFOUND) {
@@ -80,8 +74,9 @@ tree_put_counts(struct work *w, const char *policy,
 {
     uint8_t key[DEFERRED_KEY_ROOM];
 
-    return put_sealed(w, key, deferred_name_key(DEFERRED_COUNTS, policy, key),
-                      counts, sizeof(*counts));
+    return tree_put_sealed(w, key,
+                           deferred_name_key(DEFERRED_COUNTS, policy, key),
+                           counts, sizeof(*counts));
 }
 
 static uint64_t *
@@ -94,12 +89,12 @@ count_for_state(struct tree_counts *c, enum deferred_state state)
 
 /* ---- places ---- */
 
-static int
-put_place(struct work *w, const struct deferred_place *p)
+int
+tree_put_place(struct work *w, const struct deferred_place *p)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
 
-    return put_sealed(w, key, deferred_place_key(p, key), NULL, 0);
+    return tree_put_sealed(w, key, deferred_place_key(p, key), NULL, 0);
 }
 
 static int
@@ -212,13 +207,14 @@ put_head(struct work *w, struct tree_item *item)
 
 /* ---- work ---- */
 
-static int
-put_key(struct work *w, const struct deferred_item *item)
+int
+tree_put_key(struct work *w, const struct deferred_item *item)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
 
-    return put_sealed(w, key, deferred_work_key(item->policy, item->key, key),
-                      &item->id, sizeof(item->id));
+    return tree_put_sealed(w, key,
+                           deferred_work_key(item->policy, item->key, key),
+                           &item->id, sizeof(item->id));
 }
 
 int
@@ -240,10 +236,10 @@ tree_add(struct work *w, struct tree_item *item)
         rc = put_head(w, item);
     }
     if (!rc) {
-        rc = put_place(w, &place);
+        rc = tree_put_place(w, &place);
     }
     if (!rc && *head->key) {
-        rc = put_key(w, head);
+        rc = tree_put_key(w, head);
     }
     counts.stored++;
     counts.bytes += head->length;
@@ -282,7 +278,7 @@ tree_move(struct work *w, struct tree_item *item,
     int rc = delete_place(w, was);
 
     if (!rc) {
-        rc = put_place(w, &place);
+        rc = tree_put_place(w, &place);
     }
     if (!rc) {
         rc = put_head(w, item);
@@ -299,7 +295,7 @@ tree_set_aside(struct work *w, const struct deferred_place *was)
     place.state = DEFERRED_DEAD;
     place.time_ns = 0;
     if (!rc) {
-        rc = put_place(w, &place);
+        rc = tree_put_place(w, &place);
     }
     return rc ? rc : count_move(w, place.policy, was->state, place.state);
 }
@@ -425,7 +421,7 @@ end_leases(struct work *w)
 int
 tree_meta(struct work *w)
 {
-    return get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+    return tree_get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 }
 
 /* Reports whether meta is of this boot.  Returns true without a boot id,
@@ -482,13 +478,13 @@ tree_put_mark(struct work *w)
     const uint8_t key = DEFERRED_JOURNAL;
     struct journal_mark mark = {w->d->journal.id, w->d->journal.next - 1};
 
-    return put_sealed(w, &key, 1, &mark, sizeof(mark));
+    return tree_put_sealed(w, &key, 1, &mark, sizeof(mark));
 }
 
 int
 tree_end(struct work *w)
 {
-    int rc = put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+    int rc = tree_put_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
 
     if (rc || !w->direct) {
         return rc;

@@ -29,12 +29,19 @@ int tree_put_mark(struct work *w);
 /* Reads w->meta, which stays unchanged on failure.  May return MDB_NOTFOUND. */
 int tree_meta(struct work *w);
 
+/* Write a sealed record, and read one.  May return MDB_NOTFOUND. */
+int tree_put_sealed(struct work *w, const void *key, size_t length,
+                    const void *value, size_t value_length);
+int tree_get_sealed(struct work *w, const void *key, size_t length, void *out,
+                    size_t size);
+/* Write the record of a place in the index, and that of the key of work. */
+int tree_put_place(struct work *w, const struct deferred_place *p);
+int tree_put_key(struct work *w, const struct deferred_item *item);
 int tree_counts(struct work *w, const char *policy, struct tree_counts *out);
 int tree_put_counts(struct work *w, const char *policy,
                     const struct tree_counts *counts);
 
-/* Reads a head.  *out_damaged: it is unreadable.  May return MDB_NOTFOUND.
- */
+/* Reads a head; *out_damaged: unreadable.  May return MDB_NOTFOUND. */
 int tree_head(struct work *w, uint64_t id, struct tree_item *out,
               bool *out_damaged);
 /* Sets *out to a malloc'ed copy of the payload.  Returns ENOMEM, or
@@ -79,12 +86,5 @@ int tree_each_from(struct work *w, const void *prefix, size_t length,
 /* Stores the last key that begins with byte `kind` in key[DEFERRED_KEY_ROOM],
  * or returns MDB_NOTFOUND. */
 int tree_last(struct work *w, uint8_t kind, uint8_t *key, size_t *out_length);
-
-/* ---- repair.c ---- */
-/* Rebuilds the index, the keys and the current counts from the heads. */
-int tree_repair(struct work *w);
-/* Deletes work whose head is damaged; gets its policy from the index. */
-int tree_remove_damaged(struct work *w, uint64_t id,
-                        char out_policy[BIDE_NAME_MAX + 1]);
 
 #endif

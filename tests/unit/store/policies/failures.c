@@ -66,13 +66,6 @@ check_record(void *arg, const struct record *r)
 }
 
 static int
-check_name(void *arg, const char *name)
-{
-    (void)arg;
-    return name[0] == 'p' ? 0 : 1;
-}
-
-static int
 read_records(void *arg, const struct snapshot *s)
 {
     struct record r;
@@ -94,7 +87,6 @@ read_records(void *arg, const struct snapshot *s)
         rc = reader_each_policy(s, check_record, NULL);
     }
     rc = rc ? rc : reader_each_change(s, check_record, NULL);
-    rc = rc ? rc : reader_each_child(s, "p1", check_name, NULL);
     return rc ? rc : reader_each_version(s, "p2", check_record, NULL);
 }
 

@@ -31,7 +31,8 @@ all_work_is_listed_by_policy_then_id(void **state)
     for (i = 0; i < 150; i++) {
         work.delay_ns = (150 - i) * SECOND;
         assert_int_equal(
-            deferred_put(q->d, i % 2 ? "b" : "a", &q->rules, &work, &id), 0);
+            deferred_put(q->d, i % 2 ? "b" : "a", &q->rules, &work, &id, NULL),
+            0);
     }
     assert_int_equal(deferred_each(q->d, NULL, keep_listed, &s), 0);
     assert_int_equal(s.count, 150);

@@ -125,7 +125,8 @@ long_damaged_payloads_are_set_aside(void **state)
 
     memset(bytes, 'x', sizeof(bytes));
     memcpy(bytes + 9000, "needle", 6);
-    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id, NULL),
+                     0);
     queue_put(q, "next");
     flip_bits(q, "needle", 6, 0);
     queue_reopen(q);

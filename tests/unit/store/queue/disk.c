@@ -337,7 +337,7 @@ put_large(struct queue *q, char letter)
 
     assert_non_null(bytes);
     memset(bytes, letter, LARGE);
-    rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
+    rc = deferred_put(q->d, "mail", &q->rules, &work, &id, NULL);
     free(bytes);
     return rc;
 }

@@ -419,7 +419,8 @@ a_survey_includes_the_journal(void **state)
     assert_string_equal(queue_take_text(q), "a");
     queue_put(q, "b");
     at = q->d->journal.at;
-    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id, NULL),
+                     0);
     s = survey_queue(q);
     assert_int_equal(s.waiting, 2);
     assert_int_equal(s.leased, 1);
@@ -455,7 +456,8 @@ a_full_journal_is_folded_and_begins_again(void **state)
 
     q->rules.max = 0;
     for (i = 0; i < 400; i++) { /* 3.6 MB */
-        assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+        assert_int_equal(
+            deferred_put(q->d, "mail", &q->rules, &work, &id, NULL), 0);
         assert_true(q->d->journal.at <= JOURNAL_SIZE);
     }
     queue_reopen(q);
@@ -486,7 +488,8 @@ work_too_large_for_the_journal_keeps_its_order(void **state)
 
     journal_is_in_use(q);
     queue_put(q, "a");
-    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id, NULL),
+                     0);
     queue_put(q, "c");
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "a");
@@ -560,7 +563,7 @@ a_forked_child_continues_the_journal(void **state)
     if (child == 0) {
         struct bide_work work = {.bytes = "b", .length = 1};
         uint64_t id;
-        int rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
+        int rc = deferred_put(q->d, "mail", &q->rules, &work, &id, NULL);
 
         _exit(rc || q->d->journal.state != JOURNAL_READY);
     }

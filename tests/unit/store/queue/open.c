@@ -24,7 +24,8 @@ fill_and_drain(struct queue *q, int count, const struct bide_work *work)
     int i, n;
 
     for (i = 0; i < count; i++) {
-        assert_int_equal(deferred_put(q->d, "mail", &q->rules, work, &id), 0);
+        assert_int_equal(deferred_put(q->d, "mail", &q->rules, work, &id, NULL),
+                         0);
     }
     for (i = 0; i < count; i += n) {
         n = queue_take(q, TAKEN);
@@ -128,7 +129,7 @@ take_many(void *arg)
     struct deferred_item item;
 
     while (atomic_load(&done) < THREADS * EACH) {
-        int n = deferred_take(q->d, "mail", &q->rules, &item, 1);
+        int n = deferred_take(q->d, "mail", &q->rules, NULL, &item, 1, NULL);
 
         if (n < 0) {
             return (char *)"failed";

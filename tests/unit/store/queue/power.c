@@ -161,7 +161,7 @@ put_item(struct queue *q, int item)
     memset(bytes, item, sizeof(bytes));
     memcpy(bytes, &item, sizeof(item));
     set_promise(item, MAYBE_PUT);
-    rc = deferred_put(q->d, "mail", &q->rules, &work, &id);
+    rc = deferred_put(q->d, "mail", &q->rules, &work, &id, NULL);
     assert_true(!rc || rc == BIDE_EFULL);
     set_promise(item, rc ? UNKNOWN : PUT);
 }

@@ -58,7 +58,8 @@ queue_setup(void **state)
     assert_non_null(q);
     assert_int_equal(scratch_setup(&scratch), 0);
     q->scratch = scratch;
-    assert_int_equal(writer_create(q->scratch->dir, "/nowhere", deferred_create, id), 0);
+    assert_int_equal(
+        writer_create(q->scratch->dir, "/nowhere", deferred_create, id), 0);
     snprintf(q->scratch->file, sizeof(q->scratch->file), "%s/deferred.mdb",
              q->scratch->dir);
     q->now = (struct deferred_now){1000 * SECOND, 100 * SECOND, 50 * SECOND, 7};
@@ -105,7 +106,7 @@ queue_try_put(struct queue *q, const char *text, const char *key,
                              .key = key,
                              .delay_ns = delay_ns};
 
-    return deferred_put(q->d, "mail", &q->rules, &work, out_id);
+    return deferred_put(q->d, "mail", &q->rules, &work, out_id, NULL);
 }
 
 UNUSED static uint64_t
@@ -121,7 +122,7 @@ queue_put(struct queue *q, const char *text)
 UNUSED static int
 queue_take(struct queue *q, int room)
 {
-    return deferred_take(q->d, "mail", &q->rules, q->taken, room);
+    return deferred_take(q->d, "mail", &q->rules, NULL, q->taken, room, NULL);
 }
 
 UNUSED static void

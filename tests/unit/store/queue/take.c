@@ -43,7 +43,8 @@ an_item_is_read_as_it_was_stored(void **state)
                                  .type = i ? "image/png" : NULL,
                                  .key = i % 2 ? "a key\n" : NULL};
 
-        assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+        assert_int_equal(
+            deferred_put(q->d, "mail", &q->rules, &work, &id, NULL), 0);
         queue_reopen(q);
         assert_int_equal(queue_take(q, 1), 1);
         assert_int_equal(q->taken[0].id, id);
@@ -66,11 +67,14 @@ policies_do_not_see_each_other(void **state)
     struct bide_work work = {.bytes = "x", .length = 1, .key = "k"};
     uint64_t one, two;
 
-    assert_int_equal(deferred_put(q->d, "mai", &q->rules, &work, &one), 0);
-    assert_int_equal(deferred_put(q->d, "mail2", &q->rules, &work, &two), 0);
+    assert_int_equal(deferred_put(q->d, "mai", &q->rules, &work, &one, NULL),
+                     0);
+    assert_int_equal(deferred_put(q->d, "mail2", &q->rules, &work, &two, NULL),
+                     0);
     assert_true(one != two);
     assert_int_equal(queue_take(q, 1), 0);
-    assert_int_equal(deferred_take(q->d, "mai", &q->rules, q->taken, 5), 1);
+    assert_int_equal(
+        deferred_take(q->d, "mai", &q->rules, NULL, q->taken, 5, NULL), 1);
     assert_int_equal(q->taken[0].id, one);
     queue_free(q, 1);
 }
@@ -354,9 +358,8 @@ the_next_event_is_the_first_due_time_or_end_of_a_lease(void **state)
     assert_int_equal(deferred_next_ns(q->d, "mail", NULL, &next), 0);
     assert_int_equal(next, q->now.monotonic_ns);
     assert_string_equal(queue_take_text(q), "y");
-    assert_int_equal(deferred_take_or_when(q->d, "mail", &q->rules, NULL,
-                                           q->taken, 1, &next),
-                     0);
+    assert_int_equal(
+        deferred_take(q->d, "mail", &q->rules, NULL, q->taken, 1, &next), 0);
     assert_int_equal(next, q->now.monotonic_ns + 300 * SECOND);
 }
 
@@ -369,15 +372,15 @@ put_kind(struct queue *q, const char *type, uint64_t delay_ns)
         .bytes = "x", .length = 1, .type = type, .delay_ns = delay_ns};
     uint64_t id;
 
-    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id), 0);
+    assert_int_equal(deferred_put(q->d, "mail", &q->rules, &work, &id, NULL),
+                     0);
     return id;
 }
 
 static uint64_t
 take_kind(struct queue *q, struct deferred_kind *kind, uint64_t *out_next)
 {
-    int n = deferred_take_or_when(q->d, "mail", &q->rules, kind, q->taken, 1,
-                                  out_next);
+    int n = deferred_take(q->d, "mail", &q->rules, kind, q->taken, 1, out_next);
 
     assert_in_range(n, 0, 1);
     if (n == 1) {
@@ -535,9 +538,9 @@ work_that_cannot_be_stored_is_refused(void **state)
 
     memset(text, 'x', sizeof(text) - 1);
     for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        assert_int_equal(
-            deferred_put(q->d, rows[i].policy, &q->rules, &rows[i].work, &id),
-            rows[i].rc);
+        assert_int_equal(deferred_put(q->d, rows[i].policy, &q->rules,
+                                      &rows[i].work, &id, NULL),
+                         rows[i].rc);
         assert_int_equal(id, 77);
     }
     assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOWORK);

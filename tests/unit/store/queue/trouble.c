@@ -124,8 +124,8 @@ do_everything(struct queue *q)
         return rc;
     }
     deferred_set_clock(d, queue_now, q);
-    rc = deferred_put(d, "mail", &q->rules, &work, &id);
-    n = rc ? 0 : deferred_take(d, "mail", &q->rules, q->taken, 1);
+    rc = deferred_put(d, "mail", &q->rules, &work, &id, NULL);
+    n = rc ? 0 : deferred_take(d, "mail", &q->rules, NULL, q->taken, 1, NULL);
     rc = n < 0 ? n : rc;
     if (n == 1) {
         deferred_item_free(q->taken);
@@ -290,7 +290,7 @@ store_until_full(struct queue *q, uint32_t *out_stored)
     uint64_t id;
     int rc;
 
-    while (!(rc = deferred_put(q->d, "mail", &q->rules, &work, &id))) {
+    while (!(rc = deferred_put(q->d, "mail", &q->rules, &work, &id, NULL))) {
         ++*out_stored;
     }
     return rc;
