@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain.h"
 #include "rule/histogram.h"
 
 /* The bounds of Prometheus' own libraries, from 5 ms to 10 s, extended to both
@@ -69,55 +70,22 @@ exposition_bound(double bound, char *buffer, size_t size)
     return buffer;
 }
 
-/* Returns the length of the UTF-8 character at `s`; 0 if it is not valid. */
-static size_t
-utf8_length(const unsigned char *s)
-{
-    static const struct {
-        unsigned char first, last, low, high; /* of the second byte */
-        size_t length;
-    } rows[] = {
-        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
-        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-        {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        size_t k = 1;
-
-        if (s[0] < rows[i].first || s[0] > rows[i].last) {
-            continue;
-        }
-        if (rows[i].length > 1 && (s[1] < rows[i].low || s[1] > rows[i].high)) {
-            return 0;
-        }
-        while (k < rows[i].length && (k == 1 || (s[k] & 0xc0) == 0x80)) {
-            k++;
-        }
-        return k == rows[i].length ? k : 0;
-    }
-    return 0;
-}
-
 void
 exposition_label(FILE *out, const char *value)
 {
-    const unsigned char *s = (const unsigned char *)value;
+    while (*value) {
+        uint32_t c;
+        size_t length = plain_character(value, SIZE_MAX, &c);
 
-    while (*s) {
-        size_t length = utf8_length(s);
-
-        if (*s == '\\' || *s == '"') {
-            fprintf(out, "\\%c", *s);
-        } else if (*s == '\n') {
+        if (*value == '\\' || *value == '"') {
+            fprintf(out, "\\%c", *value);
+        } else if (*value == '\n') {
             fputs("\\n", out);
         } else if (length > 0) {
-            fwrite(s, 1, length, out);
+            fwrite(value, 1, length, out);
         } else {
-            fprintf(out, "\\\\x%02x", *s);
+            fprintf(out, "\\\\x%02x", (unsigned char)*value);
         }
-        s += length > 0 ? length : 1;
+        value += length > 0 ? length : 1;
     }
 }

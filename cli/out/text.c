@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/plain.h"
+
 static bool utf8;
 static bool wide; /* libc can read characters beyond ASCII */
 
@@ -38,7 +40,7 @@ text_is_utf8(void)
 /* Reports whether a character changes the display of others: controls (C0, DEL,
  * C1), line separators, and marks of writing direction. */
 static bool
-is_control(unsigned long c)
+is_control(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
            (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
@@ -50,28 +52,9 @@ is_control(unsigned long c)
 static size_t
 printable_length(const char *text)
 {
-    static const unsigned long lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *t = (const unsigned char *)text;
-    unsigned long c = t[0];
-    size_t length = c < 0x80   ? 1
-                    : c < 0xc2 ? 0
-                    : c < 0xe0 ? 2
-                    : c < 0xf0 ? 3
-                    : c < 0xf5 ? 4
-                               : 0;
+    uint32_t c;
+    size_t length = plain_character(text, SIZE_MAX, &c); /* ends at the NUL */
 
-    if (length > 1) {
-        c &= 0x7fu >> length;
-        for (size_t i = 1; i < length; i++) {
-            if ((t[i] & 0xc0) != 0x80) {
-                return 0;
-            }
-            c = c << 6 | (t[i] & 0x3f);
-        }
-        if (c < lowest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-            return 0;
-        }
-    }
     return length == 0 || is_control(c) ? 0 : length;
 }
 

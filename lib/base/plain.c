@@ -10,18 +10,15 @@ is_continuation_byte(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Returns the length of the UTF-8 character of several bytes at `s`.  Returns 0
- * for a control character (U+0080 to U+009F; some terminals obey them) and for
- * bytes that do not encode a character: overlong forms, surrogates, values
- * above U+10FFFF. */
-static size_t
-character_length(const unsigned char *s, size_t left)
+size_t
+plain_character(const char *bytes, size_t left, uint32_t *out)
 {
-    static const uint32_t lowest[] = {0, 0, 0xa0, 0x800, 0x10000};
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    uint32_t c = s[0] & (0x7f >> length);
+    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)bytes;
+    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    uint32_t c = length == 1 ? s[0] : s[0] & (0x7fu >> length);
 
-    if (s[0] < 0xc2 || s[0] > 0xf4 || left < length) {
+    if (left < length || (s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4) {
         return 0;
     }
     for (size_t i = 1; i < length; i++) {
@@ -33,33 +30,27 @@ character_length(const unsigned char *s, size_t left)
     if (c < lowest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
         return 0;
     }
+    *out = c;
     return length;
 }
 
 size_t
 plain_length(const char *bytes, size_t length)
 {
-    const unsigned char *s = (const unsigned char *)bytes;
     size_t i = 0;
 
     while (i < length) {
-        unsigned char c = s[i];
+        uint32_t c;
+        size_t wide = plain_character(bytes + i, length - i, &c);
 
-        if (c >= 0x80) {
-            size_t wide = character_length(s + i, length - i);
-
-            if (!wide) {
-                return i;
-            }
-            i += wide;
-        } else if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t' ||
-                   (c == '\r' && i + 1 < length && s[i + 1] == '\n')) {
-            i++;
-        } else {
-            return i;
+        if (wide == 0 ||
+            !((c >= 0x20 && c < 0x7f) || c >= 0xa0 || c == '\n' || c == '\t' ||
+              (c == '\r' && i + 1 < length && bytes[i + 1] == '\n'))) {
+            break;
         }
+        i += wide;
     }
-    return length;
+    return i;
 }
 
 char *

@@ -3,9 +3,16 @@
 #define BIDE_PLAIN_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* Returns the length of the UTF-8 character at `bytes`, and stores its code in
+ * *out; 0 for bytes that do not encode a character: overlong forms, surrogates,
+ * values above U+10FFFF, or more than the `left` bytes. */
+size_t plain_character(const char *bytes, size_t left, uint32_t *out);
 
 /* Returns the number of bytes, from the start, that are plain text.  Tabs and
- * line ends (\n and \r\n) are plain. */
+ * line ends (\n and \r\n) are plain; U+0080 to U+009F are not, because some
+ * terminals obey them. */
 size_t plain_length(const char *bytes, size_t length);
 
 /* Copies `text` to `buffer`, for messages.  A longer text is cut to `size - 1`
