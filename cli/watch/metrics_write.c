@@ -18,6 +18,7 @@
 struct family {
     FILE *out;
     const char *name;
+    size_t offset; /* of a field that some of the functions below write */
 };
 
 /* ---- one sample ---- */
@@ -79,21 +80,9 @@ write_version(const struct family *f, const struct metrics *m)
 }
 
 static void
-write_live_up(const struct family *f, const struct metrics *m)
+write_flag(const struct family *f, const struct metrics *m)
 {
-    put_count(f, NO_LABELS, m->live);
-}
-
-static void
-write_history_up(const struct family *f, const struct metrics *m)
-{
-    put_count(f, NO_LABELS, m->history);
-}
-
-static void
-write_queue_up(const struct family *f, const struct metrics *m)
-{
-    put_count(f, NO_LABELS, m->queue);
+    put_count(f, NO_LABELS, *(const bool *)((const char *)m + f->offset));
 }
 
 static void
@@ -115,16 +104,13 @@ write_trouble(const struct family *f, const struct metrics *m)
 /* ---- policies ---- */
 
 static void
-write_policy_version(const struct family *f, const struct metrics *m)
+write_policy_version(const struct family *f, const struct metrics_policy *p)
 {
-    for (size_t i = 0; i < m->policy_count; i++) {
-        put_count(f, LABELS("policy", m->policies[i].name),
-                  m->policies[i].version);
-    }
+    put_count(f, LABELS("policy", p->name), p->version);
 }
 
 static void
-write_policy_info(const struct family *f, const struct metrics *m)
+write_policy_info(const struct family *f, const struct metrics_policy *p)
 {
     static const char *const words[] = {
         [MANDATORY] = "mandatory",
@@ -132,70 +118,52 @@ write_policy_info(const struct family *f, const struct metrics *m)
         [OPTIONAL] = "optional",
     };
 
-    for (size_t i = 0; i < m->policy_count; i++) {
-        const struct metrics_policy *p = &m->policies[i];
-
-        if (p->valid) {
-            put_count(f,
-                      LABELS("policy", p->name, "importance",
-                             words[p->importance], "breaker",
-                             guard_mode(p->breaker_mode), "budget", p->group),
-                      1);
-        }
+    if (p->valid) {
+        put_count(f,
+                  LABELS("policy", p->name, "importance", words[p->importance],
+                         "breaker", guard_mode(p->breaker_mode), "budget",
+                         p->group),
+                  1);
     }
 }
 
 static void
-write_policy_paused(const struct family *f, const struct metrics *m)
+write_policy_paused(const struct family *f, const struct metrics_policy *p)
 {
-    for (size_t i = 0; i < m->policy_count; i++) {
-        if (m->policies[i].valid) {
-            put_count(f, LABELS("policy", m->policies[i].name),
-                      m->policies[i].paused);
-        }
+    if (p->valid) {
+        put_count(f, LABELS("policy", p->name), p->paused);
     }
 }
 
 static void
-write_policy_level(const struct family *f, const struct metrics *m)
+write_policy_level(const struct family *f, const struct metrics_policy *p)
 {
-    for (size_t i = 0; i < m->policy_count; i++) {
-        if (m->policies[i].level >= 0) {
-            put_count(f, LABELS("policy", m->policies[i].name),
-                      (uint64_t)m->policies[i].level);
-        }
+    if (p->level >= 0) {
+        put_count(f, LABELS("policy", p->name), (uint64_t)p->level);
     }
 }
 
 /* ---- policies and scopes ---- */
 
 static void
-write_calls(const struct family *f, const struct metrics *m)
+write_calls(const struct family *f, const struct metrics_cell *c)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
+    for (size_t k = 0; k < COUNTER_ROWS; k++) {
+        const struct counter_row *row = &counter_rows[k];
 
-        for (size_t k = 0; k < COUNTER_ROWS; k++) {
-            const struct counter_row *row = &counter_rows[k];
-
-            if (row->flags & COUNTER_IS_VERDICT) {
-                put_count(f, LABELS(OF_CELL(c), "verdict", row->name),
-                          counter_of(&c->stats, row));
-            }
+        if (row->flags & COUNTER_IS_VERDICT) {
+            put_count(f, LABELS(OF_CELL(c), "verdict", row->name),
+                      counter_of(&c->stats, row));
         }
     }
 }
 
 static void
-write_failures(const struct family *f, const struct metrics *m)
+write_failures(const struct family *f, const struct metrics_cell *c)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
-
-        for (size_t k = 0; k < c->outcome_count; k++) {
-            put_count(f, LABELS(OF_CELL(c), "outcome", c->outcomes[k].name),
-                      c->outcomes[k].count);
-        }
+    for (size_t k = 0; k < c->outcome_count; k++) {
+        put_count(f, LABELS(OF_CELL(c), "outcome", c->outcomes[k].name),
+                  c->outcomes[k].count);
     }
 }
 
@@ -221,22 +189,16 @@ put_histogram(const struct family *f, const struct metrics_cell *c,
 }
 
 static void
-write_durations(const struct family *f, const struct metrics *m)
+write_durations(const struct family *f, const struct metrics_cell *c)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
-
-        put_histogram(f, c, "succeeded", &c->succeeded);
-        put_histogram(f, c, "failed", &c->failed);
-    }
+    put_histogram(f, c, "succeeded", &c->succeeded);
+    put_histogram(f, c, "failed", &c->failed);
 }
 
 static void
-write_sleeping(const struct family *f, const struct metrics *m)
+write_sleeping(const struct family *f, const struct metrics_cell *c)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        put_count(f, LABELS(OF_CELL(&m->cells[i])), m->cells[i].sleeping);
-    }
+    put_count(f, LABELS(OF_CELL(c)), c->sleeping);
 }
 
 /* ---- breakers and budgets ---- */
@@ -250,7 +212,7 @@ has_breaker(const struct metrics_cell *c)
 /* Writes a state set: one of the three states is 1.  A forced breaker is open
  * or closed. */
 static void
-write_breaker_state(const struct family *f, const struct metrics *m)
+write_breaker_state(const struct family *f, const struct metrics_cell *c)
 {
     static const char *const words[] = {
         [STATE_CLOSED] = "closed",
@@ -258,24 +220,18 @@ write_breaker_state(const struct family *f, const struct metrics *m)
         [STATE_HALF_OPEN] = "half_open",
     };
 
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
-        int state = c->guard.mode == BREAKER_OPEN ? STATE_OPEN : c->guard.state;
+    int state = c->guard.mode == BREAKER_OPEN ? STATE_OPEN : c->guard.state;
 
-        for (int k = 0; has_breaker(c) && k < 3; k++) {
-            put_count(f, LABELS(OF_CELL(c), "state", words[k]), k == state);
-        }
+    for (int k = 0; has_breaker(c) && k < 3; k++) {
+        put_count(f, LABELS(OF_CELL(c), "state", words[k]), k == state);
     }
 }
 
 static void
-write_breaker_opened(const struct family *f, const struct metrics *m)
+write_breaker_opened(const struct family *f, const struct metrics_cell *c)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        if (has_breaker(&m->cells[i])) {
-            put_count(f, LABELS(OF_CELL(&m->cells[i])),
-                      m->cells[i].guard.opened);
-        }
+    if (has_breaker(c)) {
+        put_count(f, LABELS(OF_CELL(c)), c->guard.opened);
     }
 }
 
@@ -319,32 +275,25 @@ write_budget_refused(const struct family *f, const struct metrics *m)
 /* ---- deferred work ---- */
 
 static void
-write_deferred_work(const struct family *f, const struct metrics *m)
+write_deferred_work(const struct family *f, const struct deferred_counts *c)
 {
-    for (size_t i = 0; i < m->deferred_count; i++) {
-        const struct deferred_counts *c = &m->deferred[i];
-        const struct {
-            const char *state;
-            uint64_t count;
-        } rows[] = {
-            {"waiting", c->waiting}, {"leased", c->leased}, {"dead", c->dead}};
+    const struct {
+        const char *state;
+        uint64_t count;
+    } rows[] = {
+        {"waiting", c->waiting}, {"leased", c->leased}, {"dead", c->dead}};
 
-        for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
-            put_count(f, LABELS("policy", c->policy, "state", rows[k].state),
-                      rows[k].count);
-        }
+    for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+        put_count(f, LABELS("policy", c->policy, "state", rows[k].state),
+                  rows[k].count);
     }
 }
 
 static void
-write_deferred_oldest(const struct family *f, const struct metrics *m)
+write_deferred_oldest(const struct family *f, const struct deferred_counts *c)
 {
-    for (size_t i = 0; i < m->deferred_count; i++) {
-        const struct deferred_counts *c = &m->deferred[i];
-
-        if (c->oldest_ns > 0) {
-            put_timestamp(f, LABELS("policy", c->policy), c->oldest_ns);
-        }
+    if (c->oldest_ns > 0) {
+        put_timestamp(f, LABELS("policy", c->policy), c->oldest_ns);
     }
 }
 
@@ -356,7 +305,7 @@ write_counters(FILE *out, const struct metrics *m)
 {
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
         const struct counter_row *row = &counter_rows[k];
-        struct family f = {out, row->metric};
+        struct family f = {out, row->metric, 0};
 
         if (!row->metric) {
             continue;
@@ -377,75 +326,78 @@ write_counters(FILE *out, const struct metrics *m)
 }
 
 static void
-put_work(const struct family *f, const struct metrics *m, size_t offset)
+write_work(const struct family *f, const struct deferred_counts *c)
 {
-    for (size_t i = 0; i < m->deferred_count; i++) {
-        uint64_t count;
+    uint64_t count;
 
-        memcpy(&count, (const char *)&m->deferred[i] + offset, sizeof(count));
-        put_count(f, LABELS("policy", m->deferred[i].policy), count);
-    }
+    memcpy(&count, (const char *)c + f->offset, sizeof(count));
+    put_count(f, LABELS("policy", c->policy), count);
 }
 
-#define ALWAYS(write) write, NULL, 0, true
-#define EACH(write) write, NULL, 0, false
 #define WORK(field) \
-    NULL, put_work, offsetof(struct deferred_counts, field), false
+    .work = write_work, .offset = offsetof(struct deferred_counts, field)
+#define FLAG(field) \
+    .write = write_flag, .offset = offsetof(struct metrics, field)
 
 static const struct {
     const char *name, *type, *help;
-    /* The function that writes the samples.  Exactly one of the two is set. */
-    void (*write)(const struct family *f, const struct metrics *m);
-    void (*put)(const struct family *f, const struct metrics *m, size_t offset);
-    size_t offset;
     bool always; /* written even if the registry cannot be read */
+    size_t offset;
+    /* Exactly one is set.  The last three are called for each element. */
+    void (*write)(const struct family *f, const struct metrics *m);
+    void (*policy)(const struct family *f, const struct metrics_policy *p);
+    void (*cell)(const struct family *f, const struct metrics_cell *c);
+    void (*work)(const struct family *f, const struct deferred_counts *c);
 } families[] = {
-    {"bide_up", "gauge", "1 when the registry can be read.", ALWAYS(write_up)},
-    {"bide_build_info", "gauge", "The version of bide.", ALWAYS(write_version)},
+    {"bide_up", "gauge", "1 when the registry can be read.", .write = write_up,
+     .always = true},
+    {"bide_build_info", "gauge", "The version of bide.", .write = write_version,
+     .always = true},
     {"bide_live_up", "gauge",
      "1 when the live state can be read; 0 also before the first call.",
-     EACH(write_live_up)},
+     FLAG(live)},
     {"bide_history_up", "gauge",
-     "1 when the history can be read or does not exist yet.",
-     EACH(write_history_up)},
+     "1 when the history can be read or does not exist yet.", FLAG(history)},
     {"bide_history_recorded_timestamp_seconds", "gauge",
-     "When bide record last recorded.", EACH(write_recorded)},
+     "When bide record last recorded.", .write = write_recorded},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
-     "When a service last failed to read the registry.", EACH(write_trouble)},
+     "When a service last failed to read the registry.",
+     .write = write_trouble},
     {"bide_policy_version", "gauge",
      "The version in force; 0: used by services but not defined.",
-     EACH(write_policy_version)},
+     .policy = write_policy_version},
     {"bide_policy_info", "gauge",
-     "Importance, breaker and budget of the policy.", EACH(write_policy_info)},
+     "Importance, breaker and budget of the policy.",
+     .policy = write_policy_info},
     {"bide_policy_paused", "gauge", "1 while new calls are refused.",
-     EACH(write_policy_paused)},
+     .policy = write_policy_paused},
     {"bide_policy_warning_level", "gauge",
      "Level by the warn_ and crit_ keys: 0 ok, 1 warning, 2 critical.",
-     EACH(write_policy_level)},
+     .policy = write_policy_level},
     {"bide_calls_total", "counter", "Calls that ended, by verdict.",
-     EACH(write_calls)},
+     .cell = write_calls},
     {"bide_attempt_failures_total", "counter",
-     "Attempts that failed, by outcome.", EACH(write_failures)},
+     "Attempts that failed, by outcome.", .cell = write_failures},
     {"bide_attempt_duration_seconds", "histogram",
-     "How long attempts took, within 3 %.", EACH(write_durations)},
+     "How long attempts took, within 3 %.", .cell = write_durations},
     {"bide_sleeping_calls", "gauge", "Calls that wait for their next attempt.",
-     EACH(write_sleeping)},
+     .cell = write_sleeping},
     {"bide_breaker_state", "gauge",
      "1 for the state of the circuit breaker, else 0.",
-     EACH(write_breaker_state)},
+     .cell = write_breaker_state},
     {"bide_breaker_opened_total", "counter",
-     "Times that the circuit breaker opened.", EACH(write_breaker_opened)},
+     "Times that the circuit breaker opened.", .cell = write_breaker_opened},
     {"bide_budget_level_ratio", "gauge", "Level of the retry budget, 0 to 1.",
-     EACH(write_budget_level)},
+     .write = write_budget_level},
     {"bide_budget_refused_total", "counter", "Retries that the budget refused.",
-     EACH(write_budget_refused)},
+     .write = write_budget_refused},
     {"bide_deferred_up", "gauge", "1 when deferred work can be read.",
-     EACH(write_queue_up)},
+     FLAG(queue)},
     {"bide_deferred_work", "gauge", "Pieces of deferred work, by state.",
-     EACH(write_deferred_work)},
+     .work = write_deferred_work},
     {"bide_deferred_bytes", "gauge", "Size of deferred work.", WORK(bytes)},
     {"bide_deferred_oldest_timestamp_seconds", "gauge",
-     "When the oldest piece was stored.", EACH(write_deferred_oldest)},
+     "When the oldest piece was stored.", .work = write_deferred_oldest},
     {"bide_deferred_stored_total", "counter", "Pieces that were stored.",
      WORK(stored)},
     {"bide_deferred_done_total", "counter", "Pieces that were done.",
@@ -461,20 +413,27 @@ void
 metrics_write(const struct metrics *m, FILE *out)
 {
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        struct family f = {out, families[i].name};
+        struct family f = {out, families[i].name, families[i].offset};
 
         if (!m && !families[i].always) {
             continue;
         }
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", f.name, families[i].help,
                 f.name, families[i].type);
-        if (families[i].write == write_calls) {
-            write_calls(&f, m);
-            write_counters(out, m);
-        } else if (families[i].write) {
+        if (families[i].write) {
             families[i].write(&f, m);
-        } else {
-            families[i].put(&f, m, families[i].offset);
+        }
+        for (size_t k = 0; families[i].policy && k < m->policy_count; k++) {
+            families[i].policy(&f, &m->policies[k]);
+        }
+        for (size_t k = 0; families[i].cell && k < m->cell_count; k++) {
+            families[i].cell(&f, &m->cells[k]);
+        }
+        for (size_t k = 0; families[i].work && k < m->deferred_count; k++) {
+            families[i].work(&f, &m->deferred[k]);
+        }
+        if (families[i].cell == write_calls) {
+            write_counters(out, m);
         }
     }
 }
