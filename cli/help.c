@@ -129,8 +129,7 @@ help_keys(void)
     for (size_t i = 0; i < policy_key_count; i++) {
         const struct key *key = &policy_keys[i];
 
-        table_row(t);
-        table_cell(t, 0, "%s", key->name);
+        table_row_of(t, key->name);
         if (*key->preset) {
             table_cell(t, 1, "%s", key->preset);
         }

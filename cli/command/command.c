@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/draft.h"
+
 const struct option_row option_rows[OPTION_COUNT] = {
 #define X(id, name, value, help) {name, value, help},
     OPTIONS(X)
@@ -75,13 +77,16 @@ command_in_group(const char *group, const char *word)
 }
 
 static void
-write_options(FILE *out, const struct command *command)
+add_options(struct draft *to, const struct command *command)
 {
+    char option[64];
+
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & UINT64_C(1) << i && option_rows[i].help) {
-            fprintf(out, " [--%s%s%s]", option_rows[i].name,
-                    option_rows[i].value ? " " : "",
-                    option_rows[i].value ? option_rows[i].value : "");
+            snprintf(option, sizeof(option), " [--%s%s%s]", option_rows[i].name,
+                     option_rows[i].value ? " " : "",
+                     option_rows[i].value ? option_rows[i].value : "");
+            draft_text(to, option);
         }
     }
 }
@@ -92,20 +97,13 @@ command_usage(const struct command *command)
     /* Options of bide stand before the other program's command line. */
     size_t before = command->rest_from > 0 ? strcspn(command->usage, " ")
                                            : strlen(command->usage);
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
+    struct draft usage = {0};
 
-    if (!out) {
-        return NULL;
-    }
-    fprintf(out, "bide %s%s%.*s", command->name, before > 0 ? " " : "",
-            (int)before, command->usage);
-    write_options(out, command);
-    fputs(command->usage + before, out);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    draft_text(&usage, "bide ");
+    draft_text(&usage, command->name);
+    draft_text(&usage, before > 0 ? " " : "");
+    draft_add(&usage, command->usage, before);
+    add_options(&usage, command);
+    draft_text(&usage, command->usage + before);
+    return draft_take(&usage);
 }

@@ -244,17 +244,26 @@ say_no_policy(struct admin *registry, const char *name)
 }
 
 int
+say_unless_found(struct admin *registry, const char *name, struct record *out)
+{
+    int rc = policy_name_ok(name) ? admin_policy(registry, name, out)
+                                  : BIDE_ENOPOLICY;
+
+    return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
+           : rc                 ? say_failure(rc, name)
+                                : 0;
+}
+
+int
 say_unless_policy(struct admin *registry, const char *name)
 {
     struct record r;
-    int rc = admin_policy(registry, name, &r);
+    int status = say_unless_found(registry, name, &r);
 
-    if (rc == 0) {
+    if (status == 0) {
         record_free(&r);
-        return 0;
     }
-    return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
-                                : say_failure(rc, name);
+    return status;
 }
 
 int

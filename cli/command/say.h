@@ -10,6 +10,7 @@
 
 struct admin;
 struct faults;
+struct record;
 
 enum exit_status {
     STATUS_DONE = 0,
@@ -60,9 +61,11 @@ int say_no_name(const char *before, const char *name);
 /* Prints "NAME: no such policy; did you mean NEAR?", or that the policy was
  * deleted.  Returns the exit status. */
 int say_no_policy(struct admin *registry, const char *name);
-/* Returns 0 if the policy exists; otherwise the exit status after an error
- * message. */
+/* Return 0 if the policy exists; otherwise the exit status after an error
+ * message.  say_unless_found() also reads it, for record_free(). */
 int say_unless_policy(struct admin *registry, const char *name);
+int say_unless_found(struct admin *registry, const char *name,
+                     struct record *out);
 
 /* Prints that the policy has no version `version`; 0: none before the version
  * in force.  Returns the exit status. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "admin/deferred.h"
-#include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
@@ -19,7 +18,6 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
-#include "store/policies/record.h"
 #include "store/queue/queue.h"
 
 /* ---- shared by the commands ---- */
@@ -80,7 +78,6 @@ match_counted_policy(void *arg, const struct deferred_counts *c)
 int
 work_name(struct command_line *line, struct deferred *d, const char *name)
 {
-    struct record r;
     char wanted[BIDE_NAME_MAX + 1];
     int rc;
 
@@ -92,16 +89,7 @@ work_name(struct command_line *line, struct deferred *d, const char *name)
     if (rc < 0) {
         return work_failed(rc, "deferred work");
     }
-    if (rc > 0) {
-        return 0;
-    }
-    rc = admin_policy(line->registry, name, &r);
-    if (rc == 0) {
-        record_free(&r);
-        return 0;
-    }
-    return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
-                                : say_failure(rc, name);
+    return rc > 0 ? 0 : say_unless_policy(line->registry, name);
 }
 
 /* ---- the filter ---- */

@@ -10,14 +10,13 @@
 
 #include "admin/change.h"
 #include "admin/deferred.h"
-#include "admin/read.h"
 #include "base/array.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 #include "cli/policy/change.h"
+#include "cli/policy/source.h"
 #include "policy/policy.h"
-#include "store/policies/record.h"
 #include "store/queue/queue.h"
 #include "deferred.h"
 
@@ -279,37 +278,18 @@ deferred_drop_command(struct command_line *line)
 /* Reads standard input and refuses more than BIDE_WORK_MAX bytes.  Returns 0,
  * or the exit status after an error message. */
 static int
-read_work_stdin(void **out_bytes, size_t *out_length)
+read_work_stdin(char **out_bytes, size_t *out_length)
 {
-    size_t size = BIDE_WORK_MAX + 1, used = 0;
-    char *bytes = malloc(size);
+    int rc =
+        source_read_all(STDIN_FILENO, BIDE_WORK_MAX, out_bytes, out_length);
 
-    if (!bytes) {
-        return say_no_memory();
-    }
-    while (used < size) {
-        ssize_t n = read(STDIN_FILENO, bytes + used, size - used);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            free(bytes);
-            return say_errno("standard input");
-        }
-        if (n == 0) {
-            break;
-        }
-        used += (size_t)n;
-    }
-    if (used > BIDE_WORK_MAX) {
-        free(bytes);
+    if (rc == BIDE_ESYS && errno == EFBIG) {
         say("standard input: at most %d bytes can be deferred", BIDE_WORK_MAX);
         return STATUS_INPUT;
     }
-    *out_bytes = bytes;
-    *out_length = used;
-    return 0;
+    return rc == BIDE_ESYS ? say_errno("standard input")
+           : rc            ? say_no_memory()
+                           : 0;
 }
 
 static int
@@ -357,16 +337,12 @@ deferred_put_command(struct command_line *line)
 {
     struct bide_work work = {.type = line->option[OPTION_TYPE],
                              .key = line->option[OPTION_KEY]};
-    void *bytes = NULL;
-    struct record r;
-    int status, rc = admin_policy(line->registry, line->operands[0], &r);
+    char *bytes = NULL;
+    int status = say_unless_policy(line->registry, line->operands[0]);
 
-    if (rc) {
-        return rc == BIDE_ENOPOLICY || rc == BIDE_ENAME
-                   ? say_no_policy(line->registry, line->operands[0])
-                   : say_failure(rc, line->operands[0]);
+    if (status) {
+        return status;
     }
-    record_free(&r);
     status = check_text_length("type", work.type, BIDE_WORK_TYPE_MAX);
     status =
         status ? status : check_text_length("key", work.key, BIDE_WORK_KEY_MAX);

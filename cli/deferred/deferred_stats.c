@@ -68,8 +68,7 @@ add_counts_row(struct table *t, const struct deferred_counts *c,
 {
     char text[32];
 
-    table_row(t);
-    table_cell(t, 0, "%s", c->policy);
+    table_row_of(t, c->policy);
     for (size_t i = 0; i < COUNTERS; i++) {
         table_cell(t, 1 + i, "%s",
                    text_count(counter_value(c, i), text, sizeof(text)));

@@ -10,6 +10,7 @@
 #include "admin/read.h"
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/draft.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
@@ -72,33 +73,25 @@ audit_kind_word(enum audit_kind kind)
 char *
 audit_words(const struct audit_entry *e)
 {
-    char *text = NULL, number[32];
-    const char *between = "";
-    size_t size;
-    FILE *out;
+    char number[32], item[80];
+    struct draft text = {0};
 
     if (e->what) {
         return strdup(e->what);
     }
-    out = open_memstream(&text, &size);
-    if (!out) {
-        return NULL;
-    }
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         if (e->count[i] > 0) {
-            fprintf(out, "%s%s %s", between,
-                    text_count(e->count[i], number, sizeof(number)),
-                    counter_rows[i].name);
-            between = ", ";
+            snprintf(item, sizeof(item), "%s %s",
+                     text_count(e->count[i], number, sizeof(number)),
+                     counter_rows[i].name);
+            draft_item(&text, item);
         }
     }
-    fprintf(out, " of %s %s", text_count(e->calls, number, sizeof(number)),
-            text_plural(e->calls, "call", "calls"));
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    snprintf(item, sizeof(item), " of %s %s",
+             text_count(e->calls, number, sizeof(number)),
+             text_plural(e->calls, "call", "calls"));
+    draft_text(&text, item);
+    return draft_take(&text);
 }
 
 /* ---- changes ---- */

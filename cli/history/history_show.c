@@ -119,19 +119,12 @@ print_rows(const struct history_rows *rows)
 /* ---- versions side by side ---- */
 
 static void
-begin_beside_row(struct table *t, const char *title)
-{
-    table_row(t);
-    table_cell(t, 0, "%s", title);
-}
-
-static void
 add_beside_changes(struct table *t, const struct history_rows *rows,
                    size_t first)
 {
     char text[64];
 
-    begin_beside_row(t, "made");
+    table_row_of(t, "made");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].who) {
             table_cell(t, i - first + 1, "%s",
@@ -139,19 +132,19 @@ add_beside_changes(struct table *t, const struct history_rows *rows,
                                   sizeof(text)));
         }
     }
-    begin_beside_row(t, "by");
+    table_row_of(t, "by");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].who) {
             table_cell(t, i - first + 1, "%s", rows->list[i].who);
         }
     }
-    begin_beside_row(t, "note");
+    table_row_of(t, "note");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].note && *rows->list[i].note) {
             table_cell(t, i - first + 1, "%s", rows->list[i].note);
         }
     }
-    begin_beside_row(t, "in force");
+    table_row_of(t, "in force");
     for (size_t i = first; i < rows->count; i++) {
         if (rows->list[i].force_ns > 0) {
             table_cell(
@@ -195,7 +188,7 @@ print_beside(const struct history_rows *rows)
             continue;
         }
         write_lower(figures[k].title, lower);
-        begin_beside_row(t, lower);
+        table_row_of(t, lower);
         for (size_t i = first; i < rows->count; i++) {
             table_cell(t, i - first + 1, "%s",
                        figure_write(&rows->list[i].stats, &figures[k], text,

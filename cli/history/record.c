@@ -72,23 +72,25 @@ static int
 read_recorder_options(struct command_line *line, struct recorder *r)
 {
     const uint64_t minute = 60 * SECOND_NS, hour = 60 * minute;
-    int status;
+    const struct {
+        enum option option;
+        uint64_t least_ns, preset_ns, *out;
+    } rows[] = {
+        {OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns},
+        {OPTION_KEEP_MINUTES, hour, RECORDING_KEEP_MINUTES_NS,
+         &r->how.keep.minutes_ns},
+        {OPTION_KEEP_HOURS, 24 * hour, RECORDING_KEEP_HOURS_NS,
+         &r->how.keep.hours_ns},
+    };
+    int status = 0;
 
     r->line = line;
     r->periodic = line->option[OPTION_EVERY] != NULL;
     r->on_change = line->option[OPTION_ON_CHANGE];
-    status =
-        read_duration(line, OPTION_EVERY, SECOND_NS, minute, &r->how.every_ns);
-    if (status) {
-        return status;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !status; i++) {
+        status = read_duration(line, rows[i].option, rows[i].least_ns,
+                               rows[i].preset_ns, rows[i].out);
     }
-    status = read_duration(line, OPTION_KEEP_MINUTES, hour,
-                           RECORDING_KEEP_MINUTES_NS, &r->how.keep.minutes_ns);
-    if (status) {
-        return status;
-    }
-    status = read_duration(line, OPTION_KEEP_HOURS, 24 * hour,
-                           RECORDING_KEEP_HOURS_NS, &r->how.keep.hours_ns);
     return status ? status : number_read_size(line, &r->how.keep.bytes);
 }
 

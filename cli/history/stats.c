@@ -312,8 +312,7 @@ print_missing(const struct stats_cells *cells)
     for (size_t i = 0; i < cells->count; i++) {
         const struct admin_cell *c = &cells->list[i].live;
 
-        if (c->missing &&
-            !(i > 0 && strcmp(cells->list[i - 1].live.name, c->name) == 0)) {
+        if (c->missing && is_first_of_name(cells, i)) {
             fputs(any ? ", " : "\nnot defined: ", stdout);
             text_put(stdout, c->name, false);
             any = true;

@@ -109,8 +109,7 @@ print_states(const struct guard_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
 
-        table_row(t);
-        table_cell(t, 0, "%s", guard_scope(parts->list[i].scope));
+        table_row_of(t, guard_scope(parts->list[i].scope));
         table_cell(t, 1, "%s%s", guard_state(g, text, sizeof(text)),
                    g->damaged ? " (damaged)" : "");
         if (state_since_ns(g) > 0) {
@@ -218,19 +217,13 @@ put_scope(struct json *array, const struct policy *p,
 
     json_put_text(j, "scope", part->scope);
     guard_put(j, p, g);
-    if (state_since_ns(g) > 0) {
-        json_put_s(j, "since", state_since_ns(g));
-    } else {
-        json_put_null(j, "since");
-    }
+    json_put_time(j, "since", state_since_ns(g));
     transitions = json_in_array(j, "transitions");
     for (uint32_t i = 0; i < g->transitions; i++) {
         struct json *one = json_add_object(transitions);
 
         json_put_text(one, "to", guard_word(g->transition[i].to));
-        json_put_number(one, "when",
-                        (double)(g->transition[i].realtime_ns / 1000000) /
-                            1000);
+        json_put_s(one, "when", g->transition[i].realtime_ns);
     }
 }
 

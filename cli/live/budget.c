@@ -124,8 +124,7 @@ print_levels(const struct policy *p, const struct guard_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
 
-        table_row(t);
-        table_cell(t, 0, "%s", guard_scope(parts->list[i].scope));
+        table_row_of(t, guard_scope(parts->list[i].scope));
         table_cell(t, 1, "%s%s", guard_level(g, text, sizeof(text)),
                    g->budget_damaged ? " (damaged)" : "");
         if (p->budget.kind == BUDGET_TOKENS) {
@@ -165,7 +164,7 @@ static int
 print_json(struct command_line *line, const struct policy *p,
            const struct guard_parts *parts)
 {
-    struct json *j = json_object_new(), *array;
+    struct json *j = json_object_new();
     struct budget_members m = {line->registry, p, NULL, NULL, 0};
     int rc;
 
@@ -180,13 +179,7 @@ print_json(struct command_line *line, const struct policy *p,
         json_free(j);
         return rc;
     }
-    array = json_in_array(j, "scopes");
-    for (size_t i = 0; i < parts->count; i++) {
-        struct json *one = json_add_object(array);
-
-        json_put_text(one, "scope", parts->list[i].scope);
-        guard_put(one, p, &parts->list[i].guard);
-    }
+    guard_put_parts(j, p, parts->list, parts->count);
     return json_out(j);
 }
 

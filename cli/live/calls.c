@@ -24,8 +24,7 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
 {
     char left[32];
 
-    table_row(t);
-    table_cell(t, POLICY, "%s", s->name);
+    table_row_of(t, s->name);
     if (*s->scope) {
         table_cell(t, SCOPE, "%s", s->scope);
     }

@@ -28,6 +28,11 @@ enum { NOTES_MAX = 8 };
  * used budget come first.  `bide stats` shows all scopes. */
 enum { SCOPES_SHOWN = 16 };
 
+struct notes {
+    size_t count;          /* may exceed NOTES_MAX */
+    char *list[NOTES_MAX]; /* an entry may be NULL */
+};
+
 struct list {
     struct admin *registry;
     const char *pattern; /* NULL: all policies */
@@ -37,10 +42,8 @@ struct list {
     struct json *object, *array;
     size_t shown;
     uint64_t now_ns;
-    size_t temporary;
-    char *temporary_notes[NOTES_MAX]; /* an entry may be NULL */
-    size_t note_count;
-    char *notes[NOTES_MAX]; /* about damage, or about rows that were left out */
+    struct notes temporary; /* about temporary versions */
+    struct notes notes;     /* about damage, or about rows that were left out */
 };
 
 enum column {
@@ -110,39 +113,23 @@ add_count_cells(struct table *t, const struct count *c)
     }
 }
 
-static void
-add_temporary_note(struct list *list, const struct record *r)
-{
-    char until[64];
-    char *note = NULL;
-
-    if (list->temporary++ >= NOTES_MAX) {
-        return;
-    }
-    when_write_until(r->until_ns, list->now_ns, until, sizeof(until));
-    if (asprintf(&note, "temporary until %s: bide log %s", until, r->name) <
-        0) {
-        note = NULL;
-    }
-    list->temporary_notes[list->temporary - 1] = note;
-}
-
 /* Takes ownership of `note`, which may be NULL. */
 static void
-add_note(struct list *list, char *note)
+add_note(struct notes *to, char *note)
 {
-    if (list->note_count < NOTES_MAX) {
-        list->notes[list->note_count++] = note;
+    if (to->count < NOTES_MAX) {
+        to->list[to->count] = note;
     } else {
         free(note);
     }
+    to->count++;
 }
 
-static void add_printed_note(struct list *list, const char *format, ...)
+static void add_printed_note(struct notes *to, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-add_printed_note(struct list *list, const char *format, ...)
+add_printed_note(struct notes *to, const char *format, ...)
 {
     va_list args;
     char *note = NULL;
@@ -152,7 +139,7 @@ add_printed_note(struct list *list, const char *format, ...)
         note = NULL;
     }
     va_end(args);
-    add_note(list, note);
+    add_note(to, note);
 }
 
 static void
@@ -198,8 +185,9 @@ add_scope_rows(struct list *list, const struct policy *p,
         }
     }
     if (guarded->scopes > shown) {
-        add_printed_note(list, "note: %s has %zu more scopes: bide stats %s",
-                         p->name, guarded->scopes - shown, p->name);
+        add_printed_note(&list->notes,
+                         "note: %s has %zu more scopes: bide stats %s", p->name,
+                         guarded->scopes - shown, p->name);
     }
 }
 
@@ -209,20 +197,21 @@ add_guard_notes(struct list *list, const char *name,
 {
     if (g->damaged) {
         add_printed_note(
-            list,
+            &list->notes,
             "note: %s: the state of its breaker is damaged, calls continue; "
             "to repair it: bide breaker %s reset",
             name, name);
     }
     if (g->budget_damaged) {
         add_printed_note(
-            list,
+            &list->notes,
             "note: %s: the state of its budget is damaged, calls continue; "
             "to repair it: bide budget %s reset",
             name, name);
     }
     if (c && c->scopes_refused > 0) {
-        add_note(list, guard_scopes_note(name, c->scopes, c->scopes_refused));
+        add_note(&list->notes,
+                 guard_scopes_note(name, c->scopes, c->scopes_refused));
     }
 }
 
@@ -232,10 +221,9 @@ add_policy_row(struct list *list, const struct record *r,
                const struct guarded *guarded)
 {
     struct table *t = list->table;
-    char rules[128];
+    char rules[128], until[64];
 
-    table_row(t);
-    table_cell(t, POLICY, "%s", r->name);
+    table_row_of(t, r->name);
     table_cell(t, VER, "%u%s", r->version, r->until_ns ? "*" : " ");
     if (p) {
         table_cell(t, IMPORTANCE, "%s", importance_word(p));
@@ -251,7 +239,10 @@ add_policy_row(struct list *list, const struct record *r,
     add_guard_cells(t, &guarded->worst);
     add_guard_notes(list, r->name, &guarded->worst, c);
     if (r->until_ns > 0) {
-        add_temporary_note(list, r);
+        add_printed_note(
+            &list->temporary, "temporary until %s: bide log %s",
+            when_write_until(r->until_ns, list->now_ns, until, sizeof(until)),
+            r->name);
     }
     if (guarded->scopes > 0) {
         add_scope_rows(list, p, guarded);
@@ -264,8 +255,7 @@ add_missing_row(struct list *list, const struct count *c)
 {
     struct table *t = list->table;
 
-    table_row(t);
-    table_cell(t, POLICY, "%s", c->name);
+    table_row_of(t, c->name);
     table_cell(t, VER, "- ");
     if (c->asked_by > 0) {
         table_cell(t, RULES, "(not defined: used by pid %u%s%s)", c->asked_by,
@@ -300,18 +290,9 @@ static void
 put_guards(struct json *j, const struct policy *p,
            const struct guarded *guarded)
 {
-    struct json *array;
-
     guard_put(j, p, &guarded->worst);
-    if (guarded->scopes == 0) {
-        return;
-    }
-    array = json_in_array(j, "scopes");
-    for (size_t i = 0; i < guarded->count; i++) {
-        struct json *one = json_add_object(array);
-
-        json_put_text(one, "scope", guarded->parts[i].scope);
-        guard_put(one, p, &guarded->parts[i].guard);
+    if (guarded->scopes > 0) {
+        guard_put_parts(j, p, guarded->parts, guarded->count);
     }
 }
 
@@ -434,23 +415,14 @@ list_missing(struct list *list)
     }
 }
 
+/* Prints a line for each note, after an empty line; `words` is printed instead
+ * of a note for which there was no memory. */
 static void
-print_notes(const struct list *list)
+print_notes(const struct notes *notes, const char *before, const char *words)
 {
-    for (size_t i = 0; i < list->temporary && i < NOTES_MAX; i++) {
-        printf("%s* ", i == 0 ? "\n" : "");
-        text_put(stdout,
-                 list->temporary_notes[i] ? list->temporary_notes[i]
-                                          : "temporary",
-                 false);
-        putchar('\n');
-    }
-    if (list->temporary > NOTES_MAX) {
-        printf("* and %zu more are temporary\n", list->temporary - NOTES_MAX);
-    }
-    for (size_t i = 0; i < list->note_count; i++) {
-        printf("%s", i == 0 ? "\n" : "");
-        text_put(stdout, list->notes[i] ? list->notes[i] : "note", false);
+    for (size_t i = 0; i < notes->count && i < NOTES_MAX; i++) {
+        printf("%s%s", i == 0 ? "\n" : "", before);
+        text_put(stdout, notes->list[i] ? notes->list[i] : words, false);
         putchar('\n');
     }
 }
@@ -473,22 +445,26 @@ print_trouble(struct list *list)
 static int
 print_list(struct list *list)
 {
-    int rc;
+    int rc = 0;
 
     if (list->as_json) {
         return json_out(list->object);
     }
-    if (list->shown == 0 && !list->pattern) {
-        puts("There are no policies yet. Next: bide apply FILE");
-        table_free(list->table);
-        rc = 0;
-    } else if (list->shown == 0) {
-        table_free(list->table);
-        rc = 0;
-    } else {
+    if (list->shown > 0) {
         rc = table_print(list->table);
+    } else {
+        fputs(list->pattern
+                  ? ""
+                  : "There are no policies yet. Next: bide apply FILE\n",
+              stdout);
+        table_free(list->table);
     }
-    print_notes(list);
+    print_notes(&list->temporary, "* ", "temporary");
+    if (list->temporary.count > NOTES_MAX) {
+        printf("* and %zu more are temporary\n",
+               list->temporary.count - NOTES_MAX);
+    }
+    print_notes(&list->notes, "", "note");
     print_trouble(list);
     return rc;
 }
@@ -544,8 +520,8 @@ list_command(struct command_line *line)
         status = STATUS_ABSENT;
     }
     for (size_t i = 0; i < NOTES_MAX; i++) {
-        free(list.temporary_notes[i]);
-        free(list.notes[i]);
+        free(list.temporary.list[i]);
+        free(list.notes.list[i]);
     }
     counts_free(&list.counts);
     return status;

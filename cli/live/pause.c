@@ -10,28 +10,6 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-/* Sets the key `paused` in all policies or, after an error, in none.  Returns
- * the exit status. */
-static int
-set_paused(struct command_line *line, const char *const *names, size_t count,
-           const char *value)
-{
-    const struct admin_setting setting = {"paused", value};
-
-    return count > 0 ? edit_keys(line, names, count, &setting, 1) : STATUS_DONE;
-}
-
-static int
-check_policies(struct command_line *line)
-{
-    const char *name = edit_absent(line);
-
-    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
-        return say_usage(line, "--if-version: only with one policy");
-    }
-    return name ? say_no_policy(line->registry, name) : 0;
-}
-
 /* Stores in `out` the policies to change.  Leaves out, and prints, a policy
  * that already is as wanted, unless its present version is temporary or --for
  * is given.  Includes invalid policies, so that the change reports their
@@ -68,9 +46,10 @@ choose_policies(struct command_line *line, bool paused, const char **out,
 static int
 pause_or_resume(struct command_line *line, bool paused)
 {
+    const struct admin_setting setting = {"paused", paused ? "yes" : "no"};
     const char **names;
     size_t count = 0;
-    int status = check_policies(line);
+    int status = edit_check_operands(line);
 
     if (status) {
         return status;
@@ -79,9 +58,11 @@ pause_or_resume(struct command_line *line, bool paused)
     if (!names) {
         return say_no_memory();
     }
-    status = choose_policies(line, paused, names, &count)
-                 ? say_no_memory()
-                 : set_paused(line, names, count, paused ? "yes" : "no");
+    if (choose_policies(line, paused, names, &count)) {
+        status = say_no_memory();
+    } else if (count > 0) {
+        status = edit_keys(line, names, count, &setting, 1);
+    }
     free(names);
     return status;
 }

@@ -136,6 +136,16 @@ json_put_s(struct json *j, const char *key, uint64_t ns)
 }
 
 void
+json_put_time(struct json *j, const char *key, uint64_t ns)
+{
+    if (ns == 0) {
+        json_put_null(j, key);
+    } else {
+        json_put_s(j, key, ns);
+    }
+}
+
+void
 json_put_ms(struct json *j, const char *key, uint64_t ns)
 {
     if (ns % 1000000 == 0) {

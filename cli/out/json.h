@@ -26,6 +26,7 @@ void json_put_number(struct json *j, const char *key, double number);
 /* In ms; in s with three decimals, for times since 1970. */
 void json_put_ms(struct json *j, const char *key, uint64_t ns);
 void json_put_s(struct json *j, const char *key, uint64_t ns);
+void json_put_time(struct json *j, const char *key, uint64_t ns); /* 0: null */
 void json_put_truth(struct json *j, const char *key, int truth);
 void json_put_null(struct json *j, const char *key);
 

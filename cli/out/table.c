@@ -9,6 +9,7 @@
 #include <libsmartcols.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "base/draft.h"
 #include "text.h"
 
@@ -23,13 +24,17 @@ struct cell {
     bool marked;
 };
 
+struct column {
+    char *title;
+    unsigned flags;
+    size_t width; /* of the longest cell, or of the title */
+    bool filled;  /* a cell is filled */
+    bool hidden;  /* not printed */
+};
+
 struct table {
     size_t columns, rows;
-    char **titles;
-    unsigned *flags;
-    size_t *widths;     /* of the longest cell, or of the title */
-    bool *filled;       /* columns with a filled cell */
-    bool *hidden;       /* columns that are not printed */
+    struct column *column;
     bool close;         /* columns stand closer */
     bool narrow;        /* names are folded like other text */
     struct cell *cells; /* row by row */
@@ -46,14 +51,10 @@ table_free(struct table *t)
     for (size_t i = 0; i < t->rows * t->columns; i++) {
         free(t->cells[i].text);
     }
-    for (size_t i = 0; t->titles && i < t->columns; i++) {
-        free(t->titles[i]);
+    for (size_t i = 0; t->column && i < t->columns; i++) {
+        free(t->column[i].title);
     }
-    free(t->titles);
-    free(t->flags);
-    free(t->widths);
-    free(t->filled);
-    free(t->hidden);
+    free(t->column);
     free(t->cells);
     free(t->marked);
     free(t);
@@ -68,61 +69,44 @@ table_new(const struct table_column *columns, size_t count)
         return NULL;
     }
     t->columns = count;
-    t->titles = calloc(count, sizeof(*t->titles));
-    t->flags = calloc(count, sizeof(*t->flags));
-    t->widths = calloc(count, sizeof(*t->widths));
-    t->filled = calloc(count, sizeof(*t->filled));
-    t->hidden = calloc(count, sizeof(*t->hidden));
-    if (!t->titles || !t->flags || !t->widths || !t->filled || !t->hidden) {
-        table_free(t);
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        t->titles[i] = strdup(columns[i].title);
-        t->failed = t->failed || !t->titles[i];
-        t->flags[i] = columns[i].flags;
-        t->widths[i] = text_columns(columns[i].title);
+    t->column = calloc(count, sizeof(*t->column));
+    t->failed = !t->column;
+    for (size_t i = 0; t->column && i < count; i++) {
+        t->column[i].title = strdup(columns[i].title);
+        t->failed = t->failed || !t->column[i].title;
+        t->column[i].flags = columns[i].flags;
+        t->column[i].width = text_columns(columns[i].title);
     }
     return t;
 }
 
 /* ---- filling ---- */
 
-/* Makes room for one more row: doubles the arrays at each power of two, as
- * array_more does for a list.  Reports whether there was memory. */
-static bool
-grow_rows(struct table *t)
-{
-    size_t rows = t->rows ? 2 * t->rows : 1;
-    struct cell *cells;
-    bool *marked;
-
-    if ((t->rows & (t->rows - 1)) != 0) {
-        return true;
-    }
-    cells = realloc(t->cells, rows * t->columns * sizeof(*cells));
-    if (cells) {
-        t->cells = cells;
-    }
-    marked = realloc(t->marked, rows * sizeof(*marked));
-    if (marked) {
-        t->marked = marked;
-    }
-    return cells && marked;
-}
-
 void
 table_row(struct table *t)
 {
+    struct cell *cells;
+    bool *marked;
+
     if (!t || t->failed) {
         return;
     }
-    if (!grow_rows(t)) {
-        t->failed = true;
-        return;
+    cells = array_more(t->cells, t->rows, t->columns * sizeof(*cells));
+    t->cells = cells ? cells : t->cells;
+    marked = array_more(t->marked, t->rows, sizeof(*marked));
+    t->marked = marked ? marked : t->marked;
+    t->failed = !cells || !marked;
+    if (!t->failed) {
+        memset(&cells[t->rows * t->columns], 0, t->columns * sizeof(*cells));
+        marked[t->rows++] = false;
     }
-    memset(&t->cells[t->rows * t->columns], 0, t->columns * sizeof(*t->cells));
-    t->marked[t->rows++] = false;
+}
+
+void
+table_row_of(struct table *t, const char *text)
+{
+    table_row(t);
+    table_cell(t, 0, "%s", text);
 }
 
 static struct cell *
@@ -153,9 +137,10 @@ table_cell(struct table *t, size_t column, const char *format, ...)
     cell->text = text ? text_safe(text) : NULL;
     free(text);
     t->failed = !cell->text;
-    t->filled[column] = true;
+    t->column[column].filled = true;
     width = cell->text ? text_columns(cell->text) : 1;
-    t->widths[column] = width > t->widths[column] ? width : t->widths[column];
+    t->column[column].width =
+        width > t->column[column].width ? width : t->column[column].width;
 }
 
 void
@@ -189,8 +174,9 @@ total_width(const struct table *t)
     size_t total = 0;
 
     for (size_t i = 0; i < t->columns; i++) {
-        if (!t->hidden[i]) {
-            total += t->widths[i] + (total > 0 ? strlen(column_gap(t)) : 0);
+        if (!t->column[i].hidden) {
+            total +=
+                t->column[i].width + (total > 0 ? strlen(column_gap(t)) : 0);
         }
     }
     return total;
@@ -200,9 +186,9 @@ total_width(const struct table *t)
 static size_t
 narrowest(const struct table *t, size_t column)
 {
-    return t->flags[column] & TABLE_NAME && !t->narrow    ? NARROWEST_NAME
-           : t->flags[column] & (TABLE_NAME | TABLE_WRAP) ? NARROWEST
-                                                          : 0;
+    return t->column[column].flags & TABLE_NAME && !t->narrow ? NARROWEST_NAME
+           : t->column[column].flags & (TABLE_NAME | TABLE_WRAP) ? NARROWEST
+                                                                 : 0;
 }
 
 /* Reports whether the table fits if each column is as narrow as it may be. */
@@ -214,8 +200,8 @@ can_fit(const struct table *t)
     for (size_t i = 0; i < t->columns; i++) {
         size_t least = narrowest(t, i);
 
-        if (!t->hidden[i] && least > 0 && t->widths[i] > least) {
-            total -= t->widths[i] - least;
+        if (!t->column[i].hidden && least > 0 && t->column[i].width > least) {
+            total -= t->column[i].width - least;
         }
     }
     return total <= text_width();
@@ -229,16 +215,26 @@ fold_columns(struct table *t, size_t width)
         size_t widest = t->columns;
 
         for (size_t i = 0; i < t->columns; i++) {
-            if (!t->hidden[i] && narrowest(t, i) > 0 &&
-                t->widths[i] > narrowest(t, i) &&
-                (widest == t->columns || t->widths[i] > t->widths[widest])) {
+            if (!t->column[i].hidden && narrowest(t, i) > 0 &&
+                t->column[i].width > narrowest(t, i) &&
+                (widest == t->columns ||
+                 t->column[i].width > t->column[widest].width)) {
                 widest = i;
             }
         }
         if (widest == t->columns) {
             return;
         }
-        t->widths[widest]--;
+        t->column[widest].width--;
+    }
+}
+
+/* Hides the empty columns, and all from column `end` on. */
+static void
+hide_columns(struct table *t, size_t end)
+{
+    for (size_t i = 0; i < t->columns; i++) {
+        t->column[i].hidden = i >= end || !t->column[i].filled;
     }
 }
 
@@ -248,12 +244,10 @@ fold_columns(struct table *t, size_t width)
 static bool
 fit_to_terminal(struct table *t)
 {
-    for (size_t i = 0; i < t->columns; i++) {
-        t->hidden[i] = !t->filled[i];
-    }
+    hide_columns(t, t->columns);
     t->close = !can_fit(t);
     for (size_t i = 0; i < t->columns && !can_fit(t); i++) {
-        t->hidden[i] = t->hidden[i] || t->flags[i] & TABLE_SPARE;
+        t->column[i].hidden |= (t->column[i].flags & TABLE_SPARE) != 0;
     }
     t->narrow = !can_fit(t);
     if (!can_fit(t)) {
@@ -291,10 +285,10 @@ static int
 add_column(const struct table *t, struct libscols_table *scols, size_t column)
 {
     bool wraps = narrowest(t, column) > 0;
-    int flags = (t->flags[column] & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
+    int flags = (t->column[column].flags & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
                 (wraps ? SCOLS_FL_WRAP : 0);
     struct libscols_column *added =
-        scols_table_new_column(scols, t->titles[column], 0, flags);
+        scols_table_new_column(scols, t->column[column].title, 0, flags);
 
     if (!added) {
         return -1;
@@ -309,8 +303,9 @@ add_cell(const struct table *t, struct libscols_line *line, size_t at,
          size_t column, const struct cell *cell, bool colour)
 {
     const char *text = cell->text ? cell->text : "-";
-    char *own = narrowest(t, column) > 0 ? fold_text(text, t->widths[column])
-                                         : strdup(text);
+    char *own = narrowest(t, column) > 0
+                    ? fold_text(text, t->column[column].width)
+                    : strdup(text);
 
     if (!own || scols_line_refer_data(line, at, own) != 0) {
         free(own);
@@ -338,7 +333,7 @@ add_row(const struct table *t, struct libscols_table *scols, size_t row,
     for (size_t i = 0; i < t->columns; i++) {
         const struct cell *cell = &t->cells[row * t->columns + i];
 
-        if (!t->hidden[i] && add_cell(t, line, at++, i, cell, colour)) {
+        if (!t->column[i].hidden && add_cell(t, line, at++, i, cell, colour)) {
             return -1;
         }
     }
@@ -360,7 +355,7 @@ fill_scols(const struct table *t, struct libscols_table *scols)
                                          : SCOLS_TERMFORCE_NEVER);
     scols_table_set_termwidth(scols, text_width());
     for (size_t i = 0; i < t->columns; i++) {
-        if (!t->hidden[i] && add_column(t, scols, i)) {
+        if (!t->column[i].hidden && add_column(t, scols, i)) {
             return -1;
         }
     }
@@ -416,14 +411,14 @@ count_labels(const struct table *t)
 {
     size_t labels = 0, widest = 0;
 
-    while (labels < t->columns && !(t->flags[labels] & TABLE_RIGHT)) {
+    while (labels < t->columns && !(t->column[labels].flags & TABLE_RIGHT)) {
         labels++;
     }
     for (size_t i = labels; i < t->columns; i++) {
-        if (!(t->flags[i] & TABLE_RIGHT)) {
+        if (!(t->column[i].flags & TABLE_RIGHT)) {
             return 0;
         }
-        widest = t->widths[i] > widest ? t->widths[i] : widest;
+        widest = t->column[i].width > widest ? t->column[i].width : widest;
     }
     return labels * (NARROWEST + 2) + widest <= text_width() ? labels : 0;
 }
@@ -435,24 +430,22 @@ print_parts(struct table *t, size_t labels)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < t->columns; i++) {
-        t->hidden[i] = i >= labels || !t->filled[i];
-    }
+    hide_columns(t, labels);
     t->close = false;
     fold_columns(t, text_width() / 2);
     for (size_t from = labels, to; from < t->columns && !rc; from = to) {
+        hide_columns(t, labels);
         for (to = from; to < t->columns; to++) {
-            t->hidden[to] = !t->filled[to];
+            t->column[to].hidden = !t->column[to].filled;
             if (total_width(t) > text_width() && to > from) {
+                t->column[to].hidden = true;
                 break;
             }
         }
-        memset(t->hidden + to, true, t->columns - to);
         if (from > labels) {
             putchar('\n');
         }
         rc = print_columns(t, true);
-        memset(t->hidden + from, true, to - from);
     }
     return rc;
 }
@@ -464,12 +457,12 @@ print_blocks(const struct table *t, bool titles)
     size_t widest = 0;
 
     for (size_t i = 0; i < t->columns && titles; i++) {
-        size_t width = text_columns(t->titles[i]);
+        size_t width = text_columns(t->column[i].title);
 
-        widest = t->filled[i] && width > widest ? width : widest;
+        widest = t->column[i].filled && width > widest ? width : widest;
     }
     for (size_t i = 0; i < t->rows * t->columns; i++) {
-        const char *title = titles ? t->titles[i % t->columns] : "";
+        const char *title = titles ? t->column[i % t->columns].title : "";
 
         if (i > 0 && i % t->columns == 0 && titles) {
             putchar('\n');
@@ -490,9 +483,9 @@ print_hidden(const struct table *t, const char *before)
     struct draft names = {0};
 
     for (size_t i = 0; i < t->columns; i++) {
-        if (t->hidden[i] && *t->titles[i]) {
-            draft_item(&names, t->titles[i]);
-            draft_text(&names, t->filled[i] ? "" : " (empty)");
+        if (t->column[i].hidden && *t->column[i].title) {
+            draft_item(&names, t->column[i].title);
+            draft_text(&names, t->column[i].filled ? "" : " (empty)");
         }
     }
     if (names.used > 0 && !names.failed) {
@@ -523,9 +516,7 @@ print_table(struct table *t, bool titles)
         } else {
             print_blocks(t, titles);
         }
-        for (size_t i = 0; i < t->columns; i++) {
-            t->hidden[i] = !t->filled[i];
-        }
+        hide_columns(t, t->columns);
         print_hidden(t, "\n");
     }
     table_free(t);

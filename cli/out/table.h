@@ -28,7 +28,9 @@ struct table;
 /* Returns a new table; copies the titles.  NULL without memory: the functions
  * below then do nothing, and table_print returns BIDE_ENOMEM. */
 struct table *table_new(const struct table_column *columns, size_t count);
-void table_row(struct table *t); /* begins a new row */
+/* Begin a new row; table_row_of() fills its first cell. */
+void table_row(struct table *t);
+void table_row_of(struct table *t, const char *text);
 
 /* Fills a cell of the last row, as printf does.  An unfilled cell is "-". */
 void table_cell(struct table *t, size_t column, const char *format, ...)

@@ -80,7 +80,7 @@ choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
 {
     const char *name = line->operands[0];
     struct record r, before;
-    int rc, status = 0;
+    int rc = 0, status = 0;
 
     *old = 0;
     if (line->count > 1) {
@@ -92,11 +92,9 @@ choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
     if (status) {
         return status;
     }
-    rc = policy_name_ok(name) ? admin_policy(line->registry, name, &r)
-                              : BIDE_ENOPOLICY;
-    if (rc) {
-        return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
-                                    : say_failure(rc, name);
+    status = say_unless_found(line->registry, name, &r);
+    if (status) {
+        return status;
     }
     *now = r.version;
     if (*old == 0) {

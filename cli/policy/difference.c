@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/read.h"
+#include "base/draft.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
@@ -68,12 +69,12 @@ difference_silent(const struct policy_text *t, const struct key *key,
 }
 
 static void
-write_side(FILE *out, const struct policy_text *t, const struct key *key,
-           const char *own)
+add_side(struct draft *to, const struct policy_text *t, const struct key *key,
+         const char *own)
 {
     char *silent = own ? NULL : difference_silent(t, key, NULL, NULL);
 
-    fputs(own ? own : silent ? silent : "?", out);
+    draft_text(to, own ? own : silent ? silent : "?");
     free(silent);
 }
 
@@ -81,27 +82,18 @@ char *
 difference_line(const struct policy_text *old, const struct policy_text *now)
 {
     struct difference *all = calloc(policy_key_count, sizeof(*all));
-    size_t length, count;
-    char *text = NULL;
-    FILE *out = all ? open_memstream(&text, &length) : NULL;
+    struct draft line = {.failed = !all};
+    size_t count = all ? difference_of(old, now, all) : 0;
 
-    if (!out) {
-        free(all);
-        return NULL;
-    }
-    count = difference_of(old, now, all);
     for (size_t i = 0; i < count; i++) {
-        fprintf(out, "%s%s ", i > 0 ? ", " : "", all[i].key->name);
-        write_side(out, old, all[i].key, all[i].old);
-        fputs(" -> ", out);
-        write_side(out, now, all[i].key, all[i].now);
+        draft_item(&line, all[i].key->name);
+        draft_text(&line, " ");
+        add_side(&line, old, all[i].key, all[i].old);
+        draft_text(&line, " -> ");
+        add_side(&line, now, all[i].key, all[i].now);
     }
     free(all);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return draft_take(&line);
 }
 
 /* ---- the changes of a version ---- */

@@ -127,10 +127,11 @@ report_edit(struct command_line *line, const struct change *c,
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
-/* ---- failures ---- */
-
+/* Prints the result of a change or, if `rc` is not 0, why it failed; frees the
+ * results and faults.  Returns the exit status. */
 static int
-say_edit_failure(struct command_line *line, int rc, struct faults *faults)
+end_edit(struct command_line *line, const struct change *c, int rc,
+         struct admin_results *results, struct faults *faults)
 {
     const char *name = line->operands[0];
 
@@ -138,108 +139,77 @@ say_edit_failure(struct command_line *line, int rc, struct faults *faults)
         faults_free(faults);
         return say_no_policy(line->registry, name);
     }
-    return say_refusal(rc, faults, name, "nothing was changed");
+    if (rc) {
+        return say_refusal(rc, faults, name, "nothing was changed");
+    }
+    say_warnings(faults);
+    return report_edit(line, c, results);
 }
 
 /* ---- the commands ---- */
-
-/* The policies and settings of set and unset. */
-struct keys {
-    const char *const *names;
-    size_t name_count;
-    const struct admin_setting *settings;
-    size_t count;
-};
-typedef int change_fn(struct command_line *line, const struct change *c,
-                      const struct keys *keys);
-
-static int
-run_change(struct command_line *line, change_fn *make, const struct keys *keys)
-{
-    struct change c;
-    int status = change_begin(line, &c);
-
-    if (status == 0) {
-        status = make(line, &c, keys);
-    }
-    change_end(&c);
-    return status;
-}
-
-static int
-change_keys(struct command_line *line, const struct change *c,
-            const struct keys *k)
-{
-    struct admin_results results = {0};
-    struct faults faults = {0};
-    int rc = admin_set_each(line->registry, &c->change, k->names, k->name_count,
-                            k->settings, k->count, &results, &faults);
-
-    if (rc) {
-        return say_edit_failure(line, rc, &faults);
-    }
-    say_warnings(&faults);
-    return report_edit(line, c, &results);
-}
 
 int
 edit_keys(struct command_line *line, const char *const *names,
           size_t name_count, const struct admin_setting *settings, size_t count)
 {
-    struct keys k = {names, name_count, settings, count};
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    struct change c;
+    int rc, status = change_begin(line, &c);
 
-    return run_change(line, change_keys, &k);
+    if (status == 0) {
+        rc = admin_set_each(line->registry, &c.change, names, name_count,
+                            settings, count, &results, &faults);
+        status = end_edit(line, &c, rc, &results, &faults);
+    }
+    change_end(&c);
+    return status;
 }
 
-/* Changes keys of the policy that is the first operand.  Returns the exit
- * status. */
+/* Changes the policy that is the first operand: sets KEY=VALUE, or unsets the
+ * keys that the other operands name.  Returns the exit status. */
 static int
-edit_first_operand(struct command_line *line,
-                   const struct admin_setting *settings)
+edit_first_operand(struct command_line *line, bool set)
 {
-    return edit_keys(line, (const char *const *)line->operands, 1, settings,
-                     (size_t)line->count - 1);
+    struct admin_setting *settings =
+        calloc((size_t)line->count, sizeof(*settings));
+    int status = 0;
+
+    if (!settings) {
+        return say_no_memory();
+    }
+    if (set) {
+        status = setting_read(line, line->operands + 1, settings);
+    }
+    for (int i = 1; i < line->count && !set; i++) {
+        settings[i - 1].key = line->operands[i];
+    }
+    if (status == 0) {
+        status = edit_keys(line, (const char *const *)line->operands, 1,
+                           settings, (size_t)line->count - 1);
+    }
+    free(settings);
+    return status;
 }
 
 int
 set_command(struct command_line *line)
 {
-    struct admin_setting *settings =
-        calloc((size_t)line->count, sizeof(*settings));
-    int status;
-
-    if (!settings) {
-        return say_no_memory();
-    }
-    status = setting_read(line, line->operands + 1, settings);
-    if (status == 0) {
-        status = edit_first_operand(line, settings);
-    }
-    free(settings);
-    return status;
+    return edit_first_operand(line, true);
 }
 
 int
 unset_command(struct command_line *line)
 {
-    struct admin_setting *settings =
-        calloc((size_t)line->count, sizeof(*settings));
-    int status;
-
-    if (!settings) {
-        return say_no_memory();
-    }
-    for (int i = 1; i < line->count; i++) {
-        settings[i - 1].key = line->operands[i];
-    }
-    status = edit_first_operand(line, settings);
-    free(settings);
-    return status;
+    return edit_first_operand(line, false);
 }
 
-const char *
-edit_absent(struct command_line *line)
+int
+edit_check_operands(struct command_line *line)
 {
+    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
+        return say_usage(line, "--if-version: only with one policy");
+    }
     for (int i = 0; i < line->count; i++) {
         struct record r;
         int rc = admin_policy(line->registry, line->operands[i], &r);
@@ -247,87 +217,77 @@ edit_absent(struct command_line *line)
         if (rc == 0) {
             record_free(&r);
         } else if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME) {
-            return line->operands[i];
+            return say_no_policy(line->registry, line->operands[i]);
         }
     }
-    return NULL;
-}
-
-static int
-delete_policies(struct command_line *line, const struct change *c,
-                const struct keys *keys)
-{
-    struct admin_results results = {0};
-    struct faults faults = {0};
-    int rc = admin_delete(line->registry, &c->change,
-                          (const char *const *)line->operands,
-                          (size_t)line->count, &results, &faults);
-
-    (void)keys;
-    if (rc == BIDE_EINPUT && faults_any(&faults)) {
-        say("%s: cannot be deleted: other policies extend it",
-            line->operands[0]);
-    }
-    if (rc) {
-        return say_edit_failure(line, rc, &faults);
-    }
-    say_warnings(&faults);
-    return report_edit(line, c, &results);
+    return 0;
 }
 
 int
 delete_command(struct command_line *line)
 {
-    const char *name = edit_absent(line);
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    struct change c;
+    int rc, status = edit_check_operands(line);
 
-    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
-        return say_usage(line, "--if-version: only with one policy");
+    if (status) {
+        return status;
     }
-    return name ? say_no_policy(line->registry, name)
-                : run_change(line, delete_policies, NULL);
+    status = change_begin(line, &c);
+    if (status == 0) {
+        rc = admin_delete(line->registry, &c.change,
+                          (const char *const *)line->operands,
+                          (size_t)line->count, &results, &faults);
+        if (rc == BIDE_EINPUT && faults_any(&faults)) {
+            say("%s: cannot be deleted: other policies extend it",
+                line->operands[0]);
+        }
+        status = end_edit(line, &c, rc, &results, &faults);
+    }
+    change_end(&c);
+    return status;
 }
 
+/* Restores `version`; 0: the version before the present one. */
 static int
-roll_back(struct command_line *line, const struct change *c,
-          const struct keys *keys)
+roll_back(struct command_line *line, const struct change *c, uint32_t version)
 {
     const char *name = line->operands[0];
     struct admin_results results = {0};
     struct faults faults = {0};
-    uint32_t version = 0;
-    int rc = 0;
+    int rc = admin_rollback(line->registry, &c->change, name, version, &results,
+                            &faults);
 
-    (void)keys;
-    if (line->count > 1) {
-        int status = number_read_version(line, line->operands[1], &version);
-
-        if (status) {
-            return status;
-        }
-    }
-    rc = admin_rollback(line->registry, &c->change, name, version, &results,
-                        &faults);
     if (rc == BIDE_ENOVERSION) {
         faults_free(&faults);
         return version > 0 ? say_no_version(line->registry, name, version)
                            : say_failure(rc, name);
     }
-    if (rc) {
-        return say_edit_failure(line, rc, &faults);
-    }
-    say_warnings(&faults);
-    if (version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
+    if (rc == 0 && version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
+        say_warnings(&faults);
         say("%s: nothing to undo: v%u is the same as v%u before it", name,
             results.list[0].after, results.list[0].as);
         say("see: bide log %s", name);
         admin_results_free(&results);
         return STATUS_NO;
     }
-    return report_edit(line, c, &results);
+    return end_edit(line, c, rc, &results, &faults);
 }
 
 int
 rollback_command(struct command_line *line)
 {
-    return run_change(line, roll_back, NULL);
+    struct change c;
+    uint32_t version = 0;
+    int status = change_begin(line, &c);
+
+    if (status == 0 && line->count > 1) {
+        status = number_read_version(line, line->operands[1], &version);
+    }
+    if (status == 0) {
+        status = roll_back(line, &c, version);
+    }
+    change_end(&c);
+    return status;
 }

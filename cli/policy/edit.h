@@ -15,8 +15,8 @@ int edit_keys(struct command_line *line, const char *const *names,
               size_t name_count, const struct admin_setting *settings,
               size_t count);
 
-/* Returns the first operand that is not the name of a policy; NULL if all are.
- */
-const char *edit_absent(struct command_line *line);
+/* Refuses operands that are not names of policies, and --if-version with
+ * several.  Returns 0, or the exit status after an error message. */
+int edit_check_operands(struct command_line *line);
 
 #endif

@@ -19,21 +19,6 @@
 enum { COMMENT_WIDTH = 76 };
 
 static int
-find_policy(struct command_line *line, const char *name, struct record *out)
-{
-    int rc;
-
-    if (!policy_name_ok(name)) {
-        return say_no_policy(line->registry, name);
-    }
-    rc = admin_policy(line->registry, name, out);
-    if (rc == BIDE_ENOPOLICY) {
-        return say_no_policy(line->registry, name);
-    }
-    return rc ? say_failure(rc, name) : 0;
-}
-
-static int
 find_version(struct command_line *line, const char *name, struct record *out)
 {
     uint32_t version;
@@ -165,8 +150,7 @@ print_origins(const struct policy_origin *origins)
     struct table *t = table_new(columns, 3);
 
     for (size_t i = 0; i < policy_key_count; i++) {
-        table_row(t);
-        table_cell(t, 0, "%s", policy_keys[i].name);
+        table_row_of(t, policy_keys[i].name);
         if (*origins[i].value) {
             table_cell(t, 1, "%s", origins[i].value);
         }
@@ -245,8 +229,9 @@ show_command(struct command_line *line)
 {
     const char *name = line->operands[0];
     struct record r;
-    int status = line->option[OPTION_VERSION] ? find_version(line, name, &r)
-                                              : find_policy(line, name, &r);
+    int status = line->option[OPTION_VERSION]
+                     ? find_version(line, name, &r)
+                     : say_unless_found(line->registry, name, &r);
 
     if (status) {
         return status;
@@ -280,7 +265,7 @@ get_command(struct command_line *line)
         say("see: bide help keys");
         return STATUS_INPUT;
     }
-    status = find_policy(line, line->operands[0], &r);
+    status = say_unless_found(line->registry, line->operands[0], &r);
     if (status) {
         return status;
     }
@@ -323,7 +308,8 @@ export_named(struct command_line *line)
         return say_no_memory();
     }
     while (found < line->count && status == 0) {
-        status = find_policy(line, line->operands[found], &records[found]);
+        status = say_unless_found(line->registry, line->operands[found],
+                                  &records[found]);
         found += status == 0;
     }
     for (int i = 0; i < found; i++) {

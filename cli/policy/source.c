@@ -31,8 +31,8 @@ source_is_file(const char *operand)
 
 /* ---- bytes ---- */
 
-static int
-read_all(int fd, char **out, size_t *out_length)
+int
+source_read_all(int fd, size_t most, char **out, size_t *out_length)
 {
     size_t room = 1 << 16, length = 0;
     char *bytes = malloc(room);
@@ -53,7 +53,7 @@ read_all(int fd, char **out, size_t *out_length)
         if (got > 0) {
             length += (size_t)got;
         }
-        if (length > SOURCE_BYTES_MAX) {
+        if (length > most) {
             errno = EFBIG;
             got = -1;
         }
@@ -78,7 +78,8 @@ source_bytes(const char *path, char **out, size_t *out_length,
 {
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? BIDE_ESYS : read_all(fd, out, out_length);
+    int rc = fd < 0 ? BIDE_ESYS
+                    : source_read_all(fd, SOURCE_BYTES_MAX, out, out_length);
 
     if (rc == BIDE_ESYS) {
         fault_add(faults, path, 0, NULL, "cannot be read: %s",

@@ -28,6 +28,10 @@ struct source {
  * .ini, or is "-" for standard input. */
 bool source_is_file(const char *operand);
 
+/* Reads to the end of `fd` and adds a NUL; the caller frees it.  Returns 0,
+ * BIDE_ENOMEM, or BIDE_ESYS with errno: EFBIG if it is longer than `most`. */
+int source_read_all(int fd, size_t most, char **out, size_t *out_length);
+
 /* Reads a whole file ("-": standard input) and adds a NUL; the caller frees it.
  * Returns 0, BIDE_EINPUT with a fault, or BIDE_ENOMEM. */
 int source_bytes(const char *path, char **out, size_t *out_length,

@@ -7,24 +7,25 @@
 #include <bide.h>
 #include "admin/change.h"
 #include "base/clock.h"
+#include "base/draft.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "policy/key.h"
 #include "difference.h"
 
-/* Writes `text` quoted as one word of a shell command. */
+/* Adds `text` quoted as one word of a shell command. */
 static void
-write_word(FILE *out, const char *text)
+add_word(struct draft *to, const char *text)
 {
     if (!text[strcspn(text, " \t'\"\\$`;&|<>()*?[]#~!{}")]) {
-        fputs(text, out);
+        draft_text(to, text);
         return;
     }
-    fputc('\'', out);
+    draft_text(to, "'");
     for (; *text; text++) {
-        fputs(*text == '\'' ? "'\\''" : (char[]){*text, '\0'}, out);
+        draft_text(to, *text == '\'' ? "'\\''" : (char[]){*text, '\0'});
     }
-    fputc('\'', out);
+    draft_text(to, "'");
 }
 
 /* Prints the command that undoes the change: "bide set p attempts=3 && bide
@@ -32,14 +33,9 @@ write_word(FILE *out, const char *text)
 static int
 say_undo(const char *name, const struct difference *all, size_t count)
 {
-    const char *between = "";
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
+    struct draft command = {0};
+    bool failed;
 
-    if (!out) {
-        return BIDE_ENOMEM;
-    }
     for (int sets = 1; sets >= 0; sets--) {
         bool begun = false;
 
@@ -48,24 +44,25 @@ say_undo(const char *name, const struct difference *all, size_t count)
                 continue;
             }
             if (!begun) {
-                fprintf(out, "%sbide %s %s", between, sets ? "set" : "unset",
-                        name);
+                draft_text(&command, command.used ? " && bide " : "bide ");
+                draft_text(&command, sets ? "set " : "unset ");
+                draft_text(&command, name);
             }
             begun = true;
-            between = " && ";
-            fprintf(out, " %s%s", all[i].key->name, sets ? "=" : "");
+            draft_text(&command, " ");
+            draft_text(&command, all[i].key->name);
             if (sets) {
-                write_word(out, all[i].old);
+                draft_text(&command, "=");
+                add_word(&command, all[i].old);
             }
         }
     }
-    if (fclose(out) != 0) {
-        free(text);
-        return BIDE_ENOMEM;
+    failed = command.failed;
+    if (!failed) {
+        say("to undo that part: %s", command.used ? command.bytes : "");
     }
-    say("to undo that part: %s", text);
-    free(text);
-    return 0;
+    draft_free(&command);
+    return failed ? BIDE_ENOMEM : 0;
 }
 
 static int

@@ -104,8 +104,23 @@ write_json(struct json *j, FILE *out)
 static void
 set_json(unsigned status, struct draft *d, struct serve_text *out)
 {
-    *out = (struct serve_text){status, JSON, draft_close(d), 0, true};
+    *out = (struct serve_text){status, JSON, draft_close(d), 0, false};
     out->length = out->text ? d->length : 0;
+    out->cacheable = out->text != NULL;
+}
+
+/* Fills `out` with `j`, and frees it. */
+static void
+answer_json(unsigned status, struct json *j, struct serve_text *out)
+{
+    struct draft d;
+
+    if (draft_open(&d)) {
+        write_json(j, d.out);
+    } else {
+        json_free(j);
+    }
+    set_json(status, &d, out);
 }
 
 /* Fills `out` with {"error": the first line, "next": the second line}. */
@@ -116,7 +131,6 @@ answer_error(unsigned status, const char *words, struct serve_text *out)
     size_t first = newline ? (size_t)(newline - words) : strlen(words);
     char *why = strndup(words, first), *next = NULL;
     struct json *j = json_object_new();
-    struct draft d;
 
     if (newline && newline[1]) {
         next = strdup(newline + 1);
@@ -130,13 +144,7 @@ answer_error(unsigned status, const char *words, struct serve_text *out)
     }
     free(why);
     free(next);
-    if (!draft_open(&d)) {
-        json_free(j);
-        *out = (struct serve_text){status, JSON, NULL, 0, false};
-        return;
-    }
-    write_json(j, d.out);
-    set_json(status, &d, out);
+    answer_json(status, j, out);
 }
 
 void
@@ -311,7 +319,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     struct json *j = json_object_new();
     struct past_known past = {0};
     uint64_t trouble_ns = 0;
-    int trouble = admin_trouble(registry, &trouble_ns);
+    int rc, trouble = admin_trouble(registry, &trouble_ns);
     char host[HOST_SIZE] = "";
 
     gethostname(host, sizeof(host) - 1);
@@ -320,11 +328,8 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     json_put_text(j, "registry", dir);
     json_put_s(j, "time", clock_realtime_ns());
     json_put_truth(j, "live", admin_has_live(registry));
-    if (past_known(admin_past(registry), &past) == 0 && past.recorded_ns > 0) {
-        json_put_s(j, "recorded", past.recorded_ns);
-    } else {
-        json_put_null(j, "recorded");
-    }
+    rc = past_known(admin_past(registry), &past);
+    json_put_time(j, "recorded", rc ? 0 : past.recorded_ns);
     if (trouble < 0) {
         json_put_text(j, "trouble", bide_strerror(trouble));
         json_put_s(j, "trouble_at", trouble_ns);
@@ -394,19 +399,13 @@ static void
 answer_index(struct serve_text *out)
 {
     struct json *j = json_object_new(), *paths = json_in_array(j, "paths");
-    struct draft d;
 
     json_add_text(paths, "/metrics");
     json_add_text(paths, "/api/now");
     for (size_t i = 0; i < ROUTES; i++) {
         json_add_text(paths, routes[i].path);
     }
-    if (draft_open(&d)) {
-        write_json(j, d.out);
-    } else {
-        json_free(j);
-    }
-    set_json(200, &d, out);
+    answer_json(200, j, out);
 }
 
 /* ---- the trend ---- */

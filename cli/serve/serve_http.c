@@ -285,9 +285,9 @@ find_cached(struct serve_http *h, const char *path)
 }
 
 /* Stores the response in the cache, which then owns it.  `begun_ns` is when the
- * response was begun.  Does nothing if the path is too long or the cache is
- * full. */
-static void
+ * response was begun.  Reports false, and does nothing, if the path is too long
+ * or the cache is full. */
+static bool
 cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
                unsigned status, struct MHD_Response *r)
 {
@@ -295,13 +295,13 @@ cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
     uint64_t now = clock_monotonic_ns(), took = now - begun_ns;
 
     if (strlen(path) >= CACHED_PATH) {
-        return;
+        return false;
     }
     for (size_t i = 0; i < CACHED && !k; i++) {
         k = h->cached[i].response ? NULL : &h->cached[i];
     }
     if (!k) {
-        return;
+        return false;
     }
     if (k->response) {
         MHD_destroy_response(k->response);
@@ -310,6 +310,7 @@ cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
     k->until_ns = now + (took > FRESH_NS / 4 ? 4 * took : FRESH_NS);
     k->response = r;
     k->status = status;
+    return true;
 }
 
 static enum MHD_Result
@@ -325,12 +326,8 @@ answer_path(struct serve_http *h, struct MHD_Connection *c, const char *path)
     }
     serve_answer(h->api, path, begun, &text);
     r = make_response(&text);
-    if (!r || !text.cacheable) {
-        return send_response(h, c, text.status, r);
-    }
-    cache_response(h, path, begun, text.status, r);
-    k = find_cached(h, path);
-    if (!k || k->response != r) {
+    if (!r || !text.cacheable ||
+        !cache_response(h, path, begun, text.status, r)) {
         return send_response(h, c, text.status, r);
     }
     return MHD_queue_response(c, text.status, r);

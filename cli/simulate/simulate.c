@@ -89,8 +89,7 @@ add_event_row(void *arg, const struct simulate_event *e)
     struct table *t = arg;
     char at[32];
 
-    table_row(t);
-    table_cell(t, 0, "%s", duration_write(e->t_ns, at, sizeof(at)));
+    table_row_of(t, duration_write(e->t_ns, at, sizeof(at)));
     table_cell(t, 1, "%s", e->call);
     table_cell(t, 2, "%u", e->attempt);
     table_cell(t, 3, "%s", simulate_says_name(e->says));

@@ -46,6 +46,29 @@ int simulated_print(const struct simulated *s);
 /* Prints JSON.  Returns 0 or BIDE_ENOMEM. */
 int simulated_json(const struct simulated *s);
 
+/* A table of figures: a column for each run and, in a replay, for the recorded
+ * traffic before them. */
+struct comparison {
+    struct table *table;
+    int columns;
+    uint64_t calls[3]; /* of each column */
+};
+enum figure_flags {
+    ALWAYS = 1,     /* shown also if all values are 0 */
+    UNRECORDED = 2, /* history does not have it */
+};
+struct figure {
+    const char *name;
+    enum { COUNT, SHARE, TIMES, TIME } form; /* TIMES: "1.44x" */
+    uint64_t value[3];                       /* of each column */
+    unsigned flags;
+};
+void simulated_figures(const struct comparison *c, const struct figure *list,
+                       size_t count);
+/* Adds the times to answer; the first run is in column `first`. */
+void simulated_answer_times(const struct comparison *c,
+                            const struct simulated *s, int first);
+
 struct json;
 /* Adds run `number` (0: present rules, 1: changed rules) to `run`. */
 void simulated_json_run(struct json *run, const struct simulated *s,

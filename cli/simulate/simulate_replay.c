@@ -139,67 +139,6 @@ add_assumptions(struct replay *r)
 
 /* ---- figures side by side ---- */
 
-enum figure_form { COUNT, SHARE, TIMES, TIME }; /* TIMES: "1.44x" */
-
-struct figure {
-    const char *name;
-    enum figure_form form;
-    uint64_t value[COLUMNS];
-    bool unrecorded; /* history does not have this figure */
-    bool always;     /* also when all values are 0 */
-};
-
-static uint64_t
-calls_in_column(const struct replay *r, int column)
-{
-    return column == 0 ? figures_calls(&r->history.recorded)
-                       : r->simulated.report[column - 1].calls;
-}
-
-static void
-write_figure(const struct replay *r, const struct figure *f, int column,
-             char *out, size_t size)
-{
-    uint64_t value = f->value[column], calls = calls_in_column(r, column);
-
-    switch (f->form) {
-    case COUNT:
-        text_count(value, out, size);
-        break;
-    case SHARE:
-        text_share(value, calls, 2, out, size);
-        break;
-    case TIMES:
-        snprintf(out, size, "%.2fx",
-                 calls > 0 ? (double)value / (double)calls : 0);
-        break;
-    case TIME:
-        duration_round(value, out, size);
-        break;
-    }
-}
-
-static void
-add_compared_figure(struct table *t, const struct replay *r,
-                    const struct figure *f)
-{
-    char text[32];
-    bool any = f->always;
-
-    for (int i = 0; i <= r->simulated.runs; i++) {
-        any |= f->value[i] > 0;
-    }
-    if (!any) {
-        return;
-    }
-    table_row(t);
-    table_cell(t, 0, "%s", f->name);
-    for (int i = f->unrecorded; i <= r->simulated.runs; i++) {
-        write_figure(r, f, i, text, sizeof(text));
-        table_cell(t, (size_t)i + 1, "%s", text);
-    }
-}
-
 #define OF_ALL(r, recorded_value, field)                         \
     {                                                            \
         (recorded_value), (r)->simulated.report[0].field,        \
@@ -207,70 +146,58 @@ add_compared_figure(struct table *t, const struct replay *r,
     }
 
 static void
-add_counts(struct table *t, const struct replay *r)
+add_counts(const struct comparison *c, const struct replay *r)
 {
     const struct bide_stats *s = &r->recorded;
     const struct figure figures[] = {
-        {"calls", COUNT, OF_ALL(r, calls_in_column(r, 0), calls), false, true},
-        {"attempts", COUNT, OF_ALL(r, s->attempts, attempts), false, true},
-        {"attempts per call", TIMES, OF_ALL(r, s->attempts, attempts), false,
-         true},
+        {"calls", COUNT, OF_ALL(r, c->calls[0], calls), ALWAYS},
+        {"attempts", COUNT, OF_ALL(r, s->attempts, attempts), ALWAYS},
+        {"attempts per call", TIMES, OF_ALL(r, s->attempts, attempts), ALWAYS},
         {"attempts that failed", COUNT,
-         OF_ALL(r, s->attempts_failed, attempts_failed), false, true},
-        {"  timed out", COUNT, OF_ALL(r, 0, timed_out), true, false},
-        {"retries refused", COUNT, OF_ALL(r, 0, retries_refused), true, false},
+         OF_ALL(r, s->attempts_failed, attempts_failed), ALWAYS},
+        {"  timed out", COUNT, OF_ALL(r, 0, timed_out), UNRECORDED},
+        {"retries refused", COUNT, OF_ALL(r, 0, retries_refused), UNRECORDED},
         {"times the breaker opened", COUNT,
-         OF_ALL(r, r->history.recorded.opened, breaker_opened), false, false},
+         OF_ALL(r, r->history.recorded.opened, breaker_opened), 0},
         {"calls that succeeded", SHARE,
-         OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), false, true},
-        {"  after a retry", SHARE, OF_ALL(r, s->recovered, recovered), false,
-         false},
+         OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), ALWAYS},
+        {"  after a retry", SHARE, OF_ALL(r, s->recovered, recovered), 0},
         {"calls that gave up", SHARE,
-         OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), false, true},
+         OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), ALWAYS},
         {"calls refused", SHARE, OF_ALL(r, s->refused, verdict[BIDE_REFUSED]),
-         false, true},
+         ALWAYS},
         {"calls rejected", SHARE,
-         OF_ALL(r, s->rejected, verdict[BIDE_REJECTED]), false, false},
-        {"calls unfinished", SHARE, OF_ALL(r, 0, unfinished), true, false},
+         OF_ALL(r, s->rejected, verdict[BIDE_REJECTED]), 0},
+        {"calls unfinished", SHARE, OF_ALL(r, 0, unfinished), UNRECORDED},
     };
 
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_compared_figure(t, r, &figures[i]);
-    }
+    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
 }
 
 static const struct {
-    const char *attempt, *answer, *key;
+    const char *attempt, *key;
     double share;
 } shares[] = {
-    {"an attempt takes, p50", "time to answer, p50", "p50", 0.5},
-    {"                  p95", "                p95", "p95", 0.95},
-    {"                  p99", "                p99", "p99", 0.99},
+    {"an attempt takes, p50", "p50", 0.5},
+    {"                  p95", "p95", 0.95},
+    {"                  p99", "p99", 0.99},
 };
 enum { SHARES = sizeof(shares) / sizeof(shares[0]) };
 
 static void
-add_latencies(struct table *t, const struct replay *r)
+add_latencies(const struct comparison *c, const struct replay *r)
 {
     for (size_t i = 0; i < SHARES; i++) {
-        struct figure f = {shares[i].attempt, TIME, {0}, false, true};
+        struct figure f = {shares[i].attempt, TIME, {0}, ALWAYS};
 
         f.value[0] = figures_at_ns(&r->history.recorded, shares[i].share);
         for (int k = 0; k < r->simulated.runs; k++) {
             f.value[k + 1] =
                 traffic_at_ns(&r->simulated.report[k].took, shares[i].share);
         }
-        add_compared_figure(t, r, &f);
+        simulated_figures(c, &f, 1);
     }
-    for (size_t i = 0; i < SHARES; i++) {
-        struct figure f = {shares[i].answer, TIME, {0}, true, true};
-
-        for (int k = 0; k < r->simulated.runs; k++) {
-            f.value[k + 1] =
-                traffic_at_ns(&r->simulated.report[k].answer, shares[i].share);
-        }
-        add_compared_figure(t, r, &f);
-    }
+    simulated_answer_times(c, &r->simulated, 1);
 }
 
 /* ---- as text ---- */
@@ -311,13 +238,15 @@ print_replay(const struct replay *r)
         {"RECORDED", TABLE_RIGHT},
         {"NOW", TABLE_RIGHT},
         {"CHANGED", TABLE_RIGHT}};
-    struct table *t;
+    struct comparison c = {
+        table_new(columns, (size_t)r->simulated.runs + 2),
+        r->simulated.runs + 1,
+        OF_ALL(r, figures_calls(&r->history.recorded), calls)};
 
     print_replay_title(r);
-    t = table_new(columns, (size_t)r->simulated.runs + 2);
-    add_counts(t, r);
-    add_latencies(t, r);
-    if (table_print(t)) {
+    add_counts(&c, r);
+    add_latencies(&c, r);
+    if (table_print(c.table)) {
         return BIDE_ENOMEM;
     }
     putchar('\n');
@@ -334,7 +263,7 @@ static void
 put_recorded_figures(struct json *j, const struct replay *r)
 {
     const struct bide_stats *s = &r->recorded;
-    uint64_t calls = calls_in_column(r, 0);
+    uint64_t calls = figures_calls(&r->history.recorded);
     struct json *attempt;
 
     json_put_count(j, "calls", calls);

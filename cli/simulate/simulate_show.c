@@ -68,9 +68,9 @@ json_series(struct json *run, const struct traffic_report *r)
 }
 
 static double
-per_call(uint64_t part, const struct traffic_report *r)
+per_call(uint64_t part, uint64_t calls)
 {
-    return r->calls ? (double)part / (double)r->calls : 0;
+    return calls ? (double)part / (double)calls : 0;
 }
 
 static void
@@ -92,13 +92,13 @@ simulated_json_run(struct json *run, const struct simulated *s, int number)
     json_put_text(run, "rules", number ? "changed" : "present");
     json_put_count(run, "calls", r->calls);
     json_put_count(run, "attempts", r->attempts);
-    json_put_number(run, "amplification", per_call(r->attempts, r));
+    json_put_number(run, "amplification", per_call(r->attempts, r->calls));
     json_put_count(run, "attempts_failed", r->attempts_failed);
     json_put_count(run, "attempts_timed_out", r->timed_out);
     json_put_count(run, "retries_refused", r->retries_refused);
     json_put_count(run, "breaker_opened", r->breaker_opened);
     json_put_number(run, "success_share",
-                    per_call(r->verdict[BIDE_SUCCEEDED], r));
+                    per_call(r->verdict[BIDE_SUCCEEDED], r->calls));
     json_put_count(run, "recovered", r->recovered);
     json_verdicts(run, r);
     json_put_count(run, "unfinished", r->unfinished);
@@ -136,13 +136,6 @@ simulated_json(const struct simulated *s)
 
 /* ---- the traffic ---- */
 
-static void
-begin_row(struct table *t, const char *name)
-{
-    table_row(t);
-    table_cell(t, 0, "%s", name);
-}
-
 static int
 print_traffic(const struct simulated *s)
 {
@@ -151,19 +144,19 @@ print_traffic(const struct simulated *s)
     char outcome[64], time[32];
 
     bide_outcome_name(s->traffic->failure, outcome, sizeof(outcome));
-    begin_row(t, "policy");
+    table_row_of(t, "policy");
     table_cell(t, 1, "%s", s->name);
-    begin_row(t, "calls");
+    table_row_of(t, "calls");
     table_cell(t, 1, "%s%s for %s, seed %llu", s->calls,
                s->traffic->even ? "" : " (Poisson)",
                duration_write(s->traffic->for_ns, time, sizeof(time)),
                (unsigned long long)s->traffic->seed);
-    begin_row(t, "attempts");
+    table_row_of(t, "attempts");
     table_cell(t, 1, "take %s", s->takes);
-    begin_row(t, "failures");
+    table_row_of(t, "failures");
     table_cell(t, 1, "%s; %s after %s", s->fail, outcome, s->failure_takes);
     if (s->changes) {
-        begin_row(t, "changed");
+        table_row_of(t, "changed");
         table_cell(t, 1, "%s", s->changes);
     }
     return table_print_bare(t);
@@ -171,45 +164,51 @@ print_traffic(const struct simulated *s)
 
 /* ---- figures ---- */
 
-enum figure_form { COUNT, SHARE, TIMES, TIME }; /* TIMES: "1.44x" */
-
-/* One row of the table: a value for each run. */
-struct figure {
-    const char *name;
-    enum figure_form form;
-    uint64_t value[2];
-    bool always; /* also when all values are 0 */
-};
+static void
+write_figure(const struct figure *f, uint64_t value, uint64_t calls, char *out,
+             size_t size)
+{
+    switch (f->form) {
+    case COUNT:
+        text_count(value, out, size);
+        break;
+    case SHARE:
+        text_share(value, calls, 2, out, size);
+        break;
+    case TIMES:
+        snprintf(out, size, "%.2fx", per_call(value, calls));
+        break;
+    case TIME:
+        duration_round(value, out, size);
+        break;
+    }
+}
 
 static void
-add_traffic_figure(struct table *t, const struct simulated *s,
-                   const struct figure *f)
+add_figure(const struct comparison *c, const struct figure *f)
 {
+    bool any = f->flags & ALWAYS;
     char text[32];
 
-    if (!f->always && f->value[0] == 0 && f->value[s->runs - 1] == 0) {
+    for (int i = 0; i < c->columns; i++) {
+        any = any || f->value[i] > 0;
+    }
+    if (!any) {
         return;
     }
-    begin_row(t, f->name);
-    for (int i = 0; i < s->runs; i++) {
-        const struct traffic_report *r = &s->report[i];
-        size_t at = (size_t)i + 1;
+    table_row_of(c->table, f->name);
+    for (int i = f->flags & UNRECORDED ? 1 : 0; i < c->columns; i++) {
+        write_figure(f, f->value[i], c->calls[i], text, sizeof(text));
+        table_cell(c->table, (size_t)i + 1, "%s", text);
+    }
+}
 
-        switch (f->form) {
-        case COUNT:
-            text_count(f->value[i], text, sizeof(text));
-            break;
-        case SHARE:
-            text_share(f->value[i], r->calls, 2, text, sizeof(text));
-            break;
-        case TIMES:
-            snprintf(text, sizeof(text), "%.2fx", per_call(f->value[i], r));
-            break;
-        case TIME:
-            duration_round(f->value[i], text, sizeof(text));
-            break;
-        }
-        table_cell(t, at, "%s", text);
+void
+simulated_figures(const struct comparison *c, const struct figure *list,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        add_figure(c, &list[i]);
     }
 }
 
@@ -219,58 +218,53 @@ add_traffic_figure(struct table *t, const struct simulated *s,
     }
 
 static void
-add_load(struct table *t, const struct simulated *s)
+add_load(const struct comparison *c, const struct simulated *s)
 {
     bool breaker = is_breaker_on(s, 0) || is_breaker_on(s, s->runs - 1);
     const struct figure figures[] = {
-        {"calls", COUNT, OF_BOTH(s, calls), true},
-        {"attempts", COUNT, OF_BOTH(s, attempts), true},
-        {"attempts per call", TIMES, OF_BOTH(s, attempts), true},
-        {"attempts timed out", COUNT, OF_BOTH(s, timed_out), false},
-        {"retries refused", COUNT, OF_BOTH(s, retries_refused), true},
+        {"calls", COUNT, OF_BOTH(s, calls), ALWAYS},
+        {"attempts", COUNT, OF_BOTH(s, attempts), ALWAYS},
+        {"attempts per call", TIMES, OF_BOTH(s, attempts), ALWAYS},
+        {"attempts timed out", COUNT, OF_BOTH(s, timed_out), 0},
+        {"retries refused", COUNT, OF_BOTH(s, retries_refused), ALWAYS},
         {"times the breaker opened", COUNT, OF_BOTH(s, breaker_opened),
-         breaker},
+         breaker ? ALWAYS : 0},
     };
 
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_traffic_figure(t, s, &figures[i]);
-    }
+    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
 }
 
 static void
-add_verdicts(struct table *t, const struct simulated *s)
+add_verdicts(const struct comparison *c, const struct simulated *s)
 {
     const struct figure figures[] = {
         {"calls that succeeded", SHARE, OF_BOTH(s, verdict[BIDE_SUCCEEDED]),
-         true},
-        {"  after a retry", SHARE, OF_BOTH(s, recovered), false},
+         ALWAYS},
+        {"  after a retry", SHARE, OF_BOTH(s, recovered), 0},
         {"calls that gave up", SHARE, OF_BOTH(s, verdict[BIDE_EXHAUSTED]),
-         true},
+         ALWAYS},
     };
     const struct figure others[] = {
-        {"calls refused", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), false},
-        {"calls rejected", SHARE, OF_BOTH(s, verdict[BIDE_REJECTED]), false},
-        {"calls unfinished", SHARE, OF_BOTH(s, unfinished), false},
+        {"calls refused", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), 0},
+        {"calls rejected", SHARE, OF_BOTH(s, verdict[BIDE_REJECTED]), 0},
+        {"calls unfinished", SHARE, OF_BOTH(s, unfinished), 0},
     };
 
-    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-        add_traffic_figure(t, s, &figures[i]);
-    }
+    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
     for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "gave up" */
         char name[40];
-        struct figure f = {name, SHARE, OF_BOTH(s, exhausted[i]), false};
+        struct figure f = {name, SHARE, OF_BOTH(s, exhausted[i]), 0};
 
         snprintf(name, sizeof(name), "  by %s",
                  bide_reason_name((enum bide_reason)i));
-        add_traffic_figure(t, s, &f);
+        add_figure(c, &f);
     }
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        add_traffic_figure(t, s, &others[i]);
-    }
+    simulated_figures(c, others, sizeof(others) / sizeof(others[0]));
 }
 
-static void
-add_answer_times(struct table *t, const struct simulated *s)
+void
+simulated_answer_times(const struct comparison *c, const struct simulated *s,
+                       int first)
 {
     static const struct {
         const char *name;
@@ -280,12 +274,14 @@ add_answer_times(struct table *t, const struct simulated *s)
                 {"                p99", 0.99}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct figure f = {rows[i].name, TIME, {0, 0}, true};
+        struct figure f = {
+            rows[i].name, TIME, {0}, first > 0 ? ALWAYS | UNRECORDED : ALWAYS};
 
         for (int k = 0; k < s->runs; k++) {
-            f.value[k] = traffic_at_ns(&s->report[k].answer, rows[i].share);
+            f.value[first + k] =
+                traffic_at_ns(&s->report[k].answer, rows[i].share);
         }
-        add_traffic_figure(t, s, &f);
+        add_figure(c, &f);
     }
 }
 
@@ -294,12 +290,13 @@ print_figures(const struct simulated *s)
 {
     static const struct table_column columns[] = {
         {"", 0}, {"NOW", TABLE_RIGHT}, {"CHANGED", TABLE_RIGHT}};
-    struct table *t = table_new(columns, (size_t)s->runs + 1);
+    struct comparison c = {table_new(columns, (size_t)s->runs + 1), s->runs,
+                           OF_BOTH(s, calls)};
 
-    add_load(t, s);
-    add_verdicts(t, s);
-    add_answer_times(t, s);
-    return s->runs == 1 ? table_print_bare(t) : table_print(t);
+    add_load(&c, s);
+    add_verdicts(&c, s);
+    simulated_answer_times(&c, s, 0);
+    return s->runs == 1 ? table_print_bare(c.table) : table_print(c.table);
 }
 
 /* ---- over time ---- */
@@ -375,7 +372,7 @@ simulated_plot(const struct simulated *s)
     }
     for (int line = 0; line < LINES; line++) {
         for (int i = 0; i < (line == LINE_CALLS ? 1 : s->runs); i++) {
-            begin_row(t, names[line][i]);
+            table_row_of(t, names[line][i]);
             add_plot_row(t, &s->report[i], (enum plot_line)line, top,
                          plot.width);
         }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/draft.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/policy/setting.h"
@@ -75,22 +76,13 @@ read_traffic_options(struct command_line *line, struct simulated *s,
 static char *
 join_operands(char *const *operands)
 {
-    size_t size = 1;
-    char *text, *at;
+    struct draft d = {0};
 
-    for (char *const *o = operands; *o; o++) {
-        size += strlen(*o) + 1;
-    }
-    text = malloc(size);
-    if (!text) {
-        return NULL;
-    }
-    *text = '\0';
-    at = text;
     for (; *operands; operands++) {
-        at = stpcpy(stpcpy(at, *operands), operands[1] ? " " : "");
+        draft_text(&d, *operands);
+        draft_text(&d, operands[1] ? " " : "");
     }
-    return text;
+    return draft_take(&d);
 }
 
 /* Reads the policy without the changes of the command line. */

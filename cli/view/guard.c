@@ -54,15 +54,10 @@ guard_find(struct command_line *line, struct policy **out)
     struct faults faults = {0};
     struct policy_text *text = NULL;
     struct record r;
-    int rc;
+    int rc, status = say_unless_found(line->registry, name, &r);
 
-    if (!policy_name_ok(name)) {
-        return say_no_policy(line->registry, name);
-    }
-    rc = admin_policy(line->registry, name, &r);
-    if (rc) {
-        return rc == BIDE_ENOPOLICY ? say_no_policy(line->registry, name)
-                                    : say_failure(rc, name);
+    if (status) {
+        return status;
     }
     rc = admin_text(&r, &text);
     record_free(&r);
@@ -280,10 +275,6 @@ add_cell_part(void *arg, const struct admin_cell *c)
 {
     struct gathering *g = arg;
 
-    if (!*c->scope) {
-        g->parts->scopes = c->scopes;
-        g->parts->refused = c->scopes_refused;
-    }
     if (c->only_scopes || (g->scope && strcmp(g->scope, c->scope) != 0)) {
         return 0;
     }
@@ -411,4 +402,18 @@ guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
     }
     put_breaker(j, p, g);
     put_budget(j, p, g);
+}
+
+void
+guard_put_parts(struct json *j, const struct policy *p,
+                const struct guard_part *parts, size_t count)
+{
+    struct json *array = json_in_array(j, "scopes");
+
+    for (size_t i = 0; i < count; i++) {
+        struct json *one = json_add_object(array);
+
+        json_put_text(one, "scope", parts[i].scope);
+        guard_put(one, p, &parts[i].guard);
+    }
 }

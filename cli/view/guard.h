@@ -52,8 +52,7 @@ const char *guard_word(int state); /* "half open" */
 const char *guard_scope(const char *scope);
 /* Returns the scope that --scope names: "" is no scope; NULL: all scopes. */
 const char *guard_scope_read(const char *scope);
-/* Checks the name in --scope.  Returns 0, or the exit status after an error
- * message. */
+/* Checks --scope.  Returns 0, or the exit status after an error message. */
 int guard_scope_check(const struct command_line *line);
 
 /* Returns a note on too many scopes, malloc'ed; NULL without memory. */
@@ -69,7 +68,6 @@ struct guard_part {
 struct guard_parts {
     size_t count;
     struct guard_part *list;
-    uint32_t scopes, refused; /* as in struct admin_cell */
 };
 int guard_parts_read(struct admin *registry, const struct policy *p,
                      const char *scope, struct guard_parts *out);
@@ -85,5 +83,8 @@ int force_breaker(struct command_line *line, const char *value);
 /* Adds "breaker" and "budget" to `j`; `p` may be NULL. */
 void guard_put(struct json *j, const struct policy *p,
                const struct admin_guard *g);
+/* Adds "scopes": an array with the same for each part. */
+void guard_put_parts(struct json *j, const struct policy *p,
+                     const struct guard_part *parts, size_t count);
 
 #endif

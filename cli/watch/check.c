@@ -139,12 +139,10 @@ put_alarm(const struct check *c, const struct past_alarm *a)
     json_put_text(j, "policy", a->name);
     json_put_text(j, "level", level_word(a->verdict.level));
     json_put_text(j, "why", a->verdict.words);
-    if (a->recorded.level == (uint8_t)a->verdict.level &&
-        a->recorded.since_ns > 0) {
-        json_put_s(j, "since", a->recorded.since_ns);
-    } else {
-        json_put_null(j, "since");
-    }
+    json_put_time(j, "since",
+                  a->recorded.level == (uint8_t)a->verdict.level
+                      ? a->recorded.since_ns
+                      : 0);
     json_put_truth(j, "enough_calls", !a->verdict.too_few);
     json_put_truth(j, "has_keys", alarm_has_rules(a->policy));
     json_put_count(j, "calls", a->seen.calls);
@@ -231,24 +229,26 @@ print_first(const struct check *c)
 }
 
 static int
-print_all(struct check *c, char **perf, char **more)
+print_all(const struct check *c, const char *perf, const char *more)
 {
-    bool failed = fclose(c->perf) != 0;
-
-    if (fclose(c->more) != 0 || failed) {
-        return print_unknown("out of memory");
-    }
     print_first(c);
     if (c->damaged > 0) {
         printf("; %llu damaged history %s skipped",
                (unsigned long long)c->damaged,
                text_plural(c->damaged, "record", "records"));
     }
-    printf(" |%s\n", *perf);
+    printf(" |%s\n", perf);
     if (c->count > 1) {
-        fputs(*more, stdout);
+        fputs(more, stdout);
     }
     return (int)c->worst;
+}
+
+/* Closes a stream in memory.  Reports whether it is complete; NULL is not. */
+static bool
+close_memory(FILE *f)
+{
+    return f && fclose(f) == 0;
 }
 
 static int
@@ -256,31 +256,22 @@ print_check_text(struct check *c)
 {
     char *perf = NULL, *more = NULL;
     size_t perf_size, more_size;
-    int rc, status;
+    bool whole;
+    int rc = BIDE_ENOMEM, status;
 
     c->perf = open_memstream(&perf, &perf_size);
     c->more = open_memstream(&more, &more_size);
-    if (!c->perf || !c->more) {
-        if (c->perf) {
-            fclose(c->perf);
-        }
-        if (c->more) {
-            fclose(c->more);
-        }
-        status = print_unknown("out of memory");
-    } else {
+    if (c->perf && c->more) {
         rc = admin_each_alarm(c->line->registry, c->line->operands,
                               (size_t)c->line->count, add_alarm, c);
-        if (rc || c->count == 0) {
-            fclose(c->perf);
-            fclose(c->more);
-            status = rc ? print_unknown_failure(rc)
-                        : print_unknown("no policy has warn_ or crit_ keys, "
-                                        "see: bide help keys");
-        } else {
-            status = print_all(c, &perf, &more);
-        }
     }
+    whole = close_memory(c->perf);
+    whole = close_memory(c->more) && whole;
+    status = !whole          ? print_unknown("out of memory")
+             : rc            ? print_unknown_failure(rc)
+             : c->count == 0 ? print_unknown("no policy has warn_ or crit_ "
+                                             "keys, see: bide help keys")
+                             : print_all(c, perf, more);
     free(perf);
     free(more);
     return status;

@@ -40,8 +40,7 @@ add_registry_row(struct table *t, const struct doctor_report *r)
 {
     char size[32];
 
-    table_row(t);
-    table_cell(t, 0, "registry");
+    table_row_of(t, "registry");
     if (r->rc && r->policies == 0) {
         table_cell(t, 1, "%s: cannot be read", r->dir);
         return;
@@ -62,8 +61,7 @@ add_live_row(struct table *t, const struct doctor_report *r)
     if (!*r->live) {
         return;
     }
-    table_row(t);
-    table_cell(t, 0, "live");
+    table_row_of(t, "live");
     if (!r->has_live) {
         table_cell(t, 1, "%s: none", r->live);
         return;
@@ -90,8 +88,7 @@ add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
     uint64_t records =
         r->history.minutes + r->history.hours + r->history.events;
 
-    table_row(t);
-    table_cell(t, 0, "history");
+    table_row_of(t, "history");
     if (!r->has_history) {
         table_cell(t, 1, "none");
         return;
@@ -116,8 +113,7 @@ add_deferred_row(struct table *t, const struct doctor_report *r)
 {
     char size[32];
 
-    table_row(t);
-    table_cell(t, 0, "deferred");
+    table_row_of(t, "deferred");
     if (r->has_deferred) {
         table_cell(t, 1, "%llu waiting, %llu leased, %llu dead, %s",
                    (unsigned long long)r->deferred.waiting,
@@ -135,8 +131,7 @@ add_space_row(struct table *t, const char *name, const struct doctor_space *s)
     char free[32], size[32];
 
     if (s->known) {
-        table_row(t);
-        table_cell(t, 0, "%s", name);
+        table_row_of(t, name);
         table_cell(t, 1, "%s free of %s",
                    text_bytes(s->free, free, sizeof(free)),
                    text_bytes(s->size, size, sizeof(size)));
@@ -192,16 +187,6 @@ print_doctor_report(const struct doctor_report *r)
 /* ---- for programs ---- */
 
 static void
-put_time_or_null(struct json *j, const char *key, uint64_t ns)
-{
-    if (ns == 0) {
-        json_put_null(j, key);
-    } else {
-        json_put_s(j, key, ns);
-    }
-}
-
-static void
 put_registry(struct json *all, const struct doctor_report *r)
 {
     struct json *j = json_in_object(all, "registry");
@@ -222,7 +207,7 @@ put_live(struct json *all, const struct doctor_report *r)
     json_put_text(j, "path", r->live);
     json_put_truth(j, "there", r->has_live);
     json_put_truth(j, "tmpfs", r->on_tmpfs);
-    put_time_or_null(j, "begun", r->begun_ns);
+    json_put_time(j, "begun", r->begun_ns);
     json_put_count(j, "places", r->cells);
     json_put_count(j, "places_max", r->cells_max);
     json_put_count(j, "waiting", r->sleeping);
@@ -244,11 +229,11 @@ put_history(struct json *all, const struct doctor_report *r)
     json_put_count(j, "damaged", r->history.damaged);
     json_put_count(j, "lost_pages", r->known.unreadable);
     json_put_count(j, "lost_intervals", r->known.lost);
-    put_time_or_null(j, "first_minute", r->history.minute_first_ns);
-    put_time_or_null(j, "last_minute", r->history.minute_last_ns);
-    put_time_or_null(j, "first_hour", r->history.hour_first_ns);
-    put_time_or_null(j, "last_hour", r->history.hour_last_ns);
-    put_time_or_null(j, "recorded", r->known.last_ns);
+    json_put_time(j, "first_minute", r->history.minute_first_ns);
+    json_put_time(j, "last_minute", r->history.minute_last_ns);
+    json_put_time(j, "first_hour", r->history.hour_first_ns);
+    json_put_time(j, "last_hour", r->history.hour_last_ns);
+    json_put_time(j, "recorded", r->known.last_ns);
 }
 
 static void
@@ -262,7 +247,7 @@ put_deferred(struct json *all, const struct doctor_report *r)
     json_put_count(j, "dead", r->deferred.dead);
     json_put_count(j, "damaged", r->deferred.damaged);
     json_put_count(j, "bytes", r->deferred.bytes);
-    put_time_or_null(j, "oldest", r->deferred.oldest_ns);
+    json_put_time(j, "oldest", r->deferred.oldest_ns);
 }
 
 static void
