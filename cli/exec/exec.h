@@ -145,9 +145,9 @@ void exec_terminal_close(struct exec_terminal *t);
  * if it cannot be started. */
 pid_t exec_keys_start(pid_t group);
 
-/* Ends that process (0: none).  Returns SIGINT or SIGQUIT if the terminal has
- * sent it to the group, else 0. */
-int exec_keys_end(pid_t keys);
+/* Ends that process (0: none) and sets it to 0.  Returns SIGINT or SIGQUIT if
+ * the terminal has sent it to the group, else 0. */
+int exec_keys_end(pid_t *keys_process);
 
 /* ---- one attempt ---- */
 

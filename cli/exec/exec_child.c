@@ -103,13 +103,6 @@ read_start_error(int fd)
     return n == (ssize_t)sizeof(error) ? error : 0;
 }
 
-static void
-reap_failed_child(pid_t pid)
-{
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-}
-
 int
 exec_child_start(struct exec_child *c, char *const *command, int input,
                  const struct exec_signals *s)
@@ -139,11 +132,11 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     }
     close(ends[0]);
     if (c->pid > 0 && error) {
-        reap_failed_child(c->pid);
+        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
         exec_guard_remove(c->guard, c->pid);
         take_terminal(t);
-        exec_keys_end(t->keys);
-        t->keys = 0;
+        exec_keys_end(&t->keys);
     }
     return error;
 }
@@ -219,8 +212,7 @@ give_terminal_back(struct exec_child *c)
     bool had_terminal = t->lent == c->pid;
     int sig = WIFSIGNALED(c->status) ? WTERMSIG(c->status) : 0;
 
-    c->key = exec_keys_end(t->keys);
-    t->keys = 0;
+    c->key = exec_keys_end(&t->keys);
     take_terminal(t);
     if (had_terminal && (sig == SIGINT || sig == SIGQUIT)) {
         c->key = sig;

@@ -64,11 +64,12 @@ exec_keys_start(pid_t group)
 }
 
 int
-exec_keys_end(pid_t keys)
+exec_keys_end(pid_t *keys_process)
 {
+    pid_t keys = *keys_process, rc;
     int status = 0;
-    pid_t rc;
 
+    *keys_process = 0;
     if (keys <= 0) {
         return 0;
     }

@@ -163,7 +163,7 @@ admin_reset_breaker(struct admin *a, const char *name, const char *scope)
         return fail_reset(rc, name, scope);
     }
     breaker_reset(&g, clock_monotonic_ns());
-    cell_announce(s.live, s.cell);
+    cell_announce(s.cell);
     live_ring(s.live);
     return 0;
 }

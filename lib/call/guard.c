@@ -195,10 +195,8 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
                       now_ns, ticks);
     }
     if (g->turned) {
-        struct live *l = atomic_load(&p->home)->live;
-
-        cell_announce(l, atomic_load(&p->cell));
-        live_ring(l);
+        cell_announce(atomic_load(&p->cell));
+        live_ring(atomic_load(&p->home)->live);
     }
 }
 

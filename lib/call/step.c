@@ -52,7 +52,7 @@ bide_call_cancel(struct bide_call *c)
     atomic_store_explicit(&k->cancelled, 1, memory_order_release);
     /* Waiting calls of a policy sleep on one word, so all of them wake.  The
      * others decide again, under the same rules and draws, and sleep on. */
-    cell_announce(atomic_load(&p->home)->live, atomic_load(&p->cell));
+    cell_announce(atomic_load(&p->cell));
 }
 
 /* ---- steps ---- */

@@ -151,6 +151,17 @@ check_file(int fd, const uint8_t id[16], struct live_header *out,
     return rc;
 }
 
+int
+file_reserve(int fd, uint64_t offset, uint64_t size)
+{
+    int rc, tries = 0;
+
+    do { /* on tmpfs, any signal interrupts it */
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+    } while (rc && errno == EINTR && ++tries < 1000);
+    return rc ? live_error(errno) : 0;
+}
+
 /* Reserves everything before LIVE_CELLS, which is mapped at once, and records
  * the inode number as proof.  It is needed again for a copy of the file, which
  * may have holes.  Reserving at each start would take a quarter of the time
@@ -158,13 +169,10 @@ check_file(int fd, const uint8_t id[16], struct live_header *out,
 static int
 reserve_front(int fd, uint64_t inode)
 {
-    int rc, tries = 0;
+    int rc = file_reserve(fd, 0, LIVE_CELLS);
 
-    do {
-        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)LIVE_CELLS);
-    } while (rc && errno == EINTR && ++tries < 1000);
     if (rc) {
-        return live_error(errno);
+        return rc;
     }
     return pwrite(fd, &inode, sizeof(inode),
                   offsetof(struct live_header, inode)) == sizeof(inode)
@@ -172,8 +180,8 @@ reserve_front(int fd, uint64_t inode)
                : BIDE_ESYS;
 }
 
-/* Opens and checks the file.  Returns 0, STALE, BIDE_EMISSING or another BIDE_E
- * code. */
+/* Opens and checks the file; out_fd NULL: only looks.  Returns 0, STALE,
+ * BIDE_EMISSING or another BIDE_E code. */
 static int
 open_checked(const char *path, const uint8_t id[16], struct live_header *out,
              int *out_fd)
@@ -185,29 +193,21 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
         return live_error(errno);
     }
     rc = check_file(fd, id, out, &inode);
-    if (rc == 0 && out->inode != inode) {
+    if (rc == 0 && out_fd && out->inode != inode) {
         rc = reserve_front(fd, inode);
     }
-    if (rc) {
+    if (rc || !out_fd) {
         close(fd);
-        return rc;
+    } else {
+        *out_fd = fd;
     }
-    *out_fd = fd;
-    return 0;
+    return rc;
 }
 
 int
 live_look(const char *path, const uint8_t id[16], struct live_header *out)
 {
-    int rc, fd = safe_open(path);
-    uint64_t inode;
-
-    if (fd < 0) {
-        return live_error(errno);
-    }
-    rc = check_file(fd, id, out, &inode);
-    close(fd);
-    return rc;
+    return open_checked(path, id, out, NULL);
 }
 
 /* ---- a new file ---- */
@@ -334,30 +334,21 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
 /* ---- the directory ---- */
 
 static int
-make_directory(const char *directory)
-{
-    gid_t group = paths_group();
-
-    return safe_make_directory(directory, group == (gid_t)-1 ? 0700 : 02770,
-                               group) &&
-                   errno != EEXIST
-               ? live_error(errno)
-               : 0;
-}
-
-static int
 make_file_and_directory(const char *path, const char *directory,
                         const uint8_t id[16], struct live_header *out,
                         int *out_fd)
 {
     int rc = make_file(path, directory, id, link_draft, out, out_fd);
+    gid_t group;
 
     if (rc != BIDE_EMISSING) {
         return rc;
     }
-    rc = make_directory(directory);
-    if (rc) {
-        return rc;
+    group = paths_group();
+    if (safe_make_directory(directory, group == (gid_t)-1 ? 0700 : 02770,
+                            group) &&
+        errno != EEXIST) {
+        return live_error(errno);
     }
     return make_file(path, directory, id, link_draft, out, out_fd);
 }

@@ -75,6 +75,8 @@ bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 /* Opens or makes the file; *out is its checked header.  In file.c. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
+/* Reserves space for a range.  0 or BIDE_E. */
+int file_reserve(int fd, uint64_t offset, uint64_t size);
 /* Fills in the header of a new file. */
 void file_header(const uint8_t id[16], struct live_header *out);
 

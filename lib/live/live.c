@@ -346,7 +346,7 @@ live_reserve(struct live *l, uint64_t offset, uint64_t size)
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t end = (offset + size + page - 1) / page * page;
     struct file_limit limit;
-    int fd, rc, tries = 0;
+    int fd, rc;
 
     if (live_is_private(l)) {
         return 0;
@@ -357,12 +357,9 @@ live_reserve(struct live *l, uint64_t offset, uint64_t size)
     }
     offset = offset / page * page;
     file_limit_begin(&limit);
-    do { /* on tmpfs, any signal interrupts it */
-        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                       (off_t)(end - offset));
-    } while (rc && errno == EINTR && ++tries < 1000);
+    rc = file_reserve(fd, offset, end - offset);
     file_limit_end(&limit);
-    return rc ? live_error(errno) : 0;
+    return rc;
 }
 
 bool

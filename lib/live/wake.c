@@ -32,11 +32,10 @@ call_futex(_Atomic uint32_t *word, int operation, uint32_t value,
 }
 
 uint32_t
-cell_announce(struct live *l, struct cell *c)
+cell_announce(struct cell *c)
 {
     long woken;
 
-    (void)l;
     atomic_fetch_add(&c->generation, 1);
     woken = call_futex(&c->generation, FUTEX_WAKE, INT_MAX, NULL);
     return woken > 0 ? (uint32_t)woken : 0;

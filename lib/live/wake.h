@@ -14,7 +14,7 @@ struct live;
 
 /* Increments the generation and wakes the calls that wait on it; returns the
  * number of calls woken. */
-uint32_t cell_announce(struct live *l, struct cell *c);
+uint32_t cell_announce(struct cell *c);
 
 /* Sleeps until the generation differs from `seen`, or until until_ns
  * (monotonic; UINT64_MAX: no limit).  May return earlier. */

@@ -194,32 +194,16 @@ read_section_line(struct reading *r, struct span line)
 
 /* ---- keys and values, as inih returns them ---- */
 
-static const struct key *
-find_known_key(struct reading *r, const char *name)
-{
-    char text[SHOWN_MAX], hint[SHOWN_MAX];
-    const struct key *key;
-    const char *near;
-
-    plain_excerpt(name, strlen(name), text, sizeof(text));
-    key = key_find(text);
-    if (!key) {
-        near = key_near(text);
-        snprintf(hint, sizeof(hint), "did you mean %s?", near ? near : "");
-        FAULT(r, near ? hint : NULL, "%s: no such key", text);
-    }
-    return key;
-}
-
 /* Begins the value of a key.  After a fault r->key stays NULL, and the lines
  * that continue the value are skipped. */
 static void
 begin_key(struct reading *r, const char *name)
 {
-    const struct key *key = find_known_key(r, name);
+    const struct key *key = policy_text_key(name, r->file, r->line, r->faults);
     int *seen;
 
     if (!key) {
+        r->bad = true;
         return;
     }
     if (!r->text) {

@@ -319,43 +319,42 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
     return rc;
 }
 
-static void
-add_key_fault(const char *key, const char *file, int line,
-              struct faults *faults)
+const struct key *
+policy_text_key(const char *name, const char *file, int line,
+                struct faults *faults)
 {
-    const char *near = key_near(key);
+    const struct key *key = key_find(name);
+    const char *near = key ? NULL : key_near(name);
     char shown[64], hint[80];
 
-    plain_excerpt(key, strlen(key), shown, sizeof(shown));
-    if (near) {
-        snprintf(hint, sizeof(hint), "did you mean %s?", near);
+    if (!key) {
+        plain_excerpt(name, strlen(name), shown, sizeof(shown));
+        snprintf(hint, sizeof(hint), "did you mean %s?", near ? near : "");
+        fault_add(faults, file, line, near ? hint : NULL, "%s: no such key",
+                  shown);
     }
-    fault_add(faults, file, line, near ? hint : NULL, "%s: no such key", shown);
+    return key;
 }
 
 int
 policy_text_set(struct policy_text *t, const char *key, const char *value,
                 const char *file, int line, struct faults *faults)
 {
-    const struct key *known = key_find(key);
+    const struct key *known = policy_text_key(key, file, line, faults);
 
-    if (!known) {
-        add_key_fault(key, file, line, faults);
-        return BIDE_EINPUT;
-    }
-    return policy_text_put(t, known, value, file, line, faults);
+    return known ? policy_text_put(t, known, value, file, line, faults)
+                 : BIDE_EINPUT;
 }
 
 int
 policy_text_unset(struct policy_text *t, const char *key, const char *file,
                   struct faults *faults)
 {
-    const struct key *known = key_find(key);
+    const struct key *known = policy_text_key(key, file, 0, faults);
     bool found;
     size_t at;
 
     if (!known) {
-        add_key_fault(key, file, 0, faults);
         return BIDE_EINPUT;
     }
     at = find_offset(t, known, &found);

@@ -4,6 +4,11 @@
 
 #include "policy.h"
 
+/* Returns the key of that name; NULL, after it has added a fault, if there is
+ * none. */
+const struct key *policy_text_key(const char *name, const char *file, int line,
+                                  struct faults *faults);
+
 /* Does the same as policy_text_set(), for a key that was found already. */
 int policy_text_put(struct policy_text *t, const struct key *key,
                     const char *value, const char *file, int line,

@@ -36,14 +36,14 @@ read_gate(void *arg, const struct snapshot *s)
 
 /* Returns the number of threads woken. */
 static uint32_t
-wake_cell(struct live *l, struct reader *r, struct cell *c, uint64_t txn)
+wake_cell(struct reader *r, struct cell *c, uint64_t txn)
 {
     uint64_t gate;
 
     load_drop_lost_gate(r, c, txn);
     gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
     cell_set_gate(c, txn, GATE_UNKNOWN | (GATE_BITS(gate) & GATE_MISSING), 0);
-    return cell_announce(l, c);
+    return cell_announce(c);
 }
 
 static int
@@ -77,7 +77,7 @@ wake_first(struct live *l, struct reader *r, const struct touched *t,
         cell_find(l, t->names[0], "", false, &index) != 0) {
         return 0;
     }
-    return wake_cell(l, r, cell_at(l, index), txn);
+    return wake_cell(r, cell_at(l, index), txn);
 }
 
 uint64_t
@@ -137,7 +137,7 @@ wake_touched(struct announcement *t, struct cell *c, const char *name)
 
     (void)name;
     if (GATE_TXN(gate) != t->txn) {
-        t->woken += wake_cell(t->live, t->reader, c, t->txn);
+        t->woken += wake_cell(t->reader, c, t->txn);
     }
 }
 

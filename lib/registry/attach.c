@@ -182,18 +182,6 @@ retire_live(struct bide *b)
     return 0;
 }
 
-static void
-move_policy(struct bide *b, struct bide_policy *p)
-{
-    struct live *old = atomic_load(&p->home)->live;
-    struct cell *cell = atomic_load(&p->cell);
-
-    /* If out of memory, keeps the old cell. */
-    if (attach_policy(b, p) == 0) {
-        cell_announce(old, cell); /* its sleepers move to the new one */
-    }
-}
-
 static int
 use_live(struct bide *b, struct live *l)
 {
@@ -205,7 +193,12 @@ use_live(struct bide *b, struct live *l)
     }
     b->live = l;
     for (p = b->policies; p; p = p->next) {
-        move_policy(b, p);
+        struct cell *old = atomic_load(&p->cell);
+
+        /* If out of memory, keeps the old cell. */
+        if (attach_policy(b, p) == 0) {
+            cell_announce(old); /* its sleepers move to the new one */
+        }
     }
     fold_own(b);
     bell_move(b);

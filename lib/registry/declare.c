@@ -44,18 +44,6 @@ declared_finder(void *arg, const char *name, const struct policy_text **out)
     return 0;
 }
 
-void
-declared_free(struct bide *b)
-{
-    while (b->declared) {
-        struct declared *d = b->declared;
-
-        b->declared = d->next;
-        policy_text_free(d->text);
-        free(d);
-    }
-}
-
 /* Moves the texts of `list` to the front of *head, where they are found first.
  */
 static int
@@ -77,16 +65,29 @@ push_declared(struct declared **head, struct policy_list *list)
     return 0;
 }
 
+/* Removes the first declaration of a list. */
+static void
+pop_declared(struct declared **head)
+{
+    struct declared *d = *head;
+
+    *head = d->next;
+    policy_text_free(d->text);
+    free(d);
+}
+
 static void
 pop_declared_until(struct declared **head, const struct declared *end)
 {
     while (*head != end) {
-        struct declared *d = *head;
-
-        *head = d->next;
-        policy_text_free(d->text);
-        free(d);
+        pop_declared(head);
     }
+}
+
+void
+declared_free(struct bide *b)
+{
+    pop_declared_until(&b->declared, NULL);
 }
 
 /* Compiles the declarations before `end`, to find their faults. */
@@ -115,19 +116,14 @@ check_declared(struct bide *b, const struct declared *end,
 static void
 drop_shadowed(struct bide *b)
 {
-    struct declared *d, **at, *gone;
-
-    for (d = b->declared; d; d = d->next) {
-        for (at = &d->next; *at;) {
+    for (struct declared *d = b->declared; d; d = d->next) {
+        for (struct declared **at = &d->next; *at;) {
             if (strcmp(policy_text_name((*at)->text),
-                       policy_text_name(d->text)) != 0) {
+                       policy_text_name(d->text)) == 0) {
+                pop_declared(at);
+            } else {
                 at = &(*at)->next;
-                continue;
             }
-            gone = *at;
-            *at = gone->next;
-            policy_text_free(gone->text);
-            free(gone);
         }
     }
 }
@@ -140,7 +136,7 @@ announce_declared(struct bide *b)
     struct bide_policy *p;
 
     for (p = b->policies; p; p = p->next) {
-        cell_announce(atomic_load(&p->home)->live, atomic_load(&p->cell));
+        cell_announce(atomic_load(&p->cell));
     }
 }
 

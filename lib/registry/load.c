@@ -112,16 +112,10 @@ static void
 check_gate_at_revert(const struct snapshot *s, const char *name,
                      struct loaded *l)
 {
-    struct loaded then;
+    struct loaded then = {0};
 
-    if (!l->until_ns) {
-        return;
-    }
-    if (load_rules_at(s, name, l->until_ns, &then) != 0) {
-        l->gate |= GATE_UNKNOWN;
-        return;
-    }
-    if (then.gate != l->gate || then.limit_ms != l->limit_ms) {
+    if (l->until_ns && (load_rules_at(s, name, l->until_ns, &then) != 0 ||
+                        then.gate != l->gate || then.limit_ms != l->limit_ms)) {
         l->gate |= GATE_UNKNOWN;
     }
     policy_free(then.policy);

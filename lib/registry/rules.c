@@ -216,28 +216,6 @@ follow_breaker(struct bide_policy *p, const struct rules *r)
     }
 }
 
-static struct rules *
-rules_from_reading(struct bide_policy *p, const struct rules_reading *reading,
-                   uint32_t generation, uint64_t txn)
-{
-    struct rules *r = make_rules(reading->loaded.policy, generation);
-
-    if (!r) {
-        return NULL;
-    }
-    r->txn = txn;
-    r->replaced = p->bide->replaced;
-    r->until_ns = reading->loaded.until_ns;
-    r->registered = reading->registered;
-    r->stored = true;
-    r->gate = publish_gate(p, reading, txn);
-    publish_local(p, reading->registered ? NULL : r->policy);
-    follow_breaker(p, r);
-    choose_pool(p, &r->policy->budget);
-    memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
-    return r;
-}
-
 /* Returns new rules, and publishes their gate.  Returns NULL if the rules in
  * use stay, or if out of memory.  Under b->lock. */
 static struct rules *
@@ -245,29 +223,36 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
 {
     struct rules_reading reading = {.p = p};
     struct rules *r;
-    uint64_t txn = 0, gate = 0;
+    uint64_t txn = 0;
     int rc = read_registry(p, &reading, &txn);
+    bool missing = rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION;
 
     if (rc == 0) {
-        return rules_from_reading(p, &reading, generation, txn);
-    }
-    policy_free(reading.loaded.policy);
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
-        reading.registered = false;
-        gate = publish_gate(p, &reading, txn);
-    } else if (keeps_last_good(p)) {
-        return NULL;
+        r = make_rules(reading.loaded.policy, generation);
     } else {
-        txn = 0; /* so that has_newer_commit() reads it again */
+        policy_free(reading.loaded.policy);
+        if (!missing && keeps_last_good(p)) {
+            return NULL;
+        }
+        reading.registered = false;
+        reading.loaded.until_ns = 0;
+        r = rules_from_program(p, generation);
     }
-    r = rules_from_program(p, generation);
-    if (r) {
-        r->txn = txn;
-        r->gate = gate;
-        r->replaced = p->bide->replaced;
-        publish_local(p, r->policy);
-        follow_breaker(p, r);
-        choose_pool(p, &r->policy->budget);
+    if (!r) {
+        return NULL;
+    }
+    /* Without a registry 0, so that has_newer_commit() reads it again. */
+    r->txn = rc == 0 || missing ? txn : 0;
+    r->replaced = p->bide->replaced;
+    r->until_ns = reading.loaded.until_ns;
+    r->registered = reading.registered;
+    r->stored = rc == 0;
+    r->gate = rc == 0 || missing ? publish_gate(p, &reading, txn) : 0;
+    publish_local(p, reading.registered ? NULL : r->policy);
+    follow_breaker(p, r);
+    choose_pool(p, &r->policy->budget);
+    if (rc == 0) {
+        memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
     }
     return r;
 }

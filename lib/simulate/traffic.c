@@ -442,28 +442,25 @@ traffic_run(const struct policy *p, const struct traffic *t,
 
 /* ---- the default failure ---- */
 
+static bool
+is_retried(const struct policy *p, struct bide_outcome o)
+{
+    return machine_classify(p, o) == KIND_RETRY;
+}
+
 struct bide_outcome
 traffic_failure(const struct policy *p)
 {
     struct bide_outcome usual = bide_http(503, NULL), o = usual;
     const struct outcome_row *row;
 
-    if (machine_classify(p, o) == KIND_RETRY) {
-        return o;
-    }
-    for (uint32_t i = 0; i < p->retry_on.count; i++) {
+    for (uint32_t i = 0; i < p->retry_on.count && !is_retried(p, o); i++) {
         o.domain = p->retry_on.ranges[i].domain;
         o.code = p->retry_on.ranges[i].low;
-        if (machine_classify(p, o) == KIND_RETRY) {
-            return o;
-        }
     }
-    for (size_t i = 0; (row = outcome_row(i)); i++) {
+    for (size_t i = 0; (row = outcome_row(i)) && !is_retried(p, o); i++) {
         o.domain = row->domain;
         o.code = row->code;
-        if (machine_classify(p, o) == KIND_RETRY) {
-            return o;
-        }
     }
-    return usual;
+    return is_retried(p, o) ? o : usual;
 }

@@ -31,6 +31,7 @@ struct traffic_slice {
     uint64_t retries_refused;   /* by budget or breaker */
 };
 
+/* Counts, which traffic_add adds as an array of uint64_t. */
 struct traffic_report {
     uint64_t calls, attempts;
     uint64_t attempts_failed, timed_out; /* timed_out: part of the failed */

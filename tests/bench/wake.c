@@ -127,16 +127,16 @@ __wrap_announce(struct live *l, struct reader *r, const struct touched *t,
     return __real_announce(l, r, t, txn);
 }
 
-uint32_t __real_cell_announce(struct live *, struct cell *);
-uint32_t __wrap_cell_announce(struct live *, struct cell *);
+uint32_t __real_cell_announce(struct cell *);
+uint32_t __wrap_cell_announce(struct cell *);
 
 /* Stores the time of the wake: the library calls cell_announce() right before
  * the first futex wake. */
 uint32_t
-__wrap_cell_announce(struct live *l, struct cell *c)
+__wrap_cell_announce(struct cell *c)
 {
     woken_ns = woken_ns ? woken_ns : race_now_ns();
-    return __real_cell_announce(l, c);
+    return __real_cell_announce(c);
 }
 
 static uint32_t

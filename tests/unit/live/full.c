@@ -111,7 +111,7 @@ fill_up(struct live *l)
             }
         }
         cell_count_outcome(l, index, o);
-        cell_announce(l, cell_at(l, index));
+        cell_announce(cell_at(l, index));
     }
 }
 

@@ -121,7 +121,7 @@ use_cell(struct live *l, uint32_t i)
         }
         cell_ask(c);
         cell_set_gate(c, i, i, i);
-        cell_announce(l, c);
+        cell_announce(c);
         cell_sleep(c, 1, 1);
     }
     cell_count_outcome(l, i, bide_app("y"));

@@ -61,7 +61,7 @@ an_announcement_wakes_sleepers_of_other_processes(void **state)
 
         assert_int_equal(read(ready[0], &c, 1), 1);
     }
-    cell_announce(l, cell_at(l, 0));
+    cell_announce(cell_at(l, 0));
     for (int i = 0; i < 3; i++) {
         int status;
 
@@ -70,7 +70,7 @@ an_announcement_wakes_sleepers_of_other_processes(void **state)
     }
     assert_int_equal(atomic_load(awake), 3);
     assert_int_equal(atomic_load(&cell_at(l, 0)->generation), 1);
-    assert_int_equal(cell_announce(l, cell_at(l, 0)), 0);
+    assert_int_equal(cell_announce(cell_at(l, 0)), 0);
     close(ready[0]);
     close(ready[1]);
     munmap((void *)awake, sizeof(*awake));
@@ -94,7 +94,7 @@ waking_works_in_a_private_live_state_too(void **state)
     n.ready = ready[1];
     assert_int_equal(pthread_create(&thread, NULL, nap_thread, &n), 0);
     assert_int_equal(read(ready[0], &c, 1), 1);
-    cell_announce(l, n.cell);
+    cell_announce(n.cell);
     pthread_join(thread, NULL);
     assert_int_equal(atomic_load(&awake), 1);
     close(ready[0]);
@@ -114,7 +114,7 @@ a_sleep_ends_at_its_time_or_does_not_begin(void **state)
     cell_sleep(c, 0, 0);          /* a time in the past */
     cell_sleep(c, 0, until);
     assert_true(clock_monotonic_ns() >= until);
-    cell_announce(l, c);
+    cell_announce(c);
     cell_sleep(c, 0, UINT64_MAX - 1);
     live_close(l);
 }
