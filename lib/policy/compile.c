@@ -293,6 +293,7 @@ policy_free(struct policy *p)
     outcome_set_free(&p->never_on);
     outcome_set_free(&p->success_on);
     outcome_set_free(&p->throttle_on);
+    outcome_set_free(&p->breaker.ignore);
     free(p);
 }
 

@@ -55,7 +55,8 @@ static const char good[] =
     "[a]\ndescription = a text that is a little longer than others are, so "
     "that it grows\nextends = b\nattempts = 4\nretry_on = http.503, exit.75, "
     "app.memory\n[b]\nwait = chain\nwait_chain = 1s x3, 2s\nnever_on = "
-    "http.4xx,\n  grpc.INTERNAL\nwait_initial = 250ms \n";
+    "http.4xx,\n  grpc.INTERNAL\nwait_initial = 250ms \n"
+    "breaker_ignore = exit.75\n";
 
 static const char bad[] =
     "[a]\nattemps = 4\nwait_initial = 100\nretry_on = any, 503, http.1\n"
