@@ -89,26 +89,20 @@ counter_of_end(enum bide_end end)
 void
 count_verdict(struct bide_policy *p, const struct machine *m)
 {
+    static const enum counter without_end[] = {
+        [BIDE_REFUSED] = COUNTER_REFUSED,
+        [BIDE_REJECTED] = COUNTER_REJECTED,
+        [BIDE_CANCELLED] = COUNTER_CANCELLED,
+    };
+
     if (m->end == BIDE_NOT_STORED) {
         count_add(p, COUNTER_NOT_STORED, 1);
     }
-    switch (m->verdict) {
-    case BIDE_SUCCEEDED:
-        if (m->attempts > 1) {
-            count_add(p, COUNTER_RECOVERED, 1);
-        }
-        break;
-    case BIDE_EXHAUSTED:
+    if (m->verdict == BIDE_EXHAUSTED) {
         count_add(p, counter_of_end(m->end), 1);
-        break;
-    case BIDE_REFUSED:
-        count_add(p, COUNTER_REFUSED, 1);
-        break;
-    case BIDE_REJECTED:
-        count_add(p, COUNTER_REJECTED, 1);
-        break;
-    case BIDE_CANCELLED:
-        count_add(p, COUNTER_CANCELLED, 1);
-        break;
+    } else if (m->verdict != BIDE_SUCCEEDED) {
+        count_add(p, without_end[m->verdict], 1);
+    } else if (m->attempts > 1) {
+        count_add(p, COUNTER_RECOVERED, 1);
     }
 }

@@ -33,17 +33,6 @@ app_name_ok(const char *name, size_t length)
     return true;
 }
 
-static uint32_t
-hash_app_name(const char *name, size_t length)
-{
-    uint32_t h = 2166136261u; /* FNV-1a */
-
-    for (size_t i = 0; i < length; i++) {
-        h = (h ^ (unsigned char)name[i]) * 16777619u;
-    }
-    return h ^ h >> 15;
-}
-
 static bool
 is_same_name(const char *name, const char *other, size_t length)
 {
@@ -91,7 +80,7 @@ app_code(const char *name, size_t length, uint32_t limit)
         (length == 5 && memcmp(name, "other", 5) == 0)) {
         return APP_OTHER;
     }
-    for (i = hash_app_name(name, length) % SLOTS;; i = (i + 1) % SLOTS) {
+    for (i = app_hash(name, length) % SLOTS;; i = (i + 1) % SLOTS) {
         char *there = atomic_load_explicit(&slots[i], memory_order_acquire);
 
         if (!there) {

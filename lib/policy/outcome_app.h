@@ -25,4 +25,16 @@ int32_t app_code(const char *name, size_t length, uint32_t limit);
 /* Returns the name of a code, "other" if it has none. */
 const char *app_name(int32_t code);
 
+/* Returns a hash of a name (FNV-1a), also for names of policies. */
+static inline uint32_t
+app_hash(const char *name, size_t length)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < length; i++) {
+        h = (h ^ (unsigned char)name[i]) * 16777619u;
+    }
+    return h ^ h >> 15;
+}
+
 #endif

@@ -4,24 +4,14 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "outcome_app.h"
 #include "text.h"
-
-static uint32_t
-hash_section_name(const char *name)
-{
-    uint32_t h = 2166136261u; /* FNV-1a */
-
-    for (; *name; name++) {
-        h = (h ^ (unsigned char)*name) * 16777619u;
-    }
-    return h ^ h >> 15;
-}
 
 /* Returns the slot of a name, or the free slot for it. */
 static uint32_t *
 find_slot(const struct sections *s, const char *name)
 {
-    size_t i = hash_section_name(name) & (s->slots - 1);
+    size_t i = app_hash(name, strlen(name)) & (s->slots - 1);
 
     while (s->index[i] &&
            strcmp(policy_text_name(s->list.list[s->index[i] - 1]), name)) {

@@ -408,29 +408,6 @@ const struct value_type value_types[] = {
 };
 _Static_assert(offsetof(struct value, jitter) == 0, "all members are first");
 
-/* Copies a value without the spaces around it.  The caller frees it. */
-static char *
-copy_trimmed(const char *text)
-{
-    size_t length;
-
-    text += strspn(text, " \t");
-    length = strlen(text);
-    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t')) {
-        length--;
-    }
-    return strndup(text, length);
-}
-
-static bool
-has_outer_spaces(const char *text)
-{
-    size_t length = strlen(text);
-
-    return length &&
-           (strchr(" \t", text[0]) || strchr(" \t", text[length - 1]));
-}
-
 static int
 write_canonical(const struct key *key, const char *text, char **out,
                 struct complaint *c)
@@ -477,12 +454,17 @@ int
 key_canonical(const struct key *key, const char *value, char **out, char **why,
               char **hint)
 {
+    const char *start = value + strspn(value, " \t");
+    size_t length = strlen(start);
     struct complaint c;
     char *copy = NULL;
     int rc;
 
-    if (key->type != KEY_TEXT && has_outer_spaces(value)) {
-        copy = copy_trimmed(value);
+    while (length && (start[length - 1] == ' ' || start[length - 1] == '\t')) {
+        length--;
+    }
+    if (key->type != KEY_TEXT && (start > value || start[length])) {
+        copy = strndup(start, length);
         if (!copy) {
             return BIDE_ENOMEM;
         }

@@ -103,6 +103,7 @@ struct announcement {
     struct live *live;
     struct reader *reader;
     const struct touched *touched;
+    const struct groups *used; /* announce_groups */
     bool undefined_too;
     uint64_t txn;
     uint32_t woken;
@@ -226,20 +227,20 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
     return t.woken;
 }
 
+static void
+switch_off_unused(struct announcement *t, struct cell *c, const char *name)
+{
+    (void)c;
+    if (*name == '@' && !groups_have(t->used, name + 1)) {
+        follow_budget(t, t->index, NULL, t->txn);
+    }
+}
+
 void
 announce_groups(struct live *l, struct reader *r, const struct groups *used,
                 uint64_t txn)
 {
-    struct announcement t = {.live = l, .reader = r};
-    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    uint32_t count = cell_count(l);
+    struct announcement t = {.live = l, .reader = r, .used = used, .txn = txn};
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct cell *c = cell_at(l, i);
-
-        if (c && cell_names(c, name, scope) && *name == '@' &&
-            !groups_have(used, name + 1)) {
-            follow_budget(&t, i, NULL, txn);
-        }
-    }
+    each_touched_cell(&t, switch_off_unused);
 }
