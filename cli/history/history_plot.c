@@ -38,7 +38,8 @@ bin_value(const struct history_bins *b, size_t line, size_t i)
     if (is_rate(line)) {
         return b->amount[lines[line].amount][i] * 60e9 / (double)b->step_ns;
     }
-    return b->bin[i] ? past_at_ms(b->bin[i]->succeeded, 0.95) : 0;
+    return b->bin[i] ? (double)histogram_at_ns(b->bin[i]->succeeded, 0.95) / 1e6
+                     : 0;
 }
 
 static void

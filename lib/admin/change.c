@@ -183,14 +183,6 @@ admin_set_each(struct admin *a, const struct admin_change *change,
 }
 
 int
-admin_set(struct admin *a, const struct admin_change *change, const char *name,
-          const struct admin_setting *settings, size_t count,
-          struct admin_results *out, struct faults *faults)
-{
-    return admin_set_each(a, change, &name, 1, settings, count, out, faults);
-}
-
-int
 admin_delete(struct admin *a, const struct admin_change *change,
              const char *const *names, size_t count, struct admin_results *out,
              struct faults *faults)

@@ -67,11 +67,7 @@ struct admin_setting {
     const char *key;
     const char *value; /* NULL: unset */
 };
-/* Changes keys of one policy, or the same keys of several; change->if_version
- * then holds for each. */
-int admin_set(struct admin *a, const struct admin_change *change,
-              const char *name, const struct admin_setting *settings,
-              size_t count, struct admin_results *out, struct faults *faults);
+/* Changes the same keys of policies; change->if_version holds for each. */
 int admin_set_each(struct admin *a, const struct admin_change *change,
                    const char *const *names, size_t name_count,
                    const struct admin_setting *settings, size_t count,

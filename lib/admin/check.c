@@ -83,17 +83,10 @@ check_name(struct edit *e, const char *name)
 
 /* ---- policies that extend a touched one ---- */
 
-struct descent {
-    struct edit *e;
-    struct names *found;
-};
-
 static int
 add_child_name(void *arg, const char *name)
 {
-    struct descent *d = arg;
-
-    return names_put(d->found, name);
+    return names_put(arg, name);
 }
 
 /* Replaces `level` by the policies that extend one of it and are not touched
@@ -102,11 +95,11 @@ static int
 descend_level(struct edit *e, struct names *level)
 {
     struct names children = {0};
-    struct descent d = {e, &children};
     int rc = 0;
 
     for (size_t i = 0; i < level->count && rc == 0; i++) {
-        rc = writer_each_child(e->writer, level->list[i], add_child_name, &d);
+        rc = writer_each_child(e->writer, level->list[i], add_child_name,
+                               &children);
     }
     names_clear(level);
     names_sort(&children);

@@ -45,12 +45,13 @@ doctor_find(struct doctor *d, enum finding_id id)
     return f;
 }
 
-void
+struct doctor_finding *
 doctor_find_path(struct doctor *d, enum finding_id id, const char *path)
 {
     struct doctor_finding *f = doctor_find(d, id);
 
     snprintf(f->path, sizeof(f->path), "%s", path);
+    return f;
 }
 
 void

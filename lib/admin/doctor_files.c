@@ -86,10 +86,8 @@ doctor_history(struct doctor *d)
     }
     if (doctor_path(d, HISTORY_DAMAGED, path, sizeof(path)) &&
         stat(path, &st) == 0) {
-        struct doctor_finding *f = doctor_find(d, FINDING_HISTORY_OLD_FILE);
-
-        snprintf(f->path, sizeof(f->path), "%s", path);
-        f->bytes = (uint64_t)st.st_size;
+        doctor_find_path(d, FINDING_HISTORY_OLD_FILE, path)->bytes =
+            (uint64_t)st.st_size;
     }
 }
 
@@ -161,11 +159,10 @@ check_rights(struct doctor *d, size_t i, uid_t owner)
     }
     if ((!rights[i].name || *rights[i].name) && safe_look(path) &&
         safe_refused(errno) && errno != SAFE_STRANGER) {
-        const char *why = safe_why(errno);
-        struct doctor_finding *f = doctor_find(d, FINDING_FILE_REFUSED);
+        struct doctor_finding *f =
+            doctor_find_reason(d, FINDING_FILE_REFUSED, 0, safe_why(errno));
 
         snprintf(f->path, sizeof(f->path), "%s", path);
-        snprintf(f->words, sizeof(f->words), "%s", why);
         return;
     }
     if (st.st_mode & rights[i].never) {
@@ -173,9 +170,9 @@ check_rights(struct doctor *d, size_t i, uid_t owner)
     }
     if (rights[i].name && st.st_uid != owner &&
         (strncmp(rights[i].name, "deferred.", 9) != 0 || safe_look(path))) {
-        struct doctor_finding *f = doctor_find(d, FINDING_FILE_OWNER);
+        struct doctor_finding *f =
+            doctor_find_path(d, FINDING_FILE_OWNER, path);
 
-        snprintf(f->path, sizeof(f->path), "%s", path);
         f->user = st.st_uid;
         f->owner = owner;
     }
@@ -194,10 +191,8 @@ check_group(struct doctor *d, const struct stat *dir)
     }
     if (st.st_gid != dir->st_gid || !(st.st_mode & 040) ||
         !(dir->st_mode & 010)) {
-        struct doctor_finding *f = doctor_find(d, FINDING_GROUP_CANNOT_READ);
-
-        snprintf(f->path, sizeof(f->path), "%s", path);
-        f->owner = dir->st_gid;
+        doctor_find_path(d, FINDING_GROUP_CANNOT_READ, path)->owner =
+            dir->st_gid;
     }
 }
 
@@ -207,11 +202,10 @@ doctor_rights(struct doctor *d)
     struct stat dir;
 
     if (stat(d->out->dir, &dir)) {
-        int error = errno;
-        struct doctor_finding *f = doctor_find(d, FINDING_DIRECTORY_UNREADABLE);
+        struct doctor_finding *f = doctor_find_reason(
+            d, FINDING_DIRECTORY_UNREADABLE, 0, strerror(errno));
 
         snprintf(f->path, sizeof(f->path), "%s", d->out->dir);
-        snprintf(f->words, sizeof(f->words), "%s", strerror(error));
         return;
     }
     for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
@@ -221,16 +215,6 @@ doctor_rights(struct doctor *d)
 }
 
 /* ---- space ---- */
-
-static void
-find_space(struct doctor *d, enum finding_id id, const char *path,
-           uint64_t free)
-{
-    struct doctor_finding *f = doctor_find(d, id);
-
-    snprintf(f->path, sizeof(f->path), "%s", path);
-    f->bytes = free;
-}
 
 /* Reports little space on the file system of `path`: `full` if services may
  * fail now, `low` if they may fail soon. */
@@ -249,9 +233,9 @@ check_space(struct doctor *d, const char *path, enum finding_id full,
     out->free = fs.f_bavail * unit;
     out->size = fs.f_blocks * unit;
     if (out->free < 8 * MIB || out->free < out->size / 100) {
-        find_space(d, full, path, out->free);
+        doctor_find_path(d, full, path)->bytes = out->free;
     } else if (out->free < 32 * MIB || out->free < out->size / 20) {
-        find_space(d, low, path, out->free);
+        doctor_find_path(d, low, path)->bytes = out->free;
     }
 }
 

@@ -20,7 +20,8 @@ struct doctor {
 struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id);
 
 /* Add a finding with these facts; `words` may be NULL. */
-void doctor_find_path(struct doctor *d, enum finding_id id, const char *path);
+struct doctor_finding *doctor_find_path(struct doctor *d, enum finding_id id,
+                                        const char *path);
 void doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count);
 struct doctor_finding *doctor_find_reason(struct doctor *d, enum finding_id id,
                                           int rc, const char *words);

@@ -302,7 +302,6 @@ static bool
 can_attach(struct doctor *d, struct live_header *h)
 {
     int rc = live_look(d->out->live, reader_id(d->admin->past.reader), h);
-    struct doctor_finding *f;
 
     switch (rc) {
     case 0:
@@ -317,10 +316,11 @@ can_attach(struct doctor *d, struct live_header *h)
         doctor_find_path(d, FINDING_LIVE_FOREIGN, d->out->live);
         return false;
     default:
-        f = doctor_find(d, rc == BIDE_EPERM ? FINDING_LIVE_FORBIDDEN
-                                            : FINDING_LIVE_UNREADABLE);
-        snprintf(f->path, sizeof(f->path), "%s", d->out->live);
-        f->rc = rc;
+        doctor_find_path(d,
+                         rc == BIDE_EPERM ? FINDING_LIVE_FORBIDDEN
+                                          : FINDING_LIVE_UNREADABLE,
+                         d->out->live)
+            ->rc = rc;
         return false;
     }
 }

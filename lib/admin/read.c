@@ -76,8 +76,7 @@ fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
 static int
 fetch_record(struct admin *a, struct record_query *w)
 {
-    uint64_t txn;
-    int rc = reader_read(a->past.reader, read_queried_record, w, &txn);
+    int rc = reader_read(a->past.reader, read_queried_record, w, NULL);
 
     return rc ? fail_read(a, w->name, w->version, rc) : 0;
 }
@@ -184,8 +183,7 @@ admin_ended(struct admin *a, const struct record *r, bool *out_ended,
             uint32_t *out_back)
 {
     struct ending e = {.of = r};
-    uint64_t txn;
-    int rc = reader_read(a->past.reader, read_ending, &e, &txn);
+    int rc = reader_read(a->past.reader, read_ending, &e, NULL);
 
     *out_ended = e.ended;
     *out_back = e.back;
@@ -250,8 +248,7 @@ int
 admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
 {
     struct collected c = {.now_ns = clock_realtime_ns()};
-    uint64_t txn;
-    int rc = reader_read(a->past.reader, collect_policies, &c, &txn);
+    int rc = reader_read(a->past.reader, collect_policies, &c, NULL);
 
     if (rc) {
         collected_free(&c);
@@ -306,8 +303,7 @@ stream_records(void *arg, const struct snapshot *snapshot)
 static int
 stream_all(struct admin *a, struct stream *s)
 {
-    uint64_t txn;
-    int rc = reader_read(a->past.reader, stream_records, s, &txn);
+    int rc = reader_read(a->past.reader, stream_records, s, NULL);
 
     if (s->result || rc == 0) {
         return s->result;
@@ -418,9 +414,8 @@ const char *
 admin_near(struct admin *a, const char *name)
 {
     struct nearness n = {a, name};
-    uint64_t txn;
 
     a->near[0] = '\0';
-    reader_read(a->past.reader, find_near_name, &n, &txn);
+    reader_read(a->past.reader, find_near_name, &n, NULL);
     return a->near;
 }

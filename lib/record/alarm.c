@@ -133,8 +133,7 @@ static int
 choose_policies(struct judging *j)
 {
     size_t kept = 0;
-    uint64_t txn;
-    int rc = reader_read(j->past->reader, read_policies, j, &txn);
+    int rc = reader_read(j->past->reader, read_policies, j, NULL);
 
     if (rc) {
         return j->said ? rc : failure_of_store(rc, j->past->dir, pages_why());

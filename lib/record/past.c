@@ -481,9 +481,3 @@ past_figures(const struct figures *f, uint32_t version, struct bide_stats *out)
     stats_from(r, version, out);
     free(r);
 }
-
-double
-past_at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
-{
-    return (double)histogram_at_ns(counts, share) / 1e6;
-}

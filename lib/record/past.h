@@ -56,8 +56,6 @@ const char *past_outcome(struct past *p, uint32_t id);
 /* Fills *out with the statistics that `bide stats` shows, from `f`. */
 void past_figures(const struct figures *f, uint32_t version,
                   struct bide_stats *out);
-/* Returns the latency in ms at a share of the attempts (0.5: the median). */
-double past_at_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share);
 
 /* Visits events in order of time; then those not recorded yet, in order of
  * cells. */

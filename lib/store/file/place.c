@@ -252,20 +252,6 @@ refuse_locked(int fd, unsigned wait_ms)
         gave);
 }
 
-/* Returns 0 if `path` still names the open file, 1 if not, or a BIDE_E code.  A
- * file that was removed while we waited would be a lock that no other process
- * sees. */
-static int
-compare_files(int fd, const char *path)
-{
-    struct stat ours, there;
-
-    if (fstat(fd, &ours) || stat(path, &there)) {
-        return errno == ENOENT ? 1 : place_failed(path, errno);
-    }
-    return ours.st_dev != there.st_dev || ours.st_ino != there.st_ino;
-}
-
 /* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0
  * with the lock, 1 if `path` names another file now, or a BIDE_E code. */
 static int
@@ -282,7 +268,11 @@ wait_for_lock(int fd, const char *path, unsigned wait_ms, uint64_t until)
         }
         nanosleep(&pause, NULL);
     }
-    return compare_files(fd, path);
+    /* A file that was removed while we waited would be a lock that no other
+     * process sees. */
+    return !safe_check(fd, path) ? 0
+           : errno == ENOENT     ? 1
+                                 : place_failed(path, errno);
 }
 
 int

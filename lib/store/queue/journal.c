@@ -71,6 +71,7 @@
 #include "store/file/seal.h"
 #include "inside.h"
 #include "recent.h"
+#include "record.h"
 #include "scan.h"
 #include "sync.h"
 
@@ -299,22 +300,13 @@ batch_length(const struct recent *r)
     return length;
 }
 
-static uint8_t *
-append_to_batch(uint8_t *to, const void *bytes, size_t length)
-{
-    if (length) {
-        memcpy(to, bytes, length);
-    }
-    return to + length;
-}
-
 static void
 encode_batch(struct journal *journal, const struct recent *r, size_t length)
 {
     struct journal_batch b = {.magic = BATCH_MAGIC,
                               .length = (uint32_t)length,
                               .number = journal->next};
-    uint8_t *to = append_to_batch(journal->buffer, &b, sizeof(b));
+    uint8_t *to = deferred_append(journal->buffer, &b, sizeof(b));
     size_t i;
 
     for (i = 0; i < recent_changes(r); i++) {
@@ -322,9 +314,9 @@ encode_batch(struct journal *journal, const struct recent *r, size_t length)
         struct journal_entry e = {n->key_length, n->value->kind != RECENT_HERE,
                                   n->value->length};
 
-        to = append_to_batch(to, &e, sizeof(e));
-        to = append_to_batch(to, n->key, n->key_length);
-        to = append_to_batch(to, n->value->bytes, n->value->length);
+        to = deferred_append(to, &e, sizeof(e));
+        to = deferred_append(to, n->key, n->key_length);
+        to = deferred_append(to, n->value->bytes, n->value->length);
     }
     b.crc = scan_batch_crc(journal->id, journal->buffer, length);
     memcpy(journal->buffer, &b, sizeof(b));

@@ -48,13 +48,6 @@ enum {
 
 /* ---- writing ---- */
 
-static uint8_t *
-append_text(uint8_t *to, const char *text, size_t length)
-{
-    memcpy(to, text, length);
-    return to + length;
-}
-
 /* Returns the length of text, cut to at most `max` bytes between two UTF-8
  * characters. */
 static size_t
@@ -86,11 +79,11 @@ encode_event(const struct deferred_event *e, const struct deferred_by *by,
         .who_length = (uint8_t)cut_length(who, DEFERRED_WHO_MAX),
         .note_length = (uint16_t)cut_length(note, DEFERRED_NOTE_MAX),
     };
-    uint8_t *to = append_text(out, (const char *)&l, sizeof(l));
+    uint8_t *to = deferred_append(out, &l, sizeof(l));
 
-    to = append_text(to, e->policy, l.policy_length);
-    to = append_text(to, who, l.who_length);
-    return (size_t)(append_text(to, note, l.note_length) - out);
+    to = deferred_append(to, e->policy, l.policy_length);
+    to = deferred_append(to, who, l.who_length);
+    return (size_t)(deferred_append(to, note, l.note_length) - out);
 }
 
 /* Stores the number of the last record; 0: there is none. */
@@ -272,14 +265,6 @@ deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
 
 /* ---- reading ---- */
 
-static const uint8_t *
-read_event_text(const uint8_t *from, char *to, size_t length)
-{
-    memcpy(to, from, length);
-    to[length] = '\0';
-    return from + length;
-}
-
 static bool
 decode_event(const MDB_val *key, const MDB_val *value,
              struct deferred_event *out)
@@ -302,9 +287,9 @@ decode_event(const MDB_val *key, const MDB_val *value,
                                    .id = l.id,
                                    .did = (enum deferred_did)l.did,
                                    .attempts = l.attempts};
-    from = read_event_text(from + sizeof(l), out->policy, l.policy_length);
-    from = read_event_text(from, out->who, l.who_length);
-    read_event_text(from, out->note, l.note_length);
+    from = deferred_text(from + sizeof(l), out->policy, l.policy_length);
+    from = deferred_text(from, out->who, l.who_length);
+    deferred_text(from, out->note, l.note_length);
     return true;
 }
 

@@ -73,8 +73,8 @@ _Static_assert(sizeof(struct deferred_meta) == 24, "no holes");
 
 /* ---- keys ---- */
 
-static uint8_t *
-append_bytes(uint8_t *to, const void *bytes, size_t length)
+uint8_t *
+deferred_append(uint8_t *to, const void *bytes, size_t length)
 {
     if (length) {
         memcpy(to, bytes, length);
@@ -87,7 +87,7 @@ append_number(uint8_t *to, uint64_t n)
 {
     uint64_t be = htobe64(n);
 
-    return append_bytes(to, &be, sizeof(be));
+    return deferred_append(to, &be, sizeof(be));
 }
 
 static uint64_t
@@ -111,7 +111,7 @@ size_t
 deferred_name_key(int kind, const char *policy, uint8_t *out)
 {
     *out = (uint8_t)kind;
-    return (size_t)(append_bytes(out + 1, policy, strlen(policy)) - out);
+    return (size_t)(deferred_append(out + 1, policy, strlen(policy)) - out);
 }
 
 size_t
@@ -120,8 +120,8 @@ deferred_work_key(const char *policy, const char *key, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_BY_KEY;
-    to = append_bytes(to, policy, strlen(policy) + 1);
-    return (size_t)(append_bytes(to, key, strlen(key)) - out);
+    to = deferred_append(to, policy, strlen(policy) + 1);
+    return (size_t)(deferred_append(to, key, strlen(key)) - out);
 }
 
 size_t
@@ -130,7 +130,7 @@ deferred_place_key(const struct deferred_place *p, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_INDEX;
-    to = append_bytes(to, p->policy, strlen(p->policy) + 1);
+    to = deferred_append(to, p->policy, strlen(p->policy) + 1);
     *to++ = (uint8_t)p->state;
     to = append_number(to, p->time_ns);
     return (size_t)(append_number(to, p->id) - out);
@@ -206,15 +206,15 @@ deferred_head_write(const struct deferred_item *item,
     };
     uint8_t *to = out + sizeof(h);
 
-    to = append_bytes(to, item->policy, h.policy_length);
-    to = append_bytes(to, item->type, h.type_length);
-    to = append_bytes(to, item->key, h.key_length);
-    to = append_bytes(to, item->last_error, h.error_length);
+    to = deferred_append(to, item->policy, h.policy_length);
+    to = deferred_append(to, item->type, h.type_length);
+    to = deferred_append(to, item->key, h.key_length);
+    to = deferred_append(to, item->last_error, h.error_length);
     memcpy(out, &h, sizeof(h));
     h.crc = head_crc(item->id, out, (size_t)(to - out));
     memcpy(out, &h.crc, CRC);
     if (p->bytes) {
-        to = append_bytes(to, p->bytes, item->length);
+        to = deferred_append(to, p->bytes, item->length);
     }
     return (size_t)(to - out);
 }
@@ -232,8 +232,8 @@ is_valid_head(const struct head *h, size_t strings, size_t length)
            length == sizeof(*h) + strings + (h->with_payload ? h->length : 0);
 }
 
-static const uint8_t *
-read_head_text(const uint8_t *from, char *to, size_t length)
+const uint8_t *
+deferred_text(const uint8_t *from, char *to, size_t length)
 {
     memcpy(to, from, length);
     to[length] = '\0';
@@ -270,10 +270,10 @@ deferred_head_read(uint64_t id, const void *bytes, size_t length,
         .lease_ends_ns = h.lease_ends_ns,
         .length = h.length,
     };
-    from = read_head_text(from + sizeof(h), out->policy, h.policy_length);
-    from = read_head_text(from, out->type, h.type_length);
-    from = read_head_text(from, out->key, h.key_length);
-    from = read_head_text(from, out->last_error, h.error_length);
+    from = deferred_text(from + sizeof(h), out->policy, h.policy_length);
+    from = deferred_text(from, out->type, h.type_length);
+    from = deferred_text(from, out->key, h.key_length);
+    from = deferred_text(from, out->last_error, h.error_length);
     p->crc = h.payload_crc;
     p->bytes = h.with_payload ? from : NULL;
     return policy_name_ok(out->policy);

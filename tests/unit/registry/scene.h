@@ -154,8 +154,9 @@ scene_set(struct scene *s, const char *name, const char *key, const char *value)
     struct faults faults = {0};
     uint32_t woken;
 
-    assert_int_equal(
-        admin_set(a, &scene_change, name, &setting, 1, &results, &faults), 0);
+    assert_int_equal(admin_set_each(a, &scene_change, &name, 1, &setting, 1,
+                                    &results, &faults),
+                     0);
     assert_false(faults_any(&faults));
     woken = results.woken;
     admin_results_free(&results);
