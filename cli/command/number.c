@@ -33,7 +33,7 @@ number_read_option(struct command_line *line, enum option option,
 {
     const char *text = line->option[option];
 
-    if (parse_count(text, least, out)) {
+    if (text && parse_count(text, least, out)) {
         return say_usage(line, "--%s %s: must be a whole number, %u or more",
                          option_rows[option].name, text, least);
     }

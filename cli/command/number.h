@@ -9,12 +9,10 @@
 
 struct command_line;
 
-/* Reads the value of `option`, a whole number of at least `least`. */
+/* Read the value of `option`: a whole number of at least `least`, or a time
+ * such as "2h".  If the option is absent, *out stays unchanged. */
 int number_read_option(struct command_line *line, enum option option,
                        uint32_t least, uint32_t *out);
-
-/* Reads the value of `option`, a time such as "2h"; if the option is absent,
- * *out stays unchanged. */
 int number_read_time(struct command_line *line, enum option option,
                      uint64_t now_ns, uint64_t *out);
 

@@ -377,7 +377,8 @@ int
 say_refusal(int rc, struct faults *faults, const char *what,
             const char *outcome)
 {
-    int status = rc == BIDE_EINPUT && faults_any(faults)
+    int status = !rc ? 0
+                 : rc == BIDE_EINPUT && faults_any(faults)
                      ? say_faults(faults, outcome)
                      : say_failure(rc, what);
 

@@ -80,8 +80,8 @@ int say_faults(const struct faults *faults, const char *outcome);
 void say_warnings(struct faults *faults);
 
 /* Prints the faults if `rc` is BIDE_EINPUT and `faults` has any, otherwise the
- * last failure as say_failure() does.  Frees the faults.  Returns the exit
- * status. */
+ * last failure as say_failure() does; nothing if `rc` is 0.  Frees the faults,
+ * and warnings among them.  Returns the exit status. */
 int say_refusal(int rc, struct faults *faults, const char *what,
                 const char *outcome);
 

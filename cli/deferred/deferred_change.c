@@ -30,13 +30,12 @@ struct work_ids {
 static int
 add_work_id(struct work_ids *ids, uint64_t id)
 {
-    uint64_t *list = array_more(ids->list, ids->count, sizeof(*list));
+    uint64_t *added = array_add(&ids->list, &ids->count, sizeof(*added));
 
-    if (!list) {
+    if (!added) {
         return BIDE_ENOMEM;
     }
-    ids->list = list;
-    ids->list[ids->count++] = id;
+    *added = id;
     return 0;
 }
 

@@ -391,7 +391,7 @@ run_pieces(struct replay *r, struct deferred *d, bool all)
 static int
 add_queue(struct replay *r, const char *name)
 {
-    struct replay_queue **list, *queue;
+    struct replay_queue **added, *queue;
     struct bide_policy *policy;
     int rc;
 
@@ -404,20 +404,18 @@ add_queue(struct replay *r, const char *name)
     if (rc) {
         return rc;
     }
-    list = array_more(r->queues, r->queue_count, sizeof(*list));
-    if (!list) {
-        return BIDE_ENOMEM;
-    }
-    r->queues = list;
     queue = calloc(1, sizeof(*queue)); /* must never move: pieces point to it */
-    if (!queue) {
+    added =
+        queue ? array_add(&r->queues, &r->queue_count, sizeof(*added)) : NULL;
+    if (!added) {
+        free(queue);
         return BIDE_ENOMEM;
     }
     strncpy(queue->name, name, BIDE_NAME_MAX);
     queue->kind = (struct deferred_kind){.type = EXEC_WORK_TYPE,
                                          .others = r->shell != NULL};
     queue->policy = policy;
-    r->queues[r->queue_count++] = queue;
+    *added = queue;
     return 0;
 }
 
@@ -519,11 +517,8 @@ replay_work(struct command_line *line, const char *shell)
                        .shown_ns = isatty(STDERR_FILENO) ? 0 : UINT64_MAX,
                        .jobs = 1};
     struct deferred *d;
-    int status = 0;
+    int status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
 
-    if (line->option[OPTION_JOBS]) {
-        status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
-    }
     if (status == 0 && r.jobs > JOBS_MAX) {
         return say_usage(line, "--jobs: must be at most %d", JOBS_MAX);
     }

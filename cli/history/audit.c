@@ -32,18 +32,14 @@ struct audit_entry *
 audit_new_entry(struct audit *a, enum audit_kind kind, const char *name,
                 const char *scope, uint64_t when_ns)
 {
-    struct audit_entry *e, *longer;
+    struct audit_entry *e = array_add(&a->list, &a->count, sizeof(*e));
 
-    longer = array_more(a->list, a->count, sizeof(*longer));
-    if (!longer) {
-        return NULL;
+    if (e) {
+        e->kind = kind;
+        e->when_ns = e->end_ns = when_ns;
+        strcpy(e->name, name);
+        strcpy(e->scope, scope);
     }
-    a->list = longer;
-    e = &a->list[a->count++];
-    *e = (struct audit_entry){
-        .kind = kind, .when_ns = when_ns, .end_ns = when_ns};
-    strcpy(e->name, name);
-    strcpy(e->scope, scope);
     return e;
 }
 

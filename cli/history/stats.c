@@ -59,23 +59,18 @@ add_stats_cell(void *arg, const struct admin_cell *c)
     struct stats_cells *cells = arg;
     struct admin_outcome *outcomes =
         calloc(c->outcome_count + 1, sizeof(*outcomes));
-    struct stats_cell *longer =
-        array_more(cells->list, cells->count, sizeof(*longer));
+    struct stats_cell *cell =
+        outcomes ? array_add(&cells->list, &cells->count, sizeof(*cell)) : NULL;
 
-    if (longer) {
-        cells->list = longer;
-    }
-    if (!longer || !outcomes) {
+    if (!cell) {
         free(outcomes);
         return BIDE_ENOMEM;
     }
     if (c->outcome_count > 0) {
         memcpy(outcomes, c->outcomes, c->outcome_count * sizeof(*outcomes));
     }
-    memset(&cells->list[cells->count], 0, sizeof(*cells->list));
-    cells->list[cells->count].live = *c;
-    cells->list[cells->count].live.outcomes = outcomes;
-    cells->list[cells->count++].outcomes = outcomes;
+    cell->live = *c;
+    cell->live.outcomes = cell->outcomes = outcomes;
     return 0;
 }
 

@@ -108,11 +108,8 @@ calls_command(struct command_line *line)
     bool as_json = line->option[OPTION_JSON] != NULL;
     struct json *object = NULL;
     struct waiting_calls waiting = {.most = UINT32_MAX};
-    int rc, status = 0;
+    int rc, status = number_read_option(line, OPTION_MOST, 1, &waiting.most);
 
-    if (line->option[OPTION_MOST]) {
-        status = number_read_option(line, OPTION_MOST, 1, &waiting.most);
-    }
     if (status) {
         return status;
     }

@@ -108,7 +108,7 @@ change_begin(struct command_line *line, struct change *out)
     if (change->note) {
         status = check_note(change->note);
     }
-    if (status == 0 && line->option[OPTION_IF_VERSION]) {
+    if (status == 0) {
         status =
             number_read_option(line, OPTION_IF_VERSION, 1, &change->if_version);
     }

@@ -21,7 +21,7 @@ enum { COMMENT_WIDTH = 76 };
 static int
 find_version(struct command_line *line, const char *name, struct record *out)
 {
-    uint32_t version;
+    uint32_t version = 0;
     int rc, status = number_read_option(line, OPTION_VERSION, 1, &version);
 
     if (status) {
@@ -199,12 +199,11 @@ resolve_record(struct command_line *line, const struct record *r,
     if (rc) {
         policy_text_free(text);
         free(origins);
-        return say_refusal(rc, &faults, r->name, NULL);
+    } else {
+        *out_text = text;
+        *out = origins;
     }
-    faults_free(&faults);
-    *out_text = text;
-    *out = origins;
-    return 0;
+    return say_refusal(rc, &faults, r->name, NULL);
 }
 
 static int

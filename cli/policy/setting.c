@@ -67,11 +67,7 @@ set_in_text(const struct admin_setting *s, size_t count, struct policy_text *t)
 
         rc = bad ? bad : rc;
     }
-    if (rc) {
-        return say_refusal(rc, &faults, policy_text_name(t), NULL);
-    }
-    faults_free(&faults);
-    return 0;
+    return say_refusal(rc, &faults, policy_text_name(t), NULL);
 }
 
 int

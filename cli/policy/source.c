@@ -97,18 +97,15 @@ source_bytes(const char *path, char **out, size_t *out_length,
 static int
 add_file(struct source *s, const char *path)
 {
-    struct source_file *grown =
-        array_more(s->files, s->file_count, sizeof(*grown));
     char *copy = strdup(path);
+    struct source_file *file =
+        copy ? array_add(&s->files, &s->file_count, sizeof(*file)) : NULL;
 
-    if (grown) {
-        s->files = grown;
-    }
-    if (!grown || !copy) {
+    if (!file) {
         free(copy);
         return BIDE_ENOMEM;
     }
-    s->files[s->file_count++] = (struct source_file){copy, s->all.count};
+    *file = (struct source_file){copy, s->all.count};
     return 0;
 }
 

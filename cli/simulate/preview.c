@@ -233,18 +233,17 @@ static int
 keep_row(void *arg, const struct preview_row *row)
 {
     struct forecast *f = arg;
-    struct preview_row *more;
+    struct preview_row *kept;
 
     if (f->count == f->most) {
         f->left_out++;
         return 0;
     }
-    more = array_more(f->rows, f->count, sizeof(*more));
-    if (!more) {
+    kept = array_add(&f->rows, &f->count, sizeof(*kept));
+    if (!kept) {
         return BIDE_ENOMEM;
     }
-    f->rows = more;
-    f->rows[f->count++] = *row;
+    *kept = *row;
     return 0;
 }
 
@@ -293,11 +292,8 @@ preview_command(struct command_line *line)
     struct source source = {0};
     struct policy_text *text = NULL;
     uint32_t asked = 0;
-    int status = 0;
+    int status = number_read_option(line, OPTION_ATTEMPTS, 1, &asked);
 
-    if (line->option[OPTION_ATTEMPTS]) {
-        status = number_read_option(line, OPTION_ATTEMPTS, 1, &asked);
-    }
     if (status == 0 && asked > ROWS_MAX) {
         status = say_usage(line, "--attempts: at most %d", ROWS_MAX);
     }

@@ -141,11 +141,7 @@ read_script(struct command_line *line, struct script **out)
         rc = script_read(path, bytes, length, out, &faults);
     }
     free(bytes);
-    if (rc) {
-        return say_refusal(rc, &faults, path, NULL);
-    }
-    faults_free(&faults);
-    return 0;
+    return say_refusal(rc, &faults, path, NULL);
 }
 
 static int

@@ -428,8 +428,7 @@ read_replay_options(struct replay *r)
     if (!line->option[OPTION_SINCE]) {
         line->option[OPTION_SINCE] = "-1h";
     }
-    if (line->option[OPTION_SEED] &&
-        number_read_option(line, OPTION_SEED, 0, &seed)) {
+    if (number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
     }
     r->traffic.seed = seed;

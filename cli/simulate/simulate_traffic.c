@@ -62,8 +62,7 @@ read_traffic_options(struct command_line *line, struct simulated *s,
                              sizeof(why))) {
         return refuse_option(OPTION_OUTCOME, why);
     }
-    if (line->option[OPTION_SEED] &&
-        number_read_option(line, OPTION_SEED, 0, &seed)) {
+    if (number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
     }
     t->seed = seed;
@@ -106,11 +105,7 @@ compile_rules(struct source *source, const struct policy_text *text,
     struct faults faults = {0};
     int rc = policy_compile(text, source_find, source, file, out, &faults);
 
-    if (rc) {
-        return say_refusal(rc, &faults, file, NULL);
-    }
-    faults_free(&faults);
-    return 0;
+    return say_refusal(rc, &faults, file, NULL);
 }
 
 int

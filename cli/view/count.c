@@ -31,29 +31,24 @@ count_firsts(const struct bide_stats *s)
 static struct count *
 append_count(struct counts *c, const char *name)
 {
-    struct count *grown = array_more(c->list, c->count, sizeof(*grown));
+    struct count *one = array_add(&c->list, &c->count, sizeof(*one));
 
-    if (!grown) {
-        return NULL;
+    if (one) {
+        snprintf(one->name, sizeof(one->name), "%s", name);
     }
-    c->list = grown;
-    memset(&c->list[c->count], 0, sizeof(*c->list));
-    snprintf(c->list[c->count].name, BIDE_NAME_MAX + 1, "%s", name);
-    return &c->list[c->count++];
+    return one;
 }
 
 static int
 add_scope(struct counts *c, const struct admin_cell *cell)
 {
-    struct scope *grown = array_more(c->scopes, c->scope_count, sizeof(*grown));
+    struct scope *one = array_add(&c->scopes, &c->scope_count, sizeof(*one));
 
-    if (!grown) {
+    if (!one) {
         return BIDE_ENOMEM;
     }
-    c->scopes = grown;
-    grown += c->scope_count++;
-    memcpy(grown->name, cell->name, sizeof(grown->name));
-    memcpy(grown->scope, cell->scope, sizeof(grown->scope));
+    memcpy(one->name, cell->name, sizeof(one->name));
+    memcpy(one->scope, cell->scope, sizeof(one->scope));
     return 0;
 }
 

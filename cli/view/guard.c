@@ -66,11 +66,7 @@ guard_find(struct command_line *line, struct policy **out)
                             &faults);
         policy_text_free(text);
     }
-    if (rc) {
-        return say_refusal(rc, &faults, name, NULL);
-    }
-    faults_free(&faults);
-    return 0;
+    return say_refusal(rc, &faults, name, NULL);
 }
 
 int
@@ -257,16 +253,14 @@ struct gathering {
 static int
 add_part(struct guard_parts *parts, const char *scope, bool used)
 {
-    struct guard_part *grown =
-        array_more(parts->list, parts->count, sizeof(*grown));
+    struct guard_part *part =
+        array_add(&parts->list, &parts->count, sizeof(*part));
 
-    if (!grown) {
+    if (!part) {
         return BIDE_ENOMEM;
     }
-    parts->list = grown;
-    memset(&grown[parts->count], 0, sizeof(*grown));
-    snprintf(grown[parts->count].scope, sizeof(grown->scope), "%s", scope);
-    grown[parts->count++].used = used;
+    snprintf(part->scope, sizeof(part->scope), "%s", scope);
+    part->used = used;
     return 0;
 }
 

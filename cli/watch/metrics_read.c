@@ -16,20 +16,6 @@
 #include "store/queue/queue.h"
 #include "metrics.h"
 
-/* Appends a zeroed element to an array.  Returns it, or NULL without memory. */
-static void *
-append_zeroed(void *array, size_t *count, size_t size)
-{
-    void **list = array;
-    char *longer = array_more(*list, *count, size);
-
-    if (!longer) {
-        return NULL;
-    }
-    *list = longer;
-    return memset(longer + (*count)++ * size, 0, size);
-}
-
 /* ---- cells ---- */
 
 static void
@@ -53,7 +39,7 @@ add_metrics_cell(void *arg, const struct admin_cell *c)
     if (c->only_scopes) {
         return 0;
     }
-    to = append_zeroed(&m->cells, &m->cell_count, sizeof(*to));
+    to = array_add(&m->cells, &m->cell_count, sizeof(*to));
     if (!to) {
         return BIDE_ENOMEM;
     }
@@ -151,7 +137,7 @@ add_group(struct metrics *m, const struct policy *p)
             return 0;
         }
     }
-    g = append_zeroed(&m->groups, &m->group_count, sizeof(*g));
+    g = array_add(&m->groups, &m->group_count, sizeof(*g));
     if (!g) {
         return BIDE_ENOMEM;
     }
@@ -185,7 +171,7 @@ add_policy(void *arg, const struct record *r)
 {
     struct metrics *m = arg;
     struct metrics_policy *to =
-        append_zeroed(&m->policies, &m->policy_count, sizeof(*to));
+        array_add(&m->policies, &m->policy_count, sizeof(*to));
     struct policy *p;
     int rc;
 
@@ -241,7 +227,7 @@ add_undefined(struct metrics *m)
             find_metrics_policy(m, defined, m->cells[i].name)) {
             continue;
         }
-        to = append_zeroed(&m->policies, &m->policy_count, sizeof(*to));
+        to = array_add(&m->policies, &m->policy_count, sizeof(*to));
         if (!to) {
             return BIDE_ENOMEM;
         }
@@ -271,7 +257,7 @@ add_deferred(void *arg, const struct deferred_counts *c)
 {
     struct metrics *m = arg;
     struct deferred_counts *to =
-        append_zeroed(&m->deferred, &m->deferred_count, sizeof(*to));
+        array_add(&m->deferred, &m->deferred_count, sizeof(*to));
 
     if (!to) {
         return BIDE_ENOMEM;

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 void *
 array_more(void *list, size_t count, size_t size)
@@ -15,4 +16,18 @@ array_more(void *list, size_t count, size_t size)
         return NULL;
     }
     return realloc(list, room * size);
+}
+
+void *
+array_add(void *list, size_t *count, size_t size)
+{
+    char *longer;
+
+    memcpy(&longer, list, sizeof(longer));
+    longer = array_more(longer, *count, size);
+    if (!longer) {
+        return NULL;
+    }
+    memcpy(list, &longer, sizeof(longer));
+    return memset(longer + (*count)++ * size, 0, size);
 }

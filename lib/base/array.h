@@ -12,4 +12,8 @@
  * allocated. */
 void *array_more(void *list, size_t count, size_t size);
 
+/* Appends a zeroed element to such a list.  `list` points to the pointer to it.
+ * Returns the element; NULL if out of memory, and changes nothing then. */
+void *array_add(void *list, size_t *count, size_t size);
+
 #endif
