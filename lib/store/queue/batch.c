@@ -39,14 +39,14 @@ enum {
 /* Applies all changes of a list.  A lease expires by the time of the call.
  * Everything else uses the leader's time, which is later than the time of all
  * earlier changes: a search for work continues from the last due time, and work
- * stored now must not be due before that. */
+ * stored now must not be due before that; a lease given now must not begin
+ * before the last lease ended. */
 static int
 apply_list(struct work *w, struct change *list)
 {
     int rc = 0;
 
     for (struct change *c = list; c && !rc; c = c->next) {
-        w->now.boottime_ns = c->boottime_ns;
         c->rc = 0;
         rc = c->apply(w, c);
         if (!rc && c->rc < 0) {

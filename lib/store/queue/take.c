@@ -144,7 +144,7 @@ end_expired_leases(struct work *w, struct take_change *t)
 
     while (t->tidied++ < TIDY_MAX) {
         rc = tree_first(w, t->search.policy, DEFERRED_LEASED, &place);
-        if (rc || place.time_ns > w->now.boottime_ns) {
+        if (rc || place.time_ns > t->change.boottime_ns) {
             return rc == MDB_NOTFOUND ? 0 : rc;
         }
         rc = read_or_set_aside(w, &place, &item, &usable);

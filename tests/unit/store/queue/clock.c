@@ -172,6 +172,44 @@ work_is_due_from_the_time_it_is_stored_not_from_the_call(void **state)
     deferred_item_free(&item);
 }
 
+/* Its lease expires, and another consumer ends it, between the call of a take
+ * and its turn. */
+static void
+overtaken_clock(void *arg, struct deferred_now *out)
+{
+    struct queue *q = arg;
+    struct deferred *other;
+
+    *out = q->now;
+    deferred_set_clock(q->d, queue_now, q);
+    queue_pass(q, 2 * SECOND);
+    assert_int_equal(deferred_open(q->scratch->dir, &other), 0);
+    deferred_set_clock(other, queue_now, q);
+    assert_int_equal(
+        deferred_take(other, "mail", &q->rules, NULL, q->taken, 1, NULL), 1);
+    assert_memory_equal(q->taken[0].bytes, "y", 1);
+    deferred_item_free(&q->taken[0]);
+    deferred_close(other);
+}
+
+static void
+a_lease_begins_when_it_is_given_not_at_the_call(void **state)
+{
+    struct queue *q = *state;
+    uint64_t ended;
+
+    queue_put(q, "x");
+    assert_string_equal(queue_take_text(q), "x");
+    ended = q->taken[0].lease_ends_ns;
+    queue_pass(q, q->rules.lease_ns - SECOND);
+    queue_put(q, "y");
+    deferred_set_clock(q->d, overtaken_clock, q);
+    assert_string_equal(queue_take_text(q), "x");
+    assert_int_equal(q->taken[0].lease_ends_ns,
+                     q->now.boottime_ns + q->rules.lease_ns);
+    assert_true(q->now.boottime_ns >= ended);
+}
+
 #define MOVED(test) cmocka_unit_test_setup_teardown(test, setup_shifted_clock, queue_teardown)
 
 int
@@ -185,6 +223,7 @@ main(void)
         MOVED(a_clock_set_back_loses_no_work),
         MOVED(a_clock_set_too_far_forward_loses_no_work),
         MOVED(work_is_due_from_the_time_it_is_stored_not_from_the_call),
+        QUEUE(a_lease_begins_when_it_is_given_not_at_the_call),
         MOVED(a_process_that_cannot_read_the_boot_id_ends_no_lease),
     };
 
