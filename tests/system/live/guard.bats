@@ -3,7 +3,8 @@
 # and reset them.
 load ../registry
 
-# guarded [KEY=VALUE...]: defines a policy `pay` that retries exit status 9.
+# guarded [KEY=VALUE...]: defines a policy `pay` that retries exit status 9.  Its
+# breaker, once open, is shown as "OPEN 10d" for half an hour.
 guarded() {
     cat >pay.ini <<'END'
 [pay]
@@ -12,7 +13,7 @@ retry_on = exit.9
 wait = none
 breaker = on
 breaker_min_calls = 4
-breaker_open_for = 1h
+breaker_open_for = 10d
 breaker_probes = 1
 END
     bide apply pay.ini >/dev/null
@@ -62,13 +63,13 @@ END
     done
     ran 4
     gives 0 bide breaker pay
-    says "pay: breaker on; opens when 50% of at least 4 attempts fail within 10s; stays open for 1h; then 1 probe"
-    [[ ${lines[2]} =~ ^-\ +OPEN\ 1h\ +today\ [0-9:]+\ +1$ ]]
+    says "pay: breaker on; opens when 50% of at least 4 attempts fail within 10s; stays open for 10d; then 1 probe"
+    [[ ${lines[2]} =~ ^-\ +OPEN\ 10d\ +today\ [0-9:]+\ +1$ ]]
     [[ ${lines[4]} =~ ^today\ [0-9:]+\ +-\ +open$ ]]
     gives 0 bide breaker pay --json
     json 'j["policy"] == "pay" and j["mode"] == "on" and len(j["scopes"]) == 1'
     json 'j["scopes"][0]["breaker"]["state"] == "open" and j["scopes"][0]["breaker"]["opened"] == 1'
-    json '0 < j["scopes"][0]["breaker"]["open_for_ms"] <= 3600000 and j["scopes"][0]["since"] > 1e9'
+    json '0 < j["scopes"][0]["breaker"]["open_for_ms"] <= 864000000 and j["scopes"][0]["since"] > 1e9'
     json '[t["to"] for t in j["scopes"][0]["transitions"]] == ["open"]'
 }
 
@@ -92,17 +93,17 @@ END
     [[ ${lines[1]} =~ \ closed\ +-\ +-$ ]]
     trip
     gives 0 bide list
-    [[ ${lines[1]} =~ \ OPEN\ 1h\ +-\ +-$ ]]
+    [[ ${lines[1]} =~ \ OPEN\ 10d\ +-\ +-$ ]]
     gives 0 bide list --json
     json 'j["policies"][0]["breaker"]["state"] == "open" and j["policies"][0]["budget"] == {"group": "none"}'
     gives 0 bide show pay
-    says "# breaker: OPEN 1h: bide breaker pay"
+    says "# breaker: OPEN 10d: bide breaker pay"
     bide show pay >shown.ini
     gives 0 bide validate shown.ini
     gives 0 bide show pay --version 1
     says_not "# breaker"
     gives 0 bide stats pay
-    [[ ${lines[0]} =~ BREAKER$ ]] && [[ ${lines[1]} =~ OPEN\ 1h$ ]]
+    [[ ${lines[0]} =~ BREAKER$ ]] && [[ ${lines[1]} =~ OPEN\ 10d$ ]]
     gives 0 bide stats --json
     json 'j["policies"][0]["breaker"]["opened"] == 1'
 }
@@ -180,12 +181,12 @@ END
     trip a
     trip b
     gives 0 bide breaker pay reset --scope a
-    says "pay a: closed, was OPEN 1h"
+    says "pay a: closed, was OPEN 10d"
     gives 0 work 0 a
     run work 0 b
     [ "$status" -ne 0 ]
     gives 0 bide breaker pay reset
-    says "pay a: closed, was closed" "pay b: closed, was OPEN 1h"
+    says "pay a: closed, was closed" "pay b: closed, was OPEN 10d"
     gives 0 work 0 b
     gives 0 bide breaker pay
     says "closed"
@@ -207,8 +208,8 @@ END
     trip eu
     gives 0 work 0 us
     gives 0 bide list
-    [[ ${lines[1]} =~ ^pay\ .*\ OPEN\ 1h\ +100%\ +-$ ]]
-    [[ ${lines[2]} =~ ^pay/eu\ .*OPEN\ 1h\ +100%\ +-$ ]]
+    [[ ${lines[1]} =~ ^pay\ .*\ OPEN\ 10d\ +100%\ +-$ ]]
+    [[ ${lines[2]} =~ ^pay/eu\ .*OPEN\ 10d\ +100%\ +-$ ]]
     [[ ${lines[3]} =~ ^pay/us\ .*closed\ +100%\ +-$ ]]
     gives 0 bide list --json
     json '[s["scope"] for s in j["policies"][0]["scopes"]] == ["eu", "us"]'
@@ -318,7 +319,7 @@ END
     trip
     bide set pay description="still open" >/dev/null
     gives 0 bide list
-    says "OPEN 1h"
+    says "OPEN 10d"
     run work 0
     [ "$status" -ne 0 ]
     ran 4
