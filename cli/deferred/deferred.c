@@ -390,24 +390,21 @@ print_item_times(const struct deferred_item *item, uint64_t now)
 {
     char text[96];
 
-    printf("%-11s %s\n", "stored",
-           when_write(item->stored_ns, now, text, sizeof(text)));
+    print_field("stored", when_write(item->stored_ns, now, text, sizeof(text)));
     if (is_expired(item, now)) {
-        printf("%-11s %s\n", "expired",
-               when_write(item->expires_ns, now, text, sizeof(text)));
+        print_field("expired",
+                    when_write(item->expires_ns, now, text, sizeof(text)));
         return;
     }
     if (item->state == DEFERRED_WAITING) {
-        printf("%-11s %s\n", "due",
-               item->due_ns <= now
-                   ? "now"
-                   : when_write_until(item->due_ns, now, text, sizeof(text)));
+        when_write_until(item->due_ns, now, text, sizeof(text));
+        print_field("due", item->due_ns <= now ? "now" : text);
     }
     /* Work that never expires has an end in the far future. */
     if (item->state != DEFERRED_DEAD &&
         item->expires_ns < now + DURATION_MAX / 2) {
-        printf("%-11s %s\n", "expires",
-               when_write_until(item->expires_ns, now, text, sizeof(text)));
+        print_field("expires", when_write_until(item->expires_ns, now, text,
+                                                sizeof(text)));
     }
 }
 

@@ -154,18 +154,13 @@ enum { COLUMNS = BUDGET + 1 };
 static const char *
 column_title(size_t column)
 {
-    switch (column) {
-    case NAME:
-        return "POLICY";
-    case SCOPE:
-        return "SCOPE";
-    case BREAKER:
-        return "BREAKER";
-    case BUDGET:
-        return "BUDGET";
-    default:
-        return figures[column - FIRST_FIGURE].title;
-    }
+    static const char *const titles[COLUMNS] = {[NAME] = "POLICY",
+                                                [SCOPE] = "SCOPE",
+                                                [BREAKER] = "BREAKER",
+                                                [BUDGET] = "BUDGET"};
+
+    return titles[column] ? titles[column]
+                          : figures[column - FIRST_FIGURE].title;
 }
 
 static bool

@@ -118,12 +118,6 @@ read_before(struct admin *registry, const struct record *r,
     return rc;
 }
 
-static char *
-line_or_created(const struct policy_text *old, const struct policy_text *now)
-{
-    return old ? difference_line(old, now) : strdup("created");
-}
-
 int
 difference_words(struct admin *registry, const struct record *r, char **out)
 {
@@ -144,7 +138,7 @@ difference_words(struct admin *registry, const struct record *r, char **out)
         policy_text_free(old);
         return rc;
     }
-    what = line_or_created(old, now);
+    what = old ? difference_line(old, now) : strdup("created");
     policy_text_free(old);
     policy_text_free(now);
     if (what && !*what && ended && r->until_ns == 0) {

@@ -236,39 +236,31 @@ write_breaker_opened(const struct family *f, const struct metrics_cell *c)
 }
 
 static void
-write_budget_level(const struct family *f, const struct metrics *m)
+put_budget(const struct family *f, const char *const *labels,
+           const struct admin_guard *g)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
-
-        if (c->own_budget) {
-            put_number(f, "", LABELS(OF_CELL(c), "group", ""),
-                       c->guard.budget_level);
-        }
-    }
-    for (size_t i = 0; i < m->group_count; i++) {
-        put_number(
-            f, "",
-            LABELS("policy", "", "scope", "", "group", m->groups[i].name),
-            m->groups[i].guard.budget_level);
+    if (f->offset == offsetof(struct admin_guard, budget_level)) {
+        put_number(f, "", labels, g->budget_level);
+    } else {
+        put_count(f, labels, g->budget_refused);
     }
 }
 
 static void
-write_budget_refused(const struct family *f, const struct metrics *m)
+write_budgets(const struct family *f, const struct metrics *m)
 {
     for (size_t i = 0; i < m->cell_count; i++) {
         const struct metrics_cell *c = &m->cells[i];
 
         if (c->own_budget) {
-            put_count(f, LABELS(OF_CELL(c), "group", ""),
-                      c->guard.budget_refused);
+            put_budget(f, LABELS(OF_CELL(c), "group", ""), &c->guard);
         }
     }
     for (size_t i = 0; i < m->group_count; i++) {
-        put_count(f,
-                  LABELS("policy", "", "scope", "", "group", m->groups[i].name),
-                  m->groups[i].guard.budget_refused);
+        const struct metrics_group *g = &m->groups[i];
+
+        put_budget(f, LABELS("policy", "", "scope", "", "group", g->name),
+                   &g->guard);
     }
 }
 
@@ -336,6 +328,8 @@ write_work(const struct family *f, const struct deferred_counts *c)
 
 #define WORK(field) \
     .work = write_work, .offset = offsetof(struct deferred_counts, field)
+#define BUDGET(field) \
+    .write = write_budgets, .offset = offsetof(struct admin_guard, field)
 #define FLAG(field) \
     .write = write_flag, .offset = offsetof(struct metrics, field)
 
@@ -388,9 +382,9 @@ static const struct {
     {"bide_breaker_opened_total", "counter",
      "Times that the circuit breaker opened.", .cell = write_breaker_opened},
     {"bide_budget_level_ratio", "gauge", "Level of the retry budget, 0 to 1.",
-     .write = write_budget_level},
+     BUDGET(budget_level)},
     {"bide_budget_refused_total", "counter", "Retries that the budget refused.",
-     .write = write_budget_refused},
+     BUDGET(budget_refused)},
     {"bide_deferred_up", "gauge", "1 when deferred work can be read.",
      FLAG(queue)},
     {"bide_deferred_work", "gauge", "Pieces of deferred work, by state.",
