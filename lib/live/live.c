@@ -85,23 +85,12 @@ attach_file(struct live *l, const char *path, const uint8_t id[16])
     return 0;
 }
 
-/* Makes the bell if there is none.  If that fails, live_bell uses a timer. */
-static void
-make_bell(struct live *l)
-{
-    int fd = bell_open(l, true);
-
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-
 int
 live_open(const char *path, const uint8_t id[16], struct live **out)
 {
     struct live *l = allocate_live();
     struct file_limit limit;
-    int rc;
+    int rc, bell;
 
     if (!l) {
         return BIDE_ENOMEM;
@@ -113,7 +102,12 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
         live_close(l);
         return rc;
     }
-    make_bell(l);
+    /* Makes the bell if there is none.  If that fails, live_bell uses a timer.
+     */
+    bell = bell_open(l, true);
+    if (bell >= 0) {
+        close(bell);
+    }
     *out = l;
     return 0;
 }

@@ -263,18 +263,6 @@ registry_group(struct bide *b, const char *name)
     return p;
 }
 
-/* Reads the rules once for a new handle, so that the first call already knows
- * that a policy is paused or limits its first attempt. */
-static void
-read_first_rules(struct bide_policy *p)
-{
-    struct rules *r = rules_take(p);
-
-    if (r) {
-        rules_drop(r);
-    }
-}
-
 int
 bide_lookup(struct bide *b, const char *name, const char *scope,
             struct bide_policy **out)
@@ -307,7 +295,9 @@ bide_lookup(struct bide *b, const char *name, const char *scope,
     if (rc) {
         return rc;
     }
-    read_first_rules(p);
+    /* Read once, so that the first call already knows that a policy is paused
+     * or limits its first attempt. */
+    rules_drop(rules_take(p));
     *out = p;
     return 0;
 }

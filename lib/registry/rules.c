@@ -23,13 +23,6 @@ rules_drop(struct rules *r)
     }
 }
 
-static struct rules *
-hold_rules(struct rules *r)
-{
-    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
-    return r;
-}
-
 /* Returns rules with one reference, which own `policy`; NULL if out of memory.
  */
 static struct rules *
@@ -323,7 +316,7 @@ rules_take(struct bide_policy *p)
         }
     }
     if (r) {
-        hold_rules(r);
+        atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&p->lock);
     return r;
