@@ -8,21 +8,14 @@
 #include "inside.h"
 
 int
-admin_deferred_failed(struct admin *a, int rc)
-{
-    return failure_of_store(rc, a->past.dir, rc ? deferred_why() : "");
-}
-
-int
 admin_deferred(struct admin *a, struct deferred **out)
 {
     int rc = a->deferred ? 0 : deferred_open(a->past.dir, &a->deferred);
 
-    if (rc) {
-        return admin_deferred_failed(a, rc);
+    if (!rc) {
+        *out = a->deferred;
     }
-    *out = a->deferred;
-    return 0;
+    return failure_of_store(rc, a->past.dir, deferred_why());
 }
 
 void

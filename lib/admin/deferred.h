@@ -9,9 +9,6 @@ struct deferred;
  * admin_close().  BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM,
  * BIDE_ESYS. */
 int admin_deferred(struct admin *a, struct deferred **out);
-/* Keeps a failure of the queue, with the text of deferred_why().  Returns rc.
- */
-int admin_deferred_failed(struct admin *a, int rc);
 /* Wakes the processes that wait for work of that policy.  Call it after
  * deferred_requeue(). */
 void admin_deferred_arrived(struct admin *a, const char *policy);

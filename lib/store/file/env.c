@@ -76,6 +76,34 @@ lmdb_val(const void *bytes, size_t length)
     return (MDB_val){.mv_size = length, .mv_data = (void *)(uintptr_t)bytes};
 }
 
+int
+lmdb_free_pages(MDB_env *env, uint64_t *out)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+    *out = 0;
+    if (rc) {
+        return rc;
+    }
+    /* Each value of database 0 is a count and then the numbers of the pages.
+     * LMDB shows it to read-only transactions only. */
+    rc = mdb_cursor_open(txn, 0, &cursor);
+    if (!rc) {
+        while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) {
+            uint64_t count;
+
+            memcpy(&count, value.mv_data, sizeof(count));
+            *out += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* Reports whether LMDB opened the file of `fd`: it opens by name. */
 static bool
 opened_same_file(MDB_env *env, int fd)

@@ -3,6 +3,7 @@
 #define BIDE_STORE_ENV_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <lmdb.h>
@@ -28,6 +29,10 @@ int lmdb_failed(const char *dir, int rc);
  * safe_check; more `flags` than LMDB_FLAGS, or 0.  Returns LMDB's result;
  * ENOENT if another file has the name now. */
 int lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out);
+
+/* Counts the free pages within the file.  Returns LMDB's result; *out is what
+ * was counted until a failure. */
+int lmdb_free_pages(MDB_env *env, uint64_t *out);
 
 /* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);

@@ -9,26 +9,7 @@
 
 #include "store/file/seal.h"
 
-enum { READ_TRIES = 100, NAMES_MAX = 64 * 1024 * 1024 };
-
-int
-history_read(struct history *h, history_body_fn *body, void *arg)
-{
-    for (int i = 0; i < READ_TRIES; i++) {
-        struct snapshot s;
-        int rc = pages_begin(h->pages, &s), end;
-
-        if (rc) {
-            return rc;
-        }
-        rc = body(arg, &s);
-        end = pages_end(&s);
-        if (end != PAGES_AGAIN) {
-            return end ? end : rc;
-        }
-    }
-    return BIDE_ELOCKED;
-}
+enum { NAMES_MAX = 64 * 1024 * 1024 };
 
 /* ---- state ---- */
 
@@ -244,7 +225,7 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
 int
 history_refresh(struct history *h)
 {
-    return history_read(h, refresh_in_snapshot, h);
+    return pages_try(h->pages, refresh_in_snapshot, h, HISTORY_TRIES);
 }
 
 /* ---- opening ---- */
@@ -396,5 +377,5 @@ history_base(struct history *h, uint64_t live_begun_ns, const char *name,
     struct base_wanted w = {h, live_begun_ns, name, scope, out};
 
     memset(out, 0, sizeof(*out));
-    return history_read(h, read_base, &w);
+    return pages_try(h->pages, read_base, &w, HISTORY_TRIES);
 }

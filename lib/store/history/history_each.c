@@ -27,14 +27,6 @@ struct lengths {
 };
 
 static int
-compare_keys(const void *a, size_t a_length, const void *b, size_t b_length)
-{
-    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-
-    return order ? order : (a_length > b_length) - (a_length < b_length);
-}
-
-static int
 collect_record(void *arg, const void *key, size_t key_length, const void *value,
                size_t value_length)
 {
@@ -43,7 +35,7 @@ collect_record(void *arg, const void *key, size_t key_length, const void *value,
     size_t need = sizeof(lengths) + key_length + value_length;
     uint8_t *to = c->bytes + c->length;
 
-    if (compare_keys(key, key_length, c->until, c->until_length) >= 0) {
+    if (page_compare(false, key, key_length, c->until, c->until_length) >= 0) {
         return CHUNK_END;
     }
     if (need > CHUNK || key_length > KEY_ROOM) {
@@ -109,7 +101,7 @@ visit_records(struct history *h, struct chunk *c, record_fn *see, void *arg,
         return BIDE_ENOMEM;
     }
     do {
-        rc = history_read(h, collect_chunk, c);
+        rc = pages_try(h->pages, collect_chunk, c, HISTORY_TRIES);
         if (rc == BIDE_EDAMAGED) {
             *damaged += 1; /* the whole database; others may be whole */
             rc = 0;

@@ -2,7 +2,7 @@
 #ifndef BIDE_STORE_HISTORY_INSIDE_H
 #define BIDE_STORE_HISTORY_INSIDE_H
 
-#include "store/pages/pages.h"
+#include "store/pages/pages_file.h"
 #include "history.h"
 #include "history_form.h"
 
@@ -23,11 +23,7 @@ struct history {
     uint32_t sorted_count;
 };
 
-/* Calls `body` with a snapshot, and again if a writer overwrote some of it:
- * `body` must start from the beginning each time.  Fails with BIDE_ELOCKED
- * after 100 tries. */
-typedef int history_body_fn(void *arg, const struct snapshot *s);
-int history_read(struct history *h, history_body_fn *body, void *arg);
+enum { HISTORY_TRIES = 100 /* for pages_try */ };
 
 /* Reads the present state and names. */
 int history_refresh(struct history *h);

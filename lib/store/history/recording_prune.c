@@ -5,39 +5,6 @@
 
 #include "store/file/seal.h"
 
-/* Counts LMDB's free pages.  Each value of their list is a count and then the
- * page numbers; it may be read in a read-only transaction only. */
-static int
-count_free_pages(MDB_env *env, uint64_t *out)
-{
-    enum { FREE_DBI = 0 };
-    MDB_txn *txn;
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-
-    *out = 0;
-    if (rc) {
-        return rc;
-    }
-    rc = mdb_cursor_open(txn, FREE_DBI, &cursor);
-    if (!rc) {
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        while (!rc) {
-            size_t count;
-
-            if (value.mv_size >= sizeof(count)) {
-                memcpy(&count, value.mv_data, sizeof(count));
-                *out += count;
-            }
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        }
-        mdb_cursor_close(cursor);
-    }
-    mdb_txn_abort(txn);
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
 int
 recording_bytes(struct recording *r, uint64_t *out)
 {
@@ -50,7 +17,7 @@ recording_bytes(struct recording *r, uint64_t *out)
         rc = mdb_env_stat(r->env, &stat);
     }
     if (!rc) {
-        rc = count_free_pages(r->env, &unused);
+        rc = lmdb_free_pages(r->env, &unused);
     }
     if (rc) {
         return recording_failed(r, rc);
@@ -148,15 +115,10 @@ static bool
 name_is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
 {
     struct form_name name;
-    size_t length;
-    const uint8_t *bytes = seal_read(key->mv_data, key->mv_size, value->mv_data,
-                                     value->mv_size, &length);
 
-    if (!bytes || length != sizeof(name)) {
-        return false;
-    }
-    memcpy(&name, bytes, sizeof(name));
-    return (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
+    return seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                     &name, sizeof(name)) &&
+           (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
 }
 
 /* Removes names without records: the records of the day on which they were last

@@ -371,3 +371,26 @@ pages_end(const struct snapshot *s)
                ? PAGES_AGAIN
                : 0;
 }
+
+int
+pages_try(struct pages *f, pages_body_fn *body, void *arg, int tries)
+{
+    for (int i = 0; i < tries; i++) {
+        struct tree_cache cache = {0};
+        struct snapshot s;
+        int rc = pages_begin(f, &s), end;
+
+        if (rc) {
+            return rc;
+        }
+        s.cache = &cache;
+        rc = body(arg, &s);
+        /* Also after an error: pages that are being overwritten look damaged.
+         */
+        end = pages_end(&s);
+        if (end != PAGES_AGAIN) {
+            return end ? end : rc;
+        }
+    }
+    return BIDE_ELOCKED;
+}

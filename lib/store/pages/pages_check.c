@@ -195,22 +195,20 @@ check_all(struct check *c)
 }
 
 static int
-check_once(struct pages *f)
+check_snapshot(void *arg, const struct snapshot *s)
 {
-    struct snapshot s;
-    struct check c = {.snapshot = &s};
+    struct check c = {.snapshot = s};
     struct stat st;
-    int rc = pages_begin(f, &s), end;
+    int rc;
 
-    if (rc) {
-        return rc;
-    }
-    if (fstat(f->fd, &st)) {
+    (void)arg;
+    if (fstat(s->file->fd, &st)) {
         return BIDE_ESYS;
     }
-    c.pages = (uint64_t)st.st_size / f->page_size;
-    if (c.pages > s.meta.last_page + 1) {
-        c.pages = s.meta.last_page + 1; /* a failed transaction left the rest */
+    c.pages = (uint64_t)st.st_size / s->file->page_size;
+    if (c.pages > s->meta.last_page + 1) {
+        c.pages =
+            s->meta.last_page + 1; /* a failed transaction left the rest */
     }
     c.used = calloc(c.pages / 8 + 1, 1);
     if (!c.used) {
@@ -218,17 +216,11 @@ check_once(struct pages *f)
     }
     rc = check_all(&c);
     free(c.used);
-    end = pages_end(&s);
-    return end ? end : rc;
+    return rc;
 }
 
 int
 pages_check(struct pages *f)
 {
-    int rc = PAGES_AGAIN;
-
-    for (int tries = 0; tries < CHECK_TRIES && rc == PAGES_AGAIN; tries++) {
-        rc = check_once(f);
-    }
-    return rc == PAGES_AGAIN ? BIDE_ELOCKED : rc;
+    return pages_try(f, check_snapshot, NULL, CHECK_TRIES);
 }

@@ -21,6 +21,10 @@ int pages_failed(const char *path, int error);
 /* Reads all of `length` bytes.  BIDE_EDAMAGED: the file is too short. */
 int pages_read(const struct pages *f, uint64_t offset, void *out,
                size_t length);
+/* Calls `body` with a snapshot, and again if a writer overwrote some of it, so
+ * `body` must start anew each time.  BIDE_ELOCKED: `tries` were too few. */
+typedef int pages_body_fn(void *arg, const struct snapshot *s);
+int pages_try(struct pages *f, pages_body_fn *body, void *arg, int tries);
 
 /* ---- a position in a tree ---- */
 

@@ -274,34 +274,35 @@ reader_look(struct reader *r, struct pages_stamp *out)
     return pages_look(r->pages, out);
 }
 
+struct reading {
+    reader_body_fn *body;
+    void *arg;
+    uint64_t txn;
+    int rc; /* of body */
+};
+
+static int
+read_commit(void *arg, const struct snapshot *s)
+{
+    struct reading *r = arg;
+
+    r->txn = s->meta.txn;
+    r->rc = check_commit(s);
+    if (!r->rc) {
+        r->rc = r->body(r->arg, s);
+    }
+    return r->rc;
+}
+
 int
 reader_read(struct reader *r, reader_body_fn *body, void *arg,
             uint64_t *out_txn)
 {
-    struct snapshot s;
-    int rc, end;
+    struct reading reading = {.body = body, .arg = arg, .rc = PAGES_AGAIN};
+    int rc = pages_try(r->pages, read_commit, &reading, READ_TRIES);
 
-    for (int tries = 0; tries < READ_TRIES; tries++) {
-        struct tree_cache cache = {0};
-
-        rc = pages_begin(r->pages, &s);
-        if (rc) {
-            return rc;
-        }
-        s.cache = &cache;
-        rc = check_commit(&s);
-        if (!rc) {
-            rc = body(arg, &s);
-        }
-        /* Also after an error: pages that are being overwritten look damaged.
-         */
-        end = pages_end(&s);
-        if (end != PAGES_AGAIN) {
-            if (!end && out_txn) {
-                *out_txn = s.meta.txn;
-            }
-            return end ? end : rc;
-        }
+    if (out_txn && rc == reading.rc) {
+        *out_txn = reading.txn;
     }
-    return BIDE_ELOCKED;
+    return rc;
 }

@@ -266,31 +266,6 @@ deferred_view_get(struct deferred *d, const MDB_val *key, MDB_val *out)
 
 /* ---- disk space ---- */
 
-/* Returns the size of the free pages within the file. */
-static uint64_t
-free_bytes(struct deferred *d, uint64_t page_size)
-{
-    uint64_t pages = 0, count;
-    MDB_cursor *cursor;
-    MDB_txn *txn;
-    MDB_val k, v;
-
-    /* LMDB shows the list of free pages, database 0, to read-only transactions
-     * only. */
-    if (mdb_txn_begin(d->file.env, NULL, MDB_RDONLY, &txn)) {
-        return 0;
-    }
-    if (!mdb_cursor_open(txn, 0, &cursor)) {
-        while (!mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
-            memcpy(&count, v.mv_data, sizeof(count));
-            pages += count;
-        }
-        mdb_cursor_close(cursor);
-    }
-    mdb_txn_abort(txn);
-    return pages * page_size;
-}
-
 /* Allocates disk blocks beyond the end of the file; its length stays. */
 static int
 allocate_blocks(struct deferred *d, uint64_t from, uint64_t to)
@@ -346,7 +321,7 @@ deferred_may_grow(struct deferred *d, size_t bytes)
 int
 deferred_reserve(struct deferred *d, size_t bytes)
 {
-    uint64_t end = used_bytes(d), need;
+    uint64_t end = used_bytes(d), need, unused;
     int rc;
 
     if (!end) {
@@ -363,8 +338,11 @@ deferred_reserve(struct deferred *d, size_t bytes)
     if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
         rc = allocate_blocks(d, end, need);
     }
-    if (rc && free_bytes(d, d->file.pages->page_size) >= 2 * (uint64_t)bytes) {
-        return 0;
+    if (rc) {
+        lmdb_free_pages(d->file.env, &unused);
+        if (unused * d->file.pages->page_size >= 2 * (uint64_t)bytes) {
+            return 0;
+        }
     }
     return rc ? place_failed(d->path, rc) : 0;
 }
