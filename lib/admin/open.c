@@ -2,7 +2,6 @@
 #include "open.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,12 +36,8 @@ admin_init(const char *dir, const char *live_dir)
     int rc = writer_create(dir, live_dir, deferred_create, id);
 
     if (rc == BIDE_EEXIST || rc == BIDE_EMISSING) {
-        struct failure *f = failure_begin(
-            rc == BIDE_EEXIST ? FAILURE_EXISTS : FAILURE_CREATE, rc, NULL);
-
-        snprintf(f->path, sizeof(f->path), "%s", dir);
-        snprintf(f->words, sizeof(f->words), "%s", writer_why());
-        return rc;
+        return failure_at(rc == BIDE_EEXIST ? FAILURE_EXISTS : FAILURE_CREATE,
+                          rc, dir, writer_why());
     }
     return failure_of_store(rc, dir, writer_why());
 }

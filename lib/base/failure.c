@@ -24,17 +24,19 @@ failure_plain(int rc)
 }
 
 int
-failure_of_store(int rc, const char *dir, const char *words)
+failure_at(enum failure_kind kind, int rc, const char *path, const char *words)
 {
-    struct failure *f;
+    struct failure *f = failure_begin(kind, rc, NULL);
 
-    if (rc == 0) {
-        return 0;
-    }
-    f = failure_begin(FAILURE_STORE, rc, NULL);
-    snprintf(f->path, sizeof(f->path), "%s", dir);
+    snprintf(f->path, sizeof(f->path), "%s", path);
     snprintf(f->words, sizeof(f->words), "%s", words);
     return rc;
+}
+
+int
+failure_of_store(int rc, const char *dir, const char *words)
+{
+    return rc ? failure_at(FAILURE_STORE, rc, dir, words) : 0;
 }
 
 const struct failure *

@@ -44,6 +44,8 @@ struct failure *failure_begin(enum failure_kind kind, int rc, const char *name);
 /* Keep a whole failure and return rc.  failure_of_store() with rc 0 keeps
  * nothing. */
 int failure_plain(int rc);
+int failure_at(enum failure_kind kind, int rc, const char *path,
+               const char *words);
 int failure_of_store(int rc, const char *dir, const char *words);
 
 /* Returns the last failure of this thread; never NULL. */

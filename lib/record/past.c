@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/draft.h"
 #include "base/failure.h"
 #include "registry/stats.h"
 #include "rule/breaker.h"
@@ -196,8 +197,7 @@ past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
 /* ---- since the last recording ---- */
 
 struct pending {
-    size_t length, room;
-    uint8_t *bytes; /* pairs of pending_head and figures; freed by the caller */
+    struct draft cells; /* pairs of pending_head and figures */
     uint64_t begin_ns, end_ns;
     uint64_t damaged; /* cells without a readable last recording */
 };
@@ -215,28 +215,6 @@ struct pending_space {
     struct figures now, before, between;
     uint8_t bytes[FIGURES_BYTES];
 };
-
-static int
-append_pending(struct pending *p, const struct pending_head *head,
-               const uint8_t *bytes)
-{
-    size_t need = sizeof(*head) + head->length;
-
-    if (need > p->room - p->length) {
-        size_t room = p->room * 2 + need;
-        uint8_t *longer = realloc(p->bytes, room);
-
-        if (!longer) {
-            return BIDE_ENOMEM;
-        }
-        p->bytes = longer;
-        p->room = room;
-    }
-    memcpy(p->bytes + p->length, head, sizeof(*head));
-    memcpy(p->bytes + p->length + sizeof(*head), bytes, head->length);
-    p->length += need;
-    return 0;
-}
 
 static int
 pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
@@ -268,7 +246,9 @@ pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
     }
     head.version = atomic_load_explicit(&c->version, memory_order_relaxed);
     head.length = (uint32_t)figures_write(&r->between, r->bytes);
-    return append_pending(out, &head, r->bytes);
+    draft_add(&out->cells, (const char *)&head, sizeof(head));
+    draft_add(&out->cells, (const char *)r->bytes, head.length);
+    return out->cells.failed ? BIDE_ENOMEM : 0;
 }
 
 static int
@@ -281,7 +261,7 @@ collect_pending(struct past *p, const char *name,
     uint32_t count;
     int rc = 0;
 
-    out->length = 0;
+    draft_clear(&out->cells);
     out->damaged = 0;
     out->begin_ns = out->end_ns = 0;
     if (!l || known->pending_unknown) {
@@ -335,17 +315,18 @@ visit_pending(const struct pending *p, history_visit_fn *visit, void *arg)
     size_t at = 0;
     int rc = f ? 0 : BIDE_ENOMEM;
 
-    while (!rc && at < p->length) {
+    while (!rc && at < p->cells.used) {
         struct pending_head head;
         struct history_interval i = {
             .begin_ns = p->begin_ns, .end_ns = p->end_ns, .figures = f};
 
-        memcpy(&head, p->bytes + at, sizeof(head));
+        memcpy(&head, p->cells.bytes + at, sizeof(head));
         at += sizeof(head);
         i.name = head.name;
         i.scope = head.scope;
         i.version = head.version;
-        if (figures_read(p->bytes + at, head.length, f)) {
+        if (figures_read((const uint8_t *)p->cells.bytes + at, head.length,
+                         f)) {
             rc = visit(arg, &i);
         }
         at += head.length;
@@ -374,7 +355,7 @@ int
 past_each_interval(struct past *p, const struct history_range *range,
                    history_visit_fn *visit, void *arg, struct past_known *out)
 {
-    struct pending pending = {.bytes = NULL};
+    struct pending pending = {.damaged = 0};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
     int rc = open_history(p);
@@ -383,7 +364,7 @@ past_each_interval(struct past *p, const struct history_range *range,
         rc = read_pending(p, range->name, out, &pending);
     }
     if (rc) {
-        free(pending.bytes);
+        draft_free(&pending.cells);
         return rc;
     }
     out->damaged += pending.damaged;
@@ -401,7 +382,7 @@ past_each_interval(struct past *p, const struct history_range *range,
         pending.end_ns <= range->until_ns) {
         rc = visit_pending(&pending, visit, arg);
     }
-    free(pending.bytes);
+    draft_free(&pending.cells);
     return rc;
 }
 

@@ -1,7 +1,6 @@
 /* Records the totals of each cell, and then the level of each policy. */
 #include "past_inside.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,19 +15,7 @@ enum { PRUNE_MOST = 2000 };
 static int
 fail_recording(int rc)
 {
-    struct failure *f = failure_begin(FAILURE_RECORDING, rc, NULL);
-
-    snprintf(f->words, sizeof(f->words), "%s", recording_why());
-    return rc;
-}
-
-static int
-fail_live(const struct past *p)
-{
-    struct failure *f = failure_begin(FAILURE_RECORDING, p->live_rc, NULL);
-
-    snprintf(f->path, sizeof(f->path), "%s", reader_live_path(p->reader));
-    return f->rc;
+    return failure_at(FAILURE_RECORDING, rc, "", recording_why());
 }
 
 /* ---- cells ---- */
@@ -338,7 +325,9 @@ past_record(struct past *p, const struct recorder_options *how,
 
     *out = (struct recorded){.nothing = l == NULL};
     if (!l) {
-        return p->live_rc ? fail_live(p) : 0;
+        return p->live_rc ? failure_at(FAILURE_RECORDING, p->live_rc,
+                                       reader_live_path(p->reader), "")
+                          : 0;
     }
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {

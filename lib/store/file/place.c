@@ -165,8 +165,9 @@ place_make(const char *dir)
     return rc;
 }
 
-int
-place_sync(const char *dir)
+/* Makes the names in `dir` durable. */
+static int
+sync_directory(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 
@@ -189,7 +190,7 @@ place_install(const char *dir, const char *fresh, const char *path, int rc)
     if (rc) {
         unlink(fresh);
     }
-    return rc ? rc : place_sync(dir);
+    return rc ? rc : sync_directory(dir);
 }
 
 int

@@ -37,8 +37,6 @@ int place_make(const char *dir);
 /* Sets the mode of the open file, whatever the umask, and the group as above.
  */
 int place_own(int fd, const char *path, mode_t mode);
-/* Makes the names in `dir` durable (fsync). */
-int place_sync(const char *dir);
 /* Renames `fresh` to `path` durably if `rc`, the result of making it, is 0;
  * otherwise removes `fresh` and returns `rc`. */
 int place_install(const char *dir, const char *fresh, const char *path, int rc);

@@ -65,6 +65,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/safe.h"
 #include "store/file/place.h"
@@ -77,17 +78,17 @@
 
 /* ---- making it ---- */
 
-static uint64_t
-fresh_id(void)
+uint64_t
+deferred_draw(void)
 {
-    uint64_t id = 0;
+    uint64_t number = 0;
 
-    while (!id) {
-        if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
-            id = (uint64_t)getpid() + 1;
+    while (!number) {
+        if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+            number = clock_monotonic_ns();
         }
     }
-    return id;
+    return number;
 }
 
 static struct journal_head
@@ -120,7 +121,7 @@ write_at(int fd, const void *bytes, size_t length, size_t at)
 static int
 fill_new_journal(int fd)
 {
-    struct journal_head head = head_of(fresh_id());
+    struct journal_head head = head_of(deferred_draw());
     uint8_t *zeros = calloc(1, JOURNAL_SIZE);
     int rc = zeros ? 0 : ENOMEM;
 
@@ -273,7 +274,7 @@ deferred_journal_set_state(struct deferred *d, enum journal_state to)
 void
 deferred_journal_take_over(struct deferred *d)
 {
-    struct journal_head head = head_of(fresh_id());
+    struct journal_head head = head_of(deferred_draw());
 
     if (d->journal.state != JOURNAL_FOREIGN) {
         return;

@@ -45,6 +45,8 @@ struct journal {
     uint8_t *buffer;         /* JOURNAL_BATCH_MAX bytes */
 };
 
+/* Returns a random number, not 0: the id of a journal, or a lease. */
+uint64_t deferred_draw(void);
 /* Makes DIR/deferred.journal unless it exists.  Returns 0 or BIDE_E, with a
  * message. */
 int deferred_journal_make(const char *dir);

@@ -130,16 +130,9 @@ find_links(struct recent *r, const void *key, size_t length,
 const struct recent_node *
 recent_seek(const struct recent *r, const void *key, size_t length)
 {
-    struct recent_node *const *next = r->first, *n = NULL;
-    int level;
+    struct recent_node **links[HEIGHT];
 
-    for (level = HEIGHT - 1; level >= 0; level--) {
-        while ((n = next[level]) &&
-               recent_compare(n->key, n->key_length, key, length) < 0) {
-            next = n->next;
-        }
-    }
-    return n;
+    return find_links((struct recent *)(uintptr_t)r, key, length, links);
 }
 
 const struct recent_node *

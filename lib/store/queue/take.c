@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/duration.h"
 #include "rule/draw.h"
 #include "rule/wait.h"
@@ -174,19 +172,6 @@ mark_dead(struct work *w, struct take_change *t, struct tree_item *item,
     return tree_move(w, item, was);
 }
 
-static uint64_t
-draw_lease(void)
-{
-    uint64_t lease = 0;
-
-    while (!lease) {
-        if (getrandom(&lease, sizeof(lease), 0) != sizeof(lease)) {
-            lease = clock_monotonic_ns();
-        }
-    }
-    return lease;
-}
-
 static int
 lease_item(struct work *w, struct take_change *t, struct tree_item *item,
            const struct deferred_place *was)
@@ -204,7 +189,7 @@ lease_item(struct work *w, struct take_change *t, struct tree_item *item,
         return rc;
     }
     item->head.state = DEFERRED_LEASED;
-    item->head.lease = draw_lease();
+    item->head.lease = deferred_draw();
     item->head.lease_ends_ns =
         duration_add(w->now.boottime_ns, t->rules->lease_ns);
     item->head.attempts += item->head.attempts < UINT32_MAX;
