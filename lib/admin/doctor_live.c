@@ -1,7 +1,6 @@
 /* Checks the live file: impossible counters, and requests of services that were
  * refused. */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -77,6 +77,22 @@ paths_live(char *buffer, size_t size)
                         size);
 }
 
+char *
+paths_absolute(const char *path)
+{
+    char *here, *all = NULL;
+
+    if (path[0] == '/') {
+        return strdup(path);
+    }
+    here = getcwd(NULL, 0);
+    if (here && asprintf(&all, "%s/%s", here, path) < 0) {
+        all = NULL;
+    }
+    free(here);
+    return all;
+}
+
 gid_t
 paths_group(void)
 {

@@ -14,6 +14,10 @@ int paths_registry(char *buffer, size_t size);
  * $XDG_RUNTIME_DIR/bide, else /dev/shm/bide-UID.  All are on tmpfs. */
 int paths_live(char *buffer, size_t size);
 
+/* Returns the path from the root, malloc'ed; NULL if out of memory or if the
+ * working directory has no path (errno). */
+char *paths_absolute(const char *path);
+
 /* Returns the group `bide`, or -1 if the caller is not root or there is no such
  * group: a new file keeps its group then. */
 gid_t paths_group(void);

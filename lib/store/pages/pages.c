@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "base/paths.h"
 
 enum {
     PAGE_USUAL = 4096,
@@ -210,24 +210,6 @@ read_metas(const struct pages *f, struct meta metas[2], const struct meta **out)
 
 /* ---- opening ---- */
 
-/* Returns the path from the root, malloc'ed; NULL if out of memory or if the
- * working directory has no path (errno). */
-static char *
-absolute_path(const char *path)
-{
-    char *here, *all = NULL;
-
-    if (path[0] == '/') {
-        return strdup(path);
-    }
-    here = getcwd(NULL, 0);
-    if (here && asprintf(&all, "%s/%s", here, path) < 0) {
-        all = NULL;
-    }
-    free(here);
-    return all;
-}
-
 /* Reports whether f->fd is still our file.  A program that becomes a daemon
  * closes all descriptors, and may have opened another file with that number. */
 static bool
@@ -280,7 +262,7 @@ pages_open(const char *path, struct pages **out)
         return BIDE_ENOMEM;
     }
     f->fd = -1;
-    f->path = absolute_path(path);
+    f->path = paths_absolute(path);
     if (!f->path) {
         rc = pages_failed(path, errno);
     } else {

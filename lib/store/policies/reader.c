@@ -5,8 +5,6 @@
  * missing or outdated policy is reported as damage. */
 #include "reader.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Opens a registry for reading, and finds out whether it is a copy. */
 #include "reader.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,7 +16,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/file_limit.h"
 #include "store/file/place.h"

@@ -2,16 +2,13 @@
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/file_limit.h"
+#include "base/paths.h"
 #include "store/file/place.h"
 #include "recent.h"
 
@@ -61,24 +58,6 @@ deferred_why(void)
     return place_why();
 }
 
-/* Returns a malloc'ed absolute path: the program may change its directory.
- */
-static char *
-absolute_path(const char *dir)
-{
-    char *here, *path = NULL;
-
-    if (dir[0] == '/') {
-        return strdup(dir);
-    }
-    here = getcwd(NULL, 0);
-    if (here) {
-        path = place_path(here, dir);
-    }
-    free(here);
-    return path;
-}
-
 static int
 prepare_queue(struct deferred *d, const char *dir)
 {
@@ -87,7 +66,7 @@ prepare_queue(struct deferred *d, const char *dir)
     d->wait_ms = LOCK_WAIT_MS;
     d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
-    d->dir = absolute_path(dir);
+    d->dir = paths_absolute(dir); /* the program may change its directory */
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
     d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
     d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
