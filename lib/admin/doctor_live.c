@@ -44,17 +44,6 @@ struct seen {
 
 /* ---- one cell ---- */
 
-static uint64_t
-sum(const uint64_t *counts, size_t count)
-{
-    uint64_t all = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        all = all > UINT64_MAX - counts[i] ? UINT64_MAX : all + counts[i];
-    }
-    return all;
-}
-
 static bool
 more_than(uint64_t part, uint64_t whole)
 {
@@ -65,8 +54,8 @@ more_than(uint64_t part, uint64_t whole)
 static bool
 find_impossible_count(const struct cell_reading *r, enum finding_id *out)
 {
-    uint64_t succeeded = sum(r->succeeded, HISTOGRAM_BUCKETS);
-    uint64_t failed = sum(r->failed, HISTOGRAM_BUCKETS);
+    uint64_t succeeded = histogram_count(r->succeeded);
+    uint64_t failed = histogram_count(r->failed);
     uint64_t attempts = succeeded < COUNT_LIMIT && failed < COUNT_LIMIT
                             ? succeeded + failed
                             : COUNT_LIMIT;
