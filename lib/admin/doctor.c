@@ -57,7 +57,9 @@ doctor_find_path(struct doctor *d, enum finding_id id, const char *path)
 void
 doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count)
 {
-    doctor_find(d, id)->count = count;
+    if (count) {
+        doctor_find(d, id)->count = count;
+    }
 }
 
 struct doctor_finding *

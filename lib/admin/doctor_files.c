@@ -38,19 +38,12 @@ judge_history(struct doctor *d)
 {
     const struct doctor_report *r = d->out;
 
-    if (r->history.damaged) {
-        doctor_find_count(d, FINDING_HISTORY_RECORDS_DAMAGED,
-                          r->history.damaged);
-    }
+    doctor_find_count(d, FINDING_HISTORY_RECORDS_DAMAGED, r->history.damaged);
     if (r->known.state_lost) {
         doctor_find(d, FINDING_HISTORY_TOTALS_LOST);
     }
-    if (r->known.unreadable) {
-        doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
-    }
-    if (r->known.lost) {
-        doctor_find_count(d, FINDING_HISTORY_INTERVALS_LOST, r->known.lost);
-    }
+    doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
+    doctor_find_count(d, FINDING_HISTORY_INTERVALS_LOST, r->known.lost);
     /* Freed pages stay in the file. */
     if (r->known.bytes > r->keep_bytes + r->keep_bytes / 4) {
         doctor_find(d, FINDING_HISTORY_TOO_LARGE)->bytes = r->known.bytes;
@@ -115,12 +108,8 @@ doctor_deferred(struct doctor *d)
         return;
     }
     d->out->has_deferred = true;
-    if (s->damaged) {
-        doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
-    }
-    if (s->dead) {
-        doctor_find_count(d, FINDING_DEFERRED_DEAD, s->dead);
-    }
+    doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
+    doctor_find_count(d, FINDING_DEFERRED_DEAD, s->dead);
     if (s->due_ns && now > s->due_ns && now - s->due_ns > 3600 * SECOND_NS) {
         doctor_find(d, FINDING_DEFERRED_OVERDUE)->age_ns = now - s->due_ns;
     }

@@ -19,7 +19,7 @@ struct doctor {
  * NULL.  It is valid until the next finding is added. */
 struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id);
 
-/* Add a finding with these facts; `words` may be NULL. */
+/* Add a finding with these facts; count 0: none; `words` may be NULL. */
 struct doctor_finding *doctor_find_path(struct doctor *d, enum finding_id id,
                                         const char *path);
 void doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count);

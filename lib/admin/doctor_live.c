@@ -195,9 +195,7 @@ find_cells(struct seen *s)
     find_policies(d, FINDING_CHANGE_UNANNOUNCED, &s->unannounced);
     find_policies(d, FINDING_POLICY_UNDEFINED, &s->undefined);
     find_policies(d, FINDING_SCOPES_TOO_MANY, &s->full);
-    if (s->nameless) {
-        doctor_find_count(d, FINDING_CELLS_NAMELESS, s->nameless);
-    }
+    doctor_find_count(d, FINDING_CELLS_NAMELESS, s->nameless);
 }
 
 static void
@@ -232,12 +230,8 @@ check_refused(struct doctor *d, struct live *l)
     uint64_t pages = atomic_load(&h->pages_refused), when = 0;
     int trouble = admin_trouble(d->admin, &when);
 
-    if (cells) {
-        doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
-    }
-    if (pages) {
-        doctor_find_count(d, FINDING_MEMORY_REFUSED, pages);
-    }
+    doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
+    doctor_find_count(d, FINDING_MEMORY_REFUSED, pages);
     if (trouble) {
         struct doctor_finding *f = doctor_find(d, FINDING_SERVICE_CANNOT_READ);
         uint64_t now = clock_realtime_ns();
@@ -262,9 +256,7 @@ check_sleepers(struct doctor *d, struct live *l)
     uint32_t dead = sleeper_dead(l, now);
 
     sleeper_each(l, now, count_sleeper, &d->out->sleeping);
-    if (dead) {
-        doctor_find_count(d, FINDING_WAITING_CALLS_DEAD, dead);
-    }
+    doctor_find_count(d, FINDING_WAITING_CALLS_DEAD, dead);
 }
 
 /* ---- the file ---- */
