@@ -1,7 +1,6 @@
 #include "guard.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "rule/breaker.h"
 #include "rule/budget.h"
@@ -137,7 +136,7 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
         .count = count_attempt_guarded,
         .arg = p,
         .txn = r->txn,
-        .process = (uint32_t)getpid(),
+        .process = p->bide->process,
         .realtime_ns = clock_realtime_ns(),
     };
     if (pool) {

@@ -82,6 +82,7 @@ open_registry(struct bide *b, const char *dir)
         return BIDE_ENOMEM;
     }
     b->seed = fresh_seed();
+    b->process = (uint32_t)getpid();
     rc = map_alive(b);
     if (rc == 0) {
         pthread_mutex_lock(&b->lock);
@@ -186,6 +187,7 @@ revive_in_child(struct bide *b)
         pthread_mutex_init(&p->lock, NULL);
     }
     b->seed = fresh_seed();
+    b->process = (uint32_t)getpid();
     running_clear(b);
     /* The parent keeps its own descriptors: closing the child's does not
      * change them. */

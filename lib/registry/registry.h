@@ -100,6 +100,7 @@ struct bide {
     struct bide_clock clock;
     struct bide_hooks hooks;
     uint64_t seed;
+    uint32_t process;       /* id of this process: getpid is a system call */
     _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
     int fd, bell; /* bide_fd: an epoll, and the bell in it; -1: none */
     struct declared *declared;

@@ -178,10 +178,12 @@ find_totals(const struct series *r, uint64_t begin, uint64_t now_ns,
     uint64_t first = UINT64_MAX;
 
     for (uint32_t i = 0; i < SLICE_SLOTS; i++) {
+        uint64_t at = begin_of(&r->slot[i]);
         struct tally t;
-        uint64_t at;
 
-        if (read_slot(&r->slot[i], &at, &t) && at >= begin && at <= now_ns &&
+        /* Most slots need not be copied. */
+        if (at >= begin && at <= now_ns && at < first &&
+            read_slot(&r->slot[i], &at, &t) && at >= begin && at <= now_ns &&
             at < first) {
             first = at;
             *out = t;
