@@ -11,6 +11,7 @@ compiled(struct policy_list *list, size_t i)
     if (rc != 0 || faults_any(&faults)) {
         fail_msg("%s", faults.count ? faults.list[0].what : "?");
     }
+    faults_free(&faults); /* warnings */
     return p;
 }
 

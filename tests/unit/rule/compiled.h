@@ -41,6 +41,7 @@ compiled(const char *keys)
     }
     assert_int_equal(policy_compile(t, NULL, NULL, "case", &p, &faults), 0);
     policy_text_free(t);
+    faults_free(&faults); /* warnings */
     return p;
 }
 
