@@ -192,8 +192,8 @@ separate_copy(struct reader *r, const char *dir, const char *path)
 {
     char here[PATH_MAX], *live;
 
-    if (!r->dir || !realpath(dir, here) || strcmp(here, r->dir) == 0 ||
-        !is_other_registry(r->dir, path, r->id)) {
+    if (!r->dir || strcmp(dir, r->dir) == 0 || !realpath(dir, here) ||
+        strcmp(here, r->dir) == 0 || !is_other_registry(r->dir, path, r->id)) {
         return 0;
     }
     if (asprintf(&live, "%s.%08x", r->live, crc32c(0, here, strlen(here))) <
