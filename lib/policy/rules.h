@@ -36,7 +36,7 @@ enum retry_after {
     RETRY_AFTER_CAP,
     RETRY_AFTER_IGNORE,
 };
-/* What a retry after a hint is for the growth of the policy's own wait. */
+/* Tells how a retry after a hint affects the growth of the own waits. */
 enum hint_growth { GROWTH_COUNTS, GROWTH_SKIPS, GROWTH_RESETS };
 enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
 enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
@@ -84,7 +84,7 @@ struct hint_rules {
 
 struct budget_rules {
     char group[BIDE_NAME_MAX + 1]; /* "none", "own", or a name */
-    int32_t kind, charge, earn; /* the enums above */
+    int32_t kind, charge, earn;    /* the enums above */
     /* In thousandths.  A refund of -1 is the charge of the retry. */
     int64_t capacity, cost, timeout_cost, throttle_cost;
     int64_t deposit, refund, refill_per_s;

@@ -229,23 +229,6 @@ static const struct damage damages[] = {
     {"a link", a_link_to_itself, false},
 };
 
-static char *
-read_all(const char *path, size_t *out_length)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY);
-    char *bytes;
-
-    assert_true(fd >= 0);
-    assert_int_equal(fstat(fd, &st), 0);
-    bytes = malloc((size_t)st.st_size);
-    assert_non_null(bytes);
-    assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
-    close(fd);
-    *out_length = (size_t)st.st_size;
-    return bytes;
-}
-
 static void
 put_back(struct scene *s, const char *path, const char *bytes, size_t length)
 {
@@ -286,7 +269,7 @@ damage_is_reported_survived_and_recovered_from(void **state)
 
     scene_start(s, shop);
     registry_path(s, path);
-    good = read_all(path, &length);
+    good = scene_read_file(path, &length);
     for (i = 0; i < COUNT(damages); i++) {
         print_message("         %s\n", damages[i].what);
         assert_int_equal(scene_attempts(s, "shop"), 4);

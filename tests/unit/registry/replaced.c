@@ -18,23 +18,6 @@ path_in_registry(const struct scene *s, const char *name, char path[PATH_MAX])
     snprintf(path, PATH_MAX, "%s/%s", s->dir, name);
 }
 
-static char *
-read_file(const char *path, size_t *out_length)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY);
-    char *bytes;
-
-    assert_true(fd >= 0);
-    assert_int_equal(fstat(fd, &st), 0);
-    bytes = malloc((size_t)st.st_size);
-    assert_non_null(bytes);
-    assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
-    close(fd);
-    *out_length = (size_t)st.st_size;
-    return bytes;
-}
-
 static void
 write_in_place(const char *path, const char *bytes, size_t length)
 {
@@ -88,7 +71,7 @@ follow_older_registry(struct scene *s,
 
     scene_start(s, four);
     path_in_registry(s, "registry.mdb", path);
-    older = read_file(path, &length);
+    older = scene_read_file(path, &length);
     for (i = 0; i < 5; i++) {
         scene_set(s, "shop", "attempts", i % 2 ? "7" : "8");
     }
@@ -127,9 +110,9 @@ follow_divergent_copy(struct scene *s,
 
     scene_start(s, four);
     path_in_registry(s, "registry.mdb", path);
-    base = read_file(path, &base_length);
+    base = scene_read_file(path, &base_length);
     scene_set(s, "shop", "attempts", "2");
-    copy = read_file(path, &copy_length);
+    copy = scene_read_file(path, &copy_length);
     write_in_place(path, base, base_length);
     scene_set(s, "shop", "attempts", "6");
     assert_int_equal(scene_attempts(s, "shop"), 6);
@@ -160,8 +143,7 @@ shared_cell(struct scene *s, const char *name, struct live **out_live)
     uint32_t index;
 
     assert_int_equal(reader_open(s->dir, &r), 0);
-    assert_int_equal(
-        live_open(reader_live_path(r), reader_id(r), out_live), 0);
+    assert_int_equal(live_open(reader_live_path(r), reader_id(r), out_live), 0);
     reader_close(r);
     assert_int_equal(cell_find(*out_live, name, "", false, &index), 0);
     return cell_at(*out_live, index);
@@ -226,8 +208,8 @@ a_record_that_is_repaired_in_place_is_read_again(void **state)
     scene_init(s);
     scene_apply(s, four);
     path_in_registry(s, "registry.mdb", path);
-    good = read_file(path, &length);
-    bad = read_file(path, &length);
+    good = scene_read_file(path, &length);
+    bad = scene_read_file(path, &length);
     while ((text = memmem(bad, length, "attempts = 4", 12))) {
         text[0] = 'A';
     }

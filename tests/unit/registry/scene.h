@@ -100,6 +100,26 @@ scene_teardown(void **state)
 #define SCENE(test) \
     cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
 
+/* ---- files ---- */
+
+/* Returns the bytes of a file; the caller frees them. */
+UNUSED static char *
+scene_read_file(const char *path, size_t *out_length)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY);
+    char *bytes;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    bytes = malloc((size_t)st.st_size);
+    assert_non_null(bytes);
+    assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
+    close(fd);
+    *out_length = (size_t)st.st_size;
+    return bytes;
+}
+
 /* ---- the operator ---- */
 
 UNUSED static void

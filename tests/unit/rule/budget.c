@@ -1,25 +1,6 @@
 /* Retry budgets, with time as a number. */
 #include "guarded.h"
 
-/* Returns the tokens left, without changing the shared words. */
-static int64_t
-tokens(struct guarded *s, uint64_t now_ns)
-{
-    double level = budget_level(&s->p->budget, &s->g, now_ns);
-
-    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
-}
-
-static void
-drain(struct guarded *s, uint64_t now_ns)
-{
-    struct budget_paid paid;
-
-    while (guarded_take(s, PRICE_USUAL, now_ns, &paid)) {
-        assert_true(paid.price > 0);
-    }
-}
-
 /* ---- tables ---- */
 
 enum event {
@@ -74,7 +55,7 @@ play_steps(const char *keys, const struct step *steps, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         bool yes = send_event(s, &steps[i], &paid);
-        int64_t left = tokens(s, TIME0 + steps[i].at_ms * MS);
+        int64_t left = guarded_tokens(s, TIME0 + steps[i].at_ms * MS);
 
         if (yes != steps[i].yes || left != steps[i].tokens) {
             fail_msg("step %zu: %s, %lld left", i, yes ? "yes" : "no",
@@ -196,7 +177,8 @@ an_hour_of_small_takes_is_refilled_exactly(void **state)
 
             /* Never above the capacity. */
             assert_true(missing > 0);
-            assert_int_equal(tokens(s, TIME0 + ms * MS), 1000000 - missing);
+            assert_int_equal(guarded_tokens(s, TIME0 + ms * MS),
+                             1000000 - missing);
         }
     }
     guarded_free(s);
@@ -217,12 +199,12 @@ any_time_works(void **state)
         uint64_t now = days[i] * 86400 * SECOND;
         struct budget_paid paid;
 
-        drain(s, now);
-        assert_int_equal(tokens(s, now), 0);
+        guarded_drain(s, now);
+        assert_int_equal(guarded_tokens(s, now), 0);
         assert_false(guarded_take(s, PRICE_USUAL, now + 4999 * MS, &paid));
         assert_true(guarded_take(s, PRICE_USUAL, now + 5000 * MS, &paid));
         /* Across the wrap: 2^34 ms. */
-        drain(s, now + 5000 * MS);
+        guarded_drain(s, now + 5000 * MS);
         assert_true(guarded_take(s, PRICE_USUAL, now + 86400 * SECOND, &paid));
         guarded_free(s);
     }

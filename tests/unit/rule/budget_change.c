@@ -1,25 +1,6 @@
 /* Changes of the rules of a retry budget, with time as a number. */
 #include "guarded.h"
 
-/* Returns the tokens left, without changing the shared words. */
-static int64_t
-tokens(struct guarded *s, uint64_t now_ns)
-{
-    double level = budget_level(&s->p->budget, &s->g, now_ns);
-
-    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
-}
-
-static void
-drain(struct guarded *s, uint64_t now_ns)
-{
-    struct budget_paid paid;
-
-    while (guarded_take(s, PRICE_USUAL, now_ns, &paid)) {
-        assert_true(paid.price > 0);
-    }
-}
-
 /* ---- changes of the size ---- */
 
 #define SIZED(capacity)                             \
@@ -36,18 +17,18 @@ a_change_of_the_size_keeps_the_share(void **state)
     for (int i = 0; i < 5; i++) {
         assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     }
-    assert_int_equal(tokens(s, TIME0), 75000);
+    assert_int_equal(guarded_tokens(s, TIME0), 75000);
     guarded_change(s, SIZED("1000"));
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 745000);
+    assert_int_equal(guarded_tokens(s, TIME0), 745000);
     guarded_change(s, SIZED("10"));
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 2450);
+    assert_int_equal(guarded_tokens(s, TIME0), 2450);
     guarded_change(s, SIZED("200000")); /* the maximum */
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 48995000);
-    drain(s, TIME0);
-    assert_int_equal(tokens(s, TIME0), 0);
+    assert_int_equal(guarded_tokens(s, TIME0), 48995000);
+    guarded_drain(s, TIME0);
+    assert_int_equal(guarded_tokens(s, TIME0), 0);
     guarded_free(s);
 }
 
@@ -58,13 +39,13 @@ an_empty_bucket_stays_empty_and_a_full_one_stays_full(void **state)
     struct budget_paid paid;
 
     (void)state;
-    drain(s, TIME0);
+    guarded_drain(s, TIME0);
     guarded_change(s, SIZED("7000"));
     assert_false(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     budget_reset(&s->g);
     guarded_change(s, SIZED("20"));
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 15000);
+    assert_int_equal(guarded_tokens(s, TIME0), 15000);
     guarded_free(s);
 }
 
@@ -80,12 +61,12 @@ rules_of_an_older_commit_do_not_restore_their_size(void **state)
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     guarded_change(s, SIZED("1000"));
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 945000);
+    assert_int_equal(guarded_tokens(s, TIME0), 945000);
     assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 940000);
+    assert_int_equal(guarded_tokens(s, TIME0), 940000);
     guarded_change(s, SIZED("100")); /* a newer commit does */
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-    assert_int_equal(tokens(s, TIME0), 89000);
+    assert_int_equal(guarded_tokens(s, TIME0), 89000);
     policy_free(old);
     guarded_free(s);
 }
@@ -105,21 +86,21 @@ a_process_killed_between_the_two_steps_leaves_no_damage(void **state)
         assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
         budget_reset(&s->g);
         assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-        assert_int_equal(tokens(s, TIME0), 95000);
+        assert_int_equal(guarded_tokens(s, TIME0), 95000);
         serial = (s->budget.size >> 62) + 1;
         s->budget.size = serial << 62 | 100000ull << 28 | 1000000;
         s->budget.size_txn = s->g.txn + 1;
         /* Read before the second step: the same level. */
-        assert_int_equal(tokens(s, TIME0), 95000);
+        assert_int_equal(guarded_tokens(s, TIME0), 95000);
         if (round % 2) {
             /* A process with the old rules comes first. */
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
             guarded_change(s, SIZED("1000"));
-            assert_int_equal(tokens(s, TIME0), 945000);
+            assert_int_equal(guarded_tokens(s, TIME0), 945000);
         } else {
             guarded_change(s, SIZED("1000"));
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-            assert_int_equal(tokens(s, TIME0), 945000);
+            assert_int_equal(guarded_tokens(s, TIME0), 945000);
         }
     }
     guarded_free(s);
@@ -154,13 +135,14 @@ a_change_is_settled_under_the_rate_before(void **state)
         struct guarded *s = guarded_new(row->before);
         uint64_t now = TIME0 + 10 * SECOND;
 
-        drain(s, TIME0);
+        guarded_drain(s, TIME0);
         guarded_change(s, row->after);
         budget_follow(&s->p->budget, &s->g, now);
-        if (tokens(s, now) != row->at_change ||
-            tokens(s, now + 2 * SECOND) != row->later) {
-            fail_msg("row %zu: %lld, later %lld", i, (long long)tokens(s, now),
-                     (long long)tokens(s, now + 2 * SECOND));
+        if (guarded_tokens(s, now) != row->at_change ||
+            guarded_tokens(s, now + 2 * SECOND) != row->later) {
+            fail_msg("row %zu: %lld, later %lld", i,
+                     (long long)guarded_tokens(s, now),
+                     (long long)guarded_tokens(s, now + 2 * SECOND));
         }
         guarded_free(s);
     }
@@ -172,14 +154,14 @@ fractions_of_a_second_are_settled_too(void **state)
     struct guarded *s = guarded_new(FILLED("100", "0.001"));
 
     (void)state;
-    drain(s, TIME0);
+    guarded_drain(s, TIME0);
     guarded_change(s, FILLED("100", "100"));
     budget_follow(&s->p->budget, &s->g, TIME0 + 999 * MS);
-    assert_int_equal(tokens(s, TIME0 + 999 * MS), 0);
-    assert_int_equal(tokens(s, TIME0 + 1000 * MS), 100);
+    assert_int_equal(guarded_tokens(s, TIME0 + 999 * MS), 0);
+    assert_int_equal(guarded_tokens(s, TIME0 + 1000 * MS), 100);
     guarded_change(s, FILLED("100", "0.001"));
     budget_follow(&s->p->budget, &s->g, TIME0 + 1500 * MS);
-    assert_int_equal(tokens(s, TIME0 + 1500 * MS), 50100);
+    assert_int_equal(guarded_tokens(s, TIME0 + 1500 * MS), 50100);
     guarded_free(s);
 }
 
@@ -194,16 +176,17 @@ rules_of_an_older_commit_do_not_restore_their_refill(void **state)
     struct budget_paid paid;
 
     (void)state;
-    drain(s, TIME0);
+    guarded_drain(s, TIME0);
     guarded_change(s, FILLED("100", "4"));
     budget_follow(&s->p->budget, &s->g, TIME0);
     for (int i = 1; i <= 3; i++) {
         budget_follow(&old->budget, &older, TIME0 + (uint64_t)i * SECOND);
-        assert_int_equal(tokens(s, TIME0 + (uint64_t)i * SECOND), i * 4000);
+        assert_int_equal(guarded_tokens(s, TIME0 + (uint64_t)i * SECOND),
+                         i * 4000);
     }
     assert_true(
         budget_take(&old->budget, &older, 0, TIME0 + 3 * SECOND, &paid));
-    assert_int_equal(tokens(s, TIME0 + 3 * SECOND), 7000);
+    assert_int_equal(guarded_tokens(s, TIME0 + 3 * SECOND), 7000);
     policy_free(old);
     guarded_free(s);
 }
@@ -219,11 +202,11 @@ a_wrong_rate_lasts_until_the_newest_rules_are_used(void **state)
     for (int round = 0; round < 9; round++) { /* all serials */
         uint64_t now = TIME0 + (uint64_t)round * 100 * SECOND;
 
-        drain(s, now);
+        guarded_drain(s, now);
         s->budget.refill[s->budget.size >> 62] = 7000;
         budget_follow(&s->p->budget, &s->g, now);
-        assert_int_equal(tokens(s, now + SECOND), 2000);
-        drain(s, now + SECOND);
+        assert_int_equal(guarded_tokens(s, now + SECOND), 2000);
+        guarded_drain(s, now + SECOND);
     }
     guarded_free(s);
 }
@@ -234,20 +217,20 @@ a_budget_that_is_switched_on_starts_full(void **state)
     struct guarded *s = guarded_new(SIZED("10"));
 
     (void)state;
-    drain(s, TIME0);
+    guarded_drain(s, TIME0);
     s->g.txn++;
     budget_follow(NULL, &s->g, TIME0);
     assert_true(budget_is_sound(&s->budget));
     guarded_change(s, SIZED("10"));
     budget_follow(&s->p->budget, &s->g, TIME0);
-    assert_int_equal(tokens(s, TIME0), 10000);
-    drain(s, TIME0);
-    assert_int_equal(tokens(s, TIME0), 0);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
+    guarded_drain(s, TIME0);
+    assert_int_equal(guarded_tokens(s, TIME0), 0);
     guarded_change(s, "budget=own\nbudget_kind=ratio");
     budget_follow(&s->p->budget, &s->g, TIME0);
     guarded_change(s, SIZED("10"));
     budget_follow(&s->p->budget, &s->g, TIME0);
-    assert_int_equal(tokens(s, TIME0), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -260,7 +243,7 @@ older_rules_do_not_switch_a_budget_on_again(void **state)
     struct guard older = s->g;
 
     (void)state;
-    drain(s, TIME0);
+    guarded_drain(s, TIME0);
     s->g.txn++;
     budget_follow(NULL, &s->g, TIME0);
     for (int i = 0; i < 10; i++) { /* more than its capacity */
@@ -269,7 +252,7 @@ older_rules_do_not_switch_a_budget_on_again(void **state)
     }
     guarded_change(s, SIZED("10"));
     budget_follow(&s->p->budget, &s->g, TIME0);
-    assert_int_equal(tokens(s, TIME0), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -297,7 +280,7 @@ a_charge_is_returned_only_to_the_budget_that_has_it(void **state)
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &other));
         }
         budget_return(&s->p->budget, &s->g, &paid, TIME0, TIME0);
-        assert_int_equal(tokens(s, TIME0), rows[i].left);
+        assert_int_equal(guarded_tokens(s, TIME0), rows[i].left);
         guarded_free(s);
     }
 }

@@ -120,4 +120,33 @@ guarded_take(struct guarded *s, enum budget_price price, uint64_t now_ns,
     return budget_take(&s->p->budget, &s->g, price, now_ns, out_paid);
 }
 
+/* Returns the tokens left, without changing the shared words. */
+UNUSED static int64_t
+guarded_tokens(struct guarded *s, uint64_t now_ns)
+{
+    double level = budget_level(&s->p->budget, &s->g, now_ns);
+
+    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
+}
+
+/* Takes tokens until none is granted. */
+UNUSED static void
+guarded_drain(struct guarded *s, uint64_t now_ns)
+{
+    struct budget_paid paid;
+
+    while (guarded_take(s, PRICE_USUAL, now_ns, &paid)) {
+        assert_true(paid.price > 0);
+    }
+}
+
+UNUSED static enum breaker_state
+guarded_state(struct guarded *s, uint64_t at_ms)
+{
+    uint64_t until;
+
+    return breaker_look(&s->p->breaker, &s->breaker, TIME0 + at_ms * MS,
+                        &until);
+}
+
 #endif

@@ -9,23 +9,6 @@
     "breaker=on\nbreaker_consecutive=2\nbreaker_open_for=1s\nbreaker_probes=" \
     "1\n"
 
-static int64_t
-tokens(struct guarded *s)
-{
-    double level = budget_level(&s->p->budget, &s->g, TIME0);
-
-    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
-}
-
-static enum breaker_state
-state_of(struct guarded *s, uint64_t at_ms)
-{
-    uint64_t until;
-
-    return breaker_look(&s->p->breaker, &s->breaker, TIME0 + at_ms * MS,
-                        &until);
-}
-
 /* Begins a call and its first attempt. */
 static void
 start(struct guarded *s, struct machine *m, uint64_t at_ms)
@@ -74,8 +57,8 @@ a_cancelled_attempt_counts_for_neither_breaker_nor_budget(void **state)
     }
     assert_int_equal(s->total.answers, 0);
     assert_int_equal(s->breaker.run, 0);
-    assert_int_equal(state_of(s, 7), STATE_CLOSED);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_state(s, 7), STATE_CLOSED);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     start(s, &m, 0);
     end_cancelled(s, &m, bide_ok(), 7);
     assert_int_equal(m.verdict, BIDE_SUCCEEDED);
@@ -107,13 +90,13 @@ a_cancelled_retry_is_not_charged(void **state)
     (void)state;
     start(s, &m, 0);
     assert_int_equal(end(s, &m, bad(0), 0), MACHINE_WAIT);
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     assert_int_equal(machine_due(&m, s->p, &s->g, TIME0 + 100 * MS),
                      MACHINE_GO);
     machine_started(&m, TIME0 + 100 * MS);
     end_cancelled(s, &m, bad(0), 100);
     assert_int_equal(m.attempts, 2);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -128,15 +111,15 @@ a_cancelled_probe_frees_its_place_and_decides_nothing(void **state)
         start(s, &m, 0);
         end(s, &m, bad(0), 0);
     }
-    assert_int_equal(state_of(s, 0), STATE_OPEN);
+    assert_int_equal(guarded_state(s, 0), STATE_OPEN);
     for (int i = 0; i < 4; i++) {
         start(s, &m, 1000);
         end_cancelled(s, &m, bad(i), 1000);
-        assert_int_equal(state_of(s, 1000), STATE_HALF_OPEN);
+        assert_int_equal(guarded_state(s, 1000), STATE_HALF_OPEN);
     }
     start(s, &m, 1000);
     end_cancelled(s, &m, bide_ok(), 1000);
-    assert_int_equal(state_of(s, 1000), STATE_CLOSED);
+    assert_int_equal(guarded_state(s, 1000), STATE_CLOSED);
     guarded_free(s);
 }
 

@@ -11,29 +11,12 @@
     "breaker=on\nbreaker_consecutive=1\nbreaker_open_for=1s\nbreaker_probes=" \
     "1\n"
 
-static int64_t
-tokens(struct guarded *s)
-{
-    double level = budget_level(&s->p->budget, &s->g, TIME0);
-
-    return (int64_t)(level * (double)s->p->budget.capacity + 0.5);
-}
-
-static enum breaker_state
-breaker_state_at(struct guarded *s, uint64_t at_ms)
-{
-    uint64_t until;
-
-    return breaker_look(&s->p->breaker, &s->breaker, TIME0 + at_ms * MS,
-                        &until);
-}
-
 static void
 open_breaker(struct guarded *s, uint64_t at_ms)
 {
     breaker_report(&s->p->breaker, &s->g, true, 0, (struct probe){0},
                    TIME0 + at_ms * MS);
-    assert_int_equal(breaker_state_at(s, at_ms), STATE_OPEN);
+    assert_int_equal(guarded_state(s, at_ms), STATE_OPEN);
 }
 
 /* ---- events of a call ---- */
@@ -135,7 +118,7 @@ the_rules_stop_a_call_in_order(void **state)
             fail_msg("%s: reason %d", rows[i].keys, (int)m.reason);
         }
         assert_exhausted(&m, rows[i].reason);
-        assert_int_equal(tokens(s), 0);
+        assert_int_equal(guarded_tokens(s, TIME0), 0);
         guarded_free(s);
     }
 }
@@ -157,7 +140,7 @@ nothing_is_charged_for_a_retry_that_does_not_happen(void **state)
         struct guarded *s = failed_once(&m, keys[i]);
 
         assert_int_equal(m.state, MACHINE_DONE);
-        assert_int_equal(tokens(s), 10000);
+        assert_int_equal(guarded_tokens(s, TIME0), 10000);
         guarded_free(s);
     }
 }
@@ -171,7 +154,8 @@ under_charge_failure_each_failure_is_charged_first(void **state)
                  "budget_capacity=10\nbudget_cost=1\nbudget_threshold=50%");
 
     (void)state;
-    assert_int_equal(tokens(s), 9000); /* even for the last attempt */
+    assert_int_equal(guarded_tokens(s, TIME0),
+                     9000); /* even for the last attempt */
     guarded_change(s, CALL "budget=own\nbudget_charge=failure\n"
                            "budget_capacity=10\nbudget_cost=1\n"
                            "budget_threshold=50%");
@@ -192,7 +176,7 @@ under_charge_failure_each_failure_is_charged_first(void **state)
     start_attempt(&m, 0);
     fail_attempt(s, &m, 0);
     assert_int_equal(m.verdict, BIDE_REJECTED);
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     guarded_free(s);
 }
 
@@ -217,7 +201,7 @@ each_outcome_is_charged_its_price(void **state)
         start_attempt(&m, 0);
         assert_int_equal(end_attempt(s, &m, bide_http(rows[i].status, NULL), 0),
                          MACHINE_WAIT);
-        assert_int_equal(tokens(s), rows[i].left);
+        assert_int_equal(guarded_tokens(s, TIME0), rows[i].left);
         guarded_free(s);
     }
 }
@@ -229,19 +213,20 @@ success_refunds_the_last_retry_or_deposits(void **state)
     struct guarded *s = failed_once(&m, CALL BUDGET);
 
     (void)state;
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     start_attempt(&m, 100);
     assert_int_equal(fail_attempt(s, &m, 100), MACHINE_WAIT);
-    assert_int_equal(tokens(s), 0);
+    assert_int_equal(guarded_tokens(s, TIME0), 0);
     assert_int_equal(resume_call(s, &m, 200), MACHINE_GO);
     start_attempt(&m, 200);
     assert_int_equal(end_attempt(s, &m, bide_ok(), 200), MACHINE_DONE);
-    assert_int_equal(tokens(s), 5000); /* one of its two charges */
+    assert_int_equal(guarded_tokens(s, TIME0),
+                     5000); /* one of its two charges */
     begin_call(s, &m, 300);
     start_attempt(&m, 300);
     end_attempt(s, &m, bide_ok(), 300);
-    assert_int_equal(tokens(s), 6000);
+    assert_int_equal(guarded_tokens(s, TIME0), 6000);
     guarded_free(s);
 }
 
@@ -255,19 +240,19 @@ a_change_in_flight_does_not_charge_again(void **state)
     for (int i = 0; i < 10; i++) {
         assert_int_equal(change_call(s, &m, 10), MACHINE_WAIT);
         assert_int_equal(m.wake_ns, TIME0 + 100 * MS);
-        assert_int_equal(tokens(s), 5000);
+        assert_int_equal(guarded_tokens(s, TIME0), 5000);
     }
     guarded_change(s, CALL BUDGET "wait_initial=200ms");
     assert_int_equal(change_call(s, &m, 10), MACHINE_WAIT);
     assert_int_equal(m.wake_ns, TIME0 + 200 * MS);
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     /* Stopped by the change: the charge is returned. */
     guarded_change(s, CALL BUDGET "attempts=1");
     assert_int_equal(change_call(s, &m, 20), MACHINE_DONE);
     assert_exhausted(&m, BIDE_BY_ATTEMPTS);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     assert_int_equal(change_call(s, &m, 20), MACHINE_DONE); /* only once */
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -278,19 +263,19 @@ cancelling_returns_tokens_and_place(void **state)
     struct guarded *s = failed_once(&m, CALL BUDGET);
 
     (void)state;
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     machine_cancel(&m, s->p, &s->g, TIME0);
     assert_int_equal(m.verdict, BIDE_CANCELLED);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     /* A retry that may go but has not started. */
     begin_call(s, &m, 0);
     start_attempt(&m, 0);
     fail_attempt(s, &m, 0);
     assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     /* A retry that has started: the attempt does not count. */
     begin_call(s, &m, 0);
     start_attempt(&m, 0);
@@ -298,9 +283,9 @@ cancelling_returns_tokens_and_place(void **state)
     assert_int_equal(resume_call(s, &m, 100), MACHINE_GO);
     start_attempt(&m, 100);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     /* A retry that has failed as well: the first one stays charged. */
     begin_call(s, &m, 0);
     start_attempt(&m, 0);
@@ -309,7 +294,7 @@ cancelling_returns_tokens_and_place(void **state)
     start_attempt(&m, 100);
     fail_attempt(s, &m, 100);
     machine_cancel(&m, s->p, &s->g, TIME0);
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
 
     guarded_change(s, CALL BREAKER);
     open_breaker(s, 1000);
@@ -340,7 +325,7 @@ a_refused_call_is_told_when_to_ask_again(void **state)
     assert_int_equal(begin_call(s, &m, 1000), MACHINE_GO); /* the probe */
     assert_int_equal(begin_call(s, &second, 1000), MACHINE_REFUSED);
     assert_int_equal(second.wake_ns, DURATION_NONE);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_change(s, CALL "paused=yes\nbreaker=open");
     assert_int_equal(begin_call(s, &second, 1000), MACHINE_REFUSED);
     assert_int_equal(second.reason, BIDE_BY_PAUSED);
@@ -373,7 +358,7 @@ a_waiting_call_ends_if_the_breaker_stays_open_past_its_wake(void **state)
         if (rows[i].says == MACHINE_DONE) {
             assert_exhausted(&m, BIDE_BY_BREAKER);
         }
-        assert_int_equal(tokens(s),
+        assert_int_equal(guarded_tokens(s, TIME0),
                          rows[i].says == MACHINE_DONE ? 10000 : 5000);
         guarded_free(s);
     }
@@ -397,7 +382,7 @@ a_retry_refused_by_the_breaker_is_not_charged(void **state)
     assert_int_equal(resume_call(s, &m, 100), MACHINE_DONE);
     assert_exhausted(&m, BIDE_BY_BREAKER);
     assert_int_equal(m.attempts, 1);
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -429,11 +414,11 @@ a_wait_that_ends_after_the_deadline_returns_its_charge(void **state)
     struct guarded *s = failed_once(&m, CALL BUDGET "deadline=3s\nbreaker=on");
 
     (void)state;
-    assert_int_equal(tokens(s), 5000);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000);
     s->p->breaker.mode = BREAKER_OPEN;
     assert_int_equal(resume_call(s, &m, 3000), MACHINE_DONE);
     assert_exhausted(&m, BIDE_BY_DEADLINE); /* asked before the breaker */
-    assert_int_equal(tokens(s), 10000);
+    assert_int_equal(guarded_tokens(s, TIME0), 10000);
     guarded_free(s);
 }
 
@@ -445,12 +430,12 @@ a_retry_can_be_a_probe(void **state)
 
     (void)state;
     assert_int_equal(m.state, MACHINE_WAIT); /* until it may have closed */
-    assert_int_equal(breaker_state_at(s, 999), STATE_OPEN);
+    assert_int_equal(guarded_state(s, 999), STATE_OPEN);
     assert_int_equal(resume_call(s, &m, 1000), MACHINE_GO);
     assert_int_equal(m.probe.place, 1);
     start_attempt(&m, 1000);
     end_attempt(s, &m, bide_ok(), 1000);
-    assert_int_equal(breaker_state_at(s, 1000), STATE_CLOSED);
+    assert_int_equal(guarded_state(s, 1000), STATE_CLOSED);
     guarded_free(s);
 }
 
@@ -470,12 +455,12 @@ an_outcome_that_is_never_retried_counts_as_an_answer(void **state)
     }
     assert_int_equal(s->breaker.run, 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(breaker_state_at(s, 0), STATE_CLOSED);
+        assert_int_equal(guarded_state(s, 0), STATE_CLOSED);
         begin_call(s, &m, 0);
         start_attempt(&m, 0);
         end_attempt(s, &m, bide_http(503, NULL), 0);
     }
-    assert_int_equal(breaker_state_at(s, 0), STATE_OPEN); /* 2 of 4 */
+    assert_int_equal(guarded_state(s, 0), STATE_OPEN); /* 2 of 4 */
     guarded_free(s);
 }
 

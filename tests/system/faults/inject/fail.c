@@ -135,37 +135,24 @@ mode_of(int flags, va_list args)
     return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
 }
 
-#define OPEN(name)                                                          \
-    int name(const char *path, int flags, ...)                              \
-    {                                                                       \
-        mode_t mode;                                                        \
-        va_list args;                                                       \
-                                                                            \
-        va_start(args, flags);                                              \
-        mode = mode_of(flags, args);                                        \
-        va_end(args);                                                       \
-        return fails(FAIL_open)                                             \
-                   ? -1                                                     \
-                   : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode); \
+/* `at`: the directory; the rest: the parameters before the flags. */
+#define OPEN(name, at, ...)                                           \
+    int name(__VA_ARGS__, int flags, ...)                             \
+    {                                                                 \
+        mode_t mode;                                                  \
+        va_list args;                                                 \
+                                                                      \
+        va_start(args, flags);                                        \
+        mode = mode_of(flags, args);                                  \
+        va_end(args);                                                 \
+        return fails(FAIL_open)                                       \
+                   ? -1                                               \
+                   : (int)syscall(SYS_openat, at, path, flags, mode); \
     }
-OPEN(open)
-OPEN(open64)
-
-#define OPENAT(name)                                                   \
-    int name(int dir, const char *path, int flags, ...)                \
-    {                                                                  \
-        mode_t mode;                                                   \
-        va_list args;                                                  \
-                                                                       \
-        va_start(args, flags);                                         \
-        mode = mode_of(flags, args);                                   \
-        va_end(args);                                                  \
-        return fails(FAIL_open)                                        \
-                   ? -1                                                \
-                   : (int)syscall(SYS_openat, dir, path, flags, mode); \
-    }
-OPENAT(openat)
-OPENAT(openat64)
+OPEN(open, AT_FDCWD, const char *path)
+OPEN(open64, AT_FDCWD, const char *path)
+OPEN(openat, dir, int dir, const char *path)
+OPEN(openat64, dir, int dir, const char *path)
 
 /* Calls the next function `name`, unless this call fails with `failure`. */
 #define NEXT(kind, type, failure, name, parameters, ...) \

@@ -1,4 +1,4 @@
-/* What the test and the library fail.so share: a file that both map. */
+/* The file that the test and the library fail.so both map. */
 #ifndef TESTS_FAULTS_FAIL_H
 #define TESTS_FAULTS_FAIL_H
 
