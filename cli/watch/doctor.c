@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include <bide.h>
-#include "admin/doctor.h"
+#include "doctor/doctor.h"
 #include "admin/open.h"
 #include "base/clock.h"
 #include "cli/command/number.h"

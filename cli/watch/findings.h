@@ -2,7 +2,7 @@
 #ifndef BIDE_CLI_FINDINGS_H
 #define BIDE_CLI_FINDINGS_H
 
-#include "admin/doctor.h"
+#include "doctor/doctor.h"
 #include "cli/command/explain.h"
 
 /* Writes what is wrong and what to do ("" if there is nothing to do). */

@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/open.h"
+#include "admin/read.h"
 #include "base/array.h"
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "store/pages/pages.h"
 #include "store/pages/pages_file.h"
 #include "store/policies/record.h"
-#include "doctor_inside.h"
-#include "open.h"
-#include "read.h"
+#include "inside.h"
 
 /* ---- findings ---- */
 

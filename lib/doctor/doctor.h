@@ -1,6 +1,6 @@
 /* Finds faults in a registry and its files.  Changes nothing. */
-#ifndef BIDE_ADMIN_DOCTOR_H
-#define BIDE_ADMIN_DOCTOR_H
+#ifndef BIDE_DOCTOR_H
+#define BIDE_DOCTOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

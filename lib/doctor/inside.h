@@ -1,6 +1,6 @@
 /* Declarations shared by the files that implement doctor.h. */
-#ifndef BIDE_ADMIN_DOCTOR_INSIDE_H
-#define BIDE_ADMIN_DOCTOR_INSIDE_H
+#ifndef BIDE_DOCTOR_INSIDE_H
+#define BIDE_DOCTOR_INSIDE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,6 +8,9 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "admin/live.h"
+#include "admin/open.h"
+#include "admin/read.h"
 #include "live/live.h"
 #include "record/past.h"
 #include "registry/announce.h"
@@ -16,10 +19,7 @@
 #include "rule/histogram.h"
 #include "store/policies/reader.h"
 #include "doctor.h"
-#include "doctor_inside.h"
 #include "inside.h"
-#include "live.h"
-#include "read.h"
 
 enum { TMPFS = 0x01021994, RAMFS = 0x858458f6 };
 
@@ -165,7 +165,7 @@ is_announced(struct doctor *d, struct live *l)
     struct pages_stamp stamp;
 
     for (int i = 0; i < 15; i++) {
-        if (reader_look(d->admin->past.reader, &stamp) ||
+        if (reader_look(admin_past(d->admin)->reader, &stamp) ||
             announced(l) >= stamp.txn) {
             return true;
         }
@@ -281,7 +281,8 @@ check_place(struct doctor *d)
 static bool
 can_attach(struct doctor *d, struct live_header *h)
 {
-    int rc = live_look(d->out->live, reader_id(d->admin->past.reader), h);
+    int rc =
+        live_look(d->out->live, reader_id(admin_past(d->admin)->reader), h);
 
     switch (rc) {
     case 0:
@@ -316,8 +317,8 @@ doctor_live(struct doctor *d)
         return;
     }
     snprintf(d->out->live, sizeof(d->out->live), "%s",
-             reader_live_path(d->admin->past.reader));
-    original = reader_original(d->admin->past.reader);
+             reader_live_path(admin_past(d->admin)->reader));
+    original = reader_original(admin_past(d->admin)->reader);
     if (original) {
         doctor_find_path(d, FINDING_LIVE_OF_COPY, original);
     }
@@ -328,7 +329,7 @@ doctor_live(struct doctor *d)
     d->out->cells_max = h.cell_max;
     d->out->begun_ns = h.begun_ns;
     check_place(d);
-    l = past_live(&d->admin->past, false);
+    l = past_live(admin_past(d->admin), false);
     if (!l) {
         doctor_find_path(d, FINDING_LIVE_UNMAPPED, d->out->live);
         return;
