@@ -75,6 +75,38 @@ text_put(FILE *out, const char *text, bool newlines)
     }
 }
 
+char *
+text_shell(const char *word, char *buffer, size_t size)
+{
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+                               "uvwxyz0123456789_@%+:,./-";
+    size_t length, used = 0;
+    bool escapes = false;
+
+    if (*word && !word[strspn(word, safe)]) {
+        snprintf(buffer, size, "%s", word);
+        return buffer;
+    }
+    for (const char *c = word; *c && !escapes; c += length) {
+        length = printable_length(c);
+        escapes = length == 0 || *c == '\'';
+    }
+    used += (size_t)snprintf(buffer, size, escapes ? "$'" : "'");
+    for (; *word && used + 6 < size; word += length) {
+        length = printable_length(word);
+        if (escapes && (length == 0 || *word == '\'' || *word == '\\')) {
+            length = 1;
+            used += (size_t)snprintf(buffer + used, size - used, "\\x%02x",
+                                     (unsigned char)*word);
+        } else {
+            used += (size_t)snprintf(buffer + used, size - used, "%.*s",
+                                     (int)length, word);
+        }
+    }
+    snprintf(buffer + used, size - used, "'");
+    return buffer;
+}
+
 /* Returns the ASCII form of a sign that bide uses, for a locale without UTF-8;
  * else NULL. */
 static const char *

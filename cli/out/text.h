@@ -20,6 +20,11 @@ void text_put(FILE *out, const char *text, bool newlines);
  * If the locale is not UTF-8, "±" and "≤" become "+-" and "<=". */
 char *text_safe(const char *text);
 
+/* Writes `word` as one word of a shell: unchanged, or in quotes.  Each command
+ * that is printed has its paths by this function.  Needs four bytes for each of
+ * the word, and eight; returns the buffer. */
+char *text_shell(const char *word, char *buffer, size_t size);
+
 /* Returns how many columns the text takes on a terminal. */
 size_t text_columns(const char *text);
 

@@ -139,26 +139,33 @@ add_space_row(struct table *t, const char *name, const struct doctor_space *s)
 }
 
 static void
-print_findings(const struct doctor_report *r)
+print_to_do(const char *mark, const char *text)
+{
+    if (*text) {
+        fputs(mark, stdout);
+        text_put(stdout, text, false);
+        putchar('\n');
+    }
+}
+
+static void
+print_findings(const struct doctor_report *r, const char *bide)
 {
     for (size_t i = 0; i < r->count; i++) {
         const struct doctor_finding *f = &r->findings[i];
-        struct explained e;
+        struct finding_words w;
 
-        findings_explain(f, &e);
+        findings_explain(f, bide, &w);
         printf("%s%-6s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
-        text_put(stdout, e.why, false);
+        text_put(stdout, w.said.why, false);
         putchar('\n');
-        if (*e.to_do) {
-            fputs("      -> ", stdout);
-            text_put(stdout, e.to_do, false);
-            putchar('\n');
-        }
+        print_to_do("      -> ", w.run);
+        print_to_do(*w.run ? "         " : "      -> ", w.said.to_do);
     }
 }
 
 static int
-print_doctor_report(const struct doctor_report *r)
+print_doctor_report(const struct doctor_report *r, const char *bide)
 {
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
@@ -174,7 +181,7 @@ print_doctor_report(const struct doctor_report *r)
     if (table_print_bare(t)) {
         return BIDE_ENOMEM;
     }
-    print_findings(r);
+    print_findings(r, bide);
     if (wrong == 0) {
         puts("\nNothing is wrong.");
     } else {
@@ -260,7 +267,7 @@ put_space(struct json *all, const char *key, const struct doctor_space *s)
 }
 
 static int
-print_doctor_json(const struct doctor_report *r)
+print_doctor_json(const struct doctor_report *r, const char *bide)
 {
     struct json *all = json_object_new(), *array;
 
@@ -275,13 +282,14 @@ print_doctor_json(const struct doctor_report *r)
     for (size_t i = 0; i < r->count; i++) {
         const struct doctor_finding *f = &r->findings[i];
         struct json *j = json_add_object(array);
-        struct explained e;
+        struct finding_words w;
 
-        findings_explain(f, &e);
+        findings_explain(f, bide, &w);
         json_put_text(j, "level", level_word(f->level));
         json_put_text(j, "area", f->area);
-        json_put_text(j, "what", e.why);
-        json_put_text(j, "todo", e.to_do);
+        json_put_text(j, "what", w.said.why);
+        json_put_text(j, "command", w.run);
+        json_put_text(j, "todo", w.said.to_do);
     }
     return json_out(all);
 }
@@ -292,15 +300,17 @@ int
 doctor_command(struct command_line *line)
 {
     const char *dir = line->option[OPTION_DIR];
+    char standard[4096], bide[4 * sizeof(standard)] = "bide";
     struct doctor_report report;
-    char standard[4096];
     uint64_t keep;
     int rc = 0, status = number_read_size(line, &keep);
 
     if (status) {
         return status;
     }
-    if (!dir) {
+    if (dir) {
+        text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);
+    } else {
         rc = admin_default_dir(standard, sizeof(standard));
         dir = standard;
     }
@@ -313,8 +323,8 @@ doctor_command(struct command_line *line)
         return say_failure(report.rc, dir);
     }
     if (!rc) {
-        rc = line->option[OPTION_JSON] ? print_doctor_json(&report)
-                                       : print_doctor_report(&report);
+        rc = line->option[OPTION_JSON] ? print_doctor_json(&report, bide)
+                                       : print_doctor_report(&report, bide);
     }
     status = rc                                          ? say_no_memory()
              : report.rc                                 ? STATUS_REGISTRY

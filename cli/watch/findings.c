@@ -1,6 +1,9 @@
-/* The words of a finding are two templates.  A fact of the finding is put in
- * place of its name in braces:
+/* The words of a finding are templates: what is wrong, a command that repairs
+ * it
+ * (`run`, for a shell), and what else there is to do.  A fact of the finding is
+ * put in place of its name in braces; in a command, paths are quoted:
  *
+ *   {bide}    the command bide, with its --dir
  *   {path} {name} {version} {count} {user} {owner}
  *   {cell}    the policy, with its scope: pay, pay/api.example.com
  *   {others}  " and others" if there are more policies than {name}
@@ -24,205 +27,206 @@
     "another program wrote into the live file: ignore the statistics of this " \
     "policy; to start new ones, stop all services and remove the live file"
 
+#define SAY(what, to_do) \
+    {                    \
+        what, to_do, ""  \
+    }
+#define RUN(what, run, to_do) \
+    {                         \
+        what, to_do, run      \
+    }
+
 static const struct {
-    const char *what, *to_do;
+    const char *what, *to_do, *run;
 } words[FINDING_COUNT] = {
-    [FINDING_FAILED] = {"no memory to keep the reason", ""},
-    [FINDING_PAGES_DAMAGED] =
-        {"{why}",
-         "services continue under the last good policies, but nothing can be "
-         "changed; save the readable policies with bide export, move the "
-         "directory away, then run bide init and bide apply"},
+    [FINDING_FAILED] = SAY("no memory to keep the reason", ""),
+    [FINDING_PAGES_DAMAGED] = SAY(
+        "{why}", "services continue under the last good policies, but nothing "
+                 "can be changed; save the readable policies with bide export, "
+                 "move the directory away, then run bide init and bide apply"),
     [FINDING_PAGES_BUSY] =
-        {"the registry changed all the time, so its pages were not checked",
-         "run bide doctor again"},
+        SAY("the registry changed all the time, so its pages were not checked",
+            "run bide doctor again"),
     [FINDING_POLICY_INVALID] =
-        {"{name}: version {version} is not valid: {why}",
-         "bide rollback {name}, or correct it with bide set"},
-    [FINDING_NO_POLICIES] = {"there are no policies yet", "bide apply FILE"},
+        RUN("{name}: version {version} is not valid: {why}",
+            "{bide} rollback {name}", "or correct it with bide set"),
+    [FINDING_NO_POLICIES] = SAY("there are no policies yet", "bide apply FILE"),
     [FINDING_SERVICE_CANNOT_READ] =
-        {"a service could not read the registry {age} ago: {why}",
-         "check that the service may read registry.mdb; the service withdraws "
-         "this report when it can read the registry again"},
-
+        SAY("a service could not read the registry {age} ago: {why}",
+            "check that the service may read registry.mdb; the service "
+            "withdraws this report when it can read the registry again"),
     [FINDING_LIVE_NONE] =
-        {"no service has started yet, so there are no statistics", ""},
-    [FINDING_LIVE_STALE] = {"{path} is from an earlier boot, or was cut short",
-                            "nothing: the next service creates a new one"},
-    [FINDING_LIVE_FOREIGN] =
-        {"{path} is not a live file of this registry, so services share no "
-         "live state",
-         "move the file away"},
-    [FINDING_LIVE_OF_COPY] =
-        {"this registry is a copy of {path}, so it has live state of its own",
-         ""},
+        SAY("no service has started yet, so there are no statistics", ""),
+    [FINDING_LIVE_STALE] =
+        SAY("{path} is from an earlier boot, or was cut short",
+            "nothing: the next service creates a new one"),
+    [FINDING_LIVE_FOREIGN] = RUN("{path} is not a live file of this registry, "
+                                 "so services share no live state",
+                                 "mv {path} {path}.foreign", ""),
+    [FINDING_LIVE_OF_COPY] = SAY(
+        "this registry is a copy of {path}, so it has live state of its own",
+        ""),
     [FINDING_LIVE_FORBIDDEN] =
-        {"{path}: {why}",
-         "run bide doctor as root, or as a member of the group that owns the "
-         "file"},
-    [FINDING_LIVE_UNREADABLE] = {"{path}: {why}", ""},
-    [FINDING_LIVE_UNMAPPED] = {"{path} cannot be mapped into memory", ""},
-    [FINDING_LIVE_ON_DISK] =
-        {"{path} is not on a tmpfs, so calls may stall while the disk is "
-         "written",
-         "create a new registry with its live file on a tmpfs: bide init "
-         "--live /run/bide"},
-    [FINDING_COUNTER_TOO_LARGE] = {"{cell}: a counter is larger than possible",
-                                   COUNTERS_SPOILT},
+        SAY("{path}: {why}", "run bide doctor as root, or as a member of the "
+                             "group that owns the file"),
+    [FINDING_LIVE_UNREADABLE] = SAY("{path}: {why}", ""),
+    [FINDING_LIVE_UNMAPPED] = SAY("{path} cannot be mapped into memory", ""),
+    [FINDING_LIVE_ON_DISK] = SAY("{path} is not on a tmpfs, so calls may stall "
+                                 "while the disk is written",
+                                 "create a new registry with its live file on "
+                                 "a tmpfs: bide init --live /run/bide"),
+    [FINDING_COUNTER_TOO_LARGE] =
+        SAY("{cell}: a counter is larger than possible", COUNTERS_SPOILT),
     [FINDING_ATTEMPTS_TOO_MANY] =
-        {"{cell}: the number of attempts is larger than possible",
-         COUNTERS_SPOILT},
+        SAY("{cell}: the number of attempts is larger than possible",
+            COUNTERS_SPOILT),
     [FINDING_RECOVERED_TOO_MANY] =
-        {"{cell}: more calls succeeded after a retry than succeeded at all",
-         COUNTERS_SPOILT},
+        SAY("{cell}: more calls succeeded after a retry than succeeded at all",
+            COUNTERS_SPOILT),
     [FINDING_RETRIES_TOO_MANY] =
-        {"{cell}: there are more retries than attempts", COUNTERS_SPOILT},
+        SAY("{cell}: there are more retries than attempts", COUNTERS_SPOILT),
     [FINDING_STATE_INVALID] =
-        {"{cell}: the state of the breaker or of the budget is not valid",
-         "calls continue without it; repair it with bide breaker {name} reset "
-         "and bide budget {name} reset"},
+        SAY("{cell}: the state of the breaker or of the budget is not valid",
+            "calls continue without it; repair it with bide breaker {name} "
+            "reset and bide budget {name} reset"),
     [FINDING_CHANGE_UNANNOUNCED] =
-        {"a change was stored but not announced: {name}{others}",
-         "the next failed call announces it; to announce it now, change any "
-         "policy with bide set or bide apply"},
+        SAY("a change was stored but not announced: {name}{others}",
+            "the next failed call announces it; to announce it now, change any "
+            "policy with bide set or bide apply"),
     [FINDING_POLICY_UNDEFINED] =
-        {"services ask for a policy that is not defined: {name}{others}",
-         "define it with bide apply FILE; bide list shows who asks for it"},
+        SAY("services ask for a policy that is not defined: {name}{others}",
+            "define it with bide apply FILE; bide list shows who asks for it"),
     [FINDING_SCOPES_TOO_MANY] =
-        {"too many scopes, so the newest ones share the scope @others: "
-         "{name}{others}",
-         "use a scope for each host, not for each customer or request"},
-    [FINDING_CELLS_NAMELESS] =
-        {"{count} unusable cell{s} of half a KiB: a process was killed while "
-         "it created one",
-         ""},
+        SAY("too many scopes, so the newest ones share the scope @others: "
+            "{name}{others}",
+            "use a scope for each host, not for each customer or request"),
+    [FINDING_CELLS_NAMELESS] = SAY("{count} unusable cell{s} of half a KiB: a "
+                                   "process was killed while it created one",
+                                   ""),
     [FINDING_CELLS_REFUSED] =
-        {"{count} time{s} there was no cell for a policy or scope",
-         "use fewer policies and scopes, or free space on the file system of "
-         "the live file"},
+        SAY("{count} time{s} there was no cell for a policy or scope",
+            "use fewer policies and scopes, or free space on the file system "
+            "of the live file"),
     [FINDING_MEMORY_REFUSED] =
-        {"{count} time{s} there was no memory for counters, so statistics are "
-         "incomplete",
-         "free space on the file system of the live file"},
+        SAY("{count} time{s} there was no memory for counters, so statistics "
+            "are incomplete",
+            "free space on the file system of the live file"),
     [FINDING_WAITING_CALLS_DEAD] =
-        {"{count} waiting call{s} of processes that died",
-         "nothing: the entries are freed later, and delay no other call"},
-
+        SAY("{count} waiting call{s} of processes that died",
+            "nothing: the entries are freed later, and delay no other call"),
     [FINDING_HISTORY_NONE] =
-        {"nothing was recorded yet, so there are only current statistics",
-         RECORD_EVERY_MINUTE},
+        SAY("nothing was recorded yet, so there are only current statistics",
+            RECORD_EVERY_MINUTE),
     [FINDING_HISTORY_DAMAGED] =
-        {"history.mdb: {why}",
-         "run bide record: it keeps all readable records in a new file"},
-    [FINDING_HISTORY_UNREADABLE] = {"history.mdb: {why}", ""},
+        SAY("history.mdb: {why}",
+            "run bide record: it keeps all readable records in a new file"),
+    [FINDING_HISTORY_UNREADABLE] = SAY("history.mdb: {why}", ""),
     [FINDING_HISTORY_RECORDS_DAMAGED] =
-        {"damaged records and pages: {count}",
-         "they are skipped, and their statistics are lost; to start a new "
-         "history, move history.mdb away"},
+        SAY("damaged records and pages: {count}",
+            "they are skipped, and their statistics are lost; to start a new "
+            "history, move history.mdb away"),
     [FINDING_HISTORY_TOTALS_LOST] =
-        {"the totals of the last recording are damaged",
-         "nothing: bide record continues from now on"},
+        SAY("the totals of the last recording are damaged",
+            "nothing: bide record continues from now on"),
     [FINDING_HISTORY_RECORDS_LOST] =
-        {"records and pages were lost in earlier damage: {count}", ""},
+        SAY("records and pages were lost in earlier damage: {count}", ""),
     [FINDING_HISTORY_INTERVALS_LOST] =
-        {"{count} interval{s} left out, because the totals of the policy or "
-         "scope before the interval were damaged",
-         ""},
-    [FINDING_HISTORY_TOO_LARGE] =
-        {"the file has {size}, more than --keep-size allows",
-         "if recorders have another --keep-size, give it to bide doctor too"},
+        SAY("{count} interval{s} left out, because the totals of the policy or "
+            "scope before the interval were damaged",
+            ""),
+    [FINDING_HISTORY_TOO_LARGE] = SAY(
+        "the file has {size}, more than --keep-size allows",
+        "if recorders have another --keep-size, give it to bide doctor too"),
     [FINDING_HISTORY_IN_FUTURE] =
-        {"the time of the last recording is in the future",
-         "check the clock of this host"},
+        SAY("the time of the last recording is in the future",
+            "check the clock of this host"),
     [FINDING_HISTORY_STOPPED] =
-        {"nothing was recorded for {age}; the statistics since then will be "
-         "one interval",
-         RECORD_EVERY_MINUTE},
+        SAY("nothing was recorded for {age}; the statistics since then will be "
+            "one interval",
+            RECORD_EVERY_MINUTE),
     [FINDING_HISTORY_OLD_FILE] =
-        {"{path} ({size}) is the old file, kept because it was damaged",
-         "remove it if nobody wants to examine it"},
-
-    [FINDING_DEFERRED_NONE] =
-        {"there is no deferred.mdb yet: the first deferred work creates it",
-         ""},
+        SAY("{path} ({size}) is the old file, kept because it was damaged",
+            "remove it if nobody wants to examine it"),
+    [FINDING_DEFERRED_NONE] = SAY(
+        "there is no deferred.mdb yet: the first deferred work creates it", ""),
     [FINDING_DEFERRED_DAMAGED] =
-        {"deferred.mdb: {why}",
-         "mv {path} {path}.damaged; the work in it will not be done, but new "
-         "work can be deferred"},
-    [FINDING_DEFERRED_UNREADABLE] = {"deferred.mdb: {why}", ""},
+        RUN("deferred.mdb: {why}", "mv {path} {path}.damaged",
+            "the work in it will not be done, but new work can be deferred"),
+    [FINDING_DEFERRED_UNREADABLE] = SAY("deferred.mdb: {why}", ""),
     [FINDING_DEFERRED_RECORDS_DAMAGED] =
-        {"damaged records: {count}",
-         "bide deferred list --dead, then bide deferred drop ID"},
+        SAY("damaged records: {count}",
+            "bide deferred list --dead, then bide deferred drop ID"),
     [FINDING_DEFERRED_DEAD] =
-        {"{count} piece{s} of deferred work will not be tried again",
-         "bide deferred list --dead, then bide deferred requeue or drop"},
-    [FINDING_DEFERRED_OVERDUE] =
-        {"deferred work has been due for {age}",
-         "check that a worker runs: bide deferred work, or bide deferred "
-         "replay"},
-
-    [FINDING_DIRECTORY_UNREADABLE] = {"{path}: {why}", ""},
+        SAY("{count} piece{s} of deferred work will not be tried again",
+            "bide deferred list --dead, then bide deferred requeue or drop"),
+    [FINDING_DEFERRED_OVERDUE] = SAY("deferred work has been due for {age}",
+                                     "check that a worker runs: bide deferred "
+                                     "work, or bide deferred replay"),
+    [FINDING_DIRECTORY_UNREADABLE] = SAY("{path}: {why}", ""),
     [FINDING_DIRECTORY_WRITABLE] =
-        {"{path}: users other than the owner can replace policies",
-         "chmod g-w,o-w {path}"},
+        RUN("{path}: users other than the owner can replace policies",
+            "chmod g-w,o-w {path}", ""),
     [FINDING_REGISTRY_WRITABLE] =
-        {"{path}: users other than the owner can change policies",
-         "chmod g-w,o-w {path}"},
+        RUN("{path}: users other than the owner can change policies",
+            "chmod g-w,o-w {path}", ""),
     [FINDING_REGISTRY_LOCK_OPEN] =
-        {"{path}: users other than the owner can block changes",
-         "chmod 600 {path}"},
+        RUN("{path}: users other than the owner can block changes",
+            "chmod 600 {path}", ""),
     [FINDING_HISTORY_WRITABLE] =
-        {"{path}: users other than the owner can change the history",
-         "chmod g-w,o-w {path}"},
+        RUN("{path}: users other than the owner can change the history",
+            "chmod g-w,o-w {path}", ""),
     [FINDING_HISTORY_LOCK_OPEN] =
-        {"{path}: users other than the owner can block recorders",
-         "chmod 600 {path}"},
+        RUN("{path}: users other than the owner can block recorders",
+            "chmod 600 {path}", ""),
     [FINDING_DEFERRED_OPEN] =
-        {"{path}: all users can read or change deferred work",
-         "chmod o-rwx {path}"},
-    [FINDING_LIVE_OPEN] = {"{path}: all users can change statistics",
-                           "chmod o-rwx {path}"},
-    [FINDING_FILE_REFUSED] = {"{path}: {why}", ""},
+        RUN("{path}: all users can read or change deferred work",
+            "chmod o-rwx {path}", ""),
+    [FINDING_LIVE_OPEN] = RUN("{path}: all users can change statistics",
+                              "chmod o-rwx {path}", ""),
+    [FINDING_FILE_REFUSED] = SAY("{path}: {why}", ""),
     [FINDING_FILE_OWNER] =
-        {"{path} belongs to user {user}, its directory to user {owner}",
-         "chown {owner} {path}"},
+        RUN("{path} belongs to user {user}, its directory to user {owner}",
+            "chown {owner} {path}", ""),
     [FINDING_GROUP_CANNOT_READ] =
-        {"services of the group cannot read {path}",
-         "in that directory: chgrp {owner} registry.mdb; chmod g+r "
-         "registry.mdb; chmod g+x ."},
-
+        SAY("services of the group cannot read {path}",
+            "in that directory: chgrp {owner} registry.mdb; chmod g+r "
+            "registry.mdb; chmod g+x ."),
     [FINDING_DISK_FULL] =
-        {"{path}: only {size} are free",
-         "free space: changes, history and deferred work need it"},
+        SAY("{path}: only {size} are free",
+            "free space: changes, history and deferred work need it"),
     [FINDING_DISK_LOW] =
-        {"{path}: only {size} are free",
-         "free space: changes, history and deferred work need it"},
-    [FINDING_MEMORY_FULL] = {"{path}: only {size} are free",
-                             "free space: without it, calls are not counted"},
-    [FINDING_MEMORY_LOW] = {"{path}: only {size} are free",
-                            "free space: without it, calls are not counted"},
-    [FINDING_DISK_READ_ONLY] = {"{path} is on a read-only file system",
-                                "remount it for writing"},
+        SAY("{path}: only {size} are free",
+            "free space: changes, history and deferred work need it"),
+    [FINDING_MEMORY_FULL] =
+        SAY("{path}: only {size} are free",
+            "free space: without it, calls are not counted"),
+    [FINDING_MEMORY_LOW] = SAY("{path}: only {size} are free",
+                               "free space: without it, calls are not counted"),
+    [FINDING_DISK_READ_ONLY] =
+        SAY("{path} is on a read-only file system", "remount it for writing"),
 };
 
 /* ---- templates ---- */
 
 struct fact {
     const char *key;
-    char text[520];
+    char text[2100];
 };
-enum { FACTS = 12 };
+enum { FACTS = 13 };
 
 static void
-write_facts(const struct doctor_finding *f, struct fact facts[FACTS])
+write_facts(const struct doctor_finding *f, const char *bide, bool shell,
+            struct fact facts[FACTS])
 {
-    char age[32];
+    char age[32], quoted[4 * sizeof(f->path) + 8];
     int i = 0;
 
 #define FACT(name, ...)    \
     facts[i].key = (name); \
     snprintf(facts[i++].text, sizeof(facts->text), __VA_ARGS__)
-    FACT("path", "%s", f->path);
+    FACT("bide", "%s", bide);
+    FACT("path", "%s",
+         shell ? text_shell(f->path, quoted, sizeof(quoted)) : f->path);
     FACT("name", "%s", f->name);
     FACT("cell", "%s%s%s", f->name, *f->scope ? "/" : "", f->scope);
     FACT("others", "%s", f->count > 1 ? " and others" : "");
@@ -275,21 +279,26 @@ fill_template(const char *template, const struct fact facts[FACTS], char *out,
 }
 
 void
-findings_explain(const struct doctor_finding *f, struct explained *out)
+findings_explain(const struct doctor_finding *f, const char *bide,
+                 struct finding_words *out)
 {
+    struct explained *said = &out->said;
     struct fact facts[FACTS];
     char *rest;
 
+    out->run[0] = '\0';
     if (f->failure) {
-        explain(f->failure, out);
+        explain(f->failure, said);
         return;
     }
-    write_facts(f, facts);
-    fill_template(words[f->id].what, facts, out->why, sizeof(out->why));
-    fill_template(words[f->id].to_do, facts, out->to_do, sizeof(out->to_do));
-    rest = strchr(out->why, '\n');
+    write_facts(f, bide, false, facts);
+    fill_template(words[f->id].what, facts, said->why, sizeof(said->why));
+    fill_template(words[f->id].to_do, facts, said->to_do, sizeof(said->to_do));
+    write_facts(f, bide, true, facts);
+    fill_template(words[f->id].run, facts, out->run, sizeof(out->run));
+    rest = strchr(said->why, '\n');
     if (rest) { /* the remedy is the second line of {why} */
         *rest = '\0';
-        snprintf(out->to_do, sizeof(out->to_do), "%s", rest + 1);
+        snprintf(said->to_do, sizeof(said->to_do), "%s", rest + 1);
     }
 }

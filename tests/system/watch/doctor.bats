@@ -222,9 +222,8 @@ all_files() {
     gives 1 bide doctor --json
     says_not "bide deferred list"
     json '[f["area"] for f in j["findings"] if f["level"] == "wrong"] == ["deferred"]'
-    # The command is the text up to the semicolon.
     python3 -c 'import json, sys
-print([f["todo"] for f in json.load(sys.stdin)["findings"] if f["level"] == "wrong"][0].split(";")[0])' \
+print(*[f["command"] for f in json.load(sys.stdin)["findings"] if f["level"] == "wrong"])' \
         <<<"$output" >remedy
     grep -q '^mv ' remedy
     bash remedy

@@ -95,10 +95,36 @@ a_line_ends_between_parts_else_between_words_else_anywhere(void **state)
     }
 }
 
+/* A shell must read each of these as one word: the text itself. */
+static void
+words_for_a_shell_are_quoted_if_needed(void **state)
+{
+    static const struct {
+        const char *word, *quoted;
+    } rows[] = {
+        {"/var/lib/bide", "/var/lib/bide"},
+        {"", "''"},
+        {"/a b", "'/a b'"},
+        {"$(x)`y`;\\", "'$(x)`y`;\\'"},
+        {"it's", "$'it\\x27s'"},
+        {"a\nb\\", "$'a\\x0ab\\x5c'"},
+        {"\xff", "$'\\xff'"},
+    };
+    char buffer[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_string_equal(text_shell(rows[i].word, buffer, sizeof(buffer)),
+                            rows[i].quoted);
+    }
+    assert_string_equal(text_shell("a b c d e f", buffer, 10), "'a b'");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_for_a_shell_are_quoted_if_needed),
         cmocka_unit_test(numbers_for_people_have_separators_and_no_exponent),
         cmocka_unit_test(sizes_have_the_largest_unit_below_1024),
         cmocka_unit_test(

@@ -13,68 +13,79 @@
 
 static const struct {
     struct doctor_finding facts;
-    const char *what, *to_do;
+    const char *what, *to_do, *run;
 } rows[] = {
     {{FINDING_CELLS_REFUSED, .count = 1},
      "1 time there was no cell for a policy or scope",
-     "use fewer policies and scopes, or free space on the file system of the "
-     "live file"},
+     .to_do = "use fewer policies and scopes, or free space on the file system "
+              "of the "
+              "live file"},
     {{FINDING_WAITING_CALLS_DEAD, .count = 2},
      "2 waiting calls of processes that died",
-     "nothing: the entries are freed later, and delay no other call"},
+     .to_do = "nothing: the entries are freed later, and delay no other call"},
     {{FINDING_POLICY_INVALID, .version = 3, .name = "pay", .words = "bad key"},
      "pay: version 3 is not valid: bad key",
-     "bide rollback pay, or correct it with bide set"},
+     .to_do = "or correct it with bide set",
+     .run = "bide --dir /r rollback pay"},
     {{FINDING_STATE_INVALID, .name = "pay", .scope = "api"},
      "pay/api: the state of the breaker or of the budget is not valid",
-     "calls continue without it; repair it with bide breaker pay reset and "
-     "bide budget pay reset"},
+     .to_do =
+         "calls continue without it; repair it with bide breaker pay reset and "
+         "bide budget pay reset"},
     {{FINDING_CHANGE_UNANNOUNCED, .count = 1, .name = "pay"},
      "a change was stored but not announced: pay",
-     "the next failed call announces it; to announce it now, change any "
-     "policy with bide set or bide apply"},
+     .to_do =
+         "the next failed call announces it; to announce it now, change any "
+         "policy with bide set or bide apply"},
     {{FINDING_POLICY_UNDEFINED, .count = 2, .name = "pay"},
      "services ask for a policy that is not defined: pay and others",
-     "define it with bide apply FILE; bide list shows who asks for it"},
+     .to_do =
+         "define it with bide apply FILE; bide list shows who asks for it"},
     {{FINDING_LIVE_UNREADABLE, .rc = BIDE_ENOMEM, .path = "/l"},
      "/l: out of memory",
-     ""},
+     .to_do = ""},
     {{FINDING_FILE_OWNER, .user = 7, .owner = 0, .path = "/r/history.mdb"},
      "/r/history.mdb belongs to user 7, its directory to user 0",
-     "chown 0 /r/history.mdb"},
+     .run = "chown 0 /r/history.mdb"},
+    {{FINDING_REGISTRY_WRITABLE, .path = "/r/a b's/registry.mdb"},
+     "/r/a b's/registry.mdb: users other than the owner can change policies",
+     .run = "chmod g-w,o-w $'/r/a b\\x27s/registry.mdb'"},
     {{FINDING_DISK_FULL, .bytes = 1572864, .path = "/r"},
      "/r: only 1.5 MiB are free",
-     "free space: changes, history and deferred work need it"},
+     .to_do = "free space: changes, history and deferred work need it"},
     {{FINDING_DEFERRED_OVERDUE, .age_ns = 7200000000000},
      "deferred work has been due for 2h",
-     "check that a worker runs: bide deferred work, or bide deferred replay"},
+     .to_do = "check that a worker runs: bide deferred work, or bide deferred "
+              "replay"},
 };
 
 static void
 facts_become_sentences(void **state)
 {
-    struct explained e;
+    struct finding_words e;
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        findings_explain(&rows[i].facts, &e);
-        assert_string_equal(e.why, rows[i].what);
-        assert_string_equal(e.to_do, rows[i].to_do);
+        findings_explain(&rows[i].facts, "bide --dir /r", &e);
+        assert_string_equal(e.said.why, rows[i].what);
+        assert_string_equal(e.said.to_do, rows[i].to_do ? rows[i].to_do : "");
+        assert_string_equal(e.run, rows[i].run ? rows[i].run : "");
     }
 }
 
 static void
 each_finding_has_words_with_known_facts(void **state)
 {
-    struct explained e;
+    struct finding_words e;
 
     (void)state;
     for (int i = 0; i < FINDING_COUNT; i++) {
         findings_explain(&(struct doctor_finding){.id = (enum finding_id)i},
-                         &e);
-        assert_string_not_equal(e.why, "");
-        assert_null(strpbrk(e.why, "{}"));
-        assert_null(strpbrk(e.to_do, "{}"));
+                         "bide", &e);
+        assert_string_not_equal(e.said.why, "");
+        assert_null(strpbrk(e.said.why, "{}"));
+        assert_null(strpbrk(e.said.to_do, "{}"));
+        assert_null(strpbrk(e.run, "{}"));
     }
 }
 
@@ -82,25 +93,26 @@ static void
 a_failure_has_its_own_words(void **state)
 {
     struct failure failure = {FAILURE_PLAIN, .rc = BIDE_EINPUT};
-    struct explained e;
+    struct finding_words e;
 
     (void)state;
     findings_explain(
-        &(struct doctor_finding){FINDING_FAILED, .failure = &failure}, &e);
-    assert_string_equal(e.why, "the input is invalid");
-    assert_string_equal(e.to_do, "");
+        &(struct doctor_finding){FINDING_FAILED, .failure = &failure}, "bide",
+        &e);
+    assert_string_equal(e.said.why, "the input is invalid");
+    assert_string_equal(e.said.to_do, "");
 }
 
 static void
-long_facts_are_cut(void **state)
+a_long_path_is_whole_in_a_command(void **state)
 {
     struct doctor_finding f = {.id = FINDING_FILE_OWNER};
-    struct explained e;
+    struct finding_words e;
 
     (void)state;
-    memset(f.path, 'x', sizeof(f.path) - 1);
-    findings_explain(&f, &e);
-    assert_int_equal(strlen(e.to_do), sizeof(e.to_do) - 1);
+    memset(f.path, '\n', sizeof(f.path) - 1);
+    findings_explain(&f, "bide", &e);
+    assert_int_equal(strlen(e.run), strlen("chown 0 $''") + 4 * 511);
 }
 
 int
@@ -110,7 +122,7 @@ main(void)
         cmocka_unit_test(facts_become_sentences),
         cmocka_unit_test(each_finding_has_words_with_known_facts),
         cmocka_unit_test(a_failure_has_its_own_words),
-        cmocka_unit_test(long_facts_are_cut),
+        cmocka_unit_test(a_long_path_is_whole_in_a_command),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
