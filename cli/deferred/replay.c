@@ -3,10 +3,9 @@
  * nothing is due.
  *
  * Newly stored work wakes this process, and it sleeps until the next work is
- * due.  It also checks every LOOK_EVERY_NS, as bide_deferred_take does, since
- * some changes wake no process: the one that stored work was killed before it
- * announced it, the wall clock was set, or this process has a private live
- * state. */
+ * due.  It also checks every LOOK_EVERY_NS, since some changes wake no process:
+ * the one that stored work was killed before it announced it, the wall clock
+ * was set, or this process has a private live state. */
 #include "replay.h"
 
 #include <inttypes.h>
@@ -352,6 +351,18 @@ rewind_queues(struct replay *r)
     }
 }
 
+static bool
+is_own_child(const void *arg, pid_t pid)
+{
+    const struct replay *r = arg;
+    uint32_t i = 0;
+
+    while (i < r->jobs && r->pieces[i].child.pid != pid) {
+        i++;
+    }
+    return i < r->jobs || pid == r->guard.pid;
+}
+
 static int add_queues(struct replay *r, struct deferred *d);
 
 /* Processes work until it is told to stop or, with --until-empty, nothing is
@@ -370,6 +381,7 @@ run_pieces(struct replay *r, struct deferred *d, bool all)
         for (uint32_t i = 0; i < r->jobs; i++) {
             piece_turn(r, &r->pieces[i]);
         }
+        exec_reap_orphans(is_own_child, r);
         r->stop = (r->cannot_run || rc < 0) && r->stop == 0 ? 1 : r->stop;
         if (r->stop == 0) {
             rc = all ? add_queues(r, d) : 0;
@@ -412,20 +424,11 @@ add_queue(struct replay *r, const char *name)
         return BIDE_ENOMEM;
     }
     strncpy(queue->name, name, BIDE_NAME_MAX);
-    queue->kind = (struct deferred_kind){.type = EXEC_WORK_TYPE,
-                                         .others = r->shell != NULL};
+    queue->kind.type = EXEC_WORK_TYPE;
+    queue->kind.others = r->shell != NULL;
     queue->policy = policy;
     *added = queue;
     return 0;
-}
-
-static void
-free_queues(struct replay *r)
-{
-    for (size_t i = 0; i < r->queue_count; i++) {
-        free(r->queues[i]);
-    }
-    free(r->queues);
 }
 
 static int
@@ -479,7 +482,10 @@ replay_with_queue(struct replay *r, struct command_line *line,
     }
     status = report_replay(r, d, line->option[OPTION_JSON] != NULL, rc);
     bide_close(r->bide);
-    free_queues(r);
+    for (size_t i = 0; i < r->queue_count; i++) {
+        free(r->queues[i]);
+    }
+    free(r->queues);
     return status;
 }
 

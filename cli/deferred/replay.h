@@ -33,9 +33,10 @@ enum piece_state {
 enum piece_result {
     PIECE_FAILED,
     PIECE_DONE,
-    /* The next two do not count as an attempt to do the work. */
+    /* The next ones do not count as an attempt to do the work. */
     PIECE_REFUSED,
-    PIECE_UNTRIED, /* the command could not run, or was interrupted */
+    PIECE_UNTRIED,  /* the command could not run, or was interrupted */
+    PIECE_HOMELESS, /* its directory is gone: due again after a wait */
 };
 
 struct piece {

@@ -16,6 +16,7 @@
 
 #include <bide.h>
 #include "base/clock.h"
+#include "call/defer.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
@@ -53,10 +54,9 @@ static void
 count_result(struct replay *r, struct piece *p)
 {
     uint64_t *const counts[] = {
-        [PIECE_FAILED] = &r->failed,
-        [PIECE_DONE] = &r->done,
-        [PIECE_REFUSED] = &r->refused,
-        [PIECE_UNTRIED] = &r->untried,
+        [PIECE_FAILED] = &r->failed,    [PIECE_DONE] = &r->done,
+        [PIECE_REFUSED] = &r->refused,  [PIECE_UNTRIED] = &r->untried,
+        [PIECE_HOMELESS] = &r->untried,
     };
 
     ++*counts[p->result];
@@ -79,9 +79,12 @@ store_result(struct replay *r, struct piece *p)
     case PIECE_DONE:
         return bide_deferred_ack(p->queue->policy, w);
     case PIECE_FAILED:
-        return bide_deferred_nack(p->queue->policy, w, p->reason);
+    case PIECE_HOMELESS:
+        return defer_give_back(p->queue->policy, w, p->result == PIECE_FAILED,
+                               p->reason);
     default:
-        return deferred_nack(r->deferred, w->id, w->lease, NULL, p->reason);
+        return deferred_nack(r->deferred, w->id, w->lease, NULL, false,
+                             p->reason);
     }
 }
 
@@ -228,11 +231,19 @@ start_child(struct replay *r, struct piece *p)
                             p->input, &r->signals);
 }
 
+/* Ends a piece whose command could not run.  `error` is negative if its
+ * directory cannot be entered. */
 static void
-fail_to_run(struct replay *r, struct piece *p, const char *why)
+fail_to_run(struct replay *r, struct piece *p, int error, const char *why)
 {
-    snprintf(p->reason, sizeof(p->reason), "cannot run %s: %s",
-             r->shell ? r->shell : p->command.arguments[0], why);
+    if (error < 0 && p->command.directory) {
+        snprintf(p->reason, sizeof(p->reason),
+                 "its command was not run: directory %.60s: %s",
+                 p->command.directory, why);
+    } else {
+        snprintf(p->reason, sizeof(p->reason), "cannot run %s: %s",
+                 r->shell ? r->shell : p->command.arguments[0], why);
+    }
     if (r->shell) {
         /* Every piece would fail in this way: stop, and count no attempt. */
         if (!r->cannot_run) {
@@ -240,8 +251,14 @@ fail_to_run(struct replay *r, struct piece *p, const char *why)
         }
         r->cannot_run = true;
     }
-    bide_call_abandon(&p->call);
-    end_piece(r, p, r->shell ? PIECE_UNTRIED : PIECE_FAILED);
+    if (bide_step_ended(&p->call, exec_cannot_run(error)) == BIDE_WAIT) {
+        p->state = PIECE_WAITING;
+        return;
+    }
+    end_piece(r, p,
+              r->shell    ? PIECE_UNTRIED
+              : error < 0 ? PIECE_HOMELESS
+                          : PIECE_FAILED);
 }
 
 /* ---- the call ---- */
@@ -321,7 +338,7 @@ follow_next(struct replay *r, struct piece *p, enum bide_next next)
         p->state = PIECE_RUNNING;
         error = start_child(r, p);
         if (error) {
-            fail_to_run(r, p, strerror(error));
+            fail_to_run(r, p, error, strerror(abs(error)));
         }
         break;
     case BIDE_WAIT:
@@ -371,6 +388,7 @@ handle_child(struct replay *r, struct piece *p)
         return;
     }
     exec_guard_remove(&r->guard, c->pid);
+    c->pid = 0;
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);
         lose_piece(r, p, lease_expired);
@@ -385,10 +403,10 @@ handle_child(struct replay *r, struct piece *p)
         return;
     }
     if (is_command_missing(r, c->status)) {
-        fail_to_run(r, p,
-                    WEXITSTATUS(c->status) == EXEC_NOT_FOUND
-                        ? "not found"
-                        : "not executable");
+        bool found = WEXITSTATUS(c->status) == EXEC_CANNOT_RUN;
+
+        fail_to_run(r, p, found ? EACCES : ENOENT,
+                    found ? "not executable" : "not found");
         return;
     }
     if (r->stop) {

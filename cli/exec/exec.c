@@ -18,7 +18,9 @@
 #include "cli/command/command.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
+#include "cli/out/text.h"
 #include "policy/policy.h"
+#include "registry/registry.h"
 #include "store/policies/record.h"
 #include "store/queue/queue.h"
 
@@ -40,9 +42,18 @@ struct exec {
     int ended_by;       /* the signal that ended the call; 0: none */
     bool from_terminal; /* a key: only the child received ended_by */
     bool cannot_run;
+    pid_t child; /* 0: no command runs */
 };
 
 /* ---- one attempt ---- */
+
+static bool
+is_own_child(const void *arg, pid_t pid)
+{
+    const struct exec *e = arg;
+
+    return pid == e->child || pid == e->guard.pid || pid == e->terminal.keys;
+}
 
 static void
 pass_signals_on(struct exec *e, struct exec_child *c)
@@ -77,7 +88,7 @@ report_cannot_run(struct exec *e, int error)
     e->cannot_run = true;
     e->status =
         error == ENOENT || error == ENOTDIR ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN;
-    return bide_errno(error);
+    return exec_cannot_run(error);
 }
 
 static int
@@ -102,6 +113,7 @@ run_attempt(struct exec *e)
     uint64_t next;
     int error;
 
+    e->cannot_run = false;
     if (input < 0 || set_attempt_variables(e) < 0) {
         return report_cannot_run(e, errno);
     }
@@ -109,9 +121,11 @@ run_attempt(struct exec *e)
     if (error) {
         return report_cannot_run(e, error);
     }
+    e->child = c.pid;
     for (;;) {
         pass_signals_on(e, &c);
         exec_child_look(&c);
+        exec_reap_orphans(is_own_child, e);
         next = exec_child_tick(&c, clock_monotonic_ns());
         if (exec_child_is_over(&c)) {
             break;
@@ -119,6 +133,7 @@ run_attempt(struct exec *e)
         signals_wait(e->signals.fd, -1, 0, next);
     }
     exec_guard_remove(&e->guard, c.pid);
+    e->child = 0;
     /* One signal may have ended the command and be for bide exec as well. */
     pass_signals_on(e, &c);
     e->status = shell_status(&c);
@@ -157,6 +172,7 @@ take_signals(struct exec *e)
             exec_stop_self();
         }
     }
+    exec_reap_orphans(is_own_child, e);
 }
 
 /* Sleeps until the wait may have ended, a policy may have changed, or a signal
@@ -186,12 +202,8 @@ make_attempt(struct exec *e)
         return BIDE_DONE;
     }
     outcome = run_attempt(e);
-    if (e->cannot_run) {
-        /* The command cannot run at all: this is not an outcome of the service.
-         */
-        bide_call_abandon(&e->call);
-        return BIDE_DONE;
-    }
+    /* A command that cannot run is not deferred. */
+    bide_call_work(&e->call, e->cannot_run || !e->work.bytes ? NULL : &e->work);
     if (e->ended_by) {
         bide_call_cancel(&e->call);
     }
@@ -306,7 +318,7 @@ report_deferred(const struct exec *e)
         if (!e->quiet) {
             say("exec %s: deferred as %" PRIu64 ": %s after %" PRIu32 " %s",
                 e->name, r->deferred_id, bide_verdict_name(r->verdict),
-                r->attempts, r->attempts == 1 ? "attempt" : "attempts");
+                r->attempts, text_plural(r->attempts, "attempt", "attempts"));
         }
         return true;
     }
@@ -331,10 +343,14 @@ report_end(struct exec *e)
         return say_refused(e);
     }
     if (r->verdict != BIDE_SUCCEEDED && r->verdict != BIDE_CANCELLED &&
-        r->attempts > 1 && !e->quiet) {
+        !e->quiet &&
+        (r->attempts > 1 || e->verbose ||
+         (r->reason != BIDE_BY_ATTEMPTS && r->reason != BIDE_BY_REJECTED))) {
         bide_outcome_name(r->outcome, outcome, sizeof(outcome));
-        say("exec %s: gave up after %" PRIu32 " attempts, last %s (reason: %s)",
-            e->name, r->attempts, outcome, bide_reason_name(r->reason));
+        say("exec %s: gave up after %" PRIu32 " %s, last %s (reason: %s)",
+            e->name, r->attempts,
+            text_plural(r->attempts, "attempt", "attempts"), outcome,
+            bide_reason_name(r->reason));
     }
     return e->status;
 }
@@ -370,25 +386,26 @@ set_seed(struct exec *e, const char *text)
     return bide_set_seed(e->registry, seed) ? EXEC_FAILED : 0;
 }
 
-/* Says which rules apply if those of the policy cannot. */
+/* Says which rules apply if the policy has none, and that nothing is counted if
+ * live state cannot be shared. */
 static void
 say_other_rules(const struct exec *e, struct bide_policy *policy)
 {
-    struct bide_stats stats;
     int rc = bide_registry_status(e->registry);
-    bool standard;
+    struct rules *r = rules_take(policy);
 
-    if (rc && e->verbose) {
-        say("exec %s: %s: the command runs once, without retries", e->name,
-            bide_strerror(rc));
-    } else if (!rc && !e->quiet && !bide_read_stats(policy, &stats) &&
-               stats.version == 0 &&
-               check_policy_exists(e, e->name) == BIDE_ENOPOLICY) {
-        standard = check_policy_exists(e, "default") == 0;
-        say("exec %s: %s: %s", e->name, bide_strerror(BIDE_ENOPOLICY),
-            standard ? "the rules of the policy default apply"
-                     : "the command runs once, without retries");
+    if (r && r->registered) {
+        if (rc && e->verbose) {
+            say("exec %s: live state: %s: the call is not counted", e->name,
+                bide_strerror(rc));
+        }
+    } else if (r && (r->txn ? !e->quiet : e->verbose)) {
+        say("exec %s: %s: %s", e->name,
+            bide_strerror(r->txn ? BIDE_ENOPOLICY : rc),
+            r->stored ? "the rules of the policy default apply"
+                      : "the command runs once, without retries");
     }
+    rules_drop(r);
 }
 
 static int

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <termios.h>
 
+#include <bide.h>
 #include "cli/command/when.h"
 
 /* Exit statuses of `bide exec` itself, as timeout(1), env(1) and EX_TEMPFAIL
@@ -113,6 +114,8 @@ void exec_guard_remove(const struct exec_guard *g, pid_t group);
 /* Sends SIGTERM to the process group, and SIGCONT so that stopped processes
  * receive it. */
 void exec_group_ask(pid_t group);
+/* Reports whether no process of the group runs: zombies are none, because only
+ * their parents can remove them. */
 bool exec_group_is_empty(pid_t group);
 
 /* The time between SIGTERM and SIGKILL. */
@@ -168,18 +171,28 @@ struct exec_child {
     void *prepare_arg;
 };
 
-/* Starts `command` with `input` as its standard input.  Returns 0, or an errno
- * if the command cannot run. */
+/* Starts `command` with `input` as its standard input.  Returns 0; an errno if
+ * the command cannot run; a negative one if `prepare` failed. */
 int exec_child_start(struct exec_child *c, char *const *command, int input,
                      const struct exec_signals *s);
 
 /* Reads the child's state from waitpid; call it at each SIGCHLD. */
 void exec_child_look(struct exec_child *c);
 
+/* Removes zombies that `is_ours` does not know.  PID 1 of a container gets the
+ * orphans of all commands.  Call it at each SIGCHLD, after exec_child_look. */
+void exec_reap_orphans(bool (*is_ours)(const void *arg, pid_t pid),
+                       const void *arg);
+
 /* Sends the signals that are due at `now_ns`.  Returns the time of the next
  * call; UINT64_MAX: at the next signal. */
 uint64_t exec_child_tick(struct exec_child *c, uint64_t now_ns);
 bool exec_child_is_over(const struct exec_child *c);
+
+/* Returns the outcome of an attempt whose command could not run, with the error
+ * of exec_child_start.  This host failed, and not the service that the command
+ * would have called, so the outcome asks for no retry. */
+struct bide_outcome exec_cannot_run(int error);
 
 /* Passes `sig` on to the child's process group. */
 void exec_child_signal(struct exec_child *c, int sig);

@@ -59,7 +59,7 @@ take_terminal(struct exec_terminal *t)
 /* ---- starting ---- */
 
 /* Runs in the forked child: replaces it by the command as soon as a byte
- * arrives from `start`.  On failure the errno is written there; on success exec
+ * arrives from `start`.  On failure the error is written there; on success exec
  * closes that descriptor. */
 static _Noreturn void
 become_command(const struct exec_child *c, char *const *command, int input,
@@ -75,22 +75,20 @@ become_command(const struct exec_child *c, char *const *command, int input,
     if (getppid() != parent) {
         _exit(EXEC_FAILED); /* the parent died before prctl() */
     }
-    if (input != STDIN_FILENO && dup2(input, STDIN_FILENO) < 0) {
-        goto fail;
-    }
     exec_signals_restore(s);
-    if (c->prepare && c->prepare(c->prepare_arg) < 0) {
-        goto fail;
+    error = input != STDIN_FILENO && dup2(input, STDIN_FILENO) < 0 ? errno
+            : c->prepare && c->prepare(c->prepare_arg) < 0         ? -errno
+                                                                   : 0;
+    if (!error) {
+        execvp(command[0], command);
+        error = errno;
     }
-    execvp(command[0], command);
-fail:
-    error = errno;
     while (write(start, &error, sizeof(error)) < 0 && errno == EINTR) {
     }
     _exit(EXEC_NOT_FOUND);
 }
 
-/* Returns the errno that the child sent before it ended; 0 if it runs. */
+/* Returns the error that the child sent before it ended; 0 if it runs. */
 static int
 read_start_error(int fd)
 {
@@ -246,6 +244,30 @@ exec_child_look(struct exec_child *c)
         c->ended = true;
         give_terminal_back(c);
     }
+}
+
+void
+exec_reap_orphans(bool (*is_ours)(const void *arg, pid_t pid), const void *arg)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    /* A zombie of ours ends this: its owner removes it, after another look. */
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid > 0 && !is_ours(arg, info.si_pid)) {
+        waitpid(info.si_pid, NULL, WNOHANG);
+        info.si_pid = 0;
+    }
+}
+
+struct bide_outcome
+exec_cannot_run(int error)
+{
+    const char *name = error < 0 ? "no_directory"
+                       : error == ENOENT || error == ENOTDIR
+                           ? "command_not_found"
+                           : "cannot_execute";
+
+    return bide_outcome_after(bide_app(name), UINT64_MAX);
 }
 
 uint64_t

@@ -1,7 +1,10 @@
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,10 +20,49 @@ exec_group_ask(pid_t group)
     kill(-group, SIGCONT);
 }
 
+/* Returns the state of process `pid` in /proc if it belongs to the group: 'Z'
+ * for a zombie; else 0. */
+static char
+state_in_group(const char *pid, pid_t group)
+{
+    char path[64], text[512] = "", state = 0, *name_end;
+    int of = 0, fd;
+
+    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+        (name_end = strrchr(text, ')'))) {
+        sscanf(name_end + 1, " %c %*d %d", &state, &of);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return of == group ? state : 0;
+}
+
 bool
 exec_group_is_empty(pid_t group)
 {
-    return kill(-group, 0) < 0 && errno == ESRCH;
+    bool zombie = false, running = false;
+    const struct dirent *e;
+    DIR *processes;
+
+    if (kill(-group, 0) < 0) {
+        return errno == ESRCH;
+    }
+    processes = opendir("/proc");
+    while (processes && !running && (e = readdir(processes))) {
+        char state = *e->d_name >= '1' && *e->d_name <= '9'
+                         ? state_in_group(e->d_name, group)
+                         : 0;
+
+        zombie = zombie || state == 'Z';
+        running = state && state != 'Z';
+    }
+    if (processes) {
+        closedir(processes);
+    }
+    return zombie && !running;
 }
 
 /* The process groups that the guard watches; 0: a free entry. */

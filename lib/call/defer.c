@@ -342,20 +342,27 @@ bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
 }
 
 int
-bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
-                   const char *reason)
+defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
+                bool tried, const char *reason)
 {
     struct deferred_rules rules;
     struct deferred *queue;
     int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
 
     if (!rc) {
-        rc = deferred_nack(queue, d->id, d->lease, &rules, reason);
+        rc = deferred_nack(queue, d->id, d->lease, &rules, tried, reason);
     }
     if (!rc) {
         announce_arrival(p); /* it may be due earlier than sleepers expect */
     }
     return rc;
+}
+
+int
+bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
+                   const char *reason)
+{
+    return defer_give_back(p, d, true, reason);
 }
 
 int

@@ -22,6 +22,11 @@ void defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
 int defer_put(struct bide_policy *p, const struct bide_work *work,
               uint64_t *out_id, bool *out_found);
 
+/* As bide_deferred_nack.  Unless the work was `tried`, its attempt does not
+ * count. */
+int defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
+                    bool tried, const char *reason);
+
 /* As bide_deferred_take without waiting, for one piece of that kind. */
 int defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
                    struct bide_deferred *out);

@@ -93,11 +93,12 @@ int deferred_next_ns(struct deferred *d, const char *policy,
  * lease, or this lease ended before the call, even if nobody has taken the work
  * since; BIDE_ENOWORK: no such id. */
 int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
-/* Gives leased work back after a failed attempt, durably: it is due after a
- * wait, or dead.  r is NULL if the work was not tried: the attempt does not
- * count and the work is due at once.  Fails as deferred_ack. */
+/* Gives leased work back, durably: it is due after a wait, or dead.  r NULL: it
+ * is due at once.  Unless it was `tried`, the attempt does not count.  Fails as
+ * deferred_ack. */
 int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
-                  const struct deferred_rules *r, const char *reason);
+                  const struct deferred_rules *r, bool tried,
+                  const char *reason);
 /* Makes the lease end lease_ns from now.  Fails as deferred_ack. */
 int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
                     uint64_t lease_ns, uint64_t *out_ends_ns);

@@ -390,6 +390,7 @@ struct lease_change {
     struct change change;
     uint64_t id, lease;
     const struct deferred_rules *rules;
+    bool tried;
     const char *reason;
     uint64_t lease_ns, ends_ns;
 };
@@ -476,24 +477,31 @@ give_work_back(struct work *w, struct change *c)
     }
     was = deferred_place_of(&item.head);
     set_last_error(&item.head, l->reason);
-    if (!r) {
+    if (r) {
+        now = duration_add(now, wait_after_attempts(&item.head, r));
+    }
+    if (!l->tried) {
         item.head.attempts -= item.head.attempts > 0;
-        set_waiting(&item.head, now);
-    } else if (tried_enough(&item.head, r) || item.head.expires_ns <= now) {
+    }
+    if (r && l->tried &&
+        (tried_enough(&item.head, r) ||
+         item.head.expires_ns <= w->now.realtime_ns)) {
         set_dead(&item.head);
     } else {
-        set_waiting(&item.head,
-                    duration_add(now, wait_after_attempts(&item.head, r)));
+        set_waiting(&item.head, now);
     }
     return tree_move(w, &item, &was);
 }
 
 int
 deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
-              const struct deferred_rules *r, const char *reason)
+              const struct deferred_rules *r, bool tried, const char *reason)
 {
-    struct lease_change l = {
-        .id = id, .lease = lease, .rules = r, .reason = reason ? reason : ""};
+    struct lease_change l = {.id = id,
+                             .lease = lease,
+                             .rules = r,
+                             .tried = tried,
+                             .reason = reason ? reason : ""};
 
     l.change.apply = give_work_back;
     l.change.durable = true;

@@ -129,3 +129,24 @@ SH
     gives 1 bide deferred work mail --until-empty
     says "root would run commands that other users can store"
 }
+
+@test "work whose directory is gone is kept: it says so, and no attempt counts" {
+    later
+    bide set mail defer_attempts=1 >/dev/null
+    mkdir gone
+    (cd gone && bide exec --quiet --defer mail -- sh -c '[ -e ../up ]' </dev/null)
+    mv gone away
+    : >up
+    bide deferred requeue mail --until now >/dev/null
+    gives 1 bide deferred work mail --until-empty
+    says "0 done, 0 failed, 1 returned; remaining: 1 waiting, 0 leased, 0 dead" \
+        "its command was not run: directory $T/gone: No such file or directory"
+    gives 0 bide deferred list --json
+    json 'j["deferred"][0]["attempts"] == 0 and j["deferred"][0]["due_in_ms"] > 0'
+    gives 0 bide stats mail --json
+    json '"app.no_directory" in j["policies"][0]["outcomes"] and j["policies"][0]["calls"]["cancelled"] == 0'
+    mv away gone
+    bide deferred requeue mail --until now >/dev/null
+    gives 0 bide deferred work mail --until-empty
+    says "1 done"
+}

@@ -112,6 +112,7 @@ runs() {
 }
 
 @test "--verbose prints a line for each failed attempt that is retried" {
+    bide set quick wait_initial=50ms >/dev/null # else it may be over already
     run bide exec --verbose quick sh -c 'exit 9'
     [ "${#lines[@]}" -eq 3 ]
     [[ ${lines[0]} == "bide: exec quick: attempt 1 failed: exit.9; retry in "* ]]
@@ -136,6 +137,45 @@ runs() {
     run bide exec --verbose stubborn "$T/file"
     [ "$status" -eq 126 ]
     [ "${#lines[@]}" -eq 1 ]
+}
+
+@test "a command that cannot run is a failed call with a name of its own" {
+    run -127 bide exec --quiet once "$T/nothing"
+    run -127 bide exec --quiet --defer stubborn "$T/nothing"
+    run -126 bide exec --quiet once "$DIR"
+    run -0 bide stats --json
+    python3 - "$output" <<'PY'
+import json, sys
+of = {p["policy"]: p for p in json.loads(sys.argv[1])["policies"]}
+assert of["once"]["outcomes"] == {"app.command_not_found": 1, "app.cannot_execute": 1}, of
+assert of["once"]["calls"]["rejected"] == 2 and of["once"]["calls"]["cancelled"] == 0, of
+assert of["stubborn"]["attempts"] == 1 and of["stubborn"]["calls"]["aborted"] == 1, of
+PY
+}
+
+@test "a retry that the budget stops is reported" {
+    bide set stubborn budget=own budget_capacity=1 budget_cost=1 >/dev/null
+    bide exec --quiet stubborn false || true # pays with the only token
+    run -1 bide exec --verbose stubborn false
+    [ "$output" = "bide: exec stubborn: gave up after 1 attempt, last exit.1 (reason: budget)" ]
+    run -1 bide exec --quiet stubborn false
+    [ -z "$output" ]
+}
+
+@test "as PID 1, bide exec and deferred work remove orphans" {
+    unshare --pid --fork --mount-proc true || skip "needs a PID namespace"
+    # The shell ends only when the orphan is gone.
+    cat >"$T/orphan" <<'SH'
+#!/bin/sh
+sh -c 'setsid sh -c "echo \$\$ >$T/pid.new; mv $T/pid.new $T/pid" &'
+while [ ! -e "$T/pid" ] || [ -e "/proc/$(cat "$T/pid")" ]; do sleep 0.02; done
+rm "$T/pid"
+SH
+    chmod +x "$T/orphan"
+    run -0 timeout 60 unshare --pid --fork --mount-proc "$BIDE" --dir "$DIR" exec once "$T/orphan"
+    bide deferred put once <<<x >/dev/null
+    run -0 timeout 60 unshare --pid --fork --mount-proc "$BIDE" --dir "$DIR" \
+        deferred replay once --until-empty --exec "$T/orphan"
 }
 
 @test "an invalid policy name gives 125" {

@@ -187,7 +187,8 @@ end_item(struct queue *q, const struct deferred_item *taken, bool well)
 
     if (!well) {
         assert_int_equal(
-            deferred_nack(q->d, taken->id, taken->lease, &q->rules, "no"), 0);
+            deferred_nack(q->d, taken->id, taken->lease, &q->rules, true, "no"),
+            0);
         return;
     }
     set_promise(item, MAYBE_DONE);

@@ -155,7 +155,7 @@ queue_take_text(struct queue *q)
 UNUSED static int
 queue_nack(struct queue *q, const char *reason)
 {
-    return deferred_nack(q->d, q->taken[0].id, q->taken[0].lease, &q->rules,
+    return deferred_nack(q->d, q->taken[0].id, q->taken[0].lease, &q->rules, true,
                          reason);
 }
 

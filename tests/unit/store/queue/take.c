@@ -119,7 +119,7 @@ an_expired_lease_is_no_longer_valid(void **state)
     assert_string_equal(q->taken[0].last_error, "its lease expired");
     assert_int_equal(deferred_ack(q->d, first.id, first.lease), BIDE_ELEASE);
     assert_int_equal(
-        deferred_nack(q->d, first.id, first.lease, &q->rules, "no"),
+        deferred_nack(q->d, first.id, first.lease, &q->rules, true, "no"),
         BIDE_ELEASE);
     ends = 5;
     assert_int_equal(
@@ -331,14 +331,16 @@ work_given_back_untried_does_not_count_an_attempt(void **state)
     q->rules.attempts = 2;
     for (i = 0; i < 5; i++) {
         assert_string_equal(queue_take_text(q), "x");
-        assert_int_equal(
-            deferred_nack(q->d, id, q->taken[0].lease, NULL, "not let out"), 0);
+        assert_int_equal(deferred_nack(q->d, id, q->taken[0].lease, NULL, false,
+                                       "not let out"),
+                         0);
         assert_int_equal(queue_get(q, id).attempts, 0);
         assert_int_equal(queue_get(q, id).due_ns, q->now.realtime_ns);
         assert_string_equal(queue_get(q, id).last_error, "not let out");
     }
-    assert_int_equal(deferred_nack(q->d, id, q->taken[0].lease, NULL, "again"),
-                     BIDE_ELEASE);
+    assert_int_equal(
+        deferred_nack(q->d, id, q->taken[0].lease, NULL, false, "again"),
+        BIDE_ELEASE);
 }
 
 /* ---- the next event ---- */
