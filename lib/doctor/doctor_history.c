@@ -16,10 +16,13 @@ static void
 judge_recording(struct doctor *d)
 {
     uint64_t last = d->out->known.last_ns, now = clock_realtime_ns();
+    uint64_t most = 2 * d->out->known.every_ns + 60 * SECOND_NS;
+
+    most = most > 600 * SECOND_NS ? most : 600 * SECOND_NS;
 
     if (last > now + 60 * SECOND_NS) {
         doctor_find(d, FINDING_HISTORY_IN_FUTURE);
-    } else if (now > last && now - last > 600 * SECOND_NS) {
+    } else if (now > last && now - last > most) {
         doctor_find(d, FINDING_HISTORY_STOPPED)->age_ns = now - last;
     }
 }

@@ -70,6 +70,9 @@ open_history(struct past *p)
     history_close(p->history);
     p->history = NULL;
     rc = history_open(p->dir, &p->history);
+    if (!rc) {
+        rc = history_belongs(p->history, reader_id(p->reader));
+    }
     return rc == BIDE_EMISSING ? 0 : rc ? fail_history(p, rc) : 0;
 }
 
@@ -99,7 +102,7 @@ read_known(struct past *p, struct past_known *out)
         .recorded_ns = k.last_ns,
         .minutes_from_ns = k.minutes_from_ns,
         .hours_from_ns = k.hours_from_ns,
-        .damaged = k.state_lost,
+        .damaged = k.damaged,
         .pending_unknown = k.state_lost,
         .lost = k.lost,
         .bytes = k.bytes,
@@ -358,6 +361,7 @@ past_each_interval(struct past *p, const struct history_range *range,
     struct pending pending = {.damaged = 0};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
+    uint64_t skipped = 0; /* `out` has more if the whole file was checked */
     int rc = open_history(p);
 
     if (!rc) {
@@ -367,17 +371,17 @@ past_each_interval(struct past *p, const struct history_range *range,
         draft_free(&pending.cells);
         return rc;
     }
-    out->damaged += pending.damaged;
     if (recorded.until_ns > out->recorded_ns) {
         recorded.until_ns = out->recorded_ns; /* later counts are pending */
     }
     if (p->history) {
-        rc = history_each(p->history, &recorded, visit_recorded, &t,
-                          &out->damaged);
+        rc = history_each(p->history, &recorded, visit_recorded, &t, &skipped);
         if (rc && !t.result) {
             rc = fail_history(p, rc);
         }
     }
+    skipped += pending.damaged;
+    out->damaged = skipped > out->damaged ? skipped : out->damaged;
     if (!rc && pending.end_ns > range->since_ns &&
         pending.end_ns <= range->until_ns) {
         rc = visit_pending(&pending, visit, arg);

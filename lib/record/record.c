@@ -123,6 +123,7 @@ source_of(struct live *l)
     struct recording_source from = {.begun_ns = live_header(l)->begun_ns};
 
     memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
+    memcpy(from.registry, live_header(l)->registry_id, sizeof(from.registry));
     return from;
 }
 

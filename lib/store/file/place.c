@@ -334,27 +334,27 @@ AT(stamp.changed_ns, 32);
 AT(stamp.txn, 40);
 _Static_assert(sizeof(struct checked) == 48, "nothing follows");
 
-/* Reports whether the file `name` has this stamp. */
+/* Reports whether the file `fd` holds this stamp, and closes it. */
 static bool
-has_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
+holds_stamp(int fd, const struct pages_stamp *stamp)
 {
-    char *path = place_path(dir, name);
     struct checked c;
-    bool same = false;
-    int fd;
+    bool same = fd >= 0 && read(fd, &c, sizeof(c)) == sizeof(c) &&
+                c.magic == MAGIC &&
+                c.crc == crc32c(0, &c.stamp, sizeof(c.stamp)) &&
+                !memcmp(&c.stamp, stamp, sizeof(*stamp));
 
-    if (!path) {
-        return false;
-    }
-    fd = safe_open(path);
     if (fd >= 0) {
-        same = read(fd, &c, sizeof(c)) == sizeof(c) && c.magic == MAGIC &&
-               c.crc == crc32c(0, &c.stamp, sizeof(c.stamp)) &&
-               !memcmp(&c.stamp, stamp, sizeof(*stamp));
         close(fd);
     }
-    free(path);
     return same;
+}
+
+bool
+place_was_checked(const char *path, const struct pages_stamp *stamp)
+{
+    return holds_stamp(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+                       stamp);
 }
 
 static void
@@ -371,7 +371,8 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
     if (path && fresh) {
         fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
-            ok = write(fd, &c, sizeof(c)) == sizeof(c);
+            ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
+                 !place_own(fd, fresh, 0640);
             ok = !close(fd) && ok;
             if (!ok || rename(fresh, path)) {
                 unlink(fresh);
@@ -385,18 +386,26 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 
 int
 place_open_checked(const char *dir, const char *path, const char *name,
-                   bool quick, struct pages **out)
+                   int (*check)(struct pages *f), struct pages **out)
 {
     struct pages_stamp stamp;
+    char *checked;
     int rc = pages_open(path, out);
 
     if (!rc) {
         rc = pages_look(*out, &stamp);
     }
-    if (rc || has_stamp(dir, name, &stamp)) {
+    if (rc) {
         return rc;
     }
-    rc = quick ? BIDE_ELOCKED : pages_check(*out);
+    checked = place_path(dir, name);
+    /* No stranger can have written it: safe_open. */
+    if (checked && holds_stamp(safe_open(checked), &stamp)) {
+        free(checked);
+        return 0;
+    }
+    free(checked);
+    rc = check ? check(*out) : BIDE_ELOCKED;
     if (!rc) {
         write_stamp(dir, name, &stamp);
     }

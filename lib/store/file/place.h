@@ -51,13 +51,16 @@ void place_unlock(int fd);
 /* Allocates disk space for the first `size` bytes of the open file. */
 int place_reserve(int fd, const char *path, size_t size);
 
-/* Opens the LMDB file `path` and checks it (pages_check), because LMDB trusts
- * the file it opens.  Skips the check if the file `name` in `dir` has the
- * present stamp, which means that only writers have changed it since the last
- * check.  With `quick` returns BIDE_ELOCKED instead.  If *out is not NULL after
- * a failure, the caller closes it too.  The message is pages_why. */
+/* Opens the LMDB file `path` and checks it (pages_check or more), because LMDB
+ * trusts the file it opens.  Skips the check if the file `name` in `dir` has
+ * the present stamp, which means that only writers have changed it since the
+ * last check.  If `check` is NULL returns BIDE_ELOCKED instead.  If *out is not
+ * NULL after a failure, the caller closes it too.  The message is pages_why. */
 int place_open_checked(const char *dir, const char *path, const char *name,
-                       bool quick, struct pages **out);
+                       int (*check)(struct pages *f), struct pages **out);
+/* Reports whether the file `path`, which need not be writable, says that this
+ * state was checked. */
+bool place_was_checked(const char *path, const struct pages_stamp *stamp);
 /* Stores the present stamp of a file as checked, after a commit.  A failure is
  * ignored: the next writer checks again. */
 void place_set_checked(const char *dir, const char *name, struct pages *f);

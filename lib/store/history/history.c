@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/file/place.h"
 #include "store/file/seal.h"
 
-enum { NAMES_MAX = 64 * 1024 * 1024 };
+enum {
+    NAMES_MAX = 64 * 1024 * 1024,
+    SMALL = 1 << 20, /* a file that is checked at each change */
+};
 
 /* ---- state ---- */
 
@@ -187,6 +191,7 @@ read_names(struct history *h, const struct snapshot *s)
     h->names = h->state.next_id;
     h->unreadable = 0;
     rc = pages_walk_whole(s, "names", NULL, 0, store_name, h, &h->unreadable);
+    h->unreadable += rc == BIDE_ENOPOLICY;
     if (!rc || rc == BIDE_ENOPOLICY) {
         rc = sort_names(h);
     }
@@ -222,10 +227,81 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
     return state.next_id == h->names && h->name ? 0 : read_names(h, s);
 }
 
+/* ---- damage ---- */
+
+static int
+count_unsealed(void *arg, const void *key, size_t key_length, const void *value,
+               size_t length)
+{
+    *(uint64_t *)arg += !seal_read(key, key_length, value, length, &length);
+    return 0;
+}
+
+static int
+check_seals(void *arg, const struct snapshot *s)
+{
+    uint64_t *damaged = arg;
+    int rc = 0;
+
+    *damaged = 0;
+    for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
+        rc = pages_walk_whole(s, history_databases[i], NULL, 0, count_unsealed,
+                              damaged, damaged);
+        if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
+            *damaged += 1; /* the whole database */
+            rc = 0;
+        }
+    }
+    return rc;
+}
+
+int
+history_damage(struct pages *f, uint64_t *out)
+{
+    int pages = pages_check(f), rc;
+
+    if (pages && pages != BIDE_EDAMAGED) {
+        return pages;
+    }
+    rc = pages_try(f, check_seals, out, HISTORY_TRIES);
+    *out += pages && !*out;
+    return rc;
+}
+
+/* Counts the damage of the present file, unless a recorder has checked it.  A
+ * small file is checked in any case: a disk can damage it without a trace. */
+static void
+find_damage(struct history *h)
+{
+    static _Thread_local struct {
+        struct pages_stamp stamp;
+        uint64_t damaged;
+    } last;
+    struct pages_stamp now;
+
+    h->damaged = 0;
+    if (pages_look(h->pages, &now)) {
+        return;
+    }
+    if (memcmp(&now, &last.stamp, sizeof(now)) != 0 &&
+        (now.size <= SMALL || !place_was_checked(h->checked, &now)) &&
+        history_damage(h->pages, &last.damaged) == 0) {
+        last.stamp = now;
+    }
+    if (memcmp(&now, &last.stamp, sizeof(now)) == 0) {
+        h->damaged = last.damaged;
+    }
+}
+
 int
 history_refresh(struct history *h)
 {
-    return pages_try(h->pages, refresh_in_snapshot, h, HISTORY_TRIES);
+    int rc = pages_try(h->pages, refresh_in_snapshot, h, HISTORY_TRIES);
+
+    if (!rc) {
+        find_damage(h);
+    }
+    return rc;
 }
 
 /* ---- opening ---- */
@@ -237,7 +313,9 @@ history_open(const char *dir, struct history **out)
     char *path = NULL;
     int rc;
 
-    if (!h || asprintf(&path, "%s/" HISTORY_FILE, dir) < 0) {
+    if (!h || !(path = place_path(dir, HISTORY_FILE)) ||
+        !(h->checked = place_path(dir, HISTORY_CHECKED))) {
+        free(path);
         free(h);
         return BIDE_ENOMEM;
     }
@@ -261,9 +339,24 @@ history_close(struct history *h)
         return;
     }
     pages_close(h->pages);
+    free(h->checked);
     free(h->name);
     free(h->sorted);
     free(h);
+}
+
+int
+history_belongs(struct history *h, const uint8_t registry[16])
+{
+    static const uint8_t unknown[sizeof(h->state.registry)];
+
+    if (!memcmp(h->state.registry, registry, sizeof(unknown)) ||
+        !memcmp(h->state.registry, unknown, sizeof(unknown))) {
+        return 0;
+    }
+    pages_damaged("%s is of another registry\nmv %s %s.other", h->pages->path,
+                  h->pages->path, h->pages->path);
+    return BIDE_EFORMAT;
 }
 
 int
@@ -285,7 +378,9 @@ history_known(struct history *h, struct history_known *out)
         .state_lost = h->state_lost,
         .lost = h->state.lost,
         .unreadable = h->state.unreadable,
-        .names_damaged = h->unreadable,
+        .damaged = (h->damaged > h->unreadable ? h->damaged : h->unreadable) +
+                   h->state_lost,
+        .every_ns = h->state.every_ns,
         .bytes = stamp.size,
     };
     for (uint32_t i = 0; i < h->names; i++) {
@@ -352,7 +447,9 @@ read_base(void *arg, const struct snapshot *s)
     }
     id = find_name_id(w->history, 'c', w->name, w->scope);
     if (!id) {
-        return 0;
+        return w->history->unreadable
+                   ? pages_damaged("a name of the history is damaged")
+                   : 0;
     }
     rc = pages_get(s, "base", key, form_id_key(id, key), &bytes, &length);
     if (rc == BIDE_ENOPOLICY && w->history->state.flags & HISTORY_BASES_LOST) {

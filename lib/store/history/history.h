@@ -11,18 +11,19 @@ struct history;
 /* Opens the history.  BIDE_EMISSING: nothing was recorded yet. */
 int history_open(const char *dir, struct history **out);
 void history_close(struct history *h); /* NULL: does nothing */
+/* Fails with BIDE_EFORMAT if it belongs to another registry. */
+int history_belongs(struct history *h, const uint8_t registry[16]);
 
 struct history_known {
     uint64_t last_ns; /* the last recording */
     bool state_lost;  /* damaged: the counts since then are not known */
     uint64_t minutes_from_ns, hours_from_ns; /* 0: all since the beginning */
-    uint64_t lost;          /* cells that lost counts by a damaged base */
-    uint64_t unreadable;    /* pages and records lost when a file was rescued */
-    uint64_t names_damaged; /* pages and records that hold names */
-    uint64_t bytes;         /* of the file */
-    uint32_t cells;         /* names of policies and scopes */
+    uint64_t lost;       /* cells that lost counts by a damaged base */
+    uint64_t unreadable; /* pages and records lost when a file was rescued */
+    uint64_t damaged;    /* records and pages, as far as known */
+    uint64_t bytes, every_ns; /* of the file; the recorder's interval */
+    uint32_t cells;           /* names of policies and scopes */
 };
-/* Reads the present state of the file. */
 int history_known(struct history *h, struct history_known *out);
 
 struct history_interval {
@@ -74,10 +75,9 @@ struct history_level {
     char words[128];
 };
 /* Visits the levels of all policies that ever were above the lowest level. */
-int history_each_level(struct history *h,
-                       int (*visit)(void *arg, const char *name,
-                                    const struct history_level *level),
-                       void *arg);
+typedef int history_level_fn(void *arg, const char *name,
+                             const struct history_level *level);
+int history_each_level(struct history *h, history_level_fn *visit, void *arg);
 
 /* Counts all records of the file and checks them. */
 struct history_survey {

@@ -65,7 +65,7 @@ collect_chunk(void *arg, const struct snapshot *s)
     c->damaged = 0;
     rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_record, c,
                           &c->damaged);
-    return rc == CHUNK_END || rc == BIDE_ENOPOLICY ? 0 : rc;
+    return rc == CHUNK_END ? 0 : rc == BIDE_ENOPOLICY ? BIDE_EDAMAGED : rc;
 }
 
 /* ---- chunk by chunk ---- */
@@ -316,7 +316,7 @@ history_each_event(struct history *h, const struct history_range *range,
 /* ---- levels ---- */
 
 struct level_walk {
-    int (*visit)(void *arg, const char *name, const struct history_level *l);
+    history_level_fn *visit;
     void *arg;
 };
 
@@ -343,10 +343,7 @@ visit_level(void *arg, const uint8_t *key, size_t key_length,
 }
 
 int
-history_each_level(struct history *h,
-                   int (*visit)(void *arg, const char *name,
-                                const struct history_level *level),
-                   void *arg)
+history_each_level(struct history *h, history_level_fn *visit, void *arg)
 {
     struct level_walk w = {visit, arg};
     struct chunk c = {.db = "state",
@@ -362,25 +359,8 @@ history_each_level(struct history *h,
 /* ---- survey ---- */
 
 struct survey_walk {
-    struct history *history;
-    struct history_survey *out;
     uint64_t *count, *first, *last;
 };
-
-static bool
-block_is_whole(const struct history *h, const uint8_t *bytes, size_t length)
-{
-    struct form_block block;
-    struct form_entry entry;
-    struct figures figures;
-    bool whole = form_block_open(bytes, length, &block);
-
-    while (whole && form_block_next(&block, &entry)) {
-        whole = entry.id < h->names && h->name[entry.id].kind == 'c' &&
-                figures_read(entry.bytes, entry.length, &figures);
-    }
-    return whole && !block.bad;
-}
 
 static int
 survey_block(void *arg, const uint8_t *key, size_t key_length,
@@ -388,14 +368,9 @@ survey_block(void *arg, const uint8_t *key, size_t key_length,
 {
     struct survey_walk *w = arg;
     uint64_t end = form_block_end(key, key_length);
-    size_t length;
-    const uint8_t *bytes =
-        seal_read(key, key_length, value, value_length, &length);
 
-    if (!end || !bytes || !block_is_whole(w->history, bytes, length)) {
-        w->out->damaged++;
-        return 0;
-    }
+    (void)value;
+    (void)value_length;
     *w->count += 1;
     *w->first = *w->first ? *w->first : end;
     *w->last = end;
@@ -419,25 +394,30 @@ int
 history_survey(struct history *h, struct history_survey *out)
 {
     static const struct history_range all = {NULL, 0, UINT64_MAX, true};
-    struct survey_walk w = {h, out, &out->minutes, &out->minute_first_ns,
+    struct survey_walk w = {&out->minutes, &out->minute_first_ns,
                             &out->minute_last_ns};
+    uint64_t skipped = 0;
     struct chunk minutes = {.db = "minutes"}, hours = {.db = "hours"};
     int rc = history_refresh(h);
 
-    *out = (struct history_survey){.damaged = h->unreadable + h->state_lost};
+    *out = (struct history_survey){.minutes = 0};
     memset(minutes.until, 0xff, BLOCK_KEY);
     minutes.until_length = BLOCK_KEY;
     memcpy(hours.until, minutes.until, BLOCK_KEY);
     hours.until_length = BLOCK_KEY;
     if (!rc) {
-        rc = visit_records(h, &minutes, survey_block, &w, &out->damaged);
+        rc = visit_records(h, &minutes, survey_block, &w, &skipped);
     }
     w.count = &out->hours;
     w.first = &out->hour_first_ns;
     w.last = &out->hour_last_ns;
     if (!rc) {
-        rc = visit_records(h, &hours, survey_block, &w, &out->damaged);
+        rc = visit_records(h, &hours, survey_block, &w, &skipped);
     }
-    return rc ? rc
-              : history_each_event(h, &all, survey_event, out, &out->damaged);
+    if (!rc) {
+        rc = history_each_event(h, &all, survey_event, out, &skipped);
+    }
+    rc = rc ? rc : history_damage(h->pages, &out->damaged);
+    out->damaged += h->state_lost && !out->damaged;
+    return rc;
 }

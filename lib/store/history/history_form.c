@@ -3,6 +3,11 @@
 #include <endian.h>
 #include <string.h>
 
+const char *const history_databases[HISTORY_DATABASES] = {
+    [NAMES] = "names", [BASE] = "base",   [MINUTES] = "minutes",
+    [HOURS] = "hours", [STATE] = "state",
+};
+
 /* ---- keys ---- */
 
 static uint8_t *

@@ -31,11 +31,12 @@
 
 #define HISTORY_FILE "history.mdb"
 #define HISTORY_DAMAGED HISTORY_FILE ".damaged"
+#define HISTORY_CHECKED "history.checked" /* place_open_checked */
 #define HOUR_NS UINT64_C(3600000000000)
 #define DAY_NS (24 * HOUR_NS)
 
 enum {
-    HISTORY_FORMAT = 1,
+    HISTORY_FORMAT = 2,
     BLOCK_HEADER = 1 + 8 + 8,
     /* Two fit into a page of LMDB, key and checksum included. */
     BLOCK_ROOM = 2000,
@@ -58,14 +59,20 @@ struct history_state {
     uint64_t lost;            /* cells that lost counts by a damaged base */
     uint64_t unreadable; /* records and pages lost when a file was rescued */
     uint64_t flags;
+    uint64_t every_ns;    /* the interval of its recorder */
+    uint8_t registry[16]; /* zeros: not known yet */
 };
-_Static_assert(sizeof(struct history_state) == 96, "no gaps");
+_Static_assert(sizeof(struct history_state) == 120, "no gaps");
 
 enum history_flags {
     HISTORY_BASES_LOST = 1, /* some bases are lost: a cell without one may have
                                been recorded before */
     HISTORY_LIVE_LOST = 2,  /* live_begun_ns and live_boot are lost */
 };
+
+/* The names of its databases. */
+enum { NAMES, BASE, MINUTES, HOURS, STATE, HISTORY_DATABASES };
+extern const char *const history_databases[HISTORY_DATABASES];
 
 /* Returns the end of the hour with `ns`; an hour includes its end. */
 static inline uint64_t

@@ -13,10 +13,12 @@ struct history_name {
 
 struct history {
     struct pages *pages;
+    char *checked; /* the path of HISTORY_CHECKED */
     struct history_state state;
     bool state_lost;     /* damaged: `state` was derived from other records */
     uint64_t txn;        /* the transaction of `state` */
     uint64_t unreadable; /* pages and records of names */
+    uint64_t damaged;    /* pages and records, as far as it was checked */
     uint32_t names;      /* the length of `name` */
     struct history_name *name;    /* by id */
     struct history_name **sorted; /* by kind, name, scope */
@@ -27,5 +29,8 @@ enum { HISTORY_TRIES = 100 /* for pages_try */ };
 
 /* Reads the present state and names. */
 int history_refresh(struct history *h);
+
+/* Checks all pages and the seals of all records, and counts what is damaged. */
+int history_damage(struct pages *f, uint64_t *out);
 
 #endif

@@ -2,6 +2,7 @@
  * no lock of its own: history.lock keeps other recorders out, and readers do
  * not use LMDB. */
 #include "recording_inside.h"
+#include "history_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,22 +18,9 @@
 #include "store/file/seal.h"
 #include "store/pages/pages_file.h"
 
-#define CHECKED_FILE "history.checked"
-
 enum { QUICK_WAIT_MS = 200, LOCK_POLL_MS = 10 };
 
-static const char *const names[RECORDING_DATABASES] = {
-    [NAMES] = "names", [BASE] = "base",   [MINUTES] = "minutes",
-    [HOURS] = "hours", [STATE] = "state",
-};
-_Static_assert((int)RECORDING_DATABASES <= (int)LMDB_DATABASES_MAX,
-               "lmdb_open");
-
-const char *
-recording_database(int db)
-{
-    return names[db];
-}
+_Static_assert((int)HISTORY_DATABASES <= (int)LMDB_DATABASES_MAX, "lmdb_open");
 
 const char *
 recording_why(void)
@@ -184,8 +172,8 @@ open_databases(struct recording *r, unsigned flags)
 {
     int rc = 0;
 
-    for (int i = 0; i < RECORDING_DATABASES && !rc; i++) {
-        rc = mdb_dbi_open(r->txn, names[i], flags, &r->dbi[i]);
+    for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
+        rc = mdb_dbi_open(r->txn, history_databases[i], flags, &r->dbi[i]);
     }
     return recording_failed(r, rc);
 }
@@ -263,6 +251,18 @@ fill_nothing(struct recording *r)
     return 0;
 }
 
+/* Reports damaged records too: they are left out of the new file. */
+static int
+check_records(struct pages *f)
+{
+    uint64_t damaged = 0;
+    int rc = history_damage(f, &damaged);
+
+    return rc || !damaged ? rc
+                          : pages_damaged("%s: damaged records and pages: %llu",
+                                          f->path, (unsigned long long)damaged);
+}
+
 static int
 check_history_file(struct recording *r)
 {
@@ -270,7 +270,8 @@ check_history_file(struct recording *r)
 
     pages_close(r->pages);
     r->pages = NULL;
-    rc = place_open_checked(r->dir, r->path, CHECKED_FILE, r->quick, &r->pages);
+    rc = place_open_checked(r->dir, r->path, HISTORY_CHECKED,
+                            r->quick ? NULL : check_records, &r->pages);
     if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
         return place_say(rc, "%s\n" ASIDE, pages_why());
     }
@@ -357,6 +358,23 @@ is_same_live(const struct recording *r, const struct recording_source *from)
            !memcmp(r->state.live_boot, from->boot, sizeof(from->boot));
 }
 
+/* Binds the file to the registry `from`, or fails if it is of another one. */
+static int
+bind_registry(struct recording *r, const struct recording_source *from)
+{
+    static const uint8_t unknown[sizeof(from->registry)];
+    uint8_t *mine = r->state.registry;
+
+    if (!memcmp(mine, unknown, sizeof(unknown))) {
+        memcpy(mine, from->registry, sizeof(unknown));
+    }
+    return !memcmp(mine, from->registry, sizeof(unknown)) ||
+                   !memcmp(from->registry, unknown, sizeof(unknown))
+               ? 0
+               : place_say(BIDE_EFORMAT, "%s is of another registry\n" ASIDE,
+                           r->path);
+}
+
 /* Sets the interval that ends now; the clock may have been set back. */
 static void
 set_interval(struct recording *r, const struct recording_source *from,
@@ -405,8 +423,11 @@ begin_interval(struct recording *r, const struct recording_source *from,
     /* If it is not known which live state was recorded, assumes this one. */
     bool same = is_same_live(r, from) || s->flags & HISTORY_LIVE_LOST;
     bool new_hour;
-    int rc = 0;
+    int rc = bind_registry(r, from);
 
+    if (rc) {
+        return rc;
+    }
     set_interval(r, from, same, now_ns);
     new_hour = hour_end(s->last_ns) != hour_end(r->result.end_ns);
     if (s->last_ns && (new_hour || !same)) {
@@ -443,6 +464,7 @@ recording_begin(const char *dir, const struct recording_source *from,
         recording_end(r);
         return RECORDING_DONE;
     }
+    r->state.every_ns = every_ns;
     rc = begin_interval(r, from, now_ns);
     if (rc) {
         recording_end(r);
@@ -521,7 +543,7 @@ recording_commit(struct recording *r)
     }
     r->txn = NULL;
     if (!rc) {
-        place_set_checked(r->dir, CHECKED_FILE, r->pages);
+        place_set_checked(r->dir, HISTORY_CHECKED, r->pages);
     }
     return rc;
 }

@@ -15,8 +15,8 @@
 struct recording;
 
 struct recording_source {
-    uint64_t begun_ns; /* of the live state: CLOCK_REALTIME */
-    uint8_t boot[16];
+    uint64_t begun_ns;              /* of the live state: CLOCK_REALTIME */
+    uint8_t boot[16], registry[16]; /* zeros: not known */
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an

@@ -7,7 +7,6 @@
 #include "history_form.h"
 #include "recording.h"
 
-enum { NAMES, BASE, MINUTES, HOURS, STATE, RECORDING_DATABASES };
 enum { RENEWED_MAX = 64 };
 
 /* A block that is being filled. */
@@ -28,7 +27,7 @@ struct recording {
     pid_t pid;
     MDB_env *env;
     MDB_txn *txn;
-    MDB_dbi dbi[RECORDING_DATABASES];
+    MDB_dbi dbi[HISTORY_DATABASES];
     struct pages *pages;
     struct history_state state;
     struct recording_result result;
@@ -45,8 +44,6 @@ struct recording {
 };
 
 #define ASIDE "move it away: a new file is created, and counting continues"
-
-const char *recording_database(int db); /* its name */
 
 /* Maps a result of LMDB to a BIDE_E code and keeps a message. */
 int recording_failed(struct recording *r, int rc);

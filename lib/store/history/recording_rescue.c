@@ -104,7 +104,7 @@ copy_database(struct copying *c, const struct snapshot *s, int db)
 
     c->db = db;
     c->unreadable = 0;
-    rc = pages_walk_whole(s, recording_database(db), NULL, 0, copy_record, c,
+    rc = pages_walk_whole(s, history_databases[db], NULL, 0, copy_record, c,
                           &c->unreadable);
     if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
         c->unreadable++; /* the whole database */
@@ -146,7 +146,7 @@ fill_from_damaged(struct recording *r)
         return place_say(rc, "%s: %s\n" ASIDE, r->path, pages_why());
     }
     r->result.unreadable = 0;
-    for (int i = 0; i < RECORDING_DATABASES && !rc; i++) {
+    for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
         rc = copy_database(&c, &s, i);
         bases_lost |= (i == BASE || i == NAMES) && c.unreadable > 0;
     }

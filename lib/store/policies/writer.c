@@ -104,7 +104,8 @@ get_meta(struct writer *w)
 static int
 begin_locked(struct writer *w, const char *path)
 {
-    int rc = place_open_checked(w->dir, path, CHECKED_FILE, false, &w->pages);
+    int rc =
+        place_open_checked(w->dir, path, CHECKED_FILE, pages_check, &w->pages);
 
     if (rc) {
         return map_pages_result(rc);
