@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "admin/change.h"
+#include "admin/live.h"
 #include "admin/read.h"
 #include "cli/command/say.h"
 #include "cli/policy/edit.h"
@@ -35,6 +36,7 @@ choose_policies(struct command_line *line, bool paused, const char **out,
         if (p && p->paused == paused && !ends && !line->option[OPTION_FOR]) {
             printf("%s: %s: nothing was changed\n", line->operands[i],
                    paused ? "already paused" : "not paused");
+            admin_repair(line->registry); /* yet calls may not follow it */
         } else {
             out[(*count)++] = line->operands[i];
         }

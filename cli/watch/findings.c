@@ -90,9 +90,12 @@ static const struct {
             "calls continue without it; repair it with bide breaker {name} "
             "reset and bide budget {name} reset"),
     [FINDING_CHANGE_UNANNOUNCED] =
-        SAY("a change was stored but not announced: {name}{others}",
-            "the next failed call announces it; to announce it now, change any "
-            "policy with bide set or bide apply"),
+        RUN("a change was stored but not announced: {name}{others}",
+            "{bide} record", "each recording announces it"),
+    [FINDING_GATE_WRONG] =
+        RUN("calls do not follow the registry: {name}{others}; another program "
+            "wrote into the live file",
+            "{bide} record", "each recording repairs it"),
     [FINDING_POLICY_UNDEFINED] =
         SAY("services ask for a policy that is not defined: {name}{others}",
             "define it with bide apply FILE; bide list shows who asks for it"),

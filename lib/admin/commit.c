@@ -13,6 +13,7 @@
 #include "change.h"
 #include "check.h"
 #include "inside.h"
+#include "live.h"
 #include "temporary.h"
 
 /* ---- one policy ---- */
@@ -130,8 +131,8 @@ check_all(struct edit *e)
     return rc;
 }
 
-/* Tells every process.  Without a live file services see the change when they
- * look at the registry next. */
+/* Tells every process, also of an earlier change that nobody announced. Without
+ * a live file services see the change when they look at the registry next. */
 static void
 announce_change(struct edit *e, struct live *l)
 {
@@ -139,7 +140,9 @@ announce_change(struct edit *e, struct live *l)
 
     if (l) {
         e->results.woken =
-            announce(l, e->a->past.reader, &t, writer_txn(e->writer));
+            announce(l, e->a->past.reader,
+                     announced(l) + 1 == writer_txn(e->writer) ? &t : NULL,
+                     writer_txn(e->writer));
         if (e->grouped) {
             announce_groups(l, e->a->past.reader, &e->groups,
                             writer_txn(e->writer));
@@ -162,6 +165,8 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         if (rc == 0) {
             announce_change(e, l);
         }
+    } else if (rc == 0) {
+        admin_repair(e->a);
     }
     edit_end(e);
     if (rc) {

@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "live/live.h"
 #include "record/past.h"
+#include "registry/announce.h"
 #include "registry/stats.h"
 #include "inside.h"
 
@@ -20,6 +21,14 @@ int
 admin_live_failed(const struct admin *a)
 {
     return a->past.live_rc;
+}
+
+void
+admin_repair(struct admin *a)
+{
+    if (past_live(&a->past, false)) {
+        announce_repair(a->past.live, a->past.reader);
+    }
 }
 
 static void

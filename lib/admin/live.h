@@ -17,6 +17,9 @@ bool admin_has_live(struct admin *a);
  * could, or was not needed. */
 int admin_live_failed(const struct admin *a);
 
+/* Announces the registry's state again, where services do not follow it. */
+void admin_repair(struct admin *a);
+
 struct admin_outcome {
     char name[64];
     uint64_t count;

@@ -37,7 +37,8 @@ enum doctor_level { DOCTOR_NOTE, DOCTOR_WRONG };
     X(RECOVERED_TOO_MANY, WRONG, live) /* name, scope */                      \
     X(RETRIES_TOO_MANY, WRONG, live)   /* name, scope */                      \
     X(STATE_INVALID, WRONG, live)      /* name, scope: breaker, budget */     \
-    X(CHANGE_UNANNOUNCED, NOTE, live)  /* name, count */                      \
+    X(CHANGE_UNANNOUNCED, WRONG, live) /* name, count */                      \
+    X(GATE_WRONG, WRONG, live)         /* name, count */                      \
     X(POLICY_UNDEFINED, NOTE, live)    /* name, count */                      \
     X(SCOPES_TOO_MANY, NOTE, live)     /* name, count */                      \
     X(CELLS_NAMELESS, NOTE, live)      /* count */                            \

@@ -38,7 +38,7 @@ struct seen {
     struct live *live;
     uint64_t now_ns;
     uint32_t nameless;
-    struct policies_seen unannounced, undefined, full;
+    struct policies_seen unannounced, wrong, undefined, full;
     struct cell_reading reading;
 };
 
@@ -112,20 +112,23 @@ count_policy(struct policies_seen *p, const char *name)
     }
 }
 
-/* Finds a change whose author died before announcing it.  Calls notice it when
- * they fail. */
+/* Finds a name that nobody defined, and a change whose author died before
+ * announcing it. */
 static void
-check_version(struct seen *s, const struct cell *c, const char *name)
+check_version(struct seen *s, const struct cell *c, const char *name,
+              bool announced)
 {
     uint32_t version = atomic_load_explicit(&c->version, memory_order_relaxed);
-    struct record r;
+    struct record r = {0};
+    int rc = admin_policy(s->d->admin, name, &r);
 
-    if (version && admin_policy(s->d->admin, name, &r) == 0) {
-        if (r.version != version) {
-            count_policy(&s->unannounced, name);
-        }
-        record_free(&r);
+    if (rc == BIDE_ENOPOLICY && !version) {
+        count_policy(&s->undefined, name);
+    } else if (!announced && (rc == 0 || rc == BIDE_ENOPOLICY) && version &&
+               r.version != version) {
+        count_policy(&s->unannounced, name);
     }
+    record_free(&r);
 }
 
 static void
@@ -143,15 +146,10 @@ check_cell(struct seen *s, uint32_t index, bool announced)
     if (*name == '@') {
         return;
     }
-    if (atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING) {
-        count_policy(&s->undefined, name);
-    }
     if (atomic_load_explicit(&c->scopes_refused, memory_order_relaxed)) {
         count_policy(&s->full, name);
     }
-    if (!announced) {
-        check_version(s, c, name);
-    }
+    check_version(s, c, name, announced);
 }
 
 /* ---- all cells ---- */
@@ -187,12 +185,30 @@ find_policies(struct doctor *d, enum finding_id id,
     }
 }
 
+/* Finds calls that do not follow the registry.  A change may be under way, so
+ * a gate must be wrong twice. */
+static void
+check_gates(struct seen *s)
+{
+    static const struct timespec moment = {0, 20000000};
+    struct reader *r = admin_past(s->d->admin)->reader;
+    struct policies_seen *wrong = &s->wrong;
+
+    if (s->unannounced.count == 0 &&
+        announce_wrong_gates(s->live, r, wrong->first) > 0) {
+        nanosleep(&moment, NULL);
+        wrong->count = announce_wrong_gates(s->live, r, wrong->first);
+    }
+}
+
 static void
 find_cells(struct seen *s)
 {
     struct doctor *d = s->d;
 
+    check_gates(s);
     find_policies(d, FINDING_CHANGE_UNANNOUNCED, &s->unannounced);
+    find_policies(d, FINDING_GATE_WRONG, &s->wrong);
     find_policies(d, FINDING_POLICY_UNDEFINED, &s->undefined);
     find_policies(d, FINDING_SCOPES_TOO_MANY, &s->full);
     doctor_find_count(d, FINDING_CELLS_NAMELESS, s->nameless);

@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/failure.h"
+#include "registry/announce.h"
 #include "rule/breaker.h"
 
 /* Upper bound on the records that one recording removes: a little more than it
@@ -330,6 +331,7 @@ past_record(struct past *p, const struct recorder_options *how,
                                        reader_live_path(p->reader), "")
                           : 0;
     }
+    announce_repair(l, p->reader);
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
         out->unjudged = judge_levels(p, out);

@@ -227,6 +227,63 @@ announce(struct live *l, struct reader *r, const struct touched *touched,
     return t.woken;
 }
 
+/* ---- repair ---- */
+
+struct wrong_gates {
+    struct announcement all;
+    struct gate_reading known; /* of the last name */
+    char name[BIDE_NAME_MAX + 1], *first;
+    int rc;
+    uint32_t count;
+};
+
+/* Calls ask the rules if the gate is GATE_UNKNOWN, so that is never wrong. */
+static void
+check_gate(struct announcement *t, struct cell *c, const char *name)
+{
+    struct wrong_gates *w = (struct wrong_gates *)t;
+    const struct loaded *l = &w->known.loaded;
+    uint64_t gate = atomic_load(&c->gate);
+
+    if (*name == '@' || gate & GATE_UNKNOWN) {
+        return;
+    }
+    if (strcmp(w->name, name) != 0) {
+        strcpy(w->name, name);
+        w->known.name = w->name;
+        w->rc = reader_read(t->reader, read_gate, &w->known, NULL);
+    }
+    if (w->rc == 0 &&
+        (l->gate & GATE_UNKNOWN || (gate ^ l->gate) & GATE_RULES ||
+         atomic_load(&c->limit_ms) != l->limit_ms)) {
+        strcpy(w->first, name);
+        w->count++;
+    }
+}
+
+uint32_t
+announce_wrong_gates(struct live *l, struct reader *r,
+                     char first[BIDE_NAME_MAX + 1])
+{
+    struct wrong_gates w = {.all = {.live = l, .reader = r}, .first = first};
+
+    each_touched_cell(&w.all, check_gate);
+    policy_free(w.known.loaded.policy);
+    return w.count;
+}
+
+void
+announce_repair(struct live *l, struct reader *r)
+{
+    char name[BIDE_NAME_MAX + 1];
+    struct pages_stamp now;
+
+    if (reader_look(r, &now) == 0 &&
+        (announced(l) != now.txn || announce_wrong_gates(l, r, name) > 0)) {
+        announce(l, r, NULL, now.txn);
+    }
+}
+
 static void
 switch_off_unused(struct announcement *t, struct cell *c, const char *name)
 {

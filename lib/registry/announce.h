@@ -29,4 +29,12 @@ void announce_groups(struct live *l, struct reader *r,
 /* Returns the last commit that was announced. */
 uint64_t announced(struct live *l);
 
+/* Returns the number of cells whose gate is not the one that the registry
+ * demands, so that calls do not follow their policy; `first` is the policy of
+ * one of them. */
+uint32_t announce_wrong_gates(struct live *l, struct reader *r,
+                              char first[BIDE_NAME_MAX + 1]);
+/* Announces the last commit to all cells, if nobody did or a gate is wrong. */
+void announce_repair(struct live *l, struct reader *r);
+
 #endif

@@ -34,9 +34,8 @@ static const struct {
          "bide budget pay reset"},
     {{FINDING_CHANGE_UNANNOUNCED, .count = 1, .name = "pay"},
      "a change was stored but not announced: pay",
-     .to_do =
-         "the next failed call announces it; to announce it now, change any "
-         "policy with bide set or bide apply"},
+     .to_do = "each recording announces it",
+     .run = "bide --dir /r record"},
     {{FINDING_POLICY_UNDEFINED, .count = 2, .name = "pay"},
      "services ask for a policy that is not defined: pay and others",
      .to_do =
