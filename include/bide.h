@@ -18,6 +18,13 @@
  *                other random numbers, has a bide_fd of its own and no
  *                recorder.  Calls of the parent's other threads do not exist
  *                there.
+ *   Leaving      an attempt that is left by longjmp, by a C++ exception or by
+ *                pthread_cancel leaves its call open, and bide_close then
+ *                returns BIDE_EBUSY.  Run such an attempt with bide_call_run
+ *                or BIDE_TRY, and end the call with bide_call_abandon: in the
+ *                cleanup handler, in the catch block, after setjmp.  bide.hpp
+ *                does so for C++.  A thread that sleeps between two attempts
+ *                is not cancelled before its next attempt.
  *   Outages      a missing, damaged or unreadable registry never makes a call
  *                fail: the rules of the last good reading stay in force, else
  *                the rules of bide_declare.  bide_registry_status reports it.
@@ -256,7 +263,8 @@ typedef struct bide_outcome bide_attempt_fn(const struct bide_attempt *attempt,
 
 /* Runs `fn` until it succeeds or the rules of the policy end the call; sleeps
  * between attempts.  A call that succeeds at once costs two clock readings and
- * little else.  Returns out->verdict; `out` may be NULL. */
+ * little else.  `fn` must return: if it may not, use bide_call_run.  Returns
+ * out->verdict; `out` may be NULL. */
 BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
                                     void *arg, struct bide_result *out);
 
@@ -273,7 +281,7 @@ struct bide_call {
 /* Runs the block that follows once for each attempt, and sleeps in between.
  * The block passes its outcome to bide_call_outcome; without that the outcome
  * is app.no_outcome.  After the loop, call->result is valid.  Before leaving
- * the loop by break, goto or return, call bide_call_abandon. */
+ * the loop by break, goto, return or longjmp, call bide_call_abandon. */
 #define BIDE_TRY(call, policy)                                                \
     for (bide_call_begin((call), (policy)); bide_call_next((call));)
 
@@ -288,7 +296,10 @@ BIDE_API int bide_call_next(struct bide_call *c);
  * progress it does nothing, so the first outcome of an attempt counts. */
 BIDE_API void bide_call_outcome(struct bide_call *c, struct bide_outcome o);
 
-/* Ends a call of any kind as cancelled.  Does nothing if it has ended. */
+/* Ends a call of any kind as cancelled, also after its attempt was left by
+ * longjmp, an exception or pthread_cancel.  The attempt counts for no breaker
+ * and no budget.  Allowed from another thread once the thread of the call has
+ * ended.  Does nothing if the call has ended. */
 BIDE_API void bide_call_abandon(struct bide_call *c);
 
 /* Cancels a call: a sleeping one ends at once, another one at the end of its
@@ -298,7 +309,8 @@ BIDE_API void bide_call_abandon(struct bide_call *c);
  * begun and as long as its memory is valid. */
 BIDE_API void bide_call_cancel(struct bide_call *c);
 
-/* As bide_run, with the caller's `c`, so that the call can be cancelled. */
+/* As bide_run, with the caller's `c`, so that the call can be cancelled, and
+ * abandoned if `fn` does not return. */
 BIDE_API enum bide_verdict bide_call_run(struct bide_call *c,
                                          struct bide_policy *p,
                                          bide_attempt_fn *fn, void *arg);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "call.h"
 
 enum { TAKE_MAX = 256 }; /* pieces that one bide_deferred_take takes */
@@ -31,10 +32,10 @@ read_own_clock(void *arg, struct deferred_now *out)
 static int
 open_queue(struct bide *b, struct deferred **out)
 {
-    int rc = 0;
+    int rc = 0, cancel;
 
     registry_revive(b);
-    pthread_mutex_lock(&b->defer_lock);
+    cancel = lock_take(&b->defer_lock);
     if (!b->deferred) {
         rc = deferred_open(b->dir, &b->deferred);
     }
@@ -43,7 +44,7 @@ open_queue(struct bide *b, struct deferred **out)
         deferred_set_clock(b->deferred, b->own_clock ? read_own_clock : NULL,
                            b);
     }
-    pthread_mutex_unlock(&b->defer_lock);
+    lock_release(&b->defer_lock, cancel);
     if (!rc) {
         *out = b->deferred;
     }

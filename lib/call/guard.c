@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/lock.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
 #include "rule/window.h"
@@ -18,11 +19,12 @@ attach_rings(struct bide_policy *p)
     struct guard_rings *r =
         atomic_load_explicit(&p->rings, memory_order_acquire);
     const struct home *h;
+    int cancel;
 
     if (r) {
         return r;
     }
-    pthread_mutex_lock(&p->bide->lock);
+    cancel = lock_take(&p->bide->lock);
     h = atomic_load(&p->home);
     r = cell_guard(h->live, h->index);
     for (uint32_t i = 0; r && i < live_stripes(h->live); i++) {
@@ -35,7 +37,7 @@ attach_rings(struct bide_policy *p)
         atomic_store_explicit(&p->stripe[i], s, memory_order_release);
     }
     atomic_store_explicit(&p->rings, r, memory_order_release);
-    pthread_mutex_unlock(&p->bide->lock);
+    lock_release(&p->bide->lock, cancel);
     return r;
 }
 

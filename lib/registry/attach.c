@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "announce.h"
 #include "bell.h"
 
@@ -130,9 +131,10 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
     struct bide *b = p->bide;
     const struct home *h;
     struct stripe *s;
+    int cancel;
 
     registry_revive(b); /* a child's first success comes here */
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     h = atomic_load(&p->home);
     stripe &= live_stripes(h->live) - 1;
     s = cell_stripe(h->live, h->index, stripe);
@@ -141,7 +143,7 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
     } else {
         s = live_scrap(h->live); /* no space now: the next call asks again */
     }
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     return s;
 }
 

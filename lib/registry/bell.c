@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "bell.h"
 
 static int
@@ -71,28 +72,30 @@ make_fd(struct bide *b)
 int
 bide_fd(struct bide *b)
 {
-    int fd;
+    int fd, cancel;
 
     if (!b) {
         return BIDE_EINVAL;
     }
     registry_revive(b);
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     fd = b->fd >= 0 ? b->fd : make_fd(b);
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     return fd;
 }
 
 void
 bide_fd_clear(struct bide *b)
 {
+    int cancel;
+
     if (!b) {
         return;
     }
     registry_revive(b);
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     if (b->bell >= 0) {
         live_bell_clear(b->bell);
     }
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
 }

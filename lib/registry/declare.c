@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
+
 struct declared {
     struct declared *next;
     struct policy_text *text;
@@ -180,7 +182,7 @@ bide_declare(struct bide *b, const char *ini)
 {
     struct faults faults = {0};
     struct policy_list list = {0};
-    int rc;
+    int rc, cancel;
 
     last_error[0] = '\0';
     if (!b || !ini) {
@@ -189,9 +191,9 @@ bide_declare(struct bide *b, const char *ini)
     registry_revive(b);
     rc = policy_read("declared", ini, strlen(ini), &list, &faults);
     if (rc == 0) {
-        pthread_mutex_lock(&b->lock);
+        cancel = lock_take(&b->lock);
         rc = declare_list(b, &list, &faults);
-        pthread_mutex_unlock(&b->lock);
+        lock_release(&b->lock, cancel);
     }
     if (rc) {
         keep_error(&faults, rc);

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/paths.h"
 #include "store/queue/queue.h"
 #include "bell.h"
@@ -67,7 +68,7 @@ open_registry(struct bide *b, const char *dir)
 {
     char place[PATH_MAX];
     uint64_t txn;
-    int rc = 0;
+    int rc = 0, cancel;
 
     if (!dir) {
         rc = paths_registry(place, sizeof(place));
@@ -85,10 +86,10 @@ open_registry(struct bide *b, const char *dir)
     b->process = (uint32_t)getpid();
     rc = map_alive(b);
     if (rc == 0) {
-        pthread_mutex_lock(&b->lock);
+        cancel = lock_take(&b->lock);
         attach_registry(b, &txn);
         rc = b->live ? 0 : BIDE_ENOMEM;
-        pthread_mutex_unlock(&b->lock);
+        lock_release(&b->lock, cancel);
     }
     if (rc == 0) {
         set_scale(b);
@@ -272,7 +273,7 @@ bide_lookup(struct bide *b, const char *name, const char *scope,
     struct bide_policy *p;
     uint64_t txn;
     uint32_t hash;
-    int rc = 0;
+    int rc = 0, cancel;
 
     if (!b || !name || !out) {
         return BIDE_EINVAL;
@@ -287,13 +288,13 @@ bide_lookup(struct bide *b, const char *name, const char *scope,
         return BIDE_ENAME;
     }
     registry_revive(b);
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     p = names_find(b, name, scope, &hash);
     if (!p) {
         attach_registry(b, &txn);
         rc = make_policy(b, name, scope, hash, &p);
     }
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     if (rc) {
         return rc;
     }
@@ -308,15 +309,15 @@ int
 bide_registry_status(struct bide *b)
 {
     uint64_t txn;
-    int rc;
+    int rc, cancel;
 
     if (!b) {
         return BIDE_EINVAL;
     }
     registry_revive(b);
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     attach_registry(b, &txn);
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     rc = atomic_load(&b->status);
     return rc ? rc : atomic_load(&b->read_status);
 }
@@ -343,6 +344,8 @@ registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
 int
 bide_set_clock(struct bide *b, const struct bide_clock *clock)
 {
+    int cancel;
+
     if (!b || (clock && (!clock->now_ns || !clock->sleep_until_ns))) {
         return BIDE_EINVAL;
     }
@@ -350,11 +353,11 @@ bide_set_clock(struct bide *b, const struct bide_clock *clock)
     if (running_total(b) != 0) {
         return BIDE_EBUSY;
     }
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     b->own_clock = clock != NULL;
     b->clock = clock ? *clock : (struct bide_clock){0};
     set_scale(b);
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "load.h"
 
 /* A failed attempt checks the registry if the last check is older than this,
@@ -273,11 +274,12 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     struct bide *b = p->bide;
     uint64_t now = clock_monotonic_ns(), txn = 0;
     bool yes;
+    int cancel;
 
     if (!b->own_clock && now - atomic_load(&b->looked_ns) < FRESH_FOR_NS) {
         return false;
     }
-    pthread_mutex_lock(&b->lock);
+    cancel = lock_take(&b->lock);
     atomic_store(&b->looked_ns, now);
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
@@ -286,7 +288,7 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     yes = (txn != r->txn || b->replaced != r->replaced ||
            (r->gate && atomic_load(&atomic_load(&p->cell)->gate) != r->gate)) &&
           !(txn == 0 && r->stored);
-    pthread_mutex_unlock(&b->lock);
+    lock_release(&b->lock, cancel);
     return yes;
 }
 
@@ -295,15 +297,16 @@ rules_take(struct bide_policy *p)
 {
     struct rules *r, *old;
     uint32_t generation;
+    int cancel;
 
     pthread_mutex_lock(&p->lock);
     r = p->rules;
     if (!r || is_stale(p, r) || has_newer_commit(p, r)) {
         generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
                                           memory_order_acquire);
-        pthread_mutex_lock(&p->bide->lock);
+        cancel = lock_take(&p->bide->lock);
         r = read_new_rules(p, generation);
-        pthread_mutex_unlock(&p->bide->lock);
+        lock_release(&p->bide->lock, cancel);
         old = p->rules;
         if (r) {
             p->rules = r;

@@ -50,6 +50,12 @@ if command -v c++ >/dev/null; then
     c++ -std=c++11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c++ "$work/usr/include/bide.h"
 fi
 cc -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c "$work/usr/include/bide.h"
+if command -v c++ >/dev/null; then
+    # shellcheck disable=SC2046
+    c++ -std=c++11 -Wall -Wextra -Werror -pedantic $(pkg-config --cflags bide) \
+        "$(dirname "$0")/exception.cc" -o "$work/exception" $(pkg-config --libs bide)
+    "$work/exception"
+fi
 
 echo "4. a project builds with CMake"
 cat >"$work/CMakeLists.txt" <<'C'

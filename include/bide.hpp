@@ -1,0 +1,51 @@
+/* bide for C++11: a call that ends when its scope does, also by an exception.
+ *
+ *   bide_scoped_call call;
+ *   if (call.run(policy, [&](const bide_attempt &attempt) {
+ *           return bide_http(client.get(url, attempt.timeout_ms), nullptr);
+ *       }) == BIDE_SUCCEEDED) ...
+ *
+ * An exception that leaves an attempt ends the call as cancelled and goes on to
+ * the caller; to have it retried, catch it and return an outcome. */
+#ifndef BIDE_HPP
+#define BIDE_HPP
+
+#include <bide.h>
+
+#include <type_traits>
+
+class bide_scoped_call {
+public:
+    bide_scoped_call() noexcept : call_() {}
+    ~bide_scoped_call() { bide_call_abandon(&call_); } /* does nothing if it has ended */
+    bide_scoped_call(const bide_scoped_call &) = delete;
+    bide_scoped_call &operator=(const bide_scoped_call &) = delete;
+
+    /* As bide_call_run, with a function object as the attempt. */
+    template <class Attempt>
+    bide_verdict run(bide_policy *policy, Attempt &&attempt)
+    {
+        using type = typename std::remove_reference<Attempt>::type;
+
+        bide_call_abandon(&call_); /* an earlier run was left */
+        return bide_call_run(&call_, policy, run_attempt<type>,
+                             const_cast<void *>(
+                                 static_cast<const void *>(&attempt)));
+    }
+
+    const bide_result &result() const noexcept { return call_.result; }
+
+    /* The call, for the other functions of bide.h. */
+    bide_call *get() noexcept { return &call_; }
+
+private:
+    template <class Attempt>
+    static bide_outcome run_attempt(const bide_attempt *a, void *attempt)
+    {
+        return (*static_cast<Attempt *>(attempt))(*a);
+    }
+
+    bide_call call_;
+};
+
+#endif
