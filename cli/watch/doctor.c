@@ -7,6 +7,7 @@
 #include "doctor/doctor.h"
 #include "admin/open.h"
 #include "base/clock.h"
+#include "base/paths.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -19,7 +20,9 @@
 static const char *
 level_word(enum doctor_level level)
 {
-    return level == DOCTOR_WRONG ? "wrong" : "note";
+    return level == DOCTOR_WRONG     ? "wrong"
+           : level == DOCTOR_UNKNOWN ? "unknown"
+                                     : "note";
 }
 
 static uint64_t
@@ -156,11 +159,11 @@ print_findings(const struct doctor_report *r, const char *bide)
         struct finding_words w;
 
         findings_explain(f, bide, &w);
-        printf("%s%-6s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
+        printf("%s%-8s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
         text_put(stdout, w.said.why, false);
         putchar('\n');
-        print_to_do("      -> ", w.run);
-        print_to_do(*w.run ? "         " : "      -> ", w.said.to_do);
+        print_to_do("        -> ", w.run);
+        print_to_do(*w.run ? "           " : "        -> ", w.said.to_do);
     }
 }
 
@@ -170,6 +173,7 @@ print_doctor_report(const struct doctor_report *r, const char *bide)
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
     uint64_t wrong = count_findings(r, DOCTOR_WRONG);
+    uint64_t unknown = count_findings(r, DOCTOR_UNKNOWN);
     uint64_t now_ns = clock_realtime_ns();
 
     add_registry_row(t, r);
@@ -183,7 +187,8 @@ print_doctor_report(const struct doctor_report *r, const char *bide)
     }
     print_findings(r, bide);
     if (wrong == 0) {
-        puts("\nNothing is wrong.");
+        puts(unknown ? "\nNothing is wrong in what could be checked."
+                     : "\nNothing is wrong.");
     } else {
         printf("\n%llu %s found.\n", (unsigned long long)wrong,
                text_plural(wrong, "fault", "faults"));
@@ -272,6 +277,7 @@ print_doctor_json(const struct doctor_report *r, const char *bide)
     struct json *all = json_object_new(), *array;
 
     json_put_count(all, "wrong", count_findings(r, DOCTOR_WRONG));
+    json_put_count(all, "unknown", count_findings(r, DOCTOR_UNKNOWN));
     put_registry(all, r);
     put_live(all, r);
     put_history(all, r);
@@ -299,8 +305,7 @@ print_doctor_json(const struct doctor_report *r, const char *bide)
 int
 doctor_command(struct command_line *line)
 {
-    const char *dir = line->option[OPTION_DIR];
-    char standard[4096], bide[4 * sizeof(standard)] = "bide";
+    char standard[4096], bide[4 * sizeof(standard)] = "bide", *dir;
     struct doctor_report report;
     uint64_t keep;
     int rc = 0, status = number_read_size(line, &keep);
@@ -308,28 +313,32 @@ doctor_command(struct command_line *line)
     if (status) {
         return status;
     }
-    if (dir) {
-        text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);
-    } else {
+    if (!line->option[OPTION_DIR]) {
         rc = admin_default_dir(standard, sizeof(standard));
-        dir = standard;
     }
     if (rc) {
         return say_failure(rc, "registry");
     }
-    rc = admin_doctor(dir, keep, &report);
-    if (report.rc == BIDE_EMISSING) {
-        doctor_free(&report);
-        return say_failure(report.rc, dir);
+    dir = paths_absolute(line->option[OPTION_DIR] ? line->option[OPTION_DIR]
+                                                  : standard);
+    if (!dir) {
+        return say_no_memory();
     }
-    if (!rc) {
+    if (line->option[OPTION_DIR]) {
+        text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);
+    }
+    rc = admin_doctor(dir, keep, &report);
+    if (!rc && report.rc != BIDE_EMISSING) {
         rc = line->option[OPTION_JSON] ? print_doctor_json(&report, bide)
                                        : print_doctor_report(&report, bide);
     }
-    status = rc                                          ? say_no_memory()
-             : report.rc                                 ? STATUS_REGISTRY
-             : count_findings(&report, DOCTOR_WRONG) > 0 ? STATUS_NO
-                                                         : STATUS_DONE;
+    status = rc                           ? say_no_memory()
+             : report.rc == BIDE_EMISSING ? say_failure(report.rc, dir)
+             : report.rc                  ? STATUS_REGISTRY
+             : report.count > count_findings(&report, DOCTOR_NOTE)
+                 ? STATUS_NO
+                 : STATUS_DONE;
     doctor_free(&report);
+    free(dir);
     return status;
 }

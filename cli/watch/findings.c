@@ -50,7 +50,8 @@ static const struct {
     [FINDING_POLICY_INVALID] =
         RUN("{name}: version {version} is not valid: {why}",
             "{bide} rollback {name}", "or correct it with bide set"),
-    [FINDING_NO_POLICIES] = SAY("there are no policies yet", "bide apply FILE"),
+    [FINDING_NO_POLICIES] =
+        SAY("there are no policies yet", "apply a policy file with bide apply"),
     [FINDING_SERVICE_CANNOT_READ] =
         SAY("a service could not read the registry {age} ago: {why}",
             "check that the service may read registry.mdb; the service "
@@ -67,8 +68,9 @@ static const struct {
         "this registry is a copy of {path}, so it has live state of its own",
         ""),
     [FINDING_LIVE_FORBIDDEN] =
-        SAY("{path}: {why}", "run bide doctor as root, or as a member of the "
-                             "group that owns the file"),
+        SAY("{path} was not checked: {why}",
+            "run bide doctor as root, or as a member of the "
+            "group that owns the file"),
     [FINDING_LIVE_UNREADABLE] = SAY("{path}: {why}", ""),
     [FINDING_LIVE_UNMAPPED] = SAY("{path} cannot be mapped into memory", ""),
     [FINDING_LIVE_ON_DISK] = SAY("{path} is not on a tmpfs, so calls may stall "
@@ -186,14 +188,49 @@ static const struct {
             "chmod o-rwx {path}", ""),
     [FINDING_LIVE_OPEN] = RUN("{path}: all users can change statistics",
                               "chmod o-rwx {path}", ""),
-    [FINDING_FILE_REFUSED] = SAY("{path}: {why}", ""),
+    [FINDING_FILE_REFUSED] = RUN("{path}: {why}", "mv {path} {path}.away", ""),
+    [FINDING_FILE_LINKED] =
+        RUN("{path}: {why}", "cp -p {path} {path}.new && mv {path}.new {path}",
+            "meanwhile nothing may write it"),
+    [FINDING_FILE_IMMUTABLE] =
+        RUN("{path} has an attribute that forbids changes",
+            "chattr -i -a {path}", ""),
     [FINDING_FILE_OWNER] =
         RUN("{path} belongs to user {user}, its directory to user {owner}",
             "chown {owner} {path}", ""),
-    [FINDING_GROUP_CANNOT_READ] =
-        SAY("services of the group cannot read {path}",
-            "in that directory: chgrp {owner} registry.mdb; chmod g+r "
-            "registry.mdb; chmod g+x ."),
+    [FINDING_GROUP_CANNOT_USE] =
+        RUN("{path}: services cannot use it: group {owner} needs {why}",
+            "chgrp {owner} {path} && chmod {why} {path}", ""),
+    [FINDING_OWNER_CANNOT_USE] =
+        RUN("{path}: services cannot use it: user {owner} needs {why}",
+            "chown {owner} {path} && chmod {why} {path}", ""),
+    [FINDING_WAY_CLOSED] =
+        RUN("services cannot pass through {path}", "chmod a+x {path}", ""),
+    [FINDING_LIVE_DIRECTORY_NONE] =
+        RUN("{path} is missing and services cannot make it, so they count each "
+            "for itself",
+            "install -d -m {count} -o {user} -g {owner} {path}",
+            "systemd-tmpfiles can make it at each boot"),
+    [FINDING_LIVE_DIRECTORY_REFUSED] =
+        RUN("{path}: no directory for live state: {why}",
+            "mv {path} {path}.away && install -d -m {count} -o {user} -g "
+            "{owner} {path}",
+            ""),
+    [FINDING_LIVE_DIRECTORY_OPEN] = RUN(
+        "{path}: all users can replace the live file", "chmod o-w {path}", ""),
+    [FINDING_LIVE_DIRECTORY_SHARED] =
+        SAY("{path}: all users can make files there, so services of other "
+            "users do not trust the live file",
+            "create a new registry whose --live is a directory of its own"),
+    [FINDING_LOCK_STOPPED] =
+        RUN("{path} is locked by process {count} ({name}), which is stopped",
+            "kill -CONT {count}", "until then others wait for it, and give up"),
+    [FINDING_UNSEEN] =
+        SAY("{path} was not checked: {why}", "run bide doctor as root"),
+    [FINDING_INODES_NONE] = SAY(
+        "{path}: the file system has no free inodes, so no file can be made",
+        "remove files there"),
+
     [FINDING_DISK_FULL] =
         SAY("{path}: only {size} are free",
             "free space: changes, history and deferred work need it"),
@@ -206,7 +243,8 @@ static const struct {
     [FINDING_MEMORY_LOW] = SAY("{path}: only {size} are free",
                                "free space: without it, calls are not counted"),
     [FINDING_DISK_READ_ONLY] =
-        SAY("{path} is on a read-only file system", "remount it for writing"),
+        RUN("{path} is on a read-only file system",
+            "mount -o remount,rw \"$(findmnt -fno TARGET -T {path})\"", ""),
 };
 
 /* ---- templates ---- */
@@ -302,6 +340,7 @@ findings_explain(const struct doctor_finding *f, const char *bide,
     rest = strchr(said->why, '\n');
     if (rest) { /* the remedy is the second line of {why} */
         *rest = '\0';
-        snprintf(said->to_do, sizeof(said->to_do), "%s", rest + 1);
+        snprintf(said->to_do, sizeof(said->to_do), "%s",
+                 *out->run ? "" : rest + 1);
     }
 }

@@ -1,6 +1,7 @@
 /* Checks a registry part by part; a part that is missing or damaged does not
  * keep the others from being checked. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,17 @@ doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
 }
 
 void
+doctor_unseen(struct doctor *d, const char *path)
+{
+    if (errno != ENOENT) {
+        struct doctor_finding *f =
+            doctor_find_reason(d, FINDING_UNSEEN, 0, strerror(errno));
+
+        snprintf(f->path, sizeof(f->path), "%s", path);
+    }
+}
+
+void
 doctor_find_failure(struct doctor *d)
 {
     struct failure *copy = malloc(sizeof(*copy));
@@ -91,7 +103,8 @@ doctor_find_failure(struct doctor *d)
 bool
 doctor_path(const struct doctor *d, const char *name, char *out, size_t size)
 {
-    int length = snprintf(out, size, "%s/%s", d->out->dir, name);
+    int length =
+        snprintf(out, size, "%s%s%s", d->out->dir, *name ? "/" : "", name);
 
     return length > 0 && (size_t)length < size;
 }

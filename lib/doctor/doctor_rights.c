@@ -1,90 +1,207 @@
-/* Checks who may use the files, and the space that is left for them. */
+/* Checks who may use the files: services must be able to, and nobody else may
+ * change them. */
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/safe.h"
 #include "doctor.h"
 #include "inside.h"
 
-#define MIB (UINT64_C(1) << 20)
+/* ---- what services may ---- */
 
-/* ---- rights ---- */
+/* As whom services come: as members of the group if the directory belongs to
+ * root and a group, else as the owner of the directory. */
+struct services {
+    bool by_group;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Reports whether services have the rights `wanted` (4 read, 2 write, 1 pass).
+ */
+static bool
+may_services(const struct services *s, const struct stat *st, unsigned wanted)
+{
+    unsigned shift = !s->by_group && st->st_uid == s->uid ? 6
+                     : st->st_gid == s->gid               ? 3
+                                                          : 0;
+
+    return (!s->by_group && s->uid == 0) ||
+           (st->st_mode >> shift & wanted) == wanted;
+}
+
+static void
+check_use(struct doctor *d, const struct services *s, const char *path,
+          const struct stat *st, unsigned wanted)
+{
+    struct doctor_finding *f;
+
+    if (may_services(s, st, wanted)) {
+        return;
+    }
+    f = doctor_find_path(
+        d, s->by_group ? FINDING_GROUP_CANNOT_USE : FINDING_OWNER_CANNOT_USE,
+        path);
+    f->owner = s->by_group ? s->gid : s->uid;
+    snprintf(f->words, sizeof(f->words), "%c+%s%s%s%s", s->by_group ? 'g' : 'u',
+             wanted & 4 ? "r" : "", wanted & 2 ? "w" : "",
+             wanted & 1 ? "x" : "", wanted == 7 && s->by_group ? "s" : "");
+}
+
+/* Finds directories on the way to `path` that services cannot pass. */
+static void
+check_way(struct doctor *d, const struct services *s, const char *path)
+{
+    char way[PATH_MAX];
+    struct stat st;
+
+    if (!realpath(path, way)) {
+        return;
+    }
+    for (char *slash = strchr(way + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (stat(way, &st) == 0 && !may_services(s, &st, 1)) {
+            doctor_find_path(d, FINDING_WAY_CLOSED, way);
+        }
+        *slash = '/';
+    }
+}
+
+/* ---- the directory of the live file ---- */
+
+static void
+find_live_directory(struct doctor *d, const struct services *s,
+                    enum finding_id id, const char *path, const char *why)
+{
+    struct doctor_finding *f = doctor_find_reason(d, id, 0, why);
+
+    snprintf(f->path, sizeof(f->path), "%s", path);
+    f->user = s->uid;
+    f->owner = s->gid;
+    f->count = s->by_group ? 2770 : 700;
+}
+
+static void
+check_live_directory(struct doctor *d, const struct services *s)
+{
+    char path[sizeof(d->out->live)], parent[sizeof(path)];
+    struct stat st, above;
+
+    strcpy(path, d->out->live);
+    dirname(path);
+    strcpy(parent, path);
+    dirname(parent);
+    check_way(d, s, path);
+    if (lstat(path, &st)) {
+        if (errno != ENOENT) {
+            doctor_unseen(d, path);
+        } else if (stat(parent, &above) || !may_services(s, &above, 3)) {
+            find_live_directory(d, s, FINDING_LIVE_DIRECTORY_NONE, path, "");
+        }
+        return;
+    }
+    if (safe_directory(path)) {
+        find_live_directory(d, s, FINDING_LIVE_DIRECTORY_REFUSED, path,
+                            safe_why(errno));
+        return;
+    }
+    check_use(d, s, path, &st, 7);
+    if (st.st_mode & S_IWOTH) {
+        doctor_find_path(d,
+                         st.st_mode & S_ISVTX ? FINDING_LIVE_DIRECTORY_SHARED
+                                              : FINDING_LIVE_DIRECTORY_OPEN,
+                         path);
+    }
+    doctor_state(d, path, &st);
+}
+
+/* ---- files ---- */
 
 static const struct {
     const char *name; /* "": the directory itself; NULL: the live file */
     mode_t never;
     enum finding_id finding;
+    unsigned wanted; /* the rights that services need */
 } rights[] = {
-    {"", 022, FINDING_DIRECTORY_WRITABLE},
-    {"registry.mdb", 022, FINDING_REGISTRY_WRITABLE},
-    {"registry.lock", 077, FINDING_REGISTRY_LOCK_OPEN},
-    {"history.mdb", 022, FINDING_HISTORY_WRITABLE},
-    {"history.lock", 077, FINDING_HISTORY_LOCK_OPEN},
-    {"deferred.mdb", 007, FINDING_DEFERRED_OPEN},
-    {"deferred.journal", 007, FINDING_DEFERRED_OPEN},
-    {NULL, 007, FINDING_LIVE_OPEN},
+    {"", 022, FINDING_DIRECTORY_WRITABLE, 1},
+    {"registry.mdb", 022, FINDING_REGISTRY_WRITABLE, 4},
+    {"registry.lock", 077, FINDING_REGISTRY_LOCK_OPEN, 0},
+    {"registry.checked", 022, FINDING_REGISTRY_WRITABLE, 0},
+    {"history.mdb", 022, FINDING_HISTORY_WRITABLE, 0},
+    {"history.lock", 077, FINDING_HISTORY_LOCK_OPEN, 0},
+    {"deferred.mdb", 007, FINDING_DEFERRED_OPEN, 6},
+    {"deferred.journal", 007, FINDING_DEFERRED_OPEN, 6},
+    {"deferred.checked", 007, FINDING_DEFERRED_OPEN, 6},
+    {NULL, 007, FINDING_LIVE_OPEN, 6},
 };
 
-static void
-check_rights(struct doctor *d, size_t i, uid_t owner)
+/* Reports something that nobody may write, if it is that.  A link to a file can
+ * be replaced by the file. */
+static bool
+is_refused(struct doctor *d, const char *path, bool is_live)
 {
+    struct doctor_finding *f;
+    const char *why;
+    struct stat st;
+
+    if (!safe_look(path) || !safe_refused(errno) || errno == SAFE_STRANGER) {
+        return false;
+    }
+    why = safe_why(errno);
+    f = doctor_find_reason(d,
+                           !is_live && stat(path, &st) == 0 &&
+                                   S_ISREG(st.st_mode)
+                               ? FINDING_FILE_LINKED
+                               : FINDING_FILE_REFUSED,
+                           0, why);
+    snprintf(f->path, sizeof(f->path), "%s", path);
+    return true;
+}
+
+static void
+check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
+{
+    const char *name = rights[i].name;
+    struct doctor_finding *f;
     char path[512];
     struct stat st;
 
-    if (!rights[i].name) {
+    if (!name) {
         snprintf(path, sizeof(path), "%s", d->out->live);
-    } else if (!doctor_path(d, rights[i].name, path, sizeof(path))) {
+    } else if (!doctor_path(d, name, path, sizeof(path))) {
         return;
     }
     if (!*path || lstat(path, &st)) {
         return; /* the other checks report missing files */
     }
-    if ((!rights[i].name || *rights[i].name) && safe_look(path) &&
-        safe_refused(errno) && errno != SAFE_STRANGER) {
-        struct doctor_finding *f =
-            doctor_find_reason(d, FINDING_FILE_REFUSED, 0, safe_why(errno));
-
-        snprintf(f->path, sizeof(f->path), "%s", path);
+    if ((!name || *name) && is_refused(d, path, !name)) {
         return;
     }
     if (st.st_mode & rights[i].never) {
         doctor_find_path(d, rights[i].finding, path);
     }
-    if (rights[i].name && st.st_uid != owner &&
-        (strncmp(rights[i].name, "deferred.", 9) != 0 || safe_look(path))) {
-        struct doctor_finding *f =
-            doctor_find_path(d, FINDING_FILE_OWNER, path);
-
+    check_use(d, s, path, &st, rights[i].wanted);
+    doctor_state(d, path, &st);
+    if (name && st.st_uid != owner &&
+        (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {
+        f = doctor_find_path(d, FINDING_FILE_OWNER, path);
         f->user = st.st_uid;
         f->owner = owner;
-    }
-}
-
-/* Services that are members of the group must be able to read. */
-static void
-check_group(struct doctor *d, const struct stat *dir)
-{
-    char path[512];
-    struct stat st;
-
-    if (!doctor_path(d, "registry.mdb", path, sizeof(path)) ||
-        stat(path, &st) || dir->st_uid != 0) {
-        return;
-    }
-    if (st.st_gid != dir->st_gid || !(st.st_mode & 040) ||
-        !(dir->st_mode & 010)) {
-        doctor_find_path(d, FINDING_GROUP_CANNOT_READ, path)->owner =
-            dir->st_gid;
     }
 }
 
 void
 doctor_rights(struct doctor *d)
 {
+    struct services s;
     struct stat dir;
 
     if (stat(d->out->dir, &dir)) {
@@ -94,62 +211,17 @@ doctor_rights(struct doctor *d)
         snprintf(f->path, sizeof(f->path), "%s", d->out->dir);
         return;
     }
-    for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
-        check_rights(d, i, dir.st_uid);
-    }
-    check_group(d, &dir);
-}
-
-/* ---- space ---- */
-
-/* Reports little space on the file system of `path`: `full` if services may
- * fail now, `low` if they may fail soon. */
-static void
-check_space(struct doctor *d, const char *path, enum finding_id full,
-            enum finding_id low, struct doctor_space *out)
-{
-    struct statvfs fs;
-    uint64_t unit;
-
-    if (!*path || statvfs(path, &fs) || fs.f_blocks == 0) {
+    s = (struct services){dir.st_uid == 0 && dir.st_gid != 0, dir.st_uid,
+                          dir.st_gid};
+    check_way(d, &s, d->out->dir);
+    if (access(d->out->dir, X_OK)) {
+        doctor_unseen(d, d->out->dir);
         return;
     }
-    unit = fs.f_frsize;
-    out->known = true;
-    out->free = fs.f_bavail * unit;
-    out->size = fs.f_blocks * unit;
-    if (out->free < 8 * MIB || out->free < out->size / 100) {
-        doctor_find_path(d, full, path)->bytes = out->free;
-    } else if (out->free < 32 * MIB || out->free < out->size / 20) {
-        doctor_find_path(d, low, path)->bytes = out->free;
+    if (*d->out->live) {
+        check_live_directory(d, &s);
     }
-}
-
-/* Writes the path of the live file, or of its directory if there is none. */
-static void
-live_directory(const struct doctor_report *r, char out[sizeof(r->live)])
-{
-    char *slash;
-
-    strcpy(out, r->live);
-    slash = strrchr(out, '/');
-    if (!r->has_live && slash) {
-        slash[slash == out] = '\0';
-    }
-}
-
-void
-doctor_space(struct doctor *d)
-{
-    const struct doctor_report *r = d->out;
-    char live[sizeof(r->live)];
-    struct statvfs fs;
-
-    live_directory(r, live);
-    check_space(d, r->dir, FINDING_DISK_FULL, FINDING_DISK_LOW, &d->out->disk);
-    check_space(d, live, FINDING_MEMORY_FULL, FINDING_MEMORY_LOW,
-                &d->out->memory);
-    if (statvfs(r->dir, &fs) == 0 && fs.f_flag & ST_RDONLY) {
-        doctor_find_path(d, FINDING_DISK_READ_ONLY, r->dir);
+    for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
+        check_file(d, &s, i, dir.st_uid);
     }
 }

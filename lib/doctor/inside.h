@@ -8,6 +8,7 @@
 #include "doctor.h"
 
 struct admin;
+struct stat;
 
 struct doctor {
     struct admin *admin; /* NULL: the registry cannot be read */
@@ -29,9 +30,18 @@ struct doctor_finding *doctor_find_reason(struct doctor *d, enum finding_id id,
 /* Adds this thread's last failure as a finding. */
 void doctor_find_failure(struct doctor *d);
 
-/* Writes the path of a file of the registry.  False: too long. */
+/* Writes the path of a file of the registry, "" of its directory.  False: too
+ * long. */
 bool doctor_path(const struct doctor *d, const char *name, char *out,
                  size_t size);
+
+/* Adds that `path` could not be looked at, for errno; nothing if it is missing.
+ */
+void doctor_unseen(struct doctor *d, const char *path);
+
+/* Finds a stopped process that locks the file, and attributes that keep it from
+ * being changed. */
+void doctor_state(struct doctor *d, const char *path, const struct stat *st);
 
 void doctor_registry(struct doctor *d);
 void doctor_live(struct doctor *d);

@@ -98,7 +98,7 @@ all_files() {
     cp whole "$DIR/registry.mdb"
     truncate -s 8192 "$DIR/registry.mdb"
     gives 6 bide doctor
-    says "wrong registry"
+    says "wrong   registry"
 }
 
 @test "doctor reports impossible counters, undefined names and dead waiters" {
@@ -175,7 +175,7 @@ all_files() {
     done
     run bide doctor
     [ "$status" -eq 1 ]
-    says "wrong history"
+    says "wrong   history"
     bide record
     found history "is the old file, kept because it was damaged"
     found history "records and pages were lost"
@@ -227,7 +227,7 @@ print(*[f["command"] for f in json.load(sys.stdin)["findings"] if f["level"] == 
     bide exec pay -- true
     ln "$DIR/registry.mdb" second
     gives 1 bide doctor
-    says "$DIR/registry.mdb: the file has a second name" "move it away"
+    says "$DIR/registry.mdb: the file has a second name" "cp -p"
     rm second
     mv "$DIR/registry.lock" kept
     mkfifo "$DIR/registry.lock"
@@ -257,9 +257,6 @@ print(*[f["command"] for f in json.load(sys.stdin)["findings"] if f["level"] == 
     chown 12345 "$DIR/history.mdb"
     found rights "belongs to user 12345"
     chown 0 "$DIR/history.mdb"
-    chmod g-r "$DIR/registry.mdb"
-    found rights "services of the group cannot read"
-    chmod g+r "$DIR/registry.mdb"
     gives 0 bide doctor
 }
 
@@ -273,5 +270,5 @@ mount -t tmpfs -o size=6m tmpfs small
 "$BIDE" --dir small/r doctor
 END
     gives 1 unshare -m bash full.sh
-    says "wrong space" "MiB are free" "found."
+    says "wrong   space" "MiB are free" "found."
 }

@@ -56,3 +56,218 @@ unannounced() {
     gives 0 bide doctor
     gives 75 bide exec mail -- true
 }
+
+# ---- who may use the files ----
+
+# shared: makes a registry of root whose services are members of group 4242.
+shared() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to give files to a group"
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    chgrp -R 4242 "$DIR"
+    install -d -m 2770 -g 4242 "$T/live"
+    shop
+    member exec pay -- true
+    [ "$(stat -c %g "$(live_file)")" = 4242 ]
+    gives 0 bide doctor
+}
+
+# member COMMAND...: runs bide as a service, a user of that group.
+member() {
+    setpriv --reuid=4343 --regid=4242 --clear-groups "$BIDE" --dir "$DIR" "$@"
+}
+
+# counted COMMAND...: fails unless calls of services are counted together.
+counted() {
+    local before
+    before=$(bide stats pay --json | python3 -c 'import json, sys
+print(json.load(sys.stdin)["policies"][0]["attempts"])')
+    member exec pay -- true
+    gives 0 bide stats pay --json
+    json "j['policies'][0]['attempts'] == $before + 1"
+}
+
+teardown() {
+    while umount -l "$T"/mount/* 2>/dev/null; do :; done
+    chattr -R -i "$T" 2>/dev/null
+    true
+}
+
+@test "files and directories that services cannot use" {
+    shared
+    local live way words fault
+    live=$(live_file)
+    way=$T
+    while IFS='|' read -r words fault; do
+        eval "$fault"
+        mends "$words"
+        counted
+    done <<END
+$DIR: services cannot use it|chmod g-x "$DIR"
+$DIR/registry.mdb: services cannot use it|chmod g-r "$DIR/registry.mdb"
+$DIR/registry.mdb: services cannot use it|chgrp 0 "$DIR/registry.mdb"
+$DIR/deferred.mdb: services cannot use it|chgrp 0 "$DIR/deferred.mdb"
+$DIR/deferred.journal: services cannot use it|chmod g-w "$DIR/deferred.journal"
+$T/live: services cannot use it|chmod 2750 "$T/live"
+$T/live: services cannot use it|chgrp 0 "$T/live"
+$T/live: services cannot use it|chmod g-x "$T/live"
+$live: services cannot use it|chmod 600 "$live"
+$live: services cannot use it|chgrp 0 "$live"
+services cannot pass through $way|chmod 700 "$way"
+all users can replace the live file|chmod o+w "$T/live"
+all users can change statistics|chmod o+rw "$live"
+can replace policies|chmod o+w "$DIR"
+can change policies|chmod g+w "$DIR/registry.mdb"
+can block changes|chmod o+r "$DIR/registry.lock"
+can read or change deferred work|chmod o+r "$DIR/deferred.mdb"
+belongs to user 4343|chown 4343 "$DIR/registry.mdb"
+END
+}
+
+@test "a live directory that is missing, or has something in its place" {
+    shared
+    rm -r "$T/live"
+    mends "$T/live is missing and services cannot make it"
+    member exec pay -- true
+    counted
+    rm -r "$T/live"
+    : >"$T/live"
+    mends "$T/live: no directory for live state: Not a directory"
+    member exec pay -- true
+    counted
+    mv "$T/live" "$T/elsewhere"
+    ln -s elsewhere "$T/live"
+    rm "$T/live.away"
+    mends "$T/live: no directory for live state: this is a symbolic link"
+    member exec pay -- true
+    counted
+    # The directory of a session that has ended.
+    "$BIDE" --dir "$T/other" init --live "$T/session/bide" >/dev/null
+    DIR=$T/other
+    mends "$T/session/bide is missing and services cannot make it"
+    [ "$(stat -c %a "$T/session/bide")" = 700 ]
+}
+
+@test "something else in the place of a file" {
+    shop
+    bide exec pay -- true
+    local live
+    live=$(live_file)
+    rm "$live"
+    mkdir "$live"
+    mends "$live: this is a directory, not a file"
+    rm "$DIR/registry.lock"
+    mkdir "$DIR/registry.lock"
+    mends "$DIR/registry.lock: this is a directory, not a file"
+    rm -f "$DIR/registry.lock"
+    mkfifo "$DIR/registry.lock"
+    rmdir "$DIR/registry.lock.away"
+    mends "$DIR/registry.lock: this is a device, pipe or socket"
+    mv "$DIR/registry.mdb" "$T/moved.mdb"
+    ln -s "$T/moved.mdb" "$DIR/registry.mdb"
+    mends "$DIR/registry.mdb: this is a symbolic link"
+    ln "$DIR/registry.mdb" "$T/second"
+    mends "$DIR/registry.mdb: the file has a second name"
+    gives 0 bide set pay attempts=2
+    cp "$live".away/../*.bell "$T" 2>/dev/null || true
+    "$BIDE" --dir "$T/other" init --live "$T/live" >/dev/null
+    "$BIDE" --dir "$T/other" exec x -- true
+    rm -rf "$live" "$live.away"
+    mv "$T"/live/*.live "$live"
+    mends "$live is not a live file of this registry"
+}
+
+@test "paths with blanks and quotes are mended too" {
+    DIR="$T/a b\$(touch $T/hurt)'s \"x\";&"
+    bide init --live "$T/l i'v\"e" >/dev/null
+    shop
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    chmod o+w "$DIR"
+    mends "can replace policies"
+    bide exec pay -- true
+    bide pause pay >/dev/null
+    poke "$(echo "$T"/l*/*.live)" $GATES 0000
+    mends "calls do not follow the registry"
+    [ ! -e "$T/hurt" ]
+}
+
+# ---- what keeps files from being changed ----
+
+@test "files with an attribute that forbids changes" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, for chattr"
+    : >"$T/x"
+    chattr +i "$T/x" 2>/dev/null || skip "the file system has no such attribute"
+    chattr -i "$T/x"
+    shop
+    bide record
+    local name
+    for name in "" registry.mdb registry.lock registry.checked history.mdb deferred.mdb; do
+        chattr +i "$DIR/$name"
+        mends "$DIR${name:+/$name} has an attribute that forbids changes"
+    done
+    chattr +a "$DIR/registry.mdb"
+    mends "$DIR/registry.mdb has an attribute that forbids changes"
+    gives 0 bide set pay attempts=7
+}
+
+@test "a lock that a stopped process holds" {
+    shop
+    flock "$DIR/registry.lock" sleep 1000 3>&- &
+    local holder=$!
+    until_it grep -q "FLOCK.*:$(stat -c %i "$DIR/registry.lock") " /proc/locks
+    gives 0 bide doctor
+    kill -STOP $holder
+    until_it grep -q '^State:.*stopped' "/proc/$holder/status"
+    mends "registry.lock is locked by process $holder (flock), which is stopped"
+    until_it grep -q '^State:.*sleeping' "/proc/$holder/status"
+    pkill -P $holder
+    wait $holder || true
+}
+
+# mounted OPTIONS: mounts a file system of its own at $T/mount/N.
+mounted() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
+    mkdir -p "$T/mount/$1"
+    mount -t tmpfs -o "$2" none "$T/mount/$1" || skip "cannot mount a tmpfs"
+}
+
+@test "file systems that are read-only, full, or without inodes" {
+    mounted registry size=64m,nr_inodes=20
+    mounted live size=64m
+    local m=$T/mount
+    DIR=$m/registry/r
+    bide init --live "$m/live/l" >/dev/null
+    shop
+    bide exec pay -- true
+    gives 0 bide doctor
+    mount -o remount,ro "$m/registry"
+    mends "$DIR is on a read-only file system"
+    mount -o remount,ro "$m/live"
+    mends "$m/live/l is on a read-only file system"
+    mount --bind "$m/live" "$m/live"
+    mount -o remount,bind,ro "$m/live"
+    mends "$m/live/l is on a read-only file system"
+    local i
+    for ((i = 0; i < 20; i++)); do
+        : >"$m/registry/$i" || break
+    done 2>/dev/null
+    finding "no free inodes"
+    rm "$m"/registry/[0-9]*
+    gives 0 bide doctor
+    head -c 60m /dev/zero >"$m/registry/fill" 2>/dev/null || true
+    finding "MiB are free"
+    rm "$m/registry/fill"
+    gives 0 bide doctor
+}
+
+@test "doctor names what its user may not look at" {
+    shared
+    gives_fault_as() {
+        run setpriv --reuid=4344 --regid="$1" --clear-groups "$BIDE" --dir "$DIR" doctor
+        [ "$status" -eq "$2" ] || { echo "$output" && return 1; }
+    }
+    gives_fault_as 4242 1
+    says "unknown rights: $DIR/registry.lock was not checked: Permission denied"
+    says "Nothing is wrong in what could be checked."
+    gives_fault_as 4345 6
+    says_not "Nothing is wrong"
+}
