@@ -11,13 +11,13 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/draft.h"
+#include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/policy/difference.h"
 #include "policy/policy.h"
 #include "record/past.h"
-#include "rule/alarm.h"
 #include "rule/breaker.h"
 #include "store/history/history.h"
 #include "store/policies/record.h"
@@ -192,12 +192,9 @@ add_event(void *arg, const char *name, const char *scope,
         snprintf(text, sizeof(text), "%s", breaker_words(event->to));
         a->opened += event->to == STATE_OPEN;
     } else if (event->kind == HISTORY_LEVEL) {
-        static const char *const words[] = {"ok", "warning", "critical"};
-
-        snprintf(text, sizeof(text), "%s -> %s%s%s",
-                 event->from <= ALARM_CRIT ? words[event->from] : "?",
-                 event->to <= ALARM_CRIT ? words[event->to] : "?",
-                 *event->words ? ": " : "", event->words);
+        snprintf(text, sizeof(text), "%s -> %s%s%s", level_word(event->from),
+                 level_word(event->to), *event->words ? ": " : "",
+                 event->words);
     } else {
         return 0; /* written by a later version of bide */
     }
@@ -231,7 +228,7 @@ find_span(struct audit *a, const struct history_interval *i)
 static uint64_t
 audited_count(const struct figures *f, const struct counter_row *row)
 {
-    return row->flags & COUNTER_IS_AUDITED ? f->counter[row->counter] : 0;
+    return row->flags & COUNTER_IS_FAILED ? f->counter[row->counter] : 0;
 }
 
 /* Adds an interval with failed calls; an interval that continues an entry

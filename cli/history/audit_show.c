@@ -270,7 +270,7 @@ audit_json(const struct audit *a)
         if (e->kind == AUDIT_CALLS) {
             json_put_count(j, "calls", e->calls);
             for (size_t k = 0; k < COUNTER_ROWS; k++) {
-                if (counter_rows[k].flags & COUNTER_IS_AUDITED) {
+                if (counter_rows[k].flags & COUNTER_IS_FAILED) {
                     json_put_count(j, counter_rows[k].name, e->count[k]);
                 }
             }

@@ -237,7 +237,7 @@ add_to_bin(struct history_bins *b, const struct history_interval *i, size_t at,
     const double amounts[HISTORY_AMOUNTS] = {
         [AMOUNT_CALLS] = (double)figures_calls(f),
         [AMOUNT_RETRIES] = (double)f->counter[COUNTER_RETRIES],
-        [AMOUNT_EXHAUSTED] = (double)figures_exhausted(f),
+        [AMOUNT_FAILED] = (double)figures_failed(f),
         [AMOUNT_REFUSED] = (double)f->counter[COUNTER_REFUSED],
     };
     double share = all ? 1 : share_in_bin(b, i, at);

@@ -35,7 +35,7 @@ enum { HISTORY_BINS = 60 };
 enum history_amount {
     AMOUNT_CALLS,
     AMOUNT_RETRIES,
-    AMOUNT_EXHAUSTED,
+    AMOUNT_FAILED,
     AMOUNT_REFUSED,
     HISTORY_AMOUNTS,
 };

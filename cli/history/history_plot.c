@@ -21,7 +21,7 @@ static const struct {
 } lines[] = {
     {"calls/min", AMOUNT_CALLS, false},
     {"retries/min", AMOUNT_RETRIES, false},
-    {"exhausted/min", AMOUNT_EXHAUSTED, true},
+    {"failed/min", AMOUNT_FAILED, true},
     {"refused/min", AMOUNT_REFUSED, true},
     {"p95", HISTORY_AMOUNTS, false},
 };

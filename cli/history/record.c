@@ -128,12 +128,14 @@ set_all_variables(struct variables *v, const struct level_change *c)
     set_variable(v, "BIDE_OLD_LEVEL", level_word(c->before));
     set_variable(v, "BIDE_LEVEL", level_word(c->now));
     set_variable(v, "BIDE_WHY", c->words);
+    if (c->seen.unclear > 0) {
+        return;
+    }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);
     set_variable(v, "BIDE_CALLS", text);
     set_share_variable(v, "BIDE_RETRIES_PCT", c->seen.retries,
                        c->seen.attempts);
-    set_share_variable(v, "BIDE_EXHAUSTED_PCT", c->seen.exhausted,
-                       c->seen.calls);
+    set_share_variable(v, "BIDE_FAILED_PCT", c->seen.failed, c->seen.calls);
     snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
     set_variable(v, "BIDE_P95_MS", text);
 }

@@ -251,7 +251,7 @@ struct rate_row {
 static const struct rate_row rate_rows[] = {
     {"calls", offsetof(struct trend_rates, calls)},
     {"retries", offsetof(struct trend_rates, retries)},
-    {"exhausted", offsetof(struct trend_rates, exhausted)},
+    {"failed", offsetof(struct trend_rates, failed)},
     {"p95_ms", offsetof(struct trend_rates, p95_ms)},
 };
 
@@ -283,7 +283,7 @@ put_trend_policy(struct json *policies, const struct trend *t, size_t i)
     json_put_ms(inside, "over_ms", v.over_ns / 1000000 * 1000000);
     json_put_number(inside, "calls_per_s", round_3(v.calls));
     json_put_number(inside, "retries_per_s", round_3(v.retries));
-    json_put_number(inside, "exhausted_per_s", round_3(v.exhausted));
+    json_put_number(inside, "failed_per_s", round_3(v.failed));
     json_put_number(inside, "refused_per_s", round_3(v.refused));
     inside = json_in_object(j, "latency_ms");
     json_put_ms(inside, "over_ms", v.window_ns / 1000000 * 1000000);

@@ -13,7 +13,7 @@
 /* Totals at one time.  The histogram's counts are kept modulo 2^32, because
  * only differences between two readings are used. */
 struct reading {
-    uint64_t calls, retries, exhausted, refused, succeeded;
+    uint64_t calls, retries, failed, refused, succeeded;
     uint32_t histogram[HISTOGRAM_BUCKETS];
 };
 
@@ -135,7 +135,7 @@ trend_add(struct trend *t, const struct admin_cell *c)
     r = &one->now;
     r->calls += count_calls(&c->stats);
     r->retries += c->stats.retries;
-    r->exhausted += c->stats.exhausted;
+    r->failed += c->stats.exhausted + c->stats.refused;
     r->refused += c->stats.refused;
     r->succeeded += c->stats.succeeded;
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -195,8 +195,7 @@ add_points(struct trend_policy *one, size_t steps, uint64_t ns)
     struct trend_rates rates = {
         .calls = (float)rate_per_s(one->step.calls, one->now.calls, ns),
         .retries = (float)rate_per_s(one->step.retries, one->now.retries, ns),
-        .exhausted =
-            (float)rate_per_s(one->step.exhausted, one->now.exhausted, ns),
+        .failed = (float)rate_per_s(one->step.failed, one->now.failed, ns),
         .p95_ms = -1,
     };
 
@@ -302,7 +301,8 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
         }
         p->calls += share * (float)rate_per_s(0, count_calls(s), ns);
         p->retries += share * (float)rate_per_s(0, s->retries, ns);
-        p->exhausted += share * (float)rate_per_s(0, s->exhausted, ns);
+        p->failed +=
+            share * (float)rate_per_s(0, s->exhausted + s->refused, ns);
         if (s->latency_succeeded.count > 0 && p95 > p->p95_ms) {
             p->p95_ms = p95;
         }
@@ -343,7 +343,7 @@ trend_get(const struct trend *t, size_t i, struct trend_view *out)
         .over_ns = over,
         .calls = rate_per_s(before->calls, one->now.calls, over),
         .retries = rate_per_s(before->retries, one->now.retries, over),
-        .exhausted = rate_per_s(before->exhausted, one->now.exhausted, over),
+        .failed = rate_per_s(before->failed, one->now.failed, over),
         .refused = rate_per_s(before->refused, one->now.refused, over),
         .window_ns = t->now_ns - t->window_before_ns,
     };

@@ -37,7 +37,7 @@ void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
 
 /* One point of a policy's lines.  Rates are per second. */
 struct trend_rates {
-    float calls, retries, exhausted;
+    float calls, retries, failed;
     float p95_ms; /* negative: no attempt succeeded */
 };
 struct trend_view {
@@ -45,7 +45,7 @@ struct trend_view {
     struct trend_rates point[TREND_POINTS]; /* the oldest first */
     /* Rates over the last over_ns (one or two steps); 0: not known yet. */
     uint64_t over_ns;
-    double calls, retries, exhausted, refused;
+    double calls, retries, failed, refused; /* failed: refused included */
     /* Succeeded attempts and their latency over the last window_ns (a minute
      * or two). */
     uint64_t window_ns;

@@ -162,7 +162,7 @@ add_counts(const struct comparison *c, const struct replay *r)
         {"calls that succeeded", SHARE,
          OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), ALWAYS},
         {"  after a retry", SHARE, OF_ALL(r, s->recovered, recovered), 0},
-        {"calls that gave up", SHARE,
+        {"calls exhausted", SHARE,
          OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), ALWAYS},
         {"calls refused", SHARE, OF_ALL(r, s->refused, verdict[BIDE_REFUSED]),
          ALWAYS},
@@ -280,7 +280,7 @@ put_recorded_figures(struct json *j, const struct replay *r)
         /* The simulation does not know the importance, which divides
          * `exhausted`. */
         if (row->name && row->unit == COUNTER_OF_CALLS &&
-            !(row->flags & COUNTER_IS_FAILED)) {
+            !(row->flags & COUNTER_IS_EXHAUSTED)) {
             json_put_count(j, row->name, counter_of(s, row));
         }
     }

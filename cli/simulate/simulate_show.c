@@ -241,8 +241,7 @@ add_verdicts(const struct comparison *c, const struct simulated *s)
         {"calls that succeeded", SHARE, OF_BOTH(s, verdict[BIDE_SUCCEEDED]),
          ALWAYS},
         {"  after a retry", SHARE, OF_BOTH(s, recovered), 0},
-        {"calls that gave up", SHARE, OF_BOTH(s, verdict[BIDE_EXHAUSTED]),
-         ALWAYS},
+        {"calls exhausted", SHARE, OF_BOTH(s, verdict[BIDE_EXHAUSTED]), ALWAYS},
     };
     const struct figure others[] = {
         {"calls refused", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), 0},
@@ -251,7 +250,7 @@ add_verdicts(const struct comparison *c, const struct simulated *s)
     };
 
     simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
-    for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "gave up" */
+    for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "exhausted" */
         char name[40];
         struct figure f = {name, SHARE, OF_BOTH(s, exhausted[i]), 0};
 

@@ -19,13 +19,14 @@
 #include "record/past.h"
 #include "rule/alarm.h"
 
-enum { UNKNOWN = 3, WORDS_SIZE = 512 };
+/* Levels are exit statuses. */
+enum { UNKNOWN = ALARM_UNKNOWN, WORDS_SIZE = 512 };
 
 struct check {
     struct command_line *line;
     size_t count;  /* policies */
     size_t judged; /* policies that have warn_ or crit_ keys and enough calls */
-    size_t on[3];  /* policies by level */
+    size_t on[ALARM_UNKNOWN + 1]; /* policies by level */
     enum alarm_level worst;
     uint64_t now_ns, damaged;
     FILE *perf, *more;      /* the performance data; one line for each alarm */
@@ -35,24 +36,23 @@ struct check {
 
 /* ---- one policy ---- */
 
+/* Writes a number and its limits; negative: none.  In the format of Nagios, U
+ * is a number that is not known. */
 static void
-put_perf_limits(FILE *out, double warn, double crit)
+put_perf(FILE *out, const struct past_alarm *a, const char *what, double value,
+         const char *unit, double warn, double crit)
 {
-    char text[2][32] = {"", ""};
+    const double numbers[] = {value, warn, crit};
+    char text[3][32] = {"U"};
 
-    if (warn >= 0) {
-        text_plain(warn, text[0], sizeof(text[0]));
+    for (size_t i = 0; i < 3; i++) {
+        if (numbers[i] >= 0) {
+            text_plain(numbers[i], text[i], sizeof(text[i]));
+        }
     }
-    if (crit >= 0) {
-        text_plain(crit, text[1], sizeof(text[1]));
-    }
-    fprintf(out, ";%s;%s;0", text[0], text[1]);
-}
-
-static double
-to_percent(double share)
-{
-    return share < 0 ? -1 : share * 100;
+    fprintf(out, " '%s_%s'=%s%s;%s;%s;0%s", a->name, what, text[0],
+            value >= 0 ? unit : "", text[1], text[2],
+            *unit == '%' ? ";100" : "");
 }
 
 static double
@@ -61,34 +61,31 @@ to_ms(uint64_t ns)
     return ns == DURATION_NONE ? -1 : (double)ns / 1e6;
 }
 
-static void
-put_perf_share(FILE *out, const char *name, const char *what, uint64_t part,
-               uint64_t whole, double warn, double crit)
+static double
+percent_of(uint64_t part, uint64_t whole)
 {
-    char text[32];
-
-    fprintf(out, " '%s_%s'=%s%%", name, what,
-            text_plain(whole > 0 ? 100 * (double)part / (double)whole : 0, text,
-                       sizeof(text)));
-    put_perf_limits(out, to_percent(warn), to_percent(crit));
-    fputs(";100", out);
+    return whole > 0 ? 100 * (double)part / (double)whole : 0;
 }
 
 static void
-put_perf(FILE *out, const struct past_alarm *a)
+put_all_perf(FILE *out, const struct past_alarm *a)
 {
-    const struct policy *p = a->policy;
-    char text[32];
+    const struct alarm_rules *warn = &a->policy->warn, *crit = &a->policy->crit;
+    const struct alarm_seen *s = &a->seen;
+    bool known = s->unclear == 0;
 
-    fprintf(out, " '%s_calls'=%llu;;;0", a->name,
-            (unsigned long long)a->seen.calls);
-    put_perf_share(out, a->name, "retries", a->seen.retries, a->seen.attempts,
-                   p->warn.retry_rate, p->crit.retry_rate);
-    put_perf_share(out, a->name, "exhausted", a->seen.exhausted, a->seen.calls,
-                   p->warn.exhausted_rate, p->crit.exhausted_rate);
-    fprintf(out, " '%s_p95'=%sms", a->name,
-            text_plain((double)a->seen.p95_ns / 1e6, text, sizeof(text)));
-    put_perf_limits(out, to_ms(p->warn.p95_ns), to_ms(p->crit.p95_ns));
+    put_perf(out, a, "calls", known ? (double)s->calls : -1, "", -1, -1);
+    put_perf(out, a, "retries",
+             known ? percent_of(s->retries, s->attempts) : -1, "%",
+             100 * warn->retry_rate, 100 * crit->retry_rate);
+    put_perf(out, a, "failed", known ? percent_of(s->failed, s->calls) : -1,
+             "%", 100 * warn->failed_rate, 100 * crit->failed_rate);
+    put_perf(out, a, "p95", known ? to_ms(s->p95_ns) : -1, "ms",
+             to_ms(warn->p95_ns), to_ms(crit->p95_ns));
+    if (a->policy->breaker.mode == BREAKER_ON) {
+        put_perf(out, a, "breaker", to_ms(s->breaker_ns), "ms",
+                 to_ms(warn->breaker_ns), to_ms(crit->breaker_ns));
+    }
 }
 
 /* Writes "pay: p95 240ms above 200ms, since today 14:02:11". */
@@ -96,6 +93,11 @@ static void
 describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
                size_t size)
 {
+    const struct policy *p = a->policy;
+    const char *refuses = p->paused ? "paused"
+                          : p->breaker.mode == BREAKER_OPEN
+                              ? "breaker forced open"
+                              : NULL;
     char when[64];
 
     if (a->verdict.level != ALARM_OK &&
@@ -105,7 +107,9 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
             when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when)));
     } else if (a->verdict.level != ALARM_OK) {
         snprintf(out, size, "%s: %s", a->name, a->verdict.words);
-    } else if (!alarm_has_rules(a->policy)) {
+    } else if (refuses) {
+        snprintf(out, size, "%s: %s, each call is refused", a->name, refuses);
+    } else if (!alarm_has_rules(p)) {
         snprintf(out, size, "%s: no warn_ or crit_ keys", a->name);
     } else if (a->verdict.too_few) {
         snprintf(out, size, "%s: %llu calls, too few to judge", a->name,
@@ -115,26 +119,11 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
     }
 }
 
-/* Appends the period of the figures if it is longer than the policy's window,
- * which happens when nothing was recorded recently. */
-static void
-append_period(const struct past_alarm *a, char *out, size_t size)
-{
-    uint64_t looked = a->end_ns - a->begin_ns;
-    size_t length = strlen(out);
-    char text[32];
-
-    if (looked > a->policy->warn_window_ns + a->policy->warn_window_ns / 4 &&
-        looked > a->policy->warn_window_ns + 60000000000) {
-        snprintf(out + length, size - length, " (over %s: no recent history)",
-                 duration_round(looked, text, sizeof(text)));
-    }
-}
-
 static void
 put_alarm(const struct check *c, const struct past_alarm *a)
 {
     struct json *j = json_add_object(c->array);
+    bool known = a->seen.unclear == 0;
 
     json_put_text(j, "policy", a->name);
     json_put_text(j, "level", level_word(a->verdict.level));
@@ -145,39 +134,43 @@ put_alarm(const struct check *c, const struct past_alarm *a)
                       : 0);
     json_put_truth(j, "enough_calls", !a->verdict.too_few);
     json_put_truth(j, "has_keys", alarm_has_rules(a->policy));
-    json_put_count(j, "calls", a->seen.calls);
-    json_put_count(j, "exhausted", a->seen.exhausted);
-    json_put_count(j, "attempts", a->seen.attempts);
-    json_put_count(j, "retries", a->seen.retries);
-    json_put_ms(j, "p95_ms", a->seen.p95_ns);
-    json_put_ms(j, "looked_at_ms", a->end_ns - a->begin_ns);
+    json_put_ms(j, "breaker_ms", a->seen.breaker_ns);
+    json_put_truth(j, "figures_known", known);
+    if (known) {
+        json_put_count(j, "calls", a->seen.calls);
+        json_put_count(j, "failed", a->seen.failed);
+        json_put_count(j, "attempts", a->seen.attempts);
+        json_put_count(j, "retries", a->seen.retries);
+        json_put_ms(j, "p95_ms", a->seen.p95_ns);
+        json_put_ms(j, "looked_at_ms", a->end_ns - a->begin_ns);
+    }
 }
 
 static int
 add_alarm(void *arg, const struct past_alarm *a)
 {
     struct check *c = arg;
+    enum alarm_level level = a->verdict.level;
+    bool first = c->count++ == 0 || alarm_is_worse(level, c->worst);
     char words[WORDS_SIZE];
 
-    c->count++;
     c->damaged = a->damaged;
-    c->judged += alarm_has_rules(a->policy) && !a->verdict.too_few;
-    c->on[a->verdict.level]++;
+    c->judged += alarm_has_rules(a->policy) && !a->verdict.too_few &&
+                 !a->verdict.unknown;
+    c->on[level]++;
+    c->worst = first ? level : c->worst;
     if (c->object) {
-        c->worst = a->verdict.level > c->worst ? a->verdict.level : c->worst;
         put_alarm(c, a);
         return 0;
     }
     describe_alarm(c, a, words, sizeof(words));
-    append_period(a, words, sizeof(words));
-    if (c->count == 1 || a->verdict.level > c->worst) {
-        c->worst = a->verdict.level;
+    if (first) {
         memcpy(c->first, words, sizeof(words));
     }
-    if (a->verdict.level != ALARM_OK || c->line->count > 0) {
-        fprintf(c->more, "%s %s\n", level_word(a->verdict.level), words);
+    if (level != ALARM_OK || c->line->count > 0) {
+        fprintf(c->more, "%s %s\n", level_word(level), words);
     }
-    put_perf(c->perf, a);
+    put_all_perf(c->perf, a);
     return 0;
 }
 
@@ -219,9 +212,10 @@ print_first(const struct check *c)
         fputs(c->first, stdout);
     }
     if (c->count > 1 && c->worst != ALARM_OK) {
-        printf("; %zu critical, %zu %s, of %zu policies", c->on[ALARM_CRIT],
-               c->on[ALARM_WARN],
-               text_plural(c->on[ALARM_WARN], "warning", "warnings"), c->count);
+        printf("; %zu critical, %zu %s, %zu unknown, of %zu policies",
+               c->on[ALARM_CRIT], c->on[ALARM_WARN],
+               text_plural(c->on[ALARM_WARN], "warning", "warnings"),
+               c->on[ALARM_UNKNOWN], c->count);
     } else if (c->count > 1) {
         printf("%zu policies, %zu with enough calls to judge", c->count,
                c->judged);
@@ -236,6 +230,9 @@ print_all(const struct check *c, const char *perf, const char *more)
         printf("; %llu damaged history %s skipped",
                (unsigned long long)c->damaged,
                text_plural(c->damaged, "record", "records"));
+    }
+    if (c->on[ALARM_UNKNOWN] > 0) {
+        fputs("; run: bide record --every 1m", stdout);
     }
     printf(" |%s\n", perf);
     if (c->count > 1) {
@@ -267,11 +264,12 @@ print_check_text(struct check *c)
     }
     whole = close_memory(c->perf);
     whole = close_memory(c->more) && whole;
-    status = !whole          ? print_unknown("out of memory")
-             : rc            ? print_unknown_failure(rc)
-             : c->count == 0 ? print_unknown("no policy has warn_ or crit_ "
-                                             "keys, see: bide help keys")
-                             : print_all(c, perf, more);
+    status = !whole ? print_unknown("out of memory")
+             : rc   ? print_unknown_failure(rc)
+             : c->count == 0
+                 ? print_unknown("no policy has a breaker, or warn_ or "
+                                 "crit_ keys, see: bide help keys")
+                 : print_all(c, perf, more);
     free(perf);
     free(more);
     return status;

@@ -36,7 +36,7 @@ struct metrics_policy {
     int importance, breaker_mode;
     bool paused;
     char group[BIDE_NAME_MAX + 1]; /* "none", "own" */
-    int level; /* enum alarm_level; -1: has no warn_ or crit_ keys */
+    int level; /* enum alarm_level; -1: unknown, or not watched */
 };
 
 struct metrics_group {

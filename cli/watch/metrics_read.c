@@ -245,7 +245,9 @@ keep_level(void *arg, const struct past_alarm *alarm)
         find_metrics_policy(m, m->policy_count, alarm->name);
 
     if (p) {
-        p->level = (int)alarm->verdict.level;
+        p->level = alarm->verdict.level == ALARM_UNKNOWN
+                       ? -1
+                       : (int)alarm->verdict.level;
     }
     return 0;
 }

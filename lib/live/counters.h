@@ -35,16 +35,16 @@
            0, NULL,                                                          \
            "calls that used up their attempts: aborted, deferred, dropped")  \
     STORED(ABORTED, aborted, "aborted", CALLS, "ABORTED",                    \
-           IF_ANY | VERDICT | FAILED | AUDITED, NULL,                        \
+           IF_ANY | VERDICT | EXHAUSTED | FAILED, NULL,                      \
            "exhausted calls of a mandatory policy")                          \
     STORED(DEFERRED, deferred, "deferred", CALLS, "DEFERRED",                \
-           IF_ANY | VERDICT | FAILED | AUDITED, NULL,                        \
+           IF_ANY | VERDICT | EXHAUSTED | FAILED, NULL,                      \
            "exhausted calls of a postponable policy")                        \
     STORED(DROPPED, dropped, "dropped", CALLS, "DROPPED",                    \
-           IF_ANY | VERDICT | FAILED | AUDITED, NULL,                        \
+           IF_ANY | VERDICT | EXHAUSTED | FAILED, NULL,                      \
            "exhausted calls of an optional policy")                          \
     STORED(REFUSED, refused, "refused", CALLS, "REFUSED",                    \
-           IF_ANY | VERDICT | AUDITED, NULL,                                 \
+           IF_ANY | VERDICT | FAILED, NULL,                                  \
            "calls that were refused before an attempt")                      \
     STORED(REJECTED, rejected, "rejected", CALLS, "REJECTED",                \
            IF_ANY | VERDICT, NULL,                                           \
@@ -104,8 +104,8 @@ enum counter_flag {
     COUNTER_IS_COLUMN = 1,   /* tables always show it */
     COUNTER_IS_IF_ANY = 2,   /* tables show it where it is not 0 */
     COUNTER_IS_VERDICT = 4,  /* each ended call is counted in one of these */
-    COUNTER_IS_FAILED = 8,   /* a part of "exhausted" */
-    COUNTER_IS_AUDITED = 16, /* the audit names such calls */
+    COUNTER_IS_EXHAUSTED = 8, /* a part of "exhausted" */
+    COUNTER_IS_FAILED = 16,   /* failed calls: exhausted or refused */
 };
 
 /* A DERIVED or STORED row. */

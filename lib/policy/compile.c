@@ -139,12 +139,15 @@ check_alarm_limits(struct key_check *c, const struct policy *p)
     if (crit->retry_rate >= 0 && warn->retry_rate > crit->retry_rate) {
         refuse_above(c, "warn_retry_rate", "crit_retry_rate", "");
     }
-    if (crit->exhausted_rate >= 0 &&
-        warn->exhausted_rate > crit->exhausted_rate) {
-        refuse_above(c, "warn_exhausted_rate", "crit_exhausted_rate", "");
+    if (crit->failed_rate >= 0 && warn->failed_rate > crit->failed_rate) {
+        refuse_above(c, "warn_failed_rate", "crit_failed_rate", "");
     }
     if (warn->p95_ns != DURATION_NONE && warn->p95_ns > crit->p95_ns) {
         refuse_above(c, "warn_p95", "crit_p95", "");
+    }
+    if (warn->breaker_ns != DURATION_NONE &&
+        warn->breaker_ns > crit->breaker_ns) {
+        refuse_above(c, "warn_breaker", "crit_breaker", "");
     }
 }
 

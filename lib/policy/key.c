@@ -190,16 +190,20 @@ const struct key policy_keys[] = {
 
     SHARE("warn_retry_rate", "none", "none", warn.retry_rate,
           "warning above this share of retries among attempts"),
-    SHARE("warn_exhausted_rate", "none", "none", warn.exhausted_rate,
-          "warning above this share of exhausted calls"),
+    SHARE("warn_failed_rate", "none", "none", warn.failed_rate,
+          "warning above this share of failed calls: exhausted or refused"),
     TIME("warn_p95", "none", 1, "none", warn.p95_ns,
          "warning when the 95th percentile of attempts is longer"),
+    TIME("warn_breaker", "0", 0, "none", warn.breaker_ns,
+         "warning when a breaker has not been closed for this time"),
     SHARE("crit_retry_rate", "none", "none", crit.retry_rate,
           "critical above this share of retries among attempts"),
-    SHARE("crit_exhausted_rate", "none", "none", crit.exhausted_rate,
-          "critical above this share of exhausted calls"),
+    SHARE("crit_failed_rate", "none", "none", crit.failed_rate,
+          "critical above this share of failed calls: exhausted or refused"),
     TIME("crit_p95", "none", 1, "none", crit.p95_ns,
          "critical when the 95th percentile of attempts is longer"),
+    TIME("crit_breaker", "none", 0, "none", crit.breaker_ns,
+         "critical when a breaker has not been closed for this time"),
     TIME("warn_window", "5m", MILLION, NULL, warn_window_ns,
          "length of the window of warnings"),
     COUNT("warn_min_calls", "20", 1, MILLION, NULL, warn_min_calls,
@@ -231,6 +235,9 @@ key_near(const char *name)
     const char *best = NULL;
     int best_distance = near_limit(name) + 1;
 
+    if (strstr(name, "_exhausted_rate")) { /* its old name */
+        return *name == 'c' ? "crit_failed_rate" : "warn_failed_rate";
+    }
     for (size_t i = 0; i < KEYS; i++) {
         int d = near_distance(name, policy_keys[i].name);
 

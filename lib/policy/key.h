@@ -48,7 +48,8 @@ extern const size_t policy_key_count;
 /* Returns the key, NULL if there is none of that name. */
 const struct key *key_find(const char *name);
 
-/* Returns the key name nearest to a misspelt one, NULL if none is near. */
+/* Returns the present name of a renamed key, or else the key name nearest to a
+ * misspelt one; NULL if none is near. */
 const char *key_near(const char *name);
 
 /* Checks a value and sets *out to its canonical text.  BIDE_EINPUT: *why is the

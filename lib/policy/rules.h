@@ -114,8 +114,8 @@ struct defer_rules {
 };
 
 struct alarm_rules {
-    double retry_rate, exhausted_rate; /* negative: none */
-    uint64_t p95_ns;
+    double retry_rate, failed_rate; /* negative: none */
+    uint64_t p95_ns, breaker_ns;
 };
 
 struct policy {

@@ -1,5 +1,5 @@
-/* Early warning: compares the last minutes of each policy with its warn_ and
- * crit_ keys. */
+/* Early warning: compares the last minutes of each policy, and its breakers,
+ * with its warn_ and crit_ keys. */
 #include "past_inside.h"
 
 #include <stdio.h>
@@ -10,12 +10,14 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "registry/load.h"
+#include "rule/breaker.h"
 
 struct judged {
     char name[BIDE_NAME_MAX + 1];
     struct policy *policy;
     struct figures *seen; /* NULL: no counts */
     uint64_t begin_ns;
+    struct alarm_seen now; /* the breaker, and the calls of long intervals */
     struct history_level recorded;
 };
 
@@ -32,12 +34,6 @@ struct judging {
     struct judged *list; /* by name */
 };
 
-static int
-fail_no_memory(void)
-{
-    return failure_plain(BIDE_ENOMEM);
-}
-
 /* ---- choosing the policies ---- */
 
 static int
@@ -47,7 +43,7 @@ keep_policy(struct judging *j, struct policy *p, const char *name)
     struct judged *added;
 
     if (!list) {
-        return fail_no_memory();
+        return failure_plain(BIDE_ENOMEM);
     }
     j->list = list;
     added = &list[j->count++];
@@ -68,17 +64,14 @@ add_policy(struct judging *j, const char *name)
         j->said = true;
         return failure_begin(FAILURE_RULES, rc, name)->rc;
     }
-    if (!rc && j->all && !alarm_has_rules(loaded.policy)) {
-        policy_free(loaded.policy);
-        return 0;
-    }
     if (rc) {
         return rc;
     }
-    rc = keep_policy(j, loaded.policy, name);
-    if (rc) {
-        policy_free(loaded.policy);
+    if (!j->all || alarm_has_rules(loaded.policy)) {
+        rc = keep_policy(j, loaded.policy, name);
+        loaded.policy = rc ? loaded.policy : NULL;
     }
+    policy_free(loaded.policy);
     return rc;
 }
 
@@ -167,6 +160,14 @@ find_judged(const struct judging *j, const char *name)
 
 /* ---- judging ---- */
 
+static uint64_t
+judged_calls(const struct figures *f)
+{
+    return figures_calls(f) - f->counter[COUNTER_CANCELLED];
+}
+
+/* Adds up the intervals of the last warn_window.  Of a much longer one nobody
+ * knows how many of its calls ended in the window: it is left out. */
 static int
 add_interval(void *arg, const struct history_interval *i)
 {
@@ -177,15 +178,49 @@ add_interval(void *arg, const struct history_interval *i)
     if (!one || (window < j->now_ns && i->end_ns <= j->now_ns - window)) {
         return 0;
     }
+    if ((i->end_ns - i->begin_ns) / 2 > window) {
+        one->now.unclear += judged_calls(i->figures);
+        one->now.unclear_ns = i->end_ns - i->begin_ns;
+        return 0;
+    }
     if (!one->seen) {
         one->seen = calloc(1, sizeof(*one->seen));
         if (!one->seen) {
-            return fail_no_memory();
+            return failure_plain(BIDE_ENOMEM);
         }
     }
     figures_add(one->seen, i->figures);
     one->begin_ns = i->begin_ns < one->begin_ns ? i->begin_ns : one->begin_ns;
     return 0;
+}
+
+/* Finds the breaker of each policy that left the closed state first. */
+static void
+look_at_breakers(struct judging *j)
+{
+    struct live *l = past_live(j->past, false);
+    uint64_t now_ns = clock_monotonic_ns(), until_ns, left_ns;
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+
+    for (uint32_t i = 0; l && i < cell_count(l); i++) {
+        const struct cell *c = cell_at(l, i);
+        struct judged *one =
+            c && cell_names(c, name, scope) ? find_judged(j, name) : NULL;
+        enum breaker_state state;
+
+        if (!one || !breaker_is_sound(&c->breaker, now_ns)) {
+            continue;
+        }
+        state =
+            breaker_look(&one->policy->breaker, &c->breaker, now_ns, &until_ns);
+        left_ns = breaker_left_ns(&c->breaker, now_ns);
+        if (state != STATE_CLOSED && (one->now.breaker == STATE_CLOSED ||
+                                      left_ns > one->now.breaker_ns)) {
+            one->now.breaker = state;
+            one->now.breaker_ns = left_ns;
+            strcpy(one->now.scope, scope);
+        }
+    }
 }
 
 static int
@@ -212,18 +247,20 @@ judge_policy(const struct judging *j, const struct judged *one,
         .policy = one->policy,
         .begin_ns = one->begin_ns < begin ? one->begin_ns : begin,
         .end_ns = j->now_ns,
+        .seen = one->now,
         .recorded = one->recorded,
         .damaged = j->damaged,
     };
 
     if (f) {
-        alarm.seen = (struct alarm_seen){
-            .calls = figures_calls(f),
-            .exhausted = figures_exhausted(f),
-            .attempts = figures_attempts(f),
-            .retries = f->counter[COUNTER_RETRIES],
-            .p95_ns = figures_at_ns(f, 0.95),
-        };
+        alarm.seen.calls = judged_calls(f);
+        alarm.seen.failed = figures_failed(f);
+        alarm.seen.attempts = figures_attempts(f);
+        alarm.seen.retries = f->counter[COUNTER_RETRIES];
+        alarm.seen.p95_ns = figures_at_ns(f, 0.95);
+    }
+    if (alarm.seen.calls >= one->policy->warn_min_calls) {
+        alarm.seen.unclear = 0; /* enough is known without them */
     }
     alarm_judge(one->policy, &alarm.seen, &alarm.verdict);
     return visit(arg, &alarm);
@@ -250,6 +287,7 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
         rc = past_each_interval(p, &range, add_interval, &j, &known);
         j.damaged = known.damaged;
     }
+    look_at_breakers(&j);
     if (!rc && p->history) {
         rc = history_each_level(p->history, set_recorded_level, &j);
     }

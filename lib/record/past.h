@@ -70,8 +70,8 @@ struct past_alarm {
     const struct policy *policy;
     struct alarm_seen seen;
     struct alarm_verdict verdict;
-    uint64_t begin_ns, end_ns; /* of `seen`: the last warn_window, or longer if
-                                  nobody records */
+    uint64_t begin_ns, end_ns;     /* of `seen`: the last warn_window, or up to
+                                      three, as intervals are not divided */
     struct history_level recorded; /* the level in force, and its start */
     uint64_t damaged;              /* records and pages that were skipped */
 };
@@ -94,7 +94,7 @@ struct level_change {
     char name[BIDE_NAME_MAX + 1];
     enum alarm_level before, now;
     struct alarm_seen seen;
-    char words[128];
+    char words[ALARM_WORDS];
 };
 
 struct recorded {

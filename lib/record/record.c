@@ -209,23 +209,26 @@ add_if_changed(void *arg, const struct past_alarm *alarm)
 {
     struct levels *l = arg;
     struct level_change *change;
+    const struct alarm_verdict *v = &alarm->verdict;
+    enum alarm_level recorded = (enum alarm_level)alarm->recorded.level;
 
     for (size_t i = 0; i < l->count; i++) {
         if (strcmp(l->list[i], alarm->name) == 0) {
             l->list[i][0] = '\0';
         }
     }
-    if (alarm->verdict.level == alarm->recorded.level) {
+    if (v->level == recorded ||
+        (v->unknown && (v->level == ALARM_UNKNOWN || v->level < recorded))) {
         return 0;
     }
     change = new_change(l->out, alarm->name);
     if (!change) {
         return BIDE_ENOMEM;
     }
-    change->before = (enum alarm_level)alarm->recorded.level;
-    change->now = alarm->verdict.level;
+    change->before = recorded;
+    change->now = v->level;
     change->seen = alarm->seen;
-    memcpy(change->words, alarm->verdict.words, sizeof(change->words));
+    memcpy(change->words, v->words, sizeof(change->words));
     return 0;
 }
 

@@ -6,31 +6,31 @@
 #include "base/duration.h"
 
 static bool
-has_limits(const struct alarm_rules *a)
+has_rates(const struct alarm_rules *a)
 {
-    return a->retry_rate >= 0 || a->exhausted_rate >= 0 ||
+    return a->retry_rate >= 0 || a->failed_rate >= 0 ||
            a->p95_ns != DURATION_NONE;
 }
 
 bool
 alarm_has_rules(const struct policy *p)
 {
-    return has_limits(&p->warn) || has_limits(&p->crit);
+    return has_rates(&p->warn) || has_rates(&p->crit) ||
+           (p->breaker.mode == BREAKER_ON &&
+            (p->warn.breaker_ns != DURATION_NONE ||
+             p->crit.breaker_ns != DURATION_NONE));
 }
 
 static void
-append_warning(struct alarm_verdict *v, bool critical, const char *what,
-               const char *seen, const char *limit)
+append_warning(struct alarm_verdict *v, enum alarm_level level,
+               const char *what, const char *seen, const char *relation,
+               const char *limit)
 {
     size_t length = strlen(v->words);
 
-    if (critical) {
-        v->level = ALARM_CRIT;
-    } else if (v->level < ALARM_WARN) {
-        v->level = ALARM_WARN;
-    }
-    snprintf(v->words + length, sizeof(v->words) - length, "%s%s %s above %s",
-             length > 0 ? ", " : "", what, seen, limit);
+    v->level = alarm_is_worse(level, v->level) ? level : v->level;
+    snprintf(v->words + length, sizeof(v->words) - length, "%s%s %s%s%s",
+             length > 0 ? ", " : "", what, seen, relation, limit);
 }
 
 /* Reports whether share is above limit; a negative limit means no limit. */
@@ -63,7 +63,8 @@ judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
     }
     write_percent(share, seen, sizeof(seen));
     write_percent(critical ? crit : warn, limit, sizeof(limit));
-    append_warning(v, critical, what, seen, limit);
+    append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, what, seen, " above ",
+                   limit);
 }
 
 static void
@@ -77,22 +78,58 @@ judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
         return;
     }
     append_warning(
-        v, critical, "p95", duration_round(p95_ns, seen, sizeof(seen)),
+        v, critical ? ALARM_CRIT : ALARM_WARN, "p95",
+        duration_round(p95_ns, seen, sizeof(seen)), " above ",
         duration_write(critical ? crit : warn, limit, sizeof(limit)));
+}
+
+/* A forced state is an operator's decision. */
+static void
+judge_breaker(struct alarm_verdict *v, const struct policy *p,
+              const struct alarm_seen *seen)
+{
+    bool critical = seen->breaker_ns >= p->crit.breaker_ns;
+    bool scoped = *seen->scope != '\0';
+    char what[BIDE_NAME_MAX + 32], time[32];
+
+    if (p->breaker.mode != BREAKER_ON || seen->breaker == STATE_CLOSED ||
+        (!critical && seen->breaker_ns < p->warn.breaker_ns)) {
+        return;
+    }
+    snprintf(what, sizeof(what), "breaker%s%s", scoped ? " of " : "",
+             seen->scope);
+    append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, what,
+                   seen->breaker == STATE_OPEN ? "open" : "half open",
+                   ", not closed for ",
+                   duration_round(seen->breaker_ns, time, sizeof(time)));
 }
 
 void
 alarm_judge(const struct policy *p, const struct alarm_seen *seen,
             struct alarm_verdict *out)
 {
+    char time[32];
+
     memset(out, 0, sizeof(*out));
+    judge_breaker(out, p, seen);
+    if (!has_rates(&p->warn) && !has_rates(&p->crit)) {
+        return;
+    }
     if (seen->calls < p->warn_min_calls) {
-        out->too_few = true;
+        out->unknown = seen->calls + seen->unclear >= p->warn_min_calls;
+        out->too_few = !out->unknown;
+    }
+    if (out->unknown) {
+        append_warning(out, ALARM_UNKNOWN, "rates", "unknown",
+                       ": not recorded for ",
+                       duration_round(seen->unclear_ns, time, sizeof(time)));
+    }
+    if (out->unknown || out->too_few) {
         return;
     }
     judge_rate(out, "retries", seen->retries, seen->attempts,
                p->warn.retry_rate, p->crit.retry_rate);
-    judge_rate(out, "exhausted", seen->exhausted, seen->calls,
-               p->warn.exhausted_rate, p->crit.exhausted_rate);
+    judge_rate(out, "failed", seen->failed, seen->calls, p->warn.failed_rate,
+               p->crit.failed_rate);
     judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
 }

@@ -7,28 +7,50 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy/rules.h"
+#include "breaker.h"
 
-enum alarm_level { ALARM_OK, ALARM_WARN, ALARM_CRIT };
+/* UNKNOWN is better than WARN, but worse than OK; it is never stored. */
+enum alarm_level { ALARM_OK, ALARM_WARN, ALARM_CRIT, ALARM_UNKNOWN };
 
-/* Statistics of the last warn_window. */
+/* Statistics of the last warn_window, and the present state of the breaker. */
 struct alarm_seen {
-    uint64_t calls, exhausted, attempts, retries;
+    uint64_t calls;  /* that ended and were not cancelled */
+    uint64_t failed; /* of these: exhausted or refused */
+    uint64_t attempts, retries;
     uint64_t p95_ns; /* latency of all attempts, succeeded and failed */
+    /* More calls, of an interval much longer than warn_window: nobody knows how
+     * many of them ended in the window. */
+    uint64_t unclear, unclear_ns;
+    /* Of the scopes' breakers the one that left the closed state first. */
+    enum breaker_state breaker;
+    uint64_t breaker_ns; /* since then */
+    char scope[BIDE_NAME_MAX + 1];
 };
 
+enum { ALARM_WORDS = 224 }; /* for all warnings at once */
 struct alarm_verdict {
     enum alarm_level level;
-    bool too_few;    /* fewer than warn_min_calls calls: no rule was judged */
-    char words[128]; /* "p95 240ms above 200ms"; "" without a warning */
+    bool too_few; /* less than warn_min_calls calls: no rate was judged */
+    bool unknown; /* whether there were so few is not known */
+    char words[ALARM_WORDS]; /* "p95 240ms above 200ms"; "": no warning */
 };
 
-/* Reports whether the policy sets any warn_ or crit_ limit. */
+/* Reports whether a level is worse than another. */
+static inline bool
+alarm_is_worse(enum alarm_level level, enum alarm_level than)
+{
+    static const int rank[] = {0, 2, 3, 1};
+
+    return rank[level] > rank[than];
+}
+
+/* Reports whether the policy has any limit of warn_ and crit_ keys, or a
+ * breaker that they watch. */
 bool alarm_has_rules(const struct policy *p);
 
 /* Compares `seen` with the limits of `p`.  The retry rate is retries divided by
- * attempts; the exhausted rate is exhausted calls divided by calls.  A value
- * equal to its limit is still good. */
+ * attempts; the failed rate is failed calls divided by calls.  A value equal to
+ * its limit is still good, but a breaker may not be open for all of it. */
 void alarm_judge(const struct policy *p, const struct alarm_seen *seen,
                  struct alarm_verdict *out);
 

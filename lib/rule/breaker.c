@@ -8,6 +8,9 @@
  * has opened again; each time the open state lasts longer.  "round" counts the
  * half-open states.
  *
+ * "since" of the first open state is also when the breaker left the closed
+ * state; "left" keeps it before the state becomes half open.
+ *
  * Example: opened at 5000 ms for the first time: state 1, round 0, growth 0,
  * since 5000, which is 0x4000000000001388. */
 #include "breaker.h"
@@ -105,7 +108,7 @@ change_state(struct guard *g, uint64_t old, enum breaker_state to,
              uint32_t growth, uint64_t now_ns)
 {
     struct unpacked_state s = unpack_state(old);
-    uint64_t fresh;
+    uint64_t fresh, since_ms = s.since_ms;
 
     s.is = to;
     s.growth = growth > GROWTH_MAX ? GROWTH_MAX : growth;
@@ -115,6 +118,9 @@ change_state(struct guard *g, uint64_t old, enum breaker_state to,
     }
     fresh = pack_state(&s);
     if (to == STATE_HALF_OPEN && load_state_word(g->breaker) == old) {
+        if (s.growth == 0) {
+            atomic_store(&g->breaker->left, since_ms);
+        }
         probes_clear(g, fresh); /* the word may be garbage */
     }
     if (!atomic_compare_exchange_strong(&g->breaker->state, &old, fresh)) {
@@ -393,6 +399,15 @@ breaker_look(const struct breaker_rules *b, const struct breaker_words *w,
         }
     }
     return s.is;
+}
+
+uint64_t
+breaker_left_ns(const struct breaker_words *w, uint64_t now_ns)
+{
+    struct unpacked_state s = unpack_state(load_state_word(w));
+    bool first = s.is == STATE_OPEN && s.growth == 0;
+
+    return age_ms(now_ns / MS, first ? s.since_ms : atomic_load(&w->left)) * MS;
 }
 
 bool

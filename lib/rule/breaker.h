@@ -49,6 +49,10 @@ enum breaker_state breaker_look(const struct breaker_rules *b,
                                 const struct breaker_words *w, uint64_t now_ns,
                                 uint64_t *out_until_ns);
 
+/* Returns the time since the breaker left the closed state, while it is open or
+ * half open. */
+uint64_t breaker_left_ns(const struct breaker_words *w, uint64_t now_ns);
+
 /* Returns false if the state word is impossible.  Such a word refuses calls at
  * most for the longest open time. */
 bool breaker_is_sound(const struct breaker_words *w, uint64_t now_ns);

@@ -42,8 +42,9 @@ struct breaker_words {
     _Atomic uint64_t slow_after_ns; /* copy of the policy's, for the success
                                        path; 0: nothing is slow */
     _Atomic uint64_t calls;         /* window of calls: total of answers */
-    _Atomic uint64_t use; /* breaker.c: whether the rules use it, 0: unknown */
-    uint64_t spare[2];
+    _Atomic uint64_t use;  /* breaker.c: whether the rules use it, 0: unknown */
+    _Atomic uint64_t left; /* breaker.c: when it left the closed state */
+    uint64_t spare;
 };
 
 enum { TOTALS = 3, TOTAL_RETRIES = 2 };

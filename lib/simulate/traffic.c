@@ -157,7 +157,7 @@ report_end(struct traffic_stream *s, const struct machine *m)
         out->recovered += m->attempts > 1;
         return;
     }
-    slice->failed++;
+    slice->failed += m->verdict == BIDE_EXHAUSTED || m->verdict == BIDE_REFUSED;
     slice->refused += m->verdict == BIDE_REFUSED;
     if (m->verdict == BIDE_EXHAUSTED) {
         bool refused =

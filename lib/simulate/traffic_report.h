@@ -25,8 +25,8 @@ enum {
 
 struct traffic_slice {
     uint64_t calls, attempts;   /* begun in this slice */
-    uint64_t succeeded, failed; /* calls ended in this slice; failed: all that
-                                   did not succeed */
+    uint64_t succeeded, failed; /* calls ended in this slice; failed: exhausted
+                                   or refused */
     uint64_t refused;           /* part of failed: refused calls */
     uint64_t retries_refused;   /* by budget or breaker */
 };

@@ -128,7 +128,7 @@ const COLUMNS = [
   {key: "name", title: "Policy", by: (p) => p.name, first: "ascending"},
   {key: "calls", title: "Calls/s", by: (p) => p.rates ? p.rates.calls_per_s : -1, number: true},
   {key: "retries", title: "Retries", by: (p) => p.retryShare, number: true},
-  {key: "lost", title: "Failed/s", by: (p) => p.rates ? p.rates.exhausted_per_s + p.rates.refused_per_s : -1, number: true},
+  {key: "lost", title: "Failed/s", by: (p) => p.rates ? p.rates.failed_per_s : -1, number: true},
   {key: "p95", title: "p50 · p95 · p99", by: (p) => p.latency ? p.latency.p95 : -1, number: true},
   {key: "breaker", title: "Breaker", by: (p) => p.breaker.rank},
   {key: "budget", title: "Budget", by: (p) => p.level == null ? 2 : p.level, first: "ascending"},
@@ -230,7 +230,7 @@ function updateRow(r, p, now) {
   text(r.calls, p.rates ? rate(p.rates.calls_per_s) : yet);
   text(r.retries, p.rates ? share(p.rates.retries_per_s, p.rates.calls_per_s - p.rates.refused_per_s) : yet);
   r.retries.className = p.retryShare > 0.2 ? "hot" : "";
-  const lost = p.rates ? p.rates.exhausted_per_s + p.rates.refused_per_s : null;
+  const lost = p.rates ? p.rates.failed_per_s : null;
   text(r.lost, p.rates ? rate(lost) : yet);
   r.lost.className = lost > 0 ? "lost" : "";
   [50, 95, 99].forEach((q, i) => text(r.p[i], p.latency ? time(p.latency["p" + q]) : "–"));
@@ -294,7 +294,7 @@ function toggle(name) {
     const axis = (i) => el("div", {class: "axis"}, r.ago[i], el("span", {}, "now"));
     r.more = el("tr", {class: "more", role: "row"}, el("td", {role: "cell", colspan: COLUMNS.length}, el("div", {class: "cols"},
       el("div", {}, el("h3", {}, "Per second, ", r.chartTop), r.chart, axis(0),
-        el("div", {class: "key"}, el("span", {}, "calls"), el("span", {class: "k-retry"}, "retries"), el("span", {class: "k-lost"}, "exhausted"))),
+        el("div", {class: "key"}, el("span", {}, "calls"), el("span", {class: "k-retry"}, "retries"), el("span", {class: "k-lost"}, "failed calls"))),
       el("div", {}, el("h3", {}, "p95 of succeeded attempts, ", r.slowTop), r.slowChart, axis(1)),
       r.scopes, r.outcomes)));
   }
@@ -303,13 +303,13 @@ function toggle(name) {
 }
 
 function updateMore(r, p, now) {
-  const t = p.trend || {calls: [], retries: [], exhausted: [], p95_ms: []}, points = drawn(now);
+  const t = p.trend || {calls: [], retries: [], failed: [], p95_ms: []}, points = drawn(now);
   const top = Math.max(0, ...t.calls, ...t.retries), slow = Math.max(0, ...t.p95_ms);
   for (const ago of r.ago) text(ago, minutes(now) + " minutes ago");
   text(r.chartTop, "up to " + rate(top));
   text(r.slowTop, slow > 0 ? "up to " + time(slow) : "none yet");
-  draw(r.chart, [{values: t.calls, name: "", area: false}, {values: t.retries, name: "retry"}, {values: t.exhausted, name: "lost"}],
-    points, 90, "calls, retries and calls exhausted per second, up to " + rate(top));
+  draw(r.chart, [{values: t.calls, name: "", area: false}, {values: t.retries, name: "retry"}, {values: t.failed, name: "lost"}],
+    points, 90, "calls, retries and failed calls per second, up to " + rate(top));
   draw(r.slowChart, [{values: t.p95_ms, name: ""}], points, 90, "p95, " + r.slowTop.textContent);
 }
 
@@ -361,9 +361,10 @@ function findAlerts(all, now) {
     const d = p.data, a = p.alarm;
     if (a && a.level !== "ok") {
       add(a.level === "critical" ? "crit" : "warn", a.level, `${p.name}: ${a.why}` +
-        (a.since ? ", since " + clock(a.since, h.time) : ""), `bide stats ${p.name} --since -1h`);
+        (a.since ? ", since " + clock(a.since, h.time) : ""),
+        a.level === "unknown" ? "bide record --every 1m" : a.why.startsWith("breaker") ? `bide breaker ${p.name}` : `bide stats ${p.name} --since -1h`);
     }
-    if (p.breaker.rank > 1) add(p.breaker.level, "breaker", `${p.name}: ${p.breaker.word}`, `bide breaker ${p.name}`);
+    if (p.breaker.rank > 1 && !(a && a.why.startsWith("breaker"))) add(p.breaker.level, "breaker", `${p.name}: ${p.breaker.word}`, `bide breaker ${p.name}`);
     if (d.paused) add("warn", "paused", `${p.name}: new calls are refused`, `bide resume ${p.name}`);
     if (d.budget && d.budget.damaged) add("crit", "budget", `${p.name}: its live state is damaged; calls continue`, `bide budget ${p.name} reset`);
     else if (p.level != null && p.level < 0.2) add("warn", "budget", `${p.name}: ${percent(p.level)}% left for retries`, `bide budget ${p.name}`);
@@ -389,7 +390,7 @@ function showAlerts(all, now) {
 
 function showSums(all, found, now) {
   const sum = (key) => all.reduce((s, p) => s + (p.rates ? p.rates[key] : 0), 0);
-  const calls = sum("calls_per_s"), retries = sum("retries_per_s"), lost = sum("exhausted_per_s") + sum("refused_per_s");
+  const calls = sum("calls_per_s"), retries = sum("retries_per_s"), lost = sum("failed_per_s");
   const known = all.some((p) => p.rates);
   const one = (title, big, small, cls) => el("div", {}, el("dt", {}, title), el("dd", {class: cls}, big, " ", el("small", {}, small || "")));
   const left = (now.calls || {}).left_out || 0, waiting = ((now.calls || {}).calls || []).length + left;

@@ -471,7 +471,7 @@ sum_flagged(const struct figures *f, unsigned flag)
 }
 
 uint64_t
-figures_exhausted(const struct figures *f)
+figures_failed(const struct figures *f)
 {
     return sum_flagged(f, COUNTER_IS_FAILED);
 }

@@ -58,8 +58,8 @@ bool figures_read(const uint8_t *bytes, size_t length, struct figures *out);
 
 /* ---- sums ---- */
 
-/* Return the calls that were exhausted, all calls that ended, all attempts. */
-uint64_t figures_exhausted(const struct figures *f);
+/* Return the calls that failed, all calls that ended, all attempts. */
+uint64_t figures_failed(const struct figures *f);
 uint64_t figures_calls(const struct figures *f);
 uint64_t figures_attempts(const struct figures *f);
 /* Returns the percentile `share` (0.95) of the latency of all attempts. */

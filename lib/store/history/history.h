@@ -3,8 +3,8 @@
 #ifndef BIDE_STORE_HISTORY_H
 #define BIDE_STORE_HISTORY_H
 
-#include <bide.h>
 #include "figures.h"
+#include "rule/alarm.h"
 
 struct history;
 
@@ -60,8 +60,8 @@ enum history_kind { HISTORY_BREAKER = 1, HISTORY_LEVEL };
 struct history_event {
     enum history_kind kind;
     uint64_t when_ns;
-    uint8_t from, to; /* enum breaker_state, enum alarm_level */
-    char words[128];  /* the reason */
+    uint8_t from, to;        /* enum breaker_state, enum alarm_level */
+    char words[ALARM_WORDS]; /* the reason */
 };
 typedef int history_event_fn(void *arg, const char *name, const char *scope,
                              const struct history_event *event);
@@ -72,7 +72,7 @@ int history_each_event(struct history *h, const struct history_range *range,
 struct history_level {
     uint8_t level; /* enum alarm_level */
     uint64_t since_ns;
-    char words[128];
+    char words[ALARM_WORDS];
 };
 /* Visits the levels of all policies that ever were above the lowest level. */
 typedef int history_level_fn(void *arg, const char *name,

@@ -331,20 +331,20 @@ END
 @test "check prints levels, performance data and exit statuses for a monitor" {
     pay
     gives 3 bide check
-    says "BIDE UNKNOWN - no policy has warn_ or crit_ keys"
+    says "BIDE UNKNOWN - no policy has a breaker, or warn_ or crit_ keys"
     gives 0 bide check pay
     says "BIDE OK - pay: no warn_ or crit_ keys"
-    bide set pay warn_retry_rate=20% crit_exhausted_rate=60% warn_min_calls=4 >/dev/null
+    bide set pay warn_retry_rate=20% crit_failed_rate=60% warn_min_calls=4 >/dev/null
     gives 0 bide check
     says "BIDE OK - pay: 0 calls, too few to judge | 'pay_calls'=0;;;0"
     working pay 3
     failing pay 3
     gives 1 bide check
     [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%" ]
-    says "'pay_retries'=50%;20;;0;100" "'pay_exhausted'=50%;;60;0;100" "'pay_calls'=6;;;0"
+    says "'pay_retries'=50%;20;;0;100" "'pay_failed'=50%;;60;0;100" "'pay_calls'=6;;;0"
     failing pay 5
     gives 2 bide check pay mail order
-    says "BIDE CRITICAL - pay: retries 59.3% above 20%, exhausted 72.7% above 60%; 1 critical, 0 warnings, of 3 policies"
+    says "BIDE CRITICAL - pay: retries 59.3% above 20%, failed 72.7% above 60%; 1 critical, 0 warnings, 0 unknown, of 3 policies"
     gives 2 bide check --json
     json 'j["status"] == "CRITICAL" and j["policies"][0]["level"] == "critical" and j["policies"][0]["since"] is None'
     bide record
@@ -352,6 +352,98 @@ END
     says ", since today "
     gives 2 bide check --json
     json 'j["policies"][0]["since"] > 0'
+}
+
+# outage: the breaker of pay opens at the second of 50 calls: 96 % are refused.
+outage() {
+    shop
+    bide set pay retry_on=exit.9 attempts=1 breaker=on breaker_consecutive=2 \
+        breaker_open_for=1h breaker_open_max=1h "$@" >/dev/null
+    failing pay 50
+}
+
+@test "in a full outage check is critical, and list, stats, audit and metrics agree" {
+    outage crit_failed_rate=50% crit_breaker=1ms
+    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'"
+    local pid=$!
+    until_it grep -q BIDE_LEVEL told
+    stop $pid
+    grep -qx BIDE_LEVEL=critical told
+    grep -qx BIDE_CALLS=50 told
+    grep -qx BIDE_FAILED_PCT=100.000 told
+    grep -q "^BIDE_WHY=breaker open, not closed for .*, failed 100% above 50%$" told
+    gives 2 bide check
+    [[ ${lines[0]} == "BIDE CRITICAL - pay: breaker open, not closed for "* ]]
+    says ", failed 100% above 50%, since today " "'pay_failed'=100%;;50;0;100" "'pay_calls'=50;;;0" ";0;1;0"
+    gives 2 bide check --json
+    json '[(p["level"], p["calls"], p["failed"], p["breaker_ms"] > 0, p["figures_known"]) for p in j["policies"]] == [("critical", 50, 50, True, True)]'
+    gives 0 bide stats pay --json
+    json 'j["policies"][0]["calls"]["exhausted"] == 2 and j["policies"][0]["calls"]["refused"] == 48'
+    gives 0 bide stats pay
+    says REFUSED 96.00%
+    gives 0 bide list pay
+    says "OPEN "
+    gives 0 bide audit pay
+    says "2 aborted, 48 refused of 50 calls" "ok -> critical: breaker open"
+    gives 0 bide metrics
+    says 'bide_policy_warning_level{policy="pay"} 2' 'bide_calls_total{policy="pay",scope="",verdict="refused"} 48'
+}
+
+@test "each breaker is watched, unless it is forced or warn_breaker is none" {
+    outage
+    gives 1 bide check
+    [[ ${lines[0]} == "BIDE WARNING - pay: breaker open, not closed for "* ]]
+    bide exec --quiet --scope db1 pay -- sh -c 'exit 9' || true
+    gives 1 bide check # the one that opened first
+    [[ ${lines[0]} == "BIDE WARNING - pay: breaker open, "* ]]
+    bide breaker pay open >/dev/null
+    gives 0 bide check pay
+    says "BIDE OK - pay: breaker forced open, each call is refused"
+    bide breaker pay auto >/dev/null
+    failing pay 3
+    gives 1 bide check
+    bide set pay warn_breaker=1h >/dev/null
+    gives 0 bide check
+    says "BIDE OK - pay: within its limits"
+    bide set pay warn_breaker=none >/dev/null
+    gives 3 bide check
+    bide set pay breaker=off paused=yes >/dev/null
+    gives 0 bide check pay
+    says "BIDE OK - pay: paused, each call is refused"
+}
+
+# unrecorded_for HOURS: makes the live state look as if it had begun then.
+unrecorded_for() {
+    python3 - "$T"/live/*.live "$1" <<'END'
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(80) # begun_ns, layout.h
+    begun = struct.unpack("<Q", f.read(8))[0]
+    f.seek(80)
+    f.write(struct.pack("<Q", begun - int(sys.argv[2]) * 3600 * 10**9))
+END
+}
+
+@test "after hours without a recording no rate is judged, and nobody is paged" {
+    pay
+    bide set pay crit_failed_rate=60% warn_min_calls=4 >/dev/null
+    failing pay 8
+    gives 2 bide check
+    unrecorded_for 3
+    gives 3 bide check
+    says "BIDE UNKNOWN - pay: rates unknown: not recorded for 3h; run: bide record --every 1m |" "'pay_failed'=U;;60;0;100" "'pay_calls'=U;;;0"
+    gives 3 bide check --json
+    json 'j["status"] == "UNKNOWN" and j["policies"][0]["level"] == "unknown" and "calls" not in j["policies"][0]'
+    gives 0 bide metrics
+    ! grep -q '^bide_policy_warning_level' <<<"$output"
+    gives 0 bide record --verbose --on-change "touch '$T/paged'"
+    [ ! -e "$T/paged" ]
+    [ "${#lines[@]}" -eq 1 ]
+    gives 3 bide check pay order
+    says "BIDE UNKNOWN - pay: rates unknown" "; 0 critical, 0 warnings, 1 unknown, of 2 policies" "ok order: no warn_"
+    failing pay 4 # recorded soon enough
+    gives 2 bide check
+    says "BIDE CRITICAL - pay: failed 100% above 60%" "'pay_failed'=100%" "'pay_calls'=4;;;0"
 }
 
 @test "check is UNKNOWN when it cannot judge" {
@@ -382,7 +474,7 @@ END
     gives 0 bide audit --since -1h --json
     json 'j["damaged"] == 0'
     json '[e["when"] for e in j["entries"]] == sorted(e["when"] for e in j["entries"])'
-    json '{e["kind"] for e in j["entries"]} == {"change", "forced", "breaker", "calls"}'
+    json '{e["kind"] for e in j["entries"]} == {"change", "forced", "breaker", "warning", "calls"}'
     json 'sum(e.get("aborted", 0) for e in j["entries"]) == 2'
     json 'sum(e.get("refused", 0) for e in j["entries"]) == 2'
     json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'

@@ -146,6 +146,8 @@ bad() {
 
 @test "invalid keys and values are reported with line, reason and a similar word" {
     bad 'attemps = 3' 'attemps: no such key' 'attempts?'
+    bad 'warn_exhausted_rate = 5%' 'warn_exhausted_rate: no such key' 'warn_failed_rate?'
+    bad 'crit_exhausted_rate = 5%' 'crit_exhausted_rate: no such key' 'crit_failed_rate?'
     bad 'wait_initial = 100' 'a duration needs its unit' '100ms?'
     bad 'wait_initial = 1.5x' 'wait_initial = 1.5x'
     bad 'attempts = 0' 'attempts = 0'

@@ -144,7 +144,7 @@ def check_texts(b, url):
     b.until("document.querySelectorAll('#rows .row').length === 5")
     assert b.js(NAMES) == sorted(b.js(NAMES)) and "pay" in b.js(NAMES)
     alerts = b.js("document.getElementById('alerts').innerText")
-    for words in ("pay: OPEN", "pay: retries", "mail: new calls are refused", "inventory: not defined",
+    for words in ("pay: breaker of two.example.com open, not closed for ", ", retries 25% above 1%", "mail: new calls are refused", "inventory: not defined",
                   "bide breaker pay", "bide resume mail"):
         assert words in alerts, (words, alerts)
     row = b.js("[...document.querySelectorAll('.row')].find((r) => r.innerText.startsWith('pay')).innerText")
@@ -227,6 +227,26 @@ def check_keyboard(b, url):
     b.until("document.getElementById('state').textContent.startsWith('live')")
 
 
+def check_outage(b, url):
+    """All calls are refused: the row and the chart show as many failed calls as calls."""
+    b.go(url)
+    b.until("document.querySelectorAll('#rows .row').length === 5")
+    b.js("toggle('pay')")
+    trend = "seen.trend.policies.pay.trend"
+    before = b.js(f"{trend}.failed.length")
+    for _ in range(30):
+        bide("exec", "pay", "--scope", "two.example.com", "--", "true")
+    b.until(f"{trend}.failed.slice({before}).some((x) => x > 0)")
+    series = b.js(trend)
+    assert series["failed"][before:] == series["calls"][before:], series
+    newest = "document.querySelector('.more .chart .line%s').getAttribute('d').split(/[ML]/).pop()"
+    assert b.js(newest % ".lost") == b.js(newest % ":not(.lost):not(.retry)"), "the chart"
+    assert "failed calls" in b.js("document.querySelector('.more .key').innerText")
+    row = b.js("(({calls, lost}) => [calls.textContent, lost.textContent])(rows.get('pay'))")
+    assert row[0] == row[1] and row[0] != "0", row
+    b.js("toggle('pay')")
+
+
 def check_new_calls(b):
     for _ in range(3):
         bide("exec", "pay", "--scope", "one.example.com", "--", "true")
@@ -262,6 +282,7 @@ CHROMIUM = browser.Browser()
 try:
     check_layouts(CHROMIUM, f"http://{WHERE}/")
     check_texts(CHROMIUM, f"http://{WHERE}/")
+    check_outage(CHROMIUM, f"http://{WHERE}/")
     check_keyboard(CHROMIUM, f"http://{WHERE}/")
     check_new_calls(CHROMIUM)
     check_failures(CHROMIUM, SERVER, f"http://{WHERE}/")

@@ -107,11 +107,13 @@ a_policy_without_keys_has_every_default(void **state)
     assert_int_equal(p->defer.max, 100000);
     assert_int_equal(p->defer.lease_ns, 300000000000);
     assert_true(p->warn.retry_rate < 0);
-    assert_true(p->warn.exhausted_rate < 0);
+    assert_true(p->warn.failed_rate < 0);
     assert_int_equal(p->warn.p95_ns, DURATION_NONE);
+    assert_int_equal(p->warn.breaker_ns, 0);
     assert_true(p->crit.retry_rate < 0);
-    assert_true(p->crit.exhausted_rate < 0);
+    assert_true(p->crit.failed_rate < 0);
     assert_int_equal(p->crit.p95_ns, DURATION_NONE);
+    assert_int_equal(p->crit.breaker_ns, DURATION_NONE);
     assert_int_equal(p->warn_window_ns, 300000000000);
     assert_int_equal(p->warn_min_calls, 20);
     policy_free(p);
@@ -276,8 +278,10 @@ a_fault_of_two_keys_quotes_both_values(void **state)
                  "warn_retry_rate = 6%\n",
                  3,
                  "warn_retry_rate = 6% (from b): above crit_retry_rate = 5%");
-    assert_fault("[a]\nwarn_exhausted_rate = 1%\ncrit_exhausted_rate = 0%\n", 2,
-                 "warn_exhausted_rate = 1%: above crit_exhausted_rate = 0%");
+    assert_fault("[a]\nwarn_failed_rate = 1%\ncrit_failed_rate = 0%\n", 2,
+                 "warn_failed_rate = 1%: above crit_failed_rate = 0%");
+    assert_fault("[a]\nwarn_breaker = 1m\ncrit_breaker = 59s\n", 2,
+                 "warn_breaker = 1m: above crit_breaker = 59s");
     assert_fault("[a]\n\nwait = chain\n", 3,
                  "wait = chain: there is no wait_chain");
     assert_fault("[a]\nextends = b\n[b]\nwait = chain\n", 1,

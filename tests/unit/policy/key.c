@@ -254,8 +254,8 @@ values_are_loaded_into_their_fields(void **state)
     LOAD("breaker_window", "100 calls");
     assert_int_equal(p.breaker.window.calls, 100);
     assert_int_equal(p.breaker.window.ns, 0);
-    LOAD("crit_exhausted_rate", "none");
-    assert_true(p.crit.exhausted_rate < 0);
+    LOAD("crit_failed_rate", "none");
+    assert_true(p.crit.failed_rate < 0);
     LOAD("warn_p95", "1s");
     assert_int_equal(p.warn.p95_ns, 1000000000);
     LOAD("description", "x"); /* has no field */

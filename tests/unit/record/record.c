@@ -1,13 +1,14 @@
 /* Recording, by a command and by a thread inside of a service. */
 #include "admin/read.h"
+#include "live/layout.h"
 #include "record/past.h"
 #include "rule/alarm.h"
 #include "rule/breaker.h"
 #include "store/history/history.h"
 #include "unit/registry/scene.h"
 
-static const struct recorder_options how = {1,
-                                        {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+static const struct recorder_options how = {
+    1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 
 /* ---- pending counts ---- */
 
@@ -28,7 +29,8 @@ history_of(struct scene *s, const char *name, struct past_known *past)
     struct admin *a = scene_admin(s);
 
     assert_non_null(sum);
-    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, past), 0);
+    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, past),
+                     0);
     admin_close(a);
     return sum;
 }
@@ -112,7 +114,7 @@ a_level_is_stored_once_and_ends_when_its_keys_are_removed(void **state)
     struct admin *a;
 
     scene_start(s, "[pay]\nattempts = 2\nwait = none\nwarn_min_calls = 2\n"
-                   "warn_exhausted_rate = 50%\n");
+                   "warn_failed_rate = 50%\n");
     scene_run(s, "pay", &bad, 1, NULL);
     record(s, &done);
     assert_int_equal(done.change_count, 0); /* too few */
@@ -134,6 +136,59 @@ a_level_is_stored_once_and_ends_when_its_keys_are_removed(void **state)
     record(s, &done);
     assert_int_equal(done.change_count, 1);
     assert_int_equal(done.changes[0].before, ALARM_WARN);
+    assert_int_equal(done.changes[0].now, ALARM_OK);
+    recorded_free(&done);
+}
+
+/* Makes the live state look as if it had begun hours earlier. */
+static void
+begin_earlier(struct scene *s, uint64_t hours)
+{
+    const off_t at = offsetof(struct live_header, begun_ns);
+    struct admin *a = scene_admin(s);
+    int fd = open(reader_live_path(admin_past(a)->reader), O_RDWR);
+    uint64_t begun;
+
+    admin_close(a);
+    assert_int_equal(pread(fd, &begun, sizeof(begun), at), sizeof(begun));
+    begun -= hours * 3600 * SECOND;
+    assert_int_equal(pwrite(fd, &begun, sizeof(begun), at), sizeof(begun));
+    close(fd);
+}
+
+static void
+the_first_recording_after_hours_changes_no_level(void **state)
+{
+    struct scene *s = *state;
+    const struct bide_outcome bad = bide_http(503, NULL), ok = bide_ok();
+    struct recorded done;
+    struct past_alarm seen = {.begin_ns = 1};
+    struct admin *a;
+
+    scene_start(s, "[pay]\nattempts = 1\nwarn_min_calls = 2\n"
+                   "warn_failed_rate = 50%\n");
+    scene_run(s, "pay", &bad, 1, NULL);
+    scene_run(s, "pay", &bad, 1, NULL);
+    begin_earlier(s, 3);
+    a = scene_admin(s);
+    assert_int_equal(admin_each_alarm(a, NULL, 0, see_alarm, &seen), 0);
+    assert_int_equal(seen.verdict.level, ALARM_UNKNOWN);
+    admin_close(a);
+    record(s, &done);
+    assert_int_equal(done.change_count, 0);
+    /* What is recorded from now on is judged. */
+    scene_run(s, "pay", &bad, 1, NULL);
+    scene_run(s, "pay", &bad, 1, NULL);
+    record(s, &done);
+    assert_int_equal(done.change_count, 1);
+    assert_int_equal(done.changes[0].now, ALARM_WARN);
+    assert_int_equal(done.changes[0].seen.calls, 2);
+    recorded_free(&done);
+    for (int i = 0; i < 3; i++) {
+        scene_run(s, "pay", &ok, 1, NULL);
+    }
+    record(s, &done);
+    assert_int_equal(done.change_count, 1);
     assert_int_equal(done.changes[0].now, ALARM_OK);
     recorded_free(&done);
 }
@@ -161,7 +216,7 @@ each_transition_of_a_breaker_is_shown_once_recorded_or_not(void **state)
     struct recorded done;
 
     scene_start(s, "[pay]\nattempts = 1\nbreaker = on\n"
-                   "breaker_consecutive = 2\n");
+                   "breaker_consecutive = 2\nwarn_breaker = none\n");
     scene_run(s, "pay", &bad, 1, NULL);
     scene_run(s, "pay", &bad, 1, NULL);
     for (int i = 0; i < 3; i++) {
@@ -169,8 +224,9 @@ each_transition_of_a_breaker_is_shown_once_recorded_or_not(void **state)
         uint64_t damaged = 0;
         struct admin *a = scene_admin(s);
 
-        assert_int_equal(past_each_event(admin_past(a), &all, count_turn, turns, &damaged),
-                         0);
+        assert_int_equal(
+            past_each_event(admin_past(a), &all, count_turn, turns, &damaged),
+            0);
         admin_close(a);
         assert_int_equal(turns[STATE_OPEN], 1);
         assert_int_equal(damaged, 0);
@@ -249,6 +305,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCENE(totals_are_exact_before_between_and_after_recordings),
         SCENE(a_level_is_stored_once_and_ends_when_its_keys_are_removed),
+        SCENE(the_first_recording_after_hours_changes_no_level),
         SCENE(each_transition_of_a_breaker_is_shown_once_recorded_or_not),
         SCENE(a_service_can_record_history_itself),
         SCENE(invalid_arguments_start_no_recorder),

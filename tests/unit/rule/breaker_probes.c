@@ -64,8 +64,7 @@ the_rates_of_the_probes_decide(void **state)
         {SOON "breaker_probes=4\nbreaker_probe_failures=3", "FFss",
          STATE_CLOSED},
         {SOON "breaker_probes=4\nbreaker_probe_failures=3", "FsFF", STATE_OPEN},
-        {SOON "breaker_probes=2\nbreaker_probe_failures=3", "FF",
-         STATE_CLOSED},
+        {SOON "breaker_probes=2\nbreaker_probe_failures=3", "FF", STATE_CLOSED},
         {SOON "breaker_probes=2\nbreaker_probe_failures=2\n"
               "breaker_slow_after=1s",
          "SB", STATE_OPEN},
@@ -368,10 +367,37 @@ a_probe_has_the_timeout_under_which_it_was_let_out(void **state)
     guarded_free(s);
 }
 
+static void
+it_remembers_when_it_left_the_closed_state(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=1\n"
+                                         "breaker_open_factor=2");
+    struct probe probe;
+    uint64_t begin = TIME0, now = TIME0;
+
+    (void)state;
+    for (int outage = 0; outage < 3; outage++) {
+        begin = now += SECOND;
+        open_by_failures(s, now);
+        for (int round = 0; round < 5; round++) {
+            assert_int_equal(breaker_left_ns(&s->breaker, now), now - begin);
+            now += 3600 * SECOND; /* the open time is over */
+            assert_int_equal(state_at(s, now), STATE_HALF_OPEN);
+            assert_int_equal(breaker_left_ns(&s->breaker, now), now - begin);
+            assert_true(admit(s, now, &probe)); /* the state changes */
+            assert_int_equal(breaker_left_ns(&s->breaker, now), now - begin);
+            report_attempt(s, round < 4, 0, probe, now);
+        }
+        assert_int_equal(state_at(s, now), STATE_CLOSED);
+    }
+    guarded_free(s);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_remembers_when_it_left_the_closed_state),
         cmocka_unit_test(exactly_the_set_number_of_probes_is_admitted),
         cmocka_unit_test(the_rates_of_the_probes_decide),
         cmocka_unit_test(a_lost_probe_frees_its_place_exactly_at_its_time),

@@ -48,7 +48,7 @@ check_sums(const struct traffic_report *r)
     assert_int_equal(all.calls, r->calls);
     assert_int_equal(all.attempts, r->attempts);
     assert_int_equal(all.succeeded, r->verdict[BIDE_SUCCEEDED]);
-    assert_int_equal(all.failed, ended - r->verdict[BIDE_SUCCEEDED]);
+    assert_int_equal(all.failed, exhausted + r->verdict[BIDE_REFUSED]);
     assert_int_equal(all.refused, r->verdict[BIDE_REFUSED]);
     assert_int_equal(all.retries_refused, r->retries_refused);
 }
