@@ -54,8 +54,9 @@ static const struct {
         SAY("there are no policies yet", "apply a policy file with bide apply"),
     [FINDING_SERVICE_CANNOT_READ] =
         SAY("a service could not read the registry {age} ago: {why}",
-            "check that the service may read registry.mdb; the service "
-            "withdraws this report when it can read the registry again"),
+            "check that the service may read registry.mdb; the next service "
+            "that can read it withdraws this report"),
+
     [FINDING_LIVE_NONE] =
         SAY("no service has started yet, so there are no statistics", ""),
     [FINDING_LIVE_STALE] =
@@ -110,12 +111,18 @@ static const struct {
                                    ""),
     [FINDING_CELLS_REFUSED] =
         SAY("{count} time{s} there was no cell for a policy or scope",
-            "use fewer policies and scopes, or free space on the file system "
-            "of the live file"),
+            "use fewer policies and scopes"),
     [FINDING_MEMORY_REFUSED] =
         SAY("{count} time{s} there was no memory for counters, so statistics "
             "are incomplete",
-            "free space on the file system of the live file"),
+            "free space on the file system of the live file; the next call "
+            "that gets memory withdraws this report"),
+    [FINDING_MEMORY_LIMITED] =
+        SAY("{count} time{s} there was no memory for counters, so statistics "
+            "are incomplete",
+            "the file system of the live file has room now: the next call that "
+            "gets memory withdraws this report; if it stays, look at quotas "
+            "and at the memory limits of services"),
     [FINDING_WAITING_CALLS_DEAD] =
         SAY("{count} waiting call{s} of processes that died",
             "nothing: the entries are freed later, and delay no other call"),

@@ -232,13 +232,16 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     if (out->rc) {
         doctor_find_failure(&d);
     }
+    if (d.admin) {
+        snprintf(out->live, sizeof(out->live), "%s", admin_live_path(d.admin));
+    }
     if (out->rc != BIDE_EMISSING) {
         doctor_registry(&d);
+        doctor_space(&d);
         doctor_live(&d);
         doctor_history(&d);
         doctor_deferred(&d);
         doctor_rights(&d);
-        doctor_space(&d);
     }
     admin_close(d.admin);
     return out->out_of_memory ? BIDE_ENOMEM : 0;

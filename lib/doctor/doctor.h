@@ -45,6 +45,7 @@ enum doctor_level { DOCTOR_NOTE, DOCTOR_UNKNOWN, DOCTOR_WRONG };
     X(CELLS_NAMELESS, NOTE, live)      /* count */                             \
     X(CELLS_REFUSED, WRONG, live)      /* count */                             \
     X(MEMORY_REFUSED, WRONG, live)     /* count: for counters */               \
+    X(MEMORY_LIMITED, WRONG, live)     /* count: though there is room */       \
     X(WAITING_CALLS_DEAD, NOTE, live)  /* count */                             \
     X(HISTORY_NONE, NOTE, history)                                             \
     X(HISTORY_DAMAGED, WRONG, history)         /* why */                       \

@@ -15,8 +15,6 @@
 #include "doctor.h"
 #include "inside.h"
 
-#define MIB (UINT64_C(1) << 20)
-
 /* ---- one file ---- */
 
 /* Reports whether the process is stopped; `out` is its name. */
@@ -100,9 +98,9 @@ check_space(struct doctor *d, const char *path, enum finding_id full,
     out->known = true;
     out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
     out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
-    if (out->free < 8 * MIB) {
+    if (out->free < DOCTOR_LOW / 4) {
         doctor_find_path(d, full, path)->bytes = out->free;
-    } else if (out->free < 32 * MIB) {
+    } else if (out->free < DOCTOR_LOW) {
         doctor_find_path(d, low, path)->bytes = out->free;
     }
     if (fs.f_files && !fs.f_favail) {

@@ -246,8 +246,14 @@ check_refused(struct doctor *d, struct live *l)
     uint64_t pages = atomic_load(&h->pages_refused), when = 0;
     int trouble = admin_trouble(d->admin, &when);
 
-    doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
-    doctor_find_count(d, FINDING_MEMORY_REFUSED, pages);
+    if (cell_count(l) == d->out->cells_max) {
+        doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
+        cells = 0;
+    }
+    doctor_find_count(d,
+                      d->out->memory.free < DOCTOR_LOW ? FINDING_MEMORY_REFUSED
+                                                       : FINDING_MEMORY_LIMITED,
+                      pages + cells);
     if (trouble) {
         struct doctor_finding *f = doctor_find(d, FINDING_SERVICE_CANNOT_READ);
         uint64_t now = clock_realtime_ns();
@@ -332,8 +338,6 @@ doctor_live(struct doctor *d)
     if (!d->admin) {
         return;
     }
-    snprintf(d->out->live, sizeof(d->out->live), "%s",
-             reader_live_path(admin_past(d->admin)->reader));
     original = reader_original(admin_past(d->admin)->reader);
     if (original) {
         doctor_find_path(d, FINDING_LIVE_OF_COPY, original);

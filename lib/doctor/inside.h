@@ -10,6 +10,9 @@
 struct admin;
 struct stat;
 
+/* A file system with less free than this many bytes may soon be full. */
+#define DOCTOR_LOW (UINT64_C(32) << 20)
+
 struct doctor {
     struct admin *admin; /* NULL: the registry cannot be read */
     struct doctor_report *out;

@@ -234,6 +234,9 @@ make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
                                                (index + 1))) {
             *out = index;
             *out_made = true;
+            if (atomic_load(&live_header(l)->cells_refused)) {
+                atomic_store(&live_header(l)->cells_refused, 0);
+            }
             return 0;
         }
         rc = BIDE_EFULL;
@@ -334,6 +337,8 @@ take_scope_cell(struct live *l, const struct cell_identity *id, uint32_t *out)
     rc = find_or_make_cell(l, id, out, &made);
     if (!made) {
         atomic_fetch_sub(&policy->scopes, 1);
+    } else if (atomic_load(&policy->scopes_refused)) {
+        atomic_store(&policy->scopes_refused, 0);
     }
     return rc;
 }

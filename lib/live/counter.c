@@ -69,6 +69,9 @@ use_part(struct live *l, uint32_t index, uint32_t part)
         atomic_fetch_add(&live_header(l)->pages_refused, 1);
         return NULL;
     }
+    if (atomic_load(&live_header(l)->pages_refused)) {
+        atomic_store(&live_header(l)->pages_refused, 0); /* there is space */
+    }
     atomic_fetch_or_explicit(&l->parts[index], (uint16_t)(1u << part),
                              memory_order_acq_rel);
     return words;

@@ -20,7 +20,7 @@ enum gate {
     GATE_CLASSIFY = 64,    /* some success is a failure for the policy, or is
                               ignored by its breaker */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
-    GATE_RULES = 0x7f,    /* the bits that follow from a policy */
+    GATE_RULES = 0x7f,     /* the bits that follow from a policy */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
     /* With one of these bits, a call must read the rules first. */
     GATE_SLOW = 0xff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
@@ -54,7 +54,8 @@ struct cell {
     _Atomic uint64_t asked_program[2]; /* S: comm of that process */
     _Atomic uint32_t scopes;           /* S: in the cell without a scope: the
                                           number of scopes of the policy */
-    _Atomic uint32_t scopes_refused;   /* S: scopes beyond SCOPES_MAX */
+    _Atomic uint32_t scopes_refused;   /* S: scopes beyond SCOPES_MAX,
+                                          since one was added */
     uint64_t spare3[19];
 };
 

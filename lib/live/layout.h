@@ -59,13 +59,15 @@ struct live_header {
     uint64_t tick_mult;             /* F: clock.h */
     uint64_t begun_ns;              /* F: CLOCK_REALTIME */
     _Atomic uint32_t cells_used;    /* S: next free index */
-    _Atomic uint32_t cells_refused; /* S: cells without index or space */
+    _Atomic uint32_t cells_refused; /* S: cells without index or space,
+                                       since one was made */
     _Atomic uint32_t rings;         /* S, O: number of calls of live_ring */
     _Atomic uint32_t trouble;       /* S: negated BIDE_E code of the last failed
                                        reading of the registry; 0: none */
     _Atomic uint64_t trouble_ns;    /* S: its time (CLOCK_REALTIME) */
     _Atomic uint64_t pages_refused; /* S: stripes and other parts not reserved
-                                       because there was no space */
+                                       because there was no space, since one
+                                       was */
     _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */

@@ -12,6 +12,9 @@
 /* If a commit is not announced within this time, its writer is dead. */
 #define ANNOUNCE_WITHIN_NS 200000000ull
 
+/* A service that cannot read the registry says so again within this time. */
+#define TROUBLE_FOR_NS 10000000000ull
+
 /* A live file that cannot be opened is tried again after this time, because an
  * attempt to make it takes as long as thousands of calls. */
 #define OPEN_AGAIN_NS 100000000ull
@@ -318,6 +321,19 @@ find_last_commit(struct bide *b, uint64_t *out_txn)
     return rc;
 }
 
+/* Reports whether the trouble in the live file is over: this process was in it,
+ * or the one that was did not repeat it, as it does every 5 s. */
+static bool
+is_trouble_over(const struct bide *b, int before)
+{
+    const struct live_header *h = live_header(b->live);
+
+    return !b->unread &&
+           (before || (atomic_load(&h->trouble) &&
+                       clock_realtime_ns() - atomic_load(&h->trouble_ns) >
+                           TROUBLE_FOR_NS));
+}
+
 int
 attach_registry(struct bide *b, uint64_t *out_txn)
 {
@@ -337,7 +353,7 @@ attach_registry(struct bide *b, uint64_t *out_txn)
     } else if (b->live != b->own) {
         live_note_trouble(b->live, rc);
     }
-    if (rc == 0 && before != 0 && b->live != b->own) {
+    if (rc == 0 && b->live != b->own && is_trouble_over(b, before)) {
         live_note_trouble(b->live, 0);
     }
     atomic_store(&b->status, rc ? rc : live_rc);

@@ -143,8 +143,8 @@ rules_from_program(struct bide_policy *p, uint32_t generation)
     return rc ? NULL : make_rules(policy, generation);
 }
 
-/* Notes the result of reading a policy.  An error is shown until the same
- * policy can be read again. */
+/* Notes the result of reading a policy.  An error is shown until this process
+ * can read the same policy again, or another process any. */
 static void
 note_reading(struct bide_policy *p, int rc)
 {
@@ -153,7 +153,7 @@ note_reading(struct bide_policy *p, int rc)
     if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
         rc = 0;
     }
-    if (rc == 0 && b->unread != p) {
+    if (rc == 0 && b->unread && b->unread != p) {
         return;
     }
     b->unread = rc ? p : NULL;

@@ -271,3 +271,33 @@ mounted() {
     gives_fault_as 4345 6
     says_not "Nothing is wrong"
 }
+
+# ---- alarms ----
+
+@test "an alarm ends with the next success" {
+    shop
+    bide set pay wait_initial=1ms wait_max=1ms retry_on=any >/dev/null
+    # The registry is gone while a call waits.
+    gives 1 bide exec pay -- sh -c "mv '$DIR/registry.mdb' '$T/away' 2>/dev/null; exit 1"
+    mv "$T/away" "$DIR/registry.mdb"
+    finding "a service could not read the registry"
+    gives 0 bide exec order -- true
+    gives 0 bide doctor
+    # No space for the counters of a policy.
+    mounted live size=8m
+    DIR=$T/second
+    bide init --live "$T/mount/live/l" >/dev/null
+    shop
+    bide exec pay -- true
+    head -c 8m /dev/zero >"$T/mount/live/fill" 2>/dev/null || true
+    bide exec --quiet order -- true
+    bide exec --quiet order -- true
+    finding "there was no memory for counters"
+    finding " are free"
+    rm "$T/mount/live/fill"
+    mount -o remount,size=64m "$T/mount/live"
+    gives 1 bide doctor
+    says "has room now" "1 fault found"
+    bide exec order -- true
+    gives 0 bide doctor
+}

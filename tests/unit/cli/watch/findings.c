@@ -17,9 +17,7 @@ static const struct {
 } rows[] = {
     {{FINDING_CELLS_REFUSED, .count = 1},
      "1 time there was no cell for a policy or scope",
-     .to_do = "use fewer policies and scopes, or free space on the file system "
-              "of the "
-              "live file"},
+     .to_do = "use fewer policies and scopes"},
     {{FINDING_WAITING_CALLS_DEAD, .count = 2},
      "2 waiting calls of processes that died",
      .to_do = "nothing: the entries are freed later, and delay no other call"},
