@@ -72,7 +72,8 @@ const struct command commands[] = {
      .help = "show the text of a policy",
      .verbatim = true,
      .run = show_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
-     .options = TAKES(RESOLVED) | TAKES(VERSION) | TAKES(JSON),
+     .options = TAKES(RESOLVED) | TAKES(VERSION) | TAKES(JSON) |
+                TAKES(DECLARED),
      .examples = "bide show payments\n"
                  "bide show payments --resolved\n"
                  "bide show payments --version 1\n"},

@@ -19,6 +19,8 @@
     X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
     X(RESOLVED, "resolved", NULL,                                              \
       "show every key, and where its value comes from")                        \
+    X(DECLARED, "declared", NULL,                                              \
+      "show the rules that a program declares for the name")                   \
     X(SINCE, "since", "TIME",                                                  \
       "only after TIME: 2h (ago), today 14:00, 2026-01-31")                    \
     X(UNTIL, "until", "TIME", "only before TIME")                              \

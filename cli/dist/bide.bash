@@ -110,7 +110,7 @@ _bide() {
         operands=_bide_names
         ;;
     show)
-        options='--version --resolved --json --dir --help'
+        options='--version --resolved --declared --json --dir --help'
         operands=_bide_names
         ;;
     get)

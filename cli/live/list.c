@@ -16,7 +16,9 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/count.h"
+#include "cli/view/declared.h"
 #include "cli/view/guard.h"
+#include "live/counter.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
@@ -249,20 +251,52 @@ add_policy_row(struct list *list, const struct record *r,
     }
 }
 
+/* The rules of a name that is not defined. */
+struct undefined {
+    struct policy *policy; /* NULL: not known */
+    bool is_default;       /* those of the policy `default` */
+};
+
+/* Finds the rules that calls of such a name follow; `out` is freed with
+ * policy_free.  Returns 0 or BIDE_ENOMEM. */
+static int
+find_undefined(struct list *list, const struct count *c, struct undefined *out)
+{
+    int rc;
+
+    *out = (struct undefined){NULL, false};
+    if (c->declared) {
+        return declared_compile(c->declared, c->name, &out->policy);
+    }
+    rc = guard_policy(list->registry, "default", &out->policy);
+    out->is_default = out->policy != NULL;
+    return rc || out->policy ? rc : policy_builtin(c->name, &out->policy);
+}
+
 /* Adds a row for a name that services use but that is not defined. */
 static void
-add_missing_row(struct list *list, const struct count *c)
+add_missing_row(struct list *list, const struct count *c,
+                const struct undefined *u)
 {
     struct table *t = list->table;
+    uint32_t pid = c->declared ? c->declared->pid : c->asked_by;
+    const char *program = c->declared ? c->declared->program : c->program;
+    char rules[128] = "", by[64] = "";
 
+    if (u->policy) {
+        policy_summary(u->policy, rules, sizeof(rules));
+    }
+    if (pid > 0) {
+        snprintf(by, sizeof(by), " by pid %u%s%s", pid, *program ? " " : "",
+                 program);
+    }
     table_row_of(t, c->name);
     table_cell(t, VER, "- ");
-    if (c->asked_by > 0) {
-        table_cell(t, RULES, "(not defined: used by pid %u%s%s)", c->asked_by,
-                   *c->program ? " " : "", c->program);
-    } else {
-        table_cell(t, RULES, "(used, but not defined)");
-    }
+    table_cell(t, RULES, "%s%s(%s%s)", rules, *rules ? " " : "",
+               c->declared     ? "declared"
+               : u->is_default ? "not defined, so default applies: used"
+                               : "not defined: used",
+               by);
     table_mark_row(t);
     add_count_cells(t, c);
 }
@@ -324,12 +358,22 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
 }
 
 static void
-put_missing(struct list *list, const struct count *c)
+put_missing(struct list *list, const struct count *c, const struct undefined *u)
 {
     struct json *j = json_add_object(list->array);
+    char rules[128];
 
     json_put_text(j, "policy", c->name);
     json_put_null(j, "version");
+    if (u->policy) {
+        json_put_text(j, "rules",
+                      policy_summary(u->policy, rules, sizeof(rules)));
+    }
+    if (c->declared) {
+        json_put_text(j, "declared_by", c->declared->program);
+        json_put_count(j, "declared_pid", c->declared->pid);
+    }
+    json_put_truth(j, "default", u->is_default);
     if (c->asked_by > 0) {
         json_put_count(j, "asked_by", c->asked_by);
         json_put_text(j, "program", c->program);
@@ -402,17 +446,23 @@ list_policy(void *arg, const struct record *r)
     return rc;
 }
 
-static void
+static int
 list_missing(struct list *list)
 {
-    for (size_t i = 0; i < list->counts.count; i++) {
+    int rc = 0;
+
+    for (size_t i = 0; i < list->counts.count && rc == 0; i++) {
         const struct count *c = &list->counts.list[i];
+        struct undefined u;
 
         if (c->missing && matches_pattern(list, c->name)) {
-            (list->as_json ? put_missing : add_missing_row)(list, c);
+            rc = find_undefined(list, c, &u);
+            (list->as_json ? put_missing : add_missing_row)(list, c, &u);
+            policy_free(u.policy);
             list->shown++;
         }
     }
+    return rc;
 }
 
 /* Prints a line for each note, after an empty line; `words` is printed instead
@@ -510,8 +560,8 @@ list_command(struct command_line *line)
     }
     init_list(line, &list);
     rc = admin_each_policy(line->registry, list_policy, &list);
-    list_missing(&list);
-    printed = print_list(&list);
+    printed = list_missing(&list);
+    printed = print_list(&list) || printed;
     status = rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
     if (printed) {
         status = say_no_memory();

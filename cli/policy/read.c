@@ -11,6 +11,7 @@
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "cli/view/declared.h"
 #include "cli/view/guard.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
@@ -228,11 +229,12 @@ show_command(struct command_line *line)
 {
     const char *name = line->operands[0];
     struct record r;
-    int status = line->option[OPTION_VERSION]
+    int status = line->option[OPTION_DECLARED] ? declared_show(line)
+                 : line->option[OPTION_VERSION]
                      ? find_version(line, name, &r)
                      : say_unless_found(line->registry, name, &r);
 
-    if (status) {
+    if (status || line->option[OPTION_DECLARED]) {
         return status;
     }
     if (!r.deleted &&

@@ -7,6 +7,7 @@
 #include "admin/change.h"
 #include "admin/live.h"
 #include "base/array.h"
+#include "live/counter.h"
 #include "live/counters.h"
 
 uint64_t
@@ -67,6 +68,13 @@ add_cell(void *arg, const struct admin_cell *cell)
     memcpy(one->program, cell->program, sizeof(one->program));
     one->program[sizeof(one->program) - 1] = '\0';
     one->stats = cell->stats;
+    if (cell->declared) {
+        one->declared = malloc(sizeof(*one->declared));
+        if (!one->declared) {
+            return BIDE_ENOMEM;
+        }
+        *one->declared = *cell->declared;
+    }
     return 0;
 }
 
@@ -117,6 +125,11 @@ add_stats(struct bide_stats *to, const struct bide_stats *from)
 static void
 merge_count(struct count *to, const struct count *from)
 {
+    bool newer = from->declared && (!to->declared || from->declared->when_ns >
+                                                         to->declared->when_ns);
+
+    free(newer ? to->declared : from->declared);
+    to->declared = newer ? from->declared : to->declared;
     to->missing = to->missing || from->missing;
     if (from->asked_by) {
         to->asked_by = from->asked_by;
@@ -207,6 +220,9 @@ counts_scopes(const struct counts *c, const char *name, size_t *out_count)
 void
 counts_free(struct counts *c)
 {
+    for (size_t i = 0; i < c->count; i++) {
+        free(c->list[i].declared);
+    }
     free(c->scopes);
     free(c->list);
     memset(c, 0, sizeof(*c));

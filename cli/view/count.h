@@ -9,6 +9,7 @@
 #include <bide.h>
 
 struct admin;
+struct cell_declared;
 struct admin_results;
 
 /* Returns the number of calls that have ended, with any verdict. */
@@ -25,6 +26,7 @@ struct count {
     bool missing;
     uint32_t asked_by;
     char program[16];
+    struct cell_declared *declared; /* the newest declared rules; NULL: none */
     struct bide_stats stats;
     uint32_t sleeping;               /* number of waiting calls */
     uint32_t scopes, scopes_refused; /* as in struct admin_cell */

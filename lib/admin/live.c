@@ -63,6 +63,7 @@ admin_each_cell(struct admin *a, const char *name,
                 int (*visit)(void *arg, const struct admin_cell *c), void *arg)
 {
     struct live *l = past_live(&a->past, false);
+    struct cell_declared declared;
     struct cell_reading *r;
     uint32_t i, count;
     int rc = 0;
@@ -85,6 +86,9 @@ admin_each_cell(struct admin *a, const char *name,
         }
         cell_read(l, i, r);
         fill_cell(c, r, &out);
+        if (out.missing && cell_declared(l, i, &declared)) {
+            out.declared = &declared;
+        }
         rc = visit(arg, &out);
     }
     free(r);

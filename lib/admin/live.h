@@ -9,6 +9,7 @@
 #include <bide.h>
 
 struct admin;
+struct cell_declared;
 
 /* Reports whether there is a live file that can be read; without one nothing
  * was counted. */
@@ -39,6 +40,7 @@ struct admin_cell {
     /* In the cell without scope: the scopes its policy has, and how often one
      * more was refused, which then shared the cell of ADMIN_OTHERS. */
     uint32_t scopes, scopes_refused;
+    const struct cell_declared *declared; /* NULL: none, or not `missing` */
 };
 #define ADMIN_OTHERS "@others"
 /* Visits the cells of policy `name` (NULL: every cell) with their totals; none

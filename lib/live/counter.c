@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rule/window.h"
 #include "words.h"
@@ -24,14 +25,16 @@ part_words(uint32_t part)
 {
     return part < PART_OUTCOMES    ? STRIPE_WORDS
            : part == PART_OUTCOMES ? OUTCOMES_WORDS
-                                   : GUARD_WORDS;
+           : part == PART_GUARD    ? GUARD_WORDS
+                                   : sizeof(struct declared_rules) / 8;
 }
 
 static uint64_t
 part_offset(uint32_t part)
 {
     return part <= PART_OUTCOMES ? (uint64_t)part * sizeof(struct stripe)
-                                 : offsetof(struct body, guard);
+           : part == PART_GUARD  ? offsetof(struct body, guard)
+                                 : offsetof(struct body, declared);
 }
 
 /* ---- counting ---- */
@@ -413,6 +416,44 @@ cell_fold(struct live *from, uint32_t from_index, struct live *to,
     for (uint32_t part = 0; part <= PART_OUTCOMES; part++) {
         fold_part(from, from_index, to, to_index, part);
     }
+}
+
+/* ---- declared rules ---- */
+
+void
+cell_declare(struct live *l, uint32_t index, const char *text)
+{
+    struct declared_rules *d = (void *)use_part(l, index, PART_DECLARED);
+    char program[16];
+
+    if (!d) {
+        return;
+    }
+    who_program(program);
+    atomic_store(&d->hash, 0);
+    words_write(d->program, 2, program);
+    atomic_store(&d->pid, (uint64_t)getpid());
+    atomic_store(&d->when_ns, clock_realtime_ns());
+    words_write(d->text, DECLARED_WORDS, text);
+    atomic_store(&d->hash, words_hash(text, strlen(text)));
+}
+
+bool
+cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
+{
+    struct declared_rules d;
+    char program[2 * 8 + 1];
+
+    if (!copy_part(l, index, PART_DECLARED, (uint64_t *)(void *)&d)) {
+        return false;
+    }
+    words_read(d.text, DECLARED_WORDS, out->text);
+    words_read(d.program, 2, program);
+    words_printable(program);
+    snprintf(out->program, sizeof(out->program), "%.15s", program);
+    out->pid = (uint32_t)d.pid;
+    out->when_ns = d.when_ns;
+    return d.hash && words_hash(out->text, strlen(out->text)) == d.hash;
 }
 
 /* ---- totals ---- */

@@ -45,6 +45,20 @@ struct cell_reading {
 /* Reads the counters of a cell, zeros if it has none.  Takes no space. */
 void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
 
+/* The rules that a program declares for a name without a policy, as text of a
+ * policy file: its section, then those that it extends. */
+struct cell_declared {
+    uint32_t pid;
+    uint64_t when_ns; /* CLOCK_REALTIME */
+    char program[16];
+    char text[DECLARED_WORDS * 8 + 1]; /* may hold any bytes */
+};
+/* Writes such rules of this process, cut at the size of the text.  Does nothing
+ * if there is no space. */
+void cell_declare(struct live *l, uint32_t index, const char *text);
+/* Reads the last ones; false: there are none.  Takes no space. */
+bool cell_declared(struct live *l, uint32_t index, struct cell_declared *out);
+
 /* Fill in the totals of a breaker and of a budget, from the guarded counters
  * that `read` returns. */
 typedef uint64_t counter_read(void *arg, enum counter which);

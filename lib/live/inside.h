@@ -14,7 +14,8 @@ enum {
     BODY_SEGMENT = 16,  /* bodies: 1.2 MiB */
     CELLS_IN_PAGE = 4096 / sizeof(struct cell),
     PART_OUTCOMES = STRIPE_MAX, /* the parts of a body: stripes, then this, */
-    PART_GUARD,                 /* then this */
+    PART_GUARD, /* then these */
+    PART_DECLARED,
     PARTS,
     PRIVATE_CELLS = 4096,
 };
@@ -63,12 +64,11 @@ body_offset(uint32_t index)
 struct cell *live_map_cell(struct live *l, uint32_t index);
 struct body *live_map_body(struct live *l, uint32_t index);
 
-/* Reserves space for the pages of a range.  0 or BIDE_E. */
+/* Reserves the pages of a range.  0 or BIDE_E. */
 int live_reserve(struct live *l, uint64_t offset, uint64_t size);
 
 /* Reports whether the page at `offset` was ever written. */
 bool live_has(struct live *l, uint64_t offset);
-
 /* Reads from the file: touching its pages in memory would take space. */
 bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 

@@ -23,7 +23,7 @@ _Static_assert(LIVE_DIRECTORY + DIRECTORY_WORDS * 8ull <= LIVE_CELLS,
 _Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
 _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
-_Static_assert(LIVE_SIZE == 10270343168ull, "the end");
+_Static_assert(LIVE_SIZE == 10807214080ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -98,6 +98,13 @@ SIZE(stripe, 8960);
 _Static_assert(sizeof(struct stripe) % 64 == 0, "no shared cache lines");
 _Static_assert(COUNTER_COUNT <= COUNTER_ROOM, "counters");
 
+AT(declared_rules, hash, 0);
+AT(declared_rules, pid, 8);
+AT(declared_rules, when_ns, 16);
+AT(declared_rules, program, 24);
+AT(declared_rules, text, 40);
+SIZE(declared_rules, 40 + DECLARED_WORDS * 8);
+
 AT(outcome_slot, key, 0);
 AT(outcome_slot, count, 8);
 AT(outcome_slot, app, 16);
@@ -109,7 +116,8 @@ SIZE(outcomes, 64 + CELL_OUTCOMES * 64);
 AT(body, stripe, 0);
 AT(body, outcomes, STRIPE_MAX * 8960);
 AT(body, guard, 18 * 4096);
-_Static_assert(sizeof(struct body) <= BODY_SIZE, "the guard: one page");
+AT(body, declared, 19 * 4096);
+_Static_assert(sizeof(struct body) == BODY_SIZE, "declared rules: one page");
 _Static_assert(BODY_SIZE % 4096 == 0, "whole pages");
 
 AT(sleeper_slot, claim, 0);

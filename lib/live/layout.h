@@ -8,14 +8,15 @@
  *                        CAS, never emptied
  *    2686976  cells      CELL_MAX x 512, dense: read by calls and announcements
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
- *                        outcomes, and the rings of budget and breaker
- * 10270343168  end
+ *                        outcomes, the rings of budget and breaker, and
+ *                        declared rules
+ * 10807214080  end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  Its word in the directory is
  * 0x1122334400000003, at position 0x55667788 % DIRECTORY_WORDS = 161672 or
  * later.  Its cell begins at 2686976 + 2 * 512, its body at
- * 69795840 + 2 * 77824.
+ * 69795840 + 2 * 81920.
  *
  * A letter tells which process writes a field: F the one that makes the file, C
  * the one that makes the cell, S any service, O an operator's command. */
@@ -27,13 +28,14 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 3,
+    LIVE_FORMAT = 4,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
     SLEEPER_SLOTS = 4096,
     CELL_OUTCOMES = 31,
-    BODY_SIZE = 77824,  /* 19 pages */
+    DECLARED_WORDS = 507,
+    BODY_SIZE = 81920,  /* 20 pages */
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };
 

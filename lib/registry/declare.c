@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "policy/key.h"
 
 struct declared {
     struct declared *next;
@@ -44,6 +45,32 @@ declared_finder(void *arg, const char *name, const struct policy_text **out)
     }
     *out = t;
     return 0;
+}
+
+void
+declared_publish(struct bide_policy *p)
+{
+    const struct home *h = atomic_load(&p->home);
+    const struct policy_text *t = declared_find(p->bide, p->name);
+    char text[DECLARED_WORDS * 8] = "";
+    size_t used = 0;
+
+    if (h->live == p->bide->own || attach_is_shared(p)) {
+        return;
+    }
+    while (t && used < sizeof(text)) {
+        char *one = policy_text_write(t);
+        const char *parent = policy_text_get(t, key_find("extends"));
+
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s",
+                                 used ? "\n" : "", one ? one : "");
+        free(one);
+        t = parent ? declared_find(p->bide, parent) : NULL;
+    }
+    if (used) {
+        cell_declare(h->live, h->index,
+                     used < sizeof(text) ? text : "# too long to show\n");
+    }
 }
 
 /* Moves the texts of `list` to the front of *head, where they are found first.

@@ -189,6 +189,9 @@ void names_free(struct bide *b);
 /* Returns the declared text of `name`, owned by `b`; NULL: none. */
 const struct policy_text *declared_find(const struct bide *b, const char *name);
 policy_find_fn declared_finder; /* arg: struct bide */
+/* Writes the declared rules of a handle, if there are any, to its cell, so that
+ * operators see them. */
+void declared_publish(struct bide_policy *p);
 void declared_free(struct bide *b);
 
 #endif

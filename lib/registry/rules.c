@@ -243,6 +243,9 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     r->stored = rc == 0;
     r->gate = rc == 0 || missing ? publish_gate(p, &reading, txn) : 0;
     publish_local(p, reading.registered ? NULL : r->policy);
+    if (missing) {
+        declared_publish(p);
+    }
     follow_breaker(p, r);
     choose_pool(p, &r->policy->budget);
     if (rc == 0) {

@@ -213,7 +213,9 @@ function makeRow(name) {
 function about(p, now) {
   const d = p.data;
   if (!p.defined) {
-    return "not defined" + (d.asked_by ? ": used by pid " + d.asked_by + " " + (d.program || "") : "");
+    const by = d.declared_by ? [": declared", d.declared_pid, d.declared_by] : [": used", d.asked_by, d.program];
+    return "not defined" + (by[1] ? `${by[0]} by pid ${by[1]} ${by[2] || ""}` : "") +
+      (d.default ? " · default applies" : "") + (d.rules ? " · " + d.rules : "");
   }
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
   return (d.paused ? "PAUSED · " : "") + "v" + d.version + " · " + d.importance + " · " + d.rules +
@@ -368,7 +370,8 @@ function findAlerts(all, now) {
     if (d.paused) add("warn", "paused", `${p.name}: new calls are refused`, `bide resume ${p.name}`);
     if (d.budget && d.budget.damaged) add("crit", "budget", `${p.name}: its live state is damaged; calls continue`, `bide budget ${p.name} reset`);
     else if (p.level != null && p.level < 0.2) add("warn", "budget", `${p.name}: ${percent(p.level)}% left for retries`, `bide budget ${p.name}`);
-    if (!p.defined) add("warn", "undefined", `${p.name}: ${about(p, now)}; one attempt, no retries`, "bide apply FILE");
+    if (!p.defined) add("warn", "undefined", `${p.name}: ${about(p, now)}`,
+      d.declared_by ? `bide show ${p.name} --declared` : "bide apply FILE");
     else if (d.rules === null) add("crit", "not valid", `${p.name}: version ${d.version} is not valid`, `bide show ${p.name}`);
   }
   for (const d of deferredPolicies(now)) {

@@ -53,6 +53,39 @@ load ../registry
     json 'any(p["policy"] == "ghost" and p["version"] is None for p in j["policies"])'
 }
 
+@test "rules that a program declares are shown: list, show --declared" {
+    shop
+    cat >declare.py <<'PY'
+import ctypes, os, sys
+b, p = ctypes.c_void_p(), ctypes.c_void_p()
+bide = ctypes.CDLL(os.path.join(os.path.dirname(sys.argv[1]), "libbide.so"))
+assert bide.bide_open(sys.argv[2].encode(), 0, ctypes.byref(b)) == 0
+assert bide.bide_declare(b, b"[base]\nattempts = 9\n[ghost]\nextends = base\nwait = none\n") == 0
+assert bide.bide_lookup(b, b"ghost", None, ctypes.byref(p)) == 0
+PY
+    gives 3 bide show ghost --declared
+    python3 declare.py "$BIDE" "$DIR"
+    gives 0 bide list
+    says "9 tries, no wait (declared by pid "
+    gives 0 bide list --json
+    json 'any(p["policy"] == "ghost" and p["rules"] == "9 tries, no wait" and p["declared_by"] for p in j["policies"])'
+    gives 0 bide show ghost --declared
+    says "# declared by python3 (pid " $'[ghost]\nextends = base\nwait = none\n\n[base]\nattempts = 9'
+    # What other names follow is said too.
+    bide exec --quiet stray -- true
+    gives 0 bide list stray
+    says "1 try (not defined: used by pid "
+    bide apply - <<<$'[default]\nattempts = 7\n' >/dev/null
+    gives 0 bide list stray
+    says "7 tries" "not defined, so default applies: used by pid "
+    # A policy of the registry takes the place of declared rules.
+    bide apply - <<<$'[ghost]\nattempts = 2\n' >/dev/null
+    gives 3 bide show ghost --declared
+    gives 0 bide list ghost
+    says "2 tries"
+    says_not declared
+}
+
 @test "stats --json has the documented members" {
     shop
     bide set pay retry_on=exit.9 wait=fixed wait_initial=1ms wait_jitter=none attempts=2 >/dev/null

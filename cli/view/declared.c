@@ -1,0 +1,108 @@
+#include "declared.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/live.h"
+#include "cli/command/say.h"
+#include "cli/command/when.h"
+#include "cli/out/json.h"
+#include "cli/out/text.h"
+#include "live/counter.h"
+#include "policy/policy.h"
+
+static int
+find_in_list(void *arg, const char *name, const struct policy_text **out)
+{
+    const struct policy_list *list = arg;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(policy_text_name(list->list[i]), name) == 0) {
+            *out = list->list[i];
+            return 0;
+        }
+    }
+    return BIDE_ENOPOLICY;
+}
+
+int
+declared_compile(const struct cell_declared *d, const char *name,
+                 struct policy **out)
+{
+    const struct policy_text *text;
+    struct policy_list list = {0};
+    int rc = policy_read("declared", d->text, strlen(d->text), &list, NULL);
+
+    *out = NULL;
+    rc = rc ? rc : find_in_list(&list, name, &text);
+    rc = rc ? rc
+            : policy_compile(text, find_in_list, &list, "declared", out, NULL);
+    policy_list_free(&list);
+    return rc == BIDE_ENOMEM ? rc : 0;
+}
+
+/* The newest declared rules of a name. */
+struct newest {
+    bool found;
+    struct cell_declared declared;
+};
+
+static int
+keep_newest(void *arg, const struct admin_cell *c)
+{
+    struct newest *n = arg;
+
+    if (c->declared &&
+        (!n->found || c->declared->when_ns > n->declared.when_ns)) {
+        n->declared = *c->declared;
+        n->found = true;
+    }
+    return 0;
+}
+
+static int
+print_declared(const struct cell_declared *d, const char *name, bool as_json)
+{
+    char when[64];
+    struct json *j;
+
+    when_write_iso(d->when_ns, when, sizeof(when));
+    if (as_json) {
+        j = json_object_new();
+        json_put_text(j, "policy", name);
+        json_put_text(j, "program", d->program);
+        json_put_count(j, "pid", d->pid);
+        json_put_s(j, "when", d->when_ns);
+        json_put_text(j, "text", d->text);
+        return json_out(j) ? say_no_memory() : STATUS_DONE;
+    }
+    fputs("# declared by ", stdout);
+    text_put(stdout, d->program, false);
+    printf(" (pid %" PRIu32 "), %s; the registry does not define it\n", d->pid,
+           when);
+    text_put(stdout, d->text, true);
+    return STATUS_DONE;
+}
+
+int
+declared_show(struct command_line *line)
+{
+    const char *name = line->operands[0];
+    struct newest n = {.found = false};
+    int rc = policy_name_ok(name)
+                 ? admin_each_cell(line->registry, name, keep_newest, &n)
+                 : 0;
+
+    if (rc) {
+        return say_failure(rc, "live state");
+    }
+    if (!n.found) {
+        say("%s: no program has declared rules for this name, or the registry "
+            "defines it",
+            name);
+        return STATUS_ABSENT;
+    }
+    return print_declared(&n.declared, name, line->option[OPTION_JSON] != NULL);
+}
