@@ -22,9 +22,9 @@ static const struct {
     enum doctor_level level;
     const char *area;
 } kinds[FINDING_COUNT] = {
-#define KIND(id, level, area) [FINDING_##id] = {DOCTOR_##level, #area},
-    FINDINGS(KIND)
-#undef KIND
+#define FINDING(id, level, area, what, command, to_do) \
+    [FINDING_##id] = {DOCTOR_##level, #area},
+#include "finding_kinds.h"
 };
 
 struct doctor_finding *

@@ -84,12 +84,13 @@ doctor_state(struct doctor *d, const char *path, const struct stat *st)
 
 /* ---- file systems ---- */
 
-/* Reports a file system that is read-only, has no inodes, or little space:
- * `full` if services may fail now, `low` if they may fail soon. */
+/* Reports a file system that is read-only, has no inodes, or little space, and
+ * `why` that is needed. */
 static void
-check_space(struct doctor *d, const char *path, enum finding_id full,
-            enum finding_id low, struct doctor_space *out)
+check_space(struct doctor *d, const char *path, const char *why,
+            struct doctor_space *out)
 {
+    struct doctor_finding *f;
     struct statvfs fs;
 
     if (!*path || statvfs(path, &fs) || fs.f_blocks == 0) {
@@ -98,10 +99,13 @@ check_space(struct doctor *d, const char *path, enum finding_id full,
     out->known = true;
     out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
     out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
-    if (out->free < DOCTOR_LOW / 4) {
-        doctor_find_path(d, full, path)->bytes = out->free;
-    } else if (out->free < DOCTOR_LOW) {
-        doctor_find_path(d, low, path)->bytes = out->free;
+    if (out->free < DOCTOR_LOW) {
+        f = doctor_find_reason(d,
+                               out->free < DOCTOR_LOW / 4 ? FINDING_SPACE_FULL
+                                                          : FINDING_SPACE_LOW,
+                               0, why);
+        f->bytes = out->free;
+        snprintf(f->path, sizeof(f->path), "%s", path);
     }
     if (fs.f_files && !fs.f_favail) {
         doctor_find_path(d, FINDING_INODES_NONE, path);
@@ -118,7 +122,8 @@ doctor_space(struct doctor *d)
     char live[sizeof(r->live)];
 
     strcpy(live, r->live);
-    check_space(d, r->dir, FINDING_DISK_FULL, FINDING_DISK_LOW, &d->out->disk);
-    check_space(d, *live ? dirname(live) : live, FINDING_MEMORY_FULL,
-                FINDING_MEMORY_LOW, &d->out->memory);
+    check_space(d, r->dir, "changes, history and deferred work need it",
+                &d->out->disk);
+    check_space(d, *live ? dirname(live) : live,
+                "without it, calls are not counted", &d->out->memory);
 }

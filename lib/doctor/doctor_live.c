@@ -50,39 +50,32 @@ more_than(uint64_t part, uint64_t whole)
     return part > whole + whole / 100 + SLACK;
 }
 
-/* Finds counters of a cell that cannot be right; false: there are none. */
-static bool
-find_impossible_count(const struct cell_reading *r, enum finding_id *out)
+/* Returns what cannot be right about the counters of a cell; NULL: nothing. */
+static const char *
+impossible_count(const struct cell_reading *r)
 {
     uint64_t succeeded = histogram_count(r->succeeded);
     uint64_t failed = histogram_count(r->failed);
-    uint64_t attempts = succeeded < COUNT_LIMIT && failed < COUNT_LIMIT
-                            ? succeeded + failed
-                            : COUNT_LIMIT;
 
     for (unsigned i = 0; i < COUNTER_COUNT; i++) {
         if (i != COUNTER_SLEPT_NS && r->counter[i] >= COUNT_LIMIT) {
-            *out = FINDING_COUNTER_TOO_LARGE;
-            return true;
+            return "a counter is larger than possible";
         }
     }
-    if (attempts >= COUNT_LIMIT) {
-        *out = FINDING_ATTEMPTS_TOO_MANY;
-    } else if (more_than(r->counter[COUNTER_RECOVERED], succeeded)) {
-        *out = FINDING_RECOVERED_TOO_MANY;
-    } else if (more_than(r->counter[COUNTER_RETRIES], attempts)) {
-        *out = FINDING_RETRIES_TOO_MANY;
-    } else {
-        return false;
-    }
-    return true;
+    return succeeded >= COUNT_LIMIT || failed >= COUNT_LIMIT
+               ? "the number of attempts is larger than possible"
+           : more_than(r->counter[COUNTER_RECOVERED], succeeded)
+               ? "more calls succeeded after a retry than succeeded at all"
+           : more_than(r->counter[COUNTER_RETRIES], succeeded + failed)
+               ? "there are more retries than attempts"
+               : NULL;
 }
 
 static void
 find_cell_fault(struct doctor *d, enum finding_id id, const char *name,
-                const char *scope)
+                const char *scope, const char *why)
 {
-    struct doctor_finding *f = doctor_find(d, id);
+    struct doctor_finding *f = doctor_find_reason(d, id, 0, why);
 
     snprintf(f->name, sizeof(f->name), "%s", name);
     snprintf(f->scope, sizeof(f->scope), "%s", scope);
@@ -92,14 +85,14 @@ static void
 check_numbers(struct seen *s, const struct cell *c, const char *name,
               const char *scope)
 {
-    enum finding_id fault;
+    const char *fault = impossible_count(&s->reading);
 
-    if (find_impossible_count(&s->reading, &fault)) {
-        find_cell_fault(s->d, fault, name, scope);
+    if (fault) {
+        find_cell_fault(s->d, FINDING_COUNT_IMPOSSIBLE, name, scope, fault);
     }
     if (!breaker_is_sound(&c->breaker, s->now_ns) ||
         !budget_is_sound(&c->budget)) {
-        find_cell_fault(s->d, FINDING_STATE_INVALID, name, scope);
+        find_cell_fault(s->d, FINDING_STATE_INVALID, name, scope, NULL);
     }
 }
 
@@ -250,10 +243,15 @@ check_refused(struct doctor *d, struct live *l)
         doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
         cells = 0;
     }
-    doctor_find_count(d,
-                      d->out->memory.free < DOCTOR_LOW ? FINDING_MEMORY_REFUSED
-                                                       : FINDING_MEMORY_LIMITED,
-                      pages + cells);
+    if (pages + cells) {
+        doctor_find_reason(d, FINDING_MEMORY_REFUSED, 0,
+                           d->out->memory.free < DOCTOR_LOW
+                               ? "free space on the file system of the live "
+                                 "file"
+                               : "the file system has room now; if this stays, "
+                                 "look at quotas and memory limits")
+            ->count = pages + cells;
+    }
     if (trouble) {
         struct doctor_finding *f = doctor_find(d, FINDING_SERVICE_CANNOT_READ);
         uint64_t now = clock_realtime_ns();
@@ -351,7 +349,8 @@ doctor_live(struct doctor *d)
     check_place(d);
     l = past_live(admin_past(d->admin), false);
     if (!l) {
-        doctor_find_path(d, FINDING_LIVE_UNMAPPED, d->out->live);
+        doctor_find_path(d, FINDING_LIVE_UNREADABLE, d->out->live)->rc =
+            BIDE_ENOMEM;
         return;
     }
     check_cells(d, l);

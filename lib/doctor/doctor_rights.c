@@ -46,11 +46,12 @@ check_use(struct doctor *d, const struct services *s, const char *path,
     if (may_services(s, st, wanted)) {
         return;
     }
-    f = doctor_find_path(
-        d, s->by_group ? FINDING_GROUP_CANNOT_USE : FINDING_OWNER_CANNOT_USE,
-        path);
+    f = doctor_find_path(d, FINDING_CANNOT_USE, path);
     f->owner = s->by_group ? s->gid : s->uid;
-    snprintf(f->words, sizeof(f->words), "%c+%s%s%s%s", s->by_group ? 'g' : 'u',
+    strcpy(f->name, s->by_group ? ":" : "");
+    snprintf(f->words, sizeof(f->words), "%s %u",
+             s->by_group ? "group" : "user", f->owner);
+    snprintf(f->mode, sizeof(f->mode), "%c+%s%s%s%s", s->by_group ? 'g' : 'u',
              wanted & 4 ? "r" : "", wanted & 2 ? "w" : "",
              wanted & 1 ? "x" : "", wanted == 7 && s->by_group ? "s" : "");
 }
@@ -75,6 +76,15 @@ check_way(struct doctor *d, const struct services *s, const char *path)
     }
 }
 
+static void
+find_open(struct doctor *d, const char *path, const char *mode, const char *why)
+{
+    struct doctor_finding *f = doctor_find_reason(d, FINDING_FILE_OPEN, 0, why);
+
+    snprintf(f->path, sizeof(f->path), "%s", path);
+    strcpy(f->mode, mode);
+}
+
 /* ---- the directory of the live file ---- */
 
 static void
@@ -86,7 +96,7 @@ find_live_directory(struct doctor *d, const struct services *s,
     snprintf(f->path, sizeof(f->path), "%s", path);
     f->user = s->uid;
     f->owner = s->gid;
-    f->count = s->by_group ? 2770 : 700;
+    strcpy(f->mode, s->by_group ? "2770" : "700");
 }
 
 static void
@@ -114,33 +124,34 @@ check_live_directory(struct doctor *d, const struct services *s)
         return;
     }
     check_use(d, s, path, &st, 7);
-    if (st.st_mode & S_IWOTH) {
-        doctor_find_path(d,
-                         st.st_mode & S_ISVTX ? FINDING_LIVE_DIRECTORY_SHARED
-                                              : FINDING_LIVE_DIRECTORY_OPEN,
-                         path);
+    if ((st.st_mode & (S_IWOTH | S_ISVTX)) == (S_IWOTH | S_ISVTX)) {
+        doctor_find_path(d, FINDING_LIVE_DIRECTORY_SHARED, path);
+    } else if (st.st_mode & S_IWOTH) {
+        find_open(d, path, "o-w", "all users can replace the live file");
     }
     doctor_state(d, path, &st);
 }
 
 /* ---- files ---- */
 
+#define OTHERS "users other than the owner can "
+
 static const struct {
     const char *name; /* "": the directory itself; NULL: the live file */
+    unsigned wanted;  /* the rights that services need */
     mode_t never;
-    enum finding_id finding;
-    unsigned wanted; /* the rights that services need */
+    const char *mode, *why; /* of `never`: the mode without, and the harm */
 } rights[] = {
-    {"", 022, FINDING_DIRECTORY_WRITABLE, 1},
-    {"registry.mdb", 022, FINDING_REGISTRY_WRITABLE, 4},
-    {"registry.lock", 077, FINDING_REGISTRY_LOCK_OPEN, 0},
-    {"registry.checked", 022, FINDING_REGISTRY_WRITABLE, 0},
-    {"history.mdb", 022, FINDING_HISTORY_WRITABLE, 0},
-    {"history.lock", 077, FINDING_HISTORY_LOCK_OPEN, 0},
-    {"deferred.mdb", 007, FINDING_DEFERRED_OPEN, 6},
-    {"deferred.journal", 007, FINDING_DEFERRED_OPEN, 6},
-    {"deferred.checked", 007, FINDING_DEFERRED_OPEN, 6},
-    {NULL, 007, FINDING_LIVE_OPEN, 6},
+    {"", 1, 022, "g-w,o-w", OTHERS "replace policies"},
+    {"registry.mdb", 4, 022, "g-w,o-w", OTHERS "change policies"},
+    {"registry.lock", 0, 077, "600", OTHERS "block changes"},
+    {"registry.checked", 0, 022, "g-w,o-w", OTHERS "hide damage"},
+    {"history.mdb", 0, 022, "g-w,o-w", OTHERS "change the history"},
+    {"history.lock", 0, 077, "600", OTHERS "block recorders"},
+    {"deferred.mdb", 6, 007, "o-rwx", "all users can use deferred work"},
+    {"deferred.journal", 6, 007, "o-rwx", "all users can use deferred work"},
+    {"deferred.checked", 6, 007, "o-rwx", "all users can hide damage"},
+    {NULL, 6, 007, "o-rwx", "all users can change statistics"},
 };
 
 /* Reports something that nobody may write, if it is that.  A link to a file can
@@ -186,7 +197,7 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
         return;
     }
     if (st.st_mode & rights[i].never) {
-        doctor_find_path(d, rights[i].finding, path);
+        find_open(d, path, rights[i].mode, rights[i].why);
     }
     check_use(d, s, path, &st, rights[i].wanted);
     doctor_state(d, path, &st);

@@ -13,7 +13,7 @@ LONG_HEADERS = {  # the API between rooms, or tables
     "lib/policy/policy.h", "lib/policy/rules.h",
     "lib/registry/registry.h", "lib/rule/guard.h", "cli/exec/exec.h", "cli/command/command.h",
     "lib/store/history/history_form.h", "lib/store/queue/queue.h",
-    "lib/record/past.h", "lib/live/counters.h", "lib/doctor/doctor.h",
+    "lib/record/past.h", "lib/live/counters.h", "lib/doctor/finding_kinds.h",
 }
 FOLDER_FILES = 30
 TOP_NAMES = {"lib", "cli", "include", "tests", "policies", "CMakeLists.txt", "README.md",

@@ -118,7 +118,7 @@ all users can change statistics|chmod o+rw "$live"
 can replace policies|chmod o+w "$DIR"
 can change policies|chmod g+w "$DIR/registry.mdb"
 can block changes|chmod o+r "$DIR/registry.lock"
-can read or change deferred work|chmod o+r "$DIR/deferred.mdb"
+can use deferred work|chmod o+r "$DIR/deferred.mdb"
 belongs to user 4343|chown 4343 "$DIR/registry.mdb"
 END
 }

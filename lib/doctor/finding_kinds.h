@@ -1,0 +1,189 @@
+/* All findings of doctor: FINDING(ID, LEVEL, area, WHAT, COMMAND, TO_DO), where
+ * WHAT is wrong, a COMMAND for a shell that repairs it ("": there is none), and
+ * what else there is TO_DO.  The three are templates: a fact of the finding is
+ * put in place of its name in braces.  In a command, paths are quoted.
+ *
+ *   {bide}    the command bide, with its --dir
+ *   {path} {name} {version} {count} {user} {owner} {mode}
+ *   {cell}    the policy, with its scope: pay, pay/api.example.com
+ *   {others}  " and others" if there are more policies than {name}
+ *   {s}       "s" if {count} is not 1
+ *   {size}    12.5 MiB
+ *   {age}     27m
+ *   {why}     the reason, in the words of the store
+ *
+ * Included where FINDING is defined, so it has no guard. */
+/* clang-format off */
+#define RECORD_EVERY_MINUTE \
+    "enable bide-record.service, or run bide record --every 1m"
+
+FINDING(FAILED, WRONG, registry, "no memory to keep the reason", "", "")
+FINDING(PAGES_DAMAGED, WRONG, registry, "{why}", "",
+        "services continue under the last good policies, but nothing can be "
+        "changed; save the readable policies with bide export, move the "
+        "directory away, then run bide init and bide apply")
+FINDING(PAGES_BUSY, NOTE, registry,
+        "the registry changed all the time, so its pages were not checked", "",
+        "run bide doctor again")
+FINDING(POLICY_INVALID, WRONG, registry,
+        "{name}: version {version} is not valid: {why}",
+        "{bide} rollback {name}", "or correct it with bide set")
+FINDING(NO_POLICIES, NOTE, registry, "there are no policies yet", "",
+        "apply a policy file with bide apply")
+FINDING(SERVICE_CANNOT_READ, WRONG, registry,
+        "a service could not read the registry {age} ago: {why}", "",
+        "check that the service may read registry.mdb; the next service that "
+        "can read it withdraws this report")
+
+FINDING(LIVE_NONE, NOTE, live,
+        "no service has started yet, so there are no statistics", "", "")
+FINDING(LIVE_STALE, NOTE, live,
+        "{path} is from an earlier boot, or was cut short", "",
+        "nothing: the next service creates a new one")
+FINDING(LIVE_FOREIGN, WRONG, live,
+        "{path} is not a live file of this registry, so services share no "
+        "live state", "mv {path} {path}.foreign", "")
+FINDING(LIVE_OF_COPY, NOTE, live,
+        "this registry is a copy of {path}, so it has live state of its own",
+        "", "")
+FINDING(LIVE_FORBIDDEN, UNKNOWN, live, "{path} was not checked: {why}", "",
+        "run bide doctor as root, or as a member of the group that owns the "
+        "file")
+FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "", "")
+FINDING(LIVE_ON_DISK, NOTE, live,
+        "{path} is not on a tmpfs, so calls may stall while the disk is "
+        "written", "",
+        "create a new registry with its live file on a tmpfs: bide init "
+        "--live /run/bide")
+FINDING(COUNT_IMPOSSIBLE, WRONG, live, "{cell}: {why}", "",
+        "another program wrote into the live file: ignore the statistics of "
+        "this policy; to start new ones, stop all services and remove the "
+        "live file")
+FINDING(STATE_INVALID, WRONG, live,
+        "{cell}: the state of the breaker or of the budget is not valid", "",
+        "calls continue without it; repair it with bide breaker {name} reset "
+        "and bide budget {name} reset")
+FINDING(CHANGE_UNANNOUNCED, WRONG, live,
+        "a change was stored but not announced: {name}{others}",
+        "{bide} record", "each recording announces it")
+FINDING(GATE_WRONG, WRONG, live,
+        "calls do not follow the registry: {name}{others}; another program "
+        "wrote into the live file", "{bide} record",
+        "each recording repairs it")
+FINDING(POLICY_UNDEFINED, NOTE, live,
+        "services ask for a policy that is not defined: {name}{others}", "",
+        "define it with bide apply FILE; bide list shows who asks for it")
+FINDING(SCOPES_TOO_MANY, NOTE, live,
+        "too many scopes, so the newest ones share the scope @others: "
+        "{name}{others}", "",
+        "use a scope for each host, not for each customer or request")
+FINDING(CELLS_NAMELESS, NOTE, live,
+        "{count} unusable cell{s} of half a KiB: a process was killed while "
+        "it created one", "", "")
+FINDING(CELLS_REFUSED, WRONG, live,
+        "{count} time{s} there was no cell for a policy or scope", "",
+        "use fewer policies and scopes")
+FINDING(MEMORY_REFUSED, WRONG, live,
+        "{count} time{s} there was no memory for counters, so statistics are "
+        "incomplete", "",
+        "{why}; the next call that gets memory withdraws this report")
+FINDING(WAITING_CALLS_DEAD, NOTE, live,
+        "{count} waiting call{s} of processes that died", "",
+        "nothing: the entries are freed later, and delay no other call")
+
+FINDING(HISTORY_NONE, NOTE, history,
+        "nothing was recorded yet, so there are only current statistics", "",
+        RECORD_EVERY_MINUTE)
+FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}", "",
+        "run bide record: it keeps all readable records in a new file")
+FINDING(HISTORY_UNREADABLE, WRONG, history, "history.mdb: {why}", "", "")
+FINDING(HISTORY_RECORDS_DAMAGED, WRONG, history,
+        "damaged records and pages: {count}", "",
+        "they are skipped, and their statistics are lost; to start a new "
+        "history, move history.mdb away")
+FINDING(HISTORY_TOTALS_LOST, WRONG, history,
+        "the totals of the last recording are damaged", "",
+        "nothing: bide record continues from now on")
+FINDING(HISTORY_RECORDS_LOST, NOTE, history,
+        "records and pages were lost in earlier damage: {count}", "", "")
+FINDING(HISTORY_INTERVALS_LOST, NOTE, history,
+        "{count} interval{s} left out, because the totals of the policy or "
+        "scope before the interval were damaged", "", "")
+FINDING(HISTORY_TOO_LARGE, NOTE, history,
+        "the file has {size}, more than --keep-size allows", "",
+        "if recorders have another --keep-size, give it to bide doctor too")
+FINDING(HISTORY_IN_FUTURE, NOTE, history,
+        "the time of the last recording is in the future", "",
+        "check the clock of this host")
+FINDING(HISTORY_STOPPED, WRONG, history,
+        "nothing was recorded for {age}; the statistics since then will be "
+        "one interval", "", RECORD_EVERY_MINUTE)
+FINDING(HISTORY_OLD_FILE, NOTE, history,
+        "{path} ({size}) is the old file, kept because it was damaged", "",
+        "remove it if nobody wants to examine it")
+
+FINDING(DEFERRED_NONE, NOTE, deferred,
+        "there is no deferred.mdb yet: the first deferred work creates it", "",
+        "")
+FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}",
+        "mv {path} {path}.damaged",
+        "the work in it will not be done, but new work can be deferred")
+FINDING(DEFERRED_UNREADABLE, WRONG, deferred, "deferred.mdb: {why}", "", "")
+FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred, "damaged records: {count}",
+        "", "bide deferred list --dead, then bide deferred drop ID")
+FINDING(DEFERRED_DEAD, WRONG, deferred,
+        "{count} piece{s} of deferred work will not be tried again", "",
+        "bide deferred list --dead, then bide deferred requeue or drop")
+FINDING(DEFERRED_OVERDUE, WRONG, deferred,
+        "deferred work has been due for {age}", "",
+        "check that a worker runs: bide deferred work, or bide deferred replay")
+
+FINDING(DIRECTORY_UNREADABLE, WRONG, rights, "{path}: {why}", "", "")
+FINDING(FILE_OPEN, WRONG, rights, "{path}: {why}", "chmod {mode} {path}", "")
+FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
+        "")
+FINDING(FILE_OWNER, WRONG, rights,
+        "{path} belongs to user {user}, its directory to user {owner}",
+        "chown {owner} {path}", "")
+FINDING(FILE_LINKED, WRONG, rights, "{path}: {why}",
+        "cp -p {path} {path}.new && mv {path}.new {path}",
+        "meanwhile nothing may write it")
+FINDING(FILE_IMMUTABLE, WRONG, rights,
+        "{path} has an attribute that forbids changes", "chattr -i -a {path}",
+        "")
+FINDING(CANNOT_USE, WRONG, rights,
+        "{path}: services cannot use it: {why} needs {mode}",
+        "chown {name}{owner} {path} && chmod {mode} {path}", "")
+FINDING(WAY_CLOSED, WRONG, rights, "services cannot pass through {path}",
+        "chmod a+x {path}", "")
+FINDING(LIVE_DIRECTORY_NONE, WRONG, rights,
+        "{path} is missing and services cannot make it, so they count each "
+        "for itself", "install -d -m {mode} -o {user} -g {owner} {path}",
+        "systemd-tmpfiles can make it at each boot")
+FINDING(LIVE_DIRECTORY_REFUSED, WRONG, rights,
+        "{path}: no directory for live state: {why}",
+        "mv {path} {path}.away && install -d -m {mode} -o {user} -g {owner} "
+        "{path}", "")
+FINDING(LIVE_DIRECTORY_SHARED, WRONG, rights,
+        "{path}: all users can make files there, so services of other users "
+        "do not trust the live file", "",
+        "create a new registry whose --live is a directory of its own")
+FINDING(LOCK_STOPPED, WRONG, rights,
+        "{path} is locked by process {count} ({name}), which is stopped",
+        "kill -CONT {count}", "until then others wait for it, and give up")
+FINDING(UNSEEN, UNKNOWN, rights, "{path} was not checked: {why}", "",
+        "run bide doctor as root")
+
+FINDING(INODES_NONE, WRONG, space,
+        "{path}: the file system has no free inodes, so no file can be made",
+        "", "remove files there")
+FINDING(SPACE_FULL, WRONG, space, "{path}: only {size} are free", "",
+        "free space: {why}")
+FINDING(SPACE_LOW, NOTE, space, "{path}: only {size} are free", "",
+        "free space: {why}")
+FINDING(DISK_READ_ONLY, WRONG, space, "{path} is on a read-only file system",
+        "mount -o remount,rw \"$(findmnt -fno TARGET -T {path})\"", "")
+
+#undef RECORD_EVERY_MINUTE
+#undef FINDING
+/* clang-format on */
