@@ -46,7 +46,8 @@ const struct command commands[] = {
     {.name = "apply", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
      .help = "apply policy files, atomically",
      .run = apply_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
-     .options = EDITS | TAKES(PRUNE) | TAKES(DRY_RUN) | TAKES(VERBOSE),
+     .options = EDITS | TAKES(FOR) | TAKES(PRUNE) | TAKES(DRY_RUN) |
+         TAKES(VERBOSE),
      .examples = "bide apply shop.ini --note \"first rules\"\n"
                  "bide apply policies/ --prune --dry-run\n"
                  "bide export mail | bide apply -\n"},
@@ -93,7 +94,7 @@ const struct command commands[] = {
     {.name = "unset", .usage = "NAME KEY...", .section = SECTION_POLICIES,
      .help = "remove keys, so that the inherited or default value applies",
      .run = unset_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
-     .options = EDITS | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide unset mail wait_max\n"
                  "bide unset payments deadline --dry-run\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
@@ -110,10 +111,12 @@ const struct command commands[] = {
                  "bide log --since today --most 20\n"},
     {.name = "rollback", .usage = "NAME [VERSION]",
      .section = SECTION_POLICIES,
-     .help = "return to the previous rules, or to those of a version",
+     .help = "undo the newest change in force, or return to a version",
      .run = rollback_command, .registry = REGISTRY_NEEDED,
-     .least = 1, .most = 2, .options = EDITS | TAKES(DRY_RUN),
-     .examples = "bide rollback payments --note \"the gateway is back\"\n"
+     .least = 1, .most = 2,
+     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN) | TAKES(LAYER),
+     .examples = "bide rollback payments --layer 3\n"
+                 "bide rollback payments --note \"the gateway is back\"\n"
                  "bide rollback payments 1 --dry-run\n"},
     {.name = "diff", .usage = "NAME [V1 [V2]] | FILE",
      .section = SECTION_POLICIES,

@@ -108,6 +108,11 @@ explain_version(const struct failure *f, struct explained *out)
         WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
         TO_DO(out, "see: bide log %s", f->name);
         break;
+    case FAILURE_NO_LAYER:
+        WHY(out, "%s: version %u is no temporary change that is in force",
+            f->name, f->wanted);
+        TO_DO(out, "see: bide show %s", f->name);
+        break;
     case FAILURE_FIRST_VERSION:
         WHY(out, "%s: nothing to undo: no version is before %u", f->name,
             f->version);
@@ -158,6 +163,7 @@ explain(const struct failure *f, struct explained *out)
         explain_policy(f, out);
         break;
     case FAILURE_NO_VERSION:
+    case FAILURE_NO_LAYER:
     case FAILURE_FIRST_VERSION:
     case FAILURE_TEXT:
     case FAILURE_RULES:

@@ -16,6 +16,7 @@
     X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \
     X(IF_VERSION, "if-version", "N", "change only if version N is in force")   \
     X(FOR, "for", "DURATION", "revert the change after DURATION")              \
+    X(LAYER, "layer", "N", "end the temporary change of version N")            \
     X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
     X(RESOLVED, "resolved", NULL,                                              \
       "show every key, and where its value comes from")                        \

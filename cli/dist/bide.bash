@@ -94,7 +94,7 @@ _bide() {
         operands=:
         ;;
     apply)
-        options='--prune --dry-run --note --if-version --verbose --dir --help'
+        options='--prune --dry-run --note --if-version --for --verbose --dir --help'
         operands=_bide_files
         ;;
     validate)
@@ -122,7 +122,7 @@ _bide() {
         operands=_bide_names_then_keys
         ;;
     unset)
-        options='--dry-run --note --if-version --dir --help'
+        options='--dry-run --note --if-version --for --dir --help'
         operands=_bide_names_then_keys
         ;;
     delete)
@@ -134,7 +134,7 @@ _bide() {
         operands=_bide_names
         ;;
     rollback)
-        options='--dry-run --note --if-version --dir --help'
+        options='--dry-run --note --if-version --for --layer --dir --help'
         operands=_bide_names
         ;;
     diff)

@@ -107,22 +107,23 @@ static int
 add_planned_end(struct audit *a, const struct record *r)
 {
     struct audit_entry *e;
+    uint64_t end_ns = record_end(r);
     uint32_t back;
     bool ended;
     int rc;
 
-    if (r->until_ns == 0 || r->until_ns > a->now_ns ||
-        r->until_ns < a->since_ns || r->until_ns > a->until_ns) {
+    if (end_ns == 0 || end_ns > a->now_ns || end_ns < a->since_ns ||
+        end_ns > a->until_ns) {
         return 0;
     }
-    rc = admin_ended(a->line->registry, r, &ended, &back);
+    rc = admin_ended(a->line->registry, r, end_ns, &ended, &back);
     if (rc || !ended) {
         return rc;
     }
-    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", r->until_ns);
+    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", end_ns);
     return !e ? BIDE_ENOMEM
-           : asprintf(&e->what, "v%u ended as planned: back to v%u", r->version,
-                      back) < 0
+           : asprintf(&e->what, "v%u ended as planned: %s v%u", r->version,
+                      back < r->version ? "back to" : "in force is", back) < 0
                ? (e->what = NULL, BIDE_ENOMEM)
                : 0;
 }
@@ -144,10 +145,10 @@ add_change(void *arg, const struct record *r)
     }
     e = audit_new_entry(a, is_override(words) ? AUDIT_FORCED : AUDIT_CHANGE,
                         r->name, "", r->when_ns);
-    if (r->until_ns > 0) {
+    if (record_end(r) > 0) {
         snprintf(until, sizeof(until), "%suntil %s",
                  *words ? ", " : "same rules, ",
-                 when_write_iso(r->until_ns, when, sizeof(when)));
+                 when_write_iso(record_end(r), when, sizeof(when)));
     }
     if (e && asprintf(&e->what, "v%u: %s%s", r->version, words, until) < 0) {
         e->what = NULL;

@@ -40,21 +40,37 @@ add_time_in_force(struct history_rows *rows, uint32_t version, uint64_t from,
     }
 }
 
+/* Returns the version in force at a time, among the parts of a record, and the
+ * next end of a layer in *end; leaves that if there is none before it. */
+static uint32_t
+version_at(const struct record *r, uint64_t at_ns, uint64_t *end)
+{
+    uint32_t version = r->parts[0].version;
+
+    for (size_t i = 1; i < r->part_count; i++) {
+        const struct record_part *p = &r->parts[i];
+
+        if (p->until_ns > at_ns) {
+            version = p->version > version ? p->version : version;
+            *end = p->until_ns < *end ? p->until_ns : *end;
+        }
+    }
+    return version;
+}
+
 /* Adds author, note and time in force of a version to its row; visits the
- * newest version first.  When a temporary version ends, another version is in
- * force again. */
+ * newest version first.  When a layer ends, another version may be in force. */
 static int
 add_version_facts(void *arg, const struct record *r)
 {
     struct version_walk *w = arg;
     struct history_row *row = find_version_row(w->rows, r->version);
-    uint64_t end = w->next_ns;
+    uint64_t at = r->when_ns, end;
 
-    if (r->until_ns > 0 && r->until_ns < end) {
-        add_time_in_force(w->rows, r->back_to, r->until_ns, end);
-        end = r->until_ns;
+    for (; at < w->next_ns; at = end) {
+        end = w->next_ns;
+        add_time_in_force(w->rows, version_at(r, at, &end), at, end);
     }
-    add_time_in_force(w->rows, r->version, r->when_ns, end);
     w->next_ns = r->when_ns;
     if (row) {
         row->when_ns = r->when_ns;

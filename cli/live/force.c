@@ -40,7 +40,7 @@ read_unforced(const struct record *r, const char **out)
     const char *value;
     bool found = false;
 
-    if (!r->deleted && admin_text(r, &t) == 0) {
+    if (!r->deleted && admin_base(r, &t) == 0) {
         value = policy_text_get(t, breaker_key());
         found = !is_forced(value);
         *out = !value ? NULL : strcmp(value, "off") == 0 ? "off" : "on";
@@ -49,8 +49,9 @@ read_unforced(const struct record *r, const char **out)
     return found;
 }
 
-/* Returns the value before the breaker was forced; NULL if the key was not set.
- * Returns "on" if that value is unknown, or if the breaker is not forced. */
+/* Returns the value of the base before that was forced; NULL if the key was not
+ * set. Returns "on" if that value is unknown, or if the breaker is not forced.
+ */
 static const char *
 find_value_before(struct admin *registry, const char *name)
 {
@@ -153,17 +154,24 @@ force_breaker(struct command_line *line, const char *value)
 {
     const char *name = line->operands[0];
     struct admin_setting setting = {"breaker", value};
+    struct policy *p = NULL;
     int status;
 
     assert(!*value || is_forced(value));
     if (!*value) {
         setting.value = find_value_before(line->registry, name);
     }
-    status =
-        edit_keys(line, (const char *const *)line->operands, 1, &setting, 1);
+    status = edit_keys(line, (const char *const *)line->operands, 1, &setting,
+                       1, !*value);
     if (status || !*value || line->option[OPTION_DRY_RUN]) {
         return status;
     }
+    if (guard_policy(line->registry, name, &p) || !p ||
+        strcmp(value, guard_mode(p->breaker.mode)) != 0) {
+        policy_free(p); /* a temporary change covers it, which was said */
+        return status;
+    }
+    policy_free(p);
     printf("Every call is now %s. To end that: bide breaker %s auto\n",
            strcmp(value, "open") == 0 ? "refused" : "allowed", name);
     return print_inheriting(line->registry, name);

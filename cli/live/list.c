@@ -18,6 +18,7 @@
 #include "cli/view/count.h"
 #include "cli/view/declared.h"
 #include "cli/view/guard.h"
+#include "cli/view/layer.h"
 #include "live/counter.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
@@ -240,11 +241,17 @@ add_policy_row(struct list *list, const struct record *r,
     add_count_cells(t, c);
     add_guard_cells(t, &guarded->worst);
     add_guard_notes(list, r->name, &guarded->worst, c);
-    if (r->until_ns > 0) {
-        add_printed_note(
-            &list->temporary, "temporary until %s: bide log %s",
-            when_write_until(r->until_ns, list->now_ns, until, sizeof(until)),
-            r->name);
+    for (size_t i = 1; i < r->part_count;) {
+        const struct record_part *layer = &r->parts[i];
+        char *words = layer_words(r, &i);
+
+        add_printed_note(&list->temporary,
+                         "temporary until %s: %s (version %u, %s): bide log %s",
+                         when_write_until(layer->until_ns, list->now_ns, until,
+                                          sizeof(until)),
+                         words ? words : "?", layer->version, layer->who,
+                         r->name);
+        free(words);
     }
     if (guarded->scopes > 0) {
         add_scope_rows(list, p, guarded);
@@ -348,8 +355,8 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     }
     if (r->until_ns > 0) {
         json_put_s(j, "until", r->until_ns);
-        json_put_count(j, "back_to", r->back_to);
     }
+    layer_put_all(j, r);
     put_counts(j, c);
     put_guards(j, p, guarded);
     if (c && c->scopes_refused > 0) {

@@ -8,15 +8,17 @@
 
 #include "admin/change.h"
 #include "admin/open.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/safe.h"
 #include "cli/command/say.h"
+#include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "change.h"
 #include "difference.h"
 #include "source.h"
-#include "stay.h"
 
 /* Limit of changes that are listed; further ones are only counted. */
 enum { LISTED_MAX = 40 };
@@ -215,7 +217,10 @@ report_apply(struct command_line *line, const struct change *c,
     bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
     bool all = line->option[OPTION_VERBOSE] != NULL;
     size_t counts[DID_COUNT] = {0};
+    uint64_t now_ns = clock_realtime_ns();
+    uint64_t end_ns = duration_add(now_ns, c->change.for_ns);
     size_t changes;
+    char until[64];
 
     for (size_t i = 0; i < results->count; i++) {
         counts[results->list[i].did]++;
@@ -229,8 +234,13 @@ report_apply(struct command_line *line, const struct change *c,
         return say_no_memory();
     }
     print_summary(counts, policies, dry_run);
+    if (changes > 0 && c->change.for_ns > 0) {
+        printf("until %s\n",
+               when_write_until(end_ns, now_ns, until, sizeof(until)));
+    }
     change_print_told(c, results);
-    return stay_say(results, dry_run) ? say_no_memory() : STATUS_DONE;
+    change_say_covers(results);
+    return STATUS_DONE;
 }
 
 /* ---- apply ---- */

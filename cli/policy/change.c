@@ -11,7 +11,9 @@
 #include "base/duration.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
+#include "cli/command/when.h"
 #include "cli/out/text.h"
+#include "policy/key.h"
 
 /* Looks in /etc/passwd first: glibc's other look-ups crash without memory. */
 static const struct passwd *
@@ -127,6 +129,30 @@ void
 change_end(struct change *c)
 {
     counts_free(&c->before);
+}
+
+void
+change_say_covers(const struct admin_results *results)
+{
+    uint64_t now_ns = clock_realtime_ns();
+    char until[64];
+
+    for (size_t i = 0; i < results->count; i++) {
+        const struct admin_result *r = &results->list[i];
+
+        for (size_t k = 0; k < r->cover_count; k++) {
+            const struct admin_cover *c = &r->covers[k];
+
+            say("%s: %s is %s until %s (version %u, %s)", r->name, c->key->name,
+                c->value ? c->value : "not set",
+                when_write(c->until_ns, now_ns, until, sizeof(until)),
+                c->version, c->who);
+            if (k + 1 == r->cover_count || c[1].version != c->version) {
+                say("to end that: bide rollback %s --layer %u", r->name,
+                    c->version);
+            }
+        }
+    }
 }
 
 void

@@ -21,6 +21,10 @@ struct change {
 int change_begin(struct command_line *line, struct change *out);
 void change_end(struct change *c);
 
+/* Says which temporary changes cover a base that was changed, and how to end
+ * them. */
+void change_say_covers(const struct admin_results *results);
+
 /* Prints "2 waiting calls decided again"; nothing if there were none. */
 void change_print_told(const struct change *c,
                        const struct admin_results *results);

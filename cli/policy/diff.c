@@ -1,10 +1,12 @@
 /* bide diff: compares two states of a policy, key by key. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/read.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
+#include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
@@ -26,11 +28,11 @@ print_line(char sign, const struct key *key, const char *value)
     putchar('\n');
 }
 
-/* Prints the keys that differ, below `title`. Returns 1; 0 if no key differs,
- * and then prints nothing; or BIDE_ENOMEM. */
+/* Prints the keys that differ, below `title`; that one `always`. Returns 1; 0
+ * if no key differs, and then prints nothing; or BIDE_ENOMEM. */
 static int
 print_differences(const char *title, const struct policy_text *old,
-                  const struct policy_text *now)
+                  const struct policy_text *now, bool always)
 {
     struct difference *all = calloc(policy_key_count, sizeof(*all));
     size_t count = all ? difference_of(old, now, all) : 0;
@@ -38,7 +40,7 @@ print_differences(const char *title, const struct policy_text *old,
     if (!all) {
         return BIDE_ENOMEM;
     }
-    if (count > 0 || !old != !now) {
+    if (count > 0 || !old != !now || always) {
         text_put(stdout, title, false);
         putchar('\n');
     }
@@ -52,26 +54,51 @@ print_differences(const char *title, const struct policy_text *old,
 
 /* ---- versions ---- */
 
-/* Reads the text of a version; NULL if it is a deletion.  Returns 0 or the exit
- * status. */
+/* Reads a version, and the text of its base; NULL if it is a deletion.  Returns
+ * 0 or the exit status. */
 static int
-read_version_text(struct command_line *line, uint32_t version,
-                  struct policy_text **out)
+read_version(struct command_line *line, uint32_t version, struct record *out,
+             struct policy_text **out_base)
 {
     const char *name = line->operands[0];
-    struct record r;
-    int rc = admin_version(line->registry, name, version, &r);
+    int rc = admin_version(line->registry, name, version, out);
 
-    *out = NULL;
     if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
         return say_no_version(line->registry, name, version);
     }
-    if (rc) {
-        return say_failure(rc, name);
+    if (rc == 0 && !out->deleted) {
+        rc = admin_base(out, out_base);
     }
-    rc = r.deleted ? 0 : admin_text(&r, out);
-    record_free(&r);
     return rc ? say_failure(rc, name) : 0;
+}
+
+/* Prints the parts of layers that `r` has and `other` has not.  Returns their
+ * number. */
+static int
+print_layers(char sign, const struct record *r, const struct record *other)
+{
+    char until[64];
+    int count = 0;
+
+    for (size_t i = 1; i < r->part_count; i++) {
+        const struct record_part *p = &r->parts[i];
+        bool found = false;
+
+        for (size_t k = 1; k < other->part_count; k++) {
+            found |= other->parts[k].version == p->version &&
+                     strcmp(other->parts[k].key, p->key) == 0;
+        }
+        if (!found) {
+            print_line(sign, key_find(p->key), p->value ? p->value : "not set");
+            printf("  until %s (version %u, ",
+                   when_write_iso(p->until_ns, until, sizeof(until)),
+                   p->version);
+            text_put(stdout, p->who, false);
+            puts(")");
+            count++;
+        }
+    }
+    return count;
 }
 
 /* Chooses the two versions to compare.  Returns 0 or the exit status. */
@@ -114,6 +141,7 @@ static int
 diff_versions(struct command_line *line)
 {
     struct policy_text *old = NULL, *now = NULL;
+    struct record before = {0}, after = {0};
     uint32_t from, to;
     char title[128];
     int differ = 0, status = choose_versions(line, &from, &to);
@@ -121,9 +149,9 @@ diff_versions(struct command_line *line)
     if (status) {
         return status;
     }
-    status = read_version_text(line, from, &old);
+    status = read_version(line, from, &before, &old);
     if (status == 0) {
-        status = read_version_text(line, to, &now);
+        status = read_version(line, to, &after, &now);
     }
     if (status == 0) {
         snprintf(title, sizeof(title), "%.*s v%u -> v%u%s", BIDE_NAME_MAX,
@@ -131,13 +159,20 @@ diff_versions(struct command_line *line)
                  !now   ? " (deleted)"
                  : !old ? " (was deleted)"
                         : "");
-        differ = print_differences(title, old, now);
+        differ = print_differences(title, old, now,
+                                   before.part_count + after.part_count > 2);
+        if (differ >= 0) {
+            differ += print_layers('-', &before, &after);
+            differ += print_layers('+', &after, &before);
+        }
         status = differ < 0 ? say_no_memory()
                  : differ   ? STATUS_NO
                             : STATUS_DONE;
     }
     policy_text_free(old);
     policy_text_free(now);
+    record_free(&before);
+    record_free(&after);
     return status;
 }
 
@@ -159,7 +194,7 @@ diff_policy(struct admin *registry, const struct policy_text *now,
         return rc;
     }
     if (rc == 0) {
-        rc = admin_text(&r, &old);
+        rc = admin_base(&r, &old);
         length = asprintf(&title, "%s v%u -> %s", name, r.version, file);
         record_free(&r);
     } else {
@@ -169,7 +204,7 @@ diff_policy(struct admin *registry, const struct policy_text *now,
     if (length < 0) {
         rc = BIDE_ENOMEM;
     } else {
-        rc = rc ? rc : print_differences(title, old, now);
+        rc = rc ? rc : print_differences(title, old, now, false);
         free(title);
     }
     policy_text_free(old);

@@ -98,52 +98,52 @@ difference_line(const struct policy_text *old, const struct policy_text *now)
 
 /* ---- the changes of a version ---- */
 
-/* Reads the text that was in force before `r`; NULL if there was none.  Stores
- * in `ended` whether it was a temporary change. */
+/* Writes the differences of a version to the one before it: of the rules in
+ * force, or of the bases. */
 static int
-read_before(struct admin *registry, const struct record *r,
-            struct policy_text **out, bool *ended)
+compare_texts(const struct record *before, const struct record *r,
+              int (*read)(const struct record *r, struct policy_text **out),
+              char **out)
 {
-    struct record older;
-    int rc = admin_before(registry, r, &older);
+    struct policy_text *old = NULL, *now = NULL;
+    int rc = read(before, &old);
 
-    *out = NULL;
-    *ended = false;
-    if (rc) {
-        return rc == BIDE_ENOVERSION ? 0 : rc;
+    rc = rc ? rc : read(r, &now);
+    if (rc == 0) {
+        *out = difference_line(old, now);
+        rc = *out ? 0 : BIDE_ENOMEM;
     }
-    *ended = older.until_ns > 0;
-    rc = older.deleted ? 0 : admin_text(&older, out);
-    record_free(&older);
+    policy_text_free(old);
+    policy_text_free(now);
     return rc;
 }
 
 int
 difference_words(struct admin *registry, const struct record *r, char **out)
 {
-    struct policy_text *old, *now = NULL;
-    char *what;
-    bool ended;
-    int rc;
+    struct record before = {.deleted = true};
+    char *what = NULL;
+    int rc = admin_before(registry, r, &before);
 
-    if (r->deleted) {
-        *out = strdup("deleted");
-        return *out ? 0 : BIDE_ENOMEM;
-    }
-    rc = read_before(registry, r, &old, &ended);
-    if (rc == 0) {
-        rc = admin_text(r, &now);
-    }
-    if (rc) {
-        policy_text_free(old);
+    if (rc && rc != BIDE_ENOVERSION) {
         return rc;
     }
-    what = old ? difference_line(old, now) : strdup("created");
-    policy_text_free(old);
-    policy_text_free(now);
-    if (what && !*what && ended && r->until_ns == 0) {
+    rc = 0;
+    if (r->deleted || before.deleted) {
+        what = strdup(r->deleted ? "deleted" : "created");
+    } else if (record_end(r) == 0) {
+        rc = compare_texts(&before, r, admin_base, &what);
+    }
+    if (rc == 0 && (!what || !*what) && !r->deleted && !before.deleted) {
+        /* A layer, or a change that ended layers only. */
         free(what);
-        what = strdup("made permanent"); /* what was for a time is for good */
+        what = NULL;
+        rc = compare_texts(&before, r, admin_text, &what);
+    }
+    record_free(&before);
+    if (rc) {
+        free(what);
+        return rc;
     }
     *out = what;
     return what ? 0 : BIDE_ENOMEM;

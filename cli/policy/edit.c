@@ -19,7 +19,6 @@
 #include "change.h"
 #include "difference.h"
 #include "setting.h"
-#include "stay.h"
 
 /* ---- results ---- */
 
@@ -120,9 +119,7 @@ report_edit(struct command_line *line, const struct change *c,
     if (c->change.dry_run) {
         puts("--dry-run: nothing was changed");
     }
-    if (rc == 0) {
-        rc = stay_say(results, c->change.dry_run);
-    }
+    change_say_covers(results);
     admin_results_free(results);
     return rc ? say_no_memory() : STATUS_DONE;
 }
@@ -150,13 +147,15 @@ end_edit(struct command_line *line, const struct change *c, int rc,
 
 int
 edit_keys(struct command_line *line, const char *const *names,
-          size_t name_count, const struct admin_setting *settings, size_t count)
+          size_t name_count, const struct admin_setting *settings, size_t count,
+          bool undo)
 {
     struct admin_results results = {0};
     struct faults faults = {0};
     struct change c;
     int rc, status = change_begin(line, &c);
 
+    c.change.undo = undo;
     if (status == 0) {
         rc = admin_set_each(line->registry, &c.change, names, name_count,
                             settings, count, &results, &faults);
@@ -186,7 +185,7 @@ edit_first_operand(struct command_line *line, bool set)
     }
     if (status == 0) {
         status = edit_keys(line, (const char *const *)line->operands, 1,
-                           settings, (size_t)line->count - 1);
+                           settings, (size_t)line->count - 1, false);
     }
     free(settings);
     return status;
@@ -249,7 +248,7 @@ delete_command(struct command_line *line)
     return status;
 }
 
-/* Restores `version`; 0: the version before the present one. */
+/* Restores `version`; 0: undoes the newest change, or ends a layer. */
 static int
 roll_back(struct command_line *line, const struct change *c, uint32_t version)
 {
@@ -264,7 +263,7 @@ roll_back(struct command_line *line, const struct change *c, uint32_t version)
         return version > 0 ? say_no_version(line->registry, name, version)
                            : say_failure(rc, name);
     }
-    if (rc == 0 && version == 0 && results.list[0].did == ADMIN_UNCHANGED) {
+    if (rc == 0 && !version && results.list[0].did == ADMIN_UNCHANGED) {
         say_warnings(&faults);
         say("%s: nothing to undo: v%u is the same as v%u before it", name,
             results.list[0].after, results.list[0].as);
@@ -284,6 +283,12 @@ rollback_command(struct command_line *line)
 
     if (status == 0 && line->count > 1) {
         status = number_read_version(line, line->operands[1], &version);
+    }
+    if (status == 0) {
+        status = number_read_option(line, OPTION_LAYER, 1, &c.change.layer);
+    }
+    if (status == 0 && c.change.layer && (version || c.change.for_ns)) {
+        status = say_usage(line, "--layer: only without VERSION and --for");
     }
     if (status == 0) {
         status = roll_back(line, &c, version);

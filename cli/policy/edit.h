@@ -2,6 +2,7 @@
 #ifndef BIDE_CLI_EDIT_H
 #define BIDE_CLI_EDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "cli/command/command.h"
@@ -10,10 +11,11 @@ struct admin_setting;
 
 /* Sets the keys in all policies or, after an error, in none, and prints the
  * result.  Applies --note, --for and the other options of the command line.
- * Returns 0, or the exit status after an error message. */
+ * `undo` ends an override by these keys (struct admin_change).  Returns 0, or
+ * the exit status after an error message. */
 int edit_keys(struct command_line *line, const char *const *names,
               size_t name_count, const struct admin_setting *settings,
-              size_t count);
+              size_t count, bool undo);
 
 /* Refuses operands that are not names of policies, and --if-version with
  * several.  Returns 0, or the exit status after an error message. */

@@ -39,10 +39,11 @@ log_row(struct log *log, const struct record *r, const char *what)
     table_cell(log->table, i++, "%s",
                when_write(r->when_ns, log->now_ns, when, sizeof(when)));
     table_cell(log->table, i++, "%s", r->who);
-    if (r->until_ns > 0) {
-        table_cell(log->table, i++, "%s%suntil %s", what,
-                   *what ? ", " : "same rules, ",
-                   when_write(r->until_ns, log->now_ns, until, sizeof(until)));
+    if (record_end(r) > 0) {
+        table_cell(
+            log->table, i++, "%s%suntil %s", what,
+            *what ? ", " : "same rules, ",
+            when_write(record_end(r), log->now_ns, until, sizeof(until)));
         table_mark_row(log->table);
     } else {
         table_cell(log->table, i++, "%s", *what ? what : "nothing");
@@ -61,9 +62,8 @@ log_object(struct log *log, const struct record *r, const char *what)
     json_put_text(j, "who", r->who);
     json_put_text(j, "what", what);
     json_put_text(j, "note", r->note);
-    if (r->until_ns > 0) {
-        json_put_s(j, "until", r->until_ns);
-        json_put_count(j, "back_to", r->back_to);
+    if (record_end(r) > 0) {
+        json_put_s(j, "until", record_end(r));
     }
 }
 

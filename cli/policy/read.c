@@ -13,6 +13,7 @@
 #include "cli/out/text.h"
 #include "cli/view/declared.h"
 #include "cli/view/guard.h"
+#include "cli/view/layer.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
@@ -120,21 +121,43 @@ print_guards(struct admin *registry, const struct record *r)
     return rc;
 }
 
+/* Prints the layers as comments: whoever applies the text does not make them
+ * permanent. */
+static int
+print_layers(const struct record *r)
+{
+    char until[64], *words, *line;
+
+    for (size_t i = 1; i < r->part_count;) {
+        const struct record_part *layer = &r->parts[i];
+
+        words = layer_words(r, &i);
+        if (!words ||
+            asprintf(&line, "holds until %s: %s (version %u, %s)",
+                     when_write_iso(layer->until_ns, until, sizeof(until)),
+                     words, layer->version, layer->who) < 0) {
+            free(words);
+            return BIDE_ENOMEM;
+        }
+        print_note(line);
+        free(words);
+        free(line);
+    }
+    return 0;
+}
+
 static int
 print_record(struct admin *registry, const struct record *r, bool present)
 {
-    char when[64], until[64];
-    int rc = 0;
+    char when[64];
+    int rc;
 
     printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");
     text_put(stdout, r->who, false);
     printf(", %s\n", when_write_iso(r->when_ns, when, sizeof(when)));
-    if (r->until_ns > 0) {
-        printf("# holds until %s, then version %u again\n",
-               when_write_iso(r->until_ns, until, sizeof(until)), r->back_to);
-    }
     print_note(r->note);
-    if (present) {
+    rc = print_layers(r);
+    if (rc == 0 && present) {
         rc = print_guards(registry, r);
     }
     print_text(r->text);
@@ -171,6 +194,7 @@ json_record(const struct record *r, const struct policy_origin *origins)
     json_put_s(j, "when", r->when_ns);
     json_put_text(j, "note", r->note);
     json_put_text(j, "text", r->text);
+    layer_put_all(j, r);
     keys = json_in_object(j, "keys");
     for (size_t i = 0; i < policy_key_count; i++) {
         struct json *key = json_in_object(keys, policy_keys[i].name);

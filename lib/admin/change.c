@@ -10,33 +10,62 @@
 #include "check.h"
 #include "commit.h"
 #include "edit.h"
+#include "layers.h"
 #include "read.h"
 
 /* ---- apply ---- */
+
+/* Replaces a policy by `wanted` (NULL: deletes it), or lays a layer with the
+ * differences over it. */
+static int
+replace_policy(struct edit *e, const char *name, struct edit_old *old,
+               const struct policy_text *wanted, const struct record *layers_of)
+{
+    const struct policy_text *base = e->change->for_ns ? old->base : wanted;
+    struct edit_new n = {.base = base ? policy_text_copy(base) : NULL};
+    int rc = base && !n.base ? failure_plain(BIDE_ENOMEM) : 0;
+
+    if (rc == 0 && wanted) {
+        rc = layers_keep(e->change->for_ns ? &old->r : layers_of, &n);
+    }
+    if (rc == 0 && e->change->for_ns) {
+        rc = layers_add(e, name, old, wanted, &n);
+    }
+    return commit_replace(e, rc, name, old, &n);
+}
 
 static int
 apply_one(struct edit *e, const struct policy_text *t)
 {
     const char *name = policy_text_name(t);
     struct edit_old old = {0};
-    struct policy_text *now;
     struct failure *f;
     int rc = edit_read_old(e, name, &old);
 
-    if (rc != 0 && rc != BIDE_ENOPOLICY) {
-        return rc;
-    }
     if (rc == BIDE_ENOPOLICY && e->change->if_version) {
         f = failure_begin(FAILURE_VERSION, BIDE_EVERSION, name);
         f->wanted = e->change->if_version;
         return f->rc;
     }
-    now = policy_text_copy(t);
-    if (!now) {
-        policy_text_free(old.text);
-        return failure_plain(BIDE_ENOMEM);
+    if (rc == 0 || rc == BIDE_ENOPOLICY) {
+        return replace_policy(e, name, &old, t, &old.r);
     }
-    return commit_replace(e, name, &old, now);
+    edit_old_free(&old);
+    return rc;
+}
+
+static int
+delete_one(struct edit *e, const char *name,
+           int (*read)(struct edit *e, const char *name, struct edit_old *out))
+{
+    struct edit_old old = {0};
+    int rc = read(e, name, &old);
+
+    if (rc == 0) {
+        return replace_policy(e, name, &old, NULL, &old.r);
+    }
+    edit_old_free(&old);
+    return rc;
 }
 
 static int
@@ -56,11 +85,8 @@ prune_others(struct edit *e, const struct policy_list *texts)
     }
     names_sort(&kept);
     for (size_t i = 0; i < all.count && rc == 0; i++) {
-        struct edit_old old = {0};
-
         if (!names_have(&kept, all.list[i])) {
-            rc = edit_read_old(e, all.list[i], &old);
-            rc = rc ? rc : commit_replace(e, all.list[i], &old, NULL);
+            rc = delete_one(e, all.list[i], edit_read_old);
         }
     }
     names_clear(&all);
@@ -89,7 +115,8 @@ admin_apply(struct admin *a, const struct admin_change *change,
     }
     /* Only now every policy that they may extend is stored. */
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
-        rc = check_text(&e, texts->list[i], files[i]);
+        rc = check_policy(&e, policy_text_name(texts->list[i]), texts->list[i],
+                          files[i]);
     }
     return commit_end(&e, rc, out);
 }
@@ -101,7 +128,7 @@ fail_no_policy(struct edit *e, const char *name, const struct edit_old *old)
 {
     struct failure *f;
 
-    if (old && old->deleted) {
+    if (old && old->r.deleted) {
         f = failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
         f->version = old->newest;
     } else {
@@ -116,50 +143,66 @@ read_existing(struct edit *e, const char *name, struct edit_old *out)
 {
     int rc = edit_read_old(e, name, out);
 
-    if (rc == BIDE_ENOPOLICY || (rc == 0 && out->deleted)) {
+    if (rc == BIDE_ENOPOLICY || (rc == 0 && out->r.deleted)) {
         return fail_no_policy(e, name, rc ? NULL : out);
     }
     return rc;
 }
 
+/* Changes a key in `t`. */
 static int
-set_keys(struct edit *e, const char *name, struct policy_text *t,
-         const struct admin_setting *settings, size_t count)
+set_key(struct edit *e, const char *name, struct policy_text *t,
+        const struct admin_setting *s)
 {
+    int rc = s->value ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
+                      : policy_text_unset(t, s->key, name, e->faults);
 
-    for (size_t i = 0; i < count; i++) {
-        const struct admin_setting *s = &settings[i];
-        int rc = s->value
-                     ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
-                     : policy_text_unset(t, s->key, name, e->faults);
-
-        if (rc != 0 && rc != BIDE_EINPUT) {
-            return failure_plain(rc);
-        }
-    }
-    return faults_any(e->faults) ? 0 : check_text(e, t, name);
+    return rc == BIDE_EINPUT || rc == 0 ? rc : failure_plain(rc);
 }
 
 static int
-set_one(struct edit *e, const char *name, const struct admin_setting *settings,
-        size_t count)
+set_keys(struct edit *e, const char *name, const struct edit_old *old,
+         struct policy_text *t, struct edit_new *n)
+{
+    int rc = layers_keep(&old->r, n);
+
+    for (size_t i = 0; i < e->setting_count && rc == 0; i++) {
+        const struct admin_setting *s = &e->settings[i];
+        bool undo = e->change->undo && !e->change->for_ns;
+
+        if (!undo || !layers_drop(n, s->key, 0) ||
+            check_overrides(e, t, s->key)) {
+            rc = set_key(e, name, t, s);
+            rc = rc == BIDE_EINPUT ? 0 : rc; /* other keys may have faults */
+        }
+    }
+    return rc == 0 && faults_any(e->faults) ? BIDE_EINPUT : rc;
+}
+
+static int
+set_one(struct edit *e, const char *name)
 {
     struct edit_old old = {0};
-    struct policy_text *now;
+    struct edit_new n = {0};
+    struct policy_text *wanted;
     int rc = read_existing(e, name, &old);
 
     if (rc) {
+        edit_old_free(&old);
         return rc;
     }
-    now = policy_text_copy(old.text);
-    rc = now ? set_keys(e, name, now, settings, count)
-             : failure_plain(BIDE_ENOMEM);
-    if (rc || faults_any(e->faults)) {
-        policy_text_free(now);
-        policy_text_free(old.text);
-        return rc;
+    n.base = policy_text_copy(old.base);
+    wanted = e->change->for_ns ? policy_text_copy(old.text) : n.base;
+    rc = n.base && wanted ? set_keys(e, name, &old, wanted, &n)
+                          : failure_plain(BIDE_ENOMEM);
+    if (rc == 0 && e->change->for_ns) {
+        rc = layers_add(e, name, &old, wanted, &n);
     }
-    return commit_replace(e, name, &old, now);
+    rc = commit_replace(e, rc, name, &old, &n);
+    if (e->change->for_ns) {
+        policy_text_free(wanted);
+    }
+    return rc ? rc : check_policy(e, name, NULL, name);
 }
 
 int
@@ -177,7 +220,7 @@ admin_set_each(struct admin *a, const struct admin_change *change,
     e.settings = settings;
     e.setting_count = count;
     for (size_t i = 0; i < name_count && rc == 0; i++) {
-        rc = set_one(&e, names[i], settings, count);
+        rc = set_one(&e, names[i]);
     }
     return commit_end(&e, rc, out);
 }
@@ -194,16 +237,15 @@ admin_delete(struct admin *a, const struct admin_change *change,
         return rc;
     }
     for (size_t i = 0; i < count && rc == 0; i++) {
-        struct edit_old old = {0};
-
-        rc = read_existing(&e, names[i], &old);
-        rc = rc ? rc : commit_replace(&e, names[i], &old, NULL);
+        rc = delete_one(&e, names[i], read_existing);
     }
     return commit_end(&e, rc, out);
 }
 
-/* Reads the version to restore; 0 is the one in force before the present one.
- */
+/* ---- rollback ---- */
+
+/* Reads the version to restore.  0 is what was in force before the newest
+ * change of what is in force now, which may be a layer. */
 static int
 find_earlier(struct edit *e, const char *name, const struct edit_old *old,
              uint32_t version, struct record *out)
@@ -211,50 +253,61 @@ find_earlier(struct edit *e, const char *name, const struct edit_old *old,
     struct failure *f;
     int rc;
 
-    if (!version && old->version <= 1) {
+    if (!version && old->r.version <= 1) {
         f = failure_begin(FAILURE_FIRST_VERSION, BIDE_ENOVERSION, name);
-        f->version = old->version;
+        f->version = old->r.version;
         return f->rc;
     }
-    rc = writer_version(e->writer, name, version ? version : old->version - 1,
+    rc = writer_version(e->writer, name, version ? version : old->r.version - 1,
                         out);
-    if (rc == 0 && !version) {
-        rc = edit_give_way(e, e->now_ns, out);
-    }
     if (rc == BIDE_ENOVERSION) {
         f = failure_begin(FAILURE_NO_VERSION, rc, name);
         f->wanted = version;
         return rc;
     }
+    if (rc == 0) {
+        record_settle(out, version ? UINT64_MAX : e->now_ns);
+    }
     return edit_fail_store(e, rc);
 }
 
+/* Restores a version; without one, with the layers that it still has. */
 static int
-roll_back(struct edit *e, const char *name, uint32_t version)
+restore_version(struct edit *e, const char *name, struct edit_old *old,
+                uint32_t version)
 {
-    struct edit_old old = {0};
-    struct record r;
-    struct policy_text *now = NULL;
-    int rc = edit_read_old(e, name, &old);
+    struct policy_text *wanted = NULL;
+    struct record r = {0};
+    int rc = find_earlier(e, name, old, version, &r);
 
-    if (rc) {
-        return rc == BIDE_ENOPOLICY ? fail_no_policy(e, name, NULL) : rc;
+    if (rc == 0 && !r.deleted) {
+        rc = e->change->for_ns ? admin_text(&r, &wanted)
+                               : admin_base(&r, &wanted);
     }
-    rc = find_earlier(e, name, &old, version, &r);
-    if (rc) {
-        policy_text_free(old.text);
-        return rc;
+    if (rc == 0) {
+        e->as = r.version;
+        rc = replace_policy(e, name, old, wanted, version ? &old->r : &r);
     }
-    rc = r.deleted ? 0 : admin_text(&r, &now);
-    if (rc) {
-        policy_text_free(old.text);
-    } else {
-        e->as = &r;
-        rc = commit_replace(e, name, &old, now);
-        e->as = NULL;
-    }
+    policy_text_free(wanted);
     record_free(&r);
-    return rc ? rc : check_name(e, name);
+    return rc;
+}
+
+static int
+end_layer(struct edit *e, const char *name, struct edit_old *old)
+{
+    struct edit_new n = {.base =
+                             old->base ? policy_text_copy(old->base) : NULL};
+    struct failure *f;
+    int rc = old->base && !n.base ? failure_plain(BIDE_ENOMEM)
+                                  : layers_keep(&old->r, &n);
+
+    if (rc == 0 && !layers_drop(&n, NULL, e->change->layer)) {
+        f = failure_begin(FAILURE_NO_LAYER, BIDE_ENOVERSION, name);
+        f->wanted = e->change->layer;
+        rc = f->rc;
+    }
+    return commit_replace(e, rc, name, old, &n);
 }
 
 int
@@ -262,8 +315,20 @@ admin_rollback(struct admin *a, const struct admin_change *change,
                const char *name, uint32_t version, struct admin_results *out,
                struct faults *faults)
 {
+    struct edit_old old = {0};
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
 
-    return rc ? rc : commit_end(&e, roll_back(&e, name, version), out);
+    if (rc) {
+        return rc;
+    }
+    rc = edit_read_old(&e, name, &old);
+    if (rc == 0) {
+        rc = change->layer ? end_layer(&e, name, &old)
+                           : restore_version(&e, name, &old, version);
+    } else if (rc == BIDE_ENOPOLICY) {
+        rc = fail_no_policy(&e, name, NULL);
+    }
+    edit_old_free(&old);
+    return commit_end(&e, rc ? rc : check_policy(&e, name, NULL, name), out);
 }

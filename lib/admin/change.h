@@ -1,19 +1,18 @@
 /* Changes to policies.  Each function makes all of its changes or none, in one
  * transaction, and then announces them.  They return 0, BIDE_EINPUT (with
- * faults), BIDE_ENOPOLICY, BIDE_ENOVERSION, BIDE_EVERSION, BIDE_ELOCKED,
- * BIDE_EFULL or another BIDE_E code; then `out` is untouched.  Results are in
- * the order of the policies given. */
+ * faults) or another BIDE_E code; then `out` is untouched.  Results are in the
+ * order of the policies given. */
 #ifndef BIDE_ADMIN_CHANGE_H
 #define BIDE_ADMIN_CHANGE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <bide.h>
 
 struct admin;
 struct faults;
+struct key;
 struct policy_list;
 struct policy_text;
 
@@ -25,6 +24,9 @@ struct admin_change {
     uint64_t for_ns;        /* revert the change after this time; 0: never */
     unsigned wait_ms;       /* longest wait for another writer */
     bool dry_run;           /* everything but the commit */
+    uint32_t layer; /* rollback: only end the layer of this version; 0: no */
+    bool undo; /* without for_ns: take the keys out of all layers, and change
+                  the base only if it overrides the rules or no layer did */
 };
 
 enum admin_did {
@@ -34,29 +36,32 @@ enum admin_did {
     ADMIN_DELETED,
 };
 
+/* A temporary change that covers a key whose value in the base was set. */
+struct admin_cover {
+    const struct key *key;
+    char *value; /* NULL: it unsets the key */
+    uint32_t version;
+    uint64_t until_ns;
+    char who[256];
+};
 struct admin_result {
     char name[BIDE_NAME_MAX + 1];
     enum admin_did did;
-    uint32_t before, after;        /* versions; 0: there was none */
-    uint32_t as;                   /* a rollback: the version restored */
-    struct policy_text *old, *now; /* NULL: there was or is none */
-    uint64_t until_ns;             /* a temporary change ends then, */
-    uint32_t back_to;              /* and this version is in force again */
-    /* A later change is one to all that is in force, so a value that a
-     * temporary version set may outlast its end.  `without` is `now` without
-     * such values; NULL: there are none. */
-    struct policy_text *without;
-    uint32_t temporary;          /* that version, */
-    uint64_t temporary_until_ns; /* and its end */
+    uint32_t before, after; /* versions; 0: there was none */
+    uint32_t as;            /* a rollback: the version restored */
+    /* The base, if it changed; else with the layers in force.  NULL: none. */
+    struct policy_text *old, *now;
+    uint64_t until_ns; /* a temporary change ends then, */
+    uint32_t back_to;  /* and this version is in force again */
+    size_t cover_count;
+    struct admin_cover *covers;
 };
-
 struct admin_results {
     size_t count;
     struct admin_result *list;
     uint32_t woken; /* waiting calls that were woken */
 };
 void admin_results_free(struct admin_results *r);
-
 /* Stores the policies of `texts`; files[i] is the file of the i-th.  `prune`
  * deletes the policies that are not among them. */
 int admin_apply(struct admin *a, const struct admin_change *change,
@@ -75,9 +80,8 @@ int admin_set_each(struct admin *a, const struct admin_change *change,
 int admin_delete(struct admin *a, const struct admin_change *change,
                  const char *const *names, size_t count,
                  struct admin_results *out, struct faults *faults);
-/* Restores a version.  Version 0: the one in force before the present one was
- * made; temporary changes that have ended are skipped.  BIDE_ENOVERSION: there
- * is none. */
+/* Restores the base of a version; layers stay.  Version 0: undoes the newest
+ * change that is in force.  BIDE_ENOVERSION: there is none. */
 int admin_rollback(struct admin *a, const struct admin_change *change,
                    const char *name, uint32_t version,
                    struct admin_results *out, struct faults *faults);

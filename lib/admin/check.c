@@ -1,7 +1,9 @@
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/failure.h"
 #include "policy/group.h"
@@ -17,21 +19,18 @@ free_parents(struct edit *e)
     }
 }
 
-/* A policy_find_fn over what the change has stored and what is in force. */
+/* A policy_find_fn over what the change has stored, at e->at_ns. */
 static int
 read_parent(void *arg, const char *name, const struct policy_text **out)
 {
     struct edit *e = arg;
     struct record r;
-    uint32_t newest;
-    int rc = edit_in_force(e, name, &r, &newest);
+    int rc = edit_in_force(e, name, &r);
 
     if (rc) {
         return rc;
     }
-    if (r.deleted) {
-        rc = BIDE_ENOPOLICY;
-    } else if (e->parent_count == sizeof(e->parents) / sizeof(*e->parents)) {
+    if (e->parent_count == sizeof(e->parents) / sizeof(*e->parents)) {
         rc = BIDE_EINPUT; /* longer than any valid chain */
     } else {
         rc = admin_text(&r, &e->parents[e->parent_count]);
@@ -43,41 +42,168 @@ read_parent(void *arg, const char *name, const struct policy_text **out)
     return rc;
 }
 
-int
-check_text(struct edit *e, const struct policy_text *t, const char *file)
+bool
+check_overrides(struct edit *e, const struct policy_text *base, const char *key)
 {
-    struct policy *p;
-    int rc = policy_compile(t, read_parent, e, file, &p, e->faults);
+    struct policy_origin origins[POLICY_KEY_MAX];
+    bool yes = true; /* a fault: check_policy() will say it */
 
+    if (policy_resolve(base, read_parent, e, "", origins, NULL) == 0) {
+        const char *value = origins[key_find(key) - policy_keys].value;
+
+        yes = strcmp(value, "yes") == 0 || strcmp(value, "open") == 0 ||
+              strcmp(value, "closed") == 0;
+    }
     free_parents(e);
+    return yes;
+}
+
+/* ---- faults that layers make ---- */
+
+static const char *
+write_time(uint64_t ns, char *buffer, size_t size)
+{
+    time_t s = (time_t)(ns / 1000000000u);
+    struct tm tm;
+
+    if (!localtime_r(&s, &tm) ||
+        !strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm)) {
+        snprintf(buffer, size, "%lld s", (long long)s);
+    }
+    return buffer;
+}
+
+/* Adds a fault for each part of a layer that is in force, or ends, at e->at_ns,
+ * if it is not of this change.  `about`: only for keys in this text. */
+static void
+name_layers(struct edit *e, const char *name, const char *file,
+            const char *about)
+{
+    struct record r;
+    char until[32];
+
+    if (writer_policy(e->writer, name, &r)) {
+        return;
+    }
+    for (size_t i = 1; i < r.part_count; i++) {
+        const struct record_part *p = &r.parts[i];
+        bool ends = p->until_ns == e->at_ns;
+
+        if (p->when_ns != e->now_ns && p->until_ns > e->now_ns &&
+            (about || p->until_ns >= e->at_ns) &&
+            (!about || strstr(about, p->key))) {
+            fault_add(e->faults, file, 0, NULL,
+                      "%s: %s is %s %s %s (version %u, %s)", name, p->key,
+                      p->value ? p->value : "not set",
+                      ends ? "only until" : "until",
+                      write_time(p->until_ns, until, sizeof(until)), p->version,
+                      p->who);
+        }
+    }
+    record_free(&r);
+}
+
+static bool
+has_fault(const struct faults *faults, const struct fault *f)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        if (strcmp(faults->list[i].what, f->what) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the faults that were found at e->at_ns, and the layers that make them.
+ */
+static void
+add_faults(struct edit *e, const char *name, const char *file,
+           const struct faults *found)
+{
+    const struct fault *first = faults_first(found);
+    const char *about = e->at_ns == UINT64_MAX && first ? first->what : NULL;
+
+    for (size_t i = 0; i < found->count; i++) {
+        const struct fault *f = &found->list[i];
+
+        if (!has_fault(e->faults, f)) {
+            (f->warning ? warning_add : fault_add)(e->faults, f->file, f->line,
+                                                   f->hint, "%s", f->what);
+        }
+    }
+    if (first) {
+        name_layers(e, name, file, about);
+    }
+    for (size_t i = 0; first && i < e->parent_count; i++) {
+        name_layers(e, policy_text_name(e->parents[i]), file, about);
+    }
+    e->faults->out_of_memory |= found->out_of_memory;
+}
+
+/* ---- one policy ---- */
+
+/* Compiles a policy as it is at e->at_ns. */
+static int
+compile_at(struct edit *e, const struct record *r,
+           const struct policy_text *base, const char *file)
+{
+    struct policy_text *t = policy_text_copy(base);
+    struct policy *p = NULL;
+    struct faults found = {0};
+    int rc = t ? record_lay(r->parts, r->part_count, e->at_ns, t) : BIDE_ENOMEM;
+
+    if (rc == 0) {
+        rc = policy_compile(t, read_parent, e, file, &p, &found);
+        add_faults(e, r->name, file, &found);
+    }
     if (rc == 0) {
         e->grouped |= group_has(p);
-        policy_free(p);
     }
+    free_parents(e);
+    policy_free(p);
+    policy_text_free(t);
+    faults_free(&found);
     return rc == BIDE_EINPUT || rc == 0 ? 0 : edit_fail_store(e, rc);
 }
 
-int
-check_name(struct edit *e, const char *name)
+/* Checks the base first: a fault that appears later is made by layers. */
+static int
+check_moments(struct edit *e, struct record *r, const struct policy_text *base,
+              const char *file)
 {
+    int rc;
+
+    e->at_ns = UINT64_MAX;
+    e->has_layers = r->part_count > 1;
+    rc = compile_at(e, r, base, file);
+    for (e->next_ns = e->has_layers ? e->now_ns : UINT64_MAX;
+         rc == 0 && e->next_ns < UINT64_MAX && !faults_any(e->faults);) {
+        e->at_ns = e->next_ns;
+        e->next_ns = UINT64_MAX;
+        edit_note_ends(e, r);
+        rc = compile_at(e, r, base, file);
+    }
+    e->at_ns = e->now_ns;
+    return rc;
+}
+
+int
+check_policy(struct edit *e, const char *name, const struct policy_text *base,
+             const char *file)
+{
+    struct policy_text *own = NULL;
     struct record r;
-    struct policy_text *t;
-    uint32_t newest;
-    int rc = edit_in_force(e, name, &r, &newest);
+    int rc = writer_policy(e->writer, name, &r);
 
     if (rc) {
         return edit_fail_store(e, rc);
     }
-    if (r.deleted) {
-        record_free(&r);
-        return 0;
+    if (!r.deleted) {
+        rc = base ? 0 : admin_base(&r, &own);
+        rc = rc ? rc : check_moments(e, &r, base ? base : own, file);
     }
-    rc = admin_text(&r, &t);
+    policy_text_free(own);
     record_free(&r);
-    if (rc == 0) {
-        rc = check_text(e, t, name);
-        policy_text_free(t);
-    }
     return rc;
 }
 
@@ -107,7 +233,7 @@ descend_level(struct edit *e, struct names *level)
         if (names_have(&e->touched, children.list[i])) {
             continue;
         }
-        rc = check_name(e, children.list[i]);
+        rc = check_policy(e, children.list[i], NULL, children.list[i]);
         if (rc == 0) {
             rc = names_put(level, children.list[i]);
         }
@@ -193,17 +319,33 @@ join_group(struct edit *e, const struct policy *p)
 static bool
 may_share(const struct record *r)
 {
+    for (size_t i = 1; i < r->part_count; i++) {
+        if (strcmp(r->parts[i].key, "budget") == 0) {
+            return true;
+        }
+    }
     return !r->deleted &&
            (strstr(r->text, "budget = ") || strstr(r->text, "extends = "));
 }
 
 static int
-check_member_text(struct edit *e, const struct record *r)
+check_member(void *arg, const struct record *stored)
 {
+    struct edit *e = arg;
     struct policy_text *t;
     struct policy *p;
-    int rc = admin_text(r, &t);
+    struct record r;
+    int rc;
 
+    if (!may_share(stored)) {
+        return 0;
+    }
+    rc = edit_in_force(e, stored->name, &r);
+    if (rc) {
+        return edit_fail_store(e, rc);
+    }
+    rc = admin_text(&r, &t);
+    record_free(&r);
     if (rc) {
         return rc;
     }
@@ -217,30 +359,25 @@ check_member_text(struct edit *e, const struct record *r)
     return rc;
 }
 
-static int
-check_member(void *arg, const struct record *stored)
-{
-    struct edit *e = arg;
-    struct record r;
-    uint32_t newest;
-    int rc;
-
-    if (!stored->until_ns) {
-        return may_share(stored) ? check_member_text(e, stored) : 0;
-    }
-    rc = edit_in_force(e, stored->name, &r, &newest);
-    if (rc) {
-        return edit_fail_store(e, rc);
-    }
-    rc = may_share(&r) ? check_member_text(e, &r) : 0;
-    record_free(&r);
-    return rc;
-}
-
 int
 check_groups(struct edit *e)
 {
-    return e->grouped && !faults_any(e->faults)
-               ? writer_each_policy(e->writer, check_member, e)
-               : 0;
+    struct groups now = {0};
+    int rc = 0;
+
+    for (e->next_ns = e->now_ns; e->grouped && e->next_ns < UINT64_MAX &&
+                                 rc == 0 && !faults_any(e->faults);) {
+        e->at_ns = e->next_ns;
+        e->next_ns = UINT64_MAX;
+        rc = writer_each_policy(e->writer, check_member, e);
+        if (e->at_ns == e->now_ns) { /* those are announced */
+            now = e->groups;
+        } else {
+            groups_free(&e->groups);
+        }
+        e->groups = (struct groups){0};
+    }
+    e->groups = now;
+    e->at_ns = e->now_ns;
+    return rc;
 }

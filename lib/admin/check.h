@@ -5,10 +5,16 @@
 
 #include "edit.h"
 
-/* Compiles a text of `file`. */
-int check_text(struct edit *e, const struct policy_text *t, const char *file);
-/* Compiles the version in force of a policy, unless it is deleted. */
-int check_name(struct edit *e, const char *name);
+/* Checks that the rules of a policy are valid now and after each end of a layer
+ * of it or of a parent.  A fault that layers make names them.  `base` has the
+ * lines of a file; NULL: the base that is stored.  Does nothing for a deleted
+ * policy. */
+int check_policy(struct edit *e, const char *name,
+                 const struct policy_text *base, const char *file);
+/* Reports whether a base, with what it inherits, overrides the rules by this
+ * key: paused = yes, breaker = open or closed. */
+bool check_overrides(struct edit *e, const struct policy_text *base,
+                     const char *key);
 /* Adds every policy that extends a touched one, at any depth, to those touched,
  * and compiles it. */
 int check_descendants(struct edit *e);

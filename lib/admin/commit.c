@@ -13,34 +13,44 @@
 #include "change.h"
 #include "check.h"
 #include "inside.h"
+#include "layers.h"
 #include "live.h"
-#include "temporary.h"
 
 /* ---- one policy ---- */
 
+/* Stores the next version: the base, and the parts of layers.  With --for, the
+ * base stays the one that its own version made. */
 static int
-store_result(struct edit *e, const struct admin_result *result,
-             uint32_t *out_version)
+store_parts(struct edit *e, const char *name, const struct edit_old *old,
+            const struct edit_new *n, uint32_t *out_version)
 {
-    const struct policy_text *now = result->now;
-    struct record r = {
-        .deleted = !now,
-        .when_ns = e->now_ns,
-        .until_ns = result->until_ns,
-        .back_to = result->back_to,
-        .who = (char *)(uintptr_t)e->change->who,
-        .note = (char *)(uintptr_t)(e->change->note ? e->change->note : ""),
-    };
-    const char *parent = now ? policy_text_get(now, key_find("extends")) : NULL;
+    struct record_part parts[1 + RECORD_PARTS_MAX];
+    struct record r = {.deleted = !n->base, .parts = parts};
+    char *text = n->base ? policy_text_write(n->base) : strdup("");
     int rc;
 
-    strcpy(r.name, result->name);
-    r.text = now ? policy_text_write(now) : strdup("");
-    if (!r.text) {
+    if (!text) {
         return failure_plain(BIDE_ENOMEM);
     }
-    rc = writer_put(e->writer, &r, parent);
-    free(r.text);
+    parts[0] = (struct record_part){
+        .when_ns = e->now_ns,
+        .who = e->change->who,
+        .note = e->change->note ? e->change->note : "",
+        .key = "",
+        .value = text,
+    };
+    if (e->change->for_ns) {
+        parts[0] = old->r.parts[0];
+    }
+    r.part_count = 1 + n->part_count; /* too many are refused below */
+    for (size_t i = 0; i < n->part_count && i < RECORD_PARTS_MAX; i++) {
+        parts[1 + i] = n->parts[i];
+    }
+    strcpy(r.name, name);
+    rc = writer_put(e->writer, &r,
+                    n->base ? policy_text_get(n->base, key_find("extends"))
+                            : NULL);
+    free(text);
     if (rc) {
         return edit_fail_store(e, rc);
     }
@@ -66,47 +76,41 @@ may_leave_group(const struct admin_result *r)
     return false;
 }
 
-/* Stores `r` unless it has nothing new: `now` is what is in force already, and
- * remains so. */
 static int
-store_difference(struct edit *e, struct admin_result *r,
-                 const struct edit_old *old)
+store_difference(struct edit *e, struct edit_old *old, struct edit_new *n,
+                 struct admin_result *r)
 {
-    bool same = r->old && r->now && policy_text_same(r->old, r->now);
-    bool remains = false;
-    int rc = same ? temporary_remains(e, r, old, &remains) : 0;
+    bool differs = false;
+    int rc = layers_differ(e, old, n, &differs);
 
-    if (rc || remains) {
-        return rc;
+    if (rc == 0 && differs) {
+        r->did = !n->base     ? ADMIN_DELETED
+                 : !old->base ? ADMIN_CREATED
+                              : ADMIN_CHANGED;
+        rc = store_parts(e, r->name, old, n, &r->after);
     }
-    e->grouped |= may_leave_group(r);
-    r->did = !r->now ? ADMIN_DELETED : r->old ? ADMIN_CHANGED : ADMIN_CREATED;
-    rc = temporary_set_end(e, r, old, same);
-    if (rc) {
-        return rc;
-    }
-    rc = temporary_find_stay(e, r, old);
-    return rc ? rc : store_result(e, r, &r->after);
+    rc = rc ? rc : layers_fill_result(e, old, n, r);
+    e->grouped |= differs && may_leave_group(r);
+    return rc;
 }
 
 int
-commit_replace(struct edit *e, const char *name, struct edit_old *old,
-               struct policy_text *now)
+commit_replace(struct edit *e, int rc, const char *name, struct edit_old *old,
+               struct edit_new *n)
 {
     struct admin_result r = {
-        .before = old->text ? old->version : 0,
-        .after = old->version,
-        .as = e->as ? e->as->version : 0,
-        .old = old->text,
-        .now = now,
+        .before = old->base ? old->r.version : 0,
+        .after = old->r.version,
+        .as = e->as,
     };
-    int rc;
 
     snprintf(r.name, sizeof(r.name), "%s", name);
-    old->text = NULL;
-    rc = store_difference(e, &r, old);
+    rc = rc ? rc : store_difference(e, old, n, &r);
+    edit_old_free(old);
+    policy_text_free(n->base);
+    free(n->parts);
     if (rc) {
-        edit_free_texts(&r);
+        edit_free_result(&r);
         return rc;
     }
     return edit_add_result(e, &r);

@@ -4,10 +4,10 @@
 
 #include "edit.h"
 
-/* Stores `now` (NULL: a deletion) where it differs from the old policy, and
- * adds the result.  Takes over old->text and `now`, also when it fails. */
-int commit_replace(struct edit *e, const char *name, struct edit_old *old,
-                   struct policy_text *now);
+/* Stores `n` where it differs from the old policy, and adds the result; not if
+ * `rc` is a failure, which it returns.  Frees `old` and `n` in any case. */
+int commit_replace(struct edit *e, int rc, const char *name,
+                   struct edit_old *old, struct edit_new *n);
 
 /* Ends the change.  With rc 0 it checks, commits, announces and moves the
  * results to `out`; otherwise nothing is changed.  Returns rc or a BIDE_E

@@ -26,6 +26,7 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
         .faults = faults,
         .now_ns = clock_realtime_ns(),
     };
+    e->at_ns = e->now_ns;
     rc =
         writer_begin(a->past.dir, change->command, change->wait_ms, &e->writer);
     return edit_fail_store(e, rc);
@@ -50,18 +51,21 @@ edit_fail_store(const struct edit *e, int rc)
 /* ---- results ---- */
 
 void
-edit_free_texts(const struct admin_result *r)
+edit_free_result(const struct admin_result *r)
 {
     policy_text_free(r->old);
     policy_text_free(r->now);
-    policy_text_free(r->without);
+    for (size_t i = 0; i < r->cover_count; i++) {
+        free(r->covers[i].value);
+    }
+    free(r->covers);
 }
 
 void
 admin_results_free(struct admin_results *r)
 {
     while (r->count) {
-        edit_free_texts(&r->list[--r->count]);
+        edit_free_result(&r->list[--r->count]);
     }
     free(r->list);
     *r = (struct admin_results){0};
@@ -75,7 +79,7 @@ edit_add_result(struct edit *e, const struct admin_result *result)
         array_more(r->list, r->count, sizeof(*longer));
 
     if (!longer) {
-        edit_free_texts(result);
+        edit_free_result(result);
         return failure_plain(BIDE_ENOMEM);
     }
     r->list = longer;
@@ -85,35 +89,29 @@ edit_add_result(struct edit *e, const struct admin_result *result)
 
 /* ---- reading ---- */
 
-int
-edit_give_way(struct edit *e, uint64_t at_ns, struct record *r)
+void
+edit_note_ends(struct edit *e, const struct record *r)
 {
-    while (r->until_ns && r->until_ns <= at_ns) {
-        struct record ended = *r;
-        int rc = ended.back_to < ended.version
-                     ? writer_version(e->writer, ended.name, ended.back_to, r)
-                     : BIDE_EDAMAGED;
+    for (size_t i = 1; i < r->part_count; i++) {
+        uint64_t end_ns = r->parts[i].until_ns;
 
-        record_free(&ended);
-        if (rc) {
-            *r = (struct record){0};
-            return rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
+        if (end_ns > e->at_ns && end_ns < e->next_ns) {
+            e->next_ns = end_ns;
         }
     }
-    return 0;
+    e->has_layers |= r->part_count > 1;
 }
 
 int
-edit_in_force(struct edit *e, const char *name, struct record *out,
-              uint32_t *out_newest)
+edit_in_force(struct edit *e, const char *name, struct record *out)
 {
     int rc = writer_policy(e->writer, name, out);
 
-    if (rc) {
-        return rc;
+    if (rc == 0) {
+        edit_note_ends(e, out);
+        record_settle(out, e->at_ns);
     }
-    *out_newest = out->version;
-    return edit_give_way(e, e->now_ns, out);
+    return rc;
 }
 
 /* Compares the version stored last, not the one in force: a temporary change
@@ -137,33 +135,26 @@ check_if_version(const struct edit *e, const struct record *newest)
 int
 edit_read_old(struct edit *e, const char *name, struct edit_old *out)
 {
-    struct edit_old old = {0};
-    struct record r;
-    int rc = writer_policy(e->writer, name, &r);
+    int rc = writer_policy(e->writer, name, &out->r);
 
     if (rc) {
         return rc == BIDE_ENOPOLICY ? rc : edit_fail_store(e, rc);
     }
-    old.newest = r.version;
-    rc = check_if_version(e, &r);
-    if (rc) {
-        goto out;
+    out->newest = out->r.version;
+    rc = check_if_version(e, &out->r);
+    record_settle(&out->r, e->now_ns);
+    if (rc == 0 && !out->r.deleted) {
+        rc = admin_base(&out->r, &out->base);
+        rc = rc ? rc : admin_text(&out->r, &out->text);
     }
-    rc = edit_give_way(e, e->now_ns, &r);
-    if (rc) {
-        return edit_fail_store(e, rc);
-    }
-    old.version = r.version;
-    old.until_ns = r.until_ns;
-    old.back_to = r.back_to;
-    old.deleted = r.deleted;
-    if (!r.deleted) {
-        rc = admin_text(&r, &old.text);
-    }
-    if (rc == 0) {
-        *out = old;
-    }
-out:
-    record_free(&r);
     return rc;
+}
+
+void
+edit_old_free(struct edit_old *old)
+{
+    policy_text_free(old->base);
+    policy_text_free(old->text);
+    record_free(&old->r);
+    *old = (struct edit_old){0};
 }

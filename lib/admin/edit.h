@@ -3,7 +3,7 @@
  *
  *   change.c                       the kinds of change
  *   commit.c                       stores policies; the end of a change
- *   temporary.c  check.c           ends of temporary changes; validity
+ *   layers.c  check.c              temporary changes; validity
  *   edit.c                         the beginning of a change; reading in it
  */
 #ifndef BIDE_ADMIN_EDIT_H
@@ -11,11 +11,11 @@
 
 #include "policy/group.h"
 #include "policy/policy.h"
+#include "store/policies/record.h"
 #include "change.h"
 #include "names.h"
 
 struct admin;
-struct record;
 struct writer;
 
 struct edit {
@@ -27,13 +27,16 @@ struct edit {
     struct names touched; /* policies stored, later also those that extend one
                              of them */
     uint64_t now_ns;
+    uint64_t at_ns;   /* the moment for which policies are read */
+    uint64_t next_ns; /* the next end of a layer that was read; or UINT64_MAX */
+    bool has_layers;  /* a policy that was read has layers */
     const struct policy_list *texts;      /* apply: the policies; else NULL */
     const char *const *files;             /* apply: the file of each */
     const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
-    const struct record *as; /* rollback: the version restored; else NULL */
-    bool grouped;            /* a policy that was checked shares a budget, or
-                                one that was stored may have left a group */
+    uint32_t as;          /* rollback: the version restored; else 0 */
+    bool grouped;         /* a policy that was checked shares a budget, or
+                             one that was stored may have left a group */
     struct groups groups; /* after check_groups: those in use, if `grouped` */
     struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
     size_t parent_count;
@@ -41,11 +44,18 @@ struct edit {
 
 /* A policy as it is before the change. */
 struct edit_old {
-    uint32_t newest, version; /* stored last; in force */
-    uint64_t until_ns;        /* end of the version in force; 0: none */
-    uint32_t back_to;
-    bool deleted;
-    struct policy_text *text; /* NULL: none, or deleted */
+    uint32_t newest;          /* version stored last; 0: none */
+    struct record r;          /* in force */
+    struct policy_text *base; /* NULL: none, or deleted */
+    struct policy_text *text; /* with the layers in force */
+};
+
+/* A policy as it is to be. */
+struct edit_new {
+    struct policy_text *base; /* NULL: deleted */
+    /* The parts of layers.  Their strings belong to others. */
+    struct record_part *parts;
+    size_t part_count;
 };
 
 /* Takes the writers' lock.  After success the caller ends with edit_end(). */
@@ -59,17 +69,17 @@ int edit_fail_store(const struct edit *e, int rc);
 
 /* Appends a result.  Takes over its texts, also when it fails. */
 int edit_add_result(struct edit *e, const struct admin_result *result);
-/* Frees the texts of a result that was not appended. */
-void edit_free_texts(const struct admin_result *r);
+/* Frees the contents of a result that was not appended. */
+void edit_free_result(const struct admin_result *r);
 
-/* Replaces a temporary version that has ended at `at_ns` by the one in force
- * after it, repeatedly.  On failure `r` is empty. */
-int edit_give_way(struct edit *e, uint64_t at_ns, struct record *r);
-/* Reads the version in force; `out_newest` is the version stored last. */
-int edit_in_force(struct edit *e, const char *name, struct record *out,
-                  uint32_t *out_newest);
-/* Reads a policy before its change.  BIDE_ENOPOLICY: the name was never used.
- * BIDE_EVERSION: change->if_version does not hold. */
+/* Lowers e->next_ns to the first end of a layer of `r` after e->at_ns. */
+void edit_note_ends(struct edit *e, const struct record *r);
+/* Reads what is in force at e->at_ns, and notes its ends. */
+int edit_in_force(struct edit *e, const char *name, struct record *out);
+/* Reads a policy before its change; edit_old_free() in any case.
+ * BIDE_ENOPOLICY: the name was never used.  BIDE_EVERSION: change->if_version
+ * does not hold. */
 int edit_read_old(struct edit *e, const char *name, struct edit_old *out);
+void edit_old_free(struct edit_old *old);
 
 #endif

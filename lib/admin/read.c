@@ -37,7 +37,7 @@ admin_each_alarm(struct admin *a, char *const *names, size_t count,
 struct record_query {
     const char *name;
     uint32_t version; /* 0: the one in force */
-    uint64_t at_ns;   /* not 0: the version in force then, were it the newest */
+    uint64_t at_ns;   /* not 0: without the layers that have ended by then */
     struct record *out;
 };
 
@@ -45,14 +45,16 @@ static int
 read_queried_record(void *arg, const struct snapshot *s)
 {
     struct record_query *w = arg;
+    int rc;
 
-    if (w->at_ns) {
-        return reader_of_version(s, w->name, w->version, w->at_ns, w->out);
+    if (!w->version) {
+        return reader_in_force(s, w->name, clock_realtime_ns(), w->out);
     }
-    if (w->version) {
-        return reader_version(s, w->name, w->version, w->out);
+    rc = reader_version(s, w->name, w->version, w->out);
+    if (rc == 0 && w->at_ns) {
+        record_settle(w->out, w->at_ns);
     }
-    return reader_in_force(s, w->name, clock_realtime_ns(), w->out);
+    return rc;
 }
 
 static int
@@ -121,72 +123,53 @@ admin_before(struct admin *a, const struct record *r, struct record *out)
     return r->version > 1 ? fetch_record(a, &w) : BIDE_ENOVERSION;
 }
 
-/* ---- the end of a temporary change ---- */
+/* ---- the end of a layer ---- */
 
 struct ending {
     const struct record *of;
-    bool ended;
-    uint32_t back;
+    uint64_t end_ns;
+    struct record last; /* the last version made before that end */
 };
-
-/* Finds the last version made before the end of the temporary version `of`. */
-static int
-last_before_end(const struct snapshot *s, const struct record *of,
-                uint32_t *out)
-{
-    struct record r;
-    int rc = 0;
-
-    for (*out = of->version; rc == 0; ++*out) {
-        rc = reader_version(s, of->name, *out + 1, &r);
-        if (rc) {
-            return rc == BIDE_ENOVERSION ? 0 : rc;
-        }
-        rc = r.when_ns < of->until_ns ? 0 : 1;
-        record_free(&r);
-        if (rc) {
-            break;
-        }
-    }
-    return 0;
-}
 
 static int
 read_ending(void *arg, const struct snapshot *s)
 {
     struct ending *e = arg;
-    const struct record *of = e->of;
-    uint32_t last;
-    struct record r;
-    int rc = last_before_end(s, of, &last);
+    int rc;
 
-    if (rc == 0) {
-        rc = reader_of_version(s, of->name, last, of->until_ns - 1, &r);
-    }
-    if (rc) {
-        return rc;
-    }
-    e->ended = r.version == of->version;
-    record_free(&r);
-    if (e->ended) {
-        rc = reader_of_version(s, of->name, last, of->until_ns, &r);
-        if (rc == 0) {
-            e->back = r.version;
-            record_free(&r);
+    record_free(&e->last);
+    rc = reader_version(s, e->of->name, e->of->version, &e->last);
+    while (rc == 0) {
+        struct record next;
+
+        rc = reader_version(s, e->of->name, e->last.version + 1, &next);
+        if (rc == 0 && next.when_ns < e->end_ns) {
+            record_free(&e->last);
+            e->last = next;
+        } else if (rc == 0) {
+            record_free(&next);
+            return 0;
         }
     }
-    return rc;
+    return rc == BIDE_ENOVERSION ? 0 : rc;
 }
 
 int
-admin_ended(struct admin *a, const struct record *r, bool *out_ended,
-            uint32_t *out_back)
+admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
+            bool *out_ended, uint32_t *out_back)
 {
-    struct ending e = {.of = r};
+    struct ending e = {.of = r, .end_ns = end_ns};
     int rc = reader_read(a->past.reader, read_ending, &e, NULL);
 
-    *out_ended = e.ended;
-    *out_back = e.back;
+    *out_ended = false;
+    for (size_t i = 1; rc == 0 && i < e.last.part_count; i++) {
+        *out_ended |= e.last.parts[i].version == r->version;
+    }
+    if (*out_ended) {
+        record_settle(&e.last, end_ns);
+        *out_back = e.last.version;
+    }
+    record_free(&e.last);
     return rc ? fail_read(a, r->name, 0, rc) : 0;
 }
 
@@ -331,28 +314,25 @@ admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg)
 
 /* ---- texts and names ---- */
 
+static int
+text_result(const struct record *r, int rc)
+{
+    if (rc == BIDE_EDAMAGED) {
+        failure_begin(FAILURE_TEXT, rc, r->name)->version = r->version;
+    }
+    return rc;
+}
+
 int
 admin_text(const struct record *r, struct policy_text **out)
 {
-    struct faults faults = {0};
-    struct policy_list list = {0};
-    int rc = policy_read(r->name, r->text, strlen(r->text), &list, &faults);
+    return text_result(r, record_compose(r, out));
+}
 
-    if (rc == 0 && list.count != 1) {
-        rc = BIDE_EINPUT;
-    }
-    if (rc == 0) {
-        *out = list.list[0];
-        list.list[0] = NULL;
-    } else if (rc == BIDE_EINPUT) {
-        struct failure *f = failure_begin(FAILURE_TEXT, BIDE_EDAMAGED, r->name);
-
-        f->version = r->version;
-        rc = f->rc;
-    }
-    policy_list_free(&list);
-    faults_free(&faults);
-    return rc;
+int
+admin_base(const struct record *r, struct policy_text **out)
+{
+    return text_result(r, record_base(r, out));
 }
 
 int

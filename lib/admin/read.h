@@ -13,19 +13,19 @@ struct admin;
 struct past_alarm;
 struct record;
 
-/* Reads the version in force now: a temporary change that has ended is not.
+/* Reads what is in force now, without the layers that have ended.
  * BIDE_ENOPOLICY: there is none, or it was deleted. */
 int admin_policy(struct admin *a, const char *name, struct record *out);
 int admin_version(struct admin *a, const char *name, uint32_t version,
                   struct record *out);
 /* Reads what was in force just before version `r` was made.  It need not be the
- * version with the number before it: temporary changes end.  BIDE_ENOVERSION:
- * `r` is the first version. */
+ * version with the number before it: layers end.  BIDE_ENOVERSION: `r` is the
+ * first version. */
 int admin_before(struct admin *a, const struct record *r, struct record *out);
-/* Reports whether the temporary change `r` stayed in force to its end, without
- * a later version in its place, and the version in force after it. */
-int admin_ended(struct admin *a, const struct record *r, bool *out_ended,
-                uint32_t *out_back);
+/* Reports whether the layer that version `r` made lasted to its end, and the
+ * version in force after it. */
+int admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
+                bool *out_ended, uint32_t *out_back);
 
 /* A visit returns 0 to continue; another value ends the walk, which returns it.
  * Policies are visited by name, without deleted ones; versions and changes are
@@ -40,8 +40,10 @@ int admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg);
  * admin.  The text lives until admin_close(). */
 policy_find_fn admin_find;
 
-/* Parses the text of a record; the caller frees it.  BIDE_EDAMAGED. */
+/* Parse the rules of a record: with its layers, and the base alone.  The caller
+ * frees the text.  BIDE_EDAMAGED; BIDE_ENOPOLICY: it is deleted. */
 int admin_text(const struct record *r, struct policy_text **out);
+int admin_base(const struct record *r, struct policy_text **out);
 
 /* Returns the existing name nearest to `name`, for "did you mean", or "". */
 const char *admin_near(struct admin *a, const char *name);

@@ -17,6 +17,7 @@ enum failure_kind {
     FAILURE_DELETED,       /* name, version, who: the policy was deleted */
     FAILURE_NO_VERSION,    /* name, wanted */
     FAILURE_FIRST_VERSION, /* name, version: there is none before it */
+    FAILURE_NO_LAYER,      /* name, wanted: no layer of it is in force */
     FAILURE_VERSION,       /* name, wanted, version, who, when_ns: the newest
                               version is not the wanted one; version 0: there
                               is no such policy */

@@ -16,27 +16,6 @@ struct texts {
 };
 
 static int
-parse_record(const struct record *r, struct policy_text **out)
-{
-    struct faults faults = {0};
-    struct policy_list list = {0};
-    int rc = policy_read(r->name, r->text, strlen(r->text), &list, &faults);
-
-    if (rc == 0 && (list.count != 1 ||
-                    strcmp(policy_text_name(list.list[0]), r->name) != 0)) {
-        rc = BIDE_EINPUT;
-    }
-    if (rc == 0) {
-        *out = list.list[0];
-        list.list[0] = NULL;
-    }
-    policy_list_free(&list);
-    faults_free(&faults);
-    /* Only valid texts are stored, so an invalid one is damage. */
-    return rc == BIDE_EINPUT ? BIDE_EDAMAGED : rc;
-}
-
-static int
 fetch_text(struct texts *t, const char *name, struct policy_text **out,
            uint32_t *out_version)
 {
@@ -50,11 +29,7 @@ fetch_text(struct texts *t, const char *name, struct policy_text **out,
     if (rc) {
         return rc;
     }
-    if (r.deleted) {
-        rc = BIDE_ENOVERSION;
-    } else {
-        rc = parse_record(&r, &t->text[t->count]);
-    }
+    rc = r.deleted ? BIDE_ENOVERSION : record_compose(&r, &t->text[t->count]);
     if (rc == 0) {
         *out = t->text[t->count++];
         *out_version = r.version;
@@ -105,20 +80,25 @@ load_rules_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     return rc;
 }
 
-/* Adds GATE_UNKNOWN to l->gate if the gate or the time limit will change when
- * the temporary change ends.  No process announces that end, so calls must read
- * the rules, which check the time. */
+/* Adds GATE_UNKNOWN to l->gate if the gate or the time limit will change when a
+ * layer ends.  No process announces that end, so calls must read the rules,
+ * which check the time. */
 static void
-check_gate_at_revert(const struct snapshot *s, const char *name,
-                     struct loaded *l)
+check_gate_at_ends(const struct snapshot *s, const char *name, struct loaded *l)
 {
-    struct loaded then = {0};
+    uint64_t end_ns = l->until_ns;
+    uint32_t gate = l->gate;
 
-    if (l->until_ns && (load_rules_at(s, name, l->until_ns, &then) != 0 ||
-                        then.gate != l->gate || then.limit_ms != l->limit_ms)) {
-        l->gate |= GATE_UNKNOWN;
+    while (end_ns && l->gate == gate) {
+        struct loaded then = {0};
+
+        if (load_rules_at(s, name, end_ns, &then) != 0 || then.gate != gate ||
+            then.limit_ms != l->limit_ms) {
+            l->gate |= GATE_UNKNOWN;
+        }
+        end_ns = then.until_ns;
+        policy_free(then.policy);
     }
-    policy_free(then.policy);
 }
 
 int
@@ -128,7 +108,7 @@ load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     int rc = load_rules_at(s, name, realtime_ns, out);
 
     if (rc == 0) {
-        check_gate_at_revert(s, name, out);
+        check_gate_at_ends(s, name, out);
     }
     return rc;
 }

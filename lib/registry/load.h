@@ -8,8 +8,8 @@
 
 struct loaded {
     struct policy *policy; /* the caller frees it with policy_free */
-    uint64_t until_ns;     /* CLOCK_REALTIME at which a temporary change of it
-                              or of a parent ends; 0: never */
+    uint64_t until_ns;     /* CLOCK_REALTIME of the next end of a layer of it or
+                              of a parent; 0: never */
     /* For calls that do not read the rules: GATE_ bits, and the time limit of a
      * first attempt in ms (0: none). */
     uint32_t gate, limit_ms;

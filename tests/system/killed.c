@@ -32,8 +32,7 @@ commit_and_die(struct scene *s, const char *name, const char *text)
     MUST(writer_begin(s->dir, "tests", 10000, &w) == 0);
     MUST(writer_policy(w, name, &r) == 0);
     r.text = (char *)(uintptr_t)text;
-    r.until_ns = 0;
-    r.back_to = 0;
+    r.part_count = 0; /* a base alone */
     MUST(writer_put(w, &r, "") == 0);
     MUST(writer_commit(w) == 0);
     raise(SIGKILL);

@@ -10,11 +10,9 @@
 
 #include "store/file/seal.h"
 #include "store/pages/pages_file.h"
+#include "record_key.h"
 
-enum {
-    IN_FORCE_DEPTH = 100,
-    WALK_END = 1, /* ends pages_walk; the result is kept elsewhere */
-};
+enum { WALK_END = 1 }; /* ends pages_walk; the result is kept elsewhere */
 
 /* ---- one policy ---- */
 
@@ -166,37 +164,15 @@ reader_version(const struct snapshot *s, const char *name, uint32_t version,
 }
 
 int
-reader_of_version(const struct snapshot *s, const char *name, uint32_t version,
-                  uint64_t realtime_ns, struct record *out)
-{
-    struct record r, before;
-    int rc = version ? reader_version(s, name, version, &r)
-                     : reader_policy(s, name, &r);
-
-    for (int depth = 0; !rc && r.until_ns && r.until_ns <= realtime_ns;
-         depth++) {
-        before = r;
-        if (!before.back_to) {
-            rc = BIDE_ENOPOLICY; /* no version was in force before it */
-        } else if (before.back_to >= before.version ||
-                   depth == IN_FORCE_DEPTH) {
-            rc = pages_damaged("the reverts of %s form a circle", name);
-        } else {
-            rc = get_version(s, name, before.back_to, &r);
-        }
-        record_free(&before);
-    }
-    if (!rc) {
-        *out = r;
-    }
-    return rc;
-}
-
-int
 reader_in_force(const struct snapshot *s, const char *name,
                 uint64_t realtime_ns, struct record *out)
 {
-    return reader_of_version(s, name, 0, realtime_ns, out);
+    int rc = reader_policy(s, name, out);
+
+    if (rc == 0) {
+        record_settle(out, realtime_ns);
+    }
+    return rc;
 }
 
 /* ---- walks ---- */

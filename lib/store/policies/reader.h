@@ -42,15 +42,10 @@ int reader_policy(const struct snapshot *s, const char *name,
                   struct record *out);
 int reader_version(const struct snapshot *s, const char *name, uint32_t version,
                    struct record *out);
-/* Reads the version in force at a time: follows until_ns and back_to, 100 times
- * at most.  Fails with BIDE_ENOPOLICY also if none is in force. */
+/* Reads what is in force at a time: the newest version, without the layers that
+ * have ended by then. */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
-/* As reader_in_force, as if `version` were the newest; 0: the newest version.
- */
-int reader_of_version(const struct snapshot *s, const char *name,
-                      uint32_t version, uint64_t realtime_ns,
-                      struct record *out);
 
 /* Visits return 0 to continue; any other value ends the walk and is its result.
  * The record is valid during the visit only. */

@@ -20,61 +20,71 @@
 
 #include <bide.h>
 
-#define STORE_FORMAT 1
+struct policy_text;
+
+#define STORE_FORMAT 2
 #define REGISTRY_ID_SIZE 16
 
 enum {
     RECORD_WHO_MAX = 64,
     RECORD_NOTE_MAX = 500,
     RECORD_TEXT_MAX = 1 << 20,
+    RECORD_KEY_NAME_MAX = 64,
+    RECORD_PARTS_MAX = 512,
 };
 
-/* One version of one policy. */
+/* A part of a policy: the base, or one key of a temporary change.  The parts of
+ * one temporary change (a layer) have the same version. */
+struct record_part {
+    uint32_t version;           /* that made it; to write: 0 is the new one */
+    uint64_t when_ns, until_ns; /* CLOCK_REALTIME; until 0: the base */
+    const char *who, *note;
+    const char *key;   /* "": the base */
+    const char *value; /* the text of the base; NULL: the key is unset */
+};
+
+/* A policy as one version left it: a base, and the layers over it. */
 struct record {
     char name[BIDE_NAME_MAX + 1];
-    uint32_t version;  /* 1 is the first; a deletion is a version too */
-    bool deleted;      /* then text is "" */
+    bool deleted;      /* then the base is all, and text is "" */
     uint64_t sequence; /* in the log */
-    uint64_t when_ns;  /* CLOCK_REALTIME */
-    uint64_t until_ns; /* CLOCK_REALTIME: in force until then; 0: no limit */
-    uint32_t back_to;  /* with until_ns: the version in force afterwards */
-    char *who, *note;  /* the author and the note; never NULL */
-    char *text;        /* canonical, one section; never NULL */
+    /* Of the newest part: */
+    uint32_t version;       /* 1 is the first; a deletion is a version too */
+    uint64_t when_ns;       /* CLOCK_REALTIME */
+    const char *who, *note; /* the author and the note; never NULL */
+    uint64_t until_ns; /* CLOCK_REALTIME: the next end of a layer; 0: none */
+    const char *text;  /* of the base: canonical, one section; never NULL */
+    /* The base, then the parts of layers, older versions first.  To write a
+     * base alone, part_count may be 0. */
+    size_t part_count;
+    struct record_part *parts;
 };
 
 /* Encodes a record as malloc'ed bytes with a checksum (CRC-32C) over all of
  * them.  Fails with BIDE_EINVAL if a string is too long or NULL, the name is
- * empty, version is 0, or a deletion has a text; BIDE_ENOMEM. */
+ * empty, the parts are not as above, or a deletion has a text; BIDE_ENOMEM. */
 int record_write(const struct record *r, void **out, size_t *out_length);
 /* Decodes a record; release it with record_free.  Fails with BIDE_EDAMAGED if
  * record_write did not make these bytes, or the name is not `name` (NULL: any
  * name).  Also fails with BIDE_ENOMEM. */
 int record_read(const void *bytes, size_t length, const char *name,
                 struct record *out);
-void record_free(struct record *r); /* frees the strings, not r */
+void record_free(struct record *r); /* frees the parts, not r */
 
-/* ---- keys and other values, for this room only ---- */
+/* Leaves what is in force at a time, of a record that was read: takes out the
+ * parts that have ended. */
+void record_settle(struct record *r, uint64_t at_ns);
 
-/* Reports whether a name has between 1 and BIDE_NAME_MAX bytes. */
-bool record_name_fits(const char *name);
+/* Returns the end of the newest part: 0 if that is the base. */
+uint64_t record_end(const struct record *r);
 
-enum {
-    RECORD_KEY_MAX = BIDE_NAME_MAX + 1 + BIDE_NAME_MAX + 1,
-};
-
-/* Write a key of at most RECORD_KEY_MAX bytes and return its length. */
-size_t record_version_key(const char *name, uint32_t version, uint8_t *out);
-size_t record_sequence_key(uint64_t sequence, uint8_t *out);
-size_t record_child_key(const char *parent, const char *name, uint8_t *out);
-/* Return the version in a key of this name, and the sequence number in a key of
- * the log; 0 if it is no such key. */
-uint32_t record_key_version(const char *name, const void *key, size_t length);
-uint64_t record_key_sequence(const void *key, size_t length);
-
-/* Encode and decode the value of a change in the log: version and name, without
- * the seal. */
-size_t record_change(const struct record *r, uint8_t *out);
-bool record_change_read(const uint8_t *value, size_t length, uint32_t *version,
-                        char name[BIDE_NAME_MAX + 1]);
+/* Parse the text of the base, and the text of the policy with its layers; the
+ * caller frees it.  Fail with BIDE_EDAMAGED, BIDE_ENOMEM; BIDE_ENOPOLICY: it is
+ * deleted. */
+int record_base(const struct record *r, struct policy_text **out);
+int record_compose(const struct record *r, struct policy_text **out);
+/* Applies the parts that end after `at_ns` to a text; fails as the others. */
+int record_lay(const struct record_part *parts, size_t count, uint64_t at_ns,
+               struct policy_text *t);
 
 #endif

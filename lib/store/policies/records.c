@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record_key.h"
+
 /* ---- reading ---- */
 
 static int
@@ -332,7 +334,10 @@ writer_put(struct writer *w, struct record *r, const char *parent)
     }
     if (rc) {
         return rc == BIDE_EINVAL
-                   ? place_say(rc, "%s: too long to store", r->name)
+                   ? place_say(
+                         rc,
+                         "%s: too long to store, or too many temporary values",
+                         r->name)
                    : rc;
     }
     rc = put_change(w, &next, bytes, length, parent);

@@ -158,7 +158,9 @@ load ../registry
     gives 0 bide list pay
     says "2*" "* temporary until" "bide log pay"
     gives 0 bide show pay
-    says "# holds until" "then version 1 again"
+    says "# holds until" ": attempts is 9 (version 2, "
+    grep -q "^attempts = 4" <<<"$output"
+    [ "$(bide get pay attempts)" = 9 ]
     unchanged gives 5 bide set pay attempts=9 --for 10
     unchanged gives 5 bide set pay attempts=9 --for 0
     unchanged gives 5 bide set pay attempts=9 --for none

@@ -51,13 +51,41 @@ lapsed() {
     says "pay v1 -> v4" "- attempts = 4"
 }
 
-@test "a change during a temporary one builds on it" {
+@test "a change during a temporary one changes the base, and says what covers it" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
-    bide set pay attempts=6 >/dev/null
-    [ "$(what pay 3)" = "attempts 9 -> 6" ]
+    bide set pay attempts=6 >changed 2>said
+    grep -q "attempts  4  ->  6" changed
+    [[ $(sed -n 1p said) =~ ^"bide: pay: attempts is 9 until "[0-9a-z\ :-]*" (version 2, "[a-z]+")"$ ]]
+    [ "$(sed -n 2p said)" = "bide: to end that: bide rollback pay --layer 2" ]
+    [ "$(bide get pay attempts)" = 9 ]
+    [ "$(what pay 3)" = "attempts 4 -> 6" ]
     gives 1 bide diff pay
-    says "pay v2 -> v3" "- attempts = 9" "+ attempts = 6"
+    says "pay v2 -> v3" "- attempts = 4" "+ attempts = 6"
+    gives 0 bide rollback pay --layer 2
+    says "pay v3 -> v4" "9  ->  6"
+    [ "$(bide get pay attempts)" = 6 ]
+    unchanged gives 3 bide rollback pay --layer 2
+    says "pay: version 2 is no temporary change that is in force"
+    unchanged gives 2 bide rollback pay 1 --layer 2
+    unchanged gives 2 bide rollback pay --layer 2 --for 1h
+}
+
+@test "a value that no layer changes is not said to be covered" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide set pay wait_initial=30ms
+    says_not "until"
+    gives 0 bide set pay attempts=9
+    says_not "until"
+    gives 0 bide set pay attempts=9
+    says "nothing was changed"
+    says_not "until"
+    bide set pay attempts=5 >/dev/null
+    gives 0 bide set pay attempts=5
+    says "nothing was changed" "attempts is 9 until"
+    gives 0 bide set pay attempts=5 --dry-run
+    says "attempts is 9 until"
 }
 
 @test "audit shows the end of a temporary change" {
@@ -74,15 +102,19 @@ j = json.load(sys.stdin)['changes']
 sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
 }
 
-@test "audit shows no end for a temporary change that was replaced" {
+@test "audit shows the end of a layer under a newer base, and not of one that was undone" {
     shop
-    bide set pay attempts=9 --for 3s >/dev/null
+    bide set pay attempts=9 --for 2s >/dev/null
+    bide set order attempts=9 --for 2s >/dev/null
     gives 0 bide set pay wait_initial=20ms
     says "v2 -> v3"
+    bide rollback order >/dev/null
     until_it ends pay 2
+    until_it ends order 2
     gives 0 bide audit pay
-    says "v3: wait_initial"
-    says_not "is over"
+    says "v3: wait_initial" "v2 ended as planned: in force is v3"
+    gives 0 bide audit order
+    says_not "ended as planned"
 }
 
 @test "audit shows both ends of nested temporary changes" {
@@ -130,182 +162,253 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     lapsed pay attempts=9 1
     unchanged gives 3 bide rollback pay
     says "pay: nothing to undo: no version is before 1"
-    bide set pay attempts=8 --for 3s >/dev/null
-    bide set pay attempts=4 >/dev/null
-    until_it ends pay 3
-    unchanged gives 1 bide rollback pay
-    says "pay: nothing to undo: v4 is the same as v1 before it"
 }
 
-# ---- temporary changes that a later change keeps ----
-
-@test "a change during a temporary one keeps its values, with a warning" {
+@test "rollback undoes the newest change in force, and again redoes it" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
-    bide set pay wait_initial=30ms >/dev/null 2>said
-    [[ $(sed -n 1p said) =~ ^"bide: pay: what v2 changed until "[0-9a-z\ :-]*" stays now: attempts 4 -> 9"$ ]]
-    [ "$(sed -n 2p said)" = "bide: to undo that part: bide set pay attempts=4" ]
-    gives 0 bide set pay attempts=4
-    says_not stays
-}
-
-@test "the warning has the command that undoes what is kept" {
-    shop
-    bide set pay wait_initial=50ms retry_on=timeout --for 1h >/dev/null
-    gives 0 bide set pay attempts=5 wait_max=3s
-    says "bide: to undo that part: bide unset pay wait_initial retry_on"
-    bide set order 'description=a b' >/dev/null
-    bide set order 'description=c' wait_max=8s --for 1h >/dev/null
-    gives 0 bide set order attempts=6
-    says "bide set order description='a b' && bide unset order wait_max"
-}
-
-@test "--dry-run warns of values that would stay" {
-    shop
-    bide set pay attempts=9 --for 1h >/dev/null
-    unchanged gives 0 bide set pay wait_initial=30ms --dry-run
-    says "would stay: attempts 4 -> 9"
-}
-
-@test "rollback to a temporary version keeps it, and says so" {
-    shop
-    lapsed pay attempts=9 1
-    gives 0 bide rollback pay 2
-    says "pay v1 -> v3 (as v2)" "what v2 changed until" "stays now: attempts 4 -> 9"
-    gives 0 bide rollback pay 2
-    says "nothing was changed"
-    says_not "stays"
-}
-
-@test "delete and rollback of a temporary version keep it, and say so" {
-    shop
-    bide set pay attempts=9 --for 1h >/dev/null
-    bide delete pay >/dev/null
+    bide set pay wait_max=8s >/dev/null
+    bide set pay wait_initial=20ms --for 1h >/dev/null
     gives 0 bide rollback pay
-    says "(as v2)" "what v2 changed until" "stays now: attempts 4 -> 9"
+    says "pay v4 -> v5 (as v3)" "wait_initial  20ms"
+    [ "$(bide get pay attempts)" = 9 ]
+    gives 0 bide rollback pay
+    says "pay v5 -> v6 (as v4)"
+    [ "$(bide get pay wait_initial)" = 20ms ]
+    [ "$(bide get pay wait_max)" = 8s ]
 }
 
-@test "rollback of a deletion does not restore a change that had ended" {
+@test "rollback of a version restores its base and leaves the layers" {
     shop
-    bide set pay attempts=9 --for 10ms >/dev/null
-    bide delete pay >/dev/null
-    until_it ends pay 2
-    gives 0 bide rollback pay
-    says "(as v1)"
-    says_not stays
+    bide set pay attempts=5 >/dev/null
+    bide set pay attempts=9 --for 1h >/dev/null
+    gives 0 bide rollback pay 1
+    says "pay v3 -> v4 (as v1)" "attempts  5  ->  4" "attempts is 9 until" "(version 3,"
+    [ "$(bide get pay attempts)" = 9 ]
+    # The base of a temporary version is the one below it.
+    gives 0 bide rollback pay 3
+    says "(as v2)"
+    gives 0 bide rollback pay 1 --for 1h
+    says "9  ->  4" "then v5 is in force again"
     [ "$(bide get pay attempts)" = 4 ]
 }
 
-@test "set to a temporary value makes it permanent" {
+@test "rollback for a time lays what was before over the rules" {
     shop
-    bide set pay attempts=9 --for 1h >/dev/null
-    gives 0 bide set pay attempts=9
-    says "pay v2 -> v3" "stays now: attempts 4 -> 9"
-    [ "$(what pay 3)" = "made permanent" ]
-    unchanged gives 0 bide set pay attempts=9
-    says "nothing was changed"
+    bide set pay attempts=5 >/dev/null
+    gives 0 bide rollback pay --for 1h
+    says "pay v2 -> v3 (as v1)" "5  ->  4" "then v2 is in force again"
+    bide set pay attempts=6 >/dev/null 2>&1
+    [ "$(bide get pay attempts)" = 4 ]
+    bide rollback pay --layer 3 >/dev/null
+    [ "$(bide get pay attempts)" = 6 ]
 }
 
-@test "setting a value that holds now and later changes nothing" {
+@test "a deletion ends all layers, and its rollback brings back those with time left" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
-    for setting in wait_max=2s; do
-        gives 0 bide set pay "$setting"
-        says "pay v2" "nothing was changed"
-        gives 0 bide set pay "$setting" --for 1m
-        says "pay v2" "nothing was changed"
-    done
+    bide set pay wait_initial=20ms --for 10ms >/dev/null
+    until_it in_force pay 2
+    bide delete pay >/dev/null
+    gives 0 bide rollback pay
+    says "(as v2)"
+    [ "$(bide get pay attempts)" = 9 ]
+    bide delete pay >/dev/null
+    bide apply shop.ini >/dev/null
+    [ "$(bide get pay attempts)" = 4 ]
+    gives 0 bide show pay
+    says_not "holds until"
 }
 
-@test "a shorter temporary change reverts to the longer one around it" {
+# ---- layers ----
+
+@test "a pause over a temporarily forced breaker: resume leaves the forcing temporary" {
+    shop
+    bide breaker pay open --for 1h >/dev/null
+    bide pause pay --for 2h >/dev/null
+    gives 0 bide resume pay
+    says "paused  yes  ->  no"
+    gives 0 bide show pay
+    says "breaker is open (version 2,"
+    says_not paused "breaker = "
+    bide set pay attempts=5 --for 3h >/dev/null
+    gives 0 bide breaker pay auto
+    says "breaker  open  ->  off"
+    gives 0 bide show pay
+    says "attempts is 5 (version 5,"
+    says_not breaker
+}
+
+@test "resume ends a pause in layers and base, and keeps other keys of the layers" {
+    shop
+    bide set pay paused=yes attempts=9 --for 1h >/dev/null
+    bide pause pay >/dev/null
+    bide pause pay --for 2h >/dev/null
+    gives 0 bide resume pay
+    [ "$(bide get pay paused)" = no ]
+    [ "$(bide get pay attempts)" = 9 ]
+    gives 0 bide show pay
+    says "paused = no"
+    gives 0 bide resume pay
+    says "not paused: nothing was changed"
+    # Of the base alone, and inherited.
+    bide rollback pay >/dev/null
+    [ "$(bide get pay paused)" = yes ]
+    printf '[up]\npaused = yes\n[down]\nextends = up\n' | bide apply - >/dev/null
+    bide pause down --for 1h >/dev/null
+    gives 0 bide resume down
+    [ "$(bide get down paused)" = no ]
+}
+
+@test "of two layers with one key the newer wins, whichever ends first" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
-    gives 0 bide set pay wait_initial=30ms --for 1ms
+    gives 0 bide set pay attempts=8 --for 300ms
     says "then v2 is in force again"
-    says_not "stays"
+    [ "$(bide get pay attempts)" = 8 ]
     until_it in_force pay 2
     [ "$(bide get pay attempts)" = 9 ]
-}
-
-@test "a longer temporary change reverts to what is in force then, and warns" {
-    shop
-    bide set pay attempts=9 --for 1h >/dev/null
-    gives 0 bide set pay wait_initial=30ms --for 3h
-    says "then v1 is in force again" "what v2 changed until" "stays until" "attempts 4 -> 9"
-    says_not "to undo"
+    bide set pay wait_initial=20ms --for 300ms >/dev/null
+    gives 0 bide set pay wait_initial=30ms --for 2h
+    says "then v1 is in force again"
+    until_it ends pay 4
+    [ "$(bide get pay wait_initial)" = 30ms ]
+    in_force pay 5
     gives 0 bide show pay
-    says "then version 1 again"
+    says "attempts is 9 (version 2," "wait_initial is 30ms (version 5,"
+    says_not "20ms"
 }
 
-@test "the same change with another --for moves the end" {
+@test "a layer that changes nothing until its end is none" {
     shop
+    unchanged gives 0 bide set pay attempts=4 --for 1h
+    says "pay v1" "nothing was changed"
+    says_not "in force again"
     bide set pay attempts=9 --for 1h >/dev/null
+    unchanged gives 0 bide set pay attempts=9 --for 1m
     gives 0 bide set pay attempts=9 --for 2h
     says "pay v2 -> v3" "then v1 is in force again"
-    says_not stays
     gives 0 bide log pay
     says "same rules, until"
     says_not " , until"
     gives 0 bide audit pay
     says "v3: same rules, until"
-    gives 0 bide set pay attempts=9 --for 10ms
-    says "then v1 is in force again"
-    until_it in_force pay 1
 }
 
-@test "--for with the value in force changes nothing" {
+@test "a layer unsets a key, and the base may change under it" {
     shop
-    bide set pay attempts=9 >/dev/null
-    unchanged gives 0 bide set pay attempts=9 --for 3s
-    says "pay v2" "nothing was changed"
-    says_not "in force again"
-    gives 3 bide show pay --version 3
+    gives 0 bide unset pay wait_max --for 1h
+    says "wait_max  2s  ->  10s" "then v1 is in force again"
+    gives 0 bide show pay
+    says "wait_max is not set (version 2," "wait_max = 2s"
+    [[ $(bide get pay wait_max) == 10s* ]]
+    gives 0 bide set pay wait_max=3s
+    says "pay: wait_max is not set until"
+    [[ $(bide get pay wait_max) == 10s* ]]
+    gives 1 bide diff pay 1 2
+    says "+ wait_max = not set"
+    bide rollback pay --layer 2 >/dev/null
+    [ "$(bide get pay wait_max)" = 3s ]
 }
 
-@test "apply during a temporary change is permanent: it replaces or keeps it" {
+@test "apply changes the base under layers; with --for it is a layer" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
     bide export >held.ini
-    gives 0 bide apply shop.ini
-    says "pay" "attempts 9 -> 4"
-    says_not stays
-    gives 0 bide show pay
-    says_not "holds until"
-    bide set pay attempts=9 --for 1h >/dev/null
-    gives 0 bide apply held.ini
-    says "1 changed" "what v4 changed until" "stays now: attempts 4 -> 9" "bide set pay attempts=4"
-    gives 0 bide show pay
-    says_not "holds until"
     gives 0 bide apply held.ini
     says "0 changed"
+    sed -i 's/attempts = 4/attempts = 6/' shop.ini
+    gives 0 bide apply shop.ini
+    says "attempts 4 -> 6" "pay: attempts is 9 until" "bide rollback pay --layer 2"
+    gives 1 bide diff held.ini
+    says "- attempts = 6" "+ attempts = 4"
+    gives 0 bide apply held.ini --for 1h
+    says "attempts 9 -> 4" "until "
+    [ "$(bide get pay attempts)" = 4 ]
+    printf '[new]\n' >new.ini
+    unchanged gives 5 bide apply new.ini --for 1h
+    says "new: a policy cannot be created for a time only" "apply it without --for"
+    printf '[pay]\nattempts=4\n' >one.ini
+    unchanged gives 5 bide apply one.ini --prune --for 1h
+    says "a policy cannot be deleted for a time only"
 }
 
-@test "pause during a temporary change keeps it, and is permanent" {
+@test "children see the layers of their parents, and their ends" {
+    printf '[up]\nattempts = 4\n[down]\nextends = up\n' | bide apply - >/dev/null
+    bide set up attempts=9 --for 300ms >/dev/null
+    [ "$(bide get down attempts)" = 9 ]
+    until_it in_force up 1
+    [ "$(bide get down attempts)" = 4 ]
+}
+
+# ---- rules that a layer makes invalid ----
+
+@test "a change that is invalid with a layer is refused, and the layer named" {
+    shop
+    bide set pay wait_max=5s >/dev/null
+    bide set pay wait_max=1s --for 1h >/dev/null
+    unchanged gives 5 bide set pay wait_min=2s
+    says "wait_min" "pay: wait_max is 1s until 20" "(version 3, "
+    # In a child, by a change of its parent.
+    printf '[up]\nwait_max = 5s\n[down]\nextends = up\n' | bide apply - >/dev/null
+    bide set down wait_max=1s --for 1h >/dev/null
+    unchanged gives 5 bide set up wait_min=2s
+    says "down: wait_max is 1s until 20" "(version 2, "
+    # And of the layer of a parent.
+    bide set up wait_max=1s --for 1h >/dev/null
+    bide rollback down >/dev/null
+    unchanged gives 5 bide set down wait_min=2s
+    says "up: wait_max is 1s until 20"
+}
+
+@test "a change that is invalid after the end of a layer is refused, and the layer named" {
+    shop
+    bide set pay wait_max=1m --for 1h >/dev/null
+    unchanged gives 5 bide set pay wait_min=30s
+    says "pay: wait_max is 1m until 20" "(version 2, "
+    unchanged gives 5 bide set pay wait_min=30s --for 2h
+    says "pay: wait_max is 1m only until 20" "(version 2, "
+    gives 0 bide set pay wait_min=30s --for 30m
+}
+
+# ---- more ----
+
+@test "--json shows the layers" {
+    shop
+    bide set pay attempts=9 --for 1h --note why >/dev/null
+    bide unset pay wait_max --for 2h >/dev/null
+    gives 0 bide list pay --json
+    json '[(l["version"], l["keys"], l["note"]) for l in j["policies"][0]["layers"]] == [(2, {"attempts": "9"}, "why"), (3, {"wait_max": None}, "")]'
+    json 'all(l["until"] > l["when"] and l["who"] for l in j["policies"][0]["layers"])'
+    gives 0 bide show pay --json
+    json '[l["version"] for l in j["layers"]] == [2, 3] and j["version"] == 3'
+    json 'j["keys"]["attempts"]["value"] == "9" and "attempts = 4" in j["text"]'
+}
+
+@test "--if-version compares the newest version, layers included" {
+    shop
+    bide set pay attempts=9 --for 10ms >/dev/null
+    until_it in_force pay 1
+    unchanged gives 4 bide set pay attempts=5 --if-version 1
+    gives 0 bide set pay attempts=5 --for 1h --if-version 2
+}
+
+@test "--dry-run of a layer changes nothing" {
     shop
     bide set pay attempts=9 --for 1h >/dev/null
-    gives 0 bide pause pay
-    says "stays now: attempts 4 -> 9"
-    gives 0 bide resume pay
-    says_not stays
-    bide pause order --for 1h >/dev/null
-    gives 0 bide pause order
-    says "stays now: paused no (default) -> yes" "bide unset order paused"
-    gives 0 bide pause order
-    says "already paused"
-    bide resume order >/dev/null
-    bide pause order --for 1h >/dev/null
-    gives 0 bide resume order
-    says_not stays
-    gives 0 bide resume order
-    says "not paused: nothing was changed"
+    unchanged gives 0 bide pause pay --for 1m --dry-run
+    says "pay v2 -> v3" "then v2 is in force again"
+    unchanged gives 0 bide rollback pay --layer 2 --dry-run
+    unchanged gives 0 bide rollback pay --dry-run
+    unchanged gives 0 bide apply shop.ini --for 1h --dry-run
 }
 
-@test "forcing a breaker without --for makes a temporary forcing permanent" {
+@test "forcing a breaker that a layer covers does not say that it is forced" {
     shop
-    bide set pay breaker=on >/dev/null
-    bide breaker pay open --for 1h >/dev/null
+    bide breaker pay closed --for 1h >/dev/null
     gives 0 bide breaker pay open
-    says "stays now: breaker on -> open" "bide set pay breaker=on"
+    says "pay: breaker is closed until"
+    says_not "Every call"
 }
 
 @test "extends cannot be changed temporarily: the parent could be deleted" {

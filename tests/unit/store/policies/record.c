@@ -2,6 +2,7 @@
 
 #include "store/file/seal.h"
 #include "base/crc32c.h"
+#include "store/policies/record_key.h"
 
 /* Returns the record of the example in record.c. */
 static struct record
@@ -23,17 +24,18 @@ example_record(void)
 static void
 the_bytes_are_those_of_the_example(void **state)
 {
-    static const uint8_t head[] = {1,    0,    3,   3,   0,   0,
-                                   0,    0,    6,   0,   0,   0, /* lengths */
-                                   3,    0,    0,   0,   0,   0,
-                                   0,    0, /* versions */
-                                   0x22, 0x11, 0,   0,   0,   0,
-                                   0,    0, /* sequence */
-                                   8,    7,    6,   5,   4,   3,
-                                   2,    1,    0,   0,   0,   0,
-                                   0,    0,    0,   0, /* times */
-                                   'p',  'a',  'y', 'o', 'p', 's',
-                                   '[',  'p',  'a', 'y', ']', '\n'};
+    static const uint8_t head[] = {2,   0,   3,   0,   0x22, 0x11,
+                                   0,   0,   0,   0,   0,    0, /* sequence */
+                                   3,   0,   0,   0,   1,    0,
+                                   0,   0, /* version, parts */
+                                   8,   7,   6,   5,   4,    3,
+                                   2,   1,   0,   0,   0,    0,
+                                   0,   0,   0,   0, /* times */
+                                   3,   0,   0,   0,   6,    0,
+                                   0,   0,   0,   0,   3,    0,
+                                   0,   0,   0,   0, /* lengths */
+                                   'p', 'a', 'y', 'o', 'p',  's',
+                                   '[', 'p', 'a', 'y', ']',  '\n'};
     struct record r = example_record();
     uint32_t crc;
     size_t length;
@@ -41,7 +43,7 @@ the_bytes_are_those_of_the_example(void **state)
 
     (void)state;
     assert_int_equal(record_write(&r, &bytes, &length), 0);
-    assert_int_equal(length, 60);
+    assert_int_equal(length, 68);
     assert_memory_equal((uint8_t *)bytes + 4, head, sizeof(head));
     crc = crc32c(0, head, sizeof(head));
     assert_memory_equal(bytes, &crc, 4);
@@ -87,14 +89,11 @@ a_written_record_is_read_back(void **state)
         void *bytes;
 
         in.sequence = version * 3;
-        in.until_ns = version * 5;
-        in.back_to = version - 1;
         assert_int_equal(record_write(&in, &bytes, &length), 0);
         assert_int_equal(record_read(bytes, length, "some-name", &out), 0);
         assert_right(&out, version);
         assert_int_equal(out.sequence, in.sequence);
-        assert_int_equal(out.until_ns, in.until_ns);
-        assert_int_equal(out.back_to, in.back_to);
+        assert_int_equal(out.part_count, 1);
         record_free(&out);
         assert_int_equal(record_read(bytes, length, "some-nam", &out),
                          BIDE_EDAMAGED);
@@ -106,7 +105,7 @@ static void
 a_flipped_bit_or_another_length_is_damage(void **state)
 {
     struct record r = example_record(), out = {.version = 99};
-    uint8_t *bytes, more[64];
+    uint8_t *bytes, more[256];
     size_t length;
     void *made;
 
@@ -136,22 +135,42 @@ impossible_values_are_damage_despite_a_right_checksum(void **state)
         size_t at;
         uint8_t value;
     } cases[] = {
-        {4, 0},  {4, 2},  /* format */
-        {5, 2},  {5, 1},  /* deleted: 2; with a text */
-        {6, 0},  {6, 4},  /* name_length */
-        {7, 4},  {7, 2},  /* who_length */
-        {8, 1},           /* note_length */
-        {10, 1},          /* zero */
-        {12, 5}, {12, 7}, /* text_length */
-        {15, 1},          /* of 16 MiB */
-        {16, 0},          /* version 0 */
-        {49, 0},          /* a NUL within the name */
+        {4, 1},   {4, 3},           /* format */
+        {5, 2},   {5, 1},           /* deleted: 2; with a text */
+        {6, 0},   {6, 4},           /* name_length */
+        {7, 1},                     /* zero */
+        {16, 3},  {16, 5},          /* version: not of the newest part */
+        {20, 0},  {20, 2}, {20, 4}, /* part_count */
+        {23, 1},                    /* of 16 million */
+        {32, 1},                    /* the base ends */
+        {40, 0},                    /* version 0 of a part */
+        {40, 5},                    /* later than the record */
+        {44, 5},  {44, 7},          /* value_length */
+        {47, 1},                    /* of 16 MiB */
+        {48, 1},  {50, 4}, {50, 2}, /* note_length, who_length */
+        {51, 1},                    /* the base has a key */
+        {52, 1},                    /* the base is unset */
+        {53, 1},                    /* zero */
+        {64, 0},                    /* the layer has no end */
+        {104, 3},                    /* before the layer before it */
+        {83, 0},                    /* the layer has no key */
+        {84, 1},                    /* unset, with a value */
+        {116, 2},                   /* unset: 2 */
+        {122, 0},                   /* a NUL within the name */
+    };
+    struct record_part parts[] = {
+        {2, 1, 0, "ops", "", "", "[pay]\n"},
+        {4, 2, 9, "ann", "", "attempts", "9"},
+        {4, 2, 9, "ann", "", "wait_max", NULL},
     };
     struct record r = example_record(), out;
     size_t length;
     void *made;
 
     (void)state;
+    r.parts = parts;
+    r.part_count = sizeof(parts) / sizeof(*parts);
+    r.version = 4;
     assert_int_equal(record_write(&r, &made, &length), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         uint8_t *bytes = malloc(length);

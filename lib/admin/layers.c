@@ -1,0 +1,251 @@
+#include "layers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/failure.h"
+#include "policy/policy.h"
+#include "store/policies/record.h"
+#include "change.h"
+
+static bool
+same_value(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* ---- parts ---- */
+
+static int
+add_part(struct edit_new *n, const struct record_part *p)
+{
+    struct record_part *to = array_add(&n->parts, &n->part_count, sizeof(*to));
+
+    if (!to) {
+        return failure_plain(BIDE_ENOMEM);
+    }
+    *to = *p;
+    return 0;
+}
+
+int
+layers_keep(const struct record *r, struct edit_new *n)
+{
+    int rc = 0;
+
+    for (size_t i = 1; i < r->part_count && rc == 0; i++) {
+        rc = add_part(n, &r->parts[i]);
+    }
+    return rc;
+}
+
+bool
+layers_drop(struct edit_new *n, const char *key, uint32_t version)
+{
+    size_t kept = 0, count = n->part_count;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct record_part *p = &n->parts[i];
+
+        if (key ? strcmp(p->key, key) != 0 : p->version != version) {
+            n->parts[kept++] = *p;
+        }
+    }
+    n->part_count = kept;
+    return kept < count;
+}
+
+/* Reports whether the change asks for a value of this key. */
+static bool
+is_wanted(const struct edit *e, const struct edit_old *old,
+          const struct policy_text *wanted, const struct key *key)
+{
+    const char *value = policy_text_get(wanted, key);
+
+    for (size_t i = 0; i < e->setting_count; i++) {
+        if (key_find(e->settings[i].key) == key) {
+            return true;
+        }
+    }
+    return !e->settings &&
+           (!same_value(value, policy_text_get(old->base, key)) ||
+            !same_value(value, policy_text_get(old->text, key)));
+}
+
+/* Refuses what cannot be for a time.  A policy is linked to the one that it
+ * extends, so that this one is not deleted: after the end, that link would be
+ * to the wrong policy. */
+static bool
+can_end(struct edit *e, const struct edit_old *old,
+        const struct policy_text *wanted, const char *name)
+{
+    const char *what = NULL, *hint = "apply it without --for";
+
+    if (!wanted) {
+        what = "a policy cannot be deleted for a time only";
+    } else if (!old->base) {
+        what = "a policy cannot be created for a time only";
+    } else if (is_wanted(e, old, wanted, key_find("extends"))) {
+        what = "extends cannot be changed for a time only";
+        hint = "set it without --for";
+    }
+    if (what) {
+        fault_add(e->faults, "set", 0, hint, "%s: %s", name, what);
+    }
+    return !what;
+}
+
+int
+layers_add(struct edit *e, const char *name, const struct edit_old *old,
+           const struct policy_text *wanted, struct edit_new *n)
+{
+    struct record_part p = {
+        .when_ns = e->now_ns,
+        .until_ns = duration_add(e->now_ns, e->change->for_ns),
+        .who = e->change->who,
+        .note = e->change->note ? e->change->note : "",
+    };
+    int rc = 0;
+
+    if (!can_end(e, old, wanted, name)) {
+        return BIDE_EINPUT;
+    }
+    for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
+        if (is_wanted(e, old, wanted, &policy_keys[i])) {
+            p.key = policy_keys[i].name;
+            p.value = policy_text_get(wanted, &policy_keys[i]);
+            rc = add_part(n, &p);
+        }
+    }
+    return rc;
+}
+
+/* ---- what a change does ---- */
+
+/* Makes the text that is in force at `at_ns`. */
+static int
+text_at(const struct policy_text *base, const struct record_part *parts,
+        size_t count, uint64_t at_ns, struct policy_text **out)
+{
+    struct policy_text *t = policy_text_copy(base);
+    int rc = t ? record_lay(parts, count, at_ns, t) : BIDE_ENOMEM;
+
+    if (rc) {
+        policy_text_free(t);
+        return failure_plain(rc);
+    }
+    *out = t;
+    return 0;
+}
+
+static int
+differ_at(const struct edit_old *old, const struct edit_new *n, uint64_t at_ns,
+          bool *out)
+{
+    struct policy_text *before = NULL, *after = NULL;
+    int rc =
+        text_at(old->base, old->r.parts, old->r.part_count, at_ns, &before);
+
+    rc = rc ? rc : text_at(n->base, n->parts, n->part_count, at_ns, &after);
+    *out = rc == 0 && !policy_text_same(before, after);
+    policy_text_free(before);
+    policy_text_free(after);
+    return rc;
+}
+
+int
+layers_differ(struct edit *e, const struct edit_old *old,
+              const struct edit_new *n, bool *out)
+{
+    int rc = 0;
+
+    *out = !old->base != !n->base ||
+           (old->base && !policy_text_same(old->base, n->base));
+    if (!old->base || *out) {
+        return 0;
+    }
+    rc = differ_at(old, n, e->now_ns, out);
+    for (size_t i = 1; i < old->r.part_count && rc == 0 && !*out; i++) {
+        rc = differ_at(old, n, old->r.parts[i].until_ns, out);
+    }
+    for (size_t i = 0; i < n->part_count && rc == 0 && !*out; i++) {
+        rc = differ_at(old, n, n->parts[i].until_ns, out);
+    }
+    return rc;
+}
+
+/* Adds the layer that covers a key of the base, if its value is another. */
+static int
+add_cover(const struct edit_new *n, const struct key *key,
+          struct admin_result *r)
+{
+    const struct record_part *p = NULL;
+    struct admin_cover *c;
+
+    for (size_t i = 0; i < n->part_count; i++) {
+        p = strcmp(n->parts[i].key, key->name) == 0 ? &n->parts[i] : p;
+    }
+    if (!p || same_value(p->value, policy_text_get(n->base, key))) {
+        return 0;
+    }
+    c = array_add(&r->covers, &r->cover_count, sizeof(*c));
+    if (!c || (p->value && !(c->value = strdup(p->value)))) {
+        return failure_plain(BIDE_ENOMEM);
+    }
+    c->key = key;
+    c->version = p->version;
+    c->until_ns = p->until_ns;
+    snprintf(c->who, sizeof(c->who), "%s", p->who);
+    return 0;
+}
+
+static int
+find_covers(struct edit *e, const struct edit_old *old,
+            const struct edit_new *n, struct admin_result *r)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
+        const struct key *key = &policy_keys[i];
+        bool changed = old->base && !same_value(policy_text_get(old->base, key),
+                                                policy_text_get(n->base, key));
+
+        for (size_t k = 0; k < e->setting_count; k++) {
+            changed |= key_find(e->settings[k].key) == key;
+        }
+        rc = changed ? add_cover(n, key, r) : 0;
+    }
+    return rc;
+}
+
+int
+layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
+                   struct admin_result *r)
+{
+    int rc = 0;
+
+    if (!e->change->for_ns && n->base) {
+        rc = find_covers(e, old, n, r);
+    }
+    if (e->change->for_ns && r->did != ADMIN_UNCHANGED) {
+        r->until_ns = duration_add(e->now_ns, e->change->for_ns);
+        r->back_to = old->r.parts[0].version;
+        for (size_t i = 0; i < n->part_count; i++) {
+            if (n->parts[i].version > r->back_to &&
+                n->parts[i].until_ns > r->until_ns) {
+                r->back_to = n->parts[i].version;
+            }
+        }
+    }
+    if (rc || !old->base || !n->base || !policy_text_same(old->base, n->base)) {
+        r->old = old->base;
+        r->now = n->base;
+        old->base = n->base = NULL;
+        return rc;
+    }
+    r->old = old->text;
+    old->text = NULL;
+    return text_at(n->base, n->parts, n->part_count, e->now_ns, &r->now);
+}

@@ -1,0 +1,25 @@
+/* Layers: the temporary changes of a policy. */
+#ifndef BIDE_ADMIN_LAYERS_H
+#define BIDE_ADMIN_LAYERS_H
+
+#include "edit.h"
+
+/* Keeps the layers of `r`.  BIDE_ENOMEM. */
+int layers_keep(const struct record *r, struct edit_new *n);
+/* Takes out a key, or (NULL) what `version` made.  Reports whether there was
+ * any. */
+bool layers_drop(struct edit_new *n, const char *key, uint32_t version);
+/* Adds the layer of a change with an end: the keys of e->settings, else those
+ * in which `wanted` (NULL: a deletion) differs from the policy.  `wanted` keeps
+ * the values.  BIDE_EINPUT, with a fault: this cannot be for a time. */
+int layers_add(struct edit *e, const char *name, const struct edit_old *old,
+               const struct policy_text *wanted, struct edit_new *n);
+/* Reports whether the rules differ, now or later. */
+int layers_differ(struct edit *e, const struct edit_old *old,
+                  const struct edit_new *n, bool *out);
+/* Fills in the rules that the result shows, the end of a layer, and the layers
+ * that cover a changed base.  Takes the texts that it shows. */
+int layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
+                       struct admin_result *r);
+
+#endif
