@@ -271,6 +271,10 @@ const struct command commands[] = {
      .notes = select_notes, .options = SELECTS | TAKES(NOTE),
      .examples = "bide deferred drop 2 --note \"sent by hand\"\n"
                  "bide deferred drop mail --dead\n"},
+    {.name = "deferred repair", .usage = "", .section = SECTION_DEFERRED,
+     .help = "repair damaged work, and accept that lost work is lost",
+     .run = deferred_repair_command, .registry = REGISTRY_NEEDED,
+     .examples = "bide deferred repair\n"},
     {.name = "deferred replay", .usage = "[NAME]",
      .section = SECTION_DEFERRED,
      .help = "process due work with a command; without it, make work due",

@@ -1,4 +1,4 @@
-/* bide deferred list, show: prints deferred work without changing it. */
+/* bide deferred list, show, repair. */
 #include "deferred.h"
 
 #include <errno.h>
@@ -40,6 +40,27 @@ work_queue(struct command_line *line, struct deferred **out)
     int rc = admin_deferred(line->registry, out);
 
     return rc ? work_failed(rc, "deferred work") : 0;
+}
+
+static void
+say_lost(const char *what, const struct deferred_lost *lost)
+{
+    char when[64];
+
+    say("%s: up to %" PRIu64 " %s of deferred work, noticed %s", what,
+        lost->pieces, text_plural(lost->pieces, "piece", "pieces"),
+        when_write(lost->when_ns, clock_realtime_ns(), when, sizeof(when)));
+}
+
+void
+work_say_lost(struct deferred *d)
+{
+    struct deferred_lost lost;
+
+    if (deferred_lost(d, &lost) == 0 && lost.pieces > 0) {
+        say_lost("may be missing", &lost);
+        say("see: bide doctor");
+    }
 }
 
 int
@@ -317,6 +338,7 @@ list_items(struct command_line *line, struct deferred *d,
         return work_failed(rc, "deferred work");
     }
     rc = as_json ? json_out(object) : print_list(&l);
+    work_say_lost(d);
     if (l.damaged > 0) {
         say("deferred work: %zu %s damaged", l.damaged,
             text_plural(l.damaged, "record is", "records are"));
@@ -467,4 +489,22 @@ deferred_show_command(struct command_line *line)
         deferred_item_free(&item);
     }
     return status;
+}
+
+/* ---- repair ---- */
+
+int
+deferred_repair_command(struct command_line *line)
+{
+    struct deferred_lost lost;
+    int rc = admin_deferred_repair(line->registry, &lost);
+
+    if (rc) {
+        return work_failed(rc, "deferred work");
+    }
+    puts("The index and the counts of the deferred work were made anew.");
+    if (lost.pieces > 0) {
+        say_lost("not found", &lost);
+    }
+    return STATUS_DONE;
 }

@@ -1,6 +1,6 @@
 /* The parts of `bide deferred`.
  *
- *   deferred.c         list, show
+ *   deferred.c         list, show, repair
  *   deferred_stats.c   stats: counts of waiting, dead and ended work
  *   deferred_change.c  put, requeue, drop; replay without a command
  *   replay.c           replay, work: process many pieces at a time
@@ -19,6 +19,9 @@ struct deferred_item;
 /* Opens the queue; *out belongs to the registry.  Returns 0, or the exit status
  * after an error message. */
 int work_queue(struct command_line *line, struct deferred **out);
+
+/* Says on standard error how much work may be missing, if any. */
+void work_say_lost(struct deferred *d);
 
 /* Prints an error of the queue as "WHAT: WHY".  Returns the exit status. */
 int work_failed(int rc, const char *what);

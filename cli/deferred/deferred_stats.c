@@ -145,6 +145,7 @@ show_totals(struct command_line *line, struct deferred *d)
         snprintf(none.policy, sizeof(none.policy), "%s", totals.name);
         show_counts(&totals, &none);
     }
+    work_say_lost(d);
     return print_totals(&totals, object) ? say_no_memory() : STATUS_DONE;
 }
 

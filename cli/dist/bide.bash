@@ -87,7 +87,7 @@ _bide() {
     deferred)
         options='--help'
         operands=_bide_words
-        words='put list show stats requeue drop replay work'
+        words='put list show stats requeue drop repair replay work'
         ;;
     init)
         options='--live --dir --help'
@@ -220,6 +220,10 @@ _bide() {
     'deferred drop')
         options='--note --since --until --dead --error --dir --help'
         operands=_bide_names
+        ;;
+    'deferred repair')
+        options='--dir --help'
+        operands=:
         ;;
     'deferred replay')
         options='--note --verbose --since --until --json --error --exec --jobs --until-empty --dir --help'

@@ -18,6 +18,20 @@ admin_deferred(struct admin *a, struct deferred **out)
     return failure_of_store(rc, a->past.dir, deferred_why());
 }
 
+int
+admin_deferred_repair(struct admin *a, struct deferred_lost *out)
+{
+    struct deferred *d = NULL;
+    int rc = admin_deferred(a, &d);
+
+    if (rc == BIDE_EDAMAGED) {
+        rc = deferred_salvage(a->past.dir);
+        rc = rc ? rc : admin_deferred(a, &d);
+    }
+    rc = rc ? rc : deferred_repair(d, out);
+    return failure_of_store(rc, a->past.dir, deferred_why());
+}
+
 void
 admin_deferred_arrived(struct admin *a, const char *policy)
 {

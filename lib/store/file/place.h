@@ -1,7 +1,7 @@
 /* The directory of a registry and the files beside registry.mdb, for writers:
  *
  *   registry.lock      0600  the writers' lock; holds its holder and since when
- *   registry.checked   0600  the stamp of the registry.mdb that was checked
+ *   registry.checked   0640  the stamp of the registry.mdb that was checked
  *
  * Only operators may open the lock file, because a process that can open a file
  * can lock it.  Functions that return int return 0 or a BIDE_E code, and keep a

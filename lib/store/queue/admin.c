@@ -1,5 +1,6 @@
 /* Reads work and counts, for operators.  A long walk is a sequence of short
  * transactions, so that services are not kept waiting. */
+#include "file.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -67,6 +68,60 @@ deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
 
     o.change.apply = read_work;
     return deferred_submit(d, &o.change);
+}
+
+/* ---- what was lost ---- */
+
+struct lost_change {
+    struct change change;
+    bool repair; /* first; then forget what was lost */
+    bool repaired;
+    struct deferred_lost out;
+};
+
+static int
+read_lost(struct work *w, struct change *c)
+{
+    struct lost_change *l = (struct lost_change *)c;
+
+    if (l->repair && !l->repaired) {
+        l->repaired = true;
+        return DEFERRED_REPAIR;
+    }
+    l->out = (struct deferred_lost){w->meta.lost, w->meta.lost_ns};
+    if (l->repair) {
+        w->meta.lost = 0;
+        w->meta.registry = deferred_registry(w->d);
+        w->changed = true;
+    }
+    return 0;
+}
+
+static int
+ask_lost(struct deferred *d, bool repair, struct deferred_lost *out)
+{
+    struct lost_change l = {.repair = repair};
+    int rc;
+
+    l.change.apply = read_lost;
+    l.change.durable = repair;
+    rc = deferred_submit(d, &l.change);
+    if (!rc) {
+        *out = l.out;
+    }
+    return rc;
+}
+
+int
+deferred_lost(struct deferred *d, struct deferred_lost *out)
+{
+    return ask_lost(d, false, out);
+}
+
+int
+deferred_repair(struct deferred *d, struct deferred_lost *out)
+{
+    return ask_lost(d, true, out);
 }
 
 /* ---- all work of a policy ---- */

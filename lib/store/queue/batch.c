@@ -23,7 +23,6 @@
 #include "check.h"
 #include "file.h"
 #include "recent.h"
-#include "sync.h"
 #include "tree.h"
 
 enum {
@@ -84,6 +83,9 @@ end_direct(struct work *w, int rc)
      * which is impossible later. */
     mdb_env_set_flags(d->file.env, MDB_NOMETASYNC, 0);
     rc = deferred_commit(d, w->txn);
+    if (!rc) {
+        deferred_write_next(d, w->meta.next);
+    }
     if (d->file.env) {
         mdb_env_set_flags(d->file.env, MDB_NOMETASYNC, 1);
     }
@@ -114,6 +116,9 @@ change_journal(struct deferred *d, struct change *list)
     if (!rc && w.changed) {
         rc = deferred_journal_append(d);
         d->leader.wrote_journal |= !rc;
+        if (!rc) {
+            deferred_write_next(d, w.meta.next);
+        }
     }
     recent_undo(d->recent); /* does nothing after deferred_journal_append */
     return rc;
@@ -213,19 +218,39 @@ repair_file(struct deferred *d)
         return rc;
     }
     rc = tree_repair(&w);
+    d->check.unread = false;
     return end_direct(&w, rc ? rc : tree_end(&w));
+}
+
+/* Verifies all records, once after the pages were verified: something else than
+ * the queue may have changed the file. */
+static int
+verify_records(struct deferred *d)
+{
+    struct work w = {.d = d, .now = d->leader.since};
+    int rc = d->check.unread ? deferred_view(d) : 0;
+
+    if (rc || !d->check.unread) {
+        return rc;
+    }
+    rc = tree_verify(&w);
+    if (!rc) {
+        deferred_check_read(d);
+    }
+    return rc;
 }
 
 static int
 change_or_repair(struct deferred *d, struct change *list)
 {
-    int rc = d->file.env ? change_all(d, list) : MDB_PANIC;
+    int rc = d->file.env ? verify_records(d) : MDB_PANIC;
 
-    if (rc == DEFERRED_REPAIR) {
+    rc = rc ? rc : change_all(d, list);
+
+    /* Twice: what a change finds, and deferred_repair. */
+    for (int i = 0; i < 2 && rc == DEFERRED_REPAIR; i++) {
         rc = repair_file(d);
-        if (!rc) {
-            rc = change_all(d, list);
-        }
+        rc = rc ? rc : change_all(d, list);
     }
     return rc;
 }

@@ -45,9 +45,18 @@ int deferred_refuse(struct change *c, int rc, uint64_t id);
 /* Returns 0, or BIDE_ENAME with a message if `policy` is not a valid name. */
 int deferred_check_policy(const char *policy);
 
+/* Returns the meta of an empty queue.  Defined in tree.c. */
+struct deferred_meta tree_new_meta(const struct work *w);
+
+/* Adds to w->meta.lost if ids were given to work that is not here. */
+void tree_note_missing(struct work *w);
+
 /* ---- repair.c ---- */
-/* Rebuilds the index, the keys and the current counts from the heads. */
+/* Rebuilds the index, the keys and the current counts from the heads; adds what
+ * is missing to w->meta.lost. */
 int tree_repair(struct work *w);
+/* Returns DEFERRED_REPAIR unless all of them agree with the heads. */
+int tree_verify(struct work *w);
 /* Deletes work whose head is damaged; gets its policy from the index. */
 int tree_remove_damaged(struct work *w, uint64_t id,
                         char out_policy[BIDE_NAME_MAX + 1]);

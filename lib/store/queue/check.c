@@ -1,13 +1,16 @@
 /* Decides whether LMDB may open deferred.mdb: all pages verified, enough disk
  * space.
  *
- * deferred.checked, 0660, little-endian, 64 bytes: the state of deferred.mdb
+ * deferred.checked, 0660, little-endian, 88 bytes: the state of deferred.mdb
  * that was found whole.  Every user who can write it can write deferred.mdb
  * too.
  *
  *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
  *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
  *   48 boot u64 | 56 in_flight u64: 1: the commit after it is whole too
+ *   64 magic u32 | 68 crc u32 of what follows | 72 boot u64 |
+ *   80 next u64: all ids below it were given to work, so the queue notices
+ *      that a journal with newer work is gone
  *
  * States of d->check:
  *
@@ -45,7 +48,13 @@ struct checked {
 };
 _Static_assert(offsetof(struct checked, stamp) == 8, "stamp");
 _Static_assert(offsetof(struct checked, boot) == 48, "boot");
-_Static_assert(sizeof(struct checked) == 64, "nothing follows");
+_Static_assert(sizeof(struct checked) == 64, "struct given follows");
+
+struct given {
+    uint32_t magic, crc;
+    uint64_t boot, next;
+};
+_Static_assert(sizeof(struct given) == 24, "nothing follows");
 
 /* ---- the verified state ---- */
 
@@ -62,7 +71,8 @@ deferred_make_checked(const char *dir)
     if (fd < 0) {
         rc = place_failed(path, errno);
     } else {
-        rc = place_reserve(fd, path, sizeof(struct checked));
+        rc = place_reserve(fd, path,
+                           sizeof(struct checked) + sizeof(struct given));
         rc = rc ? rc : place_own(fd, path, DEFERRED_MODE);
         close(fd);
     }
@@ -193,6 +203,50 @@ deferred_check_touched(struct deferred *d)
     }
 }
 
+/* ---- ids that were given ---- */
+
+static uint32_t
+given_crc(const struct given *g)
+{
+    return crc32c(0, &g->boot, sizeof(*g) - offsetof(struct given, boot));
+}
+
+uint64_t
+deferred_next_in(int fd, uint64_t boot, bool intact)
+{
+    struct given g;
+
+    return pread(fd, &g, sizeof(g), sizeof(struct checked)) == sizeof(g) &&
+                   g.magic == MAGIC && g.crc == given_crc(&g) &&
+                   (g.boot == boot || !intact)
+               ? g.next
+               : 0;
+}
+
+void
+deferred_read_next(struct deferred *d, bool intact)
+{
+    d->check.next =
+        open_checked(d) ? deferred_next_in(d->check.fd, d->boot, intact) : 0;
+}
+
+void
+deferred_write_next(struct deferred *d, uint64_t next)
+{
+    struct given g = {MAGIC, 0, d->boot, next};
+
+    if (next <= d->check.next) {
+        return;
+    }
+    g.crc = given_crc(&g);
+    if (open_checked(d) && pwrite(d->check.fd, &g, sizeof(g),
+                                  sizeof(struct checked)) == sizeof(g)) {
+        d->check.next = next;
+    }
+}
+
+/* ---- checking ---- */
+
 /* LMDB trusts each page that it reads: see pages_check. */
 int
 deferred_check(struct deferred *d)
@@ -204,13 +258,21 @@ deferred_check(struct deferred *d)
         rc = pages_check(d->file.pages);
         if (!rc) {
             d->check.stamp = now;
-            set_checked(d, CHECK_WHOLE);
+            d->check.state = CHECK_WHOLE;
+            d->check.unread = true;
         }
     } else if (!rc) {
         d->check.stamp = now;
         d->check.state = CHECK_WHOLE;
     }
     return rc;
+}
+
+void
+deferred_check_read(struct deferred *d)
+{
+    d->check.unread = false;
+    set_checked(d, CHECK_WHOLE);
 }
 
 int

@@ -26,7 +26,6 @@
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
 #include "check.h"
-#include "sync.h"
 
 enum {
     OPEN_TRIES = 8,
@@ -44,8 +43,8 @@ say_damaged(const struct deferred *d, const char *what)
     bool named = !strncmp(what, d->path, length) && what[length] == ':';
 
     return place_say(BIDE_EDAMAGED,
-                     "%s%s%s\nmove it away: a new file is created; the work in "
-                     "this one is lost",
+                     "%s%s%s\nrun bide deferred repair: it keeps what can be "
+                     "read",
                      named ? "" : d->path, named ? "" : ": ", what);
 }
 
@@ -87,100 +86,6 @@ from_pages_result(const struct deferred *d, int rc)
     default:
         return place_say(rc, "%s", pages_why());
     }
-}
-
-/* ---- making it ---- */
-
-static int
-fill_work_file(void *arg, MDB_txn *txn)
-{
-    const char *dir = arg;
-    MDB_dbi dbi;
-
-    return lmdb_failed_file(dir, "deferred.mdb",
-                            mdb_dbi_open(txn, "work", MDB_CREATE, &dbi));
-}
-
-/* Makes deferred.checked and the journal before deferred.mdb has its name,
- * because other processes make missing ones from then on. */
-static int
-make_companions(void *arg)
-{
-    const char *dir = arg;
-    int rc = deferred_make_checked(dir);
-
-    if (!rc && !deferred_journal_make(dir)) {
-        /* Works without a journal too; it is made when there is space. */
-    }
-    return rc;
-}
-
-static int
-make_work_file(const char *dir, const char *path)
-{
-    const struct lmdb_new new_file = {.dir = dir,
-                                      .path = path,
-                                      .mode = DEFERRED_MODE,
-                                      .reserve = DEFERRED_KEPT,
-                                      .fill = fill_work_file,
-                                      .before = make_companions,
-                                      .arg = (void *)(uintptr_t)dir};
-    struct stat st;
-
-    /* If it exists, another process was faster. */
-    return lstat(path, &st) ? lmdb_make_file(&new_file) : 0;
-}
-
-static int
-make_file(const char *dir, bool locked)
-{
-    char *path = place_path(dir, "deferred.mdb");
-    int lock = -1, rc = 0;
-
-    if (!path) {
-        rc = place_failed(dir, ENOMEM);
-    } else if (!locked) {
-        rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
-    }
-    if (!rc) {
-        rc = make_work_file(dir, path);
-    }
-    if (lock >= 0) {
-        place_unlock(lock);
-    }
-    free(path);
-    return rc;
-}
-
-int
-deferred_create(const char *dir)
-{
-    return make_file(dir, true);
-}
-
-/* Makes the file for a registry that is older than deferred work. */
-static int
-make_missing(struct deferred *d)
-{
-    char *registry = place_path(d->dir, "registry.mdb");
-    struct stat st;
-    int rc;
-
-    if (!registry) {
-        return place_failed(d->dir, ENOMEM);
-    }
-    rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
-    free(registry);
-    if (!rc) {
-        rc = make_file(d->dir, false);
-    }
-    if (rc == BIDE_EPERM) {
-        rc = place_say(rc,
-                       "%s is missing, and this user cannot make it\nrun bide "
-                       "deferred stats as a user who can write that directory",
-                       d->path);
-    }
-    return rc;
 }
 
 /* ---- opening ---- */
@@ -358,7 +263,7 @@ open_for_writing(struct deferred *d)
     int rc = open_pages(d);
 
     if (rc == BIDE_EMISSING) {
-        rc = make_missing(d);
+        rc = deferred_make_missing(d);
         if (rc) {
             return rc;
         }

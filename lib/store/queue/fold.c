@@ -11,7 +11,6 @@
 #include "check.h"
 #include "file.h"
 #include "recent.h"
-#include "sync.h"
 #include "tree.h"
 
 enum { FOLD_FEW = 4 };

@@ -143,6 +143,7 @@ read_all(struct deferred *d)
     if (rc && rc != MDB_NOTFOUND && rc != DEFERRED_REPAIR) {
         return rc;
     }
+    deferred_read_next(d, id && id == mark.id);
     f.scan.arg = &f;
     f.scan.next = mark.last + 1;
     if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {
@@ -170,6 +171,7 @@ read_from_start(struct deferred *d)
         return rc ? rc : ENOMEM;
     }
     if (d->journal.fd < 0) {
+        deferred_read_next(d, false);
         deferred_journal_set_state(d, JOURNAL_UNUSABLE);
         return 0;
     }

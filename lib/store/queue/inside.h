@@ -26,12 +26,10 @@ enum {
 };
 
 enum { DEFERRED_MODE = 0660 };
-
 struct change;
-struct flush;
 struct recent;
 
-/* The verified state of the pages of deferred.mdb; see check.c. */
+/* The verified state of the pages; see check.c. */
 enum check_state {
     CHECK_UNKNOWN,    /* nothing */
     CHECK_WHOLE,      /* `stamp` is a state that was found whole */
@@ -78,6 +76,8 @@ struct deferred {
         uint64_t device, inode;
         enum check_state state;
         struct pages_stamp stamp;
+        bool unread;   /* its records were not verified yet */
+        uint64_t next; /* all ids below it were given; 0: unknown */
     } check;
     struct pages_view view; /* leader: deferred.mdb, read without LMDB */
     struct journal journal; /* leader */

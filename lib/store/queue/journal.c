@@ -69,11 +69,11 @@
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
+#include "file.h"
 #include "inside.h"
 #include "recent.h"
 #include "record.h"
 #include "scan.h"
-#include "sync.h"
 
 /* ---- making it ---- */
 

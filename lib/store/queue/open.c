@@ -10,6 +10,7 @@
 #include "base/file_limit.h"
 #include "base/paths.h"
 #include "store/file/place.h"
+#include "store/file/seal.h"
 #include "recent.h"
 
 /* ---- time ---- */
@@ -34,9 +35,9 @@ deferred_set_clock(struct deferred *d,
     d->now_arg = arg;
 }
 
-/* Returns the FNV-1a hash of the boot id and a newline; 0: unknown. */
-static uint64_t
-hash_boot_id(void)
+/* FNV-1a, of the boot id and a newline. */
+uint64_t
+deferred_boot(void)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     char id[BOOT_ID_TEXT];
@@ -52,6 +53,28 @@ hash_boot_id(void)
 
 /* ---- opening ---- */
 
+uint64_t
+deferred_registry(const struct deferred *d)
+{
+    char *path = place_path(d->dir, "registry.mdb");
+    struct pages *p = NULL;
+    struct snapshot s;
+    uint8_t id[16] = {0};
+    size_t length;
+    void *value;
+    uint64_t first;
+
+    if (path && !pages_open(path, &p) && !pages_begin(p, &s) &&
+        !pages_get(&s, "meta", "id", 2, &value, &length)) {
+        seal_copy("id", 2, value, length, id, sizeof(id));
+        free(value);
+    }
+    pages_close(p);
+    free(path);
+    memcpy(&first, id, sizeof(first));
+    return first;
+}
+
 const char *
 deferred_why(void)
 {
@@ -65,7 +88,7 @@ prepare_queue(struct deferred *d, const char *dir)
     d->check.fd = -1;
     d->wait_ms = LOCK_WAIT_MS;
     d->wanted.end = &d->wanted.first;
-    d->boot = hash_boot_id();
+    d->boot = deferred_boot();
     d->dir = paths_absolute(dir); /* the program may change its directory */
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
     d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;

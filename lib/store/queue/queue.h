@@ -137,6 +137,18 @@ int deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
 int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
                        const struct deferred_by *by, size_t *out_count);
 
+/* Work that may be missing, because a file was removed, cut or damaged. */
+struct deferred_lost {
+    uint64_t pieces, when_ns; /* at most so many; noticed then */
+};
+int deferred_lost(struct deferred *d, struct deferred_lost *out);
+/* If pages of DIR/deferred.mdb are damaged, copies the readable records to a
+ * new file and keeps the old one as deferred.mdb.damaged. */
+int deferred_salvage(const char *dir);
+/* Makes index, keys and counts anew, and then forgets what was lost, which *out
+ * has; the queue then belongs to this registry. */
+int deferred_repair(struct deferred *d, struct deferred_lost *out);
+
 enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
 
 /* A change by hand.  The newest DEFERRED_LOGGED are kept. */
@@ -178,7 +190,10 @@ int deferred_counts(struct deferred *d,
 struct deferred_survey {
     uint64_t bytes; /* size of the file */
     uint64_t waiting, leased, dead;
-    uint64_t damaged;   /* records of all kinds */
+    uint64_t damaged;  /* records of all kinds */
+    uint64_t unlisted; /* pieces that the index or the counts lack */
+    struct deferred_lost lost;
+    uint64_t registry;  /* the first bytes of its registry's id; 0: unknown */
     uint64_t oldest_ns; /* when the oldest work was stored; 0: none */
     uint64_t due_ns;    /* the earliest due time of waiting work; 0: none */
 };

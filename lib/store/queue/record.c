@@ -69,7 +69,7 @@ _Static_assert(sizeof(struct head) + BIDE_NAME_MAX + BIDE_WORK_TYPE_MAX +
                        BIDE_WORK_KEY_MAX + ERROR_MAX + DEFERRED_SHORT <=
                    DEFERRED_HEAD_ROOM,
                "the longest head");
-_Static_assert(sizeof(struct deferred_meta) == 24, "no holes");
+_Static_assert(sizeof(struct deferred_meta) == 48, "no holes");
 
 /* ---- keys ---- */
 

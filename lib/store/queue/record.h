@@ -21,8 +21,7 @@
 
 #include "queue.h"
 
-#define DEFERRED_FORMAT 2
-#define DEFERRED_FORMAT_1 1 /* without a journal */
+#define DEFERRED_FORMAT 3
 
 enum {
     DEFERRED_META = 'a',
@@ -40,8 +39,10 @@ enum {
 
 struct deferred_meta {
     uint32_t format, zero;
-    uint64_t boot; /* the boot of the leases */
-    uint64_t next; /* the next id */
+    uint64_t boot;     /* the boot of the leases */
+    uint64_t next;     /* the next id */
+    uint64_t registry; /* of its registry's id, the first bytes; 0: unknown */
+    uint64_t lost, lost_ns; /* pieces that may be missing, noticed then */
 };
 
 /* A payload and its checksum. */

@@ -20,6 +20,7 @@ struct repair {
     size_t count;
     struct deferred_place *places; /* of unreadable heads */
     size_t place_count;
+    uint64_t counted; /* pieces by the old counts */
 };
 
 /* ---- finding all work ---- */
@@ -153,7 +154,7 @@ collect_name(void *arg, const MDB_val *key, const MDB_val *value)
 
 /* Keeps the total counts and sets the current ones to 0. */
 static int
-reset_counts(struct work *w)
+reset_counts(struct work *w, uint64_t *out_counted)
 {
     const uint8_t all = DEFERRED_COUNTS;
     struct policy_names names = {0};
@@ -167,6 +168,7 @@ reset_counts(struct work *w)
             c = (struct tree_counts){0};
             rc = 0;
         }
+        *out_counted += c.waiting + c.leased + c.dead;
         c.waiting = c.leased = c.dead = c.bytes = 0;
         c.stored = c.done + c.dropped;
         rc = rc ? rc : tree_put_counts(w, names.list[i], &c);
@@ -240,8 +242,9 @@ tree_repair(struct work *w)
     w->changed = true;
     if (w->meta.format != DEFERRED_FORMAT && tree_meta(w)) {
         /* Leases are treated as leases of this boot: they expire. */
-        w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 0};
+        w->meta = tree_new_meta(w);
     }
+    tree_note_missing(w);
     if (!rc) {
         rc = find_unreadable(&r);
     }
@@ -252,14 +255,84 @@ tree_repair(struct work *w)
         rc = delete_kind(w, DEFERRED_BY_KEY);
     }
     if (!rc) {
-        rc = reset_counts(w);
+        rc = reset_counts(w, &r.counted);
     }
     if (!rc) {
         rc = index_all(&r);
     }
+    if (r.counted > r.count) {
+        w->meta.lost += r.counted - r.count;
+        w->meta.lost_ns = w->now.realtime_ns;
+    }
     free(r.places);
     free(r.ids);
     return rc;
+}
+
+/* ---- verifying ---- */
+
+struct verify {
+    struct work *w;
+    uint64_t heads, places, counted, keyed, keys;
+};
+
+static int
+verify_head(struct verify *v, uint64_t id, const MDB_val *value)
+{
+    uint8_t key[DEFERRED_KEY_ROOM];
+    struct deferred_payload payload;
+    struct deferred_item item;
+    struct deferred_place p;
+    MDB_val found;
+    int rc;
+
+    v->heads++;
+    if (!deferred_head_read(id, value->mv_data, value->mv_size, &item,
+                            &payload)) {
+        return 0; /* set aside when it is taken */
+    }
+    v->keyed += *item.key != '\0';
+    p = deferred_place_of(&item);
+    rc = tree_get(v->w, key, deferred_place_key(&p, key), &found);
+    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+}
+
+static int
+verify_record(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    uint8_t kind = *(const uint8_t *)key->mv_data;
+    struct tree_counts c = {0};
+    struct verify *v = arg;
+    size_t length;
+
+    if (kind == DEFERRED_HEAD) {
+        return verify_head(v, deferred_key_id(key->mv_data, key->mv_size),
+                           value);
+    }
+    v->places += kind == DEFERRED_INDEX;
+    v->keys += kind == DEFERRED_BY_KEY;
+    if (kind == DEFERRED_COUNTS) {
+        seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                  &c, sizeof(c));
+        v->counted += c.waiting + c.leased + c.dead;
+    }
+    return kind == DEFERRED_PAYLOAD || kind == DEFERRED_LOG ||
+                   seal_read(key->mv_data, key->mv_size, value->mv_data,
+                             value->mv_size, &length)
+               ? 0
+               : DEFERRED_REPAIR;
+}
+
+int
+tree_verify(struct work *w)
+{
+    struct verify v = {.w = w};
+    int rc = tree_each(w, "", 0, verify_record, &v);
+
+    return rc ? rc
+           : v.heads == v.places && v.heads == v.counted && v.keyed == v.keys
+               ? 0
+               : DEFERRED_REPAIR;
 }
 
 /* ---- removing damaged work ---- */

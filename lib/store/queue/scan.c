@@ -3,10 +3,13 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/safe.h"
+#include "store/file/place.h"
 #include "store/file/seal.h"
 #include "record.h"
 
@@ -226,6 +229,29 @@ scan_past(struct scan *s)
         }
     }
     return s->failed;
+}
+
+bool
+deferred_journal_left(const char *dir, struct journal_mark *out)
+{
+    char *path = place_path(dir, "deferred.journal");
+    struct scan s = {.fd = path ? safe_open(path) : -1,
+                     .buffer = malloc(JOURNAL_BATCH_MAX)};
+    struct journal_batch b;
+    bool left = false;
+
+    if (s.fd >= 0 && s.buffer) {
+        s.id = scan_id(&s);
+        left = s.id && read_batch_head(&s, JOURNAL_START, &b) &&
+               whole_entries(&s, JOURNAL_START, &b);
+        *out = (struct journal_mark){s.id, left ? b.number - 1 : 0};
+    }
+    if (s.fd >= 0) {
+        close(s.fd);
+    }
+    free(s.buffer);
+    free(path);
+    return left;
 }
 
 int

@@ -59,6 +59,10 @@ struct scan {
     void *arg;
 };
 
+/* Sets *out to the mark before the first batch of the journal in `dir`; false:
+ * it holds none. */
+bool deferred_journal_left(const char *dir, struct journal_mark *out);
+
 /* Returns the id in the file; 0: unreadable. */
 uint64_t scan_id(struct scan *s);
 /* Reads all batches from `next` on.  0, errno, or the result of `batch`. */

@@ -4,7 +4,7 @@
  * After a failed fdatasync Linux may mark the pages clean, and it reports the
  * failure once.  So every thread that waited gets the failure, and the pages
  * are written again before anything relies on them. */
-#include "sync.h"
+#include "file.h"
 
 #include <errno.h>
 #include <unistd.h>

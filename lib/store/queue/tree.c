@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/crc32c.h"
 #include "store/file/seal.h"
+#include "file.h"
 #include "scan.h"
 
 _Static_assert(sizeof(struct tree_counts) == 64, "no holes");
@@ -418,6 +419,15 @@ end_leases(struct work *w)
     return rc;
 }
 
+struct deferred_meta
+tree_new_meta(const struct work *w)
+{
+    return (struct deferred_meta){.format = DEFERRED_FORMAT,
+                                  .boot = w->now.boot,
+                                  .next = 1,
+                                  .registry = deferred_registry(w->d)};
+}
+
 int
 tree_meta(struct work *w)
 {
@@ -438,6 +448,18 @@ is_meta_current(const struct work *w)
     return w->meta.format == DEFERRED_FORMAT && is_this_boot(w);
 }
 
+void
+tree_note_missing(struct work *w)
+{
+    uint64_t next = w->d->check.next;
+
+    if (w->meta.next < next) {
+        w->meta.lost += next - w->meta.next;
+        w->meta.lost_ns = w->now.realtime_ns;
+        w->meta.next = next;
+    }
+}
+
 int
 tree_begin(struct work *w)
 {
@@ -451,19 +473,17 @@ tree_begin(struct work *w)
 
         /* A new file is empty; otherwise meta was lost. */
         rc = mdb_stat(w->txn, w->d->file.dbi, &st);
-        w->meta = (struct deferred_meta){DEFERRED_FORMAT, 0, w->now.boot, 1};
+        w->meta = tree_new_meta(w);
+        tree_note_missing(w);
         return rc ? rc : st.ms_entries ? DEFERRED_REPAIR : 0;
     }
     if (rc) {
         return rc;
     }
-    if (w->meta.format == DEFERRED_FORMAT_1) {
-        w->meta.format = DEFERRED_FORMAT; /* adds the journal */
-        w->changed = true;
-    }
     if (w->meta.format != DEFERRED_FORMAT) {
         return MDB_VERSION_MISMATCH;
     }
+    tree_note_missing(w);
     if (!is_this_boot(w)) {
         w->meta.boot = w->now.boot;
         w->changed = true;

@@ -1,0 +1,208 @@
+/* Makes deferred.mdb: empty, or from the readable records of a damaged one. */
+#include "file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/safe.h"
+#include "store/file/place.h"
+#include "store/file/seal.h"
+#include "check.h"
+#include "record.h"
+#include "scan.h"
+
+/* A new file, with the readable records of a damaged one. */
+struct making {
+    const char *dir;
+    struct pages *old; /* NULL: none can be read */
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    bool marked; /* has the mark of its journal */
+    int rc;      /* of LMDB */
+};
+
+static int
+put_record(struct making *m, const void *key, size_t key_length,
+           const void *value, size_t length)
+{
+    MDB_val k = lmdb_val(key, key_length), v = lmdb_val(value, length);
+
+    return m->rc = mdb_put(m->txn, m->dbi, &k, &v, 0);
+}
+
+static int
+copy_record(void *arg, const void *key, size_t key_length, const void *value,
+            size_t length)
+{
+    struct making *m = arg;
+    uint8_t kind = *(const uint8_t *)key;
+    struct deferred_payload payload;
+    struct deferred_item item;
+    size_t unsealed;
+
+    /* A payload has its checksum in its head. */
+    if (kind == DEFERRED_HEAD
+            ? !deferred_head_read(deferred_key_id(key, key_length), value,
+                                  length, &item, &payload)
+            : kind != DEFERRED_PAYLOAD &&
+                  !seal_read(key, key_length, value, length, &unsealed)) {
+        return 0;
+    }
+    m->marked |= kind == DEFERRED_JOURNAL;
+    return put_record(m, key, key_length, value, length);
+}
+
+/* Without the mark, a journal that is there was of a file that was lost: its
+ * work counts. */
+static int
+put_mark(struct making *m)
+{
+    const uint8_t key = DEFERRED_JOURNAL;
+    uint8_t sealed[4 + sizeof(struct journal_mark)];
+    struct journal_mark mark;
+
+    return m->marked || !deferred_journal_left(m->dir, &mark)
+               ? 0
+               : put_record(m, &key, 1, sealed,
+                            seal_write(&key, 1, &mark, sizeof(mark), sealed));
+}
+
+static int
+fill_work_file(void *arg, MDB_txn *txn)
+{
+    struct making *m = arg;
+    uint64_t damaged = 0;
+    struct snapshot s;
+
+    m->txn = txn;
+    m->rc = mdb_dbi_open(txn, "work", MDB_CREATE, &m->dbi);
+    if (!m->rc && m->old && !pages_begin(m->old, &s)) {
+        pages_walk_whole(&s, "work", NULL, 0, copy_record, m, &damaged);
+    }
+    m->rc = m->rc ? m->rc : put_mark(m);
+    return lmdb_failed_file(m->dir, "deferred.mdb", m->rc);
+}
+
+/* Makes deferred.checked and the journal before deferred.mdb has its name,
+ * because other processes make missing ones from then on. */
+static int
+make_companions(void *arg)
+{
+    const char *dir = ((const struct making *)arg)->dir;
+    int rc = deferred_make_checked(dir);
+
+    if (!rc && !deferred_journal_make(dir)) {
+        /* Works without a journal too; it is made when there is space. */
+    }
+    return rc;
+}
+
+static int
+make_work_file(const char *dir, const char *path, struct pages *old)
+{
+    struct making m = {.dir = dir, .old = old};
+
+    return lmdb_make_file(&(struct lmdb_new){.dir = dir,
+                                             .path = path,
+                                             .mode = DEFERRED_MODE,
+                                             .reserve = DEFERRED_KEPT,
+                                             .fill = fill_work_file,
+                                             .before = make_companions,
+                                             .arg = &m});
+}
+
+static int
+make_file(const char *dir, bool locked)
+{
+    char *path = place_path(dir, "deferred.mdb");
+    int lock = -1, rc = 0;
+    struct stat st;
+
+    if (!path) {
+        rc = place_failed(dir, ENOMEM);
+    } else if (!locked) {
+        rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
+    }
+    if (!rc) {
+        /* If it exists, another process was faster. */
+        rc = lstat(path, &st) ? make_work_file(dir, path, NULL) : 0;
+    }
+    if (lock >= 0) {
+        place_unlock(lock);
+    }
+    free(path);
+    return rc;
+}
+
+int
+deferred_create(const char *dir)
+{
+    return make_file(dir, true);
+}
+
+int
+deferred_make_missing(struct deferred *d)
+{
+    char *registry = place_path(d->dir, "registry.mdb");
+    struct stat st;
+    int rc;
+
+    if (!registry) {
+        return place_failed(d->dir, ENOMEM);
+    }
+    rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
+    free(registry);
+    if (!rc) {
+        rc = make_file(d->dir, false);
+    }
+    if (rc == BIDE_EPERM) {
+        rc = place_say(rc,
+                       "%s is missing, and this user cannot make it\nrun bide "
+                       "deferred stats as a user who can write that directory",
+                       d->path);
+    }
+    return rc;
+}
+
+/* Copies what can be read of `old` (NULL: nothing) to a new file, and keeps the
+ * old one as `aside`. */
+static int
+replace_work_file(const char *dir, const char *path, const char *aside,
+                  struct pages *old)
+{
+    if (safe_replaceable(path) || safe_replaceable(aside)) {
+        return place_failed(path, errno);
+    }
+    if ((unlink(aside) && errno != ENOENT) || link(path, aside)) {
+        return place_failed(aside, errno);
+    }
+    return make_work_file(dir, path, old);
+}
+
+int
+deferred_salvage(const char *dir)
+{
+    char *path = place_path(dir, "deferred.mdb");
+    char *aside = place_path(dir, "deferred.mdb.damaged");
+    struct pages *old = NULL;
+    int lock = -1, rc;
+
+    rc = !path || !aside
+             ? place_failed(dir, ENOMEM)
+             : place_lock(dir, "deferred repair", LOCK_WAIT_MS, &lock);
+    if (!rc) {
+        rc = pages_open(path, &old);
+        rc = rc ? rc : pages_check(old);
+        rc = rc == BIDE_EDAMAGED ? replace_work_file(dir, path, aside, old)
+             : rc                ? place_say(rc, "%s", pages_why())
+                                 : 0;
+        place_unlock(lock);
+    }
+    pages_close(old);
+    free(path);
+    free(aside);
+    return rc;
+}
