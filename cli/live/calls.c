@@ -3,6 +3,7 @@
 
 #include <bide.h>
 #include "admin/live.h"
+#include "base/boot.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
@@ -38,8 +39,8 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
     if (*s->outcome) {
         table_cell(t, LAST_OUTCOME, "%s", s->outcome);
     }
-    table_cell(t, PROCESS, "%u%s%s", s->pid, *s->program ? " " : "",
-               s->program);
+    table_cell(t, PROCESS, "%u%s%s%s", s->pid, *s->program ? " " : "",
+               s->program, s->elsewhere ? PROCESS_ELSEWHERE : "");
 }
 
 static void
@@ -57,6 +58,7 @@ put_sleeper(struct json *j, const struct admin_sleeper *s)
     json_put_text(j, "outcome", s->outcome);
     json_put_count(j, "pid", s->pid);
     json_put_text(j, "program", s->program);
+    json_put_truth(j, "other_container", s->elsewhere);
 }
 
 static int

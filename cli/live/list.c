@@ -8,6 +8,7 @@
 #include "admin/guard.h"
 #include "admin/live.h"
 #include "admin/read.h"
+#include "base/boot.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
@@ -288,14 +289,15 @@ add_missing_row(struct list *list, const struct count *c,
     struct table *t = list->table;
     uint32_t pid = c->declared ? c->declared->pid : c->asked_by;
     const char *program = c->declared ? c->declared->program : c->program;
-    char rules[128] = "", by[64] = "";
+    bool elsewhere = c->declared ? c->declared->elsewhere : c->elsewhere;
+    char rules[128] = "", by[80] = "";
 
     if (u->policy) {
         policy_summary(u->policy, rules, sizeof(rules));
     }
     if (pid > 0) {
-        snprintf(by, sizeof(by), " by pid %u%s%s", pid, *program ? " " : "",
-                 program);
+        snprintf(by, sizeof(by), " by pid %u%s%s%s", pid, *program ? " " : "",
+                 program, elsewhere ? PROCESS_ELSEWHERE : "");
     }
     table_row_of(t, c->name);
     table_cell(t, VER, "- ");
@@ -379,11 +381,13 @@ put_missing(struct list *list, const struct count *c, const struct undefined *u)
     if (c->declared) {
         json_put_text(j, "declared_by", c->declared->program);
         json_put_count(j, "declared_pid", c->declared->pid);
+        json_put_truth(j, "declared_other_container", c->declared->elsewhere);
     }
     json_put_truth(j, "default", u->is_default);
     if (c->asked_by > 0) {
         json_put_count(j, "asked_by", c->asked_by);
         json_put_text(j, "program", c->program);
+        json_put_truth(j, "other_container", c->elsewhere);
     }
     put_counts(j, c);
 }

@@ -65,6 +65,7 @@ add_cell(void *arg, const struct admin_cell *cell)
     one->scopes_refused = cell->scopes_refused;
     one->missing = cell->missing;
     one->asked_by = cell->asked_by;
+    one->elsewhere = cell->elsewhere;
     memcpy(one->program, cell->program, sizeof(one->program));
     one->program[sizeof(one->program) - 1] = '\0';
     one->stats = cell->stats;
@@ -133,6 +134,7 @@ merge_count(struct count *to, const struct count *from)
     to->missing = to->missing || from->missing;
     if (from->asked_by) {
         to->asked_by = from->asked_by;
+        to->elsewhere = from->elsewhere;
         memcpy(to->program, from->program, sizeof(to->program));
     }
     to->sleeping += from->sleeping;

@@ -25,6 +25,7 @@ struct count {
     char name[BIDE_NAME_MAX + 1];
     bool missing;
     uint32_t asked_by;
+    bool elsewhere;
     char program[16];
     struct cell_declared *declared; /* the newest declared rules; NULL: none */
     struct bide_stats stats;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/live.h"
+#include "base/boot.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -74,14 +75,15 @@ print_declared(const struct cell_declared *d, const char *name, bool as_json)
         json_put_text(j, "policy", name);
         json_put_text(j, "program", d->program);
         json_put_count(j, "pid", d->pid);
+        json_put_truth(j, "other_container", d->elsewhere);
         json_put_s(j, "when", d->when_ns);
         json_put_text(j, "text", d->text);
         return json_out(j) ? say_no_memory() : STATUS_DONE;
     }
     fputs("# declared by ", stdout);
     text_put(stdout, d->program, false);
-    printf(" (pid %" PRIu32 "), %s; the registry does not define it\n", d->pid,
-           when);
+    printf(" (pid %" PRIu32 "%s), %s; the registry does not define it\n",
+           d->pid, d->elsewhere ? PROCESS_ELSEWHERE : "", when);
     text_put(stdout, d->text, true);
     return STATUS_DONE;
 }

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bide.h>
 #include "base/clock.h"
@@ -155,7 +154,6 @@ admin_reset_breaker(struct admin *a, const char *name, const char *scope)
     if (rc == 0) {
         g.breaker = &s.cell->breaker;
         g.rings = cell_guard(s.live, s.index);
-        g.process = (uint32_t)getpid();
         g.realtime_ns = clock_realtime_ns();
         rc = g.rings ? 0 : BIDE_EFULL;
     }

@@ -42,7 +42,7 @@ fill_cell(const struct cell *c, const struct cell_reading *r,
     out->scopes = atomic_load_explicit(&c->scopes, memory_order_relaxed);
     out->scopes_refused =
         atomic_load_explicit(&c->scopes_refused, memory_order_relaxed);
-    if (!cell_asked(c, &out->asked_by, out->program)) {
+    if (!cell_asked(c, &out->asked_by, &out->elsewhere, out->program)) {
         out->asked_by = 0;
         out->program[0] = '\0';
     }
@@ -109,6 +109,7 @@ visit_sleeper(void *arg, const struct sleeper *s)
     const struct cell *c = cell_at(v->live, s->cell);
     struct admin_sleeper out = {
         .pid = s->pid,
+        .elsewhere = s->elsewhere,
         .attempts = s->attempts,
         .allowed = s->allowed,
         .wakes_in_ns = s->wake_ns > v->now_ns ? s->wake_ns - v->now_ns : 0,

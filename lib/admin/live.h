@@ -31,6 +31,7 @@ struct admin_cell {
     bool missing;      /* services use this name, but no policy has it */
     bool only_scopes;  /* exists only to count scopes: no call used it */
     uint32_t asked_by; /* pid of a process that uses it, 0: not known */
+    bool elsewhere;    /* that is a number of another container */
     char program[16];
     struct bide_stats stats;
     const struct admin_outcome *outcomes; /* most frequent first */
@@ -51,6 +52,7 @@ int admin_each_cell(struct admin *a, const char *name,
 
 struct admin_sleeper {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    bool elsewhere;                  /* the pid is of another container */
     uint32_t pid, attempts, allowed; /* allowed UINT32_MAX: no limit */
     uint64_t wakes_in_ns;            /* 0: the wait is over */
     char outcome[64], program[16];

@@ -6,8 +6,6 @@
 #include "call.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -159,13 +157,6 @@ clear_call(struct call *k, struct bide_policy *p)
     k->work = NULL;
     atomic_store_explicit(&k->cancelled, 0, memory_order_relaxed);
     atomic_store_explicit(&k->policy, p, memory_order_release);
-}
-
-/* Reports whether no process has the id `process`. */
-static bool
-process_is_gone(uint32_t process)
-{
-    return kill((pid_t)process, 0) != 0 && errno == ESRCH;
 }
 
 /* Asks the machine whether the call may begin.  If all probes of a half-open

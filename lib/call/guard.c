@@ -138,7 +138,7 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
         .count = count_attempt_guarded,
         .arg = p,
         .txn = r->txn,
-        .process = p->bide->process,
+        .self = process_self(),
         .realtime_ns = clock_realtime_ns(),
     };
     if (pool) {

@@ -39,7 +39,7 @@ struct outcomes {
  * wrong, and there is none until the next look-up. */
 struct declared_rules {
     _Atomic uint64_t hash;       /* S, last: words_hash of the text; 0: none */
-    _Atomic uint64_t pid;        /* S */
+    _Atomic uint64_t pid;        /* S: and above it its PID namespace */
     _Atomic uint64_t when_ns;    /* S: CLOCK_REALTIME */
     _Atomic uint64_t program[2]; /* S: its name, words.h */
     _Atomic uint64_t text[507 /* DECLARED_WORDS */];
@@ -49,7 +49,7 @@ struct body {
     struct stripe stripe[8 /* STRIPE_MAX */];
     struct outcomes outcomes;
     struct guard_rings guard; /* S, by CAS */
-    uint64_t spare[108];      /* to the end of its page */
+    uint64_t spare[76];       /* to the end of its page */
     struct declared_rules declared;
 };
 

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/boot.h"
 #include "policy/policy.h"
 #include "words.h"
 
@@ -367,19 +367,22 @@ cell_take(struct live *l, const char *name, const char *scope, uint32_t *out)
 void
 cell_ask(struct cell *c)
 {
-    uint32_t pid = (uint32_t)getpid();
+    struct process self = process_self();
     char program[16];
 
-    if (!c || atomic_load(&c->asked_by) == pid) {
+    if (!c || (atomic_load(&c->asked_by) == self.pid &&
+               atomic_load(&c->asked_space) == self.space)) {
         return;
     }
     who_program(program);
     words_write(c->asked_program, 2, program);
-    atomic_store(&c->asked_by, pid);
+    atomic_store(&c->asked_space, self.space);
+    atomic_store(&c->asked_by, self.pid);
 }
 
 bool
-cell_asked(const struct cell *c, uint32_t *pid, char program[16])
+cell_asked(const struct cell *c, uint32_t *pid, bool *elsewhere,
+           char program[16])
 {
     uint32_t by = atomic_load(&c->asked_by);
     char text[2 * 8 + 1];
@@ -390,6 +393,7 @@ cell_asked(const struct cell *c, uint32_t *pid, char program[16])
     words_read(c->asked_program, 2, text);
     words_printable(text);
     *pid = by;
+    *elsewhere = process_is_elsewhere(atomic_load(&c->asked_space));
     snprintf(program, 16, "%.15s", text);
     return true;
 }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/boot.h"
 #include "rule/window.h"
 #include "words.h"
 
@@ -424,6 +424,7 @@ void
 cell_declare(struct live *l, uint32_t index, const char *text)
 {
     struct declared_rules *d = (void *)use_part(l, index, PART_DECLARED);
+    struct process self = process_self();
     char program[16];
 
     if (!d) {
@@ -432,7 +433,7 @@ cell_declare(struct live *l, uint32_t index, const char *text)
     who_program(program);
     atomic_store(&d->hash, 0);
     words_write(d->program, 2, program);
-    atomic_store(&d->pid, (uint64_t)getpid());
+    atomic_store(&d->pid, (uint64_t)self.space << 32 | self.pid);
     atomic_store(&d->when_ns, clock_realtime_ns());
     words_write(d->text, DECLARED_WORDS, text);
     atomic_store(&d->hash, words_hash(text, strlen(text)));
@@ -452,6 +453,7 @@ cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
     words_printable(program);
     snprintf(out->program, sizeof(out->program), "%.15s", program);
     out->pid = (uint32_t)d.pid;
+    out->elsewhere = process_is_elsewhere((uint32_t)(d.pid >> 32));
     out->when_ns = d.when_ns;
     return d.hash && words_hash(out->text, strlen(out->text)) == d.hash;
 }

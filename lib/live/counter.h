@@ -49,6 +49,7 @@ void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
  * policy file: its section, then those that it extends. */
 struct cell_declared {
     uint32_t pid;
+    bool elsewhere;   /* the pid is of another PID namespace */
     uint64_t when_ns; /* CLOCK_REALTIME */
     char program[16];
     char text[DECLARED_WORDS * 8 + 1]; /* may hold any bytes */

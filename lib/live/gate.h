@@ -56,7 +56,8 @@ struct cell {
                                           number of scopes of the policy */
     _Atomic uint32_t scopes_refused;   /* S: scopes beyond SCOPES_MAX,
                                           since one was added */
-    uint64_t spare3[19];
+    _Atomic uint32_t asked_space;      /* S: PID namespace of asked_by */
+    uint32_t spare3[37];
 };
 
 #endif

@@ -83,8 +83,7 @@ void file_header(const uint8_t id[16], struct live_header *out);
 /* Opens the bell, which live_ring touches; -1 on failure.  In wake.c. */
 int bell_open(struct live *l, bool create);
 
-/* Write the name and the PID namespace of this process.  In who.c. */
+/* Writes the name of this program.  In who.c. */
 void who_program(char program[16]);
-uint32_t who_pid_space(void);
 
 #endif

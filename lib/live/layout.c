@@ -63,6 +63,7 @@ AT(cell, version, 332);
 AT(cell, asked_program, 336);
 AT(cell, scopes, 352);
 AT(cell, scopes_refused, 356);
+AT(cell, asked_space, 360);
 SIZE(cell, 512);
 
 AT(budget_words, tokens, 0);
@@ -89,7 +90,8 @@ AT(guard_rings, transition, 2040);
 AT(guard_rings, transitions, 2168);
 AT(guard_rings, budget_refused, 2200);
 AT(guard_rings, bits, 2208);
-SIZE(guard_rings, 3232);
+AT(guard_rings, holder, 3232);
+SIZE(guard_rings, 3488);
 
 AT(stripe, succeeded, 0);
 AT(stripe, failed, 4368);
@@ -129,4 +131,5 @@ AT(sleeper_slot, allowed, 32);
 AT(sleeper_slot, pid_space, 36);
 AT(sleeper_slot, program, 40);
 AT(sleeper_slot, outcome, 56);
+AT(sleeper_slot, pid, 120);
 SIZE(sleeper_slot, 128);

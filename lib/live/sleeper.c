@@ -9,19 +9,18 @@
  * leaves it alone. */
 #include "inside.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/boot.h"
 #include "words.h"
 
 enum {
     SEARCH = 64,
     SLOT_BITS = 12,
     SERIAL_BITS = 10,
-    PID_SHIFT = 42,
+    ID_SHIFT = 42,
     SERIAL_SHIFT = 32,
+    ID_MASK = (1 << 22) - 1,
     UNIT_SHIFT = 26,  /* of the time in a claim: 67 ms */
     GRACE_UNITS = 15, /* 1 s: a call leaves slightly after its time */
 };
@@ -39,19 +38,18 @@ slot_at(struct live *l, uint32_t i)
 /* ---- claims ---- */
 
 static uint64_t
-pack_claim(uint32_t pid, uint32_t serial, uint64_t wake_ns)
+pack_claim(uint32_t id, uint32_t serial, uint64_t wake_ns)
 {
     uint64_t units = wake_ns >> UNIT_SHIFT;
 
     units = units < UINT32_MAX ? units + 1 : UINT32_MAX;
-    return (uint64_t)pid << PID_SHIFT | (uint64_t)serial << SERIAL_SHIFT |
-           units;
+    return (uint64_t)id << ID_SHIFT | (uint64_t)serial << SERIAL_SHIFT | units;
 }
 
 static uint32_t
-claim_pid(uint64_t claim)
+claim_id(uint64_t claim)
 {
-    return (uint32_t)(claim >> PID_SHIFT);
+    return (uint32_t)(claim >> ID_SHIFT);
 }
 
 static uint32_t
@@ -66,21 +64,14 @@ is_claim_past(uint64_t claim, uint64_t now_ns)
     return (now_ns >> UNIT_SHIFT) > (uint64_t)(uint32_t)claim + GRACE_UNITS;
 }
 
-/* Reports whether the owner of a slot is dead.  In another PID namespace the
- * number means another process or none; then only the time frees the slot. */
+/* Reports whether the owner of a slot is dead, as far as that is known: not
+ * before the slot is filled. */
 static bool
 is_claim_dead(struct sleeper_slot *slot, uint64_t claim)
 {
-    uint32_t pid = claim_pid(claim);
-
-    if (!pid) {
-        return true;
-    }
-    if (atomic_load(&slot->filled) == claim &&
-        atomic_load(&slot->pid_space) != who_pid_space()) {
-        return false;
-    }
-    return kill((pid_t)pid, 0) && errno == ESRCH;
+    return atomic_load(&slot->filled) == claim &&
+           process_is_gone(atomic_load(&slot->pid),
+                           atomic_load(&slot->pid_space));
 }
 
 /* ---- entering and leaving ---- */
@@ -122,15 +113,15 @@ int
 sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
               uint32_t allowed, struct bide_outcome last, uint64_t wake_ns)
 {
-    uint32_t pid = (uint32_t)getpid();
+    struct process self = process_self();
     uint32_t serial = atomic_fetch_add(&l->sleeper_serial, 1);
-    uint64_t seed = (uint64_t)pid << 32 | serial, claim;
+    uint64_t seed = (uint64_t)self.id << 32 | serial, claim;
     char outcome[64] = "", program[16];
     struct sleeper_slot *slot;
     int number;
 
     serial &= (1u << SERIAL_BITS) - 1;
-    claim = pack_claim(pid, serial, wake_ns);
+    claim = pack_claim(self.id, serial, wake_ns);
     number = claim_slot(l, (uint32_t)words_hash(&seed, sizeof(seed)), claim);
     if (number < 0) {
         return -1;
@@ -138,7 +129,8 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     slot = slot_at(l, (uint32_t)number);
     bide_outcome_name(last, outcome, sizeof(outcome));
     who_program(program);
-    atomic_store(&slot->pid_space, who_pid_space());
+    atomic_store(&slot->pid, self.pid);
+    atomic_store(&slot->pid_space, self.space);
     atomic_store(&slot->cell, cell);
     atomic_store(&slot->attempts, attempts);
     words_write(slot->program, 2, program);
@@ -158,7 +150,7 @@ own_slot(struct live *l, int number, uint64_t *claim)
     }
     slot = slot_at(l, (uint32_t)number);
     *claim = atomic_load(&slot->claim);
-    return claim_pid(*claim) == (uint32_t)getpid() &&
+    return claim_id(*claim) == (process_self().id & ID_MASK) &&
                    claim_serial(*claim) == (uint32_t)number >> SLOT_BITS
                ? slot
                : NULL;
@@ -173,7 +165,7 @@ sleeper_move(struct live *l, int number, uint32_t allowed, uint64_t wake_ns)
     if (!slot) {
         return;
     }
-    claim = pack_claim(claim_pid(seen), claim_serial(seen), wake_ns);
+    claim = pack_claim(claim_id(seen), claim_serial(seen), wake_ns);
     if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
         publish_wait(slot, claim, allowed, wake_ns);
     }
@@ -201,7 +193,8 @@ read_slot(struct sleeper_slot *slot, struct sleeper *out)
     if (!claim || atomic_load(&slot->filled) != claim) {
         return false;
     }
-    out->pid = claim_pid(claim);
+    out->pid = atomic_load(&slot->pid);
+    out->elsewhere = process_is_elsewhere(atomic_load(&slot->pid_space));
     out->cell = atomic_load(&slot->cell);
     out->attempts = atomic_load(&slot->attempts);
     out->allowed = atomic_load(&slot->allowed);

@@ -1,10 +1,12 @@
 /* The table of sleepers: waiting calls, listed for operators.  A slot is free
  * once its time is past or its process is dead, so a killed process leaves
- * nothing to repair. */
+ * nothing to repair.  Only the time frees the slot of a process in another PID
+ * namespace, whose number means another process here. */
 #ifndef BIDE_LIVE_SLEEPER_H
 #define BIDE_LIVE_SLEEPER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <bide.h>
@@ -13,9 +15,9 @@ struct live;
 
 /* A slot in the live file; 128 bytes. */
 struct sleeper_slot {
-    /* S, by CAS; 0: free. Process (22 bits), serial (10) and time of waking
-     * (32, in 2^26 ns, rounded up) are in one word, so that one CAS claims the
-     * slot. */
+    /* S, by CAS; 0: free. Id of the process (22 bits), serial (10) and time of
+     * waking (32, in 2^26 ns, rounded up) are in one word, so that one CAS
+     * claims the slot. */
     _Atomic uint64_t claim;
     _Atomic uint64_t
         filled; /* S, last: the claim that the other fields are of */
@@ -26,12 +28,14 @@ struct sleeper_slot {
     _Atomic uint32_t pid_space;  /* inode of the PID namespace; 0: unknown */
     _Atomic uint64_t program[2]; /* text in words, words.h */
     _Atomic uint64_t outcome[8];
-    uint64_t spare;
+    _Atomic uint32_t pid; /* in that namespace */
+    uint32_t spare;
 };
 
 struct sleeper {
     uint32_t cell;
     uint32_t pid;
+    bool elsewhere;    /* the pid is of another PID namespace */
     uint32_t attempts; /* number made */
     uint32_t allowed;  /* UINT32_MAX: no limit */
     uint64_t wake_ns;  /* monotonic */

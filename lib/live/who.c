@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,21 +40,4 @@ who_program(char program[16])
 {
     pthread_once(&program_once, read_program_name);
     memcpy(program, program_name, sizeof(program_name));
-}
-
-uint32_t
-who_pid_space(void)
-{
-    static _Atomic uint64_t known; /* pid and its namespace, read before */
-    uint64_t seen = atomic_load_explicit(&known, memory_order_relaxed);
-    uint64_t pid = (uint64_t)getpid();
-    struct stat st;
-    uint32_t space;
-
-    if (seen >> 32 == pid) {
-        return (uint32_t)seen;
-    }
-    space = stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
-    atomic_store_explicit(&known, pid << 32 | space, memory_order_relaxed);
-    return space;
 }

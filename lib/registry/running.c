@@ -3,10 +3,10 @@
  * the last slot is shared by the threads that found none free. */
 #include "registry.h"
 
-#include <unistd.h>
+#include "base/boot.h"
 
 static _Atomic uint64_t taken[RUNNING_SLOTS / 64];
-static _Atomic pid_t owner[RUNNING_SLOTS]; /* the process that took the slot */
+static _Atomic uint32_t owner[RUNNING_SLOTS]; /* id of its process */
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
@@ -31,7 +31,7 @@ static void
 keep_slot(void)
 {
     if (slot_plus_1) {
-        atomic_store(&owner[slot_plus_1 - 1], getpid());
+        atomic_store(&owner[slot_plus_1 - 1], process_self().id);
     }
 }
 
@@ -64,7 +64,7 @@ take_slot(void)
             atomic_fetch_and(&taken[slot / 64], ~bit);
             break;
         }
-        atomic_store(&owner[slot], getpid());
+        atomic_store(&owner[slot], process_self().id);
         return slot;
     }
     return SHARED_SLOT;
@@ -107,7 +107,7 @@ running_total(const struct bide *b)
 void
 running_clear(struct bide *b)
 {
-    pid_t self = getpid();
+    uint32_t self = process_self().id;
 
     for (uint32_t i = 0; i < RUNNING_SLOTS; i++) {
         if (i + 1 != slot_plus_1 && atomic_load(&owner[i]) != self) {

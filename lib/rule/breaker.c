@@ -244,7 +244,7 @@ breaker_still_open(const struct breaker_rules *b, const struct guard *g,
 static void
 record_failed_process(const struct guard *g, uint64_t now_ns)
 {
-    uint64_t mine = (uint64_t)g->process << 34 | (now_ns / MS & MASK(34));
+    uint64_t mine = (uint64_t)g->self.id << 34 | (now_ns / MS & MASK(34));
     uint64_t oldest = 0;
     uint32_t place = 0;
 
@@ -252,7 +252,7 @@ record_failed_process(const struct guard *g, uint64_t now_ns)
         uint64_t entry =
             atomic_load_explicit(&g->rings->process[i], memory_order_relaxed);
 
-        if (entry >> 34 == g->process || entry == 0) {
+        if ((entry ^ mine) >> 34 == 0 || entry == 0) {
             place = i;
             break;
         }

@@ -59,7 +59,7 @@ bool breaker_is_sound(const struct breaker_words *w, uint64_t now_ns);
 
 /* Frees the places of processes for which is_dead returns true. */
 void breaker_release_dead(struct guard_rings *r,
-                          bool (*is_dead)(uint32_t process));
+                          bool (*is_dead)(uint32_t pid, uint32_t space));
 
 /* Applies changed rules (NULL: the policy has none).  Resets a breaker that is
  * switched on.  A window that changes between time and calls starts empty, and

@@ -8,10 +8,16 @@
  *         round    limit           check         limit: ms
  * probe   63.62 61.......52 51.......30 29......0
  *         what  round       process     until            ms, modulo 2^30
+ * holder  63.......42 41.......10 9..............0
+ *         pid         space       of `process`
  *
  * "limit" is the longest probe_timeout under which a probe of the round was let
  * out; the check tells it from garbage.  A place with more time left is
  * garbage.
+ *
+ * "process" is an id; "pid" and "space" tell where that process is found.  They
+ * are written after the place is taken, and belong to it if they have the same
+ * bits of the id.
  *
  * A probe is counted before its place is marked.  If its process is killed in
  * between, no report is lost, and one more probe is let out.
@@ -156,7 +162,7 @@ probes_claim(const struct breaker_rules *b, const struct guard *g,
     uint32_t round = round_of_state(state);
     uint64_t now_ms = now_ns / MS, limit_ms = note_limit(b, g, state);
     uint64_t mine =
-        probe_word(PROBE_OUT, round, g->process, now_ms + timeout_ms(b));
+        probe_word(PROBE_OUT, round, g->self.id, now_ms + timeout_ms(b));
     bool ignore_marks = marks_are_garbage(b, g, round);
 
     for (uint32_t i = 0; i < probe_places(b); i++) {
@@ -169,6 +175,10 @@ probes_claim(const struct breaker_rules *b, const struct guard *g,
 
         if (is_free &&
             atomic_compare_exchange_strong(&g->rings->probe[i], &old, mine)) {
+            atomic_store(&g->rings->holder[i],
+                         (uint64_t)g->self.pid << 42 |
+                             (uint64_t)g->self.space << 10 |
+                             (g->self.id & MASK(10)));
             *out = (struct probe){i + 1, mine};
             return true;
         }
@@ -186,13 +196,16 @@ breaker_release(const struct guard *g, struct probe probe)
 }
 
 void
-breaker_release_dead(struct guard_rings *r, bool (*is_dead)(uint32_t process))
+breaker_release_dead(struct guard_rings *r,
+                     bool (*is_dead)(uint32_t pid, uint32_t space))
 {
     for (uint32_t i = 0; i < PROBES_MAX; i++) {
         uint64_t old = atomic_load(&r->probe[i]);
+        uint64_t holder = atomic_load(&r->holder[i]);
 
         if (old && old >> 62 == PROBE_OUT &&
-            is_dead((uint32_t)(old >> 30 & MASK(22)))) {
+            (holder & MASK(10)) == (old >> 30 & MASK(10)) &&
+            is_dead((uint32_t)(holder >> 42), (uint32_t)(holder >> 10))) {
             atomic_compare_exchange_strong(&r->probe[i], &old, 0);
         }
     }
@@ -236,7 +249,7 @@ probes_report(const struct guard *g, uint64_t state, bool failed, bool slow,
     }
     atomic_compare_exchange_strong(
         &g->rings->probe[probe.place - 1], &probe.word,
-        probe_word(PROBE_REPORTED, round, g->process, 0));
+        probe_word(PROBE_REPORTED, round, g->self.id, 0));
 }
 
 enum breaker_state

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/boot.h"
+
 enum {
     SLICES = 16, /* in a window of time, whose length is exact to 1/16 */
     SLICE_SLOTS = 20,
@@ -102,6 +104,7 @@ struct guard_rings {
     _Atomic uint64_t budget_refused;              /* total of retries */
     _Atomic uint64_t bits[WINDOW_CALLS_MAX / 32]; /* a window of calls: two
                                                      bits each, window.c */
+    _Atomic uint64_t holder[PROBES_MAX]; /* of each probe, breaker_probes.c */
 };
 
 _Static_assert(sizeof(struct budget_words) == 64, "a line");
@@ -121,8 +124,8 @@ struct guard {
     /* Adds one attempt to both totals; `how` are bits of enum ended. */
     void (*count)(void *arg, uint32_t how);
     void *arg;
-    uint64_t txn;     /* the commit of the rules */
-    uint32_t process; /* pid of the caller */
+    uint64_t txn;        /* the commit of the rules */
+    struct process self; /* of the caller */
     uint64_t realtime_ns;
     uint32_t turned; /* out: incremented when the breaker changes its state */
 };

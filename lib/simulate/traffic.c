@@ -255,7 +255,7 @@ after_decision(struct traffic_stream *s, struct traffic_call *r,
 static struct guard *
 guard_of_call(struct traffic_stream *s, const struct traffic_call *r)
 {
-    s->shared.guard.process = (uint32_t)(r->number % PROCESSES_MAX) + 1;
+    s->shared.guard.self.id = (uint32_t)(r->number % PROCESSES_MAX) + 1;
     return &s->shared.guard;
 }
 

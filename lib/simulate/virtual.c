@@ -42,7 +42,7 @@ virtual_begin(struct virtual_guard *v, const struct policy *p)
         .budget_tally = read_budget_total,
         .count = add_to_totals,
         .arg = v,
-        .process = 1,
+        .self.id = 1,
     };
     virtual_follow(v, p, 0);
 }

@@ -210,11 +210,16 @@ function makeRow(name) {
   return r;
 }
 
+function elsewhere(yes) {
+  return yes ? " in another container" : "";
+}
+
 function about(p, now) {
   const d = p.data;
   if (!p.defined) {
-    const by = d.declared_by ? [": declared", d.declared_pid, d.declared_by] : [": used", d.asked_by, d.program];
-    return "not defined" + (by[1] ? `${by[0]} by pid ${by[1]} ${by[2] || ""}` : "") +
+    const by = d.declared_by ? [": declared", d.declared_pid, d.declared_by, d.declared_other_container]
+      : [": used", d.asked_by, d.program, d.other_container];
+    return "not defined" + (by[1] ? `${by[0]} by pid ${by[1]} ${by[2] || ""}${elsewhere(by[3])}` : "") +
       (d.default ? " · default applies" : "") + (d.rules ? " · " + d.rules : "");
   }
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
@@ -419,7 +424,7 @@ function showCalls(now) {
   fill($("calls"), ...calls.slice(0, 20).map((c) => item(c.policy + (c.scope ? " / " + c.scope : ""), "",
     "in " + time(Math.max(1, c.wakes_in_ms)),
     "attempt " + c.attempts + (c.allowed ? " of " + c.allowed : "") + (c.outcome ? ": " + c.outcome : ""),
-    c.pid + (c.program ? " " + c.program : ""))),
+    c.pid + (c.program ? " " + c.program : "") + elsewhere(c.other_container))),
     all > 20 ? el("li", {class: "muted"}, `and ${all - Math.min(20, calls.length)} more: bide calls`) : null);
 }
 

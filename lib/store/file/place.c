@@ -1,9 +1,10 @@
 /* The directory of a registry: its files, its lock, and the stamps of files
  * that were checked.
  *
- * registry.lock holds one line, "815 1234567890 bide apply\n": pid, begin in
- * nanoseconds of CLOCK_MONOTONIC, command.  The line is only for messages; the
- * lock is flock(2), so the kernel releases it when its holder ends.
+ * registry.lock holds one line, "815 4026531836 1234567890 bide apply\n": pid,
+ * its PID namespace, begin in nanoseconds of CLOCK_MONOTONIC, command.  The
+ * line is only for messages; the lock is flock(2), so the kernel releases it
+ * when its holder ends.
  *
  * registry.checked, little-endian, 48 bytes:
  *    0 magic u32 "bchk" | 4 crc u32 of what follows | 8 device u64 |
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "base/boot.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/paths.h"
@@ -212,9 +215,10 @@ static void
 write_lock_line(int fd, const char *command)
 {
     char line[COMMAND_MAX + 64];
-    int length = snprintf(line, sizeof(line), "%ld %llu %.*s\n", (long)getpid(),
-                          (unsigned long long)clock_monotonic_ns(), COMMAND_MAX,
-                          command ? command : "?");
+    struct process self = process_self();
+    int length = snprintf(line, sizeof(line), "%u %u %" PRIu64 " %.*s\n",
+                          self.pid, self.space, clock_monotonic_ns(),
+                          COMMAND_MAX, command ? command : "?");
 
     for (char *p = line; p < line + length - 1; p++) {
         if ((unsigned char)*p < ' ' || *p == 127) {
@@ -234,8 +238,8 @@ static int
 refuse_locked(int fd, unsigned wait_ms)
 {
     char line[COMMAND_MAX + 64] = "", command[COMMAND_MAX + 1] = "", gave[48];
-    unsigned long long since = 0, now = clock_monotonic_ns();
-    long pid = 0;
+    uint64_t since = 0, now = clock_monotonic_ns();
+    uint32_t pid = 0, space = 0;
 
     if (wait_ms < 1000) {
         snprintf(gave, sizeof(gave), "gave up after %u ms", wait_ms);
@@ -243,14 +247,15 @@ refuse_locked(int fd, unsigned wait_ms)
         snprintf(gave, sizeof(gave), "gave up after %u s", wait_ms / 1000);
     }
     if (pread(fd, line, sizeof(line) - 1, 0) <= 0 ||
-        sscanf(line, "%ld %llu %64[^\n]", &pid, &since, command) != 3) {
+        sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu64 " %64[^\n]", &pid,
+               &space, &since, command) != 4) {
         return place_say(BIDE_ELOCKED, "being written by another process: %s",
                          gave);
     }
-    return place_say(
-        BIDE_ELOCKED, "being written by pid %ld (%s, for %llu s): %s", pid,
-        command, since < now ? (now - since) / (unsigned long long)NS_PER_S : 0,
-        gave);
+    return place_say(BIDE_ELOCKED,
+                     "being written by pid %u%s (%s, for %" PRIu64 " s): %s",
+                     pid, process_is_elsewhere(space) ? PROCESS_ELSEWHERE : "",
+                     command, since < now ? (now - since) / NS_PER_S : 0, gave);
 }
 
 /* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0

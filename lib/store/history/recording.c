@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/boot.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/safe.h"
@@ -329,7 +330,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
     }
     r->quick = quick;
     r->lock = -1;
-    r->pid = getpid();
+    r->process = process_self().id;
     r->dir = strdup(dir);
     r->path = place_path(dir, HISTORY_FILE);
     if (!r->dir || !r->path) {
@@ -532,7 +533,7 @@ recording_commit(struct recording *r)
 {
     int rc;
 
-    if (r->pid != getpid() || !r->txn) {
+    if (r->process != process_self().id || !r->txn) {
         return place_say(BIDE_EINVAL, "the recording has ended");
     }
     rc = r->failed ? r->failed : write_rest(r);
@@ -554,12 +555,12 @@ recording_end(struct recording *r)
     if (!r) {
         return;
     }
-    if (r->pid == getpid()) {
+    if (r->process == process_self().id) {
         close_history_file(r);
         pages_close(r->pages);
     }
     if (r->lock >= 0) {
-        if (r->pid == getpid()) {
+        if (r->process == process_self().id) {
             /* A child that was forked meanwhile has the same open file, so
              * closing ours would not release the lock. */
             flock(r->lock, LOCK_UN);

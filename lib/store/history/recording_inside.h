@@ -24,7 +24,7 @@ struct block {
 struct recording {
     char *dir, *path;
     int lock;
-    pid_t pid;
+    uint32_t process; /* id of the one that began it */
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi[HISTORY_DATABASES];

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const names[DATABASES] = {"policies", "versions", "log",
                                              "children", "meta"};
@@ -19,7 +18,7 @@ writer_damaged(const struct writer *w, const char *what)
 int
 writer_usable(const struct writer *w)
 {
-    if (w->pid != getpid() || !w->txn) {
+    if (w->process != process_self().id || !w->txn) {
         return place_say(BIDE_EINVAL, "the transaction has ended");
     }
     return w->failed;

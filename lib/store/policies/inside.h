@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "store/file/env.h"
+#include "base/boot.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "store/pages/pages.h"
@@ -18,7 +19,7 @@ enum { POLICIES, VERSIONS, LOG, CHILDREN, META, DATABASES };
 struct writer {
     char *dir;
     int lock;
-    pid_t pid;
+    uint32_t process; /* id of the one that began it */
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi[DATABASES];

@@ -149,7 +149,7 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
 
     if (w) {
         w->lock = -1;
-        w->pid = getpid();
+        w->process = process_self().id;
         w->dir = strdup(dir);
     }
     if (!w || !path || !w->dir) {
@@ -211,7 +211,7 @@ writer_commit(struct writer *w)
 {
     int rc = w->failed;
 
-    if (w->pid != getpid() || !w->txn) {
+    if (w->process != process_self().id || !w->txn) {
         return place_say(BIDE_EINVAL, "the transaction has ended");
     }
     if (rc || !w->changed) {
@@ -245,7 +245,7 @@ writer_end(struct writer *w)
     if (!w) {
         return;
     }
-    if (w->pid != getpid()) {
+    if (w->process != process_self().id) {
         /* LMDB's locks belong to the parent; closing the environment in a child
          * would release them.  Its memory is leaked. */
         if (w->lock >= 0) {

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -342,13 +343,14 @@ say_locked(const struct deferred *d)
 {
     char line[256];
     unsigned long long inode;
+    unsigned major, minor;
     long holder = 0, pid;
     FILE *f = fopen("/proc/locks", "re");
 
     while (f && !holder && fgets(line, sizeof(line), f)) {
-        if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %*x:%*x:%llu", &pid,
-                   &inode) == 2 &&
-            inode == d->file.inode) {
+        if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %x:%x:%llu", &pid, &major,
+                   &minor, &inode) == 4 &&
+            inode == d->file.inode && makedev(major, minor) == d->file.device) {
             holder = pid;
         }
     }

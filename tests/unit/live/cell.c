@@ -80,16 +80,25 @@ the_gate_of_a_new_cell_is_unknown(void **state)
     struct cell *c = cell_at(l, scene_cell(l, "a"));
     uint32_t pid = 0;
     char program[16] = "";
+    bool elsewhere = true;
 
     assert_int_equal(atomic_load(&c->gate), GATE_UNKNOWN);
     assert_int_equal(atomic_load(&c->limit_ms), 0);
     assert_int_equal(atomic_load(&c->generation), 0);
-    assert_false(cell_asked(c, &pid, program));
+    assert_false(cell_asked(c, &pid, &elsewhere, program));
     cell_ask(c);
     cell_ask(NULL);
-    assert_true(cell_asked(c, &pid, program));
+    assert_true(cell_asked(c, &pid, &elsewhere, program));
     assert_int_equal(pid, getpid());
+    assert_false(elsewhere);
     assert_true(*program);
+    /* A process with the same number in another PID namespace. */
+    atomic_fetch_add(&c->asked_space, 1);
+    assert_true(cell_asked(c, &pid, &elsewhere, program));
+    assert_true(elsewhere);
+    cell_ask(c);
+    assert_true(cell_asked(c, &pid, &elsewhere, program));
+    assert_false(elsewhere);
     live_close(l);
 }
 

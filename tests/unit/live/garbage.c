@@ -110,13 +110,14 @@ use_cell(struct live *l, uint32_t i)
     struct cell *c = cell_at(l, i);
     struct cell_reading r;
     uint32_t pid;
+    bool elsewhere;
 
     if (c) {
         if (cell_names(c, name, scope)) {
             CHECK(*name && strlen(name) <= BIDE_NAME_MAX);
             CHECK(strlen(scope) <= BIDE_NAME_MAX);
         }
-        if (cell_asked(c, &pid, program)) {
+        if (cell_asked(c, &pid, &elsewhere, program)) {
             CHECK(strlen(program) < sizeof(program));
         }
         cell_ask(c);

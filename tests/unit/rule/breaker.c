@@ -131,7 +131,7 @@ the_largest_window_of_calls_works(void **state)
 static void
 fail_as(struct guarded *s, uint32_t process, uint64_t now)
 {
-    s->g.process = process;
+    s->g.self.id = process;
     failed(s, now);
 }
 
@@ -438,9 +438,9 @@ transitions_are_counted_and_the_last_ones_kept(void **state)
 /* ---- garbage ---- */
 
 static bool
-is_seven(uint32_t process)
+is_seven(uint32_t pid, uint32_t space)
 {
-    return process == 7;
+    return pid == 7 && space == SPACE;
 }
 
 static void
@@ -453,7 +453,7 @@ live_on(struct guarded *s, uint64_t now, uint64_t *seed)
 
     for (uint32_t i = 0; i < 6; i++) {
         until = 0;
-        s->g.process = (uint32_t)guarded_random(seed) >> 10;
+        s->g.self.id = (uint32_t)guarded_random(seed) >> 10;
         if (breaker_admit(b, &s->g, now, &probe, &until)) {
             assert_true(probe.place <= PROBES_MAX);
             report_attempt(s, i % 2, i * SECOND, probe, now);

@@ -274,9 +274,9 @@ a_released_place_is_free(void **state)
 }
 
 static bool
-is_seven(uint32_t process)
+is_seven(uint32_t pid, uint32_t space)
 {
-    return process == 7;
+    return pid == 7 && space == SPACE;
 }
 
 static void

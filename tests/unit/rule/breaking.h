@@ -7,12 +7,15 @@
 #define ON "breaker=on\n"
 #define SOON ON "breaker_consecutive=2\nbreaker_open_for=30s\n"
 
+/* The PID namespace of all these processes. */
+#define SPACE 4026531836u
+
 UNUSED static bool
 admit_as(struct guarded *s, uint32_t process, uint64_t now, struct probe *out)
 {
     uint64_t until;
 
-    s->g.process = process;
+    s->g.self = (struct process){process, process, SPACE};
     return breaker_admit(&s->p->breaker, &s->g, now, out, &until);
 }
 

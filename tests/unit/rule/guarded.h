@@ -65,7 +65,7 @@ guarded_new(const char *keys)
         .budget_tally = guarded_budget_tally,
         .count = guarded_count,
         .arg = s,
-        .process = 1,
+        .self.id = 1,
     };
     guarded_change(s, keys);
     return s;

@@ -48,7 +48,7 @@ setup(void **state)
         .budget_tally = read_tally,
         .arg = s,
         .txn = 7,
-        .process = 1,
+        .self.id = 1,
     };
     *state = s;
     return 0;
