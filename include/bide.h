@@ -88,11 +88,18 @@ BIDE_API const char *bide_strerror(int rc);
 struct bide;
 struct bide_policy;
 
+/* A flag of bide_open, for tests: counters, budgets, breakers and waiting calls
+ * are kept in this process and the children that it forks.  Nothing is written
+ * to the live state of the host.  Policies are read from the registry, and
+ * their changes followed: each call looks for them when it begins, a waiting
+ * one every 5 s.  Work is deferred to the registry as usual. */
+enum { BIDE_PRIVATE = 1 };
+
 /* Opens the registry in `dir`; NULL: $BIDE_DIR, else /var/lib/bide for root,
  * $XDG_STATE_HOME/bide (~/.local/state/bide) for others.  Succeeds also if no
  * registry exists: calls then run under declared rules, and follow the registry
- * as soon as it appears.  `flags` is 0.  The caller frees *out with bide_close.
- * Fails with BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
+ * as soon as it appears.  `flags` is 0 or BIDE_PRIVATE.  The caller frees *out
+ * with bide_close.  Fails with BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_open(const char *dir, unsigned flags, struct bide **out);
 
 /* Closes the registry and frees its handles.  Returns BIDE_EBUSY, and does
@@ -121,9 +128,9 @@ BIDE_API int bide_lookup(struct bide *b, const char *name, const char *scope,
                          struct bide_policy **out);
 
 /* Checks the registry.  Returns 0 if the policies in use could be read from it
- * and live state is shared.  Otherwise the last good or declared rules are in
- * force, or live state is private to this process; returns the error that
- * caused it (BIDE_EMISSING, BIDE_EPERM, BIDE_EDAMAGED ...). */
+ * and live state is shared (or BIDE_PRIVATE).  Otherwise the last good or
+ * declared rules are in force, or live state is private to this process;
+ * returns the error that caused it (BIDE_EMISSING, BIDE_EPERM ...). */
 BIDE_API int bide_registry_status(struct bide *b);
 
 /* ---- outcomes ---- */
@@ -484,8 +491,9 @@ BIDE_API int bide_read_stats(struct bide_policy *p, struct bide_stats *out);
  * or more; 0 stops recording, as bide_close does.  A forked child does not
  * record.  Errors of later recordings are not reported here; `bide doctor`
  * shows them.
- * Fails with BIDE_EINVAL, BIDE_EMISSING, BIDE_EPERM (this process may not write
- * in the registry's directory), BIDE_ENOMEM, BIDE_ESYS. */
+ * Fails with BIDE_EINVAL (also of a registry opened with BIDE_PRIVATE),
+ * BIDE_EMISSING, BIDE_EPERM (this process may not write in the registry's
+ * directory), BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_record_every(struct bide *b, uint64_t every_ns);
 
 /* ---- hooks, clock, seed ---- */
@@ -518,9 +526,10 @@ struct bide_clock {
     void (*sleep_until_ns)(void *arg, uint64_t until_ns);
 };
 
-/* Sets the clock of this registry; it is copied.  NULL: the system's clock.
- * Fails with BIDE_EBUSY while a call is running; BIDE_EINVAL: a function is
- * missing. */
+/* Sets the clock of a registry that was opened with BIDE_PRIVATE; it is copied.
+ * NULL: the system's clock.  Fails with BIDE_EBUSY while a call is running;
+ * BIDE_EINVAL: a function is missing, or live state is shared: other processes
+ * would misread the times in it. */
 BIDE_API int bide_set_clock(struct bide *b, const struct bide_clock *clock);
 
 /* Sets the seed of the random part of waits, and starts its sequence again.

@@ -9,13 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/boot.h"
 #include "past.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
 struct recorder {
     pthread_t thread;
-    pid_t pid; /* the process that has the thread */
+    uint32_t process; /* the id of the one that has the thread */
     uint64_t every_ns;
     pthread_mutex_t lock;
     pthread_cond_t stopping;
@@ -101,7 +102,7 @@ make_recorder(const char *dir, uint64_t every_ns, struct recorder **out)
     if (!r) {
         return BIDE_ENOMEM;
     }
-    r->pid = getpid();
+    r->process = process_self().id;
     r->every_ns = every_ns;
     memcpy(r->dir, dir, length);
     pthread_mutex_init(&r->lock, NULL);
@@ -125,7 +126,8 @@ recorder_end(struct recorder *r)
     if (!r) {
         return;
     }
-    if (r->pid == getpid()) { /* a forked child has no such thread */
+    if (r->process ==
+        process_self().id) { /* a forked child has no such thread */
         pthread_mutex_lock(&r->lock);
         r->stop = true;
         pthread_cond_signal(&r->stopping);
@@ -141,7 +143,7 @@ bide_record_every(struct bide *b, uint64_t every_ns)
     struct recorder *now = NULL, *before;
     int rc;
 
-    if (!b || (every_ns && every_ns < SECOND_NS)) {
+    if (!b || b->is_private || (every_ns && every_ns < SECOND_NS)) {
         return BIDE_EINVAL;
     }
     registry_revive(b);

@@ -7,16 +7,16 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 
+#include "base/boot.h"
 #include "base/lock.h"
 #include "base/paths.h"
 #include "store/queue/queue.h"
 #include "bell.h"
 
-enum { FORKED = 0, REVIVING = 1, ALIVE = 2 };
+/* In bide->process: the process of this id is making it its own. */
+#define REVIVING (1ull << 32)
 
 /* ---- open ---- */
 
@@ -26,32 +26,12 @@ fresh_seed(void)
     uint64_t seed;
 
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
-        /* Early in the boot there is no random data; time and pid are enough to
-         * spread retries. */
-        seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid()
-                                                                 << 32;
+        /* Early in the boot there is no random data; time and process are
+         * enough to spread retries. */
+        seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^
+               (uint64_t)process_self().id << 32;
     }
     return seed;
-}
-
-/* Maps a page that the kernel clears in each forked child (Linux 4.14). */
-static int
-map_alive(struct bide *b)
-{
-    size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (page == MAP_FAILED) {
-        return BIDE_ENOMEM;
-    }
-    if (madvise(page, size, MADV_WIPEONFORK) != 0) {
-        munmap(page, size);
-        return BIDE_ESYS;
-    }
-    b->alive = page;
-    atomic_store(b->alive, ALIVE);
-    return 0;
 }
 
 /* Sets the scale of ticks, which a later live file does not change: an attempt
@@ -83,18 +63,15 @@ open_registry(struct bide *b, const char *dir)
         return BIDE_ENOMEM;
     }
     b->seed = fresh_seed();
-    b->process = (uint32_t)getpid();
-    rc = map_alive(b);
-    if (rc == 0) {
-        cancel = lock_take(&b->lock);
-        attach_registry(b, &txn);
-        rc = b->live ? 0 : BIDE_ENOMEM;
-        lock_release(&b->lock, cancel);
+    atomic_store(&b->process, process_self().id);
+    cancel = lock_take(&b->lock);
+    attach_registry(b, &txn);
+    lock_release(&b->lock, cancel);
+    if (!b->live) {
+        return BIDE_ENOMEM;
     }
-    if (rc == 0) {
-        set_scale(b);
-    }
-    return rc;
+    set_scale(b);
+    return 0;
 }
 
 static void
@@ -119,9 +96,6 @@ free_registry(struct bide *b)
     free_policies(b);
     names_free(b);
     declared_free(b);
-    if (b->alive) {
-        munmap((void *)b->alive, (size_t)sysconf(_SC_PAGESIZE));
-    }
     pthread_mutex_destroy(&b->lock);
     pthread_mutex_destroy(&b->defer_lock);
     free(b->running);
@@ -135,7 +109,7 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
     struct bide *b;
     int rc;
 
-    if (flags != 0 || !out ||
+    if (flags & ~(unsigned)BIDE_PRIVATE || !out ||
         (dir && (!*dir || strlen(dir) >= PATH_MAX - 64))) {
         return BIDE_EINVAL;
     }
@@ -144,6 +118,7 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
         return BIDE_ENOMEM;
     }
     b->fd = b->bell = -1;
+    b->is_private = flags & BIDE_PRIVATE;
     if (pthread_mutex_init(&b->defer_lock, NULL) != 0 ||
         pthread_mutex_init(&b->lock, NULL) != 0) {
         free(b);
@@ -188,7 +163,6 @@ revive_in_child(struct bide *b)
         pthread_mutex_init(&p->lock, NULL);
     }
     b->seed = fresh_seed();
-    b->process = (uint32_t)getpid();
     running_clear(b);
     /* The parent keeps its own descriptors: closing the child's does not
      * change them. */
@@ -198,20 +172,20 @@ revive_in_child(struct bide *b)
 void
 registry_revive(struct bide *b)
 {
-    uint32_t state = atomic_load_explicit(b->alive, memory_order_acquire);
+    uint64_t self = process_self().id;
+    uint64_t seen = atomic_load_explicit(&b->process, memory_order_acquire);
 
-    if (__builtin_expect(state == ALIVE, 1)) {
-        return;
-    }
-    state = FORKED;
-    if (atomic_compare_exchange_strong(b->alive, &state, REVIVING)) {
-        revive_in_child(b);
-        atomic_store_explicit(b->alive, ALIVE, memory_order_release);
-        return;
-    }
-    /* Another thread of the child does it now; that takes microseconds. */
-    while (atomic_load_explicit(b->alive, memory_order_acquire) != ALIVE) {
-        sched_yield();
+    while (__builtin_expect(seen != self, 0)) {
+        if (seen == (self | REVIVING)) {
+            /* Another thread of the child does it; that takes microseconds. */
+            sched_yield();
+            seen = atomic_load_explicit(&b->process, memory_order_acquire);
+        } else if (atomic_compare_exchange_strong(&b->process, &seen,
+                                                  self | REVIVING)) {
+            revive_in_child(b);
+            atomic_store_explicit(&b->process, self, memory_order_release);
+            return;
+        }
     }
 }
 
@@ -346,7 +320,8 @@ bide_set_clock(struct bide *b, const struct bide_clock *clock)
 {
     int cancel;
 
-    if (!b || (clock && (!clock->now_ns || !clock->sleep_until_ns))) {
+    if (!b || !b->is_private ||
+        (clock && (!clock->now_ns || !clock->sleep_until_ns))) {
         return BIDE_EINVAL;
     }
     registry_revive(b);

@@ -96,11 +96,11 @@ struct bide {
     struct bide_policy *unread; /* ... be read; NULL: all could */
     _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last check */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
+    bool is_private;            /* BIDE_PRIVATE: b->live is b->own */
     bool own_clock, hooked;
     struct bide_clock clock;
     struct bide_hooks hooks;
     uint64_t seed;
-    uint32_t process;       /* id of this process: getpid is a system call */
     _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
     int fd, bell; /* bide_fd: an epoll, and the bell in it; -1: none */
     struct declared *declared;
@@ -108,8 +108,8 @@ struct bide {
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */
     void (*recorder_end)(struct recorder *r);
-    _Atomic uint32_t *alive; /* in a page that the kernel clears in a child */
-    struct running *running; /* RUNNING_SLOTS */
+    _Atomic uint64_t process;   /* id of the process that all this is of */
+    struct running *running;    /* RUNNING_SLOTS */
     pthread_mutex_t defer_lock; /* of the next two */
     struct deferred *deferred;  /* the queue; NULL until it is needed */
     bool deferred_own_clock;

@@ -106,8 +106,8 @@ publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
         bits = r->loaded.gate;
         limit_ms = r->loaded.limit_ms;
     }
-    if (attach_is_shared(p)) {
-        bits |= GATE_UNKNOWN; /* other names write their gates there too */
+    if (atomic_load(&p->home)->live == p->bide->own) {
+        bits |= GATE_UNKNOWN; /* no writer announces there: each call looks */
     }
     load_publish(p->bide->reader, c, txn, bits, limit_ms,
                  r->registered ? r->loaded.policy : NULL);

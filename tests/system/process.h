@@ -2,6 +2,7 @@
 #ifndef TESTS_SYSTEM_PROCESS_H
 #define TESTS_SYSTEM_PROCESS_H
 
+#define SCENE_FLAGS 0
 #include "unit/registry/scene.h"
 
 enum { WORDS_MAX = 12 };

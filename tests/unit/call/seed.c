@@ -114,7 +114,7 @@ a_registry_opened_again_draws_other_waits(void **state)
     for (i = 0; i < 2; i++) {
         struct bide_result r;
 
-        assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+        assert_int_equal(bide_open(s->dir, BIDE_PRIVATE, &s->b), 0);
         assert_int_equal(bide_set_clock(s->b, &clock), 0);
         scene_run(s, "full", &bad, 1, &r);
         slept[i] = r.slept_ns;

@@ -1,5 +1,6 @@
 /* Many threads run calls under a few policies that change all the time: each
  * call ends, and all are counted.  Made for ThreadSanitizer. */
+#define SCENE_FLAGS 0
 #include "unit/registry/scene.h"
 
 enum { THREADS = 8, POLICIES = 3, CHANGES = 500, CALLS_AT_LEAST = 200 };

@@ -5,6 +5,7 @@
 #include "rule/alarm.h"
 #include "rule/breaker.h"
 #include "store/history/history.h"
+#define SCENE_FLAGS 0
 #include "unit/registry/scene.h"
 
 static const struct recorder_options how = {

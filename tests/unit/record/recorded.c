@@ -6,6 +6,7 @@
 #include "record/past.h"
 #include "rule/histogram.h"
 #include "store/history/history.h"
+#define SCENE_FLAGS 0
 #include "unit/registry/scene.h"
 
 enum { CALLERS = 3, RECORDERS = 2, CHILDREN = CALLERS + RECORDERS };
@@ -75,8 +76,11 @@ be_caller(const struct scene *s, struct outside *o)
     struct bide_policy *p;
     struct bide *b;
 
-    if (bide_open(s->dir, 0, &b) || bide_set_clock(b, &clock) ||
-        bide_lookup(b, "pay", NULL, &p)) {
+    if (bide_open(s->dir, 0, &b)) {
+        _exit(9);
+    }
+    scene_set_clock(b, &clock);
+    if (bide_lookup(b, "pay", NULL, &p)) {
         _exit(9);
     }
     while (atomic_load(&o->now_ns) < 1000 * SECOND + ALL_OF_IT) {
@@ -212,7 +216,8 @@ history_equals_the_outside_count_whoever_is_killed(void **state)
     a = scene_admin(s);
     assert_int_equal(past_record(admin_past(a), &last, &done), 0);
     recorded_free(&done);
-    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, &past), 0);
+    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, &past),
+                     0);
     admin_close(a);
     assert_int_equal(past.damaged + past.lost, 0);
     assert_true(o->recordings > 2);

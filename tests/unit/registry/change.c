@@ -1,5 +1,6 @@
 /* A change reaches waiting calls.  No real time passes: the caller's clock
  * changes the registry in the middle of its sleep. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 static const char shop[] = "[base]\n"

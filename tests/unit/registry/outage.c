@@ -1,5 +1,6 @@
 /* No registry, a damaged one, no space, no permission: calls go on, and the
  * reason is visible. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 #include <limits.h>

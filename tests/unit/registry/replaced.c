@@ -1,5 +1,6 @@
 /* A registry that was replaced is followed like any other change, and a gate
  * from a commit that the registry does not have is discarded. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 #include <limits.h>

@@ -1,5 +1,6 @@
 /* No permission, no descriptors, no space for files: each in a process of its
  * own. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 #include <limits.h>

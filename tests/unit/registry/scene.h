@@ -30,6 +30,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "policy/policy.h"
+#include "registry/registry.h"
 
 #define UNUSED __attribute__((unused))
 #define MS 1000000ull
@@ -223,14 +224,30 @@ scene_sleep(void *arg, uint64_t until_ns)
     }
 }
 
+/* The live state is private, as for every program with a clock of its own.
+ * Tests of the shared one define this as 0. */
+#ifndef SCENE_FLAGS
+#define SCENE_FLAGS BIDE_PRIVATE
+#endif
+
+/* Sets the clock of a registry, NULL: the system's.  bide_set_clock refuses a
+ * shared one. */
+UNUSED static void
+scene_set_clock(struct bide *b, const struct bide_clock *clock)
+{
+    b->own_clock = clock != NULL;
+    b->clock = clock ? *clock : (struct bide_clock){0};
+    b->scale = clock ? (struct tick_scale){0} : live_scale(b->live);
+}
+
 /* Opens the registry under the clock of the scene. */
 UNUSED static void
 scene_open(struct scene *s)
 {
     struct bide_clock clock = {s, scene_now, scene_sleep};
 
-    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
-    assert_int_equal(bide_set_clock(s->b, &clock), 0);
+    assert_int_equal(bide_open(s->dir, SCENE_FLAGS, &s->b), 0);
+    scene_set_clock(s->b, &clock);
     assert_int_equal(bide_set_seed(s->b, 1), 0);
 }
 

@@ -1,4 +1,5 @@
 /* Scopes have a live state of their own under the same rules, up to a limit. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 enum { MANY = 1024 /* SCOPES_MAX */ };

@@ -1,5 +1,6 @@
 /* Which rules a name gets: the registry's, declared ones, the default, or one
  * attempt. */
+#define SCENE_FLAGS 0
 #include "scene.h"
 
 static const char shop[] = "[shop]\n"
