@@ -151,12 +151,16 @@ add_alarm(void *arg, const struct past_alarm *a)
 {
     struct check *c = arg;
     enum alarm_level level = a->verdict.level;
-    bool first = c->count++ == 0 || alarm_is_worse(level, c->worst);
+    bool first = c->count == 0 || alarm_is_worse(level, c->worst);
     char words[WORDS_SIZE];
 
+    if (!a->policy) {
+        return 0;
+    }
     c->damaged = a->damaged;
     c->judged += alarm_has_rules(a->policy) && !a->verdict.too_few &&
                  !a->verdict.unknown;
+    c->count++;
     c->on[level]++;
     c->worst = first ? level : c->worst;
     if (c->object) {

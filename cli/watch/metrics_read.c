@@ -244,7 +244,7 @@ keep_level(void *arg, const struct past_alarm *alarm)
     struct metrics_policy *p =
         find_metrics_policy(m, m->policy_count, alarm->name);
 
-    if (p) {
+    if (p && alarm->policy) {
         p->level = alarm->verdict.level == ALARM_UNKNOWN
                        ? -1
                        : (int)alarm->verdict.level;

@@ -32,6 +32,8 @@ struct judging {
     uint64_t damaged;
     size_t count;
     struct judged *list; /* by name */
+    int (*visit)(void *arg, const struct past_alarm *alarm);
+    void *arg;
 };
 
 /* ---- choosing the policies ---- */
@@ -223,21 +225,28 @@ look_at_breakers(struct judging *j)
     }
 }
 
+/* Keeps the level of a policy that is judged.  Of all policies, visits also
+ * those with a level that are not judged any more: they were deleted, or lost
+ * their keys. */
 static int
 set_recorded_level(void *arg, const char *name,
                    const struct history_level *level)
 {
-    struct judged *one = find_judged(arg, name);
+    struct judging *j = arg;
+    struct judged *one = find_judged(j, name);
+    struct past_alarm alarm = {
+        .name = name, .verdict.words = "no longer watched", .recorded = *level};
 
     if (one) {
         one->recorded = *level;
     }
-    return 0;
+    return one || !j->all || level->level == ALARM_OK
+               ? 0
+               : j->visit(j->arg, &alarm);
 }
 
 static int
-judge_policy(const struct judging *j, const struct judged *one,
-             int (*visit)(void *arg, const struct past_alarm *alarm), void *arg)
+judge_policy(const struct judging *j, const struct judged *one)
 {
     const struct figures *f = one->seen;
     uint64_t window = one->policy->warn_window_ns;
@@ -263,7 +272,7 @@ judge_policy(const struct judging *j, const struct judged *one,
         alarm.seen.unclear = 0; /* enough is known without them */
     }
     alarm_judge(one->policy, &alarm.seen, &alarm.verdict);
-    return visit(arg, &alarm);
+    return j->visit(j->arg, &alarm);
 }
 
 int
@@ -275,7 +284,9 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
                         .names = names,
                         .name_count = count,
                         .all = count == 0,
-                        .now_ns = clock_realtime_ns()};
+                        .now_ns = clock_realtime_ns(),
+                        .visit = visit,
+                        .arg = arg};
     struct history_range range = {.name = count == 1 ? names[0] : NULL,
                                   .until_ns = UINT64_MAX,
                                   .minutes = true};
@@ -283,8 +294,10 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
     int rc = choose_policies(&j);
 
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
-    if (!rc && j.count > 0) {
-        rc = past_each_interval(p, &range, add_interval, &j, &known);
+    if (!rc) {
+        rc = j.count > 0
+                 ? past_each_interval(p, &range, add_interval, &j, &known)
+                 : past_known(p, &known);
         j.damaged = known.damaged;
     }
     look_at_breakers(&j);
@@ -292,7 +305,7 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
         rc = history_each_level(p->history, set_recorded_level, &j);
     }
     for (size_t i = 0; i < j.count && !rc; i++) {
-        rc = judge_policy(&j, &j.list[i], visit, arg);
+        rc = judge_policy(&j, &j.list[i]);
     }
     forget_policies(&j);
     return rc;

@@ -67,7 +67,7 @@ int past_each_event(struct past *p, const struct history_range *range,
 /* The verdict on one policy by its warn_ and crit_ keys, for all its scopes. */
 struct past_alarm {
     const char *name;
-    const struct policy *policy;
+    const struct policy *policy; /* NULL: not watched any more */
     struct alarm_seen seen;
     struct alarm_verdict verdict;
     uint64_t begin_ns, end_ns;     /* of `seen`: the last warn_window, or up to
@@ -75,8 +75,9 @@ struct past_alarm {
     struct history_level recorded; /* the level in force, and its start */
     uint64_t damaged;              /* records and pages that were skipped */
 };
-/* Visits each policy that has such keys, by name; with `count` names, those
- * policies, even without such keys.  Stops if `visit` does not return 0, and
+/* Visits each policy that has such keys, by name, and before them those with a
+ * level that have none any more; with `count` names, those policies, even
+ * without such keys.  Stops if `visit` does not return 0, and
  * returns that.  Fails with BIDE_ENOPOLICY. */
 int past_each_alarm(struct past *p, char *const *names, size_t count,
                     int (*visit)(void *arg, const struct past_alarm *alarm),

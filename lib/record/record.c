@@ -178,104 +178,28 @@ past_record_until_now(struct past *p)
 
 /* ---- levels ---- */
 
-/* The policies that are on a level.  Those that are not judged any more,
- * because they were deleted or lost their keys, leave it. */
-struct levels {
-    struct recorded *out;
-    size_t count;
-    char (*list)[BIDE_NAME_MAX + 1]; /* "": judged */
-};
-
-static struct level_change *
-new_change(struct recorded *out, const char *name)
-{
-    struct level_change *list =
-        array_more(out->changes, out->change_count, sizeof(*list));
-    struct level_change *added;
-
-    if (!list) {
-        failure_plain(BIDE_ENOMEM);
-        return NULL;
-    }
-    out->changes = list;
-    added = &list[out->change_count++];
-    *added = (struct level_change){.before = ALARM_OK};
-    strcpy(added->name, name);
-    return added;
-}
-
 static int
 add_if_changed(void *arg, const struct past_alarm *alarm)
 {
-    struct levels *l = arg;
-    struct level_change *change;
     const struct alarm_verdict *v = &alarm->verdict;
     enum alarm_level recorded = (enum alarm_level)alarm->recorded.level;
+    struct recorded *out = arg;
+    struct level_change *change;
 
-    for (size_t i = 0; i < l->count; i++) {
-        if (strcmp(l->list[i], alarm->name) == 0) {
-            l->list[i][0] = '\0';
-        }
-    }
     if (v->level == recorded ||
         (v->unknown && (v->level == ALARM_UNKNOWN || v->level < recorded))) {
         return 0;
     }
-    change = new_change(l->out, alarm->name);
+    change = array_add(&out->changes, &out->change_count, sizeof(*change));
     if (!change) {
-        return BIDE_ENOMEM;
+        return failure_plain(BIDE_ENOMEM);
     }
+    strcpy(change->name, alarm->name);
     change->before = recorded;
     change->now = v->level;
     change->seen = alarm->seen;
     memcpy(change->words, v->words, sizeof(change->words));
     return 0;
-}
-
-static int
-add_level(void *arg, const char *name, const struct history_level *level)
-{
-    struct levels *l = arg;
-    void *list;
-
-    if (level->level == ALARM_OK) {
-        return 0;
-    }
-    list = array_more(l->list, l->count, sizeof(*l->list));
-    if (!list) {
-        return BIDE_ENOMEM;
-    }
-    l->list = list;
-    strcpy(l->list[l->count++], name);
-    return 0;
-}
-
-/* Fills out->changes with the changes of level that this recorder sees. */
-static int
-find_changes(struct past *p, struct recorded *out)
-{
-    struct levels l = {.out = out};
-    struct past_known past;
-    int rc = past_known(p, &past);
-
-    if (!rc && p->history) {
-        rc = history_each_level(p->history, add_level, &l);
-    }
-    if (!rc) {
-        rc = past_each_alarm(p, NULL, 0, add_if_changed, &l);
-    }
-    for (size_t i = 0; i < l.count && !rc; i++) {
-        struct level_change *change =
-            *l.list[i] ? new_change(out, l.list[i]) : NULL;
-
-        rc = *l.list[i] && !change ? BIDE_ENOMEM : 0;
-        if (change) {
-            change->before = ALARM_WARN;
-            strcpy(change->words, "no longer watched");
-        }
-    }
-    free(l.list);
-    return rc;
 }
 
 /* Stores the changes.  Of several recorders that see a change only one stores
@@ -308,7 +232,7 @@ static int
 judge_levels(struct past *p, struct recorded *out)
 {
     struct recording *r;
-    int rc = find_changes(p, out);
+    int rc = past_each_alarm(p, NULL, 0, add_if_changed, out);
 
     if (rc || out->change_count == 0) {
         return rc;
