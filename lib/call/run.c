@@ -3,6 +3,19 @@
 #include "call.h"
 #include "guard.h"
 
+/* Returns the longest sleep without a look at the registry: a writer may have
+ * been killed between its commit and its announcement, and nobody announces the
+ * end of a layer. */
+static uint64_t
+longest_sleep_ns(const struct call *k)
+{
+    uint64_t end_ns = k->rules ? k->rules->until_ns : 0;
+    uint64_t now_ns = end_ns ? clock_realtime_ns() : 0;
+
+    return end_ns > now_ns && end_ns - now_ns < LOOK_EVERY_NS ? end_ns - now_ns
+                                                              : LOOK_EVERY_NS;
+}
+
 enum bide_next
 call_wait(struct bide_call *c)
 {
@@ -20,12 +33,10 @@ call_wait(struct bide_call *c)
             return next;
         }
         now = registry_now_ns(b);
-        /* Checks the registry every LOOK_EVERY_NS: a writer may have been
-         * killed between its commit and its announcement. */
-        until =
-            k->machine.wake_ns - now > LOOK_EVERY_NS && k->machine.wake_ns > now
-                ? now + LOOK_EVERY_NS
-                : k->machine.wake_ns;
+        until = now + longest_sleep_ns(k);
+        if (k->machine.wake_ns < until) {
+            until = k->machine.wake_ns;
+        }
         registry_sleep_until(b, cell, seen, until);
     }
 }

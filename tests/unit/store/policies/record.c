@@ -24,18 +24,14 @@ example_record(void)
 static void
 the_bytes_are_those_of_the_example(void **state)
 {
-    static const uint8_t head[] = {2,   0,   3,   0,   0x22, 0x11,
-                                   0,   0,   0,   0,   0,    0, /* sequence */
-                                   3,   0,   0,   0,   1,    0,
-                                   0,   0, /* version, parts */
-                                   8,   7,   6,   5,   4,    3,
-                                   2,   1,   0,   0,   0,    0,
-                                   0,   0,   0,   0, /* times */
-                                   3,   0,   0,   0,   6,    0,
-                                   0,   0,   0,   0,   3,    0,
-                                   0,   0,   0,   0, /* lengths */
-                                   'p', 'a', 'y', 'o', 'p',  's',
-                                   '[', 'p', 'a', 'y', ']',  '\n'};
+    static const uint8_t head[] = {
+        2,   0,   0,   0, 0x22, 0x11, 0,   0,   0,   0,   0,   0, /* sequence */
+        3,   0,   0,   0, 1,    0,    0,   0, /* version, parts */
+        'p', 'a', 'y', 0,                     /* name */
+        8,   7,   6,   5, 4,    3,    2,   1,   0,   0,   0,   0,    0,
+        0,   0,   0,                          /* times */
+        3,   0,   0,   0, 0,    0,    0,   0, /* version, unset */
+        'o', 'p', 's', 0, 0,    0,    '[', 'p', 'a', 'y', ']', '\n', 0};
     struct record r = example_record();
     uint32_t crc;
     size_t length;
@@ -43,7 +39,7 @@ the_bytes_are_those_of_the_example(void **state)
 
     (void)state;
     assert_int_equal(record_write(&r, &bytes, &length), 0);
-    assert_int_equal(length, 68);
+    assert_int_equal(length, 65);
     assert_memory_equal((uint8_t *)bytes + 4, head, sizeof(head));
     crc = crc32c(0, head, sizeof(head));
     assert_memory_equal(bytes, &crc, 4);
@@ -135,28 +131,26 @@ impossible_values_are_damage_despite_a_right_checksum(void **state)
         size_t at;
         uint8_t value;
     } cases[] = {
-        {4, 1},   {4, 3},           /* format */
-        {5, 2},   {5, 1},           /* deleted: 2; with a text */
-        {6, 0},   {6, 4},           /* name_length */
-        {7, 1},                     /* zero */
-        {16, 3},  {16, 5},          /* version: not of the newest part */
-        {20, 0},  {20, 2}, {20, 4}, /* part_count */
-        {23, 1},                    /* of 16 million */
-        {32, 1},                    /* the base ends */
-        {40, 0},                    /* version 0 of a part */
-        {40, 5},                    /* later than the record */
-        {44, 5},  {44, 7},          /* value_length */
-        {47, 1},                    /* of 16 MiB */
-        {48, 1},  {50, 4}, {50, 2}, /* note_length, who_length */
-        {51, 1},                    /* the base has a key */
-        {52, 1},                    /* the base is unset */
-        {53, 1},                    /* zero */
-        {64, 0},                    /* the layer has no end */
-        {104, 3},                    /* before the layer before it */
-        {83, 0},                    /* the layer has no key */
-        {84, 1},                    /* unset, with a value */
-        {116, 2},                   /* unset: 2 */
-        {122, 0},                   /* a NUL within the name */
+        {4, 1},    {4, 3},           /* format */
+        {5, 2},    {5, 1},           /* deleted: 2; with layers */
+        {6, 1},                      /* zero */
+        {16, 3},   {16, 5},          /* version: not of the newest part */
+        {20, 0},   {20, 2}, {20, 4}, /* part_count */
+        {23, 1},                     /* of 16 million */
+        {24, 0},                     /* no name */
+        {27, 'x'},                   /* a long one */
+        {36, 1},                     /* the base ends */
+        {44, 0},                     /* version 0 of a part */
+        {44, 5},                     /* later than the record */
+        {48, 1},                     /* the base is unset */
+        {57, 'k'},                   /* the base has a key */
+        {64, 'x'},                   /* no NUL where one belongs */
+        {73, 0},                     /* the layer has no end */
+        {81, 5},                     /* later than the record */
+        {85, 1},                     /* unset, with a value */
+        {85, 2},                     /* unset: 2 */
+        {94, 0},                     /* the layer has no key */
+        {121, 3},                    /* before the layer before it */
     };
     struct record_part parts[] = {
         {2, 1, 0, "ops", "", "", "[pay]\n"},
