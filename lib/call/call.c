@@ -139,6 +139,7 @@ call_stop(struct bide_call *c)
         k->ticks = registry_ticks(b);
     }
     now = settle_times(k, registry_ticks(b));
+    attach_again(k->policy);
     if (k->state == CALL_WAITING) {
         stop_waiting(k, now);
     }
@@ -201,9 +202,8 @@ call_begin(struct bide_call *c, struct bide_policy *p,
            const struct bide_work *work)
 {
     struct call *k = call_of(c);
-    const struct cell *cell =
-        atomic_load_explicit(&p->cell, memory_order_acquire);
-    uint32_t gate = call_gate(p, cell);
+    const struct cell *cell;
+    uint32_t gate = call_gate(p, &cell);
 
     clear_call(k, p);
     k->work = work;
@@ -421,11 +421,11 @@ end_plain_success(struct bide_call *c, struct bide_outcome o,
     struct call *k = call_of(c);
     struct bide_policy *p = k->policy;
     uint64_t took = clock_between_ns(p->bide->scale, k->ticks, end_ticks);
-    const struct cell *cell =
-        atomic_load_explicit(&p->cell, memory_order_acquire);
-    uint32_t gate = call_gate(p, cell);
+    const struct cell *cell;
+    uint32_t gate = call_gate(p, &cell);
 
-    if (gate & GATE_GUARD && !guard_passes(p, cell, gate, took, end_ticks)) {
+    if (gate & (GATE_GUARD | GATE_MOVED) &&
+        (gate & GATE_MOVED || !guard_passes(p, cell, gate, took, end_ticks))) {
         return false;
     }
     count_attempt(p, true, took);

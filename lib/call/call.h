@@ -44,15 +44,6 @@ call_of(struct bide_call *c)
     return (struct call *)(void *)c->opaque;
 }
 
-/* Returns the GATE_ bits for a call of `p`, before and after an attempt: the
- * bits of the cell and the bits of declared rules. */
-static inline uint32_t
-call_gate(const struct bide_policy *p, const struct cell *cell)
-{
-    return GATE_BITS(atomic_load_explicit(&cell->gate, memory_order_acquire)) |
-           atomic_load_explicit(&p->local_gate, memory_order_relaxed);
-}
-
 /* Begins a call of `p`; `work` (NULL: none) is stored if the call ends as
  * deferred.  Returns BIDE_GO (CALL_READY), or BIDE_NOT_LET_OUT if it was
  * refused and has ended. */

@@ -7,6 +7,26 @@
 #include "rule/breaker.h"
 #include "rule/guard.h"
 
+/* An attempt that takes longer, 2^41 ns (37 minutes), may end after its cell
+ * was freed. */
+enum { CALL_LONG_SHIFT = 41 };
+
+/* Returns the GATE_ bits for a call of `p`, before and after an attempt, and
+ * the cell that they are of: the bits of the cell and the bits of declared
+ * rules.  GATE_INCARNATION bits are set if the cell is not its own any more. */
+static inline uint32_t
+call_gate(const struct bide_policy *p, const struct cell **out)
+{
+    uint32_t own = atomic_load_explicit(&p->incarnation, memory_order_acquire);
+    const struct cell *cell =
+        atomic_load_explicit(&p->cell, memory_order_acquire);
+
+    *out = cell;
+    return (GATE_BITS(atomic_load_explicit(&cell->gate, memory_order_acquire)) ^
+            own) |
+           atomic_load_explicit(&p->local_gate, memory_order_relaxed);
+}
+
 /* Fills *storage for one event of a call under `r`, and returns it.  Returns
  * NULL if there are no rules, if budget and breaker are off, or if the live
  * state has no space for them; the call then runs without them. */

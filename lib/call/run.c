@@ -103,9 +103,8 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
          struct bide_result *out)
 {
     struct bide *b = p->bide;
-    const struct cell *cell =
-        atomic_load_explicit(&p->cell, memory_order_acquire);
-    uint32_t gate = call_gate(p, cell);
+    const struct cell *cell;
+    uint32_t gate = call_gate(p, &cell);
     struct bide_attempt attempt = {1, 0, UINT64_MAX};
     struct bide_outcome o;
     uint64_t ticks[2], took;
@@ -121,6 +120,7 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     /* Without GATE_CLASSIFY (in GATE_SLOW) every successful outcome is a
      * success under this policy. */
     if ((o.domain != BIDE_DOMAIN_OK && !outcome_is_success(o)) ||
+        took >> CALL_LONG_SHIFT ||
         (__builtin_expect(gate & GATE_GUARD, 0) &&
          !guard_passes(p, cell, gate, took, ticks[1]))) {
         return run_after_first(p, fn, arg, o, ticks, out);

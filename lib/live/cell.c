@@ -5,23 +5,18 @@
 
 #include "base/boot.h"
 #include "policy/policy.h"
+#include "chain.h"
 #include "words.h"
 
 enum {
-    /* When the directory is half full, a search takes 3 steps on average and
-     * fewer than 100 at worst.  This limit matters when garbage fills it. */
-    PROBES = 1024,
     TAKE_TRIES = 10000,
     GATE_TRIES = 1000,
+    MAKE_TRIES = 100,
+    CELLS_OF_PROCESS = CELL_MAX / 8,
     TEXT = 8 * 8 + 1, /* size of a name read from a cell, see words_read */
 };
 
-#define TXN_MASK 0xffffffffffffull
-
-struct cell_identity {
-    const char *name, *scope;
-    uint64_t hash;
-};
+#define TXN_MASK 0xffffffffffull
 
 static uint64_t
 hash_names(const char *name, const char *scope)
@@ -44,6 +39,13 @@ are_names_valid(const char *name, const char *scope)
                                     strcmp(scope, SCOPE_OTHERS) == 0);
 }
 
+void
+cell_read_names(const struct cell *c, char name[TEXT], char scope[TEXT])
+{
+    words_read(c->name, 8, name);
+    words_read(c->scope, 8, scope);
+}
+
 bool
 cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
            char scope[BIDE_NAME_MAX + 1])
@@ -52,9 +54,9 @@ cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
     uint64_t hash = atomic_load_explicit(&c->hash, memory_order_acquire);
     char a[TEXT], b[TEXT];
 
-    words_read(c->name, 8, a);
-    words_read(c->scope, 8, b);
-    if (!hash || !are_names_valid(a, b) || hash_names(a, b) != hash) {
+    cell_read_names(c, a, b);
+    if (!hash || atomic_load(&c->gate) & GATE_FREED || !are_names_valid(a, b) ||
+        hash_names(a, b) != hash) {
         return false;
     }
     a[BIDE_NAME_MAX] = '\0'; /* only a group's name, with its @, is longer */
@@ -63,22 +65,21 @@ cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
     return true;
 }
 
-static bool
-has_identity(const struct cell *c, const struct cell_identity *id)
+bool
+cell_has_identity(const struct cell *c, const struct cell_identity *id)
 {
     char name[TEXT], scope[TEXT];
 
     if (atomic_load_explicit(&c->hash, memory_order_acquire) != id->hash) {
         return false;
     }
-    words_read(c->name, 8, name);
-    words_read(c->scope, 8, scope);
+    cell_read_names(c, name, scope);
     return !strcmp(name, id->name) && !strcmp(scope, id->scope);
 }
 
-static void
-write_identity(struct cell *c, const char *name, const char *scope,
-               uint64_t hash)
+void
+cell_write_identity(struct cell *c, const char *name, const char *scope,
+                    uint64_t hash)
 {
     words_write(c->name, 8, name);
     words_write(c->scope, 8, scope);
@@ -130,45 +131,6 @@ cell_at(struct live *l, uint32_t index)
     return live_map_cell(l, index);
 }
 
-/* ---- the directory ---- */
-
-static _Atomic uint64_t *
-directory_word(struct live *l, uint64_t position)
-{
-    _Atomic uint64_t *words = (void *)(l->memory + LIVE_DIRECTORY);
-
-    return &words[position % DIRECTORY_WORDS];
-}
-
-/* Stores the index of the cell in *out.  BIDE_ENOPOLICY: there is no cell, and
- * *position is the free word that ended the search.  BIDE_EFULL: no free word
- * within PROBES steps. */
-static int
-search_directory(struct live *l, const struct cell_identity *id,
-                 uint64_t *position, uint32_t *out)
-{
-    for (uint32_t i = 0; i < PROBES; i++) {
-        uint64_t word = atomic_load_explicit(directory_word(l, id->hash + i),
-                                             memory_order_acquire);
-        uint32_t index = (uint32_t)word - 1;
-        const struct cell *c;
-
-        if (!word) {
-            *position = id->hash + i;
-            return BIDE_ENOPOLICY;
-        }
-        if (word >> 32 != id->hash >> 32) {
-            continue;
-        }
-        c = cell_at(l, index);
-        if (c && has_identity(c, id)) {
-            *out = index;
-            return 0;
-        }
-    }
-    return BIDE_EFULL;
-}
-
 /* ---- a new cell ---- */
 
 /* Takes the next free index.  The page of the cell is reserved first, so that a
@@ -198,6 +160,7 @@ reserve_cell(struct live *l, struct cell **out, uint32_t *out_index)
         /* A cell with a hash is in use, even if cells_used is garbage. */
         if (atomic_compare_exchange_strong(cells_used(l), &next, next + 1) &&
             !atomic_load(&c->hash)) {
+            atomic_store(&c->gate, GATE_UNKNOWN);
             *out = c;
             *out_index = next;
             return 0;
@@ -206,33 +169,59 @@ reserve_cell(struct live *l, struct cell **out, uint32_t *out_index)
     return BIDE_EFULL;
 }
 
+/* Reports whether this process has made as many cells as it may.  Counts again,
+ * at most every LOOK_EVERY_NS, because cells may have been freed. */
+static bool
+has_its_share(struct live *l)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint32_t self = process_self().id, made = 0;
+
+    if (live_is_private(l) || atomic_load(&l->made) < CELLS_OF_PROCESS) {
+        return false;
+    }
+    if (now - atomic_exchange(&l->made_counted_ns, now) < LOOK_EVERY_NS) {
+        return true;
+    }
+    for (uint32_t i = cell_count(l); i-- > 0;) {
+        const struct cell *c = cell_at(l, i);
+
+        made += c && atomic_load(&c->hash) && atomic_load(&c->made_by) == self;
+    }
+    atomic_store(&l->made, made);
+    return made >= CELLS_OF_PROCESS;
+}
+
 /* Makes a cell and enters it in the directory.  *out_made is false if it failed
  * or another process made the same cell first. */
 static int
-make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
-          bool *out_made)
+make_cell(struct live *l, const struct cell_identity *id,
+          struct chain_found *out, bool *out_made)
 {
-    struct cell *c;
     uint32_t index;
-    int rc = reserve_cell(l, &c, &index);
+    struct cell *c = NULL;
+    int rc = has_its_share(l) ? BIDE_EFULL : 0;
 
     *out_made = false;
+    if (!rc) {
+        c = chain_take_free(l, &index);
+        rc = c ? 0 : reserve_cell(l, &c, &index);
+    }
     if (rc) {
         return rc;
     }
-    atomic_store(&c->gate, GATE_UNKNOWN);
-    write_identity(c, id->name, id->scope, id->hash);
-    for (int i = 0; i < PROBES; i++) {
-        uint64_t position, free = 0;
-
-        rc = search_directory(l, id, &position, out);
+    atomic_store(&c->begun, clock_realtime_ns());
+    atomic_store(&c->made_by, process_self().id);
+    cell_write_identity(c, id->name, id->scope, id->hash);
+    for (int i = 0; i < MAKE_TRIES; i++) {
+        rc = chain_search(l, id, out);
         if (rc != BIDE_ENOPOLICY) {
-            break; /* another process made the same cell, or it is full */
+            break; /* another process made the same cell, or it is garbage */
         }
-        if (atomic_compare_exchange_strong(directory_word(l, position), &free,
-                                           (id->hash >> 32) << 32 |
-                                               (index + 1))) {
-            *out = index;
+        if (chain_add(l, chain_head(l, id->hash), out->head, index)) {
+            atomic_fetch_add(&l->made, 1);
+            out->index = index;
+            out->gate = atomic_load(&c->gate);
             *out_made = true;
             if (atomic_load(&live_header(l)->cells_refused)) {
                 atomic_store(&live_header(l)->cells_refused, 0);
@@ -241,7 +230,8 @@ make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
         }
         rc = BIDE_EFULL;
     }
-    write_identity(c, "", "", 0); /* the cell at this index stays empty */
+    cell_write_identity(c, "", "", 0);
+    chain_give_free(l, c, index);
     return rc;
 }
 
@@ -265,16 +255,45 @@ count_refusal(struct live *l, int rc)
     return rc;
 }
 
-static int
-find_or_make_cell(struct live *l, const struct cell_identity *id, uint32_t *out,
-                  bool *out_made)
+bool
+cell_use(struct cell *c, uint32_t incarnation)
 {
-    uint64_t position;
-    int rc = search_directory(l, id, &position, out);
+    uint64_t gate = atomic_load(&c->gate);
+
+    for (int i = 0; i < GATE_TRIES; i++) {
+        if ((gate ^ incarnation) & GATE_MOVED) {
+            return false;
+        }
+        if (!(gate & GATE_RETIRED)) {
+            return true;
+        }
+        atomic_store(&c->quiet_ns, 0);
+        if (atomic_compare_exchange_weak(&c->gate, &gate,
+                                         gate & ~(uint64_t)GATE_RETIRED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finds or makes a cell.  It is not retired then. */
+static int
+find_or_make_cell(struct live *l, const struct cell_identity *id,
+                  struct chain_found *out, bool *out_made)
+{
+    int rc = BIDE_EFULL;
 
     *out_made = false;
-    if (rc == BIDE_ENOPOLICY) {
-        rc = make_cell(l, id, out, out_made);
+    for (int i = 0; i < MAKE_TRIES; i++) {
+        rc = chain_search(l, id, out);
+        if (rc) {
+            rc = rc == BIDE_ENOPOLICY ? make_cell(l, id, out, out_made) : rc;
+            break;
+        }
+        if (cell_use(cell_at(l, out->index),
+                     (uint32_t)out->gate & GATE_INCARNATION)) {
+            break;
+        }
     }
     return count_refusal(l, rc);
 }
@@ -284,18 +303,30 @@ cell_find(struct live *l, const char *name, const char *scope, bool create,
           uint32_t *out)
 {
     struct cell_identity id;
-    uint64_t position;
+    struct chain_found found;
     bool made;
     int rc = fill_identity(name, scope, &id);
 
     if (rc) {
         return rc;
     }
-    if (create) {
-        return find_or_make_cell(l, &id, out, &made);
+    rc = create ? find_or_make_cell(l, &id, &found, &made)
+                : chain_search(l, &id, &found);
+    if (!rc) {
+        *out = found.index;
     }
-    rc = search_directory(l, &id, &position, out);
-    return rc == BIDE_EFULL ? BIDE_ENOPOLICY : rc;
+    return !create && rc == BIDE_EFULL ? BIDE_ENOPOLICY : rc;
+}
+
+bool
+cell_is_found(struct live *l, uint32_t index)
+{
+    const struct cell *c = cell_at(l, index);
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    uint32_t found;
+
+    return c && cell_names(c, name, scope) &&
+           !cell_find(l, name, scope, false, &found) && found == index;
 }
 
 /* ---- scopes ---- */
@@ -316,23 +347,26 @@ claim_scope(struct cell *policy)
 }
 
 static int
-take_scope_cell(struct live *l, const struct cell_identity *id, uint32_t *out)
+take_scope_cell(struct live *l, const struct cell_identity *id,
+                struct chain_found *out)
 {
+    struct cell_identity whole = {id->name, "", hash_names(id->name, "")};
+    struct cell_identity others = {id->name, SCOPE_OTHERS,
+                                   hash_names(id->name, SCOPE_OTHERS)};
     struct cell *policy;
-    uint32_t index;
     bool made;
-    int rc = cell_find(l, id->name, "", true, &index);
+    int rc = find_or_make_cell(l, &whole, out, &made);
 
     if (rc) {
         return rc;
     }
-    policy = cell_at(l, index);
+    policy = cell_at(l, out->index);
     if (!policy) {
         return BIDE_ENOMEM;
     }
     if (!claim_scope(policy)) {
         atomic_fetch_add(&policy->scopes_refused, 1);
-        return cell_find(l, id->name, SCOPE_OTHERS, true, out);
+        return find_or_make_cell(l, &others, out, &made);
     }
     rc = find_or_make_cell(l, id, out, &made);
     if (!made) {
@@ -344,22 +378,24 @@ take_scope_cell(struct live *l, const struct cell_identity *id, uint32_t *out)
 }
 
 int
-cell_take(struct live *l, const char *name, const char *scope, uint32_t *out)
+cell_take(struct live *l, const char *name, const char *scope, uint32_t *out,
+          uint32_t *out_incarnation)
 {
     struct cell_identity id;
-    uint64_t position;
+    struct chain_found found;
     bool made;
     int rc = fill_identity(name, scope, &id);
 
-    if (rc) {
-        return rc;
+    if (!rc) {
+        rc = !*id.scope || !chain_search(l, &id, &found)
+                 ? find_or_make_cell(l, &id, &found, &made)
+                 : take_scope_cell(l, &id, &found);
     }
-    if (!*id.scope) {
-        return find_or_make_cell(l, &id, out, &made);
+    if (!rc) {
+        *out = found.index;
+        *out_incarnation = (uint32_t)found.gate & GATE_INCARNATION;
     }
-    rc = search_directory(l, &id, &position, out);
-    return rc == BIDE_ENOPOLICY ? take_scope_cell(l, &id, out)
-                                : count_refusal(l, rc);
+    return rc;
 }
 
 /* ---- the process that looked up the policy ---- */
@@ -422,7 +458,8 @@ write_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
 void
 cell_discard_gate(struct cell *c, uint64_t seen)
 {
-    if (atomic_compare_exchange_strong(&c->gate, &seen, GATE_UNKNOWN)) {
+    if (atomic_compare_exchange_strong(&c->gate, &seen,
+                                       GATE_UNKNOWN | (seen & GATE_KEPT))) {
         atomic_store(&c->limit, 0);
     }
 }
@@ -434,11 +471,12 @@ cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits, uint32_t limit_ms)
 
     txn &= TXN_MASK;
     for (int i = 0; i < GATE_TRIES; i++) {
-        if (GATE_TXN(seen) > txn) {
+        if (GATE_TXN(seen) > txn || (seen ^ bits) & GATE_MOVED) {
             return;
         }
         if (atomic_compare_exchange_weak(&c->gate, &seen,
-                                         GATE_WORD(txn, bits))) {
+                                         GATE_WORD(txn, bits) |
+                                             (seen & GATE_RETIRED))) {
             write_limit(c, txn, limit_ms);
             return;
         }

@@ -24,9 +24,27 @@ int cell_find(struct live *l, const char *name, const char *scope, bool create,
               uint32_t *out);
 
 /* Finds the cell for a service's policy and scope, or makes it; enforces
- * SCOPES_MAX.  Fails as cell_find does. */
+ * SCOPES_MAX.  *out_incarnation are the GATE_INCARNATION bits of its gate while
+ * it has this name.  Fails as cell_find does; also with BIDE_EFULL if this
+ * process has made an eighth of all cells. */
 int cell_take(struct live *l, const char *name, const char *scope,
-              uint32_t *out);
+              uint32_t *out, uint32_t *out_incarnation);
+
+/* Notes that a cell is used, so that it is not freed.  Returns false if it was
+ * freed: its incarnation is another one. */
+bool cell_use(struct cell *c, uint32_t incarnation);
+
+/* Brings cells that nobody uses closer to another name, in two steps: a cell is
+ * retired after `wait_ns` without a count or a look-up, and freed if it still
+ * is retired after `wait_ns` more.  wait_ns 0: a day, or an hour if more than
+ * 3/4 of the cells are in use.  Only cells with a scope and those of undefined
+ * names are freed.  Only for the recorder, of which there is one at a time,
+ * after it has recorded all cells and cleared `quiet_ns` of those that had
+ * counted anything. */
+void cell_free_unused(struct live *l, uint64_t wait_ns);
+
+/* Reports whether the names of a cell lead to it. */
+bool cell_is_found(struct live *l, uint32_t index);
 
 /* Returns the cell with this index, valid until live_close; NULL if there is
  * none. */
@@ -52,7 +70,8 @@ bool cell_asked(const struct cell *c, uint32_t *pid, bool *elsewhere,
                 char program[16]);
 
 /* Sets the gate bits and the time limit of first attempts as of commit `txn`.
- * Does nothing if they are from a later commit. */
+ * `bits` include the incarnation.  Does nothing if the present ones are from a
+ * later commit or of another incarnation. */
 void cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits,
                    uint32_t limit_ms);
 

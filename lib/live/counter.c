@@ -458,6 +458,27 @@ cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
     return d.hash && words_hash(out->text, strlen(out->text)) == d.hash;
 }
 
+void
+cell_clear(struct live *l, uint32_t index)
+{
+    uint64_t seen[STRIPE_WORDS];
+
+    for (uint32_t part = 0; part < PARTS; part++) {
+        _Atomic uint64_t *words;
+
+        if (!copy_part(l, index, part, seen) ||
+            are_all_zero(seen, part_words(part))) {
+            continue; /* touching the page would take space */
+        }
+        words = map_part(l, index, part);
+        for (size_t i = 0; words && i < part_words(part); i++) {
+            if (seen[i]) {
+                atomic_store(&words[i], 0);
+            }
+        }
+    }
+}
+
 /* ---- totals ---- */
 
 /* An attempt is added to GUARDED first, so that is read last: a part is never

@@ -7,8 +7,10 @@
 
 #include "rule/guard.h"
 
-/* The gate word: the low 16 bits are these, the others the commit they are
- * from. */
+/* The gate word: the low 24 bits are these, the others the commit they are
+ * from.  A cell that nobody uses is retired, and later freed for another name.
+ * Its incarnation then counts up, so a handle that was not used meanwhile sees
+ * that the cell is not its own any more (call_gate). */
 enum gate {
     GATE_PAUSED = 1,       /* refuse new calls */
     GATE_BREAKER_ON = 2,   /* a success is fast while the breaker is closed */
@@ -21,13 +23,19 @@ enum gate {
                               ignored by its breaker */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
     GATE_RULES = 0x7f,     /* the bits that follow from a policy */
+    GATE_RETIRED = 256,    /* unused for long: the next use takes the bit off */
+    GATE_FREED = 512,      /* has no name any more */
+    GATE_INCARNATION = 0xfffc00,
+    GATE_NEXT_INCARNATION = 0x400,
+    GATE_MOVED = GATE_INCARNATION | GATE_FREED, /* not the handle's cell */
+    GATE_KEPT = GATE_MOVED | GATE_RETIRED,      /* by a new commit */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
     /* With one of these bits, a call must read the rules first. */
-    GATE_SLOW = 0xff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
+    GATE_SLOW = 0xffffff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
 };
-#define GATE_BITS(word) ((uint32_t)((word)&0xffff))
-#define GATE_TXN(word) ((word) >> 16)
-#define GATE_WORD(txn, bits) ((uint64_t)(txn) << 16 | GATE_BITS(bits))
+#define GATE_BITS(word) ((uint32_t)((word)&0xffffff))
+#define GATE_TXN(word) ((word) >> 24)
+#define GATE_WORD(txn, bits) ((uint64_t)(txn) << 24 | GATE_BITS(bits))
 
 struct cell {
     /* line 0: loaded by every call */
@@ -57,7 +65,13 @@ struct cell {
     _Atomic uint32_t scopes_refused;   /* S: scopes beyond SCOPES_MAX,
                                           since one was added */
     _Atomic uint32_t asked_space;      /* S: PID namespace of asked_by */
-    uint32_t spare3[37];
+    _Atomic uint32_t made_by;          /* C: process, who.c */
+    _Atomic uint64_t begun;    /* C: CLOCK_REALTIME when it got its name */
+    _Atomic uint64_t quiet_ns; /* S, recorder: CLOCK_MONOTONIC since when it is
+                                  not used, or retired; 0: used */
+    _Atomic uint32_t next;     /* C, recorder: index + 1 of the next cell in
+                                  its chain, or of the next free cell */
+    uint32_t spare3[31];
 };
 
 #endif

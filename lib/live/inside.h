@@ -1,4 +1,4 @@
-/* The live file as one process has it open.  Private to this room. */
+/* The live file as one process has it open. */
 #ifndef BIDE_LIVE_INSIDE_H
 #define BIDE_LIVE_INSIDE_H
 
@@ -14,7 +14,7 @@ enum {
     BODY_SEGMENT = 16,  /* bodies: 1.2 MiB */
     CELLS_IN_PAGE = 4096 / sizeof(struct cell),
     PART_OUTCOMES = STRIPE_MAX, /* the parts of a body: stripes, then this, */
-    PART_GUARD, /* then these */
+    PART_GUARD,                 /* then these */
     PART_DECLARED,
     PARTS,
     PRIVATE_CELLS = 4096,
@@ -29,10 +29,11 @@ struct live {
     uint32_t cell_max, stripes;
     struct tick_scale scale;
     _Atomic uint32_t sleeper_serial;
+    _Atomic uint32_t made; /* cells, by this process */
+    _Atomic uint64_t made_counted_ns;
 
-    /* Mapped segments, and pages and parts known to be reserved.  `parts` has a
-     * bit for each part of each body.  A private live state shares it with
-     * children, because nothing else tells which parts were used. */
+    /* Mapped segments; pages and parts known to be reserved, a bit for each
+     * part of each body.  Children share a private live state's `parts`. */
     _Atomic(char *) cell_segment[CELL_MAX / CELL_SEGMENT];
     _Atomic(char *) body_segment[CELL_MAX / BODY_SEGMENT];
     _Atomic uint8_t cell_page[CELL_MAX / CELLS_IN_PAGE];
@@ -75,12 +76,11 @@ bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 /* Opens or makes the file; *out is its checked header.  In file.c. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
-/* Reserves space for a range.  0 or BIDE_E. */
+/* Reserve space for a range (0 or BIDE_E), fill in a new file's header. */
 int file_reserve(int fd, uint64_t offset, uint64_t size);
-/* Fills in the header of a new file. */
 void file_header(const uint8_t id[16], struct live_header *out);
 
-/* Opens the bell, which live_ring touches; -1 on failure.  In wake.c. */
+/* Opens the bell for live_ring; -1 on failure.  In wake.c. */
 int bell_open(struct live *l, bool create);
 
 /* Writes the name of this program.  In who.c. */

@@ -45,8 +45,9 @@ AT(live_header, trouble, 100);
 AT(live_header, trouble_ns, 104);
 AT(live_header, pages_refused, 112);
 AT(live_header, announced_txn, 120);
-AT(live_header, inode, 128);
-SIZE(live_header, 136);
+AT(live_header, free, 128);
+AT(live_header, inode, 136);
+SIZE(live_header, 144);
 
 AT(cell, gate, 0);
 AT(cell, limit, 8);
@@ -64,6 +65,10 @@ AT(cell, asked_program, 336);
 AT(cell, scopes, 352);
 AT(cell, scopes_refused, 356);
 AT(cell, asked_space, 360);
+AT(cell, made_by, 364);
+AT(cell, begun, 368);
+AT(cell, quiet_ns, 376);
+AT(cell, next, 384);
 SIZE(cell, 512);
 
 AT(budget_words, tokens, 0);

@@ -3,9 +3,9 @@
  *          0  header     one page
  *       4096  sleepers   SLEEPER_SLOTS x 128
  *     528384  directory  DIRECTORY_WORDS x 8: a hash table of cells; each word
- *                        is a tag (32 bits) and the index + 1 of a cell; linear
- *                        probing from the hash of name and scope; filled by
- *                        CAS, never emptied
+ *                        is a serial number (32 bits) and the index + 1 of the
+ *                        first cell of a chain, linked by `next`; each change
+ *                        of the chain changes the serial number
  *    2686976  cells      CELL_MAX x 512, dense: read by calls and announcements
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
  *                        outcomes, the rings of budget and breaker, and
@@ -13,10 +13,10 @@
  * 10807214080  end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
- * and the third cell (index 2).  Its word in the directory is
- * 0x1122334400000003, at position 0x55667788 % DIRECTORY_WORDS = 161672 or
- * later.  Its cell begins at 2686976 + 2 * 512, its body at
- * 69795840 + 2 * 81920.
+ * and the third cell (index 2).  The low half of the word at position
+ * 0x1122334455667788 % DIRECTORY_WORDS = 161672 of the directory is 3, or leads
+ * to a cell whose chain has it.  Its cell begins at 2686976 + 2 * 512, its body
+ * at 69795840 + 2 * 81920.
  *
  * A letter tells which process writes a field: F the one that makes the file, C
  * the one that makes the cell, S any service, O an operator's command. */
@@ -71,6 +71,8 @@ struct live_header {
                                        because there was no space, since one
                                        was */
     _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
+    _Atomic uint64_t free;          /* C, recorder: the chain of free cells, as
+                                       in the directory */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */
 };

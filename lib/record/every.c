@@ -33,7 +33,8 @@ record_once(const struct recorder *r)
     struct recorder_options how = {r->every_ns,
                                    {RECORDING_KEEP_MINUTES_NS,
                                     RECORDING_KEEP_HOURS_NS,
-                                    RECORDING_KEEP_BYTES}};
+                                    RECORDING_KEEP_BYTES},
+                                   0};
     struct recorded done;
     struct past past;
 

@@ -188,13 +188,18 @@ past_total(const struct cell_reading *reading, struct guard_rings *rings,
     }
 }
 
-bool
-past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
-               char scope[BIDE_NAME_MAX + 1])
+struct cell *
+past_cell(struct live *l, uint32_t index, char name[BIDE_NAME_MAX + 1],
+          char scope[BIDE_NAME_MAX + 1])
 {
+    struct cell *c = cell_at(l, index);
+
     /* The longest names of groups may be cut, and so mean another group. */
     return c && cell_names(c, name, scope) &&
-           !(*name == '@' && strlen(name) == BIDE_NAME_MAX);
+                   !(*name == '@' && strlen(name) == BIDE_NAME_MAX) &&
+                   cell_is_found(l, index)
+               ? c
+               : NULL;
 }
 
 /* ---- since the last recording ---- */
@@ -223,12 +228,11 @@ static int
 pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
              struct pending_space *r, struct pending *out)
 {
-    const struct cell *c = cell_at(l, index);
     struct pending_head head = {.version = 0};
+    const struct cell *c = past_cell(l, index, head.name, head.scope);
     int rc = 0;
 
-    if (!past_cell_name(c, head.name, head.scope) ||
-        (name && strcmp(name, head.name) != 0)) {
+    if (!c || (name && strcmp(name, head.name) != 0)) {
         return 0;
     }
     cell_read(l, index, &r->reading);
@@ -237,7 +241,7 @@ pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
     memset(&r->before, 0, sizeof(r->before));
     if (p->history) {
         rc = history_base(p->history, live_header(l)->begun_ns, head.name,
-                          head.scope, &r->before);
+                          head.scope, atomic_load(&c->begun), &r->before);
     }
     if (rc == BIDE_EDAMAGED) {
         out->damaged++; /* the next recording finds out */
@@ -400,17 +404,17 @@ visit_transitions(struct past *p, struct live *l, uint32_t index,
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     struct guard_rings rings;
     struct figures before = {.turned = 0};
+    const struct cell *c = past_cell(l, index, name, scope);
     uint64_t count;
     int rc = 0;
 
-    if (!past_cell_name(cell_at(l, index), name, scope) ||
-        (range->name && strcmp(range->name, name) != 0)) {
+    if (!c || (range->name && strcmp(range->name, name) != 0)) {
         return 0;
     }
     cell_guard_read(l, index, &rings);
     count = atomic_load(&rings.transitions);
     if (p->history && history_base(p->history, live_header(l)->begun_ns, name,
-                                   scope, &before)) {
+                                   scope, atomic_load(&c->begun), &before)) {
         return 0; /* damaged: the next recording finds out */
     }
     count = count > before.turned ? count - before.turned : 0;

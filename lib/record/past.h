@@ -88,6 +88,8 @@ int past_each_alarm(struct past *p, char *const *names, size_t count,
 struct recorder_options {
     uint64_t every_ns; /* length of an interval; each is recorded once */
     struct recording_keep keep;
+    uint64_t
+        free_after_ns; /* cell_free_unused; 0: as it says, else for tests */
 };
 
 /* A policy whose level has changed. */

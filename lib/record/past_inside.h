@@ -11,9 +11,11 @@ void past_total(const struct cell_reading *reading, struct guard_rings *rings,
                 uint32_t (*outcome)(void *arg, const char *name), void *arg,
                 struct figures *out);
 
-/* Reports whether a cell is recorded, and under which name and scope.  Budget
- * groups are recorded too, as "@group". */
-bool past_cell_name(const struct cell *c, char name[BIDE_NAME_MAX + 1],
-                    char scope[BIDE_NAME_MAX + 1]);
+/* Returns a cell if it is recorded, with its name and scope; else NULL.  Budget
+ * groups are recorded too, as "@group".  A cell that its names do not lead to
+ * is not: it is being freed, and another may have these names. */
+struct cell *past_cell(struct live *l, uint32_t index,
+                       char name[BIDE_NAME_MAX + 1],
+                       char scope[BIDE_NAME_MAX + 1]);
 
 #endif

@@ -84,11 +84,12 @@ record_cell(struct recording *r, struct live *l, uint32_t index,
 {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     struct outcome_naming naming = {r, 0};
-    const struct cell *c = cell_at(l, index);
+    struct cell *c = past_cell(l, index, name, scope);
+    struct recording_result then, now;
     uint64_t before = 0;
     int rc;
 
-    if (!past_cell_name(c, name, scope)) {
+    if (!c) {
         return 0;
     }
     cell_read(l, index, &space->reading);
@@ -98,9 +99,14 @@ record_cell(struct recording *r, struct live *l, uint32_t index,
     if (naming.rc || figures_none(&space->total)) {
         return naming.rc;
     }
-    rc = recording_put(r, name, scope,
+    recording_result(r, &then);
+    rc = recording_put(r, name, scope, atomic_load(&c->begun),
                        atomic_load_explicit(&c->version, memory_order_relaxed),
                        &space->total, &before);
+    recording_result(r, &now);
+    if (now.cells != then.cells) {
+        atomic_store(&c->quiet_ns, 0); /* it is in use */
+    }
     return rc ? rc : record_transitions(r, name, scope, space, before);
 }
 
@@ -152,7 +158,10 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
         rc = recording_commit(r);
     }
     recording_result(r, &out->result);
-    recording_end(r);
+    if (!rc) {
+        cell_free_unused(l, how->free_after_ns);
+    }
+    recording_end(r); /* last: it lets other recorders in */
     return rc ? fail_recording(rc) : 0;
 }
 

@@ -42,7 +42,10 @@ wake_cell(struct reader *r, struct cell *c, uint64_t txn)
 
     load_drop_lost_gate(r, c, txn);
     gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
-    cell_set_gate(c, txn, GATE_UNKNOWN | (GATE_BITS(gate) & GATE_MISSING), 0);
+    cell_set_gate(c, txn,
+                  GATE_UNKNOWN |
+                      (GATE_BITS(gate) & (GATE_MISSING | GATE_INCARNATION)),
+                  0);
     return cell_announce(c);
 }
 
@@ -107,7 +110,8 @@ struct announcement {
     bool undefined_too;
     uint64_t txn;
     uint32_t woken;
-    uint32_t index; /* of the cell that is visited */
+    uint32_t index;       /* of the cell that is visited */
+    uint32_t incarnation; /* its GATE_INCARNATION while it has its name */
 };
 
 static void
@@ -121,6 +125,7 @@ each_touched_cell(struct announcement *t,
     for (uint32_t i = 0; i < count; i++) {
         struct cell *c = cell_at(t->live, i);
 
+        t->incarnation = c ? atomic_load(&c->gate) & GATE_INCARNATION : 0;
         if (c && cell_names(c, name, scope) &&
             (is_touched(t->touched, name) ||
              (t->undefined_too && is_missing(c)))) {
@@ -190,8 +195,8 @@ publish_touched(struct announcement *t, struct cell *c, const char *name)
     uint64_t txn;
 
     if (reader_read(t->reader, read_gate, &g, &txn) == 0) {
-        load_publish(t->reader, c, txn, g.loaded.gate, g.loaded.limit_ms,
-                     g.loaded.policy);
+        load_publish(t->reader, c, txn, g.loaded.gate | t->incarnation,
+                     g.loaded.limit_ms, g.loaded.policy);
         /* Undefined names may use other rules: those of `default`, or of the
          * program.  The first call that uses them applies them. */
         if (g.loaded.policy || (t->touched && is_touched(t->touched, name))) {

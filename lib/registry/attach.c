@@ -54,12 +54,13 @@ open_own(struct bide *b)
 static int
 find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 {
+    uint32_t incarnation;
     int rc = open_own(b);
 
     if (rc) {
         return rc;
     }
-    rc = cell_take(b->own, p->name, p->scope, out_index);
+    rc = cell_take(b->own, p->name, p->scope, out_index, &incarnation);
     if (rc == 0) {
         p->private_index = *out_index;
         return 0;
@@ -69,7 +70,8 @@ find_own(struct bide *b, struct bide_policy *p, uint32_t *out_index)
 
 /* Makes `index` of `l` the cell of `p`. */
 static int
-move_to_cell(struct bide_policy *p, struct live *l, uint32_t index)
+move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
+             uint32_t incarnation)
 {
     struct home *h = malloc(sizeof(*h));
     struct cell *c = cell_at(l, index);
@@ -87,6 +89,8 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index)
     }
     atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
     atomic_store_explicit(&p->cell, c, memory_order_release);
+    /* Last: call_gate reads it before the cell. */
+    atomic_store_explicit(&p->incarnation, incarnation, memory_order_release);
     cell_ask(c);
     return 0;
 }
@@ -108,17 +112,38 @@ int
 attach_policy(struct bide *b, struct bide_policy *p)
 {
     struct live *l = b->live;
-    uint32_t index;
+    uint32_t index, incarnation = 0;
     int rc = BIDE_EFULL;
 
     if (l != b->own) {
-        rc = cell_take(l, p->name, p->scope, &index);
+        rc = cell_take(l, p->name, p->scope, &index, &incarnation);
     }
     if (rc) {
         rc = find_own(b, p, &index);
         l = b->own;
     }
-    return rc ? rc : move_to_cell(p, l, index);
+    return rc ? rc : move_to_cell(p, l, index, incarnation);
+}
+
+bool
+attach_again(struct bide_policy *p)
+{
+    int rc, cancel;
+
+    if (cell_use(atomic_load(&p->cell), atomic_load(&p->incarnation))) {
+        return false;
+    }
+    cancel = lock_take(&p->bide->lock);
+    rc = attach_policy(p->bide, p);
+    if (rc) { /* no memory: counts nothing rather than for another name */
+        struct stripe *scrap = live_scrap(atomic_load(&p->home)->live);
+
+        for (int i = 0; i < STRIPE_MAX; i++) {
+            atomic_store(&p->stripe[i], scrap);
+        }
+    }
+    lock_release(&p->bide->lock, cancel);
+    return rc == 0;
 }
 
 bool

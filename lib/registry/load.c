@@ -204,6 +204,9 @@ load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
              uint32_t limit_ms, const struct policy *p)
 {
     load_drop_lost_gate(r, c, txn);
+    if ((atomic_load(&c->gate) ^ gate) & GATE_MOVED) {
+        return; /* it has another name now */
+    }
     if (p) {
         load_publish_guard(c, p);
     }

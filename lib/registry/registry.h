@@ -50,8 +50,9 @@ struct bide_policy {
                                     processes must not see in the cell */
     _Atomic uint32_t stripe_mask;
     uint32_t hash;
-    _Atomic(struct home *) home;         /* changed under bide->lock */
-    uint32_t private_index;              /* in bide->own; UINT32_MAX: none */
+    _Atomic uint32_t incarnation; /* of the cell while it is the handle's */
+    _Atomic(struct home *) home;  /* changed under bide->lock */
+    uint32_t private_index;       /* in bide->own; UINT32_MAX: none */
     _Atomic(struct guard_rings *) rings; /* NULL: not used yet */
     _Atomic(struct bide_policy *) pool;  /* the handle whose budget it pays
                                             from; NULL: no budget */
@@ -150,6 +151,9 @@ struct bide_policy *registry_group(struct bide *b, const char *name);
 int attach_registry(struct bide *b, uint64_t *out_txn);
 /* Sets the cell of a handle: in b->live, or in b->own without space there. */
 int attach_policy(struct bide *b, struct bide_policy *p);
+/* Notes that the handle is used.  If its cell was freed because nobody used it,
+ * finds or makes another, without b->lock, and returns true. */
+bool attach_again(struct bide_policy *p);
 /* Reports whether the handle uses the cell of all names without a cell. */
 bool attach_is_shared(const struct bide_policy *p);
 /* Closes all live states, the reader and the descriptors. */

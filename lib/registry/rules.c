@@ -100,10 +100,11 @@ static uint64_t
 publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
 {
     struct cell *c = atomic_load(&p->cell);
-    uint32_t limit_ms = 0, bits = r->missing_gate;
+    uint32_t limit_ms = 0,
+             bits = r->missing_gate | atomic_load(&p->incarnation);
 
     if (r->registered) {
-        bits = r->loaded.gate;
+        bits = r->loaded.gate | atomic_load(&p->incarnation);
         limit_ms = r->loaded.limit_ms;
     }
     if (atomic_load(&p->home)->live == p->bide->own) {
@@ -301,10 +302,12 @@ rules_take(struct bide_policy *p)
     struct rules *r, *old;
     uint32_t generation;
     int cancel;
+    bool moved;
 
     pthread_mutex_lock(&p->lock);
+    moved = attach_again(p);
     r = p->rules;
-    if (!r || is_stale(p, r) || has_newer_commit(p, r)) {
+    if (!r || moved || is_stale(p, r) || has_newer_commit(p, r)) {
         generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
                                           memory_order_acquire);
         cancel = lock_take(&p->bide->lock);

@@ -55,6 +55,7 @@ bide_read_stats(struct bide_policy *p, struct bide_stats *out)
         return BIDE_ENOMEM;
     }
     registry_revive(p->bide);
+    rules_drop(rules_take(p)); /* its cell may have been freed */
     h = atomic_load(&p->home);
     cell_read(h->live, h->index, r);
     c = cell_at(h->live, h->index);

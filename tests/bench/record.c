@@ -104,7 +104,7 @@ static struct recording_result
 record_minute(const char *dir)
 {
     static const struct recorder_options how = {
-        MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+        MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
     struct recorded done;
     struct admin *a;
 

@@ -424,6 +424,7 @@ struct base_wanted {
     struct history *history;
     uint64_t live_begun_ns;
     const char *name, *scope;
+    uint64_t begun;
     struct figures *out;
 };
 
@@ -462,6 +463,8 @@ read_base(void *arg, const struct snapshot *s)
     if (!value || !form_base_read(value, length, &base) ||
         !figures_read(base.now, base.now_length, w->out)) {
         rc = pages_damaged("a base of the history is damaged");
+    } else if (base.begun != w->begun) {
+        memset(w->out, 0, sizeof(*w->out));
     }
     free(bytes);
     return rc;
@@ -469,9 +472,9 @@ read_base(void *arg, const struct snapshot *s)
 
 int
 history_base(struct history *h, uint64_t live_begun_ns, const char *name,
-             const char *scope, struct figures *out)
+             const char *scope, uint64_t begun, struct figures *out)
 {
-    struct base_wanted w = {h, live_begun_ns, name, scope, out};
+    struct base_wanted w = {h, live_begun_ns, name, scope, begun, out};
 
     memset(out, 0, sizeof(*out));
     return pages_try(h->pages, read_base, &w, HISTORY_TRIES);

@@ -51,10 +51,10 @@ const char *history_outcome(const struct history *h, uint32_t id);
 uint32_t history_outcome_id(const struct history *h, const char *name);
 
 /* Reads the totals of a cell at the last recording, if that recorded the live
- * state that began at live_begun_ns; otherwise zeros.  Outcomes have the
- * history's ids. */
+ * state that began at live_begun_ns, and the cell had `begun`; otherwise zeros.
+ * Outcomes have the history's ids. */
 int history_base(struct history *h, uint64_t live_begun_ns, const char *name,
-                 const char *scope, struct figures *out);
+                 const char *scope, uint64_t begun, struct figures *out);
 
 enum history_kind { HISTORY_BREAKER = 1, HISTORY_LEVEL };
 struct history_event {

@@ -187,17 +187,18 @@ form_base_read(const uint8_t *value, size_t length, struct form_base *out)
 {
     uint32_t now_length;
 
-    if (length < 8) {
+    if (length < BASE_HEADER) {
         return false;
     }
-    memcpy(&out->version, value, 4);
-    memcpy(&now_length, value + 4, 4);
-    if (now_length > length - 8) {
+    memcpy(&out->begun, value, 8);
+    memcpy(&out->version, value + 8, 4);
+    memcpy(&now_length, value + 12, 4);
+    if (now_length > length - BASE_HEADER) {
         return false;
     }
-    out->now = value + 8;
+    out->now = value + BASE_HEADER;
     out->now_length = now_length;
-    out->hour = value + 8 + now_length;
-    out->hour_length = length - 8 - now_length;
+    out->hour = out->now + now_length;
+    out->hour_length = length - BASE_HEADER - now_length;
     return out->hour_length <= FIGURES_BYTES && now_length <= FIGURES_BYTES;
 }

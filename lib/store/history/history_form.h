@@ -21,8 +21,9 @@
  * u64, then for each cell: its id as the difference to the id before plus one
  * (LEB128, the sign in the lowest bit), version, length (LEB128 both), and
  * `length` bytes of figures.
- * A base: version u32, length u32, `length` bytes of figures, and the figures
- * at the beginning of the hour.  An event: kind u8, from u8, to u8, words. */
+ * A base: begun u64 (of the cell, layout.h: a cell with another one begins at
+ * 0), version u32, length u32, `length` bytes of figures, and the figures at
+ * the beginning of the hour.  An event: kind u8, from u8, to u8, words. */
 #ifndef BIDE_STORE_HISTORY_FORM_H
 #define BIDE_STORE_HISTORY_FORM_H
 
@@ -43,7 +44,8 @@ enum {
     BLOCK_KEY = 8 + 2,
     EVENT_KEY = 1 + 8 + 4 + 2,
     ENTRY_MAX = FIGURES_BYTES + 16,
-    BASE_MAX = 2 * FIGURES_BYTES + 8,
+    BASE_HEADER = 8 + 4 + 4,
+    BASE_MAX = 2 * FIGURES_BYTES + BASE_HEADER,
     NAME_KEY_MAX = 1 + 2 * (BIDE_NAME_MAX + 1) + 64,
 };
 
@@ -122,6 +124,7 @@ bool form_block_open(const uint8_t *bytes, size_t length,
 bool form_block_next(struct form_block *b, struct form_entry *out);
 
 struct form_base {
+    uint64_t begun;
     uint32_t version;
     const uint8_t *now, *hour;
     size_t now_length, hour_length;

@@ -36,16 +36,16 @@ int recording_begin(const char *dir, const struct recording_source *from,
  */
 int recording_begin_now(const char *dir, const struct recording_source *from,
                         uint64_t now_ns, struct recording **out);
-/* As recording_begin, to change levels only: it ends no interval. */
+/* As recording_begin, for levels only: it ends no interval. */
 int recording_begin_levels(const char *dir, uint64_t now_ns,
                            struct recording **out);
 
 /* Finds or adds the id of an outcome's name. */
 int recording_outcome(struct recording *r, const char *name, uint32_t *out);
 
-/* Records a cell's totals; *before_turned is `turned` in the base before. */
+/* Records totals since `begun`; *before_turned is `turned` in the base. */
 int recording_put(struct recording *r, const char *name, const char *scope,
-                  uint32_t version, const struct figures *total,
+                  uint64_t begun, uint32_t version, const struct figures *total,
                   uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);

@@ -96,13 +96,14 @@ write_base(struct recording *r, uint32_t id, const struct form_base *b)
     uint32_t now_length = (uint32_t)b->now_length;
     uint8_t key[4], *value = r->base + 4;
 
-    assert(b->now_length + b->hour_length + 8 <= BASE_MAX);
-    memmove(value + 8 + now_length, b->hour, b->hour_length);
-    memmove(value + 8, b->now, now_length);
-    memcpy(value, &b->version, 4);
-    memcpy(value + 4, &now_length, 4);
+    assert(b->now_length + b->hour_length + BASE_HEADER <= BASE_MAX);
+    memmove(value + BASE_HEADER + now_length, b->hour, b->hour_length);
+    memmove(value + BASE_HEADER, b->now, now_length);
+    memcpy(value, &b->begun, 8);
+    memcpy(value + 8, &b->version, 4);
+    memcpy(value + 12, &now_length, 4);
     return recording_set(r, BASE, key, form_id_key(id, key), r->base,
-                         8 + b->now_length + b->hour_length);
+                         BASE_HEADER + b->now_length + b->hour_length);
 }
 
 /* Reports whether a cell has counted anything in this hour. */
@@ -337,11 +338,11 @@ find_base(struct recording *r, uint32_t id, uint8_t *buffer,
 /* Makes the totals the base of a cell without counting anything, because its
  * base is lost and the totals may have been counted before. */
 static int
-restart_cell(struct recording *r, uint32_t id, uint32_t version,
+restart_cell(struct recording *r, uint32_t id, uint64_t begun, uint32_t version,
              const struct figures *total)
 {
     struct form_base b = {
-        .version = version, .now = r->bytes, .hour = r->bytes};
+        .begun = begun, .version = version, .now = r->bytes, .hour = r->bytes};
 
     b.now_length = b.hour_length = figures_write(total, r->bytes);
     r->state.lost++;
@@ -403,15 +404,17 @@ split_hour(struct recording *r, uint32_t id, struct form_base *b)
 
 /* Makes the totals the base of a cell, unless they are unchanged. */
 static int
-write_total_base(struct recording *r, uint32_t id, uint32_t version,
-                 const struct figures *total, struct form_base *b)
+write_total_base(struct recording *r, uint32_t id, uint64_t begun,
+                 uint32_t version, const struct figures *total,
+                 struct form_base *b)
 {
     size_t length = write_total(r, total);
 
-    if (b->now && b->version == version && length == b->now_length &&
-        !memcmp(r->bytes, b->now, length)) {
+    if (b->now && b->begun == begun && b->version == version &&
+        length == b->now_length && !memcmp(r->bytes, b->now, length)) {
         return 0;
     }
+    b->begun = begun;
     b->version = version;
     b->now = r->bytes;
     b->now_length = length;
@@ -420,7 +423,7 @@ write_total_base(struct recording *r, uint32_t id, uint32_t version,
 
 int
 recording_put(struct recording *r, const char *name, const char *scope,
-              uint32_t version, const struct figures *total,
+              uint64_t begun, uint32_t version, const struct figures *total,
               uint64_t *before_turned)
 {
     static const struct figures none;
@@ -438,12 +441,18 @@ recording_put(struct recording *r, const char *name, const char *scope,
         return rc;
     }
     lost |= unnamed || !adopt_renewed(r, total);
-    *before_turned = lost ? total->turned : r->before.turned;
+    *before_turned = lost                        ? total->turned
+                     : b.now && b.begun == begun ? r->before.turned
+                                                 : 0;
     if (lost) {
-        return restart_cell(r, id, version, total);
+        return restart_cell(r, id, begun, version, total);
     }
-    if (b.now && b.version != version) {
+    if (b.now && (b.version != version || b.begun != begun)) {
         rc = split_hour(r, id, &b);
+    }
+    if (b.now && b.begun != begun) { /* its cell was freed: it begins at 0 */
+        b.now = NULL;
+        r->before = none;
     }
     if (!rc) {
         rc = put_difference(r, id, version, total);
@@ -455,7 +464,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
         b.hour = empty;
         b.hour_length = figures_write(&none, empty);
     }
-    return write_total_base(r, id, version, total, &b);
+    return write_total_base(r, id, begun, version, total, &b);
 }
 
 /* ---- events ---- */

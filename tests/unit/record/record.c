@@ -9,7 +9,7 @@
 #include "unit/registry/scene.h"
 
 static const struct recorder_options how = {
-    1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
 
 /* ---- pending counts ---- */
 
