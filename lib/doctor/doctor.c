@@ -240,6 +240,7 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
         doctor_space(&d);
         doctor_live(&d);
         doctor_history(&d);
+        doctor_copy(&d);
         doctor_deferred(&d);
         doctor_rights(&d);
     }

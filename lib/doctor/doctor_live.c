@@ -276,6 +276,9 @@ check_sleepers(struct doctor *d, struct live *l)
     uint32_t dead = sleeper_dead(l, now);
 
     sleeper_each(l, now, count_sleeper, &d->out->sleeping);
+    if (d->out->sleeping + dead >= SLEEPER_SLOTS) {
+        doctor_find_count(d, FINDING_WAITING_CALLS_FULL, d->out->sleeping);
+    }
     doctor_find_count(d, FINDING_WAITING_CALLS_DEAD, dead);
 }
 

@@ -87,6 +87,9 @@ FINDING(MEMORY_REFUSED, WRONG, live,
         "{count} time{s} there was no memory for counters, so statistics are "
         "incomplete", "",
         "{why}; the next call that gets memory withdraws this report")
+FINDING(WAITING_CALLS_FULL, WRONG, live,
+        "{count} calls wait, all that bide calls can list", "",
+        "others wait as well, and follow changes, but are not listed")
 FINDING(WAITING_CALLS_DEAD, NOTE, live,
         "{count} waiting call{s} of processes that died", "",
         "nothing: the entries are freed later, and delay no other call")
@@ -94,6 +97,11 @@ FINDING(WAITING_CALLS_DEAD, NOTE, live,
 FINDING(HISTORY_NONE, NOTE, history,
         "nothing was recorded yet, so there are only current statistics", "",
         RECORD_EVERY_MINUTE)
+FINDING(VERSION_REUSED, WRONG, history,
+        "calls of {name} were recorded under version {version} before it was "
+        "made: an older copy of the registry was put back, or the clock was "
+        "set", "mv {path} {path}.older",
+        "otherwise statistics by version add both up")
 FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}", "",
         "run bide record: it keeps all readable records in a new file")
 FINDING(HISTORY_UNREADABLE, WRONG, history, "history.mdb: {why}", "", "")

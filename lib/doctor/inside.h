@@ -49,6 +49,7 @@ void doctor_state(struct doctor *d, const char *path, const struct stat *st);
 void doctor_registry(struct doctor *d);
 void doctor_live(struct doctor *d);
 void doctor_history(struct doctor *d);
+void doctor_copy(struct doctor *d);
 void doctor_deferred(struct doctor *d);
 void doctor_rights(struct doctor *d);
 void doctor_space(struct doctor *d);
