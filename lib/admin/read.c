@@ -182,6 +182,7 @@ struct collected {
     struct record *records;
     const struct snapshot *snapshot;
     uint64_t now_ns;
+    bool damaged; /* some could not be read */
 };
 
 static void
@@ -207,7 +208,8 @@ collect_policy(void *arg, const struct record *r)
     c->records = longer;
     rc = reader_in_force(c->snapshot, r->name, c->now_ns, &longer[c->count]);
     if (rc) {
-        return rc;
+        c->damaged |= rc == BIDE_EDAMAGED;
+        return rc == BIDE_EDAMAGED ? 0 : rc;
     }
     if (longer[c->count].deleted) {
         record_free(&longer[c->count]);
@@ -221,27 +223,29 @@ static int
 collect_policies(void *arg, const struct snapshot *s)
 {
     struct collected *c = arg;
+    int rc;
 
     collected_free(c);
     c->snapshot = s;
-    return reader_each_policy(s, collect_policy, c);
+    c->damaged = false;
+    rc = reader_each_policy(s, collect_policy, c);
+    return !rc && c->damaged ? BIDE_EDAMAGED : rc;
 }
 
 int
 admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg)
 {
     struct collected c = {.now_ns = clock_realtime_ns()};
-    int rc = reader_read(a->past.reader, collect_policies, &c, NULL);
+    int rc = reader_read(a->past.reader, collect_policies, &c, NULL), ended = 0;
+    char why[512]; /* visits read as well */
 
-    if (rc) {
-        collected_free(&c);
-        return failure_of_store(rc, a->past.dir, pages_why());
-    }
-    for (size_t i = 0; i < c.count && rc == 0; i++) {
-        rc = visit(arg, &c.records[i]);
+    snprintf(why, sizeof(why), "%s", pages_why());
+    for (size_t i = 0; i < c.count && !ended && (!rc || rc == BIDE_EDAMAGED);
+         i++) {
+        ended = visit(arg, &c.records[i]);
     }
     collected_free(&c);
-    return rc;
+    return ended || !rc ? ended : failure_of_store(rc, a->past.dir, why);
 }
 
 /* There may be many versions and changes, so they are visited while they are

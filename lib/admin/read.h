@@ -28,8 +28,9 @@ int admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
                 bool *out_ended, uint32_t *out_back);
 
 /* A visit returns 0 to continue; another value ends the walk, which returns it.
- * Policies are visited by name, without deleted ones; versions and changes are
- * visited newest first, with deletions. */
+ * Policies are visited by name, without deleted ones, and BIDE_EDAMAGED comes
+ * after those that can be read; versions and changes are visited newest first,
+ * with deletions. */
 typedef int admin_visit_fn(void *arg, const struct record *r);
 int admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg);
 int admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,

@@ -70,7 +70,8 @@ doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
     struct doctor_finding *f = doctor_find(d, id);
 
     f->rc = rc;
-    snprintf(f->words, sizeof(f->words), "%s", words ? words : "");
+    snprintf(f->words, sizeof(f->words), "%.*s", (int)sizeof(f->words) - 1,
+             words ? words : "");
     return f;
 }
 
@@ -165,6 +166,20 @@ find_invalid_policy(struct doctor *d, const struct record *r, int rc,
     }
 }
 
+/* Adds this thread's last failure: damage, if it is that. */
+static void
+find_damage(struct doctor *d, enum finding_id damage)
+{
+    const struct failure *f = failure_last();
+
+    d->out->rc = f->rc;
+    if (f->rc != BIDE_EDAMAGED) {
+        doctor_find_failure(d);
+    } else {
+        doctor_find_reason(d, damage, f->rc, f->words);
+    }
+}
+
 /* Services do not follow a policy that does not compile. */
 static int
 check_policy(void *arg, const struct record *r)
@@ -191,8 +206,7 @@ check_policy(void *arg, const struct record *r)
     policy_free(p);
     faults_free(&faults);
     if (!rc && admin_each_version(d->admin, r->name, count_record, versions)) {
-        d->out->rc = BIDE_EDAMAGED;
-        doctor_find_failure(d);
+        find_damage(d, FINDING_VERSION_DAMAGED);
     }
     return rc == BIDE_ENOMEM ? rc : 0;
 }
@@ -201,17 +215,15 @@ void
 doctor_registry(struct doctor *d)
 {
     uint64_t *changes = &d->out->changes;
-    int rc;
 
     check_pages(d);
     if (!d->admin) {
         return;
     }
-    rc = admin_each_policy(d->admin, check_policy, d);
-    rc = rc ? rc : admin_each_change(d->admin, count_record, changes);
-    if (rc) {
-        d->out->rc = rc;
-        doctor_find_failure(d);
+    if (admin_each_policy(d->admin, check_policy, d)) {
+        find_damage(d, FINDING_PAGES_DAMAGED);
+    } else if (admin_each_change(d->admin, count_record, changes)) {
+        find_damage(d, FINDING_VERSION_DAMAGED);
     }
     if (d->out->policies == 0 && d->out->count == 0) {
         doctor_find(d, FINDING_NO_POLICIES);

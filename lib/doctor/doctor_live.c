@@ -321,8 +321,9 @@ can_attach(struct doctor *d, struct live_header *h)
         return false;
     default:
         doctor_find_path(d,
-                         rc == BIDE_EPERM ? FINDING_LIVE_FORBIDDEN
-                                          : FINDING_LIVE_UNREADABLE,
+                         rc == BIDE_EPERM     ? FINDING_LIVE_FORBIDDEN
+                         : rc == BIDE_EFORMAT ? FINDING_LIVE_NEWER
+                                              : FINDING_LIVE_UNREADABLE,
                          d->out->live)
             ->rc = rc;
         return false;

@@ -22,6 +22,9 @@ FINDING(PAGES_DAMAGED, WRONG, registry, "{why}", "",
         "services continue under the last good policies, but nothing can be "
         "changed; save the readable policies with bide export, move the "
         "directory away, then run bide init and bide apply")
+FINDING(VERSION_DAMAGED, WRONG, registry, "{why}", "",
+        "policies in force are whole, but this one of the past cannot be shown "
+        "or returned to; restore registry.mdb from a backup, or leave it so")
 FINDING(PAGES_BUSY, NOTE, registry,
         "the registry changed all the time, so its pages were not checked", "",
         "run bide doctor again")
@@ -49,7 +52,11 @@ FINDING(LIVE_OF_COPY, NOTE, live,
 FINDING(LIVE_FORBIDDEN, UNKNOWN, live, "{path} was not checked: {why}", "",
         "run bide doctor as root, or as a member of the group that owns the "
         "file")
-FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "", "")
+FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "",
+        "until it can be opened, services count each for itself")
+FINDING(LIVE_NEWER, WRONG, live,
+        "{path} was made by a newer bide, so programs with this one count each "
+        "for itself", "", "install the newer bide for all programs")
 FINDING(LIVE_ON_DISK, NOTE, live,
         "{path} is not on a tmpfs, so calls may stall while the disk is "
         "written", "",
@@ -146,7 +153,8 @@ FINDING(DEFERRED_OVERDUE, WRONG, deferred,
         "deferred work has been due for {age}", "",
         "check that a worker runs: bide deferred work, or bide deferred replay")
 
-FINDING(DIRECTORY_UNREADABLE, WRONG, rights, "{path}: {why}", "", "")
+FINDING(DIRECTORY_UNREADABLE, UNKNOWN, rights,
+        "{path} was not checked: {why}", "", "run bide doctor as root")
 FINDING(FILE_OPEN, WRONG, rights, "{path}: {why}", "chmod {mode} {path}", "")
 FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
         "")

@@ -184,7 +184,7 @@ struct walk {
     reader_visit_fn *visit;
     void *arg;
     const char *name;
-    bool begun;
+    bool begun, damaged;
     uint64_t next; /* the number that must follow */
     int result;
 };
@@ -237,6 +237,7 @@ visit_policy(void *arg, const void *key, size_t key_length, const void *value,
              size_t value_length)
 {
     char name[BIDE_NAME_MAX + 1] = "";
+    struct walk *e = arg;
     struct record r;
     int rc;
 
@@ -245,15 +246,20 @@ visit_policy(void *arg, const void *key, size_t key_length, const void *value,
     }
     memcpy(name, key, key_length);
     rc = explain_damage(record_read(value, value_length, name, &r), name);
-    return rc ? rc : visit_record(arg, &r);
+    if (rc == BIDE_EDAMAGED) {
+        e->damaged = true;
+        return 0;
+    }
+    return rc ? rc : visit_record(e, &r);
 }
 
 int
 reader_each_policy(const struct snapshot *s, reader_visit_fn *visit, void *arg)
 {
     struct walk e = {.visit = visit, .arg = arg};
+    int rc = walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
 
-    return walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
+    return !rc && e.damaged ? BIDE_EDAMAGED : rc;
 }
 
 static int

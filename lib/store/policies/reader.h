@@ -51,7 +51,8 @@ int reader_in_force(const struct snapshot *s, const char *name,
  * The record is valid during the visit only. */
 typedef int reader_visit_fn(void *arg, const struct record *r);
 int reader_each_policy(const struct snapshot *s, reader_visit_fn *visit,
-                       void *arg); /* by name, tombstones included */
+                       void *arg); /* by name, tombstones included; then
+                                      BIDE_EDAMAGED if any was damaged */
 int reader_each_version(const struct snapshot *s, const char *name,
                         reader_visit_fn *visit, void *arg); /* newest first */
 int reader_each_change(const struct snapshot *s, reader_visit_fn *visit,

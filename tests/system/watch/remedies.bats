@@ -316,3 +316,47 @@ mounted() {
     fi
     mends "calls of pay were recorded under version 2 before it was made"
 }
+
+# damage WORDS: flips a bit in each copy of the words in registry.mdb.
+damage() {
+    python3 - "$DIR/registry.mdb" "$1" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = -1
+while (at := data.find(sys.argv[2].encode(), at + 1)) >= 0:
+    data[at] ^= 1
+open(sys.argv[1], "wb").write(data)
+END
+}
+
+@test "records of policies that are damaged" {
+    shop
+    bide set mail deadline=77m >/dev/null
+    bide exec pay -- true
+    damage "wait_max = 2s"
+    DOCTOR_STATUS=6 finding "the record of pay is damaged"
+    gives 6 bide doctor
+    says "bide export" "bide init and bide apply"
+    # As the words say.
+    gives 6 bash -c "'$BIDE' --dir '$DIR' export 2>words >saved.ini"
+    grep -q "the record of pay is damaged" words
+    grep -q "deadline = 77m" saved.ini
+    mv "$DIR" "$T/damaged"
+    bide init --live "$T/live" >/dev/null
+    bide apply saved.ini >/dev/null
+    gives 0 bide list
+    says mail order
+    gives 0 bide doctor
+    # A version that is no longer in force.
+    damage "attempts = unlimited"
+    bide set mail attempts=3 >/dev/null 2>&1 || true
+    DOCTOR_STATUS=6 finding "is damaged"
+}
+
+@test "files of a newer bide" {
+    shop
+    bide exec pay -- true
+    poke "$(live_file)" 8 ff
+    finding "was made by a newer bide"
+    gives 0 bide exec pay -- true
+}

@@ -40,7 +40,7 @@ static const struct {
          "define it with bide apply FILE; bide list shows who asks for it"},
     {{FINDING_LIVE_UNREADABLE, .rc = BIDE_ENOMEM, .path = "/l"},
      "/l: out of memory",
-     .to_do = ""},
+     .to_do = "until it can be opened, services count each for itself"},
     {{FINDING_FILE_OWNER, .user = 7, .owner = 0, .path = "/r/history.mdb"},
      "/r/history.mdb belongs to user 7, its directory to user 0",
      .run = "chown 0 /r/history.mdb"},
