@@ -65,6 +65,42 @@ is() {
     is bide_history_up 1
 }
 
+@test "the rules for Prometheus count failed calls, and know our metrics" {
+    command -v promtool >/dev/null || skip "needs the package prometheus"
+    local rules=$TOP/cli/dist/bide-alerts.yml name
+    promtool check rules "$rules"
+    traffic
+    bide record
+    bide metrics >all
+    for name in $(grep -o 'bide_[a-z_]*' "$rules" | sort -u); do
+        grep -q "^$name[{ ]" all
+    done
+    cat >outage.yml <<END
+rule_files: [$rules]
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'bide_calls_total{policy="pay",scope="",verdict="aborted"}', values: '0+4x10'}
+      - {series: 'bide_calls_total{policy="pay",scope="a",verdict="refused"}', values: '0+96x10'}
+      - {series: 'bide_calls_total{policy="pay",scope="",verdict="cancelled"}', values: '0+900x10'}
+      - {series: 'bide_calls_total{policy="idle",scope="",verdict="refused"}', values: '5x10'}
+      - {series: 'bide_breaker_state{policy="pay",scope="",state="half_open"}', values: '0 1 0 1 0 1 0 1 0 1 0'}
+      - {series: 'bide_breaker_state{policy="pay",scope="",state="open"}', values: '1 0 1 0 1 0 1 0 1 0 1'}
+    alert_rule_test:
+      - eval_time: 8m
+        alertname: BideFailedCalls
+        exp_alerts:
+          - exp_labels: {severity: critical, policy: pay}
+            exp_annotations: {summary: 100% of the calls of pay fail, command: bide stats pay}
+      - eval_time: 8m
+        alertname: BideBreakerOpen
+        exp_alerts:
+          - exp_labels: {severity: critical, policy: pay}
+            exp_annotations: {summary: a breaker of pay has not been closed for 5 minutes, command: bide breaker pay}
+END
+    promtool test rules outage.yml
+}
+
 @test "promtool accepts all metrics without a remark" {
     traffic
     bide record
