@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "unit/base/space.h"
+
 #define SECOND 1000000000ull
 
 static const struct bide_outcome http_503 = {.domain = BIDE_DOMAIN_HTTP,
@@ -242,6 +244,107 @@ a_slot_that_is_not_filled_yet_is_not_listed(void **state)
     live_close(l);
 }
 
+/* ---- containers ---- */
+
+struct container {
+    struct scene *scene;
+    struct live *live; /* of the test */
+    int ends[2], slot;
+};
+
+/* A container has its own mapping of the file, and counts from 0. */
+static struct live *
+open_again(const struct container *c)
+{
+    struct live *l;
+
+    if (live_open(c->scene->path, c->scene->id, &l)) {
+        _exit(98);
+    }
+    return l;
+}
+
+static void
+enter_and_stay(void *arg)
+{
+    struct container *c = arg;
+    int slot =
+        sleeper_enter(open_again(c), 1, 1, 2, http_503, UINT64_MAX - SECOND);
+
+    if (write(c->ends[1], &slot, sizeof(slot)) == sizeof(slot)) {
+        pause();
+    }
+}
+
+static void
+leave_slot_of_another(void *arg)
+{
+    struct container *c = arg;
+    struct live *l = open_again(c);
+
+    sleeper_move(l, c->slot, 77, 1);
+    sleeper_leave(l, c->slot);
+}
+
+static void
+a_sleeper_of_another_container_is_ended_by_time_only(void **state)
+{
+    struct container c = {.scene = *state};
+    struct live *l = scene_open(c.scene);
+    struct seen seen;
+    pid_t first;
+
+    assert_int_equal(pipe(c.ends), 0);
+    first = space_start(enter_and_stay, &c);
+    assert_int_equal(read(c.ends[0], &c.slot, sizeof(c.slot)), sizeof(c.slot));
+    /* Another number 1, with the same serial number. */
+    assert_int_equal(space_end(space_start(leave_slot_of_another, &c)), 0);
+    seen = list_sleepers(l, 0);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(seen.last.pid, 1);
+    assert_true(seen.last.elsewhere);
+    assert_int_equal(seen.last.allowed, 2);
+    kill(first, SIGKILL);
+    assert_int_equal(space_end(first), SIGKILL);
+    assert_int_equal(list_sleepers(l, 0).count, 1);
+    assert_int_equal(sleeper_dead(l, 0), 0);
+    assert_int_equal(list_sleepers(l, UINT64_MAX).count, 0);
+    live_close(l);
+}
+
+static void
+want_every_slot(void *arg)
+{
+    struct container *c = arg;
+    struct live *l = open_again(c);
+
+    for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
+        sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX);
+    }
+    if (sleeper_dead(l, 0)) {
+        _exit(1);
+    }
+}
+
+/* The numbers of these owners mean nobody in the container. */
+static void
+a_container_takes_no_slot_from_outside(void **state)
+{
+    struct container c = {.scene = *state};
+    struct live *l = scene_open(c.scene);
+    struct sleeper_slot *slots =
+        (void *)((char *)live_header(l) + LIVE_SLEEPERS);
+    int full = sleeper_enter(l, 7, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    int half = sleeper_enter(l, 7, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    uint64_t claims[] = {slots[full].claim, slots[half].claim};
+
+    atomic_store(&slots[half].filled, 0); /* its owner is writing it */
+    assert_int_equal(space_end(space_start(want_every_slot, &c)), 0);
+    assert_int_equal(slots[full].claim, claims[0]);
+    assert_int_equal(slots[half].claim, claims[1]);
+    live_close(l);
+}
+
 /* ---- concurrent use ---- */
 
 static void *
@@ -308,6 +411,8 @@ main(void)
         SCENE_TEST(a_child_does_not_end_its_parents_sleeps),
         SCENE_TEST(control_characters_are_replaced),
         SCENE_TEST(a_slot_that_is_not_filled_yet_is_not_listed),
+        SCENE_TEST(a_sleeper_of_another_container_is_ended_by_time_only),
+        SCENE_TEST(a_container_takes_no_slot_from_outside),
         SCENE_TEST(a_reader_never_sees_mixed_fields),
     };
 

@@ -146,8 +146,19 @@ failures_must_come_from_the_minimum_of_processes(void **state)
         fail_as(s, 8, TIME0);
     }
     assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
-    fail_as(s, 4194303, TIME0);
+    for (int i = 0; i < 100; i++) { /* an id has 32 bits, the word keeps 30 */
+        fail_as(s, UINT32_MAX, TIME0);
+        fail_as(s, 8, TIME0);
+    }
     assert_int_equal(state_at(s, TIME0), STATE_OPEN);
+    guarded_free(s);
+
+    s = guarded_new(FEW "3");
+    for (int i = 0; i < 100; i++) {
+        fail_as(s, UINT32_MAX, TIME0);
+        fail_as(s, UINT32_MAX - 1, TIME0);
+    }
+    assert_int_equal(state_at(s, TIME0), STATE_CLOSED);
     guarded_free(s);
 }
 

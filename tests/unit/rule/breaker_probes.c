@@ -300,6 +300,28 @@ the_places_of_dead_processes_are_free(void **state)
     guarded_free(s);
 }
 
+/* Number 7 of another container, and a place whose holder is not written yet.
+ */
+static void
+the_places_of_processes_that_cannot_be_asked_stay(void **state)
+{
+    struct guarded *s = guarded_new(SOON "breaker_probes=2");
+    struct probe a, b, c;
+    uint64_t now = TIME0, until;
+
+    (void)state;
+    half_open(s, &now);
+    s->g.self = (struct process){7000, 7, SPACE + 1};
+    assert_true(breaker_admit(&s->p->breaker, &s->g, now, &a, &until));
+    s->g.self = (struct process){8000, 7, SPACE};
+    assert_true(breaker_admit(&s->p->breaker, &s->g, now, &b, &until));
+    atomic_store(&s->rings.holder[b.place - 1],
+                 7ull << 42 | (uint64_t)SPACE << 10 | 9000 % 1024);
+    breaker_release_dead(&s->rings, is_seven);
+    assert_false(admit_as(s, 9, now, &c));
+    guarded_free(s);
+}
+
 /* The last process to report is killed between its report and the decision. */
 static void
 the_next_process_makes_the_decision_of_a_killed_one(void **state)
@@ -406,6 +428,7 @@ main(void)
         cmocka_unit_test(rounds_wrap_in_the_word),
         cmocka_unit_test(a_released_place_is_free),
         cmocka_unit_test(the_places_of_dead_processes_are_free),
+        cmocka_unit_test(the_places_of_processes_that_cannot_be_asked_stay),
         cmocka_unit_test(the_next_process_makes_the_decision_of_a_killed_one),
         cmocka_unit_test(fewer_probes_in_flight_do_not_leave_it_half_open),
         cmocka_unit_test(a_probe_has_the_timeout_under_which_it_was_let_out),
