@@ -241,8 +241,12 @@ show_resolved(struct command_line *line, const struct record *r)
     if (status) {
         return status;
     }
-    rc = line->option[OPTION_JSON] ? json_record(r, origins)
-                                   : print_origins(origins);
+    if (line->option[OPTION_JSON]) {
+        rc = json_record(r, origins);
+    } else {
+        rc = print_layers(r);
+        rc = rc ? rc : print_origins(origins);
+    }
     policy_text_free(text);
     free(origins);
     return rc ? say_no_memory() : STATUS_DONE;

@@ -80,10 +80,10 @@ static int
 store_difference(struct edit *e, struct edit_old *old, struct edit_new *n,
                  struct admin_result *r)
 {
-    bool differs = false;
-    int rc = layers_differ(e, old, n, &differs);
+    bool differs = layers_differ(old, n);
+    int rc = 0;
 
-    if (rc == 0 && differs) {
+    if (differs) {
         r->did = !n->base     ? ADMIN_DELETED
                  : !old->base ? ADMIN_CREATED
                               : ADMIN_CHANGED;

@@ -140,40 +140,35 @@ text_at(const struct policy_text *base, const struct record_part *parts,
     return 0;
 }
 
-static int
-differ_at(const struct edit_old *old, const struct edit_new *n, uint64_t at_ns,
-          bool *out)
+/* Reports whether a part of a new layer changes the rules, now or when a layer
+ * under it ends. */
+static bool
+has_effect(const struct edit_old *old, const struct record_part *p)
 {
-    struct policy_text *before = NULL, *after = NULL;
-    int rc =
-        text_at(old->base, old->r.parts, old->r.part_count, at_ns, &before);
+    bool effect =
+        !same_value(policy_text_get(old->text, key_find(p->key)), p->value);
 
-    rc = rc ? rc : text_at(n->base, n->parts, n->part_count, at_ns, &after);
-    *out = rc == 0 && !policy_text_same(before, after);
-    policy_text_free(before);
-    policy_text_free(after);
-    return rc;
+    for (size_t i = 1; i < old->r.part_count && !effect; i++) {
+        const struct record_part *under = &old->r.parts[i];
+
+        effect =
+            strcmp(under->key, p->key) == 0 && under->until_ns < p->until_ns;
+    }
+    return effect;
 }
 
-int
-layers_differ(struct edit *e, const struct edit_old *old,
-              const struct edit_new *n, bool *out)
+bool
+layers_differ(const struct edit_old *old, const struct edit_new *n)
 {
-    int rc = 0;
+    bool differ = old->base && n->base ? !policy_text_same(old->base, n->base)
+                                       : old->base != n->base;
+    size_t kept = old->r.part_count ? old->r.part_count - 1 : 0;
 
-    *out = !old->base != !n->base ||
-           (old->base && !policy_text_same(old->base, n->base));
-    if (!old->base || *out) {
-        return 0;
+    differ |= n->part_count < kept;
+    for (size_t i = kept; i < n->part_count && !differ; i++) {
+        differ = n->parts[i].version != 0 || has_effect(old, &n->parts[i]);
     }
-    rc = differ_at(old, n, e->now_ns, out);
-    for (size_t i = 1; i < old->r.part_count && rc == 0 && !*out; i++) {
-        rc = differ_at(old, n, old->r.parts[i].until_ns, out);
-    }
-    for (size_t i = 0; i < n->part_count && rc == 0 && !*out; i++) {
-        rc = differ_at(old, n, n->parts[i].until_ns, out);
-    }
-    return rc;
+    return differ;
 }
 
 /* Adds the layer that covers a key of the base, if its value is another. */

@@ -15,8 +15,7 @@ bool layers_drop(struct edit_new *n, const char *key, uint32_t version);
 int layers_add(struct edit *e, const char *name, const struct edit_old *old,
                const struct policy_text *wanted, struct edit_new *n);
 /* Reports whether the rules differ, now or later. */
-int layers_differ(struct edit *e, const struct edit_old *old,
-                  const struct edit_new *n, bool *out);
+bool layers_differ(const struct edit_old *old, const struct edit_new *n);
 /* Fills in the rules that the result shows, the end of a layer, and the layers
  * that cover a changed base.  Takes the texts that it shows. */
 int layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,

@@ -49,6 +49,40 @@ kill_after_commit(struct scene *s, const char *name, const char *text)
     must_be_killed(child);
 }
 
+/* Lays `count` parts over a policy for `for_ns`, and dies. */
+static void
+kill_after_layer(struct scene *s, const char *name, uint64_t for_ns,
+                 const char *const (*keys)[2], size_t count)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct record_part parts[8];
+        struct record r = {0};
+        struct writer *w;
+
+        MUST(writer_begin(s->dir, "tests", 10000, &w) == 0);
+        MUST(writer_policy(w, name, &r) == 0);
+        parts[0] = r.parts[0];
+        for (size_t i = 0; i < count; i++) {
+            parts[1 + i] = (struct record_part){
+                .when_ns = clock_realtime_ns(),
+                .until_ns = clock_realtime_ns() + for_ns,
+                .who = "tests",
+                .note = "",
+                .key = keys[i][0],
+                .value = keys[i][1],
+            };
+        }
+        r.parts = parts;
+        r.part_count = 1 + count;
+        MUST(writer_put(w, &r, "") == 0);
+        MUST(writer_commit(w) == 0);
+        raise(SIGKILL);
+    }
+    must_be_killed(child);
+}
+
 static struct bide_outcome
 first_fails(const struct bide_attempt *attempt, void *arg)
 {
@@ -116,6 +150,44 @@ a_waiting_call_finds_an_unannounced_change(void **state)
     child = start_sleeper(s, &results);
     assert_true(scene_until(one_sleeps, s));
     kill_after_commit(s, "shop", quicker);
+    r = end_sleeper(child, results);
+    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+    assert_int_equal(r.attempts, 2);
+}
+
+static void
+a_waiting_call_finds_an_unannounced_layer(void **state)
+{
+    static const char *const keys[][2] = {{"attempts", "2"}, {"wait", "none"}};
+    struct scene *s = *state;
+    struct bide_result r;
+    int results;
+    pid_t child;
+
+    process_registry(s, shop);
+    child = start_sleeper(s, &results);
+    assert_true(scene_until(one_sleeps, s));
+    kill_after_layer(s, "shop", UINT64_C(3600000000000), keys, 2);
+    r = end_sleeper(child, results);
+    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+    assert_int_equal(r.attempts, 2);
+}
+
+static void
+a_waiting_call_finds_the_end_of_a_layer(void **state)
+{
+    static const char *const keys[][2] = {{"wait", "fixed"},
+                                          {"wait_initial", "6h"},
+                                          {"wait_max", "6h"},
+                                          {"wait_jitter", "none"}};
+    struct scene *s = *state;
+    struct bide_result r;
+    int results;
+    pid_t child;
+
+    process_registry(s, quicker);
+    kill_after_layer(s, "shop", UINT64_C(2000000000), keys, 4);
+    child = start_sleeper(s, &results);
     r = end_sleeper(child, results);
     assert_int_equal(r.verdict, BIDE_SUCCEEDED);
     assert_int_equal(r.attempts, 2);
@@ -354,6 +426,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE(a_waiting_call_finds_an_unannounced_change),
+        SCENE(a_waiting_call_finds_an_unannounced_layer),
+        SCENE(a_waiting_call_finds_the_end_of_a_layer),
         SCENE(the_next_failed_attempt_finds_an_unannounced_change),
         SCENE(a_process_that_finds_the_change_wakes_the_others),
         SCENE(killed_writers_lose_and_block_nothing),
