@@ -274,7 +274,8 @@ const struct command commands[] = {
     {.name = "deferred repair", .usage = "", .section = SECTION_DEFERRED,
      .help = "repair damaged work, and accept that lost work is lost",
      .run = deferred_repair_command, .registry = REGISTRY_NEEDED,
-     .examples = "bide deferred repair\n"},
+     .examples = "bide deferred repair\n"
+                 "bide deferred repair && bide deferred stats\n"},
     {.name = "deferred replay", .usage = "[NAME]",
      .section = SECTION_DEFERRED,
      .help = "process due work with a command; without it, make work due",

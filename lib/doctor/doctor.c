@@ -267,6 +267,7 @@ doctor_free(struct doctor_report *r)
         free(r->findings[i].failure);
     }
     free(r->findings);
+    free(r->deferred.held);
     r->findings = NULL;
     r->count = 0;
 }

@@ -1,39 +1,127 @@
 /* Checks deferred.mdb. */
 
+#include <stdio.h>
+#include <string.h>
+
 #include <bide.h>
+#include "admin/open.h"
+#include "admin/read.h"
 #include "base/clock.h"
+#include "policy/policy.h"
+#include "policy/rules.h"
+#include "record/past.h"
 #include "store/pages/pages.h"
+#include "store/policies/reader.h"
 #include "store/queue/queue.h"
 #include "doctor.h"
 #include "inside.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
+/* Returns defer_max of a policy; 0: no limit, or it is not defined. */
+static uint32_t
+read_defer_max(struct doctor *d, const char *name)
+{
+    struct policy_text *text = NULL;
+    struct policy *p = NULL;
+    uint32_t max = 0;
+    struct record r;
+
+    if (admin_policy(d->admin, name, &r)) {
+        return 0;
+    }
+    if (!admin_text(&r, &text) &&
+        !policy_compile(text, admin_find, d->admin, name, &p, NULL)) {
+        max = p->defer.max;
+    }
+    policy_text_free(text);
+    policy_free(p);
+    record_free(&r);
+    return max;
+}
+
+static void
+check_limits(struct doctor *d, const struct deferred_survey *s)
+{
+    for (size_t i = 0; d->admin && i < s->held_count; i++) {
+        const struct deferred_held *h = &s->held[i];
+        uint32_t max = read_defer_max(d, h->policy);
+
+        if (max && h->pieces >= max) {
+            struct doctor_finding *f = doctor_find(d, FINDING_DEFERRED_FULL);
+
+            strcpy(f->name, h->policy);
+            f->count = h->pieces;
+            f->version = max > UINT32_MAX / 2 ? max : 2 * max;
+        }
+    }
+}
+
+/* Names the damaged pieces, as many as fit. */
+static void
+find_damaged_pieces(struct doctor *d, const struct deferred_survey *s)
+{
+    struct doctor_finding *f;
+    size_t used = 0;
+
+    if (s->damaged_pieces == 0) {
+        return;
+    }
+    f = doctor_find(d, FINDING_DEFERRED_PIECES_DAMAGED);
+    f->count = s->damaged_pieces;
+    for (size_t i = 0; i < s->damaged_pieces && i < DEFERRED_NAMED; i++) {
+        used += (size_t)snprintf(f->words + used, sizeof(f->words) - used,
+                                 "%s%llu", i ? " " : "",
+                                 (unsigned long long)s->damaged_id[i]);
+    }
+}
+
+static void
+judge_queue(struct doctor *d, const struct deferred_survey *s)
+{
+    uint64_t now = clock_realtime_ns(), mine = s->registry;
+
+    if (d->admin) {
+        memcpy(&mine, reader_id(admin_past(d->admin)->reader), sizeof(mine));
+    }
+    if (s->registry && mine != s->registry) {
+        doctor_find(d, FINDING_DEFERRED_FOREIGN);
+    }
+    doctor_find_count(d, FINDING_DEFERRED_LOST, s->lost.pieces);
+    if (s->journal_gone && s->lost.pieces == 0) {
+        doctor_find(d, FINDING_DEFERRED_JOURNAL_GONE);
+    }
+    doctor_find_count(d, FINDING_DEFERRED_UNLISTED, s->unlisted);
+    doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
+    find_damaged_pieces(d, s);
+    doctor_find_count(d, FINDING_DEFERRED_DEAD, s->dead);
+    check_limits(d, s);
+    if (s->due_ns && now > s->due_ns && now - s->due_ns > 3600 * SECOND_NS) {
+        doctor_find(d, FINDING_DEFERRED_OVERDUE)->age_ns = now - s->due_ns;
+    }
+}
+
 void
 doctor_deferred(struct doctor *d)
 {
     struct deferred_survey *s = &d->out->deferred;
-    uint64_t now = clock_realtime_ns();
+    struct doctor_finding *f;
     int rc = deferred_survey(d->out->dir, s);
 
-    if (rc == BIDE_EMISSING) {
-        doctor_find(d, FINDING_DEFERRED_NONE);
-        return;
-    }
-    if (rc) {
-        struct doctor_finding *f = doctor_find_reason(
-            d,
-            rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
-                                : FINDING_DEFERRED_UNREADABLE,
-            rc, pages_why());
-
+    if (rc == 0) {
+        d->out->has_deferred = true;
+        judge_queue(d, s);
+    } else if (rc == BIDE_EMISSING) {
+        doctor_find(d, s->lost.pieces ? FINDING_DEFERRED_REMOVED
+                                      : FINDING_DEFERRED_NONE)
+            ->count = s->lost.pieces;
+    } else {
+        f = doctor_find_reason(d,
+                               rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
+                               : rc == BIDE_EFORMAT
+                                   ? FINDING_DEFERRED_FORMAT
+                                   : FINDING_DEFERRED_UNREADABLE,
+                               rc, pages_why());
         doctor_path(d, "deferred.mdb", f->path, sizeof(f->path));
-        return;
-    }
-    d->out->has_deferred = true;
-    doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
-    doctor_find_count(d, FINDING_DEFERRED_DEAD, s->dead);
-    if (s->due_ns && now > s->due_ns && now - s->due_ns > 3600 * SECOND_NS) {
-        doctor_find(d, FINDING_DEFERRED_OVERDUE)->age_ns = now - s->due_ns;
     }
 }

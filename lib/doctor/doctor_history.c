@@ -3,14 +3,27 @@
 #include <sys/stat.h>
 
 #include <bide.h>
+#include "admin/open.h"
 #include "base/clock.h"
+#include "record/past.h"
 #include "store/history/history.h"
 #include "store/history/history_form.h"
 #include "store/pages/pages.h"
+#include "store/policies/reader.h"
 #include "doctor.h"
 #include "inside.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+
+/* Adds a finding about a file of the registry, with the reason of pages_why. */
+static struct doctor_finding *
+find_file(struct doctor *d, enum finding_id id, const char *name)
+{
+    struct doctor_finding *f = doctor_find_reason(d, id, 0, pages_why());
+
+    doctor_path(d, name, f->path, sizeof(f->path));
+    return f;
+}
 
 static void
 judge_recording(struct doctor *d)
@@ -32,9 +45,9 @@ judge_history(struct doctor *d)
 {
     const struct doctor_report *r = d->out;
 
-    doctor_find_count(d, FINDING_HISTORY_RECORDS_DAMAGED, r->history.damaged);
-    if (r->known.state_lost) {
-        doctor_find(d, FINDING_HISTORY_TOTALS_LOST);
+    if (r->history.damaged) {
+        find_file(d, FINDING_HISTORY_RECORDS_DAMAGED, HISTORY_CHECKED)->count =
+            r->history.damaged;
     }
     doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
     doctor_find_count(d, FINDING_HISTORY_INTERVALS_LOST, r->known.lost);
@@ -45,6 +58,23 @@ judge_history(struct doctor *d)
     judge_recording(d);
 }
 
+/* A recorder can keep what is readable only if the file is one of LMDB. */
+static void
+find_damaged_history(struct doctor *d)
+{
+    char path[512];
+    struct pages *p = NULL;
+
+    if (doctor_path(d, HISTORY_FILE, path, sizeof(path)) &&
+        pages_open(path, &p) == 0) {
+        history_open(d->out->dir, &(struct history *){NULL}); /* its reason */
+        find_file(d, FINDING_HISTORY_DAMAGED, HISTORY_CHECKED);
+    } else {
+        find_file(d, FINDING_HISTORY_BROKEN, HISTORY_FILE);
+    }
+    pages_close(p);
+}
+
 void
 doctor_history(struct doctor *d)
 {
@@ -53,6 +83,9 @@ doctor_history(struct doctor *d)
     struct stat st;
     int rc = history_open(d->out->dir, &h);
 
+    if (rc == 0 && d->admin) {
+        rc = history_belongs(h, reader_id(admin_past(d->admin)->reader));
+    }
     if (rc == 0) {
         rc = history_known(h, &d->out->known);
     }
@@ -62,11 +95,12 @@ doctor_history(struct doctor *d)
     history_close(h);
     if (rc == BIDE_EMISSING) {
         doctor_find(d, FINDING_HISTORY_NONE);
+    } else if (rc == BIDE_EDAMAGED) {
+        find_damaged_history(d);
+    } else if (rc == BIDE_EFORMAT) {
+        find_file(d, FINDING_HISTORY_FOREIGN, HISTORY_FILE);
     } else if (rc) {
-        doctor_find_reason(d,
-                           rc == BIDE_EDAMAGED ? FINDING_HISTORY_DAMAGED
-                                               : FINDING_HISTORY_UNREADABLE,
-                           rc, pages_why());
+        find_file(d, FINDING_HISTORY_UNREADABLE, HISTORY_FILE)->rc = rc;
     } else {
         d->out->has_history = true;
         judge_history(d);

@@ -109,16 +109,20 @@ FINDING(VERSION_REUSED, WRONG, history,
         "made: an older copy of the registry was put back, or the clock was "
         "set", "mv {path} {path}.older",
         "otherwise statistics by version add both up")
-FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}", "",
-        "run bide record: it keeps all readable records in a new file")
-FINDING(HISTORY_UNREADABLE, WRONG, history, "history.mdb: {why}", "", "")
+FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}",
+        "rm -f {path} && {bide} record",
+        "it keeps all readable records in a new file")
+FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}",
+        "mv {path} {path}.damaged",
+        "nothing in it can be read; a new file is created")
+FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}",
+        "mv {path} {path}.other", "a new file is created")
+FINDING(HISTORY_UNREADABLE, UNKNOWN, history,
+        "history.mdb was not checked: {why}", "", "run bide doctor as root")
 FINDING(HISTORY_RECORDS_DAMAGED, WRONG, history,
-        "damaged records and pages: {count}", "",
-        "they are skipped, and their statistics are lost; to start a new "
-        "history, move history.mdb away")
-FINDING(HISTORY_TOTALS_LOST, WRONG, history,
-        "the totals of the last recording are damaged", "",
-        "nothing: bide record continues from now on")
+        "damaged records and pages of history.mdb: {count}",
+        "rm -f {path} && {bide} record",
+        "until then they are skipped; it keeps all others in a new file")
 FINDING(HISTORY_RECORDS_LOST, NOTE, history,
         "records and pages were lost in earlier damage: {count}", "", "")
 FINDING(HISTORY_INTERVALS_LOST, NOTE, history,
@@ -132,7 +136,7 @@ FINDING(HISTORY_IN_FUTURE, NOTE, history,
         "check the clock of this host")
 FINDING(HISTORY_STOPPED, WRONG, history,
         "nothing was recorded for {age}; the statistics since then will be "
-        "one interval", "", RECORD_EVERY_MINUTE)
+        "one interval", "{bide} record", RECORD_EVERY_MINUTE)
 FINDING(HISTORY_OLD_FILE, NOTE, history,
         "{path} ({size}) is the old file, kept because it was damaged", "",
         "remove it if nobody wants to examine it")
@@ -140,12 +144,45 @@ FINDING(HISTORY_OLD_FILE, NOTE, history,
 FINDING(DEFERRED_NONE, NOTE, deferred,
         "there is no deferred.mdb yet: the first deferred work creates it", "",
         "")
+FINDING(DEFERRED_REMOVED, WRONG, deferred,
+        "deferred.mdb is missing; up to {count} piece{s} of deferred work "
+        "were in it or are in deferred.journal", "{bide} deferred repair",
+        "if deferred.mdb was moved away, put it back instead")
+FINDING(DEFERRED_LOST, WRONG, deferred,
+        "up to {count} piece{s} of deferred work may be missing: a file of "
+        "the queue was removed, cut, damaged or replaced",
+        "{bide} deferred repair",
+        "if a file was moved away, put it back instead")
+FINDING(DEFERRED_JOURNAL_GONE, WRONG, deferred,
+        "deferred.journal is missing or is that of another deferred.mdb; "
+        "deferred work may have been in it", "{bide} deferred repair",
+        "if it was moved away, put it back instead")
+FINDING(DEFERRED_UNLISTED, WRONG, deferred,
+        "{count} piece{s} of deferred work are in no list, so no worker finds "
+        "them", "{bide} deferred repair", "the next worker does so too")
+FINDING(DEFERRED_FOREIGN, WRONG, deferred,
+        "deferred.mdb was made for another registry",
+        "{bide} deferred repair",
+        "if its work does not belong here, move it and deferred.journal away "
+        "instead")
 FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}",
-        "mv {path} {path}.damaged",
-        "the work in it will not be done, but new work can be deferred")
-FINDING(DEFERRED_UNREADABLE, WRONG, deferred, "deferred.mdb: {why}", "", "")
-FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred, "damaged records: {count}",
-        "", "bide deferred list --dead, then bide deferred drop ID")
+        "{bide} deferred repair",
+        "it keeps what can be read; the damaged file stays as "
+        "deferred.mdb.damaged")
+FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}",
+        "mv {path} {path}.other", "a new file is created")
+FINDING(DEFERRED_UNREADABLE, UNKNOWN, deferred,
+        "deferred.mdb was not checked: {why}", "", "run bide doctor as root")
+FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred,
+        "damaged records of deferred.mdb: {count}", "{bide} deferred repair",
+        "")
+FINDING(DEFERRED_PIECES_DAMAGED, WRONG, deferred,
+        "{count} damaged piece{s} of deferred work cannot be done",
+        "{bide} deferred drop {why}", "see bide deferred show ID")
+FINDING(DEFERRED_FULL, WRONG, deferred,
+        "{name}: {count} piece{s} of deferred work, as many as defer_max "
+        "allows: more is refused", "{bide} set {name} defer_max={version}",
+        "or have it done: bide deferred work, or bide deferred replay")
 FINDING(DEFERRED_DEAD, WRONG, deferred,
         "{count} piece{s} of deferred work will not be tried again", "",
         "bide deferred list --dead, then bide deferred requeue or drop")

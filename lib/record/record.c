@@ -254,6 +254,20 @@ judge_levels(struct past *p, struct recorded *out)
     return rc ? fail_recording(rc) : 0;
 }
 
+/* Opens the history, if there is one: a damaged one is rescued. */
+static void
+rescue_history(struct past *p, struct recorded *out)
+{
+    struct past_known known;
+    struct recording *r;
+
+    if ((past_known(p, &known) || p->history) &&
+        !recording_begin_levels(p->dir, clock_realtime_ns(), &r)) {
+        recording_result(r, &out->result);
+        recording_end(r);
+    }
+}
+
 int
 past_record(struct past *p, const struct recorder_options *how,
             struct recorded *out)
@@ -263,6 +277,7 @@ past_record(struct past *p, const struct recorder_options *how,
 
     *out = (struct recorded){.nothing = l == NULL};
     if (!l) {
+        rescue_history(p, out);
         return p->live_rc ? failure_at(FAILURE_RECORDING, p->live_rc,
                                        reader_live_path(p->reader), "")
                           : 0;

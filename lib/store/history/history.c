@@ -354,8 +354,9 @@ history_belongs(struct history *h, const uint8_t registry[16])
         !memcmp(h->state.registry, unknown, sizeof(unknown))) {
         return 0;
     }
-    pages_damaged("%s is of another registry\nmv %s %s.other", h->pages->path,
-                  h->pages->path, h->pages->path);
+    pages_damaged("%s is of another registry\nmove it away: a new file is "
+                  "created, and counting continues",
+                  h->pages->path);
     return BIDE_EFORMAT;
 }
 

@@ -186,11 +186,20 @@ int deferred_counts(struct deferred *d,
                     int (*visit)(void *arg, const struct deferred_counts *c),
                     void *arg);
 
+struct deferred_held {
+    char policy[BIDE_NAME_MAX + 1];
+    uint64_t pieces;
+};
+enum { DEFERRED_NAMED = 16 };
 /* The content of DIR/deferred.mdb. */
 struct deferred_survey {
+    struct deferred_held *held; /* malloc'ed, also after a failure */
+    size_t held_count;
     uint64_t bytes; /* size of the file */
     uint64_t waiting, leased, dead;
-    uint64_t damaged;  /* records of all kinds */
+    uint64_t damaged; /* records that are not of a piece */
+    uint64_t damaged_pieces, damaged_id[DEFERRED_NAMED]; /* the first ones */
+    bool journal_gone; /* missing, or that of another deferred.mdb */
     uint64_t unlisted; /* pieces that the index or the counts lack */
     struct deferred_lost lost;
     uint64_t registry;  /* the first bytes of its registry's id; 0: unknown */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "store/file/seal.h"
 
@@ -121,11 +122,30 @@ survey_head(struct survey *s, const void *key, size_t key_length,
         return s->rc = whole;
     }
     if (!whole) {
-        s->out->damaged++;
+        if (s->out->damaged_pieces < DEFERRED_NAMED) {
+            s->out->damaged_id[s->out->damaged_pieces] =
+                deferred_key_id(key, key_length);
+        }
+        s->out->damaged_pieces++;
         return 0;
     }
     count_work(s->out, &item);
     return s->rc = check_place(s, &item);
+}
+
+static void
+add_held(struct survey *s, const uint8_t *key, size_t key_length,
+         uint64_t pieces)
+{
+    struct deferred_held *h =
+        key_length - 1 <= BIDE_NAME_MAX
+            ? array_add(&s->out->held, &s->out->held_count, sizeof(*h))
+            : NULL;
+
+    if (h) {
+        *h = (struct deferred_held){.pieces = pieces};
+        memcpy(h->policy, key + 1, key_length - 1);
+    }
 }
 
 static int
@@ -147,6 +167,7 @@ survey_record(struct survey *s, const void *key, size_t key_length,
     case DEFERRED_COUNTS:
         seal_copy(key, key_length, value, length, &c, sizeof(c));
         s->counted += c.waiting + c.leased + c.dead;
+        add_held(s, key, key_length, c.waiting + c.leased + c.dead);
         break;
     default:
         s->places += kind == DEFERRED_INDEX;
@@ -244,6 +265,7 @@ read_journal(struct survey *s, const struct journal_mark *m)
     int rc = 0;
 
     if (scan.fd < 0) {
+        s->out->journal_gone = errno == ENOENT;
         rc = errno == ENOENT ? 0 : errno == EACCES ? BIDE_EPERM : BIDE_ESYS;
     } else if (!scan.buffer) {
         rc = BIDE_ENOMEM;
@@ -251,6 +273,7 @@ read_journal(struct survey *s, const struct journal_mark *m)
         uint64_t id = scan_id(&scan);
 
         s->intact = id && id == m->id;
+        s->out->journal_gone = id && id != m->id;
         rc = id && id != m->id ? 0 : scan_journal(&scan);
         rc = rc == ENOMEM ? BIDE_ENOMEM : rc ? BIDE_ESYS : 0;
     }
@@ -296,6 +319,7 @@ survey_snapshot(struct survey *s, struct pages *p, bool last)
     if (fd >= 0) {
         close(fd);
     }
+    free(s->out->held);
     *s->out = (struct deferred_survey){.bytes = 0};
     rc = read_recent(s);
     if (rc == PAGES_AGAIN && last) {

@@ -202,27 +202,6 @@ all_files() {
     [ "$seen" -ge 1 ]
 }
 
-@test "the remedy for deferred work that was cut short works" {
-    shop
-    local i
-    for i in 1 2 3; do
-        echo $i | bide deferred put mail >/dev/null
-    done
-    truncate -s 5000 "$DIR/deferred.mdb"
-    gives 6 bide deferred list
-    gives 1 bide doctor --json
-    says_not "bide deferred list"
-    json '[f["area"] for f in j["findings"] if f["level"] == "wrong"] == ["deferred"]'
-    python3 -c 'import json, sys
-print(*[f["command"] for f in json.load(sys.stdin)["findings"] if f["level"] == "wrong"])' \
-        <<<"$output" >remedy
-    grep -q '^mv ' remedy
-    bash remedy
-    gives 0 bash -c 'echo new | "$BIDE" --dir "$DIR" deferred put mail'
-    gives 0 bide deferred list
-    gives 0 bide doctor
-}
-
 @test "doctor names files that no command would write" {
     bide exec pay -- true
     ln "$DIR/registry.mdb" second

@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# Faults of the history and of deferred work.  Each is made in a fresh registry;
+# doctor must report it; the command that it prints must mend it, and what could
+# be saved must be there.
+load ../registry
+load remedies
+
+# again: makes the registry anew.
+again() {
+    rm -rf "$DIR" "$T/live"
+    bide init --live "$T/live" >/dev/null
+    shop
+}
+
+# ---- deferred work ----
+
+# eleven: stores eleven pieces: the first is in deferred.mdb, the others are in the
+# journal.
+eleven() {
+    again
+    local i
+    for i in {1..11}; do
+        echo "piece $i" | bide deferred put mail >/dev/null
+    done
+}
+
+# left COUNT: fails unless so many pieces are waiting and can be done.
+left() {
+    gives 0 bide deferred stats mail --json
+    json "j['policies'][0]['waiting'] == $1"
+    gives 0 bide deferred replay mail --until-empty --exec true
+    gives 0 bide deferred stats mail --json
+    json "j['policies'][0]['done'] == $1 and j['policies'][0]['waiting'] == 0"
+    gives 0 bide doctor
+}
+
+@test "deferred work that was lost is counted, and the rest is saved" {
+    local saved words fault
+    while IFS='|' read -r saved words fault; do
+        eleven
+        eval "$fault"
+        mends "$words"
+        left "$saved"
+    done <<'END2'
+1|up to 10 pieces of deferred work may be missing|rm "$DIR/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|truncate -s 0 "$DIR/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|truncate -s 64 "$DIR/deferred.journal"
+10|up to 1 piece of deferred work may be missing|truncate -s 3000 "$DIR/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|head -c 262144 /dev/zero >"$DIR/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|other; cp other/deferred.journal "$DIR/deferred.journal"
+10|up to 11 pieces of deferred work were in it|rm "$DIR/deferred.mdb"
+0|up to 11 pieces of deferred work were in it|rm "$DIR/deferred.mdb" "$DIR/deferred.journal"
+10|is cut off|truncate -s 5000 "$DIR/deferred.mdb"
+10|is empty|truncate -s 0 "$DIR/deferred.mdb"
+10|deferred.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
+1|deferred work may have been in it|rm "$DIR/deferred.journal" "$DIR/deferred.checked"
+11|was made for another registry|mv "$DIR/registry.mdb" away; bide init --live "$T/live2" >/dev/null; shop
+END2
+}
+
+other() {
+    rm -rf other
+    "$BIDE" --dir other init --live "$T/other.live" >/dev/null
+    "$BIDE" --dir other apply shop.ini >/dev/null
+    echo x | "$BIDE" --dir other deferred put mail >/dev/null
+    echo y | "$BIDE" --dir other deferred put mail >/dev/null
+}
+
+@test "list and stats say that work may be missing, until it is accepted" {
+    eleven
+    rm "$DIR/deferred.journal"
+    gives 0 bide deferred list
+    says "may be missing: up to 10 pieces"
+    echo new | bide deferred put mail >/dev/null
+    gives 0 bide deferred stats
+    says "may be missing: up to 10 pieces"
+    mends "up to 10 pieces of deferred work may be missing"
+    gives 0 bide deferred list
+    says_not "missing"
+    left 2
+}
+
+@test "a process that still has the journal loses nothing" {
+    eleven
+    cp -p "$DIR/deferred.journal" kept
+    rm "$DIR/deferred.journal"
+    gives 1 bide doctor
+    cp -p kept "$DIR/deferred.journal"
+    gives 0 bide doctor
+    left 11
+}
+
+# flip WORDS PATTERN AHEAD: flips a bit so many bytes after the pattern, a Python
+# expression, in deferred.mdb: at the first place where doctor then says WORDS.
+# Other places are in pages that are free, or put keys out of order.
+flip() {
+    local place
+    cp -p "$DIR/deferred.mdb" whole
+    for place in {0..40}; do
+        cp -p whole "$DIR/deferred.mdb"
+        python3 - "$DIR/deferred.mdb" "$place" "$2" "$3" <<'END2' || return 1
+import re, sys
+path, place, pattern, ahead = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3]), int(sys.argv[4])
+data = bytearray(open(path, "rb").read())
+at = [m.start() for m in re.finditer(re.escape(pattern), data)]
+data[at[place] + ahead] ^= 1
+open(path, "r+b").write(data)
+END2
+        bide doctor >said && continue
+        grep -q "$1" said && return 0
+    done
+    return 1
+}
+
+# folded: eleven pieces, all in deferred.mdb.
+folded() {
+    eleven
+    bide deferred repair >/dev/null
+}
+
+@test "damaged records of deferred work are mended" {
+    local left words pattern ahead
+    while IFS='|' read -r left words pattern ahead; do
+        folded
+        flip "$words" "$pattern" "$ahead"
+        mends "$words"
+        left "$left"
+    done <<'END2'
+11|of deferred work are in no list|b"imail\0\0"|2
+11|of deferred work are in no list|b"imail\0\0"|9
+11|damaged records of deferred.mdb|b"cmail"|1
+10|1 damaged piece of deferred work cannot be done|b"piece 4\n"|2
+END2
+    # A piece under another number: the damaged one can be dropped, one is lost.
+    folded
+    flip "1 damaged piece" 'b"h" + (11).to_bytes(8, "big")' 7
+    mends "1 damaged piece" >out || mends "up to 1 piece of deferred work may be missing"
+    left 10
+}
+
+@test "the next worker finds what the index lost" {
+    folded
+    flip "of deferred work are in no list" 'b"imail\0\0"' 2
+    left 11
+}
+
+@test "a queue that is full is said" {
+    again
+    bide set mail defer_max=2 >/dev/null
+    echo 1 | bide deferred put mail >/dev/null
+    gives 0 bide doctor
+    echo 2 | bide deferred put mail >/dev/null
+    gives 6 bash -c 'echo 3 | "$BIDE" --dir "$DIR" deferred put mail'
+    mends "mail: 2 pieces of deferred work, as many as defer_max allows"
+    echo 3 | bide deferred put mail >/dev/null
+    left 3
+}
+
+# ---- history ----
+
+# recorded: five calls of pay, of which three are recorded.
+recorded() {
+    again
+    local i
+    for i in 1 2 3; do
+        bide exec pay -- true
+    done
+    bide record
+    bide exec pay -- true
+    bide exec pay -- true
+}
+
+calls() {
+    bide stats pay --since -1h --json | python3 -c 'import json, sys
+print(sum(r["calls"]["succeeded"] for r in json.load(sys.stdin)["rows"]))'
+}
+
+@test "faults of the history are mended, and counting goes on" {
+    local least words fault
+    while IFS='|' read -r least words fault; do
+        recorded
+        eval "$fault"
+        mends "$words"
+        bide exec pay -- true
+        [ "$(calls)" -ge "$least" ]
+        [ "$(calls)" -le 6 ]
+    done <<'END2'
+6|of another registry|other; "$BIDE" --dir other exec mail -- true; "$BIDE" --dir other record; cp other/history.mdb "$DIR/history.mdb"
+6|is empty|truncate -s 0 "$DIR/history.mdb"
+6|cut off|truncate -s 4000 "$DIR/history.mdb"
+1|history.mdb|truncate -s 8192 "$DIR/history.mdb"
+6|history.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
+1|damaged records and pages|alter 'b"cpay\0"' 2
+1|damaged records and pages|alter 'b"minutes"' 2
+1|damaged records and pages|alter 'b"names"' 2
+1|damaged records and pages|alter 'b"base"' 2
+1|history|alter 'b"state"' 2
+END2
+}
+
+# alter PATTERN OFFSET: as flip, at each place in history.mdb.
+alter() {
+    python3 - "$DIR/history.mdb" "$1" "$2" <<'END2'
+import re, sys
+path, pattern, ahead = sys.argv[1], eval(sys.argv[2]), int(sys.argv[3])
+data = bytearray(open(path, "rb").read())
+for m in list(re.finditer(re.escape(pattern), data)):
+    data[m.start() + ahead] ^= 1
+with open(path, "r+b") as f:
+    f.write(data)
+END2
+}
+
+@test "statistics say that a name, a base or a database is damaged" {
+    local pattern
+    for pattern in 'b"cpay\0"' 'b"minutes"' 'b"names"' 'b"base"' 'b"hours"'; do
+        recorded
+        alter "$pattern" 2
+        run bide stats pay --since -1h
+        says damaged
+        run bide check pay
+        says damaged
+    done
+}
+
+@test "a damaged history is rescued without live state" {
+    recorded
+    alter 'b"minutes"' 2
+    rm -r "$T/live"
+    mends "damaged records and pages"
+}
+
+@test "a recorder that has stopped is said, one with long steps is none" {
+    command -v faketime >/dev/null || skip "needs faketime"
+    recorded
+    rm "$DIR/history.mdb"
+    faketime -f -12m timeout -s INT 2 "$BIDE" --dir "$DIR" record --every 15m || true
+    gives 0 bide doctor
+    rm "$DIR/history.mdb"
+    faketime -f -12m "$BIDE" --dir "$DIR" record
+    mends "nothing was recorded for 12m"
+}
