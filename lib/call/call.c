@@ -197,6 +197,18 @@ begin_by_rules(struct bide_call *c)
     return BIDE_GO;
 }
 
+/* A temporary change of which this process knows the end lets calls go on until
+ * then. */
+bool
+call_needs_rules(const struct bide_policy *p, uint32_t gate)
+{
+    const struct cell *cell = atomic_load(&p->cell);
+
+    return (gate & GATE_SLOW) != GATE_ENDS ||
+           atomic_load(&p->ends_gate) != atomic_load(&cell->gate) ||
+           clock_realtime_ns() >= atomic_load(&p->ends_ns);
+}
+
 enum bide_next
 call_begin(struct bide_call *c, struct bide_policy *p,
            const struct bide_work *work)
@@ -209,7 +221,9 @@ call_begin(struct bide_call *c, struct bide_policy *p,
     k->work = work;
     running_add(p->bide, 1);
     k->state = CALL_READY;
-    if (__builtin_expect(gate & GATE_SLOW || !guard_lets_out(cell, gate), 0)) {
+    if (__builtin_expect((gate & GATE_SLOW && call_needs_rules(p, gate)) ||
+                             !guard_lets_out(cell, gate),
+                         0)) {
         return begin_by_rules(c);
     }
     return BIDE_GO;

@@ -91,9 +91,13 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
 /* Reports whether the call needs its rules before the first attempt, hooks, or
  * the caller's clock. */
 static bool
-needs_whole_call(const struct bide *b, const struct cell *cell, uint32_t gate)
+needs_whole_call(const struct bide_policy *p, const struct cell *cell,
+                 uint32_t gate)
 {
-    return gate & GATE_SLOW || b->own_clock || b->hooked ||
+    const struct bide *b = p->bide;
+
+    return (gate & GATE_SLOW && call_needs_rules(p, gate)) || b->own_clock ||
+           b->hooked ||
            atomic_load_explicit(&cell->limit_ms, memory_order_relaxed) ||
            (gate & GATE_GUARD && !guard_lets_out(cell, gate));
 }
@@ -109,7 +113,7 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     struct bide_outcome o;
     uint64_t ticks[2], took;
 
-    if (__builtin_expect(needs_whole_call(b, cell, gate), 0)) {
+    if (__builtin_expect(needs_whole_call(p, cell, gate), 0)) {
         return bide_run_work(p, fn, arg, NULL, out);
     }
     running_add(b, 1);

@@ -106,7 +106,8 @@ count_policy(struct policies_seen *p, const char *name)
 }
 
 /* Finds a name that nobody defined, and a change whose author died before
- * announcing it. */
+ * announcing it.  The end of a temporary change is noticed by the first call
+ * after it. */
 static void
 check_version(struct seen *s, const struct cell *c, const char *name,
               bool announced)
@@ -118,7 +119,7 @@ check_version(struct seen *s, const struct cell *c, const char *name,
     if (rc == BIDE_ENOPOLICY && !version) {
         count_policy(&s->undefined, name);
     } else if (!announced && (rc == 0 || rc == BIDE_ENOPOLICY) && version &&
-               r.version != version) {
+               r.version != version && !(atomic_load(&c->gate) & GATE_ENDS)) {
         count_policy(&s->unannounced, name);
     }
     record_free(&r);

@@ -16,8 +16,6 @@ enum {
     TEXT = 8 * 8 + 1, /* size of a name read from a cell, see words_read */
 };
 
-#define TXN_MASK 0xffffffffffull
-
 static uint64_t
 hash_names(const char *name, const char *scope)
 {

@@ -6,16 +6,14 @@
 #include <string.h>
 
 #include "base/boot.h"
+#include "reading.h"
 #include "rule/window.h"
 #include "words.h"
 
 /* The parts of a body (its stripes, its outcomes, its guard) are reserved one
  * by one.  They consist of 64-bit words only. */
 enum {
-    STRIPE_WORDS = sizeof(struct stripe) / 8,
-    OUTCOMES_WORDS = sizeof(struct outcomes) / 8,
     GUARD_WORDS = sizeof(struct guard_rings) / 8,
-    SLOT_WORDS = sizeof(struct outcome_slot) / 8,
     DOMAIN_SHIFT = 56,
     APP_TEXT = 6 * 8 + 1,
 };
@@ -266,6 +264,8 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
     uint64_t other = words[0];
     uint32_t n = 0;
 
+    out->unnamed = 0;
+
     for (uint32_t i = 0; i < CELL_OUTCOMES; i++) {
         const uint64_t *slot = words + (1 + i) * SLOT_WORDS;
 
@@ -292,7 +292,7 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
 }
 
 void
-cell_read(struct live *l, uint32_t index, struct cell_reading *out)
+words_of_cell(struct live *l, uint32_t index, struct cell_words *out)
 {
     uint64_t words[STRIPE_WORDS];
 
@@ -302,16 +302,37 @@ cell_read(struct live *l, uint32_t index, struct cell_reading *out)
     }
     for (uint32_t part = 0; part < STRIPE_MAX; part++) {
         if (copy_part(l, index, part, words)) {
-            add_words(out->succeeded, words, HISTOGRAM_BUCKETS);
-            add_words(out->failed, words + HISTOGRAM_BUCKETS,
-                      HISTOGRAM_BUCKETS);
-            add_words(out->counter, words + 2 * HISTOGRAM_BUCKETS,
-                      COUNTER_COUNT);
+            add_words(out->stripe, words, STRIPE_WORDS);
         }
     }
     if (copy_part(l, index, PART_OUTCOMES, words)) {
-        read_outcomes(words, out);
+        memcpy(out->outcomes, words, sizeof(out->outcomes));
     }
+    if (copy_part(l, index, PART_GUARD, words)) {
+        memcpy(out->guard,
+               words + offsetof(struct guard_rings, transitions) / 8,
+               sizeof(out->guard));
+    }
+}
+
+void
+reading_of_words(const struct cell_words *w, struct cell_reading *out)
+{
+    memcpy(out->succeeded, w->stripe, sizeof(out->succeeded));
+    memcpy(out->failed, w->stripe + HISTOGRAM_BUCKETS, sizeof(out->failed));
+    memcpy(out->counter, w->stripe + 2 * HISTOGRAM_BUCKETS,
+           sizeof(out->counter));
+    memcpy(out->guard, w->guard, sizeof(out->guard));
+    read_outcomes(w->outcomes, out);
+}
+
+void
+cell_read(struct live *l, uint32_t index, struct cell_reading *out)
+{
+    struct cell_words words;
+
+    words_of_cell(l, index, &words);
+    reading_of_words(&words, out);
 }
 
 void

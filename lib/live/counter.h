@@ -32,6 +32,16 @@ struct cell_outcome {
     uint64_t count;
 };
 
+/* Totals of the breaker and the budget, in the order of struct guard_rings. */
+enum guard_total {
+    TOTAL_TURNED,
+    TOTAL_OPENED,
+    TOTAL_CLOSED,
+    TOTAL_HALF_OPENED,
+    TOTAL_BUDGET_REFUSED,
+    GUARD_TOTALS,
+};
+
 /* The sum of all stripes. */
 struct cell_reading {
     uint64_t counter[COUNTER_COUNT];
@@ -40,6 +50,7 @@ struct cell_reading {
     struct cell_outcome outcome[CELL_OUTCOMES + 1]; /* the last: "other" */
     uint64_t unnamed; /* part of "other": outcomes whose name is not written
                          yet */
+    uint64_t guard[GUARD_TOTALS];
 };
 
 /* Reads the counters of a cell, zeros if it has none.  Takes no space. */

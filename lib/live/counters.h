@@ -101,9 +101,9 @@ enum counter_unit {
 };
 
 enum counter_flag {
-    COUNTER_IS_COLUMN = 1,   /* tables always show it */
-    COUNTER_IS_IF_ANY = 2,   /* tables show it where it is not 0 */
-    COUNTER_IS_VERDICT = 4,  /* each ended call is counted in one of these */
+    COUNTER_IS_COLUMN = 1,    /* tables always show it */
+    COUNTER_IS_IF_ANY = 2,    /* tables show it where it is not 0 */
+    COUNTER_IS_VERDICT = 4,   /* each ended call is counted in one of these */
     COUNTER_IS_EXHAUSTED = 8, /* a part of "exhausted" */
     COUNTER_IS_FAILED = 16,   /* failed calls: exhausted or refused */
 };

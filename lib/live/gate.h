@@ -22,17 +22,20 @@ enum gate {
     GATE_CLASSIFY = 64,    /* some success is a failure for the policy, or is
                               ignored by its breaker */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
-    GATE_RULES = 0x7f,     /* the bits that follow from a policy */
+    GATE_RULES = 0x47f,    /* the bits that follow from a policy */
     GATE_RETIRED = 256,    /* unused for long: the next use takes the bit off */
     GATE_FREED = 512,      /* has no name any more */
-    GATE_INCARNATION = 0xfffc00,
-    GATE_NEXT_INCARNATION = 0x400,
+    GATE_ENDS = 1024,      /* a temporary change: a call must look at the time
+                              first, then, after its end, at the rules */
+    GATE_INCARNATION = 0xfff800,
+    GATE_NEXT_INCARNATION = 0x800,
     GATE_MOVED = GATE_INCARNATION | GATE_FREED, /* not the handle's cell */
     GATE_KEPT = GATE_MOVED | GATE_RETIRED,      /* by a new commit */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
     /* With one of these bits, a call must read the rules first. */
     GATE_SLOW = 0xffffff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
 };
+#define TXN_MASK 0xffffffffffull
 #define GATE_BITS(word) ((uint32_t)((word)&0xffffff))
 #define GATE_TXN(word) ((word) >> 24)
 #define GATE_WORD(txn, bits) ((uint64_t)(txn) << 24 | GATE_BITS(bits))
@@ -58,7 +61,7 @@ struct cell {
     _Atomic uint64_t scope[8]; /* C */
     _Atomic uint64_t hash;     /* C, last: of name and scope */
     _Atomic uint32_t asked_by; /* S: last process that looked up the policy */
-    _Atomic uint32_t version;  /* S: version compiled last, 0: none */
+    _Atomic uint32_t marks;    /* S, O: units of marks ever taken, mark.c */
     _Atomic uint64_t asked_program[2]; /* S: comm of that process */
     _Atomic uint32_t scopes;           /* S: in the cell without a scope: the
                                           number of scopes of the policy */
@@ -69,9 +72,14 @@ struct cell {
     _Atomic uint64_t begun;    /* C: CLOCK_REALTIME when it got its name */
     _Atomic uint64_t quiet_ns; /* S, recorder: CLOCK_MONOTONIC since when it is
                                   not used, or retired; 0: used */
-    _Atomic uint32_t next;     /* C, recorder: index + 1 of the next cell in
-                                  its chain, or of the next free cell */
-    uint32_t spare3[31];
+    union {
+        _Atomic uint64_t counting; /* S, O, by CAS: the version that is counted
+                                      for, and above it the newest mark */
+        _Atomic uint32_t version;  /* its low half; 0: not defined */
+    };
+    _Atomic uint32_t next; /* C, recorder: index + 1 of the next cell in
+                              its chain, or of the next free cell */
+    uint32_t spare3[29];
 };
 
 #endif

@@ -60,8 +60,7 @@ body_offset(uint32_t index)
     return LIVE_BODIES + (uint64_t)index * BODY_SIZE;
 }
 
-/* Map a cell or body; index < cell_max.  Its pages may not be reserved yet.
- * NULL: out of memory. */
+/* Map a cell or body, index < cell_max, reserved or not.  NULL: no memory. */
 struct cell *live_map_cell(struct live *l, uint32_t index);
 struct body *live_map_body(struct live *l, uint32_t index);
 
@@ -70,8 +69,9 @@ int live_reserve(struct live *l, uint64_t offset, uint64_t size);
 
 /* Reports whether the page at `offset` was ever written. */
 bool live_has(struct live *l, uint64_t offset);
-/* Reads from the file: touching its pages in memory would take space. */
+/* Read and write the file, without touching its pages in memory. */
 bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
+bool live_write(struct live *l, uint64_t offset, const void *from, size_t size);
 
 /* Opens or makes the file; *out is its checked header.  In file.c. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,

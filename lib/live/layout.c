@@ -23,7 +23,8 @@ _Static_assert(LIVE_DIRECTORY + DIRECTORY_WORDS * 8ull <= LIVE_CELLS,
 _Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
 _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
-_Static_assert(LIVE_SIZE == 10807214080ull, "the end");
+_Static_assert(LIVE_MARKS == 10807214080ull, "marks");
+_Static_assert(LIVE_SIZE == 17249665024ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -46,8 +47,9 @@ AT(live_header, trouble_ns, 104);
 AT(live_header, pages_refused, 112);
 AT(live_header, announced_txn, 120);
 AT(live_header, free, 128);
-AT(live_header, inode, 136);
-SIZE(live_header, 144);
+AT(live_header, marks_refused, 136);
+AT(live_header, inode, 144);
+SIZE(live_header, 152);
 
 AT(cell, gate, 0);
 AT(cell, limit, 8);
@@ -60,7 +62,7 @@ AT(cell, name, 192);
 AT(cell, scope, 256);
 AT(cell, hash, 320);
 AT(cell, asked_by, 328);
-AT(cell, version, 332);
+AT(cell, marks, 332);
 AT(cell, asked_program, 336);
 AT(cell, scopes, 352);
 AT(cell, scopes_refused, 356);
@@ -68,7 +70,9 @@ AT(cell, asked_space, 360);
 AT(cell, made_by, 364);
 AT(cell, begun, 368);
 AT(cell, quiet_ns, 376);
-AT(cell, next, 384);
+AT(cell, counting, 384);
+AT(cell, version, 384);
+AT(cell, next, 392);
 SIZE(cell, 512);
 
 AT(budget_words, tokens, 0);

@@ -10,7 +10,9 @@
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
  *                        outcomes, the rings of budget and breaker, and
  *                        declared rules
- * 10807214080  end
+ * 10807214080  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
+ *                        versions, written and read by mark.c only
+ * 17249665024  end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  The low half of the word at position
@@ -36,6 +38,7 @@ enum {
     CELL_OUTCOMES = 31,
     DECLARED_WORDS = 507,
     BODY_SIZE = 81920,  /* 20 pages */
+    MARKS_SIZE = 49152, /* 12 pages */
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };
 
@@ -44,7 +47,8 @@ enum {
 #define LIVE_DIRECTORY (LIVE_SLEEPERS + SLEEPER_SLOTS * 128ull)
 #define LIVE_CELLS 2686976ull
 #define LIVE_BODIES (LIVE_CELLS + CELL_MAX * 512ull)
-#define LIVE_SIZE (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
+#define LIVE_MARKS (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
+#define LIVE_SIZE (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
 
 struct live_header {
     uint64_t magic;                 /* F, last */
@@ -73,6 +77,7 @@ struct live_header {
     _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
     _Atomic uint64_t free;          /* C, recorder: the chain of free cells, as
                                        in the directory */
+    _Atomic uint64_t marks_refused; /* S, O: marks without space */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */
 };

@@ -376,3 +376,16 @@ live_copy(struct live *l, uint64_t offset, void *out, size_t size)
 
     return fd >= 0 && pread(fd, out, size, (off_t)offset) == (ssize_t)size;
 }
+
+bool
+live_write(struct live *l, uint64_t offset, const void *from, size_t size)
+{
+    struct file_limit limit;
+    int fd = live_fd(l);
+    bool done;
+
+    file_limit_begin(&limit);
+    done = fd >= 0 && pwrite(fd, from, size, (off_t)offset) == (ssize_t)size;
+    file_limit_end(&limit);
+    return done;
+}

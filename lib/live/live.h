@@ -24,6 +24,7 @@
 #include "cell.h"
 #include "counter.h"
 #include "layout.h"
+#include "mark.h"
 #include "sleeper.h"
 #include "wake.h"
 

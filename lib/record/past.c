@@ -162,7 +162,7 @@ past_outcome(struct past *p, uint32_t id)
 }
 
 void
-past_total(const struct cell_reading *reading, struct guard_rings *rings,
+past_total(const struct cell_reading *reading,
            uint32_t (*outcome)(void *arg, const char *name), void *arg,
            struct figures *out)
 {
@@ -170,11 +170,11 @@ past_total(const struct cell_reading *reading, struct guard_rings *rings,
     memcpy(out->counter, reading->counter, sizeof(reading->counter));
     memcpy(out->succeeded, reading->succeeded, sizeof(out->succeeded));
     memcpy(out->failed, reading->failed, sizeof(out->failed));
-    out->opened = atomic_load(&rings->opened);
-    out->half_opened = atomic_load(&rings->half_opened);
-    out->closed = atomic_load(&rings->closed);
-    out->turned = atomic_load(&rings->transitions);
-    out->budget_refused = atomic_load(&rings->budget_refused);
+    out->opened = reading->guard[TOTAL_OPENED];
+    out->half_opened = reading->guard[TOTAL_HALF_OPENED];
+    out->closed = reading->guard[TOTAL_CLOSED];
+    out->turned = reading->guard[TOTAL_TURNED];
+    out->budget_refused = reading->guard[TOTAL_BUDGET_REFUSED];
     for (uint32_t i = 0; i < reading->outcome_count; i++) {
         const struct cell_outcome *o = &reading->outcome[i];
         bool other = strcmp(o->name, "other") == 0;
@@ -218,44 +218,60 @@ struct pending_head {
 
 /* Working space for one cell, too large for the stack. */
 struct pending_space {
-    struct cell_reading reading;
-    struct guard_rings rings;
+    struct past *past;
+    struct pending *out;
+    struct pending_head head;
     struct figures now, before, between;
     uint8_t bytes[FIGURES_BYTES];
 };
+
+/* Adds what a version has counted since the recording and the version before.
+ */
+static int
+pending_part(void *arg, const struct cell_part *part)
+{
+    struct pending_space *r = arg;
+    struct draft *cells = &r->out->cells;
+
+    past_total(&part->reading, outcome_id, r->past, &r->now);
+    if (!part->last) {
+        figures_raise(&r->now, &r->before);
+    }
+    figures_between(&r->before, &r->now, &r->between);
+    r->before = r->now;
+    if (figures_none(&r->between)) {
+        return 0;
+    }
+    r->head.version = part->version;
+    r->head.length = (uint32_t)figures_write(&r->between, r->bytes);
+    draft_add(cells, (const char *)&r->head, sizeof(r->head));
+    draft_add(cells, (const char *)r->bytes, r->head.length);
+    return cells->failed ? BIDE_ENOMEM : 0;
+}
 
 static int
 pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
              struct pending_space *r, struct pending *out)
 {
-    struct pending_head head = {.version = 0};
-    const struct cell *c = past_cell(l, index, head.name, head.scope);
+    struct pending_head *head = &r->head;
+    const struct cell *c = past_cell(l, index, head->name, head->scope);
     int rc = 0;
 
-    if (!c || (name && strcmp(name, head.name) != 0)) {
+    r->past = p;
+    r->out = out;
+    if (!c || (name && strcmp(name, head->name) != 0)) {
         return 0;
     }
-    cell_read(l, index, &r->reading);
-    cell_guard_read(l, index, &r->rings);
-    past_total(&r->reading, &r->rings, outcome_id, p, &r->now);
     memset(&r->before, 0, sizeof(r->before));
     if (p->history) {
-        rc = history_base(p->history, live_header(l)->begun_ns, head.name,
-                          head.scope, atomic_load(&c->begun), &r->before);
+        rc = history_base(p->history, live_header(l)->begun_ns, head->name,
+                          head->scope, atomic_load(&c->begun), &r->before);
     }
     if (rc == BIDE_EDAMAGED) {
         out->damaged++; /* the next recording finds out */
         return 0;
     }
-    figures_between(&r->before, &r->now, &r->between);
-    if (rc || figures_none(&r->between)) {
-        return rc;
-    }
-    head.version = atomic_load_explicit(&c->version, memory_order_relaxed);
-    head.length = (uint32_t)figures_write(&r->between, r->bytes);
-    draft_add(&out->cells, (const char *)&head, sizeof(head));
-    draft_add(&out->cells, (const char *)r->bytes, head.length);
-    return out->cells.failed ? BIDE_ENOMEM : 0;
+    return rc ? rc : cell_each_part(l, index, pending_part, r);
 }
 
 static int

@@ -7,7 +7,7 @@
 
 /* Fills *out with the totals of a cell.  `outcome` returns the number of an
  * outcome's name; 0: it has none. */
-void past_total(const struct cell_reading *reading, struct guard_rings *rings,
+void past_total(const struct cell_reading *reading,
                 uint32_t (*outcome)(void *arg, const char *name), void *arg,
                 struct figures *out);
 

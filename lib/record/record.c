@@ -21,60 +21,79 @@ fail_recording(int rc)
 
 /* ---- cells ---- */
 
-/* Working space for one cell, too large for the stack. */
+/* One cell, too large for the stack. */
 struct cell_space {
-    struct cell_reading reading;
-    struct guard_rings rings;
-    struct figures total;
-};
-
-struct outcome_naming {
     struct recording *recording;
-    int rc;
+    const struct cell *cell;
+    int rc; /* of naming an outcome */
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    struct figures total;
+    bool begun;      /* a part is recorded: */
+    uint64_t turned; /* the transitions before it */
 };
 
 static uint32_t
 outcome_id(void *arg, const char *name)
 {
-    struct outcome_naming *n = arg;
+    struct cell_space *s = arg;
     uint32_t id = 0;
 
-    if (!n->rc) {
-        n->rc = recording_outcome(n->recording, name, &id);
+    if (!s->rc) {
+        s->rc = recording_outcome(s->recording, name, &id);
     }
     return id;
 }
 
-/* Records the transitions of the breaker since the last recording, of which
- * `before` had happened then.  Times come from shared memory, so they are kept
- * within the interval. */
+/* Records the transitions of the breaker since the last recording.  Times come
+ * from shared memory, so they are kept within the interval. */
 static int
-record_transitions(struct recording *r, const char *name, const char *scope,
-                   const struct cell_space *space, uint64_t before)
+record_transitions(struct cell_space *space, struct live *l, uint32_t index)
 {
+    struct recording *r = space->recording;
     struct recording_result times;
-    uint64_t count = space->total.turned - before;
+    struct guard_rings rings;
+    uint64_t count;
     int rc = 0;
 
     recording_result(r, &times);
-    if (space->total.turned < before) {
-        return 0;
-    }
+    cell_guard_read(l, index, &rings);
+    count = space->total.turned;
+    count = count > space->turned ? count - space->turned : 0;
     count = count < TRANSITIONS ? count : TRANSITIONS;
     while (count-- > 0 && !rc) {
         struct history_event event = {.kind = HISTORY_BREAKER};
         enum breaker_state to;
 
-        if (!breaker_transition(&space->rings, (uint32_t)count, &to,
-                                &event.when_ns)) {
+        if (!breaker_transition(&rings, (uint32_t)count, &to, &event.when_ns)) {
             continue;
         }
         event.to = (uint8_t)to;
         if (event.when_ns < times.begin_ns || event.when_ns > times.end_ns) {
             event.when_ns = times.end_ns;
         }
-        rc = recording_event(r, name, scope, &event);
+        rc = recording_event(r, space->name, space->scope, &event);
     }
+    return rc;
+}
+
+/* Records what a version has counted since the recording and the version
+ * before. */
+static int
+record_part(void *arg, const struct cell_part *part)
+{
+    struct cell_space *space = arg;
+    uint64_t before;
+    int rc;
+
+    past_total(&part->reading, outcome_id, space, &space->total);
+    if (space->rc || figures_none(&space->total)) {
+        return space->rc;
+    }
+    rc = recording_put(space->recording, space->name, space->scope,
+                       atomic_load(&space->cell->begun), part->version,
+                       !part->last, &space->total, &before);
+    space->turned = space->begun ? space->turned : before;
+    space->begun = true;
     return rc;
 }
 
@@ -82,32 +101,24 @@ static int
 record_cell(struct recording *r, struct live *l, uint32_t index,
             struct cell_space *space)
 {
-    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    struct outcome_naming naming = {r, 0};
-    struct cell *c = past_cell(l, index, name, scope);
+    struct cell *c = past_cell(l, index, space->name, space->scope);
     struct recording_result then, now;
-    uint64_t before = 0;
     int rc;
 
     if (!c) {
         return 0;
     }
-    cell_read(l, index, &space->reading);
-    cell_guard_read(l, index, &space->rings);
-    past_total(&space->reading, &space->rings, outcome_id, &naming,
-               &space->total);
-    if (naming.rc || figures_none(&space->total)) {
-        return naming.rc;
-    }
+    space->recording = r;
+    space->cell = c;
+    space->rc = 0;
+    space->begun = false;
     recording_result(r, &then);
-    rc = recording_put(r, name, scope, atomic_load(&c->begun),
-                       atomic_load_explicit(&c->version, memory_order_relaxed),
-                       &space->total, &before);
+    rc = cell_each_part(l, index, record_part, space);
     recording_result(r, &now);
     if (now.cells != then.cells) {
         atomic_store(&c->quiet_ns, 0); /* it is in use */
     }
-    return rc ? rc : record_transitions(r, name, scope, space, before);
+    return rc || !space->begun ? rc : record_transitions(space, l, index);
 }
 
 static int

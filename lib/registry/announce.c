@@ -194,9 +194,11 @@ publish_touched(struct announcement *t, struct cell *c, const char *name)
     struct gate_reading g = {.name = name};
     uint64_t txn;
 
+    (void)c;
     if (reader_read(t->reader, read_gate, &g, &txn) == 0) {
-        load_publish(t->reader, c, txn, g.loaded.gate | t->incarnation,
-                     g.loaded.limit_ms, g.loaded.policy);
+        load_publish(t->reader, t->live, t->index, txn,
+                     g.loaded.gate | t->incarnation, g.loaded.limit_ms,
+                     g.loaded.policy);
         /* Undefined names may use other rules: those of `default`, or of the
          * program.  The first call that uses them applies them. */
         if (g.loaded.policy || (t->touched && is_touched(t->touched, name))) {

@@ -55,9 +55,9 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
     return rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
 }
 
-static int
-load_rules_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
-              struct loaded *out)
+int
+load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
+            struct loaded *out)
 {
     struct texts t = {.snapshot = s, .realtime_ns = realtime_ns};
     struct policy_text *text;
@@ -73,42 +73,10 @@ load_rules_at(const struct snapshot *s, const char *name, uint64_t realtime_ns,
         p->version = version;
         *out = (struct loaded){.policy = p, .until_ns = t.until_ns};
         out->gate = load_gate(p, &out->limit_ms);
+        out->gate |= t.until_ns ? GATE_ENDS : 0;
     }
     while (t.count) {
         policy_text_free(t.text[--t.count]);
-    }
-    return rc;
-}
-
-/* Adds GATE_UNKNOWN to l->gate if the gate or the time limit will change when a
- * layer ends.  No process announces that end, so calls must read the rules,
- * which check the time. */
-static void
-check_gate_at_ends(const struct snapshot *s, const char *name, struct loaded *l)
-{
-    uint64_t end_ns = l->until_ns;
-    uint32_t gate = l->gate;
-
-    while (end_ns && l->gate == gate) {
-        struct loaded then = {0};
-
-        if (load_rules_at(s, name, end_ns, &then) != 0 || then.gate != gate ||
-            then.limit_ms != l->limit_ms) {
-            l->gate |= GATE_UNKNOWN;
-        }
-        end_ns = then.until_ns;
-        policy_free(then.policy);
-    }
-}
-
-int
-load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
-            struct loaded *out)
-{
-    int rc = load_rules_at(s, name, realtime_ns, out);
-
-    if (rc == 0) {
-        check_gate_at_ends(s, name, out);
     }
     return rc;
 }
@@ -126,9 +94,10 @@ load_missing_gate(const struct snapshot *s, uint64_t realtime_ns)
     if (rc) {
         return bits | GATE_UNKNOWN;
     }
-    if (l.gate || l.limit_ms) {
+    if (l.gate & ~(uint32_t)GATE_ENDS || l.limit_ms) {
         bits |= GATE_UNKNOWN;
     }
+    bits |= l.gate & GATE_ENDS;
     policy_free(l.policy);
     return bits;
 }
@@ -200,9 +169,14 @@ load_drop_lost_gate(struct reader *r, struct cell *c, uint64_t txn)
 }
 
 void
-load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
-             uint32_t limit_ms, const struct policy *p)
+load_publish(struct reader *r, struct live *l, uint32_t index, uint64_t txn,
+             uint32_t gate, uint32_t limit_ms, const struct policy *p)
 {
+    struct cell *c = cell_at(l, index);
+
+    if (!c) {
+        return;
+    }
     load_drop_lost_gate(r, c, txn);
     if ((atomic_load(&c->gate) ^ gate) & GATE_MOVED) {
         return; /* it has another name now */
@@ -210,9 +184,8 @@ load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
     if (p) {
         load_publish_guard(c, p);
     }
+    cell_count_for(l, index, txn, gate, p ? p->version : 0);
     cell_set_gate(c, txn, gate, limit_ms);
-    atomic_store_explicit(&c->version, p ? p->version : 0,
-                          memory_order_relaxed);
 }
 
 uint32_t

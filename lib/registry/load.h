@@ -25,11 +25,12 @@ int load_policy(const struct snapshot *s, const char *name,
  * loaded. */
 uint32_t load_missing_gate(const struct snapshot *s, uint64_t realtime_ns);
 
-/* Writes the gate of commit `txn` to a cell, with the other words that the
- * success path reads.  `p` are the rules; NULL: the name is not defined.  `r`
- * is the registry. */
-void load_publish(struct reader *r, struct cell *c, uint64_t txn, uint32_t gate,
-                  uint32_t limit_ms, const struct policy *p);
+/* Writes the version and the gate of commit `txn` to a cell, with the other
+ * words that the success path reads.  `p` are the rules; NULL: the name is not
+ * defined.  `r` is the registry. */
+void load_publish(struct reader *r, struct live *l, uint32_t index,
+                  uint64_t txn, uint32_t gate, uint32_t limit_ms,
+                  const struct policy *p);
 
 /* Discards the gate of a cell if it is from a commit after `txn` that the
  * registry does not have: an older registry was put back, or it is garbage. */

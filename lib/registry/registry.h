@@ -59,7 +59,9 @@ struct bide_policy {
     /* cache line 1 */
     _Atomic(struct stripe *) stripe[STRIPE_MAX]; /* NULL: not used yet */
     /* the rest */
-    pthread_mutex_t lock; /* of rules */
+    _Atomic uint64_t ends_ns;   /* CLOCK_REALTIME: a temporary change ends, */
+    _Atomic uint64_t ends_gate; /* under this gate of the cell; 0: none */
+    pthread_mutex_t lock;       /* of rules */
     struct rules *rules;
     uint8_t registry_id[REGISTRY_ID_SIZE]; /* of the registry of `rules` */
     uint32_t name_length, scope_length;

@@ -99,7 +99,7 @@ read_rules(void *arg, const struct snapshot *s)
 static uint64_t
 publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
 {
-    struct cell *c = atomic_load(&p->cell);
+    const struct home *h = atomic_load(&p->home);
     uint32_t limit_ms = 0,
              bits = r->missing_gate | atomic_load(&p->incarnation);
 
@@ -110,9 +110,19 @@ publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
     if (atomic_load(&p->home)->live == p->bide->own) {
         bits |= GATE_UNKNOWN; /* no writer announces there: each call looks */
     }
-    load_publish(p->bide->reader, c, txn, bits, limit_ms,
+    load_publish(p->bide->reader, h->live, h->index, txn, bits, limit_ms,
                  r->registered ? r->loaded.policy : NULL);
     return attach_is_shared(p) ? 0 : GATE_WORD(txn, bits);
+}
+
+/* Sets the end of a temporary change in the handle, for the success path, with
+ * the gate to which it belongs. */
+static void
+publish_end(struct bide_policy *p, const struct rules *r)
+{
+    atomic_store(&p->ends_gate, 0);
+    atomic_store(&p->ends_ns, r->until_ns ? r->until_ns : UINT64_MAX);
+    atomic_store(&p->ends_gate, r->gate);
 }
 
 /* Sets the gate of declared rules in the handle, since other processes must not
@@ -243,6 +253,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     r->registered = reading.registered;
     r->stored = rc == 0;
     r->gate = rc == 0 || missing ? publish_gate(p, &reading, txn) : 0;
+    publish_end(p, r);
     publish_local(p, reading.registered ? NULL : r->policy);
     if (missing) {
         declared_publish(p);

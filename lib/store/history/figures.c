@@ -122,6 +122,15 @@ figures_between(const struct figures *before, const struct figures *now,
     }
 }
 
+void
+figures_raise(struct figures *f, const struct figures *before)
+{
+    struct figures missing;
+
+    figures_between(f, before, &missing);
+    figures_add(f, &missing);
+}
+
 static bool
 all_zero(const uint64_t *counts, size_t count)
 {

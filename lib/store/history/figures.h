@@ -47,6 +47,8 @@ uint64_t figures_outcome_count(const struct figures *f, uint32_t id);
  * process damaged it, gives 0. */
 void figures_between(const struct figures *before, const struct figures *now,
                      struct figures *out);
+/* Raises each count to at least the one in `before`. */
+void figures_raise(struct figures *f, const struct figures *before);
 /* Reports whether all counts are 0. */
 bool figures_none(const struct figures *f);
 

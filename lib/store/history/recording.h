@@ -4,9 +4,9 @@
  * nothing is counted twice even if a recorder is killed, and a missed recording
  * only makes the next interval longer.
  *
- * There is one recorder at a time, by a lock of its own.  Services open this
- * file only if they ask for a recorder (bide_record_every).  Functions that
- * return int return 0 or a BIDE_E code (recording_why). */
+ * There is one recorder at a time, by a lock of its own.  Services open the
+ * file only with bide_record_every.  Functions return 0 or a BIDE_E code
+ * (recording_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
 
@@ -32,21 +32,21 @@ int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns, struct recording **out);
 /* As recording_begin, even if this step was recorded before.  Call it before
  * versions change, so that the counts until then belong to the old version.
- * Waits for 200 ms at most; fails if a file must be made, checked or rescued.
- */
+ * Waits 200 ms at most; fails if a file must be made, checked or rescued. */
 int recording_begin_now(const char *dir, const struct recording_source *from,
                         uint64_t now_ns, struct recording **out);
-/* As recording_begin, for levels only: it ends no interval. */
 int recording_begin_levels(const char *dir, uint64_t now_ns,
-                           struct recording **out);
+                           struct recording **out); /* changes levels only */
 
 /* Finds or adds the id of an outcome's name. */
 int recording_outcome(struct recording *r, const char *name, uint32_t *out);
 
-/* Records totals since `begun`; *before_turned is `turned` in the base. */
+/* Records totals since `begun`, counted for `version`; *before_turned is
+ * `turned` in the base.  `ended`: the version ended with these totals, of which
+ * some may be recorded already; the totals of the next one follow. */
 int recording_put(struct recording *r, const char *name, const char *scope,
-                  uint64_t begun, uint32_t version, const struct figures *total,
-                  uint64_t *before_turned);
+                  uint64_t begun, uint32_t version, bool ended,
+                  const struct figures *total, uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);
 

@@ -35,9 +35,9 @@ struct recording {
     int failed;
     bool quick; /* checks and rescues no file */
     bool new_hour;
-    bool all_cells; /* records every cell of the live state */
-    /* Outcomes that got a new id: their counts before are not known. */
-    uint32_t renewed_count, renewed[RENEWED_MAX];
+    bool all_cells;            /* records every cell of the live state */
+    uint32_t counted, unnamed; /* the last cells in result.cells, and renamed */
+    uint32_t renewed_count, renewed[RENEWED_MAX]; /* outcomes with a new id */
     /* Buffers for one cell. */
     uint8_t base[4 + BASE_MAX], bytes[FIGURES_BYTES], entry[ENTRY_MAX];
     struct figures before, difference;
@@ -45,7 +45,7 @@ struct recording {
 
 #define ASIDE "move it away: a new file is created, and counting continues"
 
-/* Maps a result of LMDB to a BIDE_E code and keeps a message. */
+/* Maps LMDB's result to a BIDE_E code; keeps a message. */
 int recording_failed(struct recording *r, int rc);
 /* Keeps the message that `what` is damaged and returns BIDE_EDAMAGED. */
 int recording_damaged(struct recording *r, const char *what);

@@ -379,7 +379,8 @@ put_difference(struct recording *r, uint32_t id, uint32_t version,
     if (figures_none(&r->difference)) {
         return 0;
     }
-    r->result.cells++;
+    r->result.cells += r->counted != id; /* once for all its versions */
+    r->counted = id;
     e.length = figures_write(&r->difference, r->bytes);
     return append_entry(r, &r->minute, &e);
 }
@@ -423,11 +424,12 @@ write_total_base(struct recording *r, uint32_t id, uint64_t begun,
 
 int
 recording_put(struct recording *r, const char *name, const char *scope,
-              uint64_t begun, uint32_t version, const struct figures *total,
-              uint64_t *before_turned)
+              uint64_t begun, uint32_t version, bool ended,
+              const struct figures *total, uint64_t *before_turned)
 {
     static const struct figures none;
     uint8_t buffer[BASE_MAX], empty[64];
+    struct figures raised;
     struct form_base b;
     bool lost, unnamed = false;
     uint32_t id = 0;
@@ -440,19 +442,34 @@ recording_put(struct recording *r, const char *name, const char *scope,
     if (rc) {
         return rc;
     }
-    lost |= unnamed || !adopt_renewed(r, total);
-    *before_turned = lost                        ? total->turned
-                     : b.now && b.begun == begun ? r->before.turned
-                                                 : 0;
+    r->unnamed = unnamed ? id : r->unnamed;
+    lost |= r->unnamed == id;
+    if (ended && (lost || r->renewed_count > 0)) {
+        *before_turned = UINT64_MAX; /* not known: the totals that follow count
+                                        nothing either */
+        return 0;
+    }
+    if (!lost && b.now && b.begun != begun) { /* it was freed: it begins at 0 */
+        rc = split_hour(r, id, &b);
+        b.now = NULL;
+        r->before = none;
+    }
+    lost |= !adopt_renewed(r, total);
+    *before_turned = lost ? total->turned : r->before.turned;
+    if (ended) {
+        raised = *total;
+        total = &raised;
+        figures_raise(&raised, &r->before);
+        figures_between(&r->before, &raised, &r->difference);
+        if (!rc && figures_none(&r->difference)) {
+            return 0;
+        }
+    }
     if (lost) {
         return restart_cell(r, id, begun, version, total);
     }
-    if (b.now && (b.version != version || b.begun != begun)) {
+    if (!rc && b.now && b.version != version) {
         rc = split_hour(r, id, &b);
-    }
-    if (b.now && b.begun != begun) { /* its cell was freed: it begins at 0 */
-        b.now = NULL;
-        r->before = none;
     }
     if (!rc) {
         rc = put_difference(r, id, version, total);

@@ -182,7 +182,8 @@ record_outcomes(const struct scratch *t, struct host *h, uint32_t ours,
     assert_int_equal(recording_outcome(r, "app.stock", &id), 0);
     figures_add_outcome(&total, id, ours);
     figures_add_outcome(&total, 0, other);
-    assert_int_equal(recording_put(r, "pay", "", 1, 1, &total, &turned), 0);
+    assert_int_equal(recording_put(r, "pay", "", 1, 1, false, &total, &turned),
+                     0);
     assert_int_equal(recording_commit(r), 0);
     recording_end(r);
 }

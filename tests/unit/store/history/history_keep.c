@@ -146,7 +146,7 @@ record_and_prune(const struct scratch *t, struct host *h,
 
     assert_int_equal(rc, 0);
     for (unsigned i = 0; i < CELLS; i++) {
-        assert_int_equal(recording_put(r, cells[i].name, cells[i].scope, 1, 1,
+        assert_int_equal(recording_put(r, cells[i].name, cells[i].scope, 1, 1, false,
                                        &h->total[i], &turned),
                          0);
     }
@@ -242,7 +242,7 @@ names_without_records_are_removed(void **state)
             assert_int_equal(
                 recording_begin(t->dir, &h->live, h->now_ns, MINUTE, &r), 0);
             snprintf(scope, sizeof(scope), "d%d", day);
-            assert_int_equal(recording_put(r, "pay", scope, 1, 1, &total, &turned),
+            assert_int_equal(recording_put(r, "pay", scope, 1, 1, false, &total, &turned),
                              0);
             assert_int_equal(recording_prune(r, &keep, 100), 0);
             assert_int_equal(recording_commit(r), 0);

@@ -95,7 +95,7 @@ record(const struct scratch *t, struct host *h)
         struct figures total = h->total[i];
 
         total.outcome[0].id = outcome; /* the only one, if any */
-        rc = recording_put(r, cells[i].name, cells[i].scope, 1, h->version, &total,
+        rc = recording_put(r, cells[i].name, cells[i].scope, 1, h->version, false, &total,
                            &turned);
     }
     if (!rc) {
