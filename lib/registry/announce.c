@@ -244,7 +244,8 @@ struct wrong_gates {
     uint32_t count;
 };
 
-/* Calls ask the rules if the gate is GATE_UNKNOWN, so that is never wrong. */
+/* With GATE_UNKNOWN or GATE_ENDS calls ask the rules, so that is never wrong.
+ */
 static void
 check_gate(struct announcement *t, struct cell *c, const char *name)
 {
@@ -252,7 +253,7 @@ check_gate(struct announcement *t, struct cell *c, const char *name)
     const struct loaded *l = &w->known.loaded;
     uint64_t gate = atomic_load(&c->gate);
 
-    if (*name == '@' || gate & GATE_UNKNOWN) {
+    if (*name == '@' || gate & (GATE_UNKNOWN | GATE_ENDS)) {
         return;
     }
     if (strcmp(w->name, name) != 0) {
