@@ -100,7 +100,7 @@ static void
 record(struct scene *s)
 {
     static const struct recorder_options how = {
-        1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+        .every_ns = 1, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
     struct admin *a = scene_admin(s);
     struct recorded done;
 
