@@ -128,7 +128,7 @@ set_all_variables(struct variables *v, const struct level_change *c)
     set_variable(v, "BIDE_OLD_LEVEL", level_word(c->before));
     set_variable(v, "BIDE_LEVEL", level_word(c->now));
     set_variable(v, "BIDE_WHY", c->words);
-    if (c->seen.unclear > 0) {
+    if (c->seen.unclear > 0 || c->seen.damaged) {
         return;
     }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);

@@ -72,7 +72,7 @@ put_all_perf(FILE *out, const struct past_alarm *a)
 {
     const struct alarm_rules *warn = &a->policy->warn, *crit = &a->policy->crit;
     const struct alarm_seen *s = &a->seen;
-    bool known = s->unclear == 0;
+    bool known = s->unclear == 0 && !s->damaged;
 
     put_perf(out, a, "calls", known ? (double)s->calls : -1, "", -1, -1);
     put_perf(out, a, "retries",
@@ -123,7 +123,7 @@ static void
 put_alarm(const struct check *c, const struct past_alarm *a)
 {
     struct json *j = json_add_object(c->array);
-    bool known = a->seen.unclear == 0;
+    bool known = a->seen.unclear == 0 && !a->seen.damaged;
 
     json_put_text(j, "policy", a->name);
     json_put_text(j, "level", level_word(a->verdict.level));

@@ -268,6 +268,7 @@ judge_policy(const struct judging *j, const struct judged *one)
         alarm.seen.retries = f->counter[COUNTER_RETRIES];
         alarm.seen.p95_ns = figures_at_ns(f, 0.95);
     }
+    alarm.seen.damaged = j->damaged > 0;
     if (alarm.seen.calls >= one->policy->warn_min_calls) {
         alarm.seen.unclear = 0; /* enough is known without them */
     }

@@ -108,6 +108,7 @@ void
 alarm_judge(const struct policy *p, const struct alarm_seen *seen,
             struct alarm_verdict *out)
 {
+    bool few = seen->calls < p->warn_min_calls;
     char time[32];
 
     memset(out, 0, sizeof(*out));
@@ -115,21 +116,22 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
     if (!has_rates(&p->warn) && !has_rates(&p->crit)) {
         return;
     }
-    if (seen->calls < p->warn_min_calls) {
-        out->unknown = seen->calls + seen->unclear >= p->warn_min_calls;
-        out->too_few = !out->unknown;
+    if (!few) {
+        judge_rate(out, "retries", seen->retries, seen->attempts,
+                   p->warn.retry_rate, p->crit.retry_rate);
+        judge_rate(out, "failed", seen->failed, seen->calls,
+                   p->warn.failed_rate, p->crit.failed_rate);
+        judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
     }
+    out->unknown =
+        few ? seen->damaged || seen->calls + seen->unclear >= p->warn_min_calls
+            : seen->damaged && out->level == ALARM_OK;
+    out->too_few = few && !out->unknown;
     if (out->unknown) {
         append_warning(out, ALARM_UNKNOWN, "rates", "unknown",
-                       ": not recorded for ",
-                       duration_round(seen->unclear_ns, time, sizeof(time)));
+                       seen->damaged ? ": " : ": not recorded for ",
+                       seen->damaged ? "damaged history"
+                                     : duration_round(seen->unclear_ns, time,
+                                                      sizeof(time)));
     }
-    if (out->unknown || out->too_few) {
-        return;
-    }
-    judge_rate(out, "retries", seen->retries, seen->attempts,
-               p->warn.retry_rate, p->crit.retry_rate);
-    judge_rate(out, "failed", seen->failed, seen->calls, p->warn.failed_rate,
-               p->crit.failed_rate);
-    judge_p95(out, seen->p95_ns, p->warn.p95_ns, p->crit.p95_ns);
 }

@@ -25,6 +25,7 @@ struct alarm_seen {
     enum breaker_state breaker;
     uint64_t breaker_ns; /* since then */
     char scope[BIDE_NAME_MAX + 1];
+    bool damaged; /* parts of the history could not be read */
 };
 
 enum { ALARM_WORDS = 224 }; /* for all warnings at once */

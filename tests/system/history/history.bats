@@ -446,6 +446,25 @@ END
     says "BIDE CRITICAL - pay: failed 100% above 60%" "'pay_failed'=100%" "'pay_calls'=4;;;0"
 }
 
+@test "damaged history hides no outage from check" {
+    pay
+    bide set pay crit_failed_rate=60% warn_min_calls=4 >/dev/null
+    working pay 5
+    bide record
+    failing pay 9
+    gives 2 bide check
+    cp "$DIR/history.mdb" whole
+    local page unknown=0 pages=$(($(stat -c %s whole) / 4096))
+    for ((page = 2; page < pages; page++)); do
+        cp whole "$DIR/history.mdb"
+        printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
+        run bide check
+        [ "$status" -eq 2 ] || [ "$status" -eq 3 ]
+        [[ $output == *"rates unknown: damaged history"* ]] && unknown=$((unknown + 1))
+    done
+    [ "$unknown" -ge 1 ]
+}
+
 @test "check is UNKNOWN when it cannot judge" {
     pay
     gives 3 bide check nobody

@@ -14,9 +14,10 @@
 #define SECOND UINT64_C(1000000000)
 
 /* Under a closed breaker. */
-#define CALLS(calls, failed, attempts, retries, p95)                     \
-    {                                                                    \
-        calls, failed, attempts, retries, p95, 0, 0, STATE_CLOSED, 0, "" \
+#define CALLS(calls, failed, attempts, retries, p95)                      \
+    {                                                                     \
+        calls, failed, attempts, retries, p95, 0, 0, STATE_CLOSED, 0, "", \
+            false                                                         \
     }
 
 static const struct alarm_rules none = {-1, -1, NONE, NONE};
@@ -29,7 +30,7 @@ static const struct {
 } cases[] = {
     {{-1, -1, NONE, NONE},
      {-1, -1, NONE, NONE},
-     {100, 100, 900, 800, SECOND, 0, 0, STATE_OPEN, SECOND, ""},
+     {100, 100, 900, 800, SECOND, 0, 0, STATE_OPEN, SECOND, "", false},
      ALARM_OK,
      ""},
     {{-1, -1, 200000000, NONE},
@@ -84,44 +85,55 @@ static const struct {
     /* a breaker: at its limit it warns, for any number of calls */
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_CLOSED, 0, ""},
+     {0, 0, 0, 0, 0, 0, 0, STATE_CLOSED, 0, "", false},
      ALARM_OK,
      ""},
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 0, ""},
+     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 0, "", false},
      ALARM_WARN,
      "breaker open, not closed for 0"},
     {{-1, -1, NONE, 2 * SECOND},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 2 * SECOND - 1, ""},
+     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 2 * SECOND - 1, "", false},
      ALARM_OK,
      ""},
     {{-1, -1, NONE, NONE},
      {-1, -1, NONE, 60 * SECOND},
-     {0, 0, 0, 0, 0, 0, 0, STATE_HALF_OPEN, 60 * SECOND, "db1"},
+     {0, 0, 0, 0, 0, 0, 0, STATE_HALF_OPEN, 60 * SECOND, "db1", false},
      ALARM_CRIT,
      "breaker of db1 half open, not closed for 1m"},
     /* nobody recorded for hours: only the breaker is judged */
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, ""},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
      ALARM_UNKNOWN,
      "rates unknown: not recorded for 2h"},
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_OPEN, SECOND, ""},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_OPEN, SECOND, "", false},
      ALARM_WARN,
      "breaker open, not closed for 1s, rates unknown: not recorded for 2h"},
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, ""},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
      ALARM_OK,
      ""},
+    /* damage may hide any number of calls */
+    {{-1, 0.01, NONE, 0},
+     {-1, -1, NONE, NONE},
+     {90, 0, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true},
+     ALARM_UNKNOWN,
+     "rates unknown: damaged history"},
+    {{-1, 0.01, NONE, 0},
+     {-1, -1, NONE, NONE},
+     {90, 9, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true},
+     ALARM_WARN,
+     "failed 10% above 1%"},
     /* enough was recorded since then */
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {50, 1, 50, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, ""},
+     {50, 1, 50, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
      ALARM_WARN,
      "failed 2% above 1%"},
 };
@@ -190,10 +202,17 @@ words_fit_for_all_numbers(void **state)
     struct policy p = {.warn = {0.1234567, 0.7654321, 123456789123456789, 0},
                        .crit = none,
                        .breaker.mode = BREAKER_ON};
-    struct alarm_seen seen = {UINT64_MAX, UINT64_MAX - 1,  UINT64_MAX,
-                              UINT64_MAX, UINT64_MAX - 1,  0,
-                              0,          STATE_HALF_OPEN, UINT64_MAX - 1,
-                              ""};
+    struct alarm_seen seen = {UINT64_MAX,
+                              UINT64_MAX - 1,
+                              UINT64_MAX,
+                              UINT64_MAX,
+                              UINT64_MAX - 1,
+                              0,
+                              0,
+                              STATE_HALF_OPEN,
+                              UINT64_MAX - 1,
+                              "",
+                              false};
     struct alarm_verdict v;
 
     (void)state;
