@@ -65,6 +65,7 @@ const struct command commands[] = {
                  "bide export payments mail\n"},
     {.name = "list", .usage = "[PATTERN]", .section = SECTION_POLICIES,
      .help = "list policies with their call statistics",
+     .counts = true,
      .run = list_command, .registry = REGISTRY_NEEDED, .most = 1,
      .options = TAKES(JSON),
      .examples = "bide list\n"
@@ -151,6 +152,7 @@ const struct command commands[] = {
     /* ---- live state ---- */
     {.name = "calls", .usage = "", .section = SECTION_LIVE,
      .help = "list calls that wait between two attempts",
+     .counts = true,
      .run = calls_command, .registry = REGISTRY_NEEDED,
      .options = TAKES(MOST) | TAKES(JSON),
      .examples = "bide calls\n"
@@ -158,6 +160,7 @@ const struct command commands[] = {
     {.name = "breaker", .usage = "NAME [open|closed|auto|reset]",
      .section = SECTION_LIVE,
      .help = "show, force or reset the circuit breaker",
+     .counts = true,
      .run = breaker_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
      .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN) | TAKES(SCOPE) |
          TAKES(JSON),
@@ -166,6 +169,7 @@ const struct command commands[] = {
                  "bide breaker payments auto\n"},
     {.name = "budget", .usage = "NAME [reset]", .section = SECTION_LIVE,
      .help = "show or refill the retry budget",
+     .counts = true,
      .run = budget_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
      .options = TAKES(SCOPE) | TAKES(JSON),
      .examples = "bide budget payments\n"
@@ -185,6 +189,7 @@ const struct command commands[] = {
     /* ---- statistics ---- */
     {.name = "stats", .usage = "[NAME]", .section = SECTION_STATISTICS,
      .help = "call statistics: results, retries, latency",
+     .counts = true,
      .run = stats_command, .registry = REGISTRY_NEEDED, .most = 1,
      .options = TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) | TAKES(BY) |
          TAKES(CSV),

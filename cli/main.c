@@ -11,7 +11,9 @@
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/fold.h"
+#include "cli/out/json.h"
 #include "cli/out/text.h"
+#include "cli/watch/uncounted.h"
 
 enum { GO_ON = -1 }; /* no exit status yet */
 
@@ -236,6 +238,7 @@ static int
 run_command(struct command_line *line)
 {
     const struct command *command = line->command;
+    char uncounted[1024] = "";
     int rc = 0, status;
 
     assert(command && command->run); /* each row of the table has .run */
@@ -253,9 +256,18 @@ run_command(struct command_line *line)
     if (rc && command->registry == REGISTRY_NEEDED) {
         return say_failure(rc, "registry");
     }
+    if (command->counts) {
+        json_note(uncounted_look(line->registry, uncounted, sizeof(uncounted))
+                      ? uncounted
+                      : NULL);
+    }
     status = command->run(line);
     rc = line->registry && !status ? admin_live_failed(line->registry) : 0;
-    if (rc) {
+    if (*uncounted && !status && !is_for_programs(line)) {
+        printf("\nnote: ");
+        text_put(stdout, uncounted, false);
+        puts("; see: bide doctor");
+    } else if (rc && !*uncounted) {
         say("%s: %s: the live state was left out",
             admin_live_path(line->registry), bide_strerror(rc));
     }

@@ -66,6 +66,7 @@ struct command {
     int rest_from; /* number of operands before another program's command line,
                       in which nothing is an option of bide; 0: none */
     bool verbatim; /* the output is for programs: no line is folded */
+    bool counts;   /* shows calls: say if they are not counted */
     int misused;   /* exit status of usage errors; 0: STATUS_USAGE */
     enum section section;
     const struct option_note *notes; /* NULL: none */

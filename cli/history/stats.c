@@ -332,10 +332,10 @@ print_scopes(const struct stats_cells *cells)
 }
 
 static int
-print_stats_text(const struct stats_cells *cells, const char *name)
+print_stats_text(const struct stats_cells *cells, const char *name, bool seen)
 {
     if (cells->count == 0) {
-        puts("No calls yet.");
+        puts(seen ? "No calls yet." : "No calls are known.");
         return 0;
     }
     if (print_stats_table(cells)) {
@@ -376,8 +376,10 @@ stats_command(struct command_line *line)
         rc = sort_and_read_guards(line->registry, &cells);
     }
     if (rc == 0 && status == 0) {
-        rc = line->option[OPTION_JSON] ? print_stats_json(&cells)
-                                       : print_stats_text(&cells, name);
+        rc = line->option[OPTION_JSON]
+                 ? print_stats_json(&cells)
+                 : print_stats_text(&cells, name,
+                                    admin_has_live(line->registry));
     }
     cells_free(&cells);
     return rc ? say_failure(rc, "live state") : status;

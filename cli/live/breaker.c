@@ -310,6 +310,7 @@ use_live_state(struct command_line *line, bool to_reset)
     struct policy *p;
     int rc, status = guard_scope_check(line);
 
+    status = status ? status : guard_check_live(line);
     status = status ? status : guard_find(line, &p);
     if (status) {
         return status;

@@ -261,6 +261,7 @@ budget_command(struct command_line *line)
         return say_usage(line, "--json: only to show the state");
     }
     status = guard_scope_check(line);
+    status = status ? status : guard_check_live(line);
     status = status ? status : guard_find(line, &p);
     if (status) {
         return status;

@@ -80,11 +80,11 @@ list_sleeper(void *arg, const struct admin_sleeper *s)
 }
 
 static int
-print_waiting(struct waiting_calls *waiting)
+print_waiting(struct waiting_calls *waiting, bool seen)
 {
     if (waiting->count + waiting->left_out == 0) {
         table_free(waiting->table);
-        puts("No calls are waiting.");
+        puts(seen ? "No calls are waiting." : "No waiting calls are known.");
         return 0;
     }
     if (table_print(waiting->table)) {
@@ -130,6 +130,7 @@ calls_command(struct command_line *line)
     if (as_json && waiting.left_out > 0) {
         json_put_count(object, "left_out", waiting.left_out);
     }
-    rc = as_json ? json_out(object) : print_waiting(&waiting);
+    rc = as_json ? json_out(object)
+                 : print_waiting(&waiting, admin_has_live(line->registry));
     return rc ? say_no_memory() : STATUS_DONE;
 }

@@ -330,10 +330,10 @@ put_counts(struct json *j, const struct count *c)
 }
 
 static void
-put_guards(struct json *j, const struct policy *p,
+put_guards(struct list *list, struct json *j, const struct policy *p,
            const struct guarded *guarded)
 {
-    guard_put(j, p, &guarded->worst);
+    guard_put(j, admin_live_failed(list->registry) ? NULL : p, &guarded->worst);
     if (guarded->scopes > 0) {
         guard_put_parts(j, p, guarded->parts, guarded->count);
     }
@@ -360,7 +360,7 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     }
     layer_put_all(j, r);
     put_counts(j, c);
-    put_guards(j, p, guarded);
+    put_guards(list, j, p, guarded);
     if (c && c->scopes_refused > 0) {
         json_put_count(j, "scopes_refused", c->scopes_refused);
     }
@@ -402,7 +402,8 @@ read_guards(struct list *list, const struct policy *p, struct guarded *out)
     const struct scope *scopes = NULL;
 
     memset(out, 0, sizeof(*out));
-    if (!guard_has_breaker(p) && !guard_has_budget(p)) {
+    if ((!guard_has_breaker(p) && !guard_has_budget(p)) ||
+        admin_live_failed(list->registry)) {
         return 0;
     }
     if (guard_by_scope(p)) {
@@ -488,21 +489,6 @@ print_notes(const struct notes *notes, const char *before, const char *words)
     }
 }
 
-/* If a service failed to read the registry, prints its last failure. */
-static void
-print_trouble(struct list *list)
-{
-    uint64_t when_ns = 0;
-    int rc = admin_trouble(list->registry, &when_ns);
-    char when[64];
-
-    if (rc < 0) {
-        printf("\nnote: a service could not read the registry %s: %s\n",
-               when_write(when_ns, list->now_ns, when, sizeof(when)),
-               bide_strerror(rc));
-    }
-}
-
 static int
 print_list(struct list *list)
 {
@@ -526,7 +512,6 @@ print_list(struct list *list)
                list->temporary.count - NOTES_MAX);
     }
     print_notes(&list->notes, "", "note");
-    print_trouble(list);
     return rc;
 }
 

@@ -14,6 +14,7 @@
  * and json_free clear it. */
 static bool failed;
 static FILE *diverted; /* NULL: standard output */
+static const char *not_counted;
 
 static struct json *
 from_jansson(json_t *value)
@@ -172,8 +173,12 @@ json_out(struct json *j)
 {
     /* A double keeps 15 digits of any decimal number, so 0.1 stays 0.1. */
     size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
-    char *text = failed || !j ? NULL : json_dumps(to_jansson(j), flags);
+    char *text;
 
+    if (not_counted && !diverted) {
+        json_put_text(j, "not_counted", not_counted);
+    }
+    text = failed || !j ? NULL : json_dumps(to_jansson(j), flags);
     json_decref(to_jansson(j));
     failed = false;
     if (!text) {
@@ -182,6 +187,12 @@ json_out(struct json *j)
     fprintf(diverted ? diverted : stdout, "%s\n", text);
     free(text);
     return 0;
+}
+
+void
+json_note(const char *text)
+{
+    not_counted = text;
 }
 
 void

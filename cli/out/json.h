@@ -33,7 +33,9 @@ void json_put_null(struct json *j, const char *key);
 /* Prints the value as a line on standard output and frees it.  Returns 0 or
  * BIDE_ENOMEM. */
 int json_out(struct json *j);
-void json_divert(FILE *out);    /* later output goes there; NULL: to stdout */
+void json_divert(FILE *out); /* later output goes there; NULL: to stdout */
+/* Adds "not_counted" to every object printed on standard output; NULL: none. */
+void json_note(const char *text);
 void json_free(struct json *j); /* frees without printing */
 
 #endif

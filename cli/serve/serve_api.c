@@ -15,6 +15,7 @@
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/watch/metrics.h"
+#include "cli/watch/uncounted.h"
 #include "record/past.h"
 #include "store/history/history.h"
 #include "serve.h"
@@ -320,7 +321,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     struct past_known past = {0};
     uint64_t trouble_ns = 0;
     int rc, trouble = admin_trouble(registry, &trouble_ns);
-    char host[HOST_SIZE] = "";
+    char host[HOST_SIZE] = "", uncounted[1024];
 
     gethostname(host, sizeof(host) - 1);
     json_put_text(j, "name", host);
@@ -328,6 +329,9 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     json_put_text(j, "registry", dir);
     json_put_s(j, "time", clock_realtime_ns());
     json_put_truth(j, "live", admin_has_live(registry));
+    if (uncounted_look(registry, uncounted, sizeof(uncounted))) {
+        json_put_text(j, "not_counted", uncounted);
+    }
     rc = past_known(admin_past(registry), &past);
     json_put_time(j, "recorded", rc ? 0 : past.recorded_ns);
     if (trouble < 0) {

@@ -6,6 +6,7 @@
 
 #include "admin/guard.h"
 #include "admin/live.h"
+#include "admin/open.h"
 #include "admin/read.h"
 #include "base/array.h"
 #include "base/duration.h"
@@ -67,6 +68,15 @@ guard_find(struct command_line *line, struct policy **out)
         policy_text_free(text);
     }
     return say_refusal(rc, &faults, name, NULL);
+}
+
+int
+guard_check_live(const struct command_line *line)
+{
+    return admin_has_live(line->registry) || !admin_live_failed(line->registry)
+               ? 0
+               : say_failure(admin_live_failed(line->registry),
+                             admin_live_path(line->registry));
 }
 
 int

@@ -22,7 +22,9 @@ int guard_policy(struct admin *registry, const char *name, struct policy **out);
 
 /* Compiles the policy of the first operand.  Returns 0 or the exit status. */
 int guard_find(struct command_line *line, struct policy **out);
-
+/* Returns 0; or the exit status, after an error message: the live state cannot
+ * be read. */
+int guard_check_live(const struct command_line *line);
 /* Prints that the scope was never used.  Returns the exit status. */
 int guard_no_scope(const struct policy *p, const char *scope);
 
@@ -40,10 +42,8 @@ char *guard_state(const struct admin_guard *g, char *buffer, size_t size);
 char *guard_level(const struct admin_guard *g, char *buffer, size_t size);
 
 double guard_tokens(const struct policy *p, const struct admin_guard *g);
-
 bool guard_is_closed(const struct admin_guard *g); /* allows all calls */
-bool guard_is_usual(
-    const struct admin_guard *g);  /* closed, and the budget is full */
+bool guard_is_usual(const struct admin_guard *g);  /* and has its budget */
 const char *guard_mode(int mode);  /* a value of the key breaker: "on" */
 const char *guard_word(int state); /* "half open" */
 

@@ -18,6 +18,7 @@
 #include "policy/policy.h"
 #include "record/past.h"
 #include "rule/alarm.h"
+#include "uncounted.h"
 
 /* Levels are exit statuses. */
 enum { UNKNOWN = ALARM_UNKNOWN, WORDS_SIZE = 512 };
@@ -31,6 +32,7 @@ struct check {
     uint64_t now_ns, damaged;
     FILE *perf, *more;      /* the performance data; one line for each alarm */
     char first[WORDS_SIZE]; /* describes the worst policy */
+    char uncounted[WORDS_SIZE]; /* why calls are not counted; "": they are */
     struct json *object, *array;
 };
 
@@ -238,6 +240,10 @@ print_all(const struct check *c, const char *perf, const char *more)
     if (c->on[ALARM_UNKNOWN] > 0) {
         fputs("; run: bide record --every 1m", stdout);
     }
+    if (*c->uncounted) {
+        fputs("; ", stdout);
+        text_put(stdout, c->uncounted, false);
+    }
     printf(" |%s\n", perf);
     if (c->count > 1) {
         fputs(more, stdout);
@@ -257,7 +263,7 @@ print_check_text(struct check *c)
 {
     char *perf = NULL, *more = NULL;
     size_t perf_size, more_size;
-    bool whole;
+    bool whole, uncounted;
     int rc = BIDE_ENOMEM, status;
 
     c->perf = open_memstream(&perf, &perf_size);
@@ -266,10 +272,12 @@ print_check_text(struct check *c)
         rc = admin_each_alarm(c->line->registry, c->line->operands,
                               (size_t)c->line->count, add_alarm, c);
     }
+    uncounted = uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE);
     whole = close_memory(c->perf);
     whole = close_memory(c->more) && whole;
     status = !whole ? print_unknown("out of memory")
              : rc   ? print_unknown_failure(rc)
+             : uncounted && c->worst == ALARM_OK ? print_unknown(c->uncounted)
              : c->count == 0
                  ? print_unknown("no policy has a breaker, or warn_ or "
                                  "crit_ keys, see: bide help keys")
@@ -289,6 +297,10 @@ print_check_json(struct check *c)
     rc = admin_each_alarm(c->line->registry, c->line->operands,
                           (size_t)c->line->count, add_alarm, c);
     status = rc || c->count == 0 ? UNKNOWN : (int)c->worst;
+    if (!rc && uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE)) {
+        json_put_text(c->object, "not_counted", c->uncounted);
+        status = c->worst == ALARM_OK ? UNKNOWN : status;
+    }
     json_put_text(c->object, "status", status_word(status));
     json_put_count(c->object, "damaged", c->damaged);
     if (rc) {

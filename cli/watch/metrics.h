@@ -53,6 +53,7 @@ struct metrics {
     struct deferred_counts *deferred; /* by policy */
     bool queue;                       /* deferred work can be read */
     bool live;    /* the live state exists and can be read */
+    bool counts;  /* as far as files tell, services can count calls */
     bool history; /* history can be read, or does not exist yet */
     struct past_known past;
     uint64_t trouble_ns; /* last time that a service could not read the

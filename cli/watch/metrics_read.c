@@ -15,6 +15,7 @@
 #include "store/policies/record.h"
 #include "store/queue/queue.h"
 #include "metrics.h"
+#include "uncounted.h"
 
 /* ---- cells ---- */
 
@@ -283,10 +284,12 @@ read_deferred(struct metrics *m)
 int
 metrics_read(struct admin *registry, struct metrics *out)
 {
+    char why[256];
     int rc;
 
     *out = (struct metrics){.registry = registry};
     out->live = admin_has_live(registry);
+    out->counts = !uncounted_look(registry, why, sizeof(why));
     rc = admin_each_cell(registry, NULL, add_metrics_cell, out);
     sort_cells(out);
     if (!rc) {

@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/failure.h"
 #include "policy/policy.h"
+#include "record/past.h"
 #include "store/pages/pages.h"
 #include "store/pages/pages_file.h"
 #include "store/policies/record.h"
@@ -258,6 +259,61 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     }
     admin_close(d.admin);
     return out->out_of_memory ? BIDE_ENOMEM : 0;
+}
+
+/* Reports whether the finding keeps services from counting or following. */
+static bool
+is_about_counting(const struct doctor_finding *f, const char *live)
+{
+    const char *name = strrchr(f->path, '/');
+
+    switch (f->id) {
+    case FINDING_SERVICE_CANNOT_READ:
+    case FINDING_LIVE_NONE:
+    case FINDING_LIVE_STALE:
+    case FINDING_LIVE_FOREIGN:
+    case FINDING_LIVE_FORBIDDEN:
+    case FINDING_LIVE_UNREADABLE:
+    case FINDING_LIVE_DIRECTORY_NONE:
+    case FINDING_LIVE_DIRECTORY_REFUSED:
+    case FINDING_WAY_CLOSED:
+    case FINDING_MEMORY_REFUSED:
+    case FINDING_CELLS_REFUSED:
+        return true;
+    case FINDING_CANNOT_USE:
+    case FINDING_FILE_REFUSED:
+        return name && strncmp(name, "/deferred.", 10) != 0 &&
+               strncmp(name, "/history.", 9) != 0;
+    case FINDING_UNSEEN:
+    case FINDING_SPACE_FULL:
+    case FINDING_DISK_READ_ONLY:
+        return strncmp(f->path, live, strlen(f->path)) == 0;
+    default:
+        return false;
+    }
+}
+
+bool
+admin_uncounted(struct admin *a, struct doctor_finding *out)
+{
+    struct doctor_report r = {.bytes = 0};
+    struct doctor d = {.admin = a, .out = &r};
+    bool found = false;
+
+    snprintf(r.dir, sizeof(r.dir), "%s", admin_past(a)->dir);
+    snprintf(r.live, sizeof(r.live), "%s", admin_live_path(a));
+    doctor_space(&d);
+    doctor_rights(&d);
+    doctor_attach(&d);
+    for (size_t i = 0; i < r.count; i++) {
+        if (is_about_counting(&r.findings[i], r.live) &&
+            (!found || r.findings[i].level > out->level)) {
+            *out = r.findings[i];
+            found = true;
+        }
+    }
+    doctor_free(&r);
+    return found;
 }
 
 void

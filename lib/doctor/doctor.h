@@ -10,6 +10,7 @@
 #include "store/history/history.h"
 #include "store/queue/queue.h"
 
+struct admin;
 struct failure;
 
 /* DOCTOR_UNKNOWN: something could not be looked at. */
@@ -74,5 +75,10 @@ struct doctor_report {
 int admin_doctor(const char *dir, uint64_t keep_bytes,
                  struct doctor_report *out);
 void doctor_free(struct doctor_report *r);
+
+/* Finds what keeps calls from being counted, live state from being shared or
+ * changes from being followed: the worst finding, quickly enough for each
+ * command.  Returns false if there is none. */
+bool admin_uncounted(struct admin *a, struct doctor_finding *out);
 
 #endif

@@ -331,11 +331,32 @@ can_attach(struct doctor *d, struct live_header *h)
     }
 }
 
+struct live *
+doctor_attach(struct doctor *d)
+{
+    struct live_header h;
+    struct live *l;
+
+    if (!can_attach(d, &h)) {
+        return NULL;
+    }
+    d->out->has_live = true;
+    d->out->cells_max = h.cell_max;
+    d->out->begun_ns = h.begun_ns;
+    l = past_live(admin_past(d->admin), false);
+    if (!l) {
+        doctor_find_path(d, FINDING_LIVE_UNREADABLE, d->out->live)->rc =
+            BIDE_ENOMEM;
+        return NULL;
+    }
+    check_refused(d, l);
+    return l;
+}
+
 void
 doctor_live(struct doctor *d)
 {
     const char *original;
-    struct live_header h;
     struct live *l;
 
     if (!d->admin) {
@@ -345,20 +366,10 @@ doctor_live(struct doctor *d)
     if (original) {
         doctor_find_path(d, FINDING_LIVE_OF_COPY, original);
     }
-    if (!can_attach(d, &h)) {
-        return;
+    l = doctor_attach(d);
+    if (l) {
+        check_place(d);
+        check_cells(d, l);
+        check_sleepers(d, l);
     }
-    d->out->has_live = true;
-    d->out->cells_max = h.cell_max;
-    d->out->begun_ns = h.begun_ns;
-    check_place(d);
-    l = past_live(admin_past(d->admin), false);
-    if (!l) {
-        doctor_find_path(d, FINDING_LIVE_UNREADABLE, d->out->live)->rc =
-            BIDE_ENOMEM;
-        return;
-    }
-    check_cells(d, l);
-    check_refused(d, l);
-    check_sleepers(d, l);
 }

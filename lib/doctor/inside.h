@@ -8,6 +8,7 @@
 #include "doctor.h"
 
 struct admin;
+struct live;
 struct stat;
 
 /* A file system with less free than this many bytes may soon be full. */
@@ -45,6 +46,10 @@ void doctor_unseen(struct doctor *d, const char *path);
 /* Finds a stopped process that locks the file, and attributes that keep it from
  * being changed. */
 void doctor_state(struct doctor *d, const char *path, const struct stat *st);
+
+/* Opens the live file and finds what keeps services from it; NULL if it cannot
+ * be opened. */
+struct live *doctor_attach(struct doctor *d);
 
 void doctor_registry(struct doctor *d);
 void doctor_live(struct doctor *d);

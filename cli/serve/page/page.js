@@ -361,6 +361,7 @@ function findAlerts(all, now) {
   if (h.trouble && h.time - h.trouble_at < 600) {
     add("crit", "registry", `a service could not read the registry, ${clock(h.trouble_at, h.time)}: ${h.trouble}`, "bide list");
   }
+  if (h.not_counted) add("crit", "not counted", h.not_counted, "bide doctor");
   for (const [part, word] of [["check", "warnings"], ["log", "changes"], ["calls", "calls"]]) {
     const e = now[part + "_error"];
     if (e) add("warn", word, e.error, e.next || "");

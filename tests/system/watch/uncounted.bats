@@ -1,0 +1,123 @@
+#!/usr/bin/env bats
+# Where calls are not counted, every screen says so.
+load ../registry
+
+setup_file() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to give files to a group"
+}
+
+# shared: makes a registry of root whose services are members of group 4242, and
+# in which one call was counted.
+shared() {
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    chgrp -R 4242 "$DIR"
+    install -d -m 2770 -g 4242 "$T/live"
+    shop
+    bide set pay breaker=on budget=own >/dev/null
+    as 4242 exec pay -- true
+    said ""
+}
+
+# as GROUP COMMAND...: runs bide as a user of that group.
+as() {
+    local group=$1
+    shift
+    setpriv --reuid=4343 --regid="$group" --clear-groups "$BIDE" --dir "$DIR" "$@"
+}
+
+# said WORDS: fails unless all screens say that calls are not counted; "": unless
+# none says it.
+said() {
+    local expected=0 words=$1 command
+    for command in list stats calls "breaker pay" "budget pay"; do
+        # shellcheck disable=SC2086 # words
+        gives 0 bide $command
+        if [ "$words" ]; then
+            says "note: calls may not be counted: " "$words" "; see: bide doctor"
+        else
+            says_not note:
+        fi
+        # shellcheck disable=SC2086 # words
+        gives 0 bide $command --json
+        json "('not_counted' in j) == bool('$words')"
+    done
+    [ -z "$words" ] || expected=3
+    gives $expected bide check
+    [ -z "$words" ] || says "BIDE UNKNOWN - calls may not be counted: " "$words"
+    gives $expected bide check --json
+    gives 0 bide metrics
+    says "bide_counts_up $((expected == 0))"
+}
+
+teardown() {
+    umount -l "$T/live" 2>/dev/null || true
+}
+
+@test "a live directory that services cannot make or use" {
+    shared
+    rm -r "$T/live"
+    said "$T/live is missing and services cannot make it"
+    # Root's services could make it, and then no other could use it.
+    install -d -m 2770 "$T/live"
+    as 4242 exec pay -- true
+    said "$T/live: services cannot use it"
+    chgrp 4242 "$T/live"
+    chmod 2750 "$T/live"
+    said "$T/live: services cannot use it"
+    chmod 2770 "$T/live"
+    as 4242 exec pay -- true
+    said ""
+    chmod g-w "$T"/live/*.live
+    said "services cannot use it: "
+    chmod g+w "$T"/live/*.live
+    chgrp 0 "$DIR/registry.mdb"
+    chmod o-r "$DIR/registry.mdb"
+    said "$DIR/registry.mdb: services cannot use it"
+}
+
+@test "a live directory on a read-only file system" {
+    shared
+    mkdir "$T/under"
+    mount --bind "$T/live" "$T/live"
+    mount -o remount,bind,ro "$T/live"
+    as 4242 exec pay -- true
+    gives 0 bide list
+    says "note: calls may not be counted: $T/live is on a read-only file system"
+    gives 3 bide check
+    says "read-only"
+    gives 6 bide breaker pay
+    gives 0 bide metrics
+    says "bide_counts_up 0"
+}
+
+@test "a live file that this user cannot read is no host without calls" {
+    shared
+    chmod -R a+rX "$DIR"
+    for command in list stats calls; do
+        gives 0 as 4545 $command
+        says "note: calls are not shown: $T/live was not checked: Permission denied"
+        says_not "No calls yet."
+        says_not "No calls are waiting."
+    done
+    for command in breaker budget; do
+        gives 6 as 4545 $command pay
+        says "no permission"
+    done
+    gives 0 as 4545 list --json
+    json 'j["not_counted"] and all(p["breaker"] is None for p in j["policies"])'
+    gives 3 as 4545 check
+    # exec goes on, and says that its call is not counted.
+    gives 0 as 4545 exec --verbose pay -- true
+    says "exec pay: live state: no permission: the call is not counted"
+}
+
+@test "before the first service, nothing is wrong, and that is said" {
+    shared
+    rm "$T"/live/*.live
+    gives 0 bide list
+    says "note: no service has started yet"
+    gives 0 bide check
+    says "BIDE OK" "no service has started yet"
+    gives 0 bide metrics
+    says "bide_counts_up 1"
+}
