@@ -96,29 +96,23 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
                size_t size)
 {
     const struct policy *p = a->policy;
-    const char *refuses = p->paused ? "paused"
-                          : p->breaker.mode == BREAKER_OPEN
-                              ? "breaker forced open"
-                              : NULL;
-    char when[64];
+    char few[64], when[64], since[80] = "";
+    const char *why = a->verdict.level != ALARM_OK ? a->verdict.words
+                      : p->paused ? "paused, each call is refused"
+                      : p->breaker.mode == BREAKER_OPEN
+                          ? "breaker forced open, each call is refused"
+                      : !alarm_has_rules(p) ? "no warn_ or crit_ keys"
+                      : a->verdict.too_few  ? few
+                                            : "within its limits";
 
+    snprintf(few, sizeof(few), "%llu calls, too few to judge",
+             (unsigned long long)a->seen.calls);
     if (a->verdict.level != ALARM_OK &&
         a->recorded.level == (uint8_t)a->verdict.level) {
-        snprintf(
-            out, size, "%s: %s, since %s", a->name, a->verdict.words,
-            when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when)));
-    } else if (a->verdict.level != ALARM_OK) {
-        snprintf(out, size, "%s: %s", a->name, a->verdict.words);
-    } else if (refuses) {
-        snprintf(out, size, "%s: %s, each call is refused", a->name, refuses);
-    } else if (!alarm_has_rules(p)) {
-        snprintf(out, size, "%s: no warn_ or crit_ keys", a->name);
-    } else if (a->verdict.too_few) {
-        snprintf(out, size, "%s: %llu calls, too few to judge", a->name,
-                 (unsigned long long)a->seen.calls);
-    } else {
-        snprintf(out, size, "%s: within its limits", a->name);
+        when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when));
+        snprintf(since, sizeof(since), ", since %s", when);
     }
+    snprintf(out, size, "%s: %s%s", a->name, why, since);
 }
 
 static void
