@@ -207,6 +207,12 @@ FINDING(FILE_IMMUTABLE, WRONG, rights,
 FINDING(CANNOT_USE, WRONG, rights,
         "{path}: services cannot use it: {why} needs {mode}",
         "chown {name}{owner} {path} && chmod {mode} {path}", "")
+FINDING(SERVICE_OUTSIDE, WRONG, rights,
+        "process {count} ({name}) of user {user} uses this registry, but may "
+        "not read it or write {path}: it follows no change, or counts for "
+        "itself", "",
+        "make the user a member of the group that owns these files, and start "
+        "the program again")
 FINDING(WAY_CLOSED, WRONG, rights, "services cannot pass through {path}",
         "chmod a+x {path}", "")
 FINDING(LIVE_DIRECTORY_NONE, WRONG, rights,

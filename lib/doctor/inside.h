@@ -57,6 +57,7 @@ void doctor_history(struct doctor *d);
 void doctor_copy(struct doctor *d);
 void doctor_deferred(struct doctor *d);
 void doctor_rights(struct doctor *d);
+void doctor_services(struct doctor *d);
 void doctor_space(struct doctor *d);
 
 #endif

@@ -360,3 +360,18 @@ END
     finding "was made by a newer bide"
     gives 0 bide exec pay -- true
 }
+
+@test "a service that is not in the group" {
+    shared
+    setpriv --reuid=4343 --regid=4242 --clear-groups "$BIDE" --dir "$DIR" exec pay -- sleep 1000 3>&- &
+    local inside=$!
+    setpriv --reuid=4344 --regid=4344 --clear-groups "$BIDE" --dir "$DIR" exec --quiet pay -- sleep 1000 3>&- &
+    local outside=$!
+    PATIENCE=40 until_it finding "process $outside (bide) of user 4344 uses this registry"
+    [[ $output != *"of user 4343 uses this registry"* ]]
+    kill $outside
+    wait $outside || true
+    gives 0 bide doctor
+    kill $inside
+    wait $inside || true
+}
