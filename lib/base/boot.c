@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,41 +81,35 @@ map_known(void)
     return seen;
 }
 
-/* Returns the start time of this process, or `otherwise` without /proc. */
-static uint64_t
-read_start(uint64_t otherwise)
+uint64_t
+process_random(void)
 {
-    FILE *f = fopen("/proc/self/stat", "re");
-    unsigned long long start;
-    int found = 0;
+    uint64_t bits;
 
-    if (f) {
-        found = fscanf(f,
-                       "%*d (%*[^)]) %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                       "%*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                       &start);
-        fclose(f);
+    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits)) {
+        bits = clock_realtime_ns(); /* early in the boot */
     }
-    return found == 1 ? start : otherwise;
+    return bits;
 }
 
 struct process
 process_self(void)
 {
-    struct known none = {0}, *k = map_known();
-    uint64_t place, start;
+    struct known *k = map_known();
+    uint32_t none = 0;
+    uint64_t bits;
     struct stat st;
-    uint32_t id;
 
-    k = k ? k : &none;
+    if (!k) {
+        return (struct process){0, (uint32_t)getpid(), 0};
+    }
     if (!atomic_load_explicit(&k->id, memory_order_acquire)) {
         k->pid = (uint32_t)getpid();
         k->space = stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
-        place = (uint64_t)k->space << 32 | k->pid;
-        start = read_start(k == &none ? 0 : clock_realtime_ns());
-        id = (place * 0xff51afd7ed558ccdull ^ start * 0xc4ceb9fe1a85ec53ull) >>
-             32;
-        atomic_store_explicit(&k->id, id ? id : 1, memory_order_release);
+        bits = process_random() ^ (uint64_t)k->space << 32 ^ k->pid;
+        bits = bits * 0xff51afd7ed558ccdull >> 32;
+        /* Of several threads the first one decides. */
+        atomic_compare_exchange_strong(&k->id, &none, (uint32_t)bits | 1);
     }
     return (struct process){k->id, k->pid, k->space};
 }

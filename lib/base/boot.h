@@ -16,13 +16,15 @@ void boot_id(uint8_t out[16]);
 /* A process.  Two processes may have the same number in two PID namespaces
  * (containers), or one after the other in one; their ids differ. */
 struct process {
-    uint32_t id;    /* never 0 */
+    uint32_t id;    /* random; 0: out of memory, never after a success */
     uint32_t pid;   /* its number in `space` */
     uint32_t space; /* inode of its PID namespace; 0: unknown */
 };
 
 /* Returns this process.  Takes a few ns, and is right in a forked child. */
 struct process process_self(void);
+/* Returns random bits; early in the boot, when there are none, the time. */
+uint64_t process_random(void);
 /* Reports that the process `pid` of `space` has ended.  Of another namespace,
  * or an unknown one, nothing is known: false. */
 bool process_is_gone(uint32_t pid, uint32_t space);

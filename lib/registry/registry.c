@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/boot.h"
 #include "base/lock.h"
@@ -19,20 +18,6 @@
 #define REVIVING (1ull << 32)
 
 /* ---- open ---- */
-
-static uint64_t
-fresh_seed(void)
-{
-    uint64_t seed;
-
-    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
-        /* Early in the boot there is no random data; time and process are
-         * enough to spread retries. */
-        seed = clock_realtime_ns() * 0x9e3779b97f4a7c15ull ^
-               (uint64_t)process_self().id << 32;
-    }
-    return seed;
-}
 
 /* Sets the scale of ticks, which a later live file does not change: an attempt
  * must not begin under one scale and end under another. */
@@ -62,12 +47,12 @@ open_registry(struct bide *b, const char *dir)
     if (!b->dir || !b->running) {
         return BIDE_ENOMEM;
     }
-    b->seed = fresh_seed();
+    b->seed = process_random();
     atomic_store(&b->process, process_self().id);
     cancel = lock_take(&b->lock);
     attach_registry(b, &txn);
     lock_release(&b->lock, cancel);
-    if (!b->live) {
+    if (!b->live || !b->process) {
         return BIDE_ENOMEM;
     }
     set_scale(b);
@@ -162,7 +147,7 @@ revive_in_child(struct bide *b)
     for (struct bide_policy *p = b->policies; p; p = p->next) {
         pthread_mutex_init(&p->lock, NULL);
     }
-    b->seed = fresh_seed();
+    b->seed = process_random();
     running_clear(b);
     /* The parent keeps its own descriptors: closing the child's does not
      * change them. */
