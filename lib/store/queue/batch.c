@@ -228,12 +228,17 @@ static int
 verify_records(struct deferred *d)
 {
     struct work w = {.d = d, .now = d->leader.since};
+    struct verify v = {.heads = 0};
     int rc = d->check.unread ? deferred_view(d) : 0;
 
     if (rc || !d->check.unread) {
         return rc;
     }
-    rc = tree_verify(&w);
+    rc = tree_verify(&w, &v);
+    if (!rc && (v.damaged || v.unlisted || v.heads != v.places ||
+                v.heads != v.counted || v.keyed != v.keys)) {
+        return DEFERRED_REPAIR;
+    }
     if (!rc) {
         deferred_check_read(d);
     }

@@ -55,8 +55,18 @@ void tree_note_missing(struct work *w);
 /* Rebuilds the index, the keys and the current counts from the heads; adds what
  * is missing to w->meta.lost. */
 int tree_repair(struct work *w);
-/* Returns DEFERRED_REPAIR unless all of them agree with the heads. */
-int tree_verify(struct work *w);
+/* Reads all records, and counts what must agree. */
+struct tree_item;
+struct verify {
+    struct work *w;
+    uint64_t heads, places, counted, keyed, keys, unlisted, damaged;
+    /* NULL, or called for each piece (`item` NULL: its head is damaged) and for
+     * the number of pieces of each policy. */
+    int (*piece)(struct verify *v, uint64_t id, struct tree_item *item);
+    void (*count)(struct verify *v, const char *policy, uint64_t pieces);
+    void *arg;
+};
+int tree_verify(struct work *w, struct verify *v);
 /* Deletes work whose head is damaged; gets its policy from the index. */
 int tree_remove_damaged(struct work *w, uint64_t id,
                         char out_policy[BIDE_NAME_MAX + 1]);

@@ -120,6 +120,13 @@ deferred_check_close(struct deferred *d)
     d->check.state = CHECK_UNKNOWN;
 }
 
+int
+deferred_open_beside(const struct deferred *d, const char *path)
+{
+    return d->reading ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+                      : safe_open(path);
+}
+
 static bool
 open_checked(struct deferred *d)
 {
@@ -131,8 +138,9 @@ open_checked(struct deferred *d)
         return true;
     }
     close_checked(d);
-    d->check.fd = safe_open(d->check.path);
-    if (d->check.fd < 0 && errno == ENOENT && !deferred_make_checked(d->dir)) {
+    d->check.fd = deferred_open_beside(d, d->check.path);
+    if (d->check.fd < 0 && errno == ENOENT && !d->reading &&
+        !deferred_make_checked(d->dir)) {
         d->check.fd = safe_open(d->check.path);
     }
     if (d->check.fd >= 0 && !fstat(d->check.fd, &st)) {
@@ -211,23 +219,18 @@ given_crc(const struct given *g)
     return crc32c(0, &g->boot, sizeof(*g) - offsetof(struct given, boot));
 }
 
-uint64_t
-deferred_next_in(int fd, uint64_t boot, bool intact)
-{
-    struct given g;
-
-    return pread(fd, &g, sizeof(g), sizeof(struct checked)) == sizeof(g) &&
-                   g.magic == MAGIC && g.crc == given_crc(&g) &&
-                   (g.boot == boot || !intact)
-               ? g.next
-               : 0;
-}
-
 void
 deferred_read_next(struct deferred *d, bool intact)
 {
-    d->check.next =
-        open_checked(d) ? deferred_next_in(d->check.fd, d->boot, intact) : 0;
+    struct given g;
+
+    d->check.next = open_checked(d) &&
+                            pread(d->check.fd, &g, sizeof(g),
+                                  sizeof(struct checked)) == sizeof(g) &&
+                            g.magic == MAGIC && g.crc == given_crc(&g) &&
+                            (g.boot == d->boot || !intact)
+                        ? g.next
+                        : 0;
 }
 
 void

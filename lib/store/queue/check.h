@@ -10,11 +10,14 @@ enum { DEFERRED_KEPT = 256 << 10 };
 
 /* Makes DIR/deferred.checked unless it exists.  Returns 0 or BIDE_E. */
 int deferred_make_checked(const char *dir);
-/* Return the number below which all ids were given to work, as deferred.checked
- * says; 0: unknown.  Nothing is known of an earlier boot if the journal is
- * `intact`: a loss of power takes work that was not stored yet. */
-uint64_t deferred_next_in(int fd, uint64_t boot, bool intact);
-void deferred_read_next(struct deferred *d, bool intact); /* to d->check.next */
+/* Opens a file beside deferred.mdb, for writing unless d->reading.  -1: errno.
+ */
+int deferred_open_beside(const struct deferred *d, const char *path);
+/* Sets d->check.next to the number below which all ids were given to work, as
+ * deferred.checked says; 0: unknown.  Nothing is known of an earlier boot if
+ * the journal is `intact`: a loss of power takes work that was not stored yet.
+ */
+void deferred_read_next(struct deferred *d, bool intact);
 /* Stores that number. */
 void deferred_write_next(struct deferred *d, uint64_t next);
 /* Notes that all records of the file were verified. */

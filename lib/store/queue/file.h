@@ -23,8 +23,9 @@ int deferred_make_missing(struct deferred *d);
 /* Returns the first bytes of the id of the registry; 0: it cannot be read.
  * Defined in open.c. */
 uint64_t deferred_registry(const struct deferred *d);
-/* Returns a hash of the boot id; 0: unknown.  Defined in open.c. */
-uint64_t deferred_boot(void);
+/* Makes a queue without its files; `reading`: nothing is made or written.  The
+ * caller closes *out, also after a failure.  Defined in open.c. */
+int deferred_new(const char *dir, bool reading, struct deferred **out);
 
 /* Returns the BIDE_E of a result of LMDB, with a message. */
 int deferred_from_lmdb(const struct deferred *d, int rc);

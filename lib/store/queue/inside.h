@@ -27,7 +27,6 @@ enum {
 
 enum { DEFERRED_MODE = 0660 };
 struct change;
-struct recent;
 
 /* The verified state of the pages; see check.c. */
 enum check_state {
@@ -39,6 +38,7 @@ enum check_state {
 struct deferred {
     /* fixed */
     char *dir, *path, *journal_path;
+    bool reading;     /* by deferred_survey: nothing is made or written */
     unsigned wait_ms; /* how long to wait for the file lock */
     uint64_t boot;    /* a hash of the boot id; 0: unknown */
     void (*now)(void *arg, struct deferred_now *out);

@@ -69,6 +69,7 @@
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
+#include "check.h"
 #include "file.h"
 #include "inside.h"
 #include "recent.h"
@@ -239,9 +240,9 @@ deferred_journal_open(struct deferred *d)
         return 0;
     }
     deferred_journal_close(d);
-    d->journal.fd = safe_open(d->journal_path);
+    d->journal.fd = deferred_open_beside(d, d->journal_path);
     if (d->journal.fd < 0 && errno == ENOENT) {
-        if (deferred_journal_make(d->dir)) {
+        if (d->reading || deferred_journal_make(d->dir)) {
             return 0;
         }
         d->journal.fd = safe_open(d->journal_path);

@@ -35,9 +35,9 @@ deferred_set_clock(struct deferred *d,
     d->now_arg = arg;
 }
 
-/* FNV-1a, of the boot id and a newline. */
-uint64_t
-deferred_boot(void)
+/* Returns the FNV-1a hash of the boot id and a newline; 0: unknown. */
+static uint64_t
+hash_boot_id(void)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     char id[BOOT_ID_TEXT];
@@ -88,7 +88,7 @@ prepare_queue(struct deferred *d, const char *dir)
     d->check.fd = -1;
     d->wait_ms = LOCK_WAIT_MS;
     d->wanted.end = &d->wanted.first;
-    d->boot = deferred_boot();
+    d->boot = hash_boot_id();
     d->dir = paths_absolute(dir); /* the program may change its directory */
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
     d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
@@ -117,19 +117,27 @@ check_files(struct deferred *d)
 }
 
 int
-deferred_open(const char *dir, struct deferred **out)
+deferred_new(const char *dir, bool reading, struct deferred **out)
 {
-    struct deferred *d = calloc(1, sizeof(*d));
-    struct file_limit limit;
-    int rc;
+    struct deferred *d = *out = calloc(1, sizeof(*d));
 
     if (!d) {
         return place_failed(dir, ENOMEM);
     }
+    d->reading = reading;
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->flush.done, NULL);
-    rc = prepare_queue(d, dir);
-    if (!deferred_register(d) && !rc) {
+    return prepare_queue(d, dir);
+}
+
+int
+deferred_open(const char *dir, struct deferred **out)
+{
+    struct file_limit limit;
+    struct deferred *d;
+    int rc = deferred_new(dir, false, &d);
+
+    if (d && !deferred_register(d) && !rc) {
         rc = place_failed(dir, ENOMEM);
     }
     file_limit_begin(&limit);

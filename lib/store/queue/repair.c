@@ -271,68 +271,76 @@ tree_repair(struct work *w)
 
 /* ---- verifying ---- */
 
-struct verify {
-    struct work *w;
-    uint64_t heads, places, counted, keyed, keys;
-};
-
 static int
 verify_head(struct verify *v, uint64_t id, const MDB_val *value)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
-    struct deferred_payload payload;
-    struct deferred_item item;
     struct deferred_place p;
+    struct tree_item item;
     MDB_val found;
-    int rc;
+    bool whole = deferred_head_read(id, value->mv_data, value->mv_size,
+                                    &item.head, &item.payload);
+    int rc = v->piece ? v->piece(v, id, whole ? &item : NULL) : 0;
 
     v->heads++;
-    if (!deferred_head_read(id, value->mv_data, value->mv_size, &item,
-                            &payload)) {
-        return 0; /* set aside when it is taken */
+    if (rc || !whole) {
+        return rc; /* a damaged one is set aside when it is taken */
     }
-    v->keyed += *item.key != '\0';
-    p = deferred_place_of(&item);
+    v->keyed += *item.head.key != '\0';
+    p = deferred_place_of(&item.head);
     rc = tree_get(v->w, key, deferred_place_key(&p, key), &found);
-    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    v->unlisted += rc == MDB_NOTFOUND;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static void
+verify_counts(struct verify *v, const MDB_val *key, const MDB_val *value)
+{
+    char policy[BIDE_NAME_MAX + 1];
+    struct tree_counts c;
+    size_t length = key->mv_size - 1;
+
+    if (length <= BIDE_NAME_MAX &&
+        seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                  &c, sizeof(c))) {
+        deferred_text((const uint8_t *)key->mv_data + 1, policy, length);
+        c.waiting += c.leased + c.dead;
+        v->counted += c.waiting;
+        if (v->count) {
+            v->count(v, policy, c.waiting);
+        }
+    }
 }
 
 static int
 verify_record(void *arg, const MDB_val *key, const MDB_val *value)
 {
     uint8_t kind = *(const uint8_t *)key->mv_data;
-    struct tree_counts c = {0};
     struct verify *v = arg;
     size_t length;
 
-    if (kind == DEFERRED_HEAD) {
+    switch (kind) {
+    case DEFERRED_HEAD:
         return verify_head(v, deferred_key_id(key->mv_data, key->mv_size),
                            value);
+    case DEFERRED_PAYLOAD: /* its checksum is in its head */
+    case DEFERRED_LOG:
+        return 0;
+    case DEFERRED_COUNTS:
+        verify_counts(v, key, value);
     }
     v->places += kind == DEFERRED_INDEX;
     v->keys += kind == DEFERRED_BY_KEY;
-    if (kind == DEFERRED_COUNTS) {
-        seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
-                  &c, sizeof(c));
-        v->counted += c.waiting + c.leased + c.dead;
-    }
-    return kind == DEFERRED_PAYLOAD || kind == DEFERRED_LOG ||
-                   seal_read(key->mv_data, key->mv_size, value->mv_data,
-                             value->mv_size, &length)
-               ? 0
-               : DEFERRED_REPAIR;
+    v->damaged += !seal_read(key->mv_data, key->mv_size, value->mv_data,
+                             value->mv_size, &length);
+    return 0;
 }
 
 int
-tree_verify(struct work *w)
+tree_verify(struct work *w, struct verify *v)
 {
-    struct verify v = {.w = w};
-    int rc = tree_each(w, "", 0, verify_record, &v);
-
-    return rc ? rc
-           : v.heads == v.places && v.heads == v.counted && v.keyed == v.keys
-               ? 0
-               : DEFERRED_REPAIR;
+    v->w = w;
+    return tree_each(w, "", 0, verify_record, v);
 }
 
 /* ---- removing damaged work ---- */
