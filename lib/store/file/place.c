@@ -377,7 +377,7 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
         fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
             ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
-                 !place_own(fd, fresh, 0640);
+                 !safe_own(fd, 0640, (gid_t)-1);
             ok = !close(fd) && ok;
             if (!ok || rename(fresh, path)) {
                 unlink(fresh);
