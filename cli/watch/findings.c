@@ -21,7 +21,7 @@ struct fact {
     const char *key;
     char text[2100];
 };
-enum { FACTS = 14 };
+enum { FACTS = 15 };
 
 static void
 write_facts(const struct doctor_finding *f, const char *bide, bool shell,
@@ -38,6 +38,7 @@ write_facts(const struct doctor_finding *f, const char *bide, bool shell,
          shell ? text_shell(f->path, quoted, sizeof(quoted)) : f->path);
     FACT("name", "%s", f->name);
     FACT("cell", "%s%s%s", f->name, *f->scope ? "/" : "", f->scope);
+    FACT("in", "%s%s", *f->scope ? " --scope " : "", f->scope);
     FACT("others", "%s", f->count > 1 ? " and others" : "");
     FACT("version", "%u", f->version);
     FACT("count", "%llu", (unsigned long long)f->count);

@@ -79,20 +79,24 @@ find_cell_fault(struct doctor *d, enum finding_id id, const char *name,
 
     snprintf(f->name, sizeof(f->name), "%s", name);
     snprintf(f->scope, sizeof(f->scope), "%s", scope);
+    snprintf(f->path, sizeof(f->path), "%s", d->out->live);
 }
 
 static void
 check_numbers(struct seen *s, const struct cell *c, const char *name,
               const char *scope)
 {
+    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
     const char *fault = impossible_count(&s->reading);
 
     if (fault) {
         find_cell_fault(s->d, FINDING_COUNT_IMPOSSIBLE, name, scope, fault);
     }
-    if (!breaker_is_sound(&c->breaker, s->now_ns) ||
-        !budget_is_sound(&c->budget)) {
-        find_cell_fault(s->d, FINDING_STATE_INVALID, name, scope, NULL);
+    if (gate & GATE_BREAKER_ON && !breaker_is_sound(&c->breaker, s->now_ns)) {
+        find_cell_fault(s->d, FINDING_BREAKER_INVALID, name, scope, NULL);
+    }
+    if (gate & GATE_BUDGET_ON && !budget_is_sound(&c->budget)) {
+        find_cell_fault(s->d, FINDING_BUDGET_INVALID, name, scope, NULL);
     }
 }
 

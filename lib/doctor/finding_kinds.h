@@ -6,6 +6,7 @@
  *   {bide}    the command bide, with its --dir
  *   {path} {name} {version} {count} {user} {owner} {mode}
  *   {cell}    the policy, with its scope: pay, pay/api.example.com
+ *   {in}      " --scope api.example.com" if there is a scope
  *   {others}  " and others" if there are more policies than {name}
  *   {s}       "s" if {count} is not 1
  *   {size}    12.5 MiB
@@ -62,14 +63,17 @@ FINDING(LIVE_ON_DISK, NOTE, live,
         "written", "",
         "create a new registry with its live file on a tmpfs: bide init "
         "--live /run/bide")
-FINDING(COUNT_IMPOSSIBLE, WRONG, live, "{cell}: {why}", "",
-        "another program wrote into the live file: ignore the statistics of "
-        "this policy; to start new ones, stop all services and remove the "
-        "live file")
-FINDING(STATE_INVALID, WRONG, live,
-        "{cell}: the state of the breaker or of the budget is not valid", "",
-        "calls continue without it; repair it with bide breaker {name} reset "
-        "and bide budget {name} reset")
+FINDING(COUNT_IMPOSSIBLE, WRONG, live,
+        "{cell}: {why}: another program wrote into the live file",
+        "mv {path} {path}.spoilt",
+        "that begins all statistics since the last recording anew; or ignore "
+        "those of this policy")
+FINDING(BREAKER_INVALID, WRONG, live,
+        "{cell}: the state of the breaker is not valid, so calls go on "
+        "without it", "{bide} breaker {name} reset{in}", "")
+FINDING(BUDGET_INVALID, WRONG, live,
+        "{cell}: the state of the budget is not valid, so calls go on without "
+        "it", "{bide} budget {name} reset{in}", "")
 FINDING(CHANGE_UNANNOUNCED, WRONG, live,
         "a change was stored but not announced: {name}{others}",
         "{bide} record", "each recording announces it")

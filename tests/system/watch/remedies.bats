@@ -57,6 +57,37 @@ unannounced() {
     gives 75 bide exec mail -- true
 }
 
+@test "numbers and states that are not possible" {
+    shop
+    bide set pay breaker=on budget=own >/dev/null
+    bide exec pay -- true
+    bide exec mail -- true
+    bide exec --scope api pay -- true
+    local first=$GATES pay scope
+    # The cells of pay, mail, and pay/api: breaker at 128, budget at 64.
+    pay=$(live_file)
+    poke "$pay" $((first + 128)) ffffffffffffffff
+    mends "pay: the state of the breaker is not valid"
+    poke "$pay" $((first + 64)) ffffffffffffffff
+    mends "pay: the state of the budget is not valid"
+    poke "$pay" $((first + 2 * 512 + 128)) ffffffffffffffff
+    mends "pay/api: the state of the breaker is not valid"
+    # mail has neither.
+    poke "$pay" $((first + 512 + 128)) ffffffffffffffff
+    gives 0 bide doctor
+    python3 - "$pay" <<'END'
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    head = f.read(48)
+    f.seek(struct.unpack_from("<I", head, 24)[0] * 512 + 2686976)
+    f.write(b"\xff" * 8)
+END
+    mends "pay: the number of attempts is larger than possible"
+    bide exec pay -- true
+    gives 0 bide stats pay --json
+    json 'j["policies"][0]["attempts"] == 1'
+}
+
 # ---- who may use the files ----
 
 # shared: makes a registry of root whose services are members of group 4242.

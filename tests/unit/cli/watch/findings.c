@@ -25,11 +25,10 @@ static const struct {
      "pay: version 3 is not valid: bad key",
      .to_do = "or correct it with bide set",
      .run = "bide --dir /r rollback pay"},
-    {{FINDING_STATE_INVALID, .name = "pay", .scope = "api"},
-     "pay/api: the state of the breaker or of the budget is not valid",
-     .to_do =
-         "calls continue without it; repair it with bide breaker pay reset and "
-         "bide budget pay reset"},
+    {{FINDING_BREAKER_INVALID, .name = "pay", .scope = "api"},
+     "pay/api: the state of the breaker is not valid, so calls go on without "
+     "it",
+     .run = "bide --dir /r breaker pay reset --scope api"},
     {{FINDING_CHANGE_UNANNOUNCED, .count = 1, .name = "pay"},
      "a change was stored but not announced: pay",
      .to_do = "each recording announces it",
