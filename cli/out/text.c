@@ -89,7 +89,7 @@ text_shell(const char *word, char *buffer, size_t size)
     }
     for (const char *c = word; *c && !escapes; c += length) {
         length = printable_length(c);
-        escapes = length == 0 || *c == '\'';
+        escapes = length == 0;
     }
     used += (size_t)snprintf(buffer, size, escapes ? "$'" : "'");
     for (; *word && used + 6 < size; word += length) {
@@ -100,7 +100,8 @@ text_shell(const char *word, char *buffer, size_t size)
                                      (unsigned char)*word);
         } else {
             used += (size_t)snprintf(buffer + used, size - used, "%.*s",
-                                     (int)length, word);
+                                     *word == '\'' ? 4 : (int)length,
+                                     *word == '\'' ? "'\\''" : word);
         }
     }
     snprintf(buffer + used, size - used, "'");

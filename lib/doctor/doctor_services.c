@@ -1,76 +1,42 @@
-/* Finds processes that use the registry without the right to write the live
- * file: each counts for itself, and nobody sees it. */
+/* Finds programs that use the registry without the right to read it or to write
+ * the live file: each counts for itself, and nobody sees it. */
 
 #include <dirent.h>
 #include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "doctor.h"
 #include "inside.h"
 
 enum { GROUPS = 64 };
 
-struct running {
-    int pid;
+struct program {
+    const char *pid;
     char name[16];
     uid_t user;
     gid_t group[GROUPS];
     size_t groups;
 };
 
-static FILE *
-open_process(int pid, const char *file)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-    return fopen(path, "re");
-}
-
-/* Reads name, user and groups.  False: the process has ended. */
+/* Visits the parts of /proc/PID/FILE, which end with `end`, until `visit`
+ * returns true, and returns whether it did. */
 static bool
-read_process(struct running *p)
+find_part(struct program *p, const char *file, int end,
+          bool (*visit)(struct program *p, const char *part, const char *arg),
+          const char *arg)
 {
-    FILE *f = open_process(p->pid, "status");
-    char line[1024], *next;
-
-    p->groups = 0;
-    while (f && fgets(line, sizeof(line), f)) {
-        sscanf(line, "Name: %15s", p->name);
-        sscanf(line, "Uid: %*u %u", &p->user);
-        if (strncmp(line, "Gid:", 4) && strncmp(line, "Groups:", 7)) {
-            continue;
-        }
-        for (char *at = strchr(line, ':') + 1; p->groups < GROUPS; at = next) {
-            p->group[p->groups] = (gid_t)strtoul(at, &next, 10);
-            if (next == at) {
-                break;
-            }
-            p->groups++;
-        }
-    }
-    if (f) {
-        fclose(f);
-    }
-    return p->groups > 0;
-}
-
-/* Reports whether a part of the file, up to `end`, contains the text. */
-static bool
-has_text(const struct running *p, const char *file, int end, const char *text)
-{
-    FILE *f = open_process(p->pid, file);
+    char path[300], *part = NULL;
     bool found = false;
-    char *part = NULL;
     size_t size = 0;
+    FILE *f;
 
+    snprintf(path, sizeof(path), "/proc/%s/%s", p->pid, file);
+    f = fopen(path, "re");
     while (f && !found && getdelim(&part, &size, end, f) > 0) {
-        found = strstr(part, text) != NULL;
+        found = visit(p, part, arg);
     }
     free(part);
     if (f) {
@@ -80,10 +46,36 @@ has_text(const struct running *p, const char *file, int end, const char *text)
 }
 
 static bool
-may_process(const struct running *p, const char *path, unsigned wanted)
+has_text(struct program *p, const char *part, const char *text)
 {
-    struct stat st;
+    (void)p;
+    return strstr(part, text) != NULL;
+}
+
+/* Keeps name, user and groups; the groups come last. */
+static bool
+read_status(struct program *p, const char *line, const char *unused)
+{
+    char *next = strchr(line, ':');
+
+    (void)unused;
+    sscanf(line, "Name: %15s", p->name);
+    sscanf(line, "Uid: %*u %u", &p->user);
+    if (strncmp(line, "Gid:", 4) && strncmp(line, "Groups:", 7)) {
+        return false;
+    }
+    while (p->groups < GROUPS && next[strspn(next, ": \t\n")]) {
+        p->group[p->groups++] =
+            (gid_t)strtoul(next + strspn(next, ": \t"), &next, 10);
+    }
+    return *line == 'G' && line[1] == 'r';
+}
+
+static bool
+may_use(const struct program *p, const char *path, unsigned wanted)
+{
     unsigned shift = 0;
+    struct stat st;
 
     if (p->user == 0 || stat(path, &st)) {
         return true;
@@ -95,48 +87,31 @@ may_process(const struct running *p, const char *path, unsigned wanted)
     return (st.st_mode >> shift & wanted) == wanted;
 }
 
-static bool
-uses_bide(const struct running *p)
-{
-    char path[64], self[PATH_MAX], other[PATH_MAX];
-
-    snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
-    return (realpath("/proc/self/exe", self) && realpath(path, other) &&
-            strcmp(self, other) == 0) ||
-           has_text(p, "maps", '\n', "/libbide.so");
-}
-
-static bool
-uses_registry(const struct running *p, const char *dir)
-{
-    return has_text(p, "cmdline", '\0', dir) ||
-           has_text(p, "environ", '\0', dir) || has_text(p, "maps", '\n', dir);
-}
-
 void
 doctor_services(struct doctor *d)
 {
-    const char *live = d->out->live;
-    char live_dir[sizeof(d->out->live)], registry[512];
+    const char *dir = d->out->dir, *live = d->out->live;
+    char live_dir[sizeof(d->out->live)];
     DIR *all = *live ? opendir("/proc") : NULL;
     struct dirent *entry;
 
     strcpy(live_dir, live);
     dirname(live_dir);
     while (all && (entry = readdir(all))) {
-        struct running p = {.pid = atoi(entry->d_name)};
+        struct program p = {.pid = entry->d_name};
 
-        if (p.pid > 0 && read_process(&p) &&
-            !(may_process(&p, d->out->dir, 1) &&
-              doctor_path(d, "registry.mdb", registry, sizeof(registry)) &&
-              may_process(&p, registry, 4) && may_process(&p, live_dir, 1) &&
-              may_process(&p, live, 6)) &&
-            uses_bide(&p) && uses_registry(&p, d->out->dir) &&
-            !has_text(&p, "maps", '\n', live)) {
+        if (atoi(p.pid) > 0 && find_part(&p, "status", '\n', read_status, "") &&
+            !(may_use(&p, dir, 1) && may_use(&p, live_dir, 1) &&
+              may_use(&p, live, 6)) &&
+            (find_part(&p, "cmdline", '\0', has_text, dir) ||
+             find_part(&p, "environ", '\0', has_text, dir)) &&
+            (find_part(&p, "maps", '\n', has_text, "/libbide.so") ||
+             find_part(&p, "maps", '\n', has_text, "/bide\n")) &&
+            !find_part(&p, "maps", '\n', has_text, live)) {
             struct doctor_finding *f =
                 doctor_find_path(d, FINDING_SERVICE_OUTSIDE, live);
 
-            f->count = (uint64_t)p.pid;
+            f->count = strtoul(p.pid, NULL, 10);
             f->user = p.user;
             strcpy(f->name, p.name);
         }

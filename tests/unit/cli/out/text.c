@@ -106,7 +106,7 @@ words_for_a_shell_are_quoted_if_needed(void **state)
         {"", "''"},
         {"/a b", "'/a b'"},
         {"$(x)`y`;\\", "'$(x)`y`;\\'"},
-        {"it's", "$'it\\x27s'"},
+        {"it's", "'it'\\''s'"},
         {"a\nb\\", "$'a\\x0ab\\x5c'"},
         {"\xff", "$'\\xff'"},
     };

@@ -46,7 +46,7 @@ static const struct {
     {{FINDING_FILE_OPEN, .path = "/r/a b's/registry.mdb", .mode = "g-w,o-w",
       .words = "others can change it"},
      "/r/a b's/registry.mdb: others can change it",
-     .run = "chmod g-w,o-w $'/r/a b\\x27s/registry.mdb'"},
+     .run = "chmod g-w,o-w '/r/a b'\\''s/registry.mdb'"},
     {{FINDING_SPACE_FULL, .bytes = 1572864, .path = "/r", .words = "for x"},
      "/r: only 1.5 MiB are free",
      .to_do = "free space: for x"},
