@@ -20,7 +20,6 @@ enum {
     SERIAL_BITS = 10,
     ID_SHIFT = 42,
     SERIAL_SHIFT = 32,
-    ID_MASK = (1 << 22) - 1,
     UNIT_SHIFT = 26,  /* of the time in a claim: 67 ms */
     GRACE_UNITS = 15, /* 1 s: a call leaves slightly after its time */
 };
@@ -44,18 +43,6 @@ pack_claim(uint32_t id, uint32_t serial, uint64_t wake_ns)
 
     units = units < UINT32_MAX ? units + 1 : UINT32_MAX;
     return (uint64_t)id << ID_SHIFT | (uint64_t)serial << SERIAL_SHIFT | units;
-}
-
-static uint32_t
-claim_id(uint64_t claim)
-{
-    return (uint32_t)(claim >> ID_SHIFT);
-}
-
-static uint32_t
-claim_serial(uint64_t claim)
-{
-    return (uint32_t)(claim >> SERIAL_SHIFT) & ((1u << SERIAL_BITS) - 1);
 }
 
 static bool
@@ -139,34 +126,32 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     return number | (int)serial << SLOT_BITS;
 }
 
+/* Returns the claim of this process for the call `number` of sleeper_enter. */
+static uint64_t
+claim_of(int number, uint64_t wake_ns)
+{
+    return pack_claim(process_self().id, (uint32_t)number >> SLOT_BITS,
+                      wake_ns);
+}
+
 /* Returns the slot and its claim if this process still owns it, else NULL. */
 static struct sleeper_slot *
 own_slot(struct live *l, int number, uint64_t *claim)
 {
-    struct sleeper_slot *slot;
+    struct sleeper_slot *slot = slot_at(l, (uint32_t)number);
 
-    if (number < 0) {
-        return NULL;
-    }
-    slot = slot_at(l, (uint32_t)number);
     *claim = atomic_load(&slot->claim);
-    return claim_id(*claim) == (process_self().id & ID_MASK) &&
-                   claim_serial(*claim) == (uint32_t)number >> SLOT_BITS
-               ? slot
-               : NULL;
+    return number >= 0 && *claim >> 32 == claim_of(number, 0) >> 32 ? slot
+                                                                    : NULL;
 }
 
 void
 sleeper_move(struct live *l, int number, uint32_t allowed, uint64_t wake_ns)
 {
-    uint64_t seen, claim;
+    uint64_t seen, claim = claim_of(number, wake_ns);
     struct sleeper_slot *slot = own_slot(l, number, &seen);
 
-    if (!slot) {
-        return;
-    }
-    claim = pack_claim(claim_id(seen), claim_serial(seen), wake_ns);
-    if (atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
+    if (slot && atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
         publish_wait(slot, claim, allowed, wake_ns);
     }
 }
