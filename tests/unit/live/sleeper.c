@@ -338,8 +338,15 @@ a_container_takes_no_slot_from_outside(void **state)
     int half = sleeper_enter(l, 7, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
     uint64_t claims[] = {slots[full].claim, slots[half].claim};
 
-    atomic_store(&slots[half].filled, 0); /* its owner is writing it */
     assert_int_equal(space_end(space_start(want_every_slot, &c)), 0);
+    assert_int_equal(slots[full].claim, claims[0]);
+    assert_int_equal(slots[half].claim, claims[1]);
+    /* Its owner is still writing it: the number is of an owner before. */
+    atomic_store(&slots[half].filled, 0);
+    atomic_store(&slots[half].pid, INT32_MAX);
+    for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
+        sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX);
+    }
     assert_int_equal(slots[full].claim, claims[0]);
     assert_int_equal(slots[half].claim, claims[1]);
     live_close(l);
