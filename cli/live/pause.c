@@ -1,7 +1,6 @@
 /* bide pause, resume: refuses all calls of policies, and allows them again. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "admin/change.h"
 #include "admin/live.h"
@@ -12,21 +11,10 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-static bool
-has_layer(const struct record *r)
-{
-    for (size_t i = 1; i < r->part_count; i++) {
-        if (strcmp(r->parts[i].key, "paused") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Stores in `out` the policies to change.  Leaves out, and prints, a policy
- * that already is as wanted, unless a temporary change sets the key or --for is
- * given.  Includes invalid policies, so that the change reports their
- * faults.  Returns 0 or BIDE_ENOMEM. */
+ * that already is as wanted, unless it has layers or --for is given.  Includes
+ * invalid policies, so that the change reports their faults.  Returns 0 or
+ * BIDE_ENOMEM. */
 static int
 choose_policies(struct command_line *line, bool paused, const char **out,
                 size_t *count)
@@ -39,7 +27,7 @@ choose_policies(struct command_line *line, bool paused, const char **out,
         if (admin_policy(line->registry, line->operands[i], &r) == 0) {
             int rc = guard_compile(line->registry, &r, &p);
 
-            ends = has_layer(&r);
+            ends = r.until_ns > 0;
             record_free(&r);
             if (rc) {
                 return rc;

@@ -13,7 +13,6 @@
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
-#include "policy/key.h"
 
 /* Looks in /etc/passwd first: glibc's other look-ups crash without memory. */
 static const struct passwd *
@@ -141,9 +140,9 @@ change_say_covers(const struct admin_results *results)
         const struct admin_result *r = &results->list[i];
 
         for (size_t k = 0; k < r->cover_count; k++) {
-            const struct admin_cover *c = &r->covers[k];
+            const struct record_part *c = &r->covers[k];
 
-            say("%s: %s is %s until %s (version %u, %s)", r->name, c->key->name,
+            say("%s: %s is %s until %s (version %u, %s)", r->name, c->key,
                 c->value ? c->value : "not set",
                 when_write(c->until_ns, now_ns, until, sizeof(until)),
                 c->version, c->who);

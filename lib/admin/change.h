@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "store/policies/record.h"
 
 struct admin;
 struct faults;
-struct key;
 struct policy_list;
 struct policy_text;
 
@@ -36,14 +36,6 @@ enum admin_did {
     ADMIN_DELETED,
 };
 
-/* A temporary change that covers a key whose value in the base was set. */
-struct admin_cover {
-    const struct key *key;
-    char *value; /* NULL: it unsets the key */
-    uint32_t version;
-    uint64_t until_ns;
-    char who[256];
-};
 struct admin_result {
     char name[BIDE_NAME_MAX + 1];
     enum admin_did did;
@@ -51,10 +43,11 @@ struct admin_result {
     uint32_t as;            /* a rollback: the version restored */
     /* The base, if it changed; else with the layers in force.  NULL: none. */
     struct policy_text *old, *now;
-    uint64_t until_ns; /* a temporary change ends then, */
-    uint32_t back_to;  /* and this version is in force again */
+    uint64_t until_ns;          /* a temporary change ends then, */
+    uint32_t back_to;           /* and this version is in force again */
+    struct record before_it;    /* keeps the strings of: */
+    struct record_part *covers; /* layers over a base that was set */
     size_t cover_count;
-    struct admin_cover *covers;
 };
 struct admin_results {
     size_t count;

@@ -73,12 +73,13 @@ write_time(uint64_t ns, char *buffer, size_t size)
     return buffer;
 }
 
-/* Adds a fault for each part of a layer that is in force, or ends, at e->at_ns,
- * if it is not of this change.  `about`: only for keys in this text. */
+/* Adds the layers with a part in force, or ending, at e->at_ns whose key is in
+ * the text of a fault, except those of this change. */
 static void
 name_layers(struct edit *e, const char *name, const char *file,
             const char *about)
 {
+    bool own = strcmp(file, name) == 0;
     struct record r;
     char until[32];
 
@@ -87,15 +88,13 @@ name_layers(struct edit *e, const char *name, const char *file,
     }
     for (size_t i = 1; i < r.part_count; i++) {
         const struct record_part *p = &r.parts[i];
-        bool ends = p->until_ns == e->at_ns;
 
         if (p->when_ns != e->now_ns && p->until_ns > e->now_ns &&
-            (about || p->until_ns >= e->at_ns) &&
-            (!about || strstr(about, p->key))) {
+            strstr(about, p->key)) {
             fault_add(e->faults, file, 0, NULL,
-                      "%s: %s is %s %s %s (version %u, %s)", name, p->key,
-                      p->value ? p->value : "not set",
-                      ends ? "only until" : "until",
+                      "%s%s%s is %s %s %s (version %u, %s)", own ? "" : name,
+                      own ? "" : ": ", p->key, p->value ? p->value : "not set",
+                      p->until_ns > e->at_ns ? "until" : "only until",
                       write_time(p->until_ns, until, sizeof(until)), p->version,
                       p->who);
         }
@@ -103,41 +102,29 @@ name_layers(struct edit *e, const char *name, const char *file,
     record_free(&r);
 }
 
-static bool
-has_fault(const struct faults *faults, const struct fault *f)
-{
-    for (size_t i = 0; i < faults->count; i++) {
-        if (strcmp(faults->list[i].what, f->what) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Adds the faults that were found at e->at_ns, and the layers that make them.
- */
+/* Adds what was found at e->at_ns, and the layers that have to do with it.
+ * Warnings are about the present. */
 static void
 add_faults(struct edit *e, const char *name, const char *file,
            const struct faults *found)
 {
     const struct fault *first = faults_first(found);
-    const char *about = e->at_ns == UINT64_MAX && first ? first->what : NULL;
 
     for (size_t i = 0; i < found->count; i++) {
         const struct fault *f = &found->list[i];
 
-        if (!has_fault(e->faults, f)) {
+        if (!f->warning || e->at_ns == e->now_ns) {
             (f->warning ? warning_add : fault_add)(e->faults, f->file, f->line,
                                                    f->hint, "%s", f->what);
         }
     }
-    if (first) {
-        name_layers(e, name, file, about);
-    }
-    for (size_t i = 0; first && i < e->parent_count; i++) {
-        name_layers(e, policy_text_name(e->parents[i]), file, about);
-    }
     e->faults->out_of_memory |= found->out_of_memory;
+    if (first) {
+        name_layers(e, name, file, first->what);
+        for (size_t i = 0; i < e->parent_count; i++) {
+            name_layers(e, policy_text_name(e->parents[i]), file, first->what);
+        }
+    }
 }
 
 /* ---- one policy ---- */
@@ -163,28 +150,24 @@ compile_at(struct edit *e, const struct record *r,
     policy_free(p);
     policy_text_free(t);
     faults_free(&found);
-    return rc == BIDE_EINPUT || rc == 0 ? 0 : edit_fail_store(e, rc);
+    return rc;
 }
 
-/* Checks the base first: a fault that appears later is made by layers. */
+/* Checks a policy now and after each end of a layer, up to the first fault. */
 static int
-check_moments(struct edit *e, struct record *r, const struct policy_text *base,
-              const char *file)
+check_moments(struct edit *e, const struct record *r,
+              const struct policy_text *base, const char *file)
 {
-    int rc;
+    int rc = 0;
 
-    e->at_ns = UINT64_MAX;
-    e->has_layers = r->part_count > 1;
-    rc = compile_at(e, r, base, file);
-    for (e->next_ns = e->has_layers ? e->now_ns : UINT64_MAX;
-         rc == 0 && e->next_ns < UINT64_MAX && !faults_any(e->faults);) {
+    for (e->next_ns = e->now_ns; rc == 0 && e->next_ns < UINT64_MAX;) {
         e->at_ns = e->next_ns;
         e->next_ns = UINT64_MAX;
         edit_note_ends(e, r);
         rc = compile_at(e, r, base, file);
     }
     e->at_ns = e->now_ns;
-    return rc;
+    return rc == BIDE_EINPUT ? 0 : edit_fail_store(e, rc);
 }
 
 int

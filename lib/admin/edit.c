@@ -51,14 +51,12 @@ edit_fail_store(const struct edit *e, int rc)
 /* ---- results ---- */
 
 void
-edit_free_result(const struct admin_result *r)
+edit_free_result(struct admin_result *r)
 {
     policy_text_free(r->old);
     policy_text_free(r->now);
-    for (size_t i = 0; i < r->cover_count; i++) {
-        free(r->covers[i].value);
-    }
     free(r->covers);
+    record_free(&r->before_it);
 }
 
 void
@@ -72,7 +70,7 @@ admin_results_free(struct admin_results *r)
 }
 
 int
-edit_add_result(struct edit *e, const struct admin_result *result)
+edit_add_result(struct edit *e, struct admin_result *result)
 {
     struct admin_results *r = &e->results;
     struct admin_result *longer =
@@ -99,7 +97,6 @@ edit_note_ends(struct edit *e, const struct record *r)
             e->next_ns = end_ns;
         }
     }
-    e->has_layers |= r->part_count > 1;
 }
 
 int

@@ -29,7 +29,6 @@ struct edit {
     uint64_t now_ns;
     uint64_t at_ns;   /* the moment for which policies are read */
     uint64_t next_ns; /* the next end of a layer that was read; or UINT64_MAX */
-    bool has_layers;  /* a policy that was read has layers */
     const struct policy_list *texts;      /* apply: the policies; else NULL */
     const char *const *files;             /* apply: the file of each */
     const struct admin_setting *settings; /* set: the keys; else NULL */
@@ -68,9 +67,9 @@ void edit_end(struct edit *e);
 int edit_fail_store(const struct edit *e, int rc);
 
 /* Appends a result.  Takes over its texts, also when it fails. */
-int edit_add_result(struct edit *e, const struct admin_result *result);
+int edit_add_result(struct edit *e, struct admin_result *result);
 /* Frees the contents of a result that was not appended. */
-void edit_free_result(const struct admin_result *r);
+void edit_free_result(struct admin_result *r);
 
 /* Lowers e->next_ns to the first end of a layer of `r` after e->at_ns. */
 void edit_note_ends(struct edit *e, const struct record *r);

@@ -177,7 +177,7 @@ add_cover(const struct edit_new *n, const struct key *key,
           struct admin_result *r)
 {
     const struct record_part *p = NULL;
-    struct admin_cover *c;
+    struct record_part *cover;
 
     for (size_t i = 0; i < n->part_count; i++) {
         p = strcmp(n->parts[i].key, key->name) == 0 ? &n->parts[i] : p;
@@ -185,14 +185,11 @@ add_cover(const struct edit_new *n, const struct key *key,
     if (!p || same_value(p->value, policy_text_get(n->base, key))) {
         return 0;
     }
-    c = array_add(&r->covers, &r->cover_count, sizeof(*c));
-    if (!c || (p->value && !(c->value = strdup(p->value)))) {
+    cover = array_add(&r->covers, &r->cover_count, sizeof(*cover));
+    if (!cover) {
         return failure_plain(BIDE_ENOMEM);
     }
-    c->key = key;
-    c->version = p->version;
-    c->until_ns = p->until_ns;
-    snprintf(c->who, sizeof(c->who), "%s", p->who);
+    *cover = *p;
     return 0;
 }
 
@@ -234,6 +231,8 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
             }
         }
     }
+    r->before_it = old->r;
+    old->r = (struct record){0};
     if (rc || !old->base || !n->base || !policy_text_same(old->base, n->base)) {
         r->old = old->base;
         r->now = n->base;

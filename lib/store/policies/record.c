@@ -82,27 +82,37 @@ fits(const char *string, size_t most)
     return string && strnlen(string, most + 1) <= most;
 }
 
-/* Reports whether the parts are those of a record. */
-static bool
-parts_are_valid(const struct record *r, const struct record_part *parts)
+/* Returns the version of a part; 0 stands for the one that is written. */
+static uint32_t
+version_of(const struct record *r, const struct record_part *p)
 {
-    uint32_t newest = 0;
+    return p->version ? p->version : r->version;
+}
 
-    for (size_t i = 0; i < r->part_count; i++) {
+/* Reports whether `count` parts are those of a record. */
+static bool
+parts_are_valid(const struct record *r, const struct record_part *parts,
+                size_t count)
+{
+    uint32_t newest = 0, before = 0;
+
+    for (size_t i = 0; i < count; i++) {
         const struct record_part *p = &parts[i];
+        uint32_t version = version_of(r, p);
         bool base = i == 0;
 
         if (!fits(p->who, RECORD_WHO_MAX) || !fits(p->note, RECORD_NOTE_MAX) ||
             !fits(p->key, RECORD_KEY_NAME_MAX) ||
-            !fits(p->value ? p->value : "", RECORD_TEXT_MAX) || !p->version ||
+            !fits(p->value ? p->value : "", RECORD_TEXT_MAX) ||
             base != !p->until_ns || base != !*p->key || (base && !p->value) ||
-            (i > 1 && p->version < p[-1].version)) {
+            (i > 1 && version < before)) {
             return false;
         }
-        newest = p->version > newest ? p->version : newest;
+        before = version;
+        newest = version > newest ? version : newest;
     }
     return newest && newest == r->version &&
-           !(r->deleted && (r->part_count > 1 || *parts[0].value));
+           !(r->deleted && (count > 1 || *parts[0].value));
 }
 
 /* ---- writing ---- */
@@ -113,40 +123,35 @@ add_string(struct draft *d, const char *string)
     draft_add(d, string, strlen(string) + 1);
 }
 
-static void
-add_part(struct draft *d, const struct record_part *p)
+int
+record_write(const struct record *r, void **out, size_t *out_length)
 {
-    struct part_header head = {.when_ns = p->when_ns,
-                               .until_ns = p->until_ns,
-                               .version = p->version,
-                               .unset = !p->value};
-
-    draft_add(d, (const char *)&head, sizeof(head));
-    add_string(d, p->who);
-    add_string(d, p->note);
-    add_string(d, p->key);
-    add_string(d, p->value ? p->value : "");
-}
-
-/* Encodes a record with `parts` in place of its own. */
-static int
-write_parts(const struct record *r, const struct record_part *parts, void **out,
-            size_t *out_length)
-{
+    const struct record_part base = {0,       r->when_ns, 0,      r->who,
+                                     r->note, "",         r->text};
+    const struct record_part *p = r->part_count ? r->parts : &base;
     struct header h = {.format = FORMAT,
                        .deleted = r->deleted,
                        .sequence = r->sequence,
                        .version = r->version,
-                       .part_count = (uint32_t)r->part_count};
+                       .part_count =
+                           r->part_count ? (uint32_t)r->part_count : 1};
     struct draft d = {0};
 
-    if (!record_name_fits(r->name) || !parts_are_valid(r, parts)) {
+    if (r->part_count > RECORD_PARTS_MAX || !record_name_fits(r->name) ||
+        !parts_are_valid(r, p, h.part_count)) {
         return BIDE_EINVAL;
     }
     draft_add(&d, (const char *)&h, sizeof(h));
     add_string(&d, r->name);
-    for (size_t i = 0; i < r->part_count; i++) {
-        add_part(&d, &parts[i]);
+    for (uint32_t i = 0; i < h.part_count; i++, p++) {
+        struct part_header head = {p->when_ns, p->until_ns, version_of(r, p),
+                                   !p->value};
+
+        draft_add(&d, (const char *)&head, sizeof(head));
+        add_string(&d, p->who);
+        add_string(&d, p->note);
+        add_string(&d, p->key);
+        add_string(&d, p->value ? p->value : "");
     }
     if (d.failed) {
         draft_free(&d);
@@ -157,30 +162,6 @@ write_parts(const struct record *r, const struct record_part *parts, void **out,
     *out_length = d.used;
     *out = d.bytes;
     return 0;
-}
-
-int
-record_write(const struct record *r, void **out, size_t *out_length)
-{
-    struct record_part parts[RECORD_PARTS_MAX] = {{.when_ns = r->when_ns,
-                                                   .who = r->who,
-                                                   .note = r->note,
-                                                   .key = "",
-                                                   .value = r->text}};
-    struct record whole = *r;
-
-    if (r->part_count > RECORD_PARTS_MAX) {
-        return BIDE_EINVAL;
-    }
-    if (r->part_count) {
-        memcpy(parts, r->parts, r->part_count * sizeof(*parts));
-    } else {
-        whole.part_count = 1;
-    }
-    for (size_t i = 0; i < whole.part_count; i++) {
-        parts[i].version = parts[i].version ? parts[i].version : r->version;
-    }
-    return write_parts(&whole, parts, out, out_length);
 }
 
 /* ---- reading ---- */
@@ -219,7 +200,8 @@ take_parts(const char *from, const char *end, struct record *r)
         p->note = take_string(&from, end);
         p->key = take_string(&from, end);
         p->value = take_string(&from, end);
-        if (!p->value || head.unset > 1 || (head.unset && *p->value)) {
+        if (!p->value || !p->version || head.unset > 1 ||
+            (head.unset && *p->value)) {
             return false;
         }
         p->value = head.unset ? NULL : p->value;
@@ -257,7 +239,8 @@ record_read(const void *bytes, size_t length, const char *name,
     from += sizeof(h);
     own = take_string(&from, end);
     if (!own || !record_name_fits(own) || (name && strcmp(own, name) != 0) ||
-        !take_parts(from, end, &r) || !parts_are_valid(&r, r.parts)) {
+        !take_parts(from, end, &r) ||
+        !parts_are_valid(&r, r.parts, r.part_count)) {
         record_free(&r);
         return BIDE_EDAMAGED;
     }

@@ -250,7 +250,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide show pay
     says "paused = no"
     gives 0 bide resume pay
-    says "not paused: nothing was changed"
+    says "nothing was changed"
     # Of the base alone, and inherited.
     bide rollback pay >/dev/null
     [ "$(bide get pay paused)" = yes ]
@@ -348,7 +348,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     bide set pay wait_max=5s >/dev/null
     bide set pay wait_max=1s --for 1h >/dev/null
     unchanged gives 5 bide set pay wait_min=2s
-    says "wait_min" "pay: wait_max is 1s until 20" "(version 3, "
+    says "wait_min" "bide: pay: wait_max is 1s until 20" "(version 3, "
     # In a child, by a change of its parent.
     printf '[up]\nwait_max = 5s\n[down]\nextends = up\n' | bide apply - >/dev/null
     bide set down wait_max=1s --for 1h >/dev/null
@@ -365,7 +365,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     shop
     bide set pay wait_max=1m --for 1h >/dev/null
     unchanged gives 5 bide set pay wait_min=30s
-    says "pay: wait_max is 1m until 20" "(version 2, "
+    says "bide: pay: wait_max is 1m only until 20" "(version 2, "
     unchanged gives 5 bide set pay wait_min=30s --for 2h
     says "pay: wait_max is 1m only until 20" "(version 2, "
     gives 0 bide set pay wait_min=30s --for 30m
