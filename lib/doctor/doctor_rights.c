@@ -137,21 +137,21 @@ check_live_directory(struct doctor *d, const struct services *s)
 #define OTHERS "users other than the owner can "
 
 static const struct {
-    const char *name; /* "": the directory itself; NULL: the live file */
-    unsigned wanted;  /* the rights that services need */
+    const char *name;      /* "": the directory itself; NULL: the live file */
+    unsigned group, owner; /* the rights that services need as one or other */
     mode_t never;
     const char *mode, *why; /* of `never`: the mode without, and the harm */
 } rights[] = {
-    {"", 1, 022, "g-w,o-w", OTHERS "replace policies"},
-    {"registry.mdb", 4, 022, "g-w,o-w", OTHERS "change policies"},
-    {"registry.lock", 0, 077, "600", OTHERS "block changes"},
-    {"registry.checked", 0, 022, "g-w,o-w", OTHERS "hide damage"},
-    {"history.mdb", 0, 022, "g-w,o-w", OTHERS "change the history"},
-    {"history.lock", 0, 077, "600", OTHERS "block recorders"},
-    {"deferred.mdb", 6, 007, "o-rwx", "all users can use deferred work"},
-    {"deferred.journal", 6, 007, "o-rwx", "all users can use deferred work"},
-    {"deferred.checked", 6, 007, "o-rwx", "all users can hide damage"},
-    {NULL, 6, 007, "o-rwx", "all users can change statistics"},
+    {"", 1, 7, 022, "g-w,o-w", OTHERS "replace policies"},
+    {"registry.mdb", 4, 6, 022, "g-w,o-w", OTHERS "change policies"},
+    {"registry.lock", 0, 6, 077, "600", OTHERS "block changes"},
+    {"registry.checked", 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
+    {"history.mdb", 0, 6, 022, "g-w,o-w", OTHERS "change the history"},
+    {"history.lock", 0, 6, 077, "600", OTHERS "block recorders"},
+    {"deferred.mdb", 6, 6, 007, "o-rwx", "all users can use deferred work"},
+    {"deferred.journal", 6, 6, 007, "o-rwx", "all users can use deferred work"},
+    {"deferred.checked", 6, 6, 007, "o-rwx", "all users can hide damage"},
+    {NULL, 6, 6, 007, "o-rwx", "all users can change statistics"},
 };
 
 /* Reports something that nobody may write, if it is that.  A link to a file can
@@ -199,7 +199,7 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
     if (st.st_mode & rights[i].never) {
         find_open(d, path, rights[i].mode, rights[i].why);
     }
-    check_use(d, s, path, &st, rights[i].wanted);
+    check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
     doctor_state(d, path, &st);
     if (name && st.st_uid != owner &&
         (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {

@@ -209,7 +209,7 @@ FINDING(FILE_IMMUTABLE, WRONG, rights,
         "{path} has an attribute that forbids changes", "chattr -i -a {path}",
         "")
 FINDING(CANNOT_USE, WRONG, rights,
-        "{path}: services cannot use it: {why} needs {mode}",
+        "{path} cannot be used as it should: {why} needs {mode}",
         "chown {name}{owner} {path} && chmod {mode} {path}", "")
 FINDING(SERVICE_OUTSIDE, WRONG, rights,
         "process {count} ({name}) of user {user} uses this registry, but may "

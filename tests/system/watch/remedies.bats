@@ -133,16 +133,16 @@ teardown() {
         mends "$words"
         counted
     done <<END
-$DIR: services cannot use it|chmod g-x "$DIR"
-$DIR/registry.mdb: services cannot use it|chmod g-r "$DIR/registry.mdb"
-$DIR/registry.mdb: services cannot use it|chgrp 0 "$DIR/registry.mdb"
-$DIR/deferred.mdb: services cannot use it|chgrp 0 "$DIR/deferred.mdb"
-$DIR/deferred.journal: services cannot use it|chmod g-w "$DIR/deferred.journal"
-$T/live: services cannot use it|chmod 2750 "$T/live"
-$T/live: services cannot use it|chgrp 0 "$T/live"
-$T/live: services cannot use it|chmod g-x "$T/live"
-$live: services cannot use it|chmod 600 "$live"
-$live: services cannot use it|chgrp 0 "$live"
+$DIR cannot be used as it should|chmod g-x "$DIR"
+$DIR/registry.mdb cannot be used as it should|chmod g-r "$DIR/registry.mdb"
+$DIR/registry.mdb cannot be used as it should|chgrp 0 "$DIR/registry.mdb"
+$DIR/deferred.mdb cannot be used as it should|chgrp 0 "$DIR/deferred.mdb"
+$DIR/deferred.journal cannot be used as it should|chmod g-w "$DIR/deferred.journal"
+$T/live cannot be used as it should|chmod 2750 "$T/live"
+$T/live cannot be used as it should|chgrp 0 "$T/live"
+$T/live cannot be used as it should|chmod g-x "$T/live"
+$live cannot be used as it should|chmod 600 "$live"
+$live cannot be used as it should|chgrp 0 "$live"
 services cannot pass through $way|chmod 700 "$way"
 all users can replace the live file|chmod o+w "$T/live"
 all users can change statistics|chmod o+rw "$live"
@@ -151,6 +151,34 @@ can change policies|chmod g+w "$DIR/registry.mdb"
 can block changes|chmod o+r "$DIR/registry.lock"
 can use deferred work|chmod o+r "$DIR/deferred.mdb"
 belongs to user 4343|chown 4343 "$DIR/registry.mdb"
+END
+}
+
+@test "files that their owner cannot use" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    mkdir "$T/home"
+    chown 4343:4343 "$T/home"
+    DIR=$T/home/registry
+    owner() {
+        setpriv --reuid=4343 --regid=4343 --clear-groups "$BIDE" --dir "$DIR" "$@"
+    }
+    owner init --live "$T/home/live" >/dev/null
+    shop
+    chown -R 4343:4343 "$T/home"
+    owner exec pay -- true
+    local words fault
+    while IFS='|' read -r words fault; do
+        eval "$fault"
+        mends "$words cannot be used as it should"
+        owner set pay attempts=$((RANDOM % 90 + 1)) >/dev/null
+    done <<END
+$DIR|rm "$DIR/registry.lock"; chmod 500 "$DIR"
+$DIR/registry.lock|chmod 400 "$DIR/registry.lock"
+$DIR/registry.mdb|chmod 400 "$DIR/registry.mdb"
+$DIR/deferred.mdb|chmod 400 "$DIR/deferred.mdb"
+$T/home/live|chmod 500 "$T/home/live"
+$(echo "$T"/home/live/*.live)|chmod 400 "$T"/home/live/*.live
 END
 }
 

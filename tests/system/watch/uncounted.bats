@@ -60,19 +60,19 @@ teardown() {
     # Root's services could make it, and then no other could use it.
     install -d -m 2770 "$T/live"
     as 4242 exec pay -- true
-    said "$T/live: services cannot use it"
+    said "$T/live cannot be used as it should"
     chgrp 4242 "$T/live"
     chmod 2750 "$T/live"
-    said "$T/live: services cannot use it"
+    said "$T/live cannot be used as it should"
     chmod 2770 "$T/live"
     as 4242 exec pay -- true
     said ""
     chmod g-w "$T"/live/*.live
-    said "services cannot use it: "
+    said " cannot be used as it should"
     chmod g+w "$T"/live/*.live
     chgrp 0 "$DIR/registry.mdb"
     chmod o-r "$DIR/registry.mdb"
-    said "$DIR/registry.mdb: services cannot use it"
+    said "$DIR/registry.mdb cannot be used as it should"
 }
 
 @test "a live directory on a read-only file system" {
