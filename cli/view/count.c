@@ -61,6 +61,7 @@ add_cell(void *arg, const struct admin_cell *cell)
     if (!one || (!cell->only_scopes && add_scope(arg, cell))) {
         return BIDE_ENOMEM;
     }
+    ((struct counts *)arg)->added_up += cell->added_up;
     one->scopes = cell->scopes;
     one->scopes_refused = cell->scopes_refused;
     one->missing = cell->missing;

@@ -43,6 +43,7 @@ struct counts {
     struct count *list; /* by name */
     size_t scope_count;
     struct scope *scopes; /* by name and scope */
+    uint32_t added_up;    /* cells that admin_each_cell added up */
 };
 
 /* counts_read reads everything, counts_sleeping only the number of waiting

@@ -41,14 +41,24 @@ struct admin_cell {
     /* In the cell without scope: the scopes its policy has, and how often one
      * more was refused, which then shared the cell of ADMIN_OTHERS. */
     uint32_t scopes, scopes_refused;
+    uint32_t added_up; /* the number of cells that are added up in this one */
     const struct cell_declared *declared; /* NULL: none, or not `missing` */
 };
 #define ADMIN_OTHERS "@others"
 /* Visits the cells of policy `name` (NULL: every cell) with their totals; none
- * without a live file.  BIDE_ENOMEM, or what a visit returned. */
+ * without a live file.  BIDE_ENOMEM, or what a visit returned.
+ *
+ * Of all cells, the first ADMIN_CELLS_SHOWN with a scope or of undefined names
+ * are visited, so that what prints them is bounded.  The counts of the others
+ * are added up in the scope ADMIN_OTHERS of their policy, those of undefined
+ * names in the name ADMIN_OTHERS. */
+enum { ADMIN_CELLS_SHOWN = 4096, ADMIN_SUMS_MOST = 1024 };
 int admin_each_cell(struct admin *a, const char *name,
                     int (*visit)(void *arg, const struct admin_cell *c),
                     void *arg);
+
+/* Returns how often a name got no cell, since one was made. */
+uint32_t admin_refused(struct admin *a);
 
 struct admin_sleeper {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];

@@ -13,7 +13,7 @@
 #define COUNTER "arch_sys_counter\n"
 #endif
 
-enum { MEASURE_NS = 200000, MEASURE_PAIRS = 8 };
+enum { MEASURE_NS = 200000, CHECK_NS = 20000, MEASURE_PAIRS = 8 };
 
 static uint64_t
 read_clock_ns(clockid_t id)
@@ -94,17 +94,14 @@ read_both_clocks(uint64_t *ticks, uint64_t *ns)
     }
 }
 
-struct tick_scale
-clock_measure(void)
+static struct tick_scale
+measure_for(uint64_t measure_ns)
 {
     struct tick_scale s = {0};
     uint64_t ticks0 = 0, ns0 = 0, ticks1 = 0, ns1 = 0;
 
-    if (!kernel_trusts_counter()) {
-        return s;
-    }
     read_both_clocks(&ticks0, &ns0);
-    while (clock_monotonic_ns() - ns0 < MEASURE_NS) {
+    while (clock_monotonic_ns() - ns0 < measure_ns) {
     }
     read_both_clocks(&ticks1, &ns1);
     if (ticks1 > ticks0 && ns1 > ns0) {
@@ -117,8 +114,17 @@ clock_measure(void)
     return s;
 }
 
+struct tick_scale
+clock_measure(void)
+{
+    return kernel_trusts_counter() ? measure_for(MEASURE_NS)
+                                   : (struct tick_scale){0};
+}
+
 bool
 clock_scale_ok(struct tick_scale s)
 {
-    return is_plausible_scale(s) && kernel_trusts_counter();
+    uint64_t own = kernel_trusts_counter() ? measure_for(CHECK_NS).mult : 0;
+
+    return s.mult > own - own / 100 && s.mult < own + own / 100;
 }

@@ -30,7 +30,8 @@ struct tick_scale {
 /* Measures the scale in about 200 us.  mult is 0 if the counter cannot be
  * trusted. */
 struct tick_scale clock_measure(void);
-/* Reports whether a scale that another process measured can be true here. */
+/* Reports whether a scale that another process measured agrees within 1 % with
+ * a measurement of 20 us.  False if the counter cannot be trusted. */
 bool clock_scale_ok(struct tick_scale s);
 
 static inline uint64_t

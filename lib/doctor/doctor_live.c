@@ -136,7 +136,7 @@ check_cell(struct seen *s, uint32_t index, bool announced)
     const struct cell *c = cell_at(s->live, index);
 
     if (!c || !cell_names(c, name, scope)) {
-        s->nameless++;
+        s->nameless += !c || !(atomic_load(&c->gate) & GATE_FREED);
         return;
     }
     cell_read(s->live, index, &s->reading);
@@ -241,9 +241,14 @@ check_refused(struct doctor *d, struct live *l)
 {
     struct live_header *h = live_header(l);
     uint32_t cells = atomic_load(&h->cells_refused);
+    uint32_t shares = atomic_load(&h->shares_refused);
     uint64_t pages = atomic_load(&h->pages_refused), when = 0;
     int trouble = admin_trouble(d->admin, &when);
 
+    if (cells) {
+        doctor_find_count(d, FINDING_CELLS_OF_PROCESS, shares);
+        cells = cells > shares ? cells - shares : 0;
+    }
     if (cell_count(l) == d->out->cells_max) {
         doctor_find_count(d, FINDING_CELLS_REFUSED, cells);
         cells = 0;

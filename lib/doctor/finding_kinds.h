@@ -94,6 +94,10 @@ FINDING(CELLS_NAMELESS, NOTE, live,
 FINDING(CELLS_REFUSED, WRONG, live,
         "{count} time{s} there was no cell for a policy or scope", "",
         "use fewer policies and scopes")
+FINDING(CELLS_OF_PROCESS, WRONG, live,
+        "{count} time{s} a process asked for more names than an eighth of all "
+        "cells, so these names share one",
+        "", "use fewer policies and scopes; bide list shows which")
 FINDING(MEMORY_REFUSED, WRONG, live,
         "{count} time{s} there was no memory for counters, so statistics are "
         "incomplete", "",

@@ -178,9 +178,10 @@ has_its_share(struct live *l)
     if (live_is_private(l) || atomic_load(&l->made) < CELLS_OF_PROCESS) {
         return false;
     }
-    if (now - atomic_exchange(&l->made_counted_ns, now) < LOOK_EVERY_NS) {
+    if (now - atomic_load(&l->made_counted_ns) < LOOK_EVERY_NS) {
         return true;
     }
+    atomic_store(&l->made_counted_ns, now);
     for (uint32_t i = cell_count(l); i-- > 0;) {
         const struct cell *c = cell_at(l, i);
 
@@ -198,13 +199,15 @@ make_cell(struct live *l, const struct cell_identity *id,
 {
     uint32_t index;
     struct cell *c = NULL;
-    int rc = has_its_share(l) ? BIDE_EFULL : 0;
+    int rc;
 
     *out_made = false;
-    if (!rc) {
-        c = chain_take_free(l, &index);
-        rc = c ? 0 : reserve_cell(l, &c, &index);
+    if (has_its_share(l)) {
+        atomic_fetch_add(&live_header(l)->shares_refused, 1);
+        return BIDE_EFULL;
     }
+    c = chain_take_free(l, &index);
+    rc = c ? 0 : reserve_cell(l, &c, &index);
     if (rc) {
         return rc;
     }
@@ -223,6 +226,7 @@ make_cell(struct live *l, const struct cell_identity *id,
             *out_made = true;
             if (atomic_load(&live_header(l)->cells_refused)) {
                 atomic_store(&live_header(l)->cells_refused, 0);
+                atomic_store(&live_header(l)->shares_refused, 0);
             }
             return 0;
         }

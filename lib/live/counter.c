@@ -335,6 +335,37 @@ cell_read(struct live *l, uint32_t index, struct cell_reading *out)
     reading_of_words(&words, out);
 }
 
+static void
+add_outcome(struct cell_reading *sum, const struct cell_outcome *o)
+{
+    struct cell_outcome *last = &sum->outcome[CELL_OUTCOMES];
+    uint32_t i = 0;
+
+    while (i < sum->outcome_count && strcmp(sum->outcome[i].name, o->name)) {
+        i++;
+    }
+    if (i == sum->outcome_count && i < CELL_OUTCOMES) {
+        sum->outcome[sum->outcome_count++] = *o;
+    } else if (i < CELL_OUTCOMES) {
+        sum->outcome[i].count += o->count;
+    } else {
+        strcpy(last->name, "other");
+        last->count += o->count;
+        sum->outcome_count = CELL_OUTCOMES + 1;
+    }
+}
+
+void
+cell_reading_add(struct cell_reading *sum, const struct cell_reading *r)
+{
+    add_words(sum->counter, r->counter, COUNTER_COUNT);
+    add_words(sum->succeeded, r->succeeded, HISTOGRAM_BUCKETS);
+    add_words(sum->failed, r->failed, HISTOGRAM_BUCKETS);
+    for (uint32_t i = 0; i < r->outcome_count; i++) {
+        add_outcome(sum, &r->outcome[i]);
+    }
+}
+
 void
 cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out)
 {

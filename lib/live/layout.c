@@ -48,8 +48,9 @@ AT(live_header, pages_refused, 112);
 AT(live_header, announced_txn, 120);
 AT(live_header, free, 128);
 AT(live_header, marks_refused, 136);
-AT(live_header, inode, 144);
-SIZE(live_header, 152);
+AT(live_header, shares_refused, 144);
+AT(live_header, inode, 152);
+SIZE(live_header, 160);
 
 AT(cell, gate, 0);
 AT(cell, limit, 8);

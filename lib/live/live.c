@@ -72,8 +72,8 @@ attach_file(struct live *l, const char *path, const uint8_t id[16])
     l->cell_max = CELL_MAX;
     l->stripes = h.stripes;
     l->scale.mult = h.tick_mult;
-    if (!clock_scale_ok(l->scale)) {
-        l->scale.mult = 0;
+    if (l->scale.mult && !clock_scale_ok(l->scale)) {
+        l->scale = clock_measure();
     }
     l->memory =
         mmap(NULL, LIVE_CELLS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

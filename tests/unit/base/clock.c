@@ -47,10 +47,12 @@ ticks_run_as_fast_as_the_monotonic_clock(void **state)
 }
 
 static void
-implausible_scales_are_refused(void **state)
+scales_that_differ_from_the_own_one_are_refused(void **state)
 {
-    static const uint64_t mults[] = {0, 1, (1ull << 32) / 21,
-                                     (1000ull << 32) + 1, UINT64_MAX};
+    uint64_t own = clock_measure().mult;
+    const uint64_t mults[] = {
+        0,        1,        (1ull << 32) / 21, (1000ull << 32) + 1, UINT64_MAX,
+        own * 12, own / 12, own + own / 50,    own - own / 50};
 
     (void)state;
     for (size_t i = 0; i < sizeof(mults) / sizeof(mults[0]); i++) {
@@ -90,7 +92,7 @@ main(void)
         cmocka_unit_test(clocks_never_go_back),
         cmocka_unit_test(a_measured_scale_is_either_none_or_trusted),
         cmocka_unit_test(ticks_run_as_fast_as_the_monotonic_clock),
-        cmocka_unit_test(implausible_scales_are_refused),
+        cmocka_unit_test(scales_that_differ_from_the_own_one_are_refused),
         cmocka_unit_test(ticks_are_converted_to_nanoseconds),
     };
 
