@@ -68,8 +68,10 @@ finish_freeing(struct live *l, uint32_t index, struct cell *c)
     cell_clear(l, index);
     atomic_store(&c->limit, 0);
     clear_words((void *)&c->budget, sizeof(c->budget) + sizeof(c->breaker));
-    clear_words((void *)&c->asked_by,
-                offsetof(struct cell, next) - offsetof(struct cell, asked_by));
+    atomic_store(&c->asked_by, 0);
+    clear_words((void *)&c->asked_program,
+                offsetof(struct cell, next) -
+                    offsetof(struct cell, asked_program));
     cell_write_identity(c, "", "", 0);
     chain_give_free(l, c, index);
 }
