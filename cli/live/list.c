@@ -506,6 +506,15 @@ print_list(struct list *list)
               stdout);
         table_free(list->table);
     }
+    if (list->counts.added_up > 0) {
+        add_printed_note(&list->notes,
+                         "note: %u more names and scopes are added up as %s",
+                         list->counts.added_up, ADMIN_OTHERS);
+    }
+    if (admin_refused(list->registry) > 0) {
+        add_printed_note(&list->notes, "note: names that got no cell share "
+                                       "one, which is not shown: bide doctor");
+    }
     print_notes(&list->temporary, "* ", "temporary");
     if (list->temporary.count > NOTES_MAX) {
         printf("* and %zu more are temporary\n",
