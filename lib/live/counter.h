@@ -70,10 +70,9 @@ struct cell_declared {
 void cell_declare(struct live *l, uint32_t index, const char *text);
 /* Reads the last ones; false: there are none.  Takes no space. */
 bool cell_declared(struct live *l, uint32_t index, struct cell_declared *out);
-/* Adds a reading to a sum. */
 void cell_reading_add(struct cell_reading *sum, const struct cell_reading *r);
 
-/* Sets all of a cell's body to 0. */
+/* Sets all of a cell's body to 0, for another name. */
 void cell_clear(struct live *l, uint32_t index);
 
 /* Fill in the totals of a breaker and of a budget, from the guarded counters
