@@ -57,7 +57,7 @@ work_say_lost(struct deferred *d)
 {
     struct deferred_lost lost;
 
-    if (deferred_lost(d, &lost) == 0 && lost.pieces > 0) {
+    if (deferred_lost(d, false, &lost) == 0 && lost.pieces > 0) {
         say_lost("may be missing", &lost);
         say("see: bide doctor");
     }

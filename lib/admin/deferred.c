@@ -28,7 +28,7 @@ admin_deferred_repair(struct admin *a, struct deferred_lost *out)
         rc = deferred_salvage(a->past.dir);
         rc = rc ? rc : admin_deferred(a, &d);
     }
-    rc = rc ? rc : deferred_repair(d, out);
+    rc = rc ? rc : deferred_lost(d, true, out);
     return failure_of_store(rc, a->past.dir, deferred_why());
 }
 

@@ -45,9 +45,9 @@ judge_history(struct doctor *d)
 {
     const struct doctor_report *r = d->out;
 
-    if (r->history.damaged) {
+    if (r->history.damaged || r->known.state_lost) {
         find_file(d, FINDING_HISTORY_RECORDS_DAMAGED, HISTORY_CHECKED)->count =
-            r->history.damaged;
+            r->history.damaged ? r->history.damaged : 1;
     }
     doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
     doctor_find_count(d, FINDING_HISTORY_INTERVALS_LOST, r->known.lost);
@@ -58,53 +58,39 @@ judge_history(struct doctor *d)
     judge_recording(d);
 }
 
-/* A recorder can keep what is readable only if the file is one of LMDB. */
-static void
-find_damaged_history(struct doctor *d)
-{
-    char path[512];
-    struct pages *p = NULL;
-
-    if (doctor_path(d, HISTORY_FILE, path, sizeof(path)) &&
-        pages_open(path, &p) == 0) {
-        history_open(d->out->dir, &(struct history *){NULL}); /* its reason */
-        find_file(d, FINDING_HISTORY_DAMAGED, HISTORY_CHECKED);
-    } else {
-        find_file(d, FINDING_HISTORY_BROKEN, HISTORY_FILE);
-    }
-    pages_close(p);
-}
-
 void
 doctor_history(struct doctor *d)
 {
     struct history *h = NULL;
+    struct pages *p = NULL;
     char path[512];
     struct stat st;
-    int rc = history_open(d->out->dir, &h);
+    int rc = doctor_path(d, HISTORY_FILE, path, sizeof(path))
+                 ? pages_open(path, &p)
+                 : BIDE_EMISSING;
 
+    rc = rc ? rc : history_open(d->out->dir, &h);
     if (rc == 0 && d->admin) {
         rc = history_belongs(h, reader_id(admin_past(d->admin)->reader));
     }
+    rc = rc ? rc : history_known(h, &d->out->known);
+    rc = rc ? rc : history_survey(p, &d->out->history);
     if (rc == 0) {
-        rc = history_known(h, &d->out->known);
-    }
-    if (rc == 0) {
-        rc = history_survey(h, &d->out->history);
-    }
-    history_close(h);
-    if (rc == BIDE_EMISSING) {
-        doctor_find(d, FINDING_HISTORY_NONE);
-    } else if (rc == BIDE_EDAMAGED) {
-        find_damaged_history(d);
-    } else if (rc == BIDE_EFORMAT) {
-        find_file(d, FINDING_HISTORY_FOREIGN, HISTORY_FILE);
-    } else if (rc) {
-        find_file(d, FINDING_HISTORY_UNREADABLE, HISTORY_FILE)->rc = rc;
-    } else {
         d->out->has_history = true;
         judge_history(d);
+    } else if (rc == BIDE_EMISSING) {
+        doctor_find(d, FINDING_HISTORY_NONE);
+    } else if (rc == BIDE_EFORMAT) {
+        find_file(d, FINDING_HISTORY_FOREIGN, HISTORY_FILE);
+    } else if (rc != BIDE_EDAMAGED) {
+        find_file(d, FINDING_HISTORY_UNREADABLE, HISTORY_FILE)->rc = rc;
+    } else if (p) { /* a recorder can keep what is readable */
+        find_file(d, FINDING_HISTORY_DAMAGED, HISTORY_CHECKED);
+    } else {
+        find_file(d, FINDING_HISTORY_BROKEN, HISTORY_FILE);
     }
+    history_close(h);
+    pages_close(p);
     if (doctor_path(d, HISTORY_DAMAGED, path, sizeof(path)) &&
         stat(path, &st) == 0) {
         doctor_find_path(d, FINDING_HISTORY_OLD_FILE, path)->bytes =

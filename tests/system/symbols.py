@@ -17,8 +17,8 @@ SHARED, STATIC, SCRIPT, COMPILER = sys.argv[1:5]
 LARGEST = 16 << 10  # bytes of one object in .rodata or .data
 OPERATORS = re.compile(
     r"^(admin|doctor|replay|simulate|preview|profile|traffic|script|writer"
-    r"|recording_begin_now|past_record_until_now|history_survey|reader_each_(child|version)"
-    r"|deferred_(create|each|survey|requeue|drop|counts|events|refuse))(_|$)")
+    r"|recording_begin_now|past_record_until_now|reader_each_(child|version)"
+    r"|deferred_(create|each|survey|salvage|lost|requeue|drop|counts|events|refuse))(_|$)")
 faults = []
 
 

@@ -229,26 +229,48 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
 
 /* ---- damage ---- */
 
+struct survey_walk {
+    struct history_survey *out;
+    int db;
+};
+
 static int
-count_unsealed(void *arg, const void *key, size_t key_length, const void *value,
-               size_t length)
+survey_record(void *arg, const void *key, size_t key_length, const void *value,
+              size_t length)
 {
-    *(uint64_t *)arg += !seal_read(key, key_length, value, length, &length);
+    struct survey_walk *w = arg;
+    struct history_survey *out = w->out;
+    const uint64_t end = form_block_end(key, key_length);
+
+    if (!seal_read(key, key_length, value, length, &length)) {
+        out->damaged++;
+    } else if (w->db == MINUTES) {
+        out->minutes++;
+        out->minute_first_ns =
+            out->minute_first_ns ? out->minute_first_ns : end;
+        out->minute_last_ns = end;
+    } else if (w->db == HOURS) {
+        out->hours++;
+        out->hour_first_ns = out->hour_first_ns ? out->hour_first_ns : end;
+        out->hour_last_ns = end;
+    } else if (w->db == STATE) {
+        out->events += *(const char *)key == 'e';
+    }
     return 0;
 }
 
 static int
-check_seals(void *arg, const struct snapshot *s)
+survey_snapshot(void *arg, const struct snapshot *s)
 {
-    uint64_t *damaged = arg;
+    struct survey_walk w = {.out = arg};
     int rc = 0;
 
-    *damaged = 0;
-    for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
-        rc = pages_walk_whole(s, history_databases[i], NULL, 0, count_unsealed,
-                              damaged, damaged);
+    *w.out = (struct history_survey){.damaged = 0};
+    for (; w.db < HISTORY_DATABASES && !rc; w.db++) {
+        rc = pages_walk_whole(s, history_databases[w.db], NULL, 0,
+                              survey_record, &w, &w.out->damaged);
         if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
-            *damaged += 1; /* the whole database */
+            w.out->damaged++; /* the whole database */
             rc = 0;
         }
     }
@@ -256,15 +278,15 @@ check_seals(void *arg, const struct snapshot *s)
 }
 
 int
-history_damage(struct pages *f, uint64_t *out)
+history_survey(struct pages *f, struct history_survey *out)
 {
     int pages = pages_check(f), rc;
 
     if (pages && pages != BIDE_EDAMAGED) {
         return pages;
     }
-    rc = pages_try(f, check_seals, out, HISTORY_TRIES);
-    *out += pages && !*out;
+    rc = pages_try(f, survey_snapshot, out, HISTORY_TRIES);
+    out->damaged += pages && !out->damaged;
     return rc;
 }
 
@@ -275,7 +297,7 @@ find_damage(struct history *h)
 {
     static _Thread_local struct {
         struct pages_stamp stamp;
-        uint64_t damaged;
+        struct history_survey survey;
     } last;
     struct pages_stamp now;
 
@@ -285,11 +307,11 @@ find_damage(struct history *h)
     }
     if (memcmp(&now, &last.stamp, sizeof(now)) != 0 &&
         (now.size <= SMALL || !place_was_checked(h->checked, &now)) &&
-        history_damage(h->pages, &last.damaged) == 0) {
+        history_survey(h->pages, &last.survey) == 0) {
         last.stamp = now;
     }
     if (memcmp(&now, &last.stamp, sizeof(now)) == 0) {
-        h->damaged = last.damaged;
+        h->damaged = last.survey.damaged;
     }
 }
 

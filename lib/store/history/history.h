@@ -79,12 +79,12 @@ typedef int history_level_fn(void *arg, const char *name,
                              const struct history_level *level);
 int history_each_level(struct history *h, history_level_fn *visit, void *arg);
 
-/* Counts all records of the file and checks them. */
+/* Checks all pages and the seals of all records, and counts the records. */
 struct history_survey {
-    uint64_t minutes, hours, events, damaged; /* damaged: with pages */
-    uint64_t minute_first_ns, minute_last_ns; /* ends of blocks; 0: none */
-    uint64_t hour_first_ns, hour_last_ns;
+    uint64_t minutes, hours, events, damaged; /* times: ends of blocks, or 0 */
+    uint64_t minute_first_ns, minute_last_ns, hour_first_ns, hour_last_ns;
 };
-int history_survey(struct history *h, struct history_survey *out);
+struct pages;
+int history_survey(struct pages *f, struct history_survey *out);
 
 #endif

@@ -30,7 +30,4 @@ enum { HISTORY_TRIES = 100 /* for pages_try */ };
 /* Reads the present state and names. */
 int history_refresh(struct history *h);
 
-/* Checks all pages and the seals of all records, and counts what is damaged. */
-int history_damage(struct pages *f, uint64_t *out);
-
 #endif

@@ -256,12 +256,13 @@ fill_nothing(struct recording *r)
 static int
 check_records(struct pages *f)
 {
-    uint64_t damaged = 0;
-    int rc = history_damage(f, &damaged);
+    struct history_survey s;
+    int rc = history_survey(f, &s);
 
-    return rc || !damaged ? rc
-                          : pages_damaged("%s: damaged records and pages: %llu",
-                                          f->path, (unsigned long long)damaged);
+    return rc || !s.damaged
+               ? rc
+               : pages_damaged("%s: damaged records and pages: %llu", f->path,
+                               (unsigned long long)s.damaged);
 }
 
 static int

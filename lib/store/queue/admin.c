@@ -97,8 +97,8 @@ read_lost(struct work *w, struct change *c)
     return 0;
 }
 
-static int
-ask_lost(struct deferred *d, bool repair, struct deferred_lost *out)
+int
+deferred_lost(struct deferred *d, bool repair, struct deferred_lost *out)
 {
     struct lost_change l = {.repair = repair};
     int rc;
@@ -106,22 +106,8 @@ ask_lost(struct deferred *d, bool repair, struct deferred_lost *out)
     l.change.apply = read_lost;
     l.change.durable = repair;
     rc = deferred_submit(d, &l.change);
-    if (!rc) {
-        *out = l.out;
-    }
+    *out = l.out;
     return rc;
-}
-
-int
-deferred_lost(struct deferred *d, struct deferred_lost *out)
-{
-    return ask_lost(d, false, out);
-}
-
-int
-deferred_repair(struct deferred *d, struct deferred_lost *out)
-{
-    return ask_lost(d, true, out);
 }
 
 /* ---- all work of a policy ---- */

@@ -141,13 +141,12 @@ int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
 struct deferred_lost {
     uint64_t pieces, when_ns; /* at most so many; noticed then */
 };
-int deferred_lost(struct deferred *d, struct deferred_lost *out);
 /* If pages of DIR/deferred.mdb are damaged, copies the readable records to a
  * new file and keeps the old one as deferred.mdb.damaged. */
 int deferred_salvage(const char *dir);
-/* Makes index, keys and counts anew, and then forgets what was lost, which *out
- * has; the queue then belongs to this registry. */
-int deferred_repair(struct deferred *d, struct deferred_lost *out);
+/* Reads that.  With `repair`, first makes index, keys and counts anew, and then
+ * forgets what was lost; the queue then belongs to this registry. */
+int deferred_lost(struct deferred *d, bool repair, struct deferred_lost *out);
 
 enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
 

@@ -299,15 +299,15 @@ the_journal_of_a_lost_file_is_kept(void **state)
     snprintf(kept, sizeof(kept), "%s/kept", q->scratch->dir);
     assert_int_equal(rename(q->scratch->file, kept), 0);
     queue_reopen(q);
-    assert_int_equal(deferred_lost(q->d, &lost), 0);
+    assert_int_equal(deferred_lost(q->d, false, &lost), 0);
     assert_int_equal(lost.pieces, 1);
     assert_int_equal(queue_counts(q).waiting, 1);
     queue_put(q, "c");
     queue_reopen(q);
     assert_string_equal(drain(q), "bc");
-    assert_int_equal(deferred_repair(q->d, &lost), 0);
+    assert_int_equal(deferred_lost(q->d, true, &lost), 0);
     assert_int_equal(lost.pieces, 1);
-    assert_int_equal(deferred_lost(q->d, &lost), 0);
+    assert_int_equal(deferred_lost(q->d, false, &lost), 0);
     assert_int_equal(lost.pieces, 0);
 }
 
