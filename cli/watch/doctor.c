@@ -199,7 +199,7 @@ print_doctor_report(const struct doctor_report *r, const char *bide)
 /* ---- for programs ---- */
 
 static void
-put_registry(struct json *all, const struct doctor_report *r)
+put_parts(struct json *all, const struct doctor_report *r)
 {
     struct json *j = json_in_object(all, "registry");
 
@@ -209,13 +209,8 @@ put_registry(struct json *all, const struct doctor_report *r)
     json_put_count(j, "versions", r->versions);
     json_put_count(j, "changes", r->changes);
     json_put_count(j, "bytes", r->bytes);
-}
 
-static void
-put_live(struct json *all, const struct doctor_report *r)
-{
-    struct json *j = json_in_object(all, "live");
-
+    j = json_in_object(all, "live");
     json_put_text(j, "path", r->live);
     json_put_truth(j, "there", r->has_live);
     json_put_truth(j, "tmpfs", r->on_tmpfs);
@@ -224,13 +219,8 @@ put_live(struct json *all, const struct doctor_report *r)
     json_put_count(j, "places_max", r->cells_max);
     json_put_count(j, "waiting", r->sleeping);
     json_put_count(j, "bytes", r->live_bytes);
-}
 
-static void
-put_history(struct json *all, const struct doctor_report *r)
-{
-    struct json *j = json_in_object(all, "history");
-
+    j = json_in_object(all, "history");
     json_put_truth(j, "there", r->has_history);
     json_put_count(j, "bytes", r->known.bytes);
     json_put_count(j, "keep_bytes", r->keep_bytes);
@@ -246,13 +236,8 @@ put_history(struct json *all, const struct doctor_report *r)
     json_put_time(j, "first_hour", r->history.hour_first_ns);
     json_put_time(j, "last_hour", r->history.hour_last_ns);
     json_put_time(j, "recorded", r->known.last_ns);
-}
 
-static void
-put_deferred(struct json *all, const struct doctor_report *r)
-{
-    struct json *j = json_in_object(all, "deferred");
-
+    j = json_in_object(all, "deferred");
     json_put_truth(j, "there", r->has_deferred);
     json_put_count(j, "waiting", r->deferred.waiting);
     json_put_count(j, "leased", r->deferred.leased);
@@ -260,15 +245,14 @@ put_deferred(struct json *all, const struct doctor_report *r)
     json_put_count(j, "damaged", r->deferred.damaged);
     json_put_count(j, "bytes", r->deferred.bytes);
     json_put_time(j, "oldest", r->deferred.oldest_ns);
-}
 
-static void
-put_space(struct json *all, const char *key, const struct doctor_space *s)
-{
-    struct json *j = json_in_object(all, key);
+    j = json_in_object(all, "disk");
+    json_put_count(j, "free", r->disk.free);
+    json_put_count(j, "size", r->disk.size);
 
-    json_put_count(j, "free", s->free);
-    json_put_count(j, "size", s->size);
+    j = json_in_object(all, "memory");
+    json_put_count(j, "free", r->memory.free);
+    json_put_count(j, "size", r->memory.size);
 }
 
 static int
@@ -278,12 +262,7 @@ print_doctor_json(const struct doctor_report *r, const char *bide)
 
     json_put_count(all, "wrong", count_findings(r, DOCTOR_WRONG));
     json_put_count(all, "unknown", count_findings(r, DOCTOR_UNKNOWN));
-    put_registry(all, r);
-    put_live(all, r);
-    put_history(all, r);
-    put_deferred(all, r);
-    put_space(all, "disk", &r->disk);
-    put_space(all, "memory", &r->memory);
+    put_parts(all, r);
     array = json_in_array(all, "findings");
     for (size_t i = 0; i < r->count; i++) {
         const struct doctor_finding *f = &r->findings[i];

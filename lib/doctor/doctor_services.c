@@ -45,11 +45,17 @@ find_part(struct program *p, const char *file, int end,
     return found;
 }
 
+/* Finds a path, and not the beginning of a longer name; a text that ends with
+ * `.` or a line break is found anywhere. */
 static bool
 has_text(struct program *p, const char *part, const char *text)
 {
+    const char *at = strstr(part, text);
+    size_t length = strlen(text);
+
     (void)p;
-    return strstr(part, text) != NULL;
+    return at && (strchr(".\n", text[length - 1]) || !at[length] ||
+                  strchr("/\n", at[length]));
 }
 
 /* Keeps name, user and groups; the groups come last. */
@@ -91,10 +97,11 @@ void
 doctor_services(struct doctor *d)
 {
     const char *dir = d->out->dir, *live = d->out->live;
-    char live_dir[sizeof(d->out->live)];
+    char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
     DIR *all = *live ? opendir("/proc") : NULL;
     struct dirent *entry;
 
+    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
     strcpy(live_dir, live);
     dirname(live_dir);
     while (all && (entry = readdir(all))) {
@@ -104,8 +111,8 @@ doctor_services(struct doctor *d)
             !(may_use(&p, dir, 1) && may_use(&p, live_dir, 1) &&
               may_use(&p, live, 6)) &&
             (find_part(&p, "cmdline", '\0', has_text, dir) ||
-             find_part(&p, "environ", '\0', has_text, dir)) &&
-            (find_part(&p, "maps", '\n', has_text, "/libbide.so") ||
+             find_part(&p, "environ", '\0', has_text, variable)) &&
+            (find_part(&p, "maps", '\n', has_text, "/libbide.so.") ||
              find_part(&p, "maps", '\n', has_text, "/bide\n")) &&
             !find_part(&p, "maps", '\n', has_text, live)) {
             struct doctor_finding *f =

@@ -428,9 +428,17 @@ END
     local outside=$!
     PATIENCE=40 until_it finding "process $outside (bide) of user 4344 uses this registry"
     [[ $output != *"of user 4343 uses this registry"* ]]
+    # Another registry, whose name begins with the same words.
+    "$BIDE" --dir "${DIR}2" init --live "$T/live2" >/dev/null
+    chmod a+rx "${DIR}2"
+    setpriv --reuid=4344 --regid=4344 --clear-groups "$BIDE" --dir "${DIR}2" exec --quiet pay -- sleep 1000 3>&- &
+    local other=$!
+    until_it grep -q exec "/proc/$other/cmdline"
     kill $outside
     wait $outside || true
     gives 0 bide doctor
+    kill $other
+    wait $other || true
     kill $inside
     wait $inside || true
 }
