@@ -63,6 +63,9 @@ decimal_write(struct decimal d, char *buffer, size_t size)
     uint64_t unit;
 
     assert(d.places >= 0 && d.places <= PLACES_MAX);
+    for (; d.places && d.digits % 10 == 0; d.places--) {
+        d.digits /= 10;
+    }
     unit = powers[d.places];
     if (d.places) {
         snprintf(buffer, size, "%" PRIu64 ".%0*" PRIu64, d.digits / unit,

@@ -16,7 +16,8 @@ struct decimal {
  * fit. */
 int decimal_read(const char **text, struct decimal *out);
 
-/* Writes the number.  Returns `buffer`, which needs 32 bytes. */
+/* Writes the number, without zeros at the end of its places.  Returns `buffer`,
+ * which needs 32 bytes. */
 char *decimal_write(struct decimal d, char *buffer, size_t size);
 
 /* Returns the nearest double, independent of the locale. */

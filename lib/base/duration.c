@@ -222,9 +222,6 @@ write_three_digits(uint64_t ns, int i, char *buffer, size_t size)
     if (n * units[i].ns >= units[i - 1].ns * scale) {
         return false; /* 999.9ms rounds to 1000ms, which is written as 1s */
     }
-    for (; places && n % 10 == 0; places--) {
-        n /= 10;
-    }
     snprintf(buffer, size, "%s%s",
              decimal_write((struct decimal){n, places}, number, sizeof(number)),
              units[i].name);

@@ -68,19 +68,28 @@ find_difference(const struct budget_rules *a, const struct budget_rules *b,
 
 /* ---- groups ---- */
 
+static const struct group_member *
+find_member(const struct groups *g, const char *group)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        if (strcmp(g->first[i].budget.group, group) == 0) {
+            return &g->first[i];
+        }
+    }
+    return NULL;
+}
+
 static int
 add_group(struct groups *g, const struct policy *p)
 {
-    struct group_member *longer =
-        array_more(g->first, g->count, sizeof(*longer));
+    struct group_member *added =
+        array_add(&g->first, &g->count, sizeof(*added));
 
-    if (!longer) {
+    if (!added) {
         return BIDE_ENOMEM;
     }
-    g->first = longer;
-    memset(&longer[g->count], 0, sizeof(*longer));
-    strcpy(longer[g->count].name, p->name);
-    longer[g->count++].budget = p->budget;
+    strcpy(added->name, p->name);
+    added->budget = p->budget;
     return 0;
 }
 
@@ -88,32 +97,25 @@ int
 groups_join(struct groups *g, const struct policy *p,
             struct group_conflict *out)
 {
+    const struct group_member *m;
 
     if (!group_has(p)) {
         return 0;
     }
-    for (size_t i = 0; i < g->count; i++) {
-        const struct group_member *m = &g->first[i];
-
-        if (strcmp(m->budget.group, p->budget.group) == 0) {
-            out->with = m;
-            out->key = find_difference(&m->budget, &p->budget, out->in_with,
-                                       out->in_own);
-            return out->key ? BIDE_EINPUT : 0;
-        }
+    m = find_member(g, p->budget.group);
+    if (!m) {
+        return add_group(g, p);
     }
-    return add_group(g, p);
+    out->with = m;
+    out->key =
+        find_difference(&m->budget, &p->budget, out->in_with, out->in_own);
+    return out->key ? BIDE_EINPUT : 0;
 }
 
 bool
 groups_have(const struct groups *g, const char *group)
 {
-    size_t i = 0;
-
-    while (i < g->count && strcmp(g->first[i].budget.group, group) != 0) {
-        i++;
-    }
-    return i < g->count;
+    return find_member(g, group) != NULL;
 }
 
 void

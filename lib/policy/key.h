@@ -52,11 +52,16 @@ const struct key *key_find(const char *name);
  * misspelt one; NULL if none is near. */
 const char *key_near(const char *name);
 
-/* Checks a value and sets *out to its canonical text.  BIDE_EINPUT: *why is the
- * reason, *hint what was probably meant, or NULL.  Also fails with BIDE_ENOMEM.
- * The caller frees all three. */
+/* Why a value was refused: the values allowed, and what was probably meant. */
+struct complaint {
+    char why[400];
+    char meant[100]; /* "": no suggestion */
+};
+
+/* Checks a value and sets *out to its canonical text, which the caller frees.
+ * BIDE_EINPUT: fills *c.  Also fails with BIDE_ENOMEM. */
 int key_canonical(const struct key *key, const char *value, char **out,
-                  char **why, char **hint);
+                  struct complaint *c);
 
 /* Stores a canonical value in its field.  0, BIDE_EINPUT or BIDE_ENOMEM. */
 int key_load(const struct key *key, const char *canonical, struct policy *p);

@@ -33,8 +33,6 @@ struct policy_text *policy_text_copy(const struct policy_text *t);
 void policy_text_free(struct policy_text *t);
 
 const char *policy_text_name(const struct policy_text *t);
-/* Renames a text.  BIDE_ENAME: the name is not valid. */
-int policy_text_rename(struct policy_text *t, const char *name);
 
 /* Returns the canonical value of a key, NULL if this text does not set it. */
 const char *policy_text_get(const struct policy_text *t, const struct key *key);

@@ -51,23 +51,21 @@ int
 sections_add(struct sections *s, const char *name, int line,
              struct policy_text **out, int *first)
 {
-    struct policy_text **longer, *text;
+    struct policy_text **added, *text;
     int rc = 0;
 
-    longer = array_more(s->list.list, s->list.count, sizeof(*longer));
-    if (!longer) {
-        return BIDE_ENOMEM;
-    }
-    s->list.list = longer;
     if (grow_index(s) != 0) {
         return BIDE_ENOMEM;
     }
     text = policy_text_new(name ? name : "no-name");
-    if (!text) {
+    added =
+        text ? array_add(&s->list.list, &s->list.count, sizeof(*added)) : NULL;
+    if (!added) {
+        policy_text_free(text);
         return BIDE_ENOMEM;
     }
+    *added = text;
     policy_text_set_line(text, line);
-    s->list.list[s->list.count++] = text;
     if (name) {
         uint32_t *slot = find_slot(s, name);
 

@@ -40,10 +40,6 @@ append_number(struct summary *s, const char *before, double n)
     struct decimal d = {(uint64_t)(n * 1e6 + 0.5), 6};
     char text[32];
 
-    while (d.places && d.digits % 10 == 0) {
-        d.digits /= 10;
-        d.places--;
-    }
     append_text(s, before);
     append_text(s, decimal_write(d, text, sizeof(text)));
 }

@@ -128,16 +128,6 @@ policy_text_name(const struct policy_text *t)
     return t->name;
 }
 
-int
-policy_text_rename(struct policy_text *t, const char *name)
-{
-    if (!policy_name_ok(name)) {
-        return BIDE_ENAME;
-    }
-    memmove(t->name, name, strlen(name) + 1);
-    return 0;
-}
-
 void
 policy_text_set_line(struct policy_text *t, int line)
 {
@@ -242,17 +232,14 @@ store_entry(struct policy_text *t, const struct key *key, const char *value,
 
 static void
 add_value_fault(struct faults *faults, const char *file, int line,
-                const char *key, const char *value, const char *why,
-                const char *meant)
+                const char *key, const char *value, const struct complaint *c)
 {
     char shown[64], hint[160];
 
     plain_excerpt(value, strlen(value), shown, sizeof(shown));
-    if (meant) {
-        snprintf(hint, sizeof(hint), "did you mean %s?", meant);
-    }
-    fault_add(faults, file, line, meant ? hint : NULL, "%s =%s%s: %s", key,
-              *shown ? " " : "", shown, why);
+    snprintf(hint, sizeof(hint), "did you mean %s?", c->meant);
+    fault_add(faults, file, line, *c->meant ? hint : NULL, "%s =%s%s: %s", key,
+              *shown ? " " : "", shown, c->why);
 }
 
 /* Adds a fault for each bad item of a list.  Returns 0 if every item is good by
@@ -261,7 +248,8 @@ static int
 add_item_faults(struct faults *faults, const char *file, int line,
                 const struct key *key, const char *list)
 {
-    char item[128], *canonical, *why, *meant;
+    char item[128], *canonical;
+    struct complaint c;
     int result = 0;
 
     while (list) {
@@ -269,13 +257,11 @@ add_item_faults(struct faults *faults, const char *file, int line,
 
         plain_excerpt(list, length, item, sizeof(item));
         list = list[length] ? list + length + 1 : NULL;
-        switch (key_canonical(key, item, &canonical, &why, &meant)) {
+        switch (key_canonical(key, item, &canonical, &c)) {
         case BIDE_EINPUT:
             result = BIDE_EINPUT;
             add_value_fault(faults, file, line, key->name,
-                            item + strspn(item, " \t"), why, meant);
-            free(why);
-            free(meant);
+                            item + strspn(item, " \t"), &c);
             break;
         case 0:
             free(canonical);
@@ -297,21 +283,19 @@ int
 policy_text_put(struct policy_text *t, const struct key *key, const char *value,
                 const char *file, int line, struct faults *faults)
 {
-    char *canonical, *why, *meant;
-    int rc;
+    struct complaint c;
+    char *canonical;
+    int rc = key_canonical(key, value, &canonical, &c);
 
-    rc = key_canonical(key, value, &canonical, &why, &meant);
     if (rc == BIDE_EINPUT) {
         int added = is_list_key(key) && strchr(value, ',')
                         ? add_item_faults(faults, file, line, key, value)
                         : 0;
 
         if (added == 0) {
-            add_value_fault(faults, file, line, key->name, value, why, meant);
+            add_value_fault(faults, file, line, key->name, value, &c);
         }
         rc = added == BIDE_ENOMEM ? added : rc;
-        free(why);
-        free(meant);
     } else if (rc == 0) {
         rc = store_entry(t, key, canonical, line);
         free(canonical);

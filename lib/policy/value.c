@@ -50,7 +50,7 @@ write_bound(const struct key *key, double n, char *buffer, size_t size)
     }
 }
 
-char *
+static char *
 key_range(const struct key *key, char *buffer, size_t size)
 {
     char low[32], high[32];
@@ -68,7 +68,7 @@ key_range(const struct key *key, char *buffer, size_t size)
 int
 value_bounds(const struct key *key, double n, struct complaint *c)
 {
-    char range[100];
+    char range[128];
 
     if (n >= key->low && n <= key->high) {
         return 0;
@@ -117,7 +117,7 @@ read_suffixed_number(const struct key *key, const char *text,
     };
     const char *suffix = key_suffix(key);
     const char *at = text, *guess = NULL;
-    char range[100], meant[64];
+    char range[128], meant[64];
 
     if (decimal_read(&at, out) != 0) {
         guess = suggest_open_word(key, text);
@@ -151,20 +151,21 @@ number_read(const struct key *key, const char *text, struct value *out,
     return rc;
 }
 
-/* Reads a number as a whole number of 1/`scale`. */
+/* Reads a whole number, or one of thousandths. */
 static int
-scaled_read(const struct key *key, const char *text, uint64_t scale,
-            struct value *out, struct complaint *c)
+whole_read(const struct key *key, const char *text, struct value *out,
+           struct complaint *c)
 {
+    bool count = key->type == KEY_COUNT;
     struct value v;
     uint64_t whole;
     int rc = number_read(key, text, &v, c);
 
     if (rc == 0 && !v.open) {
-        if (!decimal_scale(v.number, scale, &whole)) {
+        if (!decimal_scale(v.number, count ? 1 : 1000, &whole)) {
             return complain(c, NULL, "%s",
-                            scale == 1 ? "must be a whole number"
-                                       : "at most three decimals");
+                            count ? "must be a whole number"
+                                  : "at most three decimals");
         }
         v = (struct value){.whole = whole};
     }
@@ -172,20 +173,6 @@ scaled_read(const struct key *key, const char *text, uint64_t scale,
         *out = v;
     }
     return rc;
-}
-
-static int
-count_read(const struct key *key, const char *text, struct value *out,
-           struct complaint *c)
-{
-    return scaled_read(key, text, 1, out, c);
-}
-
-static int
-tokens_read(const struct key *key, const char *text, struct value *out,
-            struct complaint *c)
-{
-    return scaled_read(key, text, 1000, out, c);
 }
 
 static int
@@ -322,22 +309,11 @@ number_write(const struct key *key, const struct value *v, struct draft *d)
 }
 
 static void
-count_write(const struct key *key, const struct value *v, struct draft *d)
+whole_write(const struct key *key, const struct value *v, struct draft *d)
 {
-    struct value number = {.number = {v->whole, 0}, .open = v->open};
+    struct value number = {.number = {v->whole, key->type == KEY_COUNT ? 0 : 3},
+                           .open = v->open};
 
-    number_write(key, &number, d);
-}
-
-static void
-tokens_write(const struct key *key, const struct value *v, struct draft *d)
-{
-    struct value number = {.number = {v->whole, 3}};
-
-    while (number.number.places && number.number.digits % 10 == 0) {
-        number.number.digits /= 10;
-        number.number.places--;
-    }
     number_write(key, &number, d);
 }
 
@@ -392,19 +368,19 @@ const struct value_type value_types[] = {
     [KEY_NAME] = {name_read, text_write, NULL, 0, NULL},
     [KEY_CHOICE] = {choice_read, choice_write, COPIED(choice), NULL},
     [KEY_SWITCH] = {switch_read, switch_write, switch_store, 0, NULL},
-    [KEY_COUNT] = {count_read, count_write, count_store, 0, NULL},
+    [KEY_COUNT] = {whole_read, whole_write, count_store, 0, NULL},
     [KEY_NUMBER] = {number_read, number_write, number_store, 0, NULL},
     [KEY_DURATION] = {time_read, time_write, time_store, 0, NULL},
     [KEY_SHARE] = {number_read, number_write, share_store, 0, NULL},
     [KEY_RATE] = {number_read, number_write, number_store, 0, NULL},
-    [KEY_TOKENS] = {tokens_read, tokens_write, COPIED(whole), NULL},
+    [KEY_TOKENS] = {whole_read, whole_write, COPIED(whole), NULL},
     [KEY_WINDOW] = {window_read, window_write, COPIED(window), NULL},
     [KEY_OUTCOMES] = {outcomes_read, outcomes_write, COPIED(outcomes),
                       outcomes_release},
     [KEY_CHAIN] = {chain_read, chain_write, COPIED(chain), chain_release},
     [KEY_JITTER] = {jitter_read, jitter_write, COPIED(jitter), NULL},
-    [KEY_GROUP] = {group_read, text_write, group_store, 0, NULL},
-    [KEY_REFILL] = {tokens_read, tokens_write, COPIED(whole), NULL},
+    [KEY_GROUP] = {name_read, text_write, group_store, 0, NULL},
+    [KEY_REFILL] = {whole_read, whole_write, COPIED(whole), NULL},
 };
 _Static_assert(offsetof(struct value, jitter) == 0, "all members are first");
 
@@ -416,9 +392,8 @@ write_canonical(const struct key *key, const char *text, char **out,
     struct draft d = {0};
     struct value v;
     char *written;
-    int rc;
+    int rc = type->read(key, text, &v, c);
 
-    rc = type->read(key, text, &v, c);
     if (rc != 0) {
         return rc;
     }
@@ -434,29 +409,12 @@ write_canonical(const struct key *key, const char *text, char **out,
     return 0;
 }
 
-static int
-return_complaint(const struct complaint *c, char **why, char **hint)
-{
-    char *reason = strdup(c->why);
-    char *meant = c->meant[0] ? strdup(c->meant) : NULL;
-
-    if (!reason || (c->meant[0] && !meant)) {
-        free(reason);
-        free(meant);
-        return BIDE_ENOMEM;
-    }
-    *why = reason;
-    *hint = meant;
-    return BIDE_EINPUT;
-}
-
 int
-key_canonical(const struct key *key, const char *value, char **out, char **why,
-              char **hint)
+key_canonical(const struct key *key, const char *value, char **out,
+              struct complaint *c)
 {
     const char *start = value + strspn(value, " \t");
     size_t length = strlen(start);
-    struct complaint c;
     char *copy = NULL;
     int rc;
 
@@ -470,9 +428,9 @@ key_canonical(const struct key *key, const char *value, char **out, char **why,
         }
         value = copy;
     }
-    rc = write_canonical(key, value, out, &c);
+    rc = write_canonical(key, value, out, c);
     free(copy);
-    return rc == BIDE_EINPUT ? return_complaint(&c, why, hint) : rc;
+    return rc;
 }
 
 int

@@ -8,12 +8,6 @@
 #include "key.h"
 #include "rules.h"
 
-/* Why a value was refused: the values allowed, and what was probably meant. */
-struct complaint {
-    char why[400];
-    char meant[100]; /* "": no suggestion */
-};
-
 struct value {
     union {
         const char *text; /* owned by the caller of read */
@@ -31,16 +25,22 @@ struct value {
     bool open; /* it is the word for no limit; nothing else is set */
 };
 
+/* Returns 0; BIDE_EINPUT and fills *c; or BIDE_ENOMEM. */
+typedef int value_read_fn(const struct key *key, const char *text,
+                          struct value *out, struct complaint *c);
+typedef void value_write_fn(const struct key *key, const struct value *v,
+                            struct draft *d);
+typedef void value_store_fn(const struct key *key, const struct value *v,
+                            void *field);
+typedef void value_release_fn(struct value *v);
+
 struct value_type {
-    /* 0; BIDE_EINPUT and fills *c; or BIDE_ENOMEM */
-    int (*read)(const struct key *key, const char *text, struct value *out,
-                struct complaint *c);
-    void (*write)(const struct key *key, const struct value *v,
-                  struct draft *d);
+    value_read_fn *read;
+    value_write_fn *write;
     /* NULL: copies `size` bytes of the value, with its memory; 0: no field */
-    void (*store)(const struct key *key, const struct value *v, void *field);
+    value_store_fn *store;
     size_t size;
-    void (*release)(struct value *v); /* NULL: no memory to free */
+    value_release_fn *release; /* NULL: no memory to free */
 };
 
 /* Indexed by enum key_type. */
@@ -54,34 +54,12 @@ int complain(struct complaint *c, const char *meant, const char *format, ...)
  */
 int value_bounds(const struct key *key, double n, struct complaint *c);
 
-/* Writes "1 to 1000000, or unlimited".  Returns `buffer`. */
-char *key_range(const struct key *key, char *buffer, size_t size);
-
-int text_read(const struct key *, const char *, struct value *,
-              struct complaint *);
-int name_read(const struct key *, const char *, struct value *,
-              struct complaint *);
-int group_read(const struct key *, const char *, struct value *,
-               struct complaint *);
-void text_write(const struct key *, const struct value *, struct draft *);
-void group_store(const struct key *, const struct value *, void *);
-
-int window_read(const struct key *, const char *, struct value *,
-                struct complaint *);
-void window_write(const struct key *, const struct value *, struct draft *);
-
-int chain_read(const struct key *, const char *, struct value *,
-               struct complaint *);
-void chain_write(const struct key *, const struct value *, struct draft *);
-void chain_release(struct value *);
-
-int jitter_read(const struct key *, const char *, struct value *,
-                struct complaint *);
-void jitter_write(const struct key *, const struct value *, struct draft *);
-
-int outcomes_read(const struct key *, const char *, struct value *,
-                  struct complaint *);
-void outcomes_write(const struct key *, const struct value *, struct draft *);
-void outcomes_release(struct value *);
+/* The types of value_form.c. */
+value_read_fn text_read, name_read, window_read, chain_read, jitter_read,
+    outcomes_read;
+value_write_fn text_write, window_write, chain_write, jitter_write,
+    outcomes_write;
+value_store_fn group_store;
+value_release_fn chain_release, outcomes_release;
 
 #endif

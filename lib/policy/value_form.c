@@ -12,8 +12,6 @@
 
 enum { STEP_TIMES_MAX = 1000000, STEP_TEXT_MAX = 64 };
 
-static const char name_rule[] = "a name is [a-z0-9][a-z0-9._-]{0,47}";
-
 /* Refuses a text that could be written to a file but not read back. */
 int
 text_read(const struct key *key, const char *text, struct value *out,
@@ -54,9 +52,9 @@ text_write(const struct key *key, const struct value *v, struct draft *d)
     draft_text(d, v->text);
 }
 
-static int
-read_policy_name(const char *text, struct value *out, struct complaint *c,
-                 const char *or_else)
+int
+name_read(const struct key *key, const char *text, struct value *out,
+          struct complaint *c)
 {
     char lower[BIDE_NAME_MAX + 1] = "";
 
@@ -65,23 +63,8 @@ read_policy_name(const char *text, struct value *out, struct complaint *c,
         return 0;
     }
     policy_name_near(text, lower);
-    return complain(c, lower, "%s%s", name_rule, or_else);
-}
-
-int
-name_read(const struct key *key, const char *text, struct value *out,
-          struct complaint *c)
-{
-    (void)key;
-    return read_policy_name(text, out, c, "");
-}
-
-int
-group_read(const struct key *key, const char *text, struct value *out,
-           struct complaint *c)
-{
-    (void)key;
-    return read_policy_name(text, out, c, ", or none, or own");
+    return complain(c, lower, "a name is [a-z0-9][a-z0-9._-]{0,47}%s",
+                    key->type == KEY_GROUP ? ", or none, or own" : "");
 }
 
 void

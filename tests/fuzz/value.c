@@ -10,20 +10,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 static void
 check_value(const struct key *key, const char *value)
 {
-    char *first = NULL, *second = NULL, *why = NULL, *hint = NULL;
+    char *first = NULL, *second = NULL;
+    struct complaint c = {0};
 
-    if (key_canonical(key, value, &first, &why, &hint) == 0) {
-        if (key_canonical(key, first, &second, &why, &hint) != 0 ||
+    if (key_canonical(key, value, &first, &c) == 0) {
+        if (key_canonical(key, first, &second, &c) != 0 ||
             strcmp(first, second) != 0) {
             abort();
         }
-    } else if (!why) {
+    } else if (!*c.why) {
         abort();
     }
     free(first);
     free(second);
-    free(why);
-    free(hint);
 }
 
 int

@@ -8,7 +8,8 @@ every_key_has_a_canonical_default_and_help(void **state)
     (void)state;
     for (size_t i = 0; i < policy_key_count; i++) {
         const struct key *key = &policy_keys[i];
-        char *out = NULL, *why = NULL, *hint = NULL;
+        char *out = NULL;
+        struct complaint c = {0};
 
         assert_ptr_equal(key_find(key->name), key);
         assert_true(strlen(key->name) < 49); /* inih cuts longer ones */
@@ -17,8 +18,7 @@ every_key_has_a_canonical_default_and_help(void **state)
         if (strncmp(key->preset, "as ", 3) == 0) {
             assert_true(key_find(key->preset + 3) < key);
         } else if (*key->preset && !strstr(key->preset, ", or longer")) {
-            assert_int_equal(key_canonical(key, key->preset, &out, &why, &hint),
-                             0);
+            assert_int_equal(key_canonical(key, key->preset, &out, &c), 0);
             assert_string_equal(out, key->preset);
             free(out);
         }
@@ -90,15 +90,16 @@ values_become_canonical(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char *out = NULL, *again = NULL, *why = NULL, *hint = NULL;
+        char *out = NULL, *again = NULL;
+        struct complaint c = {0};
         const struct key *key = key_find(rows[i].key);
 
-        if (key_canonical(key, rows[i].value, &out, &why, &hint) != 0) {
-            fail_msg("%s = %s: %s", rows[i].key, rows[i].value, why);
+        if (key_canonical(key, rows[i].value, &out, &c) != 0) {
+            fail_msg("%s = %s: %s", rows[i].key, rows[i].value, c.why);
         }
         assert_string_equal(out, rows[i].canonical ? rows[i].canonical
                                                    : rows[i].value);
-        assert_int_equal(key_canonical(key, out, &again, &why, &hint), 0);
+        assert_int_equal(key_canonical(key, out, &again, &c), 0);
         assert_string_equal(out, again);
         free(out);
         free(again);
@@ -174,27 +175,22 @@ bad_values_are_refused_with_the_values_allowed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(wrong_values) / sizeof(wrong_values[0]);
          i++) {
-        char *out = NULL, *why = NULL, *hint = NULL;
+        char *out = NULL;
+        struct complaint c = {0};
         const struct key *key = key_find(wrong_values[i].key);
-        int rc = key_canonical(key, wrong_values[i].value, &out, &why, &hint);
+        int rc = key_canonical(key, wrong_values[i].value, &out, &c);
 
         if (rc != BIDE_EINPUT) {
             fail_msg("%s = %s is accepted", wrong_values[i].key,
                      wrong_values[i].value);
         }
-        if (!strstr(why, wrong_values[i].why)) {
+        if (!strstr(c.why, wrong_values[i].why)) {
             fail_msg("%s = %s: %s", wrong_values[i].key, wrong_values[i].value,
-                     why);
+                     c.why);
         }
         assert_null(out);
-        if (wrong_values[i].hint) {
-            assert_non_null(hint);
-            assert_string_equal(hint, wrong_values[i].hint);
-        } else {
-            assert_null(hint);
-        }
-        free(why);
-        free(hint);
+        assert_string_equal(c.meant,
+                            wrong_values[i].hint ? wrong_values[i].hint : "");
     }
 }
 
@@ -345,21 +341,19 @@ static void
 a_chain_has_at_most_32_waits(void **state)
 {
     char text[512] = "1s";
-    char *out = NULL, *why = NULL, *hint = NULL;
+    char *out = NULL;
+    struct complaint c = {0};
 
     (void)state;
     for (int i = 1; i < CHAIN_MAX; i++) {
         strcat(text, ", 2s");
     }
-    assert_int_equal(
-        key_canonical(key_find("wait_chain"), text, &out, &why, &hint), 0);
+    assert_int_equal(key_canonical(key_find("wait_chain"), text, &out, &c), 0);
     free(out);
     strcat(text, ", 2s");
-    assert_int_equal(
-        key_canonical(key_find("wait_chain"), text, &out, &why, &hint),
-        BIDE_EINPUT);
-    assert_string_equal(why, "more than 32 waits");
-    free(why);
+    assert_int_equal(key_canonical(key_find("wait_chain"), text, &out, &c),
+                     BIDE_EINPUT);
+    assert_string_equal(c.why, "more than 32 waits");
 }
 
 int

@@ -123,11 +123,6 @@ copies_are_equal_and_independent(void **state)
     assert_int_equal(policy_text_line(b, key_find("wait")), 0);
     policy_text_set(also, "wait", "none", "set", 0, NULL);
     assert_null(policy_text_get(empty, key_find("wait")));
-    assert_int_equal(policy_text_rename(b, "q"), 0);
-    assert_string_equal(policy_text_name(b), "q");
-    assert_false(policy_text_same(a, b));
-    assert_int_equal(policy_text_rename(b, "Q"), BIDE_ENAME);
-    assert_string_equal(policy_text_name(b), "q");
     assert_null(policy_text_new("No Name"));
     policy_text_free(a);
     policy_text_free(b);
