@@ -187,7 +187,7 @@ fill_profiles(struct collecting *c)
     for (size_t i = 0; i < r->scope_count && !rc; i++) {
         rc = close_interval(c, i);
         if (!rc) {
-            rc = profile_fill(&r->scopes[i].profile);
+            profile_fill(&r->scopes[i].profile);
         }
         move_to_zero(&r->scopes[i].profile, r->begin_ns);
     }

@@ -1,7 +1,6 @@
 #include "profile.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/array.h"
 
@@ -9,60 +8,49 @@
  * added that fail at the rate of first attempts. */
 enum { BELIEF = 5 };
 
+static const struct profile_period no_period;
+
 /* ---- making ---- */
 
-static void
-free_times(struct profile_times *t)
-{
-    free(t->bucket);
-    free(t->upto);
-    *t = (struct profile_times){.count = 0};
-}
-
-static int
+static bool
 make_times(const uint64_t counts[HISTOGRAM_BUCKETS], struct profile_times *out)
 {
-    struct profile_times t = {.count = 0};
     uint64_t sum = 0;
-    uint32_t used = 0;
+    size_t used = 0;
 
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         used += counts[i] > 0;
     }
-    t.bucket = calloc(used + 1u, sizeof(*t.bucket));
-    t.upto = calloc(used + 1u, sizeof(*t.upto));
-    if (!t.bucket || !t.upto) {
-        free_times(&t);
-        return BIDE_ENOMEM;
+    if (used == 0) {
+        return true;
     }
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    out->bucket = malloc(used * sizeof(*out->bucket));
+    for (uint32_t i = 0; out->bucket && i < HISTOGRAM_BUCKETS; i++) {
         if (counts[i] > 0) {
             sum = counts[i] > UINT64_MAX - sum ? UINT64_MAX : sum + counts[i];
-            t.bucket[t.count] = (uint16_t)i;
-            t.upto[t.count++] = sum;
+            out->bucket[out->count++] = (struct profile_bucket){i, sum};
         }
     }
-    *out = t;
-    return 0;
+    return out->bucket != NULL;
 }
 
-static int
+static bool
 make_outcomes(const struct profile_counts *c, struct profile_period *out)
 {
     uint64_t sum = 0;
 
-    out->outcome = calloc(c->outcome_count + 1, sizeof(*out->outcome));
-    if (!out->outcome) {
-        return BIDE_ENOMEM;
+    if (c->outcome_count == 0) {
+        return true;
     }
-    for (size_t i = 0; i < c->outcome_count; i++) {
+    out->outcome = malloc(c->outcome_count * sizeof(*out->outcome));
+    for (size_t i = 0; out->outcome && i < c->outcome_count; i++) {
         uint64_t count = c->outcome[i].count;
 
         sum = count > UINT64_MAX - sum ? UINT64_MAX : sum + count;
         out->outcome[out->outcome_count++] =
             (struct profile_outcome){c->outcome[i].outcome, sum};
     }
-    return 0;
+    return out->outcome != NULL;
 }
 
 static double
@@ -91,25 +79,19 @@ set_rates(const struct profile_counts *c, struct profile_period *out)
         retries - recovered + BELIEF * out->first_fails, retries + BELIEF);
 }
 
+/* Frees the lists of a period, except those that the one before has too. */
 static void
-free_period(struct profile_period *p)
+free_period(struct profile_period *p, const struct profile_period *before)
 {
-    free_times(&p->succeeded);
-    free_times(&p->failed);
-    free(p->outcome);
-    p->outcome = NULL;
-    p->outcome_count = 0;
-}
-
-static int
-make_period(const struct profile_counts *c, struct profile_period *out)
-{
-    int rc = make_times(c->succeeded, &out->succeeded);
-
-    if (!rc) {
-        rc = make_times(c->failed, &out->failed);
+    if (p->succeeded.bucket != before->succeeded.bucket) {
+        free(p->succeeded.bucket);
     }
-    return rc ? rc : make_outcomes(c, out);
+    if (p->failed.bucket != before->failed.bucket) {
+        free(p->failed.bucket);
+    }
+    if (p->outcome != before->outcome) {
+        free(p->outcome);
+    }
 }
 
 int
@@ -118,62 +100,24 @@ profile_add(struct profile *p, const struct profile_counts *c)
     struct profile_period made = {
         .begin_ns = c->begin_ns, .end_ns = c->end_ns, .calls = c->calls};
     uint64_t before = p->count ? p->period[p->count - 1].end_ns : 0;
-    struct profile_period *longer =
-        array_more(p->period, p->count, sizeof(*longer));
-    int rc;
+    struct profile_period *added = NULL;
 
-    if (!longer) {
-        return BIDE_ENOMEM;
+    if (make_times(c->succeeded, &made.succeeded) &&
+        make_times(c->failed, &made.failed) && make_outcomes(c, &made)) {
+        added = array_add(&p->period, &p->count, sizeof(*added));
     }
-    p->period = longer;
-    rc = make_period(c, &made);
-    if (rc) {
-        free_period(&made);
-        return rc;
+    if (!added) {
+        free_period(&made, &no_period);
+        return BIDE_ENOMEM;
     }
     made.begin_ns = made.begin_ns > before ? made.begin_ns : before;
     made.end_ns = made.end_ns > made.begin_ns ? made.end_ns : made.begin_ns;
     set_rates(c, &made);
-    p->period[p->count++] = made;
+    *added = made;
     return 0;
 }
 
 /* ---- completing ---- */
-
-/* Copies the times, because each period owns its own. */
-static bool
-copy_times(const struct profile_times *from, struct profile_times *to)
-{
-    struct profile_times t = {.count = from->count};
-
-    t.bucket = malloc((from->count + 1u) * sizeof(*t.bucket));
-    t.upto = malloc((from->count + 1u) * sizeof(*t.upto));
-    if (!t.bucket || !t.upto) {
-        free_times(&t);
-        return false;
-    }
-    memcpy(t.bucket, from->bucket, from->count * sizeof(*t.bucket));
-    memcpy(t.upto, from->upto, from->count * sizeof(*t.upto));
-    free_times(to);
-    *to = t;
-    return true;
-}
-
-static bool
-copy_outcomes(const struct profile_period *from, struct profile_period *to)
-{
-    struct profile_outcome *list =
-        malloc((from->outcome_count + 1u) * sizeof(*list));
-
-    if (!list) {
-        return false;
-    }
-    memcpy(list, from->outcome, from->outcome_count * sizeof(*list));
-    free(to->outcome);
-    to->outcome = list;
-    to->outcome_count = from->outcome_count;
-    return true;
-}
 
 static bool
 has_attempts(const struct profile_period *p)
@@ -181,38 +125,41 @@ has_attempts(const struct profile_period *p)
     return p->succeeded.count + p->failed.count > 0;
 }
 
-static bool
+static void
 fill_period(const struct profile_period *from, struct profile_period *to)
 {
     if (!has_attempts(to) && has_attempts(from)) {
         to->first_fails = from->first_fails;
         to->retry_fails = from->retry_fails;
     }
-    return (to->succeeded.count ||
-            copy_times(&from->succeeded, &to->succeeded)) &&
-           (to->failed.count || copy_times(&from->failed, &to->failed)) &&
-           (to->outcome_count || copy_outcomes(from, to));
+    if (!to->succeeded.count) {
+        to->succeeded = from->succeeded;
+    }
+    if (!to->failed.count) {
+        to->failed = from->failed;
+    }
+    if (!to->outcome_count) {
+        to->outcome = from->outcome;
+        to->outcome_count = from->outcome_count;
+    }
 }
 
-int
+void
 profile_fill(struct profile *p)
 {
-    bool ok = true;
-
-    for (size_t i = 1; i < p->count && ok; i++) {
-        ok = fill_period(&p->period[i - 1], &p->period[i]);
+    for (size_t i = 1; i < p->count; i++) {
+        fill_period(&p->period[i - 1], &p->period[i]);
     }
-    for (size_t i = p->count; i > 1 && ok; i--) {
-        ok = fill_period(&p->period[i - 1], &p->period[i - 2]);
+    for (size_t i = p->count; i > 1; i--) {
+        fill_period(&p->period[i - 1], &p->period[i - 2]);
     }
-    return ok ? 0 : BIDE_ENOMEM;
 }
 
 void
 profile_free(struct profile *p)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        free_period(&p->period[i]);
+    for (size_t i = p->count; i > 0; i--) {
+        free_period(&p->period[i - 1], i > 1 ? &p->period[i - 2] : &no_period);
     }
     free(p->period);
     *p = (struct profile){.count = 0};
@@ -241,19 +188,19 @@ profile_time(const struct profile_times *t, double u)
     if (t->count == 0) {
         return 0;
     }
-    at = u * (double)t->upto[t->count - 1];
+    at = u * (double)t->bucket[t->count - 1].upto;
     while (low + 1 < high) { /* finds the first sum above `at` */
         uint32_t middle = low + (high - low - 1) / 2;
 
-        if ((double)t->upto[middle] > at) {
+        if ((double)t->bucket[middle].upto > at) {
             high = middle + 1;
         } else {
             low = middle + 1;
         }
     }
-    before = low > 0 ? (double)t->upto[low - 1] : 0;
-    at = (at - before) / ((double)t->upto[low] - before);
-    return spread_in_bucket(t->bucket[low], at < 1 ? at : 0);
+    before = low > 0 ? (double)t->bucket[low - 1].upto : 0;
+    at = (at - before) / ((double)t->bucket[low].upto - before);
+    return spread_in_bucket(t->bucket[low].number, at < 1 ? at : 0);
 }
 
 struct bide_outcome

@@ -28,8 +28,10 @@ struct profile_counts {
 /* The distribution of latencies: the histogram's buckets that are not empty. */
 struct profile_times {
     uint32_t count;
-    uint16_t *bucket;
-    uint64_t *upto; /* sum of the counts up to and including each bucket */
+    struct profile_bucket {
+        uint32_t number;
+        uint64_t upto; /* sum of the counts up to and including this bucket */
+    } * bucket;
 };
 
 struct profile_period {
@@ -43,7 +45,8 @@ struct profile_period {
 
 struct profile {
     size_t count;
-    struct profile_period *period; /* in order of time, without overlap */
+    struct profile_period *period; /* in order of time, without overlap; one
+                                      may have the lists of the one before */
 };
 
 /* Appends a period.  Periods must be added in order of their ends; a period
@@ -52,9 +55,9 @@ struct profile {
 int profile_add(struct profile *p, const struct profile_counts *c);
 
 /* Completes periods without attempts, or without attempts that succeeded or
- * failed: copies the missing rates and distributions from the period before or,
- * if that has none, after.  Fails with BIDE_ENOMEM. */
-int profile_fill(struct profile *p);
+ * failed: takes the missing rates and distributions from the period before or,
+ * if that has none, after. */
+void profile_fill(struct profile *p);
 void profile_free(struct profile *p); /* leaves an empty one */
 
 /* Returns a latency in ns, drawn by 0 <= u < 1; 0 if there are none. */

@@ -105,20 +105,6 @@ next_word(char **text)
     return start;
 }
 
-/* Appends a zeroed element of `size` bytes and returns it; NULL if out of
- * memory. */
-static void *
-append_zeroed(void **list, uint32_t count, size_t size)
-{
-    char *longer = array_more(*list, count, size);
-
-    if (!longer) {
-        return NULL;
-    }
-    *list = longer;
-    return memset(longer + count * size, 0, size);
-}
-
 /* Reads the rest of `set KEY=VALUE ...`.  Only lists contain blanks, so a word
  * without `=` belongs to the value before it. */
 static int
@@ -145,11 +131,10 @@ read_settings(const struct script_place *at, char *text, struct script_line *l)
             continue;
         }
         *equals++ = '\0';
-        s = append_zeroed((void **)&l->settings, l->count, sizeof(*s));
+        s = array_add(&l->settings, &l->count, sizeof(*s));
         if (!s) {
             return BIDE_ENOMEM;
         }
-        l->count++;
         s->key = strdup(word);
         s->value = strdup(equals);
         if (!s->key || !s->value) {
@@ -172,7 +157,7 @@ read_outcomes(const struct script_place *at, char *text, struct script_line *l)
         if (l->count == WORDS_MAX) {
             return add_fault(at, l->call, "too many outcomes", NULL);
         }
-        o = append_zeroed((void **)&l->outcomes, l->count, sizeof(*o));
+        o = array_add(&l->outcomes, &l->count, sizeof(*o));
         if (!o) {
             return BIDE_ENOMEM;
         }
@@ -180,7 +165,6 @@ read_outcomes(const struct script_place *at, char *text, struct script_line *l)
         if (rc == BIDE_ENOMEM) {
             return rc;
         }
-        l->count++;
         worst = rc ? rc : worst;
     }
     return worst;
@@ -240,12 +224,8 @@ read_next_line(struct script *s, const struct script_place *at, char *text)
     if (s->count == SCRIPT_LINES_MAX) {
         return add_fault(at, "script", "too many lines", NULL);
     }
-    l = append_zeroed((void **)&s->lines, s->count, sizeof(*l));
-    if (!l) {
-        return BIDE_ENOMEM;
-    }
-    s->count++;
-    return read_line(at, text, l);
+    l = array_add(&s->lines, &s->count, sizeof(*l));
+    return l ? read_line(at, text, l) : BIDE_ENOMEM;
 }
 
 static int
@@ -311,9 +291,8 @@ script_free(struct script *s)
     if (!s) {
         return;
     }
-    for (uint32_t i = 0; i < s->count; i++) {
-        for (uint32_t k = 0; s->lines[i].settings && k < s->lines[i].count;
-             k++) {
+    for (size_t i = 0; i < s->count; i++) {
+        for (size_t k = 0; s->lines[i].settings && k < s->lines[i].count; k++) {
             free(s->lines[i].settings[k].key);
             free(s->lines[i].settings[k].value);
         }

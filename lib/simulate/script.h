@@ -17,14 +17,14 @@ struct script_line {
     uint64_t at_ns;
     int line;
     char call[BIDE_NAME_MAX + 1]; /* "": a `set` line */
-    uint32_t count;               /* outcomes or settings */
+    size_t count;                 /* outcomes or settings */
     struct script_outcome *outcomes;
     struct script_setting *settings;
 };
 
 struct script {
     char *file;
-    uint32_t count;
+    size_t count;
     struct script_line *lines; /* in order of time, then of the file */
 };
 

@@ -139,7 +139,7 @@ unknown_periods_are_copied_from_the_one_before(void **state)
     refused->begin_ns = 2 * MINUTE;
     refused->end_ns = 3 * MINUTE;
     assert_int_equal(profile_add(&p, refused), 0);
-    assert_int_equal(profile_fill(&p), 0);
+    profile_fill(&p);
     for (int i = 0; i < 3; i++) {
         assert_true(fabs(p.period[i].first_fails - 0.5) < 1e-9);
         assert_true(profile_time(&p.period[i].failed, 0.5) > 25 * MS);
@@ -264,7 +264,7 @@ record_world(const char *keys, const double *fail, unsigned parts)
         w->fail[i] = fail[i * parts / 30];
         simulate_minute(w, p, i);
     }
-    assert_int_equal(profile_fill(&w->profile), 0);
+    profile_fill(&w->profile);
     policy_free(p);
     return w;
 }
