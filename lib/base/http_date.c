@@ -15,9 +15,12 @@ static const char *const forms[] = {
     "* MMM DD hh:mm:ss YYYY",      /* Sun Nov  6 08:49:37 1994 */
 };
 
+/* The letters of the numbers in a form, and their places in a date. */
+static const char letters[] = "DYhms";
+enum { DAY, YEAR, HOUR, MINUTE, SECOND, NUMBERS };
+
 struct date {
-    int day, month, year, hour, minute, second;
-    int year_digits;
+    int number[NUMBERS], month, year_digits;
 };
 
 static int
@@ -48,35 +51,18 @@ is_weekday(const char *text, size_t length)
     return false;
 }
 
-static int *
-field_of_letter(struct date *d, char letter)
-{
-    switch (letter) {
-    case 'D':
-        return &d->day;
-    case 'Y':
-        return &d->year;
-    case 'h':
-        return &d->hour;
-    case 'm':
-        return &d->minute;
-    case 's':
-        return &d->second;
-    default:
-        return NULL;
-    }
-}
-
 /* Matches one letter of a form with one character of the text. */
 static bool
 match_letter(struct date *d, char letter, char c)
 {
-    int *number = field_of_letter(d, letter);
+    const char *found = strchr(letters, letter);
+    int *number;
 
-    if (!number) {
+    if (!found) {
         return letter == c;
     }
-    if (c == ' ' && letter == 'D' && d->day == 0) {
+    number = &d->number[found - letters];
+    if (c == ' ' && letter == 'D' && *number == 0) {
         return true; /* the third form pads with a blank */
     }
     if (c < '0' || c > '9') {
@@ -118,43 +104,38 @@ match_form(const char *form, const char *text, size_t length, struct date *out)
     return true;
 }
 
-static bool
-is_leap(int year)
+/* Returns the days from 1970 to the first day of a month, 1 to 13, in the
+ * Gregorian calendar.  Each year starts in March, so that the leap day is its
+ * last day. */
+static int64_t
+days_to_month(int year, int month)
 {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    int64_t of = year - (month <= 2), era = of / 400, of_era = of % 400;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 +
+           (153 * ((month + 9) % 12) + 2) / 5 - 719468;
 }
 
 static bool
 date_ok(const struct date *d)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int last;
+    const int *n = d->number;
 
     assert(d->month >= 1 && d->month <= 12); /* every form has a month */
-    last = days[d->month - 1] + (d->month == 2 && is_leap(d->year));
     /* 60 is a leap second. */
-    return d->day >= 1 && d->day <= last && d->hour <= 23 && d->minute <= 59 &&
-           d->second <= 60;
-}
-
-/* Returns the days since 1970 in the Gregorian calendar.  Each year starts in
- * March, so that the leap day is its last day. */
-static int64_t
-days_since_1970(const struct date *d)
-{
-    int64_t year = d->year - (d->month <= 2);
-    int64_t era = year / 400, of_era = year % 400;
-    int64_t of_year = (153 * ((d->month + 9) % 12) + 2) / 5 + d->day - 1;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year -
-           719468;
+    return n[DAY] >= 1 &&
+           n[DAY] <= days_to_month(n[YEAR], d->month + 1) -
+                         days_to_month(n[YEAR], d->month) &&
+           n[HOUR] <= 23 && n[MINUTE] <= 59 && n[SECOND] <= 60;
 }
 
 static int64_t
 seconds_since_1970(const struct date *d)
 {
-    return days_since_1970(d) * 86400 + d->hour * 3600 + d->minute * 60 +
-           d->second;
+    const int *n = d->number;
+    int64_t days = days_to_month(n[YEAR], d->month) + n[DAY] - 1;
+
+    return days * 86400 + n[HOUR] * 3600 + n[MINUTE] * 60 + n[SECOND];
 }
 
 static bool
@@ -168,9 +149,9 @@ read_date(const char *text, size_t length, int64_t now, int64_t *out)
         }
         if (d.year_digits == 2) {
             /* More than 50 years ahead means the last century (5.6.7). */
-            d.year += 2000;
+            d.number[YEAR] += 2000;
             if (seconds_since_1970(&d) > now + INT64_C(50) * 365 * 86400) {
-                d.year -= 100;
+                d.number[YEAR] -= 100;
             }
         }
         *out = seconds_since_1970(&d);
