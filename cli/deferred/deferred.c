@@ -34,14 +34,6 @@ work_failed(int rc, const char *what)
     return say_status(rc);
 }
 
-int
-work_queue(struct command_line *line, struct deferred **out)
-{
-    int rc = admin_deferred(line->registry, out);
-
-    return rc ? work_failed(rc, "deferred work") : 0;
-}
-
 static void
 say_lost(const char *what, const struct deferred_lost *lost)
 {
@@ -96,8 +88,10 @@ match_counted_policy(void *arg, const struct deferred_counts *c)
     return strcmp(arg, c->policy) == 0;
 }
 
-int
-work_name(struct command_line *line, struct deferred *d, const char *name)
+/* Returns 0 if `name` is a policy or has deferred work; else the exit status
+ * after an error message. */
+static int
+check_work_name(struct command_line *line, struct deferred *d, const char *name)
 {
     char wanted[BIDE_NAME_MAX + 1];
     int rc;
@@ -111,6 +105,16 @@ work_name(struct command_line *line, struct deferred *d, const char *name)
         return work_failed(rc, "deferred work");
     }
     return rc > 0 ? 0 : say_unless_policy(line->registry, name);
+}
+
+int
+work_queue(struct command_line *line, const char *name, struct deferred **out)
+{
+    int rc = admin_deferred(line->registry, out);
+
+    return rc     ? work_failed(rc, "deferred work")
+           : name ? check_work_name(line, *out, name)
+                  : 0;
 }
 
 /* ---- the filter ---- */
@@ -355,17 +359,8 @@ deferred_list_command(struct command_line *line)
     struct deferred *d;
     int status = work_filter_read(line, &filter);
 
-    status = status ? status : work_queue(line, &d);
-    if (status) {
-        return status;
-    }
-    if (line->operands[0]) {
-        status = work_name(line, d, line->operands[0]);
-    }
-    if (status == 0) {
-        status = list_items(line, d, &filter);
-    }
-    return status;
+    status = status ? status : work_queue(line, line->operands[0], &d);
+    return status ? status : list_items(line, d, &filter);
 }
 
 /* ---- show ---- */
@@ -474,7 +469,7 @@ deferred_show_command(struct command_line *line)
     int status = work_id(line->operands[0], &id), rc;
 
     if (status == 0) {
-        status = work_queue(line, &d);
+        status = work_queue(line, NULL, &d);
     }
     if (status) {
         return status;

@@ -16,9 +16,11 @@
 struct deferred;
 struct deferred_item;
 
-/* Opens the queue; *out belongs to the registry.  Returns 0, or the exit status
+/* Opens the queue; *out belongs to the registry.  Checks that `name`, unless it
+ * is NULL, is a policy or has deferred work.  Returns 0, or the exit status
  * after an error message. */
-int work_queue(struct command_line *line, struct deferred **out);
+int work_queue(struct command_line *line, const char *name,
+               struct deferred **out);
 
 /* Says on standard error how much work may be missing, if any. */
 void work_say_lost(struct deferred *d);
@@ -31,10 +33,6 @@ int work_failed(int rc, const char *what);
 int work_id(const char *text, uint64_t *out);
 /* Prints that no piece has the ID `text`.  Returns STATUS_ABSENT. */
 int work_no_id(const char *text);
-
-/* Returns 0 if `name` is a policy or has deferred work; else the exit status
- * after an error message. */
-int work_name(struct command_line *line, struct deferred *d, const char *name);
 
 /* The filter of --dead, --error, --since and --until.  The times are compared
  * with the time when the work was stored. */

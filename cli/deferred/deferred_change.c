@@ -22,41 +22,32 @@
 
 /* ---- all that a filter finds ---- */
 
-struct work_ids {
-    size_t count;
-    uint64_t *list;
-};
-
-static int
-add_work_id(struct work_ids *ids, uint64_t id)
-{
-    uint64_t *added = array_add(&ids->list, &ids->count, sizeof(*added));
-
-    if (!added) {
-        return BIDE_ENOMEM;
-    }
-    *added = id;
-    return 0;
-}
-
 /* The IDs of the work that a filter selects.  Leased work is left out, because
  * a worker is processing it. */
 struct found_work {
     struct work_filter filter;
     bool also_dead;
-    struct work_ids ids;
+    size_t count;
+    uint64_t *ids;
 };
 
 static int
 collect_id(void *arg, const struct deferred_item *item)
 {
     struct found_work *f = arg;
+    uint64_t *added;
 
-    return work_filter_holds(&f->filter, item) &&
-                   (item->state == DEFERRED_WAITING ||
-                    (item->state == DEFERRED_DEAD && f->also_dead))
-               ? add_work_id(&f->ids, item->id)
-               : 0;
+    if (!work_filter_holds(&f->filter, item) ||
+        (item->state != DEFERRED_WAITING &&
+         (item->state != DEFERRED_DEAD || !f->also_dead))) {
+        return 0;
+    }
+    added = array_add(&f->ids, &f->count, sizeof(*added));
+    if (!added) {
+        return BIDE_ENOMEM;
+    }
+    *added = item->id;
+    return 0;
 }
 
 static int
@@ -92,7 +83,7 @@ static const struct work_change dropping = {deferred_drop, deferred_drop_each,
 
 static int
 change_listed(struct command_line *line, struct deferred *d,
-              const struct work_change *change, const struct work_ids *ids)
+              const struct work_change *change, const struct found_work *f)
 {
     struct change by;
     int status = change_begin(line, &by), rc;
@@ -101,7 +92,7 @@ change_listed(struct command_line *line, struct deferred *d,
     if (status == 0) {
         struct deferred_by who = {by.change.who, by.change.note};
 
-        rc = change->each(d, ids->list, ids->count, &who, &count);
+        rc = change->each(d, f->ids, f->count, &who, &count);
         status = rc ? work_failed(rc, "deferred work") : 0;
     }
     change_end(&by);
@@ -124,16 +115,15 @@ change_found(struct command_line *line, const struct work_change *change,
     struct deferred *d;
     int status = work_filter_read(line, &f.filter), rc;
 
-    status = status ? status : work_queue(line, &d);
-    status = !status && name ? work_name(line, d, name) : status;
+    status = status ? status : work_queue(line, name, &d);
     if (status) {
         return status;
     }
     rc = deferred_each(d, name, collect_id, &f);
     status = rc < 0 ? work_failed(rc, "deferred work")
-                    : change_listed(line, d, change, &f.ids);
+                    : change_listed(line, d, change, &f);
     wake_workers(line, d, name);
-    free(f.ids.list);
+    free(f.ids);
     return status;
 }
 
@@ -220,7 +210,7 @@ change_each(struct command_line *line, const struct work_change *change)
 {
     struct change by;
     struct deferred *d;
-    int status = work_queue(line, &d);
+    int status = work_queue(line, NULL, &d);
 
     if (status) {
         return status;

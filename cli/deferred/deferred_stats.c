@@ -153,16 +153,7 @@ int
 deferred_stats_command(struct command_line *line)
 {
     struct deferred *d;
-    int status = work_queue(line, &d);
+    int status = work_queue(line, line->operands[0], &d);
 
-    if (status) {
-        return status;
-    }
-    if (line->operands[0]) {
-        status = work_name(line, d, line->operands[0]);
-    }
-    if (status == 0) {
-        status = show_totals(line, d);
-    }
-    return status;
+    return status ? status : show_totals(line, d);
 }

@@ -86,13 +86,14 @@ count_other_kind(void *arg, const struct deferred_item *item)
 
 /* Counts into `left`. Returns 0 or a BIDE_E code. */
 static int
-read_remaining(struct deferred *d, struct remaining *left)
+read_remaining(struct remaining *left)
 {
     const struct replay *r = left->r;
-    int rc = deferred_counts(d, count_remaining, left);
+    int rc = deferred_counts(r->deferred, count_remaining, left);
 
     for (size_t i = 0; i < r->queue_count && rc >= 0; i++) {
-        rc = deferred_each(d, r->queues[i]->name, count_other_kind, left);
+        rc = deferred_each(r->deferred, r->queues[i]->name, count_other_kind,
+                           left);
     }
     return rc;
 }
@@ -109,7 +110,7 @@ count_active(const struct replay *r)
 }
 
 static void
-show_progress(struct replay *r, struct deferred *d)
+show_progress(struct replay *r)
 {
     struct remaining left = {.r = r};
     uint64_t now = clock_monotonic_ns();
@@ -118,7 +119,7 @@ show_progress(struct replay *r, struct deferred *d)
         return;
     }
     r->shown_ns = now;
-    if (deferred_counts(d, count_remaining, &left) < 0) {
+    if (deferred_counts(r->deferred, count_remaining, &left) < 0) {
         return;
     }
     fprintf(stderr,
@@ -208,24 +209,24 @@ find_free_piece(struct replay *r)
 }
 
 static bool
-has_due_work(struct deferred *d, struct replay_queue *q)
+has_due_work(const struct replay *r, struct replay_queue *q)
 {
     uint64_t next;
 
-    return deferred_next_ns(d, q->name, &q->kind, &next) == 0 &&
+    return deferred_next_ns(r->deferred, q->name, &q->kind, &next) == 0 &&
            next <= clock_monotonic_ns();
 }
 
 /* Takes a piece of the queue and begins its call.  Returns 1; 0 if nothing can
  * be taken; else a BIDE_E code. */
 static int
-take_from_queue(struct replay *r, struct deferred *d, struct replay_queue *q)
+take_from_queue(struct replay *r, struct replay_queue *q)
 {
     struct piece *p = find_free_piece(r);
     int rc;
 
     if (!p || q->closed || q->held_ns > clock_monotonic_ns() ||
-        !has_due_work(d, q)) {
+        !has_due_work(r, q)) {
         return 0;
     }
     rc = defer_take_now(q->policy, &q->kind, &p->work);
@@ -239,14 +240,14 @@ take_from_queue(struct replay *r, struct deferred *d, struct replay_queue *q)
 /* Takes one piece of each policy in turn while pieces are free, so that no
  * policy waits until another has no more work.  Returns 0 or a BIDE_E code. */
 static int
-take_in_turn(struct replay *r, struct deferred *d)
+take_in_turn(struct replay *r)
 {
     bool more = true;
 
     while (more && !r->stop) {
         more = false;
         for (size_t i = 0; i < r->queue_count && !r->stop; i++) {
-            int rc = take_from_queue(r, d, r->queues[i]);
+            int rc = take_from_queue(r, r->queues[i]);
 
             if (rc < 0) {
                 return rc;
@@ -260,10 +261,10 @@ take_in_turn(struct replay *r, struct deferred *d)
 
 /* Reports whether no queue has due work, which ends --until-empty. */
 static bool
-is_nothing_due(const struct replay *r, struct deferred *d)
+is_nothing_due(const struct replay *r)
 {
     for (size_t i = 0; i < r->queue_count; i++) {
-        if (!r->queues[i]->closed && has_due_work(d, r->queues[i])) {
+        if (!r->queues[i]->closed && has_due_work(r, r->queues[i])) {
             return false;
         }
     }
@@ -292,7 +293,7 @@ handle_signals(struct replay *r)
 
 /* Returns the time when the loop must run next. */
 static uint64_t
-next_turn_ns(const struct replay *r, struct deferred *d, uint32_t running)
+next_turn_ns(const struct replay *r, uint32_t running)
 {
     uint64_t next = clock_monotonic_ns() + LOOK_EVERY_NS, due;
 
@@ -307,7 +308,8 @@ next_turn_ns(const struct replay *r, struct deferred *d, uint32_t running)
     for (size_t i = 0; i < r->queue_count; i++) {
         struct replay_queue *q = r->queues[i];
 
-        if (!q->closed && deferred_next_ns(d, q->name, &q->kind, &due) == 0) {
+        if (!q->closed &&
+            deferred_next_ns(r->deferred, q->name, &q->kind, &due) == 0) {
             due = due > q->held_ns ? due : q->held_ns;
             next = due < next ? due : next;
         }
@@ -316,10 +318,10 @@ next_turn_ns(const struct replay *r, struct deferred *d, uint32_t running)
 }
 
 static void
-wait_for_turn(struct replay *r, struct deferred *d, uint32_t running)
+wait_for_turn(struct replay *r, uint32_t running)
 {
     r->changed = signals_wait(r->signals.fd, bide_fd(r->bide), POLLIN,
-                              next_turn_ns(r, d, running));
+                              next_turn_ns(r, running));
     if (r->changed) {
         bide_fd_clear(r->bide);
     }
@@ -363,12 +365,12 @@ is_own_child(const void *arg, pid_t pid)
     return i < r->jobs || pid == r->guard.pid;
 }
 
-static int add_queues(struct replay *r, struct deferred *d);
+static int add_queues(struct replay *r);
 
 /* Processes work until it is told to stop or, with --until-empty, nothing is
  * due.  `all`: of every policy that has work.  Returns 0 or a BIDE_E code. */
 static int
-run_pieces(struct replay *r, struct deferred *d, bool all)
+run_pieces(struct replay *r, bool all)
 {
     int rc = 0;
 
@@ -384,17 +386,17 @@ run_pieces(struct replay *r, struct deferred *d, bool all)
         exec_reap_orphans(is_own_child, r);
         r->stop = (r->cannot_run || rc < 0) && r->stop == 0 ? 1 : r->stop;
         if (r->stop == 0) {
-            rc = all ? add_queues(r, d) : 0;
-            rc = rc == 0 ? take_in_turn(r, d) : rc;
+            rc = all ? add_queues(r) : 0;
+            rc = rc == 0 ? take_in_turn(r) : rc;
             r->stop = rc < 0 ? 1 : r->stop;
         }
         running = count_active(r);
         if (running == 0 &&
-            (r->stop || (r->until_empty && is_nothing_due(r, d)))) {
+            (r->stop || (r->until_empty && is_nothing_due(r)))) {
             return rc;
         }
-        show_progress(r, d);
-        wait_for_turn(r, d, running);
+        show_progress(r);
+        wait_for_turn(r, running);
     }
 }
 
@@ -438,17 +440,17 @@ add_queue_with_work(void *arg, const struct deferred_counts *c)
 }
 
 static int
-add_queues(struct replay *r, struct deferred *d)
+add_queues(struct replay *r)
 {
-    return deferred_counts(d, add_queue_with_work, r);
+    return deferred_counts(r->deferred, add_queue_with_work, r);
 }
 
 /* Prints the summary.  Returns the exit status. */
 static int
-report_replay(struct replay *r, struct deferred *d, bool as_json, int rc)
+report_replay(struct replay *r, bool as_json, int rc)
 {
     struct remaining left = {.r = r};
-    int counted = read_remaining(d, &left), status = 0;
+    int counted = read_remaining(&left), status = 0;
 
     clear_progress(r);
     if (rc < 0 || counted < 0) {
@@ -467,48 +469,31 @@ report_replay(struct replay *r, struct deferred *d, bool as_json, int rc)
 }
 
 static int
-replay_with_queue(struct replay *r, struct command_line *line,
-                  struct deferred *d)
+replay_with_signals(struct replay *r, struct command_line *line)
 {
     const char *name = line->operands[0];
-    int rc = bide_open(line->option[OPTION_DIR], 0, &r->bide), status;
+    int rc, status;
 
-    r->deferred = d;
+    for (uint32_t i = 0; i < r->jobs; i++) {
+        r->pieces[i].input = -1;
+    }
+    if (exec_signals_open(&r->signals) < 0) {
+        return say_errno("signals");
+    }
+    rc = bide_open(line->option[OPTION_DIR], 0, &r->bide);
     if (rc == 0 && name) {
         rc = add_queue(r, name);
     }
     if (rc == 0) {
-        rc = run_pieces(r, d, name == NULL);
+        rc = run_pieces(r, name == NULL);
     }
-    status = report_replay(r, d, line->option[OPTION_JSON] != NULL, rc);
+    status = report_replay(r, line->option[OPTION_JSON] != NULL, rc);
     bide_close(r->bide);
     for (size_t i = 0; i < r->queue_count; i++) {
         free(r->queues[i]);
     }
     free(r->queues);
-    return status;
-}
-
-static int
-replay_with_signals(struct replay *r, struct command_line *line,
-                    struct deferred *d)
-{
-    int status;
-
-    r->pieces = calloc(r->jobs, sizeof(*r->pieces));
-    if (!r->pieces) {
-        return say_no_memory();
-    }
-    for (uint32_t i = 0; i < r->jobs; i++) {
-        r->pieces[i].input = -1;
-    }
-    if (exec_signals_open(&r->signals) < 0) {
-        status = say_errno("signals");
-    } else {
-        status = replay_with_queue(r, line, d);
-        exec_signals_close(&r->signals);
-    }
-    free(r->pieces);
+    exec_signals_close(&r->signals);
     return status;
 }
 
@@ -522,7 +507,6 @@ replay_work(struct command_line *line, const char *shell)
                        .terminal = {.fd = -1},
                        .shown_ns = isatty(STDERR_FILENO) ? 0 : UINT64_MAX,
                        .jobs = 1};
-    struct deferred *d;
     int status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
 
     if (status == 0 && r.jobs > JOBS_MAX) {
@@ -530,13 +514,10 @@ replay_work(struct command_line *line, const char *shell)
     }
     exec_guard_start(&r.guard);
     if (status == 0) {
-        status = work_queue(line, &d);
-    }
-    if (status == 0 && line->operands[0]) {
-        status = work_name(line, d, line->operands[0]);
+        status = work_queue(line, line->operands[0], &r.deferred);
     }
     if (status == 0) {
-        status = replay_with_signals(&r, line, d);
+        status = replay_with_signals(&r, line);
     }
     exec_guard_stop(&r.guard);
     return status;

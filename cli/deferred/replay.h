@@ -63,8 +63,8 @@ struct replay {
     struct exec_signals signals;
     struct exec_guard guard;
     struct exec_terminal terminal; /* unused: commands get none */
-    struct piece *pieces;
     uint32_t jobs;
+    struct piece pieces[EXEC_GUARDED]; /* the first `jobs` of them */
     size_t queue_count;
     struct replay_queue **queues;
     int stop;         /* 1: take no new work; 2: also end running commands */

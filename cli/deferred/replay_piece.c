@@ -175,21 +175,13 @@ keep_lease(struct replay *r, struct piece *p)
 
 /* ---- an attempt ---- */
 
-static int
-set_number_variable(const char *name, uint64_t number)
-{
-    char text[24];
-
-    snprintf(text, sizeof(text), "%" PRIu64, number);
-    return setenv(name, text, 1);
-}
-
 /* Runs in the forked child: sets directory and environment.  Returns 0; -1 with
  * errno. */
 static int
 prepare_child(void *arg)
 {
     const struct piece *p = arg;
+    char id[24];
 
     signals_default_pipe();
     if (p->command.arguments) {
@@ -202,11 +194,10 @@ prepare_child(void *arg)
             }
         }
     }
-    return set_number_variable("BIDE_ID", p->work.id) < 0 ||
-                   set_number_variable("BIDE_ATTEMPT",
-                                       p->work.attempts - 1 +
-                                           p->call.attempt.number) < 0 ||
-                   setenv("BIDE_POLICY", p->queue->name, 1) < 0 ||
+    snprintf(id, sizeof(id), "%" PRIu64, p->work.id);
+    return exec_set_variables(p->work.attempts - 1 + p->call.attempt.number,
+                              p->queue->name) < 0 ||
+                   setenv("BIDE_ID", id, 1) < 0 ||
                    setenv("BIDE_TYPE", p->work.type, 1) < 0 ||
                    setenv("BIDE_KEY", p->work.key, 1) < 0
                ? -1

@@ -91,18 +91,6 @@ report_cannot_run(struct exec *e, int error)
     return exec_cannot_run(error);
 }
 
-static int
-set_attempt_variables(const struct exec *e)
-{
-    char number[16];
-
-    snprintf(number, sizeof(number), "%" PRIu32, e->call.attempt.number);
-    return setenv("BIDE_ATTEMPT", number, 1) < 0 ||
-                   setenv("BIDE_POLICY", e->name, 1) < 0
-               ? -1
-               : 0;
-}
-
 static struct bide_outcome
 run_attempt(struct exec *e)
 {
@@ -114,7 +102,7 @@ run_attempt(struct exec *e)
     int error;
 
     e->cannot_run = false;
-    if (input < 0 || set_attempt_variables(e) < 0) {
+    if (input < 0 || exec_set_variables(e->call.attempt.number, e->name) < 0) {
         return report_cannot_run(e, errno);
     }
     error = exec_child_start(&c, e->command, input, &e->signals);
@@ -371,7 +359,8 @@ end_by_signal(const struct exec *e, int status)
     return status;
 }
 
-static int
+/* Returns false after an error message. */
+static bool
 set_seed(struct exec *e, const char *text)
 {
     char *end;
@@ -381,9 +370,9 @@ set_seed(struct exec *e, const char *text)
     seed = strtoull(text, &end, 10);
     if (errno || end == text || *end || *text == '-') {
         say("--seed %s: not a whole number", text);
-        return EXEC_FAILED;
+        return false;
     }
-    return bide_set_seed(e->registry, seed) ? EXEC_FAILED : 0;
+    return bide_set_seed(e->registry, seed) == 0;
 }
 
 /* Says which rules apply if the policy has none, and that nothing is counted if
@@ -409,40 +398,26 @@ say_other_rules(const struct exec *e, struct bide_policy *policy)
 }
 
 static int
-run_under_policy(struct exec *e, const struct command_line *line)
-{
-    const char *scope = line->option[OPTION_SCOPE];
-    struct bide_policy *policy;
-    int rc = bide_lookup(e->registry, e->name, scope, &policy);
-
-    if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
-        say_no_name("--scope ", scope);
-        return EXEC_FAILED;
-    }
-    if (rc) {
-        say("exec %s: %s", e->name, bide_strerror(rc));
-        return EXEC_FAILED;
-    }
-    if (line->option[OPTION_SEED] &&
-        set_seed(e, line->option[OPTION_SEED]) != 0) {
-        return EXEC_FAILED;
-    }
-    say_other_rules(e, policy);
-    run_call(e, policy);
-    return report_end(e);
-}
-
-static int
 run_with_registry(struct exec *e, const struct command_line *line)
 {
+    const char *scope = line->option[OPTION_SCOPE];
+    const char *seed = line->option[OPTION_SEED];
+    int status = EXEC_FAILED;
+    struct bide_policy *policy;
     int rc = bide_open(line->option[OPTION_DIR], 0, &e->registry);
-    int status;
 
-    if (rc) {
-        say("exec %s: %s", e->name, bide_strerror(rc));
-        return EXEC_FAILED;
+    if (rc == 0) {
+        rc = bide_lookup(e->registry, e->name, scope, &policy);
     }
-    status = run_under_policy(e, line);
+    if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
+        say_no_name("--scope ", scope);
+    } else if (rc) {
+        say("exec %s: %s", e->name, bide_strerror(rc));
+    } else if (!seed || set_seed(e, seed)) {
+        say_other_rules(e, policy);
+        run_call(e, policy);
+        status = report_end(e);
+    }
     bide_close(e->registry);
     return status;
 }

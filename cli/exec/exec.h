@@ -184,6 +184,9 @@ void exec_child_look(struct exec_child *c);
 void exec_reap_orphans(bool (*is_ours)(const void *arg, pid_t pid),
                        const void *arg);
 
+/* Sets the environment variables of an attempt.  Returns 0; -1 with errno. */
+int exec_set_variables(uint64_t attempt, const char *policy);
+
 /* Sends the signals that are due at `now_ns`.  Returns the time of the next
  * call; UINT64_MAX: at the next signal. */
 uint64_t exec_child_tick(struct exec_child *c, uint64_t now_ns);

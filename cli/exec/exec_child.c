@@ -2,6 +2,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -99,6 +102,18 @@ read_start_error(int fd)
         n = read(fd, &error, sizeof(error));
     } while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof(error) ? error : 0;
+}
+
+int
+exec_set_variables(uint64_t attempt, const char *policy)
+{
+    char number[24];
+
+    snprintf(number, sizeof(number), "%" PRIu64, attempt);
+    return setenv("BIDE_ATTEMPT", number, 1) < 0 ||
+                   setenv("BIDE_POLICY", policy, 1) < 0
+               ? -1
+               : 0;
 }
 
 int

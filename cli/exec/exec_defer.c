@@ -51,13 +51,9 @@ exec_defer_names_ok(const char *names)
 static char **
 select_environment(const char *names)
 {
-    size_t most = 2, count = 0;
-    char **kept;
+    size_t most = 1 + (names ? strlen(names) : 0), count = 0;
+    char **kept = calloc(most + 1, sizeof(*kept));
 
-    for (const char *at = names; at && *at; at++) {
-        most += *at == ',';
-    }
-    kept = calloc(most + 1, sizeof(*kept));
     if (!kept) {
         return NULL;
     }
