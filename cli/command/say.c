@@ -382,6 +382,9 @@ say_refusal(int rc, struct faults *faults, const char *what,
                      ? say_faults(faults, outcome)
                      : say_failure(rc, what);
 
+    if (!rc) {
+        say_warnings(faults);
+    }
     faults_free(faults);
     return status;
 }

@@ -42,6 +42,7 @@ struct list {
     const char *pattern; /* NULL: all policies */
     struct counts counts;
     bool as_json;
+    bool unread; /* the present policy could not be read */
     struct table *table;
     struct json *object, *array;
     size_t shown;
@@ -234,7 +235,10 @@ add_policy_row(struct list *list, const struct record *r,
         table_cell(t, RULES, "%s%s", p->paused ? "PAUSED, " : "",
                    policy_summary(p, rules, sizeof(rules)));
     } else {
-        table_cell(t, RULES, "not valid: bide show %s", r->name);
+        table_cell(t, RULES, "%s: bide %s %s",
+                   list->unread ? "could not be read" : "not valid",
+                   list->unread ? "doctor" : "show",
+                   list->unread ? "" : r->name);
     }
     if (!p || p->paused) {
         table_mark_row(t);
@@ -444,8 +448,9 @@ list_policy(void *arg, const struct record *r)
     if (!matches_pattern(list, r->name)) {
         return 0;
     }
-    rc = guard_compile(list->registry, r, &p);
-    if (rc == 0) {
+    rc = guard_read(list->registry, r, &p);
+    list->unread = rc && rc != BIDE_EINPUT;
+    if (rc != BIDE_ENOMEM) {
         rc = read_guards(list, p, &guarded);
     }
     if (rc == 0) {

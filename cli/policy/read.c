@@ -236,6 +236,8 @@ show_resolved(struct command_line *line, const struct record *r)
 {
     struct policy_origin *origins;
     struct policy_text *text;
+    struct faults faults = {0};
+    struct policy *p;
     int rc, status = resolve_record(line, r, &text, &origins);
 
     if (status) {
@@ -247,6 +249,12 @@ show_resolved(struct command_line *line, const struct record *r)
         rc = print_layers(r);
         rc = rc ? rc : print_origins(origins);
     }
+    if (policy_compile(text, admin_find, line->registry, r->name, &p,
+                       &faults) == 0) {
+        say_warnings(&faults);
+        policy_free(p);
+    }
+    faults_free(&faults);
     policy_text_free(text);
     free(origins);
     return rc ? say_no_memory() : STATUS_DONE;

@@ -183,6 +183,7 @@ static int
 read_directory(struct source *s, const char *path, struct faults *faults)
 {
     struct dirent **entries;
+    struct stat st;
     int count = scandir(path, &entries, is_ini, compare_entries), rc = 0;
 
     if (count < 0) {
@@ -200,8 +201,13 @@ read_directory(struct source *s, const char *path, struct faults *faults)
         if (asprintf(&whole, "%s%s%s", path, slash, entries[i]->d_name) < 0) {
             whole = NULL;
         }
-        rc = first_failure(rc,
-                           whole ? read_file(s, whole, faults) : BIDE_ENOMEM);
+        if (whole && stat(whole, &st) == 0 && !S_ISREG(st.st_mode)) {
+            fault_add(faults, whole, 0, NULL, "not a regular file");
+            rc = first_failure(rc, BIDE_EINPUT);
+        } else {
+            rc = first_failure(rc, whole ? read_file(s, whole, faults)
+                                         : BIDE_ENOMEM);
+        }
         free(whole);
         free(entries[i]);
     }

@@ -122,7 +122,7 @@ run_script(struct command_line *line, struct source *source,
     if (rc) {
         return say_refusal(rc, &faults, policy_text_name(text), NULL);
     }
-    faults_free(&faults);
+    say_warnings(&faults);
     return printed ? say_no_memory() : STATUS_DONE;
 }
 

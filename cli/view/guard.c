@@ -19,8 +19,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 int
-guard_compile(struct admin *registry, const struct record *r,
-              struct policy **out)
+guard_read(struct admin *registry, const struct record *r, struct policy **out)
 {
     struct policy_text *text = NULL;
     int rc = admin_text(r, &text);
@@ -30,7 +29,14 @@ guard_compile(struct admin *registry, const struct record *r,
         rc = policy_compile(text, admin_find, registry, r->name, out, NULL);
     }
     policy_text_free(text);
-    return rc == BIDE_ENOMEM ? rc : 0;
+    return rc;
+}
+
+int
+guard_compile(struct admin *registry, const struct record *r,
+              struct policy **out)
+{
+    return guard_read(registry, r, out) == BIDE_ENOMEM ? BIDE_ENOMEM : 0;
 }
 
 int

@@ -19,7 +19,9 @@ struct record;
 int guard_compile(struct admin *registry, const struct record *r,
                   struct policy **out);
 int guard_policy(struct admin *registry, const char *name, struct policy **out);
-
+/* The same, and returns any BIDE_E code. */
+int guard_read(struct admin *registry, const struct record *r,
+               struct policy **out);
 /* Compiles the policy of the first operand.  Returns 0 or the exit status. */
 int guard_find(struct command_line *line, struct policy **out);
 /* Returns 0; or the exit status, after an error message: the live state cannot
@@ -27,12 +29,10 @@ int guard_find(struct command_line *line, struct policy **out);
 int guard_check_live(const struct command_line *line);
 /* Prints that the scope was never used.  Returns the exit status. */
 int guard_no_scope(const struct policy *p, const char *scope);
-
 bool guard_has_breaker(const struct policy *p); /* the breaker is not off */
 bool guard_has_budget(const struct policy *p);
 /* Reports whether the policy has a breaker, or a budget for each scope. */
 bool guard_by_scope(const struct policy *p);
-
 /* Writes the state of the breaker: "closed", "OPEN 12s", "half open", "forced
  * open", "forced closed"; "-" if it is off.  Both functions need 32 bytes and
  * return the buffer. */

@@ -317,3 +317,23 @@ END
     says_not "[pay]"
     says "nobody: no such policy"
 }
+
+@test "a pipe among the files of a directory is refused, and nobody waits for it" {
+    mkdir dir
+    printf '[pay]\nattempts = 2\n' >dir/pay.ini
+    mkfifo dir/x.ini
+    gives 5 timeout 60 "$BIDE" --dir "$DIR" apply dir
+    says "dir/x.ini: not a regular file" "nothing was changed"
+    gives 5 timeout 60 "$BIDE" validate dir
+    rm dir/x.ini
+    gives 0 bide apply dir
+}
+
+@test "every command that shows the rules of a policy prints its warnings" {
+    bide apply - <<<$'[w]\nbreaker = on\nbudget = own\nwait_initial = 5s\nwait_max = 1s\n' >/dev/null 2>&1
+    for command in "breaker w" "budget w" "show w --resolved" "simulate w --calls 1/s --fail 10%"; do
+        # shellcheck disable=SC2086 # words
+        gives 0 bide $command
+        says "warning: wait_max = 1s: shorter than wait_initial = 5s"
+    done
+}
