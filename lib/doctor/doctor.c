@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/open.h"
 #include "admin/read.h"
@@ -281,6 +282,8 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     case FINDING_MEMORY_REFUSED:
     case FINDING_CELLS_REFUSED:
         return true;
+    case FINDING_SERVICE_OUTSIDE:
+        return f->count != (uint64_t)getpid();
     case FINDING_CANNOT_USE:
     case FINDING_FILE_REFUSED:
         return name && strncmp(name, "/deferred.", 10) != 0 &&
@@ -305,6 +308,7 @@ admin_uncounted(struct admin *a, struct doctor_finding *out)
     snprintf(r.live, sizeof(r.live), "%s", admin_live_path(a));
     doctor_space(&d);
     doctor_rights(&d);
+    doctor_services(&d);
     doctor_attach(&d);
     for (size_t i = 0; i < r.count; i++) {
         if (is_about_counting(&r.findings[i], r.live) &&

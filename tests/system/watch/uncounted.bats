@@ -111,6 +111,19 @@ teardown() {
     says "exec pay: live state: no permission: the call is not counted"
 }
 
+@test "a service that is not in the group, while it runs" {
+    shared
+    chmod -R a+rX "$DIR"
+    mkfifo go
+    as 4545 exec pay -- cat <go &
+    exec 9>go
+    until_it pgrep -f "$DIR exec pay"
+    said "(bide) of user 4343 uses this registry, but may not read it or write $T/live"
+    exec 9>&-
+    wait
+    said ""
+}
+
 @test "before the first service, nothing is wrong, and that is said" {
     shared
     rm "$T"/live/*.live
