@@ -201,7 +201,8 @@ read_directory(struct source *s, const char *path, struct faults *faults)
         if (asprintf(&whole, "%s%s%s", path, slash, entries[i]->d_name) < 0) {
             whole = NULL;
         }
-        if (whole && stat(whole, &st) == 0 && !S_ISREG(st.st_mode)) {
+        if (whole && stat(whole, &st) == 0 && !S_ISREG(st.st_mode) &&
+            !S_ISDIR(st.st_mode)) {
             fault_add(faults, whole, 0, NULL, "not a regular file");
             rc = first_failure(rc, BIDE_EINPUT);
         } else {
