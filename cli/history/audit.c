@@ -60,7 +60,8 @@ audit_kind_word(enum audit_kind kind)
     static const char *const words[] = {
         [AUDIT_CHANGE] = "change",   [AUDIT_FORCED] = "forced",
         [AUDIT_BREAKER] = "breaker", [AUDIT_LEVEL] = "warning",
-        [AUDIT_WORK] = "work",       [AUDIT_CALLS] = "calls",
+        [AUDIT_HOST] = "host",       [AUDIT_WORK] = "work",
+        [AUDIT_CALLS] = "calls",
     };
 
     return words[kind];
@@ -192,6 +193,8 @@ add_event(void *arg, const char *name, const char *scope,
     if (event->kind == HISTORY_BREAKER) {
         snprintf(text, sizeof(text), "%s", breaker_words(event->to));
         a->opened += event->to == STATE_OPEN;
+    } else if (event->kind == HISTORY_CLOCK || event->kind == HISTORY_ANEW) {
+        snprintf(text, sizeof(text), "%s", event->words);
     } else if (event->kind == HISTORY_LEVEL) {
         snprintf(text, sizeof(text), "%s -> %s%s%s", level_word(event->from),
                  level_word(event->to), *event->words ? ": " : "",
@@ -199,9 +202,11 @@ add_event(void *arg, const char *name, const char *scope,
     } else {
         return 0; /* written by a later version of bide */
     }
-    e = audit_new_entry(
-        a, event->kind == HISTORY_BREAKER ? AUDIT_BREAKER : AUDIT_LEVEL, name,
-        scope, event->when_ns);
+    e = audit_new_entry(a,
+                        event->kind == HISTORY_BREAKER ? AUDIT_BREAKER
+                        : event->kind == HISTORY_LEVEL ? AUDIT_LEVEL
+                                                       : AUDIT_HOST,
+                        name, scope, event->when_ns);
     if (!e || !(e->what = strdup(text))) {
         return BIDE_ENOMEM;
     }
@@ -315,8 +320,9 @@ print_audit(struct audit *a)
 int
 audit_command(struct command_line *line)
 {
-    struct audit a = {
-        .line = line, .name = line->operands[0], .now_ns = clock_realtime_ns()};
+    struct audit a = {.line = line,
+                      .name = line->operands[0],
+                      .now_ns = past_now_ns(admin_past(line->registry))};
     int rc, status;
 
     if (a.name && !policy_name_ok(a.name)) {

@@ -15,6 +15,7 @@ enum audit_kind {
     AUDIT_FORCED,
     AUDIT_BREAKER,
     AUDIT_LEVEL,
+    AUDIT_HOST, /* of no policy */
     AUDIT_WORK,
     AUDIT_CALLS
 };

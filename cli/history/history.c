@@ -392,9 +392,10 @@ history_read_rows(struct command_line *line, struct history_rows *out)
     struct history_range range;
     int rc, status;
 
-    *out = (struct history_rows){.name = line->operands[0],
-                                 .now_ns = clock_realtime_ns(),
-                                 .begin_ns = UINT64_MAX};
+    *out =
+        (struct history_rows){.name = line->operands[0],
+                              .now_ns = past_now_ns(admin_past(line->registry)),
+                              .begin_ns = UINT64_MAX};
     status = read_grouping(line, out);
     if (status == 0) {
         status =

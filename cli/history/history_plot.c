@@ -19,10 +19,8 @@ static const struct {
     enum history_amount amount; /* HISTORY_AMOUNTS: the 95th percentile */
     bool if_any;
 } lines[] = {
-    {"calls/min", AMOUNT_CALLS, false},
-    {"retries/min", AMOUNT_RETRIES, false},
-    {"failed/min", AMOUNT_FAILED, true},
-    {"refused/min", AMOUNT_REFUSED, true},
+    {"calls/min", AMOUNT_CALLS, false},  {"retries/min", AMOUNT_RETRIES, false},
+    {"failed/min", AMOUNT_FAILED, true}, {"refused/min", AMOUNT_REFUSED, true},
     {"p95", HISTORY_AMOUNTS, false},
 };
 

@@ -273,7 +273,17 @@ print_all_outcomes(const struct history_rows *rows)
 static void
 print_source(const struct history_rows *rows)
 {
-    char when[64];
+    const struct past_known *k = &rows->past;
+    char when[64], lost[32];
+
+    if (k->anew_ns >= rows->since_ns && k->anew_ns > 0 &&
+        k->anew_ns <= rows->until_ns) {
+        printf(
+            "\nThe live state was removed and began anew %s: calls of the %s "
+            "before that\nmay be missing.\n",
+            when_write(k->anew_ns, rows->now_ns, when, sizeof(when)),
+            duration_round(k->anew_lost_ns, lost, sizeof(lost)));
+    }
 
     if (rows->past.recorded_ns == 0 &&
         (rows->past.damaged > 0 || rows->past.pending_unknown)) {

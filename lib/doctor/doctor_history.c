@@ -1,10 +1,12 @@
 /* Checks history.mdb. */
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <bide.h>
 #include "admin/open.h"
-#include "base/clock.h"
+#include "base/duration.h"
 #include "record/past.h"
 #include "store/history/history.h"
 #include "store/history/history_form.h"
@@ -28,7 +30,8 @@ find_file(struct doctor *d, enum finding_id id, const char *name)
 static void
 judge_recording(struct doctor *d)
 {
-    uint64_t last = d->out->known.last_ns, now = clock_realtime_ns();
+    uint64_t last = d->out->known.last_ns;
+    uint64_t now = past_now_ns(admin_past(d->admin));
     uint64_t most = 2 * d->out->known.every_ns + 60 * SECOND_NS;
 
     most = most > 600 * SECOND_NS ? most : 600 * SECOND_NS;
@@ -37,6 +40,36 @@ judge_recording(struct doctor *d)
         doctor_find(d, FINDING_HISTORY_IN_FUTURE);
     } else if (now > last && now - last > most) {
         doctor_find(d, FINDING_HISTORY_STOPPED)->age_ns = now - last;
+    }
+}
+
+/* Finds a clock that was set and a live state that was removed. */
+static void
+judge_line(struct doctor *d)
+{
+    struct past *p = admin_past(d->admin);
+    struct live *l = past_live(p, false);
+    uint64_t now = past_now_ns(p);
+    struct past_known k;
+    char by[32], words[48];
+
+    if (l) {
+        doctor_find_count(d, FINDING_MARKS_REFUSED,
+                          atomic_load(&live_header(l)->marks_refused));
+    }
+    if (past_known(p, &k)) {
+        return; /* found before */
+    }
+    if (k.jump_ns) {
+        duration_round((uint64_t)llabs(k.jump_ns), by, sizeof(by));
+        snprintf(words, sizeof(words), "%s by %s",
+                 k.jump_ns > 0 ? "forward" : "back", by);
+        doctor_find_reason(d, FINDING_HISTORY_CLOCK, 0, words);
+    }
+    if (k.anew_ns && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {
+        duration_round(k.anew_lost_ns, by, sizeof(by));
+        doctor_find_reason(d, FINDING_HISTORY_ANEW, 0, by)->age_ns =
+            now - k.anew_ns;
     }
 }
 
@@ -56,6 +89,7 @@ judge_history(struct doctor *d)
         doctor_find(d, FINDING_HISTORY_TOO_LARGE)->bytes = r->known.bytes;
     }
     judge_recording(d);
+    judge_line(d);
 }
 
 void

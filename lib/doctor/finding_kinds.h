@@ -142,6 +142,16 @@ FINDING(HISTORY_TOO_LARGE, NOTE, history,
 FINDING(HISTORY_IN_FUTURE, NOTE, history,
         "the time of the last recording is in the future", "",
         "check the clock of this host")
+FINDING(HISTORY_CLOCK, NOTE, history,
+        "the clock was set {why} since the host was started, and the times of "
+        "the history did not follow", "",
+        "they do after the next start of the host")
+FINDING(HISTORY_ANEW, NOTE, history,
+        "the live state was removed or replaced, and began anew {age} ago: "
+        "calls of the {why} before that may be missing", "", "")
+FINDING(MARKS_REFUSED, NOTE, history,
+        "{count} version{s} ended without space to note it: what they counted "
+        "belongs to the versions after them", "", "record more often")
 FINDING(HISTORY_STOPPED, WRONG, history,
         "nothing was recorded for {age}; the statistics since then will be "
         "one interval", "{bide} record", RECORD_EVERY_MINUTE)

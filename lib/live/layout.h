@@ -77,7 +77,8 @@ struct live_header {
     _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
     _Atomic uint64_t free;          /* C, recorder: the chain of free cells, as
                                        in the directory */
-    _Atomic uint64_t marks_refused; /* S, O: marks without space */
+    _Atomic uint64_t marks_refused; /* S, O, recorder: marks without space, and
+                                       marks that were overwritten */
     _Atomic uint64_t shares_refused; /* S: cells beyond a process's share */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */

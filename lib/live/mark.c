@@ -255,7 +255,7 @@ cell_each_part(struct live *l, uint32_t index,
     if (!p) {
         return c ? BIDE_ENOMEM : 0;
     }
-    counting = find_parts(l, index, c, p);
+    counting = p->part.counting = find_parts(l, index, c, p);
     /* Outcomes keep their slots, so only their counts differ. */
     p->then = p->now;
     for (uint32_t i = 0; i < COUNTS; i++) {
@@ -278,4 +278,11 @@ cell_each_part(struct live *l, uint32_t index,
     }
     free(p);
     return rc;
+}
+
+void
+cell_forget_marks(struct cell *c, uint64_t counting)
+{
+    atomic_compare_exchange_strong(&c->counting, &counting,
+                                   version_of(counting));
 }

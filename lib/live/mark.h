@@ -20,6 +20,7 @@ struct cell_part {
     uint32_t version;
     bool last;
     bool cut; /* earlier marks are lost: what they had counted is in this one */
+    uint64_t counting; /* of the cell, for cell_forget_marks */
     struct cell_reading reading;
 };
 
@@ -29,5 +30,8 @@ struct cell_part {
 int cell_each_part(struct live *l, uint32_t index,
                    int (*visit)(void *arg, const struct cell_part *part),
                    void *arg);
+
+/* Forgets the marks of a cell, unless it has others than under `counting`. */
+void cell_forget_marks(struct cell *c, uint64_t counting);
 
 #endif

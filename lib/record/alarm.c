@@ -285,7 +285,7 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
                         .names = names,
                         .name_count = count,
                         .all = count == 0,
-                        .now_ns = clock_realtime_ns(),
+                        .now_ns = past_now_ns(p),
                         .visit = visit,
                         .arg = arg};
     struct history_range range = {.name = count == 1 ? names[0] : NULL,

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/boot.h"
+#include "base/clock.h"
 #include "base/draft.h"
 #include "base/failure.h"
 #include "registry/stats.h"
@@ -93,6 +95,7 @@ static int
 read_known(struct past *p, struct past_known *out)
 {
     struct history_known k = {.last_ns = 0};
+    struct live *l;
     int rc = p->history ? history_known(p->history, &k) : 0;
 
     if (rc) {
@@ -106,8 +109,34 @@ read_known(struct past *p, struct past_known *out)
         .pending_unknown = k.state_lost,
         .lost = k.lost,
         .bytes = k.bytes,
+        .newest_ns = k.newest_ns,
+        .jump_ns = k.jump_ns,
+        .anew_ns = k.anew_ns,
+        .anew_lost_ns = k.anew_lost_ns,
     };
+    l = p->history ? past_live(p, false) : NULL;
+    if (l && live_header(l)->begun_ns != k.live_begun_ns &&
+        !memcmp(live_header(l)->boot_id, k.boot, sizeof(k.boot))) {
+        out->anew_ns = live_header(l)->begun_ns - (uint64_t)k.jump_ns;
+        out->anew_lost_ns =
+            out->anew_ns > k.last_ns ? out->anew_ns - k.last_ns : 0;
+    }
     return 0;
+}
+
+uint64_t
+past_now_ns(struct past *p)
+{
+    struct history_known k;
+    uint64_t now = clock_boottime_ns();
+    uint8_t boot[16];
+
+    boot_id(boot);
+    return open_history(p) == 0 && p->history &&
+                   history_known(p->history, &k) == 0 && k.boottime_ns &&
+                   k.boottime_ns <= now && !memcmp(k.boot, boot, sizeof(boot))
+               ? now + k.offset_ns
+               : clock_realtime_ns();
 }
 
 int
@@ -206,7 +235,7 @@ past_cell(struct live *l, uint32_t index, char name[BIDE_NAME_MAX + 1],
 
 struct pending {
     struct draft cells; /* pairs of pending_head and figures */
-    uint64_t begin_ns, end_ns;
+    uint64_t now_ns, begin_ns, end_ns;
     uint64_t damaged; /* cells without a readable last recording */
 };
 
@@ -300,7 +329,7 @@ collect_pending(struct past *p, const char *name,
     }
     free(r);
     begun = live_header(l)->begun_ns;
-    out->end_ns = clock_realtime_ns();
+    out->end_ns = out->now_ns;
     out->begin_ns = known->recorded_ns > begun ? known->recorded_ns : begun;
     if (out->begin_ns > out->end_ns) { /* the clock was set back */
         out->end_ns = out->begin_ns;
@@ -378,7 +407,7 @@ int
 past_each_interval(struct past *p, const struct history_range *range,
                    history_visit_fn *visit, void *arg, struct past_known *out)
 {
-    struct pending pending = {.damaged = 0};
+    struct pending pending = {.now_ns = past_now_ns(p)};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
@@ -391,8 +420,8 @@ past_each_interval(struct past *p, const struct history_range *range,
         draft_free(&pending.cells);
         return rc;
     }
-    if (recorded.until_ns > out->recorded_ns) {
-        recorded.until_ns = out->recorded_ns; /* later counts are pending */
+    if (recorded.until_ns > out->newest_ns) {
+        recorded.until_ns = out->newest_ns; /* later counts are pending */
     }
     if (p->history) {
         rc = history_each(p->history, &recorded, visit_recorded, &t, &skipped);

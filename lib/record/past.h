@@ -1,7 +1,7 @@
 /* Reads the history, records it, and warns early.  Functions return 0 or a
  * BIDE_E code; base/failure.h then has the facts.  Not thread-safe.  Before the
  * first recording there is one interval: from the start of the live state until
- * now.  Times are CLOCK_REALTIME. */
+ * now.  Times are CLOCK_REALTIME as past_now_ns returns it. */
 #ifndef BIDE_RECORD_PAST_H
 #define BIDE_RECORD_PAST_H
 
@@ -34,6 +34,10 @@ struct live *past_live(struct past *p, bool create);
 
 /* ---- reading the history ---- */
 
+/* Returns the time now as the history has it: a clock that was set since the
+ * first recording of this boot is not followed. */
+uint64_t past_now_ns(struct past *p);
+
 struct past_known {
     uint64_t recorded_ns;                    /* the last recording; 0: none */
     uint64_t minutes_from_ns, hours_from_ns; /* earlier ones were removed */
@@ -41,6 +45,11 @@ struct past_known {
     bool pending_unknown; /* damage hides the counts since the last recording */
     uint64_t lost;        /* cells whose counts were lost once by damage */
     uint64_t bytes;       /* size of the file */
+    uint64_t newest_ns;   /* the latest time in it, after a clock was ahead */
+    int64_t jump_ns;      /* how far the clock is ahead of past_now_ns */
+    /* When the live state began anew within a boot, 0: never; and the time
+     * before of which calls may be missing. */
+    uint64_t anew_ns, anew_lost_ns;
 };
 /* Fills *out; all zero without a recording.  Fails with BIDE_EDAMAGED,
  * BIDE_EPERM ... */

@@ -24,12 +24,14 @@ fail_recording(int rc)
 /* One cell, too large for the stack. */
 struct cell_space {
     struct recording *recording;
-    const struct cell *cell;
+    struct live *live;
+    struct cell *cell;
     int rc; /* of naming an outcome */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     struct figures total;
     bool begun;      /* a part is recorded: */
     uint64_t turned; /* the transitions before it */
+    bool marked;     /* some mark was not recorded before */
 };
 
 static uint32_t
@@ -68,6 +70,7 @@ record_transitions(struct cell_space *space, struct live *l, uint32_t index)
             continue;
         }
         event.to = (uint8_t)to;
+        event.when_ns -= (uint64_t)times.jump_ns;
         if (event.when_ns < times.begin_ns || event.when_ns > times.end_ns) {
             event.when_ns = times.end_ns;
         }
@@ -82,6 +85,7 @@ static int
 record_part(void *arg, const struct cell_part *part)
 {
     struct cell_space *space = arg;
+    struct recording_result then, now;
     uint64_t before;
     int rc;
 
@@ -89,11 +93,21 @@ record_part(void *arg, const struct cell_part *part)
     if (space->rc || figures_none(&space->total)) {
         return space->rc;
     }
+    recording_result(space->recording, &then);
     rc = recording_put(space->recording, space->name, space->scope,
                        atomic_load(&space->cell->begun), part->version,
                        !part->last, &space->total, &before);
+    recording_result(space->recording, &now);
     space->turned = space->begun ? space->turned : before;
     space->begun = true;
+    if (!part->last) {
+        space->marked |= now.cells != then.cells || before == UINT64_MAX;
+        if (part->cut && now.cells != then.cells) {
+            atomic_fetch_add(&live_header(space->live)->marks_refused, 1);
+        }
+    } else if (!space->marked && part->counting >> 32) {
+        cell_forget_marks(space->cell, part->counting);
+    }
     return rc;
 }
 
@@ -109,9 +123,10 @@ record_cell(struct recording *r, struct live *l, uint32_t index,
         return 0;
     }
     space->recording = r;
+    space->live = l;
     space->cell = c;
     space->rc = 0;
-    space->begun = false;
+    space->begun = space->marked = false;
     recording_result(r, &then);
     rc = cell_each_part(l, index, record_part, space);
     recording_result(r, &now);
@@ -138,7 +153,8 @@ record_all_cells(struct recording *r, struct live *l)
 static struct recording_source
 source_of(struct live *l)
 {
-    struct recording_source from = {.begun_ns = live_header(l)->begun_ns};
+    struct recording_source from = {.begun_ns = live_header(l)->begun_ns,
+                                    .boottime_ns = clock_boottime_ns()};
 
     memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
     memcpy(from.registry, live_header(l)->registry_id, sizeof(from.registry));
@@ -257,9 +273,9 @@ judge_levels(struct past *p, struct recorded *out)
     if (rc || out->change_count == 0) {
         return rc;
     }
-    rc = recording_begin_levels(p->dir, clock_realtime_ns(), &r);
+    rc = recording_begin_levels(p->dir, past_now_ns(p), &r);
     if (!rc) {
-        rc = keep_changes(r, out, clock_realtime_ns());
+        rc = keep_changes(r, out, past_now_ns(p));
         recording_end(r);
     }
     return rc ? fail_recording(rc) : 0;
@@ -273,7 +289,7 @@ rescue_history(struct past *p, struct recorded *out)
     struct recording *r;
 
     if ((past_known(p, &known) || p->history) &&
-        !recording_begin_levels(p->dir, clock_realtime_ns(), &r)) {
+        !recording_begin_levels(p->dir, past_now_ns(p), &r)) {
         recording_result(r, &out->result);
         recording_end(r);
     }

@@ -405,7 +405,16 @@ history_known(struct history *h, struct history_known *out)
                    h->state_lost,
         .every_ns = h->state.every_ns,
         .bytes = stamp.size,
+        .live_begun_ns = h->state.live_begun_ns,
+        .boottime_ns = h->state.boottime_ns,
+        .offset_ns = h->state.offset_ns,
+        .newest_ns = h->state.newest_ns > h->state.last_ns ? h->state.newest_ns
+                                                           : h->state.last_ns,
+        .anew_ns = h->state.anew_ns,
+        .anew_lost_ns = h->state.anew_lost_ns,
+        .jump_ns = h->state.jump_ns,
     };
+    memcpy(out->boot, h->state.live_boot, sizeof(out->boot));
     for (uint32_t i = 0; i < h->names; i++) {
         out->cells += h->name[i].kind == 'c';
     }

@@ -23,6 +23,11 @@ struct history_known {
     uint64_t damaged;    /* records and pages, as far as known */
     uint64_t bytes, every_ns; /* of the file; the recorder's interval */
     uint32_t cells;           /* names of policies and scopes */
+    /* recording_line.h: of the last recording's boot, or zero. */
+    uint8_t boot[16];
+    uint64_t live_begun_ns, boottime_ns, offset_ns, newest_ns;
+    uint64_t anew_ns, anew_lost_ns;
+    int64_t jump_ns;
 };
 int history_known(struct history *h, struct history_known *out);
 
@@ -56,7 +61,13 @@ uint32_t history_outcome_id(const struct history *h, const char *name);
 int history_base(struct history *h, uint64_t live_begun_ns, const char *name,
                  const char *scope, uint64_t begun, struct figures *out);
 
-enum history_kind { HISTORY_BREAKER = 1, HISTORY_LEVEL };
+/* The last two are of the host: they have no name. */
+enum history_kind {
+    HISTORY_BREAKER = 1,
+    HISTORY_LEVEL,
+    HISTORY_CLOCK,
+    HISTORY_ANEW,
+};
 struct history_event {
     enum history_kind kind;
     uint64_t when_ns;

@@ -266,9 +266,10 @@ visit_event(void *arg, const uint8_t *key, size_t key_length,
 {
     struct event_walk *w = arg;
     struct history_event event = {.kind = 0};
-    const struct history_name *name;
+    static const struct history_name host = {.kind = 'c'};
+    const struct history_name *name = NULL;
     uint64_t when;
-    uint32_t id = 0;
+    uint32_t id;
     size_t length;
     const uint8_t *bytes =
         seal_read(key, key_length, value, value_length, &length);
@@ -278,14 +279,16 @@ visit_event(void *arg, const uint8_t *key, size_t key_length,
         memcpy(&id, key + 9, sizeof(id));
         event.when_ns = be64toh(when);
         id = be32toh(id);
+        name = id == 0                  ? &host
+               : id < w->history->names ? &w->history->name[id]
+                                        : NULL;
     }
-    if (!bytes || length < 3 || length - 3 >= sizeof(event.words) || !id ||
-        id >= w->history->names || w->history->name[id].kind != 'c') {
+    if (!bytes || length < 3 || length - 3 >= sizeof(event.words) || !name ||
+        name->kind != 'c') {
         *w->damaged += 1;
         return 0;
     }
-    name = &w->history->name[id];
-    if (w->name && strcmp(w->name, name->name) != 0) {
+    if (w->name && *name->name && strcmp(w->name, name->name) != 0) {
         return 0;
     }
     event.kind = bytes[0];

@@ -38,6 +38,7 @@
 
 enum {
     HISTORY_FORMAT = 2,
+    HISTORY_GAPS = 8,
     BLOCK_HEADER = 1 + 8 + 8,
     /* Two fit into a page of LMDB, key and checksum included. */
     BLOCK_ROOM = 2000,
@@ -49,12 +50,17 @@ enum {
     NAME_KEY_MAX = 1 + 2 * (BIDE_NAME_MAX + 1) + 64,
 };
 
+/* Time between two recordings in which nobody recorded. */
+struct history_gap {
+    uint64_t end_ns, length_ns; /* length 0: none */
+};
+
 struct history_state {
     uint32_t format, next_id;
     uint64_t commit;        /* the transaction's own number */
     uint64_t live_begun_ns; /* the live state that was recorded last */
     uint8_t live_boot[16];
-    uint64_t last_ns;         /* the last recording (CLOCK_REALTIME) */
+    uint64_t last_ns;         /* the last recording, recording_line.h */
     uint64_t hour_from_ns;    /* begin of the first interval of its hour */
     uint64_t minutes_from_ns; /* minutes that end later are kept */
     uint64_t hours_from_ns;   /* hours that end later are kept */
@@ -63,8 +69,16 @@ struct history_state {
     uint64_t flags;
     uint64_t every_ns;    /* the interval of its recorder */
     uint8_t registry[16]; /* zeros: not known yet */
+    uint64_t newest_ns;   /* the latest time of any recording */
+    uint64_t boottime_ns; /* CLOCK_BOOTTIME of the last recording; 0: none */
+    uint64_t offset_ns;   /* added to it */
+    int64_t jump_ns;      /* how far the clock is ahead of the sum */
+    /* When a live state began anew within its boot, and the time before since
+     * the last recording of the one before it. */
+    uint64_t anew_ns, anew_lost_ns;
+    struct history_gap gap[HISTORY_GAPS]; /* the oldest first */
 };
-_Static_assert(sizeof(struct history_state) == 120, "no gaps");
+_Static_assert(sizeof(struct history_state) == 296, "no gaps");
 
 enum history_flags {
     HISTORY_BASES_LOST = 1, /* some bases are lost: a cell without one may have

@@ -2,6 +2,7 @@
  * no lock of its own: history.lock keeps other recorders out, and readers do
  * not use LMDB. */
 #include "recording_inside.h"
+#include "recording_line.h"
 #include "history_inside.h"
 
 #include <errno.h>
@@ -383,13 +384,16 @@ set_interval(struct recording *r, const struct recording_source *from,
              bool same, uint64_t now_ns)
 {
     struct history_state *s = &r->state;
-    uint64_t begin = same ? s->last_ns : from->begun_ns;
+    uint64_t begin = same ? s->last_ns : from->begun_ns - (uint64_t)s->jump_ns;
 
     if (now_ns <= s->last_ns && s->last_ns - now_ns < HOUR_NS) {
         now_ns = s->last_ns + 1;
     }
     r->result.begin_ns = begin < now_ns ? begin : now_ns;
     r->result.end_ns = now_ns;
+    r->before_ns = s->last_ns;
+    s->newest_ns = s->newest_ns > now_ns ? s->newest_ns : now_ns;
+    line_note_gap(s, s->last_ns, now_ns);
 }
 
 /* Begins the blocks of this interval.  Call it after the hour of the recording
@@ -448,7 +452,7 @@ begin_interval(struct recording *r, const struct recording_source *from,
     memcpy(s->live_boot, from->boot, sizeof(from->boot));
     r->all_cells = true;
     begin_blocks(r, new_hour);
-    return rc;
+    return rc ? rc : line_note(r, from, !same, r->before_ns);
 }
 
 int
@@ -461,6 +465,7 @@ recording_begin(const char *dir, const struct recording_source *from,
     if (rc) {
         return rc;
     }
+    now_ns = line_place(r, from, now_ns);
     if (!r->result.rescued && is_same_live(r, from) &&
         r->state.last_ns / every_ns == now_ns / every_ns) {
         recording_end(r);
@@ -488,7 +493,7 @@ recording_begin_now(const char *dir, const struct recording_source *from,
 
     free(path);
     if (!rc) {
-        rc = begin_interval(r, from, now_ns);
+        rc = begin_interval(r, from, line_place(r, from, now_ns));
     }
     if (rc) {
         recording_end(r);
@@ -578,4 +583,5 @@ recording_result(const struct recording *r, struct recording_result *out)
 {
     *out = r->result;
     out->lost = r->state.lost;
+    out->jump_ns = r->state.jump_ns;
 }

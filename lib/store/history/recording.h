@@ -17,6 +17,7 @@ struct recording;
 struct recording_source {
     uint64_t begun_ns;              /* of the live state: CLOCK_REALTIME */
     uint8_t boot[16], registry[16]; /* zeros: not known */
+    uint64_t boottime_ns;           /* CLOCK_BOOTTIME */
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
@@ -25,8 +26,7 @@ struct recording_source {
  *
  * If pages are damaged, the readable records are copied to a new file and the
  * old one is kept beside it.  Cells without a readable base are not counted in
- * this interval.  After the clock was set back, intervals have no length until
- * it has caught up, for an hour at most. */
+ * this interval. */
 #define RECORDING_DONE 1
 int recording_begin(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, uint64_t every_ns, struct recording **out);
@@ -82,6 +82,7 @@ struct recording_result {
     uint64_t bytes;      /* used pages of the file */
     bool rescued;        /* damaged: the rest was copied to a new file */
     uint64_t unreadable; /* pages and records that were not copied */
+    int64_t jump_ns;     /* how far the clock is ahead of end_ns */
 };
 void recording_result(const struct recording *r, struct recording_result *out);
 

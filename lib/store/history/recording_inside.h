@@ -34,8 +34,10 @@ struct recording {
     struct block minute, hour;
     int failed;
     bool quick; /* checks and rescues no file */
-    bool new_hour;
-    bool all_cells;            /* records every cell of the live state */
+    bool new_hour, same_boot;
+    int64_t jump_ns;    /* the clock has jumped since the last recording */
+    uint64_t before_ns; /* the end of that one */
+    bool all_cells;     /* records every cell of the live state */
     uint32_t counted, unnamed; /* the last cells in result.cells, and renamed */
     uint32_t renewed_count, renewed[RENEWED_MAX]; /* outcomes with a new id */
     /* Buffers for one cell. */

@@ -1,5 +1,5 @@
 /* Removes old records, a few with each recording. */
-#include "recording_inside.h"
+#include "recording_line.h"
 
 #include <string.h>
 
@@ -68,12 +68,41 @@ remove_blocks(struct recording *r, int db, uint64_t until_ns, uint32_t *most)
     return remove_until(r, db, first, BLOCK_KEY, last, BLOCK_KEY, most);
 }
 
-static uint64_t
-hour_before(uint64_t now_ns, uint64_t ago_ns)
+/* Sets *out to the begin of the hour with the first block; `none` if there is
+ * no block. */
+static int
+find_first_hour(struct recording *r, int db, uint64_t none, uint64_t *out)
 {
-    uint64_t then = now_ns > ago_ns ? now_ns - ago_ns : 0;
+    uint8_t key[BLOCK_KEY];
+    MDB_val k = lmdb_val(key, form_block_key(0, 0, key)), v;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(r->txn, r->dbi[db], &cursor);
 
-    return then / HOUR_NS * HOUR_NS;
+    *out = none;
+    if (rc) {
+        return recording_failed(r, rc);
+    }
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    if (!rc && form_block_end(k.mv_data, k.mv_size) > HOUR_NS) {
+        *out = hour_end(form_block_end(k.mv_data, k.mv_size)) - HOUR_NS;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
+}
+
+/* Moves the limit of the records kept by one step at most, towards `keep_ns`
+ * before the recording before this one: this one's time may be wrong. */
+static int
+move_limit(struct recording *r, int db, uint64_t keep_ns, uint64_t step_ns,
+           uint64_t *limit)
+{
+    uint64_t target = line_before(&r->state, r->before_ns, keep_ns), first;
+    int rc = find_first_hour(r, db, *limit, &first);
+
+    first = (first > *limit ? first : *limit) + step_ns;
+    target = (target < first ? target : first) / HOUR_NS * HOUR_NS;
+    *limit = target > *limit ? target : *limit;
+    return rc;
 }
 
 /* If the file is too large, moves the limit of the records kept: by an hour of
@@ -89,18 +118,10 @@ bound_size(struct recording *r, uint64_t bytes)
         return rc;
     }
     if (s->minutes_from_ns < this_hour) {
-        uint8_t key[BLOCK_KEY];
-        MDB_val k = lmdb_val(key, form_block_key(0, 0, key)), v;
-        MDB_cursor *cursor;
         uint64_t first;
 
-        rc = mdb_cursor_open(r->txn, r->dbi[MINUTES], &cursor);
-        if (rc) {
-            return recording_failed(r, rc);
-        }
-        rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-        first = rc ? this_hour : hour_end(form_block_end(k.mv_data, k.mv_size));
-        mdb_cursor_close(cursor);
+        rc = find_first_hour(r, MINUTES, this_hour, &first);
+        first += HOUR_NS;
         s->minutes_from_ns = first < this_hour ? first : this_hour;
     } else {
         s->hours_from_ns = s->hours_from_ns + 24 * HOUR_NS < this_hour
@@ -182,13 +203,15 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
                 uint32_t most)
 {
     struct history_state *s = &r->state;
-    uint64_t minutes = hour_before(s->last_ns, keep->minutes_ns);
-    uint64_t hours = hour_before(s->last_ns, keep->hours_ns);
     int rc = r->failed;
 
-    s->hours_from_ns = hours > s->hours_from_ns ? hours : s->hours_from_ns;
-    s->minutes_from_ns =
-        minutes > s->minutes_from_ns ? minutes : s->minutes_from_ns;
+    if (!rc) {
+        rc = move_limit(r, MINUTES, keep->minutes_ns, HOUR_NS,
+                        &s->minutes_from_ns);
+    }
+    if (!rc) {
+        rc = move_limit(r, HOURS, keep->hours_ns, DAY_NS, &s->hours_from_ns);
+    }
     if (!rc) {
         rc = bound_size(r, keep->bytes);
     }

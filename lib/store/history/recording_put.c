@@ -492,12 +492,13 @@ recording_event(struct recording *r, const char *name, const char *scope,
 {
     size_t words = strnlen(event->words, sizeof(event->words) - 1);
     uint8_t key[EVENT_KEY], sealed[4 + 3 + sizeof(event->words)];
-    uint32_t id, number = 0;
+    uint32_t id = 0, number = 0; /* id 0: of the host */
     const uint8_t *value;
     size_t length;
     bool damaged;
-    int rc =
-        r->failed ? r->failed : find_or_add_cell(r, name, scope, &id, &damaged);
+    int rc = r->failed ? r->failed
+             : *name   ? find_or_add_cell(r, name, scope, &id, &damaged)
+                       : 0;
 
     while (!rc) { /* a damaged event keeps its key */
         form_event_key(event->when_ns, id, number, key);

@@ -39,7 +39,7 @@ new_host(void)
     assert_non_null(h);
     h->seed = 42;
     h->now_ns = MORNING + 17 * SECOND;
-    h->live = (struct recording_source){MORNING, {1}, {2}};
+    h->live = (struct recording_source){MORNING, {1}, {2}, 0};
     h->version = 1;
     return h;
 }
