@@ -4,6 +4,7 @@
 #define BIDE_STORE_HISTORY_H
 
 #include "figures.h"
+#include "history_known.h"
 #include "rule/alarm.h"
 
 struct history;
@@ -14,21 +15,6 @@ void history_close(struct history *h); /* NULL: does nothing */
 /* Fails with BIDE_EFORMAT if it belongs to another registry. */
 int history_belongs(struct history *h, const uint8_t registry[16]);
 
-struct history_known {
-    uint64_t last_ns; /* the last recording */
-    bool state_lost;  /* damaged: the counts since then are not known */
-    uint64_t minutes_from_ns, hours_from_ns; /* 0: all since the beginning */
-    uint64_t lost;       /* cells that lost counts by a damaged base */
-    uint64_t unreadable; /* pages and records lost when a file was rescued */
-    uint64_t damaged;    /* records and pages, as far as known */
-    uint64_t bytes, every_ns; /* of the file; the recorder's interval */
-    uint32_t cells;           /* names of policies and scopes */
-    /* recording_line.h: of the last recording's boot, or zero. */
-    uint8_t boot[16];
-    uint64_t live_begun_ns, boottime_ns, offset_ns, newest_ns;
-    uint64_t anew_ns, anew_lost_ns;
-    int64_t jump_ns;
-};
 int history_known(struct history *h, struct history_known *out);
 
 struct history_interval {

@@ -60,7 +60,6 @@ struct recording_keep {
     uint64_t minutes_ns, hours_ns;
     uint64_t bytes; /* if the file is larger, removes more: minutes first */
 };
-/* The defaults. */
 #define RECORDING_KEEP_MINUTES_NS (35 * UINT64_C(86400000000000))
 #define RECORDING_KEEP_HOURS_NS (730 * UINT64_C(86400000000000))
 #define RECORDING_KEEP_BYTES (UINT64_C(1) << 30)
