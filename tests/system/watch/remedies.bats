@@ -52,7 +52,7 @@ unannounced() {
     # The next change announces the earlier one too.
     bide exec mail -- true
     unannounced pause mail
-    bide set order attempts=9 >/dev/null
+    bide rollback pay >/dev/null
     gives 0 bide doctor
     gives 75 bide exec mail -- true
 }
