@@ -81,6 +81,14 @@ map_known(void)
     return seen;
 }
 
+const _Atomic uint32_t *
+process_id_word(void)
+{
+    struct known *k = map_known();
+
+    return k ? &k->id : NULL;
+}
+
 uint64_t
 process_random(void)
 {

@@ -48,11 +48,15 @@ open_registry(struct bide *b, const char *dir)
         return BIDE_ENOMEM;
     }
     b->seed = process_random();
+    b->self = process_id_word();
+    if (!b->self) {
+        return BIDE_ENOMEM;
+    }
     atomic_store(&b->process, process_self().id);
     cancel = lock_take(&b->lock);
     attach_registry(b, &txn);
     lock_release(&b->lock, cancel);
-    if (!b->live || !b->process) {
+    if (!b->live) {
         return BIDE_ENOMEM;
     }
     set_scale(b);
@@ -157,10 +161,14 @@ revive_in_child(struct bide *b)
 void
 registry_revive(struct bide *b)
 {
-    uint64_t self = process_self().id;
     uint64_t seen = atomic_load_explicit(&b->process, memory_order_acquire);
+    uint64_t self;
 
-    while (__builtin_expect(seen != self, 0)) {
+    if (__builtin_expect(*b->self == seen, 1)) {
+        return;
+    }
+    self = process_self().id;
+    while (seen != self) {
         if (seen == (self | REVIVING)) {
             /* Another thread of the child does it; that takes microseconds. */
             sched_yield();

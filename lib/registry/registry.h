@@ -111,10 +111,11 @@ struct bide {
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */
     void (*recorder_end)(struct recorder *r);
-    _Atomic uint64_t process;   /* id of the process that all this is of */
-    struct running *running;    /* RUNNING_SLOTS */
-    pthread_mutex_t defer_lock; /* of the next two */
-    struct deferred *deferred;  /* the queue; NULL until it is needed */
+    const _Atomic uint32_t *self; /* process_id_word */
+    _Atomic uint64_t process;     /* id of the process that all this is of */
+    struct running *running;      /* RUNNING_SLOTS */
+    pthread_mutex_t defer_lock;   /* of the next two */
+    struct deferred *deferred;    /* the queue; NULL until it is needed */
     bool deferred_own_clock;
 };
 
