@@ -130,7 +130,7 @@ fail_no_policy(struct edit *e, const char *name, const struct edit_old *old)
 
     if (old && old->r.deleted) {
         f = failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
-        f->version = old->newest;
+        f->version = old->r.version;
     } else {
         f = failure_begin(FAILURE_NO_POLICY, BIDE_ENOPOLICY, name);
         snprintf(f->near, sizeof(f->near), "%s", admin_near(e->a, name));

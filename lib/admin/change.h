@@ -41,7 +41,8 @@ struct admin_result {
     enum admin_did did;
     uint32_t before, after; /* versions; 0: there was none */
     uint32_t as;            /* a rollback: the version restored */
-    /* The base, if it changed; else with the layers in force.  NULL: none. */
+    /* The base, if it changed; else with the layers in force.  NULL: none, or
+     * unchanged. */
     struct policy_text *old, *now;
     uint64_t until_ns;          /* a temporary change ends then, */
     uint32_t back_to;           /* and this version is in force again */

@@ -134,13 +134,19 @@ static int
 compile_at(struct edit *e, const struct record *r,
            const struct policy_text *base, const char *file)
 {
-    struct policy_text *t = policy_text_copy(base);
+    struct policy_text *laid = NULL;
     struct policy *p = NULL;
     struct faults found = {0};
-    int rc = t ? record_lay(r->parts, r->part_count, e->at_ns, t) : BIDE_ENOMEM;
+    int rc = 0;
 
+    if (r->part_count > 1) {
+        laid = policy_text_copy(base);
+        rc = laid ? record_lay(r->parts, r->part_count, e->at_ns, laid)
+                  : BIDE_ENOMEM;
+    }
     if (rc == 0) {
-        rc = policy_compile(t, read_parent, e, file, &p, &found);
+        rc = policy_compile(laid ? laid : base, read_parent, e, file, &p,
+                            &found);
         add_faults(e, r->name, file, &found);
     }
     if (rc == 0) {
@@ -148,7 +154,7 @@ compile_at(struct edit *e, const struct record *r,
     }
     free_parents(e);
     policy_free(p);
-    policy_text_free(t);
+    policy_text_free(laid);
     faults_free(&found);
     return rc;
 }

@@ -111,21 +111,19 @@ edit_in_force(struct edit *e, const char *name, struct record *out)
     return rc;
 }
 
-/* Compares the version stored last, not the one in force: a temporary change
- * that has ended is a change all the same. */
 static int
-check_if_version(const struct edit *e, const struct record *newest)
+check_if_version(const struct edit *e, const struct record *r)
 {
     struct failure *f;
 
-    if (!e->change->if_version || e->change->if_version == newest->version) {
+    if (!e->change->if_version || e->change->if_version == r->version) {
         return 0;
     }
-    f = failure_begin(FAILURE_VERSION, BIDE_EVERSION, newest->name);
+    f = failure_begin(FAILURE_VERSION, BIDE_EVERSION, r->name);
     f->wanted = e->change->if_version;
-    f->version = newest->version;
-    f->when_ns = newest->when_ns;
-    snprintf(f->who, sizeof(f->who), "%s", newest->who);
+    f->version = r->version;
+    f->when_ns = r->when_ns;
+    snprintf(f->who, sizeof(f->who), "%s", r->who);
     return f->rc;
 }
 
@@ -137,12 +135,16 @@ edit_read_old(struct edit *e, const char *name, struct edit_old *out)
     if (rc) {
         return rc == BIDE_ENOPOLICY ? rc : edit_fail_store(e, rc);
     }
-    out->newest = out->r.version;
-    rc = check_if_version(e, &out->r);
     record_settle(&out->r, e->now_ns);
+    rc = check_if_version(e, &out->r);
     if (rc == 0 && !out->r.deleted) {
         rc = admin_base(&out->r, &out->base);
-        rc = rc ? rc : admin_text(&out->r, &out->text);
+        if (rc == 0) {
+            out->text = policy_text_copy(out->base);
+            rc = out->text ? record_lay(out->r.parts, out->r.part_count,
+                                        e->now_ns, out->text)
+                           : failure_plain(BIDE_ENOMEM);
+        }
     }
     return rc;
 }

@@ -43,7 +43,6 @@ struct edit {
 
 /* A policy as it is before the change. */
 struct edit_old {
-    uint32_t newest;          /* version stored last; 0: none */
     struct record r;          /* in force */
     struct policy_text *base; /* NULL: none, or deleted */
     struct policy_text *text; /* with the layers in force */

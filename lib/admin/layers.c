@@ -233,7 +233,10 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
     }
     r->before_it = old->r;
     old->r = (struct record){0};
-    if (rc || !old->base || !n->base || !policy_text_same(old->base, n->base)) {
+    if (rc || r->did == ADMIN_UNCHANGED) {
+        return rc;
+    }
+    if (!old->base || !n->base || !policy_text_same(old->base, n->base)) {
         r->old = old->base;
         r->now = n->base;
         old->base = n->base = NULL;

@@ -18,8 +18,8 @@ enum failure_kind {
     FAILURE_NO_VERSION,    /* name, wanted */
     FAILURE_FIRST_VERSION, /* name, version: there is none before it */
     FAILURE_NO_LAYER,      /* name, wanted: no layer of it is in force */
-    FAILURE_VERSION,       /* name, wanted, version, who, when_ns: the newest
-                              version is not the wanted one; version 0: there
+    FAILURE_VERSION,       /* name, wanted, version, who, when_ns: the version
+                              in force is not the wanted one; 0: there
                               is no such policy */
     FAILURE_TEXT,          /* name, version: its text is damaged */
     FAILURE_RULES,         /* name: its version in force is not valid */

@@ -385,12 +385,16 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     json 'j["keys"]["attempts"]["value"] == "9" and "attempts = 4" in j["text"]'
 }
 
-@test "--if-version compares the newest version, layers included" {
+@test "--if-version compares the version in force, which show prints" {
     shop
     bide set pay attempts=9 --for 10ms >/dev/null
     until_it in_force pay 1
-    unchanged gives 4 bide set pay attempts=5 --if-version 1
-    gives 0 bide set pay attempts=5 --for 1h --if-version 2
+    unchanged gives 4 bide set pay attempts=5 --if-version 2
+    says "pay: the version in force is 1, not 2"
+    gives 0 bide set pay attempts=5 --for 1h --if-version 1
+    says "pay v1 -> v3"
+    unchanged gives 4 bide set pay attempts=6 --if-version 1
+    gives 0 bide set pay attempts=6 --if-version 3
 }
 
 @test "--dry-run of a layer changes nothing" {
