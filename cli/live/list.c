@@ -282,7 +282,9 @@ find_undefined(struct list *list, const struct count *c, struct undefined *out)
     }
     rc = guard_policy(list->registry, "default", &out->policy);
     out->is_default = out->policy != NULL;
-    return rc || out->policy ? rc : policy_builtin(c->name, &out->policy);
+    return rc || out->policy || *c->name == '@'
+               ? rc
+               : policy_builtin(c->name, &out->policy);
 }
 
 /* Adds a row for a name that services use but that is not defined. */
