@@ -74,7 +74,7 @@ after_a_flood_of_names_a_new_policy_works_and_screens_are_bounded(void **state)
                 &with);
     assert_in_range(with, 1, 20);
     count_lines(s, "stats", "@others", &lines, &with);
-    assert_int_equal(with, 1);
+    assert_in_range(with, 1, 2); /* its row, and the names not defined */
     assert_in_range(lines, ADMIN_CELLS_SHOWN, SCREEN);
     BIDE(s, "apply", process_file(s, "[late]\nattempts = 3\n"));
     BIDE(s, "exec", "late", "true");
