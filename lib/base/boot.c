@@ -52,41 +52,28 @@ boot_id(uint8_t out[16])
 
 /* ---- this process ---- */
 
-/* What process_self found, in a page that the kernel clears in each child. */
-struct known {
-    _Atomic uint32_t id; /* written last; 0: nothing yet */
-    _Atomic uint32_t pid, space;
-};
+enum { ID, PID, SPACE, WORDS_SIZE = 3 * sizeof(uint32_t) };
 
-/* Returns the page, NULL without memory. */
-static struct known *
-map_known(void)
+_Atomic uint32_t *
+process_words(void)
 {
-    static _Atomic(struct known *) page;
-    struct known *seen = atomic_load(&page), *fresh;
+    static _Atomic(_Atomic uint32_t *) page;
+    _Atomic uint32_t *seen = atomic_load(&page), *fresh;
 
     if (seen) {
         return seen;
     }
-    fresh = mmap(NULL, sizeof(*fresh), PROT_READ | PROT_WRITE,
+    fresh = mmap(NULL, WORDS_SIZE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (fresh == MAP_FAILED) {
         return NULL;
     }
-    if (!madvise(fresh, sizeof(*fresh), MADV_WIPEONFORK) &&
+    if (!madvise((void *)fresh, WORDS_SIZE, MADV_WIPEONFORK) &&
         atomic_compare_exchange_strong(&page, &seen, fresh)) {
         return fresh;
     }
-    munmap(fresh, sizeof(*fresh));
+    munmap((void *)fresh, WORDS_SIZE);
     return seen;
-}
-
-const _Atomic uint32_t *
-process_id_word(void)
-{
-    struct known *k = map_known();
-
-    return k ? &k->id : NULL;
 }
 
 uint64_t
@@ -103,7 +90,7 @@ process_random(void)
 struct process
 process_self(void)
 {
-    struct known *k = map_known();
+    _Atomic uint32_t *k = process_words();
     uint32_t none = 0;
     uint64_t bits;
     struct stat st;
@@ -111,15 +98,15 @@ process_self(void)
     if (!k) {
         return (struct process){0, (uint32_t)getpid(), 0};
     }
-    if (!atomic_load_explicit(&k->id, memory_order_acquire)) {
-        k->pid = (uint32_t)getpid();
-        k->space = stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
-        bits = process_random() ^ (uint64_t)k->space << 32 ^ k->pid;
+    if (!atomic_load_explicit(&k[ID], memory_order_acquire)) {
+        k[PID] = (uint32_t)getpid();
+        k[SPACE] = stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+        bits = process_random() ^ (uint64_t)k[SPACE] << 32 ^ k[PID];
         bits = bits * 0xff51afd7ed558ccdull >> 32;
         /* Of several threads the first one decides. */
-        atomic_compare_exchange_strong(&k->id, &none, (uint32_t)bits | 1);
+        atomic_compare_exchange_strong(&k[ID], &none, (uint32_t)bits | 1);
     }
-    return (struct process){k->id, k->pid, k->space};
+    return (struct process){k[ID], k[PID], k[SPACE]};
 }
 
 bool

@@ -23,9 +23,9 @@ struct process {
 
 /* Returns this process.  Takes a few ns, and is right in a forked child. */
 struct process process_self(void);
-/* Returns the word that holds the id of this process, 0 in a forked child until
- * process_self; NULL: out of memory. */
-const _Atomic uint32_t *process_id_word(void);
+/* Returns what process_self found: id, number, namespace, in a page that the
+ * kernel clears in each child; id 0: nothing yet.  NULL: out of memory. */
+_Atomic uint32_t *process_words(void);
 /* Returns random bits; early in the boot, when there are none, the time. */
 uint64_t process_random(void);
 /* Reports that the process `pid` of `space` has ended.  Of another namespace,

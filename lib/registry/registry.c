@@ -48,7 +48,7 @@ open_registry(struct bide *b, const char *dir)
         return BIDE_ENOMEM;
     }
     b->seed = process_random();
-    b->self = process_id_word();
+    b->self = process_words();
     if (!b->self) {
         return BIDE_ENOMEM;
     }

@@ -111,7 +111,7 @@ struct bide {
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */
     void (*recorder_end)(struct recorder *r);
-    const _Atomic uint32_t *self; /* process_id_word */
+    const _Atomic uint32_t *self; /* process_words */
     _Atomic uint64_t process;     /* id of the process that all this is of */
     struct running *running;      /* RUNNING_SLOTS */
     pthread_mutex_t defer_lock;   /* of the next two */
