@@ -30,30 +30,21 @@ static const struct {
 };
 
 struct doctor_finding *
-doctor_find(struct doctor *d, enum finding_id id)
+doctor_find(struct doctor *d, enum finding_id id, const char *path,
+            const char *words)
 {
     struct doctor_report *r = d->out;
-    struct doctor_finding *f = &d->lost;
-    struct doctor_finding *longer =
-        array_more(r->findings, r->count, sizeof(*longer));
+    struct doctor_finding *f = array_add(&r->findings, &r->count, sizeof(*f));
 
-    if (longer) {
-        r->findings = longer;
-        f = longer + r->count++;
-    } else {
+    if (!f) {
         r->out_of_memory = true;
+        f = &d->lost;
     }
-    *f = (struct doctor_finding){
-        .id = id, .level = kinds[id].level, .area = kinds[id].area};
-    return f;
-}
-
-struct doctor_finding *
-doctor_find_path(struct doctor *d, enum finding_id id, const char *path)
-{
-    struct doctor_finding *f = doctor_find(d, id);
-
-    snprintf(f->path, sizeof(f->path), "%s", path);
+    f->id = id;
+    f->level = kinds[id].level;
+    f->area = kinds[id].area;
+    snprintf(f->path, sizeof(f->path), "%s", path ? path : "");
+    snprintf(f->words, sizeof(f->words), "%s", words ? words : "");
     return f;
 }
 
@@ -61,55 +52,38 @@ void
 doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count)
 {
     if (count) {
-        doctor_find(d, id)->count = count;
+        doctor_find(d, id, NULL, NULL)->count = count;
     }
-}
-
-struct doctor_finding *
-doctor_find_reason(struct doctor *d, enum finding_id id, int rc,
-                   const char *words)
-{
-    struct doctor_finding *f = doctor_find(d, id);
-
-    f->rc = rc;
-    snprintf(f->words, sizeof(f->words), "%.*s", (int)sizeof(f->words) - 1,
-             words ? words : "");
-    return f;
 }
 
 void
 doctor_unseen(struct doctor *d, const char *path)
 {
     if (errno != ENOENT) {
-        struct doctor_finding *f =
-            doctor_find_reason(d, FINDING_UNSEEN, 0, strerror(errno));
-
-        snprintf(f->path, sizeof(f->path), "%s", path);
+        doctor_find(d, FINDING_UNSEEN, path, strerror(errno));
     }
 }
 
-void
-doctor_find_failure(struct doctor *d)
+/* Adds this thread's last failure as a finding. */
+static void
+find_failure(struct doctor *d)
 {
-    struct failure *copy = malloc(sizeof(*copy));
-    struct doctor_finding *f = doctor_find(d, FINDING_FAILED);
+    struct doctor_finding *f = doctor_find(d, FINDING_FAILED, NULL, NULL);
 
-    if (!copy || f == &d->lost) {
+    f->failure = f == &d->lost ? NULL : malloc(sizeof(*f->failure));
+    if (f->failure) {
+        *f->failure = *failure_last();
+    } else {
         d->out->out_of_memory = true;
-        free(copy);
-        return;
     }
-    *copy = *failure_last();
-    f->failure = copy;
 }
 
-bool
-doctor_path(const struct doctor *d, const char *name, char *out, size_t size)
+const char *
+doctor_file(struct doctor *d, const char *name)
 {
-    int length =
-        snprintf(out, size, "%s%s%s", d->out->dir, *name ? "/" : "", name);
-
-    return length > 0 && (size_t)length < size;
+    snprintf(d->file, sizeof(d->file), "%s%s%s", d->out->dir, *name ? "/" : "",
+             name);
+    return d->file;
 }
 
 /* ---- registry.mdb ---- */
@@ -119,27 +93,20 @@ check_pages(struct doctor *d)
 {
     struct pages_stamp stamp;
     struct pages *p = NULL;
-    char path[512];
-    int rc = doctor_path(d, "registry.mdb", path, sizeof(path))
-                 ? pages_open(path, &p)
-                 : BIDE_EMISSING;
+    int rc = pages_open(doctor_file(d, "registry.mdb"), &p);
 
     if (!rc && !pages_look(p, &stamp)) {
         d->out->bytes = stamp.size;
         d->out->commit = stamp.txn;
     }
-    if (!rc) {
-        rc = pages_check(p);
-    }
+    rc = rc ? rc : pages_check(p);
     pages_close(p);
-    if (rc == BIDE_EDAMAGED && !d->admin) {
-        return; /* the finding says already why it cannot be opened */
-    }
-    if (rc == BIDE_EDAMAGED) {
+    /* Without `admin`, the finding says already why it cannot be opened. */
+    if (rc == BIDE_EDAMAGED && d->admin) {
         d->out->rc = rc;
-        doctor_find_reason(d, FINDING_PAGES_DAMAGED, rc, pages_why());
+        doctor_find(d, FINDING_PAGES_DAMAGED, NULL, pages_why())->rc = rc;
     } else if (rc == BIDE_ELOCKED) {
-        doctor_find(d, FINDING_PAGES_BUSY);
+        doctor_find(d, FINDING_PAGES_BUSY, NULL, NULL);
     }
 }
 
@@ -154,18 +121,16 @@ count_record(void *arg, const struct record *r)
 }
 
 static void
-find_invalid_policy(struct doctor *d, const struct record *r, int rc,
+find_invalid_policy(struct doctor *d, const struct record *r,
                     const struct faults *faults)
 {
-    struct doctor_finding *f = doctor_find(d, FINDING_POLICY_INVALID);
     const struct fault *fault = faults_first(faults);
+    struct doctor_finding *f = doctor_find(d, FINDING_POLICY_INVALID, NULL,
+                                           fault ? fault->what : NULL);
 
     snprintf(f->name, sizeof(f->name), "%s", r->name);
     f->version = r->version;
-    f->rc = rc;
-    if (fault) {
-        snprintf(f->words, sizeof(f->words), "%s", fault->what);
-    }
+    f->rc = BIDE_EINPUT;
 }
 
 /* Adds this thread's last failure: damage, if it is that. */
@@ -176,9 +141,9 @@ find_damage(struct doctor *d, enum finding_id damage)
 
     d->out->rc = f->rc;
     if (f->rc != BIDE_EDAMAGED) {
-        doctor_find_failure(d);
+        find_failure(d);
     } else {
-        doctor_find_reason(d, damage, f->rc, f->words);
+        doctor_find(d, damage, NULL, f->words)->rc = f->rc;
     }
 }
 
@@ -195,13 +160,13 @@ check_policy(void *arg, const struct record *r)
 
     d->out->policies++;
     if (rc == BIDE_EDAMAGED) {
-        doctor_find_failure(d);
+        find_failure(d);
         rc = 0;
     } else if (!rc) {
         rc = policy_compile(text, admin_find, d->admin, r->name, &p, &faults);
     }
     if (rc == BIDE_EINPUT) {
-        find_invalid_policy(d, r, rc, &faults);
+        find_invalid_policy(d, r, &faults);
         rc = 0;
     }
     policy_text_free(text);
@@ -213,8 +178,8 @@ check_policy(void *arg, const struct record *r)
     return rc == BIDE_ENOMEM ? rc : 0;
 }
 
-void
-doctor_registry(struct doctor *d)
+static void
+check_registry(struct doctor *d)
 {
     uint64_t *changes = &d->out->changes;
 
@@ -228,7 +193,7 @@ doctor_registry(struct doctor *d)
         find_damage(d, FINDING_VERSION_DAMAGED);
     }
     if (d->out->policies == 0 && d->out->count == 0) {
-        doctor_find(d, FINDING_NO_POLICIES);
+        doctor_find(d, FINDING_NO_POLICIES, NULL, NULL);
     }
 }
 
@@ -244,20 +209,18 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     snprintf(out->dir, sizeof(out->dir), "%s", dir);
     out->rc = admin_open(dir, &d.admin);
     if (out->rc) {
-        doctor_find_failure(&d);
+        find_failure(&d);
     }
     if (d.admin) {
         snprintf(out->live, sizeof(out->live), "%s", admin_live_path(d.admin));
     }
     if (out->rc != BIDE_EMISSING) {
-        doctor_registry(&d);
+        check_registry(&d);
         doctor_space(&d);
         doctor_live(&d);
         doctor_history(&d);
-        doctor_copy(&d);
         doctor_deferred(&d);
         doctor_rights(&d);
-        doctor_services(&d);
     }
     admin_close(d.admin);
     return out->out_of_memory ? BIDE_ENOMEM : 0;
@@ -308,7 +271,6 @@ admin_uncounted(struct admin *a, struct doctor_finding *out)
     snprintf(r.live, sizeof(r.live), "%s", admin_live_path(a));
     doctor_space(&d);
     doctor_rights(&d);
-    doctor_services(&d);
     doctor_attach(&d);
     for (size_t i = 0; i < r.count; i++) {
         if (is_about_counting(&r.findings[i], r.live) &&

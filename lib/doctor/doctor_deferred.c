@@ -48,7 +48,8 @@ check_limits(struct doctor *d, const struct deferred_survey *s)
         uint32_t max = read_defer_max(d, h->policy);
 
         if (max && h->pieces >= max) {
-            struct doctor_finding *f = doctor_find(d, FINDING_DEFERRED_FULL);
+            struct doctor_finding *f =
+                doctor_find(d, FINDING_DEFERRED_FULL, NULL, NULL);
 
             strcpy(f->name, h->policy);
             f->count = h->pieces;
@@ -67,7 +68,7 @@ find_damaged_pieces(struct doctor *d, const struct deferred_survey *s)
     if (s->damaged_pieces == 0) {
         return;
     }
-    f = doctor_find(d, FINDING_DEFERRED_PIECES_DAMAGED);
+    f = doctor_find(d, FINDING_DEFERRED_PIECES_DAMAGED, NULL, NULL);
     f->count = s->damaged_pieces;
     for (size_t i = 0; i < s->damaged_pieces && i < DEFERRED_NAMED; i++) {
         used += (size_t)snprintf(f->words + used, sizeof(f->words) - used,
@@ -85,11 +86,11 @@ judge_queue(struct doctor *d, const struct deferred_survey *s)
         memcpy(&mine, reader_id(admin_past(d->admin)->reader), sizeof(mine));
     }
     if (s->registry && mine != s->registry) {
-        doctor_find(d, FINDING_DEFERRED_FOREIGN);
+        doctor_find(d, FINDING_DEFERRED_FOREIGN, NULL, NULL);
     }
     doctor_find_count(d, FINDING_DEFERRED_LOST, s->lost.pieces);
     if (s->journal_gone && s->lost.pieces == 0) {
-        doctor_find(d, FINDING_DEFERRED_JOURNAL_GONE);
+        doctor_find(d, FINDING_DEFERRED_JOURNAL_GONE, NULL, NULL);
     }
     doctor_find_count(d, FINDING_DEFERRED_UNLISTED, s->unlisted);
     doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
@@ -97,7 +98,8 @@ judge_queue(struct doctor *d, const struct deferred_survey *s)
     doctor_find_count(d, FINDING_DEFERRED_DEAD, s->dead);
     check_limits(d, s);
     if (s->due_ns && now > s->due_ns && now - s->due_ns > 3600 * SECOND_NS) {
-        doctor_find(d, FINDING_DEFERRED_OVERDUE)->age_ns = now - s->due_ns;
+        doctor_find(d, FINDING_DEFERRED_OVERDUE, NULL, NULL)->age_ns =
+            now - s->due_ns;
     }
 }
 
@@ -105,23 +107,22 @@ void
 doctor_deferred(struct doctor *d)
 {
     struct deferred_survey *s = &d->out->deferred;
-    struct doctor_finding *f;
     int rc = deferred_survey(d->out->dir, s);
+    struct doctor_finding *f;
 
     if (rc == 0) {
         d->out->has_deferred = true;
         judge_queue(d, s);
-    } else if (rc == BIDE_EMISSING) {
-        doctor_find(d, s->lost.pieces ? FINDING_DEFERRED_REMOVED
-                                      : FINDING_DEFERRED_NONE)
-            ->count = s->lost.pieces;
-    } else {
-        f = doctor_find_reason(d,
-                               rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
-                               : rc == BIDE_EFORMAT
-                                   ? FINDING_DEFERRED_FORMAT
-                                   : FINDING_DEFERRED_UNREADABLE,
-                               rc, pages_why());
-        doctor_path(d, "deferred.mdb", f->path, sizeof(f->path));
+        return;
     }
+    f = doctor_find(d,
+                    rc == BIDE_EMISSING   ? s->lost.pieces
+                                                ? FINDING_DEFERRED_REMOVED
+                                                : FINDING_DEFERRED_NONE
+                    : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
+                    : rc == BIDE_EFORMAT  ? FINDING_DEFERRED_FORMAT
+                                          : FINDING_DEFERRED_UNREADABLE,
+                    doctor_file(d, "deferred.mdb"), pages_why());
+    f->rc = rc;
+    f->count = s->lost.pieces;
 }

@@ -53,7 +53,7 @@ check_lock(struct doctor *d, const char *path, const struct stat *st)
                 2 &&
             inode == st->st_ino && is_stopped(pid, name, sizeof(name))) {
             struct doctor_finding *f =
-                doctor_find_path(d, FINDING_LOCK_STOPPED, path);
+                doctor_find(d, FINDING_LOCK_STOPPED, path, NULL);
 
             f->count = (uint64_t)pid;
             strcpy(f->name, name);
@@ -77,7 +77,7 @@ doctor_state(struct doctor *d, const char *path, const struct stat *st)
     }
     if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
         flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)) {
-        doctor_find_path(d, FINDING_FILE_IMMUTABLE, path);
+        doctor_find(d, FINDING_FILE_IMMUTABLE, path, NULL);
     }
     close(fd);
 }
@@ -90,7 +90,6 @@ static void
 check_space(struct doctor *d, const char *path, const char *why,
             struct doctor_space *out)
 {
-    struct doctor_finding *f;
     struct statvfs fs;
 
     if (!*path || statvfs(path, &fs) || fs.f_blocks == 0) {
@@ -100,18 +99,17 @@ check_space(struct doctor *d, const char *path, const char *why,
     out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
     out->size = (uint64_t)fs.f_blocks * fs.f_frsize;
     if (out->free < DOCTOR_LOW) {
-        f = doctor_find_reason(d,
-                               out->free < DOCTOR_LOW / 4 ? FINDING_SPACE_FULL
-                                                          : FINDING_SPACE_LOW,
-                               0, why);
-        f->bytes = out->free;
-        snprintf(f->path, sizeof(f->path), "%s", path);
+        doctor_find(d,
+                    out->free < DOCTOR_LOW / 4 ? FINDING_SPACE_FULL
+                                               : FINDING_SPACE_LOW,
+                    path, why)
+            ->bytes = out->free;
     }
     if (fs.f_files && !fs.f_favail) {
-        doctor_find_path(d, FINDING_INODES_NONE, path);
+        doctor_find(d, FINDING_INODES_NONE, path, NULL);
     }
     if (fs.f_flag & ST_RDONLY) {
-        doctor_find_path(d, FINDING_DISK_READ_ONLY, path);
+        doctor_find(d, FINDING_DISK_READ_ONLY, path, NULL);
     }
 }
 

@@ -2,30 +2,81 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <bide.h>
 #include "admin/open.h"
+#include "admin/read.h"
 #include "base/duration.h"
 #include "record/past.h"
 #include "store/history/history.h"
 #include "store/history/history_form.h"
 #include "store/pages/pages.h"
 #include "store/policies/reader.h"
+#include "store/policies/record.h"
 #include "doctor.h"
 #include "inside.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Adds a finding about a file of the registry, with the reason of pages_why. */
-static struct doctor_finding *
-find_file(struct doctor *d, enum finding_id id, const char *name)
-{
-    struct doctor_finding *f = doctor_find_reason(d, id, 0, pages_why());
+/* ---- an older copy that was put back ---- */
 
-    doctor_path(d, name, f->path, sizeof(f->path));
-    return f;
+/* The history follows a clock that drifts with some delay. */
+#define DRIFT_NS (10 * SECOND_NS)
+
+struct known_version {
+    struct doctor *d;
+    char name[BIDE_NAME_MAX + 1];
+    uint32_t version;
+    uint64_t made_ns; /* UINT64_MAX: the registry does not have it */
+};
+
+/* Ends with 1 at calls that were recorded under a version before it was made.
+ */
+static int
+compare_interval(void *arg, const struct history_interval *i)
+{
+    struct known_version *k = arg;
+    struct record r = {.when_ns = UINT64_MAX};
+
+    if (i->version == 0) {
+        return 0;
+    }
+    if (k->version != i->version || strcmp(k->name, i->name) != 0) {
+        int rc = admin_version(k->d->admin, i->name, i->version, &r);
+
+        strcpy(k->name, i->name);
+        k->version = i->version;
+        k->made_ns = rc && rc != BIDE_ENOVERSION && rc != BIDE_ENOPOLICY
+                         ? 0 /* damaged: said elsewhere */
+                         : r.when_ns;
+        record_free(&r);
+    }
+    return i->end_ns < k->made_ns && k->made_ns - i->end_ns > DRIFT_NS;
 }
+
+/* Versions made since the copy have numbers that were used before, and the
+ * history adds up both. */
+static void
+find_older_copy(struct doctor *d)
+{
+    struct history_range recorded = {.until_ns = d->out->known.last_ns,
+                                     .minutes = true};
+    struct known_version k = {.d = d};
+    struct doctor_finding *f;
+    struct past_known known;
+
+    if (past_each_interval(admin_past(d->admin), &recorded, compare_interval,
+                           &k, &known) == 1) {
+        f = doctor_find(d, FINDING_VERSION_REUSED, doctor_file(d, HISTORY_FILE),
+                        NULL);
+        strcpy(f->name, k.name);
+        f->version = k.version;
+    }
+}
+
+/* ---- the history ---- */
 
 static void
 judge_recording(struct doctor *d)
@@ -37,9 +88,10 @@ judge_recording(struct doctor *d)
     most = most > 600 * SECOND_NS ? most : 600 * SECOND_NS;
 
     if (last > now + 60 * SECOND_NS) {
-        doctor_find(d, FINDING_HISTORY_IN_FUTURE);
+        doctor_find(d, FINDING_HISTORY_IN_FUTURE, NULL, NULL);
     } else if (now > last && now - last > most) {
-        doctor_find(d, FINDING_HISTORY_STOPPED)->age_ns = now - last;
+        doctor_find(d, FINDING_HISTORY_STOPPED, NULL, NULL)->age_ns =
+            now - last;
     }
 }
 
@@ -64,11 +116,11 @@ judge_line(struct doctor *d)
         duration_round((uint64_t)llabs(k.jump_ns), by, sizeof(by));
         snprintf(words, sizeof(words), "%s by %s",
                  k.jump_ns > 0 ? "forward" : "back", by);
-        doctor_find_reason(d, FINDING_HISTORY_CLOCK, 0, words);
+        doctor_find(d, FINDING_HISTORY_CLOCK, NULL, words);
     }
     if (k.anew_ns && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {
         duration_round(k.anew_lost_ns, by, sizeof(by));
-        doctor_find_reason(d, FINDING_HISTORY_ANEW, 0, by)->age_ns =
+        doctor_find(d, FINDING_HISTORY_ANEW, NULL, by)->age_ns =
             now - k.anew_ns;
     }
 }
@@ -79,14 +131,16 @@ judge_history(struct doctor *d)
     const struct doctor_report *r = d->out;
 
     if (r->history.damaged || r->known.state_lost) {
-        find_file(d, FINDING_HISTORY_RECORDS_DAMAGED, HISTORY_CHECKED)->count =
-            r->history.damaged ? r->history.damaged : 1;
+        doctor_find(d, FINDING_HISTORY_RECORDS_DAMAGED,
+                    doctor_file(d, HISTORY_CHECKED), NULL)
+            ->count = r->history.damaged ? r->history.damaged : 1;
     }
     doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
     doctor_find_count(d, FINDING_HISTORY_INTERVALS_LOST, r->known.lost);
     /* Freed pages stay in the file. */
     if (r->known.bytes > r->keep_bytes + r->keep_bytes / 4) {
-        doctor_find(d, FINDING_HISTORY_TOO_LARGE)->bytes = r->known.bytes;
+        doctor_find(d, FINDING_HISTORY_TOO_LARGE, NULL, NULL)->bytes =
+            r->known.bytes;
     }
     judge_recording(d);
     judge_line(d);
@@ -97,11 +151,9 @@ doctor_history(struct doctor *d)
 {
     struct history *h = NULL;
     struct pages *p = NULL;
-    char path[512];
+    enum finding_id id;
     struct stat st;
-    int rc = doctor_path(d, HISTORY_FILE, path, sizeof(path))
-                 ? pages_open(path, &p)
-                 : BIDE_EMISSING;
+    int rc = pages_open(doctor_file(d, HISTORY_FILE), &p);
 
     rc = rc ? rc : history_open(d->out->dir, &h);
     if (rc == 0 && d->admin) {
@@ -112,22 +164,26 @@ doctor_history(struct doctor *d)
     if (rc == 0) {
         d->out->has_history = true;
         judge_history(d);
-    } else if (rc == BIDE_EMISSING) {
-        doctor_find(d, FINDING_HISTORY_NONE);
-    } else if (rc == BIDE_EFORMAT) {
-        find_file(d, FINDING_HISTORY_FOREIGN, HISTORY_FILE);
-    } else if (rc != BIDE_EDAMAGED) {
-        find_file(d, FINDING_HISTORY_UNREADABLE, HISTORY_FILE)->rc = rc;
-    } else if (p) { /* a recorder can keep what is readable */
-        find_file(d, FINDING_HISTORY_DAMAGED, HISTORY_CHECKED);
     } else {
-        find_file(d, FINDING_HISTORY_BROKEN, HISTORY_FILE);
+        id = rc == BIDE_EMISSING   ? FINDING_HISTORY_NONE
+             : rc == BIDE_EFORMAT  ? FINDING_HISTORY_FOREIGN
+             : rc != BIDE_EDAMAGED ? FINDING_HISTORY_UNREADABLE
+             : p ? FINDING_HISTORY_DAMAGED /* the readable can be kept */
+                 : FINDING_HISTORY_BROKEN;
+        doctor_find(d, id,
+                    doctor_file(d, id == FINDING_HISTORY_DAMAGED
+                                       ? HISTORY_CHECKED
+                                       : HISTORY_FILE),
+                    pages_why())
+            ->rc = rc;
     }
     history_close(h);
     pages_close(p);
-    if (doctor_path(d, HISTORY_DAMAGED, path, sizeof(path)) &&
-        stat(path, &st) == 0) {
-        doctor_find_path(d, FINDING_HISTORY_OLD_FILE, path)->bytes =
+    if (stat(doctor_file(d, HISTORY_DAMAGED), &st) == 0) {
+        doctor_find(d, FINDING_HISTORY_OLD_FILE, d->file, NULL)->bytes =
             (uint64_t)st.st_size;
+    }
+    if (d->admin && d->out->has_history) {
+        find_older_copy(d);
     }
 }

@@ -2,7 +2,6 @@
  * refused. */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -38,8 +37,7 @@ struct seen {
     struct live *live;
     uint64_t now_ns;
     uint32_t nameless;
-    struct policies_seen unannounced, wrong, undefined, full;
-    struct cell_reading reading;
+    struct policies_seen unannounced, undefined, full;
 };
 
 /* ---- one cell ---- */
@@ -75,20 +73,22 @@ static void
 find_cell_fault(struct doctor *d, enum finding_id id, const char *name,
                 const char *scope, const char *why)
 {
-    struct doctor_finding *f = doctor_find_reason(d, id, 0, why);
+    struct doctor_finding *f = doctor_find(d, id, d->out->live, why);
 
-    snprintf(f->name, sizeof(f->name), "%s", name);
-    snprintf(f->scope, sizeof(f->scope), "%s", scope);
-    snprintf(f->path, sizeof(f->path), "%s", d->out->live);
+    strcpy(f->name, name);
+    strcpy(f->scope, scope);
 }
 
 static void
-check_numbers(struct seen *s, const struct cell *c, const char *name,
-              const char *scope)
+check_numbers(struct seen *s, uint32_t index, const struct cell *c,
+              const char *name, const char *scope)
 {
     uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
-    const char *fault = impossible_count(&s->reading);
+    struct cell_reading reading;
+    const char *fault;
 
+    cell_read(s->live, index, &reading);
+    fault = impossible_count(&reading);
     if (fault) {
         find_cell_fault(s->d, FINDING_COUNT_IMPOSSIBLE, name, scope, fault);
     }
@@ -139,8 +139,7 @@ check_cell(struct seen *s, uint32_t index, bool announced)
         s->nameless += !c || !(atomic_load(&c->gate) & GATE_FREED);
         return;
     }
-    cell_read(s->live, index, &s->reading);
-    check_numbers(s, c, name, scope);
+    check_numbers(s, index, c, name, scope);
     if (*name == '@') {
         return;
     }
@@ -152,12 +151,13 @@ check_cell(struct seen *s, uint32_t index, bool announced)
 
 /* ---- all cells ---- */
 
+static const struct timespec moment = {0, 20000000};
+
 /* Reports whether the last change was announced.  A writer announces right
  * after its commit, so waits for that up to 300 ms. */
 static bool
 is_announced(struct doctor *d, struct live *l)
 {
-    static const struct timespec moment = {0, 20000000};
     struct pages_stamp stamp;
 
     for (int i = 0; i < 15; i++) {
@@ -177,7 +177,7 @@ find_policies(struct doctor *d, enum finding_id id,
     struct doctor_finding *f;
 
     if (p->count > 0) {
-        f = doctor_find(d, id);
+        f = doctor_find(d, id, NULL, NULL);
         f->count = p->count;
         strcpy(f->name, p->first);
     }
@@ -186,52 +186,35 @@ find_policies(struct doctor *d, enum finding_id id,
 /* Finds calls that do not follow the registry.  A change may be under way, so
  * a gate must be wrong twice. */
 static void
-check_gates(struct seen *s)
+find_wrong_gates(struct doctor *d, struct live *l)
 {
-    static const struct timespec moment = {0, 20000000};
-    struct reader *r = admin_past(s->d->admin)->reader;
-    struct policies_seen *wrong = &s->wrong;
+    struct reader *r = admin_past(d->admin)->reader;
+    struct policies_seen wrong;
 
-    if (s->unannounced.count == 0 &&
-        announce_wrong_gates(s->live, r, wrong->first) > 0) {
+    if (announce_wrong_gates(l, r, wrong.first) > 0) {
         nanosleep(&moment, NULL);
-        wrong->count = announce_wrong_gates(s->live, r, wrong->first);
+        wrong.count = announce_wrong_gates(l, r, wrong.first);
+        find_policies(d, FINDING_GATE_WRONG, &wrong);
     }
-}
-
-static void
-find_cells(struct seen *s)
-{
-    struct doctor *d = s->d;
-
-    check_gates(s);
-    find_policies(d, FINDING_CHANGE_UNANNOUNCED, &s->unannounced);
-    find_policies(d, FINDING_GATE_WRONG, &s->wrong);
-    find_policies(d, FINDING_POLICY_UNDEFINED, &s->undefined);
-    find_policies(d, FINDING_SCOPES_TOO_MANY, &s->full);
-    doctor_find_count(d, FINDING_CELLS_NAMELESS, s->nameless);
 }
 
 static void
 check_cells(struct doctor *d, struct live *l)
 {
-    struct seen *s = calloc(1, sizeof(*s));
+    struct seen s = {.d = d, .live = l, .now_ns = clock_monotonic_ns()};
     bool announced = is_announced(d, l);
-    uint32_t count = cell_count(l);
 
-    if (!s) {
-        d->out->out_of_memory = true;
-        return;
+    d->out->cells = cell_count(l);
+    for (uint32_t i = 0; i < d->out->cells; i++) {
+        check_cell(&s, i, announced);
     }
-    s->d = d;
-    s->live = l;
-    s->now_ns = clock_monotonic_ns();
-    d->out->cells = count;
-    for (uint32_t i = 0; i < count; i++) {
-        check_cell(s, i, announced);
+    find_policies(d, FINDING_CHANGE_UNANNOUNCED, &s.unannounced);
+    if (s.unannounced.count == 0) {
+        find_wrong_gates(d, l);
     }
-    find_cells(s);
-    free(s);
+    find_policies(d, FINDING_POLICY_UNDEFINED, &s.undefined);
+    find_policies(d, FINDING_SCOPES_TOO_MANY, &s.full);
+    doctor_find_count(d, FINDING_CELLS_NAMELESS, s.nameless);
 }
 
 /* ---- refused requests, dead processes ---- */
@@ -254,16 +237,17 @@ check_refused(struct doctor *d, struct live *l)
         cells = 0;
     }
     if (pages + cells) {
-        doctor_find_reason(d, FINDING_MEMORY_REFUSED, 0,
-                           d->out->memory.free < DOCTOR_LOW
-                               ? "free space on the file system of the live "
-                                 "file"
-                               : "the file system has room now; if this stays, "
-                                 "look at quotas and memory limits")
+        doctor_find(d, FINDING_MEMORY_REFUSED, NULL,
+                    d->out->memory.free < DOCTOR_LOW
+                        ? "free space on the file system of the live "
+                          "file"
+                        : "the file system has room now; if this stays, "
+                          "look at quotas and memory limits")
             ->count = pages + cells;
     }
     if (trouble) {
-        struct doctor_finding *f = doctor_find(d, FINDING_SERVICE_CANNOT_READ);
+        struct doctor_finding *f =
+            doctor_find(d, FINDING_SERVICE_CANNOT_READ, NULL, NULL);
         uint64_t now = clock_realtime_ns();
 
         f->age_ns = now > when ? now - when : 0;
@@ -306,60 +290,40 @@ check_place(struct doctor *d)
     if (statfs(d->out->live, &fs) == 0) {
         d->out->on_tmpfs = fs.f_type == TMPFS || fs.f_type == RAMFS;
         if (!d->out->on_tmpfs) {
-            doctor_find_path(d, FINDING_LIVE_ON_DISK, d->out->live);
+            doctor_find(d, FINDING_LIVE_ON_DISK, d->out->live, NULL);
         }
-    }
-}
-
-static bool
-can_attach(struct doctor *d, struct live_header *h)
-{
-    int rc =
-        live_look(d->out->live, reader_id(admin_past(d->admin)->reader), h);
-
-    switch (rc) {
-    case 0:
-        return true;
-    case BIDE_EMISSING:
-        doctor_find(d, FINDING_LIVE_NONE);
-        return false;
-    case LIVE_STALE:
-        doctor_find_path(d, FINDING_LIVE_STALE, d->out->live);
-        return false;
-    case BIDE_EDAMAGED:
-        doctor_find_path(d, FINDING_LIVE_FOREIGN, d->out->live);
-        return false;
-    default:
-        doctor_find_path(d,
-                         rc == BIDE_EPERM     ? FINDING_LIVE_FORBIDDEN
-                         : rc == BIDE_EFORMAT ? FINDING_LIVE_NEWER
-                                              : FINDING_LIVE_UNREADABLE,
-                         d->out->live)
-            ->rc = rc;
-        return false;
     }
 }
 
 struct live *
 doctor_attach(struct doctor *d)
 {
+    struct past *p = admin_past(d->admin);
+    struct live *l = NULL;
     struct live_header h;
-    struct live *l;
+    int rc = live_look(d->out->live, reader_id(p->reader), &h);
 
-    if (!can_attach(d, &h)) {
-        return NULL;
+    if (rc == 0) {
+        d->out->has_live = true;
+        d->out->cells_max = h.cell_max;
+        d->out->begun_ns = h.begun_ns;
+        l = past_live(p, false);
+        rc = l ? 0 : BIDE_ENOMEM;
     }
-    d->out->has_live = true;
-    d->out->cells_max = h.cell_max;
-    d->out->begun_ns = h.begun_ns;
-    l = past_live(admin_past(d->admin), false);
-    if (!l) {
-        doctor_find_path(d, FINDING_LIVE_UNREADABLE, d->out->live)->rc =
-            BIDE_ENOMEM;
-        return NULL;
+    if (l) {
+        check_refused(d, l);
+        return l;
     }
-    check_refused(d, l);
-    return l;
+    doctor_find(d,
+                rc == BIDE_EMISSING   ? FINDING_LIVE_NONE
+                : rc == LIVE_STALE    ? FINDING_LIVE_STALE
+                : rc == BIDE_EDAMAGED ? FINDING_LIVE_FOREIGN
+                : rc == BIDE_EPERM    ? FINDING_LIVE_FORBIDDEN
+                : rc == BIDE_EFORMAT  ? FINDING_LIVE_NEWER
+                                      : FINDING_LIVE_UNREADABLE,
+                d->out->live, NULL)
+        ->rc = rc;
+    return NULL;
 }
 
 void
@@ -373,7 +337,7 @@ doctor_live(struct doctor *d)
     }
     original = reader_original(admin_past(d->admin)->reader);
     if (original) {
-        doctor_find_path(d, FINDING_LIVE_OF_COPY, original);
+        doctor_find(d, FINDING_LIVE_OF_COPY, original, NULL);
     }
     l = doctor_attach(d);
     if (l) {

@@ -1,6 +1,7 @@
 /* Checks who may use the files: services must be able to, and nobody else may
  * change them. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -16,6 +17,21 @@
 
 /* ---- what services may ---- */
 
+/* Reports whether a user with these groups has the rights `wanted` (4 read, 2
+ * write, 1 pass). */
+static bool
+may_use(uid_t user, const gid_t *groups, size_t count, const struct stat *st,
+        unsigned wanted)
+{
+    unsigned shift = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        shift = groups[i] == st->st_gid ? 3 : shift;
+    }
+    shift = user == st->st_uid ? 6 : shift;
+    return user == 0 || (st->st_mode >> shift & wanted) == wanted;
+}
+
 /* As whom services come: as members of the group if the directory belongs to
  * root and a group, else as the owner of the directory. */
 struct services {
@@ -24,17 +40,10 @@ struct services {
     gid_t gid;
 };
 
-/* Reports whether services have the rights `wanted` (4 read, 2 write, 1 pass).
- */
 static bool
 may_services(const struct services *s, const struct stat *st, unsigned wanted)
 {
-    unsigned shift = !s->by_group && st->st_uid == s->uid ? 6
-                     : st->st_gid == s->gid               ? 3
-                                                          : 0;
-
-    return (!s->by_group && s->uid == 0) ||
-           (st->st_mode >> shift & wanted) == wanted;
+    return may_use(s->by_group ? (uid_t)-1 : s->uid, &s->gid, 1, st, wanted);
 }
 
 static void
@@ -46,7 +55,7 @@ check_use(struct doctor *d, const struct services *s, const char *path,
     if (may_services(s, st, wanted)) {
         return;
     }
-    f = doctor_find_path(d, FINDING_CANNOT_USE, path);
+    f = doctor_find(d, FINDING_CANNOT_USE, path, NULL);
     f->owner = s->by_group ? s->gid : s->uid;
     strcpy(f->name, s->by_group ? ":" : "");
     snprintf(f->words, sizeof(f->words), "%s %u",
@@ -70,66 +79,50 @@ check_way(struct doctor *d, const struct services *s, const char *path)
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (stat(way, &st) == 0 && !may_services(s, &st, 1)) {
-            doctor_find_path(d, FINDING_WAY_CLOSED, way);
+            doctor_find(d, FINDING_WAY_CLOSED, way, NULL);
         }
         *slash = '/';
     }
 }
 
-static void
-find_open(struct doctor *d, const char *path, const char *mode, const char *why)
-{
-    struct doctor_finding *f = doctor_find_reason(d, FINDING_FILE_OPEN, 0, why);
-
-    snprintf(f->path, sizeof(f->path), "%s", path);
-    strcpy(f->mode, mode);
-}
-
 /* ---- the directory of the live file ---- */
-
-static void
-find_live_directory(struct doctor *d, const struct services *s,
-                    enum finding_id id, const char *path, const char *why)
-{
-    struct doctor_finding *f = doctor_find_reason(d, id, 0, why);
-
-    snprintf(f->path, sizeof(f->path), "%s", path);
-    f->user = s->uid;
-    f->owner = s->gid;
-    strcpy(f->mode, s->by_group ? "2770" : "700");
-}
 
 static void
 check_live_directory(struct doctor *d, const struct services *s)
 {
     char path[sizeof(d->out->live)], parent[sizeof(path)];
+    struct doctor_finding *f;
     struct stat st, above;
+    bool missing;
 
     strcpy(path, d->out->live);
     dirname(path);
     strcpy(parent, path);
     dirname(parent);
     check_way(d, s, path);
-    if (lstat(path, &st)) {
-        if (errno != ENOENT) {
-            doctor_unseen(d, path);
-        } else if (stat(parent, &above) || !may_services(s, &above, 3)) {
-            find_live_directory(d, s, FINDING_LIVE_DIRECTORY_NONE, path, "");
+    missing = lstat(path, &st) != 0;
+    if (missing && errno != ENOENT) {
+        doctor_unseen(d, path);
+    } else if (missing ? stat(parent, &above) || !may_services(s, &above, 3)
+                       : safe_directory(path)) {
+        f = doctor_find(d,
+                        missing ? FINDING_LIVE_DIRECTORY_NONE
+                                : FINDING_LIVE_DIRECTORY_REFUSED,
+                        path, missing ? NULL : safe_why(errno));
+        f->user = s->uid;
+        f->owner = s->gid;
+        strcpy(f->mode, s->by_group ? "2770" : "700");
+    } else if (!missing) {
+        check_use(d, s, path, &st, 7);
+        if ((st.st_mode & (S_IWOTH | S_ISVTX)) == (S_IWOTH | S_ISVTX)) {
+            doctor_find(d, FINDING_LIVE_DIRECTORY_SHARED, path, NULL);
+        } else if (st.st_mode & S_IWOTH) {
+            f = doctor_find(d, FINDING_FILE_OPEN, path,
+                            "all users can replace the live file");
+            strcpy(f->mode, "o-w");
         }
-        return;
+        doctor_state(d, path, &st);
     }
-    if (safe_directory(path)) {
-        find_live_directory(d, s, FINDING_LIVE_DIRECTORY_REFUSED, path,
-                            safe_why(errno));
-        return;
-    }
-    check_use(d, s, path, &st, 7);
-    if ((st.st_mode & (S_IWOTH | S_ISVTX)) == (S_IWOTH | S_ISVTX)) {
-        doctor_find_path(d, FINDING_LIVE_DIRECTORY_SHARED, path);
-    } else if (st.st_mode & S_IWOTH) {
-        find_open(d, path, "o-w", "all users can replace the live file");
-    }
-    doctor_state(d, path, &st);
 }
 
 /* ---- files ---- */
@@ -159,7 +152,6 @@ static const struct {
 static bool
 is_refused(struct doctor *d, const char *path, bool is_live)
 {
-    struct doctor_finding *f;
     const char *why;
     struct stat st;
 
@@ -167,13 +159,11 @@ is_refused(struct doctor *d, const char *path, bool is_live)
         return false;
     }
     why = safe_why(errno);
-    f = doctor_find_reason(d,
-                           !is_live && stat(path, &st) == 0 &&
-                                   S_ISREG(st.st_mode)
-                               ? FINDING_FILE_LINKED
-                               : FINDING_FILE_REFUSED,
-                           0, why);
-    snprintf(f->path, sizeof(f->path), "%s", path);
+    doctor_find(d,
+                !is_live && stat(path, &st) == 0 && S_ISREG(st.st_mode)
+                    ? FINDING_FILE_LINKED
+                    : FINDING_FILE_REFUSED,
+                path, why);
     return true;
 }
 
@@ -181,15 +171,10 @@ static void
 check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
 {
     const char *name = rights[i].name;
+    const char *path = name ? doctor_file(d, name) : d->out->live;
     struct doctor_finding *f;
-    char path[512];
     struct stat st;
 
-    if (!name) {
-        snprintf(path, sizeof(path), "%s", d->out->live);
-    } else if (!doctor_path(d, name, path, sizeof(path))) {
-        return;
-    }
     if (!*path || lstat(path, &st)) {
         return; /* the other checks report missing files */
     }
@@ -197,29 +182,144 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
         return;
     }
     if (st.st_mode & rights[i].never) {
-        find_open(d, path, rights[i].mode, rights[i].why);
+        f = doctor_find(d, FINDING_FILE_OPEN, path, rights[i].why);
+        strcpy(f->mode, rights[i].mode);
     }
     check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
     doctor_state(d, path, &st);
     if (name && st.st_uid != owner &&
         (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {
-        f = doctor_find_path(d, FINDING_FILE_OWNER, path);
+        f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
         f->user = st.st_uid;
         f->owner = owner;
     }
 }
 
-void
-doctor_rights(struct doctor *d)
+/* ---- programs that run ---- */
+
+enum { GROUPS = 64 };
+
+struct program {
+    const char *pid;
+    char name[16];
+    uid_t user;
+    gid_t group[GROUPS];
+    size_t groups;
+};
+
+/* Visits the parts of /proc/PID/FILE, which end with `end`, until `visit`
+ * returns true, and returns whether it did. */
+static bool
+find_part(struct program *p, const char *file, int end,
+          bool (*visit)(struct program *p, const char *part, const char *arg),
+          const char *arg)
+{
+    char path[300], *part = NULL;
+    bool found = false;
+    size_t size = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%s/%s", p->pid, file);
+    f = fopen(path, "re");
+    while (f && !found && getdelim(&part, &size, end, f) > 0) {
+        found = visit(p, part, arg);
+    }
+    free(part);
+    if (f) {
+        fclose(f);
+    }
+    return found;
+}
+
+/* Finds a path, and not the beginning of a longer name; a text that ends with
+ * `.` or a line break is found anywhere. */
+static bool
+has_text(struct program *p, const char *part, const char *text)
+{
+    const char *at = strstr(part, text);
+    size_t length = strlen(text);
+
+    (void)p;
+    return at && (strchr(".\n", text[length - 1]) || !at[length] ||
+                  strchr("/\n", at[length]));
+}
+
+/* Keeps name, user and groups; the groups come last. */
+static bool
+read_status(struct program *p, const char *line, const char *unused)
+{
+    char *next = strchr(line, ':');
+
+    (void)unused;
+    sscanf(line, "Name: %15s", p->name);
+    sscanf(line, "Uid: %*u %u", &p->user);
+    if (strncmp(line, "Gid:", 4) && strncmp(line, "Groups:", 7)) {
+        return false;
+    }
+    while (p->groups < GROUPS && next[strspn(next, ": \t\n")]) {
+        p->group[p->groups++] =
+            (gid_t)strtoul(next + strspn(next, ": \t"), &next, 10);
+    }
+    return *line == 'G' && line[1] == 'r';
+}
+
+static bool
+may_program(const struct program *p, const char *path, unsigned wanted)
+{
+    struct stat st;
+
+    return stat(path, &st) ||
+           may_use(p->user, p->group, p->groups, &st, wanted);
+}
+
+/* Finds programs that use the registry without the right to read it or to write
+ * the live file: each counts for itself, and nobody sees it. */
+static void
+find_outsiders(struct doctor *d)
+{
+    const char *dir = d->out->dir, *live = d->out->live;
+    char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
+    DIR *all = *live ? opendir("/proc") : NULL;
+    struct dirent *entry;
+
+    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
+    strcpy(live_dir, live);
+    dirname(live_dir);
+    while (all && (entry = readdir(all))) {
+        struct program p = {.pid = entry->d_name};
+
+        if (atoi(p.pid) > 0 && find_part(&p, "status", '\n', read_status, "") &&
+            !(may_program(&p, dir, 1) && may_program(&p, live_dir, 1) &&
+              may_program(&p, live, 6)) &&
+            (find_part(&p, "cmdline", '\0', has_text, dir) ||
+             find_part(&p, "environ", '\0', has_text, variable)) &&
+            (find_part(&p, "maps", '\n', has_text, "/libbide.so.") ||
+             find_part(&p, "maps", '\n', has_text, "/bide\n")) &&
+            !find_part(&p, "maps", '\n', has_text, live)) {
+            struct doctor_finding *f =
+                doctor_find(d, FINDING_SERVICE_OUTSIDE, live, NULL);
+
+            f->count = strtoul(p.pid, NULL, 10);
+            f->user = p.user;
+            strcpy(f->name, p.name);
+        }
+    }
+    if (all) {
+        closedir(all);
+    }
+}
+
+/* ---- all ---- */
+
+static void
+check_rights(struct doctor *d)
 {
     struct services s;
     struct stat dir;
 
     if (stat(d->out->dir, &dir)) {
-        struct doctor_finding *f = doctor_find_reason(
-            d, FINDING_DIRECTORY_UNREADABLE, 0, strerror(errno));
-
-        snprintf(f->path, sizeof(f->path), "%s", d->out->dir);
+        doctor_find(d, FINDING_DIRECTORY_UNREADABLE, d->out->dir,
+                    strerror(errno));
         return;
     }
     s = (struct services){dir.st_uid == 0 && dir.st_gid != 0, dir.st_uid,
@@ -235,4 +335,11 @@ doctor_rights(struct doctor *d)
     for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
         check_file(d, &s, i, dir.st_uid);
     }
+}
+
+void
+doctor_rights(struct doctor *d)
+{
+    check_rights(d);
+    find_outsiders(d);
 }

@@ -2,9 +2,6 @@
 #ifndef BIDE_DOCTOR_INSIDE_H
 #define BIDE_DOCTOR_INSIDE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "doctor.h"
 
 struct admin;
@@ -18,26 +15,20 @@ struct doctor {
     struct admin *admin; /* NULL: the registry cannot be read */
     struct doctor_report *out;
     struct doctor_finding lost; /* takes the facts if there is no memory */
+    char file[512];             /* see doctor_file */
 };
 
-/* Adds a finding and returns it, so that the caller can set its facts; never
- * NULL.  It is valid until the next finding is added. */
-struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id);
-
-/* Add a finding with these facts; count 0: none; `words` may be NULL. */
-struct doctor_finding *doctor_find_path(struct doctor *d, enum finding_id id,
-                                        const char *path);
+/* Adds a finding about `path`, for the reason `words`; both may be NULL.
+ * Returns it, so that the caller can set its other facts; never NULL.  It is
+ * valid until the next finding is added. */
+struct doctor_finding *doctor_find(struct doctor *d, enum finding_id id,
+                                   const char *path, const char *words);
+/* Adds a finding with this count; 0: none. */
 void doctor_find_count(struct doctor *d, enum finding_id id, uint64_t count);
-struct doctor_finding *doctor_find_reason(struct doctor *d, enum finding_id id,
-                                          int rc, const char *words);
 
-/* Adds this thread's last failure as a finding. */
-void doctor_find_failure(struct doctor *d);
-
-/* Writes the path of a file of the registry, "" of its directory.  False: too
- * long. */
-bool doctor_path(const struct doctor *d, const char *name, char *out,
-                 size_t size);
+/* Returns the path of a file of the registry, "" of its directory, valid until
+ * the next call. */
+const char *doctor_file(struct doctor *d, const char *name);
 
 /* Adds that `path` could not be looked at, for errno; nothing if it is missing.
  */
@@ -51,13 +42,10 @@ void doctor_state(struct doctor *d, const char *path, const struct stat *st);
  * be opened. */
 struct live *doctor_attach(struct doctor *d);
 
-void doctor_registry(struct doctor *d);
 void doctor_live(struct doctor *d);
 void doctor_history(struct doctor *d);
-void doctor_copy(struct doctor *d);
 void doctor_deferred(struct doctor *d);
 void doctor_rights(struct doctor *d);
-void doctor_services(struct doctor *d);
 void doctor_space(struct doctor *d);
 
 #endif
