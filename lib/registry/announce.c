@@ -14,24 +14,16 @@
 
 struct gate_reading {
     const char *name;
-    struct loaded loaded; /* policy NULL: the name is not defined */
+    struct loaded loaded;
 };
 
 static int
 read_gate(void *arg, const struct snapshot *s)
 {
     struct gate_reading *g = arg;
-    uint64_t now = clock_realtime_ns();
-    int rc;
+    int rc = load_rules(s, g->name, &g->loaded);
 
-    policy_free(g->loaded.policy); /* of a reading that is repeated */
-    g->loaded = (struct loaded){0};
-    rc = load_policy(s, g->name, now, &g->loaded);
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
-        g->loaded.gate = load_missing_gate(s, now);
-        return 0;
-    }
-    return rc;
+    return load_is_missing(rc) ? 0 : rc;
 }
 
 /* Returns the number of threads woken. */
@@ -155,7 +147,7 @@ follow_budget(struct announcement *t, uint32_t index,
               const struct budget_rules *r, uint64_t txn)
 {
     struct cell *c = cell_at(t->live, index);
-    struct guard g = {.txn = txn};
+    struct load_guard g;
     struct pages_stamp now;
 
     if (!c || !atomic_load(&c->budget.size)) {
@@ -166,9 +158,10 @@ follow_budget(struct announcement *t, uint32_t index,
         atomic_store(&c->budget.size_txn, 0); /* an older registry was put back
                                                */
     }
-    g.budget = &c->budget;
-    g.budget_rings = cell_guard(t->live, index);
-    budget_follow(r, &g, clock_monotonic_ns());
+    if (load_guard(t->live, index, &g) == 0) {
+        g.guard.txn = txn;
+        budget_follow(r, &g.guard, clock_monotonic_ns());
+    }
 }
 
 static void
@@ -192,18 +185,19 @@ static void
 publish_touched(struct announcement *t, struct cell *c, const char *name)
 {
     struct gate_reading g = {.name = name};
+    const struct policy *p;
     uint64_t txn;
 
     (void)c;
     if (reader_read(t->reader, read_gate, &g, &txn) == 0) {
+        p = g.loaded.registered ? g.loaded.policy : NULL;
         load_publish(t->reader, t->live, t->index, txn,
-                     g.loaded.gate | t->incarnation, g.loaded.limit_ms,
-                     g.loaded.policy);
+                     g.loaded.gate | t->incarnation, g.loaded.limit_ms, p);
         /* Undefined names may use other rules: those of `default`, or of the
          * program.  The first call that uses them applies them. */
-        if (g.loaded.policy || (t->touched && is_touched(t->touched, name))) {
-            load_follow_breaker(t->live, t->index, g.loaded.policy);
-            follow_budgets(t, g.loaded.policy, txn);
+        if (p || (t->touched && is_touched(t->touched, name))) {
+            load_follow_breaker(t->live, t->index, p);
+            follow_budgets(t, p, txn);
         }
     }
     policy_free(g.loaded.policy);

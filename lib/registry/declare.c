@@ -6,13 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/lock.h"
 #include "policy/key.h"
-
-struct declared {
-    struct declared *next;
-    struct policy_text *text;
-};
 
 static __thread char last_error[512];
 
@@ -25,11 +21,9 @@ bide_declare_error(void)
 const struct policy_text *
 declared_find(const struct bide *b, const char *name)
 {
-    const struct declared *d;
-
-    for (d = b->declared; d; d = d->next) {
-        if (strcmp(policy_text_name(d->text), name) == 0) {
-            return d->text;
+    for (size_t i = b->declared.count; i-- > 0;) {
+        if (strcmp(policy_text_name(b->declared.list[i]), name) == 0) {
+            return b->declared.list[i];
         }
     }
     return NULL;
@@ -73,64 +67,35 @@ declared_publish(struct bide_policy *p)
     }
 }
 
-/* Moves the texts of `list` to the front of *head, where they are found first.
- */
+/* Moves the texts of `list` to the end of the declarations, where they are
+ * found first. */
 static int
-push_declared(struct declared **head, struct policy_list *list)
+add_declared(struct bide *b, struct policy_list *list)
 {
-    size_t i;
+    struct policy_list *all = &b->declared;
 
-    for (i = 0; i < list->count; i++) {
-        struct declared *d = calloc(1, sizeof(*d));
+    for (size_t i = 0; i < list->count; i++) {
+        struct policy_text **t = array_add(&all->list, &all->count, sizeof(*t));
 
-        if (!d) {
+        if (!t) {
             return BIDE_ENOMEM;
         }
-        d->text = list->list[i];
+        *t = list->list[i];
         list->list[i] = NULL;
-        d->next = *head;
-        *head = d;
     }
     return 0;
 }
 
-/* Removes the first declaration of a list. */
-static void
-pop_declared(struct declared **head)
-{
-    struct declared *d = *head;
-
-    *head = d->next;
-    policy_text_free(d->text);
-    free(d);
-}
-
-static void
-pop_declared_until(struct declared **head, const struct declared *end)
-{
-    while (*head != end) {
-        pop_declared(head);
-    }
-}
-
-void
-declared_free(struct bide *b)
-{
-    pop_declared_until(&b->declared, NULL);
-}
-
-/* Compiles the declarations before `end`, to find their faults. */
+/* Compiles the declarations from `first` on, to find their faults. */
 static int
-check_declared(struct bide *b, const struct declared *end,
-               struct faults *faults)
+check_declared(struct bide *b, size_t first, struct faults *faults)
 {
-    const struct declared *d;
     int worst = 0;
 
-    for (d = b->declared; d != end; d = d->next) {
+    for (size_t i = b->declared.count; i-- > first;) {
         struct policy *p;
-        int rc =
-            policy_compile(d->text, declared_finder, b, "declared", &p, faults);
+        int rc = policy_compile(b->declared.list[i], declared_finder, b,
+                                "declared", &p, faults);
 
         if (rc == 0) {
             policy_free(p);
@@ -145,16 +110,19 @@ check_declared(struct bide *b, const struct declared *end,
 static void
 drop_shadowed(struct bide *b)
 {
-    for (struct declared *d = b->declared; d; d = d->next) {
-        for (struct declared **at = &d->next; *at;) {
-            if (strcmp(policy_text_name((*at)->text),
-                       policy_text_name(d->text)) == 0) {
-                pop_declared(at);
-            } else {
-                at = &(*at)->next;
-            }
+    struct policy_list *all = &b->declared;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        struct policy_text *t = all->list[i];
+
+        if (declared_find(b, policy_text_name(t)) == t) {
+            all->list[kept++] = t;
+        } else {
+            policy_text_free(t);
         }
     }
+    all->count = kept;
 }
 
 /* Makes the handles of this process load their rules again; wakes waiting
@@ -173,14 +141,16 @@ announce_declared(struct bide *b)
 static int
 declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
 {
-    struct declared *end = b->declared;
-    int rc = push_declared(&b->declared, list);
+    size_t before = b->declared.count;
+    int rc = add_declared(b, list);
 
     if (rc == 0) {
-        rc = check_declared(b, end, faults);
+        rc = check_declared(b, before, faults);
     }
     if (rc) {
-        pop_declared_until(&b->declared, end);
+        while (b->declared.count > before) {
+            policy_text_free(b->declared.list[--b->declared.count]);
+        }
         return rc;
     }
     drop_shadowed(b);

@@ -52,7 +52,7 @@ find_parent(void *arg, const char *name, const struct policy_text **out)
         *out = found;
     }
     /* A parent cannot be deleted while it has children. */
-    return rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION ? BIDE_EDAMAGED : rc;
+    return load_is_missing(rc) ? BIDE_EDAMAGED : rc;
 }
 
 int
@@ -81,25 +81,26 @@ load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
     return rc;
 }
 
-uint32_t
-load_missing_gate(const struct snapshot *s, uint64_t realtime_ns)
+int
+load_rules(const struct snapshot *s, const char *name, struct loaded *out)
 {
-    struct loaded l;
-    uint32_t bits = GATE_MISSING;
-    int rc = load_policy(s, "default", realtime_ns, &l);
+    uint64_t now = clock_realtime_ns();
+    bool asks;
+    int rc;
 
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
-        return bits;
+    policy_free(out->policy); /* of a reading that is repeated */
+    *out = (struct loaded){0};
+    rc = load_policy(s, name, now, out);
+    out->registered = rc == 0;
+    if (load_is_missing(rc)) {
+        out->default_rc = load_policy(s, "default", now, out);
+        asks = out->gate & ~(uint32_t)GATE_ENDS || out->limit_ms ||
+               (out->default_rc && !load_is_missing(out->default_rc));
+        out->gate =
+            GATE_MISSING | (out->gate & GATE_ENDS) | (asks ? GATE_UNKNOWN : 0);
+        out->limit_ms = 0;
     }
-    if (rc) {
-        return bits | GATE_UNKNOWN;
-    }
-    if (l.gate & ~(uint32_t)GATE_ENDS || l.limit_ms) {
-        bits |= GATE_UNKNOWN;
-    }
-    bits |= l.gate & GATE_ENDS;
-    policy_free(l.policy);
-    return bits;
+    return rc;
 }
 
 void
@@ -114,12 +115,7 @@ load_publish_guard(struct cell *c, const struct policy *p)
     atomic_store_explicit(&c->budget.next_turn, 0, memory_order_relaxed);
 }
 
-/* ---- the breaker ---- */
-
-struct place {
-    struct live *live;
-    uint32_t index;
-};
+/* ---- budget and breaker ---- */
 
 static uint64_t
 read_counter(void *arg, enum counter which)
@@ -129,28 +125,64 @@ read_counter(void *arg, enum counter which)
 
 /* Implements guard.tally. */
 static void
-tally_place(void *arg, struct tally *out)
+tally_breaker(void *arg, struct tally *out)
 {
-    const struct place *at = arg;
+    const struct load_guard *g = arg;
     struct cell_reading reading;
 
-    cell_read(at->live, at->index, &reading);
+    cell_read(g->live, g->index, &reading);
     tally_of_breaker(read_counter, &reading, out);
+}
+
+/* Implements guard.budget_tally. */
+static void
+tally_budget(void *arg, struct tally *out)
+{
+    const struct load_guard *g = arg;
+    struct cell_reading reading;
+
+    cell_read(g->live, g->index, &reading);
+    tally_of_budget(read_counter, &reading, out);
+}
+
+int
+load_guard(struct live *l, uint32_t index, struct load_guard *out)
+{
+    struct cell *c = cell_at(l, index);
+
+    if (!c) {
+        return BIDE_ENOMEM;
+    }
+    *out = (struct load_guard){
+        .guard =
+            {
+                .breaker = &c->breaker,
+                .budget = &c->budget,
+                .rings = cell_guard(l, index),
+                .tally = tally_breaker,
+                .budget_tally = tally_budget,
+                .arg = out,
+                .realtime_ns = clock_realtime_ns(),
+            },
+        .live = l,
+        .index = index,
+        .cell = c,
+    };
+    out->guard.budget_rings = out->guard.rings;
+    return 0;
 }
 
 void
 load_follow_breaker(struct live *l, uint32_t index, const struct policy *p)
 {
-    struct place at = {l, index};
-    struct guard g = {
-        .tally = tally_place, .arg = &at, .realtime_ns = clock_realtime_ns()};
-    struct cell *c = cell_at(l, index);
+    const struct cell *c = cell_at(l, index);
+    struct load_guard g;
 
-    if (c && ((p && p->breaker.mode == BREAKER_ON) ||
-              atomic_load(&c->breaker.use))) {
-        g.breaker = &c->breaker;
-        g.rings = cell_guard(l, index);
-        breaker_follow(p ? &p->breaker : NULL, &g, clock_monotonic_ns());
+    if (c &&
+        ((p && p->breaker.mode == BREAKER_ON) ||
+         atomic_load(&c->breaker.use)) &&
+        load_guard(l, index, &g) == 0) {
+        breaker_follow(p ? &p->breaker : NULL, &g.guard, clock_monotonic_ns());
     }
 }
 

@@ -8,6 +8,8 @@
 
 struct loaded {
     struct policy *policy; /* the caller frees it with policy_free */
+    bool registered;       /* load_rules: it is the policy, not `default` */
+    int default_rc;        /* load_rules: of loading `default` */
     uint64_t until_ns;     /* CLOCK_REALTIME of the next end of a layer of it or
                               of a parent; 0: never */
     /* For calls that do not read the rules: GATE_ bits, and the time limit of a
@@ -20,10 +22,28 @@ struct loaded {
 int load_policy(const struct snapshot *s, const char *name,
                 uint64_t realtime_ns, struct loaded *out);
 
-/* Returns the gate of a name that is not defined.  Includes GATE_UNKNOWN if the
- * rules of the registry's `default` need a gate or a time limit, or cannot be
- * loaded. */
-uint32_t load_missing_gate(const struct snapshot *s, uint64_t realtime_ns);
+/* Loads the rules that are in force now.  If `name` is not defined, fails as
+ * load_policy, and loads those of the registry's `default`; the gate is that of
+ * an undefined name then.  It includes GATE_UNKNOWN if `default` needs a gate
+ * or a time limit, or cannot be loaded.  Frees the policy that is in *out. */
+int load_rules(const struct snapshot *s, const char *name, struct loaded *out);
+
+/* Reports that a name is not defined: never, or not any more. */
+static inline bool
+load_is_missing(int rc)
+{
+    return rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION;
+}
+
+/* Budget and breaker of a cell, outside of a call. */
+struct load_guard {
+    struct guard guard;
+    struct live *live;
+    uint32_t index;
+    struct cell *cell;
+};
+/* Fills in *out, which must not move.  BIDE_ENOMEM. */
+int load_guard(struct live *l, uint32_t index, struct load_guard *out);
 
 /* Writes the version and the gate of commit `txn` to a cell, with the other
  * words that the success path reads.  `p` are the rules; NULL: the name is not

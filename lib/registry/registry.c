@@ -84,7 +84,7 @@ free_registry(struct bide *b)
     attach_close(b); /* reads the handles, so before they are freed */
     free_policies(b);
     names_free(b);
-    declared_free(b);
+    policy_list_free(&b->declared);
     pthread_mutex_destroy(&b->lock);
     pthread_mutex_destroy(&b->defer_lock);
     free(b->running);

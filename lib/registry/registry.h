@@ -73,7 +73,6 @@ _Static_assert(offsetof(struct bide_policy, stripe) == 64, "line 1");
 
 struct name_table;
 struct deferred;
-struct declared;
 
 struct retired {
     struct live *live;
@@ -106,7 +105,7 @@ struct bide {
     uint64_t seed;
     _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
     int fd, bell; /* bide_fd: an epoll, and the bell in it; -1: none */
-    struct declared *declared;
+    struct policy_list declared; /* of one name the last one counts */
     _Atomic(struct name_table *) names;
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */
@@ -199,6 +198,5 @@ policy_find_fn declared_finder; /* arg: struct bide */
 /* Writes the declared rules of a handle, if there are any, to its cell, so that
  * operators see them. */
 void declared_publish(struct bide_policy *p);
-void declared_free(struct bide *b);
 
 #endif

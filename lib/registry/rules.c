@@ -63,8 +63,6 @@ choose_pool(struct bide_policy *p, const struct budget_rules *r)
 struct rules_reading {
     const struct bide_policy *p;
     struct loaded loaded;
-    bool registered;
-    uint32_t missing_gate; /* the gate if not registered */
 };
 
 /* Loads the rules of the policy, else of `default` unless rules are declared.
@@ -73,45 +71,30 @@ static int
 read_rules(void *arg, const struct snapshot *s)
 {
     struct rules_reading *r = arg;
-    uint64_t now = clock_realtime_ns();
-    int rc;
+    int rc = load_rules(s, r->p->name, &r->loaded);
 
-    policy_free(r->loaded.policy); /* of a reading that is repeated */
-    r->loaded = (struct loaded){0};
-    rc = load_policy(s, r->p->name, now, &r->loaded);
-    r->registered = rc == 0;
     if (rc == BIDE_ENOPOLICY && r->p->rules && r->p->rules->registered &&
         memcmp(r->p->bide->id, r->p->registry_id, REGISTRY_ID_SIZE) == 0) {
         return BIDE_EDAMAGED; /* a deletion leaves a tombstone */
     }
-    if (rc != BIDE_ENOPOLICY && rc != BIDE_ENOVERSION) {
-        return rc;
-    }
-    r->missing_gate = load_missing_gate(s, now);
-    if (!declared_find(r->p->bide, r->p->name)) {
-        rc = load_policy(s, "default", now, &r->loaded);
-    }
-    return rc;
+    return load_is_missing(rc) && !declared_find(r->p->bide, r->p->name)
+               ? r->loaded.default_rc
+               : rc;
 }
 
 /* Returns the gate word of these rules, which stays in the cell until the next
  * commit; 0 if other names share the cell. */
 static uint64_t
-publish_gate(struct bide_policy *p, const struct rules_reading *r, uint64_t txn)
+publish_gate(struct bide_policy *p, const struct loaded *l, uint64_t txn)
 {
     const struct home *h = atomic_load(&p->home);
-    uint32_t limit_ms = 0,
-             bits = r->missing_gate | atomic_load(&p->incarnation);
+    uint32_t bits = l->gate | atomic_load(&p->incarnation);
 
-    if (r->registered) {
-        bits = r->loaded.gate | atomic_load(&p->incarnation);
-        limit_ms = r->loaded.limit_ms;
-    }
-    if (atomic_load(&p->home)->live == p->bide->own) {
+    if (h->live == p->bide->own) {
         bits |= GATE_UNKNOWN; /* no writer announces there: each call looks */
     }
-    load_publish(p->bide->reader, h->live, h->index, txn, bits, limit_ms,
-                 r->registered ? r->loaded.policy : NULL);
+    load_publish(p->bide->reader, h->live, h->index, txn, bits, l->limit_ms,
+                 l->registered ? l->policy : NULL);
     return attach_is_shared(p) ? 0 : GATE_WORD(txn, bits);
 }
 
@@ -161,7 +144,7 @@ note_reading(struct bide_policy *p, int rc)
 {
     struct bide *b = p->bide;
 
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION) {
+    if (load_is_missing(rc)) {
         rc = 0;
     }
     if (rc == 0 && b->unread && b->unread != p) {
@@ -227,20 +210,21 @@ static struct rules *
 read_new_rules(struct bide_policy *p, uint32_t generation)
 {
     struct rules_reading reading = {.p = p};
+    struct loaded *l = &reading.loaded;
     struct rules *r;
     uint64_t txn = 0;
     int rc = read_registry(p, &reading, &txn);
-    bool missing = rc == BIDE_ENOPOLICY || rc == BIDE_ENOVERSION;
+    bool missing = load_is_missing(rc);
 
     if (rc == 0) {
-        r = make_rules(reading.loaded.policy, generation);
+        r = make_rules(l->policy, generation);
     } else {
-        policy_free(reading.loaded.policy);
+        policy_free(l->policy);
         if (!missing && keeps_last_good(p)) {
             return NULL;
         }
-        reading.registered = false;
-        reading.loaded.until_ns = 0;
+        l->registered = false;
+        l->until_ns = 0;
         r = rules_from_program(p, generation);
     }
     if (!r) {
@@ -249,12 +233,12 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     /* Without a registry 0, so that has_newer_commit() reads it again. */
     r->txn = rc == 0 || missing ? txn : 0;
     r->replaced = p->bide->replaced;
-    r->until_ns = reading.loaded.until_ns;
-    r->registered = reading.registered;
+    r->until_ns = l->until_ns;
+    r->registered = l->registered;
     r->stored = rc == 0;
-    r->gate = rc == 0 || missing ? publish_gate(p, &reading, txn) : 0;
+    r->gate = rc == 0 || missing ? publish_gate(p, l, txn) : 0;
     publish_end(p, r);
-    publish_local(p, reading.registered ? NULL : r->policy);
+    publish_local(p, l->registered ? NULL : r->policy);
     if (missing) {
         declared_publish(p);
     }
