@@ -41,12 +41,12 @@ set_outcomes(struct collecting *c, const struct figures *f)
     c->counts.outcome = c->outcomes;
     c->counts.outcome_count = 0;
     for (uint32_t i = 0; i < f->outcome_count; i++) {
-        const char *name = past_outcome(&c->a->past, f->outcome[i].id), *why;
+        const char *name = past_outcome(&c->a->past, f->outcome[i].id);
         struct profile_outcome *to = &c->outcomes[c->counts.outcome_count];
-        char hint[64];
+        struct outcome_fault fault;
 
         if (strcmp(name, "other") == 0 || strcmp(name, "app.other") == 0 ||
-            outcome_read(name, &to->outcome, &why, hint, sizeof(hint))) {
+            outcome_read(name, &to->outcome, &fault)) {
             continue;
         }
         to->count = f->outcome[i].count;

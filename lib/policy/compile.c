@@ -66,29 +66,25 @@ describe_key(const struct key_check *c, const char *key, char out[DESCRIBED])
     return out;
 }
 
-/* Warns that `key` is RELATION `other`. */
+/* Warns that `key` is RELATION `other`, or refuses that. */
 static void
-warn_pair(struct key_check *c, const char *key, const char *relation,
-          const char *other, const char *effect)
+report_pair(struct key_check *c, bool warning, const char *key,
+            const char *relation, const char *other, const char *effect)
 {
     char text[DESCRIBED], other_text[DESCRIBED];
 
-    warning_add(c->faults, c->file, find_line(c, key, other), NULL,
-                "%s: %s %s%s", describe_key(c, key, text), relation,
-                describe_key(c, other, other_text), effect);
+    (warning ? warning_add
+             : fault_add)(c->faults, c->file, find_line(c, key, other), NULL,
+                          "%s: %s %s%s", describe_key(c, key, text), relation,
+                          describe_key(c, other, other_text), effect);
+    c->rc = warning ? c->rc : BIDE_EINPUT;
 }
 
-/* Refuses a key that is above `other`. */
 static void
 refuse_above(struct key_check *c, const char *key, const char *other,
              const char *effect)
 {
-    char text[DESCRIBED], other_text[DESCRIBED];
-
-    fault_add(c->faults, c->file, find_line(c, key, other), NULL,
-              "%s: above %s%s", describe_key(c, key, text),
-              describe_key(c, other, other_text), effect);
-    c->rc = BIDE_EINPUT;
+    report_pair(c, false, key, "above", other, effect);
 }
 
 static uint64_t
@@ -157,7 +153,7 @@ check_alarm_limits(struct key_check *c, const struct policy *p)
 static void
 warn_cut(struct key_check *c, const char *limit, const char *wait)
 {
-    warn_pair(c, limit, "shorter than", wait, ", which is cut");
+    report_pair(c, true, limit, "shorter than", wait, ", which is cut");
 }
 
 /* Warns of waits that the policy never makes in full.  A maximum that is left
@@ -203,8 +199,9 @@ warn_of_long_probes(struct key_check *c, const struct policy *p)
     if (p->breaker.mode == BREAKER_ON &&
         p->attempt_timeout_ns != DURATION_NONE &&
         p->attempt_timeout_ns > p->breaker.probe_timeout_ns) {
-        warn_pair(c, "breaker_probe_timeout", "shorter than", "attempt_timeout",
-                  ": more probes than breaker_probes may run at once");
+        report_pair(c, true, "breaker_probe_timeout", "shorter than",
+                    "attempt_timeout",
+                    ": more probes than breaker_probes may run at once");
     }
 }
 

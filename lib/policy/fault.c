@@ -37,7 +37,6 @@ static bool
 fill_fault(struct fault *f, const char *file, int line, const char *hint,
            const char *format, va_list args)
 {
-    memset(f, 0, sizeof(*f));
     f->line = line;
     f->file = strdup(file);
     f->hint = hint ? strdup(hint) : NULL;
@@ -61,7 +60,7 @@ append_fault(struct faults *faults, bool warning, const char *file, int line,
     size_t count = !faults   ? FAULTS_MAX
                    : warning ? faults->warnings
                              : faults->count - faults->warnings;
-    struct fault *longer;
+    struct fault *f;
 
     if (count >= FAULTS_MAX) {
         return;
@@ -71,15 +70,14 @@ append_fault(struct faults *faults, bool warning, const char *file, int line,
         format = warning ? "more warnings follow; they are not shown"
                          : "more errors follow; they are not shown";
     }
-    longer = array_more(faults->list, faults->count, sizeof(*longer));
-    faults->list = longer ? longer : faults->list;
-    if (!longer ||
-        !fill_fault(&longer[faults->count], file, line, hint, format, args)) {
+    f = array_add(&faults->list, &faults->count, sizeof(*f));
+    if (f && fill_fault(f, file, line, hint, format, args)) {
+        f->warning = warning;
+        faults->warnings += warning;
+    } else {
+        faults->count -= f != NULL;
         faults->out_of_memory |= !warning;
-        return;
     }
-    longer[faults->count++].warning = warning;
-    faults->warnings += warning;
 }
 
 void

@@ -6,7 +6,6 @@
 
 #include <bide.h>
 #include "base/array.h"
-#include "value.h"
 
 bool
 group_has(const struct policy *p)

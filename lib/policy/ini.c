@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/near.h"
 #include "base/plain.h"
 #include "sections.h"
 #include "text.h"

@@ -3,7 +3,6 @@
 #ifndef BIDE_POLICY_KEY_H
 #define BIDE_POLICY_KEY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "base/near.h"
 #include "policy.h"
 
 static bool

@@ -52,17 +52,23 @@ bool outcome_in(const struct outcome_set *set, struct bide_outcome o);
 /* Reports whether a range of the set contains a natural success. */
 bool outcome_set_has_success(const struct outcome_set *set);
 
-/* Reads one outcome: "http.503" or "ok".  On failure returns a negative code,
- * sets *why to a constant sentence and writes a suggestion to `hint`, or "". */
-int outcome_read(const char *text, struct bide_outcome *out, const char **why,
-                 char *hint, size_t hint_size);
+/* Why a text was refused, and what was probably meant. */
+struct outcome_fault {
+    const char *why;
+    char meant[80]; /* "": no suggestion */
+    char bad[64];   /* of a list: the bad item */
+};
+
+/* Reads one outcome: "http.503" or "ok".  On failure returns a negative code
+ * and fills `fault`, without `bad`. */
+int outcome_read(const char *text, struct bide_outcome *out,
+                 struct outcome_fault *fault);
 
 /* Reads a list; "none" or "" is the empty set.  Release *out with
- * outcome_set_free.  BIDE_EINPUT: `bad` is the bad item, *why and `hint` as
- * above.  Also fails with BIDE_ENOMEM. */
-int outcome_set_read(const char *text, struct outcome_set *out, char *bad,
-                     size_t bad_size, const char **why, char *hint,
-                     size_t hint_size);
+ * outcome_set_free.  BIDE_EINPUT: fills `fault`.  Also fails with BIDE_ENOMEM.
+ */
+int outcome_set_read(const char *text, struct outcome_set *out,
+                     struct outcome_fault *fault);
 /* Returns the canonical list, which the caller frees; NULL if out of memory. */
 char *outcome_set_write(const struct outcome_set *set);
 void outcome_set_free(struct outcome_set *set);

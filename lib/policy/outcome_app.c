@@ -39,18 +39,6 @@ is_same_name(const char *name, const char *other, size_t length)
     return memcmp(name, other, length) == 0 && name[length] == '\0';
 }
 
-static char *
-copy_name(const char *name, size_t length)
-{
-    /* The full size, so that a comparison never reads past the end. */
-    char *copy = calloc(1, BIDE_NAME_MAX + 1);
-
-    if (copy) {
-        memcpy(copy, name, length);
-    }
-    return copy;
-}
-
 /* Copies a new name.  Counts it first, so that threads that race cannot make
  * too many.  On failure returns NULL and sets *code. */
 static char *
@@ -60,10 +48,13 @@ reserve_name(const char *name, size_t length, uint32_t limit, int32_t *code)
 
     *code = APP_OTHER;
     if (atomic_fetch_add(&names, 1) < limit) {
-        copy = copy_name(name, length);
+        /* The full size, so that a comparison never reads past the end. */
+        copy = calloc(1, BIDE_NAME_MAX + 1);
         *code = APP_NO_MEMORY;
     }
-    if (!copy) {
+    if (copy) {
+        memcpy(copy, name, length);
+    } else {
         atomic_fetch_sub(&names, 1);
     }
     return copy;

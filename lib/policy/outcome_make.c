@@ -15,11 +15,7 @@ enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2 };
 static struct bide_outcome
 make_outcome(enum bide_domain domain, int32_t code)
 {
-    struct bide_outcome o = {0};
-
-    o.domain = (uint8_t)domain;
-    o.code = code;
-    return o;
+    return (struct bide_outcome){.domain = (uint8_t)domain, .code = code};
 }
 
 struct bide_outcome

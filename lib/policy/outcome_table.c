@@ -37,30 +37,17 @@
 
 /* The name of a macro and its value.  Called directly with the macro: through
  * another macro, # would see the number. */
-#define E(code, classes, note)                        \
-    {                                                 \
-        BIDE_DOMAIN_ERRNO, code, #code, classes, note \
+#define ROW(...)    \
+    {               \
+        __VA_ARGS__ \
     }
-#define H(code, classes, note)                      \
-    {                                               \
-        BIDE_DOMAIN_HTTP, code, NULL, classes, note \
-    }
-#define G(code, name, classes)                       \
-    {                                                \
-        BIDE_DOMAIN_GRPC, code, #name, classes, NULL \
-    }
-#define X(code, classes, note)                      \
-    {                                               \
-        BIDE_DOMAIN_EXIT, code, NULL, classes, note \
-    }
-#define S(code)                                     \
-    {                                               \
-        BIDE_DOMAIN_SIGNAL, code, #code, NONE, NULL \
-    }
-#define C(code, classes, note)                      \
-    {                                               \
-        BIDE_DOMAIN_CURL, code, NULL, classes, note \
-    }
+#define E(code, classes, note) \
+    ROW(BIDE_DOMAIN_ERRNO, code, #code, classes, note)
+#define H(code, classes, note) ROW(BIDE_DOMAIN_HTTP, code, NULL, classes, note)
+#define G(code, name, classes) ROW(BIDE_DOMAIN_GRPC, code, #name, classes, NULL)
+#define X(code, classes, note) ROW(BIDE_DOMAIN_EXIT, code, NULL, classes, note)
+#define S(code) ROW(BIDE_DOMAIN_SIGNAL, code, #code, NONE, NULL)
+#define C(code, classes, note) ROW(BIDE_DOMAIN_CURL, code, NULL, classes, note)
 
 /* clang-format off */
 static const struct outcome_row rows[] = {

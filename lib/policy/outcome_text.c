@@ -22,12 +22,6 @@ struct outcome_item {
     struct outcome_range range;
 };
 
-/* Why an item was refused, and what was probably meant. */
-struct item_fault {
-    const char *why;
-    char meant[ITEM_MAX + 16];
-};
-
 static const char unknown_item[] =
     "no such outcome: use any connect timeout throttle transient, or a code "
     "such as errno.ECONNRESET http.503 http.5xx grpc.UNAVAILABLE exit.75 "
@@ -98,7 +92,7 @@ read_code_range(const char *text, struct outcome_range *r)
 
 static int
 read_app_name(const char *name, struct outcome_range *r,
-              struct item_fault *fault)
+              struct outcome_fault *fault)
 {
     size_t length = strlen(name);
     int32_t code;
@@ -144,7 +138,7 @@ find_near_name(unsigned domain, const char *name)
 
 /* Suggests SIGKILL for signal.KILL, else the nearest name of the domain. */
 static void
-suggest_name(unsigned domain, const char *name, struct item_fault *fault)
+suggest_name(unsigned domain, const char *name, struct outcome_fault *fault)
 {
     const char *prefix = outcome_domain(domain)->name;
     const char *best = NULL;
@@ -167,7 +161,7 @@ suggest_name(unsigned domain, const char *name, struct item_fault *fault)
 
 static int
 read_domain_code(const char *rest, struct outcome_item *item,
-                 struct item_fault *fault)
+                 struct outcome_fault *fault)
 {
     unsigned domain = item->range.domain;
     const struct outcome_domain *d = outcome_domain(domain);
@@ -189,7 +183,7 @@ read_domain_code(const char *rest, struct outcome_item *item,
 /* Suggests an outcome for a text without a domain: http.503 for 503,
  * errno.ECONNRESET for ECONNRESET, or the nearest class. */
 static void
-suggest_domain_and_code(const char *text, struct item_fault *fault)
+suggest_domain_and_code(const char *text, struct outcome_fault *fault)
 {
     static const unsigned named[] = {BIDE_DOMAIN_ERRNO, BIDE_DOMAIN_GRPC,
                                      BIDE_DOMAIN_SIGNAL};
@@ -216,7 +210,7 @@ suggest_domain_and_code(const char *text, struct item_fault *fault)
 }
 
 static void
-suggest_domain(const char *text, size_t prefix, struct item_fault *fault)
+suggest_domain(const char *text, size_t prefix, struct outcome_fault *fault)
 {
     const char *names[BIDE_DOMAIN_APP + 1];
     char written[ITEM_MAX];
@@ -248,12 +242,12 @@ find_domain(const char *text, size_t length)
 
 static int
 read_good_item(const char *text, struct outcome_item *item,
-               struct item_fault *fault)
+               struct outcome_fault *fault)
 {
     const char *dot = strchr(text, '.');
 
     *item = (struct outcome_item){.classes = find_class(text)};
-    *fault = (struct item_fault){.why = unknown_item};
+    *fault = (struct outcome_fault){.why = unknown_item};
     if (item->classes) {
         return 0;
     }
@@ -276,18 +270,18 @@ read_good_item(const char *text, struct outcome_item *item,
 /* Improves the fault of `text` if it is several items without commas, or a good
  * item in brackets or quotes.  Drops a suggestion that is no outcome. */
 static void
-improve_fault(const char *text, struct item_fault *fault)
+improve_fault(const char *text, struct outcome_fault *fault)
 {
     static const char around[] = "[](){}<>\"'`";
     const char *start = text + strspn(text, around);
     struct outcome_item item;
-    struct item_fault ignored;
+    struct outcome_fault ignored;
     char inner[ITEM_MAX];
     size_t length = strcspn(text, " \t;|");
 
     snprintf(inner, sizeof(inner), "%.*s", (int)length, text);
     if (text[length] && read_good_item(inner, &item, &ignored) == 0) {
-        *fault = (struct item_fault){.why = "commas separate outcomes"};
+        *fault = (struct outcome_fault){.why = "commas separate outcomes"};
         return;
     }
     snprintf(inner, sizeof(inner), "%.*s", (int)strcspn(start, around), start);
@@ -302,7 +296,7 @@ improve_fault(const char *text, struct item_fault *fault)
 
 static int
 read_outcome_item(const char *text, struct outcome_item *item,
-                  struct item_fault *fault)
+                  struct outcome_fault *fault)
 {
     int rc = read_good_item(text, item, fault);
 
@@ -313,34 +307,31 @@ read_outcome_item(const char *text, struct outcome_item *item,
 }
 
 int
-outcome_read(const char *text, struct bide_outcome *out, const char **why,
-             char *hint, size_t hint_size)
+outcome_read(const char *text, struct bide_outcome *out,
+             struct outcome_fault *fault)
 {
-    struct bide_outcome o = {0};
-    struct item_fault fault = {.why = unknown_item};
     struct outcome_item item;
     int rc = BIDE_EINPUT;
 
+    *fault = (struct outcome_fault){.why = unknown_item};
     if (strcmp(text, "ok") == 0) {
-        *out = o;
+        *out = (struct bide_outcome){0};
         return 0;
     }
     if (strlen(text) < ITEM_MAX) {
-        rc = read_outcome_item(text, &item, &fault);
+        rc = read_outcome_item(text, &item, fault);
     }
-    if (rc == 0 && (item.classes || item.range.low != item.range.high)) {
-        fault.why = "exactly one outcome is needed here";
+    if (rc == BIDE_ENOMEM) {
+        fault->why = "out of memory";
+    } else if (rc == 0 && (item.classes || item.range.low != item.range.high)) {
+        fault->why = "exactly one outcome is needed here";
         rc = BIDE_EINPUT;
     }
-    if (rc != 0) {
-        *why = rc == BIDE_ENOMEM ? "out of memory" : fault.why;
-        snprintf(hint, hint_size, "%s", fault.meant);
-        return rc;
+    if (rc == 0) {
+        *out = (struct bide_outcome){.domain = item.range.domain,
+                                     .code = item.range.low};
     }
-    o.domain = item.range.domain;
-    o.code = item.range.low;
-    *out = o;
-    return 0;
+    return rc;
 }
 
 /* Compares ranges in canonical order.  app names are ordered by name, because
@@ -414,18 +405,18 @@ next_list_item(const char **text, char *out)
 
 static int
 add_list_item(struct outcome_set *set, const char *item_text,
-              struct item_fault *fault)
+              struct outcome_fault *fault)
 {
     struct outcome_item item;
     int rc;
 
     if (item_text[0] == '\0') {
-        *fault =
-            (struct item_fault){.why = "an outcome is missing between commas"};
+        *fault = (struct outcome_fault){
+            .why = "an outcome is missing between commas"};
         return BIDE_EINPUT;
     }
     if (strcmp(item_text, "none") == 0) {
-        *fault = (struct item_fault){.why = "none cannot be in a list"};
+        *fault = (struct outcome_fault){.why = "none cannot be in a list"};
         return BIDE_EINPUT;
     }
     rc = read_outcome_item(item_text, &item, fault);
@@ -437,19 +428,17 @@ add_list_item(struct outcome_set *set, const char *item_text,
         return 0;
     }
     if (set->count == OUTCOME_SET_MAX) {
-        *fault = (struct item_fault){.why = "more than 256 outcomes"};
+        *fault = (struct outcome_fault){.why = "more than 256 outcomes"};
         return BIDE_EINPUT;
     }
     return add_range(set, item.range);
 }
 
 int
-outcome_set_read(const char *text, struct outcome_set *out, char *bad,
-                 size_t bad_size, const char **why, char *hint,
-                 size_t hint_size)
+outcome_set_read(const char *text, struct outcome_set *out,
+                 struct outcome_fault *fault)
 {
     struct outcome_set set = {0};
-    struct item_fault fault;
     char item[ITEM_MAX];
     int rc = 0;
 
@@ -460,9 +449,9 @@ outcome_set_read(const char *text, struct outcome_set *out, char *bad,
     }
     while (text && rc == 0) {
         if (next_list_item(&text, item)) {
-            rc = add_list_item(&set, item, &fault);
+            rc = add_list_item(&set, item, fault);
         } else {
-            fault = (struct item_fault){.why = unknown_item};
+            *fault = (struct outcome_fault){.why = unknown_item};
             rc = BIDE_EINPUT;
         }
     }
@@ -472,11 +461,7 @@ outcome_set_read(const char *text, struct outcome_set *out, char *bad,
         return 0;
     }
     outcome_set_free(&set);
-    if (rc == BIDE_EINPUT) {
-        *why = fault.why;
-        snprintf(bad, bad_size, "%s", item);
-        snprintf(hint, hint_size, "%s", fault.meant);
-    }
+    strcpy(fault->bad, item);
     return rc;
 }
 

@@ -95,21 +95,16 @@ struct policy_text *
 policy_text_copy(const struct policy_text *t)
 {
     struct policy_text *copy = malloc(sizeof(*copy));
+    char *block = t->used ? malloc(t->used) : NULL;
 
-    if (!copy) {
+    if (!copy || (t->used && !block)) {
+        free(copy);
+        free(block);
         return NULL;
     }
     *copy = *t;
     copy->room = t->used;
-    copy->block = NULL;
-    if (t->used) {
-        copy->block = malloc(t->used);
-        if (!copy->block) {
-            free(copy);
-            return NULL;
-        }
-        memcpy(copy->block, t->block, t->used);
-    }
+    copy->block = t->used ? memcpy(block, t->block, t->used) : NULL;
     return copy;
 }
 

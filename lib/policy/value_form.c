@@ -340,22 +340,19 @@ int
 outcomes_read(const struct key *key, const char *text, struct value *out,
               struct complaint *c)
 {
-    const char *why;
-    char bad[80], hint[100];
+    struct outcome_fault fault;
     struct outcome_set set;
-    int rc;
+    int rc = outcome_set_read(text, &set, &fault);
 
     (void)key;
-    rc = outcome_set_read(text, &set, bad, sizeof(bad), &why, hint,
-                          sizeof(hint));
     if (rc == 0) {
         *out = (struct value){.outcomes = set};
     } else if (rc == BIDE_EINPUT) {
         /* The fault quotes the item if the value has more than one. */
-        bool several = strchr(text, ',') && bad[0];
+        bool several = strchr(text, ',') && fault.bad[0];
 
-        complain(c, hint, "%s%s%s", several ? bad : "", several ? ": " : "",
-                 why);
+        complain(c, fault.meant, "%s%s%s", several ? fault.bad : "",
+                 several ? ": " : "", fault.why);
     }
     return rc;
 }

@@ -57,6 +57,7 @@ static int
 read_outcome(const struct script_place *at, char *word,
              struct script_outcome *out)
 {
+    struct outcome_fault f;
     char whole[128], hint[64] = "";
     const char *why;
     char *semicolon, *plus;
@@ -74,8 +75,8 @@ read_outcome(const struct script_place *at, char *word,
                          NULL);
     }
     *plus++ = '\0';
-    if (outcome_read(word, &out->outcome, &why, hint, sizeof(hint)) != 0) {
-        return add_fault(at, whole, why, hint);
+    if (outcome_read(word, &out->outcome, &f) != 0) {
+        return add_fault(at, whole, f.why, f.meant);
     }
     if (duration_read(plus, &out->took_ns, &why, hint, sizeof(hint)) != 0) {
         return add_fault(at, whole, why, hint);

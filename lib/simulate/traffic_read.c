@@ -8,6 +8,16 @@
 #define DAY_NS UINT64_C(86400000000000)
 #define CALLS_PER_S_MAX 1e6
 
+/* Writes "TEXT: REASON (HINT?)".  Returns -1. */
+static int
+refuse_text(const char *text, const char *reason, const char *hint, char *why,
+            size_t size)
+{
+    snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
+             hint, *hint ? "?)" : "");
+    return -1;
+}
+
 /* ---- durations ---- */
 
 static int
@@ -19,9 +29,7 @@ read_duration(const char *text, uint64_t most_ns, uint64_t *out, char *why,
     uint64_t ns;
 
     if (duration_read(text, &ns, &reason, hint, sizeof(hint)) != 0) {
-        snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
-                 hint, *hint ? "?)" : "");
-        return -1;
+        return refuse_text(text, reason, hint, why, size);
     }
     if (ns > most_ns) {
         snprintf(why, size, "%.40s: at most %s", text,
@@ -231,14 +239,11 @@ int
 traffic_read_outcome(const char *text, struct traffic *out, char *why,
                      size_t size)
 {
-    const char *reason;
-    char hint[64] = "";
+    struct outcome_fault f;
     struct bide_outcome o;
 
-    if (outcome_read(text, &o, &reason, hint, sizeof(hint)) != 0) {
-        snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
-                 hint, *hint ? "?)" : "");
-        return -1;
+    if (outcome_read(text, &o, &f) != 0) {
+        return refuse_text(text, f.why, f.meant, why, size);
     }
     if (outcome_is_success(o)) {
         snprintf(why, size, "%.40s: this outcome is not a failure", text);

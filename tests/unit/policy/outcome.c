@@ -12,11 +12,10 @@ static struct bide_outcome
 outcome_of(const char *text)
 {
     struct bide_outcome o = {0};
-    const char *why;
-    char hint[80];
+    struct outcome_fault fault;
 
-    if (outcome_read(text, &o, &why, hint, sizeof(hint)) != 0) {
-        fail_msg("%s: %s", text, why);
+    if (outcome_read(text, &o, &fault) != 0) {
+        fail_msg("%s: %s", text, fault.why);
     }
     return o;
 }
@@ -165,12 +164,11 @@ sets_are_written_in_canonical_order(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct outcome_set set = {0};
-        const char *why;
-        char bad[80], hint[80], *text;
+        struct outcome_fault fault;
+        char *text;
 
-        if (outcome_set_read(rows[i].text, &set, bad, sizeof(bad), &why, hint,
-                             sizeof(hint)) != 0) {
-            fail_msg("%s: %s", rows[i].text, why);
+        if (outcome_set_read(rows[i].text, &set, &fault) != 0) {
+            fail_msg("%s: %s", rows[i].text, fault.why);
         }
         text = outcome_set_write(&set);
         assert_string_equal(text, rows[i].canonical);
@@ -221,16 +219,14 @@ bad_outcomes_are_refused_with_a_suggestion(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct outcome_set set = {.classes = 77};
-        const char *why = NULL;
-        char bad[80], hint[80];
+        struct outcome_fault fault = {0};
 
-        if (outcome_set_read(rows[i].text, &set, bad, sizeof(bad), &why, hint,
-                             sizeof(hint)) != BIDE_EINPUT) {
+        if (outcome_set_read(rows[i].text, &set, &fault) != BIDE_EINPUT) {
             fail_msg("%s is accepted", rows[i].text);
         }
-        assert_non_null(why);
-        assert_string_equal(bad, rows[i].bad);
-        assert_string_equal(hint, rows[i].hint);
+        assert_non_null(fault.why);
+        assert_string_equal(fault.bad, rows[i].bad);
+        assert_string_equal(fault.meant, rows[i].hint);
         assert_int_equal(set.classes, 77);
     }
 }
@@ -239,8 +235,8 @@ static void
 a_set_holds_256_outcomes_and_no_more(void **state)
 {
     struct outcome_set set = {0};
-    const char *why;
-    char text[8192] = "", bad[80], hint[80];
+    struct outcome_fault fault;
+    char text[8192] = "";
     size_t used = 0;
 
     (void)state;
@@ -248,28 +244,21 @@ a_set_holds_256_outcomes_and_no_more(void **state)
         used +=
             (size_t)sprintf(text + used, "%serrno.%d", i ? "," : "", 1000 + i);
     }
-    assert_int_equal(outcome_set_read(text, &set, bad, sizeof(bad), &why, hint,
-                                      sizeof(hint)),
-                     0);
+    assert_int_equal(outcome_set_read(text, &set, &fault), 0);
     assert_int_equal(set.count, OUTCOME_SET_MAX);
     outcome_set_free(&set);
     strcat(text, ",errno.1");
-    assert_int_equal(outcome_set_read(text, &set, bad, sizeof(bad), &why, hint,
-                                      sizeof(hint)),
-                     BIDE_EINPUT);
+    assert_int_equal(outcome_set_read(text, &set, &fault), BIDE_EINPUT);
 }
 
 static bool
 text_in(const char *set_text, const char *outcome_text)
 {
     struct outcome_set set = {0};
-    const char *why;
-    char bad[80], hint[80];
+    struct outcome_fault fault;
     bool in;
 
-    assert_int_equal(outcome_set_read(set_text, &set, bad, sizeof(bad), &why,
-                                      hint, sizeof(hint)),
-                     0);
+    assert_int_equal(outcome_set_read(set_text, &set, &fault), 0);
     in = outcome_in(&set, outcome_of(outcome_text));
     outcome_set_free(&set);
     return in;
@@ -331,12 +320,9 @@ a_natural_success_is_in_a_set_only_by_a_range(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct outcome_set set = {0};
-        const char *why;
-        char bad[80], hint[80];
+        struct outcome_fault fault;
 
-        assert_int_equal(outcome_set_read(rows[i].set, &set, bad, sizeof(bad),
-                                          &why, hint, sizeof(hint)),
-                         0);
+        assert_int_equal(outcome_set_read(rows[i].set, &set, &fault), 0);
         assert_int_equal(outcome_set_has_success(&set), rows[i].has);
         outcome_set_free(&set);
     }
