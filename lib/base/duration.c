@@ -71,12 +71,9 @@ static void
 suggest_unit(const char *text, const char *rest, char *hint, size_t hint_size)
 {
     const char *unit = find_meant_unit(rest + strspn(rest, " "));
-    char meant[64];
 
-    if (unit && (size_t)(rest - text) < sizeof(meant) - 4) {
-        snprintf(meant, sizeof(meant), "%.*s%s", (int)(rest - text), text,
-                 unit);
-        snprintf(hint, hint_size, "%s", meant);
+    if (unit && (size_t)(rest - text) < hint_size - 4) {
+        snprintf(hint, hint_size, "%.*s%s", (int)(rest - text), text, unit);
     }
 }
 

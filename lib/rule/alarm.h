@@ -4,7 +4,6 @@
 #define BIDE_RULE_ALARM_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "breaker.h"

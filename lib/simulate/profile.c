@@ -1,5 +1,6 @@
 #include "profile.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/array.h"

@@ -4,7 +4,6 @@
 #ifndef BIDE_SIMULATE_PROFILE_H
 #define BIDE_SIMULATE_PROFILE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
