@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/open.h"
 #include "admin/read.h"
 #include "base/failure.h"
 #include "cli/out/text.h"
@@ -14,13 +13,12 @@
 #include "store/policies/record.h"
 #include "explain.h"
 
+/* All other codes have the status STATUS_NO. */
 static const struct {
     int rc;
     enum exit_status status;
 } statuses[] = {
     {0, STATUS_DONE},
-    {BIDE_ENOMEM, STATUS_NO},
-    {BIDE_EINVAL, STATUS_NO},
     {BIDE_ENAME, STATUS_INPUT},
     {BIDE_ENOPOLICY, STATUS_ABSENT},
     {BIDE_ENOVERSION, STATUS_ABSENT},
@@ -32,10 +30,7 @@ static const struct {
     {BIDE_EDAMAGED, STATUS_REGISTRY},
     {BIDE_EFULL, STATUS_REGISTRY},
     {BIDE_EFORMAT, STATUS_REGISTRY},
-    {BIDE_EBUSY, STATUS_NO},
     {BIDE_ESYS, STATUS_REGISTRY},
-    {BIDE_EEXIST, STATUS_NO},
-    {BIDE_ELEASE, STATUS_NO},
     {BIDE_ENOWORK, STATUS_ABSENT},
 };
 

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"

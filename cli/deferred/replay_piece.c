@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,6 @@
 #include <bide.h>
 #include "base/clock.h"
 #include "call/defer.h"
-#include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
 #include "store/queue/queue.h"
@@ -417,14 +415,9 @@ open_work_input(const void *bytes, size_t length)
 {
     int fd = memfd_create("bide-work", MFD_CLOEXEC);
 
-    for (size_t at = 0; fd >= 0 && at < length;) {
-        ssize_t n = write(fd, (const char *)bytes + at, length - at);
-
-        if (n < 0 && errno != EINTR) {
-            close(fd);
-            return -1;
-        }
-        at += n > 0 ? (size_t)n : 0;
+    if (fd >= 0 && exec_write_whole(fd, bytes, length) < 0) {
+        close(fd);
+        return -1;
     }
     /* Read-only, so that no attempt can change the input of the next. */
     return fd < 0 ? fd : exec_reopen(fd);

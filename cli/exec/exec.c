@@ -474,17 +474,17 @@ exec_command(struct command_line *line)
                      .quiet = line->option[OPTION_QUIET] != NULL,
                      .verbose = line->option[OPTION_VERBOSE] != NULL,
                      .defer = line->option[OPTION_DEFER] != NULL};
+    const char *names = line->option[OPTION_KEEP_ENV];
     int status;
 
-    if (line->option[OPTION_KEEP_ENV] && !e.defer) {
+    if (names && !e.defer) {
         return say_usage(line, "--keep-env: only with --defer");
     }
-    if (e.defer && line->option[OPTION_KEEP_ENV] &&
-        !exec_defer_names_ok(line->option[OPTION_KEEP_ENV])) {
+    if (names && !exec_defer_names_ok(names)) {
         return say_usage(line,
                          "--keep-env %s: must be names of variables; "
                          "commas separate them",
-                         line->option[OPTION_KEEP_ENV]);
+                         names);
     }
     occupy_standard_streams();
     exec_guard_start(&e.guard);

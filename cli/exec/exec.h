@@ -19,7 +19,6 @@
 #include <termios.h>
 
 #include <bide.h>
-#include "cli/command/when.h"
 
 /* Exit statuses of `bide exec` itself, as timeout(1), env(1) and EX_TEMPFAIL
  * define them; other statuses are the command's. */
@@ -69,6 +68,9 @@ void exec_input_close(struct exec_input *in);
 /* Returns the descriptor that attempt number `attempt` reads, at its start; -1
  * with errno. */
 int exec_input_for(struct exec_input *in, uint32_t attempt);
+
+/* Writes all bytes.  Returns 0; -1 with errno. */
+int exec_write_whole(int fd, const char *bytes, size_t length);
 
 /* Opens the file of `fd` again, read-only and with an offset of its own, and
  * closes `fd`.  Returns the new descriptor, or `fd` if the kernel refuses to

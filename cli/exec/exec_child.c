@@ -298,13 +298,10 @@ exec_child_tick(struct exec_child *c, uint64_t now_ns)
         exec_group_ask(c->pid);
         return c->kill_ns;
     }
-    if (c->killed) {
-        return UINT64_MAX;
-    }
     /* The command has ended; other processes of its group may still run. */
-    if (c->ended && exec_group_is_empty(c->pid)) {
+    if (!c->killed && c->ended && exec_group_is_empty(c->pid)) {
         c->killed = true;
-    } else if (now_ns >= c->kill_ns) {
+    } else if (!c->killed && now_ns >= c->kill_ns) {
         kill(-c->pid, SIGKILL);
         c->killed = true;
     }

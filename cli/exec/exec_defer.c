@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <bide.h>
-#include "cli/command/say.h"
 #include "exec.h"
 #include "exec_work.h"
 
@@ -112,15 +111,15 @@ copy_input(const struct exec_input *in, void **out, size_t *out_length)
 
 /* ---- the work ---- */
 
-/* Encodes the command as work.  Returns 0; -1 with errno, which may be 0. */
-static int
-encode_command(const struct exec_input *in, char *const *command,
-               const char *names, struct bide_work *out)
+int
+exec_defer_open(const struct exec_input *in, char *const *command,
+                const char *names, struct bide_work *out)
 {
     struct exec_work w = {.arguments = (char **)command};
     void *input = NULL, *bytes;
     int rc = -1;
 
+    *out = (struct bide_work){0};
     errno = 0;
     w.directory = getcwd(NULL, 0);
     w.environment = select_environment(names);
@@ -129,24 +128,14 @@ encode_command(const struct exec_input *in, char *const *command,
         w.input = input;
         rc = exec_work_write(&w, &bytes, &out->length);
     }
-    if (rc == 0) {
-        out->bytes = bytes;
-        out->type = EXEC_WORK_TYPE;
-    }
     free(w.directory);
     free(w.environment);
     free(input);
-    return rc;
-}
-
-int
-exec_defer_open(const struct exec_input *in, char *const *command,
-                const char *names, struct bide_work *out)
-{
-    *out = (struct bide_work){0};
-    if (encode_command(in, command, names, out) < 0) {
+    if (rc < 0) {
         return errno ? errno : ENOMEM;
     }
+    out->bytes = bytes;
+    out->type = EXEC_WORK_TYPE;
     if (out->length > BIDE_WORK_MAX) {
         exec_defer_close(out);
         return EFBIG;

@@ -25,8 +25,8 @@ next_ending_signal(struct exec_signals *s)
     return 0;
 }
 
-static int
-write_whole(int fd, const char *bytes, size_t length)
+int
+exec_write_whole(int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);
@@ -66,7 +66,7 @@ copy_stdin(int to, struct exec_signals *s)
         if (n < 0 && errno != EINTR && errno != EAGAIN) {
             return -1;
         }
-        if (n > 0 && write_whole(to, buffer, (size_t)n) < 0) {
+        if (n > 0 && exec_write_whole(to, buffer, (size_t)n) < 0) {
             return -1;
         }
     }

@@ -29,27 +29,22 @@ to_jansson(struct json *j)
     return (json_t *)j;
 }
 
-/* Adds a member; takes ownership of `value` also on failure.  Returns it; NULL
- * on failure. */
+/* Adds a member or an element; takes ownership of `value` also on failure.
+ * Returns it; NULL on failure. */
 static struct json *
 put_member(struct json *j, const char *key, json_t *value)
 {
-    if (!j || !value || json_object_set_new(to_jansson(j), key, value) != 0) {
-        failed = true;
-        return NULL;
-    }
-    return from_jansson(value);
+    return json_object_set_new(to_jansson(j), key, value) == 0
+               ? from_jansson(value)
+               : from_jansson(NULL);
 }
 
-/* Appends an element; takes ownership and returns like put_member(). */
 static struct json *
 append_value(struct json *array, json_t *value)
 {
-    if (!array || !value || json_array_append_new(to_jansson(array), value)) {
-        failed = true;
-        return NULL;
-    }
-    return from_jansson(value);
+    return json_array_append_new(to_jansson(array), value) == 0
+               ? from_jansson(value)
+               : from_jansson(NULL);
 }
 
 struct json *

@@ -63,16 +63,13 @@ plot_axis(const struct plot *p)
     return axis;
 }
 
-struct span_signs {
-    const char *first, *between, *last, *dot;
-};
-
 char *
 plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
 {
-    static const struct span_signs lines = {"├", "─", "┤", "●"},
-                                   plain = {"|", "-", "|", "*"};
-    const struct span_signs *sign = text_is_utf8() ? &lines : &plain;
+    enum { FIRST, BETWEEN, LAST, DOT, SIGNS };
+    static const char *const lines[SIGNS] = {"├", "─", "┤", "●"};
+    static const char *const plain[SIGNS] = {"|", "-", "|", "*"};
+    const char *const *sign = text_is_utf8() ? lines : plain;
     size_t from = column_of(p, from_ns), to = column_of(p, to_ns);
     char *span = malloc(p->width * 3 + 1), *at = span; /* 3 bytes per sign */
 
@@ -82,14 +79,14 @@ plot_span(const struct plot *p, uint64_t from_ns, uint64_t to_ns)
     memset(at, ' ', from);
     at += from;
     if (from == to) {
-        stpcpy(at, sign->dot);
+        stpcpy(at, sign[DOT]);
         return span;
     }
-    at = stpcpy(at, sign->first);
+    at = stpcpy(at, sign[FIRST]);
     for (size_t i = from + 1; i < to; i++) {
-        at = stpcpy(at, sign->between);
+        at = stpcpy(at, sign[BETWEEN]);
     }
-    stpcpy(at, sign->last);
+    stpcpy(at, sign[LAST]);
     return span;
 }
 

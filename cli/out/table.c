@@ -22,6 +22,7 @@ enum { NARROWEST = 12, NARROWEST_NAME = 24 };
 struct cell {
     char *text; /* NULL: "-" */
     bool marked;
+    bool row_marked; /* of the first cell of a row */
 };
 
 struct column {
@@ -38,7 +39,6 @@ struct table {
     bool close;         /* columns stand closer */
     bool narrow;        /* names are folded like other text */
     struct cell *cells; /* row by row */
-    bool *marked;       /* rows */
     bool failed;        /* out of memory */
 };
 
@@ -56,7 +56,6 @@ table_free(struct table *t)
     }
     free(t->column);
     free(t->cells);
-    free(t->marked);
     free(t);
 }
 
@@ -85,20 +84,9 @@ table_new(const struct table_column *columns, size_t count)
 void
 table_row(struct table *t)
 {
-    struct cell *cells;
-    bool *marked;
-
-    if (!t || t->failed) {
-        return;
-    }
-    cells = array_more(t->cells, t->rows, t->columns * sizeof(*cells));
-    t->cells = cells ? cells : t->cells;
-    marked = array_more(t->marked, t->rows, sizeof(*marked));
-    t->marked = marked ? marked : t->marked;
-    t->failed = !cells || !marked;
-    if (!t->failed) {
-        memset(&cells[t->rows * t->columns], 0, t->columns * sizeof(*cells));
-        marked[t->rows++] = false;
+    if (t && !t->failed) {
+        t->failed =
+            !array_add(&t->cells, &t->rows, t->columns * sizeof(*t->cells));
     }
 }
 
@@ -155,7 +143,7 @@ void
 table_mark_row(struct table *t)
 {
     if (t && !t->failed) {
-        t->marked[t->rows - 1] = true;
+        last_cell(t, 0)->row_marked = true;
     }
 }
 
@@ -327,7 +315,7 @@ add_row(const struct table *t, struct libscols_table *scols, size_t row,
     if (!line) {
         return -1;
     }
-    if (colour && t->marked[row]) {
+    if (colour && t->cells[row * t->columns].row_marked) {
         scols_line_set_color(line, ROW_COLOUR);
     }
     for (size_t i = 0; i < t->columns; i++) {

@@ -8,7 +8,6 @@
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum table_flags {

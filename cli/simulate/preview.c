@@ -92,19 +92,12 @@ plot_width(const struct forecast *f)
 }
 
 static void
-add_plot_cell(struct table *t, const struct plot *plot, uint64_t from,
-              uint64_t to)
-{
-    char *span = plot->width ? plot_span(plot, from, to) : NULL;
-
-    table_cell(t, 3, "%s", span ? span : "");
-    free(span);
-}
-
-static void
 add_preview_row(struct table *t, const struct preview_row *row,
                 const struct plot *plot)
 {
+    char *span = plot->width
+                     ? plot_span(plot, row->total_min_ns, row->total_max_ns)
+                     : NULL;
     char buffer[80];
 
     table_row(t);
@@ -117,7 +110,8 @@ add_preview_row(struct table *t, const struct preview_row *row,
     table_cell(t, 2, "%s",
                write_range(row->total_min_ns, row->total_max_ns, buffer,
                            sizeof(buffer)));
-    add_plot_cell(t, plot, row->total_min_ns, row->total_max_ns);
+    table_cell(t, 3, "%s", span ? span : "");
+    free(span);
 }
 
 /* Prints rows `from` to `to`, and the first attempt if `from` is 0. */

@@ -177,10 +177,9 @@ simulate_script_file(struct command_line *line)
                                "script, not both");
     }
     status = read_draw(line, &draw);
-    if (status) {
-        return status;
+    if (status == 0) {
+        status = source_policy(&source, line, &text);
     }
-    status = source_policy(&source, line, &text);
     if (status == 0) {
         status = read_script(line, &script);
     }
@@ -193,28 +192,23 @@ simulate_script_file(struct command_line *line)
     return status;
 }
 
-/* The options of each kind of simulation. */
-static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM};
+/* The options of each kind of simulation, up to an OPTION_COUNT. */
+static const enum option of_script[] = {OPTION_SCRIPT, OPTION_RANDOM,
+                                        OPTION_COUNT};
 static const enum option of_traffic[] = {
     OPTION_CALLS,   OPTION_FAIL,         OPTION_FOR,  OPTION_OUTCOME,
     OPTION_LATENCY, OPTION_FAIL_LATENCY, OPTION_SEED, /* must be the last */
-};
-
+    OPTION_COUNT};
 static const enum option of_replay[] = {
-    OPTION_REPLAY,
-    OPTION_SINCE,
-    OPTION_UNTIL,
-    OPTION_SCOPE,
-};
+    OPTION_REPLAY, OPTION_SINCE, OPTION_UNTIL, OPTION_SCOPE, OPTION_COUNT};
 
 /* Returns the name of the first of the options that is given, or NULL. */
 static const char *
-first_given(const struct command_line *line, const enum option *options,
-            size_t count)
+first_given(const struct command_line *line, const enum option *options)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (line->option[options[i]]) {
-            return option_rows[options[i]].name;
+    for (; *options != OPTION_COUNT; options++) {
+        if (line->option[*options]) {
+            return option_rows[*options].name;
         }
     }
     return NULL;
@@ -223,12 +217,9 @@ first_given(const struct command_line *line, const enum option *options,
 static int
 check_kind(struct command_line *line)
 {
-    const char *script =
-        first_given(line, of_script, sizeof(of_script) / sizeof(*of_script));
-    const char *traffic =
-        first_given(line, of_traffic, sizeof(of_traffic) / sizeof(*of_traffic));
-    const char *replay =
-        first_given(line, of_replay, sizeof(of_replay) / sizeof(*of_replay));
+    const char *script = first_given(line, of_script);
+    const char *traffic = first_given(line, of_traffic);
+    const char *replay = first_given(line, of_replay);
 
     if (replay && !line->option[OPTION_REPLAY]) {
         return say_usage(line, "--%s: works only with --replay", replay);

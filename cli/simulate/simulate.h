@@ -65,9 +65,15 @@ struct figure {
 };
 void simulated_figures(const struct comparison *c, const struct figure *list,
                        size_t count);
-/* Adds the times to answer; the first run is in column `first`. */
-void simulated_answer_times(const struct comparison *c,
-                            const struct simulated *s, int first);
+enum { PERCENTILES = 3 };
+extern const struct percentile {
+    const char *name; /* "p95" */
+    double share;
+} percentiles[PERCENTILES];
+/* Adds the percentiles of the times to answer, or those of attempts.
+ * `recorded`: those of the recorded traffic; NULL: it has none. */
+void simulated_times(const struct comparison *c, const struct simulated *s,
+                     bool answers, const uint64_t *recorded);
 
 struct json;
 /* Adds run `number` (0: present rules, 1: changed rules) to `run`. */

@@ -46,10 +46,7 @@ struct replay {
 
 /* ---- assumptions ---- */
 
-static void add_assumption(struct replay *r, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
+static __attribute__((format(printf, 2, 3))) void
 add_assumption(struct replay *r, const char *format, ...)
 {
     va_list args;
@@ -174,30 +171,22 @@ add_counts(const struct comparison *c, const struct replay *r)
     simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
 }
 
-static const struct {
-    const char *attempt, *key;
-    double share;
-} shares[] = {
-    {"an attempt takes, p50", "p50", 0.5},
-    {"                  p95", "p95", 0.95},
-    {"                  p99", "p99", 0.99},
-};
-enum { SHARES = sizeof(shares) / sizeof(shares[0]) };
+static uint64_t
+recorded_at_ns(const struct replay *r, size_t percentile)
+{
+    return figures_at_ns(&r->history.recorded, percentiles[percentile].share);
+}
 
 static void
 add_latencies(const struct comparison *c, const struct replay *r)
 {
-    for (size_t i = 0; i < SHARES; i++) {
-        struct figure f = {shares[i].attempt, TIME, {0}, ALWAYS};
+    uint64_t recorded[PERCENTILES];
 
-        f.value[0] = figures_at_ns(&r->history.recorded, shares[i].share);
-        for (int k = 0; k < r->simulated.runs; k++) {
-            f.value[k + 1] =
-                traffic_at_ns(&r->simulated.report[k].took, shares[i].share);
-        }
-        simulated_figures(c, &f, 1);
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        recorded[i] = recorded_at_ns(r, i);
     }
-    simulated_answer_times(c, &r->simulated, 1);
+    simulated_times(c, &r->simulated, false, recorded);
+    simulated_times(c, &r->simulated, true, NULL);
 }
 
 /* ---- as text ---- */
@@ -285,9 +274,8 @@ put_recorded_figures(struct json *j, const struct replay *r)
         }
     }
     attempt = json_in_object(j, "attempt_ms");
-    for (size_t i = 0; i < SHARES; i++) {
-        json_put_ms(attempt, shares[i].key,
-                    figures_at_ns(&r->history.recorded, shares[i].share));
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        json_put_ms(attempt, percentiles[i].name, recorded_at_ns(r, i));
     }
 }
 
@@ -450,11 +438,9 @@ simulate_replay(struct command_line *line)
     r->line = line;
     r->now_ns = clock_realtime_ns();
     status = read_replay_options(r);
-    if (status) {
-        free(r);
-        return status;
+    if (status == 0) {
+        status = simulate_rules(line, &rules);
     }
-    status = simulate_rules(line, &rules);
     if (status == 0) {
         r->simulated = (struct simulated){
             .name = rules.policy[0]->name,

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bide.h>
 #include "base/duration.h"
@@ -13,6 +14,9 @@
 #include "simulate/traffic.h"
 #include "simulate/traffic_report.h"
 #include "simulate.h"
+
+const struct percentile percentiles[PERCENTILES] = {
+    {"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
 
 static bool
 is_breaker_on(const struct simulated *s, int run)
@@ -78,9 +82,10 @@ json_times(struct json *run, const char *key, const struct traffic_times *t)
 {
     struct json *j = json_in_object(run, key);
 
-    json_put_ms(j, "p50", traffic_at_ns(t, 0.5));
-    json_put_ms(j, "p95", traffic_at_ns(t, 0.95));
-    json_put_ms(j, "p99", traffic_at_ns(t, 0.99));
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        json_put_ms(j, percentiles[i].name,
+                    traffic_at_ns(t, percentiles[i].share));
+    }
 }
 
 void
@@ -262,23 +267,24 @@ add_verdicts(const struct comparison *c, const struct simulated *s)
 }
 
 void
-simulated_answer_times(const struct comparison *c, const struct simulated *s,
-                       int first)
+simulated_times(const struct comparison *c, const struct simulated *s,
+                bool answers, const uint64_t *recorded)
 {
-    static const struct {
-        const char *name;
-        double share;
-    } rows[] = {{"time to answer, p50", 0.5},
-                {"                p95", 0.95},
-                {"                p99", 0.99}};
+    const char *title = answers ? "time to answer, " : "an attempt takes, ";
+    int first = c->columns - s->runs;
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct figure f = {
-            rows[i].name, TIME, {0}, first > 0 ? ALWAYS | UNRECORDED : ALWAYS};
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        char name[40];
+        struct figure f = {name, TIME, {recorded ? recorded[i] : 0}, ALWAYS};
 
+        snprintf(name, sizeof(name), "%*s%s", (int)strlen(title),
+                 i == 0 ? title : "", percentiles[i].name);
+        f.flags |= first > 0 && !recorded ? UNRECORDED : 0;
         for (int k = 0; k < s->runs; k++) {
-            f.value[first + k] =
-                traffic_at_ns(&s->report[k].answer, rows[i].share);
+            const struct traffic_report *r = &s->report[k];
+
+            f.value[first + k] = traffic_at_ns(answers ? &r->answer : &r->took,
+                                               percentiles[i].share);
         }
         add_figure(c, &f);
     }
@@ -294,7 +300,7 @@ print_figures(const struct simulated *s)
 
     add_load(&c, s);
     add_verdicts(&c, s);
-    simulated_answer_times(&c, s, 0);
+    simulated_times(&c, s, true, NULL);
     return s->runs == 1 ? table_print_bare(c.table) : table_print(c.table);
 }
 

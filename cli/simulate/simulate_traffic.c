@@ -21,18 +21,12 @@ option_or_default(const struct command_line *line, enum option option,
     return line->option[option] ? line->option[option] : standard;
 }
 
-/* Prints why the option's value is invalid and returns the exit status. */
-static int
-refuse_option(enum option option, const char *why)
-{
-    say("--%s: %s", option_rows[option].name, why);
-    return STATUS_INPUT;
-}
-
 static int
 read_traffic_options(struct command_line *line, struct simulated *s,
                      struct traffic *t)
 {
+    const char *outcome = line->option[OPTION_OUTCOME];
+    enum option wrong = OPTION_COUNT;
     char why[200];
     uint32_t seed = 1;
 
@@ -41,29 +35,26 @@ read_traffic_options(struct command_line *line, struct simulated *s,
     s->takes = option_or_default(line, OPTION_LATENCY, "20ms");
     s->failure_takes = option_or_default(line, OPTION_FAIL_LATENCY, s->takes);
     if (traffic_read_calls(s->calls, t, why, sizeof(why))) {
-        return refuse_option(OPTION_CALLS, why);
-    }
-    if (traffic_read_fail(s->fail, t, why, sizeof(why))) {
-        return refuse_option(OPTION_FAIL, why);
-    }
-    if (traffic_read_for(option_or_default(line, OPTION_FOR, "60s"), t, why,
-                         sizeof(why))) {
-        return refuse_option(OPTION_FOR, why);
-    }
-    if (traffic_read_time(s->takes, &t->success_takes, why, sizeof(why))) {
-        return refuse_option(OPTION_LATENCY, why);
-    }
-    if (traffic_read_time(s->failure_takes, &t->failure_takes, why,
-                          sizeof(why))) {
-        return refuse_option(OPTION_FAIL_LATENCY, why);
-    }
-    if (line->option[OPTION_OUTCOME] &&
-        traffic_read_outcome(line->option[OPTION_OUTCOME], t, why,
-                             sizeof(why))) {
-        return refuse_option(OPTION_OUTCOME, why);
-    }
-    if (number_read_option(line, OPTION_SEED, 0, &seed)) {
+        wrong = OPTION_CALLS;
+    } else if (traffic_read_fail(s->fail, t, why, sizeof(why))) {
+        wrong = OPTION_FAIL;
+    } else if (traffic_read_for(option_or_default(line, OPTION_FOR, "60s"), t,
+                                why, sizeof(why))) {
+        wrong = OPTION_FOR;
+    } else if (traffic_read_time(s->takes, &t->success_takes, why,
+                                 sizeof(why))) {
+        wrong = OPTION_LATENCY;
+    } else if (traffic_read_time(s->failure_takes, &t->failure_takes, why,
+                                 sizeof(why))) {
+        wrong = OPTION_FAIL_LATENCY;
+    } else if (outcome && traffic_read_outcome(outcome, t, why, sizeof(why))) {
+        wrong = OPTION_OUTCOME;
+    } else if (number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
+    }
+    if (wrong != OPTION_COUNT) {
+        say("--%s: %s", option_rows[wrong].name, why);
+        return STATUS_INPUT;
     }
     t->seed = seed;
     return 0;

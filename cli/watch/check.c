@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/open.h"
 #include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
@@ -176,20 +175,15 @@ add_alarm(void *arg, const struct past_alarm *a)
 
 /* ---- all policies ---- */
 
-static const char *
-status_word(int status)
-{
-    static const char *const words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
-
-    return words[status];
-}
+static const char *const status_words[] = {"OK", "WARNING", "CRITICAL",
+                                           "UNKNOWN"};
 
 /* Prints an error on standard output, because monitors read only that.  Returns
  * the exit status. */
 static int
 print_unknown(const char *why)
 {
-    printf("BIDE %s - ", status_word(UNKNOWN));
+    printf("BIDE %s - ", status_words[UNKNOWN]);
     text_put(stdout, why, false);
     putchar('\n');
     return UNKNOWN;
@@ -207,7 +201,7 @@ print_unknown_failure(int rc)
 static void
 print_first(const struct check *c)
 {
-    printf("BIDE %s - ", status_word((int)c->worst));
+    printf("BIDE %s - ", status_words[c->worst]);
     if (c->count == 1 || c->worst != ALARM_OK) {
         fputs(c->first, stdout);
     }
@@ -295,7 +289,7 @@ print_check_json(struct check *c)
         json_put_text(c->object, "not_counted", c->uncounted);
         status = c->worst == ALARM_OK ? UNKNOWN : status;
     }
-    json_put_text(c->object, "status", status_word(status));
+    json_put_text(c->object, "status", status_words[status]);
     json_put_count(c->object, "damaged", c->damaged);
     if (rc) {
         struct explained e;

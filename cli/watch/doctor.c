@@ -285,25 +285,23 @@ int
 doctor_command(struct command_line *line)
 {
     char standard[4096], bide[4 * sizeof(standard)] = "bide", *dir;
+    const char *given = line->option[OPTION_DIR];
     struct doctor_report report;
     uint64_t keep;
-    int rc = 0, status = number_read_size(line, &keep);
+    int rc, status = number_read_size(line, &keep);
 
     if (status) {
         return status;
     }
-    if (!line->option[OPTION_DIR]) {
-        rc = admin_default_dir(standard, sizeof(standard));
-    }
+    rc = given ? 0 : admin_default_dir(standard, sizeof(standard));
     if (rc) {
         return say_failure(rc, "registry");
     }
-    dir = paths_absolute(line->option[OPTION_DIR] ? line->option[OPTION_DIR]
-                                                  : standard);
+    dir = paths_absolute(given ? given : standard);
     if (!dir) {
         return say_no_memory();
     }
-    if (line->option[OPTION_DIR]) {
+    if (given) {
         text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);
     }
     rc = admin_doctor(dir, keep, &report);

@@ -269,21 +269,12 @@ add_deferred(void *arg, const struct deferred_counts *c)
     return 0;
 }
 
-/* Reads the deferred work, which only members of its group may read. */
-static void
-read_deferred(struct metrics *m)
-{
-    struct deferred *d;
-
-    m->queue = admin_deferred(m->registry, &d) == 0 &&
-               deferred_counts(d, add_deferred, m) == 0;
-}
-
 /* ---- everything ---- */
 
 int
 metrics_read(struct admin *registry, struct metrics *out)
 {
+    struct deferred *deferred;
     char why[256];
     int rc;
 
@@ -304,7 +295,9 @@ metrics_read(struct admin *registry, struct metrics *out)
     /* A damaged history does not hide the rest. */
     out->history = admin_each_alarm(registry, NULL, 0, keep_level, out) == 0 &&
                    past_known(admin_past(registry), &out->past) == 0;
-    read_deferred(out);
+    /* Only members of its group may read deferred work. */
+    out->queue = admin_deferred(registry, &deferred) == 0 &&
+                 deferred_counts(deferred, add_deferred, out) == 0;
     if (admin_trouble(registry, &out->trouble_ns) == 0) {
         out->trouble_ns = 0;
     }

@@ -86,18 +86,13 @@ write_flag(const struct family *f, const struct metrics *m)
 }
 
 static void
-write_recorded(const struct family *f, const struct metrics *m)
+write_time(const struct family *f, const struct metrics *m)
 {
-    if (m->history && m->past.recorded_ns > 0) {
-        put_timestamp(f, NO_LABELS, m->past.recorded_ns);
-    }
-}
+    uint64_t ns;
 
-static void
-write_trouble(const struct family *f, const struct metrics *m)
-{
-    if (m->trouble_ns > 0) {
-        put_timestamp(f, NO_LABELS, m->trouble_ns);
+    memcpy(&ns, (const char *)m + f->offset, sizeof(ns));
+    if (ns > 0) {
+        put_timestamp(f, NO_LABELS, ns);
     }
 }
 
@@ -332,6 +327,8 @@ write_work(const struct family *f, const struct deferred_counts *c)
     .write = write_budgets, .offset = offsetof(struct admin_guard, field)
 #define FLAG(field) \
     .write = write_flag, .offset = offsetof(struct metrics, field)
+#define TIME(field) \
+    .write = write_time, .offset = offsetof(struct metrics, field)
 
 static const struct {
     const char *name, *type, *help;
@@ -356,10 +353,9 @@ static const struct {
     {"bide_history_up", "gauge",
      "1 when the history can be read or does not exist yet.", FLAG(history)},
     {"bide_history_recorded_timestamp_seconds", "gauge",
-     "When bide record last recorded.", .write = write_recorded},
+     "When bide record last recorded.", TIME(past.recorded_ns)},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
-     "When a service last failed to read the registry.",
-     .write = write_trouble},
+     "When a service last failed to read the registry.", TIME(trouble_ns)},
     {"bide_policy_version", "gauge",
      "The version in force; 0: used by services but not defined.",
      .policy = write_policy_version},
