@@ -233,22 +233,6 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     return c->rc;
 }
 
-static int
-load_keys(const struct policy_origin *origins, struct policy *p)
-{
-    for (size_t i = 0; i < policy_key_count; i++) {
-        /* "" is the default of a key that is absent unless it is set. */
-        int rc = origins[i].value[0]
-                     ? key_load(&policy_keys[i], origins[i].value, p)
-                     : 0;
-
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
 int
 policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                const char *file, struct policy **out, struct faults *faults)
@@ -267,7 +251,12 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
         return BIDE_ENOMEM;
     }
     strcpy(p->name, policy_text_name(t));
-    rc = load_keys(origins, p);
+    for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
+        /* "" is the default of a key that is absent unless it is set. */
+        if (origins[i].value[0]) {
+            rc = key_load(&policy_keys[i], origins[i].value, p);
+        }
+    }
     if (rc == 0 && !is_set(&c, "budget_refund")) {
         p->budget.refund = -1; /* the price that the retry paid */
     }

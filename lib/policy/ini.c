@@ -427,17 +427,6 @@ read_line(char *out, int size, void *arg)
 
 /* ---- the file ---- */
 
-static int
-line_of_offset(const char *bytes, size_t offset)
-{
-    int line = 1;
-
-    for (size_t i = 0; i < offset; i++) {
-        line += bytes[i] == '\n';
-    }
-    return line;
-}
-
 /* Checks that the file is text.  A binary file or another encoding gets one
  * fault, not one for each line. */
 static bool
@@ -451,7 +440,10 @@ check_text(struct reading *r, const char *bytes, size_t length)
     }
     plain = plain_length(bytes, length);
     if (plain < length) {
-        r->line = line_of_offset(bytes, plain);
+        r->line = 1;
+        for (size_t i = 0; i < plain; i++) {
+            r->line += bytes[i] == '\n';
+        }
         FAULT(r, NULL,
               "not a text file: the byte 0x%02x is neither UTF-8 nor a "
               "printable character",

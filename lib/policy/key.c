@@ -232,19 +232,13 @@ key_find(const char *name)
 const char *
 key_near(const char *name)
 {
-    const char *best = NULL;
-    int best_distance = near_limit(name) + 1;
+    const char *names[KEYS];
 
     if (strstr(name, "_exhausted_rate")) { /* its old name */
         return *name == 'c' ? "crit_failed_rate" : "warn_failed_rate";
     }
     for (size_t i = 0; i < KEYS; i++) {
-        int d = near_distance(name, policy_keys[i].name);
-
-        if (d < best_distance) {
-            best = policy_keys[i].name;
-            best_distance = d;
-        }
+        names[i] = policy_keys[i].name;
     }
-    return best;
+    return near_name(name, names, KEYS);
 }

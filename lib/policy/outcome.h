@@ -59,14 +59,10 @@ struct outcome_fault {
     char bad[64];   /* of a list: the bad item */
 };
 
-/* Reads one outcome: "http.503" or "ok".  On failure returns a negative code
- * and fills `fault`, without `bad`. */
+/* Read an outcome ("http.503", "ok") or a list ("none", "": the empty set),
+ * which outcome_set_free releases.  BIDE_EINPUT, BIDE_ENOMEM: fill `fault`. */
 int outcome_read(const char *text, struct bide_outcome *out,
                  struct outcome_fault *fault);
-
-/* Reads a list; "none" or "" is the empty set.  Release *out with
- * outcome_set_free.  BIDE_EINPUT: fills `fault`.  Also fails with BIDE_ENOMEM.
- */
 int outcome_set_read(const char *text, struct outcome_set *out,
                      struct outcome_fault *fault);
 /* Returns the canonical list, which the caller frees; NULL if out of memory. */

@@ -268,12 +268,6 @@ add_item_faults(struct faults *faults, const char *file, int line,
     return result;
 }
 
-static bool
-is_list_key(const struct key *key)
-{
-    return key->type == KEY_OUTCOMES || key->type == KEY_CHAIN;
-}
-
 int
 policy_text_put(struct policy_text *t, const struct key *key, const char *value,
                 const char *file, int line, struct faults *faults)
@@ -283,7 +277,8 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
     int rc = key_canonical(key, value, &canonical, &c);
 
     if (rc == BIDE_EINPUT) {
-        int added = is_list_key(key) && strchr(value, ',')
+        bool list = key->type == KEY_OUTCOMES || key->type == KEY_CHAIN;
+        int added = list && strchr(value, ',')
                         ? add_item_faults(faults, file, line, key, value)
                         : 0;
 
