@@ -45,41 +45,33 @@ print_event(void *arg, const struct simulate_event *e)
 static void
 add_detail_cell(struct table *t, const struct simulate_event *e)
 {
+    const char *verdict = bide_verdict_name(e->verdict);
+    const char *reason = bide_reason_name(e->reason);
+    bool same = strcmp(verdict, reason) == 0 || e->verdict == BIDE_SUCCEEDED;
+    bool known = e->until_ns != DURATION_NONE;
     char until[32];
-    const char *verdict, *reason;
-    bool same;
 
     duration_write(e->until_ns, until, sizeof(until));
     switch (e->says) {
     case SAYS_GO:
         table_cell(t, 4, "%s", "");
-        break;
+        return;
     case SAYS_WAIT:
         table_cell(t, 4, "until %s", until);
-        break;
+        return;
     case SAYS_REFUSED:
-        if (e->until_ns == DURATION_NONE) {
-            table_cell(t, 4, "%s", bide_reason_name(e->reason));
-        } else {
-            table_cell(t, 4, "%s, until %s", bide_reason_name(e->reason),
-                       until);
-        }
-        table_mark_row(t);
+        table_cell(t, 4, "%s%s%s", reason, known ? ", until " : "",
+                   known ? until : "");
         break;
     case SAYS_DONE:
-        verdict = bide_verdict_name(e->verdict);
-        reason = bide_reason_name(e->reason);
-        if (e->verdict == BIDE_SUCCEEDED) {
-            table_cell(t, 4, "%s", verdict);
-            break;
-        }
-        same = strcmp(verdict, reason) == 0;
         table_cell(t, 4, "%s%s%s%s%s", verdict, same ? "" : ": ",
                    same ? "" : reason,
                    e->end == BIDE_END_NONE ? "" : ", the call is ",
                    e->end == BIDE_END_NONE ? "" : bide_end_name(e->end));
-        table_mark_row(t);
         break;
+    }
+    if (e->says == SAYS_REFUSED || e->verdict != BIDE_SUCCEEDED) {
+        table_mark_row(t);
     }
 }
 

@@ -6,10 +6,7 @@
 #include "cli/command/command.h"
 #include "cli/policy/source.h"
 
-struct policy_text;
-struct policy;
-struct traffic;
-struct traffic_report;
+struct admin_replay;
 
 /* --calls, --fail: draws the outcomes of many calls. */
 command_fn simulate_traffic;
@@ -40,6 +37,13 @@ struct simulated {
     struct traffic_report *report;  /* one for each run */
     int runs;                       /* 1 or 2 */
 };
+
+/* Makes the reports: of the traffic or, if `recorded` is not NULL, the sum over
+ * its scopes, each under separate rules.  Returns 0, or the exit status after
+ * an error message, which ends with `remedy` if there are too many calls.  The
+ * caller frees s->report in both cases. */
+int simulated_run(struct simulated *s, const struct admin_replay *recorded,
+                  const char *remedy);
 
 /* Prints tables and a plot.  Returns 0 or BIDE_ENOMEM. */
 int simulated_print(const struct simulated *s);

@@ -210,15 +210,6 @@ print_replay_title(const struct replay *r)
     putchar('\n');
 }
 
-static void
-print_assumptions(const struct replay *r)
-{
-    puts("\nAssumed:");
-    for (size_t i = 0; i < r->assumed_count; i++) {
-        printf("- %s\n", r->assumed[i]);
-    }
-}
-
 static int
 print_replay(const struct replay *r)
 {
@@ -242,7 +233,10 @@ print_replay(const struct replay *r)
     if (simulated_plot(&r->simulated)) {
         return BIDE_ENOMEM;
     }
-    print_assumptions(r);
+    puts("\nAssumed:");
+    for (size_t i = 0; i < r->assumed_count; i++) {
+        printf("- %s\n", r->assumed[i]);
+    }
     return 0;
 }
 
@@ -306,57 +300,6 @@ print_replay_json(const struct replay *r)
         json_add_text(array, r->assumed[i]);
     }
     return json_out(j);
-}
-
-/* ---- running ---- */
-
-/* Runs every scope separately under the rules of run `run`, and adds up the
- * reports.  Returns 0, or the exit status after an error message. */
-static int
-run_scopes(struct replay *r, int run)
-{
-    struct traffic_report *one = malloc(sizeof(*one));
-    const char *why = "";
-    int rc = one ? 0 : BIDE_ENOMEM;
-
-    for (size_t i = 0; i < r->history.scope_count && rc == 0; i++) {
-        struct traffic t = r->traffic;
-
-        t.profile = &r->history.scopes[i].profile;
-        t.seed += i;
-        rc = traffic_run(r->simulated.policy[run], &t, one, &why);
-        if (rc == 0) {
-            traffic_add(&r->simulated.report[run], one);
-        }
-    }
-    free(one);
-    if (rc == BIDE_EINPUT) {
-        say("%s: %s", r->simulated.name, why);
-        say("choose a shorter period with --since and --until");
-        return STATUS_INPUT;
-    }
-    return rc ? say_no_memory() : 0;
-}
-
-static int
-run_all(struct replay *r)
-{
-    bool as_json = r->line->option[OPTION_JSON] != NULL;
-    int status = 0;
-
-    r->simulated.report =
-        calloc((size_t)r->simulated.runs, sizeof(*r->simulated.report));
-    if (!r->simulated.report) {
-        return say_no_memory();
-    }
-    for (int i = 0; i < r->simulated.runs && status == 0; i++) {
-        status = run_scopes(r, i);
-    }
-    if (status == 0 && (as_json ? print_replay_json(r) : print_replay(r))) {
-        status = say_no_memory();
-    }
-    free(r->simulated.report);
-    return status;
 }
 
 /* ---- reading ---- */
@@ -452,8 +395,15 @@ simulate_replay(struct command_line *line)
         status = read_recorded_calls(r, rules.policy[0]);
     }
     if (status == 0) {
-        status = run_all(r);
+        status =
+            simulated_run(&r->simulated, &r->history,
+                          "choose a shorter period with --since and --until");
     }
+    if (status == 0 &&
+        (line->option[OPTION_JSON] ? print_replay_json(r) : print_replay(r))) {
+        status = say_no_memory();
+    }
+    free(r->simulated.report);
     admin_replay_free(&r->history);
     simulate_rules_free(&rules);
     free(r);

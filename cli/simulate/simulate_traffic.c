@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/replay.h"
 #include "base/draft.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
@@ -27,27 +28,25 @@ read_traffic_options(struct command_line *line, struct simulated *s,
 {
     const char *outcome = line->option[OPTION_OUTCOME];
     enum option wrong = OPTION_COUNT;
-    char why[200];
+    char why[TRAFFIC_WHY];
     uint32_t seed = 1;
 
     s->calls = option_or_default(line, OPTION_CALLS, "100/s");
     s->fail = option_or_default(line, OPTION_FAIL, "10%");
     s->takes = option_or_default(line, OPTION_LATENCY, "20ms");
     s->failure_takes = option_or_default(line, OPTION_FAIL_LATENCY, s->takes);
-    if (traffic_read_calls(s->calls, t, why, sizeof(why))) {
+    if (traffic_read_calls(s->calls, t, why)) {
         wrong = OPTION_CALLS;
-    } else if (traffic_read_fail(s->fail, t, why, sizeof(why))) {
+    } else if (traffic_read_fail(s->fail, t, why)) {
         wrong = OPTION_FAIL;
     } else if (traffic_read_for(option_or_default(line, OPTION_FOR, "60s"), t,
-                                why, sizeof(why))) {
+                                why)) {
         wrong = OPTION_FOR;
-    } else if (traffic_read_time(s->takes, &t->success_takes, why,
-                                 sizeof(why))) {
+    } else if (traffic_read_time(s->takes, &t->success_takes, why)) {
         wrong = OPTION_LATENCY;
-    } else if (traffic_read_time(s->failure_takes, &t->failure_takes, why,
-                                 sizeof(why))) {
+    } else if (traffic_read_time(s->failure_takes, &t->failure_takes, why)) {
         wrong = OPTION_FAIL_LATENCY;
-    } else if (outcome && traffic_read_outcome(outcome, t, why, sizeof(why))) {
+    } else if (outcome && traffic_read_outcome(outcome, t, why)) {
         wrong = OPTION_OUTCOME;
     } else if (number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
@@ -133,34 +132,49 @@ simulate_rules_free(struct simulate_rules *r)
 
 /* ---- running ---- */
 
+/* Adds the report of the traffic under the rules of run `run`.  Returns 0, or
+ * the exit status after an error message. */
 static int
-run_and_print(struct simulated *s, bool as_json)
+run_once(struct simulated *s, size_t run, const struct traffic *t,
+         const char *remedy)
 {
-    int rc = 0;
+    struct traffic_report *one = malloc(sizeof(*one));
+    const char *why = "";
+    int rc = one ? traffic_run(s->policy[run], t, one, &why) : BIDE_ENOMEM;
+
+    if (rc == 0) {
+        traffic_add(&s->report[run], one);
+    }
+    free(one);
+    if (rc == BIDE_EINPUT) {
+        say("%s: %s", s->name, why);
+        say("%s", remedy);
+        return STATUS_INPUT;
+    }
+    return rc ? say_no_memory() : 0;
+}
+
+int
+simulated_run(struct simulated *s, const struct admin_replay *recorded,
+              const char *remedy)
+{
+    size_t scopes = recorded ? recorded->scope_count : 1;
+    int status = 0;
 
     s->report = calloc((size_t)s->runs, sizeof(*s->report));
     if (!s->report) {
         return say_no_memory();
     }
-    for (int i = 0; i < s->runs && rc == 0; i++) {
-        const char *why = "";
+    for (size_t i = 0; i < (size_t)s->runs * scopes && status == 0; i++) {
+        struct traffic t = *s->traffic;
 
-        rc = traffic_run(s->policy[i], s->traffic, &s->report[i], &why);
-        if (rc == BIDE_EINPUT) {
-            say("%s: %s", s->name, why);
-            say("use a lower --calls or a shorter --for");
-        } else if (rc) {
-            say_no_memory();
+        if (recorded) {
+            t.profile = &recorded->scopes[i % scopes].profile;
+            t.seed += i % scopes;
         }
+        status = run_once(s, i / scopes, &t, remedy);
     }
-    if (rc == 0) {
-        rc = as_json ? simulated_json(s) : simulated_print(s);
-        if (rc) {
-            say_no_memory();
-        }
-    }
-    free(s->report);
-    return say_status(rc);
+    return status;
 }
 
 int
@@ -183,8 +197,14 @@ simulate_traffic(struct command_line *line)
         s.runs = rules.runs;
         s.policy[0] = rules.policy[0];
         s.policy[1] = rules.policy[1];
-        status = run_and_print(&s, line->option[OPTION_JSON] != NULL);
+        status =
+            simulated_run(&s, NULL, "use a lower --calls or a shorter --for");
     }
+    if (status == 0 && (line->option[OPTION_JSON] ? simulated_json(&s)
+                                                  : simulated_print(&s))) {
+        status = say_no_memory();
+    }
+    free(s.report);
     simulate_rules_free(&rules);
     return status;
 }

@@ -10,29 +10,29 @@
 
 /* Writes "TEXT: REASON (HINT?)".  Returns -1. */
 static int
-refuse_text(const char *text, const char *reason, const char *hint, char *why,
-            size_t size)
+refuse_text(const char *text, const char *reason, const char *hint,
+            char why[TRAFFIC_WHY])
 {
-    snprintf(why, size, "%.40s: %s%s%s%s", text, reason, *hint ? " (" : "",
-             hint, *hint ? "?)" : "");
+    snprintf(why, TRAFFIC_WHY, "%.40s: %s%s%s%s", text, reason,
+             *hint ? " (" : "", hint, *hint ? "?)" : "");
     return -1;
 }
 
 /* ---- durations ---- */
 
 static int
-read_duration(const char *text, uint64_t most_ns, uint64_t *out, char *why,
-              size_t size)
+read_duration(const char *text, uint64_t most_ns, uint64_t *out,
+              char why[TRAFFIC_WHY])
 {
     const char *reason;
     char hint[64] = "";
     uint64_t ns;
 
     if (duration_read(text, &ns, &reason, hint, sizeof(hint)) != 0) {
-        return refuse_text(text, reason, hint, why, size);
+        return refuse_text(text, reason, hint, why);
     }
     if (ns > most_ns) {
-        snprintf(why, size, "%.40s: at most %s", text,
+        snprintf(why, TRAFFIC_WHY, "%.40s: at most %s", text,
                  duration_write(most_ns, hint, sizeof(hint)));
         return -1;
     }
@@ -41,15 +41,15 @@ read_duration(const char *text, uint64_t most_ns, uint64_t *out, char *why,
 }
 
 int
-traffic_read_for(const char *text, struct traffic *out, char *why, size_t size)
+traffic_read_for(const char *text, struct traffic *out, char why[TRAFFIC_WHY])
 {
     uint64_t ns;
 
-    if (read_duration(text, DURATION_MAX, &ns, why, size) != 0) {
+    if (read_duration(text, DURATION_MAX, &ns, why) != 0) {
         return -1;
     }
     if (ns < TRAFFIC_SLICES * 1000) {
-        snprintf(why, size, "%.40s: at least 1ms", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: at least 1ms", text);
         return -1;
     }
     out->for_ns = ns;
@@ -58,7 +58,7 @@ traffic_read_for(const char *text, struct traffic *out, char *why, size_t size)
 
 static int
 read_between(const char *text, const char *dots, struct traffic_time *out,
-             char *why, size_t size)
+             char why[TRAFFIC_WHY])
 {
     struct traffic_time t = {.form = TRAFFIC_BETWEEN};
     char from[64];
@@ -66,12 +66,13 @@ read_between(const char *text, const char *dots, struct traffic_time *out,
     snprintf(from, sizeof(from), "%.*s", (int)(dots - text), text);
     from[strcspn(from, " ")] = '\0';
     dots += 2 + strspn(dots + 2, " ");
-    if (read_duration(from, DAY_NS, &t.ns, why, size) != 0 ||
-        read_duration(dots, DAY_NS, &t.to_ns, why, size) != 0) {
+    if (read_duration(from, DAY_NS, &t.ns, why) != 0 ||
+        read_duration(dots, DAY_NS, &t.to_ns, why) != 0) {
         return -1;
     }
     if (t.to_ns < t.ns) {
-        snprintf(why, size, "%.40s: the shorter time must come first", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: the shorter time must come first",
+                 text);
         return -1;
     }
     *out = t;
@@ -79,21 +80,21 @@ read_between(const char *text, const char *dots, struct traffic_time *out,
 }
 
 int
-traffic_read_time(const char *text, struct traffic_time *out, char *why,
-                  size_t size)
+traffic_read_time(const char *text, struct traffic_time *out,
+                  char why[TRAFFIC_WHY])
 {
     static const char word[] = "exponential ";
     struct traffic_time t = {.form = TRAFFIC_FIXED};
     const char *dots = strstr(text, "..");
 
     if (dots) {
-        return read_between(text, dots, out, why, size);
+        return read_between(text, dots, out, why);
     }
     if (strncmp(text, word, sizeof(word) - 1) == 0) {
         t.form = TRAFFIC_EXPONENTIAL;
         text += sizeof(word) - 1;
     }
-    if (read_duration(text, DAY_NS, &t.ns, why, size) != 0) {
+    if (read_duration(text, DAY_NS, &t.ns, why) != 0) {
         return -1;
     }
     *out = t;
@@ -109,8 +110,7 @@ seconds_in(char unit)
 }
 
 int
-traffic_read_calls(const char *text, struct traffic *out, char *why,
-                   size_t size)
+traffic_read_calls(const char *text, struct traffic *out, char why[TRAFFIC_WHY])
 {
     const char *at = text;
     struct decimal number;
@@ -119,19 +119,21 @@ traffic_read_calls(const char *text, struct traffic *out, char *why,
 
     if (decimal_read(&at, &number) != 0 || *at != '/' ||
         seconds_in(at[1]) <= 0 || (at[2] && at[2] != ' ')) {
-        snprintf(why, size, "%.40s: write a rate like 200/s or 6000/m", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: write a rate like 200/s or 6000/m",
+                 text);
         return -1;
     }
     rate = decimal_value(number) / seconds_in(at[1]);
     at += 2 + strspn(at + 2, " ");
     even = strcmp(at, "even") == 0;
     if (*at && !even) {
-        snprintf(why, size, "%.40s: only even may follow the rate", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: only even may follow the rate",
+                 text);
         return -1;
     }
     if (rate <= 0 || rate > CALLS_PER_S_MAX) {
-        snprintf(why, size, "%.40s: must be above 0 and at most 1000000/s",
-                 text);
+        snprintf(why, TRAFFIC_WHY,
+                 "%.40s: must be above 0 and at most 1000000/s", text);
         return -1;
     }
     out->calls_per_s = rate;
@@ -143,7 +145,7 @@ traffic_read_calls(const char *text, struct traffic *out, char *why,
 
 /* Reads "30%" or "30% until 20s". */
 static int
-read_share(const char *text, struct traffic_share *out, char *why, size_t size)
+read_share(const char *text, struct traffic_share *out, char why[TRAFFIC_WHY])
 {
     static const char word[] = "until";
     const char *at = text;
@@ -151,13 +153,13 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
 
     out->until_ns = DURATION_NONE;
     if (decimal_read(&at, &number) != 0 || *at != '%') {
-        snprintf(why, size, "%.40s: write a share like 30%% or 30%% until 20s",
-                 text);
+        snprintf(why, TRAFFIC_WHY,
+                 "%.40s: write a share like 30%% or 30%% until 20s", text);
         return -1;
     }
     out->share = decimal_value(number) / 100;
     if (out->share > 1) {
-        snprintf(why, size, "%.40s: at most 100%%", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: at most 100%%", text);
         return -1;
     }
     at++;
@@ -167,44 +169,45 @@ read_share(const char *text, struct traffic_share *out, char *why, size_t size)
     }
     if (strncmp(at, word, sizeof(word) - 1) != 0 ||
         at[sizeof(word) - 1] != ' ') {
-        snprintf(why, size, "%.40s: only until and a time may follow a share",
-                 text);
+        snprintf(why, TRAFFIC_WHY,
+                 "%.40s: only until and a time may follow a share", text);
         return -1;
     }
     at += sizeof(word) - 1;
     at += strspn(at, " ");
-    return read_duration(at, DURATION_MAX, &out->until_ns, why, size);
+    return read_duration(at, DURATION_MAX, &out->until_ns, why);
 }
 
 /* Checks that each part except the last has an end, later than the end of the
  * part before it. */
 static int
 check_end_of_share(const char *text, const struct traffic_share *part,
-                   int count, bool last, char *why, size_t size)
+                   int count, bool last, char why[TRAFFIC_WHY])
 {
     uint64_t before = count ? part[-1].until_ns : 0;
 
     if (last && part->until_ns != DURATION_NONE) {
-        snprintf(why, size,
+        snprintf(why, TRAFFIC_WHY,
                  "%.40s: the last share must have no end; add one, "
                  "as in %.40s, 0%%",
                  text, text);
         return -1;
     }
     if (!last && part->until_ns == DURATION_NONE) {
-        snprintf(why, size, "%.40s: only the last share may have no end", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: only the last share may have no end",
+                 text);
         return -1;
     }
     if (part->until_ns <= before) {
-        snprintf(why, size, "%.40s: each end must be later than the one before",
-                 text);
+        snprintf(why, TRAFFIC_WHY,
+                 "%.40s: each end must be later than the one before", text);
         return -1;
     }
     return 0;
 }
 
 int
-traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
+traffic_read_fail(const char *text, struct traffic *out, char why[TRAFFIC_WHY])
 {
     struct traffic_share parts[TRAFFIC_SHARES] = {{0}};
     bool last = false;
@@ -215,8 +218,8 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
         int end;
 
         if (i == TRAFFIC_SHARES || length >= sizeof(part)) {
-            snprintf(why, size, "%.40s: too long, at most %d shares", text,
-                     TRAFFIC_SHARES);
+            snprintf(why, TRAFFIC_WHY, "%.40s: too long, at most %d shares",
+                     text, TRAFFIC_SHARES);
             return -1;
         }
         last = text[length] == '\0';
@@ -224,8 +227,8 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
         while (end > 0 && part[end - 1] == ' ') {
             part[--end] = '\0';
         }
-        if (read_share(part, &parts[i], why, size) != 0 ||
-            check_end_of_share(part, &parts[i], i, last, why, size) != 0) {
+        if (read_share(part, &parts[i], why) != 0 ||
+            check_end_of_share(part, &parts[i], i, last, why) != 0) {
             return -1;
         }
         text += length + !last;
@@ -236,17 +239,18 @@ traffic_read_fail(const char *text, struct traffic *out, char *why, size_t size)
 }
 
 int
-traffic_read_outcome(const char *text, struct traffic *out, char *why,
-                     size_t size)
+traffic_read_outcome(const char *text, struct traffic *out,
+                     char why[TRAFFIC_WHY])
 {
     struct outcome_fault f;
     struct bide_outcome o;
 
     if (outcome_read(text, &o, &f) != 0) {
-        return refuse_text(text, f.why, f.meant, why, size);
+        return refuse_text(text, f.why, f.meant, why);
     }
     if (outcome_is_success(o)) {
-        snprintf(why, size, "%.40s: this outcome is not a failure", text);
+        snprintf(why, TRAFFIC_WHY, "%.40s: this outcome is not a failure",
+                 text);
         return -1;
     }
     out->failure = o;

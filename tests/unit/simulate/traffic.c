@@ -15,9 +15,9 @@ make_traffic(const char *fail)
         .success_takes = {.ns = 10 * MS},
         .failure_takes = {.ns = 10 * MS},
     };
-    char why[200];
+    char why[TRAFFIC_WHY];
 
-    assert_int_equal(traffic_read_fail(fail, &t, why, sizeof(why)), 0);
+    assert_int_equal(traffic_read_fail(fail, &t, why), 0);
     return t;
 }
 

@@ -25,12 +25,11 @@ calls_are_a_rate_and_a_distribution(void **state)
         {"36/h  even", 0.01, true}, {"1000000/s", 1e6, false},
     };
     struct traffic t;
-    char why[200];
+    char why[TRAFFIC_WHY];
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(
-            traffic_read_calls(cases[i].text, &t, why, sizeof(why)), 0);
+        assert_int_equal(traffic_read_calls(cases[i].text, &t, why), 0);
         assert_true(t.calls_per_s == cases[i].calls_per_s);
         assert_int_equal(t.even, cases[i].even);
     }
@@ -50,14 +49,13 @@ times_are_fixed_between_or_exponential(void **state)
         {"exponential 20ms", {TRAFFIC_EXPONENTIAL, 20 * MS, 0}},
         {"1d", {TRAFFIC_FIXED, 86400 * SECOND, 0}},
     };
-    char why[200];
+    char why[TRAFFIC_WHY];
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct traffic_time t = {0};
 
-        assert_int_equal(traffic_read_time(cases[i].text, &t, why, sizeof(why)),
-                         0);
+        assert_int_equal(traffic_read_time(cases[i].text, &t, why), 0);
         assert_int_equal(t.form, cases[i].time.form);
         assert_int_equal(t.ns, cases[i].time.ns);
         assert_int_equal(t.to_ns, cases[i].time.to_ns);
@@ -68,16 +66,15 @@ static void
 failures_are_a_share_or_several_shares_over_time(void **state)
 {
     struct traffic t;
-    char why[200];
+    char why[TRAFFIC_WHY];
 
     (void)state;
-    assert_int_equal(traffic_read_fail("12.5%", &t, why, sizeof(why)), 0);
+    assert_int_equal(traffic_read_fail("12.5%", &t, why), 0);
     assert_true(t.fail[0].share == 0.125);
     assert_true(t.fail[0].until_ns == DURATION_NONE);
 
-    assert_int_equal(traffic_read_fail("30% until 20s, 100% until 40s,0% ", &t,
-                                       why, sizeof(why)),
-                     0);
+    assert_int_equal(
+        traffic_read_fail("30% until 20s, 100% until 40s,0% ", &t, why), 0);
     assert_true(t.fail[0].share == 0.3 && t.fail[1].share == 1 &&
                 t.fail[2].share == 0);
     assert_int_equal(t.fail[0].until_ns, 20 * SECOND);
@@ -88,20 +85,19 @@ failures_are_a_share_or_several_shares_over_time(void **state)
 enum what { CALLS, FAIL, FOR, TIME, OUTCOME };
 
 static int
-read_one(enum what what, const char *text, struct traffic *t, char *why,
-         size_t size)
+read_one(enum what what, const char *text, struct traffic *t, char *why)
 {
     switch (what) {
     case CALLS:
-        return traffic_read_calls(text, t, why, size);
+        return traffic_read_calls(text, t, why);
     case FAIL:
-        return traffic_read_fail(text, t, why, size);
+        return traffic_read_fail(text, t, why);
     case FOR:
-        return traffic_read_for(text, t, why, size);
+        return traffic_read_for(text, t, why);
     case TIME:
-        return traffic_read_time(text, &t->success_takes, why, size);
+        return traffic_read_time(text, &t->success_takes, why);
     default:
-        return traffic_read_outcome(text, t, why, size);
+        return traffic_read_outcome(text, t, why);
     }
 }
 
@@ -148,12 +144,11 @@ a_wrong_text_gives_a_reason_and_changes_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct traffic t, before;
-        char why[200] = "";
+        char why[TRAFFIC_WHY] = "";
 
         memset(&t, 0x5a, sizeof(t));
         before = t;
-        assert_int_equal(
-            read_one(cases[i].what, cases[i].text, &t, why, sizeof(why)), -1);
+        assert_int_equal(read_one(cases[i].what, cases[i].text, &t, why), -1);
         assert_memory_equal(&t, &before, sizeof(t));
         assert_true(*why);
         if (!strstr(why, cases[i].why)) {
@@ -174,10 +169,10 @@ failures_have_at_most_32_shares(void **state)
         sprintf(text + strlen(text), "1%% until %ds,", i);
     }
     strcat(text, "2%");
-    assert_int_equal(traffic_read_fail(text, &t, why, sizeof(why)), 0);
+    assert_int_equal(traffic_read_fail(text, &t, why), 0);
     assert_true(t.fail[31].share == 0.02);
     strcat(text, " until 99s, 3%");
-    assert_int_equal(traffic_read_fail(text, &t, why, sizeof(why)), -1);
+    assert_int_equal(traffic_read_fail(text, &t, why), -1);
 }
 
 int
