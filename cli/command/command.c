@@ -65,15 +65,10 @@ command_group(const char *word)
 const struct command *
 command_in_group(const char *group, const char *word)
 {
-    size_t length = strlen(group);
+    char name[128]; /* longer than any: what is cut is no name */
 
-    for (int i = 0; i < command_count; i++) {
-        if (command_is_group(group, &commands[i]) &&
-            strcmp(commands[i].name + length + 1, word) == 0) {
-            return &commands[i];
-        }
-    }
-    return NULL;
+    snprintf(name, sizeof(name), "%s %s", group, word);
+    return command_find(name);
 }
 
 static void

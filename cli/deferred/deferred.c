@@ -220,13 +220,12 @@ add_item_row(struct listing *l, const struct deferred_item *item)
 
     table_row(t);
     table_cell(t, ID, "%" PRIu64, item->id);
+    table_cell(t, POLICY, "%s", item->policy);
     if (is_damaged(item)) {
-        table_cell(t, POLICY, "%s", item->policy);
         table_cell(t, STATE, "DAMAGED");
         table_mark_row(t);
         return;
     }
-    table_cell(t, POLICY, "%s", item->policy);
     table_cell(t, AGE, "%s",
                format_work_age(item->stored_ns, l->now_ns, text, sizeof(text)));
     add_due_cell(t, item, l->now_ns);
@@ -468,9 +467,7 @@ deferred_show_command(struct command_line *line)
     uint64_t id;
     int status = work_id(line->operands[0], &id), rc;
 
-    if (status == 0) {
-        status = work_queue(line, NULL, &d);
-    }
+    status = status ? status : work_queue(line, NULL, &d);
     if (status) {
         return status;
     }

@@ -174,8 +174,7 @@ json_out(struct json *j)
         json_put_text(j, "not_counted", not_counted);
     }
     text = failed || !j ? NULL : json_dumps(to_jansson(j), flags);
-    json_decref(to_jansson(j));
-    failed = false;
+    json_free(j);
     if (!text) {
         return BIDE_ENOMEM;
     }
