@@ -69,17 +69,15 @@ wake_workers(struct command_line *line, struct deferred *d, const char *name)
     }
 }
 
-/* A change by an operator: `one` makes it to one piece, `each` to many. */
+/* A change by an operator. */
 struct work_change {
-    int (*one)(struct deferred *d, uint64_t id, const struct deferred_by *by);
-    int (*each)(struct deferred *d, const uint64_t *ids, size_t count,
-                const struct deferred_by *by, size_t *out_count);
+    enum deferred_did kind;
     const char *did, *now; /* "dropped 7 of mail ...", "3 pieces are dropped" */
 };
-static const struct work_change requeueing = {
-    deferred_requeue, deferred_requeue_each, "requeued", "due now"};
-static const struct work_change dropping = {deferred_drop, deferred_drop_each,
-                                            "dropped", "dropped"};
+static const struct work_change requeueing = {DEFERRED_REQUEUED, "requeued",
+                                              "due now"};
+static const struct work_change dropping = {DEFERRED_DROPPED, "dropped",
+                                            "dropped"};
 
 static int
 change_listed(struct command_line *line, struct deferred *d,
@@ -92,7 +90,8 @@ change_listed(struct command_line *line, struct deferred *d,
     if (status == 0) {
         struct deferred_by who = {by.change.who, by.change.note};
 
-        rc = change->each(d, f->ids, f->count, &who, &count);
+        rc = deferred_change_each(d, change->kind, f->ids, f->count, &who,
+                                  &count);
         status = rc ? work_failed(rc, "deferred work") : 0;
     }
     change_end(&by);
@@ -171,7 +170,7 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         item.id = id;
     }
     if (rc == 0) {
-        rc = change->one(d, id, &who);
+        rc = deferred_change(d, change->kind, id, &who);
     }
     if (rc == 0) {
         print_changed(change->did, &item, by->who, by->note);

@@ -13,7 +13,7 @@ int admin_deferred(struct admin *a, struct deferred **out);
 /* Makes the queue whole from what can be read; *out is what may be missing. */
 int admin_deferred_repair(struct admin *a, struct deferred_lost *out);
 /* Wakes the processes that wait for work of that policy.  Call it after
- * deferred_requeue(). */
+ * deferred_change(). */
 void admin_deferred_arrived(struct admin *a, const char *policy);
 
 #endif

@@ -209,7 +209,7 @@ work_through(struct deferred *d)
     n = deferred_take(d, "mail", &rules, NULL, taken, 4, NULL);
     for (i = 0; i < n; i++) {
         if (i % 2) {
-            deferred_nack(d, taken[i].id, taken[i].lease, &rules, "no");
+            deferred_nack(d, taken[i].id, taken[i].lease, &rules, true, "no");
         } else {
             deferred_ack(d, taken[i].id, taken[i].lease);
         }
@@ -217,9 +217,9 @@ work_through(struct deferred *d)
     }
     for (id = 1; id < 5; id++) {
         if (id % 2) {
-            deferred_requeue(d, id, &by);
+            deferred_change(d, DEFERRED_REQUEUED, id, &by);
         } else {
-            deferred_drop(d, id, &by);
+            deferred_change(d, DEFERRED_DROPPED, id, &by);
         }
     }
     deferred_put(d, "mail", &rules, &work, &id, NULL);

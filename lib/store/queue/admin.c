@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "store/file/place.h"
 
 enum { PIECE = 64 };
@@ -114,41 +113,16 @@ deferred_lost(struct deferred *d, bool repair, struct deferred_lost *out)
 
 struct ids_change {
     struct change change;
-    char policy[BIDE_NAME_MAX + 1];
-    uint64_t *list;
-    size_t count;
+    const char *policy;
+    struct tree_ids ids;
 };
-
-static int
-add_id(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct ids_change *ids = arg;
-    struct deferred_place p;
-    uint64_t *list;
-
-    (void)value;
-    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
-        return DEFERRED_REPAIR;
-    }
-    list = array_more(ids->list, ids->count, sizeof(*list));
-    if (!list) {
-        return ENOMEM;
-    }
-    ids->list = list;
-    list[ids->count++] = p.id;
-    return 0;
-}
 
 static int
 list_ids(struct work *w, struct change *c)
 {
-    struct ids_change *ids = (struct ids_change *)c;
-    uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length = deferred_name_key(DEFERRED_INDEX, ids->policy, key);
+    struct ids_change *l = (struct ids_change *)c;
 
-    key[length++] = '\0';
-    ids->count = 0;
-    return tree_each(w, key, length, add_id, ids);
+    return tree_ids(w, l->policy, &l->ids);
 }
 
 static int
@@ -197,7 +171,7 @@ read_piece(struct work *w, struct change *c)
 }
 
 static int
-visit_ids(struct deferred *d, const struct ids_change *ids,
+visit_ids(struct deferred *d, const char *policy, const struct tree_ids *ids,
           int (*visit)(void *arg, const struct deferred_item *item), void *arg)
 {
     struct piece_change *p = calloc(1, sizeof(*p));
@@ -205,7 +179,7 @@ visit_ids(struct deferred *d, const struct ids_change *ids,
 
     for (size_t at = 0; at < ids->count && !rc; at += p->count) {
         p->change.apply = read_piece;
-        p->policy = ids->policy;
+        p->policy = policy;
         p->ids = ids->list + at;
         p->count = ids->count - at < PIECE ? ids->count - at : PIECE;
         rc = deferred_submit(d, &p->change);
@@ -222,17 +196,14 @@ visit_policy(struct deferred *d, const char *policy,
              int (*visit)(void *arg, const struct deferred_item *item),
              void *arg)
 {
-    struct ids_change ids = {0};
-    int rc;
+    struct ids_change l = {.change.apply = list_ids, .policy = policy};
+    int rc = deferred_submit(d, &l.change);
 
-    ids.change.apply = list_ids;
-    strcpy(ids.policy, policy);
-    rc = deferred_submit(d, &ids.change);
-    if (!rc && ids.count) {
-        qsort(ids.list, ids.count, sizeof(*ids.list), compare_ids);
-        rc = visit_ids(d, &ids, visit, arg);
+    if (!rc && l.ids.count) {
+        qsort(l.ids.list, l.ids.count, sizeof(*l.ids.list), compare_ids);
+        rc = visit_ids(d, policy, &l.ids, visit, arg);
     }
-    free(ids.list);
+    free(l.ids.list);
     return rc;
 }
 
@@ -240,39 +211,13 @@ visit_policy(struct deferred *d, const char *policy,
 
 struct names_change {
     struct change change;
-    char (*list)[BIDE_NAME_MAX + 1];
-    size_t count;
+    struct tree_policies names;
 };
-
-static int
-add_name(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct names_change *n = arg;
-    size_t length = key->mv_size - 1;
-    void *more;
-
-    (void)value;
-    if (length > BIDE_NAME_MAX) {
-        return DEFERRED_REPAIR;
-    }
-    more = array_more(n->list, n->count, sizeof(*n->list));
-    if (!more) {
-        return ENOMEM;
-    }
-    n->list = more;
-    memcpy(n->list[n->count], (const char *)key->mv_data + 1, length);
-    n->list[n->count++][length] = '\0';
-    return 0;
-}
 
 static int
 list_names(struct work *w, struct change *c)
 {
-    struct names_change *n = (struct names_change *)c;
-    const uint8_t all = DEFERRED_COUNTS;
-
-    n->count = 0;
-    return tree_each(w, &all, 1, add_name, n);
+    return tree_policies(w, &((struct names_change *)c)->names);
 }
 
 int
@@ -280,7 +225,7 @@ deferred_each(struct deferred *d, const char *policy,
               int (*visit)(void *arg, const struct deferred_item *item),
               void *arg)
 {
-    struct names_change names = {0};
+    struct names_change l = {.change.apply = list_names};
     int rc;
 
     if (policy) {
@@ -288,12 +233,11 @@ deferred_each(struct deferred *d, const char *policy,
                    ? visit_policy(d, policy, visit, arg)
                    : place_say(BIDE_ENAME, "not the name of a policy");
     }
-    names.change.apply = list_names;
-    rc = deferred_submit(d, &names.change);
-    for (size_t i = 0; i < names.count && !rc; i++) {
-        rc = visit_policy(d, names.list[i], visit, arg);
+    rc = deferred_submit(d, &l.change);
+    for (size_t i = 0; i < l.names.count && !rc; i++) {
+        rc = visit_policy(d, l.names.list[i], visit, arg);
     }
-    free(names.list);
+    free(l.names.list);
     return rc;
 }
 
@@ -302,41 +246,27 @@ deferred_each(struct deferred *d, const char *policy,
 struct counts_change {
     struct change change;
     const char *policy;
-    uint64_t lowest;
     struct deferred_counts out;
 };
-
-static int
-note_lowest_id(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct counts_change *c = arg;
-    struct deferred_place p;
-
-    (void)value;
-    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
-        return DEFERRED_REPAIR;
-    }
-    c->lowest = p.id < c->lowest ? p.id : c->lowest;
-    return 0;
-}
 
 /* Finds the oldest work of a policy: the work with the lowest id. */
 static int
 find_oldest(struct work *w, struct counts_change *c)
 {
-    uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length = deferred_name_key(DEFERRED_INDEX, c->policy, key);
+    struct tree_ids ids = {0};
+    uint64_t lowest = UINT64_MAX;
     struct tree_item item;
     bool damaged = false;
-    int rc;
+    int rc = tree_ids(w, c->policy, &ids);
 
-    key[length++] = '\0';
-    c->lowest = UINT64_MAX;
-    rc = tree_each(w, key, length, note_lowest_id, c);
-    if (rc || c->lowest == UINT64_MAX) {
+    for (size_t i = 0; i < ids.count; i++) {
+        lowest = ids.list[i] < lowest ? ids.list[i] : lowest;
+    }
+    free(ids.list);
+    if (rc || lowest == UINT64_MAX) {
         return rc;
     }
-    rc = tree_head(w, c->lowest, &item, &damaged);
+    rc = tree_head(w, lowest, &item, &damaged);
     if (!rc && !damaged) {
         c->out.oldest_ns = item.head.stored_ns;
     }
@@ -372,18 +302,16 @@ deferred_counts(struct deferred *d,
                 int (*visit)(void *arg, const struct deferred_counts *c),
                 void *arg)
 {
-    struct names_change names = {0};
-    int rc;
+    struct names_change l = {.change.apply = list_names};
+    int rc = deferred_submit(d, &l.change);
 
-    names.change.apply = list_names;
-    rc = deferred_submit(d, &names.change);
-    for (size_t i = 0; i < names.count && !rc; i++) {
-        struct counts_change c = {.policy = names.list[i]};
+    for (size_t i = 0; i < l.names.count && !rc; i++) {
+        struct counts_change c = {.change.apply = read_counts,
+                                  .policy = l.names.list[i]};
 
-        c.change.apply = read_counts;
         rc = deferred_submit(d, &c.change);
         rc = rc ? rc : visit(arg, &c.out);
     }
-    free(names.list);
+    free(l.names.list);
     return rc;
 }

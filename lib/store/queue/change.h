@@ -14,6 +14,7 @@ struct work {
     bool direct;  /* reads and writes through txn; else reads d->view and writes
                      d->recent */
     bool changed; /* something was written */
+    uint64_t logged; /* the number of the last record of log.c; 0: not known */
 };
 
 /* One change, on the stack of the calling thread.  `apply` returns a result of
@@ -50,6 +51,20 @@ struct deferred_meta tree_new_meta(const struct work *w);
 
 /* Adds to w->meta.lost if ids were given to work that is not here. */
 void tree_note_missing(struct work *w);
+
+/* Lists the ids of the work of a policy (NULL: all), or all policies with
+ * counts.  Replaces *out, whose list the caller frees, also after a failure. */
+struct tree_ids {
+    bool leased; /* only work that is leased */
+    size_t count;
+    uint64_t *list;
+};
+int tree_ids(struct work *w, const char *policy, struct tree_ids *out);
+struct tree_policies {
+    size_t count;
+    char (*list)[BIDE_NAME_MAX + 1];
+};
+int tree_policies(struct work *w, struct tree_policies *out);
 
 /* ---- repair.c ---- */
 /* Rebuilds the index, the keys and the current counts from the heads; adds what

@@ -86,16 +86,37 @@ encode_event(const struct deferred_event *e, const struct deferred_by *by,
     return (size_t)(deferred_append(to, note, l.note_length) - out);
 }
 
-/* Stores the number of the last record; 0: there is none. */
+static int
+read_number(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    uint64_t *out = arg;
+
+    (void)value;
+    *out = deferred_key_id(key->mv_data, key->mv_size);
+    return MDB_KEYEXIST; /* ends the walk */
+}
+
+/* Stores the number of the last record; 0: there is none.  Looks for records in
+ * steps that double while there are later ones, and are halved after that. */
 static int
 find_last_number(struct work *w, uint64_t *out_number)
 {
-    uint8_t key[DEFERRED_KEY_ROOM];
-    size_t length;
-    int rc = tree_last(w, DEFERRED_LOG, key, &length);
+    const uint8_t all = DEFERRED_LOG;
+    uint8_t from[DEFERRED_KEY_ROOM];
+    bool doubles = true;
+    uint64_t step = 1;
+    int rc = 0;
 
-    *out_number = rc ? 0 : deferred_key_id(key, length);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    *out_number = 0;
+    while (step && (!rc || rc == MDB_KEYEXIST)) {
+        rc = tree_each_from(
+            w, &all, 1, from,
+            deferred_id_key(DEFERRED_LOG, *out_number + step, from),
+            read_number, out_number);
+        doubles = doubles && rc;
+        step = doubles ? 2 * step : step / 2;
+    }
+    return rc == MDB_KEYEXIST ? 0 : rc;
 }
 
 static int
@@ -104,19 +125,16 @@ log_event(struct work *w, const struct deferred_event *e,
 {
     uint8_t key[DEFERRED_KEY_ROOM], value[VALUE_ROOM],
         sealed[SEAL + VALUE_ROOM];
-    uint64_t last = 0;
-    size_t length;
-    int rc = find_last_number(w, &last);
+    int rc = w->logged ? 0 : find_last_number(w, &w->logged);
+    size_t length = deferred_id_key(DEFERRED_LOG, ++w->logged, key);
 
-    if (rc) {
-        return rc;
-    }
-    length = deferred_id_key(DEFERRED_LOG, last + 1, key);
-    rc = tree_put(
-        w, key, length, sealed,
-        seal_write(key, length, value, encode_event(e, by, value), sealed));
-    if (!rc && last >= DEFERRED_LOGGED) {
-        length = deferred_id_key(DEFERRED_LOG, last + 1 - DEFERRED_LOGGED, key);
+    rc = rc ? rc
+            : tree_put(w, key, length, sealed,
+                       seal_write(key, length, value,
+                                  encode_event(e, by, value), sealed));
+    if (!rc && w->logged > DEFERRED_LOGGED) {
+        length =
+            deferred_id_key(DEFERRED_LOG, w->logged - DEFERRED_LOGGED, key);
         rc = tree_delete(w, key, length);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
@@ -213,12 +231,10 @@ change_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
     return rc;
 }
 
-/* ---- many ---- */
-
-static int
-change_each_by_hand(struct deferred *d, enum deferred_did did,
-                    const uint64_t *ids, size_t count,
-                    const struct deferred_by *by, size_t *out_count)
+int
+deferred_change_each(struct deferred *d, enum deferred_did did,
+                     const uint64_t *ids, size_t count,
+                     const struct deferred_by *by, size_t *out_count)
 {
     size_t at, length;
     int rc = 0;
@@ -234,33 +250,12 @@ change_each_by_hand(struct deferred *d, enum deferred_did did,
 }
 
 int
-deferred_requeue(struct deferred *d, uint64_t id, const struct deferred_by *by)
+deferred_change(struct deferred *d, enum deferred_did did, uint64_t id,
+                const struct deferred_by *by)
 {
     size_t count = 0;
 
-    return change_by_hand(d, DEFERRED_REQUEUED, &id, 1, by, &count);
-}
-
-int
-deferred_drop(struct deferred *d, uint64_t id, const struct deferred_by *by)
-{
-    size_t count = 0;
-
-    return change_by_hand(d, DEFERRED_DROPPED, &id, 1, by, &count);
-}
-
-int
-deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
-                      const struct deferred_by *by, size_t *out_count)
-{
-    return change_each_by_hand(d, DEFERRED_REQUEUED, ids, count, by, out_count);
-}
-
-int
-deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
-                   const struct deferred_by *by, size_t *out_count)
-{
-    return change_each_by_hand(d, DEFERRED_DROPPED, ids, count, by, out_count);
+    return change_by_hand(d, did, &id, 1, by, &count);
 }
 
 /* ---- reading ---- */

@@ -119,23 +119,18 @@ int deferred_each(struct deferred *d, const char *policy,
 struct deferred_by {
     const char *who, *note;
 };
-/* Makes work due now, whether it is waiting, leased (the lease ends) or dead.
- * Author and note are logged in the same transaction.  Fails with BIDE_ENOWORK;
- * BIDE_EDAMAGED: it can only be dropped; BIDE_EFULL: no disk space for the log.
- */
-int deferred_requeue(struct deferred *d, uint64_t id,
-                     const struct deferred_by *by);
-/* Deletes work, and logs author and note in the same transaction.  Works on a
- * full disk. */
-int deferred_drop(struct deferred *d, uint64_t id,
-                  const struct deferred_by *by);
-/* Requeue or drop many, a few in each transaction.  Ids that are missing or
- * damaged are skipped.  *out_count is the number of changes, also on failure.
- */
-int deferred_requeue_each(struct deferred *d, const uint64_t *ids, size_t count,
-                          const struct deferred_by *by, size_t *out_count);
-int deferred_drop_each(struct deferred *d, const uint64_t *ids, size_t count,
-                       const struct deferred_by *by, size_t *out_count);
+enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
+/* Deletes work, even on a full disk; or makes it due now, whether it is
+ * waiting, leased (the lease ends) or dead.  Author and note are logged in the
+ * same transaction.  Fails with BIDE_ENOWORK; BIDE_EDAMAGED: it can only be
+ * dropped; BIDE_EFULL: no disk space for the log. */
+int deferred_change(struct deferred *d, enum deferred_did did, uint64_t id,
+                    const struct deferred_by *by);
+/* Changes many, a few in each transaction.  Ids that are missing or damaged are
+ * skipped.  *out_count is the number of changes, also on failure. */
+int deferred_change_each(struct deferred *d, enum deferred_did did,
+                         const uint64_t *ids, size_t count,
+                         const struct deferred_by *by, size_t *out_count);
 
 /* Work that may be missing, because a file was removed, cut or damaged. */
 struct deferred_lost {
@@ -147,8 +142,6 @@ int deferred_salvage(const char *dir);
 /* Reads that.  With `repair`, first makes index, keys and counts anew, and then
  * forgets what was lost; the queue then belongs to this registry. */
 int deferred_lost(struct deferred *d, bool repair, struct deferred_lost *out);
-
-enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
 
 /* A change by hand.  The newest DEFERRED_LOGGED are kept. */
 enum {

@@ -135,23 +135,6 @@ recent_seek(const struct recent *r, const void *key, size_t length)
     return find_links((struct recent *)(uintptr_t)r, key, length, links);
 }
 
-const struct recent_node *
-recent_before(const struct recent *r, const void *key, size_t length)
-{
-    struct recent_node *const *next = r->first, *n;
-    const struct recent_node *before = NULL;
-    int level;
-
-    for (level = HEIGHT - 1; level >= 0; level--) {
-        while ((n = next[level]) &&
-               recent_compare(n->key, n->key_length, key, length) < 0) {
-            before = n;
-            next = n->next;
-        }
-    }
-    return before;
-}
-
 static bool
 has_key(const struct recent_node *n, const void *key, size_t length)
 {

@@ -43,9 +43,6 @@ const struct recent_node *recent_find(const struct recent *r, const void *key,
 /* Returns the first node whose key is not below; it may be RECENT_NOWHERE. */
 const struct recent_node *recent_seek(const struct recent *r, const void *key,
                                       size_t length);
-/* Returns the last node whose key is below. */
-const struct recent_node *recent_before(const struct recent *r, const void *key,
-                                        size_t length);
 /* Sets a record, on trial.  0, or ENOMEM: nothing has changed. */
 int recent_set(struct recent *r, const void *key, size_t length,
                enum recent_kind kind, const void *value, size_t value_length);

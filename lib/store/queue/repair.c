@@ -16,84 +16,75 @@ enum { ID_JUMP = 1000000 /* beyond all ids that may have been used */ };
 
 struct repair {
     struct work *w;
-    uint64_t *ids; /* of all heads */
-    size_t count;
-    struct deferred_place *places; /* of unreadable heads */
+    struct tree_ids ids;           /* of all readable heads */
+    struct deferred_place *places; /* of the others */
     size_t place_count;
+    uint64_t last;    /* the highest id */
     uint64_t counted; /* pieces by the old counts */
 };
 
 /* ---- finding all work ---- */
 
 static int
-collect_id(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct repair *r = arg;
-    uint64_t id = deferred_key_id(key->mv_data, key->mv_size), *ids;
-
-    (void)value;
-    if (!id) {
-        return MDB_CORRUPTED;
-    }
-    ids = array_more(r->ids, r->count, sizeof(*ids));
-    if (!ids) {
-        return ENOMEM;
-    }
-    r->ids = ids;
-    ids[r->count++] = id;
-    return 0;
-}
-
-/* Copies the policy of an unreadable head from the old index. */
-static int
-copy_policy(void *arg, const MDB_val *key, const MDB_val *value)
+match_place(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct deferred_place *wanted = arg, p;
-    size_t length;
 
-    if (seal_read(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
-                  &length) &&
-        deferred_place_read(key->mv_data, key->mv_size, &p) &&
-        p.id == wanted->id) {
-        memcpy(wanted->policy, p.policy, sizeof(p.policy));
-        return MDB_KEYEXIST;
+    if (!tree_read_place(key, value, &p) || p.id != wanted->id) {
+        return 0;
     }
-    return 0;
+    *wanted = p;
+    return MDB_KEYEXIST;
+}
+
+/* Finds work with an unreadable head in the index.  Returns MDB_NOTFOUND if it
+ * is not there; *out has its id and the policy "" then. */
+static int
+find_place(struct work *w, uint64_t id, struct deferred_place *out)
+{
+    const uint8_t all = DEFERRED_INDEX;
+    int rc;
+
+    *out = (struct deferred_place){.id = id};
+    rc = tree_each(w, &all, 1, match_place, out);
+    return rc == MDB_KEYEXIST ? 0 : rc ? rc : MDB_NOTFOUND;
 }
 
 static int
 note_unreadable(struct repair *r, uint64_t id)
 {
-    const uint8_t all = DEFERRED_INDEX;
-    struct deferred_place place = {.state = DEFERRED_DEAD, .id = id};
-    struct deferred_place *more =
-        array_more(r->places, r->place_count, sizeof(*more));
-    int rc;
+    struct deferred_place *place =
+        array_add(&r->places, &r->place_count, sizeof(*place));
+    int rc = place ? find_place(r->w, id, place) : ENOMEM;
 
-    if (!more) {
-        return ENOMEM;
+    if (place) {
+        place->state = DEFERRED_DEAD;
+        place->time_ns = 0;
     }
-    r->places = more;
-    rc = tree_each(r->w, &all, 1, copy_policy, &place);
-    r->places[r->place_count++] = place;
-    return rc == MDB_KEYEXIST ? 0 : rc;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static int
-find_unreadable(struct repair *r)
+collect_head(void *arg, const MDB_val *key, const MDB_val *value)
 {
-    struct tree_item item;
-    int rc = 0;
+    struct repair *r = arg;
+    uint64_t *id;
+    struct deferred_item item;
+    struct deferred_payload payload;
 
-    for (size_t i = 0; i < r->count && !rc; i++) {
-        bool damaged = false;
-
-        rc = tree_head(r->w, r->ids[i], &item, &damaged);
-        if (!rc && damaged) {
-            rc = note_unreadable(r, r->ids[i]);
-        }
+    r->last = deferred_key_id(key->mv_data, key->mv_size);
+    if (!r->last) {
+        return MDB_CORRUPTED;
     }
-    return rc;
+    if (!deferred_head_read(r->last, value->mv_data, value->mv_size, &item,
+                            &payload)) {
+        return note_unreadable(r, r->last);
+    }
+    id = array_add(&r->ids.list, &r->ids.count, sizeof(*id));
+    if (id) {
+        *id = r->last;
+    }
+    return id ? 0 : ENOMEM;
 }
 
 /* ---- deleting the old records ---- */
@@ -128,37 +119,12 @@ delete_kind(struct work *w, uint8_t kind)
     return rc;
 }
 
-struct policy_names {
-    char (*list)[BIDE_NAME_MAX + 1];
-    size_t count;
-};
-
-static int
-collect_name(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct policy_names *n = arg;
-    size_t length = key->mv_size - 1;
-    void *more = array_more(n->list, n->count, sizeof(*n->list));
-
-    (void)value;
-    if (!more) {
-        return ENOMEM;
-    }
-    n->list = more;
-    if (length <= BIDE_NAME_MAX) {
-        memcpy(n->list[n->count], (const char *)key->mv_data + 1, length);
-        n->list[n->count++][length] = '\0';
-    }
-    return 0;
-}
-
 /* Keeps the total counts and sets the current ones to 0. */
 static int
 reset_counts(struct work *w, uint64_t *out_counted)
 {
-    const uint8_t all = DEFERRED_COUNTS;
-    struct policy_names names = {0};
-    int rc = tree_each(w, &all, 1, collect_name, &names);
+    struct tree_policies names = {0};
+    int rc = tree_policies(w, &names);
 
     for (size_t i = 0; i < names.count && !rc; i++) {
         struct tree_counts c = {0};
@@ -180,20 +146,6 @@ reset_counts(struct work *w, uint64_t *out_counted)
 /* ---- writing the new records ---- */
 
 static int
-count_again(struct work *w, const struct deferred_place *p, size_t bytes)
-{
-    struct tree_counts c;
-    int rc = tree_counts(w, p->policy, &c);
-
-    c.stored++;
-    c.bytes += bytes;
-    c.waiting += p->state == DEFERRED_WAITING;
-    c.leased += p->state == DEFERRED_LEASED;
-    c.dead += p->state == DEFERRED_DEAD;
-    return rc ? rc : tree_put_counts(w, p->policy, &c);
-}
-
-static int
 index_head(struct work *w, uint64_t id)
 {
     struct deferred_place place;
@@ -209,25 +161,24 @@ index_head(struct work *w, uint64_t id)
     if (!rc && *item.head.key) {
         rc = tree_put_key(w, &item.head);
     }
-    return rc ? rc : count_again(w, &place, item.head.length);
+    return rc ? rc : tree_count(w, &place, item.head.length);
 }
 
 static int
 index_all(struct repair *r)
 {
     struct work *w = r->w;
-    uint64_t last = r->count ? r->ids[r->count - 1] : 0;
     int rc = 0;
 
-    for (size_t i = 0; i < r->count && !rc; i++) {
-        rc = index_head(w, r->ids[i]);
+    for (size_t i = 0; i < r->ids.count && !rc; i++) {
+        rc = index_head(w, r->ids.list[i]);
     }
     for (size_t i = 0; i < r->place_count && !rc; i++) {
         rc = tree_put_place(w, &r->places[i]);
-        rc = rc ? rc : count_again(w, &r->places[i], 0);
+        rc = rc ? rc : tree_count(w, &r->places[i], 0);
     }
-    if (w->meta.next <= last) {
-        w->meta.next = last + ID_JUMP;
+    if (w->meta.next <= r->last) {
+        w->meta.next = r->last + ID_JUMP;
     }
     return rc;
 }
@@ -237,7 +188,8 @@ tree_repair(struct work *w)
 {
     const uint8_t heads = DEFERRED_HEAD;
     struct repair r = {.w = w};
-    int rc = tree_each(w, &heads, 1, collect_id, &r);
+    int rc = tree_each(w, &heads, 1, collect_head, &r);
+    uint64_t found = r.ids.count + r.place_count;
 
     w->changed = true;
     if (w->meta.format != DEFERRED_FORMAT && tree_meta(w)) {
@@ -245,27 +197,16 @@ tree_repair(struct work *w)
         w->meta = tree_new_meta(w);
     }
     tree_note_missing(w);
-    if (!rc) {
-        rc = find_unreadable(&r);
-    }
-    if (!rc) {
-        rc = delete_kind(w, DEFERRED_INDEX);
-    }
-    if (!rc) {
-        rc = delete_kind(w, DEFERRED_BY_KEY);
-    }
-    if (!rc) {
-        rc = reset_counts(w, &r.counted);
-    }
-    if (!rc) {
-        rc = index_all(&r);
-    }
-    if (r.counted > r.count) {
-        w->meta.lost += r.counted - r.count;
+    rc = rc ? rc : delete_kind(w, DEFERRED_INDEX);
+    rc = rc ? rc : delete_kind(w, DEFERRED_BY_KEY);
+    rc = rc ? rc : reset_counts(w, &r.counted);
+    rc = rc ? rc : index_all(&r);
+    if (r.counted > found) {
+        w->meta.lost += r.counted - found;
         w->meta.lost_ns = w->now.realtime_ns;
     }
     free(r.places);
-    free(r.ids);
+    free(r.ids.list);
     return rc;
 }
 
@@ -345,33 +286,16 @@ tree_verify(struct work *w, struct verify *v)
 
 /* ---- removing damaged work ---- */
 
-static int
-find_place_of_id(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct deferred_place *wanted = arg, p;
-
-    (void)value;
-    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
-        return DEFERRED_REPAIR;
-    }
-    if (p.id != wanted->id) {
-        return 0;
-    }
-    *wanted = p;
-    return MDB_KEYEXIST;
-}
-
 int
 tree_remove_damaged(struct work *w, uint64_t id,
                     char out_policy[BIDE_NAME_MAX + 1])
 {
-    const uint8_t all = DEFERRED_INDEX;
-    struct deferred_place place = {.id = id};
+    struct deferred_place place;
     struct tree_counts counts;
-    int rc = tree_each(w, &all, 1, find_place_of_id, &place);
+    int rc = find_place(w, id, &place);
 
-    if (rc != MDB_KEYEXIST) {
-        return rc ? rc : DEFERRED_REPAIR;
+    if (rc) {
+        return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
     }
     strcpy(out_policy, place.policy);
     rc = tree_counts(w, place.policy, &counts);

@@ -88,6 +88,46 @@ count_for_state(struct tree_counts *c, enum deferred_state state)
                                       : &c->dead;
 }
 
+int
+tree_count(struct work *w, const struct deferred_place *p, size_t bytes)
+{
+    struct tree_counts counts;
+    int rc = tree_counts(w, p->policy, &counts);
+
+    counts.stored++;
+    counts.bytes += bytes;
+    ++*count_for_state(&counts, p->state);
+    return rc ? rc : tree_put_counts(w, p->policy, &counts);
+}
+
+static int
+add_policy(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct tree_policies *policies = arg;
+    size_t length = key->mv_size - 1;
+    char *name;
+
+    (void)value;
+    if (length > BIDE_NAME_MAX) {
+        return 0; /* the queue writes no such record */
+    }
+    name =
+        array_add(&policies->list, &policies->count, sizeof(*policies->list));
+    if (name) {
+        memcpy(name, (const char *)key->mv_data + 1, length);
+    }
+    return name ? 0 : ENOMEM;
+}
+
+int
+tree_policies(struct work *w, struct tree_policies *out)
+{
+    const uint8_t all = DEFERRED_COUNTS;
+
+    out->count = 0;
+    return tree_each(w, &all, 1, add_policy, out);
+}
+
 /* ---- places ---- */
 
 int
@@ -107,17 +147,21 @@ delete_place(struct work *w, const struct deferred_place *p)
     return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
 }
 
-static int
-read_first_place(void *arg, const MDB_val *key, const MDB_val *value)
+bool
+tree_read_place(const MDB_val *key, const MDB_val *value,
+                struct deferred_place *out)
 {
     size_t length;
 
-    if (!seal_read(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
-                   &length) ||
-        !deferred_place_read(key->mv_data, key->mv_size, arg)) {
-        return DEFERRED_REPAIR;
-    }
-    return MDB_KEYEXIST; /* ends the walk */
+    return seal_read(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                     &length) &&
+           deferred_place_read(key->mv_data, key->mv_size, out);
+}
+
+static int
+read_first_place(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    return tree_read_place(key, value, arg) ? MDB_KEYEXIST : DEFERRED_REPAIR;
 }
 
 int
@@ -142,6 +186,40 @@ tree_first(struct work *w, const char *policy, enum deferred_state state,
     *out = (struct deferred_place){.state = state}; /* before all of them */
     strcpy(out->policy, policy);
     return tree_next(w, out);
+}
+
+static int
+add_id(void *arg, const MDB_val *key, const MDB_val *value)
+{
+    struct tree_ids *ids = arg;
+    struct deferred_place p;
+    uint64_t *id;
+
+    if (!tree_read_place(key, value, &p)) {
+        return DEFERRED_REPAIR;
+    }
+    if (ids->leased && p.state != DEFERRED_LEASED) {
+        return 0;
+    }
+    id = array_add(&ids->list, &ids->count, sizeof(*id));
+    if (id) {
+        *id = p.id;
+    }
+    return id ? 0 : ENOMEM;
+}
+
+int
+tree_ids(struct work *w, const char *policy, struct tree_ids *out)
+{
+    uint8_t key[DEFERRED_KEY_ROOM] = {DEFERRED_INDEX};
+    size_t length = 1;
+
+    if (policy) {
+        length = deferred_name_key(DEFERRED_INDEX, policy, key);
+        key[length++] = '\0';
+    }
+    out->count = 0;
+    return tree_each(w, key, length, add_id, out);
 }
 
 /* ---- heads and payloads ---- */
@@ -224,11 +302,10 @@ tree_add(struct work *w, struct tree_item *item)
     struct deferred_item *head = &item->head;
     struct deferred_place place = deferred_place_of(head);
     uint8_t key[DEFERRED_KEY_ROOM];
-    struct tree_counts counts;
-    int rc = tree_counts(w, head->policy, &counts);
+    int rc = 0;
 
     item->payload.crc = crc32c(0, item->payload.bytes, head->length);
-    if (!rc && head->length > DEFERRED_SHORT) {
+    if (head->length > DEFERRED_SHORT) {
         rc = tree_put(w, key, deferred_id_key(DEFERRED_PAYLOAD, head->id, key),
                       item->payload.bytes, head->length);
         item->payload.bytes = NULL;
@@ -242,33 +319,28 @@ tree_add(struct work *w, struct tree_item *item)
     if (!rc && *head->key) {
         rc = tree_put_key(w, head);
     }
-    counts.stored++;
-    counts.bytes += head->length;
-    ++*count_for_state(&counts, head->state);
-    return rc ? rc : tree_put_counts(w, head->policy, &counts);
+    return rc ? rc : tree_count(w, &place, head->length);
 }
 
 static int
-count_move(struct work *w, const char *policy, enum deferred_state from,
-           enum deferred_state to)
+move_place(struct work *w, const struct deferred_place *from,
+           const struct deferred_place *to)
 {
     struct tree_counts counts;
-    int rc;
+    int rc = delete_place(w, from);
 
-    if (from == to) {
-        return 0;
-    }
-    rc = tree_counts(w, policy, &counts);
-    if (rc) {
+    rc = rc ? rc : tree_put_place(w, to);
+    if (rc || from->state == to->state) {
         return rc;
     }
-    if (!*count_for_state(&counts, from)) {
-        return DEFERRED_REPAIR;
+    rc = tree_counts(w, to->policy, &counts);
+    if (rc || !*count_for_state(&counts, from->state)) {
+        return rc ? rc : DEFERRED_REPAIR;
     }
-    --*count_for_state(&counts, from);
-    ++*count_for_state(&counts, to);
-    counts.died += to == DEFERRED_DEAD;
-    return tree_put_counts(w, policy, &counts);
+    --*count_for_state(&counts, from->state);
+    ++*count_for_state(&counts, to->state);
+    counts.died += to->state == DEFERRED_DEAD;
+    return tree_put_counts(w, to->policy, &counts);
 }
 
 int
@@ -276,29 +348,19 @@ tree_move(struct work *w, struct tree_item *item,
           const struct deferred_place *was)
 {
     struct deferred_place place = deferred_place_of(&item->head);
-    int rc = delete_place(w, was);
+    int rc = move_place(w, was, &place);
 
-    if (!rc) {
-        rc = tree_put_place(w, &place);
-    }
-    if (!rc) {
-        rc = put_head(w, item);
-    }
-    return rc ? rc : count_move(w, place.policy, was->state, place.state);
+    return rc ? rc : put_head(w, item);
 }
 
 int
 tree_set_aside(struct work *w, const struct deferred_place *was)
 {
     struct deferred_place place = *was;
-    int rc = delete_place(w, was);
 
     place.state = DEFERRED_DEAD;
     place.time_ns = 0;
-    if (!rc) {
-        rc = tree_put_place(w, &place);
-    }
-    return rc ? rc : count_move(w, place.policy, was->state, place.state);
+    return move_place(w, was, &place);
 }
 
 static int
@@ -357,34 +419,6 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
 
 static const uint8_t meta_key = DEFERRED_META;
 
-struct leased_ids {
-    uint64_t *ids;
-    size_t count;
-};
-
-static int
-collect_leased(void *arg, const MDB_val *key, const MDB_val *value)
-{
-    struct leased_ids *l = arg;
-    struct deferred_place p;
-    uint64_t *ids;
-
-    (void)value;
-    if (!deferred_place_read(key->mv_data, key->mv_size, &p)) {
-        return DEFERRED_REPAIR;
-    }
-    if (p.state != DEFERRED_LEASED) {
-        return 0;
-    }
-    ids = array_more(l->ids, l->count, sizeof(*ids));
-    if (!ids) {
-        return ENOMEM;
-    }
-    l->ids = ids;
-    ids[l->count++] = p.id;
-    return 0;
-}
-
 static int
 end_lease(struct work *w, uint64_t id)
 {
@@ -408,14 +442,13 @@ end_lease(struct work *w, uint64_t id)
 static int
 end_leases(struct work *w)
 {
-    const uint8_t all = DEFERRED_INDEX;
-    struct leased_ids leased = {0};
-    int rc = tree_each(w, &all, 1, collect_leased, &leased);
+    struct tree_ids ids = {.leased = true};
+    int rc = tree_ids(w, NULL, &ids);
 
-    for (size_t i = 0; i < leased.count && !rc; i++) {
-        rc = end_lease(w, leased.ids[i]);
+    for (size_t i = 0; i < ids.count && !rc; i++) {
+        rc = end_lease(w, ids.list[i]);
     }
-    free(leased.ids);
+    free(ids.list);
     return rc;
 }
 

@@ -34,6 +34,9 @@ int tree_put_sealed(struct work *w, const void *key, size_t length,
                     const void *value, size_t value_length);
 int tree_get_sealed(struct work *w, const void *key, size_t length, void *out,
                     size_t size);
+/* Reads the record of a place in the index; false: it is damaged. */
+bool tree_read_place(const MDB_val *key, const MDB_val *value,
+                     struct deferred_place *out);
 /* Write the record of a place in the index, and that of the key of work. */
 int tree_put_place(struct work *w, const struct deferred_place *p);
 int tree_put_key(struct work *w, const struct deferred_item *item);
@@ -60,6 +63,9 @@ int tree_remove(struct work *w, struct tree_item *item, bool dropped);
 /* Deletes the head and payload of work `id`; index and counts stay. */
 int tree_delete_records(struct work *w, uint64_t id);
 
+/* Counts new work, or work that is counted again. */
+int tree_count(struct work *w, const struct deferred_place *p, size_t bytes);
+
 /* Finds a state's first place, by time, then id.  May return MDB_NOTFOUND. */
 int tree_first(struct work *w, const char *policy, enum deferred_state state,
                struct deferred_place *out);
@@ -83,8 +89,5 @@ int tree_each(struct work *w, const void *prefix, size_t length,
 int tree_each_from(struct work *w, const void *prefix, size_t length,
                    const void *from, size_t from_length, tree_visit_fn *visit,
                    void *arg);
-/* Stores the last key that begins with byte `kind` in key[DEFERRED_KEY_ROOM],
- * or returns MDB_NOTFOUND. */
-int tree_last(struct work *w, uint8_t kind, uint8_t *key, size_t *out_length);
 
 #endif

@@ -125,26 +125,19 @@ read_node(struct place_in_file *p, MDB_val *key, MDB_val *value)
     return deferred_from_pages(rc);
 }
 
-/* Moves to the first record from *key on, to the last one before *key, or to
- * the next one.  May return MDB_NOTFOUND. */
-enum move { MOVE_FROM, MOVE_BEFORE, MOVE_NEXT };
-
+/* Moves to the first record from *key on, or to the next one.  May return
+ * MDB_NOTFOUND. */
 static int
-move_in_file(struct place_in_file *p, enum move move, MDB_val *key,
-             MDB_val *value)
+move_in_file(struct place_in_file *p, bool next, MDB_val *key, MDB_val *value)
 {
     int rc;
 
     if (p->cursor) {
-        rc = mdb_cursor_get(p->cursor, key, value,
-                            move == MOVE_NEXT ? MDB_NEXT : MDB_SET_RANGE);
-        return move != MOVE_BEFORE ? rc
-                                   : mdb_cursor_get(p->cursor, key, value,
-                                                    rc ? MDB_LAST : MDB_PREV);
+        return mdb_cursor_get(p->cursor, key, value,
+                              next ? MDB_NEXT : MDB_SET_RANGE);
     }
-    rc = move == MOVE_NEXT ? path_step(&p->path, false)
-                           : path_seek(&p->path, key->mv_data, key->mv_size,
-                                       move == MOVE_BEFORE);
+    rc = next ? path_step(&p->path, false)
+              : path_seek(&p->path, key->mv_data, key->mv_size, false);
     return rc ? deferred_from_pages(rc) : read_node(p, key, value);
 }
 
@@ -160,9 +153,9 @@ struct walk {
 };
 
 static int
-step_file(struct walk *walk, enum move move)
+step_file(struct walk *walk, bool next)
 {
-    int rc = move_in_file(&walk->place, move, &walk->key, &walk->value);
+    int rc = move_in_file(&walk->place, next, &walk->key, &walk->value);
 
     walk->in_file = !rc && has_prefix(&walk->key, walk->prefix, walk->length);
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -215,7 +208,7 @@ walk_records(struct walk *walk, tree_visit_fn *visit, void *arg)
             set_node(walk, n->next[0]);
         }
         if (!rc && first <= 0) {
-            rc = step_file(walk, MOVE_NEXT);
+            rc = step_file(walk, true);
         }
     }
     return rc;
@@ -233,7 +226,7 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
         return rc;
     }
     walk.key = lmdb_val(from, from_length);
-    rc = step_file(&walk, MOVE_FROM);
+    rc = step_file(&walk, false);
     if (!rc && !w->direct) {
         set_node(&walk, recent_seek(w->d->recent, from, from_length));
     }
@@ -247,68 +240,4 @@ tree_each(struct work *w, const void *prefix, size_t length,
           tree_visit_fn *visit, void *arg)
 {
     return tree_each_from(w, prefix, length, prefix, length, visit, arg);
-}
-
-/* ---- the last key ---- */
-
-/* Copies the last key in the file below key[*length], of any kind, to `key`. */
-static int
-last_in_file(struct work *w, uint8_t key[DEFERRED_KEY_ROOM], size_t *length)
-{
-    struct place_in_file p;
-    MDB_val k = lmdb_val(key, *length), v;
-    int rc = open_place(w, &p);
-
-    if (rc) {
-        return rc;
-    }
-    rc = move_in_file(&p, MOVE_BEFORE, &k, &v);
-    if (!rc && k.mv_size > DEFERRED_KEY_ROOM) {
-        rc = MDB_CORRUPTED;
-    }
-    if (!rc) {
-        *length = k.mv_size;
-        memmove(key, k.mv_data, k.mv_size);
-    }
-    close_place(&p);
-    return rc;
-}
-
-int
-tree_last(struct work *w, uint8_t kind, uint8_t *key, size_t *out_length)
-{
-    uint8_t last[DEFERRED_KEY_ROOM];
-    size_t length = 1, last_length;
-
-    key[0] = (uint8_t)(kind + 1);
-    for (;;) {
-        const struct recent_node *n =
-            w->direct ? NULL : recent_before(w->d->recent, key, length);
-        int rc;
-
-        last_length = length;
-        memcpy(last, key, length);
-        rc = last_in_file(w, last, &last_length);
-        if (rc && (rc != MDB_NOTFOUND || !n)) {
-            return rc;
-        }
-        if (rc || (n && recent_compare(n->key, n->key_length, last,
-                                       last_length) >= 0)) {
-            last_length = n->key_length;
-            if (last_length > sizeof(last)) {
-                return MDB_CORRUPTED;
-            }
-            memcpy(last, n->key, last_length);
-        } else {
-            n = NULL;
-        }
-        if (*last != kind) {
-            return MDB_NOTFOUND;
-        }
-        memcpy(key, last, last_length);
-        length = *out_length = last_length;
-        if (!n || (n->value && n->value->kind == RECENT_HERE)) {
-            return 0;
-        }
-    }
 }

@@ -32,7 +32,7 @@ put_one(struct scene *s, const struct target *t, int run)
     (void)run;
     assert_int_equal(deferred_open(s->dir, &d), 0);
     while (deferred_each(d, NULL, drop_item, &id)) {
-        assert_int_equal(deferred_drop(d, id, &by), 0);
+        assert_int_equal(deferred_change(d, DEFERRED_DROPPED, id, &by), 0);
     }
     assert_int_equal(deferred_put(d, "mail", &rules, &work, &id, NULL), 0);
     deferred_close(d);

@@ -448,13 +448,14 @@ an_operators_change_wakes_consumers_and_event_loops(void **state)
     assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
     a = scene_admin(s);
     assert_int_equal(admin_deferred(a, &queue), 0);
-    assert_int_equal(deferred_requeue(queue, id, NULL), 0);
+    assert_int_equal(deferred_change(queue, DEFERRED_REQUEUED, id, NULL), 0);
     admin_deferred_arrived(a, "mail");
     assert_int_equal(poll(&fd, 1, 60000), 1);
     pthread_join(thread, NULL);
     assert_int_equal(w.taken, 1);
     bide_deferred_free(&w.d);
-    assert_int_equal(deferred_drop(queue, 12345, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_change(queue, DEFERRED_DROPPED, 12345, NULL),
+                     BIDE_ENOWORK);
     assert_non_null(strstr(deferred_why(), "12345"));
     admin_close(a);
     assert_int_equal(bide_close(w.b), 0);

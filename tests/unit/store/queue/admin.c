@@ -70,7 +70,7 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_int_equal(c.oldest_ns, q->now.realtime_ns - SECOND);
     assert_string_equal(queue_take_text(q), "one");
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(deferred_drop(q->d, second, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, second, NULL), 0);
     assert_string_equal(queue_take_text(q), "3");
     c = queue_counts(q);
     assert_int_equal(c.done, 1);
@@ -81,7 +81,8 @@ every_piece_is_in_exactly_one_count(void **state)
     assert_int_equal(c.oldest_ns, q->now.realtime_ns);
     assert_true(first < second);
     /* Requeued while it is leased: the lease has ended. */
-    assert_int_equal(deferred_requeue(q->d, q->taken[0].id, NULL), 0);
+    assert_int_equal(
+        deferred_change(q->d, DEFERRED_REQUEUED, q->taken[0].id, NULL), 0);
     assert_int_equal(queue_ack(q), BIDE_ELEASE);
     assert_int_equal(queue_counts(q).waiting, 2);
 }
@@ -97,7 +98,7 @@ an_id_is_never_used_twice(void **state)
         id = queue_put(q, "x");
         assert_true(id > last);
         last = id;
-        assert_int_equal(deferred_drop(q->d, id, NULL), 0);
+        assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, id, NULL), 0);
         queue_reopen(q);
     }
 }

@@ -101,7 +101,7 @@ a_clock_set_back_loses_no_work(void **state)
 
     realtime = -24 * (int64_t)HOUR;
     assert_int_equal(queue_take(q, 1), 0);
-    assert_int_equal(deferred_requeue(q->d, id, &by), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, id, &by), 0);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(queue_ack(q), 0);
 }
@@ -118,7 +118,7 @@ a_clock_set_too_far_forward_loses_no_work(void **state)
     assert_int_equal(queue_take(q, 1), 0);
     assert_int_equal(queue_counts(q).dead, 1);
     realtime = 0;
-    assert_int_equal(deferred_requeue(q->d, id, &by), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, id, &by), 0);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(queue_ack(q), 0);
 }
@@ -210,7 +210,8 @@ a_lease_begins_when_it_is_given_not_at_the_call(void **state)
     assert_true(q->now.boottime_ns >= ended);
 }
 
-#define MOVED(test) cmocka_unit_test_setup_teardown(test, setup_shifted_clock, queue_teardown)
+#define MOVED(test) \
+    cmocka_unit_test_setup_teardown(test, setup_shifted_clock, queue_teardown)
 
 int
 main(void)

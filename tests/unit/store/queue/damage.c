@@ -110,7 +110,7 @@ damaged_payloads_are_set_aside(void **state)
     the_others_are_taken(q, 4);
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
-    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, 2, NULL), 0);
     assert_int_equal(queue_counts(q).dropped, 1);
     assert_int_equal(queue_counts(q).bytes, 0);
 }
@@ -132,7 +132,7 @@ long_damaged_payloads_are_set_aside(void **state)
     queue_reopen(q);
     assert_string_equal(queue_take_text(q), "next");
     assert_int_equal(queue_counts(q).dead, 1);
-    assert_int_equal(deferred_drop(q->d, id, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, id, NULL), 0);
 }
 
 static int
@@ -158,11 +158,13 @@ a_damaged_head_is_set_aside_and_listed(void **state)
     assert_int_equal(seen[0], 1);
     assert_int_equal(seen[1], 2);
     assert_int_equal(deferred_get(q->d, 2, &item), BIDE_EDAMAGED);
-    assert_int_equal(deferred_requeue(q->d, 2, NULL), BIDE_EDAMAGED);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, 2, NULL),
+                     BIDE_EDAMAGED);
     assert_int_equal(deferred_ack(q->d, 2, 1), BIDE_EDAMAGED);
     assert_int_equal(queue_counts(q).dead, 1);
-    assert_int_equal(deferred_drop(q->d, 2, NULL), 0);
-    assert_int_equal(deferred_drop(q->d, 2, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, 2, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, 2, NULL),
+                     BIDE_ENOWORK);
     assert_int_equal(deferred_events(q->d, keep_event, &event, &again), 0);
     assert_int_equal(event.id, 2);
     assert_string_equal(event.policy, "mail");
@@ -367,9 +369,9 @@ do_one(struct queue *q, int what)
         }
         return n;
     case 3:
-        return deferred_requeue(q->d, 57, NULL);
+        return deferred_change(q->d, DEFERRED_REQUEUED, 57, NULL);
     case 4:
-        return deferred_drop(q->d, 12, NULL);
+        return deferred_change(q->d, DEFERRED_DROPPED, 12, NULL);
     default:
         return deferred_counts(q->d, queue_keep_counts, &c);
     }

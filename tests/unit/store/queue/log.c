@@ -45,10 +45,11 @@ dropped_and_requeued_work_is_logged(void **state)
     assert_int_equal(read_log(q).count, 0);
     assert_string_equal(queue_take_text(q), "x");
     queue_pass(q, SECOND);
-    assert_int_equal(deferred_drop(q->d, first, &anna), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, first, &anna), 0);
     assert_int_equal(queue_ack(q), BIDE_ENOWORK);
-    assert_int_equal(deferred_requeue(q->d, second, &nobody), 0);
-    assert_int_equal(deferred_requeue(q->d, second, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, second, &nobody),
+                     0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, second, NULL), 0);
     queue_reopen(q);
     l = read_log(q);
     assert_int_equal(l.count, 3);
@@ -71,8 +72,10 @@ a_change_that_fails_is_not_logged(void **state)
 {
     struct queue *q = *state;
 
-    assert_int_equal(deferred_drop(q->d, 5, &anna), BIDE_ENOWORK);
-    assert_int_equal(deferred_requeue(q->d, 5, &anna), BIDE_ENOWORK);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, 5, &anna),
+                     BIDE_ENOWORK);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, 5, &anna),
+                     BIDE_ENOWORK);
     assert_int_equal(read_log(q).count, 0);
 }
 
@@ -92,7 +95,8 @@ long_text_is_cut_between_characters(void **state)
         memcpy(why + i, "\xc3\xa4", 2);
     }
     why[i] = '\0';
-    assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &by), 0);
+    assert_int_equal(
+        deferred_change(q->d, DEFERRED_DROPPED, queue_put(q, "x"), &by), 0);
     l = read_log(q);
     assert_int_equal(strlen(l.events[0].who), DEFERRED_WHO_MAX);
     assert_int_equal(strlen(l.events[0].note), DEFERRED_NOTE_MAX - 1);
@@ -110,13 +114,19 @@ many_are_changed_at_once_and_missing_ones_are_skipped(void **state)
     for (i = 0; i < 200; i++) {
         ids[i] = queue_put(q, "x");
     }
-    assert_int_equal(deferred_drop(q->d, ids[63], NULL), 0);
-    assert_int_equal(deferred_drop(q->d, ids[199], NULL), 0);
-    assert_int_equal(deferred_requeue_each(q->d, ids, 200, &anna, &count), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, ids[63], NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, ids[199], NULL),
+                     0);
+    assert_int_equal(
+        deferred_change_each(q->d, DEFERRED_REQUEUED, ids, 200, &anna, &count),
+        0);
     assert_int_equal(count, 198);
-    assert_int_equal(deferred_drop_each(q->d, ids, 129, &anna, &count), 0);
+    assert_int_equal(
+        deferred_change_each(q->d, DEFERRED_DROPPED, ids, 129, &anna, &count),
+        0);
     assert_int_equal(count, 128);
-    assert_int_equal(deferred_drop_each(q->d, ids, 0, &anna, &count), 0);
+    assert_int_equal(
+        deferred_change_each(q->d, DEFERRED_DROPPED, ids, 0, &anna, &count), 0);
     assert_int_equal(count, 0);
     assert_int_equal(queue_counts(q).dropped, 130);
     assert_int_equal(queue_counts(q).waiting, 70);
@@ -137,13 +147,15 @@ the_log_does_not_grow_without_limit(void **state)
     for (i = 0; i < DEFERRED_LOGGED; i++) {
         ids[i] = id;
     }
-    assert_int_equal(deferred_drop(q->d, queue_put(q, "y"), &anna), 0);
     assert_int_equal(
-        deferred_requeue_each(q->d, ids, DEFERRED_LOGGED - 1, NULL, &count), 0);
+        deferred_change(q->d, DEFERRED_DROPPED, queue_put(q, "y"), &anna), 0);
+    assert_int_equal(deferred_change_each(q->d, DEFERRED_REQUEUED, ids,
+                                          DEFERRED_LOGGED - 1, NULL, &count),
+                     0);
     l = read_log(q);
     assert_int_equal(l.all, DEFERRED_LOGGED);
     assert_string_equal(l.events[0].who, "anna");
-    assert_int_equal(deferred_requeue(q->d, id, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, id, NULL), 0);
     l = read_log(q);
     assert_int_equal(l.all, DEFERRED_LOGGED);
     assert_string_equal(l.events[0].who, "");
@@ -172,10 +184,10 @@ the_counts_add_up_after_any_change(void **state)
             }
             break;
         case 2:
-            dropped += !deferred_drop(q->d, any, &anna);
+            dropped += !deferred_change(q->d, DEFERRED_DROPPED, any, &anna);
             break;
         case 3:
-            requeued += !deferred_requeue(q->d, any, &anna);
+            requeued += !deferred_change(q->d, DEFERRED_REQUEUED, any, &anna);
             break;
         case 4:
             queue_pass(q, draw(&seed) % 200 * SECOND);
@@ -239,7 +251,9 @@ a_damaged_record_of_the_log_is_skipped_and_counted(void **state)
     int i;
 
     for (i = 0; i < 3; i++) {
-        assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &anna), 0);
+        assert_int_equal(
+            deferred_change(q->d, DEFERRED_DROPPED, queue_put(q, "x"), &anna),
+            0);
     }
     damage_record(q, 2);
     l = read_log(q);
@@ -247,7 +261,8 @@ a_damaged_record_of_the_log_is_skipped_and_counted(void **state)
     assert_int_equal(l.damaged, 1);
     assert_int_equal(l.events[0].id, 1);
     assert_int_equal(l.events[1].id, 3);
-    assert_int_equal(deferred_drop(q->d, queue_put(q, "x"), &anna), 0);
+    assert_int_equal(
+        deferred_change(q->d, DEFERRED_DROPPED, queue_put(q, "x"), &anna), 0);
     assert_int_equal(read_log(q).count, 3);
 }
 

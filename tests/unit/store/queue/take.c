@@ -279,11 +279,12 @@ work_too_old_is_dead_and_can_be_requeued(void **state)
     assert_int_equal(queue_take(q, 1), 0);
     assert_int_equal(queue_counts(q).dead, 1);
     assert_int_equal(queue_counts(q).died, 1);
-    assert_int_equal(deferred_requeue(q->d, id, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, id, NULL), 0);
     assert_string_equal(queue_take_text(q), "x");
     assert_int_equal(q->taken[0].attempts, 1);
     assert_int_equal(queue_ack(q), 0);
-    assert_int_equal(deferred_requeue(q->d, id, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_change(q->d, DEFERRED_REQUEUED, id, NULL),
+                     BIDE_ENOWORK);
 }
 
 static void
@@ -491,7 +492,7 @@ the_same_key_is_the_same_work_until_it_is_deleted(void **state)
     assert_int_equal(queue_try_put(q, "other", "order-9", 0, &again), 0);
     assert_int_equal(again, id);
     assert_int_equal(queue_counts(q).stored, 1);
-    assert_int_equal(deferred_drop(q->d, id, NULL), 0);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, id, NULL), 0);
     assert_int_equal(queue_try_put(q, "new", "order-9", 0, &again), 0);
     assert_true(again > id);
     assert_string_equal(queue_take_text(q), "new");
@@ -546,7 +547,8 @@ work_that_cannot_be_stored_is_refused(void **state)
         assert_int_equal(id, 77);
     }
     assert_int_equal(deferred_ack(q->d, 5, 5), BIDE_ENOWORK);
-    assert_int_equal(deferred_drop(q->d, 5, NULL), BIDE_ENOWORK);
+    assert_int_equal(deferred_change(q->d, DEFERRED_DROPPED, 5, NULL),
+                     BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).stored, 0);
 }
 

@@ -350,7 +350,7 @@ drop_some(struct queue *q, uint32_t count)
     uint64_t id;
 
     for (id = 1; id <= count; id++) {
-        if (deferred_drop(q->d, id, &by)) {
+        if (deferred_change(q->d, DEFERRED_DROPPED, id, &by)) {
             return false;
         }
     }
