@@ -2,6 +2,7 @@
 #ifndef BIDE_STORE_ENV_H
 #define BIDE_STORE_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -42,6 +43,7 @@ struct lmdb_new {
     const char *dir, *path; /* `path` is in `dir` */
     mode_t mode;
     size_t reserve; /* bytes of disk space to allocate; 0: none */
+    bool keep_old;  /* keep the file that has the name as "n->path.damaged" */
     int (*fill)(void *arg, MDB_txn *txn); /* writes the first transaction */
     int (*before)(void *arg); /* NULL, or called before the file is renamed */
     int (*failed)(void *arg, int rc); /* maps LMDB's results; NULL: lmdb_failed

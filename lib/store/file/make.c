@@ -43,6 +43,26 @@ fill_file(const struct lmdb_new *n, const char *fresh, int fd)
     return rc;
 }
 
+/* Links the old file to a second name, so that n->path always exists. */
+static int
+keep_old_file(const struct lmdb_new *n)
+{
+    char *aside = NULL;
+    int rc = 0;
+
+    if (safe_replaceable(n->path)) {
+        return place_failed(n->path, errno);
+    }
+    if (asprintf(&aside, "%s.damaged", n->path) < 0) {
+        return place_failed(n->dir, ENOMEM);
+    }
+    if ((unlink(aside) && errno != ENOENT) || link(n->path, aside)) {
+        rc = place_failed(aside, errno);
+    }
+    free(aside);
+    return rc;
+}
+
 int
 lmdb_make_file(const struct lmdb_new *n)
 {
@@ -69,6 +89,9 @@ lmdb_make_file(const struct lmdb_new *n)
     close(fd);
     if (!rc && n->before) {
         rc = n->before(n->arg);
+    }
+    if (!rc && n->keep_old) {
+        rc = keep_old_file(n);
     }
     rc = place_install(n->dir, fresh, n->path, rc);
     free(fresh);

@@ -191,22 +191,16 @@ close_history_file(struct recording *r)
     r->env = NULL;
 }
 
-struct making {
-    struct recording *recording;
-    recording_fill_fn *fill, *before;
-};
-
 static int
 fill_history(void *arg, MDB_txn *txn)
 {
-    const struct making *m = arg;
-    struct recording *r = m->recording;
+    struct recording *r = arg;
     int rc;
 
     r->txn = txn;
     rc = open_databases(r, MDB_CREATE);
     if (!rc) {
-        rc = m->fill(r);
+        rc = r->fill(r);
     }
     if (!rc) {
         rc = write_state(r);
@@ -216,34 +210,22 @@ fill_history(void *arg, MDB_txn *txn)
 }
 
 static int
-call_before(void *arg)
-{
-    const struct making *m = arg;
-
-    return m->before ? m->before(m->recording) : 0;
-}
-
-static int
 map_making_result(void *arg, int rc)
 {
-    const struct making *m = arg;
-
-    return recording_failed(m->recording, rc);
+    return recording_failed(arg, rc);
 }
 
 int
-recording_make(struct recording *r, recording_fill_fn *fill,
-               recording_fill_fn *before)
+recording_make(struct recording *r, recording_fill_fn *fill)
 {
-    struct making m = {r, fill, before};
-
+    r->fill = fill;
     return lmdb_make_file(&(struct lmdb_new){.dir = r->dir,
                                              .path = r->path,
                                              .mode = 0640,
+                                             .keep_old = r->pages != NULL,
                                              .fill = fill_history,
-                                             .before = call_before,
                                              .failed = map_making_result,
-                                             .arg = &m});
+                                             .arg = r});
 }
 
 static int
@@ -307,7 +289,7 @@ open_history_file(struct recording *r)
     int rc = 0;
 
     if (access(r->path, F_OK)) {
-        rc = errno == ENOENT ? recording_make(r, fill_nothing, NULL)
+        rc = errno == ENOENT ? recording_make(r, fill_nothing)
                              : place_failed(r->path, errno);
     }
     if (!rc) {

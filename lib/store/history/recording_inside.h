@@ -21,6 +21,7 @@ struct block {
     uint8_t bytes[BLOCK_ROOM + ENTRY_MAX];
 };
 
+typedef int recording_fill_fn(struct recording *r);
 struct recording {
     char *dir, *path;
     int lock;
@@ -29,6 +30,7 @@ struct recording {
     MDB_txn *txn;
     MDB_dbi dbi[HISTORY_DATABASES];
     struct pages *pages;
+    recording_fill_fn *fill; /* while a file is made */
     struct history_state state;
     struct recording_result result;
     struct block minute, hour;
@@ -60,11 +62,9 @@ int recording_get(struct recording *r, int db, const void *key,
 int recording_set(struct recording *r, int db, const void *key,
                   size_t key_length, uint8_t *sealed, size_t length);
 
-/* Makes the file (lmdb_make_file): `fill` writes its records and sets r->state,
- * `before` (may be NULL) is called before it replaces an old one. */
-typedef int recording_fill_fn(struct recording *r);
-int recording_make(struct recording *r, recording_fill_fn *fill,
-                   recording_fill_fn *before);
+/* Makes the file: `fill` writes its records and sets r->state.  If there is a
+ * damaged file (r->pages), keeps it as HISTORY_DAMAGED. */
+int recording_make(struct recording *r, recording_fill_fn *fill);
 
 /* ---- recording_rescue.c ---- */
 

@@ -5,12 +5,9 @@
 #include "recording_inside.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "store/pages/pages_file.h"
@@ -161,34 +158,11 @@ fill_from_damaged(struct recording *r)
     return rc;
 }
 
-/* Links the damaged file to a second name, so that history.mdb always exists.
- */
-static int
-keep_damaged(struct recording *r)
-{
-    char *aside = place_path(r->dir, HISTORY_DAMAGED);
-    int rc = 0;
-
-    if (!aside) {
-        return place_failed(r->dir, ENOMEM);
-    }
-    if ((unlink(aside) && errno != ENOENT) || link(r->path, aside)) {
-        rc = place_failed(aside, errno);
-    }
-    free(aside);
-    return rc;
-}
-
 int
 recording_rescue(struct recording *r)
 {
-    int rc;
+    int rc = recording_make(r, fill_from_damaged);
 
-    /* It has a second name if a rescue was killed after keep_damaged. */
-    if (safe_check(r->pages->fd, r->path) && errno != EMLINK) {
-        return place_failed(r->path, errno);
-    }
-    rc = recording_make(r, fill_from_damaged, keep_damaged);
     r->result.rescued = rc == 0;
     return rc;
 }

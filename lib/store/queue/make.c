@@ -109,6 +109,7 @@ make_work_file(const char *dir, const char *path, struct pages *old)
                                              .path = path,
                                              .mode = DEFERRED_MODE,
                                              .reserve = DEFERRED_KEPT,
+                                             .keep_old = old != NULL,
                                              .fill = fill_work_file,
                                              .before = make_companions,
                                              .arg = &m});
@@ -167,42 +168,24 @@ deferred_make_missing(struct deferred *d)
     return rc;
 }
 
-/* Copies what can be read of `old` (NULL: nothing) to a new file, and keeps the
- * old one as `aside`. */
-static int
-replace_work_file(const char *dir, const char *path, const char *aside,
-                  struct pages *old)
-{
-    if (safe_replaceable(path) || safe_replaceable(aside)) {
-        return place_failed(path, errno);
-    }
-    if ((unlink(aside) && errno != ENOENT) || link(path, aside)) {
-        return place_failed(aside, errno);
-    }
-    return make_work_file(dir, path, old);
-}
-
 int
 deferred_salvage(const char *dir)
 {
     char *path = place_path(dir, "deferred.mdb");
-    char *aside = place_path(dir, "deferred.mdb.damaged");
     struct pages *old = NULL;
     int lock = -1, rc;
 
-    rc = !path || !aside
-             ? place_failed(dir, ENOMEM)
-             : place_lock(dir, "deferred repair", LOCK_WAIT_MS, &lock);
+    rc = !path ? place_failed(dir, ENOMEM)
+               : place_lock(dir, "deferred repair", LOCK_WAIT_MS, &lock);
     if (!rc) {
         rc = pages_open(path, &old);
         rc = rc ? rc : pages_check(old);
-        rc = rc == BIDE_EDAMAGED ? replace_work_file(dir, path, aside, old)
+        rc = rc == BIDE_EDAMAGED ? make_work_file(dir, path, old)
              : rc                ? place_say(rc, "%s", pages_why())
                                  : 0;
         place_unlock(lock);
     }
     pages_close(old);
     free(path);
-    free(aside);
     return rc;
 }

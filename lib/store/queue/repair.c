@@ -57,10 +57,6 @@ note_unreadable(struct repair *r, uint64_t id)
         array_add(&r->places, &r->place_count, sizeof(*place));
     int rc = place ? find_place(r->w, id, place) : ENOMEM;
 
-    if (place) {
-        place->state = DEFERRED_DEAD;
-        place->time_ns = 0;
-    }
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -146,36 +142,24 @@ reset_counts(struct work *w, uint64_t *out_counted)
 /* ---- writing the new records ---- */
 
 static int
-index_head(struct work *w, uint64_t id)
-{
-    struct deferred_place place;
-    struct tree_item item;
-    bool damaged = false;
-    int rc = tree_head(w, id, &item, &damaged);
-
-    if (rc || damaged) {
-        return rc;
-    }
-    place = deferred_place_of(&item.head);
-    rc = tree_put_place(w, &place);
-    if (!rc && *item.head.key) {
-        rc = tree_put_key(w, &item.head);
-    }
-    return rc ? rc : tree_count(w, &place, item.head.length);
-}
-
-static int
 index_all(struct repair *r)
 {
     struct work *w = r->w;
     int rc = 0;
 
     for (size_t i = 0; i < r->ids.count && !rc; i++) {
-        rc = index_head(w, r->ids.list[i]);
+        struct tree_item item;
+        bool damaged = false;
+
+        rc = tree_head(w, r->ids.list[i], &item, &damaged);
+        rc = rc ? rc : tree_list(w, &item.head);
     }
     for (size_t i = 0; i < r->place_count && !rc; i++) {
-        rc = tree_put_place(w, &r->places[i]);
-        rc = rc ? rc : tree_count(w, &r->places[i], 0);
+        struct deferred_item head = {.id = r->places[i].id,
+                                     .state = DEFERRED_DEAD};
+
+        strcpy(head.policy, r->places[i].policy);
+        rc = tree_list(w, &head);
     }
     if (w->meta.next <= r->last) {
         w->meta.next = r->last + ID_JUMP;

@@ -88,8 +88,8 @@ count_for_state(struct tree_counts *c, enum deferred_state state)
                                       : &c->dead;
 }
 
-int
-tree_count(struct work *w, const struct deferred_place *p, size_t bytes)
+static int
+add_to_counts(struct work *w, const struct deferred_place *p, size_t bytes)
 {
     struct tree_counts counts;
     int rc = tree_counts(w, p->policy, &counts);
@@ -130,8 +130,8 @@ tree_policies(struct work *w, struct tree_policies *out)
 
 /* ---- places ---- */
 
-int
-tree_put_place(struct work *w, const struct deferred_place *p)
+static int
+put_place(struct work *w, const struct deferred_place *p)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
 
@@ -287,20 +287,24 @@ put_head(struct work *w, struct tree_item *item)
 /* ---- work ---- */
 
 int
-tree_put_key(struct work *w, const struct deferred_item *item)
+tree_list(struct work *w, const struct deferred_item *head)
 {
+    struct deferred_place place = deferred_place_of(head);
     uint8_t key[DEFERRED_KEY_ROOM];
+    int rc = put_place(w, &place);
 
-    return tree_put_sealed(w, key,
-                           deferred_work_key(item->policy, item->key, key),
-                           &item->id, sizeof(item->id));
+    if (!rc && *head->key) {
+        rc = tree_put_sealed(w, key,
+                             deferred_work_key(head->policy, head->key, key),
+                             &head->id, sizeof(head->id));
+    }
+    return rc ? rc : add_to_counts(w, &place, head->length);
 }
 
 int
 tree_add(struct work *w, struct tree_item *item)
 {
     struct deferred_item *head = &item->head;
-    struct deferred_place place = deferred_place_of(head);
     uint8_t key[DEFERRED_KEY_ROOM];
     int rc = 0;
 
@@ -310,16 +314,8 @@ tree_add(struct work *w, struct tree_item *item)
                       item->payload.bytes, head->length);
         item->payload.bytes = NULL;
     }
-    if (!rc) {
-        rc = put_head(w, item);
-    }
-    if (!rc) {
-        rc = tree_put_place(w, &place);
-    }
-    if (!rc && *head->key) {
-        rc = tree_put_key(w, head);
-    }
-    return rc ? rc : tree_count(w, &place, head->length);
+    rc = rc ? rc : put_head(w, item);
+    return rc ? rc : tree_list(w, head);
 }
 
 static int
@@ -329,7 +325,7 @@ move_place(struct work *w, const struct deferred_place *from,
     struct tree_counts counts;
     int rc = delete_place(w, from);
 
-    rc = rc ? rc : tree_put_place(w, to);
+    rc = rc ? rc : put_place(w, to);
     if (rc || from->state == to->state) {
         return rc;
     }

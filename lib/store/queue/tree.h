@@ -37,9 +37,6 @@ int tree_get_sealed(struct work *w, const void *key, size_t length, void *out,
 /* Reads the record of a place in the index; false: it is damaged. */
 bool tree_read_place(const MDB_val *key, const MDB_val *value,
                      struct deferred_place *out);
-/* Write the record of a place in the index, and that of the key of work. */
-int tree_put_place(struct work *w, const struct deferred_place *p);
-int tree_put_key(struct work *w, const struct deferred_item *item);
 int tree_counts(struct work *w, const char *policy, struct tree_counts *out);
 int tree_put_counts(struct work *w, const char *policy,
                     const struct tree_counts *counts);
@@ -63,8 +60,8 @@ int tree_remove(struct work *w, struct tree_item *item, bool dropped);
 /* Deletes the head and payload of work `id`; index and counts stay. */
 int tree_delete_records(struct work *w, uint64_t id);
 
-/* Counts new work, or work that is counted again. */
-int tree_count(struct work *w, const struct deferred_place *p, size_t bytes);
+/* Adds work to the index, the keys and the counts. */
+int tree_list(struct work *w, const struct deferred_item *head);
 
 /* Finds a state's first place, by time, then id.  May return MDB_NOTFOUND. */
 int tree_first(struct work *w, const char *policy, enum deferred_state state,
