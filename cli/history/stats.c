@@ -22,7 +22,7 @@ enum { OUTCOMES_SHOWN = 8 };
 
 struct stats_cell {
     struct admin_cell live;
-    struct admin_outcome *outcomes;
+    struct cell_outcome *outcomes;
     struct policy *policy; /* NULL: not defined or not valid; owned by the first
                               cell of a name */
     struct admin_guard guard;
@@ -57,7 +57,7 @@ static int
 add_stats_cell(void *arg, const struct admin_cell *c)
 {
     struct stats_cells *cells = arg;
-    struct admin_outcome *outcomes =
+    struct cell_outcome *outcomes =
         calloc(c->outcome_count + 1, sizeof(*outcomes));
     struct stats_cell *cell =
         outcomes ? array_add(&cells->list, &cells->count, sizeof(*cell)) : NULL;

@@ -29,18 +29,19 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
     if (*s->scope) {
         table_cell(t, SCOPE, "%s", s->scope);
     }
-    if (s->allowed == ATTEMPTS_UNLIMITED) {
-        table_cell(t, ATTEMPTS, "%u", s->attempts);
+    if (s->call.allowed == ATTEMPTS_UNLIMITED) {
+        table_cell(t, ATTEMPTS, "%u", s->call.attempts);
     } else {
-        table_cell(t, ATTEMPTS, "%u of %u", s->attempts, s->allowed);
+        table_cell(t, ATTEMPTS, "%u of %u", s->call.attempts, s->call.allowed);
     }
     table_cell(t, WAKES_IN, "%s",
                duration_round(s->wakes_in_ns, left, sizeof(left)));
-    if (*s->outcome) {
-        table_cell(t, LAST_OUTCOME, "%s", s->outcome);
+    if (*s->call.outcome) {
+        table_cell(t, LAST_OUTCOME, "%s", s->call.outcome);
     }
-    table_cell(t, PROCESS, "%u%s%s%s", s->pid, *s->program ? " " : "",
-               s->program, s->elsewhere ? PROCESS_ELSEWHERE : "");
+    table_cell(t, PROCESS, "%u%s%s%s", s->call.by.pid,
+               *s->call.by.program ? " " : "", s->call.by.program,
+               s->call.by.elsewhere ? PROCESS_ELSEWHERE : "");
 }
 
 static void
@@ -48,17 +49,17 @@ put_sleeper(struct json *j, const struct admin_sleeper *s)
 {
     json_put_text(j, "policy", s->name);
     json_put_text(j, "scope", s->scope);
-    json_put_count(j, "attempts", s->attempts);
-    if (s->allowed == ATTEMPTS_UNLIMITED) {
+    json_put_count(j, "attempts", s->call.attempts);
+    if (s->call.allowed == ATTEMPTS_UNLIMITED) {
         json_put_null(j, "allowed");
     } else {
-        json_put_count(j, "allowed", s->allowed);
+        json_put_count(j, "allowed", s->call.allowed);
     }
     json_put_number(j, "wakes_in_ms", (double)(s->wakes_in_ns / 1000) / 1000);
-    json_put_text(j, "outcome", s->outcome);
-    json_put_count(j, "pid", s->pid);
-    json_put_text(j, "program", s->program);
-    json_put_truth(j, "other_container", s->elsewhere);
+    json_put_text(j, "outcome", s->call.outcome);
+    json_put_count(j, "pid", s->call.by.pid);
+    json_put_text(j, "program", s->call.by.program);
+    json_put_truth(j, "other_container", s->call.by.elsewhere);
 }
 
 static int

@@ -293,17 +293,16 @@ add_missing_row(struct list *list, const struct count *c,
                 const struct undefined *u)
 {
     struct table *t = list->table;
-    uint32_t pid = c->declared ? c->declared->pid : c->asked_by;
-    const char *program = c->declared ? c->declared->program : c->program;
-    bool elsewhere = c->declared ? c->declared->elsewhere : c->elsewhere;
+    const struct who *w = c->declared ? &c->declared->by : &c->asked_by;
     char rules[128] = "", by[80] = "";
 
     if (u->policy) {
         policy_summary(u->policy, rules, sizeof(rules));
     }
-    if (pid > 0) {
-        snprintf(by, sizeof(by), " by pid %u%s%s%s", pid, *program ? " " : "",
-                 program, elsewhere ? PROCESS_ELSEWHERE : "");
+    if (w->pid > 0) {
+        snprintf(by, sizeof(by), " by pid %u%s%s%s", w->pid,
+                 *w->program ? " " : "", w->program,
+                 w->elsewhere ? PROCESS_ELSEWHERE : "");
     }
     table_row_of(t, c->name);
     table_cell(t, VER, "- ");
@@ -385,15 +384,16 @@ put_missing(struct list *list, const struct count *c, const struct undefined *u)
                       policy_summary(u->policy, rules, sizeof(rules)));
     }
     if (c->declared) {
-        json_put_text(j, "declared_by", c->declared->program);
-        json_put_count(j, "declared_pid", c->declared->pid);
-        json_put_truth(j, "declared_other_container", c->declared->elsewhere);
+        json_put_text(j, "declared_by", c->declared->by.program);
+        json_put_count(j, "declared_pid", c->declared->by.pid);
+        json_put_truth(j, "declared_other_container",
+                       c->declared->by.elsewhere);
     }
     json_put_truth(j, "default", u->is_default);
-    if (c->asked_by > 0) {
-        json_put_count(j, "asked_by", c->asked_by);
-        json_put_text(j, "program", c->program);
-        json_put_truth(j, "other_container", c->elsewhere);
+    if (c->asked_by.pid > 0) {
+        json_put_count(j, "asked_by", c->asked_by.pid);
+        json_put_text(j, "program", c->asked_by.program);
+        json_put_truth(j, "other_container", c->asked_by.elsewhere);
     }
     put_counts(j, c);
 }

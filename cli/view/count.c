@@ -66,9 +66,6 @@ add_cell(void *arg, const struct admin_cell *cell)
     one->scopes_refused = cell->scopes_refused;
     one->missing = cell->missing;
     one->asked_by = cell->asked_by;
-    one->elsewhere = cell->elsewhere;
-    memcpy(one->program, cell->program, sizeof(one->program));
-    one->program[sizeof(one->program) - 1] = '\0';
     one->stats = cell->stats;
     if (cell->declared) {
         one->declared = malloc(sizeof(*one->declared));
@@ -133,10 +130,8 @@ merge_count(struct count *to, const struct count *from)
     free(newer ? to->declared : from->declared);
     to->declared = newer ? from->declared : to->declared;
     to->missing = to->missing || from->missing;
-    if (from->asked_by) {
+    if (from->asked_by.pid) {
         to->asked_by = from->asked_by;
-        to->elsewhere = from->elsewhere;
-        memcpy(to->program, from->program, sizeof(to->program));
     }
     to->sleeping += from->sleeping;
     /* Only the cell without a scope has these two. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "live/who.h"
 
 struct admin;
 struct cell_declared;
@@ -24,9 +25,7 @@ uint64_t count_firsts(const struct bide_stats *s);
 struct count {
     char name[BIDE_NAME_MAX + 1];
     bool missing;
-    uint32_t asked_by;
-    bool elsewhere;
-    char program[16];
+    struct who asked_by;
     struct cell_declared *declared; /* the newest declared rules; NULL: none */
     struct bide_stats stats;
     uint32_t sleeping;               /* number of waiting calls */

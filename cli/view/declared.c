@@ -73,17 +73,17 @@ print_declared(const struct cell_declared *d, const char *name, bool as_json)
     if (as_json) {
         j = json_object_new();
         json_put_text(j, "policy", name);
-        json_put_text(j, "program", d->program);
-        json_put_count(j, "pid", d->pid);
-        json_put_truth(j, "other_container", d->elsewhere);
+        json_put_text(j, "program", d->by.program);
+        json_put_count(j, "pid", d->by.pid);
+        json_put_truth(j, "other_container", d->by.elsewhere);
         json_put_s(j, "when", d->when_ns);
         json_put_text(j, "text", d->text);
         return json_out(j) ? say_no_memory() : STATUS_DONE;
     }
     fputs("# declared by ", stdout);
-    text_put(stdout, d->program, false);
+    text_put(stdout, d->by.program, false);
     printf(" (pid %" PRIu32 "%s), %s; the registry does not define it\n",
-           d->pid, d->elsewhere ? PROCESS_ELSEWHERE : "", when);
+           d->by.pid, d->by.elsewhere ? PROCESS_ELSEWHERE : "", when);
     text_put(stdout, d->text, true);
     return STATUS_DONE;
 }

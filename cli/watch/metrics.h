@@ -10,10 +10,9 @@
 #include <bide.h>
 #include "admin/guard.h"
 #include "cli/out/exposition.h"
+#include "live/counter.h"
 #include "record/past.h"
 #include "store/queue/queue.h"
-
-struct admin_outcome;
 
 /* The live state of one policy and scope. */
 struct metrics_cell {
@@ -21,7 +20,7 @@ struct metrics_cell {
     struct bide_stats stats;
     struct exposition_histogram succeeded, failed;
     size_t outcome_count;
-    struct admin_outcome *outcomes; /* without duplicate names */
+    struct cell_outcome *outcomes; /* without duplicate names */
     bool guarded; /* has a breaker or a budget; else `guard` is unset */
     struct admin_guard guard;
     bool own_budget; /* false: has no budget, or shares the budget of a group,

@@ -20,7 +20,7 @@
 /* ---- cells ---- */
 
 static void
-add_outcome(struct metrics_cell *to, const struct admin_outcome *o)
+add_outcome(struct metrics_cell *to, const struct cell_outcome *o)
 {
     for (size_t i = 0; i < to->outcome_count; i++) {
         if (strcmp(to->outcomes[i].name, o->name) == 0) {

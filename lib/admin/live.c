@@ -37,8 +37,7 @@ fill_counts(const struct cell_reading *r, uint32_t version,
             struct admin_cell *out)
 {
     stats_from(r, version, &out->stats);
-    /* The same layout: name and count. */
-    out->outcomes = (const struct admin_outcome *)(const void *)r->outcome;
+    out->outcomes = r->outcome;
     out->outcome_count = r->outcome_count;
     out->succeeded = r->succeeded;
     out->failed = r->failed;
@@ -55,17 +54,11 @@ fill_cell(const struct cell *c, const struct cell_reading *r,
     out->scopes = atomic_load_explicit(&c->scopes, memory_order_relaxed);
     out->scopes_refused =
         atomic_load_explicit(&c->scopes_refused, memory_order_relaxed);
-    if (!cell_asked(c, &out->asked_by, &out->elsewhere, out->program)) {
-        out->asked_by = 0;
-        out->program[0] = '\0';
-    }
-    out->only_scopes = out->scopes > 0 && out->asked_by == 0;
+    out->only_scopes = !cell_asked(c, &out->asked_by) && out->scopes > 0;
     fill_counts(r, version, out);
 }
 
 _Static_assert(sizeof(ADMIN_OTHERS) == sizeof(SCOPE_OTHERS), "others");
-_Static_assert(sizeof(struct admin_outcome) == sizeof(struct cell_outcome),
-               "fill_cell");
 
 /* The visit of all cells.  Those beyond the bound are added up. */
 struct cell_visit {
@@ -131,8 +124,7 @@ visit_sums(struct cell_visit *v)
 
     for (size_t i = 0; i < v->sum_count && rc == 0; i++) {
         const struct cell_sum *s = &v->sums[i];
-        struct admin_cell out = {.missing = s->missing,
-                                 .added_up = s->cells};
+        struct admin_cell out = {.missing = s->missing, .added_up = s->cells};
 
         memcpy(out.name, s->name, sizeof(out.name));
         if (*s->name != '@') {
@@ -212,19 +204,11 @@ visit_sleeper(void *arg, const struct sleeper *s)
     struct sleeper_visit *v = arg;
     const struct cell *c = cell_at(v->live, s->cell);
     struct admin_sleeper out = {
-        .pid = s->pid,
-        .elsewhere = s->elsewhere,
-        .attempts = s->attempts,
-        .allowed = s->allowed,
         .wakes_in_ns = s->wake_ns > v->now_ns ? s->wake_ns - v->now_ns : 0,
+        .call = *s,
     };
 
-    if (!c || !cell_names(c, out.name, out.scope)) {
-        return 0;
-    }
-    memcpy(out.outcome, s->outcome, sizeof(out.outcome));
-    memcpy(out.program, s->program, sizeof(out.program));
-    return v->visit(v->arg, &out);
+    return c && cell_names(c, out.name, out.scope) ? v->visit(v->arg, &out) : 0;
 }
 
 int

@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "live/counter.h"
+#include "live/sleeper.h"
 
 struct admin;
-struct cell_declared;
 
 /* Reports whether there is a live file that can be read; without one nothing
  * was counted. */
@@ -21,20 +22,13 @@ int admin_live_failed(const struct admin *a);
 /* Announces the registry's state again, where services do not follow it. */
 void admin_repair(struct admin *a);
 
-struct admin_outcome {
-    char name[64];
-    uint64_t count;
-};
-
 struct admin_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    bool missing;      /* services use this name, but no policy has it */
-    bool only_scopes;  /* exists only to count scopes: no call used it */
-    uint32_t asked_by; /* pid of a process that uses it, 0: not known */
-    bool elsewhere;    /* that is a number of another container */
-    char program[16];
+    bool missing;        /* services use this name, but no policy has it */
+    bool only_scopes;    /* exists only to count scopes: no call used it */
+    struct who asked_by; /* a process that uses it */
     struct bide_stats stats;
-    const struct admin_outcome *outcomes; /* most frequent first */
+    const struct cell_outcome *outcomes; /* most frequent first */
     size_t outcome_count;
     /* Attempts by latency, rule/histogram.h. */
     const uint64_t *succeeded, *failed;
@@ -62,10 +56,8 @@ uint32_t admin_refused(struct admin *a);
 
 struct admin_sleeper {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    bool elsewhere;                  /* the pid is of another container */
-    uint32_t pid, attempts, allowed; /* allowed UINT32_MAX: no limit */
-    uint64_t wakes_in_ns;            /* 0: the wait is over */
-    char outcome[64], program[16];
+    uint64_t wakes_in_ns; /* 0: the wait is over */
+    struct sleeper call;
 };
 /* Visits every waiting call; returns 0, or what a visit returned. */
 int admin_each_sleeper(struct admin *a,

@@ -252,19 +252,6 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
     return taken;
 }
 
-static void
-sleep_for_arrival(struct bide_policy *p, struct cell *c, uint32_t seen,
-                  uint64_t until_ns)
-{
-    struct bide *b = p->bide;
-
-    if (b->own_clock) {
-        b->clock.sleep_until_ns(b->clock.arg, until_ns);
-    } else {
-        cell_await(c, seen, until_ns);
-    }
-}
-
 static int
 take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
              struct bide_deferred *out, struct deferred_item *items, int room)
@@ -282,7 +269,7 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
         next = next < wait_until_ns ? next : wait_until_ns;
         if (next > now) {
             next = next - now < LOOK_EVERY_NS ? next : now + LOOK_EVERY_NS;
-            sleep_for_arrival(p, c, seen, next);
+            registry_sleep_until(p->bide, &c->arrivals, seen, next);
         }
     }
 }

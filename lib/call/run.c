@@ -37,7 +37,7 @@ call_wait(struct bide_call *c)
         if (k->machine.wake_ns < until) {
             until = k->machine.wake_ns;
         }
-        registry_sleep_until(b, cell, seen, until);
+        registry_sleep_until(b, &cell->generation, seen, until);
     }
 }
 

@@ -1,6 +1,5 @@
 #include "inside.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/boot.h"
@@ -248,15 +247,6 @@ fill_identity(const char *name, const char *scope, struct cell_identity *out)
     return 0;
 }
 
-static int
-count_refusal(struct live *l, int rc)
-{
-    if (rc == BIDE_EFULL) {
-        atomic_fetch_add(&live_header(l)->cells_refused, 1);
-    }
-    return rc;
-}
-
 bool
 cell_use(struct cell *c, uint32_t incarnation)
 {
@@ -297,7 +287,10 @@ find_or_make_cell(struct live *l, const struct cell_identity *id,
             break;
         }
     }
-    return count_refusal(l, rc);
+    if (rc == BIDE_EFULL) {
+        atomic_fetch_add(&live_header(l)->cells_refused, 1);
+    }
+    return rc;
 }
 
 int
@@ -406,33 +399,25 @@ void
 cell_ask(struct cell *c)
 {
     struct process self = process_self();
-    char program[16];
 
     if (!c || (atomic_load(&c->asked_by) == self.pid &&
                atomic_load(&c->asked_space) == self.space)) {
         return;
     }
-    who_program(program);
-    words_write(c->asked_program, 2, program);
+    who_write(c->asked_program);
     atomic_store(&c->asked_space, self.space);
     atomic_store(&c->asked_by, self.pid);
 }
 
 bool
-cell_asked(const struct cell *c, uint32_t *pid, bool *elsewhere,
-           char program[16])
+cell_asked(const struct cell *c, struct who *out)
 {
-    uint32_t by = atomic_load(&c->asked_by);
-    char text[2 * 8 + 1];
+    uint32_t pid = atomic_load(&c->asked_by);
 
-    if (!by || by > INT32_MAX) {
+    if (!pid || pid > INT32_MAX) {
         return false;
     }
-    words_read(c->asked_program, 2, text);
-    words_printable(text);
-    *pid = by;
-    *elsewhere = process_is_elsewhere(atomic_load(&c->asked_space));
-    snprintf(program, 16, "%.15s", text);
+    who_read(pid, atomic_load(&c->asked_space), c->asked_program, out);
     return true;
 }
 

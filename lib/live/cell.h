@@ -7,6 +7,7 @@
 
 #include <bide.h>
 #include "layout.h"
+#include "who.h"
 
 struct live;
 
@@ -63,11 +64,9 @@ bool cell_names(const struct cell *c, char name[BIDE_NAME_MAX + 1],
  * operators can find it.  NULL: does nothing. */
 void cell_ask(struct cell *c);
 
-/* Returns the process that looked up the policy last, and whether its number is
- * of another PID namespace; false if there is none, or the record is garbage.
- */
-bool cell_asked(const struct cell *c, uint32_t *pid, bool *elsewhere,
-                char program[16]);
+/* Reads the process that looked up the policy last; false if there is none, or
+ * the record is garbage. */
+bool cell_asked(const struct cell *c, struct who *out);
 
 /* Sets the gate bits and the time limit of first attempts as of commit `txn`.
  * `bits` include the incarnation.  Does nothing if the present ones are from a

@@ -389,25 +389,20 @@ move_count(_Atomic uint64_t *from, _Atomic uint64_t *to)
     }
 }
 
-static bool
-are_all_zero(const uint64_t *words, size_t count)
+/* Copies a part to `seen` and maps it; NULL if none of its words is set.  The
+ * pages of words that are set exist: touching them takes no space. */
+static _Atomic uint64_t *
+map_set_part(struct live *l, uint32_t index, uint32_t part, uint64_t *seen)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (words[i]) {
-            return false;
-        }
-    }
-    return true;
-}
+    size_t i = 0;
 
-static void
-fold_stripe(const uint64_t *seen, _Atomic uint64_t *from, _Atomic uint64_t *to)
-{
-    for (size_t i = 0; i < STRIPE_WORDS; i++) {
-        if (seen[i]) { /* its page exists: touching it takes no space */
-            move_count(&from[i], &to[i]);
-        }
+    if (!copy_part(l, index, part, seen)) {
+        return NULL;
     }
+    while (i < part_words(part) && !seen[i]) {
+        i++;
+    }
+    return i < part_words(part) ? map_part(l, index, part) : NULL;
 }
 
 static void
@@ -440,21 +435,20 @@ fold_part(struct live *from, uint32_t from_index, struct live *to,
 {
     uint64_t seen[STRIPE_WORDS];
     uint32_t to_part = part < STRIPE_MAX ? part & (to->stripes - 1) : part;
-    _Atomic uint64_t *source, *target;
+    _Atomic uint64_t *source = map_set_part(from, from_index, part, seen),
+                     *target = source ? use_part(to, to_index, to_part) : NULL;
 
-    if (!copy_part(from, from_index, part, seen) ||
-        are_all_zero(seen, part_words(part))) {
-        return;
-    }
-    source = map_part(from, from_index, part);
-    target = use_part(to, to_index, to_part);
-    if (!source || !target) {
+    if (!target) {
         return; /* no space in the target: the counts stay */
     }
-    if (part < STRIPE_MAX) {
-        fold_stripe(seen, source, target);
-    } else {
+    if (part == PART_OUTCOMES) {
         fold_outcomes(seen, (void *)source, (void *)target);
+        return;
+    }
+    for (size_t i = 0; i < STRIPE_WORDS; i++) {
+        if (seen[i]) {
+            move_count(&source[i], &target[i]);
+        }
     }
 }
 
@@ -477,14 +471,12 @@ cell_declare(struct live *l, uint32_t index, const char *text)
 {
     struct declared_rules *d = (void *)use_part(l, index, PART_DECLARED);
     struct process self = process_self();
-    char program[16];
 
     if (!d) {
         return;
     }
-    who_program(program);
     atomic_store(&d->hash, 0);
-    words_write(d->program, 2, program);
+    who_write(d->program);
     atomic_store(&d->pid, (uint64_t)self.space << 32 | self.pid);
     atomic_store(&d->when_ns, clock_realtime_ns());
     words_write(d->text, DECLARED_WORDS, text);
@@ -495,17 +487,12 @@ bool
 cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
 {
     struct declared_rules d;
-    char program[2 * 8 + 1];
 
     if (!copy_part(l, index, PART_DECLARED, (uint64_t *)(void *)&d)) {
         return false;
     }
     words_read(d.text, DECLARED_WORDS, out->text);
-    words_read(d.program, 2, program);
-    words_printable(program);
-    snprintf(out->program, sizeof(out->program), "%.15s", program);
-    out->pid = (uint32_t)d.pid;
-    out->elsewhere = process_is_elsewhere((uint32_t)(d.pid >> 32));
+    who_read((uint32_t)d.pid, (uint32_t)(d.pid >> 32), d.program, &out->by);
     out->when_ns = d.when_ns;
     return d.hash && words_hash(out->text, strlen(out->text)) == d.hash;
 }
@@ -516,13 +503,8 @@ cell_clear(struct live *l, uint32_t index)
     uint64_t seen[STRIPE_WORDS];
 
     for (uint32_t part = 0; part < PARTS; part++) {
-        _Atomic uint64_t *words;
+        _Atomic uint64_t *words = map_set_part(l, index, part, seen);
 
-        if (!copy_part(l, index, part, seen) ||
-            are_all_zero(seen, part_words(part))) {
-            continue; /* touching the page would take space */
-        }
-        words = map_part(l, index, part);
         for (size_t i = 0; words && i < part_words(part); i++) {
             if (seen[i]) {
                 atomic_store(&words[i], 0);

@@ -6,6 +6,7 @@
 
 #include <bide.h>
 #include "layout.h"
+#include "who.h"
 
 struct live;
 
@@ -59,10 +60,8 @@ void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
 /* The rules that a program declares for a name without a policy, as text of a
  * policy file: its section, then those that it extends. */
 struct cell_declared {
-    uint32_t pid;
-    bool elsewhere;   /* the pid is of another PID namespace */
-    uint64_t when_ns; /* CLOCK_REALTIME */
-    char program[16];
+    struct who by;
+    uint64_t when_ns;                  /* CLOCK_REALTIME */
     char text[DECLARED_WORDS * 8 + 1]; /* may hold any bytes */
 };
 /* Writes such rules of this process, cut at the size of the text.  Does nothing

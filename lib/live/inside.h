@@ -83,7 +83,4 @@ void file_header(const uint8_t id[16], struct live_header *out);
 /* Opens the bell for live_ring; -1 on failure.  In wake.c. */
 int bell_open(struct live *l, bool create);
 
-/* Writes the name of this program.  In who.c. */
-void who_program(char program[16]);
-
 #endif

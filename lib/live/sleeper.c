@@ -9,8 +9,6 @@
  * leaves it alone. */
 #include "inside.h"
 
-#include <string.h>
-
 #include "base/boot.h"
 #include "words.h"
 
@@ -103,7 +101,7 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     struct process self = process_self();
     uint32_t serial = atomic_fetch_add(&l->sleeper_serial, 1);
     uint64_t seed = (uint64_t)self.id << 32 | serial, claim;
-    char outcome[64] = "", program[16];
+    char outcome[64] = "";
     struct sleeper_slot *slot;
     int number;
 
@@ -115,12 +113,11 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     }
     slot = slot_at(l, (uint32_t)number);
     bide_outcome_name(last, outcome, sizeof(outcome));
-    who_program(program);
     atomic_store(&slot->pid, self.pid);
     atomic_store(&slot->pid_space, self.space);
     atomic_store(&slot->cell, cell);
     atomic_store(&slot->attempts, attempts);
-    words_write(slot->program, 2, program);
+    who_write(slot->program);
     words_write(slot->outcome, 8, outcome);
     publish_wait(slot, claim, allowed, wake_ns);
     return number | (int)serial << SLOT_BITS;
@@ -173,25 +170,17 @@ static bool
 read_slot(struct sleeper_slot *slot, struct sleeper *out)
 {
     uint64_t claim = atomic_load(&slot->claim);
-    char program[2 * 8 + 1], outcome[8 * 8 + 1];
 
     if (!claim || atomic_load(&slot->filled) != claim) {
         return false;
     }
-    out->pid = atomic_load(&slot->pid);
-    out->elsewhere = process_is_elsewhere(atomic_load(&slot->pid_space));
+    who_read(atomic_load(&slot->pid), atomic_load(&slot->pid_space),
+             slot->program, &out->by);
     out->cell = atomic_load(&slot->cell);
     out->attempts = atomic_load(&slot->attempts);
     out->allowed = atomic_load(&slot->allowed);
     out->wake_ns = atomic_load(&slot->wake_ns);
-    words_read(slot->program, 2, program);
-    words_read(slot->outcome, 8, outcome);
-    words_printable(program);
-    words_printable(outcome);
-    memcpy(out->program, program, sizeof(out->program));
-    out->program[sizeof(out->program) - 1] = '\0';
-    memcpy(out->outcome, outcome, sizeof(out->outcome));
-    out->outcome[sizeof(out->outcome) - 1] = '\0';
+    words_show(slot->outcome, 8, out->outcome, sizeof(out->outcome));
     return atomic_load(&slot->claim) == claim && !is_claim_dead(slot, claim);
 }
 

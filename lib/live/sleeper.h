@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "who.h"
 
 struct live;
 
@@ -34,13 +35,11 @@ struct sleeper_slot {
 
 struct sleeper {
     uint32_t cell;
-    uint32_t pid;
-    bool elsewhere;    /* the pid is of another PID namespace */
     uint32_t attempts; /* number made */
     uint32_t allowed;  /* UINT32_MAX: no limit */
     uint64_t wake_ns;  /* monotonic */
     char outcome[64];  /* name */
-    char program[16];  /* comm */
+    struct who by;
 };
 
 /* Lists a waiting call.  Returns its slot, or -1 if no free slot was found; the

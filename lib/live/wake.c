@@ -41,8 +41,8 @@ cell_announce(struct cell *c)
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
-static void
-sleep_on_word(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
+void
+cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
     struct timespec until = {
         .tv_sec = (time_t)(until_ns / 1000000000u),
@@ -55,22 +55,10 @@ sleep_on_word(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 }
 
 void
-cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns)
-{
-    sleep_on_word(&c->generation, seen, until_ns);
-}
-
-void
 cell_arrived(struct cell *c)
 {
     atomic_fetch_add(&c->arrivals, 1);
     call_futex(&c->arrivals, FUTEX_WAKE, INT_MAX, NULL);
-}
-
-void
-cell_await(struct cell *c, uint32_t seen, uint64_t until_ns)
-{
-    sleep_on_word(&c->arrivals, seen, until_ns);
 }
 
 /* ---- the bell ---- */
@@ -144,19 +132,13 @@ live_bell(struct live *l)
     char path[PATH_MAX];
     int fd;
 
-    if (!bell_path(l, path)) {
-        return open_bell_timer();
-    }
-    fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0) {
-        return open_bell_timer();
-    }
-    if (inotify_add_watch(fd, path, IN_ATTRIB | IN_MODIFY | IN_DONT_FOLLOW) <
-        0) {
+    fd = bell_path(l, path) ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
+    if (fd >= 0 && inotify_add_watch(
+                       fd, path, IN_ATTRIB | IN_MODIFY | IN_DONT_FOLLOW) < 0) {
         close(fd);
-        return open_bell_timer();
+        fd = -1;
     }
-    return fd;
+    return fd >= 0 ? fd : open_bell_timer();
 }
 
 void

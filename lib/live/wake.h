@@ -16,13 +16,12 @@ struct live;
  * number of calls woken. */
 uint32_t cell_announce(struct cell *c);
 
-/* Sleeps until the generation differs from `seen`, or until until_ns
- * (monotonic; UINT64_MAX: no limit).  May return earlier. */
-void cell_sleep(struct cell *c, uint32_t seen, uint64_t until_ns);
-
-/* As cell_announce and cell_sleep, for deferred work and c->arrivals. */
+/* As cell_announce, for deferred work and c->arrivals. */
 void cell_arrived(struct cell *c);
-void cell_await(struct cell *c, uint32_t seen, uint64_t until_ns);
+
+/* Sleeps until one of these two words differs from `seen`, or until until_ns
+ * (monotonic; UINT64_MAX: no limit).  May return earlier. */
+void cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns);
 
 /* Wakes event loops (bide_fd). Call it once after any number of
  * cell_announce. */

@@ -1,4 +1,4 @@
-#include "inside.h"
+#include "who.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/boot.h"
+#include "words.h"
 
 static pthread_once_t program_once = PTHREAD_ONCE_INIT;
 static char program_name[16];
@@ -36,8 +39,17 @@ read_program_name(void)
 }
 
 void
-who_program(char program[16])
+who_write(_Atomic uint64_t program[2])
 {
     pthread_once(&program_once, read_program_name);
-    memcpy(program, program_name, sizeof(program_name));
+    words_write(program, 2, program_name);
+}
+
+void
+who_read(uint32_t pid, uint32_t space, const _Atomic uint64_t program[2],
+         struct who *out)
+{
+    out->pid = pid;
+    out->elsewhere = process_is_elsewhere(space);
+    words_show(program, 2, out->program, sizeof(out->program));
 }

@@ -1,5 +1,6 @@
 #include "words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void
@@ -30,13 +31,17 @@ words_read(const _Atomic uint64_t *words, size_t count, char *text)
 }
 
 void
-words_printable(char *text)
+words_show(const _Atomic uint64_t *words, size_t count, char *out, size_t size)
 {
-    for (; *text; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f) {
-            *text = '?';
+    char text[8 * 8 + 1];
+
+    words_read(words, count, text);
+    for (char *c = text; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?';
         }
     }
+    snprintf(out, size, "%.*s", (int)size - 1, text);
 }
 
 uint64_t

@@ -14,8 +14,10 @@ void words_write(_Atomic uint64_t *words, size_t count, const char *text);
 /* Reads into `text`, of count * 8 + 1 bytes; it always ends with NUL. */
 void words_read(const _Atomic uint64_t *words, size_t count, char *text);
 
-/* Replaces control characters, which could affect a terminal, by `?`. */
-void words_printable(char *text);
+/* Reads at most 8 words into `out`, cut to its size.  Control characters, which
+ * could affect a terminal, are replaced by `?`. */
+void words_show(const _Atomic uint64_t *words, size_t count, char *out,
+                size_t size);
 
 /* Returns a hash of the bytes, well mixed in all its bits. */
 uint64_t words_hash(const void *bytes, size_t length);

@@ -298,13 +298,13 @@ registry_now_ns(const struct bide *b)
 }
 
 void
-registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
+registry_sleep_until(struct bide *b, _Atomic uint32_t *word, uint32_t seen,
                      uint64_t until_ns)
 {
     if (b->own_clock) {
         b->clock.sleep_until_ns(b->clock.arg, until_ns);
     } else {
-        cell_sleep(c, seen, until_ns);
+        cell_sleep(word, seen, until_ns);
     }
 }
 

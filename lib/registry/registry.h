@@ -135,9 +135,9 @@ registry_ticks(const struct bide *b)
     return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_ticks(b->scale);
 }
 
-/* Sleeps until `until_ns`, or until the generation of `c` differs from `seen`.
- */
-void registry_sleep_until(struct bide *b, struct cell *c, uint32_t seen,
+/* As cell_sleep, by the caller's clock if there is one: only until `until_ns`
+ * then. */
+void registry_sleep_until(struct bide *b, _Atomic uint32_t *word, uint32_t seen,
                           uint64_t until_ns);
 
 /* Returns the handle of the budget group "@name", made on first use; NULL if

@@ -78,27 +78,25 @@ the_gate_of_a_new_cell_is_unknown(void **state)
     struct scene *s = *state;
     struct live *l = scene_open(s);
     struct cell *c = cell_at(l, scene_cell(l, "a"));
-    uint32_t pid = 0;
-    char program[16] = "";
-    bool elsewhere = true;
+    struct who who = {.elsewhere = true};
 
     assert_int_equal(atomic_load(&c->gate), GATE_UNKNOWN);
     assert_int_equal(atomic_load(&c->limit_ms), 0);
     assert_int_equal(atomic_load(&c->generation), 0);
-    assert_false(cell_asked(c, &pid, &elsewhere, program));
+    assert_false(cell_asked(c, &who));
     cell_ask(c);
     cell_ask(NULL);
-    assert_true(cell_asked(c, &pid, &elsewhere, program));
-    assert_int_equal(pid, getpid());
-    assert_false(elsewhere);
-    assert_true(*program);
+    assert_true(cell_asked(c, &who));
+    assert_int_equal(who.pid, getpid());
+    assert_false(who.elsewhere);
+    assert_true(*who.program);
     /* A process with the same number in another PID namespace. */
     atomic_fetch_add(&c->asked_space, 1);
-    assert_true(cell_asked(c, &pid, &elsewhere, program));
-    assert_true(elsewhere);
+    assert_true(cell_asked(c, &who));
+    assert_true(who.elsewhere);
     cell_ask(c);
-    assert_true(cell_asked(c, &pid, &elsewhere, program));
-    assert_false(elsewhere);
+    assert_true(cell_asked(c, &who));
+    assert_false(who.elsewhere);
     live_close(l);
 }
 

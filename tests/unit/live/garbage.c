@@ -97,7 +97,7 @@ static int
 check_sleeper(void *arg, const struct sleeper *s)
 {
     (void)arg;
-    CHECK(strlen(s->program) < sizeof(s->program));
+    CHECK(strlen(s->by.program) < sizeof(s->by.program));
     CHECK(strlen(s->outcome) < sizeof(s->outcome));
     return 0;
 }
@@ -106,24 +106,22 @@ static void
 use_cell(struct live *l, uint32_t i)
 {
     char name[BIDE_NAME_MAX + 1] = "", scope[BIDE_NAME_MAX + 1] = "";
-    char program[16];
+    struct who who;
     struct cell *c = cell_at(l, i);
     struct cell_reading r;
-    uint32_t pid;
-    bool elsewhere;
 
     if (c) {
         if (cell_names(c, name, scope)) {
             CHECK(*name && strlen(name) <= BIDE_NAME_MAX);
             CHECK(strlen(scope) <= BIDE_NAME_MAX);
         }
-        if (cell_asked(c, &pid, &elsewhere, program)) {
-            CHECK(strlen(program) < sizeof(program));
+        if (cell_asked(c, &who)) {
+            CHECK(strlen(who.program) < sizeof(who.program));
         }
         cell_ask(c);
         cell_set_gate(c, i, i, i);
         cell_announce(c);
-        cell_sleep(c, 1, 1);
+        cell_sleep(&c->generation, 1, 1);
     }
     cell_count_outcome(l, i, bide_app("y"));
     cell_count_outcome(l, i, bide_errno(EIO));

@@ -50,12 +50,12 @@ a_sleeper_is_listed_until_it_leaves(void **state)
     fclose(comm);
     assert_int_equal(seen.count, 1);
     assert_int_equal(seen.last.cell, 7);
-    assert_int_equal(seen.last.pid, getpid());
+    assert_int_equal(seen.last.by.pid, getpid());
     assert_int_equal(seen.last.attempts, 2);
     assert_int_equal(seen.last.allowed, 4);
     assert_int_equal(seen.last.wake_ns, wake);
     assert_string_equal(seen.last.outcome, "http.503");
-    assert_string_equal(seen.last.program, program);
+    assert_string_equal(seen.last.by.program, program);
 
     sleeper_move(l, slot, UINT32_MAX, wake + 9 * SECOND);
     seen = list_sleepers(other, now);
@@ -225,7 +225,7 @@ control_characters_are_replaced(void **state)
     memset((void *)slots[slot].program, 0x1b, 16);
     memset((void *)slots[slot].outcome, 'x', 64);
     seen = list_sleepers(l, 0);
-    assert_string_equal(seen.last.program, "???????????????");
+    assert_string_equal(seen.last.by.program, "???????????????");
     assert_int_equal(strlen(seen.last.outcome), 63);
     live_close(l);
 }
@@ -301,8 +301,8 @@ a_sleeper_of_another_container_is_ended_by_time_only(void **state)
     assert_int_equal(space_end(space_start(leave_slot_of_another, &c)), 0);
     seen = list_sleepers(l, 0);
     assert_int_equal(seen.count, 1);
-    assert_int_equal(seen.last.pid, 1);
-    assert_true(seen.last.elsewhere);
+    assert_int_equal(seen.last.by.pid, 1);
+    assert_true(seen.last.by.elsewhere);
     assert_int_equal(seen.last.allowed, 2);
     kill(first, SIGKILL);
     assert_int_equal(space_end(first), SIGKILL);

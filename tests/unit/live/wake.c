@@ -20,7 +20,7 @@ nap(const struct nap *n)
         return;
     }
     while (atomic_load(&n->cell->generation) == seen) {
-        cell_sleep(n->cell, seen, UINT64_MAX);
+        cell_sleep(&n->cell->generation, seen, UINT64_MAX);
     }
     atomic_fetch_add(n->awake, 1);
 }
@@ -110,12 +110,12 @@ a_sleep_ends_at_its_time_or_does_not_begin(void **state)
     struct cell *c = cell_at(l, scene_cell(l, "a"));
     uint64_t until = clock_monotonic_ns() + 2000000;
 
-    cell_sleep(c, 1, UINT64_MAX); /* another generation */
-    cell_sleep(c, 0, 0);          /* a time in the past */
-    cell_sleep(c, 0, until);
+    cell_sleep(&c->generation, 1, UINT64_MAX); /* another generation */
+    cell_sleep(&c->generation, 0, 0);          /* a time in the past */
+    cell_sleep(&c->generation, 0, until);
     assert_true(clock_monotonic_ns() >= until);
     cell_announce(c);
-    cell_sleep(c, 0, UINT64_MAX - 1);
+    cell_sleep(&c->generation, 0, UINT64_MAX - 1);
     live_close(l);
 }
 

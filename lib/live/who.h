@@ -1,0 +1,22 @@
+/* Programs that use the live state, as operators find them. */
+#ifndef BIDE_LIVE_WHO_H
+#define BIDE_LIVE_WHO_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct who {
+    uint32_t pid;     /* 0: not known */
+    bool elsewhere;   /* the pid is of another PID namespace */
+    char program[16]; /* comm */
+};
+
+/* Writes the name of this program into shared memory. */
+void who_write(_Atomic uint64_t program[2]);
+/* Fills in what a program has written: the number of its process, the PID
+ * namespace, and its name. */
+void who_read(uint32_t pid, uint32_t space, const _Atomic uint64_t program[2],
+              struct who *out);
+
+#endif
