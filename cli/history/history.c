@@ -91,22 +91,18 @@ static struct history_row *
 find_or_insert_row(struct row_builder *b, const struct history_row *key)
 {
     struct history_rows *rows = b->rows;
-    struct history_row *longer;
     size_t at = find_row_place(rows, key);
 
     if (at < rows->count && compare_rows(&rows->list[at], key) == 0) {
         return &rows->list[at];
     }
-    longer = array_more(rows->list, rows->count, sizeof(*longer));
-    if (!longer) {
+    if (!array_add(&rows->list, &rows->count, sizeof(*rows->list))) {
         return NULL;
     }
-    rows->list = longer;
     memmove(&rows->list[at + 1], &rows->list[at],
-            (rows->count - at) * sizeof(*rows->list));
+            (rows->count - 1 - at) * sizeof(*rows->list));
     rows->list[at] = *key;
     rows->list[at].begin_ns = UINT64_MAX;
-    rows->count++;
     return &rows->list[at];
 }
 

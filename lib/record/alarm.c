@@ -41,15 +41,13 @@ struct judging {
 static int
 keep_policy(struct judging *j, struct policy *p, const char *name)
 {
-    struct judged *list = array_more(j->list, j->count, sizeof(*list));
-    struct judged *added;
+    struct judged *added = array_add(&j->list, &j->count, sizeof(*added));
 
-    if (!list) {
+    if (!added) {
         return failure_plain(BIDE_ENOMEM);
     }
-    j->list = list;
-    added = &list[j->count++];
-    *added = (struct judged){.policy = p, .begin_ns = UINT64_MAX};
+    added->policy = p;
+    added->begin_ns = UINT64_MAX;
     snprintf(added->name, sizeof(added->name), "%s", name);
     j->window_ns =
         p->warn_window_ns > j->window_ns ? p->warn_window_ns : j->window_ns;

@@ -51,31 +51,47 @@ read_state(const struct snapshot *s, struct history_state *out)
     return rc;
 }
 
-static int
-note_id(void *arg, const void *key, size_t key_length, const void *value,
-        size_t value_length)
+void
+history_note(struct history_state *s, int db, const void *key,
+             size_t key_length, const uint8_t *value, size_t length)
 {
-    struct history_state *state = arg;
-    struct form_name found;
+    uint64_t end = form_block_end(key, key_length);
+    struct form_block block;
+    struct form_entry e;
+    uint32_t id = 0;
 
-    if (seal_copy(key, key_length, value, value_length, &found,
-                  sizeof(found)) &&
-        found.id >= state->next_id && found.id < NAMES_MAX) {
-        state->next_id = found.id + 1;
+    if (db == MINUTES || db == HOURS) {
+        s->last_ns = db == MINUTES && end > s->last_ns ? end : s->last_ns;
+        if (form_block_open(value, length, &block)) {
+            while (form_block_next(&block, &e)) {
+                id = e.id > id ? e.id : id;
+            }
+        }
+    } else if (db == NAMES && length == sizeof(struct form_name)) {
+        memcpy(&id, value, sizeof(id));
+    } else if (db == BASE && key_length == sizeof(id)) {
+        memcpy(&id, key, sizeof(id));
+        id = be32toh(id);
     }
-    return 0;
+    s->next_id = id >= s->next_id ? id + 1 : s->next_id;
 }
 
-static int
-note_end(void *arg, const void *key, size_t key_length, const void *value,
-         size_t value_length)
-{
-    struct history_state *state = arg;
-    uint64_t end = form_block_end(key, key_length);
+struct state_walk {
+    struct history_state *state;
+    int db;
+};
 
-    (void)value;
-    (void)value_length;
-    state->last_ns = end > state->last_ns ? end : state->last_ns;
+static int
+note_record(void *arg, const void *key, size_t key_length, const void *bytes,
+            size_t size)
+{
+    struct state_walk *w = arg;
+    size_t length;
+    const uint8_t *value = seal_read(key, key_length, bytes, size, &length);
+
+    if (value) {
+        history_note(w->state, w->db, key, key_length, value, length);
+    }
     return 0;
 }
 
@@ -83,15 +99,17 @@ note_end(void *arg, const void *key, size_t key_length, const void *value,
 static int
 guess_state(const struct snapshot *s, struct history_state *out)
 {
+    static const int from[] = {NAMES, MINUTES};
+    struct state_walk w = {.state = out};
     uint64_t damaged = 0;
-    int rc;
+    int rc = 0;
 
     *out = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
-    rc = pages_walk_whole(s, "names", NULL, 0, note_id, out, &damaged);
-    if (rc) {
-        return rc;
+    for (size_t i = 0; i < sizeof(from) / sizeof(*from) && !rc; i++) {
+        w.db = from[i];
+        rc = pages_walk_whole(s, history_databases[w.db], NULL, 0, note_record,
+                              &w, &damaged);
     }
-    rc = pages_walk_whole(s, "minutes", NULL, 0, note_end, out, &damaged);
     return rc;
 }
 

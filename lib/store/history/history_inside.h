@@ -27,6 +27,10 @@ struct history {
 
 enum { HISTORY_TRIES = 100 /* for pages_try */ };
 
+/* Raises next_id and last_ns of a state to what a record needs: the id of a
+ * lost name must not be used again. */
+void history_note(struct history_state *s, int db, const void *key,
+                  size_t key_length, const uint8_t *value, size_t length);
 /* Reads the present state and names. */
 int history_refresh(struct history *h);
 

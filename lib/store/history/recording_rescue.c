@@ -3,8 +3,8 @@
  * counting continues.  Counts that may have been recorded before are dropped
  * rather than counted twice. */
 #include "recording_inside.h"
+#include "history_inside.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,39 +16,10 @@ struct copying {
     struct recording *recording;
     int db;
     bool found_state;
-    uint32_t last_id;    /* the highest id in any record */
-    uint64_t last_ns;    /* the end of the last interval */
-    uint64_t unreadable; /* pages and records of this database */
+    struct history_state noted; /* history_note, of all records */
+    uint64_t unreadable;        /* pages and records of this database */
     int rc;
 };
-
-/* Notes the ids in a block: the id of a lost name must not be used again. */
-static void
-note_block(struct copying *c, const void *key, size_t key_length,
-           const uint8_t *value, size_t length)
-{
-    uint64_t end = form_block_end(key, key_length);
-    struct form_block block;
-    struct form_entry e;
-
-    c->last_ns = c->db == MINUTES && end > c->last_ns ? end : c->last_ns;
-    if (!form_block_open(value, length, &block)) {
-        return;
-    }
-    while (form_block_next(&block, &e)) {
-        c->last_id = e.id > c->last_id ? e.id : c->last_id;
-    }
-}
-
-static void
-note_record_id(struct copying *c, const uint8_t *bytes)
-{
-    uint32_t id;
-
-    memcpy(&id, bytes, sizeof(id));
-    id = c->db == BASE ? be32toh(id) : id;
-    c->last_id = id > c->last_id ? id : c->last_id;
-}
 
 static bool
 is_state(const struct copying *c, const void *key, size_t key_length)
@@ -77,13 +48,7 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
         c->found_state = true;
         return 0;
     }
-    if (c->db == MINUTES || c->db == HOURS) {
-        note_block(c, key, key_length, value, length);
-    } else if (c->db == NAMES && length == sizeof(struct form_name)) {
-        note_record_id(c, value);
-    } else if (c->db == BASE && key_length == sizeof(uint32_t)) {
-        note_record_id(c, key);
-    }
+    history_note(&c->noted, c->db, key, key_length, value, length);
     k = lmdb_val(key, key_length);
     v = lmdb_val(bytes, size);
     rc = mdb_put(r->txn, r->dbi[c->db], &k, &v, MDB_APPEND);
@@ -120,21 +85,21 @@ restore_state(struct copying *c, bool bases_lost)
 
     if (!c->found_state) {
         *s = (struct history_state){.format = HISTORY_FORMAT,
-                                    .last_ns = c->last_ns,
+                                    .last_ns = c->noted.last_ns,
                                     .flags = HISTORY_LIVE_LOST};
         s->hour_from_ns =
             hour_end(s->last_ns) > HOUR_NS ? hour_end(s->last_ns) - HOUR_NS : 0;
         bases_lost = true;
     }
     s->flags |= bases_lost ? HISTORY_BASES_LOST : 0;
-    s->next_id = c->last_id >= s->next_id ? c->last_id + 1 : s->next_id;
+    s->next_id = c->noted.next_id > s->next_id ? c->noted.next_id : s->next_id;
     s->unreadable += c->recording->result.unreadable;
 }
 
 static int
 fill_from_damaged(struct recording *r)
 {
-    struct copying c = {.recording = r};
+    struct copying c = {.recording = r, .noted.next_id = 1};
     struct snapshot s;
     bool bases_lost = false;
     int rc = pages_begin(r->pages, &s);

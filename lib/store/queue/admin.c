@@ -63,9 +63,8 @@ read_work(struct work *w, struct change *c)
 int
 deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out)
 {
-    struct get_change o = {.id = id, .out = out};
+    struct get_change o = {.change.apply = read_work, .id = id, .out = out};
 
-    o.change.apply = read_work;
     return deferred_submit(d, &o.change);
 }
 
@@ -99,12 +98,10 @@ read_lost(struct work *w, struct change *c)
 int
 deferred_lost(struct deferred *d, bool repair, struct deferred_lost *out)
 {
-    struct lost_change l = {.repair = repair};
-    int rc;
+    struct lost_change l = {.change = {.apply = read_lost, .durable = repair},
+                            .repair = repair};
+    int rc = deferred_submit(d, &l.change);
 
-    l.change.apply = read_lost;
-    l.change.durable = repair;
-    rc = deferred_submit(d, &l.change);
     *out = l.out;
     return rc;
 }

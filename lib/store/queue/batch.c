@@ -158,7 +158,7 @@ static bool
 needs_fold(const struct deferred *d)
 {
     return d->journal.slow || atomic_load(&d->journal.failed) ||
-           recent_gone(d->recent) > GONE_MAX;
+           recent_totals(d->recent).gone > GONE_MAX;
 }
 
 static bool
@@ -282,7 +282,7 @@ fail_list(struct change *list, int rc)
 static int
 reserve_space(struct deferred *d, const struct change *list)
 {
-    size_t bytes = 0, more = d->recent ? recent_bytes(d->recent) : 0;
+    size_t bytes = 0, more = d->recent ? recent_totals(d->recent).bytes : 0;
     int rc;
 
     for (; list; list = list->next) {

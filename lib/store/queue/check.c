@@ -259,12 +259,9 @@ deferred_check(struct deferred *d)
 
     if (!rc && !was_checked_before(d, &now)) {
         rc = pages_check(d->file.pages);
-        if (!rc) {
-            d->check.stamp = now;
-            d->check.state = CHECK_WHOLE;
-            d->check.unread = true;
-        }
-    } else if (!rc) {
+        d->check.unread |= !rc;
+    }
+    if (!rc) {
         d->check.stamp = now;
         d->check.state = CHECK_WHOLE;
     }

@@ -121,10 +121,10 @@ needs_room(int rc)
 static bool
 may_grow_by_recent(struct deferred *d)
 {
-    size_t bytes = recent_bytes(d->recent) +
-                   3 * (size_t)sysconf(_SC_PAGESIZE) * recent_count(d->recent);
+    const struct recent_totals all = recent_totals(d->recent);
 
-    return deferred_may_grow(d, bytes);
+    return deferred_may_grow(d, all.bytes + 3 * (size_t)sysconf(_SC_PAGESIZE) *
+                                                all.count);
 }
 
 /* Reports whether the journal holds records that deferred.mdb lacks. */

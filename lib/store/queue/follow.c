@@ -81,13 +81,11 @@ static int
 read_tail(struct deferred *d)
 {
     struct follow f = follow_from(d);
-    bool there = true;
-    int rc = 0;
+    int rc;
 
     f.scan.arg = &f;
-    while (!rc && there) {
-        rc = scan_next(&f.scan, &there);
-    }
+    f.scan.tail = true;
+    rc = scan_journal(&f.scan);
     keep_position(d, &f.scan);
     return rc;
 }

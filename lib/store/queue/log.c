@@ -219,14 +219,17 @@ static int
 change_by_hand(struct deferred *d, enum deferred_did did, const uint64_t *ids,
                size_t count, const struct deferred_by *by, size_t *out_count)
 {
-    struct hand_change b = {.did = did, .by = by, .ids = ids, .count = count};
-    int rc;
+    struct hand_change b = {
+        .change = {.apply = change_ids,
+                   .durable = true,
+                   /* Dropping works on a full disk, because it frees space. */
+                   .grows = did == DEFERRED_DROPPED ? 0 : count * VALUE_ROOM},
+        .did = did,
+        .by = by,
+        .ids = ids,
+        .count = count};
+    int rc = deferred_submit(d, &b.change);
 
-    b.change.apply = change_ids;
-    b.change.durable = true;
-    /* Dropping works on a full disk, because it frees space. */
-    b.change.grows = did == DEFERRED_DROPPED ? 0 : count * VALUE_ROOM;
-    rc = deferred_submit(d, &b.change);
     *out_count += rc ? 0 : b.changed;
     return rc;
 }

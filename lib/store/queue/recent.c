@@ -24,7 +24,7 @@ struct recent {
     struct recent_node *first[HEIGHT];
     struct trial *trials;
     size_t trial_count, trial_room;
-    size_t count, gone, bytes;
+    struct recent_totals totals;
     uint32_t random;
     struct recent *abandoned;
 };
@@ -164,10 +164,10 @@ weigh_node(struct recent *r, const struct recent_node *n, bool add)
     if (v->kind == RECENT_HERE) {
         bytes += v->length <= IN_LEAF ? 2 * (size_t)v->length
                                       : (v->length / PAGE + 2) * PAGE;
-        r->bytes += add ? bytes : -bytes;
+        r->totals.bytes += add ? bytes : -bytes;
     }
     if (v->kind == RECENT_GONE) {
-        r->gone += add ? 1 : (size_t)-1;
+        r->totals.gone += add ? 1 : (size_t)-1;
     }
 }
 
@@ -217,7 +217,7 @@ insert_node(struct recent *r, const void *key, size_t length)
         n->next[level] = *links[level];
         *links[level] = n;
     }
-    r->count++;
+    r->totals.count++;
     return n;
 }
 
@@ -306,7 +306,7 @@ remove_node(struct recent *r, struct recent_node *n)
     for (level = 0; level < n->height; level++) {
         *links[level] = n->next[level];
     }
-    r->count--;
+    r->totals.count--;
     free_node(n);
 }
 
@@ -351,22 +351,8 @@ recent_undo(struct recent *r)
     end_trials(r);
 }
 
-/* ---- sizes ---- */
-
-size_t
-recent_count(const struct recent *r)
+struct recent_totals
+recent_totals(const struct recent *r)
 {
-    return r->count;
-}
-
-size_t
-recent_gone(const struct recent *r)
-{
-    return r->gone;
-}
-
-size_t
-recent_bytes(const struct recent *r)
-{
-    return r->bytes;
+    return r->totals;
 }

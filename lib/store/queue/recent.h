@@ -56,9 +56,11 @@ const struct recent_node *recent_change(const struct recent *r, size_t index);
 void recent_keep(struct recent *r);
 void recent_undo(struct recent *r);
 
-size_t recent_count(const struct recent *r); /* all nodes */
-size_t recent_gone(const struct recent *r);  /* RECENT_GONE nodes */
-/* Returns an upper bound of the bytes that they need in the file. */
-size_t recent_bytes(const struct recent *r);
+/* All nodes, those that are RECENT_GONE, and an upper bound of the bytes that
+ * they need in the file. */
+struct recent_totals {
+    size_t count, gone, bytes;
+};
+struct recent_totals recent_totals(const struct recent *r);
 
 #endif

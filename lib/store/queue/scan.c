@@ -159,19 +159,6 @@ scan_id(struct scan *s)
                : 0;
 }
 
-int
-scan_next(struct scan *s, bool *out_there)
-{
-    const uint8_t *entries = NULL;
-    struct journal_batch b;
-
-    if (read_batch_head(s, s->at, &b) && b.number == s->next) {
-        entries = whole_entries(s, s->at, &b);
-    }
-    *out_there = entries != NULL;
-    return entries ? report_batch(s, s->at, &b, entries) : s->failed;
-}
-
 /* Returns the next offset with the magic of a batch, or JOURNAL_SIZE. */
 static size_t
 find_batch(struct scan *s, size_t at)
@@ -197,12 +184,16 @@ scan_journal(struct scan *s)
     size_t at = s->at;
     int rc = 0;
 
-    while (!rc && (at = find_batch(s, at)) < JOURNAL_SIZE) {
+    while (!rc && (at = s->tail ? at : find_batch(s, at)) < JOURNAL_SIZE) {
         const uint8_t *entries = NULL;
         struct journal_batch b;
 
-        if (read_batch_head(s, at, &b) && b.number >= s->next) {
+        if (read_batch_head(s, at, &b) &&
+            (s->tail ? b.number == s->next : b.number >= s->next)) {
             entries = whole_entries(s, at, &b);
+        }
+        if (!entries && s->tail) {
+            break;
         }
         if (!entries) {
             at += JOURNAL_STEP;

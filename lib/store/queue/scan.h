@@ -53,6 +53,7 @@ struct scan {
     uint64_t id;
     uint64_t next; /* number of the next batch */
     size_t at;     /* where the next batch should be */
+    bool tail;     /* end at the first batch that is not the next */
     bool unsound;  /* a batch is missing, but there are later ones */
     /* Called for each batch; a result other than 0 ends the scan. */
     int (*batch)(void *arg, const uint8_t *entries, size_t length);
@@ -67,9 +68,6 @@ bool deferred_journal_left(const char *dir, struct journal_mark *out);
 uint64_t scan_id(struct scan *s);
 /* Reads all batches from `next` on.  0, errno, or the result of `batch`. */
 int scan_journal(struct scan *s);
-/* Reads the next batch; *out_there is false if it has not been written yet.
- * Results as scan_journal. */
-int scan_next(struct scan *s, bool *out_there);
 /* Sets `next` beyond the number of every batch in the file, whole or not.  0 or
  * errno. */
 int scan_past(struct scan *s);

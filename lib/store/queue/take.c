@@ -329,7 +329,8 @@ deferred_take(struct deferred *d, const char *policy,
               const struct deferred_rules *r, struct deferred_kind *kind,
               struct deferred_item *out, int room, uint64_t *out_next_ns)
 {
-    struct take_change t = {.search = {.policy = policy, .kind = kind},
+    struct take_change t = {.change.apply = take_work,
+                            .search = {.policy = policy, .kind = kind},
                             .rules = r,
                             .out = out,
                             .room = room};
@@ -340,7 +341,6 @@ deferred_take(struct deferred *d, const char *policy,
                   : place_say(BIDE_EINVAL,
                               "room for at least one piece of work is needed");
     }
-    t.change.apply = take_work;
     rc = deferred_submit(d, &t.change);
     if (rc < 0) {
         free_taken(&t);
@@ -372,10 +372,10 @@ int
 deferred_next_ns(struct deferred *d, const char *policy,
                  struct deferred_kind *kind, uint64_t *out_monotonic_ns)
 {
-    struct next_change a = {.search = {.policy = policy, .kind = kind}};
+    struct next_change a = {.change.apply = find_next_event,
+                            .search = {.policy = policy, .kind = kind}};
     int rc = deferred_check_policy(policy);
 
-    a.change.apply = find_next_event;
     rc = rc ? rc : deferred_submit(d, &a.change);
     if (!rc) {
         end_search(&a.search);
@@ -437,10 +437,11 @@ complete_work(struct work *w, struct change *c)
 int
 deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
 {
-    struct lease_change l = {.id = id, .lease = lease};
+    struct lease_change l = {
+        .change = {.apply = complete_work, .durable = true},
+        .id = id,
+        .lease = lease};
 
-    l.change.apply = complete_work;
-    l.change.durable = true;
     return deferred_submit(d, &l.change);
 }
 
@@ -497,14 +498,14 @@ int
 deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
               const struct deferred_rules *r, bool tried, const char *reason)
 {
-    struct lease_change l = {.id = id,
-                             .lease = lease,
-                             .rules = r,
-                             .tried = tried,
-                             .reason = reason ? reason : ""};
+    struct lease_change l = {
+        .change = {.apply = give_work_back, .durable = true},
+        .id = id,
+        .lease = lease,
+        .rules = r,
+        .tried = tried,
+        .reason = reason ? reason : ""};
 
-    l.change.apply = give_work_back;
-    l.change.durable = true;
     return deferred_submit(d, &l.change);
 }
 
@@ -532,11 +533,12 @@ int
 deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
                 uint64_t lease_ns, uint64_t *out_ends_ns)
 {
-    struct lease_change l = {.id = id, .lease = lease, .lease_ns = lease_ns};
-    int rc;
+    struct lease_change l = {.change.apply = extend_lease,
+                             .id = id,
+                             .lease = lease,
+                             .lease_ns = lease_ns};
+    int rc = deferred_submit(d, &l.change);
 
-    l.change.apply = extend_lease;
-    rc = deferred_submit(d, &l.change);
     if (!rc) {
         *out_ends_ns = l.ends_ns;
     }

@@ -50,7 +50,7 @@ compare_with_model(const struct recent *r, const struct model *m)
         count += m->value[i] != 0;
         gone += m->value[i] < 0;
     }
-    assert_int_equal(recent_gone(r), gone);
+    assert_int_equal(recent_totals(r).gone, gone);
     for (n = recent_seek(r, NULL, 0); n; n = n->next[0]) {
         if (before) {
             assert_true(recent_compare(before->key, before->key_length, n->key,
@@ -59,7 +59,7 @@ compare_with_model(const struct recent *r, const struct model *m)
         before = n;
     }
     if (!recent_changes(r)) {
-        assert_int_equal(recent_count(r), count);
+        assert_int_equal(recent_totals(r).count, count);
     }
 }
 
@@ -121,19 +121,19 @@ deleted_records_take_no_bytes(void **state)
 
     (void)state;
     assert_non_null(r);
-    assert_int_equal(recent_bytes(r), 0);
+    assert_int_equal(recent_totals(r).bytes, 0);
     assert_int_equal(recent_set(r, "k", 1, RECENT_HERE, bytes, sizeof(bytes)),
                      0);
-    assert_true(recent_bytes(r) >= sizeof(bytes));
+    assert_true(recent_totals(r).bytes >= sizeof(bytes));
     recent_undo(r);
-    assert_int_equal(recent_bytes(r), 0);
+    assert_int_equal(recent_totals(r).bytes, 0);
     assert_int_equal(recent_set(r, "k", 1, RECENT_HERE, bytes, 100), 0);
     recent_keep(r);
-    assert_true(recent_bytes(r) >= 100);
+    assert_true(recent_totals(r).bytes >= 100);
     assert_int_equal(recent_set(r, "k", 1, RECENT_GONE, NULL, 0), 0);
     recent_keep(r);
-    assert_int_equal(recent_bytes(r), 0);
-    assert_int_equal(recent_count(r), 1);
+    assert_int_equal(recent_totals(r).bytes, 0);
+    assert_int_equal(recent_totals(r).count, 1);
     recent_free(r);
     recent_free(NULL);
 }
