@@ -16,7 +16,7 @@ static int
 write_draft(const struct metrics *m, int fd)
 {
     FILE *out = fdopen(fd, "w");
-    int error = 0;
+    int error;
 
     if (!out) {
         error = errno;
@@ -25,15 +25,10 @@ write_draft(const struct metrics *m, int fd)
     }
     metrics_write(m, out);
     errno = 0;
-    if (fflush(out) != 0 || ferror(out)) {
-        error = errno ? errno : EIO;
-    } else if (fchmod(fd, 0644) != 0 || fsync(fd) != 0) {
-        error = errno;
-    }
-    if (fclose(out) != 0 && !error) {
-        error = errno;
-    }
-    return error;
+    error = fflush(out) != 0 || ferror(out)           ? errno ? errno : EIO
+            : fchmod(fd, 0644) != 0 || fsync(fd) != 0 ? errno
+                                                      : 0;
+    return fclose(out) != 0 && !error ? errno : error;
 }
 
 /* Replaces the file at `path` atomically: a reader such as node_exporter's
@@ -43,22 +38,18 @@ static int
 replace_file(const struct metrics *m, const char *path)
 {
     char *draft = NULL;
-    int error = 0, fd;
+    int error, fd;
 
     if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
         return say_no_memory();
     }
     fd = safe_replaceable(path) ? -1 : mkstemp(draft);
-    if (fd < 0) {
+    error = fd < 0 ? errno : write_draft(m, fd);
+    if (!error && rename(draft, path) != 0) {
         error = errno;
-    } else {
-        error = write_draft(m, fd);
-        if (!error && rename(draft, path) != 0) {
-            error = errno;
-        }
-        if (error) {
-            unlink(draft);
-        }
+    }
+    if (error && fd >= 0) {
+        unlink(draft);
     }
     free(draft);
     if (error) {
