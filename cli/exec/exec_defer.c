@@ -92,17 +92,14 @@ copy_input(const struct exec_input *in, void **out, size_t *out_length)
         ssize_t n =
             pread(in->fd, bytes + used, size - used, in->start + (off_t)used);
 
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
+        if (n < 0 && errno != EINTR) {
             free(bytes);
             return -1;
         }
         if (n == 0) {
             break;
         }
-        used += (size_t)n;
+        used += n > 0 ? (size_t)n : 0;
     }
     *out = bytes;
     *out_length = used;

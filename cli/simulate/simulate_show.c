@@ -223,7 +223,7 @@ simulated_figures(const struct comparison *c, const struct figure *list,
     }
 
 static void
-add_load(const struct comparison *c, const struct simulated *s)
+add_counts(const struct comparison *c, const struct simulated *s)
 {
     bool breaker = is_breaker_on(s, 0) || is_breaker_on(s, s->runs - 1);
     const struct figure figures[] = {
@@ -234,15 +234,6 @@ add_load(const struct comparison *c, const struct simulated *s)
         {"retries refused", COUNT, OF_BOTH(s, retries_refused), ALWAYS},
         {"times the breaker opened", COUNT, OF_BOTH(s, breaker_opened),
          breaker ? ALWAYS : 0},
-    };
-
-    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
-}
-
-static void
-add_verdicts(const struct comparison *c, const struct simulated *s)
-{
-    const struct figure figures[] = {
         {"calls that succeeded", SHARE, OF_BOTH(s, verdict[BIDE_SUCCEEDED]),
          ALWAYS},
         {"  after a retry", SHARE, OF_BOTH(s, recovered), 0},
@@ -298,8 +289,7 @@ print_figures(const struct simulated *s)
     struct comparison c = {table_new(columns, (size_t)s->runs + 1), s->runs,
                            OF_BOTH(s, calls)};
 
-    add_load(&c, s);
-    add_verdicts(&c, s);
+    add_counts(&c, s);
     simulated_times(&c, s, true, NULL);
     return s->runs == 1 ? table_print_bare(c.table) : table_print(c.table);
 }
