@@ -28,10 +28,19 @@ static uint64_t virtual_ns; /* 0: use the real clock */
 uint64_t __real_clock_realtime_ns(void);
 uint64_t __wrap_clock_realtime_ns(void);
 
+uint64_t __wrap_clock_boottime_ns(void);
+
 uint64_t
 __wrap_clock_realtime_ns(void)
 {
     return virtual_ns ? virtual_ns : __real_clock_realtime_ns();
+}
+
+/* The same time: a recorder does not follow a clock that jumps. */
+uint64_t
+__wrap_clock_boottime_ns(void)
+{
+    return __wrap_clock_realtime_ns();
 }
 
 static void
