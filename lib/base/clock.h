@@ -66,4 +66,10 @@ clock_between_ns(struct tick_scale s, uint64_t from, uint64_t to)
     return (uint64_t)(((unsigned __int128)(to - from) * s.mult) >> 32);
 }
 
+static inline uint64_t
+clock_to_ticks(struct tick_scale s, uint64_t ns)
+{
+    return s.mult ? (uint64_t)(((unsigned __int128)ns << 32) / s.mult) : ns;
+}
+
 #endif

@@ -178,25 +178,6 @@ ask_to_begin(struct call *k, uint64_t now_ns)
     return says;
 }
 
-/* Begins a call that must read the rules before its first attempt. */
-static __attribute__((cold, noinline)) enum bide_next
-begin_by_rules(struct bide_call *c)
-{
-    struct call *k = call_of(c);
-    uint64_t now;
-
-    registry_revive(k->policy->bide);
-    k->rules = rules_take(k->policy);
-    now = registry_now_ns(k->policy->bide);
-    become_exact(k);
-    k->machine.begun_ns = now;
-    if (k->rules && ask_to_begin(k, now) == MACHINE_REFUSED) {
-        finish_call(c, now);
-        return BIDE_NOT_LET_OUT;
-    }
-    return BIDE_GO;
-}
-
 /* A temporary change of which this process knows the end lets calls go on until
  * then. */
 bool
@@ -204,9 +185,36 @@ call_needs_rules(const struct bide_policy *p, uint32_t gate)
 {
     const struct cell *cell = atomic_load(&p->cell);
 
-    return (gate & GATE_SLOW) != GATE_ENDS ||
-           atomic_load(&p->ends_gate) != atomic_load(&cell->gate) ||
-           clock_realtime_ns() >= atomic_load(&p->ends_ns);
+    return gate & GATE_SLOW & ~(uint32_t)(GATE_ENDS | GATE_LOOKS) ||
+           (gate & GATE_ENDS &&
+            (atomic_load(&p->ends_gate) != atomic_load(&cell->gate) ||
+             clock_realtime_ns() >= atomic_load(&p->ends_ns)));
+}
+
+/* Begins a call with a bit of GATE_SLOW, or with a breaker that is not closed:
+ * reads the rules, unless only the time had to be looked at. */
+static __attribute__((cold, noinline)) enum bide_next
+begin_by_rules(struct bide_call *c, const struct cell *cell, uint32_t gate)
+{
+    struct call *k = call_of(c);
+    struct bide *b = k->policy->bide;
+    uint64_t now;
+
+    if (!call_needs_rules(k->policy, gate) && guard_lets_out(cell, gate) &&
+        !(gate & GATE_LOOKS &&
+          registry_may_differ(k->policy, clock_ticks(b->scale)))) {
+        return BIDE_GO;
+    }
+    registry_revive(b);
+    k->rules = rules_take(k->policy);
+    now = registry_now_ns(b);
+    become_exact(k);
+    k->machine.begun_ns = now;
+    if (k->rules && ask_to_begin(k, now) == MACHINE_REFUSED) {
+        finish_call(c, now);
+        return BIDE_NOT_LET_OUT;
+    }
+    return BIDE_GO;
 }
 
 enum bide_next
@@ -221,10 +229,8 @@ call_begin(struct bide_call *c, struct bide_policy *p,
     k->work = work;
     running_add(p->bide, 1);
     k->state = CALL_READY;
-    if (__builtin_expect((gate & GATE_SLOW && call_needs_rules(p, gate)) ||
-                             !guard_lets_out(cell, gate),
-                         0)) {
-        return begin_by_rules(c);
+    if (__builtin_expect(gate & GATE_SLOW || !guard_lets_out(cell, gate), 0)) {
+        return begin_by_rules(c, cell, gate);
     }
     return BIDE_GO;
 }

@@ -44,7 +44,8 @@ call_of(struct bide_call *c)
     return (struct call *)(void *)c->opaque;
 }
 
-/* Reports whether a call with a bit of GATE_SLOW must read the rules. */
+/* Reports whether a call with a bit of GATE_SLOW must read the rules, except
+ * because of GATE_LOOKS. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
 /* Begins a call of `p`; `work` (NULL: none) is stored if the call ends as
  * deferred.  Returns BIDE_GO (CALL_READY), or BIDE_NOT_LET_OUT if it was

@@ -122,8 +122,9 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
 {
     struct bide_policy *pool = pool_of(p);
     struct guard_rings *rings;
+    bool breaks = r && r->policy->breaker.mode == BREAKER_ON;
 
-    if (!r || (r->policy->breaker.mode != BREAKER_ON && !pool)) {
+    if (!r || (!breaks && !pool)) {
         return NULL;
     }
     rings = attach_rings(p);
@@ -139,7 +140,7 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
         .arg = p,
         .txn = r->txn,
         .self = process_self(),
-        .realtime_ns = clock_realtime_ns(),
+        .realtime_ns = breaks ? clock_realtime_ns() : 0,
     };
     if (pool) {
         storage->budget_rings = attach_rings(pool);
@@ -147,15 +148,6 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
             storage->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
     }
     return storage;
-}
-
-static uint64_t
-ns_to_ticks(const struct bide *b, uint64_t ns)
-{
-    if (!b->scale.mult) {
-        return ns;
-    }
-    return (uint64_t)(((unsigned __int128)ns << 32) / b->scale.mult);
 }
 
 /* Sets the ticks at which a window moves on to its next slice; window_ns 0: it
@@ -167,9 +159,10 @@ set_next_turn(const struct bide *b, _Atomic uint64_t *turn, uint64_t window_ns,
     uint64_t wait_ns =
         window_ns ? window_next_ns(window_ns, now_ns) - now_ns : 0;
 
-    atomic_store_explicit(
-        turn, window_ns ? ticks + ns_to_ticks(b, wait_ns) : UINT64_MAX,
-        memory_order_relaxed);
+    atomic_store_explicit(turn,
+                          window_ns ? ticks + clock_to_ticks(b->scale, wait_ns)
+                                    : UINT64_MAX,
+                          memory_order_relaxed);
 }
 
 void

@@ -118,6 +118,11 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     }
     running_add(b, 1);
     ticks[0] = clock_ticks(b->scale);
+    if (__builtin_expect(gate & GATE_LOOKS, 0) &&
+        registry_may_differ(p, ticks[0])) {
+        running_add(b, -1);
+        return bide_run_work(p, fn, arg, NULL, out);
+    }
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
     took = clock_between_ns(b->scale, ticks[0], ticks[1]);

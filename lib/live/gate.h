@@ -32,8 +32,10 @@ enum gate {
     GATE_MOVED = GATE_INCARNATION | GATE_FREED, /* not the handle's cell */
     GATE_KEPT = GATE_MOVED | GATE_RETIRED,      /* by a new commit */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
+    GATE_LOOKS = 0x1000000, /* only in handles: private live state, where nobody
+                               announces changes; calls look at the registry */
     /* With one of these bits, a call must read the rules first. */
-    GATE_SLOW = 0xffffff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
+    GATE_SLOW = 0x1ffffff & ~(GATE_MISSING | GATE_GUARD | GATE_EACH),
 };
 #define TXN_MASK 0xffffffffffull
 #define GATE_BITS(word) ((uint32_t)((word)&0xffffff))

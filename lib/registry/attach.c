@@ -88,6 +88,11 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
         atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
     }
     atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
+    if (l == p->bide->own) {
+        atomic_fetch_or(&p->local_gate, GATE_LOOKS);
+    } else {
+        atomic_fetch_and(&p->local_gate, ~(uint32_t)GATE_LOOKS);
+    }
     atomic_store_explicit(&p->cell, c, memory_order_release);
     /* Last: call_gate reads it before the cell. */
     atomic_store_explicit(&p->incarnation, incarnation, memory_order_release);
@@ -307,14 +312,16 @@ announce_for_others(struct bide *b, uint64_t txn, uint64_t before)
 }
 
 /* Notes the stamp of the registry.  A file that was written without a new
- * commit has other contents: a copy was put in its place. */
+ * commit has other contents: a copy was put in its place.  Handles in b->own
+ * need each new commit, because nobody announces it there. */
 static void
 note_stamp(struct bide *b, const struct pages_stamp *now)
 {
     const struct pages_stamp *before = &b->stamp;
 
     if (now->device != before->device || now->inode != before->inode ||
-        (now->changed_ns != before->changed_ns && now->txn <= before->txn)) {
+        (now->changed_ns != before->changed_ns && now->txn <= before->txn) ||
+        (b->own && now->txn != before->txn)) {
         b->replaced++;
     }
     b->stamp = *now;

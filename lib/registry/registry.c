@@ -19,12 +19,16 @@
 
 /* ---- open ---- */
 
+/* Calls check the registry if the last check is older than this. */
+#define FRESH_FOR_NS 1000000ull
+
 /* Sets the scale of ticks, which a later live file does not change: an attempt
  * must not begin under one scale and end under another. */
 static void
 set_scale(struct bide *b)
 {
     b->scale = b->own_clock ? (struct tick_scale){0} : live_scale(b->live);
+    b->fresh_ticks = clock_to_ticks(b->scale, FRESH_FOR_NS);
 }
 
 /* Fills a new registry; the caller frees it if this fails. */
@@ -204,6 +208,7 @@ make_policy(struct bide *b, const char *name, const char *scope, uint32_t hash,
     p->bide = b;
     p->hash = hash;
     p->private_index = UINT32_MAX;
+    p->replaced = UINT64_MAX;
     p->name_length = (uint32_t)strlen(name);
     p->scope_length = (uint32_t)strlen(scope);
     memcpy(p->name, name, p->name_length);

@@ -46,8 +46,8 @@ struct bide_policy {
     /* cache line 0: read by each call */
     struct bide *bide;
     _Atomic(struct cell *) cell;
-    _Atomic uint32_t local_gate; /* gate bits of declared rules, which other
-                                    processes must not see in the cell */
+    _Atomic uint32_t local_gate; /* gate bits which other processes must not
+                                    see: of declared rules, GATE_LOOKS */
     _Atomic uint32_t stripe_mask;
     uint32_t hash;
     _Atomic uint32_t incarnation; /* of the cell while it is the handle's */
@@ -61,6 +61,7 @@ struct bide_policy {
     /* the rest */
     _Atomic uint64_t ends_ns;   /* CLOCK_REALTIME: a temporary change ends, */
     _Atomic uint64_t ends_gate; /* under this gate of the cell; 0: none */
+    _Atomic uint64_t replaced;  /* rules->replaced; UINT64_MAX: no rules yet */
     pthread_mutex_t lock;       /* of rules */
     struct rules *rules;
     uint8_t registry_id[REGISTRY_ID_SIZE]; /* of the registry of `rules` */
@@ -89,14 +90,16 @@ struct bide {
     uint64_t live_again_ns;  /* ... and when to try again, CLOCK_MONOTONIC */
     struct retired *retired; /* calls in progress may still use these */
     uint8_t id[REGISTRY_ID_SIZE];
-    struct pages_stamp stamp; /* of the registry, at the last check */
-    uint64_t replaced;        /* how often its file was replaced by another */
-    uint64_t unannounced_txn; /* a commit that is not announced, first ... */
-    uint64_t unannounced_ns;  /* ... seen at this CLOCK_MONOTONIC */
-    _Atomic int status;       /* result of the last check of the registry */
-    _Atomic int read_status;  /* error of the last policy that could not ... */
+    struct pages_stamp stamp;  /* of the registry, at the last check */
+    _Atomic uint64_t replaced; /* how often its file was replaced by another;
+                                  with `own`, also how often it was changed */
+    uint64_t unannounced_txn;  /* a commit that is not announced, first ... */
+    uint64_t unannounced_ns;   /* ... seen at this CLOCK_MONOTONIC */
+    _Atomic int status;        /* result of the last check of the registry */
+    _Atomic int read_status;   /* error of the last policy that could not ... */
     struct bide_policy *unread; /* ... be read; NULL: all could */
-    _Atomic uint64_t looked_ns; /* CLOCK_MONOTONIC of the last check */
+    _Atomic uint64_t looked;    /* ticks of the last check ... */
+    uint64_t fresh_ticks;       /* ... which calls repeat after this time */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
     bool is_private;            /* BIDE_PRIVATE: b->live is b->own */
     bool own_clock, hooked;
@@ -133,6 +136,24 @@ static inline uint64_t
 registry_ticks(const struct bide *b)
 {
     return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_ticks(b->scale);
+}
+
+/* Reports whether the last check of the registry is too old at `ticks`: a
+ * writer may have been killed before it announced its change. */
+static inline bool
+registry_look_is_due(const struct bide *b, uint64_t ticks)
+{
+    return b->own_clock ||
+           ticks - atomic_load_explicit(&b->looked, memory_order_relaxed) >=
+               b->fresh_ticks;
+}
+
+/* Reports whether a call with GATE_LOOKS must read the rules at `ticks`. */
+static inline bool
+registry_may_differ(const struct bide_policy *p, uint64_t ticks)
+{
+    return registry_look_is_due(p->bide, ticks) ||
+           atomic_load(&p->replaced) != atomic_load(&p->bide->replaced);
 }
 
 /* As cell_sleep, by the caller's clock if there is one: only until `until_ns`

@@ -10,10 +10,6 @@
 #include "base/lock.h"
 #include "load.h"
 
-/* A failed attempt checks the registry if the last check is older than this,
- * because a writer may have been killed before it announced its change. */
-#define FRESH_FOR_NS 1000000ull
-
 void
 rules_drop(struct rules *r)
 {
@@ -90,8 +86,8 @@ publish_gate(struct bide_policy *p, const struct loaded *l, uint64_t txn)
     const struct home *h = atomic_load(&p->home);
     uint32_t bits = l->gate | atomic_load(&p->incarnation);
 
-    if (h->live == p->bide->own) {
-        bits |= GATE_UNKNOWN; /* no writer announces there: each call looks */
+    if (attach_is_shared(p)) {
+        bits |= GATE_UNKNOWN; /* other names write their gates there too */
     }
     load_publish(p->bide->reader, h->live, h->index, txn, bits, l->limit_ms,
                  l->registered ? l->policy : NULL);
@@ -121,6 +117,7 @@ publish_local(struct bide_policy *p, const struct policy *policy)
     if (policy) {
         load_publish_guard(atomic_load(&p->cell), policy);
     }
+    bits |= atomic_load(&p->local_gate) & GATE_LOOKS;
     atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
 }
 
@@ -180,7 +177,7 @@ read_registry(struct bide_policy *p, struct rules_reading *reading,
     }
     if (rc == BIDE_EMISSING || rc == BIDE_EDAMAGED || rc == BIDE_ESYS) {
         rc = attach_registry(b, out_txn);
-        atomic_store(&b->looked_ns, clock_monotonic_ns());
+        atomic_store(&b->looked, clock_ticks(b->scale));
         if (rc) {
             return rc;
         }
@@ -236,7 +233,12 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     r->until_ns = l->until_ns;
     r->registered = l->registered;
     r->stored = rc == 0;
-    r->gate = rc == 0 || missing ? publish_gate(p, l, txn) : 0;
+    if (rc == 0 || missing) {
+        r->gate = publish_gate(p, l, txn);
+    } else if (atomic_load(&p->home)->live == p->bide->own) {
+        /* Calls look again when it is time. */
+        publish_gate(p, &(struct loaded){0}, 0);
+    }
     publish_end(p, r);
     publish_local(p, l->registered ? NULL : r->policy);
     if (missing) {
@@ -266,20 +268,20 @@ is_stale(struct bide_policy *p, const struct rules *r)
 /* Reports whether the registry has a different commit than the rules, or was
  * replaced (by one that may have the same number of commits), or has appeared
  * or disappeared, or whether the gate of the cell is not the one of the rules.
- * Checks at most once per FRESH_FOR_NS. */
+ * Checks only if it is time to. */
 static bool
 has_newer_commit(struct bide_policy *p, const struct rules *r)
 {
     struct bide *b = p->bide;
-    uint64_t now = clock_monotonic_ns(), txn = 0;
+    uint64_t now = clock_ticks(b->scale), txn = 0;
     bool yes;
     int cancel;
 
-    if (!b->own_clock && now - atomic_load(&b->looked_ns) < FRESH_FOR_NS) {
-        return false;
+    if (!registry_look_is_due(b, now)) {
+        return atomic_load(&b->replaced) != r->replaced;
     }
     cancel = lock_take(&b->lock);
-    atomic_store(&b->looked_ns, now);
+    atomic_store(&b->looked, now);
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
     }
@@ -316,10 +318,12 @@ rules_take(struct bide_policy *p)
             r = old;
             if (r) {
                 r->generation = generation;
+                r->replaced = p->bide->replaced;
             }
         }
     }
     if (r) {
+        atomic_store(&p->replaced, r->replaced);
         atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&p->lock);

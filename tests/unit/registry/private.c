@@ -178,6 +178,30 @@ calls_that_succeed_follow_a_pause_too(void **state)
     assert_int_equal(scene_attempts(s, "shop"), 1);
 }
 
+/* A call looks at the registry if nobody did for a ms.  One that begins right
+ * after the look of another policy knows of the change, too. */
+static void
+a_look_is_for_all_policies(void **state)
+{
+    const struct bide_outcome good = bide_ok();
+    struct scene *s = *state;
+
+    assert_int_equal(bide_open(s->dir, BIDE_PRIVATE, &s->b), 0);
+    scene_run(s, "shop", &good, 1, NULL);
+    scene_run(s, "busy", &good, 1, NULL);
+    scene_init(s);
+    for (int i = 0; i < 20; i++) {
+        scene_apply(s, "[shop]\npaused = yes\n[busy]\nattempts = 2\n");
+        usleep(2000);
+        scene_run(s, "busy", &good, 1, NULL);
+        assert_int_equal(scene_run(s, "shop", &good, 1, NULL), BIDE_REFUSED);
+        scene_set(s, "shop", "paused", "no");
+        usleep(2000);
+        scene_run(s, "busy", &good, 1, NULL);
+        assert_int_equal(scene_run(s, "shop", &good, 1, NULL), BIDE_SUCCEEDED);
+    }
+}
+
 static void
 shorten_the_wait(struct scene *s)
 {
@@ -288,6 +312,7 @@ main(void)
         SCENE(the_live_directory_may_be_read_only),
         SCENE(only_a_private_registry_takes_a_clock),
         SCENE(calls_that_succeed_follow_a_pause_too),
+        SCENE(a_look_is_for_all_policies),
         SCENE(a_waiting_call_looks_every_5_s_of_its_clock),
         SCENE(the_descriptor_tells_event_loops_of_a_change),
         SCENE(a_recreated_registry_is_followed),
