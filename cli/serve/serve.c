@@ -69,25 +69,19 @@ finish_answers(struct serve_http *http)
 static int
 serve_on(struct command_line *line, int fd, int signals, bool loopback)
 {
-    struct serve_api api = {.dir = line->option[OPTION_DIR],
-                            .trend = trend_new()};
-    struct serve_http *http = NULL;
+    struct serve_api api = {.dir = line->option[OPTION_DIR]};
+    struct serve_http *http;
     int status = STATUS_NO;
 
-    if (!api.trend) {
-        close(fd);
-        say_no_memory();
-    } else {
-        serve_read_trend(&api, clock_monotonic_ns());
-        http = serve_http_new(&api, fd, loopback);
-    }
+    serve_read_trend(&api, clock_monotonic_ns());
+    http = serve_http_new(&api, fd, loopback);
     if (http) {
         status = serve_until_signal(&api, http, signals) ? say_errno("poll")
                                                          : STATUS_DONE;
         finish_answers(http);
         serve_http_free(http);
     }
-    trend_free(api.trend);
+    trend_free(&api.trend);
     return status;
 }
 

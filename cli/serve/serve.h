@@ -14,14 +14,13 @@
 #include <stdint.h>
 
 #include "cli/command/command.h"
-#include "cli/command/when.h"
 #include "trend.h"
 
 /* ---- serve_api.c ---- */
 
 struct serve_api {
     const char *dir;
-    struct trend *trend;
+    struct trend trend;
     bool begun;       /* the trend has the recorded past */
     uint64_t read_ns; /* time of the last reading, CLOCK_MONOTONIC */
 };
@@ -39,8 +38,7 @@ struct serve_text {
  * have been replaced or restored.  `now_ns` is CLOCK_MONOTONIC. */
 void serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
                   struct serve_text *out);
-/* Fills `out` with an error.  The first line of `why` is the reason; the second
- * line, if any, is the remedy. */
+/* Fills `out` with an error. */
 void serve_refuse(unsigned status, const char *why, struct serve_text *out);
 
 /* Reads the counters for the trend.  The caller must call it every

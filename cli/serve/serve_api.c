@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "cli/command/explain.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/watch/metrics.h"
 #include "cli/watch/uncounted.h"
@@ -124,34 +123,31 @@ answer_json(unsigned status, struct json *j, struct serve_text *out)
     set_json(status, &d, out);
 }
 
-/* Fills `out` with {"error": the first line, "next": the second line}. */
+/* Fills `out` with {"error": why, "next": next}; next "": none. */
 static void
-answer_error(unsigned status, const char *words, struct serve_text *out)
+answer_error(unsigned status, const char *why, const char *next,
+             struct serve_text *out)
 {
-    const char *newline = strchr(words, '\n');
-    size_t first = newline ? (size_t)(newline - words) : strlen(words);
-    char *why = strndup(words, first), *next = NULL;
     struct json *j = json_object_new();
 
-    if (newline && newline[1]) {
-        next = strdup(newline + 1);
-        if (next) {
-            next[strcspn(next, "\n")] = '\0';
-        }
-    }
-    json_put_text(j, "error", why && *why ? why : "the command failed");
-    if (next) {
+    json_put_text(j, "error", *why ? why : "the command failed");
+    if (*next) {
         json_put_text(j, "next", next);
     }
-    free(why);
-    free(next);
     answer_json(status, j, out);
 }
 
 void
 serve_refuse(unsigned status, const char *why, struct serve_text *out)
 {
-    answer_error(status, why, out);
+    answer_error(status, why, "", out);
+    out->cacheable = false;
+}
+
+static void
+refuse_path(struct serve_text *out)
+{
+    answer_error(404, "no such path", "see: /api", out);
     out->cacheable = false;
 }
 
@@ -160,11 +156,10 @@ static void
 answer_no_registry(int rc, struct serve_text *out)
 {
     struct explained e;
-    char words[sizeof(e.why) + sizeof(e.to_do)];
 
     explain_last(rc, &e);
-    snprintf(words, sizeof(words), "%s\n%s", e.why, e.to_do);
-    answer_error(rc == BIDE_ENOMEM ? 500 : 503, words, out);
+    e.to_do[strcspn(e.to_do, "\n")] = '\0';
+    answer_error(rc == BIDE_ENOMEM ? 500 : 503, e.why, e.to_do, out);
 }
 
 /* ---- commands ---- */
@@ -227,10 +222,12 @@ answer_command(const struct route *r, struct admin *registry, const char *dir,
         set_json(200, &printed, out);
         free(draft_close(&said));
     } else {
-        char *words = draft_close(&said);
+        char *words = draft_close(&said), *rest = words;
+        const char *why = words ? strsep(&rest, "\n") : "";
+        const char *next = rest ? strsep(&rest, "\n") : "";
 
         free(draft_close(&printed));
-        answer_error(http_status(status), words ? words : "", out);
+        answer_error(http_status(status), why, next, out);
         free(words);
     }
     out->cacheable = name == NULL;
@@ -292,7 +289,16 @@ put_trend_policy(struct json *policies, const struct trend *t, size_t i)
     json_put_number(inside, "p50", round_3(v.p50_ms));
     json_put_number(inside, "p95", round_3(v.p95_ms));
     json_put_number(inside, "p99", round_3(v.p99_ms));
-    put_trend_series(json_in_object(j, "trend"), &v, trend_known(t));
+    put_trend_series(json_in_object(j, "trend"), &v, t->known);
+}
+
+/* Writes `j`, and frees it; without memory, null. */
+static void
+put_json(FILE *out, struct json *j)
+{
+    if (write_json(j, out)) {
+        fputs("null", out);
+    }
 }
 
 static void
@@ -303,15 +309,13 @@ put_trend(FILE *out, const struct trend *t)
 
     json_put_count(j, "step_s", TREND_STEP_NS / 1000000000);
     json_put_count(j, "points", TREND_POINTS);
-    json_put_count(j, "known", trend_known(t));
-    json_put_count(j, "left_out", trend_left_out(t));
+    json_put_count(j, "known", t->known);
+    json_put_count(j, "left_out", t->left_out);
     policies = json_in_object(j, "policies");
-    for (size_t i = 0; i < trend_count(t); i++) {
+    for (size_t i = 0; i < t->count; i++) {
         put_trend_policy(policies, t, i);
     }
-    if (write_json(j, out)) {
-        fputs("null", out);
-    }
+    put_json(out, j);
 }
 
 static void
@@ -338,9 +342,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
         json_put_text(j, "trouble", bide_strerror(trouble));
         json_put_s(j, "trouble_at", trouble_ns);
     }
-    if (write_json(j, out)) {
-        fputs("null", out);
-    }
+    put_json(out, j);
 }
 
 /* Writes one part of /api/now.  A part that failed is named "NAME_error". */
@@ -366,7 +368,7 @@ answer_now(struct serve_api *api, struct admin *registry,
     fputs("{\"host\":", d.out);
     put_host(d.out, registry, api->dir);
     fputs(",\"trend\":", d.out);
-    put_trend(d.out, api->trend);
+    put_trend(d.out, &api->trend);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         struct serve_text part;
 
@@ -414,12 +416,6 @@ answer_index(struct serve_text *out)
 
 /* ---- the trend ---- */
 
-static int
-add_trend_cell(void *arg, const struct admin_cell *c)
-{
-    return trend_add(arg, c);
-}
-
 struct trend_start {
     struct trend *trend;
     uint64_t now_ns; /* wall clock of the first reading */
@@ -446,14 +442,14 @@ static void
 read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
 {
     struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
-    struct trend_start start = {api->trend, 0};
+    struct trend_start start = {&api->trend, 0};
     struct past_known past;
 
-    trend_begin(api->trend);
-    if (admin_each_cell(registry, NULL, add_trend_cell, api->trend) != 0) {
+    trend_begin(&api->trend);
+    if (admin_each_cell(registry, NULL, trend_add, &api->trend) != 0) {
         return;
     }
-    trend_end(api->trend, now_ns);
+    trend_end(&api->trend, now_ns);
     if (!api->begun) {
         api->begun = true;
         start.now_ns = clock_realtime_ns();
@@ -521,7 +517,7 @@ answer_api(struct serve_api *api, struct admin *registry, const char *path,
             return;
         }
     }
-    serve_refuse(404, "no such path\nsee: /api", out);
+    refuse_path(out);
 }
 
 void
@@ -537,7 +533,7 @@ serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
         return;
     }
     if (!metrics && strncmp(path, "/api/", 5) != 0) {
-        serve_refuse(404, "no such path\nsee: /api", out);
+        refuse_path(out);
         return;
     }
     rc = admin_open(api->dir, &registry);

@@ -188,48 +188,45 @@ shut_expired(struct serve_http *h)
 
 /* ---- answers ---- */
 
-static void
-add_headers(struct MHD_Response *r, const char *type, bool page)
-{
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
-    MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
-    MHD_add_response_header(r, "Content-Security-Policy",
-                            page
-                                ? serve_page_policy
-                                : "default-src 'none'; frame-ancestors 'none'");
-}
-
-/* Returns a response with the text, which it frees, or NULL without memory. */
+/* Returns a response with the text, which it frees if `mode` says so, or NULL
+ * without memory.  `policy` is the Content-Security-Policy. */
 static struct MHD_Response *
-make_response(struct serve_text *t)
+make_response(const struct serve_text *t, enum MHD_ResponseMemoryMode mode,
+              const char *policy)
 {
     struct MHD_Response *r =
-        t->text ? MHD_create_response_from_buffer(t->length, t->text,
-                                                  MHD_RESPMEM_MUST_FREE)
+        t->text ? MHD_create_response_from_buffer(t->length, t->text, mode)
                 : NULL;
 
     if (r) {
-        add_headers(r, t->type, false);
-    } else {
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, t->type);
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+        MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+        MHD_add_response_header(r, "Cross-Origin-Resource-Policy",
+                                "same-origin");
+        MHD_add_response_header(r, "Content-Security-Policy", policy);
+    } else if (mode == MHD_RESPMEM_MUST_FREE) {
         free(t->text);
     }
     return r;
 }
 
 static struct MHD_Response *
+make_text_response(const struct serve_text *t)
+{
+    return make_response(t, MHD_RESPMEM_MUST_FREE,
+                         "default-src 'none'; frame-ancestors 'none'");
+}
+
+static struct MHD_Response *
 make_page_response(void)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        serve_page_length, (void *)(uintptr_t)serve_page,
-        MHD_RESPMEM_PERSISTENT);
+    const struct serve_text page = {.type = "text/html; charset=utf-8",
+                                    .text = (char *)(uintptr_t)serve_page,
+                                    .length = serve_page_length};
 
-    if (r) {
-        add_headers(r, "text/html; charset=utf-8", true);
-    }
-    return r;
+    return make_response(&page, MHD_RESPMEM_PERSISTENT, serve_page_policy);
 }
 
 /* Queues the response and releases it.  NULL (no memory) closes the
@@ -258,7 +255,7 @@ send_error(struct serve_http *h, struct MHD_Connection *c, unsigned status,
     struct MHD_Response *r;
 
     serve_refuse(status, why, &text);
-    r = make_response(&text);
+    r = make_text_response(&text);
     if (r && status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
@@ -325,7 +322,7 @@ answer_path(struct serve_http *h, struct MHD_Connection *c, const char *path)
         return MHD_queue_response(c, k->status, k->response);
     }
     serve_answer(h->api, path, begun, &text);
-    r = make_response(&text);
+    r = make_text_response(&text);
     if (!r || !text.cacheable ||
         !cache_response(h, path, begun, text.status, r)) {
         return send_response(h, c, text.status, r);
@@ -372,16 +369,6 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
 
 /* ---- the daemon ---- */
 
-/* Drops the messages of MHD: they are about faulty requests, and the client
- * gets an error for those. */
-static void
-on_message(void *arg, const char *format, va_list args)
-{
-    (void)arg;
-    (void)format;
-    (void)args;
-}
-
 /* Raises the limit of descriptors to 4096 or the highest value allowed, and
  * returns the number of connections that it leaves. */
 static uint32_t
@@ -411,8 +398,7 @@ start_daemon(struct serve_http *h, int fd)
     const union MHD_DaemonInfo *info = NULL;
 
     h->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
-        MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET,
+        MHD_USE_EPOLL, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_CONNECTION_LIMIT, h->limit,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(ANSWER_NS / SECOND_NS),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,

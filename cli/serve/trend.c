@@ -25,38 +25,18 @@ struct trend_policy {
     struct reading window, window_before;
 };
 
-struct trend {
-    size_t count, left_out;
-    struct trend_policy **list; /* by name */
-    bool begun;                 /* the first reading is complete */
-    size_t known;               /* number of known points, the newest ones */
-    uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
-    size_t window_steps; /* steps since window_ns */
-};
-
-struct trend *
-trend_new(void)
-{
-    return calloc(1, sizeof(struct trend));
-}
-
 void
 trend_free(struct trend *t)
 {
-    if (!t) {
-        return;
-    }
     for (size_t i = 0; i < t->count; i++) {
         free(t->list[i]);
     }
     free(t->list);
-    free(t);
 }
 
 /* ---- one reading ---- */
 
 /* Returns the index of `name`, or the index at which to insert it. */
-
 static size_t
 find_name_place(const struct trend *t, const char *name)
 {
@@ -119,8 +99,9 @@ trend_begin(struct trend *t)
 }
 
 int
-trend_add(struct trend *t, const struct admin_cell *c)
+trend_add(void *trend, const struct admin_cell *c)
 {
+    struct trend *t = trend;
     struct trend_policy *one = find_trend_policy(t, c->name);
     struct reading *r;
 
@@ -311,24 +292,6 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
 }
 
 /* ---- results ---- */
-
-size_t
-trend_known(const struct trend *t)
-{
-    return t->known;
-}
-
-size_t
-trend_count(const struct trend *t)
-{
-    return t->count;
-}
-
-size_t
-trend_left_out(const struct trend *t)
-{
-    return t->left_out;
-}
 
 void
 trend_get(const struct trend *t, size_t i, struct trend_view *out)

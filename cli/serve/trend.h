@@ -4,6 +4,7 @@
 #ifndef BIDE_CLI_TREND_H
 #define BIDE_CLI_TREND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,16 +18,25 @@ enum {
     TREND_MOST = 2000, /* policies; each takes 10 KiB */
 };
 
-struct trend;
+struct trend_policy;
 
-struct trend *trend_new(void); /* NULL without memory */
+/* All 0: no reading yet. */
+struct trend {
+    size_t count, left_out;     /* policies; cells above TREND_MOST */
+    struct trend_policy **list; /* by name */
+    bool begun;                 /* the first reading is complete */
+    size_t known;               /* number of known points, the newest ones */
+    uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
+    size_t window_steps; /* steps since window_ns */
+};
+
 void trend_free(struct trend *t);
 
 /* One reading: trend_begin, trend_add for every cell, trend_end.  trend_add
  * returns 0 or BIDE_ENOMEM; after BIDE_ENOMEM trend_end must not be called.
  * `now_ns` is monotonic. */
 void trend_begin(struct trend *t);
-int trend_add(struct trend *t, const struct admin_cell *c);
+int trend_add(void *trend, const struct admin_cell *c);
 void trend_end(struct trend *t, uint64_t now_ns);
 
 /* Adds a recorded interval from before the first reading; call it after that
@@ -52,10 +62,6 @@ struct trend_view {
     uint64_t window_succeeded;
     double p50_ms, p95_ms, p99_ms;
 };
-/* Returns how many of the newest points are known. */
-size_t trend_known(const struct trend *t);
-size_t trend_count(const struct trend *t);    /* policies */
-size_t trend_left_out(const struct trend *t); /* cells above TREND_MOST */
 /* Fills `out` with policy `i`, in order of names; its name is valid as long as
  * `t`. */
 void trend_get(const struct trend *t, size_t i, struct trend_view *out);
