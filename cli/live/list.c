@@ -10,6 +10,7 @@
 #include "admin/read.h"
 #include "base/boot.h"
 #include "base/clock.h"
+#include "base/draft.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -33,8 +34,8 @@ enum { NOTES_MAX = 8 };
 enum { SCOPES_SHOWN = 16 };
 
 struct notes {
-    size_t count;          /* may exceed NOTES_MAX */
-    char *list[NOTES_MAX]; /* an entry may be NULL */
+    size_t count; /* may exceed NOTES_MAX */
+    struct draft lines;
 };
 
 struct list {
@@ -95,17 +96,18 @@ static void
 add_count_cells(struct table *t, const struct count *c)
 {
     char text[32];
-    uint64_t firsts = c ? count_firsts(&c->stats) : 0;
+    uint64_t firsts = c ? count_firsts(&c->cell.stats) : 0;
 
     if (!c) {
         return;
     }
     table_cell(t, CALLS, "%s",
-               text_count(count_calls(&c->stats), text, sizeof(text)));
-    table_cell(t, RETRIES, "%s",
-               text_share(c->stats.retries, firsts, 1, text, sizeof(text)));
-    if (c->stats.latency_succeeded.count > 0) {
-        double ns = c->stats.latency_succeeded.p95_ms * 1e6;
+               text_count(count_calls(&c->cell.stats), text, sizeof(text)));
+    table_cell(
+        t, RETRIES, "%s",
+        text_share(c->cell.stats.retries, firsts, 1, text, sizeof(text)));
+    if (c->cell.stats.latency_succeeded.count > 0) {
+        double ns = c->cell.stats.latency_succeeded.p95_ms * 1e6;
 
         table_cell(t, P95, "%s",
                    duration_round((uint64_t)ns, text, sizeof(text)));
@@ -113,38 +115,33 @@ add_count_cells(struct table *t, const struct count *c)
     if (c->sleeping > 0) {
         table_cell(t, SLEEPING, "%u", c->sleeping);
     }
-    if (firsts > 0 && c->stats.retries * 5 > firsts) {
+    if (firsts > 0 && c->cell.stats.retries * 5 > firsts) {
         table_mark_cell(t, RETRIES); /* more than 20 % of the calls */
     }
 }
 
-/* Takes ownership of `note`, which may be NULL. */
-static void
-add_note(struct notes *to, char *note)
-{
-    if (to->count < NOTES_MAX) {
-        to->list[to->count] = note;
-    } else {
-        free(note);
-    }
-    to->count++;
-}
-
-static void add_printed_note(struct notes *to, const char *format, ...)
+static void add_note(struct notes *to, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-add_printed_note(struct notes *to, const char *format, ...)
+add_note(struct notes *to, const char *format, ...)
 {
+    char *note = NULL, *safe = NULL;
     va_list args;
-    char *note = NULL;
 
+    if (to->count++ >= NOTES_MAX) {
+        return;
+    }
     va_start(args, format);
-    if (vasprintf(&note, format, args) < 0) {
-        note = NULL;
+    if (vasprintf(&note, format, args) >= 0) {
+        safe = text_safe(note);
+        free(note);
     }
     va_end(args);
-    add_note(to, note);
+    draft_text(&to->lines, safe ? safe : "");
+    draft_text(&to->lines, "\n");
+    to->lines.failed |= !safe;
+    free(safe);
 }
 
 static void
@@ -190,33 +187,36 @@ add_scope_rows(struct list *list, const struct policy *p,
         }
     }
     if (guarded->scopes > shown) {
-        add_printed_note(&list->notes,
-                         "note: %s has %zu more scopes: bide stats %s", p->name,
-                         guarded->scopes - shown, p->name);
+        add_note(&list->notes, "note: %s has %zu more scopes: bide stats %s",
+                 p->name, guarded->scopes - shown, p->name);
     }
+}
+
+static void
+add_damage_note(struct list *list, const char *name, const char *part)
+{
+    add_note(&list->notes,
+             "note: %s: the state of its %s is damaged, calls continue; to "
+             "repair it: bide %s %s reset",
+             name, part, part, name);
 }
 
 static void
 add_guard_notes(struct list *list, const char *name,
                 const struct admin_guard *g, const struct count *c)
 {
+    char *note;
+
     if (g->damaged) {
-        add_printed_note(
-            &list->notes,
-            "note: %s: the state of its breaker is damaged, calls continue; "
-            "to repair it: bide breaker %s reset",
-            name, name);
+        add_damage_note(list, name, "breaker");
     }
     if (g->budget_damaged) {
-        add_printed_note(
-            &list->notes,
-            "note: %s: the state of its budget is damaged, calls continue; "
-            "to repair it: bide budget %s reset",
-            name, name);
+        add_damage_note(list, name, "budget");
     }
-    if (c && c->scopes_refused > 0) {
-        add_note(&list->notes,
-                 guard_scopes_note(name, c->scopes, c->scopes_refused));
+    if (c && c->cell.scopes_refused > 0) {
+        note = guard_scopes_note(name, c->cell.scopes, c->cell.scopes_refused);
+        add_note(&list->notes, "%s", note ? note : "note");
+        free(note);
     }
 }
 
@@ -250,12 +250,11 @@ add_policy_row(struct list *list, const struct record *r,
         const struct record_part *layer = &r->parts[i];
         char *words = layer_words(r, &i);
 
-        add_printed_note(&list->temporary,
-                         "temporary until %s: %s (version %u, %s): bide log %s",
-                         when_write_until(layer->until_ns, list->now_ns, until,
-                                          sizeof(until)),
-                         words ? words : "?", layer->version, layer->who,
-                         r->name);
+        add_note(&list->temporary,
+                 "* temporary until %s: %s (version %u, %s): bide log %s",
+                 when_write_until(layer->until_ns, list->now_ns, until,
+                                  sizeof(until)),
+                 words ? words : "?", layer->version, layer->who, r->name);
         free(words);
     }
     if (guarded->scopes > 0) {
@@ -277,14 +276,14 @@ find_undefined(struct list *list, const struct count *c, struct undefined *out)
     int rc;
 
     *out = (struct undefined){NULL, false};
-    if (c->declared) {
-        return declared_compile(c->declared, c->name, &out->policy);
+    if (c->cell.declared) {
+        return declared_compile(c->cell.declared, c->cell.name, &out->policy);
     }
     rc = guard_policy(list->registry, "default", &out->policy);
     out->is_default = out->policy != NULL;
-    return rc || out->policy || *c->name == '@'
+    return rc || out->policy || *c->cell.name == '@'
                ? rc
-               : policy_builtin(c->name, &out->policy);
+               : policy_builtin(c->cell.name, &out->policy);
 }
 
 /* Adds a row for a name that services use but that is not defined. */
@@ -293,7 +292,8 @@ add_missing_row(struct list *list, const struct count *c,
                 const struct undefined *u)
 {
     struct table *t = list->table;
-    const struct who *w = c->declared ? &c->declared->by : &c->asked_by;
+    const struct who *w =
+        c->cell.declared ? &c->cell.declared->by : &c->cell.asked_by;
     char rules[128] = "", by[80] = "";
 
     if (u->policy) {
@@ -304,12 +304,12 @@ add_missing_row(struct list *list, const struct count *c,
                  *w->program ? " " : "", w->program,
                  w->elsewhere ? PROCESS_ELSEWHERE : "");
     }
-    table_row_of(t, c->name);
+    table_row_of(t, c->cell.name);
     table_cell(t, VER, "- ");
     table_cell(t, RULES, "%s%s(%s%s)", rules, *rules ? " " : "",
-               c->declared     ? "declared"
-               : u->is_default ? "not defined, so default applies: used"
-                               : "not defined: used",
+               c->cell.declared ? "declared"
+               : u->is_default  ? "not defined, so default applies: used"
+                                : "not defined: used",
                by);
     table_mark_row(t);
     add_count_cells(t, c);
@@ -321,7 +321,7 @@ static void
 put_counts(struct json *j, const struct count *c)
 {
     static const struct count none;
-    const struct bide_stats *s = c ? &c->stats : &none.stats;
+    const struct bide_stats *s = c ? &c->cell.stats : &none.cell.stats;
 
     json_put_count(j, "calls", count_calls(s));
     json_put_count(j, "attempts", s->attempts);
@@ -366,8 +366,8 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     layer_put_all(j, r);
     put_counts(j, c);
     put_guards(list, j, p, guarded);
-    if (c && c->scopes_refused > 0) {
-        json_put_count(j, "scopes_refused", c->scopes_refused);
+    if (c && c->cell.scopes_refused > 0) {
+        json_put_count(j, "scopes_refused", c->cell.scopes_refused);
     }
 }
 
@@ -377,64 +377,65 @@ put_missing(struct list *list, const struct count *c, const struct undefined *u)
     struct json *j = json_add_object(list->array);
     char rules[128];
 
-    json_put_text(j, "policy", c->name);
+    json_put_text(j, "policy", c->cell.name);
     json_put_null(j, "version");
     if (u->policy) {
         json_put_text(j, "rules",
                       policy_summary(u->policy, rules, sizeof(rules)));
     }
-    if (c->declared) {
-        json_put_text(j, "declared_by", c->declared->by.program);
-        json_put_count(j, "declared_pid", c->declared->by.pid);
+    if (c->cell.declared) {
+        json_put_text(j, "declared_by", c->cell.declared->by.program);
+        json_put_count(j, "declared_pid", c->cell.declared->by.pid);
         json_put_truth(j, "declared_other_container",
-                       c->declared->by.elsewhere);
+                       c->cell.declared->by.elsewhere);
     }
     json_put_truth(j, "default", u->is_default);
-    if (c->asked_by.pid > 0) {
-        json_put_count(j, "asked_by", c->asked_by.pid);
-        json_put_text(j, "program", c->asked_by.program);
-        json_put_truth(j, "other_container", c->asked_by.elsewhere);
+    if (c->cell.asked_by.pid > 0) {
+        json_put_count(j, "asked_by", c->cell.asked_by.pid);
+        json_put_text(j, "program", c->cell.asked_by.program);
+        json_put_truth(j, "other_container", c->cell.asked_by.elsewhere);
     }
     put_counts(j, c);
 }
 
 /* ---- all policies ---- */
 
-/* Reads the state of the breaker and the budget in each scope; `p` may be NULL.
- * The caller frees out->parts.  Returns 0 or BIDE_ENOMEM. */
+/* Reads the state of the breaker and the budget in each scope; `p` and `c` may
+ * be NULL.  The caller frees out->parts.  Returns 0 or BIDE_ENOMEM. */
 static int
-read_guards(struct list *list, const struct policy *p, struct guarded *out)
+read_guards(struct list *list, const struct policy *p, const struct count *c,
+            struct guarded *out)
 {
-    const struct scope *scopes = NULL;
+    size_t count = c && guard_by_scope(p) ? c->part_count : 0;
 
     memset(out, 0, sizeof(*out));
     if ((!guard_has_breaker(p) && !guard_has_budget(p)) ||
         admin_live_failed(list->registry)) {
         return 0;
     }
-    if (guard_by_scope(p)) {
-        scopes = counts_scopes(&list->counts, p->name, &out->count);
-    }
-    if (out->count == 0) {
-        admin_guard(list->registry, p, p->name, "", &out->worst);
-        return 0;
-    }
-    out->parts = calloc(out->count, sizeof(*out->parts));
+    out->parts = calloc(count + 1, sizeof(*out->parts));
     if (!out->parts) {
         return BIDE_ENOMEM;
     }
-    for (size_t i = 0; i < out->count; i++) {
-        struct guard_part *part = &out->parts[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct admin_cell *cell = &c->parts[i].cell;
+        struct guard_part *part = &out->parts[out->count];
 
-        memcpy(part->scope, scopes[i].scope, sizeof(part->scope));
+        if (cell->only_scopes) {
+            continue;
+        }
+        memcpy(part->scope, cell->scope, sizeof(part->scope));
         part->used = true;
         out->scopes += *part->scope != '\0';
         admin_guard(list->registry, p, p->name, part->scope, &part->guard);
-        if (i == 0) {
+        if (out->count++ == 0) {
             out->worst = part->guard;
         } else {
             guard_worse(&out->worst, &part->guard);
         }
+    }
+    if (out->count == 0) {
+        admin_guard(list->registry, p, p->name, "", &out->worst);
     }
     return 0;
 }
@@ -444,20 +445,23 @@ list_policy(void *arg, const struct record *r)
 {
     struct list *list = arg;
     struct guarded guarded;
+    struct count total, *c = NULL;
     struct policy *p;
     int rc;
 
     if (!matches_pattern(list, r->name)) {
         return 0;
     }
-    rc = guard_read(list->registry, r, &p);
+    rc = admin_compile(list->registry, r, NULL, &p);
     list->unread = rc && rc != BIDE_EINPUT;
+    if (counts_find(&list->counts, r->name, &total)) {
+        c = &total;
+    }
     if (rc != BIDE_ENOMEM) {
-        rc = read_guards(list, p, &guarded);
+        rc = read_guards(list, p, c, &guarded);
     }
     if (rc == 0) {
-        (list->as_json ? put_policy : add_policy_row)(
-            list, r, p, counts_find(&list->counts, r->name), &guarded);
+        (list->as_json ? put_policy : add_policy_row)(list, r, p, c, &guarded);
         list->shown++;
         free(guarded.parts);
     }
@@ -468,15 +472,17 @@ list_policy(void *arg, const struct record *r)
 static int
 list_missing(struct list *list)
 {
+    const struct counts *counts = &list->counts;
+    struct count c;
     int rc = 0;
 
-    for (size_t i = 0; i < list->counts.count && rc == 0; i++) {
-        const struct count *c = &list->counts.list[i];
+    for (size_t i = 0; i < counts->count && rc == 0; i += c.part_count) {
         struct undefined u;
 
-        if (c->missing && matches_pattern(list, c->name)) {
-            rc = find_undefined(list, c, &u);
-            (list->as_json ? put_missing : add_missing_row)(list, c, &u);
+        counts_find(counts, counts->list[i].cell.name, &c);
+        if (c.cell.missing && matches_pattern(list, c.cell.name)) {
+            rc = find_undefined(list, &c, &u);
+            (list->as_json ? put_missing : add_missing_row)(list, &c, &u);
             policy_free(u.policy);
             list->shown++;
         }
@@ -484,16 +490,15 @@ list_missing(struct list *list)
     return rc;
 }
 
-/* Prints a line for each note, after an empty line; `words` is printed instead
- * of a note for which there was no memory. */
-static void
-print_notes(const struct notes *notes, const char *before, const char *words)
+/* Prints a line for each note, after an empty line.  Returns 0 or BIDE_ENOMEM.
+ */
+static int
+print_notes(const struct notes *notes)
 {
-    for (size_t i = 0; i < notes->count && i < NOTES_MAX; i++) {
-        printf("%s%s", i == 0 ? "\n" : "", before);
-        text_put(stdout, notes->list[i] ? notes->list[i] : words, false);
-        putchar('\n');
+    if (notes->count > 0 && !notes->lines.failed) {
+        printf("\n%s", notes->lines.bytes);
     }
+    return notes->lines.failed ? BIDE_ENOMEM : 0;
 }
 
 static int
@@ -514,21 +519,20 @@ print_list(struct list *list)
         table_free(list->table);
     }
     if (list->counts.added_up > 0) {
-        add_printed_note(&list->notes,
-                         "note: %u more names and scopes are added up as %s",
-                         list->counts.added_up, ADMIN_OTHERS);
+        add_note(&list->notes,
+                 "note: %u more names and scopes are added up as %s",
+                 list->counts.added_up, ADMIN_OTHERS);
     }
     if (admin_refused(list->registry) > 0) {
-        add_printed_note(&list->notes, "note: names that got no cell share "
-                                       "one, which is not shown: bide doctor");
+        add_note(&list->notes, "note: names that got no cell share "
+                               "one, which is not shown: bide doctor");
     }
-    print_notes(&list->temporary, "* ", "temporary");
+    rc = print_notes(&list->temporary) ? BIDE_ENOMEM : rc;
     if (list->temporary.count > NOTES_MAX) {
         printf("* and %zu more are temporary\n",
                list->temporary.count - NOTES_MAX);
     }
-    print_notes(&list->notes, "", "note");
-    return rc;
+    return print_notes(&list->notes) ? BIDE_ENOMEM : rc;
 }
 
 static void
@@ -581,10 +585,8 @@ list_command(struct command_line *line)
         say("%s: no policy matches", list.pattern);
         status = STATUS_ABSENT;
     }
-    for (size_t i = 0; i < NOTES_MAX; i++) {
-        free(list.temporary.list[i]);
-        free(list.notes.list[i]);
-    }
+    draft_free(&list.temporary.lines);
+    draft_free(&list.notes.lines);
     counts_free(&list.counts);
     return status;
 }

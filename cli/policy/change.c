@@ -157,9 +157,19 @@ change_say_covers(const struct admin_results *results)
 void
 change_print_told(const struct change *c, const struct admin_results *results)
 {
-    uint32_t told = c->change.dry_run ? 0 : counts_told(&c->before, results);
+    uint32_t told = 0;
 
-    if (told > 0) {
+    for (size_t i = 0; i < results->count; i++) {
+        const struct admin_result *r = &results->list[i];
+        struct count waiting;
+
+        if (r->did != ADMIN_UNCHANGED &&
+            counts_find(&c->before, r->name, &waiting)) {
+            told += waiting.sleeping;
+        }
+    }
+    told = told > results->woken ? told : results->woken;
+    if (told > 0 && !c->change.dry_run) {
         printf("%u waiting %s decided again\n", told,
                text_plural(told, "call", "calls"));
     }
