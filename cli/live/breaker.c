@@ -308,26 +308,18 @@ use_live_state(struct command_line *line, bool to_reset)
     const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
     struct guard_parts parts = {0};
     struct policy *p;
-    int rc, status = guard_scope_check(line);
+    int status = guard_find(line, &p);
 
-    status = status ? status : guard_check_live(line);
-    status = status ? status : guard_find(line, &p);
     if (status) {
         return status;
     }
     if (!guard_has_breaker(p)) {
         status = report_off(line, p);
-        policy_free(p);
-        return status;
-    }
-    rc = guard_parts_read(line->registry, p, scope, &parts);
-    if (rc) {
-        status = say_failure(rc, p->name);
-    } else if (scope && !parts.list[0].used) {
-        status = guard_no_scope(p, scope);
     } else {
-        status = to_reset ? reset_breaker(line, p, &parts)
-                          : show_breaker(line, p, &parts);
+        status = guard_parts_find(line, p, scope, &parts);
+        status = status     ? status
+                 : to_reset ? reset_breaker(line, p, &parts)
+                            : show_breaker(line, p, &parts);
     }
     guard_parts_free(&parts);
     policy_free(p);

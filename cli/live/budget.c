@@ -229,15 +229,11 @@ show_or_fill(struct command_line *line, const struct policy *p, bool to_fill)
     const char *scope =
         has_own_budget(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
     struct guard_parts parts = {0};
-    int status, rc = guard_parts_read(line->registry, p, scope, &parts);
+    int rc, status = guard_parts_find(line, p, scope, &parts);
 
-    if (rc) {
-        status = say_failure(rc, p->name);
-    } else if (has_own_budget(p) && scope && !parts.list[0].used) {
-        status = guard_no_scope(p, scope);
-    } else if (to_fill) {
+    if (status == 0 && to_fill) {
         status = fill_budget(line, p, &parts);
-    } else {
+    } else if (status == 0) {
         rc = line->option[OPTION_JSON] ? print_json(line, p, &parts)
                                        : print_budget(line, p, &parts);
         status = rc ? say_failure(rc, p->name) : STATUS_DONE;
@@ -260,9 +256,7 @@ budget_command(struct command_line *line)
     if (word && line->option[OPTION_JSON]) {
         return say_usage(line, "--json: only to show the state");
     }
-    status = guard_scope_check(line);
-    status = status ? status : guard_check_live(line);
-    status = status ? status : guard_find(line, &p);
+    status = guard_find(line, &p);
     if (status) {
         return status;
     }

@@ -19,24 +19,12 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 int
-guard_read(struct admin *registry, const struct record *r, struct policy **out)
-{
-    struct policy_text *text = NULL;
-    int rc = admin_text(r, &text);
-
-    *out = NULL;
-    if (rc == 0) {
-        rc = policy_compile(text, admin_find, registry, r->name, out, NULL);
-    }
-    policy_text_free(text);
-    return rc;
-}
-
-int
 guard_compile(struct admin *registry, const struct record *r,
               struct policy **out)
 {
-    return guard_read(registry, r, out) == BIDE_ENOMEM ? BIDE_ENOMEM : 0;
+    int rc = admin_compile(registry, r, NULL, out);
+
+    return rc == BIDE_ENOMEM ? rc : 0;
 }
 
 int
@@ -59,38 +47,21 @@ guard_find(struct command_line *line, struct policy **out)
 {
     const char *name = line->operands[0];
     struct faults faults = {0};
-    struct policy_text *text = NULL;
     struct record r;
-    int rc, status = say_unless_found(line->registry, name, &r);
+    int rc =
+        admin_has_live(line->registry) ? 0 : admin_live_failed(line->registry);
+    int status = guard_scope_check(line);
 
+    if (status == 0 && rc) {
+        status = say_failure(rc, admin_live_path(line->registry));
+    }
+    status = status ? status : say_unless_found(line->registry, name, &r);
     if (status) {
         return status;
     }
-    rc = admin_text(&r, &text);
+    rc = admin_compile(line->registry, &r, &faults, out);
     record_free(&r);
-    if (rc == 0) {
-        rc = policy_compile(text, admin_find, line->registry, name, out,
-                            &faults);
-        policy_text_free(text);
-    }
     return say_refusal(rc, &faults, name, NULL);
-}
-
-int
-guard_check_live(const struct command_line *line)
-{
-    return admin_has_live(line->registry) || !admin_live_failed(line->registry)
-               ? 0
-               : say_failure(admin_live_failed(line->registry),
-                             admin_live_path(line->registry));
-}
-
-int
-guard_no_scope(const struct policy *p, const char *scope)
-{
-    say("%s: no process has used scope %s", p->name, guard_scope(scope));
-    say("see: bide stats %s", p->name);
-    return STATUS_ABSENT;
 }
 
 bool
@@ -318,6 +289,23 @@ guard_parts_read(struct admin *registry, const struct policy *p,
     for (size_t i = 0; i < out->count; i++) {
         admin_guard(registry, p, p->name, out->list[i].scope,
                     &out->list[i].guard);
+    }
+    return 0;
+}
+
+int
+guard_parts_find(struct command_line *line, const struct policy *p,
+                 const char *scope, struct guard_parts *out)
+{
+    int rc = guard_parts_read(line->registry, p, scope, out);
+
+    if (rc) {
+        return say_failure(rc, p->name);
+    }
+    if (line->option[OPTION_SCOPE] && !out->list[0].used) {
+        say("%s: no process has used scope %s", p->name, guard_scope(scope));
+        say("see: bide stats %s", p->name);
+        return STATUS_ABSENT;
     }
     return 0;
 }

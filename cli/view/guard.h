@@ -19,16 +19,10 @@ struct record;
 int guard_compile(struct admin *registry, const struct record *r,
                   struct policy **out);
 int guard_policy(struct admin *registry, const char *name, struct policy **out);
-/* The same, and returns any BIDE_E code. */
-int guard_read(struct admin *registry, const struct record *r,
-               struct policy **out);
-/* Compiles the policy of the first operand.  Returns 0 or the exit status. */
+/* Compiles the policy of the first operand, and checks --scope and that the
+ * live state can be read.  Returns 0; or the exit status, after an error
+ * message. */
 int guard_find(struct command_line *line, struct policy **out);
-/* Returns 0; or the exit status, after an error message: the live state cannot
- * be read. */
-int guard_check_live(const struct command_line *line);
-/* Prints that the scope was never used.  Returns the exit status. */
-int guard_no_scope(const struct policy *p, const char *scope);
 bool guard_has_breaker(const struct policy *p); /* the breaker is not off */
 bool guard_has_budget(const struct policy *p);
 /* Reports whether the policy has a breaker, or a budget for each scope. */
@@ -70,6 +64,10 @@ struct guard_parts {
     struct guard_part *list;
 };
 int guard_parts_read(struct admin *registry, const struct policy *p,
+                     const char *scope, struct guard_parts *out);
+/* The same for --scope; returns 0, or the exit status after an error message:
+ * also if the scope was never used.  Free the parts in all cases. */
+int guard_parts_find(struct command_line *line, const struct policy *p,
                      const char *scope, struct guard_parts *out);
 void guard_parts_free(struct guard_parts *parts);
 

@@ -370,6 +370,21 @@ admin_find(void *arg, const char *name, const struct policy_text **out)
     return 0;
 }
 
+int
+admin_compile(struct admin *a, const struct record *r, struct faults *faults,
+              struct policy **out)
+{
+    struct policy_text *text = NULL;
+    int rc = admin_text(r, &text);
+
+    *out = NULL;
+    if (rc == 0) {
+        rc = policy_compile(text, admin_find, a, r->name, out, faults);
+    }
+    policy_text_free(text);
+    return rc;
+}
+
 struct nearness {
     struct admin *a;
     const char *name;

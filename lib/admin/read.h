@@ -46,6 +46,11 @@ policy_find_fn admin_find;
 int admin_text(const struct record *r, struct policy_text **out);
 int admin_base(const struct record *r, struct policy_text **out);
 
+/* Compiles the rules of a record; `faults` may be NULL.  On failure *out is
+ * NULL. */
+int admin_compile(struct admin *a, const struct record *r,
+                  struct faults *faults, struct policy **out);
+
 /* Returns the existing name nearest to `name`, for "did you mean", or "". */
 const char *admin_near(struct admin *a, const char *name);
 

@@ -22,19 +22,16 @@
 static uint32_t
 read_defer_max(struct doctor *d, const char *name)
 {
-    struct policy_text *text = NULL;
-    struct policy *p = NULL;
     uint32_t max = 0;
+    struct policy *p;
     struct record r;
 
     if (admin_policy(d->admin, name, &r)) {
         return 0;
     }
-    if (!admin_text(&r, &text) &&
-        !policy_compile(text, admin_find, d->admin, name, &p, NULL)) {
+    if (!admin_compile(d->admin, &r, NULL, &p)) {
         max = p->defer.max;
     }
-    policy_text_free(text);
     policy_free(p);
     record_free(&r);
     return max;

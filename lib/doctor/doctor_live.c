@@ -201,8 +201,8 @@ find_wrong_gates(struct doctor *d, struct live *l)
 static void
 check_cells(struct doctor *d, struct live *l)
 {
-    struct seen s = {.d = d, .live = l, .now_ns = clock_monotonic_ns()};
     bool announced = is_announced(d, l);
+    struct seen s = {.d = d, .live = l, .now_ns = clock_monotonic_ns()};
 
     d->out->cells = cell_count(l);
     for (uint32_t i = 0; i < d->out->cells; i++) {

@@ -318,8 +318,7 @@ check_rights(struct doctor *d)
     struct stat dir;
 
     if (stat(d->out->dir, &dir)) {
-        doctor_find(d, FINDING_DIRECTORY_UNREADABLE, d->out->dir,
-                    strerror(errno));
+        doctor_find(d, FINDING_UNSEEN, d->out->dir, strerror(errno));
         return;
     }
     s = (struct services){dir.st_uid == 0 && dir.st_gid != 0, dir.st_uid,

@@ -208,8 +208,6 @@ FINDING(DEFERRED_OVERDUE, WRONG, deferred,
         "deferred work has been due for {age}", "",
         "check that a worker runs: bide deferred work, or bide deferred replay")
 
-FINDING(DIRECTORY_UNREADABLE, UNKNOWN, rights,
-        "{path} was not checked: {why}", "", "run bide doctor as root")
 FINDING(FILE_OPEN, WRONG, rights, "{path}: {why}", "chmod {mode} {path}", "")
 FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
         "")
