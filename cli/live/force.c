@@ -15,12 +15,6 @@
 
 enum { NAMED_MAX = 5 }; /* limit of inheriting policies that are printed */
 
-static const struct key *
-breaker_key(void)
-{
-    return key_find("breaker");
-}
-
 static bool
 is_forced(const char *value)
 {
@@ -41,7 +35,7 @@ read_unforced(const struct record *r, const char **out)
     bool found = false;
 
     if (!r->deleted && admin_base(r, &t) == 0) {
-        value = policy_text_get(t, breaker_key());
+        value = policy_text_get(t, key_find("breaker"));
         found = !is_forced(value);
         *out = !value ? NULL : strcmp(value, "off") == 0 ? "off" : "on";
     }
@@ -84,42 +78,31 @@ struct forced_policies {
     char names[NAMED_MAX][BIDE_NAME_MAX + 1];
 };
 
-/* Reports whether the policy with the text `t` inherits its breaker from
- * f->name.  `origins` is scratch memory for policy_key_count elements. */
-static bool
-inherits_breaker(struct forced_policies *f, const struct policy_text *t,
-                 struct policy_origin *origins)
-{
-    const struct key *key = breaker_key();
-    struct faults faults = {0};
-    int rc =
-        policy_resolve(t, admin_find, f->registry, f->name, origins, &faults);
-
-    faults_free(&faults);
-    return rc == 0 && strcmp(origins[key - policy_keys].from, f->name) == 0;
-}
-
+/* Adds the policy if it inherits its breaker from f->name. */
 static int
 add_forced(void *arg, const struct record *r)
 {
+    struct policy_origin origins[POLICY_KEY_MAX];
     struct forced_policies *f = arg;
-    struct policy_origin *origins;
     struct policy_text *t = NULL;
+    struct faults faults = {0};
     int rc;
 
     if (strcmp(r->name, f->name) == 0 || !strstr(r->text, "extends = ")) {
         return 0;
     }
-    origins = calloc(policy_key_count, sizeof(*origins));
-    rc = origins ? admin_text(r, &t) : BIDE_ENOMEM;
-    if (rc == 0 && inherits_breaker(f, t, origins)) {
+    rc = admin_text(r, &t);
+    if (rc == 0 &&
+        policy_resolve(t, admin_find, f->registry, f->name, origins, &faults) ==
+            0 &&
+        strcmp(origins[key_find("breaker") - policy_keys].from, f->name) == 0) {
         if (f->count < NAMED_MAX) {
             strcpy(f->names[f->count], r->name);
         }
         f->count++;
     }
+    faults_free(&faults);
     policy_text_free(t);
-    free(origins);
     return rc;
 }
 

@@ -15,7 +15,6 @@
 #include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
-#include "policy/policy.h"
 #include "change.h"
 #include "difference.h"
 #include "source.h"

@@ -25,7 +25,10 @@ void change_end(struct change *c);
  * them. */
 void change_say_covers(const struct admin_results *results);
 
-/* Prints "2 waiting calls decided again"; nothing if there were none. */
+/* Prints "2 waiting calls decided again"; nothing if there were none.  Counts
+ * those that were woken, or those that waited `before` under a policy that was
+ * changed: calls of event loops and of bide exec are not woken, but notice the
+ * change themselves. */
 void change_print_told(const struct change *c,
                        const struct admin_results *results);
 

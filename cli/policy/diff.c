@@ -28,19 +28,17 @@ print_line(char sign, const struct key *key, const char *value)
     putchar('\n');
 }
 
-/* Prints the keys that differ, below `title`; that one `always`. Returns 1; 0
- * if no key differs, and then prints nothing; or BIDE_ENOMEM. */
-static int
+/* Prints the keys that differ, below `title`; that one `always`.  Reports
+ * whether any key differs. */
+static bool
 print_differences(const char *title, const struct policy_text *old,
                   const struct policy_text *now, bool always)
 {
-    struct difference *all = calloc(policy_key_count, sizeof(*all));
-    size_t count = all ? difference_of(old, now, all) : 0;
+    struct difference all[POLICY_KEY_MAX];
+    size_t count = difference_of(old, now, all);
+    bool differ = count > 0 || !old != !now;
 
-    if (!all) {
-        return BIDE_ENOMEM;
-    }
-    if (count > 0 || !old != !now || always) {
+    if (differ || always) {
         text_put(stdout, title, false);
         putchar('\n');
     }
@@ -48,8 +46,7 @@ print_differences(const char *title, const struct policy_text *old,
         print_line('-', all[i].key, all[i].old);
         print_line('+', all[i].key, all[i].now);
     }
-    free(all);
-    return count > 0 || !old != !now;
+    return differ;
 }
 
 /* ---- versions ---- */
@@ -116,22 +113,19 @@ choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
     if (status == 0 && line->count > 2) {
         return number_read_version(line, line->operands[2], now);
     }
-    if (status) {
-        return status;
-    }
-    status = say_unless_found(line->registry, name, &r);
+    status = status ? status : say_unless_found(line->registry, name, &r);
     if (status) {
         return status;
     }
     *now = r.version;
     if (*old == 0) {
         rc = admin_before(line->registry, &r, &before);
+        if (rc == 0) {
+            *old = before.version;
+            record_free(&before);
+        }
     }
     record_free(&r);
-    if (*old == 0 && rc == 0) {
-        *old = before.version;
-        record_free(&before);
-    }
     return rc == BIDE_ENOVERSION ? say_no_version(line->registry, name, 0)
            : rc                  ? say_failure(rc, name)
                                  : 0;
@@ -161,13 +155,9 @@ diff_versions(struct command_line *line)
                         : "");
         differ = print_differences(title, old, now,
                                    before.part_count + after.part_count > 2);
-        if (differ >= 0) {
-            differ += print_layers('-', &before, &after);
-            differ += print_layers('+', &after, &before);
-        }
-        status = differ < 0 ? say_no_memory()
-                 : differ   ? STATUS_NO
-                            : STATUS_DONE;
+        differ += print_layers('-', &before, &after);
+        differ += print_layers('+', &after, &before);
+        status = differ ? STATUS_NO : STATUS_DONE;
     }
     policy_text_free(old);
     policy_text_free(now);

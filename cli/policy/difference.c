@@ -46,10 +46,10 @@ difference_silent(const struct policy_text *t, const struct key *key,
 {
     const struct key *extends = key_find("extends");
     const char *parent = t && extends ? policy_text_get(t, extends) : NULL;
-    size_t index = (size_t)(key - policy_keys);
-    struct policy_origin *origins;
+    const struct policy_origin *origin;
+    struct policy_origin origins[POLICY_KEY_MAX];
     struct faults faults = {0};
-    char *text = NULL;
+    char *text;
 
     if (!parent || key == extends) {
         return value_from(key->preset ? key->preset : "", "");
@@ -57,14 +57,11 @@ difference_silent(const struct policy_text *t, const struct key *key,
     if (!find) {
         return strdup("(inherited)");
     }
-    origins = calloc(policy_key_count, sizeof(*origins));
-    if (origins && policy_resolve(t, find, arg, "", origins, &faults) == 0) {
-        text = value_from(origins[index].value, origins[index].from);
-    } else if (origins) {
-        text = strdup("(inherited)");
-    }
+    origin = &origins[key - policy_keys];
+    text = policy_resolve(t, find, arg, "", origins, &faults) == 0
+               ? value_from(origin->value, origin->from)
+               : strdup("(inherited)");
     faults_free(&faults);
-    free(origins);
     return text;
 }
 
@@ -81,9 +78,9 @@ add_side(struct draft *to, const struct policy_text *t, const struct key *key,
 char *
 difference_line(const struct policy_text *old, const struct policy_text *now)
 {
-    struct difference *all = calloc(policy_key_count, sizeof(*all));
-    struct draft line = {.failed = !all};
-    size_t count = all ? difference_of(old, now, all) : 0;
+    struct difference all[POLICY_KEY_MAX];
+    size_t count = difference_of(old, now, all);
+    struct draft line = {0};
 
     for (size_t i = 0; i < count; i++) {
         draft_item(&line, all[i].key->name);
@@ -92,7 +89,6 @@ difference_line(const struct policy_text *old, const struct policy_text *now)
         draft_text(&line, " -> ");
         add_side(&line, now, all[i].key, all[i].now);
     }
-    free(all);
     return draft_take(&line);
 }
 

@@ -12,7 +12,6 @@
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/table.h"
-#include "cli/out/text.h"
 #include "policy/fault.h"
 #include "policy/key.h"
 #include "store/policies/record.h"
@@ -35,15 +34,11 @@ print_keys(struct command_line *line, const struct admin_result *r)
 {
     static const struct table_column columns[] = {
         {"", 0}, {"", TABLE_WRAP}, {"", 0}, {"", TABLE_WRAP}};
-    struct difference *all = calloc(policy_key_count, sizeof(*all));
-    size_t count = all ? difference_of(r->old, r->now, all) : 0;
+    struct difference all[POLICY_KEY_MAX];
+    size_t count = difference_of(r->old, r->now, all);
     struct table *t;
 
-    if (!all) {
-        return BIDE_ENOMEM;
-    }
     if (count == 0) {
-        free(all);
         return 0;
     }
     t = table_new(columns, 4);
@@ -59,7 +54,6 @@ print_keys(struct command_line *line, const struct admin_result *r)
         free(old);
         free(now);
     }
-    free(all);
     return table_print_bare(t);
 }
 
@@ -89,31 +83,26 @@ print_result(struct command_line *line, const struct admin_result *r)
     return r->old && r->now ? print_keys(line, r) : 0;
 }
 
-static void
-print_ending(const struct admin_result *r)
-{
-    uint64_t now_ns = clock_realtime_ns();
-    char buffer[64];
-
-    if (r->until_ns > 0) {
-        printf("until %s, then v%u is in force again\n",
-               when_write_until(r->until_ns, now_ns, buffer, sizeof(buffer)),
-               r->back_to);
-    }
-}
-
 static int
 report_edit(struct command_line *line, const struct change *c,
             struct admin_results *results)
 {
+    uint64_t now_ns = clock_realtime_ns();
+    char until[64];
     int rc = 0;
 
     if (!c->change.dry_run) {
         say_changed();
     }
     for (size_t i = 0; i < results->count && rc == 0; i++) {
-        rc = print_result(line, &results->list[i]);
-        print_ending(&results->list[i]);
+        const struct admin_result *r = &results->list[i];
+
+        rc = print_result(line, r);
+        if (r->until_ns > 0) {
+            printf("until %s, then v%u is in force again\n",
+                   when_write_until(r->until_ns, now_ns, until, sizeof(until)),
+                   r->back_to);
+        }
     }
     change_print_told(c, results);
     if (c->change.dry_run) {

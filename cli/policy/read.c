@@ -85,18 +85,17 @@ static void
 print_guard(const struct policy *p, const struct guard_part *part)
 {
     const struct admin_guard *g = &part->guard;
-    bool scoped = *part->scope != '\0';
+    const char *of = *part->scope ? " of " : "";
+    const char *scope = *part->scope ? guard_scope(part->scope) : "";
     char text[32];
 
     if (!guard_is_closed(g)) {
-        printf("# breaker%s%s: %s%s: bide breaker %s\n", scoped ? " of " : "",
-               scoped ? guard_scope(part->scope) : "",
+        printf("# breaker%s%s: %s%s: bide breaker %s\n", of, scope,
                guard_state(g, text, sizeof(text)),
                g->damaged ? ", damaged" : "", p->name);
     }
     if (g->budget_damaged || (g->has_budget && g->budget_level < 1)) {
-        printf("# budget%s%s: %s left%s: bide budget %s\n",
-               scoped ? " of " : "", scoped ? guard_scope(part->scope) : "",
+        printf("# budget%s%s: %s left%s: bide budget %s\n", of, scope,
                guard_level(g, text, sizeof(text)),
                g->budget_damaged ? ", damaged" : "", p->name);
     }
@@ -206,27 +205,21 @@ json_record(const struct record *r, const struct policy_origin *origins)
     return json_out(j);
 }
 
-/* Finds the values in force of all keys; they are valid until `out_text` is
+/* Finds the values in force of all keys; they are valid until *out_text is
  * freed.  Returns 0, or the exit status after an error message. */
 static int
 resolve_record(struct command_line *line, const struct record *r,
-               struct policy_text **out_text, struct policy_origin **out)
+               struct policy_text **out_text, struct policy_origin *out)
 {
-    struct policy_origin *origins = calloc(policy_key_count, sizeof(*origins));
-    struct policy_text *text = NULL;
     struct faults faults = {0};
-    int rc = origins ? admin_text(r, &text) : BIDE_ENOMEM;
+    int rc = admin_text(r, out_text);
 
     if (rc == 0) {
-        rc = policy_resolve(text, admin_find, line->registry, r->name, origins,
+        rc = policy_resolve(*out_text, admin_find, line->registry, r->name, out,
                             &faults);
-    }
-    if (rc) {
-        policy_text_free(text);
-        free(origins);
-    } else {
-        *out_text = text;
-        *out = origins;
+        if (rc) {
+            policy_text_free(*out_text);
+        }
     }
     return say_refusal(rc, &faults, r->name, NULL);
 }
@@ -234,11 +227,11 @@ resolve_record(struct command_line *line, const struct record *r,
 static int
 show_resolved(struct command_line *line, const struct record *r)
 {
-    struct policy_origin *origins;
+    struct policy_origin origins[POLICY_KEY_MAX];
     struct policy_text *text;
     struct faults faults = {0};
     struct policy *p;
-    int rc, status = resolve_record(line, r, &text, &origins);
+    int rc, status = resolve_record(line, r, &text, origins);
 
     if (status) {
         return status;
@@ -256,7 +249,6 @@ show_resolved(struct command_line *line, const struct record *r)
     }
     faults_free(&faults);
     policy_text_free(text);
-    free(origins);
     return rc ? say_no_memory() : STATUS_DONE;
 }
 
@@ -289,7 +281,7 @@ int
 get_command(struct command_line *line)
 {
     const struct key *key = key_find(line->operands[1]);
-    struct policy_origin *origins;
+    struct policy_origin origins[POLICY_KEY_MAX];
     struct policy_text *text;
     struct record r;
     int status;
@@ -306,12 +298,11 @@ get_command(struct command_line *line)
     if (status) {
         return status;
     }
-    status = resolve_record(line, &r, &text, &origins);
+    status = resolve_record(line, &r, &text, origins);
     if (status == 0) {
         print_text(origins[key - policy_keys].value);
         putchar('\n');
         policy_text_free(text);
-        free(origins);
     }
     record_free(&r);
     return status;

@@ -2,12 +2,8 @@
 #ifndef BIDE_CLI_SETTING_H
 #define BIDE_CLI_SETTING_H
 
-#include <stdint.h>
-
 #include "admin/change.h"
 #include "cli/command/command.h"
-#include "cli/view/count.h"
-#include "store/policies/record.h"
 
 struct policy_text;
 

@@ -12,6 +12,7 @@
 #include "admin/open.h"
 #include "admin/read.h"
 #include "base/array.h"
+#include "base/draft.h"
 #include "cli/command/say.h"
 #include "policy/group.h"
 #include "policy/policy.h"
@@ -20,13 +21,19 @@
 /* Enough for a million policies of 500 bytes. */
 enum { SOURCE_BYTES_MAX = 512 << 20 };
 
+static bool
+ends_with_ini(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 4 && strcmp(name + length - 4, ".ini") == 0;
+}
+
 bool
 source_is_file(const char *operand)
 {
-    size_t length = strlen(operand);
-
     return strchr(operand, '/') || strcmp(operand, "-") == 0 ||
-           (length > 4 && strcmp(operand + length - 4, ".ini") == 0);
+           ends_with_ini(operand);
 }
 
 /* ---- bytes ---- */
@@ -34,42 +41,28 @@ source_is_file(const char *operand)
 int
 source_read_all(int fd, size_t most, char **out, size_t *out_length)
 {
-    size_t room = 1 << 16, length = 0;
-    char *bytes = malloc(room);
+    struct draft all = {0};
+    char part[1 << 16];
+    ssize_t got;
 
-    while (bytes) {
-        ssize_t got;
-
-        if (length + 1 == room) {
-            char *grown = realloc(bytes, 2 * room);
-
-            if (!grown) {
-                break;
-            }
-            bytes = grown;
-            room *= 2;
-        }
-        got = read(fd, bytes + length, room - length - 1);
+    while ((got = read(fd, part, sizeof(part))) != 0) {
         if (got > 0) {
-            length += (size_t)got;
+            draft_add(&all, part, (size_t)got);
         }
-        if (length > most) {
+        if (all.used > most) {
             errno = EFBIG;
             got = -1;
         }
-        if (got < 0 && errno != EINTR) {
-            free(bytes);
-            return BIDE_ESYS;
-        }
-        if (got == 0) {
-            bytes[length] = '\0';
-            *out = bytes;
-            *out_length = length;
-            return 0;
+        if (all.failed || (got < 0 && errno != EINTR)) {
+            int rc = all.failed ? BIDE_ENOMEM : BIDE_ESYS;
+
+            draft_free(&all);
+            return rc;
         }
     }
-    free(bytes);
-    return BIDE_ENOMEM;
+    *out_length = all.used;
+    *out = draft_take(&all);
+    return *out ? 0 : BIDE_ENOMEM;
 }
 
 int
@@ -157,10 +150,7 @@ read_file(struct source *s, const char *path, struct faults *faults)
 static int
 is_ini(const struct dirent *entry)
 {
-    size_t length = strlen(entry->d_name);
-
-    return entry->d_name[0] != '.' && length > 4 &&
-           strcmp(entry->d_name + length - 4, ".ini") == 0;
+    return entry->d_name[0] != '.' && ends_with_ini(entry->d_name);
 }
 
 /* Orders names in a directory by bytes, so that the order does not depend on

@@ -17,13 +17,11 @@
 #include "store/history/history.h"
 #include "findings.h"
 
-static const char *
-level_word(enum doctor_level level)
-{
-    return level == DOCTOR_WRONG     ? "wrong"
-           : level == DOCTOR_UNKNOWN ? "unknown"
-                                     : "note";
-}
+static const char *const level_words[] = {
+    [DOCTOR_NOTE] = "note",
+    [DOCTOR_UNKNOWN] = "unknown",
+    [DOCTOR_WRONG] = "wrong",
+};
 
 static uint64_t
 count_findings(const struct doctor_report *r, enum doctor_level level)
@@ -159,7 +157,8 @@ print_findings(const struct doctor_report *r, const char *bide)
         struct finding_words w;
 
         findings_explain(f, bide, &w);
-        printf("%s%-8s%s: ", i == 0 ? "\n" : "", level_word(f->level), f->area);
+        printf("%s%-8s%s: ", i == 0 ? "\n" : "", level_words[f->level],
+               f->area);
         text_put(stdout, w.said.why, false);
         putchar('\n');
         print_to_do("        -> ", w.run);
@@ -270,7 +269,7 @@ print_doctor_json(const struct doctor_report *r, const char *bide)
         struct finding_words w;
 
         findings_explain(f, bide, &w);
-        json_put_text(j, "level", level_word(f->level));
+        json_put_text(j, "level", level_words[f->level]);
         json_put_text(j, "area", f->area);
         json_put_text(j, "what", w.said.why);
         json_put_text(j, "command", w.run);
