@@ -268,8 +268,11 @@ run_command(struct command_line *line)
         text_put(stdout, uncounted, false);
         puts("; see: bide doctor");
     } else if (rc && !*uncounted) {
-        say("%s: %s: the live state was left out",
-            admin_live_path(line->registry), bide_strerror(rc));
+        if (!uncounted_look(line->registry, uncounted, sizeof(uncounted))) {
+            snprintf(uncounted, sizeof(uncounted), "%s: %s",
+                     admin_live_path(line->registry), bide_strerror(rc));
+        }
+        say("%s; see: bide doctor", uncounted);
     }
     admin_close(line->registry);
     return status;

@@ -1,5 +1,6 @@
 #include "paths.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -93,15 +94,27 @@ paths_absolute(const char *path)
     return all;
 }
 
+/* Looks in /etc/group first: glibc's other look-ups crash without memory. */
 gid_t
 paths_group(void)
 {
     char names[4096];
     struct group group, *found = NULL;
+    FILE *f;
 
-    if (geteuid() || getgrnam_r("bide", &group, names, sizeof(names), &found) ||
-        !found) {
+    if (geteuid()) {
         return (gid_t)-1;
     }
-    return found->gr_gid;
+    f = fopen("/etc/group", "re");
+    while (f && !fgetgrent_r(f, &group, names, sizeof(names), &found) &&
+           strcmp(found->gr_name, "bide") != 0) {
+    }
+    if (!found && (f || errno != ENOMEM) &&
+        getgrnam_r("bide", &group, names, sizeof(names), &found)) {
+        found = NULL;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return found ? found->gr_gid : (gid_t)-1;
 }
