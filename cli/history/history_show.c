@@ -20,10 +20,11 @@ enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
 static bool
 has_figure(const struct history_rows *rows, size_t figure)
 {
-    bool any = figures[figure].title && !figures[figure].if_any;
+    static const struct bide_stats none;
+    bool any = figure_shown(&none, figure);
 
     for (size_t i = 0; i < rows->count && !any; i++) {
-        any = figure_shown(&rows->list[i].stats, &figures[figure]);
+        any = figure_shown(&rows->list[i].stats, figure);
     }
     return any;
 }
@@ -100,7 +101,7 @@ print_rows(const struct history_rows *rows)
         if (has_figure(rows, i)) {
             which[count++] = i;
             columns[count] =
-                (struct table_column){figures[i].title, TABLE_RIGHT};
+                (struct table_column){figure_title(i), TABLE_RIGHT};
         }
     }
     t = table_new(columns, count + 1);
@@ -109,8 +110,8 @@ print_rows(const struct history_rows *rows)
         add_row_label(t, rows, &rows->list[i]);
         for (size_t k = 0; k < count; k++) {
             table_cell(t, k + 1, "%s",
-                       figure_write(&rows->list[i].stats, &figures[which[k]],
-                                    text, sizeof(text)));
+                       figure_write(&rows->list[i].stats, which[k], text,
+                                    sizeof(text)));
         }
     }
     return table_print(t);
@@ -187,12 +188,12 @@ print_beside(const struct history_rows *rows)
         if (!has_figure(rows, k)) {
             continue;
         }
-        write_lower(figures[k].title, lower);
+        write_lower(figure_title(k), lower);
         table_row_of(t, lower);
         for (size_t i = first; i < rows->count; i++) {
-            table_cell(t, i - first + 1, "%s",
-                       figure_write(&rows->list[i].stats, &figures[k], text,
-                                    sizeof(text)));
+            table_cell(
+                t, i - first + 1, "%s",
+                figure_write(&rows->list[i].stats, k, text, sizeof(text)));
         }
     }
     if (table_print(t)) {

@@ -160,7 +160,7 @@ column_title(size_t column)
                                                 [BUDGET] = "BUDGET"};
 
     return titles[column] ? titles[column]
-                          : figures[column - FIRST_FIGURE].title;
+                          : figure_title(column - FIRST_FIGURE);
 }
 
 static bool
@@ -174,7 +174,7 @@ has_column(const struct stats_cell *cell, size_t column)
     case BUDGET:
         return guard_has_budget(cell->policy);
     default:
-        return figure_shown(&cell->live.stats, &figures[column - FIRST_FIGURE]);
+        return figure_shown(&cell->live.stats, column - FIRST_FIGURE);
     }
 }
 
@@ -210,7 +210,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
                 const struct stats_cell *cell)
 {
     const struct admin_cell *c = &cell->live;
-    const struct figure *figure;
+    size_t figure = column - FIRST_FIGURE;
     char text[32];
 
     switch (column) {
@@ -228,9 +228,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
         add_guard_cell(t, at, column, &cell->guard);
         break;
     default:
-        figure = &figures[column - FIRST_FIGURE];
-        if (figure->shape != FIGURE_LATENCY ||
-            c->stats.latency_succeeded.count > 0) {
+        if (figure < FIGURE_LATENCY || c->stats.latency_succeeded.count > 0) {
             table_cell(t, at, "%s",
                        figure_write(&c->stats, figure, text, sizeof(text)));
         }

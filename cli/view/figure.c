@@ -6,74 +6,67 @@
 #include "cli/out/text.h"
 #include "count.h"
 
-enum {
-    COLUMN = COUNTER_IS_COLUMN,
-    IF_ANY = COUNTER_IS_IF_ANY,
-    VERDICT = COUNTER_IS_VERDICT,
-    EXHAUSTED = COUNTER_IS_EXHAUSTED,
-    FAILED = COUNTER_IS_FAILED,
-    SHAPE_CALLS = FIGURE_SHARE,
-    SHAPE_ATTEMPTS = FIGURE_COUNT,
-    SHAPE_SLEPT = FIGURE_TIME,
+static const struct {
+    const char *title;
+    size_t offset; /* of a double in struct bide_latency */
+} latencies[] = {
+    {"P50", offsetof(struct bide_latency, p50_ms)},
+    {"P95", offsetof(struct bide_latency, p95_ms)},
+    {"P99", offsetof(struct bide_latency, p99_ms)},
 };
 
-/* clang-format off */
-const struct figure figures[FIGURES] = {
-    {"CALLS", FIGURE_CALLS, false, 0},
-#define ROW(ID, field, name, unit, title, flags, metric, help)            \
-    {title, (enum figure_shape)SHAPE_##unit,                              \
-     ((flags) & IF_ANY) != 0,                                             \
-     offsetof(struct bide_stats, field)},
-#define INNER(...)
-    COUNTERS(ROW, ROW, INNER)
-#define LATENCY(title, field)                                             \
-    {title, FIGURE_LATENCY, false,                                  \
-     offsetof(struct bide_stats, latency_succeeded.field)}
-    LATENCY("P50", p50_ms),
-    LATENCY("P95", p95_ms),
-    LATENCY("P99", p99_ms),
-};
-/* clang-format on */
-
-static uint64_t
-count_at(const struct bide_stats *s, size_t offset)
+/* Returns the counter of a figure; NULL: it is the calls, or a latency. */
+static const struct counter_row *
+row_of(size_t figure)
 {
-    uint64_t count;
-
-    memcpy(&count, (const char *)s + offset, sizeof(count));
-    return count;
-}
-
-bool
-figure_shown(const struct bide_stats *s, const struct figure *figure)
-{
-    return figure->title &&
-           (!figure->if_any || count_at(s, figure->offset) > 0);
+    return figure > 0 && figure < FIGURE_LATENCY ? &counter_rows[figure - 1]
+                                                 : NULL;
 }
 
 const char *
-figure_write(const struct bide_stats *s, const struct figure *figure, char *out,
-             size_t size)
+figure_title(size_t figure)
 {
+    const struct counter_row *row = row_of(figure);
+
+    return figure == 0 ? "CALLS"
+           : row       ? row->title
+                       : latencies[figure - FIGURE_LATENCY].title;
+}
+
+bool
+figure_shown(const struct bide_stats *s, size_t figure)
+{
+    const struct counter_row *row = row_of(figure);
+
+    return !row || (row->title && (!(row->flags & COUNTER_IS_IF_ANY) ||
+                                   counter_of(s, row) > 0));
+}
+
+const char *
+figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
+{
+    const struct counter_row *row = row_of(figure);
     double ms;
 
-    switch (figure->shape) {
-    case FIGURE_CALLS:
+    if (figure == 0) {
         return text_count(count_calls(s), out, size);
-    case FIGURE_COUNT:
-        return text_count(count_at(s, figure->offset), out, size);
-    case FIGURE_SHARE:
-        return text_share(count_at(s, figure->offset), count_calls(s), 2, out,
-                          size);
-    case FIGURE_TIME:
-        return duration_round(count_at(s, figure->offset), out, size);
-    case FIGURE_LATENCY:
-        memcpy(&ms, (const char *)s + figure->offset, sizeof(ms));
-        return s->latency_succeeded.count > 0
-                   ? duration_round((uint64_t)(ms * 1e6), out, size)
-                   : "-";
     }
-    return "-";
+    if (row) {
+        uint64_t count = counter_of(s, row);
+
+        return row->unit == COUNTER_OF_CALLS
+                   ? text_share(count, count_calls(s), 2, out, size)
+               : row->unit == COUNTER_OF_SLEPT
+                   ? duration_round(count, out, size)
+                   : text_count(count, out, size);
+    }
+    memcpy(&ms,
+           (const char *)&s->latency_succeeded +
+               latencies[figure - FIGURE_LATENCY].offset,
+           sizeof(ms));
+    return s->latency_succeeded.count > 0
+               ? duration_round((uint64_t)(ms * 1e6), out, size)
+               : "-";
 }
 
 void
