@@ -37,7 +37,7 @@ struct audit {
     uint64_t since_ns, until_ns, now_ns;
     size_t count;
     struct audit_entry *list; /* by time */
-    struct past_known past;
+    struct history_known past;
     uint64_t damaged;
     uint64_t opened; /* number of times that breakers opened */
 };

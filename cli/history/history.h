@@ -57,7 +57,7 @@ struct history_rows {
     size_t count;
     struct history_row *list; /* by name, scope, version and slot */
     struct history_bins bins;
-    struct past_known past;
+    struct history_known past;
 };
 
 /* Reads the rows that the command line selects.  Returns 0 or, after an error
@@ -76,7 +76,7 @@ int history_print(const struct history_rows *rows);
 void history_csv(const struct history_rows *rows);
 void history_plot(const struct history_rows *rows); /* history_plot.c */
 /* Prints on stderr that `count` records or pages are damaged. */
-void history_say_damaged(const struct past_known *past, uint64_t count);
+void history_say_damaged(const struct history_known *past, uint64_t count);
 
 /* Reports whether history_command has to run the command line. */
 bool history_asked(const struct command_line *line);

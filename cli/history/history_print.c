@@ -50,7 +50,7 @@ history_json(const struct history_rows *rows)
     json_put_s(j, "since", rows->since_ns);
     json_put_s(j, "until",
                rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns);
-    json_put_time(j, "recorded", rows->past.recorded_ns);
+    json_put_time(j, "recorded", rows->past.last_ns);
     json_put_count(j, "damaged", rows->past.damaged);
     array = json_in_array(j, "rows");
     for (size_t i = 0; i < rows->count; i++) {

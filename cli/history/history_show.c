@@ -274,7 +274,7 @@ print_all_outcomes(const struct history_rows *rows)
 static void
 print_source(const struct history_rows *rows)
 {
-    const struct past_known *k = &rows->past;
+    const struct history_known *k = &rows->past;
     char when[64], lost[32];
 
     if (k->anew_ns >= rows->since_ns && k->anew_ns > 0 &&
@@ -286,18 +286,18 @@ print_source(const struct history_rows *rows)
             duration_round(k->anew_lost_ns, lost, sizeof(lost)));
     }
 
-    if (rows->past.recorded_ns == 0 &&
-        (rows->past.damaged > 0 || rows->past.pending_unknown)) {
+    if (rows->past.last_ns == 0 &&
+        (rows->past.damaged > 0 || rows->past.state_lost)) {
         puts("\nThe last recording cannot be read: see bide doctor.");
-    } else if (rows->past.recorded_ns == 0) {
+    } else if (rows->past.last_ns == 0) {
         puts("\nThere is no history yet: these are the totals since the live "
              "state was created.\nTo keep history, run bide record --every "
              "1m.");
-    } else if (rows->now_ns > rows->past.recorded_ns &&
-               rows->now_ns - rows->past.recorded_ns > 600000000000) {
-        printf("\nLast recorded %s: everything later is one interval.\n",
-               when_write(rows->past.recorded_ns, rows->now_ns, when,
-                          sizeof(when)));
+    } else if (rows->now_ns > rows->past.last_ns &&
+               rows->now_ns - rows->past.last_ns > 600000000000) {
+        printf(
+            "\nLast recorded %s: everything later is one interval.\n",
+            when_write(rows->past.last_ns, rows->now_ns, when, sizeof(when)));
     }
     if (rows->since_ns > 0 && rows->since_ns < rows->past.hours_from_ns) {
         printf("\nHistory begins %s: older records were removed.\n",
@@ -361,11 +361,11 @@ history_asked(const struct command_line *line)
 }
 
 void
-history_say_damaged(const struct past_known *past, uint64_t count)
+history_say_damaged(const struct history_known *past, uint64_t count)
 {
     say("history: %llu damaged %s skipped", (unsigned long long)count,
         text_plural(count, "record or page was", "records or pages were"));
-    if (past->pending_unknown) {
+    if (past->state_lost) {
         say("history: the counts since the last recording are lost; bide "
             "record continues from now");
     }

@@ -1,5 +1,4 @@
 /* bide record: records history, once, or periodically with --every. */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,11 +25,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-enum {
-    RUNNING_MAX = 16, /* limit of running --on-change commands */
-    VARIABLES = 8,    /* added to the environment of such a command */
-    VARIABLE_MAX = 256,
-};
+enum { RUNNING_MAX = 16 /* limit of running --on-change commands */ };
 
 struct recorder {
     struct command_line *line;
@@ -96,90 +91,47 @@ read_recorder_options(struct command_line *line, struct recorder *r)
 
 /* ---- --on-change ---- */
 
-struct variables {
-    size_t count;
-    char text[VARIABLES][VARIABLE_MAX];
-};
-
-static void
-set_variable(struct variables *v, const char *name, const char *value)
-{
-    assert(v->count < VARIABLES);
-    snprintf(v->text[v->count++], VARIABLE_MAX, "%s=%s", name, value);
-}
-
-static void
-set_share_variable(struct variables *v, const char *name, uint64_t part,
-                   uint64_t whole)
+static int
+set_share_variable(const char *name, uint64_t part, uint64_t whole)
 {
     char text[32];
 
     snprintf(text, sizeof(text), "%.3f",
              whole > 0 ? 100 * (double)part / (double)whole : 0.0);
-    set_variable(v, name, text);
+    return setenv(name, text, 1);
 }
 
-static void
-set_all_variables(struct variables *v, const struct level_change *c)
+/* Describes a change in this process's environment, which the command gets.
+ * Returns 0, or 1 without memory. */
+static int
+set_variables(const struct level_change *c)
 {
     char text[32];
+    int rc = setenv("BIDE_POLICY", c->name, 1) ||
+             setenv("BIDE_OLD_LEVEL", level_word(c->before), 1) ||
+             setenv("BIDE_LEVEL", level_word(c->now), 1) ||
+             setenv("BIDE_WHY", c->words, 1);
 
-    set_variable(v, "BIDE_POLICY", c->name);
-    set_variable(v, "BIDE_OLD_LEVEL", level_word(c->before));
-    set_variable(v, "BIDE_LEVEL", level_word(c->now));
-    set_variable(v, "BIDE_WHY", c->words);
     if (c->seen.unclear > 0 || c->seen.damaged) {
-        return;
+        unsetenv("BIDE_CALLS");
+        unsetenv("BIDE_RETRIES_PCT");
+        unsetenv("BIDE_FAILED_PCT");
+        unsetenv("BIDE_P95_MS");
+        return rc;
     }
     snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);
-    set_variable(v, "BIDE_CALLS", text);
-    set_share_variable(v, "BIDE_RETRIES_PCT", c->seen.retries,
-                       c->seen.attempts);
-    set_share_variable(v, "BIDE_FAILED_PCT", c->seen.failed, c->seen.calls);
+    rc = rc || setenv("BIDE_CALLS", text, 1);
     snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
-    set_variable(v, "BIDE_P95_MS", text);
-}
-
-static bool
-is_replaced(const struct variables *v, const char *variable)
-{
-    size_t length = strcspn(variable, "=") + 1;
-
-    for (size_t i = 0; i < v->count; i++) {
-        if (strncmp(v->text[i], variable, length) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Returns this process's environment with the variables of `v` added or
- * replaced; NULL without memory.  The caller frees only the array. */
-static char **
-make_environment(struct variables *v)
-{
-    size_t count = 0, n = 0;
-    char **all;
-
-    while (environ[count]) {
-        count++;
-    }
-    all = calloc(count + v->count + 1, sizeof(*all));
-    for (size_t i = 0; all && i < count; i++) {
-        if (!is_replaced(v, environ[i])) {
-            all[n++] = environ[i];
-        }
-    }
-    for (size_t i = 0; all && i < v->count; i++) {
-        all[n++] = v->text[i];
-    }
-    return all;
+    return rc || setenv("BIDE_P95_MS", text, 1) ||
+           set_share_variable("BIDE_RETRIES_PCT", c->seen.retries,
+                              c->seen.attempts) ||
+           set_share_variable("BIDE_FAILED_PCT", c->seen.failed, c->seen.calls);
 }
 
 /* Starts the shell command with default signal handling and no input.  Returns
  * 0 or an errno code. */
 static int
-spawn_command(const char *command, char **variables, pid_t *out)
+spawn_command(const char *command, pid_t *out)
 {
     char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
     posix_spawn_file_actions_t actions;
@@ -204,7 +156,7 @@ spawn_command(const char *command, char **variables, pid_t *out)
     posix_spawnattr_setsigdefault(&attributes, &usual);
     posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    rc = posix_spawn(out, "/bin/sh", &actions, &attributes, argv, variables);
+    rc = posix_spawn(out, "/bin/sh", &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
@@ -215,8 +167,6 @@ spawn_command(const char *command, char **variables, pid_t *out)
 static void
 run_on_change(struct recorder *r, const struct level_change *change)
 {
-    struct variables v = {0};
-    char **all;
     pid_t child;
     int error;
 
@@ -225,10 +175,8 @@ run_on_change(struct recorder *r, const struct level_change *change)
             change->name, RUNNING_MAX);
         return;
     }
-    set_all_variables(&v, change);
-    all = make_environment(&v);
-    error = all ? spawn_command(r->on_change, all, &child) : ENOMEM;
-    free(all);
+    error =
+        set_variables(change) ? ENOMEM : spawn_command(r->on_change, &child);
     if (error) {
         say("--on-change: %s", strerror(error));
     } else {

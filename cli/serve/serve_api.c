@@ -322,7 +322,7 @@ static void
 put_host(FILE *out, struct admin *registry, const char *dir)
 {
     struct json *j = json_object_new();
-    struct past_known past = {0};
+    struct history_known past = {0};
     uint64_t trouble_ns = 0;
     int rc, trouble = admin_trouble(registry, &trouble_ns);
     char host[HOST_SIZE] = "", uncounted[1024];
@@ -337,7 +337,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
         json_put_text(j, "not_counted", uncounted);
     }
     rc = past_known(admin_past(registry), &past);
-    json_put_time(j, "recorded", rc ? 0 : past.recorded_ns);
+    json_put_time(j, "recorded", rc ? 0 : past.last_ns);
     if (trouble < 0) {
         json_put_text(j, "trouble", bide_strerror(trouble));
         json_put_s(j, "trouble_at", trouble_ns);
@@ -443,7 +443,7 @@ read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
 {
     struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
     struct trend_start start = {&api->trend, 0};
-    struct past_known past;
+    struct history_known past;
 
     trend_begin(&api->trend);
     if (admin_each_cell(registry, NULL, trend_add, &api->trend) != 0) {

@@ -54,7 +54,7 @@ struct metrics {
     bool live;    /* the live state exists and can be read */
     bool counts;  /* as far as files tell, services can count calls */
     bool history; /* history can be read, or does not exist yet */
-    struct past_known past;
+    struct history_known past;
     uint64_t trouble_ns; /* last time that a service could not read the
                             registry; 0: never */
 };

@@ -353,7 +353,7 @@ static const struct {
     {"bide_history_up", "gauge",
      "1 when the history can be read or does not exist yet.", FLAG(history)},
     {"bide_history_recorded_timestamp_seconds", "gauge",
-     "When bide record last recorded.", TIME(past.recorded_ns)},
+     "When bide record last recorded.", TIME(past.last_ns)},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
      "When a service last failed to read the registry.", TIME(trouble_ns)},
     {"bide_policy_version", "gauge",

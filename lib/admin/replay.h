@@ -25,7 +25,7 @@ struct admin_replay {
     uint32_t first_version, last_version; /* that were in force; 0: none */
     uint64_t longest_ns;                  /* interval */
     uint64_t unknown; /* failed attempts without an outcome's name */
-    struct past_known past;
+    struct history_known past;
 };
 
 /* `scope` NULL: all of them, each by itself.  Always fills `out`;

@@ -65,7 +65,7 @@ find_older_copy(struct doctor *d)
                                      .minutes = true};
     struct known_version k = {.d = d};
     struct doctor_finding *f;
-    struct past_known known;
+    struct history_known known;
 
     if (past_each_interval(admin_past(d->admin), &recorded, compare_interval,
                            &k, &known) == 1) {
@@ -102,7 +102,7 @@ judge_line(struct doctor *d)
     struct past *p = admin_past(d->admin);
     struct live *l = past_live(p, false);
     uint64_t now = past_now_ns(p);
-    struct past_known k;
+    struct history_known k;
     char by[32], words[48];
 
     if (l) {

@@ -289,7 +289,7 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
     struct history_range range = {.name = count == 1 ? names[0] : NULL,
                                   .until_ns = UINT64_MAX,
                                   .minutes = true};
-    struct past_known known = {.damaged = 0};
+    struct history_known known = {.damaged = 0};
     int rc = choose_policies(&j);
 
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;

@@ -92,7 +92,7 @@ past_close(struct past *p)
 }
 
 static int
-read_known(struct past *p, struct past_known *out)
+read_known(struct past *p, struct history_known *out)
 {
     struct history_known k = {.last_ns = 0};
     struct live *l;
@@ -101,26 +101,13 @@ read_known(struct past *p, struct past_known *out)
     if (rc) {
         return fail_history(p, rc);
     }
-    *out = (struct past_known){
-        .recorded_ns = k.last_ns,
-        .minutes_from_ns = k.minutes_from_ns,
-        .hours_from_ns = k.hours_from_ns,
-        .damaged = k.damaged,
-        .pending_unknown = k.state_lost,
-        .lost = k.lost,
-        .bytes = k.bytes,
-        .newest_ns = k.newest_ns,
-        .jump_ns = k.jump_ns,
-        .anew_ns = k.anew_ns,
-        .anew_lost_ns = k.anew_lost_ns,
-    };
     l = p->history ? past_live(p, false) : NULL;
     if (l && live_header(l)->begun_ns != k.live_begun_ns &&
         !memcmp(live_header(l)->boot_id, k.boot, sizeof(k.boot))) {
-        out->anew_ns = live_header(l)->begun_ns - (uint64_t)k.jump_ns;
-        out->anew_lost_ns =
-            out->anew_ns > k.last_ns ? out->anew_ns - k.last_ns : 0;
+        k.anew_ns = live_header(l)->begun_ns - (uint64_t)k.jump_ns;
+        k.anew_lost_ns = k.anew_ns > k.last_ns ? k.anew_ns - k.last_ns : 0;
     }
+    *out = k;
     return 0;
 }
 
@@ -140,7 +127,7 @@ past_now_ns(struct past *p)
 }
 
 int
-past_known(struct past *p, struct past_known *out)
+past_known(struct past *p, struct history_known *out)
 {
     int rc = open_history(p);
 
@@ -305,7 +292,7 @@ pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
 
 static int
 collect_pending(struct past *p, const char *name,
-                const struct past_known *known, struct pending *out)
+                const struct history_known *known, struct pending *out)
 {
     struct live *l = past_live(p, false);
     struct pending_space *r;
@@ -316,7 +303,7 @@ collect_pending(struct past *p, const char *name,
     draft_clear(&out->cells);
     out->damaged = 0;
     out->begin_ns = out->end_ns = 0;
-    if (!l || known->pending_unknown) {
+    if (!l || known->state_lost) {
         return 0;
     }
     r = malloc(sizeof(*r));
@@ -330,7 +317,7 @@ collect_pending(struct past *p, const char *name,
     free(r);
     begun = live_header(l)->begun_ns;
     out->end_ns = out->now_ns;
-    out->begin_ns = known->recorded_ns > begun ? known->recorded_ns : begun;
+    out->begin_ns = known->last_ns > begun ? known->last_ns : begun;
     if (out->begin_ns > out->end_ns) { /* the clock was set back */
         out->end_ns = out->begin_ns;
     }
@@ -340,11 +327,11 @@ collect_pending(struct past *p, const char *name,
 /* Reads the pending counts, again if a recording ended meanwhile: all must be
  * relative to the same recording. */
 static int
-read_pending(struct past *p, const char *name, struct past_known *known,
+read_pending(struct past *p, const char *name, struct history_known *known,
              struct pending *out)
 {
     enum { TRIES = 10 };
-    struct past_known before;
+    struct history_known before;
     int rc = read_known(p, known), tries = 0;
 
     do {
@@ -355,8 +342,7 @@ read_pending(struct past *p, const char *name, struct past_known *known,
                  : rc              ? fail_history(p, rc)
                                    : read_known(p, known);
         }
-    } while (!rc && known->recorded_ns != before.recorded_ns &&
-             ++tries < TRIES);
+    } while (!rc && known->last_ns != before.last_ns && ++tries < TRIES);
     return rc;
 }
 
@@ -405,7 +391,8 @@ visit_recorded(void *arg, const struct history_interval *i)
 
 int
 past_each_interval(struct past *p, const struct history_range *range,
-                   history_visit_fn *visit, void *arg, struct past_known *out)
+                   history_visit_fn *visit, void *arg,
+                   struct history_known *out)
 {
     struct pending pending = {.now_ns = past_now_ns(p)};
     struct visiting t = {visit, arg, 0};

@@ -38,28 +38,15 @@ struct live *past_live(struct past *p, bool create);
  * first recording of this boot is not followed. */
 uint64_t past_now_ns(struct past *p);
 
-struct past_known {
-    uint64_t recorded_ns;                    /* the last recording; 0: none */
-    uint64_t minutes_from_ns, hours_from_ns; /* earlier ones were removed */
-    uint64_t damaged;     /* records and pages that were skipped */
-    bool pending_unknown; /* damage hides the counts since the last recording */
-    uint64_t lost;        /* cells whose counts were lost once by damage */
-    uint64_t bytes;       /* size of the file */
-    uint64_t newest_ns;   /* the latest time in it, after a clock was ahead */
-    int64_t jump_ns;      /* how far the clock is ahead of past_now_ns */
-    /* When the live state began anew within a boot, 0: never; and the time
-     * before of which calls may be missing. */
-    uint64_t anew_ns, anew_lost_ns;
-};
 /* Fills *out; all zero without a recording.  Fails with BIDE_EDAMAGED,
  * BIDE_EPERM ... */
-int past_known(struct past *p, struct past_known *out);
+int past_known(struct past *p, struct history_known *out);
 
 /* Visits intervals as history_each.  The counts since the last recording come
  * last, as an interval until now, unless range->until_ns is earlier. */
 int past_each_interval(struct past *p, const struct history_range *range,
                        history_visit_fn *visit, void *arg,
-                       struct past_known *out);
+                       struct history_known *out);
 /* Returns the name of an outcome in such figures, owned by `p`. */
 const char *past_outcome(struct past *p, uint32_t id);
 /* Fills *out with the statistics that `bide stats` shows, from `f`. */

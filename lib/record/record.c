@@ -285,7 +285,7 @@ judge_levels(struct past *p, struct recorded *out)
 static void
 rescue_history(struct past *p, struct recorded *out)
 {
-    struct past_known known;
+    struct history_known known;
     struct recording *r;
 
     if ((past_known(p, &known) || p->history) &&

@@ -259,9 +259,10 @@ refuse_locked(int fd, unsigned wait_ms)
 }
 
 /* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0
- * with the lock, 1 if `path` names another file now, or a BIDE_E code. */
+ * with the lock, EAGAIN if `path` names another file now, or a BIDE_E code;
+ * BIDE_ELOCKED without a message. */
 static int
-wait_for_lock(int fd, const char *path, unsigned wait_ms, uint64_t until)
+wait_for_lock(int fd, const char *path, uint64_t until)
 {
     const struct timespec pause = {0, POLL_MS * NS_PER_MS};
 
@@ -270,42 +271,50 @@ wait_for_lock(int fd, const char *path, unsigned wait_ms, uint64_t until)
             return place_failed(path, errno);
         }
         if (clock_monotonic_ns() >= until) {
-            return refuse_locked(fd, wait_ms);
+            return BIDE_ELOCKED;
         }
         nanosleep(&pause, NULL);
     }
     /* A file that was removed while we waited would be a lock that no other
      * process sees. */
     return !safe_check(fd, path) ? 0
-           : errno == ENOENT     ? 1
+           : errno == ENOENT     ? EAGAIN
                                  : place_failed(path, errno);
+}
+
+int
+place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
+{
+    uint64_t until = clock_monotonic_ns() + wait_ms * NS_PER_MS;
+    char *path = place_path(dir, name);
+    int rc = path ? EAGAIN : place_failed(dir, ENOMEM);
+
+    while (rc == EAGAIN) {
+        int fd = safe_open_or_make(path);
+
+        rc =
+            fd < 0 ? place_failed(path, errno) : wait_for_lock(fd, path, until);
+        if (!rc || rc == BIDE_ELOCKED) {
+            *out_fd = fd;
+        } else if (fd >= 0) {
+            close(fd);
+        }
+    }
+    free(path);
+    return rc;
 }
 
 int
 place_lock(const char *dir, const char *command, unsigned wait_ms, int *out_fd)
 {
-    uint64_t until = clock_monotonic_ns() + wait_ms * NS_PER_MS;
-    char *path = place_path(dir, "registry.lock");
-    int fd, rc;
+    int fd, rc = place_wait(dir, "registry.lock", wait_ms, &fd);
 
-    if (!path) {
-        return place_failed(dir, ENOMEM);
-    }
-    do {
-        fd = safe_open_or_make(path);
-        if (fd < 0) {
-            rc = place_failed(path, errno);
-            break;
-        }
-        rc = wait_for_lock(fd, path, wait_ms, until);
-        if (rc) {
-            close(fd);
-        }
-    } while (rc > 0);
-    free(path);
     if (!rc) {
         write_lock_line(fd, command);
         *out_fd = fd;
+    } else if (rc == BIDE_ELOCKED) {
+        refuse_locked(fd, wait_ms);
+        close(fd);
     }
     return rc;
 }

@@ -47,6 +47,11 @@ int place_install(const char *dir, const char *fresh, const char *path, int rc);
 int place_lock(const char *dir, const char *command, unsigned wait_ms,
                int *out_fd);
 void place_unlock(int fd);
+/* Opens or makes the file `name` in `dir` and takes its lock.  BIDE_ELOCKED
+ * after wait_ms: without a message; *out_fd is the file, which the caller
+ * closes. */
+int place_wait(const char *dir, const char *name, unsigned wait_ms,
+               int *out_fd);
 
 /* Allocates disk space for the first `size` bytes of the open file. */
 int place_reserve(int fd, const char *path, size_t size);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct history_known {
-    uint64_t last_ns; /* the last recording */
+    uint64_t last_ns; /* the last recording; 0: none */
     bool state_lost;  /* damaged: the counts since then are not known */
     uint64_t minutes_from_ns, hours_from_ns; /* 0: all since the beginning */
     uint64_t lost;       /* cells that lost counts by a damaged base */
@@ -17,8 +17,10 @@ struct history_known {
     /* recording_line.h: of the last recording's boot, or zero. */
     uint8_t boot[16];
     uint64_t live_begun_ns, boottime_ns, offset_ns, newest_ns;
+    /* When the live state began anew within a boot, 0: never; and the time
+     * before of which calls may be missing. */
     uint64_t anew_ns, anew_lost_ns;
-    int64_t jump_ns;
+    int64_t jump_ns; /* how far the clock is ahead of this line */
 };
 
 #endif

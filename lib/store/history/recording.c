@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/boot.h"
@@ -20,7 +19,7 @@
 #include "store/file/seal.h"
 #include "store/pages/pages_file.h"
 
-enum { QUICK_WAIT_MS = 200, LOCK_POLL_MS = 10 };
+enum { QUICK_WAIT_MS = 200 };
 
 _Static_assert((int)HISTORY_DATABASES <= (int)LMDB_DATABASES_MAX, "lmdb_open");
 
@@ -61,36 +60,14 @@ recording_damaged(struct recording *r, const char *what)
 /* ---- the lock ---- */
 
 static int
-take_history_lock(struct recording *r, int wait_ms)
+take_history_lock(struct recording *r, unsigned wait_ms)
 {
-    const struct timespec pause = {0, LOCK_POLL_MS * 1000000};
-    char *path = place_path(r->dir, "history.lock");
-    int waited = 0;
+    int rc = place_wait(r->dir, "history.lock", wait_ms, &r->lock);
 
-    if (!path) {
-        return place_failed(r->dir, ENOMEM);
-    }
-    r->lock = safe_open_or_make(path);
-    if (r->lock < 0) {
-        int rc = place_failed(path, errno);
-
-        free(path);
-        return rc;
-    }
-    free(path);
-    while (flock(r->lock, LOCK_EX | LOCK_NB)) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return place_failed(r->dir, errno);
-        }
-        if (waited >= wait_ms) {
-            return place_say(BIDE_ELOCKED,
-                             "%s/history.lock: held by another recorder",
-                             r->dir);
-        }
-        nanosleep(&pause, NULL);
-        waited += LOCK_POLL_MS;
-    }
-    return 0;
+    return rc == BIDE_ELOCKED
+               ? place_say(rc, "%s/history.lock: held by another recorder",
+                           r->dir)
+               : rc;
 }
 
 /* ---- small values ---- */

@@ -107,11 +107,11 @@ read_state(struct faulting *f, char out[STATE_MAX])
         assert_int_equal(admin_each_policy(a, add_policy, &t), 0);
     }
     if (f->target->parts & HISTORY) {
-        struct past_known known;
+        struct history_known known;
 
         assert_int_equal(past_known(admin_past(a), &known), 0);
         assert_int_equal(known.damaged, 0);
-        text_add(&t, "recorded %llu\n", (unsigned long long)known.recorded_ns);
+        text_add(&t, "recorded %llu\n", (unsigned long long)known.last_ns);
     }
     admin_close(a);
     if (f->target->parts & QUEUE) {

@@ -94,7 +94,7 @@ calls_since(struct scene *s, int64_t ago_ns)
 {
     struct history_range range = {"pay", 0, UINT64_MAX, true};
     struct admin *a = scene_admin(s);
-    struct past_known known;
+    struct history_known known;
     uint64_t calls = 0;
 
     range.since_ns = ago_ns ? past_now_ns(admin_past(a)) - (uint64_t)ago_ns : 0;
@@ -279,7 +279,7 @@ static void
 a_removed_live_file_is_an_event(void **state)
 {
     struct scene *s = *state;
-    struct past_known known;
+    struct history_known known;
     struct admin *a;
     struct seen seen;
 

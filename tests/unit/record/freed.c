@@ -50,7 +50,7 @@ recorded_sums(struct scene *s, const char *name)
 {
     struct history_range range = {name, 0, UINT64_MAX, true};
     struct sums sums = {0};
-    struct past_known past;
+    struct history_known past;
     struct admin *a = scene_admin(s);
 
     assert_int_equal(

@@ -23,7 +23,7 @@ add(void *arg, const struct history_interval *i)
 }
 
 static struct figures *
-history_of(struct scene *s, const char *name, struct past_known *past)
+history_of(struct scene *s, const char *name, struct history_known *past)
 {
     struct history_range range = {name, 0, UINT64_MAX, false};
     struct figures *sum = calloc(1, sizeof(*sum));
@@ -39,7 +39,7 @@ history_of(struct scene *s, const char *name, struct past_known *past)
 static uint64_t
 calls_of(struct scene *s, const char *name)
 {
-    struct past_known past;
+    struct history_known past;
     struct figures *f = history_of(s, name, &past);
     uint64_t calls = figures_calls(f);
 
@@ -62,7 +62,7 @@ totals_are_exact_before_between_and_after_recordings(void **state)
     struct scene *s = *state;
     const struct bide_outcome bad[] = {bide_http(503, NULL), bide_ok()};
     struct recorded done;
-    struct past_known past;
+    struct history_known past;
     struct figures *f;
     struct admin *a;
 
@@ -80,7 +80,7 @@ totals_are_exact_before_between_and_after_recordings(void **state)
         assert_int_equal(f->outcome_count, 1);
         assert_int_equal(f->outcome[0].count, i);
         assert_int_equal(past.damaged + past.lost, 0);
-        assert_int_equal(past.recorded_ns != 0, i >= 3);
+        assert_int_equal(past.last_ns != 0, i >= 3);
         free(f);
     }
     a = scene_admin(s);
@@ -243,8 +243,8 @@ is_recorded(void *arg)
 {
     struct scene *s = arg;
     struct admin *a = scene_admin(s);
-    struct past_known past;
-    bool yes = past_known(admin_past(a), &past) == 0 && past.recorded_ns > 0;
+    struct history_known past;
+    bool yes = past_known(admin_past(a), &past) == 0 && past.last_ns > 0;
 
     admin_close(a);
     return yes;

@@ -203,7 +203,7 @@ history_equals_the_outside_count_whoever_is_killed(void **state)
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct figures *sum = calloc(1, sizeof(*sum));
     struct recorded done;
-    struct past_known past;
+    struct history_known past;
     struct admin *a;
     unsigned killed;
 

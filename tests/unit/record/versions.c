@@ -124,7 +124,7 @@ read_versions(struct scene *s, uint64_t calls[VERSIONS])
 {
     struct history_range range = {"pay", 0, UINT64_MAX, false};
     struct admin *a = scene_admin(s);
-    struct past_known past;
+    struct history_known past;
 
     memset(calls, 0, VERSIONS * sizeof(*calls));
     assert_int_equal(
