@@ -8,6 +8,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "base/near.h"
+#include "base/paths.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/fold.h"
@@ -213,7 +214,7 @@ open_registry(struct command_line *line)
     int rc = 0;
 
     if (!line->option[OPTION_DIR]) {
-        rc = admin_default_dir(standard, sizeof(standard));
+        rc = paths_registry(standard, sizeof(standard));
         line->option[OPTION_DIR] = rc ? NULL : standard;
     }
     return rc ? rc : admin_open(line->option[OPTION_DIR], &line->registry);

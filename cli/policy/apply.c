@@ -10,6 +10,7 @@
 #include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/paths.h"
 #include "base/safe.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -116,11 +117,11 @@ init_command(struct command_line *line)
         live = live_buffer;
     }
     if (!dir) {
-        rc = admin_default_dir(dir_buffer, sizeof(dir_buffer));
+        rc = paths_registry(dir_buffer, sizeof(dir_buffer));
         dir = dir_buffer;
     }
     if (rc == 0 && !live) {
-        rc = admin_default_live_dir(live_buffer, sizeof(live_buffer));
+        rc = paths_live(live_buffer, sizeof(live_buffer));
         live = live_buffer;
     }
     if (rc) {

@@ -292,7 +292,7 @@ doctor_command(struct command_line *line)
     if (status) {
         return status;
     }
-    rc = given ? 0 : admin_default_dir(standard, sizeof(standard));
+    rc = given ? 0 : paths_registry(standard, sizeof(standard));
     if (rc) {
         return say_failure(rc, "registry");
     }

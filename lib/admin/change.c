@@ -15,15 +15,22 @@
 
 /* ---- apply ---- */
 
+/* Copies a base; NULL: there is none. */
+static int
+copy_base(const struct policy_text *base, struct edit_new *n)
+{
+    n->base = base ? policy_text_copy(base) : NULL;
+    return base && !n->base ? failure_plain(BIDE_ENOMEM) : 0;
+}
+
 /* Replaces a policy by `wanted` (NULL: deletes it), or lays a layer with the
  * differences over it. */
 static int
 replace_policy(struct edit *e, const char *name, struct edit_old *old,
                const struct policy_text *wanted, const struct record *layers_of)
 {
-    const struct policy_text *base = e->change->for_ns ? old->base : wanted;
-    struct edit_new n = {.base = base ? policy_text_copy(base) : NULL};
-    int rc = base && !n.base ? failure_plain(BIDE_ENOMEM) : 0;
+    struct edit_new n = {0};
+    int rc = copy_base(e->change->for_ns ? old->base : wanted, &n);
 
     if (rc == 0 && wanted) {
         rc = layers_keep(e->change->for_ns ? &old->r : layers_of, &n);
@@ -296,12 +303,11 @@ restore_version(struct edit *e, const char *name, struct edit_old *old,
 static int
 end_layer(struct edit *e, const char *name, struct edit_old *old)
 {
-    struct edit_new n = {.base =
-                             old->base ? policy_text_copy(old->base) : NULL};
+    struct edit_new n = {0};
     struct failure *f;
-    int rc = old->base && !n.base ? failure_plain(BIDE_ENOMEM)
-                                  : layers_keep(&old->r, &n);
+    int rc = copy_base(old->base, &n);
 
+    rc = rc ? rc : layers_keep(&old->r, &n);
     if (rc == 0 && !layers_drop(&n, NULL, e->change->layer)) {
         f = failure_begin(FAILURE_NO_LAYER, BIDE_ENOVERSION, name);
         f->wanted = e->change->layer;

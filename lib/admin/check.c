@@ -161,15 +161,15 @@ compile_at(struct edit *e, const struct record *r,
 
 /* Checks a policy now and after each end of a layer, up to the first fault. */
 static int
-check_moments(struct edit *e, const struct record *r,
-              const struct policy_text *base, const char *file)
+check_moments(struct edit *e, struct record *r, const struct policy_text *base,
+              const char *file)
 {
     int rc = 0;
 
     for (e->next_ns = e->now_ns; rc == 0 && e->next_ns < UINT64_MAX;) {
         e->at_ns = e->next_ns;
         e->next_ns = UINT64_MAX;
-        edit_note_ends(e, r);
+        edit_settle(e, r); /* of times that grow, so parts never come back */
         rc = compile_at(e, r, base, file);
     }
     e->at_ns = e->now_ns;

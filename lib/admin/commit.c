@@ -66,10 +66,9 @@ may_leave_group(const struct admin_result *r)
 
     for (size_t i = 0; r->old && i < sizeof(keys) / sizeof(*keys); i++) {
         const struct key *k = key_find(keys[i]);
-        const char *old = policy_text_get(r->old, k);
-        const char *now = r->now ? policy_text_get(r->now, k) : NULL;
 
-        if ((old || now) && (!old || !now || strcmp(old, now) != 0)) {
+        if (!layers_same(policy_text_get(r->old, k),
+                         r->now ? policy_text_get(r->now, k) : NULL)) {
             return true;
         }
     }
@@ -140,16 +139,14 @@ check_all(struct edit *e)
 static void
 announce_change(struct edit *e, struct live *l)
 {
-    struct touched t = {(const char *const *)e->touched.list, e->touched.count};
+    struct reader *r = e->a->past.reader;
+    uint64_t txn = writer_txn(e->writer);
 
     if (l) {
         e->results.woken =
-            announce(l, e->a->past.reader,
-                     announced(l) + 1 == writer_txn(e->writer) ? &t : NULL,
-                     writer_txn(e->writer));
+            announce(l, r, announced(l) + 1 == txn ? &e->touched : NULL, txn);
         if (e->grouped) {
-            announce_groups(l, e->a->past.reader, &e->groups,
-                            writer_txn(e->writer));
+            announce_groups(l, r, &e->groups, txn);
         }
     }
 }

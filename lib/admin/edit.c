@@ -88,14 +88,11 @@ edit_add_result(struct edit *e, struct admin_result *result)
 /* ---- reading ---- */
 
 void
-edit_note_ends(struct edit *e, const struct record *r)
+edit_settle(struct edit *e, struct record *r)
 {
-    for (size_t i = 1; i < r->part_count; i++) {
-        uint64_t end_ns = r->parts[i].until_ns;
-
-        if (end_ns > e->at_ns && end_ns < e->next_ns) {
-            e->next_ns = end_ns;
-        }
+    record_settle(r, e->at_ns);
+    if (r->until_ns && r->until_ns < e->next_ns) {
+        e->next_ns = r->until_ns;
     }
 }
 
@@ -105,8 +102,7 @@ edit_in_force(struct edit *e, const char *name, struct record *out)
     int rc = writer_policy(e->writer, name, out);
 
     if (rc == 0) {
-        edit_note_ends(e, out);
-        record_settle(out, e->at_ns);
+        edit_settle(e, out);
     }
     return rc;
 }

@@ -9,11 +9,11 @@
 #ifndef BIDE_ADMIN_EDIT_H
 #define BIDE_ADMIN_EDIT_H
 
+#include "registry/name_list.h"
 #include "policy/group.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 #include "change.h"
-#include "names.h"
 
 struct admin;
 struct writer;
@@ -70,9 +70,10 @@ int edit_add_result(struct edit *e, struct admin_result *result);
 /* Frees the contents of a result that was not appended. */
 void edit_free_result(struct admin_result *r);
 
-/* Lowers e->next_ns to the first end of a layer of `r` after e->at_ns. */
-void edit_note_ends(struct edit *e, const struct record *r);
-/* Reads what is in force at e->at_ns, and notes its ends. */
+/* Leaves of `r` what is in force at e->at_ns, and lowers e->next_ns to its next
+ * end. */
+void edit_settle(struct edit *e, struct record *r);
+/* Reads what is in force at e->at_ns, as edit_settle(). */
 int edit_in_force(struct edit *e, const char *name, struct record *out);
 /* Reads a policy before its change; edit_old_free() in any case.
  * BIDE_ENOPOLICY: the name was never used.  BIDE_EVERSION: change->if_version

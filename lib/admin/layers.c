@@ -10,8 +10,8 @@
 #include "store/policies/record.h"
 #include "change.h"
 
-static bool
-same_value(const char *a, const char *b)
+bool
+layers_same(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
@@ -57,6 +57,18 @@ layers_drop(struct edit_new *n, const char *key, uint32_t version)
     return kept < count;
 }
 
+/* Reports whether the change names the key. */
+static bool
+is_setting(const struct edit *e, const struct key *key)
+{
+    size_t i = 0;
+
+    while (i < e->setting_count && key_find(e->settings[i].key) != key) {
+        i++;
+    }
+    return i < e->setting_count;
+}
+
 /* Reports whether the change asks for a value of this key. */
 static bool
 is_wanted(const struct edit *e, const struct edit_old *old,
@@ -64,14 +76,10 @@ is_wanted(const struct edit *e, const struct edit_old *old,
 {
     const char *value = policy_text_get(wanted, key);
 
-    for (size_t i = 0; i < e->setting_count; i++) {
-        if (key_find(e->settings[i].key) == key) {
-            return true;
-        }
-    }
-    return !e->settings &&
-           (!same_value(value, policy_text_get(old->base, key)) ||
-            !same_value(value, policy_text_get(old->text, key)));
+    return e->settings
+               ? is_setting(e, key)
+               : !layers_same(value, policy_text_get(old->base, key)) ||
+                     !layers_same(value, policy_text_get(old->text, key));
 }
 
 /* Refuses what cannot be for a time.  A policy is linked to the one that it
@@ -146,7 +154,7 @@ static bool
 has_effect(const struct edit_old *old, const struct record_part *p)
 {
     bool effect =
-        !same_value(policy_text_get(old->text, key_find(p->key)), p->value);
+        !layers_same(policy_text_get(old->text, key_find(p->key)), p->value);
 
     for (size_t i = 1; i < old->r.part_count && !effect; i++) {
         const struct record_part *under = &old->r.parts[i];
@@ -182,7 +190,7 @@ add_cover(const struct edit_new *n, const struct key *key,
     for (size_t i = 0; i < n->part_count; i++) {
         p = strcmp(n->parts[i].key, key->name) == 0 ? &n->parts[i] : p;
     }
-    if (!p || same_value(p->value, policy_text_get(n->base, key))) {
+    if (!p || layers_same(p->value, policy_text_get(n->base, key))) {
         return 0;
     }
     cover = array_add(&r->covers, &r->cover_count, sizeof(*cover));
@@ -201,13 +209,12 @@ find_covers(struct edit *e, const struct edit_old *old,
 
     for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
         const struct key *key = &policy_keys[i];
-        bool changed = old->base && !same_value(policy_text_get(old->base, key),
-                                                policy_text_get(n->base, key));
 
-        for (size_t k = 0; k < e->setting_count; k++) {
-            changed |= key_find(e->settings[k].key) == key;
+        if (is_setting(e, key) ||
+            (old->base && !layers_same(policy_text_get(old->base, key),
+                                       policy_text_get(n->base, key)))) {
+            rc = add_cover(n, key, r);
         }
-        rc = changed ? add_cover(n, key, r) : 0;
     }
     return rc;
 }

@@ -14,6 +14,8 @@ bool layers_drop(struct edit_new *n, const char *key, uint32_t version);
  * the values.  BIDE_EINPUT, with a fault: this cannot be for a time. */
 int layers_add(struct edit *e, const char *name, const struct edit_old *old,
                const struct policy_text *wanted, struct edit_new *n);
+/* Reports whether two values of a key are equal; NULL: not set. */
+bool layers_same(const char *a, const char *b);
 /* Reports whether the rules differ, now or later. */
 bool layers_differ(const struct edit_old *old, const struct edit_new *n);
 /* Fills in the rules that the result shows, the end of a layer, and the layers

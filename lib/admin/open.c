@@ -15,20 +15,6 @@
 #include "store/queue/queue.h"
 #include "inside.h"
 
-/* ---- places ---- */
-
-int
-admin_default_dir(char *buffer, size_t size)
-{
-    return paths_registry(buffer, size);
-}
-
-int
-admin_default_live_dir(char *buffer, size_t size)
-{
-    return paths_live(buffer, size);
-}
-
 int
 admin_init(const char *dir, const char *live_dir)
 {
@@ -42,8 +28,6 @@ admin_init(const char *dir, const char *live_dir)
     return failure_of_store(rc, dir, writer_why());
 }
 
-/* ---- open ---- */
-
 int
 admin_open(const char *dir, struct admin **out)
 {
@@ -52,7 +36,7 @@ admin_open(const char *dir, struct admin **out)
     int rc = a ? 0 : BIDE_ENOMEM;
 
     if (!dir) {
-        rc = rc ? rc : admin_default_dir(standard, sizeof(standard));
+        rc = rc ? rc : paths_registry(standard, sizeof(standard));
         dir = standard;
     }
     rc = rc ? rc : past_open(dir, &a->past);

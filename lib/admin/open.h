@@ -4,16 +4,8 @@
 #ifndef BIDE_ADMIN_OPEN_H
 #define BIDE_ADMIN_OPEN_H
 
-#include <stddef.h>
-
 struct admin;
 struct past;
-
-/* Write the directory that bide_open(NULL) takes, and the directory where live
- * files go by default: /run/bide for root, $XDG_RUNTIME_DIR/bide, else
- * /dev/shm/bide-UID. */
-int admin_default_dir(char *buffer, size_t size);
-int admin_default_live_dir(char *buffer, size_t size);
 
 /* Makes a registry in `dir`, whose live file goes to `live_dir`.  BIDE_EEXIST:
  * there is one already. */

@@ -25,7 +25,6 @@ struct collecting {
     struct admin *a;
     const char *scope;
     struct admin_replay *out;
-    struct open_interval **open; /* of each scope */
     struct profile_counts counts;
     struct profile_outcome outcomes[OUTCOMES];
     int rc;
@@ -59,7 +58,7 @@ set_outcomes(struct collecting *c, const struct figures *f)
 static int
 close_interval(struct collecting *c, size_t scope)
 {
-    struct open_interval *o = c->open[scope];
+    struct open_interval *o = c->out->scopes[scope].open;
     const struct figures *f = &o->figures;
     struct profile_counts *to = &c->counts;
 
@@ -84,27 +83,15 @@ static int
 add_scope(struct collecting *c, const char *scope)
 {
     struct admin_replay *r = c->out;
-    struct admin_replay_scope *longer =
-        array_more(r->scopes, r->scope_count, sizeof(*longer));
-    struct open_interval **open;
+    struct admin_replay_scope *to =
+        array_add(&r->scopes, &r->scope_count, sizeof(*to));
 
-    if (!longer) {
+    if (!to) {
         return BIDE_ENOMEM;
     }
-    r->scopes = longer;
-    open = array_more(c->open, r->scope_count, sizeof(*open));
-    if (!open) {
-        return BIDE_ENOMEM;
-    }
-    c->open = open;
-    open[r->scope_count] = calloc(1, sizeof(**open));
-    if (!open[r->scope_count]) {
-        return BIDE_ENOMEM;
-    }
-    longer += r->scope_count++;
-    *longer = (struct admin_replay_scope){.scope = ""};
-    strcpy(longer->scope, scope);
-    return 0;
+    strcpy(to->scope, scope);
+    to->open = calloc(1, sizeof(*to->open));
+    return to->open ? 0 : BIDE_ENOMEM;
 }
 
 static size_t
@@ -152,7 +139,7 @@ add_interval(void *arg, const struct history_interval *i)
         return c->rc;
     }
     widen_replay(c->out, i);
-    o = c->open[scope];
+    o = c->out->scopes[scope].open;
     if (o->is_open && i->end_ns > o->end_ns) {
         c->rc = close_interval(c, scope);
     }
@@ -213,9 +200,8 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     rc = past_each_interval(&a->past, &range, add_interval, c, &out->past);
     rc = rc ? rc : fill_profiles(c);
     for (size_t i = 0; i < out->scope_count; i++) {
-        free(c->open[i]);
+        free(out->scopes[i].open);
     }
-    free(c->open);
     free(c);
     return rc == BIDE_ENOMEM ? failure_plain(rc) : rc;
 }

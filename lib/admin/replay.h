@@ -11,10 +11,12 @@
 #include "store/history/figures.h"
 
 struct admin;
+struct open_interval;
 
 struct admin_replay_scope {
     char scope[BIDE_NAME_MAX + 1];
-    struct profile profile; /* times from begin_ns below */
+    struct profile profile;     /* times from begin_ns below */
+    struct open_interval *open; /* while it is collected */
 };
 
 struct admin_replay {

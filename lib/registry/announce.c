@@ -41,17 +41,10 @@ wake_cell(struct reader *r, struct cell *c, uint64_t txn)
     return cell_announce(c);
 }
 
-static int
-compare_name(const void *key, const void *element)
-{
-    return strcmp(key, *(const char *const *)element);
-}
-
 static bool
-is_touched(const struct touched *t, const char *name)
+is_touched(const struct names *t, const char *name)
 {
-    return !t || (t->count && bsearch(name, t->names, t->count,
-                                      sizeof(*t->names), compare_name));
+    return !t || names_have(t, name);
 }
 
 static bool
@@ -63,13 +56,13 @@ is_missing(const struct cell *c)
 /* Wakes the changed policy, if it is only one, before all cells are searched:
  * most changes are of one policy without scopes. */
 static uint32_t
-wake_first(struct live *l, struct reader *r, const struct touched *t,
+wake_first(struct live *l, struct reader *r, const struct names *t,
            uint64_t txn)
 {
     uint32_t index;
 
     if (!t || t->count != 1 ||
-        cell_find(l, t->names[0], "", false, &index) != 0) {
+        cell_find(l, t->list[0], "", false, &index) != 0) {
         return 0;
     }
     return wake_cell(r, cell_at(l, index), txn);
@@ -97,7 +90,7 @@ set_announced(struct live *l, uint64_t txn)
 struct announcement {
     struct live *live;
     struct reader *reader;
-    const struct touched *touched;
+    const struct names *touched;
     const struct groups *used; /* announce_groups */
     bool undefined_too;
     uint64_t txn;
@@ -204,7 +197,7 @@ publish_touched(struct announcement *t, struct cell *c, const char *name)
 }
 
 uint32_t
-announce(struct live *l, struct reader *r, const struct touched *touched,
+announce(struct live *l, struct reader *r, const struct names *touched,
          uint64_t txn)
 {
     struct announcement t = {

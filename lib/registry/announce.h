@@ -7,19 +7,15 @@
 #include "live/live.h"
 #include "policy/group.h"
 #include "store/policies/reader.h"
-
-/* The names of the policies that a commit changed, in order of strcmp. */
-struct touched {
-    const char *const *names;
-    size_t count;
-};
+#include "name_list.h"
 
 /* Announces commit `txn` to the cells of the touched policies, in all scopes,
  * and of undefined names if `default` is touched; then marks `txn` as
- * announced. `touched` NULL: any policy may have changed (a writer was killed
- * before it announced).  Returns the number of threads that were woken. */
-uint32_t announce(struct live *l, struct reader *r,
-                  const struct touched *touched, uint64_t txn);
+ * announced. `touched` is sorted; NULL: any policy may have changed (a writer
+ * was killed before it announced).  Returns the number of threads that were
+ * woken. */
+uint32_t announce(struct live *l, struct reader *r, const struct names *touched,
+                  uint64_t txn);
 
 /* Switches off the budgets of groups that are not in `used`, so that they start
  * full when a policy joins them again. */

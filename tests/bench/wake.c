@@ -111,15 +111,15 @@ run_sleeper(const char *dir, int number)
 
 static uint64_t committed_ns, woken_ns;
 
-uint32_t __real_announce(struct live *, struct reader *, const struct touched *,
+uint32_t __real_announce(struct live *, struct reader *, const struct names *,
                          uint64_t);
-uint32_t __wrap_announce(struct live *, struct reader *, const struct touched *,
+uint32_t __wrap_announce(struct live *, struct reader *, const struct names *,
                          uint64_t);
 
 /* Stores the time of the commit: the library calls announce() right after it.
  */
 uint32_t
-__wrap_announce(struct live *l, struct reader *r, const struct touched *t,
+__wrap_announce(struct live *l, struct reader *r, const struct names *t,
                 uint64_t txn)
 {
     committed_ns = race_now_ns();

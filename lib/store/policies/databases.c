@@ -2,7 +2,6 @@
 #include "inside.h"
 
 #include <assert.h>
-#include <string.h>
 
 static const char *const names[DATABASES] = {"policies", "versions", "log",
                                              "children", "meta"};
@@ -36,13 +35,13 @@ writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES])
 }
 
 int
-writer_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *key, const void *value,
-                size_t length)
+writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_length,
+                  const void *value, size_t length, unsigned flags)
 {
     uint8_t sealed[SEAL_SMALL_MAX];
-    MDB_val k = lmdb_val(key, strlen(key)), v;
+    MDB_val k = lmdb_val(key, key_length), v;
 
     assert(length + 4 <= sizeof(sealed));
-    v = lmdb_val(sealed, seal_write(key, strlen(key), value, length, sealed));
-    return mdb_put(txn, dbi, &k, &v, 0);
+    v = lmdb_val(sealed, seal_write(key, key_length, value, length, sealed));
+    return mdb_put(txn, dbi, &k, &v, flags);
 }

@@ -35,10 +35,11 @@ int writer_damaged(const struct writer *w, const char *what);
 /* Returns 0 or the BIDE_E code for which the transaction cannot be used. */
 int writer_usable(const struct writer *w);
 
-/* Open the databases, and store a sealed value of "meta".  Both return LMDB's
- * results. */
+/* Open the databases, and store a sealed value, of at most SEAL_SMALL_MAX bytes
+ * with its seal.  Both return LMDB's results. */
 int writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES]);
-int writer_put_meta(MDB_txn *txn, MDB_dbi dbi, const char *key,
-                    const void *value, size_t length);
+int writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key,
+                      size_t key_length, const void *value, size_t length,
+                      unsigned flags);
 
 #endif

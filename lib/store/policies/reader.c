@@ -16,9 +16,21 @@ enum { WALK_END = 1 }; /* ends pages_walk; the result is kept elsewhere */
 
 /* ---- one policy ---- */
 
+/* Decodes the record of a version (0: any) of `name`. */
 static int
-explain_damage(int rc, const char *name)
+decode_record(const void *bytes, size_t length, const char *name,
+              uint32_t version, struct record *out)
 {
+    struct record r;
+    int rc = record_read(bytes, length, name, &r);
+
+    if (!rc && version && r.version != version) {
+        record_free(&r);
+        rc = BIDE_EDAMAGED;
+    }
+    if (!rc) {
+        *out = r;
+    }
     return rc == BIDE_EDAMAGED
                ? pages_damaged("the record of %s is damaged", name)
                : rc;
@@ -96,7 +108,7 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
                       : BIDE_ENOPOLICY;
     }
     if (!rc) {
-        rc = explain_damage(record_read(bytes, length, name, &r), name);
+        rc = decode_record(bytes, length, name, 0, &r);
     }
     free(bytes);
     if (rc) {
@@ -116,7 +128,6 @@ get_version(const struct snapshot *s, const char *name, uint32_t version,
             struct record *out)
 {
     uint8_t key[RECORD_KEY_MAX];
-    struct record r;
     size_t length;
     void *bytes;
     int rc = pages_get(s, "versions", key,
@@ -128,15 +139,8 @@ get_version(const struct snapshot *s, const char *name, uint32_t version,
     if (rc) {
         return rc;
     }
-    rc = explain_damage(record_read(bytes, length, name, &r), name);
+    rc = decode_record(bytes, length, name, version, out);
     free(bytes);
-    if (!rc && r.version != version) {
-        record_free(&r);
-        rc = explain_damage(BIDE_EDAMAGED, name);
-    }
-    if (!rc) {
-        *out = r;
-    }
     return rc;
 }
 
@@ -245,7 +249,7 @@ visit_policy(void *arg, const void *key, size_t key_length, const void *value,
         return pages_damaged("a name is too long");
     }
     memcpy(name, key, key_length);
-    rc = explain_damage(record_read(value, value_length, name, &r), name);
+    rc = decode_record(value, value_length, name, 0, &r);
     if (rc == BIDE_EDAMAGED) {
         e->damaged = true;
         return 0;
@@ -277,11 +281,7 @@ visit_version(void *arg, const void *key, size_t key_length, const void *value,
     if (!is_next_number(e, version)) {
         return pages_damaged("a version of %s is missing", e->name);
     }
-    rc = explain_damage(record_read(value, value_length, e->name, &r), e->name);
-    if (!rc && r.version != version) {
-        record_free(&r);
-        rc = explain_damage(BIDE_EDAMAGED, e->name);
-    }
+    rc = decode_record(value, value_length, e->name, version, &r);
     return rc ? rc : visit_record(e, &r);
 }
 
@@ -329,7 +329,7 @@ visit_change(void *arg, const void *key, size_t key_length, const void *value,
     rc = get_version(e->snapshot, name, version, &r);
     if (!rc && r.sequence != sequence) {
         record_free(&r);
-        rc = explain_damage(BIDE_EDAMAGED, name);
+        return pages_damaged("the record of %s is damaged", name);
     }
     return rc ? rc : visit_record(e, &r);
 }

@@ -12,7 +12,6 @@
  *   meta       commit           -> crc 3, ... */
 #include "inside.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,11 +221,8 @@ static int
 put_sealed(struct writer *w, int db, const void *key, size_t key_length,
            const void *value, size_t length, unsigned flags)
 {
-    uint8_t sealed[RECORD_KEY_MAX + 8];
-
-    assert(length + 4 <= sizeof(sealed));
-    return put_value(w, db, key, key_length, sealed,
-                     seal_write(key, key_length, value, length, sealed), flags);
+    return writer_put_sealed(w->txn, w->dbi[db], key, key_length, value, length,
+                             flags);
 }
 
 /* Removes the link to an earlier parent.  If that is `parent`, keeps it and

@@ -202,8 +202,8 @@ note_directory(struct writer *w)
     is_copy = reader_original(r) != NULL;
     reader_close(r);
     return is_copy ? 0
-                   : writer_put_meta(w->txn, w->dbi[META], "dir", here,
-                                     strlen(here));
+                   : writer_put_sealed(w->txn, w->dbi[META], "dir",
+                                       strlen("dir"), here, strlen(here), 0);
 }
 
 int
@@ -222,8 +222,8 @@ writer_commit(struct writer *w)
     }
     rc = note_directory(w);
     if (!rc) {
-        rc = writer_put_meta(w->txn, w->dbi[META], "commit", &w->number,
-                             sizeof(w->number));
+        rc = writer_put_sealed(w->txn, w->dbi[META], "commit", strlen("commit"),
+                               &w->number, sizeof(w->number), 0);
     }
     if (rc) {
         mdb_txn_abort(w->txn);

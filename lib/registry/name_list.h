@@ -1,6 +1,6 @@
-/* Lists of names. */
-#ifndef BIDE_ADMIN_NAMES_H
-#define BIDE_ADMIN_NAMES_H
+/* Lists of names of policies. */
+#ifndef BIDE_NAME_LIST_H
+#define BIDE_NAME_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
