@@ -1,6 +1,5 @@
 /* bide budget: shows the retry budget of a policy, or fills it. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "admin/guard.h"

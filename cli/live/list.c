@@ -21,7 +21,6 @@
 #include "cli/view/declared.h"
 #include "cli/view/guard.h"
 #include "cli/view/layer.h"
-#include "live/counter.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
@@ -76,18 +75,6 @@ static bool
 matches_pattern(const struct list *list, const char *name)
 {
     return !list->pattern || fnmatch(list->pattern, name, 0) == 0;
-}
-
-static const char *
-importance_word(const struct policy *p)
-{
-    static const char *const words[] = {
-        [MANDATORY] = "mandatory",
-        [POSTPONABLE] = "postponable",
-        [OPTIONAL] = "optional",
-    };
-
-    return words[p->importance];
 }
 
 /* ---- rows of the table ---- */
@@ -231,7 +218,7 @@ add_policy_row(struct list *list, const struct record *r,
     table_row_of(t, r->name);
     table_cell(t, VER, "%u%s", r->version, r->until_ns ? "*" : " ");
     if (p) {
-        table_cell(t, IMPORTANCE, "%s", importance_word(p));
+        table_cell(t, IMPORTANCE, "%s", guard_importance(p->importance));
         table_cell(t, RULES, "%s%s", p->paused ? "PAUSED, " : "",
                    policy_summary(p, rules, sizeof(rules)));
     } else {
@@ -354,7 +341,7 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
     if (p) {
-        json_put_text(j, "importance", importance_word(p));
+        json_put_text(j, "importance", guard_importance(p->importance));
         json_put_text(j, "rules", policy_summary(p, rules, sizeof(rules)));
         json_put_truth(j, "paused", p->paused);
     } else {

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/change.h"
 #include "admin/open.h"
@@ -63,20 +62,19 @@ print_registry(struct command_line *line, const char *dir, bool existed)
 static int
 make_absolute(const char *path, char *buffer, size_t size)
 {
-    size_t length = 0;
+    char *all = paths_absolute(path);
+    bool fits = all && strlen(all) < size;
 
-    if (path[0] != '/') {
-        if (!getcwd(buffer, size)) {
-            return say_errno(path);
-        }
-        length = strlen(buffer);
+    if (!all) {
+        return say_errno(path);
     }
-    if (snprintf(buffer + length, size - length, "%s%s",
-                 path[0] == '/' ? "" : "/", path) >= (int)(size - length)) {
+    if (fits) {
+        strcpy(buffer, all);
+    } else {
         say("%s: this path is too long", path);
-        return STATUS_NO;
     }
-    return 0;
+    free(all);
+    return fits ? 0 : STATUS_NO;
 }
 
 /* Refuses a place for live files where something else is.  Returns the exit

@@ -1,7 +1,5 @@
 /* bide log: lists changes with time, author and note. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "admin/read.h"
 #include "base/clock.h"

@@ -98,6 +98,18 @@ guard_mode(int mode)
 }
 
 const char *
+guard_importance(int importance)
+{
+    static const char *const words[] = {
+        [MANDATORY] = "mandatory",
+        [POSTPONABLE] = "postponable",
+        [OPTIONAL] = "optional",
+    };
+
+    return words[importance];
+}
+
+const char *
 guard_word(int state)
 {
     static const char *const words[] = {

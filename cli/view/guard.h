@@ -40,6 +40,7 @@ bool guard_is_closed(const struct admin_guard *g); /* allows all calls */
 bool guard_is_usual(const struct admin_guard *g);  /* and has its budget */
 const char *guard_mode(int mode);  /* a value of the key breaker: "on" */
 const char *guard_word(int state); /* "half open" */
+const char *guard_importance(int importance); /* "mandatory" */
 
 /* Returns the name of a scope for output: "-" for no scope, "(others)" for the
  * one that further scopes share. */

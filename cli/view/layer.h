@@ -3,7 +3,6 @@
 #define BIDE_CLI_LAYER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct json;
 struct record;

@@ -107,17 +107,11 @@ write_policy_version(const struct family *f, const struct metrics_policy *p)
 static void
 write_policy_info(const struct family *f, const struct metrics_policy *p)
 {
-    static const char *const words[] = {
-        [MANDATORY] = "mandatory",
-        [POSTPONABLE] = "postponable",
-        [OPTIONAL] = "optional",
-    };
-
     if (p->valid) {
         put_count(f,
-                  LABELS("policy", p->name, "importance", words[p->importance],
-                         "breaker", guard_mode(p->breaker_mode), "budget",
-                         p->group),
+                  LABELS("policy", p->name, "importance",
+                         guard_importance(p->importance), "breaker",
+                         guard_mode(p->breaker_mode), "budget", p->group),
                   1);
     }
 }

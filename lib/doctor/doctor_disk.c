@@ -1,6 +1,5 @@
 /* Checks what keeps files from being changed: locks, attributes, no space. */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
 /* Checks the live file: impossible counters, and requests of services that were
  * refused. */
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
