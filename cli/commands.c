@@ -5,7 +5,6 @@
  * this table, on the registry that its POLICIES define. */
 #include "cli/command/command.h"
 
-#include <stddef.h>
 
 #define EDITS (TAKES(NOTE) | TAKES(IF_VERSION))
 #define SELECTS (TAKES(DEAD) | TAKES(ERROR) | TAKES(SINCE) | TAKES(UNTIL))

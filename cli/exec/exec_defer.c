@@ -2,7 +2,6 @@
  * can be stored if the call fails. */
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,6 +1,5 @@
 /* Adds to rows by version their author, note and time in force. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "admin/read.h"

@@ -1,7 +1,6 @@
 /* bide simulate: runs calls under a policy in virtual time.  This file runs
  * scripts (--script) and chooses between the kinds of simulation. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

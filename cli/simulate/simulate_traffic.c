@@ -1,6 +1,5 @@
 /* bide simulate --calls, --fail: simulates many calls with drawn outcomes. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "admin/replay.h"
 #include "base/draft.h"

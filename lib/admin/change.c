@@ -2,7 +2,6 @@
 #include "change.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/failure.h"
 #include "policy/policy.h"

@@ -1,7 +1,5 @@
 #include "layers.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"

@@ -1,6 +1,5 @@
 #include "guard.h"
 
-#include <string.h>
 
 #include "base/lock.h"
 #include "rule/breaker.h"

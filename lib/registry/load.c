@@ -1,6 +1,5 @@
 #include "load.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "live/live.h"

@@ -4,7 +4,6 @@
 #include "simulate.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "rule/machine.h"
 #include "script.h"

@@ -5,7 +5,6 @@
 #include "recording_inside.h"
 #include "history_inside.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/file/place.h"
