@@ -34,25 +34,19 @@ history_step_ns(enum history_by by)
     return by == BY_MINUTE ? MINUTE_NS : by == BY_HOUR ? HOUR_NS : 0;
 }
 
-static uint64_t
-slot_end_ns(enum history_by by, uint64_t end_ns)
-{
-    uint64_t step = history_step_ns(by);
-
-    return step > 0 ? (end_ns + step - 1) / step * step : 0;
-}
-
 static void
 set_row_key(struct history_row *row, enum history_by by,
             const struct history_interval *i)
 {
+    uint64_t step = history_step_ns(by);
+
     memset(row, 0, sizeof(*row));
     strcpy(row->name, i->name);
     if (by == BY_SCOPE) {
         strcpy(row->scope, i->scope);
     }
     row->version = by == BY_VERSION ? i->version : 0;
-    row->slot_ns = slot_end_ns(by, i->end_ns);
+    row->slot_ns = step > 0 ? (i->end_ns + step - 1) / step * step : 0;
 }
 
 static int

@@ -91,14 +91,15 @@ recording_get(struct recording *r, int db, const void *key, size_t key_length,
 
 int
 recording_set(struct recording *r, int db, const void *key, size_t key_length,
-              uint8_t *sealed, size_t length)
+              const void *value, size_t length)
 {
-    MDB_val k = lmdb_val(key, key_length), v;
-    uint32_t crc = crc32c(crc32c(0, key, key_length), sealed + 4, length);
+    uint8_t *sealed = r->base; /* write_base makes its value there */
+    uint32_t crc = crc32c(crc32c(0, key, key_length), value, length);
+    MDB_val k = lmdb_val(key, key_length), v = lmdb_val(sealed, 4 + length);
     int rc;
 
+    memmove(sealed + 4, value, length);
     memcpy(sealed, &crc, sizeof(crc));
-    v = lmdb_val(sealed, 4 + length);
     /* A block usually has the last key; MDB_APPEND fills its page. */
     rc = mdb_put(r->txn, r->dbi[db], &k, &v,
                  db == MINUTES || db == HOURS ? MDB_APPEND : 0);
@@ -114,11 +115,8 @@ recording_set(struct recording *r, int db, const void *key, size_t key_length,
 static int
 write_state(struct recording *r)
 {
-    uint8_t sealed[4 + sizeof(r->state)];
-
     r->state.commit = mdb_txn_id(r->txn);
-    memcpy(sealed + 4, &r->state, sizeof(r->state));
-    return recording_set(r, STATE, "m", 1, sealed, sizeof(r->state));
+    return recording_set(r, STATE, "m", 1, &r->state, sizeof(r->state));
 }
 
 static int
@@ -404,8 +402,9 @@ begin_interval(struct recording *r, const struct recording_source *from,
         rc = recording_close_hour(r);
     }
     if (!rc && !same) {
-        rc = recording_forget_base(r);
-        s->flags = 0; /* all counts are new */
+        /* All counts are new: another live state begins at 0. */
+        rc = recording_failed(r, mdb_drop(r->txn, r->dbi[BASE], 0));
+        s->flags = 0;
     }
     s->live_begun_ns = from->begun_ns;
     memcpy(s->live_boot, from->boot, sizeof(from->boot));

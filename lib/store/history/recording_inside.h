@@ -58,9 +58,9 @@ int recording_damaged(struct recording *r, const char *what);
  * none.  BIDE_EDAMAGED without a message: its checksum is wrong. */
 int recording_get(struct recording *r, int db, const void *key,
                   size_t key_length, const uint8_t **out, size_t *out_length);
-/* Stores a value; `sealed` begins with 4 bytes for the seal, then the value. */
+/* Seals and stores a value of at most BASE_MAX bytes.  Uses r->base. */
 int recording_set(struct recording *r, int db, const void *key,
-                  size_t key_length, uint8_t *sealed, size_t length);
+                  size_t key_length, const void *value, size_t length);
 
 /* Makes the file: `fill` writes its records and sets r->state.  If there is a
  * damaged file (r->pages), keeps it as HISTORY_DAMAGED. */
@@ -76,8 +76,6 @@ int recording_rescue(struct recording *r);
 
 /* Ends the current hour: stores its counts in the hours. */
 int recording_close_hour(struct recording *r);
-/* Removes all bases, because another live state begins at 0. */
-int recording_forget_base(struct recording *r);
 /* Writes a block to the file and empties it. */
 int recording_flush(struct recording *r, struct block *b);
 

@@ -44,7 +44,7 @@ find_part(struct recording *r, struct block *b)
 int
 recording_flush(struct recording *r, struct block *b)
 {
-    uint8_t key[BLOCK_KEY], sealed[4 + sizeof(b->bytes)];
+    uint8_t key[BLOCK_KEY];
     int rc;
 
     if (b->length <= BLOCK_HEADER) {
@@ -58,9 +58,8 @@ recording_flush(struct recording *r, struct block *b)
         return place_say(BIDE_EFULL, "%s: too many cells", r->path);
     }
     form_put_header(b->begin_ns, b->end_ns, b->bytes);
-    memcpy(sealed + 4, b->bytes, b->length);
     rc = recording_set(r, b->db, key, form_block_key(b->key_ns, b->part, key),
-                       sealed, b->length);
+                       b->bytes, b->length);
     b->part++;
     b->length = BLOCK_HEADER;
     b->last_id = 0;
@@ -102,7 +101,7 @@ write_base(struct recording *r, uint32_t id, const struct form_base *b)
     memcpy(value, &b->begun, 8);
     memcpy(value + 8, &b->version, 4);
     memcpy(value + 12, &now_length, 4);
-    return recording_set(r, BASE, key, form_id_key(id, key), r->base,
+    return recording_set(r, BASE, key, form_id_key(id, key), value,
                          BASE_HEADER + b->now_length + b->hour_length);
 }
 
@@ -203,23 +202,7 @@ recording_close_hour(struct recording *r)
     return result ? result : recording_flush(r, &r->hour);
 }
 
-int
-recording_forget_base(struct recording *r)
-{
-    return recording_failed(r, mdb_drop(r->txn, r->dbi[BASE], 0));
-}
-
 /* ---- names ---- */
-
-static int
-write_name(struct recording *r, const uint8_t *key, size_t key_length,
-           const struct form_name *name)
-{
-    uint8_t sealed[4 + sizeof(*name)];
-
-    memcpy(sealed + 4, name, sizeof(*name));
-    return recording_set(r, NAMES, key, key_length, sealed, sizeof(*name));
-}
 
 /* Finds or adds the id of a name.  A damaged one gets a new id; the records
  * with its old id have no name any more. */
@@ -237,7 +220,8 @@ find_or_add_name(struct recording *r, const uint8_t *key, size_t key_length,
         memcpy(&known, value, sizeof(known));
         *out = name.id = known.id;
         return known.day == name.day ? 0
-                                     : write_name(r, key, key_length, &name);
+                                     : recording_set(r, NAMES, key, key_length,
+                                                     &name, sizeof(name));
     }
     if (rc && rc != BIDE_ENOPOLICY && rc != BIDE_EDAMAGED) {
         return rc;
@@ -248,7 +232,7 @@ find_or_add_name(struct recording *r, const uint8_t *key, size_t key_length,
     /* A name that looks new may have been lost when the file was rescued. */
     *damaged |= r->state.flags & HISTORY_BASES_LOST;
     *out = name.id = r->state.next_id++;
-    return write_name(r, key, key_length, &name);
+    return recording_set(r, NAMES, key, key_length, &name, sizeof(name));
 }
 
 static int
@@ -491,7 +475,7 @@ recording_event(struct recording *r, const char *name, const char *scope,
                 const struct history_event *event)
 {
     size_t words = strnlen(event->words, sizeof(event->words) - 1);
-    uint8_t key[EVENT_KEY], sealed[4 + 3 + sizeof(event->words)];
+    uint8_t key[EVENT_KEY], bytes[3 + sizeof(event->words)];
     uint32_t id = 0, number = 0; /* id 0: of the host */
     const uint8_t *value;
     size_t length;
@@ -509,11 +493,11 @@ recording_event(struct recording *r, const char *name, const char *scope,
     if (rc != BIDE_ENOPOLICY) {
         return rc;
     }
-    sealed[4] = (uint8_t)event->kind;
-    sealed[5] = event->from;
-    sealed[6] = event->to;
-    memcpy(sealed + 7, event->words, words);
-    return recording_set(r, STATE, key, EVENT_KEY, sealed, 3 + words);
+    bytes[0] = (uint8_t)event->kind;
+    bytes[1] = event->from;
+    bytes[2] = event->to;
+    memcpy(bytes + 3, event->words, words);
+    return recording_set(r, STATE, key, EVENT_KEY, bytes, 3 + words);
 }
 
 static int
@@ -542,7 +526,7 @@ recording_level(struct recording *r, const char *name,
                 struct history_level *before)
 {
     size_t words = strnlen(level->words, sizeof(level->words) - 1);
-    uint8_t key[NAME_KEY_MAX], sealed[4 + 9 + sizeof(level->words)];
+    uint8_t key[NAME_KEY_MAX], bytes[9 + sizeof(level->words)];
     struct history_event event = {.kind = HISTORY_LEVEL,
                                   .when_ns = level->since_ns};
     size_t length = form_name_key('n', name, "", key);
@@ -555,9 +539,9 @@ recording_level(struct recording *r, const char *name,
     event.from = before->level;
     event.to = level->level;
     memcpy(event.words, level->words, words);
-    sealed[4] = level->level;
-    memcpy(sealed + 5, &level->since_ns, 8);
-    memcpy(sealed + 13, level->words, words);
-    rc = recording_set(r, STATE, key, length, sealed, 9 + words);
+    bytes[0] = level->level;
+    memcpy(bytes + 1, &level->since_ns, 8);
+    memcpy(bytes + 9, level->words, words);
+    rc = recording_set(r, STATE, key, length, bytes, 9 + words);
     return rc ? rc : recording_event(r, name, "", &event);
 }

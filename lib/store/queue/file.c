@@ -275,9 +275,7 @@ open_for_writing(struct deferred *d)
     if (safe_check(d->file.pages->fd, d->path) ||
         faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
-        atomic_store(&d->file.lock_fd, -1);
-        pages_close(d->file.pages);
-        d->file.pages = NULL;
+        deferred_file_close(d);
         return safe_refused(rc)
                    ? place_failed(d->path, rc)
                    : place_say(BIDE_EPERM,
@@ -316,10 +314,6 @@ env_open(struct deferred *d)
         } else {
             mdb_txn_abort(txn);
         }
-    }
-    if (!rc && !mdb_env_get_fd(d->file.env, &fd) && !is_our_file(d, fd)) {
-        env_close(d);
-        return place_say(BIDE_EMISSING, "%s was replaced", d->path);
     }
     if (rc) {
         env_close(d);

@@ -116,17 +116,6 @@ needs_room(int rc)
            rc == MDB_MAP_FULL || rc == MDB_TXN_FULL;
 }
 
-/* Reports whether the file may grow by d->recent.  LMDB writes changed pages to
- * new places, at the end of the file if no page is free. */
-static bool
-may_grow_by_recent(struct deferred *d)
-{
-    const struct recent_totals all = recent_totals(d->recent);
-
-    return deferred_may_grow(d, all.bytes + 3 * (size_t)sysconf(_SC_PAGESIZE) *
-                                                all.count);
-}
-
 /* Reports whether the journal holds records that deferred.mdb lacks. */
 static bool
 has_batches(const struct deferred *d)
@@ -139,6 +128,7 @@ has_batches(const struct deferred *d)
 int
 deferred_fold(struct deferred *d)
 {
+    struct recent_totals moved;
     enum journal_state state;
     int rc = d->file.env ? 0 : MDB_PANIC;
 
@@ -149,8 +139,12 @@ deferred_fold(struct deferred *d)
         return rc;
     }
     state = d->journal.state; /* a commit that fails forgets it */
+    moved = recent_totals(d->recent);
     rc = ENOSPC;
-    if (may_grow_by_recent(d)) {
+    /* LMDB writes changed pages to new places, at the end of the file if no
+     * page is free. */
+    if (deferred_may_grow(d, moved.bytes + 3 * (size_t)sysconf(_SC_PAGESIZE) *
+                                               moved.count)) {
         rc = fold_all(d, SIZE_MAX, state == JOURNAL_READY);
     }
     if (needs_room(rc)) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/file/seal.h"
 #include "check.h"
 #include "recent.h"
 #include "record.h"
@@ -113,7 +114,9 @@ read_mark(struct deferred *d, struct journal_mark *out)
     if (rc) {
         return rc;
     }
-    return scan_read_mark(v.mv_data, v.mv_size, out) ? 0 : DEFERRED_REPAIR;
+    return seal_copy(&key, 1, v.mv_data, v.mv_size, out, sizeof(*out))
+               ? 0
+               : DEFERRED_REPAIR;
 }
 
 /* Handles a journal of another deferred.mdb, or a deferred.mdb without a mark.

@@ -122,16 +122,14 @@ static int
 fill_new_journal(int fd)
 {
     struct journal_head head = head_of(deferred_draw());
-    uint8_t *zeros = calloc(1, JOURNAL_SIZE);
-    int rc = zeros ? 0 : ENOMEM;
+    uint8_t *bytes = calloc(1, JOURNAL_SIZE);
+    int rc = ENOMEM;
 
-    if (!rc) {
-        rc = write_at(fd, zeros, JOURNAL_SIZE, 0);
+    if (bytes) {
+        memcpy(bytes, &head, sizeof(head));
+        rc = write_at(fd, bytes, JOURNAL_SIZE, 0);
     }
-    free(zeros);
-    if (!rc) {
-        rc = write_at(fd, &head, sizeof(head), 0);
-    }
+    free(bytes);
     return rc ? rc : deferred_sync_fd(fd);
 }
 
@@ -208,10 +206,9 @@ deferred_journal_is_ours(const struct deferred *d)
                : is_same_inode(d, &st);
 }
 
-void
-deferred_journal_close(struct deferred *d)
+static void
+close_journal_file(struct deferred *d)
 {
-    deferred_wait_flushed(d);
     if (is_open_file_ours(d)) {
         close(d->journal.fd);
     }
@@ -220,13 +217,16 @@ deferred_journal_close(struct deferred *d)
 }
 
 void
+deferred_journal_close(struct deferred *d)
+{
+    deferred_wait_flushed(d);
+    close_journal_file(d);
+}
+
+void
 deferred_journal_abandon(struct deferred *d)
 {
-    if (is_open_file_ours(d)) {
-        close(d->journal.fd);
-    }
-    d->journal.fd = -1;
-    deferred_journal_set_state(d, JOURNAL_UNREAD);
+    close_journal_file(d);
     recent_abandon(d->recent);
     d->recent = NULL;
 }

@@ -10,7 +10,6 @@
 #include "base/crc32c.h"
 #include "base/safe.h"
 #include "store/file/place.h"
-#include "store/file/seal.h"
 #include "record.h"
 
 #define AT(type, field, offset) \
@@ -41,23 +40,6 @@ scan_batch_crc(uint64_t id, const uint8_t *bytes, size_t length)
     const size_t skip = offsetof(struct journal_batch, length);
 
     return crc32c(crc32c(0, &id, sizeof(id)), bytes + skip, length - skip);
-}
-
-bool
-scan_read_mark(const void *value, size_t length, struct journal_mark *out)
-{
-    const uint8_t key = DEFERRED_JOURNAL;
-
-    return seal_copy(&key, 1, value, length, out, sizeof(*out));
-}
-
-static bool
-is_whole_batch(uint64_t id, const uint8_t *bytes, size_t length)
-{
-    struct journal_batch b;
-
-    memcpy(&b, bytes, sizeof(b));
-    return b.length == length && b.crc == scan_batch_crc(id, bytes, length);
 }
 
 static bool
@@ -123,8 +105,9 @@ whole_entries(struct scan *s, size_t at, const struct journal_batch *b)
 {
     const uint8_t *bytes = bytes_at(s, at, b->length);
 
-    return bytes && is_whole_batch(s->id, bytes, b->length) ? bytes + sizeof(*b)
-                                                            : NULL;
+    return bytes && b->crc == scan_batch_crc(s->id, bytes, b->length)
+               ? bytes + sizeof(*b)
+               : NULL;
 }
 
 static int

@@ -39,8 +39,6 @@ struct journal_mark {
 bool scan_may_be_batch(const struct journal_batch *b, size_t at);
 /* Returns the checksum of a batch of `length` bytes in the journal `id`. */
 uint32_t scan_batch_crc(uint64_t id, const uint8_t *bytes, size_t length);
-/* Returns false if the record is damaged. */
-bool scan_read_mark(const void *value, size_t length, struct journal_mark *out);
 
 /* A position in a journal.  The caller sets fd, buffer, id, next, at, batch and
  * arg. */

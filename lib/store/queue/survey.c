@@ -114,14 +114,6 @@ survey_once(struct deferred *d, bool last, struct deferred_survey *out)
     return rc;
 }
 
-/* Counts all ids that were given to work of a file that is missing. */
-static void
-count_removed(struct deferred *d, struct deferred_survey *out)
-{
-    deferred_read_next(d, false);
-    out->lost.pieces = d->check.next ? d->check.next - 1 : 0;
-}
-
 int
 deferred_survey(const char *dir, struct deferred_survey *out)
 {
@@ -133,7 +125,9 @@ deferred_survey(const char *dir, struct deferred_survey *out)
     *out = (struct deferred_survey){.bytes = 0};
     rc = rc ? rc : pages_open(d->path, &d->file.pages);
     if (rc == BIDE_EMISSING && d) {
-        count_removed(d, out);
+        /* All ids that were given to work of the missing file. */
+        deferred_read_next(d, false);
+        out->lost.pieces = d->check.next ? d->check.next - 1 : 0;
     }
     rc = rc ? rc : pages_check(d->file.pages);
     for (int i = 0; i < TRIES && !rc; i++) {

@@ -359,25 +359,15 @@ tree_set_aside(struct work *w, const struct deferred_place *was)
     return move_place(w, was, &place);
 }
 
-static int
-delete_if_there(struct work *w, const uint8_t *key, size_t length)
-{
-    int rc = tree_delete(w, key, length);
-
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
 int
 tree_delete_records(struct work *w, uint64_t id)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
-    int rc;
+    int rc = tree_delete(w, key, deferred_id_key(DEFERRED_PAYLOAD, id, key));
 
-    rc = delete_if_there(w, key, deferred_id_key(DEFERRED_PAYLOAD, id, key));
-    if (!rc) {
-        rc = tree_delete(w, key, deferred_id_key(DEFERRED_HEAD, id, key));
-    }
-    return rc;
+    return rc && rc != MDB_NOTFOUND
+               ? rc
+               : tree_delete(w, key, deferred_id_key(DEFERRED_HEAD, id, key));
 }
 
 int
@@ -471,12 +461,6 @@ is_this_boot(const struct work *w)
     return !w->now.boot || w->meta.boot == w->now.boot;
 }
 
-static bool
-is_meta_current(const struct work *w)
-{
-    return w->meta.format == DEFERRED_FORMAT && is_this_boot(w);
-}
-
 void
 tree_note_missing(struct work *w)
 {
@@ -494,7 +478,9 @@ tree_begin(struct work *w)
 {
     int rc = tree_meta(w);
 
-    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_meta_current(w)))) {
+    if (!w->direct &&
+        (rc == MDB_NOTFOUND ||
+         (!rc && (w->meta.format != DEFERRED_FORMAT || !is_this_boot(w))))) {
         return DEFERRED_DIRECT; /* may be too much for the journal */
     }
     if (rc == MDB_NOTFOUND) {
