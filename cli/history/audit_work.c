@@ -8,7 +8,6 @@
 #include <bide.h>
 #include "admin/deferred.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "store/queue/queue.h"
 #include "audit.h"
 

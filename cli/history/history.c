@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "cli/command/say.h"
 #include "cli/command/number.h"
-#include "cli/command/when.h"
 #include "record/past.h"
 #include "store/history/history.h"
 

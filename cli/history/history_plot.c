@@ -7,7 +7,6 @@
 #include "cli/command/when.h"
 #include "cli/out/plot.h"
 #include "cli/out/text.h"
-#include "record/past.h"
 #include "history.h"
 
 enum { TITLE_WIDTH = 14 };

@@ -6,7 +6,6 @@
 #include "admin/guard.h"
 #include "admin/live.h"
 #include "base/array.h"
-#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"

@@ -20,7 +20,6 @@
 #include "policy/rules.h"
 #include "record/past.h"
 #include "simulate/traffic.h"
-#include "simulate/traffic_report.h"
 #include "store/history/figures.h"
 #include "store/policies/record.h"
 #include "simulate.h"

@@ -5,7 +5,6 @@
 
 #include <bide.h>
 #include "doctor/doctor.h"
-#include "admin/open.h"
 #include "base/clock.h"
 #include "base/paths.h"
 #include "cli/command/number.h"

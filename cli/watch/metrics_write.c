@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <bide.h>
-#include "admin/live.h"
 #include "cli/view/guard.h"
 #include "live/counters.h"
 #include "policy/rules.h"

@@ -2,7 +2,6 @@
 #include "deferred.h"
 
 #include "base/failure.h"
-#include "live/live.h"
 #include "record/past.h"
 #include "store/queue/queue.h"
 #include "inside.h"

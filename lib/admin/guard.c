@@ -6,7 +6,6 @@
 #include <bide.h>
 #include "base/clock.h"
 #include "base/failure.h"
-#include "live/live.h"
 #include "policy/rules.h"
 #include "record/past.h"
 #include "registry/load.h"

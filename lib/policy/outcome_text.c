@@ -9,7 +9,6 @@
 #include "base/plain.h"
 #include "outcome_app.h"
 #include "outcome_table.h"
-#include "policy.h"
 
 enum {
     ITEM_MAX = 64, /* "app." and 48 characters; all else is shorter */

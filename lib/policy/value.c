@@ -11,7 +11,6 @@
 #include <strings.h>
 
 #include "base/near.h"
-#include "policy.h"
 
 int
 complain(struct complaint *c, const char *meant, const char *format, ...)

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "live/live.h"
 #include "rule/breaker.h"
 
 /* The texts of a policy and its parents, kept until the policy is compiled.

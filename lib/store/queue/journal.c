@@ -68,7 +68,6 @@
 #include "base/crc32c.h"
 #include "base/safe.h"
 #include "store/file/place.h"
-#include "store/file/seal.h"
 #include "check.h"
 #include "file.h"
 #include "inside.h"

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "check.h"
