@@ -252,6 +252,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     spill(mdb_path, mdb, mdb_length);
     make_journal(bytes, length);
     deferred_survey(dir, &survey);
+    free(survey.held);
     if (!deferred_open(dir, &d)) {
         work_through(d);
         must_serve(d);

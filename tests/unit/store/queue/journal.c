@@ -394,6 +394,8 @@ survey_queue(struct queue *q)
     struct deferred_survey s;
 
     assert_int_equal(deferred_survey(q->scratch->dir, &s), 0);
+    free(s.held);
+    s.held = NULL;
     return s;
 }
 
