@@ -76,41 +76,64 @@ history_note(struct history_state *s, int db, const void *key,
     s->next_id = id >= s->next_id ? id + 1 : s->next_id;
 }
 
-struct state_walk {
-    struct history_state *state;
+/* Reads the records of a database: adds to `out`, and to `noted` unless that is
+ * NULL. */
+struct survey_walk {
+    struct history_survey *out;
+    struct history_state *noted;
     int db;
 };
 
 static int
-note_record(void *arg, const void *key, size_t key_length, const void *bytes,
-            size_t size)
+survey_record(void *arg, const void *key, size_t key_length, const void *value,
+              size_t length)
 {
-    struct state_walk *w = arg;
-    size_t length;
-    const uint8_t *value = seal_read(key, key_length, bytes, size, &length);
+    struct survey_walk *w = arg;
+    struct history_survey *out = w->out;
+    const uint64_t end = form_block_end(key, key_length);
+    const uint8_t *bytes = seal_read(key, key_length, value, length, &length);
 
-    if (value) {
-        history_note(w->state, w->db, key, key_length, value, length);
+    if (!bytes) {
+        out->damaged++;
+        return 0;
+    }
+    if (w->noted) {
+        history_note(w->noted, w->db, key, key_length, bytes, length);
+    }
+    if (w->db == MINUTES) {
+        out->minutes++;
+        out->minute_first_ns =
+            out->minute_first_ns ? out->minute_first_ns : end;
+        out->minute_last_ns = end;
+    } else if (w->db == HOURS) {
+        out->hours++;
+        out->hour_first_ns = out->hour_first_ns ? out->hour_first_ns : end;
+        out->hour_last_ns = end;
+    } else if (w->db == STATE) {
+        out->events += *(const char *)key == 'e';
     }
     return 0;
+}
+
+static int
+survey_database(struct survey_walk *w, const struct snapshot *s, int db)
+{
+    w->db = db;
+    return pages_walk_whole(s, history_databases[db], NULL, 0, survey_record, w,
+                            &w->out->damaged);
 }
 
 /* Derives a lost state from the names and minutes. */
 static int
 guess_state(const struct snapshot *s, struct history_state *out)
 {
-    static const int from[] = {NAMES, MINUTES};
-    struct state_walk w = {.state = out};
-    uint64_t damaged = 0;
-    int rc = 0;
+    struct history_survey unused = {.damaged = 0};
+    struct survey_walk w = {.out = &unused, .noted = out};
+    int rc;
 
     *out = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
-    for (size_t i = 0; i < sizeof(from) / sizeof(*from) && !rc; i++) {
-        w.db = from[i];
-        rc = pages_walk_whole(s, history_databases[w.db], NULL, 0, note_record,
-                              &w, &damaged);
-    }
-    return rc;
+    rc = survey_database(&w, s, NAMES);
+    return rc ? rc : survey_database(&w, s, MINUTES);
 }
 
 /* ---- names ---- */
@@ -118,32 +141,18 @@ guess_state(const struct snapshot *s, struct history_state *out)
 static bool
 parse_name(const uint8_t *key, size_t length, struct history_name *out)
 {
-    const uint8_t *end;
+    const uint8_t *end = length < 2 ? NULL : memchr(key + 1, '\0', length - 1);
+    size_t name = (end ? (size_t)(end - key) : length) - 1;
+    size_t scope = end ? length - name - 2 : 0;
 
     memset(out, 0, sizeof(*out));
-    if (length < 2 || (key[0] != 'c' && key[0] != 'o')) {
+    if (length < 2 || *key != (end ? 'c' : 'o') || name >= sizeof(out->name) ||
+        scope > BIDE_NAME_MAX) {
         return false;
     }
-    out->kind = (char)key[0];
-    key++;
-    length--;
-    end = memchr(key, '\0', length);
-    if ((out->kind == 'c') != (end != NULL)) {
-        return false;
-    }
-    if (end) {
-        size_t scope = length - (size_t)(end - key) - 1;
-
-        if (scope > BIDE_NAME_MAX) {
-            return false;
-        }
-        memcpy(out->scope, end + 1, scope);
-        length = (size_t)(end - key);
-    }
-    if (length >= sizeof(out->name)) {
-        return false;
-    }
-    memcpy(out->name, key, length);
+    out->kind = (char)*key;
+    memcpy(out->name, key + 1, name);
+    memcpy(out->scope, key + length - scope, scope);
     return true;
 }
 
@@ -247,36 +256,6 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
 
 /* ---- damage ---- */
 
-struct survey_walk {
-    struct history_survey *out;
-    int db;
-};
-
-static int
-survey_record(void *arg, const void *key, size_t key_length, const void *value,
-              size_t length)
-{
-    struct survey_walk *w = arg;
-    struct history_survey *out = w->out;
-    const uint64_t end = form_block_end(key, key_length);
-
-    if (!seal_read(key, key_length, value, length, &length)) {
-        out->damaged++;
-    } else if (w->db == MINUTES) {
-        out->minutes++;
-        out->minute_first_ns =
-            out->minute_first_ns ? out->minute_first_ns : end;
-        out->minute_last_ns = end;
-    } else if (w->db == HOURS) {
-        out->hours++;
-        out->hour_first_ns = out->hour_first_ns ? out->hour_first_ns : end;
-        out->hour_last_ns = end;
-    } else if (w->db == STATE) {
-        out->events += *(const char *)key == 'e';
-    }
-    return 0;
-}
-
 static int
 survey_snapshot(void *arg, const struct snapshot *s)
 {
@@ -284,9 +263,8 @@ survey_snapshot(void *arg, const struct snapshot *s)
     int rc = 0;
 
     *w.out = (struct history_survey){.damaged = 0};
-    for (; w.db < HISTORY_DATABASES && !rc; w.db++) {
-        rc = pages_walk_whole(s, history_databases[w.db], NULL, 0,
-                              survey_record, &w, &w.out->damaged);
+    for (int db = 0; db < HISTORY_DATABASES && !rc; db++) {
+        rc = survey_database(&w, s, db);
         if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
             w.out->damaged++; /* the whole database */
             rc = 0;

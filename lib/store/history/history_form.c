@@ -11,36 +11,18 @@ const char *const history_databases[HISTORY_DATABASES] = {
 /* ---- keys ---- */
 
 static uint8_t *
-put_be64(uint8_t *to, uint64_t number)
+put_be(uint8_t *to, uint64_t number, unsigned bytes)
 {
-    uint64_t be = htobe64(number);
-
-    memcpy(to, &be, sizeof(be));
-    return to + sizeof(be);
-}
-
-static uint8_t *
-put_be32(uint8_t *to, uint32_t number)
-{
-    uint32_t be = htobe32(number);
-
-    memcpy(to, &be, sizeof(be));
-    return to + sizeof(be);
-}
-
-static uint8_t *
-put_be16(uint8_t *to, uint32_t number)
-{
-    uint16_t be = htobe16((uint16_t)number);
-
-    memcpy(to, &be, sizeof(be));
-    return to + sizeof(be);
+    while (bytes-- > 0) {
+        *to++ = (uint8_t)(number >> 8 * bytes);
+    }
+    return to;
 }
 
 size_t
 form_block_key(uint64_t end_ns, uint32_t part, uint8_t *out)
 {
-    put_be16(put_be64(out, end_ns), part);
+    put_be(put_be(out, end_ns, 8), part, 2);
     return BLOCK_KEY;
 }
 
@@ -60,7 +42,7 @@ size_t
 form_event_key(uint64_t when_ns, uint32_t id, uint32_t number, uint8_t *out)
 {
     *out = 'e';
-    put_be16(put_be32(put_be64(out + 1, when_ns), id), number);
+    put_be(put_be(put_be(out + 1, when_ns, 8), id, 4), number, 2);
     return EVENT_KEY;
 }
 
@@ -85,7 +67,7 @@ form_name_key(char kind, const char *name, const char *scope, uint8_t *out)
 size_t
 form_id_key(uint32_t id, uint8_t *out)
 {
-    put_be32(out, id);
+    put_be(out, id, sizeof(id));
     return sizeof(id);
 }
 

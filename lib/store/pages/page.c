@@ -204,11 +204,9 @@ page_fault(const uint8_t *page, uint32_t size, uint64_t number,
     return NULL;
 }
 
-/* Returns the first node from `low` on whose key is not below `key`, or the
- * count of nodes. */
-static unsigned
-lower_bound(const uint8_t *page, bool numbers, unsigned low, const void *key,
-            size_t key_length)
+unsigned
+page_find(const uint8_t *page, bool numbers, unsigned low, const void *key,
+          size_t key_length)
 {
     unsigned high = page_count(page);
 
@@ -226,16 +224,10 @@ lower_bound(const uint8_t *page, bool numbers, unsigned low, const void *key,
 }
 
 unsigned
-page_find(const uint8_t *page, bool numbers, const void *key, size_t key_length)
-{
-    return lower_bound(page, numbers, 0, key, key_length);
-}
-
-unsigned
 page_child(const uint8_t *page, bool numbers, const void *key,
            size_t key_length)
 {
-    unsigned i = lower_bound(page, numbers, 1, key, key_length);
+    unsigned i = page_find(page, numbers, 1, key, key_length);
     struct node n;
 
     if (i < page_count(page)) {

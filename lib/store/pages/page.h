@@ -64,9 +64,9 @@ unsigned page_count(const uint8_t *page); /* the number of nodes */
 /* Returns a node; its pointers lead into `page`. */
 struct node page_node(const uint8_t *page, unsigned index);
 
-/* Returns a leaf's first node whose key is not below `key`, or the count. */
-unsigned page_find(const uint8_t *page, bool numbers, const void *key,
-                   size_t key_length);
+/* Returns the first node from `low` on not below `key`, or the count. */
+unsigned page_find(const uint8_t *page, bool numbers, unsigned low,
+                   const void *key, size_t key_length);
 /* Returns the node of a branch that has `key` in its range. */
 unsigned page_child(const uint8_t *page, bool numbers, const void *key,
                     size_t key_length);

@@ -240,7 +240,7 @@ path_seek(struct path *p, const void *key, size_t key_length, bool backwards)
     if (rc) {
         return rc;
     }
-    i = key         ? page_find(p->level[d].page, p->numbers, key, key_length)
+    i = key ? page_find(p->level[d].page, p->numbers, 0, key, key_length)
         : backwards ? p->level[d].count
                     : 0;
     /* The node may be in the next or previous leaf. */

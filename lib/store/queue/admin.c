@@ -42,14 +42,10 @@ read_work(struct work *w, struct change *c)
     if (rc == MDB_NOTFOUND) {
         return deferred_refuse(c, BIDE_ENOWORK, o->id);
     }
-    if (rc) {
-        return rc;
-    }
-    if (!damaged) {
+    if (!rc && !damaged) {
         rc = tree_payload(w, &item, &bytes);
-        damaged = rc == MDB_NOTFOUND;
     }
-    if (damaged) {
+    if (damaged || rc == MDB_NOTFOUND) {
         return deferred_refuse(c, BIDE_EDAMAGED, o->id);
     }
     if (rc) {

@@ -51,23 +51,18 @@ say_damaged(const struct deferred *d, const char *what)
 int
 deferred_from_lmdb(const struct deferred *d, int rc)
 {
-    switch (rc) {
-    case MDB_MAP_RESIZED:
+    if (rc == MDB_MAP_RESIZED) {
         return place_say(BIDE_ENOMEM, "%s: larger than this process may map",
                          d->path);
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_NOTFOUND:
-    case MDB_PANIC:
-    case MDB_KEYEXIST:
-    case DEFERRED_REPAIR:
-    case DEFERRED_DIRECT:
-        return say_damaged(d, rc == DEFERRED_REPAIR ? "damaged"
-                                                    : mdb_strerror(rc));
-    default:
-        return lmdb_failed_file(d->dir, "deferred.mdb", rc);
     }
+    if (rc == DEFERRED_REPAIR) {
+        return say_damaged(d, "damaged");
+    }
+    if (rc == MDB_KEYEXIST || rc == DEFERRED_DIRECT ||
+        lmdb_code(d->dir, &rc) == BIDE_EDAMAGED) {
+        return say_damaged(d, mdb_strerror(rc));
+    }
+    return lmdb_failed_file(d->dir, "deferred.mdb", rc);
 }
 
 static int
@@ -309,17 +304,16 @@ env_open(struct deferred *d)
     rc = mdb_txn_begin(d->file.env, NULL, 0, &txn);
     if (!rc) {
         rc = mdb_dbi_open(txn, "work", 0, &d->file.dbi);
-        if (!rc) {
-            rc = mdb_txn_commit(txn); /* writes nothing; keeps the handle */
-        } else {
+        if (rc) {
             mdb_txn_abort(txn);
+        } else {
+            rc = mdb_txn_commit(txn); /* writes nothing; keeps the handle */
         }
     }
     if (rc) {
         env_close(d);
-        return deferred_from_lmdb(d, rc);
     }
-    return 0;
+    return rc ? deferred_from_lmdb(d, rc) : 0;
 }
 
 int

@@ -82,24 +82,6 @@ deferred_why(void)
 }
 
 static int
-prepare_queue(struct deferred *d, const char *dir)
-{
-    d->file.lock_fd = d->journal.fd = -1;
-    d->check.fd = -1;
-    d->wait_ms = LOCK_WAIT_MS;
-    d->wanted.end = &d->wanted.first;
-    d->boot = hash_boot_id();
-    d->dir = paths_absolute(dir); /* the program may change its directory */
-    d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
-    d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
-    d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
-    d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
-    return d->path && d->check.path && d->journal_path && d->journal.buffer
-               ? 0
-               : place_failed(dir, ENOMEM);
-}
-
-static int
 check_files(struct deferred *d)
 {
     unsigned wait_ms = d->wait_ms;
@@ -127,7 +109,19 @@ deferred_new(const char *dir, bool reading, struct deferred **out)
     d->reading = reading;
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->flush.done, NULL);
-    return prepare_queue(d, dir);
+    d->file.lock_fd = d->journal.fd = -1;
+    d->check.fd = -1;
+    d->wait_ms = LOCK_WAIT_MS;
+    d->wanted.end = &d->wanted.first;
+    d->boot = hash_boot_id();
+    d->dir = paths_absolute(dir); /* the program may change its directory */
+    d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
+    d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
+    d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
+    d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
+    return d->path && d->check.path && d->journal_path && d->journal.buffer
+               ? 0
+               : place_failed(dir, ENOMEM);
 }
 
 int

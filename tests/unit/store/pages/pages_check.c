@@ -488,9 +488,9 @@ the_example_page_of_page_c_is_read(void **state)
     assert_int_equal(n.key[0], 'a');
     assert_int_equal(n.value_length, 3);
     assert_memory_equal(n.value, "xyz", 3);
-    assert_int_equal(page_find(page, false, "a", 1), 0);
-    assert_int_equal(page_find(page, false, "A", 1), 0);
-    assert_int_equal(page_find(page, false, "aa", 2), 1);
+    assert_int_equal(page_find(page, false, 0, "a", 1), 0);
+    assert_int_equal(page_find(page, false, 0, "A", 1), 0);
+    assert_int_equal(page_find(page, false, 0, "aa", 2), 1);
     assert_non_null(page_fault(page, PAGE, 3, PAGE_LEAF, false));
     assert_non_null(page_fault(page, PAGE, 2, PAGE_BRANCH, false));
     assert_non_null(page_fault(page, PAGE, 2, PAGE_LEAF, true));
