@@ -158,6 +158,12 @@ find_judged(const struct judging *j, const char *name)
     return bsearch(&key, j->list, j->count, sizeof(*j->list), compare_judged);
 }
 
+static bool
+is_judged(void *arg, const char *name)
+{
+    return find_judged(arg, name) != NULL;
+}
+
 /* ---- judging ---- */
 
 static uint64_t
@@ -294,9 +300,9 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
 
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
     if (!rc) {
-        rc = j.count > 0
-                 ? past_each_interval(p, &range, add_interval, &j, &known)
-                 : past_known(p, &known);
+        rc = j.count > 0 ? past_each_wanted(p, &range, is_judged, add_interval,
+                                            &j, &known)
+                         : past_known(p, &known);
         j.damaged = known.damaged;
     }
     look_at_breakers(&j);

@@ -223,7 +223,9 @@ past_cell(struct live *l, uint32_t index, char name[BIDE_NAME_MAX + 1],
 struct pending {
     struct draft cells; /* pairs of pending_head and figures */
     uint64_t now_ns, begin_ns, end_ns;
-    uint64_t damaged; /* cells without a readable last recording */
+    uint64_t damaged;       /* cells without a readable last recording */
+    past_wanted_fn *wanted; /* names to read; NULL: all */
+    void *arg;
 };
 
 struct pending_head {
@@ -287,7 +289,10 @@ pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
         out->damaged++; /* the next recording finds out */
         return 0;
     }
-    return rc ? rc : cell_each_part(l, index, pending_part, r);
+    if (rc || (out->wanted && !out->wanted(out->arg, head->name))) {
+        return rc;
+    }
+    return cell_each_part(l, index, pending_part, r);
 }
 
 static int
@@ -390,11 +395,12 @@ visit_recorded(void *arg, const struct history_interval *i)
 }
 
 int
-past_each_interval(struct past *p, const struct history_range *range,
-                   history_visit_fn *visit, void *arg,
-                   struct history_known *out)
+past_each_wanted(struct past *p, const struct history_range *range,
+                 past_wanted_fn *wanted, history_visit_fn *visit, void *arg,
+                 struct history_known *out)
 {
-    struct pending pending = {.now_ns = past_now_ns(p)};
+    struct pending pending = {
+        .now_ns = past_now_ns(p), .wanted = wanted, .arg = arg};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
@@ -424,6 +430,14 @@ past_each_interval(struct past *p, const struct history_range *range,
     }
     draft_free(&pending.cells);
     return rc;
+}
+
+int
+past_each_interval(struct past *p, const struct history_range *range,
+                   history_visit_fn *visit, void *arg,
+                   struct history_known *out)
+{
+    return past_each_wanted(p, range, NULL, visit, arg, out);
 }
 
 /* Visits the transitions of a breaker since the last recording, those that its
