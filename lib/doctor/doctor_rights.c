@@ -281,6 +281,7 @@ find_outsiders(struct doctor *d)
     char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
     DIR *all = *live ? opendir("/proc") : NULL;
     struct dirent *entry;
+    struct stat st;
 
     snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
     strcpy(live_dir, live);
@@ -288,11 +289,15 @@ find_outsiders(struct doctor *d)
     while (all && (entry = readdir(all))) {
         struct program p = {.pid = entry->d_name};
 
-        if (atoi(p.pid) > 0 && find_part(&p, "status", '\n', read_status, "") &&
-            !(may_program(&p, dir, 1) && may_program(&p, live_dir, 1) &&
-              may_program(&p, live, 6)) &&
+        /* The effective user owns /proc/PID: that costs least, and root may use
+         * all.  Of the others most do not name this registry. */
+        if (atoi(p.pid) > 0 && !fstatat(dirfd(all), p.pid, &st, 0) &&
+            st.st_uid != 0 &&
             (find_part(&p, "cmdline", '\0', has_text, dir) ||
              find_part(&p, "environ", '\0', has_text, variable)) &&
+            find_part(&p, "status", '\n', read_status, "") &&
+            !(may_program(&p, dir, 1) && may_program(&p, live_dir, 1) &&
+              may_program(&p, live, 6)) &&
             (find_part(&p, "maps", '\n', has_text, "/libbide.so.") ||
              find_part(&p, "maps", '\n', has_text, "/bide\n")) &&
             !find_part(&p, "maps", '\n', has_text, live)) {
