@@ -285,24 +285,20 @@ print_source(const struct history_rows *rows)
             when_write(k->anew_ns, rows->now_ns, when, sizeof(when)),
             duration_round(k->anew_lost_ns, lost, sizeof(lost)));
     }
-
-    if (rows->past.last_ns == 0 &&
-        (rows->past.damaged > 0 || rows->past.state_lost)) {
+    if (k->last_ns == 0 && (k->damaged > 0 || k->state_lost)) {
         puts("\nThe last recording cannot be read: see bide doctor.");
-    } else if (rows->past.last_ns == 0) {
+    } else if (k->last_ns == 0) {
         puts("\nThere is no history yet: these are the totals since the live "
              "state was created.\nTo keep history, run bide record --every "
              "1m.");
-    } else if (rows->now_ns > rows->past.last_ns &&
-               rows->now_ns - rows->past.last_ns > 600000000000) {
-        printf(
-            "\nLast recorded %s: everything later is one interval.\n",
-            when_write(rows->past.last_ns, rows->now_ns, when, sizeof(when)));
+    } else if (rows->now_ns > k->last_ns &&
+               rows->now_ns - k->last_ns > 600000000000) {
+        printf("\nLast recorded %s: everything later is one interval.\n",
+               when_write(k->last_ns, rows->now_ns, when, sizeof(when)));
     }
-    if (rows->since_ns > 0 && rows->since_ns < rows->past.hours_from_ns) {
+    if (rows->since_ns > 0 && rows->since_ns < k->hours_from_ns) {
         printf("\nHistory begins %s: older records were removed.\n",
-               when_write(rows->past.hours_from_ns, rows->now_ns, when,
-                          sizeof(when)));
+               when_write(k->hours_from_ns, rows->now_ns, when, sizeof(when)));
     }
 }
 

@@ -139,7 +139,7 @@ past_known(struct past *p, struct history_known *out)
 static uint32_t
 unnamed_id(struct past *p, const char *name)
 {
-    char **list;
+    char **added;
     size_t i = 0;
 
     while (i < p->unnamed_count && strcmp(p->unnamed[i], name) != 0) {
@@ -148,14 +148,12 @@ unnamed_id(struct past *p, const char *name)
     if (i < p->unnamed_count) {
         return UNNAMED + (uint32_t)i;
     }
-    list = array_more(p->unnamed, i, sizeof(*list));
-    if (!list) {
-        return 0;
+    added = array_add(&p->unnamed, &p->unnamed_count, sizeof(*added));
+    if (added && !(*added = strdup(name))) {
+        p->unnamed_count--;
+        added = NULL;
     }
-    p->unnamed = list;
-    p->unnamed[i] = strdup(name);
-    p->unnamed_count += p->unnamed[i] != NULL;
-    return p->unnamed[i] ? UNNAMED + (uint32_t)i : 0;
+    return added ? UNNAMED + (uint32_t)i : 0;
 }
 
 static uint32_t

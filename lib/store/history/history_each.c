@@ -233,18 +233,14 @@ history_each(struct history *h, const struct history_range *range,
     from = since < h->state.minutes_from_ns || since > UINT64_MAX - HOUR_NS
                ? since
                : hour_end(since);
-    if (to <= from) {
+    if (to > from) {
+        rc = visit_blocks(w, false, since, from);
+        rc = rc ? rc : visit_blocks(w, true, from, to);
+        since = to;
+    }
+    if (!rc) {
         rc = visit_blocks(w, false, later_of(since, h->state.minutes_from_ns),
                           until);
-    } else {
-        rc = visit_blocks(w, false, since, from);
-        if (!rc) {
-            rc = visit_blocks(w, true, from, to);
-        }
-        if (!rc) {
-            rc = visit_blocks(w, false, later_of(to, h->state.minutes_from_ns),
-                              until);
-        }
     }
     free(w);
     return rc;

@@ -28,29 +28,47 @@ recording_bytes(struct recording *r, uint64_t *out)
     return 0;
 }
 
-/* Removes records from the key `first` on and before `last`, *most at most. */
-static int
-remove_until(struct recording *r, int db, const void *first,
-             size_t first_length, const void *last, size_t last_length,
-             uint32_t *most)
+/* Reports whether a name was last recorded on a day before until_ns. */
+static bool
+name_is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
 {
+    struct form_name name;
+
+    return seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
+                     &name, sizeof(name)) &&
+           (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
+}
+
+/* Removes records from the key `first` on, *most at most: those before `limit`,
+ * or, if that is NULL, the names that are old. */
+static int
+remove_records(struct recording *r, int db, MDB_val first, const MDB_val *limit,
+               uint64_t until_ns, uint32_t *most)
+{
+    uint8_t copy[NAME_KEY_MAX];
     MDB_cursor *cursor;
-    MDB_val key = lmdb_val(first, first_length), value;
-    MDB_val limit = lmdb_val(last, last_length);
+    MDB_val key = first, value;
     int rc = mdb_cursor_open(r->txn, r->dbi[db], &cursor);
 
     if (rc) {
         return recording_failed(r, rc);
     }
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    while (!rc && *most > 0 && mdb_cmp(r->txn, r->dbi[db], &key, &limit) < 0) {
+    while (!rc && *most > 0 &&
+           (!limit || mdb_cmp(r->txn, r->dbi[db], &key, limit) < 0)) {
+        if (key.mv_size > sizeof(copy) ||
+            (!limit && !name_is_old(&key, &value, until_ns))) {
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            continue;
+        }
+        memcpy(copy, key.mv_data, key.mv_size);
         rc = mdb_cursor_del(cursor, 0);
         if (!rc) {
             r->result.pruned++;
             (*most)--;
             /* Searches again: LMDB does not document the cursor's position
              * after a deletion, and in an empty tree it has none. */
-            key = lmdb_val(first, first_length);
+            key.mv_data = copy;
             rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         }
     }
@@ -62,10 +80,10 @@ static int
 remove_blocks(struct recording *r, int db, uint64_t until_ns, uint32_t *most)
 {
     uint8_t first[BLOCK_KEY], last[BLOCK_KEY];
+    MDB_val limit = lmdb_val(last, form_block_key(until_ns + 1, 0, last));
 
-    form_block_key(0, 0, first);
-    form_block_key(until_ns + 1, 0, last);
-    return remove_until(r, db, first, BLOCK_KEY, last, BLOCK_KEY, most);
+    return remove_records(r, db, lmdb_val(first, form_block_key(0, 0, first)),
+                          &limit, 0, most);
 }
 
 /* Sets *out to the begin of the hour with the first block; `none` if there is
@@ -131,58 +149,23 @@ bound_size(struct recording *r, uint64_t bytes)
     return 0;
 }
 
-/* Reports whether a name was last recorded on a day before until_ns. */
-static bool
-name_is_old(const MDB_val *key, const MDB_val *value, uint64_t until_ns)
-{
-    struct form_name name;
-
-    return seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
-                     &name, sizeof(name)) &&
-           (name.day + UINT64_C(1)) * DAY_NS <= until_ns;
-}
-
 /* Removes names without records: the records of the day on which they were last
  * recorded have been removed. */
 static int
 remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
 {
-    uint8_t copy[NAME_KEY_MAX];
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    int rc = mdb_cursor_open(r->txn, r->dbi[NAMES], &cursor);
-
-    if (rc) {
-        return recording_failed(r, rc);
-    }
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-    while (!rc && *most > 0) {
-        if (!name_is_old(&key, &value, until_ns) ||
-            key.mv_size > sizeof(copy)) {
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-            continue;
-        }
-        memcpy(copy, key.mv_data, key.mv_size);
-        key.mv_data = copy;
-        rc = mdb_cursor_del(cursor, 0);
-        if (!rc) {
-            r->result.pruned++;
-            (*most)--;
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        }
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
+    return remove_records(r, NAMES, lmdb_val("c", 1), NULL, until_ns, most);
 }
 
 static int
 remove_events(struct recording *r, uint64_t until_ns, uint32_t *most)
 {
     uint8_t first[EVENT_KEY], last[EVENT_KEY];
+    MDB_val limit = lmdb_val(last, form_event_key(until_ns, 0, 0, last));
 
-    form_event_key(0, 0, 0, first);
-    form_event_key(until_ns, 0, 0, last);
-    return remove_until(r, STATE, first, EVENT_KEY, last, EVENT_KEY, most);
+    return remove_records(r, STATE,
+                          lmdb_val(first, form_event_key(0, 0, 0, first)),
+                          &limit, 0, most);
 }
 
 /* Removes all records that end before the limits in r->state. */
