@@ -13,20 +13,6 @@
 #include "live/counter.h"
 #include "policy/policy.h"
 
-static int
-find_in_list(void *arg, const char *name, const struct policy_text **out)
-{
-    const struct policy_list *list = arg;
-
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(policy_text_name(list->list[i]), name) == 0) {
-            *out = list->list[i];
-            return 0;
-        }
-    }
-    return BIDE_ENOPOLICY;
-}
-
 int
 declared_compile(const struct cell_declared *d, const char *name,
                  struct policy **out)
@@ -36,9 +22,10 @@ declared_compile(const struct cell_declared *d, const char *name,
     int rc = policy_read("declared", d->text, strlen(d->text), &list, NULL);
 
     *out = NULL;
-    rc = rc ? rc : find_in_list(&list, name, &text);
+    rc = rc ? rc : policy_list_find(&list, name, &text);
     rc = rc ? rc
-            : policy_compile(text, find_in_list, &list, "declared", out, NULL);
+            : policy_compile(text, policy_list_find, &list, "declared", out,
+                             NULL);
     policy_list_free(&list);
     return rc == BIDE_ENOMEM ? rc : 0;
 }

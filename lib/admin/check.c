@@ -10,32 +10,22 @@
 #include "store/policies/writer.h"
 #include "read.h"
 
-static void
-free_parents(struct edit *e)
-{
-    while (e->parent_count) {
-        policy_text_free(e->parents[--e->parent_count]);
-    }
-}
-
 /* A policy_find_fn over what the change has stored, at e->at_ns. */
 static int
 read_parent(void *arg, const char *name, const struct policy_text **out)
 {
     struct edit *e = arg;
+    struct policy_text *t = NULL;
     struct record r;
     int rc = edit_in_force(e, name, &r);
 
     if (rc) {
         return rc;
     }
-    if (e->parent_count == sizeof(e->parents) / sizeof(*e->parents)) {
-        rc = BIDE_EINPUT; /* longer than any valid chain */
-    } else {
-        rc = admin_text(&r, &e->parents[e->parent_count]);
-    }
+    rc = admin_text(&r, &t);
+    rc = rc ? rc : policy_list_add(&e->parents, t);
     if (rc == 0) {
-        *out = e->parents[e->parent_count++];
+        *out = t;
     }
     record_free(&r);
     return rc;
@@ -53,7 +43,7 @@ check_overrides(struct edit *e, const struct policy_text *base, const char *key)
         yes = strcmp(value, "yes") == 0 || strcmp(value, "open") == 0 ||
               strcmp(value, "closed") == 0;
     }
-    free_parents(e);
+    policy_list_free(&e->parents);
     return yes;
 }
 
@@ -120,8 +110,9 @@ add_faults(struct edit *e, const char *name, const char *file,
     e->faults->out_of_memory |= found->out_of_memory;
     if (first) {
         name_layers(e, name, file, first->what);
-        for (size_t i = 0; i < e->parent_count; i++) {
-            name_layers(e, policy_text_name(e->parents[i]), file, first->what);
+        for (size_t i = 0; i < e->parents.count; i++) {
+            name_layers(e, policy_text_name(e->parents.list[i]), file,
+                        first->what);
         }
     }
 }
@@ -139,9 +130,7 @@ compile_at(struct edit *e, const struct record *r,
     int rc = 0;
 
     if (r->part_count > 1) {
-        laid = policy_text_copy(base);
-        rc = laid ? record_lay(r->parts, r->part_count, e->at_ns, laid)
-                  : BIDE_ENOMEM;
+        rc = record_lay(base, r->parts, r->part_count, e->at_ns, &laid);
     }
     if (rc == 0) {
         rc = policy_compile(laid ? laid : base, read_parent, e, file, &p,
@@ -151,7 +140,7 @@ compile_at(struct edit *e, const struct record *r,
     if (rc == 0) {
         e->grouped |= group_has(p);
     }
-    free_parents(e);
+    policy_list_free(&e->parents);
     policy_free(p);
     policy_text_free(laid);
     faults_free(&found);
@@ -275,16 +264,6 @@ place_of_key(const struct edit *e, const char *name, const char *key)
     return (struct group_place){name, 0};
 }
 
-/* Compiles without adding faults.  BIDE_EINPUT: the text is not valid. */
-static int
-compile_member(struct edit *e, const struct policy_text *t, struct policy **out)
-{
-    int rc = policy_compile(t, read_parent, e, policy_text_name(t), out, NULL);
-
-    free_parents(e);
-    return rc;
-}
-
 static int
 join_group(struct edit *e, const struct policy *p)
 {
@@ -337,7 +316,8 @@ check_member(void *arg, const struct record *stored)
     if (rc) {
         return rc;
     }
-    rc = compile_member(e, t, &p);
+    rc = policy_compile(t, read_parent, e, policy_text_name(t), &p, NULL);
+    policy_list_free(&e->parents);
     policy_text_free(t);
     if (rc) {
         return rc == BIDE_EINPUT ? 0 : edit_fail_store(e, rc);

@@ -35,7 +35,7 @@ void
 edit_end(struct edit *e)
 {
     assert(e->writer);
-    assert(e->parent_count == 0); /* each compilation frees its own */
+    assert(e->parents.count == 0); /* each compilation frees its own */
     writer_end(e->writer);
     names_clear(&e->touched);
     groups_free(&e->groups);
@@ -72,15 +72,13 @@ int
 edit_add_result(struct edit *e, struct admin_result *result)
 {
     struct admin_results *r = &e->results;
-    struct admin_result *longer =
-        array_more(r->list, r->count, sizeof(*longer));
+    struct admin_result *to = array_add(&r->list, &r->count, sizeof(*to));
 
-    if (!longer) {
+    if (!to) {
         edit_free_result(result);
         return failure_plain(BIDE_ENOMEM);
     }
-    r->list = longer;
-    r->list[r->count++] = *result;
+    *to = *result;
     return 0;
 }
 
@@ -134,12 +132,7 @@ edit_read_old(struct edit *e, const char *name, struct edit_old *out)
     rc = check_if_version(e, &out->r);
     if (rc == 0 && !out->r.deleted) {
         rc = admin_base(&out->r, &out->base);
-        if (rc == 0) {
-            out->text = policy_text_copy(out->base);
-            rc = out->text ? record_lay(out->r.parts, out->r.part_count,
-                                        e->now_ns, out->text)
-                           : failure_plain(BIDE_ENOMEM);
-        }
+        rc = rc ? rc : admin_text(&out->r, &out->text);
     }
     return rc;
 }

@@ -37,8 +37,7 @@ struct edit {
     bool grouped;         /* a policy that was checked shares a budget, or
                              one that was stored may have left a group */
     struct groups groups; /* after check_groups: those in use, if `grouped` */
-    struct policy_text *parents[POLICY_CHAIN_MAX + 2]; /* of one compilation */
-    size_t parent_count;
+    struct policy_list parents; /* of one compilation */
 };
 
 /* A policy as it is before the change. */

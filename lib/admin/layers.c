@@ -130,22 +130,6 @@ layers_add(struct edit *e, const char *name, const struct edit_old *old,
 
 /* ---- what a change does ---- */
 
-/* Makes the text that is in force at `at_ns`. */
-static int
-text_at(const struct policy_text *base, const struct record_part *parts,
-        size_t count, uint64_t at_ns, struct policy_text **out)
-{
-    struct policy_text *t = policy_text_copy(base);
-    int rc = t ? record_lay(parts, count, at_ns, t) : BIDE_ENOMEM;
-
-    if (rc) {
-        policy_text_free(t);
-        return failure_plain(rc);
-    }
-    *out = t;
-    return 0;
-}
-
 /* Reports whether a part of a new layer changes the rules, now or when a layer
  * under it ends. */
 static bool
@@ -249,5 +233,6 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
     }
     r->old = old->text;
     old->text = NULL;
-    return text_at(n->base, n->parts, n->part_count, e->now_ns, &r->now);
+    rc = record_lay(n->base, n->parts, n->part_count, e->now_ns, &r->now);
+    return rc ? failure_plain(rc) : 0;
 }

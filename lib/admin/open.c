@@ -56,13 +56,7 @@ admin_close(struct admin *a)
     if (!a) {
         return;
     }
-    while (a->found) {
-        struct found_text *f = a->found;
-
-        a->found = f->next;
-        policy_text_free(f->text);
-        free(f);
-    }
+    policy_list_free(&a->found);
     deferred_close(a->deferred);
     past_close(&a->past);
     free(a);

@@ -199,24 +199,19 @@ static int
 collect_policy(void *arg, const struct record *r)
 {
     struct collected *c = arg;
-    struct record *longer = array_more(c->records, c->count, sizeof(*longer));
+    struct record *to = array_add(&c->records, &c->count, sizeof(*to));
     int rc;
 
-    if (!longer) {
+    if (!to) {
         return BIDE_ENOMEM;
     }
-    c->records = longer;
-    rc = reader_in_force(c->snapshot, r->name, c->now_ns, &longer[c->count]);
-    if (rc) {
-        c->damaged |= rc == BIDE_EDAMAGED;
-        return rc == BIDE_EDAMAGED ? 0 : rc;
+    rc = reader_in_force(c->snapshot, r->name, c->now_ns, to);
+    if (rc || to->deleted) {
+        record_free(to);
+        c->count--;
     }
-    if (longer[c->count].deleted) {
-        record_free(&longer[c->count]);
-    } else {
-        c->count++;
-    }
-    return 0;
+    c->damaged |= rc == BIDE_EDAMAGED;
+    return rc == BIDE_EDAMAGED ? 0 : rc;
 }
 
 static int
@@ -343,31 +338,24 @@ int
 admin_find(void *arg, const char *name, const struct policy_text **out)
 {
     struct admin *a = arg;
-    struct found_text *f;
+    struct policy_text *t = NULL;
     struct record r;
     int rc;
 
-    for (f = a->found; f; f = f->next) {
-        if (strcmp(policy_text_name(f->text), name) == 0) {
-            *out = f->text;
-            return 0;
-        }
+    if (policy_list_find(&a->found, name, out) == 0) {
+        return 0;
     }
     rc = admin_policy(a, name, &r);
     if (rc) {
         return rc;
     }
-    f = calloc(1, sizeof(*f));
-    rc = f ? admin_text(&r, &f->text) : BIDE_ENOMEM;
+    rc = admin_text(&r, &t);
     record_free(&r);
-    if (rc) {
-        free(f);
-        return rc;
+    rc = rc ? rc : policy_list_add(&a->found, t);
+    if (rc == 0) {
+        *out = t;
     }
-    f->next = a->found;
-    a->found = f;
-    *out = f->text;
-    return 0;
+    return rc;
 }
 
 int

@@ -73,19 +73,6 @@ count_failure(struct bide_policy *p, struct bide_outcome o)
     cell_count_outcome(h->live, h->index, o);
 }
 
-static enum counter
-counter_of_end(enum bide_end end)
-{
-    switch (end) {
-    case BIDE_DEFERRED:
-        return COUNTER_DEFERRED;
-    case BIDE_DROPPED:
-        return COUNTER_DROPPED;
-    default:
-        return COUNTER_ABORTED;
-    }
-}
-
 void
 count_verdict(struct bide_policy *p, const struct machine *m)
 {
@@ -94,12 +81,17 @@ count_verdict(struct bide_policy *p, const struct machine *m)
         [BIDE_REJECTED] = COUNTER_REJECTED,
         [BIDE_CANCELLED] = COUNTER_CANCELLED,
     };
+    static const enum counter exhausted[] = {
+        [BIDE_END_NONE] = COUNTER_ABORTED,   [BIDE_ABORTED] = COUNTER_ABORTED,
+        [BIDE_DEFERRED] = COUNTER_DEFERRED,  [BIDE_DROPPED] = COUNTER_DROPPED,
+        [BIDE_NOT_STORED] = COUNTER_ABORTED,
+    };
 
     if (m->end == BIDE_NOT_STORED) {
         count_add(p, COUNTER_NOT_STORED, 1);
     }
     if (m->verdict == BIDE_EXHAUSTED) {
-        count_add(p, counter_of_end(m->end), 1);
+        count_add(p, exhausted[m->end], 1);
     } else if (m->verdict != BIDE_SUCCEEDED) {
         count_add(p, without_end[m->verdict], 1);
     } else if (m->attempts > 1) {

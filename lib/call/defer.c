@@ -51,25 +51,11 @@ open_queue(struct bide *b, struct deferred **out)
     return rc;
 }
 
-static struct deferred_rules
-queue_rules(const struct defer_rules *r)
-{
-    return (struct deferred_rules){
-        .wait_ns = r->wait_ns,
-        .wait_max_ns = r->wait_max_ns,
-        .expire_ns = r->expire_ns,
-        .lease_ns = r->lease_ns,
-        .jitter = r->jitter,
-        .max = r->max,
-        .attempts = r->attempts,
-    };
-}
-
 /* Opens the queue and reads the rules for deferred work that are in force now.
  */
 static int
 open_queue_and_rules(struct bide_policy *p, struct deferred **out_queue,
-                     struct deferred_rules *out_rules)
+                     struct defer_rules *out_rules)
 {
     int rc = open_queue(p->bide, out_queue);
     struct rules *r;
@@ -81,7 +67,7 @@ open_queue_and_rules(struct bide_policy *p, struct deferred **out_queue,
     if (!r) {
         return BIDE_ENOMEM;
     }
-    *out_rules = queue_rules(&r->policy->defer);
+    *out_rules = r->policy->defer;
     rules_drop(r);
     return 0;
 }
@@ -116,7 +102,7 @@ announce_arrival(struct bide_policy *p)
 
 static int
 store_work(struct bide_policy *p, struct deferred *queue,
-           const struct deferred_rules *rules, const struct bide_work *work,
+           const struct defer_rules *rules, const struct bide_work *work,
            uint64_t *out_id, bool *out_found)
 {
     int rc = deferred_put(queue, p->name, rules, work, out_id, out_found);
@@ -131,13 +117,12 @@ void
 defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
                 const struct bide_work *work, struct bide_result *out)
 {
-    struct deferred_rules r = queue_rules(rules);
     struct deferred *queue;
     bool found;
     int rc = open_queue(p->bide, &queue);
 
     if (!rc) {
-        rc = store_work(p, queue, &r, work, &out->deferred_id, &found);
+        rc = store_work(p, queue, rules, work, &out->deferred_id, &found);
     }
     out->end = rc ? BIDE_NOT_STORED : BIDE_DEFERRED;
     out->defer_error = rc;
@@ -173,7 +158,7 @@ int
 defer_put(struct bide_policy *p, const struct bide_work *work, uint64_t *out_id,
           bool *out_found)
 {
-    struct deferred_rules rules;
+    struct defer_rules rules;
     struct deferred *queue;
     int rc;
 
@@ -237,7 +222,7 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
          struct bide_deferred *out, struct deferred_item *items, int room,
          uint64_t *out_next_ns)
 {
-    struct deferred_rules rules;
+    struct defer_rules rules;
     struct deferred *queue = NULL;
     int taken = open_queue_and_rules(p, &queue, &rules);
 
@@ -333,7 +318,7 @@ int
 defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
                 bool tried, const char *reason)
 {
-    struct deferred_rules rules;
+    struct defer_rules rules;
     struct deferred *queue;
     int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
 
@@ -356,7 +341,7 @@ bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
 int
 bide_deferred_extend(struct bide_policy *p, struct bide_deferred *d)
 {
-    struct deferred_rules rules;
+    struct defer_rules rules;
     struct deferred *queue;
     int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
 

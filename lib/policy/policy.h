@@ -71,6 +71,9 @@ struct policy_list {
  * BIDE_ENOMEM. */
 int policy_read(const char *file, const char *bytes, size_t length,
                 struct policy_list *out, struct faults *faults);
+/* Appends a text, which the list then owns; frees it if out of memory.  `t`
+ * NULL is BIDE_ENOMEM too. */
+int policy_list_add(struct policy_list *list, struct policy_text *t);
 void policy_list_free(struct policy_list *list);
 
 /* ---- compiling ---- */
@@ -80,6 +83,8 @@ void policy_list_free(struct policy_list *list);
  * keeps *out. */
 typedef int policy_find_fn(void *arg, const char *name,
                            const struct policy_text **out);
+/* Finds the last policy of that name in a struct policy_list. */
+policy_find_fn policy_list_find;
 
 /* The value of a key, and its origin. */
 struct policy_origin {

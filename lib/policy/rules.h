@@ -110,7 +110,8 @@ enum { DEFER_WAIT_MIN_NS = 1000000000 }; /* the least wait between two tries */
 struct defer_rules {
     uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
     struct jitter jitter;
-    uint32_t max, attempts; /* attempts: ATTEMPTS_UNLIMITED */
+    uint32_t max;      /* waiting + leased + dead of this policy; 0: no limit */
+    uint32_t attempts; /* dead after these; 0, ATTEMPTS_UNLIMITED: no limit */
 };
 
 struct alarm_rules {

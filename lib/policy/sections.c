@@ -51,20 +51,16 @@ int
 sections_add(struct sections *s, const char *name, int line,
              struct policy_text **out, int *first)
 {
-    struct policy_text **added, *text;
+    struct policy_text *text;
     int rc = 0;
 
     if (grow_index(s) != 0) {
         return BIDE_ENOMEM;
     }
     text = policy_text_new(name ? name : "no-name");
-    added =
-        text ? array_add(&s->list.list, &s->list.count, sizeof(*added)) : NULL;
-    if (!added) {
-        policy_text_free(text);
+    if (policy_list_add(&s->list, text) != 0) {
         return BIDE_ENOMEM;
     }
-    *added = text;
     policy_text_set_line(text, line);
     if (name) {
         uint32_t *slot = find_slot(s, name);
@@ -90,6 +86,34 @@ sections_finish(struct sections *s, struct policy_list *out)
         policy_list_free(&s->list);
     }
     *s = (struct sections){0};
+}
+
+int
+policy_list_add(struct policy_list *list, struct policy_text *t)
+{
+    struct policy_text **to =
+        t ? array_add(&list->list, &list->count, sizeof(*to)) : NULL;
+
+    if (!to) {
+        policy_text_free(t);
+        return BIDE_ENOMEM;
+    }
+    *to = t;
+    return 0;
+}
+
+int
+policy_list_find(void *arg, const char *name, const struct policy_text **out)
+{
+    const struct policy_list *list = arg;
+
+    for (size_t i = list->count; i-- > 0;) {
+        if (strcmp(policy_text_name(list->list[i]), name) == 0) {
+            *out = list->list[i];
+            return 0;
+        }
+    }
+    return BIDE_ENOPOLICY;
 }
 
 void

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/lock.h"
 #include "announce.h"
 #include "bell.h"
@@ -202,18 +203,16 @@ fold_own(struct bide *b)
 static int
 retire_live(struct bide *b)
 {
-    struct retired *r;
+    struct live **r;
 
     if (!b->live || b->live == b->own) {
         return 0;
     }
-    r = malloc(sizeof(*r));
+    r = array_add(&b->retired, &b->retired_count, sizeof(*r));
     if (!r) {
         return BIDE_ENOMEM;
     }
-    r->live = b->live;
-    r->next = b->retired;
-    b->retired = r;
+    *r = b->live;
     return 0;
 }
 
@@ -398,13 +397,10 @@ attach_close(struct bide *b)
     if (b->own && b->live != b->own) {
         fold_own(b); /* counts of calls that ended late */
     }
-    while (b->retired) {
-        struct retired *r = b->retired;
-
-        b->retired = r->next;
-        live_close(r->live);
-        free(r);
+    while (b->retired_count) {
+        live_close(b->retired[--b->retired_count]);
     }
+    free(b->retired);
     if (b->live != b->own) {
         live_close(b->live);
     }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/lock.h"
 #include "policy/key.h"
 
@@ -19,26 +18,12 @@ bide_declare_error(void)
 }
 
 const struct policy_text *
-declared_find(const struct bide *b, const char *name)
+declared_find(struct bide *b, const char *name)
 {
-    for (size_t i = b->declared.count; i-- > 0;) {
-        if (strcmp(policy_text_name(b->declared.list[i]), name) == 0) {
-            return b->declared.list[i];
-        }
-    }
-    return NULL;
-}
+    const struct policy_text *t = NULL;
 
-int
-declared_finder(void *arg, const char *name, const struct policy_text **out)
-{
-    const struct policy_text *t = declared_find(arg, name);
-
-    if (!t) {
-        return BIDE_ENOPOLICY;
-    }
-    *out = t;
-    return 0;
+    (void)policy_list_find(&b->declared, name, &t);
+    return t;
 }
 
 void
@@ -72,18 +57,13 @@ declared_publish(struct bide_policy *p)
 static int
 add_declared(struct bide *b, struct policy_list *list)
 {
-    struct policy_list *all = &b->declared;
+    int rc = 0;
 
-    for (size_t i = 0; i < list->count; i++) {
-        struct policy_text **t = array_add(&all->list, &all->count, sizeof(*t));
-
-        if (!t) {
-            return BIDE_ENOMEM;
-        }
-        *t = list->list[i];
+    for (size_t i = 0; i < list->count && rc == 0; i++) {
+        rc = policy_list_add(&b->declared, list->list[i]);
         list->list[i] = NULL;
     }
-    return 0;
+    return rc;
 }
 
 /* Compiles the declarations from `first` on, to find their faults. */
@@ -94,8 +74,8 @@ check_declared(struct bide *b, size_t first, struct faults *faults)
 
     for (size_t i = b->declared.count; i-- > first;) {
         struct policy *p;
-        int rc = policy_compile(b->declared.list[i], declared_finder, b,
-                                "declared", &p, faults);
+        int rc = policy_compile(b->declared.list[i], policy_list_find,
+                                &b->declared, "declared", &p, faults);
 
         if (rc == 0) {
             policy_free(p);

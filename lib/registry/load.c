@@ -9,28 +9,25 @@
 struct texts {
     const struct snapshot *snapshot;
     uint64_t realtime_ns, until_ns;
-    struct policy_text *text[POLICY_CHAIN_MAX + 2];
-    size_t count;
+    uint32_t version; /* of the last one */
+    struct policy_list list;
 };
 
 static int
-fetch_text(struct texts *t, const char *name, struct policy_text **out,
-           uint32_t *out_version)
+fetch_text(struct texts *t, const char *name, const struct policy_text **out)
 {
+    struct policy_text *text = NULL;
     struct record r;
-    int rc;
+    int rc = reader_in_force(t->snapshot, name, t->realtime_ns, &r);
 
-    if (t->count == sizeof(t->text) / sizeof(*t->text)) {
-        return BIDE_EDAMAGED;
-    }
-    rc = reader_in_force(t->snapshot, name, t->realtime_ns, &r);
     if (rc) {
         return rc;
     }
-    rc = r.deleted ? BIDE_ENOVERSION : record_compose(&r, &t->text[t->count]);
+    rc = r.deleted ? BIDE_ENOVERSION : record_compose(&r, &text);
+    rc = rc ? rc : policy_list_add(&t->list, text);
     if (rc == 0) {
-        *out = t->text[t->count++];
-        *out_version = r.version;
+        *out = text;
+        t->version = r.version;
     }
     if (rc == 0 && r.until_ns && (!t->until_ns || r.until_ns < t->until_ns)) {
         t->until_ns = r.until_ns;
@@ -42,13 +39,8 @@ fetch_text(struct texts *t, const char *name, struct policy_text **out,
 static int
 find_parent(void *arg, const char *name, const struct policy_text **out)
 {
-    struct policy_text *found;
-    uint32_t version;
-    int rc = fetch_text(arg, name, &found, &version);
+    int rc = fetch_text(arg, name, out);
 
-    if (rc == 0) {
-        *out = found;
-    }
     /* A parent cannot be deleted while it has children. */
     return load_is_missing(rc) ? BIDE_EDAMAGED : rc;
 }
@@ -58,10 +50,10 @@ load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
             struct loaded *out)
 {
     struct texts t = {.snapshot = s, .realtime_ns = realtime_ns};
-    struct policy_text *text;
+    const struct policy_text *text;
     struct policy *p = NULL;
-    uint32_t version;
-    int rc = fetch_text(&t, name, &text, &version);
+    int rc = fetch_text(&t, name, &text);
+    uint32_t version = t.version;
 
     if (rc == 0) {
         rc = policy_compile(text, find_parent, &t, name, &p, NULL);
@@ -73,9 +65,7 @@ load_policy(const struct snapshot *s, const char *name, uint64_t realtime_ns,
         out->gate = load_gate(p, &out->limit_ms);
         out->gate |= t.until_ns ? GATE_ENDS : 0;
     }
-    while (t.count) {
-        policy_text_free(t.text[--t.count]);
-    }
+    policy_list_free(&t.list);
     return rc;
 }
 

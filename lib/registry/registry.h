@@ -75,20 +75,16 @@ _Static_assert(offsetof(struct bide_policy, stripe) == 64, "line 1");
 struct name_table;
 struct deferred;
 
-struct retired {
-    struct live *live;
-    struct retired *next;
-};
-
 struct bide {
     char *dir;
     pthread_mutex_t lock; /* of all fields without a lock of their own */
     struct reader *reader;
-    struct live *live;       /* the registry's, else `own`; not NULL */
-    struct live *own;        /* private to this process; NULL: not needed */
-    int live_rc;             /* why the live file could not be opened ... */
-    uint64_t live_again_ns;  /* ... and when to try again, CLOCK_MONOTONIC */
-    struct retired *retired; /* calls in progress may still use these */
+    struct live *live;      /* the registry's, else `own`; not NULL */
+    struct live *own;       /* private to this process; NULL: not needed */
+    int live_rc;            /* why the live file could not be opened ... */
+    uint64_t live_again_ns; /* ... and when to try again, CLOCK_MONOTONIC */
+    struct live **retired;  /* calls in progress may still use these */
+    size_t retired_count;
     uint8_t id[REGISTRY_ID_SIZE];
     struct pages_stamp stamp;  /* of the registry, at the last check */
     _Atomic uint64_t replaced; /* how often its file was replaced by another;
@@ -214,8 +210,7 @@ void names_free(struct bide *b);
 /* ---- declare.c: under b->lock ---- */
 
 /* Returns the declared text of `name`, owned by `b`; NULL: none. */
-const struct policy_text *declared_find(const struct bide *b, const char *name);
-policy_find_fn declared_finder; /* arg: struct bide */
+const struct policy_text *declared_find(struct bide *b, const char *name);
 /* Writes the declared rules of a handle, if there are any, to its cell, so that
  * operators see them. */
 void declared_publish(struct bide_policy *p);

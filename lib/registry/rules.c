@@ -127,8 +127,8 @@ rules_from_program(struct bide_policy *p, uint32_t generation)
 {
     const struct policy_text *t = declared_find(p->bide, p->name);
     struct policy *policy;
-    int rc = t ? policy_compile(t, declared_finder, p->bide, "declared",
-                                &policy, NULL)
+    int rc = t ? policy_compile(t, policy_list_find, &p->bide->declared,
+                                "declared", &policy, NULL)
                : policy_builtin(p->name, &policy);
 
     return rc ? NULL : make_rules(policy, generation);

@@ -167,11 +167,11 @@ make_journal(const uint8_t *bytes, size_t length)
 
 /* ---- using the queue ---- */
 
-static const struct deferred_rules rules = {.wait_ns = 1,
-                                            .wait_max_ns = 1,
-                                            .expire_ns = UINT64_MAX / 4,
-                                            .lease_ns = 1000000000000,
-                                            .max = 100000};
+static const struct defer_rules rules = {.wait_ns = 1,
+                                         .wait_max_ns = 1,
+                                         .expire_ns = UINT64_MAX / 4,
+                                         .lease_ns = 1000000000000,
+                                         .max = 100000};
 
 static int
 touch(void *arg, const struct deferred_item *item)

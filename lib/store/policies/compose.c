@@ -33,12 +33,14 @@ record_base(const struct record *r, struct policy_text **out)
     return damage_of(rc);
 }
 
-int
-record_lay(const struct record_part *parts, size_t count, uint64_t at_ns,
-           struct policy_text *t)
+/* Applies the parts that end after `at_ns` to `t`, and gives it out, or frees
+ * it on failure.  NULL: out of memory. */
+static int
+lay_parts(const struct record_part *parts, size_t count, uint64_t at_ns,
+          struct policy_text *t, struct policy_text **out)
 {
     struct faults faults = {0};
-    int rc = 0;
+    int rc = t ? 0 : BIDE_ENOMEM;
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct record_part *p = &parts[i];
@@ -49,7 +51,19 @@ record_lay(const struct record_part *parts, size_t count, uint64_t at_ns,
         }
     }
     faults_free(&faults);
-    return damage_of(rc);
+    if (rc) {
+        policy_text_free(t);
+        return damage_of(rc);
+    }
+    *out = t;
+    return 0;
+}
+
+int
+record_lay(const struct policy_text *base, const struct record_part *parts,
+           size_t count, uint64_t at_ns, struct policy_text **out)
+{
+    return lay_parts(parts, count, at_ns, policy_text_copy(base), out);
 }
 
 int
@@ -58,14 +72,5 @@ record_compose(const struct record *r, struct policy_text **out)
     struct policy_text *t;
     int rc = record_base(r, &t);
 
-    if (rc) {
-        return rc;
-    }
-    rc = record_lay(r->parts, r->part_count, 0, t);
-    if (rc) {
-        policy_text_free(t);
-        return rc;
-    }
-    *out = t;
-    return 0;
+    return rc ? rc : lay_parts(r->parts, r->part_count, 0, t, out);
 }

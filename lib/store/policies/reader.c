@@ -14,6 +14,34 @@
 
 enum { WALK_END = 1 }; /* ends pages_walk; the result is kept elsewhere */
 
+/* The arguments of a walk.  The result of a visit is kept apart from the result
+ * of pages_walk, because both may be BIDE_ENOPOLICY. */
+struct walk {
+    const struct snapshot *snapshot;
+    reader_visit_fn *visit;
+    void *arg;
+    const char *name;
+    bool begun, damaged;
+    uint64_t next; /* the number that must follow */
+    int result;
+};
+
+static int
+walk_database(const struct snapshot *s, const char *db, const void *from,
+              size_t from_length, bool backwards, pages_visit_fn *see,
+              struct walk *e)
+{
+    int rc = pages_walk(s, db, from, from_length, backwards, see, e);
+
+    if (rc == WALK_END) {
+        return e->result;
+    }
+    if (rc == BIDE_ENOPOLICY) {
+        return pages_damaged("the registry's database %s is missing", db);
+    }
+    return rc;
+}
+
 /* ---- one policy ---- */
 
 /* Decodes the record of a version (0: any) of `name`. */
@@ -36,23 +64,6 @@ decode_record(const void *bytes, size_t length, const char *name,
                : rc;
 }
 
-struct newest {
-    const char *name;
-    uint32_t version;
-};
-
-static int
-visit_newest(void *arg, const void *key, size_t key_length, const void *value,
-             size_t value_length)
-{
-    struct newest *n = arg;
-
-    (void)value;
-    (void)value_length;
-    n->version = record_key_version(n->name, key, key_length);
-    return WALK_END;
-}
-
 /* Writes a key that follows all versions of a name: 1 in place of its NUL. */
 static size_t
 key_past_versions(const char *name, uint8_t *out)
@@ -64,23 +75,31 @@ key_past_versions(const char *name, uint8_t *out)
     return length + 1;
 }
 
+static int
+visit_newest(void *arg, const void *key, size_t key_length, const void *value,
+             size_t value_length)
+{
+    struct walk *e = arg;
+
+    (void)value;
+    (void)value_length;
+    e->next = record_key_version(e->name, key, key_length);
+    return WALK_END;
+}
+
 /* Finds the newest version of a name; 0: it has none. */
 static int
 newest_version(const struct snapshot *s, const char *name, uint32_t *out)
 {
-    struct newest n = {name, 0};
+    struct walk e = {.name = name};
     uint8_t past[RECORD_KEY_MAX];
-    int rc = pages_walk(s, "versions", past, key_past_versions(name, past),
-                        true, visit_newest, &n);
+    int rc = walk_database(s, "versions", past, key_past_versions(name, past),
+                           true, visit_newest, &e);
 
-    if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the registry's database versions is missing");
+    if (rc == 0) {
+        *out = (uint32_t)e.next;
     }
-    if (rc < 0) {
-        return rc;
-    }
-    *out = n.version;
-    return 0;
+    return rc;
 }
 
 int
@@ -181,18 +200,6 @@ reader_in_force(const struct snapshot *s, const char *name,
 
 /* ---- walks ---- */
 
-/* The arguments of a walk.  The result of a visit is kept apart from the result
- * of pages_walk, because both may be BIDE_ENOPOLICY. */
-struct walk {
-    const struct snapshot *snapshot;
-    reader_visit_fn *visit;
-    void *arg;
-    const char *name;
-    bool begun, damaged;
-    uint64_t next; /* the number that must follow */
-    int result;
-};
-
 static int
 keep_result(struct walk *e, int result)
 {
@@ -206,22 +213,6 @@ visit_record(struct walk *e, struct record *r)
     int rc = keep_result(e, e->visit(e->arg, r));
 
     record_free(r);
-    return rc;
-}
-
-static int
-walk_database(const struct snapshot *s, const char *db, const void *from,
-              size_t from_length, bool backwards, pages_visit_fn *see,
-              struct walk *e)
-{
-    int rc = pages_walk(s, db, from, from_length, backwards, see, e);
-
-    if (rc == WALK_END) {
-        return e->result;
-    }
-    if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("the registry's database %s is missing", db);
-    }
     return rc;
 }
 

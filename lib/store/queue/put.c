@@ -21,7 +21,7 @@ deferred_check_policy(const char *policy)
 
 struct put_change {
     struct change change;
-    const struct deferred_rules *rules;
+    const struct defer_rules *rules;
     const struct bide_work *work;
     struct tree_item item;
     uint64_t id;
@@ -46,7 +46,7 @@ store_work(struct work *w, struct change *c)
 {
     struct put_change *p = (struct put_change *)c;
     struct deferred_item *head = &p->item.head;
-    const struct deferred_rules *r = p->rules;
+    const struct defer_rules *r = p->rules;
     struct tree_counts counts;
     int rc = find_same(w, head, &p->id);
 
@@ -142,7 +142,7 @@ check_work(const struct bide_work *work)
 
 int
 deferred_put(struct deferred *d, const char *policy,
-             const struct deferred_rules *r, const struct bide_work *work,
+             const struct defer_rules *r, const struct bide_work *work,
              uint64_t *out_id, bool *out_found)
 {
     struct put_change p = {.rules = r, .work = work};

@@ -38,14 +38,6 @@ const char *deferred_why(void);
 
 enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
 
-/* The rules of a policy that apply to its deferred work. */
-struct deferred_rules {
-    uint64_t wait_ns, wait_max_ns, expire_ns, lease_ns;
-    struct jitter jitter;
-    uint32_t max;      /* waiting + leased + dead of this policy; 0: no limit */
-    uint32_t attempts; /* dead after these; 0, UINT32_MAX: no limit */
-};
-
 struct deferred_item {
     uint64_t id;
     char policy[BIDE_NAME_MAX + 1];
@@ -65,7 +57,7 @@ void deferred_item_free(struct deferred_item *item);
  * stays as it is, *out_id is its id, and *out_found is true (may be NULL).
  * BIDE_EFULL: r->max is reached; BIDE_ENAME, BIDE_EINVAL. */
 int deferred_put(struct deferred *d, const char *policy,
-                 const struct deferred_rules *r, const struct bide_work *work,
+                 const struct defer_rules *r, const struct bide_work *work,
                  uint64_t *out_id, bool *out_found);
 /* A search for work of one type, for one policy.  The caller keeps it between
  * calls. */
@@ -82,7 +74,7 @@ struct deferred_kind {
  * work of other kinds is left alone.  If nothing was due, sets *out_next_ns
  * (may be NULL) as deferred_next_ns does.  Returns the count, or BIDE_E. */
 int deferred_take(struct deferred *d, const char *policy,
-                  const struct deferred_rules *r, struct deferred_kind *kind,
+                  const struct defer_rules *r, struct deferred_kind *kind,
                   struct deferred_item *out, int room, uint64_t *out_next_ns);
 /* Stores the time of the next event of that policy: work of that kind (NULL:
  * any) is due, or a lease ends.  CLOCK_MONOTONIC; UINT64_MAX: none.  With much
@@ -97,8 +89,7 @@ int deferred_ack(struct deferred *d, uint64_t id, uint64_t lease);
  * is due at once.  Unless it was `tried`, the attempt does not count.  Fails as
  * deferred_ack. */
 int deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
-                  const struct deferred_rules *r, bool tried,
-                  const char *reason);
+                  const struct defer_rules *r, bool tried, const char *reason);
 /* Makes the lease end lease_ns from now.  Fails as deferred_ack. */
 int deferred_extend(struct deferred *d, uint64_t id, uint64_t lease,
                     uint64_t lease_ns, uint64_t *out_ends_ns);

@@ -25,7 +25,7 @@ deferred_item_free(struct deferred_item *item)
 /* ---- states of work ---- */
 
 static bool
-tried_enough(const struct deferred_item *head, const struct deferred_rules *r)
+tried_enough(const struct deferred_item *head, const struct defer_rules *r)
 {
     return r->attempts && head->attempts >= r->attempts;
 }
@@ -109,7 +109,7 @@ is_skipped(const struct search *l, const struct deferred_item *head,
 struct take_change {
     struct change change;
     struct search search;
-    const struct deferred_rules *rules;
+    const struct defer_rules *rules;
     struct deferred_item *out;
     int room, taken, tidied;
     uint64_t next_ns;
@@ -326,7 +326,7 @@ take_work(struct work *w, struct change *c)
 
 int
 deferred_take(struct deferred *d, const char *policy,
-              const struct deferred_rules *r, struct deferred_kind *kind,
+              const struct defer_rules *r, struct deferred_kind *kind,
               struct deferred_item *out, int room, uint64_t *out_next_ns)
 {
     struct take_change t = {.change.apply = take_work,
@@ -389,7 +389,7 @@ deferred_next_ns(struct deferred *d, const char *policy,
 struct lease_change {
     struct change change;
     uint64_t id, lease;
-    const struct deferred_rules *rules;
+    const struct defer_rules *rules;
     bool tried;
     const char *reason;
     uint64_t lease_ns, ends_ns;
@@ -450,7 +450,7 @@ deferred_ack(struct deferred *d, uint64_t id, uint64_t lease)
  * that failed together are not due together. */
 static uint64_t
 wait_after_attempts(const struct deferred_item *head,
-                    const struct deferred_rules *r)
+                    const struct defer_rules *r)
 {
     const struct wait_rules w = {.form = WAIT_EXPONENTIAL,
                                  .initial_ns = r->wait_ns,
@@ -467,7 +467,7 @@ static int
 give_work_back(struct work *w, struct change *c)
 {
     struct lease_change *l = (struct lease_change *)c;
-    const struct deferred_rules *r = l->rules;
+    const struct defer_rules *r = l->rules;
     uint64_t now = w->now.realtime_ns;
     struct deferred_place was;
     struct tree_item item;
@@ -496,7 +496,7 @@ give_work_back(struct work *w, struct change *c)
 
 int
 deferred_nack(struct deferred *d, uint64_t id, uint64_t lease,
-              const struct deferred_rules *r, bool tried, const char *reason)
+              const struct defer_rules *r, bool tried, const char *reason)
 {
     struct lease_change l = {
         .change = {.apply = give_work_back, .durable = true},

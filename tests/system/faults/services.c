@@ -19,10 +19,10 @@ drop_item(void *arg, const struct deferred_item *item)
 static void
 put_one(struct scene *s, const struct target *t, int run)
 {
-    const struct deferred_rules rules = {.wait_ns = SECOND,
-                                         .wait_max_ns = SECOND,
-                                         .expire_ns = UINT64_MAX,
-                                         .lease_ns = 3600 * SECOND};
+    const struct defer_rules rules = {.wait_ns = SECOND,
+                                      .wait_max_ns = SECOND,
+                                      .expire_ns = UINT64_MAX,
+                                      .lease_ns = 3600 * SECOND};
     const struct bide_work work = {.bytes = "x", .length = 1};
     const struct deferred_by by = {"tests", NULL};
     struct deferred *d;

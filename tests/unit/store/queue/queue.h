@@ -15,7 +15,7 @@ struct queue {
     struct scratch *scratch;
     struct deferred *d;
     struct deferred_now now;
-    struct deferred_rules rules;
+    struct defer_rules rules;
     struct deferred_item taken[TAKEN];
 };
 
@@ -63,11 +63,11 @@ queue_setup(void **state)
     snprintf(q->scratch->file, sizeof(q->scratch->file), "%s/deferred.mdb",
              q->scratch->dir);
     q->now = (struct deferred_now){1000 * SECOND, 100 * SECOND, 50 * SECOND, 7};
-    q->rules = (struct deferred_rules){.wait_ns = 60 * SECOND,
-                                       .wait_max_ns = 3600 * SECOND,
-                                       .expire_ns = 100000 * SECOND,
-                                       .lease_ns = 300 * SECOND,
-                                       .max = 1000};
+    q->rules = (struct defer_rules){.wait_ns = 60 * SECOND,
+                                    .wait_max_ns = 3600 * SECOND,
+                                    .expire_ns = 100000 * SECOND,
+                                    .lease_ns = 300 * SECOND,
+                                    .max = 1000};
     queue_open(q);
     *state = q;
     return 0;
@@ -155,8 +155,8 @@ queue_take_text(struct queue *q)
 UNUSED static int
 queue_nack(struct queue *q, const char *reason)
 {
-    return deferred_nack(q->d, q->taken[0].id, q->taken[0].lease, &q->rules, true,
-                         reason);
+    return deferred_nack(q->d, q->taken[0].id, q->taken[0].lease, &q->rules,
+                         true, reason);
 }
 
 UNUSED static int
