@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bide.h>
+
 /* No times are asked for: after that, Linux (6.13) records the time of the next
  * write in nanoseconds, and each sync takes longer. */
 #define WANTED \
@@ -229,6 +231,30 @@ safe_refused(int error)
 {
     return error == ELOOP || error == EISDIR || error == ENXIO ||
            error == EMLINK || error == SAFE_STRANGER;
+}
+
+int
+safe_code(int error)
+{
+    switch (error) {
+    case ENOMEM:
+        return BIDE_ENOMEM;
+    case ENOENT:
+    case ENOTDIR:
+        return BIDE_EMISSING;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return BIDE_EPERM;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return BIDE_EFULL;
+    case EEXIST:
+        return BIDE_EEXIST;
+    default:
+        return BIDE_ESYS;
+    }
 }
 
 const char *

@@ -45,6 +45,8 @@ int safe_directory(const char *path);
 /* Sets the mode, whatever the umask, and the group ((gid_t)-1: none). */
 int safe_own(int fd, mode_t mode, gid_t group);
 
+/* Returns the BIDE_E code of an errno of a file operation. */
+int safe_code(int error);
 /* Returns the words of an errno; for a refused file also what to do, after a
  * line break. */
 const char *safe_why(int error);

@@ -36,25 +36,7 @@ struct file_draft {
 int
 live_error(int error)
 {
-    switch (error) {
-    case ENOMEM:
-        return BIDE_ENOMEM;
-    case ENOENT:
-    case ENOTDIR:
-        return BIDE_EMISSING;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return BIDE_EPERM;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return BIDE_EFULL;
-    case EEXIST:
-        return BIDE_EEXIST;
-    default:
-        return safe_refused(error) ? BIDE_EDAMAGED : BIDE_ESYS;
-    }
+    return safe_refused(error) ? BIDE_EDAMAGED : safe_code(error);
 }
 
 /* ---- the header ---- */

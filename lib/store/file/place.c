@@ -68,24 +68,19 @@ place_say(int rc, const char *format, ...)
 int
 place_failed(const char *path, int error)
 {
-    switch (error) {
-    case ENOENT:
-    case ENOTDIR:
+    switch (safe_code(error)) {
+    case BIDE_EMISSING:
         return place_say(BIDE_EMISSING, "%s: %s\nbide init makes a registry",
                          path, strerror(error));
-    case EACCES:
-    case EPERM:
-    case EROFS:
+    case BIDE_EPERM:
         return place_say(BIDE_EPERM,
                          "%s: %s\nchanging policies needs write permission "
                          "there",
                          path, strerror(error));
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
+    case BIDE_EFULL:
         return place_say(BIDE_EFULL, "%s: %s\nmake room there and try again",
                          path, strerror(error));
-    case ENOMEM:
+    case BIDE_ENOMEM:
         return place_say(BIDE_ENOMEM, "%s", strerror(error));
     default:
         return place_say(safe_refused(error) ? BIDE_EPERM : BIDE_ESYS, "%s: %s",

@@ -26,6 +26,7 @@
 
 #include <bide.h>
 #include "base/paths.h"
+#include "base/safe.h"
 
 enum {
     PAGE_USUAL = 4096,
@@ -56,21 +57,8 @@ int
 pages_failed(const char *path, int error)
 {
     snprintf(why, sizeof(why), "%s: %s", path, strerror(error));
-    switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-        return BIDE_EMISSING;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return BIDE_EPERM;
-    case ENOMEM:
-        return BIDE_ENOMEM;
-    case ELOOP:
-        return pages_damaged("%s: a loop of symbolic links", path);
-    default:
-        return BIDE_ESYS;
-    }
+    return error == ELOOP ? pages_damaged("%s: a loop of symbolic links", path)
+                          : safe_code(error);
 }
 
 int

@@ -83,8 +83,7 @@ uint64_t record_end(const struct record *r);
  * deleted. */
 int record_base(const struct record *r, struct policy_text **out);
 int record_compose(const struct record *r, struct policy_text **out);
-/* Applies the parts that end after `at_ns` to a copy of a text; fails as the
- * others. */
+/* Lays the parts that end after `at_ns` over a copy of `base`. */
 int record_lay(const struct policy_text *base, const struct record_part *parts,
                size_t count, uint64_t at_ns, struct policy_text **out);
 
