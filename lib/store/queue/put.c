@@ -113,15 +113,20 @@ undo_put(struct deferred *d, const struct put_change *p)
     return place_say(p->change.disk, "%s", p->change.why);
 }
 
-static bool
-text_fits(const char *text, size_t max)
+static int
+check_text(const char *text, const char *what, size_t max)
 {
-    return !text || strnlen(text, max + 1) <= max;
+    return !text || strnlen(text, max + 1) <= max
+               ? 0
+               : place_say(BIDE_EINVAL, "the %s is longer than %zu bytes", what,
+                           max);
 }
 
 static int
 check_work(const struct bide_work *work)
 {
+    int rc;
+
     if (!work || (work->length && !work->bytes)) {
         return place_say(BIDE_EINVAL, "no work was given");
     }
@@ -129,15 +134,8 @@ check_work(const struct bide_work *work)
         return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
                          work->length, BIDE_WORK_MAX);
     }
-    if (!text_fits(work->type, BIDE_WORK_TYPE_MAX)) {
-        return place_say(BIDE_EINVAL, "the type is longer than %d bytes",
-                         BIDE_WORK_TYPE_MAX);
-    }
-    if (!text_fits(work->key, BIDE_WORK_KEY_MAX)) {
-        return place_say(BIDE_EINVAL, "the key is longer than %d bytes",
-                         BIDE_WORK_KEY_MAX);
-    }
-    return 0;
+    rc = check_text(work->type, "type", BIDE_WORK_TYPE_MAX);
+    return rc ? rc : check_text(work->key, "key", BIDE_WORK_KEY_MAX);
 }
 
 int
