@@ -278,8 +278,8 @@ collect_entries(struct audit *a)
         .minutes = until - a->since_ns <= 2 * DAY_NS,
     };
     struct admin *registry = a->line->registry;
-    int rc = past_each_interval(admin_past(registry), &range, add_calls, a,
-                                &a->past);
+    int rc = past_each_interval(admin_past(registry), &range, NULL, add_calls,
+                                a, &a->past);
 
     a->damaged = a->past.damaged;
     if (!rc) {

@@ -394,8 +394,8 @@ history_read_rows(struct command_line *line, struct history_rows *out)
         return status;
     }
     range = make_range(out);
-    rc = past_each_interval(admin_past(line->registry), &range, add_interval,
-                            &b, &out->past);
+    rc = past_each_interval(admin_past(line->registry), &range, NULL,
+                            add_interval, &b, &out->past);
     for (size_t i = 0; i < out->count && !rc; i++) {
         rc = b.rc = finish_row(&b, &out->list[i]);
     }

@@ -455,8 +455,8 @@ read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
         start.now_ns = clock_realtime_ns();
         range.since_ns = start.now_ns - TREND_POINTS * TREND_STEP_NS;
         /* On failure, the trend begins now. */
-        past_each_interval(admin_past(registry), &range, add_recorded_interval,
-                           &start, &past);
+        past_each_interval(admin_past(registry), &range, NULL,
+                           add_recorded_interval, &start, &past);
     }
 }
 

@@ -197,7 +197,8 @@ admin_replay(struct admin *a, const char *name, const char *scope,
     c->a = a;
     c->scope = scope;
     c->out = out;
-    rc = past_each_interval(&a->past, &range, add_interval, c, &out->past);
+    rc =
+        past_each_interval(&a->past, &range, NULL, add_interval, c, &out->past);
     rc = rc ? rc : fill_profiles(c);
     for (size_t i = 0; i < out->scope_count; i++) {
         free(out->scopes[i].open);

@@ -67,8 +67,8 @@ find_older_copy(struct doctor *d)
     struct doctor_finding *f;
     struct history_known known;
 
-    if (past_each_interval(admin_past(d->admin), &recorded, compare_interval,
-                           &k, &known) == 1) {
+    if (past_each_interval(admin_past(d->admin), &recorded, NULL,
+                           compare_interval, &k, &known) == 1) {
         f = doctor_find(d, FINDING_VERSION_REUSED, doctor_file(d, HISTORY_FILE),
                         NULL);
         strcpy(f->name, k.name);

@@ -300,8 +300,8 @@ past_each_alarm(struct past *p, char *const *names, size_t count,
 
     range.since_ns = j.now_ns > j.window_ns ? j.now_ns - j.window_ns : 0;
     if (!rc) {
-        rc = j.count > 0 ? past_each_wanted(p, &range, is_judged, add_interval,
-                                            &j, &known)
+        rc = j.count > 0 ? past_each_interval(p, &range, is_judged,
+                                              add_interval, &j, &known)
                          : past_known(p, &known);
         j.damaged = known.damaged;
     }

@@ -393,9 +393,9 @@ visit_recorded(void *arg, const struct history_interval *i)
 }
 
 int
-past_each_wanted(struct past *p, const struct history_range *range,
-                 past_wanted_fn *wanted, history_visit_fn *visit, void *arg,
-                 struct history_known *out)
+past_each_interval(struct past *p, const struct history_range *range,
+                   past_wanted_fn *wanted, history_visit_fn *visit, void *arg,
+                   struct history_known *out)
 {
     struct pending pending = {
         .now_ns = past_now_ns(p), .wanted = wanted, .arg = arg};
@@ -428,14 +428,6 @@ past_each_wanted(struct past *p, const struct history_range *range,
     }
     draft_free(&pending.cells);
     return rc;
-}
-
-int
-past_each_interval(struct past *p, const struct history_range *range,
-                   history_visit_fn *visit, void *arg,
-                   struct history_known *out)
-{
-    return past_each_wanted(p, range, NULL, visit, arg, out);
 }
 
 /* Visits the transitions of a breaker since the last recording, those that its

@@ -43,10 +43,12 @@ uint64_t past_now_ns(struct past *p);
 int past_known(struct past *p, struct history_known *out);
 
 /* Visits intervals as history_each.  The counts since the last recording come
- * last, as an interval until now, unless range->until_ns is earlier. */
+ * last, as an interval until now, unless range->until_ns is earlier: of the
+ * names that `wanted` returns true for (NULL: all), as reading them is slow. */
+typedef bool past_wanted_fn(void *arg, const char *name);
 int past_each_interval(struct past *p, const struct history_range *range,
-                       history_visit_fn *visit, void *arg,
-                       struct history_known *out);
+                       past_wanted_fn *wanted, history_visit_fn *visit,
+                       void *arg, struct history_known *out);
 /* Returns the name of an outcome in such figures, owned by `p`. */
 const char *past_outcome(struct past *p, uint32_t id);
 /* Fills *out with the statistics that `bide stats` shows, from `f`. */

@@ -18,11 +18,4 @@ struct cell *past_cell(struct live *l, uint32_t index,
                        char name[BIDE_NAME_MAX + 1],
                        char scope[BIDE_NAME_MAX + 1]);
 
-/* As past_each_interval.  Since the last recording, reads only the counts of
- * names that `wanted` returns true for (NULL: all): that takes long. */
-typedef bool past_wanted_fn(void *arg, const char *name);
-int past_each_wanted(struct past *p, const struct history_range *range,
-                     past_wanted_fn *wanted, history_visit_fn *visit, void *arg,
-                     struct history_known *out);
-
 #endif

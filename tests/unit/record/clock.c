@@ -99,7 +99,8 @@ calls_since(struct scene *s, int64_t ago_ns)
 
     range.since_ns = ago_ns ? past_now_ns(admin_past(a)) - (uint64_t)ago_ns : 0;
     assert_int_equal(
-        past_each_interval(admin_past(a), &range, add, &calls, &known), 0);
+        past_each_interval(admin_past(a), &range, NULL, add, &calls, &known),
+        0);
     admin_close(a);
     return calls;
 }

@@ -53,9 +53,9 @@ recorded_sums(struct scene *s, const char *name)
     struct history_known past;
     struct admin *a = scene_admin(s);
 
-    assert_int_equal(
-        past_each_interval(admin_past(a), &range, add_interval, &sums, &past),
-        0);
+    assert_int_equal(past_each_interval(admin_past(a), &range, NULL,
+                                        add_interval, &sums, &past),
+                     0);
     assert_int_equal(past.damaged + past.lost, 0);
     admin_close(a);
     return sums;

@@ -30,8 +30,8 @@ history_of(struct scene *s, const char *name, struct history_known *past)
     struct admin *a = scene_admin(s);
 
     assert_non_null(sum);
-    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, past),
-                     0);
+    assert_int_equal(
+        past_each_interval(admin_past(a), &range, NULL, add, sum, past), 0);
     admin_close(a);
     return sum;
 }

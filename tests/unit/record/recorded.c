@@ -216,8 +216,8 @@ history_equals_the_outside_count_whoever_is_killed(void **state)
     a = scene_admin(s);
     assert_int_equal(past_record(admin_past(a), &last, &done), 0);
     recorded_free(&done);
-    assert_int_equal(past_each_interval(admin_past(a), &range, add, sum, &past),
-                     0);
+    assert_int_equal(
+        past_each_interval(admin_past(a), &range, NULL, add, sum, &past), 0);
     admin_close(a);
     assert_int_equal(past.damaged + past.lost, 0);
     assert_true(o->recordings > 2);

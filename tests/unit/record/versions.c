@@ -128,7 +128,7 @@ read_versions(struct scene *s, uint64_t calls[VERSIONS])
 
     memset(calls, 0, VERSIONS * sizeof(*calls));
     assert_int_equal(
-        past_each_interval(admin_past(a), &range, add, calls, &past), 0);
+        past_each_interval(admin_past(a), &range, NULL, add, calls, &past), 0);
     assert_int_equal(past.damaged + past.lost, 0);
     admin_close(a);
 }
