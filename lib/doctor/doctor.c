@@ -239,8 +239,10 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     case FINDING_LIVE_FOREIGN:
     case FINDING_LIVE_FORBIDDEN:
     case FINDING_LIVE_UNREADABLE:
+    case FINDING_LIVE_NEWER:
     case FINDING_LIVE_DIRECTORY_NONE:
     case FINDING_LIVE_DIRECTORY_REFUSED:
+    case FINDING_LIVE_DIRECTORY_SHARED:
     case FINDING_WAY_CLOSED:
     case FINDING_MEMORY_REFUSED:
     case FINDING_CELLS_REFUSED:
@@ -252,6 +254,7 @@ is_about_counting(const struct doctor_finding *f, const char *live)
         return name && strncmp(name, "/deferred.", 10) != 0 &&
                strncmp(name, "/history.", 9) != 0;
     case FINDING_UNSEEN:
+    case FINDING_INODES_NONE:
     case FINDING_SPACE_FULL:
     case FINDING_DISK_READ_ONLY:
         return strncmp(f->path, live, strlen(f->path)) == 0;

@@ -134,3 +134,16 @@ teardown() {
     gives 0 bide metrics
     says "bide_counts_up 1"
 }
+
+@test "a live directory of all users, a live file of a newer bide" {
+    shared
+    chmod 1777 "$T/live"
+    said "all users can make files there"
+    chmod 2770 "$T/live"
+    said ""
+    printf '\143' | dd of="$(echo "$T"/live/*.live)" bs=1 seek=8 conv=notrunc status=none
+    gives 0 bide list
+    says "note: calls may not be counted: " "was made by a newer bide"
+    gives 3 bide check
+    says "was made by a newer bide"
+}
