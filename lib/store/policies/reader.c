@@ -201,19 +201,11 @@ reader_in_force(const struct snapshot *s, const char *name,
 /* ---- walks ---- */
 
 static int
-keep_result(struct walk *e, int result)
-{
-    e->result = result;
-    return result ? WALK_END : 0;
-}
-
-static int
 visit_record(struct walk *e, struct record *r)
 {
-    int rc = keep_result(e, e->visit(e->arg, r));
-
+    e->result = e->visit(e->arg, r);
     record_free(r);
-    return rc;
+    return e->result ? WALK_END : 0;
 }
 
 /* Reports whether `number` is one less than the number before; 0 never is. */
