@@ -208,12 +208,16 @@ verify_head(struct verify *v, uint64_t id, const MDB_val *value)
     int rc = v->piece ? v->piece(v, id, whole ? &item : NULL) : 0;
 
     v->heads++;
-    if (rc || !whole) {
-        return rc; /* a damaged one is set aside when it is taken */
+    if (rc) {
+        return rc;
     }
-    v->keyed += *item.head.key != '\0';
-    p = deferred_place_of(&item.head);
-    rc = tree_get(v->w, key, deferred_place_key(&p, key), &found);
+    if (whole) {
+        v->keyed += *item.head.key != '\0';
+        p = deferred_place_of(&item.head);
+        rc = tree_get(v->w, key, deferred_place_key(&p, key), &found);
+    } else { /* it is set aside when it is taken */
+        rc = find_place(v->w, id, &p);
+    }
     v->unlisted += rc == MDB_NOTFOUND;
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
