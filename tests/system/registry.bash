@@ -54,6 +54,20 @@ j = json.load(sys.stdin)
 sys.exit(0 if ($1) else repr(j))" <<<"$output"
 }
 
+# needs_plain_build: skips a test of what a sanitizer's runtime does not allow.
+needs_plain_build() {
+    if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
+        skip "needs a build without sanitizers"
+    fi
+}
+
+# under_clock OFFSET COMMAND...: runs bide under another clock.
+under_clock() {
+    needs_plain_build
+    command -v faketime >/dev/null || skip "needs the package faketime"
+    faketime -f "$1" "$BIDE" --dir "$DIR" "${@:2}"
+}
+
 # shop: applies three policies: pay, order, and mail, which extends order.
 shop() {
     cat >shop.ini <<'END'

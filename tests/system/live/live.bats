@@ -54,10 +54,7 @@ load ../registry
 }
 
 @test "rules that a program declares are shown: list, show --declared" {
-    # Python cannot load a library with the runtime of a sanitizer.
-    if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
-        skip "needs a build without sanitizers"
-    fi
+    needs_plain_build # Python could not load the library
     shop
     cat >declare.py <<'PY'
 import ctypes, os, sys
