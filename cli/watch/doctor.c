@@ -295,7 +295,8 @@ doctor_command(struct command_line *line)
     if (rc) {
         return say_failure(rc, "registry");
     }
-    dir = paths_absolute(given ? given : standard);
+    dir = realpath(given ? given : standard, NULL);
+    dir = dir ? dir : paths_absolute(given ? given : standard);
     if (!dir) {
         return say_no_memory();
     }

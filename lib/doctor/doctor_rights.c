@@ -32,8 +32,8 @@ may_use(uid_t user, const gid_t *groups, size_t count, const struct stat *st,
     return user == 0 || (st->st_mode >> shift & wanted) == wanted;
 }
 
-/* As whom services come: as members of the group if the directory belongs to
- * root and a group, else as the owner of the directory. */
+/* As whom services come: as members of the group that most files have, if the
+ * directory belongs to root, else as its owner. */
 struct services {
     bool by_group;
     uid_t uid;
@@ -316,6 +316,36 @@ find_outsiders(struct doctor *d)
 
 /* ---- all ---- */
 
+/* Returns the group, but not root's, of most files that services use, and at
+ * least of two; of several the directory's, which is also the default. */
+static gid_t
+find_group(struct doctor *d, gid_t first)
+{
+    static const char *const files[] = {"registry.mdb", "deferred.mdb",
+                                        "deferred.journal"};
+    enum { FILES = sizeof(files) / sizeof(files[0]) };
+    gid_t group[FILES + 2] = {first};
+    size_t count = 1, most = 1, votes;
+    char path[sizeof(d->out->live)];
+    struct stat st;
+
+    for (size_t i = 0; i <= FILES; i++) {
+        strcpy(path, i < FILES ? doctor_file(d, files[i]) : d->out->live);
+        if (stat(i < FILES ? path : dirname(path), &st) == 0) {
+            group[count++] = st.st_gid;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        votes = 0;
+        for (size_t k = 0; k < count; k++) {
+            votes += group[i] != 0 && group[k] == group[i];
+        }
+        first = votes > most ? group[i] : first;
+        most = votes > most ? votes : most;
+    }
+    return first;
+}
+
 static void
 check_rights(struct doctor *d)
 {
@@ -326,8 +356,8 @@ check_rights(struct doctor *d)
         doctor_find(d, FINDING_UNSEEN, d->out->dir, strerror(errno));
         return;
     }
-    s = (struct services){dir.st_uid == 0 && dir.st_gid != 0, dir.st_uid,
-                          dir.st_gid};
+    s = (struct services){.uid = dir.st_uid, .gid = find_group(d, dir.st_gid)};
+    s.by_group = s.uid == 0 && s.gid != 0;
     check_way(d, &s, d->out->dir);
     if (access(d->out->dir, X_OK)) {
         doctor_unseen(d, d->out->dir);

@@ -361,6 +361,22 @@ mounted() {
     gives 0 bide doctor
 }
 
+@test "a registry that a link leads to" {
+    shop
+    ln -s "$DIR" "$T/link"
+    gives 0 "$BIDE" --dir "$T/link" doctor
+    says "Nothing is wrong"
+}
+
+@test "the group of most files is that of the services" {
+    shared
+    chgrp 0 "$DIR"
+    mends "cannot be used as it should"
+    chgrp 4243 "$DIR"
+    mends "cannot be used as it should"
+    [ "$(stat -c %g "$DIR")" = 4242 ]
+}
+
 @test "an older copy of the registry that was put back" {
     shop
     cp -a "$DIR/registry.mdb" "$T/older.mdb"
