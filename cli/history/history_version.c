@@ -67,8 +67,11 @@ add_version_facts(void *arg, const struct record *r)
     uint64_t at = r->when_ns, end;
 
     for (; at < w->next_ns; at = end) {
+        uint32_t version;
+
         end = w->next_ns;
-        add_time_in_force(w->rows, version_at(r, at, &end), at, end);
+        version = version_at(r, at, &end);
+        add_time_in_force(w->rows, version, at, end);
     }
     w->next_ns = r->when_ns;
     if (row) {

@@ -127,6 +127,17 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "v3 ended as planned: back to v2" "v2 ended as planned: back to v1"
 }
 
+@test "the time in force of a temporary version ends with it" {
+    shop
+    bide exec pay -- true
+    bide set pay attempts=9 --for 100ms >/dev/null
+    bide exec pay -- true
+    until_it in_force pay 1
+    bide exec pay -- true
+    gives 0 bide stats pay --by version --json
+    json 'sum(r["in_force_s"] for r in j["rows"]) <= j["until"] - j["rows"][0]["when"] + 0.01'
+}
+
 # ---- rollback ----
 
 @test "rollback restores the version in force before, not one that has ended" {
