@@ -444,8 +444,10 @@ end_plain_success(struct bide_call *c, struct bide_outcome o,
     const struct cell *cell;
     uint32_t gate = call_gate(p, &cell);
 
-    if (gate & (GATE_GUARD | GATE_MOVED) &&
-        (gate & GATE_MOVED || !guard_passes(p, cell, gate, took, end_ticks))) {
+    if (registry_success_looks(p->bide, end_ticks) ||
+        (gate & (GATE_GUARD | GATE_MOVED) &&
+         (gate & GATE_MOVED ||
+          !guard_passes(p, cell, gate, took, end_ticks)))) {
         return false;
     }
     count_attempt(p, true, took);

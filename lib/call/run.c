@@ -129,7 +129,7 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     /* Without GATE_CLASSIFY (in GATE_SLOW) every successful outcome is a
      * success under this policy. */
     if ((o.domain != BIDE_DOMAIN_OK && !outcome_is_success(o)) ||
-        took >> CALL_LONG_SHIFT ||
+        ((took >> CALL_LONG_SHIFT) | registry_success_looks(b, ticks[1])) ||
         (__builtin_expect(gate & GATE_GUARD, 0) &&
          !guard_passes(p, cell, gate, took, ticks[1]))) {
         return run_after_first(p, fn, arg, o, ticks, out);

@@ -373,6 +373,7 @@ attach_registry(struct bide *b, uint64_t *out_txn)
     int rc = find_last_commit(b, &txn), live_rc = 0;
     int before = atomic_load(&b->status);
 
+    registry_set_look(b);
     if (b->reader && !b->is_private) {
         live_rc = attach_live(b);
     } else if (!b->live) {

@@ -29,6 +29,8 @@ set_scale(struct bide *b)
 {
     b->scale = b->own_clock ? (struct tick_scale){0} : live_scale(b->live);
     b->fresh_ticks = clock_to_ticks(b->scale, FRESH_FOR_NS);
+    b->look_ticks = clock_to_ticks(b->scale, LOOK_EVERY_NS);
+    registry_set_look(b);
 }
 
 /* Fills a new registry; the caller frees it if this fails. */

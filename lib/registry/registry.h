@@ -95,7 +95,9 @@ struct bide {
     _Atomic int read_status;   /* error of the last policy that could not ... */
     struct bide_policy *unread; /* ... be read; NULL: all could */
     _Atomic uint64_t looked;    /* ticks of the last check ... */
-    uint64_t fresh_ticks;       /* ... which calls repeat after this time */
+    uint64_t fresh_ticks;       /* ... which calls repeat after this time, */
+    uint64_t look_ticks;        /* plain successes after this longer one: ... */
+    _Atomic uint64_t look_at;   /* ... at these ticks */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
     bool is_private;            /* BIDE_PRIVATE: b->live is b->own */
     bool own_clock, hooked;
@@ -142,6 +144,21 @@ registry_look_is_due(const struct bide *b, uint64_t ticks)
     return b->own_clock ||
            ticks - atomic_load_explicit(&b->looked, memory_order_relaxed) >=
                b->fresh_ticks;
+}
+
+/* Reports whether a plain success that ends at `ticks` must check the registry:
+ * if the live file was removed, no announcement arrives. */
+static inline bool
+registry_success_looks(const struct bide *b, uint64_t ticks)
+{
+    return ticks >= atomic_load_explicit(&b->look_at, memory_order_relaxed);
+}
+
+/* Sets when the next plain success checks the registry. */
+static inline void
+registry_set_look(struct bide *b)
+{
+    atomic_store(&b->look_at, registry_ticks(b) + b->look_ticks);
 }
 
 /* Reports whether a call with GATE_LOOKS must read the rules at `ticks`. */

@@ -323,6 +323,127 @@ a_removed_live_file_is_made_again(void **state)
 }
 
 static void
+a_success_notices_a_removed_live_file_after_5_s(void **state)
+{
+    const struct bide_outcome ok = bide_ok();
+    struct scene *s = *state;
+    char path[PATH_MAX];
+
+    scene_start(s, shop);
+    live_path(s, path);
+    s->b->look_ticks = LOOK_EVERY_NS;
+    assert_int_equal(scene_attempts(s, "shop"), 4);
+    assert_int_equal(unlink(path), 0);
+    s->now += LOOK_EVERY_NS - 1;
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_SUCCEEDED);
+    assert_int_equal(access(path, F_OK), -1);
+    s->now++;
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_SUCCEEDED);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(scene_stats(s, "shop").attempts, 1);
+    scene_set(s, "shop", "paused", "yes");
+    assert_int_equal(scene_run(s, "shop", &ok, 1, NULL), BIDE_REFUSED);
+}
+
+static void
+remove_live(const char *dir, const char *path)
+{
+    (void)dir;
+    assert_int_equal(unlink(path), 0);
+}
+
+static void
+replace_live_by_its_copy(const char *dir, const char *path)
+{
+    char command[3 * PATH_MAX];
+
+    (void)dir;
+    snprintf(command, sizeof(command), "cp -p '%s' '%s.c' && mv '%s.c' '%s'",
+             path, path, path, path);
+    assert_int_equal(system(command), 0);
+}
+
+static void
+move_live_directory(const char *dir, const char *path)
+{
+    char moved[PATH_MAX];
+
+    (void)path;
+    snprintf(moved, sizeof(moved), "%s.moved", dir);
+    assert_int_equal(rename(dir, moved), 0);
+    scene_remove(moved);
+}
+
+static struct bide_outcome
+succeed(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_ok();
+}
+
+static enum bide_verdict
+step_once(struct bide_policy *p)
+{
+    struct bide_call c;
+
+    if (bide_step_begin(&c, p) == BIDE_GO) {
+        bide_step_ended(&c, bide_ok());
+    }
+    return c.result.verdict;
+}
+
+/* Only succeeds until it is refused.  Each success is due to look, as it
+ * otherwise is once per 5 s. */
+static void
+succeed_until_refused(struct scene *s, bool steps, int begun)
+{
+    enum bide_verdict v = BIDE_SUCCEEDED;
+    struct bide_policy *p;
+
+    alarm(60); /* ends a child that never notices */
+    MUST(bide_open(s->dir, 0, &s->b) == 0);
+    s->b->look_ticks = 0;
+    MUST(bide_lookup(s->b, "shop", NULL, &p) == 0);
+    MUST(bide_run(p, succeed, NULL, NULL) == BIDE_SUCCEEDED);
+    MUST(write(begun, "", 1) == 1);
+    while (v == BIDE_SUCCEEDED) {
+        v = steps ? step_once(p) : bide_run(p, succeed, NULL, NULL);
+    }
+    MUST(v == BIDE_REFUSED);
+    _exit(0);
+}
+
+static void
+a_process_that_only_succeeds_notices_another_live_file(void **state)
+{
+    static void (*const change[])(const char *dir, const char *path) = {
+        remove_live, replace_live_by_its_copy, move_live_directory};
+    struct scene *s = *state;
+    char path[PATH_MAX], byte;
+    int begun[2];
+
+    scene_init(s);
+    scene_apply(s, shop);
+    live_path(s, path);
+    assert_int_equal(pipe(begun), 0);
+    for (size_t i = 0; i < 2 * COUNT(change); i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            succeed_until_refused(s, i % 2, begun[1]);
+        }
+        assert_int_equal(read(begun[0], &byte, 1), 1);
+        change[i / 2](s->live, path);
+        scene_set(s, "shop", "paused", "yes");
+        scene_wait_for(child);
+        scene_set(s, "shop", "paused", "no");
+    }
+    close(begun[0]);
+    close(begun[1]);
+}
+
+static void
 a_live_file_replaced_by_garbage_is_replaced(void **state)
 {
     struct scene *s = *state;
@@ -448,6 +569,8 @@ main(void)
         SCENE(counts_made_without_a_registry_are_kept),
         SCENE(damage_is_reported_survived_and_recovered_from),
         SCENE(a_removed_live_file_is_made_again),
+        SCENE(a_success_notices_a_removed_live_file_after_5_s),
+        SCENE(a_process_that_only_succeeds_notices_another_live_file),
         SCENE(a_live_file_replaced_by_garbage_is_replaced),
         SCENE(garbage_written_into_the_live_file_is_survived),
         SCENE(without_a_live_directory_calls_go_on),
