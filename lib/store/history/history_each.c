@@ -201,8 +201,16 @@ later_of(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t
+earlier_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Visits minutes until the first full hour, then hours, then minutes after the
- * last full hour; hours only where minutes are no longer kept. */
+ * last full hour; hours only where minutes are no longer kept.  The hour of the
+ * last recording, after `over`, has minutes only; later hours and the limit of
+ * the minutes are after it if the clock is behind. */
 int
 history_each(struct history *h, const struct history_range *range,
              history_visit_fn *visit, void *arg, uint64_t *out_damaged)
@@ -225,17 +233,21 @@ history_each(struct history *h, const struct history_range *range,
                        .damaged = out_damaged};
     over = hour_end(h->state.last_ns);
     over = over > HOUR_NS ? over - HOUR_NS : 0;
-    to = until / HOUR_NS * HOUR_NS;
-    to = to < over ? to : over;
-    if (range->minutes) {
-        to = to < h->state.minutes_from_ns ? to : h->state.minutes_from_ns;
-    }
+    to = until - over < HOUR_NS ? until : until / HOUR_NS * HOUR_NS;
+    to = earlier_of(to, range->minutes || over < h->state.minutes_from_ns
+                            ? h->state.minutes_from_ns
+                            : over);
     from = since < h->state.minutes_from_ns || since > UINT64_MAX - HOUR_NS
                ? since
                : hour_end(since);
     if (to > from) {
         rc = visit_blocks(w, false, since, from);
-        rc = rc ? rc : visit_blocks(w, true, from, to);
+        rc = rc ? rc : visit_blocks(w, true, from, earlier_of(to, over));
+        rc = rc ? rc
+                : visit_blocks(w, false, later_of(from, over),
+                               earlier_of(to, over + HOUR_NS));
+        rc =
+            rc ? rc : visit_blocks(w, true, later_of(from, over + HOUR_NS), to);
         since = to;
     }
     if (!rc) {

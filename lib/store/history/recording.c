@@ -350,6 +350,10 @@ set_interval(struct recording *r, const struct recording_source *from,
     r->result.end_ns = now_ns;
     r->before_ns = s->last_ns;
     s->newest_ns = s->newest_ns > now_ns ? s->newest_ns : now_ns;
+    if (s->hours_from_ns > now_ns) {
+        s->hours_from_ns = 0; /* the clock is behind, or was ahead: nothing is
+                                 old because of that */
+    }
     line_note_gap(s, s->last_ns, now_ns);
 }
 

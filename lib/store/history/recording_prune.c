@@ -108,19 +108,41 @@ find_first_hour(struct recording *r, int db, uint64_t none, uint64_t *out)
     return rc == MDB_NOTFOUND ? 0 : recording_failed(r, rc);
 }
 
-/* Moves the limit of the records kept by one step at most, towards `keep_ns`
- * before the recording before this one: this one's time may be wrong. */
+/* Moves the limit of the records kept towards `target`, by one step at most,
+ * and only if that removes records. */
 static int
-move_limit(struct recording *r, int db, uint64_t keep_ns, uint64_t step_ns,
+move_limit(struct recording *r, int db, uint64_t target, uint64_t step_ns,
            uint64_t *limit)
 {
-    uint64_t target = line_before(&r->state, r->before_ns, keep_ns), first;
-    int rc = find_first_hour(r, db, *limit, &first);
+    uint64_t first;
+    int rc;
 
-    first = (first > *limit ? first : *limit) + step_ns;
-    target = (target < first ? target : first) / HOUR_NS * HOUR_NS;
-    *limit = target > *limit ? target : *limit;
+    target = target / HOUR_NS * HOUR_NS;
+    rc = find_first_hour(r, db, target, &first);
+    if (!rc && first < target) {
+        target = first + step_ns < target ? first + step_ns : target;
+        *limit = target > *limit ? target : *limit;
+    }
     return rc;
+}
+
+/* Returns the time before which records are older than `keep_ns`.  The time of
+ * this recording or of the one before may be wrong: it takes the earlier. */
+static uint64_t
+age_limit(const struct recording *r, uint64_t keep_ns)
+{
+    uint64_t now_ns =
+        r->before_ns < r->result.end_ns ? r->before_ns : r->result.end_ns;
+
+    return line_before(&r->state, now_ns, keep_ns);
+}
+
+static uint64_t
+this_hour(const struct recording *r)
+{
+    uint64_t end = hour_end(r->state.last_ns);
+
+    return end > HOUR_NS ? end - HOUR_NS : 0;
 }
 
 /* If the file is too large, moves the limit of the records kept: by an hour of
@@ -128,25 +150,18 @@ move_limit(struct recording *r, int db, uint64_t keep_ns, uint64_t step_ns,
 static int
 bound_size(struct recording *r, uint64_t bytes)
 {
-    struct history_state *s = &r->state;
-    uint64_t used, this_hour = hour_end(s->last_ns) - HOUR_NS;
+    uint64_t used, first, until = this_hour(r);
     int rc = recording_bytes(r, &used);
 
     if (rc || used <= bytes) {
         return rc;
     }
-    if (s->minutes_from_ns < this_hour) {
-        uint64_t first;
-
-        rc = find_first_hour(r, MINUTES, this_hour, &first);
-        first += HOUR_NS;
-        s->minutes_from_ns = first < this_hour ? first : this_hour;
-    } else {
-        s->hours_from_ns = s->hours_from_ns + 24 * HOUR_NS < this_hour
-                               ? s->hours_from_ns + 24 * HOUR_NS
-                               : this_hour;
-    }
-    return 0;
+    rc = find_first_hour(r, MINUTES, until, &first);
+    return rc ? rc
+           : first < until
+               ? move_limit(r, MINUTES, until, HOUR_NS,
+                            &r->state.minutes_from_ns)
+               : move_limit(r, HOURS, until, DAY_NS, &r->state.hours_from_ns);
 }
 
 /* Removes names without records: the records of the day on which they were last
@@ -168,12 +183,16 @@ remove_events(struct recording *r, uint64_t until_ns, uint32_t *most)
                           &limit, 0, most);
 }
 
-/* Removes all records that end before the limits in r->state. */
+/* Removes all records that end before the limits in r->state, but no minutes of
+ * the hour that has not ended: the hours do not have them. */
 static int
 remove_old(struct recording *r, uint32_t *most)
 {
     const struct history_state *s = &r->state;
-    int rc = remove_blocks(r, MINUTES, s->minutes_from_ns, most);
+    uint64_t hour = this_hour(r);
+    int rc = remove_blocks(
+        r, MINUTES, s->minutes_from_ns < hour ? s->minutes_from_ns : hour,
+        most);
 
     if (!rc) {
         rc = remove_blocks(r, HOURS, s->hours_from_ns, most);
@@ -189,11 +208,12 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
     int rc = r->failed;
 
     if (!rc) {
-        rc = move_limit(r, MINUTES, keep->minutes_ns, HOUR_NS,
+        rc = move_limit(r, MINUTES, age_limit(r, keep->minutes_ns), HOUR_NS,
                         &s->minutes_from_ns);
     }
     if (!rc) {
-        rc = move_limit(r, HOURS, keep->hours_ns, DAY_NS, &s->hours_from_ns);
+        rc = move_limit(r, HOURS, age_limit(r, keep->hours_ns), DAY_NS,
+                        &s->hours_from_ns);
     }
     if (!rc) {
         rc = bound_size(r, keep->bytes);

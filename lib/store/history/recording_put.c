@@ -219,7 +219,7 @@ find_or_add_name(struct recording *r, const uint8_t *key, size_t key_length,
     if (rc == 0 && !*damaged) {
         memcpy(&known, value, sizeof(known));
         *out = name.id = known.id;
-        return known.day == name.day ? 0
+        return known.day >= name.day ? 0 /* the clock may be behind */
                                      : recording_set(r, NAMES, key, key_length,
                                                      &name, sizeof(name));
     }

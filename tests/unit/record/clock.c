@@ -1,6 +1,9 @@
 /* The history under clocks that are set: no call is hidden, no history is
  * removed, no level fires again.  The test moves the clock of the host. */
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "admin/read.h"
@@ -16,6 +19,7 @@
 /* How far CLOCK_REALTIME is ahead of the kernel's, and how much time has passed
  * more than for the kernel. */
 static int64_t set, passed;
+static int boots; /* the boot's number; 0: the kernel's id */
 
 SEEN int
 clock_gettime(clockid_t id, struct timespec *out)
@@ -31,9 +35,29 @@ clock_gettime(clockid_t id, struct timespec *out)
     return rc;
 }
 
+SEEN int
+open(const char *path, int flags, ...)
+{
+    va_list list;
+    unsigned mode;
+    int fd;
+
+    va_start(list, flags);
+    mode = va_arg(list, unsigned);
+    va_end(list);
+    if (boots == 0 || strcmp(path, "/proc/sys/kernel/random/boot_id") != 0) {
+        return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    }
+    fd = memfd_create("boot_id", 0);
+    dprintf(fd, "%08x-0000-4000-8000-000000000000\n", boots);
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
 static int
 setup_clock(void **state)
 {
+    boots = 0;
     set = passed = 0;
     return scene_setup(state);
 }
@@ -310,6 +334,185 @@ a_removed_live_file_is_an_event(void **state)
     assert_int_equal(events_of(s).anews, 1);
 }
 
+/* Starts the host again with its clock set `ahead` of the kernel's. */
+static void
+boot(struct scene *s, int64_t ahead)
+{
+    struct admin *a = scene_admin(s);
+
+    boots++;
+    set = ahead;
+    passed += HOUR;
+    assert_int_equal(unlink(reader_live_path(admin_past(a)->reader)), 0);
+    admin_close(a);
+    assert_int_equal(bide_close(s->b), 0);
+    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+}
+
+/* Runs and records a call each `step_ns`, with history kept for 2 and 30 days.
+ */
+static void
+record_each(struct scene *s, int64_t step_ns, const char *name, int count)
+{
+    while (count-- > 0) {
+        bide_run(scene_policy(s, name), succeed, NULL, NULL);
+        passed += step_ns;
+        record_keeping(s, 2 * DAY, 30 * DAY);
+    }
+}
+
+static void
+record_hours(struct scene *s, int hours)
+{
+    record_each(s, HOUR, "pay", hours);
+}
+
+/* Returns the calls of the last ten minutes until now, or a whole hour more. */
+static uint64_t
+calls_until_now(struct scene *s)
+{
+    struct history_range range = {"pay", 0, 0, true};
+    struct admin *a = scene_admin(s);
+    struct history_known known;
+    uint64_t calls = 0;
+
+    range.until_ns = past_now_ns(admin_past(a));
+    range.since_ns = range.until_ns - (uint64_t)HOUR / 6;
+    assert_int_equal(
+        past_each_interval(admin_past(a), &range, NULL, add, &calls, &known),
+        0);
+    admin_close(a);
+    return calls;
+}
+
+static void
+check_all(struct scene *s, uint64_t calls)
+{
+    struct history_range hours = {"pay", 0, UINT64_MAX, false};
+    struct admin *a = scene_admin(s);
+    struct history_known known;
+    uint64_t sum = 0;
+
+    assert_int_equal(calls_since(s, 0), calls);
+    assert_int_equal(
+        past_each_interval(admin_past(a), &hours, NULL, add, &sum, &known), 0);
+    assert_int_equal(sum, calls);
+    assert_int_equal(known.damaged, 0);
+    admin_close(a);
+}
+
+/* Minutes are older than two days before the clock is behind. */
+static void
+a_boot_with_the_clock_behind_removes_no_history(void **state)
+{
+    static const int64_t behind[] = {31 * DAY, 3 * YEAR, 50 * YEAR};
+    struct scene *s = *state;
+    uint64_t all = 80;
+
+    begin(s);
+    record_hours(s, 80);
+    check_all(s, all);
+    for (size_t i = 0; i < COUNT(behind); i++) {
+        boot(s, -behind[i]);
+        for (int k = 0; k < 8; k++) { /* some within an hour */
+            record_each(s, HOUR / 4, "pay", 1);
+            check_all(s, ++all);
+            assert_in_range(calls_until_now(s), 1, 5);
+        }
+        boot(s, 0);
+        for (int k = 0; k < 60; k++) {
+            record_hours(s, 1);
+            check_all(s, ++all);
+        }
+    }
+}
+
+/* The name's records of before are kept when those of the boot with the wrong
+ * clock are removed. */
+static void
+a_name_is_removed_with_its_last_record(void **state)
+{
+    struct scene *s = *state;
+    struct history_range hours = {NULL, 0, UINT64_MAX, false};
+    struct history_known known;
+    struct admin *a;
+    uint64_t sum = 0;
+
+    begin(s);
+    scene_apply(s, "[pay]\nattempts = 2\n[buy]\nattempts = 2\n");
+    record_hours(s, 80);
+    boot(s, -3 * YEAR);
+    record_hours(s, 1);
+    boot(s, 0);
+    record_each(s, 6 * HOUR, "buy", 31 * 4);
+    a = scene_admin(s);
+    assert_int_equal(
+        past_each_interval(admin_past(a), &hours, NULL, add, &sum, &known), 0);
+    admin_close(a);
+    assert_true(known.hours_from_ns > 0);
+    assert_int_equal(known.damaged, 0);
+    assert_in_range(sum, 150, 81 + 31 * 4);
+}
+
+static void
+a_boot_with_the_clock_ahead_removes_no_history(void **state)
+{
+    struct scene *s = *state;
+    uint64_t all = 80;
+
+    begin(s);
+    record_hours(s, 80);
+    for (int i = 0; i < 2; i++) {
+        boot(s, 3 * YEAR);
+        record_hours(s, 5);
+        check_all(s, all += 5);
+        boot(s, 0);
+        for (int k = 0; k < 60; k++) {
+            record_hours(s, 1);
+            check_all(s, ++all);
+        }
+    }
+}
+
+/* The limits of 40 days with a clock that is ahead are not those of the next
+ * boot: its records are kept. */
+static void
+limits_of_a_clock_ahead_do_not_stay(void **state)
+{
+    struct scene *s = *state;
+    uint64_t before;
+
+    begin(s);
+    record_hours(s, 10);
+    boot(s, 3 * YEAR);
+    record_hours(s, 40 * 24);
+    boot(s, 0);
+    before = calls_since(s, 0);
+    for (int k = 1; k < 60; k++) {
+        record_hours(s, 1);
+        check_all(s, before + (uint64_t)k);
+    }
+}
+
+/* Without a removed record history does not say that any was removed. */
+static void
+history_begins_with_the_oldest_record(void **state)
+{
+    struct scene *s = *state;
+    struct history_known known;
+    struct admin *a;
+
+    begin(s);
+    for (int i = 0; i <= 31; i++) {
+        record_hours(s, 24);
+        a = scene_admin(s);
+        assert_int_equal(past_known(admin_past(a), &known), 0);
+        admin_close(a);
+        assert_int_equal(known.minutes_from_ns != 0, i >= 2);
+        assert_int_equal(known.hours_from_ns != 0, i >= 30);
+    }
+}
+
 #define CLOCKED(test) \
     cmocka_unit_test_setup_teardown(test, setup_clock, scene_teardown)
 
@@ -323,6 +526,11 @@ main(void)
         CLOCKED(a_clock_three_years_ahead_removes_no_history),
         CLOCKED(time_without_recordings_is_no_age),
         CLOCKED(old_records_are_removed_step_by_step),
+        CLOCKED(a_boot_with_the_clock_behind_removes_no_history),
+        CLOCKED(a_name_is_removed_with_its_last_record),
+        CLOCKED(a_boot_with_the_clock_ahead_removes_no_history),
+        CLOCKED(limits_of_a_clock_ahead_do_not_stay),
+        CLOCKED(history_begins_with_the_oldest_record),
         CLOCKED(a_removed_live_file_is_an_event),
     };
 
