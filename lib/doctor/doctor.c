@@ -235,6 +235,7 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     switch (f->id) {
     case FINDING_SERVICE_CANNOT_READ:
     case FINDING_LIVE_NONE:
+    case FINDING_LIVE_REMOVED:
     case FINDING_LIVE_STALE:
     case FINDING_LIVE_FOREIGN:
     case FINDING_LIVE_FORBIDDEN:

@@ -9,6 +9,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "admin/read.h"
+#include "base/boot.h"
 #include "live/live.h"
 #include "record/past.h"
 #include "registry/announce.h"
@@ -294,6 +295,19 @@ check_place(struct doctor *d)
     }
 }
 
+/* Reports whether the history has a recording of this boot: there was a live
+ * file. */
+static bool
+was_recorded(struct past *p)
+{
+    struct history_known k;
+    uint8_t boot[16];
+
+    boot_id(boot);
+    return past_known(p, &k) == 0 && k.boottime_ns &&
+           memcmp(k.boot, boot, sizeof(boot)) == 0;
+}
+
 struct live *
 doctor_attach(struct doctor *d)
 {
@@ -314,12 +328,13 @@ doctor_attach(struct doctor *d)
         return l;
     }
     doctor_find(d,
-                rc == BIDE_EMISSING   ? FINDING_LIVE_NONE
-                : rc == LIVE_STALE    ? FINDING_LIVE_STALE
-                : rc == BIDE_EDAMAGED ? FINDING_LIVE_FOREIGN
-                : rc == BIDE_EPERM    ? FINDING_LIVE_FORBIDDEN
-                : rc == BIDE_EFORMAT  ? FINDING_LIVE_NEWER
-                                      : FINDING_LIVE_UNREADABLE,
+                rc == BIDE_EMISSING && was_recorded(p) ? FINDING_LIVE_REMOVED
+                : rc == BIDE_EMISSING                  ? FINDING_LIVE_NONE
+                : rc == LIVE_STALE                     ? FINDING_LIVE_STALE
+                : rc == BIDE_EDAMAGED                  ? FINDING_LIVE_FOREIGN
+                : rc == BIDE_EPERM                     ? FINDING_LIVE_FORBIDDEN
+                : rc == BIDE_EFORMAT                   ? FINDING_LIVE_NEWER
+                                     : FINDING_LIVE_UNREADABLE,
                 d->out->live, NULL)
         ->rc = rc;
     return NULL;

@@ -227,7 +227,11 @@ END2
     recorded
     alter 'b"minutes"' 2
     rm -r "$T/live"
-    mends "damaged records and pages"
+    run mends "damaged records and pages"
+    says ".live was removed" "1 fault found"
+    bide exec pay -- true
+    gives 0 bide doctor
+    says "Nothing is wrong"
 }
 
 # minutes_ago COUNT: moves the times in the state of the history back.

@@ -135,6 +135,18 @@ teardown() {
     says "bide_counts_up 1"
 }
 
+@test "a live file that was removed since a recording is no first start" {
+    shared
+    bide record >/dev/null
+    said ""
+    rm "$T"/live/*.live
+    said ".live was removed, and calls since the last recording may be missing"
+    gives 1 bide doctor
+    says "the next service creates a new one"
+    as 4242 exec pay -- true
+    said ""
+}
+
 @test "a live directory of all users, a live file of a newer bide" {
     shared
     chmod 1777 "$T/live"
