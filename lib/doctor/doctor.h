@@ -22,8 +22,8 @@ enum finding_id {
     FINDING_COUNT
 };
 
-/* What happened; its words are in finding_kinds.h.  The facts that they do not
- * name are 0, "" or NULL. */
+/* Describes one finding; its words are in finding_kinds.h.  The facts that they
+ * do not name are 0, "" or NULL. */
 struct doctor_finding {
     enum finding_id id;
     enum doctor_level level;

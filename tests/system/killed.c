@@ -120,6 +120,7 @@ one_sleeps(void *arg)
     return scene_sleepers(arg) == 1;
 }
 
+/* Fails unless the sleeper went on with its second attempt. */
 static struct bide_result
 end_sleeper(pid_t child, int results)
 {
@@ -133,6 +134,8 @@ end_sleeper(pid_t child, int results)
     close(results);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+    assert_int_equal(r.attempts, 2);
     return r;
 }
 
@@ -142,7 +145,6 @@ static void
 a_waiting_call_finds_an_unannounced_change(void **state)
 {
     struct scene *s = *state;
-    struct bide_result r;
     int results;
     pid_t child;
 
@@ -150,9 +152,7 @@ a_waiting_call_finds_an_unannounced_change(void **state)
     child = start_sleeper(s, &results);
     assert_true(scene_until(one_sleeps, s));
     kill_after_commit(s, "shop", quicker);
-    r = end_sleeper(child, results);
-    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
-    assert_int_equal(r.attempts, 2);
+    end_sleeper(child, results);
 }
 
 static void
@@ -160,7 +160,6 @@ a_waiting_call_finds_an_unannounced_layer(void **state)
 {
     static const char *const keys[][2] = {{"attempts", "2"}, {"wait", "none"}};
     struct scene *s = *state;
-    struct bide_result r;
     int results;
     pid_t child;
 
@@ -168,9 +167,7 @@ a_waiting_call_finds_an_unannounced_layer(void **state)
     child = start_sleeper(s, &results);
     assert_true(scene_until(one_sleeps, s));
     kill_after_layer(s, "shop", UINT64_C(3600000000000), keys, 2);
-    r = end_sleeper(child, results);
-    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
-    assert_int_equal(r.attempts, 2);
+    end_sleeper(child, results);
 }
 
 static void
@@ -181,16 +178,13 @@ a_waiting_call_finds_the_end_of_a_layer(void **state)
                                           {"wait_max", "6h"},
                                           {"wait_jitter", "none"}};
     struct scene *s = *state;
-    struct bide_result r;
     int results;
     pid_t child;
 
     process_registry(s, quicker);
     kill_after_layer(s, "shop", UINT64_C(2000000000), keys, 4);
     child = start_sleeper(s, &results);
-    r = end_sleeper(child, results);
-    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
-    assert_int_equal(r.attempts, 2);
+    end_sleeper(child, results);
 }
 
 static void
@@ -233,7 +227,6 @@ a_process_that_finds_the_change_wakes_the_others(void **state)
         scene_run(s, "quick", &bad, 1, NULL);
     }
     r = end_sleeper(child, done.fd);
-    assert_int_equal(r.verdict, BIDE_SUCCEEDED);
     /* The call was woken, so it continued before it read the registry itself.
      */
     assert_true(r.slept_ns < 4500 * MS);

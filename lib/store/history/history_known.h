@@ -1,4 +1,4 @@
-/* What a history knows of itself.  Part of history.h. */
+/* Declares what a history knows of itself.  Part of history.h. */
 #ifndef BIDE_STORE_HISTORY_KNOWN_H
 #define BIDE_STORE_HISTORY_KNOWN_H
 

@@ -62,14 +62,6 @@ setup_clock(void **state)
     return scene_setup(state);
 }
 
-static struct bide_outcome
-succeed(const struct bide_attempt *attempt, void *arg)
-{
-    (void)attempt;
-    (void)arg;
-    return bide_ok();
-}
-
 static void
 begin(struct scene *s)
 {
@@ -82,7 +74,7 @@ static void
 run_calls(struct scene *s, int calls)
 {
     while (calls-- > 0) {
-        bide_run(scene_policy(s, "pay"), succeed, NULL, NULL);
+        bide_run(scene_policy(s, "pay"), scene_succeed, NULL, NULL);
     }
 }
 
@@ -91,12 +83,8 @@ record_keeping(struct scene *s, uint64_t minutes_ns, uint64_t hours_ns)
 {
     const struct recorder_options how = {
         .every_ns = 1, .keep = {minutes_ns, hours_ns, UINT64_MAX}};
-    struct admin *a = scene_admin(s);
-    struct recorded done;
 
-    assert_int_equal(past_record(admin_past(a), &how, &done), 0);
-    recorded_free(&done);
-    admin_close(a);
+    scene_record(s, &how, NULL);
 }
 
 static void
@@ -355,7 +343,7 @@ static void
 record_each(struct scene *s, int64_t step_ns, const char *name, int count)
 {
     while (count-- > 0) {
-        bide_run(scene_policy(s, name), succeed, NULL, NULL);
+        bide_run(scene_policy(s, name), scene_succeed, NULL, NULL);
         passed += step_ns;
         record_keeping(s, 2 * DAY, 30 * DAY);
     }

@@ -48,15 +48,6 @@ calls_of(struct scene *s, const char *name)
 }
 
 static void
-record(struct scene *s, struct recorded *out)
-{
-    struct admin *a = scene_admin(s);
-
-    assert_int_equal(past_record(admin_past(a), &how, out), 0);
-    admin_close(a);
-}
-
-static void
 totals_are_exact_before_between_and_after_recordings(void **state)
 {
     struct scene *s = *state;
@@ -70,7 +61,7 @@ totals_are_exact_before_between_and_after_recordings(void **state)
     for (int i = 1; i <= 20; i++) {
         scene_run(s, "pay", bad, 2, NULL);
         if (i % 3 == 0) {
-            record(s, &done);
+            scene_record(s, &how, &done);
             assert_int_equal(done.result.cells, 1);
             recorded_free(&done);
         }
@@ -117,16 +108,16 @@ a_level_is_stored_once_and_ends_when_its_keys_are_removed(void **state)
     scene_start(s, "[pay]\nattempts = 2\nwait = none\nwarn_min_calls = 2\n"
                    "warn_failed_rate = 50%\n");
     scene_run(s, "pay", &bad, 1, NULL);
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 0); /* too few */
     scene_run(s, "pay", &bad, 1, NULL);
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 1);
     assert_string_equal(done.changes[0].name, "pay");
     assert_int_equal(done.changes[0].now, ALARM_WARN);
     assert_int_equal(done.changes[0].seen.calls, 2);
     recorded_free(&done);
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 0);
     a = scene_admin(s);
     assert_int_equal(admin_each_alarm(a, NULL, 0, see_alarm, &seen), 0);
@@ -134,7 +125,7 @@ a_level_is_stored_once_and_ends_when_its_keys_are_removed(void **state)
     assert_int_equal(seen.recorded.level, ALARM_WARN);
     admin_close(a);
     scene_apply(s, "[pay]\nattempts = 2\nwait = none\n");
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 1);
     assert_int_equal(done.changes[0].before, ALARM_WARN);
     assert_int_equal(done.changes[0].now, ALARM_OK);
@@ -175,12 +166,12 @@ the_first_recording_after_hours_changes_no_level(void **state)
     assert_int_equal(admin_each_alarm(a, NULL, 0, see_alarm, &seen), 0);
     assert_int_equal(seen.verdict.level, ALARM_UNKNOWN);
     admin_close(a);
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 0);
-    /* What is recorded from now on is judged. */
+    /* Judges the calls since that recording. */
     scene_run(s, "pay", &bad, 1, NULL);
     scene_run(s, "pay", &bad, 1, NULL);
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 1);
     assert_int_equal(done.changes[0].now, ALARM_WARN);
     assert_int_equal(done.changes[0].seen.calls, 2);
@@ -188,7 +179,7 @@ the_first_recording_after_hours_changes_no_level(void **state)
     for (int i = 0; i < 3; i++) {
         scene_run(s, "pay", &ok, 1, NULL);
     }
-    record(s, &done);
+    scene_record(s, &how, &done);
     assert_int_equal(done.change_count, 1);
     assert_int_equal(done.changes[0].now, ALARM_OK);
     recorded_free(&done);
@@ -231,7 +222,7 @@ each_transition_of_a_breaker_is_shown_once_recorded_or_not(void **state)
         admin_close(a);
         assert_int_equal(turns[STATE_OPEN], 1);
         assert_int_equal(damaged, 0);
-        record(s, &done);
+        scene_record(s, &how, &done);
         recorded_free(&done);
     }
 }

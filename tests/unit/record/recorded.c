@@ -125,15 +125,6 @@ child(const struct scene *s, struct outside *o, int i)
     return pid;
 }
 
-static void
-reap(pid_t pid)
-{
-    int status;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-}
-
 /* Returns the number of processes that were killed. */
 static unsigned
 live_through_it(const struct scene *s, struct outside *o)
@@ -150,11 +141,11 @@ live_through_it(const struct scene *s, struct outside *o)
 
         nanosleep(&moment, NULL);
         kill(children[i], SIGKILL);
-        reap(children[i]);
+        scene_reap(children[i]);
         children[i] = child(s, o, i);
     }
     for (int i = 0; i < CHILDREN; i++) {
-        reap(children[i]);
+        scene_reap(children[i]);
     }
     return killed;
 }

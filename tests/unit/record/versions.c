@@ -101,12 +101,8 @@ record(struct scene *s)
 {
     static const struct recorder_options how = {
         .every_ns = 1, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    struct admin *a = scene_admin(s);
-    struct recorded done;
 
-    assert_int_equal(past_record(admin_past(a), &how, &done), 0);
-    recorded_free(&done);
-    admin_close(a);
+    scene_record(s, &how, NULL);
 }
 
 static int
@@ -157,14 +153,6 @@ assert_versions(struct scene *s, const int *expected)
 
 /* ---- services ---- */
 
-static struct bide_outcome
-succeed(const struct bide_attempt *attempt, void *arg)
-{
-    (void)attempt;
-    (void)arg;
-    return bide_ok();
-}
-
 static void
 run_calls(struct bide *b, int calls)
 {
@@ -172,7 +160,7 @@ run_calls(struct bide *b, int calls)
 
     assert_int_equal(bide_lookup(b, "pay", NULL, &p), 0);
     while (calls-- > 0) {
-        bide_run(p, succeed, NULL, NULL);
+        bide_run(p, scene_succeed, NULL, NULL);
     }
 }
 
@@ -270,7 +258,7 @@ several_processes_split_at_the_same_moments(void **state)
     enum { N = 6 };
     struct scene *s = *state;
     struct service v[N];
-    /* What is changed before each step, and whether it is recorded. */
+    /* Changes the value before each step, and records if `record` is set. */
     static const struct {
         const char *value;
         uint64_t for_ns, pass_ns;

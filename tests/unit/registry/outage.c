@@ -374,14 +374,6 @@ move_live_directory(const char *dir, const char *path)
     scene_remove(moved);
 }
 
-static struct bide_outcome
-succeed(const struct bide_attempt *attempt, void *arg)
-{
-    (void)attempt;
-    (void)arg;
-    return bide_ok();
-}
-
 static enum bide_verdict
 step_once(struct bide_policy *p)
 {
@@ -405,10 +397,10 @@ succeed_until_refused(struct scene *s, bool steps, int begun)
     MUST(bide_open(s->dir, 0, &s->b) == 0);
     s->b->look_ticks = 0;
     MUST(bide_lookup(s->b, "shop", NULL, &p) == 0);
-    MUST(bide_run(p, succeed, NULL, NULL) == BIDE_SUCCEEDED);
+    MUST(bide_run(p, scene_succeed, NULL, NULL) == BIDE_SUCCEEDED);
     MUST(write(begun, "", 1) == 1);
     while (v == BIDE_SUCCEEDED) {
-        v = steps ? step_once(p) : bide_run(p, succeed, NULL, NULL);
+        v = steps ? step_once(p) : bide_run(p, scene_succeed, NULL, NULL);
     }
     MUST(v == BIDE_REFUSED);
     _exit(0);

@@ -507,14 +507,6 @@ until_it_looks(struct looker *l)
     }
 }
 
-static struct bide_outcome
-succeed(const struct bide_attempt *attempt, void *arg)
-{
-    (void)attempt;
-    (void)arg;
-    return bide_ok();
-}
-
 /* The child has no thread that would release the lock. */
 static void
 a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
@@ -540,8 +532,8 @@ a_lock_held_at_the_fork_does_not_stop_the_child(void **state)
         child = fork();
         if (child == 0) {
             alarm(10);
-            MUST(bide_run(p, i % 2 ? succeed : always_failing, NULL, NULL) ==
-                 (i % 2 ? BIDE_SUCCEEDED : BIDE_EXHAUSTED));
+            MUST(bide_run(p, i % 2 ? scene_succeed : always_failing, NULL,
+                          NULL) == (i % 2 ? BIDE_SUCCEEDED : BIDE_EXHAUSTED));
             _exit(0);
         }
         bad = waitpid(child, &status, 0) != child || status != 0;

@@ -30,6 +30,7 @@
 #include "admin/live.h"
 #include "admin/open.h"
 #include "policy/policy.h"
+#include "record/past.h"
 #include "registry/registry.h"
 
 #define UNUSED __attribute__((unused))
@@ -136,6 +137,23 @@ scene_admin(struct scene *s)
 
     assert_int_equal(admin_open(s->dir, &a), 0);
     return a;
+}
+
+/* Records once.  The caller frees *out; NULL: not needed. */
+UNUSED static void
+scene_record(struct scene *s, const struct recorder_options *how,
+             struct recorded *out)
+{
+    struct admin *a = scene_admin(s);
+    struct recorded done;
+
+    assert_int_equal(past_record(admin_past(a), how, &done), 0);
+    if (out) {
+        *out = done;
+    } else {
+        recorded_free(&done);
+    }
+    admin_close(a);
 }
 
 static const struct admin_change scene_change = {
@@ -280,6 +298,25 @@ scene_attempt(const struct bide_attempt *attempt, void *arg)
     s->made++;
     s->now += s->took_ns;
     return s->outcomes[i];
+}
+
+/* An attempt that succeeds. */
+UNUSED static struct bide_outcome
+scene_succeed(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_ok();
+}
+
+/* Waits until a child has ended: well, or by a signal. */
+UNUSED static void
+scene_reap(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 }
 
 /* Runs the script from its beginning. */
