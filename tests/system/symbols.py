@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Checks the symbols of libbide.so: all are reachable from its public functions,
-no function of operators is among them, and no constant is large.  Arguments: libbide.so, the libbide.a made of
-the same objects, the version script, and the compiler.
+"""Checks the symbols of libbide.so and libbide.a: both have the functions that
+bide.h declares and no other global symbol, and so has the version script.  All
+functions of libbide.so are reachable from those, none is for operators, and no
+constant is large.  Arguments: libbide.so, libbide.a, the archive of the rooms that
+both are made of, bide.map, bide.h, and the compiler.
 
-A function is reachable if a second link, of all objects of libbide.a with
+A function is reachable if a second link, of all objects of the rooms with
 --gc-sections, keeps it.  That link judges sections, so each function needs a
 section of its own (-ffunction-sections)."""
 import collections
@@ -13,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 
-SHARED, STATIC, SCRIPT, COMPILER = sys.argv[1:5]
+import api
+
+SHARED, STATIC, ROOMS, SCRIPT, HEADER, COMPILER = sys.argv[1:7]
 LARGEST = 16 << 10  # bytes of one object in .rodata or .data
 OPERATORS = re.compile(
     r"^(admin|doctor|replay|simulate|preview|profile|traffic|script|writer"
@@ -39,10 +43,15 @@ def symbols(path, kinds, *options):
             yield fields[-1], int(fields[1]) if len(fields) == 4 else 0
 
 
+def global_symbols(path, table):
+    found = symbols(path, "TDBRCWVui", table, "--defined-only")
+    return {name.split("@")[0] for name, _ in found}
+
+
 def functions_by_section():
-    """Returns the functions of libbide.a, by the name of their section."""
+    """Returns the functions of the rooms, by the name of their section."""
     found = collections.defaultdict(list)
-    for line in output("objdump", "-t", STATIC).splitlines():
+    for line in output("objdump", "-t", ROOMS).splitlines():
         match = re.match(r"\S+ .{6}F (\.text\S*)\s+\S+\s+(?:\.hidden )?(\S+)$", line)
         if match:
             found[match.group(1)].append(match.group(2))
@@ -52,7 +61,7 @@ def functions_by_section():
 def removed_sections():
     with tempfile.TemporaryDirectory() as folder:
         text = output(COMPILER, "-shared", "-o", os.path.join(folder, "second.so"),
-                      "-Wl,--whole-archive", STATIC, "-Wl,--no-whole-archive",
+                      "-Wl,--whole-archive", ROOMS, "-Wl,--no-whole-archive",
                       f"-Wl,--version-script={SCRIPT}", "-Wl,--gc-sections",
                       "-Wl,--print-gc-sections")
     return re.findall(r"removing unused section '(\.text\.\S+)' in file '.*\.a\(", text)
@@ -78,9 +87,14 @@ def check_reachable():
 
 
 def check_exported():
-    for name, _ in symbols(SHARED, "TDBRWVi", "-D", "--defined-only"):
-        if not name.startswith("bide_"):
-            fault(f"{name} is exported, and is not a bide_ function")
+    declared = set(api.functions(HEADER, COMPILER))
+    for what, found in (("lib/bide.map", api.exported(SCRIPT)),
+                        ("libbide.so", global_symbols(SHARED, "-D")),
+                        ("libbide.a", global_symbols(STATIC, "-g"))):
+        for name in sorted(declared - found):
+            fault(f"{name} is declared by bide.h, and is not global in {what}")
+        for name in sorted(found - declared):
+            fault(f"{name} is global in {what}, and is not declared by bide.h")
 
 
 def check_operators():
