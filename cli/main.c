@@ -20,39 +20,25 @@ enum { GO_ON = -1 }; /* no exit status yet */
 
 /* ---- names that do not exist ---- */
 
-/* Stores names of commands in `names`: all names if `group` is NULL, otherwise
- * the second words of the commands of `group`.  Returns their number. */
-static size_t
-collect_names(const char *group, const char **names)
-{
-    size_t count = 0;
-
-    for (int i = 0; i < command_count; i++) {
-        const char *name = commands[i].name;
-
-        if (!group) {
-            names[count++] = name;
-        } else if (command_is_group(group, &commands[i])) {
-            names[count++] = name + strlen(group) + 1;
-        }
-    }
-    return count;
-}
-
+/* Suggests a command, or with line->group the second word of one of its
+ * commands. */
 static int
 say_unknown_command(const struct command_line *line, const char *name)
 {
-    const char **names = calloc((size_t)command_count, sizeof(*names));
-    const char *near, *group = line->group ? line->group : "";
+    const char *group = line->group ? line->group : "";
+    struct near near = near_begin(name);
 
-    if (!names) {
-        return say_no_memory();
+    for (int i = 0; i < command_count; i++) {
+        if (!line->group) {
+            near_offer(&near, commands[i].name);
+        } else if (command_is_group(group, &commands[i])) {
+            near_offer(&near, commands[i].name + strlen(group) + 1);
+        }
     }
-    near = near_name(name, names, collect_names(line->group, names));
-    free(names);
     return say_usage(line, "%s%s%s: no such command%s%s%s", group,
-                     *group ? " " : "", name, near ? "; did you mean " : "",
-                     near ? near : "", near ? "?" : "");
+                     *group ? " " : "", name,
+                     near.best ? "; did you mean " : "",
+                     near.best ? near.best : "", near.best ? "?" : "");
 }
 
 /* Reports whether `command` accepts `option`. `command` is NULL while no
@@ -69,21 +55,20 @@ static int
 say_unknown_option(const struct command_line *line, const char *name,
                    size_t length)
 {
-    const char *names[OPTION_COUNT], *near;
-    size_t count = 0;
+    struct near near;
     char typed[64];
 
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        if (takes_option(line->command, i) && option_rows[i].help) {
-            names[count++] = option_rows[i].name;
-        }
-    }
     snprintf(typed, sizeof(typed), "%.*s", (int)(length < 60 ? length : 60),
              name);
-    near = near_name(typed, names, count);
+    near = near_begin(typed);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (takes_option(line->command, i) && option_rows[i].help) {
+            near_offer(&near, option_rows[i].name);
+        }
+    }
     return say_usage(line, "--%s: no such option%s%s%s", typed,
-                     near ? "; did you mean --" : "", near ? near : "",
-                     near ? "?" : "");
+                     near.best ? "; did you mean --" : "",
+                     near.best ? near.best : "", near.best ? "?" : "");
 }
 
 /* ---- options ---- */

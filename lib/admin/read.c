@@ -382,10 +382,10 @@ static int
 keep_near_name(void *arg, const struct record *r)
 {
     struct nearness *n = arg;
-    const char *candidate = r->name;
+    struct near near = near_begin(n->name);
 
-    if (!r->deleted && near_name(n->name, &candidate, 1)) {
-        snprintf(n->a->near, sizeof(n->a->near), "%s", candidate);
+    if (!r->deleted && near_offer(&near, r->name)) {
+        snprintf(n->a->near, sizeof(n->a->near), "%s", r->name);
         return 1;
     }
     return 0;

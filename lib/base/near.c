@@ -1,6 +1,5 @@
 #include "near.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum { NEAR_LENGTH_MAX = 64 };
@@ -60,7 +59,8 @@ near_distance(const char *a, const char *b)
     return edit_distance(a, (int)a_length, b, (int)b_length);
 }
 
-int
+/* Returns the largest number of edits from `name` to a suggestion for it. */
+static int
 near_limit(const char *name)
 {
     size_t length = strlen(name);
@@ -69,19 +69,21 @@ near_limit(const char *name)
     return length <= 1 ? 0 : length <= 4 ? 1 : 2;
 }
 
-const char *
-near_name(const char *name, const char *const *names, size_t count)
+struct near
+near_begin(const char *name)
 {
-    const char *best = NULL;
-    int best_distance = near_limit(name) + 1;
+    return (struct near){name, NULL, near_limit(name) + 1};
+}
 
-    for (size_t i = 0; i < count; i++) {
-        int d = near_distance(name, names[i]);
+bool
+near_offer(struct near *n, const char *candidate)
+{
+    int distance = near_distance(n->name, candidate);
 
-        if (d < best_distance) {
-            best = names[i];
-            best_distance = d;
-        }
+    if (distance >= n->distance) {
+        return false;
     }
-    return best;
+    n->best = candidate;
+    n->distance = distance;
+    return true;
 }

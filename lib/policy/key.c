@@ -232,13 +232,13 @@ key_find(const char *name)
 const char *
 key_near(const char *name)
 {
-    const char *names[KEYS];
+    struct near near = near_begin(name);
 
     if (strstr(name, "_exhausted_rate")) { /* its old name */
         return *name == 'c' ? "crit_failed_rate" : "warn_failed_rate";
     }
     for (size_t i = 0; i < KEYS; i++) {
-        names[i] = policy_keys[i].name;
+        near_offer(&near, policy_keys[i].name);
     }
-    return near_name(name, names, KEYS);
+    return near.best;
 }

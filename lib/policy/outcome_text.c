@@ -116,23 +116,15 @@ read_app_name(const char *name, struct outcome_range *r,
 static const char *
 find_near_name(unsigned domain, const char *name)
 {
+    struct near near = near_begin(name);
     const struct outcome_row *row;
-    const char *best = NULL;
-    int best_distance = near_limit(name) + 1;
 
     for (size_t i = 0; (row = outcome_row(i)); i++) {
-        int d;
-
-        if (row->domain != domain || !row->name) {
-            continue;
-        }
-        d = near_distance(name, row->name);
-        if (d < best_distance) {
-            best = row->name;
-            best_distance = d;
+        if (row->domain == domain && row->name) {
+            near_offer(&near, row->name);
         }
     }
-    return best;
+    return near.best;
 }
 
 /* Suggests SIGKILL for signal.KILL, else the nearest name of the domain. */
@@ -201,7 +193,9 @@ suggest_domain_and_code(const char *text, struct outcome_fault *fault)
         }
     }
     for (size_t i = 0; (row = outcome_class_row(i)); i++) {
-        if (near_distance(text, row->name) <= near_limit(text)) {
+        struct near near = near_begin(text);
+
+        if (near_offer(&near, row->name)) {
             snprintf(fault->meant, sizeof(fault->meant), "%s", row->name);
             return;
         }
@@ -211,17 +205,16 @@ suggest_domain_and_code(const char *text, struct outcome_fault *fault)
 static void
 suggest_domain(const char *text, size_t prefix, struct outcome_fault *fault)
 {
-    const char *names[BIDE_DOMAIN_APP + 1];
     char written[ITEM_MAX];
-    const char *near;
+    struct near near;
 
-    for (unsigned i = BIDE_DOMAIN_ERRNO; i <= BIDE_DOMAIN_APP; i++) {
-        names[i] = outcome_domain(i)->name;
-    }
     snprintf(written, sizeof(written), "%.*s", (int)prefix, text);
-    near = near_name(written, names + 1, BIDE_DOMAIN_APP);
-    if (near) {
-        snprintf(fault->meant, sizeof(fault->meant), "%s%s", near,
+    near = near_begin(written);
+    for (unsigned i = BIDE_DOMAIN_ERRNO; i <= BIDE_DOMAIN_APP; i++) {
+        near_offer(&near, outcome_domain(i)->name);
+    }
+    if (near.best) {
+        snprintf(fault->meant, sizeof(fault->meant), "%s%s", near.best,
                  text + prefix);
     }
 }

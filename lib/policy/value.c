@@ -242,17 +242,13 @@ is_same_word(const char *word, const char *text)
 static void
 find_near_word(const struct key *key, const char *text, char *best, size_t size)
 {
-    int best_distance = near_limit(text) + 1;
+    struct near near = near_begin(text);
     const char *word;
     char copy[32];
 
     for (word = key->choices; word; word = next_word(word)) {
-        int d;
-
         snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(word, " "), word);
-        d = near_distance(text, copy);
-        if (d < best_distance) {
-            best_distance = d;
+        if (near_offer(&near, copy)) {
             snprintf(best, size, "%s", copy);
         }
     }

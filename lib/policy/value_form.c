@@ -239,23 +239,26 @@ chain_release(struct value *v)
 
 /* ---- none, full, equal, "20%", "+1s" ---- */
 
-static const char jitter_rule[] = "must be none, full, equal, a percentage "
-                                  "such as 20%, or an addition such as +1s";
+/* The forms without a number, in the order of enum jitter_form. */
+static const char *const jitter_words[] = {"none", "full", "equal"};
+enum { JITTER_WORDS = sizeof(jitter_words) / sizeof(jitter_words[0]) };
 
 /* Suggests "20%" for "20" and "±20%", and "+1s" for "1s". */
 static void
 suggest_jitter(const char *text, struct complaint *c)
 {
-    static const char *const words[] = {"none", "full", "equal"};
-    const char *near = near_name(text, words, 3);
+    struct near near = near_begin(text);
     const char *at = text + strspn(text, "+-\xc2\xb1");
     const char *why;
     char ignored[64];
     struct decimal d;
     uint64_t ns;
 
-    if (near) {
-        snprintf(c->meant, sizeof(c->meant), "%s", near);
+    for (size_t i = 0; i < JITTER_WORDS; i++) {
+        near_offer(&near, jitter_words[i]);
+    }
+    if (near.best) {
+        snprintf(c->meant, sizeof(c->meant), "%s", near.best);
     } else if (strlen(at) > 40) {
         return;
     } else if (duration_read(at, &ns, &why, ignored, sizeof(ignored)) == 0) {
@@ -290,21 +293,25 @@ jitter_read(const struct key *key, const char *text, struct value *out,
     struct jitter j = {JITTER_NONE, 0, 0};
     const char *at = text;
     struct decimal d = {0, 0};
+    size_t word = 0;
     int rc = 0;
 
     (void)key;
-    if (strcmp(text, "full") == 0) {
-        j.form = JITTER_FULL;
-    } else if (strcmp(text, "equal") == 0) {
-        j.form = JITTER_EQUAL;
+    while (word < JITTER_WORDS && strcmp(text, jitter_words[word]) != 0) {
+        word++;
+    }
+    if (word < JITTER_WORDS) {
+        j.form = (enum jitter_form)word;
     } else if (text[0] == '+' && !strchr(text, '%')) {
         rc = read_jitter_plus(text + 1, &j, c);
     } else if (decimal_read(&at, &d) == 0 && strcmp(at, "%") == 0 &&
                decimal_value(d) <= 100) {
         j.form = JITTER_SHARE;
         j.share = decimal_value(d) / 100.0;
-    } else if (strcmp(text, "none") != 0) {
-        rc = complain(c, NULL, "%s", jitter_rule);
+    } else {
+        rc = complain(c, NULL,
+                      "must be none, full, equal, a percentage such as 20%%, "
+                      "or an addition such as +1s");
         suggest_jitter(text, c);
     }
     if (rc == 0) {
@@ -316,21 +323,17 @@ jitter_read(const struct key *key, const char *text, struct value *out,
 void
 jitter_write(const struct key *key, const struct value *v, struct draft *d)
 {
-    static const char *const words[] = {"none", "full", "equal"};
     char text[32];
 
     (void)key;
-    switch (v->jitter.form) {
-    case JITTER_SHARE:
+    if (v->jitter.form == JITTER_SHARE) {
         draft_text(d, decimal_write(v->percent, text, sizeof(text)));
         draft_text(d, "%");
-        break;
-    case JITTER_PLUS:
+    } else if (v->jitter.form == JITTER_PLUS) {
         draft_text(d, "+");
         draft_text(d, duration_write(v->jitter.plus_ns, text, sizeof(text)));
-        break;
-    default:
-        draft_text(d, words[v->jitter.form]);
+    } else {
+        draft_text(d, jitter_words[v->jitter.form]);
     }
 }
 

@@ -4,6 +4,17 @@
 
 static const char *const names[] = {"payments", "orders", "order", "mail", "a"};
 
+static const char *
+near_name(const char *name, const char *const *list, size_t count)
+{
+    struct near near = near_begin(name);
+
+    for (size_t i = 0; i < count; i++) {
+        near_offer(&near, list[i]);
+    }
+    return near.best;
+}
+
 static void
 the_nearest_name_within_two_edits_is_found(void **state)
 {
