@@ -78,32 +78,23 @@ find_member(const struct groups *g, const char *group)
     return NULL;
 }
 
-static int
-add_group(struct groups *g, const struct policy *p)
-{
-    struct group_member *added =
-        array_add(&g->first, &g->count, sizeof(*added));
-
-    if (!added) {
-        return BIDE_ENOMEM;
-    }
-    strcpy(added->name, p->name);
-    added->budget = p->budget;
-    return 0;
-}
-
 int
 groups_join(struct groups *g, const struct policy *p,
             struct group_conflict *out)
 {
-    const struct group_member *m;
+    const struct group_member *m = find_member(g, p->budget.group);
+    struct group_member *added;
 
     if (!group_has(p)) {
         return 0;
     }
-    m = find_member(g, p->budget.group);
     if (!m) {
-        return add_group(g, p);
+        added = array_add(&g->first, &g->count, sizeof(*added));
+        if (added) {
+            strcpy(added->name, p->name);
+            added->budget = p->budget;
+        }
+        return added ? 0 : BIDE_ENOMEM;
     }
     out->with = m;
     out->key =

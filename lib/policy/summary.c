@@ -81,53 +81,36 @@ append_chain(struct summary *s, const struct chain *chain)
 static void
 append_jitter(struct summary *s, const struct jitter *j)
 {
-    switch (j->form) {
-    case JITTER_NONE:
-        break;
-    case JITTER_FULL:
-        append_text(s, " ±full");
-        break;
-    case JITTER_EQUAL:
-        append_text(s, " ±equal");
-        break;
-    case JITTER_SHARE:
+    if (j->form == JITTER_FULL || j->form == JITTER_EQUAL) {
+        append_text(s, j->form == JITTER_FULL ? " ±full" : " ±equal");
+    } else if (j->form == JITTER_SHARE) {
         append_number(s, " ±", j->share * 100);
         append_text(s, "%");
-        break;
-    case JITTER_PLUS:
+    } else if (j->form == JITTER_PLUS) {
         append_time(s, " +0..", j->plus_ns);
-        break;
     }
 }
 
 static void
 append_form(struct summary *s, const struct wait_rules *w)
 {
-    switch (w->form) {
-    case WAIT_CHAIN:
+    bool fixed = w->form == WAIT_FIXED;
+
+    if (w->form == WAIT_CHAIN) {
         append_chain(s, &w->chain);
         return;
-    case WAIT_FIXED:
-        /* A fixed wait is never above the maximum, so "≤" is not needed. */
-        append_time(s, "",
-                    w->initial_ns < w->max_ns ? w->initial_ns : w->max_ns);
-        return;
-    default:
-        append_time(s, "", w->initial_ns);
     }
-    switch (w->form) {
-    case WAIT_LINEAR:
+    /* A fixed wait is never above the maximum, so "≤" is not needed. */
+    append_time(s, "",
+                fixed && w->initial_ns > w->max_ns ? w->max_ns : w->initial_ns);
+    if (w->form == WAIT_LINEAR || w->form == WAIT_POLYNOMIAL) {
         append_time(s, " +", w->increment_ns);
-        break;
-    case WAIT_POLYNOMIAL:
-        append_time(s, " +", w->increment_ns);
+    }
+    if (w->form == WAIT_POLYNOMIAL) {
         append_number(s, " n^", w->power);
-        break;
-    case WAIT_DECORRELATED:
-        append_number(s, " decorrelated x", w->factor);
-        break;
-    default:
-        append_number(s, " x", w->factor);
+    } else if (w->form == WAIT_DECORRELATED || w->form == WAIT_EXPONENTIAL) {
+        append_number(s, w->form == WAIT_EXPONENTIAL ? " x" : " decorrelated x",
+                      w->factor);
     }
 }
 
