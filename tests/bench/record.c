@@ -146,7 +146,8 @@ record_bytes(const char *dir, const char *db)
     snprintf(path, sizeof(path), "%s/history.mdb", dir);
     stop_on_error(path, pages_open(path, &f));
     stop_on_error(path, pages_begin(f, &s));
-    stop_on_error(path, pages_walk(&s, db, NULL, 0, false, add_length, &bytes));
+    stop_on_error(path,
+                  pages_walk(&s, db, NULL, 0, false, add_length, &bytes, NULL));
     pages_close(f);
     return bytes;
 }

@@ -55,15 +55,15 @@ read_database(const struct snapshot *s, const char *name)
     void *value;
     size_t length;
 
-    if (!pages_walk(s, name, NULL, 0, false, read_record, &forwards) &&
-        !pages_walk(s, name, NULL, 0, true, read_record, &backwards) &&
+    if (!pages_walk(s, name, NULL, 0, false, read_record, &forwards, NULL) &&
+        !pages_walk(s, name, NULL, 0, true, read_record, &backwards, NULL) &&
         (forwards.count != backwards.count ||
          forwards.bytes != backwards.bytes)) {
         abort(); /* both walks succeed, but see different records */
     }
     pages_walk(s, name, forwards.key, forwards.key_length, true, read_record,
-               &from);
-    pages_walk(s, name, "p1", 2, false, read_record, &from);
+               &from, NULL);
+    pages_walk(s, name, "p1", 2, false, read_record, &from, NULL);
     if (forwards.count && !pages_get(s, name, forwards.key, forwards.key_length,
                                      &value, &length)) {
         free(value);

@@ -119,8 +119,8 @@ static int
 survey_database(struct survey_walk *w, const struct snapshot *s, int db)
 {
     w->db = db;
-    return pages_walk_whole(s, history_databases[db], NULL, 0, survey_record, w,
-                            &w->out->damaged);
+    return pages_walk(s, history_databases[db], NULL, 0, false, survey_record,
+                      w, &w->out->damaged);
 }
 
 /* Derives a lost state from the names and minutes. */
@@ -217,7 +217,7 @@ read_names(struct history *h, const struct snapshot *s)
     h->name = longer;
     h->names = h->state.next_id;
     h->unreadable = 0;
-    rc = pages_walk_whole(s, "names", NULL, 0, store_name, h, &h->unreadable);
+    rc = pages_walk(s, "names", NULL, 0, false, store_name, h, &h->unreadable);
     h->unreadable += rc == BIDE_ENOPOLICY;
     if (!rc || rc == BIDE_ENOPOLICY) {
         rc = sort_names(h);

@@ -63,8 +63,8 @@ collect_chunk(void *arg, const struct snapshot *s)
     c->length = 0;
     c->full = false;
     c->damaged = 0;
-    rc = pages_walk_whole(s, c->db, c->from, c->from_length, collect_record, c,
-                          &c->damaged);
+    rc = pages_walk(s, c->db, c->from, c->from_length, false, collect_record, c,
+                    &c->damaged);
     return rc == CHUNK_END ? 0 : rc == BIDE_ENOPOLICY ? BIDE_EDAMAGED : rc;
 }
 

@@ -65,8 +65,8 @@ copy_database(struct copying *c, const struct snapshot *s, int db)
 
     c->db = db;
     c->unreadable = 0;
-    rc = pages_walk_whole(s, history_databases[db], NULL, 0, copy_record, c,
-                          &c->unreadable);
+    rc = pages_walk(s, history_databases[db], NULL, 0, false, copy_record, c,
+                    &c->unreadable);
     if (rc == BIDE_EDAMAGED || rc == BIDE_ENOPOLICY) {
         c->unreadable++; /* the whole database */
         rc = c->rc;

@@ -42,31 +42,20 @@ enum {
 _Static_assert(sizeof(struct tree) == 48, "tree");
 _Static_assert(sizeof(struct meta) == 136, "meta");
 
-static uint16_t
+/* Returns the number in `size` bytes; inlined, so that it is one load. */
+static inline __attribute__((always_inline)) uint64_t
+load(const uint8_t *p, size_t size)
+{
+    uint64_t number = 0;
+
+    memcpy(&number, p, size);
+    return number;
+}
+
+static inline uint16_t
 load_u16(const uint8_t *p)
 {
-    uint16_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static uint32_t
-load_u32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static uint64_t
-load_u64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, sizeof(v));
-    return v;
+    return (uint16_t)load(p, 2);
 }
 
 static const uint8_t *
@@ -88,7 +77,7 @@ node_size(const uint8_t *node, enum page_kind kind)
     if (load_u16(node + 4) & NODE_BIG) {
         return size + sizeof(uint64_t);
     }
-    return size + (load_u16(node) | (uint64_t)load_u16(node + 2) << 16);
+    return size + load(node, 4);
 }
 
 int
@@ -99,7 +88,7 @@ page_compare(bool numbers, const void *a, size_t a_length, const void *b,
     int order;
 
     if (numbers && a_length == 8 && b_length == 8) {
-        uint64_t x = load_u64(a), y = load_u64(b);
+        uint64_t x = load(a, 8), y = load(b, 8);
 
         return (x > y) - (x < y);
     }
@@ -120,13 +109,13 @@ page_node(const uint8_t *page, unsigned index)
     struct node n = {.key = p + NODE_HEADER, .key_length = load_u16(p + 6)};
 
     if (load_u16(page + 10) == PAGE_BRANCH) {
-        n.page = load_u32(p) | (uint64_t)load_u16(p + 4) << 32;
+        n.page = load(p, 4) | load(p + 4, 2) << 32;
         return n;
     }
     n.flags = load_u16(p + 4);
-    n.value_length = load_u32(p);
+    n.value_length = load(p, 4);
     if (n.flags & NODE_BIG) {
-        n.page = load_u64(n.key + n.key_length);
+        n.page = load(n.key + n.key_length, 8);
     } else {
         n.value = n.key + n.key_length;
     }
@@ -174,7 +163,7 @@ page_fault(const uint8_t *page, uint32_t size, uint64_t number,
     unsigned least = kind == PAGE_BRANCH && !numbers ? 2 : 1;
     struct node before = {.key_length = 0};
 
-    if (load_u64(page) != number) {
+    if (load(page, 8) != number) {
         return "it has the number of another page";
     }
     if (load_u16(page + 10) != kind) {
@@ -275,10 +264,10 @@ page_tight(const uint8_t *page, uint32_t size)
 uint32_t
 page_run(const uint8_t *header, uint64_t number)
 {
-    if (load_u64(header) != number || load_u16(header + 10) != PAGE_OVERFLOW) {
+    if (load(header, 8) != number || load_u16(header + 10) != PAGE_OVERFLOW) {
         return 0;
     }
-    return load_u32(header + 12);
+    return (uint32_t)load(header + 12, 4);
 }
 
 const char *
@@ -309,7 +298,7 @@ page_meta(const uint8_t *page, uint64_t number, struct meta *out)
 
     memcpy(out, page + PAGE_HEADER, sizeof(*out));
     size = out->free.page_size;
-    if (load_u64(page) != number || load_u16(page + 10) != PAGE_META ||
+    if (load(page, 8) != number || load_u16(page + 10) != PAGE_META ||
         out->magic != MAGIC) {
         return "it is not an LMDB file";
     }

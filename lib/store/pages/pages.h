@@ -59,23 +59,20 @@ int pages_get(const struct snapshot *s, const char *db, const void *key,
 /* Walks a database in order of keys, from the first key >= `from` (NULL: the
  * first), or backwards from the last key < `from` (NULL: the last).  `visit`
  * returns 0 to continue, anything else to end the walk with that result; its
- * arguments are valid during the visit only.  A walk without `from` also
- * compares the number of records with the number in the tree's header, and
- * returns BIDE_EDAMAGED if they differ.  BIDE_ENOPOLICY: no such database;
+ * arguments are valid during the visit only.  BIDE_ENOPOLICY: no such database;
  * BIDE_EDAMAGED (databases with duplicate keys included: bide makes none),
- * BIDE_ENOMEM. */
+ * BIDE_ENOMEM.
+ *
+ * With `damaged`, a walk forwards skips damage: adds 1 for each damaged page,
+ * skipped with all pages below it, and for each damaged long value.
+ * BIDE_EDAMAGED: the database itself cannot be found.  NULL: damage ends the
+ * walk.  One without `from` then also compares the number of records with the
+ * number in the tree's header, and returns BIDE_EDAMAGED if they differ. */
 typedef int pages_visit_fn(void *arg, const void *key, size_t key_length,
                            const void *value, size_t value_length);
 int pages_walk(const struct snapshot *s, const char *db, const void *from,
                size_t from_length, bool backwards, pages_visit_fn *visit,
-               void *arg);
-
-/* Walks forwards and skips damage: adds 1 to *damaged for each damaged page,
- * skipped with all pages below it, and for each damaged long value.
- * BIDE_EDAMAGED: the database itself cannot be found. */
-int pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
-                     size_t from_length, pages_visit_fn *visit, void *arg,
-                     uint64_t *damaged);
+               void *arg, uint64_t *damaged);
 
 /* Decides whether LMDB may open the file: walks every page in use, the list of
  * free pages included, and checks everything that LMDB relies on.

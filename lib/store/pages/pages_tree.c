@@ -477,11 +477,10 @@ visit_node(struct path *p, pages_visit_fn *visit, void *arg)
     return rc;
 }
 
-/* As pages_walk; if `damaged` is not NULL, as pages_walk_whole. */
-static int
-walk_tree(const struct snapshot *s, const char *db, const void *from,
-          size_t from_length, bool backwards, pages_visit_fn *visit, void *arg,
-          uint64_t *damaged)
+int
+pages_walk(const struct snapshot *s, const char *db, const void *from,
+           size_t from_length, bool backwards, pages_visit_fn *visit, void *arg,
+           uint64_t *damaged)
 {
     uint64_t visited = 0;
     struct tree tree;
@@ -514,19 +513,4 @@ walk_tree(const struct snapshot *s, const char *db, const void *from,
     }
     path_close(&p);
     return rc;
-}
-
-int
-pages_walk(const struct snapshot *s, const char *db, const void *from,
-           size_t from_length, bool backwards, pages_visit_fn *visit, void *arg)
-{
-    return walk_tree(s, db, from, from_length, backwards, visit, arg, NULL);
-}
-
-int
-pages_walk_whole(const struct snapshot *s, const char *db, const void *from,
-                 size_t from_length, pages_visit_fn *visit, void *arg,
-                 uint64_t *damaged)
-{
-    return walk_tree(s, db, from, from_length, false, visit, arg, damaged);
 }

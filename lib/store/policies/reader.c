@@ -31,7 +31,7 @@ walk_database(const struct snapshot *s, const char *db, const void *from,
               size_t from_length, bool backwards, pages_visit_fn *see,
               struct walk *e)
 {
-    int rc = pages_walk(s, db, from, from_length, backwards, see, e);
+    int rc = pages_walk(s, db, from, from_length, backwards, see, e, NULL);
 
     if (rc == WALK_END) {
         return e->result;

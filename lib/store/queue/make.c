@@ -78,7 +78,7 @@ fill_work_file(void *arg, MDB_txn *txn)
     m->txn = txn;
     m->rc = mdb_dbi_open(txn, "work", MDB_CREATE, &m->dbi);
     if (!m->rc && m->old && !pages_begin(m->old, &s)) {
-        pages_walk_whole(&s, "work", NULL, 0, copy_record, m, &damaged);
+        pages_walk(&s, "work", NULL, 0, false, copy_record, m, &damaged);
     }
     m->rc = m->rc ? m->rc : put_mark(m);
     return lmdb_failed_file(m->dir, "deferred.mdb", m->rc);

@@ -93,15 +93,16 @@ assert_reads_as_lmdb(const char *path, const char *db)
     assert_int_equal(pages_check(f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
 
-    assert_int_equal(pages_walk(&s, db, NULL, 0, false, collect_pair, &ours),
-                     0);
+    assert_int_equal(
+        pages_walk(&s, db, NULL, 0, false, collect_pair, &ours, NULL), 0);
     assert_int_equal(ours.count, real.count);
     for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[i], &real.list[i]);
     }
     pairs_free(&ours);
 
-    assert_int_equal(pages_walk(&s, db, NULL, 0, true, collect_pair, &ours), 0);
+    assert_int_equal(
+        pages_walk(&s, db, NULL, 0, true, collect_pair, &ours, NULL), 0);
     assert_int_equal(ours.count, real.count);
     for (size_t i = 0; i < real.count; i++) {
         assert_same(&ours.list[real.count - 1 - i], &real.list[i]);
@@ -124,13 +125,13 @@ assert_reads_as_lmdb(const char *path, const char *db)
         }
         /* Forwards from that key, and backwards from the key before it. */
         assert_int_equal(pages_walk(&s, db, p->key, p->key_length, false,
-                                    collect_pair, &ours),
+                                    collect_pair, &ours, NULL),
                          0);
         assert_int_equal(ours.count, real.count - i);
         assert_same(&ours.list[0], p);
         pairs_free(&ours);
         assert_int_equal(pages_walk(&s, db, p->key, p->key_length, true,
-                                    collect_pair, &ours),
+                                    collect_pair, &ours, NULL),
                          0);
         assert_int_equal(ours.count, i);
         if (i) {
@@ -233,7 +234,7 @@ a_missing_record_or_database_gives_enopolicy(void **state)
     assert_int_equal(pages_get(&s, "nothing", "k", 1, &value, &length),
                      BIDE_ENOPOLICY);
     assert_int_equal(
-        pages_walk(&s, "nothing", NULL, 0, false, collect_pair, NULL),
+        pages_walk(&s, "nothing", NULL, 0, false, collect_pair, NULL, NULL),
         BIDE_ENOPOLICY);
     assert_ptr_equal(value, &length); /* untouched */
     assert_int_equal(length, 5);
@@ -262,7 +263,8 @@ a_visit_ends_the_walk_with_its_result(void **state)
     assert_int_equal(pages_open(t->file, &f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, true, stop_at_third, &seen), 77);
+        pages_walk(&s, "policies", NULL, 0, true, stop_at_third, &seen, NULL),
+        77);
     assert_int_equal(seen, 3);
     pages_close(f);
 }
@@ -296,7 +298,7 @@ databases_with_other_flags_are_damage(void **state)
         assert_string_equal(pages_why(), ""); /* not of an earlier file */
         assert_int_equal(pages_begin(f, &s), 0);
         assert_int_equal(
-            pages_walk(&s, "x", NULL, 0, false, collect_pair, &none),
+            pages_walk(&s, "x", NULL, 0, false, collect_pair, &none, NULL),
             BIDE_EDAMAGED);
         assert_int_equal(pages_check(f), BIDE_EDAMAGED);
         assert_string_not_equal(pages_why(), "");
@@ -439,13 +441,15 @@ a_snapshot_is_valid_for_one_more_commit_but_not_for_two(void **state)
     assert_int_equal(pages_open(t->file, &f), 0);
     assert_int_equal(pages_begin(f, &s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &before), 0);
+        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &before, NULL),
+        0);
     assert_int_equal(pages_end(&s), 0);
 
     lmdb_churn(t->file, &seed, 1, 200, 300);
     assert_int_equal(pages_end(&s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &after), 0);
+        pages_walk(&s, "policies", NULL, 0, false, collect_pair, &after, NULL),
+        0);
     assert_int_equal(pages_end(&s), 0);
     assert_int_equal(before.count, after.count);
     for (size_t i = 0; i < before.count; i++) {
@@ -479,9 +483,9 @@ an_uncommitted_transaction_does_not_overwrite_the_snapshot(void **state)
 
         assert_int_equal(pages_open(t->file, &f), 0);
         assert_int_equal(pages_begin(f, &s), 0);
-        assert_int_equal(
-            pages_walk(&s, "policies", NULL, 0, false, collect_pair, &before),
-            0);
+        assert_int_equal(pages_walk(&s, "policies", NULL, 0, false,
+                                    collect_pair, &before, NULL),
+                         0);
         lmdb_churn(t->file, &seed, 1, 100, 300); /* S + 1 */
 
         /* S + 2 writes all its pages; the old meta page is restored, as if the
@@ -506,9 +510,9 @@ an_uncommitted_transaction_does_not_overwrite_the_snapshot(void **state)
         }
         free(bytes);
         assert_int_equal(pages_end(&s), 0);
-        assert_int_equal(
-            pages_walk(&s, "policies", NULL, 0, false, collect_pair, &after),
-            0);
+        assert_int_equal(pages_walk(&s, "policies", NULL, 0, false,
+                                    collect_pair, &after, NULL),
+                         0);
         assert_int_equal(before.count, after.count);
         for (size_t i = 0; i < before.count; i++) {
             assert_same(&before.list[i], &after.list[i]);

@@ -321,7 +321,7 @@ a_walk_detects_lost_records(void **state)
     assert_int_equal(pages_open(t->file, &p), 0);
     assert_int_equal(pages_begin(p, &s), 0);
     assert_int_equal(
-        pages_walk(&s, "policies", NULL, 0, false, count_record, &seen),
+        pages_walk(&s, "policies", NULL, 0, false, count_record, &seen, NULL),
         BIDE_EDAMAGED);
     assert_int_equal(seen, entries);
     pages_close(p);
