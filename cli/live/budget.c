@@ -26,7 +26,7 @@ static void
 add_member(struct budget_members *m, const char *name)
 {
     if (m->array) {
-        json_add_text(m->array, name);
+        json_put_text(m->array, NULL, name);
     } else {
         fprintf(m->out, "%s%s", m->count > 0 ? ", " : "", name);
     }
@@ -171,7 +171,7 @@ print_json(struct command_line *line, const struct policy *p,
     json_put_text(j, "group", p->budget.group);
     m.array = json_in_array(j, "members");
     if (has_own_budget(p)) {
-        json_add_text(m.array, p->name);
+        json_put_text(m.array, NULL, p->name);
     }
     rc = m.array ? add_members(&m) : 0;
     if (rc) {

@@ -29,22 +29,15 @@ to_jansson(struct json *j)
     return (json_t *)j;
 }
 
-/* Adds a member or an element; takes ownership of `value` also on failure.
- * Returns it; NULL on failure. */
+/* Adds a member, or with `key` NULL an element; takes ownership of `value` also
+ * on failure.  Returns it; NULL on failure. */
 static struct json *
-put_member(struct json *j, const char *key, json_t *value)
+put_value(struct json *j, const char *key, json_t *value)
 {
-    return json_object_set_new(to_jansson(j), key, value) == 0
-               ? from_jansson(value)
-               : from_jansson(NULL);
-}
+    int rc = key ? json_object_set_new(to_jansson(j), key, value)
+                 : json_array_append_new(to_jansson(j), value);
 
-static struct json *
-append_value(struct json *array, json_t *value)
-{
-    return json_array_append_new(to_jansson(array), value) == 0
-               ? from_jansson(value)
-               : from_jansson(NULL);
+    return from_jansson(rc == 0 ? value : NULL);
 }
 
 struct json *
@@ -56,19 +49,19 @@ json_object_new(void)
 struct json *
 json_in_object(struct json *j, const char *key)
 {
-    return put_member(j, key, json_object());
+    return put_value(j, key, json_object());
 }
 
 struct json *
 json_in_array(struct json *j, const char *key)
 {
-    return put_member(j, key, json_array());
+    return put_value(j, key, json_array());
 }
 
 struct json *
 json_add_object(struct json *array)
 {
-    return append_value(array, json_object());
+    return put_value(array, NULL, json_object());
 }
 
 static json_t *
@@ -86,43 +79,26 @@ text_value(const char *text)
 }
 
 void
-json_add_text(struct json *array, const char *text)
-{
-    append_value(array, text_value(text));
-}
-
-void
 json_put_text(struct json *j, const char *key, const char *text)
 {
-    put_member(j, key, text_value(text));
+    put_value(j, key, text_value(text));
 }
 
 void
 json_put_count(struct json *j, const char *key, uint64_t count)
 {
-    put_member(j, key,
-               json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
-}
-
-static json_t *
-number_value(double number)
-{
-    bool whole = number >= -9e15 && number <= 9e15 &&
-                 (double)(json_int_t)number == number;
-
-    return whole ? json_integer((json_int_t)number) : json_real(number);
-}
-
-void
-json_add_number(struct json *array, double number)
-{
-    append_value(array, number_value(number));
+    put_value(j, key,
+              json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
 }
 
 void
 json_put_number(struct json *j, const char *key, double number)
 {
-    put_member(j, key, number_value(number));
+    bool whole = number >= -9e15 && number <= 9e15 &&
+                 (double)(json_int_t)number == number;
+
+    put_value(j, key,
+              whole ? json_integer((json_int_t)number) : json_real(number));
 }
 
 void
@@ -154,13 +130,13 @@ json_put_ms(struct json *j, const char *key, uint64_t ns)
 void
 json_put_truth(struct json *j, const char *key, int truth)
 {
-    put_member(j, key, json_boolean(truth));
+    put_value(j, key, json_boolean(truth));
 }
 
 void
 json_put_null(struct json *j, const char *key)
 {
-    put_member(j, key, json_null());
+    put_value(j, key, json_null());
 }
 
 int

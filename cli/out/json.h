@@ -17,9 +17,7 @@ struct json *json_object_new(void);
 struct json *json_in_object(struct json *j, const char *key);
 struct json *json_in_array(struct json *j, const char *key);
 struct json *json_add_object(struct json *array);
-void json_add_text(struct json *array, const char *text);
-void json_add_number(struct json *array, double number);
-
+/* Add a member; with `key` NULL, an element at the end of an array. */
 void json_put_text(struct json *j, const char *key, const char *text);
 void json_put_count(struct json *j, const char *key, uint64_t count);
 void json_put_number(struct json *j, const char *key, double number);

@@ -264,7 +264,8 @@ put_trend_series(struct json *j, const struct trend_view *v, size_t known)
 
             memcpy(&value, (const char *)&v->point[i] + rate_rows[k].offset,
                    sizeof(value));
-            json_add_number(array, value < 0 ? -1 : round_3((double)value));
+            json_put_number(array, NULL,
+                            value < 0 ? -1 : round_3((double)value));
         }
     }
 }
@@ -406,10 +407,10 @@ answer_index(struct serve_text *out)
 {
     struct json *j = json_object_new(), *paths = json_in_array(j, "paths");
 
-    json_add_text(paths, "/metrics");
-    json_add_text(paths, "/api/now");
+    json_put_text(paths, NULL, "/metrics");
+    json_put_text(paths, NULL, "/api/now");
     for (size_t i = 0; i < ROUTES; i++) {
-        json_add_text(paths, routes[i].path);
+        json_put_text(paths, NULL, routes[i].path);
     }
     answer_json(200, j, out);
 }

@@ -295,7 +295,7 @@ print_replay_json(const struct replay *r)
     }
     array = json_in_array(j, "assumed");
     for (size_t i = 0; i < r->assumed_count; i++) {
-        json_add_text(array, r->assumed[i]);
+        json_put_text(array, NULL, r->assumed[i]);
     }
     return json_out(j);
 }
