@@ -151,13 +151,6 @@ help_on_key(const struct key *key)
 
 /* ---- bide help outcomes ---- */
 
-static const char *const domain_names[] = {
-    [BIDE_DOMAIN_OK] = "ok",     [BIDE_DOMAIN_ERRNO] = "errno",
-    [BIDE_DOMAIN_HTTP] = "http", [BIDE_DOMAIN_GRPC] = "grpc",
-    [BIDE_DOMAIN_EXIT] = "exit", [BIDE_DOMAIN_SIGNAL] = "signal",
-    [BIDE_DOMAIN_CURL] = "curl", [BIDE_DOMAIN_APP] = "app",
-};
-
 /* Writes the names of `classes` into the buffer: "connect, transient". */
 static void
 join_class_names(uint32_t classes, char *buffer, size_t size)
@@ -182,7 +175,7 @@ help_outcomes(void)
     const struct outcome_class_row *class;
     const struct outcome_row *row;
     struct table *t = table_new(columns, 3);
-    char classes[128];
+    char name[64], classes[128];
 
     puts("Outcomes of an attempt, as in retry_on = transient, http.409\n");
     for (size_t i = 0; (class = outcome_class_row(i)); i++) {
@@ -192,12 +185,10 @@ help_outcomes(void)
         "\nOthers: by number or range (http.5xx, exit.64-78), and app.NAME for "
         "outcomes\nthat a program defines.\n");
     for (size_t i = 0; (row = outcome_row(i)); i++) {
-        table_row(t);
-        if (row->name) {
-            table_cell(t, 0, "%s.%s", domain_names[row->domain], row->name);
-        } else {
-            table_cell(t, 0, "%s.%d", domain_names[row->domain], row->code);
-        }
+        bide_outcome_name(
+            (struct bide_outcome){.domain = row->domain, .code = row->code},
+            name, sizeof(name));
+        table_row_of(t, name);
         join_class_names(row->classes, classes, sizeof(classes));
         table_cell(t, 1, "%s", *classes ? classes : "-");
         table_cell(t, 2, "%s", row->note ? row->note : "");

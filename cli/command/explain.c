@@ -68,21 +68,6 @@ history_remedy(int rc)
 /* ---- policies and versions ---- */
 
 static void
-explain_policy(const struct failure *f, struct explained *out)
-{
-    if (f->kind == FAILURE_DELETED) {
-        WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
-            f->version, *f->who ? ", by " : "", f->who);
-        TO_DO(out, "to restore it: bide rollback %s", f->name);
-        return;
-    }
-    WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
-    if (*f->near) {
-        TO_DO(out, "did you mean %s?", f->near);
-    }
-}
-
-static void
 explain_conflict(const struct failure *f, struct explained *out)
 {
     char when[64];
@@ -100,10 +85,16 @@ explain_conflict(const struct failure *f, struct explained *out)
     }
 }
 
+/* Failures about one policy: of a kind that explain() does not describe. */
 static void
-explain_version(const struct failure *f, struct explained *out)
+explain_policy(const struct failure *f, struct explained *out)
 {
     switch (f->kind) {
+    case FAILURE_DELETED:
+        WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
+            f->version, *f->who ? ", by " : "", f->who);
+        TO_DO(out, "to restore it: bide rollback %s", f->name);
+        break;
     case FAILURE_NO_VERSION:
         WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
         TO_DO(out, "see: bide log %s", f->name);
@@ -120,8 +111,14 @@ explain_version(const struct failure *f, struct explained *out)
     case FAILURE_TEXT:
         WHY(out, "%s: the text of version %u is damaged", f->name, f->version);
         break;
-    default:
+    case FAILURE_RULES:
         WHY(out, "%s: the version in force is not valid", f->name);
+        break;
+    default: /* FAILURE_NO_POLICY */
+        WHY(out, "%s: %s", f->name, bide_strerror(f->rc));
+        if (*f->near) {
+            TO_DO(out, "did you mean %s?", f->near);
+        }
     }
 }
 
@@ -158,17 +155,6 @@ explain(const struct failure *f, struct explained *out)
         TO_DO(out, "the registry cannot be created there: name another "
                    "directory with --dir");
         break;
-    case FAILURE_NO_POLICY:
-    case FAILURE_DELETED:
-        explain_policy(f, out);
-        break;
-    case FAILURE_NO_VERSION:
-    case FAILURE_NO_LAYER:
-    case FAILURE_FIRST_VERSION:
-    case FAILURE_TEXT:
-    case FAILURE_RULES:
-        explain_version(f, out);
-        break;
     case FAILURE_VERSION:
         explain_conflict(f, out);
         break;
@@ -177,6 +163,8 @@ explain(const struct failure *f, struct explained *out)
             f->rc == BIDE_ENOPOLICY ? "no process has used it yet"
                                     : bide_strerror(f->rc));
         break;
+    default:
+        explain_policy(f, out);
     }
 }
 
