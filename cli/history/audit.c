@@ -103,25 +103,25 @@ is_override(const char *words)
            strstr(words, "breaker closed ->");
 }
 
-/* Adds the end of a temporary change. */
+/* Adds the end of a temporary change.  The clock was `ahead` of the history. */
 static int
-add_planned_end(struct audit *a, const struct record *r)
+add_planned_end(struct audit *a, const struct record *r, uint64_t ahead)
 {
     struct audit_entry *e;
-    uint64_t end_ns = record_end(r);
+    uint64_t end_ns = record_end(r), when_ns = end_ns - ahead;
     uint32_t back;
     bool ended;
     int rc;
 
-    if (end_ns == 0 || end_ns > a->now_ns || end_ns < a->since_ns ||
-        end_ns > a->until_ns) {
+    if (end_ns == 0 || when_ns > a->now_ns || when_ns < a->since_ns ||
+        when_ns > a->until_ns) {
         return 0;
     }
     rc = admin_ended(a->line->registry, r, end_ns, &ended, &back);
     if (rc || !ended) {
         return rc;
     }
-    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", end_ns);
+    e = audit_new_entry(a, AUDIT_CHANGE, r->name, "", when_ns);
     return !e ? BIDE_ENOMEM
            : asprintf(&e->what, "v%u ended as planned: %s v%u", r->version,
                       back < r->version ? "back to" : "in force is", back) < 0
@@ -135,9 +135,11 @@ add_change(void *arg, const struct record *r)
     struct audit *a = arg;
     struct audit_entry *e;
     char *words, until[64] = "", when[48];
-    int rc = add_planned_end(a, r);
+    uint64_t ahead = history_ahead(&a->past.changes, r->sequence);
+    uint64_t when_ns = r->when_ns - ahead;
+    int rc = add_planned_end(a, r, ahead);
 
-    if (rc || r->when_ns < a->since_ns || r->when_ns > a->until_ns) {
+    if (rc || when_ns < a->since_ns || when_ns > a->until_ns) {
         return rc;
     }
     rc = difference_words(a->line->registry, r, &words);
@@ -145,7 +147,7 @@ add_change(void *arg, const struct record *r)
         return rc;
     }
     e = audit_new_entry(a, is_override(words) ? AUDIT_FORCED : AUDIT_CHANGE,
-                        r->name, "", r->when_ns);
+                        r->name, "", when_ns);
     if (record_end(r) > 0) {
         snprintf(until, sizeof(until), "%suntil %s",
                  *words ? ", " : "same rules, ",

@@ -9,7 +9,8 @@
 
 struct version_walk {
     struct history_rows *rows;
-    uint64_t next_ns; /* when the version after this one was made */
+    uint64_t next_ns; /* when the version after this one was made, as the
+                         history has it */
     int rc;
 };
 
@@ -64,18 +65,20 @@ add_version_facts(void *arg, const struct record *r)
 {
     struct version_walk *w = arg;
     struct history_row *row = find_version_row(w->rows, r->version);
-    uint64_t at = r->when_ns, end;
+    uint64_t ahead = history_ahead(&w->rows->past.changes, r->sequence);
+    uint64_t at = r->when_ns - ahead, end;
 
     for (; at < w->next_ns; at = end) {
         uint32_t version;
 
-        end = w->next_ns;
-        version = version_at(r, at, &end);
+        end = w->next_ns + ahead;
+        version = version_at(r, at + ahead, &end);
+        end -= ahead;
         add_time_in_force(w->rows, version, at, end);
     }
-    w->next_ns = r->when_ns;
+    w->next_ns = r->when_ns - ahead;
     if (row) {
-        row->when_ns = r->when_ns;
+        row->when_ns = w->next_ns;
         row->who = strdup(r->who);
         row->note = strdup(r->note);
         w->rc = row->who && row->note ? 0 : BIDE_ENOMEM;
@@ -86,7 +89,7 @@ add_version_facts(void *arg, const struct record *r)
 int
 history_versions(struct command_line *line, struct history_rows *rows)
 {
-    struct version_walk w = {rows, UINT64_MAX, 0};
+    struct version_walk w = {rows, INT64_MAX, 0};
     int rc =
         admin_each_version(line->registry, rows->name, add_version_facts, &w);
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/open.h"
 #include "admin/read.h"
 #include "admin/replay.h"
-#include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
@@ -354,6 +354,7 @@ read_replay_options(struct replay *r)
     if (!line->registry) {
         return say_failure(BIDE_EMISSING, "registry");
     }
+    r->now_ns = past_now_ns(admin_past(line->registry));
     if (!line->option[OPTION_SINCE]) {
         line->option[OPTION_SINCE] = "-1h";
     }
@@ -377,7 +378,6 @@ simulate_replay(struct command_line *line)
         return say_no_memory();
     }
     r->line = line;
-    r->now_ns = clock_realtime_ns();
     status = read_replay_options(r);
     if (status == 0) {
         status = simulate_rules(line, &rules);

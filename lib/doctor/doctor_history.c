@@ -20,63 +20,21 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* ---- an older copy that was put back ---- */
-
-/* The history follows a clock that drifts with some delay. */
-#define DRIFT_NS (10 * SECOND_NS)
-
-struct known_version {
-    struct doctor *d;
-    char name[BIDE_NAME_MAX + 1];
-    uint32_t version;
-    uint64_t made_ns; /* UINT64_MAX: the registry does not have it */
-};
-
-/* Ends with 1 at calls that were recorded under a version before it was made.
- */
-static int
-compare_interval(void *arg, const struct history_interval *i)
-{
-    struct known_version *k = arg;
-    struct record r = {.when_ns = UINT64_MAX};
-
-    if (i->version == 0) {
-        return 0;
-    }
-    if (k->version != i->version || strcmp(k->name, i->name) != 0) {
-        int rc = admin_version(k->d->admin, i->name, i->version, &r);
-
-        strcpy(k->name, i->name);
-        k->version = i->version;
-        k->made_ns = rc && rc != BIDE_ENOVERSION && rc != BIDE_ENOPOLICY
-                         ? 0 /* damaged: said elsewhere */
-                         : r.when_ns;
-        record_free(&r);
-    }
-    return i->end_ns < k->made_ns && k->made_ns - i->end_ns > DRIFT_NS;
-}
-
-/* Versions made since the copy have numbers that were used before, and the
- * history adds up both. */
+/* Finds an older copy of the registry that was put back: versions made since
+ * then have numbers that were used before, and the history adds up both. */
 static void
 find_older_copy(struct doctor *d)
 {
-    struct history_range recorded = {.until_ns = d->out->known.last_ns,
-                                     .minutes = true};
-    struct known_version k = {.d = d};
+    struct history_changes c = d->out->known.changes;
     struct doctor_finding *f;
-    struct history_known known;
 
-    if (past_each_interval(admin_past(d->admin), &recorded, NULL,
-                           compare_interval, &k, &known) == 1) {
+    if (past_compare(admin_past(d->admin), &c) == 1) {
         f = doctor_find(d, FINDING_VERSION_REUSED, doctor_file(d, HISTORY_FILE),
                         NULL);
-        strcpy(f->name, k.name);
-        f->version = k.version;
+        strcpy(f->name, c.name);
+        f->version = c.version;
     }
 }
-
-/* ---- the history ---- */
 
 static void
 judge_recording(struct doctor *d)

@@ -117,10 +117,11 @@ FINDING(HISTORY_NONE, NOTE, history,
         "nothing was recorded yet, so there are only current statistics", "",
         RECORD_EVERY_MINUTE)
 FINDING(VERSION_REUSED, WRONG, history,
-        "calls of {name} were recorded under version {version} before it was "
-        "made: an older copy of the registry was put back, or the clock was "
-        "set", "mv {path} {path}.older",
-        "otherwise statistics by version add both up")
+        "the history knows a version {version} of {name} that the registry "
+        "does not have: an older copy of the registry was put back",
+        "mv {path} {path}.older",
+        "that begins a new history; or put the newer registry.mdb back. Else "
+        "statistics by version add up versions of the same number")
 FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}",
         "rm -f {path} && {bide} record",
         "it keeps all readable records in a new file")

@@ -134,6 +134,59 @@ past_known(struct past *p, struct history_known *out)
     return rc ? rc : read_known(p, out);
 }
 
+/* ---- the changes of the registry ---- */
+
+struct comparing {
+    const struct history_changes *known;
+    struct history_changes newest;
+    bool found;
+};
+
+/* Ends with 1 where the known change should be. */
+static int
+compare_change(void *arg, const struct record *r)
+{
+    struct comparing *c = arg;
+    const struct history_changes *k = c->known;
+
+    if (!c->newest.sequence) {
+        c->newest.sequence = r->sequence;
+        c->newest.when_ns = r->when_ns;
+        c->newest.version = r->version;
+        strcpy(c->newest.name, r->name);
+    }
+    if (!k->sequence) {
+        return 1; /* nothing was known */
+    }
+    c->found = r->sequence == k->sequence && r->when_ns == k->when_ns &&
+               r->version == k->version && strcmp(r->name, k->name) == 0;
+    return r->sequence <= k->sequence;
+}
+
+static int
+compare_changes(void *arg, const struct snapshot *s)
+{
+    struct comparing *c = arg;
+
+    c->found = c->known->sequence == 0;
+    c->newest = (struct history_changes){.sequence = 0};
+    return reader_each_change(s, compare_change, c);
+}
+
+int
+past_compare(struct past *p, struct history_changes *changes)
+{
+    struct comparing c = {.known = changes};
+    int rc = reader_read(p->reader, compare_changes, &c, NULL);
+
+    if (rc < 0 || !c.found) {
+        return rc < 0 ? rc : 1;
+    }
+    memcpy(c.newest.shift, changes->shift, sizeof(c.newest.shift));
+    *changes = c.newest;
+    return 0;
+}
+
 /* ---- a cell's totals ---- */
 
 static uint32_t

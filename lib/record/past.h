@@ -42,6 +42,11 @@ uint64_t past_now_ns(struct past *p);
  * BIDE_EPERM ... */
 int past_known(struct past *p, struct history_known *out);
 
+/* Compares the newest change that the history knows with the registry, whose
+ * newest one replaces it in *changes.  Returns 1, and changes nothing, if the
+ * registry lacks it: an older copy was put back.  Else 0 or a BIDE_E code. */
+int past_compare(struct past *p, struct history_changes *changes);
+
 /* Visits intervals as history_each.  The counts since the last recording come
  * last, as an interval until now, unless range->until_ns is earlier: of the
  * names that `wanted` returns true for (NULL: all), as reading them is slow. */

@@ -137,7 +137,7 @@ record_cell(struct recording *r, struct live *l, uint32_t index,
 }
 
 static int
-record_all_cells(struct recording *r, struct live *l)
+record_all_cells(struct past *p, struct recording *r, struct live *l)
 {
     struct cell_space *space = malloc(sizeof(*space));
     uint32_t count = cell_count(l);
@@ -147,6 +147,7 @@ record_all_cells(struct recording *r, struct live *l)
         rc = record_cell(r, l, i, space);
     }
     free(space);
+    past_compare(p, recording_changes(r));
     return rc;
 }
 
@@ -177,7 +178,7 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
     if (rc) {
         return fail_recording(rc);
     }
-    rc = record_all_cells(r, l);
+    rc = record_all_cells(p, r, l);
     if (!rc) {
         rc = recording_prune(r, &how->keep, PRUNE_MOST);
     }
@@ -206,7 +207,7 @@ past_record_until_now(struct past *p)
     if (recording_begin_now(p->dir, &from, clock_realtime_ns(), &r)) {
         return;
     }
-    if (record_all_cells(r, l) == 0) {
+    if (record_all_cells(p, r, l) == 0) {
         recording_commit(r);
     }
     recording_end(r);

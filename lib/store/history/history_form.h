@@ -9,6 +9,7 @@
  *   hours    be64 end, be16 part     -> block: counts of a completed hour
  *   state    'm'                     -> struct history_state
  *            'n' policy              -> its level, and since when
+ *            'r'                     -> struct history_changes, if any
  *            'e' be64 when, be32 id, be16 number -> event
  *
  * An interval belongs to the hour in which it ends, so hours and minutes hold

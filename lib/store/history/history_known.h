@@ -5,6 +5,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { HISTORY_SHIFTS = 8 };
+
+/* The newest change of the registry at the last recording, as its record has
+ * it: a registry that lacks it is an older copy.  And how far the clock was
+ * ahead of the line of the history for the changes after `sequence`. */
+struct history_changes {
+    uint64_t sequence, when_ns; /* sequence 0: not known */
+    uint32_t version;
+    char name[52];
+    struct {
+        uint64_t sequence;
+        int64_t jump_ns;
+    } shift[HISTORY_SHIFTS]; /* the newest first */
+};
+_Static_assert(sizeof(struct history_changes) == 200, "no gaps");
+
+/* Returns how far the clock was ahead of the line at a change, as a number to
+ * subtract; 0 if it is not known. */
+uint64_t history_ahead(const struct history_changes *c, uint64_t sequence);
+
 struct history_known {
     uint64_t last_ns; /* the last recording; 0: none */
     bool state_lost;  /* damaged: the counts since then are not known */
@@ -21,6 +41,7 @@ struct history_known {
      * before of which calls may be missing. */
     uint64_t anew_ns, anew_lost_ns;
     int64_t jump_ns; /* how far the clock is ahead of this line */
+    struct history_changes changes;
 };
 
 #endif

@@ -119,6 +119,12 @@ write_state(struct recording *r)
     return recording_set(r, STATE, "m", 1, &r->state, sizeof(r->state));
 }
 
+struct history_changes *
+recording_changes(struct recording *r)
+{
+    return &r->changes;
+}
+
 static int
 get_state(struct recording *r)
 {
@@ -138,6 +144,10 @@ get_state(struct recording *r)
         return place_say(BIDE_EFORMAT,
                          "%s: its format is %u, this bide knows %d\n" ASIDE,
                          r->path, r->state.format, HISTORY_FORMAT);
+    }
+    rc = recording_get(r, STATE, "r", 1, &value, &length);
+    if (rc == 0 && length == sizeof(r->changes)) {
+        memcpy(&r->changes, value, length);
     }
     return 0;
 }
@@ -492,6 +502,10 @@ write_rest(struct recording *r)
     }
     if (r->all_cells) {
         r->state.flags = 0; /* every cell has a base again */
+    }
+    line_shift(r);
+    if (!rc) {
+        rc = recording_set(r, STATE, "r", 1, &r->changes, sizeof(r->changes));
     }
     return rc ? rc : write_state(r);
 }

@@ -13,7 +13,6 @@
 #include "history.h"
 
 struct recording;
-
 struct recording_source {
     uint64_t begun_ns;              /* of the live state: CLOCK_REALTIME */
     uint8_t boot[16], registry[16]; /* zeros: not known */
@@ -49,6 +48,7 @@ int recording_put(struct recording *r, const char *name, const char *scope,
                   const struct figures *total, uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);
+struct history_changes *recording_changes(struct recording *r); /* to set */
 
 /* Records the level of a policy; *before is the level before.  If they differ,
  * sets *changed and records an event. */
