@@ -4,11 +4,14 @@ import re
 import subprocess
 
 
-def functions(header, compiler):
-    """Returns the declaration of each function that the header declares and does
-    not define, by name: from its first word to the end of its parameters."""
-    text = subprocess.run([compiler, "-E", "-P", "-x", "c", header],
+def preprocessed(header, compiler):
+    return subprocess.run([compiler, "-E", "-P", "-x", "c", header],
                           capture_output=True, text=True, check=True).stdout
+
+
+def functions(text):
+    """Returns the declaration of each function that a preprocessed header declares
+    and does not define, by name: from its first word to the end of its parameters."""
     blocks = 1
     while blocks:
         text, blocks = re.subn(r"\{[^{}]*\}", ";", text)

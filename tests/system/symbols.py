@@ -87,7 +87,7 @@ def check_reachable():
 
 
 def check_exported():
-    declared = set(api.functions(HEADER, COMPILER))
+    declared = set(api.functions(api.preprocessed(HEADER, COMPILER)))
     for what, found in (("lib/bide.map", api.exported(SCRIPT)),
                         ("libbide.so", global_symbols(SHARED, "-D")),
                         ("libbide.a", global_symbols(STATIC, "-g"))):
