@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/guard.h"
 #include "admin/live.h"
-#include "base/array.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
@@ -19,90 +17,20 @@
 /* Limit of outcomes in the text output; --json prints all. */
 enum { OUTCOMES_SHOWN = 8 };
 
-struct stats_cell {
-    struct admin_cell live;
-    struct cell_outcome *outcomes;
-    struct policy *policy; /* NULL: not defined or not valid; owned by the first
-                              cell of a name */
-    struct admin_guard guard;
-};
-
-struct stats_cells {
-    size_t count;
-    struct stats_cell *list; /* by name and scope */
-};
-
-/* Reports whether cell `i` is the first one with its name. */
-static bool
-is_first_of_name(const struct stats_cells *cells, size_t i)
-{
-    return i == 0 ||
-           strcmp(cells->list[i - 1].live.name, cells->list[i].live.name) != 0;
-}
-
-static void
-cells_free(struct stats_cells *cells)
-{
-    for (size_t i = 0; i < cells->count; i++) {
-        free(cells->list[i].outcomes);
-        if (is_first_of_name(cells, i)) {
-            policy_free(cells->list[i].policy);
-        }
-    }
-    free(cells->list);
-}
-
+/* Reads the rules, breakers and budgets of the cells. */
 static int
-add_stats_cell(void *arg, const struct admin_cell *c)
-{
-    struct stats_cells *cells = arg;
-    struct cell_outcome *outcomes =
-        calloc(c->outcome_count + 1, sizeof(*outcomes));
-    struct stats_cell *cell =
-        outcomes ? array_add(&cells->list, &cells->count, sizeof(*cell)) : NULL;
-
-    if (!cell) {
-        free(outcomes);
-        return BIDE_ENOMEM;
-    }
-    if (c->outcome_count > 0) {
-        memcpy(outcomes, c->outcomes, c->outcome_count * sizeof(*outcomes));
-    }
-    cell->live = *c;
-    cell->live.outcomes = cell->outcomes = outcomes;
-    return 0;
-}
-
-static int
-compare_stats_cells(const void *a, const void *b)
-{
-    const struct stats_cell *x = a, *y = b;
-    int order = strcmp(x->live.name, y->live.name);
-
-    return order ? order : strcmp(x->live.scope, y->live.scope);
-}
-
-/* Sorts the cells and reads their breakers and budgets. */
-static int
-sort_and_read_guards(struct admin *registry, struct stats_cells *cells)
+read_guards(struct admin *registry, struct counts *cells)
 {
     int rc = 0;
 
-    if (cells->count > 0) {
-        qsort(cells->list, cells->count, sizeof(*cells->list),
-              compare_stats_cells);
-    }
     for (size_t i = 0; i < cells->count && rc == 0; i++) {
-        struct stats_cell *c = &cells->list[i];
+        struct policy *p = NULL;
 
-        if (!is_first_of_name(cells, i)) {
-            c->policy = cells->list[i - 1].policy;
-        } else {
-            rc = guard_policy(registry, c->live.name, &c->policy);
+        if (counts_first(cells, i)) {
+            rc = guard_policy(registry, cells->list[i].cell.name, &p);
         }
-        if (guard_has_breaker(c->policy) || guard_has_budget(c->policy)) {
-            admin_guard(registry, c->policy, c->live.name, c->live.scope,
-                        &c->guard);
+        if (p) {
+            counts_follow(cells, registry, p);
         }
     }
     return rc;
@@ -111,9 +39,9 @@ sort_and_read_guards(struct admin *registry, struct stats_cells *cells)
 /* ---- as JSON ---- */
 
 static void
-put_cell(struct json *array, const struct stats_cell *cell)
+put_cell(struct json *array, const struct count *cell)
 {
-    const struct admin_cell *c = &cell->live;
+    const struct admin_cell *c = &cell->cell;
     const struct bide_stats *s = &c->stats;
     struct json *j = json_add_object(array), *inside;
 
@@ -130,13 +58,13 @@ put_cell(struct json *array, const struct stats_cell *cell)
 }
 
 static int
-print_stats_json(const struct stats_cells *cells)
+print_stats_json(const struct counts *cells)
 {
     struct json *object = json_object_new();
     struct json *array = json_in_array(object, "policies");
 
     for (size_t i = 0; i < cells->count; i++) {
-        if (!cells->list[i].live.only_scopes) {
+        if (!cells->list[i].cell.only_scopes) {
             put_cell(array, &cells->list[i]);
         }
     }
@@ -163,22 +91,22 @@ column_title(size_t column)
 }
 
 static bool
-has_column(const struct stats_cell *cell, size_t column)
+has_column(const struct count *cell, size_t column)
 {
     switch (column) {
     case SCOPE:
-        return *cell->live.scope != '\0';
+        return *cell->cell.scope != '\0';
     case BREAKER:
         return guard_has_breaker(cell->policy);
     case BUDGET:
         return guard_has_budget(cell->policy);
     default:
-        return figure_shown(&cell->live.stats, column - FIRST_FIGURE);
+        return figure_shown(&cell->cell.stats, column - FIRST_FIGURE);
     }
 }
 
 static bool
-is_shown(const struct stats_cells *cells, size_t column)
+is_shown(const struct counts *cells, size_t column)
 {
     bool any = column == NAME;
 
@@ -206,9 +134,9 @@ add_guard_cell(struct table *t, size_t at, size_t column,
 
 static void
 add_column_cell(struct table *t, size_t at, size_t column,
-                const struct stats_cell *cell)
+                const struct count *cell)
 {
-    const struct admin_cell *c = &cell->live;
+    const struct admin_cell *c = &cell->cell;
     size_t figure = column - FIRST_FIGURE;
     char text[32];
 
@@ -235,7 +163,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
 }
 
 static int
-print_stats_table(const struct stats_cells *cells)
+print_stats_table(const struct counts *cells)
 {
     struct table_column columns[COLUMNS];
     size_t which[COLUMNS], count = 0;
@@ -250,7 +178,7 @@ print_stats_table(const struct stats_cells *cells)
     }
     t = table_new(columns, count);
     for (size_t i = 0; i < cells->count; i++) {
-        if (cells->list[i].live.only_scopes) {
+        if (cells->list[i].cell.only_scopes) {
             continue;
         }
         table_row(t);
@@ -292,14 +220,14 @@ print_cell_outcomes(const struct admin_cell *c)
 }
 
 static void
-print_missing(const struct stats_cells *cells)
+print_missing(const struct counts *cells)
 {
     bool any = false;
 
     for (size_t i = 0; i < cells->count; i++) {
-        const struct admin_cell *c = &cells->list[i].live;
+        const struct admin_cell *c = &cells->list[i].cell;
 
-        if (c->missing && is_first_of_name(cells, i)) {
+        if (c->missing && counts_first(cells, i)) {
             fputs(any ? ", " : "\nnot defined: ", stdout);
             text_put(stdout, c->name, false);
             any = true;
@@ -311,10 +239,10 @@ print_missing(const struct stats_cells *cells)
 }
 
 static void
-print_scopes(const struct stats_cells *cells)
+print_scopes(const struct counts *cells)
 {
     for (size_t i = 0; i < cells->count; i++) {
-        const struct admin_cell *c = &cells->list[i].live;
+        const struct admin_cell *c = &cells->list[i].cell;
 
         if (c->scopes_refused > 0) {
             char *note =
@@ -329,7 +257,7 @@ print_scopes(const struct stats_cells *cells)
 }
 
 static int
-print_stats_text(const struct stats_cells *cells, const char *name, bool seen)
+print_stats_text(const struct counts *cells, const char *name, bool seen)
 {
     if (cells->count == 0) {
         puts(seen ? "No calls yet." : "No calls are known.");
@@ -343,7 +271,7 @@ print_stats_text(const struct stats_cells *cells, const char *name, bool seen)
     if (name) {
         putchar('\n');
         for (size_t i = 0; i < cells->count; i++) {
-            print_cell_outcomes(&cells->list[i].live);
+            print_cell_outcomes(&cells->list[i].cell);
         }
         puts("Totals since the live state was created. P50 to P99 are of "
              "succeeded attempts.");
@@ -355,7 +283,7 @@ int
 stats_command(struct command_line *line)
 {
     const char *name = line->operands[0];
-    struct stats_cells cells = {0};
+    struct counts cells = {0};
     int rc, status = STATUS_DONE;
 
     if (name && !policy_name_ok(name)) {
@@ -364,13 +292,13 @@ stats_command(struct command_line *line)
     if (history_asked(line)) {
         return history_command(line);
     }
-    rc = admin_each_cell(line->registry, name, add_stats_cell, &cells);
+    rc = counts_read(line->registry, name, COUNTS_OUTCOMES, &cells);
     /* A policy without calls has no cell. */
     if (rc == 0 && name && cells.count == 0) {
         status = say_unless_policy(line->registry, name);
     }
     if (rc == 0 && status == 0) {
-        rc = sort_and_read_guards(line->registry, &cells);
+        rc = read_guards(line->registry, &cells);
     }
     if (rc == 0 && status == 0) {
         rc = line->option[OPTION_JSON]
@@ -378,6 +306,6 @@ stats_command(struct command_line *line)
                  : print_stats_text(&cells, name,
                                     admin_has_live(line->registry));
     }
-    cells_free(&cells);
+    counts_free(&cells);
     return rc ? say_failure(rc, "live state") : status;
 }

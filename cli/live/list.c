@@ -556,7 +556,8 @@ list_command(struct command_line *line)
     struct list list = {0};
     int rc, printed, status;
 
-    rc = counts_read(line->registry, &list.counts);
+    rc = counts_read(line->registry, NULL, 0, &list.counts);
+    rc = rc ? rc : counts_sleeping(line->registry, &list.counts);
     if (rc) {
         counts_free(&list.counts);
         return say_failure(rc, "live state");

@@ -7,6 +7,8 @@
 #include "base/array.h"
 #include "live/counter.h"
 #include "live/counters.h"
+#include "policy/policy.h"
+#include "guard.h"
 
 uint64_t
 count_calls(const struct bide_stats *s)
@@ -27,18 +29,47 @@ count_firsts(const struct bide_stats *s)
     return s->attempts > s->retries ? s->attempts - s->retries : 0;
 }
 
+/* Copies the outcomes.  A damaged live file may have a name twice. */
+static int
+copy_outcomes(const struct counts *c, const struct admin_cell *from,
+              struct admin_cell *to)
+{
+    struct cell_outcome *list = calloc(from->outcome_count + 1, sizeof(*list));
+    size_t count = 0, at;
+
+    for (size_t i = 0; list && i < from->outcome_count;
+         i++, count += at == count) {
+        for (at = c->kept & COUNTS_SERIES ? 0 : count; at < count; at++) {
+            if (strcmp(list[at].name, from->outcomes[i].name) == 0) {
+                break;
+            }
+        }
+        strcpy(list[at].name, from->outcomes[i].name);
+        list[at].count += from->outcomes[i].count;
+    }
+    to->outcomes = list;
+    to->outcome_count = count;
+    return list ? 0 : BIDE_ENOMEM;
+}
+
 static int
 add_cell(void *arg, const struct admin_cell *cell)
 {
     struct counts *c = arg;
-    struct count *one = array_add(&c->list, &c->count, sizeof(*one));
+    struct count *one;
     struct cell_declared *copy = NULL;
 
+    if (cell->only_scopes && c->kept & COUNTS_SERIES) {
+        return 0;
+    }
+    one = array_add(&c->list, &c->count, sizeof(*one));
     if (!one) {
         return BIDE_ENOMEM;
     }
     c->added_up += cell->added_up;
     one->cell = *cell;
+    one->cell.outcomes = NULL;
+    one->cell.outcome_count = 0;
     if (cell->declared) {
         copy = malloc(sizeof(*copy));
         if (copy) {
@@ -46,7 +77,13 @@ add_cell(void *arg, const struct admin_cell *cell)
         }
     }
     one->cell.declared = copy;
-    return cell->declared && !copy ? BIDE_ENOMEM : 0;
+    if (c->kept & COUNTS_SERIES) {
+        exposition_convert(cell->succeeded, &one->succeeded);
+        exposition_convert(cell->failed, &one->failed);
+    }
+    return cell->declared && !copy ? BIDE_ENOMEM
+           : c->kept               ? copy_outcomes(c, cell, &one->cell)
+                                   : 0;
 }
 
 static int
@@ -73,11 +110,31 @@ compare_counts(const void *a, const void *b)
     return order ? order : strcmp(x->cell.scope, y->cell.scope);
 }
 
+static void
+free_count(struct count *one)
+{
+    free((void *)(uintptr_t)one->cell.declared);
+    free((void *)(uintptr_t)one->cell.outcomes);
+}
+
+/* Sorts the counts.  COUNTS_SERIES drops duplicates: a damaged live file may
+ * have a name twice, and Prometheus rejects a scrape that has a series twice.
+ */
 static int
 sort_counts(struct counts *c, int rc)
 {
-    if (c->count > 0) {
-        qsort(c->list, c->count, sizeof(*c->list), compare_counts);
+    size_t count = c->count;
+
+    if (count > 0) {
+        qsort(c->list, count, sizeof(*c->list), compare_counts);
+    }
+    for (size_t i = c->count = 0; i < count; i++) {
+        if (c->kept & COUNTS_SERIES && c->count > 0 &&
+            compare_counts(&c->list[c->count - 1], &c->list[i]) == 0) {
+            free_count(&c->list[i]);
+        } else {
+            c->list[c->count++] = c->list[i];
+        }
     }
     return rc;
 }
@@ -89,21 +146,67 @@ counts_sleeping(struct admin *registry, struct counts *out)
 }
 
 int
-counts_read(struct admin *registry, struct counts *out)
+counts_read(struct admin *registry, const char *name, unsigned kept,
+            struct counts *out)
 {
-    int rc = admin_each_cell(registry, NULL, add_cell, out);
+    out->kept = kept;
+    return sort_counts(out, admin_each_cell(registry, name, add_cell, out));
+}
 
-    return rc ? sort_counts(out, rc) : counts_sleeping(registry, out);
+bool
+counts_first(const struct counts *c, size_t i)
+{
+    return i == 0 ||
+           strcmp(c->list[i - 1].cell.name, c->list[i].cell.name) != 0;
 }
 
 void
 counts_free(struct counts *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        free((void *)(uintptr_t)c->list[i].cell.declared);
+        if (counts_first(c, i)) {
+            policy_free(c->list[i].policy);
+        }
+        free_count(&c->list[i]);
     }
     free(c->list);
     memset(c, 0, sizeof(*c));
+}
+
+struct count *
+counts_at(const struct counts *c, const char *name, const char *scope)
+{
+    size_t low = 0, high = c->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(c->list[middle].cell.name, name);
+
+        order = order ? order : strcmp(c->list[middle].cell.scope, scope);
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return c->list + low;
+}
+
+void
+counts_follow(struct counts *c, struct admin *registry, struct policy *p)
+{
+    struct count *first = counts_at(c, p->name, ""), *one = first;
+
+    for (; one < c->list + c->count && strcmp(one->cell.name, p->name) == 0;
+         one++) {
+        one->policy = p;
+        if (guard_has_breaker(p) || guard_has_budget(p)) {
+            admin_guard(registry, p, p->name, one->cell.scope, &one->guard);
+        }
+    }
+    if (one == first) {
+        policy_free(p);
+    }
 }
 
 /* ---- totals ---- */
@@ -156,27 +259,17 @@ add_count(struct count *total, const struct count *part)
 bool
 counts_find(const struct counts *c, const char *name, struct count *out)
 {
-    size_t low = 0, high = c->count;
+    const struct count *end = c->list + c->count;
+    const struct count *first = counts_at(c, name, ""), *part = first;
 
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-
-        if (strcmp(c->list[middle].cell.name, name) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low == c->count || strcmp(c->list[low].cell.name, name) != 0) {
+    if (first == end || strcmp(first->cell.name, name) != 0) {
         return false;
     }
-    *out = c->list[low];
-    out->parts = &c->list[low];
-    for (high = low + 1;
-         high < c->count && strcmp(c->list[high].cell.name, name) == 0;
-         high++) {
-        add_count(out, &c->list[high]);
+    *out = *first;
+    out->parts = first;
+    while (++part < end && strcmp(part->cell.name, name) == 0) {
+        add_count(out, part);
     }
-    out->part_count = high - low;
+    out->part_count = (size_t)(part - first);
     return true;
 }

@@ -7,9 +7,12 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "admin/guard.h"
 #include "admin/live.h"
+#include "cli/out/exposition.h"
 
 struct admin;
+struct policy;
 
 /* Returns the number of calls that have ended, with any verdict. */
 uint64_t count_calls(const struct bide_stats *s);
@@ -22,8 +25,11 @@ uint64_t count_firsts(const struct bide_stats *s);
  * of a name.  The latencies of a total are those of the slowest scope, because
  * percentiles cannot be added; its declared rules are the newest ones. */
 struct count {
-    struct admin_cell cell; /* its outcomes and histograms are not kept */
+    struct admin_cell cell; /* its histograms are not kept */
     uint32_t sleeping;      /* number of waiting calls */
+    struct exposition_histogram succeeded, failed; /* of COUNTS_SERIES */
+    struct policy *policy; /* of counts_follow; NULL: not known */
+    struct admin_guard guard;
     /* Of a total: what it is the sum of, by scope. */
     const struct count *parts;
     size_t part_count;
@@ -33,14 +39,33 @@ struct counts {
     size_t count;
     struct count *list; /* by name and scope */
     uint32_t added_up;  /* cells that admin_each_cell added up */
+    unsigned kept;      /* enum counts_kept */
 };
 
-/* counts_read reads everything, counts_sleeping only the number of waiting
- * calls.  Both return 0 or a BIDE_E code.  Release with counts_free in all
- * cases. */
-int counts_read(struct admin *registry, struct counts *out);
+enum counts_kept {
+    COUNTS_OUTCOMES = 1, /* else a cell has none */
+    COUNTS_SERIES = 2,   /* outcomes and histograms; each name and scope, and
+                            each outcome of it, once; no `only_scopes` */
+};
+/* counts_read reads the cells of policy `name` (NULL: all); counts_sleeping
+ * adds the waiting calls of all policies.  Both return 0 or a BIDE_E code.
+ * Release with counts_free in all cases. */
+int counts_read(struct admin *registry, const char *name, unsigned kept,
+                struct counts *out);
 int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
+
+/* Returns the first count of this name and scope or of what follows them; the
+ * end of the list if nothing does. */
+struct count *counts_at(const struct counts *c, const char *name,
+                        const char *scope);
+
+/* Reports whether count `i` is the first one with its name. */
+bool counts_first(const struct counts *c, size_t i);
+
+/* Sets the policy of all counts of its name, and reads their breakers and
+ * budgets.  Takes over `p`. */
+void counts_follow(struct counts *c, struct admin *registry, struct policy *p);
 
 /* Fills `out` with the total of a name, which is valid as long as `c`.  Returns
  * false if nothing has this name. */

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin/live.h"
 #include "base/boot.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -12,6 +11,7 @@
 #include "cli/out/text.h"
 #include "live/counter.h"
 #include "policy/policy.h"
+#include "count.h"
 
 int
 declared_compile(const struct cell_declared *d, const char *name,
@@ -28,25 +28,6 @@ declared_compile(const struct cell_declared *d, const char *name,
                              NULL);
     policy_list_free(&list);
     return rc == BIDE_ENOMEM ? rc : 0;
-}
-
-/* The newest declared rules of a name. */
-struct newest {
-    bool found;
-    struct cell_declared declared;
-};
-
-static int
-keep_newest(void *arg, const struct admin_cell *c)
-{
-    struct newest *n = arg;
-
-    if (c->declared &&
-        (!n->found || c->declared->when_ns > n->declared.when_ns)) {
-        n->declared = *c->declared;
-        n->found = true;
-    }
-    return 0;
 }
 
 static int
@@ -78,19 +59,23 @@ int
 declared_show(struct command_line *line)
 {
     const char *name = line->operands[0];
-    struct newest n = {.found = false};
+    struct counts counts = {0};
+    struct count c;
+    int status = STATUS_ABSENT;
     int rc = policy_name_ok(name)
-                 ? admin_each_cell(line->registry, name, keep_newest, &n)
+                 ? counts_read(line->registry, name, 0, &counts)
                  : 0;
 
     if (rc) {
-        return say_failure(rc, "live state");
-    }
-    if (!n.found) {
+        status = say_failure(rc, "live state");
+    } else if (counts_find(&counts, name, &c) && c.cell.declared) {
+        status = print_declared(c.cell.declared, name,
+                                line->option[OPTION_JSON] != NULL);
+    } else {
         say("%s: no program has declared rules for this name, or the registry "
             "defines it",
             name);
-        return STATUS_ABSENT;
     }
-    return print_declared(&n.declared, name, line->option[OPTION_JSON] != NULL);
+    counts_free(&counts);
+    return status;
 }

@@ -9,24 +9,9 @@
 
 #include <bide.h>
 #include "admin/guard.h"
-#include "cli/out/exposition.h"
-#include "live/counter.h"
+#include "cli/view/count.h"
 #include "record/past.h"
 #include "store/queue/queue.h"
-
-/* The live state of one policy and scope. */
-struct metrics_cell {
-    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    struct bide_stats stats;
-    struct exposition_histogram succeeded, failed;
-    size_t outcome_count;
-    struct cell_outcome *outcomes; /* without duplicate names */
-    bool guarded; /* has a breaker or a budget; else `guard` is unset */
-    struct admin_guard guard;
-    bool own_budget; /* false: has no budget, or shares the budget of a group,
-                        which is written once */
-    uint32_t sleeping;
-};
 
 struct metrics_policy {
     char name[BIDE_NAME_MAX + 1];
@@ -45,8 +30,8 @@ struct metrics_group {
 
 struct metrics {
     struct admin *registry;
-    size_t cell_count, policy_count, group_count, deferred_count;
-    struct metrics_cell *cells;      /* by name and scope */
+    struct counts cells; /* COUNTS_SERIES */
+    size_t policy_count, group_count, deferred_count;
     struct metrics_policy *policies; /* by name; undefined ones last */
     struct metrics_group *groups;
     struct deferred_counts *deferred; /* by policy */

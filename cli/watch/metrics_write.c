@@ -37,7 +37,7 @@ begin_sample(const struct family *f, const char *suffix,
     fputs(labels[0] ? "} " : " ", f->out);
 }
 #define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define OF_CELL(c) "policy", (c)->name, "scope", (c)->scope
+#define OF_CELL(c) "policy", (c)->cell.name, "scope", (c)->cell.scope
 #define NO_LABELS ((const char *const[]){NULL})
 
 static void
@@ -134,30 +134,31 @@ write_policy_level(const struct family *f, const struct metrics_policy *p)
 /* ---- policies and scopes ---- */
 
 static void
-write_calls(const struct family *f, const struct metrics_cell *c)
+write_calls(const struct family *f, const struct count *c)
 {
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
         const struct counter_row *row = &counter_rows[k];
 
         if (row->flags & COUNTER_IS_VERDICT) {
             put_count(f, LABELS(OF_CELL(c), "verdict", row->name),
-                      counter_of(&c->stats, row));
+                      counter_of(&c->cell.stats, row));
         }
     }
 }
 
 static void
-write_failures(const struct family *f, const struct metrics_cell *c)
+write_failures(const struct family *f, const struct count *c)
 {
-    for (size_t k = 0; k < c->outcome_count; k++) {
-        put_count(f, LABELS(OF_CELL(c), "outcome", c->outcomes[k].name),
-                  c->outcomes[k].count);
+    for (size_t k = 0; k < c->cell.outcome_count; k++) {
+        const struct cell_outcome *o = &c->cell.outcomes[k];
+
+        put_count(f, LABELS(OF_CELL(c), "outcome", o->name), o->count);
     }
 }
 
 static void
-put_histogram(const struct family *f, const struct metrics_cell *c,
-              const char *result, const struct exposition_histogram *h)
+put_histogram(const struct family *f, const struct count *c, const char *result,
+              const struct exposition_histogram *h)
 {
     for (size_t i = 0; i <= EXPOSITION_BOUNDS; i++) {
         bool last = i == EXPOSITION_BOUNDS;
@@ -177,30 +178,24 @@ put_histogram(const struct family *f, const struct metrics_cell *c,
 }
 
 static void
-write_durations(const struct family *f, const struct metrics_cell *c)
+write_durations(const struct family *f, const struct count *c)
 {
     put_histogram(f, c, "succeeded", &c->succeeded);
     put_histogram(f, c, "failed", &c->failed);
 }
 
 static void
-write_sleeping(const struct family *f, const struct metrics_cell *c)
+write_sleeping(const struct family *f, const struct count *c)
 {
     put_count(f, LABELS(OF_CELL(c)), c->sleeping);
 }
 
 /* ---- breakers and budgets ---- */
 
-static bool
-has_breaker(const struct metrics_cell *c)
-{
-    return c->guarded && c->guard.mode != BREAKER_OFF;
-}
-
 /* Writes a state set: one of the three states is 1.  A forced breaker is open
  * or closed. */
 static void
-write_breaker_state(const struct family *f, const struct metrics_cell *c)
+write_breaker_state(const struct family *f, const struct count *c)
 {
     static const char *const words[] = {
         [STATE_CLOSED] = "closed",
@@ -210,15 +205,15 @@ write_breaker_state(const struct family *f, const struct metrics_cell *c)
 
     int state = c->guard.mode == BREAKER_OPEN ? STATE_OPEN : c->guard.state;
 
-    for (int k = 0; has_breaker(c) && k < 3; k++) {
+    for (int k = 0; c->guard.mode != BREAKER_OFF && k < 3; k++) {
         put_count(f, LABELS(OF_CELL(c), "state", words[k]), k == state);
     }
 }
 
 static void
-write_breaker_opened(const struct family *f, const struct metrics_cell *c)
+write_breaker_opened(const struct family *f, const struct count *c)
 {
-    if (has_breaker(c)) {
+    if (c->guard.mode != BREAKER_OFF) {
         put_count(f, LABELS(OF_CELL(c)), c->guard.opened);
     }
 }
@@ -237,10 +232,10 @@ put_budget(const struct family *f, const char *const *labels,
 static void
 write_budgets(const struct family *f, const struct metrics *m)
 {
-    for (size_t i = 0; i < m->cell_count; i++) {
-        const struct metrics_cell *c = &m->cells[i];
+    for (size_t i = 0; i < m->cells.count; i++) {
+        const struct count *c = &m->cells.list[i];
 
-        if (c->own_budget) {
+        if (c->policy && strcmp(c->policy->budget.group, "own") == 0) {
             put_budget(f, LABELS(OF_CELL(c), "group", ""), &c->guard);
         }
     }
@@ -292,14 +287,14 @@ write_counters(FILE *out, const struct metrics *m)
         }
         fprintf(out, "# HELP %s %c%s.\n# TYPE %s counter\n", f.name,
                 toupper((unsigned char)row->help[0]), row->help + 1, f.name);
-        for (size_t i = 0; i < m->cell_count; i++) {
-            uint64_t count = counter_of(&m->cells[i].stats, row);
+        for (size_t i = 0; i < m->cells.count; i++) {
+            const struct count *c = &m->cells.list[i];
+            uint64_t count = counter_of(&c->cell.stats, row);
 
             if (row->unit == COUNTER_OF_SLEPT) {
-                put_number(&f, "", LABELS(OF_CELL(&m->cells[i])),
-                           (double)count / 1e9);
+                put_number(&f, "", LABELS(OF_CELL(c)), (double)count / 1e9);
             } else {
-                put_count(&f, LABELS(OF_CELL(&m->cells[i])), count);
+                put_count(&f, LABELS(OF_CELL(c)), count);
             }
         }
     }
@@ -330,7 +325,7 @@ static const struct {
     /* Exactly one is set.  The last three are called for each element. */
     void (*write)(const struct family *f, const struct metrics *m);
     void (*policy)(const struct family *f, const struct metrics_policy *p);
-    void (*cell)(const struct family *f, const struct metrics_cell *c);
+    void (*cell)(const struct family *f, const struct count *c);
     void (*work)(const struct family *f, const struct deferred_counts *c);
 } families[] = {
     {"bide_up", "gauge", "1 when the registry can be read.", .write = write_up,
@@ -412,8 +407,8 @@ metrics_write(const struct metrics *m, FILE *out)
         for (size_t k = 0; families[i].policy && k < m->policy_count; k++) {
             families[i].policy(&f, &m->policies[k]);
         }
-        for (size_t k = 0; families[i].cell && k < m->cell_count; k++) {
-            families[i].cell(&f, &m->cells[k]);
+        for (size_t k = 0; families[i].cell && k < m->cells.count; k++) {
+            families[i].cell(&f, &m->cells.list[k]);
         }
         for (size_t k = 0; families[i].work && k < m->deferred_count; k++) {
             families[i].work(&f, &m->deferred[k]);
