@@ -13,13 +13,11 @@
 #include "cli/command/when.h"
 #include "cli/history/history.h"
 #include "cli/out/json.h"
-#include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
 #include "live/counters.h"
 #include "policy/rules.h"
 #include "record/past.h"
-#include "simulate/traffic.h"
 #include "store/history/figures.h"
 #include "store/policies/record.h"
 #include "simulate.h"
@@ -28,7 +26,7 @@
  * peaks are unknown. */
 #define COARSE_NS (5 * UINT64_C(60000000000))
 
-enum { ASSUMED_MAX = 10, COLUMNS = 3 };
+enum { ASSUMED_MAX = 10 };
 
 struct replay {
     struct command_line *line;
@@ -36,7 +34,7 @@ struct replay {
     struct bide_stats recorded;
     uint32_t version; /* of the present rules; 0: they come from a file */
     struct simulated simulated;
-    struct traffic traffic;
+    struct traffic_report report; /* the figures of `recorded` that it has */
     uint64_t since_ns, until_ns, now_ns;
     size_t assumed_count;
     char assumed[ASSUMED_MAX][256];
@@ -122,7 +120,8 @@ add_assumptions(struct replay *r)
             (unsigned long long)r->recorded.cancelled);
     }
     if (h->unknown > 0) {
-        bide_outcome_name(r->traffic.failure, outcome, sizeof(outcome));
+        bide_outcome_name(r->simulated.traffic.failure, outcome,
+                          sizeof(outcome));
         add_assumption(
             r,
             "%llu failed attempts have no recorded outcome. They get the "
@@ -132,103 +131,26 @@ add_assumptions(struct replay *r)
     }
 }
 
-/* ---- figures side by side ---- */
-
-#define OF_ALL(r, recorded_value, field)                         \
-    {                                                            \
-        (recorded_value), (r)->simulated.report[0].field,        \
-            (r)->simulated.report[(r)->simulated.runs - 1].field \
-    }
-
-static void
-add_counts(const struct comparison *c, const struct replay *r)
-{
-    const struct bide_stats *s = &r->recorded;
-    const struct figure figures[] = {
-        {"calls", COUNT, OF_ALL(r, c->calls[0], calls), ALWAYS},
-        {"attempts", COUNT, OF_ALL(r, s->attempts, attempts), ALWAYS},
-        {"attempts per call", TIMES, OF_ALL(r, s->attempts, attempts), ALWAYS},
-        {"attempts that failed", COUNT,
-         OF_ALL(r, s->attempts_failed, attempts_failed), ALWAYS},
-        {"  timed out", COUNT, OF_ALL(r, 0, timed_out), UNRECORDED},
-        {"retries refused", COUNT, OF_ALL(r, 0, retries_refused), UNRECORDED},
-        {"times the breaker opened", COUNT,
-         OF_ALL(r, r->history.recorded.opened, breaker_opened), 0},
-        {"calls that succeeded", SHARE,
-         OF_ALL(r, s->succeeded, verdict[BIDE_SUCCEEDED]), ALWAYS},
-        {"  after a retry", SHARE, OF_ALL(r, s->recovered, recovered), 0},
-        {"calls exhausted", SHARE,
-         OF_ALL(r, s->exhausted, verdict[BIDE_EXHAUSTED]), ALWAYS},
-        {"calls refused", SHARE, OF_ALL(r, s->refused, verdict[BIDE_REFUSED]),
-         ALWAYS},
-        {"calls rejected", SHARE,
-         OF_ALL(r, s->rejected, verdict[BIDE_REJECTED]), 0},
-        {"calls unfinished", SHARE, OF_ALL(r, 0, unfinished), UNRECORDED},
-    };
-
-    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
-}
-
-static uint64_t
-recorded_at_ns(const struct replay *r, size_t percentile)
-{
-    return figures_at_ns(&r->history.recorded, percentiles[percentile].share);
-}
-
-static void
-add_latencies(const struct comparison *c, const struct replay *r)
-{
-    uint64_t recorded[PERCENTILES];
-
-    for (size_t i = 0; i < PERCENTILES; i++) {
-        recorded[i] = recorded_at_ns(r, i);
-    }
-    simulated_times(c, &r->simulated, false, recorded);
-    simulated_times(c, &r->simulated, true, NULL);
-}
-
 /* ---- as text ---- */
 
-static void
-print_replay_title(const struct replay *r)
+static int
+print_replay(const struct replay *r)
 {
     const struct simulated *s = &r->simulated;
     char begin[64], end[64];
 
-    text_put(stdout, s->name, false);
+    text_put(stdout, s->policy[0]->name, false);
     printf(", %s to %s, seed %llu\n",
            when_write(r->history.begin_ns, r->now_ns, begin, sizeof(begin)),
            when_write(r->history.end_ns, r->now_ns, end, sizeof(end)),
-           (unsigned long long)r->traffic.seed);
+           (unsigned long long)s->traffic.seed);
     if (s->changes) {
         fputs("changed: ", stdout);
         text_put(stdout, s->changes, false);
         putchar('\n');
     }
     putchar('\n');
-}
-
-static int
-print_replay(const struct replay *r)
-{
-    static const struct table_column columns[COLUMNS + 1] = {
-        {"", 0},
-        {"RECORDED", TABLE_RIGHT},
-        {"NOW", TABLE_RIGHT},
-        {"CHANGED", TABLE_RIGHT}};
-    struct comparison c = {
-        table_new(columns, (size_t)r->simulated.runs + 2),
-        r->simulated.runs + 1,
-        OF_ALL(r, figures_calls(&r->history.recorded), calls)};
-
-    print_replay_title(r);
-    add_counts(&c, r);
-    add_latencies(&c, r);
-    if (table_print(c.table)) {
-        return BIDE_ENOMEM;
-    }
-    putchar('\n');
-    if (simulated_plot(&r->simulated)) {
+    if (simulated_print(s)) {
         return BIDE_ENOMEM;
     }
     puts("\nAssumed:");
@@ -243,18 +165,9 @@ print_replay(const struct replay *r)
 static void
 put_recorded_figures(struct json *j, const struct replay *r)
 {
-    const struct bide_stats *s = &r->recorded;
-    uint64_t calls = figures_calls(&r->history.recorded);
     struct json *attempt;
 
-    json_put_count(j, "calls", calls);
-    json_put_count(j, "attempts", s->attempts);
-    json_put_number(j, "amplification",
-                    calls > 0 ? (double)s->attempts / (double)calls : 0);
-    json_put_count(j, "attempts_failed", s->attempts_failed);
-    json_put_count(j, "breaker_opened", r->history.recorded.opened);
-    json_put_number(j, "success_share",
-                    calls > 0 ? (double)s->succeeded / (double)calls : 0);
+    simulated_json_figures(j, &r->report, true);
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         const struct counter_row *row = &counter_rows[i];
 
@@ -262,24 +175,20 @@ put_recorded_figures(struct json *j, const struct replay *r)
          * `exhausted`. */
         if (row->name && row->unit == COUNTER_OF_CALLS &&
             !(row->flags & COUNTER_IS_EXHAUSTED)) {
-            json_put_count(j, row->name, counter_of(s, row));
+            json_put_count(j, row->name, counter_of(&r->recorded, row));
         }
     }
     attempt = json_in_object(j, "attempt_ms");
     for (size_t i = 0; i < PERCENTILES; i++) {
-        json_put_ms(attempt, percentiles[i].name, recorded_at_ns(r, i));
+        json_put_ms(attempt, percentiles[i].name, r->simulated.recorded_ns[i]);
     }
 }
 
 static int
 print_replay_json(const struct replay *r)
 {
-    struct json *j = json_object_new(), *array;
+    struct json *j = simulated_json(&r->simulated), *array;
 
-    json_put_text(j, "policy", r->simulated.name);
-    if (r->simulated.changes) {
-        json_put_text(j, "changes", r->simulated.changes);
-    }
     json_put_s(j, "begin", r->history.begin_ns);
     json_put_s(j, "end", r->history.end_ns);
     json_put_count(j, "scopes", r->history.scope_count);
@@ -287,12 +196,9 @@ print_replay_json(const struct replay *r)
     json_put_count(j, "last_version", r->history.last_version);
     json_put_count(j, "present_version", r->version);
     json_put_count(j, "damaged", r->history.past.damaged);
-    json_put_count(j, "seed", r->traffic.seed);
+    json_put_count(j, "seed", r->simulated.traffic.seed);
     put_recorded_figures(json_in_object(j, "recorded"), r);
-    array = json_in_array(j, "runs");
-    for (int i = 0; i < r->simulated.runs; i++) {
-        simulated_json_run(json_add_object(array), &r->simulated, i);
-    }
+    simulated_json_runs(j, &r->simulated);
     array = json_in_array(j, "assumed");
     for (size_t i = 0; i < r->assumed_count; i++) {
         json_put_text(array, NULL, r->assumed[i]);
@@ -307,11 +213,37 @@ say_no_calls(const struct replay *r)
 {
     char since[64], until[64];
 
-    say("%s: no calls were recorded from %s to %s", r->simulated.name,
+    say("%s: no calls were recorded from %s to %s",
+        r->simulated.policy[0]->name,
         when_write_iso(r->since_ns, since, sizeof(since)),
         when_write_iso(r->until_ns < r->now_ns ? r->until_ns : r->now_ns, until,
                        sizeof(until)));
     return STATUS_NO;
+}
+
+/* Fills in the recorded calls as if they were simulated. */
+static void
+report_recorded_calls(struct replay *r)
+{
+    const struct figures *f = &r->history.recorded;
+    const struct bide_stats *s = &r->recorded;
+
+    past_figures(f, 0, &r->recorded);
+    r->report = (struct traffic_report){
+        .calls = figures_calls(f),
+        .attempts = s->attempts,
+        .attempts_failed = s->attempts_failed,
+        .breaker_opened = f->opened,
+        .recovered = s->recovered,
+        .verdict = {[BIDE_SUCCEEDED] = s->succeeded,
+                    [BIDE_EXHAUSTED] = s->exhausted,
+                    [BIDE_REFUSED] = s->refused,
+                    [BIDE_REJECTED] = s->rejected},
+    };
+    for (size_t i = 0; i < PERCENTILES; i++) {
+        r->simulated.recorded_ns[i] = figures_at_ns(f, percentiles[i].share);
+    }
+    r->simulated.recorded = &r->report;
 }
 
 static int
@@ -338,9 +270,9 @@ read_recorded_calls(struct replay *r, const struct policy *present)
         r->version = now.version;
         record_free(&now);
     }
-    past_figures(&r->history.recorded, 0, &r->recorded);
-    r->traffic.for_ns = r->history.end_ns - r->history.begin_ns;
-    r->traffic.failure = traffic_failure(present);
+    report_recorded_calls(r);
+    r->simulated.traffic.for_ns = r->history.end_ns - r->history.begin_ns;
+    r->simulated.traffic.failure = traffic_failure(present);
     add_assumptions(r);
     return 0;
 }
@@ -361,7 +293,7 @@ read_replay_options(struct replay *r)
     if (number_read_option(line, OPTION_SEED, 0, &seed)) {
         return STATUS_USAGE;
     }
-    r->traffic.seed = seed;
+    r->simulated.traffic.seed = seed;
     return guard_scope_check(line)
                ? STATUS_INPUT
                : history_times(line, r->now_ns, &r->since_ns, &r->until_ns);
@@ -371,7 +303,6 @@ int
 simulate_replay(struct command_line *line)
 {
     struct replay *r = calloc(1, sizeof(*r));
-    struct simulate_rules rules = {0};
     int status;
 
     if (!r) {
@@ -380,17 +311,10 @@ simulate_replay(struct command_line *line)
     r->line = line;
     status = read_replay_options(r);
     if (status == 0) {
-        status = simulate_rules(line, &rules);
+        status = simulated_rules(line, &r->simulated);
     }
     if (status == 0) {
-        r->simulated = (struct simulated){
-            .name = rules.policy[0]->name,
-            .changes = rules.changes,
-            .traffic = &r->traffic,
-            .policy = {rules.policy[0], rules.policy[1]},
-            .runs = rules.runs,
-        };
-        status = read_recorded_calls(r, rules.policy[0]);
+        status = read_recorded_calls(r, r->simulated.policy[0]);
     }
     if (status == 0) {
         status =
@@ -401,9 +325,8 @@ simulate_replay(struct command_line *line)
         (line->option[OPTION_JSON] ? print_replay_json(r) : print_replay(r))) {
         status = say_no_memory();
     }
-    free(r->simulated.report);
     admin_replay_free(&r->history);
-    simulate_rules_free(&rules);
+    simulated_free(&r->simulated);
     free(r);
     return status;
 }

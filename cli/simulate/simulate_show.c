@@ -1,5 +1,4 @@
 /* Prints a simulation of many calls: figures, and a plot over time. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +10,11 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "policy/rules.h"
-#include "simulate/traffic.h"
 #include "simulate/traffic_report.h"
 #include "simulate.h"
 
 const struct percentile percentiles[PERCENTILES] = {
     {"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
-
-static bool
-is_breaker_on(const struct simulated *s, int run)
-{
-    return s->policy[run]->breaker.mode == BREAKER_ON;
-}
 
 /* ---- JSON ---- */
 
@@ -89,209 +81,195 @@ json_times(struct json *run, const char *key, const struct traffic_times *t)
 }
 
 void
-simulated_json_run(struct json *run, const struct simulated *s, int number)
+simulated_json_figures(struct json *j, const struct traffic_report *r,
+                       bool recorded)
 {
-    const struct traffic_report *r = &s->report[number];
-
-    assert(number < s->runs);
-    json_put_text(run, "rules", number ? "changed" : "present");
-    json_put_count(run, "calls", r->calls);
-    json_put_count(run, "attempts", r->attempts);
-    json_put_number(run, "amplification", per_call(r->attempts, r->calls));
-    json_put_count(run, "attempts_failed", r->attempts_failed);
-    json_put_count(run, "attempts_timed_out", r->timed_out);
-    json_put_count(run, "retries_refused", r->retries_refused);
-    json_put_count(run, "breaker_opened", r->breaker_opened);
-    json_put_number(run, "success_share",
+    json_put_count(j, "calls", r->calls);
+    json_put_count(j, "attempts", r->attempts);
+    json_put_number(j, "amplification", per_call(r->attempts, r->calls));
+    json_put_count(j, "attempts_failed", r->attempts_failed);
+    if (!recorded) {
+        json_put_count(j, "attempts_timed_out", r->timed_out);
+        json_put_count(j, "retries_refused", r->retries_refused);
+    }
+    json_put_count(j, "breaker_opened", r->breaker_opened);
+    json_put_number(j, "success_share",
                     per_call(r->verdict[BIDE_SUCCEEDED], r->calls));
-    json_put_count(run, "recovered", r->recovered);
-    json_verdicts(run, r);
-    json_put_count(run, "unfinished", r->unfinished);
-    json_times(run, "answer_ms", &r->answer);
-    json_times(run, "attempt_ms", &r->took);
-    json_put_ms(run, "slice_ms", r->slice_ns);
-    json_series(run, r);
 }
 
-int
+void
+simulated_json_runs(struct json *j, const struct simulated *s)
+{
+    struct json *runs = json_in_array(j, "runs");
+
+    for (int i = 0; i < s->runs; i++) {
+        const struct traffic_report *r = &s->report[i];
+        struct json *run = json_add_object(runs);
+
+        json_put_text(run, "rules", i ? "changed" : "present");
+        simulated_json_figures(run, r, false);
+        json_put_count(run, "recovered", r->recovered);
+        json_verdicts(run, r);
+        json_put_count(run, "unfinished", r->unfinished);
+        json_times(run, "answer_ms", &r->answer);
+        json_times(run, "attempt_ms", &r->took);
+        json_put_ms(run, "slice_ms", r->slice_ns);
+        json_series(run, r);
+    }
+}
+
+struct json *
 simulated_json(const struct simulated *s)
 {
-    struct json *j = json_object_new(), *runs;
-    char outcome[64];
+    struct json *j = json_object_new();
 
-    bide_outcome_name(s->traffic->failure, outcome, sizeof(outcome));
-    json_put_text(j, "policy", s->name);
+    json_put_text(j, "policy", s->policy[0]->name);
     if (s->changes) {
         json_put_text(j, "changes", s->changes);
     }
-    json_put_number(j, "calls_per_s", s->traffic->calls_per_s);
-    json_put_text(j, "arrivals", s->traffic->even ? "even" : "poisson");
-    json_put_ms(j, "for_ms", s->traffic->for_ns);
-    json_put_text(j, "fail", s->fail);
-    json_put_text(j, "outcome", outcome);
-    json_put_text(j, "latency", s->takes);
-    json_put_text(j, "fail_latency", s->failure_takes);
-    json_put_count(j, "seed", s->traffic->seed);
-    runs = json_in_array(j, "runs");
-    for (int i = 0; i < s->runs; i++) {
-        simulated_json_run(json_add_object(runs), s, i);
-    }
-    return json_out(j);
-}
-
-/* ---- the traffic ---- */
-
-static int
-print_traffic(const struct simulated *s)
-{
-    static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
-    struct table *t = table_new(columns, 2);
-    char outcome[64], time[32];
-
-    bide_outcome_name(s->traffic->failure, outcome, sizeof(outcome));
-    table_row_of(t, "policy");
-    table_cell(t, 1, "%s", s->name);
-    table_row_of(t, "calls");
-    table_cell(t, 1, "%s%s for %s, seed %llu", s->calls,
-               s->traffic->even ? "" : " (Poisson)",
-               duration_write(s->traffic->for_ns, time, sizeof(time)),
-               (unsigned long long)s->traffic->seed);
-    table_row_of(t, "attempts");
-    table_cell(t, 1, "take %s", s->takes);
-    table_row_of(t, "failures");
-    table_cell(t, 1, "%s; %s after %s", s->fail, outcome, s->failure_takes);
-    if (s->changes) {
-        table_row_of(t, "changed");
-        table_cell(t, 1, "%s", s->changes);
-    }
-    return table_print_bare(t);
+    return j;
 }
 
 /* ---- figures ---- */
 
-static void
-write_figure(const struct figure *f, uint64_t value, uint64_t calls, char *out,
-             size_t size)
+enum shown {
+    NEVER,
+    IF_ANY,       /* if a value is not 0 */
+    UNRECORDED,   /* the same, but history does not have it */
+    WITH_BREAKER, /* IF_ANY; always if the policy has a breaker */
+    ALWAYS,
+};
+
+#define OF(field) offsetof(struct traffic_report, field)
+static const struct figure {
+    const char *name;
+    enum { COUNT, SHARE, TIMES } form; /* TIMES: "1.44x" */
+    size_t field;                      /* of struct traffic_report */
+    enum shown drawn, replayed;        /* in the two kinds of simulation */
+} figures[] = {
+    {"calls", COUNT, OF(calls), ALWAYS, ALWAYS},
+    {"attempts", COUNT, OF(attempts), ALWAYS, ALWAYS},
+    {"attempts per call", TIMES, OF(attempts), ALWAYS, ALWAYS},
+    {"attempts that failed", COUNT, OF(attempts_failed), NEVER, ALWAYS},
+    {"  timed out", COUNT, OF(timed_out), NEVER, UNRECORDED},
+    {"attempts timed out", COUNT, OF(timed_out), IF_ANY, NEVER},
+    {"retries refused", COUNT, OF(retries_refused), ALWAYS, UNRECORDED},
+    {"times the breaker opened", COUNT, OF(breaker_opened), WITH_BREAKER,
+     IF_ANY},
+    {"calls that succeeded", SHARE, OF(verdict[BIDE_SUCCEEDED]), ALWAYS,
+     ALWAYS},
+    {"  after a retry", SHARE, OF(recovered), IF_ANY, IF_ANY},
+    {"calls exhausted", SHARE, OF(verdict[BIDE_EXHAUSTED]), ALWAYS, ALWAYS},
+#define X(reason, text) \
+    {"  by " text, SHARE, OF(exhausted[reason]), IF_ANY, NEVER},
+    BIDE_REASONS(X)
+#undef X
+        {"calls refused", SHARE, OF(verdict[BIDE_REFUSED]), IF_ANY, ALWAYS},
+    {"calls rejected", SHARE, OF(verdict[BIDE_REJECTED]), IF_ANY, IF_ANY},
+    {"calls unfinished", SHARE, OF(unfinished), IF_ANY, UNRECORDED},
+};
+
+/* Returns the report of a column; NULL: there is no such column. */
+static const struct traffic_report *
+report_of(const struct simulated *s, int column)
 {
-    switch (f->form) {
-    case COUNT:
-        text_count(value, out, size);
-        break;
-    case SHARE:
-        text_share(value, calls, 2, out, size);
-        break;
-    case TIMES:
-        snprintf(out, size, "%.2fx", per_call(value, calls));
-        break;
-    case TIME:
-        duration_round(value, out, size);
-        break;
+    int run = column - (s->recorded != NULL);
+
+    return run < 0 ? s->recorded : run < s->runs ? &s->report[run] : NULL;
+}
+
+static uint64_t
+figure_of(const struct traffic_report *r, const struct figure *f)
+{
+    return *(const uint64_t *)(const void *)((const char *)r + f->field);
+}
+
+static bool
+is_figure_shown(const struct simulated *s, const struct figure *f)
+{
+    enum shown shown = s->recorded ? f->replayed : f->drawn;
+    const struct traffic_report *r;
+    bool any = shown == ALWAYS;
+
+    for (int i = 0; (r = report_of(s, i)); i++) {
+        any = any || figure_of(r, f) > 0;
     }
+    for (int i = 0; i < s->runs && shown == WITH_BREAKER; i++) {
+        any = any || s->policy[i]->breaker.mode == BREAKER_ON;
+    }
+    return any && shown != NEVER;
 }
 
 static void
-add_figure(const struct comparison *c, const struct figure *f)
+add_figure(struct table *t, const struct simulated *s, const struct figure *f)
 {
-    bool any = f->flags & ALWAYS;
+    int first = s->recorded && f->replayed == UNRECORDED;
+    const struct traffic_report *r;
     char text[32];
 
-    for (int i = 0; i < c->columns; i++) {
-        any = any || f->value[i] > 0;
-    }
-    if (!any) {
-        return;
-    }
-    table_row_of(c->table, f->name);
-    for (int i = f->flags & UNRECORDED ? 1 : 0; i < c->columns; i++) {
-        write_figure(f, f->value[i], c->calls[i], text, sizeof(text));
-        table_cell(c->table, (size_t)i + 1, "%s", text);
+    table_row_of(t, f->name);
+    for (int i = first; (r = report_of(s, i)); i++) {
+        uint64_t value = figure_of(r, f);
+
+        if (f->form == COUNT) {
+            text_count(value, text, sizeof(text));
+        } else if (f->form == SHARE) {
+            text_share(value, r->calls, 2, text, sizeof(text));
+        } else {
+            snprintf(text, sizeof(text), "%.2fx", per_call(value, r->calls));
+        }
+        table_cell(t, (size_t)i + 1, "%s", text);
     }
 }
 
-void
-simulated_figures(const struct comparison *c, const struct figure *list,
-                  size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        add_figure(c, &list[i]);
-    }
-}
-
-#define OF_BOTH(s, field)                                      \
-    {                                                          \
-        (s)->report[0].field, (s)->report[(s)->runs - 1].field \
-    }
-
+/* Adds the percentiles of the times to answer, or those of attempts. */
 static void
-add_counts(const struct comparison *c, const struct simulated *s)
-{
-    bool breaker = is_breaker_on(s, 0) || is_breaker_on(s, s->runs - 1);
-    const struct figure figures[] = {
-        {"calls", COUNT, OF_BOTH(s, calls), ALWAYS},
-        {"attempts", COUNT, OF_BOTH(s, attempts), ALWAYS},
-        {"attempts per call", TIMES, OF_BOTH(s, attempts), ALWAYS},
-        {"attempts timed out", COUNT, OF_BOTH(s, timed_out), 0},
-        {"retries refused", COUNT, OF_BOTH(s, retries_refused), ALWAYS},
-        {"times the breaker opened", COUNT, OF_BOTH(s, breaker_opened),
-         breaker ? ALWAYS : 0},
-        {"calls that succeeded", SHARE, OF_BOTH(s, verdict[BIDE_SUCCEEDED]),
-         ALWAYS},
-        {"  after a retry", SHARE, OF_BOTH(s, recovered), 0},
-        {"calls exhausted", SHARE, OF_BOTH(s, verdict[BIDE_EXHAUSTED]), ALWAYS},
-    };
-    const struct figure others[] = {
-        {"calls refused", SHARE, OF_BOTH(s, verdict[BIDE_REFUSED]), 0},
-        {"calls rejected", SHARE, OF_BOTH(s, verdict[BIDE_REJECTED]), 0},
-        {"calls unfinished", SHARE, OF_BOTH(s, unfinished), 0},
-    };
-
-    simulated_figures(c, figures, sizeof(figures) / sizeof(figures[0]));
-    for (int i = 0; i < TRAFFIC_REASONS; i++) { /* below "exhausted" */
-        char name[40];
-        struct figure f = {name, SHARE, OF_BOTH(s, exhausted[i]), 0};
-
-        snprintf(name, sizeof(name), "  by %s",
-                 bide_reason_name((enum bide_reason)i));
-        add_figure(c, &f);
-    }
-    simulated_figures(c, others, sizeof(others) / sizeof(others[0]));
-}
-
-void
-simulated_times(const struct comparison *c, const struct simulated *s,
-                bool answers, const uint64_t *recorded)
+add_times(struct table *t, const struct simulated *s, bool answers)
 {
     const char *title = answers ? "time to answer, " : "an attempt takes, ";
-    int first = c->columns - s->runs;
+    const struct traffic_report *r;
+    char text[64];
 
     for (size_t i = 0; i < PERCENTILES; i++) {
-        char name[40];
-        struct figure f = {name, TIME, {recorded ? recorded[i] : 0}, ALWAYS};
-
-        snprintf(name, sizeof(name), "%*s%s", (int)strlen(title),
+        snprintf(text, sizeof(text), "%*s%s", (int)strlen(title),
                  i == 0 ? title : "", percentiles[i].name);
-        f.flags |= first > 0 && !recorded ? UNRECORDED : 0;
-        for (int k = 0; k < s->runs; k++) {
-            const struct traffic_report *r = &s->report[k];
+        table_row_of(t, text);
+        for (int k = s->recorded && answers; (r = report_of(s, k)); k++) {
+            uint64_t ns = r == s->recorded
+                              ? s->recorded_ns[i]
+                              : traffic_at_ns(answers ? &r->answer : &r->took,
+                                              percentiles[i].share);
 
-            f.value[first + k] = traffic_at_ns(answers ? &r->answer : &r->took,
-                                               percentiles[i].share);
+            table_cell(t, (size_t)k + 1, "%s",
+                       duration_round(ns, text, sizeof(text)));
         }
-        add_figure(c, &f);
     }
 }
 
 static int
 print_figures(const struct simulated *s)
 {
-    static const struct table_column columns[] = {
-        {"", 0}, {"NOW", TABLE_RIGHT}, {"CHANGED", TABLE_RIGHT}};
-    struct comparison c = {table_new(columns, (size_t)s->runs + 1), s->runs,
-                           OF_BOTH(s, calls)};
+    struct table_column columns[] = {{"", 0},
+                                     {"RECORDED", TABLE_RIGHT},
+                                     {"NOW", TABLE_RIGHT},
+                                     {"CHANGED", TABLE_RIGHT}};
+    struct table *t;
 
-    add_counts(&c, s);
-    simulated_times(&c, s, true, NULL);
-    return s->runs == 1 ? table_print_bare(c.table) : table_print(c.table);
+    if (!s->recorded) {
+        columns[1] = columns[2];
+        columns[2] = columns[3];
+    }
+    t = table_new(columns, (size_t)s->runs + (s->recorded ? 2 : 1));
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        if (is_figure_shown(s, &figures[i])) {
+            add_figure(t, s, &figures[i]);
+        }
+    }
+    if (s->recorded) {
+        add_times(t, s, false);
+    }
+    add_times(t, s, true);
+    return s->runs == 1 && !s->recorded ? table_print_bare(t) : table_print(t);
 }
 
 /* ---- over time ---- */
@@ -339,8 +317,8 @@ add_plot_row(struct table *t, const struct traffic_report *r,
 }
 
 /* All lines share one scale, so that their heights can be compared. */
-int
-simulated_plot(const struct simulated *s)
+static int
+print_plot(const struct simulated *s)
 {
     static const char *const names[LINES][2] = {
         {"calls/s", ""},
@@ -348,7 +326,7 @@ simulated_plot(const struct simulated *s)
         {"failed/s", "failed/s, changed"},
     };
     size_t taken = s->runs == 1 ? 21 : 30, width = text_width();
-    struct plot plot = {s->traffic->for_ns,
+    struct plot plot = {s->traffic.for_ns,
                         width > taken + 20 ? width - taken : 20};
     struct table_column columns[] = {{"", 0}, {"PEAK", TABLE_RIGHT}, {"", 0}};
     double top = 0;
@@ -379,13 +357,9 @@ simulated_plot(const struct simulated *s)
 int
 simulated_print(const struct simulated *s)
 {
-    if (print_traffic(s)) {
-        return BIDE_ENOMEM;
-    }
-    putchar('\n');
     if (print_figures(s)) {
         return BIDE_ENOMEM;
     }
     putchar('\n');
-    return simulated_plot(s);
+    return print_plot(s);
 }

@@ -1,14 +1,17 @@
 /* bide simulate --calls, --fail: simulates many calls with drawn outcomes. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/replay.h"
 #include "base/draft.h"
+#include "base/duration.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
+#include "cli/out/json.h"
+#include "cli/out/table.h"
 #include "cli/policy/setting.h"
 #include "cli/policy/source.h"
 #include "policy/policy.h"
-#include "simulate/traffic.h"
 #include "simulate/traffic_read.h"
 #include "simulate.h"
 
@@ -22,9 +25,9 @@ option_or_default(const struct command_line *line, enum option option,
 }
 
 static int
-read_traffic_options(struct command_line *line, struct simulated *s,
-                     struct traffic *t)
+read_traffic_options(struct command_line *line, struct simulated *s)
 {
+    struct traffic *t = &s->traffic;
     const char *outcome = line->option[OPTION_OUTCOME];
     enum option wrong = OPTION_COUNT;
     char why[TRAFFIC_WHY];
@@ -98,12 +101,11 @@ compile_rules(struct source *source, const struct policy_text *text,
 }
 
 int
-simulate_rules(struct command_line *line, struct simulate_rules *out)
+simulated_rules(struct command_line *line, struct simulated *out)
 {
-    int status;
+    int status = read_present(&out->source, line, &out->text[0]);
 
-    *out = (struct simulate_rules){.runs = line->operands[1] ? 2 : 1};
-    status = read_present(&out->source, line, &out->text[0]);
+    out->runs = line->operands[1] ? 2 : 1;
     if (status == 0 && out->runs == 2) {
         out->changes = join_operands(line->operands + 1);
         out->text[1] = policy_text_copy(out->text[0]);
@@ -119,14 +121,15 @@ simulate_rules(struct command_line *line, struct simulate_rules *out)
 }
 
 void
-simulate_rules_free(struct simulate_rules *r)
+simulated_free(struct simulated *s)
 {
     for (int i = 0; i < 2; i++) {
-        policy_free(r->policy[i]);
-        policy_text_free(r->text[i]);
+        policy_free(s->policy[i]);
+        policy_text_free(s->text[i]);
     }
-    free(r->changes);
-    source_free(&r->source);
+    free(s->changes);
+    free(s->report);
+    source_free(&s->source);
 }
 
 /* ---- running ---- */
@@ -146,7 +149,7 @@ run_once(struct simulated *s, size_t run, const struct traffic *t,
     }
     free(one);
     if (rc == BIDE_EINPUT) {
-        say("%s: %s", s->name, why);
+        say("%s: %s", s->policy[0]->name, why);
         say("%s", remedy);
         return STATUS_INPUT;
     }
@@ -165,7 +168,7 @@ simulated_run(struct simulated *s, const struct admin_replay *recorded,
         return say_no_memory();
     }
     for (size_t i = 0; i < (size_t)s->runs * scopes && status == 0; i++) {
-        struct traffic t = *s->traffic;
+        struct traffic t = s->traffic;
 
         if (recorded) {
             t.profile = &recorded->scopes[i % scopes].profile;
@@ -176,34 +179,77 @@ simulated_run(struct simulated *s, const struct admin_replay *recorded,
     return status;
 }
 
+/* ---- output ---- */
+
+static int
+print_traffic_json(const struct simulated *s)
+{
+    struct json *j = simulated_json(s);
+    char outcome[64];
+
+    bide_outcome_name(s->traffic.failure, outcome, sizeof(outcome));
+    json_put_number(j, "calls_per_s", s->traffic.calls_per_s);
+    json_put_text(j, "arrivals", s->traffic.even ? "even" : "poisson");
+    json_put_ms(j, "for_ms", s->traffic.for_ns);
+    json_put_text(j, "fail", s->fail);
+    json_put_text(j, "outcome", outcome);
+    json_put_text(j, "latency", s->takes);
+    json_put_text(j, "fail_latency", s->failure_takes);
+    json_put_count(j, "seed", s->traffic.seed);
+    simulated_json_runs(j, s);
+    return json_out(j);
+}
+
+static int
+print_traffic(const struct simulated *s)
+{
+    static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
+    struct table *t = table_new(columns, 2);
+    char outcome[64], time[32];
+
+    bide_outcome_name(s->traffic.failure, outcome, sizeof(outcome));
+    table_row_of(t, "policy");
+    table_cell(t, 1, "%s", s->policy[0]->name);
+    table_row_of(t, "calls");
+    table_cell(t, 1, "%s%s for %s, seed %llu", s->calls,
+               s->traffic.even ? "" : " (Poisson)",
+               duration_write(s->traffic.for_ns, time, sizeof(time)),
+               (unsigned long long)s->traffic.seed);
+    table_row_of(t, "attempts");
+    table_cell(t, 1, "take %s", s->takes);
+    table_row_of(t, "failures");
+    table_cell(t, 1, "%s; %s after %s", s->fail, outcome, s->failure_takes);
+    if (s->changes) {
+        table_row_of(t, "changed");
+        table_cell(t, 1, "%s", s->changes);
+    }
+    if (table_print_bare(t)) {
+        return BIDE_ENOMEM;
+    }
+    putchar('\n');
+    return simulated_print(s);
+}
+
 int
 simulate_traffic(struct command_line *line)
 {
-    struct traffic traffic = {0};
-    struct simulated s = {.traffic = &traffic};
-    struct simulate_rules rules = {0};
-    int status = read_traffic_options(line, &s, &traffic);
+    struct simulated s = {0};
+    int status = read_traffic_options(line, &s);
 
     if (status == 0) {
-        status = simulate_rules(line, &rules);
+        status = simulated_rules(line, &s);
     }
     if (status == 0) {
         if (!line->option[OPTION_OUTCOME]) {
-            traffic.failure = traffic_failure(rules.policy[0]);
+            s.traffic.failure = traffic_failure(s.policy[0]);
         }
-        s.name = rules.policy[0]->name;
-        s.changes = rules.changes;
-        s.runs = rules.runs;
-        s.policy[0] = rules.policy[0];
-        s.policy[1] = rules.policy[1];
         status =
             simulated_run(&s, NULL, "use a lower --calls or a shorter --for");
     }
-    if (status == 0 && (line->option[OPTION_JSON] ? simulated_json(&s)
-                                                  : simulated_print(&s))) {
+    if (status == 0 && (line->option[OPTION_JSON] ? print_traffic_json(&s)
+                                                  : print_traffic(&s))) {
         status = say_no_memory();
     }
-    free(s.report);
-    simulate_rules_free(&rules);
+    simulated_free(&s);
     return status;
 }
