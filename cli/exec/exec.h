@@ -113,9 +113,6 @@ void exec_guard_stop(struct exec_guard *g);
 void exec_guard_add(const struct exec_guard *g, pid_t group);
 void exec_guard_remove(const struct exec_guard *g, pid_t group);
 
-/* Sends SIGTERM to the process group, and SIGCONT so that stopped processes
- * receive it. */
-void exec_group_ask(pid_t group);
 /* Reports whether no process of the group runs: zombies are none, because only
  * their parents can remove them. */
 bool exec_group_is_empty(pid_t group);
@@ -131,10 +128,12 @@ bool exec_group_is_empty(pid_t group);
 /* A child in a process group of its own is in the terminal's background: it
  * cannot read, and Ctrl-C does not reach it.  So bide exec lends the terminal
  * to the child: at once if standard input is the terminal, else when the child
- * is stopped because it used the terminal. */
+ * is stopped because it used the terminal.  In a PID namespace our own group
+ * may have no number, and the terminal could not be given back: then bide exec
+ * keeps it, and the child stays in our group. */
 struct exec_terminal {
     int fd; /* /dev/tty; -1: none */
-    bool at_once;
+    bool at_once, keeps;
     pid_t lent; /* the process group that the terminal is lent to; 0: none */
     struct termios modes;
     bool have_modes;

@@ -20,6 +20,7 @@ exec_terminal_open(struct exec_terminal *t)
     *t = (struct exec_terminal){0};
     t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     t->at_once = t->fd >= 0 && isatty(STDIN_FILENO);
+    t->keeps = t->fd >= 0 && getpgrp() == 0;
     t->have_modes = t->fd >= 0 && tcgetattr(t->fd, &t->modes) == 0;
 }
 
@@ -37,7 +38,7 @@ exec_terminal_close(struct exec_terminal *t)
 static bool
 lend_terminal(struct exec_terminal *t, pid_t group)
 {
-    if (t->fd < 0 || tcgetpgrp(t->fd) != getpgrp()) {
+    if (t->fd < 0 || t->keeps || tcgetpgrp(t->fd) != getpgrp()) {
         return false;
     }
     t->keys = t->keys ? t->keys : exec_keys_start(group);
@@ -59,6 +60,18 @@ take_terminal(struct exec_terminal *t)
     t->lent = 0;
 }
 
+/* Sends `sig` to the child's process group, or to a child that shares ours. */
+static void
+signal_child(const struct exec_child *c, int sig)
+{
+    assert(c->pid > 0); /* kill(-1) would reach every process */
+    if (!c->terminal->keeps) {
+        kill(-c->pid, sig);
+    } else if (!c->ended) {
+        kill(c->pid, sig);
+    }
+}
+
 /* ---- starting ---- */
 
 /* Runs in the forked child: replaces it by the command as soon as a byte
@@ -70,7 +83,9 @@ become_command(const struct exec_child *c, char *const *command, int input,
 {
     int error;
 
-    setpgid(0, 0);
+    if (!c->terminal->keeps) {
+        setpgid(0, 0);
+    }
     while (read(start, &error, 1) < 0 && errno == EINTR) {
     }
     exec_guard_add(c->guard, getpid());
@@ -136,7 +151,9 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     close(ends[1]);
     if (c->pid > 0) {
         /* Parent and child both do this, as either may run first. */
-        setpgid(c->pid, c->pid);
+        if (!t->keeps) {
+            setpgid(c->pid, c->pid);
+        }
         if (t->at_once) {
             lend_terminal(t, c->pid);
         }
@@ -177,7 +194,7 @@ continue_child(struct exec_child *c)
     if (c->terminal->at_once) {
         lend_terminal(c->terminal, c->pid);
     }
-    kill(-c->pid, SIGCONT);
+    signal_child(c, SIGCONT);
 }
 
 /* Handles a child that was stopped by `sig`: stops the job, so that the shell
@@ -193,7 +210,7 @@ follow_stop(struct exec_child *c, int sig)
     }
     if ((sig == SIGTTIN || sig == SIGTTOU) && lend_terminal(t, c->pid)) {
         t->at_once = true;
-        kill(-c->pid, SIGCONT);
+        signal_child(c, SIGCONT);
         return;
     }
     take_terminal(t);
@@ -207,11 +224,10 @@ follow_stop(struct exec_child *c, int sig)
 void
 exec_child_signal(struct exec_child *c, int sig)
 {
-    assert(c->pid > 0); /* kill(-1) would reach every process */
     if (sig == SIGCONT) {
         continue_child(c);
     } else {
-        kill(-c->pid, sig);
+        signal_child(c, sig);
     }
 }
 
@@ -295,14 +311,15 @@ exec_child_tick(struct exec_child *c, uint64_t now_ns)
         }
         c->timed_out = true;
         c->kill_ns = now_ns + EXEC_GRACE_NS;
-        exec_group_ask(c->pid);
+        signal_child(c, SIGTERM);
+        signal_child(c, SIGCONT); /* it may be stopped */
         return c->kill_ns;
     }
     /* The command has ended; other processes of its group may still run. */
     if (!c->killed && c->ended && exec_group_is_empty(c->pid)) {
         c->killed = true;
     } else if (!c->killed && now_ns >= c->kill_ns) {
-        kill(-c->pid, SIGKILL);
+        signal_child(c, SIGKILL);
         c->killed = true;
     }
     if (c->killed) {

@@ -13,13 +13,6 @@
 
 #include "exec.h"
 
-void
-exec_group_ask(pid_t group)
-{
-    kill(-group, SIGTERM);
-    kill(-group, SIGCONT);
-}
-
 /* Returns the state of process `pid` in /proc if it belongs to the group: 'Z'
  * for a zombie; else 0. */
 static char
@@ -105,7 +98,8 @@ end_groups(struct guarded_groups *g)
 
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
         if (g->list[i] > 0) {
-            exec_group_ask(g->list[i]);
+            kill(-g->list[i], SIGTERM);
+            kill(-g->list[i], SIGCONT); /* it may be stopped */
         }
     }
     for (uint64_t ns = 0; forget_empty_groups(g) && ns < EXEC_GRACE_NS;

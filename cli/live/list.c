@@ -289,7 +289,9 @@ add_missing_row(struct list *list, const struct count *c,
     if (w->pid > 0) {
         snprintf(by, sizeof(by), " by pid %u%s%s%s", w->pid,
                  *w->program ? " " : "", w->program,
-                 w->elsewhere ? PROCESS_ELSEWHERE : "");
+                 c->cell.declared ? who_where(w)
+                 : w->elsewhere   ? PROCESS_ELSEWHERE
+                                  : "");
     }
     table_row_of(t, c->cell.name);
     table_cell(t, VER, "- ");
@@ -375,6 +377,7 @@ put_missing(struct list *list, const struct count *c, const struct undefined *u)
         json_put_count(j, "declared_pid", c->cell.declared->by.pid);
         json_put_truth(j, "declared_other_container",
                        c->cell.declared->by.elsewhere);
+        json_put_truth(j, "declared_ended", c->cell.declared->by.ended);
     }
     json_put_truth(j, "default", u->is_default);
     if (c->cell.asked_by.pid > 0) {

@@ -241,8 +241,7 @@ add_count(struct count *total, const struct count *part)
     struct admin_cell *to = &total->cell;
     const struct admin_cell *from = &part->cell;
 
-    if (from->declared &&
-        (!to->declared || from->declared->when_ns > to->declared->when_ns)) {
+    if (from->declared && cell_declared_first(from->declared, to->declared)) {
         to->declared = from->declared;
     }
     to->missing = to->missing || from->missing;

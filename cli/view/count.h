@@ -23,7 +23,7 @@ uint64_t count_firsts(const struct bide_stats *s);
 
 /* The counts of a cell, or one waiting call (then `only_scopes`); or the total
  * of a name.  The latencies of a total are those of the slowest scope, because
- * percentiles cannot be added; its declared rules are the newest ones. */
+ * percentiles cannot be added; its declared rules are those to show. */
 struct count {
     struct admin_cell cell; /* its histograms are not kept */
     uint32_t sleeping;      /* number of waiting calls */

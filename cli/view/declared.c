@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/boot.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -43,6 +42,7 @@ print_declared(const struct cell_declared *d, const char *name, bool as_json)
         json_put_text(j, "program", d->by.program);
         json_put_count(j, "pid", d->by.pid);
         json_put_truth(j, "other_container", d->by.elsewhere);
+        json_put_truth(j, "ended", d->by.ended);
         json_put_s(j, "when", d->when_ns);
         json_put_text(j, "text", d->text);
         return json_out(j) ? say_no_memory() : STATUS_DONE;
@@ -50,7 +50,7 @@ print_declared(const struct cell_declared *d, const char *name, bool as_json)
     fputs("# declared by ", stdout);
     text_put(stdout, d->by.program, false);
     printf(" (pid %" PRIu32 "%s), %s; the registry does not define it\n",
-           d->by.pid, d->by.elsewhere ? PROCESS_ELSEWHERE : "", when);
+           d->by.pid, who_where(&d->by), when);
     text_put(stdout, d->text, true);
     return STATUS_DONE;
 }

@@ -466,21 +466,40 @@ cell_fold(struct live *from, uint32_t from_index, struct live *to,
 
 /* ---- declared rules ---- */
 
+static bool
+keeps_declared(const struct declared_rules *d, uint64_t self, bool again)
+{
+    uint64_t by = atomic_load(&d->pid);
+
+    return atomic_load(&d->hash) &&
+           (again || (by >> 32 == self >> 32 && by != self)) &&
+           !process_is_gone((uint32_t)by, (uint32_t)(by >> 32));
+}
+
 void
-cell_declare(struct live *l, uint32_t index, const char *text)
+cell_declare(struct live *l, uint32_t index, const char *text, bool again)
 {
     struct declared_rules *d = (void *)use_part(l, index, PART_DECLARED);
-    struct process self = process_self();
+    struct process process = process_self();
+    uint64_t self = (uint64_t)process.space << 32 | process.pid;
 
-    if (!d) {
+    if (!d || keeps_declared(d, self, again)) {
         return;
     }
     atomic_store(&d->hash, 0);
     who_write(d->program);
-    atomic_store(&d->pid, (uint64_t)self.space << 32 | self.pid);
+    atomic_store(&d->pid, self);
     atomic_store(&d->when_ns, clock_realtime_ns());
     words_write(d->text, DECLARED_WORDS, text);
     atomic_store(&d->hash, words_hash(text, strlen(text)));
+}
+
+bool
+cell_declared_first(const struct cell_declared *a,
+                    const struct cell_declared *b)
+{
+    return !b ||
+           (a->by.ended == b->by.ended ? a->when_ns > b->when_ns : b->by.ended);
 }
 
 bool

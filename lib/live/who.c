@@ -51,5 +51,14 @@ who_read(uint32_t pid, uint32_t space, const _Atomic uint64_t program[2],
 {
     out->pid = pid;
     out->elsewhere = process_is_elsewhere(space);
+    out->ended = process_is_gone(pid, space);
     words_show(program, 2, out->program, sizeof(out->program));
+}
+
+const char *
+who_where(const struct who *w)
+{
+    return w->elsewhere ? PROCESS_ELSEWHERE
+           : w->ended   ? ", which has ended"
+                        : "";
 }

@@ -9,6 +9,7 @@
 struct who {
     uint32_t pid;     /* 0: not known */
     bool elsewhere;   /* the pid is of another PID namespace */
+    bool ended;       /* for sure: it is of our PID namespace */
     char program[16]; /* comm */
 };
 
@@ -18,5 +19,8 @@ void who_write(_Atomic uint64_t program[2]);
  * namespace, and its name. */
 void who_read(uint32_t pid, uint32_t space, const _Atomic uint64_t program[2],
               struct who *out);
+
+/* Returns the words that follow its number: " in another container" ... */
+const char *who_where(const struct who *w);
 
 #endif

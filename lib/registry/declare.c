@@ -27,7 +27,7 @@ declared_find(struct bide *b, const char *name)
 }
 
 void
-declared_publish(struct bide_policy *p)
+declared_publish(struct bide_policy *p, bool again)
 {
     const struct home *h = atomic_load(&p->home);
     const struct policy_text *t = declared_find(p->bide, p->name);
@@ -48,7 +48,18 @@ declared_publish(struct bide_policy *p)
     }
     if (used) {
         cell_declare(h->live, h->index,
-                     used < sizeof(text) ? text : "# too long to show\n");
+                     used < sizeof(text) ? text : "# too long to show\n",
+                     again);
+    }
+}
+
+void
+declared_publish_again(struct bide *b)
+{
+    for (struct bide_policy *p = b->policies; p; p = p->next) {
+        if (atomic_load(&atomic_load(&p->cell)->gate) & GATE_MISSING) {
+            declared_publish(p, true);
+        }
     }
 }
 

@@ -242,7 +242,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     publish_end(p, r);
     publish_local(p, l->registered ? NULL : r->policy);
     if (missing) {
-        declared_publish(p);
+        declared_publish(p, false);
     }
     follow_breaker(p, r);
     choose_pool(p, &r->policy->budget);
@@ -285,6 +285,7 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
     }
+    declared_publish_again(b);
     /* Without a registry, rules from one stay. */
     yes = (txn != r->txn || b->replaced != r->replaced ||
            (r->gate && atomic_load(&atomic_load(&p->cell)->gate) != r->gate)) &&

@@ -217,7 +217,8 @@ function elsewhere(yes) {
 function about(p, now) {
   const d = p.data;
   if (!p.defined) {
-    const by = d.declared_by ? [": declared", d.declared_pid, d.declared_by, d.declared_other_container]
+    const by = d.declared_by
+      ? [": declared", d.declared_pid, d.declared_by + (d.declared_ended ? ", which has ended" : ""), d.declared_other_container]
       : [": used", d.asked_by, d.program, d.other_container];
     return "not defined" + (by[1] ? `${by[0]} by pid ${by[1]} ${by[2] || ""}${elsewhere(by[3])}` : "") +
       (d.default ? " · default applies" : "") + (d.rules ? " · " + d.rules : "");

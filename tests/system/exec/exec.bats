@@ -178,6 +178,35 @@ SH
         deferred replay once --until-empty --exec "$T/orphan"
 }
 
+@test "in a PID namespace without a session, bide exec keeps the terminal" {
+    unshare --pid --fork --mount-proc true || skip "needs a PID namespace"
+    cat >"$T/terminal.py" <<'PY'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", sys.argv[1]])
+os.write(fd, b"one\ntwo\n")
+text = b""
+try:
+    while more := os.read(fd, 1024):
+        text += more
+except OSError:
+    pass
+sys.stdout.buffer.write(text)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+    export DIR BIDE
+    run -0 timeout 60 python3 "$T/terminal.py" '
+        unshare --pid --fork --mount-proc "$BIDE" --dir "$DIR" \
+            exec once sh -c "read a; echo first:\$a"
+        read b; echo then:$b'
+    [[ $output == *first:one* && $output == *then:two* ]]
+    # A time limit still ends the command.
+    bide set once attempt_timeout=50ms >/dev/null
+    run -124 timeout 60 python3 "$T/terminal.py" \
+        'unshare --pid --fork --mount-proc "$BIDE" --dir "$DIR" exec --quiet once sleep 1000'
+}
+
 @test "an invalid policy name gives 125" {
     run bide exec 'No Name' true
     [ "$status" -eq 125 ]

@@ -87,6 +87,45 @@ PY
     says_not declared
 }
 
+@test "declared rules of a program that runs are shown before those of an ended one" {
+    needs_plain_build # Python could not load the library
+    shop
+    cat >declare.py <<'PY'
+import ctypes, os, sys
+b, p = ctypes.c_void_p(), ctypes.c_void_p()
+bide = ctypes.CDLL(os.path.join(os.path.dirname(sys.argv[1]), "libbide.so"))
+assert bide.bide_open(sys.argv[2].encode(), 0, ctypes.byref(b)) == 0
+text = "[ghost]\nattempts = %s\nwait = none\n" % sys.argv[3]
+assert bide.bide_declare(b, text.encode()) == 0
+scope = sys.argv[4].encode() if len(sys.argv) > 4 else None
+assert bide.bide_lookup(b, b"ghost", scope, ctypes.byref(p)) == 0
+print("declared", flush=True)
+sys.stdin.read()
+PY
+    python3 declare.py "$BIDE" "$DIR" 4 </dev/null
+    gives 0 bide show ghost --declared
+    says "which has ended" "attempts = 4"
+    gives 0 bide list
+    says "4 tries, no wait (declared by pid " ", which has ended)"
+    gives 0 bide list --json
+    json 'any(p["policy"] == "ghost" and p["declared_ended"] for p in j["policies"])'
+    coproc python3 declare.py "$BIDE" "$DIR" 9
+    read -r <&"${COPROC[0]}"
+    # Neither the same cell nor that of a scope hides it.
+    python3 declare.py "$BIDE" "$DIR" 5 </dev/null
+    python3 declare.py "$BIDE" "$DIR" 6 api </dev/null
+    gives 0 bide show ghost --declared
+    says "attempts = 9"
+    says_not ended
+    gives 0 bide list
+    says "9 tries, no wait (declared by pid "
+    says_not ended
+    exec {COPROC[1]}>&-
+    wait "$COPROC_PID"
+    gives 0 bide list ghost
+    says "6 tries" "which has ended"
+}
+
 @test "stats --json has the documented members" {
     shop
     bide set pay retry_on=exit.9 wait=fixed wait_initial=1ms wait_jitter=none attempts=2 >/dev/null
