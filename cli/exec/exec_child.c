@@ -65,11 +65,7 @@ static void
 signal_child(const struct exec_child *c, int sig)
 {
     assert(c->pid > 0); /* kill(-1) would reach every process */
-    if (!c->terminal->keeps) {
-        kill(-c->pid, sig);
-    } else if (!c->ended) {
-        kill(c->pid, sig);
-    }
+    kill(c->terminal->keeps ? c->pid : -c->pid, sig);
 }
 
 /* ---- starting ---- */
@@ -83,9 +79,6 @@ become_command(const struct exec_child *c, char *const *command, int input,
 {
     int error;
 
-    if (!c->terminal->keeps) {
-        setpgid(0, 0);
-    }
     while (read(start, &error, 1) < 0 && errno == EINTR) {
     }
     exec_guard_add(c->guard, getpid());
@@ -150,7 +143,6 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     error = c->pid < 0 ? errno : 0;
     close(ends[1]);
     if (c->pid > 0) {
-        /* Parent and child both do this, as either may run first. */
         if (!t->keeps) {
             setpgid(c->pid, c->pid);
         }

@@ -8,7 +8,6 @@
 #include "admin/guard.h"
 #include "admin/live.h"
 #include "admin/read.h"
-#include "base/boot.h"
 #include "base/clock.h"
 #include "base/draft.h"
 #include "base/duration.h"
@@ -288,10 +287,7 @@ add_missing_row(struct list *list, const struct count *c,
     }
     if (w->pid > 0) {
         snprintf(by, sizeof(by), " by pid %u%s%s%s", w->pid,
-                 *w->program ? " " : "", w->program,
-                 c->cell.declared ? who_where(w)
-                 : w->elsewhere   ? PROCESS_ELSEWHERE
-                                  : "");
+                 *w->program ? " " : "", w->program, who_where(w));
     }
     table_row_of(t, c->cell.name);
     table_cell(t, VER, "- ");

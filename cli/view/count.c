@@ -241,7 +241,8 @@ add_count(struct count *total, const struct count *part)
     struct admin_cell *to = &total->cell;
     const struct admin_cell *from = &part->cell;
 
-    if (from->declared && cell_declared_first(from->declared, to->declared)) {
+    if (from->declared &&
+        (!to->declared || from->declared->rank > to->declared->rank)) {
         to->declared = from->declared;
     }
     to->missing = to->missing || from->missing;

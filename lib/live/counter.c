@@ -495,14 +495,6 @@ cell_declare(struct live *l, uint32_t index, const char *text, bool again)
 }
 
 bool
-cell_declared_first(const struct cell_declared *a,
-                    const struct cell_declared *b)
-{
-    return !b ||
-           (a->by.ended == b->by.ended ? a->when_ns > b->when_ns : b->by.ended);
-}
-
-bool
 cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
 {
     struct declared_rules d;
@@ -513,6 +505,7 @@ cell_declared(struct live *l, uint32_t index, struct cell_declared *out)
     words_read(d.text, DECLARED_WORDS, out->text);
     who_read((uint32_t)d.pid, (uint32_t)(d.pid >> 32), d.program, &out->by);
     out->when_ns = d.when_ns;
+    out->rank = d.when_ns >> 1 | (uint64_t)!out->by.ended << 63;
     return d.hash && words_hash(out->text, strlen(out->text)) == d.hash;
 }
 

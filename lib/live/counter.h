@@ -61,18 +61,13 @@ void cell_read(struct live *l, uint32_t index, struct cell_reading *out);
  * policy file: its section, then those that it extends. */
 struct cell_declared {
     struct who by;
-    uint64_t when_ns;                  /* CLOCK_REALTIME */
+    uint64_t when_ns; /* CLOCK_REALTIME */
+    uint64_t rank;    /* the highest is shown: may run, then the newest */
     char text[DECLARED_WORDS * 8 + 1]; /* may hold any bytes */
 };
-/* Writes such rules of this process, cut at the size of the text, unless those
- * of another process that runs are there.  Of a process in another PID
- * namespace that is unknown; `again`, for rules that were written before, then
- * leaves those too.  Does nothing if there is no space. */
+/* Writes such rules of this process, cut at the size of the text, if there is
+ * space and no other process that runs (`again`: may run) has written its. */
 void cell_declare(struct live *l, uint32_t index, const char *text, bool again);
-/* Reports whether `a` is to be shown rather than `b`, which may be NULL: that
- * of a program that may run, then the newer one. */
-bool cell_declared_first(const struct cell_declared *a,
-                         const struct cell_declared *b);
 /* Reads the last ones; false: there are none.  Takes no space. */
 bool cell_declared(struct live *l, uint32_t index, struct cell_declared *out);
 void cell_reading_add(struct cell_reading *sum, const struct cell_reading *r);

@@ -53,16 +53,6 @@ declared_publish(struct bide_policy *p, bool again)
     }
 }
 
-void
-declared_publish_again(struct bide *b)
-{
-    for (struct bide_policy *p = b->policies; p; p = p->next) {
-        if (atomic_load(&atomic_load(&p->cell)->gate) & GATE_MISSING) {
-            declared_publish(p, true);
-        }
-    }
-}
-
 /* Moves the texts of `list` to the end of the declarations, where they are
  * found first. */
 static int

@@ -231,7 +231,5 @@ const struct policy_text *declared_find(struct bide *b, const char *name);
 /* Writes the declared rules of a handle, if there are any, to its cell, so that
  * operators see them. */
 void declared_publish(struct bide_policy *p, bool again);
-/* Does so for all handles, where another program wrote its rules and ended. */
-void declared_publish_again(struct bide *b);
 
 #endif

@@ -285,7 +285,11 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
     }
-    declared_publish_again(b);
+    for (struct bide_policy *q = b->policies; q; q = q->next) {
+        if (atomic_load(&atomic_load(&q->cell)->gate) & GATE_MISSING) {
+            declared_publish(q, true); /* in place of an ended program's */
+        }
+    }
     /* Without a registry, rules from one stay. */
     yes = (txn != r->txn || b->replaced != r->replaced ||
            (r->gate && atomic_load(&atomic_load(&p->cell)->gate) != r->gate)) &&
