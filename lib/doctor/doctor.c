@@ -221,6 +221,7 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
         doctor_history(&d);
         doctor_deferred(&d);
         doctor_rights(&d);
+        doctor_locks(&d);
     }
     admin_close(d.admin);
     return out->out_of_memory ? BIDE_ENOMEM : 0;

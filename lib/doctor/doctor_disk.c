@@ -1,11 +1,10 @@
-/* Checks what keeps files from being changed: locks, attributes, no space. */
+/* Checks what keeps files from being changed: attributes, no space. */
 
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -16,60 +15,12 @@
 
 /* ---- one file ---- */
 
-/* Reports whether the process is stopped; `out` is its name. */
-static bool
-is_stopped(int pid, char *out, size_t size)
-{
-    char path[64], line[256] = "", *name, *end;
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    f = fopen(path, "re");
-    if (!f) {
-        return false;
-    }
-    name = fgets(line, sizeof(line), f) ? strchr(line, '(') : NULL;
-    end = strrchr(line, ')');
-    fclose(f);
-    if (!name || !end) {
-        return false;
-    }
-    snprintf(out, size, "%.*s", (int)(end - name - 1), name + 1);
-    return strncmp(end, ") T", 3) == 0 || strncmp(end, ") t", 3) == 0;
-}
-
-/* Finds a stopped process that has locked the file: others wait for it. */
-static void
-check_lock(struct doctor *d, const char *path, const struct stat *st)
-{
-    FILE *locks = fopen("/proc/locks", "re");
-    char line[256], name[16];
-    unsigned long long inode;
-    int pid;
-
-    while (locks && fgets(line, sizeof(line), locks)) {
-        if (sscanf(line, "%*d: %*s %*s %*s %d %*x:%*x:%llu", &pid, &inode) ==
-                2 &&
-            inode == st->st_ino && is_stopped(pid, name, sizeof(name))) {
-            struct doctor_finding *f =
-                doctor_find(d, FINDING_LOCK_STOPPED, path, NULL);
-
-            f->count = (uint64_t)pid;
-            strcpy(f->name, name);
-        }
-    }
-    if (locks) {
-        fclose(locks);
-    }
-}
-
 void
-doctor_state(struct doctor *d, const char *path, const struct stat *st)
+doctor_state(struct doctor *d, const char *path)
 {
-    int flags = 0, fd;
+    int flags = 0;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 
-    check_lock(d, path, st);
-    fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         doctor_unseen(d, path);
         return;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/safe.h"
@@ -121,7 +122,7 @@ check_live_directory(struct doctor *d, const struct services *s)
                             "all users can replace the live file");
             strcpy(f->mode, "o-w");
         }
-        doctor_state(d, path, &st);
+        doctor_state(d, path);
     }
 }
 
@@ -186,7 +187,7 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
         strcpy(f->mode, rights[i].mode);
     }
     check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
-    doctor_state(d, path, &st);
+    doctor_state(d, path);
     if (name && st.st_uid != owner &&
         (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {
         f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
@@ -272,45 +273,117 @@ may_program(const struct program *p, const char *path, unsigned wanted)
            may_use(p->user, p->group, p->groups, &st, wanted);
 }
 
-/* Finds programs that use the registry without the right to read it or to write
- * the live file: each counts for itself, and nobody sees it. */
 static void
-find_outsiders(struct doctor *d)
+find_process(struct doctor *d, enum finding_id id, const struct program *p,
+             const char *path)
 {
-    const char *dir = d->out->dir, *live = d->out->live;
-    char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
-    DIR *all = *live ? opendir("/proc") : NULL;
+    struct doctor_finding *f = doctor_find(d, id, path, NULL);
+
+    f->count = strtoul(p->pid, NULL, 10);
+    f->user = p->user;
+    strcpy(f->name, p->name);
+}
+
+/* Visits all programs; those of root may use everything. */
+static void
+each_program(struct doctor *d, bool with_root,
+             void (*visit)(struct doctor *d, struct program *p))
+{
+    DIR *all = opendir("/proc");
     struct dirent *entry;
     struct stat st;
 
-    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
-    strcpy(live_dir, live);
-    dirname(live_dir);
     while (all && (entry = readdir(all))) {
         struct program p = {.pid = entry->d_name};
 
-        /* The effective user owns /proc/PID: that costs least, and root may use
-         * all.  Of the others most do not name this registry. */
+        /* The effective user owns /proc/PID: that costs least. */
         if (atoi(p.pid) > 0 && !fstatat(dirfd(all), p.pid, &st, 0) &&
-            st.st_uid != 0 &&
-            (find_part(&p, "cmdline", '\0', has_text, dir) ||
-             find_part(&p, "environ", '\0', has_text, variable)) &&
-            find_part(&p, "status", '\n', read_status, "") &&
-            !(may_program(&p, dir, 1) && may_program(&p, live_dir, 1) &&
-              may_program(&p, live, 6)) &&
-            (find_part(&p, "maps", '\n', has_text, "/libbide.so.") ||
-             find_part(&p, "maps", '\n', has_text, "/bide\n")) &&
-            !find_part(&p, "maps", '\n', has_text, live)) {
-            struct doctor_finding *f =
-                doctor_find(d, FINDING_SERVICE_OUTSIDE, live, NULL);
-
-            f->count = strtoul(p.pid, NULL, 10);
-            f->user = p.user;
-            strcpy(f->name, p.name);
+            (with_root || st.st_uid != 0)) {
+            visit(d, &p);
         }
     }
     if (all) {
         closedir(all);
+    }
+}
+
+/* Finds a program that uses the registry without the right to read it or to
+ * write the live file: it counts for itself, and nobody sees it. */
+static void
+find_outsider(struct doctor *d, struct program *p)
+{
+    const char *dir = d->out->dir, *live = d->out->live;
+    char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
+
+    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
+    strcpy(live_dir, live);
+    dirname(live_dir);
+    /* Most do not name this registry. */
+    if ((find_part(p, "cmdline", '\0', has_text, dir) ||
+         find_part(p, "environ", '\0', has_text, variable)) &&
+        find_part(p, "status", '\n', read_status, "") &&
+        !(may_program(p, dir, 1) && may_program(p, live_dir, 1) &&
+          may_program(p, live, 6)) &&
+        (find_part(p, "maps", '\n', has_text, "/libbide.so.") ||
+         find_part(p, "maps", '\n', has_text, "/bide\n")) &&
+        !find_part(p, "maps", '\n', has_text, live)) {
+        find_process(d, FINDING_SERVICE_OUTSIDE, p, live);
+    }
+}
+
+/* ---- locks ---- */
+
+static bool
+is_stopped(struct program *p)
+{
+    return find_part(p, "status", '\n', has_text, " (stopped)\n") ||
+           find_part(p, "status", '\n', has_text, " (tracing stop)\n");
+}
+
+static bool
+has_lock(struct program *p, const char *line, const char *unused)
+{
+    (void)p;
+    (void)unused;
+    return strstr(line, ": FLOCK ") != NULL;
+}
+
+/* Finds locks that others wait for, held by a process that is stopped.  Another
+ * one may have taken the lock and ended. */
+static void
+find_stopped(struct doctor *d, struct program *p)
+{
+    static const char *const names[] = {"registry.lock", "history.lock",
+                                        "deferred.mdb"};
+    const struct timespec moment = {0, 20000000};
+    char path[sizeof(d->file)];
+    struct stat open, st;
+    struct dirent *entry;
+    DIR *files = NULL;
+
+    if (is_stopped(p)) {
+        snprintf(path, sizeof(path), "/proc/%s/fd", p->pid);
+        files = opendir(path);
+    }
+    while (files && (entry = readdir(files))) {
+        snprintf(path, sizeof(path), "fdinfo/%s", entry->d_name);
+        if (fstatat(dirfd(files), entry->d_name, &open, 0) ||
+            !find_part(p, path, '\n', has_lock, "")) {
+            continue;
+        }
+        for (size_t i = 0; i < 4; i++) {
+            strcpy(path, i < 3 ? doctor_file(d, names[i]) : d->out->live);
+            if (stat(i < 3 ? path : dirname(path), &st) ||
+                st.st_ino != open.st_ino || st.st_dev != open.st_dev ||
+                nanosleep(&moment, NULL) || !is_stopped(p)) {
+                continue;
+            }
+            find_part(p, "status", '\n', read_status, "");
+            find_process(d, FINDING_LOCK_STOPPED, p, path);
+        }
+    }
+    if (files) {
+        closedir(files);
     }
 }
 
@@ -375,5 +448,13 @@ void
 doctor_rights(struct doctor *d)
 {
     check_rights(d);
-    find_outsiders(d);
+    if (*d->out->live) {
+        each_program(d, false, find_outsider);
+    }
+}
+
+void
+doctor_locks(struct doctor *d)
+{
+    each_program(d, true, find_stopped);
 }

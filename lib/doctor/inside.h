@@ -6,7 +6,6 @@
 
 struct admin;
 struct live;
-struct stat;
 
 /* A file system with less free than this many bytes may soon be full. */
 #define DOCTOR_LOW (UINT64_C(32) << 20)
@@ -34,9 +33,8 @@ const char *doctor_file(struct doctor *d, const char *name);
  */
 void doctor_unseen(struct doctor *d, const char *path);
 
-/* Finds a stopped process that locks the file, and attributes that keep it from
- * being changed. */
-void doctor_state(struct doctor *d, const char *path, const struct stat *st);
+/* Finds attributes that keep the file from being changed. */
+void doctor_state(struct doctor *d, const char *path);
 
 /* Opens the live file and finds what keeps services from it; NULL if it cannot
  * be opened. */
@@ -46,6 +44,7 @@ void doctor_live(struct doctor *d);
 void doctor_history(struct doctor *d);
 void doctor_deferred(struct doctor *d);
 void doctor_rights(struct doctor *d);
+void doctor_locks(struct doctor *d);
 void doctor_space(struct doctor *d);
 
 #endif

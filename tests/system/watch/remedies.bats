@@ -282,6 +282,29 @@ END
     wait $holder || true
 }
 
+# locked FILE: starts $holder, which keeps the lock of the file that flock took
+# for it before it ended, and stops it.
+locked() {
+    bash -c 'exec 8>>"$1"; flock 8; exec sleep 1000' - "$1" 3>&- &
+    holder=$!
+    until_it grep -q "FLOCK" "/proc/$holder/fdinfo/8"
+    kill -STOP "$holder"
+    until_it grep -q '^State:.*stopped' "/proc/$holder/status"
+}
+
+@test "a lock whose taker has ended, that a stopped child holds" {
+    shop
+    bide exec pay -- true
+    locked "$DIR/deferred.mdb"
+    mends "deferred.mdb is locked by process $holder ("
+    kill -9 "$holder"
+    # Nobody waits for the lock of this file.
+    locked "$DIR/registry.mdb"
+    gives 0 bide doctor
+    kill -9 "$holder"
+    gives 0 bide doctor
+}
+
 # mounted OPTIONS: mounts a file system of its own at $T/mount/N.
 mounted() {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to mount a file system"
