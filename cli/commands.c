@@ -5,7 +5,6 @@
  * this table, on the registry that its POLICIES define. */
 #include "cli/command/command.h"
 
-
 #define EDITS (TAKES(NOTE) | TAKES(IF_VERSION))
 #define SELECTS (TAKES(DEAD) | TAKES(ERROR) | TAKES(SINCE) | TAKES(UNTIL))
 #define OF_DEFERRED                                      \
@@ -87,20 +86,20 @@ const struct command commands[] = {
     {.name = "set", .usage = "NAME KEY=VALUE...", .section = SECTION_POLICIES,
      .help = "change keys of a policy; waiting calls follow at once",
      .run = set_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
-     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide set payments wait_initial=250ms --note \"INC-311\"\n"
                  "bide set payments attempts=2 --for 10m\n"
                  "bide set mail wait_max=5s --dry-run\n"},
     {.name = "unset", .usage = "NAME KEY...", .section = SECTION_POLICIES,
      .help = "remove keys, so that the inherited or default value applies",
      .run = unset_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
-     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide unset mail wait_max\n"
                  "bide unset payments deadline --dry-run\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
      .help = "delete policies; their versions are kept",
      .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
-     .options = EDITS | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(DRY_RUN),
      .examples = "bide delete metrics --note \"no longer used\"\n"
                  "bide delete mail --dry-run\n"},
     {.name = "log", .usage = "[NAME]", .section = SECTION_POLICIES,
@@ -114,7 +113,8 @@ const struct command commands[] = {
      .help = "undo the newest change in force, or return to a version",
      .run = rollback_command, .registry = REGISTRY_NEEDED,
      .least = 1, .most = 2,
-     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN) | TAKES(LAYER),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN) |
+         TAKES(LAYER),
      .examples = "bide rollback payments --layer 3\n"
                  "bide rollback payments --note \"the gateway is back\"\n"
                  "bide rollback payments 1 --dry-run\n"},
@@ -176,13 +176,13 @@ const struct command commands[] = {
     {.name = "pause", .usage = "NAME...", .section = SECTION_LIVE,
      .help = "refuse new calls of policies",
      .run = pause_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
-     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide pause mail --for 5m --note \"mail server restarts\"\n"
                  "bide pause mail payments --dry-run\n"},
     {.name = "resume", .usage = "NAME...", .section = SECTION_LIVE,
      .help = "allow new calls of paused policies",
      .run = resume_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
-     .options = EDITS | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide resume mail\n"
                  "bide resume mail payments --dry-run\n"},
     /* ---- statistics ---- */

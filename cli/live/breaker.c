@@ -329,9 +329,9 @@ use_live_state(struct command_line *line, bool to_reset)
 /* ---- the command ---- */
 
 /* Refuses options that do not fit the action.  `changes`: the action changes
- * the key.  `shows`: it shows the state.  Returns 0 or the exit status. */
+ * the key.  `resets`: it resets the state.  Returns 0 or the exit status. */
 static int
-check_action_options(struct command_line *line, bool changes, bool shows)
+check_action_options(struct command_line *line, bool changes, bool resets)
 {
     static const enum option of_change[] = {OPTION_NOTE, OPTION_IF_VERSION,
                                             OPTION_FOR, OPTION_DRY_RUN};
@@ -349,8 +349,8 @@ check_action_options(struct command_line *line, bool changes, bool shows)
                          "%s applies to all scopes",
                          line->operands[1]);
     }
-    return !shows && line->option[OPTION_JSON]
-               ? say_usage(line, "--json: only to show the state")
+    return resets && line->option[OPTION_JSON]
+               ? say_usage(line, "--json: not with reset")
                : 0;
 }
 
@@ -370,7 +370,7 @@ breaker_command(struct command_line *line)
                          word);
     }
     changes = word && actions[i].value;
-    status = check_action_options(line, changes, !word);
+    status = check_action_options(line, changes, word && !changes);
     if (status) {
         return status;
     }

@@ -46,6 +46,8 @@ struct list {
     struct json *object, *array;
     size_t shown;
     uint64_t now_ns;
+    const char *name; /* of the present policy */
+    uint64_t ends_ns; /* the next end of a layer of the present policy; or 0 */
     struct notes temporary; /* about temporary versions */
     struct notes notes;     /* about damage, or about rows that were left out */
 };
@@ -109,24 +111,25 @@ add_count_cells(struct table *t, const struct count *c)
 static void add_note(struct notes *to, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Adds a line, once. */
 static void
 add_note(struct notes *to, const char *format, ...)
 {
     char *note = NULL, *safe = NULL;
     va_list args;
 
-    if (to->count++ >= NOTES_MAX) {
-        return;
-    }
     va_start(args, format);
     if (vasprintf(&note, format, args) >= 0) {
         safe = text_safe(note);
         free(note);
     }
     va_end(args);
-    draft_text(&to->lines, safe ? safe : "");
-    draft_text(&to->lines, "\n");
     to->lines.failed |= !safe;
+    if (safe && !(to->lines.bytes && strstr(to->lines.bytes, safe)) &&
+        to->count++ < NOTES_MAX) {
+        draft_text(&to->lines, safe);
+        draft_text(&to->lines, "\n");
+    }
     free(safe);
 }
 
@@ -206,16 +209,37 @@ add_guard_notes(struct list *list, const char *name,
     }
 }
 
+/* Adds notes on the layers in a row, also on those that are inherited. */
+static int
+add_layer_notes(void *arg, const char *of, const struct record_part *parts,
+                size_t count)
+{
+    struct list *list = arg;
+
+    for (size_t i = 0; i < count;) {
+        uint64_t until_ns = parts[i].until_ns;
+        char *line = layer_line(parts, count, NULL, list->now_ns, &i);
+
+        if (!list->ends_ns || until_ns < list->ends_ns) {
+            list->ends_ns = until_ns;
+        }
+        add_note(&list->temporary, "* temporary: %s: bide log %s",
+                 line ? line : "?", of ? of : list->name);
+        free(line);
+    }
+    return 0;
+}
+
 static void
 add_policy_row(struct list *list, const struct record *r,
                const struct policy *p, const struct count *c,
                const struct guarded *guarded)
 {
     struct table *t = list->table;
-    char rules[128], until[64];
+    char rules[128];
 
     table_row_of(t, r->name);
-    table_cell(t, VER, "%u%s", r->version, r->until_ns ? "*" : " ");
+    table_cell(t, VER, "%u%s", r->version, list->ends_ns ? "*" : " ");
     if (p) {
         table_cell(t, IMPORTANCE, "%s", guard_importance(p->importance));
         table_cell(t, RULES, "%s%s", p->paused ? "PAUSED, " : "",
@@ -232,17 +256,6 @@ add_policy_row(struct list *list, const struct record *r,
     add_count_cells(t, c);
     add_guard_cells(t, &guarded->worst);
     add_guard_notes(list, r->name, &guarded->worst, c);
-    for (size_t i = 1; i < r->part_count;) {
-        const struct record_part *layer = &r->parts[i];
-        char *words = layer_words(r, &i);
-
-        add_note(&list->temporary,
-                 "* temporary until %s: %s (version %u, %s): bide log %s",
-                 when_write_until(layer->until_ns, list->now_ns, until,
-                                  sizeof(until)),
-                 words ? words : "?", layer->version, layer->who, r->name);
-        free(words);
-    }
     if (guarded->scopes > 0) {
         add_scope_rows(list, p, guarded);
     }
@@ -345,10 +358,10 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     } else {
         json_put_null(j, "rules");
     }
-    if (r->until_ns > 0) {
-        json_put_s(j, "until", r->until_ns);
+    if (list->ends_ns > 0) {
+        json_put_s(j, "until", list->ends_ns);
     }
-    layer_put_all(j, r);
+    layer_each(list->registry, r, layer_put, json_in_array(j, "layers"));
     put_counts(j, c);
     put_guards(list, j, p, guarded);
     if (c && c->cell.scopes_refused > 0) {
@@ -442,6 +455,11 @@ list_policy(void *arg, const struct record *r)
     list->unread = rc && rc != BIDE_EINPUT;
     if (counts_find(&list->counts, r->name, &total)) {
         c = &total;
+    }
+    list->ends_ns = 0;
+    list->name = r->name;
+    if (rc != BIDE_ENOMEM) {
+        rc = layer_each(list->registry, r, add_layer_notes, list);
     }
     if (rc != BIDE_ENOMEM) {
         rc = read_guards(list, p, c, &guarded);

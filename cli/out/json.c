@@ -67,7 +67,7 @@ json_add_object(struct json *array)
 static json_t *
 text_value(const char *text)
 {
-    json_t *value = json_string(text);
+    json_t *value = text ? json_string(text) : json_null();
 
     if (!value) { /* not UTF-8: use the text that terminals get */
         char *safe = text_safe(text);

@@ -17,7 +17,8 @@ struct json *json_object_new(void);
 struct json *json_in_object(struct json *j, const char *key);
 struct json *json_in_array(struct json *j, const char *key);
 struct json *json_add_object(struct json *array);
-/* Add a member; with `key` NULL, an element at the end of an array. */
+/* Add a member; with `key` NULL, an element at the end of an array.  A text
+ * of NULL is null. */
 void json_put_text(struct json *j, const char *key, const char *text);
 void json_put_count(struct json *j, const char *key, uint64_t count);
 void json_put_number(struct json *j, const char *key, double number);

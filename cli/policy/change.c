@@ -11,8 +11,8 @@
 #include "base/duration.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "cli/out/text.h"
+#include "cli/view/layer.h"
 
 /* Looks in /etc/passwd first: glibc's other look-ups crash without memory. */
 static const struct passwd *
@@ -134,22 +134,18 @@ void
 change_say_covers(const struct admin_results *results)
 {
     uint64_t now_ns = clock_realtime_ns();
-    char until[64];
 
     for (size_t i = 0; i < results->count; i++) {
         const struct admin_result *r = &results->list[i];
 
-        for (size_t k = 0; k < r->cover_count; k++) {
-            const struct record_part *c = &r->covers[k];
+        for (size_t k = 0; k < r->cover_count;) {
+            char *line =
+                layer_line(r->covers, r->cover_count, NULL, now_ns, &k);
 
-            say("%s: %s is %s until %s (version %u, %s)", r->name, c->key,
-                c->value ? c->value : "not set",
-                when_write(c->until_ns, now_ns, until, sizeof(until)),
-                c->version, c->who);
-            if (k + 1 == r->cover_count || c[1].version != c->version) {
-                say("to end that: bide rollback %s --layer %u", r->name,
-                    c->version);
-            }
+            say("%s: %s", r->name, line ? line : "?");
+            say("to end that: bide rollback %s --layer %u", r->name,
+                r->covers[k - 1].version);
+            free(line);
         }
     }
 }

@@ -13,6 +13,8 @@ struct change {
     char who[RECORD_WHO_MAX + 1];
     char command[32];
     struct counts before; /* waiting calls when the change is made */
+    const struct admin_setting *forces; /* the setting that overrides the rules,
+                                           or ends that; NULL: none */
 };
 
 /* Reads --note, --if-version, --for and --dry-run, and finds the author.

@@ -1,31 +1,36 @@
 /* bide diff: compares two states of a policy, key by key. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "admin/read.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "cli/out/text.h"
+#include "cli/view/layer.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 #include "difference.h"
 #include "source.h"
 
 static void
-print_line(char sign, const struct key *key, const char *value)
+print_line(char sign, const char *text)
 {
     const char *colour = sign == '-' ? "\033[31m" : "\033[32m";
 
-    if (!value) {
-        return;
+    printf("%s%c ", text_in_colour() ? colour : "", sign);
+    text_put(stdout, text ? text : "?", false);
+    puts(text_in_colour() ? "\033[0m" : "");
+}
+
+static void
+print_key(char sign, const struct key *key, const char *value)
+{
+    char *text = NULL;
+
+    if (value && asprintf(&text, "%s = %s", key->name, value) >= 0) {
+        print_line(sign, text);
+        free(text);
     }
-    fputs(text_in_colour() ? colour : "", stdout);
-    printf("%c %s = ", sign, key->name);
-    text_put(stdout, value, false);
-    fputs(text_in_colour() ? "\033[0m" : "", stdout);
-    putchar('\n');
 }
 
 /* Prints the keys that differ, below `title`; that one `always`.  Reports
@@ -43,8 +48,8 @@ print_differences(const char *title, const struct policy_text *old,
         putchar('\n');
     }
     for (size_t i = 0; i < count; i++) {
-        print_line('-', all[i].key, all[i].old);
-        print_line('+', all[i].key, all[i].now);
+        print_key('-', all[i].key, all[i].old);
+        print_key('+', all[i].key, all[i].now);
     }
     return differ;
 }
@@ -69,33 +74,21 @@ read_version(struct command_line *line, uint32_t version, struct record *out,
     return rc ? say_failure(rc, name) : 0;
 }
 
-/* Prints the parts of layers that `r` has and `other` has not.  Returns their
- * number. */
+/* Prints the layers that `r` has and `other` has not.  Returns their number. */
 static int
 print_layers(char sign, const struct record *r, const struct record *other)
 {
-    char until[64];
-    int count = 0;
+    struct record_part parts[RECORD_PARTS_MAX];
+    size_t count = layer_only(r, other, parts);
+    int lines = 0;
 
-    for (size_t i = 1; i < r->part_count; i++) {
-        const struct record_part *p = &r->parts[i];
-        bool found = false;
+    for (size_t i = 0; i < count; lines++) {
+        char *line = layer_line(parts, count, NULL, 0, &i);
 
-        for (size_t k = 1; k < other->part_count; k++) {
-            found |= other->parts[k].version == p->version &&
-                     strcmp(other->parts[k].key, p->key) == 0;
-        }
-        if (!found) {
-            print_line(sign, key_find(p->key), p->value ? p->value : "not set");
-            printf("  until %s (version %u, ",
-                   when_write_iso(p->until_ns, until, sizeof(until)),
-                   p->version);
-            text_put(stdout, p->who, false);
-            puts(")");
-            count++;
-        }
+        print_line(sign, line);
+        free(line);
     }
-    return count;
+    return lines;
 }
 
 /* Chooses the two versions to compare.  Returns 0 or the exit status. */

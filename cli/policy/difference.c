@@ -6,6 +6,7 @@
 
 #include "admin/read.h"
 #include "base/draft.h"
+#include "cli/view/layer.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
@@ -75,39 +76,46 @@ add_side(struct draft *to, const struct policy_text *t, const struct key *key,
     free(silent);
 }
 
-char *
-difference_line(const struct policy_text *old, const struct policy_text *now)
+static void
+add_line(struct draft *to, const struct policy_text *old,
+         const struct policy_text *now)
 {
     struct difference all[POLICY_KEY_MAX];
     size_t count = difference_of(old, now, all);
-    struct draft line = {0};
 
     for (size_t i = 0; i < count; i++) {
-        draft_item(&line, all[i].key->name);
-        draft_text(&line, " ");
-        add_side(&line, old, all[i].key, all[i].old);
-        draft_text(&line, " -> ");
-        add_side(&line, now, all[i].key, all[i].now);
+        draft_item(to, all[i].key->name);
+        draft_text(to, " ");
+        add_side(to, old, all[i].key, all[i].old);
+        draft_text(to, " -> ");
+        add_side(to, now, all[i].key, all[i].now);
     }
+}
+
+char *
+difference_line(const struct policy_text *old, const struct policy_text *now)
+{
+    struct draft line = {0};
+
+    add_line(&line, old, now);
     return draft_take(&line);
 }
 
 /* ---- the changes of a version ---- */
 
-/* Writes the differences of a version to the one before it: of the rules in
- * force, or of the bases. */
+/* Adds the differences between two texts of a version and the one before it: of
+ * the rules in force, or of the bases. */
 static int
-compare_texts(const struct record *before, const struct record *r,
-              int (*read)(const struct record *r, struct policy_text **out),
-              char **out)
+add_differences(const struct record *before, const struct record *r,
+                int (*read)(const struct record *r, struct policy_text **out),
+                struct draft *to)
 {
     struct policy_text *old = NULL, *now = NULL;
     int rc = read(before, &old);
 
     rc = rc ? rc : read(r, &now);
     if (rc == 0) {
-        *out = difference_line(old, now);
-        rc = *out ? 0 : BIDE_ENOMEM;
+        add_line(to, old, now);
     }
     policy_text_free(old);
     policy_text_free(now);
@@ -117,30 +125,30 @@ compare_texts(const struct record *before, const struct record *r,
 int
 difference_words(struct admin *registry, const struct record *r, char **out)
 {
+    struct record_part ended[RECORD_PARTS_MAX];
     struct record before = {.deleted = true};
-    char *what = NULL;
+    struct draft what = {0};
+    size_t count = 0;
     int rc = admin_before(registry, r, &before);
 
-    if (rc && rc != BIDE_ENOVERSION) {
-        return rc;
+    rc = rc == BIDE_ENOVERSION ? 0 : rc;
+    if (rc == 0 && (r->deleted || before.deleted)) {
+        draft_text(&what, r->deleted ? "deleted" : "created");
+    } else if (rc == 0) {
+        rc = record_end(r) ? 0 : add_differences(&before, r, admin_base, &what);
+        if (rc == 0 && !what.used) { /* layers only */
+            rc = add_differences(&before, r, admin_text, &what);
+        }
+        count = layer_only(&before, r, ended);
     }
-    rc = 0;
-    if (r->deleted || before.deleted) {
-        what = strdup(r->deleted ? "deleted" : "created");
-    } else if (record_end(r) == 0) {
-        rc = compare_texts(&before, r, admin_base, &what);
-    }
-    if (rc == 0 && (!what || !*what) && !r->deleted && !before.deleted) {
-        /* A layer, or a change that ended layers only. */
-        free(what);
-        what = NULL;
-        rc = compare_texts(&before, r, admin_text, &what);
+    for (size_t i = 0; i < count;) {
+        char *line = layer_line(ended, count, NULL, r->when_ns, &i);
+
+        draft_item(&what, "ended: ");
+        draft_text(&what, line ? line : "?");
+        free(line);
     }
     record_free(&before);
-    if (rc) {
-        free(what);
-        return rc;
-    }
-    *out = what;
-    return what ? 0 : BIDE_ENOMEM;
+    *out = draft_take(&what);
+    return rc ? (free(*out), rc) : *out ? 0 : BIDE_ENOMEM;
 }

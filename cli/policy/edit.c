@@ -8,10 +8,14 @@
 #include "admin/change.h"
 #include "admin/read.h"
 #include "base/clock.h"
+#include "base/draft.h"
+#include "base/failure.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
+#include "cli/out/json.h"
 #include "cli/out/table.h"
+#include "cli/view/layer.h"
 #include "policy/fault.h"
 #include "policy/key.h"
 #include "store/policies/record.h"
@@ -83,11 +87,118 @@ print_result(struct command_line *line, const struct admin_result *r)
     return r->old && r->now ? print_keys(line, r) : 0;
 }
 
+/* ---- policies that extend a changed one ---- */
+
+struct reach {
+    struct admin *registry;
+    const char *name;
+    const struct admin_setting *set;
+    struct draft inherit, missed; /* "kid, mail"; "post (no)" */
+    struct json *inherit_array, *missed_array;
+};
+
+/* Adds a policy that extends r->name, at any depth, if it inherits the setting,
+ * or has another value from a nearer policy. */
+static int
+add_extending(void *arg, const struct record *of)
+{
+    const struct policy_text *t = NULL;
+    const char *next = of->name, *value = NULL;
+    struct reach *r = arg;
+
+    for (int i = 0; strcmp(next, r->name) != 0; i++) {
+        int rc = admin_find(r->registry, next, &t);
+
+        if (rc || i > POLICY_CHAIN_MAX) {
+            return rc == BIDE_ENOMEM ? rc : 0;
+        }
+        value = value ? value : policy_text_get(t, key_find(r->set->key));
+        next = policy_text_get(t, key_find("extends"));
+        if (!next) {
+            return 0;
+        }
+    }
+    if (t && !value) {
+        draft_item(&r->inherit, of->name);
+        json_put_text(r->inherit_array, NULL, of->name);
+    } else if (t && strcmp(value, r->set->value) != 0) {
+        draft_item(&r->missed, of->name);
+        draft_text(&r->missed, " (");
+        draft_text(&r->missed, value);
+        draft_text(&r->missed, ")");
+        json_put_text(r->missed_array, NULL, of->name);
+    }
+    return 0;
+}
+
+/* Reports which policies an override reaches.  If the end of one leaves a value
+ * of its own in a policy that extends another, says so.  `j` NULL: as text.
+ * Returns 0 or a BIDE_E code. */
+static int
+report_reach(struct command_line *line, const struct change *c,
+             const struct admin_result *r, struct json *j)
+{
+    const char *key = c->forces->key, *own, *parent;
+    struct reach reach = {.registry = line->registry,
+                          .name = r->name,
+                          .set = c->forces,
+                          .inherit_array = json_in_array(j, "inherited_by"),
+                          .missed_array = json_in_array(j, "not_reached")};
+    int rc = 0;
+
+    if (!c->change.undo) {
+        if (strcmp(key, "breaker") == 0 && !j && !c->change.dry_run &&
+            !r->cover_count) {
+            printf("Every call is now %s. To end that: bide breaker %s auto\n",
+                   strcmp(c->forces->value, "open") ? "allowed" : "refused",
+                   r->name);
+        }
+        rc = admin_each_policy(line->registry, add_extending, &reach);
+    } else if (r->now && !r->until_ns) {
+        own = policy_text_get(r->now, key_find(key));
+        parent = own ? policy_text_get(r->now, key_find("extends")) : NULL;
+        json_put_text(j, "no_longer_follows", parent);
+        if (parent && !j) {
+            printf("%s now has its own %s = %s: a change of it in %s does not "
+                   "reach %s; to inherit it again: bide unset %s %s\n",
+                   r->name, key, own, parent, r->name, r->name, key);
+        }
+    }
+    if (reach.inherit.used && !j) {
+        printf("Also in what inherits it: %s\n", reach.inherit.bytes);
+    }
+    if (reach.missed.used && !j) {
+        printf("Not reached, because it is set there: %s\n",
+               reach.missed.bytes);
+    }
+    draft_free(&reach.inherit);
+    draft_free(&reach.missed);
+    return rc;
+}
+
+static void
+put_result(struct json *j, const struct admin_result *r)
+{
+    static const char *const did[] = {"unchanged", "created", "changed",
+                                      "deleted"};
+    char *what = difference_line(r->old, r->now);
+
+    json_put_text(j, "policy", r->name);
+    json_put_text(j, "did", did[r->did]);
+    json_put_text(j, "what", what);
+    json_put_count(j, "before", r->before);
+    json_put_count(j, "version", r->after);
+    json_put_time(j, "until", r->until_ns);
+    layer_put(json_in_array(j, "covered_by"), NULL, r->covers, r->cover_count);
+    free(what);
+}
+
 static int
 report_edit(struct command_line *line, const struct change *c,
             struct admin_results *results)
 {
-    uint64_t now_ns = clock_realtime_ns();
+    struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
+    struct json *array = json_in_array(j, "policies");
     char until[64];
     int rc = 0;
 
@@ -96,21 +207,33 @@ report_edit(struct command_line *line, const struct change *c,
     }
     for (size_t i = 0; i < results->count && rc == 0; i++) {
         const struct admin_result *r = &results->list[i];
+        struct json *one = json_add_object(array);
 
-        rc = print_result(line, r);
-        if (r->until_ns > 0) {
+        if (j) {
+            put_result(one, r);
+        } else {
+            rc = print_result(line, r);
+        }
+        if (r->until_ns > 0 && !j) {
             printf("until %s, then v%u is in force again\n",
-                   when_write_until(r->until_ns, now_ns, until, sizeof(until)),
+                   when_write_until(r->until_ns, clock_realtime_ns(), until,
+                                    sizeof(until)),
                    r->back_to);
         }
+        if (c->forces && rc == 0) {
+            rc = report_reach(line, c, r, one);
+        }
     }
-    change_print_told(c, results);
-    if (c->change.dry_run) {
-        puts("--dry-run: nothing was changed");
+    if (!j) {
+        change_print_told(c, results);
+        fputs(c->change.dry_run ? "--dry-run: nothing was changed\n" : "",
+              stdout);
+        change_say_covers(results);
+    } else if (json_out(j)) {
+        rc = BIDE_ENOMEM;
     }
-    change_say_covers(results);
     admin_results_free(results);
-    return rc ? say_no_memory() : STATUS_DONE;
+    return rc ? say_failure(rc, line->operands[0]) : STATUS_DONE;
 }
 
 /* Prints the result of a change or, if `rc` is not 0, why it failed; frees the
@@ -120,10 +243,11 @@ end_edit(struct command_line *line, const struct change *c, int rc,
          struct admin_results *results, struct faults *faults)
 {
     const char *name = line->operands[0];
+    struct failure last = *failure_last();
 
     if (rc == BIDE_ENOPOLICY) {
         faults_free(faults);
-        return say_no_policy(line->registry, name);
+        return say_no_policy(line->registry, last.name);
     }
     if (rc) {
         return say_refusal(rc, faults, name, "nothing was changed");
@@ -133,6 +257,17 @@ end_edit(struct command_line *line, const struct change *c, int rc,
 }
 
 /* ---- the commands ---- */
+
+/* Reports whether a setting pauses a policy, or forces its breaker. */
+static bool
+is_override(const struct admin_setting *s)
+{
+    return s->value && (strcmp(s->key, "paused") == 0
+                            ? strcmp(s->value, "yes") == 0
+                            : strcmp(s->key, "breaker") == 0 &&
+                                  (strcmp(s->value, "open") == 0 ||
+                                   strcmp(s->value, "closed") == 0));
+}
 
 int
 edit_keys(struct command_line *line, const char *const *names,
@@ -145,6 +280,11 @@ edit_keys(struct command_line *line, const char *const *names,
     int rc, status = change_begin(line, &c);
 
     c.change.undo = undo;
+    for (size_t i = 0; i < count; i++) {
+        if (undo || is_override(&settings[i])) {
+            c.forces = &settings[i];
+        }
+    }
     if (status == 0) {
         rc = admin_set_each(line->registry, &c.change, names, name_count,
                             settings, count, &results, &faults);
@@ -195,20 +335,9 @@ unset_command(struct command_line *line)
 int
 edit_check_operands(struct command_line *line)
 {
-    if (line->option[OPTION_IF_VERSION] && line->count > 1) {
-        return say_usage(line, "--if-version: only with one policy");
-    }
-    for (int i = 0; i < line->count; i++) {
-        struct record r;
-        int rc = admin_policy(line->registry, line->operands[i], &r);
-
-        if (rc == 0) {
-            record_free(&r);
-        } else if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME) {
-            return say_no_policy(line->registry, line->operands[i]);
-        }
-    }
-    return 0;
+    return line->option[OPTION_IF_VERSION] && line->count > 1
+               ? say_usage(line, "--if-version: only with one policy")
+               : 0;
 }
 
 int

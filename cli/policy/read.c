@@ -5,6 +5,7 @@
 
 #include "admin/guard.h"
 #include "admin/read.h"
+#include "base/draft.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -120,27 +121,22 @@ print_guards(struct admin *registry, const struct record *r)
     return rc;
 }
 
-/* Prints the layers as comments: whoever applies the text does not make them
+/* Prints layers as comments: whoever applies the text does not make them
  * permanent. */
 static int
-print_layers(const struct record *r)
+print_layers(void *arg, const char *of, const struct record_part *parts,
+             size_t count)
 {
-    char until[64], *words, *line;
+    (void)arg;
+    for (size_t i = 0; i < count;) {
+        char *line = layer_line(parts, count, of, 0, &i), *note = NULL;
 
-    for (size_t i = 1; i < r->part_count;) {
-        const struct record_part *layer = &r->parts[i];
-
-        words = layer_words(r, &i);
-        if (!words ||
-            asprintf(&line, "holds until %s: %s (version %u, %s)",
-                     when_write_iso(layer->until_ns, until, sizeof(until)),
-                     words, layer->version, layer->who) < 0) {
-            free(words);
-            return BIDE_ENOMEM;
+        if (!line || asprintf(&note, "temporary: %s", line) < 0) {
+            note = NULL;
         }
-        print_note(line);
-        free(words);
+        print_note(note ? note : "temporary: ?");
         free(line);
+        free(note);
     }
     return 0;
 }
@@ -155,7 +151,8 @@ print_record(struct admin *registry, const struct record *r, bool present)
     text_put(stdout, r->who, false);
     printf(", %s\n", when_write_iso(r->when_ns, when, sizeof(when)));
     print_note(r->note);
-    rc = print_layers(r);
+    rc = present ? layer_each(registry, r, print_layers, NULL)
+                 : print_layers(NULL, NULL, r->parts + 1, r->part_count - 1);
     if (rc == 0 && present) {
         rc = print_guards(registry, r);
     }
@@ -183,9 +180,11 @@ print_origins(const struct policy_origin *origins)
 }
 
 static int
-json_record(const struct record *r, const struct policy_origin *origins)
+json_record(struct admin *registry, const struct record *r,
+            const struct policy_origin *origins)
 {
     struct json *j = json_object_new(), *keys;
+    int rc;
 
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
@@ -193,7 +192,7 @@ json_record(const struct record *r, const struct policy_origin *origins)
     json_put_s(j, "when", r->when_ns);
     json_put_text(j, "note", r->note);
     json_put_text(j, "text", r->text);
-    layer_put_all(j, r);
+    rc = layer_each(registry, r, layer_put, json_in_array(j, "layers"));
     keys = json_in_object(j, "keys");
     for (size_t i = 0; i < policy_key_count; i++) {
         struct json *key = json_in_object(keys, policy_keys[i].name);
@@ -202,7 +201,7 @@ json_record(const struct record *r, const struct policy_origin *origins)
         json_put_text(key, "from",
                       *origins[i].from ? origins[i].from : "default");
     }
-    return json_out(j);
+    return json_out(j) ? BIDE_ENOMEM : rc;
 }
 
 /* Finds the values in force of all keys; they are valid until *out_text is
@@ -237,9 +236,9 @@ show_resolved(struct command_line *line, const struct record *r)
         return status;
     }
     if (line->option[OPTION_JSON]) {
-        rc = json_record(r, origins);
+        rc = json_record(line->registry, r, origins);
     } else {
-        rc = print_layers(r);
+        rc = layer_each(line->registry, r, print_layers, NULL);
         rc = rc ? rc : print_origins(origins);
     }
     if (policy_compile(text, admin_find, line->registry, r->name, &p,
@@ -277,6 +276,24 @@ show_command(struct command_line *line)
     return status;
 }
 
+/* Says that the value of a key is temporary, if a layer sets the key. */
+static int
+say_layers_of_key(void *arg, const char *of, const struct record_part *parts,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+
+        if (strcmp(parts[i].key, arg) == 0) {
+            char *line = layer_line(parts, i + 1, of, 0, &at);
+
+            say("temporary: %s", line ? line : "?");
+            free(line);
+        }
+    }
+    return 0;
+}
+
 int
 get_command(struct command_line *line)
 {
@@ -303,6 +320,7 @@ get_command(struct command_line *line)
         print_text(origins[key - policy_keys].value);
         putchar('\n');
         policy_text_free(text);
+        layer_each(line->registry, &r, say_layers_of_key, line->operands[1]);
     }
     record_free(&r);
     return status;
@@ -328,25 +346,24 @@ export_record(void *arg, const struct record *r)
 static int
 export_named(struct command_line *line)
 {
-    struct record *records = calloc((size_t)line->count, sizeof(*records));
-    bool first = true;
-    int found = 0, status = 0;
+    struct draft all = {0};
+    int status = 0;
 
-    if (!records) {
-        return say_no_memory();
-    }
-    while (found < line->count && status == 0) {
-        status = say_unless_found(line->registry, line->operands[found],
-                                  &records[found]);
-        found += status == 0;
-    }
-    for (int i = 0; i < found; i++) {
+    for (int i = 0; i < line->count && status == 0; i++) {
+        struct record r;
+
+        status = say_unless_found(line->registry, line->operands[i], &r);
         if (status == 0) {
-            export_record(&first, &records[i]);
+            draft_text(&all, i > 0 ? "\n" : "");
+            draft_text(&all, r.text);
+            record_free(&r);
         }
-        record_free(&records[i]);
     }
-    free(records);
+    if (status == 0 && !all.failed) {
+        print_text(all.bytes);
+    }
+    status = all.failed ? say_no_memory() : status;
+    draft_free(&all);
     return status;
 }
 

@@ -103,27 +103,6 @@ add_file(struct source *s, const char *path)
 }
 
 static int
-add_policies(struct source *s, struct policy_list *read)
-{
-    size_t count = s->all.count + read->count;
-    struct policy_text **grown;
-
-    if (read->count == 0) {
-        return 0;
-    }
-    grown = realloc(s->all.list, count * sizeof(*grown));
-    if (!grown) {
-        policy_list_free(read);
-        return BIDE_ENOMEM;
-    }
-    memcpy(grown + s->all.count, read->list, read->count * sizeof(*grown));
-    s->all.list = grown;
-    s->all.count = count;
-    free(read->list); /* the texts are now in the source */
-    return 0;
-}
-
-static int
 read_file(struct source *s, const char *path, struct faults *faults)
 {
     struct policy_list read = {0};
@@ -140,11 +119,12 @@ read_file(struct source *s, const char *path, struct faults *faults)
         return rc;
     }
     rc = add_file(s, path);
-    if (rc) {
-        policy_list_free(&read);
-        return rc;
+    for (size_t i = 0; i < read.count && rc == 0; i++) {
+        rc = policy_list_add(&s->all, read.list[i]);
+        read.list[i] = NULL; /* the source owns it, or it is freed */
     }
-    return add_policies(s, &read);
+    policy_list_free(&read);
+    return rc;
 }
 
 static int

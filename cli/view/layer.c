@@ -1,35 +1,123 @@
 #include "layer.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/read.h"
 #include "base/draft.h"
+#include "cli/command/when.h"
 #include "cli/out/json.h"
+#include "policy/policy.h"
 #include "store/policies/record.h"
 
 char *
-layer_words(const struct record *r, size_t *at)
+layer_line(const struct record_part *parts, size_t count, const char *of,
+           uint64_t now_ns, size_t *at)
 {
-    uint32_t version = r->parts[*at].version;
-    struct draft words = {0};
+    const struct record_part *first = &parts[*at];
+    struct draft line = {0};
+    char until[64], number[32];
 
-    for (; *at < r->part_count && r->parts[*at].version == version; ++*at) {
-        const struct record_part *p = &r->parts[*at];
-
-        draft_item(&words, p->key);
-        draft_text(&words, " is ");
-        draft_text(&words, p->value ? p->value : "not set");
+    for (; *at < count && parts[*at].version == first->version; ++*at) {
+        draft_item(&line, parts[*at].key);
+        draft_text(&line, " is ");
+        draft_text(&line, parts[*at].value ? parts[*at].value : "not set");
     }
-    return draft_take(&words);
+    draft_text(&line, " until ");
+    draft_text(&line,
+               now_ns
+                   ? when_write(first->until_ns, now_ns, until, sizeof(until))
+                   : when_write_iso(first->until_ns, until, sizeof(until)));
+    snprintf(number, sizeof(number), " (version %u", first->version);
+    draft_text(&line, number);
+    draft_text(&line, of ? " of " : "");
+    draft_text(&line, of ? of : "");
+    draft_item(&line, first->who);
+    draft_text(&line, ")");
+    return line.failed ? (draft_free(&line), strdup("?")) : draft_take(&line);
 }
 
-void
-layer_put_all(struct json *j, const struct record *r)
+size_t
+layer_only(const struct record *r, const struct record *other,
+           struct record_part *out)
 {
-    struct json *array = json_in_array(j, "layers"), *layer, *keys = NULL;
+    size_t count = 0, k;
 
     for (size_t i = 1; i < r->part_count; i++) {
-        const struct record_part *p = &r->parts[i];
+        for (k = 1; k < other->part_count; k++) {
+            if (other->parts[k].version == r->parts[i].version &&
+                strcmp(other->parts[k].key, r->parts[i].key) == 0) {
+                break;
+            }
+        }
+        if (k >= other->part_count) {
+            out[count++] = r->parts[i];
+        }
+    }
+    return count;
+}
 
-        if (i == 1 || p->version != p[-1].version) {
+/* ---- inherited layers ---- */
+
+struct layer_walk {
+    struct admin *registry;
+    layer_visit_fn *visit;
+    void *arg;
+    bool set[POLICY_KEY_MAX]; /* keys with a value from a nearer policy */
+};
+
+/* Visits those layers of `r` that reach the policy, and those it extends. */
+static int
+visit_layers(struct layer_walk *w, const char *of, const struct record *r)
+{
+    struct record_part parts[RECORD_PARTS_MAX];
+    struct policy_text *t = NULL;
+    struct record parent;
+    size_t count = 0;
+    int rc;
+
+    for (size_t i = 1; i < r->part_count; i++) {
+        if (!w->set[key_find(r->parts[i].key) - policy_keys]) {
+            parts[count++] = r->parts[i];
+        }
+    }
+    rc = count ? w->visit(w->arg, of, parts, count) : 0;
+    if (rc || !strstr(r->text, "extends = ") || admin_text(r, &t)) {
+        return rc;
+    }
+    for (size_t i = 0; i < policy_key_count; i++) {
+        w->set[i] |= policy_text_get(t, &policy_keys[i]) != NULL;
+    }
+    of = policy_text_get(t, key_find("extends"));
+    if (of && admin_policy(w->registry, of, &parent) == 0) {
+        rc = visit_layers(w, of, &parent);
+        record_free(&parent);
+    }
+    policy_text_free(t);
+    return rc;
+}
+
+int
+layer_each(struct admin *registry, const struct record *r,
+           layer_visit_fn *visit, void *arg)
+{
+    return visit_layers(&(struct layer_walk){registry, visit, arg, {false}},
+                        NULL, r);
+}
+
+int
+layer_put(void *array, const char *of, const struct record_part *parts,
+          size_t count)
+{
+    struct json *layer, *keys = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct record_part *p = &parts[i];
+
+        if (i == 0 || p->version != p[-1].version) {
             layer = json_add_object(array);
+            json_put_text(layer, "inherited_from", of);
             json_put_count(layer, "version", p->version);
             json_put_text(layer, "who", p->who);
             json_put_s(layer, "when", p->when_ns);
@@ -37,10 +125,7 @@ layer_put_all(struct json *j, const struct record *r)
             json_put_text(layer, "note", p->note);
             keys = json_in_object(layer, "keys");
         }
-        if (p->value) {
-            json_put_text(keys, p->key, p->value);
-        } else {
-            json_put_null(keys, p->key);
-        }
+        json_put_text(keys, p->key, p->value);
     }
+    return 0;
 }

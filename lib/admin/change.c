@@ -12,33 +12,26 @@
 #include "layers.h"
 #include "read.h"
 
-/* ---- apply ---- */
-
-/* Copies a base; NULL: there is none. */
-static int
-copy_base(const struct policy_text *base, struct edit_new *n)
-{
-    n->base = base ? policy_text_copy(base) : NULL;
-    return base && !n->base ? failure_plain(BIDE_ENOMEM) : 0;
-}
-
 /* Replaces a policy by `wanted` (NULL: deletes it), or lays a layer with the
- * differences over it. */
+ * differences over it.  `rc` as in commit_replace(). */
 static int
-replace_policy(struct edit *e, const char *name, struct edit_old *old,
+replace_policy(struct edit *e, int rc, const char *name, struct edit_old *old,
                const struct policy_text *wanted, const struct record *layers_of)
 {
-    struct edit_new n = {0};
-    int rc = copy_base(e->change->for_ns ? old->base : wanted, &n);
+    const struct policy_text *base = e->change->for_ns ? old->base : wanted;
+    struct edit_new n = {.base = base ? policy_text_copy(base) : NULL};
 
+    rc = rc ? rc : base && !n.base ? failure_plain(BIDE_ENOMEM) : 0;
     if (rc == 0 && wanted) {
-        rc = layers_keep(e->change->for_ns ? &old->r : layers_of, &n);
+        rc = layers_keep(e, e->change->for_ns ? &old->r : layers_of, &n);
     }
     if (rc == 0 && e->change->for_ns) {
         rc = layers_add(e, name, old, wanted, &n);
     }
     return commit_replace(e, rc, name, old, &n);
 }
+
+/* ---- apply ---- */
 
 static int
 apply_one(struct edit *e, const struct policy_text *t)
@@ -54,7 +47,7 @@ apply_one(struct edit *e, const struct policy_text *t)
         return f->rc;
     }
     if (rc == 0 || rc == BIDE_ENOPOLICY) {
-        return replace_policy(e, name, &old, t, &old.r);
+        return replace_policy(e, 0, name, &old, t, &old.r);
     }
     edit_old_free(&old);
     return rc;
@@ -68,7 +61,7 @@ delete_one(struct edit *e, const char *name,
     int rc = read(e, name, &old);
 
     if (rc == 0) {
-        return replace_policy(e, name, &old, NULL, &old.r);
+        return replace_policy(e, 0, name, &old, NULL, &old.r);
     }
     edit_old_free(&old);
     return rc;
@@ -149,7 +142,8 @@ read_existing(struct edit *e, const char *name, struct edit_old *out)
 {
     int rc = edit_read_old(e, name, out);
 
-    if (rc == BIDE_ENOPOLICY || (rc == 0 && out->r.deleted)) {
+    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME ||
+        (rc == 0 && out->r.deleted)) {
         return fail_no_policy(e, name, rc ? NULL : out);
     }
     return rc;
@@ -168,16 +162,15 @@ set_key(struct edit *e, const char *name, struct policy_text *t,
 
 static int
 set_keys(struct edit *e, const char *name, const struct edit_old *old,
-         struct policy_text *t, struct edit_new *n)
+         struct policy_text *t)
 {
-    int rc = layers_keep(&old->r, n);
+    int rc = 0;
 
     for (size_t i = 0; i < e->setting_count && rc == 0; i++) {
         const struct admin_setting *s = &e->settings[i];
-        bool undo = e->change->undo && !e->change->for_ns;
 
-        if (!undo || !layers_drop(n, s->key, 0) ||
-            check_overrides(e, t, s->key)) {
+        if (!e->change->undo || e->change->for_ns ||
+            !check_undone(e, t, s, layers_end(e, &old->r))) {
             rc = set_key(e, name, t, s);
             rc = rc == BIDE_EINPUT ? 0 : rc; /* other keys may have faults */
         }
@@ -189,7 +182,6 @@ static int
 set_one(struct edit *e, const char *name)
 {
     struct edit_old old = {0};
-    struct edit_new n = {0};
     struct policy_text *wanted;
     int rc = read_existing(e, name, &old);
 
@@ -197,17 +189,10 @@ set_one(struct edit *e, const char *name)
         edit_old_free(&old);
         return rc;
     }
-    n.base = policy_text_copy(old.base);
-    wanted = e->change->for_ns ? policy_text_copy(old.text) : n.base;
-    rc = n.base && wanted ? set_keys(e, name, &old, wanted, &n)
-                          : failure_plain(BIDE_ENOMEM);
-    if (rc == 0 && e->change->for_ns) {
-        rc = layers_add(e, name, &old, wanted, &n);
-    }
-    rc = commit_replace(e, rc, name, &old, &n);
-    if (e->change->for_ns) {
-        policy_text_free(wanted);
-    }
+    wanted = policy_text_copy(e->change->for_ns ? old.text : old.base);
+    rc = wanted ? set_keys(e, name, &old, wanted) : failure_plain(BIDE_ENOMEM);
+    rc = replace_policy(e, rc, name, &old, wanted, &old.r);
+    policy_text_free(wanted);
     return rc ? rc : check_policy(e, name, NULL, name);
 }
 
@@ -292,7 +277,7 @@ restore_version(struct edit *e, const char *name, struct edit_old *old,
     }
     if (rc == 0) {
         e->as = r.version;
-        rc = replace_policy(e, name, old, wanted, version ? &old->r : &r);
+        rc = replace_policy(e, 0, name, old, wanted, version ? &old->r : &r);
     }
     policy_text_free(wanted);
     record_free(&r);
@@ -302,17 +287,14 @@ restore_version(struct edit *e, const char *name, struct edit_old *old,
 static int
 end_layer(struct edit *e, const char *name, struct edit_old *old)
 {
-    struct edit_new n = {0};
     struct failure *f;
-    int rc = copy_base(old->base, &n);
 
-    rc = rc ? rc : layers_keep(&old->r, &n);
-    if (rc == 0 && !layers_drop(&n, NULL, e->change->layer)) {
-        f = failure_begin(FAILURE_NO_LAYER, BIDE_ENOVERSION, name);
-        f->wanted = e->change->layer;
-        rc = f->rc;
+    if (layers_end(e, &old->r)) {
+        return replace_policy(e, 0, name, old, old->base, &old->r);
     }
-    return commit_replace(e, rc, name, old, &n);
+    f = failure_begin(FAILURE_NO_LAYER, BIDE_ENOVERSION, name);
+    f->wanted = e->change->layer;
+    return f->rc;
 }
 
 int

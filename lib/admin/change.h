@@ -26,7 +26,8 @@ struct admin_change {
     bool dry_run;           /* everything but the commit */
     uint32_t layer; /* rollback: only end the layer of this version; 0: no */
     bool undo; /* without for_ns: take the keys out of all layers, and change
-                  the base only if it overrides the rules or no layer did */
+                  the base only if it still overrides the rules, or no layer
+                  had a key and the base has another value */
 };
 
 enum admin_did {

@@ -32,16 +32,18 @@ read_parent(void *arg, const char *name, const struct policy_text **out)
 }
 
 bool
-check_overrides(struct edit *e, const struct policy_text *base, const char *key)
+check_undone(struct edit *e, const struct policy_text *base,
+             const struct admin_setting *wanted, bool ended)
 {
     struct policy_origin origins[POLICY_KEY_MAX];
-    bool yes = true; /* a fault: check_policy() will say it */
+    bool yes = false; /* a fault: check_policy() will say it */
 
     if (policy_resolve(base, read_parent, e, "", origins, NULL) == 0) {
-        const char *value = origins[key_find(key) - policy_keys].value;
+        const char *value = origins[key_find(wanted->key) - policy_keys].value;
 
-        yes = strcmp(value, "yes") == 0 || strcmp(value, "open") == 0 ||
-              strcmp(value, "closed") == 0;
+        yes = strcmp(value, "yes") != 0 && strcmp(value, "open") != 0 &&
+              strcmp(value, "closed") != 0 &&
+              (ended || !wanted->value || strcmp(value, wanted->value) == 0);
     }
     policy_list_free(&e->parents);
     return yes;

@@ -11,10 +11,11 @@
  * policy. */
 int check_policy(struct edit *e, const char *name,
                  const struct policy_text *base, const char *file);
-/* Reports whether a base, with what it inherits, overrides the rules by this
- * key: paused = yes, breaker = open or closed. */
-bool check_overrides(struct edit *e, const struct policy_text *base,
-                     const char *key);
+/* Reports whether a base, with what it inherits, overrides no rules by this key
+ * (paused = yes, breaker = open or closed) and has the value that is wanted;
+ * `ended`, NULL: any other. */
+bool check_undone(struct edit *e, const struct policy_text *base,
+                  const struct admin_setting *wanted, bool ended);
 /* Adds every policy that extends a touched one, at any depth, to those touched,
  * and compiles it. */
 int check_descendants(struct edit *e);

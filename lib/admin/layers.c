@@ -28,33 +28,6 @@ add_part(struct edit_new *n, const struct record_part *p)
     return 0;
 }
 
-int
-layers_keep(const struct record *r, struct edit_new *n)
-{
-    int rc = 0;
-
-    for (size_t i = 1; i < r->part_count && rc == 0; i++) {
-        rc = add_part(n, &r->parts[i]);
-    }
-    return rc;
-}
-
-bool
-layers_drop(struct edit_new *n, const char *key, uint32_t version)
-{
-    size_t kept = 0, count = n->part_count;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct record_part *p = &n->parts[i];
-
-        if (key ? strcmp(p->key, key) != 0 : p->version != version) {
-            n->parts[kept++] = *p;
-        }
-    }
-    n->part_count = kept;
-    return kept < count;
-}
-
 /* Reports whether the change names the key. */
 static bool
 is_setting(const struct edit *e, const struct key *key)
@@ -65,6 +38,37 @@ is_setting(const struct edit *e, const struct key *key)
         i++;
     }
     return i < e->setting_count;
+}
+
+/* Reports whether the change ends a part of a layer. */
+static bool
+ends_part(const struct edit *e, const struct record_part *p)
+{
+    return e->change->layer ? p->version == e->change->layer
+                            : e->change->undo && !e->change->for_ns &&
+                                  is_setting(e, key_find(p->key));
+}
+
+bool
+layers_end(const struct edit *e, const struct record *r)
+{
+    size_t i = 1;
+
+    while (i < r->part_count && !ends_part(e, &r->parts[i])) {
+        i++;
+    }
+    return i < r->part_count;
+}
+
+int
+layers_keep(const struct edit *e, const struct record *r, struct edit_new *n)
+{
+    int rc = 0;
+
+    for (size_t i = 1; i < r->part_count && rc == 0; i++) {
+        rc = ends_part(e, &r->parts[i]) ? 0 : add_part(n, &r->parts[i]);
+    }
+    return rc;
 }
 
 /* Reports whether the change asks for a value of this key. */
@@ -161,44 +165,33 @@ layers_differ(const struct edit_old *old, const struct edit_new *n)
     return differ;
 }
 
-/* Adds the layer that covers a key of the base, if its value is another. */
+/* Finds the layers in force that give another value than the base to the keys
+ * of e->settings, else to any. */
 static int
-add_cover(const struct edit_new *n, const struct key *key,
-          struct admin_result *r)
+find_covers(const struct edit *e, const struct edit_new *n,
+            struct admin_result *r)
 {
-    const struct record_part *p = NULL;
-    struct record_part *cover;
-
     for (size_t i = 0; i < n->part_count; i++) {
-        p = strcmp(n->parts[i].key, key->name) == 0 ? &n->parts[i] : p;
-    }
-    if (!p || layers_same(p->value, policy_text_get(n->base, key))) {
-        return 0;
-    }
-    cover = array_add(&r->covers, &r->cover_count, sizeof(*cover));
-    if (!cover) {
-        return failure_plain(BIDE_ENOMEM);
-    }
-    *cover = *p;
-    return 0;
-}
+        const struct record_part *p = &n->parts[i];
+        const struct key *key = key_find(p->key);
+        struct record_part *cover;
+        size_t newer = i + 1;
 
-static int
-find_covers(struct edit *e, const struct edit_old *old,
-            const struct edit_new *n, struct admin_result *r)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
-        const struct key *key = &policy_keys[i];
-
-        if (is_setting(e, key) ||
-            (old->base && !layers_same(policy_text_get(old->base, key),
-                                       policy_text_get(n->base, key)))) {
-            rc = add_cover(n, key, r);
+        while (newer < n->part_count &&
+               strcmp(n->parts[newer].key, p->key) != 0) {
+            newer++;
         }
+        if (newer < n->part_count || (e->settings && !is_setting(e, key)) ||
+            layers_same(p->value, policy_text_get(n->base, key))) {
+            continue;
+        }
+        cover = array_add(&r->covers, &r->cover_count, sizeof(*cover));
+        if (!cover) {
+            return failure_plain(BIDE_ENOMEM);
+        }
+        *cover = *p;
     }
-    return rc;
+    return 0;
 }
 
 int
@@ -207,8 +200,8 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
 {
     int rc = 0;
 
-    if (!e->change->for_ns && n->base) {
-        rc = find_covers(e, old, n, r);
+    if (!e->change->for_ns && n->base && !e->change->layer) {
+        rc = find_covers(e, n, r);
     }
     if (e->change->for_ns && r->did != ADMIN_UNCHANGED) {
         r->until_ns = duration_add(e->now_ns, e->change->for_ns);

@@ -4,11 +4,12 @@
 
 #include "edit.h"
 
-/* Keeps the layers of `r`.  BIDE_ENOMEM. */
-int layers_keep(const struct record *r, struct edit_new *n);
-/* Takes out a key, or (NULL) what `version` made.  Reports whether there was
- * any. */
-bool layers_drop(struct edit_new *n, const char *key, uint32_t version);
+/* Reports whether the change ends a part of the layers of `r`: by
+ * change->layer, or by change->undo. */
+bool layers_end(const struct edit *e, const struct record *r);
+/* Keeps the other parts.  BIDE_ENOMEM. */
+int layers_keep(const struct edit *e, const struct record *r,
+                struct edit_new *n);
 /* Adds the layer of a change with an end: the keys of e->settings, else those
  * in which `wanted` (NULL: a deletion) differs from the policy.  `wanted` keeps
  * the values.  BIDE_EINPUT, with a fault: this cannot be for a time. */

@@ -226,7 +226,7 @@ function about(p, now) {
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
   return (d.paused ? "PAUSED · " : "") + "v" + d.version + " · " + d.importance + " · " + d.rules +
     (d.layers || []).map((l) => " · " + Object.entries(l.keys).map(([k, v]) => k + " is " + (v ?? "not set")).join(", ") +
-      " until " + clock(l.until, now.host.time) + " (version " + l.version + ", " + l.who + ")").join("");
+      " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + l.who + ")").join("");
 }
 
 function updateRow(r, p, now) {

@@ -156,9 +156,9 @@ load ../registry
     gives 0 bide set pay attempts=9 --for 10m
     says "until" "then v1 is in force again"
     gives 0 bide list pay
-    says "2*" "* temporary until" "bide log pay"
+    says "2*" "* temporary: attempts is 9 until" "bide log pay"
     gives 0 bide show pay
-    says "# holds until" ": attempts is 9 (version 2, "
+    says "# temporary: attempts is 9 until" "(version 2, "
     grep -q "^attempts = 4" <<<"$output"
     [ "$(bide get pay attempts)" = 9 ]
     unchanged gives 5 bide set pay attempts=9 --for 10

@@ -165,7 +165,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     says "pay v2 -> v3 (as v1)"
     says_not "stays"
     gives 0 bide show pay
-    says_not "holds until"
+    says_not temporary
 }
 
 @test "rollback says when there is nothing to undo" {
@@ -228,7 +228,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     bide apply shop.ini >/dev/null
     [ "$(bide get pay attempts)" = 4 ]
     gives 0 bide show pay
-    says_not "holds until"
+    says_not temporary
 }
 
 # ---- layers ----
@@ -240,13 +240,13 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide resume pay
     says "paused  yes  ->  no"
     gives 0 bide show pay
-    says "breaker is open (version 2,"
+    says "breaker is open until" "(version 2,"
     says_not paused "breaker = "
     bide set pay attempts=5 --for 3h >/dev/null
     gives 0 bide breaker pay auto
     says "breaker  open  ->  off"
     gives 0 bide show pay
-    says "attempts is 5 (version 5,"
+    says "attempts is 5 until" "(version 5,"
     says_not breaker
 }
 
@@ -286,7 +286,7 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     [ "$(bide get pay wait_initial)" = 30ms ]
     in_force pay 5
     gives 0 bide show pay
-    says "attempts is 9 (version 2," "wait_initial is 30ms (version 5,"
+    says "attempts is 9 until" "(version 2," "wait_initial is 30ms until" "(version 5,"
     says_not "20ms"
 }
 
@@ -311,13 +311,13 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     gives 0 bide unset pay wait_max --for 1h
     says "wait_max  2s  ->  10s" "then v1 is in force again"
     gives 0 bide show pay
-    says "wait_max is not set (version 2," "wait_max = 2s"
+    says "wait_max is not set until" "(version 2," "wait_max = 2s"
     [[ $(bide get pay wait_max) == 10s* ]]
     gives 0 bide set pay wait_max=3s
     says "pay: wait_max is not set until"
     [[ $(bide get pay wait_max) == 10s* ]]
     gives 1 bide diff pay 1 2
-    says "+ wait_max = not set"
+    says "+ wait_max is not set until"
     bide rollback pay --layer 2 >/dev/null
     [ "$(bide get pay wait_max)" = 3s ]
 }
@@ -437,4 +437,120 @@ sys.exit(time.time() < [c['until'] for c in j if c['version'] == $2][0])"
     bide set p wait_initial=30ms --for 1h >/dev/null
     gives 0 bide set p extends=b
     gives 0 bide delete a
+}
+
+# ---- policies that extend one ----
+
+# family: applies base; kid and late, which extend it; own, which extends it and
+# sets both keys itself; and under, which extends own.
+family() {
+    printf '%s\n' '[base]' 'breaker = on' '[kid]' 'extends = base' '[late]' \
+        'extends = base' '[own]' 'extends = base' 'paused = no' 'breaker = on' \
+        '[under]' 'extends = own' >family.ini
+    bide apply family.ini >/dev/null
+}
+
+@test "a pause names the policies that inherit it, and those that it does not reach" {
+    family
+    gives 0 bide pause base --for 1h
+    says "Also in what inherits it: kid, late" \
+        "Not reached, because it is set there: own (no), under (no)"
+    bide resume base >/dev/null
+    gives 0 bide pause base --dry-run --json
+    json "j['policies'][0]['inherited_by'] == ['kid', 'late']"
+    json "j['policies'][0]['not_reached'] == ['own', 'under']"
+    gives 0 bide breaker base open --json
+    json "j['policies'][0]['not_reached'] == ['own', 'under']"
+    gives 0 bide set base paused=yes
+    says "own (no), under (no)"
+    bide pause own >/dev/null
+    gives 0 bide pause base
+    says "already so" "Also in what inherits it: kid, late"
+    says_not "Not reached"
+}
+
+@test "the end of an inherited override says that the value is now the policy's own" {
+    family
+    bide pause base >/dev/null
+    gives 0 bide resume kid
+    says "paused  yes (base)  ->  no" "kid now has its own paused = no" \
+        "does not reach kid; to inherit it again: bide unset kid paused"
+    [ "$(bide get kid paused)" = no ]
+    gives 0 bide unset kid paused
+    [ "$(bide get kid paused)" = yes ]
+    gives 0 bide resume base
+    says_not "its own"
+    bide breaker base open --for 1h >/dev/null
+    gives 0 bide breaker kid auto --json
+    json "j['policies'][0]['no_longer_follows'] == 'base'"
+    gives 0 bide breaker base open
+    says "kid (on)"
+    gives 0 bide unset kid breaker
+    gives 0 bide breaker base open
+    says_not "kid (on)"
+    bide breaker base auto >/dev/null
+    unchanged gives 0 bide breaker kid auto
+}
+
+@test "an inherited layer is shown with its end" {
+    family
+    bide pause base --for 1h >/dev/null
+    gives 0 bide show kid
+    says "# temporary: paused is yes until 20" "(version 2 of base, "
+    gives 0 bide show kid --json
+    json "j['layers'][0]['inherited_from'] == 'base' and j['layers'][0]['keys'] == {'paused': 'yes'}"
+    gives 0 bide get kid paused
+    says "temporary: paused is yes until 20" "of base"
+    gives 0 bide get kid attempts
+    says_not temporary
+    gives 0 bide list kid
+    says "1*" "* temporary: paused is yes until" "bide log base"
+    gives 0 bide list kid --json
+    json "j['policies'][0]['until'] == j['policies'][0]['layers'][0]['until']"
+    gives 0 bide list under
+    says_not temporary
+    gives 0 bide show under
+    says_not temporary
+}
+
+# ---- what ends layers, and what they cover ----
+
+@test "log and audit name the layers that a change has ended" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide set pay attempts=8 --for 2h >/dev/null
+    gives 0 bide rollback pay --layer 2
+    gives 0 bide log pay --most 1
+    says "ended: attempts is 9 until" "(version 2,"
+    says_not nothing
+    gives 0 bide audit pay
+    says "v4: ended: attempts is 9 until"
+    bide pause pay --for 1h >/dev/null
+    bide resume pay >/dev/null
+    [[ $(what pay 6) == "paused yes -> no (default), ended: paused is yes until "* ]]
+}
+
+@test "apply and rollback that change nothing name the layer that covers a value" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    unchanged gives 0 bide apply shop.ini
+    says "pay: attempts is 9 until" "bide rollback pay --layer 2"
+    unchanged gives 0 bide rollback pay 1
+    says "already so" "pay: attempts is 9 until" "bide rollback pay --layer 2"
+    unchanged gives 0 bide set pay attempts=4
+    says "pay: attempts is 9 until"
+    unchanged gives 0 bide set pay wait_max=2s
+    says_not "attempts is 9"
+}
+
+@test "--if-version is checked also if nothing would change" {
+    shop
+    unchanged gives 4 bide resume pay --if-version 9
+    unchanged gives 4 bide breaker pay auto --if-version 9
+    unchanged gives 4 bide set pay attempts=4 --if-version 9
+    unchanged gives 4 bide rollback pay 1 --if-version 9
+    unchanged gives 4 bide unset pay wait_min --if-version 9
+    bide pause pay >/dev/null
+    unchanged gives 4 bide pause pay --if-version 1
+    unchanged gives 0 bide pause pay --if-version 2
 }
