@@ -102,7 +102,7 @@ find_or_insert_row(struct row_builder *b, const struct history_row *key)
 static int
 compare_outcomes(const void *x, const void *y)
 {
-    const struct history_outcome_count *a = x, *b = y;
+    const struct cell_outcome *a = x, *b = y;
 
     if (a->count != b->count) {
         return a->count < b->count ? 1 : -1;
@@ -126,7 +126,7 @@ finish_row(struct row_builder *b, struct history_row *row)
         return BIDE_ENOMEM;
     }
     for (uint32_t i = 0; i < f->outcome_count; i++) {
-        struct history_outcome_count *to = &row->outcomes[i];
+        struct cell_outcome *to = &row->outcomes[i];
         const char *name =
             past_outcome(admin_past(b->registry), f->outcome[i].id);
 

@@ -4,16 +4,12 @@
 
 #include <bide.h>
 #include "cli/command/command.h"
+#include "live/counter.h"
 #include "record/past.h"
 
 struct figures;
 
 enum history_by { BY_POLICY, BY_SCOPE, BY_VERSION, BY_MINUTE, BY_HOUR };
-
-struct history_outcome_count {
-    char name[64];
-    uint64_t count;
-};
 
 /* The sum of intervals, from the first one's begin to the last one's end. */
 struct history_row {
@@ -24,7 +20,7 @@ struct history_row {
     uint64_t force_ns; /* with BY_VERSION: time that the version was in force */
     struct bide_stats stats;
     size_t outcome_count; /* most frequent first */
-    struct history_outcome_count *outcomes;
+    struct cell_outcome *outcomes;
     struct figures *figures; /* sums while reading; NULL after finish_row */
     char *who, *note;        /* with BY_VERSION: the author and note, or NULL */
     uint64_t when_ns;        /* with BY_VERSION: when the version was made */

@@ -16,7 +16,7 @@ static void
 put_history_row(struct json *array, const struct history_rows *rows,
                 const struct history_row *row)
 {
-    struct json *j = json_add_object(array), *outcomes;
+    struct json *j = json_add_object(array);
 
     json_put_text(j, "policy", row->name);
     if (rows->by == BY_SCOPE) {
@@ -33,12 +33,7 @@ put_history_row(struct json *array, const struct history_rows *rows,
     }
     json_put_s(j, "begin", row->begin_ns);
     json_put_s(j, "end", row->end_ns);
-    figure_json(j, &row->stats);
-    figure_latency_json(j, &row->stats);
-    outcomes = json_in_object(j, "outcomes");
-    for (size_t i = 0; i < row->outcome_count; i++) {
-        json_put_count(outcomes, row->outcomes[i].name, row->outcomes[i].count);
-    }
+    figure_json(j, &row->stats, row->outcomes, row->outcome_count);
 }
 
 int

@@ -226,10 +226,9 @@ print_history_title(const struct history_rows *rows)
 static void
 print_all_outcomes(const struct history_rows *rows)
 {
-    struct history_outcome_count *sums = NULL;
+    struct cell_outcome *sums = NULL;
     size_t count = 0, all = 0;
     uint64_t total = 0;
-    char share[32];
 
     for (size_t i = 0; i < rows->count; i++) {
         all += rows->list[i].outcome_count;
@@ -237,16 +236,10 @@ print_all_outcomes(const struct history_rows *rows)
     sums = all > 0 ? calloc(all, sizeof(*sums)) : NULL;
     for (size_t i = 0; sums && i < rows->count; i++) {
         for (size_t k = 0; k < rows->list[i].outcome_count; k++) {
-            const struct history_outcome_count *o = &rows->list[i].outcomes[k];
-            size_t at = 0;
+            const struct cell_outcome *o = &rows->list[i].outcomes[k];
 
-            while (at < count && strcmp(sums[at].name, o->name) != 0) {
-                at++;
-            }
-            memcpy(sums[at].name, o->name, sizeof(o->name));
-            sums[at].count += o->count;
+            count_outcome(sums, &count, o);
             total += o->count;
-            count += at == count;
         }
     }
     if (total > 0) {
@@ -260,10 +253,7 @@ print_all_outcomes(const struct history_rows *rows)
             if (sums[most].count == 0) {
                 break;
             }
-            fputs("   ", stdout);
-            text_put(stdout, sums[most].name, false);
-            printf(" %s", text_share(sums[most].count, total, 0, share,
-                                     sizeof(share)));
+            figure_outcome(&sums[most], total);
             sums[most].count = 0;
         }
         putchar('\n');

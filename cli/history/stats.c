@@ -43,17 +43,12 @@ put_cell(struct json *array, const struct count *cell)
 {
     const struct admin_cell *c = &cell->cell;
     const struct bide_stats *s = &c->stats;
-    struct json *j = json_add_object(array), *inside;
+    struct json *j = json_add_object(array);
 
     json_put_text(j, "policy", c->name);
     json_put_text(j, "scope", c->scope);
     json_put_count(j, "version", s->version);
-    figure_json(j, s);
-    figure_latency_json(j, s);
-    inside = json_in_object(j, "outcomes");
-    for (size_t i = 0; i < c->outcome_count; i++) {
-        json_put_count(inside, c->outcomes[i].name, c->outcomes[i].count);
-    }
+    figure_json(j, s, c->outcomes, c->outcome_count);
     guard_put(j, cell->policy, &cell->guard);
 }
 
@@ -208,10 +203,7 @@ print_cell_outcomes(const struct admin_cell *c)
         text_put(stdout, guard_scope(c->scope), false);
     }
     for (size_t i = 0; i < c->outcome_count && i < OUTCOMES_SHOWN; i++) {
-        fputs("   ", stdout);
-        text_put(stdout, c->outcomes[i].name, false);
-        printf(" %s",
-               text_share(c->outcomes[i].count, all, 0, share, sizeof(share)));
+        figure_outcome(&c->outcomes[i], all);
     }
     if (left > 0) {
         printf("   others %s", text_share(left, all, 0, share, sizeof(share)));

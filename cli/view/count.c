@@ -29,26 +29,30 @@ count_firsts(const struct bide_stats *s)
     return s->attempts > s->retries ? s->attempts - s->retries : 0;
 }
 
+void
+count_outcome(struct cell_outcome *list, size_t *count,
+              const struct cell_outcome *o)
+{
+    size_t at = 0;
+
+    while (at < *count && strcmp(list[at].name, o->name) != 0) {
+        at++;
+    }
+    strcpy(list[at].name, o->name);
+    list[at].count += o->count;
+    *count += at == *count;
+}
+
 /* Copies the outcomes.  A damaged live file may have a name twice. */
 static int
-copy_outcomes(const struct counts *c, const struct admin_cell *from,
-              struct admin_cell *to)
+copy_outcomes(const struct admin_cell *from, struct admin_cell *to)
 {
     struct cell_outcome *list = calloc(from->outcome_count + 1, sizeof(*list));
-    size_t count = 0, at;
 
-    for (size_t i = 0; list && i < from->outcome_count;
-         i++, count += at == count) {
-        for (at = c->kept & COUNTS_SERIES ? 0 : count; at < count; at++) {
-            if (strcmp(list[at].name, from->outcomes[i].name) == 0) {
-                break;
-            }
-        }
-        strcpy(list[at].name, from->outcomes[i].name);
-        list[at].count += from->outcomes[i].count;
-    }
     to->outcomes = list;
-    to->outcome_count = count;
+    for (size_t i = 0; list && i < from->outcome_count; i++) {
+        count_outcome(list, &to->outcome_count, &from->outcomes[i]);
+    }
     return list ? 0 : BIDE_ENOMEM;
 }
 
@@ -82,7 +86,7 @@ add_cell(void *arg, const struct admin_cell *cell)
         exposition_convert(cell->failed, &one->failed);
     }
     return cell->declared && !copy ? BIDE_ENOMEM
-           : c->kept               ? copy_outcomes(c, cell, &one->cell)
+           : c->kept               ? copy_outcomes(cell, &one->cell)
                                    : 0;
 }
 

@@ -21,6 +21,11 @@ uint64_t count_calls(const struct bide_stats *s);
  * the load that retrying adds. */
 uint64_t count_firsts(const struct bide_stats *s);
 
+/* Adds an outcome to a list, in which each name is once.  The list must have
+ * room for another, with zeros. */
+void count_outcome(struct cell_outcome *list, size_t *count,
+                   const struct cell_outcome *o);
+
 /* The counts of a cell, or one waiting call (then `only_scopes`); or the total
  * of a name.  The latencies of a total are those of the slowest scope, because
  * percentiles cannot be added; its declared rules are those to show. */
@@ -44,8 +49,8 @@ struct counts {
 
 enum counts_kept {
     COUNTS_OUTCOMES = 1, /* else a cell has none */
-    COUNTS_SERIES = 2,   /* outcomes and histograms; each name and scope, and
-                            each outcome of it, once; no `only_scopes` */
+    COUNTS_SERIES = 2,   /* outcomes and histograms; each name and scope once;
+                            no `only_scopes` */
 };
 /* counts_read reads the cells of policy `name` (NULL: all); counts_sleeping
  * adds the waiting calls of all policies.  Both return 0 or a BIDE_E code.

@@ -69,26 +69,6 @@ figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
                : "-";
 }
 
-void
-figure_json(struct json *j, const struct bide_stats *s)
-{
-    struct json *calls = json_in_object(j, "calls");
-
-    for (size_t i = 0; i < COUNTER_ROWS; i++) {
-        const struct counter_row *row = &counter_rows[i];
-
-        if (!row->name) {
-            continue;
-        }
-        if (row->unit == COUNTER_OF_SLEPT) {
-            json_put_ms(j, row->name, counter_of(s, row));
-        } else {
-            json_put_count(row->unit == COUNTER_OF_CALLS ? calls : j, row->name,
-                           counter_of(s, row));
-        }
-    }
-}
-
 static void
 latency_json(struct json *parent, const char *name,
              const struct bide_latency *l)
@@ -103,10 +83,39 @@ latency_json(struct json *parent, const char *name,
 }
 
 void
-figure_latency_json(struct json *j, const struct bide_stats *s)
+figure_json(struct json *j, const struct bide_stats *s,
+            const struct cell_outcome *outcomes, size_t count)
 {
-    struct json *latency = json_in_object(j, "latency_ms");
+    struct json *calls = json_in_object(j, "calls"), *inside;
 
-    latency_json(latency, "succeeded", &s->latency_succeeded);
-    latency_json(latency, "failed", &s->latency_failed);
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        const struct counter_row *row = &counter_rows[i];
+
+        if (!row->name) {
+            continue;
+        }
+        if (row->unit == COUNTER_OF_SLEPT) {
+            json_put_ms(j, row->name, counter_of(s, row));
+        } else {
+            json_put_count(row->unit == COUNTER_OF_CALLS ? calls : j, row->name,
+                           counter_of(s, row));
+        }
+    }
+    inside = json_in_object(j, "latency_ms");
+    latency_json(inside, "succeeded", &s->latency_succeeded);
+    latency_json(inside, "failed", &s->latency_failed);
+    inside = json_in_object(j, "outcomes");
+    for (size_t i = 0; i < count; i++) {
+        json_put_count(inside, outcomes[i].name, outcomes[i].count);
+    }
+}
+
+void
+figure_outcome(const struct cell_outcome *o, uint64_t all)
+{
+    char share[32];
+
+    fputs("   ", stdout);
+    text_put(stdout, o->name, false);
+    printf(" %s", text_share(o->count, all, 0, share, sizeof(share)));
 }

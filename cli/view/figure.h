@@ -8,6 +8,7 @@
 
 #include <bide.h>
 #include "cli/out/json.h"
+#include "live/counter.h"
 #include "live/counters.h"
 
 /* Figures by number, in the order of columns: the number of calls, the rows of
@@ -24,10 +25,12 @@ bool figure_shown(const struct bide_stats *s, size_t figure);
 const char *figure_write(const struct bide_stats *s, size_t figure, char *out,
                          size_t size);
 
-/* Adds an object "calls", then the counters of attempts. */
-void figure_json(struct json *j, const struct bide_stats *s);
+/* Adds an object "calls", the counters of attempts, an object "latency_ms" with
+ * one object for each kind of attempt, and an object "outcomes". */
+void figure_json(struct json *j, const struct bide_stats *s,
+                 const struct cell_outcome *outcomes, size_t count);
 
-/* Adds an object "latency_ms", with one object for each kind of attempt. */
-void figure_latency_json(struct json *j, const struct bide_stats *s);
+/* Prints an outcome and its share: "   http.503 71%". */
+void figure_outcome(const struct cell_outcome *o, uint64_t all);
 
 #endif

@@ -49,8 +49,7 @@ traffic_read_for(const char *text, struct traffic *out, char why[TRAFFIC_WHY])
         return -1;
     }
     if (ns < TRAFFIC_SLICES * 1000) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: at least 1ms", text);
-        return -1;
+        return refuse_text(text, "at least 1ms", "", why);
     }
     out->for_ns = ns;
     return 0;
@@ -71,9 +70,7 @@ read_between(const char *text, const char *dots, struct traffic_time *out,
         return -1;
     }
     if (t.to_ns < t.ns) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: the shorter time must come first",
-                 text);
-        return -1;
+        return refuse_text(text, "the shorter time must come first", "", why);
     }
     *out = t;
     return 0;
@@ -119,22 +116,17 @@ traffic_read_calls(const char *text, struct traffic *out, char why[TRAFFIC_WHY])
 
     if (decimal_read(&at, &number) != 0 || *at != '/' ||
         seconds_in(at[1]) <= 0 || (at[2] && at[2] != ' ')) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: write a rate like 200/s or 6000/m",
-                 text);
-        return -1;
+        return refuse_text(text, "write a rate like 200/s or 6000/m", "", why);
     }
     rate = decimal_value(number) / seconds_in(at[1]);
     at += 2 + strspn(at + 2, " ");
     even = strcmp(at, "even") == 0;
     if (*at && !even) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: only even may follow the rate",
-                 text);
-        return -1;
+        return refuse_text(text, "only even may follow the rate", "", why);
     }
     if (rate <= 0 || rate > CALLS_PER_S_MAX) {
-        snprintf(why, TRAFFIC_WHY,
-                 "%.40s: must be above 0 and at most 1000000/s", text);
-        return -1;
+        return refuse_text(text, "must be above 0 and at most 1000000/s", "",
+                           why);
     }
     out->calls_per_s = rate;
     out->even = even;
@@ -153,14 +145,12 @@ read_share(const char *text, struct traffic_share *out, char why[TRAFFIC_WHY])
 
     out->until_ns = DURATION_NONE;
     if (decimal_read(&at, &number) != 0 || *at != '%') {
-        snprintf(why, TRAFFIC_WHY,
-                 "%.40s: write a share like 30%% or 30%% until 20s", text);
-        return -1;
+        return refuse_text(text, "write a share like 30% or 30% until 20s", "",
+                           why);
     }
     out->share = decimal_value(number) / 100;
     if (out->share > 1) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: at most 100%%", text);
-        return -1;
+        return refuse_text(text, "at most 100%", "", why);
     }
     at++;
     at += strspn(at, " ");
@@ -169,9 +159,8 @@ read_share(const char *text, struct traffic_share *out, char why[TRAFFIC_WHY])
     }
     if (strncmp(at, word, sizeof(word) - 1) != 0 ||
         at[sizeof(word) - 1] != ' ') {
-        snprintf(why, TRAFFIC_WHY,
-                 "%.40s: only until and a time may follow a share", text);
-        return -1;
+        return refuse_text(text, "only until and a time may follow a share", "",
+                           why);
     }
     at += sizeof(word) - 1;
     at += strspn(at, " ");
@@ -194,14 +183,12 @@ check_end_of_share(const char *text, const struct traffic_share *part,
         return -1;
     }
     if (!last && part->until_ns == DURATION_NONE) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: only the last share may have no end",
-                 text);
-        return -1;
+        return refuse_text(text, "only the last share may have no end", "",
+                           why);
     }
     if (part->until_ns <= before) {
-        snprintf(why, TRAFFIC_WHY,
-                 "%.40s: each end must be later than the one before", text);
-        return -1;
+        return refuse_text(text, "each end must be later than the one before",
+                           "", why);
     }
     return 0;
 }
@@ -249,9 +236,7 @@ traffic_read_outcome(const char *text, struct traffic *out,
         return refuse_text(text, f.why, f.meant, why);
     }
     if (outcome_is_success(o)) {
-        snprintf(why, TRAFFIC_WHY, "%.40s: this outcome is not a failure",
-                 text);
-        return -1;
+        return refuse_text(text, "this outcome is not a failure", "", why);
     }
     out->failure = o;
     return 0;
