@@ -90,7 +90,7 @@ add_count_cells(struct table *t, const struct count *c)
         return;
     }
     table_cell(t, CALLS, "%s",
-               text_count(count_calls(&c->cell.stats), text, sizeof(text)));
+               text_count(counter_calls(&c->cell.stats), text, sizeof(text)));
     table_cell(
         t, RETRIES, "%s",
         text_share(c->cell.stats.retries, firsts, 1, text, sizeof(text)));
@@ -321,7 +321,7 @@ put_counts(struct json *j, const struct count *c)
     static const struct count none;
     const struct bide_stats *s = c ? &c->cell.stats : &none.cell.stats;
 
-    json_put_count(j, "calls", count_calls(s));
+    json_put_count(j, "calls", counter_calls(s));
     json_put_count(j, "attempts", s->attempts);
     json_put_count(j, "retries", s->retries);
     if (s->latency_succeeded.count > 0) {

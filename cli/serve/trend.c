@@ -7,7 +7,7 @@
 #include <bide.h>
 #include "admin/live.h"
 #include "base/array.h"
-#include "cli/view/count.h"
+#include "live/counters.h"
 #include "rule/histogram.h"
 
 /* Totals at one time.  The histogram's counts are kept modulo 2^32, because
@@ -114,7 +114,7 @@ trend_add(void *trend, const struct admin_cell *c)
         return BIDE_ENOMEM;
     }
     r = &one->now;
-    r->calls += count_calls(&c->stats);
+    r->calls += counter_calls(&c->stats);
     r->retries += c->stats.retries;
     r->failed += c->stats.exhausted + c->stats.refused;
     r->refused += c->stats.refused;
@@ -280,7 +280,7 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
         if (share <= 0) {
             continue;
         }
-        p->calls += share * (float)rate_per_s(0, count_calls(s), ns);
+        p->calls += share * (float)rate_per_s(0, counter_calls(s), ns);
         p->retries += share * (float)rate_per_s(0, s->retries, ns);
         p->failed +=
             share * (float)rate_per_s(0, s->exhausted + s->refused, ns);

@@ -13,63 +13,71 @@
 #include "simulate/simulate.h"
 #include "simulate.h"
 
+static const char *const says[] = {
+    [MACHINE_GO] = "go",
+    [MACHINE_WAIT] = "wait",
+    [MACHINE_REFUSED] = "refused",
+    [MACHINE_DONE] = "done",
+};
+
 static int
 print_event(void *arg, const struct simulate_event *e)
 {
+    const struct machine *m = e->m;
     struct json *j = json_object_new();
 
     (void)arg;
     json_put_ms(j, "t_ms", e->t_ns);
     json_put_text(j, "call", e->call);
-    json_put_count(j, "attempt", e->attempt);
-    json_put_text(j, "says", simulate_says_name(e->says));
-    if (e->says == SAYS_WAIT ||
-        (e->says == SAYS_REFUSED && e->until_ns != DURATION_NONE)) {
-        json_put_ms(j, "until_ms", e->until_ns);
+    json_put_count(j, "attempt", e->m->attempts);
+    json_put_text(j, "says", says[e->m->state]);
+    if (m->state == MACHINE_WAIT ||
+        (m->state == MACHINE_REFUSED && m->wake_ns != DURATION_NONE)) {
+        json_put_ms(j, "until_ms", m->wake_ns);
     }
-    if (e->says == SAYS_DONE) {
-        json_put_text(j, "verdict", bide_verdict_name(e->verdict));
+    if (m->state == MACHINE_DONE) {
+        json_put_text(j, "verdict", bide_verdict_name(m->verdict));
     }
-    if (e->says == SAYS_REFUSED || e->says == SAYS_DONE) {
-        if (e->reason != BIDE_BY_NONE) {
-            json_put_text(j, "reason", bide_reason_name(e->reason));
+    if (m->state == MACHINE_REFUSED || m->state == MACHINE_DONE) {
+        if (m->reason != BIDE_BY_NONE) {
+            json_put_text(j, "reason", bide_reason_name(m->reason));
         }
-        if (e->end != BIDE_END_NONE) {
-            json_put_text(j, "end", bide_end_name(e->end));
+        if (m->end != BIDE_END_NONE) {
+            json_put_text(j, "end", bide_end_name(m->end));
         }
     }
     return json_out(j);
 }
 
 static void
-add_detail_cell(struct table *t, const struct simulate_event *e)
+add_detail_cell(struct table *t, const struct machine *m)
 {
-    const char *verdict = bide_verdict_name(e->verdict);
-    const char *reason = bide_reason_name(e->reason);
-    bool same = strcmp(verdict, reason) == 0 || e->verdict == BIDE_SUCCEEDED;
-    bool known = e->until_ns != DURATION_NONE;
+    const char *verdict = bide_verdict_name(m->verdict);
+    const char *reason = bide_reason_name(m->reason);
+    bool same = strcmp(verdict, reason) == 0 || m->verdict == BIDE_SUCCEEDED;
+    bool known = m->wake_ns != DURATION_NONE;
     char until[32];
 
-    duration_write(e->until_ns, until, sizeof(until));
-    switch (e->says) {
-    case SAYS_GO:
+    duration_write(m->wake_ns, until, sizeof(until));
+    switch (m->state) {
+    case MACHINE_GO:
         table_cell(t, 4, "%s", "");
         return;
-    case SAYS_WAIT:
+    case MACHINE_WAIT:
         table_cell(t, 4, "until %s", until);
         return;
-    case SAYS_REFUSED:
+    case MACHINE_REFUSED:
         table_cell(t, 4, "%s%s%s", reason, known ? ", until " : "",
                    known ? until : "");
         break;
-    case SAYS_DONE:
+    case MACHINE_DONE:
         table_cell(t, 4, "%s%s%s%s%s", verdict, same ? "" : ": ",
                    same ? "" : reason,
-                   e->end == BIDE_END_NONE ? "" : ", the call is ",
-                   e->end == BIDE_END_NONE ? "" : bide_end_name(e->end));
+                   m->end == BIDE_END_NONE ? "" : ", the call is ",
+                   m->end == BIDE_END_NONE ? "" : bide_end_name(m->end));
         break;
     }
-    if (e->says == SAYS_REFUSED || e->verdict != BIDE_SUCCEEDED) {
+    if (m->state == MACHINE_REFUSED || m->verdict != BIDE_SUCCEEDED) {
         table_mark_row(t);
     }
 }
@@ -82,9 +90,9 @@ add_event_row(void *arg, const struct simulate_event *e)
 
     table_row_of(t, duration_write(e->t_ns, at, sizeof(at)));
     table_cell(t, 1, "%s", e->call);
-    table_cell(t, 2, "%u", e->attempt);
-    table_cell(t, 3, "%s", simulate_says_name(e->says));
-    add_detail_cell(t, e);
+    table_cell(t, 2, "%u", e->m->attempts);
+    table_cell(t, 3, "%s", says[e->m->state]);
+    add_detail_cell(t, e->m);
     return 0;
 }
 

@@ -11,19 +11,6 @@
 #include "guard.h"
 
 uint64_t
-count_calls(const struct bide_stats *s)
-{
-    uint64_t calls = 0;
-
-    for (size_t i = 0; i < COUNTER_ROWS; i++) {
-        calls += counter_rows[i].flags & COUNTER_IS_VERDICT
-                     ? counter_of(s, &counter_rows[i])
-                     : 0;
-    }
-    return calls;
-}
-
-uint64_t
 count_firsts(const struct bide_stats *s)
 {
     return s->attempts > s->retries ? s->attempts - s->retries : 0;

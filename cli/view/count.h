@@ -14,9 +14,6 @@
 struct admin;
 struct policy;
 
-/* Returns the number of calls that have ended, with any verdict. */
-uint64_t count_calls(const struct bide_stats *s);
-
 /* Returns the number of first attempts.  Retries are shown as a share of these:
  * the load that retrying adds. */
 uint64_t count_firsts(const struct bide_stats *s);

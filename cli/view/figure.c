@@ -4,7 +4,6 @@
 
 #include "base/duration.h"
 #include "cli/out/text.h"
-#include "count.h"
 
 static const struct {
     const char *title;
@@ -49,13 +48,13 @@ figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
     double ms;
 
     if (figure == 0) {
-        return text_count(count_calls(s), out, size);
+        return text_count(counter_calls(s), out, size);
     }
     if (row) {
         uint64_t count = counter_of(s, row);
 
         return row->unit == COUNTER_OF_CALLS
-                   ? text_share(count, count_calls(s), 2, out, size)
+                   ? text_share(count, counter_calls(s), 2, out, size)
                : row->unit == COUNTER_OF_SLEPT
                    ? duration_round(count, out, size)
                    : text_count(count, out, size);

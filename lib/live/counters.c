@@ -21,3 +21,16 @@ const struct counter_row counter_rows[COUNTER_ROWS] = {
 
 #define ONE(...) +1
 _Static_assert(0 COUNTERS(ONE, ONE, INNER) == COUNTER_ROWS, "COUNTER_ROWS");
+
+uint64_t
+counter_calls(const struct bide_stats *s)
+{
+    uint64_t calls = 0;
+
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        calls += counter_rows[i].flags & COUNTER_IS_VERDICT
+                     ? counter_of(s, &counter_rows[i])
+                     : 0;
+    }
+    return calls;
+}

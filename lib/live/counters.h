@@ -129,4 +129,7 @@ counter_of(const struct bide_stats *s, const struct counter_row *row)
     return *(const uint64_t *)(const void *)((const char *)s + row->offset);
 }
 
+/* Returns the number of calls that have ended, with any verdict. */
+uint64_t counter_calls(const struct bide_stats *s);
+
 #endif

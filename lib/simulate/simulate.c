@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "rule/machine.h"
 #include "script.h"
 #include "virtual.h"
 
@@ -32,33 +31,10 @@ struct simulation {
     struct virtual_guard shared;
 };
 
-const char *
-simulate_says_name(enum simulate_says says)
-{
-    static const char *const names[] = {
-#define X(name, text) text,
-        SIMULATE_SAYS(X)
-#undef X
-    };
-
-    return (size_t)says < sizeof(names) / sizeof(*names) ? names[says] : "?";
-}
-
 static int
-report_event(struct simulation *s, const struct script_call *r,
-             enum simulate_says says)
+report_event(struct simulation *s, const struct script_call *r)
 {
-    struct simulate_event e = {
-        .t_ns = s->now_ns,
-        .call = r->line->call,
-        .attempt = r->m.attempts,
-        .says = says,
-        .until_ns = says == SAYS_WAIT || says == SAYS_REFUSED ? r->m.wake_ns
-                                                              : DURATION_NONE,
-        .verdict = r->m.verdict,
-        .reason = r->m.reason,
-        .end = r->m.end,
-    };
+    struct simulate_event e = {s->now_ns, r->line->call, &r->m};
 
     return s->visit(s->arg, &e);
 }
@@ -76,7 +52,7 @@ start_attempt(struct simulation *s, struct script_call *r)
     if (i < r->line->count) {
         r->due_ns = duration_add(s->now_ns, r->line->outcomes[i].took_ns);
     }
-    return report_event(s, r, SAYS_GO);
+    return report_event(s, r);
 }
 
 static void
@@ -93,17 +69,19 @@ remove_call(struct simulation *s, struct script_call *r)
 
 /* Reports the decision of the machine; frees the call if it has ended. */
 static int
-after_decision(struct simulation *s, struct script_call *r,
-               enum machine_says says)
+after_decision(struct simulation *s, struct script_call *r)
 {
     int rc;
 
-    if (says == MACHINE_WAIT) {
-        r->due_ns = r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns;
-        return report_event(s, r, SAYS_WAIT);
+    if (r->m.state == MACHINE_GO) {
+        return start_attempt(s, r);
     }
-    rc = report_event(s, r, says == MACHINE_REFUSED ? SAYS_REFUSED : SAYS_DONE);
-    remove_call(s, r);
+    rc = report_event(s, r);
+    if (r->m.state == MACHINE_WAIT) {
+        r->due_ns = r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns;
+    } else {
+        remove_call(s, r);
+    }
     return rc;
 }
 
@@ -111,7 +89,6 @@ static int
 begin_call(struct simulation *s, const struct script_line *l)
 {
     struct script_call *r = calloc(1, sizeof(*r)), **at = &s->running;
-    enum machine_says says;
 
     if (!r) {
         return BIDE_ENOMEM;
@@ -122,35 +99,25 @@ begin_call(struct simulation *s, const struct script_line *l)
     r->next = *at;
     *at = r;
     r->line = l;
-    says = machine_begin(&r->m, s->rules, &s->shared.guard, s->now_ns);
-    return says == MACHINE_GO ? start_attempt(s, r)
-                              : after_decision(s, r, says);
-}
-
-static int
-end_attempt(struct simulation *s, struct script_call *r)
-{
-    uint32_t i = r->m.attempts - 1;
-    struct bide_outcome o =
-        i < r->line->count ? r->line->outcomes[i].outcome : bide_ok();
-
-    r->in_attempt = false;
-    return after_decision(s, r,
-                          machine_ended(&r->m, s->rules, &s->shared.guard, o,
-                                        s->now_ns, s->random, s->random));
+    machine_begin(&r->m, s->rules, &s->shared.guard, s->now_ns);
+    return after_decision(s, r);
 }
 
 static int
 advance_call(struct simulation *s, struct script_call *r)
 {
+    uint32_t i = r->m.attempts - 1;
+
     if (r->in_attempt) {
-        return end_attempt(s, r);
+        r->in_attempt = false;
+        machine_ended(&r->m, s->rules, &s->shared.guard,
+                      i < r->line->count ? r->line->outcomes[i].outcome
+                                         : bide_ok(),
+                      s->now_ns, s->random, s->random);
+    } else {
+        machine_due(&r->m, s->rules, &s->shared.guard, s->now_ns);
     }
-    if (machine_due(&r->m, s->rules, &s->shared.guard, s->now_ns) ==
-        MACHINE_DONE) {
-        return after_decision(s, r, MACHINE_DONE);
-    }
-    return start_attempt(s, r);
+    return after_decision(s, r);
 }
 
 /* ---- changes ---- */
@@ -164,17 +131,15 @@ decide_waiting_calls(struct simulation *s)
 
     for (r = s->running; r && rc == 0; r = next) {
         uint64_t before = r->m.wake_ns;
-        enum machine_says says;
 
         next = r->next;
         if (r->in_attempt) {
             continue;
         }
-        says = machine_changed(&r->m, s->rules, &s->shared.guard, s->now_ns);
-        if (says == MACHINE_WAIT && r->m.wake_ns == before) {
-            continue;
+        machine_changed(&r->m, s->rules, &s->shared.guard, s->now_ns);
+        if (r->m.state != MACHINE_WAIT || r->m.wake_ns != before) {
+            rc = after_decision(s, r);
         }
-        rc = after_decision(s, r, says);
     }
     return rc;
 }

@@ -5,6 +5,7 @@
 
 #include <bide.h>
 #include "policy/policy.h"
+#include "rule/machine.h"
 
 /* Reads a script: lines of "TIME CALL OUTCOME+TOOK[;after=HINT]..." and "TIME
  * set KEY=VALUE ...".  Adds every fault to `faults`.  Fails with BIDE_EINPUT,
@@ -14,28 +15,10 @@ int script_read(const char *file, const char *bytes, size_t length,
                 struct script **out, struct faults *faults);
 void script_free(struct script *s);
 
-#define SIMULATE_SAYS(X)       \
-    X(SAYS_GO, "go")           \
-    X(SAYS_WAIT, "wait")       \
-    X(SAYS_REFUSED, "refused") \
-    X(SAYS_DONE, "done")
-
-enum simulate_says {
-#define X(name, text) name,
-    SIMULATE_SAYS(X)
-#undef X
-};
-const char *simulate_says_name(enum simulate_says says);
-
 struct simulate_event {
     uint64_t t_ns;
     const char *call;
-    uint32_t attempt; /* number made; for go including the one that starts */
-    enum simulate_says says;
-    uint64_t until_ns;         /* wait, refused; DURATION_NONE: unknown */
-    enum bide_verdict verdict; /* done */
-    enum bide_reason reason;   /* refused, done */
-    enum bide_end end;         /* done, exhausted */
+    const struct machine *m; /* of the call; its state is new */
 };
 /* Receives an event.  A nonzero result ends the simulation with that result. */
 typedef int simulate_visit_fn(void *arg, const struct simulate_event *e);
