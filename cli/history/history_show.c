@@ -119,38 +119,40 @@ print_rows(const struct history_rows *rows)
 
 /* ---- versions side by side ---- */
 
+/* Returns a fact about a version; NULL: not known.  `buffer` has 64 bytes. */
+static const char *
+version_fact(const struct history_rows *rows, const struct history_row *row,
+             size_t fact, char *buffer)
+{
+    switch (fact) {
+    case 0:
+        return row->who ? when_write(row->when_ns, rows->now_ns, buffer, 64)
+                        : NULL;
+    case 1:
+        return row->who;
+    case 2:
+        return row->note && *row->note ? row->note : NULL;
+    default:
+        return row->force_ns > 0 ? duration_round(row->force_ns, buffer, 64)
+                                 : NULL;
+    }
+}
+
 static void
 add_beside_changes(struct table *t, const struct history_rows *rows,
                    size_t first)
 {
-    char text[64];
+    static const char *const facts[] = {"made", "by", "note", "in force"};
+    char buffer[64];
 
-    table_row_of(t, "made");
-    for (size_t i = first; i < rows->count; i++) {
-        if (rows->list[i].who) {
-            table_cell(t, i - first + 1, "%s",
-                       when_write(rows->list[i].when_ns, rows->now_ns, text,
-                                  sizeof(text)));
-        }
-    }
-    table_row_of(t, "by");
-    for (size_t i = first; i < rows->count; i++) {
-        if (rows->list[i].who) {
-            table_cell(t, i - first + 1, "%s", rows->list[i].who);
-        }
-    }
-    table_row_of(t, "note");
-    for (size_t i = first; i < rows->count; i++) {
-        if (rows->list[i].note && *rows->list[i].note) {
-            table_cell(t, i - first + 1, "%s", rows->list[i].note);
-        }
-    }
-    table_row_of(t, "in force");
-    for (size_t i = first; i < rows->count; i++) {
-        if (rows->list[i].force_ns > 0) {
-            table_cell(
-                t, i - first + 1, "%s",
-                duration_round(rows->list[i].force_ns, text, sizeof(text)));
+    for (size_t k = 0; k < sizeof(facts) / sizeof(facts[0]); k++) {
+        table_row_of(t, facts[k]);
+        for (size_t i = first; i < rows->count; i++) {
+            const char *text = version_fact(rows, &rows->list[i], k, buffer);
+
+            if (text) {
+                table_cell(t, i - first + 1, "%s", text);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "admin/read.h"
 #include "base/clock.h"
+#include "base/draft.h"
 #include "base/duration.h"
 #include "cli/command/explain.h"
 #include "cli/command/level.h"
@@ -29,8 +30,8 @@ struct check {
     size_t on[ALARM_UNKNOWN + 1]; /* policies by level */
     enum alarm_level worst;
     uint64_t now_ns, damaged;
-    FILE *perf, *more;      /* the performance data; one line for each alarm */
-    char first[WORDS_SIZE]; /* describes the worst policy */
+    struct draft perf, more; /* the performance data; a line for each alarm */
+    char first[WORDS_SIZE];  /* describes the worst policy */
     char uncounted[WORDS_SIZE]; /* why calls are not counted; "": they are */
     struct json *object, *array;
 };
@@ -40,20 +41,21 @@ struct check {
 /* Writes a number and its limits; negative: none.  In the format of Nagios, U
  * is a number that is not known. */
 static void
-put_perf(FILE *out, const struct past_alarm *a, const char *what, double value,
-         const char *unit, double warn, double crit)
+put_perf(struct draft *out, const struct past_alarm *a, const char *what,
+         double value, const char *unit, double warn, double crit)
 {
     const double numbers[] = {value, warn, crit};
-    char text[3][32] = {"U"};
+    char text[3][32] = {"U"}, all[256];
 
     for (size_t i = 0; i < 3; i++) {
         if (numbers[i] >= 0) {
             text_plain(numbers[i], text[i], sizeof(text[i]));
         }
     }
-    fprintf(out, " '%s_%s'=%s%s;%s;%s;0%s", a->name, what, text[0],
-            value >= 0 ? unit : "", text[1], text[2],
-            *unit == '%' ? ";100" : "");
+    snprintf(all, sizeof(all), " '%s_%s'=%s%s;%s;%s;0%s", a->name, what,
+             text[0], value >= 0 ? unit : "", text[1], text[2],
+             *unit == '%' ? ";100" : "");
+    draft_text(out, all);
 }
 
 static double
@@ -69,7 +71,7 @@ percent_of(uint64_t part, uint64_t whole)
 }
 
 static void
-put_all_perf(FILE *out, const struct past_alarm *a)
+put_all_perf(struct draft *out, const struct past_alarm *a)
 {
     const struct alarm_rules *warn = &a->policy->warn, *crit = &a->policy->crit;
     const struct alarm_seen *s = &a->seen;
@@ -167,9 +169,12 @@ add_alarm(void *arg, const struct past_alarm *a)
         memcpy(c->first, words, sizeof(words));
     }
     if (level != ALARM_OK || c->line->count > 0) {
-        fprintf(c->more, "%s %s\n", level_word(level), words);
+        draft_text(&c->more, level_word(level));
+        draft_text(&c->more, " ");
+        draft_text(&c->more, words);
+        draft_text(&c->more, "\n");
     }
-    put_all_perf(c->perf, a);
+    put_all_perf(&c->perf, a);
     return 0;
 }
 
@@ -239,32 +244,18 @@ print_all(const struct check *c, const char *perf, const char *more)
     return (int)c->worst;
 }
 
-/* Closes a stream in memory.  Reports whether it is complete; NULL is not. */
-static bool
-close_memory(FILE *f)
-{
-    return f && fclose(f) == 0;
-}
-
 static int
 print_check_text(struct check *c)
 {
-    char *perf = NULL, *more = NULL;
-    size_t perf_size, more_size;
-    bool whole, uncounted;
-    int rc = BIDE_ENOMEM, status;
-
-    c->perf = open_memstream(&perf, &perf_size);
-    c->more = open_memstream(&more, &more_size);
-    if (c->perf && c->more) {
-        rc = admin_each_alarm(c->line->registry, c->line->operands,
+    int rc = admin_each_alarm(c->line->registry, c->line->operands,
                               (size_t)c->line->count, add_alarm, c);
-    }
-    uncounted = uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE);
-    whole = close_memory(c->perf);
-    whole = close_memory(c->more) && whole;
-    status = !whole ? print_unknown("out of memory")
-             : rc   ? print_unknown_failure(rc)
+    bool uncounted =
+        uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE);
+    char *perf = draft_take(&c->perf), *more = draft_take(&c->more);
+    int status;
+
+    status = !perf || !more ? print_unknown("out of memory")
+             : rc           ? print_unknown_failure(rc)
              : uncounted && c->worst == ALARM_OK ? print_unknown(c->uncounted)
              : c->count == 0
                  ? print_unknown("no policy has a breaker, or warn_ or "

@@ -235,13 +235,12 @@ start_attempt(struct traffic_stream *s, struct traffic_call *r)
 }
 
 static int
-after_decision(struct traffic_stream *s, struct traffic_call *r,
-               enum machine_says says)
+after_decision(struct traffic_stream *s, struct traffic_call *r)
 {
-    if (says == MACHINE_GO) {
+    if (r->m.state == MACHINE_GO) {
         return start_attempt(s, r);
     }
-    if (says == MACHINE_WAIT) {
+    if (r->m.state == MACHINE_WAIT) {
         schedule_call(s, r,
                       r->m.wake_ns > s->now_ns ? r->m.wake_ns : s->now_ns);
     } else {
@@ -258,7 +257,7 @@ guard_of_call(struct traffic_stream *s, const struct traffic_call *r)
     return &s->shared.guard;
 }
 
-static int
+static void
 end_attempt(struct traffic_stream *s, struct traffic_call *r)
 {
     struct bide_outcome o = r->times_out ? bide_errno(ETIMEDOUT)
@@ -269,11 +268,9 @@ end_attempt(struct traffic_stream *s, struct traffic_call *r)
     traffic_add_time(&s->out->took, s->now_ns - r->begun_ns);
     s->out->attempts_failed += r->times_out || r->fails;
     s->out->timed_out += r->times_out;
-    return after_decision(s, r,
-                          machine_ended(&r->m, s->p, guard_of_call(s, r), o,
-                                        s->now_ns,
-                                        draw_for_attempt(s, r, DRAW_WAIT),
-                                        draw_for_attempt(s, r, DRAW_SPREAD)));
+    machine_ended(&r->m, s->p, guard_of_call(s, r), o, s->now_ns,
+                  draw_for_attempt(s, r, DRAW_WAIT),
+                  draw_for_attempt(s, r, DRAW_SPREAD));
 }
 
 static int
@@ -281,10 +278,11 @@ advance_call(struct traffic_stream *s, struct traffic_call *r)
 {
     queue_take(&s->due, (uint32_t)(r - s->running));
     if (r->in_attempt) {
-        return end_attempt(s, r);
+        end_attempt(s, r);
+    } else {
+        machine_due(&r->m, s->p, guard_of_call(s, r), s->now_ns);
     }
-    return after_decision(
-        s, r, machine_due(&r->m, s->p, guard_of_call(s, r), s->now_ns));
+    return after_decision(s, r);
 }
 
 /* Decides all waiting calls again, after the breaker has changed its state. */
@@ -293,15 +291,14 @@ decide_waiting_calls(struct traffic_stream *s)
 {
     for (uint32_t i = 0; i < s->room; i++) {
         struct traffic_call *r = &s->running[i];
-        enum machine_says says;
 
         if (r->number == 0 || r->in_attempt) {
             continue;
         }
         queue_take(&s->due, i);
-        says = machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns);
-        assert(says != MACHINE_GO); /* so after_decision cannot fail */
-        (void)after_decision(s, r, says);
+        machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns);
+        assert(r->m.state != MACHINE_GO); /* so after_decision cannot fail */
+        (void)after_decision(s, r);
     }
 }
 
@@ -366,8 +363,8 @@ begin_call(struct traffic_stream *s)
     r->number = s->out->calls;
     r->in_attempt = false;
     plan_next(s);
-    return after_decision(
-        s, r, machine_begin(&r->m, s->p, guard_of_call(s, r), s->now_ns));
+    machine_begin(&r->m, s->p, guard_of_call(s, r), s->now_ns);
+    return after_decision(s, r);
 }
 
 /* ---- the loop ---- */
