@@ -225,28 +225,6 @@ run_call(struct exec *e, struct bide_policy *policy)
 
 /* ---- the end ---- */
 
-static int
-say_refused(const struct exec *e)
-{
-    const struct bide_result *r = &e->call.result;
-    uint64_t now = clock_monotonic_ns();
-    char wait[32];
-
-    if (e->quiet) {
-        return EXEC_REFUSED;
-    }
-    say("exec %s: refused: %s", e->name, bide_reason_name(r->reason));
-    if (r->ask_again_ns > now) {
-        duration_round(r->ask_again_ns - now, wait, sizeof(wait));
-        say("try again in %s", wait);
-    } else if (r->reason == BIDE_BY_PAUSED) {
-        say("to allow calls again: bide resume %s", e->name);
-    } else if (r->reason == BIDE_BY_BREAKER) {
-        say("see: bide breaker %s", e->name);
-    }
-    return EXEC_REFUSED;
-}
-
 /* Returns 0 if the registry defines the policy `name`, else the BIDE_E code. */
 static int
 check_policy_exists(const struct exec *e, const char *name)
@@ -264,6 +242,30 @@ check_policy_exists(const struct exec *e, const char *name)
         admin_close(a);
     }
     return rc;
+}
+
+static int
+say_refused(const struct exec *e)
+{
+    const struct bide_result *r = &e->call.result;
+    uint64_t now = clock_monotonic_ns();
+    char wait[32];
+
+    if (e->quiet) {
+        return EXEC_REFUSED;
+    }
+    say("exec %s: refused: %s", e->name, bide_reason_name(r->reason));
+    if (r->ask_again_ns > now) {
+        duration_round(r->ask_again_ns - now, wait, sizeof(wait));
+        say("try again in %s", wait);
+    } else if (r->reason == BIDE_BY_PAUSED) {
+        say("to allow calls again: bide resume %s",
+            check_policy_exists(e, e->name) == BIDE_ENOPOLICY ? "default"
+                                                              : e->name);
+    } else if (r->reason == BIDE_BY_BREAKER) {
+        say("see: bide breaker %s", e->name);
+    }
+    return EXEC_REFUSED;
 }
 
 static void

@@ -139,7 +139,8 @@ doctor_history(struct doctor *d)
     }
     history_close(h);
     pages_close(p);
-    if (stat(doctor_file(d, HISTORY_DAMAGED), &st) == 0) {
+    if (stat(doctor_file(d, HISTORY_DAMAGED), &st) == 0 &&
+        S_ISREG(st.st_mode)) {
         doctor_find(d, FINDING_HISTORY_OLD_FILE, d->file, NULL)->bytes =
             (uint64_t)st.st_size;
     }

@@ -295,6 +295,21 @@ check_place(struct doctor *d)
     }
 }
 
+/* Finds a scale that is not this host's.  A measurement may be disturbed. */
+static void
+check_scale(struct doctor *d, struct live *l)
+{
+    struct tick_scale scale = {live_header(l)->tick_mult};
+    int tries = 3;
+
+    while (scale.mult && tries && !clock_scale_ok(scale)) {
+        tries--;
+    }
+    if (!tries) {
+        doctor_find(d, FINDING_LIVE_SCALE, d->out->live, NULL);
+    }
+}
+
 /* Reports whether the history has a recording of this boot: there was a live
  * file. */
 static bool
@@ -355,6 +370,7 @@ doctor_live(struct doctor *d)
     }
     l = doctor_attach(d);
     if (l) {
+        check_scale(d, l);
         check_place(d);
         check_cells(d, l);
         check_sleepers(d, l);

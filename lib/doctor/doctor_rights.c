@@ -130,8 +130,11 @@ check_live_directory(struct doctor *d, const struct services *s)
 
 #define OTHERS "users other than the owner can "
 
+enum { DIRECTORY, REGISTRY }; /* the first ones */
+
 static const struct {
-    const char *name;      /* "": the directory itself; NULL: the live file */
+    const char *name;      /* "": the directory itself; NULL: the live file;
+                              ".bell": the file beside it (live/wake.h) */
     unsigned group, owner; /* the rights that services need as one or other */
     mode_t never;
     const char *mode, *why; /* of `never`: the mode without, and the harm */
@@ -142,29 +145,38 @@ static const struct {
     {"registry.checked", 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
     {"history.mdb", 0, 6, 022, "g-w,o-w", OTHERS "change the history"},
     {"history.lock", 0, 6, 077, "600", OTHERS "block recorders"},
+    {"history.checked", 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
     {"deferred.mdb", 6, 6, 007, "o-rwx", "all users can use deferred work"},
     {"deferred.journal", 6, 6, 007, "o-rwx", "all users can use deferred work"},
     {"deferred.checked", 6, 6, 007, "o-rwx", "all users can hide damage"},
     {NULL, 6, 6, 007, "o-rwx", "all users can change statistics"},
+    {".bell", 6, 6, 002, "o-w", "all users can wake event loops"},
 };
 
 /* Reports something that nobody may write, if it is that.  A link to a file can
- * be replaced by the file. */
+ * be replaced by the file.  Something else is found once, as the reason why the
+ * file cannot be read. */
 static bool
 is_refused(struct doctor *d, const char *path, bool is_live)
 {
+    struct doctor_report *r = d->out;
     const char *why;
     struct stat st;
+    bool linked;
 
     if (!safe_look(path) || !safe_refused(errno) || errno == SAFE_STRANGER) {
         return false;
     }
     why = safe_why(errno);
-    doctor_find(d,
-                !is_live && stat(path, &st) == 0 && S_ISREG(st.st_mode)
-                    ? FINDING_FILE_LINKED
-                    : FINDING_FILE_REFUSED,
-                path, why);
+    linked = !is_live && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    for (size_t i = 0; i < r->count && !linked; i++) {
+        if (strcmp(r->findings[i].path, path) == 0) {
+            memmove(&r->findings[i], &r->findings[i + 1],
+                    (--r->count - i) * sizeof(r->findings[0]));
+        }
+    }
+    doctor_find(d, linked ? FINDING_FILE_LINKED : FINDING_FILE_REFUSED, path,
+                why);
     return true;
 }
 
@@ -172,14 +184,20 @@ static void
 check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
 {
     const char *name = rights[i].name;
-    const char *path = name ? doctor_file(d, name) : d->out->live;
+    bool is_live = !name || *name == '.';
+    const char *path = is_live ? d->out->live : doctor_file(d, name);
     struct doctor_finding *f;
     struct stat st;
 
-    if (!*path || lstat(path, &st)) {
-        return; /* the other checks report missing files */
+    if (is_live && name && *path) {
+        snprintf(d->file, sizeof(d->file), "%s%s", d->out->live, name);
+        path = d->file;
     }
-    if ((!name || *name) && is_refused(d, path, !name)) {
+    if (!*path || lstat(path, &st) ||
+        (i == REGISTRY && !d->admin && !S_ISREG(st.st_mode))) {
+        return; /* the other checks report these */
+    }
+    if (i != DIRECTORY && is_refused(d, path, is_live)) {
         return;
     }
     if (st.st_mode & rights[i].never) {
@@ -188,7 +206,7 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
     }
     check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
     doctor_state(d, path);
-    if (name && st.st_uid != owner &&
+    if (!is_live && st.st_uid != owner &&
         (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {
         f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
         f->user = st.st_uid;

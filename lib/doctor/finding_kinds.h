@@ -67,6 +67,12 @@ FINDING(LIVE_ON_DISK, NOTE, live,
         "written", "",
         "create a new registry with its live file on a tmpfs: bide init "
         "--live /run/bide")
+FINDING(LIVE_SCALE, WRONG, live,
+        "{path} has a clock speed that is not this host's, so each program "
+        "measures it for itself: another program wrote into the file, or the "
+        "host was moved", "mv {path} {path}.spoilt",
+        "that begins all statistics since the last recording anew; programs "
+        "that started before the speed changed measure wrong latencies")
 FINDING(COUNT_IMPOSSIBLE, WRONG, live,
         "{cell}: {why}: another program wrote into the live file",
         "mv {path} {path}.spoilt",
@@ -99,9 +105,10 @@ FINDING(CELLS_REFUSED, WRONG, live,
         "{count} time{s} there was no cell for a policy or scope", "",
         "use fewer policies and scopes")
 FINDING(CELLS_OF_PROCESS, WRONG, live,
-        "{count} time{s} a process asked for more names than an eighth of all "
-        "cells, so these names share one",
-        "", "use fewer policies and scopes; bide list shows which")
+        "{count} time{s} a process that has an eighth of all cells asked for "
+        "another: calls of the names without a cell are in no statistics", "",
+        "use fewer policies and scopes in one process; bide list shows those "
+        "that have a cell")
 FINDING(MEMORY_REFUSED, WRONG, live,
         "{count} time{s} there was no memory for counters, so statistics are "
         "incomplete", "",
@@ -131,7 +138,8 @@ FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}",
 FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}",
         "mv {path} {path}.other", "a new file is created")
 FINDING(HISTORY_UNREADABLE, UNKNOWN, history,
-        "history.mdb was not checked: {why}", "", "run bide doctor as root")
+        "history.mdb was not checked: {why}", "",
+        "mend what else is wrong, then run bide doctor as root")
 FINDING(HISTORY_RECORDS_DAMAGED, WRONG, history,
         "damaged records and pages of history.mdb: {count}",
         "rm -f {path} && {bide} record",
@@ -195,7 +203,8 @@ FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}",
 FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}",
         "mv {path} {path}.other", "a new file is created")
 FINDING(DEFERRED_UNREADABLE, UNKNOWN, deferred,
-        "deferred.mdb was not checked: {why}", "", "run bide doctor as root")
+        "deferred.mdb was not checked: {why}", "",
+        "mend what else is wrong, then run bide doctor as root")
 FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred,
         "damaged records of deferred.mdb: {count}", "{bide} deferred repair",
         "")

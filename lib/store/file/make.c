@@ -48,17 +48,18 @@ static int
 keep_old_file(const struct lmdb_new *n)
 {
     char *aside = NULL;
-    int rc = 0;
+    int rc, i = 0;
 
     if (safe_replaceable(n->path)) {
         return place_failed(n->path, errno);
     }
-    if (asprintf(&aside, "%s.damaged", n->path) < 0) {
-        return place_failed(n->dir, ENOMEM);
-    }
-    if ((unlink(aside) && errno != ENOENT) || link(n->path, aside)) {
-        rc = place_failed(aside, errno);
-    }
+    do { /* .damaged, or .damaged1 if that is a directory */
+        free(aside);
+        if (asprintf(&aside, "%s.damaged%.*d", n->path, i > 0, i) < 0) {
+            return place_failed(n->dir, ENOMEM);
+        }
+    } while (unlink(aside) && errno == EISDIR && i++ < 9);
+    rc = link(n->path, aside) ? place_failed(aside, errno) : 0;
     free(aside);
     return rc;
 }

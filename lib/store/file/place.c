@@ -371,6 +371,7 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 {
     struct checked c = {MAGIC, crc32c(0, stamp, sizeof(*stamp)), *stamp};
     char *path = place_path(dir, name), *fresh = NULL;
+    struct stat st;
     bool ok = false;
     int fd;
 
@@ -381,7 +382,9 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
         fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
             ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
-                 !safe_own(fd, 0640, (gid_t)-1);
+                 !safe_own(fd, 0640, (gid_t)-1) &&
+                 (geteuid() ||
+                  (!stat(dir, &st) && !fchown(fd, st.st_uid, (gid_t)-1)));
             ok = !close(fd) && ok;
             if (!ok || rename(fresh, path)) {
                 unlink(fresh);

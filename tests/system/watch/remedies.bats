@@ -235,6 +235,93 @@ END
     mends "$live is not a live file of this registry"
 }
 
+@test "a directory in the place of a file is one finding, mended by its command" {
+    shop
+    bide exec pay -- true
+    bide record
+    local path live
+    live=$(live_file)
+    for path in "$DIR"/history.{mdb,lock,checked} "$live" "$live.bell"; do
+        rm -f "$path"
+        mkdir "$path"
+        finding "$path: this is a directory, not a file"
+        json 'j["wrong"] == 1'
+        mends "$path: this is a directory, not a file"
+    done
+    rm "$DIR/deferred.mdb"
+    mkfifo "$DIR/deferred.mdb"
+    finding "$DIR/deferred.mdb: this is a device, pipe or socket"
+    json 'j["wrong"] == 1'
+}
+
+@test "a bell that services cannot ring" {
+    shared
+    local bell
+    bell=$(live_file).bell
+    chmod 640 "$bell"
+    mends "$bell cannot be used as it should"
+    rm "$bell"
+    setpriv --reuid=4344 --regid=4344 --clear-groups mkfifo "$T/fifo" 2>/dev/null || mkfifo "$T/fifo"
+    chown 4344 "$T/fifo"
+    mv "$T/fifo" "$bell"
+    mends "$bell: this is a device, pipe or socket"
+    bide pause pay >/dev/null
+    [ -f "$bell" ]
+}
+
+@test "a clock speed that is not this host's" {
+    shop
+    bide exec pay -- true
+    gives 0 bide doctor
+    python3 - "$(live_file)" <<'END' || skip "the counter of this CPU is not used"
+import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(72)
+    mult = struct.unpack("<Q", f.read(8))[0]
+    f.seek(72)
+    f.write(struct.pack("<Q", mult * 3))
+sys.exit(mult == 0)
+END
+    mends "has a clock speed that is not this host's"
+}
+
+@test "a directory named as the old file does not stop a rescue" {
+    shop
+    bide exec pay -- true
+    bide record
+    mkdir "$DIR/history.mdb.damaged"
+    local page
+    for page in 3 4 5 6 7 8 9; do
+        poke "$DIR/history.mdb" $((page * 4096)) ffffffff
+    done
+    gives_fault
+    gives 0 bide record
+    [ -f "$DIR/history.mdb.damaged1" ]
+    gives 0 bide doctor
+    says_not "is the old file"
+}
+
+@test "root's change of an owner's registry leaves nothing of root" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    shop
+    bide exec pay -- true
+    chown -R 4343:4343 "$DIR" "$T/live"
+    bide set pay attempts=9 >/dev/null
+    [ "$(stat -c %u "$DIR/registry.checked")" = 4343 ]
+    gives 0 bide doctor
+}
+
+@test "the command that allows calls again names the policy that is paused" {
+    printf '[default]\nattempts = 2\n' >default.ini
+    bide apply default.ini >/dev/null
+    bide pause default >/dev/null
+    gives 75 bide exec nobody -- true
+    says "bide resume default"
+    gives 0 bide resume default
+    gives 0 bide exec nobody -- true
+}
+
 @test "paths with blanks and quotes are mended too" {
     DIR="$T/a b\$(touch $T/hurt)'s \"x\";&"
     bide init --live "$T/l i'v\"e" >/dev/null
