@@ -97,7 +97,7 @@ state_since_ns(const struct admin_guard *g)
 }
 
 static int
-print_states(const struct guard_parts *parts)
+print_states(const struct counts *parts)
 {
     static const struct table_column columns[] = {{"SCOPE", TABLE_NAME},
                                                   {"STATE", 0},
@@ -109,7 +109,7 @@ print_states(const struct guard_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
 
-        table_row_of(t, guard_scope(parts->list[i].scope));
+        table_row_of(t, guard_scope(parts->list[i].cell.scope));
         table_cell(t, 1, "%s%s", guard_state(g, text, sizeof(text)),
                    g->damaged ? " (damaged)" : "");
         if (state_since_ns(g) > 0) {
@@ -144,7 +144,7 @@ order_newest_first(const void *a, const void *b)
 }
 
 static size_t
-collect_transitions(const struct guard_parts *parts, struct transition_row *out)
+collect_transitions(const struct counts *parts, struct transition_row *out)
 {
     size_t count = 0;
 
@@ -152,9 +152,9 @@ collect_transitions(const struct guard_parts *parts, struct transition_row *out)
         const struct admin_guard *g = &parts->list[i].guard;
 
         for (uint32_t k = 0; k < g->transitions; k++, count++) {
-            out[count] = (struct transition_row){g->transition[k].realtime_ns,
-                                                 count, parts->list[i].scope,
-                                                 g->transition[k].to};
+            out[count] = (struct transition_row){
+                g->transition[k].realtime_ns, count, parts->list[i].cell.scope,
+                g->transition[k].to};
         }
     }
     qsort(out, count, sizeof(*out), order_newest_first);
@@ -162,7 +162,7 @@ collect_transitions(const struct guard_parts *parts, struct transition_row *out)
 }
 
 static int
-print_transitions(const struct guard_parts *parts)
+print_transitions(const struct counts *parts)
 {
     static const struct table_column columns[] = {
         {"WHEN", 0}, {"SCOPE", TABLE_NAME}, {"NEW STATE", 0}};
@@ -194,7 +194,7 @@ print_transitions(const struct guard_parts *parts)
 }
 
 static int
-print_breaker(const struct policy *p, const struct guard_parts *parts,
+print_breaker(const struct policy *p, const struct counts *parts,
               const char *rules)
 {
     printf("%s: breaker %s", p->name, guard_mode(p->breaker.mode));
@@ -209,13 +209,12 @@ print_breaker(const struct policy *p, const struct guard_parts *parts,
 /* ---- JSON ---- */
 
 static void
-put_scope(struct json *array, const struct policy *p,
-          const struct guard_part *part)
+put_scope(struct json *array, const struct policy *p, const struct count *part)
 {
     const struct admin_guard *g = &part->guard;
     struct json *j = json_add_object(array), *transitions;
 
-    json_put_text(j, "scope", part->scope);
+    json_put_text(j, "scope", part->cell.scope);
     guard_put(j, p, g);
     json_put_time(j, "since", state_since_ns(g));
     transitions = json_in_array(j, "transitions");
@@ -228,7 +227,7 @@ put_scope(struct json *array, const struct policy *p,
 }
 
 static int
-print_json(const struct policy *p, const struct guard_parts *parts,
+print_json(const struct policy *p, const struct counts *parts,
            const char *rules)
 {
     struct json *j = json_object_new(), *array;
@@ -247,7 +246,7 @@ print_json(const struct policy *p, const struct guard_parts *parts,
 
 static int
 show_breaker(struct command_line *line, const struct policy *p,
-             const struct guard_parts *parts)
+             const struct counts *parts)
 {
     char *rules = describe_breaker(&p->breaker);
     int rc = BIDE_ENOMEM;
@@ -262,24 +261,25 @@ show_breaker(struct command_line *line, const struct policy *p,
 
 static int
 reset_breaker(struct command_line *line, const struct policy *p,
-              const struct guard_parts *parts)
+              const struct counts *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
-        const struct guard_part *part = &parts->list[i];
+        const struct count *part = &parts->list[i];
         char state[32];
         int rc;
 
-        if (!part->used) {
+        if (part->unused) {
             printf("%s: no process has used it yet: nothing to reset\n",
                    p->name);
             break;
         }
-        rc = admin_reset_breaker(line->registry, p->name, part->scope);
+        rc = admin_reset_breaker(line->registry, p->name, part->cell.scope);
         if (rc) {
             return say_failure(rc, p->name);
         }
-        printf("%s%s%s: closed, was %s\n", p->name, *part->scope ? " " : "",
-               *part->scope ? guard_scope(part->scope) : "",
+        printf("%s%s%s: closed, was %s\n", p->name,
+               *part->cell.scope ? " " : "",
+               *part->cell.scope ? guard_scope(part->cell.scope) : "",
                guard_state(&part->guard, state, sizeof(state)));
     }
     if (p->breaker.mode != BREAKER_ON) {
@@ -292,7 +292,7 @@ reset_breaker(struct command_line *line, const struct policy *p,
 static int
 report_off(struct command_line *line, const struct policy *p)
 {
-    struct guard_parts none = {0};
+    struct counts none = {0};
 
     if (line->option[OPTION_JSON] && print_json(p, &none, "off")) {
         return say_no_memory();
@@ -306,7 +306,7 @@ static int
 use_live_state(struct command_line *line, bool to_reset)
 {
     const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
-    struct guard_parts parts = {0};
+    struct counts parts = {0};
     struct policy *p;
     int status = guard_find(line, &p);
 
@@ -321,7 +321,7 @@ use_live_state(struct command_line *line, bool to_reset)
                  : to_reset ? reset_breaker(line, p, &parts)
                             : show_breaker(line, p, &parts);
     }
-    guard_parts_free(&parts);
+    counts_free(&parts);
     policy_free(p);
     return status;
 }

@@ -110,7 +110,7 @@ print_members(struct command_line *line, const struct policy *p)
 }
 
 static int
-print_levels(const struct policy *p, const struct guard_parts *parts)
+print_levels(const struct policy *p, const struct counts *parts)
 {
     static const struct table_column columns[] = {{"SCOPE", TABLE_NAME},
                                                   {"LEVEL", TABLE_RIGHT},
@@ -123,7 +123,7 @@ print_levels(const struct policy *p, const struct guard_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
 
-        table_row_of(t, guard_scope(parts->list[i].scope));
+        table_row_of(t, guard_scope(parts->list[i].cell.scope));
         table_cell(t, 1, "%s%s", guard_level(g, text, sizeof(text)),
                    g->budget_damaged ? " (damaged)" : "");
         if (p->budget.kind == BUDGET_TOKENS) {
@@ -140,7 +140,7 @@ print_levels(const struct policy *p, const struct guard_parts *parts)
 
 static int
 print_budget(struct command_line *line, const struct policy *p,
-             const struct guard_parts *parts)
+             const struct counts *parts)
 {
     int rc;
 
@@ -161,7 +161,7 @@ print_budget(struct command_line *line, const struct policy *p,
 
 static int
 print_json(struct command_line *line, const struct policy *p,
-           const struct guard_parts *parts)
+           const struct counts *parts)
 {
     struct json *j = json_object_new();
     struct budget_members m = {line->registry, p, NULL, NULL, 0};
@@ -186,12 +186,13 @@ print_json(struct command_line *line, const struct policy *p,
 
 static int
 fill_budget(struct command_line *line, const struct policy *p,
-            const struct guard_parts *parts)
+            const struct counts *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
-        const struct guard_part *part = &parts->list[i];
+        const struct count *part = &parts->list[i];
         char level[32];
-        int rc = admin_reset_budget(line->registry, p, p->name, part->scope);
+        int rc =
+            admin_reset_budget(line->registry, p, p->name, part->cell.scope);
 
         if (rc == BIDE_ENOPOLICY) {
             printf("%s: no process has used it yet: it is full\n", p->name);
@@ -200,8 +201,9 @@ fill_budget(struct command_line *line, const struct policy *p,
         if (rc) {
             return say_failure(rc, p->name);
         }
-        printf("%s%s%s: full, was at %s\n", p->name, *part->scope ? " " : "",
-               *part->scope ? guard_scope(part->scope) : "",
+        printf("%s%s%s: full, was at %s\n", p->name,
+               *part->cell.scope ? " " : "",
+               *part->cell.scope ? guard_scope(part->cell.scope) : "",
                guard_level(&part->guard, level, sizeof(level)));
     }
     return STATUS_DONE;
@@ -210,7 +212,7 @@ fill_budget(struct command_line *line, const struct policy *p,
 static int
 report_no_budget(struct command_line *line, const struct policy *p)
 {
-    struct guard_parts none = {0};
+    struct counts none = {0};
     int rc = line->option[OPTION_JSON] ? print_json(line, p, &none) : 0;
 
     if (rc) {
@@ -227,7 +229,7 @@ show_or_fill(struct command_line *line, const struct policy *p, bool to_fill)
     /* All scopes of its members have one shared budget. */
     const char *scope =
         has_own_budget(p) ? guard_scope_read(line->option[OPTION_SCOPE]) : "";
-    struct guard_parts parts = {0};
+    struct counts parts = {0};
     int rc, status = guard_parts_find(line, p, scope, &parts);
 
     if (status == 0 && to_fill) {
@@ -237,7 +239,7 @@ show_or_fill(struct command_line *line, const struct policy *p, bool to_fill)
                                        : print_budget(line, p, &parts);
         status = rc ? say_failure(rc, p->name) : STATUS_DONE;
     }
-    guard_parts_free(&parts);
+    counts_free(&parts);
     return status;
 }
 

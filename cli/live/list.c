@@ -67,9 +67,9 @@ enum column {
 
 /* The state of a policy's breaker and budget. */
 struct guarded {
-    struct admin_guard worst; /* the worst state of all scopes */
-    size_t count, scopes;     /* all parts; parts with a scope */
-    struct guard_part *parts; /* by scope */
+    struct admin_guard worst;  /* the worst state of all scopes */
+    size_t count, scopes;      /* all parts; parts with a scope */
+    const struct count *parts; /* by scope; also with `only_scopes` */
 };
 
 static bool
@@ -161,16 +161,16 @@ add_scope_rows(struct list *list, const struct policy *p,
 
     for (int usual = 0; usual < 2; usual++) {
         for (size_t i = 0; i < guarded->count; i++) {
-            const struct guard_part *part = &guarded->parts[i];
+            const struct count *part = &guarded->parts[i];
 
-            if (guard_is_usual(&part->guard) != (usual == 1) || !*part->scope ||
-                shown >= SCOPES_SHOWN) {
+            if (guard_is_usual(&part->guard) != (usual == 1) ||
+                !*part->cell.scope || shown >= SCOPES_SHOWN) {
                 continue;
             }
             shown++;
             table_row(list->table);
             table_cell(list->table, POLICY, "%s/%s", p->name,
-                       guard_scope(part->scope));
+                       guard_scope(part->cell.scope));
             table_cell(list->table, VER, " ");
             add_guard_cells(list->table, &part->guard);
         }
@@ -401,42 +401,37 @@ put_missing(struct list *list, const struct count *c, const struct undefined *u)
 
 /* Reads the state of the breaker and the budget in each scope; `p` and `c` may
  * be NULL.  The caller frees out->parts.  Returns 0 or BIDE_ENOMEM. */
-static int
+static void
 read_guards(struct list *list, const struct policy *p, const struct count *c,
             struct guarded *out)
 {
-    size_t count = c && guard_by_scope(p) ? c->part_count : 0;
+    bool any = false;
 
     memset(out, 0, sizeof(*out));
     if ((!guard_has_breaker(p) && !guard_has_budget(p)) ||
         admin_live_failed(list->registry)) {
-        return 0;
+        return;
     }
-    out->parts = calloc(count + 1, sizeof(*out->parts));
-    if (!out->parts) {
-        return BIDE_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct admin_cell *cell = &c->parts[i].cell;
-        struct guard_part *part = &out->parts[out->count];
+    out->count = c && guard_by_scope(p) ? c->part_count : 0;
+    out->parts = c ? c->parts : NULL;
+    for (size_t i = 0; i < out->count; i++) {
+        struct count *part = &c->parts[i];
 
-        if (cell->only_scopes) {
+        if (part->cell.only_scopes) {
             continue;
         }
-        memcpy(part->scope, cell->scope, sizeof(part->scope));
-        part->used = true;
-        out->scopes += *part->scope != '\0';
-        admin_guard(list->registry, p, p->name, part->scope, &part->guard);
-        if (out->count++ == 0) {
-            out->worst = part->guard;
-        } else {
+        out->scopes += *part->cell.scope != '\0';
+        admin_guard(list->registry, p, p->name, part->cell.scope, &part->guard);
+        if (any) {
             guard_worse(&out->worst, &part->guard);
+        } else {
+            out->worst = part->guard;
         }
+        any = true;
     }
-    if (out->count == 0) {
+    if (!any) {
         admin_guard(list->registry, p, p->name, "", &out->worst);
     }
-    return 0;
 }
 
 static int
@@ -462,12 +457,10 @@ list_policy(void *arg, const struct record *r)
         rc = layer_each(list->registry, r, add_layer_notes, list);
     }
     if (rc != BIDE_ENOMEM) {
-        rc = read_guards(list, p, c, &guarded);
-    }
-    if (rc == 0) {
+        rc = 0;
+        read_guards(list, p, c, &guarded);
         (list->as_json ? put_policy : add_policy_row)(list, r, p, c, &guarded);
         list->shown++;
-        free(guarded.parts);
     }
     policy_free(p);
     return rc;

@@ -83,11 +83,11 @@ print_note(const char *note)
 
 /* Prints the state of breaker and budget if it is not the usual one. */
 static void
-print_guard(const struct policy *p, const struct guard_part *part)
+print_guard(const struct policy *p, const struct count *part)
 {
     const struct admin_guard *g = &part->guard;
-    const char *of = *part->scope ? " of " : "";
-    const char *scope = *part->scope ? guard_scope(part->scope) : "";
+    const char *of = *part->cell.scope ? " of " : "";
+    const char *scope = *part->cell.scope ? guard_scope(part->cell.scope) : "";
     char text[32];
 
     if (!guard_is_closed(g)) {
@@ -105,7 +105,7 @@ print_guard(const struct policy *p, const struct guard_part *part)
 static int
 print_guards(struct admin *registry, const struct record *r)
 {
-    struct guard_parts parts = {0};
+    struct counts parts = {0};
     struct policy *p;
     int rc = guard_compile(registry, r, &p);
 
@@ -116,7 +116,7 @@ print_guards(struct admin *registry, const struct record *r)
             print_guard(p, &parts.list[i]);
         }
     }
-    guard_parts_free(&parts);
+    counts_free(&parts);
     policy_free(p);
     return rc;
 }

@@ -101,8 +101,8 @@ compare_counts(const void *a, const void *b)
     return order ? order : strcmp(x->cell.scope, y->cell.scope);
 }
 
-static void
-free_count(struct count *one)
+void
+count_free(struct count *one)
 {
     free((void *)(uintptr_t)one->cell.declared);
     free((void *)(uintptr_t)one->cell.outcomes);
@@ -122,7 +122,7 @@ sort_counts(struct counts *c, int rc)
     for (size_t i = c->count = 0; i < count; i++) {
         if (c->kept & COUNTS_SERIES && c->count > 0 &&
             compare_counts(&c->list[c->count - 1], &c->list[i]) == 0) {
-            free_count(&c->list[i]);
+            count_free(&c->list[i]);
         } else {
             c->list[c->count++] = c->list[i];
         }
@@ -158,7 +158,7 @@ counts_free(struct counts *c)
         if (counts_first(c, i)) {
             policy_free(c->list[i].policy);
         }
-        free_count(&c->list[i]);
+        count_free(&c->list[i]);
     }
     free(c->list);
     memset(c, 0, sizeof(*c));
@@ -251,7 +251,7 @@ bool
 counts_find(const struct counts *c, const char *name, struct count *out)
 {
     const struct count *end = c->list + c->count;
-    const struct count *first = counts_at(c, name, ""), *part = first;
+    struct count *first = counts_at(c, name, ""), *part = first;
 
     if (first == end || strcmp(first->cell.name, name) != 0) {
         return false;

@@ -32,8 +32,9 @@ struct count {
     struct exposition_histogram succeeded, failed; /* of COUNTS_SERIES */
     struct policy *policy; /* of counts_follow; NULL: not known */
     struct admin_guard guard;
+    bool unused; /* of guard_parts_read: no process has used it */
     /* Of a total: what it is the sum of, by scope. */
-    const struct count *parts;
+    struct count *parts;
     size_t part_count;
 };
 
@@ -56,6 +57,7 @@ int counts_read(struct admin *registry, const char *name, unsigned kept,
                 struct counts *out);
 int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
+void count_free(struct count *one); /* not its policy */
 
 /* Returns the first count of this name and scope or of what follows them; the
  * end of the list if nothing does. */

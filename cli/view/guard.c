@@ -244,89 +244,55 @@ guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
     return note;
 }
 
-struct gathering {
-    struct guard_parts *parts;
-    const char *scope; /* NULL: all scopes */
-};
-
-static int
-add_part(struct guard_parts *parts, const char *scope, bool used)
-{
-    struct guard_part *part =
-        array_add(&parts->list, &parts->count, sizeof(*part));
-
-    if (!part) {
-        return BIDE_ENOMEM;
-    }
-    snprintf(part->scope, sizeof(part->scope), "%s", scope);
-    part->used = used;
-    return 0;
-}
-
-static int
-add_cell_part(void *arg, const struct admin_cell *c)
-{
-    struct gathering *g = arg;
-
-    if (c->only_scopes || (g->scope && strcmp(g->scope, c->scope) != 0)) {
-        return 0;
-    }
-    return add_part(g->parts, c->scope, true);
-}
-
-static int
-compare_part_scopes(const void *a, const void *b)
-{
-    const struct guard_part *x = a, *y = b;
-
-    return strcmp(x->scope, y->scope);
-}
-
 int
 guard_parts_read(struct admin *registry, const struct policy *p,
-                 const char *scope, struct guard_parts *out)
+                 const char *scope, struct counts *out)
 {
-    struct gathering g = {out, scope};
-    int rc;
+    int rc = counts_read(registry, p->name, 0, out);
+    size_t count = out->count;
+    struct count *one;
 
-    memset(out, 0, sizeof(*out));
-    rc = admin_each_cell(registry, p->name, add_cell_part, &g);
+    out->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        one = &out->list[i];
+        if (one->cell.only_scopes ||
+            (scope && strcmp(scope, one->cell.scope) != 0)) {
+            count_free(one);
+        } else {
+            out->list[out->count++] = *one;
+        }
+    }
     if (rc == 0 && out->count == 0) {
-        rc = add_part(out, scope ? scope : "", false);
+        one = array_add(&out->list, &out->count, sizeof(*one));
+        if (!one) {
+            return BIDE_ENOMEM;
+        }
+        snprintf(one->cell.scope, sizeof(one->cell.scope), "%s",
+                 scope ? scope : "");
+        one->unused = true;
     }
-    if (rc) {
-        return rc;
-    }
-    qsort(out->list, out->count, sizeof(*out->list), compare_part_scopes);
     for (size_t i = 0; i < out->count; i++) {
-        admin_guard(registry, p, p->name, out->list[i].scope,
+        admin_guard(registry, p, p->name, out->list[i].cell.scope,
                     &out->list[i].guard);
     }
-    return 0;
+    return rc;
 }
 
 int
 guard_parts_find(struct command_line *line, const struct policy *p,
-                 const char *scope, struct guard_parts *out)
+                 const char *scope, struct counts *out)
 {
     int rc = guard_parts_read(line->registry, p, scope, out);
 
     if (rc) {
         return say_failure(rc, p->name);
     }
-    if (line->option[OPTION_SCOPE] && !out->list[0].used) {
+    if (line->option[OPTION_SCOPE] && out->list[0].unused) {
         say("%s: no process has used scope %s", p->name, guard_scope(scope));
         say("see: bide stats %s", p->name);
         return STATUS_ABSENT;
     }
     return 0;
-}
-
-void
-guard_parts_free(struct guard_parts *parts)
-{
-    free(parts->list);
-    memset(parts, 0, sizeof(*parts));
 }
 
 /* Reports whether `a` is worse than `b`: open is worse than half open, half
@@ -416,14 +382,17 @@ guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
 
 void
 guard_put_parts(struct json *j, const struct policy *p,
-                const struct guard_part *parts, size_t count)
+                const struct count *parts, size_t count)
 {
     struct json *array = json_in_array(j, "scopes");
 
     for (size_t i = 0; i < count; i++) {
-        struct json *one = json_add_object(array);
+        struct json *one;
 
-        json_put_text(one, "scope", parts[i].scope);
-        guard_put(one, p, &parts[i].guard);
+        if (!parts[i].cell.only_scopes) {
+            one = json_add_object(array);
+            json_put_text(one, "scope", parts[i].cell.scope);
+            guard_put(one, p, &parts[i].guard);
+        }
     }
 }

@@ -10,6 +10,7 @@
 #include "admin/guard.h"
 #include "cli/command/command.h"
 #include "cli/out/json.h"
+#include "count.h"
 
 struct policy;
 struct record;
@@ -53,24 +54,15 @@ int guard_scope_check(const struct command_line *line);
 /* Returns a note on too many scopes, malloc'ed; NULL without memory. */
 char *guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused);
 
-/* The live state of a policy in one scope.  A policy that was never used has
- * one part, with the initial state. */
-struct guard_part {
-    char scope[BIDE_NAME_MAX + 1];
-    bool used;
-    struct admin_guard guard;
-};
-struct guard_parts {
-    size_t count;
-    struct guard_part *list;
-};
+/* Reads the live state of a policy in each scope, or in the given one.  A
+ * policy that was never used there has one count, with the initial state.
+ * Release with counts_free in all cases. */
 int guard_parts_read(struct admin *registry, const struct policy *p,
-                     const char *scope, struct guard_parts *out);
+                     const char *scope, struct counts *out);
 /* The same for --scope; returns 0, or the exit status after an error message:
- * also if the scope was never used.  Free the parts in all cases. */
+ * also if the scope was never used. */
 int guard_parts_find(struct command_line *line, const struct policy *p,
-                     const char *scope, struct guard_parts *out);
-void guard_parts_free(struct guard_parts *parts);
+                     const char *scope, struct counts *out);
 
 /* Merges `from` into `to` for output: the worse breaker, the lower budget. */
 void guard_worse(struct admin_guard *to, const struct admin_guard *from);
@@ -84,6 +76,6 @@ void guard_put(struct json *j, const struct policy *p,
                const struct admin_guard *g);
 /* Adds "scopes": an array with the same for each part. */
 void guard_put_parts(struct json *j, const struct policy *p,
-                     const struct guard_part *parts, size_t count);
+                     const struct count *parts, size_t count);
 
 #endif
