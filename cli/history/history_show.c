@@ -267,22 +267,21 @@ static void
 print_source(const struct history_rows *rows)
 {
     const struct history_known *k = &rows->past;
-    char when[64], lost[32];
+    char when[64], words[ALARM_WORDS];
 
     if (k->anew_ns >= rows->since_ns && k->anew_ns > 0 &&
         k->anew_ns <= rows->until_ns) {
-        printf(
-            "\nThe live state was removed and began anew %s: calls of the %s "
-            "before that\nmay be missing.\n",
-            when_write(k->anew_ns, rows->now_ns, when, sizeof(when)),
-            duration_round(k->anew_lost_ns, lost, sizeof(lost)));
+        history_anew_words(k->anew_lost_ns, words);
+        printf("\nNote, %s:\n%s.\n",
+               when_write(k->anew_ns, rows->now_ns, when, sizeof(when)), words);
     }
     if (k->last_ns == 0 && (k->damaged > 0 || k->state_lost)) {
         puts("\nThe last recording cannot be read: see bide doctor.");
     } else if (k->last_ns == 0) {
-        puts("\nThere is no history yet: these are the totals since the live "
-             "state was created.\nTo keep history, run bide record --every "
-             "1m.");
+        printf("\n%s: these are the totals since the live state was "
+               "created.\nTo keep history, run bide record --every 1m.\n",
+               k->anew_lost_ns == ANEW_HISTORY ? "history.mdb was removed"
+                                               : "There is no history yet");
     } else if (rows->now_ns > k->last_ns &&
                rows->now_ns - k->last_ns > 600000000000) {
         printf("\nLast recorded %s: everything later is one interval.\n",

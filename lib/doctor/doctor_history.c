@@ -20,20 +20,28 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Finds an older copy of the registry that was put back: versions made since
- * then have numbers that were used before, and the history adds up both. */
+/* Finds versions whose counts are added up: those made since an older copy of
+ * the registry was put back have numbers that were used before, and marks of
+ * the live file may be lost. */
 static void
-find_older_copy(struct doctor *d)
+find_mixed_versions(struct doctor *d)
 {
+    struct past *p = admin_past(d->admin);
+    struct live *l = past_live(p, false);
     struct history_changes c = d->out->known.changes;
+    struct history_range none = {.until_ns = 0};
+    struct history_known known = {.joined = 0};
     struct doctor_finding *f;
 
-    if (past_compare(admin_past(d->admin), &c) == 1) {
+    if (past_compare(p, &c) == 1) {
         f = doctor_find(d, FINDING_VERSION_REUSED, doctor_file(d, HISTORY_FILE),
                         NULL);
         strcpy(f->name, c.name);
         f->version = c.version;
     }
+    past_each_interval(p, &none, NULL, NULL, NULL, &known);
+    known.joined += l ? atomic_load(&live_header(l)->marks_refused) : 0;
+    doctor_find_count(d, FINDING_MARKS_REFUSED, known.joined);
 }
 
 static void
@@ -58,18 +66,14 @@ static void
 judge_line(struct doctor *d)
 {
     struct past *p = admin_past(d->admin);
-    struct live *l = past_live(p, false);
-    uint64_t now = past_now_ns(p);
     struct history_known k;
-    char by[32], words[48];
+    uint64_t now;
+    char by[32], words[ALARM_WORDS];
 
-    if (l) {
-        doctor_find_count(d, FINDING_MARKS_REFUSED,
-                          atomic_load(&live_header(l)->marks_refused));
-    }
     if (past_known(p, &k)) {
         return; /* found before */
     }
+    now = past_now_ns(p);
     if (k.jump_ns) {
         duration_round((uint64_t)llabs(k.jump_ns), by, sizeof(by));
         snprintf(words, sizeof(words), "%s by %s",
@@ -77,8 +81,8 @@ judge_line(struct doctor *d)
         doctor_find(d, FINDING_HISTORY_CLOCK, NULL, words);
     }
     if (k.anew_ns && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {
-        duration_round(k.anew_lost_ns, by, sizeof(by));
-        doctor_find(d, FINDING_HISTORY_ANEW, NULL, by)->age_ns =
+        history_anew_words(k.anew_lost_ns, words);
+        doctor_find(d, FINDING_HISTORY_ANEW, NULL, words)->age_ns =
             now - k.anew_ns;
     }
 }
@@ -125,7 +129,9 @@ doctor_history(struct doctor *d)
         d->out->has_history = true;
         judge_history(d);
     } else {
-        id = rc == BIDE_EMISSING   ? FINDING_HISTORY_NONE
+        id = rc == BIDE_EMISSING   ? history_was_made(d->out->dir)
+                                         ? FINDING_HISTORY_REMOVED
+                                         : FINDING_HISTORY_NONE
              : rc == BIDE_EFORMAT  ? FINDING_HISTORY_FOREIGN
              : rc != BIDE_EDAMAGED ? FINDING_HISTORY_UNREADABLE
              : p ? FINDING_HISTORY_DAMAGED /* the readable can be kept */
@@ -144,7 +150,7 @@ doctor_history(struct doctor *d)
         doctor_find(d, FINDING_HISTORY_OLD_FILE, d->file, NULL)->bytes =
             (uint64_t)st.st_size;
     }
-    if (d->admin && d->out->has_history) {
-        find_older_copy(d);
+    if (d->admin) {
+        find_mixed_versions(d);
     }
 }

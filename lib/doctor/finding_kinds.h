@@ -123,20 +123,24 @@ FINDING(WAITING_CALLS_DEAD, NOTE, live,
 FINDING(HISTORY_NONE, NOTE, history,
         "nothing was recorded yet, so there are only current statistics", "",
         RECORD_EVERY_MINUTE)
+FINDING(HISTORY_REMOVED, WRONG, history,
+        "history.mdb was removed: what was counted before is missing, or will "
+        "be one interval of the present versions", "{bide} record",
+        "if history.mdb was moved away, put it back instead")
 FINDING(VERSION_REUSED, WRONG, history,
         "the history knows a version {version} of {name} that the registry "
         "does not have: an older copy of the registry was put back",
-        "mv {path} {path}.older",
+        "mv {path} {path}.older && {bide} record",
         "that begins a new history; or put the newer registry.mdb back. Else "
         "statistics by version add up versions of the same number")
 FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}",
         "rm -f {path} && {bide} record",
         "it keeps all readable records in a new file")
 FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}",
-        "mv {path} {path}.damaged",
+        "mv {path} {path}.damaged && {bide} record",
         "nothing in it can be read; a new file is created")
 FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}",
-        "mv {path} {path}.other", "a new file is created")
+        "mv {path} {path}.other && {bide} record", "a new file is created")
 FINDING(HISTORY_UNREADABLE, UNKNOWN, history,
         "history.mdb was not checked: {why}", "",
         "mend what else is wrong, then run bide doctor as root")
@@ -160,11 +164,11 @@ FINDING(HISTORY_CLOCK, NOTE, history,
         "the history did not follow", "",
         "they do after the next start of the host")
 FINDING(HISTORY_ANEW, NOTE, history,
-        "the live state was removed or replaced, and began anew {age} ago: "
-        "calls of the {why} before that may be missing", "", "")
+        "{age} ago: {why}", "", "")
 FINDING(MARKS_REFUSED, NOTE, history,
-        "{count} version{s} ended without space to note it: what they counted "
-        "belongs to the versions after them", "", "record more often")
+        "{count} time{s} counts of earlier versions joined those of a later "
+        "one: there was no space to note where each ends", "",
+        "record more often")
 FINDING(HISTORY_STOPPED, WRONG, history,
         "nothing was recorded for {age}; the statistics since then will be "
         "one interval", "{bide} record", RECORD_EVERY_MINUTE)

@@ -91,21 +91,37 @@ past_close(struct past *p)
     free(p->dir);
 }
 
+/* Finds what the next recording will note, as line_note. */
+static void
+foresee_anew(const struct live_header *h, struct history_known *k)
+{
+    if (h->begun_ns == k->live_begun_ns ||
+        memcmp(h->boot_id, k->boot, sizeof(k->boot)) != 0) {
+        return;
+    }
+    for (int i = 0; i < KNOWN_LIVES; i++) {
+        k->put_back |= k->lives[i] == h->begun_ns;
+    }
+    k->anew_ns = k->put_back ? clock_boottime_ns() + k->offset_ns
+                             : h->begun_ns - (uint64_t)k->jump_ns;
+    k->anew_lost_ns = k->put_back               ? ANEW_PUT_BACK
+                      : k->anew_ns > k->last_ns ? k->anew_ns - k->last_ns
+                                                : 0;
+}
+
 static int
 read_known(struct past *p, struct history_known *out)
 {
     struct history_known k = {.last_ns = 0};
-    struct live *l;
     int rc = p->history ? history_known(p->history, &k) : 0;
 
     if (rc) {
         return fail_history(p, rc);
     }
-    l = p->history ? past_live(p, false) : NULL;
-    if (l && live_header(l)->begun_ns != k.live_begun_ns &&
-        !memcmp(live_header(l)->boot_id, k.boot, sizeof(k.boot))) {
-        k.anew_ns = live_header(l)->begun_ns - (uint64_t)k.jump_ns;
-        k.anew_lost_ns = k.anew_ns > k.last_ns ? k.anew_ns - k.last_ns : 0;
+    if (p->history && past_live(p, false)) {
+        foresee_anew(live_header(p->live), &k);
+    } else if (!p->history && history_was_made(p->dir)) {
+        k.anew_lost_ns = ANEW_HISTORY;
     }
     *out = k;
     return 0;
@@ -275,6 +291,7 @@ struct pending {
     struct draft cells; /* pairs of pending_head and figures */
     uint64_t now_ns, begin_ns, end_ns;
     uint64_t damaged;       /* cells without a readable last recording */
+    uint64_t joined;        /* cells that lost marks since then */
     past_wanted_fn *wanted; /* names to read; NULL: all */
     void *arg;
 };
@@ -311,6 +328,7 @@ pending_part(void *arg, const struct cell_part *part)
     if (figures_none(&r->between)) {
         return 0;
     }
+    r->out->joined += part->cut;
     r->head.version = part->version;
     r->head.length = (uint32_t)figures_write(&r->between, r->bytes);
     draft_add(cells, (const char *)&r->head, sizeof(r->head));
@@ -357,9 +375,9 @@ collect_pending(struct past *p, const char *name,
     int rc = 0;
 
     draft_clear(&out->cells);
-    out->damaged = 0;
+    out->damaged = out->joined = 0;
     out->begin_ns = out->end_ns = 0;
-    if (!l || known->state_lost) {
+    if (!l || known->state_lost || known->put_back) {
         return 0;
     }
     r = malloc(sizeof(*r));
@@ -399,6 +417,7 @@ read_pending(struct past *p, const char *name, struct history_known *known,
                                    : read_known(p, known);
         }
     } while (!rc && known->last_ns != before.last_ns && ++tries < TRIES);
+    known->joined = out->joined;
     return rc;
 }
 
@@ -527,8 +546,9 @@ past_each_event(struct past *p, const struct history_range *range,
                 history_event_fn *visit, void *arg, uint64_t *out_damaged)
 {
     struct live *l = past_live(p, false);
-    uint32_t count = l ? cell_count(l) : 0;
-    int rc = open_history(p);
+    struct history_known known;
+    int rc = past_known(p, &known);
+    uint32_t count = l && !rc && !known.put_back ? cell_count(l) : 0;
 
     if (!rc && p->history) {
         rc = history_each_event(p->history, range, visit, arg, out_damaged);

@@ -100,11 +100,11 @@ record_part(void *arg, const struct cell_part *part)
     recording_result(space->recording, &now);
     space->turned = space->begun ? space->turned : before;
     space->begun = true;
+    if (part->cut && now.cells != then.cells) {
+        atomic_fetch_add(&live_header(space->live)->marks_refused, 1);
+    }
     if (!part->last) {
         space->marked |= now.cells != then.cells || before == UINT64_MAX;
-        if (part->cut && now.cells != then.cells) {
-            atomic_fetch_add(&live_header(space->live)->marks_refused, 1);
-        }
     } else if (!space->marked && part->counting >> 32) {
         cell_forget_marks(space->cell, part->counting);
     }
@@ -282,14 +282,15 @@ judge_levels(struct past *p, struct recorded *out)
     return rc ? fail_recording(rc) : 0;
 }
 
-/* Opens the history, if there is one: a damaged one is rescued. */
+/* Opens the history, if there is or was one: a damaged one is rescued, and one
+ * that was removed is made. */
 static void
 rescue_history(struct past *p, struct recorded *out)
 {
     struct history_known known;
     struct recording *r;
 
-    if ((past_known(p, &known) || p->history) &&
+    if ((past_known(p, &known) || p->history || history_was_made(p->dir)) &&
         !recording_begin_levels(p->dir, past_now_ns(p), &r)) {
         recording_result(r, &out->result);
         recording_end(r);

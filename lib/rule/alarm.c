@@ -129,7 +129,7 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
     out->too_few = few && !out->unknown;
     if (out->unknown) {
         append_warning(out, ALARM_UNKNOWN, "rates", "unknown",
-                       seen->damaged ? ": " : ": not recorded for ",
+                       seen->damaged ? ": " : ": one interval covers ",
                        seen->damaged ? "damaged history"
                                      : duration_round(seen->unclear_ns, time,
                                                       sizeof(time)));

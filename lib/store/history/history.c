@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/duration.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
@@ -36,7 +38,8 @@ read_changes(const struct snapshot *s, struct history_changes *out)
 static int
 read_state(const struct snapshot *s, struct history_state *out)
 {
-    struct history_state found;
+    struct history_state found = {0};
+    const uint8_t *value;
     size_t length;
     void *bytes;
     int rc = pages_get(s, "state", "m", 1, &bytes, &length);
@@ -47,7 +50,10 @@ read_state(const struct snapshot *s, struct history_state *out)
     if (rc) {
         return rc;
     }
-    if (!seal_copy("m", 1, bytes, length, &found, sizeof(found))) {
+    value = seal_read("m", 1, bytes, length, &length);
+    if (value && length >= STATE_LEAST && length <= sizeof(found)) {
+        memcpy(&found, value, length);
+    } else {
         rc = pages_damaged("the history's state is damaged");
     }
     free(bytes);
@@ -427,6 +433,7 @@ history_known(struct history *h, struct history_known *out)
         .changes = h->changes,
     };
     memcpy(out->boot, h->state.live_boot, sizeof(out->boot));
+    memcpy(out->lives, h->state.lives, sizeof(out->lives));
     for (uint32_t i = 0; i < h->names; i++) {
         out->cells += h->name[i].kind == 'c';
     }
@@ -442,6 +449,36 @@ history_ahead(const struct history_changes *c, uint64_t sequence)
         i++;
     }
     return i < HISTORY_SHIFTS ? (uint64_t)c->shift[i].jump_ns : 0;
+}
+
+/* ---- live states and files that were moved ---- */
+
+bool
+history_was_made(const char *dir)
+{
+    char *path = place_path(dir, HISTORY_CHECKED);
+    bool found = path && !access(path, F_OK);
+
+    free(path);
+    return found;
+}
+
+void
+history_anew_words(uint64_t lost_ns, char out[ALARM_WORDS])
+{
+    char by[32];
+
+    duration_round(lost_ns, by, sizeof(by));
+    snprintf(out, ALARM_WORDS,
+             lost_ns == ANEW_PUT_BACK
+                 ? "an earlier live file was put back%.0s: calls since its "
+                   "recording may be missing"
+             : lost_ns == ANEW_HISTORY
+                 ? "history.mdb was removed%.0s: earlier calls are missing, or "
+                   "one interval"
+                 : "live state began anew: calls of the %s before may be "
+                   "missing",
+             by);
 }
 
 /* ---- names and bases ---- */

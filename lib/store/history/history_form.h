@@ -30,6 +30,7 @@
 
 #include <bide.h>
 #include "figures.h"
+#include "history_known.h"
 
 #define HISTORY_FILE "history.mdb"
 #define HISTORY_DAMAGED HISTORY_FILE ".damaged"
@@ -75,16 +76,19 @@ struct history_state {
     uint64_t offset_ns;   /* added to it */
     int64_t jump_ns;      /* how far the clock is ahead of the sum */
     /* When a live state began anew within its boot, and the time before since
-     * the last recording of the one before it. */
+     * the last recording of the one before it; or history_known.h. */
     uint64_t anew_ns, anew_lost_ns;
     struct history_gap gap[HISTORY_GAPS]; /* the oldest first */
+    uint64_t lives[KNOWN_LIVES];
 };
-_Static_assert(sizeof(struct history_state) == 296, "no gaps");
+_Static_assert(sizeof(struct history_state) == 552, "no gaps");
+enum { STATE_LEAST = offsetof(struct history_state, lives) }; /* without */
 
 enum history_flags {
     HISTORY_BASES_LOST = 1, /* some bases are lost: a cell without one may have
                                been recorded before */
     HISTORY_LIVE_LOST = 2,  /* live_begun_ns and live_boot are lost */
+    HISTORY_REMADE = 4,     /* an earlier file is gone; nothing is recorded */
 };
 
 /* The names of its databases. */

@@ -24,6 +24,11 @@ _Static_assert(sizeof(struct history_changes) == 200, "no gaps");
 /* Returns how far the clock was ahead of the line at a change, as a number to
  * subtract; 0 if it is not known. */
 uint64_t history_ahead(const struct history_changes *c, uint64_t sequence);
+/* Instead of the time of which calls may be missing: */
+#define ANEW_PUT_BACK UINT64_MAX      /* an earlier live file was put back */
+#define ANEW_HISTORY (UINT64_MAX - 1) /* history.mdb was removed */
+
+enum { KNOWN_LIVES = 32 };
 
 struct history_known {
     uint64_t last_ns; /* the last recording; 0: none */
@@ -38,8 +43,12 @@ struct history_known {
     uint8_t boot[16];
     uint64_t live_begun_ns, boottime_ns, offset_ns, newest_ns;
     /* When the live state began anew within a boot, 0: never; and the time
-     * before of which calls may be missing. */
+     * before of which calls may be missing, or one of ANEW_. */
     uint64_t anew_ns, anew_lost_ns;
+    /* begun_ns of live states before the last one, the newest first. */
+    uint64_t lives[KNOWN_LIVES];
+    bool put_back;   /* the live state is one of them: its counts are unknown */
+    uint64_t joined; /* cells whose counts since the last one mix versions */
     int64_t jump_ns; /* how far the clock is ahead of this line */
     struct history_changes changes;
 };

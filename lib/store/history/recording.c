@@ -133,13 +133,13 @@ get_state(struct recording *r)
     int rc = recording_get(r, STATE, "m", 1, &value, &length);
 
     if (rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ||
-        (rc == 0 && length != sizeof(r->state))) {
+        (rc == 0 && (length < STATE_LEAST || length > sizeof(r->state)))) {
         return recording_damaged(r, "its state");
     }
     if (rc) {
         return rc;
     }
-    memcpy(&r->state, value, sizeof(r->state));
+    memcpy(&r->state, value, length);
     if (r->state.format != HISTORY_FORMAT) {
         return place_say(BIDE_EFORMAT,
                          "%s: its format is %u, this bide knows %d\n" ASIDE,
@@ -216,7 +216,10 @@ recording_make(struct recording *r, recording_fill_fn *fill)
 static int
 fill_nothing(struct recording *r)
 {
-    r->state = (struct history_state){.format = HISTORY_FORMAT, .next_id = 1};
+    r->state = (struct history_state){
+        .format = HISTORY_FORMAT,
+        .next_id = 1,
+        .flags = history_was_made(r->dir) ? HISTORY_REMADE : 0};
     return 0;
 }
 
@@ -328,6 +331,22 @@ is_same_live(const struct recording *r, const struct recording_source *from)
            !memcmp(r->state.live_boot, from->boot, sizeof(from->boot));
 }
 
+/* Finds the next live state among the earlier ones, which the one recorded last
+ * joins. */
+static void
+find_put_back(struct recording *r, uint64_t begun_ns)
+{
+    uint64_t *live = r->state.lives;
+    size_t at = 0;
+
+    while (at < KNOWN_LIVES - 1 && live[at] != begun_ns) {
+        at++;
+    }
+    r->put_back = live[at] == begun_ns;
+    memmove(live + 1, live, at * sizeof(*live));
+    live[0] = r->state.live_begun_ns;
+}
+
 /* Binds the file to the registry `from`, or fails if it is of another one. */
 static int
 bind_registry(struct recording *r, const struct recording_source *from)
@@ -392,9 +411,10 @@ begin_blocks(struct recording *r, bool new_hour)
                              .length = BLOCK_HEADER};
 }
 
+/* Begins an interval, or ends `r`. */
 static int
 begin_interval(struct recording *r, const struct recording_source *from,
-               uint64_t now_ns)
+               uint64_t now_ns, struct recording **out)
 {
     struct history_state *s = &r->state;
     /* If it is not known which live state was recorded, assumes this one. */
@@ -402,12 +422,12 @@ begin_interval(struct recording *r, const struct recording_source *from,
     bool new_hour;
     int rc = bind_registry(r, from);
 
-    if (rc) {
-        return rc;
+    if (!same) {
+        find_put_back(r, from->begun_ns);
     }
-    set_interval(r, from, same, now_ns);
+    set_interval(r, from, same || r->put_back, now_ns);
     new_hour = hour_end(s->last_ns) != hour_end(r->result.end_ns);
-    if (s->last_ns && (new_hour || !same)) {
+    if (!rc && s->last_ns && (new_hour || !same)) {
         r->hour = (struct block){.db = HOURS,
                                  .begin_ns = s->hour_from_ns,
                                  .end_ns = s->last_ns,
@@ -418,13 +438,19 @@ begin_interval(struct recording *r, const struct recording_source *from,
     if (!rc && !same) {
         /* All counts are new: another live state begins at 0. */
         rc = recording_failed(r, mdb_drop(r->txn, r->dbi[BASE], 0));
-        s->flags = 0;
+        s->flags &= HISTORY_REMADE;
     }
     s->live_begun_ns = from->begun_ns;
     memcpy(s->live_boot, from->boot, sizeof(from->boot));
     r->all_cells = true;
     begin_blocks(r, new_hour);
-    return rc ? rc : line_note(r, from, !same, r->before_ns);
+    rc = rc ? rc : line_note(r, from, !same, r->before_ns);
+    if (rc) {
+        recording_end(r);
+    } else {
+        *out = r;
+    }
+    return rc;
 }
 
 int
@@ -444,13 +470,7 @@ recording_begin(const char *dir, const struct recording_source *from,
         return RECORDING_DONE;
     }
     r->state.every_ns = every_ns;
-    rc = begin_interval(r, from, now_ns);
-    if (rc) {
-        recording_end(r);
-        return rc;
-    }
-    *out = r;
-    return 0;
+    return begin_interval(r, from, now_ns, out);
 }
 
 int
@@ -464,15 +484,7 @@ recording_begin_now(const char *dir, const struct recording_source *from,
                                   : open_recording(dir, true, &r);
 
     free(path);
-    if (!rc) {
-        rc = begin_interval(r, from, line_place(r, from, now_ns));
-    }
-    if (rc) {
-        recording_end(r);
-        return rc;
-    }
-    *out = r;
-    return 0;
+    return rc ? rc : begin_interval(r, from, line_place(r, from, now_ns), out);
 }
 
 int

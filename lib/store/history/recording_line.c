@@ -50,6 +50,8 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
     struct history_state *s = &r->state;
     struct history_event event = {.kind = HISTORY_CLOCK,
                                   .when_ns = r->result.end_ns};
+    uint64_t begun_ns = from->begun_ns - (uint64_t)s->jump_ns;
+    bool moved = r->put_back || s->flags & HISTORY_REMADE;
     char by[32];
     int rc = 0;
 
@@ -62,17 +64,17 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
                             : " and is right again");
         rc = recording_event(r, "", "", &event);
     }
-    if (!rc && anew && r->same_boot) {
-        s->anew_ns = from->begun_ns - (uint64_t)s->jump_ns;
-        s->anew_ns = s->anew_ns > before_ns && s->anew_ns < r->result.end_ns
-                         ? s->anew_ns
-                         : r->result.end_ns;
-        s->anew_lost_ns = s->anew_ns - before_ns;
+    if (!rc && anew && (r->same_boot || moved)) {
+        s->anew_ns = r->result.end_ns;
+        if (!moved && begun_ns > before_ns && begun_ns < s->anew_ns) {
+            s->anew_ns = begun_ns;
+        }
+        s->anew_lost_ns = r->put_back ? ANEW_PUT_BACK
+                          : moved     ? ANEW_HISTORY
+                                      : s->anew_ns - before_ns;
         event.kind = HISTORY_ANEW;
         event.when_ns = s->anew_ns;
-        snprintf(event.words, sizeof(event.words),
-                 "live state began anew: calls of the %s before may be missing",
-                 duration_round(s->anew_lost_ns, by, sizeof(by)));
+        history_anew_words(s->anew_lost_ns, event.words);
         rc = recording_event(r, "", "", &event);
     }
     return rc;

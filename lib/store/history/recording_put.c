@@ -320,7 +320,8 @@ find_base(struct recording *r, uint32_t id, uint8_t *buffer,
 }
 
 /* Makes the totals the base of a cell without counting anything, because its
- * base is lost and the totals may have been counted before. */
+ * base is lost, or of a live state that was put back, and the totals may have
+ * been counted before. */
 static int
 restart_cell(struct recording *r, uint32_t id, uint64_t begun, uint32_t version,
              const struct figures *total)
@@ -329,7 +330,7 @@ restart_cell(struct recording *r, uint32_t id, uint64_t begun, uint32_t version,
         .begun = begun, .version = version, .now = r->bytes, .hour = r->bytes};
 
     b.now_length = b.hour_length = figures_write(total, r->bytes);
-    r->state.lost++;
+    r->state.lost += !r->put_back;
     return write_base(r, id, &b);
 }
 
@@ -427,7 +428,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
         return rc;
     }
     r->unnamed = unnamed ? id : r->unnamed;
-    lost |= r->unnamed == id;
+    lost |= r->unnamed == id || r->put_back;
     if (ended && (lost || r->renewed_count > 0)) {
         *before_turned = UINT64_MAX; /* not known: the totals that follow count
                                         nothing either */

@@ -37,8 +37,8 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
     MDB_val k, v;
     int rc;
 
-    if (!value ||
-        (is_state(c, key, key_length) && length != sizeof(r->state))) {
+    if (!value || (is_state(c, key, key_length) &&
+                   (length < STATE_LEAST || length > sizeof(r->state)))) {
         c->unreadable++;
         return 0;
     }

@@ -431,7 +431,7 @@ END
     gives 2 bide check
     unrecorded_for 3
     gives 3 bide check
-    says "BIDE UNKNOWN - pay: rates unknown: not recorded for 3h; run: bide record --every 1m |" "'pay_failed'=U;;60;0;100" "'pay_calls'=U;;;0"
+    says "BIDE UNKNOWN - pay: rates unknown: one interval covers 3h; run: bide record --every 1m |" "'pay_failed'=U;;60;0;100" "'pay_calls'=U;;;0"
     gives 3 bide check --json
     json 'j["status"] == "UNKNOWN" and j["policies"][0]["level"] == "unknown" and "calls" not in j["policies"][0]'
     gives 0 bide metrics

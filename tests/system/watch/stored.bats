@@ -278,3 +278,65 @@ END2
     minutes_ago 30
     mends "nothing was recorded for"
 }
+
+@test "a history that was removed is said, and a new one notes it" {
+    recorded
+    mv "$DIR/history.mdb" away
+    gives 0 bide stats pay --since -1h
+    says "history.mdb was removed: these are the totals"
+    mends "history.mdb was removed: what was counted before is missing"
+    [ "$(calls)" -eq 5 ]
+    for command in "stats pay --since -1h" audit doctor; do
+        # shellcheck disable=SC2086 # words
+        gives 0 bide $command
+        says "history.mdb was removed: earlier calls are missing, or one interval"
+    done
+    # Without live state, too.
+    rm "$DIR/history.mdb"
+    rm -r "$T/live"
+    bide record
+    bide exec pay -- true
+    bide record
+    gives 0 bide audit
+    says "history.mdb was removed: earlier calls are missing, or one interval"
+}
+
+@test "a live file that is put back counts nothing twice, and is said" {
+    local live
+    again
+    bide exec pay -- true
+    bide record
+    live=$(echo "$T"/live/*.live)
+    mv "$live" a.live
+    bide exec pay -- true
+    bide record
+    [ "$(calls)" -eq 2 ]
+    mv a.live "$live"
+    for _ in 1 2; do
+        [ "$(calls)" -eq 2 ]
+        for command in "stats pay --since -1h" doctor; do
+            # shellcheck disable=SC2086 # words
+            gives 0 bide $command
+            says "an earlier live file was put back: calls since its recording may be missing"
+        done
+        bide record
+    done
+    gives 0 bide audit
+    says "an earlier live file was put back"
+    bide exec pay -- true
+    [ "$(calls)" -eq 3 ]
+}
+
+@test "versions whose counts are mixed are said before and after a recording" {
+    local i
+    again
+    for ((i = 0; i < 66; i++)); do
+        bide exec pay -- true
+        bide set pay attempts=$((i % 2 + 2)) >/dev/null
+    done
+    for _ in 1 2; do
+        gives 0 bide doctor
+        says "1 time counts of earlier versions joined those of a later one"
+        bide record
+    done
+}
