@@ -72,9 +72,7 @@ open_history(struct past *p)
     history_close(p->history);
     p->history = NULL;
     rc = history_open(p->dir, &p->history);
-    if (!rc) {
-        rc = history_belongs(p->history, reader_id(p->reader));
-    }
+    rc = rc ? rc : history_belongs(p->history, reader_id(p->reader));
     return rc == BIDE_EMISSING ? 0 : rc ? fail_history(p, rc) : 0;
 }
 
@@ -476,9 +474,7 @@ past_each_interval(struct past *p, const struct history_range *range,
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
     int rc = open_history(p);
 
-    if (!rc) {
-        rc = read_pending(p, range->name, out, &pending);
-    }
+    rc = rc ? rc : read_pending(p, range->name, out, &pending);
     if (rc) {
         draft_free(&pending.cells);
         return rc;

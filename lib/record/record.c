@@ -179,12 +179,8 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
         return fail_recording(rc);
     }
     rc = record_all_cells(p, r, l);
-    if (!rc) {
-        rc = recording_prune(r, &how->keep, PRUNE_MOST);
-    }
-    if (!rc) {
-        rc = recording_commit(r);
-    }
+    rc = rc ? rc : recording_prune(r, &how->keep, PRUNE_MOST);
+    rc = rc ? rc : recording_commit(r);
     recording_result(r, &out->result);
     if (!rc) {
         cell_free_unused(l, how->free_after_ns);

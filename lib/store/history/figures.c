@@ -18,9 +18,13 @@
 #include "figures.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "rule/histogram.h"
+
+/* The counts of figures other than those of outcomes come first. */
+enum { COUNTS = offsetof(struct figures, outcome_count) / sizeof(uint64_t) };
 
 static uint64_t
 sum_of(uint64_t a, uint64_t b)
@@ -62,12 +66,7 @@ figures_add_outcome(struct figures *f, uint32_t id, uint64_t count)
 void
 figures_add(struct figures *sum, const struct figures *f)
 {
-    add_counts(sum->counter, f->counter, COUNTER_ROOM);
-    add_counts(sum->succeeded, f->succeeded, HISTOGRAM_BUCKETS);
-    add_counts(sum->failed, f->failed, HISTOGRAM_BUCKETS);
-#define X(field, name) sum->field = sum_of(sum->field, f->field);
-    FIGURES_GUARD(X)
-#undef X
+    add_counts((uint64_t *)sum, (const uint64_t *)f, COUNTS);
     for (uint32_t i = 0; i < f->outcome_count; i++) {
         figures_add_outcome(sum, f->outcome[i].id, f->outcome[i].count);
     }
@@ -79,15 +78,6 @@ static uint64_t
 increase_of(uint64_t before, uint64_t now)
 {
     return now > before ? now - before : 0;
-}
-
-static void
-subtract_all(const uint64_t *before, const uint64_t *now, uint64_t *out,
-             size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        out[i] = increase_of(before[i], now[i]);
-    }
 }
 
 uint64_t
@@ -105,14 +95,12 @@ void
 figures_between(const struct figures *before, const struct figures *now,
                 struct figures *out)
 {
+    const uint64_t *b = (const uint64_t *)before, *n = (const uint64_t *)now;
+
     memset(out, 0, sizeof(*out));
-    subtract_all(before->counter, now->counter, out->counter, COUNTER_ROOM);
-    subtract_all(before->succeeded, now->succeeded, out->succeeded,
-                 HISTOGRAM_BUCKETS);
-    subtract_all(before->failed, now->failed, out->failed, HISTOGRAM_BUCKETS);
-#define X(field, name) out->field = increase_of(before->field, now->field);
-    FIGURES_GUARD(X)
-#undef X
+    for (size_t i = 0; i < COUNTS; i++) {
+        ((uint64_t *)out)[i] = increase_of(b[i], n[i]);
+    }
     for (uint32_t i = 0; i < now->outcome_count; i++) {
         uint32_t id = now->outcome[i].id;
 
@@ -131,26 +119,15 @@ figures_raise(struct figures *f, const struct figures *before)
     figures_add(f, &missing);
 }
 
-static bool
-all_zero(const uint64_t *counts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (counts[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool
 figures_none(const struct figures *f)
 {
-#define X(field, name) | f->field
-    return !(0 FIGURES_GUARD(X)) && f->outcome_count == 0 &&
-           all_zero(f->counter, COUNTER_ROOM) &&
-           all_zero(f->succeeded, HISTOGRAM_BUCKETS) &&
-           all_zero(f->failed, HISTOGRAM_BUCKETS);
-#undef X
+    uint64_t any = f->outcome_count;
+
+    for (size_t i = 0; i < COUNTS; i++) {
+        any |= ((const uint64_t *)f)[i];
+    }
+    return any == 0;
 }
 
 /* ---- bits ---- */

@@ -360,9 +360,7 @@ history_open(const char *dir, struct history **out)
     }
     rc = pages_open(path, &h->pages);
     free(path);
-    if (!rc) {
-        rc = history_refresh(h);
-    }
+    rc = rc ? rc : history_refresh(h);
     if (rc) {
         history_close(h);
         return rc;
@@ -405,9 +403,7 @@ history_known(struct history *h, struct history_known *out)
     struct pages_stamp stamp;
     int rc = history_refresh(h);
 
-    if (!rc) {
-        rc = pages_look(h->pages, &stamp);
-    }
+    rc = rc ? rc : pages_look(h->pages, &stamp);
     if (rc) {
         return rc;
     }

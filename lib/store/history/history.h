@@ -16,8 +16,6 @@ void history_close(struct history *h); /* NULL: does nothing */
 int history_belongs(struct history *h, const uint8_t registry[16]);
 
 int history_known(struct history *h, struct history_known *out);
-/* Reports that the registry in `dir` has, or had, a history. */
-bool history_was_made(const char *dir);
 /* Says what history_known.anew_lost_ns means, for operators. */
 void history_anew_words(uint64_t lost_ns, char out[ALARM_WORDS]);
 

@@ -250,10 +250,9 @@ history_each(struct history *h, const struct history_range *range,
             rc ? rc : visit_blocks(w, true, later_of(from, over + HOUR_NS), to);
         since = to;
     }
-    if (!rc) {
-        rc = visit_blocks(w, false, later_of(since, h->state.minutes_from_ns),
-                          until);
-    }
+    rc = rc ? rc
+            : visit_blocks(w, false, later_of(since, h->state.minutes_from_ns),
+                           until);
     free(w);
     return rc;
 }

@@ -53,4 +53,7 @@ struct history_known {
     struct history_changes changes;
 };
 
+/* Reports that the registry in `dir` has, or had, a history. */
+bool history_was_made(const char *dir);
+
 #endif

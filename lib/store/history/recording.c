@@ -184,12 +184,8 @@ fill_history(void *arg, MDB_txn *txn)
 
     r->txn = txn;
     rc = open_databases(r, MDB_CREATE);
-    if (!rc) {
-        rc = r->fill(r);
-    }
-    if (!rc) {
-        rc = write_state(r);
-    }
+    rc = rc ? rc : r->fill(r);
+    rc = rc ? rc : write_state(r);
     r->txn = NULL; /* lmdb_make_file ends it */
     return rc;
 }
@@ -259,15 +255,10 @@ open_checked(struct recording *r)
     if (!rc && safe_check(r->pages->fd, r->path)) {
         rc = place_failed(r->path, errno);
     }
-    if (!rc) {
-        rc = recording_failed(r, lmdb_open(r->path, r->pages->fd, 0, &r->env));
-    }
-    if (!rc) {
-        rc = recording_failed(r, mdb_txn_begin(r->env, NULL, 0, &r->txn));
-    }
-    if (!rc) {
-        rc = open_databases(r, 0);
-    }
+    rc = rc ? rc
+            : recording_failed(r, lmdb_open(r->path, r->pages->fd, 0, &r->env));
+    rc = rc ? rc : recording_failed(r, mdb_txn_begin(r->env, NULL, 0, &r->txn));
+    rc = rc ? rc : open_databases(r, 0);
     return rc ? rc : get_state(r);
 }
 
@@ -280,9 +271,7 @@ open_history_file(struct recording *r)
         rc = errno == ENOENT ? recording_make(r, fill_nothing)
                              : place_failed(r->path, errno);
     }
-    if (!rc) {
-        rc = open_checked(r);
-    }
+    rc = rc ? rc : open_checked(r);
     if (rc == BIDE_EDAMAGED && r->pages && !r->quick) {
         close_history_file(r);
         rc = recording_rescue(r);
@@ -506,12 +495,8 @@ write_rest(struct recording *r)
 {
     int rc = recording_flush(r, &r->minute);
 
-    if (!rc) {
-        rc = recording_flush(r, &r->hour);
-    }
-    if (!rc) {
-        rc = recording_bytes(r, &r->result.bytes);
-    }
+    rc = rc ? rc : recording_flush(r, &r->hour);
+    rc = rc ? rc : recording_bytes(r, &r->result.bytes);
     if (r->all_cells) {
         r->state.flags = 0; /* every cell has a base again */
     }

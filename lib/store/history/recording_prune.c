@@ -13,12 +13,8 @@ recording_bytes(struct recording *r, uint64_t *out)
     uint64_t unused = 0;
     int rc = mdb_env_info(r->env, &info);
 
-    if (!rc) {
-        rc = mdb_env_stat(r->env, &stat);
-    }
-    if (!rc) {
-        rc = lmdb_free_pages(r->env, &unused);
-    }
+    rc = rc ? rc : mdb_env_stat(r->env, &stat);
+    rc = rc ? rc : lmdb_free_pages(r->env, &unused);
     if (rc) {
         return recording_failed(r, rc);
     }
@@ -194,9 +190,7 @@ remove_old(struct recording *r, uint32_t *most)
         r, MINUTES, s->minutes_from_ns < hour ? s->minutes_from_ns : hour,
         most);
 
-    if (!rc) {
-        rc = remove_blocks(r, HOURS, s->hours_from_ns, most);
-    }
+    rc = rc ? rc : remove_blocks(r, HOURS, s->hours_from_ns, most);
     return rc ? rc : remove_events(r, s->hours_from_ns, most);
 }
 
@@ -207,20 +201,14 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
     struct history_state *s = &r->state;
     int rc = r->failed;
 
-    if (!rc) {
-        rc = move_limit(r, MINUTES, age_limit(r, keep->minutes_ns), HOUR_NS,
-                        &s->minutes_from_ns);
-    }
-    if (!rc) {
-        rc = move_limit(r, HOURS, age_limit(r, keep->hours_ns), DAY_NS,
-                        &s->hours_from_ns);
-    }
-    if (!rc) {
-        rc = bound_size(r, keep->bytes);
-    }
-    if (!rc) {
-        rc = remove_old(r, &most);
-    }
+    rc = rc ? rc
+            : move_limit(r, MINUTES, age_limit(r, keep->minutes_ns), HOUR_NS,
+                         &s->minutes_from_ns);
+    rc = rc ? rc
+            : move_limit(r, HOURS, age_limit(r, keep->hours_ns), DAY_NS,
+                         &s->hours_from_ns);
+    rc = rc ? rc : bound_size(r, keep->bytes);
+    rc = rc ? rc : remove_old(r, &most);
     /* Only once an hour, because it reads all names. */
     if (!rc && most > 0 && r->new_hour) {
         rc = remove_names(r,

@@ -421,9 +421,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
     int rc =
         r->failed ? r->failed : find_or_add_cell(r, name, scope, &id, &unnamed);
 
-    if (!rc) {
-        rc = find_base(r, id, buffer, &b, &lost);
-    }
+    rc = rc ? rc : find_base(r, id, buffer, &b, &lost);
     if (rc) {
         return rc;
     }
@@ -456,9 +454,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
     if (!rc && b.now && b.version != version) {
         rc = split_hour(r, id, &b);
     }
-    if (!rc) {
-        rc = put_difference(r, id, version, total);
-    }
+    rc = rc ? rc : put_difference(r, id, version, total);
     if (rc) {
         return r->failed = rc;
     }
