@@ -227,28 +227,20 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     return out->out_of_memory ? BIDE_ENOMEM : 0;
 }
 
-/* Reports whether the finding keeps services from counting or following. */
+/* Reports whether a finding of admin_uncounted keeps services from counting or
+ * following. */
 static bool
 is_about_counting(const struct doctor_finding *f, const char *live)
 {
     const char *name = strrchr(f->path, '/');
 
     switch (f->id) {
-    case FINDING_SERVICE_CANNOT_READ:
-    case FINDING_LIVE_NONE:
-    case FINDING_LIVE_REMOVED:
-    case FINDING_LIVE_STALE:
-    case FINDING_LIVE_FOREIGN:
-    case FINDING_LIVE_FORBIDDEN:
-    case FINDING_LIVE_UNREADABLE:
-    case FINDING_LIVE_NEWER:
-    case FINDING_LIVE_DIRECTORY_NONE:
-    case FINDING_LIVE_DIRECTORY_REFUSED:
-    case FINDING_LIVE_DIRECTORY_SHARED:
-    case FINDING_WAY_CLOSED:
-    case FINDING_MEMORY_REFUSED:
-    case FINDING_CELLS_REFUSED:
-        return true;
+    case FINDING_FILE_OPEN:
+    case FINDING_FILE_OWNER:
+    case FINDING_FILE_LINKED:
+    case FINDING_FILE_IMMUTABLE:
+    case FINDING_SPACE_LOW:
+        return false;
     case FINDING_SERVICE_OUTSIDE:
         return f->count != (uint64_t)getpid();
     case FINDING_CANNOT_USE:
@@ -261,7 +253,7 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     case FINDING_DISK_READ_ONLY:
         return strncmp(f->path, live, strlen(f->path)) == 0;
     default:
-        return false;
+        return true;
     }
 }
 

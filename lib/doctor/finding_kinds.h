@@ -43,11 +43,11 @@ FINDING(LIVE_NONE, NOTE, live,
         "no service has started yet, so there are no statistics", "", "")
 FINDING(LIVE_REMOVED, WRONG, live,
         "{path} was removed, and calls since the last recording may be missing",
-        "", "nothing: the next service creates a new one, and one that runs "
-        "does so within 5 s of calls")
+        "", "nothing to do: the next service creates a new one, and one that "
+        "runs does so within 5 s of calls")
 FINDING(LIVE_STALE, NOTE, live,
         "{path} is from an earlier boot, or was cut short", "",
-        "nothing: the next service creates a new one")
+        "nothing to do: the next service creates a new one")
 FINDING(LIVE_FOREIGN, WRONG, live,
         "{path} is not a live file of this registry, so services share no "
         "live state", "mv {path} {path}.foreign", "")
@@ -85,7 +85,8 @@ FINDING(BUDGET_INVALID, WRONG, live,
         "{cell}: the state of the budget is not valid, so calls go on without "
         "it", "{bide} budget {name} reset{in}", "")
 FINDING(CHANGE_UNANNOUNCED, WRONG, live,
-        "a change was stored but not announced: {name}{others}",
+        "a change was stored but not announced: {name}{others}; calls that run "
+        "do not follow it yet",
         "{bide} record", "each recording announces it")
 FINDING(GATE_WRONG, WRONG, live,
         "calls do not follow the registry: {name}{others}; another program "
@@ -118,7 +119,7 @@ FINDING(WAITING_CALLS_FULL, WRONG, live,
         "others wait as well, and follow changes, but are not listed")
 FINDING(WAITING_CALLS_DEAD, NOTE, live,
         "{count} waiting call{s} of processes that died", "",
-        "nothing: the entries are freed later, and delay no other call")
+        "nothing to do: the entries are freed later, and delay no other call")
 
 FINDING(HISTORY_NONE, NOTE, history,
         "nothing was recorded yet, so there are only current statistics", "",
