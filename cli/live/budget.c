@@ -17,8 +17,7 @@
 struct budget_members {
     struct admin *registry;
     const struct policy *of;
-    FILE *out;          /* the output for names, if `array` is NULL */
-    struct json *array; /* NULL: print to `out` */
+    struct json *array; /* NULL: print the names */
     size_t count;
 };
 
@@ -28,7 +27,7 @@ add_member(struct budget_members *m, const char *name)
     if (m->array) {
         json_put_text(m->array, NULL, name);
     } else {
-        fprintf(m->out, "%s%s", m->count > 0 ? ", " : "", name);
+        printf("%s%s", m->count > 0 ? ", " : "", name);
     }
     m->count++;
 }
@@ -97,7 +96,7 @@ print_budget_rules(const struct policy *p)
 static int
 print_members(struct command_line *line, const struct policy *p)
 {
-    struct budget_members m = {line->registry, p, stdout, NULL, 0};
+    struct budget_members m = {line->registry, p, NULL, 0};
     int rc;
 
     if (has_own_budget(p)) {
@@ -164,7 +163,7 @@ print_json(struct command_line *line, const struct policy *p,
            const struct counts *parts)
 {
     struct json *j = json_object_new();
-    struct budget_members m = {line->registry, p, NULL, NULL, 0};
+    struct budget_members m = {line->registry, p, NULL, 0};
     int rc;
 
     json_put_text(j, "policy", p->name);

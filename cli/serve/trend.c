@@ -66,26 +66,21 @@ find_trend_policy(const struct trend *t, const char *name)
 static struct trend_policy *
 insert_policy(struct trend *t, const char *name)
 {
-    struct trend_policy **longer, *one;
+    struct trend_policy *one = calloc(1, sizeof(*one)), **added;
     size_t at = find_name_place(t, name);
 
-    longer = array_more(t->list, t->count, sizeof(*t->list));
-    if (!longer) {
-        return NULL;
-    }
-    t->list = longer;
-    one = calloc(1, sizeof(*one));
-    if (!one) {
+    added = one ? array_add(&t->list, &t->count, sizeof(*t->list)) : NULL;
+    if (!added) {
+        free(one);
         return NULL;
     }
     memcpy(one->name, name, strnlen(name, BIDE_NAME_MAX));
     for (size_t i = 0; i < TREND_POINTS; i++) {
         one->point[i].p95_ms = -1;
     }
-    memmove(&longer[at + 1], &longer[at],
-            (t->count - at) * sizeof(struct trend_policy *));
-    longer[at] = one;
-    t->count++;
+    memmove(&t->list[at + 1], &t->list[at],
+            (size_t)(added - &t->list[at]) * sizeof(struct trend_policy *));
+    t->list[at] = one;
     return one;
 }
 
