@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bide.h>
@@ -117,4 +120,39 @@ paths_group(void)
         fclose(f);
     }
     return found ? found->gr_gid : (gid_t)-1;
+}
+
+struct owner
+paths_owner(const char *dir)
+{
+    struct owner o = {(uid_t)-1, paths_group()};
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
+    if (!stat(path, &st)) {
+        o.group = st.st_gid ? st.st_gid : (gid_t)-1;
+    }
+    if (!stat(dir, &st)) {
+        o.user = st.st_uid;
+        o.group = o.group == (gid_t)-1 ? st.st_gid : o.group;
+    }
+    return o;
+}
+
+int
+paths_make_live(const char *dir, const char *path)
+{
+    char copy[PATH_MAX];
+    struct owner o;
+
+    snprintf(copy, sizeof(copy), "%s", path); /* live_open refuses a longer */
+    if (!access(dirname(copy), F_OK) || errno != ENOENT) {
+        return 0;
+    }
+    o = paths_owner(dir);
+    return safe_make_directory(copy, o.user || !o.group ? 0700 : 02770, o) &&
+                   errno != EEXIST
+               ? safe_code(errno)
+               : 0;
 }

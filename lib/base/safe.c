@@ -176,10 +176,11 @@ safe_replaceable(const char *path)
 }
 
 int
-safe_own(int fd, mode_t mode, gid_t group)
+safe_own(int fd, mode_t mode, struct owner o)
 {
-    if (group != (gid_t)-1 && fchown(fd, (uid_t)-1, group)) {
-        return -1;
+    if ((geteuid() || fchown(fd, o.user, o.group)) &&
+        fchown(fd, (uid_t)-1, o.group) && mode & S_ISGID) {
+        mode &= 0700;
     }
     /* After fchown, which may clear the set-group-id bit. */
     return fchmod(fd, mode);
@@ -188,7 +189,7 @@ safe_own(int fd, mode_t mode, gid_t group)
 /* ---- directories ---- */
 
 int
-safe_make_directory(const char *path, mode_t mode, gid_t group)
+safe_make_directory(const char *path, mode_t mode, struct owner o)
 {
     struct statx st;
     int fd, rc;
@@ -202,7 +203,7 @@ safe_make_directory(const char *path, mode_t mode, gid_t group)
     }
     rc = statx(fd, "", AT_EMPTY_PATH, WANTED, &st) ? -1
          : st.stx_uid != geteuid()                 ? refuse(SAFE_STRANGER)
-                                                   : safe_own(fd, mode, group);
+                                                   : safe_own(fd, mode, o);
     if (rc) {
         return close_refused(fd);
     }

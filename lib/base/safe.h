@@ -17,6 +17,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct owner {
+    uid_t user;
+    gid_t group;
+};
+
 enum { SAFE_STRANGER = 133 /* EHWPOISON: no file operation of ours has it */ };
 
 /* Opens an existing file for reading and writing. */
@@ -36,14 +41,15 @@ int safe_look(const char *path);
  * that may be written.  It may have more names, which then keep it. */
 int safe_replaceable(const char *path);
 
-/* Makes a directory with this mode and group ((gid_t)-1: the default).  EEXIST
- * if the name is taken. */
-int safe_make_directory(const char *path, mode_t mode, gid_t group);
+/* Makes a directory, as safe_own.  EEXIST if the name is taken. */
+int safe_make_directory(const char *path, mode_t mode, struct owner o);
 /* Returns 0 if `path` is a directory, not a link, that no stranger can have
  * made: strangers can make one where all users may write. */
 int safe_directory(const char *path);
-/* Sets the mode, whatever the umask, and the group ((gid_t)-1: none). */
-int safe_own(int fd, mode_t mode, gid_t group);
+/* Gives a new file to this user, if the caller is root, and to this group (-1:
+ * neither), and sets the mode, whatever the umask; that of a directory
+ * without the rights of a group, if the caller may not give it to that one. */
+int safe_own(int fd, mode_t mode, struct owner o);
 
 /* Returns the BIDE_E code of an errno of a file operation. */
 int safe_code(int error);

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/boot.h"
-#include "base/paths.h"
 #include "base/safe.h"
 
 enum {
@@ -201,12 +200,10 @@ write_draft(int fd, const char *directory, const uint8_t id[16])
     struct stat st;
     int rc;
 
-    /* The file gets the group of its directory, if that is allowed, even if the
-     * directory has no set-group-ID bit. */
-    if (!stat(directory, &st) && fchown(fd, (uid_t)-1, st.st_gid)) {
-        errno = 0;
-    }
-    if (fchmod(fd, 0660) || ftruncate(fd, (off_t)LIVE_SIZE)) {
+    /* As its directory, even if that has no set-group-ID bit. */
+    if (stat(directory, &st) ||
+        safe_own(fd, 0660, (struct owner){st.st_uid, st.st_gid}) ||
+        ftruncate(fd, (off_t)LIVE_SIZE)) {
         return live_error(errno);
     }
     file_header(id, &h);
@@ -314,26 +311,6 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
 
 /* ---- the directory ---- */
 
-static int
-make_file_and_directory(const char *path, const char *directory,
-                        const uint8_t id[16], struct live_header *out,
-                        int *out_fd)
-{
-    int rc = make_file(path, directory, id, link_draft, out, out_fd);
-    gid_t group;
-
-    if (rc != BIDE_EMISSING) {
-        return rc;
-    }
-    group = paths_group();
-    if (safe_make_directory(directory, group == (gid_t)-1 ? 0700 : 02770,
-                            group) &&
-        errno != EEXIST) {
-        return live_error(errno);
-    }
-    return make_file(path, directory, id, link_draft, out, out_fd);
-}
-
 /* Locks the directory.  Fails with BIDE_ELOCKED after a quarter of a second,
  * because the process that holds the lock may be stopped. */
 static int
@@ -395,7 +372,7 @@ file_attach(const char *path, const uint8_t id[16], struct live_header *out,
     for (int i = 0; i < ATTACH_TRIES; i++) {
         rc = open_checked(path, id, out, out_fd);
         if (rc == BIDE_EMISSING) {
-            rc = make_file_and_directory(path, directory, id, out, out_fd);
+            rc = make_file(path, directory, id, link_draft, out, out_fd);
         } else if (rc == STALE) {
             rc = replace_file(path, directory, id, out, out_fd);
         } else {

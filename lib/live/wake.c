@@ -73,6 +73,7 @@ int
 bell_open(struct live *l, bool create)
 {
     char path[PATH_MAX];
+    struct stat st;
     int fd;
 
     if (!bell_path(l, path)) {
@@ -83,7 +84,8 @@ bell_open(struct live *l, bool create)
         return fd;
     }
     fd = safe_make(path);
-    if (fd >= 0 && safe_own(fd, 0660, (gid_t)-1)) {
+    if (fd >= 0 && (stat(l->path, &st) ||
+                    safe_own(fd, 0660, (struct owner){st.st_uid, st.st_gid}))) {
         close(fd);
         return -1;
     }

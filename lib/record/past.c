@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/draft.h"
 #include "base/failure.h"
+#include "base/paths.h"
 #include "registry/stats.h"
 #include "rule/breaker.h"
 
@@ -55,7 +56,9 @@ past_live(struct past *p, bool create)
     const char *path = reader_live_path(p->reader);
 
     if (!p->live && (create || access(path, F_OK) == 0 || errno != ENOENT)) {
-        int rc = live_open(path, reader_id(p->reader), &p->live);
+        int rc = paths_make_live(p->dir, path);
+
+        rc = rc ? rc : live_open(path, reader_id(p->reader), &p->live);
 
         p->live_rc = rc ? rc : p->live_rc;
     }

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/lock.h"
+#include "base/paths.h"
 #include "announce.h"
 #include "bell.h"
 
@@ -270,7 +271,9 @@ attach_live(struct bide *b)
         clock_monotonic_ns() < b->live_again_ns) {
         return b->live_rc;
     }
-    rc = live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
+    rc = paths_make_live(b->dir, reader_live_path(b->reader));
+    rc = rc ? rc
+            : live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
     if (rc == 0) {
         rc = use_live(b, l);
         if (rc) {

@@ -85,7 +85,7 @@ lmdb_make_file(const struct lmdb_new *n)
         rc = place_reserve(fd, fresh, n->reserve);
     }
     if (!rc) {
-        rc = place_own(fd, fresh, n->mode);
+        rc = place_own(fd, n->dir, n->mode);
     }
     close(fd);
     if (!rc && n->before) {

@@ -108,9 +108,9 @@ place_path(const char *dir, const char *name)
 }
 
 int
-place_own(int fd, const char *path, mode_t mode)
+place_own(int fd, const char *dir, mode_t mode)
 {
-    return safe_own(fd, mode, paths_group()) ? place_failed(path, errno) : 0;
+    return safe_own(fd, mode, paths_owner(dir)) ? place_failed(dir, errno) : 0;
 }
 
 /* Makes all directories of `path` but the last; `path` is changed meanwhile. */
@@ -155,7 +155,7 @@ place_make(const char *dir)
         *--end = '\0';
     }
     rc = *path ? make_parents(path) : place_failed(dir, ENOENT);
-    if (!rc && safe_make_directory(path, 02750, paths_group()) &&
+    if (!rc && safe_make_directory(path, 02750, paths_owner(path)) &&
         errno != EEXIST) {
         rc = place_failed(dir, errno);
     }
@@ -285,8 +285,12 @@ place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
     int rc = path ? EAGAIN : place_failed(dir, ENOMEM);
 
     while (rc == EAGAIN) {
+        bool fresh = access(path, F_OK) != 0;
         int fd = safe_open_or_make(path);
 
+        if (fd >= 0 && fresh) {
+            place_own(fd, dir, 0600);
+        }
         rc =
             fd < 0 ? place_failed(path, errno) : wait_for_lock(fd, path, until);
         if (!rc || rc == BIDE_ELOCKED) {
@@ -371,7 +375,6 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 {
     struct checked c = {MAGIC, crc32c(0, stamp, sizeof(*stamp)), *stamp};
     char *path = place_path(dir, name), *fresh = NULL;
-    struct stat st;
     bool ok = false;
     int fd;
 
@@ -382,9 +385,7 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
         fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
             ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
-                 !safe_own(fd, 0640, (gid_t)-1) &&
-                 (geteuid() ||
-                  (!stat(dir, &st) && !fchown(fd, st.st_uid, (gid_t)-1)));
+                 !place_own(fd, dir, 0640);
             ok = !close(fd) && ok;
             if (!ok || rename(fresh, path)) {
                 unlink(fresh);

@@ -34,9 +34,8 @@ char *place_path(const char *dir, const char *name);
 /* Makes the directory and its parents unless it exists.  A new one has mode
  * 2750 and, if root makes it, the group `bide` if that exists. */
 int place_make(const char *dir);
-/* Sets the mode of the open file, whatever the umask, and the group as above.
- */
-int place_own(int fd, const char *path, mode_t mode);
+/* Sets the mode of a new file in `dir`, and its owner as of paths_owner. */
+int place_own(int fd, const char *dir, mode_t mode);
 /* Renames `fresh` to `path` durably if `rc`, the result of making it, is 0;
  * otherwise removes `fresh` and returns `rc`. */
 int place_install(const char *dir, const char *fresh, const char *path, int rc);

@@ -73,7 +73,7 @@ deferred_make_checked(const char *dir)
     } else {
         rc = place_reserve(fd, path,
                            sizeof(struct checked) + sizeof(struct given));
-        rc = rc ? rc : place_own(fd, path, DEFERRED_MODE);
+        rc = rc ? rc : place_own(fd, dir, DEFERRED_MODE);
         close(fd);
     }
     free(path);

@@ -146,7 +146,7 @@ make_new_journal(const char *dir, const char *path, const char *fresh)
         return place_failed(fresh, errno);
     }
     rc = fill_new_journal(fd);
-    rc = rc ? place_failed(fresh, rc) : place_own(fd, fresh, DEFERRED_MODE);
+    rc = rc ? place_failed(fresh, rc) : place_own(fd, dir, DEFERRED_MODE);
     close(fd);
     return place_install(dir, fresh, path, rc);
 }

@@ -159,3 +159,50 @@ teardown() {
     gives 3 bide check
     says "was made by a newer bide"
 }
+
+# whose FILE...: prints mode, owner and group of each.
+whose() {
+    stat -c '%a %u %g' "$@"
+}
+
+@test "a live directory that root makes anew is for the group of the registry" {
+    shared
+    rm -r "$T/live"
+    bide set pay attempts=5 >/dev/null
+    [ "$(whose "$T/live" "$T"/live/*)" = $'2770 0 4242\n660 0 4242\n660 0 4242' ]
+    as 4242 exec pay -- true
+    said ""
+    # So are files that are made anew, and those of a registry of a group that
+    # only registry.mdb tells.
+    chgrp 0 "$DIR"
+    chmod g-s,o+x "$DIR"
+    rm -r "$T/live" "$DIR"/deferred.*
+    bide deferred put pay <<<x >/dev/null
+    rm "$DIR"/deferred.checked
+    bide deferred put pay <<<x >/dev/null
+    bide record >/dev/null
+    [ "$(whose "$T/live" "$DIR"/deferred.*)" = $'2770 0 4242\n660 0 4242\n660 0 4242\n660 0 4242' ]
+    [ "$(whose "$DIR"/history.mdb)" = "640 0 4242" ]
+}
+
+@test "what root makes in the registry of another user belongs to that user" {
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    mkdir "$T/own" "$T/run"
+    chown 4343:4242 "$T/own" "$T/run"
+    DIR=$T/own/registry
+    as 4242 init --live "$T/run/live" >/dev/null
+    bide apply - <<<$'[pay]\nattempts = 2\n' >/dev/null
+    bide exec pay -- true
+    [ "$(whose "$T/run/live" "$T"/run/live/*)" = $'700 4343 4242\n660 4343 4242\n660 4343 4242' ]
+    rm "$DIR"/deferred.* "$DIR"/registry.lock
+    bide deferred put pay <<<x >/dev/null
+    bide record >/dev/null
+    bide set pay attempts=3 >/dev/null
+    run stat -c '%u:%g' "$DIR"/*
+    [ "$(sort -u <<<"$output")" = 4343:4242 ]
+    as 4242 set pay attempts=4 >/dev/null
+    as 4242 record >/dev/null
+    as 4242 exec pay -- true
+    gives 0 as 4242 doctor
+    says_not "belongs to user"
+}

@@ -54,23 +54,6 @@ a_missing_file_and_its_directory_are_made(void **state)
     live_close(l);
 }
 
-static void
-the_directory_is_for_the_group_only_if_it_exists(void **state)
-{
-    struct scene *s = *state;
-    const struct group *bide = geteuid() ? NULL : getgrnam("bide");
-    struct stat st;
-    char directory[128];
-
-    live_close(scene_open(s));
-    directory_of(s, directory);
-    assert_int_equal(stat(directory, &st), 0);
-    assert_int_equal(st.st_mode & 07777, bide ? 02770 : 0700);
-    if (bide) {
-        assert_int_equal(st.st_gid, bide->gr_gid);
-    }
-}
-
 /* Makes a copy with holes, as cp --sparse does. */
 static void
 a_sparse_copy_is_reserved_when_it_is_used(void **state)
@@ -225,7 +208,6 @@ anything_but_a_regular_file_is_left_alone(void **state)
     char directory[128];
 
     directory_of(s, directory);
-    assert_int_equal(mkdir(directory, 0700), 0);
     assert_int_equal(mkdir(s->path, 0700), 0);
     assert_int_equal(live_open(s->path, s->id, &l), BIDE_EDAMAGED);
     assert_int_equal(rmdir(s->path), 0);
@@ -544,7 +526,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE_TEST(a_missing_file_and_its_directory_are_made),
-        SCENE_TEST(the_directory_is_for_the_group_only_if_it_exists),
         SCENE_TEST(a_sparse_copy_is_reserved_when_it_is_used),
         SCENE_TEST(a_later_process_sees_the_same_state),
         SCENE_TEST(closing_releases_all_descriptors),

@@ -24,7 +24,7 @@
 
 struct scene {
     char directory[64];
-    char path[128]; /* DIRECTORY/run/x.live, which does not exist yet */
+    char path[128]; /* DIRECTORY/run/x.live; only the directory exists */
     uint8_t id[16];
 };
 
@@ -52,7 +52,12 @@ scene_setup(void **state)
             return -1;
         }
     }
-    snprintf(s->path, sizeof(s->path), "%s/run/x.live", s->directory);
+    snprintf(s->path, sizeof(s->path), "%s/run", s->directory);
+    if (mkdir(s->path, 0770)) {
+        free(s);
+        return -1;
+    }
+    strcat(s->path, "/x.live");
     memcpy(s->id, "registry-number1", 16);
     *state = s;
     return 0;
