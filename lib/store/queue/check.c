@@ -1,15 +1,14 @@
 /* Decides whether LMDB may open deferred.mdb: all pages verified, enough disk
  * space.
  *
- * deferred.checked, 0660, little-endian, 88 bytes: the state of deferred.mdb
+ * deferred.checked, 0660, little-endian, 72 bytes: the state of deferred.mdb
  * that was found whole.  Every user who can write it can write deferred.mdb
  * too.
  *
  *    0 magic u32 "dchk" | 4 crc u32 of what follows | 8 device u64 |
  *   16 inode u64 | 24 size u64 | 32 changed_ns u64 | 40 txn u64 |
  *   48 boot u64 | 56 in_flight u64: 1: the commit after it is whole too
- *   64 magic u32 | 68 crc u32 of what follows | 72 boot u64 |
- *   80 next u64: all ids below it were given to work, so the queue notices
+ *   64 next u64: all ids below it were given to work, so the queue notices
  *      that a journal with newer work is gone
  *
  * States of d->check:
@@ -44,17 +43,11 @@ enum {
 struct checked {
     uint32_t magic, crc;
     struct pages_stamp stamp;
-    uint64_t boot, in_flight;
+    uint64_t boot, in_flight, next;
 };
 _Static_assert(offsetof(struct checked, stamp) == 8, "stamp");
 _Static_assert(offsetof(struct checked, boot) == 48, "boot");
-_Static_assert(sizeof(struct checked) == 64, "struct given follows");
-
-struct given {
-    uint32_t magic, crc;
-    uint64_t boot, next;
-};
-_Static_assert(sizeof(struct given) == 24, "nothing follows");
+_Static_assert(sizeof(struct checked) == 72, "nothing follows");
 
 /* ---- the verified state ---- */
 
@@ -71,8 +64,7 @@ deferred_make_checked(const char *dir)
     if (fd < 0) {
         rc = place_failed(path, errno);
     } else {
-        rc = place_reserve(fd, path,
-                           sizeof(struct checked) + sizeof(struct given));
+        rc = place_reserve(fd, path, sizeof(struct checked));
         rc = rc ? rc : place_own(fd, dir, DEFERRED_MODE);
         close(fd);
     }
@@ -151,6 +143,15 @@ open_checked(struct deferred *d)
 }
 
 static bool
+read_checked(struct deferred *d, struct checked *out)
+{
+    return open_checked(d) &&
+           pread(d->check.fd, out, sizeof(*out), 0) == sizeof(*out) &&
+           out->magic == MAGIC &&
+           out->crc == crc32c(0, &out->stamp, sizeof(*out) - 8);
+}
+
+static bool
 was_checked_before(struct deferred *d, const struct pages_stamp *now)
 {
     struct checked c;
@@ -160,17 +161,16 @@ was_checked_before(struct deferred *d, const struct pages_stamp *now)
                       d->check.state == CHECK_COMMITTING)) {
         return true;
     }
-    return open_checked(d) &&
-           pread(d->check.fd, &c, sizeof(c), 0) == sizeof(c) &&
-           c.magic == MAGIC && c.crc == crc32c(0, &c.stamp, sizeof(c) - 8) &&
-           c.boot == d->boot && is_same_state(&c.stamp, now, c.in_flight == 1);
+    return read_checked(d, &c) && c.boot == d->boot &&
+           is_same_state(&c.stamp, now, c.in_flight == 1);
 }
 
 static void
 set_checked(struct deferred *d, enum check_state state)
 {
-    struct checked c = {MAGIC, 0, d->check.stamp, d->boot,
-                        state == CHECK_COMMITTING};
+    struct checked c = {
+        MAGIC,        0, d->check.stamp, d->boot, state == CHECK_COMMITTING,
+        d->check.next};
 
     assert(state != CHECK_UNKNOWN);
     d->check.state = state;
@@ -213,38 +213,21 @@ deferred_check_touched(struct deferred *d)
 
 /* ---- ids that were given ---- */
 
-static uint32_t
-given_crc(const struct given *g)
-{
-    return crc32c(0, &g->boot, sizeof(*g) - offsetof(struct given, boot));
-}
-
 void
 deferred_read_next(struct deferred *d, bool intact)
 {
-    struct given g;
+    struct checked c;
 
-    d->check.next = open_checked(d) &&
-                            pread(d->check.fd, &g, sizeof(g),
-                                  sizeof(struct checked)) == sizeof(g) &&
-                            g.magic == MAGIC && g.crc == given_crc(&g) &&
-                            (g.boot == d->boot || !intact)
-                        ? g.next
-                        : 0;
+    d->check.next =
+        read_checked(d, &c) && (c.boot == d->boot || !intact) ? c.next : 0;
 }
 
 void
 deferred_write_next(struct deferred *d, uint64_t next)
 {
-    struct given g = {MAGIC, 0, d->boot, next};
-
-    if (next <= d->check.next) {
-        return;
-    }
-    g.crc = given_crc(&g);
-    if (open_checked(d) && pwrite(d->check.fd, &g, sizeof(g),
-                                  sizeof(struct checked)) == sizeof(g)) {
+    if (next > d->check.next) {
         d->check.next = next;
+        set_checked(d, d->check.state);
     }
 }
 
