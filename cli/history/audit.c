@@ -216,57 +216,77 @@ add_event(void *arg, const char *name, const char *scope,
     return 0;
 }
 
-/* Returns the entry that interval `i` continues: same cell, no gap; or NULL. */
+/* Returns the entry that an interval continues: same cell, no gap; or NULL. */
 static struct audit_entry *
-find_span(struct audit *a, const struct history_interval *i)
+find_span(struct audit *a, const struct audit_entry *i)
 {
     for (size_t k = a->count; k > 0; k--) {
         struct audit_entry *e = &a->list[k - 1];
 
-        if (e->kind != AUDIT_CALLS || e->end_ns + 2 * DAY_NS < i->begin_ns) {
+        if (e->kind != AUDIT_CALLS || e->end_ns + 2 * DAY_NS < i->when_ns) {
             break; /* earlier entries ended even earlier */
         }
         if (strcmp(e->name, i->name) == 0 && strcmp(e->scope, i->scope) == 0) {
-            return e->end_ns >= i->begin_ns ? e : NULL;
+            return e->end_ns >= i->when_ns ? e : NULL;
         }
     }
     return NULL;
 }
 
-static uint64_t
-audited_count(const struct figures *f, const struct counter_row *row)
-{
-    return row->flags & COUNTER_IS_FAILED ? f->counter[row->counter] : 0;
-}
-
-/* Adds an interval with failed calls; an interval that continues an entry
- * extends it. */
+/* Adds the interval that was visited if it has failed calls; one that continues
+ * an entry extends it. */
 static int
-add_calls(void *arg, const struct history_interval *i)
+end_interval(struct audit *a)
 {
-    struct audit *a = arg;
-    struct audit_entry *e;
-    uint64_t all = 0;
+    struct audit_entry *i = &a->interval, *e;
+    uint64_t failed = 0;
 
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
-        all += audited_count(i->figures, &counter_rows[k]);
+        failed += i->count[k];
     }
-    if (all == 0 || *i->name == '@') {
+    a->calls += i->calls;
+    if (failed == 0) {
         return 0;
     }
     e = find_span(a, i);
-    if (!e) {
-        e = audit_new_entry(a, AUDIT_CALLS, i->name, i->scope, i->begin_ns);
-    }
+    e = e ? e : audit_new_entry(a, AUDIT_CALLS, i->name, i->scope, i->when_ns);
     if (!e) {
         return BIDE_ENOMEM;
     }
     e->end_ns = i->end_ns;
-    e->calls += figures_calls(i->figures);
+    e->calls += i->calls;
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
-        e->count[k] += audited_count(i->figures, &counter_rows[k]);
+        e->count[k] += i->count[k];
     }
     return 0;
+}
+
+/* Adds the parts of one interval, one for each version, up. */
+static int
+add_calls(void *arg, const struct history_interval *part)
+{
+    struct audit *a = arg;
+    struct audit_entry *i = &a->interval;
+    int rc = 0;
+
+    if (*part->name == '@') {
+        return 0;
+    }
+    if (i->end_ns != part->end_ns || strcmp(i->name, part->name) != 0 ||
+        strcmp(i->scope, part->scope) != 0) {
+        rc = end_interval(a);
+        *i = (struct audit_entry){.when_ns = part->begin_ns,
+                                  .end_ns = part->end_ns};
+        strcpy(i->name, part->name);
+        strcpy(i->scope, part->scope);
+    }
+    i->calls += figures_calls(part->figures);
+    for (size_t k = 0; k < COUNTER_ROWS; k++) {
+        if (counter_rows[k].flags & COUNTER_IS_FAILED) {
+            i->count[k] += part->figures->counter[counter_rows[k].counter];
+        }
+    }
+    return rc;
 }
 
 static int
@@ -283,6 +303,7 @@ collect_entries(struct audit *a)
     int rc = past_each_interval(admin_past(registry), &range, NULL, add_calls,
                                 a, &a->past);
 
+    rc = rc ? rc : end_interval(a);
     a->damaged = a->past.damaged;
     if (!rc) {
         rc = past_each_event(admin_past(registry), &range, add_event, a,

@@ -39,7 +39,9 @@ struct audit {
     struct audit_entry *list; /* by time */
     struct history_known past;
     uint64_t damaged;
-    uint64_t opened; /* number of times that breakers opened */
+    uint64_t opened;             /* number of times that breakers opened */
+    uint64_t calls;              /* all, also those of no entry */
+    struct audit_entry interval; /* the one that is visited */
 };
 
 const char *audit_kind_word(enum audit_kind kind);

@@ -160,7 +160,7 @@ static void
 print_sums(const struct audit *a)
 {
     uint64_t kinds[AUDIT_CALLS + 1] = {0};
-    struct audit_entry sum = {.kind = AUDIT_CALLS};
+    struct audit_entry sum = {.kind = AUDIT_CALLS, .calls = a->calls};
     uint64_t dropped = 0;
     char *words, number[32], times[32];
 
@@ -168,7 +168,6 @@ print_sums(const struct audit *a)
         const struct audit_entry *e = &a->list[i];
 
         kinds[e->kind]++;
-        sum.calls += e->calls;
         dropped += e->dropped;
         for (size_t k = 0; k < COUNTER_ROWS; k++) {
             sum.count[k] += e->count[k];

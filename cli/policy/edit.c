@@ -25,12 +25,16 @@
 
 /* ---- results ---- */
 
-static char *
-value_or_inherited(struct command_line *line, const struct policy_text *t,
-                   const struct key *key, const char *own)
+static void
+put_value(struct command_line *line, struct table *t, size_t column,
+          const struct policy_text *text, const struct key *key,
+          const char *own)
 {
-    return own ? strdup(own)
-               : difference_silent(t, key, admin_find, line->registry);
+    char *silent =
+        own ? NULL : difference_silent(text, key, admin_find, line->registry);
+
+    table_cell(t, column, "%s", own ? own : silent ? silent : "?");
+    free(silent);
 }
 
 static int
@@ -47,16 +51,11 @@ print_keys(struct command_line *line, const struct admin_result *r)
     }
     t = table_new(columns, 4);
     for (size_t i = 0; i < count; i++) {
-        char *old = value_or_inherited(line, r->old, all[i].key, all[i].old);
-        char *now = value_or_inherited(line, r->now, all[i].key, all[i].now);
-
         table_row(t);
         table_cell(t, 0, "  %s", all[i].key->name);
-        table_cell(t, 1, "%s", old ? old : "?");
+        put_value(line, t, 1, r->old, all[i].key, all[i].old);
         table_cell(t, 2, "->");
-        table_cell(t, 3, "%s", now ? now : "?");
-        free(old);
-        free(now);
+        put_value(line, t, 3, r->now, all[i].key, all[i].now);
     }
     return table_print_bare(t);
 }

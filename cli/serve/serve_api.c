@@ -284,6 +284,7 @@ put_trend_policy(struct json *policies, const struct trend *t, size_t i)
     json_put_number(inside, "retries_per_s", round_3(v.retries));
     json_put_number(inside, "failed_per_s", round_3(v.failed));
     json_put_number(inside, "refused_per_s", round_3(v.refused));
+    json_put_number(inside, "rejected_per_s", round_3(v.rejected));
     inside = json_in_object(j, "latency_ms");
     json_put_ms(inside, "over_ms", v.window_ns / 1000000 * 1000000);
     json_put_count(inside, "count", v.window_succeeded);

@@ -13,7 +13,7 @@
 /* Totals at one time.  The histogram's counts are kept modulo 2^32, because
  * only differences between two readings are used. */
 struct reading {
-    uint64_t calls, retries, failed, refused, succeeded;
+    uint64_t calls, retries, failed, refused, rejected, succeeded;
     uint32_t histogram[HISTOGRAM_BUCKETS];
 };
 
@@ -113,6 +113,7 @@ trend_add(void *trend, const struct admin_cell *c)
     r->retries += c->stats.retries;
     r->failed += c->stats.exhausted + c->stats.refused;
     r->refused += c->stats.refused;
+    r->rejected += c->stats.rejected;
     r->succeeded += c->stats.succeeded;
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         r->histogram[i] += (uint32_t)c->succeeded[i];
@@ -303,6 +304,7 @@ trend_get(const struct trend *t, size_t i, struct trend_view *out)
         .retries = rate_per_s(before->retries, one->now.retries, over),
         .failed = rate_per_s(before->failed, one->now.failed, over),
         .refused = rate_per_s(before->refused, one->now.refused, over),
+        .rejected = rate_per_s(before->rejected, one->now.rejected, over),
         .window_ns = t->now_ns - t->window_before_ns,
     };
     memcpy(out->point, one->point, sizeof(out->point));

@@ -55,7 +55,7 @@ struct trend_view {
     struct trend_rates point[TREND_POINTS]; /* the oldest first */
     /* Rates over the last over_ns (one or two steps); 0: not known yet. */
     uint64_t over_ns;
-    double calls, retries, failed, refused; /* failed: refused included */
+    double calls, retries, failed, refused, rejected; /* failed: with refused */
     /* Succeeded attempts and their latency over the last window_ns (a minute
      * or two). */
     uint64_t window_ns;

@@ -28,6 +28,7 @@ struct check {
     size_t count;  /* policies */
     size_t judged; /* policies that have warn_ or crit_ keys and enough calls */
     size_t on[ALARM_UNKNOWN + 1]; /* policies by level */
+    size_t rejecting; /* policies with half of their calls rejected, or more */
     enum alarm_level worst;
     uint64_t now_ns, damaged;
     struct draft perf, more; /* the performance data; a line for each alarm */
@@ -83,6 +84,8 @@ put_all_perf(struct draft *out, const struct past_alarm *a)
              100 * warn->retry_rate, 100 * crit->retry_rate);
     put_perf(out, a, "failed", known ? percent_of(s->failed, s->calls) : -1,
              "%", 100 * warn->failed_rate, 100 * crit->failed_rate);
+    put_perf(out, a, "rejected", known ? percent_of(a->rejected, s->calls) : -1,
+             "%", -1, -1);
     put_perf(out, a, "p95", known ? to_ms(s->p95_ns) : -1, "ms",
              to_ms(warn->p95_ns), to_ms(crit->p95_ns));
     if (a->policy->breaker.mode == BREAKER_ON) {
@@ -97,7 +100,7 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
                size_t size)
 {
     const struct policy *p = a->policy;
-    char few[64], when[64], since[80] = "";
+    char few[64], when[64], since[80] = "", rejected[64] = "", share[32];
     const char *why = a->verdict.level != ALARM_OK ? a->verdict.words
                       : p->paused ? "paused, each call is refused"
                       : p->breaker.mode == BREAKER_OPEN
@@ -113,7 +116,12 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
         when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when));
         snprintf(since, sizeof(since), ", since %s", when);
     }
-    snprintf(out, size, "%s: %s%s", a->name, why, since);
+    if (a->rejected > 0) {
+        snprintf(
+            rejected, sizeof(rejected), ", %s of its calls rejected",
+            text_share(a->rejected, a->seen.calls, 0, share, sizeof(share)));
+    }
+    snprintf(out, size, "%s: %s%s%s", a->name, why, since, rejected);
 }
 
 static void
@@ -136,6 +144,7 @@ put_alarm(const struct check *c, const struct past_alarm *a)
     if (known) {
         json_put_count(j, "calls", a->seen.calls);
         json_put_count(j, "failed", a->seen.failed);
+        json_put_count(j, "rejected", a->rejected);
         json_put_count(j, "attempts", a->seen.attempts);
         json_put_count(j, "retries", a->seen.retries);
         json_put_ms(j, "p95_ms", a->seen.p95_ns);
@@ -149,6 +158,7 @@ add_alarm(void *arg, const struct past_alarm *a)
     struct check *c = arg;
     enum alarm_level level = a->verdict.level;
     bool first = c->count == 0 || alarm_is_worse(level, c->worst);
+    bool rejecting = a->rejected > 0 && 2 * a->rejected >= a->seen.calls;
     char words[WORDS_SIZE];
 
     if (!a->policy) {
@@ -168,7 +178,8 @@ add_alarm(void *arg, const struct past_alarm *a)
     if (first) {
         memcpy(c->first, words, sizeof(words));
     }
-    if (level != ALARM_OK || c->line->count > 0) {
+    c->rejecting += rejecting;
+    if (level != ALARM_OK || c->line->count > 0 || rejecting) {
         draft_text(&c->more, level_word(level));
         draft_text(&c->more, " ");
         draft_text(&c->more, words);
@@ -225,6 +236,9 @@ static int
 print_all(const struct check *c, const char *perf, const char *more)
 {
     print_first(c);
+    if (c->count > 1 && c->rejecting > 0) {
+        printf("; most calls rejected in %zu", c->rejecting);
+    }
     if (c->damaged > 0) {
         printf("; %llu damaged history %s skipped",
                (unsigned long long)c->damaged,

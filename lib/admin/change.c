@@ -123,30 +123,13 @@ admin_apply(struct admin *a, const struct admin_change *change,
 /* ---- set, delete, rollback ---- */
 
 static int
-fail_no_policy(struct edit *e, const char *name, const struct edit_old *old)
-{
-    struct failure *f;
-
-    if (old && old->r.deleted) {
-        f = failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
-        f->version = old->r.version;
-    } else {
-        f = failure_begin(FAILURE_NO_POLICY, BIDE_ENOPOLICY, name);
-        snprintf(f->near, sizeof(f->near), "%s", admin_near(e->a, name));
-    }
-    return f->rc;
-}
-
-static int
 read_existing(struct edit *e, const char *name, struct edit_old *out)
 {
     int rc = edit_read_old(e, name, out);
 
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_ENAME ||
-        (rc == 0 && out->r.deleted)) {
-        return fail_no_policy(e, name, rc ? NULL : out);
-    }
-    return rc;
+    return rc == BIDE_ENOPOLICY || rc == BIDE_ENAME || (!rc && out->r.deleted)
+               ? failure_begin(FAILURE_NO_POLICY, BIDE_ENOPOLICY, name)->rc
+               : rc;
 }
 
 /* Changes a key in `t`. */
@@ -314,7 +297,7 @@ admin_rollback(struct admin *a, const struct admin_change *change,
         rc = change->layer ? end_layer(&e, name, &old)
                            : restore_version(&e, name, &old, version);
     } else if (rc == BIDE_ENOPOLICY) {
-        rc = fail_no_policy(&e, name, NULL);
+        failure_begin(FAILURE_NO_POLICY, rc, name);
     }
     edit_old_free(&old);
     return commit_end(&e, rc ? rc : check_policy(&e, name, NULL, name), out);

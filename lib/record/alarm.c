@@ -268,6 +268,7 @@ judge_policy(const struct judging *j, const struct judged *one)
     if (f) {
         alarm.seen.calls = judged_calls(f);
         alarm.seen.failed = figures_failed(f);
+        alarm.rejected = f->counter[COUNTER_REJECTED];
         alarm.seen.attempts = figures_attempts(f);
         alarm.seen.retries = f->counter[COUNTER_RETRIES];
         alarm.seen.p95_ns = figures_at_ns(f, 0.95);

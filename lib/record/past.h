@@ -72,6 +72,7 @@ struct past_alarm {
     const char *name;
     const struct policy *policy; /* NULL: not watched any more */
     struct alarm_seen seen;
+    uint64_t rejected; /* of the calls in `seen`; no level depends on it */
     struct alarm_verdict verdict;
     uint64_t begin_ns, end_ns;     /* of `seen`: the last warn_window, or up to
                                       three, as intervals are not divided */

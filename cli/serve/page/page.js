@@ -224,7 +224,8 @@ function about(p, now) {
       (d.default ? " · default applies" : "") + (d.rules ? " · " + d.rules : "");
   }
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
-  return (d.paused ? "PAUSED · " : "") + "v" + d.version + " · " + d.importance + " · " + d.rules +
+  const rejected = p.rates && p.rates.rejected_per_s > 0 ? rate(p.rates.rejected_per_s) + "/s rejected · " : "";
+  return (d.paused ? "PAUSED · " : "") + rejected + "v" + d.version + " · " + d.importance + " · " + d.rules +
     (d.layers || []).map((l) => " · " + Object.entries(l.keys).map(([k, v]) => k + " is " + (v ?? "not set")).join(", ") +
       " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + l.who + ")").join("");
 }

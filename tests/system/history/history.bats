@@ -478,6 +478,46 @@ END
     gives 3 "$BIDE" --dir "$T/empty" check
 }
 
+@test "check shows the share of rejected calls, whatever the level" {
+    pay
+    bide set pay warn_failed_rate=50% warn_min_calls=1 >/dev/null
+    working pay 1
+    for i in 1 2 3; do
+        run bide exec --quiet pay -- ./no-such-command
+    done
+    run bide exec --quiet order -- ./no-such-command
+    [ "$status" -eq 127 ]
+    gives 0 bide check pay
+    says "BIDE OK - pay: within its limits, 75% of its calls rejected" \
+        "'pay_failed'=0%" "'pay_rejected'=75%;;;0;100"
+    gives 0 bide check --json
+    json "j['policies'][0]['calls'] == 4 and j['policies'][0]['rejected'] == 3"
+    gives 0 bide check pay order mail
+    says "most calls rejected in 2 |" "ok order: no warn_ or crit_ keys, 100% of its calls rejected"
+    says_not "mail: no warn_ or crit_ keys, "
+    gives 0 bide stats order
+    says "app.command_not_found 100%"
+}
+
+@test "a row of the audit counts all versions of its time, and the sum all calls" {
+    pay
+    working pay 2
+    bide set pay attempts=1 >/dev/null
+    failing pay 1
+    bide set pay attempts=2 >/dev/null
+    working pay 4
+    working order 5
+    gives 0 bide audit pay --json
+    json "[(e['calls'], e['aborted']) for e in j['entries'] if e['kind'] == 'calls'] == [(7, 1)]"
+    gives 0 bide audit pay
+    says "1 aborted of 7 calls in" "in total 1 aborted of 7 calls."
+    gives 0 bide audit
+    says "in total 1 aborted of 12 calls."
+    bide record
+    gives 0 bide audit pay
+    says "1 aborted of 7 calls in" "in total 1 aborted of 7 calls."
+}
+
 @test "audit shows changes, forced states, breakers and calls in one time line" {
     pay
     bide set pay breaker=on breaker_consecutive=2 breaker_open_for=1h breaker_open_max=1h attempts=1 --note "to be safe" >/dev/null
