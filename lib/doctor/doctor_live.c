@@ -1,10 +1,12 @@
 /* Checks the live file: impossible counters, and requests of services that were
  * refused. */
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "admin/live.h"
 #include "admin/open.h"
@@ -310,17 +312,21 @@ check_scale(struct doctor *d, struct live *l)
     }
 }
 
-/* Reports whether the history has a recording of this boot: there was a live
- * file. */
+/* Reports whether there was a live file: the history has a recording of this
+ * boot, or there is the bell that the first service made beside it.  A live
+ * file of an earlier boot stays where it is, and is replaced. */
 static bool
-was_recorded(struct past *p)
+live_was_there(struct doctor *d)
 {
+    char bell[sizeof(d->out->live) + sizeof(".bell")];
     struct history_known k;
     uint8_t boot[16];
 
     boot_id(boot);
-    return past_known(p, &k) == 0 && k.boottime_ns &&
-           memcmp(k.boot, boot, sizeof(boot)) == 0;
+    snprintf(bell, sizeof(bell), "%s.bell", d->out->live);
+    return access(bell, F_OK) == 0 ||
+           (past_known(admin_past(d->admin), &k) == 0 && k.boottime_ns &&
+            memcmp(k.boot, boot, sizeof(boot)) == 0);
 }
 
 struct live *
@@ -343,12 +349,12 @@ doctor_attach(struct doctor *d)
         return l;
     }
     doctor_find(d,
-                rc == BIDE_EMISSING && was_recorded(p) ? FINDING_LIVE_REMOVED
-                : rc == BIDE_EMISSING                  ? FINDING_LIVE_NONE
-                : rc == LIVE_STALE                     ? FINDING_LIVE_STALE
-                : rc == BIDE_EDAMAGED                  ? FINDING_LIVE_FOREIGN
-                : rc == BIDE_EPERM                     ? FINDING_LIVE_FORBIDDEN
-                : rc == BIDE_EFORMAT                   ? FINDING_LIVE_NEWER
+                rc == BIDE_EMISSING && live_was_there(d) ? FINDING_LIVE_REMOVED
+                : rc == BIDE_EMISSING                    ? FINDING_LIVE_NONE
+                : rc == LIVE_STALE                       ? FINDING_LIVE_STALE
+                : rc == BIDE_EDAMAGED                    ? FINDING_LIVE_FOREIGN
+                : rc == BIDE_EPERM   ? FINDING_LIVE_FORBIDDEN
+                : rc == BIDE_EFORMAT ? FINDING_LIVE_NEWER
                                      : FINDING_LIVE_UNREADABLE,
                 d->out->live, NULL)
         ->rc = rc;

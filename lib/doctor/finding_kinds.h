@@ -42,7 +42,7 @@ FINDING(SERVICE_CANNOT_READ, WRONG, registry,
 FINDING(LIVE_NONE, NOTE, live,
         "no service has started yet, so there are no statistics", "", "")
 FINDING(LIVE_REMOVED, WRONG, live,
-        "{path} was removed, and calls since the last recording may be missing",
+        "{path} was removed, and calls that were not recorded may be missing",
         "", "nothing to do: the next service creates a new one, and one that "
         "runs does so within 5 s of calls")
 FINDING(LIVE_STALE, NOTE, live,

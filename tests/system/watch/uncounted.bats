@@ -126,7 +126,7 @@ teardown() {
 
 @test "before the first service, nothing is wrong, and that is said" {
     shared
-    rm "$T"/live/*.live
+    rm "$T"/live/*
     gives 0 bide list
     says "note: no service has started yet"
     gives 0 bide check
@@ -140,9 +140,19 @@ teardown() {
     bide record >/dev/null
     said ""
     rm "$T"/live/*.live
-    said ".live was removed, and calls since the last recording may be missing"
+    said ".live was removed, and calls that were not recorded may be missing"
     gives 1 bide doctor
     says "the next service creates a new one"
+    as 4242 exec pay -- true
+    said ""
+}
+
+@test "a live file that was removed before any recording is no first start" {
+    shared
+    rm "$T"/live/*.live
+    said ".live was removed, and calls that were not recorded may be missing"
+    gives 1 bide doctor
+    says "nothing was recorded yet"
     as 4242 exec pay -- true
     said ""
 }
