@@ -175,8 +175,7 @@ compare_change(void *arg, const struct record *r)
     if (!k->sequence) {
         return 1; /* nothing was known */
     }
-    c->found = r->sequence == k->sequence && r->when_ns == k->when_ns &&
-               r->version == k->version && strcmp(r->name, k->name) == 0;
+    c->found = r->sequence == k->sequence && r->when_ns == k->when_ns;
     return r->sequence <= k->sequence;
 }
 

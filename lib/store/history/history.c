@@ -19,20 +19,6 @@ enum {
 
 /* ---- state ---- */
 
-/* Reads what is known of the registry; all zero if that is nothing. */
-static void
-read_changes(const struct snapshot *s, struct history_changes *out)
-{
-    size_t length;
-    void *bytes;
-
-    memset(out, 0, sizeof(*out));
-    if (pages_get(s, "state", "r", 1, &bytes, &length) == 0) {
-        seal_copy("r", 1, bytes, length, out, sizeof(*out));
-        free(bytes);
-    }
-}
-
 /* Reads the state.  BIDE_EDAMAGED: it is lost, but other records may be whole.
  */
 static int
@@ -268,7 +254,6 @@ refresh_in_snapshot(void *arg, const struct snapshot *s)
     if (rc) {
         return rc;
     }
-    read_changes(s, &h->changes);
     h->state = state;
     h->state_lost = lost;
     h->txn = s->meta.txn;
@@ -426,7 +411,7 @@ history_known(struct history *h, struct history_known *out)
         .anew_ns = h->state.anew_ns,
         .anew_lost_ns = h->state.anew_lost_ns,
         .jump_ns = h->state.jump_ns,
-        .changes = h->changes,
+        .changes = h->state.changes,
     };
     memcpy(out->boot, h->state.live_boot, sizeof(out->boot));
     memcpy(out->lives, h->state.lives, sizeof(out->lives));

@@ -9,7 +9,6 @@
  *   hours    be64 end, be16 part     -> block: counts of a completed hour
  *   state    'm'                     -> struct history_state
  *            'n' policy              -> its level, and since when
- *            'r'                     -> struct history_changes, if any
  *            'e' be64 when, be32 id, be16 number -> event
  *
  * An interval belongs to the hour in which it ends, so hours and minutes hold
@@ -80,8 +79,9 @@ struct history_state {
     uint64_t anew_ns, anew_lost_ns;
     struct history_gap gap[HISTORY_GAPS]; /* the oldest first */
     uint64_t lives[KNOWN_LIVES];
+    struct history_changes changes;
 };
-_Static_assert(sizeof(struct history_state) == 552, "no gaps");
+_Static_assert(sizeof(struct history_state) == 752, "no gaps");
 enum { STATE_LEAST = offsetof(struct history_state, lives) }; /* without */
 
 enum history_flags {

@@ -15,13 +15,12 @@ struct history {
     struct pages *pages;
     char *checked; /* the path of HISTORY_CHECKED */
     struct history_state state;
-    bool state_lost; /* damaged: `state` was derived from other records */
-    struct history_changes changes;
-    uint64_t txn;              /* the transaction of `state` */
-    uint64_t unreadable;       /* pages and records of names */
-    uint64_t damaged;          /* pages and records, as far as it was checked */
-    uint32_t names;            /* the length of `name` */
-    struct history_name *name; /* by id */
+    bool state_lost;     /* damaged: `state` was derived from other records */
+    uint64_t txn;        /* the transaction of `state` */
+    uint64_t unreadable; /* pages and records of names */
+    uint64_t damaged;    /* pages and records, as far as it was checked */
+    uint32_t names;      /* the length of `name` */
+    struct history_name *name;    /* by id */
     struct history_name **sorted; /* by kind, name, scope */
     uint32_t sorted_count;
 };

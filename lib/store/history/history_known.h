@@ -19,7 +19,6 @@ struct history_changes {
         int64_t jump_ns;
     } shift[HISTORY_SHIFTS]; /* the newest first */
 };
-_Static_assert(sizeof(struct history_changes) == 200, "no gaps");
 
 /* Returns how far the clock was ahead of the line at a change, as a number to
  * subtract; 0 if it is not known. */

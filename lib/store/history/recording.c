@@ -122,7 +122,7 @@ write_state(struct recording *r)
 struct history_changes *
 recording_changes(struct recording *r)
 {
-    return &r->changes;
+    return &r->state.changes;
 }
 
 static int
@@ -144,10 +144,6 @@ get_state(struct recording *r)
         return place_say(BIDE_EFORMAT,
                          "%s: its format is %u, this bide knows %d\n" ASIDE,
                          r->path, r->state.format, HISTORY_FORMAT);
-    }
-    rc = recording_get(r, STATE, "r", 1, &value, &length);
-    if (rc == 0 && length == sizeof(r->changes)) {
-        memcpy(&r->changes, value, length);
     }
     return 0;
 }
@@ -501,9 +497,6 @@ write_rest(struct recording *r)
         r->state.flags = 0; /* every cell has a base again */
     }
     line_shift(r);
-    if (!rc) {
-        rc = recording_set(r, STATE, "r", 1, &r->changes, sizeof(r->changes));
-    }
     return rc ? rc : write_state(r);
 }
 

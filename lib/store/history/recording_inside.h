@@ -32,7 +32,6 @@ struct recording {
     struct pages *pages;
     recording_fill_fn *fill; /* while a file is made */
     struct history_state state;
-    struct history_changes changes;
     struct recording_result result;
     struct block minute, hour;
     int failed;

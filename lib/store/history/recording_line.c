@@ -83,7 +83,7 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
 void
 line_shift(struct recording *r)
 {
-    struct history_changes *c = &r->changes;
+    struct history_changes *c = &r->state.changes;
 
     if (llabs(r->state.jump_ns - c->shift[0].jump_ns) > (int64_t)SECOND_NS) {
         memmove(&c->shift[1], &c->shift[0],

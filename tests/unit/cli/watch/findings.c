@@ -20,7 +20,8 @@ static const struct {
      .to_do = "use fewer policies and scopes"},
     {{FINDING_WAITING_CALLS_DEAD, .count = 2},
      "2 waiting calls of processes that died",
-     .to_do = "nothing: the entries are freed later, and delay no other call"},
+     .to_do =
+         "nothing to do: the entries are freed later, and delay no other call"},
     {{FINDING_POLICY_INVALID, .version = 3, .name = "pay", .words = "bad key"},
      "pay: version 3 is not valid: bad key",
      .to_do = "or correct it with bide set",
@@ -30,7 +31,8 @@ static const struct {
      "it",
      .run = "bide --dir /r breaker pay reset --scope api"},
     {{FINDING_CHANGE_UNANNOUNCED, .count = 1, .name = "pay"},
-     "a change was stored but not announced: pay",
+     "a change was stored but not announced: pay; calls that run do not "
+     "follow it yet",
      .to_do = "each recording announces it",
      .run = "bide --dir /r record"},
     {{FINDING_POLICY_UNDEFINED, .count = 2, .name = "pay"},
