@@ -117,15 +117,6 @@ log_begin(struct command_line *line, struct log *log)
     return 0;
 }
 
-/* Prints the collected entries, also before an error. */
-static int
-log_end(struct log *log)
-{
-    int rc = log->as_json ? json_out(log->object) : table_print(log->table);
-
-    return rc ? say_no_memory() : STATUS_DONE;
-}
-
 int
 log_command(struct command_line *line)
 {
@@ -148,6 +139,9 @@ log_command(struct command_line *line)
         json_free(log.object);
         return say_no_policy(line->registry, name);
     }
-    status = log_end(&log);
+    /* The collected entries, also before an error. */
+    status = (log.as_json ? json_out(log.object) : table_print(log.table))
+                 ? say_no_memory()
+                 : STATUS_DONE;
     return rc < 0 ? say_failure(rc, name ? name : "log") : status;
 }

@@ -21,18 +21,6 @@ trim_blanks(char *text)
     return text;
 }
 
-static bool
-has_key(const char *key, const struct admin_setting *from,
-        const struct admin_setting *to)
-{
-    for (; from < to; from++) {
-        if (strcmp(from->key, key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int
 setting_read(struct command_line *line, char **operands,
              struct admin_setting *out)
@@ -49,8 +37,10 @@ setting_read(struct command_line *line, char **operands,
         *equals = '\0';
         out->key = trim_blanks(*operands);
         out->value = trim_blanks(equals + 1);
-        if (has_key(out->key, first, out)) {
-            return say_usage(line, "%s is given twice", out->key);
+        for (const struct admin_setting *s = first; s < out; s++) {
+            if (strcmp(s->key, out->key) == 0) {
+                return say_usage(line, "%s is given twice", s->key);
+            }
         }
     }
     return 0;

@@ -132,17 +132,6 @@ read_existing(struct edit *e, const char *name, struct edit_old *out)
                : rc;
 }
 
-/* Changes a key in `t`. */
-static int
-set_key(struct edit *e, const char *name, struct policy_text *t,
-        const struct admin_setting *s)
-{
-    int rc = s->value ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
-                      : policy_text_unset(t, s->key, name, e->faults);
-
-    return rc == BIDE_EINPUT || rc == 0 ? rc : failure_plain(rc);
-}
-
 static int
 set_keys(struct edit *e, const char *name, const struct edit_old *old,
          struct policy_text *t)
@@ -154,8 +143,11 @@ set_keys(struct edit *e, const char *name, const struct edit_old *old,
 
         if (!e->change->undo || e->change->for_ns ||
             !check_undone(e, t, s, layers_end(e, &old->r))) {
-            rc = set_key(e, name, t, s);
-            rc = rc == BIDE_EINPUT ? 0 : rc; /* other keys may have faults */
+            rc = s->value
+                     ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
+                     : policy_text_unset(t, s->key, name, e->faults);
+            /* Other keys may have faults as well. */
+            rc = rc && rc != BIDE_EINPUT ? failure_plain(rc) : 0;
         }
     }
     return rc == 0 && faults_any(e->faults) ? BIDE_EINPUT : rc;

@@ -64,33 +64,45 @@ write_time(uint64_t ns, char *buffer, size_t size)
     return buffer;
 }
 
-/* Adds the layers with a part in force, or ending, at e->at_ns whose key is in
- * the text of a fault, except those of this change. */
+/* Adds the layers of a policy, and of those that it extends, with a part in
+ * force, or ending, at e->at_ns whose key is in the text of a fault, except
+ * those of this change. */
 static void
-name_layers(struct edit *e, const char *name, const char *file,
-            const char *about)
+name_layers(struct edit *e, const char *of, const char *file, const char *about)
 {
-    bool own = strcmp(file, name) == 0;
+    char name[BIDE_NAME_MAX + 1], until[32];
+    struct policy_text *t;
     struct record r;
-    char until[32];
 
-    if (writer_policy(e->writer, name, &r)) {
-        return;
-    }
-    for (size_t i = 1; i < r.part_count; i++) {
-        const struct record_part *p = &r.parts[i];
+    for (int i = 0; of && i <= POLICY_CHAIN_MAX; i++) {
+        bool own = strcmp(file, of) == 0;
 
-        if (p->when_ns != e->now_ns && p->until_ns > e->now_ns &&
-            strstr(about, p->key)) {
-            fault_add(e->faults, file, 0, NULL,
-                      "%s%s%s is %s %s %s (version %u, %s)", own ? "" : name,
-                      own ? "" : ": ", p->key, p->value ? p->value : "not set",
-                      p->until_ns > e->at_ns ? "until" : "only until",
-                      write_time(p->until_ns, until, sizeof(until)), p->version,
-                      p->who);
+        if (writer_policy(e->writer, of, &r)) {
+            return;
         }
+        for (size_t k = 1; k < r.part_count; k++) {
+            const struct record_part *p = &r.parts[k];
+
+            if (p->when_ns != e->now_ns && p->until_ns > e->now_ns &&
+                strstr(about, p->key)) {
+                fault_add(e->faults, file, 0, NULL,
+                          "%s%s%s is %s %s %s (version %u, %s)", own ? "" : of,
+                          own ? "" : ": ", p->key,
+                          p->value ? p->value : "not set",
+                          p->until_ns > e->at_ns ? "until" : "only until",
+                          write_time(p->until_ns, until, sizeof(until)),
+                          p->version, p->who);
+            }
+        }
+        of = NULL;
+        if (admin_base(&r, &t) == 0) {
+            of = policy_text_get(t, key_find("extends"));
+            snprintf(name, sizeof(name), "%s", of ? of : "");
+            of = of ? name : NULL;
+            policy_text_free(t);
+        }
+        record_free(&r);
     }
-    record_free(&r);
 }
 
 /* Adds what was found at e->at_ns, and the layers that have to do with it.
@@ -112,10 +124,6 @@ add_faults(struct edit *e, const char *name, const char *file,
     e->faults->out_of_memory |= found->out_of_memory;
     if (first) {
         name_layers(e, name, file, first->what);
-        for (size_t i = 0; i < e->parents.count; i++) {
-            name_layers(e, policy_text_name(e->parents.list[i]), file,
-                        first->what);
-        }
     }
 }
 
@@ -279,6 +287,8 @@ join_group(struct edit *e, const struct policy *p)
         group_fault(e->faults, &conflict, p,
                     place_of_key(e, p->name, conflict.key),
                     place_of_key(e, conflict.with->name, conflict.key));
+        name_layers(e, p->name, p->name, conflict.key);
+        name_layers(e, conflict.with->name, p->name, conflict.key);
     }
     return 0;
 }
@@ -319,12 +329,11 @@ check_member(void *arg, const struct record *stored)
         return rc;
     }
     rc = policy_compile(t, read_parent, e, policy_text_name(t), &p, NULL);
-    policy_list_free(&e->parents);
     policy_text_free(t);
-    if (rc) {
-        return rc == BIDE_EINPUT ? 0 : edit_fail_store(e, rc);
-    }
-    rc = join_group(e, p);
+    rc = rc == 0             ? join_group(e, p)
+         : rc == BIDE_EINPUT ? 0
+                             : edit_fail_store(e, rc);
+    policy_list_free(&e->parents);
     policy_free(p);
     return rc;
 }

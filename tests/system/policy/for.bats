@@ -554,3 +554,17 @@ family() {
     unchanged gives 4 bide pause pay --if-version 1
     unchanged gives 0 bide pause pay --if-version 2
 }
+
+@test "policies that share a budget: a refusal names the layer that makes them differ" {
+    printf '%s\n' '[up]' '[a]' 'extends = up' 'budget = g' '[b]' 'budget = g' >group.ini
+    bide apply group.ini >/dev/null
+    gives 5 bide set up budget_capacity=5 --for 1h
+    says "must agree on its size"
+    bide unset b budget >/dev/null
+    gives 0 bide set up budget_capacity=5 --for 1h
+    unchanged gives 5 bide set b budget=g
+    says "up: budget_capacity is 5 until 20" "(version 2, "
+    bide set b budget_capacity=5 --for 2h >/dev/null
+    unchanged gives 5 bide set b budget=g
+    says "budget_capacity is 5 only until 20"
+}
