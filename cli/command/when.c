@@ -113,8 +113,7 @@ static int
 read_ago(const char *text, uint64_t now_ns, uint64_t *out)
 {
     size_t length = strlen(text);
-    char number[40], hint[64];
-    const char *why;
+    char number[40];
     uint64_t ago;
 
     if (*text == '-') {
@@ -123,8 +122,8 @@ read_ago(const char *text, uint64_t now_ns, uint64_t *out)
         length -= 4;
     }
     snprintf(number, sizeof(number), "%.*s", (int)length, text);
-    if (length >= sizeof(number) ||
-        duration_read(number, &ago, &why, hint, sizeof(hint)) || ago > now_ns) {
+    if (length >= sizeof(number) || duration_read(number, &ago, NULL) ||
+        ago > now_ns) {
         return -1;
     }
     *out = now_ns - ago;

@@ -43,16 +43,17 @@ static int
 read_duration(struct command_line *line, enum option option, uint64_t least_ns,
               uint64_t preset_ns, uint64_t *out)
 {
-    const char *text = line->option[option], *why = NULL;
-    char hint[64] = "", least[32];
+    const char *text = line->option[option];
+    struct duration_fault fault;
+    char least[32];
 
     *out = preset_ns;
     if (!text) {
         return 0;
     }
-    if (duration_read(text, out, &why, hint, sizeof(hint))) {
+    if (duration_read(text, out, &fault)) {
         return say_usage(line, "--%s %s: %s", option_rows[option].name, text,
-                         why);
+                         fault.why);
     }
     if (*out < least_ns || *out == DURATION_NONE) {
         return say_usage(line, "--%s %s: must be at least %s",

@@ -74,13 +74,13 @@ check_note(const char *note)
 static int
 read_for(struct command_line *line, uint64_t *out)
 {
-    const char *text = line->option[OPTION_FOR], *why = "";
-    char hint[64] = "";
+    const char *text = line->option[OPTION_FOR];
+    struct duration_fault fault;
     uint64_t ns;
 
-    if (duration_read(text, &ns, &why, hint, sizeof(hint))) {
-        say("--for %s: %s%s%s%s", text, why, *hint ? " (" : "", hint,
-            *hint ? "?)" : "");
+    if (duration_read(text, &ns, &fault)) {
+        say("--for %s: %s%s%s%s", text, fault.why, *fault.hint ? " (" : "",
+            fault.hint, *fault.hint ? "?)" : "");
         return STATUS_INPUT;
     }
     if (ns == 0 || ns > DURATION_MAX) {

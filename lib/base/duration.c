@@ -40,10 +40,10 @@ static const struct {
 };
 
 static const struct unit *
-find_unit(const char *name)
+find_unit(const char *name, int (*compare)(const char *a, const char *b))
 {
     for (int i = 0; i < UNITS; i++) {
-        if (strcmp(units[i].name, name) == 0) {
+        if (compare(units[i].name, name) == 0) {
             return &units[i];
         }
     }
@@ -53,17 +53,14 @@ find_unit(const char *name)
 static const char *
 find_meant_unit(const char *written)
 {
-    for (int i = 0; i < UNITS; i++) {
-        if (strcasecmp(units[i].name, written) == 0) {
-            return units[i].name;
-        }
-    }
-    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+    const struct unit *unit = find_unit(written, strcasecmp);
+
+    for (size_t i = 0; !unit && i < sizeof(aliases) / sizeof(aliases[0]); i++) {
         if (strcasecmp(aliases[i].written, written) == 0) {
             return aliases[i].unit;
         }
     }
-    return NULL;
+    return unit ? unit->name : NULL;
 }
 
 /* Writes "5s" to `hint` for "5 sec" or "5S". */
@@ -86,6 +83,7 @@ read_one_unit(const char *text, uint64_t *out, char *hint, size_t hint_size)
     const struct unit *unit;
     struct decimal number;
     uint64_t ns;
+    bool whole;
 
     if (*text == '-') {
         return "a duration cannot be negative";
@@ -101,38 +99,30 @@ read_one_unit(const char *text, uint64_t *out, char *hint, size_t hint_size)
         snprintf(hint, hint_size, "%sms", text);
         return "a duration needs its unit";
     }
-    unit = find_unit(at);
+    unit = find_unit(at, strcmp);
     if (!unit) {
         suggest_unit(text, at, hint, hint_size);
         return "a duration has one unit: ns us ms s m h d";
     }
-    if (decimal_value(number) * (double)unit->ns > 2.0 * DURATION_MAX) {
+    whole = decimal_scale(number, unit->ns, &ns);
+    if (decimal_value(number) * (double)unit->ns > 2.0 * DURATION_MAX ||
+        (whole && ns > DURATION_MAX)) {
         return "longer than 36500d";
     }
-    if (!decimal_scale(number, unit->ns, &ns)) {
-        return "finer than 1ns";
-    }
-    if (ns > DURATION_MAX) {
-        return "longer than 36500d";
-    }
-    *out = ns;
-    return NULL;
+    *out = whole ? ns : *out;
+    return whole ? NULL : "finer than 1ns";
 }
 
 int
-duration_read(const char *text, uint64_t *out, const char **why, char *hint,
-              size_t hint_size)
+duration_read(const char *text, uint64_t *out, struct duration_fault *fault)
 {
-    const char *wrong;
-    char meant[64] = "";
+    struct duration_fault found = {.hint = ""};
 
-    wrong = read_one_unit(text, out, meant, sizeof(meant));
-    if (!wrong) {
-        return 0;
+    found.why = read_one_unit(text, out, found.hint, sizeof(found.hint));
+    if (found.why && fault) {
+        *fault = found;
     }
-    *why = wrong;
-    snprintf(hint, hint_size, "%s", strlen(meant) < hint_size ? meant : "");
-    return -1;
+    return found.why ? -1 : 0;
 }
 
 /* Converts `ns` to a unit.  Returns false if the result is below 1 or not

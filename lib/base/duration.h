@@ -17,11 +17,15 @@ duration_add(uint64_t a, uint64_t b)
     return b > DURATION_NONE - a ? DURATION_NONE : a + b;
 }
 
+struct duration_fault {
+    const char *why; /* a constant sentence */
+    char hint[64];   /* a suggestion, "": none */
+};
+
 /* Reads "250ms" as ns.  Units: ns us ms s m h d; up to 9 decimals; only 0 needs
- * no unit.  On failure returns -1, sets *why to a constant sentence, and writes
- * a suggestion to `hint` ("" if there is none). */
-int duration_read(const char *text, uint64_t *out, const char **why, char *hint,
-                  size_t hint_size);
+ * no unit.  On failure returns -1 and fills *fault, which may be NULL. */
+int duration_read(const char *text, uint64_t *out,
+                  struct duration_fault *fault);
 
 /* Writes the shortest exact text: 1500000000 is "1.5s", 0 is "0", DURATION_NONE
  * is "none".  Returns `buffer`, which needs 32 bytes. */

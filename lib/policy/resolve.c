@@ -151,15 +151,13 @@ static uint64_t
 find_longest(const char *value)
 {
     uint64_t longest = 0, ns;
-    char one[32], hint[64];
-    const char *why;
+    char one[32];
 
     while (value && *value) {
         size_t length = strcspn(value, " ,");
 
         snprintf(one, sizeof(one), "%.*s", (int)length, value);
-        if (duration_read(one, &ns, &why, hint, sizeof(hint)) == 0 &&
-            ns > longest) {
+        if (duration_read(one, &ns, NULL) == 0 && ns > longest) {
             longest = ns;
         }
         value += strcspn(value, ",");

@@ -98,7 +98,7 @@ static bool
 read_open_word(const struct key *key, const char *text, struct value *out)
 {
     if (key->open && strcmp(text, key->open) == 0) {
-        *out = (struct value){.open = true};
+        *out = (struct value){.whole = UINT64_MAX, .open = true};
         return true;
     }
     return false;
@@ -178,18 +178,17 @@ static int
 time_read(const struct key *key, const char *text, struct value *out,
           struct complaint *c)
 {
-    const char *why;
-    char hint[64];
+    struct duration_fault fault;
     uint64_t ns;
     int rc;
 
     if (read_open_word(key, text, out)) {
         return 0;
     }
-    if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
+    if (duration_read(text, &ns, &fault) != 0) {
         const char *open = suggest_open_word(key, text);
 
-        return complain(c, open ? open : hint, "%s%s%s", why,
+        return complain(c, open ? open : fault.hint, "%s%s%s", fault.why,
                         key->open ? ", or " : "", key->open ? key->open : "");
     }
     rc = value_bounds(key, (double)ns, c);
@@ -230,14 +229,6 @@ next_word(const char *word)
     return word ? word + 1 : NULL;
 }
 
-static bool
-is_same_word(const char *word, const char *text)
-{
-    size_t length = strcspn(word, " ");
-
-    return strncmp(word, text, length) == 0 && text[length] == '\0';
-}
-
 /* Writes the word of the key that is nearest to `text`, if one is near. */
 static void
 find_near_word(const struct key *key, const char *text, char *best, size_t size)
@@ -263,7 +254,9 @@ choice_read(const struct key *key, const char *text, struct value *out,
     int32_t i = 0;
 
     for (word = key->choices; word; word = next_word(word), i++) {
-        if (is_same_word(word, text)) {
+        size_t length = strcspn(word, " ");
+
+        if (strncmp(word, text, length) == 0 && text[length] == '\0') {
             *out = (struct value){.choice = i};
             return 0;
         }
@@ -322,20 +315,6 @@ time_write(const struct key *key, const struct value *v, struct draft *d)
 }
 
 static void
-count_store(const struct key *key, const struct value *v, void *field)
-{
-    (void)key;
-    *(uint32_t *)field = v->open ? UINT32_MAX : (uint32_t)v->whole;
-}
-
-static void
-time_store(const struct key *key, const struct value *v, void *field)
-{
-    (void)key;
-    *(uint64_t *)field = v->open ? DURATION_NONE : v->whole;
-}
-
-static void
 number_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
@@ -349,23 +328,18 @@ share_store(const struct key *key, const struct value *v, void *field)
     *(double *)field = v->open ? -1.0 : decimal_value(v->number) / 100.0;
 }
 
-static void
-switch_store(const struct key *key, const struct value *v, void *field)
-{
-    (void)key;
-    *(bool *)field = v->choice != 0;
-}
-
+/* A smaller field gets the low bytes, which are first. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian only");
 #define COPIED(member) NULL, sizeof(((struct value *)0)->member)
 
 const struct value_type value_types[] = {
     [KEY_TEXT] = {text_read, text_write, NULL, 0, NULL},
     [KEY_NAME] = {name_read, text_write, NULL, 0, NULL},
     [KEY_CHOICE] = {choice_read, choice_write, COPIED(choice), NULL},
-    [KEY_SWITCH] = {switch_read, switch_write, switch_store, 0, NULL},
-    [KEY_COUNT] = {whole_read, whole_write, count_store, 0, NULL},
+    [KEY_SWITCH] = {switch_read, switch_write, NULL, sizeof(bool), NULL},
+    [KEY_COUNT] = {whole_read, whole_write, NULL, sizeof(uint32_t), NULL},
     [KEY_NUMBER] = {number_read, number_write, number_store, 0, NULL},
-    [KEY_DURATION] = {time_read, time_write, time_store, 0, NULL},
+    [KEY_DURATION] = {time_read, time_write, COPIED(whole), NULL},
     [KEY_SHARE] = {number_read, number_write, share_store, 0, NULL},
     [KEY_RATE] = {number_read, number_write, number_store, 0, NULL},
     [KEY_TOKENS] = {whole_read, whole_write, COPIED(whole), NULL},

@@ -12,7 +12,8 @@ struct value {
     union {
         const char *text; /* owned by the caller of read */
         int32_t choice;
-        uint64_t whole;        /* counts; nanoseconds; thousandths */
+        uint64_t whole; /* counts; nanoseconds; thousandths; if `open`, the
+                           maximum */
         struct decimal number; /* shares: in percent */
         struct window window;
         struct outcome_set outcomes;
@@ -22,7 +23,7 @@ struct value {
             struct decimal percent; /* of JITTER_SHARE, as written */
         };
     };
-    bool open; /* it is the word for no limit; nothing else is set */
+    bool open; /* it is the word for no limit */
 };
 
 /* Returns 0; BIDE_EINPUT and fills *c; or BIDE_ENOMEM. */

@@ -81,9 +81,9 @@ window_read(const struct key *key, const char *text, struct value *out,
             struct complaint *c)
 {
     struct window w = {0, 0};
-    const char *at = text, *why;
+    struct duration_fault fault;
+    const char *at = text;
     struct decimal d;
-    char hint[64];
 
     if (decimal_read(&at, &d) == 0 && strstr(at, "call")) {
         at += strspn(at, " \t");
@@ -93,9 +93,10 @@ window_read(const struct key *key, const char *text, struct value *out,
                             STEP_TIMES_MAX);
         }
         w.calls = (uint32_t)d.digits;
-    } else if (duration_read(text, &w.ns, &why, hint, sizeof(hint)) != 0) {
-        return complain(c, hint, "%s, or a number of calls such as 100 calls",
-                        why);
+    } else if (duration_read(text, &w.ns, &fault) != 0) {
+        return complain(c, fault.hint,
+                        "%s, or a number of calls such as 100 calls",
+                        fault.why);
     } else if (value_bounds(key, (double)w.ns, c) != 0) {
         return BIDE_EINPUT;
     }
@@ -152,8 +153,8 @@ static int
 read_chain_step(const char *start, size_t length, bool several,
                 struct chain_step *out, struct complaint *c)
 {
-    char text[STEP_TEXT_MAX], shown[STEP_TEXT_MAX + 2], hint[64];
-    const char *why;
+    char text[STEP_TEXT_MAX], shown[STEP_TEXT_MAX + 2];
+    struct duration_fault fault;
 
     if (length == 0) {
         return complain(c, NULL, "a wait is missing between commas");
@@ -167,8 +168,8 @@ read_chain_step(const char *start, size_t length, bool several,
                         "commas separate steps",
                         shown);
     }
-    if (duration_read(text, &out->wait_ns, &why, hint, sizeof(hint)) != 0) {
-        return complain(c, hint, "%s%s", shown, why);
+    if (duration_read(text, &out->wait_ns, &fault) != 0) {
+        return complain(c, fault.hint, "%s%s", shown, fault.why);
     }
     return 0;
 }
@@ -249,8 +250,6 @@ suggest_jitter(const char *text, struct complaint *c)
 {
     struct near near = near_begin(text);
     const char *at = text + strspn(text, "+-\xc2\xb1");
-    const char *why;
-    char ignored[64];
     struct decimal d;
     uint64_t ns;
 
@@ -261,7 +260,7 @@ suggest_jitter(const char *text, struct complaint *c)
         snprintf(c->meant, sizeof(c->meant), "%s", near.best);
     } else if (strlen(at) > 40) {
         return;
-    } else if (duration_read(at, &ns, &why, ignored, sizeof(ignored)) == 0) {
+    } else if (duration_read(at, &ns, NULL) == 0) {
         snprintf(c->meant, sizeof(c->meant), "+%s", at);
     } else if (decimal_read(&at, &d) == 0 && (!*at || !strcmp(at, "%")) &&
                decimal_value(d) <= 100) {
@@ -272,27 +271,15 @@ suggest_jitter(const char *text, struct complaint *c)
     }
 }
 
-static int
-read_jitter_plus(const char *text, struct jitter *j, struct complaint *c)
-{
-    const char *why;
-    char hint[64], meant[72];
-
-    j->form = JITTER_PLUS;
-    if (duration_read(text, &j->plus_ns, &why, hint, sizeof(hint)) == 0) {
-        return 0;
-    }
-    snprintf(meant, sizeof(meant), "%s%s", hint[0] ? "+" : "", hint);
-    return complain(c, meant, "%s", why);
-}
-
 int
 jitter_read(const struct key *key, const char *text, struct value *out,
             struct complaint *c)
 {
     struct jitter j = {JITTER_NONE, 0, 0};
+    struct duration_fault fault;
     const char *at = text;
     struct decimal d = {0, 0};
+    char meant[72];
     size_t word = 0;
     int rc = 0;
 
@@ -303,7 +290,12 @@ jitter_read(const struct key *key, const char *text, struct value *out,
     if (word < JITTER_WORDS) {
         j.form = (enum jitter_form)word;
     } else if (text[0] == '+' && !strchr(text, '%')) {
-        rc = read_jitter_plus(text + 1, &j, c);
+        j.form = JITTER_PLUS;
+        if (duration_read(text + 1, &j.plus_ns, &fault) != 0) {
+            snprintf(meant, sizeof(meant), "%s%s", fault.hint[0] ? "+" : "",
+                     fault.hint);
+            rc = complain(c, meant, "%s", fault.why);
+        }
     } else if (decimal_read(&at, &d) == 0 && strcmp(at, "%") == 0 &&
                decimal_value(d) <= 100) {
         j.form = JITTER_SHARE;

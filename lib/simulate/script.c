@@ -29,8 +29,7 @@ static int
 read_hint(const struct script_place *at, const char *word, const char *text,
           struct bide_outcome *o)
 {
-    const char *why;
-    char hint[64] = "";
+    struct duration_fault fault;
     uint64_t ns;
 
     if (strncmp(text, "after=", 6) != 0) {
@@ -42,8 +41,8 @@ read_hint(const struct script_place *at, const char *word, const char *text,
         *o = bide_outcome_after(*o, UINT64_MAX);
         return 0;
     }
-    if (duration_read(text, &ns, &why, hint, sizeof(hint)) != 0) {
-        return add_fault(at, word, why, hint);
+    if (duration_read(text, &ns, &fault) != 0) {
+        return add_fault(at, word, fault.why, fault.hint);
     }
     if (ns == DURATION_NONE) {
         return add_fault(at, word, "write after=never", NULL);
@@ -58,8 +57,8 @@ read_outcome(const struct script_place *at, char *word,
              struct script_outcome *out)
 {
     struct outcome_fault f;
-    char whole[128], hint[64] = "";
-    const char *why;
+    struct duration_fault fault;
+    char whole[128];
     char *semicolon, *plus;
 
     snprintf(whole, sizeof(whole), "%s", word);
@@ -78,8 +77,8 @@ read_outcome(const struct script_place *at, char *word,
     if (outcome_read(word, &out->outcome, &f) != 0) {
         return add_fault(at, whole, f.why, f.meant);
     }
-    if (duration_read(plus, &out->took_ns, &why, hint, sizeof(hint)) != 0) {
-        return add_fault(at, whole, why, hint);
+    if (duration_read(plus, &out->took_ns, &fault) != 0) {
+        return add_fault(at, whole, fault.why, fault.hint);
     }
     if (out->took_ns == DURATION_NONE) {
         return add_fault(at, whole, "the time of an attempt cannot be none",
@@ -175,12 +174,11 @@ static int
 read_line(const struct script_place *at, char *text, struct script_line *l)
 {
     char *time = next_word(&text), *name = next_word(&text);
-    char hint[64] = "";
-    const char *why;
+    struct duration_fault fault;
 
     l->line = at->line;
-    if (duration_read(time, &l->at_ns, &why, hint, sizeof(hint)) != 0) {
-        return add_fault(at, time, why, hint);
+    if (duration_read(time, &l->at_ns, &fault) != 0) {
+        return add_fault(at, time, fault.why, fault.hint);
     }
     if (l->at_ns == DURATION_NONE) {
         return add_fault(at, time, "a line must begin with a time", NULL);

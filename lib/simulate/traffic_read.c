@@ -24,16 +24,16 @@ static int
 read_duration(const char *text, uint64_t most_ns, uint64_t *out,
               char why[TRAFFIC_WHY])
 {
-    const char *reason;
-    char hint[64] = "";
+    struct duration_fault fault;
+    char most[32];
     uint64_t ns;
 
-    if (duration_read(text, &ns, &reason, hint, sizeof(hint)) != 0) {
-        return refuse_text(text, reason, hint, why);
+    if (duration_read(text, &ns, &fault) != 0) {
+        return refuse_text(text, fault.why, fault.hint, why);
     }
     if (ns > most_ns) {
         snprintf(why, TRAFFIC_WHY, "%.40s: at most %s", text,
-                 duration_write(most_ns, hint, sizeof(hint)));
+                 duration_write(most_ns, most, sizeof(most)));
         return -1;
     }
     *out = ns;
