@@ -7,12 +7,7 @@ static _Thread_local struct failure last;
 struct failure *
 failure_begin(enum failure_kind kind, int rc, const char *name)
 {
-    last.kind = kind;
-    last.rc = rc;
-    last.version = last.wanted = 0;
-    last.when_ns = 0;
-    last.scope[0] = last.near[0] = last.who[0] = '\0';
-    last.path[0] = last.words[0] = '\0';
+    last = (struct failure){.kind = kind, .rc = rc};
     snprintf(last.name, sizeof(last.name), "%s", name ? name : "");
     return &last;
 }

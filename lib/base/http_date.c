@@ -165,13 +165,10 @@ read_seconds(const char *text, size_t length, uint64_t *out)
 {
     uint64_t seconds = 0;
 
-    if (length == 0) {
+    if (length == 0 || strspn(text, "0123456789") < length) {
         return false;
     }
     for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return false;
-        }
         if (seconds < DURATION_MAX / 1000000000) {
             seconds = 10 * seconds + (uint64_t)(text[i] - '0');
         }

@@ -59,20 +59,14 @@ near_distance(const char *a, const char *b)
     return edit_distance(a, (int)a_length, b, (int)b_length);
 }
 
-/* Returns the largest number of edits from `name` to a suggestion for it. */
-static int
-near_limit(const char *name)
-{
-    size_t length = strlen(name);
-
-    /* Two changes in a name of three letters leave nothing in common. */
-    return length <= 1 ? 0 : length <= 4 ? 1 : 2;
-}
-
 struct near
 near_begin(const char *name)
 {
-    return (struct near){name, NULL, near_limit(name) + 1};
+    size_t length = strlen(name);
+    /* Two changes in a name of three letters leave nothing in common. */
+    int most = length <= 1 ? 0 : length <= 4 ? 1 : 2;
+
+    return (struct near){name, NULL, most + 1};
 }
 
 bool

@@ -52,13 +52,11 @@ int
 paths_registry(char *buffer, size_t size)
 {
     const char *dir = read_variable("BIDE_DIR"),
-               *state = read_variable("XDG_STATE_HOME");
+               *state = geteuid() == 0 ? "/var/lib"
+                                       : read_variable("XDG_STATE_HOME");
 
     if (dir) {
         return check_length(snprintf(buffer, size, "%s", dir), size);
-    }
-    if (geteuid() == 0) {
-        return check_length(snprintf(buffer, size, "/var/lib/bide"), size);
     }
     if (state) {
         return check_length(snprintf(buffer, size, "%s/bide", state), size);
@@ -69,11 +67,9 @@ paths_registry(char *buffer, size_t size)
 int
 paths_live(char *buffer, size_t size)
 {
-    const char *runtime = read_variable("XDG_RUNTIME_DIR");
+    const char *runtime =
+        geteuid() == 0 ? "/run" : read_variable("XDG_RUNTIME_DIR");
 
-    if (geteuid() == 0) {
-        return check_length(snprintf(buffer, size, "/run/bide"), size);
-    }
     if (runtime) {
         return check_length(snprintf(buffer, size, "%s/bide", runtime), size);
     }

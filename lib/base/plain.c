@@ -53,6 +53,16 @@ plain_length(const char *bytes, size_t length)
     return i;
 }
 
+void
+plain_hide_controls(char *text)
+{
+    for (; text && *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 char *
 plain_excerpt(const char *text, size_t length, char *buffer, size_t size)
 {

@@ -15,6 +15,10 @@ size_t plain_character(const char *bytes, size_t left, uint32_t *out);
  * terminals obey them. */
 size_t plain_length(const char *bytes, size_t length);
 
+/* Replaces control characters by `?`: they could affect a terminal.  NULL: does
+ * nothing. */
+void plain_hide_controls(char *text);
+
 /* Copies `text` to `buffer`, for messages.  A longer text is cut to `size - 1`
  * bytes, between characters, and ends with "...".  Returns `buffer`. */
 char *plain_excerpt(const char *text, size_t length, char *buffer, size_t size);

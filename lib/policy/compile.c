@@ -191,20 +191,6 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
     }
 }
 
-/* Warns of attempts that may outlast the time of a probe: more of them are then
- * let out than breaker_probes says. */
-static void
-warn_of_long_probes(struct key_check *c, const struct policy *p)
-{
-    if (p->breaker.mode == BREAKER_ON &&
-        p->attempt_timeout_ns != DURATION_NONE &&
-        p->attempt_timeout_ns > p->breaker.probe_timeout_ns) {
-        report_pair(c, true, "breaker_probe_timeout", "shorter than",
-                    "attempt_timeout",
-                    ": more probes than breaker_probes may run at once");
-    }
-}
-
 static int
 check_key_pairs(struct key_check *c, const struct policy *p)
 {
@@ -228,7 +214,14 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     check_alarm_limits(c, p);
     if (c->rc == 0) {
         warn_of_cut_waits(c, p);
-        warn_of_long_probes(c, p);
+        /* More probes are let out for attempts that outlast their time. */
+        if (p->breaker.mode == BREAKER_ON &&
+            p->attempt_timeout_ns != DURATION_NONE &&
+            p->attempt_timeout_ns > p->breaker.probe_timeout_ns) {
+            report_pair(c, true, "breaker_probe_timeout", "shorter than",
+                        "attempt_timeout",
+                        ": more probes than breaker_probes may run at once");
+        }
     }
     return c->rc;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/plain.h"
 
 /* Limits the memory that a file full of mistakes can take: the most faults, and
  * the most warnings. */
@@ -17,20 +18,6 @@ fault_free(struct fault *f)
     free(f->file);
     free(f->what);
     free(f->hint);
-}
-
-/* Replaces control characters, which come from the file, because faults are
- * written to a terminal. */
-static void
-replace_controls(char *text)
-{
-    for (; text && *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c == 0x7f) {
-            *text = '?';
-        }
-    }
 }
 
 static bool
@@ -47,8 +34,8 @@ fill_fault(struct fault *f, const char *file, int line, const char *hint,
         fault_free(f);
         return false;
     }
-    replace_controls(f->what);
-    replace_controls(f->hint);
+    plain_hide_controls(f->what); /* they come from the file */
+    plain_hide_controls(f->hint);
     return true;
 }
 

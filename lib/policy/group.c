@@ -67,8 +67,8 @@ find_difference(const struct budget_rules *a, const struct budget_rules *b,
 
 /* ---- groups ---- */
 
-static const struct group_member *
-find_member(const struct groups *g, const char *group)
+const struct group_member *
+groups_find(const struct groups *g, const char *group)
 {
     for (size_t i = 0; i < g->count; i++) {
         if (strcmp(g->first[i].budget.group, group) == 0) {
@@ -82,7 +82,7 @@ int
 groups_join(struct groups *g, const struct policy *p,
             struct group_conflict *out)
 {
-    const struct group_member *m = find_member(g, p->budget.group);
+    const struct group_member *m = groups_find(g, p->budget.group);
     struct group_member *added;
 
     if (!group_has(p)) {
@@ -100,12 +100,6 @@ groups_join(struct groups *g, const struct policy *p,
     out->key =
         find_difference(&m->budget, &p->budget, out->in_with, out->in_own);
     return out->key ? BIDE_EINPUT : 0;
-}
-
-bool
-groups_have(const struct groups *g, const char *group)
-{
-    return find_member(g, group) != NULL;
 }
 
 void

@@ -34,8 +34,9 @@ bool group_has(const struct policy *p);
  * of the group, and `out` is filled.  Also fails with BIDE_ENOMEM. */
 int groups_join(struct groups *g, const struct policy *p,
                 struct group_conflict *out);
-/* Reports whether a policy has joined the group. */
-bool groups_have(const struct groups *g, const char *group);
+/* Returns the first policy of a group, NULL if none has joined. */
+const struct group_member *groups_find(const struct groups *g,
+                                       const char *group);
 void groups_free(struct groups *g);
 
 /* The place of a policy's key; line 0: not in a file. */

@@ -131,19 +131,6 @@ finish_key(struct reading *r)
 }
 
 static void
-begin_section(struct reading *r, const char *name)
-{
-    int rc, first;
-
-    rc = sections_add(&r->sections, name, r->line, &r->text, &first);
-    if (rc == BIDE_EEXIST) {
-        FAULT(r, NULL, "[%s]: defined twice, first in line %d", name, first);
-    } else if (rc != 0) {
-        r->no_memory = true;
-    }
-}
-
-static void
 report_bad_name(struct reading *r, struct span name)
 {
     char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], hint[SHOWN_MAX + 32];
@@ -164,6 +151,7 @@ read_section_line(struct reading *r, struct span line)
     struct span name = {line.start + 1, line.length - 1};
     char copy[BIDE_NAME_MAX + 1] = "", text[SHOWN_MAX];
     bool good = true;
+    int rc, first;
 
     finish_key(r);
     r->in_value = false;
@@ -186,7 +174,12 @@ read_section_line(struct reading *r, struct span line)
         report_bad_name(r, name);
         good = false;
     }
-    begin_section(r, good ? copy : NULL);
+    rc = sections_add(&r->sections, good ? copy : NULL, r->line, &r->text,
+                      &first);
+    if (rc == BIDE_EEXIST) {
+        FAULT(r, NULL, "[%s]: defined twice, first in line %d", copy, first);
+    }
+    r->no_memory = r->no_memory || rc == BIDE_ENOMEM;
     return good;
 }
 

@@ -33,12 +33,6 @@ app_name_ok(const char *name, size_t length)
     return true;
 }
 
-static bool
-is_same_name(const char *name, const char *other, size_t length)
-{
-    return memcmp(name, other, length) == 0 && name[length] == '\0';
-}
-
 /* Copies a new name.  Counts it first, so that threads that race cannot make
  * too many.  On failure returns NULL and sets *code. */
 static char *
@@ -85,7 +79,7 @@ app_code(const char *name, size_t length, uint32_t limit)
                 return (int32_t)i + 1;
             }
         }
-        if (is_same_name(there, name, length)) {
+        if (memcmp(there, name, length) == 0 && there[length] == '\0') {
             code = (int32_t)i + 1;
             break;
         }

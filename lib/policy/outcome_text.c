@@ -26,6 +26,14 @@ static const char unknown_item[] =
     "such as errno.ECONNRESET http.503 http.5xx grpc.UNAVAILABLE exit.75 "
     "signal.SIGKILL curl.28 app.NAME";
 
+/* Fills in the fault and returns BIDE_EINPUT. */
+static int
+refuse_item(struct outcome_fault *fault, const char *why)
+{
+    *fault = (struct outcome_fault){.why = why};
+    return BIDE_EINPUT;
+}
+
 static uint32_t
 find_class(const char *name)
 {
@@ -97,16 +105,15 @@ read_app_name(const char *name, struct outcome_range *r,
     int32_t code;
 
     if (!app_name_ok(name, length)) {
-        fault->why = outcome_domain(BIDE_DOMAIN_APP)->rule;
-        return BIDE_EINPUT;
+        return refuse_item(fault, outcome_domain(BIDE_DOMAIN_APP)->rule);
     }
     code = app_code(name, length, APP_NAMES_MAX);
     if (code == APP_NO_MEMORY) {
         return BIDE_ENOMEM;
     }
     if (code == APP_OTHER && strcmp(name, "other") != 0) {
-        fault->why = "too many different app names in this process";
-        return BIDE_EINPUT;
+        return refuse_item(fault,
+                           "too many different app names in this process");
     }
     r->low = r->high = code;
     return 0;
@@ -273,7 +280,7 @@ improve_fault(const char *text, struct outcome_fault *fault)
 
     snprintf(inner, sizeof(inner), "%.*s", (int)length, text);
     if (text[length] && read_good_item(inner, &item, &ignored) == 0) {
-        *fault = (struct outcome_fault){.why = "commas separate outcomes"};
+        refuse_item(fault, "commas separate outcomes");
         return;
     }
     snprintf(inner, sizeof(inner), "%.*s", (int)strcspn(start, around), start);
@@ -403,13 +410,10 @@ add_list_item(struct outcome_set *set, const char *item_text,
     int rc;
 
     if (item_text[0] == '\0') {
-        *fault = (struct outcome_fault){
-            .why = "an outcome is missing between commas"};
-        return BIDE_EINPUT;
+        return refuse_item(fault, "an outcome is missing between commas");
     }
     if (strcmp(item_text, "none") == 0) {
-        *fault = (struct outcome_fault){.why = "none cannot be in a list"};
-        return BIDE_EINPUT;
+        return refuse_item(fault, "none cannot be in a list");
     }
     rc = read_outcome_item(item_text, &item, fault);
     if (rc != 0) {
@@ -420,8 +424,7 @@ add_list_item(struct outcome_set *set, const char *item_text,
         return 0;
     }
     if (set->count == OUTCOME_SET_MAX) {
-        *fault = (struct outcome_fault){.why = "more than 256 outcomes"};
-        return BIDE_EINPUT;
+        return refuse_item(fault, "more than 256 outcomes");
     }
     return add_range(set, item.range);
 }
@@ -440,12 +443,8 @@ outcome_set_read(const char *text, struct outcome_set *out,
         return 0;
     }
     while (text && rc == 0) {
-        if (next_list_item(&text, item)) {
-            rc = add_list_item(&set, item, fault);
-        } else {
-            *fault = (struct outcome_fault){.why = unknown_item};
-            rc = BIDE_EINPUT;
-        }
+        rc = next_list_item(&text, item) ? add_list_item(&set, item, fault)
+                                         : refuse_item(fault, unknown_item);
     }
     if (rc == 0) {
         sort_ranges(&set);

@@ -282,7 +282,7 @@ static void
 switch_off_unused(struct announcement *t, struct cell *c, const char *name)
 {
     (void)c;
-    if (*name == '@' && !groups_have(t->used, name + 1)) {
+    if (*name == '@' && !groups_find(t->used, name + 1)) {
         follow_budget(t, t->index, NULL, t->txn);
     }
 }

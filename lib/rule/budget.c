@@ -277,17 +277,8 @@ price_in_tokens(const struct budget_rules *r, enum budget_price price)
     }
 }
 
-/* Reports whether the level is above budget_threshold, which retries
- * require. */
-static bool
-is_above_threshold(const struct budget_rules *r, const struct bucket_size *s,
-                   int64_t missing)
-{
-    return (double)(s->now - missing) > r->threshold * (double)s->now;
-}
-
 /* Adds `change` (negative: takes) to the tokens, never below empty or above
- * full.  With `whole`, the bucket must be above the threshold and hold the
+ * full.  With `whole`, the bucket must be above budget_threshold and hold the
  * whole amount, else the function returns false and takes nothing. */
 static bool
 move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
@@ -311,8 +302,9 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
         }
         more = refill_bucket(rate_of(g->budget, s.serial), now_ms, &b);
         missing = b.missing - more;
-        if (whole && (!is_above_threshold(r, &s, missing) ||
-                      s.now - missing < -change)) {
+        if (whole &&
+            ((double)(s.now - missing) <= r->threshold * (double)s.now ||
+             s.now - missing < -change)) {
             return false;
         }
         missing -= change;
@@ -330,13 +322,21 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
 
 /* ---- ratio ---- */
 
-static double
-allowed_retries(const struct budget_rules *r, const struct tally *window)
+/* Returns the retries within the window, if `total` is the total of retries,
+ * and how many it allows. */
+static uint64_t
+count_retries(const struct budget_rules *r, const struct guard *g,
+              uint64_t total, uint64_t now_ns, double *out_allowed)
 {
-    uint64_t earning = r->earn == EARN_ALL ? window->calls : window->earned;
+    struct tally now, window;
 
-    return r->ratio * (double)earning +
-           r->min_rate * ((double)r->window_ns / 1e9);
+    g->budget_tally(g->arg, &now);
+    now.retries = total;
+    window = window_since(&g->budget_rings->budget, r->window_ns, now_ns, &now);
+    *out_allowed = r->ratio * (double)(r->earn == EARN_ALL ? window.calls
+                                                           : window.earned) +
+                   r->min_rate * ((double)r->window_ns / 1e9);
+    return window.retries;
 }
 
 /* Takes one retry by a compare-and-swap on the total of retries.  If two
@@ -345,16 +345,14 @@ static bool
 take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
                     uint64_t now_ns)
 {
-    struct tally now, window;
     uint64_t seen = atomic_load(&g->budget->retries);
+    double allowed;
 
     do {
-        g->budget_tally(g->arg, &now);
-        now.retries = seen;
-        window =
-            window_since(&g->budget_rings->budget, r->window_ns, now_ns, &now);
+        uint64_t used = count_retries(r, g, seen, now_ns, &allowed);
+
         /* The tolerance makes 0.1 times 30 exactly 3. */
-        if ((double)window.retries + 1 > allowed_retries(r, &window) + 5e-7) {
+        if ((double)used + 1 > allowed + 5e-7) {
             return false;
         }
     } while (
@@ -485,17 +483,11 @@ budget_level(const struct budget_rules *b, const struct guard *g,
         return 1 - (double)k.missing / (double)all;
     }
     if (g->budget_rings) {
-        struct tally now, window;
         double all;
+        uint64_t used =
+            count_retries(b, g, atomic_load(&g->budget->retries), now_ns, &all);
 
-        g->budget_tally(g->arg, &now);
-        now.retries = atomic_load(&g->budget->retries);
-        window =
-            window_since(&g->budget_rings->budget, b->window_ns, now_ns, &now);
-        all = allowed_retries(b, &window);
-        return all <= 0 || (double)window.retries >= all
-                   ? 0
-                   : 1 - (double)window.retries / all;
+        return all <= 0 || (double)used >= all ? 0 : 1 - (double)used / all;
     }
     return 1;
 }

@@ -125,17 +125,6 @@ retry_price(const struct machine *m, const struct policy *p)
                                                       : PRICE_USUAL;
 }
 
-static bool
-charge_retry(struct machine *m, const struct policy *p, struct guard *g,
-             uint64_t now_ns)
-{
-    if (!m->has_paid) {
-        m->has_paid =
-            budget_take(&p->budget, g, retry_price(m, p), now_ns, &m->paid);
-    }
-    return m->has_paid;
-}
-
 /* Returns the charge for the retry that was decided and does not happen. */
 static void
 return_charge(struct machine *m, const struct policy *p, struct guard *g,
@@ -204,7 +193,9 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
     if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
         return BIDE_BY_BREAKER;
     }
-    return charge_retry(m, p, g, now_ns) ? BIDE_BY_NONE : BIDE_BY_BUDGET;
+    m->has_paid = m->has_paid || budget_take(&p->budget, g, retry_price(m, p),
+                                             now_ns, &m->paid);
+    return m->has_paid ? BIDE_BY_NONE : BIDE_BY_BUDGET;
 }
 
 static enum machine_says
@@ -253,13 +244,6 @@ count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
     g->count(g->arg, how);
 }
 
-/* Reports whether the server asks for no retry, and the policy heeds hints. */
-static bool
-forbids_retry(const struct policy *p, struct bide_outcome o)
-{
-    return p->hint.mode != RETRY_AFTER_IGNORE && o.hint == BIDE_HINT_NEVER;
-}
-
 static void
 report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
                 enum machine_kind kind, uint64_t now_ns)
@@ -283,7 +267,8 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
     }
     if (kind == KIND_SUCCESS) {
         budget_give(&p->budget, g, m->attempts > 1 ? &m->paid : NULL, now_ns);
-    } else if (kind == KIND_RETRY || forbids_retry(p, m->last)) {
+    } else if (kind == KIND_RETRY || (wait_follows_hint(&p->hint, m->last) &&
+                                      m->last.hint == BIDE_HINT_NEVER)) {
         budget_pay(&p->budget, g, retry_price(m, p), now_ns);
     }
 }

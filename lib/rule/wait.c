@@ -20,15 +20,6 @@ power_by_squaring(double base, uint32_t n)
 }
 
 static double
-polynomial_growth(double n, double power)
-{
-    if (power == floor(power)) {
-        return power_by_squaring(n, (uint32_t)power);
-    }
-    return pow(n, power);
-}
-
-static double
 chain_ns(const struct chain *c, uint32_t retry)
 {
     uint32_t i;
@@ -52,8 +43,11 @@ formula_ns(const struct wait_rules *w, uint32_t retry, double initial)
     case WAIT_POLYNOMIAL:
         return w->increment_ns == 0
                    ? initial
-                   : initial + (double)w->increment_ns *
-                                   polynomial_growth(retry, w->power);
+                   : initial +
+                         (double)w->increment_ns *
+                             (w->power == floor(w->power)
+                                  ? power_by_squaring(retry, (uint32_t)w->power)
+                                  : pow(retry, w->power));
     case WAIT_EXPONENTIAL:
         return initial > 0 ? initial * power_by_squaring(w->factor, retry - 1)
                            : 0;
@@ -81,15 +75,6 @@ apply_jitter(const struct jitter *j, double wait, double u)
     }
 }
 
-static double
-decorrelated_ns(const struct wait_rules *w, double initial,
-                uint64_t previous_ns, double u)
-{
-    double previous = fmax((double)previous_ns, initial);
-
-    return initial + u * (w->factor * previous - initial);
-}
-
 /* Rounds to whole ns within [low, high].  A value outside becomes exactly the
  * bound, and NaN becomes high. */
 static uint64_t
@@ -111,13 +96,13 @@ wait_own_ns(const struct wait_rules *w, uint32_t retry, uint64_t previous_ns,
     double initial =
         (double)(throttled ? w->throttle_initial_ns : w->initial_ns);
     uint64_t high = throttled ? w->throttle_max_ns : w->max_ns;
-    double wait;
+    double wait, previous = fmax((double)previous_ns, initial);
 
     if (retry == 0) {
         return 0; /* a free retry */
     }
     if (w->form == WAIT_DECORRELATED) {
-        return round_within(decorrelated_ns(w, initial, previous_ns, u),
+        return round_within(initial + u * (w->factor * previous - initial),
                             w->min_ns, high);
     }
     wait = fmin(formula_ns(w, retry, initial), (double)high);

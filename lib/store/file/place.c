@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/paths.h"
+#include "base/plain.h"
 #include "base/safe.h"
 #include "store/pages/pages_file.h"
 
@@ -211,15 +212,12 @@ write_lock_line(int fd, const char *command)
 {
     char line[COMMAND_MAX + 64];
     struct process self = process_self();
-    int length = snprintf(line, sizeof(line), "%u %u %" PRIu64 " %.*s\n",
+    int length = snprintf(line, sizeof(line), "%u %u %" PRIu64 " %.*s",
                           self.pid, self.space, clock_monotonic_ns(),
                           COMMAND_MAX, command ? command : "?");
 
-    for (char *p = line; p < line + length - 1; p++) {
-        if ((unsigned char)*p < ' ' || *p == 127) {
-            *p = '?';
-        }
-    }
+    plain_hide_controls(line);
+    line[length++] = '\n';
     /* A failure is ignored: the lock holds without its line. */
     if (pwrite(fd, line, (size_t)length, 0) == length &&
         ftruncate(fd, length)) {

@@ -46,40 +46,38 @@ claim_pages(void *arg, uint64_t first, uint64_t count)
 
 /* ---- the list of free pages ---- */
 
-/* Checks one record of the list: the number of pages, then the pages in
- * descending order, u64 each.  The record may be longer. */
-static int
-check_free_list(struct check *c, const struct node *n)
+/* Returns the fault of one record of the list, or NULL: the number of pages,
+ * then the pages in descending order, u64 each.  The record may be longer. */
+static const char *
+free_list_fault(struct check *c, const struct node *n)
 {
     uint64_t txn, count, page, before = UINT64_MAX;
 
     assert(n->key_length == sizeof(txn)); /* page_fault */
     memcpy(&txn, n->key, sizeof(txn));
     if (!txn || txn > c->snapshot->meta.txn) {
-        return report_fault(c, "free pages",
-                            "a list has the number of no transaction");
+        return "a list has the number of no transaction";
     }
     if (n->value_length < 8 || n->value_length % 8) {
-        return report_fault(c, "free pages", "a list has a wrong length");
+        return "a list has a wrong length";
     }
     memcpy(&count, n->value, sizeof(count));
     if (count > n->value_length / 8 - 1) {
-        return report_fault(c, "free pages",
-                            "a list is longer than its record");
+        return "a list is longer than its record";
     }
     for (uint64_t i = 1; i <= count; i++) {
         memcpy(&page, n->value + i * 8, sizeof(page));
         if (page < 2 || page > c->snapshot->meta.last_page || page >= before) {
-            return report_fault(c, "free pages", "a list is out of order");
+            return "a list is out of order";
         }
         before = page;
         if (page >= c->pages) {
             c->free_past++;
         } else if (!claim_pages(c, page, 1)) {
-            return report_fault(c, "free pages", "a page is free and in use");
+            return "a page is free and in use";
         }
     }
-    return 0;
+    return NULL;
 }
 
 /* ---- trees ---- */
@@ -103,6 +101,7 @@ static int
 check_node(struct check *c, struct path *p, const char *name, bool top)
 {
     struct node n = path_node(p);
+    const char *fault;
     void *big;
     int rc;
 
@@ -114,11 +113,9 @@ check_node(struct check *c, struct path *p, const char *name, bool top)
         return report_fault(c, name, "a record is a tree");
     }
     rc = path_value(p, &n, &big);
-    if (!rc && p->numbers) {
-        rc = check_free_list(c, &n);
-    }
+    fault = !rc && p->numbers ? free_list_fault(c, &n) : NULL;
     free(big);
-    return rc;
+    return fault ? report_fault(c, "free pages", fault) : rc;
 }
 
 /* Checks the pages of a path for overlaps and gaps.  Call at
