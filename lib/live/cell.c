@@ -432,10 +432,8 @@ write_limit(struct cell *c, uint64_t txn, uint32_t limit_ms)
     uint64_t seen = atomic_load(&c->limit);
 
     for (int i = 0; i < GATE_TRIES; i++) {
-        if ((int32_t)((uint32_t)txn - (uint32_t)(seen >> 32)) < 0) {
-            return;
-        }
-        if (atomic_compare_exchange_weak(&c->limit, &seen,
+        if ((int32_t)((uint32_t)txn - (uint32_t)(seen >> 32)) < 0 ||
+            atomic_compare_exchange_weak(&c->limit, &seen,
                                          txn << 32 | limit_ms)) {
             return;
         }

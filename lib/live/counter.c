@@ -247,8 +247,8 @@ name_outcome(const uint64_t *slot, char *out, size_t size)
     return true;
 }
 
-static int
-compare_frequency(const void *a, const void *b)
+int
+cell_outcome_order(const void *a, const void *b)
 {
     const struct cell_outcome *x = a, *y = b;
 
@@ -282,7 +282,7 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
             }
         }
     }
-    qsort(out->outcome, n, sizeof(out->outcome[0]), compare_frequency);
+    qsort(out->outcome, n, sizeof(out->outcome[0]), cell_outcome_order);
     if (other) {
         memset(&out->outcome[n], 0, sizeof(out->outcome[n]));
         strcpy(out->outcome[n].name, "other");

@@ -32,6 +32,7 @@ struct cell_outcome {
     char name[64]; /* "http.503" */
     uint64_t count;
 };
+int cell_outcome_order(const void *a, const void *b); /* by frequency */
 
 /* Totals of the breaker and the budget, in the order of struct guard_rings. */
 enum guard_total {

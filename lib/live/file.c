@@ -142,6 +142,14 @@ file_reserve(int fd, uint64_t offset, uint64_t size)
     return rc ? live_error(errno) : 0;
 }
 
+static int
+write_number(int fd, size_t offset, uint64_t number)
+{
+    return pwrite(fd, &number, sizeof(number), (off_t)offset) == sizeof(number)
+               ? 0
+               : BIDE_ESYS;
+}
+
 /* Reserves everything before LIVE_CELLS, which is mapped at once, and records
  * the inode number as proof.  It is needed again for a copy of the file, which
  * may have holes.  Reserving at each start would take a quarter of the time
@@ -151,13 +159,8 @@ reserve_front(int fd, uint64_t inode)
 {
     int rc = file_reserve(fd, 0, LIVE_CELLS);
 
-    if (rc) {
-        return rc;
-    }
-    return pwrite(fd, &inode, sizeof(inode),
-                  offsetof(struct live_header, inode)) == sizeof(inode)
-               ? 0
-               : BIDE_ESYS;
+    return rc ? rc
+              : write_number(fd, offsetof(struct live_header, inode), inode);
 }
 
 /* Opens and checks the file; out_fd NULL: only looks.  Returns 0, STALE,
@@ -196,7 +199,6 @@ static int
 write_draft(int fd, const char *directory, const uint8_t id[16])
 {
     struct live_header h;
-    uint64_t magic = LIVE_MAGIC;
     struct stat st;
     int rc;
 
@@ -212,11 +214,7 @@ write_draft(int fd, const char *directory, const uint8_t id[16])
         return live_error(errno);
     }
     rc = fstat(fd, &st) ? live_error(errno) : reserve_front(fd, st.st_ino);
-    if (rc) {
-        return rc;
-    }
-    return pwrite(fd, &magic, sizeof(magic), 0) == sizeof(magic) ? 0
-                                                                 : BIDE_ESYS;
+    return rc ? rc : write_number(fd, 0, LIVE_MAGIC);
 }
 
 static int
@@ -247,11 +245,9 @@ link_draft(const struct file_draft *d, const char *to)
 {
     char from[64];
 
-    if (d->name[0]) {
-        return link(d->name, to) ? live_error(errno) : 0;
-    }
     snprintf(from, sizeof(from), "/proc/self/fd/%d", d->fd);
-    return linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW)
+    return linkat(AT_FDCWD, *d->name ? d->name : from, AT_FDCWD, to,
+                  *d->name ? 0 : AT_SYMLINK_FOLLOW)
                ? live_error(errno)
                : 0;
 }

@@ -80,7 +80,7 @@ int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
 int file_reserve(int fd, uint64_t offset, uint64_t size);
 void file_header(const uint8_t id[16], struct live_header *out);
 
-/* Opens the bell for live_ring; -1 on failure.  In wake.c. */
-int bell_open(struct live *l, bool create);
+/* Opens the bell for live_ring, or makes it; -1 on failure.  In wake.c. */
+int bell_open(struct live *l);
 
 #endif

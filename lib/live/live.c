@@ -102,7 +102,7 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
     }
     /* Makes the bell if there is none.  If that fails, live_bell uses a timer.
      */
-    bell = bell_open(l, true);
+    bell = bell_open(l);
     if (bell >= 0) {
         close(bell);
     }
@@ -269,65 +269,60 @@ live_fd(struct live *l)
 
 /* ---- mapping ---- */
 
-static char *
-map_segment(struct live *l, _Atomic(char *) *place, uint64_t offset,
-            size_t size)
+/* Maps the segment of an item, which has `each` items of `size` bytes; the
+ * first of all is at `begin` in the file.  Returns the item.  Inlined, so that
+ * the divisions are by constants. */
+static inline __attribute__((always_inline)) void *
+map_item(struct live *l, _Atomic(char *) *segments, uint32_t index,
+         uint32_t each, uint64_t begin, size_t size)
 {
+    _Atomic(char *) *place = &segments[index / each];
     char *seen = atomic_load_explicit(place, memory_order_acquire), *p;
+    size_t length = each * size;
+    uint64_t offset = begin + index / each * length;
     int fd;
 
     if (seen) {
-        return seen;
+        return seen + index % each * size;
     }
     fd = live_fd(l);
     if (fd < 0) {
         return NULL;
     }
-    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+             (off_t)offset);
     if (p == MAP_FAILED) {
         return NULL;
     }
     if (offset >= LIVE_BODIES) {
-        madvise(p, size, MADV_DONTDUMP); /* not needed in a core file */
+        madvise(p, length, MADV_DONTDUMP); /* not needed in a core file */
     }
     if (!atomic_compare_exchange_strong(place, &seen, p)) {
-        munmap(p, size);
-        return seen;
+        munmap(p, length);
+        p = seen;
     }
-    return p;
+    return p + index % each * size;
 }
 
 struct cell *
 live_map_cell(struct live *l, uint32_t index)
 {
-    uint32_t segment = index / CELL_SEGMENT;
-    char *p;
-
     assert(index < l->cell_max);
-    if (live_is_private(l)) {
-        return (void *)(l->memory + cell_offset(index));
-    }
-    p = map_segment(l, &l->cell_segment[segment],
-                    cell_offset(segment * CELL_SEGMENT),
-                    CELL_SEGMENT * sizeof(struct cell));
-    return p ? (struct cell *)(void *)p + index % CELL_SEGMENT : NULL;
+    return live_is_private(l)
+               ? (void *)(l->memory + cell_offset(index))
+               : map_item(l, l->cell_segment, index, CELL_SEGMENT, LIVE_CELLS,
+                          sizeof(struct cell));
 }
 
 struct body *
 live_map_body(struct live *l, uint32_t index)
 {
-    uint32_t segment = index / BODY_SEGMENT;
-    char *p;
-
     assert(index < l->cell_max);
-    if (live_is_private(l)) {
-        return (void *)(l->memory + private_bodies_offset(l->cell_max) +
-                        index * (size_t)BODY_SIZE);
-    }
-    p = map_segment(l, &l->body_segment[segment],
-                    body_offset(segment * BODY_SEGMENT),
-                    BODY_SEGMENT * (size_t)BODY_SIZE);
-    return p ? (void *)(p + index % BODY_SEGMENT * (size_t)BODY_SIZE) : NULL;
+    return live_is_private(l)
+               ? (void *)(l->memory + private_bodies_offset(l->cell_max) +
+                          index * (size_t)BODY_SIZE)
+               : map_item(l, l->body_segment, index, BODY_SEGMENT, LIVE_BODIES,
+                          BODY_SIZE);
 }
 
 /* ---- space ---- */

@@ -70,7 +70,7 @@ bell_path(const struct live *l, char path[PATH_MAX])
 }
 
 int
-bell_open(struct live *l, bool create)
+bell_open(struct live *l)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -80,7 +80,7 @@ bell_open(struct live *l, bool create)
         return -1;
     }
     fd = safe_open(path);
-    if (fd >= 0 || errno != ENOENT || !create) {
+    if (fd >= 0 || errno != ENOENT) {
         return fd;
     }
     fd = safe_make(path);
@@ -99,7 +99,7 @@ live_ring(struct live *l)
     int fd;
 
     atomic_fetch_add(&live_header(l)->rings, 1);
-    fd = bell_open(l, true);
+    fd = bell_open(l);
     if (fd < 0) {
         return;
     }

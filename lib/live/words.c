@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plain.h"
+
 void
 words_write(_Atomic uint64_t *words, size_t count, const char *text)
 {
@@ -36,11 +38,7 @@ words_show(const _Atomic uint64_t *words, size_t count, char *out, size_t size)
     char text[8 * 8 + 1];
 
     words_read(words, count, text);
-    for (char *c = text; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            *c = '?';
-        }
-    }
+    plain_hide_controls(text);
     snprintf(out, size, "%.*s", (int)size - 1, text);
 }
 
