@@ -151,22 +151,6 @@ help_on_key(const struct key *key)
 
 /* ---- bide help outcomes ---- */
 
-/* Writes the names of `classes` into the buffer: "connect, transient". */
-static void
-join_class_names(uint32_t classes, char *buffer, size_t size)
-{
-    const struct outcome_class_row *row;
-    size_t used = 0;
-
-    buffer[0] = '\0';
-    for (size_t i = 0; (row = outcome_class_row(i)); i++) {
-        if (classes & row->bit && used < size) {
-            used += (size_t)snprintf(buffer + used, size - used, "%s%s",
-                                     used > 0 ? ", " : "", row->name);
-        }
-    }
-}
-
 static int
 help_outcomes(void)
 {
@@ -175,7 +159,7 @@ help_outcomes(void)
     const struct outcome_class_row *class;
     const struct outcome_row *row;
     struct table *t = table_new(columns, 3);
-    char name[64], classes[128];
+    char name[64], *classes;
 
     puts("Outcomes of an attempt, as in retry_on = transient, http.409\n");
     for (size_t i = 0; (class = outcome_class_row(i)); i++) {
@@ -189,8 +173,10 @@ help_outcomes(void)
             (struct bide_outcome){.domain = row->domain, .code = row->code},
             name, sizeof(name));
         table_row_of(t, name);
-        join_class_names(row->classes, classes, sizeof(classes));
-        table_cell(t, 1, "%s", *classes ? classes : "-");
+        classes =
+            outcome_set_write(&(struct outcome_set){.classes = row->classes});
+        table_cell(t, 1, "%s", row->classes && classes ? classes : "-");
+        free(classes);
         table_cell(t, 2, "%s", row->note ? row->note : "");
     }
     return table_print(t) ? say_no_memory() : STATUS_DONE;

@@ -144,15 +144,6 @@ read_operand(struct command_line *line, char *arg)
     return GO_ON;
 }
 
-/* Reports whether the words that follow belong to another program (exec), so
- * that none of them is an option of bide. */
-static bool
-options_have_ended(const struct command_line *line)
-{
-    return line->command && line->command->rest_from > 0 &&
-           line->count > line->command->rest_from;
-}
-
 static int
 read_line(struct command_line *line, char **at)
 {
@@ -160,7 +151,9 @@ read_line(struct command_line *line, char **at)
     int status = GO_ON;
 
     for (; *at && status == GO_ON; at++) {
-        options = options && !options_have_ended(line);
+        /* The words of another program (exec) are no options of bide. */
+        options = options && !(line->command && line->command->rest_from > 0 &&
+                               line->count > line->command->rest_from);
         if (options && strcmp(*at, "--") == 0) {
             options = false;
         } else if (options && **at == '-' && (*at)[1]) {

@@ -56,15 +56,6 @@ explain_store(const struct failure *f, const char *remedy,
     TO_DO(out, "%s", f->words[length] ? f->words + length + 1 : remedy);
 }
 
-static const char *
-history_remedy(int rc)
-{
-    return rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT
-               ? "run bide record: it keeps everything that can be read; if "
-                 "that fails, move the file away"
-               : "";
-}
-
 /* ---- policies and versions ---- */
 
 static void
@@ -138,7 +129,12 @@ explain(const struct failure *f, struct explained *out)
         explain_store(f, usual_remedy(f->rc), out);
         break;
     case FAILURE_HISTORY:
-        explain_store(f, history_remedy(f->rc), out);
+        explain_store(f,
+                      f->rc == BIDE_EDAMAGED || f->rc == BIDE_EFORMAT
+                          ? "run bide record: it keeps everything that can be "
+                            "read; if that fails, move the file away"
+                          : "",
+                      out);
         break;
     case FAILURE_RECORDING:
         explain_store(f, "", out);

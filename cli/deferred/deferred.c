@@ -141,10 +141,16 @@ work_filter_read(struct command_line *line, struct work_filter *out)
                          &out->until_ns);
 }
 
+static bool
+is_damaged(const struct deferred_item *item)
+{
+    return item->length == SIZE_MAX;
+}
+
 bool
 work_filter_holds(const struct work_filter *f, const struct deferred_item *item)
 {
-    return item->length != SIZE_MAX && item->stored_ns >= f->since_ns &&
+    return !is_damaged(item) && item->stored_ns >= f->since_ns &&
            item->stored_ns <= f->until_ns &&
            (!f->error || strstr(item->last_error, f->error)) &&
            (!f->only_dead || item->state == DEFERRED_DEAD);
@@ -170,17 +176,10 @@ state_name(const struct deferred_item *item, uint64_t now_ns)
     return is_expired(item, now_ns) ? "expired" : states[item->state];
 }
 
-static bool
-is_damaged(const struct deferred_item *item)
+static uint64_t
+age_ns(const struct deferred_item *item, uint64_t now_ns)
 {
-    return item->length == SIZE_MAX;
-}
-
-static char *
-format_work_age(uint64_t since_ns, uint64_t now_ns, char *buffer, size_t size)
-{
-    return duration_round(now_ns > since_ns ? now_ns - since_ns : 0, buffer,
-                          size);
+    return now_ns > item->stored_ns ? now_ns - item->stored_ns : 0;
 }
 
 /* ---- list ---- */
@@ -227,7 +226,7 @@ add_item_row(struct listing *l, const struct deferred_item *item)
         return;
     }
     table_cell(t, AGE, "%s",
-               format_work_age(item->stored_ns, l->now_ns, text, sizeof(text)));
+               duration_round(age_ns(item, l->now_ns), text, sizeof(text)));
     add_due_cell(t, item, l->now_ns);
     table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
     table_cell(t, STATE, "%s", state_name(item, l->now_ns));
@@ -252,8 +251,7 @@ put_item(struct json *j, const struct deferred_item *item, uint64_t now_ns)
     json_put_text(j, "state", state_name(item, now_ns));
     json_put_count(j, "attempts", item->attempts);
     json_put_s(j, "stored", item->stored_ns);
-    json_put_ms(j, "age_ms",
-                now_ns > item->stored_ns ? now_ns - item->stored_ns : 0);
+    json_put_ms(j, "age_ms", age_ns(item, now_ns));
     if (item->state == DEFERRED_WAITING && !is_expired(item, now_ns)) {
         json_put_ms(j, "due_in_ms",
                     item->due_ns > now_ns ? item->due_ns - now_ns : 0);

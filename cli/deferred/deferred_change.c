@@ -57,18 +57,6 @@ wake_worker_of(void *arg, const struct deferred_counts *c)
     return 0;
 }
 
-/* Wakes the workers that wait for work of the policy `name` (NULL: of any
- * policy). */
-static void
-wake_workers(struct command_line *line, struct deferred *d, const char *name)
-{
-    if (name) {
-        admin_deferred_arrived(line->registry, name);
-    } else {
-        deferred_counts(d, wake_worker_of, line->registry);
-    }
-}
-
 /* A change by an operator. */
 struct work_change {
     enum deferred_did kind;
@@ -121,7 +109,11 @@ change_found(struct command_line *line, const struct work_change *change,
     rc = deferred_each(d, name, collect_id, &f);
     status = rc < 0 ? work_failed(rc, "deferred work")
                     : change_listed(line, d, change, &f);
-    wake_workers(line, d, name);
+    if (name) {
+        admin_deferred_arrived(line->registry, name);
+    } else {
+        deferred_counts(d, wake_worker_of, line->registry);
+    }
     free(f.ids);
     return status;
 }

@@ -99,17 +99,6 @@ find_or_insert_row(struct row_builder *b, const struct history_row *key)
     return &rows->list[at];
 }
 
-static int
-compare_outcomes(const void *x, const void *y)
-{
-    const struct cell_outcome *a = x, *b = y;
-
-    if (a->count != b->count) {
-        return a->count < b->count ? 1 : -1;
-    }
-    return strcmp(a->name, b->name);
-}
-
 /* Converts the figures of a complete row to the statistics that are shown, and
  * frees them, because they are large.  Returns 0 or BIDE_ENOMEM. */
 static int
@@ -135,7 +124,7 @@ finish_row(struct row_builder *b, struct history_row *row)
     }
     row->outcome_count = f->outcome_count;
     qsort(row->outcomes, row->outcome_count, sizeof(*row->outcomes),
-          compare_outcomes);
+          cell_outcome_order);
     free(row->figures);
     row->figures = NULL;
     return 0;
@@ -162,38 +151,33 @@ finish_rows_before(struct row_builder *b, const struct history_row *row)
 
 /* ---- the plot's bins ---- */
 
-/* Chooses the shortest step with which the bins cover first_ns to last_ns. */
+/* At the first interval, chooses the shortest step with which the bins cover
+ * the rest of the range. */
 static void
-begin_bins(struct history_rows *rows, uint64_t first_ns, uint64_t last_ns)
+begin_bins(struct history_rows *rows, const struct history_interval *i)
 {
     static const uint64_t steps[] = {
         MINUTE_NS,      2 * MINUTE_NS, 5 * MINUTE_NS, 10 * MINUTE_NS,
         30 * MINUTE_NS, HOUR_NS,       2 * HOUR_NS,   6 * HOUR_NS,
         12 * HOUR_NS,   DAY_NS,        2 * DAY_NS,    7 * DAY_NS};
-    uint64_t span = last_ns > first_ns ? last_ns - first_ns : 1;
-    size_t i = 0;
-
-    while (i + 1 < sizeof(steps) / sizeof(steps[0]) &&
-           span / steps[i] + 2 > HISTORY_BINS) {
-        i++;
-    }
-    rows->bins.step_ns = steps[i];
-    while (span / rows->bins.step_ns + 2 > HISTORY_BINS) {
-        rows->bins.step_ns *= 2;
-    }
-    rows->bins.first_ns = first_ns / rows->bins.step_ns * rows->bins.step_ns;
-}
-
-/* At the first interval, sets up the bins for the rest of the range. */
-static void
-begin_bins_for(struct history_rows *rows, const struct history_interval *i)
-{
     uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
     uint64_t last =
         rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+    struct history_bins *b = &rows->bins;
+    uint64_t span;
+    size_t k = 0;
 
     first = first > 0 && i->end_ns - first < 730 * DAY_NS ? first : i->begin_ns;
-    begin_bins(rows, first, last);
+    span = last > first ? last - first : 1;
+    while (k + 1 < sizeof(steps) / sizeof(steps[0]) &&
+           span / steps[k] + 2 > HISTORY_BINS) {
+        k++;
+    }
+    b->step_ns = steps[k];
+    while (span / b->step_ns + 2 > HISTORY_BINS) {
+        b->step_ns *= 2;
+    }
+    b->first_ns = first / b->step_ns * b->step_ns;
 }
 
 static size_t
@@ -251,7 +235,7 @@ add_to_bins(struct history_rows *rows, const struct history_interval *i)
     size_t first, last;
 
     if (b->step_ns == 0) {
-        begin_bins_for(rows, i);
+        begin_bins(rows, i);
     }
     first = find_bin(b, i->begin_ns);
     last = find_bin(b, i->end_ns > 0 ? i->end_ns - 1 : 0);

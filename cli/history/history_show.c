@@ -31,21 +31,11 @@ has_figure(const struct history_rows *rows, size_t figure)
 
 /* ---- one row below the other ---- */
 
-/* Reports whether a row covers more than its slot, because nothing was recorded
- * for a time. */
-static bool
-is_longer_than_slot(const struct history_rows *rows,
-                    const struct history_row *row)
-{
-    uint64_t usual = history_step_ns(rows->by);
-
-    return row->end_ns - row->begin_ns > usual + usual / 2;
-}
-
 static void
 add_row_label(struct table *t, const struct history_rows *rows,
               const struct history_row *row)
 {
+    uint64_t usual = history_step_ns(rows->by);
     char text[64], length[32];
 
     switch (rows->by) {
@@ -68,7 +58,8 @@ add_row_label(struct table *t, const struct history_rows *rows,
     case BY_MINUTE:
     case BY_HOUR:
         when_write(row->begin_ns, rows->now_ns, text, sizeof(text));
-        if (is_longer_than_slot(rows, row)) {
+        /* It is longer if nothing was recorded for a time. */
+        if (row->end_ns - row->begin_ns > usual + usual / 2) {
             table_cell(t, 0, "%s, %s", text,
                        duration_round(row->end_ns - row->begin_ns, length,
                                       sizeof(length)));
@@ -79,20 +70,12 @@ add_row_label(struct table *t, const struct history_rows *rows,
     }
 }
 
-static const char *
-label_title(enum history_by by)
-{
-    return by == BY_POLICY    ? "POLICY"
-           : by == BY_SCOPE   ? "SCOPE"
-           : by == BY_VERSION ? "VERSION"
-                              : "FROM";
-}
-
 static int
 print_rows(const struct history_rows *rows)
 {
-    struct table_column columns[FIGURES + 1] = {
-        {label_title(rows->by), TABLE_NAME}};
+    static const char *const titles[] = {"POLICY", "SCOPE", "VERSION", "FROM",
+                                         "FROM"}; /* enum history_by */
+    struct table_column columns[FIGURES + 1] = {{titles[rows->by], TABLE_NAME}};
     size_t which[FIGURES], count = 0;
     char text[32];
     struct table *t;

@@ -21,17 +21,6 @@ struct budget_members {
     size_t count;
 };
 
-static void
-add_member(struct budget_members *m, const char *name)
-{
-    if (m->array) {
-        json_put_text(m->array, NULL, name);
-    } else {
-        printf("%s%s", m->count > 0 ? ", " : "", name);
-    }
-    m->count++;
-}
-
 static int
 add_if_member(void *arg, const struct record *r)
 {
@@ -40,7 +29,12 @@ add_if_member(void *arg, const struct record *r)
     int rc = guard_compile(m->registry, r, &p);
 
     if (rc == 0 && p && strcmp(p->budget.group, m->of->budget.group) == 0) {
-        add_member(m, r->name);
+        if (m->array) {
+            json_put_text(m->array, NULL, r->name);
+        } else {
+            printf("%s%s", m->count > 0 ? ", " : "", r->name);
+        }
+        m->count++;
     }
     policy_free(p);
     return rc;

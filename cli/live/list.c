@@ -333,16 +333,6 @@ put_counts(struct json *j, const struct count *c)
 }
 
 static void
-put_guards(struct list *list, struct json *j, const struct policy *p,
-           const struct guarded *guarded)
-{
-    guard_put(j, admin_live_failed(list->registry) ? NULL : p, &guarded->worst);
-    if (guarded->scopes > 0) {
-        guard_put_parts(j, p, guarded->parts, guarded->count);
-    }
-}
-
-static void
 put_policy(struct list *list, const struct record *r, const struct policy *p,
            const struct count *c, const struct guarded *guarded)
 {
@@ -363,7 +353,10 @@ put_policy(struct list *list, const struct record *r, const struct policy *p,
     }
     layer_each(list->registry, r, layer_put, json_in_array(j, "layers"));
     put_counts(j, c);
-    put_guards(list, j, p, guarded);
+    guard_put(j, admin_live_failed(list->registry) ? NULL : p, &guarded->worst);
+    if (guarded->scopes > 0) {
+        guard_put_parts(j, p, guarded->parts, guarded->count);
+    }
     if (c && c->cell.scopes_refused > 0) {
         json_put_count(j, "scopes_refused", c->cell.scopes_refused);
     }

@@ -13,12 +13,6 @@ const double exposition_bounds[EXPOSITION_BOUNDS] = {
     0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
     0.25,   0.5,    1,     2.5,    5,     10,   30,    60,   300};
 
-static uint64_t
-add_saturating(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 void
 exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
                    struct exposition_histogram *out)
@@ -32,7 +26,9 @@ exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
         while (bound < EXPOSITION_BOUNDS && middle > exposition_bounds[bound]) {
             out->at_most[bound++] = out->count;
         }
-        out->count = add_saturating(out->count, counts[i]);
+        out->count = counts[i] > UINT64_MAX - out->count
+                         ? UINT64_MAX
+                         : out->count + counts[i];
         out->sum += (double)counts[i] * middle;
     }
     while (bound < EXPOSITION_BOUNDS) {

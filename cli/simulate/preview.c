@@ -212,17 +212,6 @@ print_end(const struct forecast *f)
 
 /* ---- the command ---- */
 
-/* Returns the number of retries to show; `asked` is --attempts, 0 if absent. */
-static uint32_t
-retries_to_show(const struct policy *p, uint32_t asked)
-{
-    uint32_t attempts = asked                               ? asked
-                        : p->attempts == ATTEMPTS_UNLIMITED ? ROWS_OF_UNLIMITED
-                                                            : p->attempts;
-
-    return attempts - 1;
-}
-
 static int
 keep_row(void *arg, const struct preview_row *row)
 {
@@ -241,13 +230,17 @@ keep_row(void *arg, const struct preview_row *row)
     return 0;
 }
 
+/* `asked` is --attempts, 0 if absent. */
 static int
 show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
 {
     bool as_json = line->option[OPTION_JSON] != NULL;
     struct forecast f = {.policy = p,
                          .most = as_json || asked ? ROWS_MAX : TABLE_ROWS - 1};
-    int rc = preview(p, retries_to_show(p, asked), keep_row, &f, &f.ends);
+    uint32_t attempts = asked                               ? asked
+                        : p->attempts == ATTEMPTS_UNLIMITED ? ROWS_OF_UNLIMITED
+                                                            : p->attempts;
+    int rc = preview(p, attempts - 1, keep_row, &f, &f.ends);
 
     if (rc == 0) {
         rc = as_json ? print_preview_json(&f) : print_preview(&f);
@@ -268,14 +261,11 @@ compile_and_show(struct command_line *line, struct source *source,
 {
     struct policy *policy = NULL;
     struct faults faults = {0};
-    int status, rc = policy_compile(text, source_find, source,
-                                    line->operands[0], &policy, &faults);
+    int rc = policy_compile(text, source_find, source, line->operands[0],
+                            &policy, &faults);
+    int status = say_refusal(rc, &faults, line->operands[0], NULL);
 
-    if (rc) {
-        return say_refusal(rc, &faults, line->operands[0], NULL);
-    }
-    say_warnings(&faults);
-    status = show_forecast(line, policy, asked);
+    status = status ? status : show_forecast(line, policy, asked);
     policy_free(policy);
     return status;
 }

@@ -118,11 +118,8 @@ run_script(struct command_line *line, struct source *source,
     } else {
         table_free(t);
     }
-    if (rc) {
-        return say_refusal(rc, &faults, policy_text_name(text), NULL);
-    }
-    say_warnings(&faults);
-    return printed ? say_no_memory() : STATUS_DONE;
+    rc = say_refusal(rc, &faults, policy_text_name(text), NULL);
+    return rc ? rc : printed ? say_no_memory() : STATUS_DONE;
 }
 
 /* ---- the script ---- */

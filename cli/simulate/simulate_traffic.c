@@ -90,16 +90,6 @@ read_present(struct source *source, struct command_line *line,
     return status;
 }
 
-static int
-compile_rules(struct source *source, const struct policy_text *text,
-              const char *file, struct policy **out)
-{
-    struct faults faults = {0};
-    int rc = policy_compile(text, source_find, source, file, out, &faults);
-
-    return say_refusal(rc, &faults, file, NULL);
-}
-
 int
 simulated_rules(struct command_line *line, struct simulated *out)
 {
@@ -114,8 +104,11 @@ simulated_rules(struct command_line *line, struct simulated *out)
                      : say_no_memory();
     }
     for (int i = 0; i < out->runs && status == 0; i++) {
-        status = compile_rules(&out->source, out->text[i], line->operands[0],
-                               &out->policy[i]);
+        struct faults faults = {0};
+        int rc = policy_compile(out->text[i], source_find, &out->source,
+                                line->operands[0], &out->policy[i], &faults);
+
+        status = say_refusal(rc, &faults, line->operands[0], NULL);
     }
     return status;
 }
