@@ -44,10 +44,9 @@ signals_next(int signals)
 {
     struct signalfd_siginfo pending;
 
-    if (read(signals, &pending, sizeof(pending)) != (ssize_t)sizeof(pending)) {
-        return 0;
-    }
-    return (int)pending.ssi_signo;
+    return read(signals, &pending, sizeof(pending)) == (ssize_t)sizeof(pending)
+               ? (int)pending.ssi_signo
+               : 0;
 }
 
 bool

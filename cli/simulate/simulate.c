@@ -145,14 +145,11 @@ read_draw(struct command_line *line, double *out)
 {
     const char *text = line->option[OPTION_RANDOM];
     char *end;
-    double draw = 0.5;
+    double draw = text ? strtod(text, &end) : 0.5;
 
-    if (text) {
-        draw = strtod(text, &end);
-        if (end == text || *end || !isfinite(draw) || draw < 0 || draw > 1) {
-            return say_usage(line, "--random %s: not a number from 0 to 1",
-                             text);
-        }
+    if (text &&
+        (end == text || *end || !isfinite(draw) || draw < 0 || draw > 1)) {
+        return say_usage(line, "--random %s: not a number from 0 to 1", text);
     }
     *out = draw;
     return 0;

@@ -50,8 +50,7 @@ struct cell_reading {
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
     uint32_t outcome_count; /* sorted, most frequent first */
     struct cell_outcome outcome[CELL_OUTCOMES + 1]; /* the last: "other" */
-    uint64_t unnamed; /* part of "other": outcomes whose name is not written
-                         yet */
+    uint64_t unnamed; /* part of "other": their names are not written yet */
     uint64_t guard[GUARD_TOTALS];
 };
 

@@ -87,19 +87,6 @@ refuse_above(struct key_check *c, const char *key, const char *other,
     report_pair(c, false, key, "above", other, effect);
 }
 
-static uint64_t
-chain_longest_ns(const struct chain *chain)
-{
-    uint64_t longest = 0;
-
-    for (uint32_t i = 0; i < chain->count; i++) {
-        if (chain->steps[i].wait_ns > longest) {
-            longest = chain->steps[i].wait_ns;
-        }
-    }
-    return longest;
-}
-
 /* Checks the limits of the shared words of budget and breaker, and refuses a
  * budget that would never allow a retry. */
 static void
@@ -163,7 +150,9 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
 {
     const struct wait_rules *w = &p->wait;
     bool chain = w->form == WAIT_CHAIN;
-    uint64_t first = chain ? chain_longest_ns(&w->chain) : w->initial_ns;
+    uint64_t first =
+        chain ? policy_longest_ns(find_origin(c, "wait_chain")->value)
+              : w->initial_ns;
     uint64_t throttled = chain ? first : w->throttle_initial_ns;
     bool throttle_max = is_set(c, "throttle_wait_max");
 

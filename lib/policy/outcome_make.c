@@ -36,23 +36,20 @@ bide_errno(int error)
 struct bide_outcome
 bide_http(int status, const char *retry_after)
 {
-    struct bide_outcome o;
+    struct bide_outcome o = make_outcome(
+        BIDE_DOMAIN_HTTP, status >= 100 && status <= 999 ? status : 0);
     uint64_t after_ns;
 
-    o = make_outcome(BIDE_DOMAIN_HTTP,
-                     status >= 100 && status <= 999 ? status : 0);
-    if (!retry_after) {
-        return o;
-    }
     /* A date is a time of the wall clock, which callers do not pass.  No time
      * to wait is no hint: the policy's own wait holds. */
-    if (http_retry_after(retry_after,
-                         (int64_t)(clock_realtime_ns() / UINT64_C(1000000000)),
-                         &after_ns) != 0 ||
-        after_ns == 0) {
-        return o;
-    }
-    return bide_outcome_after(o, after_ns);
+    return retry_after &&
+                   http_retry_after(
+                       retry_after,
+                       (int64_t)(clock_realtime_ns() / UINT64_C(1000000000)),
+                       &after_ns) == 0 &&
+                   after_ns > 0
+               ? bide_outcome_after(o, after_ns)
+               : o;
 }
 
 struct bide_outcome

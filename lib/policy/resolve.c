@@ -146,9 +146,8 @@ is_used(const char *key, const struct policy_origin *out)
            !(chain || strcmp(wait, "none") == 0);
 }
 
-/* Returns the longest duration of a canonical value: "30s", "1s x3, 5s". */
-static uint64_t
-find_longest(const char *value)
+uint64_t
+policy_longest_ns(const char *value)
 {
     uint64_t longest = 0, ns;
     char one[32];
@@ -170,12 +169,12 @@ find_longest(const char *value)
 static const char *
 find_raised_default(size_t at, struct policy_origin *out)
 {
-    uint64_t longest = find_longest(policy_keys[at].preset), ns;
+    uint64_t longest = policy_longest_ns(policy_keys[at].preset), ns;
 
     for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
         if (strcmp(raised[i].key, policy_keys[at].name) == 0 &&
             is_used(raised[i].other, out)) {
-            ns = find_longest(resolved_value(raised[i].other, out));
+            ns = policy_longest_ns(resolved_value(raised[i].other, out));
             longest = ns > longest ? ns : longest;
         }
     }

@@ -9,6 +9,9 @@
 const struct key *policy_text_key(const char *name, const char *file, int line,
                                   struct faults *faults);
 
+/* Returns the longest duration of a canonical value: "30s", "1s x3, 5s". */
+uint64_t policy_longest_ns(const char *value);
+
 /* Does the same as policy_text_set(), for a key that was found already. */
 int policy_text_put(struct policy_text *t, const struct key *key,
                     const char *value, const char *file, int line,

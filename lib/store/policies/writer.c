@@ -28,13 +28,12 @@ writer_why(void)
 static int
 map_pages_result(int rc)
 {
-    if (rc == BIDE_EDAMAGED) {
-        return place_say(rc, "%s\nrestore it from a backup", pages_why());
-    }
-    return rc == BIDE_EMISSING
-               ? place_say(rc, "%s\nbide init makes a registry", pages_why())
-           : rc == BIDE_ENOMEM ? place_say(rc, "out of memory")
-                               : place_say(rc, "%s", pages_why());
+    const char *to_do = rc == BIDE_EDAMAGED   ? "\nrestore it from a backup"
+                        : rc == BIDE_EMISSING ? "\nbide init makes a registry"
+                                              : "";
+
+    return rc == BIDE_ENOMEM ? place_say(rc, "out of memory")
+                             : place_say(rc, "%s%s", pages_why(), to_do);
 }
 
 /* Reads a value of "meta"; *out stays LMDB's memory. */
@@ -131,10 +130,7 @@ check_permission(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st)) {
-        return place_failed(path, errno);
-    }
-    return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS)
+    return stat(path, &st) || faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS)
                ? place_failed(path, errno)
                : 0;
 }
