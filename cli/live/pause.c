@@ -6,11 +6,9 @@ static int
 pause_or_resume(struct command_line *line, bool paused)
 {
     const struct admin_setting setting = {"paused", paused ? "yes" : "no"};
-    int status = edit_check_operands(line);
 
-    return status ? status
-                  : edit_keys(line, (const char *const *)line->operands,
-                              (size_t)line->count, &setting, 1, !paused);
+    return edit_keys(line, (const char *const *)line->operands,
+                     (size_t)line->count, &setting, 1, !paused);
 }
 
 int

@@ -268,6 +268,17 @@ is_override(const struct admin_setting *s)
                                    strcmp(s->value, "closed") == 0));
 }
 
+/* As change_begin(), for a change of so many policies. */
+static int
+begin_edit(struct command_line *line, size_t policies, struct change *out)
+{
+    int status = change_begin(line, out);
+
+    return status == 0 && policies > 1 && out->change.if_version
+               ? say_usage(line, "--if-version: only with one policy")
+               : status;
+}
+
 int
 edit_keys(struct command_line *line, const char *const *names,
           size_t name_count, const struct admin_setting *settings, size_t count,
@@ -276,7 +287,7 @@ edit_keys(struct command_line *line, const char *const *names,
     struct admin_results results = {0};
     struct faults faults = {0};
     struct change c;
-    int rc, status = change_begin(line, &c);
+    int rc, status = begin_edit(line, name_count, &c);
 
     c.change.undo = undo;
     for (size_t i = 0; i < count; i++) {
@@ -332,25 +343,13 @@ unset_command(struct command_line *line)
 }
 
 int
-edit_check_operands(struct command_line *line)
-{
-    return line->option[OPTION_IF_VERSION] && line->count > 1
-               ? say_usage(line, "--if-version: only with one policy")
-               : 0;
-}
-
-int
 delete_command(struct command_line *line)
 {
     struct admin_results results = {0};
     struct faults faults = {0};
     struct change c;
-    int rc, status = edit_check_operands(line);
+    int rc, status = begin_edit(line, (size_t)line->count, &c);
 
-    if (status) {
-        return status;
-    }
-    status = change_begin(line, &c);
     if (status == 0) {
         rc = admin_delete(line->registry, &c.change,
                           (const char *const *)line->operands,

@@ -17,8 +17,4 @@ int edit_keys(struct command_line *line, const char *const *names,
               size_t name_count, const struct admin_setting *settings,
               size_t count, bool undo);
 
-/* Refuses --if-version with several policies.  Returns 0, or the exit status
- * after an error message. */
-int edit_check_operands(struct command_line *line);
-
 #endif

@@ -227,9 +227,7 @@ find_earlier(struct edit *e, const char *name, const struct edit_old *old,
     rc = writer_version(e->writer, name, version ? version : old->r.version - 1,
                         out);
     if (rc == BIDE_ENOVERSION) {
-        f = failure_begin(FAILURE_NO_VERSION, rc, name);
-        f->wanted = version;
-        return rc;
+        return failure_begin(FAILURE_NO_VERSION, rc, name)->rc;
     }
     if (rc == 0) {
         record_settle(out, version ? UINT64_MAX : e->now_ns);
