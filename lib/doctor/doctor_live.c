@@ -281,11 +281,16 @@ check_sleepers(struct doctor *d, struct live *l)
 /* ---- the file ---- */
 
 static void
-check_place(struct doctor *d)
+check_place(struct doctor *d, struct live *l)
 {
+    struct tick_scale scale = {live_header(l)->tick_mult};
     struct statfs fs;
     struct stat st;
 
+    /* Again, as a measurement may be disturbed. */
+    if (scale.mult && !clock_scale_ok(scale) && !clock_scale_ok(scale)) {
+        doctor_find(d, FINDING_LIVE_SCALE, d->out->live, NULL);
+    }
     if (stat(d->out->live, &st) == 0) {
         d->out->live_bytes = (uint64_t)st.st_blocks * 512;
     }
@@ -294,21 +299,6 @@ check_place(struct doctor *d)
         if (!d->out->on_tmpfs) {
             doctor_find(d, FINDING_LIVE_ON_DISK, d->out->live, NULL);
         }
-    }
-}
-
-/* Finds a scale that is not this host's.  A measurement may be disturbed. */
-static void
-check_scale(struct doctor *d, struct live *l)
-{
-    struct tick_scale scale = {live_header(l)->tick_mult};
-    int tries = 3;
-
-    while (scale.mult && tries && !clock_scale_ok(scale)) {
-        tries--;
-    }
-    if (!tries) {
-        doctor_find(d, FINDING_LIVE_SCALE, d->out->live, NULL);
     }
 }
 
@@ -376,8 +366,7 @@ doctor_live(struct doctor *d)
     }
     l = doctor_attach(d);
     if (l) {
-        check_scale(d, l);
-        check_place(d);
+        check_place(d, l);
         check_cells(d, l);
         check_sleepers(d, l);
     }

@@ -251,7 +251,7 @@ find_part(struct program *p, const char *file, int end,
 }
 
 /* Finds a path, and not the beginning of a longer name; a text that ends with
- * `.` or a line break is found anywhere. */
+ * `.`, a blank or a line break is found anywhere. */
 static bool
 has_text(struct program *p, const char *part, const char *text)
 {
@@ -259,7 +259,7 @@ has_text(struct program *p, const char *part, const char *text)
     size_t length = strlen(text);
 
     (void)p;
-    return at && (strchr(".\n", text[length - 1]) || !at[length] ||
+    return at && (strchr(". \n", text[length - 1]) || !at[length] ||
                   strchr("/\n", at[length]));
 }
 
@@ -358,14 +358,6 @@ is_stopped(struct program *p)
            find_part(p, "status", '\n', has_text, " (tracing stop)\n");
 }
 
-static bool
-has_lock(struct program *p, const char *line, const char *unused)
-{
-    (void)p;
-    (void)unused;
-    return strstr(line, ": FLOCK ") != NULL;
-}
-
 /* Finds locks that others wait for, held by a process that is stopped.  Another
  * one may have taken the lock and ended. */
 static void
@@ -377,16 +369,14 @@ find_stopped(struct doctor *d, struct program *p)
     char path[sizeof(d->file)];
     struct stat open, st;
     struct dirent *entry;
-    DIR *files = NULL;
+    DIR *files;
 
-    if (is_stopped(p)) {
-        snprintf(path, sizeof(path), "/proc/%s/fd", p->pid);
-        files = opendir(path);
-    }
+    snprintf(path, sizeof(path), "/proc/%s/fd", p->pid);
+    files = is_stopped(p) ? opendir(path) : NULL;
     while (files && (entry = readdir(files))) {
         snprintf(path, sizeof(path), "fdinfo/%s", entry->d_name);
         if (fstatat(dirfd(files), entry->d_name, &open, 0) ||
-            !find_part(p, path, '\n', has_lock, "")) {
+            !find_part(p, path, '\n', has_text, ": FLOCK ")) {
             continue;
         }
         for (size_t i = 0; i < 4; i++) {

@@ -241,13 +241,20 @@ END
     bide record
     local path live
     live=$(live_file)
-    for path in "$DIR"/history.{mdb,lock,checked} "$live" "$live.bell"; do
+    for path in "$DIR"/history.{lock,checked} "$live" "$live.bell"; do
         rm -f "$path"
         mkdir "$path"
         finding "$path: this is a directory, not a file"
         json 'j["wrong"] == 1'
         mends "$path: this is a directory, not a file"
     done
+    rm "$DIR/history.mdb"
+    mkdir "$DIR/history.mdb"
+    finding "$DIR/history.mdb: this is a directory, not a file"
+    json 'j["wrong"] == 1'
+    bash -c "$command"
+    bide record
+    gives 0 bide doctor
     rm "$DIR/deferred.mdb"
     mkfifo "$DIR/deferred.mdb"
     finding "$DIR/deferred.mdb: this is a device, pipe or socket"
