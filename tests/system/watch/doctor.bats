@@ -200,6 +200,43 @@ all_files() {
     found history "records and pages were lost"
 }
 
+@test "a directory named as the old file does not stop a rescue" {
+    shop
+    bide exec pay -- true
+    bide record
+    mkdir "$DIR/history.mdb.damaged"
+    local page
+    for page in 3 4 5 6 7 8 9; do
+        poke "$DIR/history.mdb" $((page * 4096)) ffffffff
+    done
+    gives_fault
+    gives 0 bide record
+    [ -f "$DIR/history.mdb.damaged1" ]
+    gives 0 bide doctor
+    says_not "is the old file"
+}
+
+@test "root's change of an owner's registry leaves nothing of root" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    shop
+    bide exec pay -- true
+    chown -R 4343:4343 "$DIR" "$T/live"
+    bide set pay attempts=9 >/dev/null
+    [ "$(stat -c %u "$DIR/registry.checked")" = 4343 ]
+    gives 0 bide doctor
+}
+
+@test "the command that allows calls again names the policy that is paused" {
+    printf '[default]\nattempts = 2\n' >default.ini
+    bide apply default.ini >/dev/null
+    bide pause default >/dev/null
+    gives 75 bide exec nobody -- true
+    says "bide resume default"
+    gives 0 bide resume default
+    gives 0 bide exec nobody -- true
+}
+
 @test "doctor reports damaged deferred work" {
     shop
     echo x | bide deferred put mail >/dev/null
