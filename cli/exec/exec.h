@@ -128,9 +128,8 @@ bool exec_group_is_empty(pid_t group);
 /* A child in a process group of its own is in the terminal's background: it
  * cannot read, and Ctrl-C does not reach it.  So bide exec lends the terminal
  * to the child: at once if standard input is the terminal, else when the child
- * is stopped because it used the terminal.  In a PID namespace our own group
- * may have no number, and the terminal could not be given back: then bide exec
- * keeps it, and the child stays in our group. */
+ * is stopped because it used the terminal.  If our own group has no number in
+ * this PID namespace, the child stays in it: nothing could be given back. */
 struct exec_terminal {
     int fd; /* /dev/tty; -1: none */
     bool at_once, keeps;

@@ -93,9 +93,9 @@ paths_absolute(const char *path)
     return all;
 }
 
-/* Looks in /etc/group first: glibc's other look-ups crash without memory. */
-gid_t
-paths_group(void)
+/* For root; /etc/group first: glibc's other look-ups crash without memory. */
+static gid_t
+find_group(void)
 {
     char names[4096];
     struct group group, *found = NULL;
@@ -121,7 +121,7 @@ paths_group(void)
 struct owner
 paths_owner(const char *dir)
 {
-    struct owner o = {(uid_t)-1, paths_group()};
+    struct owner o = {(uid_t)-1, find_group()};
     char path[PATH_MAX];
     struct stat st;
 

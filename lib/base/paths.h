@@ -20,15 +20,10 @@ int paths_live(char *buffer, size_t size);
  * working directory has no path (errno). */
 char *paths_absolute(const char *path);
 
-/* Returns the group `bide`, or -1 if the caller is not root or there is no such
- * group: a new file keeps its group then. */
-gid_t paths_group(void);
-/* Whose the files of the registry in `dir` are, as bide init chose: the owner
- * of the directory, and the group of registry.mdb. */
+/* Returns whose the files of the registry in `dir` are, as bide init chose. */
 struct owner paths_owner(const char *dir);
-/* Makes the directory of a registry's live file `path`, unless it is there: for
- * the group, if the registry is root's and has one, else for its owner.  0 or
- * BIDE_E. */
+/* Makes the directory of a registry's live file, unless it is there, for its
+ * group if it is root's and has one, else for its owner.  0 or BIDE_E. */
 int paths_make_live(const char *dir, const char *path);
 
 #endif

@@ -46,9 +46,8 @@ int safe_make_directory(const char *path, mode_t mode, struct owner o);
 /* Returns 0 if `path` is a directory, not a link, that no stranger can have
  * made: strangers can make one where all users may write. */
 int safe_directory(const char *path);
-/* Gives a new file to this user, if the caller is root, and to this group (-1:
- * neither), and sets the mode, whatever the umask; that of a directory
- * without the rights of a group, if the caller may not give it to that one. */
+/* Gives a new file to that owner (-1: as it is) as far as the caller may, and
+ * sets the mode; of a directory not for another group. */
 int safe_own(int fd, mode_t mode, struct owner o);
 
 /* Returns the BIDE_E code of an errno of a file operation. */

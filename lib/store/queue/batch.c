@@ -15,7 +15,9 @@
 #include "change.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file_limit.h"
 #include "store/file/place.h"
@@ -217,9 +219,13 @@ repair_file(struct deferred *d)
     if (rc) {
         return rc;
     }
+    d->journal.next += d->journal.cut > 0; /* a batch that was cut is void */
     rc = tree_repair(&w);
     d->check.unread = false;
-    return end_direct(&w, rc ? rc : tree_end(&w));
+    rc = end_direct(&w, rc ? rc : tree_end(&w));
+    return !rc && d->journal.cut && ftruncate(d->journal.fd, JOURNAL_SIZE)
+               ? errno
+               : rc;
 }
 
 /* Verifies all records, once after the pages were verified: something else than

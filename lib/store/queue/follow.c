@@ -139,6 +139,7 @@ read_all(struct deferred *d)
     struct follow f = follow_from(d);
     struct journal_mark mark = {0};
     uint64_t id = scan_id(&f.scan);
+    off_t size = lseek(d->journal.fd, 0, SEEK_END);
     int rc = read_mark(d, &mark);
 
     if (rc && rc != MDB_NOTFOUND && rc != DEFERRED_REPAIR) {
@@ -151,7 +152,10 @@ read_all(struct deferred *d)
         return note_foreign(d, &f.scan);
     }
     /* Without a readable mark all batches count. */
-    f.scan.unsound = rc == DEFERRED_REPAIR;
+    d->journal.cut = size < JOURNAL_SIZE
+                         ? (JOURNAL_SIZE - (size_t)size) / JOURNAL_STEP + 1
+                         : 0;
+    f.scan.unsound = rc == DEFERRED_REPAIR || d->journal.cut;
     f.scan.id = rc ? id : mark.id;
     rc = scan_journal(&f.scan);
     keep_position(d, &f.scan);

@@ -39,6 +39,7 @@ struct journal {
     uint64_t id;   /* deferred.mdb holds it too: these two belong together */
     uint64_t next; /* number of the next batch */
     size_t at;     /* where the next batch goes */
+    uint64_t cut;  /* steps that the file lacks: it was cut, batches with it */
     bool slow;     /* long to read: fold it, new processes must read it */
     _Atomic bool failed;     /* a sync failed: fold it.  Set by any thread. */
     struct pages_stamp base; /* the state of deferred.mdb below d->recent */

@@ -466,6 +466,7 @@ tree_note_missing(struct work *w)
 {
     uint64_t next = w->d->check.next;
 
+    next = next ? next : w->meta.next + w->d->journal.cut;
     if (w->meta.next < next) {
         w->meta.lost += next - w->meta.next;
         w->meta.lost_ns = w->now.realtime_ns;

@@ -340,3 +340,22 @@ END2
         bide record
     done
 }
+
+@test "a cut deferred.journal is said, and once, though deferred.checked is gone" {
+    local i
+    bide apply - <<<$'[mail]\nattempts = 2\n' >/dev/null
+    for i in 1 2 3 4 5; do bide deferred put mail <<<"$i" >/dev/null; done
+    rm "$DIR/deferred.checked"
+    truncate -s 700 "$DIR/deferred.journal"
+    gives 1 bide doctor
+    says "pieces of deferred work may be missing"
+    # The next change keeps what is there, and notes the loss.
+    bide deferred put mail <<<more >/dev/null
+    gives 0 bide deferred list
+    says "may be missing: up to 4086 pieces"
+    [ "$(stat -c %s "$DIR/deferred.journal")" -eq 262144 ]
+    gives 0 bide deferred repair
+    bide deferred put mail <<<more >/dev/null
+    gives 0 bide deferred list
+    says_not "missing"
+}
