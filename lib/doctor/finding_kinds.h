@@ -19,13 +19,13 @@
     "enable bide-record.service, or run bide record --every 1m"
 
 FINDING(FAILED, WRONG, registry, "no memory to keep the reason", "", "")
-FINDING(PAGES_DAMAGED, WRONG, registry, "{why}", "",
-        "services continue under the last good policies, but nothing can be "
-        "changed; save the readable policies with bide export, move the "
-        "directory away, then run bide init and bide apply")
-FINDING(VERSION_DAMAGED, WRONG, registry, "{why}", "",
-        "policies in force are whole, but this one of the past cannot be shown "
-        "or returned to; restore registry.mdb from a backup, or leave it so")
+FINDING(PAGES_DAMAGED, WRONG, registry, "{why}", "", "services continue under "
+        "the last good policies, but nothing can be changed; save the readable "
+        "policies with bide export, move the directory away, then run bide "
+        "init and bide apply")
+FINDING(VERSION_DAMAGED, WRONG, registry, "{why}", "", "policies in force are "
+        "whole, but this one of the past cannot be shown or returned to; "
+        "restore registry.mdb from a backup, or leave it so")
 FINDING(PAGES_BUSY, NOTE, registry, "the registry changed all the time, so its "
         "pages were not checked", "", "run bide doctor again")
 FINDING(POLICY_INVALID, WRONG, registry, "{name}: version {version} is not "
@@ -51,8 +51,8 @@ FINDING(LIVE_OF_COPY, NOTE, live, "this registry is a copy of {path}, so it "
 FINDING(LIVE_FORBIDDEN, UNKNOWN, live, "{path} was not checked: {why}", "",
         "run bide doctor as root, or as a member of the group that owns the "
         "file")
-FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "",
-        "until it can be opened, services count each for itself")
+FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "", "until it can be "
+        "opened, services count each for itself")
 FINDING(LIVE_NEWER, WRONG, live, "{path} was made by a newer bide, so programs "
         "with this one count each for itself", "", "install the newer bide for "
         "all programs")
@@ -65,9 +65,9 @@ FINDING(LIVE_SCALE, WRONG, live, "{path} has a clock speed that is not this "
         "that begins all statistics since the last recording anew; programs "
         "that started before the speed changed measure wrong latencies")
 FINDING(COUNT_IMPOSSIBLE, WRONG, live, "{cell}: {why}: another program wrote "
-        "into the live file", "mv {path} {path}.spoilt",
-        "that begins all statistics since the last recording anew; or ignore "
-        "those of this policy")
+        "into the live file", "mv {path} {path}.spoilt", "that begins all "
+        "statistics since the last recording anew; or ignore those of this "
+        "policy")
 FINDING(BREAKER_INVALID, WRONG, live, "{cell}: the state of the breaker is not "
         "valid, so calls go on without it", "{bide} breaker {name} reset{in}",
         "")
@@ -78,14 +78,14 @@ FINDING(CHANGE_UNANNOUNCED, WRONG, live, "a change was stored but not "
         "announced: {name}{others}; calls that run do not follow it yet",
         "{bide} record", "each recording announces it")
 FINDING(GATE_WRONG, WRONG, live, "calls do not follow the registry: "
-        "{name}{others}; another program wrote into the live file",
-        "{bide} record", "each recording repairs it")
+        "{name}{others}; another program wrote into the live file", "{bide} "
+        "record", "each recording repairs it")
 FINDING(POLICY_UNDEFINED, NOTE, live, "services ask for a policy that is not "
         "defined: {name}{others}", "", "define it with bide apply FILE; bide "
         "list shows who asks for it")
 FINDING(SCOPES_TOO_MANY, NOTE, live, "too many scopes, so the newest ones "
-        "share the scope @others: {name}{others}", "",
-        "use a scope for each host, not for each customer or request")
+        "share the scope @others: {name}{others}", "", "use a scope for each "
+        "host, not for each customer or request")
 FINDING(CELLS_NAMELESS, NOTE, live, "{count} unusable cell{s} of half a KiB: a "
         "process was killed while it created one", "", "")
 FINDING(CELLS_REFUSED, WRONG, live, "{count} time{s} there was no cell for a "
@@ -95,8 +95,8 @@ FINDING(CELLS_OF_PROCESS, WRONG, live, "{count} time{s} a process that has an "
         "cell are in no statistics", "", "use fewer policies and scopes in one "
         "process; bide list shows those that have a cell")
 FINDING(MEMORY_REFUSED, WRONG, live, "{count} time{s} there was no memory for "
-        "counters, so statistics are incomplete", "",
-        "{why}; the next call that gets memory withdraws this report")
+        "counters, so statistics are incomplete", "", "{why}; the next call "
+        "that gets memory withdraws this report")
 FINDING(WAITING_CALLS_FULL, WRONG, live, "{count} calls wait, all that bide "
         "calls can list", "", "others wait as well, and follow changes, but "
         "are not listed")
@@ -115,19 +115,18 @@ FINDING(VERSION_REUSED, WRONG, history, "the history knows a version {version} "
         "registry was put back", "mv {path} {path}.older && {bide} record",
         "that begins a new history; or put the newer registry.mdb back. Else "
         "statistics by version add up versions of the same number")
-FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}",
-        "rm -f {path} && {bide} record", "it keeps all readable records in a "
-        "new file")
-FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}",
-        "mv {path} {path}.damaged && {bide} record",
-        "nothing in it can be read; a new file is created")
-FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}",
-        "mv {path} {path}.other && {bide} record", "a new file is created")
+FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}", "rm -f {path} "
+        "&& {bide} record", "it keeps all readable records in a new file")
+FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}", "mv {path} "
+        "{path}.damaged && {bide} record", "nothing in it can be read; a new "
+        "file is created")
+FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}", "mv {path} "
+        "{path}.other && {bide} record", "a new file is created")
 FINDING(HISTORY_UNREADABLE, UNKNOWN, history, "history.mdb was not checked: "
         "{why}", "", "mend what else is wrong, then run bide doctor as root")
 FINDING(HISTORY_RECORDS_DAMAGED, WRONG, history, "damaged records and pages of "
-        "history.mdb: {count}", "rm -f {path} && {bide} record",
-        "until then they are skipped; it keeps all others in a new file")
+        "history.mdb: {count}", "rm -f {path} && {bide} record", "until then "
+        "they are skipped; it keeps all others in a new file")
 FINDING(HISTORY_RECORDS_LOST, NOTE, history, "records and pages were lost in "
         "earlier damage: {count}", "", "")
 FINDING(HISTORY_INTERVALS_LOST, NOTE, history, "{count} interval{s} left out, "
@@ -156,8 +155,8 @@ FINDING(DEFERRED_NONE, NOTE, deferred, "there is no deferred.mdb yet: the "
         "first deferred work creates it", "", "")
 FINDING(DEFERRED_REMOVED, WRONG, deferred, "deferred.mdb is missing; up to "
         "{count} piece{s} of deferred work were in it or are in "
-        "deferred.journal", "{bide} deferred repair",
-        "if deferred.mdb was moved away, put it back instead")
+        "deferred.journal", "{bide} deferred repair", "if deferred.mdb was "
+        "moved away, put it back instead")
 FINDING(DEFERRED_LOST, WRONG, deferred, "up to {count} piece{s} of deferred "
         "work may be missing: a file of the queue was removed, cut, damaged or "
         "replaced", "{bide} deferred repair", "if a file was moved away, put "
@@ -171,11 +170,11 @@ FINDING(DEFERRED_UNLISTED, WRONG, deferred, "{count} piece{s} of deferred work "
 FINDING(DEFERRED_FOREIGN, WRONG, deferred, "deferred.mdb was made for another "
         "registry", "{bide} deferred repair", "if its work does not belong "
         "here, move it and deferred.journal away instead")
-FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}",
-        "{bide} deferred repair", "it keeps what can be read; the damaged file "
-        "stays as deferred.mdb.damaged")
-FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}",
-        "mv {path} {path}.other", "a new file is created")
+FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}", "{bide} "
+        "deferred repair", "it keeps what can be read; the damaged file stays "
+        "as deferred.mdb.damaged")
+FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}", "mv {path} "
+        "{path}.other", "a new file is created")
 FINDING(DEFERRED_UNREADABLE, UNKNOWN, deferred, "deferred.mdb was not checked: "
         "{why}", "", "mend what else is wrong, then run bide doctor as root")
 FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred, "damaged records of "
@@ -184,9 +183,9 @@ FINDING(DEFERRED_PIECES_DAMAGED, WRONG, deferred, "{count} damaged piece{s} of "
         "deferred work cannot be done", "{bide} deferred drop {why}",
         "see bide deferred show ID")
 FINDING(DEFERRED_FULL, WRONG, deferred, "{name}: {count} piece{s} of deferred "
-        "work, as many as defer_max allows: more is refused",
-        "{bide} set {name} defer_max={version}", "or have it done: bide "
-        "deferred work, or bide deferred replay")
+        "work, as many as defer_max allows: more is refused", "{bide} set "
+        "{name} defer_max={version}", "or have it done: bide deferred work, or "
+        "bide deferred replay")
 FINDING(DEFERRED_DEAD, WRONG, deferred, "{count} piece{s} of deferred work "
         "will not be tried again", "", "bide deferred list --dead, then bide "
         "deferred requeue or drop")
@@ -199,24 +198,22 @@ FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
         "")
 FINDING(FILE_OWNER, WRONG, rights, "{path} belongs to user {user}, its "
         "directory to user {owner}", "chown {owner} {path}", "")
-FINDING(FILE_LINKED, WRONG, rights, "{path}: {why}",
-        "cp -p {path} {path}.new && mv {path}.new {path}",
-        "meanwhile nothing may write it")
+FINDING(FILE_LINKED, WRONG, rights, "{path}: {why}", "cp -p {path} {path}.new "
+        "&& mv {path}.new {path}", "meanwhile nothing may write it")
 FINDING(FILE_IMMUTABLE, WRONG, rights, "{path} has an attribute that forbids "
         "changes", "chattr -i -a {path}", "")
 FINDING(CANNOT_USE, WRONG, rights, "{path} cannot be used as it should: {why} "
         "needs {mode}", "chown {name}{owner} {path} && chmod {mode} {path}", "")
 FINDING(SERVICE_OUTSIDE, WRONG, rights, "process {count} ({name}) of user "
         "{user} uses this registry, but may not read it or write {path}: it "
-        "follows no change, or counts for itself", "",
-        "make the user a member of the group that owns these files, and start "
-        "the program again")
+        "follows no change, or counts for itself", "", "make the user a member "
+        "of the group that owns these files, and start the program again")
 FINDING(WAY_CLOSED, WRONG, rights, "services cannot pass through {path}",
         "chmod a+x {path}", "")
 FINDING(LIVE_DIRECTORY_NONE, WRONG, rights, "{path} is missing and services "
-        "cannot make it, so they count each for itself",
-        "install -d -m {mode} -o {user} -g {owner} {path}",
-        "systemd-tmpfiles can make it at each boot")
+        "cannot make it, so they count each for itself", "install -d -m {mode} "
+        "-o {user} -g {owner} {path}", "systemd-tmpfiles can make it at each "
+        "boot")
 FINDING(LIVE_DIRECTORY_REFUSED, WRONG, rights, "{path}: no directory for live "
         "state: {why}", "mv {path} {path}.away && install -d -m {mode} -o "
         "{user} -g {owner} {path}", "")
@@ -224,8 +221,8 @@ FINDING(LIVE_DIRECTORY_SHARED, WRONG, rights, "{path}: all users can make "
         "files there, so services of other users do not trust the live file",
         "", "create a new registry whose --live is a directory of its own")
 FINDING(LOCK_STOPPED, WRONG, rights, "{path} is locked by process {count} "
-        "({name}), which is stopped", "kill -CONT {count}",
-        "until then others wait for it, and give up")
+        "({name}), which is stopped", "kill -CONT {count}", "until then others "
+        "wait for it, and give up")
 FINDING(UNSEEN, UNKNOWN, rights, "{path} was not checked: {why}", "",
         "run bide doctor as root")
 
@@ -233,8 +230,8 @@ FINDING(INODES_NONE, WRONG, space, "{path}: the file system has no free "
         "inodes, so no file can be made", "", "remove files there")
 FINDING(SPACE_FULL, WRONG, space, "{path}: only {size} are free", "",
         "free space: {why}")
-FINDING(SPACE_LOW, NOTE, space, "{path}: only {size} are free", "",
-        "free space: {why}")
+FINDING(SPACE_LOW, NOTE, space, "{path}: only {size} are free", "", "free "
+        "space: {why}")
 FINDING(DISK_READ_ONLY, WRONG, space, "{path} is on a read-only file system",
         "mount -o remount,rw \"$(findmnt -fno TARGET -T {path})\"", "")
 

@@ -172,11 +172,9 @@ compare_change(void *arg, const struct record *r)
         c->newest.version = r->version;
         strcpy(c->newest.name, r->name);
     }
-    if (!k->sequence) {
-        return 1; /* nothing was known */
-    }
-    c->found = r->sequence == k->sequence && r->when_ns == k->when_ns;
-    return r->sequence <= k->sequence;
+    c->found = !k->sequence ||
+               (r->sequence == k->sequence && r->when_ns == k->when_ns);
+    return c->found || r->sequence <= k->sequence;
 }
 
 static int
@@ -195,12 +193,11 @@ past_compare(struct past *p, struct history_changes *changes)
     struct comparing c = {.known = changes};
     int rc = reader_read(p->reader, compare_changes, &c, NULL);
 
-    if (rc < 0 || !c.found) {
-        return rc < 0 ? rc : 1;
+    if (rc >= 0 && c.found) {
+        memcpy(c.newest.shift, changes->shift, sizeof(c.newest.shift));
+        *changes = c.newest;
     }
-    memcpy(c.newest.shift, changes->shift, sizeof(c.newest.shift));
-    *changes = c.newest;
-    return 0;
+    return rc < 0 ? rc : !c.found;
 }
 
 /* ---- a cell's totals ---- */

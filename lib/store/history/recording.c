@@ -489,6 +489,7 @@ recording_begin_levels(const char *dir, uint64_t now_ns, struct recording **out)
 static int
 write_rest(struct recording *r)
 {
+    struct history_changes *c = &r->state.changes;
     int rc = recording_flush(r, &r->minute);
 
     rc = rc ? rc : recording_flush(r, &r->hour);
@@ -496,7 +497,11 @@ write_rest(struct recording *r)
     if (r->all_cells) {
         r->state.flags = 0; /* every cell has a base again */
     }
-    line_shift(r);
+    if (llabs(r->state.jump_ns - c->shift[0].jump_ns) > INT64_C(1000000000)) {
+        memmove(&c->shift[1], c->shift, sizeof(c->shift) - sizeof(*c->shift));
+        c->shift[0].sequence = c->sequence;
+        c->shift[0].jump_ns = r->state.jump_ns;
+    }
     return rc ? rc : write_state(r);
 }
 

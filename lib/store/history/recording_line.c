@@ -81,19 +81,6 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
 }
 
 void
-line_shift(struct recording *r)
-{
-    struct history_changes *c = &r->state.changes;
-
-    if (llabs(r->state.jump_ns - c->shift[0].jump_ns) > (int64_t)SECOND_NS) {
-        memmove(&c->shift[1], &c->shift[0],
-                sizeof(c->shift) - sizeof(c->shift[0]));
-        c->shift[0].sequence = c->sequence;
-        c->shift[0].jump_ns = r->state.jump_ns;
-    }
-}
-
-void
 line_note_gap(struct history_state *s, uint64_t before_ns, uint64_t now_ns)
 {
     uint32_t n = 0;

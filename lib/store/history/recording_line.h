@@ -16,9 +16,6 @@ uint64_t line_place(struct recording *r, const struct recording_source *from,
 int line_note(struct recording *r, const struct recording_source *from,
               bool anew, uint64_t before_ns);
 
-/* Notes that the clock is ahead of the line by another time than before. */
-void line_shift(struct recording *r);
-
 /* Notes the time between two recordings if nobody recorded for a day. */
 void line_note_gap(struct history_state *s, uint64_t before_ns,
                    uint64_t now_ns);
