@@ -2,7 +2,7 @@
  *
  *   bide_scoped_call call;
  *   if (call.run(policy, [&](const bide_attempt &attempt) {
- *           return bide_http(client.get(url, attempt.timeout_ms), nullptr);
+ *           return bide_http(client.get(url, bide_attempt_poll_ms(&attempt)), nullptr);
  *       }) == BIDE_SUCCEEDED) ...
  *
  * An exception that leaves an attempt ends the call as cancelled and goes on to
@@ -16,7 +16,7 @@
 
 class bide_scoped_call {
 public:
-    bide_scoped_call() noexcept : call_() {}
+    bide_scoped_call() noexcept { bide_call_init(&call_); }
     ~bide_scoped_call() { bide_call_abandon(&call_); } /* does nothing if it has ended */
     bide_scoped_call(const bide_scoped_call &) = delete;
     bide_scoped_call &operator=(const bide_scoped_call &) = delete;
@@ -27,13 +27,12 @@ public:
     {
         using type = typename std::remove_reference<Attempt>::type;
 
-        bide_call_abandon(&call_); /* an earlier run was left */
         return bide_call_run(&call_, policy, run_attempt<type>,
                              const_cast<void *>(
                                  static_cast<const void *>(&attempt)));
     }
 
-    const bide_result &result() const noexcept { return call_.result; }
+    const bide_result &result() const noexcept { return *bide_call_result(&call_); }
 
     /* The call, for the other functions of bide.h. */
     bide_call *get() noexcept { return &call_; }

@@ -47,7 +47,7 @@ void
 replay_say(struct replay *r, const struct piece *p, const char *text)
 {
     clear_progress(r);
-    say("deferred %" PRIu64 " of %s: %s", p->work.id, p->queue->name, text);
+    say("deferred %" PRIu64 " of %s: %s", p->work->id, p->queue->name, text);
 }
 
 /* Counts of the work that is left in the queues of this process. */
@@ -320,10 +320,11 @@ next_turn_ns(const struct replay *r, uint32_t running)
 static void
 wait_for_turn(struct replay *r, uint32_t running)
 {
-    r->changed = signals_wait(r->signals.fd, bide_fd(r->bide), POLLIN,
-                              next_turn_ns(r, running));
+    r->changed =
+        signals_wait(r->signals.fd, r->watch ? bide_watch_fd(r->watch) : -1,
+                     POLLIN, next_turn_ns(r, running));
     if (r->changed) {
-        bide_fd_clear(r->bide);
+        bide_watch_clear(r->watch);
     }
 }
 
@@ -481,6 +482,10 @@ replay_with_signals(struct replay *r, struct command_line *line)
         return say_errno("signals");
     }
     rc = bide_open(line->option[OPTION_DIR], 0, &r->bide);
+    if (rc == 0) {
+        /* Without a watch, changes are noticed after 5 s. */
+        (void)bide_watch_new(r->bide, &r->watch);
+    }
     if (rc == 0 && name) {
         rc = add_queue(r, name);
     }
@@ -488,6 +493,7 @@ replay_with_signals(struct replay *r, struct command_line *line)
         rc = run_pieces(r, name == NULL);
     }
     status = report_replay(r, line->option[OPTION_JSON] != NULL, rc);
+    bide_watch_free(r->watch);
     bide_close(r->bide);
     for (size_t i = 0; i < r->queue_count; i++) {
         free(r->queues[i]);

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include <bide.h>
 #include "cli/command/command.h"
@@ -42,7 +41,7 @@ enum piece_result {
 struct piece {
     enum piece_state state;
     struct replay_queue *queue;
-    struct bide_deferred work;
+    struct bide_deferred *work;
     struct bide_call call;
     struct exec_child child;
     struct exec_work command; /* without --exec; arguments NULL: unused */
@@ -59,6 +58,7 @@ struct replay {
     const char *shell; /* the command of --exec; NULL: each has its own */
     bool verbose, until_empty;
     struct bide *bide;
+    struct bide_watch *watch;  /* NULL: none */
     struct deferred *deferred; /* the queue of the registry */
     struct exec_signals signals;
     struct exec_guard guard;

@@ -31,7 +31,7 @@ clear_piece(struct piece *p)
         close(p->input);
     }
     exec_work_free(&p->command);
-    bide_deferred_free(&p->work);
+    bide_deferred_free(p->work);
     *p = (struct piece){.input = -1};
 }
 
@@ -70,7 +70,7 @@ count_result(struct replay *r, struct piece *p)
 static int
 store_result(struct replay *r, struct piece *p)
 {
-    const struct bide_deferred *w = &p->work;
+    const struct bide_deferred *w = p->work;
 
     switch (p->result) {
     case PIECE_DONE:
@@ -129,8 +129,9 @@ static void
 note_lease(struct piece *p)
 {
     uint64_t boot = clock_boottime_ns(), now = clock_monotonic_ns();
-    uint64_t left =
-        p->work.lease_ends_ns > boot ? p->work.lease_ends_ns - boot : 0;
+    uint64_t left = p->work->lease_ends_boottime_ns > boot
+                        ? p->work->lease_ends_boottime_ns - boot
+                        : 0;
 
     p->lease_end_ns = now + left;
     p->extend_ns = now + left / 3;
@@ -159,7 +160,7 @@ keep_lease(struct replay *r, struct piece *p)
     if (now < p->extend_ns) {
         return;
     }
-    rc = bide_deferred_extend(p->queue->policy, &p->work);
+    rc = bide_deferred_extend(p->queue->policy, p->work);
     if (rc == 0) {
         note_lease(p);
     } else if (rc == BIDE_ELEASE || rc == BIDE_ENOWORK ||
@@ -191,12 +192,13 @@ prepare_child(void *arg)
             }
         }
     }
-    snprintf(id, sizeof(id), "%" PRIu64, p->work.id);
-    return exec_set_variables(p->work.attempts - 1 + p->call.attempt.number,
+    snprintf(id, sizeof(id), "%" PRIu64, p->work->id);
+    return exec_set_variables(p->work->attempts - 1 +
+                                  bide_call_attempt(&p->call)->number,
                               p->queue->name) < 0 ||
                    setenv("BIDE_ID", id, 1) < 0 ||
-                   setenv("BIDE_TYPE", p->work.type, 1) < 0 ||
-                   setenv("BIDE_KEY", p->work.key, 1) < 0
+                   setenv("BIDE_TYPE", p->work->type, 1) < 0 ||
+                   setenv("BIDE_KEY", p->work->key, 1) < 0
                ? -1
                : 0;
 }
@@ -206,7 +208,8 @@ start_child(struct replay *r, struct piece *p)
 {
     char *shell[] = {(char *)"/bin/sh", (char *)"-c", (char *)r->shell, NULL};
 
-    p->child = (struct exec_child){.limit_ns = p->call.attempt.deadline_ns,
+    p->child = (struct exec_child){.limit_ns =
+                                       bide_call_attempt(&p->call)->deadline_ns,
                                    .terminal = &r->terminal,
                                    .guard = &r->guard,
                                    .prepare = prepare_child,
@@ -254,7 +257,7 @@ fail_to_run(struct replay *r, struct piece *p, int error, const char *why)
 static void
 write_reason(struct piece *p)
 {
-    const struct bide_result *result = &p->call.result;
+    const struct bide_result *result = bide_call_result(&p->call);
     char outcome[80] = "not tried";
 
     if (result->attempts > 0) {
@@ -298,7 +301,7 @@ is_other_running(const struct replay *r, const struct piece *p)
 static void
 hold_piece(struct replay *r, struct piece *p)
 {
-    const struct bide_result *result = &p->call.result;
+    const struct bide_result *result = bide_call_result(&p->call);
     uint64_t now = clock_monotonic_ns();
     uint64_t until = result->ask_again_ns;
 
@@ -319,6 +322,7 @@ hold_piece(struct replay *r, struct piece *p)
 static void
 follow_next(struct replay *r, struct piece *p, enum bide_next next)
 {
+    const struct bide_result *result;
     int error;
 
     switch (next) {
@@ -333,15 +337,16 @@ follow_next(struct replay *r, struct piece *p, enum bide_next next)
         p->state = PIECE_WAITING;
         break;
     default:
-        if (p->call.result.verdict == BIDE_REFUSED) {
+        result = bide_call_result(&p->call);
+        if (result->verdict == BIDE_REFUSED) {
             hold_piece(r, p);
             break;
         }
         write_reason(p);
         end_piece(r, p,
-                  p->call.result.verdict == BIDE_SUCCEEDED   ? PIECE_DONE
-                  : p->call.result.verdict == BIDE_CANCELLED ? PIECE_UNTRIED
-                                                             : PIECE_FAILED);
+                  result->verdict == BIDE_SUCCEEDED   ? PIECE_DONE
+                  : result->verdict == BIDE_CANCELLED ? PIECE_UNTRIED
+                                                      : PIECE_FAILED);
     }
 }
 
@@ -349,7 +354,7 @@ static void
 begin_piece_call(struct replay *r, struct piece *p)
 {
     p->queue->held_ns = 0;
-    follow_next(r, p, bide_step_begin(&p->call, p->queue->policy));
+    follow_next(r, p, bide_step_begin(&p->call, p->queue->policy, r->watch));
 }
 
 /* Reports whether `status` means that the shell could not run the command. */
@@ -401,8 +406,9 @@ handle_child(struct replay *r, struct piece *p)
         bide_call_cancel(&p->call);
     }
     follow_next(r, p,
-                bide_step_ended(&p->call, c->timed_out ? bide_errno(ETIMEDOUT)
-                                                       : bide_exit(c->status)));
+                bide_step_ended(&p->call, c->timed_out
+                                              ? bide_errno(ETIMEDOUT)
+                                              : bide_wait_status(c->status)));
 }
 
 /* ---- called by replay.c ---- */
@@ -425,13 +431,13 @@ open_work_input(const void *bytes, size_t length)
 void
 piece_begin(struct replay *r, struct piece *p)
 {
-    const void *input = p->work.bytes;
-    size_t length = p->work.length;
+    const void *input = p->work->bytes;
+    size_t length = p->work->length;
 
     assert(p->state == PIECE_NONE && p->queue);
     note_lease(p);
     if (!r->shell) {
-        int rc = exec_work_read(p->work.bytes, p->work.length, &p->command);
+        int rc = exec_work_read(p->work->bytes, p->work->length, &p->command);
 
         if (rc < 0) {
             snprintf(p->reason, sizeof(p->reason), "%s",
@@ -508,9 +514,7 @@ piece_next_ns(const struct piece *p)
 {
     switch (p->state) {
     case PIECE_WAITING:
-        return earlier_ns(
-            earlier_ns(p->extend_ns, bide_step_deadline_ns(&p->call)),
-            clock_monotonic_ns() + LOOK_EVERY_NS);
+        return earlier_ns(p->extend_ns, bide_step_deadline_ns(&p->call));
     case PIECE_RUNNING:
     case PIECE_HELD:
         return earlier_ns(p->extend_ns, p->again_ns);

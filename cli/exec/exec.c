@@ -34,6 +34,7 @@ struct exec {
     int defer_error; /* errno if the command cannot be stored */
     struct bide *registry;
     struct bide_call call;
+    struct bide_watch *watch; /* NULL: none */
     struct exec_signals signals;
     struct exec_input input;
     struct exec_guard guard;
@@ -94,15 +95,16 @@ report_cannot_run(struct exec *e, int error)
 static struct bide_outcome
 run_attempt(struct exec *e)
 {
-    struct exec_child c = {.limit_ns = e->call.attempt.deadline_ns,
+    struct exec_child c = {.limit_ns = bide_call_attempt(&e->call)->deadline_ns,
                            .terminal = &e->terminal,
                            .guard = &e->guard};
-    int input = exec_input_for(&e->input, e->call.attempt.number);
+    int input = exec_input_for(&e->input, bide_call_attempt(&e->call)->number);
     uint64_t next;
     int error;
 
     e->cannot_run = false;
-    if (input < 0 || exec_set_variables(e->call.attempt.number, e->name) < 0) {
+    if (input < 0 ||
+        exec_set_variables(bide_call_attempt(&e->call)->number, e->name) < 0) {
         return report_cannot_run(e, errno);
     }
     error = exec_child_start(&c, e->command, input, &e->signals);
@@ -129,7 +131,7 @@ run_attempt(struct exec *e)
         e->ended_by = c.key;
         e->from_terminal = true;
     }
-    return c.timed_out ? bide_errno(ETIMEDOUT) : bide_exit(c.status);
+    return c.timed_out ? bide_errno(ETIMEDOUT) : bide_wait_status(c.status);
 }
 
 /* ---- between attempts ---- */
@@ -144,8 +146,8 @@ say_retry(const struct exec *e, struct bide_outcome last)
     bide_outcome_name(last, outcome, sizeof(outcome));
     duration_round(until > now ? until - now : 0, wait, sizeof(wait));
     say("exec %s: attempt %" PRIu32 " failed: %s; retry %s%s", e->name,
-        e->call.attempt.number, outcome, until > now ? "in " : "at once",
-        until > now ? wait : "");
+        bide_call_attempt(&e->call)->number, outcome,
+        until > now ? "in " : "at once", until > now ? wait : "");
 }
 
 /* Handles the pending signals while no command runs. */
@@ -168,12 +170,9 @@ take_signals(struct exec *e)
 static void
 sleep_between_attempts(struct exec *e)
 {
-    uint64_t until = bide_step_deadline_ns(&e->call);
-    uint64_t check = clock_monotonic_ns() + LOOK_EVERY_NS;
-
-    if (signals_wait(e->signals.fd, bide_fd(e->registry), POLLIN,
-                     until < check ? until : check)) {
-        bide_fd_clear(e->registry);
+    if (signals_wait(e->signals.fd, e->watch ? bide_watch_fd(e->watch) : -1,
+                     POLLIN, bide_step_deadline_ns(&e->call))) {
+        bide_watch_clear(e->watch);
     }
     take_signals(e);
 }
@@ -190,8 +189,9 @@ make_attempt(struct exec *e)
         return BIDE_DONE;
     }
     outcome = run_attempt(e);
-    /* A command that cannot run is not deferred. */
-    bide_call_work(&e->call, e->cannot_run || !e->work.bytes ? NULL : &e->work);
+    if (e->cannot_run) { /* such a command is not deferred */
+        (void)bide_call_set_work(&e->call, NULL);
+    }
     if (e->ended_by) {
         bide_call_cancel(&e->call);
     }
@@ -205,12 +205,9 @@ make_attempt(struct exec *e)
 static void
 run_call(struct exec *e, struct bide_policy *policy)
 {
-    enum bide_next next = bide_step_begin(&e->call, policy);
+    enum bide_next next = bide_step_begin(&e->call, policy, e->watch);
 
-    if (e->work.bytes) {
-        bide_call_work(&e->call, &e->work);
-    }
-    while (next == BIDE_GO || next == BIDE_WAIT) {
+    while (next != BIDE_DONE) {
         if (next == BIDE_GO) {
             next = make_attempt(e);
             continue;
@@ -247,7 +244,7 @@ check_policy_exists(const struct exec *e, const char *name)
 static int
 say_refused(const struct exec *e)
 {
-    const struct bide_result *r = &e->call.result;
+    const struct bide_result *r = bide_call_result(&e->call);
     uint64_t now = clock_monotonic_ns();
     char wait[32];
 
@@ -271,18 +268,18 @@ say_refused(const struct exec *e)
 static void
 say_not_deferred(const struct exec *e)
 {
-    const struct bide_result *r = &e->call.result;
+    const struct bide_result *r = bide_call_result(&e->call);
     char what[BIDE_NAME_MAX + 40];
     const char *why;
     int rc;
 
     snprintf(what, sizeof(what), "exec %s: not deferred", e->name);
-    if (r->end == BIDE_NOT_STORED) {
+    if (r->end == BIDE_END_NOT_STORED) {
         why = deferred_why();
         say_why(what, *why ? why : bide_strerror(r->defer_error));
-    } else if (r->end == BIDE_DEFERRED && e->defer_error == EFBIG) {
+    } else if (r->end == BIDE_END_DEFERRED && e->defer_error == EFBIG) {
         say_why(what, "command and input together are larger than 1 MiB");
-    } else if (r->end == BIDE_DEFERRED) {
+    } else if (r->end == BIDE_END_DEFERRED) {
         say_why(what, strerror(e->defer_error));
     } else if ((rc = check_policy_exists(e, e->name)) != 0) {
         say_why(what, bide_strerror(rc));
@@ -298,13 +295,13 @@ say_not_deferred(const struct exec *e)
 static bool
 report_deferred(const struct exec *e)
 {
-    const struct bide_result *r = &e->call.result;
+    const struct bide_result *r = bide_call_result(&e->call);
 
     if (!e->defer || r->verdict == BIDE_SUCCEEDED ||
         r->verdict == BIDE_CANCELLED) {
         return false;
     }
-    if (r->end == BIDE_DEFERRED && r->deferred_id > 0) {
+    if (r->end == BIDE_END_DEFERRED && r->deferred_id > 0) {
         if (!e->quiet) {
             say("exec %s: deferred as %" PRIu64 ": %s after %" PRIu32 " %s",
                 e->name, r->deferred_id, bide_verdict_name(r->verdict),
@@ -320,7 +317,7 @@ report_deferred(const struct exec *e)
 static int
 report_end(struct exec *e)
 {
-    const struct bide_result *r = &e->call.result;
+    const struct bide_result *r = bide_call_result(&e->call);
     char outcome[80];
 
     if (e->cannot_run) {
@@ -363,18 +360,33 @@ end_by_signal(const struct exec *e, int status)
 
 /* Returns false after an error message. */
 static bool
-set_seed(struct exec *e, const char *text)
+read_seed(const char *text, uint64_t *out)
 {
     char *end;
     uint64_t seed;
 
     errno = 0;
     seed = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-') {
-        say("--seed %s: not a whole number", text);
+    if (errno || end == text || *end || *text == '-' || seed == 0) {
+        say("--seed %s: not a whole number above 0", text);
         return false;
     }
-    return bide_set_seed(e->registry, seed) == 0;
+    *out = seed;
+    return true;
+}
+
+/* Opens the registry and gives the call its watch and its work.  Without a
+ * watch, changes are noticed after 5 s. */
+static int
+open_call(struct exec *e, const struct bide_options *options)
+{
+    int rc = bide_open_with(options, sizeof(*options), &e->registry);
+
+    if (rc) {
+        return rc;
+    }
+    (void)bide_watch_new(e->registry, &e->watch);
+    return e->work.bytes ? bide_call_set_work(&e->call, &e->work) : 0;
 }
 
 /* Says which rules apply if the policy has none, and that nothing is counted if
@@ -385,7 +397,7 @@ say_other_rules(const struct exec *e, struct bide_policy *policy)
     int rc = bide_registry_status(e->registry);
     struct rules *r = rules_take(policy);
 
-    if (r && r->registered) {
+    if (r && r->source == BIDE_SOURCE_REGISTRY) {
         if (rc && e->verbose) {
             say("exec %s: live state: %s: the call is not counted", e->name,
                 bide_strerror(rc));
@@ -393,8 +405,9 @@ say_other_rules(const struct exec *e, struct bide_policy *policy)
     } else if (r && (r->txn ? !e->quiet : e->verbose)) {
         say("exec %s: %s: %s", e->name,
             bide_strerror(r->txn ? BIDE_ENOPOLICY : rc),
-            r->stored ? "the rules of the policy default apply"
-                      : "the command runs once, without retries");
+            r->source == BIDE_SOURCE_DEFAULT
+                ? "the rules of the policy default apply"
+                : "the command runs once, without retries");
     }
     rules_drop(r);
 }
@@ -404,10 +417,15 @@ run_with_registry(struct exec *e, const struct command_line *line)
 {
     const char *scope = line->option[OPTION_SCOPE];
     const char *seed = line->option[OPTION_SEED];
-    int status = EXEC_FAILED;
+    struct bide_options options = {.dir = line->option[OPTION_DIR]};
+    int status = EXEC_FAILED, rc;
     struct bide_policy *policy;
-    int rc = bide_open(line->option[OPTION_DIR], 0, &e->registry);
 
+    bide_call_init(&e->call);
+    if (seed && !read_seed(seed, &options.seed)) {
+        return status;
+    }
+    rc = open_call(e, &options);
     if (rc == 0) {
         rc = bide_lookup(e->registry, e->name, scope, &policy);
     }
@@ -415,11 +433,13 @@ run_with_registry(struct exec *e, const struct command_line *line)
         say_no_name("--scope ", scope);
     } else if (rc) {
         say("exec %s: %s", e->name, bide_strerror(rc));
-    } else if (!seed || set_seed(e, seed)) {
+    } else {
         say_other_rules(e, policy);
         run_call(e, policy);
         status = report_end(e);
     }
+    bide_call_abandon(&e->call);
+    bide_watch_free(e->watch);
     bide_close(e->registry);
     return status;
 }

@@ -106,9 +106,9 @@ print_csv_figures(const struct bide_stats *s)
         memcpy(&l, (const char *)s + latencies[i].offset, sizeof(l));
         printf(",%llu", (unsigned long long)l.count);
         for (size_t k = 0; k < 4; k++) {
-            const double ms[] = {l.p50_ms, l.p95_ms, l.p99_ms, l.max_ms};
+            const uint64_t ns[] = {l.p50_ns, l.p95_ns, l.p99_ns, l.max_ns};
 
-            printf(",%s", text_plain(ms[k], text, sizeof(text)));
+            printf(",%s", text_plain((double)ns[k] / 1e6, text, sizeof(text)));
         }
     }
 }

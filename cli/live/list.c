@@ -95,10 +95,9 @@ add_count_cells(struct table *t, const struct count *c)
         t, RETRIES, "%s",
         text_share(c->cell.stats.retries, firsts, 1, text, sizeof(text)));
     if (c->cell.stats.latency_succeeded.count > 0) {
-        double ns = c->cell.stats.latency_succeeded.p95_ms * 1e6;
-
         table_cell(t, P95, "%s",
-                   duration_round((uint64_t)ns, text, sizeof(text)));
+                   duration_round(c->cell.stats.latency_succeeded.p95_ns, text,
+                                  sizeof(text)));
     }
     if (c->sleeping > 0) {
         table_cell(t, SLEEPING, "%u", c->sleeping);
@@ -325,7 +324,7 @@ put_counts(struct json *j, const struct count *c)
     json_put_count(j, "attempts", s->attempts);
     json_put_count(j, "retries", s->retries);
     if (s->latency_succeeded.count > 0) {
-        json_put_number(j, "p95_ms", s->latency_succeeded.p95_ms);
+        json_put_ms(j, "p95_ms", s->latency_succeeded.p95_ns);
     } else {
         json_put_null(j, "p95_ms");
     }

@@ -271,7 +271,7 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
     for (size_t i = 0; i < TREND_POINTS; i++) {
         float share = (float)covered_share(i, begin_ago_ns, end_ago_ns);
         struct trend_rates *p = &one->point[i];
-        float p95 = (float)s->latency_succeeded.p95_ms;
+        float p95 = (float)((double)s->latency_succeeded.p95_ns / 1e6);
 
         if (share <= 0) {
             continue;

@@ -160,7 +160,7 @@ static const struct figure {
      ALWAYS},
     {"  after a retry", SHARE, OF(recovered), IF_ANY, IF_ANY},
     {"calls exhausted", SHARE, OF(verdict[BIDE_EXHAUSTED]), ALWAYS, ALWAYS},
-#define X(reason, text) \
+#define X(reason, number, text) \
     {"  by " text, SHARE, OF(exhausted[reason]), IF_ANY, NEVER},
     BIDE_REASONS(X)
 #undef X

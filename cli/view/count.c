@@ -206,10 +206,10 @@ static void
 add_latency(struct bide_latency *to, const struct bide_latency *from)
 {
     to->count += from->count;
-    to->p50_ms = from->p50_ms > to->p50_ms ? from->p50_ms : to->p50_ms;
-    to->p95_ms = from->p95_ms > to->p95_ms ? from->p95_ms : to->p95_ms;
-    to->p99_ms = from->p99_ms > to->p99_ms ? from->p99_ms : to->p99_ms;
-    to->max_ms = from->max_ms > to->max_ms ? from->max_ms : to->max_ms;
+    to->p50_ns = from->p50_ns > to->p50_ns ? from->p50_ns : to->p50_ns;
+    to->p95_ns = from->p95_ns > to->p95_ns ? from->p95_ns : to->p95_ns;
+    to->p99_ns = from->p99_ns > to->p99_ns ? from->p99_ns : to->p99_ns;
+    to->max_ns = from->max_ns > to->max_ns ? from->max_ns : to->max_ns;
 }
 
 static void

@@ -7,11 +7,11 @@
 
 static const struct {
     const char *title;
-    size_t offset; /* of a double in struct bide_latency */
+    size_t offset; /* of a time in struct bide_latency */
 } latencies[] = {
-    {"P50", offsetof(struct bide_latency, p50_ms)},
-    {"P95", offsetof(struct bide_latency, p95_ms)},
-    {"P99", offsetof(struct bide_latency, p99_ms)},
+    {"P50", offsetof(struct bide_latency, p50_ns)},
+    {"P95", offsetof(struct bide_latency, p95_ns)},
+    {"P99", offsetof(struct bide_latency, p99_ns)},
 };
 
 /* Returns the counter of a figure; NULL: it is the calls, or a latency. */
@@ -45,7 +45,7 @@ const char *
 figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
 {
     const struct counter_row *row = row_of(figure);
-    double ms;
+    uint64_t ns;
 
     if (figure == 0) {
         return text_count(counter_calls(s), out, size);
@@ -59,13 +59,11 @@ figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
                    ? duration_round(count, out, size)
                    : text_count(count, out, size);
     }
-    memcpy(&ms,
+    memcpy(&ns,
            (const char *)&s->latency_succeeded +
                latencies[figure - FIGURE_LATENCY].offset,
-           sizeof(ms));
-    return s->latency_succeeded.count > 0
-               ? duration_round((uint64_t)(ms * 1e6), out, size)
-               : "-";
+           sizeof(ns));
+    return s->latency_succeeded.count > 0 ? duration_round(ns, out, size) : "-";
 }
 
 static void
@@ -75,10 +73,10 @@ latency_json(struct json *parent, const char *name,
     struct json *j = json_in_object(parent, name);
 
     json_put_count(j, "count", l->count);
-    json_put_number(j, "p50", l->p50_ms);
-    json_put_number(j, "p95", l->p95_ms);
-    json_put_number(j, "p99", l->p99_ms);
-    json_put_number(j, "max", l->max_ms);
+    json_put_ms(j, "p50", l->p50_ns);
+    json_put_ms(j, "p95", l->p95_ns);
+    json_put_ms(j, "p99", l->p99_ns);
+    json_put_ms(j, "max", l->max_ns);
 }
 
 void

@@ -3,7 +3,7 @@
 #include <bide.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define X(name, text) text,
+#define X(name, number, text) [number] = text,
 
 const char *
 bide_verdict_name(enum bide_verdict verdict)
@@ -29,6 +29,12 @@ bide_end_name(enum bide_end end)
     return (size_t)end < COUNT(names) ? names[end] : "unknown";
 }
 #undef X
+
+const char *
+bide_version(void)
+{
+    return BIDE_VERSION;
+}
 
 const char *
 bide_strerror(int rc)

@@ -4,14 +4,17 @@
  * A call whose first attempt succeeds reads only ticks, unless its gate asks
  * for rules.  Others become "exact": they take the rules and keep times. */
 #include "call.h"
+#include "count.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "rule/draw.h"
 #include "defer.h"
 #include "guard.h"
+#include "wait.h"
 
 /* ---- time ---- */
 
@@ -44,14 +47,8 @@ settle_times(struct call *k, uint64_t end_ticks)
     return now;
 }
 
-static bool
-is_cancelled(const struct call *k)
-{
-    return atomic_load_explicit(&k->cancelled, memory_order_acquire);
-}
-
-static void
-cancel_machine(struct call *k, uint64_t now_ns)
+void
+call_cancel_machine(struct call *k, uint64_t now_ns)
 {
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
 
@@ -61,27 +58,12 @@ cancel_machine(struct call *k, uint64_t now_ns)
 
 /* ---- the end ---- */
 
-/* Frees the slot of the sleeper and counts the time slept. */
 static void
-stop_waiting(struct call *k, uint64_t now_ns)
+fill_result(struct call *k, uint64_t now_ns)
 {
-    uint64_t slept = now_ns - k->wait_began_ns;
-
-    if (k->sleeper >= 0) {
-        sleeper_leave(k->sleeper_live, k->sleeper);
-    }
-    k->sleeper = -1;
-    k->slept_ns += slept;
-    count_add(k->policy, COUNTER_SLEPT_NS, slept);
-}
-
-static void
-fill_result(struct bide_call *c, uint64_t now_ns)
-{
-    const struct call *k = call_of(c);
     const struct machine *m = &k->machine;
 
-    c->result = (struct bide_result){
+    k->result = (struct bide_result){
         .verdict = m->verdict,
         .reason = m->reason,
         .end = m->end,
@@ -91,47 +73,68 @@ fill_result(struct bide_call *c, uint64_t now_ns)
         .slept_ns = k->slept_ns,
     };
     if (m->verdict == BIDE_REFUSED && m->wake_ns != DURATION_NONE) {
-        c->result.ask_again_ns = m->wake_ns;
+        k->result.ask_again_ns = m->wake_ns;
     }
+}
+
+static void
+drop_work(struct call *k)
+{
+    free(k->work);
+    k->work = NULL;
+}
+
+/* Makes the call one that has ended.  This may free the registry. */
+static void
+leave_call(struct call *k)
+{
+    struct bide_watch *w =
+        atomic_load_explicit(&k->watch, memory_order_relaxed);
+    struct bide *b =
+        atomic_load_explicit(&k->policy, memory_order_relaxed)->bide;
+
+    k->state = CALL_IDLE;
+    atomic_store_explicit(&k->policy, NULL, memory_order_relaxed);
+    if (w) {
+        atomic_store_explicit(&k->watch, NULL, memory_order_relaxed);
+        watch_leave(w);
+    }
+    running_end(b);
 }
 
 /* Stores the work of a deferred call, before others see the result. */
 static void
-defer_work(struct bide_call *c)
+defer_work(struct call *k)
 {
-    struct call *k = call_of(c);
-
-    if (k->work && c->result.end == BIDE_DEFERRED) {
+    if (k->work && k->result.end == BIDE_END_DEFERRED) {
         assert(k->rules); /* the machine defers only under rules */
         defer_call_work(k->policy, &k->rules->policy->defer, k->work,
-                        &c->result);
-        k->machine.end = c->result.end;
+                        &k->result);
+        k->machine.end = k->result.end;
     }
+    drop_work(k);
 }
 
-static void
-finish_call(struct bide_call *c, uint64_t now_ns)
+void
+call_finish(struct call *k, uint64_t now_ns)
 {
-    struct call *k = call_of(c);
-    struct bide *b = k->policy->bide;
+    const struct bide *b = k->policy->bide;
 
-    assert(k->state != CALL_IDLE);
-    fill_result(c, now_ns);
-    defer_work(c);
+    assert(call_is_live(k));
+    fill_result(k, now_ns);
+    defer_work(k);
     count_verdict(k->policy, &k->machine);
     if (b->hooked && b->hooks.at_verdict) {
-        b->hooks.at_verdict(b->hooks.arg, k->policy->name, &c->result);
+        b->hooks.at_verdict(b->hooks.arg, (struct bide_call *)k, &k->result);
     }
     rules_drop(k->rules);
     k->rules = NULL;
-    k->state = CALL_IDLE;
-    running_add(b, -1);
+    leave_call(k);
 }
 
 enum bide_next
-call_stop(struct bide_call *c)
+call_stop(struct call *k)
 {
-    struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
     uint64_t now;
 
@@ -141,23 +144,43 @@ call_stop(struct bide_call *c)
     now = settle_times(k, registry_ticks(b));
     attach_again(k->policy);
     if (k->state == CALL_WAITING) {
-        stop_waiting(k, now);
+        wait_stop(k, now);
     }
-    cancel_machine(k, now);
-    finish_call(c, now);
+    call_cancel_machine(k, now);
+    call_finish(k, now);
     return BIDE_DONE;
 }
 
 /* ---- the beginning ---- */
 
+void
+call_init(struct call *k)
+{
+    atomic_init(&k->policy, NULL);
+    atomic_init(&k->watch, NULL);
+    atomic_init(&k->cancelled, 0);
+    k->state = CALL_IDLE;
+    k->serial = 0;
+    k->deadline_ns = 0;
+    k->data = NULL;
+    k->work = NULL;
+    k->result.verdict = BIDE_UNFINISHED;
+}
+
+/* Makes the call one of `p` in progress, before its first attempt. */
 static void
-clear_call(struct call *k, struct bide_policy *p)
+enter_call(struct call *k, struct bide_policy *p, struct bide_watch *w)
 {
     k->rules = NULL;
     k->exact = false;
-    k->work = NULL;
-    atomic_store_explicit(&k->cancelled, 0, memory_order_relaxed);
+    k->serial++;
+    k->result.verdict = BIDE_UNFINISHED;
+    if (w) {
+        watch_enter(w);
+        atomic_store_explicit(&k->watch, w, memory_order_release);
+    }
     atomic_store_explicit(&k->policy, p, memory_order_release);
+    k->state = CALL_READY;
 }
 
 /* Asks the machine whether the call may begin.  If all probes of a half-open
@@ -167,12 +190,14 @@ ask_to_begin(struct call *k, uint64_t now_ns)
 {
     const struct policy *rules = k->rules->policy;
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
-    enum machine_says says = machine_begin(&k->machine, rules, g, now_ns);
+    enum machine_says says =
+        machine_begin_until(&k->machine, rules, g, k->deadline_ns, now_ns);
 
     if (g && says == MACHINE_REFUSED && k->machine.reason == BIDE_BY_BREAKER &&
         k->machine.wake_ns == DURATION_NONE) {
         breaker_release_dead(g->rings, process_is_gone);
-        says = machine_begin(&k->machine, rules, g, now_ns);
+        says =
+            machine_begin_until(&k->machine, rules, g, k->deadline_ns, now_ns);
     }
     guard_used(k->policy, k->rules, g, now_ns);
     return says;
@@ -191,16 +216,18 @@ call_needs_rules(const struct bide_policy *p, uint32_t gate)
              clock_realtime_ns() >= atomic_load(&p->ends_ns)));
 }
 
-/* Begins a call with a bit of GATE_SLOW, or with a breaker that is not closed:
- * reads the rules, unless only the time had to be looked at. */
+/* Begins a call with a deadline of its own, a bit of GATE_SLOW, or a breaker
+ * that is not closed: reads the rules, unless only the time had to be looked
+ * at. */
 static __attribute__((cold, noinline)) enum bide_next
-begin_by_rules(struct bide_call *c, const struct cell *cell, uint32_t gate)
+begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
 {
-    struct call *k = call_of(c);
+    struct bide_watch *w = atomic_load(&k->watch);
     struct bide *b = k->policy->bide;
     uint64_t now;
 
-    if (!call_needs_rules(k->policy, gate) && guard_lets_out(cell, gate) &&
+    if (!k->deadline_ns && !call_needs_rules(k->policy, gate) &&
+        guard_lets_out(cell, gate) &&
         !(gate & GATE_LOOKS &&
           registry_may_differ(k->policy, clock_ticks(b->scale)))) {
         return BIDE_GO;
@@ -210,89 +237,82 @@ begin_by_rules(struct bide_call *c, const struct cell *cell, uint32_t gate)
     now = registry_now_ns(b);
     become_exact(k);
     k->machine.begun_ns = now;
-    if (k->rules && ask_to_begin(k, now) == MACHINE_REFUSED) {
-        finish_call(c, now);
-        return BIDE_NOT_LET_OUT;
+    if (k->rules && ask_to_begin(k, now) != MACHINE_GO) {
+        if (w) {
+            watch_join(w, k->policy, k->rules->generation);
+        }
+        call_finish(k, now);
+        return BIDE_DONE;
     }
     return BIDE_GO;
 }
 
 enum bide_next
-call_begin(struct bide_call *c, struct bide_policy *p,
-           const struct bide_work *work)
+call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
 {
-    struct call *k = call_of(c);
     const struct cell *cell;
     uint32_t gate = call_gate(p, &cell);
 
-    clear_call(k, p);
-    k->work = work;
-    running_add(p->bide, 1);
-    k->state = CALL_READY;
-    if (__builtin_expect(gate & GATE_SLOW || !guard_lets_out(cell, gate), 0)) {
-        return begin_by_rules(c, cell, gate);
+    if (__builtin_expect(call_is_live(k), 0)) {
+        call_stop(k);
+    }
+    enter_call(k, p, w);
+    running_begin(p->bide);
+    if (__builtin_expect((gate & GATE_SLOW) | (k->deadline_ns != 0) ||
+                             !guard_lets_out(cell, gate),
+                         0)) {
+        return begin_by_rules(k, cell, gate);
     }
     return BIDE_GO;
 }
 
-/* Returns the time limit of the next attempt in ms, at least 1; 0: none. */
-static uint32_t
-attempt_limit_ms(const struct call *k, uint64_t now_ns)
-{
-    uint64_t limit = machine_limit_ns(&k->machine, k->rules->policy, now_ns);
-
-    if (limit == DURATION_NONE) {
-        return 0;
-    }
-    limit /= 1000000;
-    return limit < 1 ? 1 : limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit;
-}
-
-/* Sets the time limit in c->attempt.  Without rules the limit is in the cell;
+/* Sets the time limit in k->attempt.  Without rules the limit is in the cell;
  * with rules it depends on the time until the deadline. */
 static void
-set_attempt_limit(struct bide_call *c)
+set_attempt_limit(struct call *k)
 {
-    struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
-    uint64_t now = 0;
+    uint64_t now = 0, limit;
 
-    c->attempt.deadline_ns = UINT64_MAX;
     if (k->rules) {
         now = registry_now_ns(b);
-        c->attempt.timeout_ms = attempt_limit_ms(k, now);
+        limit = machine_limit_ns(&k->machine, k->rules->policy, now);
     } else {
-        c->attempt.timeout_ms = atomic_load_explicit(
-            &atomic_load_explicit(&k->policy->cell, memory_order_acquire)
-                 ->limit_ms,
-            memory_order_relaxed);
-        if (c->attempt.timeout_ms) {
+        limit = atomic_load_explicit(&atomic_load_explicit(&k->policy->cell,
+                                                           memory_order_acquire)
+                                          ->limit_ms,
+                                     memory_order_relaxed) *
+                UINT64_C(1000000);
+        if (limit == 0) {
+            limit = DURATION_NONE;
+        } else {
             now = registry_now_ns(b);
         }
     }
-    if (c->attempt.timeout_ms) {
-        c->attempt.deadline_ns =
-            duration_add(now, c->attempt.timeout_ms * 1000000ull);
-    }
+    k->attempt.timeout_ns = limit;
+    k->attempt.deadline_ns =
+        limit == DURATION_NONE ? UINT64_MAX : duration_add(now, limit);
 }
 
 bool
-call_start_attempt(struct bide_call *c)
+call_start_attempt(struct call *k)
 {
-    struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
 
-    if (is_cancelled(k)) {
-        call_stop(c);
+    if (call_is_cancelled(k)) {
+        call_stop(k);
         return false;
     }
-    c->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
-    set_attempt_limit(c);
+    k->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
+    k->attempt.reserved = 0;
+    k->attempt.bide = b;
+    set_attempt_limit(k);
     if (b->hooked && b->hooks.before_attempt) {
-        b->hooks.before_attempt(b->hooks.arg, k->policy->name, &c->attempt);
+        b->hooks.before_attempt(b->hooks.arg, (struct bide_call *)k,
+                                &k->attempt);
     }
     if (k->exact) {
-        if (c->attempt.number > 1) {
+        if (k->attempt.number > 1) {
             count_add(k->policy, COUNTER_RETRIES, 1);
         }
         machine_started(&k->machine, registry_now_ns(b));
@@ -303,30 +323,6 @@ call_start_attempt(struct bide_call *c)
 }
 
 /* ---- after an attempt ---- */
-
-static enum bide_next
-start_wait(struct bide_call *c, uint64_t now_ns)
-{
-    struct call *k = call_of(c);
-    struct bide *b = k->policy->bide;
-    const struct machine *m = &k->machine;
-
-    k->state = CALL_WAITING;
-    k->wait_began_ns = now_ns;
-    if (b->hooked && b->hooks.before_wait) {
-        b->hooks.before_wait(b->hooks.arg, k->policy->name, m->attempts,
-                             m->last, m->wake_ns - m->ended_ns);
-    }
-    if (m->wake_ns > now_ns) {
-        const struct home *h = atomic_load(&k->policy->home);
-
-        k->sleeper_live = h->live;
-        k->sleeper =
-            sleeper_enter(h->live, h->index, m->attempts,
-                          k->rules->policy->attempts, m->last, m->wake_ns);
-    }
-    return BIDE_WAIT;
-}
 
 /* Ends a call after one attempt, because there is no memory for its rules. */
 static enum machine_says
@@ -340,23 +336,9 @@ end_without_rules(struct machine *m, struct bide_outcome o)
     }
     m->verdict = fine ? BIDE_SUCCEEDED : BIDE_EXHAUSTED;
     m->reason = fine ? BIDE_BY_NONE : BIDE_BY_ATTEMPTS;
-    m->end = fine ? BIDE_END_NONE : BIDE_ABORTED;
+    m->end = fine ? BIDE_END_NONE : BIDE_END_ABORTED;
     m->state = MACHINE_DONE;
     return m->state;
-}
-
-/* Reports whether a change of the policy or its breaker was announced since the
- * last call of this.  Comparing rules is not enough: the breaker may change
- * state while they cannot be read. */
-static bool
-saw_announcement(struct call *k)
-{
-    struct cell *c = atomic_load(&k->policy->cell);
-    uint32_t generation = atomic_load(&c->generation);
-    bool yes = generation != k->generation;
-
-    k->generation = generation;
-    return yes;
 }
 
 /* Replaces k->rules if they changed during the attempt. */
@@ -365,7 +347,7 @@ refresh_rules(struct call *k)
 {
     struct rules *r;
 
-    (void)saw_announcement(k);
+    (void)wait_saw_change(k);
     r = rules_take(k->policy);
     if (!k->numbered) {
         k->number = atomic_fetch_add(&k->policy->bide->calls, 1);
@@ -378,17 +360,16 @@ refresh_rules(struct call *k)
 }
 
 static enum bide_next
-decide_after_attempt(struct bide_call *c, struct bide_outcome o,
-                     uint64_t now_ns, uint64_t took_ns)
+decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
+                     uint64_t took_ns)
 {
-    struct call *k = call_of(c);
     struct machine *m = &k->machine;
     uint64_t seed = k->policy->bide->seed;
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
     enum machine_says says;
     bool fine;
 
-    m->cancelled = is_cancelled(k);
+    m->cancelled = call_is_cancelled(k);
     if (k->rules) {
         says = machine_ended(
             m, k->rules->policy, g, o, now_ns,
@@ -398,36 +379,36 @@ decide_after_attempt(struct bide_call *c, struct bide_outcome o,
         says = end_without_rules(m, o);
     }
     guard_used(k->policy, k->rules, g, now_ns);
+    guard_report_budget(k, false);
     fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
     count_attempt(k->policy, fine, took_ns);
     if (!fine) {
         count_failure(k->policy, o);
     }
     if (says == MACHINE_WAIT) {
-        return start_wait(c, now_ns);
+        return wait_begin(k, now_ns);
     }
-    finish_call(c, now_ns);
+    call_finish(k, now_ns);
     return BIDE_DONE;
 }
 
 /* Ends an attempt that is not a plain success.  Cold and not inlined: otherwise
  * a plain success saves registers that only this uses, 3 of 31 ns. */
 static __attribute__((cold, noinline)) enum bide_next
-end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
+end_attempt_at(struct call *k, struct bide_outcome o, uint64_t end_ticks)
 {
-    struct call *k = call_of(c);
     struct bide *b = k->policy->bide;
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
     uint64_t now;
 
     if (b->hooked && b->hooks.after_attempt) {
-        b->hooks.after_attempt(b->hooks.arg, k->policy->name, c->attempt.number,
-                               o, took);
+        b->hooks.after_attempt(b->hooks.arg, (struct bide_call *)k, &k->attempt,
+                               &o, took);
     }
     registry_revive(b);
     now = settle_times(k, end_ticks);
     refresh_rules(k);
-    return decide_after_attempt(c, o, now, took);
+    return decide_after_attempt(k, o, now, took);
 }
 
 /* Ends a call whose first attempt succeeded, without its rules: the gate lacks
@@ -435,10 +416,8 @@ end_attempt_at(struct bide_call *c, struct bide_outcome o, uint64_t end_ticks)
  * Adds to one counter, or two if a breaker or a budget is on.  Returns false,
  * and changes nothing, if the machine must decide. */
 static bool
-end_plain_success(struct bide_call *c, struct bide_outcome o,
-                  uint64_t end_ticks)
+end_plain_success(struct call *k, struct bide_outcome o, uint64_t end_ticks)
 {
-    struct call *k = call_of(c);
     struct bide_policy *p = k->policy;
     uint64_t took = clock_between_ns(p->bide->scale, k->ticks, end_ticks);
     const struct cell *cell;
@@ -451,99 +430,36 @@ end_plain_success(struct bide_call *c, struct bide_outcome o,
         return false;
     }
     count_attempt(p, true, took);
-    c->result =
-        (struct bide_result){.attempts = 1, .outcome = o, .elapsed_ns = took};
-    k->state = CALL_IDLE;
-    running_add(p->bide, -1);
+    k->result = (struct bide_result){.verdict = BIDE_SUCCEEDED,
+                                     .attempts = 1,
+                                     .outcome = o,
+                                     .elapsed_ns = took};
+    if (__builtin_expect(k->work != NULL, 0)) {
+        drop_work(k);
+    }
+    leave_call(k);
     return true;
 }
 
 enum bide_next
-call_end_attempt(struct bide_call *c, struct bide_outcome o)
+call_end_attempt(struct call *k, struct bide_outcome o)
 {
-    struct call *k = call_of(c);
     uint64_t end_ticks = registry_ticks(k->policy->bide);
 
     if (!k->rules && !k->exact && !k->policy->bide->hooked &&
-        outcome_is_success(o) && end_plain_success(c, o, end_ticks)) {
+        outcome_is_success(o) && end_plain_success(k, o, end_ticks)) {
         return BIDE_DONE;
     }
-    return end_attempt_at(c, o, end_ticks);
+    return end_attempt_at(k, o, end_ticks);
 }
 
 enum bide_next
-call_adopt(struct bide_call *c, struct bide_policy *p, struct bide_outcome o,
+call_adopt(struct call *k, struct bide_policy *p, struct bide_outcome o,
            uint64_t ticks, uint64_t end_ticks)
 {
-    struct call *k = call_of(c);
-
-    clear_call(k, p);
+    enter_call(k, p, NULL);
     k->state = CALL_ATTEMPT;
     k->ticks = ticks;
-    c->attempt.number = 1;
-    return end_attempt_at(c, o, end_ticks);
-}
-
-/* ---- waiting ---- */
-
-/* Decides the wait again if the rules or the state of the breaker changed.
- * Both change the generation of the cell. */
-static void
-follow_change(struct call *k, uint64_t now_ns)
-{
-    bool was_announced = saw_announcement(k);
-    struct rules *r = rules_take(k->policy);
-    struct guard storage, *g;
-
-    if (!r) {
-        return;
-    }
-    if (r == k->rules && !was_announced) {
-        rules_drop(r);
-        return;
-    }
-    rules_drop(k->rules);
-    k->rules = r;
-    g = guard_use(k->policy, k->rules, &storage);
-    machine_changed(&k->machine, r->policy, g, now_ns);
-    guard_used(k->policy, k->rules, g, now_ns);
-    count_add(k->policy, COUNTER_REDECIDED, 1);
-    if (k->sleeper >= 0) {
-        sleeper_move(k->sleeper_live, k->sleeper, r->policy->attempts,
-                     k->machine.wake_ns);
-    }
-}
-
-enum bide_next
-call_resume(struct bide_call *c)
-{
-    struct call *k = call_of(c);
-    struct machine *m = &k->machine;
-    struct guard storage, *g;
-    uint64_t now;
-
-    assert(k->state == CALL_WAITING);
-    registry_revive(k->policy->bide);
-    now = registry_now_ns(k->policy->bide);
-    if (is_cancelled(k)) {
-        cancel_machine(k, now);
-    } else {
-        follow_change(k, now);
-    }
-    if (m->state == MACHINE_WAIT) {
-        if (now < m->wake_ns) {
-            return BIDE_WAIT;
-        }
-        /* The breaker may have opened, the deadline may have passed. */
-        g = guard_use(k->policy, k->rules, &storage);
-        machine_due(m, k->rules->policy, g, now);
-        guard_used(k->policy, k->rules, g, now);
-    }
-    stop_waiting(k, now);
-    if (m->state == MACHINE_GO) {
-        k->state = CALL_READY;
-        return BIDE_GO;
-    }
-    finish_call(c, now);
-    return BIDE_DONE;
+    k->attempt = (struct bide_attempt){1, 0, UINT64_MAX, UINT64_MAX, p->bide};
+    return end_attempt_at(k, o, end_ticks);
 }

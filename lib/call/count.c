@@ -1,5 +1,5 @@
 /* Adds calls and attempts to the counters of the live state. */
-#include "call.h"
+#include "count.h"
 
 #include <sched.h>
 #include <sys/rseq.h>
@@ -82,12 +82,14 @@ count_verdict(struct bide_policy *p, const struct machine *m)
         [BIDE_CANCELLED] = COUNTER_CANCELLED,
     };
     static const enum counter exhausted[] = {
-        [BIDE_END_NONE] = COUNTER_ABORTED,   [BIDE_ABORTED] = COUNTER_ABORTED,
-        [BIDE_DEFERRED] = COUNTER_DEFERRED,  [BIDE_DROPPED] = COUNTER_DROPPED,
-        [BIDE_NOT_STORED] = COUNTER_ABORTED,
+        [BIDE_END_NONE] = COUNTER_ABORTED,
+        [BIDE_END_ABORTED] = COUNTER_ABORTED,
+        [BIDE_END_DEFERRED] = COUNTER_DEFERRED,
+        [BIDE_END_DROPPED] = COUNTER_DROPPED,
+        [BIDE_END_NOT_STORED] = COUNTER_ABORTED,
     };
 
-    if (m->end == BIDE_NOT_STORED) {
+    if (m->end == BIDE_END_NOT_STORED) {
         count_add(p, COUNTER_NOT_STORED, 1);
     }
     if (m->verdict == BIDE_EXHAUSTED) {

@@ -38,11 +38,9 @@ open_queue(struct bide *b, struct deferred **out)
     cancel = lock_take(&b->defer_lock);
     if (!b->deferred) {
         rc = deferred_open(b->dir, &b->deferred);
-    }
-    if (!rc && b->deferred_own_clock != b->own_clock) {
-        b->deferred_own_clock = b->own_clock;
-        deferred_set_clock(b->deferred, b->own_clock ? read_own_clock : NULL,
-                           b);
+        if (!rc && b->own_clock) {
+            deferred_set_clock(b->deferred, read_own_clock, b);
+        }
     }
     lock_release(&b->defer_lock, cancel);
     if (!rc) {
@@ -124,34 +122,51 @@ defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
     if (!rc) {
         rc = store_work(p, queue, rules, work, &out->deferred_id, &found);
     }
-    out->end = rc ? BIDE_NOT_STORED : BIDE_DEFERRED;
+    out->end = rc ? BIDE_END_NOT_STORED : BIDE_END_DEFERRED;
     out->defer_error = rc;
 }
 
-void
-bide_call_work(struct bide_call *c, const struct bide_work *work)
+/* Returns the text moved to *at, which then points behind it; NULL: NULL. */
+static const char *
+copy_text(const char *text, char **at)
 {
-    struct call *k = call_of(c);
-    struct bide_policy *p = k->policy;
-    struct rules *r;
+    char *copy = *at;
 
-    k->work = work;
-    if (k->state != CALL_IDLE || !work || c->result.end != BIDE_DEFERRED ||
-        c->result.deferred_id) {
-        return;
+    if (!text) {
+        return NULL;
     }
-    /* The call was refused at its start. */
-    r = rules_take(p);
-    if (r) {
-        defer_call_work(p, &r->policy->defer, work, &c->result);
-        rules_drop(r);
-    } else {
-        c->result.end = BIDE_NOT_STORED;
-        c->result.defer_error = BIDE_ENOMEM;
+    *at = stpcpy(copy, text) + 1;
+    return copy;
+}
+
+int
+defer_copy_work(const struct bide_work *work, struct bide_work **out)
+{
+    size_t size = sizeof(*work);
+    struct bide_work *copy;
+    char *at;
+
+    if (deferred_check_work(work) != 0) {
+        return BIDE_EINVAL;
     }
-    if (c->result.end == BIDE_NOT_STORED) {
-        count_add(p, COUNTER_NOT_STORED, 1);
+    size += work->length;
+    size += work->type ? strlen(work->type) + 1 : 0;
+    size += work->key ? strlen(work->key) + 1 : 0;
+    copy = malloc(size);
+    if (!copy) {
+        return BIDE_ENOMEM;
     }
+    *copy = *work;
+    at = (char *)(copy + 1);
+    copy->bytes = at;
+    if (work->length) {
+        memcpy(at, work->bytes, work->length);
+    }
+    at += work->length;
+    copy->type = copy_text(work->type, &at);
+    copy->key = copy_text(work->key, &at);
+    *out = copy;
+    return 0;
 }
 
 int
@@ -162,18 +177,18 @@ defer_put(struct bide_policy *p, const struct bide_work *work, uint64_t *out_id,
     struct deferred *queue;
     int rc;
 
-    running_add(p->bide, 1);
+    running_begin(p->bide);
     rc = open_queue_and_rules(p, &queue, &rules);
     if (!rc) {
         rc = store_work(p, queue, &rules, work, out_id, out_found);
     }
-    running_add(p->bide, -1);
+    running_end(p->bide);
     return rc;
 }
 
 int
-bide_defer_work(struct bide_policy *p, const struct bide_work *work,
-                uint64_t *out_id)
+bide_defer(struct bide_policy *p, const struct bide_work *work,
+           uint64_t *out_id)
 {
     uint64_t id;
     bool found;
@@ -185,41 +200,69 @@ bide_defer_work(struct bide_policy *p, const struct bide_work *work,
     return rc;
 }
 
-int
-bide_defer(struct bide_policy *p, const void *work, size_t length,
-           uint64_t *out_id)
-{
-    struct bide_work w = {.bytes = work, .length = length};
-
-    return bide_defer_work(p, &w, out_id);
-}
-
 /* ---- taking ---- */
 
-/* Fills *to; `bytes` becomes the caller's. */
-static void
-fill_deferred(const struct deferred_item *from, struct bide_deferred *to)
+/* A piece of bide_deferred_take. */
+struct piece {
+    struct bide_deferred shown; /* points to the texts and bytes of `item` */
+    struct deferred_item item;
+};
+
+static struct piece *
+piece_of(struct bide_deferred *d)
 {
-    *to = (struct bide_deferred){
-        .id = from->id,
-        .lease = from->lease,
-        .lease_ends_ns = from->lease_ends_ns,
-        .bytes = from->bytes,
-        .length = from->length,
-        .attempts = from->attempts,
-        .deferred_realtime_ns = from->stored_ns,
-    };
-    memcpy(to->type, from->type, sizeof(to->type));
-    memcpy(to->key, from->key, sizeof(to->key));
-    memcpy(to->last_error, from->last_error, sizeof(to->last_error));
+    return (struct piece *)(void *)d;
 }
 
-/* Takes the pieces that are due now, at most `room`, with `items` as working
- * space.  Returns the number taken or a BIDE_E code; if none is due, sets
- * *out_next_ns to the time at which the next one will be. */
+static void
+show_piece(struct piece *p)
+{
+    const struct deferred_item *i = &p->item;
+
+    p->shown = (struct bide_deferred){
+        .id = i->id,
+        .lease = i->lease,
+        .lease_ends_boottime_ns = i->lease_ends_ns,
+        .bytes = i->bytes,
+        .length = i->length,
+        .type = i->type,
+        .key = i->key,
+        .attempts = i->attempts,
+        .deferred_realtime_ns = i->stored_ns,
+        .last_error = i->last_error,
+    };
+}
+
+static void
+drop_pieces(struct bide_deferred **pieces, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        bide_deferred_free(pieces[i]);
+    }
+}
+
+/* Allocates `room` pieces; on failure none. */
+static int
+make_pieces(struct bide_deferred **out, int room)
+{
+    for (int i = 0; i < room; i++) {
+        struct piece *p = calloc(1, sizeof(*p));
+
+        if (!p) {
+            drop_pieces(out, 0, i);
+            return BIDE_ENOMEM;
+        }
+        out[i] = &p->shown;
+    }
+    return 0;
+}
+
+/* Takes the pieces that are due now, at most `room`, with `items` and `pieces`
+ * as working space.  Returns the number taken or a BIDE_E code; if none is due,
+ * sets *out_next_ns to the time at which the next one will be. */
 static int
 take_due(struct bide_policy *p, struct deferred_kind *kind,
-         struct bide_deferred *out, struct deferred_item *items, int room,
+         struct bide_deferred **pieces, struct deferred_item *items, int room,
          uint64_t *out_next_ns)
 {
     struct defer_rules rules;
@@ -232,20 +275,23 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
     taken =
         deferred_take(queue, p->name, &rules, kind, items, room, out_next_ns);
     for (int i = 0; i < taken; i++) {
-        fill_deferred(&items[i], &out[i]);
+        piece_of(pieces[i])->item = items[i];
+        show_piece(piece_of(pieces[i]));
     }
     return taken;
 }
 
+/* As take_due, but waits until wait_until_ns. */
 static int
 take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
-             struct bide_deferred *out, struct deferred_item *items, int room)
+             struct bide_deferred **pieces, struct deferred_item *items,
+             int room)
 {
     for (;;) {
         struct cell *c = arrivals_cell(p);
         uint32_t seen = atomic_load(&c->arrivals);
         uint64_t next = UINT64_MAX, now;
-        int taken = take_due(p, NULL, out, items, room, &next);
+        int taken = take_due(p, NULL, pieces, items, room, &next);
 
         now = registry_now_ns(p->bide);
         if (taken || wait_until_ns <= now) {
@@ -259,38 +305,57 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
     }
 }
 
+/* The working space of one bide_deferred_take. */
+struct taking {
+    struct bide_deferred *pieces[TAKE_MAX];
+    struct deferred_item items[TAKE_MAX];
+};
+
 int
-bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
-                   struct bide_deferred *out, int room)
+bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns, size_t room,
+                   struct bide_deferred *out[])
 {
-    struct deferred_item *items;
-    int taken;
+    struct taking *t;
+    int taken, most = room < TAKE_MAX ? (int)room : TAKE_MAX;
 
     if (!p || !out || room < 1) {
         return BIDE_EINVAL;
     }
-    room = room < TAKE_MAX ? room : TAKE_MAX;
-    items = malloc((size_t)room * sizeof(*items));
-    if (!items) {
+    t = malloc(sizeof(*t));
+    if (!t || make_pieces(t->pieces, most) != 0) {
+        free(t);
         return BIDE_ENOMEM;
     }
-    running_add(p->bide, 1);
-    taken = take_or_wait(p, wait_until_ns, out, items, room);
-    running_add(p->bide, -1);
-    free(items);
+    running_begin(p->bide);
+    taken = take_or_wait(p, wait_until_ns, t->pieces, t->items, most);
+    running_end(p->bide);
+    for (int i = 0; i < taken; i++) {
+        out[i] = t->pieces[i];
+    }
+    drop_pieces(t->pieces, taken > 0 ? taken : 0, most);
+    free(t);
     return taken;
 }
 
 int
 defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
-               struct bide_deferred *out)
+               struct bide_deferred **out)
 {
+    struct bide_deferred *piece;
     struct deferred_item item;
     int taken;
 
-    running_add(p->bide, 1);
-    taken = take_due(p, kind, out, &item, 1, NULL);
-    running_add(p->bide, -1);
+    if (make_pieces(&piece, 1) != 0) {
+        return BIDE_ENOMEM;
+    }
+    running_begin(p->bide);
+    taken = take_due(p, kind, &piece, &item, 1, NULL);
+    running_end(p->bide);
+    if (taken == 1) {
+        *out = piece;
+    } else {
+        bide_deferred_free(piece);
+    }
     return taken;
 }
 
@@ -298,8 +363,8 @@ void
 bide_deferred_free(struct bide_deferred *d)
 {
     if (d) {
-        free(d->bytes);
-        d->bytes = NULL;
+        deferred_item_free(&piece_of(d)->item);
+        free(d);
     }
 }
 
@@ -347,5 +412,5 @@ bide_deferred_extend(struct bide_policy *p, struct bide_deferred *d)
 
     return rc ? rc
               : deferred_extend(queue, d->id, d->lease, rules.lease_ns,
-                                &d->lease_ends_ns);
+                                &d->lease_ends_boottime_ns);
 }

@@ -1,11 +1,11 @@
 #include "guard.h"
 
-
 #include "base/lock.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
 #include "rule/window.h"
 #include "call.h"
+#include "count.h"
 
 /* ---- places ---- */
 
@@ -190,6 +190,21 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
     if (g->turned) {
         cell_announce(atomic_load(&p->cell));
         live_ring(atomic_load(&p->home)->live);
+        if (p->bide->hooked) {
+            report_changes(p);
+        }
+    }
+}
+
+void
+guard_report_budget(const struct call *k, bool had_paid)
+{
+    const struct machine *m = &k->machine;
+    bool refused = m->state == MACHINE_DONE && m->reason == BIDE_BY_BUDGET;
+
+    if (k->policy->bide->hooked &&
+        (refused || (m->state == MACHINE_WAIT && m->has_paid && !had_paid))) {
+        report_budget(k->policy, refused);
     }
 }
 

@@ -39,6 +39,12 @@ struct guard *guard_use(struct bide_policy *p, const struct rules *r,
 void guard_used(struct bide_policy *p, const struct rules *r,
                 const struct guard *g, uint64_t now_ns);
 
+struct call;
+
+/* Tells hooks whether the machine has just been refused a retry by the budget,
+ * or granted one.  `had_paid`: it had been granted before. */
+void guard_report_budget(const struct call *k, bool had_paid);
+
 /* Reports whether an attempt may start without asking the machine. */
 static inline bool
 guard_lets_out(const struct cell *c, uint32_t gate)

@@ -1,91 +1,101 @@
 /* The blocking driver.  A call that succeeds at once needs only bide_run, not
  * the rest of this room. */
 #include "call.h"
+#include "count.h"
+
+#include <limits.h>
+
 #include "guard.h"
+#include "wait.h"
 
-/* Returns the longest sleep without a look at the registry: a writer may have
- * been killed between its commit and its announcement, and nobody announces the
- * end of a layer. */
-static uint64_t
-longest_sleep_ns(const struct call *k)
-{
-    uint64_t end_ns = k->rules ? k->rules->until_ns : 0;
-    uint64_t now_ns = end_ns ? clock_realtime_ns() : 0;
-
-    return end_ns > now_ns && end_ns - now_ns < LOOK_EVERY_NS ? end_ns - now_ns
-                                                              : LOOK_EVERY_NS;
-}
-
-enum bide_next
-call_wait(struct bide_call *c)
-{
-    struct call *k = call_of(c);
-    struct bide *b = k->policy->bide;
-    enum bide_next next;
-
-    for (;;) {
-        struct cell *cell = atomic_load(&k->policy->cell);
-        uint32_t seen = atomic_load(&cell->generation);
-        uint64_t until, now;
-
-        next = call_resume(c);
-        if (next != BIDE_WAIT) {
-            return next;
-        }
-        now = registry_now_ns(b);
-        until = now + longest_sleep_ns(k);
-        if (k->machine.wake_ns < until) {
-            until = k->machine.wake_ns;
-        }
-        registry_sleep_until(b, &cell->generation, seen, until);
-    }
-}
-
-/* Runs attempts and sleeps until the call has ended.  `out` may be NULL. */
+/* Runs attempts and sleeps until the call has ended. */
 static enum bide_verdict
-run_to_end(struct bide_call *c, enum bide_next next, bide_attempt_fn *fn,
-           void *arg, struct bide_result *out)
+run_to_end(struct call *k, enum bide_next next, bide_attempt_fn *fn, void *arg)
 {
-    while (next == BIDE_WAIT || next == BIDE_GO) {
+    while (next != BIDE_DONE) {
         if (next == BIDE_WAIT) {
-            next = call_wait(c);
+            next = wait_sleep(k, false);
             continue;
         }
-        next = call_start_attempt(c) ? call_end_attempt(c, fn(&c->attempt, arg))
+        next = call_start_attempt(k) ? call_end_attempt(k, fn(&k->attempt, arg))
                                      : BIDE_DONE;
     }
-    if (out) {
-        *out = c->result;
-    }
-    return c->result.verdict;
+    return k->result.verdict;
 }
 
 enum bide_verdict
 bide_call_run(struct bide_call *c, struct bide_policy *p, bide_attempt_fn *fn,
               void *arg)
 {
-    return run_to_end(c, call_begin(c, p, NULL), fn, arg, NULL);
+    struct call *k = call_of(c);
+
+    return run_to_end(k, call_begin(k, p, NULL), fn, arg);
+}
+
+/* The attempt of bide_call_run_out. */
+struct attempt_out {
+    void (*fn)(const struct bide_attempt *attempt, void *arg,
+               struct bide_outcome *out);
+    void *arg;
+};
+
+static struct bide_outcome
+run_attempt_out(const struct bide_attempt *attempt, void *arg)
+{
+    const struct attempt_out *a = arg;
+    struct bide_outcome o = bide_app("no_outcome");
+
+    a->fn(attempt, a->arg, &o);
+    return o;
 }
 
 enum bide_verdict
-bide_run_work(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
-              const struct bide_work *work, struct bide_result *out)
+bide_call_run_out(struct bide_call *c, struct bide_policy *p,
+                  void (*fn)(const struct bide_attempt *attempt, void *arg,
+                             struct bide_outcome *out),
+                  void *arg)
+{
+    return bide_call_run(c, p, run_attempt_out, &(struct attempt_out){fn, arg});
+}
+
+int
+bide_attempt_poll_ms(const struct bide_attempt *attempt)
+{
+    uint64_t now_ns, left_ms;
+
+    if (attempt->deadline_ns == UINT64_MAX) {
+        return -1;
+    }
+    now_ns = registry_now_ns(attempt->bide);
+    if (now_ns >= attempt->deadline_ns) {
+        return 0;
+    }
+    left_ms = (attempt->deadline_ns - now_ns - 1) / 1000000 + 1;
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
+}
+
+/* ---- bide_run ---- */
+
+/* Runs a whole call. */
+static enum bide_verdict
+run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 {
     struct bide_call c;
 
-    return run_to_end(&c, call_begin(&c, p, work), fn, arg, out);
+    bide_call_init(&c);
+    return bide_call_run(&c, p, fn, arg);
 }
 
 /* Runs the rest of a call after its first attempt. */
 static enum bide_verdict
 run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
-                struct bide_outcome first, const uint64_t ticks[2],
-                struct bide_result *out)
+                struct bide_outcome first, const uint64_t ticks[2])
 {
     struct bide_call c;
+    struct call *k = call_of(&c);
 
-    return run_to_end(&c, call_adopt(&c, p, first, ticks[0], ticks[1]), fn, arg,
-                      out);
+    call_init(k);
+    return run_to_end(k, call_adopt(k, p, first, ticks[0], ticks[1]), fn, arg);
 }
 
 /* Reports whether the call needs its rules before the first attempt, hooks, or
@@ -103,26 +113,24 @@ needs_whole_call(const struct bide_policy *p, const struct cell *cell,
 }
 
 enum bide_verdict
-bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
-         struct bide_result *out)
+bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 {
     struct bide *b = p->bide;
     const struct cell *cell;
     uint32_t gate = call_gate(p, &cell);
-    struct bide_attempt attempt = {1, 0, UINT64_MAX};
+    struct bide_attempt attempt = {1, 0, UINT64_MAX, UINT64_MAX, b};
     struct bide_outcome o;
     uint64_t ticks[2], took;
 
     if (__builtin_expect(needs_whole_call(p, cell, gate), 0)) {
-        return bide_run_work(p, fn, arg, NULL, out);
+        return run_whole(p, fn, arg);
     }
-    running_add(b, 1);
     ticks[0] = clock_ticks(b->scale);
     if (__builtin_expect(gate & GATE_LOOKS, 0) &&
         registry_may_differ(p, ticks[0])) {
-        running_add(b, -1);
-        return bide_run_work(p, fn, arg, NULL, out);
+        return run_whole(p, fn, arg);
     }
+    running_begin(b);
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
     took = clock_between_ns(b->scale, ticks[0], ticks[1]);
@@ -132,13 +140,9 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
         ((took >> CALL_LONG_SHIFT) | registry_success_looks(b, ticks[1])) ||
         (__builtin_expect(gate & GATE_GUARD, 0) &&
          !guard_passes(p, cell, gate, took, ticks[1]))) {
-        return run_after_first(p, fn, arg, o, ticks, out);
+        return run_after_first(p, fn, arg, o, ticks);
     }
     count_attempt(p, true, took);
-    if (out) {
-        *out = (struct bide_result){
-            .attempts = 1, .outcome = o, .elapsed_ns = took};
-    }
-    running_add(b, -1);
+    running_end(b);
     return BIDE_SUCCEEDED;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/boot.h"
+#include "policy/outcome.h"
 #include "reading.h"
 #include "rule/window.h"
 #include "words.h"
@@ -113,7 +114,7 @@ outcome_key(struct bide_outcome o, char app[APP_TEXT])
     char name[64];
 
     app[0] = '\0';
-    if (o.domain == BIDE_DOMAIN_OK || o.domain > BIDE_DOMAIN_APP) {
+    if (o.domain == BIDE_DOMAIN_OK || o.domain >= OUTCOME_DOMAINS) {
         return 0;
     }
     if (o.domain != BIDE_DOMAIN_APP) {
@@ -238,7 +239,7 @@ name_outcome(const uint64_t *slot, char *out, size_t size)
         snprintf(out, size, "app.%s", read_app_name(slot, app) ? app : "");
         return out[4];
     }
-    if (o.domain == BIDE_DOMAIN_OK || o.domain > BIDE_DOMAIN_APP ||
+    if (o.domain == BIDE_DOMAIN_OK || o.domain >= OUTCOME_DOMAINS ||
         slot[0] << 8 >> 40) { /* bits between domain and code */
         return false;
     }

@@ -41,7 +41,7 @@ cell_announce(struct cell *c)
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
-void
+bool
 cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
     struct timespec until = {
@@ -50,8 +50,9 @@ cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
     };
 
     /* FUTEX_WAIT_BITSET takes a point in time; FUTEX_WAIT takes a duration. */
-    call_futex(word, FUTEX_WAIT_BITSET, seen,
-               until_ns == UINT64_MAX ? NULL : &until);
+    return call_futex(word, FUTEX_WAIT_BITSET, seen,
+                      until_ns == UINT64_MAX ? NULL : &until) == 0 ||
+           errno != EINTR;
 }
 
 void

@@ -5,6 +5,7 @@
 #ifndef BIDE_LIVE_WAKE_H
 #define BIDE_LIVE_WAKE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <bide.h>
@@ -20,10 +21,11 @@ uint32_t cell_announce(struct cell *c);
 void cell_arrived(struct cell *c);
 
 /* Sleeps until one of these two words differs from `seen`, or until until_ns
- * (monotonic; UINT64_MAX: no limit).  May return earlier. */
-void cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns);
+ * (monotonic; UINT64_MAX: no limit).  May return earlier: false if a signal
+ * handler has run. */
+bool cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns);
 
-/* Wakes event loops (bide_fd). Call it once after any number of
+/* Wakes event loops (watches). Call it once after any number of
  * cell_announce. */
 void live_ring(struct live *l);
 

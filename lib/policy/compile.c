@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/draft.h"
 #include "text.h"
 
 enum {
@@ -215,6 +216,43 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     return c->rc;
 }
 
+/* ---- the values as text ---- */
+
+/* Keeps the values that are not the preset of their key: "\nKEY=VALUE\n...".
+ * A value has no line break. */
+static int
+keep_values(struct policy *p, const struct policy_origin *origins)
+{
+    struct draft d = {0};
+
+    for (size_t i = 0; i < policy_key_count; i++) {
+        if (strcmp(origins[i].value, policy_keys[i].preset) != 0) {
+            draft_text(&d, d.used ? "" : "\n");
+            draft_text(&d, policy_keys[i].name);
+            draft_text(&d, "=");
+            draft_text(&d, origins[i].value);
+            draft_text(&d, "\n");
+        }
+    }
+    p->values = draft_take(&d);
+    return p->values ? 0 : BIDE_ENOMEM;
+}
+
+const char *
+policy_value(const struct policy *p, const struct key *key, size_t *out_length)
+{
+    const char *value = key->preset, *found;
+    char name[64];
+
+    snprintf(name, sizeof(name), "\n%s=", key->name);
+    found = p->values ? strstr(p->values, name) : NULL;
+    if (found) {
+        value = found + strlen(name);
+    }
+    *out_length = strcspn(value, "\n");
+    return value;
+}
+
 int
 policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                const char *file, struct policy **out, struct faults *faults)
@@ -242,9 +280,8 @@ policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
     if (rc == 0 && !is_set(&c, "budget_refund")) {
         p->budget.refund = -1; /* the price that the retry paid */
     }
-    if (rc == 0) {
-        rc = check_key_pairs(&c, p);
-    }
+    rc = rc ? rc : check_key_pairs(&c, p);
+    rc = rc ? rc : keep_values(p, origins);
     if (rc != 0) {
         policy_free(p);
         return rc;
@@ -265,6 +302,7 @@ policy_free(struct policy *p)
     outcome_set_free(&p->success_on);
     outcome_set_free(&p->throttle_on);
     outcome_set_free(&p->breaker.ignore);
+    free(p->values);
     free(p);
 }
 

@@ -28,7 +28,7 @@ struct outcome_set {
     struct outcome_range *ranges;
 };
 
-enum { OUTCOME_SET_MAX = 256 };
+enum { OUTCOME_SET_MAX = 256, OUTCOME_DOMAINS = BIDE_DOMAIN_DNS + 1 };
 
 /* Returns the classes of an outcome as bits: OUTCOME_ANY in every failure, 0
  * for a natural success. */

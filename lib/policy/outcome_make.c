@@ -23,14 +23,23 @@ bide_ok(void)
     return make_outcome(BIDE_DOMAIN_OK, 0);
 }
 
+static int32_t
+absolute_code(int code)
+{
+    return code == INT_MIN ? INT_MAX : code < 0 ? -code : code;
+}
+
 struct bide_outcome
 bide_errno(int error)
 {
     /* Many functions return errors as -EIO. */
-    if (error < 0) {
-        error = error == INT_MIN ? INT_MAX : -error;
-    }
-    return make_outcome(BIDE_DOMAIN_ERRNO, error);
+    return make_outcome(BIDE_DOMAIN_ERRNO, absolute_code(error));
+}
+
+struct bide_outcome
+bide_dns(int code)
+{
+    return make_outcome(BIDE_DOMAIN_DNS, absolute_code(code));
 }
 
 struct bide_outcome
@@ -63,7 +72,14 @@ bide_grpc(int status)
 }
 
 struct bide_outcome
-bide_exit(int wait_status)
+bide_exit_status(int status)
+{
+    return make_outcome(BIDE_DOMAIN_EXIT,
+                        status >= 0 && status <= 255 ? status : 255);
+}
+
+struct bide_outcome
+bide_wait_status(int wait_status)
 {
     if (WIFEXITED(wait_status)) {
         return make_outcome(BIDE_DOMAIN_EXIT, WEXITSTATUS(wait_status));
@@ -88,6 +104,35 @@ bide_app(const char *name)
     int32_t code = app_code(name, length, APP_NAMES_CALLS);
 
     return make_outcome(BIDE_DOMAIN_APP, code < 0 ? APP_OTHER : code);
+}
+
+/* Makes the outcome of a signal; of one that cannot end a process, as
+ * bide_wait_status. */
+static struct bide_outcome
+make_signal(int number)
+{
+    return number >= 1 && number <= 64
+               ? make_outcome(BIDE_DOMAIN_SIGNAL, number)
+               : bide_exit_status(255);
+}
+
+int
+bide_outcome_make(int domain, int code, const char *text,
+                  struct bide_outcome *out)
+{
+    if (!out || domain < 0 || !outcome_domain((unsigned)domain)) {
+        return BIDE_EINVAL;
+    }
+    *out = domain == BIDE_DOMAIN_OK       ? bide_ok()
+           : domain == BIDE_DOMAIN_ERRNO  ? bide_errno(code)
+           : domain == BIDE_DOMAIN_HTTP   ? bide_http(code, text)
+           : domain == BIDE_DOMAIN_GRPC   ? bide_grpc(code)
+           : domain == BIDE_DOMAIN_EXIT   ? bide_exit_status(code)
+           : domain == BIDE_DOMAIN_SIGNAL ? make_signal(code)
+           : domain == BIDE_DOMAIN_CURL   ? bide_curl(code)
+           : domain == BIDE_DOMAIN_APP    ? bide_app(text)
+                                          : bide_dns(code);
+    return 0;
 }
 
 struct bide_outcome

@@ -1,6 +1,7 @@
 #include "outcome_table.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
  * connect    Nothing of the request was sent, so any request may be repeated.
  *            errno: the errors of connect(2) and ip(7) before a connection is
  *            established. curl (libcurl-errors(3)): names not resolved, no
- *            connection, a failed handshake.
+ *            connection, a failed handshake.  dns (getaddrinfo(3)): no address
+ *            for the name; mistakes in the question have no class.
  * timeout    It is unknown whether the work was done. HTTP 408 and 504 (RFC
  *            9110, 15.5.9 and 15.6.5), gRPC DEADLINE_EXCEEDED (gRPC status
  *            codes), curl 28.
@@ -49,6 +51,9 @@
 #define X(code, classes, note) ROW(BIDE_DOMAIN_EXIT, code, NULL, classes, note)
 #define S(code) ROW(BIDE_DOMAIN_SIGNAL, code, #code, NONE, NULL)
 #define C(code, classes, note) ROW(BIDE_DOMAIN_CURL, code, NULL, classes, note)
+/* The constants of glibc and musl are negative. */
+#define D(code, classes, note) \
+    ROW(BIDE_DOMAIN_DNS, -(code), #code, classes, note)
 
 /* clang-format off */
 static const struct outcome_row rows[] = {
@@ -204,6 +209,20 @@ static const struct outcome_row rows[] = {
     C(95, TRANSIENT, "HTTP3"),
     C(96, CONNECT, "QUIC_CONNECT_ERROR"),
     C(97, CONNECT, "PROXY: the handshake with the proxy failed"),
+
+    D(EAI_BADFLAGS, NONE, NULL),
+    D(EAI_NONAME, CONNECT, "no such name"),
+    D(EAI_AGAIN, CONNECT, "no name server answered"),
+    D(EAI_FAIL, CONNECT, "a name server answered with a failure"),
+    D(EAI_NODATA, CONNECT, "the name has no address"),
+    D(EAI_FAMILY, NONE, NULL),
+    D(EAI_SOCKTYPE, NONE, NULL),
+    D(EAI_SERVICE, NONE, "no such service"),
+    D(EAI_ADDRFAMILY, CONNECT, "the name has no address of this family"),
+    D(EAI_MEMORY, NONE, NULL),
+    D(EAI_SYSTEM, NONE, "use the errno"),
+    D(EAI_OVERFLOW, NONE, NULL),
+    D(EAI_IDN_ENCODE, NONE, NULL),
 };
 /* clang-format on */
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -226,7 +245,7 @@ static const struct outcome_class_row classes[] = {
      "connect, timeout, throttle, and errors that usually pass"},
 };
 
-static const struct outcome_domain domains[] = {
+static const struct outcome_domain domains[OUTCOME_DOMAINS] = {
     [BIDE_DOMAIN_OK] = {"ok", NULL, 0, 0, 0, INT32_MAX},
     [BIDE_DOMAIN_ERRNO] = {"errno",
                            "an errno is a name such as "
@@ -254,6 +273,10 @@ static const struct outcome_domain domains[] = {
                          "an outcome of an application is app.NAME, "
                          "with 1 to 48 of A-Z a-z 0-9 . _ -",
                          0, INT32_MAX, 1, 0},
+    [BIDE_DOMAIN_DNS] = {"dns",
+                         "a result of getaddrinfo(3) is a name such as "
+                         "dns.EAI_AGAIN, or a number",
+                         0, INT32_MAX, 0, 0},
 };
 
 const struct outcome_row *
@@ -271,7 +294,7 @@ outcome_class_row(size_t i)
 const struct outcome_domain *
 outcome_domain(unsigned domain)
 {
-    return domain <= BIDE_DOMAIN_APP ? &domains[domain] : NULL;
+    return domain < OUTCOME_DOMAINS ? &domains[domain] : NULL;
 }
 
 static int

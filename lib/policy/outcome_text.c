@@ -24,7 +24,7 @@ struct outcome_item {
 static const char unknown_item[] =
     "no such outcome: use any connect timeout throttle transient, or a code "
     "such as errno.ECONNRESET http.503 http.5xx grpc.UNAVAILABLE exit.75 "
-    "signal.SIGKILL curl.28 app.NAME";
+    "signal.SIGKILL curl.28 dns.EAI_AGAIN app.NAME";
 
 /* Fills in the fault and returns BIDE_EINPUT. */
 static int
@@ -134,7 +134,8 @@ find_near_name(unsigned domain, const char *name)
     return near.best;
 }
 
-/* Suggests SIGKILL for signal.KILL, else the nearest name of the domain. */
+/* Suggests SIGKILL for signal.KILL and EAI_AGAIN for dns.AGAIN, else the
+ * nearest name of the domain. */
 static void
 suggest_name(unsigned domain, const char *name, struct outcome_fault *fault)
 {
@@ -145,8 +146,9 @@ suggest_name(unsigned domain, const char *name, struct outcome_fault *fault)
     if (*name >= '0' && *name <= '9') {
         return; /* a number resembles no name */
     }
-    if (domain == BIDE_DOMAIN_SIGNAL) {
-        snprintf(full, sizeof(full), "SIG%s", name);
+    if (domain == BIDE_DOMAIN_SIGNAL || domain == BIDE_DOMAIN_DNS) {
+        snprintf(full, sizeof(full), "%s%s",
+                 domain == BIDE_DOMAIN_DNS ? "EAI_" : "SIG", name);
         best = near_distance(full, name) ? find_near_name(domain, full) : NULL;
     }
     if (!best) {
@@ -184,7 +186,7 @@ static void
 suggest_domain_and_code(const char *text, struct outcome_fault *fault)
 {
     static const unsigned named[] = {BIDE_DOMAIN_ERRNO, BIDE_DOMAIN_GRPC,
-                                     BIDE_DOMAIN_SIGNAL};
+                                     BIDE_DOMAIN_SIGNAL, BIDE_DOMAIN_DNS};
     struct outcome_range r = {.domain = BIDE_DOMAIN_HTTP};
     const struct outcome_class_row *row;
 
@@ -217,7 +219,7 @@ suggest_domain(const char *text, size_t prefix, struct outcome_fault *fault)
 
     snprintf(written, sizeof(written), "%.*s", (int)prefix, text);
     near = near_begin(written);
-    for (unsigned i = BIDE_DOMAIN_ERRNO; i <= BIDE_DOMAIN_APP; i++) {
+    for (unsigned i = BIDE_DOMAIN_ERRNO; outcome_domain(i); i++) {
         near_offer(&near, outcome_domain(i)->name);
     }
     if (near.best) {
@@ -229,7 +231,7 @@ suggest_domain(const char *text, size_t prefix, struct outcome_fault *fault)
 static unsigned
 find_domain(const char *text, size_t length)
 {
-    for (unsigned i = BIDE_DOMAIN_ERRNO; i <= BIDE_DOMAIN_APP; i++) {
+    for (unsigned i = BIDE_DOMAIN_ERRNO; outcome_domain(i); i++) {
         const char *name = outcome_domain(i)->name;
 
         if (strlen(name) == length && memcmp(name, text, length) == 0) {

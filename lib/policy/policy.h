@@ -108,6 +108,11 @@ int policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                    struct faults *faults);
 void policy_free(struct policy *p);
 
+/* Returns the canonical value of a key, with its length in bytes: no NUL
+ * follows.  Valid as long as the policy. */
+const char *policy_value(const struct policy *p, const struct key *key,
+                         size_t *out_length);
+
 /* Makes the policy for a name that is not defined: all defaults, one attempt.
  * Fails with BIDE_ENAME, BIDE_ENOMEM. */
 int policy_builtin(const char *name, struct policy **out);

@@ -135,6 +135,7 @@ struct policy {
     struct alarm_rules warn, crit;
     uint64_t warn_window_ns;
     uint32_t warn_min_calls;
+    char *values; /* policy_value; NULL: only defaults */
 };
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/lock.h"
 #include "base/paths.h"
 #include "announce.h"
-#include "bell.h"
 
 /* If a commit is not announced within this time, its writer is dead. */
 #define ANNOUNCE_WITHIN_NS 200000000ull
@@ -98,6 +97,7 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
     atomic_store_explicit(&p->cell, c, memory_order_release);
     /* Last: call_gate reads it before the cell. */
     atomic_store_explicit(&p->incarnation, incarnation, memory_order_release);
+    atomic_fetch_add(&p->moves, 1);
     cell_ask(c);
     return 0;
 }
@@ -236,7 +236,7 @@ use_live(struct bide *b, struct live *l)
         }
     }
     fold_own(b);
-    bell_move(b);
+    watch_move(b);
     return 0;
 }
 
@@ -410,5 +410,4 @@ attach_close(struct bide *b)
     }
     live_close(b->own);
     reader_close(b->reader);
-    bell_close(b);
 }

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/boot.h"
+#include "known.h"
 #include "base/lock.h"
 #include "base/paths.h"
 #include "store/queue/queue.h"
-#include "bell.h"
 
 /* In bide->process: the process of this id is making it its own. */
 #define REVIVING (1ull << 32)
@@ -49,11 +49,9 @@ open_registry(struct bide *b, const char *dir)
         return rc;
     }
     b->dir = strdup(dir);
-    b->running = calloc(RUNNING_SLOTS, sizeof(*b->running));
-    if (!b->dir || !b->running) {
+    if (!b->dir || running_open(b) != 0) {
         return BIDE_ENOMEM;
     }
-    b->seed = process_random();
     b->self = process_words();
     if (!b->self) {
         return BIDE_ENOMEM;
@@ -61,6 +59,7 @@ open_registry(struct bide *b, const char *dir)
     atomic_store(&b->process, process_self().id);
     cancel = lock_take(&b->lock);
     attach_registry(b, &txn);
+    b->reported_status = atomic_load(&b->status);
     lock_release(&b->lock, cancel);
     if (!b->live) {
         return BIDE_ENOMEM;
@@ -83,9 +82,10 @@ free_policies(struct bide *b)
     }
 }
 
-static void
-free_registry(struct bide *b)
+void
+registry_free(struct bide *b)
 {
+    watch_close(b);
     deferred_close(b->deferred);
     attach_close(b); /* reads the handles, so before they are freed */
     free_policies(b);
@@ -93,35 +93,65 @@ free_registry(struct bide *b)
     policy_list_free(&b->declared);
     pthread_mutex_destroy(&b->lock);
     pthread_mutex_destroy(&b->defer_lock);
-    free(b->running);
+    running_free(b);
     free(b->dir);
     free(b);
 }
 
-int
-bide_open(const char *dir, unsigned flags, struct bide **out)
+/* Copies *options of `size` bytes to *out.  Fails if the caller sets a field
+ * that this library does not know. */
+static int
+read_options(const struct bide_options *options, size_t size,
+             struct bide_options *out)
 {
+    const struct bide_clock *clock;
+
+    if (!options || known_copy(out, sizeof(*out), options, size) != 0) {
+        return BIDE_EINVAL;
+    }
+    clock = out->clock;
+    if (out->flags & ~(uint32_t)BIDE_PRIVATE || out->reserved ||
+        (out->dir && (!*out->dir || strlen(out->dir) >= PATH_MAX - 64)) ||
+        (clock && (!clock->now_ns || !clock->sleep_until_ns ||
+                   !(out->flags & BIDE_PRIVATE)))) {
+        return BIDE_EINVAL;
+    }
+    return 0;
+}
+
+int
+bide_open_with(const struct bide_options *options, size_t size,
+               struct bide **out)
+{
+    struct bide_options o;
     struct bide *b;
     int rc;
 
-    if (flags & ~(unsigned)BIDE_PRIVATE || !out ||
-        (dir && (!*dir || strlen(dir) >= PATH_MAX - 64))) {
+    if (!out || read_options(options, size, &o) != 0) {
         return BIDE_EINVAL;
     }
     b = calloc(1, sizeof(*b));
     if (!b) {
         return BIDE_ENOMEM;
     }
-    b->fd = b->bell = -1;
-    b->is_private = flags & BIDE_PRIVATE;
+    if (o.hooks &&
+        known_copy(&b->hooks, sizeof(b->hooks), o.hooks, o.hooks_size) != 0) {
+        free(b);
+        return BIDE_EINVAL;
+    }
+    b->hooked = o.hooks != NULL;
+    b->is_private = o.flags & BIDE_PRIVATE;
+    b->own_clock = o.clock != NULL;
+    b->clock = o.clock ? *o.clock : (struct bide_clock){0};
+    b->seed = o.seed ? o.seed : process_random();
     if (pthread_mutex_init(&b->defer_lock, NULL) != 0 ||
         pthread_mutex_init(&b->lock, NULL) != 0) {
         free(b);
         return BIDE_ENOMEM;
     }
-    rc = open_registry(b, dir);
+    rc = open_registry(b, o.dir);
     if (rc) {
-        free_registry(b);
+        registry_free(b);
         return rc;
     }
     *out = b;
@@ -129,20 +159,31 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
 }
 
 int
+bide_open(const char *dir, unsigned flags, struct bide **out)
+{
+    struct bide_options o = {.dir = dir, .flags = flags};
+
+    return bide_open_with(&o, sizeof(o), out);
+}
+
+int
 bide_close(struct bide *b)
 {
+    int64_t calls;
+
     if (!b) {
         return 0;
     }
     registry_revive(b);
-    if (running_total(b) != 0) {
-        return BIDE_EBUSY;
-    }
     if (b->recorder) {
         b->recorder_end(b->recorder);
+        b->recorder = NULL;
     }
-    free_registry(b);
-    return 0;
+    calls = running_close(b);
+    if (calls == 0) {
+        registry_free(b);
+    }
+    return calls < INT_MAX ? (int)calls : INT_MAX;
 }
 
 /* ---- fork ---- */
@@ -161,7 +202,7 @@ revive_in_child(struct bide *b)
     running_clear(b);
     /* The parent keeps its own descriptors: closing the child's does not
      * change them. */
-    bell_close(b);
+    watch_close(b);
 }
 
 void
@@ -283,7 +324,7 @@ int
 bide_registry_status(struct bide *b)
 {
     uint64_t txn;
-    int rc, cancel;
+    int cancel;
 
     if (!b) {
         return BIDE_EINVAL;
@@ -292,11 +333,10 @@ bide_registry_status(struct bide *b)
     cancel = lock_take(&b->lock);
     attach_registry(b, &txn);
     lock_release(&b->lock, cancel);
-    rc = atomic_load(&b->status);
-    return rc ? rc : atomic_load(&b->read_status);
+    return report_status(b);
 }
 
-/* ---- time, hooks, draws ---- */
+/* ---- time ---- */
 
 uint64_t
 registry_now_ns(const struct bide *b)
@@ -304,61 +344,13 @@ registry_now_ns(const struct bide *b)
     return b->own_clock ? b->clock.now_ns(b->clock.arg) : clock_monotonic_ns();
 }
 
-void
+bool
 registry_sleep_until(struct bide *b, _Atomic uint32_t *word, uint32_t seen,
                      uint64_t until_ns)
 {
     if (b->own_clock) {
         b->clock.sleep_until_ns(b->clock.arg, until_ns);
-    } else {
-        cell_sleep(word, seen, until_ns);
+        return true;
     }
-}
-
-int
-bide_set_clock(struct bide *b, const struct bide_clock *clock)
-{
-    int cancel;
-
-    if (!b || !b->is_private ||
-        (clock && (!clock->now_ns || !clock->sleep_until_ns))) {
-        return BIDE_EINVAL;
-    }
-    registry_revive(b);
-    if (running_total(b) != 0) {
-        return BIDE_EBUSY;
-    }
-    cancel = lock_take(&b->lock);
-    b->own_clock = clock != NULL;
-    b->clock = clock ? *clock : (struct bide_clock){0};
-    set_scale(b);
-    lock_release(&b->lock, cancel);
-    return 0;
-}
-
-int
-bide_set_hooks(struct bide *b, const struct bide_hooks *hooks)
-{
-    if (!b) {
-        return BIDE_EINVAL;
-    }
-    registry_revive(b);
-    if (running_total(b) != 0) {
-        return BIDE_EBUSY;
-    }
-    b->hooked = hooks != NULL;
-    b->hooks = hooks ? *hooks : (struct bide_hooks){0};
-    return 0;
-}
-
-int
-bide_set_seed(struct bide *b, uint64_t seed)
-{
-    if (!b) {
-        return BIDE_EINVAL;
-    }
-    registry_revive(b);
-    b->seed = seed;
-    atomic_store(&b->calls, 0);
-    return 0;
+    return cell_sleep(word, seen, until_ns);
 }

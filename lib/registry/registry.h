@@ -20,6 +20,15 @@ struct running {
     uint64_t spare[7];
 };
 
+/* The slots of one registry.  Their memory is used again and never freed, so
+ * that the end of a call may still look at `closing` when another thread has
+ * freed the registry. */
+struct running_slots {
+    struct running slot[RUNNING_SLOTS];
+    _Atomic(struct bide *) closing; /* by bide_close, with calls in progress */
+    struct running_slots *next;     /* free ones */
+};
+
 /* Compiled rules, shared by the calls that use them. */
 struct rules {
     struct policy *policy;
@@ -30,8 +39,7 @@ struct rules {
     uint64_t replaced;   /* value of bide->replaced when they were read */
     uint64_t gate;       /* the gate word published with them; 0: not checked */
     uint64_t until_ns;   /* CLOCK_REALTIME: stale from then on; 0: never */
-    bool registered;     /* from the registry, under the policy's own name */
-    bool stored;         /* registered, or from the registry's `default` */
+    enum bide_source source;
 };
 
 /* The place of a handle's live state.  Replaced as a whole; earlier ones are
@@ -40,6 +48,15 @@ struct home {
     struct live *live;
     uint32_t index; /* of the cell */
     struct home *earlier;
+};
+
+/* What hooks were told about a policy. */
+struct reported {
+    bool is_known; /* source, version and breaker are set */
+    bool is_empty; /* the budget */
+    enum bide_source source;
+    uint32_t version;
+    enum bide_breaker breaker;
 };
 
 struct bide_policy {
@@ -64,6 +81,8 @@ struct bide_policy {
     _Atomic uint64_t replaced;  /* rules->replaced; UINT64_MAX: no rules yet */
     pthread_mutex_t lock;       /* of rules */
     struct rules *rules;
+    struct reported reported;              /* under `lock` */
+    _Atomic uint32_t moves;                /* how often it got another cell */
     uint8_t registry_id[REGISTRY_ID_SIZE]; /* of the registry of `rules` */
     uint32_t name_length, scope_length;
     char name[BIDE_NAME_MAX + 2]; /* a group's begins with @ */
@@ -101,11 +120,12 @@ struct bide {
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
     bool is_private;            /* BIDE_PRIVATE: b->live is b->own */
     bool own_clock, hooked;
+    int reported_status;
     struct bide_clock clock;
     struct bide_hooks hooks;
     uint64_t seed;
     _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
-    int fd, bell; /* bide_fd: an epoll, and the bell in it; -1: none */
+    struct bide_watch *watches;
     struct policy_list declared; /* of one name the last one counts */
     _Atomic(struct name_table *) names;
     struct bide_policy *policies;
@@ -113,13 +133,16 @@ struct bide {
     void (*recorder_end)(struct recorder *r);
     const _Atomic uint32_t *self; /* process_words */
     _Atomic uint64_t process;     /* id of the process that all this is of */
-    struct running *running;      /* RUNNING_SLOTS */
-    pthread_mutex_t defer_lock;   /* of the next two */
-    struct deferred *deferred;    /* the queue; NULL until it is needed */
+    struct running_slots *running;
+    pthread_mutex_t defer_lock; /* of the next one */
+    struct deferred *deferred;  /* the queue; NULL until it is needed */
     bool deferred_own_clock;
 };
 
 /* ---- registry.c ---- */
+
+/* Frees a registry that no call uses. */
+void registry_free(struct bide *b);
 
 /* Makes new locks, a new seed and new descriptors once in a forked child.  All
  * functions except the success path call it first. */
@@ -171,7 +194,7 @@ registry_may_differ(const struct bide_policy *p, uint64_t ticks)
 
 /* As cell_sleep, by the caller's clock if there is one: only until `until_ns`
  * then. */
-void registry_sleep_until(struct bide *b, _Atomic uint32_t *word, uint32_t seen,
+bool registry_sleep_until(struct bide *b, _Atomic uint32_t *word, uint32_t seen,
                           uint64_t until_ns);
 
 /* Returns the handle of the budget group "@name", made on first use; NULL if
@@ -208,13 +231,42 @@ struct stripe *attach_stripe(struct bide_policy *p, uint32_t stripe);
 struct rules *rules_take(struct bide_policy *p);
 void rules_drop(struct rules *r);
 
-/* ---- running.c ---- */
+/* ---- report.c: calls hooks; not under b->lock or p->lock ---- */
 
-/* Adds `change` to the number of calls in progress. */
-void running_add(struct bide *b, int64_t change);
-int64_t running_total(const struct bide *b);
+/* Reports a changed status, and returns it. */
+int report_status(struct bide *b);
+/* Report what has changed since the last report: the status, the rules and the
+ * breaker of `p`; its budget, which refused or granted a retry. */
+void report_changes(struct bide_policy *p);
+void report_budget(struct bide_policy *p, bool is_empty);
+
+/* ---- running.c: calls in progress ---- */
+
+int running_open(struct bide *b); /* sets b->running */
+void running_begin(struct bide *b);
+/* Frees the registry if this was its last call and it is closing. */
+void running_end(struct bide *b);
+/* Marks the registry as closing.  Returns the number of calls in progress, of
+ * which the last frees it; 0: the caller must. */
+int64_t running_close(struct bide *b);
+void running_free(struct bide *b);
 /* Removes the calls of the parent's other threads, in a forked child. */
 void running_clear(struct bide *b);
+
+/* ---- watch.c ---- */
+
+/* Follow a call with this watch, in the thread of both: it begins, it waits (on
+ * a cell that had this generation when its rules were taken), it ends. */
+void watch_enter(struct bide_watch *w);
+void watch_join(struct bide_watch *w, struct bide_policy *p,
+                uint32_t generation);
+void watch_leave(struct bide_watch *w);
+/* Makes it readable; NULL: does nothing.  From any thread. */
+void watch_ring(struct bide_watch *w);
+/* Lets all watches follow the bell of the present live file.  Under b->lock. */
+void watch_move(struct bide *b);
+/* Closes all watches: the registry is closed, or this is a forked child. */
+void watch_close(struct bide *b);
 
 /* ---- names.c ---- */
 

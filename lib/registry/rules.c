@@ -69,7 +69,8 @@ read_rules(void *arg, const struct snapshot *s)
     struct rules_reading *r = arg;
     int rc = load_rules(s, r->p->name, &r->loaded);
 
-    if (rc == BIDE_ENOPOLICY && r->p->rules && r->p->rules->registered &&
+    if (rc == BIDE_ENOPOLICY && r->p->rules &&
+        r->p->rules->source == BIDE_SOURCE_REGISTRY &&
         memcmp(r->p->bide->id, r->p->registry_id, REGISTRY_ID_SIZE) == 0) {
         return BIDE_EDAMAGED; /* a deletion leaves a tombstone */
     }
@@ -130,8 +131,12 @@ rules_from_program(struct bide_policy *p, uint32_t generation)
     int rc = t ? policy_compile(t, policy_list_find, &p->bide->declared,
                                 "declared", &policy, NULL)
                : policy_builtin(p->name, &policy);
+    struct rules *r = rc ? NULL : make_rules(policy, generation);
 
-    return rc ? NULL : make_rules(policy, generation);
+    if (r) {
+        r->source = t ? BIDE_SOURCE_DECLARED : BIDE_SOURCE_BUILTIN;
+    }
+    return r;
 }
 
 /* Notes the result of reading a policy.  An error is shown until this process
@@ -159,8 +164,9 @@ note_reading(struct bide_policy *p, int rc)
 static bool
 keeps_last_good(const struct bide_policy *p)
 {
-    return p->rules && (p->rules->registered ||
-                        (p->rules->stored && !declared_find(p->bide, p->name)));
+    return p->rules && (p->rules->source == BIDE_SOURCE_REGISTRY ||
+                        (p->rules->source == BIDE_SOURCE_DEFAULT &&
+                         !declared_find(p->bide, p->name)));
 }
 
 /* Reads the file that is already open, if one is: a woken call need not check
@@ -195,8 +201,8 @@ follow_breaker(struct bide_policy *p, const struct rules *r)
     const struct home *h = atomic_load(&p->home);
     bool was_on = p->rules && p->rules->policy->breaker.mode == BREAKER_ON;
 
-    if (!attach_is_shared(p) &&
-        (r->registered || was_on || r->policy->breaker.mode == BREAKER_ON)) {
+    if (!attach_is_shared(p) && (r->source == BIDE_SOURCE_REGISTRY || was_on ||
+                                 r->policy->breaker.mode == BREAKER_ON)) {
         load_follow_breaker(h->live, h->index, r->policy);
     }
 }
@@ -231,8 +237,9 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     r->txn = rc == 0 || missing ? txn : 0;
     r->replaced = p->bide->replaced;
     r->until_ns = l->until_ns;
-    r->registered = l->registered;
-    r->stored = rc == 0;
+    if (rc == 0) {
+        r->source = l->registered ? BIDE_SOURCE_REGISTRY : BIDE_SOURCE_DEFAULT;
+    }
     if (rc == 0 || missing) {
         r->gate = publish_gate(p, l, txn);
     } else if (atomic_load(&p->home)->live == p->bide->own) {
@@ -293,7 +300,7 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     /* Without a registry, rules from one stay. */
     yes = (txn != r->txn || b->replaced != r->replaced ||
            (r->gate && atomic_load(&atomic_load(&p->cell)->gate) != r->gate)) &&
-          !(txn == 0 && r->stored);
+          !(txn == 0 && r->source >= BIDE_SOURCE_DEFAULT);
     lock_release(&b->lock, cancel);
     return yes;
 }
@@ -332,5 +339,8 @@ rules_take(struct bide_policy *p)
         atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&p->lock);
+    if (p->bide->hooked) {
+        report_changes(p);
+    }
     return r;
 }

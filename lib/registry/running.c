@@ -1,12 +1,27 @@
 /* Counts the calls in progress, for a thread-local load and two plain memory
  * accesses each.  A thread takes a slot on first use and frees it when it ends;
- * the last slot is shared by the threads that found none free. */
+ * the last slot is shared by the threads that found none free.
+ *
+ * Closing: bide_close sets `closing`, makes every thread pass a memory barrier,
+ * and adds the slots up.  The end of a call writes its slot, then reads
+ * `closing`, without a barrier of its own: either it sees that the registry is
+ * closing, or the barrier came later and bide_close sees its slot.  Whoever
+ * finds no call left, under close_lock, frees the registry. */
 #include "registry.h"
+
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/boot.h"
 
 static _Atomic uint64_t taken[RUNNING_SLOTS / 64];
 static _Atomic uint32_t owner[RUNNING_SLOTS]; /* id of its process */
+static pthread_mutex_t close_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct running_slots *free_slots; /* under close_lock */
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
@@ -26,10 +41,12 @@ free_slot(void *value)
     atomic_fetch_and(&taken[slot / 64], ~(1ull << slot % 64));
 }
 
-/* Keeps the slot and the calls of the only thread of a forked child. */
+/* Keeps the slot and the calls of the only thread of a forked child, where
+ * nobody holds the lock. */
 static void
 keep_slot(void)
 {
+    pthread_mutex_init(&close_lock, NULL);
     if (slot_plus_1) {
         atomic_store(&owner[slot_plus_1 - 1], process_self().id);
     }
@@ -70,8 +87,8 @@ take_slot(void)
     return SHARED_SLOT;
 }
 
-void
-running_add(struct bide *b, int64_t change)
+static inline void
+add_calls(struct running_slots *r, int64_t change)
 {
     uint32_t slot = slot_plus_1;
     _Atomic int64_t *calls;
@@ -79,26 +96,128 @@ running_add(struct bide *b, int64_t change)
     if (__builtin_expect(slot == 0, 0)) {
         slot = slot_plus_1 = take_slot() + 1;
     }
-    calls = &b->running[slot - 1].calls;
+    calls = &r->slot[slot - 1].calls;
     if (__builtin_expect(slot - 1 == SHARED_SLOT, 0)) {
-        atomic_fetch_add_explicit(calls, change, memory_order_relaxed);
+        atomic_fetch_add_explicit(calls, change, memory_order_release);
         return;
     }
+    /* Release: what the call did with the registry comes before its end. */
     atomic_store_explicit(
         calls, atomic_load_explicit(calls, memory_order_relaxed) + change,
-        memory_order_relaxed);
+        memory_order_release);
 }
 
-int64_t
-running_total(const struct bide *b)
+void
+running_begin(struct bide *b)
+{
+    add_calls(b->running, 1);
+}
+
+static int64_t
+sum_calls(const struct running_slots *r)
 {
     int64_t total = 0;
 
     for (int i = 0; i < RUNNING_SLOTS; i++) {
-        total +=
-            atomic_load_explicit(&b->running[i].calls, memory_order_relaxed);
+        total += atomic_load_explicit(&r->slot[i].calls, memory_order_acquire);
     }
     return total;
+}
+
+/* Frees the registry of `r` if it is closing and has no call in progress. */
+static __attribute__((cold, noinline)) void
+free_if_last(struct running_slots *r)
+{
+    struct bide *b;
+
+    pthread_mutex_lock(&close_lock);
+    b = atomic_load(&r->closing);
+    if (b && sum_calls(r) != 0) {
+        b = NULL;
+    }
+    if (b) {
+        atomic_store(&r->closing, NULL);
+    }
+    pthread_mutex_unlock(&close_lock);
+    if (b) {
+        registry_free(b);
+    }
+}
+
+void
+running_end(struct bide *b)
+{
+    struct running_slots *r = b->running;
+
+    add_calls(r, -1);
+    /* From here on another thread may free `b`. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(
+            atomic_load_explicit(&r->closing, memory_order_relaxed) != NULL,
+            0)) {
+        free_if_last(r);
+    }
+}
+
+/* Makes each thread of the process pass a memory barrier. */
+static void
+pass_barriers(void)
+{
+    const struct timespec a_millisecond = {.tv_nsec = 1000000};
+
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+                0) != 0 ||
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        /* Forbidden here.  What a CPU has written reaches the others within
+         * microseconds. */
+        nanosleep(&a_millisecond, NULL);
+    }
+}
+
+int
+running_open(struct bide *b)
+{
+    pthread_mutex_lock(&close_lock);
+    b->running = free_slots;
+    if (b->running) {
+        free_slots = b->running->next;
+    }
+    pthread_mutex_unlock(&close_lock);
+    if (b->running) {
+        memset(b->running->slot, 0, sizeof(b->running->slot));
+    } else {
+        b->running = calloc(1, sizeof(*b->running));
+    }
+    return b->running ? 0 : BIDE_ENOMEM;
+}
+
+int64_t
+running_close(struct bide *b)
+{
+    struct running_slots *r = b->running;
+    int64_t total;
+
+    pthread_once(&once, make_key);
+    pthread_mutex_lock(&close_lock);
+    atomic_store(&r->closing, b);
+    pass_barriers();
+    total = sum_calls(r);
+    if (total == 0) {
+        atomic_store(&r->closing, NULL);
+    }
+    pthread_mutex_unlock(&close_lock);
+    return total;
+}
+
+void
+running_free(struct bide *b)
+{
+    if (b->running) {
+        pthread_mutex_lock(&close_lock);
+        b->running->next = free_slots;
+        free_slots = b->running;
+        pthread_mutex_unlock(&close_lock);
+    }
 }
 
 /* Clears the slots of the parent's other threads, whose calls do not exist in
@@ -111,7 +230,7 @@ running_clear(struct bide *b)
 
     for (uint32_t i = 0; i < RUNNING_SLOTS; i++) {
         if (i + 1 != slot_plus_1 && atomic_load(&owner[i]) != self) {
-            atomic_store_explicit(&b->running[i].calls, 0,
+            atomic_store_explicit(&b->running->slot[i].calls, 0,
                                   memory_order_relaxed);
         }
     }

@@ -4,21 +4,17 @@
 
 #include <stdlib.h>
 
-static double
-percentile_ms(const uint64_t *histogram, double share)
-{
-    return (double)histogram_at_ns(histogram, share) / 1e6;
-}
+#include "known.h"
 
 static struct bide_latency
 latency_of(const uint64_t *histogram)
 {
     return (struct bide_latency){
         .count = histogram_count(histogram),
-        .p50_ms = percentile_ms(histogram, 0.50),
-        .p95_ms = percentile_ms(histogram, 0.95),
-        .p99_ms = percentile_ms(histogram, 0.99),
-        .max_ms = percentile_ms(histogram, 1),
+        .p50_ns = histogram_at_ns(histogram, 0.50),
+        .p95_ns = histogram_at_ns(histogram, 0.95),
+        .p99_ns = histogram_at_ns(histogram, 0.99),
+        .max_ns = histogram_at_ns(histogram, 1),
     };
 }
 
@@ -41,11 +37,12 @@ stats_from(const struct cell_reading *r, uint32_t version,
 }
 
 int
-bide_read_stats(struct bide_policy *p, struct bide_stats *out)
+bide_read_stats(struct bide_policy *p, size_t size, struct bide_stats *out)
 {
     struct cell_reading *r;
     const struct home *h;
     const struct cell *c;
+    struct bide_stats stats;
 
     if (!p || !out) {
         return BIDE_EINVAL;
@@ -59,7 +56,9 @@ bide_read_stats(struct bide_policy *p, struct bide_stats *out)
     h = atomic_load(&p->home);
     cell_read(h->live, h->index, r);
     c = cell_at(h->live, h->index);
-    stats_from(r, atomic_load_explicit(&c->version, memory_order_relaxed), out);
+    stats_from(r, atomic_load_explicit(&c->version, memory_order_relaxed),
+               &stats);
+    known_give(out, size, &stats, sizeof(stats));
     free(r);
     return 0;
 }

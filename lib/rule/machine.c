@@ -1,7 +1,8 @@
 /* The call as a state machine.
  *
  *   event    legal in               next state
- *   begin    (a new machine)        GO, or REFUSED: paused, or breaker open
+ *   begin    (a new machine)        GO, or REFUSED: paused, or breaker open;
+ *                                   DONE if its own deadline has passed
  *   started  GO                     GO, and an attempt runs
  *   ended    GO, an attempt runs    DONE: succeeded, rejected, exhausted, or
  *                                   cancelled during the attempt;
@@ -41,9 +42,9 @@ finish_call(struct machine *m, const struct policy *p,
             enum bide_verdict verdict, enum bide_reason reason)
 {
     static const enum bide_end ends[] = {
-        [MANDATORY] = BIDE_ABORTED,
-        [POSTPONABLE] = BIDE_DEFERRED,
-        [OPTIONAL] = BIDE_DROPPED,
+        [MANDATORY] = BIDE_END_ABORTED,
+        [POSTPONABLE] = BIDE_END_DEFERRED,
+        [OPTIONAL] = BIDE_END_DROPPED,
     };
     bool gave_up = verdict == BIDE_EXHAUSTED || verdict == BIDE_REFUSED;
 
@@ -74,10 +75,21 @@ enum machine_says
 machine_begin(struct machine *m, const struct policy *p, struct guard *g,
               uint64_t now_ns)
 {
+    return machine_begin_until(m, p, g, 0, now_ns);
+}
+
+enum machine_says
+machine_begin_until(struct machine *m, const struct policy *p, struct guard *g,
+                    uint64_t until_ns, uint64_t now_ns)
+{
     uint64_t until = DURATION_NONE;
 
     memset(m, 0, sizeof(*m));
     m->begun_ns = now_ns;
+    m->until_ns = until_ns;
+    if (until_ns && now_ns >= until_ns) {
+        return finish_call(m, p, BIDE_EXHAUSTED, BIDE_BY_DEADLINE);
+    }
     if (!p->paused &&
         breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
         m->state = MACHINE_GO;
@@ -150,8 +162,9 @@ static bool
 is_past_deadline(const struct machine *m, const struct policy *p,
                  uint64_t at_ns)
 {
-    return p->deadline_ns != DURATION_NONE &&
-           at_ns - m->begun_ns >= p->deadline_ns;
+    return (p->deadline_ns != DURATION_NONE &&
+            at_ns - m->begun_ns >= p->deadline_ns) ||
+           (m->until_ns && at_ns >= m->until_ns);
 }
 
 /* Asks the rules in their fixed order and returns the first that stops the
@@ -348,12 +361,16 @@ machine_limit_ns(const struct machine *m, const struct policy *p,
                  uint64_t now_ns)
 {
     uint64_t limit = p->attempt_timeout_ns;
-    uint64_t elapsed = now_ns - m->begun_ns;
-    uint64_t left;
+    uint64_t end = p->deadline_ns == DURATION_NONE
+                       ? UINT64_MAX
+                       : duration_add(m->begun_ns, p->deadline_ns);
 
-    if (p->deadline_ns == DURATION_NONE) {
+    if (m->until_ns && m->until_ns < end) {
+        end = m->until_ns;
+    }
+    if (end == UINT64_MAX) {
         return limit;
     }
-    left = p->deadline_ns > elapsed ? p->deadline_ns - elapsed : 0;
-    return left < limit ? left : limit;
+    end = end > now_ns ? end - now_ns : 0;
+    return end < limit ? end : limit;
 }

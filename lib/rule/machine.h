@@ -25,6 +25,7 @@ enum machine_kind { KIND_SUCCESS, KIND_RETRY, KIND_REJECT };
 
 struct machine {
     uint64_t begun_ns;    /* when the call began */
+    uint64_t until_ns;    /* its own deadline; 0: only the policy's */
     uint64_t attempt_ns;  /* when the last attempt began */
     uint64_t ended_ns;    /* when the last attempt ended */
     uint64_t wake_ns;     /* WAIT: the end of the wait.  REFUSED: when to ask
@@ -55,6 +56,12 @@ enum machine_kind machine_classify(const struct policy *p,
 /* Begins a call.  Returns GO or REFUSED. */
 enum machine_says machine_begin(struct machine *m, const struct policy *p,
                                 struct guard *g, uint64_t now_ns);
+
+/* As machine_begin, for a call with a deadline of its own (0: none).  Returns
+ * DONE if that has passed. */
+enum machine_says machine_begin_until(struct machine *m, const struct policy *p,
+                                      struct guard *g, uint64_t until_ns,
+                                      uint64_t now_ns);
 
 /* Records that an attempt starts.  The state must be GO. */
 void machine_started(struct machine *m, uint64_t now_ns);

@@ -16,7 +16,7 @@ struct traffic_times {
     uint64_t count[HISTOGRAM_BUCKETS], sum_ns[HISTOGRAM_BUCKETS];
 };
 
-#define X(name, text) +1
+#define X(name, number, text) +1
 enum {
     TRAFFIC_VERDICTS = 0 BIDE_VERDICTS(X),
     TRAFFIC_REASONS = 0 BIDE_REASONS(X),

@@ -46,7 +46,7 @@ static bide_attempt_fn *volatile attempt_fn = succeed;
 static void
 call_directly(void *arg, long n)
 {
-    const struct bide_attempt attempt = {1, 0, UINT64_MAX};
+    const struct bide_attempt attempt = {1, 0, UINT64_MAX, UINT64_MAX, NULL};
 
     while (n-- > 0) {
         attempt_fn(&attempt, arg);
@@ -56,7 +56,7 @@ call_directly(void *arg, long n)
 static void
 call_with_clock(void *arg, long n)
 {
-    const struct bide_attempt attempt = {1, 0, UINT64_MAX};
+    const struct bide_attempt attempt = {1, 0, UINT64_MAX, UINT64_MAX, NULL};
 
     while (n-- > 0) {
         uint64_t begin = race_now_ns();
@@ -72,18 +72,19 @@ static void
 run_plain(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, succeed, NULL, NULL);
+        bide_run(arg, succeed, NULL);
     }
 }
 
 static void
 run_with_result(void *arg, long n)
 {
-    struct bide_result result;
+    struct bide_call call;
 
     while (n-- > 0) {
-        bide_run(arg, succeed, NULL, &result);
-        sink = result.elapsed_ns;
+        bide_call_init(&call);
+        bide_call_run(&call, arg, succeed, NULL);
+        sink = bide_call_result(&call)->elapsed_ns;
     }
 }
 
@@ -92,7 +93,7 @@ run_in_turn(void *arg, long n)
 {
     (void)arg;
     for (long i = 0; i < n; i++) {
-        bide_run(many[i % MANY], succeed, NULL, NULL);
+        bide_run(many[i % MANY], succeed, NULL);
     }
 }
 
@@ -101,10 +102,12 @@ run_try(void *arg, long n)
 {
     struct bide_call call;
 
+    bide_call_init(&call);
     while (n-- > 0) {
         BIDE_TRY(&call, arg)
         {
-            bide_call_outcome(&call, attempt_fn(&call.attempt, NULL));
+            bide_call_outcome(&call,
+                              attempt_fn(bide_call_attempt(&call), NULL));
         }
     }
 }
@@ -114,9 +117,10 @@ run_steps(void *arg, long n)
 {
     struct bide_call call;
 
+    bide_call_init(&call);
     while (n-- > 0) {
-        if (bide_step_begin(&call, arg) == BIDE_GO) {
-            bide_step_ended(&call, attempt_fn(&call.attempt, NULL));
+        if (bide_step_begin(&call, arg, NULL) == BIDE_GO) {
+            bide_step_ended(&call, attempt_fn(bide_call_attempt(&call), NULL));
         }
     }
 }
@@ -175,7 +179,7 @@ static void
 fail_always(void *arg, long n)
 {
     for (; n > 0; n -= MANY) {
-        bide_run(arg, refuse_connection, NULL, NULL);
+        bide_run(arg, refuse_connection, NULL);
     }
 }
 
@@ -183,7 +187,7 @@ static void
 fail_once(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, refuse_connection, NULL, NULL);
+        bide_run(arg, refuse_connection, NULL);
     }
 }
 
@@ -191,7 +195,7 @@ static void
 fail_twice(void *arg, long n)
 {
     while (n-- > 0) {
-        bide_run(arg, succeed_third_time, NULL, NULL);
+        bide_run(arg, succeed_third_time, NULL);
     }
 }
 
@@ -201,7 +205,7 @@ static void
 drain_budget(struct bide_policy *p)
 {
     for (int i = 0; i < 20000; i++) {
-        bide_run(p, refuse_connection, NULL, NULL);
+        bide_run(p, refuse_connection, NULL);
     }
 }
 

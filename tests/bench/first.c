@@ -23,7 +23,7 @@ main(int argc, char **argv)
 
     if (argc != 2 || bide_open(argv[1], 0, &b) ||
         bide_lookup(b, "once", NULL, &p) ||
-        bide_run(p, refuse_connection, NULL, NULL) != BIDE_EXHAUSTED) {
+        bide_run(p, refuse_connection, NULL) != BIDE_EXHAUSTED) {
         return 1;
     }
     times[1] = race_now_ns();

@@ -22,7 +22,7 @@ static void *
 bide_enter(const char *place)
 {
     struct bide_policy *policy;
-    struct bide_deferred none;
+    struct bide_deferred *none;
     struct bide *bide;
     int rc = bide_open(place, 0, &bide);
 
@@ -32,7 +32,7 @@ bide_enter(const char *place)
     /* bide opens its files at the first use.  The other queues are connected by
      * now, so bide's first use is not measured either. */
     if (rc == 0) {
-        rc = bide_deferred_take(policy, 0, &none, 1);
+        rc = bide_deferred_take(policy, 0, 1, &none);
     }
     if (rc) {
         race_stop(place, bide_strerror(rc));
@@ -49,8 +49,9 @@ bide_thread(void *process)
 static void
 bide_put(void *thread)
 {
+    struct bide_work work = {.bytes = queue_bytes, .length = QUEUE_BYTES};
     uint64_t id;
-    int rc = bide_defer(thread, queue_bytes, QUEUE_BYTES, &id);
+    int rc = bide_defer(thread, &work, &id);
 
     if (rc) {
         race_stop("bide_defer", bide_strerror(rc));
@@ -60,12 +61,12 @@ bide_put(void *thread)
 static void
 bide_do_one(void *thread)
 {
-    struct bide_deferred d;
-    int rc = bide_deferred_take(thread, UINT64_MAX, &d, 1);
+    struct bide_deferred *d;
+    int rc = bide_deferred_take(thread, UINT64_MAX, 1, &d);
 
     if (rc == 1) {
-        rc = bide_deferred_ack(thread, &d);
-        bide_deferred_free(&d);
+        rc = bide_deferred_ack(thread, d);
+        bide_deferred_free(d);
     }
     if (rc < 0) {
         race_stop("bide_deferred_take", bide_strerror(rc));

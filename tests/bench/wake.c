@@ -99,8 +99,7 @@ run_sleeper(const char *dir, int number)
         round++;
         if (atomic_load(&board->kind) == FUTEX) {
             sleep_bare(woke_ns);
-        } else if (bide_run(p, attempt_twice, woke_ns, NULL) !=
-                   BIDE_SUCCEEDED) {
+        } else if (bide_run(p, attempt_twice, woke_ns) != BIDE_SUCCEEDED) {
             _exit(1);
         }
         atomic_fetch_add(&board->done, 1);

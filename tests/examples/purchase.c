@@ -101,34 +101,40 @@ do_step(struct sale *sale, int i)
 {
     struct request request;
     struct bide_work work = {.bytes = request.path, .type = "text/x-path"};
-    struct bide_result result;
+    const struct bide_result *result;
+    struct bide_call call;
     char outcome[64];
 
     snprintf(request.path, sizeof(request.path), "/%s/%d", steps[i].path,
              sale->number);
     work.length = strlen(request.path);
     /* The work of a failed step is stored if its policy is postponable. */
-    bide_run_work(shop.policy[i], attempt_step, &request, &work, &result);
-    sale->retries += result.attempts > 1 ? (int)result.attempts - 1 : 0;
-    if (result.verdict == BIDE_SUCCEEDED) {
+    bide_call_init(&call);
+    if (bide_call_set_work(&call, &work)) {
+        append_story(sale, ", %s would be lost", steps[i].policy);
+    }
+    bide_call_run(&call, shop.policy[i], attempt_step, &request);
+    result = bide_call_result(&call);
+    sale->retries += result->attempts > 1 ? (int)result->attempts - 1 : 0;
+    if (result->verdict == BIDE_SUCCEEDED) {
         return 1;
     }
-    switch (result.end) {
-    case BIDE_DEFERRED: /* it is stored, and will be done later */
+    switch (result->end) {
+    case BIDE_END_DEFERRED: /* it is stored, and will be done later */
         append_story(sale, ", %s later", steps[i].policy);
         return 1;
-    case BIDE_NOT_STORED: /* a real shop would keep it elsewhere */
+    case BIDE_END_NOT_STORED: /* a real shop would keep it elsewhere */
         append_story(sale, ", %s lost (%s)", steps[i].policy,
-                     bide_strerror(result.defer_error));
+                     bide_strerror(result->defer_error));
         return 1;
-    case BIDE_DROPPED:
+    case BIDE_END_DROPPED:
         append_story(sale, ", without %s", steps[i].policy);
         return 1;
     default: /* aborted, or rejected */
-        bide_outcome_name(result.outcome, outcome, sizeof(outcome));
+        bide_outcome_name(result->outcome, outcome, sizeof(outcome));
         snprintf(sale->story, sizeof(sale->story), "aborted at %s: %s (%s)",
-                 steps[i].policy, bide_reason_name(result.reason),
-                 result.attempts > 0 ? outcome : "not tried");
+                 steps[i].policy, bide_reason_name(result->reason),
+                 result->attempts > 0 ? outcome : "not tried");
         sale->aborted_at = steps[i].policy;
         return 0;
     }

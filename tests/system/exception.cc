@@ -47,10 +47,32 @@ main()
             return 3;
         }
         // Its end is left to the destructor.
-        bide_call_begin(call.get(), p);
+        bide_step_begin(call.get(), p, nullptr);
+    }
+    bide_call tried = {};
+
+    try {
+        BIDE_TRY(&tried, p)
+        {
+            fail("left");
+        }
+    } catch (const std::runtime_error &) {
+        caught++;
+    }
+    for (int i = 0; i < 2; i++) {
+        BIDE_TRY(&tried, p)
+        {
+            if (i == 0) {
+                break;
+            }
+            bide_call_outcome(&tried, bide_ok());
+        }
+        if (bide_call_result(&tried)->verdict != (i == 0 ? BIDE_CANCELLED : BIDE_SUCCEEDED)) {
+            return 5;
+        }
     }
     bide_stats stats;
 
-    bide_read_stats(p, &stats);
-    return attempts == 6 && caught == 4 && stats.cancelled == 5 && stats.succeeded == 1 && bide_close(b) == 0 ? 0 : 4;
+    bide_read_stats(p, sizeof(stats), &stats);
+    return attempts == 6 && caught == 5 && stats.cancelled == 7 && stats.succeeded == 2 && bide_close(b) == 0 ? 0 : 4;
 }

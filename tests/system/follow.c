@@ -38,24 +38,30 @@ first_fails(const struct bide_attempt *attempt, void *arg)
 static void
 run_with_steps(struct bide *b, struct bide_policy *p, struct bide_result *out)
 {
-    struct pollfd fd = {bide_fd(b), POLLIN, 0};
+    struct pollfd fd = {.events = POLLIN};
+    struct bide_watch *w;
     struct bide_call c;
-    enum bide_next next = bide_step_begin(&c, p);
+    enum bide_next next;
 
-    MUST(fd.fd >= 0);
-    while (next == BIDE_GO || next == BIDE_WAIT) {
+    MUST(bide_watch_new(b, &w) == 0);
+    fd.fd = bide_watch_fd(w);
+    bide_call_init(&c);
+    next = bide_step_begin(&c, p, w);
+    while (next != BIDE_DONE) {
         if (next == BIDE_GO) {
-            next = bide_step_ended(&c, first_fails(&c.attempt, NULL));
+            next =
+                bide_step_ended(&c, first_fails(bide_call_attempt(&c), NULL));
             continue;
         }
         /* Only the descriptor wakes it. */
         if (poll(&fd, 1,
                  bide_step_deadline_ns(&c) > scene_monotonic() ? 60000 : 0)) {
-            bide_fd_clear(b);
+            bide_watch_clear(w);
         }
         next = bide_step_resume(&c);
     }
-    *out = c.result;
+    *out = *bide_call_result(&c);
+    bide_watch_free(w);
 }
 
 static void
@@ -66,14 +72,15 @@ run_with_driver(enum driver driver, struct bide *b, struct bide_policy *p,
 
     switch (driver) {
     case RUN:
-        bide_run(p, first_fails, NULL, out);
+        scene_call(p, first_fails, NULL, out);
         break;
     case TRY:
+        bide_call_init(&c);
         BIDE_TRY(&c, p)
         {
-            bide_call_outcome(&c, first_fails(&c.attempt, NULL));
+            bide_call_outcome(&c, first_fails(bide_call_attempt(&c), NULL));
         }
-        *out = c.result;
+        *out = *bide_call_result(&c);
         break;
     default:
         run_with_steps(b, p, out);
@@ -293,7 +300,7 @@ enum { MANY = 50 };
 static void *
 run_waiting_call(void *arg)
 {
-    bide_run(arg, first_fails, NULL, NULL);
+    bide_run(arg, first_fails, NULL);
     return NULL;
 }
 
@@ -319,7 +326,7 @@ run_service_with_threads(struct scene *s, int results)
     for (int i = 0; i < MANY; i++) {
         pthread_join(threads[i], NULL);
     }
-    MUST(bide_read_stats(p, &stats) == 0);
+    MUST(bide_read_stats(p, sizeof(stats), &stats) == 0);
     MUST(write(results, &stats, sizeof(stats)) == sizeof(stats));
     MUST(bide_close(b) == 0);
     _exit(0);

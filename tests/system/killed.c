@@ -105,7 +105,7 @@ start_sleeper(struct scene *s, int *out_results)
 
         MUST(bide_open(s->dir, 0, &b) == 0);
         MUST(bide_lookup(b, "shop", NULL, &p) == 0);
-        bide_run(p, first_fails, NULL, &r);
+        scene_call(p, first_fails, NULL, &r);
         MUST(write(pipes[1], &r, sizeof(r)) == sizeof(r));
         _exit(bide_close(b) != 0);
     }
@@ -344,7 +344,7 @@ count_until_killed(struct scene *s, int reported)
     MUST(bide_open(s->dir, 0, &b) == 0);
     MUST(bide_lookup(b, "quick", NULL, &p) == 0);
     for (;;) {
-        bide_run(p, first_fails, NULL, NULL);
+        bide_run(p, first_fails, NULL);
         if (write(reported, &byte, 1) != 1) {
             _exit(0);
         }

@@ -122,13 +122,18 @@ check_text(const char *text, const char *what, size_t max)
                            max);
 }
 
-static int
-check_work(const struct bide_work *work)
+int
+deferred_check_work(const struct bide_work *work)
 {
     int rc;
 
     if (!work || (work->length && !work->bytes)) {
         return place_say(BIDE_EINVAL, "no work was given");
+    }
+    for (size_t i = 0; i < sizeof(work->reserved) / 8; i++) {
+        if (work->reserved[i]) {
+            return place_say(BIDE_EINVAL, "a reserved field is not 0");
+        }
     }
     if (work->length > BIDE_WORK_MAX) {
         return place_say(BIDE_EINVAL, "the work has %zu bytes: at most %d",
@@ -146,7 +151,7 @@ deferred_put(struct deferred *d, const char *policy,
     struct put_change p = {.rules = r, .work = work};
     int rc = deferred_check_policy(policy);
 
-    rc = rc ? rc : check_work(work);
+    rc = rc ? rc : deferred_check_work(work);
     if (rc) {
         return rc;
     }

@@ -53,6 +53,8 @@ struct deferred_item {
 /* Frees item->bytes, not the item. */
 void deferred_item_free(struct deferred_item *item);
 
+/* Refuses work that is too large, or a text that is too long: BIDE_EINVAL. */
+int deferred_check_work(const struct bide_work *work);
 /* Stores work under a policy, durably.  Work of that policy with the same key
  * stays as it is, *out_id is its id, and *out_found is true (may be NULL).
  * BIDE_EFULL: r->max is reached; BIDE_ENAME, BIDE_EINVAL. */

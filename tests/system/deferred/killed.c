@@ -1,5 +1,5 @@
-/* Deferred work under kill -9.  A ledger outside of bide shows that each accepted
- * piece is completed, and that no two leases of a piece overlap. */
+/* Deferred work under kill -9.  A ledger outside of bide shows that each
+ * accepted piece is completed, and that no two leases of a piece overlap. */
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -48,8 +48,8 @@ open_mail(const struct scene *s)
     return p;
 }
 
-/* A producer that was killed before it recorded the result stores the work again.
- * The key makes it the same work, unless that is completed already. */
+/* A producer that was killed before it recorded the result stores the work
+ * again. The key makes it the same work, unless that is completed already. */
 static void
 produce(const struct scene *s, int number)
 {
@@ -69,7 +69,7 @@ produce(const struct scene *s, int number)
         work.length = (size_t)i % 1500 + sizeof(i);
         memcpy(bytes, &i, sizeof(i));
         toil();
-        MUST(bide_defer_work(p, &work, &id) == 0);
+        MUST(bide_defer(p, &work, &id) == 0);
         atomic_store(&ledger->accepted[i], 1);
     }
 }
@@ -98,7 +98,7 @@ consume_one(struct bide_policy *p, struct bide_deferred *d, unsigned *seed)
         atomic_fetch_add(&ledger->strangers, 1);
         return;
     }
-    enter(i, d->lease_ends_ns);
+    enter(i, d->lease_ends_boottime_ns);
     toil();
     /* Before the answer: whoever is killed after an ack that succeeded must not
      * leave an entry, because the producer may store this work once more. */
@@ -121,14 +121,14 @@ consume(const struct scene *s, unsigned seed)
     struct bide_policy *p = open_mail(s);
 
     for (;;) {
-        struct bide_deferred d[3];
-        int n = bide_deferred_take(p, scene_monotonic() + SECOND, d,
-                                   1 + (int)(rand_r(&seed) % 3));
+        struct bide_deferred *d[3];
+        int n = bide_deferred_take(p, scene_monotonic() + SECOND,
+                                   1 + rand_r(&seed) % 3, d);
 
         MUST(n >= 0);
         while (n--) {
-            consume_one(p, &d[n], &seed);
-            bide_deferred_free(&d[n]);
+            consume_one(p, d[n], &seed);
+            bide_deferred_free(d[n]);
         }
     }
 }
@@ -271,7 +271,7 @@ put_for_ever(void *arg)
     uint64_t id;
 
     for (;;) {
-        bide_defer(arg, "x", 1, &id);
+        bide_defer(arg, &(struct bide_work){.bytes = "x", .length = 1}, &id);
     }
     return NULL;
 }
@@ -323,7 +323,10 @@ children_of_a_killed_process_do_not_keep_the_lock(void **state)
     assert_int_equal(waitpid(parent, &status, 0), parent);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
-    assert_int_equal(bide_defer(scene_policy(s, "mail"), "x", 1, &id), 0);
+    assert_int_equal(bide_defer(scene_policy(s, "mail"),
+                                &(struct bide_work){.bytes = "x", .length = 1},
+                                &id),
+                     0);
     for (i = 0; i < 20; i++) {
         kill(children[i], SIGKILL);
     }
@@ -337,14 +340,14 @@ start_waiter(const struct scene *s, int out)
     pid_t child = fork();
 
     if (child == 0) {
-        struct bide_deferred d;
+        struct bide_deferred *d;
         struct bide_policy *p = open_mail(s);
 
         MUST(write(out, "w", 1) == 1);
-        MUST(bide_deferred_take(p, scene_monotonic() + 60 * SECOND, &d, 1) ==
+        MUST(bide_deferred_take(p, scene_monotonic() + 60 * SECOND, 1, &d) ==
              1);
-        MUST(bide_deferred_ack(p, &d) == 0);
-        MUST(write(out, d.bytes, 1) == 1);
+        MUST(bide_deferred_ack(p, d) == 0);
+        MUST(write(out, d->bytes, 1) == 1);
         _exit(0);
     }
     assert_true(child > 0);
@@ -377,7 +380,10 @@ one_piece_of_work_wakes_one_waiting_consumer(void **state)
     for (i = 0; i < 2; i++) {
         char text = (char)('1' + i);
 
-        assert_int_equal(bide_defer(p, &text, 1, &id), 0);
+        assert_int_equal(
+            bide_defer(p, &(struct bide_work){.bytes = &text, .length = 1},
+                       &id),
+            0);
         assert_true(process_read_all(pipes[0], &heard, 1));
         assert_int_equal(heard, text);
     }

@@ -85,7 +85,7 @@ run_calls(struct scene *s)
     assert_int_equal(bide_open(s->dir, 0, &b), 0);
     assert_int_equal(bide_lookup(b, "mail", "scope", &p), 0);
     for (int i = 0; i < 30; i++) {
-        bide_run(p, fail_once, NULL, &r);
+        scene_call(p, fail_once, NULL, &r);
         assert_int_equal(r.verdict, BIDE_SUCCEEDED);
     }
     assert_int_equal(bide_close(b), 0);

@@ -4,8 +4,8 @@
 #include "rule/breaker.h"
 #include "guarding.h"
 
-#define RULES                                                   \
-    "retry_on = any\nattempts = 1\nbreaker_window = 1h\n"       \
+#define RULES                                             \
+    "retry_on = any\nattempts = 1\nbreaker_window = 1h\n" \
     "breaker_min_calls = 4\nbreaker_open_for = 1h\nbudget = own\n"
 #define ON "[pay]\n" RULES "breaker = on\n"
 
@@ -22,7 +22,7 @@ make_failing_calls(void *arg)
     struct bide_result r;
 
     for (int i = 0; i < f->calls; i++) {
-        bide_run(p, guarding_fails, NULL, &r);
+        scene_call(p, guarding_fails, NULL, &r);
         f->refused += r.verdict == BIDE_REFUSED;
     }
 }
@@ -50,8 +50,8 @@ run_commands(struct scene *s, const char *const commands[][WORDS_MAX])
     }
 }
 
-/* Pairs of commands after which the breaker has counted nothing.  The first ones
- * switch it off, and on again; the last pair changes only its window. */
+/* Pairs of commands after which the breaker has counted nothing.  The first
+ * ones switch it off, and on again; the last pair changes only its window. */
 enum { WINDOW_CHANGES = 1 };
 static const char *const switches[][3][WORDS_MAX] = {
     {{"set", "pay", "breaker=off"}, {"set", "pay", "breaker=on"}},
@@ -97,7 +97,8 @@ a_change_of_a_parent_switches_it_on(void **state)
 {
     struct scene *s = *state;
 
-    process_registry(s, "[base]\n" RULES "breaker = on\n[pay]\nextends = base\n");
+    process_registry(s,
+                     "[base]\n" RULES "breaker = on\n[pay]\nextends = base\n");
     assert_int_equal(fail_elsewhere(s, 6), 2);
     BIDE(s, "set", "base", "breaker=off");
     BIDE(s, "set", "base", "breaker=on");

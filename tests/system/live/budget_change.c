@@ -14,7 +14,7 @@ fail_calls(void *arg)
     struct bide_policy *p = guarding_policy(s, "pay", "");
 
     for (int i = 0; i < 3; i++) {
-        bide_run(p, guarding_fails, NULL, NULL);
+        bide_run(p, guarding_fails, NULL);
     }
 }
 
@@ -143,13 +143,13 @@ make_calls(void *arg)
     struct bide_result r;
 
     for (int i = 0; i < 10; i++) {
-        MUST(bide_run(p, guarding_fails, NULL, &r) == BIDE_EXHAUSTED);
+        MUST(scene_call(p, guarding_fails, NULL, &r) == BIDE_EXHAUSTED);
         MUST(r.reason == BIDE_BY_BUDGET); /* nothing is earned yet */
     }
-    MUST(bide_run(p, guarding_succeeds, NULL, NULL) == BIDE_SUCCEEDED);
-    MUST(bide_run(p, guarding_succeeds, NULL, NULL) == BIDE_SUCCEEDED);
+    MUST(bide_run(p, guarding_succeeds, NULL) == BIDE_SUCCEEDED);
+    MUST(bide_run(p, guarding_succeeds, NULL) == BIDE_SUCCEEDED);
     for (uint32_t i = 0; i < 3; i++) {
-        bide_run(p, guarding_fails, NULL, &r);
+        scene_call(p, guarding_fails, NULL, &r);
         MUST(r.attempts == (i < 2 ? 2 : 1));
     }
 }

@@ -23,7 +23,7 @@ flood(const struct scene *s, unsigned names)
 
         snprintf(name, sizeof(name), "n%u", i);
         MUST(bide_lookup(b, name, NULL, &p) == 0);
-        MUST(bide_run(p, succeed, NULL, NULL) == BIDE_SUCCEEDED);
+        MUST(bide_run(p, succeed, NULL) == BIDE_SUCCEEDED);
     }
     _exit(bide_close(b) ? 1 : 0);
 }

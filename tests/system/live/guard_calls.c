@@ -24,7 +24,7 @@ make_ordered_calls(void *arg)
     struct bide_policy *p = guarding_policy(a->s, a->name, a->scope);
 
     for (unsigned i = 0; i < a->calls; i++) {
-        bide_run(p, a->attempt, NULL, a->last);
+        scene_call(p, a->attempt, NULL, a->last);
     }
 }
 
@@ -163,7 +163,7 @@ call_in_thread(void *arg)
     unsigned n = 0;
 
     while (n < CALLS) {
-        bide_run(arg, every_second_fails, &n, NULL);
+        bide_run(arg, every_second_fails, &n);
     }
     return NULL;
 }
@@ -223,7 +223,7 @@ call_on_request(void *arg)
     atomic_store(&v->ready, 1);
     for (;;) {
         if (atomic_load(&v->made) < atomic_load(&v->calls)) {
-            bide_run(p, guarding_fails, NULL, &v->last);
+            scene_call(p, guarding_fails, NULL, &v->last);
             atomic_fetch_add(&v->made, 1);
         }
         nanosleep(&pause, NULL);
@@ -305,7 +305,7 @@ sleep_once(void *arg)
     struct sleeping *z = arg;
     struct bide_policy *p = guarding_policy(z->s, "shop", NULL);
 
-    bide_run(p, first_fails, NULL, &z->result[atomic_fetch_add(&z->next, 1)]);
+    scene_call(p, first_fails, NULL, &z->result[atomic_fetch_add(&z->next, 1)]);
 }
 
 static bool
@@ -475,7 +475,7 @@ keep_calling(void *arg)
         nanosleep(&pause, NULL);
     }
     while (!atomic_load(&c->succeeded[me])) {
-        if (bide_run(p, probe_until_answer, c, NULL) == BIDE_SUCCEEDED) {
+        if (bide_run(p, probe_until_answer, c) == BIDE_SUCCEEDED) {
             atomic_fetch_add(&c->succeeded[me], 1);
         } else {
             atomic_fetch_add(&c->refused[me], 1);

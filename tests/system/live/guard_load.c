@@ -95,7 +95,7 @@ make_calls(struct bide_policy *p, struct load *l, int count)
 
     for (int i = 0; i < count; i++) {
         atomic_fetch_add(&l->calls, 1);
-        MUST(bide_run(p, call_server, l, NULL) != BIDE_SUCCEEDED);
+        MUST(bide_run(p, call_server, l) != BIDE_SUCCEEDED);
     }
 }
 

@@ -77,18 +77,19 @@ drive_block(struct cancelling *t, struct bide_policy *p)
 {
     BIDE_TRY(&t->call, p)
     {
-        bide_call_outcome(&t->call, attempt(&t->call.attempt, t));
+        bide_call_outcome(&t->call, attempt(bide_call_attempt(&t->call), t));
     }
 }
 
 static void
 drive_steps(struct cancelling *t, struct bide_policy *p)
 {
-    enum bide_next next = bide_step_begin(&t->call, p);
+    enum bide_next next = bide_step_begin(&t->call, p, NULL);
 
-    while (next != BIDE_DONE && next != BIDE_NOT_LET_OUT) {
+    while (next != BIDE_DONE) {
         if (next == BIDE_GO) {
-            next = bide_step_ended(&t->call, attempt(&t->call.attempt, t));
+            next = bide_step_ended(&t->call,
+                                   attempt(bide_call_attempt(&t->call), t));
             continue;
         }
         t->s->now = bide_step_deadline_ns(&t->call);
@@ -100,11 +101,12 @@ static void
 drive_work(struct cancelling *t, struct bide_policy *p)
 {
     const struct bide_work work = {.bytes = "x", .length = 1};
-    enum bide_next next = bide_step_begin(&t->call, p);
+    enum bide_next next = bide_step_begin(&t->call, p, NULL);
 
-    bide_call_work(&t->call, &work);
+    assert_int_equal(bide_call_set_work(&t->call, &work), 0);
     while (next == BIDE_GO) {
-        next = bide_step_ended(&t->call, attempt(&t->call.attempt, t));
+        next =
+            bide_step_ended(&t->call, attempt(bide_call_attempt(&t->call), t));
     }
 }
 
@@ -114,7 +116,7 @@ drive_abandon(struct cancelling *t, struct bide_policy *p)
     BIDE_TRY(&t->call, p)
     {
         t->attempts++;
-        if (t->call.attempt.number < t->at) {
+        if (bide_call_attempt(&t->call)->number < t->at) {
             bide_call_outcome(&t->call, bide_http(503, NULL));
             continue;
         }
@@ -137,7 +139,7 @@ cancel_attempt(struct scene *s, driver *drive, uint32_t at,
 
     drive(&t, scene_policy(s, "shop"));
     assert_int_equal(t.attempts, at);
-    return t.call.result;
+    return *bide_call_result(&t.call);
 }
 
 static void
@@ -277,19 +279,22 @@ static void
 a_call_cancelled_before_an_attempt_makes_none(void **state)
 {
     struct scene *s = *state;
-    struct bide_call c;
+    struct bide_call c = {0};
 
     scene_start(s, shop);
-    bide_call_begin(&c, scene_policy(s, "shop"));
     bide_call_cancel(&c);
-    assert_int_equal(bide_call_next(&c), 0);
-    assert_cancelled(&c.result, 0);
-    bide_step_begin(&c, scene_policy(s, "shop"));
+    BIDE_TRY(&c, scene_policy(s, "shop"))
+    {
+        fail();
+    }
+    assert_cancelled(bide_call_result(&c), 0);
+    bide_call_init(&c);
+    bide_step_begin(&c, scene_policy(s, "shop"), NULL);
     bide_step_ended(&c, bide_http(503, NULL));
     s->now += 100 * MS;
     bide_call_cancel(&c);
     assert_int_equal(bide_step_resume(&c), BIDE_DONE);
-    assert_cancelled(&c.result, 1);
+    assert_cancelled(bide_call_result(&c), 1);
     assert_counted(s, 2, 1);
     assert_int_equal(scene_attempts(s, "shop"), 1); /* the second failure */
     assert_int_equal(bide_close(s->b), 0);
@@ -298,35 +303,47 @@ a_call_cancelled_before_an_attempt_makes_none(void **state)
 
 /* ---- hooks: each may cancel the call ---- */
 
+struct canceller {
+    struct bide_call call;
+    int at; /* the hook that cancels */
+};
+
 static void
-cancel_before_attempt(void *arg, const char *policy,
+cancel_at(struct canceller *h, const struct bide_call *c, int at)
+{
+    assert_ptr_equal(c, &h->call);
+    if (h->at == at) {
+        bide_call_cancel(&h->call);
+    }
+}
+
+static void
+cancel_before_attempt(void *arg, const struct bide_call *c,
                       const struct bide_attempt *a)
 {
-    (void)policy;
     (void)a;
-    bide_call_cancel(arg);
+    cancel_at(arg, c, 0);
 }
 
 static void
-cancel_after_attempt(void *arg, const char *policy, uint32_t number,
-                     struct bide_outcome o, uint64_t took_ns)
+cancel_after_attempt(void *arg, const struct bide_call *c,
+                     const struct bide_attempt *a, const struct bide_outcome *o,
+                     uint64_t took_ns)
 {
-    (void)policy;
-    (void)number;
+    (void)a;
     (void)o;
     (void)took_ns;
-    bide_call_cancel(arg);
+    cancel_at(arg, c, 1);
 }
 
 static void
-cancel_before_wait(void *arg, const char *policy, uint32_t attempts,
-                   struct bide_outcome o, uint64_t wait_ns)
+cancel_before_wait(void *arg, const struct bide_call *c, uint32_t attempts,
+                   const struct bide_outcome *o, uint64_t wait_ns)
 {
-    (void)policy;
     (void)attempts;
     (void)o;
     (void)wait_ns;
-    bide_call_cancel(arg);
+    cancel_at(arg, c, 2);
 }
 
 static void
@@ -334,24 +351,27 @@ a_hook_may_cancel_the_call(void **state)
 {
     struct scene *s = *state;
     const struct bide_outcome bad = bide_http(503, NULL);
-    struct bide_call c;
-    const struct bide_hooks hooks[] = {
-        {.arg = &c, .before_attempt = cancel_before_attempt},
-        {.arg = &c, .after_attempt = cancel_after_attempt},
-        {.arg = &c, .before_wait = cancel_before_wait},
-    };
+    struct canceller h = {.at = 0};
+    const struct bide_hooks hooks = {.arg = &h,
+                                     .before_attempt = cancel_before_attempt,
+                                     .after_attempt = cancel_after_attempt,
+                                     .before_wait = cancel_before_wait};
 
-    scene_start(s, shop);
-    for (size_t i = 0; i < COUNT(hooks); i++) {
-        assert_int_equal(bide_set_hooks(s->b, &hooks[i]), 0);
-        s->outcomes = &bad;
-        s->outcome_count = 1;
-        bide_call_run(&c, scene_policy(s, "shop"), scene_attempt, s);
-        assert_cancelled(&c.result, 1);
+    scene_init(s);
+    scene_apply(s, shop);
+    scene_open_with(s, 1, &hooks);
+    s->outcomes = &bad;
+    s->outcome_count = 1;
+    for (; h.at < 3; h.at++) {
+        bide_call_init(&h.call);
+        bide_call_run(&h.call, scene_policy(s, "shop"), scene_attempt, s);
+        assert_cancelled(bide_call_result(&h.call), 1);
     }
     /* Only the last one cancelled after the attempt had failed. */
-    assert_int_equal(bide_set_hooks(s->b, NULL), 0);
-    assert_int_equal(scene_attempts(s, "shop"), 1);
+    bide_call_init(&h.call);
+    s->made = 0;
+    bide_call_run(&h.call, scene_policy(s, "shop"), scene_attempt, s);
+    assert_int_equal(s->made, 1);
 }
 
 int

@@ -12,6 +12,9 @@ static const char shop[] =
     "[tip]\nimportance = optional\nattempts = 1\n"
     "[few]\nimportance = postponable\nattempts = 1\ndefer_max = 2\n";
 
+#define TEXT(text) \
+    (&(const struct bide_work){.bytes = (text), .length = sizeof(text) - 1})
+
 static const struct bide_work letter = {
     .bytes = "dear customer", .length = 13, .type = "text/plain"};
 
@@ -19,19 +22,22 @@ static enum bide_verdict
 run_work(struct scene *s, const char *name, struct bide_outcome outcome,
          struct bide_result *out)
 {
-    static struct bide_outcome kept;
+    struct bide_call c = {0};
+    enum bide_verdict verdict;
 
-    kept = outcome;
-    s->outcomes = &kept;
+    s->outcomes = &outcome;
     s->outcome_count = 1;
     s->made = 0;
-    return bide_run_work(scene_policy(s, name), scene_attempt, s, &letter, out);
+    assert_int_equal(bide_call_set_work(&c, &letter), 0);
+    verdict = bide_call_run(&c, scene_policy(s, name), scene_attempt, s);
+    *out = *bide_call_result(&c);
+    return verdict;
 }
 
 static int
-take_now(struct scene *s, const char *name, struct bide_deferred *out)
+take_now(struct scene *s, const char *name, struct bide_deferred **out)
 {
-    return bide_deferred_take(scene_policy(s, name), 0, out, 1);
+    return bide_deferred_take(scene_policy(s, name), 0, 1, out);
 }
 
 /* ---- calls with work ---- */
@@ -40,23 +46,22 @@ static void
 an_exhausted_call_is_deferred_once_its_work_is_stored(void **state)
 {
     struct scene *s = *state;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     struct bide_result r;
 
     scene_start(s, shop);
     assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
                      BIDE_EXHAUSTED);
-    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(r.end, BIDE_END_DEFERRED);
     assert_int_equal(r.defer_error, 0);
     assert_int_equal(r.attempts, 2);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, r.deferred_id);
-    assert_int_equal(d.length, letter.length);
-    assert_memory_equal(d.bytes, letter.bytes, letter.length);
-    assert_string_equal(d.type, "text/plain");
-    assert_int_equal(bide_deferred_ack(scene_policy(s, "mail"), &d), 0);
-    bide_deferred_free(&d);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, r.deferred_id);
+    assert_int_equal(d->length, letter.length);
+    assert_memory_equal(d->bytes, letter.bytes, letter.length);
+    assert_string_equal(d->type, "text/plain");
+    assert_int_equal(bide_deferred_ack(scene_policy(s, "mail"), d), 0);
+    bide_deferred_free(d);
     assert_int_equal(scene_stats(s, "mail").deferred, 1);
     assert_int_equal(scene_stats(s, "mail").not_stored, 0);
 }
@@ -65,7 +70,7 @@ static void
 a_call_that_succeeds_or_is_rejected_stores_nothing(void **state)
 {
     struct scene *s = *state;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     struct bide_result r;
 
     scene_start(s, shop);
@@ -76,10 +81,10 @@ a_call_that_succeeds_or_is_rejected_stores_nothing(void **state)
     assert_int_equal(r.deferred_id, 0);
     assert_int_equal(run_work(s, "card", bide_http(503, NULL), &r),
                      BIDE_EXHAUSTED);
-    assert_int_equal(r.end, BIDE_ABORTED);
+    assert_int_equal(r.end, BIDE_END_ABORTED);
     assert_int_equal(run_work(s, "tip", bide_http(503, NULL), &r),
                      BIDE_EXHAUSTED);
-    assert_int_equal(r.end, BIDE_DROPPED);
+    assert_int_equal(r.end, BIDE_END_DROPPED);
     assert_int_equal(take_now(s, "mail", &d), 0);
     assert_int_equal(take_now(s, "card", &d), 0);
     assert_int_equal(take_now(s, "tip", &d), 0);
@@ -89,17 +94,17 @@ static void
 a_refused_call_is_deferred_too(void **state)
 {
     struct scene *s = *state;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     struct bide_result r;
 
     scene_start(s, shop);
     scene_set(s, "mail", "paused", "yes");
     assert_int_equal(run_work(s, "mail", bide_ok(), &r), BIDE_REFUSED);
     assert_int_equal(s->made, 0);
-    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(r.end, BIDE_END_DEFERRED);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, r.deferred_id);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, r.deferred_id);
+    bide_deferred_free(d);
     assert_int_equal(scene_stats(s, "mail").refused, 1);
     assert_int_equal(scene_stats(s, "mail").deferred, 0);
 }
@@ -115,7 +120,8 @@ work_that_cannot_be_stored_stays_with_the_caller(void **state)
     for (i = 0; i < 3; i++) {
         assert_int_equal(run_work(s, "few", bide_http(503, NULL), &r),
                          BIDE_EXHAUSTED);
-        assert_int_equal(r.end, i < 2 ? BIDE_DEFERRED : BIDE_NOT_STORED);
+        assert_int_equal(r.end,
+                         i < 2 ? BIDE_END_DEFERRED : BIDE_END_NOT_STORED);
     }
     assert_int_equal(r.defer_error, BIDE_EFULL);
     assert_int_equal(r.deferred_id, 0);
@@ -131,24 +137,25 @@ without_a_registry_nothing_is_deferred(void **state)
 {
     struct scene *s = *state;
     struct bide_result r;
+    struct bide_deferred *d = NULL;
     uint64_t id = 7;
 
     scene_open(s);
     assert_int_equal(bide_declare(s->b, shop), 0);
     assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
                      BIDE_EXHAUSTED);
-    assert_int_equal(r.end, BIDE_NOT_STORED);
+    assert_int_equal(r.end, BIDE_END_NOT_STORED);
     assert_int_equal(r.defer_error, BIDE_EMISSING);
-    assert_int_equal(bide_defer_work(scene_policy(s, "mail"), &letter, &id),
+    assert_int_equal(bide_defer(scene_policy(s, "mail"), &letter, &id),
                      BIDE_EMISSING);
     assert_int_equal(id, 7);
-    assert_int_equal(take_now(s, "mail", &(struct bide_deferred){0}),
-                     BIDE_EMISSING);
+    assert_int_equal(take_now(s, "mail", &d), BIDE_EMISSING);
+    assert_null(d);
     scene_init(s);
     scene_apply(s, shop);
     assert_int_equal(run_work(s, "mail", bide_http(503, NULL), &r),
                      BIDE_EXHAUSTED);
-    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(r.end, BIDE_END_DEFERRED);
 }
 
 static void
@@ -164,10 +171,10 @@ a_full_disk_does_not_defer(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
     run_work(s, "mail", bide_http(503, NULL), &r);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(r.end, BIDE_NOT_STORED);
+    assert_int_equal(r.end, BIDE_END_NOT_STORED);
     assert_int_equal(r.defer_error, BIDE_EFULL);
     run_work(s, "mail", bide_http(503, NULL), &r);
-    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(r.end, BIDE_END_DEFERRED);
 }
 
 /* Each write of the library can be the first beyond the limit. */
@@ -178,7 +185,7 @@ no_limit_on_file_size_ends_a_service(void **state)
     struct scene *s = *state;
     struct bide_policy *p;
     struct rlimit before;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     int stored = 0, taken = 0;
 
     scene_start(s, shop);
@@ -189,18 +196,18 @@ no_limit_on_file_size_ends_a_service(void **state)
         int rc, n;
 
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        rc = bide_defer(p, "x", 1, NULL);
-        n = bide_deferred_take(p, 0, &d, 1);
+        rc = bide_defer(p, TEXT("x"), NULL);
+        n = bide_deferred_take(p, 0, 1, &d);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         assert_true(rc == 0 || rc == BIDE_EFULL);
         stored += rc == 0;
         if (n > 0) {
-            bide_deferred_free(&d);
+            bide_deferred_free(d);
             taken++;
         }
     }
-    while (bide_deferred_take(p, 0, &d, 1) == 1) {
-        bide_deferred_free(&d);
+    while (bide_deferred_take(p, 0, 1, &d) == 1) {
+        bide_deferred_free(d);
         taken++;
     }
     assert_int_equal(taken, stored);
@@ -212,46 +219,45 @@ static void
 a_try_loop_may_have_work(void **state)
 {
     struct scene *s = *state;
-    struct bide_call c;
-    struct bide_deferred d;
+    struct bide_call c = {0};
+    struct bide_deferred *d;
 
     scene_start(s, shop);
-    bide_call_begin(&c, scene_policy(s, "mail"));
-    bide_call_work(&c, &letter);
-    while (bide_call_next(&c)) {
+    BIDE_TRY(&c, scene_policy(s, "mail"))
+    {
+        assert_int_equal(bide_call_set_work(&c, &letter), 0);
         bide_call_outcome(&c, bide_errno(ECONNREFUSED));
     }
-    assert_int_equal(c.result.end, BIDE_DEFERRED);
+    assert_int_equal(bide_call_result(&c)->end, BIDE_END_DEFERRED);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, c.result.deferred_id);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, bide_call_result(&c)->deferred_id);
+    bide_deferred_free(d);
     /* The next call has no work. */
     BIDE_TRY(&c, scene_policy(s, "mail"))
     {
         bide_call_outcome(&c, bide_errno(ECONNREFUSED));
     }
-    assert_int_equal(c.result.end, BIDE_DEFERRED);
-    assert_int_equal(c.result.deferred_id, 0);
+    assert_int_equal(bide_call_result(&c)->end, BIDE_END_DEFERRED);
+    assert_int_equal(bide_call_result(&c)->deferred_id, 0);
     assert_int_equal(take_now(s, "mail", &d), 0);
 }
 
 static void
-a_refused_step_stores_its_work_at_once(void **state)
+a_refused_step_stores_its_work(void **state)
 {
     struct scene *s = *state;
-    struct bide_call c;
-    struct bide_deferred d;
+    struct bide_call c = {0};
+    struct bide_deferred *d;
 
     scene_start(s, shop);
     scene_set(s, "mail", "paused", "yes");
-    assert_int_equal(bide_step_begin(&c, scene_policy(s, "mail")),
-                     BIDE_NOT_LET_OUT);
-    bide_call_work(&c, &letter);
-    bide_call_work(&c, &letter);
-    assert_int_equal(c.result.end, BIDE_DEFERRED);
+    assert_int_equal(bide_call_set_work(&c, &letter), 0);
+    assert_int_equal(bide_step_begin(&c, scene_policy(s, "mail"), NULL),
+                     BIDE_DONE);
+    assert_int_equal(bide_call_result(&c)->end, BIDE_END_DEFERRED);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, c.result.deferred_id);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, bide_call_result(&c)->deferred_id);
+    bide_deferred_free(d);
     assert_int_equal(take_now(s, "mail", &d), 0);
 }
 
@@ -262,15 +268,15 @@ scopes_share_their_policys_work(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *scoped;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     uint64_t id;
 
     scene_start(s, shop);
     assert_int_equal(bide_lookup(s->b, "mail", "eu", &scoped), 0);
-    assert_int_equal(bide_defer(scoped, "hi", 2, &id), 0);
+    assert_int_equal(bide_defer(scoped, TEXT("hi"), &id), 0);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, id);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, id);
+    bide_deferred_free(d);
 }
 
 static void
@@ -278,30 +284,30 @@ waits_and_leases_follow_the_present_policy(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     uint64_t id;
 
     scene_start(s, shop);
     p = scene_policy(s, "mail");
-    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(bide_defer(p, TEXT("hi"), &id), 0);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.lease_ends_ns, s->now + 300 * SECOND);
-    bide_deferred_free(&d);
+    assert_int_equal(d->lease_ends_boottime_ns, s->now + 300 * SECOND);
     scene_set(s, "mail", "defer_lease", "1h");
-    assert_int_equal(bide_deferred_extend(p, &d), 0);
-    assert_int_equal(d.lease_ends_ns, s->now + 3600 * SECOND);
+    assert_int_equal(bide_deferred_extend(p, d), 0);
+    assert_int_equal(d->lease_ends_boottime_ns, s->now + 3600 * SECOND);
     scene_set(s, "mail", "defer_wait", "2s");
-    assert_int_equal(bide_deferred_nack(p, &d, "mail server down"), 0);
+    assert_int_equal(bide_deferred_nack(p, d, "mail server down"), 0);
+    bide_deferred_free(d);
     assert_int_equal(take_now(s, "mail", &d), 0);
     /* Sleeps once, until the work is due. */
     s->sleeps = 0;
-    assert_int_equal(bide_deferred_take(p, UINT64_MAX, &d, 1), 1);
+    assert_int_equal(bide_deferred_take(p, UINT64_MAX, 1, &d), 1);
     assert_int_equal(s->sleeps, 1);
-    assert_string_equal(d.last_error, "mail server down");
-    assert_int_equal(d.attempts, 2);
-    assert_int_equal(bide_deferred_ack(p, &d), 0);
-    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
-    bide_deferred_free(&d);
+    assert_string_equal(d->last_error, "mail server down");
+    assert_int_equal(d->attempts, 2);
+    assert_int_equal(bide_deferred_ack(p, d), 0);
+    assert_int_equal(bide_deferred_ack(p, d), BIDE_ENOWORK);
+    bide_deferred_free(d);
 }
 
 static void
@@ -309,39 +315,39 @@ a_lease_expires_by_the_callers_clock(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     uint64_t id;
 
     scene_start(s, shop);
     p = scene_policy(s, "mail");
-    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
+    assert_int_equal(bide_defer(p, TEXT("hi"), &id), 0);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    s->now = d.lease_ends_ns;
-    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ELEASE);
-    assert_int_equal(bide_deferred_nack(p, &d, "late"), BIDE_ELEASE);
-    assert_int_equal(bide_deferred_extend(p, &d), BIDE_ELEASE);
-    assert_int_equal(d.lease_ends_ns, s->now);
+    s->now = d->lease_ends_boottime_ns;
+    assert_int_equal(bide_deferred_ack(p, d), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_nack(p, d, "late"), BIDE_ELEASE);
+    assert_int_equal(bide_deferred_extend(p, d), BIDE_ELEASE);
+    assert_int_equal(d->lease_ends_boottime_ns, s->now);
     assert_string_equal(bide_strerror(BIDE_ELEASE), "the lease has expired");
-    bide_deferred_free(&d);
+    bide_deferred_free(d);
     assert_int_equal(take_now(s, "mail", &d), 1);
-    assert_int_equal(d.id, id);
-    assert_int_equal(d.attempts, 2);
-    s->now = d.lease_ends_ns - 1;
-    assert_int_equal(bide_deferred_ack(p, &d), 0);
-    bide_deferred_free(&d);
+    assert_int_equal(d->id, id);
+    assert_int_equal(d->attempts, 2);
+    s->now = d->lease_ends_boottime_ns - 1;
+    assert_int_equal(bide_deferred_ack(p, d), 0);
+    bide_deferred_free(d);
 }
 
 static void
 a_wait_for_work_ends_at_its_time(void **state)
 {
     struct scene *s = *state;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     uint64_t before, end;
 
     scene_start(s, shop);
     before = s->now;
     end = before + 12 * SECOND;
-    assert_int_equal(bide_deferred_take(scene_policy(s, "mail"), end, &d, 1),
+    assert_int_equal(bide_deferred_take(scene_policy(s, "mail"), end, 1, &d),
                      0);
     assert_int_equal(s->now, end);
     assert_int_equal(s->sleeps, 3); /* at most 5 s without a look */
@@ -351,23 +357,26 @@ static void
 invalid_arguments_are_refused(void **state)
 {
     struct scene *s = *state;
-    struct bide_deferred d = {0};
+    struct bide_deferred *d = NULL;
     struct bide_policy *p;
     struct bide_work huge = {.bytes = "", .length = BIDE_WORK_MAX + 1};
     uint64_t id = 7;
 
     scene_start(s, shop);
     p = scene_policy(s, "mail");
-    assert_int_equal(bide_defer(NULL, "x", 1, &id), BIDE_EINVAL);
-    assert_int_equal(bide_defer(p, NULL, 1, &id), BIDE_EINVAL);
-    assert_int_equal(bide_defer_work(p, NULL, &id), BIDE_EINVAL);
-    assert_int_equal(bide_defer_work(p, &huge, &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer(NULL, TEXT("x"), &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer(p, NULL, &id), BIDE_EINVAL);
+    assert_int_equal(bide_defer(p, &huge, &id), BIDE_EINVAL);
     assert_int_equal(id, 7);
-    assert_int_equal(bide_deferred_take(p, 0, &d, 0), BIDE_EINVAL);
-    assert_int_equal(bide_deferred_ack(p, &d), BIDE_ENOWORK);
-    assert_int_equal(bide_deferred_ack(NULL, &d), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_take(p, 0, 0, &d), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_take(p, 0, 1, NULL), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_ack(p, NULL), BIDE_EINVAL);
     bide_deferred_free(NULL);
-    assert_int_equal(bide_defer(p, "x", 1, NULL), 0);
+    assert_int_equal(bide_defer(p, TEXT("x"), NULL), 0);
+    assert_int_equal(bide_deferred_take(p, 0, SIZE_MAX, &d), 1);
+    assert_int_equal(bide_deferred_ack(NULL, d), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_ack(p, d), 0);
+    bide_deferred_free(d);
 }
 
 /* ---- waiting, with real clocks ---- */
@@ -375,7 +384,7 @@ invalid_arguments_are_refused(void **state)
 struct waiter {
     struct bide *b;
     int taken;
-    struct bide_deferred d;
+    struct bide_deferred *d;
 };
 
 static void *
@@ -384,10 +393,12 @@ wait_for_work(void *arg)
     struct waiter *w = arg;
     struct bide_policy *p;
 
-    bide_lookup(w->b, "mail", NULL, &p);
-    w->taken = bide_deferred_take(p, scene_monotonic() + 60 * SECOND, &w->d, 1);
+    if (bide_lookup(w->b, "mail", NULL, &p) != 0) {
+        return NULL;
+    }
+    w->taken = bide_deferred_take(p, scene_monotonic() + 60 * SECOND, 1, &w->d);
     if (w->taken == 1) {
-        bide_deferred_ack(p, &w->d);
+        bide_deferred_ack(p, w->d);
     }
     return NULL;
 }
@@ -411,11 +422,12 @@ arriving_work_wakes_a_waiting_consumer(void **state)
     for (i = 0; i < 20; i++) {
         assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
         nanosleep(&moment, NULL); /* it most probably sleeps now */
-        assert_int_equal(bide_defer(scene_policy(s, "mail"), "hi", 2, &id), 0);
+        assert_int_equal(bide_defer(scene_policy(s, "mail"), TEXT("hi"), &id),
+                         0);
         pthread_join(thread, NULL);
         assert_int_equal(w.taken, 1);
-        assert_int_equal(w.d.id, id);
-        bide_deferred_free(&w.d);
+        assert_int_equal(w.d->id, id);
+        bide_deferred_free(w.d);
     }
     assert_true(scene_monotonic() - begun < 50 * SECOND);
     assert_int_equal(bide_close(w.b), 0);
@@ -426,11 +438,12 @@ an_operators_change_wakes_consumers_and_event_loops(void **state)
 {
     struct scene *s = *state;
     struct bide_policy *p;
-    struct bide_deferred d;
+    struct bide_deferred *d;
     struct deferred *queue;
     struct admin *a;
     struct waiter w;
     pthread_t thread;
+    struct bide_watch *watch;
     struct pollfd fd;
     uint64_t id;
 
@@ -439,21 +452,22 @@ an_operators_change_wakes_consumers_and_event_loops(void **state)
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
     assert_int_equal(bide_open(s->dir, 0, &w.b), 0);
     p = scene_policy(s, "mail");
-    assert_int_equal(bide_defer(p, "hi", 2, &id), 0);
-    assert_int_equal(bide_deferred_take(p, 0, &d, 1), 1);
-    assert_int_equal(bide_deferred_nack(p, &d, "x"), 0);
-    bide_deferred_free(&d);
-    fd = (struct pollfd){bide_fd(s->b), POLLIN, 0};
-    bide_fd_clear(s->b);
+    assert_int_equal(bide_defer(p, TEXT("hi"), &id), 0);
+    assert_int_equal(bide_deferred_take(p, 0, 1, &d), 1);
+    assert_int_equal(bide_deferred_nack(p, d, "x"), 0);
+    bide_deferred_free(d);
+    assert_int_equal(bide_watch_new(s->b, &watch), 0);
+    fd = (struct pollfd){bide_watch_fd(watch), POLLIN, 0};
     assert_int_equal(pthread_create(&thread, NULL, wait_for_work, &w), 0);
     a = scene_admin(s);
     assert_int_equal(admin_deferred(a, &queue), 0);
     assert_int_equal(deferred_change(queue, DEFERRED_REQUEUED, id, NULL), 0);
     admin_deferred_arrived(a, "mail");
     assert_int_equal(poll(&fd, 1, 60000), 1);
+    bide_watch_free(watch);
     pthread_join(thread, NULL);
     assert_int_equal(w.taken, 1);
-    bide_deferred_free(&w.d);
+    bide_deferred_free(w.d);
     assert_int_equal(deferred_change(queue, DEFERRED_DROPPED, 12345, NULL),
                      BIDE_ENOWORK);
     assert_non_null(strstr(deferred_why(), "12345"));
@@ -474,15 +488,15 @@ a_forked_child_takes_work_as_well(void **state)
     scene_apply(s, shop);
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
     p = scene_policy(s, "mail");
-    assert_int_equal(bide_defer(p, "parent", 6, &id), 0);
+    assert_int_equal(bide_defer(p, TEXT("parent"), &id), 0);
     child = fork();
     if (child == 0) {
-        struct bide_deferred d;
+        struct bide_deferred *d;
 
-        _exit(bide_deferred_take(p, 0, &d, 1) != 1 || d.length != 6 ||
-              bide_deferred_ack(p, &d) || bide_defer(p, "child", 5, &id));
+        _exit(bide_deferred_take(p, 0, 1, &d) != 1 || d->length != 6 ||
+              bide_deferred_ack(p, d) || bide_defer(p, TEXT("child"), &id));
     }
-    assert_int_equal(bide_defer(p, "parent", 6, &id), 0);
+    assert_int_equal(bide_defer(p, TEXT("parent"), &id), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
@@ -499,7 +513,7 @@ main(void)
         SCENE(a_full_disk_does_not_defer),
         SCENE(no_limit_on_file_size_ends_a_service),
         SCENE(a_try_loop_may_have_work),
-        SCENE(a_refused_step_stores_its_work_at_once),
+        SCENE(a_refused_step_stores_its_work),
         SCENE(scopes_share_their_policys_work),
         SCENE(waits_and_leases_follow_the_present_policy),
         SCENE(a_lease_expires_by_the_callers_clock),

@@ -81,7 +81,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_ATTEMPTS,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      3,
      200,
      221},
@@ -91,7 +91,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_ATTEMPTS,
-     BIDE_DEFERRED,
+     BIDE_END_DEFERRED,
      3,
      200,
      221},
@@ -101,7 +101,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_ATTEMPTS,
-     BIDE_DROPPED,
+     BIDE_END_DROPPED,
      3,
      200,
      221},
@@ -111,7 +111,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_ATTEMPTS,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      1,
      0,
      7},
@@ -121,7 +121,7 @@ static const struct row rows[] = {
      1,
      BIDE_REFUSED,
      BIDE_BY_PAUSED,
-     BIDE_DROPPED,
+     BIDE_END_DROPPED,
      0,
      0,
      0},
@@ -151,7 +151,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_MAX_ELAPSED,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      2,
      100,
      114},
@@ -161,7 +161,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_DEADLINE,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      2,
      100,
      114},
@@ -171,7 +171,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_DEADLINE,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      3,
      200,
      221},
@@ -201,7 +201,7 @@ static const struct row rows[] = {
      2,
      BIDE_EXHAUSTED,
      BIDE_BY_RETRY_AFTER,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      1,
      0,
      7},
@@ -211,7 +211,7 @@ static const struct row rows[] = {
      2,
      BIDE_EXHAUSTED,
      BIDE_BY_RETRY_AFTER,
-     BIDE_DEFERRED,
+     BIDE_END_DEFERRED,
      1,
      0,
      7},
@@ -251,7 +251,7 @@ static const struct row rows[] = {
      1,
      BIDE_EXHAUSTED,
      BIDE_BY_ATTEMPTS,
-     BIDE_ABORTED,
+     BIDE_END_ABORTED,
      3,
      100,
      121},
@@ -304,8 +304,9 @@ verdicts_do_not_depend_on_the_clock(void **state)
     struct scene *s = *state;
     size_t i;
 
-    scene_start(s, all_ends);
-    assert_int_equal(bide_set_clock(s->b, NULL), 0);
+    scene_init(s);
+    scene_apply(s, all_ends);
+    assert_int_equal(bide_open(s->dir, BIDE_PRIVATE, &s->b), 0);
     scene_set(s, "base", "wait_initial", "10us");
     scene_set(s, "base", "retry_after_max", "1ms");
     for (i = 0; i < COUNT(rows); i++) {
@@ -347,9 +348,12 @@ every_verdict_is_counted_once(void **state)
         GREW(succeeded, ok);
         GREW(recovered, ok && r->attempts > 1);
         GREW(exhausted, r->verdict == BIDE_EXHAUSTED);
-        GREW(aborted, r->verdict == BIDE_EXHAUSTED && r->end == BIDE_ABORTED);
-        GREW(deferred, r->verdict == BIDE_EXHAUSTED && r->end == BIDE_DEFERRED);
-        GREW(dropped, r->verdict == BIDE_EXHAUSTED && r->end == BIDE_DROPPED);
+        GREW(aborted,
+             r->verdict == BIDE_EXHAUSTED && r->end == BIDE_END_ABORTED);
+        GREW(deferred,
+             r->verdict == BIDE_EXHAUSTED && r->end == BIDE_END_DEFERRED);
+        GREW(dropped,
+             r->verdict == BIDE_EXHAUSTED && r->end == BIDE_END_DROPPED);
         GREW(refused, r->verdict == BIDE_REFUSED);
         GREW(rejected, r->verdict == BIDE_REJECTED);
         GREW(cancelled, 0);
@@ -379,17 +383,18 @@ latencies_are_within_three_percent(void **state)
     s->took_ns = 200 * MS;
     scene_run(s, "shop", &bad, 1, NULL);
     stats = scene_stats(s, "shop");
-    assert_true(stats.latency_succeeded.p50_ms > 38.8);
-    assert_true(stats.latency_succeeded.max_ms < 41.2);
-    assert_true(stats.latency_failed.p50_ms > 194);
-    assert_true(stats.latency_failed.p99_ms < 206);
+    assert_true(stats.latency_succeeded.p50_ns > 38.8 * MS);
+    assert_true(stats.latency_succeeded.max_ns < 41.2 * MS);
+    assert_true(stats.latency_failed.p50_ns > 194 * MS);
+    assert_true(stats.latency_failed.p99_ns < 206 * MS);
 }
 
 /* ---- time limits ---- */
 
 struct limit {
     const char *rules;
-    uint32_t timeout_ms[3]; /* each attempt takes 30 ms, each wait 100 ms */
+    uint64_t
+        timeout_us[3]; /* 0: none; each attempt takes 30 ms, each wait 100 ms */
 };
 
 static void
@@ -397,11 +402,11 @@ attempts_get_their_time_limit(void **state)
 {
     static const struct limit limits[] = {
         {"", {0, 0, 0}},
-        {"attempt_timeout = 50ms\n", {50, 50, 50}},
-        {"attempt_timeout = 1999us\n", {1, 1, 1}},
-        {"deadline = 1s\n", {1000, 870, 740}},
-        {"attempt_timeout = 900ms\ndeadline = 1s\n", {900, 870, 740}},
-        {"attempt_timeout = 2s\ndeadline = 1s\n", {1000, 870, 740}},
+        {"attempt_timeout = 50ms\n", {50000, 50000, 50000}},
+        {"attempt_timeout = 1999us\n", {1999, 1999, 1999}},
+        {"deadline = 1s\n", {1000000, 870000, 740000}},
+        {"attempt_timeout = 900ms\ndeadline = 1s\n", {900000, 870000, 740000}},
+        {"attempt_timeout = 2s\ndeadline = 1s\n", {1000000, 870000, 740000}},
     };
     const struct bide_outcome bad = bide_http(503, NULL);
     struct scene *s = *state;
@@ -418,13 +423,14 @@ attempts_get_their_time_limit(void **state)
         scene_run(s, "shop", &bad, 1, NULL);
         assert_int_equal(s->made, 3);
         for (n = 0; n < 3; n++) {
-            uint32_t ms = limits[i].timeout_ms[n];
+            uint64_t limit_ns = limits[i].timeout_us[n] * 1000;
             uint64_t started = begun + n * 130 * MS;
 
             assert_int_equal(s->told[n].number, n + 1);
-            assert_int_equal(s->told[n].timeout_ms, ms);
+            assert_true(s->told[n].timeout_ns ==
+                        (limit_ns ? limit_ns : UINT64_MAX));
             assert_true(s->told[n].deadline_ns ==
-                        (ms ? started + ms * MS : UINT64_MAX));
+                        (limit_ns ? started + limit_ns : UINT64_MAX));
         }
     }
 }

@@ -25,12 +25,12 @@ struct waits {
 };
 
 static void
-keep_wait(void *arg, const char *policy, uint32_t attempts,
-          struct bide_outcome o, uint64_t wait_ns)
+keep_wait(void *arg, const struct bide_call *c, uint32_t attempts,
+          const struct bide_outcome *o, uint64_t wait_ns)
 {
     struct waits *w = arg;
 
-    (void)policy;
+    (void)c;
     (void)attempts;
     (void)o;
     w->ns[w->count++ % 64] = wait_ns;
@@ -47,12 +47,11 @@ waits_of(struct scene *s, const char *name, uint64_t seed)
     if (strcmp(name, "spread") == 0) {
         bad = bide_outcome_after(bad, 2 * SECOND);
     }
-    assert_int_equal(bide_set_seed(s->b, seed), 0);
-    assert_int_equal(bide_set_hooks(s->b, &hooks), 0);
+    scene_close(s);
+    scene_open_with(s, seed, &hooks);
     for (i = 0; i < CALLS; i++) {
         scene_run(s, name, &bad, 1, NULL);
     }
-    assert_int_equal(bide_set_hooks(s->b, NULL), 0);
     return w;
 }
 
@@ -104,7 +103,6 @@ static void
 a_registry_opened_again_draws_other_waits(void **state)
 {
     struct scene *s = *state;
-    struct bide_clock clock = {s, scene_now, scene_sleep};
     const struct bide_outcome bad = bide_http(503, NULL);
     uint64_t slept[2];
     int i;
@@ -114,12 +112,10 @@ a_registry_opened_again_draws_other_waits(void **state)
     for (i = 0; i < 2; i++) {
         struct bide_result r;
 
-        assert_int_equal(bide_open(s->dir, BIDE_PRIVATE, &s->b), 0);
-        assert_int_equal(bide_set_clock(s->b, &clock), 0);
+        scene_close(s);
+        scene_open_with(s, 0, NULL); /* no seed */
         scene_run(s, "full", &bad, 1, &r);
         slept[i] = r.slept_ns;
-        assert_int_equal(bide_close(s->b), 0);
-        s->b = NULL;
     }
     assert_int_not_equal(slept[0], slept[1]);
 }
@@ -181,19 +177,22 @@ every_driver_draws_the_same(void **state)
 {
     struct scene *s = *state;
     struct bide_result run;
-    struct bide_call tried, stepped;
+    struct bide_call tried = {0}, stepped = {0};
     enum bide_next next;
 
     scene_start(s, rules);
-    bide_set_seed(s->b, 5);
-    bide_run(scene_policy(s, "full"), seeded_in_an_attempt, s, &run);
-    bide_set_seed(s->b, 5);
+    scene_close(s);
+    scene_open_with(s, 5, NULL);
+    scene_call(scene_policy(s, "full"), seeded_in_an_attempt, s, &run);
+    scene_close(s);
+    scene_open_with(s, 5, NULL);
     BIDE_TRY(&tried, scene_policy(s, "full"))
     {
         bide_call_outcome(&tried, bide_http(503, NULL));
     }
-    bide_set_seed(s->b, 5);
-    next = bide_step_begin(&stepped, scene_policy(s, "full"));
+    scene_close(s);
+    scene_open_with(s, 5, NULL);
+    next = bide_step_begin(&stepped, scene_policy(s, "full"), NULL);
     while (next != BIDE_DONE) {
         if (next == BIDE_GO) {
             next = bide_step_ended(&stepped, bide_http(503, NULL));
@@ -202,8 +201,8 @@ every_driver_draws_the_same(void **state)
             next = bide_step_resume(&stepped);
         }
     }
-    assert_int_equal(tried.result.slept_ns, run.slept_ns);
-    assert_int_equal(stepped.result.slept_ns, run.slept_ns);
+    assert_int_equal(bide_call_result(&tried)->slept_ns, run.slept_ns);
+    assert_int_equal(bide_call_result(&stepped)->slept_ns, run.slept_ns);
 }
 
 int

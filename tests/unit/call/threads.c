@@ -41,20 +41,20 @@ static void
 run_one(struct worker *w, unsigned which)
 {
     struct counted *c = &w->counted[which];
-    struct bide_call call;
+    struct bide_call call = {0};
     struct bide_result r;
 
     if (w->call % 5 == 0) {
         bide_call_run(&call, w->policy[which], by_number, w);
-        r = call.result;
+        r = *bide_call_result(&call);
     } else if (w->call % 5 == 1) {
         BIDE_TRY(&call, w->policy[which])
         {
-            bide_call_outcome(&call, by_number(&call.attempt, w));
+            bide_call_outcome(&call, by_number(bide_call_attempt(&call), w));
         }
-        r = call.result;
+        r = *bide_call_result(&call);
     } else {
-        bide_run(w->policy[which], by_number, w, &r);
+        scene_call(w->policy[which], by_number, w, &r);
     }
     c->calls++;
     c->by_verdict[r.verdict]++;
@@ -76,8 +76,8 @@ work(void *arg)
         run_one(w, w->call / 3 % POLICIES);
         if (w->call % 64 == 0) {
             snprintf(name, sizeof(name), "n%u", w->call / 64 % 200);
-            bide_lookup(w->s->b, name, NULL, &p);
-            bide_read_stats(w->policy[0], &stats);
+            assert_int_equal(bide_lookup(w->s->b, name, NULL, &p), 0);
+            bide_read_stats(w->policy[0], sizeof(stats), &stats);
             bide_registry_status(w->s->b);
         }
     }
@@ -302,10 +302,10 @@ cancelling_at_any_moment_ends_the_call(void **state)
         assert_true(scene_until(has_entered, &c));
         bide_call_cancel(&c.call);
         pthread_join(thread, NULL);
-        assert_int_equal(c.call.result.verdict, BIDE_CANCELLED);
-        assert_int_equal(c.call.result.attempts, 1);
+        assert_int_equal(bide_call_result(&c.call)->verdict, BIDE_CANCELLED);
+        assert_int_equal(bide_call_result(&c.call)->attempts, 1);
         /* Not noticed only at its look every 5 s. */
-        assert_true(c.call.result.slept_ns < 4500 * MS);
+        assert_true(bide_call_result(&c.call)->slept_ns < 4500 * MS);
     }
     assert_int_equal(scene_stats(s, "a").cancelled, 200);
 }

@@ -343,11 +343,16 @@ constructors_map_errors_to_outcomes(void **state)
         {bide_grpc, 14, "grpc.UNAVAILABLE"},
         {bide_grpc, 17, "grpc.UNKNOWN"},
         {bide_grpc, -1, "grpc.UNKNOWN"},
-        {bide_exit, 0, "exit.0"},
-        {bide_exit, 75 << 8, "exit.75"},
-        {bide_exit, SIGKILL, "signal.SIGKILL"},
-        {bide_exit, SIGSEGV | 0x80, "signal.SIGSEGV"},
-        {bide_exit, 0x137f, "exit.255"}, /* stopped: has not ended */
+        {bide_wait_status, 0, "exit.0"},
+        {bide_wait_status, 75 << 8, "exit.75"},
+        {bide_wait_status, SIGKILL, "signal.SIGKILL"},
+        {bide_wait_status, SIGSEGV | 0x80, "signal.SIGSEGV"},
+        {bide_wait_status, 0x137f, "exit.255"}, /* stopped: has not ended */
+        {bide_exit_status, 0, "exit.0"},
+        {bide_exit_status, 1, "exit.1"},
+        {bide_exit_status, 255, "exit.255"},
+        {bide_exit_status, 256, "exit.255"},
+        {bide_exit_status, -1, "exit.255"},
         {bide_curl, 28, "curl.28"},
         {bide_curl, -5, "curl.2"},
     };

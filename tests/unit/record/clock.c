@@ -74,7 +74,7 @@ static void
 run_calls(struct scene *s, int calls)
 {
     while (calls-- > 0) {
-        bide_run(scene_policy(s, "pay"), scene_succeed, NULL, NULL);
+        bide_run(scene_policy(s, "pay"), scene_succeed, NULL);
     }
 }
 
@@ -343,7 +343,7 @@ static void
 record_each(struct scene *s, int64_t step_ns, const char *name, int count)
 {
     while (count-- > 0) {
-        bide_run(scene_policy(s, name), scene_succeed, NULL, NULL);
+        bide_run(scene_policy(s, name), scene_succeed, NULL);
         passed += step_ns;
         record_keeping(s, 2 * DAY, 30 * DAY);
     }

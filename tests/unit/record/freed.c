@@ -62,7 +62,7 @@ calls_of(struct bide_policy *p)
 {
     struct bide_stats stats;
 
-    assert_int_equal(bide_read_stats(p, &stats), 0);
+    assert_int_equal(bide_read_stats(p, sizeof(stats), &stats), 0);
     return (uint32_t)stats.succeeded;
 }
 
@@ -78,17 +78,17 @@ a_handle_that_was_not_used_counts_into_its_own_name(void **state)
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
     assert_int_equal(bide_open(s->dir, 0, &other), 0);
     assert_int_equal(bide_lookup(s->b, "pay", "s1", &old), 0);
-    bide_run(old, scene_succeed, NULL, NULL);
+    bide_run(old, scene_succeed, NULL);
     for (int i = 0; i < 4; i++) {
         record(s, 1);
     }
     /* Takes the cell of s1. */
     assert_int_equal(bide_lookup(other, "pay", "s2", &new), 0);
-    bide_run(new, scene_succeed, NULL, NULL);
-    bide_run(new, scene_succeed, NULL, NULL);
-    bide_run(old, scene_succeed, NULL, NULL);
-    bide_run(old, scene_succeed, NULL, NULL);
-    bide_run(old, scene_succeed, NULL, NULL);
+    bide_run(new, scene_succeed, NULL);
+    bide_run(new, scene_succeed, NULL);
+    bide_run(old, scene_succeed, NULL);
+    bide_run(old, scene_succeed, NULL);
+    bide_run(old, scene_succeed, NULL);
     assert_int_equal(calls_of(old), 3);
     assert_int_equal(calls_of(new), 2);
     assert_int_equal(bide_lookup(other, "pay", "s1", &again), 0);
@@ -99,7 +99,7 @@ a_handle_that_was_not_used_counts_into_its_own_name(void **state)
     assert_int_equal(recorded_sums(s, "pay").scope[1], 4);
     assert_int_equal(recorded_sums(s, "pay").scope[2], 2);
     scene_set(s, "pay", "paused", "yes");
-    assert_int_equal(bide_run(old, scene_succeed, NULL, NULL), BIDE_REFUSED);
+    assert_int_equal(bide_run(old, scene_succeed, NULL), BIDE_REFUSED);
     assert_int_equal(bide_close(other), 0);
 }
 
@@ -112,14 +112,14 @@ a_name_that_is_defined_after_its_cell_was_freed_is_followed(void **state)
     scene_init(s);
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
     assert_int_equal(bide_lookup(s->b, "late", NULL, &p), 0);
-    bide_run(p, scene_succeed, NULL, NULL);
+    bide_run(p, scene_succeed, NULL);
     for (int i = 0; i < 4; i++) {
         record(s, 1);
     }
     scene_apply(s, "[late]\nattempts = 3\npaused = yes\n");
-    assert_int_equal(bide_run(p, scene_succeed, NULL, NULL), BIDE_REFUSED);
+    assert_int_equal(bide_run(p, scene_succeed, NULL), BIDE_REFUSED);
     scene_set(s, "late", "paused", "no");
-    assert_int_equal(bide_run(p, scene_succeed, NULL, NULL), BIDE_SUCCEEDED);
+    assert_int_equal(bide_run(p, scene_succeed, NULL), BIDE_SUCCEEDED);
     assert_int_equal(recorded_sums(s, "late").all, 2);
 }
 
@@ -147,7 +147,7 @@ be_caller(struct scene *s, struct ledger *l)
         unsigned i = (unsigned)(scene_monotonic() / (40 * MS) % SCOPES);
 
         atomic_fetch_add(&l->begun[i], 1);
-        bide_run(p[i], scene_succeed, NULL, NULL);
+        bide_run(p[i], scene_succeed, NULL);
         atomic_fetch_add(&l->ended[i], 1);
     }
     _exit(0);
@@ -271,7 +271,7 @@ many_names_are_added_up_and_none_is_lost(void **state)
         assert_int_equal(
             bide_lookup(s->b, i % 20 ? name : "pay", i % 20 ? NULL : name, &p),
             0);
-        bide_run(p, scene_succeed, NULL, NULL);
+        bide_run(p, scene_succeed, NULL);
     }
     a = scene_admin(s);
     assert_int_equal(admin_each_cell(a, NULL, see_cell, &seen), 0);

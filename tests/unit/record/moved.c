@@ -19,7 +19,7 @@ static void
 run_calls(struct scene *s, int calls)
 {
     while (calls-- > 0) {
-        bide_run(scene_policy(s, "pay"), scene_succeed, NULL, NULL);
+        bide_run(scene_policy(s, "pay"), scene_succeed, NULL);
     }
 }
 

@@ -58,7 +58,7 @@ call(struct bide_policy *p, struct outside *o)
     struct bide_result result;
 
     atomic_fetch_add(&o->calls, 1);
-    bide_run(p, attempt, o, &result);
+    scene_call(p, attempt, o, &result);
     atomic_fetch_add(&o->attempts_ended, result.attempts);
     if (result.verdict == BIDE_SUCCEEDED) {
         atomic_fetch_add(&o->succeeded, 1);

@@ -160,7 +160,7 @@ run_calls(struct bide *b, int calls)
 
     assert_int_equal(bide_lookup(b, "pay", NULL, &p), 0);
     while (calls-- > 0) {
-        bide_run(p, scene_succeed, NULL, NULL);
+        bide_run(p, scene_succeed, NULL);
     }
 }
 

@@ -225,9 +225,8 @@ a_change_during_an_attempt_holds_at_its_end(void **state)
     struct scene *s = *state;
 
     scene_start(s, shop);
-    assert_int_equal(
-        bide_run(scene_policy(s, "shop"), change_in_attempt, s, NULL),
-        BIDE_EXHAUSTED);
+    assert_int_equal(bide_run(scene_policy(s, "shop"), change_in_attempt, s),
+                     BIDE_EXHAUSTED);
     assert_int_equal(s->made, 1);
 }
 
@@ -246,7 +245,7 @@ limit_told(struct scene *s)
     const struct bide_outcome ok = bide_ok();
 
     scene_run(s, "shop", &ok, 1, NULL);
-    return s->told[0].timeout_ms;
+    return (uint32_t)(s->told[0].timeout_ns / MS);
 }
 
 /* All processes share the cell of a name: a reader of an older commit must not

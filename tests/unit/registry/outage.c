@@ -377,12 +377,12 @@ move_live_directory(const char *dir, const char *path)
 static enum bide_verdict
 step_once(struct bide_policy *p)
 {
-    struct bide_call c;
+    struct bide_call c = {0};
 
-    if (bide_step_begin(&c, p) == BIDE_GO) {
+    if (bide_step_begin(&c, p, NULL) == BIDE_GO) {
         bide_step_ended(&c, bide_ok());
     }
-    return c.result.verdict;
+    return bide_call_result(&c)->verdict;
 }
 
 /* Only succeeds until it is refused.  Each success is due to look, as it
@@ -397,10 +397,10 @@ succeed_until_refused(struct scene *s, bool steps, int begun)
     MUST(bide_open(s->dir, 0, &s->b) == 0);
     s->b->look_ticks = 0;
     MUST(bide_lookup(s->b, "shop", NULL, &p) == 0);
-    MUST(bide_run(p, scene_succeed, NULL, NULL) == BIDE_SUCCEEDED);
+    MUST(bide_run(p, scene_succeed, NULL) == BIDE_SUCCEEDED);
     MUST(write(begun, "", 1) == 1);
     while (v == BIDE_SUCCEEDED) {
-        v = steps ? step_once(p) : bide_run(p, scene_succeed, NULL, NULL);
+        v = steps ? step_once(p) : bide_run(p, scene_succeed, NULL);
     }
     MUST(v == BIDE_REFUSED);
     _exit(0);

@@ -32,14 +32,14 @@ static void
 use_everything(struct scene *s)
 {
     const struct bide_outcome bad = bide_http(503, NULL), good = bide_ok();
-    struct bide_call call;
+    struct bide_call call = {0};
 
     s->took_ns = 3600 * SECOND;
     scene_run(s, "shop", &good, 1, NULL);
     scene_run(s, "shop", &bad, 1, NULL);
     scene_run(s, "guarded", &bad, 1, NULL);
     scene_run(s, "unknown", &bad, 1, NULL);
-    bide_step_begin(&call, scene_policy(s, "slow"));
+    bide_step_begin(&call, scene_policy(s, "slow"), NULL);
     bide_step_ended(&call, bad);
     s->now += 7 * SECOND;
     bide_step_resume(&call);
@@ -58,6 +58,7 @@ nothing_is_written_to_the_state_of_the_host(void **state)
 {
     const struct bide_outcome bad = bide_http(503, NULL);
     struct scene *s = *state;
+    struct bide_watch *watch;
     struct bide_policy *p;
     uint64_t live, registry;
     struct bide *shared;
@@ -69,8 +70,9 @@ nothing_is_written_to_the_state_of_the_host(void **state)
     live = directory_state(s->live);
     registry = directory_state(s->dir);
     use_everything(s);
-    assert_true(bide_fd(s->b) >= 0);
-    bide_fd_clear(s->b);
+    assert_int_equal(bide_watch_new(s->b, &watch), 0);
+    bide_watch_clear(watch);
+    bide_watch_free(watch);
     assert_int_equal(bide_registry_status(s->b), 0);
     assert_int_equal(scene_stats(s, "shop").attempts, 3);
     assert_int_equal(scene_run(s, "guarded", &bad, 1, NULL), BIDE_REFUSED);
@@ -91,7 +93,7 @@ the_live_directory_need_not_exist(void **state)
     struct scene *s = *state;
 
     scene_start(s, guarded);
-    assert_int_equal(bide_close(s->b), 0);
+    scene_close(s);
     scene_remove(s->live);
     scene_open(s);
     use_everything(s);
@@ -138,20 +140,22 @@ only_a_private_registry_takes_a_clock(void **state)
 {
     struct scene *s = *state;
     struct bide_clock clock = {s, scene_now, scene_sleep};
-    struct bide *b;
+    struct bide_options o = {.dir = s->dir, .clock = &clock};
+    struct bide *b = NULL;
 
     scene_init(s);
-    assert_int_equal(bide_open(s->dir, 0, &b), 0);
-    assert_int_equal(bide_set_clock(b, &clock), BIDE_EINVAL);
-    assert_int_equal(bide_set_clock(b, NULL), BIDE_EINVAL);
-    assert_int_equal(bide_record_every(b, 0), 0);
-    assert_int_equal(bide_close(b), 0);
-    assert_int_equal(bide_open(s->dir, BIDE_PRIVATE, &b), 0);
-    assert_int_equal(bide_set_clock(b, &clock), 0);
+    assert_int_equal(bide_open_with(&o, sizeof(o), &b), BIDE_EINVAL);
+    assert_null(b);
+    o.flags = BIDE_PRIVATE;
+    assert_int_equal(bide_open_with(&o, sizeof(o), &b), 0);
     assert_int_equal(bide_record_every(b, SECOND), BIDE_EINVAL);
+    assert_int_equal(bide_close(b), 0);
     clock.now_ns = NULL;
-    assert_int_equal(bide_set_clock(b, &clock), BIDE_EINVAL);
-    assert_int_equal(bide_set_clock(b, NULL), 0);
+    assert_int_equal(bide_open_with(&o, sizeof(o), &b), BIDE_EINVAL);
+    o.clock = NULL;
+    o.flags = 0;
+    assert_int_equal(bide_open_with(&o, sizeof(o), &b), 0);
+    assert_int_equal(bide_record_every(b, 0), 0);
     assert_int_equal(bide_close(b), 0);
     for (unsigned flag = 2; flag; flag <<= 1) {
         assert_int_equal(bide_open(s->dir, BIDE_PRIVATE | flag, &b),
@@ -226,22 +230,25 @@ a_waiting_call_looks_every_5_s_of_its_clock(void **state)
 }
 
 static void
-the_descriptor_tells_event_loops_of_a_change(void **state)
+a_watch_tells_event_loops_of_a_change(void **state)
 {
     struct scene *s = *state;
     struct pollfd p = {.events = POLLIN};
-    struct bide_call call;
+    struct bide_call call = {0};
+    struct bide_watch *w;
 
     scene_start(s, "[slow]\nattempts = 2\nwait_initial = 1h\nwait_max = 1h\n");
-    p.fd = bide_fd(s->b);
-    bide_step_begin(&call, scene_policy(s, "slow"));
+    assert_int_equal(bide_watch_new(s->b, &w), 0);
+    p.fd = bide_watch_fd(w);
+    bide_step_begin(&call, scene_policy(s, "slow"), w);
     assert_int_equal(bide_step_ended(&call, bide_http(503, NULL)), BIDE_WAIT);
-    bide_fd_clear(s->b);
+    bide_watch_clear(w);
     scene_set(s, "slow", "wait", "none");
     assert_int_equal(poll(&p, 1, 60000), 1);
-    bide_fd_clear(s->b);
+    assert_int_equal(bide_watch_clear(w), 1);
     assert_int_equal(bide_step_resume(&call), BIDE_GO);
     bide_call_abandon(&call);
+    bide_watch_free(w);
 }
 
 static void
@@ -282,8 +289,8 @@ work_is_deferred_to_the_registry(void **state)
     const struct bide_outcome bad = bide_http(503, NULL);
     const struct bide_work work = {.bytes = "x", .length = 1};
     struct scene *s = *state;
-    struct bide_deferred d;
-    struct bide_result r;
+    struct bide_call c = {0};
+    struct bide_deferred *d;
     struct bide_policy *p;
     struct bide *shared;
 
@@ -292,14 +299,15 @@ work_is_deferred_to_the_registry(void **state)
     scene_set_clock(s->b, NULL);
     s->outcomes = &bad;
     s->outcome_count = 1;
-    bide_run_work(scene_policy(s, "shop"), scene_attempt, s, &work, &r);
-    assert_int_equal(r.end, BIDE_DEFERRED);
+    assert_int_equal(bide_call_set_work(&c, &work), 0);
+    bide_call_run(&c, scene_policy(s, "shop"), scene_attempt, s);
+    assert_int_equal(bide_call_result(&c)->end, BIDE_END_DEFERRED);
     assert_int_equal(bide_open(s->dir, 0, &shared), 0);
     assert_int_equal(bide_lookup(shared, "shop", NULL, &p), 0);
     assert_int_equal(
-        bide_deferred_take(p, scene_monotonic() + 60 * SECOND, &d, 1), 1);
-    assert_int_equal(d.id, r.deferred_id);
-    bide_deferred_free(&d);
+        bide_deferred_take(p, scene_monotonic() + 60 * SECOND, 1, &d), 1);
+    assert_int_equal(d->id, bide_call_result(&c)->deferred_id);
+    bide_deferred_free(d);
     assert_int_equal(bide_close(shared), 0);
 }
 
@@ -314,7 +322,7 @@ main(void)
         SCENE(calls_that_succeed_follow_a_pause_too),
         SCENE(a_look_is_for_all_policies),
         SCENE(a_waiting_call_looks_every_5_s_of_its_clock),
-        SCENE(the_descriptor_tells_event_loops_of_a_change),
+        SCENE(a_watch_tells_event_loops_of_a_change),
         SCENE(a_recreated_registry_is_followed),
         SCENE(children_share_the_state_with_their_parent),
         SCENE(work_is_deferred_to_the_registry),

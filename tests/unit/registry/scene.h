@@ -248,8 +248,8 @@ scene_sleep(void *arg, uint64_t until_ns)
 #define SCENE_FLAGS BIDE_PRIVATE
 #endif
 
-/* Sets the clock of a registry, NULL: the system's.  bide_set_clock refuses a
- * shared one. */
+/* Sets the clock of a registry, NULL: the system's.  bide_open_with refuses one
+ * for shared live state. */
 UNUSED static void
 scene_set_clock(struct bide *b, const struct bide_clock *clock)
 {
@@ -258,15 +258,32 @@ scene_set_clock(struct bide *b, const struct bide_clock *clock)
     b->scale = clock ? (struct tick_scale){0} : live_scale(b->live);
 }
 
-/* Opens the registry under the clock of the scene. */
+UNUSED static void
+scene_close(struct scene *s)
+{
+    assert_int_equal(bide_close(s->b), 0);
+    s->b = NULL;
+}
+
+/* Opens the registry under the clock of the scene; `hooks` may be NULL. */
+UNUSED static void
+scene_open_with(struct scene *s, uint64_t seed, const struct bide_hooks *hooks)
+{
+    const struct bide_clock clock = {s, scene_now, scene_sleep};
+    const struct bide_options options = {.dir = s->dir,
+                                         .flags = SCENE_FLAGS,
+                                         .seed = seed,
+                                         .hooks = hooks,
+                                         .hooks_size = sizeof(*hooks)};
+
+    assert_int_equal(bide_open_with(&options, sizeof(options), &s->b), 0);
+    scene_set_clock(s->b, &clock);
+}
+
 UNUSED static void
 scene_open(struct scene *s)
 {
-    struct bide_clock clock = {s, scene_now, scene_sleep};
-
-    assert_int_equal(bide_open(s->dir, SCENE_FLAGS, &s->b), 0);
-    scene_set_clock(s->b, &clock);
-    assert_int_equal(bide_set_seed(s->b, 1), 0);
+    scene_open_with(s, 1, NULL);
 }
 
 UNUSED static void
@@ -319,6 +336,23 @@ scene_reap(pid_t child)
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 }
 
+/* As bide_run.  Sets *out (NULL: not wanted) to the result. */
+UNUSED static enum bide_verdict
+scene_call(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
+           struct bide_result *out)
+{
+    struct bide_call c;
+    enum bide_verdict verdict;
+
+    if (!out) {
+        return bide_run(p, fn, arg);
+    }
+    bide_call_init(&c);
+    verdict = bide_call_run(&c, p, fn, arg);
+    *out = *bide_call_result(&c);
+    return verdict;
+}
+
 /* Runs the script from its beginning. */
 UNUSED static enum bide_verdict
 scene_run(struct scene *s, const char *name,
@@ -329,7 +363,7 @@ scene_run(struct scene *s, const char *name,
     s->outcome_count = count;
     s->made = 0;
     s->sleeps = 0;
-    return bide_run(scene_policy(s, name), scene_attempt, s, out);
+    return scene_call(scene_policy(s, name), scene_attempt, s, out);
 }
 
 UNUSED static struct bide_stats
@@ -337,7 +371,8 @@ scene_stats(struct scene *s, const char *name)
 {
     struct bide_stats stats;
 
-    assert_int_equal(bide_read_stats(scene_policy(s, name), &stats), 0);
+    assert_int_equal(
+        bide_read_stats(scene_policy(s, name), sizeof(stats), &stats), 0);
     return stats;
 }
 

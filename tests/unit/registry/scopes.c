@@ -59,7 +59,7 @@ run_once(struct scene *s, struct bide_policy *p, struct bide_outcome o)
     s->outcomes = &o;
     s->outcome_count = 1;
     s->made = 0;
-    return bide_run(p, scene_attempt, s, NULL);
+    return bide_run(p, scene_attempt, s);
 }
 
 static void
@@ -243,10 +243,12 @@ the_limit_of_scopes_holds_without_a_registry(void **state)
     for (i = 0; i < MANY + 2; i++) {
         run_once(s, scoped(s, s->b, "shop", i), bide_ok());
     }
-    assert_int_equal(bide_read_stats(scoped(s, s->b, "shop", MANY + 1), &stats),
+    assert_int_equal(bide_read_stats(scoped(s, s->b, "shop", MANY + 1),
+                                     sizeof(stats), &stats),
                      0);
     assert_int_equal(stats.succeeded, 2);
-    assert_int_equal(bide_read_stats(scoped(s, s->b, "shop", 0), &stats), 0);
+    assert_int_equal(
+        bide_read_stats(scoped(s, s->b, "shop", 0), sizeof(stats), &stats), 0);
     assert_int_equal(stats.succeeded, 1);
 }
 

@@ -91,17 +91,17 @@ scopes_share_rules_and_count_apart(void **state)
     assert_ptr_not_equal(a, plain);
     s->outcomes = &ok;
     s->outcome_count = 1;
-    bide_run(a, scene_attempt, s, NULL);
-    bide_run(a, scene_attempt, s, NULL);
-    bide_run(b, scene_attempt, s, NULL);
-    assert_int_equal(bide_read_stats(plain, &stats), 0);
+    bide_run(a, scene_attempt, s);
+    bide_run(a, scene_attempt, s);
+    bide_run(b, scene_attempt, s);
+    assert_int_equal(bide_read_stats(plain, sizeof(stats), &stats), 0);
     assert_int_equal(stats.succeeded, 0);
-    assert_int_equal(bide_read_stats(a, &stats), 0);
+    assert_int_equal(bide_read_stats(a, sizeof(stats), &stats), 0);
     assert_int_equal(stats.succeeded, 2);
-    assert_int_equal(bide_read_stats(b, &stats), 0);
+    assert_int_equal(bide_read_stats(b, sizeof(stats), &stats), 0);
     assert_int_equal(stats.succeeded, 1);
     scene_set(s, "shop", "paused", "yes");
-    assert_int_equal(bide_run(a, scene_attempt, s, NULL), BIDE_REFUSED);
+    assert_int_equal(bide_run(a, scene_attempt, s), BIDE_REFUSED);
 }
 
 int

@@ -330,9 +330,9 @@ importance_decides_the_end(void **state)
         const char *keys;
         enum bide_end end;
     } rows[] = {
-        {FIXED "attempts=1", BIDE_ABORTED},
-        {FIXED "attempts=1\nimportance=postponable", BIDE_DEFERRED},
-        {FIXED "attempts=1\nimportance=optional", BIDE_DROPPED},
+        {FIXED "attempts=1", BIDE_END_ABORTED},
+        {FIXED "attempts=1\nimportance=postponable", BIDE_END_DEFERRED},
+        {FIXED "attempts=1\nimportance=optional", BIDE_END_DROPPED},
     };
 
     (void)state;

@@ -18,11 +18,12 @@ fail_once(const struct bide_attempt *attempt, void *arg)
 static int
 run_calls(struct bide_policy *p)
 {
-    struct bide_result r;
+    struct bide_call c;
 
+    bide_call_init(&c);
     for (int i = 0; i < 3; i++) {
-        bide_run(p, fail_once, NULL, &r);
-        if (r.attempts < 1) {
+        bide_call_run(&c, p, fail_once, NULL);
+        if (bide_call_result(&c)->attempts < 1) {
             return BIDE_EINVAL;
         }
     }
@@ -34,22 +35,24 @@ put_work(struct bide_policy *p, size_t length)
 {
     static char bytes[100000];
 
-    return bide_defer(p, bytes, length, NULL);
+    struct bide_work work = {.bytes = bytes, .length = length};
+
+    return bide_defer(p, &work, NULL);
 }
 
 static int
 take_work(struct bide_policy *p, bool completes, const char **out_failed)
 {
-    struct bide_deferred d;
-    int rc = bide_deferred_take(p, 0, &d, 1);
+    struct bide_deferred *d;
+    int rc = bide_deferred_take(p, 0, 1, &d);
 
     if (rc <= 0) {
         return rc < 0 ? rc : BIDE_ENOWORK;
     }
     *out_failed = "end";
-    rc = completes ? bide_deferred_ack(p, &d)
-                   : bide_deferred_nack(p, &d, "not now");
-    bide_deferred_free(&d);
+    rc = completes ? bide_deferred_ack(p, d)
+                   : bide_deferred_nack(p, d, "not now");
+    bide_deferred_free(d);
     return rc;
 }
 

@@ -255,7 +255,7 @@ recorded_intervals_fill_the_points_they_cover(void **state)
 
     (void)state;
     s.latency_succeeded.count = 120;
-    s.latency_succeeded.p95_ms = 9;
+    s.latency_succeeded.p95_ns = 9000000;
     read_one(t, 100, (struct cell_counts){500, 0, 0, 1000000, 0});
     /* This minute ended 25 s ago: it covers half of the third point. */
     trend_past(t, "pay", 85 * SECOND, 25 * SECOND, &s);

@@ -1,0 +1,164 @@
+/* The wait of a call between two attempts: listed for operators, decided again
+ * when rules or breaker change, ended by time, change or cancellation. */
+#include "wait.h"
+
+#include <assert.h>
+
+#include "count.h"
+#include "guard.h"
+
+/* Sets when a waiting call looks at the registry again: a writer may have been
+ * killed between its commit and its announcement, and nobody announces the end
+ * of a layer. */
+static void
+set_look(struct call *k, uint64_t now_ns)
+{
+    uint64_t end_ns = k->rules ? k->rules->until_ns : 0, within = LOOK_EVERY_NS;
+
+    if (end_ns) {
+        uint64_t real_ns = clock_realtime_ns();
+
+        if (end_ns > real_ns && end_ns - real_ns < within) {
+            within = end_ns - real_ns;
+        }
+    }
+    k->look_ns = now_ns + within;
+}
+
+enum bide_next
+wait_begin(struct call *k, uint64_t now_ns)
+{
+    struct bide_watch *w = atomic_load(&k->watch);
+    struct bide *b = k->policy->bide;
+    const struct machine *m = &k->machine;
+
+    k->state = CALL_WAITING;
+    k->wait_began_ns = now_ns;
+    set_look(k, now_ns);
+    if (w) {
+        watch_join(w, k->policy, k->generation);
+    }
+    if (b->hooked && b->hooks.before_wait) {
+        b->hooks.before_wait(b->hooks.arg, (struct bide_call *)k, m->attempts,
+                             &m->last, m->wake_ns - m->ended_ns);
+    }
+    if (m->wake_ns > now_ns) {
+        const struct home *h = atomic_load(&k->policy->home);
+
+        k->sleeper_live = h->live;
+        k->sleeper =
+            sleeper_enter(h->live, h->index, m->attempts,
+                          k->rules->policy->attempts, m->last, m->wake_ns);
+    }
+    return BIDE_WAIT;
+}
+
+void
+wait_stop(struct call *k, uint64_t now_ns)
+{
+    uint64_t slept = now_ns - k->wait_began_ns;
+
+    if (k->sleeper >= 0) {
+        sleeper_leave(k->sleeper_live, k->sleeper);
+    }
+    k->sleeper = -1;
+    k->slept_ns += slept;
+    count_add(k->policy, COUNTER_SLEPT_NS, slept);
+}
+
+bool
+wait_saw_change(struct call *k)
+{
+    struct cell *c = atomic_load(&k->policy->cell);
+    uint32_t generation = atomic_load(&c->generation);
+    bool yes = generation != k->generation;
+
+    k->generation = generation;
+    return yes;
+}
+
+/* Decides the wait again if the rules or the state of the breaker changed.
+ * Both change the generation of the cell. */
+static void
+follow_change(struct call *k, uint64_t now_ns)
+{
+    bool was_announced = wait_saw_change(k);
+    struct rules *r = rules_take(k->policy);
+    bool had_paid = k->machine.has_paid;
+    struct guard storage, *g;
+
+    if (!r) {
+        return;
+    }
+    if (r == k->rules && !was_announced) {
+        rules_drop(r);
+        return;
+    }
+    rules_drop(k->rules);
+    k->rules = r;
+    g = guard_use(k->policy, k->rules, &storage);
+    machine_changed(&k->machine, r->policy, g, now_ns);
+    guard_used(k->policy, k->rules, g, now_ns);
+    guard_report_budget(k, had_paid);
+    count_add(k->policy, COUNTER_REDECIDED, 1);
+    if (k->sleeper >= 0) {
+        sleeper_move(k->sleeper_live, k->sleeper, r->policy->attempts,
+                     k->machine.wake_ns);
+    }
+}
+
+enum bide_next
+wait_resume(struct call *k)
+{
+    struct machine *m = &k->machine;
+    struct guard storage, *g;
+    uint64_t now;
+
+    assert(k->state == CALL_WAITING);
+    registry_revive(k->policy->bide);
+    now = registry_now_ns(k->policy->bide);
+    if (call_is_cancelled(k)) {
+        call_cancel_machine(k, now);
+    } else {
+        follow_change(k, now);
+    }
+    if (m->state == MACHINE_WAIT) {
+        if (now < m->wake_ns) {
+            set_look(k, now);
+            return BIDE_WAIT;
+        }
+        /* The breaker may have opened, the deadline may have passed. */
+        g = guard_use(k->policy, k->rules, &storage);
+        machine_due(m, k->rules->policy, g, now);
+        guard_used(k->policy, k->rules, g, now);
+    }
+    wait_stop(k, now);
+    if (m->state == MACHINE_GO) {
+        k->state = CALL_READY;
+        return BIDE_GO;
+    }
+    call_finish(k, now);
+    return BIDE_DONE;
+}
+
+enum bide_next
+wait_sleep(struct call *k, bool until_signal)
+{
+    struct bide *b = atomic_load(&k->policy)->bide;
+    enum bide_next next;
+
+    for (;;) {
+        struct cell *cell = atomic_load(&atomic_load(&k->policy)->cell);
+        uint32_t seen = atomic_load(&cell->generation);
+
+        next = wait_resume(k);
+        if (next != BIDE_WAIT ||
+            (!registry_sleep_until(b, &cell->generation, seen,
+                                   k->machine.wake_ns < k->look_ns
+                                       ? k->machine.wake_ns
+                                       : k->look_ns) &&
+             until_signal)) {
+            return next;
+        }
+    }
+}
