@@ -20,7 +20,8 @@ enum gate {
     GATE_BUDGET_ON = 16,   /* a success is fast while the budget is full */
     GATE_MISSING = 32,     /* the policy is not defined; calls run as usual */
     GATE_CLASSIFY = 64,    /* some success is a failure for the policy, or is
-                              ignored by its breaker */
+                              ignored by its breaker; or the time limit of
+                              attempts does not fit into the cell */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
     GATE_RULES = 0x47f,    /* the bits that follow from a policy */
     GATE_RETIRED = 256,    /* unused for long: the next use takes the bit off */

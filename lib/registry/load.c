@@ -233,12 +233,11 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
          outcome_set_has_success(&p->breaker.ignore))) {
         bits |= GATE_CLASSIFY;
     }
-    if (limit == DURATION_NONE) {
-        *out_limit_ms = 0;
-    } else if (limit >= UINT32_MAX * 1000000ull) {
-        *out_limit_ms = UINT32_MAX;
-    } else {
-        *out_limit_ms = limit < 1000000 ? 1 : (uint32_t)(limit / 1000000);
+    *out_limit_ms = 0;
+    if (limit && limit % 1000000 == 0 && limit / 1000000 <= UINT32_MAX) {
+        *out_limit_ms = (uint32_t)(limit / 1000000);
+    } else if (limit != DURATION_NONE) {
+        bits |= GATE_CLASSIFY;
     }
     return bits;
 }
