@@ -237,7 +237,8 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
     now = registry_now_ns(b);
     become_exact(k);
     k->machine.begun_ns = now;
-    if (k->rules && ask_to_begin(k, now) != MACHINE_GO) {
+    if (k->rules && !call_is_cancelled(k) &&
+        ask_to_begin(k, now) != MACHINE_GO) {
         if (w) {
             watch_join(w, k->policy, k->rules->generation);
         }

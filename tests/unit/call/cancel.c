@@ -301,6 +301,64 @@ a_call_cancelled_before_an_attempt_makes_none(void **state)
     s->b = NULL;
 }
 
+/* A cancellation that comes before the thread of the call has begun it must
+ * not be lost. */
+static void
+a_call_cancelled_before_it_begins_ends_at_once(void **state)
+{
+    struct scene *s = *state;
+    uint64_t calls = 0;
+
+    scene_start(s, shop);
+    for (size_t i = 0; i < COUNT(drivers); i++) {
+        struct cancelling t = {.s = s, .from_thread = i % 2};
+
+        cancel(&t);
+        for (int again = 0; again < 2; again++) { /* it stays */
+            drivers[i](&t, scene_policy(s, "shop"));
+            assert_cancelled(bide_call_result(&t.call), 0);
+            calls++;
+        }
+        bide_call_init(&t.call);
+        t.outcome = bide_ok();
+        drivers[i](&t, scene_policy(s, "shop"));
+        assert_int_equal(bide_call_result(&t.call)->verdict, BIDE_SUCCEEDED);
+        assert_int_equal(t.attempts, 1);
+    }
+    assert_int_equal(scene_stats(s, "shop").cancelled, calls);
+}
+
+/* Cancelled, not refused: its work is not stored. */
+static void
+a_call_cancelled_before_it_begins_is_not_deferred(void **state)
+{
+    static const char *const rules[][2] = {
+        {"paused", "yes"}, {"paused", "no"}, {"breaker", "open"}};
+    const struct bide_work work = {.bytes = "x", .length = 1};
+    struct scene *s = *state;
+    struct bide_deferred *d;
+
+    scene_start(s, shop);
+    for (size_t i = 0; i < COUNT(rules); i++) {
+        for (int deadline = 0; deadline < 2; deadline++) {
+            struct bide_call c = {0};
+
+            scene_set(s, "shop", rules[i][0], rules[i][1]);
+            assert_int_equal(bide_call_set_work(&c, &work), 0);
+            if (deadline) {
+                bide_call_set_deadline_ns(&c, s->now - 1);
+            }
+            bide_call_cancel(&c);
+            assert_int_equal(bide_step_begin(&c, scene_policy(s, "shop"), NULL),
+                             BIDE_DONE);
+            assert_cancelled(bide_call_result(&c), 0);
+        }
+    }
+    assert_int_equal(scene_stats(s, "shop").refused, 0);
+    assert_int_equal(bide_deferred_take(scene_policy(s, "shop"), 0, 1, &d), 0);
+    scene_close(s);
+}
+
 /* ---- hooks: each may cancel the call ---- */
 
 struct canceller {
@@ -384,6 +442,8 @@ main(void)
         SCENE(a_cancelled_retry_costs_nothing),
         SCENE(a_cancelled_failure_costs_nothing),
         SCENE(a_call_cancelled_before_an_attempt_makes_none),
+        SCENE(a_call_cancelled_before_it_begins_ends_at_once),
+        SCENE(a_call_cancelled_before_it_begins_is_not_deferred),
         SCENE(a_hook_may_cancel_the_call),
     };
 
