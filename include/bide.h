@@ -244,8 +244,8 @@ BIDE_API int bide_call_set_work(struct bide_call *c,
                                 const struct bide_work *work);
 
 /* Return the policy of a call in progress (else NULL), the attempt in progress,
- * and how the call ended: BIDE_UNFINISHED before.  Valid until the call begins
- * again. */
+ * and how the call ended: BIDE_UNFINISHED before.  The pointers are the same
+ * for all calls with `c`, until it is moved. */
 BIDE_API struct bide_policy *bide_call_policy(const struct bide_call *c);
 BIDE_API const struct bide_attempt *
 bide_call_attempt(const struct bide_call *c);
@@ -289,7 +289,7 @@ BIDE_API void bide_call_abandon(struct bide_call *c);
 #define BIDE_TRY(call, policy)                                                \
     BIDE_TRY_AS(BIDE_TRY_NAME(bide_try_, __LINE__), call, policy)
 #define BIDE_TRY_AS(name, call, policy)                                       \
-    for (struct bide_try name __attribute__((cleanup(bide_try_end))) =        \
+    for (struct bide_try name __attribute__((cleanup(bide_try_leave))) =      \
              bide_try_begin((call), (policy));                                \
          bide_try_next(&name);)
 #define BIDE_TRY_NAME(prefix, line) BIDE_TRY_JOIN(prefix, line)
@@ -297,13 +297,20 @@ BIDE_API void bide_call_abandon(struct bide_call *c);
 
 /* The parts of BIDE_TRY. */
 struct bide_try {
-    struct bide_call *call;
+    struct bide_call *call; /* NULL: bide_try_next has returned 0 */
     uint64_t serial; /* to notice that the call was begun again inside */
 };
 BIDE_API struct bide_try bide_try_begin(struct bide_call *c,
                                         struct bide_policy *p);
 BIDE_API int bide_try_next(struct bide_try *t);
 BIDE_API void bide_try_end(struct bide_try *t);
+static inline void
+bide_try_leave(struct bide_try *t)
+{
+    if (t->call) {
+        bide_try_end(t);
+    }
+}
 
 /* Ends the attempt in progress with outcome `o`.  Without an attempt in
  * progress it does nothing, so the first outcome of an attempt counts. */

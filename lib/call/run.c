@@ -77,7 +77,7 @@ bide_attempt_poll_ms(const struct bide_attempt *attempt)
 /* ---- bide_run ---- */
 
 /* Runs a whole call. */
-static enum bide_verdict
+static __attribute__((cold, noinline)) enum bide_verdict
 run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 {
     struct bide_call c;
@@ -87,7 +87,7 @@ run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 }
 
 /* Runs the rest of a call after its first attempt. */
-static enum bide_verdict
+static __attribute__((cold, noinline)) enum bide_verdict
 run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
                 struct bide_outcome first, const uint64_t ticks[2])
 {
@@ -119,18 +119,20 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
     const struct cell *cell;
     uint32_t gate = call_gate(p, &cell);
     struct bide_attempt attempt = {1, 0, UINT64_MAX, UINT64_MAX, b};
+    _Atomic int64_t *running;
     struct bide_outcome o;
     uint64_t ticks[2], took;
 
     if (__builtin_expect(needs_whole_call(p, cell, gate), 0)) {
         return run_whole(p, fn, arg);
     }
+    running = running_begin(b);
     ticks[0] = clock_ticks(b->scale);
     if (__builtin_expect(gate & GATE_LOOKS, 0) &&
         registry_may_differ(p, ticks[0])) {
+        running_end_in(b, running);
         return run_whole(p, fn, arg);
     }
-    running_begin(b);
     o = fn(&attempt, arg);
     ticks[1] = clock_ticks(b->scale);
     took = clock_between_ns(b->scale, ticks[0], ticks[1]);
@@ -143,6 +145,6 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
         return run_after_first(p, fn, arg, o, ticks);
     }
     count_attempt(p, true, took);
-    running_end(b);
+    running_end_in(b, running);
     return BIDE_SUCCEEDED;
 }

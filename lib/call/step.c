@@ -128,6 +128,7 @@ bide_try_next(struct bide_try *t)
         bide_call_abandon(t->call);
         k->result = (struct bide_result){.verdict = BIDE_CANCELLED,
                                          .reason = BIDE_BY_CANCELLED};
+        t->call = NULL;
         return 0;
     }
     if (k->state == CALL_ATTEMPT) { /* the block has set no outcome */
@@ -136,7 +137,11 @@ bide_try_next(struct bide_try *t)
     if (k->state == CALL_WAITING) {
         wait_sleep(k, false);
     }
-    return k->state == CALL_READY && call_start_attempt(k);
+    if (k->state == CALL_READY && call_start_attempt(k)) {
+        return 1;
+    }
+    t->call = NULL;
+    return 0;
 }
 
 void
@@ -152,8 +157,11 @@ bide_try_end(struct bide_try *t)
 void
 bide_call_outcome(struct bide_call *c, struct bide_outcome o)
 {
-    bide_step_ended(c,
-                    o); /* a second outcome of one attempt: the first counts */
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT) { /* else it has its outcome: the first */
+        call_end_attempt(k, o);
+    }
 }
 
 void

@@ -243,9 +243,12 @@ void report_budget(struct bide_policy *p, bool is_empty);
 /* ---- running.c: calls in progress ---- */
 
 int running_open(struct bide *b); /* sets b->running */
-void running_begin(struct bide *b);
-/* Frees the registry if this was its last call and it is closing. */
+/* Returns the slot of this thread. */
+_Atomic int64_t *running_begin(struct bide *b);
+/* Free the registry if this was its last call and it is closing.  `calls`: the
+ * slot of this thread. */
 void running_end(struct bide *b);
+void running_end_in(struct bide *b, _Atomic int64_t *calls);
 /* Marks the registry as closing.  Returns the number of calls in progress, of
  * which the last frees it; 0: the caller must. */
 int64_t running_close(struct bide *b);

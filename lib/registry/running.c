@@ -87,17 +87,20 @@ take_slot(void)
     return SHARED_SLOT;
 }
 
-static inline void
-add_calls(struct running_slots *r, int64_t change)
+/* Returns the slot of this thread. */
+static inline _Atomic int64_t *
+own_calls(struct running_slots *r)
 {
-    uint32_t slot = slot_plus_1;
-    _Atomic int64_t *calls;
-
-    if (__builtin_expect(slot == 0, 0)) {
-        slot = slot_plus_1 = take_slot() + 1;
+    if (__builtin_expect(slot_plus_1 == 0, 0)) {
+        slot_plus_1 = take_slot() + 1;
     }
-    calls = &r->slot[slot - 1].calls;
-    if (__builtin_expect(slot - 1 == SHARED_SLOT, 0)) {
+    return &r->slot[slot_plus_1 - 1].calls;
+}
+
+static inline void
+add_calls(struct running_slots *r, _Atomic int64_t *calls, int64_t change)
+{
+    if (__builtin_expect(calls == &r->slot[SHARED_SLOT].calls, 0)) {
         atomic_fetch_add_explicit(calls, change, memory_order_release);
         return;
     }
@@ -107,10 +110,13 @@ add_calls(struct running_slots *r, int64_t change)
         memory_order_release);
 }
 
-void
+_Atomic int64_t *
 running_begin(struct bide *b)
 {
-    add_calls(b->running, 1);
+    _Atomic int64_t *calls = own_calls(b->running);
+
+    add_calls(b->running, calls, 1);
+    return calls;
 }
 
 static int64_t
@@ -147,9 +153,15 @@ free_if_last(struct running_slots *r)
 void
 running_end(struct bide *b)
 {
+    running_end_in(b, own_calls(b->running));
+}
+
+void
+running_end_in(struct bide *b, _Atomic int64_t *calls)
+{
     struct running_slots *r = b->running;
 
-    add_calls(r, -1);
+    add_calls(r, calls, -1);
     /* From here on another thread may free `b`. */
     atomic_signal_fence(memory_order_seq_cst);
     if (__builtin_expect(

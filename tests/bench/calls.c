@@ -101,13 +101,13 @@ static void
 run_try(void *arg, long n)
 {
     struct bide_call call;
+    const struct bide_attempt *attempt = bide_call_attempt(&call);
 
     bide_call_init(&call);
     while (n-- > 0) {
         BIDE_TRY(&call, arg)
         {
-            bide_call_outcome(&call,
-                              attempt_fn(bide_call_attempt(&call), NULL));
+            bide_call_outcome(&call, attempt_fn(attempt, NULL));
         }
     }
 }
@@ -116,11 +116,12 @@ static void
 run_steps(void *arg, long n)
 {
     struct bide_call call;
+    const struct bide_attempt *attempt = bide_call_attempt(&call);
 
     bide_call_init(&call);
     while (n-- > 0) {
         if (bide_step_begin(&call, arg, NULL) == BIDE_GO) {
-            bide_step_ended(&call, attempt_fn(bide_call_attempt(&call), NULL));
+            bide_step_ended(&call, attempt_fn(attempt, NULL));
         }
     }
 }
