@@ -257,11 +257,23 @@ check_refused(struct doctor *d, struct live *l)
     }
 }
 
+/* Counts a waiting call, or finds a process that closed its registry and has
+ * not ended its calls. */
 static int
-count_sleeper(void *arg, const struct sleeper *s)
+see_sleeper(void *arg, const struct sleeper *s)
 {
-    (void)s;
-    *(uint32_t *)arg += 1;
+    struct doctor *d = arg;
+    struct doctor_finding *f;
+    char words[64];
+
+    if (s->cell != SLEEPER_CLOSED) {
+        d->out->sleeping++;
+    } else if (!s->by.elsewhere) { /* else it may be dead */
+        snprintf(words, sizeof(words), "%s (pid %u)", s->by.program, s->by.pid);
+        f = doctor_find(d, FINDING_CALLS_UNENDED, NULL, words);
+        f->count = s->attempts;
+        f->age_ns = clock_monotonic_ns() + SLEEPER_CLOSED_NS - s->wake_ns;
+    }
     return 0;
 }
 
@@ -271,7 +283,7 @@ check_sleepers(struct doctor *d, struct live *l)
     uint64_t now = clock_monotonic_ns();
     uint32_t dead = sleeper_dead(l, now);
 
-    sleeper_each(l, now, count_sleeper, &d->out->sleeping);
+    sleeper_each(l, now, see_sleeper, d);
     if (d->out->sleeping + dead >= SLEEPER_SLOTS) {
         doctor_find_count(d, FINDING_WAITING_CALLS_FULL, d->out->sleeping);
     }

@@ -213,7 +213,8 @@ sleeper_dead(struct live *l, uint64_t now_ns)
         uint64_t claim = atomic_load(&slot->claim);
 
         dead += claim && !is_claim_past(claim, now_ns) &&
-                is_claim_dead(slot, claim);
+                is_claim_dead(slot, claim) &&
+                atomic_load(&slot->cell) != SLEEPER_CLOSED;
     }
     return dead;
 }

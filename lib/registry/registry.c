@@ -85,6 +85,9 @@ free_policies(struct bide *b)
 void
 registry_free(struct bide *b)
 {
+    if (b->unended_live) {
+        sleeper_leave(b->unended_live, b->unended);
+    }
     watch_close(b);
     deferred_close(b->deferred);
     attach_close(b); /* reads the handles, so before they are freed */
@@ -166,6 +169,21 @@ bide_open(const char *dir, unsigned flags, struct bide **out)
     return bide_open_with(&o, sizeof(o), out);
 }
 
+/* Lists for operators that `calls` have not ended. */
+static void
+list_as_closed(struct bide *b, int64_t calls)
+{
+    int cancel = lock_take(&b->lock);
+
+    if (b->live != b->own) {
+        b->unended =
+            sleeper_enter(b->live, SLEEPER_CLOSED, (uint32_t)calls, 0,
+                          bide_ok(), clock_monotonic_ns() + SLEEPER_CLOSED_NS);
+        b->unended_live = b->live;
+    }
+    lock_release(&b->lock, cancel);
+}
+
 int
 bide_close(struct bide *b)
 {
@@ -179,10 +197,12 @@ bide_close(struct bide *b)
         b->recorder_end(b->recorder);
         b->recorder = NULL;
     }
-    calls = running_close(b);
-    if (calls == 0) {
-        registry_free(b);
+    running_begin(b); /* what ends last frees the registry, perhaps this */
+    calls = running_close(b) - 1;
+    if (calls) {
+        list_as_closed(b, calls);
     }
+    running_end(b);
     return calls < INT_MAX ? (int)calls : INT_MAX;
 }
 

@@ -134,6 +134,8 @@ struct bide {
     const _Atomic uint32_t *self; /* process_words */
     _Atomic uint64_t process;     /* id of the process that all this is of */
     struct running_slots *running;
+    struct live *unended_live;  /* lists it as closed, with calls ... */
+    int unended;                /* ... in progress; NULL: not listed */
     pthread_mutex_t defer_lock; /* of the next one */
     struct deferred *deferred;  /* the queue; NULL until it is needed */
     bool deferred_own_clock;
@@ -250,7 +252,7 @@ _Atomic int64_t *running_begin(struct bide *b);
 void running_end(struct bide *b);
 void running_end_in(struct bide *b, _Atomic int64_t *calls);
 /* Marks the registry as closing.  Returns the number of calls in progress, of
- * which the last frees it; 0: the caller must. */
+ * which the last frees it: one is the caller's own. */
 int64_t running_close(struct bide *b);
 void running_free(struct bide *b);
 /* Removes the calls of the parent's other threads, in a forked child. */

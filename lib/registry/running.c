@@ -214,9 +214,6 @@ running_close(struct bide *b)
     atomic_store(&r->closing, b);
     pass_barriers();
     total = sum_calls(r);
-    if (total == 0) {
-        atomic_store(&r->closing, NULL);
-    }
     pthread_mutex_unlock(&close_lock);
     return total;
 }
