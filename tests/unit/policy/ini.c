@@ -200,7 +200,7 @@ all_faults_of_a_file_are_reported_in_order(void **state)
         "5: retry_on = 503: no such outcome: use any connect timeout throttle "
         "transient, or a code such as errno.ECONNRESET http.503 "
         "http.5xx grpc.UNAVAILABLE exit.75 signal.SIGKILL curl.28 "
-        "app.NAME (did you mean http.503?)\n"
+        "dns.EAI_AGAIN app.NAME (did you mean http.503?)\n"
         "5: retry_on = http.1: an HTTP status is http.503, http.5xx "
         "or http.500-504, from 100 to 999\n"
         "7: foo: there is no = in this line (a key is written as "
