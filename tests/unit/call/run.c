@@ -435,6 +435,42 @@ attempts_get_their_time_limit(void **state)
     }
 }
 
+/* ---- for bindings ---- */
+
+static void
+set_outcome(const struct bide_attempt *attempt, void *arg,
+            struct bide_outcome *out)
+{
+    struct scene *s = arg;
+
+    if (s->made++ == 0) {
+        assert_int_equal(attempt->number, 1);
+        *out = bide_http(503, NULL);
+    } else if (s->made == 2) {
+        *out = bide_ok();
+    }
+}
+
+static void
+an_attempt_may_pass_its_outcome_by_pointer(void **state)
+{
+    struct scene *s = *state;
+    struct bide_call c = {0};
+    char name[64];
+
+    scene_start(s, shop);
+    assert_int_equal(
+        bide_call_run_out(&c, scene_policy(s, "shop"), set_outcome, s),
+        BIDE_SUCCEEDED);
+    assert_int_equal(bide_call_result(&c)->attempts, 2);
+    /* It sets none any more. */
+    assert_int_equal(
+        bide_call_run_out(&c, scene_policy(s, "shop"), set_outcome, s),
+        BIDE_REJECTED);
+    bide_outcome_name(bide_call_result(&c)->outcome, name, sizeof(name));
+    assert_string_equal(name, "app.no_outcome");
+}
+
 int
 main(void)
 {
@@ -444,6 +480,7 @@ main(void)
         SCENE(every_verdict_is_counted_once),
         SCENE(latencies_are_within_three_percent),
         SCENE(attempts_get_their_time_limit),
+        SCENE(an_attempt_may_pass_its_outcome_by_pointer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -404,6 +404,58 @@ an_abandoned_call_may_be_cancelled_late(void **state)
     assert_int_equal(bide_call_result(&c)->verdict, BIDE_SUCCEEDED);
 }
 
+/* ---- a signal ---- */
+
+static _Atomic bool waits_for_signal;
+
+static void
+do_nothing(int number)
+{
+    (void)number;
+}
+
+static void *
+signal_until_it_returns(void *arg)
+{
+    const struct timespec pause = {0, 1000000};
+    pthread_t *waiting = arg;
+
+    while (atomic_load(&waits_for_signal)) {
+        pthread_kill(*waiting, SIGUSR1);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+/* So that a binding can raise its exception. */
+static void
+a_wait_returns_when_a_signal_handler_has_run(void **state)
+{
+    const struct sigaction handler = {.sa_handler = do_nothing,
+                                      .sa_flags = SA_RESTART};
+    struct scene *s = *state;
+    pthread_t self = pthread_self(), thread;
+    struct sigaction before;
+    struct bide_call c = {0};
+
+    scene_start(s, shop);
+    scene_set_clock(s->b, NULL);
+    scene_set(s, "shop", "wait_initial", "1h");
+    bide_step_begin(&c, scene_policy(s, "shop"), NULL);
+    bide_step_ended(&c, bide_http(503, NULL));
+    assert_int_equal(sigaction(SIGUSR1, &handler, &before), 0);
+    atomic_store(&waits_for_signal, true);
+    assert_int_equal(
+        pthread_create(&thread, NULL, signal_until_it_returns, &self), 0);
+    assert_int_equal(bide_step_wait(&c), BIDE_WAIT); /* else after an hour */
+    atomic_store(&waits_for_signal, false);
+    pthread_join(thread, NULL);
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+    bide_call_cancel(&c);
+    assert_int_equal(bide_step_wait(&c), BIDE_DONE);
+    assert_int_equal(bide_call_result(&c)->verdict, BIDE_CANCELLED);
+}
+
 int
 main(void)
 {
@@ -420,6 +472,7 @@ main(void)
         SCENE(cancelling_wakes_a_sleeping_call_at_once),
         SCENE(cancelling_one_call_leaves_others_asleep),
         SCENE(a_call_cancelled_in_an_attempt_makes_no_other),
+        SCENE(a_wait_returns_when_a_signal_handler_has_run),
         SCENE(an_abandoned_call_may_be_cancelled_late),
     };
 
