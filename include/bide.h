@@ -216,7 +216,7 @@ struct bide_call {
 struct bide_work;
 
 /* Sets up a call: no deadline, data or work, and not cancelled.  Its memory may
- * contain anything but a call in progress: abandon that first. */
+ * contain anything but a call in progress or with work: abandon that first. */
 BIDE_API void bide_call_init(struct bide_call *c);
 
 /* For bindings: the size and alignment of struct bide_call in the library in

@@ -103,7 +103,9 @@ drive_work(struct cancelling *t, struct bide_policy *p)
     const struct bide_work work = {.bytes = "x", .length = 1};
     enum bide_next next = bide_step_begin(&t->call, p, NULL);
 
-    assert_int_equal(bide_call_set_work(&t->call, &work), 0);
+    if (next != BIDE_DONE) {
+        assert_int_equal(bide_call_set_work(&t->call, &work), 0);
+    }
     while (next == BIDE_GO) {
         next =
             bide_step_ended(&t->call, attempt(bide_call_attempt(&t->call), t));
