@@ -68,16 +68,10 @@ delete_one(struct edit *e, const char *name,
 }
 
 static int
-add_existing_name(void *arg, const struct record *r)
-{
-    return r->deleted ? 0 : names_put(arg, r->name);
-}
-
-static int
 prune_others(struct edit *e, const struct policy_list *texts)
 {
     struct names all = {0}, kept = {0};
-    int rc = writer_each_policy(e->writer, add_existing_name, &all);
+    int rc = writer_each_policy(e->writer, names_put_existing, &all);
 
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = names_put(&kept, policy_text_name(texts->list[i]));

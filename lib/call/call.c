@@ -232,7 +232,6 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
           registry_may_differ(k->policy, clock_ticks(b->scale)))) {
         return BIDE_GO;
     }
-    registry_revive(b);
     k->rules = rules_take(k->policy);
     now = registry_now_ns(b);
     become_exact(k);

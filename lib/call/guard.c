@@ -191,7 +191,7 @@ guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
         cell_announce(atomic_load(&p->cell));
         live_ring(atomic_load(&p->home)->live);
         if (p->bide->hooked) {
-            report_changes(p);
+            report_changes(p, -1);
         }
     }
 }
@@ -204,7 +204,7 @@ guard_report_budget(const struct call *k, bool had_paid)
 
     if (k->policy->bide->hooked &&
         (refused || (m->state == MACHINE_WAIT && m->has_paid && !had_paid))) {
-        report_budget(k->policy, refused);
+        report_changes(k->policy, refused);
     }
 }
 

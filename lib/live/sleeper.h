@@ -14,10 +14,9 @@
 
 struct live;
 
-/* The "cell" of a process that closed its registry while calls ran: a slot with
- * their number as `attempts`, which wakes this long after the closing.  It ends
- * with the last of the calls; the time limits what a process in another PID
- * namespace can leave behind. */
+/* The "cell" of a process that closed its registry while calls ran: `attempts`
+ * is their number, it "wakes" this long after the closing.  The time limits
+ * what a process in another PID namespace can leave behind. */
 #define SLEEPER_CLOSED UINT32_MAX
 #define SLEEPER_CLOSED_NS (UINT64_C(7) * 86400 * 1000000000)
 

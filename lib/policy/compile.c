@@ -218,7 +218,7 @@ check_key_pairs(struct key_check *c, const struct policy *p)
 
 /* ---- the values as text ---- */
 
-/* Keeps the values that are not the preset of their key: "\nKEY=VALUE\n...".
+/* Keeps the values that are not the preset of their key: "\nKEY=VALUE...".
  * A value has no line break. */
 static int
 keep_values(struct policy *p, const struct policy_origin *origins)
@@ -227,11 +227,10 @@ keep_values(struct policy *p, const struct policy_origin *origins)
 
     for (size_t i = 0; i < policy_key_count; i++) {
         if (strcmp(origins[i].value, policy_keys[i].preset) != 0) {
-            draft_text(&d, d.used ? "" : "\n");
+            draft_text(&d, "\n");
             draft_text(&d, policy_keys[i].name);
             draft_text(&d, "=");
             draft_text(&d, origins[i].value);
-            draft_text(&d, "\n");
         }
     }
     p->values = draft_take(&d);

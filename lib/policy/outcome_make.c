@@ -9,7 +9,7 @@
 #include "outcome_app.h"
 #include "outcome_table.h"
 
-enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2 };
+enum { GRPC_UNKNOWN = 2, GRPC_MAX = 16, CURL_FAILED_INIT = 2, SIGNAL_MAX = 64 };
 
 static struct bide_outcome
 make_outcome(enum bide_domain domain, int32_t code)
@@ -23,23 +23,20 @@ bide_ok(void)
     return make_outcome(BIDE_DOMAIN_OK, 0);
 }
 
-static int32_t
-absolute_code(int code)
-{
-    return code == INT_MIN ? INT_MAX : code < 0 ? -code : code;
-}
-
 struct bide_outcome
 bide_errno(int error)
 {
     /* Many functions return errors as -EIO. */
-    return make_outcome(BIDE_DOMAIN_ERRNO, absolute_code(error));
+    if (error < 0) {
+        error = error == INT_MIN ? INT_MAX : -error;
+    }
+    return make_outcome(BIDE_DOMAIN_ERRNO, error);
 }
 
 struct bide_outcome
 bide_dns(int code)
 {
-    return make_outcome(BIDE_DOMAIN_DNS, absolute_code(code));
+    return make_outcome(BIDE_DOMAIN_DNS, bide_errno(code).code);
 }
 
 struct bide_outcome
@@ -106,16 +103,6 @@ bide_app(const char *name)
     return make_outcome(BIDE_DOMAIN_APP, code < 0 ? APP_OTHER : code);
 }
 
-/* Makes the outcome of a signal; of one that cannot end a process, as
- * bide_wait_status. */
-static struct bide_outcome
-make_signal(int number)
-{
-    return number >= 1 && number <= 64
-               ? make_outcome(BIDE_DOMAIN_SIGNAL, number)
-               : bide_exit_status(255);
-}
-
 int
 bide_outcome_make(int domain, int code, const char *text,
                   struct bide_outcome *out)
@@ -123,15 +110,17 @@ bide_outcome_make(int domain, int code, const char *text,
     if (!out || domain < 0 || !outcome_domain((unsigned)domain)) {
         return BIDE_EINVAL;
     }
-    *out = domain == BIDE_DOMAIN_OK       ? bide_ok()
-           : domain == BIDE_DOMAIN_ERRNO  ? bide_errno(code)
-           : domain == BIDE_DOMAIN_HTTP   ? bide_http(code, text)
-           : domain == BIDE_DOMAIN_GRPC   ? bide_grpc(code)
-           : domain == BIDE_DOMAIN_EXIT   ? bide_exit_status(code)
-           : domain == BIDE_DOMAIN_SIGNAL ? make_signal(code)
-           : domain == BIDE_DOMAIN_CURL   ? bide_curl(code)
-           : domain == BIDE_DOMAIN_APP    ? bide_app(text)
-                                          : bide_dns(code);
+    *out = domain == BIDE_DOMAIN_OK      ? bide_ok()
+           : domain == BIDE_DOMAIN_ERRNO ? bide_errno(code)
+           : domain == BIDE_DOMAIN_HTTP  ? bide_http(code, text)
+           : domain == BIDE_DOMAIN_GRPC  ? bide_grpc(code)
+           : domain == BIDE_DOMAIN_CURL  ? bide_curl(code)
+           : domain == BIDE_DOMAIN_APP   ? bide_app(text)
+           : domain == BIDE_DOMAIN_DNS   ? bide_dns(code)
+           : domain == BIDE_DOMAIN_EXIT  ? bide_exit_status(code)
+           : code >= 1 && code <= SIGNAL_MAX
+               ? make_outcome(BIDE_DOMAIN_SIGNAL, code)
+               : bide_exit_status(255);
     return 0;
 }
 

@@ -54,6 +54,7 @@
 /* The constants of glibc and musl are negative. */
 #define D(code, classes, note) \
     ROW(BIDE_DOMAIN_DNS, -(code), #code, classes, note)
+#define M(code) ROW(BIDE_DOMAIN_DNS, -(code), #code, NONE, NULL)
 
 /* clang-format off */
 static const struct outcome_row rows[] = {
@@ -210,19 +211,16 @@ static const struct outcome_row rows[] = {
     C(96, CONNECT, "QUIC_CONNECT_ERROR"),
     C(97, CONNECT, "PROXY: the handshake with the proxy failed"),
 
-    D(EAI_BADFLAGS, NONE, NULL),
+    M(EAI_BADFLAGS),
     D(EAI_NONAME, CONNECT, "no such name"),
     D(EAI_AGAIN, CONNECT, "no name server answered"),
     D(EAI_FAIL, CONNECT, "a name server answered with a failure"),
     D(EAI_NODATA, CONNECT, "the name has no address"),
-    D(EAI_FAMILY, NONE, NULL),
-    D(EAI_SOCKTYPE, NONE, NULL),
-    D(EAI_SERVICE, NONE, "no such service"),
+    M(EAI_FAMILY), M(EAI_SOCKTYPE), M(EAI_SERVICE),
     D(EAI_ADDRFAMILY, CONNECT, "the name has no address of this family"),
-    D(EAI_MEMORY, NONE, NULL),
+    M(EAI_MEMORY),
     D(EAI_SYSTEM, NONE, "use the errno"),
-    D(EAI_OVERFLOW, NONE, NULL),
-    D(EAI_IDN_ENCODE, NONE, NULL),
+    M(EAI_OVERFLOW), M(EAI_IDN_ENCODE),
 };
 /* clang-format on */
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };

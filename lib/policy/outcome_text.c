@@ -185,8 +185,6 @@ read_domain_code(const char *rest, struct outcome_item *item,
 static void
 suggest_domain_and_code(const char *text, struct outcome_fault *fault)
 {
-    static const unsigned named[] = {BIDE_DOMAIN_ERRNO, BIDE_DOMAIN_GRPC,
-                                     BIDE_DOMAIN_SIGNAL, BIDE_DOMAIN_DNS};
     struct outcome_range r = {.domain = BIDE_DOMAIN_HTTP};
     const struct outcome_class_row *row;
 
@@ -194,10 +192,10 @@ suggest_domain_and_code(const char *text, struct outcome_fault *fault)
         snprintf(fault->meant, sizeof(fault->meant), "http.%s", text);
         return;
     }
-    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
-        if (outcome_row_named((uint8_t)named[i], text)) {
+    for (unsigned i = BIDE_DOMAIN_ERRNO; outcome_domain(i); i++) {
+        if (outcome_row_named((uint8_t)i, text)) {
             snprintf(fault->meant, sizeof(fault->meant), "%s.%s",
-                     outcome_domain(named[i])->name, text);
+                     outcome_domain(i)->name, text);
             return;
         }
     }

@@ -146,12 +146,9 @@ keep_error(const struct faults *faults, int rc)
 
     if (!f) {
         snprintf(last_error, sizeof(last_error), "%s", bide_strerror(rc));
-    } else if (f->hint) {
-        snprintf(last_error, sizeof(last_error), "%s:%d: %s; %s", f->file,
-                 f->line, f->what, f->hint);
     } else {
-        snprintf(last_error, sizeof(last_error), "%s:%d: %s", f->file, f->line,
-                 f->what);
+        snprintf(last_error, sizeof(last_error), "%s:%d: %s%s%s", f->file,
+                 f->line, f->what, f->hint ? "; " : "", f->hint ? f->hint : "");
     }
 }
 

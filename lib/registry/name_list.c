@@ -5,6 +5,7 @@
 
 #include <bide.h>
 #include "base/array.h"
+#include "store/policies/record.h"
 
 int
 names_put(struct names *n, const char *name)
@@ -17,6 +18,12 @@ names_put(struct names *n, const char *name)
     n->list = longer;
     n->list[n->count] = strdup(name);
     return n->list[n->count] ? (n->count++, 0) : BIDE_ENOMEM;
+}
+
+int
+names_put_existing(void *names, const struct record *r)
+{
+    return r->deleted ? 0 : names_put(names, r->name);
 }
 
 static int

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct record;
+
 struct names {
     size_t count;
     char **list;
@@ -12,6 +14,8 @@ struct names {
 
 /* Appends a copy of the name.  BIDE_ENOMEM. */
 int names_put(struct names *n, const char *name);
+/* As a visit of reader_each_policy: appends its name unless it is deleted. */
+int names_put_existing(void *names, const struct record *r);
 /* Sorts the list by strcmp and removes repetitions. */
 void names_sort(struct names *n);
 /* Reports whether a sorted list has the name. */

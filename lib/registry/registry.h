@@ -52,8 +52,8 @@ struct home {
 
 /* What hooks were told about a policy. */
 struct reported {
-    bool is_known; /* source, version and breaker are set */
-    bool is_empty; /* the budget */
+    bool is_known; /* the rest is set, ... */
+    int is_empty;  /* ... and of the budget always: 0 at first */
     enum bide_source source;
     uint32_t version;
     enum bide_breaker breaker;
@@ -82,7 +82,7 @@ struct bide_policy {
     pthread_mutex_t lock;       /* of rules */
     struct rules *rules;
     struct reported reported;              /* under `lock` */
-    _Atomic uint32_t moves;                /* how often it got another cell */
+    _Atomic uint64_t moves;                /* how often it got another cell */
     uint8_t registry_id[REGISTRY_ID_SIZE]; /* of the registry of `rules` */
     uint32_t name_length, scope_length;
     char name[BIDE_NAME_MAX + 2]; /* a group's begins with @ */
@@ -237,10 +237,9 @@ void rules_drop(struct rules *r);
 
 /* Reports a changed status, and returns it. */
 int report_status(struct bide *b);
-/* Report what has changed since the last report: the status, the rules and the
- * breaker of `p`; its budget, which refused or granted a retry. */
-void report_changes(struct bide_policy *p);
-void report_budget(struct bide_policy *p, bool is_empty);
+/* Reports what has changed: the status, rules and breaker of `p`, and its
+ * budget, which refused (1) or granted (0) a retry; -1: neither. */
+void report_changes(struct bide_policy *p, int is_empty);
 
 /* ---- running.c: calls in progress ---- */
 

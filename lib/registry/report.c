@@ -20,56 +20,46 @@ report_status(struct bide *b)
     return now;
 }
 
-/* Returns the state of the breaker for calls of `p`, which has rules. */
-static enum bide_breaker
-breaker_of(const struct bide_policy *p)
+/* Sets what calls of `p` under these rules see now, but for the budget. */
+static void
+look_at_policy(const struct bide_policy *p, const struct rules *r,
+               struct reported *out)
 {
-    int32_t mode = p->rules->policy->breaker.mode;
+    int32_t mode = r->policy->breaker.mode;
     uint64_t state = atomic_load(&atomic_load(&p->cell)->breaker.state) >> 62;
 
-    return mode == BREAKER_OPEN ? BIDE_BREAKER_OPEN
-           : mode == BREAKER_ON && state <= STATE_HALF_OPEN
-               ? (enum bide_breaker)state
-               : BIDE_BREAKER_CLOSED;
+    out->is_known = true;
+    out->source = r->source;
+    out->version = r->policy->version;
+    out->breaker = mode == BREAKER_OPEN ? BIDE_BREAKER_OPEN
+                   : mode == BREAKER_ON && state <= STATE_HALF_OPEN
+                       ? (enum bide_breaker)state
+                       : BIDE_BREAKER_CLOSED;
 }
 
 void
-report_changes(struct bide_policy *p)
+report_changes(struct bide_policy *p, int is_empty)
 {
     const struct bide_hooks *h = &p->bide->hooks;
-    struct reported before, *now = &p->reported, copy;
+    struct reported was, now;
 
     (void)report_status(p->bide);
     pthread_mutex_lock(&p->lock);
-    before = *now;
+    was = now = p->reported;
     if (p->rules) {
-        now->is_known = true;
-        now->source = p->rules->source;
-        now->version = p->rules->policy->version;
-        now->breaker = breaker_of(p);
+        look_at_policy(p, p->rules, &now);
     }
-    copy = *now;
+    now.is_empty = is_empty < 0 ? was.is_empty : is_empty;
+    p->reported = now;
     pthread_mutex_unlock(&p->lock);
-    if (before.is_known && h->on_policy &&
-        (copy.source != before.source || copy.version != before.version)) {
-        h->on_policy(h->arg, p, copy.source, copy.version);
+    if (was.is_known && h->on_policy &&
+        (now.source != was.source || now.version != was.version)) {
+        h->on_policy(h->arg, p, now.source, now.version);
     }
-    if (before.is_known && h->on_breaker && copy.breaker != before.breaker) {
-        h->on_breaker(h->arg, p, copy.breaker);
+    if (was.is_known && h->on_breaker && now.breaker != was.breaker) {
+        h->on_breaker(h->arg, p, now.breaker);
     }
-}
-
-void
-report_budget(struct bide_policy *p, bool is_empty)
-{
-    const struct bide_hooks *h = &p->bide->hooks;
-    bool before;
-
-    pthread_mutex_lock(&p->lock);
-    before = p->reported.is_empty;
-    p->reported.is_empty = is_empty;
-    pthread_mutex_unlock(&p->lock);
-    if (is_empty != before && h->on_budget) {
-        h->on_budget(h->arg, p, is_empty);
+    if (h->on_budget && now.is_empty != was.is_empty) {
+        h->on_budget(h->arg, p, now.is_empty);
     }
 }

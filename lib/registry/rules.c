@@ -23,7 +23,7 @@ rules_drop(struct rules *r)
 /* Returns rules with one reference, which own `policy`; NULL if out of memory.
  */
 static struct rules *
-make_rules(struct policy *policy, uint32_t generation)
+make_rules(struct policy *policy, uint32_t generation, enum bide_source source)
 {
     struct rules *r = calloc(1, sizeof(*r));
 
@@ -33,6 +33,7 @@ make_rules(struct policy *policy, uint32_t generation)
     }
     r->policy = policy;
     r->generation = generation;
+    r->source = source;
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     return r;
 }
@@ -131,12 +132,10 @@ rules_from_program(struct bide_policy *p, uint32_t generation)
     int rc = t ? policy_compile(t, policy_list_find, &p->bide->declared,
                                 "declared", &policy, NULL)
                : policy_builtin(p->name, &policy);
-    struct rules *r = rc ? NULL : make_rules(policy, generation);
 
-    if (r) {
-        r->source = t ? BIDE_SOURCE_DECLARED : BIDE_SOURCE_BUILTIN;
-    }
-    return r;
+    return rc ? NULL
+              : make_rules(policy, generation,
+                           t ? BIDE_SOURCE_DECLARED : BIDE_SOURCE_BUILTIN);
 }
 
 /* Notes the result of reading a policy.  An error is shown until this process
@@ -220,7 +219,9 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     bool missing = load_is_missing(rc);
 
     if (rc == 0) {
-        r = make_rules(l->policy, generation);
+        r = make_rules(l->policy, generation,
+                       l->registered ? BIDE_SOURCE_REGISTRY
+                                     : BIDE_SOURCE_DEFAULT);
     } else {
         policy_free(l->policy);
         if (!missing && keeps_last_good(p)) {
@@ -237,9 +238,6 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
     r->txn = rc == 0 || missing ? txn : 0;
     r->replaced = p->bide->replaced;
     r->until_ns = l->until_ns;
-    if (rc == 0) {
-        r->source = l->registered ? BIDE_SOURCE_REGISTRY : BIDE_SOURCE_DEFAULT;
-    }
     if (rc == 0 || missing) {
         r->gate = publish_gate(p, l, txn);
     } else if (atomic_load(&p->home)->live == p->bide->own) {
@@ -313,6 +311,7 @@ rules_take(struct bide_policy *p)
     int cancel;
     bool moved;
 
+    registry_revive(p->bide);
     pthread_mutex_lock(&p->lock);
     moved = attach_again(p);
     r = p->rules;
@@ -340,7 +339,7 @@ rules_take(struct bide_policy *p)
     }
     pthread_mutex_unlock(&p->lock);
     if (p->bide->hooked) {
-        report_changes(p);
+        report_changes(p, -1);
     }
     return r;
 }

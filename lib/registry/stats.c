@@ -51,7 +51,6 @@ bide_read_stats(struct bide_policy *p, size_t size, struct bide_stats *out)
     if (!r) {
         return BIDE_ENOMEM;
     }
-    registry_revive(p->bide);
     rules_drop(rules_take(p)); /* its cell may have been freed */
     h = atomic_load(&p->home);
     cell_read(h->live, h->index, r);
