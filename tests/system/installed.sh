@@ -21,6 +21,9 @@ fi
 readelf -d "$libdir/libbide.so" >"$work/dynamic"
 grep -q 'SONAME.*libbide.so.0' "$work/dynamic"
 
+manual=$(find "$work/usr" -name bide.3)
+test -s "$manual"
+
 echo "2. a program builds with pkg-config"
 cat >"$work/one.c" <<'C'
 #include <bide.h>

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Checks bide(3): it equals the output of cli/man/from_header, has each function of
+bide.h, its programs compile and run, and no formatter warns about it.
+Arguments: the top of the tree, the directory of the built library, the compiler, and
+the sanitizers the library was built with."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import api
+
+TOP, BUILD, COMPILER = sys.argv[1:4]
+PAGE = os.path.join(TOP, "cli/man/bide.3")
+INCLUDE = os.path.join(TOP, "include")
+COLUMNS = 80
+PRINTED = (  # by each program of the page
+    "succeeded after 3 attempts: 42\n",
+    "exhausted after 3 attempts: errno.ENOENT\n",
+    "succeeded\nsucceeded\n",
+)
+faults, skipped = [], []
+
+
+def run(*argv, **how):
+    return subprocess.run(argv, capture_output=True, text=True, check=False, **how)
+
+
+def check_generated(page):
+    made = run(os.path.join(TOP, "cli/man/from_header"))
+    if made.returncode or made.stdout != page:
+        faults.append("cli/man/bide.3 is not what cli/man/from_header makes: run cli/man/renew"
+                      + made.stderr)
+
+
+def check_functions(page):
+    header = os.path.join(INCLUDE, "bide.h")
+    for name in sorted(api.functions(api.preprocessed(header, COMPILER))):
+        if not re.search(rf"^\.BI? .*\b{name}\(", page, re.M):
+            faults.append(f"{name} is declared by bide.h, and has no entry")
+
+
+def programs(page):
+    """Returns the C programs of the page, as a reader sees them."""
+    found = re.findall(r"^\.nf\n(.*?)^\.fi\n", page[page.index("\n.SH EXAMPLES"):], re.M | re.S)
+    for number, text in enumerate(found):
+        text = re.sub(r"^\\&", "", text, flags=re.M)
+        for escaped, character in (("\\(dq", '"'), ("\\(aq", "'"), ("\\(ti", "~"), ("\\(ha", "^"),
+                                   ("\\-", "-"), ("\\e", "\\")):
+            text = text.replace(escaped, character)
+        found[number] = text
+    return found
+
+
+def check_programs(page):
+    found = programs(page)
+    if len(found) != len(PRINTED):
+        faults.append(f"{len(found)} programs, not {len(PRINTED)}")
+    flags = [f"-fsanitize={sys.argv[4]}"] if sys.argv[4:] and sys.argv[4] else []
+    for number, (text, printed) in enumerate(zip(found, PRINTED), 1):
+        with tempfile.TemporaryDirectory() as work:
+            environment = dict(os.environ, BIDE_DIR=os.path.join(work, "registry"),
+                               LD_LIBRARY_PATH=BUILD)
+            with open(os.path.join(work, "program.c"), "w", encoding="utf-8") as file:
+                file.write(text)
+            done = run(COMPILER, "-Wall", "-Wextra", "-Werror", *flags, "-I", INCLUDE, "program.c",
+                       "-L", BUILD, "-lbide", "-o", "program", cwd=work)
+            if done.returncode == 0:
+                done = run(os.path.join(work, "program"), cwd=work, env=environment)
+            if done.returncode or done.stdout != printed:
+                faults.append(f"program {number}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def check_format():
+    if shutil.which("man"):
+        done = run("man", "-l", "--warnings", PAGE,
+                   env=dict(os.environ, MANWIDTH=str(COLUMNS), LC_ALL="C.UTF-8"))
+        if done.returncode or done.stderr:
+            faults.append("man: " + done.stderr)
+        for line in done.stdout.splitlines():
+            if len(line) > COLUMNS:
+                faults.append(f"man: {len(line)} columns: {line}")
+    else:
+        skipped.append("man (package man-db)")
+    if shutil.which("mandoc"):
+        done = run("mandoc", "-T", "lint", PAGE)
+        faults.extend(line for line in done.stdout.splitlines()
+                      if "missing date" not in line)  # no page of bide has one
+    else:
+        skipped.append("mandoc (package mandoc)")
+
+
+def main():
+    with open(PAGE, encoding="utf-8") as file:
+        page = file.read()
+    check_generated(page)
+    check_functions(page)
+    check_programs(page)
+    check_format()
+    for text in faults:
+        print(text)
+    print(f"manual: {len(faults)} faults" + "".join(f", without {what}" for what in skipped))
+    return bool(faults)
+
+
+sys.exit(main())
