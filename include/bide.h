@@ -34,7 +34,7 @@
 #ifndef BIDE_H
 #define BIDE_H
 
-#include <bide_outcome.h>
+#include "bide_outcome.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,12 +1,11 @@
 """Reads the functions that include/bide.h declares, and the symbols that
 lib/bide.map exports."""
-import os
 import re
 import subprocess
 
 
 def preprocessed(header, compiler):
-    return subprocess.run([compiler, "-E", "-P", "-I", os.path.dirname(header), "-x", "c", header],
+    return subprocess.run([compiler, "-E", "-P", "-x", "c", header],
                           capture_output=True, text=True, check=True).stdout
 
 
