@@ -213,6 +213,21 @@ a_registry_that_is_lost_and_comes_back_is_reported(void **state)
     assert_noted(&d, "there is no registry;");
 }
 
+static void
+a_registry_that_was_missing_at_first_is_reported_when_it_appears(void **state)
+{
+    struct scene *s = *state;
+    struct diary d = {0};
+
+    open_with_hooks(s, &d);
+    run(s, "plain", bide_ok());
+    assert_noted(&d, "");
+    scene_init(s);
+    s->now += 10 * SECOND;
+    run(s, "plain", bide_ok());
+    assert_noted(&d, "fine;");
+}
+
 int
 main(void)
 {
@@ -221,6 +236,7 @@ main(void)
         SCENE(the_first_state_is_not_reported_and_that_of_others_is),
         SCENE(the_budget_is_reported_when_it_refuses_and_when_it_grants_again),
         SCENE(a_change_of_rules_is_reported_with_its_version),
+        SCENE(a_registry_that_was_missing_at_first_is_reported_when_it_appears),
         SCENE(a_registry_that_is_lost_and_comes_back_is_reported),
     };
 

@@ -177,6 +177,21 @@ the_generation_changes_with_each_change(void **state)
 }
 
 static void
+the_generation_changes_with_another_live_file(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    uint64_t before;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "shop");
+    before = bide_policy_generation(p);
+    assert_int_equal(unlink(reader_live_path(s->b->reader)), 0);
+    assert_int_equal(bide_registry_status(s->b), 0);
+    assert_true(bide_policy_generation(p) != before);
+}
+
+static void
 private_state_follows_what_calls_have_noticed(void **state)
 {
     struct scene *s = *state;
@@ -259,6 +274,7 @@ main(void)
         SCENE(each_value_can_be_declared),
         SCENE(values_stay_when_the_registry_is_lost),
         SCENE(the_generation_changes_with_each_change),
+        SCENE(the_generation_changes_with_another_live_file),
         SCENE(private_state_follows_what_calls_have_noticed),
         SCENE(policies_are_listed_by_name),
         SCENE(listed_policies_can_be_looked_up),
