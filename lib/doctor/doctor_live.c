@@ -264,13 +264,13 @@ see_sleeper(void *arg, const struct sleeper *s)
 {
     struct doctor *d = arg;
     struct doctor_finding *f;
-    char words[64];
 
     if (s->cell != SLEEPER_CLOSED) {
         d->out->sleeping++;
     } else if (!s->by.elsewhere) { /* else it may be dead */
-        snprintf(words, sizeof(words), "%s (pid %u)", s->by.program, s->by.pid);
-        f = doctor_find(d, FINDING_CALLS_UNENDED, NULL, words);
+        f = doctor_find(d, FINDING_CALLS_UNENDED, NULL, NULL);
+        snprintf(f->words, sizeof(f->words), "%s (pid %u)", s->by.program,
+                 s->by.pid);
         f->count = s->attempts;
         f->age_ns = clock_monotonic_ns() + SLEEPER_CLOSED_NS - s->wake_ns;
     }

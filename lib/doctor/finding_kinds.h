@@ -106,9 +106,8 @@ FINDING(WAITING_CALLS_DEAD, NOTE, live, "{count} waiting call{s} of processes "
 FINDING(CALLS_UNENDED, NOTE, live,
         "{why} closed its registry {age} ago with {count} call{s} in "
         "progress, and has not ended all", "",
-        "one may still wait or make an attempt; if this stays, a thread of the "
-        "program hangs in an attempt, or has left a call without "
-        "bide_call_abandon")
+        "nothing while they wait or retry; if this stays, a thread hangs in an "
+        "attempt, or has left its call without bide_call_abandon")
 
 FINDING(HISTORY_NONE, NOTE, history, "nothing was recorded yet, so there are "
         "only current statistics", "", RECORD_EVERY_MINUTE)

@@ -240,14 +240,12 @@ keep_values(struct policy *p, const struct policy_origin *origins)
 const char *
 policy_value(const struct policy *p, const struct key *key, size_t *out_length)
 {
-    const char *value = key->preset, *found;
+    const char *value, *found;
     char name[64];
 
     snprintf(name, sizeof(name), "\n%s=", key->name);
     found = p->values ? strstr(p->values, name) : NULL;
-    if (found) {
-        value = found + strlen(name);
-    }
+    value = found ? found + strlen(name) : key->preset;
     *out_length = strcspn(value, "\n");
     return value;
 }

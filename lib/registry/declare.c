@@ -106,28 +106,15 @@ drop_shadowed(struct bide *b)
     all->count = kept;
 }
 
-/* Makes the handles of this process load their rules again; wakes waiting
- * calls. */
-static void
-announce_declared(struct bide *b)
-{
-    struct bide_policy *p;
-
-    for (p = b->policies; p; p = p->next) {
-        cell_announce(atomic_load(&p->cell));
-    }
-}
-
-/* Declares all of `list` or nothing. */
+/* Declares all of `list` or nothing.  The handles of this process load their
+ * rules again, and waiting calls wake. */
 static int
 declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
 {
     size_t before = b->declared.count;
     int rc = add_declared(b, list);
 
-    if (rc == 0) {
-        rc = check_declared(b, before, faults);
-    }
+    rc = rc ? rc : check_declared(b, before, faults);
     if (rc) {
         while (b->declared.count > before) {
             policy_text_free(b->declared.list[--b->declared.count]);
@@ -135,7 +122,9 @@ declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
         return rc;
     }
     drop_shadowed(b);
-    announce_declared(b);
+    for (struct bide_policy *p = b->policies; p; p = p->next) {
+        cell_announce(atomic_load(&p->cell));
+    }
     return 0;
 }
 

@@ -214,19 +214,14 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
     uint64_t limit = p->attempt_timeout_ns < p->deadline_ns
                          ? p->attempt_timeout_ns
                          : p->deadline_ns;
-    uint32_t bits = 0;
+    uint32_t bits = p->paused ? GATE_PAUSED : 0;
 
-    if (p->paused) {
-        bits |= GATE_PAUSED;
-    }
     if (p->breaker.mode == BREAKER_ON) {
         bits |= GATE_BREAKER_ON | (p->breaker.window.calls ? GATE_EACH : 0);
     } else if (p->breaker.mode == BREAKER_OPEN) {
         bits |= GATE_BREAKER_OPEN;
     }
-    if (strcmp(p->budget.group, "none") != 0) {
-        bits |= GATE_BUDGET_ON;
-    }
+    bits |= strcmp(p->budget.group, "none") ? GATE_BUDGET_ON : 0;
     if (outcome_set_has_success(&p->retry_on) ||
         outcome_set_has_success(&p->never_on) ||
         (p->breaker.mode == BREAKER_ON &&

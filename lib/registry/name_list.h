@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 struct record;
-
 struct names {
     size_t count;
     char **list;

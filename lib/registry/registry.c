@@ -49,11 +49,8 @@ open_registry(struct bide *b, const char *dir)
         return rc;
     }
     b->dir = strdup(dir);
-    if (!b->dir || running_open(b) != 0) {
-        return BIDE_ENOMEM;
-    }
     b->self = process_words();
-    if (!b->self) {
+    if (!b->dir || !b->self || running_open(b) != 0) {
         return BIDE_ENOMEM;
     }
     atomic_store(&b->process, process_self().id);

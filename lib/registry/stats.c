@@ -41,7 +41,6 @@ bide_read_stats(struct bide_policy *p, size_t size, struct bide_stats *out)
 {
     struct cell_reading *r;
     const struct home *h;
-    const struct cell *c;
     struct bide_stats stats;
 
     if (!p || !out) {
@@ -54,9 +53,7 @@ bide_read_stats(struct bide_policy *p, size_t size, struct bide_stats *out)
     rules_drop(rules_take(p)); /* its cell may have been freed */
     h = atomic_load(&p->home);
     cell_read(h->live, h->index, r);
-    c = cell_at(h->live, h->index);
-    stats_from(r, atomic_load_explicit(&c->version, memory_order_relaxed),
-               &stats);
+    stats_from(r, atomic_load(&cell_at(h->live, h->index)->version), &stats);
     known_give(out, size, &stats, sizeof(stats));
     free(r);
     return 0;
