@@ -8,24 +8,26 @@
  *                no limit, or never.
  *   Ownership    bide_close frees the result of bide_open.  A policy handle
  *                belongs to its registry and is valid until bide_close; two
- *                look-ups of one name return the same handle.  What is passed
- *                in is copied, except for the `arg` and `data` of the caller.
- *                `const` results belong to the library.
- *   Growth       fields are only added at the end of a structure that the
- *                library passes out by pointer.  A structure of the caller has
- *                reserved fields, which must be 0, or comes with its size: the
- *                library takes fields that it does not know only if they are 0,
- *                and fills them with 0.
+ *                look-ups of one name return the same handle.  The library
+ *                copies what a program passes in, except for `arg` and `data`,
+ *                which it only passes on.  `const` results belong to the
+ *                library.
+ *   Growth       fields are only added at the end of a structure to which the
+ *                library returns a pointer.  A structure of the caller has
+ *                reserved fields, which must be 0, or is passed with its size:
+ *                the library refuses a field that it does not know unless the
+ *                field is 0, and sets such a field of an output to 0.
  *   Threads      all functions are thread-safe.  A call (struct bide_call) and
  *                a watch belong to one thread at a time; only bide_call_cancel
  *                and bide_call_is_cancelled may be used from others.
  *   Fork         a child may use a registry that its parent opened.  It draws
  *                other random numbers and has no recorder.  Watches, and calls
  *                of the parent's other threads, do not exist there.
- *   Leaving      BIDE_TRY ends its call also if the block is left by break,
- *                return, goto or a C++ exception; by pthread_cancel in code
- *                compiled with -fexceptions.  After longjmp, or if the attempt
- *                of bide_call_run was left, call bide_call_abandon.
+ *   Leaving      BIDE_TRY also ends its call if the block is left by break,
+ *                return, goto, a C++ exception or, in code compiled with
+ *                -fexceptions, by pthread_cancel.  After longjmp, or if an
+ *                attempt of bide_call_run was left in one of these ways, call
+ *                bide_call_abandon.
  *   Outages      a missing, damaged or unreadable registry never makes a call
  *                fail: the rules of the last good reading stay in force, else
  *                the rules of bide_declare.  bide_registry_status reports it.
@@ -57,9 +59,9 @@ struct bide_clock;
 
 /* A flag of bide_open, for tests: counters, budgets, breakers and waiting calls
  * are kept in this process and the children that it forks.  Nothing is written
- * to the live state of the host.  Policies are read from the registry, and
- * their changes followed: each call looks for them when it begins, a waiting
- * one every 5 s.  Work is deferred to the registry as usual. */
+ * to the live state of the host.  Policies are read from the registry and their
+ * changes are followed: a call looks for changes when it begins, and every 5 s
+ * while it waits.  Work is deferred to the registry as usual. */
 enum { BIDE_PRIVATE = 1 };
 
 /* Opens the registry in `dir`; NULL: $BIDE_DIR, else /var/lib/bide for root,
@@ -84,15 +86,17 @@ struct bide_options {
     size_t hooks_size;              /* sizeof(struct bide_hooks) */
 };
 
-/* As bide_open, with options; `size` is sizeof(*options).  All that they point
- * to is copied.  BIDE_EINVAL also: an unknown field that is not 0. */
+/* Opens a registry as bide_open does, with options; `size` is sizeof(*options).
+ * All structures that they point to are copied.  Fails as bide_open, and with
+ * BIDE_EINVAL if a field that the library does not know is not 0. */
 BIDE_API int bide_open_with(const struct bide_options *options, size_t size,
                             struct bide **out) BIDE_CHECKED;
 
-/* Closes the registry and frees its handles, at once if no call is running;
- * else the end of the last call frees it.  Returns 0, or the number of calls
- * that still run.  No new call may begin, and no other function be used on it.
- * NULL: does nothing. */
+/* Closes the registry and frees its handles: at once if no call is running,
+ * else at the end of the last call.  Returns the number of calls that still
+ * run; a function that stores or takes work counts as one.  After this, only
+ * functions that end these calls may be used with the registry.  NULL: does
+ * nothing. */
 BIDE_API int bide_close(struct bide *b);
 
 /* Declares the rules for policies that the registry does not define.  `ini` is
@@ -113,9 +117,9 @@ BIDE_API const char *bide_declare_error(void);
  * returns the error that caused it (BIDE_EMISSING, BIDE_EPERM ...). */
 BIDE_API int bide_registry_status(struct bide *b);
 
-/* Calls `each` with the name of each policy of the registry, sorted, until it
- * returns other than 0.  Returns that value, 0, or a BIDE_E code.  With
- * BIDE_EDAMAGED it was called with the names that can be read. */
+/* Calls `each` with the name of each policy of the registry, sorted, until
+ * `each` returns other than 0.  Returns that value, else 0 or a BIDE_E code.
+ * If it is BIDE_EDAMAGED, `each` was called with the names that can be read. */
 BIDE_API int bide_policies(struct bide *b,
                            int (*each)(void *arg, const char *name), void *arg);
 
@@ -125,13 +129,13 @@ BIDE_API int bide_policies(struct bide *b,
  * has the rules of the policy and a live state of its own; NULL: no scope.  The
  * policy need not exist: it then has the declared rules, else the rules of the
  * registry's `default`, else one attempt; the handle follows when the policy is
- * defined.  bide_policy_source tells a misspelt name.  The first look-up of a
- * name reads the registry, later ones cost tens of ns.  Fails with BIDE_EINVAL,
- * BIDE_ENAME, BIDE_ENOMEM. */
+ * defined.  A misspelt name is not an error: bide_policy_source shows it.  The
+ * first look-up of a name reads the registry, later ones cost tens of ns.
+ * Fails with BIDE_EINVAL, BIDE_ENAME, BIDE_ENOMEM. */
 BIDE_API int bide_lookup(struct bide *b, const char *name, const char *scope,
                          struct bide_policy **out) BIDE_CHECKED;
 
-/* Return what the handle was looked up with; the scope is "" without one. */
+/* Return the name and the scope of the look-up; the scope is "" without one. */
 BIDE_API const char *bide_policy_name(const struct bide_policy *p);
 BIDE_API const char *bide_policy_scope(const struct bide_policy *p);
 
@@ -143,10 +147,10 @@ enum bide_source {
     BIDE_SOURCE_REGISTRY = 3,
 };
 
-/* Returns the source of the rules in force, and in *out_version (NULL: not
- * wanted) their version in the registry: of the policy or of `default`; else 0.
- * Reads the registry if it has changed.  Fails with BIDE_EINVAL, BIDE_ENOMEM.
- */
+/* Returns the source of the rules in force, an enum bide_source, and in
+ * *out_version (or NULL) the version in the registry of the policy, or of
+ * `default`; 0 if the rules come from elsewhere.  Reads the registry if it has
+ * changed.  Fails with BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_policy_source(struct bide_policy *p, uint32_t *out_version);
 
 /* Writes the value in force of one key ("attempts") to `buffer` of `size`
@@ -157,8 +161,8 @@ BIDE_API int bide_policy_value(struct bide_policy *p, const char *key,
                                char *buffer, size_t size);
 
 /* Returns a number that changes with each announced change of the policy or of
- * its breaker, for callers that keep what they derived from it.  Costs a few
- * loads; may change without a reason. */
+ * its breaker, for callers that keep values derived from it.  Costs a few
+ * loads.  The number may also change without such a change. */
 BIDE_API uint64_t bide_policy_generation(struct bide_policy *p);
 
 /* ---- blocking ---- */
@@ -183,7 +187,8 @@ struct bide_result {
 struct bide_attempt {
     uint32_t number;      /* 1 is the first */
     uint32_t reserved;
-    uint64_t timeout_ns;  /* its time limit, for the caller to keep */
+    uint64_t timeout_ns;  /* its time limit, which the caller must keep;
+                             UINT64_MAX: none */
     uint64_t deadline_ns; /* the same as a point in time */
     struct bide *bide;    /* the registry of the call */
 };
@@ -192,23 +197,24 @@ struct bide_attempt {
  * takes it: -1 without a limit, 0 if it is over. */
 BIDE_API int bide_attempt_poll_ms(const struct bide_attempt *attempt);
 
-/* Makes one attempt and returns its outcome.  `arg` is the caller's. */
+/* Makes one attempt and returns its outcome.  `arg` is that of bide_run. */
 typedef struct bide_outcome bide_attempt_fn(const struct bide_attempt *attempt,
                                             void *arg);
 
 /* Runs `fn` until it succeeds or the rules of the policy end the call; sleeps
  * between attempts.  A call that succeeds at once costs two clock readings and
- * little else.  `fn` must return: if it may not, use bide_call_run.  Returns
- * the verdict; bide_call_run has the result too. */
+ * little else.  `fn` must return: if an exception or longjmp may leave it, use
+ * bide_call_run.  Returns the verdict; bide_call_run has the result too. */
 BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
                                     void *arg);
 
-/* ---- a call of the caller's ---- */
+/* ---- calls ---- */
 
-/* A call: 512 bytes of the caller's, set up by bide_call_init or by zeroing
- * them.  It can be used for one call after another.  It may be moved in memory,
- * but not while it is in BIDE_TRY or bide_call_run, or another thread may
- * cancel it.  Nothing has to be freed once the call has ended. */
+/* A call: 512 bytes that the caller owns, set up by bide_call_init or by
+ * setting them to 0.  They can be used for one call after another, and moved in
+ * memory, but not while the call is in BIDE_TRY or bide_call_run, or while
+ * another thread may cancel it.  Nothing has to be freed when the call has
+ * ended. */
 struct bide_call {
     uint64_t opaque[64];
 };
@@ -219,17 +225,18 @@ struct bide_work;
  * contain anything but a call in progress or with work: abandon that first. */
 BIDE_API void bide_call_init(struct bide_call *c);
 
-/* For bindings: the size and alignment of struct bide_call in the library in
- * use, and calls on the heap.  bide_call_free abandons the call; NULL: does
- * nothing. */
+/* For bindings: return the size and alignment of struct bide_call in the
+ * library in use; make and free a call on the heap.  bide_call_free abandons
+ * the call; NULL: does nothing.  bide_call_new fails with BIDE_EINVAL,
+ * BIDE_ENOMEM. */
 BIDE_API size_t bide_call_size(void);
 BIDE_API size_t bide_call_alignment(void);
 BIDE_API int bide_call_new(struct bide_call **out) BIDE_CHECKED;
 BIDE_API void bide_call_free(struct bide_call *c);
 
-/* Set what holds for the calls that are begun with `c` until bide_call_init.
- * Calls end at the earlier of `deadline_ns` and the policy's own deadline.
- * `data` is for hooks. */
+/* Set what holds for the calls that are begun with `c` until bide_call_init.  A
+ * call ends at the earlier of `deadline_ns` and the deadline of its policy.
+ * `data` is for hooks, which get it with bide_call_data. */
 BIDE_API void bide_call_set_deadline_ns(struct bide_call *c,
                                         uint64_t deadline_ns);
 BIDE_API void bide_call_set_data(struct bide_call *c, void *data);
@@ -244,47 +251,48 @@ BIDE_API int bide_call_set_work(struct bide_call *c,
                                 const struct bide_work *work);
 
 /* Return the policy of a call in progress (else NULL), the attempt in progress,
- * and how the call ended: BIDE_UNFINISHED before.  The pointers are the same
- * for all calls with `c`, until it is moved. */
+ * and how the call ended: BIDE_UNFINISHED before.  The pointers to the attempt
+ * and the result are the same for all calls with `c`, until it is moved. */
 BIDE_API struct bide_policy *bide_call_policy(const struct bide_call *c);
 BIDE_API const struct bide_attempt *
 bide_call_attempt(const struct bide_call *c);
 BIDE_API const struct bide_result *bide_call_result(const struct bide_call *c);
 
-/* As bide_run, with the caller's `c`. */
+/* Runs a call as bide_run does, with the caller's `c`. */
 BIDE_API enum bide_verdict bide_call_run(struct bide_call *c,
                                          struct bide_policy *p,
                                          bide_attempt_fn *fn, void *arg);
 
-/* As bide_call_run, for bindings that cannot return a structure: `fn` sets
- * *out, which is bide_app("no_outcome") before. */
+/* Runs a call as bide_call_run does, for bindings that cannot return a
+ * structure: `fn` sets *out, which is bide_app("no_outcome") before. */
 BIDE_API enum bide_verdict
 bide_call_run_out(struct bide_call *c, struct bide_policy *p,
                   void (*fn)(const struct bide_attempt *attempt, void *arg,
                              struct bide_outcome *out),
                   void *arg);
 
-/* Cancels a call: a sleeping one ends at once, its watch is rung, another one
- * ends with its attempt, which is not interrupted (bide_call_is_cancelled).  If
- * that attempt succeeds, so does the call; with any other outcome the call ends
- * as cancelled, and neither breaker nor budget counts the attempt.  It stays
- * cancelled until bide_call_init: a call that begins later ends at once.
- * Allowed from any thread while the memory of the call, its registry and its
- * watch are valid. */
+/* Cancels a call.  If it sleeps, it ends at once.  If it has a watch, that is
+ * rung.  An attempt in progress is not interrupted: it can look at
+ * bide_call_is_cancelled.  If the attempt succeeds, so does the call; with any
+ * other outcome the call ends as cancelled, and neither breaker nor budget
+ * counts the attempt.  `c` stays cancelled until bide_call_init: a call that
+ * begins later ends at once.  Allowed from any thread while the memory of the
+ * call, its registry and its watch are valid. */
 BIDE_API void bide_call_cancel(struct bide_call *c);
 BIDE_API int bide_call_is_cancelled(const struct bide_call *c);
 
 /* Ends a call of any kind as cancelled, also after its attempt was left by
  * longjmp, an exception or pthread_cancel.  The attempt counts for no breaker
- * and no budget.  Allowed from another thread once the thread of the call has
- * ended.  Frees its work.  Does nothing else if no call is in progress. */
+ * and no budget.  Frees the work of the call; that is all if no call is in
+ * progress.  Allowed from another thread once the thread of the call has ended.
+ */
 BIDE_API void bide_call_abandon(struct bide_call *c);
 
-/* ---- around the caller's own code ---- */
+/* ---- a loop around the caller's own code ---- */
 
 /* Runs the block that follows once for each attempt, and sleeps in between.
- * The block passes its outcome to bide_call_outcome; without that the outcome
- * is app.no_outcome.  After the loop, bide_call_result is valid.  Leaving the
+ * The block passes its outcome to bide_call_outcome; otherwise the outcome is
+ * app.no_outcome.  After the loop, bide_call_result is valid.  Leaving the
  * block abandons the call: see "Leaving". */
 #define BIDE_TRY(call, policy)                                                \
     BIDE_TRY_AS(BIDE_TRY_NAME(bide_try_, __LINE__), call, policy)
@@ -318,59 +326,61 @@ BIDE_API void bide_call_outcome(struct bide_call *c, struct bide_outcome o);
 
 /* ---- for event loops and bindings: steps ---- */
 
-/* The state of a call for its caller. */
+/* What the caller of a call must do next. */
 enum bide_next {
-    BIDE_DONE = 0,    /* ended: bide_call_result */
-    BIDE_GO = 1,      /* start an attempt: bide_call_attempt */
-    BIDE_WAIT = 2,    /* until bide_step_deadline_ns, or the watch is readable:
-                         then bide_step_resume */
-    BIDE_RUNNING = 3, /* an attempt is in progress: bide_step_ended */
+    BIDE_DONE = 0,    /* the call has ended: see bide_call_result */
+    BIDE_GO = 1,      /* start an attempt: see bide_call_attempt */
+    BIDE_WAIT = 2,    /* at bide_step_deadline_ns, or when the watch is
+                         readable, call bide_step_resume */
+    BIDE_RUNNING = 3, /* an attempt is in progress: at its end, call
+                         bide_step_ended */
 };
 
 struct bide_watch;
 
-/* Begins a call; one that is in progress is abandoned first.  `w` (NULL: none)
- * is rung when the call must be resumed before its time.  Returns BIDE_GO or
- * BIDE_DONE: refused, or cancelled before. */
+/* Begins a call; one that is in progress with `c` is abandoned first.  `w` (or
+ * NULL) is rung when the call must be resumed before its time.  Returns
+ * BIDE_GO, or BIDE_DONE if the call was refused, or cancelled before. */
 BIDE_API enum bide_next bide_step_begin(struct bide_call *c,
                                         struct bide_policy *p,
                                         struct bide_watch *w);
 
-/* Ends the attempt in progress with outcome `o`, with the second by pointer.
- * Returns BIDE_WAIT or BIDE_DONE.  Does nothing without an attempt. */
+/* End the attempt in progress with outcome `o`, and return BIDE_WAIT or
+ * BIDE_DONE.  bide_step_ended_by is for bindings that cannot pass a structure.
+ * Without an attempt in progress they only return the state of the call. */
 BIDE_API enum bide_next bide_step_ended(struct bide_call *c,
                                         struct bide_outcome o);
 BIDE_API enum bide_next bide_step_ended_by(struct bide_call *c,
                                            const struct bide_outcome *o);
 
-/* Decides a waiting call again.  An early call is allowed and returns BIDE_WAIT
- * again; with an attempt in progress it returns BIDE_RUNNING.  BIDE_GO is
- * returned once for each attempt. */
+/* Decides a waiting call again.  Before its time it returns BIDE_WAIT again;
+ * while an attempt is in progress it returns BIDE_RUNNING.  BIDE_GO is returned
+ * once for each attempt. */
 BIDE_API enum bide_next bide_step_resume(struct bide_call *c);
 
-/* Sleeps while the call waits, and returns as bide_step_resume; BIDE_WAIT also
- * if a signal handler has run. */
+/* Sleeps until the call no longer waits or a signal handler has run, and
+ * returns as bide_step_resume: BIDE_WAIT after a signal handler. */
 BIDE_API enum bide_next bide_step_wait(struct bide_call *c);
 
-/* Returns when the call needs its caller: to resume it, at the latest 5 s after
- * the last time because a change may be unannounced, or the deadline of the
- * attempt in progress.  UINT64_MAX: never. */
+/* Returns the time at which a waiting call must be resumed: at most 5 s after
+ * the last time, because a change may not have been announced.  While an
+ * attempt is in progress, returns its deadline.  UINT64_MAX: never. */
 BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 
-/* Makes the watch of an event loop, a descriptor that becomes readable when
- * calls of this loop may have to be resumed.  The caller frees *out with
- * bide_watch_free before it closes the registry; calls in progress then lose
- * it.  Fails with BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
+/* Makes the watch of an event loop: its descriptor becomes readable when calls
+ * of this loop may have to be resumed.  The caller frees *out with
+ * bide_watch_free before it closes the registry; calls in progress go on
+ * without a watch.  Fails with BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
 BIDE_API int bide_watch_new(struct bide *b, struct bide_watch **out);
 BIDE_API void bide_watch_free(struct bide_watch *w);
 
 /* Returns the descriptor, for poll(2) and its like; it belongs to the watch. */
 BIDE_API int bide_watch_fd(const struct bide_watch *w);
 
-/* Makes the descriptor unreadable until the next change or cancellation.  Call
- * it before the calls are resumed.  Returns 1 if one of its calls was cancelled
- * or a policy has changed for which its calls have waited or were refused; 0
- * if the change was another one. */
+/* Makes the descriptor unreadable until the next change or cancellation.  Use
+ * this before the calls are resumed.  Returns 1 if a call of the watch was
+ * cancelled, or if a policy changed for which its calls waited or were refused;
+ * else 0. */
 BIDE_API int bide_watch_clear(struct bide_watch *w);
 
 /* ---- deferred work ---- */
@@ -402,7 +412,7 @@ BIDE_API int bide_defer(struct bide_policy *p, const struct bide_work *work,
                         uint64_t *out_id);
 
 /* Work that was taken: leased to this consumer until its lease expires.  Made
- * by the library, which also sets lease_ends_boottime_ns anew. */
+ * by bide_deferred_take; bide_deferred_extend sets lease_ends_boottime_ns. */
 struct bide_deferred {
     uint64_t id;
     uint64_t lease; /* identifies the lease */
@@ -515,16 +525,18 @@ struct bide_hooks {
     void (*at_verdict)(void *arg, const struct bide_call *c,
                        const struct bide_result *result);
 
-    /* When this process notices it, in the thread that does, without any lock.
-     * States that never changed are not reported.  on_budget: a retry was
-     * refused (1), then one was granted again (0).  Hooks of two threads may
-     * overlap: bide_policy_source and bide_registry_status are newer. */
+    /* These run in the thread of this process that notices a change, without
+     * any lock.  The first state is not reported.  on_budget: a retry was
+     * refused (1), or is granted again (0).  Two threads may run hooks at the
+     * same time and in another order than the changes: bide_policy_source and
+     * bide_registry_status return the newest state. */
     void (*on_breaker)(void *arg, struct bide_policy *p,
                        enum bide_breaker state);
     void (*on_budget)(void *arg, struct bide_policy *p, int is_empty);
     void (*on_policy)(void *arg, struct bide_policy *p, enum bide_source source,
                       uint32_t version);
-    /* The registry is lost, damaged, or back: as bide_registry_status. */
+    /* The registry is lost, damaged, or back; `status` is the result of
+     * bide_registry_status. */
     void (*on_status)(void *arg, struct bide *b, int status);
 };
 

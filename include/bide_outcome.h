@@ -54,7 +54,7 @@ BIDE_API const char *bide_strerror(int rc);
 
 /* ---- outcomes ---- */
 
-/* The result of an attempt, 16 bytes for ever.  Made by the functions below. */
+/* The result of an attempt, always 16 bytes.  The functions below make it. */
 struct bide_outcome {
     uint8_t domain;    /* enum bide_domain */
     uint8_t hint;      /* enum bide_hint: the request of the server */
@@ -81,44 +81,49 @@ enum bide_hint {
     BIDE_HINT_NEVER = 2,
 };
 
-/* Success, whatever the policy says about codes. */
+/* Returns success, whatever the policy says about codes. */
 BIDE_API struct bide_outcome bide_ok(void);
 
-/* An errno value, also negated (-EIO); 0 is success. */
+/* Returns the outcome of an errno value, also negated (-EIO); 0 is success. */
 BIDE_API struct bide_outcome bide_errno(int error);
 
-/* An HTTP status; 100 to 399 is success unless the policy says otherwise.  A
- * number outside of 100 to 999 becomes http.0: no answer.  `retry_after` is the
- * value of the header Retry-After, seconds or an HTTP date (RFC 9110, 10.2.3),
- * or NULL.  A value that cannot be read is ignored; so are 0 and a date that is
- * not in the future, which leave the wait to the policy. */
+/* Returns the outcome of an HTTP status; 100 to 399 is success unless the
+ * policy says otherwise.  A number outside of 100 to 999 becomes http.0: no
+ * answer.  `retry_after` is the value of the header Retry-After, seconds or an
+ * HTTP date (RFC 9110, 10.2.3), or NULL.  A value that cannot be read is
+ * ignored; so are 0 and a date that is not in the future, which leave the wait
+ * to the policy. */
 BIDE_API struct bide_outcome bide_http(int status, const char *retry_after);
 
-/* A gRPC status code; 0 is success.  Other numbers become UNKNOWN. */
+/* Returns the outcome of a gRPC status code; 0 is success.  Other numbers than
+ * those of gRPC become UNKNOWN. */
 BIDE_API struct bide_outcome bide_grpc(int status);
 
-/* A status from waitpid(2): an exit status (0 is success) or a signal. */
+/* Returns the outcome of a status from waitpid(2): an exit status (0 is
+ * success) or a signal. */
 BIDE_API struct bide_outcome bide_wait_status(int wait_status);
 
-/* The exit status of a program, 0 to 255; 0 is success, other numbers 255. */
+/* Returns the outcome of the exit status of a program; 0 is success.  A number
+ * outside of 0 to 255 becomes 255. */
 BIDE_API struct bide_outcome bide_exit_status(int status);
 
-/* A CURLcode; 0 is success.  A negative number becomes CURLE_FAILED_INIT. */
+/* Returns the outcome of a CURLcode; 0 is success.  A negative number becomes
+ * CURLE_FAILED_INIT. */
 BIDE_API struct bide_outcome bide_curl(int code);
 
-/* A result of getaddrinfo(3), EAI_AGAIN ..., also negated; 0 is success.  The
- * code of the outcome is positive.  For EAI_SYSTEM use bide_errno(errno). */
+/* Returns the outcome of getaddrinfo(3), EAI_AGAIN ..., also negated; 0 is
+ * success.  Its code is positive.  For EAI_SYSTEM use bide_errno(errno). */
 BIDE_API struct bide_outcome bide_dns(int code);
 
-/* A failure that only the program knows: app.NAME.  NAME has 1 to BIDE_NAME_MAX
- * letters, digits and `.`, `_`, `-`.  Any other name, and each new name after
- * the first 1,000 of a process, becomes app.other. */
+/* Returns a failure that only the program knows: app.NAME.  NAME has 1 to
+ * BIDE_NAME_MAX letters, digits and `.`, `_`, `-`.  Any other name, and each
+ * new name after the first 1,000 of a process, becomes app.other. */
 BIDE_API struct bide_outcome bide_app(const char *name);
 
-/* Makes any of the above, for bindings: `text` is the Retry-After of
+/* Makes any of these outcomes, for bindings: `text` is the Retry-After of
  * BIDE_DOMAIN_HTTP and the name of BIDE_DOMAIN_APP, and not used otherwise.
- * BIDE_DOMAIN_SIGNAL: a number outside of 1 to 64 becomes exit.255.  Fails with
- * BIDE_EINVAL: no such domain. */
+ * For BIDE_DOMAIN_SIGNAL, a number outside of 1 to 64 becomes exit.255.  Fails
+ * with BIDE_EINVAL: no such domain, or `out` is NULL. */
 BIDE_API int bide_outcome_make(int domain, int code, const char *text,
                                struct bide_outcome *out);
 
@@ -142,7 +147,7 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
     ROW(BIDE_REJECTED, 4, "rejected")                                         \
     ROW(BIDE_CANCELLED, 5, "cancelled")
 
-/* The rule or event that ended a call that did not succeed. */
+/* The rule or event that ended a call without success. */
 #define BIDE_REASONS(ROW)                                                     \
     ROW(BIDE_BY_NONE, 0, "none")                                              \
     ROW(BIDE_BY_ATTEMPTS, 1, "attempts")                                      \
@@ -155,11 +160,11 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
     ROW(BIDE_BY_REJECTED, 8, "rejected")                                      \
     ROW(BIDE_BY_CANCELLED, 9, "cancelled")
 
-/* The consequence of a failed call for the caller, from the importance of the
+/* The consequence of a failed call for the caller, by the importance of the
  * policy.  mandatory: the caller aborts.  postponable: the work is deferred.
  * optional: the work is dropped.  A call with work ends as deferred only if its
- * work is stored durably; else as not_stored: the work is still only with the
- * caller, and result->defer_error is the error. */
+ * work is stored durably; else as not_stored: only the caller has the work, and
+ * result->defer_error is the error. */
 #define BIDE_ENDS(ROW)                                                        \
     ROW(BIDE_END_NONE, 0, "none")                                             \
     ROW(BIDE_END_ABORTED, 1, "aborted")                                       \
