@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the examples of README.md: each `$ ` line of its console blocks, in order,
 in one scratch directory.  A line ends with `# exit N` if it must exit with N
-instead of 0.  The lines below a command must be in its output.  The C program is
-compiled against the build and run.
+instead of 0.  The lines below a command must be in its output.  Each C program is
+compiled against the build; the command below it has its last line of output.
 
 argv: README.md, the directory of the built command and library, include/, and
 the sanitizers the library was built with."""
@@ -50,8 +50,9 @@ with tempfile.TemporaryDirectory() as work:
         return subprocess.run(["bash", "-c", command], cwd=work, env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    program = re.search(r"```c\n(.*?)```", text, re.S).group(1)
-    open(os.path.join(work, "first.c"), "w").write(program)
+    programs = re.findall(r"```c\n(.*?)```\n\n    cc (\w+\.c) [^\n]*# (.*?)\n", text, re.S)
+    if len(programs) != text.count("```c\n"):
+        report_failure("a C program without its command")
     flags = f"-fsanitize={sys.argv[4]}" if sys.argv[4:] and sys.argv[4] else ""
     for number, block in enumerate(re.findall(r"```console\n(.*?)```", text, re.S)):
         for command, shown in commands(block):
@@ -63,11 +64,14 @@ with tempfile.TemporaryDirectory() as work:
             for line in shown:
                 if line.rstrip() not in [x.rstrip() for x in done.stdout.splitlines()]:
                     report_failure(f"{command}: does not print: {line}\n{done.stdout}")
-        if number == 0:  # the policy exists now, so the program can use it
-            done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} first.c "
-                       f"-L{shlex.quote(build)} -lbide && ./a.out")
-            ran += 1
-            if done.stdout.splitlines()[-1:] != ["succeeded after 3 attempts"]:
-                report_failure(f"the first program\n{done.stdout}")
+        if number == 0:  # the policy exists now, so the programs can use it
+            for program, name, printed in programs:
+                with open(os.path.join(work, name), "w", encoding="utf-8") as file:
+                    file.write(program)
+                done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} {name} "
+                           f"-L{shlex.quote(build)} -lbide && ./a.out")
+                ran += 1
+                if done.returncode or done.stdout.splitlines()[-1:] != [printed]:
+                    report_failure(f"{name}\n{done.stdout}")
 print(f"readme: {ran - failed} passed, {failed} failed")
 sys.exit(1 if failed or not ran else 0)
