@@ -172,8 +172,8 @@ struct bide_result {
     enum bide_verdict verdict;    /* BIDE_UNFINISHED: the rest is not valid */
     enum bide_reason reason;
     enum bide_end end;            /* with BIDE_EXHAUSTED and BIDE_REFUSED */
-    uint32_t attempts;            /* attempts made; 0 if refused at the start */
-    struct bide_outcome outcome;  /* of the last attempt */
+    uint32_t attempts;            /* attempts made; 0 is possible */
+    struct bide_outcome outcome;  /* of the last attempt; all 0 without one */
     uint64_t elapsed_ns;          /* from start to end of the call; with one
                                      attempt, its latency */
     uint64_t slept_ns;            /* the part of it between attempts */
@@ -369,8 +369,9 @@ BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 
 /* Makes the watch of an event loop: its descriptor becomes readable when calls
  * of this loop may have to be resumed.  The caller frees *out with
- * bide_watch_free before it closes the registry; calls in progress go on
- * without a watch.  Fails with BIDE_EINVAL, BIDE_ENOMEM, BIDE_ESYS. */
+ * bide_watch_free (NULL: does nothing) before it closes the registry; calls in
+ * progress go on without a watch.  Fails with BIDE_EINVAL, BIDE_ENOMEM,
+ * BIDE_ESYS. */
 BIDE_API int bide_watch_new(struct bide *b, struct bide_watch **out);
 BIDE_API void bide_watch_free(struct bide_watch *w);
 

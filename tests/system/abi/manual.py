@@ -101,7 +101,9 @@ def main():
     check_format()
     for text in faults:
         print(text)
-    print(f"manual: {len(faults)} faults" + "".join(f", without {what}" for what in skipped))
+    for number, what in enumerate(skipped, 1):  # tests/run lists such lines
+        print(f"ok {number} bide(3) has no warnings # skip needs {what}")
+    print(f"manual: {len(faults)} faults")
     return bool(faults)
 
 
