@@ -118,15 +118,15 @@ _bide() {
         operands=_bide_names_then_keys
         ;;
     set)
-        options='--dry-run --note --if-version --for --dir --help'
+        options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
     unset)
-        options='--dry-run --note --if-version --for --dir --help'
+        options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
     delete)
-        options='--dry-run --note --if-version --dir --help'
+        options='--dry-run --note --if-version --json --dir --help'
         operands=_bide_names
         ;;
     log)
@@ -134,7 +134,7 @@ _bide() {
         operands=_bide_names
         ;;
     rollback)
-        options='--dry-run --note --if-version --for --layer --dir --help'
+        options='--dry-run --note --if-version --for --layer --json --dir --help'
         operands=_bide_names
         ;;
     diff)
@@ -162,11 +162,11 @@ _bide() {
         operands=_bide_names_then_states
         ;;
     pause)
-        options='--dry-run --note --if-version --for --dir --help'
+        options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names
         ;;
     resume)
-        options='--dry-run --note --if-version --for --dir --help'
+        options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names
         ;;
     stats)
