@@ -29,7 +29,7 @@ import tempfile
 import api
 
 TOP, SHARED, VERSION, COMPILER = sys.argv[1:5]
-FILES = ("include/bide.h", "lib/bide.map", "lib/CMakeLists.txt")
+FILES = ("include/bide.h", "include/bide_outcome.h", "lib/bide.map", "lib/CMakeLists.txt")
 SAMPLE = """
 enum bide_colour { BIDE_RED = 0, BIDE_BLUE = 1 };
 struct bide_fixed { int first; enum bide_colour colour; };
@@ -74,10 +74,11 @@ class Interface:
     added to the header."""
 
     def __init__(self, folder, texts, more=""):
-        header, script, cmake = texts
+        header, outcome, script, cmake = texts
         path = os.path.join(folder, "header.h")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(header + more)
+        for name, text in ((path, header + more), (os.path.join(folder, "bide_outcome.h"), outcome)):
+            with open(name, "w", encoding="utf-8") as file:
+                file.write(text)
         self.folder = folder
         self.text = api.preprocessed(path, COMPILER)
         self.node = re.search(r"^(\S+) \{", script, re.M).group(1)

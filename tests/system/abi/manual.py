@@ -31,7 +31,8 @@ def run(*argv, **how):
 def check_generated(page):
     made = run(os.path.join(TOP, "cli/man/from_header"))
     if made.returncode or made.stdout != page:
-        faults.append("cli/man/bide.3 is not what cli/man/from_header makes: run cli/man/renew\n"
+        faults.append("cli/man/bide.3 is not what cli/man/from_header makes: run\n"
+                      "  cli/man/from_header >cli/man/bide.3\n"
                       + made.stderr)
 
 
