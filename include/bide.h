@@ -162,7 +162,9 @@ BIDE_API int bide_policy_value(struct bide_policy *p, const char *key,
 
 /* Returns a number that changes with each announced change of the policy or of
  * its breaker, for callers that keep values derived from it.  Costs a few
- * loads.  The number may also change without such a change. */
+ * loads.  The number may also change without such a change.  With BIDE_PRIVATE
+ * nothing is announced: it changes when a call or another function has noticed
+ * the change. */
 BIDE_API uint64_t bide_policy_generation(struct bide_policy *p);
 
 /* ---- blocking ---- */
