@@ -121,13 +121,15 @@ find_group(void)
 struct owner
 paths_owner(const char *dir)
 {
-    struct owner o = {(uid_t)-1, find_group()};
+    struct owner o = {(uid_t)-1, (gid_t)-1};
     char path[PATH_MAX];
     struct stat st;
 
     snprintf(path, sizeof(path), "%s/registry.mdb", dir);
-    if (!stat(path, &st)) {
-        o.group = st.st_gid ? st.st_gid : (gid_t)-1;
+    if (stat(path, &st)) {
+        o.group = find_group();
+    } else if (st.st_gid) {
+        o.group = st.st_gid;
     }
     if (!stat(dir, &st)) {
         o.user = st.st_uid;
