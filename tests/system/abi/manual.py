@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks bide(3): it equals the output of cli/man/from_header, has each function of
-bide.h, its programs compile and run, and no formatter warns about it.
+"""Checks bide(3): it equals the output of cli/man/from_header, has each function and
+type of bide.h, its programs compile and run, and no formatter warns about it.
 Arguments: the top of the tree, the directory of the built library, the compiler, and
 the sanitizers the library was built with."""
 import os
@@ -41,6 +41,14 @@ def check_functions(page):
     for name in sorted(api.functions(api.preprocessed(header, COMPILER))):
         if not re.search(rf"^\.BI? .*\b{name}\(", page, re.M):
             faults.append(f"{name} is declared by bide.h, and has no entry")
+
+
+def check_types(page):
+    for name in ("bide.h", "bide_outcome.h"):
+        with open(os.path.join(INCLUDE, name), encoding="utf-8") as file:
+            for kind in re.findall(r"^((?:struct|enum) bide_\w+) \{", file.read(), re.M):
+                if f"\n.B {kind}\n" not in page:
+                    faults.append(f"{kind} is defined by {name}, and has no entry")
 
 
 def programs(page):
@@ -98,6 +106,7 @@ def main():
         page = file.read()
     check_generated(page)
     check_functions(page)
+    check_types(page)
     check_programs(page)
     check_format()
     for text in faults:
