@@ -138,14 +138,19 @@ read_all(struct deferred *d)
 {
     struct follow f = follow_from(d);
     struct journal_mark mark = {0};
-    uint64_t id = scan_id(&f.scan);
     off_t size = lseek(d->journal.fd, 0, SEEK_END);
     int rc = read_mark(d, &mark);
+    uint64_t id;
 
     if (rc && rc != MDB_NOTFOUND && rc != DEFERRED_REPAIR) {
         return rc;
     }
-    deferred_read_next(d, id && id == mark.id);
+    /* Before the journal: bide doctor reads it while batches are added. */
+    deferred_read_next(d, true);
+    id = scan_id(&f.scan);
+    if (!id || id != mark.id) {
+        deferred_read_next(d, false);
+    }
     f.scan.arg = &f;
     f.scan.next = mark.last + 1;
     if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {

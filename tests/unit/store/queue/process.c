@@ -15,7 +15,8 @@ enum { NOT_SEEN = -1, TRIES = 500 };
 
 static void *watched;
 static size_t watched_size;
-static int child_wrote = NOT_SEEN; /* into memory that is not the queue's any more */
+static int child_wrote =
+    NOT_SEEN; /* into memory that is not the queue's any more */
 
 #if OWN_MALLOC
 extern void __libc_free(void *p);
@@ -327,6 +328,63 @@ two_processes_can_make_a_queue_at_once(void **state)
     assert_int_equal(q->d->journal.state, JOURNAL_READY);
 }
 
+/* ---- a survey of a queue that others change ---- */
+
+/* Stores, takes, completes and gives back work until it is killed. */
+static void
+keep_changing(struct queue *q)
+{
+    static char large[48 << 10];
+
+    memset(large, 'x', sizeof(large) - 1);
+    queue_reopen(q);
+    for (;;) {
+        uint64_t id;
+        int count;
+
+        for (int i = 0; i < 100; i++) {
+            if (queue_try_put(q, i ? "small" : large, NULL, 0, &id)) {
+                _exit(1);
+            }
+        }
+        while ((count = queue_take(q, TAKEN)) > 0) {
+            for (int i = 0; i < count; i++) {
+                if (deferred_ack(q->d, q->taken[i].id, q->taken[i].lease)) {
+                    _exit(2);
+                }
+            }
+            queue_free(q, count);
+        }
+    }
+}
+
+static void
+a_survey_of_a_busy_queue_finds_no_fault(void **state)
+{
+    struct queue *q = *state;
+    struct deferred_survey s;
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        q->rules.max = 0;
+        keep_changing(q);
+    }
+    for (int i = 0; i < 1000; i++) {
+        int rc = deferred_survey(q->scratch->dir, &s);
+
+        free(s.held);
+        assert_true(rc == 0 || rc == BIDE_ELOCKED);
+        assert_int_equal(s.lost.pieces, 0);
+        assert_int_equal(s.unlisted + s.damaged + s.damaged_pieces, 0);
+        assert_false(s.journal_gone);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 int
 main(void)
 {
@@ -337,6 +395,7 @@ main(void)
         QUEUE(a_child_keeps_none_of_its_parents_descriptors),
         QUEUE(files_that_reuse_our_descriptors_stay_open),
         QUEUE(two_processes_can_make_a_queue_at_once),
+        QUEUE(a_survey_of_a_busy_queue_finds_no_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
