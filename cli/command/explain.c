@@ -61,7 +61,6 @@ explain_store(const struct failure *f, const char *remedy,
 static void
 explain_conflict(const struct failure *f, struct explained *out)
 {
-    char when[64];
 
     if (f->version == 0) {
         WHY(out, "%s: no such policy, but --if-version expects version %u",
@@ -70,7 +69,7 @@ explain_conflict(const struct failure *f, struct explained *out)
     }
     WHY(out, "%s: the version in force is %u, not %u: changed by %s %s",
         f->name, f->version, f->wanted, f->who,
-        when_write(f->when_ns, clock_realtime_ns(), when, sizeof(when)));
+        when_write(f->when_ns, clock_realtime_ns()).text);
     if (f->wanted < f->version) {
         TO_DO(out, "see: bide diff %s %u %u", f->name, f->wanted, f->version);
     }

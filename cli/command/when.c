@@ -37,46 +37,49 @@ days_between(struct tm from, struct tm to)
     return years > 0 ? 366 : -366;
 }
 
-char *
-when_write(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
+struct brief
+when_write(uint64_t when_ns, uint64_t now_ns)
 {
     struct tm when = local_time(when_ns);
     int days = days_between(when, local_time(now_ns));
+    struct brief out;
 
-    strftime(buffer, size,
+    strftime(out.text, sizeof(out.text),
              days == 0   ? "today %H:%M:%S"
              : days == 1 ? "yesterday %H:%M:%S"
                          : "%Y-%m-%d %H:%M:%S",
              &when);
-    return buffer;
+    return out;
 }
 
-char *
-when_write_iso(uint64_t when_ns, char *buffer, size_t size)
+struct brief
+when_write_iso(uint64_t when_ns)
 {
     struct tm when = local_time(when_ns);
+    struct brief out;
 
-    strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &when);
-    return buffer;
+    strftime(out.text, sizeof(out.text), "%Y-%m-%d %H:%M:%S", &when);
+    return out;
 }
 
-char *
-when_write_until(uint64_t when_ns, uint64_t now_ns, char *buffer, size_t size)
+struct brief
+when_write_until(uint64_t when_ns, uint64_t now_ns)
 {
     struct tm when = local_time(when_ns);
     int days = days_between(local_time(now_ns), when);
     uint64_t left = when_ns > now_ns ? when_ns - now_ns : 0;
     uint64_t step = left < 2 * MINUTE_NS ? SECOND_NS : MINUTE_NS;
-    char at[40], in[32];
+    struct brief out;
+    char at[24];
 
     strftime(at, sizeof(at),
              days == 0   ? "%H:%M"
              : days == 1 ? "tomorrow %H:%M"
                          : "%Y-%m-%d %H:%M",
              &when);
-    snprintf(buffer, size, "%s (in %s)", at,
-             duration_round((left + step / 2) / step * step, in, sizeof(in)));
-    return buffer;
+    snprintf(out.text, sizeof(out.text), "%s (in %.30s)", at,
+             duration_round((left + step / 2) / step * step).text);
+    return out;
 }
 
 /* Reads `text` in one of the formats, the last of which is NULL, as a local

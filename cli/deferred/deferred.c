@@ -41,7 +41,7 @@ say_lost(const char *what, const struct deferred_lost *lost)
 
     say("%s: up to %" PRIu64 " %s of deferred work, noticed %s", what,
         lost->pieces, text_plural(lost->pieces, "piece", "pieces"),
-        when_write(lost->when_ns, clock_realtime_ns(), when, sizeof(when)));
+        when_write(lost->when_ns, clock_realtime_ns()).text);
 }
 
 void
@@ -206,8 +206,7 @@ add_due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
     if (item->due_ns <= now_ns) {
         table_cell(t, DUE_IN, "now");
     } else {
-        table_cell(t, DUE_IN, "%s",
-                   duration_round(item->due_ns - now_ns, left, sizeof(left)));
+        table_cell(t, DUE_IN, "%s", duration_round(item->due_ns - now_ns).text);
     }
 }
 
@@ -225,12 +224,11 @@ add_item_row(struct listing *l, const struct deferred_item *item)
         table_mark_row(t);
         return;
     }
-    table_cell(t, AGE, "%s",
-               duration_round(age_ns(item, l->now_ns), text, sizeof(text)));
+    table_cell(t, AGE, "%s", duration_round(age_ns(item, l->now_ns)).text);
     add_due_cell(t, item, l->now_ns);
     table_cell(t, ATTEMPTS, "%" PRIu32, item->attempts);
     table_cell(t, STATE, "%s", state_name(item, l->now_ns));
-    table_cell(t, SIZE, "%s", text_bytes(item->length, text, sizeof(text)));
+    table_cell(t, SIZE, "%s", text_bytes(item->length).text);
     if (*item->last_error) {
         table_cell(t, LAST_ERROR, "%s", item->last_error);
     }
@@ -404,21 +402,20 @@ print_item_times(const struct deferred_item *item, uint64_t now)
 {
     char text[96];
 
-    print_field("stored", when_write(item->stored_ns, now, text, sizeof(text)));
+    print_field("stored", when_write(item->stored_ns, now).text);
     if (is_expired(item, now)) {
-        print_field("expired",
-                    when_write(item->expires_ns, now, text, sizeof(text)));
+        print_field("expired", when_write(item->expires_ns, now).text);
         return;
     }
     if (item->state == DEFERRED_WAITING) {
-        when_write_until(item->due_ns, now, text, sizeof(text));
-        print_field("due", item->due_ns <= now ? "now" : text);
+        print_field("due", item->due_ns <= now
+                               ? "now"
+                               : when_write_until(item->due_ns, now).text);
     }
     /* Work that never expires has an end in the far future. */
     if (item->state != DEFERRED_DEAD &&
         item->expires_ns < now + DURATION_MAX / 2) {
-        print_field("expires", when_write_until(item->expires_ns, now, text,
-                                                sizeof(text)));
+        print_field("expires", when_write_until(item->expires_ns, now).text);
     }
 }
 

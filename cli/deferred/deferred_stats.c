@@ -69,14 +69,13 @@ add_counts_row(struct table *t, const struct deferred_counts *c,
 
     table_row_of(t, c->policy);
     for (size_t i = 0; i < COUNTERS; i++) {
-        table_cell(t, 1 + i, "%s",
-                   text_count(counter_value(c, i), text, sizeof(text)));
+        table_cell(t, 1 + i, "%s", text_count(counter_value(c, i)).text);
     }
     if (c->oldest_ns > 0) {
         table_cell(
             t, 1 + COUNTERS, "%s",
-            duration_round(now_ns > c->oldest_ns ? now_ns - c->oldest_ns : 0,
-                           text, sizeof(text)));
+            duration_round(now_ns > c->oldest_ns ? now_ns - c->oldest_ns : 0)
+                .text);
     }
     if (c->dead > 0) {
         table_mark_row(t);

@@ -141,13 +141,13 @@ say_retry(const struct exec *e, struct bide_outcome last)
 {
     uint64_t until = bide_step_deadline_ns(&e->call),
              now = clock_monotonic_ns();
-    char outcome[80], wait[32];
+    char outcome[80];
 
     bide_outcome_name(last, outcome, sizeof(outcome));
-    duration_round(until > now ? until - now : 0, wait, sizeof(wait));
     say("exec %s: attempt %" PRIu32 " failed: %s; retry %s%s", e->name,
         bide_call_attempt(&e->call)->number, outcome,
-        until > now ? "in " : "at once", until > now ? wait : "");
+        until > now ? "in " : "at once",
+        until > now ? duration_round(until - now).text : "");
 }
 
 /* Handles the pending signals while no command runs. */
@@ -246,15 +246,13 @@ say_refused(const struct exec *e)
 {
     const struct bide_result *r = bide_call_result(&e->call);
     uint64_t now = clock_monotonic_ns();
-    char wait[32];
 
     if (e->quiet) {
         return EXEC_REFUSED;
     }
     say("exec %s: refused: %s", e->name, bide_reason_name(r->reason));
     if (r->ask_again_ns > now) {
-        duration_round(r->ask_again_ns - now, wait, sizeof(wait));
-        say("try again in %s", wait);
+        say("try again in %s", duration_round(r->ask_again_ns - now).text);
     } else if (r->reason == BIDE_BY_PAUSED) {
         say("to allow calls again: bide resume %s",
             check_policy_exists(e, e->name) == BIDE_ENOPOLICY ? "default"

@@ -78,14 +78,12 @@ audit_words(const struct audit_entry *e)
     }
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         if (e->count[i] > 0) {
-            snprintf(item, sizeof(item), "%s %s",
-                     text_count(e->count[i], number, sizeof(number)),
+            snprintf(item, sizeof(item), "%s %s", text_count(e->count[i]).text,
                      counter_rows[i].name);
             draft_item(&text, item);
         }
     }
-    snprintf(item, sizeof(item), " of %s %s",
-             text_count(e->calls, number, sizeof(number)),
+    snprintf(item, sizeof(item), " of %s %s", text_count(e->calls).text,
              text_plural(e->calls, "call", "calls"));
     draft_text(&text, item);
     return draft_take(&text);
@@ -151,7 +149,7 @@ add_change(void *arg, const struct record *r)
     if (record_end(r) > 0) {
         snprintf(until, sizeof(until), "%suntil %s",
                  *words ? ", " : "same rules, ",
-                 when_write_iso(record_end(r), when, sizeof(when)));
+                 when_write_iso(record_end(r)).text);
     }
     if (e && asprintf(&e->what, "v%u: %s%s", r->version, words, until) < 0) {
         e->what = NULL;

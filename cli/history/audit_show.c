@@ -77,19 +77,17 @@ static void
 add_flapping_cell(struct table *t, const struct audit_entry *e,
                   const struct flapping *f)
 {
-    char opened[32], closed[32], from[64], to[64];
+    struct brief from = when_write_iso(e->when_ns);
+    struct brief to = when_write_iso(f->end_ns);
     size_t date = 11; /* "2026-01-31 " */
 
-    when_write_iso(e->when_ns, from, sizeof(from));
-    when_write_iso(f->end_ns, to, sizeof(to));
-    date = strncmp(from, to, date) == 0 ? date : 0;
-    from[16] = to[16] = '\0'; /* without seconds */
-    text_count(f->opened, opened, sizeof(opened));
-    text_count(f->closed, closed, sizeof(closed));
+    date = strncmp(from.text, to.text, date) == 0 ? date : 0;
+    from.text[16] = to.text[16] = '\0'; /* without seconds */
     table_cell(t, 3, "breaker opened%s%s%s %s times, %s to %s%s",
                f->closed == f->opened ? "" : " ",
-               f->closed == f->opened ? "" : opened, " and closed", closed,
-               from + date, to + date,
+               f->closed == f->opened ? "" : text_count(f->opened).text,
+               " and closed", text_count(f->closed).text, from.text + date,
+               to.text + date,
                f->last == STATE_OPEN     ? ", now open"
                : f->last == STATE_CLOSED ? ""
                                          : ", now half open");
@@ -98,14 +96,14 @@ add_flapping_cell(struct table *t, const struct audit_entry *e,
 static int
 add_what_cell(struct table *t, const struct audit_entry *e)
 {
-    char *words = audit_words(e), length[32];
+    char *words = audit_words(e);
 
     if (!words) {
         return BIDE_ENOMEM;
     }
     if (e->end_ns > e->when_ns) {
-        duration_round(e->end_ns - e->when_ns, length, sizeof(length));
-        table_cell(t, 3, "%s in %s", words, length);
+        table_cell(t, 3, "%s in %s", words,
+                   duration_round(e->end_ns - e->when_ns).text);
     } else {
         table_cell(t, 3, "%s", words);
     }
@@ -133,7 +131,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
         }
         table_row(t);
         /* Complete, because the table may be read on another day. */
-        table_cell(t, 0, "%s", when_write_iso(e->when_ns, when, sizeof(when)));
+        table_cell(t, 0, "%s", when_write_iso(e->when_ns).text);
         table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
         table_cell(t, 2, "%s", audit_kind_word(e->kind));
         if (f.opened > 1) {
@@ -174,16 +172,13 @@ print_sums(const struct audit *a)
         }
     }
     printf("\n%s %s, %llu of them forced; breakers opened %s %s",
-           text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], number,
-                      sizeof(number)),
+           text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED]).text,
            text_plural(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], "change",
                        "changes"),
-           (unsigned long long)kinds[AUDIT_FORCED],
-           text_count(a->opened, times, sizeof(times)),
+           (unsigned long long)kinds[AUDIT_FORCED], text_count(a->opened).text,
            text_plural(a->opened, "time", "times"));
     if (dropped > 0) {
-        printf("; %s %s of deferred work dropped",
-               text_count(dropped, number, sizeof(number)),
+        printf("; %s %s of deferred work dropped", text_count(dropped).text,
                text_plural(dropped, "piece", "pieces"));
     }
     words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
@@ -207,12 +202,11 @@ audit_table(const struct audit *a)
     struct table *t;
     int rc;
 
-    printf("%s%s%s%s to %s\n\n", a->name ? a->name : "All policies", ", ",
-           a->since_ns > 0 ? "" : "from the beginning",
-           a->since_ns > 0 ? when_write_iso(a->since_ns, since, sizeof(since))
-                           : "",
-           when_write_iso(a->until_ns < a->now_ns ? a->until_ns : a->now_ns,
-                          until, sizeof(until)));
+    printf(
+        "%s%s%s%s to %s\n\n", a->name ? a->name : "All policies", ", ",
+        a->since_ns > 0 ? "" : "from the beginning",
+        a->since_ns > 0 ? when_write_iso(a->since_ns).text : "",
+        when_write_iso(a->until_ns < a->now_ns ? a->until_ns : a->now_ns).text);
     if (a->count == 0) {
         puts("No changes and no failed calls.");
         return 0;

@@ -51,9 +51,8 @@ plot_line(const struct history_bins *b, size_t line, size_t width)
     series = values ? plot_series(values, b->count, most, width) : NULL;
     if (series && (most > 0 || !lines[line].if_any)) {
         printf("%-*s%s  up to %s\n", TITLE_WIDTH, lines[line].title, series,
-               is_rate(line) ? text_number(most, text, sizeof(text))
-                             : duration_round((uint64_t)(most * 1e6), text,
-                                              sizeof(text)));
+               is_rate(line) ? text_number(most).text
+                             : duration_round((uint64_t)(most * 1e6)).text);
     }
     free(series);
     free(values);
@@ -77,6 +76,6 @@ history_plot(const struct history_rows *rows)
         plot_line(b, i, columns);
     }
     printf("%-*sfrom %s, %s each\n", TITLE_WIDTH, "",
-           when_write(b->first_ns, rows->now_ns, from, sizeof(from)),
-           duration_round(b->step_ns * b->count / columns, step, sizeof(step)));
+           when_write(b->first_ns, rows->now_ns).text,
+           duration_round(b->step_ns * b->count / columns).text);
 }

@@ -94,8 +94,7 @@ print_csv_figures(const struct bide_stats *s)
             continue;
         }
         if (row->unit == COUNTER_OF_SLEPT) {
-            printf(",%s", text_plain((double)counter_of(s, row) / 1e6, text,
-                                     sizeof(text)));
+            printf(",%s", text_plain((double)counter_of(s, row) / 1e6).text);
         } else {
             printf(",%llu", (unsigned long long)counter_of(s, row));
         }
@@ -108,7 +107,7 @@ print_csv_figures(const struct bide_stats *s)
         for (size_t k = 0; k < 4; k++) {
             const uint64_t ns[] = {l.p50_ns, l.p95_ns, l.p99_ns, l.max_ns};
 
-            printf(",%s", text_plain((double)ns[k] / 1e6, text, sizeof(text)));
+            printf(",%s", text_plain((double)ns[k] / 1e6).text);
         }
     }
 }

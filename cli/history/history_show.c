@@ -36,7 +36,7 @@ add_row_label(struct table *t, const struct history_rows *rows,
               const struct history_row *row)
 {
     uint64_t usual = history_step_ns(rows->by);
-    char text[64], length[32];
+    struct brief text;
 
     switch (rows->by) {
     case BY_POLICY:
@@ -50,21 +50,20 @@ add_row_label(struct table *t, const struct history_rows *rows,
             table_cell(t, 0, "not defined");
         } else if (row->force_ns > 0) {
             table_cell(t, 0, "v%u, %s", row->version,
-                       duration_round(row->force_ns, text, sizeof(text)));
+                       duration_round(row->force_ns).text);
         } else {
             table_cell(t, 0, "v%u", row->version);
         }
         break;
     case BY_MINUTE:
     case BY_HOUR:
-        when_write(row->begin_ns, rows->now_ns, text, sizeof(text));
+        text = when_write(row->begin_ns, rows->now_ns);
         /* It is longer if nothing was recorded for a time. */
         if (row->end_ns - row->begin_ns > usual + usual / 2) {
-            table_cell(t, 0, "%s, %s", text,
-                       duration_round(row->end_ns - row->begin_ns, length,
-                                      sizeof(length)));
+            table_cell(t, 0, "%s, %s", text.text,
+                       duration_round(row->end_ns - row->begin_ns).text);
         } else {
-            table_cell(t, 0, "%s", text);
+            table_cell(t, 0, "%s", text.text);
         }
         break;
     }
@@ -93,8 +92,7 @@ print_rows(const struct history_rows *rows)
         add_row_label(t, rows, &rows->list[i]);
         for (size_t k = 0; k < count; k++) {
             table_cell(t, k + 1, "%s",
-                       figure_write(&rows->list[i].stats, which[k], text,
-                                    sizeof(text)));
+                       figure_write(&rows->list[i].stats, which[k]).text);
         }
     }
     return table_print(t);
@@ -105,19 +103,21 @@ print_rows(const struct history_rows *rows)
 /* Returns a fact about a version; NULL: not known.  `buffer` has 64 bytes. */
 static const char *
 version_fact(const struct history_rows *rows, const struct history_row *row,
-             size_t fact, char *buffer)
+             size_t fact, struct brief *buffer)
 {
     switch (fact) {
     case 0:
-        return row->who ? when_write(row->when_ns, rows->now_ns, buffer, 64)
-                        : NULL;
+        return row->who
+                   ? (*buffer = when_write(row->when_ns, rows->now_ns)).text
+                   : NULL;
     case 1:
         return row->who;
     case 2:
         return row->note && *row->note ? row->note : NULL;
     default:
-        return row->force_ns > 0 ? duration_round(row->force_ns, buffer, 64)
-                                 : NULL;
+        return row->force_ns > 0
+                   ? (*buffer = duration_round(row->force_ns)).text
+                   : NULL;
     }
 }
 
@@ -126,12 +126,12 @@ add_beside_changes(struct table *t, const struct history_rows *rows,
                    size_t first)
 {
     static const char *const facts[] = {"made", "by", "note", "in force"};
-    char buffer[64];
+    struct brief buffer;
 
     for (size_t k = 0; k < sizeof(facts) / sizeof(facts[0]); k++) {
         table_row_of(t, facts[k]);
         for (size_t i = first; i < rows->count; i++) {
-            const char *text = version_fact(rows, &rows->list[i], k, buffer);
+            const char *text = version_fact(rows, &rows->list[i], k, &buffer);
 
             if (text) {
                 table_cell(t, i - first + 1, "%s", text);
@@ -176,9 +176,8 @@ print_beside(const struct history_rows *rows)
         write_lower(figure_title(k), lower);
         table_row_of(t, lower);
         for (size_t i = first; i < rows->count; i++) {
-            table_cell(
-                t, i - first + 1, "%s",
-                figure_write(&rows->list[i].stats, k, text, sizeof(text)));
+            table_cell(t, i - first + 1, "%s",
+                       figure_write(&rows->list[i].stats, k).text);
         }
     }
     if (table_print(t)) {
@@ -202,9 +201,8 @@ print_history_title(const struct history_rows *rows)
         text_put(stdout, rows->name, false);
         fputs(", ", stdout);
     }
-    printf("%s to %s\n\n",
-           when_write(rows->begin_ns, rows->now_ns, begin, sizeof(begin)),
-           when_write(rows->end_ns, rows->now_ns, end, sizeof(end)));
+    printf("%s to %s\n\n", when_write(rows->begin_ns, rows->now_ns).text,
+           when_write(rows->end_ns, rows->now_ns).text);
 }
 
 /* Prints the most frequent outcomes of all rows together. */
@@ -255,8 +253,8 @@ print_source(const struct history_rows *rows)
     if (k->anew_ns >= rows->since_ns && k->anew_ns > 0 &&
         k->anew_ns <= rows->until_ns) {
         history_anew_words(k->anew_lost_ns, words);
-        printf("\nNote, %s:\n%s.\n",
-               when_write(k->anew_ns, rows->now_ns, when, sizeof(when)), words);
+        printf("\nNote, %s:\n%s.\n", when_write(k->anew_ns, rows->now_ns).text,
+               words);
     }
     if (k->last_ns == 0 && (k->damaged > 0 || k->state_lost)) {
         puts("\nThe last recording cannot be read: see bide doctor.");
@@ -268,11 +266,11 @@ print_source(const struct history_rows *rows)
     } else if (rows->now_ns > k->last_ns &&
                rows->now_ns - k->last_ns > 600000000000) {
         printf("\nLast recorded %s: everything later is one interval.\n",
-               when_write(k->last_ns, rows->now_ns, when, sizeof(when)));
+               when_write(k->last_ns, rows->now_ns).text);
     }
     if (rows->since_ns > 0 && rows->since_ns < k->hours_from_ns) {
         printf("\nHistory begins %s: older records were removed.\n",
-               when_write(k->hours_from_ns, rows->now_ns, when, sizeof(when)));
+               when_write(k->hours_from_ns, rows->now_ns).text);
     }
 }
 
@@ -288,12 +286,10 @@ print_no_calls(const struct history_rows *rows)
     }
     fputs(" were recorded", stdout);
     if (rows->since_ns > 0) {
-        printf(" since %s",
-               when_write(rows->since_ns, rows->now_ns, since, sizeof(since)));
+        printf(" since %s", when_write(rows->since_ns, rows->now_ns).text);
     }
     if (rows->until_ns != UINT64_MAX) {
-        printf(" until %s",
-               when_write(rows->until_ns, rows->now_ns, until, sizeof(until)));
+        printf(" until %s", when_write(rows->until_ns, rows->now_ns).text);
     }
     puts(".");
 }

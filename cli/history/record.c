@@ -214,12 +214,11 @@ print_recording(const struct recorded *done)
         puts("already recorded");
     } else {
         printf("%s to %s: %u %s, history of %s",
-               when_write_iso(done->result.begin_ns, begin, sizeof(begin)),
-               when_write_iso(done->result.end_ns, end, sizeof(end)),
-               done->result.cells,
+               when_write_iso(done->result.begin_ns).text,
+               when_write_iso(done->result.end_ns).text, done->result.cells,
                text_plural(done->result.cells, "policy or scope",
                            "policies and scopes"),
-               text_bytes(done->result.bytes, size, sizeof(size)));
+               text_bytes(done->result.bytes).text);
         if (done->result.pruned > 0) {
             printf(", %u old records removed", done->result.pruned);
         }

@@ -118,10 +118,10 @@ add_guard_cell(struct table *t, size_t at, size_t column,
     char text[32];
 
     if (column == BUDGET) {
-        table_cell(t, at, "%s", guard_level(g, text, sizeof(text)));
+        table_cell(t, at, "%s", guard_level(g).text);
         return;
     }
-    table_cell(t, at, "%s", guard_state(g, text, sizeof(text)));
+    table_cell(t, at, "%s", guard_state(g).text);
     if (!guard_is_closed(g)) {
         table_mark_cell(t, at);
     }
@@ -151,8 +151,7 @@ add_column_cell(struct table *t, size_t at, size_t column,
         break;
     default:
         if (figure < FIGURE_LATENCY || c->stats.latency_succeeded.count > 0) {
-            table_cell(t, at, "%s",
-                       figure_write(&c->stats, figure, text, sizeof(text)));
+            table_cell(t, at, "%s", figure_write(&c->stats, figure).text);
         }
     }
 }
@@ -206,7 +205,7 @@ print_cell_outcomes(const struct admin_cell *c)
         figure_outcome(&c->outcomes[i], all);
     }
     if (left > 0) {
-        printf("   others %s", text_share(left, all, 0, share, sizeof(share)));
+        printf("   others %s", text_share(left, all, 0).text);
     }
     putchar('\n');
 }

@@ -41,14 +41,14 @@ write_opening_rules(FILE *out, const struct breaker_rules *b)
                                                : b->window.calls);
     } else {
         fprintf(out, "at least %u attempts fail within %s", b->min_calls,
-                duration_round(b->window.ns, text, sizeof(text)));
+                duration_round(b->window.ns).text);
     }
     if (b->consecutive != UINT32_MAX) {
         fprintf(out, ", or %u in a row fail", b->consecutive);
     }
     if (b->slow_after_ns != DURATION_NONE) {
         fprintf(out, ", or %.15g%% take longer than %s", b->slow_rate * 100,
-                duration_round(b->slow_after_ns, text, sizeof(text)));
+                duration_round(b->slow_after_ns).text);
     }
 }
 
@@ -68,11 +68,10 @@ describe_breaker(const struct breaker_rules *b)
     if (b->min_processes > 1) {
         fprintf(out, ", in at least %u processes", b->min_processes);
     }
-    fprintf(out, "; stays open for %s",
-            duration_round(b->open_for_ns, time, sizeof(time)));
+    fprintf(out, "; stays open for %s", duration_round(b->open_for_ns).text);
     if (b->open_factor > 1) {
         fprintf(out, ", x%.15g each time, up to %s", b->open_factor,
-                duration_round(b->open_max_ns, time, sizeof(time)));
+                duration_round(b->open_max_ns).text);
     }
     fprintf(out, "; then %u %s", b->probes,
             text_plural(b->probes, "probe", "probes"));
@@ -110,14 +109,13 @@ print_states(const struct counts *parts)
         const struct admin_guard *g = &parts->list[i].guard;
 
         table_row_of(t, guard_scope(parts->list[i].cell.scope));
-        table_cell(t, 1, "%s%s", guard_state(g, text, sizeof(text)),
+        table_cell(t, 1, "%s%s", guard_state(g).text,
                    g->damaged ? " (damaged)" : "");
         if (state_since_ns(g) > 0) {
             table_cell(t, 2, "%s",
-                       when_write(state_since_ns(g), clock_realtime_ns(), text,
-                                  sizeof(text)));
+                       when_write(state_since_ns(g), clock_realtime_ns()).text);
         }
-        table_cell(t, 3, "%s", text_count(g->opened, text, sizeof(text)));
+        table_cell(t, 3, "%s", text_count(g->opened).text);
         if (!guard_is_closed(g)) {
             table_mark_row(t);
         }
@@ -184,8 +182,7 @@ print_transitions(const struct counts *parts)
     for (size_t i = 0; i < count && i < TRANSITIONS_SHOWN; i++) {
         table_row(t);
         table_cell(t, 0, "%s",
-                   when_write(rows[i].when_ns, clock_realtime_ns(), when,
-                              sizeof(when)));
+                   when_write(rows[i].when_ns, clock_realtime_ns()).text);
         table_cell(t, 1, "%s", guard_scope(rows[i].scope));
         table_cell(t, 2, "%s", guard_word(rows[i].to));
     }
@@ -280,7 +277,7 @@ reset_breaker(struct command_line *line, const struct policy *p,
         printf("%s%s%s: closed, was %s\n", p->name,
                *part->cell.scope ? " " : "",
                *part->cell.scope ? guard_scope(part->cell.scope) : "",
-               guard_state(&part->guard, state, sizeof(state)));
+               guard_state(&part->guard).text);
     }
     if (p->breaker.mode != BREAKER_ON) {
         printf("It is still forced %s. To end that: bide breaker %s auto\n",

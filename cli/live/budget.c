@@ -71,7 +71,7 @@ print_budget_rules(const struct policy *p)
     if (b->kind == BUDGET_RATIO) {
         printf("; retries up to %.15g%% of the calls%s plus %.15g/s, over %s\n",
                b->ratio * 100, b->earn == EARN_SUCCESS ? " that succeed" : "",
-               b->min_rate, duration_round(b->window_ns, text, sizeof(text)));
+               b->min_rate, duration_round(b->window_ns).text);
         return;
     }
     printf("; %.15g tokens, a %s costs %.15g, a success returns %.15g",
@@ -117,13 +117,12 @@ print_levels(const struct policy *p, const struct counts *parts)
         const struct admin_guard *g = &parts->list[i].guard;
 
         table_row_of(t, guard_scope(parts->list[i].cell.scope));
-        table_cell(t, 1, "%s%s", guard_level(g, text, sizeof(text)),
+        table_cell(t, 1, "%s%s", guard_level(g).text,
                    g->budget_damaged ? " (damaged)" : "");
         if (p->budget.kind == BUDGET_TOKENS) {
             table_cell(t, 2, "%.15g of %.15g", guard_tokens(p, g), capacity);
         }
-        table_cell(t, 3, "%s",
-                   text_count(g->budget_refused, text, sizeof(text)));
+        table_cell(t, 3, "%s", text_count(g->budget_refused).text);
         if (g->budget_level < 1) {
             table_mark_row(t);
         }
@@ -197,7 +196,7 @@ fill_budget(struct command_line *line, const struct policy *p,
         printf("%s%s%s: full, was at %s\n", p->name,
                *part->cell.scope ? " " : "",
                *part->cell.scope ? guard_scope(part->cell.scope) : "",
-               guard_level(&part->guard, level, sizeof(level)));
+               guard_level(&part->guard).text);
     }
     return STATUS_DONE;
 }

@@ -34,8 +34,7 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
     } else {
         table_cell(t, ATTEMPTS, "%u of %u", s->call.attempts, s->call.allowed);
     }
-    table_cell(t, WAKES_IN, "%s",
-               duration_round(s->wakes_in_ns, left, sizeof(left)));
+    table_cell(t, WAKES_IN, "%s", duration_round(s->wakes_in_ns).text);
     if (*s->call.outcome) {
         table_cell(t, LAST_OUTCOME, "%s", s->call.outcome);
     }

@@ -89,15 +89,12 @@ add_count_cells(struct table *t, const struct count *c)
     if (!c) {
         return;
     }
-    table_cell(t, CALLS, "%s",
-               text_count(counter_calls(&c->cell.stats), text, sizeof(text)));
-    table_cell(
-        t, RETRIES, "%s",
-        text_share(c->cell.stats.retries, firsts, 1, text, sizeof(text)));
+    table_cell(t, CALLS, "%s", text_count(counter_calls(&c->cell.stats)).text);
+    table_cell(t, RETRIES, "%s",
+               text_share(c->cell.stats.retries, firsts, 1).text);
     if (c->cell.stats.latency_succeeded.count > 0) {
         table_cell(t, P95, "%s",
-                   duration_round(c->cell.stats.latency_succeeded.p95_ns, text,
-                                  sizeof(text)));
+                   duration_round(c->cell.stats.latency_succeeded.p95_ns).text);
     }
     if (c->sleeping > 0) {
         table_cell(t, SLEEPING, "%u", c->sleeping);
@@ -138,10 +135,10 @@ add_guard_cells(struct table *t, const struct admin_guard *g)
     char text[32];
 
     if (g->mode != BREAKER_OFF) {
-        table_cell(t, BREAKER, "%s", guard_state(g, text, sizeof(text)));
+        table_cell(t, BREAKER, "%s", guard_state(g).text);
     }
     if (g->has_budget) {
-        table_cell(t, BUDGET, "%s", guard_level(g, text, sizeof(text)));
+        table_cell(t, BUDGET, "%s", guard_level(g).text);
     }
     if (!guard_is_closed(g)) {
         table_mark_cell(t, BREAKER);

@@ -45,21 +45,20 @@ column_of(const struct plot *p, uint64_t ns)
 char *
 plot_axis(const struct plot *p)
 {
-    char middle[32], end[32];
+    struct brief middle = duration_round(p->end_ns / 2);
+    struct brief end = duration_round(p->end_ns);
     char *axis = malloc(p->width + 1);
     size_t half;
 
     if (!axis) {
         return NULL;
     }
-    duration_round(p->end_ns / 2, middle, sizeof(middle));
-    duration_round(p->end_ns, end, sizeof(end));
     memset(axis, ' ', p->width);
     axis[p->width] = '\0';
     axis[0] = '0';
-    half = p->width / 2 - strlen(middle) / 2;
-    memcpy(axis + half, middle, strlen(middle));
-    memcpy(axis + p->width - strlen(end), end, strlen(end));
+    half = p->width / 2 - strlen(middle.text) / 2;
+    memcpy(axis + half, middle.text, strlen(middle.text));
+    memcpy(axis + p->width - strlen(end.text), end.text, strlen(end.text));
     return axis;
 }
 

@@ -270,91 +270,89 @@ text_put_folded(FILE *out, const char *text, size_t at, size_t indent,
     }
 }
 
-char *
-text_count(uint64_t count, char *buffer, size_t size)
+struct brief
+text_count(uint64_t count)
 {
+    struct brief out;
     char digits[32];
     int length =
         snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
     size_t at = 0;
 
-    for (int i = 0; i < length && at + 2 < size; i++) {
+    for (int i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0) {
-            buffer[at++] = ',';
+            out.text[at++] = ',';
         }
-        buffer[at++] = digits[i];
+        out.text[at++] = digits[i];
     }
-    buffer[at] = '\0';
-    return buffer;
+    out.text[at] = '\0';
+    return out;
 }
 
-char *
-text_bytes(uint64_t bytes, char *buffer, size_t size)
+struct brief
+text_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double number = (double)bytes;
+    struct brief out;
     size_t i = 0;
-    char text[32];
 
     for (; i < 4 && number >= 1023.95; i++) {
         number /= 1024;
     }
-    text_number(number, text, sizeof(text));
-    snprintf(buffer, size, "%s %s", text, units[i]);
-    return buffer;
+    out = text_number(number);
+    strcat(strcat(out.text, " "), units[i]);
+    return out;
 }
 
 /* Writes the number with at most `decimals` decimals, without zeros at the end.
  */
-static char *
-write_decimals(double number, int decimals, char *buffer, size_t size)
+static struct brief
+write_decimals(double number, int decimals)
 {
-    char *end = buffer + snprintf(buffer, size, "%.*f", decimals, number);
+    struct brief out;
+    char *end = out.text +
+                snprintf(out.text, sizeof(out.text), "%.*f", decimals, number);
 
     while (decimals > 0 && (end[-1] == '0' || end[-1] == '.')) {
         decimals = *--end == '.' ? 0 : decimals;
         *end = '\0';
     }
-    return buffer;
+    return out;
 }
 
-char *
-text_number(double number, char *buffer, size_t size)
+struct brief
+text_number(double number)
 {
-    if (number >= 100) {
-        return text_count((uint64_t)(number + 0.5), buffer, size);
-    }
-    return write_decimals(number,
-                          number >= 10    ? 1
-                          : number >= 0.1 ? 2
-                                          : 4,
-                          buffer, size);
+    return number >= 100 ? text_count((uint64_t)(number + 0.5))
+                         : write_decimals(number, number >= 10    ? 1
+                                                  : number >= 0.1 ? 2
+                                                                  : 4);
 }
 
-char *
-text_plain(double number, char *buffer, size_t size)
+struct brief
+text_plain(double number)
 {
-    return write_decimals(number, 6, buffer, size);
+    return write_decimals(number, 6);
 }
 
-char *
-text_share(uint64_t part, uint64_t whole, int decimals, char *buffer,
-           size_t size)
+struct brief
+text_share(uint64_t part, uint64_t whole, int decimals)
 {
     double least = decimals == 2 ? 0.01 : decimals == 1 ? 0.1 : 1;
     double share = whole ? 100.0 * (double)part / (double)whole : 0;
+    struct brief out = {"-"};
 
     if (whole == 0) {
-        snprintf(buffer, size, "-");
-        return buffer;
+        return out;
     }
     if (part > 0 && share < least) {
         share = least;
     } else if (part < whole && share > 100 - least) {
         share = 100 - least;
     }
-    snprintf(buffer, size, "%.*f%%", decimals, share);
-    return buffer;
+    snprintf(out.text, sizeof(out.text), "%.*f%%", decimals, share);
+    return out;
 }
 
 const char *

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/plain.h"
+
 /* Uses the character set of the locale, but not its format of numbers.  Call it
  * once, before the other functions. */
 void text_locale(void);
@@ -46,23 +48,21 @@ size_t text_line_length(const char *text, size_t least, size_t width);
 void text_put_folded(FILE *out, const char *text, size_t at, size_t indent,
                      size_t width);
 
-/* Writes 30214 as "30,214".  Needs 32 bytes; returns the buffer. */
-char *text_count(uint64_t count, char *buffer, size_t size);
+/* Writes 30214 as "30,214". */
+struct brief text_count(uint64_t count);
 
-/* Writes a number of at least 0 for people: "3,510", "12.3", "0.25".  Needs 32
- * bytes; returns the buffer. */
-char *text_number(double number, char *buffer, size_t size);
+/* Writes a number of at least 0 for people: "3,510", "12.3", "0.25". */
+struct brief text_number(double number);
 
 /* Writes a number for programs, with six decimals at most and no exponent. */
-char *text_plain(double number, char *buffer, size_t size);
+struct brief text_plain(double number);
 
-/* Writes "631 B", "2.71 MiB".  Needs 32 bytes; returns the buffer. */
-char *text_bytes(uint64_t bytes, char *buffer, size_t size);
+/* Writes "631 B", "2.71 MiB". */
+struct brief text_bytes(uint64_t bytes);
 
 /* Writes "99.91%"; "100%" only if part = whole, "0%" only if part = 0, and "-"
- * if whole = 0.  Returns the buffer. */
-char *text_share(uint64_t part, uint64_t whole, int decimals, char *buffer,
-                 size_t size);
+ * if whole = 0. */
+struct brief text_share(uint64_t part, uint64_t whole, int decimals);
 
 /* Returns the word that fits the count: "1 policy", "2 policies". */
 const char *text_plural(uint64_t count, const char *one, const char *many);

@@ -233,8 +233,7 @@ report_apply(struct command_line *line, const struct change *c,
     }
     print_summary(counts, policies, dry_run);
     if (changes > 0 && c->change.for_ns > 0) {
-        printf("until %s\n",
-               when_write_until(end_ns, now_ns, until, sizeof(until)));
+        printf("until %s\n", when_write_until(end_ns, now_ns).text);
     }
     change_print_told(c, results);
     change_say_covers(results);

@@ -215,8 +215,7 @@ report_edit(struct command_line *line, const struct change *c,
         }
         if (r->until_ns > 0 && !j) {
             printf("until %s, then v%u is in force again\n",
-                   when_write_until(r->until_ns, clock_realtime_ns(), until,
-                                    sizeof(until)),
+                   when_write_until(r->until_ns, clock_realtime_ns()).text,
                    r->back_to);
         }
         if (c->forces && rc == 0) {

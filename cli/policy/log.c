@@ -34,14 +34,12 @@ log_row(struct log *log, const struct record *r, const char *what)
         table_cell(log->table, i++, "%s", r->name);
     }
     table_cell(log->table, i++, "%u", r->version);
-    table_cell(log->table, i++, "%s",
-               when_write(r->when_ns, log->now_ns, when, sizeof(when)));
+    table_cell(log->table, i++, "%s", when_write(r->when_ns, log->now_ns).text);
     table_cell(log->table, i++, "%s", r->who);
     if (record_end(r) > 0) {
-        table_cell(
-            log->table, i++, "%s%suntil %s", what,
-            *what ? ", " : "same rules, ",
-            when_write(record_end(r), log->now_ns, until, sizeof(until)));
+        table_cell(log->table, i++, "%s%suntil %s", what,
+                   *what ? ", " : "same rules, ",
+                   when_write(record_end(r), log->now_ns).text);
         table_mark_row(log->table);
     } else {
         table_cell(log->table, i++, "%s", *what ? what : "nothing");

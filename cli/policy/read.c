@@ -92,13 +92,12 @@ print_guard(const struct policy *p, const struct count *part)
 
     if (!guard_is_closed(g)) {
         printf("# breaker%s%s: %s%s: bide breaker %s\n", of, scope,
-               guard_state(g, text, sizeof(text)),
-               g->damaged ? ", damaged" : "", p->name);
+               guard_state(g).text, g->damaged ? ", damaged" : "", p->name);
     }
     if (g->budget_damaged || (g->has_budget && g->budget_level < 1)) {
         printf("# budget%s%s: %s left%s: bide budget %s\n", of, scope,
-               guard_level(g, text, sizeof(text)),
-               g->budget_damaged ? ", damaged" : "", p->name);
+               guard_level(g).text, g->budget_damaged ? ", damaged" : "",
+               p->name);
     }
 }
 
@@ -149,7 +148,7 @@ print_record(struct admin *registry, const struct record *r, bool present)
 
     printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");
     text_put(stdout, r->who, false);
-    printf(", %s\n", when_write_iso(r->when_ns, when, sizeof(when)));
+    printf(", %s\n", when_write_iso(r->when_ns).text);
     print_note(r->note);
     rc = present ? layer_each(registry, r, print_layers, NULL)
                  : print_layers(NULL, NULL, r->parts + 1, r->part_count - 1);

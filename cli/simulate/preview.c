@@ -56,15 +56,9 @@ print_preview_json(const struct forecast *f)
 static char *
 write_range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)
 {
-    char from[32], to[32];
-
-    duration_round(min_ns, from, sizeof(from));
-    duration_round(max_ns, to, sizeof(to));
-    if (min_ns == max_ns) {
-        snprintf(buffer, size, "%s", to);
-    } else {
-        snprintf(buffer, size, "%s .. %s", from, to);
-    }
+    snprintf(buffer, size, "%s%s%s",
+             min_ns == max_ns ? "" : duration_round(min_ns).text,
+             min_ns == max_ns ? "" : " .. ", duration_round(max_ns).text);
     return buffer;
 }
 
@@ -155,7 +149,7 @@ print_preview(const struct forecast *f)
     } while (rc == 0 && from < f->count && !ferror(stdout));
     if (rc == 0 && f->left_out > 0) {
         printf("Not shown: %s more %s. To see all: --attempts %zu or --json.\n",
-               text_count(f->left_out, left, sizeof(left)),
+               text_count(f->left_out).text,
                text_plural(f->left_out, "attempt", "attempts"),
                1 + f->count + f->left_out);
     }
@@ -175,11 +169,11 @@ print_reason(const struct forecast *f)
         break;
     case BIDE_BY_MAX_ELAPSED:
         printf(" (no attempt begins %s or more after the first)",
-               duration_round(f->policy->max_elapsed_ns, limit, sizeof(limit)));
+               duration_round(f->policy->max_elapsed_ns).text);
         break;
     case BIDE_BY_DEADLINE:
         printf(" (no wait ends %s or more after the call began)",
-               duration_round(f->policy->deadline_ns, limit, sizeof(limit)));
+               duration_round(f->policy->deadline_ns).text);
         break;
     default:
         break;

@@ -101,7 +101,7 @@ add_assumptions(struct replay *r)
             r,
             "The longest interval is %s. Calls are spread evenly within "
             "it; its peaks are unknown.",
-            duration_round(h->longest_ns, text, sizeof(text)));
+            duration_round(h->longest_ns).text);
     }
     if (h->scope_count > 1) {
         add_assumption(
@@ -141,8 +141,8 @@ print_replay(const struct replay *r)
 
     text_put(stdout, s->policy[0]->name, false);
     printf(", %s to %s, seed %llu\n",
-           when_write(r->history.begin_ns, r->now_ns, begin, sizeof(begin)),
-           when_write(r->history.end_ns, r->now_ns, end, sizeof(end)),
+           when_write(r->history.begin_ns, r->now_ns).text,
+           when_write(r->history.end_ns, r->now_ns).text,
            (unsigned long long)s->traffic.seed);
     if (s->changes) {
         fputs("changed: ", stdout);
@@ -214,10 +214,8 @@ say_no_calls(const struct replay *r)
     char since[64], until[64];
 
     say("%s: no calls were recorded from %s to %s",
-        r->simulated.policy[0]->name,
-        when_write_iso(r->since_ns, since, sizeof(since)),
-        when_write_iso(r->until_ns < r->now_ns ? r->until_ns : r->now_ns, until,
-                       sizeof(until)));
+        r->simulated.policy[0]->name, when_write_iso(r->since_ns).text,
+        when_write_iso(r->until_ns < r->now_ns ? r->until_ns : r->now_ns).text);
     return STATUS_NO;
 }
 

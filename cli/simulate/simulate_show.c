@@ -205,20 +205,21 @@ add_figure(struct table *t, const struct simulated *s, const struct figure *f)
 {
     int first = s->recorded && f->replayed == UNRECORDED;
     const struct traffic_report *r;
-    char text[32];
+    struct brief text;
 
     table_row_of(t, f->name);
     for (int i = first; (r = report_of(s, i)); i++) {
         uint64_t value = figure_of(r, f);
 
         if (f->form == COUNT) {
-            text_count(value, text, sizeof(text));
+            text = text_count(value);
         } else if (f->form == SHARE) {
-            text_share(value, r->calls, 2, text, sizeof(text));
+            text = text_share(value, r->calls, 2);
         } else {
-            snprintf(text, sizeof(text), "%.2fx", per_call(value, r->calls));
+            snprintf(text.text, sizeof(text.text), "%.2fx",
+                     per_call(value, r->calls));
         }
-        table_cell(t, (size_t)i + 1, "%s", text);
+        table_cell(t, (size_t)i + 1, "%s", text.text);
     }
 }
 
@@ -240,8 +241,7 @@ add_times(struct table *t, const struct simulated *s, bool answers)
                               : traffic_at_ns(answers ? &r->answer : &r->took,
                                               percentiles[i].share);
 
-            table_cell(t, (size_t)k + 1, "%s",
-                       duration_round(ns, text, sizeof(text)));
+            table_cell(t, (size_t)k + 1, "%s", duration_round(ns).text);
         }
     }
 }
@@ -311,7 +311,7 @@ add_plot_row(struct table *t, const struct traffic_report *r,
         values[i] = per_second(r, i, line);
     }
     drawn = plot_series(values, TRAFFIC_SLICES, top, width);
-    table_cell(t, 1, "%s", text_number(peak, text, sizeof(text)));
+    table_cell(t, 1, "%s", text_number(peak).text);
     table_cell(t, 2, "%s", drawn ? drawn : "");
     free(drawn);
 }

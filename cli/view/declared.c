@@ -32,10 +32,8 @@ declared_compile(const struct cell_declared *d, const char *name,
 static int
 print_declared(const struct cell_declared *d, const char *name, bool as_json)
 {
-    char when[64];
     struct json *j;
 
-    when_write_iso(d->when_ns, when, sizeof(when));
     if (as_json) {
         j = json_object_new();
         json_put_text(j, "policy", name);
@@ -50,7 +48,7 @@ print_declared(const struct cell_declared *d, const char *name, bool as_json)
     fputs("# declared by ", stdout);
     text_put(stdout, d->by.program, false);
     printf(" (pid %" PRIu32 "%s), %s; the registry does not define it\n",
-           d->by.pid, who_where(&d->by), when);
+           d->by.pid, who_where(&d->by), when_write_iso(d->when_ns).text);
     text_put(stdout, d->text, true);
     return STATUS_DONE;
 }

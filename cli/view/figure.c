@@ -41,29 +41,29 @@ figure_shown(const struct bide_stats *s, size_t figure)
                                    counter_of(s, row) > 0));
 }
 
-const char *
-figure_write(const struct bide_stats *s, size_t figure, char *out, size_t size)
+struct brief
+figure_write(const struct bide_stats *s, size_t figure)
 {
     const struct counter_row *row = row_of(figure);
     uint64_t ns;
 
     if (figure == 0) {
-        return text_count(counter_calls(s), out, size);
+        return text_count(counter_calls(s));
     }
     if (row) {
         uint64_t count = counter_of(s, row);
 
         return row->unit == COUNTER_OF_CALLS
-                   ? text_share(count, counter_calls(s), 2, out, size)
-               : row->unit == COUNTER_OF_SLEPT
-                   ? duration_round(count, out, size)
-                   : text_count(count, out, size);
+                   ? text_share(count, counter_calls(s), 2)
+               : row->unit == COUNTER_OF_SLEPT ? duration_round(count)
+                                               : text_count(count);
     }
     memcpy(&ns,
            (const char *)&s->latency_succeeded +
                latencies[figure - FIGURE_LATENCY].offset,
            sizeof(ns));
-    return s->latency_succeeded.count > 0 ? duration_round(ns, out, size) : "-";
+    return s->latency_succeeded.count > 0 ? duration_round(ns)
+                                          : (struct brief){"-"};
 }
 
 static void
@@ -114,5 +114,5 @@ figure_outcome(const struct cell_outcome *o, uint64_t all)
 
     fputs("   ", stdout);
     text_put(stdout, o->name, false);
-    printf(" %s", text_share(o->count, all, 0, share, sizeof(share)));
+    printf(" %s", text_share(o->count, all, 0).text);
 }

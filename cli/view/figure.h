@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <bide.h>
+#include "base/plain.h"
 #include "cli/out/json.h"
 #include "live/counter.h"
 #include "live/counters.h"
@@ -21,9 +22,8 @@ const char *figure_title(size_t figure); /* NULL: not in tables */
 bool figure_shown(const struct bide_stats *s, size_t figure);
 
 /* Writes a figure for tables ("98.2%", "1.3s"; "-" for a latency without
- * attempts).  Returns `out`, which needs 32 bytes. */
-const char *figure_write(const struct bide_stats *s, size_t figure, char *out,
-                         size_t size);
+ * attempts). */
+struct brief figure_write(const struct bide_stats *s, size_t figure);
 
 /* Adds an object "calls", the counters of attempts, an object "latency_ms" with
  * one object for each kind of attempt, and an object "outcomes". */

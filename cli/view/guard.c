@@ -122,57 +122,51 @@ guard_word(int state)
 }
 
 /* Rounds up to whole seconds, because "0s" would mean that the time is over. */
-static void
-write_open(uint64_t left_ns, char *buffer, size_t size)
+static struct brief
+write_open(uint64_t left_ns)
 {
-    char text[32];
+    struct brief out;
 
     if (left_ns > SECOND_NS) {
         left_ns = (left_ns + SECOND_NS - 1) / SECOND_NS * SECOND_NS;
     }
-    snprintf(buffer, size, "OPEN %.20s",
-             duration_round(left_ns, text, sizeof(text)));
+    snprintf(out.text, sizeof(out.text), "OPEN %.20s",
+             duration_round(left_ns).text);
+    return out;
 }
 
-char *
-guard_state(const struct admin_guard *g, char *buffer, size_t size)
+struct brief
+guard_state(const struct admin_guard *g)
 {
-    switch (g->mode) {
-    case BREAKER_OPEN:
-        snprintf(buffer, size, "forced open");
-        break;
-    case BREAKER_CLOSED:
-        snprintf(buffer, size, "forced closed");
-        break;
-    case BREAKER_ON:
-        if (g->state == STATE_OPEN) {
-            write_open(g->open_for_ns, buffer, size);
-        } else {
-            snprintf(buffer, size, "%s", guard_word(g->state));
-        }
-        break;
-    default:
-        snprintf(buffer, size, "-");
+    struct brief out = {"-"};
+
+    if (g->mode == BREAKER_ON && g->state == STATE_OPEN) {
+        return write_open(g->open_for_ns);
     }
-    return buffer;
+    if (g->mode != BREAKER_OFF) {
+        strcpy(out.text, g->mode == BREAKER_OPEN     ? "forced open"
+                         : g->mode == BREAKER_CLOSED ? "forced closed"
+                                                     : guard_word(g->state));
+    }
+    return out;
 }
 
-char *
-guard_level(const struct admin_guard *g, char *buffer, size_t size)
+struct brief
+guard_level(const struct admin_guard *g)
 {
     double percent = g->budget_level * 100;
+    struct brief out = {"-"};
 
     if (!g->has_budget) {
-        snprintf(buffer, size, "-");
-        return buffer;
+        return out;
     }
     if (percent > 0 && percent < 1) {
         percent = 1;
     } else if (percent < 100 && percent > 99) {
         percent = 99;
     }
-    snprintf(buffer, size, "%.0f%%", percent);
-    return buffer;
+    snprintf(out.text, sizeof(out.text), "%.0f%%", percent);
+    return out;
 }
 
 /* Returns the tokens in the budget, rounded to thousandths, the unit in which
@@ -236,8 +230,7 @@ guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
     if (asprintf(&note,
                  "note: %s has the maximum of %s scopes; %s %s further ones "
                  "were used: they share (others)",
-                 name, text_count(scopes, most, sizeof(most)),
-                 text_count(refused, times, sizeof(times)),
+                 name, text_count(scopes).text, text_count(refused).text,
                  text_plural(refused, "time", "times")) < 0) {
         return NULL;
     }

@@ -8,6 +8,7 @@
 
 #include <bide.h>
 #include "admin/guard.h"
+#include "base/plain.h"
 #include "cli/command/command.h"
 #include "cli/out/json.h"
 #include "count.h"
@@ -29,12 +30,11 @@ bool guard_has_budget(const struct policy *p);
 /* Reports whether the policy has a breaker, or a budget for each scope. */
 bool guard_by_scope(const struct policy *p);
 /* Writes the state of the breaker: "closed", "OPEN 12s", "half open", "forced
- * open", "forced closed"; "-" if it is off.  Both functions need 32 bytes and
- * return the buffer. */
-char *guard_state(const struct admin_guard *g, char *buffer, size_t size);
+ * open", "forced closed"; "-" if it is off. */
+struct brief guard_state(const struct admin_guard *g);
 /* Writes the level of the budget: "100%" only if full, "0%" only if empty; "-"
  * if there is no budget. */
-char *guard_level(const struct admin_guard *g, char *buffer, size_t size);
+struct brief guard_level(const struct admin_guard *g);
 
 double guard_tokens(const struct policy *p, const struct admin_guard *g);
 bool guard_is_closed(const struct admin_guard *g); /* allows all calls */

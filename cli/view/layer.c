@@ -25,10 +25,8 @@ layer_line(const struct record_part *parts, size_t count, const char *of,
         draft_text(&line, parts[*at].value ? parts[*at].value : "not set");
     }
     draft_text(&line, " until ");
-    draft_text(&line,
-               now_ns
-                   ? when_write(first->until_ns, now_ns, until, sizeof(until))
-                   : when_write_iso(first->until_ns, until, sizeof(until)));
+    draft_text(&line, now_ns ? when_write(first->until_ns, now_ns).text
+                             : when_write_iso(first->until_ns).text);
     snprintf(number, sizeof(number), " (version %u", first->version);
     draft_text(&line, number);
     draft_text(&line, of ? " of " : "");

@@ -46,15 +46,16 @@ put_perf(struct draft *out, const struct past_alarm *a, const char *what,
          double value, const char *unit, double warn, double crit)
 {
     const double numbers[] = {value, warn, crit};
-    char text[3][32] = {"U"}, all[256];
+    struct brief text[3] = {{"U"}};
+    char all[256];
 
     for (size_t i = 0; i < 3; i++) {
         if (numbers[i] >= 0) {
-            text_plain(numbers[i], text[i], sizeof(text[i]));
+            text[i] = text_plain(numbers[i]);
         }
     }
     snprintf(all, sizeof(all), " '%s_%s'=%s%s;%s;%s;0%s", a->name, what,
-             text[0], value >= 0 ? unit : "", text[1], text[2],
+             text[0].text, value >= 0 ? unit : "", text[1].text, text[2].text,
              *unit == '%' ? ";100" : "");
     draft_text(out, all);
 }
@@ -100,7 +101,7 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
                size_t size)
 {
     const struct policy *p = a->policy;
-    char few[64], when[64], since[80] = "", rejected[64] = "", share[32];
+    char few[64], since[80] = "", rejected[100] = "";
     const char *why = a->verdict.level != ALARM_OK ? a->verdict.words
                       : p->paused ? "paused, each call is refused"
                       : p->breaker.mode == BREAKER_OPEN
@@ -113,13 +114,12 @@ describe_alarm(const struct check *c, const struct past_alarm *a, char *out,
              (unsigned long long)a->seen.calls);
     if (a->verdict.level != ALARM_OK &&
         a->recorded.level == (uint8_t)a->verdict.level) {
-        when_write(a->recorded.since_ns, c->now_ns, when, sizeof(when));
-        snprintf(since, sizeof(since), ", since %s", when);
+        snprintf(since, sizeof(since), ", since %s",
+                 when_write(a->recorded.since_ns, c->now_ns).text);
     }
     if (a->rejected > 0) {
-        snprintf(
-            rejected, sizeof(rejected), ", %s of its calls rejected",
-            text_share(a->rejected, a->seen.calls, 0, share, sizeof(share)));
+        snprintf(rejected, sizeof(rejected), ", %s of its calls rejected",
+                 text_share(a->rejected, a->seen.calls, 0).text);
     }
     snprintf(out, size, "%s: %s%s%s", a->name, why, since, rejected);
 }

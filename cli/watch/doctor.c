@@ -50,7 +50,7 @@ add_registry_row(struct table *t, const struct doctor_report *r)
                text_plural(r->policies, "policy", "policies"),
                (unsigned long long)r->versions,
                text_plural(r->versions, "version", "versions"),
-               text_bytes(r->bytes, size, sizeof(size)));
+               text_bytes(r->bytes).text);
 }
 
 static void
@@ -69,7 +69,7 @@ add_live_row(struct table *t, const struct doctor_report *r)
     table_cell(t, 1, "%s: %u of %u cells, %u %s waiting, %s", r->live, r->cells,
                r->cells_max, r->sleeping,
                text_plural(r->sleeping, "call", "calls"),
-               text_bytes(r->live_bytes, size, sizeof(size)));
+               text_bytes(r->live_bytes).text);
 }
 
 /* Returns the time of the oldest record; 0 if there are no records. */
@@ -84,7 +84,7 @@ oldest_record_ns(const struct history_survey *h)
 static void
 add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
 {
-    char first[64], last[64], size[32], keep[32];
+    struct brief size = text_bytes(r->known.bytes);
     uint64_t records =
         r->history.minutes + r->history.hours + r->history.events;
 
@@ -93,19 +93,17 @@ add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
         table_cell(t, 1, "none");
         return;
     }
-    text_bytes(r->known.bytes, size, sizeof(size));
     if (oldest_record_ns(&r->history) == 0) {
-        table_cell(t, 1, "no records, %s", size);
+        table_cell(t, 1, "no records, %s", size.text);
         return;
     }
-    when_write(oldest_record_ns(&r->history), now_ns, first, sizeof(first));
-    when_write(r->known.last_ns, now_ns, last, sizeof(last));
     table_cell(
-        t, 1, "%s to %s, %llu %s of %u %s, %s of %s", first, last,
-        (unsigned long long)records, text_plural(records, "record", "records"),
-        r->known.cells,
+        t, 1, "%s to %s, %llu %s of %u %s, %s of %s",
+        when_write(oldest_record_ns(&r->history), now_ns).text,
+        when_write(r->known.last_ns, now_ns).text, (unsigned long long)records,
+        text_plural(records, "record", "records"), r->known.cells,
         text_plural(r->known.cells, "policy or scope", "policies and scopes"),
-        size, text_bytes(r->keep_bytes, keep, sizeof(keep)));
+        size.text, text_bytes(r->keep_bytes).text);
 }
 
 static void
@@ -119,7 +117,7 @@ add_deferred_row(struct table *t, const struct doctor_report *r)
                    (unsigned long long)r->deferred.waiting,
                    (unsigned long long)r->deferred.leased,
                    (unsigned long long)r->deferred.dead,
-                   text_bytes(r->deferred.bytes, size, sizeof(size)));
+                   text_bytes(r->deferred.bytes).text);
     } else {
         table_cell(t, 1, "none");
     }
@@ -132,9 +130,8 @@ add_space_row(struct table *t, const char *name, const struct doctor_space *s)
 
     if (s->known) {
         table_row_of(t, name);
-        table_cell(t, 1, "%s free of %s",
-                   text_bytes(s->free, free, sizeof(free)),
-                   text_bytes(s->size, size, sizeof(size)));
+        table_cell(t, 1, "%s free of %s", text_bytes(s->free).text,
+                   text_bytes(s->size).text);
     }
 }
 

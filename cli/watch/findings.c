@@ -27,7 +27,7 @@ static void
 write_facts(const struct doctor_finding *f, const char *bide, bool shell,
             struct fact facts[FACTS])
 {
-    char age[32], quoted[4 * sizeof(f->path) + 8];
+    char quoted[4 * sizeof(f->path) + 8];
     int i = 0;
 
 #define FACT(name, ...)    \
@@ -46,8 +46,8 @@ write_facts(const struct doctor_finding *f, const char *bide, bool shell,
     FACT("user", "%u", f->user);
     FACT("owner", "%u", f->owner);
     FACT("mode", "%s", f->mode);
-    FACT("size", "%s", text_bytes(f->bytes, age, sizeof(age)));
-    FACT("age", "%s", duration_round(f->age_ns, age, sizeof(age)));
+    FACT("size", "%s", text_bytes(f->bytes).text);
+    FACT("age", "%s", duration_round(f->age_ns).text);
     FACT("why", "%s", *f->words ? f->words : bide_strerror(f->rc));
 #undef FACT
     assert(i == FACTS);

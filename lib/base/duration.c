@@ -178,7 +178,7 @@ duration_write(uint64_t ns, char *buffer, size_t size)
 /* Writes "2m 52s": a whole number of units `i` and of the next smaller one.
  * Returns false if the rounded duration is a unit of the next larger kind. */
 static bool
-write_two_units(uint64_t ns, int i, char *buffer, size_t size)
+write_two_units(uint64_t ns, int i, struct brief *out)
 {
     uint64_t small = units[i + 1].ns, each = units[i].ns / small;
     uint64_t n = ns / small + (ns % small >= small / 2);
@@ -187,10 +187,10 @@ write_two_units(uint64_t ns, int i, char *buffer, size_t size)
     if (i > 0 && n >= units[i - 1].ns / small) {
         return false;
     }
-    used = snprintf(buffer, size, "%" PRIu64 "%s", n / each, units[i].name);
+    used = sprintf(out->text, "%" PRIu64 "%s", n / each, units[i].name);
     if (n % each) {
-        snprintf(buffer + used, size - (size_t)used, " %" PRIu64 "%s", n % each,
-                 units[i + 1].name);
+        sprintf(out->text + used, " %" PRIu64 "%s", n % each,
+                units[i + 1].name);
     }
     return true;
 }
@@ -198,7 +198,7 @@ write_two_units(uint64_t ns, int i, char *buffer, size_t size)
 /* Writes "12.3s": three digits of units `i`, without zeros at the end.  Returns
  * false if the rounded duration is a unit of the next larger kind. */
 static bool
-write_three_digits(uint64_t ns, int i, char *buffer, size_t size)
+write_three_digits(uint64_t ns, int i, struct brief *out)
 {
     uint64_t whole = ns / units[i].ns;
     int places = whole >= 100 ? 0 : whole >= 10 ? 1 : 2;
@@ -209,26 +209,28 @@ write_three_digits(uint64_t ns, int i, char *buffer, size_t size)
     if (n * units[i].ns >= units[i - 1].ns * scale) {
         return false; /* 999.9ms rounds to 1000ms, which is written as 1s */
     }
-    snprintf(buffer, size, "%s%s",
+    snprintf(out->text, sizeof(out->text), "%s%s",
              decimal_write((struct decimal){n, places}, number, sizeof(number)),
              units[i].name);
     return true;
 }
 
-char *
-duration_round(uint64_t ns, char *buffer, size_t size)
+struct brief
+duration_round(uint64_t ns)
 {
+    struct brief out;
     int i = UNITS - 1;
 
     if (ns == 0 || ns == DURATION_NONE) {
-        return duration_write(ns, buffer, size);
+        duration_write(ns, out.text, sizeof(out.text));
+        return out;
     }
     while (i > 0 && ns >= units[i - 1].ns) {
         i--;
     }
-    while (!(units[i].ns > SECOND_NS ? write_two_units : write_three_digits)(
-        ns, i, buffer, size)) {
+    while (!(units[i].ns > SECOND_NS ? write_two_units
+                                     : write_three_digits)(ns, i, &out)) {
         i--;
     }
-    return buffer;
+    return out;
 }

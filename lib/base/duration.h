@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plain.h"
+
 #define DURATION_NONE UINT64_MAX /* "none": no limit */
 #define DURATION_MAX (36500ull * 86400 * 1000000000)
 
@@ -32,8 +34,7 @@ int duration_read(const char *text, uint64_t *out,
 char *duration_write(uint64_t ns, char *buffer, size_t size);
 
 /* Writes a rounded text for people: three digits below a minute ("1.23s",
- * "18ms"), from there on two units ("2m 52s", "27m", "1d 12h").  Returns
- * `buffer`, which needs 32 bytes. */
-char *duration_round(uint64_t ns, char *buffer, size_t size);
+ * "18ms"), from there on two units ("2m 52s", "27m", "1d 12h"). */
+struct brief duration_round(uint64_t ns);
 
 #endif

@@ -5,6 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A short text as a value, so that a call that writes one can be an argument:
+ * printf("%s", duration_round(ns).text). */
+struct brief {
+    char text[64];
+};
+
 /* Returns the length of the UTF-8 character at `bytes`, and stores its code in
  * *out; 0 for bytes that do not encode a character: overlong forms, surrogates,
  * values above U+10FFFF, or more than the `left` bytes. */

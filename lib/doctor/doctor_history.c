@@ -68,16 +68,16 @@ judge_line(struct doctor *d)
     struct past *p = admin_past(d->admin);
     struct history_known k;
     uint64_t now;
-    char by[32], words[ALARM_WORDS];
+    char words[ALARM_WORDS];
 
     if (past_known(p, &k)) {
         return; /* found before */
     }
     now = past_now_ns(p);
     if (k.jump_ns) {
-        duration_round((uint64_t)llabs(k.jump_ns), by, sizeof(by));
         snprintf(words, sizeof(words), "%s by %s",
-                 k.jump_ns > 0 ? "forward" : "back", by);
+                 k.jump_ns > 0 ? "forward" : "back",
+                 duration_round((uint64_t)llabs(k.jump_ns)).text);
         doctor_find(d, FINDING_HISTORY_CLOCK, NULL, words);
     }
     if (k.anew_ns && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {

@@ -27,10 +27,9 @@ append_text(struct summary *s, const char *text)
 static void
 append_time(struct summary *s, const char *before, uint64_t ns)
 {
-    char text[32];
 
     append_text(s, before);
-    append_text(s, duration_round(ns, text, sizeof(text)));
+    append_text(s, duration_round(ns).text);
 }
 
 /* Appends a number with up to 6 decimals. */

@@ -72,14 +72,14 @@ judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
           uint64_t crit)
 {
     bool critical = p95_ns > crit; /* no limit is the highest number */
-    char seen[32], limit[32];
+    char limit[32];
 
     if (!critical && p95_ns <= warn) {
         return;
     }
     append_warning(
         v, critical ? ALARM_CRIT : ALARM_WARN, "p95",
-        duration_round(p95_ns, seen, sizeof(seen)), " above ",
+        duration_round(p95_ns).text, " above ",
         duration_write(critical ? crit : warn, limit, sizeof(limit)));
 }
 
@@ -90,7 +90,7 @@ judge_breaker(struct alarm_verdict *v, const struct policy *p,
 {
     bool critical = seen->breaker_ns >= p->crit.breaker_ns;
     bool scoped = *seen->scope != '\0';
-    char what[BIDE_NAME_MAX + 32], time[32];
+    char what[BIDE_NAME_MAX + 32];
 
     if (p->breaker.mode != BREAKER_ON || seen->breaker == STATE_CLOSED ||
         (!critical && seen->breaker_ns < p->warn.breaker_ns)) {
@@ -100,8 +100,7 @@ judge_breaker(struct alarm_verdict *v, const struct policy *p,
              seen->scope);
     append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, what,
                    seen->breaker == STATE_OPEN ? "open" : "half open",
-                   ", not closed for ",
-                   duration_round(seen->breaker_ns, time, sizeof(time)));
+                   ", not closed for ", duration_round(seen->breaker_ns).text);
 }
 
 void
@@ -109,7 +108,6 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
             struct alarm_verdict *out)
 {
     bool few = seen->calls < p->warn_min_calls;
-    char time[32];
 
     memset(out, 0, sizeof(*out));
     judge_breaker(out, p, seen);
@@ -131,7 +129,6 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
         append_warning(out, ALARM_UNKNOWN, "rates", "unknown",
                        seen->damaged ? ": " : ": one interval covers ",
                        seen->damaged ? "damaged history"
-                                     : duration_round(seen->unclear_ns, time,
-                                                      sizeof(time)));
+                                     : duration_round(seen->unclear_ns).text);
     }
 }

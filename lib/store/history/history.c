@@ -447,9 +447,6 @@ history_was_made(const char *dir)
 void
 history_anew_words(uint64_t lost_ns, char out[ALARM_WORDS])
 {
-    char by[32];
-
-    duration_round(lost_ns, by, sizeof(by));
     snprintf(out, ALARM_WORDS,
              lost_ns == ANEW_PUT_BACK
                  ? "an earlier live file was put back%.0s: calls since its "
@@ -459,7 +456,7 @@ history_anew_words(uint64_t lost_ns, char out[ALARM_WORDS])
                    "one interval"
                  : "live state began anew: calls of the %s before may be "
                    "missing",
-             by);
+             duration_round(lost_ns).text);
 }
 
 /* ---- names and bases ---- */

@@ -52,14 +52,13 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
                                   .when_ns = r->result.end_ns};
     uint64_t begun_ns = from->begun_ns - (uint64_t)s->jump_ns;
     bool moved = r->put_back || s->flags & HISTORY_REMADE;
-    char by[32];
     int rc = 0;
 
     if (r->jump_ns) {
-        duration_round((uint64_t)llabs(r->jump_ns), by, sizeof(by));
         snprintf(event.words, sizeof(event.words),
                  "the clock was set %s by %s%s",
-                 r->jump_ns > 0 ? "forward" : "back", by,
+                 r->jump_ns > 0 ? "forward" : "back",
+                 duration_round((uint64_t)llabs(r->jump_ns)).text,
                  s->jump_ns ? "; the times of counts do not follow it"
                             : " and is right again");
         rc = recording_event(r, "", "", &event);

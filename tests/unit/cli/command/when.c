@@ -103,10 +103,8 @@ a_time_to_come_is_written_with_the_time_that_is_left(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char text[64];
-
-        when_write_until(NOW + rows[i].left_ns, NOW, text, sizeof(text));
-        assert_string_equal(text, rows[i].text);
+        assert_string_equal(when_write_until(NOW + rows[i].left_ns, NOW).text,
+                            rows[i].text);
     }
 }
 

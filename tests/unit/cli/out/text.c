@@ -28,12 +28,9 @@ numbers_for_people_have_separators_and_no_exponent(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char text[32];
 
-        assert_string_equal(text_number(rows[i].number, text, sizeof(text)),
-                            rows[i].people);
-        assert_string_equal(text_plain(rows[i].number, text, sizeof(text)),
-                            rows[i].programs);
+        assert_string_equal(text_number(rows[i].number).text, rows[i].people);
+        assert_string_equal(text_plain(rows[i].number).text, rows[i].programs);
     }
 }
 
@@ -55,10 +52,8 @@ sizes_have_the_largest_unit_below_1024(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char text[32];
 
-        assert_string_equal(text_bytes(rows[i].bytes, text, sizeof(text)),
-                            rows[i].text);
+        assert_string_equal(text_bytes(rows[i].bytes).text, rows[i].text);
     }
 }
 
