@@ -195,15 +195,6 @@ say_usage(const struct command_line *line, const char *format, ...)
     return command->misused ? command->misused : STATUS_USAGE;
 }
 
-/* Stores in `arg` whether the newest version, which is visited first, is a
- * deletion. */
-static int
-keep_deleted(void *arg, const struct record *r)
-{
-    *(bool *)arg = r->deleted;
-    return 1;
-}
-
 int
 say_no_name(const char *before, const char *name)
 {
@@ -216,21 +207,20 @@ say_no_name(const char *before, const char *name)
 int
 say_no_policy(struct admin *registry, const char *name)
 {
-    const char *near;
-    bool deleted = false;
+    const struct failure *f = failure_last();
+    struct record r;
 
     if (!policy_name_ok(name)) {
         return say_no_name("", name);
     }
-    admin_each_version(registry, name, keep_deleted, &deleted);
-    if (deleted) {
+    if (admin_policy(registry, name, &r) == 0) {
+        record_free(&r); /* it was made in the meantime */
+    }
+    if (f->kind == FAILURE_DELETED) {
         say("%s: this policy was deleted", name);
         say("to restore it: bide rollback %s", name);
-        return STATUS_ABSENT;
-    }
-    near = admin_near(registry, name);
-    if (near && *near) {
-        say("%s: no such policy; did you mean %s?", name, near);
+    } else if (*f->near) {
+        say("%s: no such policy; did you mean %s?", name, f->near);
     } else {
         say("%s: no such policy", name);
         say("see: bide list");
@@ -241,24 +231,16 @@ say_no_policy(struct admin *registry, const char *name)
 int
 say_unless_found(struct admin *registry, const char *name, struct record *out)
 {
-    int rc = policy_name_ok(name) ? admin_policy(registry, name, out)
+    struct record r;
+    int rc = policy_name_ok(name) ? admin_policy(registry, name, out ? out : &r)
                                   : BIDE_ENOPOLICY;
 
+    if (rc == 0 && !out) {
+        record_free(&r);
+    }
     return rc == BIDE_ENOPOLICY ? say_no_policy(registry, name)
            : rc                 ? say_failure(rc, name)
                                 : 0;
-}
-
-int
-say_unless_policy(struct admin *registry, const char *name)
-{
-    struct record r;
-    int status = say_unless_found(registry, name, &r);
-
-    if (status == 0) {
-        record_free(&r);
-    }
-    return status;
 }
 
 int

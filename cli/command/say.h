@@ -61,9 +61,8 @@ int say_no_name(const char *before, const char *name);
 /* Prints "NAME: no such policy; did you mean NEAR?", or that the policy was
  * deleted.  Returns the exit status. */
 int say_no_policy(struct admin *registry, const char *name);
-/* Return 0 if the policy exists; otherwise the exit status after an error
- * message.  say_unless_found() also reads it, for record_free(). */
-int say_unless_policy(struct admin *registry, const char *name);
+/* Returns 0 if the policy exists, and reads it unless `out` is NULL; otherwise
+ * the exit status after an error message. */
 int say_unless_found(struct admin *registry, const char *name,
                      struct record *out);
 

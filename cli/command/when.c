@@ -7,9 +7,6 @@
 
 #include "base/duration.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define MINUTE_NS (60 * SECOND_NS)
-
 static struct tm
 local_time(uint64_t ns)
 {

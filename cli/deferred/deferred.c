@@ -104,7 +104,7 @@ check_work_name(struct command_line *line, struct deferred *d, const char *name)
     if (rc < 0) {
         return work_failed(rc, "deferred work");
     }
-    return rc > 0 ? 0 : say_unless_policy(line->registry, name);
+    return rc > 0 ? 0 : say_unless_found(line->registry, name, NULL);
 }
 
 int

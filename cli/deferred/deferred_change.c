@@ -318,7 +318,7 @@ deferred_put_command(struct command_line *line)
     struct bide_work work = {.type = line->option[OPTION_TYPE],
                              .key = line->option[OPTION_KEY]};
     char *bytes = NULL;
-    int status = say_unless_policy(line->registry, line->operands[0]);
+    int status = say_unless_found(line->registry, line->operands[0], NULL);
 
     if (status) {
         return status;

@@ -19,6 +19,7 @@
 #include <bide.h>
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "call/defer.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
@@ -28,7 +29,6 @@
 #include "store/queue/queue.h"
 #include "deferred.h"
 
-#define SECOND_NS UINT64_C(1000000000)
 #define SHOW_EVERY_NS (SECOND_NS / 5)
 enum { JOBS_MAX = EXEC_GUARDED };
 

@@ -14,13 +14,12 @@
 
 #include <bide.h>
 #include "base/clock.h"
+#include "base/duration.h"
 #include "call/defer.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
 #include "store/queue/queue.h"
 #include "replay.h"
-
-#define SECOND_NS UINT64_C(1000000000)
 
 /* ---- storing the result ---- */
 
@@ -380,7 +379,7 @@ handle_child(struct replay *r, struct piece *p)
     if (!exec_child_is_over(c)) {
         return;
     }
-    exec_guard_remove(&r->guard, c->pid);
+    exec_guard_send(&r->guard, -c->pid);
     c->pid = 0;
     if (p->extend_ns == UINT64_MAX) {
         bide_call_abandon(&p->call);

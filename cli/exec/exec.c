@@ -122,7 +122,7 @@ run_attempt(struct exec *e)
         }
         signals_wait(e->signals.fd, -1, 0, next);
     }
-    exec_guard_remove(&e->guard, c.pid);
+    exec_guard_send(&e->guard, -c.pid);
     e->child = 0;
     /* One signal may have ended the command and be for bide exec as well. */
     pass_signals_on(e, &c);

@@ -109,9 +109,8 @@ void exec_guard_start(struct exec_guard *g);
 void exec_guard_stop(struct exec_guard *g);
 
 /* Registers a process group; each child registers its own before it executes
- * the command.  exec_guard_remove removes a group that has ended. */
-void exec_guard_add(const struct exec_guard *g, pid_t group);
-void exec_guard_remove(const struct exec_guard *g, pid_t group);
+ * the command.  A negative number removes a group that has ended. */
+void exec_guard_send(const struct exec_guard *g, pid_t group);
 
 /* Reports whether no process of the group runs: zombies are none, because only
  * their parents can remove them. */

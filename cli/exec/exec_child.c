@@ -79,9 +79,8 @@ become_command(const struct exec_child *c, char *const *command, int input,
 {
     int error;
 
-    while (read(start, &error, 1) < 0 && errno == EINTR) {
-    }
-    exec_guard_add(c->guard, getpid());
+    (void)TEMP_FAILURE_RETRY(read(start, &error, 1));
+    exec_guard_send(c->guard, getpid());
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) {
         _exit(EXEC_FAILED); /* the parent died before prctl() */
@@ -94,8 +93,7 @@ become_command(const struct exec_child *c, char *const *command, int input,
         execvp(command[0], command);
         error = errno;
     }
-    while (write(start, &error, sizeof(error)) < 0 && errno == EINTR) {
-    }
+    (void)TEMP_FAILURE_RETRY(write(start, &error, sizeof(error)));
     _exit(EXEC_NOT_FOUND);
 }
 
@@ -104,11 +102,8 @@ static int
 read_start_error(int fd)
 {
     int error = 0;
-    ssize_t n;
+    ssize_t n = TEMP_FAILURE_RETRY(read(fd, &error, sizeof(error)));
 
-    do {
-        n = read(fd, &error, sizeof(error));
-    } while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof(error) ? error : 0;
 }
 
@@ -154,9 +149,8 @@ exec_child_start(struct exec_child *c, char *const *command, int input,
     }
     close(ends[0]);
     if (c->pid > 0 && error) {
-        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-        exec_guard_remove(c->guard, c->pid);
+        (void)TEMP_FAILURE_RETRY(waitpid(c->pid, NULL, 0));
+        exec_guard_send(c->guard, -c->pid);
         take_terminal(t);
         exec_keys_end(&t->keys);
     }
@@ -249,14 +243,10 @@ void
 exec_child_look(struct exec_child *c)
 {
     int status;
-    pid_t pid;
 
     while (!c->ended) {
-        pid = waitpid(c->pid, &status, WNOHANG | WUNTRACED);
-        if (pid < 0 && errno == EINTR) {
-            continue;
-        }
-        if (pid <= 0) {
+        if (TEMP_FAILURE_RETRY(waitpid(c->pid, &status, WNOHANG | WUNTRACED)) <=
+            0) {
             return;
         }
         if (WIFSTOPPED(status)) {

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bide.h>
+#include "cli/policy/source.h"
 #include "exec.h"
 #include "exec_work.h"
 
@@ -70,38 +70,22 @@ select_environment(const char *names)
 
 /* ---- standard input ---- */
 
-/* Reads the standard input of attempts, from in->start to its end or one byte
- * more than BIDE_WORK_MAX. *out stays NULL if the input cannot be rewound, such
- * as a terminal.  Returns 0; -1 with errno. */
+/* Reads the standard input of attempts, from in->start to its end. *out stays
+ * NULL if the input cannot be rewound, such as a terminal.  Returns 0; -1 with
+ * errno. */
 static int
-copy_input(const struct exec_input *in, void **out, size_t *out_length)
+copy_input(const struct exec_input *in, char **out, size_t *out_length)
 {
-    size_t size = BIDE_WORK_MAX + 1, used = 0;
-    struct stat st;
-    char *bytes;
+    int rc;
 
-    if (in->fd < 0 || in->start < 0 || fstat(in->fd, &st) < 0) {
+    if (in->fd < 0 || in->start < 0 || lseek(in->fd, in->start, SEEK_SET) < 0) {
         return 0;
     }
-    bytes = malloc(size);
-    if (!bytes) {
+    rc = source_read_all(in->fd, BIDE_WORK_MAX, out, out_length);
+    if (rc) {
         return -1;
     }
-    while (used < size) {
-        ssize_t n =
-            pread(in->fd, bytes + used, size - used, in->start + (off_t)used);
-
-        if (n < 0 && errno != EINTR) {
-            free(bytes);
-            return -1;
-        }
-        if (n == 0) {
-            break;
-        }
-        used += n > 0 ? (size_t)n : 0;
-    }
-    *out = bytes;
-    *out_length = used;
+    lseek(in->fd, in->start, SEEK_SET); /* no attempt may follow */
     return 0;
 }
 
@@ -112,7 +96,8 @@ exec_defer_open(const struct exec_input *in, char *const *command,
                 const char *names, struct bide_work *out)
 {
     struct exec_work w = {.arguments = (char **)command};
-    void *input = NULL, *bytes;
+    char *input = NULL;
+    void *bytes;
     int rc = -1;
 
     *out = (struct bide_work){0};

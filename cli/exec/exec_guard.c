@@ -187,33 +187,14 @@ exec_guard_start(struct exec_guard *g)
     g->fd = ends[1];
 }
 
-/* Sends `message` to the guard: a process group to add, or its negative to
- * remove it. */
-static void
-send_to_guard(const struct exec_guard *g, pid_t message)
+void
+exec_guard_send(const struct exec_guard *g, pid_t group)
 {
-    ssize_t n;
-
-    if (!g || g->fd < 0) {
-        return;
+    assert(group != 0);
+    if (g && g->fd >= 0) {
+        (void)TEMP_FAILURE_RETRY(
+            send(g->fd, &group, sizeof(group), MSG_NOSIGNAL));
     }
-    do {
-        n = send(g->fd, &message, sizeof(message), MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-}
-
-void
-exec_guard_add(const struct exec_guard *g, pid_t group)
-{
-    assert(group > 0);
-    send_to_guard(g, group);
-}
-
-void
-exec_guard_remove(const struct exec_guard *g, pid_t group)
-{
-    assert(group > 0);
-    send_to_guard(g, -group);
 }
 
 void
@@ -224,6 +205,5 @@ exec_guard_stop(struct exec_guard *g)
     }
     close(g->fd);
     g->fd = -1;
-    while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR) {
-    }
+    (void)TEMP_FAILURE_RETRY(waitpid(g->pid, NULL, 0));
 }

@@ -66,7 +66,7 @@ exec_keys_start(pid_t group)
 int
 exec_keys_end(pid_t *keys_process)
 {
-    pid_t keys = *keys_process, rc;
+    pid_t keys = *keys_process;
     int status = 0;
 
     *keys_process = 0;
@@ -75,8 +75,8 @@ exec_keys_end(pid_t *keys_process)
     }
     kill(keys, SIGRTMIN);
     kill(keys, SIGCONT); /* it may have been stopped with its group */
-    do {
-        rc = waitpid(keys, &status, 0);
-    } while (rc < 0 && errno == EINTR);
-    return rc == keys && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    return TEMP_FAILURE_RETRY(waitpid(keys, &status, 0)) == keys &&
+                   WIFEXITED(status)
+               ? WEXITSTATUS(status)
+               : 0;
 }

@@ -9,7 +9,7 @@
 #include "admin/open.h"
 #include "admin/read.h"
 #include "base/array.h"
-#include "base/clock.h"
+#include "base/duration.h"
 #include "base/draft.h"
 #include "cli/command/level.h"
 #include "cli/command/say.h"
@@ -22,9 +22,6 @@
 #include "store/history/history.h"
 #include "store/policies/record.h"
 #include "history.h"
-
-#define MINUTE_NS UINT64_C(60000000000)
-#define DAY_NS (24 * 60 * MINUTE_NS)
 
 /* ---- entries ---- */
 
@@ -70,7 +67,7 @@ audit_kind_word(enum audit_kind kind)
 char *
 audit_words(const struct audit_entry *e)
 {
-    char number[32], item[80];
+    char item[80];
     struct draft text = {0};
 
     if (e->what) {
@@ -132,7 +129,7 @@ add_change(void *arg, const struct record *r)
 {
     struct audit *a = arg;
     struct audit_entry *e;
-    char *words, until[64] = "", when[48];
+    char *words, until[96] = "";
     uint64_t ahead = history_ahead(&a->past.changes, r->sequence);
     uint64_t when_ns = r->when_ns - ahead;
     int rc = add_planned_end(a, r, ahead);
@@ -165,9 +162,7 @@ add_change(void *arg, const struct record *r)
 static int
 add_changes(struct audit *a)
 {
-    int rc = a->name
-                 ? admin_each_version(a->line->registry, a->name, add_change, a)
-                 : admin_each_change(a->line->registry, add_change, a);
+    int rc = admin_each_version(a->line->registry, a->name, add_change, a);
 
     return rc == BIDE_ENOPOLICY ? 0 : rc;
 }
@@ -361,7 +356,7 @@ audit_command(struct command_line *line)
         qsort(a.list, a.count, sizeof(*a.list), compare_entries);
     }
     if (!rc && a.count == 0 && a.name) {
-        status = say_unless_policy(line->registry, a.name);
+        status = say_unless_found(line->registry, a.name, NULL);
     }
     if (!rc && !status) {
         rc = print_audit(&a);

@@ -121,7 +121,6 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
     for (size_t i = 0; i < a->count && rc == 0; i++) {
         const struct audit_entry *e = &a->list[i];
         struct flapping f = {0};
-        char when[64];
 
         if (shown[i]) {
             continue;
@@ -160,7 +159,7 @@ print_sums(const struct audit *a)
     uint64_t kinds[AUDIT_CALLS + 1] = {0};
     struct audit_entry sum = {.kind = AUDIT_CALLS, .calls = a->calls};
     uint64_t dropped = 0;
-    char *words, number[32], times[32];
+    char *words;
 
     for (size_t i = 0; i < a->count; i++) {
         const struct audit_entry *e = &a->list[i];
@@ -197,7 +196,6 @@ audit_table(const struct audit *a)
     static const struct table_column columns[] = {
         {"WHEN", 0},          {"POLICY", TABLE_NAME}, {"KIND", 0},
         {"WHAT", TABLE_WRAP}, {"WHO", TABLE_WRAP},    {"NOTE", TABLE_WRAP}};
-    char since[64], until[64];
     size_t folded = 0;
     struct table *t;
     int rc;

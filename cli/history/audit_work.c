@@ -7,11 +7,10 @@
 
 #include <bide.h>
 #include "admin/deferred.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "store/queue/queue.h"
 #include "audit.h"
-
-#define MINUTE_NS UINT64_C(60000000000)
 
 /* One entry for consecutive changes of the same kind, policy, author and note,
  * each less than a minute after the previous one. */

@@ -7,15 +7,11 @@
 #include <bide.h>
 #include "admin/open.h"
 #include "base/array.h"
-#include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/number.h"
 #include "record/past.h"
 #include "store/history/history.h"
-
-#define MINUTE_NS UINT64_C(60000000000)
-#define HOUR_NS (60 * MINUTE_NS)
-#define DAY_NS (24 * HOUR_NS)
 
 enum { ROWS_MAX = 60000 }; /* one per minute for about six weeks */
 

@@ -42,7 +42,7 @@ static void
 plot_line(const struct history_bins *b, size_t line, size_t width)
 {
     double most = 0, *values = calloc(b->count, sizeof(*values));
-    char text[32], *series;
+    char *series;
 
     for (size_t i = 0; values && i < b->count; i++) {
         values[i] = bin_value(b, line, i);
@@ -66,7 +66,6 @@ history_plot(const struct history_rows *rows)
            taken = TITLE_WIDTH + 16; /* "  up to 3.39ms" */
     size_t room = width > taken + 8 ? width - taken : 8;
     size_t columns = text_to_terminal() && b->count > room ? room : b->count;
-    char from[64], step[32];
 
     if (b->count < 2) {
         return;

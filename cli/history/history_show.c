@@ -76,7 +76,6 @@ print_rows(const struct history_rows *rows)
                                          "FROM"}; /* enum history_by */
     struct table_column columns[FIGURES + 1] = {{titles[rows->by], TABLE_NAME}};
     size_t which[FIGURES], count = 0;
-    char text[32];
     struct table *t;
 
     for (size_t i = 0; i < FIGURES; i++) {
@@ -157,7 +156,7 @@ static int
 print_beside(const struct history_rows *rows)
 {
     struct table_column columns[BESIDE_MAX + 1] = {{"", 0}};
-    char titles[BESIDE_MAX][16], text[32], lower[16];
+    char titles[BESIDE_MAX][16], lower[16];
     size_t first = rows->count > BESIDE_MAX ? rows->count - BESIDE_MAX : 0;
     struct table *t;
 
@@ -195,7 +194,6 @@ print_beside(const struct history_rows *rows)
 static void
 print_history_title(const struct history_rows *rows)
 {
-    char begin[64], end[64];
 
     if (rows->name) {
         text_put(stdout, rows->name, false);
@@ -248,7 +246,7 @@ static void
 print_source(const struct history_rows *rows)
 {
     const struct history_known *k = &rows->past;
-    char when[64], words[ALARM_WORDS];
+    char words[ALARM_WORDS];
 
     if (k->anew_ns >= rows->since_ns && k->anew_ns > 0 &&
         k->anew_ns <= rows->until_ns) {
@@ -277,7 +275,6 @@ print_source(const struct history_rows *rows)
 static void
 print_no_calls(const struct history_rows *rows)
 {
-    char since[64], until[64];
 
     fputs("No calls", stdout);
     if (rows->name) {
@@ -362,7 +359,7 @@ read_rows_and_versions(struct command_line *line, struct history_rows *rows)
     int status = history_read_rows(line, rows);
 
     if (status == 0 && rows->name && rows->count == 0) {
-        status = say_unless_policy(line->registry, rows->name);
+        status = say_unless_found(line->registry, rows->name, NULL);
     }
     if (status == 0 && rows->by == BY_VERSION) {
         status = history_versions(line, rows);

@@ -22,8 +22,6 @@
 #include "record/past.h"
 #include "store/history/recording.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-
 enum { RUNNING_MAX = 16 /* limit of running --on-change commands */ };
 
 struct recorder {
@@ -206,7 +204,6 @@ reap_commands(struct recorder *r, bool wait)
 static void
 print_recording(const struct recorded *done)
 {
-    char begin[64], end[64], size[32];
 
     if (done->nothing) {
         puts("nothing to record: no service has used the registry yet");

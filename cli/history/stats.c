@@ -115,7 +115,6 @@ static void
 add_guard_cell(struct table *t, size_t at, size_t column,
                const struct admin_guard *g)
 {
-    char text[32];
 
     if (column == BUDGET) {
         table_cell(t, at, "%s", guard_level(g).text);
@@ -133,7 +132,6 @@ add_column_cell(struct table *t, size_t at, size_t column,
 {
     const struct admin_cell *c = &cell->cell;
     size_t figure = column - FIRST_FIGURE;
-    char text[32];
 
     switch (column) {
     case NAME:
@@ -187,7 +185,6 @@ static void
 print_cell_outcomes(const struct admin_cell *c)
 {
     uint64_t all = 0, left = 0;
-    char share[32];
 
     for (size_t i = 0; i < c->outcome_count; i++) {
         all += c->outcomes[i].count;
@@ -286,7 +283,7 @@ stats_command(struct command_line *line)
     rc = counts_read(line->registry, name, COUNTS_OUTCOMES, &cells);
     /* A policy without calls has no cell. */
     if (rc == 0 && name && cells.count == 0) {
-        status = say_unless_policy(line->registry, name);
+        status = say_unless_found(line->registry, name, NULL);
     }
     if (rc == 0 && status == 0) {
         rc = read_guards(line->registry, &cells);

@@ -32,7 +32,6 @@ static const struct {
 static void
 write_opening_rules(FILE *out, const struct breaker_rules *b)
 {
-    char text[32];
 
     fprintf(out, "opens when %.15g%% of ", b->failure_rate * 100);
     if (b->window.calls > 0) {
@@ -57,7 +56,7 @@ write_opening_rules(FILE *out, const struct breaker_rules *b)
 static char *
 describe_breaker(const struct breaker_rules *b)
 {
-    char *text = NULL, time[32];
+    char *text = NULL;
     size_t length;
     FILE *out = open_memstream(&text, &length);
 
@@ -103,7 +102,6 @@ print_states(const struct counts *parts)
                                                   {"SINCE", 0},
                                                   {"OPENED", TABLE_RIGHT}};
     struct table *t = table_new(columns, 4);
-    char text[64];
 
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
@@ -168,7 +166,6 @@ print_transitions(const struct counts *parts)
         calloc(parts->count * TRANSITIONS, sizeof(*rows));
     size_t count = rows ? collect_transitions(parts, rows) : 0;
     struct table *t;
-    char when[64];
 
     if (!rows) {
         return BIDE_ENOMEM;
@@ -262,7 +259,6 @@ reset_breaker(struct command_line *line, const struct policy *p,
 {
     for (size_t i = 0; i < parts->count; i++) {
         const struct count *part = &parts->list[i];
-        char state[32];
         int rc;
 
         if (part->unused) {

@@ -61,7 +61,6 @@ static void
 print_budget_rules(const struct policy *p)
 {
     const struct budget_rules *b = &p->budget;
-    char text[32];
 
     if (has_own_budget(p)) {
         printf("%s: a budget of its own", p->name);
@@ -111,7 +110,6 @@ print_levels(const struct policy *p, const struct counts *parts)
                                                   {"REFUSED", TABLE_RIGHT}};
     struct table *t = table_new(columns, 4);
     double capacity = (double)p->budget.capacity / 1000;
-    char text[32];
 
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
@@ -182,7 +180,6 @@ fill_budget(struct command_line *line, const struct policy *p,
 {
     for (size_t i = 0; i < parts->count; i++) {
         const struct count *part = &parts->list[i];
-        char level[32];
         int rc =
             admin_reset_budget(line->registry, p, p->name, part->cell.scope);
 

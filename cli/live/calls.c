@@ -23,7 +23,6 @@ enum column { POLICY, SCOPE, ATTEMPTS, WAKES_IN, LAST_OUTCOME, PROCESS };
 static void
 add_sleeper_row(struct table *t, const struct admin_sleeper *s)
 {
-    char left[32];
 
     table_row_of(t, s->name);
     if (*s->scope) {

@@ -83,7 +83,6 @@ matches_pattern(const struct list *list, const char *name)
 static void
 add_count_cells(struct table *t, const struct count *c)
 {
-    char text[32];
     uint64_t firsts = c ? count_firsts(&c->cell.stats) : 0;
 
     if (!c) {
@@ -132,7 +131,6 @@ add_note(struct notes *to, const char *format, ...)
 static void
 add_guard_cells(struct table *t, const struct admin_guard *g)
 {
-    char text[32];
 
     if (g->mode != BREAKER_OFF) {
         table_cell(t, BREAKER, "%s", guard_state(g).text);

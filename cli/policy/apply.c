@@ -218,7 +218,6 @@ report_apply(struct command_line *line, const struct change *c,
     uint64_t now_ns = clock_realtime_ns();
     uint64_t end_ns = duration_add(now_ns, c->change.for_ns);
     size_t changes;
-    char until[64];
 
     for (size_t i = 0; i < results->count; i++) {
         counts[results->list[i].did]++;
@@ -260,13 +259,12 @@ apply_source(struct command_line *line, struct source *s,
     rc = admin_apply(line->registry, &c->change, &s->all, files,
                      line->option[OPTION_PRUNE] != NULL, &results, &faults);
     free(files);
-    if (rc) {
-        return say_refusal(
-            rc, &faults, s->file_count == 1 ? s->files[0].path : "these files",
-            "nothing was changed");
+    status = say_refusal(rc, &faults,
+                         s->file_count == 1 ? s->files[0].path : "these files",
+                         "nothing was changed");
+    if (status == 0) {
+        status = report_apply(line, c, &results, s->all.count);
     }
-    say_warnings(&faults);
-    status = report_apply(line, c, &results, s->all.count);
     admin_results_free(&results);
     return status;
 }

@@ -198,7 +198,6 @@ report_edit(struct command_line *line, const struct change *c,
 {
     struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
     struct json *array = json_in_array(j, "policies");
-    char until[64];
     int rc = 0;
 
     if (!c->change.dry_run) {
@@ -242,16 +241,14 @@ end_edit(struct command_line *line, const struct change *c, int rc,
 {
     const char *name = line->operands[0];
     struct failure last = *failure_last();
+    int status;
 
     if (rc == BIDE_ENOPOLICY) {
         faults_free(faults);
         return say_no_policy(line->registry, last.name);
     }
-    if (rc) {
-        return say_refusal(rc, faults, name, "nothing was changed");
-    }
-    say_warnings(faults);
-    return report_edit(line, c, results);
+    status = say_refusal(rc, faults, name, "nothing was changed");
+    return status ? status : report_edit(line, c, results);
 }
 
 /* ---- the commands ---- */
@@ -267,17 +264,6 @@ is_override(const struct admin_setting *s)
                                    strcmp(s->value, "closed") == 0));
 }
 
-/* As change_begin(), for a change of so many policies. */
-static int
-begin_edit(struct command_line *line, size_t policies, struct change *out)
-{
-    int status = change_begin(line, out);
-
-    return status == 0 && policies > 1 && out->change.if_version
-               ? say_usage(line, "--if-version: only with one policy")
-               : status;
-}
-
 int
 edit_keys(struct command_line *line, const char *const *names,
           size_t name_count, const struct admin_setting *settings, size_t count,
@@ -286,8 +272,11 @@ edit_keys(struct command_line *line, const char *const *names,
     struct admin_results results = {0};
     struct faults faults = {0};
     struct change c;
-    int rc, status = begin_edit(line, name_count, &c);
+    int rc, status = change_begin(line, &c);
 
+    if (status == 0 && name_count > 1 && c.change.if_version) {
+        status = say_usage(line, "--if-version: only with one policy");
+    }
     c.change.undo = undo;
     for (size_t i = 0; i < count; i++) {
         if (undo || is_override(&settings[i])) {
@@ -295,8 +284,11 @@ edit_keys(struct command_line *line, const char *const *names,
         }
     }
     if (status == 0) {
-        rc = admin_set_each(line->registry, &c.change, names, name_count,
-                            settings, count, &results, &faults);
+        rc = admin_change_each(line->registry, &c.change, names, name_count,
+                               settings, count, &results, &faults);
+        if (rc == BIDE_EINPUT && !settings && faults_any(&faults)) {
+            say("%s: cannot be deleted: other policies extend it", names[0]);
+        }
         status = end_edit(line, &c, rc, &results, &faults);
     }
     change_end(&c);
@@ -344,23 +336,8 @@ unset_command(struct command_line *line)
 int
 delete_command(struct command_line *line)
 {
-    struct admin_results results = {0};
-    struct faults faults = {0};
-    struct change c;
-    int rc, status = begin_edit(line, (size_t)line->count, &c);
-
-    if (status == 0) {
-        rc = admin_delete(line->registry, &c.change,
-                          (const char *const *)line->operands,
-                          (size_t)line->count, &results, &faults);
-        if (rc == BIDE_EINPUT && faults_any(&faults)) {
-            say("%s: cannot be deleted: other policies extend it",
-                line->operands[0]);
-        }
-        status = end_edit(line, &c, rc, &results, &faults);
-    }
-    change_end(&c);
-    return status;
+    return edit_keys(line, (const char *const *)line->operands,
+                     (size_t)line->count, NULL, 0, false);
 }
 
 /* Restores `version`; 0: undoes the newest change, or ends a layer. */

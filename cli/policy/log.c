@@ -27,7 +27,6 @@ static void
 log_row(struct log *log, const struct record *r, const char *what)
 {
     size_t i = 0;
-    char when[64], until[64];
 
     table_row(log->table);
     if (log->all) {
@@ -129,8 +128,7 @@ log_command(struct command_line *line)
     if (status) {
         return status;
     }
-    rc = name ? admin_each_version(line->registry, name, log_change, &log)
-              : admin_each_change(line->registry, log_change, &log);
+    rc = admin_each_version(line->registry, name, log_change, &log);
     if (log.shown == 0 && (rc == BIDE_ENOPOLICY || rc == 0) && name &&
         !log.since_ns) {
         table_free(log.table);

@@ -88,7 +88,6 @@ print_guard(const struct policy *p, const struct count *part)
     const struct admin_guard *g = &part->guard;
     const char *of = *part->cell.scope ? " of " : "";
     const char *scope = *part->cell.scope ? guard_scope(part->cell.scope) : "";
-    char text[32];
 
     if (!guard_is_closed(g)) {
         printf("# breaker%s%s: %s%s: bide breaker %s\n", of, scope,
@@ -143,7 +142,6 @@ print_layers(void *arg, const char *of, const struct record_part *parts,
 static int
 print_record(struct admin *registry, const struct record *r, bool present)
 {
-    char when[64];
     int rc;
 
     printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");

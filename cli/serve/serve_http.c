@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/command/say.h"
 #include "listen.h"
 #include "serve.h"
 
-#define SECOND_NS UINT64_C(1000000000)
 #define WAIT_NS (10 * SECOND_NS)
 #define ANSWER_NS (30 * SECOND_NS)
 #define CROWDED_WAIT_NS (SECOND_NS / 10)

@@ -110,7 +110,6 @@ figure_json(struct json *j, const struct bide_stats *s,
 void
 figure_outcome(const struct cell_outcome *o, uint64_t all)
 {
-    char share[32];
 
     fputs("   ", stdout);
     text_put(stdout, o->name, false);

@@ -16,8 +16,6 @@
 #include "rule/breaker.h"
 #include "store/policies/record.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-
 int
 guard_compile(struct admin *registry, const struct record *r,
               struct policy **out)
@@ -225,7 +223,7 @@ guard_scope_check(const struct command_line *line)
 char *
 guard_scopes_note(const char *name, uint32_t scopes, uint32_t refused)
 {
-    char most[32], times[32], *note = NULL;
+    char *note = NULL;
 
     if (asprintf(&note,
                  "note: %s has the maximum of %s scopes; %s %s further ones "

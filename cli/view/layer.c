@@ -17,7 +17,7 @@ layer_line(const struct record_part *parts, size_t count, const char *of,
 {
     const struct record_part *first = &parts[*at];
     struct draft line = {0};
-    char until[64], number[32];
+    char number[32];
 
     for (; *at < count && parts[*at].version == first->version; ++*at) {
         draft_item(&line, parts[*at].key);

@@ -38,7 +38,6 @@ count_findings(const struct doctor_report *r, enum doctor_level level)
 static void
 add_registry_row(struct table *t, const struct doctor_report *r)
 {
-    char size[32];
 
     table_row_of(t, "registry");
     if (r->rc && r->policies == 0) {
@@ -56,7 +55,6 @@ add_registry_row(struct table *t, const struct doctor_report *r)
 static void
 add_live_row(struct table *t, const struct doctor_report *r)
 {
-    char size[32];
 
     if (!*r->live) {
         return;
@@ -109,7 +107,6 @@ add_history_row(struct table *t, const struct doctor_report *r, uint64_t now_ns)
 static void
 add_deferred_row(struct table *t, const struct doctor_report *r)
 {
-    char size[32];
 
     table_row_of(t, "deferred");
     if (r->has_deferred) {
@@ -126,7 +123,6 @@ add_deferred_row(struct table *t, const struct doctor_report *r)
 static void
 add_space_row(struct table *t, const char *name, const struct doctor_space *s)
 {
-    char free[32], size[32];
 
     if (s->known) {
         table_row_of(t, name);

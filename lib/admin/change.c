@@ -6,10 +6,8 @@
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
-#include "check.h"
-#include "commit.h"
+#include "steps.h"
 #include "edit.h"
-#include "layers.h"
 #include "read.h"
 
 /* Replaces a policy by `wanted` (NULL: deletes it), or lays a layer with the
@@ -46,11 +44,8 @@ apply_one(struct edit *e, const struct policy_text *t)
         f->wanted = e->change->if_version;
         return f->rc;
     }
-    if (rc == 0 || rc == BIDE_ENOPOLICY) {
-        return replace_policy(e, 0, name, &old, t, &old.r);
-    }
-    edit_old_free(&old);
-    return rc;
+    return replace_policy(e, rc == BIDE_ENOPOLICY ? 0 : rc, name, &old, t,
+                          &old.r);
 }
 
 static int
@@ -60,11 +55,7 @@ delete_one(struct edit *e, const char *name,
     struct edit_old old = {0};
     int rc = read(e, name, &old);
 
-    if (rc == 0) {
-        return replace_policy(e, 0, name, &old, NULL, &old.r);
-    }
-    edit_old_free(&old);
-    return rc;
+    return replace_policy(e, rc, name, &old, NULL, &old.r);
 }
 
 static int
@@ -95,9 +86,6 @@ admin_apply(struct admin *a, const struct admin_change *change,
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
 
-    if (rc) {
-        return rc;
-    }
     e.texts = texts;
     e.files = files;
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
@@ -166,38 +154,19 @@ set_one(struct edit *e, const char *name)
 }
 
 int
-admin_set_each(struct admin *a, const struct admin_change *change,
-               const char *const *names, size_t name_count,
-               const struct admin_setting *settings, size_t count,
-               struct admin_results *out, struct faults *faults)
+admin_change_each(struct admin *a, const struct admin_change *change,
+                  const char *const *names, size_t name_count,
+                  const struct admin_setting *settings, size_t count,
+                  struct admin_results *out, struct faults *faults)
 {
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
 
-    if (rc) {
-        return rc;
-    }
     e.settings = settings;
     e.setting_count = count;
     for (size_t i = 0; i < name_count && rc == 0; i++) {
-        rc = set_one(&e, names[i]);
-    }
-    return commit_end(&e, rc, out);
-}
-
-int
-admin_delete(struct admin *a, const struct admin_change *change,
-             const char *const *names, size_t count, struct admin_results *out,
-             struct faults *faults)
-{
-    struct edit e;
-    int rc = edit_begin(&e, a, change, faults);
-
-    if (rc) {
-        return rc;
-    }
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = delete_one(&e, names[i], read_existing);
+        rc = settings ? set_one(&e, names[i])
+                      : delete_one(&e, names[i], read_existing);
     }
     return commit_end(&e, rc, out);
 }
@@ -273,10 +242,7 @@ admin_rollback(struct admin *a, const struct admin_change *change,
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);
 
-    if (rc) {
-        return rc;
-    }
-    rc = edit_read_old(&e, name, &old);
+    rc = rc ? rc : edit_read_old(&e, name, &old);
     if (rc == 0) {
         rc = change->layer ? end_layer(&e, name, &old)
                            : restore_version(&e, name, &old, version);

@@ -67,14 +67,12 @@ struct admin_setting {
     const char *key;
     const char *value; /* NULL: unset */
 };
-/* Changes the same keys of policies; change->if_version holds for each. */
-int admin_set_each(struct admin *a, const struct admin_change *change,
-                   const char *const *names, size_t name_count,
-                   const struct admin_setting *settings, size_t count,
-                   struct admin_results *out, struct faults *faults);
-int admin_delete(struct admin *a, const struct admin_change *change,
-                 const char *const *names, size_t count,
-                 struct admin_results *out, struct faults *faults);
+/* Changes the same keys of policies, or deletes them if `settings` is NULL;
+ * change->if_version holds for each. */
+int admin_change_each(struct admin *a, const struct admin_change *change,
+                      const char *const *names, size_t name_count,
+                      const struct admin_setting *settings, size_t count,
+                      struct admin_results *out, struct faults *faults);
 /* Restores the base of a version; layers stay.  Version 0: undoes the newest
  * change that is in force.  BIDE_ENOVERSION: there is none. */
 int admin_rollback(struct admin *a, const struct admin_change *change,

@@ -1,4 +1,4 @@
-#include "commit.h"
+#include "steps.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -11,9 +11,7 @@
 #include "registry/announce.h"
 #include "store/policies/writer.h"
 #include "change.h"
-#include "check.h"
 #include "inside.h"
-#include "layers.h"
 #include "live.h"
 
 /* ---- one policy ---- */

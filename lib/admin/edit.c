@@ -34,7 +34,6 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
 void
 edit_end(struct edit *e)
 {
-    assert(e->writer);
     assert(e->parents.count == 0); /* each compilation frees its own */
     writer_end(e->writer);
     names_clear(&e->touched);

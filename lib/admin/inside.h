@@ -12,7 +12,6 @@ struct admin {
     struct past past; /* its directory, reader, live state and history */
     struct deferred *deferred; /* NULL until it is needed */
     struct policy_list found;  /* that admin_find() has given out */
-    char near[BIDE_NAME_MAX + 1];
 };
 
 #endif

@@ -1,4 +1,4 @@
-#include "layers.h"
+#include "steps.h"
 
 #include <string.h>
 

@@ -57,6 +57,30 @@ read_queried_record(void *arg, const struct snapshot *s)
     return rc;
 }
 
+struct nearness {
+    const char *name;
+    struct failure *to;
+};
+
+static int
+keep_near_name(void *arg, const struct record *r)
+{
+    struct nearness *n = arg;
+    struct near near = near_begin(n->name);
+
+    if (!r->deleted && near_offer(&near, r->name)) {
+        snprintf(n->to->near, sizeof(n->to->near), "%s", r->name);
+        return 1;
+    }
+    return 0;
+}
+
+static int
+find_near_name(void *arg, const struct snapshot *s)
+{
+    return reader_each_policy(s, keep_near_name, arg);
+}
+
 static int
 fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
 {
@@ -64,7 +88,8 @@ fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
 
     if (rc == BIDE_ENOPOLICY) {
         f = failure_begin(FAILURE_NO_POLICY, rc, name);
-        snprintf(f->near, sizeof(f->near), "%s", admin_near(a, name));
+        reader_read(a->past.reader, find_near_name, &(struct nearness){name, f},
+                    NULL);
         return rc;
     }
     if (rc == BIDE_ENOVERSION) {
@@ -282,33 +307,18 @@ stream_records(void *arg, const struct snapshot *snapshot)
     return s->result ? s->result : rc;
 }
 
-static int
-stream_all(struct admin *a, struct stream *s)
-{
-    int rc = reader_read(a->past.reader, stream_records, s, NULL);
-
-    if (s->result || rc == 0) {
-        return s->result;
-    }
-    return s->name ? fail_read(a, s->name, 0, rc)
-                   : failure_of_store(rc, a->past.dir, pages_why());
-}
-
 int
 admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
                    void *arg)
 {
     struct stream s = {name, visit, arg, UINT64_MAX, 0};
+    int rc = reader_read(a->past.reader, stream_records, &s, NULL);
 
-    return stream_all(a, &s);
-}
-
-int
-admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg)
-{
-    struct stream s = {NULL, visit, arg, UINT64_MAX, 0};
-
-    return stream_all(a, &s);
+    if (s.result || rc == 0) {
+        return s.result;
+    }
+    return name ? fail_read(a, name, 0, rc)
+                : failure_of_store(rc, a->past.dir, pages_why());
 }
 
 /* ---- texts and names ---- */
@@ -371,38 +381,4 @@ admin_compile(struct admin *a, const struct record *r, struct faults *faults,
     }
     policy_text_free(text);
     return rc;
-}
-
-struct nearness {
-    struct admin *a;
-    const char *name;
-};
-
-static int
-keep_near_name(void *arg, const struct record *r)
-{
-    struct nearness *n = arg;
-    struct near near = near_begin(n->name);
-
-    if (!r->deleted && near_offer(&near, r->name)) {
-        snprintf(n->a->near, sizeof(n->a->near), "%s", r->name);
-        return 1;
-    }
-    return 0;
-}
-
-static int
-find_near_name(void *arg, const struct snapshot *s)
-{
-    return reader_each_policy(s, keep_near_name, arg);
-}
-
-const char *
-admin_near(struct admin *a, const char *name)
-{
-    struct nearness n = {a, name};
-
-    a->near[0] = '\0';
-    reader_read(a->past.reader, find_near_name, &n, NULL);
-    return a->near;
 }

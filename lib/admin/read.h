@@ -34,8 +34,7 @@ int admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
 typedef int admin_visit_fn(void *arg, const struct record *r);
 int admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg);
 int admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
-                       void *arg);
-int admin_each_change(struct admin *a, admin_visit_fn *visit, void *arg);
+                       void *arg); /* name NULL: all changes */
 
 /* Finds a policy for policy_resolve() and policy_compile(); `arg` is the struct
  * admin.  The text lives until admin_close(). */
@@ -50,9 +49,6 @@ int admin_base(const struct record *r, struct policy_text **out);
  * NULL. */
 int admin_compile(struct admin *a, const struct record *r,
                   struct faults *faults, struct policy **out);
-
-/* Returns the existing name nearest to `name`, for "did you mean", or "". */
-const char *admin_near(struct admin *a, const char *name);
 
 /* As past_each_alarm(), but checks first that the policies exist. */
 int admin_each_alarm(struct admin *a, char *const *names, size_t count,

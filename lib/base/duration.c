@@ -24,7 +24,6 @@ static const struct unit units[] = {
     {"us", 1000},
     {"ns", 1},
 };
-#define SECOND_NS UINT64_C(1000000000)
 enum { UNITS = sizeof(units) / sizeof(units[0]) };
 
 /* Other spellings of the units, for the hint. */

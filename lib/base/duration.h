@@ -11,6 +11,11 @@
 #define DURATION_NONE UINT64_MAX /* "none": no limit */
 #define DURATION_MAX (36500ull * 86400 * 1000000000)
 
+#define SECOND_NS UINT64_C(1000000000)
+#define MINUTE_NS (60 * SECOND_NS)
+#define HOUR_NS (60 * MINUTE_NS)
+#define DAY_NS (24 * HOUR_NS)
+
 /* Returns a + b, for two durations, or a time and a duration; DURATION_NONE
  * instead of an overflow. */
 static inline uint64_t

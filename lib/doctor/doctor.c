@@ -189,7 +189,7 @@ check_registry(struct doctor *d)
     }
     if (admin_each_policy(d->admin, check_policy, d)) {
         find_damage(d, FINDING_PAGES_DAMAGED);
-    } else if (admin_each_change(d->admin, count_record, changes)) {
+    } else if (admin_each_version(d->admin, NULL, count_record, changes)) {
         find_damage(d, FINDING_VERSION_DAMAGED);
     }
     if (d->out->policies == 0 && d->out->count == 0) {

@@ -7,6 +7,7 @@
 #include "admin/open.h"
 #include "admin/read.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 #include "record/past.h"
@@ -15,8 +16,6 @@
 #include "store/queue/queue.h"
 #include "doctor.h"
 #include "inside.h"
-
-#define SECOND_NS UINT64_C(1000000000)
 
 /* Returns defer_max of a policy; 0: no limit, or it is not defined. */
 static uint32_t

@@ -18,8 +18,6 @@
 #include "doctor.h"
 #include "inside.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-
 /* Finds versions whose counts are added up: those made since an older copy of
  * the registry was put back have numbers that were used before, and marks of
  * the live file may be lost. */

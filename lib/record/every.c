@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 #include "base/boot.h"
+#include "base/duration.h"
 #include "past.h"
-
-#define SECOND_NS UINT64_C(1000000000)
 
 struct recorder {
     pthread_t thread;

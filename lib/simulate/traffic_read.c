@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "base/duration.h"
 
-#define DAY_NS UINT64_C(86400000000000)
 #define CALLS_PER_S_MAX 1e6
 
 /* Writes "TEXT: REASON (HINT?)".  Returns -1. */

@@ -148,8 +148,8 @@ set_wait(struct admin *a, const char *value)
     struct faults faults = {0};
     uint32_t woken;
 
-    if (admin_set_each(a, &change, (const char *[]){"asleep"}, 1, &setting, 1,
-                       &results, &faults)) {
+    if (admin_change_each(a, &change, (const char *[]){"asleep"}, 1, &setting,
+                          1, &results, &faults)) {
         race_stop("set", failure_last()->words);
     }
     woken = results.woken;

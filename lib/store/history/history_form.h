@@ -28,14 +28,13 @@
 #define BIDE_STORE_HISTORY_FORM_H
 
 #include <bide.h>
+#include "base/duration.h"
 #include "figures.h"
 #include "history_known.h"
 
 #define HISTORY_FILE "history.mdb"
 #define HISTORY_DAMAGED HISTORY_FILE ".damaged"
 #define HISTORY_CHECKED "history.checked" /* place_open_checked */
-#define HOUR_NS UINT64_C(3600000000000)
-#define DAY_NS (24 * HOUR_NS)
 
 enum {
     HISTORY_FORMAT = 2,

@@ -6,8 +6,6 @@
 
 #include "base/duration.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-
 enum { PPM_500 = 2000 /* the part of the time */ };
 
 static bool

@@ -90,7 +90,8 @@ change(struct scene *s, const char *key, const char *value, uint64_t for_ns)
 
     how.for_ns = for_ns;
     assert_int_equal(
-        admin_set_each(a, &how, &name, 1, &setting, 1, &results, &faults), 0);
+        admin_change_each(a, &how, &name, 1, &setting, 1, &results, &faults),
+        0);
     admin_results_free(&results);
     faults_free(&faults);
     admin_close(a);

@@ -292,8 +292,8 @@ a_pause_lifted_for_a_time_returns_at_its_end(void **state)
     assert_true(is_refused(s));
     change.for_ns = SECOND;
     a = scene_admin(s);
-    assert_int_equal(admin_set_each(a, &change, (const char *[]){"shop"}, 1,
-                                    &on, 1, &results, &faults),
+    assert_int_equal(admin_change_each(a, &change, (const char *[]){"shop"}, 1,
+                                       &on, 1, &results, &faults),
                      0);
     admin_results_free(&results);
     faults_free(&faults);

@@ -193,8 +193,8 @@ scene_set(struct scene *s, const char *name, const char *key, const char *value)
     struct faults faults = {0};
     uint32_t woken;
 
-    assert_int_equal(admin_set_each(a, &scene_change, &name, 1, &setting, 1,
-                                    &results, &faults),
+    assert_int_equal(admin_change_each(a, &scene_change, &name, 1, &setting, 1,
+                                       &results, &faults),
                      0);
     assert_false(faults_any(&faults));
     woken = results.woken;
@@ -211,8 +211,9 @@ scene_delete(struct scene *s, const char *name)
     struct admin_results results = {0};
     struct faults faults = {0};
 
-    assert_int_equal(
-        admin_delete(a, &scene_change, &name, 1, &results, &faults), 0);
+    assert_int_equal(admin_change_each(a, &scene_change, &name, 1, NULL, 0,
+                                       &results, &faults),
+                     0);
     admin_results_free(&results);
     faults_free(&faults);
     admin_close(a);
