@@ -37,7 +37,6 @@ work_failed(int rc, const char *what)
 static void
 say_lost(const char *what, const struct deferred_lost *lost)
 {
-    char when[64];
 
     say("%s: up to %" PRIu64 " %s of deferred work, noticed %s", what,
         lost->pieces, text_plural(lost->pieces, "piece", "pieces"),
@@ -198,7 +197,6 @@ struct listing {
 static void
 add_due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
 {
-    char left[32];
 
     if (item->state != DEFERRED_WAITING || is_expired(item, now_ns)) {
         return;
@@ -214,7 +212,6 @@ static void
 add_item_row(struct listing *l, const struct deferred_item *item)
 {
     struct table *t = l->table;
-    char text[32];
 
     table_row(t);
     table_cell(t, ID, "%" PRIu64, item->id);
@@ -400,7 +397,6 @@ print_deferred_command(const struct deferred_item *item)
 static void
 print_item_times(const struct deferred_item *item, uint64_t now)
 {
-    char text[96];
 
     print_field("stored", when_write(item->stored_ns, now).text);
     if (is_expired(item, now)) {

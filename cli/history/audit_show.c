@@ -280,16 +280,12 @@ audit_csv(const struct audit *a)
         if (!words) {
             return BIDE_ENOMEM;
         }
-        csv_time(e->when_ns);
-        putchar(',');
-        csv_time(e->end_ns);
-        putchar(',');
-        printf("%s,%s,%s,", e->name, e->scope, audit_kind_word(e->kind));
+        printf("%s,%s,%s,%s,%s", csv_time(e->when_ns).text,
+               csv_time(e->end_ns).text, e->name, e->scope,
+               audit_kind_word(e->kind));
         csv_text(words);
-        putchar(',');
-        csv_text(e->who ? e->who : "");
-        putchar(',');
-        csv_text(e->note ? e->note : "");
+        csv_text(e->who);
+        csv_text(e->note);
         putchar('\n');
         free(words);
     }

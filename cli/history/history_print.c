@@ -122,15 +122,11 @@ history_csv(const struct history_rows *rows)
         if (rows->by == BY_VERSION) {
             printf("%u", row->version);
         }
-        putchar(',');
-        csv_time(row->begin_ns);
-        putchar(',');
-        csv_time(row->end_ns);
+        printf(",%s,%s", csv_time(row->begin_ns).text,
+               csv_time(row->end_ns).text);
         print_csv_figures(&row->stats);
-        putchar(',');
-        csv_text(row->who ? row->who : "");
-        putchar(',');
-        csv_text(row->note ? row->note : "");
+        csv_text(row->who);
+        csv_text(row->note);
         putchar('\n');
     }
 }

@@ -12,7 +12,6 @@
 #include "base/draft.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
-#include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"

@@ -7,7 +7,8 @@
 void
 csv_text(const char *text)
 {
-    putchar('"');
+    text = text ? text : "";
+    fputs(",\"", stdout);
     if (*text && strchr("=+-@", *text)) {
         putchar('\'');
     }
@@ -20,14 +21,14 @@ csv_text(const char *text)
     putchar('"');
 }
 
-void
+struct brief
 csv_time(uint64_t ns)
 {
     time_t s = (time_t)(ns / 1000000000);
     struct tm tm = {0};
-    char text[32];
+    struct brief out;
 
     gmtime_r(&s, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    fputs(text, stdout);
+    strftime(out.text, sizeof(out.text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return out;
 }

@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-/* Print a field on standard output.  Text is quoted; a control character
- * becomes a space, and an apostrophe keeps a spreadsheet from reading text that
- * begins with = + - @ as a formula. */
+#include "base/plain.h"
+
+/* Prints a comma and a text (NULL: "") on standard output.  Text is quoted; a
+ * control character becomes a space, and an apostrophe keeps a spreadsheet from
+ * reading text that begins with = + - @ as a formula. */
 void csv_text(const char *text);
-void csv_time(uint64_t ns); /* in UTC: 2026-01-31T14:02:11Z */
+struct brief csv_time(uint64_t ns); /* in UTC: 2026-01-31T14:02:11Z */
 
 #endif

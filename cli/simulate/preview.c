@@ -53,13 +53,16 @@ print_preview_json(const struct forecast *f)
 
 /* ---- as text ---- */
 
-static char *
-write_range(uint64_t min_ns, uint64_t max_ns, char *buffer, size_t size)
+static struct brief
+write_range(uint64_t min_ns, uint64_t max_ns)
 {
-    snprintf(buffer, size, "%s%s%s",
-             min_ns == max_ns ? "" : duration_round(min_ns).text,
-             min_ns == max_ns ? "" : " .. ", duration_round(max_ns).text);
-    return buffer;
+    struct brief out = duration_round(max_ns);
+
+    if (min_ns != max_ns) {
+        snprintf(out.text, sizeof(out.text), "%.28s .. %.28s",
+                 duration_round(min_ns).text, duration_round(max_ns).text);
+    }
+    return out;
 }
 
 /* Returns the columns that remain for the plot beside the other three. */
@@ -68,14 +71,12 @@ plot_width(const struct forecast *f)
 {
     size_t waits = strlen("WAIT BEFORE"), total = strlen("TOTAL WAIT");
     size_t taken, width = text_width();
-    char buffer[80];
 
     for (size_t i = 0; i < f->count; i++) {
         const struct preview_row *row = &f->rows[i];
-        size_t w = text_columns(
-            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
-        size_t t = text_columns(write_range(
-            row->total_min_ns, row->total_max_ns, buffer, sizeof(buffer)));
+        size_t w = text_columns(write_range(row->min_ns, row->max_ns).text);
+        size_t t = text_columns(
+            write_range(row->total_min_ns, row->total_max_ns).text);
 
         waits = w > waits ? w : waits;
         total = t > total ? t : total;
@@ -92,18 +93,14 @@ add_preview_row(struct table *t, const struct preview_row *row,
     char *span = plot->width
                      ? plot_span(plot, row->total_min_ns, row->total_max_ns)
                      : NULL;
-    char buffer[80];
 
     table_row(t);
     table_cell(t, 0, "%u", row->attempt);
     if (row->attempt > 1) {
-        table_cell(
-            t, 1, "%s",
-            write_range(row->min_ns, row->max_ns, buffer, sizeof(buffer)));
+        table_cell(t, 1, "%s", write_range(row->min_ns, row->max_ns).text);
     }
     table_cell(t, 2, "%s",
-               write_range(row->total_min_ns, row->total_max_ns, buffer,
-                           sizeof(buffer)));
+               write_range(row->total_min_ns, row->total_max_ns).text);
     table_cell(t, 3, "%s", span ? span : "");
     free(span);
 }
@@ -138,7 +135,6 @@ print_preview_rows(const struct forecast *f, size_t from, size_t to)
 static int
 print_preview(const struct forecast *f)
 {
-    char left[32];
     size_t from = 0, to;
     int rc;
 
@@ -160,7 +156,6 @@ print_preview(const struct forecast *f)
 static void
 print_reason(const struct forecast *f)
 {
-    char limit[32];
 
     fputs(bide_reason_name(f->ends), stdout);
     switch (f->ends) {

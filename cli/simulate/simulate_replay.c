@@ -82,7 +82,7 @@ static void
 add_assumptions(struct replay *r)
 {
     const struct admin_replay *h = &r->history;
-    char text[64], outcome[64];
+    char outcome[64];
 
     add_assumption(
         r, "In each interval, attempts fail at the recorded rate, with the "
@@ -137,7 +137,6 @@ static int
 print_replay(const struct replay *r)
 {
     const struct simulated *s = &r->simulated;
-    char begin[64], end[64];
 
     text_put(stdout, s->policy[0]->name, false);
     printf(", %s to %s, seed %llu\n",
@@ -211,7 +210,6 @@ print_replay_json(const struct replay *r)
 static int
 say_no_calls(const struct replay *r)
 {
-    char since[64], until[64];
 
     say("%s: no calls were recorded from %s to %s",
         r->simulated.policy[0]->name, when_write_iso(r->since_ns).text,

@@ -305,7 +305,7 @@ add_plot_row(struct table *t, const struct traffic_report *r,
              enum plot_line line, double top, size_t width)
 {
     double values[TRAFFIC_SLICES], peak = peak_of(r, line);
-    char *drawn, text[32];
+    char *drawn;
 
     for (size_t i = 0; i < TRAFFIC_SLICES; i++) {
         values[i] = per_second(r, i, line);

@@ -1,10 +1,12 @@
 #include "steps.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "record/past.h"
@@ -12,7 +14,6 @@
 #include "store/policies/writer.h"
 #include "change.h"
 #include "inside.h"
-#include "live.h"
 
 /* ---- one policy ---- */
 
@@ -91,6 +92,25 @@ store_difference(struct edit *e, struct edit_old *old, struct edit_new *n,
     return rc;
 }
 
+static void
+free_result(struct admin_result *r)
+{
+    policy_text_free(r->old);
+    policy_text_free(r->now);
+    free(r->covers);
+    record_free(&r->before_it);
+}
+
+void
+admin_results_free(struct admin_results *r)
+{
+    while (r->count) {
+        free_result(&r->list[--r->count]);
+    }
+    free(r->list);
+    *r = (struct admin_results){0};
+}
+
 int
 commit_replace(struct edit *e, int rc, const char *name, struct edit_old *old,
                struct edit_new *n)
@@ -100,17 +120,21 @@ commit_replace(struct edit *e, int rc, const char *name, struct edit_old *old,
         .after = old->r.version,
         .as = e->as,
     };
+    struct admin_result *to;
 
     snprintf(r.name, sizeof(r.name), "%s", name);
     rc = rc ? rc : store_difference(e, old, n, &r);
     edit_old_free(old);
     policy_text_free(n->base);
     free(n->parts);
-    if (rc) {
-        edit_free_result(&r);
-        return rc;
+    to =
+        rc ? NULL : array_add(&e->results.list, &e->results.count, sizeof(*to));
+    if (!to) {
+        free_result(&r);
+        return rc ? rc : failure_plain(BIDE_ENOMEM);
     }
-    return edit_add_result(e, &r);
+    *to = r;
+    return 0;
 }
 
 /* ---- the end ---- */
@@ -164,10 +188,13 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         if (rc == 0) {
             announce_change(e, l);
         }
-    } else if (rc == 0) {
-        admin_repair(e->a);
+    } else if (rc == 0 && past_live(&e->a->past, false)) {
+        announce_repair(e->a->past.live, e->a->past.reader);
     }
-    edit_end(e);
+    assert(e->parents.count == 0); /* each compilation frees its own */
+    writer_end(e->writer);
+    names_clear(&e->touched);
+    groups_free(&e->groups);
     if (rc) {
         admin_results_free(&e->results);
     } else {

@@ -1,17 +1,12 @@
 #include "edit.h"
 
-#include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/array.h"
 #include "base/clock.h"
 #include "base/failure.h"
 #include "store/policies/writer.h"
 #include "inside.h"
 #include "read.h"
-
-/* ---- begin and end ---- */
 
 int
 edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
@@ -31,54 +26,10 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
     return edit_fail_store(e, rc);
 }
 
-void
-edit_end(struct edit *e)
-{
-    assert(e->parents.count == 0); /* each compilation frees its own */
-    writer_end(e->writer);
-    names_clear(&e->touched);
-    groups_free(&e->groups);
-}
-
 int
 edit_fail_store(const struct edit *e, int rc)
 {
     return failure_of_store(rc, e->a->past.dir, writer_why());
-}
-
-/* ---- results ---- */
-
-void
-edit_free_result(struct admin_result *r)
-{
-    policy_text_free(r->old);
-    policy_text_free(r->now);
-    free(r->covers);
-    record_free(&r->before_it);
-}
-
-void
-admin_results_free(struct admin_results *r)
-{
-    while (r->count) {
-        edit_free_result(&r->list[--r->count]);
-    }
-    free(r->list);
-    *r = (struct admin_results){0};
-}
-
-int
-edit_add_result(struct edit *e, struct admin_result *result)
-{
-    struct admin_results *r = &e->results;
-    struct admin_result *to = array_add(&r->list, &r->count, sizeof(*to));
-
-    if (!to) {
-        edit_free_result(result);
-        return failure_plain(BIDE_ENOMEM);
-    }
-    *to = *result;
-    return 0;
 }
 
 /* ---- reading ---- */

@@ -55,19 +55,12 @@ struct edit_new {
     size_t part_count;
 };
 
-/* Takes the writers' lock.  After success the caller ends with edit_end(). */
+/* Takes the writers' lock.  The caller ends with commit_end() in any case. */
 int edit_begin(struct edit *e, struct admin *a,
                const struct admin_change *change, struct faults *faults);
-/* Releases the lock and frees everything but the results. */
-void edit_end(struct edit *e);
 
 /* Keeps a failure of the store, with the text of writer_why().  Returns rc. */
 int edit_fail_store(const struct edit *e, int rc);
-
-/* Appends a result.  Takes over its texts, also when it fails. */
-int edit_add_result(struct edit *e, struct admin_result *result);
-/* Frees the contents of a result that was not appended. */
-void edit_free_result(struct admin_result *r);
 
 /* Leaves of `r` what is in force at e->at_ns, and lowers e->next_ns to its next
  * end. */

@@ -6,9 +6,9 @@
 
 #include "base/array.h"
 #include "base/failure.h"
+#include "base/lock.h"
 #include "live/live.h"
 #include "record/past.h"
-#include "registry/announce.h"
 #include "registry/stats.h"
 #include "inside.h"
 
@@ -22,14 +22,6 @@ int
 admin_live_failed(const struct admin *a)
 {
     return a->past.live_rc;
-}
-
-void
-admin_repair(struct admin *a)
-{
-    if (past_live(&a->past, false)) {
-        announce_repair(a->past.live, a->past.reader);
-    }
 }
 
 static void
@@ -47,13 +39,12 @@ static void
 fill_cell(const struct cell *c, const struct cell_reading *r,
           struct admin_cell *out)
 {
-    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
-    uint32_t version = atomic_load_explicit(&c->version, memory_order_relaxed);
+    uint64_t gate = load_relaxed(&c->gate);
+    uint32_t version = load_relaxed(&c->version);
 
     out->missing = (gate & GATE_MISSING) != 0;
-    out->scopes = atomic_load_explicit(&c->scopes, memory_order_relaxed);
-    out->scopes_refused =
-        atomic_load_explicit(&c->scopes_refused, memory_order_relaxed);
+    out->scopes = load_relaxed(&c->scopes);
+    out->scopes_refused = load_relaxed(&c->scopes_refused);
     out->only_scopes = !cell_asked(c, &out->asked_by) && out->scopes > 0;
     fill_counts(r, version, out);
 }
@@ -239,12 +230,10 @@ admin_trouble(struct admin *a, uint64_t *out_when_ns)
     if (!l) {
         return 0;
     }
-    trouble =
-        atomic_load_explicit(&live_header(l)->trouble, memory_order_relaxed);
+    trouble = load_relaxed(&live_header(l)->trouble);
     if (trouble == 0 || trouble > 100) {
         return 0;
     }
-    *out_when_ns =
-        atomic_load_explicit(&live_header(l)->trouble_ns, memory_order_relaxed);
+    *out_when_ns = load_relaxed(&live_header(l)->trouble_ns);
     return -(int)trouble;
 }

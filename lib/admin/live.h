@@ -19,9 +19,6 @@ bool admin_has_live(struct admin *a);
  * could, or was not needed. */
 int admin_live_failed(const struct admin *a);
 
-/* Announces the registry's state again, where services do not follow it. */
-void admin_repair(struct admin *a);
-
 struct admin_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     bool missing;        /* services use this name, but no policy has it */

@@ -88,15 +88,13 @@ drop_work(struct call *k)
 static void
 leave_call(struct call *k)
 {
-    struct bide_watch *w =
-        atomic_load_explicit(&k->watch, memory_order_relaxed);
-    struct bide *b =
-        atomic_load_explicit(&k->policy, memory_order_relaxed)->bide;
+    struct bide_watch *w = load_relaxed(&k->watch);
+    struct bide *b = load_relaxed(&k->policy)->bide;
 
     k->state = CALL_IDLE;
-    atomic_store_explicit(&k->policy, NULL, memory_order_relaxed);
+    store_relaxed(&k->policy, NULL);
     if (w) {
-        atomic_store_explicit(&k->watch, NULL, memory_order_relaxed);
+        store_relaxed(&k->watch, NULL);
         watch_leave(w);
     }
     running_end(b);
@@ -177,9 +175,9 @@ enter_call(struct call *k, struct bide_policy *p, struct bide_watch *w)
     k->result.verdict = BIDE_UNFINISHED;
     if (w) {
         watch_enter(w);
-        atomic_store_explicit(&k->watch, w, memory_order_release);
+        store_release(&k->watch, w);
     }
-    atomic_store_explicit(&k->policy, p, memory_order_release);
+    store_release(&k->policy, p);
     k->state = CALL_READY;
 }
 
@@ -278,10 +276,7 @@ set_attempt_limit(struct call *k)
         now = registry_now_ns(b);
         limit = machine_limit_ns(&k->machine, k->rules->policy, now);
     } else {
-        limit = atomic_load_explicit(&atomic_load_explicit(&k->policy->cell,
-                                                           memory_order_acquire)
-                                          ->limit_ms,
-                                     memory_order_relaxed) *
+        limit = load_relaxed(&load_acquire(&k->policy->cell)->limit_ms) *
                 UINT64_C(1000000);
         if (limit == 0) {
             limit = DURATION_NONE;

@@ -60,7 +60,7 @@ call_is_live(const struct call *k)
 static inline bool
 call_is_cancelled(const struct call *k)
 {
-    return atomic_load_explicit(&k->cancelled, memory_order_acquire);
+    return load_acquire(&k->cancelled);
 }
 
 /* Reports whether a call with a bit of GATE_SLOW must read the rules, except

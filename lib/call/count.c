@@ -27,11 +27,8 @@ this_cpu(void)
 static inline struct stripe *
 current_stripe(struct bide_policy *p)
 {
-    uint32_t i = this_cpu() &
-                 atomic_load_explicit(&p->stripe_mask, memory_order_relaxed) &
-                 (STRIPE_MAX - 1);
-    struct stripe *s =
-        atomic_load_explicit(&p->stripe[i], memory_order_acquire);
+    uint32_t i = this_cpu() & load_relaxed(&p->stripe_mask) & (STRIPE_MAX - 1);
+    struct stripe *s = load_acquire(&p->stripe[i]);
 
     return __builtin_expect(s != NULL, 1) ? s : attach_stripe(p, i);
 }
@@ -42,21 +39,19 @@ count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns)
     struct stripe *s = current_stripe(p);
     _Atomic uint64_t *histogram = succeeded ? s->succeeded : s->failed;
 
-    atomic_fetch_add_explicit(&histogram[histogram_bucket(took_ns)], 1,
-                              memory_order_relaxed);
+    add_relaxed(&histogram[histogram_bucket(took_ns)], 1);
 }
 
 void
 count_add(struct bide_policy *p, enum counter which, uint64_t by)
 {
-    atomic_fetch_add_explicit(&current_stripe(p)->counter[which], by,
-                              memory_order_relaxed);
+    add_relaxed(&current_stripe(p)->counter[which], by);
 }
 
 void
 count_failure(struct bide_policy *p, struct bide_outcome o)
 {
-    const struct home *h = atomic_load_explicit(&p->home, memory_order_acquire);
+    const struct home *h = load_acquire(&p->home);
     uint32_t classes = outcome_classes(o);
     enum counter which = COUNTER_PERMANENT;
 

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/lock.h"
 #include "call.h"
 
 enum { TAKE_MAX = 256 }; /* pieces that one bide_deferred_take takes */

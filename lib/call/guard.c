@@ -1,6 +1,5 @@
 #include "guard.h"
 
-#include "base/lock.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
 #include "rule/window.h"
@@ -15,8 +14,7 @@
 static struct guard_rings *
 attach_rings(struct bide_policy *p)
 {
-    struct guard_rings *r =
-        atomic_load_explicit(&p->rings, memory_order_acquire);
+    struct guard_rings *r = load_acquire(&p->rings);
     const struct home *h;
     int cancel;
 
@@ -33,9 +31,9 @@ attach_rings(struct bide_policy *p)
             r = NULL;
             break;
         }
-        atomic_store_explicit(&p->stripe[i], s, memory_order_release);
+        store_release(&p->stripe[i], s);
     }
-    atomic_store_explicit(&p->rings, r, memory_order_release);
+    store_release(&p->rings, r);
     lock_release(&p->bide->lock, cancel);
     return r;
 }
@@ -47,12 +45,10 @@ sum_stripes(void *arg, enum counter which)
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < STRIPE_MAX; i++) {
-        struct stripe *s =
-            atomic_load_explicit(&p->stripe[i], memory_order_acquire);
+        struct stripe *s = load_acquire(&p->stripe[i]);
 
         if (s) {
-            total +=
-                atomic_load_explicit(&s->counter[which], memory_order_relaxed);
+            total += load_relaxed(&s->counter[which]);
         }
     }
     return total;
@@ -69,7 +65,7 @@ tally_policy(void *arg, struct tally *out)
 static struct bide_policy *
 pool_of(struct bide_policy *p)
 {
-    return atomic_load_explicit(&p->pool, memory_order_acquire);
+    return load_acquire(&p->pool);
 }
 
 /* Implements guard.budget_tally. */
@@ -158,10 +154,8 @@ set_next_turn(const struct bide *b, _Atomic uint64_t *turn, uint64_t window_ns,
     uint64_t wait_ns =
         window_ns ? window_next_ns(window_ns, now_ns) - now_ns : 0;
 
-    atomic_store_explicit(turn,
-                          window_ns ? ticks + clock_to_ticks(b->scale, wait_ns)
-                                    : UINT64_MAX,
-                          memory_order_relaxed);
+    store_relaxed(turn, window_ns ? ticks + clock_to_ticks(b->scale, wait_ns)
+                                  : UINT64_MAX);
 }
 
 void
@@ -213,7 +207,7 @@ guard_report_budget(const struct call *k, bool had_paid)
 static bool
 turn_is_due(const _Atomic uint64_t *turn, uint64_t ticks)
 {
-    return ticks >= atomic_load_explicit(turn, memory_order_relaxed);
+    return ticks >= load_relaxed(turn);
 }
 
 /* Reports whether a success changes nothing in a breaker. */
@@ -221,13 +215,10 @@ static bool
 breaker_ignores_success(const struct breaker_words *w, uint64_t took_ns,
                         uint64_t end_ticks)
 {
-    uint64_t slow =
-        atomic_load_explicit(&w->slow_after_ns, memory_order_relaxed);
+    uint64_t slow = load_relaxed(&w->slow_after_ns);
 
-    return atomic_load_explicit(&w->state, memory_order_relaxed) >> 62 ==
-               STATE_CLOSED &&
-           !atomic_load_explicit(&w->run, memory_order_relaxed) &&
-           !atomic_load_explicit(&w->watched, memory_order_relaxed) &&
+    return load_relaxed(&w->state) >> 62 == STATE_CLOSED &&
+           !load_relaxed(&w->run) && !load_relaxed(&w->watched) &&
            (slow == 0 || took_ns <= slow) &&
            !turn_is_due(&w->next_turn, end_ticks);
 }
@@ -238,10 +229,10 @@ budget_ignores_success(struct bide_policy *pool, uint64_t end_ticks)
 {
     const struct budget_words *w;
 
-    if (!pool || !atomic_load_explicit(&pool->rings, memory_order_relaxed)) {
+    if (!pool || !load_relaxed(&pool->rings)) {
         return false;
     }
-    w = &atomic_load_explicit(&pool->cell, memory_order_acquire)->budget;
+    w = &load_acquire(&pool->cell)->budget;
     return budget_is_full(w) && !turn_is_due(&w->next_turn, end_ticks);
 }
 
@@ -250,8 +241,7 @@ guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
              uint64_t took_ns, uint64_t end_ticks)
 {
     struct bide_policy *pool = pool_of(p);
-    struct guard_rings *rings =
-        atomic_load_explicit(&p->rings, memory_order_acquire);
+    struct guard_rings *rings = load_acquire(&p->rings);
 
     if (!rings ||
         (gate & GATE_BREAKER_ON &&
@@ -260,7 +250,7 @@ guard_passes(struct bide_policy *p, const struct cell *c, uint32_t gate,
         return false;
     }
     if (gate & GATE_EACH) {
-        struct cell *own = atomic_load_explicit(&p->cell, memory_order_acquire);
+        struct cell *own = load_acquire(&p->cell);
 
         window_keep_call(rings, atomic_fetch_add(&own->breaker.calls, 1), false,
                          false);

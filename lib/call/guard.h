@@ -17,14 +17,12 @@ enum { CALL_LONG_SHIFT = 41 };
 static inline uint32_t
 call_gate(const struct bide_policy *p, const struct cell **out)
 {
-    uint32_t own = atomic_load_explicit(&p->incarnation, memory_order_acquire);
-    const struct cell *cell =
-        atomic_load_explicit(&p->cell, memory_order_acquire);
+    uint32_t own = load_acquire(&p->incarnation);
+    const struct cell *cell = load_acquire(&p->cell);
 
     *out = cell;
-    return (GATE_BITS(atomic_load_explicit(&cell->gate, memory_order_acquire)) ^
-            own) |
-           atomic_load_explicit(&p->local_gate, memory_order_relaxed);
+    return (GATE_BITS(load_acquire(&cell->gate)) ^ own) |
+           load_relaxed(&p->local_gate);
 }
 
 /* Fills *storage for one event of a call under `r`, and returns it.  Returns
@@ -50,9 +48,7 @@ static inline bool
 guard_lets_out(const struct cell *c, uint32_t gate)
 {
     return !(gate & GATE_BREAKER_ON) ||
-           atomic_load_explicit(&c->breaker.state, memory_order_acquire) >>
-                   62 ==
-               STATE_CLOSED;
+           load_acquire(&c->breaker.state) >> 62 == STATE_CLOSED;
 }
 
 /* Counts the success of a first attempt, and returns true, if it changes

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "rule/budget.h"
 #include "load.h"
 
@@ -32,7 +33,7 @@ wake_cell(struct reader *r, struct cell *c, uint64_t txn)
     uint64_t gate;
 
     load_drop_lost_gate(r, c, txn);
-    gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+    gate = load_relaxed(&c->gate);
     cell_set_gate(c, txn,
                   GATE_UNKNOWN |
                       (GATE_BITS(gate) & (GATE_MISSING | GATE_INCARNATION)),
@@ -49,7 +50,7 @@ is_touched(const struct names *t, const char *name)
 static bool
 is_missing(const struct cell *c)
 {
-    return atomic_load_explicit(&c->gate, memory_order_relaxed) & GATE_MISSING;
+    return load_relaxed(&c->gate) & GATE_MISSING;
 }
 
 /* Wakes the changed policy, if it is only one, before all cells are searched:
@@ -70,15 +71,14 @@ wake_first(struct live *l, struct reader *r, const struct names *t,
 uint64_t
 announced(struct live *l)
 {
-    return atomic_load_explicit(&live_header(l)->announced_txn,
-                                memory_order_acquire);
+    return load_acquire(&live_header(l)->announced_txn);
 }
 
 static void
 set_announced(struct live *l, uint64_t txn)
 {
     _Atomic uint64_t *word = &live_header(l)->announced_txn;
-    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+    uint64_t old = load_relaxed(word);
 
     /* The number may become lower: the word may be garbage, and it does no harm
      * to announce a change twice. */
@@ -123,7 +123,7 @@ each_touched_cell(struct announcement *t,
 static void
 wake_touched(struct announcement *t, struct cell *c, const char *name)
 {
-    uint64_t gate = atomic_load_explicit(&c->gate, memory_order_relaxed);
+    uint64_t gate = load_relaxed(&c->gate);
 
     (void)name;
     if (GATE_TXN(gate) != t->txn) {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/lock.h"
 #include "base/paths.h"
 #include "announce.h"
 
@@ -82,21 +81,20 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
         return BIDE_ENOMEM;
     }
     *h = (struct home){l, index, atomic_load(&p->home)};
-    atomic_store_explicit(&p->home, h, memory_order_release);
-    atomic_store_explicit(&p->stripe_mask, live_stripes(l) - 1,
-                          memory_order_relaxed);
+    store_release(&p->home, h);
+    store_relaxed(&p->stripe_mask, live_stripes(l) - 1);
     for (int i = 0; i < STRIPE_MAX; i++) {
-        atomic_store_explicit(&p->stripe[i], NULL, memory_order_relaxed);
+        store_relaxed(&p->stripe[i], NULL);
     }
-    atomic_store_explicit(&p->rings, NULL, memory_order_relaxed);
+    store_relaxed(&p->rings, NULL);
     if (l == p->bide->own) {
         atomic_fetch_or(&p->local_gate, GATE_LOOKS);
     } else {
         atomic_fetch_and(&p->local_gate, ~(uint32_t)GATE_LOOKS);
     }
-    atomic_store_explicit(&p->cell, c, memory_order_release);
+    store_release(&p->cell, c);
     /* Last: call_gate reads it before the cell. */
-    atomic_store_explicit(&p->incarnation, incarnation, memory_order_release);
+    store_release(&p->incarnation, incarnation);
     atomic_fetch_add(&p->moves, 1);
     cell_ask(c);
     return 0;
@@ -174,7 +172,7 @@ attach_stripe(struct bide_policy *p, uint32_t stripe)
     stripe &= live_stripes(h->live) - 1;
     s = cell_stripe(h->live, h->index, stripe);
     if (s) {
-        atomic_store_explicit(&p->stripe[stripe], s, memory_order_release);
+        store_release(&p->stripe[stripe], s);
     } else {
         s = live_scrap(h->live); /* no space now: the next call asks again */
     }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/lock.h"
 #include "rule/breaker.h"
 
 /* The texts of a policy and its parents, kept until the policy is compiled.
@@ -96,11 +97,9 @@ load_publish_guard(struct cell *c, const struct policy *p)
 {
     uint64_t slow = p->breaker.slow_after_ns;
 
-    atomic_store_explicit(&c->breaker.slow_after_ns,
-                          slow == DURATION_NONE ? 0 : slow,
-                          memory_order_relaxed);
-    atomic_store_explicit(&c->breaker.next_turn, 0, memory_order_relaxed);
-    atomic_store_explicit(&c->budget.next_turn, 0, memory_order_relaxed);
+    store_relaxed(&c->breaker.slow_after_ns, slow == DURATION_NONE ? 0 : slow);
+    store_relaxed(&c->breaker.next_turn, 0);
+    store_relaxed(&c->budget.next_turn, 0);
 }
 
 /* ---- budget and breaker ---- */

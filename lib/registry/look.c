@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/lock.h"
 #include "name_list.h"
 #include "policy/key.h"
 

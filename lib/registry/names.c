@@ -80,8 +80,7 @@ names_find(struct bide *b, const char *name, const char *scope,
            uint32_t *out_hash)
 {
     struct name_query q = {name, scope, strlen(name), strlen(scope), 0};
-    const struct name_table *t =
-        atomic_load_explicit(&b->names, memory_order_acquire);
+    const struct name_table *t = load_acquire(&b->names);
     uint64_t h = hash_bytes(0x2545f4914f6cdd1dull, name, q.name_length);
     struct bide_policy *p;
 
@@ -93,7 +92,7 @@ names_find(struct bide *b, const char *name, const char *scope,
         return NULL;
     }
     for (uint32_t i = q.hash & t->mask;; i = (i + 1) & t->mask) {
-        p = atomic_load_explicit(&t->slot[i].policy, memory_order_acquire);
+        p = load_acquire(&t->slot[i].policy);
         if (!p) {
             return NULL; /* an empty slot exists: at most half are in use */
         }
@@ -109,7 +108,7 @@ put_in_table(struct name_table *t, struct bide_policy *p)
     uint32_t i = p->hash & t->mask;
     struct name_slot *s;
 
-    while (atomic_load_explicit(&t->slot[i].policy, memory_order_relaxed)) {
+    while (load_relaxed(&t->slot[i].policy)) {
         i = (i + 1) & t->mask;
     }
     s = &t->slot[i];
@@ -120,7 +119,7 @@ put_in_table(struct name_table *t, struct bide_policy *p)
         memcpy(s->text, p->name, p->name_length);
         memcpy(s->text + p->name_length, p->scope, p->scope_length);
     }
-    atomic_store_explicit(&s->policy, p, memory_order_release);
+    store_release(&s->policy, p);
     t->used++;
 }
 
@@ -163,7 +162,7 @@ enlarge_table(struct bide *b, struct name_table *old)
             put_in_table(t, p);
         }
     }
-    atomic_store_explicit(&b->names, t, memory_order_release);
+    store_release(&b->names, t);
     return 0;
 }
 

@@ -10,7 +10,6 @@
 
 #include "base/boot.h"
 #include "known.h"
-#include "base/lock.h"
 #include "base/paths.h"
 #include "store/queue/queue.h"
 
@@ -225,7 +224,7 @@ revive_in_child(struct bide *b)
 void
 registry_revive(struct bide *b)
 {
-    uint64_t seen = atomic_load_explicit(&b->process, memory_order_acquire);
+    uint64_t seen = load_acquire(&b->process);
     uint64_t self;
 
     if (__builtin_expect(*b->self == seen, 1)) {
@@ -236,11 +235,11 @@ registry_revive(struct bide *b)
         if (seen == (self | REVIVING)) {
             /* Another thread of the child does it; that takes microseconds. */
             sched_yield();
-            seen = atomic_load_explicit(&b->process, memory_order_acquire);
+            seen = load_acquire(&b->process);
         } else if (atomic_compare_exchange_strong(&b->process, &seen,
                                                   self | REVIVING)) {
             revive_in_child(b);
-            atomic_store_explicit(&b->process, self, memory_order_release);
+            store_release(&b->process, self);
             return;
         }
     }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include <bide.h>
+#include "base/lock.h"
 #include "live/live.h"
 #include "policy/policy.h"
 #include "store/policies/reader.h"
@@ -166,9 +167,7 @@ registry_ticks(const struct bide *b)
 static inline bool
 registry_look_is_due(const struct bide *b, uint64_t ticks)
 {
-    return b->own_clock ||
-           ticks - atomic_load_explicit(&b->looked, memory_order_relaxed) >=
-               b->fresh_ticks;
+    return b->own_clock || ticks - load_relaxed(&b->looked) >= b->fresh_ticks;
 }
 
 /* Reports whether a plain success that ends at `ticks` must check the registry:
@@ -176,7 +175,7 @@ registry_look_is_due(const struct bide *b, uint64_t ticks)
 static inline bool
 registry_success_looks(const struct bide *b, uint64_t ticks)
 {
-    return ticks >= atomic_load_explicit(&b->look_at, memory_order_relaxed);
+    return ticks >= load_relaxed(&b->look_at);
 }
 
 /* Sets when the next plain success checks the registry. */

@@ -2,7 +2,6 @@
  * compared and kept under a lock; hooks run without any. */
 #include "registry.h"
 
-#include "base/lock.h"
 #include "rule/breaker.h"
 
 int

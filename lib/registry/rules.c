@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "load.h"
 
 void
@@ -34,7 +33,7 @@ make_rules(struct policy *policy, uint32_t generation, enum bide_source source)
     r->policy = policy;
     r->generation = generation;
     r->source = source;
-    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    store_relaxed(&r->refs, 1);
     return r;
 }
 
@@ -52,7 +51,7 @@ choose_pool(struct bide_policy *p, const struct budget_rules *r)
         snprintf(name, sizeof(name), "@%s", r->group);
         pool = registry_group(p->bide, name);
     }
-    atomic_store_explicit(&p->pool, pool, memory_order_release);
+    store_release(&p->pool, pool);
 }
 
 /* ---- from the registry ---- */
@@ -120,7 +119,7 @@ publish_local(struct bide_policy *p, const struct policy *policy)
         load_publish_guard(atomic_load(&p->cell), policy);
     }
     bits |= atomic_load(&p->local_gate) & GATE_LOOKS;
-    atomic_store_explicit(&p->local_gate, bits, memory_order_relaxed);
+    store_relaxed(&p->local_gate, bits);
 }
 
 /* Returns the declared rules, else one attempt; NULL if out of memory. */
@@ -263,10 +262,9 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
 static bool
 is_stale(struct bide_policy *p, const struct rules *r)
 {
-    struct cell *c = atomic_load_explicit(&p->cell, memory_order_acquire);
+    struct cell *c = load_acquire(&p->cell);
 
-    return r->generation !=
-               atomic_load_explicit(&c->generation, memory_order_acquire) ||
+    return r->generation != load_acquire(&c->generation) ||
            (r->until_ns && clock_realtime_ns() >= r->until_ns);
 }
 
@@ -316,8 +314,7 @@ rules_take(struct bide_policy *p)
     moved = attach_again(p);
     r = p->rules;
     if (!r || moved || is_stale(p, r) || has_newer_commit(p, r)) {
-        generation = atomic_load_explicit(&atomic_load(&p->cell)->generation,
-                                          memory_order_acquire);
+        generation = load_acquire(&atomic_load(&p->cell)->generation);
         cancel = lock_take(&p->bide->lock);
         r = read_new_rules(p, generation);
         lock_release(&p->bide->lock, cancel);
@@ -335,7 +332,7 @@ rules_take(struct bide_policy *p)
     }
     if (r) {
         atomic_store(&p->replaced, r->replaced);
-        atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+        add_relaxed(&r->refs, 1);
     }
     pthread_mutex_unlock(&p->lock);
     if (p->bide->hooked) {

@@ -69,8 +69,7 @@ take_slot(void)
     for (slot = 0; have_key && slot < SHARED_SLOT; slot++) {
         uint64_t bit = 1ull << slot % 64;
 
-        if (atomic_load_explicit(&taken[slot / 64], memory_order_relaxed) &
-            bit) {
+        if (load_relaxed(&taken[slot / 64]) & bit) {
             continue;
         }
         if (atomic_fetch_or(&taken[slot / 64], bit) & bit) {
@@ -105,9 +104,7 @@ add_calls(struct running_slots *r, _Atomic int64_t *calls, int64_t change)
         return;
     }
     /* Release: what the call did with the registry comes before its end. */
-    atomic_store_explicit(
-        calls, atomic_load_explicit(calls, memory_order_relaxed) + change,
-        memory_order_release);
+    store_release(calls, load_relaxed(calls) + change);
 }
 
 _Atomic int64_t *
@@ -125,7 +122,7 @@ sum_calls(const struct running_slots *r)
     int64_t total = 0;
 
     for (int i = 0; i < RUNNING_SLOTS; i++) {
-        total += atomic_load_explicit(&r->slot[i].calls, memory_order_acquire);
+        total += load_acquire(&r->slot[i].calls);
     }
     return total;
 }
@@ -164,9 +161,7 @@ running_end_in(struct bide *b, _Atomic int64_t *calls)
     add_calls(r, calls, -1);
     /* From here on another thread may free `b`. */
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(
-            atomic_load_explicit(&r->closing, memory_order_relaxed) != NULL,
-            0)) {
+    if (__builtin_expect(load_relaxed(&r->closing) != NULL, 0)) {
         free_if_last(r);
     }
 }
@@ -239,8 +234,7 @@ running_clear(struct bide *b)
 
     for (uint32_t i = 0; i < RUNNING_SLOTS; i++) {
         if (i + 1 != slot_plus_1 && atomic_load(&owner[i]) != self) {
-            atomic_store_explicit(&b->running->slot[i].calls, 0,
-                                  memory_order_relaxed);
+            store_relaxed(&b->running->slot[i].calls, 0);
         }
     }
 }

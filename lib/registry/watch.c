@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/lock.h"
 
 /* A policy that calls of the watch have waited for. */
 struct watched {
