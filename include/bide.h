@@ -94,7 +94,7 @@ BIDE_API int bide_open_with(const struct bide_options *options, size_t size,
 
 /* Closes the registry and frees its handles: at once if no call is running,
  * else at the end of the last call.  Returns the number of calls that still
- * run; a function that stores or takes work counts as one.  After this, only
+ * run; a function on deferred work counts as one.  After this, only
  * functions that end these calls may be used with the registry.  NULL: does
  * nothing. */
 BIDE_API int bide_close(struct bide *b);
@@ -208,7 +208,7 @@ typedef struct bide_outcome bide_attempt_fn(const struct bide_attempt *attempt,
  * little else.  `fn` must return: if an exception or longjmp may leave it, use
  * bide_call_run.  Returns the verdict; bide_call_run has the result too. */
 BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
-                                    void *arg);
+                                    void *arg) BIDE_NONNULL_2;
 
 /* ---- calls ---- */
 
@@ -263,7 +263,8 @@ BIDE_API const struct bide_result *bide_call_result(const struct bide_call *c);
 /* Runs a call as bide_run does, with the caller's `c`. */
 BIDE_API enum bide_verdict bide_call_run(struct bide_call *c,
                                          struct bide_policy *p,
-                                         bide_attempt_fn *fn, void *arg);
+                                         bide_attempt_fn *fn,
+                                         void *arg) BIDE_NONNULL_3;
 
 /* Runs a call as bide_call_run does, for bindings that cannot return a
  * structure: `fn` sets *out, which is bide_app("no_outcome") before. */
@@ -311,7 +312,7 @@ struct bide_try {
     uint64_t serial; /* to notice that the call was begun again inside */
 };
 BIDE_API struct bide_try bide_try_begin(struct bide_call *c,
-                                        struct bide_policy *p);
+                                        struct bide_policy *p) BIDE_NONNULL_2;
 BIDE_API int bide_try_next(struct bide_try *t);
 BIDE_API void bide_try_end(struct bide_try *t);
 static inline void
@@ -345,7 +346,7 @@ struct bide_watch;
  * BIDE_GO, or BIDE_DONE if the call was refused, or cancelled before. */
 BIDE_API enum bide_next bide_step_begin(struct bide_call *c,
                                         struct bide_policy *p,
-                                        struct bide_watch *w);
+                                        struct bide_watch *w) BIDE_NONNULL_2;
 
 /* End the attempt in progress with outcome `o`, and return BIDE_WAIT or
  * BIDE_DONE.  bide_step_ended_by is for bindings that cannot pass a structure.

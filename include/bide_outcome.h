@@ -13,9 +13,13 @@ extern "C" {
 #if defined(__GNUC__)
 #define BIDE_API __attribute__((visibility("default")))
 #define BIDE_CHECKED __attribute__((warn_unused_result))
+#define BIDE_NONNULL_2 __attribute__((nonnull(1, 2))) /* the first two */
+#define BIDE_NONNULL_3 __attribute__((nonnull(1, 2, 3)))
 #else
 #define BIDE_API
 #define BIDE_CHECKED
+#define BIDE_NONNULL_2
+#define BIDE_NONNULL_3
 #endif
 
 /* Names of policies and scopes: [a-z0-9][a-z0-9._-]{0,47}. */
@@ -40,11 +44,10 @@ extern "C" {
     ROW(BIDE_EDAMAGED, -11, "the registry is damaged")                        \
     ROW(BIDE_EFULL, -12, "no space left")                                     \
     ROW(BIDE_EFORMAT, -13, "the registry has a format of another version")    \
-    ROW(BIDE_EBUSY, -14, "calls are still running")                           \
-    ROW(BIDE_ESYS, -15, "a system call failed")                               \
-    ROW(BIDE_EEXIST, -16, "it exists already")                                \
-    ROW(BIDE_ELEASE, -17, "the lease has expired")                            \
-    ROW(BIDE_ENOWORK, -18, "no such work: it is done, or was dropped")
+    ROW(BIDE_ESYS, -14, "a system call failed")                               \
+    ROW(BIDE_EEXIST, -15, "it exists already")                                \
+    ROW(BIDE_ELEASE, -16, "the lease has expired")                            \
+    ROW(BIDE_ENOWORK, -17, "no such work: it is done, or was dropped")
 
 enum bide_error { BIDE_ERRORS(BIDE_ENUMERATOR) };
 

@@ -373,9 +373,16 @@ int
 bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
 {
     struct deferred *queue;
-    int rc = p && d ? open_queue(p->bide, &queue) : BIDE_EINVAL;
+    int rc;
 
-    return rc ? rc : deferred_ack(queue, d->id, d->lease);
+    if (!p || !d) {
+        return BIDE_EINVAL;
+    }
+    running_begin(p->bide);
+    rc = open_queue(p->bide, &queue);
+    rc = rc ? rc : deferred_ack(queue, d->id, d->lease);
+    running_end(p->bide);
+    return rc;
 }
 
 int
@@ -384,14 +391,18 @@ defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
 {
     struct defer_rules rules;
     struct deferred *queue;
-    int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
+    int rc;
 
-    if (!rc) {
-        rc = deferred_nack(queue, d->id, d->lease, &rules, tried, reason);
+    if (!p || !d) {
+        return BIDE_EINVAL;
     }
+    running_begin(p->bide);
+    rc = open_queue_and_rules(p, &queue, &rules);
+    rc = rc ? rc : deferred_nack(queue, d->id, d->lease, &rules, tried, reason);
     if (!rc) {
         announce_arrival(p); /* it may be due earlier than sleepers expect */
     }
+    running_end(p->bide);
     return rc;
 }
 
@@ -407,9 +418,16 @@ bide_deferred_extend(struct bide_policy *p, struct bide_deferred *d)
 {
     struct defer_rules rules;
     struct deferred *queue;
-    int rc = p && d ? open_queue_and_rules(p, &queue, &rules) : BIDE_EINVAL;
+    int rc;
 
-    return rc ? rc
-              : deferred_extend(queue, d->id, d->lease, rules.lease_ns,
-                                &d->lease_ends_boottime_ns);
+    if (!p || !d) {
+        return BIDE_EINVAL;
+    }
+    running_begin(p->bide);
+    rc = open_queue_and_rules(p, &queue, &rules);
+    rc = rc ? rc
+            : deferred_extend(queue, d->id, d->lease, rules.lease_ns,
+                              &d->lease_ends_boottime_ns);
+    running_end(p->bide);
+    return rc;
 }

@@ -21,7 +21,7 @@ static const struct {
     {{FAILURE_STORE, BIDE_EMISSING, .path = "/r"},
      "/r: there is no registry",
      "create one with bide init, or name another directory with --dir"},
-    {{FAILURE_STORE, BIDE_EBUSY, .path = "/r", .words = "it is in use"},
+    {{FAILURE_STORE, BIDE_ESYS, .path = "/r", .words = "it is in use"},
      "/r: it is in use",
      ""},
     {{FAILURE_STORE, BIDE_EPERM, .path = "r", .words = "r/a.mdb: no\nask root"},
