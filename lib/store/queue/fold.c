@@ -5,7 +5,6 @@
 #include "journal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -43,15 +42,15 @@ deferred_commit(struct deferred *d, MDB_txn *txn)
 struct fold {
     struct deferred *d;
     MDB_txn *txn;
-    const struct recent_node *at;
-    bool deletes; /* deletes now, then puts: deletes free pages */
-    bool marks;   /* writes the mark at the end; not for an unsound journal */
+    size_t at, end; /* the next record, and the number of them */
+    bool deletes;   /* deletes now, then puts: deletes free pages */
+    bool marks;     /* writes the mark at the end; not for an unsound journal */
 };
 
 static int
 fold_record(struct fold *f)
 {
-    const struct recent_node *n = f->at;
+    const struct recent_node *n = recent_at(f->d->recent, f->at);
     MDB_val k = lmdb_val(n->key, n->key_length), v;
     int rc = 0;
 
@@ -76,15 +75,14 @@ fold_records(struct fold *f, size_t count)
     if (rc) {
         return rc;
     }
-    while (!rc && f->at && count--) {
+    while (!rc && f->at < f->end && count--) {
         rc = fold_record(f);
-        f->at = f->at->next[0];
-        if (!f->at && f->deletes) {
+        if (++f->at == f->end && f->deletes) {
             f->deletes = false;
-            f->at = recent_seek(d->recent, NULL, 0);
+            f->at = 0;
         }
     }
-    if (!rc && !f->at && f->marks) {
+    if (!rc && f->at == f->end && f->marks) {
         struct work w = {.d = d, .txn = f->txn, .direct = true};
 
         rc = tree_put_mark(&w);
@@ -99,13 +97,15 @@ fold_records(struct fold *f, size_t count)
 static int
 fold_all(struct deferred *d, size_t count, bool marks)
 {
-    struct fold f = {.d = d, .deletes = true, .marks = marks};
+    struct fold f = {.d = d,
+                     .end = recent_totals(d->recent).count,
+                     .deletes = true,
+                     .marks = marks};
     int rc;
 
-    f.at = recent_seek(d->recent, NULL, 0);
     do {
         rc = fold_records(&f, count);
-    } while (!rc && f.at);
+    } while (!rc && f.at < f.end);
     return rc;
 }
 

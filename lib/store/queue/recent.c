@@ -1,5 +1,7 @@
-/* A skip list.  Nodes are removed only when trials are kept or undone, so a
- * pointer to a node is valid within a transaction. */
+/* An array in order of keys.  Nodes are removed only when trials are kept or
+ * undone, so a pointer to a node is valid within a transaction.  A journal
+ * holds at most a few thousand records: to move their pointers takes less time
+ * than to compare two keys in another part of memory. */
 #include "recent.h"
 
 #include <endian.h>
@@ -8,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum {
-    HEIGHT = 10,
     PAGE = 4096,
     IN_LEAF = 2000, /* LMDB gives larger values pages of their own */
     NODE = 32,      /* bytes of a record beside key and value */
@@ -21,11 +24,10 @@ struct trial {
 };
 
 struct recent {
-    struct recent_node *first[HEIGHT];
+    struct recent_node **nodes; /* totals.count of them */
     struct trial *trials;
-    size_t trial_count, trial_room;
+    size_t trial_count;
     struct recent_totals totals;
-    uint32_t random;
     struct recent *abandoned;
 };
 
@@ -35,12 +37,7 @@ static _Atomic(struct recent *) abandoned;
 struct recent *
 recent_new(void)
 {
-    struct recent *r = calloc(1, sizeof(*r));
-
-    if (r) {
-        r->random = 0x9e3779b9;
-    }
-    return r;
+    return calloc(1, sizeof(struct recent));
 }
 
 static void
@@ -53,16 +50,14 @@ free_node(struct recent_node *n)
 void
 recent_free(struct recent *r)
 {
-    struct recent_node *n, *next;
-
     if (!r) {
         return;
     }
     recent_undo(r);
-    for (n = r->first[0]; n; n = next) {
-        next = n->next[0];
-        free_node(n);
+    for (size_t i = 0; i < r->totals.count; i++) {
+        free_node(r->nodes[i]);
     }
+    free(r->nodes);
     free(r->trials);
     free(r);
 }
@@ -108,45 +103,47 @@ recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
     return (a_length > b_length) - (a_length < b_length);
 }
 
-/* Finds on each level the link to the first node that is not below the key, and
- * returns the last of these nodes. */
-static struct recent_node *
-find_links(struct recent *r, const void *key, size_t length,
-           struct recent_node **links[HEIGHT])
+size_t
+recent_seek(const struct recent *r, const void *key, size_t length)
 {
-    struct recent_node **next = r->first, *n = NULL;
-    int level;
+    size_t low = 0, high = r->totals.count;
 
-    for (level = HEIGHT - 1; level >= 0; level--) {
-        while ((n = next[level]) &&
-               recent_compare(n->key, n->key_length, key, length) < 0) {
-            next = n->next;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct recent_node *n = r->nodes[middle];
+
+        if (recent_compare(n->key, n->key_length, key, length) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        links[level] = &next[level];
     }
-    return n;
+    return low;
 }
 
 const struct recent_node *
-recent_seek(const struct recent *r, const void *key, size_t length)
+recent_at(const struct recent *r, size_t index)
 {
-    struct recent_node **links[HEIGHT];
-
-    return find_links((struct recent *)(uintptr_t)r, key, length, links);
+    return index < r->totals.count ? r->nodes[index] : NULL;
 }
 
-static bool
-has_key(const struct recent_node *n, const void *key, size_t length)
+/* Returns the node of that key, which may be at `index`. */
+static struct recent_node *
+node_with_key(const struct recent *r, size_t index, const void *key,
+              size_t length)
 {
-    return n && !recent_compare(n->key, n->key_length, key, length);
+    struct recent_node *n = index < r->totals.count ? r->nodes[index] : NULL;
+
+    return n && !recent_compare(n->key, n->key_length, key, length) ? n : NULL;
 }
 
 const struct recent_node *
 recent_find(const struct recent *r, const void *key, size_t length)
 {
-    const struct recent_node *n = recent_seek(r, key, length);
+    const struct recent_node *n =
+        node_with_key(r, recent_seek(r, key, length), key, length);
 
-    return has_key(n, key, length) && n->value ? n : NULL;
+    return n && n->value ? n : NULL;
 }
 
 /* ---- changing ---- */
@@ -179,63 +176,22 @@ replace_value(struct recent *r, struct recent_node *n, struct recent_value *v)
     weigh_node(r, n, true);
 }
 
-/* Draws a height: 1 for three of four nodes, 2 for three of four others, and so
- * on. */
-static uint8_t
-draw_height(struct recent *r)
-{
-    uint8_t height = 1;
-    uint32_t bits;
-
-    r->random ^= r->random << 13;
-    r->random ^= r->random >> 17;
-    r->random ^= r->random << 5;
-    for (bits = r->random; height < HEIGHT && !(bits & 3); bits >>= 2) {
-        height++;
-    }
-    return height;
-}
-
 static struct recent_node *
-insert_node(struct recent *r, const void *key, size_t length)
+insert_node(struct recent *r, size_t index, const void *key, size_t length)
 {
-    uint8_t height = draw_height(r);
-    size_t links_size = height * sizeof(struct recent_node *);
-    struct recent_node **links[HEIGHT], *n;
-    int level;
+    struct recent_node *n = calloc(1, sizeof(*n) + length), **nodes;
+    size_t after = r->totals.count - index;
 
-    n = calloc(1, sizeof(*n) + links_size + length);
-    if (!n) {
+    if (!n || !array_add(&r->nodes, &r->totals.count, sizeof(*r->nodes))) {
+        free(n);
         return NULL;
     }
-    n->height = height;
     n->key_length = (uint16_t)length;
-    n->key = (const uint8_t *)(n->next + height);
-    memcpy(n->next + height, key, length);
-    find_links(r, key, length, links);
-    for (level = 0; level < height; level++) {
-        n->next[level] = *links[level];
-        *links[level] = n;
-    }
-    r->totals.count++;
+    memcpy(n->key, key, length);
+    nodes = r->nodes + index;
+    memmove(nodes + 1, nodes, after * sizeof(*nodes));
+    *nodes = n;
     return n;
-}
-
-static bool
-grow_trials(struct recent *r)
-{
-    size_t room = r->trial_room ? 2 * r->trial_room : 64;
-    struct trial *more;
-
-    if (r->trial_count < r->trial_room) {
-        return true;
-    }
-    more = realloc(r->trials, room * sizeof(*more));
-    if (more) {
-        r->trials = more;
-        r->trial_room = room;
-    }
-    return more != NULL;
 }
 
 static struct recent_value *
@@ -257,28 +213,29 @@ int
 recent_set(struct recent *r, const void *key, size_t length,
            enum recent_kind kind, const void *value, size_t value_length)
 {
-    struct recent_node *n = (struct recent_node *)recent_seek(r, key, length);
+    size_t index = recent_seek(r, key, length);
+    struct recent_node *n = node_with_key(r, index, key, length);
     struct recent_value *v = new_value(kind, value, value_length), *before;
+    struct trial *trial =
+        array_add(&r->trials, &r->trial_count, sizeof(*trial));
 
-    if (!v || !grow_trials(r)) {
+    if (v && trial && !n) {
+        n = insert_node(r, index, key, length);
+    }
+    if (!v || !n || !trial) {
+        r->trial_count -= trial != NULL;
         free(v);
         return ENOMEM;
-    }
-    if (!has_key(n, key, length)) {
-        n = insert_node(r, key, length);
-        if (!n) {
-            free(v);
-            return ENOMEM;
-        }
     }
     before = n->value;
     replace_value(r, n, v);
     if (n->changed) {
+        r->trial_count--;
         free(before);
         return 0;
     }
     n->changed = true;
-    r->trials[r->trial_count++] = (struct trial){n, before};
+    *trial = (struct trial){n, before};
     return 0;
 }
 
@@ -299,14 +256,10 @@ recent_change(const struct recent *r, size_t index)
 static void
 remove_node(struct recent *r, struct recent_node *n)
 {
-    struct recent_node **links[HEIGHT];
-    int level;
+    size_t index = recent_seek(r, n->key, n->key_length);
+    struct recent_node **nodes = r->nodes + index;
 
-    find_links(r, n->key, n->key_length, links);
-    for (level = 0; level < n->height; level++) {
-        *links[level] = n->next[level];
-    }
-    r->totals.count--;
+    memmove(nodes, nodes + 1, (--r->totals.count - index) * sizeof(*nodes));
     free_node(n);
 }
 

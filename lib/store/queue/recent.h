@@ -23,10 +23,8 @@ struct recent_value {
 struct recent_node {
     struct recent_value *value; /* NULL: as RECENT_NOWHERE */
     bool changed;               /* on trial */
-    uint8_t height;
     uint16_t key_length;
-    const uint8_t *key;
-    struct recent_node *next[]; /* `height` of them; next[0]: the next key */
+    uint8_t key[];
 };
 
 struct recent;
@@ -40,9 +38,11 @@ void recent_abandon(struct recent *r);
 /* Returns the node of that key; NULL: the record is as in the file. */
 const struct recent_node *recent_find(const struct recent *r, const void *key,
                                       size_t length);
-/* Returns the first node whose key is not below; it may be RECENT_NOWHERE. */
-const struct recent_node *recent_seek(const struct recent *r, const void *key,
-                                      size_t length);
+/* Returns the index of the first node whose key is not below. */
+size_t recent_seek(const struct recent *r, const void *key, size_t length);
+/* Returns a node, in order of keys, which may be RECENT_NOWHERE; NULL: the end.
+ */
+const struct recent_node *recent_at(const struct recent *r, size_t index);
 /* Sets a record, on trial.  0, or ENOMEM: nothing has changed. */
 int recent_set(struct recent *r, const void *key, size_t length,
                enum recent_kind kind, const void *value, size_t value_length);

@@ -147,6 +147,8 @@ struct walk {
     const void *prefix;
     size_t length;
     struct place_in_file place;
+    const struct recent *recent;
+    size_t at;
     const struct recent_node *node; /* the next in memory; NULL: none */
     bool in_file;                   /* key and value: the next in the file */
     MDB_val key, value;
@@ -161,15 +163,18 @@ step_file(struct walk *walk, bool next)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Sets walk->node to the first one from `at` on. */
 static void
-set_node(struct walk *walk, const struct recent_node *n)
+set_node(struct walk *walk, size_t at)
 {
+    const struct recent_node *n = recent_at(walk->recent, at);
     MDB_val k = {0};
 
     while (n && !n->value) {
-        n = n->next[0];
+        n = recent_at(walk->recent, ++at);
     }
     k = n ? lmdb_val(n->key, n->key_length) : k;
+    walk->at = at;
     walk->node = n && has_prefix(&k, walk->prefix, walk->length) ? n : NULL;
 }
 
@@ -205,7 +210,7 @@ walk_records(struct walk *walk, tree_visit_fn *visit, void *arg)
             rc = visit(arg, &k, &v);
         }
         if (first >= 0) {
-            set_node(walk, n->next[0]);
+            set_node(walk, walk->at + 1);
         }
         if (!rc && first <= 0) {
             rc = step_file(walk, true);
@@ -219,7 +224,8 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
                const void *from, size_t from_length, tree_visit_fn *visit,
                void *arg)
 {
-    struct walk walk = {.prefix = prefix, .length = length};
+    struct walk walk = {
+        .prefix = prefix, .length = length, .recent = w->d->recent};
     int rc = open_place(w, &walk.place);
 
     if (rc) {
@@ -228,7 +234,7 @@ tree_each_from(struct work *w, const void *prefix, size_t length,
     walk.key = lmdb_val(from, from_length);
     rc = step_file(&walk, false);
     if (!rc && !w->direct) {
-        set_node(&walk, recent_seek(w->d->recent, from, from_length));
+        set_node(&walk, recent_seek(walk.recent, from, from_length));
     }
     rc = rc ? rc : walk_records(&walk, visit, arg);
     close_place(&walk.place);

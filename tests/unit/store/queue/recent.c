@@ -51,7 +51,7 @@ compare_with_model(const struct recent *r, const struct model *m)
         gone += m->value[i] < 0;
     }
     assert_int_equal(recent_totals(r).gone, gone);
-    for (n = recent_seek(r, NULL, 0); n; n = n->next[0]) {
+    for (size_t at = 0; (n = recent_at(r, at)); at++) {
         if (before) {
             assert_true(recent_compare(before->key, before->key_length, n->key,
                                        n->key_length) < 0);
