@@ -38,9 +38,9 @@ int lmdb_free_pages(MDB_env *env, uint64_t *out);
 /* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);
 
-/* A file to make.  The functions return 0 or a BIDE_E code with its message. */
+/* A file to make, as struct place_new. */
 struct lmdb_new {
-    const char *dir, *path; /* `path` is in `dir` */
+    const char *dir, *path;
     mode_t mode;
     size_t reserve; /* bytes of disk space to allocate; 0: none */
     bool keep_old;  /* keep the file that has the name as "n->path.damaged" */
@@ -51,9 +51,7 @@ struct lmdb_new {
     void *arg;
 };
 
-/* Makes n->path durably, under "n->path.new" first; replaces a file that has
- * the name.  Removes the new file on failure.  Call under a lock that keeps
- * other makers out.  Returns 0 or a BIDE_E code with its message. */
-int lmdb_make_file(const struct lmdb_new *n);
+/* As place_make_file. */
+int lmdb_make_file(struct lmdb_new *n);
 
 #endif

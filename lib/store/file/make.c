@@ -2,7 +2,6 @@
  * never has the name that others open. */
 #include "env.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +20,9 @@ map_result(const struct lmdb_new *n, int rc)
 
 /* Writes the only transaction of the file `fresh`. */
 static int
-fill_file(const struct lmdb_new *n, const char *fresh, int fd)
+fill_file(void *arg, const char *fresh, int fd)
 {
+    const struct lmdb_new *n = arg;
     MDB_env *env;
     MDB_txn *txn;
     int rc = map_result(n, lmdb_open(fresh, fd, 0, &env));
@@ -40,7 +40,7 @@ fill_file(const struct lmdb_new *n, const char *fresh, int fd)
         }
     }
     mdb_env_close(env);
-    return rc;
+    return rc || !n->reserve ? rc : place_reserve(fd, fresh, n->reserve);
 }
 
 /* Links the old file to a second name, so that n->path always exists. */
@@ -64,37 +64,22 @@ keep_old_file(const struct lmdb_new *n)
     return rc;
 }
 
-int
-lmdb_make_file(const struct lmdb_new *n)
+static int
+finish_file(void *arg)
 {
-    char *fresh;
-    int fd, rc;
+    const struct lmdb_new *n = arg;
+    int rc = n->before ? n->before(n->arg) : 0;
 
-    assert(n->fill);
-    if (asprintf(&fresh, "%s.new", n->path) < 0) {
-        return place_failed(n->dir, ENOMEM);
-    }
-    fd = safe_make_anew(fresh);
-    if (fd < 0) {
-        rc = place_failed(fresh, errno);
-        free(fresh);
-        return rc;
-    }
-    rc = fill_file(n, fresh, fd);
-    if (!rc && n->reserve) {
-        rc = place_reserve(fd, fresh, n->reserve);
-    }
-    if (!rc) {
-        rc = place_own(fd, n->dir, n->mode);
-    }
-    close(fd);
-    if (!rc && n->before) {
-        rc = n->before(n->arg);
-    }
-    if (!rc && n->keep_old) {
-        rc = keep_old_file(n);
-    }
-    rc = place_install(n->dir, fresh, n->path, rc);
-    free(fresh);
-    return rc;
+    return rc || !n->keep_old ? rc : keep_old_file(n);
+}
+
+int
+lmdb_make_file(struct lmdb_new *n)
+{
+    return place_make_file(&(struct place_new){.dir = n->dir,
+                                               .path = n->path,
+                                               .mode = n->mode,
+                                               .fill = fill_file,
+                                               .before = finish_file,
+                                               .arg = n});
 }

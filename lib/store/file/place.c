@@ -181,15 +181,34 @@ sync_directory(const char *dir)
 }
 
 int
-place_install(const char *dir, const char *fresh, const char *path, int rc)
+place_make_file(const struct place_new *n)
 {
-    if (!rc && rename(fresh, path)) {
-        rc = place_failed(path, errno);
+    char *fresh;
+    int fd, rc;
+
+    if (asprintf(&fresh, "%s.new", n->path) < 0) {
+        return place_failed(n->dir, ENOMEM);
+    }
+    fd = safe_make_anew(fresh);
+    if (fd < 0) {
+        rc = place_failed(fresh, errno);
+        free(fresh);
+        return rc;
+    }
+    rc = n->fill(n->arg, fresh, fd);
+    rc = rc ? rc : place_own(fd, n->dir, n->mode);
+    close(fd);
+    if (!rc && n->before) {
+        rc = n->before(n->arg);
+    }
+    if (!rc && rename(fresh, n->path)) {
+        rc = place_failed(n->path, errno);
     }
     if (rc) {
         unlink(fresh);
     }
-    return rc ? rc : sync_directory(dir);
+    free(fresh);
+    return rc ? rc : sync_directory(n->dir);
 }
 
 int

@@ -36,9 +36,19 @@ char *place_path(const char *dir, const char *name);
 int place_make(const char *dir);
 /* Sets the mode of a new file in `dir`, and its owner as of paths_owner. */
 int place_own(int fd, const char *dir, mode_t mode);
-/* Renames `fresh` to `path` durably if `rc`, the result of making it, is 0;
- * otherwise removes `fresh` and returns `rc`. */
-int place_install(const char *dir, const char *fresh, const char *path, int rc);
+
+/* A file to make.  The functions return 0 or a BIDE_E code with its message. */
+struct place_new {
+    const char *dir, *path; /* `path` is in `dir` */
+    mode_t mode;
+    int (*fill)(void *arg, const char *fresh, int fd); /* writes its content */
+    int (*before)(void *arg); /* NULL, or called before the file is renamed */
+    void *arg;
+};
+/* Makes n->path durably, under "n->path.new" first; replaces a file that has
+ * the name.  Removes the new file on failure.  Call under a lock that keeps
+ * other makers out. */
+int place_make_file(const struct place_new *n);
 
 /* Takes the writers' lock of `dir`; `command` is shown to processes that wait.
  * Fails with BIDE_ELOCKED after wait_ms, with a message that names the holder.

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
 
 void
 pages_view_reset(struct pages_view *v)
@@ -33,20 +32,6 @@ pages_view(struct pages_view *v, struct pages *f,
         v->snapshot.cache = &v->trees;
         v->snapshot.pages = &v->pages;
         v->stamp = *stamp;
-    }
-    return rc;
-}
-
-int
-pages_view_get(struct pages_view *v, const char *db, const void *key,
-               size_t key_length, const void **out, size_t *out_length)
-{
-    void *value;
-    int rc = pages_get(&v->snapshot, db, key, key_length, &value, out_length);
-
-    if (!rc) {
-        free(v->value);
-        *out = v->value = value;
     }
     return rc;
 }

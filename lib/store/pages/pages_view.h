@@ -23,7 +23,7 @@ struct pages_view {
     struct snapshot snapshot;
     struct tree_cache trees;
     struct page_cache pages;
-    void *value; /* the last long value */
+    void *value; /* malloc'ed, or NULL; the caller sets it */
 };
 
 /* Makes the snapshot of the commit with this stamp, unless it is that already.
@@ -33,9 +33,5 @@ int pages_view(struct pages_view *v, struct pages *f,
                const struct pages_stamp *stamp);
 /* Forgets the snapshot. */
 void pages_view_reset(struct pages_view *v);
-
-/* As pages_get; the value is valid until the next call for `v`. */
-int pages_view_get(struct pages_view *v, const char *db, const void *key,
-                   size_t key_length, const void **out, size_t *out_length);
 
 #endif

@@ -73,12 +73,12 @@ static int
 create_locked(struct creation *c)
 {
     char *path = place_path(c->dir, "registry.mdb");
-    const struct lmdb_new new_file = {.dir = c->dir,
-                                      .path = path,
-                                      .mode = 0640,
-                                      .fill = fill_registry,
-                                      .before = make_other_files,
-                                      .arg = c};
+    struct lmdb_new new_file = {.dir = c->dir,
+                                .path = path,
+                                .mode = 0640,
+                                .fill = fill_registry,
+                                .before = make_other_files,
+                                .arg = c};
     struct stat st;
     int rc;
 

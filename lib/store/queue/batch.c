@@ -223,7 +223,7 @@ repair_file(struct deferred *d)
     rc = tree_repair(&w);
     d->check.unread = false;
     rc = end_direct(&w, rc ? rc : tree_end(&w));
-    return !rc && d->journal.cut && ftruncate(d->journal.fd, JOURNAL_SIZE)
+    return !rc && d->journal.cut && ftruncate(d->journal.file.fd, JOURNAL_SIZE)
                ? errno
                : rc;
 }
@@ -397,7 +397,7 @@ lead_batch(struct deferred *d)
     /* If nothing was written, syncs both: the data that this batch read may not
      * be on the disk yet. */
     if (sync && (d->leader.wrote_journal || !d->leader.wrote_file)) {
-        journal_fd = d->journal.fd;
+        journal_fd = d->journal.file.fd;
     }
     /* Not LMDB's own descriptor: LMDB's next commit would get the failure
      * instead of this sync. */

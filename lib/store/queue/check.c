@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -48,6 +49,74 @@ struct checked {
 _Static_assert(offsetof(struct checked, stamp) == 8, "stamp");
 _Static_assert(offsetof(struct checked, boot) == 48, "boot");
 _Static_assert(sizeof(struct checked) == 72, "nothing follows");
+
+/* ---- files beside deferred.mdb ---- */
+
+/* Compares with statx, which asks for no times: after fstat, Linux (6.13)
+ * records the time of the next write in ns, and each sync takes 1.5 times as
+ * long. */
+bool
+deferred_is_file(int fd, const char *path, uint64_t device, uint64_t inode)
+{
+    struct statx st;
+
+    return !statx(fd, path, *path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH,
+                  STATX_TYPE | STATX_INO, &st) &&
+           st.stx_ino == inode &&
+           makedev(st.stx_dev_major, st.stx_dev_minor) == device;
+}
+
+/* A service that has given up its rights may be unable to look up the name
+ * (EACCES); the open file is still right.  Else other processes will use
+ * another file. */
+bool
+deferred_has_beside(const struct beside *b)
+{
+    errno = 0;
+    return b->fd >= 0 && deferred_is_file(b->fd, "", b->device, b->inode) &&
+           (deferred_is_file(AT_FDCWD, b->path, b->device, b->inode) ||
+            errno == EACCES);
+}
+
+void
+deferred_close_beside(struct beside *b)
+{
+    if (b->fd >= 0 && deferred_is_file(b->fd, "", b->device, b->inode)) {
+        close(b->fd);
+    }
+    b->fd = -1;
+}
+
+int
+deferred_open_beside(const struct deferred *d, struct beside *b,
+                     int (*make)(const char *dir))
+{
+    struct stat st;
+
+    if (deferred_has_beside(b)) {
+        return 0;
+    }
+    deferred_close_beside(b);
+    b->fd = d->reading ? open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+                       : safe_open(b->path);
+    if (b->fd < 0 && errno == ENOENT) {
+        if (d->reading || make(d->dir)) {
+            return 0;
+        }
+        b->fd = safe_open(b->path);
+    }
+    if (b->fd < 0) {
+        return errno;
+    }
+    if (fstat(b->fd, &st)) {
+        close(b->fd);
+        b->fd = -1;
+        return MDB_INVALID;
+    }
+    b->device = st.st_dev;
+    b->inode = st.st_ino;
+    return 0;
+}
 
 /* ---- the verified state ---- */
 
@@ -85,68 +154,25 @@ is_same_state(const struct pages_stamp *a, const struct pages_stamp *b,
            b->size >= a->size && b->txn - a->txn <= 1;
 }
 
-static bool
-is_checked_file(const struct deferred *d, const struct stat *st)
-{
-    return st->st_ino == d->check.inode && st->st_dev == d->check.device;
-}
-
-/* Closes deferred.checked.  If the program closed the descriptor itself, its
- * number may now belong to another file. */
-static void
-close_checked(struct deferred *d)
-{
-    struct stat st;
-
-    if (d->check.fd >= 0 && !fstat(d->check.fd, &st) &&
-        is_checked_file(d, &st)) {
-        close(d->check.fd);
-    }
-    d->check.fd = -1;
-}
-
 void
 deferred_check_close(struct deferred *d)
 {
-    close_checked(d);
+    deferred_close_beside(&d->check.file);
     d->check.state = CHECK_UNKNOWN;
-}
-
-int
-deferred_open_beside(const struct deferred *d, const char *path)
-{
-    return d->reading ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-                      : safe_open(path);
 }
 
 static bool
 open_checked(struct deferred *d)
 {
-    struct stat st;
-
-    if (d->check.fd >= 0 && !fstat(d->check.fd, &st) &&
-        is_checked_file(d, &st) && !stat(d->check.path, &st) &&
-        is_checked_file(d, &st)) {
-        return true;
-    }
-    close_checked(d);
-    d->check.fd = deferred_open_beside(d, d->check.path);
-    if (d->check.fd < 0 && errno == ENOENT && !d->reading &&
-        !deferred_make_checked(d->dir)) {
-        d->check.fd = safe_open(d->check.path);
-    }
-    if (d->check.fd >= 0 && !fstat(d->check.fd, &st)) {
-        d->check.device = st.st_dev;
-        d->check.inode = st.st_ino;
-    }
-    return d->check.fd >= 0;
+    return !deferred_open_beside(d, &d->check.file, deferred_make_checked) &&
+           d->check.file.fd >= 0;
 }
 
 static bool
 read_checked(struct deferred *d, struct checked *out)
 {
     return open_checked(d) &&
-           pread(d->check.fd, out, sizeof(*out), 0) == sizeof(*out) &&
+           pread(d->check.file.fd, out, sizeof(*out), 0) == sizeof(*out) &&
            out->magic == MAGIC &&
            out->crc == crc32c(0, &out->stamp, sizeof(*out) - 8);
 }
@@ -176,7 +202,8 @@ set_checked(struct deferred *d, enum check_state state)
     d->check.state = state;
     c.crc = crc32c(0, &c.stamp, sizeof(c) - 8);
     /* If this fails, the next process verifies the pages again. */
-    if (open_checked(d) && pwrite(d->check.fd, &c, sizeof(c), 0) != sizeof(c)) {
+    if (open_checked(d) &&
+        pwrite(d->check.file.fd, &c, sizeof(c), 0) != sizeof(c)) {
         errno = 0;
     }
 }
@@ -298,12 +325,14 @@ deferred_view(struct deferred *d)
 int
 deferred_view_get(struct deferred *d, const MDB_val *key, MDB_val *out)
 {
-    const void *value;
     size_t length;
-    int rc = pages_view_get(&d->view, "work", key->mv_data, key->mv_size,
-                            &value, &length);
+    void *value;
+    int rc = pages_get(&d->view.snapshot, "work", key->mv_data, key->mv_size,
+                       &value, &length);
 
     if (!rc) {
+        free(d->view.value);
+        d->view.value = value;
         *out = lmdb_val(value, length);
     }
     return deferred_from_pages(rc);

@@ -10,9 +10,19 @@ enum { DEFERRED_KEPT = 256 << 10 };
 
 /* Makes DIR/deferred.checked unless it exists.  Returns 0 or BIDE_E. */
 int deferred_make_checked(const char *dir);
-/* Opens a file beside deferred.mdb, for writing unless d->reading.  -1: errno.
- */
-int deferred_open_beside(const struct deferred *d, const char *path);
+/* Reports whether `fd`, or `path` unless that is "", is that file. */
+bool deferred_is_file(int fd, const char *path, uint64_t device,
+                      uint64_t inode);
+/* Reports whether a file beside deferred.mdb is open and still has its name. */
+bool deferred_has_beside(const struct beside *b);
+/* Opens it unless it is, for writing unless d->reading; `make` makes a missing
+ * one.  Returns errno; 0, and b->fd is -1, if there is none and none can be
+ * made. */
+int deferred_open_beside(const struct deferred *d, struct beside *b,
+                         int (*make)(const char *dir));
+/* Closes it, unless the program closed it and the number may now belong to
+ * another file. */
+void deferred_close_beside(struct beside *b);
 /* Sets d->check.next to the number below which all ids were given to work, as
  * deferred.checked says; 0: unknown.  Nothing is known of an earlier boot if
  * the journal is `intact`: a loss of power takes work that was not stored yet.

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,10 +87,7 @@ from_pages_result(const struct deferred *d, int rc)
 static bool
 is_our_file(const struct deferred *d, int fd)
 {
-    struct stat st;
-
-    return fd >= 0 && !fstat(fd, &st) && st.st_dev == d->file.device &&
-           st.st_ino == d->file.inode;
+    return fd >= 0 && deferred_is_file(fd, "", d->file.device, d->file.inode);
 }
 
 /* Environments that cannot be closed, linked by their LMDB user context: still
@@ -391,9 +387,10 @@ read_changes(struct deferred *d)
 {
     int rc = deferred_follow(d);
 
-    return rc > 0 && rc < DEFERRED_REPAIR ? place_failed(d->journal_path, rc)
-           : rc                           ? deferred_from_lmdb(d, rc)
-                                          : 0;
+    return rc > 0 && rc < DEFERRED_REPAIR
+               ? place_failed(d->journal.file.path, rc)
+           : rc ? deferred_from_lmdb(d, rc)
+                : 0;
 }
 
 int

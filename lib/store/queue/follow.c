@@ -56,7 +56,7 @@ static struct follow
 follow_from(struct deferred *d)
 {
     return (struct follow){
-        .scan = {.fd = d->journal.fd,
+        .scan = {.fd = d->journal.file.fd,
                  .buffer = d->journal.buffer,
                  .id = d->journal.id,
                  .next = d->journal.next,
@@ -138,7 +138,7 @@ read_all(struct deferred *d)
 {
     struct follow f = follow_from(d);
     struct journal_mark mark = {0};
-    off_t size = lseek(d->journal.fd, 0, SEEK_END);
+    off_t size = lseek(d->journal.file.fd, 0, SEEK_END);
     int rc = read_mark(d, &mark);
     uint64_t id;
 
@@ -171,8 +171,12 @@ read_all(struct deferred *d)
 static int
 read_from_start(struct deferred *d)
 {
-    int rc = deferred_journal_open(d);
+    int rc;
 
+    if (!deferred_has_beside(&d->journal.file)) {
+        deferred_journal_close(d);
+    }
+    rc = deferred_open_beside(d, &d->journal.file, deferred_journal_make);
     deferred_forget_recent(d);
     deferred_journal_set_state(d, JOURNAL_UNREAD);
     d->journal.slow = false;
@@ -180,7 +184,7 @@ read_from_start(struct deferred *d)
     if (rc || !d->recent) {
         return rc ? rc : ENOMEM;
     }
-    if (d->journal.fd < 0) {
+    if (d->journal.file.fd < 0) {
         deferred_read_next(d, false);
         deferred_journal_set_state(d, JOURNAL_UNUSABLE);
         return 0;
@@ -196,7 +200,8 @@ has_grown(const struct deferred *d)
     struct journal_batch b;
 
     return journal->at + sizeof(b) <= JOURNAL_SIZE &&
-           pread(journal->fd, &b, sizeof(b), (off_t)journal->at) == sizeof(b) &&
+           pread(journal->file.fd, &b, sizeof(b), (off_t)journal->at) ==
+               sizeof(b) &&
            scan_may_be_batch(&b, journal->at) && b.number == journal->next;
 }
 
@@ -210,7 +215,7 @@ is_recent_current(const struct deferred *d)
     return (journal->state == JOURNAL_READY ||
             journal->state == JOURNAL_UNSOUND) &&
            !memcmp(&journal->base, &d->check.stamp, sizeof(d->check.stamp)) &&
-           deferred_journal_is_ours(d);
+           deferred_has_beside(&journal->file);
 }
 
 int

@@ -37,7 +37,7 @@ enum check_state {
 
 struct deferred {
     /* fixed */
-    char *dir, *path, *journal_path;
+    char *dir, *path;
     bool reading;     /* by deferred_survey: nothing is made or written */
     unsigned wait_ms; /* how long to wait for the file lock */
     uint64_t boot;    /* a hash of the boot id; 0: unknown */
@@ -70,10 +70,8 @@ struct deferred {
         uint64_t reserved;   /* bytes of the file that have disk blocks */
         _Atomic bool failed; /* atomic: a sync failed, or may have; sync.c */
     } file;
-    struct {        /* leader; deferred.checked, check.c */
-        char *path; /* fixed */
-        int fd;     /* -1: none */
-        uint64_t device, inode;
+    struct { /* leader; deferred.checked, check.c */
+        struct beside file;
         enum check_state state;
         struct pages_stamp stamp;
         bool unread;   /* its records were not verified yet */

@@ -56,12 +56,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -118,100 +116,45 @@ write_at(int fd, const void *bytes, size_t length, size_t at)
 }
 
 static int
-fill_new_journal(int fd)
+fill_new_journal(void *arg, const char *fresh, int fd)
 {
     struct journal_head head = head_of(deferred_draw());
     uint8_t *bytes = calloc(1, JOURNAL_SIZE);
     int rc = ENOMEM;
 
+    (void)arg;
     if (bytes) {
         memcpy(bytes, &head, sizeof(head));
         rc = write_at(fd, bytes, JOURNAL_SIZE, 0);
     }
     free(bytes);
-    return rc ? rc : deferred_sync_fd(fd);
-}
-
-static int
-make_new_journal(const char *dir, const char *path, const char *fresh)
-{
-    struct stat st;
-    int fd, rc;
-
-    if (!lstat(path, &st)) {
-        return 0;
-    }
-    fd = safe_make_anew(fresh);
-    if (fd < 0) {
-        return place_failed(fresh, errno);
-    }
-    rc = fill_new_journal(fd);
-    rc = rc ? place_failed(fresh, rc) : place_own(fd, dir, DEFERRED_MODE);
-    close(fd);
-    return place_install(dir, fresh, path, rc);
+    rc = rc ? rc : deferred_sync_fd(fd);
+    return rc ? place_failed(fresh, rc) : 0;
 }
 
 int
 deferred_journal_make(const char *dir)
 {
     char *path = place_path(dir, "deferred.journal");
-    char *fresh = place_path(dir, "deferred.journal.new");
-    int rc = path && fresh ? make_new_journal(dir, path, fresh)
-                           : place_failed(dir, ENOMEM);
+    const struct place_new new_file = {.dir = dir,
+                                       .path = path,
+                                       .mode = DEFERRED_MODE,
+                                       .fill = fill_new_journal};
+    struct stat st;
+    int rc = !path              ? place_failed(dir, ENOMEM)
+             : lstat(path, &st) ? place_make_file(&new_file)
+                                : 0;
 
     free(path);
-    free(fresh);
     return rc;
 }
 
-/* ---- opening ---- */
-
-/* Compares with statx, which asks for no times: after fstat, Linux (6.13)
- * records the time of the next write in ns, and each sync takes 1.5 times as
- * long. */
-static bool
-is_same_inode(const struct deferred *d, const struct statx *st)
-{
-    return st->stx_ino == d->journal.inode &&
-           makedev(st->stx_dev_major, st->stx_dev_minor) == d->journal.device;
-}
-
-static bool
-is_open_file_ours(const struct deferred *d)
-{
-    struct statx st;
-
-    return d->journal.fd >= 0 &&
-           !statx(d->journal.fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO,
-                  &st) &&
-           is_same_inode(d, &st);
-}
-
-/* Returns false if the program closed the descriptor, or if the file was
- * removed or moved: other processes will use another file.  A service that has
- * given up its rights may be unable to look up the name (EACCES); the open file
- * is still right. */
-bool
-deferred_journal_is_ours(const struct deferred *d)
-{
-    struct statx st;
-
-    if (!is_open_file_ours(d)) {
-        return false;
-    }
-    return statx(AT_FDCWD, d->journal_path, AT_SYMLINK_NOFOLLOW,
-                 STATX_TYPE | STATX_INO, &st)
-               ? errno == EACCES
-               : is_same_inode(d, &st);
-}
+/* ---- closing ---- */
 
 static void
 close_journal_file(struct deferred *d)
 {
-    if (is_open_file_ours(d)) {
-        close(d->journal.fd);
-    }
-    d->journal.fd = -1;
+    deferred_close_beside(&d->journal.file);
     deferred_journal_set_state(d, JOURNAL_UNREAD);
 }
 
@@ -228,35 +171,6 @@ deferred_journal_abandon(struct deferred *d)
     close_journal_file(d);
     recent_abandon(d->recent);
     d->recent = NULL;
-}
-
-int
-deferred_journal_open(struct deferred *d)
-{
-    struct stat st;
-
-    if (deferred_journal_is_ours(d)) {
-        return 0;
-    }
-    deferred_journal_close(d);
-    d->journal.fd = deferred_open_beside(d, d->journal_path);
-    if (d->journal.fd < 0 && errno == ENOENT) {
-        if (d->reading || deferred_journal_make(d->dir)) {
-            return 0;
-        }
-        d->journal.fd = safe_open(d->journal_path);
-    }
-    if (d->journal.fd < 0) {
-        return errno;
-    }
-    if (fstat(d->journal.fd, &st)) {
-        close(d->journal.fd);
-        d->journal.fd = -1;
-        return MDB_INVALID;
-    }
-    d->journal.device = st.st_dev;
-    d->journal.inode = st.st_ino;
-    return 0;
 }
 
 /* ---- states ---- */
@@ -279,7 +193,7 @@ deferred_journal_take_over(struct deferred *d)
         return;
     }
     deferred_journal_set_state(d, JOURNAL_UNUSABLE);
-    if (!write_at(d->journal.fd, &head, sizeof(head), 0)) {
+    if (!write_at(d->journal.file.fd, &head, sizeof(head), 0)) {
         d->journal.id = head.id;
     }
 }
@@ -341,7 +255,7 @@ deferred_journal_append(struct deferred *d)
         return rc;
     }
     encode_batch(journal, d->recent, length);
-    rc = write_at(journal->fd, journal->buffer, length, journal->at);
+    rc = write_at(journal->file.fd, journal->buffer, length, journal->at);
     if (rc) {
         journal->next++; /* a part of the batch must never count */
         if (journal->at == JOURNAL_START) {
@@ -367,14 +281,14 @@ deferred_journal_rewrite(struct deferred *d)
 
     while (!rc && at < journal->at) {
         size_t left = journal->at - at;
-        ssize_t n = pread(journal->fd, journal->buffer,
+        ssize_t n = pread(journal->file.fd, journal->buffer,
                           left < JOURNAL_BATCH_MAX ? left : JOURNAL_BATCH_MAX,
                           (off_t)at);
 
         if (n <= 0) {
             return n ? errno : 0;
         }
-        rc = write_at(journal->fd, journal->buffer, (size_t)n, at);
+        rc = write_at(journal->file.fd, journal->buffer, (size_t)n, at);
         at += (size_t)n;
     }
     return rc == EFBIG ? 0 : rc; /* RLIMIT_FSIZE forbids it */

@@ -32,9 +32,15 @@ enum journal_state {
     JOURNAL_UNSOUND, /* a batch in the middle is unreadable: repair */
 };
 
-struct journal {
+/* A file beside deferred.mdb; see check.h. */
+struct beside {
+    char *path;     /* fixed */
     _Atomic int fd; /* -1: none */
     uint64_t device, inode;
+};
+
+struct journal {
+    struct beside file;
     enum journal_state state;
     uint64_t id;   /* deferred.mdb holds it too: these two belong together */
     uint64_t next; /* number of the next batch */
@@ -51,13 +57,8 @@ uint64_t deferred_draw(void);
 /* Makes DIR/deferred.journal unless it exists.  Returns 0 or BIDE_E, with a
  * message. */
 int deferred_journal_make(const char *dir);
-/* Opens the journal, or makes it.  Returns 0 and opens no file if there is none
- * and none can be made. */
-int deferred_journal_open(struct deferred *d);
 void deferred_journal_close(struct deferred *d);
 void deferred_journal_abandon(struct deferred *d); /* in a forked child */
-/* Reports whether the open file is ours and still has its name. */
-bool deferred_journal_is_ours(const struct deferred *d);
 void deferred_journal_set_state(struct deferred *d, enum journal_state to);
 /* Writes a fresh id into a JOURNAL_FOREIGN one, so that the other deferred.mdb
  * does not use later batches; journal.id stays 0 if the write fails. */

@@ -109,17 +109,18 @@ deferred_new(const char *dir, bool reading, struct deferred **out)
     d->reading = reading;
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->flush.done, NULL);
-    d->file.lock_fd = d->journal.fd = -1;
-    d->check.fd = -1;
+    d->file.lock_fd = d->journal.file.fd = d->check.file.fd = -1;
     d->wait_ms = LOCK_WAIT_MS;
     d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
     d->dir = paths_absolute(dir); /* the program may change its directory */
     d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
-    d->check.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
-    d->journal_path = d->dir ? place_path(d->dir, "deferred.journal") : NULL;
+    d->check.file.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
+    d->journal.file.path =
+        d->dir ? place_path(d->dir, "deferred.journal") : NULL;
     d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
-    return d->path && d->check.path && d->journal_path && d->journal.buffer
+    return d->path && d->check.file.path && d->journal.file.path &&
+                   d->journal.buffer
                ? 0
                : place_failed(dir, ENOMEM);
 }
@@ -157,8 +158,8 @@ deferred_close(struct deferred *d)
     pthread_cond_destroy(&d->flush.done);
     recent_free(d->recent);
     free(d->journal.buffer);
-    free(d->journal_path);
-    free(d->check.path);
+    free(d->journal.file.path);
+    free(d->check.file.path);
     free(d->path);
     free(d->dir);
     free(d);

@@ -5,10 +5,10 @@
  *   'c' policy                              -> counts
  *   'h' be64 id                             -> head, and a short payload
  *   'i' policy NUL state be64 time be64 id  -> nothing: the place
- *   'j'                                     -> which journal batches are in
- * here 'k' policy NUL key                      -> id 'l' be64 number -> a
- * change by hand: log.c 'p' be64 id                             -> a payload
- * that is not short
+ *   'j'                                     -> its journal, the last batch
+ *   'k' policy NUL key                      -> id
+ *   'l' be64 number                         -> a change by hand: log.c
+ *   'p' be64 id                             -> a payload that is not short
  *
  * Heads and payloads are the truth.  The index, the keys and the current counts
  * can be made from the heads again; the total counts and the log cannot.  The

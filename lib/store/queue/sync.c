@@ -109,7 +109,7 @@ deferred_flush_journal(struct deferred *d)
     int rc;
 
     pthread_mutex_lock(&d->mutex);
-    rc = deferred_flush(d, d->journal.fd, -1);
+    rc = deferred_flush(d, d->journal.file.fd, -1);
     pthread_mutex_unlock(&d->mutex);
     return rc;
 }

@@ -353,33 +353,27 @@ deferred_take(struct deferred *d, const char *policy,
     return t.taken;
 }
 
-struct next_change {
-    struct change change;
-    struct search search;
-    uint64_t ns;
-};
-
 static int
 find_next_event(struct work *w, struct change *c)
 {
-    struct next_change *a = (struct next_change *)c;
+    struct take_change *t = (struct take_change *)c;
 
-    begin_search(&a->search, w);
-    return find_next_ns(w, &a->search, &a->ns);
+    begin_search(&t->search, w);
+    return find_next_ns(w, &t->search, &t->next_ns);
 }
 
 int
 deferred_next_ns(struct deferred *d, const char *policy,
                  struct deferred_kind *kind, uint64_t *out_monotonic_ns)
 {
-    struct next_change a = {.change.apply = find_next_event,
+    struct take_change t = {.change.apply = find_next_event,
                             .search = {.policy = policy, .kind = kind}};
     int rc = deferred_check_policy(policy);
 
-    rc = rc ? rc : deferred_submit(d, &a.change);
+    rc = rc ? rc : deferred_submit(d, &t.change);
     if (!rc) {
-        end_search(&a.search);
-        *out_monotonic_ns = a.ns;
+        end_search(&t.search);
+        *out_monotonic_ns = t.next_ns;
     }
     return rc;
 }
