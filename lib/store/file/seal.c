@@ -15,10 +15,7 @@ seal_write(const void *key, size_t key_length, const void *value, size_t length,
     uint32_t crc = crc32c(crc32c(0, key, key_length), value, length);
 
     memcpy(out, &crc, CRC);
-    if (length) {
-        memcpy(out + CRC, value, length);
-    }
-    return CRC + length;
+    return (size_t)(key_append(out + CRC, value, length) - out);
 }
 
 const uint8_t *

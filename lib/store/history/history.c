@@ -2,7 +2,6 @@
 #include "history_inside.h"
 #include "store/pages/pages_file.h"
 
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +75,7 @@ history_note(struct history_state *s, int db, const void *key,
     } else if (db == NAMES && length == sizeof(struct form_name)) {
         memcpy(&id, value, sizeof(id));
     } else if (db == BASE && key_length == sizeof(id)) {
-        memcpy(&id, key, sizeof(id));
-        id = be32toh(id);
+        id = (uint32_t)key_get(key, sizeof(id));
     }
     s->next_id = id >= s->next_id ? id + 1 : s->next_id;
 }

@@ -1,7 +1,8 @@
 #include "history_form.h"
 
-#include <endian.h>
 #include <string.h>
+
+#include "store/file/seal.h"
 
 const char *const history_databases[HISTORY_DATABASES] = {
     [NAMES] = "names", [BASE] = "base",   [MINUTES] = "minutes",
@@ -10,56 +11,37 @@ const char *const history_databases[HISTORY_DATABASES] = {
 
 /* ---- keys ---- */
 
-static uint8_t *
-put_be(uint8_t *to, uint64_t number, unsigned bytes)
-{
-    while (bytes-- > 0) {
-        *to++ = (uint8_t)(number >> 8 * bytes);
-    }
-    return to;
-}
-
 size_t
 form_block_key(uint64_t end_ns, uint32_t part, uint8_t *out)
 {
-    put_be(put_be(out, end_ns, 8), part, 2);
+    key_put(key_put(out, end_ns, 8), part, 2);
     return BLOCK_KEY;
 }
 
 uint64_t
 form_block_end(const void *key, size_t length)
 {
-    uint64_t be;
-
-    if (length != BLOCK_KEY) {
-        return 0;
-    }
-    memcpy(&be, key, sizeof(be));
-    return be64toh(be);
+    return length == BLOCK_KEY ? key_get(key, 8) : 0;
 }
 
 size_t
 form_event_key(uint64_t when_ns, uint32_t id, uint32_t number, uint8_t *out)
 {
     *out = 'e';
-    put_be(put_be(put_be(out + 1, when_ns, 8), id, 4), number, 2);
+    key_put(key_put(key_put(out + 1, when_ns, 8), id, 4), number, 2);
     return EVENT_KEY;
 }
 
 size_t
 form_name_key(char kind, const char *name, const char *scope, uint8_t *out)
 {
-    size_t length = strnlen(name, 63);
     uint8_t *to = out;
 
     *to++ = (uint8_t)kind;
-    memcpy(to, name, length);
-    to += length;
+    to = key_append(to, name, strnlen(name, 63));
     if (kind == 'c') {
         *to++ = '\0';
-        length = strnlen(scope, BIDE_NAME_MAX);
-        memcpy(to, scope, length);
-        to += length;
+        to = key_append(to, scope, strnlen(scope, BIDE_NAME_MAX));
     }
     return (size_t)(to - out);
 }
@@ -67,7 +49,7 @@ form_name_key(char kind, const char *name, const char *scope, uint8_t *out)
 size_t
 form_id_key(uint32_t id, uint8_t *out)
 {
-    put_be(out, id, sizeof(id));
+    key_put(out, id, sizeof(id));
     return sizeof(id);
 }
 

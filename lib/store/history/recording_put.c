@@ -31,10 +31,7 @@ find_part(struct recording *r, struct block *b)
     rc = mdb_cursor_get(cursor, &k, &v, rc ? MDB_LAST : MDB_PREV);
     b->part = 0;
     if (rc == 0 && form_block_end(k.mv_data, k.mv_size) == b->key_ns) {
-        const uint8_t *bytes = k.mv_data;
-
-        b->part = (uint32_t)bytes[8] << 8 | bytes[9];
-        b->part++;
+        b->part = 1 + (uint32_t)key_get((const uint8_t *)k.mv_data + 8, 2);
     }
     mdb_cursor_close(cursor);
     b->part_known = rc == 0 || rc == MDB_NOTFOUND;
@@ -130,20 +127,10 @@ append_hour(struct recording *r, uint32_t id, const struct form_base *b)
     return append_entry(r, &r->hour, &e);
 }
 
-static uint32_t
-key_id(const MDB_val *key)
-{
-    const uint8_t *k = key->mv_data;
-
-    return key->mv_size == 4 ? (uint32_t)k[0] << 24 | (uint32_t)k[1] << 16 |
-                                   (uint32_t)k[2] << 8 | k[3]
-                             : 0;
-}
-
 static int
 close_cell_hour(struct recording *r, const MDB_val *key, const MDB_val *sealed)
 {
-    uint32_t id = key_id(key);
+    uint32_t id = (uint32_t)key_get(key->mv_data, 4);
     const uint8_t *value;
     struct form_base b;
     size_t length;

@@ -26,15 +26,15 @@
  * version 3, and a part with version 4, an end, key "attempts", value "9". */
 #include "record.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crc32c.h"
 #include "base/draft.h"
+#include "store/file/seal.h"
 #include "record_key.h"
 
-enum { FORMAT = 2, CRC = 4 };
+enum { FORMAT = 2, CRC = 4, VERSION = 4, SEQUENCE = 8 /* sizes */ };
 
 struct header {
     uint32_t crc;
@@ -300,81 +300,57 @@ record_end(const struct record *r)
 size_t
 record_version_key(const char *name, uint32_t version, uint8_t *out)
 {
-    size_t length = strlen(name) + 1;
-    uint32_t be = htobe32(version);
+    uint8_t *end = key_append(out, name, strlen(name) + 1);
 
-    memcpy(out, name, length);
-    memcpy(out + length, &be, sizeof(be));
-    return length + sizeof(be);
+    return (size_t)(key_put(end, version, VERSION) - out);
 }
 
 size_t
 record_sequence_key(uint64_t sequence, uint8_t *out)
 {
-    uint64_t be = htobe64(sequence);
-
-    memcpy(out, &be, sizeof(be));
-    return sizeof(be);
+    return (size_t)(key_put(out, sequence, SEQUENCE) - out);
 }
 
 size_t
 record_child_key(const char *parent, const char *name, uint8_t *out)
 {
-    size_t before = strlen(parent) + 1, length = strlen(name);
+    uint8_t *end = key_append(out, parent, strlen(parent) + 1);
 
-    memcpy(out, parent, before);
-    memcpy(out + before, name, length);
-    return before + length;
+    return (size_t)(key_append(end, name, strlen(name)) - out);
 }
 
 uint32_t
 record_key_version(const char *name, const void *key, size_t length)
 {
     size_t before = strlen(name) + 1;
-    uint32_t be;
 
-    if (length != before + sizeof(be) || memcmp(key, name, before)) {
-        return 0;
-    }
-    memcpy(&be, (const uint8_t *)key + before, sizeof(be));
-    return be32toh(be);
+    return length == before + VERSION && !memcmp(key, name, before)
+               ? (uint32_t)key_get((const uint8_t *)key + before, VERSION)
+               : 0;
 }
 
 uint64_t
 record_key_sequence(const void *key, size_t length)
 {
-    uint64_t be;
-
-    if (length != sizeof(be)) {
-        return 0;
-    }
-    memcpy(&be, key, sizeof(be));
-    return be64toh(be);
+    return length == SEQUENCE ? key_get(key, SEQUENCE) : 0;
 }
 
 size_t
 record_change(const struct record *r, uint8_t *out)
 {
-    uint32_t be = htobe32(r->version);
-    size_t length = strlen(r->name);
+    uint8_t *end = key_put(out, r->version, VERSION);
 
-    memcpy(out, &be, sizeof(be));
-    memcpy(out + sizeof(be), r->name, length);
-    return sizeof(be) + length;
+    return (size_t)(key_append(end, r->name, strlen(r->name)) - out);
 }
 
 bool
 record_change_read(const uint8_t *value, size_t length, uint32_t *version,
                    char name[BIDE_NAME_MAX + 1])
 {
-    uint32_t be;
-
-    if (length <= sizeof(be) || length > sizeof(be) + BIDE_NAME_MAX) {
+    if (length <= VERSION || length > VERSION + BIDE_NAME_MAX) {
         return false;
     }
-    memcpy(&be, value, sizeof(be));
-    *version = be32toh(be);
-    memcpy(name, value + sizeof(be), length - sizeof(be));
-    name[length - sizeof(be)] = '\0';
+    *version = (uint32_t)key_get(value, VERSION);
+    key_text(value + VERSION, name, length - VERSION);
     return true;
 }

@@ -133,8 +133,7 @@ read_child(struct writer *w, const char *parent, const MDB_val *k,
     if (!length || length > BIDE_NAME_MAX) {
         return writer_damaged(w, parent);
     }
-    memcpy(name, (const char *)k->mv_data + before, length);
-    name[length] = '\0';
+    key_text((const uint8_t *)k->mv_data + before, name, length);
     return seal_read(k->mv_data, k->mv_size, v->mv_data, v->mv_size, &length)
                ? 0
                : writer_damaged(w, parent);
@@ -246,8 +245,7 @@ unlink_child(struct writer *w, const char *name, const char *parent,
     if (!value || !length || length > BIDE_NAME_MAX) {
         return MDB_CORRUPTED;
     }
-    memcpy(old, value, length);
-    old[length] = '\0';
+    key_text(value, old, length);
     *linked = !strcmp(old, parent);
     if (*linked) {
         return 0;

@@ -35,17 +35,14 @@ read_work(struct work *w, struct change *c)
 {
     struct get_change *o = (struct get_change *)c;
     struct tree_item item;
-    bool damaged = false;
     void *bytes;
-    int rc = tree_head(w, o->id, &item, &damaged);
+    int rc = tree_head(w, o->id, &item);
 
     if (rc == MDB_NOTFOUND) {
         return deferred_refuse(c, BIDE_ENOWORK, o->id);
     }
-    if (!rc && !damaged) {
-        rc = tree_payload(w, &item, &bytes);
-    }
-    if (damaged || rc == MDB_NOTFOUND) {
+    rc = rc ? rc : tree_payload(w, &item, &bytes);
+    if (rc == DEFERRED_UNREADABLE || rc == MDB_NOTFOUND) {
         return deferred_refuse(c, BIDE_EDAMAGED, o->id);
     }
     if (rc) {
@@ -143,22 +140,20 @@ read_piece(struct work *w, struct change *c)
 
     p->found = 0;
     for (size_t i = 0; i < p->count && !rc; i++) {
-        struct deferred_item *out = &p->items[p->found];
-        bool damaged = false;
-
-        rc = tree_head(w, p->ids[i], &item, &damaged);
+        rc = tree_head(w, p->ids[i], &item);
         if (rc == MDB_NOTFOUND) {
             rc = 0; /* completed or dropped meanwhile */
             continue;
         }
-        if (!rc && damaged) {
-            *out = (struct deferred_item){
+        if (rc == DEFERRED_UNREADABLE) {
+            item.head = (struct deferred_item){
                 .id = p->ids[i], .state = DEFERRED_DEAD, .length = SIZE_MAX};
-            strcpy(out->policy, p->policy);
-        } else if (!rc) {
-            *out = item.head;
+            strcpy(item.head.policy, p->policy);
+            rc = 0;
         }
-        p->found += !rc;
+        if (!rc) {
+            p->items[p->found++] = item.head;
+        }
     }
     return rc;
 }
@@ -249,7 +244,6 @@ find_oldest(struct work *w, struct counts_change *c)
     struct tree_ids ids = {0};
     uint64_t lowest = UINT64_MAX;
     struct tree_item item;
-    bool damaged = false;
     int rc = tree_ids(w, c->policy, &ids);
 
     for (size_t i = 0; i < ids.count; i++) {
@@ -259,11 +253,11 @@ find_oldest(struct work *w, struct counts_change *c)
     if (rc || lowest == UINT64_MAX) {
         return rc;
     }
-    rc = tree_head(w, lowest, &item, &damaged);
-    if (!rc && !damaged) {
+    rc = tree_listed_head(w, lowest, &item);
+    if (!rc) {
         c->out.oldest_ns = item.head.stored_ns;
     }
-    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    return rc == DEFERRED_UNREADABLE ? 0 : rc;
 }
 
 static int

@@ -269,17 +269,11 @@ change_or_repair(struct deferred *d, struct change *list)
 /* ---- a batch ---- */
 
 static void
-fail_change(struct change *c, int rc)
-{
-    c->rc = rc;
-    snprintf(c->why, sizeof(c->why), "%s", place_why());
-}
-
-static void
 fail_list(struct change *list, int rc)
 {
     for (; list; list = list->next) {
-        fail_change(list, rc);
+        list->rc = rc;
+        snprintf(list->why, sizeof(list->why), "%s", place_why());
     }
 }
 
@@ -315,7 +309,7 @@ make_change_alone(struct deferred *d, struct change *c)
         rc = rc ? deferred_from_lmdb(d, rc) : 0;
     }
     if (rc) {
-        fail_change(c, rc);
+        fail_list(c, rc);
     }
     c->next = next;
 }

@@ -12,58 +12,51 @@
 #include "record.h"
 #include "scan.h"
 
-struct follow {
-    struct scan scan;
-    struct deferred *d;
-};
-
 /* ---- a batch ---- */
 
 static int
 add_entry(void *arg, const struct journal_entry *e, const uint8_t *key)
 {
-    struct follow *f = arg;
+    struct deferred *d = arg;
     MDB_val k = lmdb_val(key, e->key_length), v;
     enum recent_kind kind = RECENT_HERE;
     int rc;
 
     if (e->gone) {
-        rc = deferred_view_get(f->d, &k, &v);
+        rc = deferred_view_get(d, &k, &v);
         if (rc && rc != MDB_NOTFOUND) {
             return rc;
         }
         kind = rc ? RECENT_NOWHERE : RECENT_GONE;
     }
-    return recent_set(f->d->recent, key, e->key_length, kind,
-                      key + e->key_length, e->value_length);
+    return recent_set(d->recent, key, e->key_length, kind, key + e->key_length,
+                      e->value_length);
 }
 
 static int
 add_batch(void *arg, const uint8_t *entries, size_t length)
 {
-    struct follow *f = arg;
-    int rc = scan_entries(entries, length, add_entry, f);
+    struct deferred *d = arg;
+    int rc = scan_entries(entries, length, add_entry, d);
 
     if (rc) {
-        recent_undo(f->d->recent);
+        recent_undo(d->recent);
         return rc == EBADMSG ? MDB_CORRUPTED : rc;
     }
-    recent_keep(f->d->recent);
+    recent_keep(d->recent);
     return 0;
 }
 
-static struct follow
-follow_from(struct deferred *d)
+static struct scan
+scan_from_position(struct deferred *d)
 {
-    return (struct follow){
-        .scan = {.fd = d->journal.file.fd,
-                 .buffer = d->journal.buffer,
-                 .id = d->journal.id,
-                 .next = d->journal.next,
-                 .at = d->journal.at,
-                 .batch = add_batch},
-        .d = d,
-    };
+    return (struct scan){.fd = d->journal.file.fd,
+                         .buffer = d->journal.buffer,
+                         .id = d->journal.id,
+                         .next = d->journal.next,
+                         .at = d->journal.at,
+                         .batch = add_batch,
+                         .arg = d};
 }
 
 static void
@@ -81,13 +74,12 @@ keep_position(struct deferred *d, const struct scan *s)
 static int
 read_tail(struct deferred *d)
 {
-    struct follow f = follow_from(d);
+    struct scan s = scan_from_position(d);
     int rc;
 
-    f.scan.arg = &f;
-    f.scan.tail = true;
-    rc = scan_journal(&f.scan);
-    keep_position(d, &f.scan);
+    s.tail = true;
+    rc = scan_journal(&s);
+    keep_position(d, &s);
     return rc;
 }
 
@@ -136,7 +128,7 @@ note_foreign(struct deferred *d, struct scan *s)
 static int
 read_all(struct deferred *d)
 {
-    struct follow f = follow_from(d);
+    struct scan s = scan_from_position(d);
     struct journal_mark mark = {0};
     off_t size = lseek(d->journal.file.fd, 0, SEEK_END);
     int rc = read_mark(d, &mark);
@@ -147,24 +139,23 @@ read_all(struct deferred *d)
     }
     /* Before the journal: bide doctor reads it while batches are added. */
     deferred_read_next(d, true);
-    id = scan_id(&f.scan);
+    id = scan_id(&s);
     if (!id || id != mark.id) {
         deferred_read_next(d, false);
     }
-    f.scan.arg = &f;
-    f.scan.next = mark.last + 1;
+    s.next = mark.last + 1;
     if (rc == MDB_NOTFOUND || (!rc && id && id != mark.id) || (rc && !id)) {
-        return note_foreign(d, &f.scan);
+        return note_foreign(d, &s);
     }
     /* Without a readable mark all batches count. */
     d->journal.cut = size < JOURNAL_SIZE
                          ? (JOURNAL_SIZE - (size_t)size) / JOURNAL_STEP + 1
                          : 0;
-    f.scan.unsound = rc == DEFERRED_REPAIR || d->journal.cut;
-    f.scan.id = rc ? id : mark.id;
-    rc = scan_journal(&f.scan);
-    keep_position(d, &f.scan);
-    d->journal.slow = f.scan.at > JOURNAL_SLOW;
+    s.unsound = rc == DEFERRED_REPAIR || d->journal.cut;
+    s.id = rc ? id : mark.id;
+    rc = scan_journal(&s);
+    keep_position(d, &s);
+    d->journal.slow = s.at > JOURNAL_SLOW;
     return rc;
 }
 

@@ -64,13 +64,12 @@
 
 #include "base/clock.h"
 #include "base/crc32c.h"
-#include "base/safe.h"
 #include "store/file/place.h"
+#include "store/file/seal.h"
 #include "check.h"
 #include "file.h"
 #include "inside.h"
 #include "recent.h"
-#include "record.h"
 #include "scan.h"
 
 /* ---- making it ---- */
@@ -220,7 +219,7 @@ encode_batch(struct journal *journal, const struct recent *r, size_t length)
     struct journal_batch b = {.magic = BATCH_MAGIC,
                               .length = (uint32_t)length,
                               .number = journal->next};
-    uint8_t *to = deferred_append(journal->buffer, &b, sizeof(b));
+    uint8_t *to = key_append(journal->buffer, &b, sizeof(b));
     size_t i;
 
     for (i = 0; i < recent_changes(r); i++) {
@@ -228,9 +227,9 @@ encode_batch(struct journal *journal, const struct recent *r, size_t length)
         struct journal_entry e = {n->key_length, n->value->kind != RECENT_HERE,
                                   n->value->length};
 
-        to = deferred_append(to, &e, sizeof(e));
-        to = deferred_append(to, n->key, n->key_length);
-        to = deferred_append(to, n->value->bytes, n->value->length);
+        to = key_append(to, &e, sizeof(e));
+        to = key_append(to, n->key, n->key_length);
+        to = key_append(to, n->value->bytes, n->value->length);
     }
     b.crc = scan_batch_crc(journal->id, journal->buffer, length);
     memcpy(journal->buffer, &b, sizeof(b));

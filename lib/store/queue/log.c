@@ -79,11 +79,11 @@ encode_event(const struct deferred_event *e, const struct deferred_by *by,
         .who_length = (uint8_t)cut_length(who, DEFERRED_WHO_MAX),
         .note_length = (uint16_t)cut_length(note, DEFERRED_NOTE_MAX),
     };
-    uint8_t *to = deferred_append(out, &l, sizeof(l));
+    uint8_t *to = key_append(out, &l, sizeof(l));
 
-    to = deferred_append(to, e->policy, l.policy_length);
-    to = deferred_append(to, who, l.who_length);
-    return (size_t)(deferred_append(to, note, l.note_length) - out);
+    to = key_append(to, e->policy, l.policy_length);
+    to = key_append(to, who, l.who_length);
+    return (size_t)(key_append(to, note, l.note_length) - out);
 }
 
 static int
@@ -179,14 +179,14 @@ change_id(struct work *w, const struct hand_change *b, uint64_t id, int *out_rc)
     struct deferred_event e = {
         .when_ns = w->now.realtime_ns, .id = id, .did = b->did};
     struct tree_item item;
-    bool damaged = false;
-    int rc = tree_head(w, id, &item, &damaged);
+    int rc = tree_head(w, id, &item);
+    bool damaged = rc == DEFERRED_UNREADABLE;
 
-    *out_rc = rc == MDB_NOTFOUND                             ? BIDE_ENOWORK
-              : !rc && damaged && b->did != DEFERRED_DROPPED ? BIDE_EDAMAGED
-                                                             : 0;
-    if (rc || *out_rc) {
-        return rc == MDB_NOTFOUND ? 0 : rc;
+    *out_rc = rc == MDB_NOTFOUND                      ? BIDE_ENOWORK
+              : damaged && b->did != DEFERRED_DROPPED ? BIDE_EDAMAGED
+                                                      : 0;
+    if (*out_rc || (rc && !damaged)) {
+        return *out_rc ? 0 : rc;
     }
     if (!damaged) {
         strcpy(e.policy, item.head.policy);
@@ -285,9 +285,9 @@ decode_event(const MDB_val *key, const MDB_val *value,
                                    .id = l.id,
                                    .did = (enum deferred_did)l.did,
                                    .attempts = l.attempts};
-    from = deferred_text(from + sizeof(l), out->policy, l.policy_length);
-    from = deferred_text(from, out->who, l.who_length);
-    deferred_text(from, out->note, l.note_length);
+    from = key_text(from + sizeof(l), out->policy, l.policy_length);
+    from = key_text(from, out->who, l.who_length);
+    key_text(from, out->note, l.note_length);
     return true;
 }
 

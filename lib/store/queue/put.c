@@ -82,11 +82,10 @@ take_work_back(struct work *w, struct change *c)
     struct put_change *p = (struct put_change *)c;
     struct deferred_item *head = &p->item.head;
     struct tree_counts counts;
-    bool damaged = false;
-    int rc = tree_head(w, p->id, &p->item, &damaged);
+    int rc = tree_head(w, p->id, &p->item);
 
-    if (rc || damaged) {
-        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (rc) {
+        return rc == MDB_NOTFOUND || rc == DEFERRED_UNREADABLE ? 0 : rc;
     }
     if (head->state != DEFERRED_WAITING || head->attempts) {
         c->rc = 1;

@@ -4,13 +4,13 @@
  * than to compare two keys in another part of memory. */
 #include "recent.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "store/file/seal.h"
 
 enum {
     PAGE = 4096,
@@ -72,15 +72,6 @@ recent_abandon(struct recent *r)
 
 /* ---- order ---- */
 
-static uint64_t
-read_be64(const uint8_t *bytes)
-{
-    uint64_t be;
-
-    memcpy(&be, bytes, sizeof(be));
-    return be64toh(be);
-}
-
 /* Compares eight bytes at a time: keys are short and compared often. */
 int
 recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
@@ -89,7 +80,7 @@ recent_compare(const void *a, size_t a_length, const void *b, size_t b_length)
     const uint8_t *p = a, *q = b;
 
     for (; left >= 8; left -= 8, p += 8, q += 8) {
-        uint64_t x = read_be64(p), y = read_be64(q);
+        uint64_t x = key_get(p, 8), y = key_get(q, 8);
 
         if (x != y) {
             return x < y ? -1 : 1;

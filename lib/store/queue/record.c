@@ -26,11 +26,11 @@
  */
 #include "record.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "base/crc32c.h"
 #include "policy/policy.h"
+#include "store/file/seal.h"
 
 enum {
     CRC = 4,
@@ -73,45 +73,18 @@ _Static_assert(sizeof(struct deferred_meta) == 48, "no holes");
 
 /* ---- keys ---- */
 
-uint8_t *
-deferred_append(uint8_t *to, const void *bytes, size_t length)
-{
-    if (length) {
-        memcpy(to, bytes, length);
-    }
-    return to + length;
-}
-
-static uint8_t *
-append_number(uint8_t *to, uint64_t n)
-{
-    uint64_t be = htobe64(n);
-
-    return deferred_append(to, &be, sizeof(be));
-}
-
-static uint64_t
-number_at(const uint8_t *from)
-{
-    uint64_t be;
-
-    memcpy(&be, from, sizeof(be));
-    return be64toh(be);
-}
-
 size_t
 deferred_id_key(int kind, uint64_t id, uint8_t *out)
 {
     *out = (uint8_t)kind;
-    append_number(out + 1, id);
-    return 1 + sizeof(id);
+    return (size_t)(key_put(out + 1, id, 8) - out);
 }
 
 size_t
 deferred_name_key(int kind, const char *policy, uint8_t *out)
 {
     *out = (uint8_t)kind;
-    return (size_t)(deferred_append(out + 1, policy, strlen(policy)) - out);
+    return (size_t)(key_append(out + 1, policy, strlen(policy)) - out);
 }
 
 size_t
@@ -120,8 +93,8 @@ deferred_work_key(const char *policy, const char *key, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_BY_KEY;
-    to = deferred_append(to, policy, strlen(policy) + 1);
-    return (size_t)(deferred_append(to, key, strlen(key)) - out);
+    to = key_append(to, policy, strlen(policy) + 1);
+    return (size_t)(key_append(to, key, strlen(key)) - out);
 }
 
 size_t
@@ -130,10 +103,10 @@ deferred_place_key(const struct deferred_place *p, uint8_t *out)
     uint8_t *to = out;
 
     *to++ = DEFERRED_INDEX;
-    to = deferred_append(to, p->policy, strlen(p->policy) + 1);
+    to = key_append(to, p->policy, strlen(p->policy) + 1);
     *to++ = (uint8_t)p->state;
-    to = append_number(to, p->time_ns);
-    return (size_t)(append_number(to, p->id) - out);
+    to = key_put(to, p->time_ns, 8);
+    return (size_t)(key_put(to, p->id, 8) - out);
 }
 
 bool
@@ -150,8 +123,8 @@ deferred_place_read(const void *key, size_t length, struct deferred_place *out)
     }
     memcpy(out->policy, from + 1, (size_t)(end - from));
     out->state = (enum deferred_state)end[1];
-    out->time_ns = number_at(end + 2);
-    out->id = number_at(end + 10);
+    out->time_ns = key_get(end + 2, 8);
+    out->id = key_get(end + 10, 8);
     return true;
 }
 
@@ -170,7 +143,7 @@ deferred_place_of(const struct deferred_item *item)
 uint64_t
 deferred_key_id(const void *key, size_t length)
 {
-    return length == 9 ? number_at((const uint8_t *)key + 1) : 0;
+    return length == 9 ? key_get((const uint8_t *)key + 1, 8) : 0;
 }
 
 /* ---- heads ---- */
@@ -206,15 +179,15 @@ deferred_head_write(const struct deferred_item *item,
     };
     uint8_t *to = out + sizeof(h);
 
-    to = deferred_append(to, item->policy, h.policy_length);
-    to = deferred_append(to, item->type, h.type_length);
-    to = deferred_append(to, item->key, h.key_length);
-    to = deferred_append(to, item->last_error, h.error_length);
+    to = key_append(to, item->policy, h.policy_length);
+    to = key_append(to, item->type, h.type_length);
+    to = key_append(to, item->key, h.key_length);
+    to = key_append(to, item->last_error, h.error_length);
     memcpy(out, &h, sizeof(h));
     h.crc = head_crc(item->id, out, (size_t)(to - out));
     memcpy(out, &h.crc, CRC);
     if (p->bytes) {
-        to = deferred_append(to, p->bytes, item->length);
+        to = key_append(to, p->bytes, item->length);
     }
     return (size_t)(to - out);
 }
@@ -230,14 +203,6 @@ is_valid_head(const struct head *h, size_t strings, size_t length)
            h->with_payload <= 1 && h->length <= BIDE_WORK_MAX &&
            (!h->with_payload || h->length <= DEFERRED_SHORT) &&
            length == sizeof(*h) + strings + (h->with_payload ? h->length : 0);
-}
-
-const uint8_t *
-deferred_text(const uint8_t *from, char *to, size_t length)
-{
-    memcpy(to, from, length);
-    to[length] = '\0';
-    return from + length;
 }
 
 bool
@@ -270,10 +235,10 @@ deferred_head_read(uint64_t id, const void *bytes, size_t length,
         .lease_ends_ns = h.lease_ends_ns,
         .length = h.length,
     };
-    from = deferred_text(from + sizeof(h), out->policy, h.policy_length);
-    from = deferred_text(from, out->type, h.type_length);
-    from = deferred_text(from, out->key, h.key_length);
-    from = deferred_text(from, out->last_error, h.error_length);
+    from = key_text(from + sizeof(h), out->policy, h.policy_length);
+    from = key_text(from, out->type, h.type_length);
+    from = key_text(from, out->key, h.key_length);
+    from = key_text(from, out->last_error, h.error_length);
     p->crc = h.payload_crc;
     p->bytes = h.with_payload ? from : NULL;
     return policy_name_ok(out->policy);

@@ -71,11 +71,6 @@ struct deferred_place deferred_place_of(const struct deferred_item *item);
 /* Returns the id in a key; 0: the key has none. */
 uint64_t deferred_key_id(const void *key, size_t length);
 
-/* Appends bytes at `to` and returns the end.  deferred_text reads a text of
- * `length` bytes, and returns the end of those. */
-uint8_t *deferred_append(uint8_t *to, const void *bytes, size_t length);
-const uint8_t *deferred_text(const uint8_t *from, char *to, size_t length);
-
 /* Writes the value of a head, at most DEFERRED_HEAD_ROOM bytes, and returns its
  * length. */
 size_t deferred_head_write(const struct deferred_item *item,

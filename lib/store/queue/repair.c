@@ -149,9 +149,8 @@ index_all(struct repair *r)
 
     for (size_t i = 0; i < r->ids.count && !rc; i++) {
         struct tree_item item;
-        bool damaged = false;
 
-        rc = tree_head(w, r->ids.list[i], &item, &damaged);
+        rc = tree_head(w, r->ids.list[i], &item);
         rc = rc ? rc : tree_list(w, &item.head);
     }
     for (size_t i = 0; i < r->place_count && !rc; i++) {
@@ -232,7 +231,7 @@ verify_counts(struct verify *v, const MDB_val *key, const MDB_val *value)
     if (length <= BIDE_NAME_MAX &&
         seal_copy(key->mv_data, key->mv_size, value->mv_data, value->mv_size,
                   &c, sizeof(c))) {
-        deferred_text((const uint8_t *)key->mv_data + 1, policy, length);
+        key_text((const uint8_t *)key->mv_data + 1, policy, length);
         c.waiting += c.leased + c.dead;
         v->counted += c.waiting;
         if (v->count) {

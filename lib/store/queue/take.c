@@ -121,14 +121,10 @@ static int
 read_or_set_aside(struct work *w, const struct deferred_place *place,
                   struct tree_item *item, bool *out_usable)
 {
-    bool damaged = false;
-    int rc = tree_head(w, place->id, item, &damaged);
+    int rc = tree_listed_head(w, place->id, item);
 
-    *out_usable = !damaged;
-    if (rc) {
-        return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
-    }
-    return damaged ? tree_set_aside(w, place) : 0;
+    *out_usable = rc == 0;
+    return rc == DEFERRED_UNREADABLE ? tree_set_aside(w, place) : rc;
 }
 
 /* Ends expired leases. */
@@ -259,17 +255,13 @@ find_waiting(struct work *w, struct search *l, struct deferred_place *out)
 {
     uint64_t now = w->now.realtime_ns;
     struct tree_item item;
-    bool damaged = false;
     int ahead = 0, rc;
 
     *out = l->at;
     while (!(rc = tree_next(w, out)) && l->kind && ahead < AHEAD_MAX) {
-        rc = tree_head(w, out->id, &item, &damaged);
-        if (rc) {
-            return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
-        }
-        if (damaged || !is_skipped(l, &item.head, now)) {
-            return 0;
+        rc = tree_listed_head(w, out->id, &item);
+        if (rc || !is_skipped(l, &item.head, now)) {
+            return rc == DEFERRED_UNREADABLE ? 0 : rc;
         }
         if (out->time_ns > now) {
             ahead++;
@@ -402,21 +394,18 @@ static int
 find_leased(struct work *w, struct lease_change *l, struct tree_item *item)
 {
     unsigned long long id = l->id;
-    bool damaged = false;
-    int rc = tree_head(w, id, item, &damaged);
+    int rc = tree_head(w, id, item);
 
     if (rc == MDB_NOTFOUND) {
         l->change.rc = place_say(BIDE_ENOWORK,
                                  "work %llu is completed or was dropped", id);
-        return 0;
-    }
-    if (!rc && damaged) {
+    } else if (rc == DEFERRED_UNREADABLE) {
         l->change.rc = place_say(BIDE_EDAMAGED, "work %llu is damaged", id);
     } else if (!rc && !has_lease(l, &item->head)) {
         l->change.rc =
             place_say(BIDE_ELEASE, "the lease of work %llu has expired", id);
     }
-    return rc;
+    return l->change.rc ? 0 : rc;
 }
 
 static int

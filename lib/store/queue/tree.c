@@ -225,22 +225,30 @@ tree_ids(struct work *w, const char *policy, struct tree_ids *out)
 /* ---- heads and payloads ---- */
 
 int
-tree_head(struct work *w, uint64_t id, struct tree_item *out, bool *out_damaged)
+tree_head(struct work *w, uint64_t id, struct tree_item *out)
 {
     uint8_t key[DEFERRED_KEY_ROOM];
     MDB_val v;
     int rc = tree_get(w, key, deferred_id_key(DEFERRED_HEAD, id, key), &v);
 
-    if (!rc) {
-        *out_damaged = !deferred_head_read(id, v.mv_data, v.mv_size, &out->head,
-                                           &out->payload);
+    if (!rc && !deferred_head_read(id, v.mv_data, v.mv_size, &out->head,
+                                   &out->payload)) {
+        rc = DEFERRED_UNREADABLE;
     }
-    if (!rc && !*out_damaged && out->payload.bytes) {
+    if (!rc && out->payload.bytes) {
         /* Copied: writing the head again can change these bytes in the map. */
         memcpy(out->kept, out->payload.bytes, out->head.length);
         out->payload.bytes = out->kept;
     }
     return rc;
+}
+
+int
+tree_listed_head(struct work *w, uint64_t id, struct tree_item *out)
+{
+    int rc = tree_head(w, id, out);
+
+    return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
 }
 
 int
@@ -410,11 +418,10 @@ end_lease(struct work *w, uint64_t id)
 {
     struct deferred_place was;
     struct tree_item item;
-    bool damaged = false;
-    int rc = tree_head(w, id, &item, &damaged);
+    int rc = tree_listed_head(w, id, &item);
 
-    if (rc || damaged) {
-        return rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
+    if (rc) {
+        return rc == DEFERRED_UNREADABLE ? 0 : rc;
     }
     was = deferred_place_of(&item.head);
     item.head.state = DEFERRED_WAITING;
