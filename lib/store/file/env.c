@@ -70,6 +70,18 @@ lmdb_failed(const char *dir, int rc)
     return lmdb_failed_file(dir, "registry.mdb", rc);
 }
 
+int
+lmdb_databases(MDB_txn *txn, const char *const names[], int count,
+               unsigned flags, MDB_dbi *out)
+{
+    int rc = 0;
+
+    for (int i = 0; i < count && !rc; i++) {
+        rc = mdb_dbi_open(txn, names[i], flags, &out[i]);
+    }
+    return rc;
+}
+
 MDB_val
 lmdb_val(const void *bytes, size_t length)
 {

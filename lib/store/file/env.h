@@ -31,6 +31,10 @@ int lmdb_failed(const char *dir, int rc);
  * ENOENT if another file has the name now. */
 int lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out);
 
+/* Opens named databases, or makes them (MDB_CREATE).  Returns LMDB's result. */
+int lmdb_databases(MDB_txn *txn, const char *const names[], int count,
+                   unsigned flags, MDB_dbi *out);
+
 /* Counts the free pages within the file.  Returns LMDB's result; *out is what
  * was counted until a failure. */
 int lmdb_free_pages(MDB_env *env, uint64_t *out);

@@ -2,7 +2,7 @@
  * slow visit works on data of one snapshot and does not make it invalid. */
 #include "history_inside.h"
 
-#include <endian.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,8 +70,10 @@ collect_chunk(void *arg, const struct snapshot *s)
 
 /* ---- chunk by chunk ---- */
 
+/* Sees the value without its seal; returns SEEN_DAMAGED, or 0 to go on. */
 typedef int record_fn(void *arg, const uint8_t *key, size_t key_length,
-                      const uint8_t *value, size_t value_length);
+                      const uint8_t *value, size_t length);
+enum { SEEN_DAMAGED = INT_MIN };
 
 static int
 visit_chunk(struct chunk *c, record_fn *see, void *arg)
@@ -81,11 +83,17 @@ visit_chunk(struct chunk *c, record_fn *see, void *arg)
 
     while (at < c->length && !rc) {
         struct lengths l;
-        const uint8_t *key = c->bytes + at + sizeof(l);
+        const uint8_t *key = c->bytes + at + sizeof(l), *value;
+        size_t length;
 
         memcpy(&l, c->bytes + at, sizeof(l));
         at += sizeof(l) + l.key + l.value;
-        rc = see(arg, key, l.key, key + l.key, l.value);
+        value = seal_read(key, l.key, key + l.key, l.value, &length);
+        rc = value ? see(arg, key, l.key, value, length) : SEEN_DAMAGED;
+        if (rc == SEEN_DAMAGED) {
+            c->damaged++;
+            rc = 0;
+        }
     }
     return rc;
 }
@@ -94,7 +102,7 @@ static int
 visit_records(struct history *h, struct chunk *c, record_fn *see, void *arg,
               uint64_t *damaged)
 {
-    int rc = 0;
+    int rc;
 
     c->bytes = malloc(CHUNK);
     if (!c->bytes) {
@@ -107,8 +115,8 @@ visit_records(struct history *h, struct chunk *c, record_fn *see, void *arg,
             rc = 0;
             break;
         }
-        *damaged += c->damaged;
         rc = rc ? rc : visit_chunk(c, see, arg);
+        *damaged += c->damaged;
         memcpy(c->from, c->next, c->next_length);
         c->from_length = c->next_length;
     } while (!rc && c->full);
@@ -158,19 +166,17 @@ visit_entry(struct walk *w, const struct form_block *b,
 
 static int
 visit_block(void *arg, const uint8_t *key, size_t key_length,
-            const uint8_t *value, size_t value_length)
+            const uint8_t *value, size_t length)
 {
     struct walk *w = arg;
     struct form_block block;
     struct form_entry entry;
-    size_t length;
-    const uint8_t *bytes =
-        seal_read(key, key_length, value, value_length, &length);
     int rc = 0;
 
-    if (!bytes || !form_block_open(bytes, length, &block)) {
-        *w->damaged += 1;
-        return 0;
+    (void)key;
+    (void)key_length;
+    if (!form_block_open(value, length, &block)) {
+        return SEEN_DAMAGED;
     }
     while (!rc && form_block_next(&block, &entry)) {
         rc = visit_entry(w, &block, &entry);
@@ -264,44 +270,36 @@ struct event_walk {
     const char *name;
     history_event_fn *visit;
     void *arg;
-    uint64_t *damaged;
 };
 
 static int
 visit_event(void *arg, const uint8_t *key, size_t key_length,
-            const uint8_t *value, size_t value_length)
+            const uint8_t *value, size_t length)
 {
     struct event_walk *w = arg;
     struct history_event event = {.kind = 0};
     static const struct history_name host = {.kind = 'c'};
     const struct history_name *name = NULL;
-    uint64_t when;
     uint32_t id;
-    size_t length;
-    const uint8_t *bytes =
-        seal_read(key, key_length, value, value_length, &length);
 
     if (key_length == EVENT_KEY) {
-        memcpy(&when, key + 1, sizeof(when));
-        memcpy(&id, key + 9, sizeof(id));
-        event.when_ns = be64toh(when);
-        id = be32toh(id);
+        event.when_ns = key_get(key + 1, 8);
+        id = (uint32_t)key_get(key + 9, 4);
         name = id == 0                  ? &host
                : id < w->history->names ? &w->history->name[id]
                                         : NULL;
     }
-    if (!bytes || length < 3 || length - 3 >= sizeof(event.words) || !name ||
+    if (length < 3 || length - 3 >= sizeof(event.words) || !name ||
         name->kind != 'c') {
-        *w->damaged += 1;
-        return 0;
+        return SEEN_DAMAGED;
     }
     if (w->name && *name->name && strcmp(w->name, name->name) != 0) {
         return 0;
     }
-    event.kind = bytes[0];
-    event.from = bytes[1];
-    event.to = bytes[2];
-    memcpy(event.words, bytes + 3, length - 3);
+    event.kind = value[0];
+    event.from = value[1];
+    event.to = value[2];
+    memcpy(event.words, value + 3, length - 3);
     return w->visit(w->arg, name->name, name->scope, &event);
 }
 
@@ -309,7 +307,7 @@ int
 history_each_event(struct history *h, const struct history_range *range,
                    history_event_fn *visit, void *arg, uint64_t *out_damaged)
 {
-    struct event_walk w = {h, range->name, visit, arg, out_damaged};
+    struct event_walk w = {h, range->name, visit, arg};
     struct chunk c = {.db = "state"};
     int rc = history_refresh(h);
 
@@ -332,23 +330,20 @@ struct level_walk {
 
 static int
 visit_level(void *arg, const uint8_t *key, size_t key_length,
-            const uint8_t *value, size_t value_length)
+            const uint8_t *value, size_t length)
 {
     struct level_walk *w = arg;
     char name[BIDE_NAME_MAX + 1] = "";
     struct history_level level = {.level = 0};
-    size_t length;
-    const uint8_t *bytes =
-        seal_read(key, key_length, value, value_length, &length);
 
-    if (!bytes || length < 9 || length - 9 >= sizeof(level.words) ||
-        key_length < 2 || key_length - 1 > BIDE_NAME_MAX) {
+    if (length < 9 || length - 9 >= sizeof(level.words) || key_length < 2 ||
+        key_length - 1 > BIDE_NAME_MAX) {
         return 0; /* the next recording decides the level again */
     }
     memcpy(name, key + 1, key_length - 1);
-    level.level = bytes[0];
-    memcpy(&level.since_ns, bytes + 1, sizeof(level.since_ns));
-    memcpy(level.words, bytes + 9, length - 9);
+    level.level = value[0];
+    memcpy(&level.since_ns, value + 1, sizeof(level.since_ns));
+    memcpy(level.words, value + 9, length - 9);
     return w->visit(w->arg, name, &level);
 }
 

@@ -153,12 +153,9 @@ get_state(struct recording *r)
 static int
 open_databases(struct recording *r, unsigned flags)
 {
-    int rc = 0;
-
-    for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
-        rc = mdb_dbi_open(r->txn, history_databases[i], flags, &r->dbi[i]);
-    }
-    return recording_failed(r, rc);
+    return recording_failed(r,
+                            lmdb_databases(r->txn, history_databases,
+                                           HISTORY_DATABASES, flags, r->dbi));
 }
 
 static void

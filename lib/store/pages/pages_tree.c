@@ -367,19 +367,6 @@ seek_exact(struct path *p, const void *key, size_t key_length, struct node *out)
     return 0;
 }
 
-static void
-cache_tree(const struct snapshot *s, const struct node *n,
-           const struct tree *tree)
-{
-    struct tree_cache *c = s->cache;
-
-    if (c && c->count < TREES_MAX && n->key_length < sizeof(c->known->name)) {
-        memset(c->known[c->count].name, 0, sizeof(c->known->name));
-        memcpy(c->known[c->count].name, n->key, n->key_length);
-        c->known[c->count++].tree = *tree;
-    }
-}
-
 static bool
 find_cached_tree(const struct snapshot *s, const char *db, struct tree *out)
 {
@@ -399,13 +386,17 @@ static void
 cache_leaf(const struct snapshot *s, const struct path *p)
 {
     const uint8_t *leaf = path_leaf(p);
-    struct tree tree;
+    struct tree_cache *c = s->cache;
 
-    for (unsigned i = 0; i < page_count(leaf); i++) {
+    for (unsigned i = 0; i < page_count(leaf) && c->count < TREES_MAX; i++) {
         struct node n = page_node(leaf, i);
+        char *name = c->known[c->count].name;
 
-        if (path_named(s, &n, &tree) == 0) {
-            cache_tree(s, &n, &tree);
+        if (n.key_length < sizeof(c->known->name) &&
+            path_named(s, &n, &c->known[c->count].tree) == 0) {
+            memset(name, 0, sizeof(c->known->name));
+            memcpy(name, n.key, n.key_length);
+            c->count++;
         }
     }
 }

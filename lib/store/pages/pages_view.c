@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 void
 pages_view_reset(struct pages_view *v)
 {

@@ -50,7 +50,7 @@ fill_registry(void *arg, MDB_txn *txn)
     const struct creation *c = arg;
     MDB_dbi dbi[DATABASES];
     char dir[PATH_MAX];
-    int rc = writer_databases(txn, MDB_CREATE, dbi);
+    int rc = lmdb_databases(txn, writer_databases, DATABASES, MDB_CREATE, dbi);
 
     if (!rc) {
         rc = realpath(c->dir, dir)

@@ -1,10 +1,8 @@
-/* Shared by the files of writer.h: create.c, databases.c, records.c, writer.c.
- */
+/* Shared by the files of writer.h: create.c, records.c, writer.c. */
 #ifndef BIDE_STORE_POLICIES_INSIDE_H
 #define BIDE_STORE_POLICIES_INSIDE_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "store/file/env.h"
 #include "base/boot.h"
@@ -13,8 +11,9 @@
 #include "store/pages/pages.h"
 #include "writer.h"
 
-/* The databases of record.h. */
+/* The databases of record.h, and their names. */
 enum { POLICIES, VERSIONS, LOG, CHILDREN, META, DATABASES };
+extern const char *const writer_databases[DATABASES];
 
 struct writer {
     char *dir;
@@ -35,9 +34,8 @@ int writer_damaged(const struct writer *w, const char *what);
 /* Returns 0 or the BIDE_E code for which the transaction cannot be used. */
 int writer_usable(const struct writer *w);
 
-/* Open the databases, and store a sealed value, of at most SEAL_SMALL_MAX bytes
- * with its seal.  Both return LMDB's results. */
-int writer_databases(MDB_txn *txn, unsigned flags, MDB_dbi dbi[DATABASES]);
+/* Stores a sealed value, of at most SEAL_SMALL_MAX bytes with its seal.
+ * Returns LMDB's results. */
 int writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key,
                       size_t key_length, const void *value, size_t length,
                       unsigned flags);

@@ -2,6 +2,7 @@
  * because operators' commands are short; services never open LMDB. */
 #include "inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +21,38 @@ const char *
 writer_why(void)
 {
     return place_why();
+}
+
+const char *const writer_databases[DATABASES] = {"policies", "versions", "log",
+                                                 "children", "meta"};
+
+int
+writer_damaged(const struct writer *w, const char *what)
+{
+    return place_say(BIDE_EDAMAGED,
+                     "%s/registry.mdb: %s is damaged\nrestore it from a backup",
+                     w->dir, what);
+}
+
+int
+writer_usable(const struct writer *w)
+{
+    if (w->process != process_self().id || !w->txn) {
+        return place_say(BIDE_EINVAL, "the transaction has ended");
+    }
+    return w->failed;
+}
+
+int
+writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_length,
+                  const void *value, size_t length, unsigned flags)
+{
+    uint8_t sealed[SEAL_SMALL_MAX];
+    MDB_val k = lmdb_val(key, key_length), v;
+
+    assert(length + 4 <= sizeof(sealed));
+    v = lmdb_val(sealed, seal_write(key, key_length, value, length, sealed));
+    return mdb_put(txn, dbi, &k, &v, flags);
 }
 
 /* ---- beginning ---- */
@@ -118,7 +151,7 @@ begin_locked(struct writer *w, const char *path)
     }
     if (!rc) {
         w->number = mdb_txn_id(w->txn);
-        rc = writer_databases(w->txn, 0, w->dbi);
+        rc = lmdb_databases(w->txn, writer_databases, DATABASES, 0, w->dbi);
     }
     return rc ? lmdb_failed(w->dir, rc) : get_meta(w);
 }
