@@ -23,7 +23,7 @@
 enum {
     DEFERRED_REPAIR = 1000000, /* damaged, but the heads tell the rest */
     DEFERRED_DIRECT, /* the change must go into deferred.mdb, not the journal */
-    DEFERRED_UNREADABLE, /* tree_head: the head is damaged */
+    DEFERRED_UNREADABLE, /* a head is damaged: tree_head */
 };
 
 enum { DEFERRED_MODE = 0660 };

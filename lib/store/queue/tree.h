@@ -41,9 +41,8 @@ int tree_counts(struct work *w, const char *policy, struct tree_counts *out);
 int tree_put_counts(struct work *w, const char *policy,
                     const struct tree_counts *counts);
 
-/* Reads a head.  May return MDB_NOTFOUND, or DEFERRED_UNREADABLE. */
+/* Read a head.  Missing: MDB_NOTFOUND; of work in the index DEFERRED_REPAIR. */
 int tree_head(struct work *w, uint64_t id, struct tree_item *out);
-/* Reads a head that must exist: DEFERRED_REPAIR if it does not. */
 int tree_listed_head(struct work *w, uint64_t id, struct tree_item *out);
 /* Sets *out to a malloc'ed copy of the payload.  Returns ENOMEM, or
  * MDB_NOTFOUND if the payload is damaged. */
