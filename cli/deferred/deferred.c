@@ -25,7 +25,7 @@
 int
 work_failed(int rc, const char *what)
 {
-    const char *why = deferred_why();
+    const char *why = place_why();
 
     if (rc == BIDE_ENOMEM) {
         return say_no_memory();

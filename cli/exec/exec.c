@@ -273,7 +273,7 @@ say_not_deferred(const struct exec *e)
 
     snprintf(what, sizeof(what), "exec %s: not deferred", e->name);
     if (r->end == BIDE_END_NOT_STORED) {
-        why = deferred_why();
+        why = place_why();
         say_why(what, *why ? why : bide_strerror(r->defer_error));
     } else if (r->end == BIDE_END_DEFERRED && e->defer_error == EFBIG) {
         say_why(what, "command and input together are larger than 1 MiB");

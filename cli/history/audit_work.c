@@ -111,7 +111,7 @@ audit_add_work(struct audit *a)
     if (rc && rc != BIDE_ENOMEM) {
         /* The other entries are complete, so the audit is still printed. */
         say_why("audit: changes of deferred work are missing",
-                *deferred_why() ? deferred_why() : bide_strerror(rc));
+                *place_why() ? place_why() : bide_strerror(rc));
         rc = 0;
     }
     return rc ? rc : end_group(&g);

@@ -14,7 +14,7 @@ admin_deferred(struct admin *a, struct deferred **out)
     if (!rc) {
         *out = a->deferred;
     }
-    return failure_of_store(rc, a->past.dir, deferred_why());
+    return failure_of_store(rc, a->past.dir, place_why());
 }
 
 int
@@ -28,7 +28,7 @@ admin_deferred_repair(struct admin *a, struct deferred_lost *out)
         rc = rc ? rc : admin_deferred(a, &d);
     }
     rc = rc ? rc : deferred_lost(d, true, out);
-    return failure_of_store(rc, a->past.dir, deferred_why());
+    return failure_of_store(rc, a->past.dir, place_why());
 }
 
 void

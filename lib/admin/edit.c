@@ -29,7 +29,7 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
 int
 edit_fail_store(const struct edit *e, int rc)
 {
-    return failure_of_store(rc, e->a->past.dir, writer_why());
+    return failure_of_store(rc, e->a->past.dir, place_why());
 }
 
 /* ---- reading ---- */

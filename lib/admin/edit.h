@@ -59,7 +59,7 @@ struct edit_new {
 int edit_begin(struct edit *e, struct admin *a,
                const struct admin_change *change, struct faults *faults);
 
-/* Keeps a failure of the store, with the text of writer_why().  Returns rc. */
+/* Keeps a failure of the store, with the text of place_why().  Returns rc. */
 int edit_fail_store(const struct edit *e, int rc);
 
 /* Leaves of `r` what is in force at e->at_ns, and lowers e->next_ns to its next

@@ -22,9 +22,9 @@ admin_init(const char *dir, const char *live_dir)
 
     if (rc == BIDE_EEXIST || rc == BIDE_EMISSING) {
         return failure_at(rc == BIDE_EEXIST ? FAILURE_EXISTS : FAILURE_CREATE,
-                          rc, dir, writer_why());
+                          rc, dir, place_why());
     }
-    return failure_of_store(rc, dir, writer_why());
+    return failure_of_store(rc, dir, place_why());
 }
 
 int

@@ -16,7 +16,7 @@ enum { PRUNE_MOST = 2000 };
 static int
 fail_recording(int rc)
 {
-    return failure_at(FAILURE_RECORDING, rc, "", recording_why());
+    return failure_at(FAILURE_RECORDING, rc, "", place_why());
 }
 
 /* ---- cells ---- */

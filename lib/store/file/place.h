@@ -21,7 +21,7 @@ int place_say(int rc, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Maps `error`, an errno about `path`, to a BIDE_E code; keeps its message. */
 int place_failed(const char *path, int error);
-/* Returns this thread's last message, "" if there was none. */
+/* Returns the message of this thread's last failure, "" if there was none. */
 const char *place_why(void);
 
 /* Reports whether the file system of `dir` has less than about 1 MiB free. */

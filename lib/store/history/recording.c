@@ -23,12 +23,6 @@ enum { QUICK_WAIT_MS = 200 };
 
 _Static_assert((int)HISTORY_DATABASES <= (int)LMDB_DATABASES_MAX, "lmdb_open");
 
-const char *
-recording_why(void)
-{
-    return place_why();
-}
-
 int
 recording_failed(struct recording *r, int rc)
 {

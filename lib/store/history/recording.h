@@ -6,10 +6,11 @@
  *
  * There is one recorder at a time, by a lock of its own.  Services open the
  * file only with bide_record_every.  Functions return 0 or a BIDE_E code
- * (recording_why). */
+ * (place_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
 
+#include "store/file/place.h"
 #include "history.h"
 
 struct recording;
@@ -84,7 +85,5 @@ struct recording_result {
     int64_t jump_ns;     /* how far the clock is ahead of end_ns */
 };
 void recording_result(const struct recording *r, struct recording_result *out);
-
-const char *recording_why(void); /* as writer_why */
 
 #endif

@@ -160,14 +160,6 @@ bound_size(struct recording *r, uint64_t bytes)
                : move_limit(r, HOURS, until, DAY_NS, &r->state.hours_from_ns);
 }
 
-/* Removes names without records: the records of the day on which they were last
- * recorded have been removed. */
-static int
-remove_names(struct recording *r, uint64_t until_ns, uint32_t *most)
-{
-    return remove_records(r, NAMES, lmdb_val("c", 1), NULL, until_ns, most);
-}
-
 static int
 remove_events(struct recording *r, uint64_t until_ns, uint32_t *most)
 {
@@ -209,13 +201,14 @@ recording_prune(struct recording *r, const struct recording_keep *keep,
                          &s->hours_from_ns);
     rc = rc ? rc : bound_size(r, keep->bytes);
     rc = rc ? rc : remove_old(r, &most);
-    /* Only once an hour, because it reads all names. */
+    /* Names without records: those of the day on which they were last recorded
+     * have been removed.  Only once an hour, because it reads all names. */
     if (!rc && most > 0 && r->new_hour) {
-        rc = remove_names(r,
-                          s->hours_from_ns < s->minutes_from_ns
-                              ? s->hours_from_ns
-                              : s->minutes_from_ns,
-                          &most);
+        rc = remove_records(r, NAMES, lmdb_val("c", 1), NULL,
+                            s->hours_from_ns < s->minutes_from_ns
+                                ? s->hours_from_ns
+                                : s->minutes_from_ns,
+                            &most);
     }
     return r->failed = rc;
 }

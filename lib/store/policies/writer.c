@@ -17,12 +17,6 @@
 
 #define CHECKED_FILE "registry.checked"
 
-const char *
-writer_why(void)
-{
-    return place_why();
-}
-
 const char *const writer_databases[DATABASES] = {"policies", "versions", "log",
                                                  "children", "meta"};
 

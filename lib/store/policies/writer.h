@@ -3,10 +3,11 @@
  * and process that began it: in a forked child all functions but writer_end
  * return BIDE_EINVAL, and the parent's writer is not affected.
  *
- * Functions that return int return 0 or a BIDE_E code (writer_why). */
+ * Functions that return int return 0 or a BIDE_E code (place_why). */
 #ifndef BIDE_STORE_WRITER_H
 #define BIDE_STORE_WRITER_H
 
+#include "store/file/place.h"
 #include "record.h"
 
 struct writer;
@@ -61,9 +62,5 @@ int writer_put(struct writer *w, struct record *r, const char *parent);
 /* Returns the number of the transaction once it is committed; without a change,
  * the number of the last one. */
 uint64_t writer_txn(const struct writer *w);
-
-/* Returns the message of this thread's last failure ("" if none): what failed
- * and, where known, a second line that says what to do. */
-const char *writer_why(void);
 
 #endif

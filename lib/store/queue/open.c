@@ -75,12 +75,6 @@ deferred_registry(const struct deferred *d)
     return first;
 }
 
-const char *
-deferred_why(void)
-{
-    return place_why();
-}
-
 static int
 check_files(struct deferred *d)
 {

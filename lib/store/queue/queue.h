@@ -9,7 +9,7 @@
  * it: the work is done again.  Taking and extending do not wait for the disk,
  * because a loss of power ends all leases.
  *
- * Results: 0 or a count; else a BIDE_E code, with a message in deferred_why.
+ * Results: 0 or a count; else a BIDE_E code, with a message in place_why.
  * Outputs stay untouched on failure unless a comment says otherwise.  Times are
  * CLOCK_REALTIME in ns.  Leases use CLOCK_BOOTTIME and the boot id: that clock
  * does not jump, and a lease of an earlier boot has expired. */
@@ -22,6 +22,7 @@
 
 #include <bide.h>
 #include "policy/rules.h"
+#include "store/file/place.h"
 
 struct deferred; /* an open queue; thread-safe */
 
@@ -33,8 +34,6 @@ int deferred_open(const char *dir, struct deferred **out);
  * writers' lock, because services may lack the right to make it. */
 int deferred_create(const char *dir);
 void deferred_close(struct deferred *d); /* NULL: does nothing */
-/* Returns the message of this thread's last failure, "" if none. */
-const char *deferred_why(void);
 
 enum deferred_state { DEFERRED_WAITING, DEFERRED_LEASED, DEFERRED_DEAD };
 

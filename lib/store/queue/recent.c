@@ -254,12 +254,6 @@ remove_node(struct recent *r, struct recent_node *n)
     free_node(n);
 }
 
-static bool
-is_deleted_everywhere(const struct recent_node *n)
-{
-    return !n->value || n->value->kind == RECENT_NOWHERE;
-}
-
 static void
 end_trials(struct recent *r)
 {
@@ -267,7 +261,7 @@ end_trials(struct recent *r)
         struct recent_node *n = r->trials[i].node;
 
         n->changed = false;
-        if (is_deleted_everywhere(n)) {
+        if (!n->value || n->value->kind == RECENT_NOWHERE) {
             remove_node(r, n);
         }
     }

@@ -470,7 +470,7 @@ an_operators_change_wakes_consumers_and_event_loops(void **state)
     bide_deferred_free(w.d);
     assert_int_equal(deferred_change(queue, DEFERRED_DROPPED, 12345, NULL),
                      BIDE_ENOWORK);
-    assert_non_null(strstr(deferred_why(), "12345"));
+    assert_non_null(strstr(place_why(), "12345"));
     admin_close(a);
     assert_int_equal(bide_close(w.b), 0);
 }

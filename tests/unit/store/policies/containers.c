@@ -19,7 +19,7 @@ be_told_the_holder(void *arg)
     struct writer *second;
 
     if (writer_begin(c->scratch->dir, "other", 0, &second) != BIDE_ELOCKED ||
-        !strstr(writer_why(), c->holder)) {
+        !strstr(place_why(), c->holder)) {
         _exit(1);
     }
 }

@@ -187,7 +187,7 @@ others_can_read_beside_a_stopped_writer_and_see_its_name(void **state)
     assert_int_equal(writer_begin(t->dir, "other", 20, &w), BIDE_ELOCKED);
     snprintf(words, sizeof(words), "by pid %d (bide apply, for 0 s)",
              (int)child);
-    assert_non_null(strstr(writer_why(), words));
+    assert_non_null(strstr(place_why(), words));
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(writer_begin(t->dir, "other", 0, &w), 0);
@@ -292,7 +292,7 @@ fill_file_system(const char *dir)
         return 1;
     }
     if (write_until_full(dir, &stored) != BIDE_EFULL || stored < 5 ||
-        !strstr(writer_why(), "make room")) {
+        !strstr(place_why(), "make room")) {
         return 2;
     }
     if (reader_open(dir, &r) || reader_read(r, read_set, &seen, NULL) ||

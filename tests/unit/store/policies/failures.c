@@ -175,7 +175,7 @@ fail_each_call(int kind, int (*run)(const char *dir), const char *dir,
             return n - 1;
         }
         if (!fits(rc)) {
-            fail_msg("call %ld: %d, %s", n, rc, writer_why());
+            fail_msg("call %ld: %d, %s", n, rc, place_why());
         }
     }
 }

@@ -71,7 +71,7 @@ began(const char *dir)
         rc = writer_begin(dir, "test", 1000, &w);
     }
     if (rc) {
-        fprintf(stderr, "%s\n", writer_why());
+        fprintf(stderr, "%s\n", place_why());
     }
     assert_int_equal(rc, 0);
     return w;

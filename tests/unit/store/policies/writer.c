@@ -93,7 +93,7 @@ an_interrupted_creation_leaves_no_registry(void **state)
     spill(fresh, "half", 4);
     assert_int_equal(reader_open(t->dir, &r), BIDE_EMISSING);
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EMISSING);
-    assert_non_null(strstr(writer_why(), "bide init"));
+    assert_non_null(strstr(place_why(), "bide init"));
     assert_int_equal(writer_create(t->dir, "/run/bide", NULL, id), 0);
     assert_int_equal(access(fresh, F_OK), -1);
     assert_int_equal(reader_open(t->dir, &r), 0);
@@ -282,7 +282,7 @@ a_second_writer_is_told_the_holder_of_the_lock(void **state)
 
     snprintf(pid, sizeof(pid), "by pid %d (test, for 0 s)", (int)getpid());
     assert_int_equal(writer_begin(t->dir, "other", 0, &second), BIDE_ELOCKED);
-    assert_non_null(strstr(writer_why(), pid));
+    assert_non_null(strstr(place_why(), pid));
     assert_int_equal(writer_begin(t->dir, "other", 30, &second), BIDE_ELOCKED);
     assert_null(second);
     assert_int_equal(writer_commit(w), 0); /* keeps the lock */
@@ -361,7 +361,7 @@ a_writer_without_permission_is_refused(void **state)
             _exit(2);
         }
         if (writer_begin(t->dir, "test", 0, &w) != BIDE_EPERM ||
-            !strstr(writer_why(), "registry.mdb")) {
+            !strstr(place_why(), "registry.mdb")) {
             _exit(1);
         }
         snprintf(dir, sizeof(dir), "%s/new/dir", t->dir);
@@ -388,7 +388,7 @@ a_file_that_is_not_a_registry_is_refused(void **state)
     unlink(t->file);
     assert_int_equal(mkdir(t->file, 0700), 0);
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
-    assert_non_null(strstr(writer_why(), "directory"));
+    assert_non_null(strstr(place_why(), "directory"));
     rmdir(t->file);
     env = lmdb_env(t->file); /* an LMDB file, but not a registry */
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
@@ -424,7 +424,7 @@ a_newer_format_is_refused(void **state)
     assert_int_equal(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EFORMAT);
-    assert_non_null(strstr(writer_why(), "format is 3"));
+    assert_non_null(strstr(place_why(), "format is 3"));
     assert_int_equal(reader_open(t->dir, &r), BIDE_EFORMAT);
 }
 
@@ -474,7 +474,7 @@ a_file_damaged_since_the_last_writer_is_refused(void **state)
     zero_leaf_of(bytes, length, "p00100");
     spill(t->file, bytes, length);
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EDAMAGED);
-    assert_non_null(strstr(writer_why(), "backup"));
+    assert_non_null(strstr(place_why(), "backup"));
     free(bytes);
 }
 

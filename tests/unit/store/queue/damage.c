@@ -250,7 +250,7 @@ a_truncated_file_is_reported_as_damaged(void **state)
     file_write(q, bytes, 10000);
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_EDAMAGED);
     assert_int_equal(id, 7);
-    assert_true(strstr(deferred_why(), "deferred.mdb") != NULL);
+    assert_true(strstr(place_why(), "deferred.mdb") != NULL);
     file_write(q, bytes, 0);
     assert_int_equal(queue_take(q, 1), BIDE_EDAMAGED);
     file_write(q, bytes, length);

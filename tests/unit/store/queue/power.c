@@ -350,7 +350,7 @@ lose_power_at(struct queue *q, size_t moment, uint64_t *seed)
         make_disk(dir, i, moment, seed);
     }
     if (deferred_open(dir, &q->d)) {
-        fail_msg("%s", deferred_why());
+        fail_msg("%s", place_why());
     }
     q->now.boot++;
     deferred_set_clock(q->d, queue_now, q);

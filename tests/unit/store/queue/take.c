@@ -126,7 +126,7 @@ an_expired_lease_is_no_longer_valid(void **state)
         deferred_extend(q->d, first.id, first.lease, SECOND, &ends),
         BIDE_ELEASE);
     assert_int_equal(ends, 5);
-    assert_true(strstr(deferred_why(), "lease") != NULL);
+    assert_true(strstr(place_why(), "lease") != NULL);
     assert_int_equal(queue_ack(q), 0);
     assert_int_equal(queue_ack(q), BIDE_ENOWORK);
     assert_int_equal(queue_counts(q).done, 1);
@@ -163,7 +163,7 @@ a_result_after_the_end_of_the_lease_changes_nothing(void **state)
             assert_string_equal(queue_get(q, id).last_error, "");
         }
         assert_int_equal(queue_ack(q), late);
-        assert_true(!late || strstr(deferred_why(), "lease") != NULL);
+        assert_true(!late || strstr(place_why(), "lease") != NULL);
         assert_int_equal(queue_counts(q).leased, late != 0);
         assert_string_equal(queue_take_text(q), late ? "x" : "");
         assert_int_equal(queue_ack(q), late ? 0 : BIDE_ENOWORK);
@@ -511,7 +511,7 @@ a_full_policy_stores_no_more_until_one_is_deleted(void **state)
     id = 77;
     assert_int_equal(queue_try_put(q, "d", NULL, 0, &id), BIDE_EFULL);
     assert_int_equal(id, 77);
-    assert_true(strstr(deferred_why(), "mail") != NULL);
+    assert_true(strstr(place_why(), "mail") != NULL);
     assert_int_equal(queue_try_put(q, "b", "k", 0, &id), 0);
     assert_string_equal(queue_take_text(q), "a");
     assert_int_equal(queue_try_put(q, "d", NULL, 0, &id), BIDE_EFULL);

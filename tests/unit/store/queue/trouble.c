@@ -266,7 +266,7 @@ a_stopped_process_is_an_error_not_a_hang(void **state)
     q->d->wait_ms = 30;
     assert_int_equal(queue_try_put(q, "x", NULL, 0, &id), BIDE_ELOCKED);
     snprintf(text, sizeof(text), "pid %d", child);
-    assert_true(strstr(deferred_why(), text) != NULL);
+    assert_true(strstr(place_why(), text) != NULL);
     /* Opening does not wait for the lock; otherwise a call would wait twice. */
     assert_true(naps > 0);
     naps = 0;
@@ -379,7 +379,7 @@ fill_a_file_system(struct queue *q)
     }
     deferred_set_clock(q->d, queue_now, q);
     if (store_until_full(q, &stored) != BIDE_EFULL || stored < 100 ||
-        !strstr(deferred_why(), "make room")) {
+        !strstr(place_why(), "make room")) {
         return 2;
     }
     /* No byte is free, and all work can be taken, given back and completed. */
