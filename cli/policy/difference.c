@@ -122,32 +122,51 @@ add_differences(const struct record *before, const struct record *r,
     return rc;
 }
 
+/* Adds the layers of `r` that `other` has not, without that of `change`. */
+static void
+add_layers(const char *word, const struct record *r, const struct record *other,
+           const struct record *change, struct draft *to)
+{
+    struct record_part parts[RECORD_PARTS_MAX];
+    size_t count = layer_only(r, other, parts);
+
+    while (count > 0 && parts[count - 1].version == change->version) {
+        count--;
+    }
+    for (size_t i = 0; i < count;) {
+        char *line = layer_line(parts, count, NULL, change->when_ns, &i);
+
+        draft_item(to, word);
+        draft_text(to, line ? line : "?");
+        free(line);
+    }
+}
+
 int
 difference_words(struct admin *registry, const struct record *r, char **out)
 {
-    struct record_part ended[RECORD_PARTS_MAX];
     struct record before = {.deleted = true};
     struct draft what = {0};
-    size_t count = 0;
     int rc = admin_before(registry, r, &before);
 
     rc = rc == BIDE_ENOVERSION ? 0 : rc;
     if (rc == 0 && (r->deleted || before.deleted)) {
         draft_text(&what, r->deleted ? "deleted" : "created");
+        draft_text(&what,
+                   strstr(r->text, "\npaused = yes\n") ? ", paused = yes" : "");
+        draft_text(&what, strstr(r->text, "\nbreaker = open\n")
+                              ? ", breaker = open"
+                          : strstr(r->text, "\nbreaker = closed\n")
+                              ? ", breaker = closed"
+                              : "");
     } else if (rc == 0) {
         rc = record_end(r) ? 0 : add_differences(&before, r, admin_base, &what);
         if (rc == 0 && !what.used) { /* layers only */
             rc = add_differences(&before, r, admin_text, &what);
         }
-        count = layer_only(&before, r, ended);
     }
-    for (size_t i = 0; i < count;) {
-        char *line = layer_line(ended, count, NULL, r->when_ns, &i);
-
-        draft_item(&what, "ended: ");
-        draft_text(&what, line ? line : "?");
-        free(line);
-    }
+    add_layers("ended: ", &before, r, r, &what);
+    add_layers("brought back: ", r, &before, r, &what);
     record_free(&before);
     *out = draft_take(&what);
     return rc ? (free(*out), rc) : *out ? 0 : BIDE_ENOMEM;

@@ -35,8 +35,8 @@ char *difference_line(const struct policy_text *old,
                       const struct policy_text *now);
 
 /* Describes how version `r` changed the rules in force before it: "created",
- * "deleted", or the differences; "" if only its end differs.  *out is
- * malloc'ed.  Returns 0 or a BIDE_E code. */
+ * "deleted", or the differences, then the layers that it ended or brought back.
+ * "": only its end differs.  *out is malloc'ed.  Returns 0 or a BIDE_E code. */
 int difference_words(struct admin *registry, const struct record *r,
                      char **out);
 
