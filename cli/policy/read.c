@@ -55,21 +55,8 @@ static void
 print_note(const char *note)
 {
     while (*note) {
-        size_t length = strlen(note);
+        size_t length = text_line_length(note, 0, COMMENT_WIDTH);
 
-        if (length > COMMENT_WIDTH) {
-            length = COMMENT_WIDTH;
-            while (length > 1 && note[length] != ' ') {
-                length--;
-            }
-            if (length ==
-                1) { /* no blank: cut the word, but not within a character */
-                length = COMMENT_WIDTH;
-                while (length > 1 && (note[length] & 0xc0) == 0x80) {
-                    length--;
-                }
-            }
-        }
         fputs("# ", stdout);
         for (size_t i = 0; i < length; i++) {
             /* A line break would end the comment. */
