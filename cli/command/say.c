@@ -244,10 +244,14 @@ say_unless_found(struct admin *registry, const char *name, struct record *out)
 }
 
 int
-say_no_version(struct admin *registry, const char *name, uint32_t version)
+say_no_version(struct admin *registry, const char *name, uint32_t version,
+               int rc)
 {
     struct record r;
 
+    if (rc != BIDE_ENOVERSION && rc != BIDE_ENOPOLICY) {
+        return rc ? say_failure(rc, name) : 0;
+    }
     if (admin_policy(registry, name, &r)) {
         return say_no_policy(registry, name);
     }

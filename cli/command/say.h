@@ -66,9 +66,10 @@ int say_no_policy(struct admin *registry, const char *name);
 int say_unless_found(struct admin *registry, const char *name,
                      struct record *out);
 
-/* Prints that the policy has no version `version`; 0: none before the version
- * in force.  Returns the exit status. */
-int say_no_version(struct admin *registry, const char *name, uint32_t version);
+/* Prints why a version could not be read (0: the one before the version in
+ * force).  Returns the exit status; 0 if `rc` is 0. */
+int say_no_version(struct admin *registry, const char *name, uint32_t version,
+                   int rc);
 
 /* Prints each fault with its file and line, then the number of faults in each
  * file, and `outcome` ("nothing was changed"; NULL: none).  Returns the exit

@@ -95,8 +95,7 @@ is_override(const char *words)
 {
     return strstr(words, "paused ") || strstr(words, "-> open") ||
            strstr(words, "-> closed") || strstr(words, "breaker open ->") ||
-           strstr(words, "breaker closed ->") || strstr(words, "breaker is ") ||
-           strstr(words, "breaker = ");
+           strstr(words, "breaker closed ->") || strstr(words, "breaker is ");
 }
 
 /* Adds the end of a temporary change.  The clock was `ahead` of the history. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/change.h"
 #include "admin/guard.h"
 #include "base/clock.h"
 #include "base/duration.h"
@@ -10,22 +11,16 @@
 #include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "cli/policy/edit.h"
 #include "cli/view/guard.h"
 #include "policy/policy.h"
 #include "rule/guard.h"
 
 enum { TRANSITIONS_SHOWN = 16 };
 
-/* The actions, and the value that each sets for the key `breaker`. "" restores
- * the value before it was forced; with NULL, only the live state changes. */
-static const struct {
-    const char *word, *value;
-} actions[] = {
-    {"open", "open"},
-    {"closed", "closed"},
-    {"auto", ""},
-    {"reset", NULL},
-};
+/* The first two are values of the key `breaker`; reset changes no key. */
+static const char *const actions[] = {"open", "closed", "auto", "reset"};
+enum { AUTO = 2, RESET };
 
 /* ---- the rules in a line ---- */
 
@@ -291,7 +286,7 @@ report_off(struct command_line *line, const struct policy *p)
         return say_no_memory();
     }
     say("%s: the breaker is off", p->name);
-    say("to switch it on: bide breaker %s auto", p->name);
+    say("to switch it on: bide set %s breaker=on", p->name);
     return STATUS_NO;
 }
 
@@ -351,22 +346,24 @@ int
 breaker_command(struct command_line *line)
 {
     const char *word = line->count > 1 ? line->operands[1] : NULL;
+    struct admin_setting setting = {"breaker", NULL};
     size_t i = 0, count = sizeof(actions) / sizeof(actions[0]);
     bool changes;
     int status;
 
-    while (word && i < count && strcmp(actions[i].word, word) != 0) {
+    while (word && i < count && strcmp(actions[i], word) != 0) {
         i++;
     }
     if (i == count) {
         return say_usage(line, "%s: not one of open, closed, auto, reset",
                          word);
     }
-    changes = word && actions[i].value;
+    changes = word && i < RESET;
     status = check_action_options(line, changes, word && !changes);
     if (status) {
         return status;
     }
-    return changes ? force_breaker(line, actions[i].value)
+    setting.value = i < AUTO ? word : NULL;
+    return changes ? edit_keys(line, 1, &setting, 1, !setting.value)
                    : use_live_state(line, word != NULL);
 }

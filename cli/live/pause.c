@@ -2,23 +2,18 @@
 #include "admin/change.h"
 #include "cli/policy/edit.h"
 
-static int
-pause_or_resume(struct command_line *line, bool paused)
-{
-    const struct admin_setting setting = {"paused", paused ? "yes" : "no"};
-
-    return edit_keys(line, (const char *const *)line->operands,
-                     (size_t)line->count, &setting, 1, !paused);
-}
-
 int
 pause_command(struct command_line *line)
 {
-    return pause_or_resume(line, true);
+    const struct admin_setting setting = {"paused", "yes"};
+
+    return edit_keys(line, (size_t)line->count, &setting, 1, false);
 }
 
 int
 resume_command(struct command_line *line)
 {
-    return pause_or_resume(line, false);
+    const struct admin_setting setting = {"paused", NULL};
+
+    return edit_keys(line, (size_t)line->count, &setting, 1, true);
 }

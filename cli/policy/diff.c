@@ -65,13 +65,10 @@ read_version(struct command_line *line, uint32_t version, struct record *out,
     const char *name = line->operands[0];
     int rc = admin_version(line->registry, name, version, out);
 
-    if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
-        return say_no_version(line->registry, name, version);
-    }
     if (rc == 0 && !out->deleted) {
         rc = admin_base(out, out_base);
     }
-    return rc ? say_failure(rc, name) : 0;
+    return say_no_version(line->registry, name, version, rc);
 }
 
 /* Prints the layers that `r` has and `other` has not.  Returns their number. */
@@ -119,9 +116,7 @@ choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
         }
     }
     record_free(&r);
-    return rc == BIDE_ENOVERSION ? say_no_version(line->registry, name, 0)
-           : rc                  ? say_failure(rc, name)
-                                 : 0;
+    return say_no_version(line->registry, name, 0, rc);
 }
 
 static int

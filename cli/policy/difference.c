@@ -130,10 +130,7 @@ add_layers(const char *word, const struct record *r, const struct record *other,
     struct record_part parts[RECORD_PARTS_MAX];
     size_t count = layer_only(r, other, parts);
 
-    while (count > 0 && parts[count - 1].version == change->version) {
-        count--;
-    }
-    for (size_t i = 0; i < count;) {
+    for (size_t i = 0; i < count && parts[i].version != change->version;) {
         char *line = layer_line(parts, count, NULL, change->when_ns, &i);
 
         draft_item(to, word);
@@ -154,11 +151,10 @@ difference_words(struct admin *registry, const struct record *r, char **out)
         draft_text(&what, r->deleted ? "deleted" : "created");
         draft_text(&what,
                    strstr(r->text, "\npaused = yes\n") ? ", paused = yes" : "");
-        draft_text(&what, strstr(r->text, "\nbreaker = open\n")
-                              ? ", breaker = open"
-                          : strstr(r->text, "\nbreaker = closed\n")
-                              ? ", breaker = closed"
-                              : "");
+        if (strstr(r->text, "\nbreaker = open\n") ||
+            strstr(r->text, "\nbreaker = closed\n")) {
+            draft_text(&what, ", breaker is forced");
+        }
     } else if (rc == 0) {
         rc = record_end(r) ? 0 : add_differences(&before, r, admin_base, &what);
         if (rc == 0 && !what.used) { /* layers only */

@@ -25,20 +25,44 @@
 
 /* ---- results ---- */
 
+/* The policies before the change, or after it. */
+struct side {
+    struct admin *registry;
+    const struct admin_results *results;
+    bool after;
+};
+
+static int
+find_on_side(void *arg, const char *name, const struct policy_text **out)
+{
+    const struct side *s = arg;
+
+    for (size_t i = 0; i < s->results->count; i++) {
+        const struct admin_result *r = &s->results->list[i];
+
+        if (r->is && r->was && strcmp(r->name, name) == 0) {
+            *out = s->after ? r->is : r->was;
+            return 0;
+        }
+    }
+    return admin_find(s->registry, name, out);
+}
+
 static void
-put_value(struct command_line *line, struct table *t, size_t column,
+put_value(struct table *t, struct side *s, bool after,
           const struct policy_text *text, const struct key *key,
           const char *own)
 {
-    char *silent =
-        own ? NULL : difference_silent(text, key, admin_find, line->registry);
+    char *silent;
 
-    table_cell(t, column, "%s", own ? own : silent ? silent : "?");
+    s->after = after;
+    silent = own ? NULL : difference_silent(text, key, find_on_side, s);
+    table_cell(t, s->after ? 3 : 1, "%s", own ? own : silent ? silent : "?");
     free(silent);
 }
 
 static int
-print_keys(struct command_line *line, const struct admin_result *r)
+print_keys(struct side *s, const struct admin_result *r)
 {
     static const struct table_column columns[] = {
         {"", 0}, {"", TABLE_WRAP}, {"", 0}, {"", TABLE_WRAP}};
@@ -47,21 +71,22 @@ print_keys(struct command_line *line, const struct admin_result *r)
     struct table *t;
 
     if (count == 0) {
+        puts("  the rules in force are the same");
         return 0;
     }
     t = table_new(columns, 4);
     for (size_t i = 0; i < count; i++) {
         table_row(t);
         table_cell(t, 0, "  %s", all[i].key->name);
-        put_value(line, t, 1, r->old, all[i].key, all[i].old);
+        put_value(t, s, false, r->old, all[i].key, all[i].old);
         table_cell(t, 2, "->");
-        put_value(line, t, 3, r->now, all[i].key, all[i].now);
+        put_value(t, s, true, r->now, all[i].key, all[i].now);
     }
     return table_print_bare(t);
 }
 
 static int
-print_result(struct command_line *line, const struct admin_result *r)
+print_result(struct side *s, const struct admin_result *r)
 {
     switch (r->did) {
     case ADMIN_UNCHANGED:
@@ -83,7 +108,7 @@ print_result(struct command_line *line, const struct admin_result *r)
         printf(" (as v%u)", r->as);
     }
     putchar('\n');
-    return r->old && r->now ? print_keys(line, r) : 0;
+    return r->old && r->now ? print_keys(s, r) : 0;
 }
 
 /* ---- policies that extend a changed one ---- */
@@ -102,7 +127,7 @@ static int
 add_extending(void *arg, const struct record *of)
 {
     const struct policy_text *t = NULL;
-    const char *next = of->name, *value = NULL;
+    const char *next = of->name, *value = NULL, *from = next;
     struct reach *r = arg;
 
     for (int i = 0; strcmp(next, r->name) != 0; i++) {
@@ -111,6 +136,7 @@ add_extending(void *arg, const struct record *of)
         if (rc || i > POLICY_CHAIN_MAX) {
             return rc == BIDE_ENOMEM ? rc : 0;
         }
+        from = value ? from : policy_text_name(t);
         value = value ? value : policy_text_get(t, key_find(r->set->key));
         next = policy_text_get(t, key_find("extends"));
         if (!next) {
@@ -124,6 +150,8 @@ add_extending(void *arg, const struct record *of)
         draft_item(&r->missed, of->name);
         draft_text(&r->missed, " (");
         draft_text(&r->missed, value);
+        draft_text(&r->missed, strcmp(from, of->name) ? " from " : "");
+        draft_text(&r->missed, strcmp(from, of->name) ? from : "");
         draft_text(&r->missed, ")");
         json_put_text(r->missed_array, NULL, of->name);
     }
@@ -137,7 +165,7 @@ static int
 report_reach(struct command_line *line, const struct change *c,
              const struct admin_result *r, struct json *j)
 {
-    const char *key = c->forces->key, *own, *parent;
+    const char *key = c->forces->key, *parent;
     struct reach reach = {.registry = line->registry,
                           .name = r->name,
                           .set = c->forces,
@@ -153,21 +181,21 @@ report_reach(struct command_line *line, const struct change *c,
                    r->name);
         }
         rc = admin_each_policy(line->registry, add_extending, &reach);
-    } else if (r->now && !r->until_ns) {
-        own = policy_text_get(r->now, key_find(key));
-        parent = own ? policy_text_get(r->now, key_find("extends")) : NULL;
+    } else if (r->detached) {
+        parent = policy_text_get(r->now, key_find("extends"));
         json_put_text(j, "no_longer_follows", parent);
-        if (parent && !j) {
+        if (!j) {
             printf("%s now has its own %s = %s: a change of it in %s does not "
                    "reach %s; to inherit it again: bide unset %s %s\n",
-                   r->name, key, own, parent, r->name, r->name, key);
+                   r->name, key, policy_text_get(r->now, key_find(key)), parent,
+                   r->name, r->name, key);
         }
     }
     if (reach.inherit.used && !j) {
         printf("Also in what inherits it: %s\n", reach.inherit.bytes);
     }
     if (reach.missed.used && !j) {
-        printf("Not reached, because it is set there: %s\n",
+        printf("Not reached, because they have another value: %s\n",
                reach.missed.bytes);
     }
     draft_free(&reach.inherit);
@@ -198,6 +226,7 @@ report_edit(struct command_line *line, const struct change *c,
 {
     struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
     struct json *array = json_in_array(j, "policies");
+    struct side side = {line->registry, results, false};
     int rc = 0;
 
     if (!c->change.dry_run) {
@@ -210,7 +239,7 @@ report_edit(struct command_line *line, const struct change *c,
         if (j) {
             put_result(one, r);
         } else {
-            rc = print_result(line, r);
+            rc = print_result(&side, r);
         }
         if (r->until_ns > 0 && !j) {
             printf("until %s, then v%u is in force again\n",
@@ -253,41 +282,31 @@ end_edit(struct command_line *line, const struct change *c, int rc,
 
 /* ---- the commands ---- */
 
-/* Reports whether a setting pauses a policy, or forces its breaker. */
-static bool
-is_override(const struct admin_setting *s)
-{
-    return s->value && (strcmp(s->key, "paused") == 0
-                            ? strcmp(s->value, "yes") == 0
-                            : strcmp(s->key, "breaker") == 0 &&
-                                  (strcmp(s->value, "open") == 0 ||
-                                   strcmp(s->value, "closed") == 0));
-}
-
 int
-edit_keys(struct command_line *line, const char *const *names,
-          size_t name_count, const struct admin_setting *settings, size_t count,
-          bool undo)
+edit_keys(struct command_line *line, size_t names,
+          const struct admin_setting *settings, size_t count, bool undo)
 {
     struct admin_results results = {0};
     struct faults faults = {0};
     struct change c;
     int rc, status = change_begin(line, &c);
 
-    if (status == 0 && name_count > 1 && c.change.if_version) {
+    if (status == 0 && names > 1 && c.change.if_version) {
         status = say_usage(line, "--if-version: only with one policy");
     }
     c.change.undo = undo;
     for (size_t i = 0; i < count; i++) {
-        if (undo || is_override(&settings[i])) {
+        if (undo || admin_forces(settings[i].key, settings[i].value)) {
             c.forces = &settings[i];
         }
     }
     if (status == 0) {
-        rc = admin_change_each(line->registry, &c.change, names, name_count,
+        rc = admin_change_each(line->registry, &c.change,
+                               (const char *const *)line->operands, names,
                                settings, count, &results, &faults);
         if (rc == BIDE_EINPUT && !settings && faults_any(&faults)) {
-            say("%s: cannot be deleted: other policies extend it", names[0]);
+            say("%s: cannot be deleted: other policies extend it",
+                line->operands[0]);
         }
         status = end_edit(line, &c, rc, &results, &faults);
     }
@@ -314,8 +333,7 @@ edit_first_operand(struct command_line *line, bool set)
         settings[i - 1].key = line->operands[i];
     }
     if (status == 0) {
-        status = edit_keys(line, (const char *const *)line->operands, 1,
-                           settings, (size_t)line->count - 1, false);
+        status = edit_keys(line, 1, settings, (size_t)line->count - 1, false);
     }
     free(settings);
     return status;
@@ -336,8 +354,7 @@ unset_command(struct command_line *line)
 int
 delete_command(struct command_line *line)
 {
-    return edit_keys(line, (const char *const *)line->operands,
-                     (size_t)line->count, NULL, 0, false);
+    return edit_keys(line, (size_t)line->count, NULL, 0, false);
 }
 
 /* Restores `version`; 0: undoes the newest change, or ends a layer. */
@@ -352,7 +369,7 @@ roll_back(struct command_line *line, const struct change *c, uint32_t version)
 
     if (rc == BIDE_ENOVERSION) {
         faults_free(&faults);
-        return version > 0 ? say_no_version(line->registry, name, version)
+        return version > 0 ? say_no_version(line->registry, name, version, rc)
                            : say_failure(rc, name);
     }
     if (rc == 0 && !version && results.list[0].did == ADMIN_UNCHANGED) {

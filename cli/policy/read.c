@@ -31,10 +31,7 @@ find_version(struct command_line *line, const char *name, struct record *out)
         return status;
     }
     rc = admin_version(line->registry, name, version, out);
-    if (rc == BIDE_ENOVERSION || rc == BIDE_ENOPOLICY) {
-        return say_no_version(line->registry, name, version);
-    }
-    return rc ? say_failure(rc, name) : 0;
+    return say_no_version(line->registry, name, version, rc);
 }
 
 /* ---- as text ---- */

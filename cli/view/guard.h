@@ -67,10 +67,6 @@ int guard_parts_find(struct command_line *line, const struct policy *p,
 /* Merges `from` into `to` for output: the worse breaker, the lower budget. */
 void guard_worse(struct admin_guard *to, const struct admin_guard *from);
 
-/* Forces the breaker of the first operand to `value`, "open" or "closed"; ""
- * restores the value before it was forced.  Returns 0 or the exit status. */
-int force_breaker(struct command_line *line, const char *value);
-
 /* Adds "breaker" and "budget" to `j`; `p` may be NULL. */
 void guard_put(struct json *j, const struct policy *p,
                const struct admin_guard *g);

@@ -115,22 +115,16 @@ read_existing(struct edit *e, const char *name, struct edit_old *out)
 }
 
 static int
-set_keys(struct edit *e, const char *name, const struct edit_old *old,
-         struct policy_text *t)
+set_keys(struct edit *e, struct policy_text *t)
 {
     int rc = 0;
 
     for (size_t i = 0; i < e->setting_count && rc == 0; i++) {
         const struct admin_setting *s = &e->settings[i];
 
-        if (!e->change->undo || e->change->for_ns ||
-            !check_undone(e, t, s, layers_end(e, &old->r))) {
-            rc = s->value
-                     ? policy_text_set(t, s->key, s->value, name, 0, e->faults)
-                     : policy_text_unset(t, s->key, name, e->faults);
-            /* Other keys may have faults as well. */
-            rc = rc && rc != BIDE_EINPUT ? failure_plain(rc) : 0;
-        }
+        rc = layers_set(e, t, s->key, s->value);
+        /* Other keys may have faults as well. */
+        rc = rc && rc != BIDE_EINPUT ? failure_plain(rc) : 0;
     }
     return rc == 0 && faults_any(e->faults) ? BIDE_EINPUT : rc;
 }
@@ -139,15 +133,16 @@ static int
 set_one(struct edit *e, const char *name)
 {
     struct edit_old old = {0};
-    struct policy_text *wanted;
+    struct policy_text *wanted = NULL;
     int rc = read_existing(e, name, &old);
 
-    if (rc) {
-        edit_old_free(&old);
-        return rc;
+    if (rc == 0) {
+        wanted = policy_text_copy(e->change->for_ns ? old.text : old.base);
     }
-    wanted = policy_text_copy(e->change->for_ns ? old.text : old.base);
-    rc = wanted ? set_keys(e, name, &old, wanted) : failure_plain(BIDE_ENOMEM);
+    rc = rc                ? rc
+         : !wanted         ? failure_plain(BIDE_ENOMEM)
+         : e->change->undo ? check_undo(e, &old, wanted)
+                           : set_keys(e, wanted);
     rc = replace_policy(e, rc, name, &old, wanted, &old.r);
     policy_text_free(wanted);
     return rc ? rc : check_policy(e, name, NULL, name);
@@ -164,6 +159,8 @@ admin_change_each(struct admin *a, const struct admin_change *change,
 
     e.settings = settings;
     e.setting_count = count;
+    e.names = names;
+    e.name_count = name_count;
     for (size_t i = 0; i < name_count && rc == 0; i++) {
         rc = settings ? set_one(&e, names[i])
                       : delete_one(&e, names[i], read_existing);

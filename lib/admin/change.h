@@ -25,9 +25,7 @@ struct admin_change {
     unsigned wait_ms;       /* longest wait for another writer */
     bool dry_run;           /* everything but the commit */
     uint32_t layer; /* rollback: only end the layer of this version; 0: no */
-    bool undo; /* without for_ns: take the keys out of all layers, and change
-                  the base only if it still overrides the rules, or no layer
-                  had a key and the base has another value */
+    bool undo; /* set: end a forced value of the one key, which has no value */
 };
 
 enum admin_did {
@@ -42,13 +40,15 @@ struct admin_result {
     enum admin_did did;
     uint32_t before, after; /* versions; 0: there was none */
     uint32_t as;            /* a rollback: the version restored */
+    bool detached; /* an undo: got its own value, its parent is still forced */
     /* The base, if it changed; else with the layers in force.  NULL: none, or
      * unchanged. */
     struct policy_text *old, *now;
-    uint64_t until_ns;          /* a temporary change ends then, */
-    uint32_t back_to;           /* and this version is in force again */
-    struct record before_it;    /* keeps the strings of: */
-    struct record_part *covers; /* layers over a base that was set */
+    struct policy_text *was, *is; /* the same, always with the layers */
+    uint64_t until_ns;            /* a temporary change ends then, */
+    uint32_t back_to;             /* and this version is in force again */
+    struct record before_it;      /* keeps the strings of: */
+    struct record_part *covers;   /* layers over a base that was set */
     size_t cover_count;
 };
 struct admin_results {
@@ -67,6 +67,9 @@ struct admin_setting {
     const char *key;
     const char *value; /* NULL: unset */
 };
+/* Reports whether a value of a key overrides the rules: pauses a policy, or
+ * forces its breaker. */
+bool admin_forces(const char *key, const char *value);
 /* Changes the same keys of policies, or deletes them if `settings` is NULL;
  * change->if_version holds for each. */
 int admin_change_each(struct admin *a, const struct admin_change *change,

@@ -1,6 +1,7 @@
 #include "steps.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,11 +11,57 @@
 #include "store/policies/writer.h"
 #include "read.h"
 
+/* ---- without forcing ---- */
+
+/* Gives the base the value of the key from before it was forced; "no" or "on"
+ * if that is not known. */
+static int
+unforce_base(struct edit *e, const struct record *r, struct policy_text *base)
+{
+    const struct key *key = key_find(e->settings->key);
+    uint32_t version = r->parts[0].version;
+    struct policy_text *t;
+    struct record older;
+    int rc = 0;
+
+    while (!rc && admin_forces(key->name, policy_text_get(base, key))) {
+        if (--version == 0 ||
+            writer_version(e->writer, r->name, version, &older)) {
+            return layers_set(e, base, key->name,
+                              strcmp(key->name, "paused") == 0 ? "no" : "on");
+        }
+        version = older.parts[0].version;
+        if (!older.deleted && admin_base(&older, &t) == 0) {
+            rc = layers_set(e, base, key->name, policy_text_get(t, key));
+            policy_text_free(t);
+        }
+        record_free(&older);
+    }
+    return rc;
+}
+
+/* Reads a policy as it would be if nobody had forced the key. */
+static int
+read_unforced(struct edit *e, const struct record *r, bool layers,
+              struct policy_text **out)
+{
+    struct edit_new n = {0};
+    int rc = admin_base(r, &n.base);
+
+    rc = rc ? rc : unforce_base(e, r, n.base);
+    rc = rc || !layers ? rc : layers_keep(e, r, &n);
+    rc = rc ? rc : record_lay(n.base, n.parts, n.part_count, e->at_ns, out);
+    policy_text_free(n.base);
+    free(n.parts);
+    return rc;
+}
+
 /* A policy_find_fn over what the change has stored, at e->at_ns. */
 static int
 read_parent(void *arg, const char *name, const struct policy_text **out)
 {
     struct edit *e = arg;
+    const struct key *key = e->read ? key_find(e->settings->key) : NULL;
     struct policy_text *t = NULL;
     struct record r;
     int rc = edit_in_force(e, name, &r);
@@ -22,7 +69,13 @@ read_parent(void *arg, const char *name, const struct policy_text **out)
     if (rc) {
         return rc;
     }
-    rc = admin_text(&r, &t);
+    rc = e->read == ALL_UNFORCED ? read_unforced(e, &r, true, &t)
+                                 : admin_text(&r, &t);
+    for (size_t i = 0; e->read == NAMED_UNFORCED && i < e->name_count; i++) {
+        if (rc == 0 && strcmp(e->names[i], name) == 0) {
+            rc = layers_set(e, t, key->name, key->preset);
+        }
+    }
     rc = rc ? rc : policy_list_add(&e->parents, t);
     if (rc == 0) {
         *out = t;
@@ -31,22 +84,45 @@ read_parent(void *arg, const char *name, const struct policy_text **out)
     return rc;
 }
 
-bool
-check_undone(struct edit *e, const struct policy_text *base,
-             const struct admin_setting *wanted, bool ended)
+/* Returns the value of the key; NULL after a fault, which check_policy() will
+ * say. */
+static const char *
+find_value(struct edit *e, int read, const struct policy_text *t)
 {
     struct policy_origin origins[POLICY_KEY_MAX];
-    bool yes = false; /* a fault: check_policy() will say it */
+    size_t key = (size_t)(key_find(e->settings->key) - policy_keys);
 
-    if (policy_resolve(base, read_parent, e, "", origins, NULL) == 0) {
-        const char *value = origins[key_find(wanted->key) - policy_keys].value;
+    e->read = read;
+    return policy_resolve(t, read_parent, e, "", origins, NULL)
+               ? NULL
+               : origins[key].value;
+}
 
-        yes = strcmp(value, "yes") != 0 && strcmp(value, "open") != 0 &&
-              strcmp(value, "closed") != 0 &&
-              (ended || !wanted->value || strcmp(value, wanted->value) == 0);
+int
+check_undo(struct edit *e, const struct edit_old *old,
+           struct policy_text *wanted)
+{
+    const char *key = e->settings->key;
+    struct policy_text *t = NULL;
+    int rc;
+
+    e->read = NAMED_UNFORCED; /* also ends parts of layers */
+    rc = read_unforced(e, &old->r, e->change->for_ns, &t);
+    e->forced =
+        rc == 0 && (layers_end(e, &old->r) ||
+                    admin_forces(key, find_value(e, AS_STORED, old->text)) ||
+                    admin_forces(key, find_value(e, AS_STORED, old->base)));
+    e->detached =
+        e->forced && admin_forces(key, find_value(e, NAMED_UNFORCED, t));
+    if (e->forced) {
+        rc = layers_set(e, wanted, key,
+                        e->detached ? find_value(e, ALL_UNFORCED, t)
+                                    : policy_text_get(t, key_find(key)));
     }
+    e->read = AS_STORED;
     policy_list_free(&e->parents);
-    return yes;
+    policy_text_free(t);
+    return rc ? failure_plain(rc) : 0;
 }
 
 /* ---- faults that layers make ---- */
@@ -311,25 +387,15 @@ static int
 check_member(void *arg, const struct record *stored)
 {
     struct edit *e = arg;
-    struct policy_text *t;
-    struct policy *p;
-    struct record r;
+    const struct policy_text *t;
+    struct policy *p = NULL;
     int rc;
 
     if (!may_share(stored)) {
         return 0;
     }
-    rc = edit_in_force(e, stored->name, &r);
-    if (rc) {
-        return edit_fail_store(e, rc);
-    }
-    rc = admin_text(&r, &t);
-    record_free(&r);
-    if (rc) {
-        return rc;
-    }
-    rc = policy_compile(t, read_parent, e, policy_text_name(t), &p, NULL);
-    policy_text_free(t);
+    rc = read_parent(e, stored->name, &t);
+    rc = rc ? rc : policy_compile(t, read_parent, e, stored->name, &p, NULL);
     rc = rc == 0             ? join_group(e, p)
          : rc == BIDE_EINPUT ? 0
                              : edit_fail_store(e, rc);

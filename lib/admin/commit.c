@@ -95,8 +95,10 @@ store_difference(struct edit *e, struct edit_old *old, struct edit_new *n,
 static void
 free_result(struct admin_result *r)
 {
-    policy_text_free(r->old);
-    policy_text_free(r->now);
+    policy_text_free(r->old != r->was ? r->old : NULL);
+    policy_text_free(r->now != r->is ? r->now : NULL);
+    policy_text_free(r->was);
+    policy_text_free(r->is);
     free(r->covers);
     record_free(&r->before_it);
 }
@@ -119,6 +121,7 @@ commit_replace(struct edit *e, int rc, const char *name, struct edit_old *old,
         .before = old->base ? old->r.version : 0,
         .after = old->r.version,
         .as = e->as,
+        .detached = e->detached && !e->change->for_ns,
     };
     struct admin_result *to;
 

@@ -33,6 +33,10 @@ struct edit {
     const char *const *files;             /* apply: the file of each */
     const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
+    const char *const *names; /* set: the policies; else NULL */
+    size_t name_count;
+    bool forced, detached; /* an undo: it is forced; it gets its own value */
+    enum { AS_STORED, NAMED_UNFORCED, ALL_UNFORCED } read; /* of parents */
     uint32_t as;          /* rollback: the version restored; else 0 */
     bool grouped;         /* a policy that was checked shares a budget, or
                              one that was stored may have left a group */

@@ -14,6 +14,26 @@ layers_same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+bool
+admin_forces(const char *key, const char *value)
+{
+    return value &&
+           (strcmp(key, "paused") == 0 ? strcmp(value, "yes") == 0
+                                       : strcmp(key, "breaker") == 0 &&
+                                             (strcmp(value, "open") == 0 ||
+                                              strcmp(value, "closed") == 0));
+}
+
+int
+layers_set(struct edit *e, struct policy_text *t, const char *key,
+           const char *value)
+{
+    const char *name = policy_text_name(t);
+
+    return value ? policy_text_set(t, key, value, name, 0, e->faults)
+                 : policy_text_unset(t, key, name, e->faults);
+}
+
 /* ---- parts ---- */
 
 static int
@@ -44,9 +64,11 @@ is_setting(const struct edit *e, const struct key *key)
 static bool
 ends_part(const struct edit *e, const struct record_part *p)
 {
-    return e->change->layer ? p->version == e->change->layer
-                            : e->change->undo && !e->change->for_ns &&
-                                  is_setting(e, key_find(p->key));
+    return e->change->layer
+               ? p->version == e->change->layer
+               : e->change->undo && (e->read || !e->change->for_ns) &&
+                     is_setting(e, key_find(p->key)) &&
+                     admin_forces(p->key, p->value);
 }
 
 bool
@@ -79,9 +101,10 @@ is_wanted(const struct edit *e, const struct edit_old *old,
     const char *value = policy_text_get(wanted, key);
 
     return e->settings
-               ? is_setting(e, key)
+               ? is_setting(e, key) && (!e->change->undo || e->forced)
                : !layers_same(value, policy_text_get(old->base, key)) ||
-                     !layers_same(value, policy_text_get(old->text, key));
+                     (!e->texts &&
+                      !layers_same(value, policy_text_get(old->text, key)));
 }
 
 /* Refuses what cannot be for a time.  A policy is linked to the one that it
@@ -181,7 +204,8 @@ find_covers(const struct edit *e, const struct edit_new *n,
                strcmp(n->parts[newer].key, p->key) != 0) {
             newer++;
         }
-        if (newer < n->part_count || (e->settings && !is_setting(e, key)) ||
+        if (newer < n->part_count || !p->version ||
+            (e->settings && !is_setting(e, key)) ||
             layers_same(p->value, policy_text_get(n->base, key))) {
             continue;
         }
@@ -200,7 +224,7 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
 {
     int rc = 0;
 
-    if (!e->change->for_ns && n->base && !e->change->layer) {
+    if ((!e->change->for_ns || e->texts) && n->base && !e->change->layer) {
         rc = find_covers(e, n, r);
     }
     if (e->change->for_ns && r->did != ADMIN_UNCHANGED) {
@@ -218,14 +242,16 @@ layers_fill_result(struct edit *e, struct edit_old *old, struct edit_new *n,
     if (rc || r->did == ADMIN_UNCHANGED) {
         return rc;
     }
+    if (n->base) {
+        rc = record_lay(n->base, n->parts, n->part_count, e->now_ns, &r->is);
+    }
+    r->old = r->was = old->text;
+    r->now = r->is;
+    old->text = NULL;
     if (!old->base || !n->base || !policy_text_same(old->base, n->base)) {
         r->old = old->base;
         r->now = n->base;
         old->base = n->base = NULL;
-        return rc;
     }
-    r->old = old->text;
-    old->text = NULL;
-    rc = record_lay(n->base, n->parts, n->part_count, e->now_ns, &r->now);
     return rc ? failure_plain(rc) : 0;
 }

@@ -25,11 +25,10 @@ int commit_end(struct edit *e, int rc, struct admin_results *out);
  * policy. */
 int check_policy(struct edit *e, const char *name,
                  const struct policy_text *base, const char *file);
-/* Reports whether a base, with what it inherits, overrides no rules by this key
- * (paused = yes, breaker = open or closed) and has the value that is wanted;
- * `ended`, NULL: any other. */
-bool check_undone(struct edit *e, const struct policy_text *base,
-                  const struct admin_setting *wanted, bool ended);
+/* Sets the key of an undo in `wanted` to the value that would be in force if
+ * nobody had forced it; sets e->forced and e->detached. */
+int check_undo(struct edit *e, const struct edit_old *old,
+               struct policy_text *wanted);
 /* Adds every policy that extends a touched one, at any depth, to those touched,
  * and compiles it. */
 int check_descendants(struct edit *e);
@@ -50,6 +49,9 @@ int layers_keep(const struct edit *e, const struct record *r,
  * the values.  BIDE_EINPUT, with a fault: this cannot be for a time. */
 int layers_add(struct edit *e, const char *name, const struct edit_old *old,
                const struct policy_text *wanted, struct edit_new *n);
+/* Sets a key of a text; NULL: unsets it.  Returns as policy_text_set(). */
+int layers_set(struct edit *e, struct policy_text *t, const char *key,
+               const char *value);
 /* Reports whether two values of a key are equal; NULL: not set. */
 bool layers_same(const char *a, const char *b);
 /* Reports whether the rules differ, now or later. */

@@ -228,13 +228,13 @@ END
     for word in "" reset; do
         # shellcheck disable=SC2086 # an empty word is none
         gives 1 bide breaker pay $word
-        says "pay: the breaker is off" "to switch it on: bide breaker pay auto"
+        says "pay: the breaker is off" "to switch it on: bide set pay breaker=on"
     done
     run --separate-stderr bide breaker pay --json
     [ "$status" -eq 1 ]
     json 'j["mode"] == "off" and j["scopes"] == []'
-    gives 0 bide breaker pay auto
-    says "breaker  off  ->  on"
+    unchanged gives 0 bide breaker pay auto
+    says "already so, nothing was changed"
 }
 
 @test "auto restores the value from before the breaker was forced" {
@@ -268,7 +268,7 @@ END
     bide apply base.ini >/dev/null
     gives 0 bide breaker base open
     says "Every call is now refused. To end that: bide breaker base auto" "Also in what inherits it: mail"
-    says "Not reached, because it is set there: own (on)"
+    says "Not reached, because they have another value: own (on)"
     says_not "mail, own"
     printf '[post]\nextends = mail\n' >post.ini
     bide apply post.ini >/dev/null
