@@ -5,15 +5,13 @@
 int
 pause_command(struct command_line *line)
 {
-    const struct admin_setting setting = {"paused", "yes"};
-
-    return edit_keys(line, (size_t)line->count, &setting, 1, false);
+    return edit_keys(line, (size_t)line->count,
+                     &(struct admin_setting){"paused", "yes"}, 1, false);
 }
 
 int
 resume_command(struct command_line *line)
 {
-    const struct admin_setting setting = {"paused", NULL};
-
-    return edit_keys(line, (size_t)line->count, &setting, 1, true);
+    return edit_keys(line, (size_t)line->count,
+                     &(struct admin_setting){"paused", NULL}, 1, true);
 }

@@ -49,14 +49,11 @@ find_on_side(void *arg, const char *name, const struct policy_text **out)
 }
 
 static void
-put_value(struct table *t, struct side *s, bool after,
-          const struct policy_text *text, const struct key *key,
-          const char *own)
+put_value(struct table *t, struct side *s, const struct policy_text *text,
+          const struct key *key, const char *own)
 {
-    char *silent;
+    char *silent = own ? NULL : difference_silent(text, key, find_on_side, s);
 
-    s->after = after;
-    silent = own ? NULL : difference_silent(text, key, find_on_side, s);
     table_cell(t, s->after ? 3 : 1, "%s", own ? own : silent ? silent : "?");
     free(silent);
 }
@@ -78,9 +75,9 @@ print_keys(struct side *s, const struct admin_result *r)
     for (size_t i = 0; i < count; i++) {
         table_row(t);
         table_cell(t, 0, "  %s", all[i].key->name);
-        put_value(t, s, false, r->old, all[i].key, all[i].old);
+        put_value(t, &s[0], r->old, all[i].key, all[i].old);
         table_cell(t, 2, "->");
-        put_value(t, s, true, r->now, all[i].key, all[i].now);
+        put_value(t, &s[1], r->now, all[i].key, all[i].now);
     }
     return table_print_bare(t);
 }
@@ -226,7 +223,8 @@ report_edit(struct command_line *line, const struct change *c,
 {
     struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
     struct json *array = json_in_array(j, "policies");
-    struct side side = {line->registry, results, false};
+    struct side sides[] = {{line->registry, results, false},
+                           {line->registry, results, true}};
     int rc = 0;
 
     if (!c->change.dry_run) {
@@ -239,7 +237,7 @@ report_edit(struct command_line *line, const struct change *c,
         if (j) {
             put_result(one, r);
         } else {
-            rc = print_result(&side, r);
+            rc = print_result(sides, r);
         }
         if (r->until_ns > 0 && !j) {
             printf("until %s, then v%u is in force again\n",
