@@ -191,8 +191,8 @@ follow_stop(struct exec_child *c, int sig)
 {
     struct exec_terminal *t = c->terminal;
 
-    if (t->fd < 0 || sig == SIGSTOP) {
-        return; /* no job control, or another process stopped it */
+    if (t->fd < 0 || (sig == SIGSTOP && getsid(getppid()) != getsid(0))) {
+        return; /* no job control, or no shell that would continue it */
     }
     if ((sig == SIGTTIN || sig == SIGTTOU) && lend_terminal(t, c->pid)) {
         t->at_once = true;
@@ -202,7 +202,7 @@ follow_stop(struct exec_child *c, int sig)
     take_terminal(t);
     exec_stop_self();
     /* In the background the child would be stopped again at once. */
-    if (sig == SIGTSTP || lend_terminal(t, c->pid)) {
+    if (sig == SIGTSTP || sig == SIGSTOP || lend_terminal(t, c->pid)) {
         continue_child(c);
     }
 }

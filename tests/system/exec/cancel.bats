@@ -37,6 +37,7 @@ teardown() {
     if [ -n "${CALL:-}" ]; then
         kill -KILL "$CALL" 2>/dev/null || true
     fi
+    tmux -S "$T/tmux" kill-server 2>/dev/null || true
 }
 
 # Runs `bide exec POLICY` with a command that ends at the signal SIG with
@@ -264,4 +265,27 @@ handles() {
                          [ "$BIDE_ATTEMPT" = 1 ] && echo >"$T/up"; exit 9'
     [ "$status" -eq 9 ]
     [ "$(wc -l <runs)" -eq 3 ]
+}
+
+# typed TEXT: types it in the shell of the terminal, then reads a line from up.
+typed() {
+    tmux -S "$T/tmux" send-keys "$1" Enter
+    read -r -t 60 line <&5
+}
+
+@test "a command that stops itself gives the shell its prompt, and fg continues it" {
+    command -v tmux >/dev/null || skip "needs the package tmux"
+    policies
+    mkfifo up
+    exec 5<>up
+    printf '%s\n' 'kill -STOP $$; echo back >up; kill -STOP $$; exit 7' >script
+    tmux -S "$T/tmux" new-session -d "bash --norc" 3>&- 5>&-
+    typed "$BIDE --dir $DIR exec nobody sh script; echo \$? >up"
+    [ "$line" -eq 148 ] # stopped
+    typed "fg; echo \$? >up"
+    [ "$line" = back ]
+    read -r -t 60 line <&5
+    [ "$line" -eq 148 ]
+    typed "fg; echo \$? >up"
+    [ "$line" -eq 7 ]
 }
