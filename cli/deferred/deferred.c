@@ -37,10 +37,16 @@ work_failed(int rc, const char *what)
 static void
 say_lost(const char *what, const struct deferred_lost *lost)
 {
+    struct brief when = when_write(lost->when_ns, clock_realtime_ns());
 
-    say("%s: up to %" PRIu64 " %s of deferred work, noticed %s", what,
-        lost->pieces, text_plural(lost->pieces, "piece", "pieces"),
-        when_write(lost->when_ns, clock_realtime_ns()).text);
+    if (lost->pieces) {
+        say("%s: up to %" PRIu64 " %s of deferred work, noticed %s", what,
+            lost->pieces, text_plural(lost->pieces, "piece", "pieces"),
+            when.text);
+    } else if (lost->when_ns) {
+        say("%s: the work of a deferred.mdb that was removed, noticed %s", what,
+            when.text);
+    }
 }
 
 void
@@ -48,7 +54,7 @@ work_say_lost(struct deferred *d)
 {
     struct deferred_lost lost;
 
-    if (deferred_lost(d, false, &lost) == 0 && lost.pieces > 0) {
+    if (deferred_lost(d, false, &lost) == 0 && lost.when_ns > 0) {
         say_lost("may be missing", &lost);
         say("see: bide doctor");
     }
@@ -486,8 +492,6 @@ deferred_repair_command(struct command_line *line)
         return work_failed(rc, "deferred work");
     }
     puts("The index and the counts of the deferred work were made anew.");
-    if (lost.pieces > 0) {
-        say_lost("not found", &lost);
-    }
+    say_lost("not found", &lost);
     return STATUS_DONE;
 }

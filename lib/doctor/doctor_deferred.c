@@ -73,6 +73,15 @@ find_damaged_pieces(struct doctor *d, const struct deferred_survey *s)
     }
 }
 
+/* What to do with a file that was moved away, if there is none in its place, or
+ * a newer one. */
+static const char put_back[] =
+    "if the file was moved away, put it back with mv -n instead";
+static const char keep_newer[] =
+    "keep the files that are there; if an older one was moved away, move it "
+    "into a new directory with a copy of registry.mdb, and do its work there "
+    "with bide --dir";
+
 static void
 judge_queue(struct doctor *d, const struct deferred_survey *s)
 {
@@ -84,9 +93,13 @@ judge_queue(struct doctor *d, const struct deferred_survey *s)
     if (s->registry && mine != s->registry) {
         doctor_find(d, FINDING_DEFERRED_FOREIGN, NULL, NULL);
     }
-    doctor_find_count(d, FINDING_DEFERRED_LOST, s->lost.pieces);
-    if (s->journal_gone && s->lost.pieces == 0) {
-        doctor_find(d, FINDING_DEFERRED_JOURNAL_GONE, NULL, NULL);
+    if (s->lost.pieces || s->lost.when_ns || s->journal_gone) {
+        doctor_find(d,
+                    s->lost.pieces    ? FINDING_DEFERRED_LOST
+                    : s->journal_gone ? FINDING_DEFERRED_JOURNAL_GONE
+                                      : FINDING_DEFERRED_ANEW,
+                    NULL, s->journal_missing ? put_back : keep_newer)
+            ->count = s->lost.pieces;
     }
     doctor_find_count(d, FINDING_DEFERRED_UNLISTED, s->unlisted);
     doctor_find_count(d, FINDING_DEFERRED_RECORDS_DAMAGED, s->damaged);
@@ -114,11 +127,12 @@ doctor_deferred(struct doctor *d)
     f = doctor_find(d,
                     rc == BIDE_EMISSING   ? s->lost.pieces
                                                 ? FINDING_DEFERRED_REMOVED
-                                                : FINDING_DEFERRED_NONE
+                                                : FINDING_DEFERRED_ANEW
                     : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
                     : rc == BIDE_EFORMAT  ? FINDING_DEFERRED_FORMAT
                                           : FINDING_DEFERRED_UNREADABLE,
-                    doctor_file(d, "deferred.mdb"), pages_why());
+                    doctor_file(d, "deferred.mdb"),
+                    rc == BIDE_EMISSING ? put_back : pages_why());
     f->rc = rc;
     f->count = s->lost.pieces;
 }

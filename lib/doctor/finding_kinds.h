@@ -114,7 +114,7 @@ FINDING(HISTORY_NONE, NOTE, history, "nothing was recorded yet, so there are "
 FINDING(HISTORY_REMOVED, WRONG, history, "history.mdb was removed: what was "
         "counted before is missing, or will be one interval of the present "
         "versions", "{bide} record", "if history.mdb was moved away, put it "
-        "back instead")
+        "back with mv -n instead")
 FINDING(VERSION_REUSED, WRONG, history, "the history knows a version {version} "
         "of {name} that the registry does not have: an older copy of the "
         "registry was put back", "mv {path} {path}.older && {bide} record",
@@ -156,19 +156,17 @@ FINDING(HISTORY_OLD_FILE, NOTE, history, "{path} ({size}) is the old file, "
         "kept because it was damaged", "", "remove it if nobody wants to "
         "examine it")
 
-FINDING(DEFERRED_NONE, NOTE, deferred, "there is no deferred.mdb yet: the "
-        "first deferred work creates it", "", "")
 FINDING(DEFERRED_REMOVED, WRONG, deferred, "deferred.mdb is missing; up to "
         "{count} piece{s} of deferred work were in it or are in "
-        "deferred.journal", "{bide} deferred repair", "if deferred.mdb was "
-        "moved away, put it back instead")
+        "deferred.journal", "{bide} deferred repair", "{why}")
 FINDING(DEFERRED_LOST, WRONG, deferred, "up to {count} piece{s} of deferred "
         "work may be missing: a file of the queue was removed, cut, damaged or "
-        "replaced", "{bide} deferred repair", "if a file was moved away, put "
-        "it back instead")
+        "replaced", "{bide} deferred repair", "{why}")
+FINDING(DEFERRED_ANEW, WRONG, deferred, "deferred.mdb was removed; deferred "
+        "work may have been in it", "{bide} deferred repair", "{why}")
 FINDING(DEFERRED_JOURNAL_GONE, WRONG, deferred, "deferred.journal is missing "
         "or is that of another deferred.mdb; deferred work may have been in it",
-        "{bide} deferred repair", "if it was moved away, put it back instead")
+        "{bide} deferred repair", "{why}")
 FINDING(DEFERRED_UNLISTED, WRONG, deferred, "{count} piece{s} of deferred work "
         "are in no list, so no worker finds them", "{bide} deferred repair",
         "the next worker does so too")

@@ -81,7 +81,7 @@ read_lost(struct work *w, struct change *c)
     }
     l->out = (struct deferred_lost){w->meta.lost, w->meta.lost_ns};
     if (l->repair) {
-        w->meta.lost = 0;
+        w->meta.lost = w->meta.lost_ns = 0;
         w->meta.registry = deferred_registry(w->d);
         w->changed = true;
     }

@@ -16,6 +16,7 @@
 struct making {
     const char *dir;
     struct pages *old; /* NULL: none can be read */
+    bool anew;         /* the registry had one, which was removed */
     MDB_txn *txn;
     MDB_dbi dbi;
     bool marked; /* has the mark of its journal */
@@ -68,6 +69,21 @@ put_mark(struct making *m)
                             seal_write(&key, 1, &mark, sizeof(mark), sealed));
 }
 
+/* Notes that an unknown number of pieces may be missing. */
+static int
+put_loss(struct making *m)
+{
+    const uint8_t key = DEFERRED_META;
+    const struct deferred_meta meta = {
+        .format = DEFERRED_FORMAT, .next = 1, .lost_ns = clock_realtime_ns()};
+    uint8_t sealed[4 + sizeof(meta)];
+
+    return !m->anew
+               ? 0
+               : put_record(m, &key, 1, sealed,
+                            seal_write(&key, 1, &meta, sizeof(meta), sealed));
+}
+
 static int
 fill_work_file(void *arg, MDB_txn *txn)
 {
@@ -81,6 +97,7 @@ fill_work_file(void *arg, MDB_txn *txn)
         pages_walk(&s, "work", NULL, 0, false, copy_record, m, &damaged);
     }
     m->rc = m->rc ? m->rc : put_mark(m);
+    m->rc = m->rc ? m->rc : put_loss(m);
     return lmdb_failed_file(m->dir, "deferred.mdb", m->rc);
 }
 
@@ -99,9 +116,9 @@ make_companions(void *arg)
 }
 
 static int
-make_work_file(const char *dir, const char *path, struct pages *old)
+make_work_file(const char *dir, const char *path, struct pages *old, bool anew)
 {
-    struct making m = {.dir = dir, .old = old};
+    struct making m = {.dir = dir, .old = old, .anew = anew};
 
     return lmdb_make_file(&(struct lmdb_new){.dir = dir,
                                              .path = path,
@@ -127,7 +144,7 @@ make_file(const char *dir, bool locked)
     }
     if (!rc) {
         /* If it exists, another process was faster. */
-        rc = lstat(path, &st) ? make_work_file(dir, path, NULL) : 0;
+        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, !locked) : 0;
     }
     if (lock >= 0) {
         place_unlock(lock);
@@ -178,7 +195,7 @@ deferred_salvage(const char *dir)
     if (!rc) {
         rc = pages_open(path, &old);
         rc = rc ? rc : pages_check(old);
-        rc = rc == BIDE_EDAMAGED ? make_work_file(dir, path, old)
+        rc = rc == BIDE_EDAMAGED ? make_work_file(dir, path, old, false)
              : rc                ? place_say(rc, "%s", pages_why())
                                  : 0;
         place_unlock(lock);

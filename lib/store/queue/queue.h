@@ -126,7 +126,8 @@ int deferred_change_each(struct deferred *d, enum deferred_did did,
 
 /* Work that may be missing, because a file was removed, cut or damaged. */
 struct deferred_lost {
-    uint64_t pieces, when_ns; /* at most so many; noticed then */
+    uint64_t pieces, when_ns; /* at most so many (0: unknown); noticed then; 0
+                                 and 0: none */
 };
 /* If pages of DIR/deferred.mdb are damaged, copies the readable records to a
  * new file and keeps the old one as deferred.mdb.damaged. */
@@ -183,8 +184,9 @@ struct deferred_survey {
     uint64_t waiting, leased, dead;
     uint64_t damaged; /* records that are not of a piece */
     uint64_t damaged_pieces, damaged_id[DEFERRED_NAMED]; /* the first ones */
-    bool journal_gone; /* missing, or that of another deferred.mdb */
-    uint64_t unlisted; /* pieces that the index or the counts lack */
+    bool journal_gone;    /* missing, or that of another deferred.mdb */
+    bool journal_missing; /* there is none */
+    uint64_t unlisted;    /* pieces that the index or the counts lack */
     struct deferred_lost lost;
     uint64_t registry;  /* the first bytes of its registry's id; 0: unknown */
     uint64_t oldest_ns; /* when the oldest work was stored; 0: none */

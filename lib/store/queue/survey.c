@@ -79,6 +79,7 @@ judge_records(const struct work *w, const struct verify *v)
     } else if (!out->unlisted) {
         out->unlisted = v->heads - v->counted;
     }
+    out->journal_missing = w->d->journal.state == JOURNAL_UNUSABLE;
     out->journal_gone = (w->d->journal.state == JOURNAL_FOREIGN ||
                          w->d->journal.state == JOURNAL_UNUSABLE) &&
                         !tree_get(&again, &key, 1, &mark);

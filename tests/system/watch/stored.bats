@@ -54,6 +54,9 @@ left() {
 10|is empty|truncate -s 0 "$DIR/deferred.mdb"
 10|deferred.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
 1|deferred work may have been in it|rm "$DIR/deferred.journal" "$DIR/deferred.checked"
+0|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred.*
+1|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred.*; echo x | bide deferred put mail >/dev/null
+11|up to 1 piece of deferred work may be missing|rm "$DIR"/deferred.{mdb,checked}; echo x | bide deferred put mail >/dev/null
 11|was made for another registry|mv "$DIR/registry.mdb" away; bide init --live "$T/live2" >/dev/null; shop
 END2
 }
@@ -64,6 +67,33 @@ other() {
     "$BIDE" --dir other apply shop.ini >/dev/null
     echo x | "$BIDE" --dir other deferred put mail >/dev/null
     echo y | "$BIDE" --dir other deferred put mail >/dev/null
+}
+
+@test "a file that was moved away is put back only where there is no newer one" {
+    local file missing newer aside
+    while read -r file missing newer aside; do
+        eleven
+        mv "$DIR/deferred.$file" aside
+        gives 1 bide doctor
+        says "put it back with mv -n instead"
+        echo new | bide deferred put mail >/dev/null
+        mv -n aside "$DIR/deferred.$file" || true
+        [ -e aside ]
+        gives 1 bide doctor
+        says "up to $missing" "keep the files that are there"
+        says_not "put it back"
+        rm -rf apart
+        mkdir apart
+        cp -p "$DIR/registry.mdb" apart
+        mv aside "apart/deferred.$file"
+        run --separate-stderr "$BIDE" --dir apart deferred stats mail --json
+        json "j['policies'][0]['waiting'] == $aside"
+        gives 0 bide deferred repair
+        left "$newer"
+    done <<'END2'
+mdb 1 11 1
+journal 10 2 10
+END2
 }
 
 @test "list and stats say that work may be missing, until it is accepted" {
