@@ -424,9 +424,7 @@ run_with_registry(struct exec *e, const struct command_line *line)
         return status;
     }
     rc = open_call(e, &options);
-    if (rc == 0) {
-        rc = bide_lookup(e->registry, e->name, scope, &policy);
-    }
+    rc = rc ? rc : bide_lookup(e->registry, e->name, scope, &policy);
     if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
         say_no_name("--scope ", scope);
     } else if (rc) {

@@ -303,9 +303,7 @@ validate_command(struct command_line *line)
     struct faults faults = {0};
     int rc = source_read(&s, line->operands, &faults), status = STATUS_DONE;
 
-    if (rc == 0) {
-        rc = source_check(&s, &faults);
-    }
+    rc = rc ? rc : source_check(&s, &faults);
     if (rc) {
         status = say_refusal(rc, &faults, "files", NULL);
     } else {

@@ -201,9 +201,7 @@ diff_file(struct command_line *line)
         return say_usage(line, "%s: a file has no versions", line->operands[0]);
     }
     rc = source_read(&s, paths, &faults);
-    if (rc == 0) {
-        rc = source_check(&s, &faults);
-    }
+    rc = rc ? rc : source_check(&s, &faults);
     if (rc) {
         status = say_refusal(rc, &faults, line->operands[0], NULL);
     }

@@ -133,9 +133,7 @@ read_script(struct command_line *line, struct script **out)
     size_t length;
     int rc = source_bytes(path, &bytes, &length, &faults);
 
-    if (rc == 0) {
-        rc = script_read(path, bytes, length, out, &faults);
-    }
+    rc = rc ? rc : script_read(path, bytes, length, out, &faults);
     free(bytes);
     return say_refusal(rc, &faults, path, NULL);
 }

@@ -179,9 +179,7 @@ announce_change(struct edit *e, struct live *l)
 int
 commit_end(struct edit *e, int rc, struct admin_results *out)
 {
-    if (rc == 0) {
-        rc = check_all(e);
-    }
+    rc = rc ? rc : check_all(e);
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
         /* First: after the commit, a failure could not be reported. */
         struct live *l = past_live(&e->a->past, true);

@@ -376,9 +376,7 @@ admin_compile(struct admin *a, const struct record *r, struct faults *faults,
     int rc = admin_text(r, &text);
 
     *out = NULL;
-    if (rc == 0) {
-        rc = policy_compile(text, admin_find, a, r->name, out, faults);
-    }
+    rc = rc ? rc : policy_compile(text, admin_find, a, r->name, out, faults);
     policy_text_free(text);
     return rc;
 }

@@ -317,9 +317,7 @@ policy_builtin(const char *name, struct policy **out)
         return BIDE_ENOMEM;
     }
     rc = policy_text_set(t, "attempts", "1", "", 0, NULL);
-    if (rc == 0) {
-        rc = policy_compile(t, NULL, NULL, "", out, NULL);
-    }
+    rc = rc ? rc : policy_compile(t, NULL, NULL, "", out, NULL);
     policy_text_free(t);
     return rc;
 }

@@ -141,9 +141,7 @@ number_read(const struct key *key, const char *text, struct value *out,
         return 0;
     }
     rc = read_suffixed_number(key, text, &d, c);
-    if (rc == 0) {
-        rc = value_bounds(key, decimal_value(d), c);
-    }
+    rc = rc ? rc : value_bounds(key, decimal_value(d), c);
     if (rc == 0) {
         *out = (struct value){.number = d};
     }

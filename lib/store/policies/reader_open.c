@@ -120,9 +120,7 @@ read_meta(void *arg, const struct snapshot *s)
         return BIDE_EFORMAT;
     }
     rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
-    if (!rc) {
-        rc = require_meta_value(s, "live", &live, &length);
-    }
+    rc = rc ? rc : require_meta_value(s, "live", &live, &length);
     if (rc) {
         return rc;
     }
@@ -227,9 +225,7 @@ reader_open(const char *dir, struct reader **out)
         return BIDE_ENOMEM;
     }
     rc = pages_open(path, &r->pages);
-    if (!rc) {
-        rc = reader_read(r, read_meta, r, NULL);
-    }
+    rc = rc ? rc : reader_read(r, read_meta, r, NULL);
     if (!rc) {
         rc = separate_copy(r, dir, path);
     }
