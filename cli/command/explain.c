@@ -24,8 +24,8 @@ usual_remedy(int rc)
     case BIDE_EPERM:
         return "try again as root, or as a member of the group that owns it";
     case BIDE_EDAMAGED:
-        return "services keep their last good rules; move the directory away, "
-               "then bide init and bide apply the policies again";
+        return "services keep their last good rules; move registry.mdb away, "
+               "then bide init, bide apply and bide deferred repair";
     case BIDE_EFORMAT:
         return "it was created by another version of bide: use that version";
     case BIDE_EFULL:

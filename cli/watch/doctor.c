@@ -297,13 +297,11 @@ doctor_command(struct command_line *line)
         text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);
     }
     rc = admin_doctor(dir, keep, &report);
-    if (!rc && report.rc != BIDE_EMISSING) {
-        rc = line->option[OPTION_JSON] ? print_doctor_json(&report, bide)
-                                       : print_doctor_report(&report, bide);
-    }
-    status = rc                           ? say_no_memory()
-             : report.rc == BIDE_EMISSING ? say_failure(report.rc, dir)
-             : report.rc                  ? STATUS_REGISTRY
+    rc = rc                          ? rc
+         : line->option[OPTION_JSON] ? print_doctor_json(&report, bide)
+                                     : print_doctor_report(&report, bide);
+    status = rc          ? say_no_memory()
+             : report.rc ? STATUS_REGISTRY
              : report.count > count_findings(&report, DOCTOR_NOTE)
                  ? STATUS_NO
                  : STATUS_DONE;

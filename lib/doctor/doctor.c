@@ -203,18 +203,24 @@ int
 admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
 {
     struct doctor d = {.out = out};
+    bool none; /* nothing of a registry is there */
 
     memset(out, 0, sizeof(*out));
     out->keep_bytes = keep_bytes;
     snprintf(out->dir, sizeof(out->dir), "%s", dir);
     out->rc = admin_open(dir, &d.admin);
-    if (out->rc) {
+    none = out->rc == BIDE_EMISSING &&
+           access(doctor_file(&d, "history.mdb"), F_OK) &&
+           access(doctor_file(&d, "deferred.mdb"), F_OK);
+    if (out->rc == BIDE_EMISSING && !none) {
+        doctor_find(&d, FINDING_REGISTRY_REMOVED, out->dir, NULL);
+    } else if (out->rc) {
         find_failure(&d);
     }
     if (d.admin) {
         snprintf(out->live, sizeof(out->live), "%s", admin_live_path(d.admin));
     }
-    if (out->rc != BIDE_EMISSING) {
+    if (!none) {
         check_registry(&d);
         doctor_space(&d);
         doctor_live(&d);
@@ -236,13 +242,12 @@ is_about_counting(const struct doctor_finding *f, const char *live)
 
     switch (f->id) {
     case FINDING_FILE_OPEN:
-    case FINDING_FILE_OWNER:
     case FINDING_FILE_LINKED:
     case FINDING_FILE_IMMUTABLE:
     case FINDING_SPACE_LOW:
         return false;
-    case FINDING_SERVICE_OUTSIDE:
-        return f->count != (uint64_t)getpid();
+    case FINDING_FILE_OWNER:
+        return strcmp(f->path, live) == 0;
     case FINDING_CANNOT_USE:
     case FINDING_FILE_REFUSED:
         return name && strncmp(name, "/deferred.", 10) != 0 &&
@@ -267,11 +272,12 @@ admin_uncounted(struct admin *a, struct doctor_finding *out)
     snprintf(r.dir, sizeof(r.dir), "%s", admin_past(a)->dir);
     snprintf(r.live, sizeof(r.live), "%s", admin_live_path(a));
     doctor_space(&d);
-    doctor_rights(&d);
     doctor_attach(&d);
+    doctor_rights(&d);
     for (size_t i = 0; i < r.count; i++) {
         if (is_about_counting(&r.findings[i], r.live) &&
-            (!found || r.findings[i].level > out->level)) {
+            (!found || r.findings[i].level > out->level ||
+             out->id == FINDING_LIVE_FORBIDDEN)) { /* rights know why */
             *out = r.findings[i];
             found = true;
         }

@@ -49,6 +49,10 @@ judge_recording(struct doctor *d)
     uint64_t now = past_now_ns(admin_past(d->admin));
     uint64_t most = 2 * d->out->known.every_ns + 60 * SECOND_NS;
 
+    if (last == 0) {
+        doctor_find(d, FINDING_HISTORY_NONE, NULL, NULL);
+        return;
+    }
     most = most > 600 * SECOND_NS ? most : 600 * SECOND_NS;
 
     if (last > now + 60 * SECOND_NS) {

@@ -339,16 +339,20 @@ doctor_attach(struct doctor *d)
     struct live_header h;
     int rc = live_look(d->out->live, reader_id(p->reader), &h);
 
+    d->has_ours = rc == 0 || rc == BIDE_EPERM || rc == BIDE_EFORMAT;
     if (rc == 0) {
         d->out->has_live = true;
         d->out->cells_max = h.cell_max;
         d->out->begun_ns = h.begun_ns;
         l = past_live(p, false);
-        rc = l ? 0 : BIDE_ENOMEM;
-    }
-    if (l) {
-        check_refused(d, l);
-        return l;
+        rc = p->live_rc ? p->live_rc : BIDE_EMISSING;
+        if (l) {
+            check_refused(d, l);
+            return l;
+        }
+        if (rc == BIDE_EDAMAGED) {
+            return NULL; /* found by doctor_rights */
+        }
     }
     doctor_find(d,
                 rc == BIDE_EMISSING && live_was_there(d) ? FINDING_LIVE_REMOVED

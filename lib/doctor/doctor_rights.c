@@ -108,13 +108,22 @@ check_live_directory(struct doctor *d, const struct services *s)
                        : safe_directory(path)) {
         f = doctor_find(d,
                         missing ? FINDING_LIVE_DIRECTORY_NONE
-                                : FINDING_LIVE_DIRECTORY_REFUSED,
+                        : S_ISLNK(st.st_mode) && d->has_ours
+                            ? FINDING_LIVE_LINKED
+                            : FINDING_LIVE_DIRECTORY_REFUSED,
                         path, missing ? NULL : safe_why(errno));
         f->user = s->uid;
         f->owner = s->gid;
         strcpy(f->mode, s->by_group ? "2770" : "700");
     } else if (!missing) {
         check_use(d, s, path, &st, 7);
+        /* A live file is made with the owner of its directory. */
+        if (st.st_uid != 0 && st.st_uid != s->uid &&
+            !lstat(d->out->live, &above) && above.st_uid == s->uid) {
+            f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
+            f->user = st.st_uid;
+            f->owner = s->uid;
+        }
         if ((st.st_mode & (S_IWOTH | S_ISVTX)) == (S_IWOTH | S_ISVTX)) {
             doctor_find(d, FINDING_LIVE_DIRECTORY_SHARED, path, NULL);
         } else if (st.st_mode & S_IWOTH) {
@@ -154,34 +163,37 @@ static const struct {
 };
 
 /* Reports something that nobody may write, if it is that.  A link to a file can
- * be replaced by the file.  Something else is found once, as the reason why the
- * file cannot be read. */
+ * be replaced by the file, but the live file must stay the same.  Something
+ * else is found once, as the reason why the file cannot be read. */
 static bool
-is_refused(struct doctor *d, const char *path, bool is_live)
+is_refused(struct doctor *d, const char *path, const char *name)
 {
+    bool is_ours = !name && d->has_ours;
+    int error = safe_look(path) ? errno : 0;
+    enum finding_id id = !is_ours         ? FINDING_FILE_REFUSED
+                         : error == ELOOP ? FINDING_LIVE_LINKED
+                                          : FINDING_LIVE_NAMED_TWICE;
     struct doctor_report *r = d->out;
-    const char *why;
     struct stat st;
-    bool linked;
 
-    if (!safe_look(path) || !safe_refused(errno) || errno == SAFE_STRANGER) {
+    if (!safe_refused(error) || (error == SAFE_STRANGER && (name || is_ours))) {
         return false;
     }
-    why = safe_why(errno);
-    linked = !is_live && stat(path, &st) == 0 && S_ISREG(st.st_mode);
-    for (size_t i = 0; i < r->count && !linked; i++) {
+    if (name && *name != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        id = FINDING_FILE_LINKED;
+    }
+    for (size_t i = 0; i < r->count && id != FINDING_FILE_LINKED; i++) {
         if (strcmp(r->findings[i].path, path) == 0) {
             memmove(&r->findings[i], &r->findings[i + 1],
                     (--r->count - i) * sizeof(r->findings[0]));
         }
     }
-    doctor_find(d, linked ? FINDING_FILE_LINKED : FINDING_FILE_REFUSED, path,
-                why);
+    doctor_find(d, id, path, safe_why(error));
     return true;
 }
 
 static void
-check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
+check_file(struct doctor *d, const struct services *s, size_t i)
 {
     const char *name = rights[i].name;
     bool is_live = !name || *name == '.';
@@ -197,7 +209,7 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
         (i == REGISTRY && !d->admin && !S_ISREG(st.st_mode))) {
         return; /* the other checks report these */
     }
-    if (i != DIRECTORY && is_refused(d, path, is_live)) {
+    if (i != DIRECTORY && is_refused(d, path, name)) {
         return;
     }
     if (st.st_mode & rights[i].never) {
@@ -206,11 +218,11 @@ check_file(struct doctor *d, const struct services *s, size_t i, uid_t owner)
     }
     check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
     doctor_state(d, path);
-    if (!is_live && st.st_uid != owner &&
-        (strncmp(name, "deferred.", 9) != 0 || safe_look(path))) {
+    if (st.st_uid != s->uid &&
+        ((!is_live && strncmp(name, "deferred.", 9)) || safe_look(path))) {
         f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
         f->user = st.st_uid;
-        f->owner = owner;
+        f->owner = s->uid;
     }
 }
 
@@ -302,7 +314,7 @@ find_process(struct doctor *d, enum finding_id id, const struct program *p,
     strcpy(f->name, p->name);
 }
 
-/* Visits all programs; those of root may use everything. */
+/* Visits all other programs; those of root may use everything. */
 static void
 each_program(struct doctor *d, bool with_root,
              void (*visit)(struct doctor *d, struct program *p))
@@ -315,7 +327,8 @@ each_program(struct doctor *d, bool with_root,
         struct program p = {.pid = entry->d_name};
 
         /* The effective user owns /proc/PID: that costs least. */
-        if (atoi(p.pid) > 0 && !fstatat(dirfd(all), p.pid, &st, 0) &&
+        if (atoi(p.pid) > 0 && atoi(p.pid) != getpid() &&
+            !fstatat(dirfd(all), p.pid, &st, 0) &&
             (with_root || st.st_uid != 0)) {
             visit(d, &p);
         }
@@ -427,6 +440,21 @@ find_group(struct doctor *d, gid_t first)
     return first;
 }
 
+/* Returns the owner of registry.mdb, unless registry.lock and the directory are
+ * another's.  Files made later have the owner of the directory. */
+static uid_t
+find_owner(struct doctor *d, uid_t of_directory)
+{
+    struct stat st;
+    uid_t owner =
+        lstat(doctor_file(d, "registry.mdb"), &st) ? of_directory : st.st_uid;
+
+    return !lstat(doctor_file(d, "registry.lock"), &st) &&
+                   st.st_uid == of_directory
+               ? of_directory
+               : owner;
+}
+
 static void
 check_rights(struct doctor *d)
 {
@@ -437,7 +465,8 @@ check_rights(struct doctor *d)
         doctor_find(d, FINDING_UNSEEN, d->out->dir, strerror(errno));
         return;
     }
-    s = (struct services){.uid = dir.st_uid, .gid = find_group(d, dir.st_gid)};
+    s = (struct services){.uid = find_owner(d, dir.st_uid),
+                          .gid = find_group(d, dir.st_gid)};
     s.by_group = s.uid == 0 && s.gid != 0;
     check_way(d, &s, d->out->dir);
     if (access(d->out->dir, X_OK)) {
@@ -448,7 +477,7 @@ check_rights(struct doctor *d)
         check_live_directory(d, &s);
     }
     for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
-        check_file(d, &s, i, dir.st_uid);
+        check_file(d, &s, i);
     }
 }
 

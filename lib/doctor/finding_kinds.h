@@ -21,8 +21,12 @@
 FINDING(FAILED, WRONG, registry, "no memory to keep the reason", "", "")
 FINDING(PAGES_DAMAGED, WRONG, registry, "{why}", "", "services continue under "
         "the last good policies, but nothing can be changed; save the readable "
-        "policies with bide export, move the directory away, then run bide "
-        "init and bide apply")
+        "policies with bide export, move registry.mdb away, then run bide init "
+        "and bide apply, and bide deferred repair to keep deferred work")
+FINDING(REGISTRY_REMOVED, WRONG, registry, "{path}: there is no registry.mdb, "
+        "but history or deferred work of a registry", "", "put registry.mdb "
+        "back; or run bide init and bide apply, and bide deferred repair to "
+        "keep the deferred work: the history begins anew")
 FINDING(VERSION_DAMAGED, WRONG, registry, "{why}", "", "policies in force are "
         "whole, but this one of the past cannot be shown or returned to; "
         "restore registry.mdb from a backup, or leave it so")
@@ -199,8 +203,14 @@ FINDING(DEFERRED_OVERDUE, WRONG, deferred, "deferred work has been due for "
 FINDING(FILE_OPEN, WRONG, rights, "{path}: {why}", "chmod {mode} {path}", "")
 FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
         "")
-FINDING(FILE_OWNER, WRONG, rights, "{path} belongs to user {user}, its "
-        "directory to user {owner}", "chown {owner} {path}", "")
+FINDING(FILE_OWNER, WRONG, rights, "{path} belongs to user {user}, the "
+        "registry to user {owner}", "chown {owner} {path}", "if user {user} is "
+        "to own the registry, give it the other files instead")
+FINDING(LIVE_LINKED, WRONG, rights, "{path}: {why}", "target=$(readlink -f "
+        "{path}) && rm {path} && mv \"$target\" {path}", "")
+FINDING(LIVE_NAMED_TWICE, WRONG, rights, "{path}: {why}", "find \"$(findmnt "
+        "-fno TARGET -T {path})\" -xdev -samefile {path} -print0 | grep -zvFxe "
+        "\"$(realpath {path})\" | xargs -0r rm", "")
 FINDING(FILE_LINKED, WRONG, rights, "{path}: {why}", "cp -p {path} {path}.new "
         "&& mv {path}.new {path}", "meanwhile nothing may write it")
 FINDING(FILE_IMMUTABLE, WRONG, rights, "{path} has an attribute that forbids "

@@ -112,23 +112,15 @@ static int
 check_file(int fd, const uint8_t id[16], struct live_header *out,
            uint64_t *out_inode)
 {
-    struct live_header h;
     struct stat st;
-    ssize_t n = pread(fd, &h, sizeof(h), 0);
-    int rc;
+    ssize_t n = pread(fd, out, sizeof(*out), 0);
 
     if (n < 0 || fstat(fd, &st)) {
         return live_error(errno);
     }
-    if (n != sizeof(h)) {
-        return STALE;
-    }
-    rc = check_header(&h, (uint64_t)st.st_size, id);
-    if (rc == 0) {
-        memcpy(out, &h, sizeof(h));
-        *out_inode = st.st_ino;
-    }
-    return rc;
+    *out_inode = st.st_ino;
+    return n == sizeof(*out) ? check_header(out, (uint64_t)st.st_size, id)
+                             : STALE;
 }
 
 int
@@ -163,8 +155,8 @@ reserve_front(int fd, uint64_t inode)
               : write_number(fd, offsetof(struct live_header, inode), inode);
 }
 
-/* Opens and checks the file; out_fd NULL: only looks.  Returns 0, STALE,
- * BIDE_EMISSING or another BIDE_E code. */
+/* Opens and checks the file.  Returns 0, STALE, BIDE_EMISSING or another BIDE_E
+ * code. */
 static int
 open_checked(const char *path, const uint8_t id[16], struct live_header *out,
              int *out_fd)
@@ -176,10 +168,10 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
         return live_error(errno);
     }
     rc = check_file(fd, id, out, &inode);
-    if (rc == 0 && out_fd && out->inode != inode) {
+    if (rc == 0 && out->inode != inode) {
         rc = reserve_front(fd, inode);
     }
-    if (rc || !out_fd) {
+    if (rc) {
         close(fd);
     } else {
         *out_fd = fd;
@@ -190,7 +182,20 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
 int
 live_look(const char *path, const uint8_t id[16], struct live_header *out)
 {
-    return open_checked(path, id, out, NULL);
+    struct stat st;
+    uint64_t inode;
+    int fd, rc = stat(path, &st) ? live_error(errno) : 0;
+
+    if (rc || !S_ISREG(st.st_mode)) { /* opening a device can have an effect */
+        return rc ? rc : BIDE_EDAMAGED;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return live_error(errno);
+    }
+    rc = check_file(fd, id, out, &inode);
+    close(fd);
+    return rc;
 }
 
 /* ---- a new file ---- */
@@ -288,21 +293,19 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
         return rc;
     }
     rc = write_draft(d.fd, directory, id);
-    if (rc == 0) {
-        rc = publish(&d, path);
-    }
+    rc = rc ? rc : publish(&d, path);
     if (d.name[0]) {
         unlink(d.name);
     }
-    if (rc == 0) {
-        rc = check_file(d.fd, id, out, &inode) ? BIDE_ESYS : 0;
+    if (rc == 0 && check_file(d.fd, id, out, &inode)) {
+        rc = BIDE_ESYS;
     }
     if (rc) {
         close(d.fd);
-        return rc;
+    } else {
+        *out_fd = d.fd;
     }
-    *out_fd = d.fd;
-    return 0;
+    return rc;
 }
 
 /* ---- the directory ---- */

@@ -38,8 +38,9 @@ struct live;
  * cannot reserve space).  Close with live_close. */
 int live_open(const char *path, const uint8_t id[16], struct live **out);
 
-/* Checks the file at `path` and changes nothing.  Returns 0, LIVE_STALE (from
- * an earlier boot or of an older format: live_open would replace it),
+/* Checks the header of the file at `path`, which live_open may refuse, as a
+ * link or the file of a stranger, and changes nothing.  Returns 0, LIVE_STALE
+ * (from an earlier boot or of an older format: live_open would replace it),
  * BIDE_EMISSING, BIDE_EDAMAGED (of another registry, or not a regular file),
  * BIDE_EFORMAT, BIDE_EPERM. */
 #define LIVE_STALE 1

@@ -43,7 +43,9 @@ static const struct {
      "/l: out of memory",
      .to_do = "until it can be opened, services count each for itself"},
     {{FINDING_FILE_OWNER, .user = 7, .owner = 0, .path = "/r/history.mdb"},
-     "/r/history.mdb belongs to user 7, its directory to user 0",
+     "/r/history.mdb belongs to user 7, the registry to user 0",
+     .to_do = "if user 7 is to own the registry, give it the other files "
+              "instead",
      .run = "chown 0 /r/history.mdb"},
     {{FINDING_FILE_OPEN, .path = "/r/a b's/registry.mdb", .mode = "g-w,o-w",
       .words = "others can change it"},
