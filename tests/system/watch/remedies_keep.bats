@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# Remedies of doctor that lose no counts, no deferred work and no policies.
+load ../registry
+load remedies
+
+live_file() {
+    echo "$T"/live/*.live
+}
+
+# keeps COUNT WORDS: as mends; fails unless doctor reports one fault, and the
+# live file stays with its COUNT attempts.
+keeps() {
+    local inode
+    inode=$(stat -Lc %i "$(live_file)")
+    finding "$2"
+    json 'j["wrong"] == 1'
+    mends "$2"
+    [ "$(stat -c %i "$T"/live/*.live)" = "$inode" ]
+    bide exec pay -- true
+    gives 0 bide stats pay --json
+    json "j['policies'][0]['attempts'] == $1 + 1"
+}
+
+@test "a remedy for the live file keeps its counts" {
+    shop
+    bide exec pay -- true
+    local live
+    live=$(live_file)
+    # A link to itself under another name.
+    mv "$live" "$T/live/other"
+    ln -s other "$live"
+    keeps 1 "$live: this is a symbolic link"
+    ln "$live" "$T/live/sec'ond name"
+    keeps 2 "$live: the file has a second name"
+    [ ! -e "$T/live/sec'ond name" ]
+    ln "$live" "$DIR/s"
+    keeps 3 "$live: the file has a second name"
+    mv "$T/live" "$T/elsewhere"
+    ln -s elsewhere "$T/live"
+    keeps 4 "$T/live: this is a symbolic link"
+    # Not ours: a link to another file.
+    mv "$live" "$T/aside"
+    ln -s "$DIR/registry.mdb" "$live"
+    mends "$live: this is a symbolic link"
+    [ -L "$live.away" ] && [ -s "$DIR/registry.mdb" ]
+    rm "$live"
+    mv "$T/aside" "$live"
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to give files away"
+    chown 4343 "$live"
+    keeps 5 "$live belongs to user 4343, the registry to user 0"
+    # A stranger's file that is not ours.
+    cp "$DIR/registry.mdb" "$live.new"
+    mv "$live.new" "$live"
+    chown 4343 "$live"
+    mends "$live: it belongs to another user"
+}
+
+@test "a directory alone does not say who owns the registry" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to give files away"
+    shop
+    bide exec pay -- true
+    bide record
+    chown 4343 "$DIR"
+    finding "$DIR belongs to user 4343, the registry to user 0"
+    json 'j["wrong"] == 1'
+    # New files belong to the owner of the directory, and do not overrule the
+    # others.
+    rm "$DIR"/history.*
+    bide record
+    finding "$DIR belongs to user 4343, the registry to user 0"
+    [[ $output != *"chown 4343"* ]]
+    chown 0 "$DIR"/history.*
+    mends "$DIR belongs to user 4343, the registry to user 0"
+    chown 4343 "$T/live"
+    keeps 1 "$T/live belongs to user 4343, the registry to user 0"
+    # All but registry.mdb: its owner is the fault.
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    chown -R 4343 "$DIR" "$T/live"
+    gives 0 bide doctor
+    chown 0 "$DIR/registry.mdb"
+    mends "$DIR/registry.mdb belongs to user 0, the registry to user 4343"
+}
+
+# ---- another registry in the directory ----
+
+# anew: makes another registry beside the files of the one that is gone.
+anew() {
+    bide init --live "$T/live" >/dev/null
+    bide apply shop.ini >/dev/null
+    bide deferred repair >/dev/null
+    gives 0 bide deferred list --json
+    json 'len(j["deferred"]) == 2'
+}
+
+@test "a registry that is gone, with its history and deferred work there" {
+    shop
+    bide exec pay -- true
+    bide record
+    echo 1 | bide deferred put order
+    echo 2 | bide deferred put order
+    mv "$DIR/registry.mdb" "$T/aside"
+    DOCTOR_STATUS=6 finding "there is no registry.mdb, but history or deferred work"
+    json 'not j["registry"]["readable"] and j["history"]["there"] and j["deferred"]["waiting"] == 2'
+    gives 6 bide doctor
+    says "put registry.mdb back" "bide deferred repair" "2 waiting"
+    mv "$T/aside" "$DIR/registry.mdb"
+    gives 0 bide doctor
+    mv "$DIR/registry.mdb" "$T/aside"
+    anew
+    mends "history.mdb is of another registry"
+    # Nothing of a registry.
+    DIR=$T/nowhere DOCTOR_STATUS=6 finding "there is no registry"
+    # One that cannot be read.
+    : >"$DIR/registry.mdb"
+    DOCTOR_STATUS=6 finding "registry.mdb is empty"
+    [[ $output == *"move registry.mdb away"*"bide deferred repair"* ]]
+    mv "$DIR/registry.mdb" "$T/empty"
+    anew
+    rm "$DIR/history.mdb.other"
+    mends "history.mdb is of another registry"
+}
+
+@test "an alarm about the history of a registry without policies ends" {
+    shop
+    bide exec pay -- true
+    bide record
+    rm "$DIR/registry.mdb"
+    bide init --live "$T/live" >/dev/null
+    mends "history.mdb is of another registry"
+    says "nothing was recorded yet"
+}
+
+@test "doctor is no service that may not use the live file" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+    shop
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    owner() {
+        setpriv --reuid=4343 --regid=4343 --clear-groups env BIDE_DIR="$DIR" "$BIDE" "$@"
+    }
+    bide exec pay -- true
+    chown -R 4343:4343 "$DIR" "$T/live"
+    chmod 440 "$(live_file)"
+    run owner doctor
+    [ "$status" -eq 1 ]
+    says "$(live_file) cannot be used as it should"
+    says_not "(bide) of user"
+}
