@@ -176,6 +176,7 @@ static int
 find_earlier(struct edit *e, const char *name, const struct edit_old *old,
              uint32_t version, struct record *out)
 {
+    uint32_t at = version ? version : old->r.version - 1;
     struct failure *f;
     int rc;
 
@@ -184,10 +185,11 @@ find_earlier(struct edit *e, const char *name, const struct edit_old *old,
         f->version = old->r.version;
         return f->rc;
     }
-    rc = writer_version(e->writer, name, version ? version : old->r.version - 1,
-                        out);
-    if (rc == BIDE_ENOVERSION) {
-        return failure_begin(FAILURE_NO_VERSION, rc, name)->rc;
+    do {
+        rc = writer_version(e->writer, name, at, out);
+    } while (rc == BIDE_EMISSING && !version && --at);
+    if (rc == BIDE_ENOVERSION || rc == BIDE_EMISSING) {
+        return failure_begin(FAILURE_NO_VERSION, BIDE_ENOVERSION, name)->rc;
     }
     if (rc == 0) {
         record_settle(out, version ? UINT64_MAX : e->now_ns);

@@ -24,7 +24,8 @@ store_parts(struct edit *e, const char *name, const struct edit_old *old,
             const struct edit_new *n, uint32_t *out_version)
 {
     struct record_part parts[1 + RECORD_PARTS_MAX];
-    struct record r = {.deleted = !n->base, .parts = parts};
+    struct record r = {
+        .deleted = !n->base, .version = e->floor + 1, .parts = parts};
     char *text = n->base ? policy_text_write(n->base) : strdup("");
     int rc;
 
@@ -185,6 +186,9 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         struct live *l = past_live(&e->a->past, true);
 
         past_record_until_now(&e->a->past);
+        if (l && announce_is_older(l, e->a->past.reader)) {
+            live_raise(&live_header(l)->newest_txn, UINT64_MAX);
+        }
         rc = edit_fail_store(e, writer_commit(e->writer));
         if (rc == 0) {
             announce_change(e, l);

@@ -12,6 +12,7 @@ int
 edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
            struct faults *faults)
 {
+    struct history_known known = {.last_ns = 0};
     int rc;
 
     *e = (struct edit){
@@ -23,6 +24,9 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
     e->at_ns = e->now_ns;
     rc =
         writer_begin(a->past.dir, change->command, change->wait_ms, &e->writer);
+    past_known(&a->past, &known);
+    past_compare(&a->past, &known.changes);
+    e->floor = known.changes.floor;
     return edit_fail_store(e, rc);
 }
 

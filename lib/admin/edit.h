@@ -27,6 +27,7 @@ struct edit {
     struct names touched; /* policies stored, later also those that extend one
                              of them */
     uint64_t now_ns;
+    uint32_t floor;   /* new versions are above it */
     uint64_t at_ns;   /* the moment for which policies are read */
     uint64_t next_ns; /* the next end of a layer that was read; or UINT64_MAX */
     const struct policy_list *texts;      /* apply: the policies; else NULL */

@@ -37,7 +37,8 @@ admin_each_alarm(struct admin *a, char *const *names, size_t count,
 struct record_query {
     const char *name;
     uint32_t version; /* 0: the one in force */
-    uint64_t at_ns;   /* not 0: without the layers that have ended by then */
+    uint64_t at_ns;   /* not 0: without the layers that have ended by then, or
+                         the version before if there is none */
     struct record *out;
 };
 
@@ -50,7 +51,10 @@ read_queried_record(void *arg, const struct snapshot *s)
     if (!w->version) {
         return reader_in_force(s, w->name, clock_realtime_ns(), w->out);
     }
-    rc = reader_version(s, w->name, w->version, w->out);
+    do {
+        rc = reader_version(s, w->name, w->version, w->out);
+    } while (rc == BIDE_EMISSING && w->at_ns && --w->version);
+    rc = rc == BIDE_EMISSING ? BIDE_ENOVERSION : rc;
     if (rc == 0 && w->at_ns) {
         record_settle(w->out, w->at_ns);
     }
@@ -164,10 +168,10 @@ read_ending(void *arg, const struct snapshot *s)
 
     record_free(&e->last);
     rc = reader_version(s, e->of->name, e->of->version, &e->last);
-    while (rc == 0) {
+    for (uint32_t v = e->of->version + 1; !rc || rc == BIDE_EMISSING; v++) {
         struct record next;
 
-        rc = reader_version(s, e->of->name, e->last.version + 1, &next);
+        rc = reader_version(s, e->of->name, v, &next);
         if (rc == 0 && next.when_ns < e->end_ns) {
             record_free(&e->last);
             e->last = next;

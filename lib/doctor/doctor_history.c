@@ -18,26 +18,27 @@
 #include "doctor.h"
 #include "inside.h"
 
-/* Finds versions whose counts are added up: those made since an older copy of
- * the registry was put back have numbers that were used before, and marks of
- * the live file may be lost. */
+/* Finds older files that were put back, and versions whose counts are added up
+ * because marks of the live file are lost. */
 static void
-find_mixed_versions(struct doctor *d)
+find_older_files(struct doctor *d)
 {
     struct past *p = admin_past(d->admin);
     struct live *l = past_live(p, false);
     struct history_changes c = d->out->known.changes;
     struct history_range none = {.until_ns = 0};
     struct history_known known = {.joined = 0};
-    struct doctor_finding *f;
+    char words[ALARM_WORDS];
 
     if (past_compare(p, &c) == 1) {
-        f = doctor_find(d, FINDING_VERSION_REUSED, doctor_file(d, HISTORY_FILE),
-                        NULL);
-        strcpy(f->name, c.name);
-        f->version = c.version;
+        history_anew_words(ANEW_OLD_REGISTRY, words);
+        doctor_find(d, FINDING_PUT_BACK, NULL, words);
     }
     past_each_interval(p, &none, NULL, NULL, NULL, &known);
+    if (known.stale) {
+        history_anew_words(ANEW_OLD_HISTORY, words);
+        doctor_find(d, FINDING_PUT_BACK, NULL, words);
+    }
     known.joined += l ? atomic_load(&live_header(l)->marks_refused) : 0;
     doctor_find_count(d, FINDING_MARKS_REFUSED, known.joined);
 }
@@ -82,7 +83,7 @@ judge_line(struct doctor *d)
                  duration_round((uint64_t)llabs(k.jump_ns)).text);
         doctor_find(d, FINDING_HISTORY_CLOCK, NULL, words);
     }
-    if (k.anew_ns && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {
+    if (k.anew_ns && !k.stale && k.anew_ns <= now && now - k.anew_ns < DAY_NS) {
         history_anew_words(k.anew_lost_ns, words);
         doctor_find(d, FINDING_HISTORY_ANEW, NULL, words)->age_ns =
             now - k.anew_ns;
@@ -153,6 +154,6 @@ doctor_history(struct doctor *d)
             (uint64_t)st.st_size;
     }
     if (d->admin) {
-        find_mixed_versions(d);
+        find_older_files(d);
     }
 }

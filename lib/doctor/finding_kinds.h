@@ -119,11 +119,8 @@ FINDING(HISTORY_REMOVED, WRONG, history, "history.mdb was removed: what was "
         "counted before is missing, or will be one interval of the present "
         "versions", "{bide} record", "if history.mdb was moved away, put it "
         "back with mv -n instead")
-FINDING(VERSION_REUSED, WRONG, history, "the history knows a version {version} "
-        "of {name} that the registry does not have: an older copy of the "
-        "registry was put back", "mv {path} {path}.older && {bide} record",
-        "that begins a new history; or put the newer registry.mdb back. Else "
-        "statistics by version add up versions of the same number")
+FINDING(PUT_BACK, WRONG, history, "{why}", "{bide} record", "that notes it in "
+        "the audit; or first put the newer file back")
 FINDING(HISTORY_DAMAGED, WRONG, history, "history.mdb: {why}", "rm -f {path} "
         "&& {bide} record", "it keeps all readable records in a new file")
 FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}", "mv {path} "

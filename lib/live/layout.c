@@ -50,7 +50,10 @@ AT(live_header, free, 128);
 AT(live_header, marks_refused, 136);
 AT(live_header, shares_refused, 144);
 AT(live_header, inode, 152);
-SIZE(live_header, 160);
+AT(live_header, newest_txn, 160);
+AT(live_header, newest_version, 168);
+AT(live_header, recorded_ns, 176);
+SIZE(live_header, 184);
 
 AT(cell, gate, 0);
 AT(cell, limit, 8);

@@ -30,7 +30,7 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 4,
+    LIVE_FORMAT = 5,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
@@ -82,6 +82,10 @@ struct live_header {
     _Atomic uint64_t shares_refused; /* S: cells beyond a process's share */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */
+    _Atomic uint64_t newest_txn;     /* S, O: the highest commit followed; MAX:
+                                        an older copy was changed */
+    _Atomic uint64_t newest_version; /* S: the highest that was counted for */
+    _Atomic uint64_t recorded_ns; /* recorder: the boot time of its last one */
 };
 
 #include "body.h"

@@ -221,6 +221,15 @@ live_stripes(const struct live *l)
     return l->stripes;
 }
 
+void
+live_raise(_Atomic uint64_t *word, uint64_t to)
+{
+    uint64_t old = atomic_load(word);
+
+    while (old < to && !atomic_compare_exchange_weak(word, &old, to)) {
+    }
+}
+
 struct live_header *
 live_header(struct live *l)
 {

@@ -60,6 +60,7 @@ uint32_t live_stripes(const struct live *l); /* a power of two, 1 to 8 */
 /* Returns the header, for its counters and the last trouble.  Its values may be
  * garbage. */
 struct live_header *live_header(struct live *l);
+void live_raise(_Atomic uint64_t *word, uint64_t to); /* to this or more */
 
 /* Records for operators that the registry could not be read, with `rc` (a
  * BIDE_E code), or that it was read (0). */

@@ -168,6 +168,8 @@ cell_count_for(struct live *l, uint32_t index, uint64_t txn, uint32_t gate,
     struct cell *c = cell_at(l, index);
     struct marking *m = NULL;
 
+    live_raise(&live_header(l)->newest_txn, txn);
+    live_raise(&live_header(l)->newest_version, version);
     for (int i = 0; c && i < TRIES; i++) {
         uint64_t seen = atomic_load(&c->counting), now = atomic_load(&c->gate);
         uint32_t at = mark_of(seen);

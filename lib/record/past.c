@@ -15,6 +15,7 @@
 #include "base/draft.h"
 #include "base/failure.h"
 #include "base/paths.h"
+#include "registry/announce.h"
 #include "registry/stats.h"
 #include "rule/breaker.h"
 
@@ -96,16 +97,18 @@ past_close(struct past *p)
 static void
 foresee_anew(const struct live_header *h, struct history_known *k)
 {
-    if (h->begun_ns == k->live_begun_ns ||
-        memcmp(h->boot_id, k->boot, sizeof(k->boot)) != 0) {
+    bool same_boot = memcmp(h->boot_id, k->boot, sizeof(k->boot)) == 0;
+
+    k->stale =
+        k->boottime_ns && (same_boot ? k->boottime_ns : 0) < h->recorded_ns;
+    if (!k->stale && (h->begun_ns == k->live_begun_ns || !same_boot)) {
         return;
     }
-    for (int i = 0; i < KNOWN_LIVES; i++) {
-        k->put_back |= k->lives[i] == h->begun_ns;
-    }
-    k->anew_ns = k->put_back ? clock_boottime_ns() + k->offset_ns
-                             : h->begun_ns - (uint64_t)k->jump_ns;
-    k->anew_lost_ns = k->put_back               ? ANEW_PUT_BACK
+    k->put_back = !k->stale && h->recorded_ns;
+    k->anew_ns = h->recorded_ns ? clock_boottime_ns() + k->offset_ns
+                                : h->begun_ns - (uint64_t)k->jump_ns;
+    k->anew_lost_ns = k->stale                  ? ANEW_OLD_HISTORY
+                      : k->put_back             ? ANEW_PUT_BACK
                       : k->anew_ns > k->last_ns ? k->anew_ns - k->last_ns
                                                 : 0;
 }
@@ -159,22 +162,21 @@ struct comparing {
     bool found;
 };
 
-/* Ends with 1 where the known change should be. */
+/* Ends with 1 where the known change should be, if all versions are known. */
 static int
 compare_change(void *arg, const struct record *r)
 {
     struct comparing *c = arg;
     const struct history_changes *k = c->known;
+    uint32_t *highest = &c->newest.highest;
 
     if (!c->newest.sequence) {
         c->newest.sequence = r->sequence;
         c->newest.when_ns = r->when_ns;
-        c->newest.version = r->version;
-        strcpy(c->newest.name, r->name);
     }
-    c->found = !k->sequence ||
-               (r->sequence == k->sequence && r->when_ns == k->when_ns);
-    return c->found || r->sequence <= k->sequence;
+    *highest = r->version > *highest ? r->version : *highest;
+    c->found |= r->sequence == k->sequence && r->when_ns == k->when_ns;
+    return k->highest && r->sequence <= k->sequence;
 }
 
 static int
@@ -183,7 +185,8 @@ compare_changes(void *arg, const struct snapshot *s)
     struct comparing *c = arg;
 
     c->found = c->known->sequence == 0;
-    c->newest = (struct history_changes){.sequence = 0};
+    c->newest = (struct history_changes){.highest = c->known->highest,
+                                         .floor = c->known->floor};
     return reader_each_change(s, compare_change, c);
 }
 
@@ -191,13 +194,22 @@ int
 past_compare(struct past *p, struct history_changes *changes)
 {
     struct comparing c = {.known = changes};
+    struct live *l = past_live(p, false);
+    bool older = l && announce_is_older(l, p->reader);
+    uint64_t counted = older ? atomic_load(&live_header(l)->newest_version) : 0;
     int rc = reader_read(p->reader, compare_changes, &c, NULL);
 
-    if (rc >= 0 && c.found) {
-        memcpy(c.newest.shift, changes->shift, sizeof(c.newest.shift));
-        *changes = c.newest;
+    if (rc < 0) {
+        return rc;
     }
-    return rc < 0 ? rc : !c.found;
+    older |= !c.found;
+    if (counted > c.newest.highest && counted < 1000000 /* else garbage */) {
+        c.newest.highest = (uint32_t)counted;
+    }
+    c.newest.floor = older ? c.newest.highest : c.newest.floor;
+    memcpy(c.newest.shift, changes->shift, sizeof(c.newest.shift));
+    *changes = c.newest;
+    return older;
 }
 
 /* ---- a cell's totals ---- */

@@ -43,8 +43,11 @@ uint64_t past_now_ns(struct past *p);
 int past_known(struct past *p, struct history_known *out);
 
 /* Compares the newest change that the history knows with the registry, whose
- * newest one replaces it in *changes.  Returns 1, and changes nothing, if the
- * registry lacks it: an older copy was put back.  Else 0 or a BIDE_E code. */
+ * newest one replaces it in *changes; versions up to changes->floor may have
+ * been used.  Returns 1 if the registry lacks it, or
+ * one that calls followed: an older copy was put back.  Else 0 or a BIDE_E
+ * code.
+ */
 int past_compare(struct past *p, struct history_changes *changes);
 
 /* Visits intervals as history_each.  The counts since the last recording come

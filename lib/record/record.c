@@ -136,26 +136,45 @@ record_cell(struct recording *r, struct live *l, uint32_t index,
     return rc || !space->begun ? rc : record_transitions(space, l, index);
 }
 
+/* Records all cells, and that an older registry was put back; removes what is
+ * older than `keep` (NULL: nothing), and commits. */
 static int
-record_all_cells(struct past *p, struct recording *r, struct live *l)
+record_all_cells(struct past *p, struct recording *r, struct live *l,
+                 const struct recording_source *from,
+                 const struct recording_keep *keep)
 {
     struct cell_space *space = malloc(sizeof(*space));
     uint32_t count = cell_count(l);
-    int rc = space ? 0 : BIDE_ENOMEM;
+    int older = 0, rc = space ? 0 : BIDE_ENOMEM;
+    struct pages_stamp now;
 
     for (uint32_t i = 0; i < count && !rc; i++) {
         rc = record_cell(r, l, i, space);
     }
     free(space);
-    past_compare(p, recording_changes(r));
+    older = past_compare(p, recording_changes(r));
+    if (!rc && older == 1) {
+        rc = recording_anew(r, 0, ANEW_OLD_REGISTRY);
+    }
+    rc = rc || !keep ? rc : recording_prune(r, keep, PRUNE_MOST);
+    rc = rc ? rc : recording_commit(r);
+    if (!rc) {
+        atomic_store(&live_header(l)->recorded_ns, from->boottime_ns);
+        if (older == 1 && reader_look(p->reader, &now) == 0) {
+            atomic_store(&live_header(l)->newest_txn, now.txn);
+        }
+    }
     return rc;
 }
 
 static struct recording_source
-source_of(struct live *l)
+source_of(struct past *p, struct live *l)
 {
-    struct recording_source from = {.begun_ns = live_header(l)->begun_ns,
-                                    .boottime_ns = clock_boottime_ns()};
+    struct recording_source from = {
+        .begun_ns = live_header(l)->begun_ns,
+        .boottime_ns = clock_boottime_ns(),
+        .recorded_ns = atomic_load(&live_header(l)->recorded_ns),
+        .older = announce_is_older(l, p->reader)};
 
     memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
     memcpy(from.registry, live_header(l)->registry_id, sizeof(from.registry));
@@ -166,7 +185,7 @@ static int
 record_cells(struct past *p, struct live *l, const struct recorder_options *how,
              struct recorded *out)
 {
-    struct recording_source from = source_of(l);
+    struct recording_source from = source_of(p, l);
     struct recording *r;
     int rc =
         recording_begin(p->dir, &from, clock_realtime_ns(), how->every_ns, &r);
@@ -178,9 +197,7 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
     if (rc) {
         return fail_recording(rc);
     }
-    rc = record_all_cells(p, r, l);
-    rc = rc ? rc : recording_prune(r, &how->keep, PRUNE_MOST);
-    rc = rc ? rc : recording_commit(r);
+    rc = record_all_cells(p, r, l, &from, &how->keep);
     recording_result(r, &out->result);
     if (!rc) {
         cell_free_unused(l, how->free_after_ns);
@@ -199,13 +216,11 @@ past_record_until_now(struct past *p)
     if (!l) {
         return;
     }
-    from = source_of(l);
+    from = source_of(p, l);
     if (recording_begin_now(p->dir, &from, clock_realtime_ns(), &r)) {
         return;
     }
-    if (record_all_cells(p, r, l) == 0) {
-        recording_commit(r);
-    }
+    record_all_cells(p, r, l, &from, NULL);
     recording_end(r);
 }
 

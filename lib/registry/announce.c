@@ -77,13 +77,19 @@ announced(struct live *l)
 static void
 set_announced(struct live *l, uint64_t txn)
 {
-    _Atomic uint64_t *word = &live_header(l)->announced_txn;
-    uint64_t old = load_relaxed(word);
-
     /* The number may become lower: the word may be garbage, and it does no harm
      * to announce a change twice. */
-    while (old != txn && !atomic_compare_exchange_weak(word, &old, txn)) {
-    }
+    atomic_store(&live_header(l)->announced_txn, txn);
+    live_raise(&live_header(l)->newest_txn, txn);
+}
+
+bool
+announce_is_older(struct live *l, struct reader *r)
+{
+    uint64_t newest = atomic_load(&live_header(l)->newest_txn);
+    struct pages_stamp now;
+
+    return reader_look(r, &now) == 0 && now.txn < newest;
 }
 
 struct announcement {

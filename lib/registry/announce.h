@@ -25,6 +25,10 @@ void announce_groups(struct live *l, struct reader *r,
 /* Returns the last commit that was announced. */
 uint64_t announced(struct live *l);
 
+/* Reports that the registry is older than one that calls followed, or was, and
+ * no recording has noted it. */
+bool announce_is_older(struct live *l, struct reader *r);
+
 /* Returns the number of cells whose gate is not the one that the registry
  * demands, so that calls do not follow their policy; `first` is the policy of
  * one of them. */

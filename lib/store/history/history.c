@@ -412,7 +412,6 @@ history_known(struct history *h, struct history_known *out)
         .changes = h->state.changes,
     };
     memcpy(out->boot, h->state.live_boot, sizeof(out->boot));
-    memcpy(out->lives, h->state.lives, sizeof(out->lives));
     for (uint32_t i = 0; i < h->names; i++) {
         out->cells += h->name[i].kind == 'c';
     }
@@ -450,8 +449,14 @@ history_anew_words(uint64_t lost_ns, char out[ALARM_WORDS])
                  ? "an earlier live file was put back%.0s: calls since its "
                    "recording may be missing"
              : lost_ns == ANEW_HISTORY
-                 ? "history.mdb was removed%.0s: earlier calls are missing, or "
-                   "one interval"
+                 ? "history.mdb was removed or cut%.0s: earlier calls are "
+                   "missing, or one interval"
+             : lost_ns == ANEW_OLD_HISTORY
+                 ? "an older history.mdb was put back%.0s: the calls that it "
+                   "lacks are one interval of the versions that are known"
+             : lost_ns == ANEW_OLD_REGISTRY
+                 ? "an older registry.mdb was put back%.0s: the numbers of the "
+                   "versions that it lacks are not used again"
                  : "live state began anew: calls of the %s before may be "
                    "missing",
              duration_round(lost_ns).text);

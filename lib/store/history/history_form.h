@@ -77,11 +77,10 @@ struct history_state {
      * the last recording of the one before it; or history_known.h. */
     uint64_t anew_ns, anew_lost_ns;
     struct history_gap gap[HISTORY_GAPS]; /* the oldest first */
-    uint64_t lives[KNOWN_LIVES];
     struct history_changes changes;
 };
-_Static_assert(sizeof(struct history_state) == 752, "no gaps");
-enum { STATE_LEAST = offsetof(struct history_state, lives) }; /* without */
+_Static_assert(sizeof(struct history_state) == 448, "no gaps");
+enum { STATE_LEAST = offsetof(struct history_state, changes) };
 
 enum history_flags {
     HISTORY_BASES_LOST = 1, /* some bases are lost: a cell without one may have

@@ -12,8 +12,8 @@ enum { HISTORY_SHIFTS = 8 };
  * ahead of the line of the history for the changes after `sequence`. */
 struct history_changes {
     uint64_t sequence, when_ns; /* sequence 0: not known */
-    uint32_t version;
-    char name[52];
+    uint32_t highest;           /* of all versions that the registry ever had */
+    uint32_t floor; /* `highest` when an older copy was put back last */
     struct {
         uint64_t sequence;
         int64_t jump_ns;
@@ -26,8 +26,8 @@ uint64_t history_ahead(const struct history_changes *c, uint64_t sequence);
 /* Instead of the time of which calls may be missing: */
 #define ANEW_PUT_BACK UINT64_MAX      /* an earlier live file was put back */
 #define ANEW_HISTORY (UINT64_MAX - 1) /* history.mdb was removed */
-
-enum { KNOWN_LIVES = 32 };
+#define ANEW_OLD_HISTORY (UINT64_MAX - 2)  /* an older one was put back */
+#define ANEW_OLD_REGISTRY (UINT64_MAX - 3) /* of registry.mdb */
 
 struct history_known {
     uint64_t last_ns; /* the last recording; 0: none */
@@ -44,9 +44,8 @@ struct history_known {
     /* When the live state began anew within a boot, 0: never; and the time
      * before of which calls may be missing, or one of ANEW_. */
     uint64_t anew_ns, anew_lost_ns;
-    /* begun_ns of live states before the last one, the newest first. */
-    uint64_t lives[KNOWN_LIVES];
-    bool put_back;   /* the live state is one of them: its counts are unknown */
+    bool stale;      /* an older history was put back: not noted yet */
+    bool put_back;   /* so was an earlier live file: its counts are unknown */
     uint64_t joined; /* cells whose counts since the last one mix versions */
     int64_t jump_ns; /* how far the clock is ahead of this line */
     struct history_changes changes;

@@ -307,22 +307,6 @@ is_same_live(const struct recording *r, const struct recording_source *from)
            !memcmp(r->state.live_boot, from->boot, sizeof(from->boot));
 }
 
-/* Finds the next live state among the earlier ones, which the one recorded last
- * joins. */
-static void
-find_put_back(struct recording *r, uint64_t begun_ns)
-{
-    uint64_t *live = r->state.lives;
-    size_t at = 0;
-
-    while (at < KNOWN_LIVES - 1 && live[at] != begun_ns) {
-        at++;
-    }
-    r->put_back = live[at] == begun_ns;
-    memmove(live + 1, live, at * sizeof(*live));
-    live[0] = r->state.live_begun_ns;
-}
-
 /* Binds the file to the registry `from`, or fails if it is of another one. */
 static int
 bind_registry(struct recording *r, const struct recording_source *from)
@@ -398,9 +382,7 @@ begin_interval(struct recording *r, const struct recording_source *from,
     bool new_hour;
     int rc = bind_registry(r, from);
 
-    if (!same) {
-        find_put_back(r, from->begun_ns);
-    }
+    r->put_back = !same && !r->stale && s->last_ns && from->recorded_ns;
     set_interval(r, from, same || r->put_back, now_ns);
     new_hour = hour_end(s->last_ns) != hour_end(r->result.end_ns);
     if (!rc && s->last_ns && (new_hour || !same)) {
@@ -440,8 +422,8 @@ recording_begin(const char *dir, const struct recording_source *from,
         return rc;
     }
     now_ns = line_place(r, from, now_ns);
-    if (!r->result.rescued && is_same_live(r, from) &&
-        r->state.last_ns / every_ns == now_ns / every_ns) {
+    if (!r->result.rescued && is_same_live(r, from) && !from->older &&
+        !r->stale && r->state.last_ns / every_ns == now_ns / every_ns) {
         recording_end(r);
         return RECORDING_DONE;
     }

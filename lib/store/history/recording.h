@@ -18,6 +18,8 @@ struct recording_source {
     uint64_t begun_ns;              /* of the live state: CLOCK_REALTIME */
     uint8_t boot[16], registry[16]; /* zeros: not known */
     uint64_t boottime_ns;           /* CLOCK_BOOTTIME */
+    uint64_t recorded_ns; /* the same of the newest recording; 0: none */
+    bool older;           /* the registry is an older copy */
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
@@ -49,6 +51,8 @@ int recording_put(struct recording *r, const char *name, const char *scope,
                   const struct figures *total, uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);
+/* Records that something began anew (ANEW_), when_ns 0: now. */
+int recording_anew(struct recording *r, uint64_t when_ns, uint64_t lost_ns);
 struct history_changes *recording_changes(struct recording *r); /* to set */
 
 /* Records the level of a policy; *before is the level before.  If they differ,

@@ -37,6 +37,7 @@ struct recording {
     int failed;
     bool quick; /* checks and rescues no file */
     bool new_hour, same_boot;
+    bool stale;         /* the file is older than the last recording */
     bool put_back;      /* the live state was recorded before the last one */
     int64_t jump_ns;    /* the clock has jumped since the last recording */
     uint64_t before_ns; /* the end of that one */

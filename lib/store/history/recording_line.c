@@ -28,6 +28,8 @@ line_place(struct recording *r, const struct recording_source *from,
     int64_t most = (int64_t)((from->boottime_ns - s->boottime_ns) / PPM_500);
 
     r->same_boot = is_same_boot(s, from);
+    r->stale = s->boottime_ns &&
+               (r->same_boot ? s->boottime_ns : 0) < from->recorded_ns;
     most = most > (int64_t)SECOND_NS ? most : (int64_t)SECOND_NS;
     if (!from->boottime_ns || !r->same_boot || llabs(ahead) <= most) {
         s->offset_ns = offset;
@@ -42,6 +44,18 @@ line_place(struct recording *r, const struct recording_source *from,
 }
 
 int
+recording_anew(struct recording *r, uint64_t when_ns, uint64_t lost_ns)
+{
+    struct history_event event = {
+        .kind = HISTORY_ANEW, .when_ns = when_ns ? when_ns : r->result.end_ns};
+
+    r->state.anew_ns = event.when_ns;
+    r->state.anew_lost_ns = lost_ns;
+    history_anew_words(lost_ns, event.words);
+    return recording_event(r, "", "", &event);
+}
+
+int
 line_note(struct recording *r, const struct recording_source *from, bool anew,
           uint64_t before_ns)
 {
@@ -49,7 +63,11 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
     struct history_event event = {.kind = HISTORY_CLOCK,
                                   .when_ns = r->result.end_ns};
     uint64_t begun_ns = from->begun_ns - (uint64_t)s->jump_ns;
-    bool moved = r->put_back || s->flags & HISTORY_REMADE;
+    uint64_t lost_ns = r->stale                    ? ANEW_OLD_HISTORY
+                       : r->put_back               ? ANEW_PUT_BACK
+                       : s->flags & HISTORY_REMADE ? ANEW_HISTORY
+                                                   : 0;
+    uint64_t when_ns = r->result.end_ns;
     int rc = 0;
 
     if (r->jump_ns) {
@@ -61,18 +79,12 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
                             : " and is right again");
         rc = recording_event(r, "", "", &event);
     }
-    if (!rc && anew && (r->same_boot || moved)) {
-        s->anew_ns = r->result.end_ns;
-        if (!moved && begun_ns > before_ns && begun_ns < s->anew_ns) {
-            s->anew_ns = begun_ns;
+    if (!rc && (lost_ns || (anew && r->same_boot))) {
+        if (!lost_ns && begun_ns > before_ns && begun_ns < when_ns) {
+            when_ns = begun_ns;
         }
-        s->anew_lost_ns = r->put_back ? ANEW_PUT_BACK
-                          : moved     ? ANEW_HISTORY
-                                      : s->anew_ns - before_ns;
-        event.kind = HISTORY_ANEW;
-        event.when_ns = s->anew_ns;
-        history_anew_words(s->anew_lost_ns, event.words);
-        rc = recording_event(r, "", "", &event);
+        rc =
+            recording_anew(r, when_ns, lost_ns ? lost_ns : when_ns - before_ns);
     }
     return rc;
 }

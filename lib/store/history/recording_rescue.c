@@ -15,6 +15,7 @@ struct copying {
     struct recording *recording;
     int db;
     bool found_state;
+    bool found_counts;          /* of an interval, or totals */
     struct history_state noted; /* history_note, of all records */
     uint64_t unreadable;        /* pages and records of this database */
     int rc;
@@ -47,6 +48,7 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
         c->found_state = true;
         return 0;
     }
+    c->found_counts |= c->db == BASE || c->db == MINUTES || c->db == HOURS;
     history_note(&c->noted, c->db, key, key_length, value, length);
     k = lmdb_val(key, key_length);
     v = lmdb_val(bytes, size);
@@ -91,6 +93,11 @@ restore_state(struct copying *c, bool bases_lost)
         bases_lost = true;
     }
     s->flags |= bases_lost ? HISTORY_BASES_LOST : 0;
+    if (bases_lost && !c->found_counts) {
+        /* As if the file was removed: the live totals count nothing twice. */
+        s->last_ns = s->live_begun_ns = s->boottime_ns = 0;
+        s->flags = HISTORY_REMADE;
+    }
     s->next_id = c->noted.next_id > s->next_id ? c->noted.next_id : s->next_id;
     s->unreadable += c->recording->result.unreadable;
 }

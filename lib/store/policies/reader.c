@@ -141,7 +141,7 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
     return 0;
 }
 
-/* Reads a version that must exist. */
+/* Reads a version.  BIDE_EMISSING: there is none. */
 static int
 get_version(const struct snapshot *s, const char *name, uint32_t version,
             struct record *out)
@@ -153,7 +153,7 @@ get_version(const struct snapshot *s, const char *name, uint32_t version,
                        record_version_key(name, version, key), &bytes, &length);
 
     if (rc == BIDE_ENOPOLICY) {
-        return pages_damaged("version %u of %s is missing", version, name);
+        return BIDE_EMISSING;
     }
     if (rc) {
         return rc;
@@ -208,17 +208,6 @@ visit_record(struct walk *e, struct record *r)
     return e->result ? WALK_END : 0;
 }
 
-/* Reports whether `number` is one less than the number before; 0 never is. */
-static bool
-is_next_number(struct walk *e, uint64_t number)
-{
-    bool ok = number && (!e->begun || number == e->next);
-
-    e->begun = true;
-    e->next = number - 1;
-    return ok;
-}
-
 static int
 visit_policy(void *arg, const void *key, size_t key_length, const void *value,
              size_t value_length)
@@ -261,9 +250,7 @@ visit_version(void *arg, const void *key, size_t key_length, const void *value,
     if (!version) {
         return WALK_END; /* another name begins */
     }
-    if (!is_next_number(e, version)) {
-        return pages_damaged("a version of %s is missing", e->name);
-    }
+    e->begun = true;
     rc = decode_record(value, value_length, e->name, version, &r);
     return rc ? rc : visit_record(e, &r);
 }
@@ -281,13 +268,7 @@ reader_each_version(const struct snapshot *s, const char *name,
     }
     rc = walk_database(s, "versions", past, key_past_versions(name, past), true,
                        visit_version, &e);
-    if (!rc && !e.begun) {
-        return BIDE_ENOPOLICY;
-    }
-    if (!rc && e.next) {
-        return pages_damaged("a version of %s is missing", name);
-    }
-    return rc;
+    return !rc && !e.begun ? BIDE_ENOPOLICY : rc;
 }
 
 static int
@@ -304,12 +285,17 @@ visit_change(void *arg, const void *key, size_t key_length, const void *value,
     int rc;
 
     change = seal_read(key, key_length, value, value_length, &length);
-    if (!change || !is_next_number(e, sequence) ||
+    if (!change || !sequence || (e->begun && sequence != e->next) ||
         !record_change_read(change, length, &version, name)) {
         return pages_damaged("change %llu of the log is damaged",
                              (unsigned long long)sequence);
     }
+    e->begun = true;
+    e->next = sequence - 1;
     rc = get_version(e->snapshot, name, version, &r);
+    if (rc == BIDE_EMISSING) {
+        return pages_damaged("version %u of %s is missing", version, name);
+    }
     if (!rc && r.sequence != sequence) {
         record_free(&r);
         return pages_damaged("the record of %s is damaged", name);

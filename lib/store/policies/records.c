@@ -73,7 +73,7 @@ writer_version(struct writer *w, const char *name, uint32_t version,
     rc = get_record(w, VERSIONS, key, record_version_key(name, version, key),
                     name, &r);
     if (rc) {
-        return rc == BIDE_ENOPOLICY ? writer_damaged(w, name) : rc;
+        return rc == BIDE_ENOPOLICY ? BIDE_EMISSING : rc;
     }
     if (r.version != version) {
         record_free(&r);
@@ -314,9 +314,10 @@ writer_put(struct writer *w, struct record *r, const char *parent)
         return place_say(BIDE_EINVAL, "the parent is not a valid name");
     }
     rc = writer_policy(w, r->name, &now);
-    next.version = 1;
-    if (!rc) {
-        next.version = now.version + 1; /* 0 after 2^32 - 1: refused below */
+    next.version += !next.version;
+    if (!rc) { /* 0 after 2^32 - 1: refused below */
+        next.version =
+            next.version > now.version ? next.version : now.version + 1;
         record_free(&now);
     } else if (rc != BIDE_ENOPOLICY) {
         return rc == BIDE_ENAME ? BIDE_EINVAL : rc;

@@ -41,8 +41,8 @@ void writer_end(struct writer *w);
 
 /* Read within the transaction, its own changes included.  A deleted policy
  * gives its tombstone.  Visits return 0 to continue.  Fails with
- * BIDE_ENOPOLICY, BIDE_ENOVERSION, BIDE_EDAMAGED, BIDE_EINVAL (after
- * writer_commit). */
+ * BIDE_ENOPOLICY, BIDE_ENOVERSION, BIDE_EMISSING (a number that was left out),
+ * BIDE_EDAMAGED, BIDE_EINVAL (after writer_commit). */
 int writer_policy(struct writer *w, const char *name, struct record *out);
 int writer_version(struct writer *w, const char *name, uint32_t version,
                    struct record *out);
@@ -52,11 +52,11 @@ int writer_each_policy(struct writer *w,
 int writer_each_child(struct writer *w, const char *parent,
                       int (*visit)(void *arg, const char *name), void *arg);
 
-/* Stores r as the next version of its name; sets its version and sequence, the
- * other fields are the caller's.  `parent` is the policy that it extends ("" or
- * NULL: none), kept for writer_each_child.  BIDE_EINVAL: a field is too long or
- * invalid (record_write), nothing is stored and the transaction can continue.
- * After any other failure it cannot be committed. */
+/* Stores r as the next version of its name; sets its version, which is at least
+ * the one before, and sequence; the other fields are the caller's.  `parent` is
+ * the policy that it extends ("" or NULL: none), kept for writer_each_child.
+ * BIDE_EINVAL: a field is too long or invalid (record_write), nothing is stored
+ * and the transaction can continue.  Else it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
 /* Returns the number of the transaction once it is committed; without a change,

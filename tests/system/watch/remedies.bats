@@ -466,17 +466,27 @@ mounted() {
     gives 0 bide doctor
     cp -a "$DIR/registry.mdb" "$T/newer.mdb"
     cp -a "$T/older.mdb" "$DIR/registry.mdb"
-    finding "the history knows a version 2 of pay that the registry does not have"
-    # A change right after it uses the number again, and the next one the place
-    # in the log: later recordings keep what they know.
-    bide set pay attempts=2 >/dev/null
-    bide set pay attempts=3 >/dev/null
-    under_clock +2m record
-    finding "the history knows a version 2 of pay that the registry does not have"
+    finding "an older registry.mdb was put back"
     cp -a "$T/newer.mdb" "$DIR/registry.mdb"
     gives 0 bide doctor
     cp -a "$T/older.mdb" "$DIR/registry.mdb"
-    mends "the history knows a version 2 of pay that the registry does not have"
+    mends "an older registry.mdb was put back"
+    gives 0 bide audit
+    says "an older registry.mdb was put back: the numbers of the versions"
+    # The number 2 is not used again, and nothing takes its place.
+    gives 0 bide set pay attempts=2
+    says "v1 -> v3"
+    gives 0 bide audit pay
+    [[ $output == *"v1: created"*"v3: attempts "* ]]
+    gives 3 bide show pay --version 2
+    gives 0 bide rollback pay
+    says "v3 -> v4 (as v1)"
+    # Without a history too, until there is a recording.
+    rm "$DIR"/history.*
+    cp -a "$T/older.mdb" "$DIR/registry.mdb"
+    bide set pay attempts=5 >/dev/null
+    finding "an older registry.mdb was put back"
+    mends "an older registry.mdb was put back"
 }
 
 # wrong_clock COMMAND...: runs bide while the clock is 3h ahead of the host's.

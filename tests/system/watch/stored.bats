@@ -316,7 +316,7 @@ END2
     for command in "stats pay --since -1h" audit doctor; do
         # shellcheck disable=SC2086 # words
         gives 0 bide $command
-        says "history.mdb was removed: earlier calls are missing, or one interval"
+        says "history.mdb was removed or cut: earlier calls are missing, or one interval"
     done
     # Without live state, too.
     rm "$DIR/history.mdb"
@@ -325,7 +325,7 @@ END2
     bide exec pay -- true
     bide record
     gives 0 bide audit
-    says "history.mdb was removed: earlier calls are missing, or one interval"
+    says "history.mdb was removed or cut: earlier calls are missing, or one interval"
 }
 
 @test "a live file that is put back counts nothing twice, and is said" {

@@ -217,8 +217,56 @@ a_history_that_is_gone_is_an_event_of_the_next(void **state)
     move_history(s, "", ".new");
     move_history(s, ".away", "");
     assert_past(s, 17, NULL);
+    assert_true(known_of(s).stale);
     record(s);
-    assert_past(s, 17, NULL);
+    assert_past(s, 17, "an older history.mdb was put back");
+    assert_false(known_of(s).stale);
+}
+
+static void
+an_older_history_that_is_put_back_is_an_event(void **state)
+{
+    char path[400], old[410];
+    struct scene *s = *state;
+
+    begin(s);
+    run_calls(s, 5);
+    record(s);
+    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    snprintf(old, sizeof(old), "%s.old", path);
+    scene_copy(path, old);
+    run_calls(s, 4);
+    record(s);
+    assert_false(known_of(s).stale);
+    move_history(s, ".old", "");
+    assert_true(known_of(s).stale);
+    run_calls(s, 1);
+    assert_past(s, 10, NULL);
+    record(s);
+    assert_past(s, 10, "an older history.mdb was put back");
+    assert_false(known_of(s).stale);
+}
+
+/* Nothing in it can be counted twice. */
+static void
+the_live_totals_replace_a_history_that_is_cut(void **state)
+{
+    char path[400];
+    struct scene *s = *state;
+
+    begin(s);
+    run_calls(s, 5);
+    record(s);
+    run_calls(s, 4);
+    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    assert_int_equal(truncate(path, 12288), 0);
+    snprintf(path, sizeof(path), "%s/history.checked", s->dir);
+    assert_int_equal(unlink(path), 0);
+    record(s);
+    assert_past(s, 9, "history.mdb was removed or cut");
+    run_calls(s, 3);
+    record(s);
+    assert_past(s, 12, "history.mdb was removed or cut");
 }
 
 /* Without a live file the recorder makes the history, and the first recording
@@ -249,6 +297,8 @@ main(void)
         SCENE(the_newest_live_states_are_remembered),
         SCENE(a_history_that_is_gone_is_an_event_of_the_next),
         SCENE(a_history_that_is_gone_is_made_without_live_state),
+        SCENE(an_older_history_that_is_put_back_is_an_event),
+        SCENE(the_live_totals_replace_a_history_that_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -446,6 +446,37 @@ a_recording_after_the_mark_leaves_nothing_to_split(void **state)
     ASSERT_VERSIONS(s, 8, 10, 6, 0, 7);
 }
 
+/* Puts older copies of the registry back; the numbers of versions go on. */
+static void
+a_number_is_not_used_again_after_an_older_registry(void **state)
+{
+    char path[400], old[410];
+    struct scene *s = *state;
+
+    begin(s, "[pay]\nattempts = 2\n");
+    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
+    snprintf(old, sizeof(old), "%s.old", path);
+    run_calls(s->b, 5);
+    for (int recorded = 0; recorded < 2; recorded++) {
+        scene_copy(path, old);
+        change(s, "attempts", "3", 0); /* version 2, then 4 */
+        run_calls(s->b, 4);
+        if (recorded) {
+            record(s);
+        }
+        assert_int_equal(rename(old, path), 0);
+        assert_int_equal(bide_close(s->b), 0);
+        assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
+        run_calls(s->b, 3); /* for version 1, then 3 */
+        change(s, "attempts", recorded ? "6" : "4", 0); /* version 3, then 5 */
+        run_calls(s->b, 2);
+    }
+    ASSERT_VERSIONS(s, 0, 8, 4, 5, 4, 2);
+    change(s, "attempts", "5", 0);
+    run_calls(s->b, 1);
+    ASSERT_VERSIONS(s, 0, 8, 4, 5, 4, 2, 1);
+}
+
 #define CLOCKED(test) \
     cmocka_unit_test_setup_teardown(test, setup_clock, teardown_clock)
 
@@ -460,6 +491,7 @@ main(void)
         CLOCKED(the_oldest_versions_join_when_the_ring_is_full),
         CLOCKED(garbage_in_marks_loses_no_call),
         CLOCKED(a_recording_after_the_mark_leaves_nothing_to_split),
+        CLOCKED(a_number_is_not_used_again_after_an_older_registry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ new_host(void)
     assert_non_null(h);
     h->seed = 42;
     h->now_ns = MORNING + 17 * SECOND;
-    h->live = (struct recording_source){MORNING, {1}, {2}, 0};
+    h->live = (struct recording_source){
+        .begun_ns = MORNING, .boot = {1}, .registry = {2}};
     h->version = 1;
     return h;
 }
@@ -95,8 +96,8 @@ record(const struct scratch *t, struct host *h)
         struct figures total = h->total[i];
 
         total.outcome[0].id = outcome; /* the only one, if any */
-        rc = recording_put(r, cells[i].name, cells[i].scope, 1, h->version, false, &total,
-                           &turned);
+        rc = recording_put(r, cells[i].name, cells[i].scope, 1, h->version,
+                           false, &total, &turned);
     }
     if (!rc) {
         rc = recording_commit(r);
@@ -155,7 +156,8 @@ read_sums(const struct scratch *t, struct history_range range, uint32_t version)
     return s;
 }
 
-UNUSED static const struct history_range everything = {NULL, 0, UINT64_MAX, false};
+UNUSED static const struct history_range everything = {NULL, 0, UINT64_MAX,
+                                                       false};
 
 UNUSED static bool
 figures_equal(const struct figures *a, const struct figures *b)
