@@ -51,41 +51,37 @@ enum {
 #define LIVE_SIZE (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
 
 struct live_header {
-    uint64_t magic;                 /* F, last */
-    uint32_t format;                /* F */
-    uint32_t header_size;           /* F: sizeof(struct live_header) */
-    uint32_t cell_size;             /* F */
-    uint32_t body_size;             /* F */
-    uint32_t cell_max;              /* F */
-    uint32_t directory_words;       /* F */
-    uint32_t sleeper_slots;         /* F */
-    uint32_t stripes;               /* F */
-    uint8_t registry_id[16];        /* F */
-    uint8_t boot_id[16];            /* F: zeros if unknown */
-    uint64_t tick_mult;             /* F: clock.h */
-    uint64_t begun_ns;              /* F: CLOCK_REALTIME */
-    _Atomic uint32_t cells_used;    /* S: next free index */
-    _Atomic uint32_t cells_refused; /* S: cells without index or space,
-                                       since one was made */
-    _Atomic uint32_t rings;         /* S, O: number of calls of live_ring */
-    _Atomic uint32_t trouble;       /* S: negated BIDE_E code of the last failed
-                                       reading of the registry; 0: none */
-    _Atomic uint64_t trouble_ns;    /* S: its time (CLOCK_REALTIME) */
-    _Atomic uint64_t pages_refused; /* S: stripes and other parts not reserved
-                                       because there was no space, since one
-                                       was */
-    _Atomic uint64_t announced_txn; /* S, O: the last commit announced */
-    _Atomic uint64_t free;          /* C, recorder: the chain of free cells, as
-                                       in the directory */
-    _Atomic uint64_t marks_refused; /* S, O, recorder: marks without space, and
-                                       marks that were overwritten */
+    uint64_t magic;                  /* F, last */
+    uint32_t format;                 /* F */
+    uint32_t header_size;            /* F: sizeof(struct live_header) */
+    uint32_t cell_size;              /* F */
+    uint32_t body_size;              /* F */
+    uint32_t cell_max;               /* F */
+    uint32_t directory_words;        /* F */
+    uint32_t sleeper_slots;          /* F */
+    uint32_t stripes;                /* F */
+    uint8_t registry_id[16];         /* F */
+    uint8_t boot_id[16];             /* F: zeros if unknown */
+    uint64_t tick_mult;              /* F: clock.h */
+    uint64_t begun_ns;               /* F: CLOCK_REALTIME */
+    _Atomic uint32_t cells_used;     /* S: next free index */
+    _Atomic uint32_t cells_refused;  /* S: without space, since one was made */
+    _Atomic uint32_t rings;          /* S, O: number of calls of live_ring */
+    _Atomic uint32_t trouble;        /* S: -BIDE_E of the last failed reading */
+    _Atomic uint64_t trouble_ns;     /* S: its time (CLOCK_REALTIME) */
+    _Atomic uint64_t pages_refused;  /* S: parts without space, since one had
+                                        some */
+    _Atomic uint64_t announced_txn;  /* S, O: the last commit announced */
+    _Atomic uint64_t free;           /* C, recorder: the chain of free cells, as
+                                        in the directory */
+    _Atomic uint64_t marks_refused;  /* S, O, recorder: marks without space, and
+                                        marks that were overwritten */
     _Atomic uint64_t shares_refused; /* S: cells beyond a process's share */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */
-    _Atomic uint64_t newest_txn;     /* S, O: the highest commit followed; MAX:
-                                        an older copy was changed */
-    _Atomic uint64_t newest_version; /* S: the highest that was counted for */
-    _Atomic uint64_t recorded_ns; /* recorder: the boot time of its last one */
+    _Atomic uint64_t newest_txn;     /* S, O: followed; MAX: announce.h */
+    _Atomic uint64_t newest_version; /* S: the highest counted for */
+    _Atomic uint64_t recorded_ns;    /* recorder: its last CLOCK_BOOTTIME */
 };
 
 #include "body.h"

@@ -4,9 +4,8 @@
  * nothing is counted twice even if a recorder is killed, and a missed recording
  * only makes the next interval longer.
  *
- * There is one recorder at a time, by a lock of its own.  Services open the
- * file only with bide_record_every.  Functions return 0 or a BIDE_E code
- * (place_why). */
+ * There is one recorder at a time, by a lock of its own.  Functions return 0 or
+ * a BIDE_E code (place_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
 
@@ -15,11 +14,10 @@
 
 struct recording;
 struct recording_source {
-    uint64_t begun_ns;              /* of the live state: CLOCK_REALTIME */
-    uint8_t boot[16], registry[16]; /* zeros: not known */
-    uint64_t boottime_ns;           /* CLOCK_BOOTTIME */
-    uint64_t recorded_ns; /* the same of the newest recording; 0: none */
-    bool older;           /* the registry is an older copy */
+    uint64_t begun_ns;                 /* of the live state: CLOCK_REALTIME */
+    uint8_t boot[16], registry[16];    /* zeros: not known */
+    uint64_t boottime_ns, recorded_ns; /* now; newest recording, or 0 */
+    bool older;                        /* the registry is an older copy */
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
@@ -51,7 +49,6 @@ int recording_put(struct recording *r, const char *name, const char *scope,
                   const struct figures *total, uint64_t *before_turned);
 int recording_event(struct recording *r, const char *name, const char *scope,
                     const struct history_event *event);
-/* Records that something began anew (ANEW_), when_ns 0: now. */
 int recording_anew(struct recording *r, uint64_t when_ns, uint64_t lost_ns);
 struct history_changes *recording_changes(struct recording *r); /* to set */
 
