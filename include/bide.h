@@ -1,7 +1,7 @@
 /* bide: named retry policies that all programs on a host share.
  *
  * CONVENTIONS
- *   Results      0, or a negative BIDE_E code (bide_strerror names it).
+ *   Results      0 or more, or a negative BIDE_E code (bide_strerror).
  *                Outputs come last and stay untouched on failure.
  *   Units        times are nanoseconds, _ns.  Points in time are those of
  *                CLOCK_MONOTONIC; other clocks are in the name.  UINT64_MAX is
@@ -17,9 +17,10 @@
  *                reserved fields, which must be 0, or is passed with its size:
  *                the library refuses a field that it does not know unless the
  *                field is 0, and sets such a field of an output to 0.
- *   Threads      all functions are thread-safe.  A call (struct bide_call) and
- *                a watch belong to one thread at a time; only bide_call_cancel
- *                and bide_call_is_cancelled may be used from others.
+ *   Threads      all functions but bide_close are thread-safe.  A call (struct
+ *                bide_call) and a watch belong to one thread at a time; only
+ *                bide_call_cancel and bide_call_is_cancelled may be used from
+ *                others.
  *   Fork         a child may use a registry that its parent opened.  It draws
  *                other random numbers and has no recorder.  Watches, and calls
  *                of the parent's other threads, do not exist there.
@@ -27,7 +28,10 @@
  *                return, goto, a C++ exception or, in code compiled with
  *                -fexceptions, by pthread_cancel.  After longjmp, or if an
  *                attempt of bide_call_run was left in one of these ways, call
- *                bide_call_abandon.
+ *                bide_call_abandon.  A wait is no cancellation point of
+ *                pthread_cancel, which then acts in the next attempt; and a
+ *                wait goes on after a signal handler, except where a function
+ *                says otherwise.
  *   Outages      a missing, damaged or unreadable registry never makes a call
  *                fail: the rules of the last good reading stay in force, else
  *                the rules of bide_declare.  bide_registry_status reports it.
@@ -213,10 +217,14 @@ BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
 /* ---- calls ---- */
 
 /* A call: 512 bytes that the caller owns, set up by bide_call_init or by
- * setting them to 0.  They can be used for one call after another, and moved in
- * memory, but not while the call is in BIDE_TRY or bide_call_run, or while
- * another thread may cancel it.  Nothing has to be freed when the call has
- * ended. */
+ * setting them to 0.  They can be used for one call after another.  They may be
+ * moved in memory (not copied: one of the two must be forgotten), but not while
+ * the call is in BIDE_TRY or bide_call_run, or another thread may cancel it.
+ * Nothing has to be freed when the call has ended.
+ *
+ * An attempt of bide_call_run, or the block of BIDE_TRY, may use its own call:
+ * the first outcome of an attempt counts, and if the call is begun again there,
+ * the outer one ends as cancelled, with the attempts of both. */
 struct bide_call {
     uint64_t opaque[64];
 };
@@ -245,7 +253,8 @@ BIDE_API void bide_call_set_data(struct bide_call *c, void *data);
 BIDE_API void *bide_call_data(const struct bide_call *c);
 
 /* Gives the call its work, a copy, before it begins or while it runs, in place
- * of earlier work; NULL removes it.  The work is stored if the call ends as
+ * of earlier work; NULL removes it.  The next call gets the work of one that is
+ * abandoned because `c` is begun again.  The work is stored if the call ends as
  * deferred, and freed when it has ended.  Storing waits for the disk, also in
  * an event loop.  Fails with BIDE_EINVAL (too large, a text too long),
  * BIDE_ENOMEM. */
@@ -279,8 +288,8 @@ bide_call_run_out(struct bide_call *c, struct bide_policy *p,
  * bide_call_is_cancelled.  If the attempt succeeds, so does the call; with any
  * other outcome the call ends as cancelled, and neither breaker nor budget
  * counts the attempt.  `c` stays cancelled until bide_call_init: a call that
- * begins later ends at once.  Allowed from any thread while the memory of the
- * call, its registry and its watch are valid. */
+ * begins later ends at once.  Allowed from any thread, and in a signal handler,
+ * while the memory of the call, its registry and its watch are valid. */
 BIDE_API void bide_call_cancel(struct bide_call *c);
 BIDE_API int bide_call_is_cancelled(const struct bide_call *c);
 
@@ -298,13 +307,13 @@ BIDE_API void bide_call_abandon(struct bide_call *c);
  * app.no_outcome.  After the loop, bide_call_result is valid.  Leaving the
  * block abandons the call: see "Leaving". */
 #define BIDE_TRY(call, policy)                                                \
-    BIDE_TRY_AS(BIDE_TRY_NAME(bide_try_, __LINE__), call, policy)
+    BIDE_TRY_AS(BIDE_TRY_NAME(bide_try_, __COUNTER__), call, policy)
 #define BIDE_TRY_AS(name, call, policy)                                       \
     for (struct bide_try name __attribute__((cleanup(bide_try_leave))) =      \
              bide_try_begin((call), (policy));                                \
          bide_try_next(&name);)
-#define BIDE_TRY_NAME(prefix, line) BIDE_TRY_JOIN(prefix, line)
-#define BIDE_TRY_JOIN(prefix, line) prefix##line
+#define BIDE_TRY_NAME(prefix, number) BIDE_TRY_JOIN(prefix, number)
+#define BIDE_TRY_JOIN(prefix, number) prefix##number
 
 /* The parts of BIDE_TRY. */
 struct bide_try {
@@ -315,7 +324,7 @@ BIDE_API struct bide_try bide_try_begin(struct bide_call *c,
                                         struct bide_policy *p) BIDE_NONNULL_2;
 BIDE_API int bide_try_next(struct bide_try *t);
 BIDE_API void bide_try_end(struct bide_try *t);
-static inline void
+static __inline void
 bide_try_leave(struct bide_try *t)
 {
     if (t->call) {
@@ -362,13 +371,23 @@ BIDE_API enum bide_next bide_step_ended_by(struct bide_call *c,
 BIDE_API enum bide_next bide_step_resume(struct bide_call *c);
 
 /* Sleeps until the call no longer waits or a signal handler has run, and
- * returns as bide_step_resume: BIDE_WAIT after a signal handler. */
+ * returns as bide_step_resume: BIDE_WAIT after a signal handler.  With an
+ * interpreter that must handle signals, use steps and this instead of
+ * bide_call_run_out. */
 BIDE_API enum bide_next bide_step_wait(struct bide_call *c);
 
 /* Returns the time at which a waiting call must be resumed: at most 5 s after
  * the last time, because a change may not have been announced.  While an
  * attempt is in progress, returns its deadline.  UINT64_MAX: never. */
 BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
+
+/* Returns the time until then in ms, rounded up, as poll(2) takes it: -1 for
+ * never.  If it is 0 while an attempt is in progress, end that attempt;
+ * bide_step_resume does nothing then. */
+BIDE_API int bide_step_poll_ms(const struct bide_call *c);
+
+/* Returns the time of CLOCK_MONOTONIC or of the clock of bide_open_with. */
+BIDE_API uint64_t bide_now_ns(const struct bide *b);
 
 /* Makes the watch of an event loop: its descriptor becomes readable when calls
  * of this loop may have to be resumed.  The caller frees *out with
@@ -382,9 +401,10 @@ BIDE_API void bide_watch_free(struct bide_watch *w);
 BIDE_API int bide_watch_fd(const struct bide_watch *w);
 
 /* Makes the descriptor unreadable until the next change or cancellation.  Use
- * this before the calls are resumed.  Returns 1 if a call of the watch was
- * cancelled, or if a policy changed for which its calls waited or were refused;
- * else 0. */
+ * this before the calls are resumed.  Returns 1 if waiting calls must be
+ * resumed, or refused ones may be begun again: a call of the watch was
+ * cancelled, or a policy of its waiting or refused calls changed.  Returns 0 if
+ * only other policies changed. */
 BIDE_API int bide_watch_clear(struct bide_watch *w);
 
 /* ---- deferred work ---- */
@@ -431,21 +451,21 @@ struct bide_deferred {
 
 /* Takes up to `room` pieces (at most 256) of a policy's work that are due, the
  * longest due first, and leases each for defer_lease.  If none is due, waits
- * for one until wait_until_ns (0: does not wait).  Returns the number of pieces
- * in out[], or a BIDE_E code as bide_defer.  End each lease with ack or nack; a
- * piece whose lease expires is due again.  Free each piece with
- * bide_deferred_free. */
+ * for one until wait_until_ns (0: does not wait) or until a signal handler has
+ * run.  Returns the number of pieces in out[], or a BIDE_E code as bide_defer.
+ * End each lease with ack or nack; a piece whose lease expires is due again.
+ * Free each piece with bide_deferred_free. */
 BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
                                 size_t room, struct bide_deferred *out[]);
 
-/* Reports that the work is done, and removes it durably.  BIDE_ELEASE: the
- * lease has expired (at lease_ends_boottime_ns, compared when this is called)
- * or an operator made the work due again; the work stays and will be done
- * again, even if nobody else has taken it.  BIDE_ENOWORK: the work does not
- * exist any more: it was done, or an operator dropped it.  Other errors as
- * bide_defer: the lease continues, and this may be called again.  If only the
- * last wait for the disk fails, the work is removed: all processes see that,
- * and a loss of power may bring it back. */
+/* Reports that the work is done, and removes it durably; `p` is its policy.
+ * BIDE_ELEASE: the lease has expired (at lease_ends_boottime_ns, compared when
+ * this is called) or an operator made the work due again; the work stays and
+ * will be done again, even if nobody else has taken it.  BIDE_ENOWORK: the
+ * work does not exist any more: it was done, or an operator dropped it.  Other
+ * errors as bide_defer: the lease continues, and this may be called again.  If
+ * only the last wait for the disk fails, the work is removed: all processes
+ * see that, and a loss of power may bring it back. */
 BIDE_API int bide_deferred_ack(struct bide_policy *p,
                                const struct bide_deferred *d);
 

@@ -21,15 +21,14 @@ public:
     bide_scoped_call(const bide_scoped_call &) = delete;
     bide_scoped_call &operator=(const bide_scoped_call &) = delete;
 
-    /* As bide_call_run, with a function object as the attempt. */
+    /* As bide_call_run, with a function or a function object as the attempt. */
     template <class Attempt>
     bide_verdict run(bide_policy *policy, Attempt &&attempt)
     {
-        using type = typename std::remove_reference<Attempt>::type;
+        held<typename std::remove_reference<Attempt>::type> h = {attempt};
+        ending end = {&call_};
 
-        return bide_call_run(&call_, policy, run_attempt<type>,
-                             const_cast<void *>(
-                                 static_cast<const void *>(&attempt)));
+        return bide_call_run(&call_, policy, h.make, &h);
     }
 
     const bide_result &result() const noexcept { return *bide_call_result(&call_); }
@@ -39,10 +38,20 @@ public:
 
 private:
     template <class Attempt>
-    static bide_outcome run_attempt(const bide_attempt *a, void *attempt)
-    {
-        return (*static_cast<Attempt *>(attempt))(*a);
-    }
+    struct held {
+        Attempt &attempt;
+
+        static bide_outcome make(const bide_attempt *a, void *self)
+        {
+            return static_cast<held *>(self)->attempt(*a);
+        }
+    };
+
+    struct ending { /* of a run that an exception leaves */
+        bide_call *call;
+
+        ~ending() { bide_call_abandon(call); }
+    };
 
     bide_call call_;
 };

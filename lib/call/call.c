@@ -16,6 +16,9 @@
 #include "guard.h"
 #include "wait.h"
 
+_Static_assert(sizeof(struct bide_call) == 512, "as promised");
+_Static_assert(sizeof(struct call) <= sizeof(struct bide_call), "fits");
+
 /* ---- time ---- */
 
 /* Clears the fields that only a call with failures or rules uses. */
@@ -92,6 +95,7 @@ leave_call(struct call *k)
     struct bide *b = load_relaxed(&k->policy)->bide;
 
     k->state = CALL_IDLE;
+    k->attempt.bide = NULL;
     store_relaxed(&k->policy, NULL);
     if (w) {
         store_relaxed(&k->watch, NULL);
@@ -149,11 +153,35 @@ call_stop(struct call *k)
     return BIDE_DONE;
 }
 
+enum bide_next
+call_next(const struct call *k)
+{
+    return !call_is_live(k)           ? BIDE_DONE
+           : k->state == CALL_ATTEMPT ? BIDE_RUNNING
+                                      : BIDE_WAIT;
+}
+
+void
+call_lost(struct call *k)
+{
+    if (call_is_live(k)) {
+        call_stop(k);
+    }
+    /* The attempts of both: whatever they did, they were made. */
+    k->result = (struct bide_result){
+        .verdict = BIDE_CANCELLED,
+        .reason = BIDE_BY_CANCELLED,
+        .attempts = 1 + (k->result.verdict ? k->result.attempts : 0),
+        .outcome = k->result.outcome};
+}
+
 /* ---- the beginning ---- */
 
 void
-call_init(struct call *k)
+bide_call_init(struct bide_call *c)
 {
+    struct call *k = call_of(c);
+
     atomic_init(&k->policy, NULL);
     atomic_init(&k->watch, NULL);
     atomic_init(&k->cancelled, 0);
@@ -163,6 +191,8 @@ call_init(struct call *k)
     k->data = NULL;
     k->work = NULL;
     k->result.verdict = BIDE_UNFINISHED;
+    k->attempt = (struct bide_attempt){.timeout_ns = UINT64_MAX,
+                                       .deadline_ns = UINT64_MAX};
 }
 
 /* Makes the call one of `p` in progress, before its first attempt. */
@@ -252,7 +282,11 @@ call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
     uint32_t gate = call_gate(p, &cell);
 
     if (__builtin_expect(call_is_live(k), 0)) {
+        struct bide_work *work = k->work; /* the new call gets it */
+
+        k->work = NULL;
         call_stop(k);
+        k->work = work;
     }
     enter_call(k, p, w);
     running_begin(p->bide);

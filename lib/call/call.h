@@ -42,8 +42,6 @@ struct call {
     uint64_t look_ns;                 /* when it looks for changes next */
     struct machine machine;
 };
-_Static_assert(sizeof(struct bide_call) == 512, "as promised");
-_Static_assert(sizeof(struct call) <= sizeof(struct bide_call), "fits");
 
 static inline struct call *
 call_of(struct bide_call *c)
@@ -66,8 +64,6 @@ call_is_cancelled(const struct call *k)
 /* Reports whether a call with a bit of GATE_SLOW must read the rules, except
  * because of GATE_LOOKS. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
-/* Sets up a call, as bide_call_init. */
-void call_init(struct call *k);
 /* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
  * NULL.  Returns BIDE_GO (CALL_READY), or BIDE_DONE if it was refused. */
 enum bide_next call_begin(struct call *k, struct bide_policy *p,
@@ -83,6 +79,10 @@ enum bide_next call_adopt(struct call *k, struct bide_policy *p,
                           uint64_t end_ticks);
 /* Ends a call as cancelled.  Returns BIDE_DONE. */
 enum bide_next call_stop(struct call *k);
+/* Returns what the caller of the call must do next. */
+enum bide_next call_next(const struct call *k);
+/* Ends a call that its own attempt has begun again as cancelled. */
+void call_lost(struct call *k);
 /* Pass the cancellation to the machine; end a call whose machine has ended. */
 void call_cancel_machine(struct call *k, uint64_t now_ns);
 void call_finish(struct call *k, uint64_t now_ns);

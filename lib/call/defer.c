@@ -280,7 +280,7 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
     return taken;
 }
 
-/* As take_due, but waits until wait_until_ns. */
+/* As take_due, but waits until wait_until_ns or a signal. */
 static int
 take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
              struct bide_deferred **pieces, struct deferred_item *items,
@@ -299,7 +299,9 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
         next = next < wait_until_ns ? next : wait_until_ns;
         if (next > now) {
             next = next - now < LOOK_EVERY_NS ? next : now + LOOK_EVERY_NS;
-            registry_sleep_until(p->bide, &c->arrivals, seen, next);
+            if (!registry_sleep_until(p->bide, &c->arrivals, seen, next)) {
+                return 0;
+            }
         }
     }
 }

@@ -3,22 +3,30 @@
 #include "call.h"
 #include "count.h"
 
-#include <limits.h>
-
 #include "guard.h"
 #include "wait.h"
 
-/* Runs attempts and sleeps until the call has ended. */
+/* Runs attempts and sleeps until the call has ended.  An attempt may have used
+ * the call itself: then its first outcome counts, or the call is lost. */
 static enum bide_verdict
 run_to_end(struct call *k, enum bide_next next, bide_attempt_fn *fn, void *arg)
 {
+    uint64_t serial = k->serial;
+
     while (next != BIDE_DONE) {
         if (next == BIDE_WAIT) {
             next = wait_sleep(k, false);
-            continue;
+        } else if (!call_start_attempt(k)) {
+            next = BIDE_DONE;
+        } else {
+            struct bide_outcome o = fn(&k->attempt, arg);
+
+            if (__builtin_expect(k->serial != serial, 0)) {
+                call_lost(k);
+            }
+            next = k->state == CALL_ATTEMPT ? call_end_attempt(k, o)
+                                            : call_next(k);
         }
-        next = call_start_attempt(k) ? call_end_attempt(k, fn(&k->attempt, arg))
-                                     : BIDE_DONE;
     }
     return k->result.verdict;
 }
@@ -58,22 +66,6 @@ bide_call_run_out(struct bide_call *c, struct bide_policy *p,
     return bide_call_run(c, p, run_attempt_out, &(struct attempt_out){fn, arg});
 }
 
-int
-bide_attempt_poll_ms(const struct bide_attempt *attempt)
-{
-    uint64_t now_ns, left_ms;
-
-    if (attempt->deadline_ns == UINT64_MAX) {
-        return -1;
-    }
-    now_ns = registry_now_ns(attempt->bide);
-    if (now_ns >= attempt->deadline_ns) {
-        return 0;
-    }
-    left_ms = (attempt->deadline_ns - now_ns - 1) / 1000000 + 1;
-    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
-}
-
 /* ---- bide_run ---- */
 
 /* Runs a whole call. */
@@ -94,7 +86,7 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     struct bide_call c;
     struct call *k = call_of(&c);
 
-    call_init(k);
+    bide_call_init(&c);
     return run_to_end(k, call_adopt(k, p, first, ticks[0], ticks[1]), fn, arg);
 }
 

@@ -2,18 +2,13 @@
  * steps for event loops. */
 #include "call.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "defer.h"
 #include "wait.h"
 
 /* ---- setting up ---- */
-
-void
-bide_call_init(struct bide_call *c)
-{
-    call_init(call_of(c));
-}
 
 size_t
 bide_call_size(void)
@@ -124,10 +119,7 @@ bide_try_next(struct bide_try *t)
     struct call *k = call_of(t->call);
 
     if (k->serial != t->serial) {
-        /* The block began the call again, which abandoned this one. */
-        bide_call_abandon(t->call);
-        k->result = (struct bide_result){.verdict = BIDE_CANCELLED,
-                                         .reason = BIDE_BY_CANCELLED};
+        call_lost(k);
         t->call = NULL;
         return 0;
     }
@@ -201,15 +193,6 @@ bide_call_is_cancelled(const struct bide_call *c)
 
 /* ---- steps ---- */
 
-/* Returns what the caller of a call must do next. */
-static enum bide_next
-next_of(const struct call *k)
-{
-    return !call_is_live(k)           ? BIDE_DONE
-           : k->state == CALL_ATTEMPT ? BIDE_RUNNING
-                                      : BIDE_WAIT;
-}
-
 static enum bide_next
 start_if_go(struct call *k, enum bide_next next)
 {
@@ -231,7 +214,7 @@ bide_step_ended(struct bide_call *c, struct bide_outcome o)
 {
     struct call *k = call_of(c);
 
-    return k->state == CALL_ATTEMPT ? call_end_attempt(k, o) : next_of(k);
+    return k->state == CALL_ATTEMPT ? call_end_attempt(k, o) : call_next(k);
 }
 
 enum bide_next
@@ -246,7 +229,7 @@ bide_step_resume(struct bide_call *c)
     struct call *k = call_of(c);
 
     return k->state == CALL_WAITING ? start_if_go(k, wait_resume(k))
-                                    : next_of(k);
+                                    : call_next(k);
 }
 
 enum bide_next
@@ -255,7 +238,7 @@ bide_step_wait(struct bide_call *c)
     struct call *k = call_of(c);
 
     return k->state == CALL_WAITING ? start_if_go(k, wait_sleep(k, true))
-                                    : next_of(k);
+                                    : call_next(k);
 }
 
 uint64_t
@@ -265,11 +248,51 @@ bide_step_deadline_ns(const struct bide_call *c)
 
     switch (k->state) {
     case CALL_WAITING:
-        return k->machine.wake_ns < k->look_ns ? k->machine.wake_ns
-                                               : k->look_ns;
+        return call_is_cancelled(k)              ? 0
+               : k->machine.wake_ns < k->look_ns ? k->machine.wake_ns
+                                                 : k->look_ns;
     case CALL_ATTEMPT:
         return k->attempt.deadline_ns;
     default:
         return UINT64_MAX;
     }
+}
+
+/* ---- time ---- */
+
+uint64_t
+bide_now_ns(const struct bide *b)
+{
+    return registry_now_ns(b);
+}
+
+/* Returns the time until `until_ns` as poll(2) takes it. */
+static int
+poll_ms(const struct bide *b, uint64_t until_ns)
+{
+    uint64_t now_ns, left_ms;
+
+    if (until_ns == UINT64_MAX) {
+        return -1;
+    }
+    now_ns = b ? registry_now_ns(b) : UINT64_MAX; /* no call in progress */
+    if (now_ns >= until_ns) {
+        return 0;
+    }
+    left_ms = (until_ns - now_ns - 1) / 1000000 + 1;
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
+}
+
+int
+bide_attempt_poll_ms(const struct bide_attempt *attempt)
+{
+    return poll_ms(attempt->bide, attempt->deadline_ns);
+}
+
+int
+bide_step_poll_ms(const struct bide_call *c)
+{
+    const struct bide_policy *p = bide_call_policy(c);
+
+    return poll_ms(p ? p->bide : NULL, bide_step_deadline_ns(c));
 }

@@ -105,7 +105,8 @@ read_options(const struct bide_options *options, size_t size,
 {
     const struct bide_clock *clock;
 
-    if (!options || known_copy(out, sizeof(*out), options, size) != 0) {
+    if (!options ||
+        known_copy(out, sizeof(*out), options, size, KNOWN_OPTIONS) != 0) {
         return BIDE_EINVAL;
     }
     clock = out->clock;
@@ -133,8 +134,8 @@ bide_open_with(const struct bide_options *options, size_t size,
     if (!b) {
         return BIDE_ENOMEM;
     }
-    if (o.hooks &&
-        known_copy(&b->hooks, sizeof(b->hooks), o.hooks, o.hooks_size) != 0) {
+    if (o.hooks && known_copy(&b->hooks, sizeof(b->hooks), o.hooks,
+                              o.hooks_size, KNOWN_HOOKS) != 0) {
         free(b);
         return BIDE_EINVAL;
     }

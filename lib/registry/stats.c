@@ -43,7 +43,7 @@ bide_read_stats(struct bide_policy *p, size_t size, struct bide_stats *out)
     const struct home *h;
     struct bide_stats stats;
 
-    if (!p || !out) {
+    if (!p || !out || size < KNOWN_STATS) {
         return BIDE_EINVAL;
     }
     r = malloc(sizeof(*r));

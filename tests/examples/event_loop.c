@@ -1,62 +1,97 @@
-/* Two calls in one thread.  A real program starts the attempt of a
- * request at BIDE_GO, and calls bide_step_ended when its answer has
- * arrived.  Here each answer is there at once. */
+/* Two calls in one thread.  An attempt sends its request at BIDE_GO and
+ * ends when its answer is readable, or at its deadline. */
 #include <bide.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { REQUESTS = 2 };
 
 struct request {
     struct bide_call call;
-    enum bide_next next;
+    int answer; /* readable when it is there; -1: none is expected */
 };
 
-/* Each server is down for its first attempt. */
-static struct bide_outcome
-send_request(const struct bide_attempt *attempt)
+static int running = REQUESTS;
+
+/* Sends a request.  Here the answer is readable at once. */
+static void
+send_request(struct request *r)
 {
-    return bide_http(attempt->number == 1 ? 503 : 200, NULL);
+    r->answer = eventfd(1, EFD_CLOEXEC);
 }
 
-/* Goes on with a request until it waits or has ended. */
-static void
-advance(struct request *r)
+/* Reads an answer.  Each server is down for its first attempt. */
+static struct bide_outcome
+read_answer(struct request *r)
 {
-    const struct bide_attempt *attempt = bide_call_attempt(&r->call);
+    uint32_t number = bide_call_attempt(&r->call)->number;
+
+    close(r->answer);
+    r->answer = -1;
+    return bide_http(number == 1 ? 503 : 200, NULL);
+}
+
+/* Does what the call needs now. */
+static void
+follow(struct request *r, enum bide_next next)
+{
     const struct bide_result *result = bide_call_result(&r->call);
 
-    while (r->next == BIDE_GO) {
-        r->next = bide_step_ended(&r->call, send_request(attempt));
-    }
-    if (r->next == BIDE_DONE) {
+    if (next == BIDE_GO) {
+        send_request(r);
+    } else if (next == BIDE_DONE) {
         printf("%s\n", bide_verdict_name(result->verdict));
+        running--;
     }
 }
 
-/* Returns the time until `until_ns` as poll(2) takes it, rounded up. */
-static int
-poll_ms(uint64_t until_ns)
+/* Ends or resumes a call whose time has come. */
+static void
+take_turn(struct request *r, int is_readable)
 {
-    struct timespec now;
-    uint64_t now_ns;
+    int is_due = bide_step_poll_ms(&r->call) == 0;
 
-    if (until_ns == UINT64_MAX) {
-        return -1;
+    if (is_readable) {
+        follow(r, bide_step_ended(&r->call, read_answer(r)));
+    } else if (r->answer < 0 && bide_call_policy(&r->call)) {
+        follow(r, bide_step_resume(&r->call));
+    } else if (r->answer >= 0 && is_due) {
+        close(r->answer);
+        r->answer = -1;
+        follow(r, bide_step_ended(&r->call, bide_errno(ETIMEDOUT)));
     }
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-    if (now_ns >= until_ns) {
-        return 0;
+}
+
+/* Waits for an answer, a change of a policy, or the next deadline. */
+static void
+wait_for_events(struct request *requests, struct bide_watch *watch,
+                struct pollfd *fds)
+{
+    int wait_ms = -1;
+
+    for (int i = 0; i < REQUESTS; i++) {
+        int ms = bide_step_poll_ms(&requests[i].call);
+
+        fds[i] = (struct pollfd){requests[i].answer, POLLIN, 0};
+        if (ms >= 0 && (wait_ms < 0 || ms < wait_ms)) {
+            wait_ms = ms;
+        }
     }
-    return (int)((until_ns - now_ns) / 1000000 + 1);
+    fds[REQUESTS] = (struct pollfd){bide_watch_fd(watch), POLLIN, 0};
+    poll(fds, REQUESTS + 1, wait_ms);
+    if (fds[REQUESTS].revents) {
+        bide_watch_clear(watch);
+    }
 }
 
 int
 main(void)
 {
     struct request requests[REQUESTS];
+    struct pollfd fds[REQUESTS + 1];
     struct bide_policy *policy;
     struct bide_watch *watch;
     struct bide *bide;
@@ -65,6 +100,7 @@ main(void)
         bide_declare(bide, "[fetch]\n"
                            "attempts = 3\n"
                            "wait_initial = 10ms\n"
+                           "attempt_timeout = 2s\n"
                            "retry_on = transient\n") ||
         bide_lookup(bide, "fetch", NULL, &policy) ||
         bide_watch_new(bide, &watch)) {
@@ -74,31 +110,13 @@ main(void)
         struct request *r = &requests[i];
 
         bide_call_init(&r->call);
-        r->next = bide_step_begin(&r->call, policy, watch);
-        advance(r);
+        r->answer = -1;
+        follow(r, bide_step_begin(&r->call, policy, watch));
     }
-    for (;;) {
-        struct pollfd changes = {bide_watch_fd(watch), POLLIN, 0};
-        uint64_t until_ns = UINT64_MAX;
-
+    while (running > 0) {
+        wait_for_events(requests, watch, fds);
         for (int i = 0; i < REQUESTS; i++) {
-            uint64_t due_ns = bide_step_deadline_ns(&requests[i].call);
-
-            until_ns = due_ns < until_ns ? due_ns : until_ns;
-        }
-        if (until_ns == UINT64_MAX) {
-            break; /* all calls have ended */
-        }
-        if (poll(&changes, 1, poll_ms(until_ns)) > 0) {
-            bide_watch_clear(watch);
-        }
-        for (int i = 0; i < REQUESTS; i++) {
-            struct request *r = &requests[i];
-
-            if (r->next == BIDE_WAIT) {
-                r->next = bide_step_resume(&r->call);
-                advance(r);
-            }
+            take_turn(&requests[i], fds[i].revents != 0);
         }
     }
     bide_watch_free(watch);

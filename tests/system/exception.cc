@@ -9,6 +9,12 @@ fail(const char *what)
     throw std::runtime_error(what);
 }
 
+static bide_outcome
+succeed(const bide_attempt &)
+{
+    return bide_ok();
+}
+
 int
 main()
 {
@@ -50,6 +56,17 @@ main()
         bide_step_begin(call.get(), p, nullptr);
     }
     bide_call tried = {};
+    bide_scoped_call left;
+
+    try { // an exception that leaves a run ends its call at once
+        left.run(p, [](const bide_attempt &) { return bide_errno(fail("left")); });
+    } catch (const std::runtime_error &) {
+        caught++;
+    }
+    if (left.result().verdict != BIDE_CANCELLED || bide_call_policy(left.get()) ||
+        left.run(p, succeed) != BIDE_SUCCEEDED) {
+        return 6;
+    }
 
     try {
         BIDE_TRY(&tried, p)
@@ -74,5 +91,5 @@ main()
     bide_stats stats;
 
     bide_read_stats(p, sizeof(stats), &stats);
-    return attempts == 6 && caught == 5 && stats.cancelled == 7 && stats.succeeded == 2 && bide_close(b) == 0 ? 0 : 4;
+    return attempts == 6 && caught == 6 && stats.cancelled == 8 && stats.succeeded == 3 && bide_close(b) == 0 ? 0 : 4;
 }

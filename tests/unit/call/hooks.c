@@ -123,28 +123,28 @@ hooks_get_the_call_with_its_data_and_scope(void **state)
     assert_null(bide_call_data(&c));
 }
 
-/* A program built with an earlier header has a smaller structure. */
+/* Otherwise a program that forgets the size has no hooks without a word. */
 static void
-hooks_that_the_caller_does_not_know_are_none(void **state)
+sizes_that_no_header_had_are_refused(void **state)
 {
+    static const size_t hooks_sizes[] = {
+        0, 3, 8, offsetof(struct bide_hooks, on_status)};
     struct scene *s = *state;
-    struct diary d = {0};
-    struct bide_hooks hooks;
-    struct bide_options o = {.dir = s->dir,
-                             .hooks = &hooks,
-                             .hooks_size =
-                                 offsetof(struct bide_hooks, before_wait)};
-    const struct bide_outcome bad = bide_http(503, NULL);
+    struct bide_hooks hooks = {.before_attempt = before_attempt};
+    struct bide_options o = {.dir = s->dir, .hooks = &hooks};
+    struct bide *b = NULL;
 
     scene_init(s);
-    scene_apply(s, "[shop]\nattempts = 2\nwait = none\n");
-    memset(&hooks, 0xa5, sizeof(hooks));
-    hooks.arg = &d;
-    hooks.before_attempt = before_attempt;
-    hooks.after_attempt = NULL;
+    for (size_t i = 0; i < COUNT(hooks_sizes); i++) {
+        o.hooks_size = hooks_sizes[i];
+        assert_int_equal(bide_open_with(&o, sizeof(o), &b), BIDE_EINVAL);
+    }
+    o.hooks_size = sizeof(hooks);
+    for (size_t size = 0; size < sizeof(o); size += 4) {
+        assert_int_equal(bide_open_with(&o, size, &b), BIDE_EINVAL);
+    }
+    assert_null(b);
     assert_int_equal(bide_open_with(&o, sizeof(o), &s->b), 0);
-    scene_run(s, "shop", &bad, 1, NULL);
-    assert_string_equal(d.text, "before shop 1;before shop 2;");
 }
 
 /* A later header may have more fields: only 0 is accepted in them. */
@@ -183,7 +183,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         SCENE(hooks_run_in_the_order_of_events),
         SCENE(hooks_get_the_call_with_its_data_and_scope),
-        SCENE(hooks_that_the_caller_does_not_know_are_none),
+        SCENE(sizes_that_no_header_had_are_refused),
         SCENE(options_that_the_library_does_not_know_are_refused),
     };
 

@@ -10,14 +10,15 @@ fields_that_are_not_known_must_be_0(void **state)
 
     (void)state;
     memset(to, 0xa5, sizeof(to));
-    assert_int_equal(known_copy(to, sizeof(to), from, sizeof(from)), 0);
+    assert_int_equal(known_copy(to, sizeof(to), from, sizeof(from), 2), 0);
     assert_memory_equal(to, "\1\2\3\4\0\0", 6);
     from[7] = 1;
     from[0] = 9;
-    assert_int_equal(known_copy(to, sizeof(to), from, sizeof(from)), -1);
+    assert_int_equal(known_copy(to, sizeof(to), from, sizeof(from), 2), -1);
     assert_memory_equal(to, "\1\2\3\4\0\0", 6); /* untouched */
-    assert_int_equal(known_copy(to, sizeof(to), from, 2), 0);
+    assert_int_equal(known_copy(to, sizeof(to), from, 2, 2), 0);
     assert_memory_equal(to, "\11\2\0\0\0\0", 6);
+    assert_int_equal(known_copy(to, sizeof(to), from, 1, 2), -1);
 }
 
 /* Reads statistics into memory of which the caller says that it has `size`
@@ -45,7 +46,7 @@ statistics_stay_within_the_callers_structure(void **state)
     scene_run(s, "shop", &ok, 1, NULL);
     all = scene_stats(s, "shop");
     assert_int_equal(all.succeeded, 1);
-    for (size_t size = 0; size <= ROOM; size += 8) {
+    for (size_t size = KNOWN_STATS; size <= ROOM; size += 8) {
         size_t both = size < KNOWN ? size : KNOWN;
 
         read_stats_of_size(s, size, memory, ROOM);
@@ -55,8 +56,11 @@ statistics_stay_within_the_callers_structure(void **state)
         }
     }
     assert_int_equal(bide_read_stats(NULL, sizeof(all), &all), BIDE_EINVAL);
-    assert_int_equal(bide_read_stats(scene_policy(s, "shop"), 8, NULL),
+    assert_int_equal(bide_read_stats(scene_policy(s, "shop"), ROOM, NULL),
                      BIDE_EINVAL);
+    assert_int_equal(
+        bide_read_stats(scene_policy(s, "shop"), KNOWN_STATS - 1, &all),
+        BIDE_EINVAL);
     assert_int_equal(all.succeeded, 1);
 }
 
