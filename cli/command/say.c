@@ -327,7 +327,10 @@ count_faults_of(const struct faults *faults, size_t first)
     return count;
 }
 
-int
+/* Prints each fault with its file and line, then the number of faults in each
+ * file, and `outcome` ("nothing was changed"; NULL: none).  Returns the exit
+ * status. */
+static int
 say_faults(const struct faults *faults, const char *outcome)
 {
     size_t last = 0;

@@ -71,11 +71,6 @@ int say_unless_found(struct admin *registry, const char *name,
 int say_no_version(struct admin *registry, const char *name, uint32_t version,
                    int rc);
 
-/* Prints each fault with its file and line, then the number of faults in each
- * file, and `outcome` ("nothing was changed"; NULL: none).  Returns the exit
- * status. */
-int say_faults(const struct faults *faults, const char *outcome);
-
 /* Prints the warnings of something that was accepted, and frees them. */
 void say_warnings(struct faults *faults);
 

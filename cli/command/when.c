@@ -34,47 +34,45 @@ days_between(struct tm from, struct tm to)
     return years > 0 ? 366 : -366;
 }
 
+static struct brief
+write_local(uint64_t ns, const char *format)
+{
+    struct tm when = local_time(ns);
+    struct brief out;
+
+    strftime(out.text, sizeof(out.text), format, &when);
+    return out;
+}
+
 struct brief
 when_write(uint64_t when_ns, uint64_t now_ns)
 {
-    struct tm when = local_time(when_ns);
-    int days = days_between(when, local_time(now_ns));
-    struct brief out;
+    int days = days_between(local_time(when_ns), local_time(now_ns));
 
-    strftime(out.text, sizeof(out.text),
-             days == 0   ? "today %H:%M:%S"
-             : days == 1 ? "yesterday %H:%M:%S"
-                         : "%Y-%m-%d %H:%M:%S",
-             &when);
-    return out;
+    return write_local(when_ns, days == 0   ? "today %H:%M:%S"
+                                : days == 1 ? "yesterday %H:%M:%S"
+                                            : "%Y-%m-%d %H:%M:%S");
 }
 
 struct brief
 when_write_iso(uint64_t when_ns)
 {
-    struct tm when = local_time(when_ns);
-    struct brief out;
-
-    strftime(out.text, sizeof(out.text), "%Y-%m-%d %H:%M:%S", &when);
-    return out;
+    return write_local(when_ns, "%Y-%m-%d %H:%M:%S");
 }
 
 struct brief
 when_write_until(uint64_t when_ns, uint64_t now_ns)
 {
-    struct tm when = local_time(when_ns);
-    int days = days_between(local_time(now_ns), when);
+    int days = days_between(local_time(now_ns), local_time(when_ns));
     uint64_t left = when_ns > now_ns ? when_ns - now_ns : 0;
     uint64_t step = left < 2 * MINUTE_NS ? SECOND_NS : MINUTE_NS;
+    const char *format = days == 0   ? "%H:%M"
+                         : days == 1 ? "tomorrow %H:%M"
+                                     : "%Y-%m-%d %H:%M";
     struct brief out;
-    char at[24];
 
-    strftime(at, sizeof(at),
-             days == 0   ? "%H:%M"
-             : days == 1 ? "tomorrow %H:%M"
-                         : "%Y-%m-%d %H:%M",
-             &when);
-    snprintf(out.text, sizeof(out.text), "%s (in %.30s)", at,
+    snprintf(out.text, sizeof(out.text), "%.24s (in %.30s)",
+             write_local(when_ns, format).text,
              duration_round((left + step / 2) / step * step).text);
     return out;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/deferred.h"
+#include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
@@ -29,6 +29,11 @@ work_failed(int rc, const char *what)
 
     if (rc == BIDE_ENOMEM) {
         return say_no_memory();
+    }
+    if (rc == BIDE_ENOWORK) {
+        say("%s: no such deferred work", what);
+        say("it was done, dropped, or never stored; see: bide deferred list");
+        return STATUS_ABSENT;
     }
     say_why(what, *why ? why : bide_strerror(rc));
     return say_status(rc);
@@ -75,14 +80,6 @@ work_id(const char *text, uint64_t *out)
     }
     *out = id;
     return 0;
-}
-
-int
-work_no_id(const char *text)
-{
-    say("%s: no such deferred work", text);
-    say("it was done, dropped, or never stored; see: bide deferred list");
-    return STATUS_ABSENT;
 }
 
 /* Reports whether the counts are those of the policy `arg`, which ends
@@ -469,9 +466,7 @@ deferred_show_command(struct command_line *line)
         return status;
     }
     rc = deferred_get(d, id, &item);
-    if (rc == BIDE_ENOWORK) {
-        status = work_no_id(line->operands[0]);
-    } else if (rc) {
+    if (rc) {
         status = work_failed(rc, line->operands[0]);
     } else {
         status = show_item(line, &item);

@@ -25,14 +25,13 @@ int work_queue(struct command_line *line, const char *name,
 /* Says on standard error how much work may be missing, if any. */
 void work_say_lost(struct deferred *d);
 
-/* Prints an error of the queue as "WHAT: WHY".  Returns the exit status. */
+/* Prints an error of the queue as "WHAT: WHY"; for BIDE_ENOWORK, `what` is the
+ * ID.  Returns the exit status. */
 int work_failed(int rc, const char *what);
 
 /* Reads the ID of a piece of work.  Returns 0, or the exit status after an
  * error message. */
 int work_id(const char *text, uint64_t *out);
-/* Prints that no piece has the ID `text`.  Returns STATUS_ABSENT. */
-int work_no_id(const char *text);
 
 /* The filter of --dead, --error, --since and --until.  The times are compared
  * with the time when the work was stored. */

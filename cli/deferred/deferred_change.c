@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "admin/change.h"
-#include "admin/deferred.h"
+#include "admin/open.h"
 #include "base/array.h"
 #include "call/defer.h"
 #include "cli/command/say.h"
@@ -169,8 +169,6 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         if (*item.policy) {
             admin_deferred_arrived(a, item.policy);
         }
-    } else if (rc == BIDE_ENOWORK) {
-        status = work_no_id(text);
     } else {
         status = work_failed(rc, text);
     }

@@ -58,19 +58,14 @@ exec_group_is_empty(pid_t group)
     return zombie && !running;
 }
 
-/* The process groups that the guard watches; 0: a free entry. */
-struct guarded_groups {
-    pid_t list[EXEC_GUARDED];
-};
-
-/* Replaces the first entry that equals `old` by `group`; if there is none, does
- * nothing. */
+/* Replaces the first entry of the EXEC_GUARDED that equals `old` by `group`; if
+ * there is none, does nothing.  0: a free entry. */
 static void
-replace_group(struct guarded_groups *g, pid_t old, pid_t group)
+replace_group(pid_t *groups, pid_t old, pid_t group)
 {
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
-        if (g->list[i] == old) {
-            g->list[i] = group;
+        if (groups[i] == old) {
+            groups[i] = group;
             return;
         }
     }
@@ -78,37 +73,37 @@ replace_group(struct guarded_groups *g, pid_t old, pid_t group)
 
 /* Removes the groups that are empty.  Returns the number of groups left. */
 static size_t
-forget_empty_groups(struct guarded_groups *g)
+forget_empty_groups(pid_t *groups)
 {
     size_t left = 0;
 
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
-        if (g->list[i] > 0 && exec_group_is_empty(g->list[i])) {
-            g->list[i] = 0;
+        if (groups[i] > 0 && exec_group_is_empty(groups[i])) {
+            groups[i] = 0;
         }
-        left += g->list[i] > 0;
+        left += groups[i] > 0;
     }
     return left;
 }
 
 static void
-end_groups(struct guarded_groups *g)
+end_groups(pid_t *groups)
 {
     const struct timespec look = {0, (long)EXEC_LOOK_NS};
 
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
-        if (g->list[i] > 0) {
-            kill(-g->list[i], SIGTERM);
-            kill(-g->list[i], SIGCONT); /* it may be stopped */
+        if (groups[i] > 0) {
+            kill(-groups[i], SIGTERM);
+            kill(-groups[i], SIGCONT); /* it may be stopped */
         }
     }
-    for (uint64_t ns = 0; forget_empty_groups(g) && ns < EXEC_GRACE_NS;
+    for (uint64_t ns = 0; forget_empty_groups(groups) && ns < EXEC_GRACE_NS;
          ns += EXEC_LOOK_NS) {
         nanosleep(&look, NULL);
     }
     for (size_t i = 0; i < EXEC_GUARDED; i++) {
-        if (g->list[i] > 0) {
-            kill(-g->list[i], SIGKILL);
+        if (groups[i] > 0) {
+            kill(-groups[i], SIGKILL);
         }
     }
 }
@@ -137,7 +132,7 @@ static _Noreturn void
 run_guard(int fd)
 {
     sigset_t all;
-    struct guarded_groups groups = {{0}};
+    pid_t groups[EXEC_GUARDED] = {0};
     pid_t message;
     ssize_t n;
 
@@ -149,12 +144,12 @@ run_guard(int fd)
     do {
         n = read(fd, &message, sizeof(message));
         if (n == (ssize_t)sizeof(message) && message > 0) {
-            replace_group(&groups, 0, message);
+            replace_group(groups, 0, message);
         } else if (n == (ssize_t)sizeof(message) && message < 0) {
-            replace_group(&groups, -message, 0);
+            replace_group(groups, -message, 0);
         }
     } while (n > 0 || (n < 0 && errno == EINTR));
-    end_groups(&groups);
+    end_groups(groups);
     _exit(0);
 }
 

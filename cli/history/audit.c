@@ -11,13 +11,13 @@
 #include "base/array.h"
 #include "base/duration.h"
 #include "base/draft.h"
-#include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/policy/difference.h"
 #include "policy/policy.h"
 #include "record/past.h"
+#include "rule/alarm.h"
 #include "rule/breaker.h"
 #include "store/history/history.h"
 #include "store/policies/record.h"
@@ -191,8 +191,8 @@ add_event(void *arg, const char *name, const char *scope,
     } else if (event->kind == HISTORY_CLOCK || event->kind == HISTORY_ANEW) {
         snprintf(text, sizeof(text), "%s", event->words);
     } else if (event->kind == HISTORY_LEVEL) {
-        snprintf(text, sizeof(text), "%s -> %s%s%s", level_word(event->from),
-                 level_word(event->to), *event->words ? ": " : "",
+        snprintf(text, sizeof(text), "%s -> %s%s%s", alarm_word(event->from),
+                 alarm_word(event->to), *event->words ? ": " : "",
                  event->words);
     } else {
         return 0; /* written by a later version of bide */

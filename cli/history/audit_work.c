@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <bide.h>
-#include "admin/deferred.h"
+#include "admin/open.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "store/queue/queue.h"

@@ -66,9 +66,7 @@ uint64_t history_step_ns(enum history_by by);
 /* Sets who, note, when_ns, force_ns.  Returns like history_read_rows. */
 int history_versions(struct command_line *line, struct history_rows *rows);
 
-/* history_json and history_print return 0 or BIDE_ENOMEM. */
-int history_json(const struct history_rows *rows);
-int history_print(const struct history_rows *rows);
+int history_json(const struct history_rows *rows); /* 0 or BIDE_ENOMEM */
 void history_csv(const struct history_rows *rows);
 void history_plot(const struct history_rows *rows); /* history_plot.c */
 /* Prints on stderr that `count` records or pages are damaged. */

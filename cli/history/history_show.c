@@ -139,19 +139,6 @@ add_beside_changes(struct table *t, const struct history_rows *rows,
     }
 }
 
-static void
-write_lower(const char *title, char out[16])
-{
-    size_t i = 0;
-
-    for (; title[i] && i < 15; i++) {
-        out[i] =
-            (char)(title[i] >= 'A' && title[i] <= 'Z' ? title[i] - 'A' + 'a'
-                                                      : title[i]);
-    }
-    out[i] = '\0';
-}
-
 static int
 print_beside(const struct history_rows *rows)
 {
@@ -172,7 +159,10 @@ print_beside(const struct history_rows *rows)
         if (!has_figure(rows, k)) {
             continue;
         }
-        write_lower(figure_title(k), lower);
+        snprintf(lower, sizeof(lower), "%s", figure_title(k));
+        for (char *c = lower; *c; c++) {
+            *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+        }
         table_row_of(t, lower);
         for (size_t i = first; i < rows->count; i++) {
             table_cell(t, i - first + 1, "%s",
@@ -291,8 +281,8 @@ print_no_calls(const struct history_rows *rows)
     puts(".");
 }
 
-int
-history_print(const struct history_rows *rows)
+static int
+print_history_text(const struct history_rows *rows)
 {
     int rc;
 
@@ -346,7 +336,7 @@ print_history(struct command_line *line, struct history_rows *rows)
         history_csv(rows);
     } else {
         rc = line->option[OPTION_JSON] ? history_json(rows)
-                                       : history_print(rows);
+                                       : print_history_text(rows);
     }
     return rc ? say_no_memory() : STATUS_DONE;
 }

@@ -13,13 +13,13 @@
 #include "base/duration.h"
 #include "base/failure.h"
 #include "cli/command/explain.h"
-#include "cli/command/level.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "record/past.h"
+#include "rule/alarm.h"
 #include "store/history/recording.h"
 
 enum { RUNNING_MAX = 16 /* limit of running --on-change commands */ };
@@ -27,8 +27,6 @@ enum { RUNNING_MAX = 16 /* limit of running --on-change commands */ };
 struct recorder {
     struct command_line *line;
     struct recorder_options how;
-    bool periodic;         /* --every is given */
-    const char *on_change; /* NULL: none */
     char said[1536]; /* the last failure, so that it is printed only once */
     int running;     /* number of --on-change commands that run */
 };
@@ -43,7 +41,6 @@ read_duration(struct command_line *line, enum option option, uint64_t least_ns,
 {
     const char *text = line->option[option];
     struct duration_fault fault;
-    char least[32];
 
     *out = preset_ns;
     if (!text) {
@@ -56,7 +53,7 @@ read_duration(struct command_line *line, enum option option, uint64_t least_ns,
     if (*out < least_ns || *out == DURATION_NONE) {
         return say_usage(line, "--%s %s: must be at least %s",
                          option_rows[option].name, text,
-                         duration_write(least_ns, least, sizeof(least)));
+                         duration_write(least_ns).text);
     }
     return 0;
 }
@@ -78,8 +75,6 @@ read_recorder_options(struct command_line *line, struct recorder *r)
     int status = 0;
 
     r->line = line;
-    r->periodic = line->option[OPTION_EVERY] != NULL;
-    r->on_change = line->option[OPTION_ON_CHANGE];
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !status; i++) {
         status = read_duration(line, rows[i].option, rows[i].least_ns,
                                rows[i].preset_ns, rows[i].out);
@@ -106,8 +101,8 @@ set_variables(const struct level_change *c)
 {
     char text[32];
     int rc = setenv("BIDE_POLICY", c->name, 1) ||
-             setenv("BIDE_OLD_LEVEL", level_word(c->before), 1) ||
-             setenv("BIDE_LEVEL", level_word(c->now), 1) ||
+             setenv("BIDE_OLD_LEVEL", alarm_word(c->before), 1) ||
+             setenv("BIDE_LEVEL", alarm_word(c->now), 1) ||
              setenv("BIDE_WHY", c->words, 1);
 
     if (c->seen.unclear > 0 || c->seen.damaged) {
@@ -173,8 +168,9 @@ run_on_change(struct recorder *r, const struct level_change *change)
             change->name, RUNNING_MAX);
         return;
     }
-    error =
-        set_variables(change) ? ENOMEM : spawn_command(r->on_change, &child);
+    error = set_variables(change)
+                ? ENOMEM
+                : spawn_command(r->line->option[OPTION_ON_CHANGE], &child);
     if (error) {
         say("--on-change: %s", strerror(error));
     } else {
@@ -224,8 +220,8 @@ print_recording(const struct recorded *done)
     for (size_t i = 0; i < done->change_count; i++) {
         const struct level_change *c = &done->changes[i];
 
-        printf("%s: %s -> %s%s%s\n", c->name, level_word(c->before),
-               level_word(c->now), *c->words ? ": " : "", c->words);
+        printf("%s: %s -> %s%s%s\n", c->name, alarm_word(c->before),
+               alarm_word(c->now), *c->words ? ": " : "", c->words);
     }
     fflush(stdout);
 }
@@ -237,7 +233,7 @@ say_recording_failure(struct recorder *r, int rc)
 {
     struct explained e;
 
-    if (!r->periodic) {
+    if (!r->line->option[OPTION_EVERY]) {
         return say_failure(rc, "history");
     }
     explain(failure_last(), &e);
@@ -282,7 +278,8 @@ record_once(struct recorder *r, struct admin *registry)
     if (r->line->option[OPTION_VERBOSE]) {
         print_recording(&done);
     }
-    for (size_t i = 0; r->on_change && i < done.change_count; i++) {
+    for (size_t i = 0;
+         r->line->option[OPTION_ON_CHANGE] && i < done.change_count; i++) {
         run_on_change(r, &done.changes[i]);
     }
     recorded_free(&done);
@@ -344,7 +341,7 @@ record_command(struct command_line *line)
     if (status) {
         return status;
     }
-    if (r.periodic) {
+    if (line->option[OPTION_EVERY]) {
         return record_periodically(&r);
     }
     status = record_once(&r, line->registry);

@@ -39,7 +39,6 @@ struct list {
     struct admin *registry;
     const char *pattern; /* NULL: all policies */
     struct counts counts;
-    bool as_json;
     bool unread; /* the present policy could not be read */
     struct table *table;
     struct json *object, *array;
@@ -445,7 +444,7 @@ list_policy(void *arg, const struct record *r)
     if (rc != BIDE_ENOMEM) {
         rc = 0;
         read_guards(list, p, c, &guarded);
-        (list->as_json ? put_policy : add_policy_row)(list, r, p, c, &guarded);
+        (list->object ? put_policy : add_policy_row)(list, r, p, c, &guarded);
         list->shown++;
     }
     policy_free(p);
@@ -465,7 +464,7 @@ list_missing(struct list *list)
         counts_find(counts, counts->list[i].cell.name, &c);
         if (c.cell.missing && matches_pattern(list, c.cell.name)) {
             rc = find_undefined(list, &c, &u);
-            (list->as_json ? put_missing : add_missing_row)(list, &c, &u);
+            (list->object ? put_missing : add_missing_row)(list, &c, &u);
             policy_free(u.policy);
             list->shown++;
         }
@@ -489,7 +488,7 @@ print_list(struct list *list)
 {
     int rc = 0;
 
-    if (list->as_json) {
+    if (list->object) {
         return json_out(list->object);
     }
     if (list->shown > 0) {
@@ -518,8 +517,8 @@ print_list(struct list *list)
     return print_notes(&list->notes) ? BIDE_ENOMEM : rc;
 }
 
-static void
-init_list(struct command_line *line, struct list *list)
+int
+list_command(struct command_line *line)
 {
     static const struct table_column columns[] = {
         [POLICY] = {"POLICY", TABLE_NAME},
@@ -533,23 +532,9 @@ init_list(struct command_line *line, struct list *list)
         [BUDGET] = {"BUDGET", TABLE_RIGHT},
         [SLEEPING] = {"SLEEPING", TABLE_RIGHT},
     };
-
-    list->registry = line->registry;
-    list->pattern = line->operands[0];
-    list->as_json = line->option[OPTION_JSON] != NULL;
-    list->now_ns = clock_realtime_ns();
-    if (list->as_json) {
-        list->object = json_object_new();
-        list->array = json_in_array(list->object, "policies");
-    } else {
-        list->table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    }
-}
-
-int
-list_command(struct command_line *line)
-{
-    struct list list = {0};
+    struct list list = {.registry = line->registry,
+                        .pattern = line->operands[0],
+                        .now_ns = clock_realtime_ns()};
     int rc, printed, status;
 
     rc = counts_read(line->registry, NULL, 0, &list.counts);
@@ -558,7 +543,12 @@ list_command(struct command_line *line)
         counts_free(&list.counts);
         return say_failure(rc, "live state");
     }
-    init_list(line, &list);
+    if (line->option[OPTION_JSON]) {
+        list.object = json_object_new();
+        list.array = json_in_array(list.object, "policies");
+    } else {
+        list.table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    }
     rc = admin_each_policy(line->registry, list_policy, &list);
     printed = list_missing(&list);
     printed = print_list(&list) || printed;

@@ -15,7 +15,6 @@
 struct log {
     struct admin *registry;
     bool all; /* the log of all policies, not of one */
-    bool as_json;
     uint64_t now_ns, since_ns;
     struct table *table;
     struct json *object, *array;
@@ -78,7 +77,7 @@ log_change(void *arg, const struct record *r)
     if (rc) {
         return rc;
     }
-    (log->as_json ? log_object : log_row)(log, r, what);
+    (log->table ? log_row : log_object)(log, r, what);
     log->shown++;
     free(what);
     return log->shown < log->most ? 0 : 1;
@@ -94,7 +93,6 @@ log_begin(struct command_line *line, struct log *log)
 
     log->registry = line->registry;
     log->all = line->count == 0;
-    log->as_json = line->option[OPTION_JSON] != NULL;
     log->now_ns = clock_realtime_ns();
     status = number_read_time(line, OPTION_SINCE, log->now_ns, &log->since_ns);
     log->most = UINT32_MAX;
@@ -104,7 +102,7 @@ log_begin(struct command_line *line, struct log *log)
     if (status) {
         return status;
     }
-    if (log->as_json) {
+    if (line->option[OPTION_JSON]) {
         log->object = json_object_new();
         log->array = json_in_array(log->object, "changes");
     } else {
@@ -136,7 +134,7 @@ log_command(struct command_line *line)
         return say_no_policy(line->registry, name);
     }
     /* The collected entries, also before an error. */
-    status = (log.as_json ? json_out(log.object) : table_print(log.table))
+    status = (log.object ? json_out(log.object) : table_print(log.table))
                  ? say_no_memory()
                  : STATUS_DONE;
     return rc < 0 ? say_failure(rc, name ? name : "log") : status;

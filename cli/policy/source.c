@@ -268,7 +268,7 @@ source_file_of(const struct source *s, size_t policy)
     return s->files[i - 1].path;
 }
 
-const struct policy_text *
+static const struct policy_text *
 source_named(const struct source *s, const char *name)
 {
     size_t low = 0, high = s->all.count;

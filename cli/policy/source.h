@@ -44,8 +44,6 @@ int source_read(struct source *s, char *const *paths, struct faults *faults);
 void source_free(struct source *s);
 
 const char *source_file_of(const struct source *s, size_t policy);
-const struct policy_text *source_named(const struct source *s,
-                                       const char *name);
 
 /* Finds a policy; `arg` is a struct source *. */
 policy_find_fn source_find;

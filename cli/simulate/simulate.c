@@ -56,19 +56,18 @@ add_detail_cell(struct table *t, const struct machine *m)
     const char *reason = bide_reason_name(m->reason);
     bool same = strcmp(verdict, reason) == 0 || m->verdict == BIDE_SUCCEEDED;
     bool known = m->wake_ns != DURATION_NONE;
-    char until[32];
+    struct brief until = duration_write(m->wake_ns);
 
-    duration_write(m->wake_ns, until, sizeof(until));
     switch (m->state) {
     case MACHINE_GO:
         table_cell(t, 4, "%s", "");
         return;
     case MACHINE_WAIT:
-        table_cell(t, 4, "until %s", until);
+        table_cell(t, 4, "until %s", until.text);
         return;
     case MACHINE_REFUSED:
         table_cell(t, 4, "%s%s%s", reason, known ? ", until " : "",
-                   known ? until : "");
+                   known ? until.text : "");
         break;
     case MACHINE_DONE:
         table_cell(t, 4, "%s%s%s%s%s", verdict, same ? "" : ": ",
@@ -86,9 +85,8 @@ static int
 add_event_row(void *arg, const struct simulate_event *e)
 {
     struct table *t = arg;
-    char at[32];
 
-    table_row_of(t, duration_write(e->t_ns, at, sizeof(at)));
+    table_row_of(t, duration_write(e->t_ns).text);
     table_cell(t, 1, "%s", e->call);
     table_cell(t, 2, "%u", e->m->attempts);
     table_cell(t, 3, "%s", says[e->m->state]);

@@ -198,7 +198,7 @@ print_traffic(const struct simulated *s)
 {
     static const struct table_column columns[] = {{"", 0}, {"", TABLE_WRAP}};
     struct table *t = table_new(columns, 2);
-    char outcome[64], time[32];
+    char outcome[64];
 
     bide_outcome_name(s->traffic.failure, outcome, sizeof(outcome));
     table_row_of(t, "policy");
@@ -206,7 +206,7 @@ print_traffic(const struct simulated *s)
     table_row_of(t, "calls");
     table_cell(t, 1, "%s%s for %s, seed %llu", s->calls,
                s->traffic.even ? "" : " (Poisson)",
-               duration_write(s->traffic.for_ns, time, sizeof(time)),
+               duration_write(s->traffic.for_ns).text,
                (unsigned long long)s->traffic.seed);
     table_row_of(t, "attempts");
     table_cell(t, 1, "take %s", s->takes);

@@ -10,7 +10,6 @@
 #include "base/draft.h"
 #include "base/duration.h"
 #include "cli/command/explain.h"
-#include "cli/command/level.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/out/json.h"
@@ -131,7 +130,7 @@ put_alarm(const struct check *c, const struct past_alarm *a)
     bool known = a->seen.unclear == 0 && !a->seen.damaged;
 
     json_put_text(j, "policy", a->name);
-    json_put_text(j, "level", level_word(a->verdict.level));
+    json_put_text(j, "level", alarm_word(a->verdict.level));
     json_put_text(j, "why", a->verdict.words);
     json_put_time(j, "since",
                   a->recorded.level == (uint8_t)a->verdict.level
@@ -180,7 +179,7 @@ add_alarm(void *arg, const struct past_alarm *a)
     }
     c->rejecting += rejecting;
     if (level != ALARM_OK || c->line->count > 0 || rejecting) {
-        draft_text(&c->more, level_word(level));
+        draft_text(&c->more, alarm_word(level));
         draft_text(&c->more, " ");
         draft_text(&c->more, words);
         draft_text(&c->more, "\n");

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/deferred.h"
 #include "admin/guard.h"
 #include "admin/live.h"
 #include "admin/open.h"

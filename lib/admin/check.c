@@ -272,12 +272,6 @@ check_policy(struct edit *e, const char *name, const struct policy_text *base,
 
 /* ---- policies that extend a touched one ---- */
 
-static int
-add_child_name(void *arg, const char *name)
-{
-    return names_put(arg, name);
-}
-
 /* Replaces `level` by the policies that extend one of it and are not touched
  * yet, and checks them. */
 static int
@@ -287,8 +281,7 @@ descend_level(struct edit *e, struct names *level)
     int rc = 0;
 
     for (size_t i = 0; i < level->count && rc == 0; i++) {
-        rc = writer_each_child(e->writer, level->list[i], add_child_name,
-                               &children);
+        rc = writer_each_child(e->writer, level->list[i], names_put, &children);
     }
     names_clear(level);
     names_sort(&children);

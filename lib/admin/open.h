@@ -5,6 +5,8 @@
 #define BIDE_ADMIN_OPEN_H
 
 struct admin;
+struct deferred;
+struct deferred_lost;
 struct past;
 
 /* Makes a registry in `dir`, whose live file goes to `live_dir`.  BIDE_EEXIST:
@@ -20,5 +22,15 @@ const char *admin_live_path(const struct admin *a);
 /* Returns the history and live state, for the functions of record/past.h; they
  * live until admin_close(). */
 struct past *admin_past(struct admin *a);
+
+/* Opens the queue (store/queue/queue.h) on first use; it lives until
+ * admin_close().  BIDE_EPERM, BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM,
+ * BIDE_ESYS. */
+int admin_deferred(struct admin *a, struct deferred **out);
+/* Makes the queue whole from what can be read; *out is what may be missing. */
+int admin_deferred_repair(struct admin *a, struct deferred_lost *out);
+/* Wakes the processes that wait for work of that policy.  Call it after
+ * deferred_change(). */
+void admin_deferred_arrived(struct admin *a, const char *policy);
 
 #endif

@@ -86,7 +86,7 @@ find_near_name(void *arg, const struct snapshot *s)
 }
 
 static int
-fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
+fail_read(struct admin *a, const char *name, int rc)
 {
     struct failure *f;
 
@@ -97,9 +97,7 @@ fail_read(struct admin *a, const char *name, uint32_t wanted, int rc)
         return rc;
     }
     if (rc == BIDE_ENOVERSION) {
-        f = failure_begin(FAILURE_NO_VERSION, rc, name);
-        f->wanted = wanted;
-        return rc;
+        return failure_begin(FAILURE_NO_VERSION, rc, name)->rc;
     }
     return failure_of_store(rc, a->past.dir, pages_why());
 }
@@ -109,7 +107,7 @@ fetch_record(struct admin *a, struct record_query *w)
 {
     int rc = reader_read(a->past.reader, read_queried_record, w, NULL);
 
-    return rc ? fail_read(a, w->name, w->version, rc) : 0;
+    return rc ? fail_read(a, w->name, rc) : 0;
 }
 
 int
@@ -199,7 +197,7 @@ admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
         *out_back = e.last.version;
     }
     record_free(&e.last);
-    return rc ? fail_read(a, r->name, 0, rc) : 0;
+    return rc ? fail_read(a, r->name, rc) : 0;
 }
 
 /* ---- many records ---- */
@@ -321,7 +319,7 @@ admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
     if (s.result || rc == 0) {
         return s.result;
     }
-    return name ? fail_read(a, name, 0, rc)
+    return name ? fail_read(a, name, rc)
                 : failure_of_store(rc, a->past.dir, pages_why());
 }
 

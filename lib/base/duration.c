@@ -145,14 +145,14 @@ convert_to_unit(uint64_t ns, uint64_t unit, struct decimal *out)
     return false;
 }
 
-char *
-duration_write(uint64_t ns, char *buffer, size_t size)
+struct brief
+duration_write(uint64_t ns)
 {
-    char best[40] = "";
+    struct brief best = {""};
 
     if (ns == 0 || ns == DURATION_NONE) {
-        snprintf(buffer, size, "%s", ns ? "none" : "0");
-        return buffer;
+        strcpy(best.text, ns ? "none" : "0");
+        return best;
     }
     for (int i = 0; i < UNITS; i++) {
         struct decimal d;
@@ -163,15 +163,14 @@ duration_write(uint64_t ns, char *buffer, size_t size)
         }
         decimal_write(d, number, sizeof(number));
         snprintf(text, sizeof(text), "%s%s", number, units[i].name);
-        if (!best[0] || strlen(text) < strlen(best)) {
-            strcpy(best, text);
+        if (!best.text[0] || strlen(text) < strlen(best.text)) {
+            strcpy(best.text, text);
         }
         if (d.places == 0) {
             break; /* a smaller unit only adds digits */
         }
     }
-    snprintf(buffer, size, "%s", best);
-    return buffer;
+    return best;
 }
 
 /* Writes "2m 52s": a whole number of units `i` and of the next smaller one.
@@ -221,8 +220,7 @@ duration_round(uint64_t ns)
     int i = UNITS - 1;
 
     if (ns == 0 || ns == DURATION_NONE) {
-        duration_write(ns, out.text, sizeof(out.text));
-        return out;
+        return duration_write(ns);
     }
     while (i > 0 && ns >= units[i - 1].ns) {
         i--;

@@ -35,8 +35,8 @@ int duration_read(const char *text, uint64_t *out,
                   struct duration_fault *fault);
 
 /* Writes the shortest exact text: 1500000000 is "1.5s", 0 is "0", DURATION_NONE
- * is "none".  Returns `buffer`, which needs 32 bytes. */
-char *duration_write(uint64_t ns, char *buffer, size_t size);
+ * is "none". */
+struct brief duration_write(uint64_t ns);
 
 /* Writes a rounded text for people: three digits below a minute ("1.23s",
  * "18ms"), from there on two units ("2m 52s", "27m", "1d 12h"). */

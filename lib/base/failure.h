@@ -15,7 +15,7 @@ enum failure_kind {
     FAILURE_CREATE,        /* words: no registry can be made there */
     FAILURE_NO_POLICY,     /* name, near */
     FAILURE_DELETED,       /* name, version, who: the policy was deleted */
-    FAILURE_NO_VERSION,    /* name, wanted */
+    FAILURE_NO_VERSION,    /* name */
     FAILURE_FIRST_VERSION, /* name, version: there is none before it */
     FAILURE_NO_LAYER,      /* name, wanted: no layer of it is in force */
     FAILURE_VERSION,       /* name, wanted, version, who, when_ns: the version

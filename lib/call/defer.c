@@ -282,15 +282,15 @@ take_due(struct bide_policy *p, struct deferred_kind *kind,
 
 /* As take_due, but waits until wait_until_ns or a signal. */
 static int
-take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
-             struct bide_deferred **pieces, struct deferred_item *items,
-             int room)
+take_or_wait(struct bide_policy *p, struct deferred_kind *kind,
+             uint64_t wait_until_ns, struct bide_deferred **pieces,
+             struct deferred_item *items, int room)
 {
     for (;;) {
         struct cell *c = arrivals_cell(p);
         uint32_t seen = atomic_load(&c->arrivals);
         uint64_t next = UINT64_MAX, now;
-        int taken = take_due(p, NULL, pieces, items, room, &next);
+        int taken = take_due(p, kind, pieces, items, room, &next);
 
         now = registry_now_ns(p->bide);
         if (taken || wait_until_ns <= now) {
@@ -306,29 +306,23 @@ take_or_wait(struct bide_policy *p, uint64_t wait_until_ns,
     }
 }
 
-/* The working space of one bide_deferred_take. */
-struct taking {
-    struct bide_deferred *pieces[TAKE_MAX];
-    struct deferred_item items[TAKE_MAX];
-};
-
-int
-bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns, size_t room,
-                   struct bide_deferred *out[])
+/* Takes at most `most` pieces. */
+static int
+take_pieces(struct bide_policy *p, struct deferred_kind *kind,
+            uint64_t wait_until_ns, int most, struct bide_deferred *out[])
 {
-    struct taking *t;
-    int taken, most = room < TAKE_MAX ? (int)room : TAKE_MAX;
+    struct {
+        struct bide_deferred *pieces[TAKE_MAX];
+        struct deferred_item items[TAKE_MAX];
+    } *t = malloc(sizeof(*t));
+    int taken;
 
-    if (!p || !out || room < 1) {
-        return BIDE_EINVAL;
-    }
-    t = malloc(sizeof(*t));
     if (!t || make_pieces(t->pieces, most) != 0) {
         free(t);
         return BIDE_ENOMEM;
     }
     running_begin(p->bide);
-    taken = take_or_wait(p, wait_until_ns, t->pieces, t->items, most);
+    taken = take_or_wait(p, kind, wait_until_ns, t->pieces, t->items, most);
     running_end(p->bide);
     for (int i = 0; i < taken; i++) {
         out[i] = t->pieces[i];
@@ -339,25 +333,20 @@ bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns, size_t room,
 }
 
 int
+bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns, size_t room,
+                   struct bide_deferred *out[])
+{
+    return !p || !out || room < 1
+               ? BIDE_EINVAL
+               : take_pieces(p, NULL, wait_until_ns,
+                             room < TAKE_MAX ? (int)room : TAKE_MAX, out);
+}
+
+int
 defer_take_now(struct bide_policy *p, struct deferred_kind *kind,
                struct bide_deferred **out)
 {
-    struct bide_deferred *piece;
-    struct deferred_item item;
-    int taken;
-
-    if (make_pieces(&piece, 1) != 0) {
-        return BIDE_ENOMEM;
-    }
-    running_begin(p->bide);
-    taken = take_due(p, kind, &piece, &item, 1, NULL);
-    running_end(p->bide);
-    if (taken == 1) {
-        *out = piece;
-    } else {
-        bide_deferred_free(piece);
-    }
-    return taken;
+    return take_pieces(p, kind, 0, 1, out);
 }
 
 void

@@ -39,7 +39,8 @@ write_values(const struct budget_rules *b, char out[SIZE_KEYS][GROUP_VALUE])
     snprintf(out[CAPACITY], GROUP_VALUE, "%.15g", (double)b->capacity / 1000);
     snprintf(out[REFILL], GROUP_VALUE, "%.15g/s",
              (double)b->refill_per_s / 1000);
-    duration_write(b->window_ns, out[WINDOW], GROUP_VALUE);
+    snprintf(out[WINDOW], GROUP_VALUE, "%.30s",
+             duration_write(b->window_ns).text);
     snprintf(out[RATIO], GROUP_VALUE, "%.15g%%", b->ratio * 100);
     snprintf(out[MIN_RATE], GROUP_VALUE, "%.15g/s", b->min_rate);
     strcpy(out[EARN], b->earn == EARN_ALL ? "all" : "success");

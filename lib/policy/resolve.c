@@ -178,7 +178,7 @@ find_raised_default(size_t at, struct policy_origin *out)
             longest = ns > longest ? ns : longest;
         }
     }
-    return duration_write(longest, out[at].room, sizeof(out[at].room));
+    return strcpy(out[at].room, duration_write(longest).text);
 }
 
 /* Returns the default of key `at`, which may be the value of another key. */

@@ -38,25 +38,24 @@ key_suffix(const struct key *key)
     }
 }
 
-static void
-write_bound(const struct key *key, double n, char *buffer, size_t size)
+static struct brief
+write_bound(const struct key *key, double n)
 {
-    if (key->type == KEY_DURATION || key->type == KEY_WINDOW) {
-        duration_write((uint64_t)n, buffer, size);
-    } else {
+    struct brief out = duration_write((uint64_t)n);
+
+    if (key->type != KEY_DURATION && key->type != KEY_WINDOW) {
         /* Bounds are whole numbers. */
-        snprintf(buffer, size, "%" PRIu64 "%s", (uint64_t)n, key_suffix(key));
+        snprintf(out.text, sizeof(out.text), "%" PRIu64 "%s", (uint64_t)n,
+                 key_suffix(key));
     }
+    return out;
 }
 
 static char *
 key_range(const struct key *key, char *buffer, size_t size)
 {
-    char low[32], high[32];
-
-    write_bound(key, key->low, low, sizeof(low));
-    write_bound(key, key->high, high, sizeof(high));
-    snprintf(buffer, size, "%s to %s%s%s%s", low, high,
+    snprintf(buffer, size, "%.30s to %.30s%s%s%s",
+             write_bound(key, key->low).text, write_bound(key, key->high).text,
              key->type == KEY_WINDOW
                  ? ", or a number of calls such as 100 calls"
                  : "",
@@ -306,10 +305,8 @@ whole_write(const struct key *key, const struct value *v, struct draft *d)
 static void
 time_write(const struct key *key, const struct value *v, struct draft *d)
 {
-    char text[32];
 
-    draft_text(d, v->open ? key->open
-                          : duration_write(v->whole, text, sizeof(text)));
+    draft_text(d, v->open ? key->open : duration_write(v->whole).text);
 }
 
 static void

@@ -107,15 +107,13 @@ window_read(const struct key *key, const char *text, struct value *out,
 void
 window_write(const struct key *key, const struct value *v, struct draft *d)
 {
-    char text[32];
+    struct brief text = duration_write(v->window.ns);
 
     (void)key;
     if (v->window.calls) {
-        snprintf(text, sizeof(text), "%u calls", v->window.calls);
-    } else {
-        duration_write(v->window.ns, text, sizeof(text));
+        snprintf(text.text, sizeof(text.text), "%u calls", v->window.calls);
     }
-    draft_text(d, text);
+    draft_text(d, text.text);
 }
 
 /* ---- "1s x3, 2s x5, 5s" ---- */
@@ -220,14 +218,12 @@ chain_write(const struct key *key, const struct value *v, struct draft *d)
     (void)key;
     for (uint32_t i = 0; i < v->chain.count; i++) {
         const struct chain_step *step = &v->chain.steps[i];
-        char wait[32], text[64];
+        char times[16];
 
-        duration_write(step->wait_ns, wait, sizeof(wait));
-        if (step->times == 1) {
-            draft_item(d, wait);
-        } else {
-            snprintf(text, sizeof(text), "%s x%u", wait, step->times);
-            draft_item(d, text);
+        draft_item(d, duration_write(step->wait_ns).text);
+        if (step->times > 1) {
+            snprintf(times, sizeof(times), " x%u", step->times);
+            draft_text(d, times);
         }
     }
 }
@@ -323,7 +319,7 @@ jitter_write(const struct key *key, const struct value *v, struct draft *d)
         draft_text(d, "%");
     } else if (v->jitter.form == JITTER_PLUS) {
         draft_text(d, "+");
-        draft_text(d, duration_write(v->jitter.plus_ns, text, sizeof(text)));
+        draft_text(d, duration_write(v->jitter.plus_ns).text);
     } else {
         draft_text(d, jitter_words[v->jitter.form]);
     }

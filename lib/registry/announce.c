@@ -47,12 +47,6 @@ is_touched(const struct names *t, const char *name)
     return !t || names_have(t, name);
 }
 
-static bool
-is_missing(const struct cell *c)
-{
-    return load_relaxed(&c->gate) & GATE_MISSING;
-}
-
 /* Wakes the changed policy, if it is only one, before all cells are searched:
  * most changes are of one policy without scopes. */
 static uint32_t
@@ -118,7 +112,7 @@ each_touched_cell(struct announcement *t,
         t->incarnation = c ? atomic_load(&c->gate) & GATE_INCARNATION : 0;
         if (c && cell_names(c, name, scope) &&
             (is_touched(t->touched, name) ||
-             (t->undefined_too && is_missing(c)))) {
+             (t->undefined_too && load_relaxed(&c->gate) & GATE_MISSING))) {
             t->index = i;
             visit(t, c, name);
         }

@@ -8,8 +8,9 @@
 #include "store/policies/record.h"
 
 int
-names_put(struct names *n, const char *name)
+names_put(void *names, const char *name)
 {
+    struct names *n = names;
     char **longer = array_more(n->list, n->count, sizeof(*longer));
 
     if (!longer) {

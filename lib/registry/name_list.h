@@ -11,8 +11,9 @@ struct names {
     char **list;
 };
 
-/* Appends a copy of the name.  BIDE_ENOMEM. */
-int names_put(struct names *n, const char *name);
+/* Appends a copy of the name, also as a visit of writer_each_child.
+ * BIDE_ENOMEM. */
+int names_put(void *names, const char *name);
 /* As a visit of reader_each_policy: appends its name unless it is deleted. */
 int names_put_existing(void *names, const struct record *r);
 /* Sorts the list by strcmp and removes repetitions. */

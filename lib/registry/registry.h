@@ -139,7 +139,6 @@ struct bide {
     int unended;                /* ... in progress; NULL: not listed */
     pthread_mutex_t defer_lock; /* of the next one */
     struct deferred *deferred;  /* the queue; NULL until it is needed */
-    bool deferred_own_clock;
 };
 
 /* ---- registry.c ---- */

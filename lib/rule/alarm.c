@@ -41,13 +41,15 @@ is_above(double share, double limit)
 }
 
 /* Writes three digits; the least share is 0.0001%, as %g would write 1e-05. */
-static void
-write_percent(double share, char *out, size_t size)
+static struct brief
+write_percent(double share)
 {
     double percent = share * 100;
+    struct brief out;
 
-    snprintf(out, size, "%.3g%%",
+    snprintf(out.text, sizeof(out.text), "%.3g%%",
              percent > 0 && percent < 0.0001 ? 0.0001 : percent);
+    return out;
 }
 
 static void
@@ -56,15 +58,13 @@ judge_rate(struct alarm_verdict *v, const char *what, uint64_t part,
 {
     double share = whole > 0 ? (double)part / (double)whole : 0;
     bool critical = is_above(share, crit);
-    char seen[32], limit[32];
 
     if (!critical && !is_above(share, warn)) {
         return;
     }
-    write_percent(share, seen, sizeof(seen));
-    write_percent(critical ? crit : warn, limit, sizeof(limit));
-    append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, what, seen, " above ",
-                   limit);
+    append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, what,
+                   write_percent(share).text, " above ",
+                   write_percent(critical ? crit : warn).text);
 }
 
 static void
@@ -72,15 +72,13 @@ judge_p95(struct alarm_verdict *v, uint64_t p95_ns, uint64_t warn,
           uint64_t crit)
 {
     bool critical = p95_ns > crit; /* no limit is the highest number */
-    char limit[32];
 
     if (!critical && p95_ns <= warn) {
         return;
     }
-    append_warning(
-        v, critical ? ALARM_CRIT : ALARM_WARN, "p95",
-        duration_round(p95_ns).text, " above ",
-        duration_write(critical ? crit : warn, limit, sizeof(limit)));
+    append_warning(v, critical ? ALARM_CRIT : ALARM_WARN, "p95",
+                   duration_round(p95_ns).text, " above ",
+                   duration_write(critical ? crit : warn).text);
 }
 
 /* A forced state is an operator's decision. */

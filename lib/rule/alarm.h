@@ -11,6 +11,15 @@
 /* UNKNOWN is better than WARN, but worse than OK; it is never stored. */
 enum alarm_level { ALARM_OK, ALARM_WARN, ALARM_CRIT, ALARM_UNKNOWN };
 
+static inline const char *
+alarm_word(int level)
+{
+    return level == ALARM_OK     ? "ok"
+           : level == ALARM_WARN ? "warning"
+           : level == ALARM_CRIT ? "critical"
+                                 : "unknown";
+}
+
 /* Statistics of the last warn_window, and the present state of the breaker. */
 struct alarm_seen {
     uint64_t calls;  /* that ended and were not cancelled */

@@ -25,7 +25,6 @@ read_duration(const char *text, uint64_t most_ns, uint64_t *out,
               char why[TRAFFIC_WHY])
 {
     struct duration_fault fault;
-    char most[32];
     uint64_t ns;
 
     if (duration_read(text, &ns, &fault) != 0) {
@@ -33,7 +32,7 @@ read_duration(const char *text, uint64_t most_ns, uint64_t *out,
     }
     if (ns > most_ns) {
         snprintf(why, TRAFFIC_WHY, "%.40s: at most %s", text,
-                 duration_write(most_ns, most, sizeof(most)));
+                 duration_write(most_ns).text);
         return -1;
     }
     *out = ns;

@@ -6,7 +6,6 @@
 
 #include <bide.h>
 #include "../process.h"
-#include "admin/deferred.h"
 #include "admin/open.h"
 #include "store/queue/queue.h"
 

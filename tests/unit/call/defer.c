@@ -1,7 +1,7 @@
 
 #include <sys/resource.h>
 
-#include "admin/deferred.h"
+#include "admin/open.h"
 #include "store/queue/queue.h"
 #include "unit/registry/scene.h"
 
