@@ -99,25 +99,19 @@ print_rows(const struct history_rows *rows)
 
 /* ---- versions side by side ---- */
 
-/* Returns a fact about a version; NULL: not known.  `buffer` has 64 bytes. */
+/* Returns a fact about a version; NULL: not known. */
 static const char *
 version_fact(const struct history_rows *rows, const struct history_row *row,
              size_t fact, struct brief *buffer)
 {
-    switch (fact) {
-    case 0:
-        return row->who
-                   ? (*buffer = when_write(row->when_ns, rows->now_ns)).text
-                   : NULL;
-    case 1:
-        return row->who;
-    case 2:
-        return row->note && *row->note ? row->note : NULL;
-    default:
-        return row->force_ns > 0
-                   ? (*buffer = duration_round(row->force_ns)).text
-                   : NULL;
-    }
+    bool known = fact == 0 ? row->who != NULL : row->force_ns > 0;
+
+    *buffer = fact == 0 ? when_write(row->when_ns, rows->now_ns)
+                        : duration_round(row->force_ns);
+    return fact == 1   ? row->who
+           : fact == 2 ? row->note && *row->note ? row->note : NULL
+           : known     ? buffer->text
+                       : NULL;
 }
 
 static void
