@@ -40,7 +40,6 @@ durations_are_written_in_the_shortest_exact_form(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char text[32];
         uint64_t ns = 77;
 
         assert_int_equal(duration_read(rows[i].text, &ns, NULL), 0);
@@ -97,7 +96,6 @@ a_bad_duration_is_refused_with_a_suggestion(void **state)
 static void
 no_limit_is_written_as_none(void **state)
 {
-    char text[32];
 
     (void)state;
     assert_string_equal(duration_write(DURATION_NONE).text, "none");
@@ -150,7 +148,6 @@ every_duration_reads_back_as_written(void **state)
 
     (void)state;
     for (int i = 0; i < 20000; i++) {
-        char text[32];
         uint64_t ns, back;
 
         x ^= x << 13; /* xorshift, Marsaglia */
