@@ -96,7 +96,6 @@ a_bad_duration_is_refused_with_a_suggestion(void **state)
 static void
 no_limit_is_written_as_none(void **state)
 {
-
     (void)state;
     assert_string_equal(duration_write(DURATION_NONE).text, "none");
     assert_string_equal(duration_round(DURATION_NONE).text, "none");
