@@ -149,7 +149,11 @@ bide_try_end(struct bide_try *t)
 void
 bide_call_outcome(struct bide_call *c, struct bide_outcome o)
 {
-    (void)bide_step_ended(c, o); /* else it has its outcome: the first */
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT) { /* else it has its outcome: the first */
+        call_end_attempt(k, o);
+    }
 }
 
 void
