@@ -222,9 +222,9 @@ run_call(struct exec *e, struct bide_policy *policy)
 
 /* ---- the end ---- */
 
-/* Returns 0 if the registry defines the policy `name`, else the BIDE_E code. */
+/* Returns 0 if the registry defines the policy, else the BIDE_E code. */
 static int
-check_policy_exists(const struct exec *e, const char *name)
+check_policy_exists(const struct exec *e)
 {
     struct record r;
     struct admin *a;
@@ -232,7 +232,7 @@ check_policy_exists(const struct exec *e, const char *name)
 
     rc = rc ? rc : admin_open(e->dir, &a);
     if (rc == 0) {
-        rc = admin_policy(a, name, &r);
+        rc = admin_policy(a, e->name, &r);
         if (rc == 0) {
             record_free(&r);
         }
@@ -255,8 +255,7 @@ say_refused(const struct exec *e)
         say("try again in %s", duration_round(r->ask_again_ns - now).text);
     } else if (r->reason == BIDE_BY_PAUSED) {
         say("to allow calls again: bide resume %s",
-            check_policy_exists(e, e->name) == BIDE_ENOPOLICY ? "default"
-                                                              : e->name);
+            check_policy_exists(e) == BIDE_ENOPOLICY ? "default" : e->name);
     } else if (r->reason == BIDE_BY_BREAKER) {
         say("see: bide breaker %s", e->name);
     }
@@ -279,7 +278,7 @@ say_not_deferred(const struct exec *e)
         say_why(what, "command and input together are larger than 1 MiB");
     } else if (r->end == BIDE_END_DEFERRED) {
         say_why(what, strerror(e->defer_error));
-    } else if ((rc = check_policy_exists(e, e->name)) != 0) {
+    } else if ((rc = check_policy_exists(e)) != 0) {
         say_why(what, bide_strerror(rc));
     } else {
         say_why(what, r->verdict == BIDE_REJECTED

@@ -39,8 +39,8 @@ struct list {
     struct admin *registry;
     const char *pattern; /* NULL: all policies */
     struct counts counts;
-    bool unread; /* the present policy could not be read */
-    struct table *table;
+    bool unread;         /* the present policy could not be read */
+    struct table *table; /* NULL: print JSON */
     struct json *object, *array;
     size_t shown;
     uint64_t now_ns;
@@ -444,7 +444,7 @@ list_policy(void *arg, const struct record *r)
     if (rc != BIDE_ENOMEM) {
         rc = 0;
         read_guards(list, p, c, &guarded);
-        (list->object ? put_policy : add_policy_row)(list, r, p, c, &guarded);
+        (list->table ? add_policy_row : put_policy)(list, r, p, c, &guarded);
         list->shown++;
     }
     policy_free(p);
@@ -464,7 +464,7 @@ list_missing(struct list *list)
         counts_find(counts, counts->list[i].cell.name, &c);
         if (c.cell.missing && matches_pattern(list, c.cell.name)) {
             rc = find_undefined(list, &c, &u);
-            (list->object ? put_missing : add_missing_row)(list, &c, &u);
+            (list->table ? add_missing_row : put_missing)(list, &c, &u);
             policy_free(u.policy);
             list->shown++;
         }
@@ -488,7 +488,7 @@ print_list(struct list *list)
 {
     int rc = 0;
 
-    if (list->object) {
+    if (!list->table) {
         return json_out(list->object);
     }
     if (list->shown > 0) {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
 #include "rule/histogram.h"
 
 /* The bounds of Prometheus' own libraries, from 5 ms to 10 s, extended to both
@@ -36,34 +35,33 @@ exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
     }
 }
 
-char *
-exposition_number(double number, char *buffer, size_t size)
+struct brief
+exposition_number(double number)
 {
-    if (isnan(number)) {
-        snprintf(buffer, size, "NaN");
-    } else if (isinf(number)) {
-        snprintf(buffer, size, number > 0 ? "+Inf" : "-Inf");
-    } else {
-        int digits = 15;
+    int digits = 15;
+    struct brief out;
 
-        do {
-            snprintf(buffer, size, "%.*g", digits, number);
-        } while (strtod(buffer, NULL) != number && ++digits <= 17);
+    if (isnan(number)) {
+        return (struct brief){"NaN"};
     }
-    return buffer;
+    if (isinf(number)) {
+        return number > 0 ? (struct brief){"+Inf"} : (struct brief){"-Inf"};
+    }
+    do {
+        snprintf(out.text, sizeof(out.text), "%.*g", digits, number);
+    } while (strtod(out.text, NULL) != number && ++digits <= 17);
+    return out;
 }
 
-char *
-exposition_bound(double bound, char *buffer, size_t size)
+struct brief
+exposition_bound(double bound)
 {
-    size_t length;
+    struct brief out = exposition_number(bound);
 
-    exposition_number(bound, buffer, size);
-    length = strlen(buffer);
-    if (!strpbrk(buffer, ".eIN") && length + 3 <= size) {
-        memcpy(buffer + length, ".0", 3);
+    if (!strpbrk(out.text, ".eIN")) {
+        strcat(out.text, ".0");
     }
-    return buffer;
+    return out;
 }
 
 void

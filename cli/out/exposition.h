@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/plain.h"
 #include "rule/histogram.h"
 
 enum { EXPOSITION_BOUNDS = 18 };
@@ -24,11 +25,11 @@ void exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],
                         struct exposition_histogram *out);
 
 /* Writes `number` with as few digits as give the same double when read; "+Inf",
- * "-Inf" and "NaN".  Both functions need 32 bytes and return the buffer. */
-char *exposition_number(double number, char *buffer, size_t size);
+ * "-Inf" and "NaN". */
+struct brief exposition_number(double number);
 /* Writes a bound as OpenMetrics prescribes: with a point or an exponent, "1.0".
  */
-char *exposition_bound(double bound, char *buffer, size_t size);
+struct brief exposition_bound(double bound);
 
 /* Writes a label value without its quotes, escaped.  Bytes that are not UTF-8
  * are written as \xNN, since one of them makes Prometheus drop the whole

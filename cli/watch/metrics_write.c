@@ -2,6 +2,7 @@
  * counter of live/counters.h that has a metric. */
 
 #include <ctype.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -51,10 +52,8 @@ static void
 put_number(const struct family *f, const char *suffix,
            const char *const *labels, double number)
 {
-    char text[32];
-
     begin_sample(f, suffix, labels);
-    fprintf(f->out, "%s\n", exposition_number(number, text, sizeof(text)));
+    fprintf(f->out, "%s\n", exposition_number(number).text);
 }
 
 static void
@@ -162,13 +161,11 @@ put_histogram(const struct family *f, const struct count *c, const char *result,
 {
     for (size_t i = 0; i <= EXPOSITION_BOUNDS; i++) {
         bool last = i == EXPOSITION_BOUNDS;
-        char bound[32] = "+Inf";
+        struct brief bound =
+            exposition_bound(last ? INFINITY : exposition_bounds[i]);
 
-        if (!last) {
-            exposition_bound(exposition_bounds[i], bound, sizeof(bound));
-        }
         begin_sample(f, "_bucket",
-                     LABELS(OF_CELL(c), "result", result, "le", bound));
+                     LABELS(OF_CELL(c), "result", result, "le", bound.text));
         fprintf(f->out, "%llu\n",
                 (unsigned long long)(last ? h->count : h->at_most[i]));
     }

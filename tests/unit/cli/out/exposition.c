@@ -32,16 +32,13 @@ numbers_have_as_few_digits_as_they_need(void **state)
         {-INFINITY, "-Inf", "-Inf"},
         {NAN, "NaN", "NaN"},
     };
-    char text[32];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_string_equal(
-            exposition_number(rows[i].number, text, sizeof(text)),
-            rows[i].text);
-        assert_string_equal(
-            exposition_bound(rows[i].number, text, sizeof(text)),
-            rows[i].bound);
+        assert_string_equal(exposition_number(rows[i].number).text,
+                            rows[i].text);
+        assert_string_equal(exposition_bound(rows[i].number).text,
+                            rows[i].bound);
     }
 }
 
