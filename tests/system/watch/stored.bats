@@ -281,10 +281,11 @@ for at in range(8192, len(data) - 300, 2):
     size = int.from_bytes(data[at - 8:at - 6], "little") - 4
     value = data[at + 5:at + 5 + size]
     if crc32c(b"m" + value) == data[at + 1:at + 5]:
-        # Not the newest change of the registry, behind 552 bytes.
-        for i in range(0, min(size, 552) - 7, 8):
+        # Not the newest change of the registry, behind 296 bytes, and not the
+        # begin of the live state.
+        for i in range(0, min(size, 296) - 7, 8):
             ns = int.from_bytes(value[i:i + 8], "little")
-            if abs(now - ns) < 10**12:
+            if i != 16 and abs(now - ns) < 10**12:
                 value[i:i + 8] = (ns - back).to_bytes(8, "little")
         data[at + 1:at + 5 + size] = crc32c(b"m" + value) + value
         moved += 1
