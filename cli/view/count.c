@@ -180,7 +180,7 @@ counts_at(const struct counts *c, const char *name, const char *scope)
             high = middle;
         }
     }
-    return c->list + low;
+    return c->list ? c->list + low : NULL;
 }
 
 void
@@ -188,8 +188,7 @@ counts_follow(struct counts *c, struct admin *registry, struct policy *p)
 {
     struct count *first = counts_at(c, p->name, ""), *one = first;
 
-    for (; one < c->list + c->count && strcmp(one->cell.name, p->name) == 0;
-         one++) {
+    for (; one < counts_end(c) && strcmp(one->cell.name, p->name) == 0; one++) {
         one->policy = p;
         if (guard_has_breaker(p) || guard_has_budget(p)) {
             admin_guard(registry, p, p->name, one->cell.scope, &one->guard);
@@ -250,7 +249,7 @@ add_count(struct count *total, const struct count *part)
 bool
 counts_find(const struct counts *c, const char *name, struct count *out)
 {
-    const struct count *end = c->list + c->count;
+    const struct count *end = counts_end(c);
     struct count *first = counts_at(c, name, ""), *part = first;
 
     if (first == end || strcmp(first->cell.name, name) != 0) {

@@ -63,6 +63,12 @@ void count_free(struct count *one); /* not its policy */
  * end of the list if nothing does. */
 struct count *counts_at(const struct counts *c, const char *name,
                         const char *scope);
+/* Returns the end of the list, NULL if it is empty. */
+static inline const struct count *
+counts_end(const struct counts *c)
+{
+    return c->list ? c->list + c->count : NULL;
+}
 
 /* Reports whether count `i` is the first one with its name. */
 bool counts_first(const struct counts *c, size_t i);

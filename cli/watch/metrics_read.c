@@ -22,8 +22,7 @@ count_sleeper(void *arg, const struct admin_sleeper *s)
     struct metrics *m = arg;
     struct count *cell = counts_at(&m->cells, s->name, s->scope);
 
-    if (cell < m->cells.list + m->cells.count &&
-        strcmp(cell->cell.name, s->name) == 0 &&
+    if (cell < counts_end(&m->cells) && strcmp(cell->cell.name, s->name) == 0 &&
         strcmp(cell->cell.scope, s->scope) == 0) {
         cell->sleeping++;
     }

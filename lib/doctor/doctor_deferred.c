@@ -132,7 +132,10 @@ doctor_deferred(struct doctor *d)
                     : rc == BIDE_EFORMAT  ? FINDING_DEFERRED_FORMAT
                                           : FINDING_DEFERRED_UNREADABLE,
                     doctor_file(d, "deferred.mdb"),
-                    rc == BIDE_EMISSING ? put_back : pages_why());
+                    rc == BIDE_EMISSING  ? put_back
+                    : *pages_why()       ? pages_why()
+                    : rc == BIDE_EFORMAT ? "it is another file, without a queue"
+                                         : NULL);
     f->rc = rc;
     f->count = s->lost.pieces;
 }

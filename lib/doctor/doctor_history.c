@@ -132,11 +132,12 @@ doctor_history(struct doctor *d)
         d->out->has_history = true;
         judge_history(d);
     } else {
-        id = rc == BIDE_EMISSING   ? history_was_made(d->out->dir)
-                                         ? FINDING_HISTORY_REMOVED
-                                         : FINDING_HISTORY_NONE
-             : rc == BIDE_EFORMAT  ? FINDING_HISTORY_FOREIGN
-             : rc != BIDE_EDAMAGED ? FINDING_HISTORY_UNREADABLE
+        id = rc == BIDE_EMISSING    ? history_was_made(d->out->dir)
+                                          ? FINDING_HISTORY_REMOVED
+                                          : FINDING_HISTORY_NONE
+             : rc == BIDE_EFORMAT   ? FINDING_HISTORY_FOREIGN
+             : rc == BIDE_ENOPOLICY ? FINDING_HISTORY_BROKEN /* another file */
+             : rc != BIDE_EDAMAGED  ? FINDING_HISTORY_UNREADABLE
              : p ? FINDING_HISTORY_DAMAGED /* the readable can be kept */
                  : FINDING_HISTORY_BROKEN;
         doctor_find(d, id,

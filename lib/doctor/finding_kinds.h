@@ -178,7 +178,7 @@ FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}", "{bide} "
         "deferred repair", "it keeps what can be read; the damaged file stays "
         "as deferred.mdb.damaged")
 FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}", "mv {path} "
-        "{path}.other", "a new file is created")
+        "{path}.other && {bide} deferred repair", "a new file is created")
 FINDING(DEFERRED_UNREADABLE, UNKNOWN, deferred, "deferred.mdb was not checked: "
         "{why}", "", "mend what else is wrong, then run bide doctor as root")
 FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred, "damaged records of "

@@ -145,3 +145,16 @@ anew() {
     says "$(live_file) cannot be used as it should"
     says_not "(bide) of user"
 }
+
+@test "a file of another kind in the place of a file is a fault" {
+    shop
+    bide exec pay -- true
+    cp "$DIR/registry.mdb" "$T/other"
+    cp "$T/other" "$DIR/history.mdb"
+    mends "history.mdb: the history's state is missing"
+    gives 0 bide stats pay --json
+    json 'j["policies"][0]["attempts"] >= 1'
+    cp "$T/other" "$DIR/deferred.mdb"
+    mends "it is another file, without a queue"
+    gives 0 bide deferred stats
+}
