@@ -39,6 +39,10 @@ find_older_files(struct doctor *d)
         history_anew_words(ANEW_OLD_HISTORY, words);
         doctor_find(d, FINDING_PUT_BACK, NULL, words);
     }
+    if (l && !known.put_back && live_put_back(l, false)) {
+        history_anew_words(ANEW_PUT_BACK, words);
+        doctor_find(d, FINDING_PUT_BACK, NULL, words);
+    }
     known.joined += l ? atomic_load(&live_header(l)->marks_refused) : 0;
     doctor_find_count(d, FINDING_MARKS_REFUSED, known.joined);
 }

@@ -88,7 +88,7 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
 {
     struct live *l = allocate_live();
     struct file_limit limit;
-    int rc, bell;
+    int rc;
 
     if (!l) {
         return BIDE_ENOMEM;
@@ -102,10 +102,7 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
     }
     /* Makes the bell if there is none.  If that fails, live_bell uses a timer.
      */
-    bell = bell_open(l);
-    if (bell >= 0) {
-        close(bell);
-    }
+    live_put_back(l, !atomic_load(&live_header(l)->cells_used));
     *out = l;
     return 0;
 }

@@ -93,6 +93,28 @@ bell_open(struct live *l)
     return fd;
 }
 
+/* The bell contains begun_ns of the newest live file. */
+bool
+live_put_back(struct live *l, bool accept)
+{
+    uint64_t begun = live_header(l)->begun_ns, newest = 0;
+    struct file_limit limit;
+    int fd = bell_open(l);
+
+    if (fd < 0) {
+        return false;
+    }
+    file_limit_begin(&limit);
+    if ((pread(fd, &newest, sizeof(newest), 0) < 0 || newest < begun ||
+         accept) &&
+        pwrite(fd, &begun, sizeof(begun), 0) < 0) {
+        newest = 0; /* nothing is known of later ones */
+    }
+    file_limit_end(&limit);
+    close(fd);
+    return newest > begun;
+}
+
 void
 live_ring(struct live *l)
 {
@@ -108,7 +130,7 @@ live_ring(struct live *l)
      * too. */
     if (futimens(fd, NULL)) {
         file_limit_begin(&limit);
-        if (pwrite(fd, "", 1, 0) != 1) {
+        if (pwrite(fd, "", 1, sizeof(uint64_t)) != 1) {
             errno = 0; /* nothing left to try: all processes check every 5 s */
         }
         file_limit_end(&limit);

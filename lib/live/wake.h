@@ -1,6 +1,6 @@
 /* Announces changes and deferred work to other processes: with futexes (no
  * other file uses them) to waiting calls, and with the bell to event loops.
- * The bell is an empty file beside the live file; each announcement touches it.
+ * The bell is a file beside the live file; each announcement touches it.
  */
 #ifndef BIDE_LIVE_WAKE_H
 #define BIDE_LIVE_WAKE_H
@@ -28,6 +28,10 @@ bool cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns);
 /* Wakes event loops (watches). Call it once after any number of
  * cell_announce. */
 void live_ring(struct live *l);
+
+/* Reports that another live file was made after this one, as the bell knows: an
+ * earlier one was put back.  `accept`: this is the newest one from now on. */
+bool live_put_back(struct live *l, bool accept);
 
 /* Returns a new descriptor that becomes readable after each live_ring: inotify
  * on the bell, or a timer of 100 ms if that fails.  Negative: BIDE_E. */

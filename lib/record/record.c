@@ -160,6 +160,7 @@ record_all_cells(struct past *p, struct recording *r, struct live *l,
     rc = rc ? rc : recording_commit(r);
     if (!rc) {
         atomic_store(&live_header(l)->recorded_ns, from->boottime_ns);
+        live_put_back(l, from->put_back);
         if (older == 1 && reader_look(p->reader, &now) == 0) {
             atomic_store(&live_header(l)->newest_txn, now.txn);
         }
@@ -174,7 +175,8 @@ source_of(struct past *p, struct live *l)
         .begun_ns = live_header(l)->begun_ns,
         .boottime_ns = clock_boottime_ns(),
         .recorded_ns = atomic_load(&live_header(l)->recorded_ns),
-        .older = announce_is_older(l, p->reader)};
+        .older = announce_is_older(l, p->reader),
+        .put_back = live_put_back(l, false)};
 
     memcpy(from.boot, live_header(l)->boot_id, sizeof(from.boot));
     memcpy(from.registry, live_header(l)->registry_id, sizeof(from.registry));

@@ -423,7 +423,8 @@ recording_begin(const char *dir, const struct recording_source *from,
     }
     now_ns = line_place(r, from, now_ns);
     if (!r->result.rescued && is_same_live(r, from) && !from->older &&
-        !r->stale && r->state.last_ns / every_ns == now_ns / every_ns) {
+        !r->stale && !from->put_back &&
+        r->state.last_ns / every_ns == now_ns / every_ns) {
         recording_end(r);
         return RECORDING_DONE;
     }

@@ -63,10 +63,10 @@ line_note(struct recording *r, const struct recording_source *from, bool anew,
     struct history_event event = {.kind = HISTORY_CLOCK,
                                   .when_ns = r->result.end_ns};
     uint64_t begun_ns = from->begun_ns - (uint64_t)s->jump_ns;
-    uint64_t lost_ns = r->stale                    ? ANEW_OLD_HISTORY
-                       : r->put_back               ? ANEW_PUT_BACK
-                       : s->flags & HISTORY_REMADE ? ANEW_HISTORY
-                                                   : 0;
+    uint64_t lost_ns = r->stale                        ? ANEW_OLD_HISTORY
+                       : r->put_back || from->put_back ? ANEW_PUT_BACK
+                       : s->flags & HISTORY_REMADE     ? ANEW_HISTORY
+                                                       : 0;
     uint64_t when_ns = r->result.end_ns;
     int rc = 0;
 

@@ -168,7 +168,7 @@ what_was_never_recorded_counts_when_it_is_put_back(void **state)
     move_live(s, "", ".b");
     move_live(s, ".a", "");
     record(s);
-    assert_past(s, 12, "live state began anew");
+    assert_past(s, 12, "an earlier live file was put back");
 }
 
 static void
@@ -247,6 +247,29 @@ an_older_history_that_is_put_back_is_an_event(void **state)
     assert_false(known_of(s).stale);
 }
 
+/* No recording knows the file between, whose calls are missing. */
+static void
+a_live_file_that_is_put_back_unrecorded_is_an_event(void **state)
+{
+    struct scene *s = *state;
+
+    begin(s);
+    run_calls(s, 3);
+    record(s);
+    move_live(s, "", ".a");
+    run_calls(s, 10);
+    move_live(s, "", ".b");
+    move_live(s, ".a", "");
+    run_calls(s, 2);
+    assert_past(s, 5, NULL);
+    record(s);
+    assert_past(s, 5, "an earlier live file was put back");
+    move_live(s, "", ".c");
+    move_live(s, ".c", "");
+    record(s);
+    assert_past(s, 5, "an earlier live file was put back");
+}
+
 /* Nothing in it can be counted twice. */
 static void
 the_live_totals_replace_a_history_that_is_cut(void **state)
@@ -298,6 +321,7 @@ main(void)
         SCENE(a_history_that_is_gone_is_an_event_of_the_next),
         SCENE(a_history_that_is_gone_is_made_without_live_state),
         SCENE(an_older_history_that_is_put_back_is_an_event),
+        SCENE(a_live_file_that_is_put_back_unrecorded_is_an_event),
         SCENE(the_live_totals_replace_a_history_that_is_cut),
     };
 
