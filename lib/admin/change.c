@@ -215,7 +215,11 @@ restore_version(struct edit *e, const char *name, struct edit_old *old,
         rc = replace_policy(e, 0, name, old, wanted, version ? &old->r : &r);
     }
     policy_text_free(wanted);
-    record_free(&r);
+    if (rc == 0) { /* the result has strings of it */
+        e->results.list[e->results.count - 1].restored = r;
+    } else {
+        record_free(&r);
+    }
     return rc;
 }
 

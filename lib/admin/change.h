@@ -47,7 +47,8 @@ struct admin_result {
     struct policy_text *was, *is; /* the same, always with the layers */
     uint64_t until_ns;            /* a temporary change ends then, */
     uint32_t back_to;             /* and this version is in force again */
-    struct record before_it;      /* keeps the strings of: */
+    struct record before_it;      /* keeps the strings of covers; */
+    struct record restored;       /* so does this, of a rollback */
     struct record_part *covers;   /* layers over a base that was set */
     size_t cover_count;
 };

@@ -102,6 +102,7 @@ free_result(struct admin_result *r)
     policy_text_free(r->is);
     free(r->covers);
     record_free(&r->before_it);
+    record_free(&r->restored);
 }
 
 void

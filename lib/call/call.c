@@ -88,14 +88,13 @@ drop_work(struct call *k)
 }
 
 /* Makes the call one that has ended.  This may free the registry. */
-static void
+static inline __attribute__((always_inline)) void
 leave_call(struct call *k)
 {
     struct bide_watch *w = load_relaxed(&k->watch);
     struct bide *b = load_relaxed(&k->policy)->bide;
 
     k->state = CALL_IDLE;
-    k->attempt.bide = NULL;
     store_relaxed(&k->policy, NULL);
     if (w) {
         store_relaxed(&k->watch, NULL);
@@ -178,10 +177,8 @@ call_lost(struct call *k)
 /* ---- the beginning ---- */
 
 void
-bide_call_init(struct bide_call *c)
+call_init(struct call *k)
 {
-    struct call *k = call_of(c);
-
     atomic_init(&k->policy, NULL);
     atomic_init(&k->watch, NULL);
     atomic_init(&k->cancelled, 0);
@@ -191,8 +188,7 @@ bide_call_init(struct bide_call *c)
     k->data = NULL;
     k->work = NULL;
     k->result.verdict = BIDE_UNFINISHED;
-    k->attempt = (struct bide_attempt){.timeout_ns = UINT64_MAX,
-                                       .deadline_ns = UINT64_MAX};
+    k->attempt.reserved = 0;
 }
 
 /* Makes the call one of `p` in progress, before its first attempt. */
@@ -275,6 +271,17 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
     return BIDE_GO;
 }
 
+/* Abandons a call that is begun again; the new one gets its work. */
+static __attribute__((cold, noinline)) void
+stop_earlier(struct call *k)
+{
+    struct bide_work *work = k->work;
+
+    k->work = NULL;
+    call_stop(k);
+    k->work = work;
+}
+
 enum bide_next
 call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
 {
@@ -282,11 +289,7 @@ call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
     uint32_t gate = call_gate(p, &cell);
 
     if (__builtin_expect(call_is_live(k), 0)) {
-        struct bide_work *work = k->work; /* the new call gets it */
-
-        k->work = NULL;
-        call_stop(k);
-        k->work = work;
+        stop_earlier(k);
     }
     enter_call(k, p, w);
     running_begin(p->bide);
@@ -333,7 +336,6 @@ call_start_attempt(struct call *k)
         return false;
     }
     k->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
-    k->attempt.reserved = 0;
     k->attempt.bide = b;
     set_attempt_limit(k);
     if (b->hooked && b->hooks.before_attempt) {
@@ -458,7 +460,6 @@ end_plain_success(struct call *k, struct bide_outcome o, uint64_t end_ticks)
           !guard_passes(p, cell, gate, took, end_ticks)))) {
         return false;
     }
-    count_attempt(p, true, took);
     k->result = (struct bide_result){.verdict = BIDE_SUCCEEDED,
                                      .attempts = 1,
                                      .outcome = o,
@@ -466,6 +467,7 @@ end_plain_success(struct call *k, struct bide_outcome o, uint64_t end_ticks)
     if (__builtin_expect(k->work != NULL, 0)) {
         drop_work(k);
     }
+    count_attempt(p, true, took);
     leave_call(k);
     return true;
 }

@@ -64,6 +64,7 @@ call_is_cancelled(const struct call *k)
 /* Reports whether a call with a bit of GATE_SLOW must read the rules, except
  * because of GATE_LOOKS. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
+void call_init(struct call *k); /* bide_call_init, but for k->attempt */
 /* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
  * NULL.  Returns BIDE_GO (CALL_READY), or BIDE_DONE if it was refused. */
 enum bide_next call_begin(struct call *k, struct bide_policy *p,

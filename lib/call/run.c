@@ -74,7 +74,7 @@ run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 {
     struct bide_call c;
 
-    bide_call_init(&c);
+    call_init(call_of(&c));
     return bide_call_run(&c, p, fn, arg);
 }
 
@@ -86,7 +86,7 @@ run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
     struct bide_call c;
     struct call *k = call_of(&c);
 
-    bide_call_init(&c);
+    call_init(call_of(&c));
     return run_to_end(k, call_adopt(k, p, first, ticks[0], ticks[1]), fn, arg);
 }
 

@@ -10,6 +10,16 @@
 
 /* ---- setting up ---- */
 
+void
+bide_call_init(struct bide_call *c)
+{
+    struct call *k = call_of(c);
+
+    call_init(k);
+    k->attempt = (struct bide_attempt){.timeout_ns = UINT64_MAX,
+                                       .deadline_ns = UINT64_MAX};
+}
+
 size_t
 bide_call_size(void)
 {
