@@ -61,16 +61,14 @@ call_is_cancelled(const struct call *k)
     return load_acquire(&k->cancelled);
 }
 
-/* Reports whether a call with a bit of GATE_SLOW must read the rules, except
- * because of GATE_LOOKS. */
+/* Reports whether a bit of GATE_SLOW asks for rules, GATE_LOOKS aside. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
 void call_init(struct call *k); /* bide_call_init, but for k->attempt */
 /* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
  * NULL.  Returns BIDE_GO (CALL_READY), or BIDE_DONE if it was refused. */
 enum bide_next call_begin(struct call *k, struct bide_policy *p,
                           struct bide_watch *w);
-/* Starts an attempt of a call in CALL_READY; false: it is cancelled, and over.
- */
+/* Starts an attempt of a call in CALL_READY.  False: it was cancelled. */
 bool call_start_attempt(struct call *k);
 /* Ends the attempt in progress with `o`.  Returns BIDE_WAIT or BIDE_DONE. */
 enum bide_next call_end_attempt(struct call *k, struct bide_outcome o);

@@ -4,8 +4,7 @@
  * nothing is counted twice even if a recorder is killed, and a missed recording
  * only makes the next interval longer.
  *
- * There is one recorder at a time, by a lock of its own.  Functions return 0 or
- * a BIDE_E code (place_why). */
+ * One recorder at a time, by a lock.  Results: 0 or BIDE_E (place_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
 
