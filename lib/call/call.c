@@ -301,43 +301,28 @@ call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
     return BIDE_GO;
 }
 
-/* Sets the time limit in k->attempt.  Without rules the limit is in the cell;
- * with rules it depends on the time until the deadline. */
-static void
-set_attempt_limit(struct call *k)
+/* Returns the time limit of the next attempt; DURATION_NONE: none.  Without
+ * rules it is in the cell; with rules it depends on the time until the
+ * deadline. */
+static uint64_t
+attempt_limit_ns(const struct call *k, uint64_t now_ns)
 {
-    struct bide *b = k->policy->bide;
-    uint64_t now = 0, limit;
+    uint32_t limit_ms = load_relaxed(&load_acquire(&k->policy->cell)->limit_ms);
 
-    if (k->rules) {
-        now = registry_now_ns(b);
-        limit = machine_limit_ns(&k->machine, k->rules->policy, now);
-    } else {
-        limit = load_relaxed(&load_acquire(&k->policy->cell)->limit_ms) *
-                UINT64_C(1000000);
-        if (limit == 0) {
-            limit = DURATION_NONE;
-        } else {
-            now = registry_now_ns(b);
-        }
-    }
-    k->attempt.timeout_ns = limit;
-    k->attempt.deadline_ns =
-        limit == DURATION_NONE ? UINT64_MAX : duration_add(now, limit);
+    return k->rules   ? machine_limit_ns(&k->machine, k->rules->policy, now_ns)
+           : limit_ms ? limit_ms * UINT64_C(1000000)
+                      : DURATION_NONE;
 }
 
-bool
-call_start_attempt(struct call *k)
+/* Sets up an attempt that has a time limit or hooks, or is not a first one. */
+static __attribute__((cold, noinline)) void
+prepare_attempt(struct call *k, const struct bide *b)
 {
-    struct bide *b = k->policy->bide;
+    uint64_t now_ns = registry_now_ns(b), limit = attempt_limit_ns(k, now_ns);
 
-    if (call_is_cancelled(k)) {
-        call_stop(k);
-        return false;
-    }
     k->attempt.number = k->exact ? k->machine.attempts + 1 : 1;
-    k->attempt.bide = b;
-    set_attempt_limit(k);
+    k->attempt.timeout_ns = limit;
+    k->attempt.deadline_ns = duration_add(now_ns, limit);
     if (b->hooked && b->hooks.before_attempt) {
         b->hooks.before_attempt(b->hooks.arg, (struct bide_call *)k,
                                 &k->attempt);
@@ -347,6 +332,26 @@ call_start_attempt(struct call *k)
             count_add(k->policy, COUNTER_RETRIES, 1);
         }
         machine_started(&k->machine, registry_now_ns(b));
+    }
+}
+
+bool
+call_start_attempt(struct call *k)
+{
+    struct bide *b = k->policy->bide;
+
+    if (__builtin_expect(call_is_cancelled(k), 0)) {
+        call_stop(k);
+        return false;
+    }
+    k->attempt.bide = b;
+    k->attempt.number = 1;
+    k->attempt.timeout_ns = k->attempt.deadline_ns = UINT64_MAX;
+    if (__builtin_expect(
+            k->exact | b->hooked |
+                (load_relaxed(&load_acquire(&k->policy->cell)->limit_ms) != 0),
+            0)) {
+        prepare_attempt(k, b);
     }
     k->state = CALL_ATTEMPT;
     k->ticks = registry_ticks(b);
