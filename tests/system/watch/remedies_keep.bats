@@ -45,6 +45,7 @@ keeps() {
     [ -L "$live.away" ] && [ -s "$DIR/registry.mdb" ]
     rm "$live"
     mv "$T/aside" "$live"
+    mends "an earlier live file was put back"
     [ "$(id -u)" -eq 0 ] || skip "needs root, to give files away"
     chown 4343 "$live"
     keeps 5 "$live belongs to user 4343, the registry to user 0"
