@@ -51,7 +51,7 @@ struct home {
     struct home *earlier;
 };
 
-/* What hooks were told about a policy. */
+/* The last report to hooks about a policy. */
 struct reported {
     bool is_known; /* the rest is set, ... */
     int is_empty;  /* ... and of the budget always: 0 at first */
@@ -128,6 +128,7 @@ struct bide {
     _Atomic uint64_t calls; /* calls with a failure: numbers their draws */
     struct bide_watch *watches;
     struct policy_list declared; /* of one name the last one counts */
+    uint64_t declare_at; /* ticks at which their cells are looked at again */
     _Atomic(struct name_table *) names;
     struct bide_policy *policies;
     struct recorder *recorder; /* bide_record_every; NULL: none */

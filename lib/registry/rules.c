@@ -268,6 +268,17 @@ is_stale(struct bide_policy *p, const struct rules *r)
            (r->until_ns && clock_realtime_ns() >= r->until_ns);
 }
 
+/* Writes the declared rules in place of those of a program that has ended. */
+static void
+declare_again(struct bide *b)
+{
+    for (struct bide_policy *p = b->policies; p; p = p->next) {
+        if (atomic_load(&atomic_load(&p->cell)->gate) & GATE_MISSING) {
+            declared_publish(p, true);
+        }
+    }
+}
+
 /* Reports whether the registry has a different commit than the rules, or was
  * replaced (by one that may have the same number of commits), or has appeared
  * or disappeared, or whether the gate of the cell is not the one of the rules.
@@ -288,10 +299,9 @@ has_newer_commit(struct bide_policy *p, const struct rules *r)
     if (attach_registry(b, &txn) != 0) {
         txn = 0;
     }
-    for (struct bide_policy *q = b->policies; q; q = q->next) {
-        if (atomic_load(&atomic_load(&q->cell)->gate) & GATE_MISSING) {
-            declared_publish(q, true); /* in place of an ended program's */
-        }
+    if (b->declared.count && now >= b->declare_at) {
+        declare_again(b);
+        b->declare_at = now + b->look_ticks;
     }
     /* Without a registry, rules from one stay. */
     yes = (txn != r->txn || b->replaced != r->replaced ||
