@@ -53,19 +53,27 @@ load ../registry
     json 'any(p["policy"] == "ghost" and p["version"] is None for p in j["policies"])'
 }
 
-@test "rules that a program declares are shown: list, show --declared" {
-    needs_plain_build # Python could not load the library
-    shop
-    cat >declare.py <<'PY'
+# declares TEXT [SCOPE]: a program declares the text and asks for the policy ghost;
+# it ends at the end of its input.
+declares() {
+    python3 - "$BIDE" "$DIR" "$@" 3<&0 <<'PY'
 import ctypes, os, sys
 b, p = ctypes.c_void_p(), ctypes.c_void_p()
 bide = ctypes.CDLL(os.path.join(os.path.dirname(sys.argv[1]), "libbide.so"))
+scope = sys.argv[4].encode() if len(sys.argv) > 4 else None
 assert bide.bide_open(sys.argv[2].encode(), 0, ctypes.byref(b)) == 0
-assert bide.bide_declare(b, b"[base]\nattempts = 9\n[ghost]\nextends = base\nwait = none\n") == 0
-assert bide.bide_lookup(b, b"ghost", None, ctypes.byref(p)) == 0
+assert bide.bide_declare(b, sys.argv[3].encode()) == 0
+assert bide.bide_lookup(b, b"ghost", scope, ctypes.byref(p)) == 0
+print("declared", flush=True)
+os.fdopen(3).read()
 PY
+}
+
+@test "rules that a program declares are shown: list, show --declared" {
+    needs_plain_build # Python could not load the library
+    shop
     gives 3 bide show ghost --declared
-    python3 declare.py "$BIDE" "$DIR"
+    declares $'[base]\nattempts = 9\n[ghost]\nextends = base\nwait = none\n' </dev/null
     gives 0 bide list
     says "9 tries, no wait (declared by pid "
     gives 0 bide list --json
@@ -90,30 +98,18 @@ PY
 @test "declared rules of a program that runs are shown before those of an ended one" {
     needs_plain_build # Python could not load the library
     shop
-    cat >declare.py <<'PY'
-import ctypes, os, sys
-b, p = ctypes.c_void_p(), ctypes.c_void_p()
-bide = ctypes.CDLL(os.path.join(os.path.dirname(sys.argv[1]), "libbide.so"))
-assert bide.bide_open(sys.argv[2].encode(), 0, ctypes.byref(b)) == 0
-text = "[ghost]\nattempts = %s\nwait = none\n" % sys.argv[3]
-assert bide.bide_declare(b, text.encode()) == 0
-scope = sys.argv[4].encode() if len(sys.argv) > 4 else None
-assert bide.bide_lookup(b, b"ghost", scope, ctypes.byref(p)) == 0
-print("declared", flush=True)
-sys.stdin.read()
-PY
-    python3 declare.py "$BIDE" "$DIR" 4 </dev/null
+    declares $'[ghost]\nattempts = 4\nwait = none\n' </dev/null
     gives 0 bide show ghost --declared
     says "which has ended" "attempts = 4"
     gives 0 bide list
     says "4 tries, no wait (declared by pid " ", which has ended)"
     gives 0 bide list --json
     json 'any(p["policy"] == "ghost" and p["declared_ended"] for p in j["policies"])'
-    coproc python3 declare.py "$BIDE" "$DIR" 9
+    coproc declares $'[ghost]\nattempts = 9\nwait = none\n'
     read -r <&"${COPROC[0]}"
     # Neither the same cell nor that of a scope hides it.
-    python3 declare.py "$BIDE" "$DIR" 5 </dev/null
-    python3 declare.py "$BIDE" "$DIR" 6 api </dev/null
+    declares $'[ghost]\nattempts = 5\nwait = none\n' </dev/null
+    declares $'[ghost]\nattempts = 6\nwait = none\n' api </dev/null
     gives 0 bide show ghost --declared
     says "attempts = 9"
     says_not ended

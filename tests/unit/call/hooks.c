@@ -1,27 +1,11 @@
 /* Hooks: the events of a call that a program can observe. */
-#include "unit/registry/scene.h"
+#include "diary.h"
 
 static const char shop[] = "[shop]\n"
                            "attempts = 3\n"
                            "wait = fixed\n"
                            "wait_initial = 100ms\n"
                            "wait_jitter = none\n";
-
-struct diary {
-    char text[1024];
-    size_t length;
-};
-
-static void
-note(struct diary *d, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    d->length += (size_t)vsnprintf(d->text + d->length,
-                                   sizeof(d->text) - d->length, format, args);
-    va_end(args);
-}
 
 static const char *
 policy_of(const struct bide_call *c)

@@ -1,6 +1,6 @@
 /* Hooks: changes of the breaker, the budget, the rules and the registry. */
 #define SCENE_FLAGS 0
-#include "unit/registry/scene.h"
+#include "diary.h"
 
 static const char rules[] = "[plain]\nattempts = 1\n"
                             "[shop]\nattempts = 1\nbreaker = on\n"
@@ -10,22 +10,6 @@ static const char rules[] = "[plain]\nattempts = 1\n"
                             "budget_capacity = 1\nbudget_cost = 1\n"
                             "budget_threshold = 0%\nbudget_refill = 0/s\n"
                             "budget_deposit = 0\nbudget_refund = 1\n";
-
-struct diary {
-    char text[1024];
-    size_t length;
-};
-
-static void
-note(struct diary *d, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    d->length += (size_t)vsnprintf(d->text + d->length,
-                                   sizeof(d->text) - d->length, format, args);
-    va_end(args);
-}
 
 /* Compares what was noted, and begins anew. */
 static void

@@ -9,7 +9,7 @@
 #include "admin/read.h"
 #include "record/past.h"
 #include "store/history/history.h"
-#include "unit/registry/scene.h"
+#include "paying.h"
 
 #define SEEN __attribute__((visibility("default")))
 #define HOUR ((int64_t)(3600 * SECOND))
@@ -60,22 +60,6 @@ setup_clock(void **state)
     boots = 0;
     set = passed = 0;
     return scene_setup(state);
-}
-
-static void
-begin(struct scene *s)
-{
-    scene_init(s);
-    scene_apply(s, "[pay]\nattempts = 2\n");
-    assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
-}
-
-static void
-run_calls(struct scene *s, int calls)
-{
-    while (calls-- > 0) {
-        bide_run(scene_policy(s, "pay"), scene_succeed, NULL);
-    }
 }
 
 static void

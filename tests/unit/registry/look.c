@@ -1,4 +1,4 @@
-/* What a program can ask about the policies that it uses. */
+/* The functions that tell a program about the policies that it uses. */
 #define SCENE_FLAGS 0
 #include "scene.h"
 
