@@ -338,7 +338,7 @@ BIDE_API void bide_call_outcome(struct bide_call *c, struct bide_outcome o);
 
 /* ---- for event loops and bindings: steps ---- */
 
-/* What the caller of a call must do next. */
+/* The next step of the caller. */
 enum bide_next {
     BIDE_DONE = 0,    /* the call has ended: see bide_call_result */
     BIDE_GO = 1,      /* start an attempt: see bide_call_attempt */

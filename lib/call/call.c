@@ -301,13 +301,19 @@ call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
     return BIDE_GO;
 }
 
-/* Returns the time limit of the next attempt; DURATION_NONE: none.  Without
- * rules it is in the cell; with rules it depends on the time until the
- * deadline. */
+/* Returns the time limit in the cell, for a call without rules; 0: none. */
+static inline uint32_t
+cell_limit_ms(const struct call *k)
+{
+    return load_relaxed(&load_acquire(&k->policy->cell)->limit_ms);
+}
+
+/* Returns the time limit of the next attempt; DURATION_NONE: none.  With rules
+ * it depends on the time until the deadline. */
 static uint64_t
 attempt_limit_ns(const struct call *k, uint64_t now_ns)
 {
-    uint32_t limit_ms = load_relaxed(&load_acquire(&k->policy->cell)->limit_ms);
+    uint32_t limit_ms = cell_limit_ms(k);
 
     return k->rules   ? machine_limit_ns(&k->machine, k->rules->policy, now_ns)
            : limit_ms ? limit_ms * UINT64_C(1000000)
@@ -347,10 +353,7 @@ call_start_attempt(struct call *k)
     k->attempt.bide = b;
     k->attempt.number = 1;
     k->attempt.timeout_ns = k->attempt.deadline_ns = UINT64_MAX;
-    if (__builtin_expect(
-            k->exact | b->hooked |
-                (load_relaxed(&load_acquire(&k->policy->cell)->limit_ms) != 0),
-            0)) {
+    if (__builtin_expect(k->exact | b->hooked | (cell_limit_ms(k) != 0), 0)) {
         prepare_attempt(k, b);
     }
     k->state = CALL_ATTEMPT;

@@ -174,8 +174,7 @@ bide_call_abandon(struct bide_call *c)
     if (call_is_live(k)) {
         call_stop(k);
     }
-    free(k->work);
-    k->work = NULL;
+    (void)bide_call_set_work(c, NULL); /* of a call that never began */
 }
 
 void
@@ -258,9 +257,7 @@ bide_step_deadline_ns(const struct bide_call *c)
 
     switch (k->state) {
     case CALL_WAITING:
-        return call_is_cancelled(k)              ? 0
-               : k->machine.wake_ns < k->look_ns ? k->machine.wake_ns
-                                                 : k->look_ns;
+        return call_is_cancelled(k) ? 0 : wait_until_ns(k);
     case CALL_ATTEMPT:
         return k->attempt.deadline_ns;
     default:

@@ -77,6 +77,12 @@ wait_saw_change(struct call *k)
     return yes;
 }
 
+uint64_t
+wait_until_ns(const struct call *k)
+{
+    return k->machine.wake_ns < k->look_ns ? k->machine.wake_ns : k->look_ns;
+}
+
 /* Decides the wait again if the rules or the state of the breaker changed.
  * Both change the generation of the cell. */
 static void
@@ -154,9 +160,7 @@ wait_sleep(struct call *k, bool until_signal)
         next = wait_resume(k);
         if (next != BIDE_WAIT ||
             (!registry_sleep_until(b, &cell->generation, seen,
-                                   k->machine.wake_ns < k->look_ns
-                                       ? k->machine.wake_ns
-                                       : k->look_ns) &&
+                                   wait_until_ns(k)) &&
              until_signal)) {
             return next;
         }

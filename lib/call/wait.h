@@ -8,6 +8,8 @@
 enum bide_next wait_begin(struct call *k, uint64_t now_ns);
 /* Frees the slot of the sleeper and counts the time slept. */
 void wait_stop(struct call *k, uint64_t now_ns);
+/* Returns when a waiting call must be decided again, by time or by a look. */
+uint64_t wait_until_ns(const struct call *k);
 /* Decides a waiting call again.  Returns BIDE_GO, BIDE_WAIT or BIDE_DONE. */
 enum bide_next wait_resume(struct call *k);
 /* Sleeps until wait_resume returns BIDE_GO or BIDE_DONE, and returns that; with

@@ -73,8 +73,8 @@ find_damaged_pieces(struct doctor *d, const struct deferred_survey *s)
     }
 }
 
-/* What to do with a file that was moved away, if there is none in its place, or
- * a newer one. */
+/* The advice on a file that was moved away: if there is none in its place, and
+ * if there is a newer one. */
 static const char put_back[] =
     "if the file was moved away, put it back with mv -n instead";
 static const char keep_newer[] =

@@ -18,6 +18,15 @@
 #include "doctor.h"
 #include "inside.h"
 
+static void
+find_put_back(struct doctor *d, uint64_t what)
+{
+    char words[ALARM_WORDS];
+
+    history_anew_words(what, words);
+    doctor_find(d, FINDING_PUT_BACK, NULL, words);
+}
+
 /* Finds older files that were put back, and versions whose counts are added up
  * because marks of the live file are lost. */
 static void
@@ -28,20 +37,16 @@ find_older_files(struct doctor *d)
     struct history_changes c = d->out->known.changes;
     struct history_range none = {.until_ns = 0};
     struct history_known known = {.joined = 0};
-    char words[ALARM_WORDS];
 
     if (past_compare(p, &c) == 1) {
-        history_anew_words(ANEW_OLD_REGISTRY, words);
-        doctor_find(d, FINDING_PUT_BACK, NULL, words);
+        find_put_back(d, ANEW_OLD_REGISTRY);
     }
     past_each_interval(p, &none, NULL, NULL, NULL, &known);
     if (known.stale) {
-        history_anew_words(ANEW_OLD_HISTORY, words);
-        doctor_find(d, FINDING_PUT_BACK, NULL, words);
+        find_put_back(d, ANEW_OLD_HISTORY);
     }
     if (l && !known.put_back && live_put_back(l, false)) {
-        history_anew_words(ANEW_PUT_BACK, words);
-        doctor_find(d, FINDING_PUT_BACK, NULL, words);
+        find_put_back(d, ANEW_PUT_BACK);
     }
     known.joined += l ? atomic_load(&live_header(l)->marks_refused) : 0;
     doctor_find_count(d, FINDING_MARKS_REFUSED, known.joined);

@@ -1,4 +1,4 @@
-/* What a program can ask about the policies that it uses. */
+/* Tells a program about the policies that it uses. */
 #include "registry.h"
 
 #include <stdio.h>
