@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/author.h"
 #include "admin/change.h"
 #include "admin/open.h"
 #include "base/array.h"
@@ -76,7 +77,7 @@ change_listed(struct command_line *line, struct deferred *d,
     size_t count = 0;
 
     if (status == 0) {
-        struct deferred_by who = {by.change.who, by.change.note};
+        struct deferred_by who = {by.change.who, by.change.note, by.change.uid};
 
         rc = deferred_change_each(d, change->kind, f->ids, f->count, &who,
                                   &count);
@@ -129,17 +130,17 @@ work_all_due(struct command_line *line)
 /* Prints the change of a piece; `item` is its state before the change. */
 static void
 print_changed(const char *did, const struct deferred_item *item,
-              const char *who, const char *note)
+              const struct deferred_by *by)
 {
     printf("%s %" PRIu64 " of ", did, item->id);
     text_put(stdout, *item->policy ? item->policy : "(damaged)", false);
     printf(" (%" PRIu32 " %s)", item->attempts,
            text_plural(item->attempts, "attempt", "attempts"));
     fputs(" by ", stdout);
-    text_put(stdout, who, false);
-    if (note) {
+    text_put(stdout, author_write(by->who, by->uid).text, false);
+    if (by->note) {
         fputs(": ", stdout);
-        text_put(stdout, note, false);
+        text_put(stdout, by->note, false);
     }
     putchar('\n');
 }
@@ -148,7 +149,7 @@ static int
 change_one(struct admin *a, struct deferred *d, const char *text,
            const struct work_change *change, const struct admin_change *by)
 {
-    struct deferred_by who = {by->who, by->note};
+    struct deferred_by who = {by->who, by->note, by->uid};
     struct deferred_item item = {0};
     uint64_t id;
     int status = work_id(text, &id), rc;
@@ -165,7 +166,7 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         rc = deferred_change(d, change->kind, id, &who);
     }
     if (rc == 0) {
-        print_changed(change->did, &item, by->who, by->note);
+        print_changed(change->did, &item, &who);
         if (*item.policy) {
             admin_deferred_arrived(a, item.policy);
         }

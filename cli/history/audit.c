@@ -154,6 +154,7 @@ add_change(void *arg, const struct record *r)
     free(words);
     if (e) {
         e->who = strdup(r->who);
+        e->uid = r->uid;
         e->note = *r->note ? strdup(r->note) : NULL;
     }
     return e && e->what && e->who ? 0 : BIDE_ENOMEM;

@@ -29,6 +29,7 @@ struct audit_entry {
     uint64_t dropped, requeued; /* AUDIT_WORK: number of items */
     char *what;                 /* NULL for AUDIT_CALLS */
     char *who, *note;           /* may be NULL */
+    uint32_t uid;               /* with who */
 };
 
 struct audit {

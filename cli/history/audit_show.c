@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "admin/author.h"
 #include "base/duration.h"
 #include "cli/command/when.h"
 #include "cli/out/csv.h"
@@ -140,7 +141,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
             rc = add_what_cell(t, e);
         }
         if (e->who) {
-            table_cell(t, 4, "%s", e->who);
+            table_cell(t, 4, "%s", author_write(e->who, e->uid).text);
         }
         if (e->note) {
             table_cell(t, 5, "%s", e->note);
@@ -251,6 +252,7 @@ audit_json(const struct audit *a)
         }
         if (e->who) {
             json_put_text(j, "who", e->who);
+            json_put_count(j, "uid", e->uid);
             json_put_text(j, "note", e->note ? e->note : "");
         }
         if (e->kind == AUDIT_WORK) {
@@ -272,7 +274,7 @@ audit_json(const struct audit *a)
 int
 audit_csv(const struct audit *a)
 {
-    puts("when,end,policy,scope,kind,what,who,note");
+    puts("when,end,policy,scope,kind,what,who,uid,note");
     for (size_t i = 0; i < a->count; i++) {
         const struct audit_entry *e = &a->list[i];
         char *words = audit_words(e);
@@ -284,7 +286,7 @@ audit_csv(const struct audit *a)
                csv_time(e->end_ns).text, e->name, e->scope,
                audit_kind_word(e->kind));
         csv_text(words);
-        csv_text(e->who);
+        csv_author(e->who, e->uid);
         csv_text(e->note);
         putchar('\n');
         free(words);

@@ -30,7 +30,8 @@ continues_group(const struct work_group *g, const struct deferred_event *e)
            e->when_ns >= was->when_ns &&
            e->when_ns - was->when_ns < MINUTE_NS &&
            strcmp(e->policy, was->policy) == 0 &&
-           strcmp(e->who, was->who) == 0 && strcmp(e->note, was->note) == 0;
+           strcmp(e->who, was->who) == 0 && e->uid == was->uid &&
+           strcmp(e->note, was->note) == 0;
 }
 
 static int
@@ -62,6 +63,7 @@ end_group(struct work_group *g)
     }
     e->what = n < 0 ? NULL : e->what;
     e->who = *last->who ? strdup(last->who) : NULL;
+    e->uid = last->uid;
     e->note = *last->note ? strdup(last->note) : NULL;
     g->at = SIZE_MAX;
     return e->what && (e->who || !*last->who) && (e->note || !*last->note)

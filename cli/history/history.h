@@ -23,6 +23,7 @@ struct history_row {
     struct cell_outcome *outcomes;
     struct figures *figures; /* sums while reading; NULL after finish_row */
     char *who, *note;        /* with BY_VERSION: the author and note, or NULL */
+    uint32_t uid;            /* of the author */
     uint64_t when_ns;        /* with BY_VERSION: when the version was made */
 };
 

@@ -27,6 +27,7 @@ put_history_row(struct json *array, const struct history_rows *rows,
         json_put_s(j, "in_force_s", row->force_ns);
         if (row->who) {
             json_put_text(j, "who", row->who);
+            json_put_count(j, "uid", row->uid);
             json_put_s(j, "when", row->when_ns);
             json_put_text(j, "note", row->note);
         }
@@ -79,7 +80,7 @@ print_csv_head(void)
         printf(",%s_count,%s_p50_ms,%s_p95_ms,%s_p99_ms,%s_max_ms", name, name,
                name, name, name);
     }
-    puts(",who,note");
+    puts(",who,uid,note");
 }
 
 static void
@@ -125,7 +126,7 @@ history_csv(const struct history_rows *rows)
         printf(",%s,%s", csv_time(row->begin_ns).text,
                csv_time(row->end_ns).text);
         print_csv_figures(&row->stats);
-        csv_text(row->who);
+        csv_author(row->who, row->uid);
         csv_text(row->note);
         putchar('\n');
     }

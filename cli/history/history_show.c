@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "admin/author.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -127,7 +128,9 @@ add_beside_changes(struct table *t, const struct history_rows *rows,
             const char *text = version_fact(rows, &rows->list[i], k, &buffer);
 
             if (text) {
-                table_cell(t, i - first + 1, "%s", text);
+                table_cell(t, i - first + 1, "%s",
+                           k == 1 ? author_write(text, rows->list[i].uid).text
+                                  : text);
             }
         }
     }

@@ -80,6 +80,7 @@ add_version_facts(void *arg, const struct record *r)
     if (row) {
         row->when_ns = w->next_ns;
         row->who = strdup(r->who);
+        row->uid = r->uid;
         row->note = strdup(r->note);
         w->rc = row->who && row->note ? 0 : BIDE_ENOMEM;
     }

@@ -21,6 +21,16 @@ csv_text(const char *text)
     putchar('"');
 }
 
+void
+csv_author(const char *who, uint32_t uid)
+{
+    csv_text(who);
+    putchar(',');
+    if (who) {
+        printf("%u", uid);
+    }
+}
+
 struct brief
 csv_time(uint64_t ns)
 {

@@ -10,6 +10,8 @@
  * control character becomes a space, and an apostrophe keeps a spreadsheet from
  * reading text that begins with = + - @ as a formula. */
 void csv_text(const char *text);
+/* Prints two values: the author (NULL: none) and the uid. */
+void csv_author(const char *who, uint32_t uid);
 struct brief csv_time(uint64_t ns); /* in UTC: 2026-01-31T14:02:11Z */
 
 #endif

@@ -1,11 +1,8 @@
 #include "change.h"
 
-#include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
@@ -13,44 +10,7 @@
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 #include "cli/view/layer.h"
-
-/* Looks in /etc/passwd first: glibc's other look-ups crash without memory. */
-static const struct passwd *
-find_user(uid_t id)
-{
-    FILE *f = fopen("/etc/passwd", "re");
-    const struct passwd *user = NULL;
-
-    do {
-        user = f ? fgetpwent(f) : NULL;
-    } while (user && user->pw_uid != id);
-    if (!user && errno != ENOMEM) {
-        user = getpwuid(id);
-    }
-    if (f) {
-        fclose(f);
-    }
-    return user;
-}
-
-/* Writes the author: $SUDO_USER if set, because "root" identifies no person. */
-static void
-find_author(char *buffer, size_t size)
-{
-    const char *sudo = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
-    const struct passwd *user;
-
-    if (sudo && *sudo) {
-        snprintf(buffer, size, "%s", sudo);
-        return;
-    }
-    user = find_user(getuid());
-    if (user) {
-        snprintf(buffer, size, "%s", user->pw_name);
-    } else {
-        snprintf(buffer, size, "%u", (unsigned)getuid());
-    }
-}
+#include "author.h"
 
 /* Checks that the note fits in one line of the log.  Returns 0 or the exit
  * status. */
@@ -98,7 +58,7 @@ change_begin(struct command_line *line, struct change *out)
     int status = 0;
 
     memset(out, 0, sizeof(*out));
-    find_author(out->who, sizeof(out->who));
+    change->uid = author_find(out->who, sizeof(out->who));
     snprintf(out->command, sizeof(out->command), "bide %s",
              line->command->name);
     change->who = out->who;

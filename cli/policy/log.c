@@ -1,6 +1,7 @@
 /* bide log: lists changes with time, author and note. */
 #include <stdlib.h>
 
+#include "admin/author.h"
 #include "admin/read.h"
 #include "base/clock.h"
 #include "cli/command/number.h"
@@ -33,7 +34,7 @@ log_row(struct log *log, const struct record *r, const char *what)
     }
     table_cell(log->table, i++, "%u", r->version);
     table_cell(log->table, i++, "%s", when_write(r->when_ns, log->now_ns).text);
-    table_cell(log->table, i++, "%s", r->who);
+    table_cell(log->table, i++, "%s", author_write(r->who, r->uid).text);
     if (record_end(r) > 0) {
         table_cell(log->table, i++, "%s%suntil %s", what,
                    *what ? ", " : "same rules, ",
@@ -54,6 +55,7 @@ log_object(struct log *log, const struct record *r, const char *what)
     json_put_count(j, "version", r->version);
     json_put_s(j, "when", r->when_ns);
     json_put_text(j, "who", r->who);
+    json_put_count(j, "uid", r->uid);
     json_put_text(j, "what", what);
     json_put_text(j, "note", r->note);
     if (record_end(r) > 0) {

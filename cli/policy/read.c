@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "admin/guard.h"
+#include "admin/author.h"
 #include "admin/read.h"
 #include "base/draft.h"
 #include "cli/command/number.h"
@@ -129,7 +130,7 @@ print_record(struct admin *registry, const struct record *r, bool present)
     int rc;
 
     printf("# version %u, %sby ", r->version, r->deleted ? "deleted " : "");
-    text_put(stdout, r->who, false);
+    text_put(stdout, author_write(r->who, r->uid).text, false);
     printf(", %s\n", when_write_iso(r->when_ns).text);
     print_note(r->note);
     rc = present ? layer_each(registry, r, print_layers, NULL)
@@ -170,6 +171,7 @@ json_record(struct admin *registry, const struct record *r,
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
     json_put_text(j, "who", r->who);
+    json_put_count(j, "uid", r->uid);
     json_put_s(j, "when", r->when_ns);
     json_put_text(j, "note", r->note);
     json_put_text(j, "text", r->text);

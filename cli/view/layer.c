@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/author.h"
 #include "admin/read.h"
 #include "base/draft.h"
 #include "cli/command/when.h"
@@ -31,7 +32,7 @@ layer_line(const struct record_part *parts, size_t count, const char *of,
     draft_text(&line, number);
     draft_text(&line, of ? " of " : "");
     draft_text(&line, of ? of : "");
-    draft_item(&line, first->who);
+    draft_item(&line, author_write(first->who, first->uid).text);
     draft_text(&line, ")");
     return line.failed ? (draft_free(&line), strdup("?")) : draft_take(&line);
 }
@@ -118,6 +119,7 @@ layer_put(void *array, const char *of, const struct record_part *parts,
             json_put_text(layer, "inherited_from", of);
             json_put_count(layer, "version", p->version);
             json_put_text(layer, "who", p->who);
+            json_put_count(layer, "uid", p->uid);
             json_put_s(layer, "when", p->when_ns);
             json_put_s(layer, "until", p->until_ns);
             json_put_text(layer, "note", p->note);

@@ -19,6 +19,7 @@ struct policy_text;
 /* The author, the note and the conditions, for every kind of change. */
 struct admin_change {
     const char *who, *note; /* note may be NULL */
+    uint32_t uid;           /* the real one of the process */
     const char *command;    /* "bide set", shown to writers that wait for it */
     uint32_t if_version;    /* required version; 0: any */
     uint64_t for_ns;        /* revert the change after this time; 0: never */

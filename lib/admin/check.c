@@ -9,6 +9,7 @@
 #include "policy/group.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
+#include "author.h"
 #include "read.h"
 
 /* ---- without forcing ---- */
@@ -167,7 +168,7 @@ name_layers(struct edit *e, const char *of, const char *file, const char *about)
                           p->value ? p->value : "not set",
                           p->until_ns > e->at_ns ? "until" : "only until",
                           write_time(p->until_ns, until, sizeof(until)),
-                          p->version, p->who);
+                          p->version, author_write(p->who, p->uid).text);
             }
         }
         of = NULL;

@@ -34,6 +34,7 @@ store_parts(struct edit *e, const char *name, const struct edit_old *old,
     }
     parts[0] = (struct record_part){
         .when_ns = e->now_ns,
+        .uid = e->change->uid,
         .who = e->change->who,
         .note = e->change->note ? e->change->note : "",
         .key = "",

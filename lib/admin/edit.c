@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "store/policies/writer.h"
+#include "author.h"
 #include "inside.h"
 #include "read.h"
 
@@ -70,7 +71,7 @@ check_if_version(const struct edit *e, const struct record *r)
     f->wanted = e->change->if_version;
     f->version = r->version;
     f->when_ns = r->when_ns;
-    snprintf(f->who, sizeof(f->who), "%s", r->who);
+    snprintf(f->who, sizeof(f->who), "%s", author_write(r->who, r->uid).text);
     return f->rc;
 }
 

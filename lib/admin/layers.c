@@ -137,6 +137,7 @@ layers_add(struct edit *e, const char *name, const struct edit_old *old,
     struct record_part p = {
         .when_ns = e->now_ns,
         .until_ns = duration_add(e->now_ns, e->change->for_ns),
+        .uid = e->change->uid,
         .who = e->change->who,
         .note = e->change->note ? e->change->note : "",
     };

@@ -11,6 +11,7 @@
 #include "base/near.h"
 #include "record/past.h"
 #include "store/policies/reader.h"
+#include "author.h"
 #include "inside.h"
 
 /* ---- early warning ---- */
@@ -125,7 +126,7 @@ admin_policy(struct admin *a, const char *name, struct record *out)
             failure_begin(FAILURE_DELETED, BIDE_ENOPOLICY, name);
 
         f->version = r.version;
-        snprintf(f->who, sizeof(f->who), "%s", r.who);
+        snprintf(f->who, sizeof(f->who), "%s", author_write(r.who, r.uid).text);
         record_free(&r);
         return BIDE_ENOPOLICY;
     }

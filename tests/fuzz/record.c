@@ -71,10 +71,10 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     struct record_part parts[] = {
-        {3, 30, 0, "bea", "", "", "[pay]\nattempts = 4\n"},
-        {2, 20, 1000, "ann", "", "attempts", "9"},
-        {4, 40, 2000, "cid", "n", "attempts", "8"},
-        {4, 40, 2000, "cid", "n", "wait_max", NULL},
+        {3, 30, 0, 1000, "bea", "", "", "[pay]\nattempts = 4\n"},
+        {2, 20, 1000, 1000, "ann", "", "attempts", "9"},
+        {4, 40, 2000, 1000, "cid", "n", "attempts", "8"},
+        {4, 40, 2000, 1000, "cid", "n", "wait_max", NULL},
     };
     struct record r = {.name = "pay", .version = 4, .parts = parts};
     const char *dir = getenv("BIDE_FUZZ_SEEDS");

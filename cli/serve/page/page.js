@@ -227,7 +227,7 @@ function about(p, now) {
   const rejected = p.rates && p.rates.rejected_per_s > 0 ? rate(p.rates.rejected_per_s) + "/s rejected · " : "";
   return (d.paused ? "PAUSED · " : "") + rejected + "v" + d.version + " · " + d.importance + " · " + d.rules +
     (d.layers || []).map((l) => " · " + Object.entries(l.keys).map(([k, v]) => k + " is " + (v ?? "not set")).join(", ") +
-      " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + l.who + ")").join("");
+      " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + author(l) + ")").join("");
 }
 
 function updateRow(r, p, now) {
@@ -414,6 +414,11 @@ function showSums(all, found, now) {
     one("Alerts", String(found.length), found.some((f) => f.level === "crit") ? "critical" : "", found.length ? (found.some((f) => f.level === "crit") ? "lost" : "hot") : null));
 }
 
+// A name that the user root gave (cli/policy/author.c).
+function author(c) {
+  return c.who + (c.uid === 0 && !["root", "0"].includes(c.who) ? " (uid 0)" : "");
+}
+
 function item(name, beside, right, what, who, note) {
   return el("li", {}, el("span", {class: "name"}, el("b", {}, name), " " + beside), el("span", {class: "right"}, right),
     el("div", {}, what, el("span", {class: "who"}, " · " + who)), note);
@@ -438,7 +443,7 @@ function showLog(now) {
   text($("e-log"), "No changes yet.");
   fill($("log"), ...changes.slice(0, 10).map((c) => item(c.policy, "v" + c.version,
     el("time", {datetime: new Date(c.when * 1000).toISOString()}, clock(c.when, now.host.time)),
-    (c.what || "nothing") + (c.until ? ", until " + clock(c.until, now.host.time) : ""), "by " + c.who,
+    (c.what || "nothing") + (c.until ? ", until " + clock(c.until, now.host.time) : ""), "by " + author(c),
     c.note ? el("div", {class: "note"}, c.note) : null)));
 }
 

@@ -1,7 +1,7 @@
 /* A record in bytes, little-endian:
  *
  *    0 crc u32        of all that follows
- *    4 format u8      2
+ *    4 format u8      3
  *    5 deleted u8     0 or 1
  *    6 zero u16
  *    8 sequence u64
@@ -13,14 +13,17 @@
  *        until_ns u64   0: the base
  *        version u32
  *        unset u32      0, or 1: the key is unset; then the value is ""
+ *        uid u32        the real one of the process; not 4294967295
+ *        zero u32
  *        who, note, key ("": the base), value (of the base: its text), each
  *        with a NUL
  *
- * Example: version 3 of "pay", by "ops", without a note, text "[pay]\n" and no
- * layers:
- *   cc cc cc cc  02 00 00 00  sequence ...  03 00 00 00  01 00 00 00
+ * Example: version 3 of "pay", by "ops" (uid 1000), without a note, text
+ * "[pay]\n" and no layers:
+ *   cc cc cc cc  03 00 00 00  sequence ...  03 00 00 00  01 00 00 00
  *   "pay" 00  when ... until (8 x 00)  03 00 00 00  00 00 00 00
- *   "ops" 00 00 00 "[pay]\n" 00                            65 bytes in all
+ *   e8 03 00 00  00 00 00 00
+ *   "ops" 00 00 00 "[pay]\n" 00                            73 bytes in all
  *
  * "bide set pay attempts=9 --for 1h" then makes version 4: the same base, with
  * version 3, and a part with version 4, an end, key "attempts", value "9". */
@@ -34,7 +37,7 @@
 #include "store/file/seal.h"
 #include "record_key.h"
 
-enum { FORMAT = 2, CRC = 4, VERSION = 4, SEQUENCE = 8 /* sizes */ };
+enum { FORMAT = 3, CRC = 4, VERSION = 4, SEQUENCE = 8 /* sizes */ };
 
 struct header {
     uint32_t crc;
@@ -50,6 +53,8 @@ struct part_header {
     uint64_t when_ns, until_ns;
     uint32_t version;
     uint32_t unset;
+    uint32_t uid;
+    uint32_t zero;
 };
 
 #define AT(type, field, offset) \
@@ -66,7 +71,9 @@ AT(part_header, when_ns, 0);
 AT(part_header, until_ns, 8);
 AT(part_header, version, 16);
 AT(part_header, unset, 20);
-_Static_assert(sizeof(struct part_header) == 24, "without a gap");
+AT(part_header, uid, 24);
+AT(part_header, zero, 28);
+_Static_assert(sizeof(struct part_header) == 32, "without a gap");
 
 bool
 record_name_fits(const char *name)
@@ -104,6 +111,7 @@ parts_are_valid(const struct record *r, const struct record_part *parts,
         if (!fits(p->who, RECORD_WHO_MAX) || !fits(p->note, RECORD_NOTE_MAX) ||
             !fits(p->key, RECORD_KEY_NAME_MAX) ||
             !fits(p->value ? p->value : "", RECORD_TEXT_MAX) ||
+            p->uid == UINT32_MAX /* stands for no user */ ||
             base != !p->until_ns || base != !*p->key || (base && !p->value) ||
             (i > 1 && version < before)) {
             return false;
@@ -126,8 +134,8 @@ add_string(struct draft *d, const char *string)
 int
 record_write(const struct record *r, void **out, size_t *out_length)
 {
-    const struct record_part base = {0,       r->when_ns, 0,      r->who,
-                                     r->note, "",         r->text};
+    const struct record_part base = {0,      r->when_ns, 0,  r->uid,
+                                     r->who, r->note,    "", r->text};
     const struct record_part *p = r->part_count ? r->parts : &base;
     struct header h = {.format = FORMAT,
                        .deleted = r->deleted,
@@ -145,7 +153,7 @@ record_write(const struct record *r, void **out, size_t *out_length)
     add_string(&d, r->name);
     for (uint32_t i = 0; i < h.part_count; i++, p++) {
         struct part_header head = {p->when_ns, p->until_ns, version_of(r, p),
-                                   !p->value};
+                                   !p->value,  p->uid,      0};
 
         draft_add(&d, (const char *)&head, sizeof(head));
         add_string(&d, p->who);
@@ -196,11 +204,12 @@ take_parts(const char *from, const char *end, struct record *r)
         p->when_ns = head.when_ns;
         p->until_ns = head.until_ns;
         p->version = head.version;
+        p->uid = head.uid;
         p->who = take_string(&from, end);
         p->note = take_string(&from, end);
         p->key = take_string(&from, end);
         p->value = take_string(&from, end);
-        if (!p->value || !p->version || head.unset > 1 ||
+        if (!p->value || !p->version || head.unset > 1 || head.zero ||
             (head.unset && *p->value)) {
             return false;
         }
@@ -282,6 +291,7 @@ record_settle(struct record *r, uint64_t at_ns)
     r->part_count = kept;
     r->version = newest->version;
     r->when_ns = newest->when_ns;
+    r->uid = newest->uid;
     r->who = newest->who;
     r->note = newest->note;
     r->text = r->parts[0].value;

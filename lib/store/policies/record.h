@@ -22,7 +22,7 @@
 
 struct policy_text;
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 #define REGISTRY_ID_SIZE 16
 
 enum {
@@ -38,6 +38,7 @@ enum {
 struct record_part {
     uint32_t version;           /* that made it; to write: 0 is the new one */
     uint64_t when_ns, until_ns; /* CLOCK_REALTIME; until 0: the base */
+    uint32_t uid;               /* the real one of the process */
     const char *who, *note;
     const char *key;   /* "": the base */
     const char *value; /* the text of the base; NULL: the key is unset */
@@ -49,7 +50,7 @@ struct record {
     bool deleted;      /* then the base is all, and text is "" */
     uint64_t sequence; /* in the log */
     /* Of the newest part: */
-    uint32_t version;       /* 1 is the first; a deletion is a version too */
+    uint32_t version, uid;  /* 1 is the first; a deletion is a version too */
     uint64_t when_ns;       /* CLOCK_REALTIME */
     const char *who, *note; /* the author and the note; never NULL */
     uint64_t until_ns; /* CLOCK_REALTIME: the next end of a layer; 0: none */
@@ -60,19 +61,18 @@ struct record {
     struct record_part *parts;
 };
 
-/* Encodes a record as malloc'ed bytes with a checksum (CRC-32C) over all of
- * them.  Fails with BIDE_EINVAL if a string is too long or NULL, the name is
- * empty, the parts are not as above, or a deletion has a text; BIDE_ENOMEM. */
+/* Encodes a record as malloc'ed bytes with a checksum (CRC-32C).  Fails with
+ * BIDE_EINVAL if a string is too long or NULL, the name is empty, the parts are
+ * not as above, or a deletion has a text; BIDE_ENOMEM. */
 int record_write(const struct record *r, void **out, size_t *out_length);
 /* Decodes a record; release it with record_free.  Fails with BIDE_EDAMAGED if
- * record_write did not make these bytes, or the name is not `name` (NULL: any
- * name).  Also fails with BIDE_ENOMEM. */
+ * record_write did not make these bytes or `name` (NULL: any) is not its name;
+ * BIDE_ENOMEM. */
 int record_read(const void *bytes, size_t length, const char *name,
                 struct record *out);
 void record_free(struct record *r); /* frees the parts, not r */
 
-/* Leaves what is in force at a time, of a record that was read: takes out the
- * parts that have ended. */
+/* Takes the parts that have ended at a time out of a record that was read. */
 void record_settle(struct record *r, uint64_t at_ns);
 
 /* Returns the end of the newest part: 0 if that is the base. */

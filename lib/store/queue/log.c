@@ -12,7 +12,7 @@
  *   23 zero u8
  *   24 note_length u16
  *   26 zero u16
- *   28 zero u32
+ *   28 uid u32            of the author; not 4294967295
  *   32 policy, who, note
  *
  * Numbers grow by 1, so the oldest record is found by its number. */
@@ -31,12 +31,13 @@ struct logged {
     uint32_t attempts;
     uint8_t did, policy_length, who_length, zero;
     uint16_t note_length, zeros;
-    uint32_t more_zeros;
+    uint32_t uid;
 };
 
 _Static_assert(offsetof(struct logged, attempts) == 16, "attempts");
 _Static_assert(offsetof(struct logged, did) == 20, "did");
 _Static_assert(offsetof(struct logged, note_length) == 24, "note_length");
+_Static_assert(offsetof(struct logged, uid) == 28, "uid");
 _Static_assert(sizeof(struct logged) == 32, "strings follow");
 
 enum {
@@ -78,6 +79,7 @@ encode_event(const struct deferred_event *e, const struct deferred_by *by,
         .policy_length = (uint8_t)strlen(e->policy),
         .who_length = (uint8_t)cut_length(who, DEFERRED_WHO_MAX),
         .note_length = (uint16_t)cut_length(note, DEFERRED_NOTE_MAX),
+        .uid = by ? by->uid : 0,
     };
     uint8_t *to = key_append(out, &l, sizeof(l));
 
@@ -278,13 +280,15 @@ decode_event(const MDB_val *key, const MDB_val *value,
     memcpy(&l, from, sizeof(l));
     if (l.did > DEFERRED_REQUEUED || l.policy_length > BIDE_NAME_MAX ||
         l.who_length > DEFERRED_WHO_MAX || l.note_length > DEFERRED_NOTE_MAX ||
+        l.uid == UINT32_MAX ||
         length != sizeof(l) + l.policy_length + l.who_length + l.note_length) {
         return false;
     }
     *out = (struct deferred_event){.when_ns = l.when_ns,
                                    .id = l.id,
                                    .did = (enum deferred_did)l.did,
-                                   .attempts = l.attempts};
+                                   .attempts = l.attempts,
+                                   .uid = l.uid};
     from = key_text(from + sizeof(l), out->policy, l.policy_length);
     from = key_text(from, out->who, l.who_length);
     key_text(from, out->note, l.note_length);

@@ -106,10 +106,11 @@ int deferred_get(struct deferred *d, uint64_t id, struct deferred_item *out);
 int deferred_each(struct deferred *d, const char *policy,
                   int (*visit)(void *arg, const struct deferred_item *item),
                   void *arg);
-/* The author of a change by hand and a note; "" or NULL: none.  Text that is
- * too long is cut. */
+/* The author of a change by hand, the real uid of its process, and a note; ""
+ * or NULL: none.  Text that is too long is cut. */
 struct deferred_by {
     const char *who, *note;
+    uint32_t uid;
 };
 enum deferred_did { DEFERRED_DROPPED, DEFERRED_REQUEUED };
 /* Deletes work, even on a full disk; or makes it due now, whether it is
@@ -145,7 +146,7 @@ enum {
 struct deferred_event {
     uint64_t when_ns, id; /* CLOCK_REALTIME */
     enum deferred_did did;
-    uint32_t attempts;
+    uint32_t attempts, uid;
     char policy[BIDE_NAME_MAX + 1]; /* "": its record was damaged */
     char who[DEFERRED_WHO_MAX + 1], note[DEFERRED_NOTE_MAX + 1];
 };

@@ -21,7 +21,7 @@
 
 #include "queue.h"
 
-#define DEFERRED_FORMAT 3
+#define DEFERRED_FORMAT 4
 
 enum {
     DEFERRED_META = 'a',

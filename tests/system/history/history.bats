@@ -545,7 +545,7 @@ END
     json 'sum("breaker opens" in e.get("what", "") for e in j["entries"]) == 1'
     json 'sum("breaker closes" in e.get("what", "") for e in j["entries"]) == 1'
     gives 0 bide audit pay --csv
-    [ "${lines[0]}" = when,end,policy,scope,kind,what,who,note ]
+    [ "${lines[0]}" = when,end,policy,scope,kind,what,who,uid,note ]
     says '"gateway, INC-311"'
     gives 0 bide audit pay --until yesterday
     says "No changes"

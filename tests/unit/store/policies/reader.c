@@ -171,11 +171,11 @@ layers_end_each_by_itself(void **state)
 {
     /* Parts of one record: the base is newer than the first layer. */
     struct record_part parts[] = {
-        {3, 30, 0, "bea", "", "", "[pay]\nattempts = 4\nwait_max = 5s\n"},
-        {2, 20, 1000, "ann", "", "attempts", "9"},
-        {4, 40, 2000, "cid", "", "attempts", "8"},
-        {4, 40, 2000, "cid", "", "wait_max", NULL},
-        {0, 50, 500, "dan", "n", "attempts", "7"},
+        {3, 30, 0, 1000, "bea", "", "", "[pay]\nattempts = 4\nwait_max = 5s\n"},
+        {2, 20, 1000, 1000, "ann", "", "attempts", "9"},
+        {4, 40, 2000, 1000, "cid", "", "attempts", "8"},
+        {4, 40, 2000, 1000, "cid", "", "wait_max", NULL},
+        {0, 50, 500, 1000, "dan", "n", "attempts", "7"},
     };
     static const struct {
         uint64_t time, until;

@@ -15,6 +15,7 @@ example_record(void)
         .version = 3,
         .sequence = 0x1122,
         .when_ns = UINT64_C(0x0102030405060708),
+        .uid = 1000,
         .who = who,
         .note = note,
         .text = text,
@@ -25,12 +26,13 @@ static void
 the_bytes_are_those_of_the_example(void **state)
 {
     static const uint8_t head[] = {
-        2,   0,   0,   0, 0x22, 0x11, 0,   0,   0,   0,   0,   0, /* sequence */
+        3,   0,   0,   0, 0x22, 0x11, 0,   0,   0,   0,   0,   0, /* sequence */
         3,   0,   0,   0, 1,    0,    0,   0, /* version, parts */
         'p', 'a', 'y', 0,                     /* name */
         8,   7,   6,   5, 4,    3,    2,   1,   0,   0,   0,   0,    0,
         0,   0,   0,                          /* times */
         3,   0,   0,   0, 0,    0,    0,   0, /* version, unset */
+        0xe8, 3,  0,   0, 0,    0,    0,   0, /* uid */
         'o', 'p', 's', 0, 0,    0,    '[', 'p', 'a', 'y', ']', '\n', 0};
     struct record r = example_record();
     uint32_t crc;
@@ -39,7 +41,7 @@ the_bytes_are_those_of_the_example(void **state)
 
     (void)state;
     assert_int_equal(record_write(&r, &bytes, &length), 0);
-    assert_int_equal(length, 65);
+    assert_int_equal(length, 73);
     assert_memory_equal((uint8_t *)bytes + 4, head, sizeof(head));
     crc = crc32c(0, head, sizeof(head));
     assert_memory_equal(bytes, &crc, 4);
@@ -131,7 +133,7 @@ impossible_values_are_damage_despite_a_right_checksum(void **state)
         size_t at;
         uint8_t value;
     } cases[] = {
-        {4, 1},    {4, 3},           /* format */
+        {4, 2},    {4, 4},           /* format */
         {5, 2},    {5, 1},           /* deleted: 2; with layers */
         {6, 1},                      /* zero */
         {16, 3},   {16, 5},          /* version: not of the newest part */
@@ -143,19 +145,22 @@ impossible_values_are_damage_despite_a_right_checksum(void **state)
         {44, 0},                     /* version 0 of a part */
         {44, 5},                     /* later than the record */
         {48, 1},                     /* the base is unset */
-        {57, 'k'},                   /* the base has a key */
-        {64, 'x'},                   /* no NUL where one belongs */
-        {73, 0},                     /* the layer has no end */
-        {81, 5},                     /* later than the record */
-        {85, 1},                     /* unset, with a value */
-        {85, 2},                     /* unset: 2 */
-        {94, 0},                     /* the layer has no key */
-        {121, 3},                    /* before the layer before it */
+        {55, 0xff},                  /* uid 4294967295, which is no user */
+        {56, 1},                     /* zero */
+        {65, 'k'},                   /* the base has a key */
+        {72, 'x'},                   /* no NUL where one belongs */
+        {81, 0},                     /* the layer has no end */
+        {89, 5},                     /* later than the record */
+        {93, 1},                     /* unset, with a value */
+        {93, 2},                     /* unset: 2 */
+        {97, 0xff},                  /* no user */
+        {110, 0},                    /* the layer has no key */
+        {137, 3},                    /* before the layer before it */
     };
     struct record_part parts[] = {
-        {2, 1, 0, "ops", "", "", "[pay]\n"},
-        {4, 2, 9, "ann", "", "attempts", "9"},
-        {4, 2, 9, "ann", "", "wait_max", NULL},
+        {2, 1, 0, 0x00ffffff, "ops", "", "", "[pay]\n"},
+        {4, 2, 9, 0xffffff00, "ann", "", "attempts", "9"},
+        {4, 2, 9, 0, "ann", "", "wait_max", NULL},
     };
     struct record r = example_record(), out;
     size_t length;
@@ -207,6 +212,9 @@ a_record_that_could_not_be_read_is_not_written(void **state)
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
     r = example_record();
     r.note = NULL;
+    assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
+    r = example_record();
+    r.uid = UINT32_MAX;
     assert_int_equal(record_write(&r, &bytes, &length), BIDE_EINVAL);
     assert_ptr_equal(bytes, one);
     assert_int_equal(length, 3);

@@ -4,8 +4,8 @@
 
 #include <lmdb.h>
 
-static const struct deferred_by anna = {"anna", "buyer called"};
-static const struct deferred_by nobody = {NULL, NULL};
+static const struct deferred_by anna = {"anna", "buyer called", 1000};
+static const struct deferred_by nobody = {NULL, NULL, 0};
 
 struct log {
     struct deferred_event events[8];
@@ -60,6 +60,7 @@ dropped_and_requeued_work_is_logged(void **state)
     assert_int_equal(l.events[0].attempts, 1);
     assert_string_equal(l.events[0].policy, "mail");
     assert_string_equal(l.events[0].who, "anna");
+    assert_int_equal(l.events[0].uid, 1000);
     assert_string_equal(l.events[0].note, "buyer called");
     assert_int_equal(l.events[1].id, second);
     assert_int_equal(l.events[1].did, DEFERRED_REQUEUED);
@@ -80,10 +81,24 @@ a_change_that_fails_is_not_logged(void **state)
 }
 
 static void
+a_number_of_no_user_is_damage(void **state)
+{
+    const struct deferred_by by = {"ann", NULL, UINT32_MAX};
+    struct queue *q = *state;
+    struct log l;
+
+    assert_int_equal(
+        deferred_change(q->d, DEFERRED_DROPPED, queue_put(q, "x"), &by), 0);
+    l = read_log(q);
+    assert_int_equal(l.count, 0);
+    assert_int_equal(l.damaged, 1);
+}
+
+static void
 long_text_is_cut_between_characters(void **state)
 {
     char who[200], why[2 * DEFERRED_NOTE_MAX];
-    const struct deferred_by by = {who, why};
+    const struct deferred_by by = {who, why, 0};
     struct queue *q = *state;
     struct log l;
     size_t i;
@@ -272,6 +287,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         QUEUE(dropped_and_requeued_work_is_logged),
         QUEUE(a_change_that_fails_is_not_logged),
+        QUEUE(a_number_of_no_user_is_damage),
         QUEUE(long_text_is_cut_between_characters),
         QUEUE(many_are_changed_at_once_and_missing_ones_are_skipped),
         QUEUE(the_log_does_not_grow_without_limit),

@@ -346,7 +346,7 @@ take_all(struct queue *q, uint32_t count)
 static bool
 drop_some(struct queue *q, uint32_t count)
 {
-    const struct deferred_by by = {"anna", "no room"};
+    const struct deferred_by by = {"anna", "no room", 0};
     uint64_t id;
 
     for (id = 1; id <= count; id++) {
