@@ -24,7 +24,7 @@ put_one(struct scene *s, const struct target *t, int run)
                                       .expire_ns = UINT64_MAX,
                                       .lease_ns = 3600 * SECOND};
     const struct bide_work work = {.bytes = "x", .length = 1};
-    const struct deferred_by by = {"tests", NULL};
+    const struct deferred_by by = {"tests", NULL, 0};
     struct deferred *d;
     uint64_t id = 0;
 
