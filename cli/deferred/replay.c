@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/paths.h"
 #include "call/defer.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
@@ -561,7 +562,7 @@ check_queue_owner(const struct command_line *line)
     char path[4096 + 16];
     struct stat st;
 
-    snprintf(path, sizeof(path), "%s/deferred.mdb", line->option[OPTION_DIR]);
+    snprintf(path, sizeof(path), "%s/" PATH_DEFERRED, line->option[OPTION_DIR]);
     if (geteuid() != 0 || stat(path, &st) < 0) {
         return 0;
     }

@@ -125,7 +125,7 @@ paths_owner(const char *dir)
     char path[PATH_MAX];
     struct stat st;
 
-    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
+    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
     if (stat(path, &st)) {
         o.group = find_group();
     } else if (st.st_gid) {

@@ -7,6 +7,21 @@
 
 #include "safe.h"
 
+/* The files of a registry, by who writes them: operators, recorders, services.
+ */
+#define PATH_POLICIES "policies"
+#define PATH_REGISTRY PATH_POLICIES "/registry.mdb"
+#define PATH_REGISTRY_LOCK PATH_POLICIES "/registry.lock"
+#define PATH_REGISTRY_CHECKED PATH_POLICIES "/registry.checked"
+#define PATH_HISTORIES "history"
+#define PATH_HISTORY PATH_HISTORIES "/history.mdb"
+#define PATH_HISTORY_LOCK PATH_HISTORIES "/history.lock"
+#define PATH_HISTORY_CHECKED PATH_HISTORIES "/history.checked"
+#define PATH_QUEUE "deferred"
+#define PATH_DEFERRED PATH_QUEUE "/deferred.mdb"
+#define PATH_DEFERRED_JOURNAL PATH_QUEUE "/deferred.journal"
+#define PATH_DEFERRED_CHECKED PATH_QUEUE "/deferred.checked"
+
 /* Writes the registry's directory: $BIDE_DIR, else /var/lib/bide for root, else
  * $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns BIDE_EINVAL if it is
  * too long or there is no home. */

@@ -11,6 +11,7 @@
 #include "admin/read.h"
 #include "base/array.h"
 #include "base/failure.h"
+#include "base/paths.h"
 #include "policy/policy.h"
 #include "record/past.h"
 #include "store/pages/pages.h"
@@ -93,7 +94,7 @@ check_pages(struct doctor *d)
 {
     struct pages_stamp stamp;
     struct pages *p = NULL;
-    int rc = pages_open(doctor_file(d, "registry.mdb"), &p);
+    int rc = pages_open(doctor_file(d, PATH_REGISTRY), &p);
 
     if (!rc && !pages_look(p, &stamp)) {
         d->out->bytes = stamp.size;
@@ -210,8 +211,8 @@ admin_doctor(const char *dir, uint64_t keep_bytes, struct doctor_report *out)
     snprintf(out->dir, sizeof(out->dir), "%s", dir);
     out->rc = admin_open(dir, &d.admin);
     none = out->rc == BIDE_EMISSING &&
-           access(doctor_file(&d, "history.mdb"), F_OK) &&
-           access(doctor_file(&d, "deferred.mdb"), F_OK);
+           access(doctor_file(&d, PATH_HISTORY), F_OK) &&
+           access(doctor_file(&d, PATH_DEFERRED), F_OK);
     if (out->rc == BIDE_EMISSING && !none) {
         doctor_find(&d, FINDING_REGISTRY_REMOVED, out->dir, NULL);
     } else if (out->rc) {

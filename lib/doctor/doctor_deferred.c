@@ -8,6 +8,7 @@
 #include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/paths.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 #include "record/past.h"
@@ -79,8 +80,8 @@ static const char put_back[] =
     "if the file was moved away, put it back with mv -n instead";
 static const char keep_newer[] =
     "keep the files that are there; if an older one was moved away, move it "
-    "into a new directory with a copy of registry.mdb, and do its work there "
-    "with bide --dir";
+    "into deferred/ of a new directory with a copy of policies/, and do its "
+    "work there with bide --dir";
 
 static void
 judge_queue(struct doctor *d, const struct deferred_survey *s)
@@ -131,7 +132,7 @@ doctor_deferred(struct doctor *d)
                     : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
                     : rc == BIDE_EFORMAT  ? FINDING_DEFERRED_FORMAT
                                           : FINDING_DEFERRED_UNREADABLE,
-                    doctor_file(d, "deferred.mdb"),
+                    doctor_file(d, PATH_DEFERRED),
                     rc == BIDE_EMISSING  ? put_back
                     : *pages_why()       ? pages_why()
                     : rc == BIDE_EFORMAT ? "it is another file, without a queue"

@@ -9,6 +9,7 @@
 #include "admin/open.h"
 #include "admin/read.h"
 #include "base/duration.h"
+#include "base/paths.h"
 #include "record/past.h"
 #include "store/history/history.h"
 #include "store/history/history_form.h"
@@ -106,7 +107,7 @@ judge_history(struct doctor *d)
 
     if (r->history.damaged || r->known.state_lost) {
         doctor_find(d, FINDING_HISTORY_RECORDS_DAMAGED,
-                    doctor_file(d, HISTORY_CHECKED), NULL)
+                    doctor_file(d, PATH_HISTORY_CHECKED), NULL)
             ->count = r->history.damaged ? r->history.damaged : 1;
     }
     doctor_find_count(d, FINDING_HISTORY_RECORDS_LOST, r->known.unreadable);
@@ -129,7 +130,7 @@ doctor_history(struct doctor *d)
     struct pages *p = NULL;
     enum finding_id id;
     struct stat st;
-    int rc = pages_open(doctor_file(d, HISTORY_FILE), &p);
+    int rc = pages_open(doctor_file(d, PATH_HISTORY), &p);
 
     rc = rc ? rc : history_open(d->out->dir, &h);
     if (rc == 0 && d->admin) {
@@ -151,14 +152,14 @@ doctor_history(struct doctor *d)
                  : FINDING_HISTORY_BROKEN;
         doctor_find(d, id,
                     doctor_file(d, id == FINDING_HISTORY_DAMAGED
-                                       ? HISTORY_CHECKED
-                                       : HISTORY_FILE),
+                                       ? PATH_HISTORY_CHECKED
+                                       : PATH_HISTORY),
                     pages_why())
             ->rc = rc;
     }
     history_close(h);
     pages_close(p);
-    if (stat(doctor_file(d, HISTORY_DAMAGED), &st) == 0 &&
+    if (stat(doctor_file(d, PATH_HISTORY ".damaged"), &st) == 0 &&
         S_ISREG(st.st_mode)) {
         doctor_find(d, FINDING_HISTORY_OLD_FILE, d->file, NULL)->bytes =
             (uint64_t)st.st_size;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/paths.h"
 #include "base/safe.h"
 #include "doctor.h"
 #include "inside.h"
@@ -149,15 +150,16 @@ static const struct {
     const char *mode, *why; /* of `never`: the mode without, and the harm */
 } rights[] = {
     {"", 1, 7, 022, "g-w,o-w", OTHERS "replace policies"},
-    {"registry.mdb", 4, 6, 022, "g-w,o-w", OTHERS "change policies"},
-    {"registry.lock", 0, 6, 077, "600", OTHERS "block changes"},
-    {"registry.checked", 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
-    {"history.mdb", 0, 6, 022, "g-w,o-w", OTHERS "change the history"},
-    {"history.lock", 0, 6, 077, "600", OTHERS "block recorders"},
-    {"history.checked", 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
-    {"deferred.mdb", 6, 6, 007, "o-rwx", "all users can use deferred work"},
-    {"deferred.journal", 6, 6, 007, "o-rwx", "all users can use deferred work"},
-    {"deferred.checked", 6, 6, 007, "o-rwx", "all users can hide damage"},
+    {PATH_REGISTRY, 4, 6, 022, "g-w,o-w", OTHERS "change policies"},
+    {PATH_REGISTRY_LOCK, 0, 6, 077, "600", OTHERS "block changes"},
+    {PATH_REGISTRY_CHECKED, 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
+    {PATH_HISTORY, 0, 6, 022, "g-w,o-w", OTHERS "change the history"},
+    {PATH_HISTORY_LOCK, 0, 6, 077, "600", OTHERS "block recorders"},
+    {PATH_HISTORY_CHECKED, 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
+    {PATH_DEFERRED, 6, 6, 007, "o-rwx", "all users can use deferred work"},
+    {PATH_DEFERRED_JOURNAL, 6, 6, 007, "o-rwx",
+     "all users can use deferred work"},
+    {PATH_DEFERRED_CHECKED, 6, 6, 007, "o-rwx", "all users can hide damage"},
     {NULL, 6, 6, 007, "o-rwx", "all users can change statistics"},
     {".bell", 6, 6, 002, "o-w", "all users can wake event loops"},
 };
@@ -376,8 +378,8 @@ is_stopped(struct program *p)
 static void
 find_stopped(struct doctor *d, struct program *p)
 {
-    static const char *const names[] = {"registry.lock", "history.lock",
-                                        "deferred.mdb"};
+    static const char *const names[] = {PATH_REGISTRY_LOCK, PATH_HISTORY_LOCK,
+                                        PATH_DEFERRED};
     const struct timespec moment = {0, 20000000};
     char path[sizeof(d->file)];
     struct stat open, st;
@@ -415,8 +417,8 @@ find_stopped(struct doctor *d, struct program *p)
 static gid_t
 find_group(struct doctor *d, gid_t first)
 {
-    static const char *const files[] = {"registry.mdb", "deferred.mdb",
-                                        "deferred.journal"};
+    static const char *const files[] = {PATH_REGISTRY, PATH_DEFERRED,
+                                        PATH_DEFERRED_JOURNAL};
     enum { FILES = sizeof(files) / sizeof(files[0]) };
     gid_t group[FILES + 2] = {first};
     size_t count = 1, most = 1, votes;
@@ -447,9 +449,9 @@ find_owner(struct doctor *d, uid_t of_directory)
 {
     struct stat st;
     uid_t owner =
-        lstat(doctor_file(d, "registry.mdb"), &st) ? of_directory : st.st_uid;
+        lstat(doctor_file(d, PATH_REGISTRY), &st) ? of_directory : st.st_uid;
 
-    return !lstat(doctor_file(d, "registry.lock"), &st) &&
+    return !lstat(doctor_file(d, PATH_REGISTRY_LOCK), &st) &&
                    st.st_uid == of_directory
                ? of_directory
                : owner;

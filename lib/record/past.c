@@ -29,7 +29,7 @@ fail_history(struct past *p, int rc)
 {
     struct failure *f = failure_begin(FAILURE_HISTORY, rc, NULL);
 
-    snprintf(f->path, sizeof(f->path), "%s/history.mdb", p->dir);
+    snprintf(f->path, sizeof(f->path), "%s/" PATH_HISTORY, p->dir);
     snprintf(f->words, sizeof(f->words), "%s", pages_why());
     return rc;
 }

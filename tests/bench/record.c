@@ -143,7 +143,7 @@ record_bytes(const char *dir, const char *db)
     struct snapshot s;
     double bytes = 0;
 
-    snprintf(path, sizeof(path), "%s/history.mdb", dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", dir);
     stop_on_error(path, pages_open(path, &f));
     stop_on_error(path, pages_begin(f, &s));
     stop_on_error(path,

@@ -361,8 +361,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
         abort();
     }
     atexit(clean_up);
-    snprintf(mdb_path, sizeof(mdb_path), "%s/deferred.mdb", dir);
-    snprintf(journal_path, sizeof(journal_path), "%s/deferred.journal", dir);
+    snprintf(mdb_path, sizeof(mdb_path), "%s/deferred/deferred.mdb", dir);
+    snprintf(journal_path, sizeof(journal_path), "%s/deferred/deferred.journal",
+             dir);
     begin(d);
     mdb = slurp(mdb_path, &mdb_length);
     journal = slurp(journal_path, &journal_length);

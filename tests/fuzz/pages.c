@@ -133,7 +133,7 @@ write_seed(const char *dir, unsigned changes, unsigned policies, size_t longest)
             writer_end(w);
         }
     }
-    snprintf(path, sizeof(path), "%s/registry.mdb", here);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", here);
     snprintf(to, sizeof(to), "cp %s '%s/seed-%u-%u-%zu' && rm -r %s", path, dir,
              changes, policies, longest, here);
     if (system(to)) {

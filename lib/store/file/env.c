@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "base/paths.h"
 #include "place.h"
 
 /* Address space in bytes, not memory and not disk: only a full disk should end
@@ -67,7 +68,7 @@ lmdb_failed_file(const char *dir, const char *file, int rc)
 int
 lmdb_failed(const char *dir, int rc)
 {
-    return lmdb_failed_file(dir, "registry.mdb", rc);
+    return lmdb_failed_file(dir, PATH_REGISTRY, rc);
 }
 
 int

@@ -14,8 +14,9 @@
 static int
 map_result(const struct lmdb_new *n, int rc)
 {
-    return n->failed ? n->failed(n->arg, rc)
-                     : lmdb_failed_file(n->dir, strrchr(n->path, '/') + 1, rc);
+    return n->failed
+               ? n->failed(n->arg, rc)
+               : lmdb_failed_file(n->dir, n->path + strlen(n->dir) + 1, rc);
 }
 
 /* Writes the only transaction of the file `fresh`. */

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,18 +138,13 @@ make_parents(char *path)
     return 0;
 }
 
-int
-place_make(const char *dir)
+/* Makes the directory itself and its parents. */
+static int
+make_first(const char *dir)
 {
-    struct stat st;
     char *path;
     int rc;
 
-    if (!stat(dir, &st)) {
-        return S_ISDIR(st.st_mode)
-                   ? 0
-                   : place_say(BIDE_ESYS, "%s is not a directory", dir);
-    }
     path = strdup(dir);
     if (!path) {
         return place_failed(dir, ENOMEM);
@@ -164,11 +161,45 @@ place_make(const char *dir)
     return rc;
 }
 
-/* Makes the names in `dir` durable. */
-static int
-sync_directory(const char *dir)
+int
+place_make(const char *dir)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } inside[] = {
+        {PATH_POLICIES, 02750}, {PATH_HISTORIES, 02750}, {PATH_QUEUE, 02770}};
+    struct stat st;
+    int rc = 0;
+
+    if (stat(dir, &st)) {
+        rc = make_first(dir);
+    } else if (!S_ISDIR(st.st_mode)) {
+        rc = place_say(BIDE_ESYS, "%s is not a directory", dir);
+    }
+    for (size_t i = 0; i < 3 && !rc; i++) {
+        char *path = place_path(dir, inside[i].name);
+
+        rc = !path ? place_failed(dir, ENOMEM)
+             : safe_make_directory(path, inside[i].mode, paths_owner(dir)) &&
+                     errno != EEXIST
+                 ? place_failed(path, errno)
+                 : 0;
+        free(path);
+    }
+    return rc;
+}
+
+/* Makes the name of `path` durable. */
+static int
+sync_name(const char *path)
+{
+    char copy[PATH_MAX], *dir;
+    int fd, rc = 0;
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    dir = dirname(copy);
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     /* Some file systems cannot sync a directory; they return EINVAL. */
     if (fd < 0 || (fsync(fd) && errno != EINVAL)) {
@@ -208,7 +239,7 @@ place_make_file(const struct place_new *n)
         unlink(fresh);
     }
     free(fresh);
-    return rc ? rc : sync_directory(n->dir);
+    return rc ? rc : sync_name(n->path);
 }
 
 int
@@ -323,7 +354,7 @@ place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
 int
 place_lock(const char *dir, const char *command, unsigned wait_ms, int *out_fd)
 {
-    int fd, rc = place_wait(dir, "registry.lock", wait_ms, &fd);
+    int fd, rc = place_wait(dir, PATH_REGISTRY_LOCK, wait_ms, &fd);
 
     if (!rc) {
         write_lock_line(fd, command);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/paths.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 
@@ -335,8 +336,8 @@ history_open(const char *dir, struct history **out)
     char *path = NULL;
     int rc;
 
-    if (!h || !(path = place_path(dir, HISTORY_FILE)) ||
-        !(h->checked = place_path(dir, HISTORY_CHECKED))) {
+    if (!h || !(path = place_path(dir, PATH_HISTORY)) ||
+        !(h->checked = place_path(dir, PATH_HISTORY_CHECKED))) {
         free(path);
         free(h);
         return BIDE_ENOMEM;
@@ -434,7 +435,7 @@ history_ahead(const struct history_changes *c, uint64_t sequence)
 bool
 history_was_made(const char *dir)
 {
-    char *path = place_path(dir, HISTORY_CHECKED);
+    char *path = place_path(dir, PATH_HISTORY_CHECKED);
     bool found = path && !access(path, F_OK);
 
     free(path);

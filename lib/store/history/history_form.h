@@ -32,10 +32,6 @@
 #include "figures.h"
 #include "history_known.h"
 
-#define HISTORY_FILE "history.mdb"
-#define HISTORY_DAMAGED HISTORY_FILE ".damaged"
-#define HISTORY_CHECKED "history.checked" /* place_open_checked */
-
 enum {
     HISTORY_FORMAT = 2,
     HISTORY_GAPS = 8,

@@ -13,7 +13,7 @@ struct history_name {
 
 struct history {
     struct pages *pages;
-    char *checked; /* the path of HISTORY_CHECKED */
+    char *checked; /* the path of PATH_HISTORY_CHECKED */
     struct history_state state;
     bool state_lost;     /* damaged: `state` was derived from other records */
     uint64_t txn;        /* the transaction of `state` */

@@ -14,6 +14,7 @@
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/paths.h"
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
@@ -56,7 +57,7 @@ recording_damaged(struct recording *r, const char *what)
 static int
 take_history_lock(struct recording *r, unsigned wait_ms)
 {
-    int rc = place_wait(r->dir, "history.lock", wait_ms, &r->lock);
+    int rc = place_wait(r->dir, PATH_HISTORY_LOCK, wait_ms, &r->lock);
 
     return rc == BIDE_ELOCKED
                ? place_say(rc, "%s/history.lock: held by another recorder",
@@ -226,7 +227,7 @@ check_history_file(struct recording *r)
 
     pages_close(r->pages);
     r->pages = NULL;
-    rc = place_open_checked(r->dir, r->path, HISTORY_CHECKED,
+    rc = place_open_checked(r->dir, r->path, PATH_HISTORY_CHECKED,
                             r->quick ? NULL : check_records, &r->pages);
     if (rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT) {
         return place_say(rc, "%s\n" ASIDE, pages_why());
@@ -280,7 +281,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
     r->lock = -1;
     r->process = process_self().id;
     r->dir = strdup(dir);
-    r->path = place_path(dir, HISTORY_FILE);
+    r->path = place_path(dir, PATH_HISTORY);
     if (!r->dir || !r->path) {
         rc = place_failed(dir, ENOMEM);
     }
@@ -436,7 +437,7 @@ int
 recording_begin_now(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, struct recording **out)
 {
-    char *path = place_path(dir, HISTORY_FILE);
+    char *path = place_path(dir, PATH_HISTORY);
     struct recording *r = NULL;
     int rc = !path                ? place_failed(dir, ENOMEM)
              : access(path, W_OK) ? place_failed(path, errno)
@@ -495,7 +496,7 @@ recording_commit(struct recording *r)
     }
     r->txn = NULL;
     if (!rc) {
-        place_set_checked(r->dir, HISTORY_CHECKED, r->pages);
+        place_set_checked(r->dir, PATH_HISTORY_CHECKED, r->pages);
     }
     return rc;
 }

@@ -65,13 +65,13 @@ int recording_set(struct recording *r, int db, const void *key,
                   size_t key_length, const void *value, size_t length);
 
 /* Makes the file: `fill` writes its records and sets r->state.  If there is a
- * damaged file (r->pages), keeps it as HISTORY_DAMAGED. */
+ * damaged file (r->pages), keeps it as history.mdb.damaged. */
 int recording_make(struct recording *r, recording_fill_fn *fill);
 
 /* ---- recording_rescue.c ---- */
 
 /* Copies the readable records of a damaged file (r->pages) to a new file; keeps
- * the old one as HISTORY_DAMAGED. */
+ * the old one as history.mdb.damaged. */
 int recording_rescue(struct recording *r);
 
 /* ---- recording_put.c ---- */

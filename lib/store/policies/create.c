@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/paths.h"
 
 static int
 fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live,
@@ -72,7 +73,7 @@ make_other_files(void *arg)
 static int
 create_locked(struct creation *c)
 {
-    char *path = place_path(c->dir, "registry.mdb");
+    char *path = place_path(c->dir, PATH_REGISTRY);
     struct lmdb_new new_file = {.dir = c->dir,
                                 .path = path,
                                 .mode = 0640,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/crc32c.h"
+#include "base/paths.h"
 #include "store/file/seal.h"
 #include "store/pages/pages_file.h"
 
@@ -173,7 +174,7 @@ is_other_registry(const char *there, const char *path,
     char *its_path;
     bool yes;
 
-    if (asprintf(&its_path, "%s/registry.mdb", there) < 0) {
+    if (asprintf(&its_path, "%s/" PATH_REGISTRY, there) < 0) {
         return false;
     }
     yes = !stat(path, &here) && !stat(its_path, &other) &&
@@ -220,7 +221,7 @@ reader_open(const char *dir, struct reader **out)
     char *path = NULL;
     int rc;
 
-    if (!r || asprintf(&path, "%s/registry.mdb", dir) < 0) {
+    if (!r || asprintf(&path, "%s/" PATH_REGISTRY, dir) < 0) {
         free(r);
         return BIDE_ENOMEM;
     }

@@ -11,11 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/paths.h"
 #include "base/safe.h"
 #include "store/pages/pages_file.h"
 #include "reader.h"
-
-#define CHECKED_FILE "registry.checked"
 
 const char *const writer_databases[DATABASES] = {"policies", "versions", "log",
                                                  "children", "meta"};
@@ -130,8 +129,8 @@ get_meta(struct writer *w)
 static int
 begin_locked(struct writer *w, const char *path)
 {
-    int rc =
-        place_open_checked(w->dir, path, CHECKED_FILE, pages_check, &w->pages);
+    int rc = place_open_checked(w->dir, path, PATH_REGISTRY_CHECKED,
+                                pages_check, &w->pages);
 
     if (rc) {
         return map_pages_result(rc);
@@ -167,7 +166,7 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
              struct writer **out)
 {
     struct writer *w = calloc(1, sizeof(*w));
-    char *path = place_path(dir, "registry.mdb");
+    char *path = place_path(dir, PATH_REGISTRY);
     int rc;
 
     if (w) {
@@ -258,7 +257,7 @@ writer_commit(struct writer *w)
         w->number--;
         return lmdb_failed(w->dir, rc);
     }
-    place_set_checked(w->dir, CHECKED_FILE, w->pages);
+    place_set_checked(w->dir, PATH_REGISTRY_CHECKED, w->pages);
     return 0;
 }
 

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/paths.h"
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "file.h"
@@ -123,7 +124,7 @@ deferred_open_beside(const struct deferred *d, struct beside *b,
 int
 deferred_make_checked(const char *dir)
 {
-    char *path = place_path(dir, "deferred.checked");
+    char *path = place_path(dir, PATH_DEFERRED_CHECKED);
     int fd, rc = 0;
 
     if (!path) {

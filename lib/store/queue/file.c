@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/paths.h"
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "store/pages/pages_file.h"
@@ -61,7 +62,7 @@ deferred_from_lmdb(const struct deferred *d, int rc)
         lmdb_code(d->dir, &rc) == BIDE_EDAMAGED) {
         return say_damaged(d, mdb_strerror(rc));
     }
-    return lmdb_failed_file(d->dir, "deferred.mdb", rc);
+    return lmdb_failed_file(d->dir, PATH_DEFERRED, rc);
 }
 
 static int

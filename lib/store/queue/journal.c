@@ -64,6 +64,7 @@
 
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/paths.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "check.h"
@@ -134,7 +135,7 @@ fill_new_journal(void *arg, const char *fresh, int fd)
 int
 deferred_journal_make(const char *dir)
 {
-    char *path = place_path(dir, "deferred.journal");
+    char *path = place_path(dir, PATH_DEFERRED_JOURNAL);
     const struct place_new new_file = {.dir = dir,
                                        .path = path,
                                        .mode = DEFERRED_MODE,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/paths.h"
 #include "store/file/place.h"
 #include "store/file/seal.h"
 #include "check.h"
@@ -98,7 +99,7 @@ fill_work_file(void *arg, MDB_txn *txn)
     }
     m->rc = m->rc ? m->rc : put_mark(m);
     m->rc = m->rc ? m->rc : put_loss(m);
-    return lmdb_failed_file(m->dir, "deferred.mdb", m->rc);
+    return lmdb_failed_file(m->dir, PATH_DEFERRED, m->rc);
 }
 
 /* Makes deferred.checked and the journal before deferred.mdb has its name,
@@ -133,7 +134,7 @@ make_work_file(const char *dir, const char *path, struct pages *old, bool anew)
 static int
 make_file(const char *dir, bool locked)
 {
-    char *path = place_path(dir, "deferred.mdb");
+    char *path = place_path(dir, PATH_DEFERRED);
     int lock = -1, rc = 0;
     struct stat st;
 
@@ -162,7 +163,7 @@ deferred_create(const char *dir)
 int
 deferred_make_missing(struct deferred *d)
 {
-    char *registry = place_path(d->dir, "registry.mdb");
+    char *registry = place_path(d->dir, PATH_REGISTRY);
     struct stat st;
     int rc;
 
@@ -186,7 +187,7 @@ deferred_make_missing(struct deferred *d)
 int
 deferred_salvage(const char *dir)
 {
-    char *path = place_path(dir, "deferred.mdb");
+    char *path = place_path(dir, PATH_DEFERRED);
     struct pages *old = NULL;
     int lock = -1, rc;
 

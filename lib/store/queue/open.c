@@ -56,7 +56,7 @@ hash_boot_id(void)
 uint64_t
 deferred_registry(const struct deferred *d)
 {
-    char *path = place_path(d->dir, "registry.mdb");
+    char *path = place_path(d->dir, PATH_REGISTRY);
     struct pages *p = NULL;
     struct snapshot s;
     uint8_t id[16] = {0};
@@ -108,10 +108,11 @@ deferred_new(const char *dir, bool reading, struct deferred **out)
     d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
     d->dir = paths_absolute(dir); /* the program may change its directory */
-    d->path = d->dir ? place_path(d->dir, "deferred.mdb") : NULL;
-    d->check.file.path = d->dir ? place_path(d->dir, "deferred.checked") : NULL;
+    d->path = d->dir ? place_path(d->dir, PATH_DEFERRED) : NULL;
+    d->check.file.path =
+        d->dir ? place_path(d->dir, PATH_DEFERRED_CHECKED) : NULL;
     d->journal.file.path =
-        d->dir ? place_path(d->dir, "deferred.journal") : NULL;
+        d->dir ? place_path(d->dir, PATH_DEFERRED_JOURNAL) : NULL;
     d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
     return d->path && d->check.file.path && d->journal.file.path &&
                    d->journal.buffer

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/paths.h"
 #include "base/safe.h"
 #include "store/file/place.h"
 #include "record.h"
@@ -208,7 +209,7 @@ scan_past(struct scan *s)
 bool
 deferred_journal_left(const char *dir, struct journal_mark *out)
 {
-    char *path = place_path(dir, "deferred.journal");
+    char *path = place_path(dir, PATH_DEFERRED_JOURNAL);
     struct scan s = {.fd = path ? safe_open(path) : -1,
                      .buffer = malloc(JOURNAL_BATCH_MAX)};
     struct journal_batch b;

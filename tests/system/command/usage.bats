@@ -253,20 +253,20 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
 
 @test "commands exit 6 if the registry is damaged" {
     shop
-    head -c 8192 /dev/urandom | dd of="$DIR/registry.mdb" conv=notrunc status=none
+    head -c 8192 /dev/urandom | dd of="$DIR/policies/registry.mdb" conv=notrunc status=none
     gives 6 bide list
     says "registry.mdb"
     gives 6 bide set pay attempts=1
     gives 6 bide show pay
-    truncate -s 100 "$DIR/registry.mdb"
+    truncate -s 100 "$DIR/policies/registry.mdb"
     gives 6 bide list
-    : >"$DIR/registry.mdb"
+    : >"$DIR/policies/registry.mdb"
     gives 6 bide list
 }
 
 @test "set exits 6 while another process holds the write lock" {
     shop
-    exec 9<"$DIR/registry.lock"
+    exec 9<"$DIR/policies/registry.lock"
     flock 9
     gives 6 bide set pay attempts=9
     exec 9<&-
@@ -315,15 +315,15 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
 }
 
 @test "an error names its file exactly once" {
-    mkdir "$T/other"
-    : >"$T/other/registry.mdb"
+    mkdir -p "$T/other/policies"
+    : >"$T/other/policies/registry.mdb"
     gives 6 "$BIDE" --dir "$T/other" list
-    [ "${lines[0]}" = "bide: $T/other/registry.mdb is empty" ]
+    [ "${lines[0]}" = "bide: $T/other/policies/registry.mdb is empty" ]
     gives 6 "$BIDE" --dir "$T/other" init
-    [ "${lines[0]}" = "bide: $T/other/registry.mdb is empty" ]
+    [ "${lines[0]}" = "bide: $T/other/policies/registry.mdb is empty" ]
     gives 6 "$BIDE" --dir /proc/nowhere init
     [ "${lines[0]}" = "bide: /proc/nowhere: No such file or directory" ]
-    : >"$DIR/history.mdb"
+    : >"$DIR/history/history.mdb"
     gives 6 bide stats --since -1h
-    [ "${lines[0]}" = "bide: $DIR/history.mdb is empty" ]
+    [ "${lines[0]}" = "bide: $DIR/history/history.mdb is empty" ]
 }

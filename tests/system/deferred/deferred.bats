@@ -152,7 +152,7 @@ load deferred
 @test "audit works without the queue" {
     later
     put mail a >/dev/null
-    printf 'not a database at all' >"$DIR/deferred.mdb"
+    printf 'not a database at all' >"$DIR/deferred/deferred.mdb"
     gives 0 bide audit --json
     says "changes of deferred work are missing"
 }

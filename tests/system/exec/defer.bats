@@ -125,7 +125,7 @@ SH
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     later
     put mail a >/dev/null
-    chown nobody "$DIR/deferred.mdb"
+    chown nobody "$DIR/deferred/deferred.mdb"
     gives 1 bide deferred work mail --until-empty
     says "root would run commands that other users can store"
 }

@@ -64,7 +64,7 @@ record_earlier(struct scene *s, const struct target *t, int run)
 
     (void)t;
     (void)run;
-    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", s->dir);
     assert_true(unlink(path) == 0 || errno == ENOENT);
     assert_int_equal(recording_begin(s->dir, &other,
                                      clock_realtime_ns() - 3600 * SECOND,

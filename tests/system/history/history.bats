@@ -48,7 +48,7 @@ a_recording() {
     [ -z "$output" ]
     gives 0 bide record --verbose
     says "no service has used the registry yet"
-    [ ! -e "$DIR/history.mdb" ]
+    [ ! -e "$DIR/history/history.mdb" ]
 }
 
 @test "several recorders record each minute once" {
@@ -58,7 +58,7 @@ a_recording() {
     wait
     [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # two minutes at most
     grep -q 'already recorded' r?
-    [ "$(stat -c %a "$DIR/history.mdb")" = 640 ]
+    [ "$(stat -c %a "$DIR/history/history.mdb")" = 640 ]
     gives 0 bide stats pay --since -1h --json
     json 'j["rows"][0]["calls"]["succeeded"] == 2 and j["damaged"] == 0'
 }
@@ -130,7 +130,7 @@ a_recording() {
     gives 0 bide stats pay --by version --json
     json '[(r["version"], r["calls"]["aborted"], r["attempts"]) for r in j["rows"]] == [(2, 2, 7), (3, 3, 6)]'
     # A recorder that hangs does not block a change.
-    flock "$DIR/history.lock" sleep 5 3>&- &
+    flock "$DIR/history/history.lock" sleep 5 3>&- &
     sleep 0.2
     gives 0 timeout 3 "$BIDE" --dir "$DIR" set pay attempts=7
     kill $!
@@ -178,14 +178,14 @@ a_recording() {
     pay
     working pay 2
     bide record
-    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=16 conv=notrunc 2>/dev/null
-    printf 'XXXXXXXX' | dd of="$DIR/history.mdb" bs=1 seek=4112 conv=notrunc 2>/dev/null
+    printf 'XXXXXXXX' | dd of="$DIR/history/history.mdb" bs=1 seek=16 conv=notrunc 2>/dev/null
+    printf 'XXXXXXXX' | dd of="$DIR/history/history.mdb" bs=1 seek=4112 conv=notrunc 2>/dev/null
     gives 6 bide record
     says history.mdb "move it away"
     gives 6 bide stats pay --since -1h
     working pay 1
     gives 0 bide stats pay
-    mv "$DIR/history.mdb" "$DIR/history.mdb.old"
+    mv "$DIR/history/history.mdb" "$DIR/history/history.mdb.old"
     gives 0 bide record
     gives 0 bide stats pay --since -1h --json
     json 'j["rows"][0]["calls"]["succeeded"] == 3'
@@ -196,11 +196,11 @@ a_recording() {
     bide set pay warn_retry_rate=90% warn_min_calls=1 >/dev/null
     working pay 2
     bide record
-    cp "$DIR/history.mdb" whole
+    cp "$DIR/history/history.mdb" whole
     local page told=0 rescued=0 pages=$(($(stat -c %s whole) / 4096))
     for ((page = 2; page < pages; page++)); do
-        cp whole "$DIR/history.mdb"
-        printf '\377\377\377\377' | dd of="$DIR/history.mdb" bs=1 \
+        cp whole "$DIR/history/history.mdb"
+        printf '\377\377\377\377' | dd of="$DIR/history/history.mdb" bs=1 \
             seek=$((page * 4096 + 4080)) conv=notrunc 2>/dev/null
         bide stats pay --since -1h >out 2>err || grep -q "it away" err
         bide audit pay --since -1h >out 2>>err || grep -q "it away" err
@@ -213,13 +213,13 @@ a_recording() {
     done
     [ "$told" -ge 2 ]
     [ "$rescued" -ge 0 ]
-    printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=8192 conv=notrunc 2>/dev/null
+    printf 'XXXX' | dd of="$DIR/history/history.mdb" bs=1 seek=8192 conv=notrunc 2>/dev/null
     for ((page = 3; page < pages; page++)); do
-        printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
+        printf 'XXXX' | dd of="$DIR/history/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
     done
     gives 0 bide record
     says "could not be read" "history.mdb.damaged"
-    [ -s "$DIR/history.mdb.damaged" ]
+    [ -s "$DIR/history/history.mdb.damaged" ]
     working pay 1
     gives 0 bide record
     [ -z "$output" ]
@@ -453,11 +453,11 @@ END
     bide record
     failing pay 9
     gives 2 bide check
-    cp "$DIR/history.mdb" whole
+    cp "$DIR/history/history.mdb" whole
     local page unknown=0 pages=$(($(stat -c %s whole) / 4096))
     for ((page = 2; page < pages; page++)); do
-        cp whole "$DIR/history.mdb"
-        printf 'XXXX' | dd of="$DIR/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
+        cp whole "$DIR/history/history.mdb"
+        printf 'XXXX' | dd of="$DIR/history/history.mdb" bs=1 seek=$((page * 4096)) conv=notrunc 2>/dev/null
         run bide check
         [ "$status" -eq 2 ] || [ "$status" -eq 3 ]
         [[ $output == *"rates unknown: damaged history"* ]] && unknown=$((unknown + 1))

@@ -86,9 +86,9 @@ breaker_probe_timeout = 1h"
 
 @test "a lock that is held in another container is said to be there" {
     bide apply <(echo '[pay]') >/dev/null
-    exec 8<"$DIR/registry.lock"
+    exec 8<"$DIR/policies/registry.lock"
     flock 8
-    printf '1 1 1 bide apply\n' >"$DIR/registry.lock"
+    printf '1 1 1 bide apply\n' >"$DIR/policies/registry.lock"
     gives 6 bide set pay attempts=9
     says "being written by pid 1 in another container (bide apply, for"
     exec 8<&-

@@ -379,7 +379,7 @@ waiting_calls_end_also_if_the_registry_is_damaged(void **state)
     other = guarding_start(call_on_request, v);
     assert_true(scene_until(is_ready, v));
     z = start_sleeping(s, pids);
-    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", s->dir);
     assert_int_equal(truncate(path, 100), 0);
     request_call(v);
     assert_int_equal(v->last.reason, BIDE_BY_BREAKER);

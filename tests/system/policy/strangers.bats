@@ -76,35 +76,35 @@ ALL="symlink dangling hardlink fifo device directory stranger"
 
 @test "set refuses what is in the place of registry.lock" {
     for kind in $ALL; do
-        refused $kind "$DIR/registry.lock" set pay attempts=9
+        refused $kind "$DIR/policies/registry.lock" set pay attempts=9
         says_not "write permission"
-        rm -rf "$DIR/registry.lock"
+        rm -rf "$DIR/policies/registry.lock"
         gives 0 bide set pay attempts=$((RANDOM + 1))
     done
 }
 
 @test "set refuses registry.mdb that is a link" {
-    cp -p "$DIR/registry.mdb" good
+    cp -p "$DIR/policies/registry.mdb" good
     for kind in symlink hardlink; do
-        rm -f victim "$DIR/registry.mdb"
+        rm -f victim "$DIR/policies/registry.mdb"
         cp good victim
         case $kind in
-        symlink) ln -s "$T/victim" "$DIR/registry.mdb" ;;
-        hardlink) ln victim "$DIR/registry.mdb" ;;
+        symlink) ln -s "$T/victim" "$DIR/policies/registry.mdb" ;;
+        hardlink) ln victim "$DIR/policies/registry.mdb" ;;
         esac
         gives 6 bide set pay attempts=9
-        says "$DIR/registry.mdb: "
+        says "$DIR/policies/registry.mdb: "
         cmp good victim
         gives 6 bide apply shop.ini
         cmp good victim
         gives 1 bide doctor
-        says "$DIR/registry.mdb: "
+        says "$DIR/policies/registry.mdb: "
     done
 }
 
 @test "nothing in the place of a stamp is written, and set succeeds" {
     local name
-    for name in registry.checked registry.checked.new; do
+    for name in policies/registry.checked policies/registry.checked.new; do
         for kind in symlink dangling hardlink fifo device stranger; do
             put $kind "$DIR/$name"
             gives 0 timeout 20 "$BIDE" --dir "$DIR" set pay attempts=$((RANDOM + 1))
@@ -112,42 +112,42 @@ ALL="symlink dangling hardlink fifo device directory stranger"
             [ ! -e not-there ]
         done
     done
-    put directory "$DIR/registry.checked"
+    put directory "$DIR/policies/registry.checked"
     gives 0 bide set pay attempts=3
-    put directory "$DIR/registry.checked.new"
+    put directory "$DIR/policies/registry.checked.new"
     gives 0 bide set pay attempts=4
 }
 
 @test "LMDB's own lock file is not used" {
     for kind in $ALL; do
-        put $kind "$DIR/registry.mdb-lock"
-        before=$(kind_of "$DIR/registry.mdb-lock")
+        put $kind "$DIR/policies/registry.mdb-lock"
+        before=$(kind_of "$DIR/policies/registry.mdb-lock")
         gives 0 timeout 20 "$BIDE" --dir "$DIR" set pay attempts=$((RANDOM + 1))
-        intact $kind "$DIR/registry.mdb-lock" "$before"
+        intact $kind "$DIR/policies/registry.mdb-lock" "$before"
     done
 }
 
 @test "init makes its files under names that were taken" {
     for kind in symlink dangling hardlink fifo device stranger; do
         rm -rf new
-        mkdir new
-        put $kind new/registry.mdb.new
-        put $kind new/deferred.mdb.new
-        put $kind new/deferred.journal.new
+        mkdir -p new/{policies,history,deferred}
+        put $kind new/policies/registry.mdb.new
+        put $kind new/deferred/deferred.mdb.new
+        put $kind new/deferred/deferred.journal.new
         gives 0 timeout 20 "$BIDE" --dir "$T/new" init --live "$T/live"
         [ "$(cat victim)" = "do not touch" ]
         [ ! -e not-there ]
-        for name in registry.mdb deferred.mdb deferred.journal; do
+        for name in policies/registry.mdb deferred/deferred.mdb deferred/deferred.journal; do
             [ "$(stat -c '%F %h %u' new/$name)" = "regular file 1 0" ]
         done
     done
     for kind in $ALL; do
         rm -rf new
-        mkdir new
-        put $kind new/registry.lock
-        before=$(kind_of new/registry.lock)
+        mkdir -p new/{policies,history,deferred}
+        put $kind new/policies/registry.lock
+        before=$(kind_of new/policies/registry.lock)
         gives 6 timeout 20 "$BIDE" --dir "$T/new" init --live "$T/live"
-        intact $kind new/registry.lock "$before"
+        intact $kind new/policies/registry.lock "$before"
     done
 }
 
@@ -182,42 +182,42 @@ ALL="symlink dangling hardlink fifo device directory stranger"
 
 @test "record refuses what is in the place of its files" {
     for kind in $ALL; do
-        refused $kind "$DIR/history.lock" record
-        rm -rf "$DIR/history.lock"
+        refused $kind "$DIR/history/history.lock" record
+        rm -rf "$DIR/history/history.lock"
     done
     gives 0 bide record
-    mv "$DIR/history.mdb" good
+    mv "$DIR/history/history.mdb" good
     for kind in symlink hardlink; do
         rm -f victim
         cp good victim
         if [ $kind = symlink ]; then
-            ln -s "$T/victim" "$DIR/history.mdb"
+            ln -s "$T/victim" "$DIR/history/history.mdb"
         else
-            ln victim "$DIR/history.mdb"
+            ln victim "$DIR/history/history.mdb"
         fi
         run bide record
         [ "$status" -ne 0 ]
-        says "$DIR/history.mdb: "
+        says "$DIR/history/history.mdb: "
         cmp good victim
-        rm -f "$DIR/history.mdb"
+        rm -f "$DIR/history/history.mdb"
     done
 }
 
 @test "a damaged history behind a link is not replaced" {
-    head -c 9000 "$DIR/history.mdb" >damaged
-    rm "$DIR/history.mdb"
-    ln -s "$T/damaged" "$DIR/history.mdb"
+    head -c 9000 "$DIR/history/history.mdb" >damaged
+    rm "$DIR/history/history.mdb"
+    ln -s "$T/damaged" "$DIR/history/history.mdb"
     run bide record
     [ "$status" -ne 0 ]
     says "symbolic link"
-    [ -L "$DIR/history.mdb" ]
+    [ -L "$DIR/history/history.mdb" ]
     [ "$(stat -c %s damaged)" = 9000 ]
 }
 
 @test "deferred work refuses what is in the place of its files" {
     local name
     bide exec --defer order -- false || true
-    for name in deferred.mdb deferred.journal; do
+    for name in deferred/deferred.mdb deferred/deferred.journal; do
         cp -p "$DIR/$name" good
         for kind in symlink hardlink; do
             rm -f victim "$DIR/$name"
@@ -245,11 +245,11 @@ ALL="symlink dangling hardlink fifo device directory stranger"
     done
     echo "do not touch" >victim
     for kind in $ALL; do
-        put $kind "$DIR/deferred.checked"
-        before=$(kind_of "$DIR/deferred.checked")
+        put $kind "$DIR/deferred/deferred.checked"
+        before=$(kind_of "$DIR/deferred/deferred.checked")
         run timeout 20 "$BIDE" --dir "$DIR" deferred list
         [ "$status" -lt 124 ]
-        intact $kind "$DIR/deferred.checked" "$before"
+        intact $kind "$DIR/deferred/deferred.checked" "$before"
     done
 }
 

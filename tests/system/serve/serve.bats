@@ -89,7 +89,7 @@ get() {
     until_it at_work
     json 'j["trend"]["policies"]["pay"]["latency_ms"]["count"] == 5'
     json 'j["trend"]["policies"]["pay"]["latency_ms"]["p99"] > 0'
-    [ ! -e "$DIR/history.mdb" ]
+    [ ! -e "$DIR/history/history.mdb" ]
 }
 
 @test "the lines include history from before the server started" {
@@ -213,8 +213,8 @@ END
     serve
     get /api/policies
     [ "$code" = 200 ]
-    cp "$DIR/registry.mdb" whole
-    head -c 8192 /dev/urandom | dd of="$DIR/registry.mdb" conv=notrunc status=none
+    cp "$DIR/policies/registry.mdb" whole
+    head -c 8192 /dev/urandom | dd of="$DIR/policies/registry.mdb" conv=notrunc status=none
     is_down() {
         get /metrics
         says "bide_up 0"
@@ -222,10 +222,10 @@ END
     until_it is_down
     get /api/now
     [ "$code" = 503 ]
-    truncate -s 100 "$DIR/registry.mdb"
+    truncate -s 100 "$DIR/policies/registry.mdb"
     get /api/policies/pay
     [ "$code" = 503 ]
-    cp whole "$DIR/registry.mdb"
+    cp whole "$DIR/policies/registry.mdb"
     is_up() {
         get /api/now
         json 'len(j["list"]["policies"]) == 3'
@@ -238,7 +238,7 @@ END
     bide exec pay -- true
     bide set pay warn_p95=1us >/dev/null
     bide record
-    head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
+    head -c 8192 /dev/urandom | dd of="$DIR/history/history.mdb" conv=notrunc status=none
     serve
     get /api/now
     [ "$code" = 200 ]

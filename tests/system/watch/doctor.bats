@@ -39,7 +39,7 @@ all_files() {
 @test "missing files of a new registry are no fault" {
     gives 0 bide doctor
     says "no policies yet" "no service has started" "nothing was recorded yet"
-    [ ! -e "$DIR/history.mdb" ]
+    [ ! -e "$DIR/history/history.mdb" ]
     [ -z "$(ls "$T/live" 2>/dev/null)" ]
     gives 6 "$BIDE" --dir "$T/nowhere" doctor
     says "there is no registry"
@@ -77,7 +77,7 @@ all_files() {
 
 @test "a truncated registry is reported once" {
     shop
-    truncate -s 5000 "$DIR/registry.mdb"
+    truncate -s 5000 "$DIR/policies/registry.mdb"
     gives 6 bide doctor
     [ "$(grep -c "registry.mdb is cut off" <<<"$output")" -eq 1 ]
     says_not "bide export"
@@ -85,18 +85,18 @@ all_files() {
 
 @test "a damaged registry is reported with its place and exit status 6" {
     shop
-    local pages=$(($(stat -c %s "$DIR/registry.mdb") / 4096)) page seen=0
-    cp "$DIR/registry.mdb" whole
+    local pages=$(($(stat -c %s "$DIR/policies/registry.mdb") / 4096)) page seen=0
+    cp "$DIR/policies/registry.mdb" whole
     for ((page = 2; page < pages; page++)); do
-        cp whole "$DIR/registry.mdb"
-        poke "$DIR/registry.mdb" $((page * 4096 + 4090)) ffffff
+        cp whole "$DIR/policies/registry.mdb"
+        poke "$DIR/policies/registry.mdb" $((page * 4096 + 4090)) ffffff
         run bide doctor
         [ "$status" -eq 0 ] || { [ "$status" -eq 6 ] && seen=$((seen + 1)); }
         says registry
     done
     [ "$seen" -ge 2 ]
-    cp whole "$DIR/registry.mdb"
-    truncate -s 8192 "$DIR/registry.mdb"
+    cp whole "$DIR/policies/registry.mdb"
+    truncate -s 8192 "$DIR/policies/registry.mdb"
     gives 6 bide doctor
     says "wrong   registry"
 }
@@ -165,14 +165,14 @@ all_files() {
     shop
     bide exec pay -- true
     bide record
-    cp "$DIR/registry.mdb" whole.mdb
-    truncate -s 0 "$DIR/registry.mdb"
+    cp "$DIR/policies/registry.mdb" whole.mdb
+    truncate -s 0 "$DIR/policies/registry.mdb"
     gives 6 bide doctor
     truncate -s 20480 whole.mdb
-    cp whole.mdb "$DIR/registry.mdb"
+    cp whole.mdb "$DIR/policies/registry.mdb"
     gives 6 bide doctor
-    rm "$DIR/registry.mdb"
-    mkdir "$DIR/registry.mdb"
+    rm "$DIR/policies/registry.mdb"
+    mkdir "$DIR/policies/registry.mdb"
     gives 6 bide doctor
 }
 
@@ -187,10 +187,10 @@ all_files() {
     shop
     bide exec pay -- true
     bide record
-    poke "$DIR/history.mdb" 8192 ffffffff
+    poke "$DIR/history/history.mdb" 8192 ffffffff
     local page
     for ((page = 3; page < 10; page++)); do
-        poke "$DIR/history.mdb" $((page * 4096)) ffffffff
+        poke "$DIR/history/history.mdb" $((page * 4096)) ffffffff
     done
     run bide doctor
     [ "$status" -eq 1 ]
@@ -204,14 +204,14 @@ all_files() {
     shop
     bide exec pay -- true
     bide record
-    mkdir "$DIR/history.mdb.damaged"
+    mkdir "$DIR/history/history.mdb.damaged"
     local page
     for page in 3 4 5 6 7 8 9; do
-        poke "$DIR/history.mdb" $((page * 4096)) ffffffff
+        poke "$DIR/history/history.mdb" $((page * 4096)) ffffffff
     done
     gives_fault
     gives 0 bide record
-    [ -f "$DIR/history.mdb.damaged1" ]
+    [ -f "$DIR/history/history.mdb.damaged1" ]
     gives 0 bide doctor
     says_not "is the old file"
 }
@@ -223,7 +223,7 @@ all_files() {
     bide exec pay -- true
     chown -R 4343:4343 "$DIR" "$T/live"
     bide set pay attempts=9 >/dev/null
-    [ "$(stat -c %u "$DIR/registry.checked")" = 4343 ]
+    [ "$(stat -c %u "$DIR/policies/registry.checked")" = 4343 ]
     gives 0 bide doctor
 }
 
@@ -243,10 +243,10 @@ all_files() {
     gives 0 bide doctor --json
     json 'j["deferred"]["waiting"] == 1 and j["deferred"]["damaged"] == 0'
     local page seen=0
-    cp "$DIR/deferred.mdb" whole
+    cp "$DIR/deferred/deferred.mdb" whole
     for ((page = 2; page < 12; page++)); do
-        cp whole "$DIR/deferred.mdb"
-        poke "$DIR/deferred.mdb" $((page * 4096 + 4088)) ffffffff
+        cp whole "$DIR/deferred/deferred.mdb"
+        poke "$DIR/deferred/deferred.mdb" $((page * 4096 + 4088)) ffffffff
         run bide doctor --json
         [ "$status" -eq 0 ] || seen=$((seen + 1))
         json 'all(f["area"] == "deferred" for f in j["findings"] if f["level"] == "wrong")'
@@ -256,15 +256,15 @@ all_files() {
 
 @test "doctor names files that no command would write" {
     bide exec pay -- true
-    ln "$DIR/registry.mdb" second
+    ln "$DIR/policies/registry.mdb" second
     gives 1 bide doctor
-    says "$DIR/registry.mdb: the file has a second name" "cp -p"
+    says "$DIR/policies/registry.mdb: the file has a second name" "cp -p"
     rm second
-    mv "$DIR/registry.lock" kept
-    mkfifo "$DIR/registry.lock"
+    mv "$DIR/policies/registry.lock" kept
+    mkfifo "$DIR/policies/registry.lock"
     gives 1 timeout 20 "$BIDE" --dir "$DIR" doctor
-    says "$DIR/registry.lock: this is a device, pipe or socket"
-    rm "$DIR/registry.lock"
+    says "$DIR/policies/registry.lock: this is a device, pipe or socket"
+    rm "$DIR/policies/registry.lock"
     gives 0 bide doctor
 }
 
@@ -273,21 +273,21 @@ all_files() {
     shop
     bide exec pay -- true
     bide record
-    chmod g+w "$DIR/registry.mdb"
+    chmod g+w "$DIR/policies/registry.mdb"
     found rights "can change policies"
-    chmod 640 "$DIR/registry.mdb"
-    chmod o+r "$DIR/registry.lock"
+    chmod 640 "$DIR/policies/registry.mdb"
+    chmod o+r "$DIR/policies/registry.lock"
     found rights "can block changes"
-    chmod 600 "$DIR/registry.lock"
+    chmod 600 "$DIR/policies/registry.lock"
     chmod o+w "$DIR"
     found rights "can replace policies"
     chmod 2750 "$DIR"
-    chmod o+rw "$DIR/deferred.mdb"
+    chmod o+rw "$DIR/deferred/deferred.mdb"
     found rights "deferred work"
-    chmod 660 "$DIR/deferred.mdb"
-    chown 12345 "$DIR/history.mdb"
+    chmod 660 "$DIR/deferred/deferred.mdb"
+    chown 12345 "$DIR/history/history.mdb"
     found rights "belongs to user 12345"
-    chown 0 "$DIR/history.mdb"
+    chown 0 "$DIR/history/history.mdb"
     gives 0 bide doctor
 }
 

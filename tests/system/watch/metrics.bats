@@ -206,7 +206,7 @@ END
 @test "unreadable deferred work does not hide the other metrics" {
     traffic
     printf letter | bide deferred put later
-    head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
+    head -c 8192 /dev/urandom | dd of="$DIR/deferred/deferred.mdb" conv=notrunc status=none
     text=$(bide metrics)
     is bide_up 1
     is bide_deferred_up 0
@@ -261,7 +261,7 @@ END
 @test "a damaged history does not hide the other metrics" {
     traffic
     bide record
-    head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
+    head -c 8192 /dev/urandom | dd of="$DIR/history/history.mdb" conv=notrunc status=none
     text=$(bide metrics)
     is bide_history_up 0
     is 'bide_calls_total{policy="pay",scope="",verdict="succeeded"}' 2

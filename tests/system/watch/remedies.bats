@@ -134,10 +134,10 @@ teardown() {
         counted
     done <<END
 $DIR cannot be used as it should|chmod g-x "$DIR"
-$DIR/registry.mdb cannot be used as it should|chmod g-r "$DIR/registry.mdb"
-$DIR/registry.mdb cannot be used as it should|chgrp 0 "$DIR/registry.mdb"
-$DIR/deferred.mdb cannot be used as it should|chgrp 0 "$DIR/deferred.mdb"
-$DIR/deferred.journal cannot be used as it should|chmod g-w "$DIR/deferred.journal"
+$DIR/policies/registry.mdb cannot be used as it should|chmod g-r "$DIR/policies/registry.mdb"
+$DIR/policies/registry.mdb cannot be used as it should|chgrp 0 "$DIR/policies/registry.mdb"
+$DIR/deferred/deferred.mdb cannot be used as it should|chgrp 0 "$DIR/deferred/deferred.mdb"
+$DIR/deferred/deferred.journal cannot be used as it should|chmod g-w "$DIR/deferred/deferred.journal"
 $T/live cannot be used as it should|chmod 2750 "$T/live"
 $T/live cannot be used as it should|chgrp 0 "$T/live"
 $T/live cannot be used as it should|chmod g-x "$T/live"
@@ -147,10 +147,10 @@ services cannot pass through $way|chmod 700 "$way"
 all users can replace the live file|chmod o+w "$T/live"
 all users can change statistics|chmod o+rw "$live"
 can replace policies|chmod o+w "$DIR"
-can change policies|chmod g+w "$DIR/registry.mdb"
-can block changes|chmod o+r "$DIR/registry.lock"
-can use deferred work|chmod o+r "$DIR/deferred.mdb"
-belongs to user 4343|chown 4343 "$DIR/registry.mdb"
+can change policies|chmod g+w "$DIR/policies/registry.mdb"
+can block changes|chmod o+r "$DIR/policies/registry.lock"
+can use deferred work|chmod o+r "$DIR/deferred/deferred.mdb"
+belongs to user 4343|chown 4343 "$DIR/policies/registry.mdb"
 END
 }
 
@@ -173,10 +173,10 @@ END
         mends "$words cannot be used as it should"
         owner set pay attempts=$((RANDOM % 90 + 1)) >/dev/null
     done <<END
-$DIR|rm "$DIR/registry.lock"; chmod 500 "$DIR"
-$DIR/registry.lock|chmod 400 "$DIR/registry.lock"
-$DIR/registry.mdb|chmod 400 "$DIR/registry.mdb"
-$DIR/deferred.mdb|chmod 400 "$DIR/deferred.mdb"
+$DIR|rm "$DIR/policies/registry.lock"; chmod 500 "$DIR"
+$DIR/policies/registry.lock|chmod 400 "$DIR/policies/registry.lock"
+$DIR/policies/registry.mdb|chmod 400 "$DIR/policies/registry.mdb"
+$DIR/deferred/deferred.mdb|chmod 400 "$DIR/deferred/deferred.mdb"
 $T/home/live|chmod 500 "$T/home/live"
 $(echo "$T"/home/live/*.live)|chmod 400 "$T"/home/live/*.live
 END
@@ -214,18 +214,18 @@ END
     rm "$live"
     mkdir "$live"
     mends "$live: this is a directory, not a file"
-    rm "$DIR/registry.lock"
-    mkdir "$DIR/registry.lock"
-    mends "$DIR/registry.lock: this is a directory, not a file"
-    rm -f "$DIR/registry.lock"
-    mkfifo "$DIR/registry.lock"
-    rmdir "$DIR/registry.lock.away"
-    mends "$DIR/registry.lock: this is a device, pipe or socket"
-    mv "$DIR/registry.mdb" "$T/moved.mdb"
-    ln -s "$T/moved.mdb" "$DIR/registry.mdb"
-    mends "$DIR/registry.mdb: this is a symbolic link"
-    ln "$DIR/registry.mdb" "$T/second"
-    mends "$DIR/registry.mdb: the file has a second name"
+    rm "$DIR/policies/registry.lock"
+    mkdir "$DIR/policies/registry.lock"
+    mends "$DIR/policies/registry.lock: this is a directory, not a file"
+    rm -f "$DIR/policies/registry.lock"
+    mkfifo "$DIR/policies/registry.lock"
+    rmdir "$DIR/policies/registry.lock.away"
+    mends "$DIR/policies/registry.lock: this is a device, pipe or socket"
+    mv "$DIR/policies/registry.mdb" "$T/moved.mdb"
+    ln -s "$T/moved.mdb" "$DIR/policies/registry.mdb"
+    mends "$DIR/policies/registry.mdb: this is a symbolic link"
+    ln "$DIR/policies/registry.mdb" "$T/second"
+    mends "$DIR/policies/registry.mdb: the file has a second name"
     gives 0 bide set pay attempts=2
     cp "$live".away/../*.bell "$T" 2>/dev/null || true
     "$BIDE" --dir "$T/other" init --live "$T/live" >/dev/null
@@ -241,23 +241,23 @@ END
     bide record
     local path live
     live=$(live_file)
-    for path in "$DIR"/history.{lock,checked} "$live" "$live.bell"; do
+    for path in "$DIR"/history/history.{lock,checked} "$live" "$live.bell"; do
         rm -f "$path"
         mkdir "$path"
         finding "$path: this is a directory, not a file"
         json 'j["wrong"] == 1'
         mends "$path: this is a directory, not a file"
     done
-    rm "$DIR/history.mdb"
-    mkdir "$DIR/history.mdb"
-    finding "$DIR/history.mdb: this is a directory, not a file"
+    rm "$DIR/history/history.mdb"
+    mkdir "$DIR/history/history.mdb"
+    finding "$DIR/history/history.mdb: this is a directory, not a file"
     json 'j["wrong"] == 1'
     bash -c "$command"
     bide record
     gives 0 bide doctor
-    rm "$DIR/deferred.mdb"
-    mkfifo "$DIR/deferred.mdb"
-    finding "$DIR/deferred.mdb: this is a device, pipe or socket"
+    rm "$DIR/deferred/deferred.mdb"
+    mkfifo "$DIR/deferred/deferred.mdb"
+    finding "$DIR/deferred/deferred.mdb: this is a device, pipe or socket"
     json 'j["wrong"] == 1'
 }
 
@@ -316,20 +316,21 @@ END
     shop
     bide record
     local name
-    for name in "" registry.mdb registry.lock registry.checked history.mdb deferred.mdb; do
+    for name in "" policies/registry.mdb policies/registry.lock policies/registry.checked \
+        history/history.mdb deferred/deferred.mdb; do
         chattr +i "$DIR/$name"
         mends "$DIR${name:+/$name} has an attribute that forbids changes"
     done
-    chattr +a "$DIR/registry.mdb"
-    mends "$DIR/registry.mdb has an attribute that forbids changes"
+    chattr +a "$DIR/policies/registry.mdb"
+    mends "$DIR/policies/registry.mdb has an attribute that forbids changes"
     gives 0 bide set pay attempts=7
 }
 
 @test "a lock that a stopped process holds" {
     shop
-    flock "$DIR/registry.lock" sleep 1000 3>&- &
+    flock "$DIR/policies/registry.lock" sleep 1000 3>&- &
     local holder=$!
-    until_it grep -q "FLOCK.*:$(stat -c %i "$DIR/registry.lock") " /proc/locks
+    until_it grep -q "FLOCK.*:$(stat -c %i "$DIR/policies/registry.lock") " /proc/locks
     gives 0 bide doctor
     kill -STOP $holder
     until_it grep -q '^State:.*stopped' "/proc/$holder/status"
@@ -352,11 +353,11 @@ locked() {
 @test "a lock whose taker has ended, that a stopped child holds" {
     shop
     bide exec pay -- true
-    locked "$DIR/deferred.mdb"
+    locked "$DIR/deferred/deferred.mdb"
     mends "deferred.mdb is locked by process $holder ("
     kill -9 "$holder"
     # Nobody waits for the lock of this file.
-    locked "$DIR/registry.mdb"
+    locked "$DIR/policies/registry.mdb"
     gives 0 bide doctor
     kill -9 "$holder"
     gives 0 bide doctor
@@ -405,7 +406,7 @@ mounted() {
         [ "$status" -eq "$2" ] || { echo "$output" && return 1; }
     }
     gives_fault_as 4242 1
-    says "unknown rights: $DIR/registry.lock was not checked: Permission denied"
+    says "unknown rights: $DIR/policies/registry.lock was not checked: Permission denied"
     says "Nothing is wrong in what could be checked."
     gives_fault_as 4345 6
     says_not "Nothing is wrong"
@@ -417,8 +418,8 @@ mounted() {
     shop
     bide set pay wait_initial=1ms wait_max=1ms retry_on=any >/dev/null
     # The registry is gone while a call waits.
-    gives 1 bide exec pay -- sh -c "mv '$DIR/registry.mdb' '$T/away' 2>/dev/null; exit 1"
-    mv "$T/away" "$DIR/registry.mdb"
+    gives 1 bide exec pay -- sh -c "mv '$DIR/policies/registry.mdb' '$T/away' 2>/dev/null; exit 1"
+    mv "$T/away" "$DIR/policies/registry.mdb"
     finding "a service could not read the registry"
     gives 0 bide exec order -- true
     gives 0 bide doctor
@@ -459,17 +460,17 @@ mounted() {
 
 @test "an older copy of the registry that was put back" {
     shop
-    cp -a "$DIR/registry.mdb" "$T/older.mdb"
+    cp -a "$DIR/policies/registry.mdb" "$T/older.mdb"
     bide set pay attempts=9 >/dev/null
     bide exec pay -- true
     bide record
     gives 0 bide doctor
-    cp -a "$DIR/registry.mdb" "$T/newer.mdb"
-    cp -a "$T/older.mdb" "$DIR/registry.mdb"
+    cp -a "$DIR/policies/registry.mdb" "$T/newer.mdb"
+    cp -a "$T/older.mdb" "$DIR/policies/registry.mdb"
     finding "an older registry.mdb was put back"
-    cp -a "$T/newer.mdb" "$DIR/registry.mdb"
+    cp -a "$T/newer.mdb" "$DIR/policies/registry.mdb"
     gives 0 bide doctor
-    cp -a "$T/older.mdb" "$DIR/registry.mdb"
+    cp -a "$T/older.mdb" "$DIR/policies/registry.mdb"
     mends "an older registry.mdb was put back"
     gives 0 bide audit
     says "an older registry.mdb was put back: the numbers of the versions"
@@ -482,8 +483,8 @@ mounted() {
     gives 0 bide rollback pay
     says "v3 -> v4 (as v1)"
     # Without a history too, until there is a recording.
-    rm "$DIR"/history.*
-    cp -a "$T/older.mdb" "$DIR/registry.mdb"
+    rm "$DIR"/history/*
+    cp -a "$T/older.mdb" "$DIR/policies/registry.mdb"
     bide set pay attempts=5 >/dev/null
     finding "an older registry.mdb was put back"
     mends "an older registry.mdb was put back"
@@ -514,7 +515,7 @@ wrong_clock() {
 
 # damage WORDS: flips a bit in each copy of the words in registry.mdb.
 damage() {
-    python3 - "$DIR/registry.mdb" "$1" <<'END'
+    python3 - "$DIR/policies/registry.mdb" "$1" <<'END'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
 at = -1

@@ -40,9 +40,9 @@ keeps() {
     keeps 4 "$T/live: this is a symbolic link"
     # Not ours: a link to another file.
     mv "$live" "$T/aside"
-    ln -s "$DIR/registry.mdb" "$live"
+    ln -s "$DIR/policies/registry.mdb" "$live"
     mends "$live: this is a symbolic link"
-    [ -L "$live.away" ] && [ -s "$DIR/registry.mdb" ]
+    [ -L "$live.away" ] && [ -s "$DIR/policies/registry.mdb" ]
     rm "$live"
     mv "$T/aside" "$live"
     mends "an earlier live file was put back"
@@ -50,7 +50,7 @@ keeps() {
     chown 4343 "$live"
     keeps 5 "$live belongs to user 4343, the registry to user 0"
     # A stranger's file that is not ours.
-    cp "$DIR/registry.mdb" "$live.new"
+    cp "$DIR/policies/registry.mdb" "$live.new"
     mv "$live.new" "$live"
     chown 4343 "$live"
     mends "$live: it belongs to another user"
@@ -61,16 +61,16 @@ keeps() {
     shop
     bide exec pay -- true
     bide record
-    chown 4343 "$DIR"
+    chown 4343 "$DIR" "$DIR"/history
     finding "$DIR belongs to user 4343, the registry to user 0"
     json 'j["wrong"] == 1'
     # New files belong to the owner of the directory, and do not overrule the
     # others.
-    rm "$DIR"/history.*
+    rm "$DIR"/history/*
     bide record
     finding "$DIR belongs to user 4343, the registry to user 0"
     [[ $output != *"chown 4343"* ]]
-    chown 0 "$DIR"/history.*
+    chown 0 "$DIR"/history/*
     mends "$DIR belongs to user 4343, the registry to user 0"
     chown 4343 "$T/live"
     keeps 1 "$T/live belongs to user 4343, the registry to user 0"
@@ -78,8 +78,8 @@ keeps() {
     chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
     chown -R 4343 "$DIR" "$T/live"
     gives 0 bide doctor
-    chown 0 "$DIR/registry.mdb"
-    mends "$DIR/registry.mdb belongs to user 0, the registry to user 4343"
+    chown 0 "$DIR/policies/registry.mdb"
+    mends "$DIR/policies/registry.mdb belongs to user 0, the registry to user 4343"
 }
 
 # ---- another registry in the directory ----
@@ -99,25 +99,25 @@ anew() {
     bide record
     echo 1 | bide deferred put order
     echo 2 | bide deferred put order
-    mv "$DIR/registry.mdb" "$T/aside"
+    mv "$DIR/policies/registry.mdb" "$T/aside"
     DOCTOR_STATUS=6 finding "there is no registry.mdb, but history or deferred work"
     json 'not j["registry"]["readable"] and j["history"]["there"] and j["deferred"]["waiting"] == 2'
     gives 6 bide doctor
     says "put registry.mdb back" "bide deferred repair" "2 waiting"
-    mv "$T/aside" "$DIR/registry.mdb"
+    mv "$T/aside" "$DIR/policies/registry.mdb"
     gives 0 bide doctor
-    mv "$DIR/registry.mdb" "$T/aside"
+    mv "$DIR/policies/registry.mdb" "$T/aside"
     anew
     mends "history.mdb is of another registry"
     # Nothing of a registry.
     DIR=$T/nowhere DOCTOR_STATUS=6 finding "there is no registry"
     # One that cannot be read.
-    : >"$DIR/registry.mdb"
+    : >"$DIR/policies/registry.mdb"
     DOCTOR_STATUS=6 finding "registry.mdb is empty"
     [[ $output == *"move registry.mdb away"*"bide deferred repair"* ]]
-    mv "$DIR/registry.mdb" "$T/empty"
+    mv "$DIR/policies/registry.mdb" "$T/empty"
     anew
-    rm "$DIR/history.mdb.other"
+    rm "$DIR/history/history.mdb.other"
     mends "history.mdb is of another registry"
 }
 
@@ -125,7 +125,7 @@ anew() {
     shop
     bide exec pay -- true
     bide record
-    rm "$DIR/registry.mdb"
+    rm "$DIR/policies/registry.mdb"
     bide init --live "$T/live" >/dev/null
     mends "history.mdb is of another registry"
     says "nothing was recorded yet"
@@ -150,12 +150,12 @@ anew() {
 @test "a file of another kind in the place of a file is a fault" {
     shop
     bide exec pay -- true
-    cp "$DIR/registry.mdb" "$T/other"
-    cp "$T/other" "$DIR/history.mdb"
+    cp "$DIR/policies/registry.mdb" "$T/other"
+    cp "$T/other" "$DIR/history/history.mdb"
     mends "history.mdb: the history's state is missing"
     gives 0 bide stats pay --json
     json 'j["policies"][0]["attempts"] >= 1'
-    cp "$T/other" "$DIR/deferred.mdb"
+    cp "$T/other" "$DIR/deferred/deferred.mdb"
     mends "it is another file, without a queue"
     gives 0 bide deferred stats
 }

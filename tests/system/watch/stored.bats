@@ -42,22 +42,22 @@ left() {
         mends "$words"
         left "$saved"
     done <<'END2'
-1|up to 10 pieces of deferred work may be missing|rm "$DIR/deferred.journal"
-1|up to 10 pieces of deferred work may be missing|truncate -s 0 "$DIR/deferred.journal"
-1|up to 10 pieces of deferred work may be missing|truncate -s 64 "$DIR/deferred.journal"
-10|up to 1 piece of deferred work may be missing|truncate -s 3000 "$DIR/deferred.journal"
-1|up to 10 pieces of deferred work may be missing|head -c 262144 /dev/zero >"$DIR/deferred.journal"
-1|up to 10 pieces of deferred work may be missing|other; cp other/deferred.journal "$DIR/deferred.journal"
-10|up to 11 pieces of deferred work were in it|rm "$DIR/deferred.mdb"
-0|up to 11 pieces of deferred work were in it|rm "$DIR/deferred.mdb" "$DIR/deferred.journal"
-10|is cut off|truncate -s 5000 "$DIR/deferred.mdb"
-10|is empty|truncate -s 0 "$DIR/deferred.mdb"
-10|deferred.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/deferred.mdb" conv=notrunc status=none
-1|deferred work may have been in it|rm "$DIR/deferred.journal" "$DIR/deferred.checked"
-0|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred.*
-1|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred.*; echo x | bide deferred put mail >/dev/null
-11|up to 1 piece of deferred work may be missing|rm "$DIR"/deferred.{mdb,checked}; echo x | bide deferred put mail >/dev/null
-11|was made for another registry|mv "$DIR/registry.mdb" away; bide init --live "$T/live2" >/dev/null; shop
+1|up to 10 pieces of deferred work may be missing|rm "$DIR/deferred/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|truncate -s 0 "$DIR/deferred/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|truncate -s 64 "$DIR/deferred/deferred.journal"
+10|up to 1 piece of deferred work may be missing|truncate -s 3000 "$DIR/deferred/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|head -c 262144 /dev/zero >"$DIR/deferred/deferred.journal"
+1|up to 10 pieces of deferred work may be missing|other; cp other/deferred/deferred.journal "$DIR/deferred/deferred.journal"
+10|up to 11 pieces of deferred work were in it|rm "$DIR/deferred/deferred.mdb"
+0|up to 11 pieces of deferred work were in it|rm "$DIR/deferred/deferred.mdb" "$DIR/deferred/deferred.journal"
+10|is cut off|truncate -s 5000 "$DIR/deferred/deferred.mdb"
+10|is empty|truncate -s 0 "$DIR/deferred/deferred.mdb"
+10|deferred.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/deferred/deferred.mdb" conv=notrunc status=none
+1|deferred work may have been in it|rm "$DIR/deferred/deferred.journal" "$DIR/deferred/deferred.checked"
+0|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred/*
+1|deferred.mdb was removed; deferred work may|rm "$DIR"/deferred/*; echo x | bide deferred put mail >/dev/null
+11|up to 1 piece of deferred work may be missing|rm "$DIR"/deferred/deferred.{mdb,checked}; echo x | bide deferred put mail >/dev/null
+11|was made for another registry|mv "$DIR/policies/registry.mdb" away; bide init --live "$T/live2" >/dev/null; shop
 END2
 }
 
@@ -73,19 +73,19 @@ other() {
     local file missing newer aside
     while read -r file missing newer aside; do
         eleven
-        mv "$DIR/deferred.$file" aside
+        mv "$DIR/deferred/deferred.$file" aside
         gives 1 bide doctor
         says "put it back with mv -n instead"
         echo new | bide deferred put mail >/dev/null
-        mv -n aside "$DIR/deferred.$file" || true
+        mv -n aside "$DIR/deferred/deferred.$file" || true
         [ -e aside ]
         gives 1 bide doctor
         says "up to $missing" "keep the files that are there"
         says_not "put it back"
         rm -rf apart
-        mkdir apart
-        cp -p "$DIR/registry.mdb" apart
-        mv aside "apart/deferred.$file"
+        mkdir -p apart/deferred
+        cp -pr "$DIR/policies" apart
+        mv aside "apart/deferred/deferred.$file"
         run --separate-stderr "$BIDE" --dir apart deferred stats mail --json
         json "j['policies'][0]['waiting'] == $aside"
         gives 0 bide deferred repair
@@ -98,7 +98,7 @@ END2
 
 @test "list and stats say that work may be missing, until it is accepted" {
     eleven
-    rm "$DIR/deferred.journal"
+    rm "$DIR/deferred/deferred.journal"
     gives 0 bide deferred list
     says "may be missing: up to 10 pieces"
     echo new | bide deferred put mail >/dev/null
@@ -112,10 +112,10 @@ END2
 
 @test "a journal that is put back has all its work" {
     eleven
-    cp -p "$DIR/deferred.journal" kept
-    rm "$DIR/deferred.journal"
+    cp -p "$DIR/deferred/deferred.journal" kept
+    rm "$DIR/deferred/deferred.journal"
     gives 1 bide doctor
-    cp -p kept "$DIR/deferred.journal"
+    cp -p kept "$DIR/deferred/deferred.journal"
     gives 0 bide doctor
     left 11
 }
@@ -125,10 +125,10 @@ END2
 # Other places are in pages that are free, or put keys out of order.
 flip() {
     local place
-    cp -p "$DIR/deferred.mdb" whole
+    cp -p "$DIR/deferred/deferred.mdb" whole
     for place in {0..40}; do
-        cp -p whole "$DIR/deferred.mdb"
-        python3 - "$DIR/deferred.mdb" "$place" "$2" "$3" <<'END2' || return 1
+        cp -p whole "$DIR/deferred/deferred.mdb"
+        python3 - "$DIR/deferred/deferred.mdb" "$place" "$2" "$3" <<'END2' || return 1
 import re, sys
 path, place, pattern, ahead = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3]), int(sys.argv[4])
 data = bytearray(open(path, "rb").read())
@@ -215,11 +215,11 @@ print(sum(r["calls"]["succeeded"] for r in json.load(sys.stdin)["rows"]))'
         [ "$(calls)" -ge "$least" ]
         [ "$(calls)" -le 6 ]
     done <<'END2'
-6|of another registry|other; "$BIDE" --dir other exec mail -- true; "$BIDE" --dir other record; cp other/history.mdb "$DIR/history.mdb"
-6|is empty|truncate -s 0 "$DIR/history.mdb"
-6|cut off|truncate -s 4000 "$DIR/history.mdb"
-1|history.mdb|truncate -s 8192 "$DIR/history.mdb"
-6|history.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/history.mdb" conv=notrunc status=none
+6|of another registry|other; "$BIDE" --dir other exec mail -- true; "$BIDE" --dir other record; cp other/history/history.mdb "$DIR/history/history.mdb"
+6|is empty|truncate -s 0 "$DIR/history/history.mdb"
+6|cut off|truncate -s 4000 "$DIR/history/history.mdb"
+1|history.mdb|truncate -s 8192 "$DIR/history/history.mdb"
+6|history.mdb: |head -c 8192 /dev/urandom | dd of="$DIR/history/history.mdb" conv=notrunc status=none
 1|damaged records and pages|alter 'b"cpay\0"' 2
 1|damaged records and pages|alter 'b"minutes"' 2
 1|damaged records and pages|alter 'b"names"' 2
@@ -230,7 +230,7 @@ END2
 
 # alter PATTERN OFFSET: as flip, at each place in history.mdb.
 alter() {
-    python3 - "$DIR/history.mdb" "$1" "$2" <<'END2'
+    python3 - "$DIR/history/history.mdb" "$1" "$2" <<'END2'
 import re, sys
 path, pattern, ahead = sys.argv[1], eval(sys.argv[2]), int(sys.argv[3])
 data = bytearray(open(path, "rb").read())
@@ -262,7 +262,7 @@ END2
 
 # minutes_ago COUNT: moves the times in the state of the history back.
 minutes_ago() {
-    python3 - "$DIR/history.mdb" "$1" <<'END2'
+    python3 - "$DIR/history/history.mdb" "$1" <<'END2'
 import sys, time
 path, back, now = sys.argv[1], int(sys.argv[2]) * 60 * 10**9, time.time_ns()
 
@@ -298,7 +298,7 @@ END2
     recorded
     minutes_ago 12
     mends "nothing was recorded for 12m"
-    rm "$DIR/history.mdb"
+    rm "$DIR/history/history.mdb"
     timeout -s INT 2 "$BIDE" --dir "$DIR" record --every 15m || true
     minutes_ago 12
     gives 0 bide doctor
@@ -309,7 +309,7 @@ END2
 
 @test "a history that was removed is said, and a new one notes it" {
     recorded
-    mv "$DIR/history.mdb" away
+    mv "$DIR/history/history.mdb" away
     gives 0 bide stats pay --since -1h
     says "history.mdb was removed: these are the totals"
     mends "history.mdb was removed: what was counted before is missing"
@@ -320,7 +320,7 @@ END2
         says "history.mdb was removed or cut: earlier calls are missing, or one interval"
     done
     # Without live state, too.
-    rm "$DIR/history.mdb"
+    rm "$DIR/history/history.mdb"
     rm -r "$T/live"
     bide record
     bide exec pay -- true
@@ -373,15 +373,15 @@ END2
     local i
     bide apply - <<<$'[mail]\nattempts = 2\n' >/dev/null
     for i in 1 2 3 4 5; do bide deferred put mail <<<"$i" >/dev/null; done
-    rm "$DIR/deferred.checked"
-    truncate -s 700 "$DIR/deferred.journal"
+    rm "$DIR/deferred/deferred.checked"
+    truncate -s 700 "$DIR/deferred/deferred.journal"
     gives 1 bide doctor
     says "pieces of deferred work may be missing"
     # The next change keeps what is there, and notes the loss.
     bide deferred put mail <<<more >/dev/null
     gives 0 bide deferred list
     says "may be missing: up to 4086 pieces"
-    [ "$(stat -c %s "$DIR/deferred.journal")" -eq 262144 ]
+    [ "$(stat -c %s "$DIR/deferred/deferred.journal")" -eq 262144 ]
     gives 0 bide deferred repair
     bide deferred put mail <<<more >/dev/null
     gives 0 bide deferred list

@@ -70,9 +70,9 @@ teardown() {
     chmod g-w "$T"/live/*.live
     said " cannot be used as it should"
     chmod g+w "$T"/live/*.live
-    chgrp 0 "$DIR/registry.mdb"
-    chmod o-r "$DIR/registry.mdb"
-    said "$DIR/registry.mdb cannot be used as it should"
+    chgrp 0 "$DIR/policies/registry.mdb"
+    chmod o-r "$DIR/policies/registry.mdb"
+    said "$DIR/policies/registry.mdb cannot be used as it should"
 }
 
 @test "a live directory on a read-only file system" {
@@ -186,13 +186,13 @@ whose() {
     # only registry.mdb tells.
     chgrp 0 "$DIR"
     chmod g-s,o+x "$DIR"
-    rm -r "$T/live" "$DIR"/deferred.*
+    rm -r "$T/live" "$DIR"/deferred/*
     bide deferred put pay <<<x >/dev/null
-    rm "$DIR"/deferred.checked
+    rm "$DIR"/deferred/deferred.checked
     bide deferred put pay <<<x >/dev/null
     bide record >/dev/null
-    [ "$(whose "$T/live" "$DIR"/deferred.*)" = $'2770 0 4242\n660 0 4242\n660 0 4242\n660 0 4242' ]
-    [ "$(whose "$DIR"/history.mdb)" = "640 0 4242" ]
+    [ "$(whose "$T/live" "$DIR"/deferred/*)" = $'2770 0 4242\n660 0 4242\n660 0 4242\n660 0 4242' ]
+    [ "$(whose "$DIR"/history/history.mdb)" = "640 0 4242" ]
 }
 
 @test "what root makes in the registry of another user belongs to that user" {
@@ -204,7 +204,7 @@ whose() {
     bide apply - <<<$'[pay]\nattempts = 2\n' >/dev/null
     bide exec pay -- true
     [ "$(whose "$T/run/live" "$T"/run/live/*)" = $'700 4343 4242\n660 4343 4242\n660 4343 4242' ]
-    rm "$DIR"/deferred.* "$DIR"/registry.lock
+    rm "$DIR"/deferred/* "$DIR"/policies/registry.lock
     bide deferred put pay <<<x >/dev/null
     bide deferred repair >/dev/null # accepts that the queue was removed
     bide record >/dev/null

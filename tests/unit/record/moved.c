@@ -104,7 +104,7 @@ move_history(struct scene *s, const char *from, const char *to)
 {
     char path[400];
 
-    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", s->dir);
     rename_file(path, from, to);
 }
 
@@ -216,7 +216,7 @@ an_older_history_that_is_put_back_is_an_event(void **state)
     begin(s);
     run_calls(s, 5);
     record(s);
-    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", s->dir);
     snprintf(old, sizeof(old), "%s.old", path);
     scene_copy(path, old);
     run_calls(s, 4);
@@ -265,9 +265,9 @@ the_live_totals_replace_a_history_that_is_cut(void **state)
     run_calls(s, 5);
     record(s);
     run_calls(s, 4);
-    snprintf(path, sizeof(path), "%s/history.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", s->dir);
     assert_int_equal(truncate(path, 12288), 0);
-    snprintf(path, sizeof(path), "%s/history.checked", s->dir);
+    snprintf(path, sizeof(path), "%s/history/history.checked", s->dir);
     assert_int_equal(unlink(path), 0);
     record(s);
     assert_past(s, 9, "history.mdb was removed or cut");

@@ -454,7 +454,7 @@ a_number_is_not_used_again_after_an_older_registry(void **state)
     struct scene *s = *state;
 
     begin(s, "[pay]\nattempts = 2\n");
-    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", s->dir);
     snprintf(old, sizeof(old), "%s.old", path);
     run_calls(s->b, 5);
     for (int recorded = 0; recorded < 2; recorded++) {

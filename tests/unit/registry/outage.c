@@ -13,7 +13,7 @@ static const char declared[] = "[shop]\nattempts = 2\nwait = none\n";
 static void
 registry_path(const struct scene *s, char path[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "%s/registry.mdb", s->dir);
+    snprintf(path, PATH_MAX, "%s/policies/registry.mdb", s->dir);
 }
 
 /* ---- the registry disappears and returns ---- */

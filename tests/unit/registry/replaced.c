@@ -71,7 +71,7 @@ follow_older_registry(struct scene *s,
     int i;
 
     scene_start(s, four);
-    path_in_registry(s, "registry.mdb", path);
+    path_in_registry(s, "policies/registry.mdb", path);
     older = scene_read_file(path, &length);
     for (i = 0; i < 5; i++) {
         scene_set(s, "shop", "attempts", i % 2 ? "7" : "8");
@@ -110,7 +110,7 @@ follow_divergent_copy(struct scene *s,
     size_t base_length, copy_length;
 
     scene_start(s, four);
-    path_in_registry(s, "registry.mdb", path);
+    path_in_registry(s, "policies/registry.mdb", path);
     base = scene_read_file(path, &base_length);
     scene_set(s, "shop", "attempts", "2");
     copy = scene_read_file(path, &copy_length);
@@ -208,7 +208,7 @@ a_record_that_is_repaired_in_place_is_read_again(void **state)
 
     scene_init(s);
     scene_apply(s, four);
-    path_in_registry(s, "registry.mdb", path);
+    path_in_registry(s, "policies/registry.mdb", path);
     good = scene_read_file(path, &length);
     bad = scene_read_file(path, &length);
     while ((text = memmem(bad, length, "attempts = 4", 12))) {

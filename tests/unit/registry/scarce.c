@@ -22,7 +22,7 @@ no_permission_is_survived_and_reported(void **state)
     }
     scene_init(s);
     scene_apply(s, shop);
-    snprintf(path, sizeof(path), "%s/registry.mdb", s->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", s->dir);
     chmod(s->top, 0755);
     chmod(s->dir, 0755);
     chmod(path, 0600);

@@ -40,6 +40,7 @@ scratch_remove_one(const char *path, const struct stat *st, int type,
 UNUSED static int
 scratch_setup(void **state)
 {
+    static const char *const inside[] = {"policies", "history", "deferred"};
     struct scratch *s = calloc(1, sizeof(*s));
     const char *tmp = getenv("TMPDIR");
 
@@ -47,7 +48,11 @@ scratch_setup(void **state)
     snprintf(s->dir, sizeof(s->dir), "%s/bide-store-XXXXXX",
              tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(s->dir));
-    snprintf(s->file, sizeof(s->file), "%s/registry.mdb", s->dir);
+    for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
+        snprintf(s->file, sizeof(s->file), "%s/%s", s->dir, inside[i]);
+        assert_int_equal(mkdir(s->file, 0700), 0);
+    }
+    snprintf(s->file, sizeof(s->file), "%s/policies/registry.mdb", s->dir);
     *state = s;
     return 0;
 }

@@ -21,7 +21,7 @@ a_damaged_record_is_skipped_and_counted(void **state)
     s = read_sums(t, (struct history_range){NULL, 0, UINT64_MAX, true}, 0);
     sound = s->count;
     free(s);
-    snprintf(path, sizeof(path), "%s/history.mdb", t->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", t->dir);
     for (int i = 0; i < 400; i++) {
         int fd = open(path, O_RDWR);
         struct history *open_history;
@@ -64,7 +64,7 @@ take_copy(const struct scratch *t, struct copy *c)
     struct stat st;
     int fd;
 
-    snprintf(c->path, sizeof(c->path), "%s/history.mdb", t->dir);
+    snprintf(c->path, sizeof(c->path), "%s/history/history.mdb", t->dir);
     fd = open(c->path, O_RDONLY);
     assert_true(fd >= 0);
     assert_int_equal(fstat(fd, &st), 0);
@@ -219,7 +219,7 @@ a_truncated_file_gives_an_error_and_no_crash(void **state)
         pass_time(h, MINUTE);
         assert_int_equal(record(t, h), 0);
     }
-    snprintf(path, sizeof(path), "%s/history.mdb", t->dir);
+    snprintf(path, sizeof(path), "%s/history/history.mdb", t->dir);
     assert_int_equal(stat(path, &st), 0);
     for (off_t size = st.st_size - 1; size > 0; size -= 4097) {
         int rc;

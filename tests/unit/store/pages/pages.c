@@ -418,7 +418,7 @@ a_relative_path_is_still_found_after_chdir(void **state)
 
     fill_file(t->file, 1, false);
     assert_int_equal(chdir(t->dir), 0);
-    assert_int_equal(pages_open("registry.mdb", &f), 0);
+    assert_int_equal(pages_open("policies/registry.mdb", &f), 0);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(pages_look(f, &stamp), 0);
     pages_close(f);

@@ -105,7 +105,7 @@ read_everything(const char *dir)
     rc = reader_look(r, &stamp);
     rc = rc ? rc : reader_read(r, read_records, NULL, NULL);
     reader_close(r);
-    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", dir);
     rc = rc ? rc : pages_open(path, &f);
     if (!rc) {
         rc = pages_check(f);
@@ -122,7 +122,7 @@ write_something(const char *dir)
     char path[320];
     int rc;
 
-    snprintf(path, sizeof(path), "%s/registry.checked", dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.checked", dir);
     unlink(path);
     rc = writer_begin(dir, "test", 0, &w);
     if (rc) {
@@ -243,7 +243,7 @@ create_and_remove(const char *dir)
     char path[320];
     int rc = writer_create(dir, "/run/bide", NULL, id);
 
-    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", dir);
     assert_int_equal(unlink(path), rc ? -1 : 0);
     return rc;
 }

@@ -52,7 +52,7 @@ a_new_directory_gets_its_mode_whatever_the_umask(void **state)
         assert_int_equal(writer_create(dir, "/run/bide", NULL, id), 0);
         assert_int_equal(stat(dir, &st), 0);
         assert_int_equal(st.st_mode & 07777, 02750);
-        snprintf(file, sizeof(file), "%s/registry.mdb", dir);
+        snprintf(file, sizeof(file), "%s/policies/registry.mdb", dir);
         assert_int_equal(stat(file, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0640);
     }
@@ -300,7 +300,7 @@ a_removed_lock_file_is_made_again(void **state)
     struct writer *w = began(t->dir);
     char path[320];
 
-    snprintf(path, sizeof(path), "%s/registry.lock", t->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.lock", t->dir);
     writer_end(w);
     assert_int_equal(unlink(path), 0);
     w = began(t->dir);
@@ -506,7 +506,7 @@ a_file_that_was_checked_is_not_checked_again(void **state)
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), 0);
     writer_end(w);
     /* Without the stamp, or with a damaged one, it is checked. */
-    snprintf(path, sizeof(path), "%s/registry.checked", t->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.checked", t->dir);
     bytes = slurp(path, &length);
     assert_int_equal(length, 48);
     bytes[20] ^= 1;

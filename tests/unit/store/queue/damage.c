@@ -267,7 +267,8 @@ garbage_in_deferred_checked_causes_a_new_check(void **state)
     char path[400];
     int fd, i;
 
-    snprintf(path, sizeof(path), "%s/deferred.checked", q->scratch->dir);
+    snprintf(path, sizeof(path), "%s/deferred/deferred.checked",
+             q->scratch->dir);
     for (i = 0; i < 3; i++) {
         queue_put(q, "x");
         deferred_close(q->d);

@@ -11,7 +11,8 @@
 #include <sys/uio.h>
 
 enum { FILES = 2, MDB = 0, JOURNAL = 1, DISK = 8 << 20, LARGE = 200000 };
-static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};
+static const char *const names[FILES] = {"deferred/deferred.mdb",
+                                         "deferred/deferred.journal"};
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct {

@@ -9,7 +9,7 @@
 static void
 journal_path(struct queue *q, char path[400])
 {
-    snprintf(path, 400, "%s/deferred.journal", q->scratch->dir);
+    snprintf(path, 400, "%s/deferred/deferred.journal", q->scratch->dir);
 }
 
 static uint8_t *

@@ -71,7 +71,7 @@ a_missing_file_is_made_only_beside_a_registry(void **state)
     queue_put(q, "x"); /* notices that it is gone, and makes it again */
     assert_int_equal(stat(q->scratch->file, &st), 0);
     assert_int_equal(unlink(q->scratch->file), 0);
-    snprintf(path, sizeof(path), "%s/registry.mdb", q->scratch->dir);
+    snprintf(path, sizeof(path), "%s/policies/registry.mdb", q->scratch->dir);
     assert_int_equal(unlink(path), 0);
     deferred_close(q->d);
     q->d = NULL;

@@ -11,7 +11,8 @@
 #include <sys/uio.h>
 
 enum { FILES = 2, SECTOR = 512, OPS_MAX = 20000, ITEMS = 400, STEPS = 260 };
-static const char *const names[FILES] = {"deferred.mdb", "deferred.journal"};
+static const char *const names[FILES] = {"deferred/deferred.mdb",
+                                         "deferred/deferred.journal"};
 
 struct op {
     int file; /* -1: the state of an item */

@@ -172,7 +172,8 @@ files_can_be_replaced_any_number_of_times(void **state)
     char path[400];
     int before, i;
 
-    snprintf(path, sizeof(path), "%s/deferred.checked", q->scratch->dir);
+    snprintf(path, sizeof(path), "%s/deferred/deferred.checked",
+             q->scratch->dir);
     queue_put(q, "a");
     queue_fold(q);
     before = count_open();
@@ -300,7 +301,8 @@ two_processes_can_make_a_queue_at_once(void **state)
     int status;
     pid_t maker;
 
-    snprintf(path, sizeof(path), "%s/deferred.journal", q->scratch->dir);
+    snprintf(path, sizeof(path), "%s/deferred/deferred.journal",
+             q->scratch->dir);
     deferred_close(q->d);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(unlink(q->scratch->file), 0);

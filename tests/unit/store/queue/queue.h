@@ -60,8 +60,8 @@ queue_setup(void **state)
     q->scratch = scratch;
     assert_int_equal(
         writer_create(q->scratch->dir, "/nowhere", deferred_create, id), 0);
-    snprintf(q->scratch->file, sizeof(q->scratch->file), "%s/deferred.mdb",
-             q->scratch->dir);
+    snprintf(q->scratch->file, sizeof(q->scratch->file),
+             "%s/deferred/deferred.mdb", q->scratch->dir);
     q->now = (struct deferred_now){1000 * SECOND, 100 * SECOND, 50 * SECOND, 7};
     q->rules = (struct defer_rules){.wait_ns = 60 * SECOND,
                                     .wait_max_ns = 3600 * SECOND,
