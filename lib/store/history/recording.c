@@ -60,7 +60,8 @@ take_history_lock(struct recording *r, unsigned wait_ms)
     int rc = place_wait(r->dir, PATH_HISTORY_LOCK, wait_ms, &r->lock);
 
     return rc == BIDE_ELOCKED
-               ? place_say(rc, "%s/history.lock: held by another recorder",
+               ? place_say(rc,
+                           "%s/" PATH_HISTORY_LOCK ": held by another recorder",
                            r->dir)
                : rc;
 }

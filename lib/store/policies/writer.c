@@ -23,7 +23,8 @@ int
 writer_damaged(const struct writer *w, const char *what)
 {
     return place_say(BIDE_EDAMAGED,
-                     "%s/registry.mdb: %s is damaged\nrestore it from a backup",
+                     "%s/" PATH_REGISTRY
+                     ": %s is damaged\nrestore it from a backup",
                      w->dir, what);
 }
 
