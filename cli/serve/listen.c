@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -187,4 +188,59 @@ listen_open(struct listen_address *a)
         return -1;
     }
     return fd;
+}
+
+/* ---- a socket of systemd, sd_listen_fds(3) ---- */
+
+/* Returns the number in an environment variable; 0: not set, -1: no number. */
+static long
+read_number(const char *variable)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    long number = text ? strtol(text, &end, 10) : 0;
+
+    return end && (end == text || *end || number < 0) ? -1 : number;
+}
+
+static int
+socket_option(int fd, int option)
+{
+    int value;
+    socklen_t size = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) ? -1 : value;
+}
+
+const char *
+listen_passed(struct listen_address *a, int *out)
+{
+    enum { FIRST = 3 }; /* the number of the first socket that is passed */
+    long sockets = read_number("LISTEN_FDS");
+
+    *out = -1;
+    if (sockets == 0 || read_number("LISTEN_PID") != getpid()) {
+        return NULL; /* none, or they are for another process */
+    }
+    a->length = sizeof(a->at);
+    if (sockets != 1) {
+        return "LISTEN_FDS is not 1\n"
+               "keep one ListenStream=ADDRESS:PORT in the socket unit";
+    }
+    if (getsockname(FIRST, (struct sockaddr *)&a->at, &a->length) != 0) {
+        return strerror(errno);
+    }
+    if (socket_option(FIRST, SO_TYPE) != SOCK_STREAM ||
+        (a->at.ss_family != AF_INET && a->at.ss_family != AF_INET6)) {
+        return "not a TCP socket\n"
+               "write ListenStream=ADDRESS:PORT in the socket unit";
+    }
+    if (socket_option(FIRST, SO_ACCEPTCONN) != 1) {
+        return "it does not listen\nwrite Accept=no in the socket unit";
+    }
+    if (fcntl(FIRST, F_SETFD, FD_CLOEXEC) != 0) {
+        return strerror(errno);
+    }
+    *out = FIRST;
+    return NULL;
 }

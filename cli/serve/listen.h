@@ -26,6 +26,11 @@ char *listen_write(const struct listen_address *a, char *buffer, size_t size);
  * with errno. */
 int listen_open(struct listen_address *a);
 
+/* Finds the listening socket that systemd passed to this process, if it did,
+ * and stores its address in `a`.  Returns 0 and the socket or -1 (none was
+ * passed); else the reason why it cannot be used. */
+const char *listen_passed(struct listen_address *a, int *out);
+
 /* Reports whether a request's Host header (NULL: none) names this host itself.
  * On a loopback address, other names come from web pages that made their DNS
  * name point to this host (DNS rebinding); they must not read its answers. */

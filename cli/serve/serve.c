@@ -84,30 +84,52 @@ serve_on(struct command_line *line, int fd, int signals, bool loopback)
     return status;
 }
 
-int
-serve_command(struct command_line *line)
+/* Sets *out to the socket that systemd passed, and `a` to its address; without
+ * one, sets *out to -1 and `a` to the address of --listen.  Returns 0 or the
+ * exit status. */
+static int
+find_address(struct command_line *line, struct listen_address *a, int *out)
 {
     const char *text = line->option[OPTION_LISTEN];
-    struct listen_address address;
-    char where[64];
-    int fd, signals, status;
-    bool loopback;
+    const char *why = listen_passed(a, out);
 
+    if (why) {
+        say_why("the socket of systemd", why);
+        return STATUS_NO;
+    }
+    if (*out >= 0 && text) {
+        return say_usage(line, "--listen %s: systemd passed a socket already",
+                         text);
+    }
     text = text ? text : "127.0.0.1:9747";
-    if (!listen_read(text, &address)) {
+    if (*out < 0 && !listen_read(text, a)) {
         return say_usage(
             line,
             "--listen %s: not an address and a port, such as 127.0.0.1:9747",
             text);
+    }
+    return 0;
+}
+
+int
+serve_command(struct command_line *line)
+{
+    struct listen_address address;
+    char where[64];
+    int fd, signals, status = find_address(line, &address, &fd);
+    bool loopback;
+
+    if (status) {
+        return status;
     }
     admin_close(line->registry); /* each answer opens the registry itself */
     line->registry = NULL;
     if (!line->option[OPTION_DIR]) {
         return say_failure(BIDE_EMISSING, "registry");
     }
-    fd = listen_open(&address);
+    fd = fd < 0 ? listen_open(&address) : fd;
     if (fd < 0) {
-        return say_errno(text);
+        return say_errno(listen_write(&address, where, sizeof(where)));
     }
     signals = signals_open_stop();
     if (signals < 0) {

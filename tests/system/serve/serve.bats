@@ -171,6 +171,28 @@ END
     gives 2 bide serve extra
 }
 
+@test "a socket of systemd is served, and still listens when the server has ended" {
+    shop
+    python3 "$BATS_TEST_DIRNAME/passed.py" restart "$BIDE" --dir "$DIR" serve
+    # Sockets that were passed to another process are not taken.
+    python3 "$BATS_TEST_DIRNAME/passed.py" other "$BIDE" --dir "$DIR" serve --listen 127.0.0.1:0
+}
+
+@test "a socket of systemd that cannot be served is refused with the reason" {
+    # passed KIND TEXT...
+    passed() {
+        gives 1 python3 "$BATS_TEST_DIRNAME/passed.py" "$1" "$BIDE" --dir "$DIR" serve
+        says "bide: the socket of systemd: " "${@:2}"
+    }
+    passed datagram "not a TCP socket" "write ListenStream=ADDRESS:PORT"
+    passed unix "not a TCP socket"
+    passed connected "it does not listen" "write Accept=no in the socket unit"
+    passed two "LISTEN_FDS is not 1" "keep one ListenStream=ADDRESS:PORT"
+    passed garbage "LISTEN_FDS is not 1"
+    gives 2 python3 "$BATS_TEST_DIRNAME/passed.py" one "$BIDE" --dir "$DIR" serve --listen 127.0.0.1:0
+    says "--listen 127.0.0.1:0: systemd passed a socket already"
+}
+
 @test "each signal ends the server, also while a client hangs" {
     shop
     for signal in TERM INT HUP; do
