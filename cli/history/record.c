@@ -329,6 +329,8 @@ record_periodically(struct recorder *r)
         reap_commands(r, false);
         reopen_and_record(r);
     }
+    /* The host may be going down, and its live state with it. */
+    reopen_and_record(r);
     return STATUS_DONE;
 }
 
