@@ -30,6 +30,8 @@ install(FILES ${CMAKE_BINARY_DIR}/bide-config.cmake
 install(TARGETS bide_command COMPONENT bide)
 file(GLOB units CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.service.in
   ${CMAKE_CURRENT_LIST_DIR}/*.socket.in)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/hardening.in hardening)
+string(STRIP "${hardening}" hardening)
 foreach(source IN LISTS units)
   get_filename_component(unit ${source} NAME_WLE)
   configure_file(${source} ${unit} @ONLY)
