@@ -75,6 +75,8 @@ set(CPACK_DEBIAN_${LIBRARY}_PACKAGE_BREAKS
 set(CPACK_DEBIAN_LIBBIDE-DEV_PACKAGE_DEPENDS "liblmdb-dev, libinih-dev")
 set(CPACK_DEBIAN_BIDE_PACKAGE_DEPENDS
   "systemd-standalone-sysusers | systemd-sysusers | systemd")
+install(FILES ${debian}/bide/lintian-overrides RENAME bide
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides COMPONENT bide)
 set(CPACK_DEBIAN_BIDE_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_BIDE_PACKAGE_CONTROL_EXTRA ${debian}/bide/postinst
   ${debian}/bide/prerm ${debian}/bide/postrm)
