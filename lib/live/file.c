@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,23 +83,36 @@ has_our_sizes(const struct live_header *h)
            h->stripes <= STRIPE_MAX && !(h->stripes & (h->stripes - 1));
 }
 
-/* Returns 0, STALE or a BIDE_E code. */
-static int
-check_header(const struct live_header *h, uint64_t size, const uint8_t id[16])
+/* Reports whether the file is of an earlier boot.  On tmpfs it is not, although
+ * the ids may differ: a container may have one of its own, under which a
+ * process with another /proc, such as a confined unit, sees the host's.  The
+ * two would replace the file again and again, as would a process that cannot
+ * read it. */
+static bool
+is_earlier_boot(const struct live_header *h, int fd)
 {
     static const uint8_t unknown[16];
     uint8_t boot[16];
+    struct statfs fs;
 
+    boot_id(boot);
+    return memcmp(boot, unknown, 16) && memcmp(boot, h->boot_id, 16) &&
+           (fstatfs(fd, &fs) ||
+            (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC));
+}
+
+/* Returns 0, STALE or a BIDE_E code. */
+static int
+check_header(const struct live_header *h, int fd, uint64_t size,
+             const uint8_t id[16])
+{
     if (h->magic != LIVE_MAGIC) {
         return STALE;
     }
     if (memcmp(h->registry_id, id, 16)) {
         return BIDE_EDAMAGED; /* of another registry: never replaced by us */
     }
-    /* A process that cannot read the boot id must accept the file of a process
-     * that can, else the two would replace it again and again. */
-    boot_id(boot);
-    if (memcmp(boot, unknown, 16) && memcmp(boot, h->boot_id, 16)) {
+    if (is_earlier_boot(h, fd)) {
         return STALE;
     }
     if (h->format > LIVE_FORMAT) {
@@ -119,7 +134,7 @@ check_file(int fd, const uint8_t id[16], struct live_header *out,
         return live_error(errno);
     }
     *out_inode = st.st_ino;
-    return n == sizeof(*out) ? check_header(out, (uint64_t)st.st_size, id)
+    return n == sizeof(*out) ? check_header(out, fd, (uint64_t)st.st_size, id)
                              : STALE;
 }
 

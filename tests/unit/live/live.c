@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 static ino_t
 inode_of(const char *path)
@@ -142,7 +144,6 @@ a_wrong_header_is_replaced_or_refused(void **state)
         ROW(stripes, 16, REPLACED),
         ROW(stripes, 8, KEPT),
         {offsetof(struct live_header, registry_id), 1, 'X', REFUSED_DAMAGED},
-        {offsetof(struct live_header, boot_id), 8, 0, REPLACED},
         ROW(tick_mult, UINT64_MAX, KEPT),
         ROW(cells_used, UINT32_MAX, KEPT),
 #undef ROW
@@ -180,6 +181,43 @@ a_wrong_header_is_replaced_or_refused(void **state)
         live_close(old);
         unlink(s->path);
     }
+}
+
+/* Reports whether a file of another boot id is replaced. */
+static bool
+replaces_after_boot(const char *path, const struct scene *s)
+{
+    struct live *old, *l;
+    bool same;
+
+    assert_int_equal(live_open(path, s->id, &old), 0);
+    live_header(old)->boot_id[3] ^= 1;
+    assert_int_equal(live_open(path, s->id, &l), 0);
+    same = live_is_current(old);
+    live_close(l);
+    live_close(old);
+    unlink(path);
+    return !same;
+}
+
+static void
+a_file_of_an_earlier_boot_is_replaced_unless_it_is_on_tmpfs(void **state)
+{
+    struct scene *s = *state;
+    char directory[] = "boot-XXXXXX", path[32], bell[40];
+    struct statfs here, fast;
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/x.live", directory);
+    snprintf(bell, sizeof(bell), "%s.bell", path);
+    assert_int_equal(statfs(directory, &here), 0);
+    assert_int_equal(statfs(s->directory, &fast), 0);
+    assert_true(replaces_after_boot(path, s) ==
+                (here.f_type != TMPFS_MAGIC && here.f_type != RAMFS_MAGIC));
+    assert_true(replaces_after_boot(s->path, s) ==
+                (fast.f_type != TMPFS_MAGIC && fast.f_type != RAMFS_MAGIC));
+    unlink(bell);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 static void
@@ -284,7 +322,7 @@ many_processes_replace_the_file_once(void **state)
     for (int round = 0; round < 10; round++) {
         struct live *l = scene_open(s);
 
-        live_header(l)->boot_id[3] ^= 1;
+        live_header(l)->format = 0;
         live_close(l);
         open_at_once(s, 8);
         l = scene_open(s);
@@ -530,6 +568,7 @@ main(void)
         SCENE_TEST(a_later_process_sees_the_same_state),
         SCENE_TEST(closing_releases_all_descriptors),
         SCENE_TEST(a_wrong_header_is_replaced_or_refused),
+        SCENE_TEST(a_file_of_an_earlier_boot_is_replaced_unless_it_is_on_tmpfs),
         SCENE_TEST(a_file_of_another_size_is_replaced),
         SCENE_TEST(anything_but_a_regular_file_is_left_alone),
         SCENE_TEST(many_processes_make_one_file_and_all_attach_to_it),
