@@ -330,6 +330,7 @@ record_periodically(struct recorder *r)
         reopen_and_record(r);
     }
     /* The host may be going down, and its live state with it. */
+    r->how.every_ns = 0;
     reopen_and_record(r);
     return STATUS_DONE;
 }

@@ -93,7 +93,7 @@ int past_each_alarm(struct past *p, char *const *names, size_t count,
 /* ---- recording ---- */
 
 struct recorder_options {
-    uint64_t every_ns; /* length of an interval; each is recorded once */
+    uint64_t every_ns; /* length of an interval, recorded once; 0: now */
     struct recording_keep keep;
     uint64_t
         free_after_ns; /* cell_free_unused; 0: as it says, else for tests */

@@ -425,12 +425,12 @@ recording_begin(const char *dir, const struct recording_source *from,
     }
     now_ns = line_place(r, from, now_ns);
     if (!r->result.rescued && is_same_live(r, from) && !from->older &&
-        !r->stale && !from->put_back &&
+        !r->stale && !from->put_back && every_ns &&
         r->state.last_ns / every_ns == now_ns / every_ns) {
         recording_end(r);
         return RECORDING_DONE;
     }
-    r->state.every_ns = every_ns;
+    r->state.every_ns = every_ns ? every_ns : r->state.every_ns;
     return begin_interval(r, from, now_ns, out);
 }
 

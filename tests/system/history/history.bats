@@ -250,6 +250,19 @@ END
     grep -q "can record history" said
 }
 
+@test "a recorder that is told to end records what was counted until then" {
+    pay
+    working pay 1
+    "$BIDE" --dir "$DIR" record --every 1h 3>&- &
+    until_it test -s "$DIR/history/history.checked"
+    working pay 4
+    kill "$!"
+    wait "$!"
+    rm "$T"/live/*.live
+    gives 0 bide stats pay --since -1h --json
+    json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 5'
+}
+
 @test "after a reboot history continues and counts nothing twice" {
     pay
     working pay 3
