@@ -21,9 +21,8 @@ struct recording_source {
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
- * interval.  Returns RECORDING_DONE if this step of `every_ns`, counted from
- * the epoch, was recorded before; then there is nothing to end.  0: records in
- * any case.
+ * interval.  Returns RECORDING_DONE if this step of `every_ns` (0: none), from
+ * the epoch, was recorded before; then there is nothing to end.
  *
  * If pages are damaged, the readable records are copied to a new file and the
  * old one is kept beside it.  Cells without a readable base are not counted in
