@@ -38,7 +38,7 @@ const struct command commands[] = {
     /* ---- policies ---- */
     {.name = "init", .usage = "", .section = SECTION_POLICIES,
      .help = "create a registry",
-     .run = init_command, .options = TAKES(LIVE),
+     .run = init_command, .options = TAKES(LIVE) | TAKES(ADOPT),
      .examples = "bide init\n"
                  "bide init --dir ./registry --live ./live\n"},
     {.name = "apply", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
@@ -125,6 +125,17 @@ const struct command commands[] = {
      .examples = "bide diff payments\n"
                  "bide diff payments 1 2\n"
                  "bide diff shop.ini\n"},
+    {.name = "backup", .usage = "FILE|-", .section = SECTION_POLICIES,
+     .help = "write policies, history and deferred work to one file",
+     .verbatim = true,
+     .run = backup_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
+     .examples = "bide backup bide.backup\n"
+                 "bide backup - | gzip > bide.backup.gz\n"},
+    {.name = "restore", .usage = "FILE", .section = SECTION_POLICIES,
+     .help = "restore the registry from a backup; everything follows at once",
+     .run = restore_command, .least = 1, .most = 1, .options = TAKES(FORCE),
+     .examples = "bide restore bide.backup\n"
+                 "bide restore bide.backup --force --dir /srv/bide\n"},
     /* ---- trying rules ---- */
     {.name = "preview", .usage = "NAME|FILE [KEY=VALUE...]",
      .section = SECTION_TRYING,

@@ -65,6 +65,8 @@
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \
+    X(FORCE, "force", NULL, "replace all, also another registry")              \
+    X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")   \
     X(MAN, "man", NULL, NULL)                                                  \
     X(COMPLETION, "completion", NULL, NULL)
 

@@ -17,6 +17,7 @@
 #include "cli/out/text.h"
 #include "change.h"
 #include "difference.h"
+#include "backup.h"
 #include "source.h"
 
 /* Limit of changes that are listed; further ones are only counted. */
@@ -124,6 +125,9 @@ init_command(struct command_line *line)
     }
     if (rc) {
         return say_failure(rc, "where the registry goes");
+    }
+    if (line->option[OPTION_ADOPT]) {
+        return backup_adopt(dir);
     }
     if (check_live_directory(live_buffer)) {
         return STATUS_NO;

@@ -190,9 +190,8 @@ place_make(const char *dir)
     return rc;
 }
 
-/* Makes the name of `path` durable. */
-static int
-sync_name(const char *path)
+int
+place_sync(const char *path)
 {
     char copy[PATH_MAX], *dir;
     int fd, rc = 0;
@@ -239,7 +238,7 @@ place_make_file(const struct place_new *n)
         unlink(fresh);
     }
     free(fresh);
-    return rc ? rc : sync_name(n->path);
+    return rc ? rc : place_sync(n->path);
 }
 
 int

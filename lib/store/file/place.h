@@ -48,6 +48,8 @@ struct place_new {
  * the name.  Removes the new file on failure.  Call under a lock that keeps
  * other makers out. */
 int place_make_file(const struct place_new *n);
+/* Makes the name of `path` durable. */
+int place_sync(const char *path);
 
 /* Takes the writers' lock of `dir`; `command` is shown to processes that wait.
  * Fails with BIDE_ELOCKED after wait_ms, with a message that names the holder.

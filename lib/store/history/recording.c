@@ -532,3 +532,19 @@ recording_result(const struct recording *r, struct recording_result *out)
     out->lost = r->state.lost;
     out->jump_ns = r->state.jump_ns;
 }
+
+int
+recording_adopt(const char *dir, const uint8_t registry[16])
+{
+    struct recording *r;
+    int rc = open_recording(dir, false, &r);
+
+    if (!rc) {
+        memcpy(r->state.registry, registry, sizeof(r->state.registry));
+        rc = write_state(r);
+        rc = rc ? rc : recording_failed(r, mdb_txn_commit(r->txn));
+        r->txn = NULL;
+        recording_end(r);
+    }
+    return rc;
+}

@@ -22,6 +22,13 @@ const char *reader_live_path(const struct reader *r);
  * still exists: the copy then has a live file of its own.  NULL: not a copy. */
 const char *reader_original(const struct reader *r);
 
+/* Reads the newest change, and the highest version of all policies. */
+struct reader_newest {
+    uint64_t sequence, txn;
+    uint32_t highest;
+};
+int reader_newest(struct reader *r, struct reader_newest *out);
+
 /* Reads the stamp of the file, as pages_look: it changes with each commit. */
 int reader_look(struct reader *r, struct pages_stamp *out);
 

@@ -124,7 +124,11 @@ get_meta(struct writer *w)
     if (!rc) {
         rc = get_meta_fixed(w, "id", id, sizeof(id));
     }
-    return rc ? rc : get_meta_value(w, "live", &value, &length);
+    rc = rc ? rc : get_meta_value(w, "live", &value, &length);
+    if (!rc && get_meta_fixed(w, "floor", &w->floor, sizeof(w->floor))) {
+        w->floor = 0; /* only a restored registry has one */
+    }
+    return rc;
 }
 
 static int
@@ -260,6 +264,16 @@ writer_commit(struct writer *w)
     }
     place_set_checked(w->dir, PATH_REGISTRY_CHECKED, w->pages);
     return 0;
+}
+
+int
+writer_set(struct writer *w, const char *key, const void *value, size_t length)
+{
+    w->changed = true;
+    w->failed = lmdb_failed(w->dir,
+                            writer_put_sealed(w->txn, w->dbi[META], key,
+                                              strlen(key), value, length, 0));
+    return w->failed;
 }
 
 void

@@ -59,6 +59,10 @@ int writer_each_child(struct writer *w, const char *parent,
  * and the transaction can continue.  Else it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
+/* Sets a value of "meta". */
+int writer_set(struct writer *w, const char *key, const void *value,
+               size_t length);
+
 /* Returns the number of the transaction once it is committed; without a change,
  * the number of the last one. */
 uint64_t writer_txn(const struct writer *w);

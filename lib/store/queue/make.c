@@ -145,7 +145,9 @@ make_file(const char *dir, bool locked)
     }
     if (!rc) {
         /* If it exists, another process was faster. */
-        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, !locked) : 0;
+        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, !locked)
+             : locked         ? make_companions(&(struct making){.dir = dir})
+                              : 0;
     }
     if (lock >= 0) {
         place_unlock(lock);

@@ -30,8 +30,8 @@ struct deferred; /* an open queue; thread-safe */
  * Close with deferred_close.  Fails with BIDE_EMISSING, BIDE_EPERM,
  * BIDE_EDAMAGED, BIDE_EFORMAT, BIDE_ENOMEM ... */
 int deferred_open(const char *dir, struct deferred **out);
-/* Makes DIR/deferred.mdb unless it exists.  Called by writer_create under the
- * writers' lock, because services may lack the right to make it. */
+/* Makes those of DIR/deferred.mdb and the files beside it that are missing.
+ * Call it with the writers' lock: services may lack the right to. */
 int deferred_create(const char *dir);
 void deferred_close(struct deferred *d); /* NULL: does nothing */
 
