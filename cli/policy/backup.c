@@ -2,9 +2,6 @@
 #include "backup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,256 +12,188 @@
 #include "base/safe.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
+#include "cli/out/replace.h"
 #include "cli/out/text.h"
 
 /* ---- backup ---- */
 
-/* Reports whether a file may be replaced by a backup: it is an earlier one, or
- * empty. */
-static bool
-is_backup(FILE *f)
-{
-    char magic[8];
-    size_t length = fread(magic, 1, sizeof(magic), f);
+struct writing {
+    struct command_line *line;
+    struct admin_backup did;
+    int rc;
+};
 
-    return length == 0 || (length == 8 && !memcmp(magic, "bidebkup", 8));
-}
-
-static int
-check_target(const char *path)
-{
-    FILE *f = safe_replaceable(path) ? NULL : fopen(path, "re");
-    bool ours = f && is_backup(f);
-
-    if (!f && errno != ENOENT) {
-        say_why(path, safe_why(errno));
-        return STATUS_NO;
-    }
-    if (f) {
-        fclose(f);
-    }
-    if (f && !ours) {
-        say("%s: this file is not a backup, so it stays as it is", path);
-        say("name another file, or remove it");
-        return STATUS_NO;
-    }
-    return STATUS_DONE;
-}
-
-/* Syncs the directory of `path`, so that the new name lasts. */
-static int
-sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int rc = fd < 0 || (fsync(fd) && errno != EINVAL) ? -1 : 0;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    free(dir);
-    return rc;
-}
-
-/* Copies the whole backup to standard output. */
+/* Copies the backup, which is in `from`, to standard output. */
 static int
 copy_out(FILE *from)
 {
     char bytes[1 << 16];
-    size_t length;
+    size_t n;
 
     rewind(from);
-    while ((length = fread(bytes, 1, sizeof(bytes), from)) > 0) {
-        if (fwrite(bytes, 1, length, stdout) != length) {
-            return STATUS_DONE; /* the end of the command reports it */
-        }
+    while ((n = fread(bytes, 1, sizeof(bytes), from)) > 0) {
+        fwrite(bytes, 1, n, stdout); /* main reports a failure */
     }
     return ferror(from) ? say_errno("backup") : STATUS_DONE;
 }
 
-static void
-print_backup(const char *path, const struct backup_head *head, uint64_t damaged,
-             off_t size)
+static int
+write_file(void *arg, FILE *out)
 {
-    if (damaged) {
-        say("history: %" PRIu64 " damaged %s left out; see: bide doctor",
-            damaged, text_plural(damaged, "record is", "records are"));
-    }
-    if (path) {
-        text_put(stdout, path, false);
-        printf(": %s: policies with all versions, %s%s %s of deferred work\n",
-               text_bytes((uint64_t)size).text,
-               head->files & 1u << BACKUP_HISTORY ? "history, " : "",
-               text_count(head->pieces).text,
-               text_plural(head->pieces, "piece", "pieces"));
-    }
+    struct writing *w = arg;
+
+    w->rc = admin_backup(w->line->registry, out, &w->did);
+    return w->rc ? EIO : 0;
 }
 
-/* Writes the backup to `f`, and gives it the name `path` (NULL: none). */
-static int
-write_backup(struct command_line *line, FILE *f, const char *draft,
-             const char *path)
+/* Reports whether a backup may replace what is at `path`: nothing, or an
+ * earlier one. */
+static bool
+is_replaceable(const char *path)
 {
-    struct backup_head head;
-    uint64_t damaged;
-    int status;
+    char magic[sizeof(BACKUP_MAGIC)] = "";
+    FILE *f = safe_look(path) ? NULL : fopen(path, "re");
 
-    if (admin_backup(line->registry, f, &head, &damaged)) {
-        return say_failure(BIDE_ESYS, path ? path : "backup");
+    if (!f) {
+        return true; /* replace_file() refuses what is no file */
     }
-    if (!path) {
-        status = copy_out(f);
-    } else if (fsync(fileno(f)) || rename(draft, path) ||
-               sync_directory(path)) {
-        status = say_errno(path);
-    } else {
-        status = STATUS_DONE;
+    if (fread(magic, 1, sizeof(magic) - 1, f) > 0 &&
+        strcmp(magic, BACKUP_MAGIC) != 0) {
+        say("%s: this file is no backup, so it stays", path);
+        say("name another file, or remove it");
+        fclose(f);
+        return false;
     }
-    if (status == STATUS_DONE) {
-        print_backup(path, &head, damaged, ftello(f));
-    }
-    return status;
+    fclose(f);
+    return true;
 }
 
 int
 backup_command(struct command_line *line)
 {
     const char *path = line->operands[0];
-    bool to_stdout = strcmp(path, "-") == 0;
-    char *draft = NULL;
-    int status, fd;
+    struct writing w = {.line = line};
+    int error = 0, status = STATUS_DONE;
     FILE *f;
 
-    if (to_stdout && isatty(STDOUT_FILENO)) {
-        return say_usage(line, "a terminal cannot show a backup");
+    if (strcmp(path, "-") == 0) {
+        if (isatty(STDOUT_FILENO)) {
+            return say_usage(line, "a backup is not for a terminal");
+        }
+        /* Standard output may be slow, and cannot be written again. */
+        f = tmpfile();
+        error = f ? write_file(&w, f) : errno;
+        status = f && !error ? copy_out(f) : STATUS_NO;
+        if (f) {
+            fclose(f);
+        }
+    } else if (!is_replaceable(path)) {
+        return STATUS_NO;
+    } else {
+        error = replace_file(path, 0600, write_file, &w);
     }
-    if (!to_stdout && check_target(path)) {
+    if (w.rc) {
+        return say_failure(w.rc, path);
+    }
+    if (error) {
+        say_why(path, safe_why(error));
         return STATUS_NO;
     }
-    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
-        return say_no_memory();
+    if (strcmp(path, "-") != 0) {
+        text_put(stdout, path, false);
+        printf(": policies, history and %s %s of deferred work\n",
+               text_count(w.did.pieces).text,
+               text_plural(w.did.pieces, "piece", "pieces"));
     }
-    /* Standard output may be slow, and cannot be written again. */
-    fd = to_stdout ? -1 : mkstemp(draft);
-    f = to_stdout ? tmpfile() : fd < 0 ? NULL : fdopen(fd, "w+");
-    status = f ? write_backup(line, f, draft, to_stdout ? NULL : path)
-               : say_errno(path);
-    if (fd >= 0 && status) {
-        unlink(draft);
-    }
-    if (f) {
-        fclose(f);
-    }
-    free(draft);
     return status;
 }
 
 /* ---- restore ---- */
 
 static void
-print_kept(const struct admin_restored *r, const char *dir)
+print_restored(const char *dir, const struct admin_backup *did)
 {
-    if (r->changes) {
-        printf("%s later %s of policies, and the old files, are kept beside "
-               "it: ",
-               text_count(r->changes).text,
-               text_plural(r->changes, "change", "changes"));
-    } else {
-        fputs("Old files are kept beside it: ", stdout);
-    }
-    text_put(stdout, dir, false);
-    printf("/*.replaced%d\n", r->kept);
-}
-
-static void
-print_restored(const struct admin_restored *r, const char *dir)
-{
-    const struct backup_head *b = &r->backup;
-
     fputs("Restored ", stdout);
     text_put(stdout, dir, false);
-    printf(": policies as of %s\n",
-           when_write(b->made_ns, clock_realtime_ns()).text);
-    printf("History: %s\n",
-           r->history ? "that of the backup" : "goes on as it is");
-    if (!r->deferred) {
-        printf("Deferred work: goes on as it is, %s %s\n",
-               text_count(r->pieces).text,
-               text_plural(r->pieces, "piece", "pieces"));
-    } else {
-        printf("Deferred work: %s %s of the backup; what was done since then "
-               "is done again\n",
-               text_count(b->pieces).text,
-               text_plural(b->pieces, "piece", "pieces"));
-        if (r->pieces) {
-            printf("Only in the old deferred.mdb: %s %s, or newer states of "
-                   "the same\n",
-                   text_count(r->pieces).text,
-                   text_plural(r->pieces, "piece", "pieces"));
-        }
+    printf(" as of %s\n", when_write(did->made_ns, clock_realtime_ns()).text);
+    if (did->changes) {
+        printf("Policies: %s later %s no longer in force\n",
+               text_count(did->changes).text,
+               text_plural(did->changes, "change is", "changes are"));
     }
-    print_kept(r, dir);
+    if (!did->has_history) {
+        puts("History: goes on as it is");
+    }
+    if (did->has_deferred) {
+        puts("Deferred work: that of the backup; what was done since then is "
+             "done again");
+        if (did->pieces) {
+            printf("%s %s of deferred work %s only in the old files, or as of "
+                   "the backup\n",
+                   text_count(did->pieces).text,
+                   text_plural(did->pieces, "piece", "pieces"),
+                   text_plural(did->pieces, "is", "are"));
+        }
+    } else {
+        printf("Deferred work: goes on as it is, %s %s\n",
+               text_count(did->pieces).text,
+               text_plural(did->pieces, "piece", "pieces"));
+    }
+    if (did->kept) {
+        fputs("The old files are in ", stdout);
+        text_put(stdout, dir, false);
+        printf("/replaced-%u\n", did->kept);
+    }
 }
 
 int
 restore_command(struct command_line *line)
 {
     const char *path = line->operands[0], *dir = line->option[OPTION_DIR];
-    struct admin_restored r;
     char standard[4096];
+    struct admin_backup did = {.kept = 0};
     FILE *f;
-    int rc = 0;
+    int rc;
 
-    if (!dir) {
-        rc = paths_registry(standard, sizeof(standard));
-        dir = standard;
+    if (!dir && paths_registry(standard, sizeof(standard))) {
+        return say_failure(BIDE_EINVAL, "where the registry goes");
     }
-    if (rc) {
-        return say_failure(rc, "where the registry goes");
-    }
+    dir = dir ? dir : standard;
     f = fopen(path, "re");
     if (!f) {
         return say_errno(path);
     }
-    rc = admin_restore(dir, f, path, line->option[OPTION_FORCE], &r);
+    rc = admin_restore(dir, f, path, line->option[OPTION_FORCE], &did);
     fclose(f);
-    if (r.finished) {
-        say("first finished a restore that was interrupted");
+    if (did.finished) {
+        say("a restore that was interrupted is finished now");
     }
     if (rc) {
         return say_failure(rc, path);
     }
     say_changed();
-    print_restored(&r, dir);
+    print_restored(dir, &did);
     return STATUS_DONE;
 }
-
-/* ---- adopt ---- */
 
 int
 backup_adopt(const char *dir)
 {
-    struct admin_restored r;
-    bool did;
-    int rc = admin_adopt(dir, &did, &r);
+    struct admin_backup did;
+    int rc = admin_adopt(dir, &did);
 
     if (rc) {
         return say_failure(rc, dir);
     }
-    if (!did) {
-        say("%s: not a copy of another registry: it stays as it is", dir);
-        return STATUS_NO;
-    }
     say_changed();
-    fputs("This copy is a registry of its own now: ", stdout);
+    fputs("Registry of its own now: ", stdout);
     text_put(stdout, dir, false);
     putchar('\n');
-    if (r.pieces) {
-        printf("Deferred work: %s %s in both registries; drop what the other "
-               "one does: bide deferred drop\n",
-               text_count(r.pieces).text,
-               text_plural(r.pieces, "piece is", "pieces are"));
+    if (did.pieces) {
+        printf("Deferred work: %s %s in both registries; see bide deferred "
+               "drop\n",
+               text_count(did.pieces).text,
+               text_plural(did.pieces, "piece is", "pieces are"));
     }
     return STATUS_DONE;
 }

@@ -51,18 +51,26 @@ struct head {
     uint32_t crc, format;
     uint8_t registry[REGISTRY_ID_SIZE];
     uint64_t made_ns, size[FILES];
-    uint32_t file_crc[FILES];
+    uint32_t crcs[FILES];
 };
 _Static_assert(sizeof(struct head) == 88, "no gaps");
 
-static bool
-has_file(const char *dir, int file)
+/* Writes "DIR/NAME"; begin_restoring refuses a DIR that is too long. */
+static void
+path_in(const char *dir, const char *name, char out[PATH_MAX])
 {
-    char *path = place_path(dir, names[file]);
-    bool yes = path && !access(path, F_OK);
+    if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX) {
+        *out = '\0';
+    }
+}
 
-    free(path);
-    return yes;
+static bool
+has_file(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+
+    path_in(dir, name, path);
+    return !access(path, F_OK);
 }
 
 static uint32_t
@@ -71,23 +79,23 @@ crc_of_head(const struct head *h)
     return crc32c(0, &h->format, sizeof(*h) - offsetof(struct head, format));
 }
 
-/* Copies bytes until the end or `most`; *out_crc is their checksum.  Returns
- * their number; UINT64_MAX: errno. */
-static uint64_t
-copy_bytes(FILE *from, FILE *to, uint64_t most, uint32_t *out_crc)
+/* Copies bytes until the end or `most`; *out_crc is their checksum.  Returns 0
+ * or errno. */
+static int
+copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
+           uint32_t *out_crc)
 {
     char bytes[1 << 16];
-    uint64_t done = 0;
     size_t n;
 
-    *out_crc = 0;
+    *out_size = *out_crc = 0;
     do {
-        n = most - done < sizeof(bytes) ? most - done : sizeof(bytes);
+        n = most - *out_size < sizeof(bytes) ? most - *out_size : sizeof(bytes);
         n = fread(bytes, 1, n, from);
         *out_crc = crc32c(*out_crc, bytes, n);
-        done += fwrite(bytes, 1, n, to);
+        *out_size += fwrite(bytes, 1, n, to);
     } while (n && !ferror(to));
-    return ferror(from) || ferror(to) ? UINT64_MAX : done;
+    return ferror(from) || ferror(to) || fflush(to) ? errno ? errno : EIO : 0;
 }
 
 /* ---- backup ---- */
@@ -96,38 +104,40 @@ copy_bytes(FILE *from, FILE *to, uint64_t most, uint32_t *out_crc)
 static int
 append_file(const char *dir, int file, FILE *to, struct head *h)
 {
-    char *path = place_path(dir, names[file]);
-    FILE *from = path ? fopen(path, "re") : NULL;
-    int rc = from || errno == ENOENT ? 0 : place_failed(dir, errno);
+    char path[PATH_MAX];
+    FILE *from;
+    int error;
 
-    h->size[file] =
-        from ? copy_bytes(from, to, UINT64_MAX, &h->file_crc[file]) : 0;
-    if (h->size[file] == UINT64_MAX) {
-        rc = place_failed("the backup", errno);
+    path_in(dir, names[file], path);
+    from = fopen(path, "re");
+    if (!from) {
+        return errno == ENOENT ? 0 : place_failed(path, errno);
     }
-    if (from) {
-        fclose(from);
-    }
-    free(path);
-    return rc;
+    error = copy_bytes(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
+    fclose(from);
+    return error ? place_failed("the backup", error) : 0;
 }
 
 /* Appends an LMDB file, after the journal of deferred work. */
 static int
 append_checked(const char *dir, int file, FILE *to, struct head *h)
 {
-    char *path = place_path(dir, names[file]);
     struct pages_stamp before, after = {.txn = 0};
-    const long begin = ftell(to);
+    const off_t begin = ftello(to);
     struct pages *p = NULL;
-    int lock = -1, rc = path ? pages_open(path, &p) : BIDE_ENOMEM;
-    bool missing = rc == BIDE_EMISSING && file != POLICIES;
+    char path[PATH_MAX];
+    int lock = -1, rc;
 
+    path_in(dir, names[file], path);
+    rc = pages_open(path, &p);
+    if (rc == BIDE_EMISSING && file != POLICIES) {
+        return 0;
+    }
     rc = rc ? rc : pages_check(p);
     rc = rc ? place_say(rc, "%s", pages_why()) : PAGES_AGAIN;
     for (int i = 1; rc == PAGES_AGAIN && i <= TRIES; i++) {
         rc = i < TRIES ? 0 : place_wait(dir, locks[file], LOCK_WAIT_MS, &lock);
-        if (!rc && (pages_look(p, &before) || fseek(to, begin, SEEK_SET))) {
+        if (!rc && (pages_look(p, &before) || fseeko(to, begin, SEEK_SET))) {
             rc = place_failed(path, EIO);
         }
         rc = rc || file != DEFERRED ? rc : append_file(dir, JOURNAL, to, h);
@@ -136,19 +146,16 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
             rc = PAGES_AGAIN;
         }
     }
-    if (lock >= 0) {
-        close(lock);
-    }
+    close(lock);
     pages_close(p);
-    free(path);
-    return missing ? 0 : rc;
+    return rc;
 }
 
 static int
 write_backup(const char *dir, const uint8_t *id, int first, FILE *to)
 {
     struct head h = {.format = FORMAT, .made_ns = clock_realtime_ns()};
-    int rc = fseek(to, sizeof(h), SEEK_SET) ? place_failed(dir, errno) : 0;
+    int rc = fseeko(to, sizeof(h), SEEK_SET) ? place_failed(dir, errno) : 0;
 
     memcpy(h.magic, BACKUP_MAGIC, sizeof(h.magic));
     memcpy(h.registry, id, sizeof(h.registry));
@@ -156,9 +163,8 @@ write_backup(const char *dir, const uint8_t *id, int first, FILE *to)
         rc = append_checked(dir, i, to, &h);
     }
     h.crc = crc_of_head(&h);
-    if (!rc && (fflush(to) || ftruncate(fileno(to), ftell(to)) ||
-                fseek(to, 0, SEEK_SET) || fwrite(&h, sizeof(h), 1, to) != 1 ||
-                fflush(to))) {
+    if (!rc && (ftruncate(fileno(to), ftello(to)) || fseeko(to, 0, SEEK_SET) ||
+                fwrite(&h, sizeof(h), 1, to) != 1 || fflush(to))) {
         rc = place_failed("the backup", errno);
     }
     return rc;
@@ -188,7 +194,7 @@ admin_backup(struct admin *a, FILE *file, struct admin_backup *out)
     return failure_of_store(rc, dir, place_why());
 }
 
-/* ---- restored.new ---- */
+/* ---- the stage: restored.new ---- */
 
 static int
 read_head(FILE *file, struct head *out)
@@ -208,9 +214,9 @@ read_head(FILE *file, struct head *out)
     for (int i = 0; i < FILES; i++) {
         size += out->size[i]; /* wraps only if the checksum is wrong */
     }
-    return out->crc != crc_of_head(out) || fseek(file, 0, SEEK_END) ||
-                   (uint64_t)ftell(file) != size ||
-                   fseek(file, sizeof(*out), SEEK_SET)
+    return out->crc != crc_of_head(out) || fseeko(file, 0, SEEK_END) ||
+                   (uint64_t)ftello(file) != size ||
+                   fseeko(file, sizeof(*out), SEEK_SET)
                ? place_say(BIDE_EINPUT, "damaged or cut short")
                : 0;
 }
@@ -228,61 +234,75 @@ remove_stage(const char *stage)
     nftw(stage, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-struct image {
-    FILE *from;
-    uint64_t size;
-    uint32_t crc;
-    int file;
-};
-
+/* Makes a file of a directory that nobody uses yet.  Returns errno. */
 static int
-fill_image(void *arg, const char *fresh, int fd)
+make_file(const char *dir, int file, FILE *from, uint64_t most,
+          uint64_t *out_size, uint32_t *out_crc)
 {
-    const struct image *i = arg;
-    FILE *to = fdopen(dup(fd), "w");
-    uint32_t crc = 0;
-    uint64_t size = to ? copy_bytes(i->from, to, i->size, &crc) : UINT64_MAX;
-    int rc = size == UINT64_MAX || fflush(to) || fsync(fd)
-                 ? place_failed(fresh, errno)
-             : i->size != UINT64_MAX && (size != i->size || crc != i->crc)
-                 ? place_say(BIDE_EINPUT, "damaged: %s", names[i->file])
-                 : 0;
+    char path[PATH_MAX];
+    FILE *to;
+    int error;
 
-    if (to) {
-        fclose(to);
+    path_in(dir, names[file], path);
+    to = fopen(path, "wxe");
+    if (!to) {
+        return errno;
     }
-    return rc;
+    error = copy_bytes(from, to, most, out_size, out_crc);
+    error = error ? error : fsync(fileno(to)) ? errno : 0;
+    fclose(to);
+    return error ? error : place_sync(path) ? EIO : 0;
 }
 
 static int
 fill_stage(const char *stage, FILE *from, const struct head *h)
 {
-    int rc = place_make(stage);
+    int rc = place_make(stage), error;
 
     for (int i = 0; i < FILES && !rc; i++) {
-        struct image image = {from, h->size[i], h->file_crc[i], i};
-        char *path = h->size[i] ? place_path(stage, names[i]) : NULL;
+        uint64_t size = 0;
+        uint32_t crc = 0;
 
-        if (path) {
-            rc = place_make_file(&(struct place_new){.dir = stage,
-                                                     .path = path,
-                                                     .mode = modes[JOURNAL],
-                                                     .fill = fill_image,
-                                                     .arg = &image});
-        }
-        free(path);
+        error =
+            h->size[i] ? make_file(stage, i, from, h->size[i], &size, &crc) : 0;
+        rc = error ? place_failed(stage, error)
+             : size != h->size[i] || crc != h->crcs[i]
+                 ? place_say(BIDE_EINPUT, "damaged: %s", names[i])
+                 : 0;
     }
     return rc;
 }
 
-/* Empties the journal of a stage into its deferred.mdb, and gives the registry
- * a floor: new versions are above it.  `id`: a new one, for a copy. */
+/* Moves the work that a journal holds into deferred.mdb, and makes a new
+ * journal for it: that of the registry, which holds newer work, must not match.
+ */
+static int
+empty_journal(const char *stage)
+{
+    char path[PATH_MAX];
+    int rc = 0;
+
+    path_in(stage, names[JOURNAL], path);
+    for (int i = 0; i < 2 && !rc; i++) {
+        struct deferred *d = NULL;
+        struct deferred_lost lost;
+
+        rc = deferred_open(stage, &d);
+        rc = rc ? rc : deferred_lost(d, true, &lost);
+        deferred_close(d);
+        if (i == 0) {
+            unlink(path);
+        }
+    }
+    return rc;
+}
+
+/* Gives the registry of a stage a floor: new versions are above it.  `id`: a
+ * new one, for a copy. */
 static int
 finish_stage(const char *stage, uint32_t floor, const uint8_t *id,
              const char *live)
 {
-    struct deferred *d = NULL;
-    struct deferred_lost lost;
     struct writer *w;
     int rc = writer_begin(stage, "bide restore", LOCK_WAIT_MS, &w);
 
@@ -296,108 +316,96 @@ finish_stage(const char *stage, uint32_t floor, const uint8_t *id,
     }
     rc = rc ? rc : writer_commit(w);
     writer_end(w);
-    if (!rc && has_file(stage, DEFERRED)) {
-        rc = deferred_open(stage, &d);
-        rc = rc ? rc : deferred_lost(d, true, &lost);
-        deferred_close(d);
-    }
-    return rc;
+    return rc || !has_file(stage, PATH_DEFERRED) ? rc : empty_journal(stage);
 }
 
 /* ---- putting the files in place ---- */
 
-/* Copies the journal of deferred work that is replaced, because that of the new
- * deferred.mdb is written in its place. */
-static int
-keep_journal(const char *dir, const char *kept)
-{
-    char *path = place_path(dir, names[JOURNAL]);
-    struct image image = {.from = path ? fopen(path, "re") : NULL,
-                          .size = UINT64_MAX};
-    char *copy = place_path(kept, names[JOURNAL]);
-    int rc = path && copy ? 0 : place_failed(dir, ENOMEM);
-
-    if (!rc && image.from) {
-        rc = place_make_file(&(struct place_new){.dir = kept,
-                                                 .path = copy,
-                                                 .mode = modes[JOURNAL],
-                                                 .fill = fill_image,
-                                                 .arg = &image});
-    }
-    if (image.from) {
-        fclose(image.from);
-    }
-    free(path);
-    free(copy);
-    return rc;
-}
-
-/* Puts a file in its place, and keeps the old one. */
+/* Puts a file in its place and keeps the old one.  The journal of deferred work
+ * is copied, for the next owner of its place may write into it.  Returns errno.
+ */
 static int
 move_file(const char *from, const char *dir, const char *kept, int file)
 {
-    char *new = place_path(from, names[file]),
-         *old = place_path(kept, names[file]);
-    char *place = place_path(dir, names[file]);
-    int lock = -1, rc = new &&place &&old ? 0 : place_failed(dir, ENOMEM);
+    char fresh[PATH_MAX], old[PATH_MAX], place[PATH_MAX];
+    uint64_t size;
+    uint32_t crc;
+    FILE *f;
+    int rc;
+
+    path_in(from, names[file], fresh);
+    path_in(kept, names[file], old);
+    path_in(dir, names[file], place);
+    f = file == JOURNAL ? fopen(place, "re") : NULL;
+    rc = f ? make_file(kept, file, f, UINT64_MAX, &size, &crc) : 0;
+    if (f) {
+        fclose(f);
+    } else if (link(place, old) && errno != ENOENT) {
+        return errno;
+    }
+    f = rc ? NULL : fopen(fresh, "re");
+    rc = rc ? rc
+         : !f || place_own(fileno(f), dir, modes[file]) || rename(fresh, place)
+             ? errno
+             : 0;
+    if (f) {
+        fclose(f);
+    }
+    return rc ? rc : place_sync(place) ? EIO : 0;
+}
+
+static int
+move_locked(const char *from, const char *dir, const char *kept, int file)
+{
+    int lock = -1, rc = 0, error = 0;
 
     /* The writers of the policies wait already. */
-    if (!rc && file != POLICIES && has_file(dir, file)) {
+    if (file != POLICIES && has_file(dir, names[file])) {
         rc = place_wait(dir, locks[file], LOCK_WAIT_MS, &lock);
     }
-    if (!rc && file == DEFERRED) {
-        rc = keep_journal(dir, kept);
+    if (!rc && file == DEFERRED && has_file(from, names[JOURNAL])) {
+        error = move_file(from, dir, kept, JOURNAL);
     }
-    if (!rc) { /* the stage may have another group */
-        int fd = open(new, O_RDONLY | O_CLOEXEC);
-
-        rc =
-            fd < 0 ? place_failed(new, errno) : place_own(fd, dir, modes[file]);
-        close(fd);
+    if (!rc && !error) {
+        error = move_file(from, dir, kept, file);
     }
-    if (!rc && ((link(place, old) && errno != ENOENT) || rename(new, place))) {
-        rc = place_failed(place, errno);
-    }
-    rc = rc ? rc : place_sync(place);
-    if (lock >= 0) {
-        close(lock);
-    }
-    free(new);
-    free(place);
-    free(old);
-    return rc;
+    close(lock);
+    return error ? place_failed(dir, error) : rc;
 }
 
 /* Moves the files of DIR/restored to their places, if there are any. */
 static int
 finish_restore(const char *dir, unsigned *out_kept)
 {
-    char *from = place_path(dir, "restored"), kept[PATH_MAX];
-    int rc = from ? 0 : place_failed(dir, ENOMEM);
+    char from[PATH_MAX], kept[PATH_MAX];
     unsigned n = 0;
+    int rc;
 
-    if (rc || access(from, F_OK)) {
-        free(from);
-        return rc;
+    path_in(dir, "restored", from);
+    if (access(from, F_OK)) {
+        return 0;
     }
     do {
         snprintf(kept, sizeof(kept), "%s/replaced-%u", dir, ++n);
     } while (!access(kept, F_OK));
     rc = place_make(kept);
     for (int i = DEFERRED; i < FILES && !rc; i++) {
-        rc = has_file(from, i) ? move_file(from, dir, kept, i) : 0;
+        rc = has_file(from, names[i]) ? move_locked(from, dir, kept, i) : 0;
         rc = !rc && i == DEFERRED ? deferred_create(dir) : rc;
     }
-    if (!rc) {
-        remove_stage(from);
-        *out_kept = n;
+    if (rc) {
+        return place_say(rc,
+                         "%.*s\nmend this and run bide restore again: the "
+                         "rest of the files is in %s",
+                         (int)strcspn(place_why(), "\n"), place_why(), from);
     }
-    free(from);
-    return rc ? place_say(rc,
-                          "%.*s\nmend this and run bide restore again: the "
-                          "rest of the files is in %s/restored",
-                          (int)strcspn(place_why(), "\n"), place_why(), dir)
-              : 0;
+    remove_stage(from);
+    for (int i = DEFERRED; i < FILES; i++) {
+        path_in(kept, names[i], from);
+        rmdir(dirname(from));
+    }
+    *out_kept = rmdir(kept) ? n : 0; /* fails unless it is empty */
+    return 0;
 }
 
 /* ---- restore ---- */
@@ -405,7 +413,7 @@ finish_restore(const char *dir, unsigned *out_kept)
 /* A change of all files, with the writers' lock. */
 struct restoring {
     const char *dir;
-    char *stage;
+    char stage[PATH_MAX];
     int lock;           /* -1: not held */
     struct past before; /* the registry as it was, unless before_rc */
     int before_rc;
@@ -417,28 +425,26 @@ struct restoring {
 static int
 begin_restoring(struct restoring *r, const char *command)
 {
-    int rc = place_make(r->dir);
+    int rc = strlen(r->dir) < PATH_MAX - 64 ? place_make(r->dir)
+                                            : place_failed("", ENAMETOOLONG);
 
-    r->lock = -1;
-    r->before_rc = BIDE_EMISSING;
     *r->out = (struct admin_backup){.kept = 0};
-    r->stage = place_path(r->dir, "restored.new");
-    rc = rc         ? rc
-         : r->stage ? place_lock(r->dir, command, LOCK_WAIT_MS, &r->lock)
-                    : place_failed(r->dir, ENOMEM);
+    path_in(r->dir, "restored.new", r->stage);
+    rc = rc ? rc : place_lock(r->dir, command, LOCK_WAIT_MS, &r->lock);
     rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
-    r->out->finished = r->out->kept > 0;
-    if (!rc) {
-        remove_stage(r->stage); /* of one that was interrupted */
-        r->before_rc = past_open(r->dir, &r->before);
-        r->out->pieces = count_pieces(r->dir);
+    if (rc) {
+        return rc;
     }
+    r->out->finished = r->out->kept > 0;
+    remove_stage(r->stage); /* of one that was interrupted */
+    r->out->pieces = count_pieces(r->dir);
+    r->before_rc = past_open(r->dir, &r->before);
     if (r->before_rc == 0) {
         past_record_until_now(&r->before);
         r->live = past_live(&r->before, false);
         (void)reader_newest(r->before.reader, &r->newest);
     }
-    return rc;
+    return 0;
 }
 
 /* Wakes the calls of the registry as it was and as it is: they read the rules
@@ -455,6 +461,7 @@ announce_all(struct restoring *r)
         return place_say(rc, "%s", pages_why());
     }
     (void)reader_newest(after.reader, &now);
+    past_record_until_now(&after);
     r->out->changes = r->newest.sequence > now.sequence
                           ? r->newest.sequence - now.sequence
                           : 0;
@@ -474,62 +481,44 @@ announce_all(struct restoring *r)
 static int
 end_restoring(struct restoring *r, int rc)
 {
-    char *decided = place_path(r->dir, "restored");
+    char decided[PATH_MAX];
 
-    rc = rc || decided ? rc : place_failed(r->dir, ENOMEM);
+    path_in(r->dir, "restored", decided);
     if (!rc && rename(r->stage, decided)) {
         rc = place_failed(decided, errno);
     }
     rc = rc ? rc : place_sync(decided);
     rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
     rc = rc ? rc : announce_all(r);
-    if (r->stage) {
-        remove_stage(r->stage);
-    }
+    remove_stage(r->stage);
     if (r->before_rc == 0) {
         past_close(&r->before);
     }
     if (r->lock >= 0) {
         place_unlock(r->lock);
     }
-    free(r->stage);
-    free(decided);
     return rc;
 }
 
-/* Removes a file of the backup from the stage if the registry keeps its own.
- * Returns whether it stays. */
+/* Leaves a file of the backup out if the registry keeps its own.  Returns
+ * whether it is restored. */
 static bool
 take_file(const struct restoring *r, int file, bool force)
 {
-    char *path = place_path(r->stage, names[file]);
-    bool keeps = !force && has_file(r->dir, file);
+    char path[PATH_MAX];
 
-    if (keeps && path) {
+    path_in(r->stage, names[file], path);
+    if (!force && has_file(r->dir, names[file])) {
         unlink(path);
     }
-    free(path);
-    return !keeps && has_file(r->stage, file);
-}
-
-static int
-stage_backup(struct restoring *r, FILE *file, const struct head *h, bool force)
-{
-    int rc = fill_stage(r->stage, file, h);
-
-    if (!rc) {
-        r->out->has_history = take_file(r, HISTORY, force);
-        r->out->has_deferred = take_file(r, DEFERRED, force);
-        rc = finish_stage(r->stage, r->newest.highest, NULL, NULL);
-    }
-    return rc;
+    return has_file(r->stage, names[file]);
 }
 
 int
 admin_restore(const char *dir, FILE *file, const char *name, bool force,
               struct admin_backup *out)
 {
-    struct restoring r = {.dir = dir, .out = out};
+    struct restoring r = {dir, .lock = -1, .before_rc = 1, .out = out};
     struct head h;
     int rc = read_head(file, &h);
 
@@ -539,12 +528,16 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
     rc = begin_restoring(&r, "bide restore");
     if (!rc && !force && r.before_rc == 0 &&
         memcmp(reader_id(r.before.reader), h.registry, sizeof(h.registry))) {
-        rc = place_say(BIDE_EEXIST,
-                       "another registry is there, not the one of this backup\n"
-                       "restore into another directory, or with --force, which "
-                       "keeps the old files");
+        rc = place_say(BIDE_EEXIST, "another registry is there\nrestore into "
+                                    "another directory, or with --force, which "
+                                    "keeps the old files");
     }
-    rc = rc ? rc : stage_backup(&r, file, &h, force);
+    rc = rc ? rc : fill_stage(r.stage, file, &h);
+    if (!rc) {
+        out->has_history = take_file(&r, HISTORY, force);
+        out->has_deferred = take_file(&r, DEFERRED, force);
+        rc = finish_stage(r.stage, r.newest.highest, NULL, NULL);
+    }
     out->made_ns = h.made_ns;
     rc = end_restoring(&r, rc);
     return rc ? failure_at(FAILURE_STORE, rc, rc == BIDE_EINPUT ? name : dir,
@@ -558,7 +551,7 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
 static int
 stage_adopted(struct restoring *r)
 {
-    char live[PATH_MAX], path[PATH_MAX + 64], hex[2 * REGISTRY_ID_SIZE + 1];
+    char live[PATH_MAX], path[PATH_MAX], hex[2 * REGISTRY_ID_SIZE + 6];
     uint8_t id[REGISTRY_ID_SIZE];
     FILE *f = tmpfile();
     struct head h;
@@ -566,18 +559,19 @@ stage_adopted(struct restoring *r)
                  ? write_backup(r->dir, id, POLICIES, f)
                  : place_failed(r->dir, errno);
 
-    for (size_t i = 0; i < sizeof(id); i++) {
+    for (size_t i = 0; i < sizeof(id) && !rc; i++) {
         snprintf(hex + 2 * i, 3, "%02x", id[i]);
     }
-    snprintf(live, sizeof(live), "%s", reader_live_path(r->before.reader));
-    snprintf(path, sizeof(path), "%s/%s.live", dirname(live), hex);
     if (!rc) {
+        strcpy(live, reader_live_path(r->before.reader));
+        strcat(hex, ".live");
+        path_in(dirname(live), hex, path);
         rewind(f);
         rc = read_head(f, &h);
     }
     rc = rc ? rc : fill_stage(r->stage, f, &h);
     rc = rc ? rc : finish_stage(r->stage, r->newest.highest, id, path);
-    if (!rc && has_file(r->dir, HISTORY)) {
+    if (!rc && has_file(r->dir, PATH_HISTORY)) {
         rc = recording_adopt(r->dir, id); /* if interrupted, it is done again */
     }
     if (f) {
@@ -589,7 +583,7 @@ stage_adopted(struct restoring *r)
 int
 admin_adopt(const char *dir, struct admin_backup *out)
 {
-    struct restoring r = {.dir = dir, .out = out};
+    struct restoring r = {dir, .lock = -1, .before_rc = 1, .out = out};
     struct deferred *d = NULL;
     struct deferred_lost lost;
     int rc = begin_restoring(&r, "bide init --adopt");
@@ -598,7 +592,7 @@ admin_adopt(const char *dir, struct admin_backup *out)
          : r.before_rc ? place_say(r.before_rc, "%s", pages_why())
          : reader_original(r.before.reader)
              ? stage_adopted(&r)
-             : place_say(BIDE_EEXIST, "not a copy of a registry that exists");
+             : place_say(BIDE_EEXIST, "this is no copy of another registry");
     rc = end_restoring(&r, rc);
     rc = rc ? rc : deferred_open(dir, &d);
     rc = rc ? rc : deferred_lost(d, true, &lost); /* sets its registry */
