@@ -135,7 +135,7 @@ const struct command commands[] = {
      .help = "restore the registry from a backup; everything follows at once",
      .run = restore_command, .least = 1, .most = 1, .options = TAKES(FORCE),
      .examples = "bide restore bide.backup\n"
-                 "bide restore bide.backup --force --dir /srv/bide\n"},
+                 "bide restore bide.backup --force\n"},
     /* ---- trying rules ---- */
     {.name = "preview", .usage = "NAME|FILE [KEY=VALUE...]",
      .section = SECTION_TRYING,

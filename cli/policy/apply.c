@@ -17,7 +17,6 @@
 #include "cli/out/text.h"
 #include "change.h"
 #include "difference.h"
-#include "backup.h"
 #include "source.h"
 
 /* Limit of changes that are listed; further ones are only counted. */
@@ -127,7 +126,7 @@ init_command(struct command_line *line)
         return say_failure(rc, "where the registry goes");
     }
     if (line->option[OPTION_ADOPT]) {
-        return backup_adopt(dir);
+        return change_identity(dir);
     }
     if (check_live_directory(live_buffer)) {
         return STATUS_NO;

@@ -1,7 +1,6 @@
 /* bide backup, bide restore and bide init --adopt. */
-#include "backup.h"
-
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,22 +8,31 @@
 #include "admin/backup.h"
 #include "base/clock.h"
 #include "base/paths.h"
-#include "base/safe.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
-#include "cli/out/replace.h"
 #include "cli/out/text.h"
+#include "store/file/place.h"
+#include "change.h"
 
-/* ---- backup ---- */
+/* Prints "BEFORE12 piecesAFTER". */
+static void
+print_pieces(const char *before, uint64_t pieces, const char *after)
+{
+    printf("%s%s %s%s\n", before, text_count(pieces).text,
+           text_plural(pieces, "piece", "pieces"), after);
+}
 
-struct writing {
-    struct command_line *line;
-    struct admin_backup did;
-    int rc;
-};
+static void
+print_place(const char *before, const char *path, const char *after)
+{
+    fputs(before, stdout);
+    text_put(stdout, path, false);
+    puts(after);
+}
 
-/* Copies the backup, which is in `from`, to standard output. */
-static int
+/* Copies the backup to standard output, which may be slow and cannot be written
+ * again.  main reports a failure to write. */
+static void
 copy_out(FILE *from)
 {
     char bytes[1 << 16];
@@ -32,117 +40,90 @@ copy_out(FILE *from)
 
     rewind(from);
     while ((n = fread(bytes, 1, sizeof(bytes), from)) > 0) {
-        fwrite(bytes, 1, n, stdout); /* main reports a failure */
+        fwrite(bytes, 1, n, stdout);
     }
-    return ferror(from) ? say_errno("backup") : STATUS_DONE;
 }
 
+/* Makes the backup under the name of a draft first.  Never replaces a file. */
 static int
-write_file(void *arg, FILE *out)
+write_backup(struct command_line *line, const char *path, char *draft)
 {
-    struct writing *w = arg;
+    int fd = access(path, F_OK) ? mkstemp(draft) : (errno = EEXIST, -1);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
+    uint64_t pieces;
+    int rc = f ? admin_backup(line->registry, f, &pieces) : 0;
+    int status = rc ? say_failure(rc, path) : STATUS_DONE;
 
-    w->rc = admin_backup(w->line->registry, out, &w->did);
-    return w->rc ? EIO : 0;
-}
-
-/* Reports whether a backup may replace what is at `path`: nothing, or an
- * earlier one. */
-static bool
-is_replaceable(const char *path)
-{
-    char magic[sizeof(BACKUP_MAGIC)] = "";
-    FILE *f = safe_look(path) ? NULL : fopen(path, "re");
-
-    if (!f) {
-        return true; /* replace_file() refuses what is no file */
+    if (!f || (!rc && (fsync(fd) || link(draft, path) || place_sync(path)))) {
+        status = say_errno(path);
+    } else if (!rc) {
+        print_place("Backup written to ", path, "");
+        print_pieces("It has policies, history and ", pieces,
+                     " of deferred work");
     }
-    if (fread(magic, 1, sizeof(magic) - 1, f) > 0 &&
-        strcmp(magic, BACKUP_MAGIC) != 0) {
-        say("%s: this file is no backup, so it stays", path);
-        say("name another file, or remove it");
+    if (fd >= 0) {
+        unlink(draft);
+    }
+    if (f) {
         fclose(f);
-        return false;
     }
-    fclose(f);
-    return true;
+    return status;
 }
 
 int
 backup_command(struct command_line *line)
 {
     const char *path = line->operands[0];
-    struct writing w = {.line = line};
-    int error = 0, status = STATUS_DONE;
-    FILE *f;
+    char *draft;
+    int status;
 
     if (strcmp(path, "-") == 0) {
+        FILE *f = tmpfile();
+        uint64_t pieces;
+        int rc = f ? admin_backup(line->registry, f, &pieces) : 0;
+
         if (isatty(STDOUT_FILENO)) {
             return say_usage(line, "a backup is not for a terminal");
         }
-        /* Standard output may be slow, and cannot be written again. */
-        f = tmpfile();
-        error = f ? write_file(&w, f) : errno;
-        status = f && !error ? copy_out(f) : STATUS_NO;
-        if (f) {
-            fclose(f);
+        if (!f || rc) {
+            return f ? say_failure(rc, "backup") : say_errno("backup");
         }
-    } else if (!is_replaceable(path)) {
-        return STATUS_NO;
-    } else {
-        error = replace_file(path, 0600, write_file, &w);
+        copy_out(f);
+        fclose(f);
+        return STATUS_DONE;
     }
-    if (w.rc) {
-        return say_failure(w.rc, path);
+    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
+        return say_no_memory();
     }
-    if (error) {
-        say_why(path, safe_why(error));
-        return STATUS_NO;
-    }
-    if (strcmp(path, "-") != 0) {
-        text_put(stdout, path, false);
-        printf(": policies, history and %s %s of deferred work\n",
-               text_count(w.did.pieces).text,
-               text_plural(w.did.pieces, "piece", "pieces"));
-    }
+    status = write_backup(line, path, draft);
+    free(draft);
     return status;
 }
 
-/* ---- restore ---- */
-
 static void
-print_restored(const char *dir, const struct admin_backup *did)
+print_restored(const char *dir, const struct admin_restored *did)
 {
-    fputs("Restored ", stdout);
-    text_put(stdout, dir, false);
-    printf(" as of %s\n", when_write(did->made_ns, clock_realtime_ns()).text);
+    char kept[48];
+
+    print_place("Restored ", dir, ":");
+    printf("  policies as of %s",
+           when_write(did->made_ns, clock_realtime_ns()).text);
     if (did->changes) {
-        printf("Policies: %s later %s no longer in force\n",
-               text_count(did->changes).text,
-               text_plural(did->changes, "change is", "changes are"));
+        printf(", without %s later %s", text_count(did->changes).text,
+               text_plural(did->changes, "change", "changes"));
     }
-    if (!did->has_history) {
-        puts("History: goes on as it is");
-    }
-    if (did->has_deferred) {
-        puts("Deferred work: that of the backup; what was done since then is "
-             "done again");
-        if (did->pieces) {
-            printf("%s %s of deferred work %s only in the old files, or as of "
-                   "the backup\n",
-                   text_count(did->pieces).text,
-                   text_plural(did->pieces, "piece", "pieces"),
-                   text_plural(did->pieces, "is", "are"));
-        }
+    printf("\n  history %s\n",
+           did->has_history ? "of the backup" : "goes on as it is");
+    if (!did->has_deferred) {
+        print_pieces("  deferred work goes on as it is: ", did->pieces, "");
     } else {
-        printf("Deferred work: goes on as it is, %s %s\n",
-               text_count(did->pieces).text,
-               text_plural(did->pieces, "piece", "pieces"));
+        puts("  deferred work of the backup: what was done since is done "
+             "again");
+        print_pieces("  before, the registry had ", did->pieces, "");
     }
     if (did->kept) {
-        fputs("The old files are in ", stdout);
-        text_put(stdout, dir, false);
-        printf("/replaced-%u\n", did->kept);
+        snprintf(kept, sizeof(kept), "/replaced-%u", did->kept);
+        print_place("The old files are in ", dir, kept);
     }
 }
 
@@ -150,8 +131,8 @@ int
 restore_command(struct command_line *line)
 {
     const char *path = line->operands[0], *dir = line->option[OPTION_DIR];
+    struct admin_restored did;
     char standard[4096];
-    struct admin_backup did = {.kept = 0};
     FILE *f;
     int rc;
 
@@ -166,7 +147,7 @@ restore_command(struct command_line *line)
     rc = admin_restore(dir, f, path, line->option[OPTION_FORCE], &did);
     fclose(f);
     if (did.finished) {
-        say("a restore that was interrupted is finished now");
+        say("first finished a restore that was interrupted");
     }
     if (rc) {
         return say_failure(rc, path);
@@ -177,23 +158,19 @@ restore_command(struct command_line *line)
 }
 
 int
-backup_adopt(const char *dir)
+change_identity(const char *dir)
 {
-    struct admin_backup did;
+    struct admin_restored did;
     int rc = admin_adopt(dir, &did);
 
     if (rc) {
         return say_failure(rc, dir);
     }
     say_changed();
-    fputs("Registry of its own now: ", stdout);
-    text_put(stdout, dir, false);
-    putchar('\n');
+    print_place("This copy is a registry of its own now: ", dir, "");
     if (did.pieces) {
-        printf("Deferred work: %s %s in both registries; see bide deferred "
-               "drop\n",
-               text_count(did.pieces).text,
-               text_plural(did.pieces, "piece is", "pieces are"));
+        print_pieces("", did.pieces,
+                     " of deferred work may be in both: bide deferred drop");
     }
     return STATUS_DONE;
 }

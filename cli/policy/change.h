@@ -34,4 +34,7 @@ void change_say_covers(const struct admin_results *results);
 void change_print_told(const struct change *c,
                        const struct admin_results *results);
 
+/* Gives the copy in `dir` an identity of its own.  Returns the exit status. */
+int change_identity(const char *dir);
+
 #endif

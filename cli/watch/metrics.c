@@ -1,24 +1,57 @@
 /* bide metrics: Prometheus text, to standard output or a file. */
 #include "metrics.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/safe.h"
 #include "cli/command/say.h"
-#include "cli/out/replace.h"
 
+/* Writes the metrics to `fd` and syncs it, so that the file is complete before
+ * it gets its name.  Closes `fd`.  Returns 0 or an errno code. */
 static int
-write_metrics(void *arg, FILE *out)
+write_draft(const struct metrics *m, int fd)
 {
-    metrics_write(arg, out);
-    return 0;
+    FILE *out = fdopen(fd, "w");
+    int error;
+
+    if (!out) {
+        error = errno;
+        close(fd);
+        return error;
+    }
+    metrics_write(m, out);
+    errno = 0;
+    error = fflush(out) != 0 || ferror(out)           ? errno ? errno : EIO
+            : fchmod(fd, 0644) != 0 || fsync(fd) != 0 ? errno
+                                                      : 0;
+    return fclose(out) != 0 && !error ? errno : error;
 }
 
-/* For a reader such as node_exporter's textfile collector.  Returns the exit
- * status. */
+/* Replaces the file at `path` atomically: a reader such as node_exporter's
+ * textfile collector sees the old file or the new one.  On failure the old file
+ * stays, and so does anything else at `path`.  Returns the exit status. */
 static int
-write_output(const char *path, struct metrics *m)
+replace_file(const struct metrics *m, const char *path)
 {
-    int error = replace_file(path, 0644, write_metrics, m);
+    char *draft = NULL;
+    int error, fd;
 
+    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
+        return say_no_memory();
+    }
+    fd = safe_replaceable(path) ? -1 : mkstemp(draft);
+    error = fd < 0 ? errno : write_draft(m, fd);
+    if (!error && rename(draft, path) != 0) {
+        error = errno;
+    }
+    if (error && fd >= 0) {
+        unlink(draft);
+    }
+    free(draft);
     if (error) {
         say_why(path, safe_why(error));
     }
@@ -42,7 +75,7 @@ metrics_command(struct command_line *line)
     if (rc) {
         status = say_failure(rc, "live state");
     } else if (path) {
-        status = write_output(path, &m);
+        status = replace_file(&m, path);
     } else {
         metrics_write(&m, stdout);
     }

@@ -1,22 +1,21 @@
 /* A backup is one file with the images of a registry's files:
  *
  *    0 magic "bidebkup" | 8 crc u32 of the rest of the head | 12 format u32 |
- *   16 registry's id | 32 made_ns u64 | 40 size u64 of each of `names`, 0: it
- *   was missing | 72 their crc u32 each | 88 their bytes, one after another
+ *   16 registry's id | 32 made_ns u64 | 40 size u64 of each of `names`, 0: none
+ *   72 their crc u32 each | 88 their bytes, one after another
  *
- * Little-endian, CRC-32C.  The sizes give the length of the whole, so nothing
- * may be missing or follow.  Each image is of one moment: it is read again
- * until nothing changes meanwhile, and at the last try its writers wait.
- * Policies come last, so they have every change that the history knows.
+ * Little-endian, CRC-32C.  The sizes give the length of the whole.  Each image
+ * is of one moment: it is read again until nothing changes meanwhile, and at
+ * the last try its writers wait.  Policies come last, so they have every change
+ * that the history knows.  Live state is not in it.
  *
  * A restore makes the new files in DIR/restored.new and renames that to
  * DIR/restored.  Before, nothing has changed.  Then it is decided: the files
- * are moved to their places, the old ones to DIR/replaced-N; if that is
+ * move to their places, and the old ones to DIR/replaced-N; if that is
  * interrupted, the next restore finishes it. */
 #include "backup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
@@ -30,7 +29,6 @@
 #include "base/crc32c.h"
 #include "base/failure.h"
 #include "base/paths.h"
-#include "base/safe.h"
 #include "registry/announce.h"
 #include "store/policies/writer.h"
 #include "store/queue/queue.h"
@@ -39,12 +37,13 @@
 enum { JOURNAL, DEFERRED, HISTORY, POLICIES, FILES };
 enum { FORMAT = 1, TRIES = 4 };
 
-static const char *const names[FILES] = {PATH_DEFERRED_JOURNAL, PATH_DEFERRED,
-                                         PATH_HISTORY, PATH_REGISTRY};
-/* Keep the writers of a file away. */
-static const char *const locks[FILES] = {NULL, PATH_DEFERRED, PATH_HISTORY_LOCK,
-                                         PATH_REGISTRY_LOCK};
-static const mode_t modes[FILES] = {0660, 0660, 0640, 0640};
+static const struct {
+    const char *name, *lock; /* keeps its writers away */
+    mode_t mode;
+} files[FILES] = {{PATH_DEFERRED_JOURNAL, NULL, 0660},
+                  {PATH_DEFERRED, PATH_DEFERRED, 0660},
+                  {PATH_HISTORY, PATH_HISTORY_LOCK, 0640},
+                  {PATH_REGISTRY, PATH_REGISTRY_LOCK, 0640}};
 
 struct head {
     char magic[8];
@@ -55,23 +54,7 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == 88, "no gaps");
 
-/* Writes "DIR/NAME"; begin_restoring refuses a DIR that is too long. */
-static void
-path_in(const char *dir, const char *name, char out[PATH_MAX])
-{
-    if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX) {
-        *out = '\0';
-    }
-}
-
-static bool
-has_file(const char *dir, const char *name)
-{
-    char path[PATH_MAX];
-
-    path_in(dir, name, path);
-    return !access(path, F_OK);
-}
+static const char magic[8] = "bidebkup";
 
 static uint32_t
 crc_of_head(const struct head *h)
@@ -79,8 +62,26 @@ crc_of_head(const struct head *h)
     return crc32c(0, &h->format, sizeof(*h) - offsetof(struct head, format));
 }
 
-/* Copies bytes until the end or `most`; *out_crc is their checksum.  Returns 0
- * or errno. */
+/* Writes "DIR/NAME", or "" if that is too long. */
+static char *
+path_in(const char *dir, const char *name, char out[PATH_MAX])
+{
+    if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX) {
+        *out = '\0';
+    }
+    return out;
+}
+
+static bool
+has_file(const char *dir, int file)
+{
+    char path[PATH_MAX];
+
+    return !access(path_in(dir, files[file].name, path), F_OK);
+}
+
+/* Copies bytes until the end or `most`, and closes `from` if that is a file of
+ * its own. */
 static int
 copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
            uint32_t *out_crc)
@@ -95,7 +96,9 @@ copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
         *out_crc = crc32c(*out_crc, bytes, n);
         *out_size += fwrite(bytes, 1, n, to);
     } while (n && !ferror(to));
-    return ferror(from) || ferror(to) || fflush(to) ? errno ? errno : EIO : 0;
+    return ferror(from) || fflush(to) || ferror(to)
+               ? place_failed("the backup", errno ? errno : EIO)
+               : 0;
 }
 
 /* ---- backup ---- */
@@ -105,17 +108,15 @@ static int
 append_file(const char *dir, int file, FILE *to, struct head *h)
 {
     char path[PATH_MAX];
-    FILE *from;
-    int error;
+    FILE *from = fopen(path_in(dir, files[file].name, path), "re");
+    int rc;
 
-    path_in(dir, names[file], path);
-    from = fopen(path, "re");
     if (!from) {
         return errno == ENOENT ? 0 : place_failed(path, errno);
     }
-    error = copy_bytes(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
+    rc = copy_bytes(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
     fclose(from);
-    return error ? place_failed("the backup", error) : 0;
+    return rc;
 }
 
 /* Appends an LMDB file, after the journal of deferred work. */
@@ -126,17 +127,16 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
     const off_t begin = ftello(to);
     struct pages *p = NULL;
     char path[PATH_MAX];
-    int lock = -1, rc;
+    int lock = -1, rc = pages_open(path_in(dir, files[file].name, path), &p);
 
-    path_in(dir, names[file], path);
-    rc = pages_open(path, &p);
     if (rc == BIDE_EMISSING && file != POLICIES) {
         return 0;
     }
     rc = rc ? rc : pages_check(p);
     rc = rc ? place_say(rc, "%s", pages_why()) : PAGES_AGAIN;
     for (int i = 1; rc == PAGES_AGAIN && i <= TRIES; i++) {
-        rc = i < TRIES ? 0 : place_wait(dir, locks[file], LOCK_WAIT_MS, &lock);
+        rc = i < TRIES ? 0
+                       : place_wait(dir, files[file].lock, LOCK_WAIT_MS, &lock);
         if (!rc && (pages_look(p, &before) || fseeko(to, begin, SEEK_SET))) {
             rc = place_failed(path, EIO);
         }
@@ -152,15 +152,18 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
 }
 
 static int
-write_backup(const char *dir, const uint8_t *id, int first, FILE *to)
+write_backup(struct past *p, int first, FILE *to)
 {
     struct head h = {.format = FORMAT, .made_ns = clock_realtime_ns()};
-    int rc = fseeko(to, sizeof(h), SEEK_SET) ? place_failed(dir, errno) : 0;
+    struct history_changes all = {.sequence = 0};
+    int rc = past_compare(p, &all); /* reads all versions */
 
-    memcpy(h.magic, BACKUP_MAGIC, sizeof(h.magic));
-    memcpy(h.registry, id, sizeof(h.registry));
+    rc = rc < 0 ? place_say(rc, "%s", pages_why()) : 0;
+    memcpy(h.magic, magic, sizeof(magic));
+    memcpy(h.registry, reader_id(p->reader), sizeof(h.registry));
+    fseeko(to, sizeof(h), SEEK_SET);
     for (int i = first; i < FILES && !rc; i++) {
-        rc = append_checked(dir, i, to, &h);
+        rc = append_checked(p->dir, i, to, &h);
     }
     h.crc = crc_of_head(&h);
     if (!rc && (ftruncate(fileno(to), ftello(to)) || fseeko(to, 0, SEEK_SET) ||
@@ -170,7 +173,6 @@ write_backup(const char *dir, const uint8_t *id, int first, FILE *to)
     return rc;
 }
 
-/* Counts deferred work. */
 static uint64_t
 count_pieces(const char *dir)
 {
@@ -182,19 +184,14 @@ count_pieces(const char *dir)
 }
 
 int
-admin_backup(struct admin *a, FILE *file, struct admin_backup *out)
+admin_backup(struct admin *a, FILE *file, uint64_t *out_pieces)
 {
-    const char *dir = a->past.dir;
-    struct reader_newest newest;
-    int rc = reader_newest(a->past.reader, &newest); /* reads all versions */
-
-    *out = (struct admin_backup){.pieces = count_pieces(dir)};
-    rc = rc ? place_say(rc, "%s", pages_why())
-            : write_backup(dir, reader_id(a->past.reader), DEFERRED, file);
-    return failure_of_store(rc, dir, place_why());
+    *out_pieces = count_pieces(a->past.dir);
+    return failure_of_store(write_backup(&a->past, DEFERRED, file), a->past.dir,
+                            place_why());
 }
 
-/* ---- the stage: restored.new ---- */
+/* ---- restored.new ---- */
 
 static int
 read_head(FILE *file, struct head *out)
@@ -202,13 +199,11 @@ read_head(FILE *file, struct head *out)
     uint64_t size = sizeof(*out);
 
     if (fread(out, sizeof(*out), 1, file) != 1 ||
-        memcmp(out->magic, BACKUP_MAGIC, sizeof(out->magic)) != 0) {
+        memcmp(out->magic, magic, sizeof(magic)) != 0) {
         return place_say(BIDE_EINPUT, "this is no backup of bide");
     }
     if (out->format != FORMAT) {
-        return place_say(BIDE_EFORMAT,
-                         "its format is %u, this bide knows %d\n"
-                         "use the bide that wrote it",
+        return place_say(BIDE_EFORMAT, "its format is %u, this bide knows %d",
                          out->format, FORMAT);
     }
     for (int i = 0; i < FILES; i++) {
@@ -234,165 +229,96 @@ remove_stage(const char *stage)
     nftw(stage, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Makes a file of a directory that nobody uses yet.  Returns errno. */
+/* Makes a file of the stage from the next bytes of the backup. */
 static int
-make_file(const char *dir, int file, FILE *from, uint64_t most,
-          uint64_t *out_size, uint32_t *out_crc)
+extract_file(const char *stage, int file, FILE *from, const struct head *h)
 {
     char path[PATH_MAX];
-    FILE *to;
-    int error;
+    FILE *to = fopen(path_in(stage, files[file].name, path), "wxe");
+    uint64_t size;
+    uint32_t crc;
+    int rc;
 
-    path_in(dir, names[file], path);
-    to = fopen(path, "wxe");
     if (!to) {
-        return errno;
+        return place_failed(path, errno);
     }
-    error = copy_bytes(from, to, most, out_size, out_crc);
-    error = error ? error : fsync(fileno(to)) ? errno : 0;
+    rc = copy_bytes(from, to, h->size[file], &size, &crc);
+    if (!rc && (size != h->size[file] || crc != h->crcs[file])) {
+        rc = place_say(BIDE_EINPUT, "damaged: %s", files[file].name);
+    }
+    rc = rc ? rc : fsync(fileno(to)) ? place_failed(path, errno) : 0;
     fclose(to);
-    return error ? error : place_sync(path) ? EIO : 0;
+    return rc ? rc : place_sync(path);
 }
 
+/* Moves the work in the journal to deferred.mdb, and makes a new journal for
+ * it.  Then it belongs to the registry beside it. */
 static int
-fill_stage(const char *stage, FILE *from, const struct head *h)
+settle_deferred(const char *dir, bool new_journal)
 {
-    int rc = place_make(stage), error;
-
-    for (int i = 0; i < FILES && !rc; i++) {
-        uint64_t size = 0;
-        uint32_t crc = 0;
-
-        error =
-            h->size[i] ? make_file(stage, i, from, h->size[i], &size, &crc) : 0;
-        rc = error ? place_failed(stage, error)
-             : size != h->size[i] || crc != h->crcs[i]
-                 ? place_say(BIDE_EINPUT, "damaged: %s", names[i])
-                 : 0;
-    }
-    return rc;
-}
-
-/* Moves the work that a journal holds into deferred.mdb, and makes a new
- * journal for it: that of the registry, which holds newer work, must not match.
- */
-static int
-empty_journal(const char *stage)
-{
+    struct deferred *d = NULL;
+    struct deferred_lost lost;
     char path[PATH_MAX];
-    int rc = 0;
+    int rc = deferred_open(dir, &d);
 
-    path_in(stage, names[JOURNAL], path);
-    for (int i = 0; i < 2 && !rc; i++) {
-        struct deferred *d = NULL;
-        struct deferred_lost lost;
-
-        rc = deferred_open(stage, &d);
-        rc = rc ? rc : deferred_lost(d, true, &lost);
-        deferred_close(d);
-        if (i == 0) {
-            unlink(path);
-        }
-    }
-    return rc;
-}
-
-/* Gives the registry of a stage a floor: new versions are above it.  `id`: a
- * new one, for a copy. */
-static int
-finish_stage(const char *stage, uint32_t floor, const uint8_t *id,
-             const char *live)
-{
-    struct writer *w;
-    int rc = writer_begin(stage, "bide restore", LOCK_WAIT_MS, &w);
-
-    if (rc) {
+    rc = rc ? rc : deferred_lost(d, true, &lost);
+    deferred_close(d);
+    if (rc || !new_journal) {
         return rc;
     }
-    rc = writer_set(w, "floor", &floor, sizeof(floor));
-    if (id) {
-        rc = rc ? rc : writer_set(w, "id", id, REGISTRY_ID_SIZE);
-        rc = rc ? rc : writer_set(w, "live", live, strlen(live));
-    }
-    rc = rc ? rc : writer_commit(w);
-    writer_end(w);
-    return rc || !has_file(stage, PATH_DEFERRED) ? rc : empty_journal(stage);
+    unlink(path_in(dir, PATH_DEFERRED_JOURNAL, path));
+    return settle_deferred(dir, false);
 }
 
 /* ---- putting the files in place ---- */
 
-/* Puts a file in its place and keeps the old one.  The journal of deferred work
- * is copied, for the next owner of its place may write into it.  Returns errno.
- */
+/* Puts a file in its place, and keeps the old one. */
 static int
 move_file(const char *from, const char *dir, const char *kept, int file)
 {
     char fresh[PATH_MAX], old[PATH_MAX], place[PATH_MAX];
-    uint64_t size;
-    uint32_t crc;
-    FILE *f;
-    int rc;
+    FILE *f = fopen(path_in(from, files[file].name, fresh), "re");
+    int rc = f ? place_own(fileno(f), dir, files[file].mode)
+               : place_failed(fresh, errno);
 
-    path_in(from, names[file], fresh);
-    path_in(kept, names[file], old);
-    path_in(dir, names[file], place);
-    f = file == JOURNAL ? fopen(place, "re") : NULL;
-    rc = f ? make_file(kept, file, f, UINT64_MAX, &size, &crc) : 0;
-    if (f) {
-        fclose(f);
-    } else if (link(place, old) && errno != ENOENT) {
-        return errno;
+    path_in(dir, files[file].name, place);
+    if (!rc && ((link(place, path_in(kept, files[file].name, old)) &&
+                 errno != ENOENT) ||
+                rename(fresh, place))) {
+        rc = place_failed(place, errno);
     }
-    f = rc ? NULL : fopen(fresh, "re");
-    rc = rc ? rc
-         : !f || place_own(fileno(f), dir, modes[file]) || rename(fresh, place)
-             ? errno
-             : 0;
     if (f) {
         fclose(f);
     }
-    return rc ? rc : place_sync(place) ? EIO : 0;
+    return rc ? rc : place_sync(place);
 }
 
-static int
-move_locked(const char *from, const char *dir, const char *kept, int file)
-{
-    int lock = -1, rc = 0, error = 0;
-
-    /* The writers of the policies wait already. */
-    if (file != POLICIES && has_file(dir, names[file])) {
-        rc = place_wait(dir, locks[file], LOCK_WAIT_MS, &lock);
-    }
-    if (!rc && file == DEFERRED && has_file(from, names[JOURNAL])) {
-        error = move_file(from, dir, kept, JOURNAL);
-    }
-    if (!rc && !error) {
-        error = move_file(from, dir, kept, file);
-    }
-    close(lock);
-    return error ? place_failed(dir, error) : rc;
-}
-
-/* Moves the files of DIR/restored to their places, if there are any. */
+/* Moves the files of DIR/restored to their places, if there are any, with all
+ * locks: the caller has that of the policies. */
 static int
 finish_restore(const char *dir, unsigned *out_kept)
 {
     char from[PATH_MAX], kept[PATH_MAX];
-    unsigned n = 0;
-    int rc;
+    int lock[FILES] = {-1, -1, -1, -1}, rc;
 
-    path_in(dir, "restored", from);
-    if (access(from, F_OK)) {
+    if (access(path_in(dir, "restored", from), F_OK)) {
         return 0;
     }
     do {
-        snprintf(kept, sizeof(kept), "%s/replaced-%u", dir, ++n);
+        snprintf(kept, sizeof(kept), "%s/replaced-%u", dir, ++*out_kept);
     } while (!access(kept, F_OK));
     rc = place_make(kept);
-    for (int i = DEFERRED; i < FILES && !rc; i++) {
-        rc = has_file(from, names[i]) ? move_locked(from, dir, kept, i) : 0;
-        rc = !rc && i == DEFERRED ? deferred_create(dir) : rc;
+    for (int i = DEFERRED; i < POLICIES && !rc; i++) {
+        rc = has_file(from, i) && has_file(dir, i)
+                 ? place_wait(dir, files[i].lock, LOCK_WAIT_MS, &lock[i])
+                 : 0;
     }
+    for (int i = 0; i < FILES && !rc; i++) {
+        rc = i == POLICIES ? deferred_create(dir) : 0;
+        rc = rc || !has_file(from, i) ? rc : move_file(from, dir, kept, i);
+    }
+    close(lock[DEFERRED]);
+    close(lock[HISTORY]);
     if (rc) {
         return place_say(rc,
                          "%.*s\nmend this and run bide restore again: the "
@@ -401,10 +327,9 @@ finish_restore(const char *dir, unsigned *out_kept)
     }
     remove_stage(from);
     for (int i = DEFERRED; i < FILES; i++) {
-        path_in(kept, names[i], from);
-        rmdir(dirname(from));
+        rmdir(dirname(path_in(kept, files[i].name, from)));
     }
-    *out_kept = rmdir(kept) ? n : 0; /* fails unless it is empty */
+    *out_kept = rmdir(kept) ? *out_kept : 0; /* fails unless it is empty */
     return 0;
 }
 
@@ -417,34 +342,35 @@ struct restoring {
     int lock;           /* -1: not held */
     struct past before; /* the registry as it was, unless before_rc */
     int before_rc;
-    struct live *live; /* of it, or NULL */
-    struct reader_newest newest;
-    struct admin_backup *out;
+    struct history_changes newest;
+    struct admin_restored *out;
 };
 
 static int
-begin_restoring(struct restoring *r, const char *command)
+begin_restoring(struct restoring *r, const char *dir, const char *command)
 {
-    int rc = strlen(r->dir) < PATH_MAX - 64 ? place_make(r->dir)
-                                            : place_failed("", ENAMETOOLONG);
+    struct admin_restored *out = r->out;
+    int rc = strlen(dir) < PATH_MAX / 2 ? place_make(dir)
+                                        : place_failed("", ENAMETOOLONG);
 
-    *r->out = (struct admin_backup){.kept = 0};
-    path_in(r->dir, "restored.new", r->stage);
-    rc = rc ? rc : place_lock(r->dir, command, LOCK_WAIT_MS, &r->lock);
-    rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
+    r->dir = dir;
+    path_in(dir, "restored.new", r->stage);
+    rc = rc ? rc : place_lock(dir, command, LOCK_WAIT_MS, &r->lock);
+    rc = rc ? rc : finish_restore(dir, &out->kept);
     if (rc) {
         return rc;
     }
-    r->out->finished = r->out->kept > 0;
+    out->finished = out->kept > 0;
+    out->kept = 0;
     remove_stage(r->stage); /* of one that was interrupted */
-    r->out->pieces = count_pieces(r->dir);
-    r->before_rc = past_open(r->dir, &r->before);
+    out->pieces = count_pieces(dir);
+    r->before_rc = past_open(dir, &r->before);
     if (r->before_rc == 0) {
         past_record_until_now(&r->before);
-        r->live = past_live(&r->before, false);
-        (void)reader_newest(r->before.reader, &r->newest);
+        (void)past_live(&r->before, false);
+        (void)past_compare(&r->before, &r->newest);
     }
-    return 0;
+    return place_make(r->stage);
 }
 
 /* Wakes the calls of the registry as it was and as it is: they read the rules
@@ -452,26 +378,25 @@ begin_restoring(struct restoring *r, const char *command)
 static int
 announce_all(struct restoring *r)
 {
-    struct reader_newest now = {.sequence = 0};
+    struct history_changes now = {.sequence = 0};
+    struct pages_stamp stamp;
     struct past after;
-    struct live *l;
     int rc = past_open(r->dir, &after);
 
     if (rc) {
         return place_say(rc, "%s", pages_why());
     }
-    (void)reader_newest(after.reader, &now);
-    past_record_until_now(&after);
-    r->out->changes = r->newest.sequence > now.sequence
-                          ? r->newest.sequence - now.sequence
-                          : 0;
-    l = past_live(&after, false);
-    if (l) {
-        r->out->woken = announce(l, after.reader, NULL, now.txn);
+    past_compare(&after, &now);
+    if (r->newest.sequence > now.sequence) {
+        r->out->changes = r->newest.sequence - now.sequence;
     }
-    if (r->live && memcmp(reader_id(r->before.reader), reader_id(after.reader),
-                          REGISTRY_ID_SIZE) != 0) {
-        r->out->woken += announce(r->live, after.reader, NULL, now.txn);
+    if (reader_look(after.reader, &stamp) == 0) {
+        if (past_live(&after, false)) {
+            announce(after.live, after.reader, NULL, stamp.txn);
+        }
+        if (r->before_rc == 0 && r->before.live) {
+            announce(r->before.live, after.reader, NULL, stamp.txn);
+        }
     }
     past_close(&after);
     return 0;
@@ -483,8 +408,7 @@ end_restoring(struct restoring *r, int rc)
 {
     char decided[PATH_MAX];
 
-    path_in(r->dir, "restored", decided);
-    if (!rc && rename(r->stage, decided)) {
+    if (!rc && rename(r->stage, path_in(r->dir, "restored", decided))) {
         rc = place_failed(decided, errno);
     }
     rc = rc ? rc : place_sync(decided);
@@ -500,45 +424,72 @@ end_restoring(struct restoring *r, int rc)
     return rc;
 }
 
-/* Leaves a file of the backup out if the registry keeps its own.  Returns
- * whether it is restored. */
+/* Extracts the backup.  New versions are above those of the registry as it was.
+ * With `id` and `live` it becomes another registry. */
+static int
+fill_stage(struct restoring *r, FILE *from, const struct head *h,
+           const uint8_t *id, const char *live)
+{
+    const uint32_t floor = r->newest.highest;
+    struct writer *w;
+    int rc = 0;
+
+    for (int i = 0; i < FILES && !rc; i++) {
+        rc = h->size[i] ? extract_file(r->stage, i, from, h) : 0;
+    }
+    rc = rc ? rc : writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
+    if (rc) {
+        return rc;
+    }
+    rc = writer_set(w, "floor", &floor, sizeof(floor));
+    if (id) {
+        rc = rc ? rc : writer_set(w, "id", id, REGISTRY_ID_SIZE);
+        rc = rc ? rc : writer_set(w, "live", live, strlen(live));
+    }
+    rc = rc ? rc : writer_commit(w);
+    writer_end(w);
+    return rc || !h->size[DEFERRED] ? rc : settle_deferred(r->stage, true);
+}
+
+/* Leaves out of the stage what the registry keeps.  Returns whether the file is
+ * restored. */
 static bool
 take_file(const struct restoring *r, int file, bool force)
 {
     char path[PATH_MAX];
 
-    path_in(r->stage, names[file], path);
-    if (!force && has_file(r->dir, names[file])) {
-        unlink(path);
+    if (!force && has_file(r->dir, file)) {
+        unlink(path_in(r->stage, files[file].name, path));
     }
-    return has_file(r->stage, names[file]);
+    return has_file(r->stage, file);
 }
 
 int
 admin_restore(const char *dir, FILE *file, const char *name, bool force,
-              struct admin_backup *out)
+              struct admin_restored *out)
 {
-    struct restoring r = {dir, .lock = -1, .before_rc = 1, .out = out};
+    struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
     struct head h;
     int rc = read_head(file, &h);
 
+    *out = (struct admin_restored){.made_ns = h.made_ns};
     if (rc) {
         return failure_at(FAILURE_STORE, rc, name, place_why());
     }
-    rc = begin_restoring(&r, "bide restore");
+    rc = begin_restoring(&r, dir, "bide restore");
     if (!rc && !force && r.before_rc == 0 &&
         memcmp(reader_id(r.before.reader), h.registry, sizeof(h.registry))) {
         rc = place_say(BIDE_EEXIST, "another registry is there\nrestore into "
                                     "another directory, or with --force, which "
                                     "keeps the old files");
     }
-    rc = rc ? rc : fill_stage(r.stage, file, &h);
+    rc = rc ? rc : fill_stage(&r, file, &h, NULL, NULL);
     if (!rc) {
         out->has_history = take_file(&r, HISTORY, force);
         out->has_deferred = take_file(&r, DEFERRED, force);
-        rc = finish_stage(r.stage, r.newest.highest, NULL, NULL);
+        force |= out->has_deferred;
+        take_file(&r, JOURNAL, force);
     }
-    out->made_ns = h.made_ns;
     rc = end_restoring(&r, rc);
     return rc ? failure_at(FAILURE_STORE, rc, rc == BIDE_EINPUT ? name : dir,
                            place_why())
@@ -549,53 +500,48 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
 
 /* Stages the registry under a new id. */
 static int
-stage_adopted(struct restoring *r)
+stage_adopted(struct restoring *r, FILE *f)
 {
-    char live[PATH_MAX], path[PATH_MAX], hex[2 * REGISTRY_ID_SIZE + 6];
+    char live[PATH_MAX], path[PATH_MAX], name[2 * REGISTRY_ID_SIZE + 6];
     uint8_t id[REGISTRY_ID_SIZE];
-    FILE *f = tmpfile();
     struct head h;
     int rc = f && getrandom(id, sizeof(id), 0) == sizeof(id)
-                 ? write_backup(r->dir, id, POLICIES, f)
+                 ? write_backup(&r->before, POLICIES, f)
                  : place_failed(r->dir, errno);
 
-    for (size_t i = 0; i < sizeof(id) && !rc; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", id[i]);
+    rc = rc ? rc : (rewind(f), read_head(f, &h));
+    if (rc) {
+        return rc;
     }
-    if (!rc) {
-        strcpy(live, reader_live_path(r->before.reader));
-        strcat(hex, ".live");
-        path_in(dirname(live), hex, path);
-        rewind(f);
-        rc = read_head(f, &h);
+    for (size_t i = 0; i < sizeof(id); i++) {
+        snprintf(name + 2 * i, 8, "%02x.live", id[i]);
     }
-    rc = rc ? rc : fill_stage(r->stage, f, &h);
-    rc = rc ? rc : finish_stage(r->stage, r->newest.highest, id, path);
-    if (!rc && has_file(r->dir, PATH_HISTORY)) {
+    strcpy(live, reader_live_path(r->before.reader));
+    rc = fill_stage(r, f, &h, id, path_in(dirname(live), name, path));
+    if (!rc && has_file(r->dir, HISTORY)) {
         rc = recording_adopt(r->dir, id); /* if interrupted, it is done again */
-    }
-    if (f) {
-        fclose(f);
     }
     return rc;
 }
 
 int
-admin_adopt(const char *dir, struct admin_backup *out)
+admin_adopt(const char *dir, struct admin_restored *out)
 {
-    struct restoring r = {dir, .lock = -1, .before_rc = 1, .out = out};
-    struct deferred *d = NULL;
-    struct deferred_lost lost;
-    int rc = begin_restoring(&r, "bide init --adopt");
+    struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
+    FILE *f = tmpfile();
+    int rc;
 
+    *out = (struct admin_restored){.kept = 0};
+    rc = begin_restoring(&r, dir, "bide init --adopt");
     rc = rc            ? rc
          : r.before_rc ? place_say(r.before_rc, "%s", pages_why())
          : reader_original(r.before.reader)
-             ? stage_adopted(&r)
+             ? stage_adopted(&r, f)
              : place_say(BIDE_EEXIST, "this is no copy of another registry");
     rc = end_restoring(&r, rc);
-    rc = rc ? rc : deferred_open(dir, &d);
-    rc = rc ? rc : deferred_lost(d, true, &lost); /* sets its registry */
-    deferred_close(d);
+    rc = rc ? rc : settle_deferred(dir, false);
+    if (f) {
+        fclose(f);
+    }
     return rc ? failure_at(FAILURE_STORE, rc, dir, place_why()) : 0;
 }

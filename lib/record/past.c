@@ -184,9 +184,13 @@ compare_changes(void *arg, const struct snapshot *s)
 {
     struct comparing *c = arg;
 
+    const uint32_t floor = reader_floor(s);
+
     c->found = c->known->sequence == 0;
     c->newest = (struct history_changes){.highest = c->known->highest,
                                          .floor = c->known->floor};
+    c->newest.floor = floor > c->newest.floor ? floor : c->newest.floor;
+    c->newest.highest = floor > c->newest.highest ? floor : c->newest.highest;
     return reader_each_change(s, compare_change, c);
 }
 

@@ -51,6 +51,10 @@ struct history_known {
     struct history_changes changes;
 };
 
+/* Makes the history in `dir` that of another registry: it is a copy's.  0 or
+ * BIDE_E (place_why). */
+int recording_adopt(const char *dir, const uint8_t registry[16]);
+
 /* Reports that the registry in `dir` has, or had, a history. */
 bool history_was_made(const char *dir);
 

@@ -38,9 +38,6 @@ int recording_begin_now(const char *dir, const struct recording_source *from,
 int recording_begin_levels(const char *dir, uint64_t now_ns,
                            struct recording **out); /* changes levels only */
 
-/* Makes the history that of another registry: a copy's. */
-int recording_adopt(const char *dir, const uint8_t registry[16]);
-
 /* Finds or adds the id of an outcome's name. */
 int recording_outcome(struct recording *r, const char *name, uint32_t *out);
 

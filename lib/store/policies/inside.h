@@ -24,7 +24,6 @@ struct writer {
     MDB_dbi dbi[DATABASES];
     struct pages *pages;
     uint64_t number;   /* of the transaction */
-    uint32_t floor;    /* new versions are above it; 0: none */
     uint64_t sequence; /* the last of the log; 0: not looked up yet */
     bool changed;
     int failed; /* the BIDE_E code after which it cannot be committed */

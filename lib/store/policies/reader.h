@@ -22,13 +22,6 @@ const char *reader_live_path(const struct reader *r);
  * still exists: the copy then has a live file of its own.  NULL: not a copy. */
 const char *reader_original(const struct reader *r);
 
-/* Reads the newest change, and the highest version of all policies. */
-struct reader_newest {
-    uint64_t sequence, txn;
-    uint32_t highest;
-};
-int reader_newest(struct reader *r, struct reader_newest *out);
-
 /* Reads the stamp of the file, as pages_look: it changes with each commit. */
 int reader_look(struct reader *r, struct pages_stamp *out);
 
@@ -53,6 +46,9 @@ int reader_version(const struct snapshot *s, const char *name, uint32_t version,
  * have ended by then. */
 int reader_in_force(const struct snapshot *s, const char *name,
                     uint64_t realtime_ns, struct record *out);
+
+/* Returns "floor" (record.h), 0 without one. */
+uint32_t reader_floor(const struct snapshot *s);
 
 /* Visits return 0 to continue; any other value ends the walk and is its result.
  * The record is valid during the visit only. */

@@ -103,6 +103,14 @@ check_commit(const struct snapshot *s)
     return rc;
 }
 
+uint32_t
+reader_floor(const struct snapshot *s)
+{
+    uint32_t floor = 0;
+
+    return read_meta_fixed(s, "floor", &floor, sizeof(floor)) ? 0 : floor;
+}
+
 static int
 read_meta(void *arg, const struct snapshot *s)
 {
@@ -301,35 +309,4 @@ reader_read(struct reader *r, reader_body_fn *body, void *arg,
         *out_txn = reading.txn;
     }
     return rc;
-}
-
-/* ---- the newest change ---- */
-
-static int
-note_change(void *arg, const struct record *c)
-{
-    struct reader_newest *n = arg;
-
-    n->sequence = n->sequence ? n->sequence : c->sequence;
-    n->highest = c->version > n->highest ? c->version : n->highest;
-    return 0;
-}
-
-static int
-read_newest(void *arg, const struct snapshot *s)
-{
-    struct reader_newest *n = arg;
-
-    *n = (struct reader_newest){.txn = s->meta.txn};
-    /* Only a restored registry has a floor. */
-    if (read_meta_fixed(s, "floor", &n->highest, sizeof(n->highest))) {
-        n->highest = 0;
-    }
-    return reader_each_change(s, note_change, n);
-}
-
-int
-reader_newest(struct reader *r, struct reader_newest *out)
-{
-    return reader_read(r, read_newest, out, NULL);
 }

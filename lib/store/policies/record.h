@@ -5,14 +5,12 @@
  *   log        be64 sequence         -> be32 version, name
  *   children   parent NUL name       -> empty: `name` extends `parent`
  *              NUL name              -> the parent, to find the record above
- *   meta       "format", "id", "live", "created", "commit", "dir", "floor"
+ *   meta       "format", "id", "live", "created", "commit", "dir"
  *
  * Records contain a checksum; all other values are sealed (store/file/seal.h).
  * "commit" is the number of the transaction that wrote it: a reader of an
  * outdated tree finds a number that differs from the meta page's.  "dir" is the
- * directory of the registry, by which a copy is known; a copy keeps it.
- * "floor" is the highest version that the registry had before it was restored
- * from a backup: no number is given twice. */
+ * directory of the registry, by which a copy is known; a copy keeps it. */
 #ifndef BIDE_STORE_RECORD_H
 #define BIDE_STORE_RECORD_H
 

@@ -314,9 +314,7 @@ writer_put(struct writer *w, struct record *r, const char *parent)
         return place_say(BIDE_EINVAL, "the parent is not a valid name");
     }
     rc = writer_policy(w, r->name, &now);
-    if (next.version <= w->floor) {
-        next.version = w->floor + 1;
-    }
+    next.version += !next.version;
     if (!rc) { /* 0 after 2^32 - 1: refused below */
         next.version =
             next.version > now.version ? next.version : now.version + 1;

@@ -124,11 +124,7 @@ get_meta(struct writer *w)
     if (!rc) {
         rc = get_meta_fixed(w, "id", id, sizeof(id));
     }
-    rc = rc ? rc : get_meta_value(w, "live", &value, &length);
-    if (!rc && get_meta_fixed(w, "floor", &w->floor, sizeof(w->floor))) {
-        w->floor = 0; /* only a restored registry has one */
-    }
-    return rc;
+    return rc ? rc : get_meta_value(w, "live", &value, &length);
 }
 
 static int
