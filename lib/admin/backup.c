@@ -272,7 +272,9 @@ settle_deferred(const char *dir, bool new_journal)
 
 /* ---- putting the files in place ---- */
 
-/* Puts a file in its place, and keeps the old one. */
+/* Puts a file in its place, and keeps the old one.  There is a registry at each
+ * moment.  The others can be missing for one: a second name would keep their
+ * writers away if this process is killed now. */
 static int
 move_file(const char *from, const char *dir, const char *kept, int file)
 {
@@ -282,7 +284,8 @@ move_file(const char *from, const char *dir, const char *kept, int file)
                : place_failed(fresh, errno);
 
     path_in(dir, files[file].name, place);
-    if (!rc && ((link(place, path_in(kept, files[file].name, old)) &&
+    path_in(kept, files[file].name, old);
+    if (!rc && (((file == POLICIES ? link(place, old) : rename(place, old)) &&
                  errno != ENOENT) ||
                 rename(fresh, place))) {
         rc = place_failed(place, errno);
