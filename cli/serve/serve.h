@@ -3,6 +3,8 @@
  *   serve.c       the command: the loop, signals, the address to listen on
  *   serve_http.c  connections and their limits, requests (libmicrohttpd)
  *   serve_api.c   the answers: /metrics, /api/...
+ *   serve_now.c   the host and the trend of /api/now
+ *   serve_past.c  /api/policies/NAME/past
  *   trend.c       rates and latencies of each policy in the last minutes
  *   listen.c      addresses
  *   page/         the web page, one file that is built into the program */
@@ -12,17 +14,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cli/command/command.h"
 #include "trend.h"
 
-/* ---- serve_api.c ---- */
+/* ---- answers ---- */
 
 struct serve_api {
     const char *dir;
     struct trend trend;
     bool begun;       /* the trend has the recorded past */
     uint64_t read_ns; /* time of the last reading, CLOCK_MONOTONIC */
+    uint64_t rest_ns; /* until then, serve_past refuses */
+};
+
+struct serve_request {
+    const char *path, *since, *until, *scope; /* NULL: absent */
 };
 
 /* An answer; `text` is malloc'ed, or NULL without memory. */
@@ -34,10 +42,19 @@ struct serve_text {
     bool cacheable; /* valid for every request within a second */
 };
 
-/* Answers the request for `path`.  Opens the registry each time, because it may
- * have been replaced or restored.  `now_ns` is CLOCK_MONOTONIC. */
-void serve_answer(struct serve_api *api, const char *path, uint64_t now_ns,
+/* Answers a request.  Opens the registry each time, because it may have been
+ * replaced or restored. */
+void serve_answer(struct serve_api *api, const struct serve_request *request,
                   struct serve_text *out);
+void serve_past(struct serve_api *api, struct admin *registry, const char *name,
+                const struct serve_request *request, struct serve_text *out);
+void serve_put_now(struct serve_api *api, struct admin *registry, FILE *out);
+
+struct json;
+/* Writes `j` to `out` and frees it.  Returns 0 or BIDE_ENOMEM. */
+int serve_write_json(struct json *j, FILE *out);
+/* Fills `out` with `j`, and frees it. */
+void serve_json(unsigned status, struct json *j, struct serve_text *out);
 /* Fills `out` with an error. */
 void serve_refuse(unsigned status, const char *why, struct serve_text *out);
 

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,7 +33,7 @@ enum {
     RESERVED_FDS = 32, /* for the registry's files and standard streams */
     CONNECTION_MEMORY = 16 * 1024,
     CACHED = 8, /* answers */
-    CACHED_PATH = 64,
+    CACHED_PATH = 256,
     SWEEP_MS = 50,
 };
 
@@ -281,9 +282,9 @@ find_cached(struct serve_http *h, const char *path)
     return NULL;
 }
 
-/* Stores the response in the cache, which then owns it.  `begun_ns` is when the
- * response was begun.  Reports false, and does nothing, if the path is too long
- * or the cache is full. */
+/* Stores the response in the cache, which then owns it, in place of an old one.
+ * `begun_ns` is when the response was begun.  Reports false, and does nothing,
+ * if the path is too long or the cache is full. */
 static bool
 cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
                unsigned status, struct MHD_Response *r)
@@ -295,7 +296,7 @@ cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
         return false;
     }
     for (size_t i = 0; i < CACHED && !k; i++) {
-        k = h->cached[i].response ? NULL : &h->cached[i];
+        k = h->cached[i].until_ns < now ? &h->cached[i] : NULL;
     }
     if (!k) {
         return false;
@@ -310,18 +311,40 @@ cache_response(struct serve_http *h, const char *path, uint64_t begun_ns,
     return true;
 }
 
-static enum MHD_Result
-answer_path(struct serve_http *h, struct MHD_Connection *c, const char *path)
+static const char *
+get_argument(struct MHD_Connection *c, const char *name)
 {
-    const struct cached_answer *k = find_cached(h, path);
+    return MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* Writes the path and the arguments, which contain no newline if they are
+ * valid; an empty scope differs from none. */
+static void
+write_key(const struct serve_request *r, char *out, size_t size)
+{
+    snprintf(out, size, "%s\n%s\n%s\n%s%s", r->path, r->since ? r->since : "",
+             r->until ? r->until : "", r->scope ? "=" : "",
+             r->scope ? r->scope : "");
+}
+
+static enum MHD_Result
+answer_path(struct serve_http *h, struct MHD_Connection *c, const char *url)
+{
+    const struct serve_request request = {url, get_argument(c, "since"),
+                                          get_argument(c, "until"),
+                                          get_argument(c, "scope")};
+    const struct cached_answer *k;
     uint64_t begun = clock_monotonic_ns();
     struct serve_text text;
     struct MHD_Response *r;
+    char path[CACHED_PATH + 1];
 
+    write_key(&request, path, sizeof(path));
+    k = find_cached(h, path);
     if (k && begun < k->until_ns) {
         return MHD_queue_response(c, k->status, k->response);
     }
-    serve_answer(h->api, path, begun, &text);
+    serve_answer(h->api, &request, &text);
     r = make_text_response(&text);
     if (!r || !text.cacheable ||
         !cache_response(h, path, begun, text.status, r)) {

@@ -303,6 +303,7 @@ past_cell(struct live *l, uint32_t index, char name[BIDE_NAME_MAX + 1],
 struct pending {
     struct draft cells; /* pairs of pending_head and figures */
     uint64_t now_ns, begin_ns, end_ns;
+    uint64_t until_ns;      /* earlier than now: nothing is wanted */
     uint64_t damaged;       /* cells without a readable last recording */
     uint64_t joined;        /* cells that lost marks since then */
     past_wanted_fn *wanted; /* names to read; NULL: all */
@@ -390,7 +391,8 @@ collect_pending(struct past *p, const char *name,
     draft_clear(&out->cells);
     out->damaged = out->joined = 0;
     out->begin_ns = out->end_ns = 0;
-    if (!l || known->state_lost || known->put_back) {
+    if (!l || known->state_lost || known->put_back ||
+        out->now_ns > out->until_ns) {
         return 0;
     }
     r = malloc(sizeof(*r));
@@ -482,8 +484,10 @@ past_each_interval(struct past *p, const struct history_range *range,
                    past_wanted_fn *wanted, history_visit_fn *visit, void *arg,
                    struct history_known *out)
 {
-    struct pending pending = {
-        .now_ns = past_now_ns(p), .wanted = wanted, .arg = arg};
+    struct pending pending = {.now_ns = past_now_ns(p),
+                              .until_ns = range->until_ns,
+                              .wanted = wanted,
+                              .arg = arg};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */

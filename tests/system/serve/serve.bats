@@ -102,6 +102,48 @@ get() {
     json 'j["trend"]["known"] >= 1 and sum(j["trend"]["policies"]["pay"]["trend"]["calls"]) > 0'
 }
 
+@test "one policy's past has its columns, scopes, versions and events" {
+    shop
+    bide set pay retry_on=any wait=none attempts=3
+    bide exec pay --scope one.example.com -- true
+    bide record # begins
+    bide exec pay --scope one.example.com -- true
+    bide exec pay --scope two.example.com -- false || true
+    bide set pay attempts=2 --note 'INC-1 <b>' >/dev/null
+    bide record
+    bide exec pay --scope one.example.com -- true # since the last recording
+    serve
+    get '/api/policies/pay/past?since=2h'
+    [ "$code" = 200 ]
+    json '[s["scope"] for s in j["scopes"]] == ["two.example.com", "one.example.com"]'
+    json '[(s["calls"]["exhausted"], s["calls"]["succeeded"]) for s in j["scopes"]] == [(1, 0), (0, 3)]'
+    json '[v["number"] for v in j["versions"]] == [3, 2]'
+    json 'j["step_s"] == 60 and sum(c["calls"]["succeeded"] for c in j["columns"]) == 3'
+    json 'sum(c["outcomes"].get("exit.1", 0) for c in j["columns"]) == j["scopes"][0]["attempts"]'
+    json 'sum(n for c in j["columns"] for low, n in c["heat"]) == sum(c["attempts"] for c in j["columns"])'
+    get '/api/policies/pay/past?since=2h&scope=one.example.com'
+    json 'sum(v["attempts"] for v in j["versions"]) == 3 and len(j["scopes"]) == 2'
+    get '/api/policies/pay/past?since=2h&until=1h'
+    json 'j["columns"] == []'
+    for times in since=x 'since=1h&until=2h' until=today%20x since= since=1h%0a; do
+        get "/api/policies/pay/past?$times"
+        [ "$code" = 400 ]
+    done
+    get '/api/policies/none/past'
+    json 'j["columns"] == [] and j["events"] == []'
+}
+
+@test "the past of a history that cannot be read says why" {
+    shop
+    bide exec pay -- true
+    bide record
+    head -c 8192 /dev/urandom | dd of="$DIR/history/history.mdb" conv=notrunc status=none
+    serve
+    get '/api/policies/pay/past?since=4m'
+    [ "$code" = 200 ]
+    json 'j["history_error"] and j["history_next"]'
+}
+
 @test "other web pages cannot read answers by DNS rebinding" {
     serve
     port=${URL##*:}
