@@ -25,6 +25,25 @@ set_look(struct call *k, uint64_t now_ns)
     k->look_ns = now_ns + within;
 }
 
+/* Lists the wait for operators in the live file of now, which may be another
+ * one than when the wait began. */
+static void
+list_wait(struct call *k)
+{
+    const struct home *h = atomic_load(&k->policy->home);
+    const struct machine *m = &k->machine;
+
+    if (k->sleeper_live == h->live) {
+        return;
+    }
+    if (k->sleeper >= 0) {
+        sleeper_leave(k->sleeper_live, k->sleeper);
+    }
+    k->sleeper_live = h->live;
+    k->sleeper = sleeper_enter(h->live, h->index, m->attempts,
+                               k->rules->policy->attempts, m->last, m->wake_ns);
+}
+
 enum bide_next
 wait_begin(struct call *k, uint64_t now_ns)
 {
@@ -43,12 +62,7 @@ wait_begin(struct call *k, uint64_t now_ns)
                              &m->last, m->wake_ns - m->ended_ns);
     }
     if (m->wake_ns > now_ns) {
-        const struct home *h = atomic_load(&k->policy->home);
-
-        k->sleeper_live = h->live;
-        k->sleeper =
-            sleeper_enter(h->live, h->index, m->attempts,
-                          k->rules->policy->attempts, m->last, m->wake_ns);
+        list_wait(k);
     }
     return BIDE_WAIT;
 }
@@ -62,6 +76,7 @@ wait_stop(struct call *k, uint64_t now_ns)
         sleeper_leave(k->sleeper_live, k->sleeper);
     }
     k->sleeper = -1;
+    k->sleeper_live = NULL;
     k->slept_ns += slept;
     count_add(k->policy, COUNTER_SLEPT_NS, slept);
 }
@@ -130,6 +145,7 @@ wait_resume(struct call *k)
     }
     if (m->state == MACHINE_WAIT) {
         if (now < m->wake_ns) {
+            list_wait(k);
             set_look(k, now);
             return BIDE_WAIT;
         }
