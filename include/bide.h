@@ -430,8 +430,8 @@ struct bide_work {
 /* Stores work durably, without a call.  Waits for other writers at most 5 s.
  * *out_id is never 0; `out_id` may be NULL.  Fails with BIDE_EINVAL (too large,
  * or a text too long), BIDE_EFULL (disk, or the policy's defer_max),
- * BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_ENOMEM,
- * BIDE_ESYS; then nothing is stored. */
+ * BIDE_EMISSING, BIDE_EPERM, BIDE_ELOCKED, BIDE_EDAMAGED, BIDE_EFORMAT (of a
+ * newer library), BIDE_ENOMEM, BIDE_ESYS; then nothing is stored. */
 BIDE_API int bide_defer(struct bide_policy *p, const struct bide_work *work,
                         uint64_t *out_id);
 

@@ -26,8 +26,6 @@ usual_remedy(int rc)
     case BIDE_EDAMAGED:
         return "services keep their last good rules; move registry.mdb away, "
                "then bide init, bide apply and bide deferred repair";
-    case BIDE_EFORMAT:
-        return "it was created by another version of bide: use that version";
     case BIDE_EFULL:
         return "free some space there and try again: nothing was changed";
     case BIDE_ELOCKED:

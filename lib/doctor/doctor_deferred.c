@@ -130,7 +130,9 @@ doctor_deferred(struct doctor *d)
                                                 ? FINDING_DEFERRED_REMOVED
                                                 : FINDING_DEFERRED_ANEW
                     : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
-                    : rc == BIDE_EFORMAT  ? FINDING_DEFERRED_FORMAT
+                    : rc == BIDE_EFORMAT  ? strstr(pages_why(), PAGES_NEWER)
+                                                ? FINDING_DEFERRED_NEWER
+                                                : FINDING_DEFERRED_FORMAT
                                           : FINDING_DEFERRED_UNREADABLE,
                     doctor_file(d, PATH_DEFERRED),
                     rc == BIDE_EMISSING  ? put_back

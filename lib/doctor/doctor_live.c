@@ -254,6 +254,10 @@ check_refused(struct doctor *d, struct live *l)
 
         f->age_ns = now > when ? now - when : 0;
         f->rc = trouble;
+        d->is_unread = trouble == BIDE_EFORMAT;
+        strcpy(f->words, d->is_unread ? "its libbide is older\nstart it again "
+                                        "with the newer library"
+                                      : "");
     }
 }
 

@@ -238,6 +238,7 @@ struct program {
     uid_t user;
     gid_t group[GROUPS];
     size_t groups;
+    char library[16]; /* the version of its libbide */
 };
 
 /* Visits the parts of /proc/PID/FILE, which end with `end`, until `visit`
@@ -305,7 +306,7 @@ may_program(const struct program *p, const char *path, unsigned wanted)
            may_use(p->user, p->group, p->groups, &st, wanted);
 }
 
-static void
+static struct doctor_finding *
 find_process(struct doctor *d, enum finding_id id, const struct program *p,
              const char *path)
 {
@@ -314,6 +315,7 @@ find_process(struct doctor *d, enum finding_id id, const struct program *p,
     f->count = strtoul(p->pid, NULL, 10);
     f->user = p->user;
     strcpy(f->name, p->name);
+    return f;
 }
 
 /* Visits all other programs; those of root may use everything. */
@@ -340,21 +342,29 @@ each_program(struct doctor *d, bool with_root,
     }
 }
 
+/* Reports whether the program was started for this registry; most do not name
+ * one. */
+static bool
+names_registry(struct doctor *d, struct program *p)
+{
+    char variable[sizeof(d->out->dir) + 16];
+
+    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", d->out->dir);
+    return find_part(p, "cmdline", '\0', has_text, d->out->dir) ||
+           find_part(p, "environ", '\0', has_text, variable);
+}
+
 /* Finds a program that uses the registry without the right to read it or to
  * write the live file: it counts for itself, and nobody sees it. */
 static void
 find_outsider(struct doctor *d, struct program *p)
 {
     const char *dir = d->out->dir, *live = d->out->live;
-    char live_dir[sizeof(d->out->live)], variable[sizeof(d->out->dir) + 16];
+    char live_dir[sizeof(d->out->live)];
 
-    snprintf(variable, sizeof(variable), "BIDE_DIR=%s", dir);
     strcpy(live_dir, live);
     dirname(live_dir);
-    /* Most do not name this registry. */
-    if ((find_part(p, "cmdline", '\0', has_text, dir) ||
-         find_part(p, "environ", '\0', has_text, variable)) &&
-        find_part(p, "status", '\n', read_status, "") &&
+    if (names_registry(d, p) && find_part(p, "status", '\n', read_status, "") &&
         !(may_program(p, dir, 1) && may_program(p, live_dir, 1) &&
           may_program(p, live, 6)) &&
         (find_part(p, "maps", '\n', has_text, "/libbide.so.") ||
@@ -407,6 +417,47 @@ find_stopped(struct doctor *d, struct program *p)
     }
     if (files) {
         closedir(files);
+    }
+}
+
+/* ---- older libraries ---- */
+
+static bool
+has_older_library(struct program *p, const char *line, const char *name)
+{
+    const char *at = strstr(line, name);
+    unsigned n[3];
+
+    if (!at || sscanf(at + strlen(name), "%u.%u.%u", n, n + 1, n + 2) != 3) {
+        return false;
+    }
+    snprintf(p->library, sizeof(p->library), "%u.%u.%u", n[0], n[1], n[2]);
+    return (n[0] << 16 | n[1] << 8 | n[2]) < BIDE_VERSION_NUMBER;
+}
+
+/* Finds a program whose libbide is too old for the registry or the live file.
+ * One that may be of another registry is a note. */
+static void
+find_older(struct doctor *d, struct program *p)
+{
+    const char *live = d->out->live;
+    char gone[sizeof(d->out->live) + 16];
+    struct doctor_finding *f;
+    bool shares;
+
+    if (!find_part(p, "maps", '\n', has_older_library, "/libbide.so.")) {
+        return;
+    }
+    snprintf(gone, sizeof(gone), "%s (deleted)\n", live);
+    shares = find_part(p, "maps", '\n', has_text, live);
+    if (!shares || d->is_unread) {
+        find_part(p, "status", '\n', read_status, "");
+        f = find_process(d, FINDING_SERVICE_OLDER, p, live);
+        strcpy(f->words, p->library);
+        f->level = shares || names_registry(d, p) ||
+                           find_part(p, "maps", '\n', has_text, gone)
+                       ? DOCTOR_WRONG
+                       : DOCTOR_NOTE;
     }
 }
 
@@ -496,4 +547,7 @@ void
 doctor_locks(struct doctor *d)
 {
     each_program(d, true, find_stopped);
+    if (d->out->has_live) {
+        each_program(d, true, find_older);
+    }
 }

@@ -58,8 +58,8 @@ FINDING(LIVE_FORBIDDEN, UNKNOWN, live, "{path} was not checked: {why}", "",
 FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "", "until it can be "
         "opened, services count each for itself")
 FINDING(LIVE_NEWER, WRONG, live, "{path} was made by a newer bide, so programs "
-        "with this one count each for itself", "", "install the newer bide for "
-        "all programs")
+        "with this one count each for itself", "", "use the newer bide; its "
+        "doctor names the programs that must be started again")
 FINDING(LIVE_ON_DISK, NOTE, live, "{path} is not on a tmpfs, so calls may "
         "stall while the disk is written", "", "create a new registry with its "
         "live file on a tmpfs: bide init --live /run/bide")
@@ -128,6 +128,7 @@ FINDING(HISTORY_BROKEN, WRONG, history, "history.mdb: {why}", "mv {path} "
         "file is created")
 FINDING(HISTORY_FOREIGN, WRONG, history, "history.mdb: {why}", "mv {path} "
         "{path}.other && {bide} record", "a new file is created")
+FINDING(HISTORY_NEWER, WRONG, history, "{why}", "", "")
 FINDING(HISTORY_UNREADABLE, UNKNOWN, history, "history.mdb was not checked: "
         "{why}", "", "mend what else is wrong, then run bide doctor as root")
 FINDING(HISTORY_RECORDS_DAMAGED, WRONG, history, "damaged records and pages of "
@@ -179,6 +180,7 @@ FINDING(DEFERRED_DAMAGED, WRONG, deferred, "deferred.mdb: {why}", "{bide} "
         "as deferred.mdb.damaged")
 FINDING(DEFERRED_FORMAT, WRONG, deferred, "deferred.mdb: {why}", "mv {path} "
         "{path}.other && {bide} deferred repair", "a new file is created")
+FINDING(DEFERRED_NEWER, WRONG, deferred, "{why}", "", "")
 FINDING(DEFERRED_UNREADABLE, UNKNOWN, deferred, "deferred.mdb was not checked: "
         "{why}", "", "mend what else is wrong, then run bide doctor as root")
 FINDING(DEFERRED_RECORDS_DAMAGED, WRONG, deferred, "damaged records of "
@@ -218,6 +220,11 @@ FINDING(SERVICE_OUTSIDE, WRONG, rights, "process {count} ({name}) of user "
         "{user} uses this registry, but may not read it or write {path}: it "
         "follows no change, or counts for itself", "", "make the user a member "
         "of the group that owns these files, and start the program again")
+FINDING(SERVICE_OLDER, WRONG, rights, "process {count} ({name}) of user {user} "
+        "runs with libbide {why}, which is older than this command, and does "
+        "not follow this registry or its live file", "", "start it again with "
+        "the newer library: until then its calls go on under the last good or "
+        "declared rules, and are not counted here")
 FINDING(WAY_CLOSED, WRONG, rights, "services cannot pass through {path}",
         "chmod a+x {path}", "")
 FINDING(LIVE_DIRECTORY_NONE, WRONG, rights, "{path} is missing and services "

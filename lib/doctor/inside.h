@@ -15,7 +15,8 @@ struct doctor {
     struct doctor_report *out;
     struct doctor_finding lost; /* takes the facts if there is no memory */
     char file[512];             /* see doctor_file */
-    bool has_ours; /* the live file is this registry's, as far as is known */
+    bool has_ours;  /* the live file is this registry's, as far as is known */
+    bool is_unread; /* a service does not know the registry's format */
 };
 
 /* Adds a finding about `path`, for the reason `words`; both may be NULL.

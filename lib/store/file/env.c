@@ -10,6 +10,7 @@
 
 #include <bide.h>
 #include "base/paths.h"
+#include "store/pages/pages.h"
 #include "place.h"
 
 /* Address space in bytes, not memory and not disk: only a full disk should end
@@ -60,6 +61,8 @@ lmdb_failed_file(const char *dir, const char *file, int rc)
     case BIDE_EDAMAGED:
         return place_say(code, "%s/%s: %s\nrestore it from a backup", dir, file,
                          mdb_strerror(rc));
+    case BIDE_EFORMAT: /* pages_format, or a meta page */
+        return place_say(code, "%s", pages_why());
     default:
         return place_say(code, "%s/%s: %s", dir, file, mdb_strerror(rc));
     }

@@ -19,6 +19,27 @@ enum {
 
 /* ---- state ---- */
 
+int
+history_read_state(const char *path, const uint8_t *value, size_t length,
+                   struct history_state *out)
+{
+    uint32_t format = 0;
+    int rc = 0;
+
+    /* First of all: the state of another format may have another size. */
+    if (value && length >= sizeof(format)) {
+        memcpy(&format, value, sizeof(format));
+        rc = pages_format(path, format, HISTORY_FORMAT);
+    }
+    if (!rc && (!format || length < STATE_LEAST || length > sizeof(*out))) {
+        rc = pages_damaged("the history's state is damaged");
+    }
+    if (!rc) {
+        memcpy(out, value, length);
+    }
+    return rc;
+}
+
 /* Reads the state.  BIDE_EDAMAGED: it is lost, but other records may be whole.
  */
 static int
@@ -37,17 +58,8 @@ read_state(const struct snapshot *s, struct history_state *out)
         return rc;
     }
     value = seal_read("m", 1, bytes, length, &length);
-    if (value && length >= STATE_LEAST && length <= sizeof(found)) {
-        memcpy(&found, value, length);
-    } else {
-        rc = pages_damaged("the history's state is damaged");
-    }
+    rc = history_read_state(s->file->path, value, length, &found);
     free(bytes);
-    if (!rc && found.format != HISTORY_FORMAT) {
-        pages_damaged("the history's format is %u, this bide knows %d",
-                      found.format, HISTORY_FORMAT);
-        rc = BIDE_EFORMAT;
-    }
     if (!rc && s->meta.txn > 1 && found.commit != s->meta.txn) {
         rc = pages_damaged("the history's state is of another transaction");
     }

@@ -31,6 +31,10 @@ enum { HISTORY_TRIES = 100 /* for pages_try */ };
  * lost name must not be used again. */
 void history_note(struct history_state *s, int db, const void *key,
                   size_t key_length, const uint8_t *value, size_t length);
+/* Reads an unsealed state of `path`; NULL: its checksum is wrong.  Fails with
+ * BIDE_EFORMAT or BIDE_EDAMAGED, and a message of pages.h. */
+int history_read_state(const char *path, const uint8_t *value, size_t length,
+                       struct history_state *out);
 /* Reads the present state and names. */
 int history_refresh(struct history *h);
 

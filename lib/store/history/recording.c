@@ -38,11 +38,9 @@ recording_failed(struct recording *r, int rc)
     case BIDE_EFULL:
         return place_say(code, "%s: %s\nmake room there", r->path,
                          mdb_strerror(rc));
-    case BIDE_EFORMAT:
-        return place_say(code, "%s: %s\n" ASIDE, r->path, mdb_strerror(rc));
     default:
-        return place_say(BIDE_EDAMAGED, "%s: %s\n" ASIDE, r->path,
-                         mdb_strerror(rc));
+        return place_say(code == BIDE_EFORMAT ? code : BIDE_EDAMAGED,
+                         "%s: %s\n" ASIDE, r->path, mdb_strerror(rc));
     }
 }
 
@@ -128,20 +126,11 @@ get_state(struct recording *r)
     size_t length;
     int rc = recording_get(r, STATE, "m", 1, &value, &length);
 
-    if (rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED ||
-        (rc == 0 && (length < STATE_LEAST || length > sizeof(r->state)))) {
-        return recording_damaged(r, "its state");
-    }
-    if (rc) {
-        return rc;
-    }
-    memcpy(&r->state, value, length);
-    if (r->state.format != HISTORY_FORMAT) {
-        return place_say(BIDE_EFORMAT,
-                         "%s: its format is %u, this bide knows %d\n" ASIDE,
-                         r->path, r->state.format, HISTORY_FORMAT);
-    }
-    return 0;
+    rc = rc ? rc : history_read_state(r->path, value, length, &r->state);
+    return rc == BIDE_ENOPOLICY || rc == BIDE_EDAMAGED
+               ? recording_damaged(r, "its state")
+           : rc == BIDE_EFORMAT ? place_say(rc, "%s", pages_why())
+                                : rc;
 }
 
 /* ---- opening ---- */

@@ -38,14 +38,17 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
     MDB_val k, v;
     int rc;
 
-    if (!value || (is_state(c, key, key_length) &&
-                   (length < STATE_LEAST || length > sizeof(r->state)))) {
-        c->unreadable++;
+    if (value && is_state(c, key, key_length)) {
+        rc = history_read_state(r->path, value, length, &r->state);
+        if (rc == BIDE_EFORMAT) {
+            return c->rc = place_say(rc, "%s", pages_why());
+        }
+        c->found_state = rc == 0;
+        c->unreadable += rc != 0;
         return 0;
     }
-    if (is_state(c, key, key_length)) {
-        memcpy(&r->state, value, length);
-        c->found_state = true;
+    if (!value) {
+        c->unreadable++;
         return 0;
     }
     c->found_counts |= c->db == BASE || c->db == MINUTES || c->db == HOURS;
@@ -117,11 +120,6 @@ fill_from_damaged(struct recording *r)
     for (int i = 0; i < HISTORY_DATABASES && !rc; i++) {
         rc = copy_database(&c, &s, i);
         bases_lost |= (i == BASE || i == NAMES) && c.unreadable > 0;
-    }
-    if (!rc && c.found_state && r->state.format != HISTORY_FORMAT) {
-        return place_say(BIDE_EFORMAT,
-                         "%s: its format is %u, this bide knows %d\n" ASIDE,
-                         r->path, r->state.format, HISTORY_FORMAT);
     }
     if (!rc) {
         restore_state(&c, bases_lost);

@@ -43,6 +43,18 @@ pages_why(void)
 }
 
 int
+pages_format(const char *path, unsigned found, unsigned known)
+{
+    if (found == known) {
+        return 0;
+    }
+    pages_damaged("%s has format %u, and this bide knows %u\n%s: use that one",
+                  path, found, known,
+                  found > known ? PAGES_NEWER : "an older bide wrote it");
+    return BIDE_EFORMAT;
+}
+
+int
 pages_damaged(const char *format, ...)
 {
     va_list args;

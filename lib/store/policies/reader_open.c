@@ -87,13 +87,18 @@ read_meta_fixed(const struct snapshot *s, const char *key, void *out,
     return rc;
 }
 
-/* Compares the stored number of the transaction with the meta page's.  A copy
- * that LMDB compacted begins again at transaction 1. */
+/* Checks the format, which a newer bide may have changed since the file was
+ * opened, and compares the stored number of the transaction with the meta
+ * page's.  A copy that LMDB compacted begins again at transaction 1. */
 static int
 check_commit(const struct snapshot *s)
 {
+    uint32_t format = 0;
     uint64_t commit = 0;
-    int rc = read_meta_fixed(s, "commit", &commit, sizeof(commit));
+    int rc = read_meta_fixed(s, "format", &format, sizeof(format));
+
+    rc = rc ? rc : pages_format(s->file->path, format, STORE_FORMAT);
+    rc = rc ? rc : read_meta_fixed(s, "commit", &commit, sizeof(commit));
 
     if (!rc && s->meta.txn > 1 && commit != s->meta.txn) {
         rc = pages_damaged("%s: transaction %llu has the data of %llu",
@@ -115,20 +120,10 @@ static int
 read_meta(void *arg, const struct snapshot *s)
 {
     struct reader *r = arg;
-    uint32_t format = 0;
     size_t length;
     char *live, *dir = NULL;
-    int rc = read_meta_fixed(s, "format", &format, sizeof(format));
+    int rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
 
-    if (rc) {
-        return rc;
-    }
-    if (format != STORE_FORMAT) {
-        pages_damaged("%s: its format is %u, this bide knows %u", s->file->path,
-                      format, STORE_FORMAT);
-        return BIDE_EFORMAT;
-    }
-    rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
     rc = rc ? rc : require_meta_value(s, "live", &live, &length);
     if (rc) {
         return rc;

@@ -108,11 +108,9 @@ get_meta(struct writer *w)
     if (rc) {
         return rc;
     }
-    if (format != STORE_FORMAT) {
-        return place_say(BIDE_EFORMAT,
-                         "%s: its format is %u, this bide knows %u\n"
-                         "use the bide that wrote it",
-                         w->dir, format, STORE_FORMAT);
+    rc = pages_format(w->dir, format, STORE_FORMAT);
+    if (rc) {
+        return place_say(rc, "%s", pages_why());
     }
     rc = get_meta_fixed(w, "commit", &commit, sizeof(commit));
     /* See check_commit in reader.c. */

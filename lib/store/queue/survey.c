@@ -140,10 +140,11 @@ deferred_survey(const char *dir, struct deferred_survey *out)
         /* The journal may have been emptied into the file meanwhile. */
         if (!pages_look(d->file.pages, &now) && now.txn == d->check.stamp.txn &&
             rc != PAGES_AGAIN) {
-            rc = rc == 0              ? 0
-                 : rc == ENOMEM       ? BIDE_ENOMEM
-                 : rc == MDB_NOTFOUND ? BIDE_EFORMAT /* of another kind */
-                                      : BIDE_ESYS;
+            rc = rc == 0        ? 0
+                 : rc == ENOMEM ? BIDE_ENOMEM
+                 : rc == MDB_NOTFOUND || rc == MDB_VERSION_MISMATCH
+                     ? BIDE_EFORMAT /* of another kind, or of another bide */
+                     : BIDE_ESYS;
             break;
         }
         rc = i + 1 < TRIES ? 0 : BIDE_ELOCKED;

@@ -457,7 +457,29 @@ tree_new_meta(const struct work *w)
 int
 tree_meta(struct work *w)
 {
-    return tree_get_sealed(w, &meta_key, 1, &w->meta, sizeof(w->meta));
+    const uint8_t *value;
+    uint32_t format;
+    size_t length;
+    MDB_val v;
+    int rc = tree_get(w, &meta_key, 1, &v);
+
+    if (rc) {
+        return rc;
+    }
+    value = seal_read(&meta_key, 1, v.mv_data, v.mv_size, &length);
+    if (!value || length < sizeof(format)) {
+        return DEFERRED_REPAIR;
+    }
+    /* First of all: the meta of another format may have another size. */
+    memcpy(&format, value, sizeof(format));
+    if (pages_format(w->d->path, format, DEFERRED_FORMAT)) {
+        return MDB_VERSION_MISMATCH;
+    }
+    if (length != sizeof(w->meta)) {
+        return DEFERRED_REPAIR;
+    }
+    memcpy(&w->meta, value, length);
+    return 0;
 }
 
 /* Reports whether meta is of this boot.  Returns true without a boot id,
@@ -486,9 +508,7 @@ tree_begin(struct work *w)
 {
     int rc = tree_meta(w);
 
-    if (!w->direct &&
-        (rc == MDB_NOTFOUND ||
-         (!rc && (w->meta.format != DEFERRED_FORMAT || !is_this_boot(w))))) {
+    if (!w->direct && (rc == MDB_NOTFOUND || (!rc && !is_this_boot(w)))) {
         return DEFERRED_DIRECT; /* may be too much for the journal */
     }
     if (rc == MDB_NOTFOUND) {
@@ -502,9 +522,6 @@ tree_begin(struct work *w)
     }
     if (rc) {
         return rc;
-    }
-    if (w->meta.format != DEFERRED_FORMAT) {
-        return MDB_VERSION_MISMATCH;
     }
     tree_note_missing(w);
     if (!is_this_boot(w)) {

@@ -424,7 +424,7 @@ a_newer_format_is_refused(void **state)
     assert_int_equal(mdb_txn_commit(txn), 0);
     mdb_env_close(env);
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), BIDE_EFORMAT);
-    assert_non_null(strstr(place_why(), "format is 4"));
+    assert_non_null(strstr(place_why(), "has format 4"));
     assert_int_equal(reader_open(t->dir, &r), BIDE_EFORMAT);
 }
 
