@@ -44,19 +44,35 @@ copy_out(FILE *from)
     }
 }
 
-/* Makes the backup under the name of a draft first.  Never replaces a file. */
-static int
-write_backup(struct command_line *line, const char *path, char *draft)
+/* Makes the backup under another name first.  Never replaces a file. */
+int
+backup_command(struct command_line *line)
 {
-    int fd = access(path, F_OK) ? mkstemp(draft) : (errno = EEXIST, -1);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
+    const char *path = line->operands[0];
+    bool to_stdout = strcmp(path, "-") == 0;
+    int fd = -1, rc, status = STATUS_DONE;
     uint64_t pieces;
-    int rc = f ? admin_backup(line->registry, f, &pieces) : 0;
-    int status = rc ? say_failure(rc, path) : STATUS_DONE;
+    char *draft;
+    FILE *f;
 
-    if (!f || (!rc && (fsync(fd) || link(draft, path) || place_sync(path)))) {
+    if (to_stdout && isatty(STDOUT_FILENO)) {
+        return say_usage(line, "a backup is not for a terminal");
+    }
+    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
+        return say_no_memory();
+    }
+    if (!to_stdout) {
+        fd = access(path, F_OK) ? mkstemp(draft) : (errno = EEXIST, -1);
+    }
+    f = to_stdout ? tmpfile() : fd < 0 ? NULL : fdopen(fd, "w+");
+    rc = f ? admin_backup(line->registry, f, &pieces) : 0;
+    if (rc) {
+        status = say_failure(rc, path);
+    } else if (f && to_stdout) {
+        copy_out(f);
+    } else if (!f || fsync(fd) || link(draft, path) || place_sync(path)) {
         status = say_errno(path);
-    } else if (!rc) {
+    } else {
         print_place("Backup written to ", path, "");
         print_pieces("It has policies, history and ", pieces,
                      " of deferred work");
@@ -67,35 +83,6 @@ write_backup(struct command_line *line, const char *path, char *draft)
     if (f) {
         fclose(f);
     }
-    return status;
-}
-
-int
-backup_command(struct command_line *line)
-{
-    const char *path = line->operands[0];
-    char *draft;
-    int status;
-
-    if (strcmp(path, "-") == 0) {
-        FILE *f = tmpfile();
-        uint64_t pieces;
-        int rc = f ? admin_backup(line->registry, f, &pieces) : 0;
-
-        if (isatty(STDOUT_FILENO)) {
-            return say_usage(line, "a backup is not for a terminal");
-        }
-        if (!f || rc) {
-            return f ? say_failure(rc, "backup") : say_errno("backup");
-        }
-        copy_out(f);
-        fclose(f);
-        return STATUS_DONE;
-    }
-    if (asprintf(&draft, "%s.XXXXXX", path) < 0) {
-        return say_no_memory();
-    }
-    status = write_backup(line, path, draft);
     free(draft);
     return status;
 }

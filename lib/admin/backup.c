@@ -16,6 +16,7 @@
 #include "backup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -80,8 +82,7 @@ has_file(const char *dir, int file)
     return !access(path_in(dir, files[file].name, path), F_OK);
 }
 
-/* Copies bytes until the end or `most`, and closes `from` if that is a file of
- * its own. */
+/* Copies bytes until the end or `most`; *out_crc is their checksum. */
 static int
 copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
            uint32_t *out_crc)
@@ -103,13 +104,15 @@ copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
 
 /* ---- backup ---- */
 
-/* Appends a file; a missing one has no bytes. */
+/* Appends a file; a missing one has no bytes.  A service may have put a link or
+ * a pipe in its place. */
 static int
 append_file(const char *dir, int file, FILE *to, struct head *h)
 {
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     char path[PATH_MAX];
-    FILE *from = fopen(path_in(dir, files[file].name, path), "re");
-    int rc;
+    int fd = open(path_in(dir, files[file].name, path), flags), rc;
+    FILE *from = fd < 0 ? NULL : fdopen(fd, "r");
 
     if (!from) {
         return errno == ENOENT ? 0 : place_failed(path, errno);
@@ -373,7 +376,9 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
         (void)past_live(&r->before, false);
         (void)past_compare(&r->before, &r->newest);
     }
-    return place_make(r->stage);
+    /* Nobody else may enter it, who could replace its files by links. */
+    return mkdir(r->stage, 0700) ? place_failed(r->stage, errno)
+                                 : place_make(r->stage);
 }
 
 /* Wakes the calls of the registry as it was and as it is: they read the rules
@@ -417,11 +422,11 @@ end_restoring(struct restoring *r, int rc)
     rc = rc ? rc : place_sync(decided);
     rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
     rc = rc ? rc : announce_all(r);
-    remove_stage(r->stage);
     if (r->before_rc == 0) {
         past_close(&r->before);
     }
     if (r->lock >= 0) {
+        remove_stage(r->stage);
         place_unlock(r->lock);
     }
     return rc;
@@ -434,6 +439,7 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
            const uint8_t *id, const char *live)
 {
     const uint32_t floor = r->newest.highest;
+    struct history *past = NULL;
     struct writer *w;
     int rc = 0;
 
@@ -451,7 +457,12 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
     }
     rc = rc ? rc : writer_commit(w);
     writer_end(w);
-    return rc || !h->size[DEFERRED] ? rc : settle_deferred(r->stage, true);
+    rc = rc || !h->size[DEFERRED] ? rc : settle_deferred(r->stage, true);
+    if (!rc && history_open(r->stage, &past) == BIDE_EFORMAT) {
+        rc = place_say(BIDE_EFORMAT, "%s", pages_why());
+    }
+    history_close(past);
+    return rc;
 }
 
 /* Leaves out of the stage what the registry keeps.  Returns whether the file is
@@ -480,6 +491,10 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
         return failure_at(FAILURE_STORE, rc, name, place_why());
     }
     rc = begin_restoring(&r, dir, "bide restore");
+    if (!rc && !force && r.before_rc && r.before_rc != BIDE_EMISSING &&
+        r.before_rc != BIDE_EDAMAGED) {
+        rc = place_say(r.before_rc, "%s", pages_why());
+    }
     if (!rc && !force && r.before_rc == 0 &&
         memcmp(reader_id(r.before.reader), h.registry, sizeof(h.registry))) {
         rc = place_say(BIDE_EEXIST, "another registry is there\nrestore into "

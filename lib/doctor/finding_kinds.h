@@ -34,6 +34,9 @@ FINDING(PAGES_BUSY, NOTE, registry, "the registry changed all the time, so its "
         "pages were not checked", "", "run bide doctor again")
 FINDING(POLICY_INVALID, WRONG, registry, "{name}: version {version} is not "
         "valid: {why}", "{bide} rollback {name}", "or correct it with bide set")
+FINDING(RESTORE_CUT, WRONG, registry, "a restore was interrupted: the files "
+        "that it has not put in place are in {path}", "", "run bide restore "
+        "again: it first finishes that one")
 FINDING(NO_POLICIES, NOTE, registry, "there are no policies yet", "",
         "apply a policy file with bide apply")
 FINDING(SERVICE_CANNOT_READ, WRONG, registry, "a service could not read the "

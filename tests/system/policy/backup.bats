@@ -270,6 +270,10 @@ END
             bide set pay attempts=7 >/dev/null || gives 0 bide restore first.backup
             bide set pay attempts=7 >/dev/null
             killed $n "$call" restore first.backup --force || break
+            if [ -e "$DIR/restored" ]; then
+                run bide doctor
+                says "a restore was interrupted"
+            fi
             # Policies can be read at each moment, old or new.
             gives 0 bide get pay attempts
             [[ $output = 5 || $output = 7 ]]
@@ -383,4 +387,31 @@ END
     gives 1 other restore first.backup
     says "another registry"
     gives 1 other init --adopt
+}
+
+@test "a pipe or a link in the place of the journal is not followed" {
+    work
+    cp "$DIR/deferred/deferred.journal" journal
+    rm "$DIR/deferred/deferred.journal"
+    mkfifo "$DIR/deferred/deferred.journal"
+    run timeout 30 "$BIDE" --dir "$DIR" backup pipe.backup
+    [ "$status" != 124 ]
+    rm "$DIR/deferred/deferred.journal"
+    ln -s "$T/journal" "$DIR/deferred/deferred.journal"
+    run bide backup link.backup
+    [ "$status" != 0 ]
+    [ ! -e link.backup ]
+}
+
+@test "a restore that waits for another one leaves its files alone" {
+    work
+    mkdir "$DIR/restored.new"
+    exec 8>"$DIR/policies/registry.lock"
+    flock 8
+    run bide restore first.backup
+    [ "$status" = 6 ]
+    [ -e "$DIR/restored.new" ]
+    flock -u 8
+    gives 0 bide restore first.backup
+    [ ! -e "$DIR/restored.new" ]
 }
