@@ -16,7 +16,7 @@ teardown() {
 
 # as USER COMMAND...: in the group of services, in the place of this shell.
 as() {
-    exec setpriv --reuid="$1" --regid=4242 --clear-groups env BIDE_DIR="$DIR" "${@:2}" 3>&-
+    exec setpriv --reuid="$1" --regid=4242 --clear-groups env BIDE_DIR="$DIR" "${@:2}" 3>&- 9>&-
 }
 
 # Starts a service that is busy, one that makes a call on SIGUSR1, a call that is in
