@@ -335,6 +335,21 @@ live_was_there(struct doctor *d)
             memcmp(k.boot, boot, sizeof(boot)) == 0);
 }
 
+/* Finds a live file that another one is recorded in the place of: this is a
+ * container without the directory of the host's. */
+static void
+check_recorded(struct doctor *d, const struct live_header *h)
+{
+    struct history_known k;
+
+    if (!atomic_load(&h->recorded_ns) &&
+        past_known(admin_past(d->admin), &k) == 0 && k.live_begun_ns &&
+        k.live_begun_ns != h->begun_ns &&
+        k.last_ns > h->begun_ns - (uint64_t)k.jump_ns) {
+        doctor_find(d, FINDING_LIVE_UNSHARED, d->out->live, NULL);
+    }
+}
+
 struct live *
 doctor_attach(struct doctor *d)
 {
@@ -351,6 +366,7 @@ doctor_attach(struct doctor *d)
         l = past_live(p, false);
         rc = p->live_rc ? p->live_rc : BIDE_EMISSING;
         if (l) {
+            check_recorded(d, &h);
             check_refused(d, l);
             return l;
         }

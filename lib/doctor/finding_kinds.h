@@ -60,6 +60,9 @@ FINDING(LIVE_FORBIDDEN, UNKNOWN, live, "{path} was not checked: {why}", "",
         "file")
 FINDING(LIVE_UNREADABLE, WRONG, live, "{path}: {why}", "", "until it can be "
         "opened, services count each for itself")
+FINDING(LIVE_UNSHARED, WRONG, live, "{path} is not the live file that is "
+        "recorded: services elsewhere use another one", "", "in a container, "
+        "mount the directory of the host's live file there")
 FINDING(LIVE_NEWER, WRONG, live, "{path} was made by a newer bide, so programs "
         "with this one count each for itself", "", "use the newer bide; its "
         "doctor names the programs that must be started again")
