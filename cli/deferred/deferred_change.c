@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/author.h"
+#include "admin/read.h"
 #include "admin/change.h"
 #include "admin/open.h"
 #include "base/array.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
-#include "admin/author.h"
+#include "admin/read.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"

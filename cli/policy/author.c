@@ -5,7 +5,7 @@
  * root only, if it is the name of SUDO_UID and of the user who logged in
  * (/proc/self/loginuid, if set).  In a user namespace everybody can be root;
  * there the user outside is the author. */
-#include "author.h"
+#include "change.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -15,8 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NO_UID UINT32_MAX
-#define NOBODY 65534
+enum { NOBODY = 65534 };
 
 /* Finds a user by name, or by id if that is NULL; returns NULL if there is
  * none.  Looks in /etc/passwd first: glibc's other look-ups crash without
@@ -39,42 +38,16 @@ find_user(const char *name, uint32_t id)
     return user;
 }
 
-/* Returns the real uid, as the host knows it.  *out_root: it is the host's
- * root. */
-static uint32_t
-find_uid(bool *out_root)
+/* Reads up to 3 numbers; those that are missing stay as they are. */
+static void
+read_numbers(const char *path, uint32_t n[3])
 {
-    uint32_t uid = getuid(), inside, outside, count;
-    FILE *f = fopen("/proc/self/uid_map", "re");
-    bool host = false, found = false;
+    FILE *f = fopen(path, "re");
 
-    while (f && !found &&
-           fscanf(f, "%u %u %u", &inside, &outside, &count) == 3) {
-        host = outside == 0 && count == UINT32_MAX;
-        found = uid >= inside && uid - inside < count;
-    }
-    *out_root = host && uid == 0;
     if (f) {
+        (void)!fscanf(f, "%u %u %u", &n[0], &n[1], &n[2]);
         fclose(f);
     }
-    /* A namespace within another one only knows that one's numbers. */
-    return !found || host                ? uid
-           : outside == 0 && inside == 0 ? NOBODY
-                                         : outside + (uid - inside);
-}
-
-/* Returns the user who logged in; NO_UID if that is not known. */
-static uint32_t
-find_login(void)
-{
-    FILE *f = fopen("/proc/self/loginuid", "re");
-    uint32_t uid;
-
-    uid = f && fscanf(f, "%u", &uid) == 1 ? uid : NO_UID;
-    if (f) {
-        fclose(f);
-    }
-    return uid;
 }
 
 /* Returns the user who called sudo; NULL if that is not certain. */
@@ -83,28 +56,36 @@ find_sudo_user(void)
 {
     const char *name = getenv("SUDO_USER"), *number = getenv("SUDO_UID");
     const struct passwd *user = name && number ? find_user(name, 0) : NULL;
-    uint32_t login = find_login();
+    uint32_t login[3] = {UINT32_MAX};
     char uid[16];
 
-    if (!user || (login != NO_UID && login != user->pw_uid)) {
-        return NULL;
+    if (user) {
+        read_numbers("/proc/self/loginuid", login);
+        snprintf(uid, sizeof(uid), "%u", user->pw_uid);
     }
-    snprintf(uid, sizeof(uid), "%u", user->pw_uid);
-    return strcmp(uid, number) == 0 ? user : NULL;
+    return user && strcmp(uid, number) == 0 &&
+                   (login[0] == UINT32_MAX || login[0] == user->pw_uid)
+               ? user
+               : NULL;
 }
 
 uint32_t
 author_find(char *name, size_t size)
 {
-    bool root;
-    uint32_t uid = find_uid(&root);
-    const struct passwd *user = root ? find_sudo_user() : NULL;
+    const struct passwd *user = NULL;
+    char number[16];
+    uint32_t uid = getuid(), map[3] = {0, 0, 0}; /* inside, outside, count */
 
-    user = user ? user : find_user(NULL, uid);
-    if (user) {
-        snprintf(name, size, "%s", user->pw_name);
-    } else {
-        snprintf(name, size, "%u", uid);
+    read_numbers("/proc/self/uid_map", map);
+    if (map[2] == UINT32_MAX && uid == 0) {
+        user = find_sudo_user();
+    } else if (map[2] && map[2] != UINT32_MAX) {
+        /* A namespace within another one knows only that one's numbers. */
+        uid = uid - map[0] < map[2] ? uid - map[0] + map[1] : 0;
+        uid = uid ? uid : NOBODY;
     }
+    user = user ? user : find_user(NULL, uid);
+    snprintf(number, sizeof(number), "%u", uid);
+    snprintf(name, size, "%s", user ? user->pw_name : number);
     return uid;
 }

@@ -10,7 +10,6 @@
 #include "cli/command/say.h"
 #include "cli/out/text.h"
 #include "cli/view/layer.h"
-#include "author.h"
 
 /* Checks that the note fits in one line of the log.  Returns 0 or the exit
  * status. */

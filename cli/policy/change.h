@@ -23,6 +23,9 @@ struct change {
 int change_begin(struct command_line *line, struct change *out);
 void change_end(struct change *c);
 
+/* Writes the author's name, or a number; returns the real uid.  In author.c. */
+uint32_t author_find(char *name, size_t size);
+
 /* Says which temporary changes cover a base that was changed, and how to end
  * them. */
 void change_say_covers(const struct admin_results *results);

@@ -1,7 +1,6 @@
 /* bide log: lists changes with time, author and note. */
 #include <stdlib.h>
 
-#include "admin/author.h"
 #include "admin/read.h"
 #include "base/clock.h"
 #include "cli/command/number.h"

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "admin/guard.h"
-#include "admin/author.h"
 #include "admin/read.h"
 #include "base/draft.h"
 #include "cli/command/number.h"

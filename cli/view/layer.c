@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/author.h"
 #include "admin/read.h"
 #include "base/draft.h"
 #include "cli/command/when.h"

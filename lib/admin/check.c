@@ -9,7 +9,6 @@
 #include "policy/group.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
-#include "author.h"
 #include "read.h"
 
 /* ---- without forcing ---- */

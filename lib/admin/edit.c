@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "store/policies/writer.h"
-#include "author.h"
 #include "inside.h"
 #include "read.h"
 

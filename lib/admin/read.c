@@ -11,7 +11,6 @@
 #include "base/near.h"
 #include "record/past.h"
 #include "store/policies/reader.h"
-#include "author.h"
 #include "inside.h"
 
 /* ---- early warning ---- */
@@ -382,4 +381,15 @@ admin_compile(struct admin *a, const struct record *r, struct faults *faults,
     rc = rc ? rc : policy_compile(text, admin_find, a, r->name, out, faults);
     policy_text_free(text);
     return rc;
+}
+
+struct author
+author_write(const char *who, uint32_t uid)
+{
+    bool given = uid == 0 && *who && strcmp(who, "root") && strcmp(who, "0");
+    struct author out;
+
+    snprintf(out.text, sizeof(out.text), "%.64s%s", who,
+             given ? " (uid 0)" : "");
+    return out;
 }

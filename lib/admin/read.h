@@ -50,6 +50,13 @@ int admin_base(const struct record *r, struct policy_text **out);
 int admin_compile(struct admin *a, const struct record *r,
                   struct faults *faults, struct policy **out);
 
+/* Writes an author: "ann", or "ann (uid 0)" for a name that a process of root
+ * gave, since then the kernel knows only root. */
+struct author {
+    char text[80];
+};
+struct author author_write(const char *who, uint32_t uid);
+
 /* As past_each_alarm(), but checks first that the policies exist. */
 int admin_each_alarm(struct admin *a, char *const *names, size_t count,
                      int (*visit)(void *arg, const struct past_alarm *alarm),

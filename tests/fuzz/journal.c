@@ -197,7 +197,7 @@ touch_event(void *arg, const struct deferred_event *e)
 static void
 work_through(struct deferred *d)
 {
-    const struct deferred_by by = {"fuzz", ""};
+    const struct deferred_by by = {"fuzz", "", 0};
     struct bide_work work = {.bytes = "again", .length = 5, .key = "key"};
     struct deferred_item taken[4];
     uint64_t sum = 0, id;
